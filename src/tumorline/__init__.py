@@ -1,0 +1,60 @@
+"""Tumorline trains, audits, compares and runs segmentation models for brain tumours in MRI.
+
+    import tumorline
+
+    run = tumorline.train(data="scans/")          # a run folder with model, figures and report
+    model = tumorline.load(run)                   # no torch needed from here on
+    mask = model.mask(image)                      # (C, H, W) -> boolean (R, H, W)
+    summary = tumorline.evaluate(run, "other/")   # the dictionary of summary.json
+
+Names are imported on first use, so that `import tumorline` costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from tumorline.api import check, evaluate, predict, train
+    from tumorline.config import Config, load_config
+    from tumorline.data.dataset import load_dataset
+    from tumorline.data.simulate import simulate
+    from tumorline.errors import UserError
+    from tumorline.prediction import load
+
+_HOME = {
+    "train": "tumorline.api",
+    "evaluate": "tumorline.api",
+    "predict": "tumorline.api",
+    "check": "tumorline.api",
+    "load": "tumorline.prediction",
+    "load_dataset": "tumorline.data.dataset",
+    "simulate": "tumorline.data.simulate",
+    "Config": "tumorline.config",
+    "load_config": "tumorline.config",
+    "UserError": "tumorline.errors",
+}
+
+__all__ = [
+    "Config",
+    "UserError",
+    "check",
+    "evaluate",
+    "load",
+    "load_config",
+    "load_dataset",
+    "predict",
+    "simulate",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'tumorline' has no attribute '{name}'; it has {', '.join(__all__)}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

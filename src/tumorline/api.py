@@ -1,0 +1,123 @@
+"""The public functions: what the command line calls and a script may call as well."""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tumorline import evaluation, prediction
+from tumorline.config import Config, DataConfig, load_config
+from tumorline.data import check as checks
+from tumorline.data.dataset import Dataset, load_dataset
+from tumorline.data.source import Finding
+from tumorline.errors import UserError
+from tumorline.files import append_line
+from tumorline.run_folder import TEST_USES_NAME, new_run_folder, read_config
+
+Progress = Callable[[int, int], None]
+Notify = Callable[[str], None]
+
+DEMO = Path(__file__).with_name("demo.toml")
+
+
+def _silent(_message: str) -> None:
+    """The default: a function call prints nothing."""
+
+
+def train(
+    config: Config | Path | str | None = None,
+    *,
+    data: Path | str | None = None,
+    overrides: Iterable[str] = (),
+    output: Path | str | None = None,
+    notify: Notify = _silent,
+) -> Path:
+    """Train, evaluate and report; returns the run folder.
+
+    Without a configuration and without data this is the demo: a small U-Net on the simulated cohort.
+    """
+    from tumorline import run
+
+    if not isinstance(config, Config):
+        config = read_recipe(config, data, overrides)
+    folder = Path(output) if output else new_run_folder(config.name)
+    run.train(config, folder, notify)
+    return folder
+
+
+def resume(folder: Path | str, notify: Notify = _silent) -> Path:
+    """Go on with a run that was stopped."""
+    from tumorline import run
+
+    run.resume(Path(folder), notify)
+    return Path(folder)
+
+
+def read_recipe(path: Path | str | None, data: Path | str | None = None, overrides: Iterable[str] = ()) -> Config:
+    """A recipe with the data source and overrides applied; None is the demo, or all defaults where data is given."""
+    if path is None and data is None:
+        path = DEMO
+    source = [] if data is None else [f"data.source={str(Path(data).resolve())!r}"]
+    return load_config(None if path is None else Path(path), [*overrides, *source])
+
+
+def evaluate(
+    model: Path | str,
+    data: Path | str | None = None,
+    *,
+    output: Path | str | None = None,
+    overrides: Iterable[str] = (),
+    allow_training_cases: bool = False,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Score a model on a source (None: on the test part of the data that it was trained on); returns the summary.
+
+    Cases that the model was trained or validated on are left out. Writes `evaluation.csv`, `summary.json` and
+    `predictions/` to `output` where it is given, else to `evaluations/<model>-<source>`.
+    """
+    loaded = prediction.load(model)
+    settings, source = _evaluation_settings(loaded, Path(model), data, overrides)
+    dataset = usable(load_dataset(source, settings))
+    folder = Path(output) if output else Path("evaluations") / f"{loaded.info.name}-{dataset.source.name}"
+    wanted = evaluation.request(dataset, folder, allow_training_cases)
+    summary = evaluation.evaluate(loaded, wanted, progress)
+    if summary["case_status"].get("test") and Path(model).is_dir():
+        append_line(Path(model) / TEST_USES_NAME, {"source": str(source), "cases": summary["case_status"]})
+    return summary
+
+
+def _evaluation_settings(
+    model: prediction.Model, folder: Path, data: Path | str | None, overrides: Iterable[str]
+) -> tuple[DataConfig, Path]:
+    from tumorline.run import source_path
+
+    config = read_config(folder) if data is None else Config()
+    stored = {"data": {**model.info.config["data"], "cache": ""}}
+    for name, value in load_config(None, overrides).data.model_dump(exclude_unset=True).items():
+        stored["data"][name] = value
+    return DataConfig(**stored["data"]), Path(data) if data is not None else source_path(config)
+
+
+def usable(dataset: Dataset) -> Dataset:
+    """The data set, or UserError with its first error."""
+    checks.stop_on_errors(checks.check(dataset))
+    return dataset
+
+
+def check(source: Path | str, overrides: Iterable[str] = (), progress: Progress | None = None) -> list[Finding]:
+    """All findings of a data check."""
+    return checks.check(load_dataset(Path(source), load_config(None, overrides).data, progress))
+
+
+def predict(
+    inputs: Sequence[Path | str] | Path | str,
+    model: Path | str,
+    output: Path | str = "predictions",
+    progress: Progress | None = None,
+) -> list[dict[str, Any]]:
+    """Predict pictures or folders of pictures; returns one row per file, `error` set where one failed."""
+    if isinstance(inputs, (str, Path)):
+        inputs = [inputs]
+    return prediction.predict([Path(given) for given in inputs], prediction.load(model), Path(output), progress)
+
+
+__all__ = ["UserError", "check", "evaluate", "predict", "read_recipe", "resume", "train", "usable"]

@@ -1,0 +1,275 @@
+"""The command line: parse, call one public function, print. Heavy imports happen inside the commands."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tumorline.errors import Interrupted, UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+app = typer.Typer(
+    name="tumorline",
+    help="Train, audit, compare and run segmentation models for brain tumours in MRI.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+data_app = typer.Typer(help="Check, split and make data sets.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(data_app, name="data")
+
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one key; may be repeated.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
+Output = Annotated[Path | None, typer.Option("--output", help="Folder for the results.")]
+
+
+def main() -> None:
+    """Entry point: errors of the user are one line on standard error and exit status 2."""
+    try:
+        app(standalone_mode=True)
+    except UserError as error:
+        if os.environ.get("RANK", "0") == "0":
+            print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except Interrupted as stop:
+        note(str(stop))
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+@app.command()
+def train(
+    config: Annotated[Path | None, typer.Argument(help="TOML file; without it and without --data: the demo.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder with images/ and masks/, or a CSV.")] = None,
+    overrides: Overrides = None,
+    output: Output = None,
+    resume: Annotated[Path | None, typer.Option(help="Go on with this run folder.")] = None,
+) -> None:
+    """Train a model, evaluate it on held-out patients and write a report."""
+    from tumorline import api
+
+    if resume and (config or data or overrides or output):
+        raise UserError("--resume goes on with the run's own configuration; give nothing beside it")
+    if resume:
+        run = api.resume(resume, note)
+    else:
+        run = api.train(config, data=data, overrides=overrides or (), output=output, notify=note)
+    if os.environ.get("RANK", "0") == "0":
+        print_headline(json.loads((run / "summary.json").read_text(encoding="utf-8")))
+        print(f"report: {run / 'report.html'}")
+
+
+@app.command()
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="Run folder or .safetensors file.")],
+    data: Annotated[list[Path] | None, typer.Option(help="Source; without it the run's own test part.")] = None,
+    overrides: Overrides = None,
+    output: Output = None,
+    allow_training_cases: Annotated[
+        bool, typer.Option("--allow-training-cases", help="Score training cases too and mark every output.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Score a model on cases that it was not trained on."""
+    from tumorline import api
+
+    summaries = []
+    for source in data or [None]:
+        folder = output / source.stem if output and source and len(data or []) > 1 else output
+        summary = api.evaluate(
+            model,
+            source,
+            output=folder,
+            overrides=overrides or (),
+            allow_training_cases=allow_training_cases,
+            progress=counter("evaluating"),
+        )
+        summaries.append(summary)
+        if not as_json:
+            print_headline(summary)
+    if as_json:
+        print(json.dumps(summaries[0] if len(summaries) == 1 else summaries, indent=2))
+
+
+@app.command()
+def predict(
+    inputs: Annotated[list[Path], typer.Argument(help="Pictures or folders of pictures.")],
+    model: Annotated[Path, typer.Option(help="Run folder or .safetensors file.")],
+    output: Annotated[Path, typer.Option(help="Folder for masks, overlays and tables.")] = Path("predictions"),
+    as_json: AsJson = False,
+) -> None:
+    """Write mask, overlay and figures for each picture."""
+    from tumorline import api
+
+    rows = api.predict(inputs, model, output, counter("predicting"))
+    failed = [row for row in rows if row["error"]]
+    for row in failed:
+        note(f"error: {row['error']}")
+    if as_json:
+        print(json.dumps(rows, indent=2))
+    else:
+        print(f"{len(rows) - len(failed)} of {len(rows)} predicted: {output / 'predictions.csv'}")
+    sys.exit(2 if failed else 0)
+
+
+@app.command()
+def report(run: Annotated[Path, typer.Argument(help="Finished run folder.")]) -> None:
+    """Write report.html of a finished run again."""
+    from tumorline.run import render_report
+
+    print(render_report(run))
+
+
+@app.command()
+def export(
+    model: Annotated[Path, typer.Argument(help="Run folder or .safetensors file.")],
+    output: Annotated[Path | None, typer.Option(help="ONNX file; beside the model where left out.")] = None,
+) -> None:
+    """Write a model's network as ONNX."""
+    from tumorline.model_file import find_model
+    from tumorline.run import export_model
+
+    path = find_model(model)
+    print(export_model(path, output or path.with_suffix(".onnx")))
+
+
+@app.command()
+def models() -> None:
+    """List the models and their options."""
+    from tumorline.run import list_models
+
+    for line in list_models():
+        print(line)
+
+
+@data_app.command()
+def check(source: Path, overrides: Overrides = None, as_json: AsJson = False) -> None:
+    """Look for what would spoil a training or a figure; exit status 2 on errors."""
+    from tumorline.config import load_config
+    from tumorline.data import check as checks
+    from tumorline.data.dataset import load_dataset
+
+    dataset = load_dataset(source, load_config(None, overrides or ()).data, counter("decoding"))
+    findings = checks.check(dataset)
+    result = checks.as_json(dataset, findings)
+    if as_json:
+        print(json.dumps(result, indent=2))
+    else:
+        print_check(result)
+    sys.exit(2 if any(finding.severity == "error" for finding in findings) else 0)
+
+
+@data_app.command()
+def split(source: Path, overrides: Overrides = None, as_json: AsJson = False) -> None:
+    """Print which patient is in which part."""
+    from tumorline.config import load_config
+    from tumorline.data import split as splits
+    from tumorline.data.dataset import load_dataset
+
+    config = load_config(None, overrides or ())
+    dataset = load_dataset(source, config.data, counter("decoding"))
+    chosen = splits.split_dataset(dataset, config.split)
+    if as_json:
+        print(json.dumps({"origin": chosen.origin, "cases": splits.table(dataset, chosen)}, indent=2))
+        return
+    print(f"# {chosen.origin}")
+    print_table(splits.counts(dataset, chosen))
+    print_table(splits.table(dataset, chosen))
+
+
+@data_app.command()
+def simulate(
+    directory: Path,
+    patients: Annotated[int, typer.Option(min=3)] = 100,
+    slices: Annotated[int, typer.Option(min=1, help="Slices per patient.")] = 5,
+    spacing_mm: Annotated[float, typer.Option(min=1.0, max=8.0)] = 2.0,
+    seed: int = 0,
+) -> None:
+    """Make a simulated cohort with known truth."""
+    from tumorline.data import simulate as simulation
+
+    made = simulation.simulate(
+        directory,
+        patients=patients,
+        slices=slices,
+        spacing_mm=spacing_mm,
+        seed=seed,
+        progress=counter("simulating"),
+    )
+    print(made)
+
+
+# ---------------------------------------------------------------- printing
+
+
+def note(message: str) -> None:
+    """Progress and warnings go to standard error."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def counter(what: str) -> "Callable[[int, int], None]":
+    """A progress callback that counts on standard error where that is a terminal."""
+
+    def show(done: int, total: int) -> None:
+        if sys.stderr.isatty():
+            print(f"\r{what} {done}/{total}", end="\n" if done == total else "", file=sys.stderr, flush=True)
+
+    return show
+
+
+def print_headline(summary: "Mapping[str, Any]") -> None:
+    """The figures that matter, each with what it is."""
+    for warning in summary["warnings"]:
+        print(f"! {warning}")
+    for region, figures in summary["regions"].items():
+        dice, hd95 = figures["dice"], figures["hd95_detected"]
+        print(f"{region}: Dice by patient {_number(dice['mean'])} {_interval(dice)}")
+        print(f"  {summary['cases']} cases of {summary['patients']} patients ({', '.join(summary['headline_status'])})")
+        print(f"  over cases {_number(dice['mean_over_cases'])}, median patient {_number(dice['median'])}")
+        print(f"  missed {figures['missed']} of {figures['tumour_cases']} tumours, invented {figures['invented']}")
+        print(f"  HD95 over detected {_number(hd95['mean'], 1)} {figures['hd95'].get('unit', '')}")
+        print(f"  predicted / true area {_number(figures['volume_ratio']['mean'], 2)}")
+        accuracy, background = figures["accuracy"]["mean"], figures["accuracy_background"]["mean"]
+        print(f"  pixel accuracy {_number(accuracy, 4)}; all background reaches {_number(background, 4)} with Dice 0")
+
+
+def _number(value: float | None, digits: int = 3) -> str:
+    return "undefined" if value is None else f"{value:.{digits}f}"
+
+
+def _interval(figure: "Mapping[str, Any]") -> str:
+    if figure["ci95"]:
+        return f"(95 % interval {_number(figure['ci95'][0])} to {_number(figure['ci95'][1])})"
+    if figure.get("range"):
+        low, high = figure["range"]
+        return f"(too few patients for an interval; they range from {_number(low)} to {_number(high)})"
+    return ""
+
+
+def print_check(result: "Mapping[str, Any]") -> None:
+    patients = "unknown patients" if result["patients"] is None else f"{result['patients']} patients"
+    known = f", recognised as '{result['known_as']}'" if result["known_as"] else ""
+    simulated = ", SIMULATED" if result["simulated"] else ""
+    print(f"{result['source']}: {result['cases']} cases, {patients}{known}{simulated}")
+    for finding in result["findings"]:
+        print(f"{finding['severity']} [{finding['code']}] {finding['message']}")
+    errors = sum(finding["severity"] == "error" for finding in result["findings"])
+    print(f"{errors} errors, {len(result['findings']) - errors} warnings and notes")
+
+
+def print_table(rows: "Sequence[Mapping[str, Any]]") -> None:
+    """Rows as tab-separated text with a header."""
+    if rows:
+        print("\t".join(rows[0]))
+        for row in rows:
+            print("\t".join(str(value) for value in row.values()))

@@ -1,0 +1,199 @@
+"""One TOML file is one run: typed sections, unknown keys refused with the nearest name."""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from tumorline.errors import UserError, did_you_mean
+from tumorline.files import write_text
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataConfig(Section):
+    """Where the cases come from and how they reach the network."""
+
+    source: str = ""
+    """Folder or CSV; empty means the simulated cohort."""
+    image_size: int = Field(default=256, ge=16, le=4096)
+    """Side in pixels of the square that the network sees; images keep their aspect ratio."""
+    mask_threshold: float | None = None
+    """Accept masks with more than two values: foreground is what lies above this value."""
+    spacing_mm: float | None = Field(default=None, gt=0)
+    """Pixel size for files that carry none (PNG, JPEG); without it distances are in pixels."""
+    cache: str = ""
+    """Folder of the decoded cache; empty means the user's cache folder."""
+
+
+class SplitConfig(Section):
+    """Which patients train, validate and test."""
+
+    by: Literal["patient", "slice"] = "patient"
+    """'slice' exists to study the leak; every output is then marked LEAKING."""
+    train: float = Field(default=0.7, gt=0, lt=1)
+    validation: float = Field(default=0.1, gt=0, lt=1)
+    seed: int = 0
+    file: str = ""
+    """CSV with `patient_group` (or `patient`, or `id`) and `split` that fixes the parts by hand."""
+
+    @model_validator(mode="after")
+    def leaves_a_test_part(self) -> Self:
+        if self.train + self.validation >= 1:
+            raise ValueError("split.train + split.validation leave nothing for the test part")
+        return self
+
+
+class ModelConfig(Section):
+    name: str = "unet"
+    options: dict[str, Any] = {}
+
+
+class LossConfig(Section):
+    name: str = "dice_ce"
+    options: dict[str, Any] = {}
+
+
+class AugmentConfig(Section):
+    """Random changes of the training images, drawn per sample; 0 or false switches one off."""
+
+    rotation_degrees: float = Field(default=15.0, ge=0, le=180)
+    quarter_turns: bool = True
+    flips: bool = True
+    scale: float = Field(default=0.15, ge=0, lt=1)
+    shift: float = Field(default=0.05, ge=0, lt=1)
+    """Largest shift as a fraction of the image side."""
+    elastic: float = Field(default=0.02, ge=0, lt=0.5)
+    """Largest elastic displacement as a fraction of the image side."""
+    geometry_probability: float = Field(default=0.8, ge=0, le=1)
+    gamma: float = Field(default=0.3, ge=0, lt=1)
+    contrast: float = Field(default=0.2, ge=0, lt=1)
+    noise: float = Field(default=0.1, ge=0)
+    """Largest standard deviation of the noise in units of the image's standard deviation."""
+    blur: float = Field(default=1.0, ge=0)
+    """Largest standard deviation of the blur in pixels."""
+    low_resolution: float = Field(default=0.5, ge=0, le=1)
+    """Smallest factor by which the resolution is reduced; 0 or 1 switches it off."""
+    intensity_probability: float = Field(default=0.3, ge=0, le=1)
+
+
+class TrainConfig(Section):
+    epochs: int = Field(default=30, ge=1)
+    batch_size: int = Field(default=16, ge=1)
+    """Over all processes together."""
+    optimiser: Literal["adamw", "adam"] = "adamw"
+    learning_rate: float = Field(default=1e-3, gt=0)
+    weight_decay: float = Field(default=1e-2, ge=0)
+    schedule: Literal["cosine", "constant"] = "cosine"
+    warmup: float = Field(default=0.05, ge=0, lt=1)
+    """Share of all steps over which the learning rate rises from zero."""
+    clip_norm: float = Field(default=1.0, ge=0)
+    """Largest gradient norm; 0 switches clipping off."""
+    average_decay: float = Field(default=0.99, ge=0, lt=1)
+    """Decay per step of the moving average of weights, which is what is validated and kept; 0 switches it off."""
+    patience: int = Field(default=0, ge=0)
+    """Stop after so many epochs without a better validation Dice; 0 never stops early."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """'auto' takes bfloat16 autocast where the hardware computes in it (AMX, AVX512-BF16, Ampere and later)."""
+    channels_last: bool = True
+    compile: bool = False
+    device: str = "auto"
+    deterministic: bool = False
+    """Refuse operations that have no deterministic version (GPU; on CPU every run is repeatable)."""
+    checkpoint_minutes: float = Field(default=5.0, gt=0)
+    """Save the resumable state at each epoch's end and at least this often within an epoch."""
+
+
+class Config(Section):
+    """A run's whole configuration."""
+
+    name: str = Field(default="unet", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    seed: int = 0
+    data: DataConfig = DataConfig()
+    split: SplitConfig = SplitConfig()
+    model: ModelConfig = ModelConfig()
+    loss: LossConfig = LossConfig()
+    augment: AugmentConfig = AugmentConfig()
+    train: TrainConfig = TrainConfig()
+
+    def to_toml(self) -> str:
+        """Every key with its value, defaults included; keys without a value are left out."""
+        return tomli_w.dumps(self.model_dump(exclude_none=True))
+
+    def save(self, path: Path) -> None:
+        write_text(path, self.to_toml())
+
+
+def load_config(path: Path | None, overrides: Iterable[str] = ()) -> Config:
+    """Read a TOML file (None: all defaults) and apply `section.key=value` overrides.
+
+    Raises UserError for a missing file, broken TOML, an unknown key or a value out of range.
+    """
+    values = {} if path is None else _read_toml(path)
+    where = "the command line" if path is None else str(path)
+    for override in overrides:
+        _apply_override(values, override)
+    return parse_config(values, where)
+
+
+def parse_config(values: Mapping[str, Any], where: str) -> Config:
+    """Check a nested dictionary; `where` names its origin in error messages."""
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        raise UserError(f"{where}: {_explain(error)}") from None
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: cannot read the configuration ({error.strerror})") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not a valid TOML file ({error})") from None
+
+
+def _apply_override(values: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise UserError(f"--set {override}: expected section.key=value, for example train.epochs=20")
+    *sections, last = key.strip().split(".")
+    for section in sections:
+        values = values.setdefault(section, {})
+        if not isinstance(values, dict):
+            raise UserError(f"--set {override}: '{section}' is a value, not a section")
+    values[last] = _parse_value(text.strip())
+
+
+def _parse_value(text: str) -> Any:
+    """A TOML value where the text is one, a plain string otherwise (so that quotes may be left out)."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors()[0]
+    path = [str(part) for part in first["loc"]]
+    key = ".".join(path)
+    if first["type"] == "extra_forbidden":
+        options = _keys_of(path[:-1])
+        return f"unknown key '{key}'; {did_you_mean(path[-1], options)}"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{key + ': ' if key else ''}{message} (found {first['input']!r})" if key else message
+
+
+def _keys_of(path: list[str]) -> list[str]:
+    model: type[BaseModel] = Config
+    for part in path:
+        inner = model.model_fields[part].annotation
+        assert isinstance(inner, type)
+        assert issubclass(inner, BaseModel)
+        model = inner
+    return list(model.model_fields)

@@ -1,0 +1,144 @@
+"""A case and its two files: what is read from disk, under which rules, and what a mask may hold."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+
+from tumorline.errors import UserError
+
+Image.MAX_IMAGE_PIXELS = 1 << 28  # a 16384 x 16384 slice; Pillow refuses files of twice that as bombs
+
+ImageArray = npt.NDArray[np.float32]
+MaskArray = npt.NDArray[np.bool_]
+
+REGION = "tumour"
+
+
+class NotBinaryError(UserError):
+    """A mask holds other values than background and one foreground."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One image with its truth. `images` has one path per channel; `patient` is None where unknown."""
+
+    id: str
+    images: tuple[Path, ...]
+    mask: Path | None = None
+    patient: str | None = None
+    class_name: str = ""
+    part: str = ""
+    """Part of the split as the source states it; empty where it states none."""
+    spacing_mm: tuple[float, ...] | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_image(case: Case) -> ImageArray:
+    """Read a case's channels as float32 `(C, H, W)` in the file's own grey values.
+
+    Colour files are reduced to luminance. Raises UserError for an unreadable or truncated file, for more
+    than one frame and for channels of different size.
+    """
+    channels = [_to_grey(read_pixels(path)) for path in case.images]
+    shapes = {channel.shape for channel in channels}
+    if len(shapes) > 1:
+        raise UserError(f"{case.id}: the channels differ in size: {_sizes(shapes)}")
+    return np.stack(channels)
+
+
+def read_mask(path: Path, threshold: float | None = None) -> MaskArray:
+    """Read a mask as boolean `(H, W)`.
+
+    A mask holds at most two values, one of them 0: {0,1}, {0,255}, boolean, a palette by its colours, RGB(A)
+    whose channels agree (alpha is ignored). With `threshold`, foreground is every value above it.
+    Raises NotBinaryError with the file and the values found for anything else.
+    """
+    pixels = read_pixels(path)
+    if threshold is not None:
+        return np.asarray(_to_grey(pixels) > threshold)
+    if pixels.ndim == 3 and not _channels_agree(pixels):
+        return _two_colours(pixels, path)
+    values = pixels if pixels.ndim == 2 else pixels[..., 0]
+    found = np.unique(values)
+    if found[0] == 0 and len(found) <= 2:
+        return np.asarray(values != 0)
+    raise NotBinaryError(
+        f"{path}: mask holds the values {_some(found)}; accepted are at most two values, one of them 0. "
+        "Save it as 0/1 or 0/255, or set data.mask_threshold"
+    )
+
+
+def read_pixels(path: Path) -> npt.NDArray[Any]:
+    """Decode one picture: `(H, W)` for grey, `(H, W, 3)` for colour and palette; alpha is dropped."""
+    try:
+        with Image.open(path) as picture:
+            frames = getattr(picture, "n_frames", 1)
+            if frames > 1:
+                raise UserError(f"{path}: holds {frames} frames, one is expected; save each as a file of its own")
+            if picture.mode in ("P", "PA", "RGBA", "RGBX", "CMYK", "YCbCr", "LAB", "HSV"):
+                return np.asarray(picture.convert("RGB"))
+            if picture.mode in ("LA", "La"):
+                return np.asarray(picture.convert("L"))
+            return np.asarray(picture)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except UnidentifiedImageError:
+        raise UserError(f"{path}: not a picture that Pillow can read") from None
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise UserError(f"{path}: unreadable or truncated ({error})") from None
+
+
+def image_hash(image: ImageArray) -> str:
+    """Content hash of a decoded image `(C, H, W)`, the same for every lossless encoding of it."""
+    size = "x".join(str(side) for side in image.shape)
+    return hashlib.sha256(f"{size}:".encode() + np.ascontiguousarray(image, "<f4").tobytes()).hexdigest()[:16]
+
+
+def mask_hash(mask: MaskArray) -> str:
+    """First 16 hex digits of SHA-256 over `f"{height}x{width}:"` and the packed bits of the boolean mask."""
+    height, width = mask.shape
+    return hashlib.sha256(f"{height}x{width}:".encode() + np.packbits(mask).tobytes()).hexdigest()[:16]
+
+
+def _to_grey(pixels: npt.NDArray[Any]) -> ImageArray:
+    if pixels.ndim == 2:
+        grey = pixels
+    elif _channels_agree(pixels):
+        grey = pixels[..., 0]
+    else:
+        grey = np.asarray(Image.fromarray(pixels).convert("L"))
+    return np.nan_to_num(grey.astype(np.float32), posinf=0.0, neginf=0.0)
+
+
+def _channels_agree(pixels: npt.NDArray[Any]) -> bool:
+    return bool((pixels == pixels[..., :1]).all())
+
+
+def _two_colours(pixels: npt.NDArray[Any], path: Path) -> MaskArray:
+    """A palette's mask by colour: black is background, one other colour is foreground."""
+    flat = pixels.astype(np.uint32) @ np.array([65536, 256, 1], np.uint32)
+    found = np.unique(flat)
+    with Image.open(path) as picture:
+        is_palette = picture.mode in ("P", "PA")
+    if is_palette and found[0] == 0 and len(found) == 2:
+        return np.asarray(flat != 0)
+    colours = ", ".join(f"#{colour:06x}" for colour in found[:5])
+    raise NotBinaryError(
+        f"{path}: mask is a colour picture with {len(found)} colours ({colours}{', ...' if len(found) > 5 else ''}); "
+        "accepted are grey values or a palette of black and one colour"
+    )
+
+
+def _some(values: npt.NDArray[Any], most: int = 6) -> str:
+    shown = ", ".join(f"{value:g}" for value in values[:most].astype(float))
+    return f"{{{shown}}}" if len(values) <= most else f"{{{shown}, ...}} ({len(values)} values)"
+
+
+def _sizes(shapes: set[tuple[int, ...]]) -> str:
+    return ", ".join(sorted(f"{width} x {height}" for height, width in shapes))

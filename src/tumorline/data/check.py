@@ -1,0 +1,181 @@
+"""What is wrong with a data set, before anything is trained or measured on it."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from tumorline.data.case import Case
+from tumorline.data.dataset import Dataset, Facts
+from tumorline.data.source import Finding
+from tumorline.data.split import Split
+from tumorline.errors import UserError
+
+SCHEMA_VERSION = 1
+
+
+def check(dataset: Dataset, split: Split | None = None) -> list[Finding]:
+    """All findings on a decoded data set, errors first; with a split, also what crosses its parts."""
+    findings = [*dataset.source.findings, *_unusable(dataset), *_suspicious_masks(dataset), *_patients(dataset)]
+    findings += _sizes(dataset) + _duplicates(dataset) + (_crossing(dataset, split) if split else [])
+    order = {"error": 0, "warning": 1, "info": 2}
+    return sorted(findings, key=lambda finding: order[finding.severity])
+
+
+def stop_on_errors(findings: Sequence[Finding]) -> None:
+    """Raise UserError with the first error in one line, and how many more there are."""
+    errors = [finding for finding in findings if finding.severity == "error"]
+    if not errors:
+        return
+    more = f" (and {len(errors) - 1} more errors: see 'tumorline data check')" if len(errors) > 1 else ""
+    raise UserError(errors[0].message + more)
+
+
+def as_json(dataset: Dataset, findings: Sequence[Finding]) -> dict[str, Any]:
+    """The machine-readable result of `tumorline data check --json`."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "source": str(dataset.source.path),
+        "layout": dataset.source.layout,
+        "known_as": dataset.source.known_as or None,
+        "simulated": dataset.source.simulated,
+        "cases": len(dataset.cases),
+        "patients": count_patients(dataset),
+        "findings": [
+            {"code": f.code, "severity": f.severity, "files": list(f.files), "message": f.message} for f in findings
+        ],
+        "pairs": [
+            {"a": a.id, "b": b.id, "kind": "exact", "transform": "identity", "correlation": 1.0}
+            for group in duplicate_groups(dataset)
+            for a, b in zip(group, group[1:], strict=False)
+        ],
+    }
+
+
+def count_patients(dataset: Dataset) -> int | None:
+    """Number of patients, or None where they are unknown."""
+    if dataset.source.patients_unknown:
+        return None
+    return len({case.patient for case in dataset.cases})
+
+
+def duplicate_groups(dataset: Dataset) -> list[list[Case]]:
+    """Cases whose images are equal pixel for pixel, in groups of two and more."""
+    groups: dict[str, list[Case]] = defaultdict(list)
+    for case, fact in _pairs(dataset):
+        if fact.image_hash:
+            groups[fact.image_hash].append(case)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _pairs(dataset: Dataset) -> Iterable[tuple[Case, Facts]]:
+    return zip(dataset.cases, dataset.facts, strict=True)
+
+
+def _files(cases: Iterable[Case]) -> tuple[str, ...]:
+    return tuple(str(case.images[0]) for case in cases)
+
+
+def _unusable(dataset: Dataset) -> list[Finding]:
+    findings = []
+    for case, fact in _pairs(dataset):
+        for code, message in fact.errors:
+            file = case.images[0] if code == "unreadable" and str(case.images[0]) in message else case.mask
+            findings.append(Finding(code, "error", message, (str(file),)))
+    channels = {len(case.images) for case in dataset.cases}
+    if len(channels) > 1:
+        message = f"{dataset.source.path}: cases have {sorted(channels)} channels; all must have the same number"
+        findings.append(Finding("channels", "error", message))
+    return findings
+
+
+def _suspicious_masks(dataset: Dataset) -> list[Finding]:
+    findings = []
+    for case, fact in _pairs(dataset):
+        if fact.errors:
+            continue
+        if fact.constant:
+            message = f"{case.images[0]}: constant image, every pixel has the same value"
+            findings.append(Finding("constant", "warning", message, _files([case])))
+        if fact.foreground > 0.5:
+            message = f"{case.mask}: {fact.foreground:.0%} of the image is foreground; are the values inverted?"
+            findings.append(Finding("over_half", "warning", message, (str(case.mask),)))
+    return findings + _empty_masks(dataset)
+
+
+def _empty_masks(dataset: Dataset) -> list[Finding]:
+    empty = [case for case, fact in _pairs(dataset) if not fact.errors and fact.foreground == 0]
+    if not empty:
+        return []
+    message = f"{_example(empty)}: {len(empty)} of {len(dataset.cases)} masks are empty (tumour-free slices)"
+    return [Finding("empty", "warning", message, tuple(str(case.mask) for case in empty))]
+
+
+def _patients(dataset: Dataset) -> list[Finding]:
+    unknown = [case for case in dataset.cases if case.patient is None]
+    if not unknown:
+        return []
+    message = (
+        f"{dataset.source.path}: patients unknown for {len(unknown)} of {len(dataset.cases)} cases; slices of one "
+        "patient may lie on both sides of the split. Put a patients.csv (id, patient) beside images/"
+    )
+    return [Finding("patients_unknown", "warning", message)]
+
+
+def _sizes(dataset: Dataset) -> list[Finding]:
+    sizes: dict[tuple[int, ...], int] = defaultdict(int)
+    for fact in dataset.facts:
+        if fact.shape:
+            sizes[fact.shape[1:]] += 1
+    if len(sizes) < 2:
+        return []
+    common = sorted(sizes.items(), key=lambda item: -item[1])
+    listed = ", ".join(f"{count} of {width} x {height}" for (height, width), count in common[:4])
+    message = f"{dataset.source.path}: images of {len(sizes)} sizes ({listed}); each is scaled with its aspect kept"
+    return [Finding("mixed_sizes", "info", message)]
+
+
+def _duplicates(dataset: Dataset) -> list[Finding]:
+    findings = []
+    for group in duplicate_groups(dataset):
+        patients = {case.patient for case in group}
+        across = " under different patients" if len(patients - {None}) > 1 else ""
+        message = f"{_example(group)}: exact duplicate of {_names(group[1:])}{across}"
+        findings.append(Finding("duplicate", "warning", message, _files(group)))
+    return findings
+
+
+def _crossing(dataset: Dataset, split: Split) -> list[Finding]:
+    """Patients and equal images on both sides of a split: an error, unless slices were split on purpose."""
+    severity = "warning" if split.leaking else "error"
+    findings = []
+    for patient, parts in _parts_by(split.parts, ((case.patient, case.id) for case in dataset.cases)).items():
+        if patient is not None and len(parts) > 1:
+            message = f"{split.origin}: patient {patient} is in {_join(parts)}; a patient belongs to one part"
+            findings.append(Finding("patient_crosses", severity, message))
+    for group in duplicate_groups(dataset):
+        parts = {split.parts[case.id] for case in group} - {"excluded"}
+        if len(parts) > 1:
+            message = f"{_example(group)}: equal to {_names(group[1:])}, but they are in {_join(parts)}"
+            findings.append(Finding("duplicate_crosses", severity, message, _files(group)))
+    return findings
+
+
+def _parts_by(parts: Mapping[str, str], pairs: Iterable[tuple[str | None, str]]) -> dict[str | None, set[str]]:
+    found: dict[str | None, set[str]] = defaultdict(set)
+    for patient, case_id in pairs:
+        if parts[case_id] != "excluded":
+            found[patient].add(parts[case_id])
+    return found
+
+
+def _join(parts: Iterable[str]) -> str:
+    return " and ".join(sorted(parts))
+
+
+def _example(cases: Sequence[Case]) -> str:
+    return str(cases[0].images[0])
+
+
+def _names(cases: Sequence[Case]) -> str:
+    shown = ", ".join(case.images[0].name for case in cases[:3])
+    return shown + (f" and {len(cases) - 3} more" if len(cases) > 3 else "")

@@ -1,0 +1,156 @@
+"""A data set is a source whose files were all decoded once: facts by case, findings, patients."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from tumorline.config import DataConfig
+from tumorline.data import cheng
+from tumorline.data.case import (
+    Case,
+    ImageArray,
+    MaskArray,
+    NotBinaryError,
+    image_hash,
+    mask_hash,
+    read_image,
+    read_mask,
+)
+from tumorline.data.source import Source, open_source
+from tumorline.errors import UserError
+
+T = TypeVar("T")
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What decoding one case showed. `errors` holds one line for each file that cannot be used."""
+
+    case_id: str
+    shape: tuple[int, ...] = ()
+    image_hash: str = ""
+    mask_hash: str = ""
+    constant: bool = False
+    foreground: float = 0.0
+    """Share of the pixels that are tumour."""
+    errors: tuple[tuple[str, str], ...] = ()
+    """Code and message."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    source: Source
+    facts: tuple[Facts, ...]
+    settings: DataConfig
+
+    @property
+    def cases(self) -> tuple[Case, ...]:
+        return self.source.cases
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        return {case.id: position for position, case in enumerate(self.cases)}
+
+    @property
+    def channels(self) -> int:
+        return len(self.cases[0].images)
+
+    def subset(self, keep: Sequence[str]) -> "Dataset":
+        """The same set with only the named cases."""
+        positions = [self.index[name] for name in keep]
+        source = replace(self.source, cases=tuple(self.cases[position] for position in positions))
+        return replace(self, source=source, facts=tuple(self.facts[position] for position in positions))
+
+    def read(self, case: Case) -> tuple[ImageArray, MaskArray]:
+        """Image `(C, H, W)` in file values and mask `(H, W)`."""
+        return read_image(case), read_case_mask(case, self.settings)
+
+    def spacing_mm(self, case: Case) -> tuple[float, ...] | None:
+        set_by_hand = self.settings.spacing_mm
+        return case.spacing_mm or (None if set_by_hand is None else (set_by_hand, set_by_hand))
+
+    def patient_key(self, case: Case) -> str:
+        """Hash of the patient, the same in each run; a recognised public set has a name space of its own."""
+        return hash_patient(case.patient or f"case:{case.id}", self.source.known_as)
+
+    def known_patient_keys(self, case: Case, facts: Facts) -> set[str]:
+        """All hashes under which a model may know this case's patient, recognised by its mask as well."""
+        keys = {self.patient_key(case)} if case.patient else set()
+        entry = cheng.table().get(facts.mask_hash)
+        return keys | ({hash_patient(entry.patient, cheng.NAME)} if entry else set())
+
+
+def hash_patient(patient: str, namespace: str) -> str:
+    return sha256(f"patient:{namespace}/{patient}".encode()).hexdigest()[:16]
+
+
+def load_dataset(path: Path, settings: DataConfig, progress: Progress | None = None) -> Dataset:
+    """Open a source, decode every case once and recognise public sets by content."""
+    source = open_source(path)
+    facts = scan(source.cases, settings, progress)
+    return Dataset(_identify(source, facts), facts, settings)
+
+
+def scan(cases: Sequence[Case], settings: DataConfig, progress: Progress | None = None) -> tuple[Facts, ...]:
+    """Decode all cases with a few threads; errors become facts, none is raised."""
+    facts = []
+    with ThreadPoolExecutor() as pool:
+        for done, fact in enumerate(pool.map(lambda case: _examine(case, settings), cases), start=1):
+            facts.append(fact)
+            if progress:
+                progress(done, len(cases))
+    return tuple(facts)
+
+
+def read_case_mask(case: Case, settings: DataConfig) -> MaskArray:
+    if case.mask is None:
+        raise UserError(f"case '{case.id}' has no mask")
+    return read_mask(case.mask, settings.mask_threshold)
+
+
+def _examine(case: Case, settings: DataConfig) -> Facts:
+    image, image_error = _attempt(lambda: read_image(case))
+    mask, mask_error = _attempt(lambda: read_case_mask(case, settings))
+    errors = [*image_error, *mask_error]
+    if image is not None and mask is not None and image.shape[1:] != mask.shape:
+        sizes = f"image {image.shape[2]} x {image.shape[1]}, mask {mask.shape[1]} x {mask.shape[0]}"
+        errors.append(("size", f"{case.mask}: {sizes}; a pair must have one size"))
+    if image is None or mask is None:
+        return Facts(case.id, errors=tuple(errors))
+    return Facts(
+        case.id,
+        image.shape,
+        image_hash(image),
+        mask_hash(mask),
+        bool(np.ptp(image) == 0),
+        float(mask.mean()),
+        tuple(errors),
+    )
+
+
+def _attempt(read: Callable[[], T]) -> tuple[T | None, list[tuple[str, str]]]:
+    try:
+        return read(), []
+    except NotBinaryError as error:
+        return None, [("not_binary", str(error))]
+    except UserError as error:
+        return None, [("unreadable", str(error))]
+
+
+def _identify(source: Source, facts: Sequence[Facts]) -> Source:
+    hashes = [fact.mask_hash for fact in facts if fact.mask_hash]
+    if not cheng.is_cheng(hashes):
+        return source
+    known = cheng.table()
+    cases = []
+    for case, fact in zip(source.cases, facts, strict=True):
+        entry = known.get(fact.mask_hash)
+        cases.append(replace(case, patient=entry.patient, class_name=entry.class_name) if entry else case)
+    return replace(source, cases=tuple(cases), known_as=cheng.NAME, patient_classes=cheng.patient_classes())

@@ -1,0 +1,57 @@
+"""Scalar fields over product grids: a plane, a box and a whole head are the same call with other axes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
+Axes = tuple[Array, Array, Array]
+"""Positions along x (to the right), y (to the front) and z (upward), in mm from the centre of the head."""
+
+FIELD_OF_VIEW_MM = 256.0
+
+
+def grid(spacing_mm: float) -> Array:
+    """Positions in mm of the pixels along one side of the square field of view, centred on 0."""
+    count = round(FIELD_OF_VIEW_MM / spacing_mm)
+    return ((np.arange(count) - (count - 1) / 2) * spacing_mm).astype(np.float32)
+
+
+def positions(axes: Axes) -> Array:
+    """Points `(3, x, y, z)` in mm of a product grid."""
+    return np.stack(np.meshgrid(*axes, indexing="ij"))
+
+
+def ramp(level_mm: Array, width_mm: float) -> Array:
+    """Fraction 0..1 of a pixel inside a surface, given the signed distance (positive inside)."""
+    fraction: Array = np.clip(level_mm / width_mm + 0.5, 0, 1).astype(np.float32)
+    return fraction
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Smooth Gaussian random field of mean 0 and variance 1 everywhere, correlated over about `scale_mm`."""
+
+    knots: Array
+    scale_mm: float
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator, scale_mm: float) -> "Noise":
+        count = int(np.ceil(FIELD_OF_VIEW_MM / scale_mm)) + 4
+        return cls(rng.standard_normal((count, count, count), dtype=np.float32), scale_mm)
+
+    def __call__(self, axes: Axes) -> Array:
+        """Values `(x, y, z)` on a product grid."""
+        values = self.knots
+        for axis in axes:
+            values = np.tensordot(values, self._weights(axis), axes=(0, 1))
+        return values
+
+    def _weights(self, axis: Array) -> Array:
+        count = len(self.knots)
+        knots = (np.arange(count) - (count - 1) / 2) * self.scale_mm
+        weights = np.exp(-0.5 * ((axis[:, None] - knots) / (0.6 * self.scale_mm)) ** 2)
+        unit_variance: Array = (weights / np.sqrt((weights**2).sum(axis=1, keepdims=True))).astype(np.float32)
+        return unit_variance

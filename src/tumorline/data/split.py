@@ -1,0 +1,167 @@
+"""Who trains, who validates, who tests: by patient, stratified by class, independent of files and their order."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from tumorline.config import SplitConfig
+from tumorline.data.case import Case
+from tumorline.data.dataset import Dataset
+from tumorline.errors import UserError
+from tumorline.files import read_csv
+
+PARTS = ("train", "validation", "test")
+COLUMNS = ("case", "patient", "class_name", "part")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Part of each case. `origin` says in words where the split comes from."""
+
+    parts: Mapping[str, str]
+    origin: str
+    leaking: bool = False
+
+    def cases(self, part: str) -> list[str]:
+        return [name for name, its_part in self.parts.items() if its_part == part]
+
+
+def split_dataset(dataset: Dataset, settings: SplitConfig) -> Split:
+    """Split a data set: a file named in the settings, else the source's own column, else computed.
+
+    Raises UserError where a part stays empty or where the file lacks a patient.
+    """
+    if settings.file:
+        split = _from_file(dataset, Path(settings.file))
+    elif any(case.part for case in dataset.cases):
+        split = Split({case.id: _checked(case.part, case.id) for case in dataset.cases}, "the source's split column")
+    elif settings.by == "slice":
+        parts = assign({case.id: case.class_name for case in dataset.cases}, settings)
+        split = Split(parts, f"by slice, seed {settings.seed}", leaking=True)
+    else:
+        split = _by_patient(dataset, settings)
+    for part in PARTS:
+        if not split.cases(part):
+            raise UserError(f"{dataset.source.path}: the {part} part of the split ({split.origin}) is empty")
+    return split
+
+
+def assign(groups: Mapping[str, str], settings: SplitConfig) -> dict[str, str]:
+    """Part of each group, given the class of each: a fixed order by hash, cut class by class.
+
+    The cut is rounded over the classes together, so that the parts' sizes are right as a whole and within one
+    group of right in each class. Raises UserError below three groups.
+    """
+    if len(groups) < len(PARTS):
+        raise UserError(f"{len(groups)} patients cannot be split into train, validation and test; 3 is the least")
+    shares = {"validation": settings.validation, "test": 1 - settings.train - settings.validation}
+    taken: Counter[str] = Counter()
+    seen = 0
+    parts = {}
+    for members in _strata(groups, settings.seed):
+        seen += len(members)
+        rest = iter(members)
+        for part, share in shares.items():
+            wanted = round(share * seen + 1e-9) - taken[part]
+            chosen = [name for _, name in zip(range(wanted), rest, strict=False)]
+            taken[part] += len(chosen)
+            parts.update(dict.fromkeys(chosen, part))
+        parts.update(dict.fromkeys(rest, "train"))
+    return _leave_none_empty(parts)
+
+
+def _strata(groups: Mapping[str, str], seed: int) -> list[list[str]]:
+    by_class: dict[str, list[str]] = defaultdict(list)
+    for name in sorted(groups, key=lambda name: sha256(f"{seed}:{name}".encode()).digest()):
+        by_class[groups[name]].append(name)
+    return [by_class[class_name] for class_name in sorted(by_class)]
+
+
+def _leave_none_empty(parts: dict[str, str]) -> dict[str, str]:
+    for part in PARTS:
+        if part not in parts.values():
+            most = Counter(parts.values()).most_common(1)[0][0]
+            giver = min(name for name, its_part in parts.items() if its_part == most)
+            parts[giver] = part
+    return parts
+
+
+def _by_patient(dataset: Dataset, settings: SplitConfig) -> Split:
+    groups = _patient_groups(dataset)
+    classes = dict(dataset.source.patient_classes) or _majority_class(dataset.cases, groups)
+    extra = {groups[case.id] for case in dataset.cases} - classes.keys()
+    classes |= _majority_class([case for case in dataset.cases if groups[case.id] in extra], groups)
+    parts = assign(classes, settings)
+    origin = f"by patient, seed {settings.seed}"
+    if dataset.source.known_as:
+        origin += f", over all {len(dataset.source.patient_classes)} patient groups of '{dataset.source.known_as}'"
+    return Split({case.id: parts[groups[case.id]] for case in dataset.cases}, origin)
+
+
+def _patient_groups(dataset: Dataset) -> dict[str, str]:
+    """Group of each case: its patient (the case itself where unknown), joined where images are equal."""
+    own = {case.id: case.patient or f"case {case.id}" for case in dataset.cases}
+    first_with: dict[str, str] = {}
+    parent = {name: name for name in own.values()}
+
+    def root(name: str) -> str:
+        while parent[name] != name:
+            name = parent[name]
+        return name
+
+    for case, fact in zip(dataset.cases, dataset.facts, strict=True):
+        a, b = sorted((root(own[case.id]), root(first_with.setdefault(fact.image_hash, own[case.id]))))
+        parent[b] = a
+    return {case_id: root(name) for case_id, name in own.items()}
+
+
+def _majority_class(cases: Iterable[Case], groups: Mapping[str, str]) -> dict[str, str]:
+    votes: dict[str, Counter[str]] = defaultdict(Counter)
+    for case in cases:
+        votes[groups[case.id]][case.class_name] += 1
+    return {name: min(count, key=lambda label: (-count[label], label)) for name, count in votes.items()}
+
+
+def _from_file(dataset: Dataset, path: Path) -> Split:
+    try:
+        rows = read_csv(path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot read the split ({error.strerror})") from None
+    columns = list(rows[0]) if rows else []
+    by_case = "id" in columns or "case" in columns
+    key = next((name for name in ("id", "case", "patient_group", "patient") if name in columns), None)
+    value = next((name for name in ("split", "part") if name in columns), None)
+    if key is None or value is None:
+        raise UserError(f"{path}: columns are {columns}; expected id, case, patient or patient_group, and split or part")
+    table = {row[key]: _checked(row[value], row[key]) for row in rows}
+    names = {case.id: case.id if by_case else case.patient or "" for case in dataset.cases}
+    return Split({case_id: table.get(name, "excluded") for case_id, name in names.items()}, str(path))
+
+
+def _checked(part: str, name: str) -> str:
+    part = {"val": "validation", "valid": "validation", "": "excluded"}.get(part, part)
+    if part not in (*PARTS, "excluded"):
+        raise UserError(f"'{name}': part '{part}' is not one of train, validation, test, excluded")
+    return part
+
+
+def table(dataset: Dataset, split: Split) -> list[dict[str, str]]:
+    """Rows of split.csv: case, patient, class_name, part."""
+    return [
+        {"case": case.id, "patient": case.patient or "", "class_name": case.class_name, "part": split.parts[case.id]}
+        for case in dataset.cases
+    ]
+
+
+def counts(dataset: Dataset, split: Split) -> list[dict[str, str | int]]:
+    """One row per part and class with the number of patients and cases."""
+    rows: list[dict[str, str | int]] = []
+    for part in (*PARTS, "excluded"):
+        members = [case for case in dataset.cases if split.parts[case.id] == part]
+        for class_name in sorted({case.class_name for case in members}):
+            chosen: Sequence[Case] = [case for case in members if case.class_name == class_name]
+            patients = len({case.patient or case.id for case in chosen})
+            rows.append({"part": part, "class": class_name, "patients": patients, "cases": len(chosen)})
+    return rows

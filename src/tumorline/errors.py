@@ -1,0 +1,29 @@
+"""The one exception that is meant for the person at the keyboard."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(ValueError):
+    """Input that Tumorline cannot use. The command line prints it as one line and exits with status 2.
+
+    The message names the file or key, the value found, what is accepted and what to do.
+    """
+
+
+class MissingExtraError(UserError):
+    """A command needs an optional dependency; the message says which extra to install."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} needs the '{extra}' extra: pip install 'tumorline[{extra}]'")
+
+
+class Interrupted(Exception):
+    """A training was asked to stop; its state is saved and the message says how to go on."""
+
+
+def did_you_mean(word: str, options: Iterable[str]) -> str:
+    """' Did you mean X?' for the nearest option, or the list of options where none is near."""
+    known = sorted(options)
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}"

@@ -1,0 +1,196 @@
+"""A model's figures on cases that it has not seen, at native resolution, with all conventions stated."""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from tumorline.data.case import Case, read_image
+from tumorline.data.dataset import Dataset, read_case_mask
+from tumorline.errors import UserError
+from tumorline.files import write_csv, write_json
+from tumorline.metrics.case import CaseScores, score_case
+from tumorline.metrics.summary import Row, by_group, by_size, summarise
+from tumorline.model_file import ModelInfo
+from tumorline.prediction import Model
+from tumorline.write.images import write_mask
+
+SCHEMA_VERSION = 1
+HEADLINE = ("test", "unseen")
+SEEN = ("train", "validation")
+EVALUATION_NAME, SUMMARY_NAME, PREDICTIONS_NAME = "evaluation.csv", "summary.json", "predictions"
+ID_COLUMNS = ("case", "patient", "class_name", "status", "region")
+Progress = Callable[[int, int], None]
+
+CONVENTIONS = {
+    "resolution": "masks are compared at their native size, after the prediction was brought back to it",
+    "aggregation": "slice, then mean over a patient's slices, then mean over patients",
+    "headline": "Dice, NSD and HD95 are over cases whose truth has a tumour; status test and unseen only",
+    "miss": "a missed tumour counts Dice 0, NSD 0 and as HD95 the image diagonal",
+    "dice_all": "all cases; where truth and prediction are both empty the Dice is 1 (as BraTS)",
+    "surface": "distances between boundary elements weighted by their length, as DeepMind's surface-distance",
+    "interval": "95 % bootstrap over patients (BCa); below 20 patients values and range only",
+    "volume_ratio": "predicted over true area; undefined where either is empty, then left out and counted",
+    "accuracy": "share of pixels that are right; all background reaches accuracy_background",
+}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be scored. `include` are the statuses whose cases are predicted at all."""
+
+    dataset: Dataset
+    output: Path
+    include: Collection[str] = HEADLINE
+    headline: Collection[str] = HEADLINE
+    split: Mapping[str, Any] | None = None
+    """How the split came about, for the run's own data; None for other data."""
+
+
+def case_status(info: ModelInfo, dataset: Dataset) -> dict[str, str]:
+    """Status of each case for this model: train, validation, test or unseen.
+
+    A case is known by the content of its image, else by its patient.
+    """
+    contents = {name: part for part in (*HEADLINE, *SEEN) for name in info.known_cases.contents.get(part, [])}
+    patients = {name: part for part in (*HEADLINE, *SEEN) for name in info.known_cases.patients.get(part, [])}
+    severity = {"train": 0, "validation": 1, "test": 2, "unseen": 3}
+    status = {}
+    for case, facts in zip(dataset.cases, dataset.facts, strict=True):
+        by_patient = [patients.get(key, "unseen") for key in dataset.known_patient_keys(case, facts)]
+        known = contents.get(facts.image_hash)
+        status[case.id] = known or min(by_patient, key=severity.__getitem__, default="unseen")
+    return status
+
+
+def request(dataset: Dataset, output: Path, allow_training_cases: bool = False) -> Request:
+    """An evaluation of `dataset` into `output`; training cases are left out unless they are allowed."""
+    everything = (*HEADLINE, *SEEN)
+    return Request(dataset, output, everything, everything) if allow_training_cases else Request(dataset, output)
+
+
+def evaluate(model: Model, wanted: Request, progress: Progress | None = None) -> dict[str, Any]:
+    """Score a model and write `evaluation.csv`, `summary.json` and `predictions/` below the output folder.
+
+    Returns the summary. Raises UserError where no case is left that the model has not been trained on.
+    """
+    status = case_status(model.info, wanted.dataset)
+    names = [name for name in status if status[name] in wanted.include]
+    if not any(status[name] in wanted.headline for name in names):
+        raise UserError(_nothing_left(wanted.dataset, status))
+    _check_size(model, wanted.dataset)
+    rows = []
+    for done, name in enumerate(names, start=1):
+        rows.append(_score(model, wanted, name, status[name]))
+        if progress:
+            progress(done, len(names))
+    summary = _summary(model.info, wanted, rows, status)
+    _write(wanted.output, rows, summary)
+    return summary
+
+
+def _nothing_left(dataset: Dataset, status: Mapping[str, str]) -> str:
+    counts = Counter(status.values())
+    seen = ", ".join(f"{counts[part]} {part}" for part in SEEN if counts[part])
+    return (
+        f"{dataset.source.path}: every case is known to this model from its training ({seen}); figures on them say "
+        "nothing about new patients. Give other cases, or --allow-training-cases, which marks every output"
+    )
+
+
+def _check_size(model: Model, dataset: Dataset) -> None:
+    if dataset.channels != model.info.architecture.channels:
+        raise UserError(
+            f"{dataset.source.path}: {dataset.channels} channels; the model takes {model.info.architecture.channels}"
+        )
+
+
+def _score(model: Model, wanted: Request, name: str, status: str) -> Row:
+    dataset = wanted.dataset
+    case = dataset.cases[dataset.index[name]]
+    region = model.info.regions[0]
+    predicted = model.mask(read_image(case))[0]
+    truth = read_case_mask(case, dataset.settings)
+    write_mask(wanted.output / PREDICTIONS_NAME / f"{case.id}.png", predicted)
+    scores = score_case(truth, predicted, dataset.spacing_mm(case))
+    return Row(case.id, case.patient, _attributes(case), status, region, scores)
+
+
+def _attributes(case: Case) -> dict[str, str]:
+    return {**case.attributes, "class_name": case.class_name}
+
+
+def _summary(info: ModelInfo, wanted: Request, rows: Sequence[Row], status: Mapping[str, str]) -> dict[str, Any]:
+    source = wanted.dataset.source
+    headline = [row for row in rows if row.status in wanted.headline]
+    validation = [row for row in rows if row.status == "validation"]
+    leaking = bool(info.split.get("leaking")) and any(row.status == "test" for row in headline)
+    regions = {region: _region([row for row in headline if row.region == region]) for region in info.regions}
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "model": info.name,
+        "source": {"name": source.name, "layout": source.layout, "simulated": source.simulated},
+        "split": {
+            **(wanted.split or info.split),
+            "leaking": leaking,
+            "patients_unknown": source.patients_unknown,
+            "training_cases_included": any(row.status in SEEN for row in headline),
+        },
+        "cases": len(headline),
+        "patients": len({row.patient or row.case for row in headline}),
+        "case_status": dict(Counter(status.values())),
+        "headline_status": sorted({row.status for row in headline}),
+        "regions": regions,
+        "validation": {region: summarise(validation) for region in info.regions} if validation else None,
+        "baselines": {"all_background": _all_background(regions)},
+        "conventions": CONVENTIONS,
+        "warnings": _warnings(info, wanted, headline, leaking),
+    }
+
+
+def _region(rows: Sequence[Row]) -> dict[str, Any]:
+    by_class = by_group(rows, "class_name") if any(row.attributes.get("class_name") for row in rows) else {}
+    return {**summarise(rows), "by_class": by_class, "by_size": by_size(rows)}
+
+
+def _all_background(regions: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    return {
+        region: {"dice": 0.0, "missed": figures["tumour_cases"], "accuracy": figures["accuracy_background"]["mean"]}
+        for region, figures in regions.items()
+    }
+
+
+def _warnings(info: ModelInfo, wanted: Request, headline: Sequence[Row], leaking: bool) -> list[str]:
+    source = wanted.dataset.source
+    found = []
+    if source.simulated:
+        found.append("SIMULATED DATA: these figures say how the software works, not how it does on patients")
+    if leaking:
+        found.append("LEAKING: split by slice; slices of one patient are in training and test")
+    if any(row.status in SEEN for row in headline):
+        found.append("TRAINING CASES INCLUDED: the headline holds cases that the model was trained or tuned on")
+    if source.patients_unknown:
+        found.append("PATIENTS UNKNOWN: each case counts as a patient of its own; the interval is too narrow")
+    if wanted.dataset.settings.mask_threshold is not None:
+        found.append(f"masks were thresholded above {wanted.dataset.settings.mask_threshold:g}")
+    if info.data.get("simulated") and not source.simulated:
+        found.append("the model was trained on simulated images only")
+    return found
+
+
+def _write(output: Path, rows: Sequence[Row], summary: Mapping[str, Any]) -> None:
+    scores = [field.name for field in fields(CaseScores)]
+    table = [
+        {
+            "case": row.case,
+            "patient": row.patient,
+            "class_name": row.attributes.get("class_name", ""),
+            "status": row.status,
+            "region": row.region,
+            **{name: getattr(row.scores, name) for name in scores},
+        }
+        for row in rows
+    ]
+    write_csv(output / EVALUATION_NAME, (*ID_COLUMNS, *scores), table)
+    write_json(output / SUMMARY_NAME, summary)

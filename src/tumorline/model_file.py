@@ -1,0 +1,99 @@
+"""A model is one `.safetensors` file whose JSON metadata rebuilds the network; nothing is unpickled.
+
+The ONNX file beside it is the same network for runtimes that have no torch.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from tumorline.errors import UserError
+from tumorline.files import atomic_path
+
+METADATA_KEY = "tumorline"
+WEIGHTS_NAME = "model.safetensors"
+ONNX_NAME = "model.onnx"
+
+Weights = Mapping[str, npt.NDArray[Any]]
+
+
+class Architecture(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    options: dict[str, Any]
+    channels: int
+
+
+class KnownCases(BaseModel):
+    """Hashes of what a model has seen: a model knows its cases."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    patients: dict[str, list[str]]
+    """Part (train, validation, test) -> hashed patient groups."""
+    contents: dict[str, list[str]]
+    """Part -> content hashes of the images."""
+
+
+class ModelInfo(BaseModel):
+    """All that is needed to use a model and to judge it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_version: int = 1
+    name: str
+    architecture: Architecture
+    regions: list[str]
+    image_size: int
+    preprocessing: int
+    """Version of `data.preprocess`."""
+    threshold: float = 0.5
+    data: dict[str, Any]
+    split: dict[str, Any]
+    known_cases: KnownCases
+    config: dict[str, Any]
+    metrics: dict[str, Any]
+    versions: dict[str, str]
+    licence: str
+    intended_use: str = "Research on brain tumour segmentation in MRI. Not a medical device."
+
+
+def save_model(path: Path, weights: Weights, info: ModelInfo) -> None:
+    """Write weights and metadata, whole or not at all."""
+    arrays = {name: np.ascontiguousarray(value) for name, value in weights.items()}
+    with atomic_path(path) as temporary:
+        save_file(arrays, temporary, metadata={METADATA_KEY: info.model_dump_json()})
+
+
+def read_info(path: Path) -> ModelInfo:
+    """Metadata of a model file. Raises UserError where it is none of ours or cut off."""
+    try:
+        with safe_open(path, "numpy") as file:
+            metadata = file.metadata() or {}
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path}: not a readable model file ({error})") from None
+    if METADATA_KEY not in metadata:
+        raise UserError(f"{path}: a .safetensors file, but not of Tumorline (no '{METADATA_KEY}' metadata)")
+    try:
+        return ModelInfo.model_validate(json.loads(metadata[METADATA_KEY]))
+    except (ValidationError, json.JSONDecodeError) as error:
+        raise UserError(f"{path}: its metadata is not understood by this version ({error})") from None
+
+
+def find_model(model: Path) -> Path:
+    """The `.safetensors` file that a run folder or path names. Raises UserError where there is none."""
+    path = model / WEIGHTS_NAME if model.is_dir() else model
+    if path.suffix == ".onnx":
+        path = path.with_suffix(".safetensors")
+    if not path.is_file():
+        what = "run folder without a finished model" if model.is_dir() else "no such model"
+        raise UserError(f"{model}: {what}; MODEL is a run folder or a .safetensors file with its .onnx beside it")
+    return path

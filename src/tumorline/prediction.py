@@ -1,0 +1,131 @@
+"""From a picture to a mask in the picture's own geometry, without torch."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tumorline.data import preprocess
+from tumorline.data.case import Case, ImageArray, MaskArray, read_image
+from tumorline.data.source import PICTURE_SUFFIXES
+from tumorline.errors import UserError
+from tumorline.files import write_csv, write_json
+from tumorline.model_file import ONNX_NAME, ModelInfo, find_model, read_info
+from tumorline.runtime import FloatArray, Runtime, open_runtime
+from tumorline.write.images import write_mask, write_overlay
+
+SCHEMA_VERSION = 1
+COLUMNS = ("input", "mask", "overlay", "tumour_px", "tumour_share", "confidence", "error")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model ready to predict."""
+
+    path: Path
+    info: ModelInfo
+    runtime: Runtime
+
+    def probability(self, image: ImageArray) -> FloatArray:
+        """Probability of each region, `(C, H, W)` in file values to `(R, H, W)`, at the image's own size."""
+        expected = self.info.architecture.channels
+        if image.ndim != 3 or len(image) != expected:
+            raise UserError(f"image has shape {image.shape}; this model takes ({expected}, height, width)")
+        square, placement = preprocess.to_network(image, self.info.image_size)
+        logits = self.runtime(square[None])[0]
+        return preprocess.to_native(_sigmoid(logits), placement)
+
+    def mask(self, image: ImageArray) -> npt.NDArray[np.bool_]:
+        """Mask of each region, `(C, H, W)` to `(R, H, W)`."""
+        return self.probability(image) >= self.info.threshold
+
+
+def load(model: str | Path) -> Model:
+    """Open a run folder or a `.safetensors` file that has its ONNX file beside it."""
+    path = find_model(Path(model))
+    info = read_info(path)
+    if info.preprocessing != preprocess.VERSION:
+        raise UserError(f"{path}: made with preprocessing {info.preprocessing}, this version has {preprocess.VERSION}")
+    onnx = path.with_name(ONNX_NAME) if path.parent.joinpath(ONNX_NAME).is_file() else path.with_suffix(".onnx")
+    return Model(path, info, open_runtime(onnx))
+
+
+@dataclass(frozen=True)
+class Job:
+    """One file to predict and the path, without suffix, under which its results go."""
+
+    path: Path
+    target: Path
+
+
+def predict(
+    inputs: Sequence[Path], model: Model, output: Path, progress: Callable[[int, int], None] | None = None
+) -> list[dict[str, Any]]:
+    """Predict pictures and folders of pictures; one row per file, with `error` set where one failed.
+
+    Writes `<stem>_mask.png` (0/255), `<stem>_overlay.png`, `predictions.json` and `predictions.csv` under
+    `output`, keeping relative folders. Raises UserError where an input does not exist or names no picture.
+    """
+    jobs = list(_jobs(inputs, output))
+    rows = []
+    for done, job in enumerate(jobs, start=1):
+        rows.append(_predict_file(job, model))
+        if progress:
+            progress(done, len(jobs))
+    content = {"schema_version": SCHEMA_VERSION, "model": model.info.name, "threshold": model.info.threshold}
+    write_json(output / "predictions.json", {**content, "predictions": rows})
+    write_csv(output / "predictions.csv", COLUMNS, rows)
+    return rows
+
+
+def _jobs(inputs: Iterable[Path], output: Path) -> Iterator[Job]:
+    taken: dict[Path, Path] = {}
+    for given in inputs:
+        for path, relative in _files(given):
+            target = output / relative.with_suffix("")
+            if target in taken:
+                target = target.with_name(relative.name.replace(".", "_"))
+            if target in taken:
+                raise UserError(f"{path}: its results would overwrite those of {taken[target]}; predict them apart")
+            taken[target] = path
+            yield Job(path, target)
+
+
+def _files(given: Path) -> list[tuple[Path, Path]]:
+    if given.is_file():
+        return [(given, Path(given.name))]
+    if not given.is_dir():
+        raise UserError(f"{given}: no such file or folder")
+    found = [path for path in sorted(given.rglob("*")) if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file()]
+    if not found:
+        raise UserError(f"{given}: no picture in this folder; accepted are {', '.join(sorted(PICTURE_SUFFIXES))}")
+    return [(path, path.relative_to(given)) for path in found]
+
+
+def _predict_file(job: Job, model: Model) -> dict[str, Any]:
+    try:
+        image = read_image(Case(job.path.stem, (job.path,)))
+        probability = model.probability(image)[0]
+    except UserError as error:
+        return {"input": str(job.path), "error": str(error)}
+    mask: MaskArray = probability >= model.info.threshold
+    mask_path = job.target.with_name(job.target.name + "_mask.png")
+    overlay_path = job.target.with_name(job.target.name + "_overlay.png")
+    write_mask(mask_path, mask)
+    write_overlay(overlay_path, image[0], mask)
+    return {
+        "input": str(job.path),
+        "mask": str(mask_path),
+        "overlay": str(overlay_path),
+        "tumour_px": int(mask.sum()),
+        "tumour_share": float(mask.mean()),
+        "confidence": float(probability[mask].mean()) if mask.any() else None,
+        "error": None,
+    }
+
+
+def _sigmoid(logits: FloatArray) -> FloatArray:
+    return np.asarray(0.5 * (1 + np.tanh(0.5 * logits)), np.float32)

@@ -1,0 +1,209 @@
+"""A run from its configuration to its report: check, split, fit, export, evaluate, report.
+
+Each stage leaves whole files in the run folder; resuming a run goes on where it was stopped.
+"""
+
+import os
+import shutil
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tumorline import environment
+from tumorline.config import Config
+from tumorline.data import split as splits
+from tumorline.data.case import REGION, ImageArray, MaskArray, read_image
+from tumorline.data.check import check, stop_on_errors
+from tumorline.data.dataset import Dataset, load_dataset, read_case_mask
+from tumorline.data.preprocess import VERSION as PREPROCESSING
+from tumorline.data.simulate import default_cohort
+from tumorline.data.source import open_source
+from tumorline.data.split import Split, split_dataset
+from tumorline.errors import MissingExtraError, UserError
+from tumorline.evaluation import Request, evaluate
+from tumorline.files import write_csv, write_json
+from tumorline.model_file import ONNX_NAME, WEIGHTS_NAME, Architecture, KnownCases, ModelInfo, save_model
+from tumorline.prediction import load
+from tumorline.report import write_report
+from tumorline.run_folder import CONFIG_NAME, ENVIRONMENT_NAME, SPLIT_NAME, read_config
+
+if TYPE_CHECKING:
+    from tumorline.training.loop import Task
+    from tumorline.training.machine import Machine
+
+Notify = Callable[[str], None]
+
+LICENCES = {
+    "cheng": "Weights trained on Cheng et al., figshare 1512427 (CC BY 4.0); name the source when you pass them on",
+    "simulated": "Weights trained on simulated images only; free of data terms",
+}
+
+
+def train(config: Config, run: Path, notify: Notify) -> None:
+    """Train, evaluate and report in a new run folder; an existing one is never overwritten.
+
+    Raises UserError for data or configuration that cannot be used; nothing is then left behind.
+    """
+    _require_training_extra()
+    if _is_first_process():
+        if run.exists():
+            raise UserError(f"{run}: exists already; choose another --output, or go on with --resume {run}")
+        config.save(run / CONFIG_NAME)
+    try:
+        _carry_out(config, run, notify)
+    except UserError:
+        if _is_first_process() and not (run / SPLIT_NAME).exists():
+            shutil.rmtree(run)
+        raise
+
+
+def resume(run: Path, notify: Notify) -> None:
+    """Go on with a run that was stopped, at whatever stage, with its own configuration."""
+    _require_training_extra()
+    _carry_out(read_config(run), run, notify)
+
+
+def render_report(run: Path) -> Path:
+    """Write `report.html` of a finished run; the case pictures need the source to be where it was."""
+    return write_report(run, _case_reader(read_config(run)))
+
+
+def source_path(config: Config) -> Path:
+    """Where the cases are; the simulated cohort is made on first use."""
+    return Path(config.data.source) if config.data.source else default_cohort()
+
+
+def _carry_out(config: Config, run: Path, notify: Notify) -> None:
+    from tumorline.training.loop import Task, fit
+    from tumorline.training.machine import machine
+
+    with machine(config.train) as place:
+        dataset, split = _prepare(config, notify if place.leads else _silent)
+        task = Task(config, dataset, split, Path(place.gather(str(run))[0]))
+        if place.leads:
+            write_csv(task.run / SPLIT_NAME, splits.COLUMNS, splits.table(dataset, split))
+        began = time.perf_counter()
+        fit(task, place)
+        if place.leads:
+            _write_environment(task, place, time.perf_counter() - began)
+            _finish(task, notify)
+
+
+def _prepare(config: Config, notify: Notify) -> tuple[Dataset, Split]:
+    """Load, split and check the data; stop on errors, say the warnings."""
+    dataset = load_dataset(source_path(config), config.data)
+    stop_on_errors(check(dataset))
+    split = split_dataset(dataset, config.split)
+    findings = check(dataset, split)
+    stop_on_errors(findings)
+    for finding in findings:
+        if finding.severity == "warning":
+            notify(f"warning: {finding.message}")
+    return dataset, split
+
+
+def _finish(task: "Task", notify: Notify) -> None:
+    """From the best weights to model file, ONNX, evaluation and report."""
+    from safetensors.numpy import load_file
+
+    from tumorline.export import export_onnx
+    from tumorline.training.loop import BEST_NAME
+
+    run = task.run
+    notify("writing the model file and its ONNX twin")
+    save_model(run / WEIGHTS_NAME, load_file(run / BEST_NAME), model_info(task))
+    export_onnx(run / WEIGHTS_NAME, run / ONNX_NAME)
+    notify("evaluating validation and test patients at native resolution")
+    evaluate(load(run), Request(task.dataset, run, include=("validation", "test", "unseen")))
+    render_report(run)
+
+
+def model_info(task: "Task") -> ModelInfo:
+    """What the model file says of itself."""
+    config, source = task.config, task.dataset.source
+    known_as = "simulated" if source.simulated else source.known_as
+    return ModelInfo(
+        name=config.name,
+        architecture=Architecture(
+            name=config.model.name, options=config.model.options, channels=task.dataset.channels
+        ),
+        regions=[REGION],
+        image_size=config.data.image_size,
+        preprocessing=PREPROCESSING,
+        data={"name": source.name, "simulated": source.simulated, "cases": len(task.dataset.cases)},
+        split=split_description(task),
+        known_cases=_known_cases(task),
+        config=config.model_dump(mode="json", exclude={"data": {"source", "cache"}}),
+        metrics={"selected_by": "validation Dice by patient"},
+        versions=environment.versions(),
+        licence=LICENCES.get(known_as, "Subject to the terms of the data it was trained on"),
+    )
+
+
+def split_description(task: "Task") -> dict[str, Any]:
+    """How the data was split, for the summary and the model file."""
+    return {
+        "by": task.config.split.by,
+        "seed": task.config.split.seed,
+        "origin": task.split.origin,
+        "leaking": task.split.leaking,
+        "parts": {part: len(task.split.cases(part)) for part in splits.PARTS},
+    }
+
+
+def _known_cases(task: "Task") -> KnownCases:
+    patients: dict[str, set[str]] = {part: set() for part in splits.PARTS}
+    contents: dict[str, set[str]] = {part: set() for part in splits.PARTS}
+    for case, facts in zip(task.dataset.cases, task.dataset.facts, strict=True):
+        part = task.split.parts[case.id]
+        if part in contents:
+            contents[part].add(facts.image_hash)
+            patients[part] |= task.dataset.known_patient_keys(case, facts)
+    return KnownCases(
+        patients={part: sorted(hashes) for part, hashes in patients.items()},
+        contents={part: sorted(hashes) for part, hashes in contents.items()},
+    )
+
+
+def _write_environment(task: "Task", place: "Machine", seconds: float) -> None:
+    position = task.config.train
+    write_json(
+        task.run / ENVIRONMENT_NAME,
+        {
+            "versions": environment.versions(),
+            "machine": environment.machine(),
+            "device": str(place.device),
+            "processes": place.world,
+            "precision": "bfloat16 autocast" if place.bfloat16 else "float32",
+            "epochs": position.epochs,
+            "fit_seconds": round(seconds, 1),
+        },
+    )
+
+
+def _case_reader(config: Config) -> Callable[[str], tuple[ImageArray, MaskArray]] | None:
+    try:
+        cases = {case.id: case for case in open_source(source_path(config)).cases}
+    except UserError:
+        return None
+
+    def read(case_id: str) -> tuple[ImageArray, MaskArray]:
+        case = cases[case_id]
+        return read_image(case)[0], read_case_mask(case, config.data)
+
+    return read
+
+
+def _require_training_extra() -> None:
+    if find_spec("torch") is None:
+        raise MissingExtraError("training", "train")
+
+
+def _is_first_process() -> bool:
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _silent(_message: str) -> None:
+    """Notices of the processes that do not lead."""

@@ -1,0 +1,265 @@
+"""The training loop."""
+
+import copy
+import json
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from tumorline import losses, models
+from tumorline.augment import apply, draw
+from tumorline.config import Config
+from tumorline.data.cache import Cache, cache_key, open_cache
+from tumorline.data.case import REGION
+from tumorline.data.dataset import Dataset
+from tumorline.data.split import Split
+from tumorline.errors import Interrupted
+from tumorline.files import atomic_path, write_csv
+from tumorline.training.batches import Batches, load
+from tumorline.training.machine import Machine
+from tumorline.training.optimiser import build_optimiser, learning_rate, set_learning_rate, update_average
+from tumorline.training.progress import TrainingProgress
+from tumorline.training.state import STATE_NAME, Position, State
+from tumorline.training.validation import Validation, validate
+
+HISTORY_NAME = "history.csv"
+BEST_NAME = "best.safetensors"
+COLUMNS = (
+    "epoch",
+    "learning_rate",
+    "train_loss",
+    "validation_loss",
+    "validation_dice",
+    "best",
+    "seconds",
+    "images_per_second",
+)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is trained on what; fixed from the first step to the last."""
+
+    config: Config
+    dataset: Dataset
+    split: Split
+    run: Path
+
+    def fingerprint(self) -> str:
+        """Hash of all that determines the result, so that a run is resumed only as what it was."""
+        config = self.config.model_dump(mode="json")
+        for key in ("source", "cache"):
+            del config["data"][key]
+        for key in ("device", "checkpoint_minutes"):
+            del config["train"][key]
+        content = [config, cache_key(self.dataset), sorted(self.split.parts.items())]
+        return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def fit(task: Task, machine: Machine) -> State:
+    """Train to the end (or to an early stop), resuming where the run folder holds a state.
+
+    Leaves `state.safetensors`, `best.safetensors` (averaged weights of the epoch with the highest validation
+    Dice by patient) and `history.csv` in the run folder. Raises Interrupted on Ctrl-C or SIGTERM.
+    """
+    cache = _shared_cache(task.dataset, machine)
+    state = _start(task, machine)
+    loop = Loop(task, machine, cache, state)
+    with _stop_signals(loop):
+        loop.run()
+    return state
+
+
+class Loop:
+    """Epochs of steps; after each epoch validation, history and the saved state."""
+
+    def __init__(self, task: Task, machine: Machine, cache: Cache, state: State) -> None:
+        self.task, self.machine, self.cache, self.state = task, machine, cache, state
+        self.settings = task.config.train
+        index = task.dataset.index
+        positions = [index[name] for name in task.split.cases("train")]
+        self.batches = Batches(positions, self.settings.batch_size, task.config.seed, machine)
+        self.criterion = losses.build_loss(task.config.loss.name, task.config.loss.options).to(machine.device)
+        self.trainee = _wrap(state.network, self.settings.compile, machine)
+        self.loss_sum = torch.zeros((), dtype=torch.float64, device=machine.device)
+        self.stop_asked = False
+        self.last_saved = time.monotonic()
+
+    def run(self) -> None:
+        position, epochs, steps = self.state.position, self.settings.epochs, self.batches.steps
+        done = position.epoch * steps + position.step
+        with TrainingProgress(done, epochs * steps, self.machine.leads) as progress:
+            while position.epoch < epochs and not self.out_of_patience():
+                self.train_epoch(progress)
+                self.finish_epoch(progress)
+
+    def train_epoch(self, progress: TrainingProgress) -> None:
+        position = self.state.position
+        self.loss_sum.fill_(position.loss_sum if self.machine.leads else 0.0)
+        self.trainee.train()
+        while position.step < self.batches.steps:
+            began = time.perf_counter()
+            self.loss_sum += self.train_step()
+            position.step += 1
+            took = time.perf_counter() - began
+            position.seconds += took
+            progress.step(self.batches.batch_size / took)
+            self.save_or_stop()
+
+    def train_step(self) -> Tensor:
+        """One optimiser step; returns this process's share of the batch's mean loss, detached."""
+        config, position = self.task.config, self.state.position
+        step = position.epoch * self.batches.steps + position.step
+        torch.manual_seed(hash((config.seed, step, self.machine.rank)) & 0x7FFFFFFF)
+        indices = self.batches.indices(position.epoch, position.step)
+        image, target = load(self.cache, indices, self.machine)
+        parameters = draw(config.augment, config.seed, position.epoch, indices, (image.shape[-2], image.shape[-1]))
+        image, target = apply(image, target, parameters)
+        if self.settings.channels_last:
+            image = image.contiguous(memory_format=torch.channels_last)
+        with self.machine.autocast():
+            logits = self.trainee(image)
+        loss: Tensor = self.criterion(logits.float(), target)
+        self.update_weights(loss, step)
+        return loss.detach().double() / self.machine.world
+
+    def update_weights(self, loss: Tensor, step: int) -> None:
+        state, settings = self.state, self.settings
+        set_learning_rate(state.optimiser, learning_rate(settings, step, settings.epochs * self.batches.steps))
+        state.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        if settings.clip_norm > 0:
+            nn.utils.clip_grad_norm_(state.network.parameters(), settings.clip_norm)
+        state.optimiser.step()
+        update_average(state.average, state.network, settings.average_decay, step)
+
+    def save_or_stop(self) -> None:
+        """Save within an epoch when it is time; stop where any process was asked to."""
+        due = time.monotonic() - self.last_saved > 60 * self.settings.checkpoint_minutes
+        stop, due = self.any_process(self.stop_asked, due)
+        if stop or due:
+            self.save()
+        if stop:
+            raise Interrupted(f"stopped and saved; go on with: tumorline train --resume {self.task.run}")
+
+    def any_process(self, *flags: bool) -> list[bool]:
+        """Each flag, true where any process has it, so that all act alike."""
+        if self.machine.world == 1:
+            return list(flags)
+        tensor = torch.tensor(flags, dtype=torch.int32, device=self.machine.device)
+        dist.all_reduce(tensor, dist.ReduceOp.MAX)
+        return [bool(flag) for flag in tensor.tolist()]
+
+    def finish_epoch(self, progress: TrainingProgress) -> None:
+        position, settings = self.state.position, self.settings
+        cases = self.task.split.cases("validation")
+        result = validate(self.state.average, self.criterion, self.task.dataset, self.cache, cases, self.machine)
+        row = self.history_row(result)
+        if row["best"]:
+            position.best_dice, position.best_epoch = result.dice, position.epoch
+        position.history.append(row)
+        position.epoch, position.step, position.loss_sum, position.seconds = position.epoch + 1, 0, 0.0, 0.0
+        self.loss_sum.zero_()
+        if row["best"] and self.machine.leads:
+            save_weights(self.state.average, self.task.run / BEST_NAME)
+        self.save()
+        progress.epoch(row, settings.epochs)
+
+    def history_row(self, result: Validation) -> dict[str, Any]:
+        position, steps = self.state.position, self.batches.steps
+        last_step = (position.epoch + 1) * steps - 1
+        images = steps * self.batches.batch_size
+        return {
+            "epoch": position.epoch + 1,
+            "learning_rate": learning_rate(self.settings, last_step, self.settings.epochs * steps),
+            "train_loss": self.total_loss() / steps,
+            "validation_loss": result.loss,
+            "validation_dice": result.dice,
+            "best": int(result.dice > position.best_dice),
+            "seconds": round(position.seconds, 2),
+            "images_per_second": round(images / max(position.seconds, 1e-9), 2),
+        }
+
+    def total_loss(self) -> float:
+        return float(sum(self.machine.gather(self.loss_sum.item())))
+
+    def save(self) -> None:
+        """Write the resumable state and the history; all processes take part, the first one writes."""
+        self.state.position.loss_sum = self.total_loss()
+        if self.machine.leads:
+            self.state.save(self.task.run / STATE_NAME)
+            write_csv(self.task.run / HISTORY_NAME, COLUMNS, self.state.position.history)
+        else:
+            self.state.position.loss_sum = 0.0
+        self.last_saved = time.monotonic()
+
+    def out_of_patience(self) -> bool:
+        position, patience = self.state.position, self.settings.patience
+        return patience > 0 and position.epoch - 1 - position.best_epoch >= patience
+
+
+def save_weights(network: nn.Module, path: Path) -> None:
+    """Write a network's weights, whole or not at all."""
+    with atomic_path(path) as temporary:
+        save_file({name: value.cpu().contiguous() for name, value in network.state_dict().items()}, temporary)
+
+
+def _start(task: Task, machine: Machine) -> State:
+    config = task.config
+    torch.manual_seed(config.seed)
+    architecture = config.model
+    network = models.build(
+        architecture.name, channels=task.dataset.channels, regions=len([REGION]), options=architecture.options
+    ).to(machine.device)
+    if config.train.channels_last:
+        network = network.to(memory_format=torch.channels_last)
+    average = copy.deepcopy(network).requires_grad_(False)
+    state = State(network, average, build_optimiser(network, config.train), Position(task.fingerprint()))
+    path = task.run / STATE_NAME
+    if path.exists():
+        state.load(path)
+    return state
+
+
+def _wrap(network: nn.Module, compiled: bool, machine: Machine) -> nn.Module:
+    wrapped: nn.Module = torch.compile(network) if compiled else network  # type: ignore[assignment]
+    return DistributedDataParallel(wrapped) if machine.world > 1 else wrapped
+
+
+def _shared_cache(dataset: Dataset, machine: Machine) -> Cache:
+    """The first process builds the cache, the others wait for it."""
+    if machine.world > 1 and not machine.leads:
+        dist.barrier()
+    cache = open_cache(dataset)
+    if machine.world > 1 and machine.leads:
+        dist.barrier()
+    return cache
+
+
+@contextmanager
+def _stop_signals(loop: Loop) -> Iterator[None]:
+    """Ctrl-C and SIGTERM finish the current step, save, and stop; a second one stops at once."""
+
+    def ask(number: int, _frame: object) -> None:
+        loop.stop_asked = True
+        signal.signal(number, previous[number])
+
+    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in previous:
+        signal.signal(number, ask)
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,115 @@
+"""What a training runs on: device, precision, processes, memory allocator."""
+
+import ctypes
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+from tumorline.config import TrainConfig
+from tumorline.errors import UserError
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+AUTOCAST_DTYPE = torch.bfloat16
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Device, autocast and this process's place among all."""
+
+    device: torch.device
+    bfloat16: bool
+    rank: int = 0
+    world: int = 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes the files."""
+        return self.rank == 0
+
+    def autocast(self) -> Any:
+        if not self.bfloat16:
+            return nullcontext()
+        return torch.autocast(self.device.type, AUTOCAST_DTYPE)
+
+    def gather(self, value: Any) -> list[Any]:
+        """The values of all processes, in their order."""
+        if self.world == 1:
+            return [value]
+        values: list[Any] = [None] * self.world
+        dist.all_gather_object(values, value)
+        return values
+
+
+@contextmanager
+def machine(settings: TrainConfig) -> Iterator[Machine]:
+    """Choose device and precision; join the other processes where torchrun started several."""
+    keep_freed_memory()
+    world, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
+    device = _device(settings.device)
+    torch.use_deterministic_algorithms(settings.deterministic)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+        torch.backends.cudnn.benchmark = not settings.deterministic
+    if settings.batch_size % world:
+        raise UserError(f"train.batch_size is {settings.batch_size}; it must be a multiple of the {world} processes")
+    if world > 1:
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield Machine(device, _use_bfloat16(settings.precision, device), rank, world)
+    finally:
+        if world > 1:
+            dist.destroy_process_group()
+
+
+def keep_freed_memory() -> bool:
+    """Have glibc keep large freed blocks instead of returning them to the system, to save page faults.
+
+    Returns whether it was done. Call before the first tensor; elsewhere than on glibc it does nothing.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    libc = ctypes.CDLL(None)
+    largest_accepted = next((size for size in (1 << 30, 1 << 25) if libc.mallopt(M_MMAP_THRESHOLD, size)), 0)
+    return bool(largest_accepted and libc.mallopt(M_TRIM_THRESHOLD, (1 << 31) - 1))
+
+
+def computes_in_bfloat16(device: torch.device) -> bool:
+    """Whether the hardware multiplies bfloat16 faster than float32."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type == "cpu":
+        return any(flag in _processor_flags() for flag in ("amx_bf16", "avx512_bf16"))
+    return False
+
+
+def _use_bfloat16(precision: str, device: torch.device) -> bool:
+    return precision == "bfloat16" or (precision == "auto" and computes_in_bfloat16(device))
+
+
+def _processor_flags() -> frozenset[str]:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            flags = next((line for line in file if line.startswith("flags")), "")
+    except OSError:
+        return frozenset()
+    return frozenset(flags.split())
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and "LOCAL_RANK" in os.environ:
+        name = f"cuda:{os.environ['LOCAL_RANK']}"
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"train.device is '{name}', which cannot be used here ({reason}); try auto or cpu") from None
+    return device

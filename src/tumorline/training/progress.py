@@ -1,0 +1,47 @@
+"""What the person sees while it trains: a bar with images per second and time left, a line per epoch."""
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+
+class TrainingProgress:
+    """Progress on standard error; silent in all processes but the first."""
+
+    def __init__(self, steps_done: int, steps_total: int, visible: bool) -> None:
+        self.console = Console(stderr=True, quiet=not visible)
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeRemainingColumn(),
+            console=self.console,
+            disable=not (visible and self.console.is_terminal),
+        )
+        self.task = self.bar.add_task("training", total=steps_total, completed=steps_done, note="")
+
+    def __enter__(self) -> Self:
+        self.bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.bar.stop()
+
+    def step(self, images_per_second: float) -> None:
+        self.bar.update(self.task, advance=1, note=f"{images_per_second:.1f} images/s")
+
+    def epoch(self, row: Mapping[str, Any], epochs: int) -> None:
+        """Print one finished epoch."""
+        best = "  best" if row["best"] else ""
+        self.bar.update(self.task, description=f"epoch {row['epoch']}/{epochs}")
+        self.console.print(
+            f"epoch {row['epoch']:>3}/{epochs}  loss {row['train_loss']:.4f}  "
+            f"validation loss {row['validation_loss']:.4f}  Dice by patient {row['validation_dice']:.4f}  "
+            f"{row['seconds']:.0f} s  {row['images_per_second']:.1f} images/s{best}",
+            highlight=False,
+        )

@@ -1,0 +1,89 @@
+"""Tiny data sets that every test may make for itself."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+
+REAL = Path(__file__).parents[2] / "shared" / "data"
+
+MaskWriter = Callable[[npt.NDArray[np.bool_]], Image.Image]
+
+
+def grey(high: int) -> MaskWriter:
+    return lambda mask: Image.fromarray(mask.astype(np.uint8) * np.uint8(high))
+
+
+def palette(mask: npt.NDArray[np.bool_]) -> Image.Image:
+    """Index 1 is black and index 0 is red, so that indices say the opposite of colours."""
+    picture = Image.fromarray((~mask).astype(np.uint8), mode="P")
+    picture.putpalette([255, 0, 0, 0, 0, 0])
+    return picture
+
+
+ENCODINGS: dict[str, MaskWriter] = {
+    "0/1": grey(1),
+    "0/255": grey(255),
+    "boolean": lambda mask: Image.fromarray(mask),
+    "palette": palette,
+    "grey RGB": lambda mask: grey(255)(mask).convert("RGB"),
+    "RGBA": lambda mask: grey(255)(mask).convert("RGBA"),
+}
+
+
+def blob(size: int, seed: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
+    """A noisy grey slice `(size, size)` with one bright disc, and the disc as mask."""
+    random = np.random.default_rng(seed)
+    row, column = random.integers(size // 4, 3 * size // 4, 2)
+    radius = random.integers(size // 10 + 1, size // 5 + 2)
+    rows, columns = np.ogrid[:size, :size]
+    mask = (rows - row) ** 2 + (columns - column) ** 2 <= radius**2
+    image = 60 + 10 * random.standard_normal((size, size)) + 100 * mask
+    return image.clip(0, 255).astype(np.uint8), mask
+
+
+class PairFolder:
+    """Writes a folder with images/, masks/ and patients.csv."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __call__(
+        self,
+        patients: int = 10,
+        slices: int = 2,
+        size: int = 32,
+        encoding: str = "0/255",
+        with_patients: bool = True,
+        first_seed: int = 0,
+    ) -> Path:
+        rows = ["id,patient,class_name"]
+        for number in range(patients * slices):
+            patient = number // slices
+            image, mask = blob(size, first_seed + number)
+            name = f"s{first_seed + number:03d}"
+            self.add(name, Image.fromarray(image), ENCODINGS[encoding](mask))
+            rows.append(f"{name},P{first_seed}-{patient:02d},{'abc'[patient % 3]}")
+        if with_patients:
+            (self.folder / "patients.csv").write_text("\n".join(rows) + "\n")
+        return self.folder
+
+    def add(self, name: str, image: Image.Image, mask: Image.Image) -> None:
+        for kind, picture in (("images", image), ("masks", mask)):
+            (self.folder / kind).mkdir(parents=True, exist_ok=True)
+            picture.save(self.folder / kind / f"{name}.png")
+
+
+@pytest.fixture
+def pair_folder(tmp_path: Path) -> PairFolder:
+    return PairFolder(tmp_path / "source")
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    if not REAL.is_dir():
+        pytest.skip("the real data are not beside this checkout")
+    return REAL

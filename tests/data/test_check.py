@@ -1,0 +1,91 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.conftest import PairFolder
+from tumorline.config import DataConfig, SplitConfig
+from tumorline.data.check import as_json, check, stop_on_errors
+from tumorline.data.dataset import load_dataset
+from tumorline.data.split import split_dataset
+from tumorline.errors import UserError
+
+
+def codes(folder: Path) -> dict[str, str]:
+    return {finding.code: finding.severity for finding in check(load_dataset(folder, DataConfig()))}
+
+
+def test_a_clean_folder_has_no_findings(pair_folder: PairFolder) -> None:
+    assert codes(pair_folder()) == {}
+
+
+def test_a_picture_without_a_partner_is_an_error(pair_folder: PairFolder) -> None:
+    folder = pair_folder()
+    (folder / "masks" / "s003.png").unlink()
+    (folder / "images" / "s004.png").unlink()
+    findings = [f for f in check(load_dataset(folder, DataConfig())) if f.code == "unpaired"]
+    assert [Path(finding.files[0]).name for finding in findings] == ["s003.png", "s004.png"]
+    assert {finding.severity for finding in findings} == {"error"}
+
+
+def test_a_truncated_file_is_an_error(pair_folder: PairFolder) -> None:
+    folder = pair_folder()
+    path = folder / "images" / "s002.png"
+    path.write_bytes(path.read_bytes()[:200])
+    assert codes(folder) == {"unreadable": "error"}
+
+
+def test_a_pair_of_different_size_stops_with_both_sizes(pair_folder: PairFolder) -> None:
+    folder = pair_folder()
+    Image.fromarray(np.eye(16, dtype=np.uint8)).save(folder / "masks" / "s002.png")
+    with pytest.raises(UserError, match=r"s002\.png: image 32 x 32, mask 16 x 16"):
+        stop_on_errors(check(load_dataset(folder, DataConfig())))
+
+
+def test_a_mask_with_three_values_stops_with_the_values(pair_folder: PairFolder) -> None:
+    folder = pair_folder()
+    Image.fromarray(np.resize(np.array([0, 7, 9], np.uint8), (32, 32))).save(folder / "masks" / "s002.png")
+    with pytest.raises(UserError, match=r"s002\.png: mask holds the values \{0, 7, 9\}"):
+        stop_on_errors(check(load_dataset(folder, DataConfig())))
+
+
+def test_suspicious_masks_and_images_are_warnings(pair_folder: PairFolder) -> None:
+    folder = pair_folder()
+    flat = Image.fromarray(np.full((32, 32), 90, np.uint8))
+    most = np.ones((32, 32), np.uint8)
+    most[:8] = 0
+    pair_folder.add("s000", flat, Image.fromarray(np.zeros((32, 32), np.uint8)))
+    pair_folder.add("s001", Image.open(folder / "images" / "s001.png"), Image.fromarray(most))
+    assert codes(folder) == {"constant": "warning", "empty": "warning", "over_half": "warning"}
+
+
+def test_unknown_patients_and_duplicates_are_warnings(pair_folder: PairFolder) -> None:
+    folder = pair_folder(with_patients=False)
+    Image.open(folder / "images" / "s000.png").save(folder / "images" / "s001.png")
+    assert codes(folder) == {"patients_unknown": "warning", "duplicate": "warning"}
+
+
+def test_the_json_lists_exact_pairs(pair_folder: PairFolder) -> None:
+    folder = pair_folder()
+    Image.open(folder / "images" / "s000.png").convert("RGB").save(folder / "images" / "s005.png")
+    dataset = load_dataset(folder, DataConfig())
+    result = as_json(dataset, check(dataset))
+    assert (result["schema_version"], result["cases"], result["patients"]) == (1, 20, 10)
+    assert [(pair["a"], pair["b"], pair["kind"]) for pair in result["pairs"]] == [("s000", "s005", "exact")]
+
+
+def test_a_patient_on_both_sides_of_a_given_split_is_an_error(pair_folder: PairFolder, tmp_path: Path) -> None:
+    folder = pair_folder(patients=3, slices=2)
+    table = tmp_path / "split.csv"
+    table.write_text("id,split\ns000,train\ns001,test\ns002,validation\ns003,validation\n")
+    dataset = load_dataset(folder, DataConfig())
+    split = split_dataset(dataset, SplitConfig(file=str(table)))
+    with pytest.raises(UserError, match="patient P0-00 is in test and train"):
+        stop_on_errors(check(dataset, split))
+
+
+def test_mixed_sizes_are_told(real_data: Path) -> None:
+    dataset = load_dataset(real_data / "cheng_png", DataConfig())
+    messages = [finding.message for finding in check(dataset) if finding.code == "mixed_sizes"]
+    assert "24 of 512 x 512, 3 of 256 x 256" in messages[0]

@@ -1,0 +1,35 @@
+import numpy as np
+
+from tumorline.data.preprocess import Placement, mask_to_network, to_native, to_network
+
+
+def test_a_wide_image_keeps_its_aspect_and_is_centred() -> None:
+    image = np.random.default_rng(0).random((1, 20, 40), np.float32)
+    square, placement = to_network(image, 40)
+    assert square.shape == (1, 40, 40)
+    assert placement.window == (slice(10, 30), slice(0, 40))
+    assert np.all(square[0, :10] == square.min())
+
+
+def test_the_network_sees_mean_zero_and_deviation_one() -> None:
+    image = np.random.default_rng(0).normal(1000, 300, (2, 32, 32)).astype(np.float32)
+    square, _ = to_network(image, 32)
+    assert np.allclose(square.mean((1, 2)), 0, atol=1e-5)
+    assert np.allclose(square.std((1, 2)), 1, atol=1e-4)
+
+
+def test_a_linear_change_of_the_grey_values_changes_nothing() -> None:
+    image = np.random.default_rng(0).random((1, 24, 24), np.float32)
+    assert np.allclose(to_network(image, 16)[0], to_network(image * 4000 + 70, 16)[0], atol=1e-3)
+
+
+def test_a_constant_image_becomes_zeros() -> None:
+    assert not to_network(np.full((1, 8, 8), 7, np.float32), 16)[0].any()
+
+
+def test_a_mask_goes_to_the_network_and_back_where_it_was() -> None:
+    mask = np.zeros((30, 60), bool)
+    mask[10:20, 20:40] = True
+    small = mask_to_network(mask, 120)
+    assert small.sum() == 4 * mask.sum()
+    assert np.array_equal(to_native(small.astype(np.float32), Placement((30, 60), 120))[0] >= 0.5, mask)

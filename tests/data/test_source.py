@@ -1,0 +1,106 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.conftest import PairFolder
+from tumorline.config import DataConfig
+from tumorline.data import cheng
+from tumorline.data.dataset import load_dataset
+from tumorline.data.source import open_source
+from tumorline.errors import UserError
+
+
+def test_pairs_are_found_by_stem_whatever_the_suffix(pair_folder: PairFolder) -> None:
+    folder = pair_folder(patients=2, slices=1)
+    Image.open(folder / "images" / "s000.png").save(folder / "images" / "s000.jpg")
+    (folder / "images" / "s000.png").unlink()
+    cases = open_source(folder).cases
+    assert [(case.images[0].name, case.mask and case.mask.name) for case in cases] == [
+        ("s000.jpg", "s000.png"),
+        ("s001.png", "s001.png"),
+    ]
+    assert [case.patient for case in cases] == ["P0-00", "P0-01"]
+
+
+def test_numbered_cases_are_in_numeric_order(pair_folder: PairFolder) -> None:
+    picture = Image.fromarray(np.eye(4, dtype=np.uint8))
+    for name in ("10", "9", "100"):
+        pair_folder.add(name, picture, picture)
+    assert [case.id for case in open_source(pair_folder.folder).cases] == ["9", "10", "100"]
+
+
+def test_rows_without_a_file_are_counted(pair_folder: PairFolder) -> None:
+    folder = pair_folder(patients=2, slices=1)
+    with (folder / "patients.csv").open("a") as file:
+        file.write("ghost,P9,a\n")
+    assert [finding.message.split(": ")[1] for finding in open_source(folder).findings] == [
+        "1 of 3 rows name no file in images/ and are ignored"
+    ]
+
+
+def test_a_csv_gives_the_same_cases_as_the_folder(pair_folder: PairFolder, tmp_path: Path) -> None:
+    folder = pair_folder(patients=3, slices=1)
+    table = folder / "cases.csv"
+    rows = [f"s{n:03d},P0-{n:02d},images/s{n:03d}.png,masks/s{n:03d}.png" for n in range(3)]
+    table.write_text("\n".join(["id,patient,image,mask", *rows]) + "\n")
+    by_table, by_folder = open_source(table).cases, open_source(folder).cases
+    assert [(case.id, case.patient, case.images) for case in by_table] == [
+        (case.id, case.patient, case.images) for case in by_folder
+    ]
+
+
+def test_a_csv_with_two_image_columns_has_two_channels(pair_folder: PairFolder) -> None:
+    folder = pair_folder(patients=1, slices=1)
+    table = folder / "cases.csv"
+    table.write_text("id,image_t1,image_t2,mask\nx,images/s000.png,images/s000.png,masks/s000.png\n")
+    dataset = load_dataset(table, DataConfig())
+    assert dataset.channels == 2
+    assert dataset.read(dataset.cases[0])[0].shape == (2, 32, 32)
+
+
+def test_a_missing_column_and_a_repeated_id_are_named(tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text("id,image\na,b.png\n")
+    with pytest.raises(UserError, match="column mask is missing; found id, image"):
+        open_source(table)
+    table.write_text("id,image,mask\na,b.png,c.png\na,d.png,e.png\n")
+    with pytest.raises(UserError, match="id 'a' stands in more than one line"):
+        open_source(table)
+
+
+def test_an_unknown_layout_says_what_was_seen(tmp_path: Path) -> None:
+    (tmp_path / "scan.nii").touch()
+    with pytest.raises(UserError, match=r"layout not recognised \(seen: 1 \.nii\); accepted are"):
+        open_source(tmp_path)
+    with pytest.raises(UserError, match="no such folder"):
+        open_source(tmp_path / "nowhere")
+
+
+def test_the_cheng_set_is_recognised_by_its_masks_not_its_names(real_data: Path, tmp_path: Path) -> None:
+    names = [path.stem for path in sorted((real_data / "cheng" / "masks").iterdir())[:20]]
+    for number, name in enumerate(names):
+        for kind, suffix in (("images", "jpg"), ("masks", "png")):
+            (tmp_path / kind).mkdir(exist_ok=True)
+            picture = Image.open(real_data / "cheng" / kind / f"{name}.{suffix}").convert("L")
+            picture.save(tmp_path / kind / f"renamed{number}.png")
+    dataset = load_dataset(tmp_path, DataConfig())
+    assert dataset.source.known_as == "cheng"
+    assert {case.class_name for case in dataset.cases} <= {"meningioma", "glioma", "pituitary"}
+    assert not dataset.source.patients_unknown
+
+
+def test_numeric_names_alone_are_not_the_cheng_set(pair_folder: PairFolder) -> None:
+    for number in range(1, 21):
+        picture = Image.fromarray(np.eye(8, dtype=np.uint8) * number)
+        pair_folder.add(str(number), picture, picture)
+    dataset = load_dataset(pair_folder.folder, DataConfig())
+    assert dataset.source.known_as == ""
+    assert dataset.source.patients_unknown
+
+
+def test_the_packaged_table_has_group_numbers_for_all_slices() -> None:
+    assert len(cheng.table()) == 3064
+    assert len(cheng.patient_classes()) == 209
+    assert all(entry.patient.isdecimal() for entry in cheng.table().values())

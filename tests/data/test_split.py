@@ -1,0 +1,104 @@
+import csv
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.conftest import ENCODINGS, PairFolder
+from tumorline.config import DataConfig, SplitConfig
+from tumorline.data import cheng
+from tumorline.data.dataset import Dataset, load_dataset
+from tumorline.data.split import Split, assign, split_dataset
+from tumorline.errors import UserError
+
+REFERENCE = Path(__file__).parents[2] / "configs" / "splits" / "cheng.csv"
+
+
+def split_of(folder: Path, **settings: object) -> tuple[Dataset, Split]:
+    dataset = load_dataset(folder, DataConfig())
+    return dataset, split_dataset(dataset, SplitConfig(**settings))  # type: ignore[arg-type]
+
+
+def test_a_hundred_patients_are_cut_70_10_20() -> None:
+    parts = assign({f"p{n}": "ab"[n % 2] for n in range(100)}, SplitConfig())
+    assert Counter(parts.values()) == {"train": 70, "validation": 10, "test": 20}
+
+
+def test_each_class_is_cut_in_the_same_proportion() -> None:
+    classes = {f"p{n}": "a" if n < 80 else "b" for n in range(100)}
+    parts = assign(classes, SplitConfig())
+    by_class = Counter((classes[name], part) for name, part in parts.items())
+    assert (by_class["a", "test"], by_class["b", "test"]) == (16, 4)
+    assert (by_class["a", "validation"], by_class["b", "validation"]) == (8, 2)
+
+
+def test_the_order_of_the_patients_does_not_matter_but_the_seed_does() -> None:
+    groups = {f"p{n}": "" for n in range(30)}
+    backwards = dict(reversed(groups.items()))
+    assert assign(groups, SplitConfig()) == assign(backwards, SplitConfig())
+    assert assign(groups, SplitConfig()) != assign(groups, SplitConfig(seed=1))
+
+
+def test_three_patients_fill_three_parts_and_two_are_refused() -> None:
+    assert sorted(assign({"a": "", "b": "", "c": ""}, SplitConfig()).values()) == ["test", "train", "validation"]
+    with pytest.raises(UserError, match="2 patients cannot be split"):
+        assign({"a": "", "b": ""}, SplitConfig())
+
+
+def test_no_patient_is_on_two_sides(pair_folder: PairFolder) -> None:
+    dataset, split = split_of(pair_folder(patients=12, slices=3))
+    sides = {(case.patient, split.parts[case.id]) for case in dataset.cases}
+    assert len(sides) == 12
+
+
+def test_every_mask_encoding_gives_the_same_split(tmp_path: Path) -> None:
+    splits = []
+    for number, encoding in enumerate(ENCODINGS):
+        folder = PairFolder(tmp_path / str(number))(patients=9, slices=1, encoding=encoding)
+        splits.append(split_of(folder)[1].parts)
+    assert all(parts == splits[0] for parts in splits)
+
+
+def test_equal_images_of_two_patients_stay_on_one_side(pair_folder: PairFolder) -> None:
+    folder = pair_folder(patients=12, slices=1)
+    twins = [f"s{n:03d}" for n in range(1, 12)]
+    for name in twins:
+        Image.open(folder / "images" / "s000.png").save(folder / "images" / f"{name}.png")
+    pair_folder(patients=12, slices=1, first_seed=100)
+    dataset, split = split_of(folder)
+    assert len({split.parts[name] for name in ["s000", *twins]}) == 1
+
+
+def test_by_slice_is_marked_as_leaking(pair_folder: PairFolder) -> None:
+    dataset, split = split_of(pair_folder(patients=6, slices=5), by="slice")
+    assert split.leaking
+    assert len({(case.patient, split.parts[case.id]) for case in dataset.cases}) > 6
+
+
+def test_a_split_file_by_patient_is_followed(pair_folder: PairFolder, tmp_path: Path) -> None:
+    folder = pair_folder(patients=4, slices=2)
+    table = tmp_path / "split.csv"
+    table.write_text("patient,split\nP0-00,train\nP0-01,val\nP0-02,test\n")
+    _, split = split_of(folder, file=str(table))
+    assert split.cases("validation") == ["s002", "s003"]
+    assert split.cases("excluded") == ["s006", "s007"]
+
+
+def test_a_wrong_part_in_a_split_file_is_named(pair_folder: PairFolder, tmp_path: Path) -> None:
+    (tmp_path / "split.csv").write_text("patient,split\nP0-00,training\n")
+    with pytest.raises(UserError, match="'P0-00': part 'training' is not one of train, validation, test"):
+        split_of(pair_folder(patients=4), file=str(tmp_path / "split.csv"))
+
+
+def test_the_committed_reference_split_is_what_seed_0_gives() -> None:
+    with REFERENCE.open() as file:
+        committed = {row["patient_group"]: row["split"] for row in csv.DictReader(file)}
+    assert committed == assign(cheng.patient_classes(), SplitConfig())
+    assert Counter(committed.values()) == {"train": 146, "validation": 21, "test": 42}
+
+
+def test_a_part_of_the_cheng_set_is_split_as_the_whole(real_data: Path) -> None:
+    dataset, split = split_of(real_data / "cheng")
+    reference = assign(cheng.patient_classes(), SplitConfig())
+    assert all(split.parts[case.id] == reference[case.patient or ""] for case in dataset.cases)
