@@ -9,8 +9,9 @@ from tumorline.config import Config, DataConfig, load_config
 from tumorline.data import check as checks
 from tumorline.data.dataset import Dataset, load_dataset
 from tumorline.data.source import Finding
-from tumorline.errors import UserError
+from tumorline.errors import require_extra
 from tumorline.files import append_line
+from tumorline.model_file import find_model
 from tumorline.run_folder import TEST_USES_NAME, new_run_folder, read_config
 
 Progress = Callable[[int, int], None]
@@ -52,7 +53,9 @@ def resume(folder: Path | str, notify: Notify = _silent) -> Path:
     return Path(folder)
 
 
-def read_recipe(path: Path | str | None, data: Path | str | None = None, overrides: Iterable[str] = ()) -> Config:
+def read_recipe(
+    path: Path | str | None, data: Path | str | None = None, overrides: Iterable[str] = ()
+) -> Config:
     """A recipe with the data source and overrides applied; None is the demo, or all defaults where data is given."""
     if path is None and data is None:
         path = DEMO
@@ -103,7 +106,9 @@ def usable(dataset: Dataset) -> Dataset:
     return dataset
 
 
-def check(source: Path | str, overrides: Iterable[str] = (), progress: Progress | None = None) -> list[Finding]:
+def check(
+    source: Path | str, overrides: Iterable[str] = (), progress: Progress | None = None
+) -> list[Finding]:
     """All findings of a data check."""
     return checks.check(load_dataset(Path(source), load_config(None, overrides).data, progress))
 
@@ -117,7 +122,27 @@ def predict(
     """Predict pictures or folders of pictures; returns one row per file, `error` set where one failed."""
     if isinstance(inputs, (str, Path)):
         inputs = [inputs]
-    return prediction.predict([Path(given) for given in inputs], prediction.load(model), Path(output), progress)
+    return prediction.predict(
+        [Path(given) for given in inputs], prediction.load(model), Path(output), progress
+    )
 
 
-__all__ = ["UserError", "check", "evaluate", "predict", "read_recipe", "resume", "train", "usable"]
+def export(model: Path | str, output: Path | None = None) -> Path:
+    """Write a model's network as ONNX beside it or to `output`; needs the `train` extra."""
+    require_extra("torch", "export", "train")
+    from tumorline.export import export_onnx
+
+    path = find_model(Path(model))
+    return export_onnx(path, output or path.with_suffix(".onnx"))
+
+
+def models() -> list[dict[str, str]]:
+    """Name, parameters of the default options, and first line of the description of each model."""
+    require_extra("torch", "the list of models", "train")
+    from tumorline.models import MODELS, count_parameters
+
+    rows = []
+    for name, build in MODELS.items():
+        millions = count_parameters(build(channels=1, regions=1)) / 1e6
+        rows.append({"model": name, "parameters": f"{millions:.1f} M", "what": (build.__doc__ or "").splitlines()[0]})
+    return rows

@@ -25,7 +25,8 @@ data_app = typer.Typer(help="Check, split and make data sets.", no_args_is_help=
 app.add_typer(data_app, name="data")
 
 Overrides = Annotated[
-    list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one key; may be repeated.")
+    list[str] | None,
+    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one key; may be repeated."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 Output = Annotated[Path | None, typer.Option("--output", help="Folder for the results.")]
@@ -49,7 +50,9 @@ def main() -> None:
 
 @app.command()
 def train(
-    config: Annotated[Path | None, typer.Argument(help="TOML file; without it and without --data: the demo.")] = None,
+    config: Annotated[
+        Path | None, typer.Argument(help="TOML file; without it and without --data: the demo.")
+    ] = None,
     data: Annotated[Path | None, typer.Option(help="Folder with images/ and masks/, or a CSV.")] = None,
     overrides: Overrides = None,
     output: Output = None,
@@ -72,7 +75,9 @@ def train(
 @app.command()
 def evaluate(
     model: Annotated[Path, typer.Argument(help="Run folder or .safetensors file.")],
-    data: Annotated[list[Path] | None, typer.Option(help="Source; without it the run's own test part.")] = None,
+    data: Annotated[
+        list[Path] | None, typer.Option(help="Source; without it the run's own test part.")
+    ] = None,
     overrides: Overrides = None,
     output: Output = None,
     allow_training_cases: Annotated[
@@ -84,8 +89,9 @@ def evaluate(
     from tumorline import api
 
     summaries = []
-    for source in data or [None]:
-        folder = output / source.stem if output and source and len(data or []) > 1 else output
+    sources: list[Path | None] = [*(data or [])] or [None]
+    for source in sources:
+        folder = output / source.stem if output and source and len(sources) > 1 else output
         summary = api.evaluate(
             model,
             source,
@@ -105,7 +111,9 @@ def evaluate(
 def predict(
     inputs: Annotated[list[Path], typer.Argument(help="Pictures or folders of pictures.")],
     model: Annotated[Path, typer.Option(help="Run folder or .safetensors file.")],
-    output: Annotated[Path, typer.Option(help="Folder for masks, overlays and tables.")] = Path("predictions"),
+    output: Annotated[Path, typer.Option(help="Folder for masks, overlays and tables.")] = Path(
+        "predictions"
+    ),
     as_json: AsJson = False,
 ) -> None:
     """Write mask, overlay and figures for each picture."""
@@ -136,20 +144,17 @@ def export(
     output: Annotated[Path | None, typer.Option(help="ONNX file; beside the model where left out.")] = None,
 ) -> None:
     """Write a model's network as ONNX."""
-    from tumorline.model_file import find_model
-    from tumorline.run import export_model
+    from tumorline import api
 
-    path = find_model(model)
-    print(export_model(path, output or path.with_suffix(".onnx")))
+    print(api.export(model, output))
 
 
 @app.command()
 def models() -> None:
     """List the models and their options."""
-    from tumorline.run import list_models
+    from tumorline import api
 
-    for line in list_models():
-        print(line)
+    print_table(api.models())
 
 
 @data_app.command()
@@ -234,13 +239,19 @@ def print_headline(summary: "Mapping[str, Any]") -> None:
     for region, figures in summary["regions"].items():
         dice, hd95 = figures["dice"], figures["hd95_detected"]
         print(f"{region}: Dice by patient {_number(dice['mean'])} {_interval(dice)}")
-        print(f"  {summary['cases']} cases of {summary['patients']} patients ({', '.join(summary['headline_status'])})")
+        print(
+            f"  {summary['cases']} cases of {summary['patients']} patients ({', '.join(summary['headline_status'])})"
+        )
         print(f"  over cases {_number(dice['mean_over_cases'])}, median patient {_number(dice['median'])}")
-        print(f"  missed {figures['missed']} of {figures['tumour_cases']} tumours, invented {figures['invented']}")
+        print(
+            f"  missed {figures['missed']} of {figures['tumour_cases']} tumours, invented {figures['invented']}"
+        )
         print(f"  HD95 over detected {_number(hd95['mean'], 1)} {figures['hd95'].get('unit', '')}")
         print(f"  predicted / true area {_number(figures['volume_ratio']['mean'], 2)}")
         accuracy, background = figures["accuracy"]["mean"], figures["accuracy_background"]["mean"]
-        print(f"  pixel accuracy {_number(accuracy, 4)}; all background reaches {_number(background, 4)} with Dice 0")
+        print(
+            f"  pixel accuracy {_number(accuracy, 4)}; all background reaches {_number(background, 4)} with Dice 0"
+        )
 
 
 def _number(value: float | None, digits: int = 3) -> str:

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
+from importlib.util import find_spec
 
 
 class UserError(ValueError):
@@ -16,6 +17,12 @@ class MissingExtraError(UserError):
 
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(f"{what} needs the '{extra}' extra: pip install 'tumorline[{extra}]'")
+
+
+def require_extra(module: str, what: str, extra: str) -> None:
+    """Raise MissingExtraError where a module that belongs to an extra is not installed."""
+    if find_spec(module) is None:
+        raise MissingExtraError(what, extra)
 
 
 class Interrupted(Exception):

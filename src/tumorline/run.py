@@ -7,7 +7,6 @@ import os
 import shutil
 import time
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,7 @@ from tumorline.data.preprocess import VERSION as PREPROCESSING
 from tumorline.data.simulate import default_cohort
 from tumorline.data.source import open_source
 from tumorline.data.split import Split, split_dataset
-from tumorline.errors import MissingExtraError, UserError
+from tumorline.errors import UserError, require_extra
 from tumorline.evaluation import Request, evaluate
 from tumorline.files import write_csv, write_json
 from tumorline.model_file import ONNX_NAME, WEIGHTS_NAME, Architecture, KnownCases, ModelInfo, save_model
@@ -46,7 +45,7 @@ def train(config: Config, run: Path, notify: Notify) -> None:
 
     Raises UserError for data or configuration that cannot be used; nothing is then left behind.
     """
-    _require_training_extra()
+    require_extra("torch", "training", "train")
     if _is_first_process():
         if run.exists():
             raise UserError(f"{run}: exists already; choose another --output, or go on with --resume {run}")
@@ -61,7 +60,7 @@ def train(config: Config, run: Path, notify: Notify) -> None:
 
 def resume(run: Path, notify: Notify) -> None:
     """Go on with a run that was stopped, at whatever stage, with its own configuration."""
-    _require_training_extra()
+    require_extra("torch", "training", "train")
     _carry_out(read_config(run), run, notify)
 
 
@@ -194,11 +193,6 @@ def _case_reader(config: Config) -> Callable[[str], tuple[ImageArray, MaskArray]
         return read_image(case)[0], read_case_mask(case, config.data)
 
     return read
-
-
-def _require_training_extra() -> None:
-    if find_spec("torch") is None:
-        raise MissingExtraError("training", "train")
 
 
 def _is_first_process() -> bool:

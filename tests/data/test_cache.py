@@ -3,8 +3,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from tests.conftest import PairFolder
+
 from tumorline.config import DataConfig
 from tumorline.data import cache
 from tumorline.data.cache import cache_key, open_cache
@@ -13,7 +13,9 @@ from tumorline.data.dataset import Dataset, load_dataset
 
 @pytest.fixture
 def dataset(pair_folder: PairFolder, tmp_path: Path) -> Dataset:
-    return load_dataset(pair_folder(patients=3, slices=1), DataConfig(image_size=16, cache=str(tmp_path / "cache")))
+    return load_dataset(
+        pair_folder(patients=3, slices=1), DataConfig(image_size=16, cache=str(tmp_path / "cache"))
+    )
 
 
 def folders(dataset: Dataset) -> list[str]:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-
 from tests.conftest import ENCODINGS, PairFolder
+
 from tumorline.config import DataConfig, SplitConfig
 from tumorline.data import cheng
 from tumorline.data.dataset import Dataset, load_dataset
@@ -41,7 +41,11 @@ def test_the_order_of_the_patients_does_not_matter_but_the_seed_does() -> None:
 
 
 def test_three_patients_fill_three_parts_and_two_are_refused() -> None:
-    assert sorted(assign({"a": "", "b": "", "c": ""}, SplitConfig()).values()) == ["test", "train", "validation"]
+    assert sorted(assign({"a": "", "b": "", "c": ""}, SplitConfig()).values()) == [
+        "test",
+        "train",
+        "validation",
+    ]
     with pytest.raises(UserError, match="2 patients cannot be split"):
         assign({"a": "", "b": ""}, SplitConfig())
 
@@ -66,7 +70,7 @@ def test_equal_images_of_two_patients_stay_on_one_side(pair_folder: PairFolder) 
     for name in twins:
         Image.open(folder / "images" / "s000.png").save(folder / "images" / f"{name}.png")
     pair_folder(patients=12, slices=1, first_seed=100)
-    dataset, split = split_of(folder)
+    _, split = split_of(folder)
     assert len({split.parts[name] for name in ["s000", *twins]}) == 1
 
 

@@ -2,11 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from tumorline.data.case import Case
 from tumorline.data.dataset import Dataset, Facts
-from tumorline.data.source import Finding
+from tumorline.data.source import Finding, Severity
 from tumorline.data.split import Split
 from tumorline.errors import UserError
 
@@ -15,7 +16,12 @@ SCHEMA_VERSION = 1
 
 def check(dataset: Dataset, split: Split | None = None) -> list[Finding]:
     """All findings on a decoded data set, errors first; with a split, also what crosses its parts."""
-    findings = [*dataset.source.findings, *_unusable(dataset), *_suspicious_masks(dataset), *_patients(dataset)]
+    findings = [
+        *dataset.source.findings,
+        *_unusable(dataset),
+        *_suspicious_masks(dataset),
+        *_patients(dataset),
+    ]
     findings += _sizes(dataset) + _duplicates(dataset) + (_crossing(dataset, split) if split else [])
     order = {"error": 0, "warning": 1, "info": 2}
     return sorted(findings, key=lambda finding: order[finding.severity])
@@ -41,12 +47,13 @@ def as_json(dataset: Dataset, findings: Sequence[Finding]) -> dict[str, Any]:
         "cases": len(dataset.cases),
         "patients": count_patients(dataset),
         "findings": [
-            {"code": f.code, "severity": f.severity, "files": list(f.files), "message": f.message} for f in findings
+            {"code": f.code, "severity": f.severity, "files": list(f.files), "message": f.message}
+            for f in findings
         ],
         "pairs": [
             {"a": a.id, "b": b.id, "kind": "exact", "transform": "identity", "correlation": 1.0}
             for group in duplicate_groups(dataset)
-            for a, b in zip(group, group[1:], strict=False)
+            for a, b in pairwise(group)
         ],
     }
 
@@ -83,7 +90,9 @@ def _unusable(dataset: Dataset) -> list[Finding]:
             findings.append(Finding(code, "error", message, (str(file),)))
     channels = {len(case.images) for case in dataset.cases}
     if len(channels) > 1:
-        message = f"{dataset.source.path}: cases have {sorted(channels)} channels; all must have the same number"
+        message = (
+            f"{dataset.source.path}: cases have {sorted(channels)} channels; all must have the same number"
+        )
         findings.append(Finding("channels", "error", message))
     return findings
 
@@ -97,7 +106,9 @@ def _suspicious_masks(dataset: Dataset) -> list[Finding]:
             message = f"{case.images[0]}: constant image, every pixel has the same value"
             findings.append(Finding("constant", "warning", message, _files([case])))
         if fact.foreground > 0.5:
-            message = f"{case.mask}: {fact.foreground:.0%} of the image is foreground; are the values inverted?"
+            message = (
+                f"{case.mask}: {fact.foreground:.0%} of the image is foreground; are the values inverted?"
+            )
             findings.append(Finding("over_half", "warning", message, (str(case.mask),)))
     return findings + _empty_masks(dataset)
 
@@ -130,7 +141,9 @@ def _sizes(dataset: Dataset) -> list[Finding]:
         return []
     common = sorted(sizes.items(), key=lambda item: -item[1])
     listed = ", ".join(f"{count} of {width} x {height}" for (height, width), count in common[:4])
-    message = f"{dataset.source.path}: images of {len(sizes)} sizes ({listed}); each is scaled with its aspect kept"
+    message = (
+        f"{dataset.source.path}: images of {len(sizes)} sizes ({listed}); each is scaled with its aspect kept"
+    )
     return [Finding("mixed_sizes", "info", message)]
 
 
@@ -146,7 +159,7 @@ def _duplicates(dataset: Dataset) -> list[Finding]:
 
 def _crossing(dataset: Dataset, split: Split) -> list[Finding]:
     """Patients and equal images on both sides of a split: an error, unless slices were split on purpose."""
-    severity = "warning" if split.leaking else "error"
+    severity: Severity = "warning" if split.leaking else "error"
     findings = []
     for patient, parts in _parts_by(split.parts, ((case.patient, case.id) for case in dataset.cases)).items():
         if patient is not None and len(parts) > 1:
@@ -160,7 +173,9 @@ def _crossing(dataset: Dataset, split: Split) -> list[Finding]:
     return findings
 
 
-def _parts_by(parts: Mapping[str, str], pairs: Iterable[tuple[str | None, str]]) -> dict[str | None, set[str]]:
+def _parts_by(
+    parts: Mapping[str, str], pairs: Iterable[tuple[str | None, str]]
+) -> dict[str | None, set[str]]:
     found: dict[str | None, set[str]] = defaultdict(set)
     for patient, case_id in pairs:
         if parts[case_id] != "excluded":

@@ -36,7 +36,9 @@ def split_dataset(dataset: Dataset, settings: SplitConfig) -> Split:
     if settings.file:
         split = _from_file(dataset, Path(settings.file))
     elif any(case.part for case in dataset.cases):
-        split = Split({case.id: _checked(case.part, case.id) for case in dataset.cases}, "the source's split column")
+        split = Split(
+            {case.id: _checked(case.part, case.id) for case in dataset.cases}, "the source's split column"
+        )
     elif settings.by == "slice":
         parts = assign({case.id: case.class_name for case in dataset.cases}, settings)
         split = Split(parts, f"by slice, seed {settings.seed}", leaking=True)
@@ -55,7 +57,9 @@ def assign(groups: Mapping[str, str], settings: SplitConfig) -> dict[str, str]:
     group of right in each class. Raises UserError below three groups.
     """
     if len(groups) < len(PARTS):
-        raise UserError(f"{len(groups)} patients cannot be split into train, validation and test; 3 is the least")
+        raise UserError(
+            f"{len(groups)} patients cannot be split into train, validation and test; 3 is the least"
+        )
     shares = {"validation": settings.validation, "test": 1 - settings.train - settings.validation}
     taken: Counter[str] = Counter()
     seen = 0
@@ -96,7 +100,9 @@ def _by_patient(dataset: Dataset, settings: SplitConfig) -> Split:
     parts = assign(classes, settings)
     origin = f"by patient, seed {settings.seed}"
     if dataset.source.known_as:
-        origin += f", over all {len(dataset.source.patient_classes)} patient groups of '{dataset.source.known_as}'"
+        origin += (
+            f", over all {len(dataset.source.patient_classes)} patient groups of '{dataset.source.known_as}'"
+        )
     return Split({case.id: parts[groups[case.id]] for case in dataset.cases}, origin)
 
 
@@ -134,7 +140,9 @@ def _from_file(dataset: Dataset, path: Path) -> Split:
     key = next((name for name in ("id", "case", "patient_group", "patient") if name in columns), None)
     value = next((name for name in ("split", "part") if name in columns), None)
     if key is None or value is None:
-        raise UserError(f"{path}: columns are {columns}; expected id, case, patient or patient_group, and split or part")
+        raise UserError(
+            f"{path}: columns are {columns}; expected id, case, patient or patient_group, and split or part"
+        )
     table = {row[key]: _checked(row[value], row[key]) for row in rows}
     names = {case.id: case.id if by_case else case.patient or "" for case in dataset.cases}
     return Split({case_id: table.get(name, "excluded") for case_id, name in names.items()}, str(path))
@@ -150,7 +158,12 @@ def _checked(part: str, name: str) -> str:
 def table(dataset: Dataset, split: Split) -> list[dict[str, str]]:
     """Rows of split.csv: case, patient, class_name, part."""
     return [
-        {"case": case.id, "patient": case.patient or "", "class_name": case.class_name, "part": split.parts[case.id]}
+        {
+            "case": case.id,
+            "patient": case.patient or "",
+            "class_name": case.class_name,
+            "part": split.parts[case.id],
+        }
         for case in dataset.cases
     ]
 

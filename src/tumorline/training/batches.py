@@ -30,7 +30,8 @@ class Batches:
         """Positions in the data set of this process's share of one batch."""
         order = epoch_order(self.seed, epoch, len(self.positions))
         batch = order[step * self.batch_size : (step + 1) * self.batch_size]
-        return self.positions[batch[self.machine.rank :: self.machine.world]].tolist()
+        mine: list[int] = self.positions[batch[self.machine.rank :: self.machine.world]].tolist()
+        return mine
 
 
 def load(cache: Cache, indices: list[int], machine: Machine) -> tuple[Tensor, Tensor]:

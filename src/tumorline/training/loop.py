@@ -124,7 +124,9 @@ class Loop:
         torch.manual_seed(hash((config.seed, step, self.machine.rank)) & 0x7FFFFFFF)
         indices = self.batches.indices(position.epoch, position.step)
         image, target = load(self.cache, indices, self.machine)
-        parameters = draw(config.augment, config.seed, position.epoch, indices, (image.shape[-2], image.shape[-1]))
+        parameters = draw(
+            config.augment, config.seed, position.epoch, indices, (image.shape[-2], image.shape[-1])
+        )
         image, target = apply(image, target, parameters)
         if self.settings.channels_last:
             image = image.contiguous(memory_format=torch.channels_last)
@@ -136,9 +138,11 @@ class Loop:
 
     def update_weights(self, loss: Tensor, step: int) -> None:
         state, settings = self.state, self.settings
-        set_learning_rate(state.optimiser, learning_rate(settings, step, settings.epochs * self.batches.steps))
+        set_learning_rate(
+            state.optimiser, learning_rate(settings, step, settings.epochs * self.batches.steps)
+        )
         state.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         if settings.clip_norm > 0:
             nn.utils.clip_grad_norm_(state.network.parameters(), settings.clip_norm)
         state.optimiser.step()
@@ -164,7 +168,9 @@ class Loop:
     def finish_epoch(self, progress: TrainingProgress) -> None:
         position, settings = self.state.position, self.settings
         cases = self.task.split.cases("validation")
-        result = validate(self.state.average, self.criterion, self.task.dataset, self.cache, cases, self.machine)
+        result = validate(
+            self.state.average, self.criterion, self.task.dataset, self.cache, cases, self.machine
+        )
         row = self.history_row(result)
         if row["best"]:
             position.best_dice, position.best_epoch = result.dice, position.epoch
@@ -255,7 +261,7 @@ def _stop_signals(loop: Loop) -> Iterator[None]:
         loop.stop_asked = True
         signal.signal(number, previous[number])
 
-    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous: dict[int, Any] = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     for number in previous:
         signal.signal(number, ask)
     try:

@@ -1,7 +1,6 @@
 """Optimiser, learning rate by step, moving average of weights."""
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import nn
@@ -13,7 +12,10 @@ def build_optimiser(network: nn.Module, settings: TrainConfig) -> torch.optim.Op
     """AdamW or Adam; weight decay on weights only, not on biases and norms."""
     weights = [p for p in network.parameters() if p.requires_grad and p.ndim > 1]
     others = [p for p in network.parameters() if p.requires_grad and p.ndim <= 1]
-    groups = [{"params": weights, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    groups = [
+        {"params": weights, "weight_decay": settings.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
     kind = torch.optim.AdamW if settings.optimiser == "adamw" else torch.optim.Adam
     return kind([group for group in groups if group["params"]], lr=settings.learning_rate)
 
@@ -46,5 +48,3 @@ def update_average(average: nn.Module, network: nn.Module, decay: float, step: i
         else:
             mean.copy_(value)
     torch._foreach_lerp_(floats, targets, 1 - decay)
-
-

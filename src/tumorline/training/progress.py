@@ -44,4 +44,5 @@ class TrainingProgress:
             f"validation loss {row['validation_loss']:.4f}  Dice by patient {row['validation_dice']:.4f}  "
             f"{row['seconds']:.0f} s  {row['images_per_second']:.1f} images/s{best}",
             highlight=False,
+            soft_wrap=True,
         )

@@ -41,14 +41,12 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        if not 1 <= self.spacing_mm <= 4:
+            raise UserError(f"simulated cohort: spacing_mm is {self.spacing_mm}; accepted: 1 to 4")
+        tallest = int(TALLEST_MM / self.spacing_mm)
         checks = {
             "patients": (self.patients, 1 <= self.patients <= 9999, "1 to 9999"),
-            "slices": (
-                self.slices,
-                1 <= self.slices <= TALLEST_MM / self.spacing_mm,
-                "1 to 40 mm / spacing_mm",
-            ),
-            "spacing_mm": (self.spacing_mm, 0.5 <= self.spacing_mm <= 4, "0.5 to 4"),
+            "slices": (self.slices, 1 <= self.slices <= tallest, f"1 to {tallest} at this spacing_mm"),
             "seed": (self.seed, self.seed >= 0, "0 or more"),
         }
         for name, (value, fine, accepted) in checks.items():
@@ -68,15 +66,13 @@ def simulate(
     """Write a simulated cohort in the Kaggle layout and return its folder.
 
     `images/` and `masks/` hold square 8-bit PNG of 256 mm (128 x 128 at 2 mm), axial, front up, the patient's
-    right on the left; `patients.csv` has groups and kinds of tumour, `simulated.json` settings, licence, truth.
+    right on the left; `patients.csv` has groups and kinds of tumour, `simulated.json` settings and truth.
     Masks are 0 and 255: enhancing rim and necrotic core without oedema, at least 80 mm2 in every slice.
     Each patient depends on seed and number only. Raises UserError where the folder exists and is not empty.
     """
     settings = Settings(patients, slices, spacing_mm, seed)
     if directory.exists() and not (directory.is_dir() and not any(directory.iterdir())):
-        raise UserError(
-            f"{directory}: exists and is not an empty folder; give a new folder or empty this one"
-        )
+        raise UserError(f"{directory}: exists and is not an empty folder; give a new folder or empty this one")
     Template.load()
     directory.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", suffix=".part", dir=directory.parent))
@@ -117,27 +113,25 @@ class Study:
 def simulate_patient(settings: Settings, number: int) -> Study:
     """One patient of a cohort, the same whatever other patients are made."""
     rng = np.random.default_rng([settings.seed, number])
-    patient, heights = _grow(rng, settings, KINDS[number % len(KINDS)])
+    patient, heights = grow(rng, settings, KINDS[number % len(KINDS)])
     side = grid(settings.spacing_mm)
     axes = (side, side, heights)
     image = Scanner(rng, T1CE).acquire(patient.scene(axes, settings.spacing_mm), axes)
-    truth = {"patient_group": f"simulated-s{settings.seed}-p{number:03d}"} | _truth(
-        patient, settings, heights
-    )
+    truth = {"patient_group": f"simulated-s{settings.seed}-p{number:03d}"} | _truth(patient, settings, heights)
     return Study(_as_seen(image), _as_seen(patient.mask(axes)), truth)
 
 
-def _grow(rng: np.random.Generator, settings: Settings, kind: Kind) -> tuple[Patient, Array]:
+def grow(rng: np.random.Generator, settings: Settings, kind: Kind) -> tuple[Patient, Array]:
     """A patient whose tumour shows in enough planes, and the heights in mm of those to show."""
     head, surroundings = Head.draw(rng), Surroundings.draw(rng)
-    least_mm = float(np.hypot(settings.slices * settings.spacing_mm / 2, 6))
+    least_mm = float(np.hypot(settings.slices * settings.spacing_mm / 2, 7))
     while True:
         patient = Patient(head, Tumour.draw(rng, kind, head, least_mm), surroundings)
         axes = _box(patient, settings.spacing_mm)
         area = patient.mask(axes).sum(axis=(0, 1)) * settings.spacing_mm**2
         heights = axes[2][(area >= LEAST_AREA_MM2) & (axes[2] > LOWEST_MM) & (axes[2] < HIGHEST_MM)]
         if len(heights) >= settings.slices:
-            chosen = np.linspace(0, len(heights) - 1, settings.slices).round().astype(int)
+            chosen = ((np.arange(settings.slices) + 0.5) * len(heights) / settings.slices).astype(int)
             return patient, heights[chosen]
 
 
@@ -145,7 +139,7 @@ def _box(patient: Patient, spacing_mm: float) -> Axes:
     """The part of the grid that holds all lesions."""
     side = grid(spacing_mm)
     centres = np.stack([lesion.centre_mm for lesion in patient.tumour.lesions])
-    reach = np.array([[2 * lesion.radius_mm] for lesion in patient.tumour.lesions])
+    reach = np.array([[2.2 * lesion.radius_mm] for lesion in patient.tumour.lesions])
     low, high = (centres - reach).min(axis=0), (centres + reach).max(axis=0)
     x, y, z = (side[(side >= a) & (side <= b)] for a, b in zip(low, high, strict=True))
     return x, y, z
@@ -165,13 +159,17 @@ def _truth(patient: Patient, settings: Settings, heights: Array) -> dict[str, An
         "volume_ml": round(float(patient.mask(axes).sum() * voxel_ml), 3),
         "necrosis_ml": round(float(patient.necrosis(axes).sum() * voxel_ml), 3),
         "lesions": [
-            {"centre_mm": lesion.centre_mm.round(2).tolist(), "radius_mm": round(float(lesion.radius_mm), 2)}
+            {"centre_mm": _rounded(lesion.centre_mm), "radius_mm": round(float(lesion.radius_mm), 2)}
             for lesion in tumour.lesions
         ],
         "enhancement": round(tumour.enhancement, 3),
         "oedema_mm": round(tumour.oedema_mm, 2),
-        "slice_heights_mm": heights.round(2).tolist(),
+        "slice_heights_mm": _rounded(heights),
     }
+
+
+def _rounded(values: Array) -> list[float]:
+    return [round(float(value), 2) for value in values]
 
 
 def _write_slice(directory: Path, study: Study, index: int) -> dict[str, str]:
@@ -186,7 +184,7 @@ def _write_slice(directory: Path, study: Study, index: int) -> dict[str, str]:
 def _description(settings: Settings, truths: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "simulated": True,
-        "note": "Simulated pictures of simulated tumours: no patient was imaged, no result on them is clinical.",
+        "note": "Simulated pictures of simulated tumours: no patient was imaged, no result is clinical.",
         "generator": GENERATOR,
         **asdict(settings),
         "field_of_view_mm": FIELD_OF_VIEW_MM,

@@ -15,9 +15,10 @@ from tumorline.data.simulate.field import Array, Axes, Mask, Noise, positions
 from tumorline.errors import MissingExtraError, UserError
 
 TEMPLATE = {
-    "name": "ICBM 152 nonlinear symmetric 2009a: skull-stripped T1, grey and white matter (carried by nilearn)",
+    "name": "ICBM 152 nonlinear symmetric 2009a: skull-stripped T1, grey and white matter, from nilearn",
     "source": "https://nist.mni.mcgill.ca/icbm-152-nonlinear-atlases-2009/",
-    "reference": "Fonov et al., Unbiased average age-appropriate atlases for pediatric studies, NeuroImage 2011",
+    "reference": "Fonov et al., Unbiased average age-appropriate atlases for pediatric studies, 2011",
+    "licence_from": "the notice that the McConnell Brain Imaging Centre gives; nilearn's own page says 'unknown'",
     "licence": "Copyright (C) 1993-2004 Louis Collins, McConnell Brain Imaging Centre, Montreal Neurological "
     "Institute, McGill University. Permission to use, copy, modify, and distribute this software and "
     "its documentation for any purpose and without fee is hereby granted, provided that the above "
@@ -59,9 +60,7 @@ def _read(kind: str) -> Bytes:
     folder = Path(nilearn.origin).parent / "datasets" / "data"
     path = folder / f"mni_icbm152_{kind}_tal_nlin_sym_09a_converted.nii.gz"
     if not path.is_file():
-        raise UserError(
-            f"{path}: not there; the simulated cohort needs nilearn 0.10 or later, upgrade nilearn"
-        )
+        raise UserError(f"{path}: not there; the simulated cohort needs nilearn 0.10 or later, upgrade nilearn")
     return _centred(np.asarray(nibabel.load(path).dataobj))  # type: ignore[attr-defined]
 
 
@@ -95,6 +94,7 @@ class Head:
     template: Template
     matrix: Array
     bends: tuple[tuple[Noise, float], ...]
+    """Displacement along x, y and z, far-reaching and then fine: fields and their sizes in mm."""
     atrophy: float
     skull_mm: float
     scalp_mm: float
@@ -103,8 +103,8 @@ class Head:
     def draw(cls, rng: np.random.Generator) -> "Head":
         """A head with its own size, tilt, shape and folding."""
         turn = Rotation.from_euler("xyz", rng.normal(0, (4, 2.5, 4)), degrees=True).as_matrix()
-        matrix = (turn / rng.normal((1.04, 1.04, 1.0), 0.035)).astype(np.float32)
-        bends = [(60.0, 3.5)] * 3 + [(14.0, 1.2)] * 3
+        matrix = (turn / rng.normal((1.04, 1.02, 1.0), 0.025)).astype(np.float32)
+        bends = [(60.0, 2.5)] * 3 + [(14.0, 1.2)] * 3
         return cls(
             Template.load(),
             matrix,
@@ -117,7 +117,8 @@ class Head:
     def to_template(self, axes: Axes) -> Array:
         """Points `(3, x, y, z)` in mm of the template that lie at the points of a patient's grid."""
         x, y, z, fine_x, fine_y, fine_z = (size * noise(axes) for noise, size in self.bends)
-        return self.turned(positions(axes)) + np.stack([x + fine_x, y + fine_y, z + fine_z])
+        bent: Array = self.turned(positions(axes)) + np.stack([x + fine_x, y + fine_y, z + fine_z])
+        return bent
 
     def turned(self, vectors_mm: Array) -> Array:
         """Vectors `(3, ...)` of the patient in the template's directions and size."""

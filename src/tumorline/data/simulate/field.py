@@ -1,6 +1,7 @@
 """Scalar fields over product grids: a plane, a box and a whole head are the same call with other axes."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +25,7 @@ def positions(axes: Axes) -> Array:
     return np.stack(np.meshgrid(*axes, indexing="ij"))
 
 
-def ramp(level_mm: Array, width_mm: float) -> Array:
+def ramp(level_mm: npt.NDArray[np.floating[Any]], width_mm: float) -> Array:
     """Fraction 0..1 of a pixel inside a surface, given the signed distance (positive inside)."""
     fraction: Array = np.clip(level_mm / width_mm + 0.5, 0, 1).astype(np.float32)
     return fraction
@@ -44,14 +45,18 @@ class Noise:
 
     def __call__(self, axes: Axes) -> Array:
         """Values `(x, y, z)` on a product grid."""
-        values = self.knots
-        for axis in axes:
-            values = np.tensordot(values, self._weights(axis), axes=(0, 1))
-        return values
+        (near_x, x), (near_y, y), (near_z, z) = (self._weights(axis) for axis in axes)
+        values: Array = y @ (self.knots[near_x, near_y, near_z] @ z.T)
+        field: Array = np.tensordot(x, values, axes=1)
+        return field
 
-    def _weights(self, axis: Array) -> Array:
+    def _weights(self, axis: Array) -> tuple[slice, Array]:
+        """The knots that matter along one axis and their weights `(position, knot)`."""
         count = len(self.knots)
         knots = (np.arange(count) - (count - 1) / 2) * self.scale_mm
-        weights = np.exp(-0.5 * ((axis[:, None] - knots) / (0.6 * self.scale_mm)) ** 2)
-        unit_variance: Array = (weights / np.sqrt((weights**2).sum(axis=1, keepdims=True))).astype(np.float32)
-        return unit_variance
+        distance = np.abs(axis[:, None] - knots) / self.scale_mm
+        weights = np.exp(-0.5 * (distance / 0.6) ** 2) * (distance < 2.5)
+        used = np.flatnonzero(weights.any(axis=0))
+        near = slice(used[0], used[-1] + 1)
+        unit_variance = weights / np.sqrt((weights**2).sum(axis=1, keepdims=True))
+        return near, unit_variance[:, near].astype(np.float32)

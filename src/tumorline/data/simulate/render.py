@@ -22,7 +22,7 @@ T1CE = {
     "solid": 0.38,
     "enhancing": 0.92,
     "necrosis": 0.2,
-    "oedema": 0.34,
+    "oedema": 0.31,
 }
 """Signal of each tissue after contrast agent, relative to fat."""
 

@@ -71,40 +71,31 @@ class Patient:
         return self.tumour.level(axes, depth, self.head.tissue(points)["fluid"])
 
     def _paint_shell(self, scene: Scene, view: View) -> None:
-        """Skin, fat, muscle, skull with marrow, dura, fluid, and the mixture below the brain."""
-        bumps = self.surroundings.thickness(view.axes)
+        """Skin, fat, muscle, skull with marrow, dura, and fluid all over the inside."""
+        bumps, speckle = self.surroundings.thickness(view.axes), self.surroundings.speckle(view.axes)
         skull = self.head.skull_mm * (1 + 0.15 * bumps)
-        scalp = skull + self.head.scalp_mm * (1 + 0.2 * bumps)
+        scalp = self.head.scalp_mm * (1 + 0.2 * bumps)
         low = np.clip(-view.template_mm[2] / 40, 0, 1)
-        speckle = self.surroundings.speckle(view.axes)
-        layers = {
-            "skin": scalp + 2,
-            "fat": scalp,
-            "muscle": skull + 0.8 * low * self.head.scalp_mm,
+        outside_in = {
+            "skin": skull + scalp + 2,
+            "fat": skull + scalp,
+            "muscle": skull + 0.8 * low * scalp,
             "bone": skull,
-            "dura": np.full_like(skull, 0.8),
-            "fluid": np.zeros_like(skull),
         }
-        for name, thickness in layers.items():
+        for name, thickness in outside_in.items():
             _paint(scene, {name: ramp(view.depth + thickness, view.width_mm)})
-            if name == "bone":
-                _paint(
-                    scene,
-                    {
-                        "marrow": ramp(skull / 5 - np.abs(view.depth + skull / 2), view.width_mm)
-                        * (speckle > -1)
-                    },
-                )
+        marrow = ramp(skull / 5 - np.abs(view.depth + skull / 2), view.width_mm)
+        _paint(scene, {"marrow": marrow * (speckle > -1)})
+        _paint(scene, {"dura": ramp(view.depth + 0.8, view.width_mm)})
+        _paint(scene, {"fluid": ramp(view.depth, view.width_mm)})
         base = ramp(self.head.away_from_brain(view.template_mm) - 5, 3) * ramp(view.depth, view.width_mm)
-        _paint(scene, {"bone": base})
-        _paint(scene, {"muscle": base * ramp(speckle, 0.8)})
-        _paint(scene, {"fat": base * ramp(speckle - 1.4, 0.5)})
+        _paint_base(scene, base, speckle)
 
     def _paint_vessels(self, scene: Scene, view: View) -> None:
-        """Bright distractors: vessels between the folds, sagittal sinus, falx and choroid plexus."""
+        """Bright distractors: vessels outside white matter, sagittal sinus, falx and choroid plexus."""
         first, second = (noise(view.axes) for noise in self.surroundings.vessels)
         inside = ramp(view.depth, view.width_mm)
-        tubes = ramp(1.2 - 16 * np.hypot(first, second), 1.0) * inside * (1 - scene.get("white", 0))
+        tubes = ramp(1.2 - 16 * np.hypot(first, second), 1.0) * inside * (1 - scene["white"])
         x, y, z = view.template_mm
         top = ((z > 15) | (y < -30)) & (z > -25)
         sinus = ramp(3.5 - np.abs(x) - np.maximum(view.depth - 3, 0), view.width_mm) * inside * top
@@ -127,6 +118,13 @@ class Patient:
         uptake = self.tumour.enhancement * (1 + self.tumour.kind.patchiness * texture)
         _paint(scene, {"enhancing": inside * np.clip(uptake, 0, 1)})
         _paint(scene, {"necrosis": inside * ramp(self.tumour.core(view.axes, level), 1.5 * view.width_mm)})
+
+
+def _paint_base(scene: Scene, base: Array, speckle: Array) -> None:
+    """Below the brain: bone, muscle and fat in a mixture that looks like none of them."""
+    _paint(scene, {"bone": base})
+    _paint(scene, {"muscle": base * ramp(speckle, 0.8)})
+    _paint(scene, {"fat": base * ramp(speckle - 1.4, 0.5)})
 
 
 def _paint(scene: Scene, parts: Mapping[str, Array]) -> None:

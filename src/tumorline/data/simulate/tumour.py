@@ -9,6 +9,9 @@ from tumorline.data.simulate.field import Array, Axes, Noise, positions
 
 Range = tuple[float, float]
 
+MASS_REACH = 1.2
+"""Distance over which displacement falls off, in radii of the lesion."""
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -30,25 +33,35 @@ class Kind:
 KINDS = (
     Kind(
         "simulated meningioma",
-        (10, 23),
-        (1, 7),
-        (0.05, 0.14),
-        (0.55, 1.0),
-        0.0,
-        (0, 5),
-        (0.5, 0.8),
+        radius_mm=(12, 26),
+        depth_mm=(1, 7),
+        roughness=(0.05, 0.14),
+        enhancement=(0.45, 1.0),
+        necrosis=0.0,
+        oedema_mm=(0, 5),
+        mass=(0.6, 0.9),
         extra_axial=True,
     ),
-    Kind("simulated glioma", (12, 25), (14, 45), (0.18, 0.32), (0.3, 0.9), 0.8, (5, 16), (0.2, 0.5), 0.3),
+    Kind(
+        "simulated glioma",
+        radius_mm=(14, 28),
+        depth_mm=(14, 45),
+        roughness=(0.18, 0.32),
+        enhancement=(0.25, 0.9),
+        necrosis=0.8,
+        oedema_mm=(5, 16),
+        mass=(0.35, 0.65),
+        patchiness=0.3,
+    ),
     Kind(
         "simulated metastasis",
-        (7, 12),
-        (8, 22),
-        (0.05, 0.15),
-        (0.5, 1.0),
-        0.5,
-        (6, 20),
-        (0.2, 0.4),
+        radius_mm=(8, 14),
+        depth_mm=(8, 22),
+        roughness=(0.04, 0.1),
+        enhancement=(0.4, 1.0),
+        necrosis=0.5,
+        oedema_mm=(6, 20),
+        mass=(0.3, 0.5),
         most_lesions=3,
     ),
 )
@@ -71,17 +84,17 @@ class Lesion:
         return cls(centre_mm, radius_mm, stretch, rng.uniform(*kind.roughness), bumps)
 
     def radial(self, points_mm: Array) -> tuple[Array, Array]:
-        """Offsets `(3, ...)` and distance `(...)` in mm from the centre, in the ellipsoid's stretched space."""
+        """Offsets `(3, ...)` and distance in mm from the centre, in the ellipsoid's stretched space."""
         offset = points_mm - self.centre_mm[:, None, None, None]
-        return offset, np.linalg.norm(offset * self.stretch[:, None, None, None], axis=0)
+        distance: Array = np.linalg.norm(offset * self.stretch[:, None, None, None], axis=0)
+        return offset, distance
 
     def level(self, axes: Axes) -> Array:
         """About the signed distance in mm to the surface, positive inside."""
         _, distance = self.radial(positions(axes))
         coarse, fine = self.bumps
-        bumps = self.roughness * (coarse(axes) + 0.4 * fine(axes))
-        level: Array = self.radius_mm * (1 + np.clip(bumps, -0.6, 0.6)) - distance
-        return level
+        bumps: Array = np.clip(self.roughness * (coarse(axes) + 0.4 * fine(axes)), -0.6, 0.6)
+        return self.radius_mm * (1 + bumps) - distance
 
 
 @dataclass(frozen=True)
@@ -135,7 +148,7 @@ class Tumour:
         for lesion in self.lesions:
             offset, distance = lesion.radial(points_mm)
             outside = np.maximum(distance / lesion.radius_mm - 1, 0)
-            share = self.mass * np.exp(-outside / 0.8) / np.maximum(distance / lesion.radius_mm, 1)
+            share = self.mass * np.exp(-outside / MASS_REACH) / np.maximum(distance / lesion.radius_mm, 1)
             total += offset * share
         return total * np.clip(depth_mm / 10, 0, 1)
 

@@ -1,0 +1,207 @@
+"""Random changes of a batch on its device: parameters are drawn first, then applied.
+
+A sample's parameters depend on (seed, epoch, sample) alone, not on its batch, its process or a resumed run. All
+geometry is one sampling grid and one interpolation for image and target together.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+ELASTIC_POINTS = 6
+"""Control points along each side of the elastic displacement."""
+
+Floats = npt.NDArray[np.float32]
+
+
+class Settings(Protocol):
+    """What is read from the configuration (`config.AugmentConfig` says what each means)."""
+
+    rotation_degrees: float
+    quarter_turns: bool
+    flips: bool
+    scale: float
+    shift: float
+    elastic: float
+    geometry_probability: float
+    gamma: float
+    contrast: float
+    noise: float
+    blur: float
+    low_resolution: float
+    intensity_probability: float
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """One batch's draws; the first axis is the sample."""
+
+    matrix: Floats
+    """`(B, 2, 3)` from output to input coordinates in [-1, 1]."""
+    displacement: Floats
+    """`(B, 2, K, K)` elastic displacement at control points, in the same coordinates."""
+    gamma: Floats
+    contrast: Floats
+    noise: Floats
+    """Standard deviation; 0 leaves the sample alone."""
+    blur: Floats
+    """Standard deviation in pixels; 0 leaves the sample alone."""
+    resolution: Floats
+    """Factor; 1 leaves the sample alone."""
+    noise_seed: npt.NDArray[np.int64]
+
+
+def draw(
+    settings: Settings, seed: int, epoch: int, indices: Sequence[int], size: tuple[int, int]
+) -> Parameters:
+    """Draw for the samples `indices` of an epoch; quarter turns only where images are square."""
+    generators = (np.random.Generator(np.random.Philox(key=_key(seed, epoch, index))) for index in indices)
+    samples = [_draw_one(settings, random, size) for random in generators]
+    return Parameters(*(np.stack(column) for column in zip(*samples, strict=True)))
+
+
+def apply(image: Tensor, target: Tensor, parameters: Parameters) -> tuple[Tensor, Tensor]:
+    """Change image `(B, C, H, W)` and target `(B, R, H, W)` in {0, 1}; the target stays in {0, 1}."""
+    image, target = _move(image, target, parameters)
+    image = _lower_resolution(image, parameters.resolution)
+    image = _blur(image, parameters.blur)
+    image = _contrast_and_gamma(image, parameters)
+    return _add_noise(image, parameters), target
+
+
+# ---------------------------------------------------------------- drawing
+
+
+def _key(seed: int, epoch: int, index: int) -> npt.NDArray[np.uint64]:
+    return np.array([seed & 0xFFFFFFFFFFFFFFFF, (epoch << 32) | index], np.uint64)
+
+
+def _draw_one(
+    settings: Settings, random: np.random.Generator, size: tuple[int, int]
+) -> tuple[npt.NDArray[np.generic], ...]:
+    """As many draws whatever the settings, so that switching one transform off leaves the others as they were."""
+    turned, scaled, shifted_x, shifted_y, gamma, contrast, noise, blur, resolution = random.uniform(-1, 1, 9)
+    geometry = random.random() < settings.geometry_probability
+    chosen = random.random(5) < settings.intensity_probability
+    quarter_turns, flips = int(random.integers(4)), random.integers(2, size=2)
+    bend = random.uniform(-1, 1, (2, ELASTIC_POINTS, ELASTIC_POINTS))
+    noise_seed = random.integers(1 << 62)
+
+    turns = quarter_turns if settings.quarter_turns and size[0] == size[1] else 0
+    angle = math.radians(settings.rotation_degrees * turned * geometry) + turns * math.pi / 2
+    zoom = math.exp(-math.log1p(settings.scale) * scaled * geometry)
+    shift = 2 * settings.shift * geometry * np.array([shifted_x, shifted_y])
+    mirror = 1 - 2 * flips if settings.flips else np.ones(2)
+    smallest = settings.low_resolution or 1.0
+    values = (
+        _matrix(angle, zoom * mirror, shift, size[0] / size[1]),
+        2 * settings.elastic * geometry * bend,
+        math.exp(math.log1p(settings.gamma) * gamma * chosen[0]),
+        1 + settings.contrast * contrast * chosen[1],
+        settings.noise * abs(noise) * chosen[2],
+        settings.blur * abs(blur) * chosen[3],
+        1 - (1 - smallest) * abs(resolution) * chosen[4],
+    )
+    return (*(np.asarray(value, np.float32) for value in values), np.asarray(noise_seed))
+
+
+def _matrix(angle: float, zoom: npt.NDArray[np.float64], shift: npt.NDArray[np.float64], aspect: float) -> Floats:
+    """Affine matrix `(2, 3)` in coordinates of [-1, 1], where `aspect` is height over width; exact at quarter turns."""
+    cosine, sine = (round(value, 12) for value in (math.cos(angle), math.sin(angle)))
+    rotation = np.array([[cosine, -sine * aspect], [sine / aspect, cosine]])
+    return np.concatenate([rotation * zoom, shift[:, None]], axis=1).astype(np.float32)
+
+
+# ---------------------------------------------------------------- applying
+
+
+def _move(image: Tensor, target: Tensor, parameters: Parameters) -> tuple[Tensor, Tensor]:
+    """One grid, one bilinear interpolation. Outside the image is its lowest value and no tumour."""
+    if _is_identity(parameters):
+        return image, target
+    matrix = torch.from_numpy(parameters.matrix).to(image.device)
+    grid = functional.affine_grid(matrix, list(image.shape), align_corners=False)
+    if parameters.displacement.any():
+        bend = torch.from_numpy(parameters.displacement).to(image.device)
+        grid = grid + functional.interpolate(bend, image.shape[-2:], mode="bicubic", align_corners=True).movedim(1, -1)
+    lowest = image.amin((-2, -1), keepdim=True)
+    both = torch.cat([image - lowest, target], dim=1)
+    both = functional.grid_sample(both, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    moved, moved_target = both.split([image.shape[1], target.shape[1]], dim=1)
+    return moved + lowest, (moved_target >= 0.5).to(target.dtype)
+
+
+def _is_identity(parameters: Parameters) -> bool:
+    unit = np.array([[1, 0, 0], [0, 1, 0]], np.float32)
+    return bool((parameters.matrix == unit).all() and not parameters.displacement.any())
+
+
+def _lower_resolution(image: Tensor, factors: Floats) -> Tensor:
+    """Shrink and enlarge the chosen samples."""
+    image = image.clone() if (factors < 1).any() else image
+    for sample in np.flatnonzero(factors < 1):
+        side = [max(2, round(length * float(factors[sample]))) for length in image.shape[-2:]]
+        small = functional.interpolate(image[sample : sample + 1], side, mode="area")
+        image[sample : sample + 1] = functional.interpolate(small, image.shape[-2:], mode="bilinear")
+    return image
+
+
+def _blur(image: Tensor, deviations: Floats) -> Tensor:
+    """Gaussian blur of the chosen samples, one separable kernel each."""
+    chosen = np.flatnonzero(deviations > 0.1)
+    if not len(chosen):
+        return image
+    radius = math.ceil(3 * float(deviations.max()))
+    offsets = torch.arange(-radius, radius + 1, dtype=image.dtype, device=image.device)
+    widths = torch.from_numpy(deviations[chosen]).to(image.device)[:, None]
+    kernel = torch.softmax(-0.5 * (offsets / widths) ** 2, dim=1)
+    samples, channels = len(chosen), image.shape[1]
+    kernel = kernel.repeat_interleave(channels, dim=0)
+    stack = image[chosen].reshape(1, samples * channels, *image.shape[-2:])
+    stack = functional.pad(stack, [radius] * 4, mode="replicate")
+    stack = functional.conv2d(stack, kernel[:, None, :, None], groups=samples * channels)
+    stack = functional.conv2d(stack, kernel[:, None, None, :], groups=samples * channels)
+    image = image.clone()
+    image[chosen] = stack.reshape(samples, channels, *image.shape[-2:])
+    return image
+
+
+def _contrast_and_gamma(image: Tensor, parameters: Parameters) -> Tensor:
+    """Contrast about the mean; gamma on the range of each sample, its mean and deviation kept."""
+    chosen = np.flatnonzero(parameters.gamma != 1)
+    if len(chosen):
+        image = image.clone()
+        exponent = torch.from_numpy(parameters.gamma[chosen]).to(image.device)[:, None, None, None]
+        image[chosen] = _gamma(image[chosen], exponent)
+    if (parameters.contrast != 1).any():
+        factor = torch.from_numpy(parameters.contrast).to(image.device)[:, None, None, None]
+        mean = image.mean((-2, -1), keepdim=True)
+        image = mean + (image - mean) * factor
+    return image
+
+
+def _gamma(image: Tensor, exponent: Tensor) -> Tensor:
+    space = (-2, -1)
+    low, high = image.amin(space, keepdim=True), image.amax(space, keepdim=True)
+    curved = ((image - low) / (high - low).clamp_min(1e-6)).clamp_min(1e-6) ** exponent
+    deviation = curved.std(space, keepdim=True).clamp_min(1e-6)
+    standard = (curved - curved.mean(space, keepdim=True)) / deviation
+    return standard * image.std(space, keepdim=True) + image.mean(space, keepdim=True)
+
+
+def _add_noise(image: Tensor, parameters: Parameters) -> Tensor:
+    """Gaussian noise in units of the image's deviation, each sample from a seed of its own."""
+    chosen = np.flatnonzero(parameters.noise > 0)
+    image = image.clone() if len(chosen) else image
+    for sample in chosen:
+        generator = torch.Generator(image.device).manual_seed(int(parameters.noise_seed[sample]))
+        noise = torch.randn(image.shape[1:], generator=generator, device=image.device)
+        image[sample] += noise * image[sample].std() * float(parameters.noise[sample])
+    return image

@@ -1,0 +1,77 @@
+"""U-Net whose encoder is one of segmentation-models-pytorch's, from ImageNet weights, a local file or from scratch."""
+
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from tumorline.errors import UserError, did_you_mean
+from tumorline.models.lite_weights import STAGES, load_lite_weights
+from tumorline.models.torchvision_cure import cure_torchvision
+
+
+def build_encoder_unet(channels: int, regions: int, encoder: str, weights: str) -> nn.Module:
+    """smp.Unet with `encoder`; `weights` is 'imagenet', 'none' or a `.safetensors` file of the encoder.
+
+    Pretrained first convolutions take three colours; for another number of channels their filters are summed and
+    shared out, so that a grey image gives what its RGB copy would. Images are standardised to mean 0 and deviation 1,
+    which is close to what ImageNet encoders were trained on.
+    """
+    cure_torchvision()
+    import segmentation_models_pytorch as smp
+
+    name = f"timm-tf_{encoder}" if encoder in STAGES else encoder
+    known = smp.encoders.get_encoder_names()
+    if name not in known:
+        raise UserError(f"model.options.encoder is '{encoder}'; {did_you_mean(encoder, [*STAGES, *known])}")
+    ready_made = weights == "imagenet" and encoder not in STAGES
+    try:
+        network: nn.Module = smp.Unet(
+            name, encoder_weights="imagenet" if ready_made else None, in_channels=channels, classes=regions
+        )
+    except (OSError, KeyError) as error:
+        raise UserError(_offline(encoder, error)) from None
+    if weights != "none" and not ready_made:
+        load_encoder(network.encoder, _encoder_weights(encoder, weights), channels)
+    _drop_unused_head(network.encoder)
+    return network
+
+
+def load_encoder(encoder: nn.Module, weights: dict[str, Tensor], channels: int) -> None:
+    """Load encoder weights, the first convolution adapted to `channels`. Raises UserError where they do not fit."""
+    own = encoder.state_dict()
+    first = next(name for name, tensor in own.items() if tensor.ndim == 4)
+    if first in weights and weights[first].shape[1] != channels:
+        shared = weights[first].sum(dim=1, keepdim=True) / channels
+        weights = {**weights, first: shared.expand(-1, channels, -1, -1).clone()}
+    misfit = [name for name, tensor in own.items() if name not in weights or weights[name].shape != tensor.shape]
+    if misfit:
+        raise UserError(f"the encoder's weights do not fit: {len(misfit)} of {len(own)}, the first is '{misfit[0]}'")
+    encoder.load_state_dict({name: weights[name] for name in own})
+
+
+def _encoder_weights(encoder: str, weights: str) -> dict[str, Tensor]:
+    if weights == "imagenet":
+        return load_lite_weights(encoder)
+    path = Path(weights)
+    if path.suffix != ".safetensors" or not path.is_file():
+        raise UserError(f"model.options.weights is '{weights}'; expected imagenet, none or a .safetensors file")
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise UserError(f"{path}: not a readable .safetensors file ({error})") from None
+
+
+def _drop_unused_head(encoder: nn.Module) -> None:
+    """The last 1 x 1 convolution of timm's EfficientNets serves classification; no feature comes from it."""
+    if hasattr(encoder, "conv_head"):
+        encoder.conv_head, encoder.bn2 = nn.Identity(), nn.Identity()
+
+
+def _offline(encoder: str, error: Exception) -> str:
+    reason = str(error).splitlines()[0][:120]
+    return (
+        f"ImageNet weights of encoder '{encoder}' could not be had ({reason}); give a local file as "
+        "model.options.weights, or weights = \"none\""
+    )
