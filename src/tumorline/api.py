@@ -53,9 +53,7 @@ def resume(folder: Path | str, notify: Notify = _silent) -> Path:
     return Path(folder)
 
 
-def read_recipe(
-    path: Path | str | None, data: Path | str | None = None, overrides: Iterable[str] = ()
-) -> Config:
+def read_recipe(path: Path | str | None, data: Path | str | None = None, overrides: Iterable[str] = ()) -> Config:
     """A recipe with the data source and overrides applied; None is the demo, or all defaults where data is given."""
     if path is None and data is None:
         path = DEMO
@@ -106,9 +104,7 @@ def usable(dataset: Dataset) -> Dataset:
     return dataset
 
 
-def check(
-    source: Path | str, overrides: Iterable[str] = (), progress: Progress | None = None
-) -> list[Finding]:
+def check(source: Path | str, overrides: Iterable[str] = (), progress: Progress | None = None) -> list[Finding]:
     """All findings of a data check."""
     return checks.check(load_dataset(Path(source), load_config(None, overrides).data, progress))
 
@@ -122,9 +118,7 @@ def predict(
     """Predict pictures or folders of pictures; returns one row per file, `error` set where one failed."""
     if isinstance(inputs, (str, Path)):
         inputs = [inputs]
-    return prediction.predict(
-        [Path(given) for given in inputs], prediction.load(model), Path(output), progress
-    )
+    return prediction.predict([Path(given) for given in inputs], prediction.load(model), Path(output), progress)
 
 
 def export(model: Path | str, output: Path | None = None) -> Path:

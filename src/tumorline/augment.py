@@ -7,7 +7,7 @@ geometry is one sampling grid and one interpolation for image and target togethe
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -58,9 +58,7 @@ class Parameters:
     noise_seed: npt.NDArray[np.int64]
 
 
-def draw(
-    settings: Settings, seed: int, epoch: int, indices: Sequence[int], size: tuple[int, int]
-) -> Parameters:
+def draw(settings: Settings, seed: int, epoch: int, indices: Sequence[int], size: tuple[int, int]) -> Parameters:
     """Draw for the samples `indices` of an epoch; quarter turns only where images are square."""
     generators = (np.random.Generator(np.random.Philox(key=_key(seed, epoch, index))) for index in indices)
     samples = [_draw_one(settings, random, size) for random in generators]
@@ -112,7 +110,7 @@ def _draw_one(
     return (*(np.asarray(value, np.float32) for value in values), np.asarray(noise_seed))
 
 
-def _matrix(angle: float, zoom: npt.NDArray[np.float64], shift: npt.NDArray[np.float64], aspect: float) -> Floats:
+def _matrix(angle: float, zoom: npt.NDArray[Any], shift: npt.NDArray[Any], aspect: float) -> Floats:
     """Affine matrix `(2, 3)` in coordinates of [-1, 1], where `aspect` is height over width; exact at quarter turns."""
     cosine, sine = (round(value, 12) for value in (math.cos(angle), math.sin(angle)))
     rotation = np.array([[cosine, -sine * aspect], [sine / aspect, cosine]])

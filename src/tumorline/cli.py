@@ -50,9 +50,7 @@ def main() -> None:
 
 @app.command()
 def train(
-    config: Annotated[
-        Path | None, typer.Argument(help="TOML file; without it and without --data: the demo.")
-    ] = None,
+    config: Annotated[Path | None, typer.Argument(help="TOML file; without it and without --data: the demo.")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder with images/ and masks/, or a CSV.")] = None,
     overrides: Overrides = None,
     output: Output = None,
@@ -75,9 +73,7 @@ def train(
 @app.command()
 def evaluate(
     model: Annotated[Path, typer.Argument(help="Run folder or .safetensors file.")],
-    data: Annotated[
-        list[Path] | None, typer.Option(help="Source; without it the run's own test part.")
-    ] = None,
+    data: Annotated[list[Path] | None, typer.Option(help="Source; without it the run's own test part.")] = None,
     overrides: Overrides = None,
     output: Output = None,
     allow_training_cases: Annotated[
@@ -111,9 +107,7 @@ def evaluate(
 def predict(
     inputs: Annotated[list[Path], typer.Argument(help="Pictures or folders of pictures.")],
     model: Annotated[Path, typer.Option(help="Run folder or .safetensors file.")],
-    output: Annotated[Path, typer.Option(help="Folder for masks, overlays and tables.")] = Path(
-        "predictions"
-    ),
+    output: Annotated[Path, typer.Option(help="Folder for masks, overlays and tables.")] = Path("predictions"),
     as_json: AsJson = False,
 ) -> None:
     """Write mask, overlay and figures for each picture."""
@@ -239,19 +233,13 @@ def print_headline(summary: "Mapping[str, Any]") -> None:
     for region, figures in summary["regions"].items():
         dice, hd95 = figures["dice"], figures["hd95_detected"]
         print(f"{region}: Dice by patient {_number(dice['mean'])} {_interval(dice)}")
-        print(
-            f"  {summary['cases']} cases of {summary['patients']} patients ({', '.join(summary['headline_status'])})"
-        )
+        print(f"  {summary['cases']} cases of {summary['patients']} patients ({', '.join(summary['headline_status'])})")
         print(f"  over cases {_number(dice['mean_over_cases'])}, median patient {_number(dice['median'])}")
-        print(
-            f"  missed {figures['missed']} of {figures['tumour_cases']} tumours, invented {figures['invented']}"
-        )
+        print(f"  missed {figures['missed']} of {figures['tumour_cases']} tumours, invented {figures['invented']}")
         print(f"  HD95 over detected {_number(hd95['mean'], 1)} {figures['hd95'].get('unit', '')}")
         print(f"  predicted / true area {_number(figures['volume_ratio']['mean'], 2)}")
         accuracy, background = figures["accuracy"]["mean"], figures["accuracy_background"]["mean"]
-        print(
-            f"  pixel accuracy {_number(accuracy, 4)}; all background reaches {_number(background, 4)} with Dice 0"
-        )
+        print(f"  pixel accuracy {_number(accuracy, 4)}; all background reaches {_number(background, 4)} with Dice 0")
 
 
 def _number(value: float | None, digits: int = 3) -> str:

@@ -67,9 +67,7 @@ def case_status(info: ModelInfo, dataset: Dataset) -> dict[str, str]:
 def request(dataset: Dataset, output: Path, allow_training_cases: bool = False) -> Request:
     """An evaluation of `dataset` into `output`; training cases are left out unless they are allowed."""
     everything = (*HEADLINE, *SEEN)
-    return (
-        Request(dataset, output, everything, everything) if allow_training_cases else Request(dataset, output)
-    )
+    return Request(dataset, output, everything, everything) if allow_training_cases else Request(dataset, output)
 
 
 def evaluate(model: Model, wanted: Request, progress: Progress | None = None) -> dict[str, Any]:
@@ -123,9 +121,7 @@ def _attributes(case: Case) -> dict[str, str]:
     return {**case.attributes, "class_name": case.class_name}
 
 
-def _summary(
-    info: ModelInfo, wanted: Request, rows: Sequence[Row], status: Mapping[str, str]
-) -> dict[str, Any]:
+def _summary(info: ModelInfo, wanted: Request, rows: Sequence[Row], status: Mapping[str, str]) -> dict[str, Any]:
     source = wanted.dataset.source
     headline = [row for row in rows if row.status in wanted.headline]
     validation = [row for row in rows if row.status == "validation"]
@@ -177,9 +173,7 @@ def _warnings(info: ModelInfo, wanted: Request, headline: Sequence[Row], leaking
     if leaking:
         found.append("LEAKING: split by slice; slices of one patient are in training and test")
     if any(row.status in SEEN for row in headline):
-        found.append(
-            "TRAINING CASES INCLUDED: the headline holds cases that the model was trained or tuned on"
-        )
+        found.append("TRAINING CASES INCLUDED: the headline holds cases that the model was trained or tuned on")
     if source.patients_unknown:
         found.append("PATIENTS UNKNOWN: each case counts as a patient of its own; the interval is too narrow")
     if wanted.dataset.settings.mask_threshold is not None:

@@ -95,7 +95,5 @@ def find_model(model: Path) -> Path:
         path = path.with_suffix(".safetensors")
     if not path.is_file():
         what = "run folder without a finished model" if model.is_dir() else "no such model"
-        raise UserError(
-            f"{model}: {what}; MODEL is a run folder or a .safetensors file with its .onnx beside it"
-        )
+        raise UserError(f"{model}: {what}; MODEL is a run folder or a .safetensors file with its .onnx beside it")
     return path

@@ -48,12 +48,8 @@ def load(model: str | Path) -> Model:
     path = find_model(Path(model))
     info = read_info(path)
     if info.preprocessing != preprocess.VERSION:
-        raise UserError(
-            f"{path}: made with preprocessing {info.preprocessing}, this version has {preprocess.VERSION}"
-        )
-    onnx = (
-        path.with_name(ONNX_NAME) if path.parent.joinpath(ONNX_NAME).is_file() else path.with_suffix(".onnx")
-    )
+        raise UserError(f"{path}: made with preprocessing {info.preprocessing}, this version has {preprocess.VERSION}")
+    onnx = path.with_name(ONNX_NAME) if path.parent.joinpath(ONNX_NAME).is_file() else path.with_suffix(".onnx")
     return Model(path, info, open_runtime(onnx))
 
 
@@ -93,9 +89,7 @@ def _jobs(inputs: Iterable[Path], output: Path) -> Iterator[Job]:
             if target in taken:
                 target = target.with_name(relative.name.replace(".", "_"))
             if target in taken:
-                raise UserError(
-                    f"{path}: its results would overwrite those of {taken[target]}; predict them apart"
-                )
+                raise UserError(f"{path}: its results would overwrite those of {taken[target]}; predict them apart")
             taken[target] = path
             yield Job(path, target)
 
@@ -105,15 +99,9 @@ def _files(given: Path) -> list[tuple[Path, Path]]:
         return [(given, Path(given.name))]
     if not given.is_dir():
         raise UserError(f"{given}: no such file or folder")
-    found = [
-        path
-        for path in sorted(given.rglob("*"))
-        if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file()
-    ]
+    found = [path for path in sorted(given.rglob("*")) if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file()]
     if not found:
-        raise UserError(
-            f"{given}: no picture in this folder; accepted are {', '.join(sorted(PICTURE_SUFFIXES))}"
-        )
+        raise UserError(f"{given}: no picture in this folder; accepted are {', '.join(sorted(PICTURE_SUFFIXES))}")
     return [(path, path.relative_to(given)) for path in found]
 
 

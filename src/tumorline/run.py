@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tumorline import environment
 from tumorline.config import Config
 from tumorline.data import split as splits
+from tumorline.data.cache import default_folder
 from tumorline.data.case import REGION, ImageArray, MaskArray, read_image
 from tumorline.data.check import check, stop_on_errors
 from tumorline.data.dataset import Dataset, load_dataset, read_case_mask
@@ -71,7 +72,9 @@ def render_report(run: Path) -> Path:
 
 def source_path(config: Config) -> Path:
     """Where the cases are; the simulated cohort is made on first use."""
-    return Path(config.data.source) if config.data.source else default_cohort()
+    if config.data.source:
+        return Path(config.data.source)
+    return default_cohort(Path(config.data.cache or default_folder()))
 
 
 def _carry_out(config: Config, run: Path, notify: Notify) -> None:
@@ -125,9 +128,7 @@ def model_info(task: "Task") -> ModelInfo:
     known_as = "simulated" if source.simulated else source.known_as
     return ModelInfo(
         name=config.name,
-        architecture=Architecture(
-            name=config.model.name, options=config.model.options, channels=task.dataset.channels
-        ),
+        architecture=Architecture(name=config.model.name, options=config.model.options, channels=task.dataset.channels),
         regions=[REGION],
         image_size=config.data.image_size,
         preprocessing=PREPROCESSING,

@@ -6,16 +6,14 @@ import pytest
 from tests.conftest import PairFolder
 
 from tumorline.config import DataConfig
-from tumorline.data import cache
+from tumorline.data import preprocess
 from tumorline.data.cache import cache_key, open_cache
 from tumorline.data.dataset import Dataset, load_dataset
 
 
 @pytest.fixture
 def dataset(pair_folder: PairFolder, tmp_path: Path) -> Dataset:
-    return load_dataset(
-        pair_folder(patients=3, slices=1), DataConfig(image_size=16, cache=str(tmp_path / "cache"))
-    )
+    return load_dataset(pair_folder(patients=3, slices=1), DataConfig(image_size=16, cache=str(tmp_path / "cache")))
 
 
 def folders(dataset: Dataset) -> list[str]:
@@ -53,7 +51,7 @@ def test_a_build_that_breaks_off_is_not_trusted(dataset: Dataset, monkeypatch: p
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(cache.preprocess, "mask_to_network", break_off)
+        patch.setattr(preprocess, "mask_to_network", break_off)
         with pytest.raises(KeyboardInterrupt):
             open_cache(dataset)
     assert folders(dataset) == []

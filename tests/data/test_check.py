@@ -75,9 +75,7 @@ def test_the_json_lists_exact_pairs(pair_folder: PairFolder) -> None:
     assert [(pair["a"], pair["b"], pair["kind"]) for pair in result["pairs"]] == [("s000", "s005", "exact")]
 
 
-def test_a_patient_on_both_sides_of_a_given_split_is_an_error(
-    pair_folder: PairFolder, tmp_path: Path
-) -> None:
+def test_a_patient_on_both_sides_of_a_given_split_is_an_error(pair_folder: PairFolder, tmp_path: Path) -> None:
     folder = pair_folder(patients=3, slices=2)
     table = tmp_path / "split.csv"
     table.write_text("id,split\ns000,train\ns001,test\ns002,validation\ns003,validation\n")

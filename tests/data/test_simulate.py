@@ -65,7 +65,7 @@ def test_files_have_the_kaggle_layout(cohort: Path) -> None:
     with (cohort / "patients.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     names = {f"{row['id']}.png" for row in rows}
-    assert list(rows[0]) == ["id", "patient_group", "class_name"]
+    assert list(rows[0]) == ["id", "patient_group", "class_name", "spacing_mm"]
     assert len(names) == 6
     assert {path.name for path in (cohort / "images").iterdir()} == names
     assert {path.name for path in (cohort / "masks").iterdir()} == names

@@ -80,9 +80,7 @@ def read_pixels(path: Path) -> npt.NDArray[Any]:
         with Image.open(path) as picture:
             frames = getattr(picture, "n_frames", 1)
             if frames > 1:
-                raise UserError(
-                    f"{path}: holds {frames} frames, one is expected; save each as a file of its own"
-                )
+                raise UserError(f"{path}: holds {frames} frames, one is expected; save each as a file of its own")
             if picture.mode in ("P", "PA", "RGBA", "RGBX", "CMYK", "YCbCr", "LAB", "HSV"):
                 return np.asarray(picture.convert("RGB"))
             if picture.mode in ("LA", "La"):

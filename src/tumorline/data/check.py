@@ -47,8 +47,7 @@ def as_json(dataset: Dataset, findings: Sequence[Finding]) -> dict[str, Any]:
         "cases": len(dataset.cases),
         "patients": count_patients(dataset),
         "findings": [
-            {"code": f.code, "severity": f.severity, "files": list(f.files), "message": f.message}
-            for f in findings
+            {"code": f.code, "severity": f.severity, "files": list(f.files), "message": f.message} for f in findings
         ],
         "pairs": [
             {"a": a.id, "b": b.id, "kind": "exact", "transform": "identity", "correlation": 1.0}
@@ -90,9 +89,7 @@ def _unusable(dataset: Dataset) -> list[Finding]:
             findings.append(Finding(code, "error", message, (str(file),)))
     channels = {len(case.images) for case in dataset.cases}
     if len(channels) > 1:
-        message = (
-            f"{dataset.source.path}: cases have {sorted(channels)} channels; all must have the same number"
-        )
+        message = f"{dataset.source.path}: cases have {sorted(channels)} channels; all must have the same number"
         findings.append(Finding("channels", "error", message))
     return findings
 
@@ -106,9 +103,7 @@ def _suspicious_masks(dataset: Dataset) -> list[Finding]:
             message = f"{case.images[0]}: constant image, every pixel has the same value"
             findings.append(Finding("constant", "warning", message, _files([case])))
         if fact.foreground > 0.5:
-            message = (
-                f"{case.mask}: {fact.foreground:.0%} of the image is foreground; are the values inverted?"
-            )
+            message = f"{case.mask}: {fact.foreground:.0%} of the image is foreground; are the values inverted?"
             findings.append(Finding("over_half", "warning", message, (str(case.mask),)))
     return findings + _empty_masks(dataset)
 
@@ -141,9 +136,7 @@ def _sizes(dataset: Dataset) -> list[Finding]:
         return []
     common = sorted(sizes.items(), key=lambda item: -item[1])
     listed = ", ".join(f"{count} of {width} x {height}" for (height, width), count in common[:4])
-    message = (
-        f"{dataset.source.path}: images of {len(sizes)} sizes ({listed}); each is scaled with its aspect kept"
-    )
+    message = f"{dataset.source.path}: images of {len(sizes)} sizes ({listed}); each is scaled with its aspect kept"
     return [Finding("mixed_sizes", "info", message)]
 
 
@@ -173,9 +166,7 @@ def _crossing(dataset: Dataset, split: Split) -> list[Finding]:
     return findings
 
 
-def _parts_by(
-    parts: Mapping[str, str], pairs: Iterable[tuple[str | None, str]]
-) -> dict[str | None, set[str]]:
+def _parts_by(parts: Mapping[str, str], pairs: Iterable[tuple[str | None, str]]) -> dict[str | None, set[str]]:
     found: dict[str | None, set[str]] = defaultdict(set)
     for patient, case_id in pairs:
         if parts[case_id] != "excluded":

@@ -23,9 +23,7 @@ class Entry(NamedTuple):
 def table() -> Mapping[str, Entry]:
     """Mask hash -> class and patient group, for all 3064 slices."""
     with resources.files(__package__).joinpath("cheng.csv").open(encoding="utf-8") as file:
-        return {
-            row["mask_hash"]: Entry(row["class_name"], row["patient_group"]) for row in csv.DictReader(file)
-        }
+        return {row["mask_hash"]: Entry(row["class_name"], row["patient_group"]) for row in csv.DictReader(file)}
 
 
 def is_cheng(mask_hashes: list[str]) -> bool:

@@ -47,9 +47,7 @@ def to_network(image: ImageArray, size: int) -> tuple[FloatArray, Placement]:
         low, high = np.percentile(channel, CLIP_PERCENTILES)
         small = _resize(np.clip(channel, low, high), placement.inner)
         deviation = float(small.std())
-        small = (
-            (small - small.mean()) / deviation if deviation > 1e-6 * max(1.0, abs(float(high))) else 0 * small
-        )
+        small = (small - small.mean()) / deviation if deviation > 1e-6 * max(1.0, abs(float(high))) else 0 * small
         out.fill(float(small.min()))
         out[placement.window] = small
     return square, placement

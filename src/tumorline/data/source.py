@@ -57,9 +57,7 @@ def open_source(path: Path) -> Source:
             cases, findings = read(path)
             if not cases:
                 raise UserError(f"{path}: no pair of image and mask was found in this {layout} source")
-            return Source(
-                path, layout, tuple(sorted(cases, key=_natural)), tuple(findings), simulated=_simulated(path)
-            )
+            return Source(path, layout, tuple(sorted(cases, key=_natural)), tuple(findings), simulated=_simulated(path))
     raise UserError(f"{path}: layout not recognised ({_seen(path)}); accepted are {'; '.join(ACCEPTED)}")
 
 
@@ -77,9 +75,7 @@ def _read_pair_folder(path: Path) -> tuple[list[Case], list[Finding]]:
     masks, more = _by_stem(path / "masks")
     findings += more + _unpaired(images, masks)
     table, notes = _read_patients(path / "patients.csv", images)
-    cases = [
-        _case(stem, images[stem], masks[stem], table.get(stem, {})) for stem in images.keys() & masks.keys()
-    ]
+    cases = [_case(stem, images[stem], masks[stem], table.get(stem, {})) for stem in images.keys() & masks.keys()]
     return cases, findings + notes
 
 
@@ -108,10 +104,7 @@ def _read_patients(path: Path, images: Mapping[str, Path]) -> tuple[dict[str, di
     if not path.is_file():
         return {}, []
     rows = _rows(path, required={"id"})
-    table = {
-        Path(row["id"]).with_suffix("").as_posix() if row["id"] not in images else row["id"]: row
-        for row in rows
-    }
+    table = {Path(row["id"]).with_suffix("").as_posix() if row["id"] not in images else row["id"]: row for row in rows}
     without_file = len(table.keys() - images.keys())
     if not without_file:
         return table, []
@@ -162,9 +155,7 @@ def _rows(path: Path, required: set[str]) -> list[dict[str, str]]:
 def _case(name: str, image: Path, mask: Path, row: Mapping[str, str]) -> Case:
     patient = row.get("patient_group") or row.get("patient") or None
     spacing = row.get("spacing_mm", "")
-    attributes = {
-        key: value for key, value in row.items() if key not in KNOWN_COLUMNS and not key.startswith("image")
-    }
+    attributes = {key: value for key, value in row.items() if key not in KNOWN_COLUMNS and not key.startswith("image")}
     return Case(
         id=name,
         images=(image,),
@@ -200,12 +191,8 @@ def _simulated(path: Path) -> bool:
 def _seen(path: Path) -> str:
     if path.is_file():
         return f"a file with suffix '{path.suffix}'"
-    entries = Counter(
-        "folders" if entry.is_dir() else entry.suffix or "no suffix" for entry in path.iterdir()
-    )
-    return "seen: " + (
-        ", ".join(f"{count} {kind}" for kind, count in entries.most_common(4)) or "an empty folder"
-    )
+    entries = Counter("folders" if entry.is_dir() else entry.suffix or "no suffix" for entry in path.iterdir())
+    return "seen: " + (", ".join(f"{count} {kind}" for kind, count in entries.most_common(4)) or "an empty folder")
 
 
 Reader = Callable[[Path], tuple[list[Case], list[Finding]]]

@@ -36,9 +36,7 @@ def split_dataset(dataset: Dataset, settings: SplitConfig) -> Split:
     if settings.file:
         split = _from_file(dataset, Path(settings.file))
     elif any(case.part for case in dataset.cases):
-        split = Split(
-            {case.id: _checked(case.part, case.id) for case in dataset.cases}, "the source's split column"
-        )
+        split = Split({case.id: _checked(case.part, case.id) for case in dataset.cases}, "the source's split column")
     elif settings.by == "slice":
         parts = assign({case.id: case.class_name for case in dataset.cases}, settings)
         split = Split(parts, f"by slice, seed {settings.seed}", leaking=True)
@@ -57,9 +55,7 @@ def assign(groups: Mapping[str, str], settings: SplitConfig) -> dict[str, str]:
     group of right in each class. Raises UserError below three groups.
     """
     if len(groups) < len(PARTS):
-        raise UserError(
-            f"{len(groups)} patients cannot be split into train, validation and test; 3 is the least"
-        )
+        raise UserError(f"{len(groups)} patients cannot be split into train, validation and test; 3 is the least")
     shares = {"validation": settings.validation, "test": 1 - settings.train - settings.validation}
     taken: Counter[str] = Counter()
     seen = 0
@@ -100,9 +96,7 @@ def _by_patient(dataset: Dataset, settings: SplitConfig) -> Split:
     parts = assign(classes, settings)
     origin = f"by patient, seed {settings.seed}"
     if dataset.source.known_as:
-        origin += (
-            f", over all {len(dataset.source.patient_classes)} patient groups of '{dataset.source.known_as}'"
-        )
+        origin += f", over all {len(dataset.source.patient_classes)} patient groups of '{dataset.source.known_as}'"
     return Split({case.id: parts[groups[case.id]] for case in dataset.cases}, origin)
 
 

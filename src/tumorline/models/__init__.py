@@ -52,7 +52,7 @@ def monai_unet(
 ) -> nn.Module:
     """MONAI's U-Net with residual units (Kerfoot et al. 2018), the notebook's network."""
     cure_torchvision()
-    from monai.networks.nets import UNet as MonaiUNet
+    from monai.networks.nets.unet import UNet as MonaiUNet
 
     strides = [2] * (len(widths) - 1)
     network = MonaiUNet(2, channels, regions, channels=list(widths), strides=strides, num_res_units=res_units)

@@ -32,9 +32,10 @@ def build_encoder_unet(channels: int, regions: int, encoder: str, weights: str) 
         )
     except (OSError, KeyError) as error:
         raise UserError(_offline(encoder, error)) from None
+    own = network.get_submodule("encoder")
     if weights != "none" and not ready_made:
-        load_encoder(network.encoder, _encoder_weights(encoder, weights), channels)
-    _drop_unused_head(network.encoder)
+        load_encoder(own, _encoder_weights(encoder, weights), channels)
+    _drop_unused_head(own)
     return network
 
 
@@ -73,5 +74,5 @@ def _offline(encoder: str, error: Exception) -> str:
     reason = str(error).splitlines()[0][:120]
     return (
         f"ImageNet weights of encoder '{encoder}' could not be had ({reason}); give a local file as "
-        "model.options.weights, or weights = \"none\""
+        'model.options.weights, or weights = "none"'
     )

@@ -1,6 +1,7 @@
 """U-Net (Ronneberger et al. 2015, arXiv:1505.04597), plain or with residual blocks (He et al. 2016)."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -40,7 +41,7 @@ class UNet(nn.Module):
         self.down = nn.ModuleList(
             Block(before, width, norm, residual, dropout) for before, width in zip(inputs, widths, strict=False)
         )
-        pairs = list(zip(widths[:-1], widths[1:], strict=True))[::-1]
+        pairs = list(pairwise(widths))[::-1]
         self.up = nn.ModuleList(nn.ConvTranspose2d(below, width, 2, stride=2) for width, below in pairs)
         self.merge = nn.ModuleList(Block(2 * width, width, norm, residual, dropout) for width, _ in pairs)
         self.head = nn.Conv2d(widths[0], regions, 1)

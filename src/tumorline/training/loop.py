@@ -124,9 +124,7 @@ class Loop:
         torch.manual_seed(hash((config.seed, step, self.machine.rank)) & 0x7FFFFFFF)
         indices = self.batches.indices(position.epoch, position.step)
         image, target = load(self.cache, indices, self.machine)
-        parameters = draw(
-            config.augment, config.seed, position.epoch, indices, (image.shape[-2], image.shape[-1])
-        )
+        parameters = draw(config.augment, config.seed, position.epoch, indices, (image.shape[-2], image.shape[-1]))
         image, target = apply(image, target, parameters)
         if self.settings.channels_last:
             image = image.contiguous(memory_format=torch.channels_last)
@@ -138,11 +136,9 @@ class Loop:
 
     def update_weights(self, loss: Tensor, step: int) -> None:
         state, settings = self.state, self.settings
-        set_learning_rate(
-            state.optimiser, learning_rate(settings, step, settings.epochs * self.batches.steps)
-        )
+        set_learning_rate(state.optimiser, learning_rate(settings, step, settings.epochs * self.batches.steps))
         state.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         if settings.clip_norm > 0:
             nn.utils.clip_grad_norm_(state.network.parameters(), settings.clip_norm)
         state.optimiser.step()
@@ -168,9 +164,7 @@ class Loop:
     def finish_epoch(self, progress: TrainingProgress) -> None:
         position, settings = self.state.position, self.settings
         cases = self.task.split.cases("validation")
-        result = validate(
-            self.state.average, self.criterion, self.task.dataset, self.cache, cases, self.machine
-        )
+        result = validate(self.state.average, self.criterion, self.task.dataset, self.cache, cases, self.machine)
         row = self.history_row(result)
         if row["best"]:
             position.best_dice, position.best_epoch = result.dice, position.epoch
@@ -229,7 +223,7 @@ def _start(task: Task, machine: Machine) -> State:
         architecture.name, channels=task.dataset.channels, regions=len([REGION]), options=architecture.options
     ).to(machine.device)
     if config.train.channels_last:
-        network = network.to(memory_format=torch.channels_last)
+        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = copy.deepcopy(network).requires_grad_(False)
     state = State(network, average, build_optimiser(network, config.train), Position(task.fingerprint()))
     path = task.run / STATE_NAME

@@ -57,9 +57,7 @@ def machine(settings: TrainConfig) -> Iterator[Machine]:
         torch.cuda.set_device(device)
         torch.backends.cudnn.benchmark = not settings.deterministic
     if settings.batch_size % world:
-        raise UserError(
-            f"train.batch_size is {settings.batch_size}; it must be a multiple of the {world} processes"
-        )
+        raise UserError(f"train.batch_size is {settings.batch_size}; it must be a multiple of the {world} processes")
     if world > 1:
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
@@ -113,7 +111,5 @@ def _device(name: str) -> torch.device:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise UserError(
-            f"train.device is '{name}', which cannot be used here ({reason}); try auto or cpu"
-        ) from None
+        raise UserError(f"train.device is '{name}', which cannot be used here ({reason}); try auto or cpu") from None
     return device

@@ -56,13 +56,9 @@ def _score(
         logits: Tensor = network(image)
     loss = float(criterion(logits.float(), target))
     probability = logits[0].float().sigmoid().cpu().numpy()
-    predicted = (
-        to_native(probability, Placement((native[0], native[1]), cache.images.shape[-1]))[0] >= THRESHOLD
-    )
+    predicted = to_native(probability, Placement((native[0], native[1]), cache.images.shape[-1]))[0] >= THRESHOLD
     truth = read_case_mask(case, dataset.settings)
-    return CaseResult(
-        case.patient or name, loss, dice(count_overlap(truth, predicted)) if truth.any() else None
-    )
+    return CaseResult(case.patient or name, loss, dice(count_overlap(truth, predicted)) if truth.any() else None)
 
 
 def _gather(results: list[CaseResult]) -> Validation:
@@ -71,6 +67,4 @@ def _gather(results: list[CaseResult]) -> Validation:
         if result.dice is not None:
             by_patient[result.patient].append(result.dice)
     means = [np.mean(values) for _, values in sorted(by_patient.items())]
-    return Validation(
-        float(np.mean([result.loss for result in results])), float(np.mean(means)) if means else 0.0
-    )
+    return Validation(float(np.mean([result.loss for result in results])), float(np.mean(means)) if means else 0.0)

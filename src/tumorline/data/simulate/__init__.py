@@ -87,6 +87,12 @@ def simulate(
     return directory
 
 
+def default_cohort(folder: Path, progress: Callable[[int, int], None] | None = None) -> Path:
+    """The cohort of all default settings below `folder`, made on first use."""
+    directory = folder / f"simulated-{GENERATOR}"
+    return directory if directory.is_dir() else simulate(directory, progress=progress)
+
+
 def _write_cohort(directory: Path, settings: Settings, progress: Callable[[int, int], None]) -> None:
     for folder in ("images", "masks"):
         (directory / folder).mkdir()
@@ -95,9 +101,10 @@ def _write_cohort(directory: Path, settings: Settings, progress: Callable[[int, 
     for number in range(settings.patients):
         study = simulate_patient(settings, number)
         truths.append(study.truth)
-        rows += [_write_slice(directory, study, index) for index in range(settings.slices)]
+        spacing = {"spacing_mm": f"{settings.spacing_mm:g}"}
+        rows += [_write_slice(directory, study, index) | spacing for index in range(settings.slices)]
         progress(number + 1, settings.patients)
-    write_csv(directory / "patients.csv", ("id", "patient_group", "class_name"), rows)
+    write_csv(directory / "patients.csv", ("id", "patient_group", "class_name", "spacing_mm"), rows)
     write_json(directory / "simulated.json", _description(settings, truths))
 
 

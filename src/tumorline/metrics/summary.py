@@ -1,0 +1,163 @@
+"""From cases to patients to a figure with its interval.
+
+A case's value is averaged over its patient's cases, then over patients: a patient with many slices counts as much as
+one with few. Intervals are bootstrapped over patients.
+"""
+
+import warnings
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from tumorline.metrics.case import CaseScores
+
+LEAST_FOR_INTERVAL, LEAST_WITHOUT_WARNING = 20, 30
+RESAMPLES = 5000
+SIZES = ("small", "medium", "large")
+
+Value = Callable[[CaseScores], float | None]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One case and region with its scores. `patient` is None where unknown: the case then stands for itself."""
+
+    case: str
+    patient: str | None
+    attributes: Mapping[str, str]
+    status: str
+    region: str
+    scores: CaseScores = field(repr=False)
+
+    @property
+    def group(self) -> str:
+        return self.patient or f"case {self.case}"
+
+
+def _of_tumours(name: str) -> Value:
+    return lambda scores: getattr(scores, name) if scores.has_tumour else None
+
+
+FIGURES: dict[str, Value] = {
+    "dice": _of_tumours("dice"),
+    "iou": _of_tumours("iou"),
+    "precision": _of_tumours("precision"),
+    "recall": _of_tumours("recall"),
+    "nsd": _of_tumours("nsd"),
+    "hd95": _of_tumours("hd95"),
+    "hd95_detected": lambda scores: scores.hd95 if scores.detected else None,
+    "volume_ratio": lambda scores: scores.volume_ratio,
+    "accuracy": lambda scores: scores.accuracy,
+    "accuracy_background": lambda scores: scores.accuracy_background,
+}
+
+
+def summarise(rows: Sequence[Row]) -> dict[str, Any]:
+    """All figures of one region: see FIGURES, and counts of missed, invented and undefined."""
+    scores = [row.scores for row in rows]
+    tumour_free = [score for score in scores if not score.has_tumour]
+    units = sorted({score.unit for score in scores})
+    summary: dict[str, Any] = {name: figure(rows, value) for name, value in FIGURES.items()}
+    for name in ("hd95", "hd95_detected"):
+        summary[name]["unit"] = "mixed mm and px" if len(units) > 1 else "".join(units)
+    summary |= {
+        "cases": len(rows),
+        "patients": len({row.group for row in rows}),
+        "tumour_cases": len(rows) - len(tumour_free),
+        "tumour_free_cases": len(tumour_free),
+        "missed": sum(score.missed for score in scores),
+        "invented": sum(score.invented for score in scores),
+        "volume_ratio_undefined": sum(score.volume_ratio is None for score in scores),
+        "false_positive_rate": sum(score.invented for score in tumour_free) / len(tumour_free) if tumour_free else None,
+        "dice_all": figure(rows, lambda score: score.dice_all)["mean"],
+    }
+    return summary
+
+
+def by_group(rows: Sequence[Row], attribute: str) -> dict[str, Any]:
+    """A short summary for each value of an attribute, such as the class."""
+    groups: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[row.attributes.get(attribute) or "not stated"].append(row)
+    return {name: _short(members) for name, members in sorted(groups.items())}
+
+
+def by_size(rows: Sequence[Row]) -> dict[str, Any]:
+    """A short summary for each tercile of the true size, with its limits in pixels."""
+    tumours = sorted((row for row in rows if row.scores.has_tumour), key=lambda row: (row.scores.truth_px, row.case))
+    thirds = np.array_split(np.arange(len(tumours)), len(SIZES))
+    found = {}
+    for name, third in zip(SIZES, thirds, strict=True):
+        members = [tumours[index] for index in third]
+        if members:
+            limits = [members[0].scores.truth_px, members[-1].scores.truth_px]
+            found[name] = {**_short(members), "limits_px": limits}
+    return found
+
+
+def figure(rows: Sequence[Row], value: Value) -> dict[str, Any]:
+    """One figure over patients: mean, median, quartiles, range, 95 % interval; and its mean over cases.
+
+    `ci95` is None below 20 patients, and `warning` says so; it warns below 30.
+    """
+    by_patient: dict[str, list[float]] = defaultdict(list)
+    for row in rows:
+        number = value(row.scores)
+        if number is not None:
+            by_patient[row.group].append(number)
+    every = [number for _, numbers in sorted(by_patient.items()) for number in sorted(numbers)]
+    means = np.sort([float(np.mean(sorted(numbers))) for numbers in by_patient.values()])
+    if not every:
+        empty: dict[str, Any] = dict.fromkeys(("mean", "median", "quartiles", "range", "ci95", "mean_over_cases"))
+        return {**empty, "patients": 0, "warning": "undefined: no case has a value"}
+    return {
+        "mean": float(means.mean()),
+        "median": float(np.median(means)),
+        "quartiles": [float(quartile) for quartile in np.percentile(means, (25, 75))],
+        "range": [float(means[0]), float(means[-1])],
+        "ci95": interval(means),
+        "mean_over_cases": float(np.mean(every)),
+        "patients": len(means),
+        "warning": _warning(len(means)),
+    }
+
+
+def interval(values: npt.NDArray[np.float64], resamples: int = RESAMPLES) -> list[float] | None:
+    """95 % interval of the mean over patients: BCa bootstrap (Efron 1987, JASA 82:171) with a fixed seed.
+
+    None below 20 patients; the percentile interval where BCa is undefined.
+    """
+    if len(values) < LEAST_FOR_INTERVAL:
+        return None
+    if np.ptp(values) == 0:
+        return [float(values[0]), float(values[0])]
+    for method in ("BCa", "percentile"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            result = stats.bootstrap((values,), np.mean, n_resamples=resamples, method=method, rng=0)
+        low, high = (float(limit) for limit in result.confidence_interval)
+        if np.isfinite(low) and np.isfinite(high):
+            break
+    return [low, high]
+
+
+def _short(rows: Sequence[Row]) -> dict[str, Any]:
+    return {
+        "dice": figure(rows, FIGURES["dice"]),
+        "cases": len(rows),
+        "patients": len({row.group for row in rows}),
+        "missed": sum(row.scores.missed for row in rows),
+    }
+
+
+def _warning(patients: int) -> str | None:
+    if patients < LEAST_FOR_INTERVAL:
+        return f"{patients} patients are too few for an interval; values and range only"
+    if patients < LEAST_WITHOUT_WARNING:
+        return f"{patients} patients: the interval is rough"
+    return None

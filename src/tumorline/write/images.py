@@ -1,0 +1,49 @@
+"""Masks and overlays as PNG."""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from scipy import ndimage
+
+from tumorline.files import atomic_path
+
+MaskArray = npt.NDArray[np.bool_]
+PREDICTED_RGB, TRUTH_RGB = (230, 159, 0), (86, 180, 233)
+"""Orange and sky blue of Okabe and Ito, which colour-blind readers can tell apart."""
+FILL = 0.18
+WINDOW_PERCENTILES = (0.5, 99.5)
+
+
+def window(image: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    """Grey values `(H, W)` to 0..255 between the 0.5 and 99.5 percentile."""
+    low, high = np.percentile(image, WINDOW_PERCENTILES)
+    scaled = (image - low) / (high - low if high > low else 1.0)
+    return np.asarray((255 * scaled).clip(0, 255).round(), np.uint8)
+
+
+def write_mask(path: Path, mask: MaskArray) -> None:
+    """Write a boolean mask `(H, W)` as 8-bit PNG of 0 and 255."""
+    _save(path, mask.astype(np.uint8) * np.uint8(255))
+
+
+def write_overlay(path: Path, image: npt.NDArray[np.float32], mask: MaskArray, truth: MaskArray | None = None) -> None:
+    """Write an image `(H, W)` with the prediction as orange outline and light fill, the truth as blue outline."""
+    picture = np.repeat(window(image)[..., None], 3, axis=-1).astype(np.float32)
+    picture[mask] += FILL * (np.array(PREDICTED_RGB) - picture[mask])
+    if truth is not None:
+        picture[_outline(truth)] = TRUTH_RGB
+    picture[_outline(mask)] = PREDICTED_RGB
+    _save(path, picture.round().astype(np.uint8))
+
+
+def _outline(mask: MaskArray) -> MaskArray:
+    """The mask's outermost pixels; two of them on large images, so that the line stays visible."""
+    thickness = 1 if max(mask.shape) < 400 else 2
+    return np.asarray(mask & ~ndimage.binary_erosion(mask, iterations=thickness))
+
+
+def _save(path: Path, pixels: npt.NDArray[np.uint8]) -> None:
+    with atomic_path(path) as temporary:
+        Image.fromarray(pixels).save(temporary, format="PNG")

@@ -1,0 +1,69 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.conftest import PairFolder
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "tumorline", *arguments], capture_output=True, text=True, check=False)
+
+
+def modules_of(statement: str) -> set[str]:
+    code = f"import sys; {statement}; print(' '.join(sys.modules))"
+    return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+
+
+def test_help_lists_the_commands_and_imports_nothing_heavy() -> None:
+    shown = run("--help")
+    assert shown.returncode == 0
+    assert all(name in shown.stdout for name in ("train", "evaluate", "predict", "report", "data"))
+    heavy = {"torch", "numpy", "pydantic", "openvino", "matplotlib", "scipy"}
+    assert not heavy & modules_of("import tumorline.cli")
+    assert not heavy & modules_of("import tumorline")
+
+
+def test_the_base_commands_do_not_import_torch() -> None:
+    loaded = modules_of("import tumorline.api, tumorline.run, tumorline.prediction, tumorline.evaluation")
+    assert "torch" not in loaded
+    assert "tumorline.prediction" in loaded
+
+
+def test_a_users_error_is_one_line_and_status_2(tmp_path: Path) -> None:
+    result = run("data", "check", str(tmp_path / "nowhere"))
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.count("\n") == 1
+
+
+def test_check_exits_0_for_warnings_and_2_for_errors(pair_folder: PairFolder) -> None:
+    folder = pair_folder(with_patients=False)
+    result = run("data", "check", str(folder))
+    assert (result.returncode, "warning [patients_unknown]" in result.stdout) == (0, True)
+    (folder / "masks" / "s001.png").unlink()
+    assert run("data", "check", str(folder), "--json").returncode == 2
+
+
+def test_split_prints_every_case_with_its_part(pair_folder: PairFolder) -> None:
+    shown = run("data", "split", str(pair_folder(patients=10, slices=1))).stdout
+    lines = [line.split("\t") for line in shown.splitlines()]
+    assert sum(line[0].startswith("s") and line[-1] == "test" for line in lines) == 2
+
+
+@pytest.mark.parametrize("values", ["three", "one_two", "size"])
+def test_bad_masks_stop_before_training_and_leave_nothing(pair_folder: PairFolder, tmp_path: Path, values: str) -> None:
+    import numpy as np
+    from PIL import Image
+
+    folder = pair_folder()
+    bad = {"three": np.resize([0, 100, 200], (32, 32)), "one_two": np.resize([1, 2], (32, 32)), "size": np.eye(30)}
+    Image.fromarray(bad[values].astype(np.uint8)).save(folder / "masks" / "s004.png")
+    result = run("train", "--data", str(folder), "--output", str(tmp_path / "run"))
+    found = {"three": "{0, 100, 200}", "one_two": "{1, 2}", "size": "mask 30 x 30"}[values]
+    assert result.returncode == 2
+    assert found in result.stderr
+    assert "s004.png" in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,148 @@
+import csv
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tests.training.conftest import make_task
+
+from tumorline.config import Config
+from tumorline.errors import Interrupted, UserError
+from tumorline.training import loop
+from tumorline.training.loop import BEST_NAME, HISTORY_NAME, fit
+from tumorline.training.machine import machine
+from tumorline.training.state import STATE_NAME
+
+TIMINGS = {"seconds", "images_per_second"}
+
+
+def train(config: Config, run: Path) -> None:
+    task = make_task(config, run)
+    with machine(config.train) as place:
+        fit(task, place)
+
+
+def history(run: Path) -> list[dict[str, str]]:
+    with (run / HISTORY_NAME).open() as file:
+        return [{key: value for key, value in row.items() if key not in TIMINGS} for row in csv.DictReader(file)]
+
+
+def weights(run: Path, name: str = STATE_NAME) -> dict[str, torch.Tensor]:
+    return load_file(run / name)
+
+
+def same(a: Path, b: Path) -> bool:
+    one, two = weights(a), weights(b)
+    return one.keys() == two.keys() and all(torch.equal(one[key], two[key]) for key in one)
+
+
+def with_train(config: Config, **settings: object) -> Config:
+    return config.model_copy(update={"train": config.train.model_copy(update=settings)})
+
+
+def test_training_learns_and_keeps_the_best_epoch(tiny_config: Config, tmp_path: Path) -> None:
+    train(with_train(tiny_config, epochs=8), tmp_path / "run")
+    rows = history(tmp_path / "run")
+    assert float(rows[-1]["train_loss"]) < float(rows[0]["train_loss"])
+    best = max(rows, key=lambda row: float(row["validation_dice"]))
+    assert best["best"] == "1"
+    assert weights(tmp_path / "run", BEST_NAME)
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_does_not(tiny_config: Config, tmp_path: Path) -> None:
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        train(tiny_config.model_copy(update={"seed": seed}), tmp_path / name)
+    assert same(tmp_path / "a", tmp_path / "b")
+    assert not same(tmp_path / "a", tmp_path / "c")
+
+
+def test_a_stop_within_an_epoch_is_resumed_to_equal_weights(
+    tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny_config.model_copy(
+        update={"model": tiny_config.model.model_copy(update={"options": {"widths": [4, 8], "dropout": 0.2}})}
+    )
+    train(config, tmp_path / "whole")
+    steps = 0
+    original = loop.Loop.train_step
+
+    def stop_at_the_fifth(self: loop.Loop) -> torch.Tensor:
+        nonlocal steps
+        steps += 1
+        if steps == 5:
+            os.kill(os.getpid(), signal.SIGINT)
+        return original(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.Loop, "train_step", stop_at_the_fifth)
+        with pytest.raises(Interrupted, match="go on with: tumorline train --resume"):
+            train(config, tmp_path / "stopped")
+    assert len(history(tmp_path / "stopped")) == 1
+    train(config, tmp_path / "stopped")
+    assert same(tmp_path / "whole", tmp_path / "stopped")
+    assert history(tmp_path / "whole") == history(tmp_path / "stopped")
+
+
+def test_a_finished_training_is_not_trained_again(tiny_config: Config, tmp_path: Path) -> None:
+    train(tiny_config, tmp_path / "run")
+    before = weights(tmp_path / "run")
+    train(tiny_config, tmp_path / "run")
+    assert all(torch.equal(before[key], value) for key, value in weights(tmp_path / "run").items())
+
+
+def test_a_state_of_another_configuration_is_refused(tiny_config: Config, tmp_path: Path) -> None:
+    train(tiny_config, tmp_path / "run")
+    with pytest.raises(UserError, match=r"data, split or configuration have changed since"):
+        train(with_train(tiny_config, learning_rate=0.5), tmp_path / "run")
+
+
+def test_patience_stops_early(tiny_config: Config, tmp_path: Path) -> None:
+    train(with_train(tiny_config, epochs=50, patience=2, learning_rate=1e-9), tmp_path / "run")
+    assert len(history(tmp_path / "run")) == 3
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "tumorline", "train", *arguments]
+
+
+@pytest.mark.slow
+def test_ten_kills_at_random_moments_do_not_change_the_weights(tiny_config: Config, tmp_path: Path) -> None:
+    config = with_train(tiny_config, epochs=40, checkpoint_minutes=0.005)
+    config.save(tmp_path / "config.toml")
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    began = time.monotonic()
+    subprocess.run(command(str(tmp_path / "config.toml"), "--output", str(whole)), check=True, env=environment)
+    duration = time.monotonic() - began
+    chance = random.Random(0)
+    arguments = [str(tmp_path / "config.toml"), "--output", str(killed)]
+    for _ in range(10):
+        process = subprocess.Popen(command(*arguments), env=environment)
+        time.sleep(chance.uniform(0.3, 0.5) * duration)
+        process.kill()
+        process.wait()
+        if (killed / "config.toml").exists():
+            arguments = ["--resume", str(killed)]
+    subprocess.run(command(*arguments), check=True, env=environment)
+    assert same(whole, killed)
+    assert history(whole) == history(killed)
+    assert (whole / "model.safetensors").read_bytes() == (killed / "model.safetensors").read_bytes()
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_loss_of_one(tiny_config: Config, tmp_path: Path) -> None:
+    tiny_config.save(tmp_path / "config.toml")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    arguments = ["-m", "tumorline", "train", str(tmp_path / "config.toml"), "--output"]
+    subprocess.run([*torchrun, *arguments, str(tmp_path / "two")], check=True, env=environment)
+    subprocess.run([sys.executable, *arguments, str(tmp_path / "one")], check=True, env=environment)
+    for one, two in zip(history(tmp_path / "one"), history(tmp_path / "two"), strict=True):
+        for column in ("train_loss", "validation_loss", "validation_dice"):
+            assert float(one[column]) == pytest.approx(float(two[column]), abs=2e-4)
