@@ -82,6 +82,31 @@ def pair_folder(tmp_path: Path) -> PairFolder:
     return PairFolder(tmp_path / "source")
 
 
+TINY = (
+    "data.image_size=32",
+    "model.options.widths=[4, 8]",
+    "train.epochs=6",
+    "train.batch_size=4",
+    "train.learning_rate=0.02",
+    "train.precision=float32",
+)
+
+
+@pytest.fixture(scope="session")
+def tiny_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return PairFolder(tmp_path_factory.mktemp("tiny") / "source")(patients=20, slices=2)
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny_source: Path) -> Path:
+    """A finished run of a tiny network on twenty tiny patients; treat it as read-only."""
+    pytest.importorskip("torch")
+    import tumorline
+
+    overrides = [*TINY, f"data.cache='{tiny_source.parent / 'cache'}'"]
+    return tumorline.train(data=tiny_source, overrides=overrides, output=tiny_source.parent / "run")
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     if not REAL.is_dir():

@@ -82,7 +82,7 @@ def evaluate(
     wanted = evaluation.request(dataset, folder, allow_training_cases)
     summary = evaluation.evaluate(loaded, wanted, progress)
     if summary["case_status"].get("test") and Path(model).is_dir():
-        append_line(Path(model) / TEST_USES_NAME, {"source": str(source), "cases": summary["case_status"]})
+        append_line(Path(model) / TEST_USES_NAME, {"by": "evaluate", "cases": summary["case_status"]})
     return summary
 
 

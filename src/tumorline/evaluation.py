@@ -130,7 +130,7 @@ def _summary(info: ModelInfo, wanted: Request, rows: Sequence[Row], status: Mapp
     return {
         "schema_version": SCHEMA_VERSION,
         "model": info.name,
-        "source": {"name": source.name, "layout": source.layout, "simulated": source.simulated},
+        "source": {"known_as": source.known_as or None, "layout": source.layout, "simulated": source.simulated},
         "split": {
             **(wanted.split or info.split),
             "leaking": leaking,

@@ -23,11 +23,11 @@ from tumorline.data.source import open_source
 from tumorline.data.split import Split, split_dataset
 from tumorline.errors import UserError, require_extra
 from tumorline.evaluation import Request, evaluate
-from tumorline.files import write_csv, write_json
+from tumorline.files import append_line, write_csv, write_json
 from tumorline.model_file import ONNX_NAME, WEIGHTS_NAME, Architecture, KnownCases, ModelInfo, save_model
 from tumorline.prediction import load
 from tumorline.report import write_report
-from tumorline.run_folder import CONFIG_NAME, ENVIRONMENT_NAME, SPLIT_NAME, read_config
+from tumorline.run_folder import CONFIG_NAME, ENVIRONMENT_NAME, SPLIT_NAME, TEST_USES_NAME, read_config
 
 if TYPE_CHECKING:
     from tumorline.training.loop import Task
@@ -118,7 +118,8 @@ def _finish(task: "Task", notify: Notify) -> None:
     save_model(run / WEIGHTS_NAME, load_file(run / BEST_NAME), model_info(task))
     export_onnx(run / WEIGHTS_NAME, run / ONNX_NAME)
     notify("evaluating validation and test patients at native resolution")
-    evaluate(load(run), Request(task.dataset, run, include=("validation", "test", "unseen")))
+    summary = evaluate(load(run), Request(task.dataset, run, include=("validation", "test", "unseen")))
+    append_line(run / TEST_USES_NAME, {"by": "train", "cases": summary["case_status"]})
     render_report(run)
 
 

@@ -1,0 +1,110 @@
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import tumorline
+from tests.conftest import PairFolder
+from tumorline.errors import UserError
+
+
+def parts(run: Path) -> dict[str, list[dict[str, str]]]:
+    with (run / "split.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    return {part: [row for row in rows if row["part"] == part] for part in ("train", "validation", "test")}
+
+
+def subset(source: Path, target: Path, names: list[str], with_patients: bool = True) -> Path:
+    """A copy of the named cases, the images as 16-bit TIFF: other bytes, equal content."""
+    for kind in ("images", "masks"):
+        (target / kind).mkdir(parents=True, exist_ok=True)
+        for name in names:
+            picture = Image.open(source / kind / f"{name}.png")
+            picture.convert("I;16").save(target / kind / f"{name}.tif")
+    if with_patients:
+        shutil.copy(source / "patients.csv", target)
+    return target
+
+
+def names(rows: list[dict[str, str]]) -> list[str]:
+    return [row["case"] for row in rows]
+
+
+def test_training_cases_are_refused_whatever_their_encoding(tiny_run: Path, tiny_source: Path, tmp_path: Path) -> None:
+    folder = subset(tiny_source, tmp_path / "seen", names(parts(tiny_run)["train"])[:4], with_patients=False)
+    with pytest.raises(UserError, match=r"every case is known to this model from its training \(4 train\)"):
+        tumorline.evaluate(tiny_run, folder, output=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_other_slices_of_a_training_patient_are_refused(tiny_run: Path, tmp_path: Path) -> None:
+    patient = parts(tiny_run)["train"][0]["patient"]
+    folder = PairFolder(tmp_path / "others")(patients=1, slices=3, first_seed=500)
+    (folder / "patients.csv").write_text("id,patient\n" + "".join(f"s{n},{patient}\n" for n in range(500, 503)))
+    with pytest.raises(UserError, match="3 train"):
+        tumorline.evaluate(tiny_run, folder, output=tmp_path / "out")
+
+
+def test_a_mixture_reports_test_and_unseen_only(tiny_run: Path, tiny_source: Path, tmp_path: Path) -> None:
+    mine = parts(tiny_run)
+    chosen = names(mine["train"])[:3] + names(mine["validation"])[:1] + names(mine["test"])[:2]
+    folder = subset(tiny_source, tmp_path / "mixed", chosen)
+    PairFolder(folder)(patients=1, slices=2, first_seed=700, with_patients=False)
+    summary = tumorline.evaluate(tiny_run, folder, output=tmp_path / "out")
+    assert summary["case_status"] == {"train": 3, "validation": 1, "test": 2, "unseen": 2}
+    assert (summary["cases"], summary["headline_status"]) == (4, ["test", "unseen"])
+    with (tmp_path / "out" / "evaluation.csv").open() as file:
+        assert {row["status"] for row in csv.DictReader(file)} == {"test", "unseen"}
+
+
+def test_allowed_training_cases_mark_the_output(tiny_run: Path, tiny_source: Path, tmp_path: Path) -> None:
+    folder = subset(tiny_source, tmp_path / "seen", names(parts(tiny_run)["train"])[:4])
+    summary = tumorline.evaluate(tiny_run, folder, output=tmp_path / "out", allow_training_cases=True)
+    assert summary["split"]["training_cases_included"]
+    assert any(warning.startswith("TRAINING CASES INCLUDED") for warning in summary["warnings"])
+    assert json.loads((tmp_path / "out" / "summary.json").read_text()) == summary
+
+
+def test_a_runs_own_test_part_gives_the_same_summary_again(tiny_run: Path, tmp_path: Path) -> None:
+    again = tumorline.evaluate(tiny_run, output=tmp_path / "out")
+    first = json.loads((tiny_run / "summary.json").read_text())
+    assert again["regions"] == first["regions"]
+    uses = (tiny_run / "test_uses.jsonl").read_text().splitlines()
+    assert len(uses) >= 2
+
+
+def test_the_summary_follows_the_rows(tiny_run: Path) -> None:
+    summary = json.loads((tiny_run / "summary.json").read_text())
+    with (tiny_run / "evaluation.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["status"] == "test"]
+    by_patient: dict[str, list[float]] = {}
+    for row in rows:
+        by_patient.setdefault(row["patient"], []).append(float(row["dice"]))
+    means = [sum(values) / len(values) for values in by_patient.values()]
+    assert summary["regions"]["tumour"]["dice"]["mean"] == pytest.approx(sum(means) / len(means))
+    assert summary["regions"]["tumour"]["accuracy_background"]["mean"] > 0.8
+    assert summary["baselines"]["all_background"]["tumour"]["dice"] == 0
+
+
+def test_unknown_patients_are_said_in_the_summary(tiny_run: Path, tmp_path: Path) -> None:
+    folder = PairFolder(tmp_path / "new")(patients=2, slices=1, first_seed=900, with_patients=False)
+    summary = tumorline.evaluate(tiny_run, folder, output=tmp_path / "out")
+    assert summary["split"]["patients_unknown"]
+    assert any("PATIENTS UNKNOWN" in warning for warning in summary["warnings"])
+
+
+def test_tumour_free_slices_give_a_false_positive_rate_and_no_dice(tiny_run: Path, tmp_path: Path) -> None:
+    import numpy as np
+
+    folder = PairFolder(tmp_path / "free")
+    random = np.random.default_rng(0)
+    for number in range(3):
+        flat = Image.fromarray(random.normal(60, 10, (32, 32)).clip(0, 255).astype(np.uint8))
+        folder.add(f"h{number}", flat, Image.fromarray(np.zeros((32, 32), np.uint8)))
+    figures = tumorline.evaluate(tiny_run, folder.folder, output=tmp_path / "out")["regions"]["tumour"]
+    assert figures["dice"]["mean"] is None
+    assert figures["false_positive_rate"] == pytest.approx(figures["invented"] / 3)
+    assert figures["dice_all"] == pytest.approx(1 - figures["invented"] / 3)

@@ -1,0 +1,83 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import tumorline
+from tests.conftest import blob
+from tumorline.errors import UserError
+
+
+def save(path: Path, array: np.ndarray) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(array).save(path)
+    return path
+
+
+def test_a_mask_has_the_pictures_own_size_and_finds_the_blob(tiny_run: Path, tmp_path: Path) -> None:
+    image, truth = blob(64, 3)
+    path = save(tmp_path / "scan.png", np.pad(image, ((0, 0), (0, 32)), mode="edge"))
+    (row,) = tumorline.predict(path, tiny_run, tmp_path / "out")
+    mask = np.asarray(Image.open(tmp_path / "out" / "scan_mask.png"))
+    assert mask.shape == (64, 96)
+    assert np.unique(mask).tolist() == [0, 255]
+    overlap = 2 * (mask[:, :64] > 0)[truth].sum() / ((mask > 0).sum() + truth.sum())
+    assert overlap > 0.5
+    assert row["tumour_px"] == (mask > 0).sum()
+    assert Image.open(tmp_path / "out" / "scan_overlay.png").size == (96, 64)
+
+
+def test_equal_content_gives_an_equal_mask_in_every_format(tiny_run: Path, tmp_path: Path) -> None:
+    image, _ = blob(32, 5)
+    files = [
+        save(tmp_path / "in" / "grey.png", image),
+        save(tmp_path / "in" / "colour.png", np.stack([image] * 3, -1)),
+        save(tmp_path / "in" / "deep.png", image.astype(np.uint16) * 257),
+        save(tmp_path / "in" / "plain.tif", image),
+    ]
+    tumorline.predict(files, tiny_run, tmp_path / "out")
+    masks = [np.asarray(Image.open(tmp_path / "out" / f"{path.stem}_mask.png")) for path in files]
+    assert all(np.array_equal(mask, masks[0]) for mask in masks)
+
+
+def test_folders_are_kept_and_a_bad_file_does_not_stop_the_others(tiny_run: Path, tmp_path: Path) -> None:
+    save(tmp_path / "in" / "a" / "x.png", blob(32, 1)[0])
+    save(tmp_path / "in" / "b" / "x.png", blob(32, 2)[0])
+    (tmp_path / "in" / "broken.png").write_bytes(b"not a picture")
+    rows = tumorline.predict(tmp_path / "in", tiny_run, tmp_path / "out")
+    assert (tmp_path / "out" / "a" / "x_mask.png").is_file()
+    assert (tmp_path / "out" / "b" / "x_mask.png").is_file()
+    failed = [row for row in rows if row["error"]]
+    assert len(failed) == 1
+    assert "broken.png: not a picture" in failed[0]["error"]
+    assert len(json.loads((tmp_path / "out" / "predictions.json").read_text())["predictions"]) == 3
+
+
+def test_a_missing_input_or_model_is_named(tiny_run: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"none\.png: no such file or folder"):
+        tumorline.predict(tmp_path / "none.png", tiny_run, tmp_path / "out")
+    with pytest.raises(UserError, match="no such model"):
+        tumorline.load(tmp_path / "none")
+    (tmp_path / "run").mkdir()
+    with pytest.raises(UserError, match="run folder without a finished model"):
+        tumorline.load(tmp_path / "run")
+
+
+def test_a_model_file_that_is_cut_off_is_named(tiny_run: Path, tmp_path: Path) -> None:
+    whole = (tiny_run / "model.safetensors").read_bytes()
+    (tmp_path / "cut.safetensors").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError, match=r"cut\.safetensors: not a readable model file"):
+        tumorline.load(tmp_path / "cut.safetensors")
+
+
+def test_the_onnx_file_computes_what_the_network_computes(tiny_run: Path) -> None:
+    torch = pytest.importorskip("torch")
+    from tumorline.export import load_network
+
+    network, _ = load_network(tiny_run / "model.safetensors")
+    image = np.random.default_rng(0).standard_normal((3, 1, 32, 32)).astype(np.float32)
+    with torch.no_grad():
+        expected = network(torch.from_numpy(image)).numpy()
+    assert np.allclose(tumorline.load(tiny_run).runtime(image), expected, atol=1e-4)
