@@ -12,7 +12,7 @@ from tumorline.models.torchvision_cure import cure_torchvision
 
 
 def build_encoder_unet(channels: int, regions: int, encoder: str, weights: str) -> nn.Module:
-    """smp.Unet with `encoder`; `weights` is 'imagenet', 'none' or a `.safetensors` file of the encoder.
+    """smp.Unet with `encoder` of smp or, after the prefix `tu-`, of timm; `weights` is 'imagenet', 'none' or a `.safetensors` file of the encoder.
 
     Pretrained first convolutions take three colours; for another number of channels their filters are summed and
     shared out, so that a grey image gives what its RGB copy would. Images are standardised to mean 0 and deviation 1,
@@ -21,9 +21,9 @@ def build_encoder_unet(channels: int, regions: int, encoder: str, weights: str) 
     cure_torchvision()
     import segmentation_models_pytorch as smp
 
-    name = f"timm-tf_{encoder}" if encoder in STAGES else encoder
+    name = f"tu-tf_{encoder}" if encoder in STAGES else encoder
     known = smp.encoders.get_encoder_names()
-    if name not in known:
+    if encoder not in STAGES and not encoder.startswith("tu-") and encoder not in known:
         raise UserError(f"model.options.encoder is '{encoder}'; {did_you_mean(encoder, [*STAGES, *known])}")
     ready_made = weights == "imagenet" and encoder not in STAGES
     try:
@@ -35,12 +35,14 @@ def build_encoder_unet(channels: int, regions: int, encoder: str, weights: str) 
     own = network.get_submodule("encoder")
     if weights != "none" and not ready_made:
         load_encoder(own, _encoder_weights(encoder, weights), channels)
-    _drop_unused_head(own)
     return network
 
 
 def load_encoder(encoder: nn.Module, weights: dict[str, Tensor], channels: int) -> None:
-    """Load encoder weights, the first convolution adapted to `channels`. Raises UserError where they do not fit."""
+    """Load encoder weights, the first convolution adapted to `channels`; what the encoder lacks is left out.
+
+    Raises UserError where weights are missing or have another shape.
+    """
     own = encoder.state_dict()
     first = next(name for name, tensor in own.items() if tensor.ndim == 4)
     if first in weights and weights[first].shape[1] != channels:
@@ -54,7 +56,7 @@ def load_encoder(encoder: nn.Module, weights: dict[str, Tensor], channels: int) 
 
 def _encoder_weights(encoder: str, weights: str) -> dict[str, Tensor]:
     if weights == "imagenet":
-        return load_lite_weights(encoder)
+        return {f"model.{name}": tensor for name, tensor in load_lite_weights(encoder).items()}
     path = Path(weights)
     if path.suffix != ".safetensors" or not path.is_file():
         raise UserError(f"model.options.weights is '{weights}'; expected imagenet, none or a .safetensors file")
@@ -62,12 +64,6 @@ def _encoder_weights(encoder: str, weights: str) -> dict[str, Tensor]:
         return load_file(path)
     except SafetensorError as error:
         raise UserError(f"{path}: not a readable .safetensors file ({error})") from None
-
-
-def _drop_unused_head(encoder: nn.Module) -> None:
-    """The last 1 x 1 convolution of timm's EfficientNets serves classification; no feature comes from it."""
-    if hasattr(encoder, "conv_head"):
-        encoder.conv_head, encoder.bn2 = nn.Identity(), nn.Identity()
 
 
 def _offline(encoder: str, error: Exception) -> str:

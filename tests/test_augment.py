@@ -1,0 +1,111 @@
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from tumorline.augment import Parameters, apply, draw
+from tumorline.config import AugmentConfig
+
+SIZE = (32, 32)
+GEOMETRY_ONLY = AugmentConfig(geometry_probability=1, intensity_probability=0, elastic=0.05)
+NOTHING = AugmentConfig(quarter_turns=False, flips=False, geometry_probability=0, intensity_probability=0)
+
+
+def one(**changes: object) -> AugmentConfig:
+    return NOTHING.model_copy(update=changes)
+
+
+def pictures(count: int) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    image = torch.nn.functional.avg_pool2d(torch.randn(count, 1, 36, 36, generator=generator), 5, stride=1)
+    image = (image - image.mean()) / image.std()
+    return image, (image > 1).float()
+
+
+def drawn(settings: AugmentConfig, indices: list[int], epoch: int = 0) -> Parameters:
+    return draw(settings, seed=0, epoch=epoch, indices=indices, size=SIZE)
+
+
+def test_nothing_chosen_gives_the_exact_input() -> None:
+    image, target = pictures(3)
+    changed, moved = apply(image, target, drawn(NOTHING, [0, 1, 2]))
+    assert torch.equal(changed, image)
+    assert torch.equal(moved, target)
+
+
+def test_a_quarter_turn_or_flip_is_one_of_the_eight_exact_ones() -> None:
+    image, target = pictures(16)
+    changed, moved = apply(image, target, drawn(one(quarter_turns=True, flips=True), list(range(16))))
+    seen = set()
+    for sample in range(16):
+        wanted = [
+            torch.rot90(picture, turns, (1, 2))
+            for picture in (image[sample], image[sample].flip(2))
+            for turns in range(4)
+        ]
+        errors = [float((changed[sample] - picture).abs().max()) for picture in wanted]
+        assert min(errors) < 1e-4
+        seen.add(int(np.argmin(errors)))
+        assert torch.equal(moved[sample] > 0, changed[sample] > 1)
+    assert len(seen) >= 5
+
+
+def test_image_and_mask_move_together_and_the_mask_stays_binary() -> None:
+    _, target = pictures(12)
+    changed, moved = apply(target.clone(), target, drawn(GEOMETRY_ONLY, list(range(12))))
+    assert moved.unique().tolist() == [0.0, 1.0]
+    assert torch.equal(moved, (changed >= 0.5).float())
+    assert not torch.equal(moved, target)
+
+
+def test_intensity_leaves_the_mask_and_changes_the_image() -> None:
+    image, target = pictures(8)
+    settings = one(intensity_probability=1.0, noise=0.5, blur=2.0, low_resolution=0.3)
+    changed, moved = apply(image, target, drawn(settings, list(range(8))))
+    assert torch.equal(moved, target)
+    assert ((changed - image).abs().amax((1, 2, 3)) > 0.01).all()
+
+
+def test_a_sample_is_changed_alike_in_every_batch() -> None:
+    image, target = pictures(4)
+    settings = AugmentConfig(geometry_probability=1, intensity_probability=1)
+    together, _ = apply(image, target, drawn(settings, [5, 6, 7, 8]))
+    alone, _ = apply(image[2:3], target[2:3], drawn(settings, [7]))
+    assert torch.allclose(together[2:3], alone, atol=1e-5)
+
+
+def test_epochs_and_samples_are_drawn_differently() -> None:
+    first, again, later = (drawn(GEOMETRY_ONLY, [1, 2], epoch).matrix for epoch in (0, 0, 1))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, later)
+    assert not np.array_equal(first[0], first[1])
+
+
+@pytest.mark.parametrize("name", ["rotation_degrees", "scale", "shift", "elastic"])
+def test_switching_one_transform_off_leaves_the_others_as_they_were(name: str) -> None:
+    full = drawn(GEOMETRY_ONLY, [1, 2, 3])
+    without = drawn(GEOMETRY_ONLY.model_copy(update={name: 0.0}), [1, 2, 3])
+    assert np.array_equal(full.gamma, without.gamma)
+    assert np.array_equal(full.noise_seed, without.noise_seed)
+    assert not (np.array_equal(full.matrix, without.matrix) and np.array_equal(full.displacement, without.displacement))
+
+
+def test_blur_lowers_and_noise_raises_the_detail() -> None:
+    image, target = pictures(6)
+    detail = lambda picture: float((picture[..., 1:] - picture[..., :-1]).abs().mean())  # noqa: E731
+    blurred, _ = apply(
+        image,
+        target,
+        drawn(one(intensity_probability=1, gamma=0, contrast=0, noise=0, blur=3.0, low_resolution=0), list(range(6))),
+    )
+    noisy, _ = apply(
+        image,
+        target,
+        drawn(one(intensity_probability=1, gamma=0, contrast=0, noise=0.5, blur=0, low_resolution=0), list(range(6))),
+    )
+    assert detail(blurred) < detail(image) < detail(noisy)
+
+
+def test_a_wide_image_is_not_turned_by_a_quarter() -> None:
+    parameters = draw(one(quarter_turns=True), 0, 0, list(range(8)), (16, 32))
+    assert np.array_equal(parameters.matrix, np.tile(np.eye(2, 3, dtype=np.float32), (8, 1, 1)))
