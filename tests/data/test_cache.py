@@ -3,8 +3,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.conftest import PairFolder
 
+from tests.conftest import PairFolder
 from tumorline.config import DataConfig
 from tumorline.data import preprocess
 from tumorline.data.cache import cache_key, open_cache

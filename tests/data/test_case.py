@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.conftest import ENCODINGS
 
+from tests.conftest import ENCODINGS
 from tumorline.data.case import Case, NotBinaryError, image_hash, mask_hash, read_image, read_mask
 from tumorline.errors import UserError
 

@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.conftest import PairFolder
 
+from tests.conftest import PairFolder
 from tumorline.config import DataConfig, SplitConfig
 from tumorline.data.check import as_json, check, stop_on_errors
 from tumorline.data.dataset import load_dataset

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from tests.conftest import ENCODINGS, PairFolder
 
+from tests.conftest import ENCODINGS, PairFolder
 from tumorline.config import DataConfig, SplitConfig
 from tumorline.data import cheng
 from tumorline.data.dataset import Dataset, load_dataset

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from tests.conftest import TINY, PairFolder
 
+from tests.conftest import TINY, PairFolder
 from tumorline.config import Config, load_config
 from tumorline.data.dataset import load_dataset
 from tumorline.data.split import split_dataset

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.training.conftest import make_task
 
+from tests.training.conftest import make_task
 from tumorline.config import Config
 from tumorline.errors import Interrupted, UserError
 from tumorline.training import loop

@@ -1,0 +1,213 @@
+"""Charts as SVG text that takes its colours from the page, so that light, dark and print need no second drawing."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+
+Scale = Callable[[float], float]
+
+WIDTH, HEIGHT = 520.0, 250.0
+LEFT, RIGHT, TOP, BOTTOM = 52.0, 14.0, 12.0, 40.0
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A range of values with its ticks; `label` is written along the axis."""
+
+    low: float
+    high: float
+    ticks: Sequence[float]
+    label: str = ""
+    logarithmic: bool = False
+
+    def position(self, value: float, start: float, end: float) -> float:
+        low, high = self.low, self.high
+        if self.logarithmic:
+            low, high, value = math.log(low), math.log(high), math.log(max(value, self.low))
+        return start + (value - low) / ((high - low) or 1) * (end - start)
+
+
+def interval_bar(mean: float, interval: Sequence[float] | None, width: float = 420) -> str:
+    """A line from 0 to 1 with the interval as a band and the mean as a dot."""
+
+    def x(value: float) -> float:
+        return 8 + value * (width - 16)
+
+    band = ""
+    if interval:
+        band = f'<rect class="band" x="{x(interval[0]):.1f}" y="9" width="{x(interval[1]) - x(interval[0]):.1f}" height="14"/>'
+    ticks = "".join(
+        f'<text x="{x(tick):.1f}" y="42" class="tick middle">{tick:g}</text>' for tick in (0, 0.25, 0.5, 0.75, 1)
+    )
+    return (
+        f'<svg viewBox="0 0 {width:g} 48" role="img" aria-label="Dice from 0 to 1">'
+        f'<line class="axis" x1="8" y1="16" x2="{width - 8:g}" y2="16"/>{band}'
+        f'<circle class="dot" cx="{x(mean):.1f}" cy="16" r="7"/>{ticks}</svg>'
+    )
+
+
+def curves(series: Mapping[str, Sequence[float]], label: str, best: int | None = None) -> str:
+    """Lines over epochs 1..N; `best` marks an epoch."""
+    longest = max(len(values) for values in series.values())
+    finite = [value for values in series.values() for value in values if math.isfinite(value)]
+    x_axis = Axis(1, max(2, longest), _nice(1, max(2, longest), whole=True), "epoch")
+    y_axis = linear_axis(min(finite, default=0), max(finite, default=1), label)
+    x, y, parts = _frame(x_axis, y_axis)
+    if best is not None:
+        parts.append(f'<line class="mark" x1="{x(best):.1f}" x2="{x(best):.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
+        parts.append(f'<text class="tick" x="{x(best) - 4:.1f}" y="{TOP + 10}" text-anchor="end">best {best}</text>')
+    for number, values in enumerate(series.values()):
+        points = " ".join(f"{x(i):.1f},{y(v):.1f}" for i, v in enumerate(values, 1) if math.isfinite(v))
+        parts.append(f'<polyline class="line series{number}" points="{points}"/>')
+    return _svg(parts, f"{label} over epochs") + legend(series)
+
+
+def strips(groups: Mapping[str, tuple[Sequence[float], Mapping[str, object]]], label: str) -> str:
+    """One row per group: a dot per value, the mean as a bar, its 95 % interval as a band."""
+    row, left = 46.0, 150.0
+    height = row * len(groups) + 34
+    axis = Axis(0, 1, (0, 0.2, 0.4, 0.6, 0.8, 1), label)
+
+    def x(value: float) -> float:
+        return axis.position(value, left, WIDTH - RIGHT)
+
+    parts = [
+        f'<line class="grid" x1="{x(t):.1f}" x2="{x(t):.1f}" y1="4" y2="{height - 30}"/>'
+        f'<text class="tick middle" x="{x(t):.1f}" y="{height - 16}">{t:g}</text>'
+        for t in axis.ticks
+    ]
+    for number, (name, (values, figure)) in enumerate(groups.items()):
+        middle = row * number + row / 2 + 2
+        parts.append(f'<text class="name" x="{left - 10}" y="{middle + 1}" text-anchor="end">{escape(name)}</text>')
+        note = f"{figure['patients']} patients, {len(values)} cases"
+        parts.append(f'<text class="tick" x="{left - 10}" y="{middle + 14}" text-anchor="end">{note}</text>')
+        parts += _band(figure, x, middle)
+        parts += [
+            f'<circle class="point series{number % 4}" cx="{x(v):.1f}" cy="{middle + _jitter(i) * 13:.1f}" r="2.6"/>'
+            for i, v in enumerate(values)
+        ]
+        parts += _mean(figure, x, middle)
+    return _svg(parts, f"{label} by group", height)
+
+
+def scatter(groups: Mapping[str, Sequence[tuple[float, float]]], x_label: str, y_label: str) -> str:
+    """Two positive quantities on logarithmic axes of one range, with the line on which they are equal."""
+    values = [value for points in groups.values() for point in points for value in point if value > 0]
+    low, high = min(values, default=1), max(values, default=10)
+    low, high = low / 1.3, max(high, low * 10) * 1.3
+    axis = Axis(low, high, _logarithmic_ticks(low, high), x_label, logarithmic=True)
+    vertical = Axis(low, high, axis.ticks, y_label, logarithmic=True)
+    x, y, parts = _frame(axis, vertical, height=340)
+    parts.append(f'<line class="mark" x1="{x(low):.1f}" y1="{y(low):.1f}" x2="{x(high):.1f}" y2="{y(high):.1f}"/>')
+    for number, points in enumerate(groups.values()):
+        parts += [
+            f'<circle class="point series{number % 4}" cx="{x(a):.1f}" cy="{y(b):.1f}" r="3"/>'
+            for a, b in points
+            if a > 0 and b > 0
+        ]
+    return _svg(parts, f"{y_label} against {x_label}", 340) + legend(groups)
+
+
+def histogram(values: Sequence[float], label: str, bins: int = 20) -> str:
+    """Counts of values in [0, 1]."""
+    counts = [0] * bins
+    for value in values:
+        counts[min(int(value * bins), bins - 1)] += 1
+    most = max(counts, default=1) or 1
+    x, y, parts = _frame(Axis(0, 1, (0, 0.2, 0.4, 0.6, 0.8, 1), label), linear_axis(0, most, "cases", whole=True))
+    for number, count in enumerate(counts):
+        left, right = x(number / bins), x((number + 1) / bins)
+        parts.append(
+            f'<rect class="bar" x="{left + 1:.1f}" y="{y(count):.1f}" width="{right - left - 2:.1f}" '
+            f'height="{y(0) - y(count):.1f}"/>'
+        )
+    return _svg(parts, f"distribution of {label}")
+
+
+def legend(names: Iterable[str]) -> str:
+    entries = "".join(
+        f'<span><i class="swatch series{number % 4}"></i>{escape(name)}</span>' for number, name in enumerate(names)
+    )
+    return f'<p class="legend">{entries}</p>'
+
+
+def linear_axis(low: float, high: float, label: str, whole: bool = False) -> Axis:
+    """An axis that begins and ends at round numbers around the values."""
+    ticks = _nice(low, high, whole)
+    return Axis(min(low, ticks[0]), max(high, ticks[-1]), ticks, label)
+
+
+def _frame(x_axis: Axis, y_axis: Axis, height: float = HEIGHT) -> tuple[Scale, Scale, list[str]]:
+    """Scales to pixels, and grid, ticks and labels."""
+
+    def x(value: float) -> float:
+        return x_axis.position(value, LEFT, WIDTH - RIGHT)
+
+    def y(value: float) -> float:
+        return y_axis.position(value, height - BOTTOM, TOP)
+
+    parts = []
+    for tick in y_axis.ticks:
+        parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>')
+        parts.append(f'<text class="tick" x="{LEFT - 6}" y="{y(tick) + 4:.1f}" text-anchor="end">{tick:g}</text>')
+    for tick in x_axis.ticks:
+        parts.append(f'<text class="tick middle" x="{x(tick):.1f}" y="{height - BOTTOM + 16}">{tick:g}</text>')
+    base = height - BOTTOM
+    parts.append(f'<line class="axis" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{base}" y2="{base}"/>')
+    parts.append(
+        f'<text class="label middle" x="{(LEFT + WIDTH - RIGHT) / 2}" y="{height - 4}">{escape(x_axis.label)}</text>'
+    )
+    centre = (TOP + height - BOTTOM) / 2
+    parts.append(
+        f'<text class="label middle" transform="translate(12 {centre}) rotate(-90)">{escape(y_axis.label)}</text>'
+    )
+    return x, y, parts
+
+
+def _band(figure: Mapping[str, object], x: Scale, middle: float) -> list[str]:
+    interval = figure.get("ci95")
+    if not isinstance(interval, Sequence):
+        return []
+    low, high = x(interval[0]), x(interval[1])
+    return [f'<rect class="band" x="{low:.1f}" y="{middle - 17}" width="{high - low:.1f}" height="34"/>']
+
+
+def _mean(figure: Mapping[str, object], x: Scale, middle: float) -> list[str]:
+    mean = figure.get("mean")
+    if not isinstance(mean, float):
+        return []
+    return [f'<line class="mean" x1="{x(mean):.1f}" x2="{x(mean):.1f}" y1="{middle - 17}" y2="{middle + 17}"/>']
+
+
+def _svg(parts: Sequence[str], title: str, height: float = HEIGHT) -> str:
+    return f'<svg viewBox="0 0 {WIDTH:g} {height:g}" role="img" aria-label="{escape(title)}">{"".join(parts)}</svg>'
+
+
+def _jitter(index: int) -> float:
+    """A fixed, evenly spread offset in [-1, 1]."""
+    return 2 * ((index * 0.6180339887) % 1) - 1
+
+
+def _nice(low: float, high: float, whole: bool = False) -> list[float]:
+    """About five round numbers that lie around a range."""
+    span = (high - low) or 1.0
+    step = 10 ** math.floor(math.log10(span / 4))
+    step *= next(factor for factor in (1, 2, 5, 10) if span / (step * factor) <= 6)
+    step = max(1, round(step)) if whole else step
+    first, last = (
+        (math.ceil(low / step), math.floor(high / step))
+        if whole
+        else (
+            math.floor(low / step),
+            math.ceil(high / step),
+        )
+    )
+    return [round(number * step, 10) for number in range(first, last + 1)]
+
+
+def _logarithmic_ticks(low: float, high: float) -> list[float]:
+    """1, 2, 5, 10, ... within a range; the powers of ten alone where it is wide."""
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    factors = (1,) if high / low > 2000 else (1, 2, 5)
+    return [factor * 10.0**decade for decade in decades for factor in factors if low <= factor * 10.0**decade <= high]

@@ -1,0 +1,182 @@
+"""Gathers what a run folder holds and renders the page. Missing optional parts leave their section out."""
+
+import json
+import tomllib
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from tumorline.errors import UserError
+from tumorline.files import read_csv, write_text
+from tumorline.report import charts
+from tumorline.report.cases import CaseReader, Picture, Row, choose, draw
+
+REPORT_NAME = "report.html"
+MARKS = {
+    "SIMULATED": "simulated data",
+    "LEAKING": "leaking split",
+    "TRAINING": "training cases included",
+    "PATIENTS": "patients unknown",
+}
+
+
+def write_report(run: Path, read_case: CaseReader | None = None) -> Path:
+    """Write `report.html` of an evaluated run folder and return its path.
+
+    `read_case` gives image and truth of a case; without it, or where it fails, the page says that the pictures are
+    missing. Raises UserError where the folder holds no evaluation.
+    """
+    if not (run / "summary.json").is_file():
+        raise UserError(f"{run}: not evaluated yet (no summary.json); finish it with: tumorline train --resume {run}")
+    page = _template().render(**_content(run, read_case))
+    write_text(run / REPORT_NAME, page)
+    return run / REPORT_NAME
+
+
+def _template() -> Any:
+    environment = Environment(
+        loader=PackageLoader("tumorline.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": _number, "percent": _percent}
+    return environment.get_template("template.html")
+
+
+def _content(run: Path, read_case: CaseReader | None) -> dict[str, Any]:
+    summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
+    rows = read_csv(run / "evaluation.csv")
+    region, figures = next(iter(summary["regions"].items()))
+    headline = [row for row in rows if row["status"] in summary["headline_status"] and row["region"] == region]
+    return {
+        "title": run.resolve().name,
+        "summary": summary,
+        "region": region,
+        "figures": figures,
+        "validation": (summary.get("validation") or {}).get(region),
+        "marks": [mark for key, mark in MARKS.items() if any(w.startswith(key) for w in summary["warnings"])],
+        "beats_background": (figures["dice"]["mean"] or 0) > 0,
+        "headline_bar": _headline_bar(figures["dice"]),
+        "curves": _curves(run / "history.csv"),
+        "pictures": _pictures(run, headline, read_case),
+        **_figure_charts(headline, figures),
+        "parts": _parts(run / "split.csv"),
+        "configuration": _text(run / "config.toml"),
+        "environment": _environment(run / "environment.json"),
+    }
+
+
+def _headline_bar(dice: Mapping[str, Any]) -> Markup:
+    return Markup(charts.interval_bar(dice["mean"], dice["ci95"]) if dice["mean"] is not None else "")
+
+
+def _curves(path: Path) -> dict[str, Any] | None:
+    rows = read_csv(path) if path.is_file() else []
+    if not rows:
+        return None
+    columns = {name: [float(row[name]) for row in rows] for name in rows[0] if name != "best"}
+    best = max(range(len(rows)), key=lambda index: columns["validation_dice"][index]) + 1
+    losses = {"training": columns["train_loss"], "validation": columns["validation_loss"]}
+    dice = {"validation Dice by patient": columns["validation_dice"]}
+    return {
+        "loss": Markup(charts.curves(losses, "loss", best)),
+        "dice": Markup(charts.curves(dice, "Dice", best)),
+        "best": best,
+        "best_dice": columns["validation_dice"][best - 1],
+        "epochs": len(rows),
+        "minutes": sum(columns["seconds"]) / 60,
+        "images_per_second": columns["images_per_second"][-1],
+    }
+
+
+def _pictures(run: Path, rows: Sequence[Row], read_case: CaseReader | None) -> dict[str, list[Picture]]:
+    if read_case is None:
+        return {}
+    drawn = {
+        name: [picture for row in members if (picture := draw(row, run / "predictions", read_case))]
+        for name, members in choose(rows).items()
+    }
+    return {name: pictures for name, pictures in drawn.items() if pictures}
+
+
+def _figure_charts(rows: Sequence[Row], figures: Mapping[str, Any]) -> dict[str, Markup]:
+    """Dice by class and by size, areas, and the distribution of Dice."""
+    scored = [row for row in rows if row["dice"]]
+    classes: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        classes[row["class_name"] or "not stated"].append(row)
+    areas = {
+        name: [(float(row["truth_px"]), float(row["predicted_px"])) for row in members]
+        for name, members in sorted(classes.items())
+    }
+    by_class = {
+        name: ([float(row["dice"]) for row in classes[name] if row["dice"]], group["dice"])
+        for name, group in figures.get("by_class", {}).items()
+    }
+    by_size = {}
+    for name, group in figures.get("by_size", {}).items():
+        low, high = group["limits_px"]
+        ranked = sorted(scored, key=lambda row: (int(row["truth_px"]), row["case"]))
+        before = sum(len(values) for values, _ in by_size.values())
+        members = ranked[before : before + group["cases"]]
+        by_size[f"{name} ({low}–{high} px)"] = ([float(row["dice"]) for row in members], group["dice"])
+    return {
+        "by_class": Markup(charts.strips(by_class, "Dice") if by_class else ""),
+        "by_size": Markup(charts.strips(by_size, "Dice") if by_size else ""),
+        "areas": Markup(charts.scatter(areas, "true area in px", "predicted area in px") if rows else ""),
+        "distribution": Markup(charts.histogram([float(row["dice"]) for row in scored], "Dice") if scored else ""),
+    }
+
+
+def _parts(path: Path) -> list[dict[str, Any]]:
+    """Patients and cases of each part and class."""
+    if not path.is_file():
+        return []
+    groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in read_csv(path):
+        groups[row["part"], row["class_name"]].append(row)
+    order = {"train": 0, "validation": 1, "test": 2, "excluded": 3}
+    return [
+        {
+            "part": part,
+            "class_name": class_name or "not stated",
+            "patients": len({row["patient"] or row["case"] for row in members}),
+            "cases": len(members),
+        }
+        for (part, class_name), members in sorted(groups.items(), key=lambda item: (order[item[0][0]], item[0][1]))
+    ]
+
+
+def _text(path: Path) -> str:
+    """The configuration without its paths, which are this machine's."""
+    if not path.is_file():
+        return ""
+    config = tomllib.loads(path.read_text(encoding="utf-8"))
+    for key in ("source", "cache"):
+        config.get("data", {}).pop(key, None)
+    return tomli_w.dumps(config)
+
+
+def _environment(path: Path) -> dict[str, str]:
+    if not path.is_file():
+        return {}
+    flat = {}
+    for key, value in json.loads(path.read_text(encoding="utf-8")).items():
+        nested = value if isinstance(value, dict) else {key: value}
+        flat |= {name.replace("_", " "): str(text) for name, text in nested.items()}
+    return flat
+
+
+def _number(value: float | None, digits: int = 3) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def _percent(value: float | None, digits: int = 1) -> str:
+    return "–" if value is None else f"{100 * value:.{digits}f} %"

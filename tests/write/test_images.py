@@ -1,0 +1,32 @@
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from tumorline.write.images import PREDICTED_RGB, TRUTH_RGB, window, write_mask, write_overlay
+
+MASK = np.zeros((20, 30), bool)
+MASK[5:12, 8:20] = True
+IMAGE = np.linspace(0, 1000, 600, dtype=np.float32).reshape(20, 30)
+
+
+def test_a_mask_is_written_as_0_and_255(tmp_path: Path) -> None:
+    write_mask(tmp_path / "deep" / "m.png", MASK)
+    picture = Image.open(tmp_path / "deep" / "m.png")
+    assert picture.mode == "L"
+    assert np.array_equal(np.asarray(picture), MASK * 255)
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["m.png"]
+
+
+def test_an_overlay_has_the_images_size_and_outlines_in_two_colours(tmp_path: Path) -> None:
+    write_overlay(tmp_path / "o.png", IMAGE, MASK, truth=np.roll(MASK, 3, axis=0))
+    pixels = np.asarray(Image.open(tmp_path / "o.png"))
+    assert pixels.shape == (20, 30, 3)
+    assert tuple(pixels[5, 10]) == PREDICTED_RGB
+    assert tuple(pixels[14, 10]) == TRUTH_RGB
+    assert len(set(pixels[0, 0].tolist())) == 1
+
+
+def test_a_window_spreads_the_grey_values_and_takes_constants() -> None:
+    assert (window(IMAGE).min(), window(IMAGE).max()) == (0, 255)
+    assert not window(np.full((4, 4), 7, np.float32)).any()
