@@ -90,19 +90,15 @@ def test_switching_one_transform_off_leaves_the_others_as_they_were(name: str) -
     assert not (np.array_equal(full.matrix, without.matrix) and np.array_equal(full.displacement, without.displacement))
 
 
+def detail(picture: Tensor) -> float:
+    return float((picture[..., 1:] - picture[..., :-1]).abs().mean())
+
+
 def test_blur_lowers_and_noise_raises_the_detail() -> None:
     image, target = pictures(6)
-    detail = lambda picture: float((picture[..., 1:] - picture[..., :-1]).abs().mean())  # noqa: E731
-    blurred, _ = apply(
-        image,
-        target,
-        drawn(one(intensity_probability=1, gamma=0, contrast=0, noise=0, blur=3.0, low_resolution=0), list(range(6))),
-    )
-    noisy, _ = apply(
-        image,
-        target,
-        drawn(one(intensity_probability=1, gamma=0, contrast=0, noise=0.5, blur=0, low_resolution=0), list(range(6))),
-    )
+    only = one(intensity_probability=1, gamma=0, contrast=0, noise=0, blur=0, low_resolution=0)
+    blurred, _ = apply(image, target, drawn(only.model_copy(update={"blur": 3.0}), list(range(6))))
+    noisy, _ = apply(image, target, drawn(only.model_copy(update={"noise": 0.5}), list(range(6))))
     assert detail(blurred) < detail(image) < detail(noisy)
 
 

@@ -39,7 +39,7 @@ def test_its_negated_loss_reads_as_a_dice_of_nine_tenths_for_a_poor_prediction()
 @pytest.mark.parametrize("name", LOSSES)
 def test_such_masks_cannot_reach_a_loss(name: str) -> None:
     target = torch.from_numpy(LEFT_AT_255)[None, None].float()
-    with pytest.raises(ValueError, match="found 0 to 255: a mask left at 0..255"):
+    with pytest.raises(ValueError, match=r"found 0 to 255: a mask left at 0\.\.255"):
         build_loss(name, {})(torch.zeros_like(target), target)
 
 

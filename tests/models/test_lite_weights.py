@@ -38,8 +38,10 @@ class OriginalEncoder:
         return functional.conv2d(image, kernel, stride=stride, groups=len(kernel) if depthwise else 1)
 
     def normalise(self, image: Tensor, name: str) -> Tensor:
-        statistics = [self.weights[f"{name}.{part}"] for part in ("running_mean", "running_var", "weight", "bias")]
-        return functional.batch_norm(image, *statistics, eps=1e-3)
+        mean, variance, scale, shift = (
+            self.weights[f"{name}.{part}"] for part in ("running_mean", "running_var", "weight", "bias")
+        )
+        return functional.batch_norm(image, mean, variance, scale, shift, eps=1e-3)
 
     def block(self, image: Tensor, number: int, stride: int) -> Tensor:
         name, hidden = f"_blocks.{number}", image

@@ -12,7 +12,7 @@ from tumorline.models.torchvision_cure import cure_torchvision
 
 
 def build_encoder_unet(channels: int, regions: int, encoder: str, weights: str) -> nn.Module:
-    """smp.Unet with `encoder` of smp or, after the prefix `tu-`, of timm; `weights` is 'imagenet', 'none' or a `.safetensors` file of the encoder.
+    """U-Net with `encoder` of smp or, after `tu-`, of timm; `weights` is 'imagenet', 'none' or a `.safetensors` file.
 
     Pretrained first convolutions take three colours; for another number of channels their filters are summed and
     shared out, so that a grey image gives what its RGB copy would. Images are standardised to mean 0 and deviation 1,

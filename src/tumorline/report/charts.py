@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from html import escape
 
 Scale = Callable[[float], float]
+Strip = tuple[Sequence[float], Mapping[str, object]]
+"""The values of a group, and its figure from the summary."""
 
 WIDTH, HEIGHT = 520.0, 250.0
 LEFT, RIGHT, TOP, BOTTOM = 52.0, 14.0, 12.0, 40.0
@@ -36,7 +38,8 @@ def interval_bar(mean: float, interval: Sequence[float] | None, width: float = 4
 
     band = ""
     if interval:
-        band = f'<rect class="band" x="{x(interval[0]):.1f}" y="9" width="{x(interval[1]) - x(interval[0]):.1f}" height="14"/>'
+        low, high = (x(limit) for limit in interval)
+        band = f'<rect class="band" x="{low:.1f}" y="9" width="{high - low:.1f}" height="14"/>'
     ticks = "".join(
         f'<text x="{x(tick):.1f}" y="42" class="tick middle">{tick:g}</text>' for tick in (0, 0.25, 0.5, 0.75, 1)
     )
@@ -63,7 +66,7 @@ def curves(series: Mapping[str, Sequence[float]], label: str, best: int | None =
     return _svg(parts, f"{label} over epochs") + legend(series)
 
 
-def strips(groups: Mapping[str, tuple[Sequence[float], Mapping[str, object]]], label: str) -> str:
+def strips(groups: Mapping[str, Strip], label: str) -> str:
     """One row per group: a dot per value, the mean as a bar, its 95 % interval as a band."""
     row, left = 46.0, 150.0
     height = row * len(groups) + 34

@@ -4,6 +4,7 @@ import json
 import tomllib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -116,23 +117,28 @@ def _figure_charts(rows: Sequence[Row], figures: Mapping[str, Any]) -> dict[str,
         name: [(float(row["truth_px"]), float(row["predicted_px"])) for row in members]
         for name, members in sorted(classes.items())
     }
-    by_class = {
-        name: ([float(row["dice"]) for row in classes[name] if row["dice"]], group["dice"])
-        for name, group in figures.get("by_class", {}).items()
-    }
-    by_size = {}
-    for name, group in figures.get("by_size", {}).items():
-        low, high = group["limits_px"]
-        ranked = sorted(scored, key=lambda row: (int(row["truth_px"]), row["case"]))
-        before = sum(len(values) for values, _ in by_size.values())
-        members = ranked[before : before + group["cases"]]
-        by_size[f"{name} ({low}–{high} px)"] = ([float(row["dice"]) for row in members], group["dice"])
+    by_class = {name: (_dice(classes[name]), group["dice"]) for name, group in figures.get("by_class", {}).items()}
+    by_size = _size_strips(scored, figures.get("by_size", {}))
     return {
         "by_class": Markup(charts.strips(by_class, "Dice") if by_class else ""),
         "by_size": Markup(charts.strips(by_size, "Dice") if by_size else ""),
         "areas": Markup(charts.scatter(areas, "true area in px", "predicted area in px") if rows else ""),
-        "distribution": Markup(charts.histogram([float(row["dice"]) for row in scored], "Dice") if scored else ""),
+        "distribution": Markup(charts.histogram(_dice(scored), "Dice") if scored else ""),
     }
+
+
+def _dice(rows: Sequence[Row]) -> list[float]:
+    return [float(row["dice"]) for row in rows if row["dice"]]
+
+
+def _size_strips(scored: Sequence[Row], groups: Mapping[str, Any]) -> dict[str, charts.Strip]:
+    """The slices of each third by true area, in the order in which the summary cut them."""
+    ranked = iter(sorted(scored, key=lambda row: (int(row["truth_px"]), row["case"])))
+    strips: dict[str, charts.Strip] = {}
+    for name, group in groups.items():
+        low, high = group["limits_px"]
+        strips[f"{name}, {low}–{high} px"] = (_dice(list(islice(ranked, group["cases"]))), group["dice"])
+    return strips
 
 
 def _parts(path: Path) -> list[dict[str, Any]]:
@@ -167,7 +173,7 @@ def _text(path: Path) -> str:
 def _environment(path: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
-    flat = {}
+    flat: dict[str, str] = {}
     for key, value in json.loads(path.read_text(encoding="utf-8")).items():
         nested = value if isinstance(value, dict) else {key: value}
         flat |= {name.replace("_", " "): str(text) for name, text in nested.items()}
