@@ -7,11 +7,13 @@ from typing import Any
 from tumorline import evaluation, prediction
 from tumorline.config import Config, DataConfig, load_config
 from tumorline.data import check as checks
+from tumorline.data.case import ImageArray, MaskArray
 from tumorline.data.dataset import Dataset, load_dataset
 from tumorline.data.source import Finding
 from tumorline.errors import require_extra
 from tumorline.files import append_line
 from tumorline.model_file import find_model
+from tumorline.report import write_report
 from tumorline.run_folder import TEST_USES_NAME, new_run_folder, read_config
 
 Progress = Callable[[int, int], None]
@@ -72,8 +74,8 @@ def evaluate(
 ) -> dict[str, Any]:
     """Score a model on a source (None: on the test part of the data that it was trained on); returns the summary.
 
-    Cases that the model was trained or validated on are left out. Writes `evaluation.csv`, `summary.json` and
-    `predictions/` to `output` where it is given, else to `evaluations/<model>-<source>`.
+    Cases that the model was trained or validated on are left out. Writes `evaluation.csv`, `summary.json`,
+    `predictions/` and `report.html` to `output` where it is given, else to `evaluations/<model>-<source>`.
     """
     loaded = prediction.load(model)
     settings, source = _evaluation_settings(loaded, Path(model), data, overrides)
@@ -81,9 +83,15 @@ def evaluate(
     folder = Path(output) if output else Path("evaluations") / f"{loaded.info.name}-{dataset.source.name}"
     wanted = evaluation.request(dataset, folder, allow_training_cases)
     summary = evaluation.evaluate(loaded, wanted, progress)
+    write_report(folder, lambda name: _read_grey(dataset, name))
     if summary["case_status"].get("test") and Path(model).is_dir():
         append_line(Path(model) / TEST_USES_NAME, {"by": "evaluate", "cases": summary["case_status"]})
     return summary
+
+
+def _read_grey(dataset: Dataset, name: str) -> tuple[ImageArray, MaskArray]:
+    image, mask = dataset.read(dataset.cases[dataset.index[name]])
+    return image[0], mask
 
 
 def _evaluation_settings(

@@ -21,7 +21,7 @@ class DataConfig(Section):
 
     source: str = ""
     """Folder or CSV; empty means the simulated cohort."""
-    image_size: int = Field(default=256, ge=16, le=4096)
+    image_size: int = Field(default=192, ge=16, le=4096)
     """Side in pixels of the square that the network sees; images keep their aspect ratio."""
     mask_threshold: float | None = None
     """Accept masks with more than two values: foreground is what lies above this value."""
@@ -83,11 +83,11 @@ class AugmentConfig(Section):
 
 
 class TrainConfig(Section):
-    epochs: int = Field(default=30, ge=1)
+    epochs: int = Field(default=16, ge=1)
     batch_size: int = Field(default=16, ge=1)
     """Over all processes together."""
     optimiser: Literal["adamw", "adam"] = "adamw"
-    learning_rate: float = Field(default=1e-3, gt=0)
+    learning_rate: float = Field(default=2e-3, gt=0)
     weight_decay: float = Field(default=1e-2, ge=0)
     schedule: Literal["cosine", "constant"] = "cosine"
     warmup: float = Field(default=0.05, ge=0, lt=1)

@@ -64,6 +64,9 @@ def build_loss(name: str, options: Mapping[str, Any]) -> nn.Module:
     for option in options:
         if option not in known:
             raise UserError(f"loss.options of '{name}': unknown key '{option}'; {did_you_mean(option, known)}")
+    for option, value in options.items():
+        if not isinstance(value, (int, float)) or value < 0:
+            raise UserError(f"loss.options of '{name}': {option} is {value!r}; expected a number of 0 or more")
     return LOSSES[name](**options)
 
 

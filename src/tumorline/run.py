@@ -5,7 +5,6 @@ Each stage leaves whole files in the run folder; resuming a run goes on where it
 
 import os
 import shutil
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,11 +22,11 @@ from tumorline.data.source import open_source
 from tumorline.data.split import Split, split_dataset
 from tumorline.errors import UserError, require_extra
 from tumorline.evaluation import Request, evaluate
-from tumorline.files import append_line, write_csv, write_json
+from tumorline.files import append_line, read_csv, write_csv, write_json
 from tumorline.model_file import ONNX_NAME, WEIGHTS_NAME, Architecture, KnownCases, ModelInfo, save_model
 from tumorline.prediction import load
 from tumorline.report import write_report
-from tumorline.run_folder import CONFIG_NAME, ENVIRONMENT_NAME, SPLIT_NAME, TEST_USES_NAME, read_config
+from tumorline.run_folder import CONFIG_NAME, ENVIRONMENT_NAME, HISTORY_NAME, SPLIT_NAME, TEST_USES_NAME, read_config
 
 if TYPE_CHECKING:
     from tumorline.training.loop import Task
@@ -86,10 +85,9 @@ def _carry_out(config: Config, run: Path, notify: Notify) -> None:
         task = Task(config, dataset, split, Path(place.gather(str(run))[0]))
         if place.leads:
             write_csv(task.run / SPLIT_NAME, splits.COLUMNS, splits.table(dataset, split))
-        began = time.perf_counter()
         fit(task, place)
         if place.leads:
-            _write_environment(task, place, time.perf_counter() - began)
+            _write_environment(task, place)
             _finish(task, notify)
 
 
@@ -168,8 +166,8 @@ def _known_cases(task: "Task") -> KnownCases:
     )
 
 
-def _write_environment(task: "Task", place: "Machine", seconds: float) -> None:
-    position = task.config.train
+def _write_environment(task: "Task", place: "Machine") -> None:
+    steps_seconds = sum(float(row["seconds"]) for row in read_csv(task.run / HISTORY_NAME))
     write_json(
         task.run / ENVIRONMENT_NAME,
         {
@@ -178,8 +176,7 @@ def _write_environment(task: "Task", place: "Machine", seconds: float) -> None:
             "device": str(place.device),
             "processes": place.world,
             "precision": "bfloat16 autocast" if place.bfloat16 else "float32",
-            "epochs": position.epochs,
-            "fit_seconds": round(seconds, 1),
+            "seconds_of_training_steps": round(steps_seconds, 1),
         },
     )
 

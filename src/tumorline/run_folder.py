@@ -8,6 +8,7 @@ from tumorline.errors import UserError
 
 CONFIG_NAME = "config.toml"
 SPLIT_NAME = "split.csv"
+HISTORY_NAME = "history.csv"
 ENVIRONMENT_NAME = "environment.json"
 TEST_USES_NAME = "test_uses.jsonl"
 

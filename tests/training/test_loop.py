@@ -14,8 +14,9 @@ from safetensors.torch import load_file
 from tests.training.conftest import make_task
 from tumorline.config import Config
 from tumorline.errors import Interrupted, UserError
+from tumorline.run_folder import HISTORY_NAME
 from tumorline.training import loop
-from tumorline.training.loop import BEST_NAME, HISTORY_NAME, fit
+from tumorline.training.loop import BEST_NAME, fit
 from tumorline.training.machine import machine
 from tumorline.training.state import STATE_NAME
 
@@ -136,8 +137,11 @@ def test_ten_kills_at_random_moments_do_not_change_the_weights(tiny_config: Conf
 
 
 @pytest.mark.slow
-def test_two_processes_give_the_loss_of_one(tiny_config: Config, tmp_path: Path) -> None:
-    tiny_config.save(tmp_path / "config.toml")
+@pytest.mark.parametrize("norm", ["instance", "batch"])
+def test_two_processes_give_the_loss_of_one(tiny_config: Config, tmp_path: Path, norm: str) -> None:
+    options = {**tiny_config.model.options, "norm": norm}
+    config = tiny_config.model_copy(update={"model": tiny_config.model.model_copy(update={"options": options})})
+    config.save(tmp_path / "config.toml")
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     arguments = ["-m", "tumorline", "train", str(tmp_path / "config.toml"), "--output"]

@@ -36,7 +36,7 @@ class AnySize(nn.Module):
 def unet(
     channels: int,
     regions: int,
-    widths: Sequence[int] = (32, 64, 128, 256, 512),
+    widths: Sequence[int] = (16, 32, 64, 128, 256),
     residual: bool = False,
     norm: str = "instance",
     dropout: float = 0.0,
@@ -81,7 +81,12 @@ def build(name: str, *, channels: int, regions: int, options: Mapping[str, Any])
     for option in options:
         if option not in known:
             raise UserError(f"model.options of '{name}': unknown key '{option}'; {did_you_mean(option, known)}")
-    return MODELS[name](channels=channels, regions=regions, **options)
+    try:
+        return MODELS[name](channels=channels, regions=regions, **options)
+    except (TypeError, ValueError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"model.options of '{name}' are {dict(options)}, which it does not take ({error})") from None
 
 
 def count_parameters(network: nn.Module) -> int:

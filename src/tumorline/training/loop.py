@@ -26,14 +26,15 @@ from tumorline.data.dataset import Dataset
 from tumorline.data.split import Split
 from tumorline.errors import Interrupted
 from tumorline.files import atomic_path, write_csv
+from tumorline.run_folder import HISTORY_NAME
 from tumorline.training.batches import Batches, load
 from tumorline.training.machine import Machine
 from tumorline.training.optimiser import build_optimiser, learning_rate, set_learning_rate, update_average
 from tumorline.training.progress import TrainingProgress
+from tumorline.training.shared_norm import share_batch_statistics
 from tumorline.training.state import STATE_NAME, Position, State
 from tumorline.training.validation import Validation, validate
 
-HISTORY_NAME = "history.csv"
 BEST_NAME = "best.safetensors"
 COLUMNS = (
     "epoch",
@@ -233,6 +234,8 @@ def _start(task: Task, machine: Machine) -> State:
 
 
 def _wrap(network: nn.Module, compiled: bool, machine: Machine) -> nn.Module:
+    if machine.world > 1:
+        share_batch_statistics(network)
     wrapped: nn.Module = torch.compile(network) if compiled else network  # type: ignore[assignment]
     return DistributedDataParallel(wrapped) if machine.world > 1 else wrapped
 
