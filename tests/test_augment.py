@@ -66,12 +66,25 @@ def test_intensity_leaves_the_mask_and_changes_the_image() -> None:
     assert ((changed - image).abs().amax((1, 2, 3)) > 0.01).all()
 
 
+def test_a_sample_without_intensity_changes_is_left_exactly_alone() -> None:
+    image, target = pictures(40)
+    parameters = drawn(one(intensity_probability=0.2), list(range(40)))
+    kept = (parameters.gamma == 1) & (parameters.contrast == 1) & (parameters.noise == 0)
+    kept &= (parameters.blur == 0) & (parameters.resolution == 1)
+    changed, _ = apply(image, target, parameters)
+    assert 0 < kept.sum() < 40
+    assert torch.equal(changed[kept], image[kept])
+
+
 def test_a_sample_is_changed_alike_in_every_batch() -> None:
     image, target = pictures(4)
-    settings = AugmentConfig(geometry_probability=1, intensity_probability=1)
-    together, _ = apply(image, target, drawn(settings, [5, 6, 7, 8]))
-    alone, _ = apply(image[2:3], target[2:3], drawn(settings, [7]))
-    assert torch.allclose(together[2:3], alone, atol=1e-5)
+    settings = AugmentConfig(geometry_probability=1, intensity_probability=1, blur=3.0)
+    together, moved = apply(image, target, drawn(settings, [5, 6, 7, 8]))
+    for place, sample in enumerate([5, 6, 7, 8]):
+        own = slice(place, place + 1)
+        alone, moved_alone = apply(image[own], target[own], drawn(settings, [sample]))
+        assert torch.allclose(together[own], alone, atol=1e-5)
+        assert torch.equal(moved[own], moved_alone)
 
 
 def test_epochs_and_samples_are_drawn_differently() -> None:

@@ -39,6 +39,22 @@ def test_the_mean_over_equal_shards_is_that_of_the_batch(name: str) -> None:
 
 
 @EVERY_LOSS
+def test_autocast_computes_in_float32(name: str) -> None:
+    logits = torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(0)).bfloat16()
+    target = (torch.rand(2, 1, 8, 8, generator=torch.Generator().manual_seed(1)) > 0.5).float()
+    with torch.autocast("cpu", torch.bfloat16):
+        value = build_loss(name, {})(logits, target)
+    assert value.dtype == torch.float32
+    assert torch.equal(value, build_loss(name, {})(logits.float(), target))
+
+
+@EVERY_LOSS
+def test_targets_that_are_not_numbers_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="targets must be in"):
+        build_loss(name, {})(torch.zeros(1, 1, 4, 4), torch.full((1, 1, 4, 4), torch.nan))
+
+
+@EVERY_LOSS
 def test_masks_left_at_255_cannot_reach_a_loss(name: str) -> None:
     with pytest.raises(ValueError, match=r"targets must be in \[0, 1\]; found 0 to 255"):
         build_loss(name, {})(torch.zeros(1, 1, 4, 4), 255 * torch.eye(4)[None, None])

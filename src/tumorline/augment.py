@@ -152,14 +152,15 @@ def _lower_resolution(image: Tensor, factors: Floats) -> Tensor:
 
 
 def _blur(image: Tensor, deviations: Floats) -> Tensor:
-    """Gaussian blur of the chosen samples, one separable kernel each."""
+    """Gaussian blur of the chosen samples, each with a separable kernel that ends at three deviations of its own."""
     chosen = np.flatnonzero(deviations > 0.1)
     if not len(chosen):
         return image
     radius = math.ceil(3 * float(deviations.max()))
     offsets = torch.arange(-radius, radius + 1, dtype=image.dtype, device=image.device)
     widths = torch.from_numpy(deviations[chosen]).to(image.device)[:, None]
-    kernel = torch.softmax(-0.5 * (offsets / widths) ** 2, dim=1)
+    outside = offsets.abs() > (3 * widths).ceil()
+    kernel = torch.softmax((-0.5 * (offsets / widths) ** 2).masked_fill(outside, -torch.inf), dim=1)
     samples, channels = len(chosen), image.shape[1]
     kernel = kernel.repeat_interleave(channels, dim=0)
     stack = image[chosen].reshape(1, samples * channels, *image.shape[-2:])
@@ -173,16 +174,18 @@ def _blur(image: Tensor, deviations: Floats) -> Tensor:
 
 def _contrast_and_gamma(image: Tensor, parameters: Parameters) -> Tensor:
     """Contrast about the mean; gamma on the range of each sample, its mean and deviation kept."""
-    chosen = np.flatnonzero(parameters.gamma != 1)
-    if len(chosen):
-        image = image.clone()
-        exponent = torch.from_numpy(parameters.gamma[chosen]).to(image.device)[:, None, None, None]
-        image[chosen] = _gamma(image[chosen], exponent)
-    if (parameters.contrast != 1).any():
-        factor = torch.from_numpy(parameters.contrast).to(image.device)[:, None, None, None]
-        mean = image.mean((-2, -1), keepdim=True)
-        image = mean + (image - mean) * factor
+    for values, change in ((parameters.gamma, _gamma), (parameters.contrast, _contrast)):
+        chosen = np.flatnonzero(values != 1)
+        if len(chosen):
+            image = image.clone()
+            each = torch.from_numpy(values[chosen]).to(image.device)[:, None, None, None]
+            image[chosen] = change(image[chosen], each)
     return image
+
+
+def _contrast(image: Tensor, factor: Tensor) -> Tensor:
+    mean = image.mean((-2, -1), keepdim=True)
+    return mean + (image - mean) * factor
 
 
 def _gamma(image: Tensor, exponent: Tensor) -> Tensor:

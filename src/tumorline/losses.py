@@ -79,5 +79,5 @@ def refuse_unscaled(target: Tensor) -> None:
     low, high = target.min(), target.max()
     if target.is_cuda:
         torch._assert_async((low >= 0) & (high <= 1), "targets must be in [0, 1]")
-    elif low < 0 or high > 1:
+    elif not (low >= 0 and high <= 1):
         raise ValueError(f"targets must be in [0, 1]; found {low.item():g} to {high.item():g}: a mask left at 0..255?")

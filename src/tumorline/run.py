@@ -5,6 +5,7 @@ Each stage leaves whole files in the run folder; resuming a run goes on where it
 
 import os
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,16 @@ from tumorline.files import append_line, read_csv, write_csv, write_json
 from tumorline.model_file import ONNX_NAME, WEIGHTS_NAME, Architecture, KnownCases, ModelInfo, save_model
 from tumorline.prediction import load
 from tumorline.report import write_report
-from tumorline.run_folder import CONFIG_NAME, ENVIRONMENT_NAME, HISTORY_NAME, SPLIT_NAME, TEST_USES_NAME, read_config
+from tumorline.run_folder import (
+    CONFIG_NAME,
+    ENVIRONMENT_NAME,
+    HISTORY_NAME,
+    LOG_NAME,
+    SPLIT_NAME,
+    STATE_NAME,
+    TEST_USES_NAME,
+    read_config,
+)
 
 if TYPE_CHECKING:
     from tumorline.training.loop import Task
@@ -53,7 +63,7 @@ def train(config: Config, run: Path, notify: Notify) -> None:
     try:
         _carry_out(config, run, notify)
     except UserError:
-        if _is_first_process() and not (run / SPLIT_NAME).exists():
+        if _is_first_process() and not (run / STATE_NAME).exists():
             shutil.rmtree(run)
         raise
 
@@ -77,11 +87,15 @@ def source_path(config: Config) -> Path:
 
 
 def _carry_out(config: Config, run: Path, notify: Notify) -> None:
+    from tumorline import losses, models
     from tumorline.training.loop import Task, fit
     from tumorline.training.machine import machine
 
+    models.check_options(config.model.name, config.model.options)
+    losses.build_loss(config.loss.name, config.loss.options)
     with machine(config.train) as place:
-        dataset, split = _prepare(config, notify if place.leads else _silent)
+        notify = _logged(run, notify) if place.leads else _silent
+        dataset, split = _prepare(config, notify)
         task = Task(config, dataset, split, Path(place.gather(str(run))[0]))
         if place.leads:
             write_csv(task.run / SPLIT_NAME, splits.COLUMNS, splits.table(dataset, split))
@@ -93,7 +107,9 @@ def _carry_out(config: Config, run: Path, notify: Notify) -> None:
 
 def _prepare(config: Config, notify: Notify) -> tuple[Dataset, Split]:
     """Load, split and check the data; stop on errors, say the warnings."""
-    dataset = load_dataset(source_path(config), config.data)
+    source = source_path(config)
+    notify(f"decoding and checking {source}")
+    dataset = load_dataset(source, config.data)
     stop_on_errors(check(dataset))
     split = split_dataset(dataset, config.split)
     findings = check(dataset, split)
@@ -112,7 +128,7 @@ def _finish(task: "Task", notify: Notify) -> None:
     from tumorline.training.loop import BEST_NAME
 
     run = task.run
-    notify("writing the model file and its ONNX twin")
+    notify(f"writing {WEIGHTS_NAME} and its twin {ONNX_NAME}")
     save_model(run / WEIGHTS_NAME, load_file(run / BEST_NAME), model_info(task))
     export_onnx(run / WEIGHTS_NAME, run / ONNX_NAME)
     notify("evaluating validation and test patients at native resolution")
@@ -196,6 +212,17 @@ def _case_reader(config: Config) -> Callable[[str], tuple[ImageArray, MaskArray]
 
 def _is_first_process() -> bool:
     return os.environ.get("RANK", "0") == "0"
+
+
+def _logged(run: Path, notify: Notify) -> Notify:
+    """Notices go to the run's log as well."""
+
+    def both(message: str) -> None:
+        with (run / LOG_NAME).open("a", encoding="utf-8") as file:
+            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {message}\n")
+        notify(message)
+
+    return both
 
 
 def _silent(_message: str) -> None:

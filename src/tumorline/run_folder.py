@@ -11,6 +11,8 @@ SPLIT_NAME = "split.csv"
 HISTORY_NAME = "history.csv"
 ENVIRONMENT_NAME = "environment.json"
 TEST_USES_NAME = "test_uses.jsonl"
+STATE_NAME = "state.safetensors"
+LOG_NAME = "log.txt"
 
 
 def read_config(run: Path) -> Config:

@@ -27,6 +27,17 @@ def test_logits_have_the_size_of_the_image(name: str, options: dict[str, object]
 
 
 @EVERY_MODEL
+@pytest.mark.parametrize("size", [(1, 1), (4, 3), (2, 40)])
+def test_images_below_the_deepest_level_can_be_trained_on(
+    name: str, options: dict[str, object], size: tuple[int, int]
+) -> None:
+    network = build(name, channels=1, regions=1, options=options).train()
+    logits = network(torch.randn(1, 1, *size))
+    assert logits.shape == (1, 1, *size)
+    assert torch.isfinite(logits).all()
+
+
+@EVERY_MODEL
 def test_gradients_reach_every_parameter(name: str, options: dict[str, object]) -> None:
     network = build(name, channels=1, regions=1, options=options)
     network(torch.randn(2, 1, 64, 64)).square().mean().backward()
@@ -66,6 +77,7 @@ def test_the_classic_u_net_has_its_size() -> None:
         ("unet", {"width": [4]}, r"unknown key 'width'; did you mean 'widths'\?"),
         ("unet", {"norm": "layr"}, r"model\.options\.norm is 'layr'; known: batch, group, instance"),
         ("encoder_unet", {"encoder": "efficientnet_lite9"}, r"encoder is 'efficientnet_lite9'; did you mean"),
+        ("encoder_unet", {"encoder": "tu-resnet99"}, r"encoder is 'tu-resnet99'; did you mean 'tu-resnet"),
     ],
 )
 def test_a_wrong_name_is_answered_with_the_nearest(name: str, options: dict[str, object], message: str) -> None:

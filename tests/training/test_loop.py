@@ -14,11 +14,10 @@ from safetensors.torch import load_file
 from tests.training.conftest import make_task
 from tumorline.config import Config
 from tumorline.errors import Interrupted, UserError
-from tumorline.run_folder import HISTORY_NAME
+from tumorline.run_folder import HISTORY_NAME, STATE_NAME
 from tumorline.training import loop
 from tumorline.training.loop import BEST_NAME, fit
 from tumorline.training.machine import machine
-from tumorline.training.state import STATE_NAME
 
 TIMINGS = {"seconds", "images_per_second"}
 

@@ -17,7 +17,10 @@ from tumorline.models.unet import NORMS, UNet
 
 
 class AnySize(nn.Module):
-    """Pads an image at the right and bottom to a multiple that the network takes, and crops the logits."""
+    """Pads an image at the right and bottom to a multiple that the network takes, and crops the logits.
+
+    An image of one multiple or less becomes two wide: norms need more than one value at the deepest level.
+    """
 
     def __init__(self, network: nn.Module, multiple: int) -> None:
         super().__init__()
@@ -26,7 +29,8 @@ class AnySize(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         height, width = image.shape[-2:]
-        padding = (-width % self.multiple, -height % self.multiple)
+        fits_once = max(height, width) <= self.multiple
+        padding = (2 * self.multiple - width if fits_once else -width % self.multiple, -height % self.multiple)
         if any(padding):
             image = functional.pad(image, (0, padding[0], 0, padding[1]), mode="replicate")
         logits: Tensor = self.network(image)
@@ -75,18 +79,23 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
 
 def build(name: str, *, channels: int, regions: int, options: Mapping[str, Any]) -> nn.Module:
     """The network of a configuration. Raises UserError for an unknown name, option or option value."""
-    if name not in MODELS:
-        raise UserError(f"model.name is '{name}'; {did_you_mean(name, MODELS)}")
-    known = [option for option in inspect.signature(MODELS[name]).parameters if option not in ("channels", "regions")]
-    for option in options:
-        if option not in known:
-            raise UserError(f"model.options of '{name}': unknown key '{option}'; {did_you_mean(option, known)}")
+    check_options(name, options)
     try:
         return MODELS[name](channels=channels, regions=regions, **options)
     except (TypeError, ValueError) as error:
         if isinstance(error, UserError):
             raise
         raise UserError(f"model.options of '{name}' are {dict(options)}, which it does not take ({error})") from None
+
+
+def check_options(name: str, options: Mapping[str, Any]) -> None:
+    """Raise UserError for an unknown model or option, without building anything."""
+    if name not in MODELS:
+        raise UserError(f"model.name is '{name}'; {did_you_mean(name, MODELS)}")
+    known = [option for option in inspect.signature(MODELS[name]).parameters if option not in ("channels", "regions")]
+    for option in options:
+        if option not in known:
+            raise UserError(f"model.options of '{name}': unknown key '{option}'; {did_you_mean(option, known)}")
 
 
 def count_parameters(network: nn.Module) -> int:

@@ -16,21 +16,21 @@ def build_encoder_unet(channels: int, regions: int, encoder: str, weights: str) 
 
     Pretrained first convolutions take three colours; for another number of channels their filters are summed and
     shared out, so that a grey image gives what its RGB copy would. Images are standardised to mean 0 and deviation 1,
-    which is close to what ImageNet encoders were trained on.
+    as for most ImageNet encoders; the Lite ones saw (value - 127) / 128, about half that deviation.
     """
     cure_torchvision()
     import segmentation_models_pytorch as smp
 
+    _refuse_unknown(encoder)
     name = f"tu-tf_{encoder}" if encoder in STAGES else encoder
-    known = smp.encoders.get_encoder_names()
-    if encoder not in STAGES and not encoder.startswith("tu-") and encoder not in known:
-        raise UserError(f"model.options.encoder is '{encoder}'; {did_you_mean(encoder, [*STAGES, *known])}")
     ready_made = weights == "imagenet" and encoder not in STAGES
     try:
         network: nn.Module = smp.Unet(
             name, encoder_weights="imagenet" if ready_made else None, in_channels=channels, classes=regions
         )
-    except (OSError, KeyError) as error:
+    except (OSError, KeyError, RuntimeError) as error:
+        if not ready_made:
+            raise
         raise UserError(_offline(encoder, error)) from None
     own = network.get_submodule("encoder")
     if weights != "none" and not ready_made:
@@ -52,6 +52,18 @@ def load_encoder(encoder: nn.Module, weights: dict[str, Tensor], channels: int) 
     if misfit:
         raise UserError(f"the encoder's weights do not fit: {len(misfit)} of {len(own)}, the first is '{misfit[0]}'")
     encoder.load_state_dict({name: weights[name] for name in own})
+
+
+def _refuse_unknown(encoder: str) -> None:
+    import timm
+    from segmentation_models_pytorch.encoders import get_encoder_names
+
+    if encoder.startswith("tu-"):
+        known = [f"tu-{name}" for name in timm.list_models()]
+    else:
+        known = [*STAGES, *get_encoder_names()]
+    if encoder not in known:
+        raise UserError(f"model.options.encoder is '{encoder}'; {did_you_mean(encoder, known)}")
 
 
 def _encoder_weights(encoder: str, weights: str) -> dict[str, Tensor]:

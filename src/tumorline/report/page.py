@@ -64,6 +64,7 @@ def _content(run: Path, read_case: CaseReader | None) -> dict[str, Any]:
         "validation": (summary.get("validation") or {}).get(region),
         "marks": [mark for key, mark in MARKS.items() if any(w.startswith(key) for w in summary["warnings"])],
         "beats_background": (figures["dice"]["mean"] or 0) > 0,
+        "below_background": (figures["accuracy"]["mean"] or 0) < (figures["accuracy_background"]["mean"] or 0),
         "headline_bar": _headline_bar(figures["dice"]),
         "curves": _curves(run / "history.csv"),
         "pictures": _pictures(run, headline, read_case),

@@ -26,13 +26,13 @@ from tumorline.data.dataset import Dataset
 from tumorline.data.split import Split
 from tumorline.errors import Interrupted
 from tumorline.files import atomic_path, write_csv
-from tumorline.run_folder import HISTORY_NAME
+from tumorline.run_folder import HISTORY_NAME, STATE_NAME
 from tumorline.training.batches import Batches, load
 from tumorline.training.machine import Machine
 from tumorline.training.optimiser import build_optimiser, learning_rate, set_learning_rate, update_average
 from tumorline.training.progress import TrainingProgress
 from tumorline.training.shared_norm import share_batch_statistics
-from tumorline.training.state import STATE_NAME, Position, State
+from tumorline.training.state import Position, State
 from tumorline.training.validation import Validation, validate
 
 BEST_NAME = "best.safetensors"

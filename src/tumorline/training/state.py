@@ -17,8 +17,6 @@ from torch import Tensor, nn
 from tumorline.errors import UserError
 from tumorline.files import atomic_path
 
-STATE_NAME = "state.safetensors"
-
 
 @dataclass
 class Position:

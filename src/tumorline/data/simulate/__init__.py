@@ -88,9 +88,14 @@ def simulate(
 
 
 def default_cohort(folder: Path, progress: Callable[[int, int], None] | None = None) -> Path:
-    """The cohort of all default settings below `folder`, made on first use."""
+    """The cohort of all default settings below `folder`, made on first use; another process may be quicker."""
     directory = folder / f"simulated-{GENERATOR}"
-    return directory if directory.is_dir() else simulate(directory, progress=progress)
+    try:
+        return directory if directory.is_dir() else simulate(directory, progress=progress)
+    except OSError:
+        if not directory.is_dir():
+            raise
+        return directory
 
 
 def _write_cohort(directory: Path, settings: Settings, progress: Callable[[int, int], None]) -> None:

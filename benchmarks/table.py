@@ -1,0 +1,92 @@
+"""Gather finished runs into one Markdown table, and keep what it was made from.
+
+    python benchmarks/table.py benchmarks/cheng.md runs/cheng-notebook runs/cheng-unet runs/cheng-lite0
+
+Copies config.toml, history.csv, summary.json and environment.json of each run to benchmarks/results/<run>/ and writes
+the table between the markers of the Markdown file (or at its end), so that no figure is typed by hand.
+"""
+
+import json
+import shutil
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+KEPT = ("config.toml", "history.csv", "summary.json", "environment.json")
+BEGIN, END = "<!-- table begins -->", "<!-- table ends -->"
+COLUMNS = (
+    "recipe",
+    "network",
+    "epochs",
+    "seed",
+    "training steps",
+    "validation Dice by patient",
+    "test Dice by patient",
+    "test Dice over slices",
+    "HD95 detected",
+    "missed",
+    "area ratio",
+    "pixel accuracy",
+)
+
+
+def keep(run: Path, results: Path) -> Path:
+    """Copy the run's small text files, without the paths of the machine it ran on."""
+    folder = results / run.name
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in KEPT:
+        shutil.copyfile(run / name, folder / name)
+    lines = (folder / "config.toml").read_text().splitlines(keepends=True)
+    (folder / "config.toml").write_text("".join(line for line in lines if not line.startswith(("source", "cache"))))
+    return folder
+
+
+def row(folder: Path) -> list[str]:
+    summary = json.loads((folder / "summary.json").read_text())
+    config = tomllib.loads((folder / "config.toml").read_text())
+    environment = json.loads((folder / "environment.json").read_text())
+    figures = summary["regions"]["tumour"]
+    options = ", ".join(f"{key} {value}" for key, value in config["model"]["options"].items())
+    return [
+        config["name"],
+        f"{config['model']['name']}{f' ({options})' if options else ''}, {config['data']['image_size']} px",
+        str(config["train"]["epochs"]),
+        str(config["seed"]),
+        f"{environment['seconds_of_training_steps'] / 60:.0f} min",
+        with_interval(summary["validation"]["tumour"]["dice"]),
+        with_interval(figures["dice"]),
+        f"{figures['dice']['mean_over_cases']:.3f}",
+        f"{figures['hd95_detected']['mean']:.1f} {figures['hd95']['unit']}",
+        f"{figures['missed']} of {figures['tumour_cases']}",
+        f"{figures['volume_ratio']['mean']:.2f} (median {figures['volume_ratio']['median']:.2f})",
+        f"{figures['accuracy']['mean']:.4f}",
+    ]
+
+
+def with_interval(figure: dict[str, Any]) -> str:
+    low, high = figure["ci95"] or figure["range"]
+    kind = "95 % interval" if figure["ci95"] else "range"
+    return f"{figure['mean']:.3f} ({kind} {low:.3f} to {high:.3f}, {figure['patients']} patients)"
+
+
+def background_row(folder: Path) -> list[str]:
+    summary = json.loads((folder / "summary.json").read_text())
+    figures = summary["regions"]["tumour"]
+    background = summary["baselines"]["all_background"]["tumour"]
+    missed = f"{background['missed']} of {figures['tumour_cases']}"
+    nothing = ["all background", "none", "-", "-", "-", "0", "0", "0", "-", missed, "-"]
+    return [*nothing, f"{background['accuracy']:.4f}"]
+
+
+def main(target: Path, runs: list[Path]) -> None:
+    folders = [keep(run, target.parent / "results") for run in runs]
+    rows = [list(COLUMNS), ["---"] * len(COLUMNS), background_row(folders[0]), *map(row, folders)]
+    table = "\n".join("| " + " | ".join(cells) + " |" for cells in rows)
+    text = target.read_text() if target.exists() else f"{BEGIN}\n{END}\n"
+    before, _, rest = text.partition(BEGIN)
+    target.write_text(f"{before}{BEGIN}\n{table}\n{END}{rest.partition(END)[2]}")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), [Path(argument) for argument in sys.argv[2:]])

@@ -1,0 +1,119 @@
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+import tumorline
+from tests.conftest import ENCODINGS, TINY, PairFolder
+from tumorline.api import resume
+from tumorline.errors import UserError
+from tumorline.model_file import read_info
+
+TIMINGS = {"seconds", "images_per_second"}
+FAST = [*TINY, "train.epochs=2"]
+
+
+def train(source: Path, run: Path, *overrides: str) -> Path:
+    cache = f"data.cache='{run.parent / 'cache'}'"
+    return tumorline.train(data=source, overrides=[*FAST, cache, *overrides], output=run)
+
+
+def results(run: Path) -> tuple[str, list[dict[str, str]], dict[str, object]]:
+    """What has to be equal between two runs: split, history without timings, summary."""
+    with (run / "history.csv").open() as file:
+        history = [{key: value for key, value in row.items() if key not in TIMINGS} for row in csv.DictReader(file)]
+    return (run / "split.csv").read_text(), history, json.loads((run / "summary.json").read_text())
+
+
+def encodings_agree(names: list[str], folder: Path) -> None:
+    found = []
+    for number, encoding in enumerate(names):
+        source = PairFolder(folder / f"source{number}")(patients=10, slices=2, encoding=encoding)
+        found.append(results(train(source, folder / f"run{number}")))
+    assert all(result == found[0] for result in found)
+
+
+def test_two_mask_encodings_give_one_result(tmp_path: Path) -> None:
+    encodings_agree(["0/255", "palette"], tmp_path)
+
+
+@pytest.mark.slow
+def test_every_mask_encoding_gives_one_result(tmp_path: Path) -> None:
+    encodings_agree(list(ENCODINGS), tmp_path)
+
+
+def test_a_run_folder_holds_what_the_readme_says(tiny_run: Path) -> None:
+    names = {path.name for path in tiny_run.iterdir()}
+    assert names >= {
+        "config.toml",
+        "split.csv",
+        "history.csv",
+        "model.safetensors",
+        "model.onnx",
+        "evaluation.csv",
+        "summary.json",
+        "predictions",
+        "report.html",
+        "environment.json",
+        "test_uses.jsonl",
+        "log.txt",
+    }
+    assert not [name for name in names if name.startswith(".")]
+
+
+def test_the_model_file_tells_what_it_is(tiny_run: Path) -> None:
+    info = read_info(tiny_run / "model.safetensors")
+    assert (info.architecture.name, info.regions, info.image_size) == ("unet", ["tumour"], 32)
+    assert {part: len(hashes) for part, hashes in info.known_cases.contents.items()} == {
+        "train": 28,
+        "validation": 4,
+        "test": 8,
+    }
+    assert "P0-" not in info.known_cases.model_dump_json()
+    assert "source" not in info.config["data"]
+
+
+def test_an_existing_folder_is_never_overwritten(tiny_run: Path, tiny_source: Path) -> None:
+    before = (tiny_run / "summary.json").read_bytes()
+    with pytest.raises(UserError, match="exists already; choose another --output, or go on with --resume"):
+        train(tiny_source, tiny_run)
+    assert (tiny_run / "summary.json").read_bytes() == before
+
+
+def test_resume_finishes_a_run_that_was_only_begun(tiny_source: Path, tmp_path: Path) -> None:
+    whole = train(tiny_source, tmp_path / "whole")
+    begun = tmp_path / "begun"
+    begun.mkdir()
+    (begun / "config.toml").write_bytes((whole / "config.toml").read_bytes())
+    resume(begun)
+    assert results(begun) == results(whole)
+    assert (begun / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+
+
+def test_resume_of_something_else_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"not a run folder \(no config\.toml\)"):
+        resume(tmp_path)
+
+
+def test_a_split_by_slice_marks_every_output(tiny_source: Path, tmp_path: Path) -> None:
+    run = train(tiny_source, tmp_path / "leak", "split.by=slice")
+    summary = json.loads((run / "summary.json").read_text())
+    assert summary["split"]["leaking"]
+    assert any(warning.startswith("LEAKING") for warning in summary["warnings"])
+    assert '<span class="badge">leaking split</span>' in (run / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("model.name=unnet", "model.name is 'unnet'; did you mean 'unet'"),
+        ("model.options.widths=3", "model.options of 'unet' are {'widths': 3}, which it does not take"),
+        ("loss.name=dise", "loss.name is 'dise'; did you mean 'dice'"),
+    ],
+)
+def test_a_wrong_name_leaves_no_folder(tiny_source: Path, tmp_path: Path, override: str, message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        train(tiny_source, tmp_path / "run", override)
+    assert message in str(caught.value)
+    assert not (tmp_path / "run").exists()
