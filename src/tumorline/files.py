@@ -27,6 +27,12 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def remove_unfinished(folder: Path) -> None:
+    """Remove what a killed process left of files that it had not finished."""
+    for leftover in folder.rglob(".*.part"):
+        leftover.unlink(missing_ok=True)
+
+
 def flush(path: Path) -> None:
     """Force a file's bytes to the disk."""
     with path.open("rb+") as file:

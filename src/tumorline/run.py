@@ -23,7 +23,7 @@ from tumorline.data.source import open_source
 from tumorline.data.split import Split, split_dataset
 from tumorline.errors import UserError, require_extra
 from tumorline.evaluation import Request, evaluate
-from tumorline.files import append_line, read_csv, write_csv, write_json
+from tumorline.files import append_line, read_csv, remove_unfinished, write_csv, write_json
 from tumorline.model_file import ONNX_NAME, WEIGHTS_NAME, Architecture, KnownCases, ModelInfo, save_model
 from tumorline.prediction import load
 from tumorline.report import write_report
@@ -71,7 +71,10 @@ def train(config: Config, run: Path, notify: Notify) -> None:
 def resume(run: Path, notify: Notify) -> None:
     """Go on with a run that was stopped, at whatever stage, with its own configuration."""
     require_extra("torch", "training", "train")
-    _carry_out(read_config(run), run, notify)
+    config = read_config(run)
+    if _is_first_process():
+        remove_unfinished(run)
+    _carry_out(config, run, notify)
 
 
 def render_report(run: Path) -> Path:
@@ -107,9 +110,7 @@ def _carry_out(config: Config, run: Path, notify: Notify) -> None:
 
 def _prepare(config: Config, notify: Notify) -> tuple[Dataset, Split]:
     """Load, split and check the data; stop on errors, say the warnings."""
-    source = source_path(config)
-    notify(f"decoding and checking {source}")
-    dataset = load_dataset(source, config.data)
+    dataset = load_dataset(source_path(config), config.data)
     stop_on_errors(check(dataset))
     split = split_dataset(dataset, config.split)
     findings = check(dataset, split)
@@ -117,6 +118,8 @@ def _prepare(config: Config, notify: Notify) -> tuple[Dataset, Split]:
     for finding in findings:
         if finding.severity == "warning":
             notify(f"warning: {finding.message}")
+    sizes = ", ".join(f"{len(split.cases(part))} {part}" for part in splits.PARTS)
+    notify(f"{dataset.source.path}: {len(dataset.cases)} cases ({sizes}), {split.origin}")
     return dataset, split
 
 
