@@ -10,7 +10,7 @@ Strip = tuple[Sequence[float], Mapping[str, object]]
 """The values of a group, and its figure from the summary."""
 
 WIDTH, HEIGHT = 520.0, 250.0
-LEFT, RIGHT, TOP, BOTTOM = 52.0, 14.0, 12.0, 40.0
+LEFT, RIGHT, TOP, BOTTOM = 62.0, 14.0, 12.0, 40.0
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def curves(series: Mapping[str, Sequence[float]], label: str, best: int | None =
 
 def strips(groups: Mapping[str, Strip], label: str) -> str:
     """One row per group: a dot per value, the mean as a bar, its 95 % interval as a band."""
-    row, left = 46.0, 150.0
+    row, left = 46.0, 168.0
     height = row * len(groups) + 34
     axis = Axis(0, 1, (0, 0.2, 0.4, 0.6, 0.8, 1), label)
 
