@@ -47,6 +47,16 @@ def test_check_exits_0_for_warnings_and_2_for_errors(pair_folder: PairFolder) ->
     assert run("data", "check", str(folder), "--json").returncode == 2
 
 
+def test_models_and_losses_are_listed() -> None:
+    assert [line.split("\t")[0] for line in run("models").stdout.splitlines()] == [
+        "model",
+        "unet",
+        "monai_unet",
+        "encoder_unet",
+    ]
+    assert "dice_ce\tDice loss plus binary cross-entropy" in run("losses").stdout
+
+
 def test_split_prints_every_case_with_its_part(pair_folder: PairFolder) -> None:
     shown = run("data", "split", str(pair_folder(patients=10, slices=1))).stdout
     lines = [line.split("\t") for line in shown.splitlines()]

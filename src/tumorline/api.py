@@ -1,5 +1,6 @@
 """The public functions: what the command line calls and a script may call as well."""
 
+import inspect
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from tumorline.errors import require_extra
 from tumorline.files import append_line
 from tumorline.model_file import find_model
 from tumorline.report import write_report
-from tumorline.run_folder import TEST_USES_NAME, new_run_folder, read_config
+from tumorline.run_folder import CONFIG_NAME, TEST_USES_NAME, new_run_folder, read_config
 
 Progress = Callable[[int, int], None]
 Notify = Callable[[str], None]
@@ -78,14 +79,14 @@ def evaluate(
     `predictions/` and `report.html` to `output` where it is given, else to `evaluations/<model>-<source>`.
     """
     loaded = prediction.load(model)
-    settings, source = _evaluation_settings(loaded, Path(model), data, overrides)
+    settings, source = _evaluation_data(loaded.path.parent, data, overrides)
     dataset = usable(load_dataset(source, settings))
     folder = Path(output) if output else Path("evaluations") / f"{loaded.info.name}-{dataset.source.name}"
     wanted = evaluation.request(dataset, folder, allow_training_cases)
     summary = evaluation.evaluate(loaded, wanted, progress)
     write_report(folder, lambda name: _read_grey(dataset, name))
-    if summary["case_status"].get("test") and Path(model).is_dir():
-        append_line(Path(model) / TEST_USES_NAME, {"by": "evaluate", "cases": summary["case_status"]})
+    if summary["case_status"].get("test") and (loaded.path.parent / CONFIG_NAME).is_file():
+        append_line(loaded.path.parent / TEST_USES_NAME, {"by": "evaluate", "cases": summary["case_status"]})
     return summary
 
 
@@ -94,16 +95,14 @@ def _read_grey(dataset: Dataset, name: str) -> tuple[ImageArray, MaskArray]:
     return image[0], mask
 
 
-def _evaluation_settings(
-    model: prediction.Model, folder: Path, data: Path | str | None, overrides: Iterable[str]
-) -> tuple[DataConfig, Path]:
+def _evaluation_data(run: Path, data: Path | str | None, overrides: Iterable[str]) -> tuple[DataConfig, Path]:
+    """Settings and source: of the run's own data, or of other data, whose masks are read by their own rules."""
     from tumorline.run import source_path
 
-    config = read_config(folder) if data is None else Config()
-    stored = {"data": {**model.info.config["data"], "cache": ""}}
-    for name, value in load_config(None, overrides).data.model_dump(exclude_unset=True).items():
-        stored["data"][name] = value
-    return DataConfig(**stored["data"]), Path(data) if data is not None else source_path(config)
+    if data is not None:
+        return load_config(None, overrides).data, Path(data)
+    config = read_config(run, overrides)
+    return config.data, source_path(config)
 
 
 def usable(dataset: Dataset) -> Dataset:
@@ -145,6 +144,19 @@ def models() -> list[dict[str, str]]:
 
     rows = []
     for name, build in MODELS.items():
-        millions = count_parameters(build(channels=1, regions=1)) / 1e6
-        rows.append({"model": name, "parameters": f"{millions:.1f} M", "what": (build.__doc__ or "").splitlines()[0]})
+        untrained = {"weights": "none"} if "weights" in inspect.signature(build).parameters else {}
+        millions = count_parameters(build(channels=1, regions=1, **untrained)) / 1e6
+        rows.append({"model": name, "parameters": f"{millions:.1f} M", "what": _first_line(build)})
     return rows
+
+
+def losses() -> list[dict[str, str]]:
+    """Name and first line of the description of each loss."""
+    require_extra("torch", "the list of losses", "train")
+    from tumorline.losses import LOSSES
+
+    return [{"loss": name, "what": _first_line(loss)} for name, loss in LOSSES.items()]
+
+
+def _first_line(described: object) -> str:
+    return (inspect.getdoc(described) or "").splitlines()[0]

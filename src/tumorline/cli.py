@@ -145,10 +145,18 @@ def export(
 
 @app.command()
 def models() -> None:
-    """List the models and their options."""
+    """List the models with the size of their defaults."""
     from tumorline import api
 
     print_table(api.models())
+
+
+@app.command()
+def losses() -> None:
+    """List the losses."""
+    from tumorline import api
+
+    print_table(api.losses())
 
 
 @data_app.command()

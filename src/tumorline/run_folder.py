@@ -1,6 +1,7 @@
 """The names of a run folder's files, and the configuration that it keeps."""
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from tumorline.config import Config, load_config
@@ -15,12 +16,12 @@ STATE_NAME = "state.safetensors"
 LOG_NAME = "log.txt"
 
 
-def read_config(run: Path) -> Config:
+def read_config(run: Path, overrides: Iterable[str] = ()) -> Config:
     """The configuration that a run was started with."""
     path = run / CONFIG_NAME
     if not path.is_file():
         raise UserError(f"{run}: not a run folder (no {CONFIG_NAME}); runs are made by 'tumorline train'")
-    return load_config(path)
+    return load_config(path, overrides)
 
 
 def new_run_folder(name: str) -> Path:
