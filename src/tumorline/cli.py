@@ -190,6 +190,8 @@ def split(source: Path, overrides: Overrides = None, as_json: AsJson = False) ->
         print(json.dumps({"origin": chosen.origin, "cases": splits.table(dataset, chosen)}, indent=2))
         return
     print(f"# {chosen.origin}")
+    if dataset.source.patients_unknown:
+        print("# PATIENTS UNKNOWN: slices of one patient may lie on both sides")
     print_table(splits.counts(dataset, chosen))
     print_table(splits.table(dataset, chosen))
 

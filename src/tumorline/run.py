@@ -167,6 +167,7 @@ def split_description(task: "Task") -> dict[str, Any]:
         "seed": task.config.split.seed,
         "origin": task.split.origin,
         "leaking": task.split.leaking,
+        "patients_unknown": task.dataset.source.patients_unknown,
         "parts": {part: len(task.split.cases(part)) for part in splits.PARTS},
     }
 

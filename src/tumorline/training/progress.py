@@ -38,7 +38,7 @@ class TrainingProgress:
     def epoch(self, row: Mapping[str, Any], epochs: int) -> None:
         """Print one finished epoch."""
         best = "  best" if row["best"] else ""
-        self.bar.update(self.task, description=f"epoch {row['epoch']}/{epochs}")
+        self.bar.update(self.task, description=f"epoch {min(row['epoch'] + 1, epochs)}/{epochs}")
         self.console.print(
             f"epoch {row['epoch']:>3}/{epochs}  loss {row['train_loss']:.4f}  "
             f"validation loss {row['validation_loss']:.4f}  Dice by patient {row['validation_dice']:.4f}  "
