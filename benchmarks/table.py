@@ -24,6 +24,7 @@ COLUMNS = (
     "validation Dice by patient",
     "test Dice by patient",
     "test Dice over slices",
+    "test Dice by class",
     "HD95 detected",
     "missed",
     "area ratio",
@@ -57,6 +58,7 @@ def row(folder: Path) -> list[str]:
         with_interval(summary["validation"]["tumour"]["dice"]),
         with_interval(figures["dice"]),
         f"{figures['dice']['mean_over_cases']:.3f}",
+        ", ".join(f"{name} {group['dice']['mean']:.2f}" for name, group in figures["by_class"].items()),
         f"{figures['hd95_detected']['mean']:.1f} {figures['hd95']['unit']}",
         f"{figures['missed']} of {figures['tumour_cases']}",
         f"{figures['volume_ratio']['mean']:.2f} (median {figures['volume_ratio']['median']:.2f})",
@@ -75,7 +77,7 @@ def background_row(folder: Path) -> list[str]:
     figures = summary["regions"]["tumour"]
     background = summary["baselines"]["all_background"]["tumour"]
     missed = f"{background['missed']} of {figures['tumour_cases']}"
-    nothing = ["all background", "none", "-", "-", "-", "0", "0", "0", "-", missed, "-"]
+    nothing = ["all background", "none", "-", "-", "-", "0", "0", "0", "0", "-", missed, "-"]
     return [*nothing, f"{background['accuracy']:.4f}"]
 
 

@@ -5,7 +5,8 @@ import pytest
 from tumorline.config import Config, load_config
 from tumorline.errors import UserError
 
-RECIPES = sorted((Path(__file__).parents[1] / "configs").glob("*.toml"))
+ROOT = Path(__file__).parents[1]
+RECIPES = [*sorted((ROOT / "configs").glob("*.toml")), ROOT / "src" / "tumorline" / "demo.toml"]
 
 
 def test_a_file_and_overrides_make_a_configuration(tmp_path: Path) -> None:
@@ -52,4 +53,7 @@ def test_a_saved_configuration_reads_back_equal(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_every_recipe_is_valid(path: Path) -> None:
     assert isinstance(load_config(path), Config)
-    assert len(RECIPES) >= 3
+
+
+def test_there_are_recipes() -> None:
+    assert {path.stem for path in RECIPES} >= {"demo", "notebook", "lite0"}
