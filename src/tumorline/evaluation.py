@@ -44,8 +44,6 @@ class Request:
     output: Path
     include: Collection[str] = HEADLINE
     headline: Collection[str] = HEADLINE
-    split: Mapping[str, Any] | None = None
-    """How the split came about, for the run's own data; None for other data."""
 
 
 def case_status(info: ModelInfo, dataset: Dataset) -> dict[str, str]:
@@ -132,13 +130,13 @@ def _summary(info: ModelInfo, wanted: Request, rows: Sequence[Row], status: Mapp
         "model": info.name,
         "source": {"known_as": source.known_as or None, "layout": source.layout, "simulated": source.simulated},
         "split": {
-            **(wanted.split or info.split),
+            **info.split,
             "leaking": leaking,
             "patients_unknown": source.patients_unknown,
             "training_cases_included": any(row.status in SEEN for row in headline),
         },
         "cases": len(headline),
-        "patients": len({row.patient or row.case for row in headline}),
+        "patients": len({row.group for row in headline}),
         "case_status": dict(Counter(status.values())),
         "headline_status": sorted({row.status for row in headline}),
         "regions": regions,

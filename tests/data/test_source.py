@@ -70,6 +70,14 @@ def test_a_missing_column_and_a_repeated_id_are_named(tmp_path: Path) -> None:
         open_source(table)
 
 
+@pytest.mark.parametrize("name", ["", "../../escape", "/root/escape"])
+def test_an_id_that_leads_out_of_the_results_is_refused(tmp_path: Path, name: str) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text(f"id,image,mask\n{name},b.png,c.png\n")
+    with pytest.raises(UserError, match="line 2 has the id"):
+        open_source(table)
+
+
 def test_an_unknown_layout_says_what_was_seen(tmp_path: Path) -> None:
     (tmp_path / "scan.nii").touch()
     with pytest.raises(UserError, match=r"layout not recognised \(seen: 1 \.nii\); accepted are"):

@@ -125,6 +125,8 @@ def _read_table(path: Path) -> tuple[list[Case], list[Finding]]:
     """Columns `id`, `patient` or `patient_group`, `mask`, `image` or one `image_*` column per channel."""
     cases = []
     for number, row in enumerate(_rows(path, required={"id", "mask"}), start=2):
+        if not row["id"] or Path(row["id"]).is_absolute() or ".." in Path(row["id"]).parts:
+            raise UserError(f"{path}: line {number} has the id '{row['id']}'; expected a name without '..' or a root")
         images = [value for key, value in row.items() if key.startswith("image") and value]
         if not images or not row["mask"]:
             raise UserError(f"{path}: line {number} (id '{row['id']}') names no image or no mask")
