@@ -55,6 +55,13 @@ def test_folders_are_kept_and_a_bad_file_does_not_stop_the_others(tiny_run: Path
     assert len(json.loads((tmp_path / "out" / "predictions.json").read_text())["predictions"]) == 3
 
 
+def test_earlier_results_in_the_folder_are_not_predicted_again(tiny_run: Path, tmp_path: Path) -> None:
+    save(tmp_path / "in" / "x.png", blob(32, 1)[0])
+    for _ in range(2):
+        rows = tumorline.predict(tmp_path / "in", tiny_run, tmp_path / "in" / "results")
+        assert [Path(row["input"]).name for row in rows] == ["x.png"]
+
+
 def test_a_missing_input_or_model_is_named(tiny_run: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"none\.png: no such file or folder"):
         tumorline.predict(tmp_path / "none.png", tiny_run, tmp_path / "out")

@@ -84,7 +84,7 @@ def predict(
 def _jobs(inputs: Iterable[Path], output: Path) -> Iterator[Job]:
     taken: dict[Path, Path] = {}
     for given in inputs:
-        for path, relative in _files(given):
+        for path, relative in _files(given, output):
             target = output / relative.with_suffix("")
             if target in taken:
                 target = target.with_name(relative.name.replace(".", "_"))
@@ -94,12 +94,20 @@ def _jobs(inputs: Iterable[Path], output: Path) -> Iterator[Job]:
             yield Job(path, target)
 
 
-def _files(given: Path) -> list[tuple[Path, Path]]:
+def _files(given: Path, output: Path) -> list[tuple[Path, Path]]:
+    """Pictures of an input with their relative paths; hidden files and earlier results are left out."""
     if given.is_file():
         return [(given, Path(given.name))]
     if not given.is_dir():
         raise UserError(f"{given}: no such file or folder")
-    found = [path for path in sorted(given.rglob("*")) if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file()]
+    found = [
+        path
+        for path in sorted(given.rglob("*"))
+        if path.suffix.lower() in PICTURE_SUFFIXES
+        and path.is_file()
+        and not path.name.startswith(".")
+        and not path.resolve().is_relative_to(output.resolve())
+    ]
     if not found:
         raise UserError(f"{given}: no picture in this folder; accepted are {', '.join(sorted(PICTURE_SUFFIXES))}")
     return [(path, path.relative_to(given)) for path in found]
@@ -110,7 +118,7 @@ def _predict_file(job: Job, model: Model) -> dict[str, Any]:
         image = read_image(Case(job.path.stem, (job.path,)))
         probability = model.probability(image)[0]
     except UserError as error:
-        return {"input": str(job.path), "error": str(error)}
+        return {**dict.fromkeys(COLUMNS), "input": str(job.path), "error": str(error)}
     mask: MaskArray = probability >= model.info.threshold
     mask_path = job.target.with_name(job.target.name + "_mask.png")
     overlay_path = job.target.with_name(job.target.name + "_overlay.png")
