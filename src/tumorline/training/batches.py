@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from tumorline.data.cache import Cache
+from tumorline.errors import UserError
 from tumorline.training.machine import Machine
 
 
@@ -20,6 +21,8 @@ class Batches:
     """
 
     def __init__(self, positions: list[int], batch_size: int, seed: int, machine: Machine) -> None:
+        if len(positions) < machine.world:
+            raise UserError(f"{len(positions)} training cases cannot be shared among {machine.world} processes")
         self.positions = np.array(positions)
         self.seed = seed
         self.machine = machine

@@ -1,0 +1,39 @@
+import pytest
+import torch
+
+from tumorline.errors import UserError
+from tumorline.training.batches import Batches
+from tumorline.training.machine import Machine
+
+CPU = torch.device("cpu")
+
+
+def one_of(rank: int, world: int) -> Machine:
+    return Machine(CPU, bfloat16=False, rank=rank, world=world)
+
+
+def test_an_epoch_shows_each_case_at_most_once_and_the_next_in_another_order() -> None:
+    batches = Batches(list(range(100, 110)), 3, seed=0, machine=one_of(0, 1))
+    epochs = [[batches.indices(epoch, step) for step in range(batches.steps)] for epoch in (0, 1)]
+    shown = [index for batch in epochs[0] for index in batch]
+    assert batches.steps == 3
+    assert len(set(shown)) == len(shown) == 9
+    assert set(shown) <= set(range(100, 110))
+    assert epochs[0] != epochs[1]
+
+
+def test_processes_share_the_batch_that_one_process_would_see() -> None:
+    whole = Batches(list(range(20)), 4, seed=1, machine=one_of(0, 1)).indices(2, 1)
+    shares = [Batches(list(range(20)), 4, seed=1, machine=one_of(rank, 2)).indices(2, 1) for rank in (0, 1)]
+    assert sorted(shares[0] + shares[1]) == sorted(whole)
+    assert [len(share) for share in shares] == [2, 2]
+
+
+def test_a_small_set_is_one_batch() -> None:
+    batches = Batches([4, 5, 6], 16, seed=0, machine=one_of(0, 1))
+    assert (batches.steps, sorted(batches.indices(0, 0))) == (1, [4, 5, 6])
+
+
+def test_more_processes_than_cases_are_refused() -> None:
+    with pytest.raises(UserError, match="1 training cases cannot be shared among 2 processes"):
+        Batches([4], 2, seed=0, machine=one_of(0, 2))
