@@ -1,15 +1,16 @@
-import csv
 import json
 import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tumorline.errors import UserError
+from tumorline.files import read_csv
 from tumorline.report import write_report
-from tumorline.report.cases import choose, outline
+from tumorline.report.cases import choose
 from tumorline.run import render_report
 
 
@@ -43,9 +44,9 @@ def test_the_headline_is_that_of_the_summary(run: Path) -> None:
 
 def test_pictures_have_both_contours(run: Path) -> None:
     text = render_report(run).read_text()
-    with (run / "evaluation.csv").open() as file:
-        tests = sum(row["status"] == "test" for row in csv.DictReader(file))
-    shown = 3 * min(4, tests // 3)
+    rows = [row for row in read_csv(run / "evaluation.csv") if row["status"] == "test"]
+    shown = sum(map(len, choose(rows).values()))
+    assert shown > 3
     assert text.count('class="contour truth" d="M') == shown
     assert text.count('class="contour predicted"') == shown
 
@@ -75,6 +76,43 @@ def test_a_model_without_overlap_is_marked(run: Path) -> None:
     assert "does not beat predicting nothing" in page(run)
 
 
+def test_accuracy_below_that_of_predicting_nothing_is_marked(run: Path) -> None:
+    def accuracy(value: float) -> Callable[[dict], None]:  # type: ignore[type-arg]
+        return lambda summary: summary["regions"]["tumour"]["accuracy"].update(mean=value)
+
+    change_summary(run, accuracy(1.0))
+    assert "accuracy below predicting nothing" not in page(run)
+    change_summary(run, accuracy(0.5))
+    assert "accuracy below predicting nothing" in page(run)
+
+
+@pytest.mark.parametrize(
+    ("fact", "sentence"), [("leaking", "This split is LEAKING"), ("patients_unknown", "Patients are unknown:")]
+)
+def test_a_clean_split_is_claimed_only_where_it_is_one(run: Path, fact: str, sentence: str) -> None:
+    claim = "No patient is in two parts"
+    assert claim in page(run)
+    change_summary(run, lambda summary: summary["split"].update({fact: True}))
+    text = page(run)
+    assert sentence in text
+    assert claim not in text
+
+
+def test_false_alarms_are_told_where_there_are_cases_without_a_tumour(run: Path) -> None:
+    assert "false alarm" not in page(run)
+    change_summary(run, lambda summary: summary["regions"]["tumour"].update(tumour_free_cases=7, invented=2))
+    assert "false alarm on 2 of 7" in page(run)
+
+
+def test_gaps_in_the_history_are_left_out(run: Path) -> None:
+    lines = ["epoch,train_loss,validation_dice,best,seconds", "1,0.9,0.5,1,30", "2,,nan,0,"]
+    (run / "history.csv").write_text("\n".join(lines) + "\n")
+    text = page(run)
+    assert "<b>1 of 2</b>" in text
+    assert "<b>0.5 min</b>" in text
+    assert not re.search(r"\bnan\b", text)
+
+
 def test_text_from_files_is_escaped(run: Path) -> None:
     change_summary(run, lambda summary: summary["warnings"].append("<script>alert(1)</script>"))
     text = (run / "split.csv").read_text().replace(",a,", ",<b>a</b>,")
@@ -82,6 +120,19 @@ def test_text_from_files_is_escaped(run: Path) -> None:
     assert "<script>alert" not in page(run)
     assert "<b>a</b>" not in page(run)
     assert "&lt;b&gt;a&lt;/b&gt;" in page(run)
+
+
+def test_a_case_may_have_any_name(run: Path) -> None:
+    name = '"><img src=x onerror=alert(1)>'
+    rows = [row for row in read_csv(run / "evaluation.csv") if row["status"] == "test"]
+    first = next(iter(choose(rows).values()))[0]["case"]
+    table = (run / "evaluation.csv").read_text().replace(f"\n{first},", '\n"' + name.replace('"', '""') + '",')
+    (run / "evaluation.csv").write_text(table)
+    (run / "predictions" / f"{first}.png").rename(run / "predictions" / f"{name}.png")
+    image, truth = np.zeros((32, 32), np.float32), np.ones((32, 32), bool)
+    text = write_report(run, lambda case: (image, truth)).read_text()
+    assert "<img" not in text
+    assert "&lt;img src=x onerror=alert(1)&gt;" in text
 
 
 def test_missing_sources_and_predictions_are_said(run: Path) -> None:
@@ -103,19 +154,3 @@ def test_undefined_figures_are_dashes(run: Path) -> None:
 def test_a_run_without_evaluation_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="not evaluated yet"):
         write_report(tmp_path)
-
-
-def test_best_median_and_worst_are_chosen_by_dice() -> None:
-    rows = [{"case": str(n), "dice": f"{n / 10}"} for n in range(9)] + [{"case": "undefined", "dice": ""}]
-    chosen = {name: [row["case"] for row in members] for name, members in choose(rows, 2).items()}
-    assert chosen == {"Best": ["8", "7"], "Median": ["5", "4"], "Worst": ["0", "1"]}
-
-
-def test_an_outline_runs_around_the_pixel() -> None:
-    import numpy as np
-
-    mask = np.zeros((4, 4), bool)
-    mask[1, 2] = True
-    points = [tuple(map(float, pair.split(","))) for pair in outline(mask)[1:-1].split()]
-    xs, ys = zip(*points, strict=True)
-    assert (min(xs), max(xs), min(ys), max(ys)) == (2.0, 3.0, 1.0, 2.0)

@@ -16,7 +16,8 @@ from tumorline.errors import UserError
 from tumorline.write.images import window
 
 SHOWN = 4
-LARGEST_SIDE = 320
+LARGEST_SIDE = 384
+LARGEST_ZOOM = 4.0
 
 MaskArray = npt.NDArray[np.bool_]
 CaseReader = Callable[[str], tuple[npt.NDArray[np.float32], MaskArray]]
@@ -25,7 +26,7 @@ Row = dict[str, str]
 
 @dataclass(frozen=True)
 class Picture:
-    """One case: the image as a data URI and both contours as SVG paths in pixel coordinates."""
+    """One case: the image as a data URI, both contours as SVG paths in pixel coordinates, a CSS transform as zoom."""
 
     case: str
     class_name: str
@@ -38,14 +39,24 @@ class Picture:
     image: str
     truth: str
     predicted: str
+    zoom: str
 
 
 def choose(rows: Sequence[Row], count: int = SHOWN) -> dict[str, list[Row]]:
-    """The best, the middle and the worst cases by Dice; a case is shown once."""
-    ranked = sorted((row for row in rows if row["dice"]), key=lambda row: (-float(row["dice"]), row["case"]))
-    count = min(count, max(1, len(ranked) // 3))
-    start = max(0, (len(ranked) - count) // 2)
-    chosen = {"Best": ranked[:count], "Median": ranked[start : start + count], "Worst": ranked[-count:][::-1]}
+    """The best, middle and worst of the found tumours by Dice, and the largest missed; a case is shown once."""
+    scored = [row for row in rows if row["dice"]]
+    found = sorted((row for row in scored if float(row["dice"])), key=lambda row: (-float(row["dice"]), row["case"]))
+    missed = [row for row in scored if not float(row["dice"])]
+    share = min(count, max(1, len(found) // 3))
+    best, rest = found[:share], found[share:]
+    between, worst = rest[:-share], rest[-share:]
+    start = (len(between) - share) // 2
+    chosen = {
+        "Best": best,
+        "Median": between[max(0, start) : start + share],
+        "Worst": worst[::-1],
+        "Missed": sorted(missed, key=lambda row: (-int(row["truth_px"]), row["case"]))[:count],
+    }
     return {name: members for name, members in chosen.items() if members}
 
 
@@ -69,6 +80,7 @@ def draw(row: Row, predictions: Path, read_case: CaseReader) -> Picture | None:
         image=_data_uri(image),
         truth=outline(truth),
         predicted=outline(predicted),
+        zoom=close_up(truth | predicted),
     )
 
 
@@ -81,6 +93,18 @@ def outline(mask: MaskArray) -> str:
         points = " ".join(f"{x - 0.5:.1f},{y - 0.5:.1f}" for x, y in np.asarray(line))
         paths.append(f"M{points}Z")
     return " ".join(paths)
+
+
+def close_up(mask: MaskArray) -> str:
+    """The CSS transform that fills an image's frame with the surroundings of a non-empty mask `(H, W)`."""
+    extents = [(int(where.min()), int(where.max()) + 1) for where in np.nonzero(mask)]
+    scale = min(size / (2 * (end - start)) for size, (start, end) in zip(mask.shape, extents, strict=True))
+    scale = min(max(scale, 1.0), LARGEST_ZOOM)
+    top, left = (
+        min(max((start + end - size / scale) / 2, 0.0), size - size / scale)
+        for size, (start, end) in zip(mask.shape, extents, strict=True)
+    )
+    return f"scale({scale:.2f}) translate({-left:.1f}px, {-top:.1f}px)"
 
 
 def _data_uri(image: npt.NDArray[np.float32]) -> str:

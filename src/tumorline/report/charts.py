@@ -9,7 +9,7 @@ Scale = Callable[[float], float]
 Strip = tuple[Sequence[float], Mapping[str, object]]
 """The values of a group, and its figure from the summary."""
 
-WIDTH, HEIGHT = 520.0, 250.0
+WIDTH, HEIGHT, TALL = 520.0, 250.0, 340.0
 LEFT, RIGHT, TOP, BOTTOM = 62.0, 14.0, 12.0, 40.0
 
 
@@ -50,20 +50,20 @@ def interval_bar(mean: float, interval: Sequence[float] | None, width: float = 4
     )
 
 
-def curves(series: Mapping[str, Sequence[float]], label: str, best: int | None = None) -> str:
-    """Lines over epochs 1..N; `best` marks an epoch."""
+def curves(series: Mapping[str, Sequence[float]], label: str, best: int | None = None, height: float = HEIGHT) -> str:
+    """Lines over epochs 1..N; `best` marks an epoch. Values that are not finite are left out."""
     longest = max(len(values) for values in series.values())
     finite = [value for values in series.values() for value in values if math.isfinite(value)]
     x_axis = Axis(1, max(2, longest), _nice(1, max(2, longest), whole=True), "epoch")
     y_axis = linear_axis(min(finite, default=0), max(finite, default=1), label)
-    x, y, parts = _frame(x_axis, y_axis)
+    x, y, parts = _frame(x_axis, y_axis, height)
     if best is not None:
-        parts.append(f'<line class="mark" x1="{x(best):.1f}" x2="{x(best):.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
+        parts.append(f'<line class="mark" x1="{x(best):.1f}" x2="{x(best):.1f}" y1="{TOP}" y2="{height - BOTTOM}"/>')
         parts.append(f'<text class="tick" x="{x(best) - 4:.1f}" y="{TOP + 10}" text-anchor="end">best {best}</text>')
     for number, values in enumerate(series.values()):
         points = " ".join(f"{x(i):.1f},{y(v):.1f}" for i, v in enumerate(values, 1) if math.isfinite(v))
         parts.append(f'<polyline class="line series{number}" points="{points}"/>')
-    return _svg(parts, f"{label} over epochs") + legend(series)
+    return _svg(parts, f"{label} over epochs", height) + legend(series)
 
 
 def strips(groups: Mapping[str, Strip], label: str) -> str:
@@ -82,9 +82,9 @@ def strips(groups: Mapping[str, Strip], label: str) -> str:
     ]
     for number, (name, (values, figure)) in enumerate(groups.items()):
         middle = row * number + row / 2 + 2
-        parts.append(f'<text class="name" x="{left - 10}" y="{middle + 1}" text-anchor="end">{escape(name)}</text>')
+        parts.append(f'<text class="name" x="{left - 10}" y="{middle - 2}" text-anchor="end">{escape(name)}</text>')
         note = f"{figure['patients']} patients, {len(values)} cases"
-        parts.append(f'<text class="tick" x="{left - 10}" y="{middle + 14}" text-anchor="end">{note}</text>')
+        parts.append(f'<text class="tick" x="{left - 10}" y="{middle + 13}" text-anchor="end">{note}</text>')
         parts += _band(figure, x, middle)
         parts += [
             f'<circle class="point series{number % 4}" cx="{x(v):.1f}" cy="{middle + _jitter(i) * 13:.1f}" r="2.6"/>'
@@ -101,7 +101,7 @@ def scatter(groups: Mapping[str, Sequence[tuple[float, float]]], x_label: str, y
     low, high = low / 1.3, max(high, low * 10) * 1.3
     axis = Axis(low, high, _logarithmic_ticks(low, high), x_label, logarithmic=True)
     vertical = Axis(low, high, axis.ticks, y_label, logarithmic=True)
-    x, y, parts = _frame(axis, vertical, height=340)
+    x, y, parts = _frame(axis, vertical, TALL)
     parts.append(f'<line class="mark" x1="{x(low):.1f}" y1="{y(low):.1f}" x2="{x(high):.1f}" y2="{y(high):.1f}"/>')
     for number, points in enumerate(groups.values()):
         parts += [
@@ -109,7 +109,7 @@ def scatter(groups: Mapping[str, Sequence[tuple[float, float]]], x_label: str, y
             for a, b in points
             if a > 0 and b > 0
         ]
-    return _svg(parts, f"{y_label} against {x_label}", 340) + legend(groups)
+    return _svg(parts, f"{y_label} against {x_label}", TALL) + legend(groups)
 
 
 def histogram(values: Sequence[float], label: str, bins: int = 20) -> str:
@@ -118,14 +118,15 @@ def histogram(values: Sequence[float], label: str, bins: int = 20) -> str:
     for value in values:
         counts[min(int(value * bins), bins - 1)] += 1
     most = max(counts, default=1) or 1
-    x, y, parts = _frame(Axis(0, 1, (0, 0.2, 0.4, 0.6, 0.8, 1), label), linear_axis(0, most, "cases", whole=True))
+    x_axis = Axis(0, 1, (0, 0.2, 0.4, 0.6, 0.8, 1), label)
+    x, y, parts = _frame(x_axis, linear_axis(0, most, "cases", whole=True), TALL)
     for number, count in enumerate(counts):
         left, right = x(number / bins), x((number + 1) / bins)
         parts.append(
             f'<rect class="bar" x="{left + 1:.1f}" y="{y(count):.1f}" width="{right - left - 2:.1f}" '
             f'height="{y(0) - y(count):.1f}"/>'
         )
-    return _svg(parts, f"distribution of {label}")
+    return _svg(parts, f"distribution of {label}", TALL)
 
 
 def legend(names: Iterable[str]) -> str:
@@ -136,7 +137,9 @@ def legend(names: Iterable[str]) -> str:
 
 
 def linear_axis(low: float, high: float, label: str, whole: bool = False) -> Axis:
-    """An axis that begins and ends at round numbers around the values."""
+    """An axis that begins and ends at round numbers around the values; a single value is shown against 0."""
+    if low == high:
+        low, high = min(low, 0.0), max(high, 0.0) or 1.0
     ticks = _nice(low, high, whole)
     return Axis(min(low, ticks[0]), max(high, ticks[-1]), ticks, label)
 
@@ -151,7 +154,8 @@ def _frame(x_axis: Axis, y_axis: Axis, height: float = HEIGHT) -> tuple[Scale, S
         return y_axis.position(value, height - BOTTOM, TOP)
 
     parts = []
-    for tick in y_axis.ticks:
+    every = 1 + int(20 * len(y_axis.ticks) > height - TOP - BOTTOM)
+    for tick in y_axis.ticks[::every]:
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>')
         parts.append(f'<text class="tick" x="{LEFT - 6}" y="{y(tick) + 4:.1f}" text-anchor="end">{tick:g}</text>')
     for tick in x_axis.ticks:

@@ -1,6 +1,7 @@
 """Gathers what a run folder holds and renders the page. Missing optional parts leave their section out."""
 
 import json
+import math
 import tomllib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -8,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tomli_w
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -62,9 +64,8 @@ def _content(run: Path, read_case: CaseReader | None) -> dict[str, Any]:
         "region": region,
         "figures": figures,
         "validation": (summary.get("validation") or {}).get(region),
-        "marks": [mark for key, mark in MARKS.items() if any(w.startswith(key) for w in summary["warnings"])],
-        "beats_background": (figures["dice"]["mean"] or 0) > 0,
-        "below_background": (figures["accuracy"]["mean"] or 0) < (figures["accuracy_background"]["mean"] or 0),
+        "marks": _marks(summary["warnings"], figures),
+        "below_background": _below_background(figures),
         "headline_bar": _headline_bar(figures["dice"]),
         "curves": _curves(run / "history.csv"),
         "pictures": _pictures(run, headline, read_case),
@@ -75,6 +76,20 @@ def _content(run: Path, read_case: CaseReader | None) -> dict[str, Any]:
     }
 
 
+def _marks(warnings: Sequence[str], figures: Mapping[str, Any]) -> list[str]:
+    """The badges: what a reader has to know before the first figure."""
+    marks = [mark for key, mark in MARKS.items() if any(warning.startswith(key) for warning in warnings)]
+    if not figures["dice"]["mean"]:
+        marks.append("does not beat predicting nothing")
+    elif _below_background(figures):
+        marks.append("accuracy below predicting nothing")
+    return marks
+
+
+def _below_background(figures: Mapping[str, Any]) -> bool:
+    return (figures["accuracy"]["mean"] or 0) < (figures["accuracy_background"]["mean"] or 0)
+
+
 def _headline_bar(dice: Mapping[str, Any]) -> Markup:
     return Markup(charts.interval_bar(dice["mean"], dice["ci95"]) if dice["mean"] is not None else "")
 
@@ -83,19 +98,25 @@ def _curves(path: Path) -> dict[str, Any] | None:
     rows = read_csv(path) if path.is_file() else []
     if not rows:
         return None
-    columns = {name: [float(row[name]) for row in rows] for name in rows[0] if name != "best"}
-    best = max(range(len(rows)), key=lambda index: columns["validation_dice"][index]) + 1
-    losses = {"training": columns["train_loss"], "validation": columns["validation_loss"]}
-    dice = {"validation Dice by patient": columns["validation_dice"]}
+    losses = {"training": _column(rows, "train_loss"), "validation": _column(rows, "validation_loss")}
+    dice = _column(rows, "validation_dice")
+    best = max((epoch for epoch, row in enumerate(rows, 1) if row.get("best") == "1"), default=None)
+    rate = {"learning rate × 1000": [1000 * value for value in _column(rows, "learning_rate")]}
     return {
         "loss": Markup(charts.curves(losses, "loss", best)),
-        "dice": Markup(charts.curves(dice, "Dice", best)),
+        "dice": Markup(charts.curves({"validation Dice by patient": dice}, "Dice", best)),
+        "rate": Markup(charts.curves(rate, "rate", height=150)),
         "best": best,
-        "best_dice": columns["validation_dice"][best - 1],
+        "best_dice": dice[best - 1] if best else None,
         "epochs": len(rows),
-        "minutes": sum(columns["seconds"]) / 60,
-        "images_per_second": columns["images_per_second"][-1],
+        "minutes": float(np.nansum(_column(rows, "seconds"))) / 60,
+        "images_per_second": _column(rows, "images_per_second")[-1],
     }
+
+
+def _column(rows: Sequence[Row], name: str) -> list[float]:
+    """A column of numbers; NaN where a cell is empty or the column is not there."""
+    return [float(row.get(name) or "nan") for row in rows]
 
 
 def _pictures(run: Path, rows: Sequence[Row], read_case: CaseReader | None) -> dict[str, list[Picture]]:
@@ -157,7 +178,7 @@ def _parts(path: Path) -> list[dict[str, Any]]:
             "patients": len({row["patient"] or row["case"] for row in members}),
             "cases": len(members),
         }
-        for (part, class_name), members in sorted(groups.items(), key=lambda item: (order[item[0][0]], item[0][1]))
+        for (part, class_name), members in sorted(groups.items(), key=lambda item: (order.get(item[0][0], 4), item[0]))
     ]
 
 
@@ -182,8 +203,8 @@ def _environment(path: Path) -> dict[str, str]:
 
 
 def _number(value: float | None, digits: int = 3) -> str:
-    return "–" if value is None else f"{value:.{digits}f}"
+    return "–" if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
 
 
 def _percent(value: float | None, digits: int = 1) -> str:
-    return "–" if value is None else f"{100 * value:.{digits}f} %"
+    return "–" if value is None or not math.isfinite(value) else f"{100 * value:.{digits}f} %"

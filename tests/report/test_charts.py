@@ -1,0 +1,85 @@
+import math
+import re
+from xml.etree import ElementTree
+
+import pytest
+
+from tumorline.report import charts
+from tumorline.report.charts import Axis
+
+
+def heights(svg: str) -> list[float]:
+    return [float(value) for value in re.findall(r'class="bar"[^>]* height="([\d.]+)"', svg)]
+
+
+def numbers(svg: str, element: str, attribute: str) -> list[float]:
+    return [float(value) for value in re.findall(rf'<{element} [^>]*\b{attribute}="([-\d.]+)"', svg)]
+
+
+def test_a_position_is_linear_or_logarithmic() -> None:
+    assert Axis(0, 10, ()).position(2.5, 100, 200) == 125
+    assert Axis(1, 100, (), logarithmic=True).position(10, 0, 80) == pytest.approx(40)
+    assert Axis(3, 3, ()).position(3, 0, 80) == 0
+
+
+def test_an_interval_bar_spans_its_interval() -> None:
+    bar = charts.interval_bar(0.5, [0.25, 0.75], width=116)
+    assert numbers(bar, "rect", "x") == [33]
+    assert numbers(bar, "rect", "width") == [50]
+    assert numbers(bar, "circle", "cx") == [58]
+    assert "<rect" not in charts.interval_bar(0.5, None)
+
+
+def test_a_histogram_counts_every_value_once_and_one_belongs_to_the_last_bin() -> None:
+    low, high = heights(charts.histogram([0.0, 0.49, 1.0, 0.5, 0.7, 0.99], "Dice", bins=2))
+    assert high == pytest.approx(2 * low, abs=0.2)
+
+
+def test_a_curve_leaves_out_what_is_not_finite() -> None:
+    chart = charts.curves({"loss": [1.0, math.nan, 0.5]}, "loss", best=3)
+    (points,) = re.findall(r'points="([^"]*)"', chart)
+    assert len(points.split()) == 2
+    assert ">best 3<" in chart
+    assert 'points=""' in charts.curves({"loss": [math.nan]}, "loss")
+
+
+def test_a_strip_has_a_dot_for_each_value_and_a_band_only_with_an_interval() -> None:
+    figure = {"mean": 0.5, "ci95": None, "patients": 2}
+    chart = charts.strips({"a": ([0.2, 0.4, 0.9], figure)}, "Dice")
+    assert chart.count("<circle") == 3
+    assert "2 patients, 3 cases" in chart
+    assert chart.count('class="mean"') == 1
+    assert 'class="band"' not in chart
+    assert 'class="band"' in charts.strips({"a": ([0.2], {**figure, "ci95": [0.1, 0.3]})}, "Dice")
+
+
+def test_equal_areas_lie_on_the_line_and_empty_ones_have_no_dot() -> None:
+    chart = charts.scatter({"a": [(10.0, 10.0), (100.0, 0.0), (1000.0, 1000.0)]}, "true", "predicted")
+    xs, ys = numbers(chart, "circle", "cx"), numbers(chart, "circle", "cy")
+    assert len(xs) == 2
+    width, height = charts.WIDTH - charts.RIGHT - charts.LEFT, charts.TALL - charts.BOTTOM - charts.TOP
+    shares = [
+        ((x - charts.LEFT) / width, (charts.TALL - charts.BOTTOM - y) / height) for x, y in zip(xs, ys, strict=True)
+    ]
+    assert all(across == pytest.approx(up, abs=0.001) for across, up in shares)
+
+
+def test_names_are_escaped_and_every_chart_is_well_formed() -> None:
+    name = "<b>&"
+    figure = {"mean": 0.5, "ci95": [0.4, 0.6], "patients": 30}
+    for chart in (
+        charts.strips({name: ([0.5], figure)}, name),
+        charts.scatter({name: [(2.0, 3.0)]}, name, name),
+        charts.curves({name: [0.1, 0.2]}, name),
+        charts.histogram([0.5], name),
+    ):
+        ElementTree.fromstring(f"<div>{chart}</div>")
+        assert "<b>" not in chart
+
+
+@pytest.mark.parametrize("limits", [(0.0, 0.0), (0.2, 1.0), (0.0, 3e-4), (-5.0, 1e6)])
+def test_a_linear_axis_contains_its_values_with_few_round_ticks(limits: tuple[float, float]) -> None:
+    axis = charts.linear_axis(*limits, "x")
+    assert axis.low <= limits[0]
+    assert axis.high >= limits[1]
+    assert 2 <= len(axis.ticks) <= 8
