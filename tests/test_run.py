@@ -6,7 +6,8 @@ import pytest
 
 import tumorline
 from tests.conftest import ENCODINGS, TINY, PairFolder
-from tumorline.api import resume
+from tumorline.api import read_recipe, resume
+from tumorline.config import load_config
 from tumorline.errors import UserError
 from tumorline.model_file import read_info
 
@@ -89,6 +90,13 @@ def test_resume_finishes_a_run_that_was_only_begun(tiny_source: Path, tmp_path: 
     resume(begun)
     assert results(begun) == results(whole)
     assert (begun / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+
+
+def test_any_folder_name_can_be_a_source(tmp_path: Path) -> None:
+    source = PairFolder(tmp_path / """it's "odd" é""")(patients=3, slices=1)
+    config = read_recipe(None, source)
+    config.save(tmp_path / "config.toml")
+    assert load_config(tmp_path / "config.toml").data.source == str(source.resolve())
 
 
 def test_resume_of_something_else_is_refused(tmp_path: Path) -> None:

@@ -60,8 +60,10 @@ def read_recipe(path: Path | str | None, data: Path | str | None = None, overrid
     """A recipe with the data source and overrides applied; None is the demo, or all defaults where data is given."""
     if path is None and data is None:
         path = DEMO
-    source = [] if data is None else [f"data.source={str(Path(data).resolve())!r}"]
-    return load_config(None if path is None else Path(path), [*overrides, *source])
+    config = load_config(None if path is None else Path(path), overrides)
+    if data is None:
+        return config
+    return config.model_copy(update={"data": config.data.model_copy(update={"source": str(Path(data).resolve())})})
 
 
 def evaluate(
