@@ -24,6 +24,27 @@ def test_the_diagonal_is_in_mm_where_the_spacing_is_known() -> None:
     assert score_case(box(3, 3, 5, 5), EMPTY, (2.0, 2.0)).hd95 == 100
 
 
+def test_the_unit_follows_the_spacing() -> None:
+    tumour = box(3, 3, 5, 5)
+    assert (score_case(tumour, tumour, None).unit, score_case(tumour, tumour, (0.5, 0.5)).unit) == ("px", "mm")
+
+
+@pytest.mark.parametrize(("length", "hd95"), [(2, 0), (4, 2)])
+def test_hd95_leaves_a_twentieth_of_the_boundary_out(length: int, hd95: float) -> None:
+    """A spike of 2 px has 3.4 of 82 px of boundary; of a spike of 4 px, 3.4 of 86 px lie farther than 2 px out."""
+    truth = box(2, 2, 20, 20)
+    spiked = truth.copy()
+    spiked[12, 22 : 22 + length] = True
+    assert score_case(truth, spiked, None).hd95 == hd95
+
+
+def test_nsd_uses_the_tolerance_that_is_given() -> None:
+    truth, shifted = box(3, 3, 8, 8), box(3, 6, 8, 8)
+    assert score_case(truth, shifted, None, tolerance=3).nsd == 1
+    assert score_case(truth, shifted, None).nsd != 1
+    assert score_case(truth, shifted, (0.5, 0.5)).nsd == 1
+
+
 def test_an_invented_tumour_has_no_dice_but_counts_in_dice_all() -> None:
     scores = score_case(EMPTY, box(3, 3, 5, 5), None)
     assert (scores.dice, scores.hd95, scores.dice_all, scores.invented) == (None, None, 0, True)
@@ -37,7 +58,10 @@ def test_two_empty_masks_agree() -> None:
 def test_a_prediction_beside_the_tumour_is_a_miss() -> None:
     scores = score_case(box(0, 0, 5, 5), box(20, 20, 5, 5), None)
     assert scores.missed
-    assert scores.dice == 0
+    assert not scores.detected
+    assert (scores.dice, scores.nsd) == (0, 0)
+    assert scores.hd95 is not None
+    assert 20 < scores.hd95 < 20 * np.sqrt(2) + 1
     assert scores.volume_ratio == 1
 
 

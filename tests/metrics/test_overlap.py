@@ -26,6 +26,14 @@ def test_half_overlapping_squares() -> None:
     assert (accuracy(counts), accuracy_of_background(counts)) == (0.5, 0.5)
 
 
+def test_a_prediction_larger_than_the_truth_has_a_ratio_above_one() -> None:
+    everything = np.ones((2, 4), bool)
+    counts = count_overlap(TRUTH, everything)
+    assert volume_ratio(counts) == 2
+    assert (precision(counts), recall(counts)) == (0.5, 1)
+    assert (accuracy(counts), accuracy_of_background(counts)) == (0.5, 0.5)
+
+
 def test_a_quantity_without_a_denominator_is_none() -> None:
     both, missed, invented = (count_overlap(*pair) for pair in ((EMPTY, EMPTY), (TRUTH, EMPTY), (EMPTY, TRUTH)))
     assert (dice(both), iou(both), recall(both), volume_ratio(both)) == (None, None, None, None)

@@ -2,6 +2,7 @@ import json
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from tumorline.metrics.case import CaseScores, score_case
 from tumorline.metrics.summary import Row, by_group, by_size, interval, summarise
@@ -31,6 +32,30 @@ def test_slices_are_averaged_within_a_patient_first() -> None:
     assert (dice["patients"], dice["range"]) == (2, [pytest.approx(0.2), pytest.approx(0.8)])
 
 
+def test_the_median_is_over_patients() -> None:
+    dice = summarise([row(name, name, value) for name, value in (("a", 0.0), ("b", 0.8), ("c", 1.0))])["dice"]
+    assert dice["median"] == pytest.approx(0.8)
+    assert dice["mean"] == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize("name", ["dice", "iou", "precision", "recall", "nsd", "hd95", "volume_ratio", "accuracy"])
+def test_each_figure_is_the_one_of_its_name(name: str) -> None:
+    """Five columns of which two are found and three are wrong, in an image of 100 pixels: no two figures agree."""
+    predicted = np.zeros((10, 10), bool)
+    predicted[:2, 3:9] = True
+    scores = score_case(TRUTH, predicted, None)
+    expected = {"dice": 8 / 22, "iou": 4 / 18, "precision": 4 / 12, "recall": 4 / 10, "volume_ratio": 1.2}
+    found = summarise([Row("a", "p", {}, "test", "tumour", scores)])[name]["mean"]
+    assert found == pytest.approx(expected.get(name, getattr(scores, name)))
+    assert len({scores.dice, scores.iou, scores.precision, scores.recall, scores.nsd, scores.hd95}) == 6
+
+
+def test_distances_in_mm_and_in_pixels_are_not_passed_off_as_one_unit() -> None:
+    rows = [row("a", "p", 1.0), Row("b", "q", {}, "test", "tumour", score_case(TRUTH, TRUTH, (1.0, 1.0)))]
+    assert summarise(rows)["hd95"]["unit"] == "mixed mm and px"
+    assert summarise(rows[:1])["hd95"]["unit"] == "px"
+
+
 def test_the_order_of_the_rows_does_not_matter() -> None:
     random = np.random.default_rng(0)
     rows = [row(str(n), f"p{n // 3}", random.integers(0, 11) / 10) for n in range(90)]
@@ -42,7 +67,13 @@ def test_few_patients_have_no_interval_and_say_so() -> None:
     dice = summarise([row(str(n), str(n), n / 19) for n in range(19)])["dice"]
     assert dice["ci95"] is None
     assert dice["warning"] == "19 patients are too few for an interval; values and range only"
-    assert summarise([row(str(n), str(n), 0.5) for n in range(25)])["dice"]["warning"].endswith("rough")
+
+
+@pytest.mark.parametrize(("patients", "rough"), [(20, True), (29, True), (30, False)])
+def test_from_20_patients_there_is_an_interval_and_below_30_it_is_called_rough(patients: int, rough: bool) -> None:
+    dice = summarise([row(str(n), str(n), n % 11 / 10) for n in range(patients)])["dice"]
+    assert dice["ci95"][0] < dice["mean"] < dice["ci95"][1]
+    assert dice["warning"] == (f"{patients} patients: the interval is rough" if rough else None)
 
 
 def test_the_interval_surrounds_the_mean_and_narrows_with_patients() -> None:
@@ -61,6 +92,15 @@ def test_the_interval_covers_the_true_mean_about_as_often_as_it_says() -> None:
         low, high = interval(random.beta(5, 2, 40), resamples=500) or (0, 0)
         covered += low <= 5 / 7 <= high
     assert 0.88 <= covered / 150 <= 1
+
+
+def test_the_interval_follows_the_skew_of_the_patients() -> None:
+    """Most patients near 1 and a few at 0: the mean's error reaches further down than up."""
+    values = np.array([0.9] * 36 + [0.0] * 4)
+    low, high = interval(values) or (0, 0)
+    plain = stats.bootstrap((values,), np.mean, n_resamples=5000, method="percentile", rng=0).confidence_interval
+    assert values.mean() - low > high - values.mean()
+    assert low < plain.low
 
 
 def test_equal_patients_have_an_interval_of_no_width() -> None:
@@ -92,6 +132,18 @@ def test_classes_and_sizes_are_summed_up_apart() -> None:
     sizes = by_size(rows)
     assert list(sizes) == ["small", "medium", "large"]
     assert all(size["limits_px"] == [10, 10] for size in sizes.values())
+
+
+def test_sizes_run_from_small_to_large() -> None:
+    rows = []
+    for width in (9, 1, 5, 7, 3, 2):
+        truth = np.zeros((10, 10), bool)
+        truth[:2, :width] = True
+        rows.append(Row(str(width), str(width), {}, "test", "tumour", score_case(truth, truth, None)))
+    sizes = by_size(rows)
+    limits = {name: size["limits_px"] for name, size in sizes.items()}
+    assert limits == {"small": [2, 4], "medium": [6, 10], "large": [14, 18]}
+    assert [size["cases"] for size in sizes.values()] == [2, 2, 2]
 
 
 def test_a_summary_is_json_without_nan() -> None:
