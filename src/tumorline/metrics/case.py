@@ -15,7 +15,7 @@ NSD_TOLERANCE = 2.0
 class CaseScores:
     """Figures of one case; None where a figure is undefined.
 
-    Truth with a tumour: a prediction without overlap counts as missed; an empty one has Dice 0, NSD 0 and as HD95 the
+    Truth with a tumour: a prediction without overlap, empty or not, is a miss with Dice 0, NSD 0 and as HD95 the
     image's diagonal, which HD95 never exceeds. Truth without a tumour: Dice, IoU, NSD and HD95 are None.
     """
 
@@ -91,7 +91,7 @@ def _surface_scores(
     farthest = diagonal(truth.shape, spacing)
     if not truth.any():
         return None, None
-    if not predicted.any():
+    if not (truth & predicted).any():
         return 0.0, farthest
     distances = surface_distances(truth, predicted, spacing)
     return normalised_surface_dice(distances, tolerance), min(hausdorff(distances, 95), farthest)
