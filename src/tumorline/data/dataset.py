@@ -62,12 +62,6 @@ class Dataset:
     def channels(self) -> int:
         return len(self.cases[0].images)
 
-    def subset(self, keep: Sequence[str]) -> "Dataset":
-        """The same set with only the named cases."""
-        positions = [self.index[name] for name in keep]
-        source = replace(self.source, cases=tuple(self.cases[position] for position in positions))
-        return replace(self, source=source, facts=tuple(self.facts[position] for position in positions))
-
     def read(self, case: Case) -> tuple[ImageArray, MaskArray]:
         """Image `(C, H, W)` in file values and mask `(H, W)`."""
         return read_image(case), read_case_mask(case, self.settings)
@@ -76,13 +70,12 @@ class Dataset:
         set_by_hand = self.settings.spacing_mm
         return case.spacing_mm or (None if set_by_hand is None else (set_by_hand, set_by_hand))
 
-    def patient_key(self, case: Case) -> str:
-        """Hash of the patient, the same in each run; a recognised public set has a name space of its own."""
-        return hash_patient(case.patient or f"case:{case.id}", self.source.known_as)
-
     def known_patient_keys(self, case: Case, facts: Facts) -> set[str]:
-        """All hashes under which a model may know this case's patient, recognised by its mask as well."""
-        keys = {self.patient_key(case)} if case.patient else set()
+        """All hashes under which a model may know this case's patient, recognised by its mask as well.
+
+        A recognised public set has a name space of its own.
+        """
+        keys = {hash_patient(case.patient, self.source.known_as)} if case.patient else set()
         entry = cheng.table().get(facts.mask_hash)
         return keys | ({hash_patient(entry.patient, cheng.NAME)} if entry else set())
 
