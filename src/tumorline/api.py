@@ -1,7 +1,7 @@
 """The public functions: what the command line calls and a script may call as well."""
 
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,28 @@ def train(
         config = read_recipe(config, data, overrides)
     folder = Path(output) if output else new_run_folder(config.name)
     run.train(config, folder, notify)
+    return folder
+
+
+def cross_validate(
+    config: Config | Path | str | None = None,
+    *,
+    data: Path | str | None = None,
+    overrides: Iterable[str] = (),
+    output: Path | str | None = None,
+    only: Collection[int] = (),
+    notify: Notify = _silent,
+) -> Path:
+    """Cross-validate: train the folds that are not finished and put their test cases together; returns the folder.
+
+    The same call goes on where it was stopped. `only` names some of the folds.
+    """
+    from tumorline import cross_validation
+
+    if not isinstance(config, Config):
+        config = read_recipe(config, data, overrides)
+    folder = Path(output) if output else Path("runs") / f"{config.name}-{config.split.folds}folds"
+    cross_validation.cross_validate(config, folder, only, notify)
     return folder
 
 

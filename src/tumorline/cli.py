@@ -71,6 +71,30 @@ def train(
 
 
 @app.command()
+def folds(
+    config: Annotated[Path | None, typer.Argument(help="TOML file; without it and without --data: the demo.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Source, in any supported layout.")] = None,
+    overrides: Overrides = None,
+    output: Output = None,
+    fold: Annotated[list[int] | None, typer.Option(help="Only this fold; may be repeated.")] = None,
+) -> None:
+    """Cross-validate: one run per fold (--set split.folds=5), and a table over all patients out of fold.
+
+    The same command goes on where it was stopped.
+    """
+    from tumorline import api
+
+    folder = api.cross_validate(
+        config, data=data, overrides=overrides or (), output=output, only=fold or (), notify=note
+    )
+    if os.environ.get("RANK", "0") == "0":
+        summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+        print_headline(summary)
+        print_table(fold_rows(summary))
+        print(f"report: {folder / 'report.html'}")
+
+
+@app.command()
 def evaluate(
     model: Annotated[Path, typer.Argument(help="Run folder or .safetensors file.")],
     data: Annotated[list[Path] | None, typer.Option(help="Source; without it the run's own test part.")] = None,
@@ -250,6 +274,23 @@ def print_headline(summary: "Mapping[str, Any]") -> None:
         print(f"  predicted / true area {_number(figures['volume_ratio']['mean'], 2)}")
         accuracy, background = figures["accuracy"]["mean"], figures["accuracy_background"]["mean"]
         print(f"  pixel accuracy {_number(accuracy, 4)}; all background reaches {_number(background, 4)} with Dice 0")
+
+
+def fold_rows(summary: "Mapping[str, Any]") -> "list[dict[str, Any]]":
+    """A line for each fold, and one for all of them together."""
+    (together,) = summary["regions"].values()
+    return [
+        {
+            "fold": fold["fold"],
+            "patients": fold["patients"],
+            "cases": fold["cases"],
+            "dice": _number(fold["dice"]["mean"]),
+            "over cases": _number(fold["dice"]["mean_over_cases"]),
+            "missed": fold["missed"],
+            **{name: _number(group["dice"]["mean"]) for name, group in {**fold["by_class"], **fold["by_size"]}.items()},
+        }
+        for fold in [*summary["folds"], {"fold": "out of fold", **together}]
+    ]
 
 
 def _number(value: float | None, digits: int = 3) -> str:

@@ -39,6 +39,11 @@ class SplitConfig(Section):
     train: float = Field(default=0.7, gt=0, lt=1)
     validation: float = Field(default=0.1, gt=0, lt=1)
     seed: int = 0
+    folds: int = Field(default=0, ge=0)
+    """Number of folds; 0 is one split by the shares above. With folds, the test part is one of them and the validation
+    part is carved from the rest."""
+    fold: int = Field(default=0, ge=0)
+    """Which fold is the test part, counted from 0."""
     file: str = ""
     """CSV with `patient_group` (or `patient`, or `id`) and `split` that fixes the parts by hand."""
 
@@ -46,6 +51,20 @@ class SplitConfig(Section):
     def leaves_a_test_part(self) -> Self:
         if self.train + self.validation >= 1:
             raise ValueError("split.train + split.validation leave nothing for the test part")
+        return self
+
+    @model_validator(mode="after")
+    def names_a_fold(self) -> Self:
+        if self.folds == 1:
+            raise ValueError("split.folds is 1; expected 0 (no folds) or 2 and more")
+        if self.fold >= max(1, self.folds):
+            raise ValueError(
+                f"split.fold is {self.fold}; expected 0 to {max(1, self.folds) - 1}: there are {self.folds} folds"
+            )
+        if self.folds and self.file:
+            raise ValueError("split.folds and split.file exclude one another")
+        if self.folds and 1 / self.folds + self.validation >= 1:
+            raise ValueError("split.folds and split.validation leave nothing to train on")
         return self
 
 
@@ -86,6 +105,8 @@ class TrainConfig(Section):
     epochs: int = Field(default=16, ge=1)
     batch_size: int = Field(default=16, ge=1)
     """Over all processes together."""
+    balance_patients: float = Field(default=0.0, ge=0, le=1)
+    """How often a case is drawn: 0 every case alike, 1 every patient alike, whatever the number of slices."""
     optimiser: Literal["adamw", "adam"] = "adamw"
     learning_rate: float = Field(default=2e-3, gt=0)
     weight_decay: float = Field(default=1e-2, ge=0)

@@ -9,7 +9,7 @@ from typing import Any
 from tumorline.data.case import Case, read_image
 from tumorline.data.dataset import Dataset, read_case_mask
 from tumorline.errors import UserError
-from tumorline.files import write_csv, write_json
+from tumorline.files import read_csv, write_csv, write_json
 from tumorline.metrics.case import CaseScores, score_case
 from tumorline.metrics.summary import Row, by_group, by_size, summarise
 from tumorline.model_file import ModelInfo
@@ -84,7 +84,7 @@ def evaluate(model: Model, wanted: Request, progress: Progress | None = None) ->
         if progress:
             progress(done, len(names))
     summary = _summary(model.info, wanted, rows, status)
-    _write(wanted.output, rows, summary)
+    write(wanted.output, rows, summary)
     return summary
 
 
@@ -124,7 +124,7 @@ def _summary(info: ModelInfo, wanted: Request, rows: Sequence[Row], status: Mapp
     headline = [row for row in rows if row.status in wanted.headline]
     validation = [row for row in rows if row.status == "validation"]
     leaking = bool(info.split.get("leaking")) and any(row.status == "test" for row in headline)
-    regions = {region: _region([row for row in headline if row.region == region]) for region in info.regions}
+    regions = {region: region_figures([row for row in headline if row.region == region]) for region in info.regions}
     return {
         "schema_version": SCHEMA_VERSION,
         "model": info.name,
@@ -141,18 +141,20 @@ def _summary(info: ModelInfo, wanted: Request, rows: Sequence[Row], status: Mapp
         "headline_status": sorted({row.status for row in headline}),
         "regions": regions,
         "validation": {region: summarise(validation) for region in info.regions} if validation else None,
-        "baselines": {"all_background": _all_background(regions)},
+        "baselines": {"all_background": all_background(regions)},
         "conventions": CONVENTIONS,
         "warnings": _warnings(info, wanted, headline, leaking),
     }
 
 
-def _region(rows: Sequence[Row]) -> dict[str, Any]:
+def region_figures(rows: Sequence[Row]) -> dict[str, Any]:
+    """All figures of one region, by class and by size as well."""
     by_class = by_group(rows, "class_name") if any(row.attributes.get("class_name") for row in rows) else {}
     return {**summarise(rows), "by_class": by_class, "by_size": by_size(rows)}
 
 
-def _all_background(regions: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def all_background(regions: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """What predicting no tumour anywhere reaches on the same cases."""
     return {
         region: {
             "dice": 0.0,
@@ -181,7 +183,8 @@ def _warnings(info: ModelInfo, wanted: Request, headline: Sequence[Row], leaking
     return found
 
 
-def _write(output: Path, rows: Sequence[Row], summary: Mapping[str, Any]) -> None:
+def write(output: Path, rows: Sequence[Row], summary: Mapping[str, Any]) -> None:
+    """Write `evaluation.csv` and `summary.json`."""
     scores = [field.name for field in fields(CaseScores)]
     table = [
         {
@@ -196,3 +199,19 @@ def _write(output: Path, rows: Sequence[Row], summary: Mapping[str, Any]) -> Non
     ]
     write_csv(output / EVALUATION_NAME, (*ID_COLUMNS, *scores), table)
     write_json(output / SUMMARY_NAME, summary)
+
+
+def read_rows(folder: Path) -> list[Row]:
+    """The rows of a folder's `evaluation.csv`."""
+    return [_row(record) for record in read_csv(folder / EVALUATION_NAME)]
+
+
+def _row(record: Mapping[str, str]) -> Row:
+    kinds: dict[object, Callable[[str], Any]] = {int: int, str: str}
+    texts = {field: record[field.name] for field in fields(CaseScores)}
+    values: dict[str, Any] = {
+        field.name: kinds.get(field.type, float)(text) if text else None for field, text in texts.items()
+    }
+    scores = CaseScores(**values)
+    attributes = {"class_name": record["class_name"]}
+    return Row(record["case"], record["patient"] or None, attributes, record["status"], record["region"], scores)

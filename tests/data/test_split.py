@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import ENCODINGS, PairFolder
-from tumorline.config import DataConfig, SplitConfig
+from tumorline.config import DataConfig, SplitConfig, load_config
 from tumorline.data import cheng
 from tumorline.data.dataset import Dataset, load_dataset
 from tumorline.data.split import Split, assign, split_dataset
@@ -48,6 +48,40 @@ def test_three_patients_fill_three_parts_and_two_are_refused() -> None:
     ]
     with pytest.raises(UserError, match="2 patients cannot be split"):
         assign({"a": "", "b": ""}, SplitConfig())
+
+
+def test_folds_share_no_patient_and_cover_all() -> None:
+    classes = {f"p{n}": "abc"[n % 3] for n in range(31)}
+    folds = [assign(classes, SplitConfig(folds=5, fold=fold)) for fold in range(5)]
+    tested = [{name for name, part in fold.items() if part == "test"} for fold in folds]
+    assert set.union(*tested) == set(classes)
+    assert sorted(len(names) for names in tested) == [6, 6, 6, 6, 7]
+    for names in tested:
+        assert all(2 <= count <= 3 for count in Counter(classes[name] for name in names).values())
+    assert all(Counter(fold.values())["validation"] == 3 for fold in folds)
+
+
+def test_a_fold_needs_two_groups() -> None:
+    with pytest.raises(UserError, match=r"7 patients cannot be split .* 10 are the least for 5 folds"):
+        assign(dict.fromkeys("abcdefg", ""), SplitConfig(folds=5))
+
+
+def test_folds_that_are_not_there_are_refused() -> None:
+    for overrides, message in [
+        (["split.folds=5", "split.fold=5"], "split.fold is 5; expected 0 to 4"),
+        (["split.fold=1"], "split.fold is 1; expected 0 to 0: there are 0 folds"),
+        (["split.folds=1"], "split.folds is 1; expected 0 .no folds. or 2 and more"),
+        (["split.folds=2", "split.validation=0.6", "split.train=0.2"], "leave nothing to train on"),
+        (["split.folds=5", "split.file=parts.csv"], "exclude one another"),
+    ]:
+        with pytest.raises(UserError, match=message):
+            load_config(None, overrides)
+
+
+def test_the_origin_names_the_fold(pair_folder: PairFolder) -> None:
+    _, split = split_of(pair_folder(patients=10, slices=1), folds=5, fold=3)
+    assert split.origin == "by patient, fold 3 of 5, seed 0"
+    assert (len(split.cases("test")), len(split.cases("validation"))) == (2, 1)
 
 
 def test_no_patient_is_on_two_sides(pair_folder: PairFolder) -> None:

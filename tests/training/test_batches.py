@@ -1,8 +1,11 @@
+from collections import Counter
+
+import numpy as np
 import pytest
 import torch
 
 from tumorline.errors import UserError
-from tumorline.training.batches import Batches
+from tumorline.training.batches import Batches, patient_weights
 from tumorline.training.machine import Machine
 
 CPU = torch.device("cpu")
@@ -13,7 +16,7 @@ def one_of(rank: int, world: int) -> Machine:
 
 
 def test_an_epoch_shows_each_case_at_most_once_and_the_next_in_another_order() -> None:
-    batches = Batches(list(range(100, 110)), 3, seed=0, machine=one_of(0, 1))
+    batches = Batches(list(range(100, 110)), np.ones(10), 3, seed=0, machine=one_of(0, 1))
     epochs = [[batches.indices(epoch, step) for step in range(batches.steps)] for epoch in (0, 1)]
     shown = [index for batch in epochs[0] for index in batch]
     assert batches.steps == 3
@@ -23,17 +26,32 @@ def test_an_epoch_shows_each_case_at_most_once_and_the_next_in_another_order() -
 
 
 def test_processes_share_the_batch_that_one_process_would_see() -> None:
-    whole = Batches(list(range(20)), 4, seed=1, machine=one_of(0, 1)).indices(2, 1)
-    shares = [Batches(list(range(20)), 4, seed=1, machine=one_of(rank, 2)).indices(2, 1) for rank in (0, 1)]
+    whole = Batches(list(range(20)), np.ones(20), 4, seed=1, machine=one_of(0, 1)).indices(2, 1)
+    shares = [
+        Batches(list(range(20)), np.ones(20), 4, seed=1, machine=one_of(rank, 2)).indices(2, 1) for rank in (0, 1)
+    ]
     assert sorted(shares[0] + shares[1]) == sorted(whole)
     assert [len(share) for share in shares] == [2, 2]
 
 
 def test_a_small_set_is_one_batch() -> None:
-    batches = Batches([4, 5, 6], 16, seed=0, machine=one_of(0, 1))
+    batches = Batches([4, 5, 6], np.ones(3), 16, seed=0, machine=one_of(0, 1))
     assert (batches.steps, sorted(batches.indices(0, 0))) == (1, [4, 5, 6])
 
 
 def test_more_processes_than_cases_are_refused() -> None:
     with pytest.raises(UserError, match="1 training cases cannot be shared among 2 processes"):
-        Batches([4], 2, seed=0, machine=one_of(0, 2))
+        Batches([4], np.ones(1), 2, seed=0, machine=one_of(0, 2))
+
+
+def test_balanced_patients_come_up_alike_whatever_their_number_of_slices() -> None:
+    patients = ["many"] * 9 + ["one"] + ["two"] * 2
+    batches = Batches(list(range(12)), patient_weights(patients, 1.0), 12, seed=0, machine=one_of(0, 1))
+    for epoch in range(3):
+        shown = Counter(patients[index] for index in batches.indices(epoch, 0))
+        assert shown == {"many": 4, "one": 4, "two": 4}
+
+
+def test_without_balance_every_slice_counts_alike() -> None:
+    assert patient_weights(["a", "a", "b"], 0.0).tolist() == [1, 1, 1]
+    assert patient_weights(["a", "a", "a", "a", "b"], 0.5).tolist() == [0.5] * 4 + [1]

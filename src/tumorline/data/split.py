@@ -35,11 +35,11 @@ def split_dataset(dataset: Dataset, settings: SplitConfig) -> Split:
     """
     if settings.file:
         split = _from_file(dataset, Path(settings.file))
-    elif any(case.part for case in dataset.cases):
+    elif any(case.part for case in dataset.cases) and not settings.folds:
         split = Split({case.id: _checked(case.part, case.id) for case in dataset.cases}, "the source's split column")
     elif settings.by == "slice":
         parts = assign({case.id: case.class_name for case in dataset.cases}, settings)
-        split = Split(parts, f"by slice, seed {settings.seed}", leaking=True)
+        split = Split(parts, f"by slice, {_which(settings)}", leaking=True)
     else:
         split = _by_patient(dataset, settings)
     for part in PARTS:
@@ -51,16 +51,40 @@ def split_dataset(dataset: Dataset, settings: SplitConfig) -> Split:
 def assign(groups: Mapping[str, str], settings: SplitConfig) -> dict[str, str]:
     """Part of each group, given the class of each: a fixed order by hash, cut class by class.
 
-    The cut is rounded over the classes together, so that the parts' sizes are right as a whole and within one
-    group of right in each class. Raises UserError below three groups.
+    With folds, every k-th group of that order is a fold, so that folds share nothing, cover all and differ by at most
+    one group in size and in each class. Raises UserError below three groups and below two groups a fold.
     """
-    if len(groups) < len(PARTS):
-        raise UserError(f"{len(groups)} patients cannot be split into train, validation and test; 3 is the least")
-    shares = {"validation": settings.validation, "test": 1 - settings.train - settings.validation}
+    if len(groups) < max(len(PARTS), 2 * settings.folds):
+        needed = (
+            f"{2 * settings.folds} are the least for {settings.folds} folds" if settings.folds else "3 is the least"
+        )
+        raise UserError(f"{len(groups)} patients cannot be split into train, validation and test; {needed}")
+    strata = _strata(groups, settings.seed)
+    if settings.folds:
+        return _fold(strata, settings)
+    test = 1 - settings.train - settings.validation
+    return _leave_none_empty(_cut(strata, {"validation": settings.validation, "test": test}), PARTS)
+
+
+def _fold(strata: Sequence[Sequence[str]], settings: SplitConfig) -> dict[str, str]:
+    everyone = [name for members in strata for name in members]
+    tested = everyone[settings.fold :: settings.folds]
+    rest = [[name for name in members if name not in set(tested)] for members in strata]
+    share = settings.validation * len(everyone) / (len(everyone) - len(tested))
+    parts = _leave_none_empty(_cut(rest, {"validation": share}), ("train", "validation"))
+    return parts | dict.fromkeys(tested, "test")
+
+
+def _cut(strata: Iterable[Sequence[str]], shares: Mapping[str, float]) -> dict[str, str]:
+    """The first groups of each class to the parts in `shares`, the rest to train.
+
+    The cut is rounded over the classes together, so that the parts' sizes are right as a whole and within one
+    group of right in each class.
+    """
     taken: Counter[str] = Counter()
     seen = 0
     parts = {}
-    for members in _strata(groups, settings.seed):
+    for members in strata:
         seen += len(members)
         rest = iter(members)
         for part, share in shares.items():
@@ -69,7 +93,7 @@ def assign(groups: Mapping[str, str], settings: SplitConfig) -> dict[str, str]:
             taken[part] += len(chosen)
             parts.update(dict.fromkeys(chosen, part))
         parts.update(dict.fromkeys(rest, "train"))
-    return _leave_none_empty(parts)
+    return parts
 
 
 def _strata(groups: Mapping[str, str], seed: int) -> list[list[str]]:
@@ -79,13 +103,18 @@ def _strata(groups: Mapping[str, str], seed: int) -> list[list[str]]:
     return [by_class[class_name] for class_name in sorted(by_class)]
 
 
-def _leave_none_empty(parts: dict[str, str]) -> dict[str, str]:
-    for part in PARTS:
+def _leave_none_empty(parts: dict[str, str], wanted: Iterable[str]) -> dict[str, str]:
+    for part in wanted:
         if part not in parts.values():
             most = Counter(parts.values()).most_common(1)[0][0]
             giver = min(name for name, its_part in parts.items() if its_part == most)
             parts[giver] = part
     return parts
+
+
+def _which(settings: SplitConfig) -> str:
+    fold = f"fold {settings.fold} of {settings.folds}, " if settings.folds else ""
+    return f"{fold}seed {settings.seed}"
 
 
 def _by_patient(dataset: Dataset, settings: SplitConfig) -> Split:
@@ -94,7 +123,7 @@ def _by_patient(dataset: Dataset, settings: SplitConfig) -> Split:
     extra = {groups[case.id] for case in dataset.cases} - classes.keys()
     classes |= _majority_class([case for case in dataset.cases if groups[case.id] in extra], groups)
     parts = assign(classes, settings)
-    origin = f"by patient, seed {settings.seed}"
+    origin = f"by patient, {_which(settings)}"
     if dataset.source.known_as:
         origin += f", over all {len(dataset.source.patient_classes)} patient groups of '{dataset.source.known_as}'"
     return Split({case.id: parts[groups[case.id]] for case in dataset.cases}, origin)

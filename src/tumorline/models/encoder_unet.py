@@ -11,17 +11,27 @@ from tumorline.models.lite_weights import STAGES, load_lite_weights
 from tumorline.models.torchvision_cure import cure_torchvision
 
 
-def build_encoder_unet(channels: int, regions: int, encoder: str, weights: str) -> nn.Module:
+class PassOn(nn.Module):
+    """A decoder block that does nothing."""
+
+    def forward(self, feature: Tensor, height: int, width: int, skip_connection: Tensor | None = None) -> Tensor:
+        return feature
+
+
+def build_encoder_unet(channels: int, regions: int, encoder: str, weights: str, output_stride: int) -> nn.Module:
     """U-Net with `encoder` of smp or, after `tu-`, of timm; `weights` is 'imagenet', 'none' or a `.safetensors` file.
 
-    Pretrained first convolutions take three colours; for another number of channels their filters are summed and
-    shared out, so that a grey image gives what its RGB copy would. Images are standardised to mean 0 and deviation 1,
-    as for most ImageNet encoders; the Lite ones saw (value - 127) / 128, about half that deviation.
+    With `output_stride` 2 the last block, which has no skip connection to refine, is left out and the logits are
+    enlarged. Pretrained first convolutions take three colours; for another number of channels their filters are summed
+    and shared out, so that a grey image gives what its RGB copy would. Images are standardised to mean 0 and deviation
+    1, as for most ImageNet encoders; the Lite ones saw (value - 127) / 128, about half that deviation.
     """
     cure_torchvision()
     import segmentation_models_pytorch as smp
 
     _refuse_unknown(encoder)
+    if output_stride not in (1, 2):
+        raise UserError(f"model.options.output_stride is {output_stride!r}; expected 1 or 2")
     name = f"tu-tf_{encoder}" if encoder in STAGES else encoder
     ready_made = weights == "imagenet" and encoder not in STAGES
     try:
@@ -32,10 +42,21 @@ def build_encoder_unet(channels: int, regions: int, encoder: str, weights: str) 
         if not ready_made:
             raise
         raise UserError(_offline(encoder, error)) from None
+    if output_stride == 2:
+        _end_at_half_size(network, regions)
     own = network.get_submodule("encoder")
     if weights != "none" and not ready_made:
         load_encoder(own, _encoder_weights(encoder, weights), channels)
     return network
+
+
+def _end_at_half_size(network: nn.Module, regions: int) -> None:
+    blocks = network.get_submodule("decoder.blocks")
+    assert isinstance(blocks, nn.ModuleList)
+    blocks[-1] = PassOn()
+    width = int(blocks.get_submodule("3.conv2.0").out_channels)  # type: ignore[arg-type]
+    head = nn.Sequential(nn.Conv2d(width, regions, 3, padding=1), nn.Upsample(scale_factor=2, mode="bilinear"))
+    network.register_module("segmentation_head", head)
 
 
 def load_encoder(encoder: nn.Module, weights: dict[str, Tensor], channels: int) -> None:

@@ -70,6 +70,7 @@ def _content(run: Path, read_case: CaseReader | None) -> dict[str, Any]:
         "curves": _curves(run / "history.csv"),
         "pictures": _pictures(run, headline, read_case),
         **_figure_charts(headline, figures),
+        "folds": summary.get("folds", []),
         "parts": _parts(run / "split.csv"),
         "configuration": _text(run / "config.toml"),
         "environment": _environment(run / "environment.json"),

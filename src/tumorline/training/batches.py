@@ -1,6 +1,10 @@
 """The order of the cases and their way to the device: a function of seed and epoch, of nothing else."""
 
+from collections import Counter
+from collections.abc import Sequence
+
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -8,10 +12,26 @@ from tumorline.data.cache import Cache
 from tumorline.errors import UserError
 from tumorline.training.machine import Machine
 
+FloatArray = npt.NDArray[np.float64]
 
-def epoch_order(seed: int, epoch: int, cases: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Permutation of the training cases for one epoch."""
-    return np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(cases)
+
+def epoch_order(seed: int, epoch: int, weights: FloatArray) -> npt.NDArray[np.intp]:
+    """Training cases of one epoch in their order, as many as there are, each as often as its weight lets it.
+
+    Equal weights give a permutation; unequal ones are drawn by systematic resampling, so that a case comes up its
+    expected number of times, rounded down or up.
+    """
+    random = np.random.Generator(np.random.Philox(key=[seed, epoch]))
+    cases = len(weights)
+    points = random.permutation(cases) + random.random()
+    reach = np.cumsum(weights) * (cases / weights.sum())
+    return np.minimum(np.searchsorted(reach, points, side="right"), cases - 1)
+
+
+def patient_weights(patients: Sequence[str], balance: float) -> FloatArray:
+    """Weight of each case, given its patient: `balance` 0 counts every case alike, 1 every patient alike."""
+    cases = Counter(patients)
+    return np.array([cases[patient] ** -balance for patient in patients])
 
 
 class Batches:
@@ -20,10 +40,13 @@ class Batches:
     The last incomplete batch of an epoch is left out; the next epoch's order is another.
     """
 
-    def __init__(self, positions: list[int], batch_size: int, seed: int, machine: Machine) -> None:
+    def __init__(
+        self, positions: Sequence[int], weights: FloatArray, batch_size: int, seed: int, machine: Machine
+    ) -> None:
         if len(positions) < machine.world:
             raise UserError(f"{len(positions)} training cases cannot be shared among {machine.world} processes")
         self.positions = np.array(positions)
+        self.weights = weights
         self.seed = seed
         self.machine = machine
         self.batch_size = min(batch_size, len(positions) // machine.world * machine.world)
@@ -31,7 +54,7 @@ class Batches:
 
     def indices(self, epoch: int, step: int) -> list[int]:
         """Positions in the data set of this process's share of one batch."""
-        order = epoch_order(self.seed, epoch, len(self.positions))
+        order = epoch_order(self.seed, epoch, self.weights)
         batch = order[step * self.batch_size : (step + 1) * self.batch_size]
         mine: list[int] = self.positions[batch[self.machine.rank :: self.machine.world]].tolist()
         return mine

@@ -27,7 +27,8 @@ from tumorline.data.split import Split
 from tumorline.errors import Interrupted
 from tumorline.files import atomic_path, write_csv
 from tumorline.run_folder import HISTORY_NAME, STATE_NAME
-from tumorline.training.batches import Batches, load
+from tumorline.training.batches import Batches, load, patient_weights
+from tumorline.training.depthwise import compute_depthwise_in_float32
 from tumorline.training.machine import Machine
 from tumorline.training.optimiser import build_optimiser, learning_rate, set_learning_rate, update_average
 from tumorline.training.progress import TrainingProgress
@@ -88,9 +89,10 @@ class Loop:
     def __init__(self, task: Task, machine: Machine, cache: Cache, state: State) -> None:
         self.task, self.machine, self.cache, self.state = task, machine, cache, state
         self.settings = task.config.train
-        index = task.dataset.index
-        positions = [index[name] for name in task.split.cases("train")]
-        self.batches = Batches(positions, self.settings.batch_size, task.config.seed, machine)
+        positions = [task.dataset.index[name] for name in task.split.cases("train")]
+        patients = [task.dataset.cases[position].patient or str(position) for position in positions]
+        weights = patient_weights(patients, self.settings.balance_patients)
+        self.batches = Batches(positions, weights, self.settings.batch_size, task.config.seed, machine)
         self.criterion = losses.build_loss(task.config.loss.name, task.config.loss.options).to(machine.device)
         self.trainee = _wrap(state.network, self.settings.compile, machine)
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=machine.device)
@@ -236,6 +238,8 @@ def _start(task: Task, machine: Machine) -> State:
 def _wrap(network: nn.Module, compiled: bool, machine: Machine) -> nn.Module:
     if machine.world > 1:
         share_batch_statistics(network)
+    if machine.bfloat16 and machine.device.type == "cpu":
+        compute_depthwise_in_float32(network)
     wrapped: nn.Module = torch.compile(network) if compiled else network  # type: ignore[assignment]
     return DistributedDataParallel(wrapped) if machine.world > 1 else wrapped
 

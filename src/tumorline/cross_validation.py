@@ -1,0 +1,110 @@
+"""Cross-validation: each fold is a run of its own, and every patient is scored by the model that has not seen it."""
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+from tumorline import run
+from tumorline.config import Config
+from tumorline.data.case import REGION
+from tumorline.errors import UserError
+from tumorline.evaluation import PREDICTIONS_NAME, SUMMARY_NAME, all_background, read_rows, region_figures, write
+from tumorline.metrics.summary import Row
+from tumorline.report.page import REPORT_NAME
+from tumorline.run_folder import CONFIG_NAME, read_config
+
+Notify = Callable[[str], None]
+
+
+def cross_validate(config: Config, folder: Path, wanted: Collection[int], notify: Notify) -> None:
+    """Train the folds that are not finished yet, then gather what is there.
+
+    `folder` gets a run folder `fold-K` for each fold, and evaluation, summary and report over all finished folds.
+    Called again with the same configuration it goes on where it was stopped. Raises UserError for another
+    configuration in the same folder and for folds that do not exist.
+    """
+    chosen = _chosen(config, wanted)
+    if not (folder / CONFIG_NAME).exists():
+        config.save(folder / CONFIG_NAME)
+    elif read_config(folder) != config:
+        raise UserError(f"{folder}: holds the folds of another configuration; choose another --output")
+    for fold in chosen:
+        _train_fold(_of_fold(config, fold), folder / f"fold-{fold}", notify)
+        gather(folder)
+
+
+def gather(folder: Path) -> dict[str, Any]:
+    """Put the test cases of all finished folds together: `evaluation.csv`, `summary.json`, masks, `report.html`.
+
+    Raises UserError where no fold is finished.
+    """
+    config = read_config(folder)
+    finished = [path for fold in range(config.split.folds) if _is_finished(path := folder / f"fold-{fold}")]
+    if not finished:
+        raise UserError(f"{folder}: no fold is finished yet; train them with 'tumorline folds'")
+    rows = {path: [row for row in read_rows(path) if row.status == "test"] for path in finished}
+    for path, members in rows.items():
+        _copy_masks(path, members, folder)
+    together = [row for members in rows.values() for row in members]
+    summary = _summary(config, together, finished) | {
+        "folds": [{"fold": path.name, **region_figures(members)} for path, members in rows.items()]
+    }
+    write(folder, together, summary)
+    run.render_report(folder)
+    return summary
+
+
+def _chosen(config: Config, wanted: Collection[int]) -> list[int]:
+    folds = config.split.folds
+    if not folds:
+        raise UserError("split.folds is 0; say how many folds with --set split.folds=5")
+    if outside := [fold for fold in wanted if not 0 <= fold < folds]:
+        raise UserError(f"--fold {outside[0]}: expected 0 to {folds - 1}, there are {folds} folds")
+    return sorted(wanted) or list(range(folds))
+
+
+def _of_fold(config: Config, fold: int) -> Config:
+    return config.model_copy(update={"split": config.split.model_copy(update={"fold": fold})})
+
+
+def _train_fold(config: Config, folder: Path, notify: Notify) -> None:
+    if _is_finished(folder):
+        notify(f"{folder}: finished already")
+    elif (folder / CONFIG_NAME).exists():
+        run.resume(folder, notify)
+    else:
+        run.train(config, folder, notify)
+
+
+def _is_finished(folder: Path) -> bool:
+    return (folder / REPORT_NAME).is_file()
+
+
+def _copy_masks(source: Path, rows: Sequence[Row], folder: Path) -> None:
+    for row in rows:
+        target = folder / PREDICTIONS_NAME / f"{row.case}.png"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source / PREDICTIONS_NAME / f"{row.case}.png", target)
+
+
+def _summary(config: Config, rows: Sequence[Row], finished: Sequence[Path]) -> dict[str, Any]:
+    """In the form of a run's summary, of which it takes what all folds share."""
+    shared = json.loads((finished[0] / SUMMARY_NAME).read_text(encoding="utf-8"))
+    settings = config.split
+    origin = f"out of fold: {len(finished)} of {settings.folds} folds, by {settings.by}, seed {settings.seed}"
+    regions = {REGION: region_figures(rows)}
+    missing = [f"{len(finished)} OF {settings.folds} FOLDS: the others are not finished"]
+    return {
+        **shared,
+        "split": {**shared["split"], "origin": origin, "parts": {"test": len(rows)}},
+        "cases": len(rows),
+        "patients": len({row.group for row in rows}),
+        "case_status": dict(Counter(row.status for row in rows)),
+        "regions": regions,
+        "validation": None,
+        "baselines": {"all_background": all_background(regions)},
+        "warnings": [*shared["warnings"], *(missing if len(finished) < settings.folds else [])],
+    }

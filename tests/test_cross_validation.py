@@ -1,0 +1,84 @@
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+import tumorline
+from tests.conftest import TINY
+from tumorline.cross_validation import gather
+from tumorline.errors import UserError
+
+pytest.importorskip("torch")
+
+
+@pytest.fixture(scope="module")
+def two_folds(tiny_source: Path) -> Path:
+    return cross_validate(tiny_source, tiny_source.parent / "folds")
+
+
+def cross_validate(source: Path, output: Path, *more: str, only: tuple[int, ...] = ()) -> Path:
+    cache = f"data.cache='{source.parent / 'cache'}'"
+    overrides = [*TINY, cache, "split.folds=2", "train.epochs=2", *more]
+    return tumorline.cross_validate(data=source, overrides=overrides, output=output, only=only)
+
+
+def column(path: Path, name: str) -> list[str]:
+    with path.open(newline="") as file:
+        return [row[name] for row in csv.DictReader(file)]
+
+
+def test_every_case_is_scored_once_and_by_the_fold_that_did_not_train_on_it(two_folds: Path) -> None:
+    assert sorted(column(two_folds / "evaluation.csv", "case")) == sorted(
+        column(two_folds / "fold-0/split.csv", "case")
+    )
+    assert set(column(two_folds / "evaluation.csv", "status")) == {"test"}
+    assert len(list((two_folds / "predictions").glob("*.png"))) == 40
+    summary = json.loads((two_folds / "summary.json").read_text())
+    assert (summary["cases"], summary["patients"], summary["warnings"]) == (40, 20, [])
+    assert summary["split"]["origin"] == "out of fold: 2 of 2 folds, by patient, seed 0"
+    assert [fold["patients"] for fold in summary["folds"]] == [10, 10]
+
+
+def test_the_mean_over_cases_is_that_of_all_folds_together(two_folds: Path) -> None:
+    summary = json.loads((two_folds / "summary.json").read_text())
+    dice = [float(value) for value in column(two_folds / "evaluation.csv", "dice")]
+    assert summary["regions"]["tumour"]["dice"]["mean_over_cases"] == pytest.approx(sum(dice) / 40)
+    assert summary["regions"]["tumour"]["dice"]["ci95"] is not None
+
+
+def test_finished_folds_are_not_trained_again(two_folds: Path, tiny_source: Path) -> None:
+    before = (two_folds / "fold-1" / "model.safetensors").stat().st_mtime_ns
+    summary = (two_folds / "summary.json").read_bytes()
+    cross_validate(tiny_source, two_folds)
+    assert (two_folds / "fold-1" / "model.safetensors").stat().st_mtime_ns == before
+    assert (two_folds / "summary.json").read_bytes() == summary
+
+
+def test_a_fold_that_was_stopped_goes_on_and_ends_as_if_it_had_not_been(two_folds: Path, tiny_source: Path) -> None:
+    weights = (two_folds / "fold-1" / "model.safetensors").read_bytes()
+    for name in ("report.html", "model.safetensors", "model.onnx"):
+        (two_folds / "fold-1" / name).unlink()
+    cross_validate(tiny_source, two_folds)
+    assert (two_folds / "fold-1" / "model.safetensors").read_bytes() == weights
+
+
+def test_missing_folds_are_said_in_the_summary_and_the_report(two_folds: Path, tmp_path: Path) -> None:
+    part = shutil.copytree(two_folds, tmp_path / "part")
+    shutil.rmtree(part / "fold-1")
+    assert gather(part)["warnings"] == ["1 OF 2 FOLDS: the others are not finished"]
+    assert "1 OF 2 FOLDS" in (part / "report.html").read_text()
+
+
+def test_another_configuration_is_refused_in_the_same_folder(two_folds: Path, tiny_source: Path) -> None:
+    with pytest.raises(UserError, match="holds the folds of another configuration; choose another --output"):
+        cross_validate(tiny_source, two_folds, "seed=1")
+
+
+def test_folds_that_do_not_exist_are_refused_before_anything_is_written(tiny_source: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="--fold 2: expected 0 to 1, there are 2 folds"):
+        cross_validate(tiny_source, tmp_path / "new", only=(2,))
+    with pytest.raises(UserError, match=r"split.folds is 0; say how many folds with --set split.folds=5"):
+        tumorline.cross_validate(data=tiny_source, output=tmp_path / "new")
+    assert not (tmp_path / "new").exists()
