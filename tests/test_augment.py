@@ -8,7 +8,7 @@ from tumorline.config import AugmentConfig
 
 SIZE = (32, 32)
 GEOMETRY_ONLY = AugmentConfig(geometry_probability=1, intensity_probability=0, elastic=0.05)
-NOTHING = AugmentConfig(quarter_turns=False, flips=False, geometry_probability=0, intensity_probability=0)
+NOTHING = AugmentConfig(quarter_turns=0, flips=False, geometry_probability=0, intensity_probability=0)
 
 
 def one(**changes: object) -> AugmentConfig:
@@ -35,7 +35,7 @@ def test_nothing_chosen_gives_the_exact_input() -> None:
 
 def test_a_quarter_turn_or_flip_is_one_of_the_eight_exact_ones() -> None:
     image, target = pictures(16)
-    changed, moved = apply(image, target, drawn(one(quarter_turns=True, flips=True), list(range(16))))
+    changed, moved = apply(image, target, drawn(one(quarter_turns=1, flips=True), list(range(16))))
     seen = set()
     for sample in range(16):
         wanted = [
@@ -115,6 +115,19 @@ def test_blur_lowers_and_noise_raises_the_detail() -> None:
     assert detail(blurred) < detail(image) < detail(noisy)
 
 
+@pytest.mark.parametrize(("axis", "kept", "mirrored"), [("horizontal", 1, 0), ("vertical", 0, 1)])
+def test_flips_along_one_axis_leave_the_other(axis: str, kept: int, mirrored: int) -> None:
+    matrix = draw(one(flips=axis), 0, 0, list(range(40)), SIZE).matrix
+    assert (matrix[:, kept, kept] == 1).all()
+    assert 10 < (matrix[:, mirrored, mirrored] == -1).sum() < 30
+
+
+def test_about_the_chosen_share_is_turned() -> None:
+    parameters = draw(one(quarter_turns=0.4), 0, 0, list(range(400)), (16, 16))
+    straight = (np.abs(parameters.matrix[:, 0, 0]) == 1).mean()
+    assert straight == pytest.approx(1 - 0.4 / 2, abs=0.05)
+
+
 def test_a_wide_image_is_not_turned_by_a_quarter() -> None:
-    parameters = draw(one(quarter_turns=True), 0, 0, list(range(8)), (16, 32))
+    parameters = draw(one(quarter_turns=1), 0, 0, list(range(8)), (16, 32))
     assert np.array_equal(parameters.matrix, np.tile(np.eye(2, 3, dtype=np.float32), (8, 1, 1)))

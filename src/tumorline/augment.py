@@ -7,7 +7,7 @@ geometry is one sampling grid and one interpolation for image and target togethe
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,28 +15,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from tumorline.config import AugmentConfig
+
 ELASTIC_POINTS = 6
 """Control points along each side of the elastic displacement."""
 
 Floats = npt.NDArray[np.float32]
-
-
-class Settings(Protocol):
-    """What is read from the configuration (`config.AugmentConfig` says what each means)."""
-
-    rotation_degrees: float
-    quarter_turns: bool
-    flips: bool
-    scale: float
-    shift: float
-    elastic: float
-    geometry_probability: float
-    gamma: float
-    contrast: float
-    noise: float
-    blur: float
-    low_resolution: float
-    intensity_probability: float
 
 
 @dataclass(frozen=True)
@@ -58,7 +42,7 @@ class Parameters:
     noise_seed: npt.NDArray[np.int64]
 
 
-def draw(settings: Settings, seed: int, epoch: int, indices: Sequence[int], size: tuple[int, int]) -> Parameters:
+def draw(settings: AugmentConfig, seed: int, epoch: int, indices: Sequence[int], size: tuple[int, int]) -> Parameters:
     """Draw for the samples `indices` of an epoch; quarter turns only where images are square."""
     generators = (np.random.Generator(np.random.Philox(key=_key(seed, epoch, index))) for index in indices)
     samples = [_draw_one(settings, random, size) for random in generators]
@@ -82,7 +66,7 @@ def _key(seed: int, epoch: int, index: int) -> npt.NDArray[np.uint64]:
 
 
 def _draw_one(
-    settings: Settings, random: np.random.Generator, size: tuple[int, int]
+    settings: AugmentConfig, random: np.random.Generator, size: tuple[int, int]
 ) -> tuple[npt.NDArray[np.generic], ...]:
     """As many draws whatever the settings, so that switching one transform off leaves the others as they were."""
     turned, scaled, shifted_x, shifted_y, gamma, contrast, noise, blur, resolution = random.uniform(-1, 1, 9)
@@ -91,12 +75,13 @@ def _draw_one(
     quarter_turns, flips = int(random.integers(4)), random.integers(2, size=2)
     bend = random.uniform(-1, 1, (2, ELASTIC_POINTS, ELASTIC_POINTS))
     noise_seed = random.integers(1 << 62)
+    is_turned = random.random() < settings.quarter_turns
 
-    turns = quarter_turns if settings.quarter_turns and size[0] == size[1] else 0
+    turns = quarter_turns if is_turned and size[0] == size[1] else 0
     angle = math.radians(settings.rotation_degrees * turned * geometry) + turns * math.pi / 2
     zoom = math.exp(-math.log1p(settings.scale) * scaled * geometry)
     shift = 2 * settings.shift * geometry * np.array([shifted_x, shifted_y])
-    mirror = 1 - 2 * flips if settings.flips else np.ones(2)
+    mirror = 1 - 2 * flips * np.isin(("horizontal", "vertical"), _axes(settings.flips))
     smallest = settings.low_resolution or 1.0
     values = (
         _matrix(angle, zoom * mirror, shift, size[0] / size[1]),
@@ -108,6 +93,10 @@ def _draw_one(
         1 - (1 - smallest) * abs(resolution) * chosen[4],
     )
     return (*(np.asarray(value, np.float32) for value in values), np.asarray(noise_seed))
+
+
+def _axes(flips: bool | str) -> list[str]:
+    return [flips] if isinstance(flips, str) else ["horizontal", "vertical"] * flips
 
 
 def _matrix(angle: float, zoom: npt.NDArray[Any], shift: npt.NDArray[Any], aspect: float) -> Floats:

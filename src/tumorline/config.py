@@ -71,6 +71,8 @@ class SplitConfig(Section):
 class ModelConfig(Section):
     name: str = "unet"
     options: dict[str, Any] = {}
+    storage: Literal["float32", "float16"] = "float32"
+    """Number format of the weights in the finished model's files; computation is in float32 either way."""
 
 
 class LossConfig(Section):
@@ -82,8 +84,10 @@ class AugmentConfig(Section):
     """Random changes of the training images, drawn per sample; 0 or false switches one off."""
 
     rotation_degrees: float = Field(default=15.0, ge=0, le=180)
-    quarter_turns: bool = True
-    flips: bool = True
+    quarter_turns: float = Field(default=1.0, ge=0, le=1)
+    """Share of the samples that are turned by 0, 90, 180 or 270 degrees at random."""
+    flips: bool | Literal["horizontal", "vertical"] = True
+    """Mirror half of the samples: along both axes independently, or along the one that is named."""
     scale: float = Field(default=0.15, ge=0, lt=1)
     shift: float = Field(default=0.05, ge=0, lt=1)
     """Largest shift as a fraction of the image side."""

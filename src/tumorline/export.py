@@ -5,7 +5,9 @@ import io
 import logging
 import warnings
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import nn
@@ -33,7 +35,8 @@ def load_network(path: Path) -> tuple[nn.Module, ModelInfo]:
 def export_onnx(path: Path, target: Path) -> Path:
     """Write the network as ONNX: `image (B, C, S, S)` to `logits (B, R, S, S)`, any batch size.
 
-    The model file's metadata goes along under the key 'tumorline'.
+    The model file's metadata goes along under the key 'tumorline'. Weights that the model file keeps in float16 are
+    kept so here too, and become float32 before they are used.
     """
     try:
         import onnx
@@ -44,6 +47,9 @@ def export_onnx(path: Path, target: Path) -> Path:
     with atomic_path(target) as temporary:
         _trace(network, image, temporary)
         model = onnx.load(temporary)
+        _forget_origin(model)
+        if info.config["model"].get("storage") == "float16":
+            _store_in_half(model)
         onnx.helper.set_model_props(model, {METADATA_KEY: info.model_dump_json()})
         onnx.save(model, temporary)
     return target
@@ -64,3 +70,22 @@ def _trace(network: nn.Module, image: torch.Tensor, target: Path) -> None:
             external_data=False,
             verbose=False,
         )
+
+
+def _forget_origin(model: Any) -> None:
+    """Drop what the exporter notes on each node: stack traces with the paths of this machine."""
+    for part in (model, model.graph, *model.graph.node, *model.graph.value_info, *model.graph.initializer):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+
+
+def _store_in_half(model: Any) -> None:
+    from onnx import TensorProto, helper, numpy_helper
+
+    graph = model.graph
+    weights = [tensor for tensor in graph.initializer if tensor.data_type == TensorProto.FLOAT and len(tensor.dims) > 1]
+    for tensor in weights:
+        half = numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), f"{tensor.name}_half")
+        graph.node.insert(0, helper.make_node("Cast", [half.name], [tensor.name], to=TensorProto.FLOAT))
+        graph.initializer.remove(tensor)
+        graph.initializer.append(half)

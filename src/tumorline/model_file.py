@@ -66,6 +66,13 @@ class ModelInfo(BaseModel):
     intended_use: str = "Research on brain tumour segmentation in MRI. Not a medical device."
 
 
+def stored(weights: Weights, storage: str) -> Weights:
+    """Weights as the file keeps them: 'float16' rounds those of convolutions, not those of norms and biases."""
+    if storage == "float32":
+        return weights
+    return {name: value.astype(np.float16) if value.ndim > 1 else value for name, value in weights.items()}
+
+
 def save_model(path: Path, weights: Weights, info: ModelInfo) -> None:
     """Write weights and metadata, whole or not at all."""
     arrays = {name: np.ascontiguousarray(value) for name, value in weights.items()}

@@ -24,7 +24,7 @@ from tumorline.data.split import Split, split_dataset
 from tumorline.errors import UserError, require_extra
 from tumorline.evaluation import Request, evaluate
 from tumorline.files import append_line, read_csv, remove_unfinished, write_csv, write_json
-from tumorline.model_file import ONNX_NAME, WEIGHTS_NAME, Architecture, KnownCases, ModelInfo, save_model
+from tumorline.model_file import ONNX_NAME, WEIGHTS_NAME, Architecture, KnownCases, ModelInfo, save_model, stored
 from tumorline.prediction import load
 from tumorline.report import write_report
 from tumorline.run_folder import (
@@ -132,7 +132,8 @@ def _finish(task: "Task", notify: Notify) -> None:
 
     run = task.run
     notify(f"writing {WEIGHTS_NAME} and its twin {ONNX_NAME}")
-    save_model(run / WEIGHTS_NAME, load_file(run / BEST_NAME), model_info(task))
+    weights = stored(load_file(run / BEST_NAME), task.config.model.storage)
+    save_model(run / WEIGHTS_NAME, weights, model_info(task))
     export_onnx(run / WEIGHTS_NAME, run / ONNX_NAME)
     notify("evaluating validation and test patients at native resolution")
     summary = evaluate(load(run), Request(task.dataset, run, include=("validation", "test", "unseen")))

@@ -11,7 +11,11 @@ SMALL: dict[str, dict[str, object]] = {
     "monai_unet": {"widths": [4, 8, 8]},
     "encoder_unet": {"weights": "none"},
 }
-VARIANTS = [*SMALL.items(), ("unet", {"widths": [4, 8], "residual": True, "norm": "group", "dropout": 0.1})]
+VARIANTS = [
+    *SMALL.items(),
+    ("unet", {"widths": [4, 8], "residual": True, "norm": "group", "dropout": 0.1}),
+    ("encoder_unet", {"weights": "none", "output_stride": 2}),
+]
 EVERY_MODEL = pytest.mark.parametrize(("name", "options"), VARIANTS)
 
 
@@ -83,3 +87,8 @@ def test_the_classic_u_net_has_its_size() -> None:
 def test_a_wrong_name_is_answered_with_the_nearest(name: str, options: dict[str, object], message: str) -> None:
     with pytest.raises(UserError, match=message):
         build(name, channels=1, regions=1, options=options)
+
+
+def test_an_output_stride_that_is_not_there_is_refused() -> None:
+    with pytest.raises(UserError, match="output_stride is 4; expected 1 or 2"):
+        build("encoder_unet", channels=1, regions=1, options={"weights": "none", "output_stride": 4})

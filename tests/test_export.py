@@ -1,0 +1,38 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+pytest.importorskip("torch")
+
+import tumorline
+from tests.conftest import TINY
+from tumorline.export import load_network
+
+
+@pytest.fixture(scope="module")
+def half_run(tiny_source: Path) -> Path:
+    overrides = [*TINY, f"data.cache='{tiny_source.parent / 'cache'}'", 'model.storage="float16"']
+    return tumorline.train(data=tiny_source, overrides=overrides, output=tiny_source.parent / "half")
+
+
+def test_float16_storage_halves_both_files_and_changes_the_mask_hardly(half_run: Path, tiny_run: Path) -> None:
+    for name in ("model.safetensors", "best.safetensors"):
+        weights = load_file(half_run / name)
+        kinds = {str(value.dtype) for value in weights.values() if value.ndim > 1}
+        assert kinds == {"float16" if name.startswith("model") else "float32"}
+    image = np.random.default_rng(0).normal(size=(1, 40, 40)).astype(np.float32)
+    whole, half = (tumorline.load(run).probability(image) for run in (tiny_run, half_run))
+    assert 0 < np.abs(whole - half).max() < 0.01
+
+
+def test_a_network_from_a_float16_file_computes_in_float32(half_run: Path) -> None:
+    network, _ = load_network(half_run / "model.safetensors")
+    assert {str(parameter.dtype) for parameter in network.parameters()} == {"torch.float32"}
+
+
+def test_no_path_of_the_machine_gets_into_the_onnx_file(tiny_run: Path) -> None:
+    content = (tiny_run / "model.onnx").read_bytes()
+    assert str(Path(tumorline.__file__).parent).encode() not in content
+    assert b"stack_trace" not in content
