@@ -48,12 +48,10 @@ def test_check_exits_0_for_warnings_and_2_for_errors(pair_folder: PairFolder) ->
 
 
 def test_models_and_losses_are_listed() -> None:
-    assert [line.split("\t")[0] for line in run("models").stdout.splitlines()] == [
-        "model",
-        "unet",
-        "monai_unet",
-        "encoder_unet",
-    ]
+    trained, networks = run("models").stdout.split("\n\n")
+    assert [line.split("\t")[0] for line in trained.splitlines()] == ["model", "builtin"]
+    names = [line.split("\t")[0] for line in networks.splitlines()]
+    assert names == ["model", "unet", "monai_unet", "encoder_unet"]
     assert "dice_ce\tDice loss plus binary cross-entropy" in run("losses").stdout
 
 

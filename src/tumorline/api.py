@@ -11,9 +11,9 @@ from tumorline.data import check as checks
 from tumorline.data.case import ImageArray, MaskArray
 from tumorline.data.dataset import Dataset, load_dataset
 from tumorline.data.source import Finding
-from tumorline.errors import require_extra
+from tumorline.errors import UserError, require_extra
 from tumorline.files import append_line
-from tumorline.model_file import find_model
+from tumorline.model_file import BUILTIN, find_model, listed_models, read_info
 from tumorline.report import write_report
 from tumorline.run_folder import CONFIG_NAME, TEST_USES_NAME, new_run_folder, read_config
 
@@ -89,7 +89,7 @@ def read_recipe(path: Path | str | None, data: Path | str | None = None, overrid
 
 
 def evaluate(
-    model: Path | str,
+    model: Path | str = BUILTIN,
     data: Path | str | None = None,
     *,
     output: Path | str | None = None,
@@ -125,6 +125,10 @@ def _evaluation_data(run: Path, data: Path | str | None, overrides: Iterable[str
 
     if data is not None:
         return load_config(None, overrides).data, Path(data)
+    if not (run / CONFIG_NAME).is_file():
+        raise UserError(
+            "the model is not in a run folder, so that it has no test part at hand; say on what: --data SOURCE"
+        )
     config = read_config(run, overrides)
     return config.data, source_path(config)
 
@@ -142,7 +146,7 @@ def check(source: Path | str, overrides: Iterable[str] = (), progress: Progress 
 
 def predict(
     inputs: Sequence[Path | str] | Path | str,
-    model: Path | str,
+    model: Path | str = BUILTIN,
     output: Path | str = "predictions",
     progress: Progress | None = None,
 ) -> list[dict[str, Any]]:
@@ -161,9 +165,24 @@ def export(model: Path | str, output: Path | None = None) -> Path:
     return export_onnx(path, output or path.with_suffix(".onnx"))
 
 
+def trained_models() -> list[dict[str, str]]:
+    """The models that come with the package, each with its headline figure."""
+    rows = []
+    for name in listed_models():
+        info = read_info(find_model(Path(name)))
+        headline = info.metrics["headline"]
+        dice = headline["regions"][info.regions[0]]["dice"]
+        low, high = dice["ci95"] or dice["range"]
+        figure = f"Dice {dice['mean']:.3f} ({low:.3f} to {high:.3f}) on {headline['patients']} patients"
+        rows.append(
+            {"model": name, "trained on": info.data["name"], "input": f"{info.image_size} px", "figure": figure}
+        )
+    return rows
+
+
 def models() -> list[dict[str, str]]:
-    """Name, parameters of the default options, and first line of the description of each model."""
-    require_extra("torch", "the list of models", "train")
+    """Name, parameters of the default options, and first line of the description of each network to train."""
+    require_extra("torch", "the list of networks", "train")
     from tumorline.models import MODELS, count_parameters
 
     rows = []

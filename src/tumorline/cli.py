@@ -28,6 +28,7 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one key; may be repeated."),
 ]
+MODEL_HELP = "Run folder, .safetensors file, or a listed model such as 'builtin'."
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 Output = Annotated[Path | None, typer.Option("--output", help="Folder for the results.")]
 
@@ -96,7 +97,7 @@ def folds(
 
 @app.command()
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="Run folder or .safetensors file.")],
+    model: Annotated[Path, typer.Argument(help=MODEL_HELP)] = Path("builtin"),
     data: Annotated[list[Path] | None, typer.Option(help="Source; without it the run's own test part.")] = None,
     overrides: Overrides = None,
     output: Output = None,
@@ -130,7 +131,7 @@ def evaluate(
 @app.command()
 def predict(
     inputs: Annotated[list[Path], typer.Argument(help="Pictures or folders of pictures.")],
-    model: Annotated[Path, typer.Option(help="Run folder or .safetensors file.")],
+    model: Annotated[Path, typer.Option(help=MODEL_HELP)] = Path("builtin"),
     output: Annotated[Path, typer.Option(help="Folder for masks, overlays and tables.")] = Path("predictions"),
     as_json: AsJson = False,
 ) -> None:
@@ -169,9 +170,11 @@ def export(
 
 @app.command()
 def models() -> None:
-    """List the models with the size of their defaults."""
+    """List the trained models that come with the package, and the networks that can be trained."""
     from tumorline import api
 
+    print_table(api.trained_models())
+    print()
     print_table(api.models())
 
 

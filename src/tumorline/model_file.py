@@ -18,6 +18,8 @@ from tumorline.errors import UserError
 from tumorline.files import atomic_path
 
 METADATA_KEY = "tumorline"
+LISTED = Path(__file__).with_name("weights")
+BUILTIN = "builtin"
 WEIGHTS_NAME = "model.safetensors"
 ONNX_NAME = "model.onnx"
 
@@ -80,6 +82,16 @@ def save_model(path: Path, weights: Weights, info: ModelInfo) -> None:
         save_file(arrays, temporary, metadata={METADATA_KEY: info.model_dump_json()})
 
 
+def with_figures(info: ModelInfo, summary: Mapping[str, Any]) -> ModelInfo:
+    """The same with the headline figures of its evaluation."""
+    regions = {
+        region: {name: figures[name] for name in ("dice", "hd95_detected", "volume_ratio", "missed", "tumour_cases")}
+        for region, figures in summary["regions"].items()
+    }
+    headline = {key: summary[key] for key in ("headline_status", "cases", "patients")} | {"regions": regions}
+    return info.model_copy(update={"metrics": {**info.metrics, "headline": headline}})
+
+
 def read_info(path: Path) -> ModelInfo:
     """Metadata of a model file. Raises UserError where it is none of ours or cut off."""
     try:
@@ -95,12 +107,25 @@ def read_info(path: Path) -> ModelInfo:
         raise UserError(f"{path}: its metadata is not understood by this version ({error})") from None
 
 
+def listed_models() -> list[str]:
+    """Names of the models that come with the package."""
+    return sorted(path.stem for path in LISTED.glob("*.safetensors"))
+
+
 def find_model(model: Path) -> Path:
-    """The `.safetensors` file that a run folder or path names. Raises UserError where there is none."""
+    """The `.safetensors` file that a listed name, a run folder or a path stands for.
+
+    Raises UserError where there is none.
+    """
+    if str(model) in listed_models():
+        return LISTED / f"{model}.safetensors"
     path = model / WEIGHTS_NAME if model.is_dir() else model
     if path.suffix == ".onnx":
         path = path.with_suffix(".safetensors")
     if not path.is_file():
         what = "run folder without a finished model" if model.is_dir() else "no such model"
-        raise UserError(f"{model}: {what}; MODEL is a run folder or a .safetensors file with its .onnx beside it")
+        listed = ", ".join(listed_models())
+        raise UserError(
+            f"{model}: {what}; MODEL is a run folder, a .safetensors file with its .onnx beside it, or one of: {listed}"
+        )
     return path

@@ -13,7 +13,7 @@ from tumorline.data.case import Case, ImageArray, MaskArray, read_image
 from tumorline.data.source import PICTURE_SUFFIXES
 from tumorline.errors import UserError
 from tumorline.files import write_csv, write_json
-from tumorline.model_file import ONNX_NAME, ModelInfo, find_model, read_info
+from tumorline.model_file import ModelInfo, find_model, read_info
 from tumorline.runtime import FloatArray, Runtime, open_runtime
 from tumorline.write.images import write_mask, write_overlay
 
@@ -44,13 +44,12 @@ class Model:
 
 
 def load(model: str | Path) -> Model:
-    """Open a run folder or a `.safetensors` file that has its ONNX file beside it."""
+    """Open a listed model, a run folder or a `.safetensors` file that has its ONNX file beside it."""
     path = find_model(Path(model))
     info = read_info(path)
     if info.preprocessing != preprocess.VERSION:
         raise UserError(f"{path}: made with preprocessing {info.preprocessing}, this version has {preprocess.VERSION}")
-    onnx = path.with_name(ONNX_NAME) if path.parent.joinpath(ONNX_NAME).is_file() else path.with_suffix(".onnx")
-    return Model(path, info, open_runtime(onnx))
+    return Model(path, info, open_runtime(path.with_suffix(".onnx")))
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tumorline import environment
 from tumorline.config import Config
+from tumorline.data import cheng
 from tumorline.data import split as splits
 from tumorline.data.cache import default_folder
 from tumorline.data.case import REGION, ImageArray, MaskArray, read_image
@@ -24,9 +25,18 @@ from tumorline.data.split import Split, split_dataset
 from tumorline.errors import UserError, require_extra
 from tumorline.evaluation import Request, evaluate
 from tumorline.files import append_line, read_csv, remove_unfinished, write_csv, write_json
-from tumorline.model_file import ONNX_NAME, WEIGHTS_NAME, Architecture, KnownCases, ModelInfo, save_model, stored
+from tumorline.model_file import (
+    ONNX_NAME,
+    WEIGHTS_NAME,
+    Architecture,
+    KnownCases,
+    ModelInfo,
+    save_model,
+    stored,
+    with_figures,
+)
 from tumorline.prediction import load
-from tumorline.report import write_report
+from tumorline.report import write_card, write_report
 from tumorline.run_folder import (
     CONFIG_NAME,
     ENVIRONMENT_NAME,
@@ -45,9 +55,10 @@ if TYPE_CHECKING:
 Notify = Callable[[str], None]
 
 LICENCES = {
-    "cheng": "Weights trained on Cheng et al., figshare 1512427 (CC BY 4.0); name the source when you pass them on",
+    cheng.NAME: "Weights trained on Cheng et al., figshare 1512427 (CC BY 4.0); name the source when you pass them on",
     "simulated": "Weights trained on simulated images only; free of data terms",
 }
+ATTRIBUTIONS = {cheng.NAME: cheng.ATTRIBUTION}
 
 
 def train(config: Config, run: Path, notify: Notify) -> None:
@@ -137,7 +148,9 @@ def _finish(task: "Task", notify: Notify) -> None:
     export_onnx(run / WEIGHTS_NAME, run / ONNX_NAME)
     notify("evaluating validation and test patients at native resolution")
     summary = evaluate(load(run), Request(task.dataset, run, include=("validation", "test", "unseen")))
+    save_model(run / WEIGHTS_NAME, weights, with_figures(model_info(task), summary))
     append_line(run / TEST_USES_NAME, {"by": "train", "cases": summary["case_status"]})
+    write_card(run)
     render_report(run)
 
 
@@ -151,7 +164,12 @@ def model_info(task: "Task") -> ModelInfo:
         regions=[REGION],
         image_size=config.data.image_size,
         preprocessing=PREPROCESSING,
-        data={"name": source.name, "simulated": source.simulated, "cases": len(task.dataset.cases)},
+        data={
+            "name": source.name,
+            "simulated": source.simulated,
+            "cases": len(task.dataset.cases),
+            "attribution": ATTRIBUTIONS.get(known_as, ""),
+        },
         split=split_description(task),
         known_cases=_known_cases(task),
         config=config.model_dump(mode="json", exclude={"data": {"source", "cache"}}),

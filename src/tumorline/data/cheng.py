@@ -11,6 +11,11 @@ from importlib import resources
 from typing import NamedTuple
 
 NAME = "cheng"
+ATTRIBUTION = (
+    "Trained on: Jun Cheng et al., Brain tumor dataset, figshare 1512427, doi:10.6084/m9.figshare.1512427, CC BY 4.0: "
+    "3064 contrast-enhanced T1-weighted slices of 233 patients with meningioma, glioma or pituitary tumour. The images "
+    "were resized and augmented for training; the authors of the data have no part in this model."
+)
 ENOUGH = 0.95
 
 

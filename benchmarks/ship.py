@@ -1,0 +1,31 @@
+"""Make a finished run the model that comes with the package, `builtin`.
+
+    python benchmarks/ship.py runs/builtin
+
+Copies its model file, ONNX file and card to src/tumorline/weights/.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+from tumorline.model_file import BUILTIN, LISTED, read_info
+
+LARGEST_MB = 15
+FILES = {"model.safetensors": ".safetensors", "model.onnx": ".onnx", "MODEL_CARD.md": ".md"}
+
+
+def main(run: Path) -> None:
+    info = read_info(run / "model.safetensors")
+    if "CC BY 4.0" not in info.licence or info.split["leaking"]:
+        sys.exit(f"{run}: {info.licence}; leaking: {info.split['leaking']}: not to be shipped")
+    for name in FILES:
+        if (size := (run / name).stat().st_size / 1e6) > LARGEST_MB:
+            sys.exit(f"{run / name}: {size:.1f} MB, at most {LARGEST_MB} MB; train with model.storage = 'float16'")
+    LISTED.mkdir(exist_ok=True)
+    for name, suffix in FILES.items():
+        print(shutil.copyfile(run / name, LISTED / f"{BUILTIN}{suffix}"))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,86 @@
+"""MODEL_CARD.md of a run, after model cards (Mitchell et al. 2019, arXiv:1810.03993)."""
+
+import json
+from collections.abc import Sequence
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from safetensors import safe_open
+
+from tumorline.evaluation import SUMMARY_NAME
+from tumorline.files import write_text
+from tumorline.model_file import WEIGHTS_NAME, read_info
+
+CARD_NAME = "MODEL_CARD.md"
+FIGURES = (
+    ("dice", 3),
+    ("nsd", 3),
+    ("hd95", 1),
+    ("hd95_detected", 1),
+    ("volume_ratio", 2),
+    ("precision", 3),
+    ("recall", 3),
+)
+BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
+
+
+def write_card(run: Path) -> Path:
+    """Write the model card of a finished run folder from its model file and its summary."""
+    info = read_info(run / WEIGHTS_NAME)
+    summary = json.loads((run / SUMMARY_NAME).read_text(encoding="utf-8"))
+    figures = next(iter(summary["regions"].values()))
+    sizes = [
+        (f"{name}, {low} to {high} px", group)
+        for name, group in figures["by_size"].items()
+        for low, high in [group["limits_px"]]
+    ]
+    content = {
+        "info": info,
+        "summary": summary,
+        "figures": figures,
+        "rows": FIGURES,
+        "groups": [*figures["by_class"].items(), *sizes],
+        "options": ", ".join(f"{key} {value}" for key, value in info.architecture.options.items()),
+        "parameters": f"{_count_parameters(run / WEIGHTS_NAME) / 1e6:.1f} M",
+        "storage": info.config["model"]["storage"],
+        "attribution": info.data.get("attribution", ""),
+        "configuration": tomli_w.dumps(_without_empty(info.config)).strip(),
+    }
+    write_text(run / CARD_NAME, _template().render(**content))
+    return run / CARD_NAME
+
+
+def _template() -> Any:
+    loader = PackageLoader("tumorline.report", ".")
+    environment = Environment(
+        loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    )
+    environment.filters |= {"number": _number, "interval": _interval}
+    return environment.get_template("card.md")
+
+
+def _count_parameters(path: Path) -> int:
+    with safe_open(path, "numpy") as file:
+        names = file.keys()
+        learnt = [name for name in names if not name.endswith(BUFFERS)]
+        return sum(prod(file.get_slice(name).get_shape()) for name in learnt)
+
+
+def _without_empty(config: dict[str, Any]) -> dict[str, Any]:
+    """TOML has no null: keys without a value are left out."""
+    return {
+        key: _without_empty(value) if isinstance(value, dict) else value
+        for key, value in config.items()
+        if value is not None
+    }
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def _interval(limits: Sequence[float] | None, digits: int) -> str:
+    return "–" if limits is None else f"{limits[0]:.{digits}f} to {limits[1]:.{digits}f}"
