@@ -1,11 +1,14 @@
 """Gather finished runs into one Markdown table, and keep what it was made from.
 
     python benchmarks/table.py benchmarks/cheng.md runs/cheng-notebook runs/cheng-unet runs/cheng-lite0
+    python benchmarks/table.py --validation benchmarks/recipe.md runs/lab/*
 
-Copies config.toml, history.csv, summary.json and environment.json of each run to benchmarks/results/<run>/ and writes
-the table between the markers of the Markdown file (or at its end), so that no figure is typed by hand.
+With --validation the table leaves the test part out: it is for choosing between recipes. Copies config.toml,
+history.csv, summary.json and environment.json of each run to benchmarks/results/<run>/ and writes the table between
+the markers of the Markdown file (or at its end), so that no figure is typed by hand.
 """
 
+import csv
 import json
 import shutil
 import sys
@@ -30,6 +33,16 @@ COLUMNS = (
     "area ratio",
     "pixel accuracy",
 )
+VALIDATION_COLUMNS = (
+    "run",
+    "epochs",
+    "training steps",
+    "lowest validation loss",
+    "validation Dice by patient",
+    "over slices",
+    "missed",
+    "area ratio",
+)
 
 
 def keep(run: Path, results: Path) -> Path:
@@ -41,6 +54,23 @@ def keep(run: Path, results: Path) -> Path:
     lines = (folder / "config.toml").read_text().splitlines(keepends=True)
     (folder / "config.toml").write_text("".join(line for line in lines if not line.startswith(("source", "cache"))))
     return folder
+
+
+def validation_row(folder: Path) -> list[str]:
+    summary = json.loads((folder / "summary.json").read_text())
+    history = list(csv.DictReader((folder / "history.csv").open(newline="")))
+    environment = json.loads((folder / "environment.json").read_text())
+    figures = summary["validation"]["tumour"]
+    return [
+        folder.name,
+        str(len(history)),
+        f"{environment['seconds_of_training_steps'] / 60:.0f} min",
+        f"{min(float(epoch['validation_loss']) for epoch in history):.3f}",
+        with_interval(figures["dice"]),
+        f"{figures['dice']['mean_over_cases']:.3f}",
+        f"{figures['missed']} of {figures['tumour_cases']}",
+        f"{figures['volume_ratio']['mean']:.2f}",
+    ]
 
 
 def row(folder: Path) -> list[str]:
@@ -81,9 +111,13 @@ def background_row(folder: Path) -> list[str]:
     return [*nothing, f"{background['accuracy']:.4f}"]
 
 
-def main(target: Path, runs: list[Path]) -> None:
+def main(target: Path, runs: list[Path], validation: bool) -> None:
     folders = [keep(run, target.parent / "results") for run in runs]
-    rows = [list(COLUMNS), ["---"] * len(COLUMNS), background_row(folders[0]), *map(row, folders)]
+    if validation:
+        rows = [list(VALIDATION_COLUMNS), *map(validation_row, folders)]
+    else:
+        rows = [list(COLUMNS), background_row(folders[0]), *map(row, folders)]
+    rows.insert(1, ["---"] * len(rows[0]))
     table = "\n".join("| " + " | ".join(cells) + " |" for cells in rows)
     text = target.read_text() if target.exists() else f"{BEGIN}\n{END}\n"
     before, _, rest = text.partition(BEGIN)
@@ -91,4 +125,5 @@ def main(target: Path, runs: list[Path]) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), [Path(argument) for argument in sys.argv[2:]])
+    paths = [Path(argument) for argument in sys.argv[1:] if argument != "--validation"]
+    main(paths[0], paths[1:], "--validation" in sys.argv)
