@@ -44,6 +44,8 @@ class SplitConfig(Section):
     part is carved from the rest."""
     fold: int = Field(default=0, ge=0)
     """Which fold is the test part, counted from 0."""
+    folds_from: Literal["patients", "source"] = "patients"
+    """Folds computed over the patients, or those that the source states (a `fold` column; `cvind.mat` of figshare)."""
     file: str = ""
     """CSV with `patient_group` (or `patient`, or `id`) and `split` that fixes the parts by hand."""
 

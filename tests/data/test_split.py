@@ -84,6 +84,34 @@ def test_the_origin_names_the_fold(pair_folder: PairFolder) -> None:
     assert (len(split.cases("test")), len(split.cases("validation"))) == (2, 1)
 
 
+def with_stated_folds(folder: Path, folds: list[str]) -> Path:
+    """Adds a fold column to the patients.csv of a folder."""
+    head, *lines = (folder / "patients.csv").read_text().splitlines()
+    rows = [f"{head},fold", *(f"{line},{fold}" for line, fold in zip(lines, folds, strict=True))]
+    (folder / "patients.csv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+def test_the_folds_of_the_source_are_used_where_asked_for(pair_folder: PairFolder) -> None:
+    folder = with_stated_folds(pair_folder(patients=6, slices=2), ["1", "1", "2", "2", "3", "3"] * 2)
+    _, split = split_of(folder, folds=3, fold=1, folds_from="source")
+    assert split.origin == "the source's fold 2 of 3, seed 0"
+    assert sorted(split.cases("test")) == ["s002", "s003", "s008", "s009"]
+    assert Counter(split.parts.values())["validation"] == 2
+
+
+def test_a_patient_whom_the_folds_of_the_source_divide_does_not_train(pair_folder: PairFolder) -> None:
+    folder = with_stated_folds(pair_folder(patients=6, slices=2), ["1", "2"] + ["1"] * 2 + ["2"] * 8)
+    _, split = split_of(folder, folds=2, fold=0, folds_from="source")
+    assert sorted(split.cases("test")) == ["s000", "s002", "s003"]
+    assert split.parts["s001"] == "excluded"
+
+
+def test_folds_that_the_source_does_not_state_are_refused(pair_folder: PairFolder) -> None:
+    with pytest.raises(UserError, match=r"split.folds is 5, the source states the folds: none"):
+        split_of(pair_folder(patients=6, slices=2), folds=5, folds_from="source")
+
+
 def test_no_patient_is_on_two_sides(pair_folder: PairFolder) -> None:
     dataset, split = split_of(pair_folder(patients=12, slices=3))
     sides = {(case.patient, split.parts[case.id]) for case in dataset.cases}

@@ -35,6 +35,8 @@ class Case:
     class_name: str = ""
     part: str = ""
     """Part of the split as the source states it; empty where it states none."""
+    fold: str = ""
+    """Fold of a cross-validation as the source states it; empty where it states none."""
     spacing_mm: tuple[float, ...] | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
 

@@ -114,7 +114,7 @@ def _read_patients(path: Path, images: Mapping[str, Path]) -> tuple[dict[str, di
 
 # ---------------------------------------------------------------- CSV
 
-KNOWN_COLUMNS = {"id", "patient", "patient_group", "mask", "class_name", "split", "spacing_mm"}
+KNOWN_COLUMNS = {"id", "patient", "patient_group", "mask", "class_name", "split", "fold", "spacing_mm"}
 
 
 def _is_table(path: Path) -> bool:
@@ -165,6 +165,7 @@ def _case(name: str, image: Path, mask: Path, row: Mapping[str, str]) -> Case:
         patient=patient,
         class_name=row.get("class_name", ""),
         part=row.get("split", ""),
+        fold=row.get("fold", ""),
         spacing_mm=_spacing(spacing, name),
         attributes=attributes,
     )

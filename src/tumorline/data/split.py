@@ -37,6 +37,8 @@ def split_dataset(dataset: Dataset, settings: SplitConfig) -> Split:
         split = _from_file(dataset, Path(settings.file))
     elif any(case.part for case in dataset.cases) and not settings.folds:
         split = Split({case.id: _checked(case.part, case.id) for case in dataset.cases}, "the source's split column")
+    elif settings.folds and settings.folds_from == "source":
+        split = _by_source_fold(dataset, settings)
     elif settings.by == "slice":
         parts = assign({case.id: case.class_name for case in dataset.cases}, settings)
         split = Split(parts, f"by slice, {_which(settings)}", leaking=True)
@@ -127,6 +129,27 @@ def _by_patient(dataset: Dataset, settings: SplitConfig) -> Split:
     if dataset.source.known_as:
         origin += f", over all {len(dataset.source.patient_classes)} patient groups of '{dataset.source.known_as}'"
     return Split({case.id: parts[groups[case.id]] for case in dataset.cases}, origin)
+
+
+def _by_source_fold(dataset: Dataset, settings: SplitConfig) -> Split:
+    """The source's own fold tests; the other patients train and validate.
+
+    Other slices of the test patients, should the source's folds divide patients, are excluded.
+    """
+    stated = sorted({case.fold for case in dataset.cases})
+    if len(stated) != settings.folds or "" in stated:
+        found = ", ".join(fold or "none" for fold in stated)
+        raise UserError(f"{dataset.source.path}: split.folds is {settings.folds}, the source states the folds: {found}")
+    groups = _patient_groups(dataset)
+    tested = {case.id for case in dataset.cases if case.fold == stated[settings.fold]}
+    test_groups = {groups[case_id] for case_id in tested}
+    rest = {name: label for name, label in _majority_class(dataset.cases, groups).items() if name not in test_groups}
+    share = settings.validation * (len(rest) + len(test_groups)) / max(1, len(rest))
+    by_group = _leave_none_empty(_cut(_strata(rest, settings.seed), {"validation": share}), ("train", "validation"))
+    parts = {
+        case_id: "test" if case_id in tested else by_group.get(name, "excluded") for case_id, name in groups.items()
+    }
+    return Split(parts, f"the source's fold {stated[settings.fold]} of {settings.folds}, seed {settings.seed}")
 
 
 def _patient_groups(dataset: Dataset) -> dict[str, str]:
