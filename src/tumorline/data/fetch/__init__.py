@@ -29,12 +29,13 @@ def fetch(
     if name not in DATASETS:
         raise UserError(f"'{name}' is no data set that can be fetched; {did_you_mean(name, DATASETS)}")
     dataset, folder = DATASETS[name], folder.resolve()
-    job = Job(name, dataset, folder, Web(base_url or dataset.base_url, patience), notify, progress)
+    job = Job(name, dataset, folder, notify, progress)
     try:
         if record := recorded(name, folder):
             job.tidy()
             return {**record, "folder": str(folder), "status": "present"}
-        return {**job.run(), "folder": str(folder), "status": "fetched"}
+        with Web(base_url or dataset.base_url, patience) as web:
+            return {**job.run(web), "folder": str(folder), "status": "fetched"}
     except OSError as error:
         reason = f"{error.filename or folder}: {error.strerror or error}"
         raise UserError(f"{reason}; choose a folder that you can write to, with space") from None

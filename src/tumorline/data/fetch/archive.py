@@ -1,7 +1,6 @@
 """Zip files from elsewhere: all entries are checked before anything is written, and counted while they are written."""
 
 import re
-import shutil
 import stat
 import struct
 import zlib
@@ -15,6 +14,7 @@ from unicodedata import normalize
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from tumorline.errors import UserError
+from tumorline.files import require_space
 
 CHUNK = 2**20
 LOCAL_HEADER_BYTES = 30
@@ -132,14 +132,6 @@ def extract(plan: Mapping[str, Member], folder: Path) -> None:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with content.open(member.info) as source, target.open("xb") as file:
                     _copy(source, file, member)
-
-
-def require_space(folder: Path, needed: int, purpose: str) -> None:
-    """Raise UserError where a folder's disk has fewer free bytes than needed."""
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        what = f"{needed / 1e6:.0f} MB are needed {purpose} and {free / 1e6:.0f} MB are free"
-        raise UserError(f"{folder}: {what}; make room or choose a folder on another disk")
 
 
 def _copy(source: IO[bytes], file: IO[bytes], member: Member) -> None:

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TypeVar
+from types import TracebackType
+from typing import Self, TypeVar
 
 import httpx2
 
-from tumorline.data.fetch.archive import CHUNK, require_space
 from tumorline.errors import UserError
-from tumorline.files import flush, write_json
+from tumorline.files import flush, require_space, write_json
 
 T = TypeVar("T")
 Progress = Callable[[int, int], None]
@@ -88,11 +88,19 @@ class Web:
             transport=transport,
         )
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.client.close()
+
     def _refuse_downgrade(self, request: httpx2.Request) -> None:
         if self.base_url.startswith("https:") and request.url.scheme != "https":
             raise UserError(f"{_shown(request.url)}: the server leads away from https; refused, nothing was fetched")
 
-    def read(self, url: str, most: int = CHUNK) -> bytes:
+    def read(self, url: str, most: int = 2**20) -> bytes:
         """A short answer as a whole. Raises UserError."""
 
         def attempt() -> bytes:

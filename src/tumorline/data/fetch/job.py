@@ -12,11 +12,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from tumorline.data.fetch.archive import ArchiveError, Member, check_tree, extract, read_members, require_space
+from tumorline.data.fetch.archive import ArchiveError, Member, check_tree, extract, read_members
 from tumorline.data.fetch.catalogue import DataSet
 from tumorline.data.fetch.download import Progress, RemoteFile, Web, download
 from tumorline.errors import UserError
-from tumorline.files import remove_unfinished, write_json, write_text
+from tumorline.files import remove_unfinished, require_space, write_json, write_text
 
 SCHEMA_VERSION = 1
 LICENCE_FILE = "LICENSE-DATA.txt"
@@ -53,19 +53,19 @@ def _has_size(path: Path, size: int) -> bool:
 class Job:
     """One set on its way into `DIR`, in `DIR.part`: fetch.json (whose it is), files/ (downloads), unpacked/."""
 
-    def __init__(self, name: str, dataset: DataSet, folder: Path, web: Web, notify: Notify, progress: Progress) -> None:
+    def __init__(self, name: str, dataset: DataSet, folder: Path, notify: Notify, progress: Progress) -> None:
         self.name, self.dataset, self.folder = name, dataset, folder
-        self.web, self.notify, self.progress = web, notify, progress
-        self.work = folder.with_name(f"{folder.name}.part")
+        self.notify, self.progress = notify, progress
+        self.work = folder.parent / f"{folder.name}.part"
         self.files, self.unpacked = self.work / "files", self.work / "unpacked"
 
-    def run(self) -> dict[str, Any]:
+    def run(self, web: Web) -> dict[str, Any]:
         """From nothing, or from what an earlier run left, to the whole folder."""
         self.claim()
         try:
             self.announce()
-            remotes = self.dataset.files(self.web)
-            self.download(remotes)
+            remotes = self.dataset.files(web)
+            self.download(web, remotes)
             record = self.unpack([self.files / remote.name for remote in remotes])
         except ArchiveError as error:
             error.archive.unlink(missing_ok=True)
@@ -115,14 +115,14 @@ class Job:
             f"Source: {dataset.page}\nThe terms are those of the source; cite it wherever you use the data.\n"
         )
 
-    def download(self, remotes: Sequence[RemoteFile]) -> None:
+    def download(self, web: Web, remotes: Sequence[RemoteFile]) -> None:
         """Bring all files; a disk that cannot hold them, and the same again unpacked, stops it at the beginning."""
         missing = [remote.size or 0 for remote in remotes if not (self.files / remote.name).is_file()]
         require_space(self.work, sum(missing) + sum(remote.size or 0 for remote in remotes), "to download and unpack")
         for number, remote in enumerate(remotes, start=1):
             size = f", {remote.size / 1e6:.1f} MB" if remote.size else ""
             self.notify(f"file {number} of {len(remotes)}: {remote.name}{size}")
-            download(self.web, remote, self.files, self.progress)
+            download(web, remote, self.files, self.progress)
 
     def unpack(self, files: Sequence[Path]) -> dict[str, Any]:
         """Fill unpacked/ with the set, its terms and its record."""

@@ -78,7 +78,8 @@ def _compare(files: Mapping[str, Fingerprint], wanted: Sequence[str], first: str
 
 def _left_out(files: Mapping[str, Fingerprint], used: Mapping[str, str] | set[str]) -> list[str]:
     rest = [name for name in files if name not in used and not _is_litter(name)]
-    return [f"left out {len(rest)} files that are no part of the set, such as {rest[0]!a}"] if rest else []
+    count = f"{len(rest)} of {len(files)} files"
+    return [f"left out what is no part of the set: {count}, such as {rest[0]!a}"] if rest else []
 
 
 def _is_litter(name: str) -> bool:
