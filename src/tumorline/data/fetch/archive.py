@@ -182,11 +182,11 @@ def _check_total(archive: Path, entries: Sequence[ZipInfo], limits: Limits) -> N
 
 
 def _check_places(archive: Path, entries: Sequence[ZipInfo], directory: int) -> None:
-    """Entries that share bytes are the mark of a bomb."""
+    """Entries that share bytes are the mark of a bomb; a place before the file's begin is damage."""
     spans = [(entry.header_offset, LOCAL_HEADER_BYTES + entry.compress_size) for entry in entries]
     for (place, size), (following, _) in pairwise([*sorted(spans), (directory, 0)]):
-        if place + size > following:
-            raise ArchiveError(archive, "entries overlap")
+        if place < 0 or place + size > following:
+            raise ArchiveError(archive, "entries overlap or lie outside of the file")
 
 
 def _shown(name: str) -> str:
@@ -200,4 +200,4 @@ def _reading(archive: Path) -> Iterator[None]:
     except UserError:
         raise
     except (BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError, OverflowError) as error:
-        raise ArchiveError(archive, f"not a whole zip file ({ascii(str(error))[1:-1]})") from None
+        raise ArchiveError(archive, f"not a whole zip file ({ascii(str(error)[:120])[1:-1]})") from None

@@ -21,6 +21,7 @@ from tumorline.files import flush, require_space, write_json
 T = TypeVar("T")
 Progress = Callable[[int, int], None]
 
+PROXIES = "HTTP_PROXY, HTTPS_PROXY or ALL_PROXY"
 REDIRECTS = 8
 LONGEST_WAIT_S = 60.0
 MOST_BYTES = 8 * 2**30
@@ -79,14 +80,19 @@ class Web:
     def __init__(self, base_url: str, patience: Patience, transport: httpx2.BaseTransport | None = None) -> None:
         self.base_url = base_url.rstrip("/")
         self.patience = patience
-        self.client = httpx2.Client(
-            timeout=patience.timeout_s,
-            follow_redirects=True,
-            max_redirects=REDIRECTS,
-            headers={"User-Agent": "tumorline", "Accept-Encoding": "identity"},
-            event_hooks={"request": [self._refuse_downgrade]},
-            transport=transport,
-        )
+        try:
+            self.client = httpx2.Client(
+                timeout=patience.timeout_s,
+                follow_redirects=True,
+                max_redirects=REDIRECTS,
+                headers={"User-Agent": "tumorline", "Accept-Encoding": "identity"},
+                event_hooks={"request": [self._refuse_downgrade]},
+                transport=transport,
+            )
+        except (ValueError, ImportError, httpx2.InvalidURL):
+            raise UserError(
+                f"{PROXIES}: not the address of an http:// or https:// proxy; correct or unset it"
+            ) from None
 
     def __enter__(self) -> Self:
         return self
@@ -268,7 +274,7 @@ def _expect_content(response: httpx2.Response) -> None:
         raise UserError(
             f"{address}: the server answers programs with a browser check (status {status}); try again later"
         )
-    reason = f"{address}: status {status}, {ADVICE.get(status, response.reason_phrase or 'unknown')}"
+    reason = f"{address}: status {status}, {ADVICE.get(status, httpx2.codes.get_reason_phrase(status) or 'unknown')}"
     if status in AGAIN:
         wait = _number(response.headers.get("retry-after", "")) or 0
         raise Fault(reason, min(float(wait), LONGEST_WAIT_S))
@@ -278,7 +284,8 @@ def _expect_content(response: httpx2.Response) -> None:
 def _validator(response: httpx2.Response) -> str:
     """What If-Range accepts: a strong ETag, else the date; empty where there is neither."""
     etag: str = response.headers.get("etag", "")
-    return etag if etag.startswith('"') else response.headers.get("last-modified", "")
+    found = etag if etag.startswith('"') else response.headers.get("last-modified", "")
+    return found if re.fullmatch(r"[ -~]{1,200}", found) else ""
 
 
 def _google_md5(header: str) -> str | None:
@@ -295,10 +302,15 @@ def _number(text: str) -> int | None:
 
 
 def _shown(url: httpx2.URL | str) -> str:
-    """An address without its query, which may be a signature, and without a user."""
-    address = httpx2.URL(url)
-    return f"{address.scheme}://{address.netloc.decode(errors='replace')}{address.path}"[:200]
+    """An address in ASCII without its query, which may be a signature, and without a user."""
+    try:
+        address = httpx2.URL(url)
+    except httpx2.InvalidURL:
+        return _line(url)
+    path = address.raw_path.partition(b"?")[0]
+    return f"{address.scheme}://{(address.netloc + path).decode('ascii', 'replace')}"[:200]
 
 
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+def _line(text: object) -> str:
+    """What others wrote, as one short line of ASCII."""
+    return ascii(" ".join(str(text).split())[:200])[1:-1] or type(text).__name__

@@ -28,9 +28,10 @@ def recorded(name: str, folder: Path) -> dict[str, Any] | None:
     """What a finished fetch left in the folder, None for a folder that can be made. Raises UserError for one in use."""
     if not folder.exists():
         return None
-    if not folder.is_dir() or os.path.ismount(folder):
-        raise UserError(f"{folder}: a file or a whole disk; give a folder that does not exist yet")
-    if not any(folder.iterdir()):
+    empty = folder.is_dir() and not any(folder.iterdir())
+    if not folder.is_dir() or (empty and os.path.ismount(folder)):
+        raise UserError(f"{folder}: a file or the root of a disk; give a folder that does not exist yet")
+    if empty:
         return None
     try:
         record: dict[str, Any] = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
@@ -69,6 +70,7 @@ class Job:
             record = self.unpack([self.files / remote.name for remote in remotes])
         except ArchiveError as error:
             error.archive.unlink(missing_ok=True)
+            shutil.rmtree(self.unpacked, ignore_errors=True)
             raise UserError(f"{error}; the archive was removed, run the command again to download it anew") from None
         except UserError as error:
             if any(self.files.iterdir()):
