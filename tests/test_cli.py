@@ -20,7 +20,7 @@ def test_help_lists_the_commands_and_imports_nothing_heavy() -> None:
     shown = run("--help")
     assert shown.returncode == 0
     assert all(name in shown.stdout for name in ("train", "evaluate", "predict", "report", "data"))
-    heavy = {"torch", "numpy", "pydantic", "openvino", "matplotlib", "scipy"}
+    heavy = {"torch", "numpy", "pydantic", "openvino", "matplotlib", "scipy", "httpx2"}
     assert not heavy & modules_of("import tumorline.cli")
     assert not heavy & modules_of("import tumorline")
 

@@ -21,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-data_app = typer.Typer(help="Check, split and make data sets.", no_args_is_help=True, rich_markup_mode=None)
+data_app = typer.Typer(help="Fetch, check, split and make data sets.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(data_app, name="data")
 
 Overrides = Annotated[
@@ -245,6 +245,24 @@ def simulate(
     print(made)
 
 
+@data_app.command()
+def fetch(
+    name: Annotated[str, typer.Argument(help="figshare, kaggle or lgg.")],
+    directory: Annotated[Path, typer.Argument(help="Folder that does not exist yet.")],
+    as_json: AsJson = False,
+) -> None:
+    """Download a public data set: resumable, verified, and in DIRECTORY as a whole or not at all."""
+    from tumorline.data import fetch as fetching
+
+    result = fetching.fetch(name, directory, notify=note, progress=megabytes(counter("MB")))
+    if as_json:
+        print(json.dumps(result, indent=2))
+    elif result["status"] == "present":
+        print(f"{result['folder']}: '{name}' is there already, {result['files']} files; nothing was done")
+    else:
+        print(f"{result['folder']}: {result['files']} files, {result['bytes'] / 1e6:.1f} MB")
+
+
 # ---------------------------------------------------------------- printing
 
 
@@ -261,6 +279,19 @@ def counter(what: str) -> "Callable[[int, int], None]":
             print(f"\r{what} {done}/{total}", end="\n" if done == total else "", file=sys.stderr, flush=True)
 
     return show
+
+
+def megabytes(show: "Callable[[int, int], None]") -> "Callable[[int, int], None]":
+    """Bytes as whole megabytes, rounded up, and only where the figure changes."""
+    shown: list[tuple[int, int]] = []
+
+    def show_changes(done: int, total: int) -> None:
+        figures = -(-done // 10**6), -(-total // 10**6)
+        if [figures] != shown:
+            shown[:] = [figures]
+            show(*figures)
+
+    return show_changes
 
 
 def print_headline(summary: "Mapping[str, Any]") -> None:

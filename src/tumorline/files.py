@@ -5,10 +5,13 @@ import csv
 import io
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from tumorline.errors import UserError
 
 
 @contextlib.contextmanager
@@ -37,6 +40,14 @@ def flush(path: Path) -> None:
     """Force a file's bytes to the disk."""
     with path.open("rb+") as file:
         os.fsync(file.fileno())
+
+
+def require_space(folder: Path, needed: int, purpose: str) -> None:
+    """Raise UserError where a folder's disk has fewer free bytes than needed."""
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        what = f"{needed / 1e6:.1f} MB are needed {purpose} and {free / 1e6:.1f} MB are free"
+        raise UserError(f"{folder}: {what}; make room or choose a folder on another disk")
 
 
 def write_bytes(path: Path, content: bytes) -> None:

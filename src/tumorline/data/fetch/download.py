@@ -1,0 +1,316 @@
+"""Files over HTTP: resumed where they broke off, checked before they get their name."""
+
+import base64
+import binascii
+import hashlib
+import json
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+import httpx2
+
+from tumorline.errors import UserError
+from tumorline.files import flush, require_space, write_json
+
+T = TypeVar("T")
+Progress = Callable[[int, int], None]
+
+PROXIES = "HTTP_PROXY, HTTPS_PROXY or ALL_PROXY"
+REDIRECTS = 8
+LONGEST_WAIT_S = 60.0
+MOST_BYTES = 8 * 2**30
+AGAIN = {408, 425, 429, 500, 502, 503, 504}
+ADVICE = {
+    401: "the credentials were not accepted",
+    403: "access is refused: credentials are wrong, or the set's terms have to be accepted on its page first",
+    404: "there is no such file",
+    429: "too many requests",
+}
+
+
+class Fault(Exception):
+    """Something that may be gone at the next attempt."""
+
+    def __init__(self, message: str, wait_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.wait_s = wait_s
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to wait for a server (in seconds, between two pieces), and how often to try."""
+
+    timeout_s: float = 30.0
+    tries: int = 4
+    pause_s: float = 1.0
+
+
+PATIENCE = Patience()
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file to bring. `size` in bytes and `md5` in hex where they are known before; `authorise` gives the header."""
+
+    name: str
+    url: str
+    size: int | None = None
+    md5: str | None = None
+    authorise: Callable[[], str] | None = None
+
+
+@dataclass(frozen=True)
+class Note:
+    """What the server said about the file that a part belongs to; kept beside the part."""
+
+    validator: str = ""
+    size: int | None = None
+    md5: str | None = None
+
+
+class Web:
+    """An HTTP client that is patient, and that never leaves https once it has begun there."""
+
+    def __init__(self, base_url: str, patience: Patience, transport: httpx2.BaseTransport | None = None) -> None:
+        self.base_url = base_url.rstrip("/")
+        self.patience = patience
+        try:
+            self.client = httpx2.Client(
+                timeout=patience.timeout_s,
+                follow_redirects=True,
+                max_redirects=REDIRECTS,
+                headers={"User-Agent": "tumorline", "Accept-Encoding": "identity"},
+                event_hooks={"request": [self._refuse_downgrade]},
+                transport=transport,
+            )
+        except (ValueError, ImportError, httpx2.InvalidURL):
+            raise UserError(
+                f"{PROXIES}: not the address of an http:// or https:// proxy; correct or unset it"
+            ) from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.client.close()
+
+    def _refuse_downgrade(self, request: httpx2.Request) -> None:
+        if self.base_url.startswith("https:") and request.url.scheme != "https":
+            raise UserError(f"{_shown(request.url)}: the server leads away from https; refused, nothing was fetched")
+
+    def read(self, url: str, most: int = 2**20) -> bytes:
+        """A short answer as a whole. Raises UserError."""
+
+        def attempt() -> bytes:
+            content = b""
+            with self.stream(url, {}) as response:
+                for chunk in response.iter_raw():
+                    content += chunk
+                    if len(content) > most:
+                        raise UserError(
+                            f"{url}: the answer is longer than {most} bytes; expected a short list of files"
+                        )
+            return content
+
+        return self.retrying(attempt)
+
+    def retrying(self, attempt: Callable[[], T]) -> T:
+        """Try again after a fault, with growing pauses. Raises UserError with the last fault."""
+        for number in range(1, self.patience.tries + 1):
+            try:
+                return attempt()
+            except Fault as fault:
+                if number == self.patience.tries:
+                    raise UserError(f"{fault}; gave up after {number} attempts; run the command again later") from None
+                time.sleep(max(fault.wait_s, self.patience.pause_s * 2 ** (number - 1)))
+        raise AssertionError("tries is at least 1")
+
+    @contextmanager
+    def stream(self, url: str, headers: Mapping[str, str]) -> Iterator[httpx2.Response]:
+        """A response of status 200, 206 or 416. Raises Fault or UserError for everything else."""
+        try:
+            with self.client.stream("GET", url, headers=headers) as response:
+                _expect_content(response)
+                yield response
+        except httpx2.TooManyRedirects:
+            raise UserError(f"{_shown(url)}: the server redirects in a circle (more than {REDIRECTS} times)") from None
+        except (httpx2.UnsupportedProtocol, httpx2.InvalidURL) as error:
+            raise UserError(f"{_shown(url)}: the server leads to no usable address ({_line(error)})") from None
+        except httpx2.TransportError as error:
+            raise Fault(f"{_shown(url)}: {_line(error)}") from None
+
+
+def download(web: Web, remote: RemoteFile, folder: Path, progress: Progress) -> None:
+    """Bring `folder / remote.name`, whole and verified; what breaks off stays as NAME.part and is gone on with.
+
+    `progress(done, total)` counts bytes. Raises UserError; a part that is wrong is removed, one that is short is kept.
+    """
+    target = folder / remote.name
+    if target.is_file() and not _mismatch(target, Note("", remote.size, remote.md5)):
+        return
+    part = Part(target)
+    web.retrying(lambda: _transfer(web, remote, part, progress))
+    if fault := _mismatch(part.path, part.note):
+        part.discard()
+        raise UserError(f"{_shown(remote.url)}: {remote.name} {fault}; it was removed, run the command again")
+    flush(part.path)
+    part.path.replace(target)
+    part.discard()
+
+
+class Part:
+    """NAME.part, what has arrived of a file, and NAME.part.json, the note of which file it belongs to."""
+
+    def __init__(self, target: Path) -> None:
+        self.path = target.with_name(f"{target.name}.part")
+        self.note_path = target.with_name(f"{target.name}.part.json")
+
+    @property
+    def note(self) -> Note:
+        try:
+            return Note(**json.loads(self.note_path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return Note()
+
+    @property
+    def arrived(self) -> int:
+        """Bytes to go on from: 0 where nothing says which version of the file they belong to, or how long that is."""
+        known = self.note.validator and self.note.size
+        return self.path.stat().st_size if known and self.path.is_file() else 0
+
+    def restart(self, note: Note) -> None:
+        """Empty the part before the note changes, so that bytes and note never belong to different files."""
+        self.path.write_bytes(b"")
+        write_json(self.note_path, asdict(note))
+
+    def discard(self) -> None:
+        self.path.unlink(missing_ok=True)
+        self.note_path.unlink(missing_ok=True)
+
+
+def _transfer(web: Web, remote: RemoteFile, part: Part, progress: Progress) -> None:
+    if part.arrived and part.arrived == part.note.size:
+        return
+    headers = {"Authorization": remote.authorise()} if remote.authorise else {}
+    if part.arrived:
+        headers |= {"Range": f"bytes={part.arrived}-", "If-Range": part.note.validator}
+    with web.stream(remote.url, headers) as response:
+        if response.status_code == 200:
+            part.restart(_described(response, remote))
+        else:
+            _expect_continuation(response, part)
+        require_space(part.path.parent, (part.note.size or 0) - part.path.stat().st_size, "to download")
+        _append(response, part, progress)
+
+
+def _described(response: httpx2.Response, remote: RemoteFile) -> Note:
+    """What a whole answer says about its file. Raises UserError where that cannot be the file of the list."""
+    size = _number(response.headers.get("content-length", ""))
+    if None not in (size, remote.size) and size != remote.size:
+        found = f"the server announces {size} bytes, the list of files {remote.size}"
+        raise UserError(f"{_shown(remote.url)}: {found}; nothing was kept, run the command again later")
+    md5 = remote.md5 or _google_md5(response.headers.get("x-goog-hash", ""))
+    delimited = "chunked" in response.headers.get("transfer-encoding", "")
+    if size is None and remote.size is None and not md5 and not delimited:
+        reason = "the server does not say how long the file is, so that nothing shows whether it is whole"
+        raise UserError(f"{_shown(remote.url)}: {reason}; run the command again later")
+    return Note(_validator(response), remote.size if size is None else size, md5)
+
+
+def _expect_continuation(response: httpx2.Response, part: Part) -> None:
+    """Raise Fault, without the part, where the answer is not the rest of the same file."""
+    expected = rf"bytes {part.arrived}-[0-9]+/({part.note.size}|\*)"
+    given = re.fullmatch(expected, response.headers.get("content-range", ""))
+    same = _validator(response) in ("", part.note.validator)
+    if response.status_code != 206 or not part.arrived or not given or not same:
+        part.discard()
+        raise Fault(f"{_shown(response.url)}: what has arrived is not the begin of the server's file (any more)")
+
+
+def _append(response: httpx2.Response, part: Part, progress: Progress) -> None:
+    done, total = part.path.stat().st_size, part.note.size
+    with part.path.open("ab") as file:
+        for chunk in response.iter_raw():
+            done += len(chunk)
+            if done > (total or MOST_BYTES):
+                break
+            file.write(chunk)
+            progress(done, total or done)
+    if done > (total or MOST_BYTES):
+        part.discard()
+        raise UserError(
+            f"{_shown(response.url)}: more than the {total or MOST_BYTES} bytes announced; nothing was kept"
+        )
+    if total is not None and done < total:
+        raise Fault(f"{_shown(response.url)}: broke off after {done} of {total} bytes")
+
+
+def _mismatch(path: Path, note: Note) -> str:
+    """What is wrong with a file; empty where size and checksum are right or unknown."""
+    size = path.stat().st_size
+    if note.size is not None and size != note.size:
+        return f"has {size} bytes, expected {note.size}"
+    if note.md5:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        if found != note.md5:
+            return f"has the wrong checksum (MD5 {found}, expected {note.md5})"
+    return ""
+
+
+def _expect_content(response: httpx2.Response) -> None:
+    status, address = response.status_code, _shown(response.url)
+    if status in (200, 206, 416):
+        return
+    if "x-amzn-waf-action" in response.headers:
+        raise UserError(
+            f"{address}: the server answers programs with a browser check (status {status}); try again later"
+        )
+    reason = f"{address}: status {status}, {ADVICE.get(status, httpx2.codes.get_reason_phrase(status) or 'unknown')}"
+    if status in AGAIN:
+        wait = _number(response.headers.get("retry-after", "")) or 0
+        raise Fault(reason, min(float(wait), LONGEST_WAIT_S))
+    raise UserError(reason)
+
+
+def _validator(response: httpx2.Response) -> str:
+    """What If-Range accepts: a strong ETag, else the date; empty where there is neither."""
+    etag: str = response.headers.get("etag", "")
+    found = etag if etag.startswith('"') else response.headers.get("last-modified", "")
+    return found if re.fullmatch(r"[ -~]{1,200}", found) else ""
+
+
+def _google_md5(header: str) -> str | None:
+    """MD5 in hex of a header like 'crc32c=...,md5=BASE64', as Google's storage gives it."""
+    found = re.search(r"md5=([A-Za-z0-9+/]{22}==)", header)
+    try:
+        return base64.b64decode(found[1]).hex() if found else None
+    except binascii.Error:
+        return None
+
+
+def _number(text: str) -> int | None:
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
+
+
+def _shown(url: httpx2.URL | str) -> str:
+    """An address in ASCII without its query, which may be a signature, and without a user."""
+    try:
+        address = httpx2.URL(url)
+    except httpx2.InvalidURL:
+        return _line(url)
+    path = address.raw_path.partition(b"?")[0]
+    return f"{address.scheme}://{(address.netloc + path).decode('ascii', 'replace')}"[:200]
+
+
+def _line(text: object) -> str:
+    """What others wrote, as one short line of ASCII."""
+    return ascii(" ".join(str(text).split())[:200])[1:-1] or type(text).__name__
