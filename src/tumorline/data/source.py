@@ -11,7 +11,7 @@ from tumorline.data.decode import is_dicom
 from tumorline.data.finding import Finding, Severity
 from tumorline.data.layouts import figshare, folders, lgg, pairs, table
 from tumorline.data.layouts.contents import Contents, Listing
-from tumorline.errors import UserError, did_you_mean
+from tumorline.errors import UserError
 
 __all__ = ["LAYOUTS", "Finding", "Layout", "Severity", "Source", "channel_names", "open_picture", "open_source"]
 
@@ -127,8 +127,7 @@ def _check_channel(path: Path, layout: Layout, channel: str) -> None:
             f"{path}: data.channel is '{channel}', but pictures of this source are one sequence; leave it out"
         )
     if channel and channel not in layout.channels:
-        hint = did_you_mean(channel, layout.channels)
-        raise UserError(f"{path}: data.channel is '{channel}'; this source has {', '.join(layout.channels)}; {hint}")
+        raise UserError(f"{path}: data.channel is '{channel}'; this source has {', '.join(layout.channels)}")
 
 
 def _with_header(case: Case) -> Case:

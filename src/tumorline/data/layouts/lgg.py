@@ -61,7 +61,8 @@ def _repeated(path: Path, cases: list[Case]) -> list[Finding]:
     files = tuple(str(case.images[0]) for case, repeated in zip(cases, repeats, strict=True) if repeated)
     if not files:
         return []
-    message = f"{path}: in {len(files)} of {len(cases)} cases a chosen channel repeats FLAIR: that sequence is missing"
+    counted = f"in {len(files)} of {len(cases)} cases a chosen channel repeats FLAIR"
+    message = f"{path}: {counted}, as it does where a sequence is missing"
     return [Finding("channel_repeats_flair", "info", message, files)]
 
 
