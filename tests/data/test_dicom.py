@@ -97,6 +97,16 @@ def test_a_table_of_patients_wins_over_the_header(tmp_path: Path) -> None:
     assert [case.patient for case in open_source(folder).cases] == ["A", "A", "B", "B"]
 
 
+def test_a_table_may_name_dicom_files(tmp_path: Path) -> None:
+    save_dicom(tmp_path / "a", PIXELS)
+    save_dicom(tmp_path / "m.dcm", MASK)
+    (tmp_path / "cases.csv").write_text("id,patient,image,mask\nx,,a,m.dcm\n")
+    dataset = load_dataset(tmp_path / "cases.csv", DataConfig())
+    assert np.array_equal(dataset.read(dataset.cases[0])[0][0], PIXELS)
+    assert dataset.cases[0].spacing_mm == (0.5, 0.75)
+    assert (dataset.cases[0].patient or "").startswith("dicom-")
+
+
 def test_a_header_without_patient_or_spacing_leaves_them_unknown(tmp_path: Path) -> None:
     save_dicom(tmp_path / "x", PIXELS, patient="", PixelSpacing=None)
     save(tmp_path / "x_mask.png", MASK)

@@ -76,6 +76,18 @@ def test_every_layout_trains_and_evaluates(tmp_path: Path, name: str) -> None:
     assert json.loads(printed)["case_status"] == summary["case_status"]
 
 
+@pytest.mark.slow
+def test_a_model_reads_the_sequences_that_it_was_trained_on(tmp_path: Path) -> None:
+    source = sources.lgg(tmp_path / "lgg", 10)
+    overrides = [*TINY, "train.epochs=1", "data.channel=all", f"data.cache='{tmp_path / 'cache'}'"]
+    run = tumorline.train(data=source, overrides=overrides, output=tmp_path / "run")
+    assert tumorline.evaluate(run, source, output=tmp_path / "out")["source"]["channel"] == "all"
+    rows = tumorline.predict(source / "TCGA_AA_0000_19990101", run, tmp_path / "predicted")
+    assert [row["error"] for row in rows] == [None, None]
+    with pytest.raises(UserError, match="1 channels; the model takes 3"):
+        tumorline.evaluate(run, source, output=tmp_path / "out", overrides=["data.channel=flair"])
+
+
 # ---------------------------------------------------------------- folders
 
 
@@ -311,6 +323,13 @@ def test_a_broken_table_of_folds_is_named(tmp_path: Path) -> None:
     folder = sources.figshare(tmp_path, 2)
     (folder / "cvind.mat").write_bytes(b"nothing")
     assert "cvind.mat: not a readable MATLAB v7.3 (HDF5) file" in refusal(folder)
+
+
+def test_a_file_that_is_there_twice_is_an_error(tmp_path: Path) -> None:
+    folder = sources.figshare(tmp_path, 2)
+    save_mat(folder / "again" / "1.mat", IMAGE, MASK)
+    (finding,) = open_source(folder).findings
+    assert (finding.code, finding.severity) == ("ambiguous", "error")
 
 
 def test_one_broken_mat_file_alone_says_what_is_wrong(tmp_path: Path) -> None:

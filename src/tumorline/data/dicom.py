@@ -58,8 +58,12 @@ def read_slice(path: Path) -> npt.NDArray[Any]:
         raise UserError(f"{path}: {_compression(dataset)}; save it uncompressed (Explicit VR Little Endian)") from None
     except Exception as error:  # damaged bytes raise whatever they lead to; their text may quote the header
         raise UserError(f"{path}: unreadable or truncated DICOM ({type(error).__name__})") from None
-    inverted = dataset.PhotometricInterpretation == "MONOCHROME1"
-    return np.asarray(values.max() + values.min() - values if inverted else values)
+    return _inverted(values) if dataset.PhotometricInterpretation == "MONOCHROME1" else np.asarray(values)
+
+
+def _inverted(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    wide = values.astype(np.float64)
+    return np.asarray(wide.max() + wide.min() - wide)
 
 
 def _check_kind(path: Path, dataset: pydicom.Dataset) -> None:
