@@ -40,7 +40,7 @@ def test_it_is_the_default_of_predict(tmp_path: Path) -> None:
 
 
 def test_without_data_it_has_nothing_to_be_evaluated_on() -> None:
-    with pytest.raises(UserError, match="has no test part at hand; say on what: --data SOURCE"):
+    with pytest.raises(UserError, match="it has no test part at hand; give --data SOURCE"):
         tumorline.evaluate()
 
 

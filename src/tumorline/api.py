@@ -10,7 +10,7 @@ from tumorline.config import Config, DataConfig, load_config
 from tumorline.data import check as checks
 from tumorline.data.case import ImageArray, MaskArray
 from tumorline.data.dataset import Dataset, load_dataset
-from tumorline.data.source import Finding
+from tumorline.data.source import Finding, channel_names
 from tumorline.errors import UserError, require_extra
 from tumorline.files import append_line
 from tumorline.model_file import BUILTIN, find_model, listed_models, read_info
@@ -103,7 +103,7 @@ def evaluate(
     `predictions/` and `report.html` to `output` where it is given, else to `evaluations/<model>-<source>`.
     """
     loaded = prediction.load(model)
-    settings, source = _evaluation_data(loaded.path.parent, data, overrides)
+    settings, source = _evaluation_data(loaded, data, overrides)
     dataset = usable(load_dataset(source, settings))
     folder = Path(output) if output else Path("evaluations") / f"{loaded.info.name}-{dataset.source.name}"
     wanted = evaluation.request(dataset, folder, allow_training_cases)
@@ -119,18 +119,24 @@ def _read_grey(dataset: Dataset, name: str) -> tuple[ImageArray, MaskArray]:
     return image[0], mask
 
 
-def _evaluation_data(run: Path, data: Path | str | None, overrides: Iterable[str]) -> tuple[DataConfig, Path]:
-    """Settings and source: of the run's own data, or of other data, whose masks are read by their own rules."""
+def _evaluation_data(
+    model: prediction.Model, data: Path | str | None, overrides: Iterable[str]
+) -> tuple[DataConfig, Path]:
+    """Settings and source: of the run's own data, or of other data, whose masks are read by their own rules.
+
+    Where the other data have several sequences, the one that the model was trained on is the default.
+    """
     from tumorline.run import source_path
 
-    if data is not None:
-        return load_config(None, overrides).data, Path(data)
-    if not (run / CONFIG_NAME).is_file():
-        raise UserError(
-            "the model is not in a run folder, so that it has no test part at hand; say on what: --data SOURCE"
-        )
-    config = read_config(run, overrides)
-    return config.data, source_path(config)
+    if data is None:
+        if not (model.path.parent / CONFIG_NAME).is_file():
+            raise UserError("the model lies in no run folder, so it has no test part at hand; give --data SOURCE")
+        config = read_config(model.path.parent, overrides)
+        return config.data, source_path(config)
+    settings = load_config(None, overrides).data
+    if not settings.channel and model.channel in channel_names(Path(data)):
+        settings = settings.model_copy(update={"channel": model.channel})
+    return settings, Path(data)
 
 
 def usable(dataset: Dataset) -> Dataset:

@@ -52,7 +52,7 @@ def main() -> None:
 @app.command()
 def train(
     config: Annotated[Path | None, typer.Argument(help="TOML file; without it and without --data: the demo.")] = None,
-    data: Annotated[Path | None, typer.Option(help="Folder with images/ and masks/, or a CSV.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder in a supported layout, or a CSV.")] = None,
     overrides: Overrides = None,
     output: Output = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with this run folder.")] = None,

@@ -20,13 +20,15 @@ class DataConfig(Section):
     """Where the cases come from and how they reach the network."""
 
     source: str = ""
-    """Folder or CSV; empty means the simulated cohort."""
+    """Folder in a supported layout or CSV; empty means the simulated cohort."""
     image_size: int = Field(default=192, ge=16, le=4096)
     """Side in pixels of the square that the network sees; images keep their aspect ratio."""
     mask_threshold: float | None = None
     """Accept masks with more than two values: foreground is what lies above this value."""
     spacing_mm: float | None = Field(default=None, gt=0)
     """Pixel size for files that carry none (PNG, JPEG); without it distances are in pixels."""
+    channel: str = ""
+    """Which sequence to read where a picture holds several (LGG: flair, post_contrast, pre_contrast, all)."""
     cache: str = ""
     """Folder of the decoded cache; empty means the user's cache folder."""
 

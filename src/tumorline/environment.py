@@ -10,6 +10,8 @@ PACKAGES = (
     "numpy",
     "scipy",
     "Pillow",
+    "h5py",
+    "pydicom",
     "openvino",
     "torch",
     "torchvision",

@@ -128,7 +128,12 @@ def _summary(info: ModelInfo, wanted: Request, rows: Sequence[Row], status: Mapp
     return {
         "schema_version": SCHEMA_VERSION,
         "model": info.name,
-        "source": {"known_as": source.known_as or None, "layout": source.layout, "simulated": source.simulated},
+        "source": {
+            "known_as": source.known_as or None,
+            "layout": source.layout,
+            "channel": source.channel or None,
+            "simulated": source.simulated,
+        },
         "split": {
             **info.split,
             "leaking": leaking,

@@ -9,8 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from tumorline.data import preprocess
-from tumorline.data.case import Case, ImageArray, MaskArray, read_image
-from tumorline.data.source import PICTURE_SUFFIXES
+from tumorline.data.case import ImageArray, MaskArray, read_image
+from tumorline.data.decode import PICTURE_SUFFIXES, without_suffix
+from tumorline.data.layouts.contents import Contents
+from tumorline.data.source import open_picture
 from tumorline.errors import UserError
 from tumorline.files import write_csv, write_json
 from tumorline.model_file import ModelInfo, find_model, read_info
@@ -28,6 +30,11 @@ class Model:
     path: Path
     info: ModelInfo
     runtime: Runtime
+
+    @property
+    def channel(self) -> str:
+        """The sequence that it was trained on; empty where its pictures were one sequence."""
+        return str(self.info.data.get("channel", ""))
 
     def probability(self, image: ImageArray) -> FloatArray:
         """Probability of each region, `(C, H, W)` in file values to `(R, H, W)`, at the image's own size."""
@@ -84,7 +91,7 @@ def _jobs(inputs: Iterable[Path], output: Path) -> Iterator[Job]:
     taken: dict[Path, Path] = {}
     for given in inputs:
         for path, relative in _files(given, output):
-            target = output / relative.with_suffix("")
+            target = output / without_suffix(relative)
             if target in taken:
                 target = target.with_name(relative.name.replace(".", "_"))
             if target in taken:
@@ -94,27 +101,27 @@ def _jobs(inputs: Iterable[Path], output: Path) -> Iterator[Job]:
 
 
 def _files(given: Path, output: Path) -> list[tuple[Path, Path]]:
-    """Pictures of an input with their relative paths; hidden files and earlier results are left out."""
+    """Pictures of an input with their relative paths, without hidden files, earlier results and the `x_mask` of `x`."""
     if given.is_file():
         return [(given, Path(given.name))]
     if not given.is_dir():
         raise UserError(f"{given}: no such file or folder")
+    contents = Contents(given)
+    masks = {mask for pair in contents.pairs.values() for mask in pair.masks}
     found = [
         path
-        for path in sorted(given.rglob("*"))
-        if path.suffix.lower() in PICTURE_SUFFIXES
-        and path.is_file()
-        and not path.name.startswith(".")
-        and not path.resolve().is_relative_to(output.resolve())
+        for path in (*contents.pictures, *contents.matlab_files)
+        if path not in masks and not path.resolve().is_relative_to(output.resolve())
     ]
     if not found:
-        raise UserError(f"{given}: no picture in this folder; accepted are {', '.join(sorted(PICTURE_SUFFIXES))}")
+        accepted = f"{', '.join(sorted(PICTURE_SUFFIXES))}, .mat and DICOM without a suffix"
+        raise UserError(f"{given}: no picture in this folder; accepted are {accepted}")
     return [(path, path.relative_to(given)) for path in found]
 
 
 def _predict_file(job: Job, model: Model) -> dict[str, Any]:
     try:
-        image = read_image(Case(job.path.stem, (job.path,)))
+        image = read_image(open_picture(job.path, model.channel))
         probability = model.probability(image)[0]
     except UserError as error:
         return {**dict.fromkeys(COLUMNS), "input": str(job.path), "error": str(error)}

@@ -164,12 +164,7 @@ def model_info(task: "Task") -> ModelInfo:
         regions=[REGION],
         image_size=config.data.image_size,
         preprocessing=PREPROCESSING,
-        data={
-            "name": source.name,
-            "simulated": source.simulated,
-            "cases": len(task.dataset.cases),
-            "attribution": ATTRIBUTIONS.get(known_as, ""),
-        },
+        data=_data_description(task.dataset),
         split=split_description(task),
         known_cases=_known_cases(task),
         config=config.model_dump(mode="json", exclude={"data": {"source", "cache"}}),
@@ -177,6 +172,17 @@ def model_info(task: "Task") -> ModelInfo:
         versions=environment.versions(),
         licence=LICENCES.get(known_as, "Subject to the terms of the data it was trained on"),
     )
+
+
+def _data_description(dataset: Dataset) -> dict[str, Any]:
+    source = dataset.source
+    return {
+        "name": source.name,
+        "simulated": source.simulated,
+        "cases": len(dataset.cases),
+        "channel": source.channel,
+        "attribution": ATTRIBUTIONS.get(source.known_as, ""),
+    }
 
 
 def split_description(task: "Task") -> dict[str, Any]:
@@ -222,7 +228,7 @@ def _write_environment(task: "Task", place: "Machine") -> None:
 
 def _case_reader(config: Config) -> Callable[[str], tuple[ImageArray, MaskArray]] | None:
     try:
-        cases = {case.id: case for case in open_source(source_path(config)).cases}
+        cases = {case.id: case for case in open_source(source_path(config), config.data).cases}
     except UserError:
         return None
 

@@ -3,16 +3,16 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
+from tumorline.data.decode import read_pixels
 from tumorline.errors import UserError
-
-Image.MAX_IMAGE_PIXELS = 1 << 28  # a 16384 x 16384 slice; Pillow refuses files of twice that as bombs
 
 ImageArray = npt.NDArray[np.float32]
 MaskArray = npt.NDArray[np.bool_]
@@ -39,15 +39,21 @@ class Case:
     """Fold of a cross-validation as the source states it; empty where it states none."""
     spacing_mm: tuple[float, ...] | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
+    planes: tuple[int, ...] = ()
+    """For each path in `images` the colour channel that is meant; empty: each file is one grey picture."""
+    transposed: bool = False
+    """Whether rows and columns are swapped when image and mask are read."""
 
 
 def read_image(case: Case) -> ImageArray:
     """Read a case's channels as float32 `(C, H, W)` in the file's own grey values.
 
-    Colour files are reduced to luminance. Raises UserError for an unreadable or truncated file, for more
-    than one frame and for channels of different size.
+    Colour files are reduced to luminance, unless the case names planes of them. Raises UserError for an unreadable
+    or truncated file, for more than one frame and for channels of different size.
     """
-    channels = [_to_grey(read_pixels(path)) for path in case.images]
+    pixels = {path: read_pixels(path) for path in set(case.images)}
+    planes = [_plane(path, pixels[path], plane) for path, plane in zip_longest(case.images, case.planes)]
+    channels = [_to_grey(plane.T if case.transposed else plane) for plane in planes]
     shapes = {channel.shape for channel in channels}
     if len(shapes) > 1:
         raise UserError(f"{case.id}: the channels differ in size: {_sizes(shapes)}")
@@ -61,7 +67,7 @@ def read_mask(path: Path, threshold: float | None = None) -> MaskArray:
     whose channels agree (alpha is ignored). With `threshold`, foreground is every value above it.
     Raises NotBinaryError with the file and the values found for anything else.
     """
-    pixels = read_pixels(path)
+    pixels = read_pixels(path, "mask")
     if threshold is not None:
         return np.asarray(_to_grey(pixels) > threshold)
     if pixels.ndim == 3 and not _channels_agree(pixels):
@@ -76,26 +82,6 @@ def read_mask(path: Path, threshold: float | None = None) -> MaskArray:
     )
 
 
-def read_pixels(path: Path) -> npt.NDArray[Any]:
-    """Decode one picture: `(H, W)` for grey, `(H, W, 3)` for colour and palette; alpha is dropped."""
-    try:
-        with Image.open(path) as picture:
-            frames = getattr(picture, "n_frames", 1)
-            if frames > 1:
-                raise UserError(f"{path}: holds {frames} frames, one is expected; save each as a file of its own")
-            if picture.mode in ("P", "PA", "RGBA", "RGBX", "CMYK", "YCbCr", "LAB", "HSV"):
-                return np.asarray(picture.convert("RGB"))
-            if picture.mode in ("LA", "La"):
-                return np.asarray(picture.convert("L"))
-            return np.asarray(picture)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
-    except UnidentifiedImageError:
-        raise UserError(f"{path}: not a picture that Pillow can read") from None
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UserError(f"{path}: unreadable or truncated ({error})") from None
-
-
 def image_hash(image: ImageArray) -> str:
     """Content hash of a decoded image `(C, H, W)`, the same for every lossless encoding of it."""
     size = "x".join(str(side) for side in image.shape)
@@ -106,6 +92,14 @@ def mask_hash(mask: MaskArray) -> str:
     """First 16 hex digits of SHA-256 over `f"{height}x{width}:"` and the packed bits of the boolean mask."""
     height, width = mask.shape
     return hashlib.sha256(f"{height}x{width}:".encode() + np.packbits(mask).tobytes()).hexdigest()[:16]
+
+
+def _plane(path: Path, pixels: npt.NDArray[Any], plane: int | None) -> npt.NDArray[Any]:
+    if plane is None:
+        return pixels
+    if pixels.ndim != 3:
+        raise UserError(f"{path}: a grey picture; expected three colour channels, one for each sequence")
+    return np.asarray(pixels[..., plane])
 
 
 def _to_grey(pixels: npt.NDArray[Any]) -> ImageArray:

@@ -122,7 +122,7 @@ def _patients(dataset: Dataset) -> list[Finding]:
         return []
     message = (
         f"{dataset.source.path}: patients unknown for {len(unknown)} of {len(dataset.cases)} cases; slices of one "
-        "patient may lie on both sides of the split. Put a patients.csv (id, patient) beside images/"
+        "patient may lie on both sides of the split. Put a patients.csv (id, patient) into this folder"
     )
     return [Finding("patients_unknown", "warning", message)]
 

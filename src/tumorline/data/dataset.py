@@ -86,7 +86,7 @@ def hash_patient(patient: str, namespace: str) -> str:
 
 def load_dataset(path: Path, settings: DataConfig, progress: Progress | None = None) -> Dataset:
     """Open a source, decode every case once and recognise public sets by content."""
-    source = open_source(path)
+    source = open_source(path, settings)
     facts = scan(source.cases, settings, progress)
     return Dataset(_identify(source, facts), facts, settings)
 
@@ -105,7 +105,8 @@ def scan(cases: Sequence[Case], settings: DataConfig, progress: Progress | None 
 def read_case_mask(case: Case, settings: DataConfig) -> MaskArray:
     if case.mask is None:
         raise UserError(f"case '{case.id}' has no mask")
-    return read_mask(case.mask, settings.mask_threshold)
+    mask = read_mask(case.mask, settings.mask_threshold)
+    return mask.T if case.transposed else mask
 
 
 def _examine(case: Case, settings: DataConfig) -> Facts:

@@ -2,25 +2,20 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
 
+from tumorline.config import DataConfig
 from tumorline.data.case import Case
+from tumorline.data.decode import is_dicom
+from tumorline.data.finding import Finding, Severity
+from tumorline.data.layouts import figshare, folders, lgg, pairs, table
+from tumorline.data.layouts.contents import Contents, Listing
 from tumorline.errors import UserError
-from tumorline.files import read_csv
 
-Severity = Literal["error", "warning", "info"]
+__all__ = ["LAYOUTS", "Finding", "Layout", "Severity", "Source", "channel_names", "open_picture", "open_source"]
 
-
-@dataclass(frozen=True)
-class Finding:
-    """Something that a data check noticed. Errors stop a training, warnings are reported."""
-
-    code: str
-    severity: Severity
-    message: str
-    files: tuple[str, ...] = ()
+DEFAULTS = DataConfig()
 
 
 @dataclass(frozen=True)
@@ -35,6 +30,8 @@ class Source:
     simulated: bool = False
     patient_classes: Mapping[str, str] = field(default_factory=dict)
     """All patients of a recognised set, present or not, so that a part of the set is split as the whole."""
+    channel: str = ""
+    """The choice of `data.channel` that was read; empty where the layout leaves none."""
 
     @property
     def name(self) -> str:
@@ -45,166 +42,114 @@ class Source:
         return any(case.patient is None for case in self.cases)
 
 
-def open_source(path: Path) -> Source:
-    """List the cases of a folder or CSV without decoding them.
+@dataclass(frozen=True)
+class Layout:
+    """One way in which people keep pictures and masks."""
 
-    Raises UserError where the path is missing or its layout is none that is known.
+    accepted: str
+    """The layout in words, for error messages."""
+    find: Callable[[Contents], str]
+    """What of the layout is there, in words; empty where nothing is."""
+    read: Callable[[Contents, DataConfig], Listing]
+    channels: tuple[str, ...] = ()
+    """Names for `data.channel`, the default first; empty where a picture is one sequence."""
+
+
+LAYOUTS: dict[str, Layout] = {
+    "images/masks": Layout("images/ and masks/ with files of the same names", folders.find, folders.read),
+    "csv": Layout("a CSV with id, patient, image, mask", table.find, table.read),
+    "suffix pairs": Layout("x.png beside x_mask.png", pairs.find, pairs.read),
+    "lgg": Layout("TCGA_... folders with X.tif and X_mask.tif", lgg.find, lgg.read, tuple(lgg.PLANES)),
+    "figshare": Layout("N.mat files of figshare 1512427", figshare.find, figshare.read),
+}
+
+
+def open_source(path: Path, settings: DataConfig = DEFAULTS) -> Source:
+    """List the cases of a folder or CSV; of the pictures only headers are read.
+
+    Raises UserError where the path is missing, where it is of no known layout or of more than one, where no pair
+    is found, and where `data.channel` is none of the layout's.
     """
-    if not path.exists():
-        raise UserError(f"{path}: no such folder or file; give a folder with images/ and masks/, or a CSV")
-    for layout, (recognises, read) in LAYOUTS.items():
-        if recognises(path):
-            cases, findings = read(path)
-            if not cases:
-                raise UserError(f"{path}: no pair of image and mask was found in this {layout} source")
-            return Source(path, layout, tuple(sorted(cases, key=_natural)), tuple(findings), simulated=_simulated(path))
-    raise UserError(f"{path}: layout not recognised ({_seen(path)}); accepted are {'; '.join(ACCEPTED)}")
-
-
-# ---------------------------------------------------------------- images/ and masks/
-
-PICTURE_SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".pgm", ".ppm"}
-
-
-def _is_pair_folder(path: Path) -> bool:
-    return (path / "images").is_dir() and (path / "masks").is_dir()
-
-
-def _read_pair_folder(path: Path) -> tuple[list[Case], list[Finding]]:
-    images, findings = _by_stem(path / "images")
-    masks, more = _by_stem(path / "masks")
-    findings += more + _unpaired(images, masks)
-    table, notes = _read_patients(path / "patients.csv", images)
-    cases = [_case(stem, images[stem], masks[stem], table.get(stem, {})) for stem in images.keys() & masks.keys()]
-    return cases, findings + notes
-
-
-def _by_stem(folder: Path) -> tuple[dict[str, Path], list[Finding]]:
-    files: dict[str, Path] = {}
-    findings = []
-    for file in sorted(folder.rglob("*")):
-        if not file.is_file() or file.suffix.lower() not in PICTURE_SUFFIXES or file.name.startswith("."):
-            continue
-        stem = file.relative_to(folder).with_suffix("").as_posix()
-        if stem in files:
-            message = f"{file}: same name as {files[stem].name} but for the suffix; keep one of them"
-            findings.append(Finding("ambiguous", "error", message, (str(files[stem]), str(file))))
-        files.setdefault(stem, file)
-    return files, findings
-
-
-def _unpaired(images: Mapping[str, Path], masks: Mapping[str, Path]) -> list[Finding]:
-    lonely = [(images[stem], "image without a mask") for stem in sorted(images.keys() - masks.keys())]
-    lonely += [(masks[stem], "mask without an image") for stem in sorted(masks.keys() - images.keys())]
-    hint = "a pair has the same name in images/ and masks/"
-    return [Finding("unpaired", "error", f"{path}: {what}; {hint}", (str(path),)) for path, what in lonely]
-
-
-def _read_patients(path: Path, images: Mapping[str, Path]) -> tuple[dict[str, dict[str, str]], list[Finding]]:
-    if not path.is_file():
-        return {}, []
-    rows = _rows(path, required={"id"})
-    table = {Path(row["id"]).with_suffix("").as_posix() if row["id"] not in images else row["id"]: row for row in rows}
-    without_file = len(table.keys() - images.keys())
-    if not without_file:
-        return table, []
-    message = f"{path}: {without_file} of {len(table)} rows name no file in images/ and are ignored"
-    return table, [Finding("rows_without_file", "info", message, (str(path),))]
-
-
-# ---------------------------------------------------------------- CSV
-
-KNOWN_COLUMNS = {"id", "patient", "patient_group", "mask", "class_name", "split", "fold", "spacing_mm"}
-
-
-def _is_table(path: Path) -> bool:
-    return path.is_file() and path.suffix.lower() == ".csv"
-
-
-def _read_table(path: Path) -> tuple[list[Case], list[Finding]]:
-    """Columns `id`, `patient` or `patient_group`, `mask`, `image` or one `image_*` column per channel."""
-    cases = []
-    for number, row in enumerate(_rows(path, required={"id", "mask"}), start=2):
-        if not row["id"] or Path(row["id"]).is_absolute() or ".." in Path(row["id"]).parts:
-            raise UserError(f"{path}: line {number} has the id '{row['id']}'; expected a name without '..' or a root")
-        images = [value for key, value in row.items() if key.startswith("image") and value]
-        if not images or not row["mask"]:
-            raise UserError(f"{path}: line {number} (id '{row['id']}') names no image or no mask")
-        case = _case(row["id"], path.parent / images[0], path.parent / row["mask"], row)
-        extra = tuple(path.parent / image for image in images[1:])
-        cases.append(Case(**{**vars(case), "images": case.images + extra}))
-    twice = [name for name, count in Counter(case.id for case in cases).items() if count > 1]
-    if twice:
-        raise UserError(f"{path}: id '{twice[0]}' stands in more than one line; ids must differ")
-    return cases, []
-
-
-def _rows(path: Path, required: set[str]) -> list[dict[str, str]]:
-    try:
-        rows = read_csv(path)
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not a readable UTF-8 table ({error})") from None
-    columns = [str(column) for column in rows[0]] if rows else []
-    if missing := required - set(columns):
-        found = ", ".join(columns) or "no rows"
-        raise UserError(f"{path}: column {', '.join(sorted(missing))} is missing; found {found}")
-    return [{key: (value or "").strip() for key, value in row.items() if key} for row in rows]
-
-
-# ---------------------------------------------------------------- shared
-
-
-def _case(name: str, image: Path, mask: Path, row: Mapping[str, str]) -> Case:
-    patient = row.get("patient_group") or row.get("patient") or None
-    spacing = row.get("spacing_mm", "")
-    attributes = {key: value for key, value in row.items() if key not in KNOWN_COLUMNS and not key.startswith("image")}
-    return Case(
-        id=name,
-        images=(image,),
-        mask=mask,
-        patient=patient,
-        class_name=row.get("class_name", ""),
-        part=row.get("split", ""),
-        fold=row.get("fold", ""),
-        spacing_mm=_spacing(spacing, name),
-        attributes=attributes,
+    contents = Contents(path)
+    name = _recognise(contents)
+    layout = LAYOUTS[name]
+    _check_channel(path, layout, settings.channel)
+    cases, findings = layout.read(contents, settings)
+    if not cases:
+        why = f"; {findings[0].message}" if findings else ""
+        raise UserError(f"{path}: no pair of image and mask was found in this {name} source{why}")
+    cases = [_with_header(case) for case in cases]
+    channel = settings.channel or next(iter(layout.channels), "")
+    return Source(
+        path,
+        name,
+        tuple(sorted(cases, key=_natural)),
+        tuple(findings),
+        simulated=(path / "simulated.json").is_file(),
+        channel=channel,
     )
 
 
-def _spacing(text: str, name: str) -> tuple[float, ...] | None:
-    if not text:
-        return None
-    try:
-        values = [float(part) for part in text.replace("x", " ").split()]
-    except ValueError:
-        values = []
-    if len(values) not in (1, 2) or min(values) <= 0:
-        raise UserError(f"case '{name}': spacing_mm is '{text}'; expected one or two positive numbers")
-    return (values[0], values[-1])
+def open_picture(path: Path, channel: str = "") -> Case:
+    """The case of one picture by itself, read as its layout would read it."""
+    if figshare.is_picture(path):
+        return figshare.picture(path)
+    return lgg.picture(path, channel) if lgg.is_picture(path) else Case(path.stem, (path,))
+
+
+def channel_names(path: Path) -> tuple[str, ...]:
+    """The names that `data.channel` may take for a source. Raises UserError as `open_source`."""
+    return LAYOUTS[_recognise(Contents(path))].channels
+
+
+def _recognise(contents: Contents) -> str:
+    """The name of the one layout that a path has."""
+    path = contents.path
+    if not path.exists():
+        raise UserError(f"{path}: no such folder or file; give {_accepted()}")
+    found = {name: seen for name, layout in LAYOUTS.items() if (seen := layout.find(contents))}
+    if len(found) > 1:
+        raise UserError(
+            f"{path}: more than one layout, {' and '.join(found.values())}; keep one, or list them in a CSV"
+        )
+    if not found:
+        raise UserError(f"{path}: layout not recognised ({_seen(contents)}); accepted are {_accepted()}")
+    return next(iter(found))
+
+
+def _accepted() -> str:
+    return "; ".join(layout.accepted for layout in LAYOUTS.values())
+
+
+def _check_channel(path: Path, layout: Layout, channel: str) -> None:
+    if channel and not layout.channels:
+        raise UserError(
+            f"{path}: data.channel is '{channel}', but pictures of this source are one sequence; leave it out"
+        )
+    if channel and channel not in layout.channels:
+        raise UserError(f"{path}: data.channel is '{channel}'; this source has {', '.join(layout.channels)}")
+
+
+def _with_header(case: Case) -> Case:
+    """The case with what a DICOM header adds to what its layout knows."""
+    if not is_dicom(case.images[0]):
+        return case
+    from tumorline.data.dicom import read_header  # pydicom is slow to import
+
+    header = read_header(case.images[0])
+    return replace(case, patient=case.patient or header.patient, spacing_mm=case.spacing_mm or header.spacing_mm)
 
 
 def _natural(case: Case) -> tuple[int, str]:
     return (int(case.id), "") if case.id.isdecimal() else (1 << 62, case.id)
 
 
-def _simulated(path: Path) -> bool:
-    return (path / "simulated.json").is_file()
-
-
-def _seen(path: Path) -> str:
+def _seen(contents: Contents) -> str:
+    path = contents.path
     if path.is_file():
         return f"a file with suffix '{path.suffix}'"
+    if contents.pictures:
+        example = contents.pictures[0].relative_to(path)
+        return f"seen: {len(contents.pictures)} pictures without any mask, for example {example}"
     entries = Counter("folders" if entry.is_dir() else entry.suffix or "no suffix" for entry in path.iterdir())
     return "seen: " + (", ".join(f"{count} {kind}" for kind, count in entries.most_common(4)) or "an empty folder")
-
-
-Reader = Callable[[Path], tuple[list[Case], list[Finding]]]
-
-LAYOUTS: dict[str, tuple[Callable[[Path], bool], Reader]] = {
-    "images/masks": (_is_pair_folder, _read_pair_folder),
-    "csv": (_is_table, _read_table),
-}
-ACCEPTED = (
-    "a folder with images/ and masks/ whose files have the same names",
-    "a CSV with id, patient, image, mask",
-)

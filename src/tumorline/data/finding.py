@@ -1,0 +1,16 @@
+"""What a data check says, one thing at a time."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Severity = Literal["error", "warning", "info"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that a data check noticed. Errors stop a training, warnings are reported."""
+
+    code: str
+    severity: Severity
+    message: str
+    files: tuple[str, ...] = ()

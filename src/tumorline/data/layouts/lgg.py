@@ -1,0 +1,76 @@
+"""The LGG set of Buda et al. (from TCGA): TIF pictures whose three colour channels are three sequences.
+
+A patient's folder `TCGA_XX_XXXX_date` holds `X.tif` and `X_mask.tif`. The masks outline the abnormality in FLAIR.
+Where a sequence is missing, its channel repeats FLAIR.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from tumorline.config import DataConfig
+from tumorline.data.case import Case
+from tumorline.data.decode import read_pixels
+from tumorline.data.finding import Finding
+from tumorline.data.layouts import pairs
+from tumorline.data.layouts.contents import Contents, Listing
+from tumorline.errors import UserError
+
+PLANES = {"flair": (1,), "post_contrast": (2,), "pre_contrast": (0,), "all": (0, 1, 2)}
+"""Choice of `data.channel`, the default first -> planes of the picture."""
+FLAIR = 1
+
+
+def find(contents: Contents) -> str:
+    found = [group.masks[0].parent.name for group in contents.pairs.values() if pairs.tcga_patient(group.masks[0])]
+    return f"{len(found)} pairs of TCGA patients (for example in {found[0]}/)" if found else ""
+
+
+def read(contents: Contents, settings: DataConfig) -> Listing:
+    """Pairs with the patient of their folder and the planes that `data.channel` names."""
+    cases, findings = pairs.read(contents, settings)
+    cases = [_as_lgg(case, settings.channel) for case in cases]
+    return cases, findings + _repeated(contents.path, cases)
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file by itself is one of the set's pictures."""
+    return path.suffix.lower() in (".tif", ".tiff") and pairs.tcga_patient(path) is not None
+
+
+def picture(path: Path, channel: str) -> Case:
+    """The case of one picture by itself."""
+    return _as_lgg(Case(path.stem, (path,)), channel)
+
+
+def _as_lgg(case: Case, channel: str) -> Case:
+    planes = PLANES[channel or "flair"]
+    patient = case.patient or pairs.tcga_patient(case.images[0])
+    return replace(case, patient=patient, images=case.images * len(planes), planes=planes)
+
+
+def _repeated(path: Path, cases: list[Case]) -> list[Finding]:
+    """A note where a chosen sequence is missing; it needs the pixels, so only where another than FLAIR is chosen."""
+    chosen = [plane for plane in cases[0].planes if plane != FLAIR] if cases else []
+    if not chosen:
+        return []
+    with ThreadPoolExecutor() as pool:
+        repeats = list(pool.map(lambda case: _repeats_flair(case, chosen), cases))
+    files = tuple(str(case.images[0]) for case, repeated in zip(cases, repeats, strict=True) if repeated)
+    if not files:
+        return []
+    counted = f"in {len(files)} of {len(cases)} cases a chosen channel repeats FLAIR"
+    message = f"{path}: {counted}, as it does where a sequence is missing"
+    return [Finding("channel_repeats_flair", "info", message, files)]
+
+
+def _repeats_flair(case: Case, chosen: list[int]) -> bool:
+    try:
+        pixels = read_pixels(case.images[0])
+    except UserError:  # reported where every file is decoded
+        return False
+    if pixels.ndim != 3 or np.ptp(pixels) == 0:
+        return False
+    return any(np.array_equal(pixels[..., plane], pixels[..., FLAIR]) for plane in chosen)

@@ -1,0 +1,167 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from PIL import Image
+from pydicom.encaps import encapsulate
+
+import tumorline
+from tests import sources
+from tests.conftest import blob
+from tests.sources import save, save_dicom
+from tumorline.config import DataConfig
+from tumorline.data.case import Case, read_image, read_mask
+from tumorline.data.check import check
+from tumorline.data.dataset import load_dataset
+from tumorline.data.source import open_source
+from tumorline.errors import UserError
+
+IMAGE, MASK = blob(32, 1)
+PIXELS = IMAGE.astype(np.uint16) * 16
+
+
+def grey(path: Path) -> np.ndarray:
+    return np.asarray(read_image(Case("x", (path,)))[0])
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(UserError) as caught:
+        grey(path)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["x.dcm", "IM0001", "1.2.840.113619.2.17"])
+def test_a_slice_is_decoded_by_its_content(tmp_path: Path, name: str) -> None:
+    assert np.array_equal(grey(save_dicom(tmp_path / name, PIXELS)), PIXELS)
+
+
+def test_rescale_slope_and_intercept_are_applied(tmp_path: Path) -> None:
+    path = save_dicom(tmp_path / "x.dcm", PIXELS, RescaleSlope=2, RescaleIntercept=-100)
+    assert np.array_equal(grey(path), 2.0 * PIXELS - 100)
+
+
+def test_monochrome1_is_inverted(tmp_path: Path) -> None:
+    path = save_dicom(tmp_path / "x.dcm", np.array([[10, 20], [30, 50]]), PhotometricInterpretation="MONOCHROME1")
+    assert grey(path).tolist() == [[50, 40], [30, 10]]
+
+
+def test_a_mask_may_be_dicom(tmp_path: Path) -> None:
+    assert np.array_equal(read_mask(save_dicom(tmp_path / "m.dcm", MASK)), MASK)
+
+
+def test_several_frames_colour_and_no_pixels_are_refused(tmp_path: Path) -> None:
+    assert "holds 2 frames, one is expected" in refusal(save_dicom(tmp_path / "a.dcm", PIXELS, NumberOfFrames=2))
+    colour = save_dicom(tmp_path / "b.dcm", PIXELS, PhotometricInterpretation="RGB")
+    assert "RGB pixels; accepted are MONOCHROME1 and MONOCHROME2" in refusal(colour)
+    nothing = save_dicom(tmp_path / "c.dcm", PIXELS, PhotometricInterpretation=None, PixelData=None)
+    assert "no pixels; accepted are" in refusal(nothing)
+
+
+def test_damaged_files_are_named(tmp_path: Path) -> None:
+    path = save_dicom(tmp_path / "cut.dcm", PIXELS)
+    path.write_bytes(path.read_bytes()[:-500])
+    assert "cut.dcm: unreadable or truncated DICOM" in refusal(path)
+    (tmp_path / "text.dcm").write_text("hello")
+    assert "text.dcm: unreadable or truncated DICOM" in refusal(tmp_path / "text.dcm")
+
+
+def test_a_compression_that_cannot_be_decoded_is_named(tmp_path: Path) -> None:
+    path = save_dicom(tmp_path / "x.dcm", PIXELS)
+    dataset = pydicom.dcmread(path)
+    dataset.PixelData = encapsulate([b"\xff\xd8" + bytes(50)])
+    dataset.file_meta.TransferSyntaxUID = pydicom.uid.JPEGLossless
+    dataset.save_as(path)
+    assert "pixels in 'JPEG Lossless, Non-Hierarchical (Process 14)', which cannot be decoded here" in refusal(path)
+
+
+def test_spacing_and_patient_come_from_the_header_and_no_identifier_is_shown(tmp_path: Path) -> None:
+    folder = sources.dicom(tmp_path / "source", 4)
+    source = open_source(folder)
+    assert {case.spacing_mm for case in source.cases} == {(0.5, 0.75)}
+    assert len({case.patient for case in source.cases}) == 4
+    assert source.cases == open_source(folder).cases
+    for command in (["check", "--json"], ["split"]):
+        arguments = [sys.executable, "-m", "tumorline", "data", *command, str(folder)]
+        shown = subprocess.run(arguments, capture_output=True, text=True, check=True)
+        assert "DOE" not in shown.stdout + shown.stderr
+
+
+def test_a_table_of_patients_wins_over_the_header(tmp_path: Path) -> None:
+    folder = sources.dicom(tmp_path / "source", 2)
+    (folder / "patients.csv").write_text("id,patient\n0,A\n1,A\n2,B\n3.dcm,B\n")
+    assert [case.patient for case in open_source(folder).cases] == ["A", "A", "B", "B"]
+
+
+def test_a_table_may_name_dicom_files(tmp_path: Path) -> None:
+    save_dicom(tmp_path / "a", PIXELS)
+    save_dicom(tmp_path / "m.dcm", MASK)
+    (tmp_path / "cases.csv").write_text("id,patient,image,mask\nx,,a,m.dcm\n")
+    dataset = load_dataset(tmp_path / "cases.csv", DataConfig())
+    assert np.array_equal(dataset.read(dataset.cases[0])[0][0], PIXELS)
+    assert dataset.cases[0].spacing_mm == (0.5, 0.75)
+    assert (dataset.cases[0].patient or "").startswith("dicom-")
+
+
+def test_a_header_without_patient_or_spacing_leaves_them_unknown(tmp_path: Path) -> None:
+    save_dicom(tmp_path / "x", PIXELS, patient="", PixelSpacing=None)
+    save(tmp_path / "x_mask.png", MASK)
+    dataset = load_dataset(tmp_path, DataConfig())
+    assert (dataset.cases[0].patient, dataset.cases[0].spacing_mm) == (None, None)
+    assert [finding.code for finding in check(dataset)] == ["patients_unknown"]
+
+
+def test_dicom_and_png_of_equal_values_are_duplicates(tmp_path: Path) -> None:
+    save_dicom(tmp_path / "a.dcm", PIXELS)
+    save(tmp_path / "b.png", PIXELS)
+    for name in ("a", "b"):
+        save(tmp_path / f"{name}_mask.png", MASK)
+    facts = load_dataset(tmp_path, DataConfig()).facts
+    assert facts[0].image_hash == facts[1].image_hash
+
+
+def test_predict_takes_a_slice_and_a_folder_of_slices(tiny_run: Path, tmp_path: Path) -> None:
+    for name in ("a.dcm", "IM0002", "1.2.17", "1.2.18"):
+        save_dicom(tmp_path / "in" / name, PIXELS)
+    (tmp_path / "in" / "DICOMDIR").write_bytes(bytes(128) + b"DICM")
+    rows = tumorline.predict(tmp_path / "in", tiny_run, tmp_path / "out")
+    assert [row["error"] for row in rows] == [None] * 4
+    assert (tmp_path / "out" / "1.2.17_mask.png").is_file()
+    command = ["predict", str(tmp_path / "in" / "a.dcm"), "--model", str(tiny_run), "--output", str(tmp_path / "one")]
+    arguments = [sys.executable, "-m", "tumorline", *command, "--json"]
+    shown = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    (row,) = json.loads(shown.stdout)
+    assert "DOE" not in shown.stdout + shown.stderr
+    assert np.asarray(Image.open(row["mask"])).shape == (32, 32)
+    assert np.ptp(np.asarray(Image.open(row["overlay"]).convert("L"))) > 200
+
+
+def test_predict_reads_mat_and_lgg_files_as_their_source_does(tiny_run: Path, tmp_path: Path) -> None:
+    flair, mask = blob(32, 7)
+    sources.save_mat(tmp_path / "in" / "1.mat", flair, mask)
+    name = "TCGA_AA_0001_19990101_1"
+    save(tmp_path / "in" / f"{name}.tif", np.stack([flair * 0, flair, flair[::-1]], -1))
+    save(tmp_path / "in" / f"{name}_mask.tif", mask)
+    save(tmp_path / "in" / "plain.png", flair)
+    rows = tumorline.predict(tmp_path / "in", tiny_run, tmp_path / "out")
+    assert [Path(row["input"]).name for row in rows] == [f"{name}.tif", "plain.png", "1.mat"]
+    assert len({(row["tumour_px"], row["confidence"]) for row in rows}) == 1
+
+
+def test_a_real_series_is_read(real_data: Path, tmp_path: Path) -> None:
+    files = sorted((real_data / "dicom").iterdir())
+    assert len(files) == 24
+    for file in files:
+        (tmp_path / file.name).symlink_to(file)
+        save(tmp_path / f"{file.stem}_mask.png", np.eye(320, 260, dtype=np.uint8))
+    dataset = load_dataset(tmp_path, DataConfig())
+    identifier = str(pydicom.dcmread(files[0]).PatientID)
+    assert {fact.shape for fact in dataset.facts} == {(1, 320, 260)}
+    assert {case.spacing_mm for case in dataset.cases} == {(0.6875, 0.6875)}
+    assert len({case.patient for case in dataset.cases}) == 1
+    assert identifier not in repr(dataset)
+    assert not {finding.severity for finding in check(dataset)} & {"error"}

@@ -1,0 +1,134 @@
+"""Tiny data sets in every layout that Tumorline reads: noisy slices with one bright disc, two of each patient."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+import pydicom
+from PIL import Image
+from pydicom.uid import ExplicitVRLittleEndian
+
+from tests.conftest import PairFolder, blob
+
+Array = npt.NDArray[np.generic]
+
+SIZE = 32
+
+
+def slices(patients: int, first_seed: int = 0) -> Iterator[tuple[int, int, Array, Array]]:
+    """Number of the slice, number of the patient, image and mask."""
+    for number in range(2 * patients):
+        yield number, number // 2, *blob(SIZE, first_seed + number)
+
+
+def save(path: Path, array: Array) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(array).save(path)
+    return path
+
+
+def save_mat(path: Path, image: Array, mask: Array, label: float = 1.0, patient: str = "100360") -> Path:
+    """A file as MATLAB v7.3 writes it: HDF5 behind a block of 512 bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with h5py.File(path, "w", userblock_size=512) as file:
+        group = file.create_group("cjdata")
+        group["image"] = image.astype(np.int16)
+        group["tumorMask"] = mask.astype(np.uint8)
+        group["label"] = [[label]]
+        group["PID"] = np.array([[ord(letter)] for letter in patient], np.uint16)
+        group["tumorBorder"] = np.zeros((1, 4))
+    content = path.read_bytes()
+    path.write_bytes(b"MATLAB 7.3 MAT-file".ljust(512, b" ") + content[512:])
+    return path
+
+
+def save_dicom(path: Path, pixels: Array, patient: str = "JANE-DOE-17", **elements: object) -> Path:
+    """An uncompressed MR slice of 16 bit; `elements` replace or, where None, remove what is written by default."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    dataset = pydicom.Dataset()
+    values = {
+        "SOPClassUID": "1.2.840.10008.5.1.4.1.1.4",
+        "SOPInstanceUID": pydicom.uid.generate_uid(),
+        "PatientID": patient,
+        "PatientName": f"{patient}^Name",
+        "Rows": pixels.shape[0],
+        "Columns": pixels.shape[1],
+        "PixelSpacing": [0.5, 0.75],
+        "SamplesPerPixel": 1,
+        "PhotometricInterpretation": "MONOCHROME2",
+        "BitsAllocated": 16,
+        "BitsStored": 16,
+        "HighBit": 15,
+        "PixelRepresentation": 0,
+        "PixelData": pixels.astype("<u2").tobytes(),
+    }
+    for keyword, value in {**values, **elements}.items():
+        if value is not None:
+            setattr(dataset, keyword, value)
+    dataset.file_meta = pydicom.dataset.FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.save_as(path, enforce_file_format=True)
+    return path
+
+
+def folders(folder: Path, patients: int = 10) -> Path:
+    return PairFolder(folder)(patients=patients, slices=2)
+
+
+def table(folder: Path, patients: int = 10) -> Path:
+    rows = ["id,patient,image,mask"]
+    for number, patient, image, mask in slices(patients):
+        save(folder / "a" / f"{number}.png", image)
+        save(folder / "b" / f"{number}.png", mask)
+        rows.append(f"s{number},P{patient},a/{number}.png,b/{number}.png")
+    (folder / "cases.csv").write_text("\n".join(rows) + "\n")
+    return folder / "cases.csv"
+
+
+def suffix_pairs(folder: Path, patients: int = 10) -> Path:
+    rows = ["id,patient"]
+    for number, patient, image, mask in slices(patients):
+        save(folder / f"p{patient}" / f"{number}.png", image)
+        save(folder / f"p{patient}" / f"{number}_mask.png", mask)
+        rows.append(f"p{patient}/{number},P{patient}")
+    (folder / "patients.csv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+def lgg(folder: Path, patients: int = 10) -> Path:
+    """The disc is bright in FLAIR alone; before contrast the grey values are 7, after it 9."""
+    for number, patient, image, mask in slices(patients):
+        name = f"TCGA_AA_{patient:04d}_19990101"
+        channels = np.stack([np.full_like(image, 7), image, np.full_like(image, 9)], -1)
+        save(folder / name / f"{name}_{number}.tif", channels)
+        save(folder / name / f"{name}_{number}_mask.tif", mask.astype(np.uint8) * np.uint8(255))
+    (folder / "data.csv").write_text("Patient,death01\nTCGA_AA_0000,0\n")
+    return folder
+
+
+def figshare(folder: Path, patients: int = 10) -> Path:
+    for number, patient, image, mask in slices(patients):
+        half = folder / ("brainTumorDataPublic_1-766" if number < patients else "brainTumorDataPublic_767-1532")
+        save_mat(half / f"{number + 1}.mat", image, mask, label=1 + patient % 3, patient=f"MR{patient:03d}")
+    with h5py.File(folder / "cvind.mat", "w") as file:
+        file["cvind"] = np.array([[1 + number // 2 % 5 for number in range(2 * patients)]], float)
+    return folder
+
+
+def dicom(folder: Path, patients: int = 10) -> Path:
+    for number, patient, image, mask in slices(patients):
+        save_dicom(folder / "images" / f"{number}.dcm", image.astype(np.uint16) * 16, f"DOE-{patient}")
+        save(folder / "masks" / f"{number}.png", mask)
+    return folder
+
+
+WRITERS: dict[str, Callable[[Path, int], Path]] = {
+    "images/masks": folders,
+    "csv": table,
+    "suffix pairs": suffix_pairs,
+    "lgg": lgg,
+    "figshare": figshare,
+    "dicom": dicom,
+}
