@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tumorline.errors import Interrupted, UserError
+from tumorline.errors import Interrupted, MissingExtraError, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -174,8 +174,13 @@ def models() -> None:
     from tumorline import api
 
     print_table(api.trained_models())
-    print()
-    print_table(api.models())
+    try:
+        networks = api.models()
+    except MissingExtraError as error:
+        note(str(error))
+    else:
+        print()
+        print_table(networks)
 
 
 @app.command()
