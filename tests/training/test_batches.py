@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from tumorline.data.cache import Cache
 from tumorline.errors import UserError
-from tumorline.training.batches import Batches, patient_weights
+from tumorline.training.batches import Batches, Store, patient_weights
 from tumorline.training.machine import Machine
 
 CPU = torch.device("cpu")
@@ -55,3 +56,15 @@ def test_balanced_patients_come_up_alike_whatever_their_number_of_slices() -> No
 def test_without_balance_every_slice_counts_alike() -> None:
     assert patient_weights(["a", "a", "b"], 0.0).tolist() == [1, 1, 1]
     assert patient_weights(["a", "a", "a", "a", "b"], 0.5).tolist() == [0.5] * 4 + [1]
+
+
+def test_a_batch_from_the_device_is_that_from_the_cache() -> None:
+    random = np.random.default_rng(0)
+    images = random.normal(size=(5, 2, 4, 4)).astype(np.float16)
+    cache = Cache(images, random.integers(0, 2, (5, 1, 4, 4), np.uint8))
+    mapped, whole = Store(cache, CPU), Store(cache, CPU, on_device=True)
+    assert (mapped.whole is None, whole.whole is None) == (True, False)
+    for one, other in zip(mapped.batch([3, 0]), whole.batch([3, 0]), strict=True):
+        assert one.dtype == torch.float32
+        assert torch.equal(one, other)
+    assert torch.equal(mapped.batch([3])[0][0], torch.from_numpy(images[3].astype(np.float32)))

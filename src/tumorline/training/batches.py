@@ -60,8 +60,30 @@ class Batches:
         return mine
 
 
-def load(cache: Cache, indices: list[int], machine: Machine) -> tuple[Tensor, Tensor]:
-    """Images `(B, C, S, S)` float32 and targets `(B, 1, S, S)` float32 in {0, 1} on the device."""
-    image = torch.from_numpy(cache.images[indices]).to(machine.device, non_blocking=True)
-    target = torch.from_numpy(cache.masks[indices]).to(machine.device, non_blocking=True)
-    return image.float(), target.float()
+class Store:
+    """Where batches are gathered: on a GPU that has room for the whole set, else from the memory-mapped cache."""
+
+    def __init__(self, cache: Cache, device: torch.device, on_device: bool | None = None) -> None:
+        """`on_device` None: on a GPU where the set takes at most half of its free memory."""
+        self.cache, self.device = cache, device
+        self.whole: tuple[Tensor, Tensor] | None = None
+        if on_device or (on_device is None and _fits(cache, device)):
+            images, masks = (torch.from_numpy(np.array(array)) for array in (cache.images, cache.masks))
+            self.whole = images.to(device), masks.to(device)
+
+    def batch(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Images `(B, C, S, S)` float32 and targets `(B, 1, S, S)` float32 in {0, 1} on the device."""
+        if self.whole is not None:
+            chosen = torch.tensor(indices, device=self.device)
+            image, target = (array[chosen] for array in self.whole)
+        else:
+            image = torch.from_numpy(self.cache.images[indices]).to(self.device, non_blocking=True)
+            target = torch.from_numpy(self.cache.masks[indices]).to(self.device, non_blocking=True)
+        return image.float(), target.float()
+
+
+def _fits(cache: Cache, device: torch.device) -> bool:
+    if device.type != "cuda":
+        return False
+    free, _ = torch.cuda.mem_get_info(device)
+    return cache.images.nbytes + cache.masks.nbytes <= free // 2

@@ -27,7 +27,7 @@ from tumorline.data.split import Split
 from tumorline.errors import Interrupted
 from tumorline.files import atomic_path, write_csv
 from tumorline.run_folder import HISTORY_NAME, STATE_NAME
-from tumorline.training.batches import Batches, load, patient_weights
+from tumorline.training.batches import Batches, Store, patient_weights
 from tumorline.training.depthwise import compute_depthwise_in_float32
 from tumorline.training.machine import Machine
 from tumorline.training.optimiser import build_optimiser, learning_rate, set_learning_rate, update_average
@@ -87,7 +87,8 @@ class Loop:
     """Epochs of steps; after each epoch validation, history and the saved state."""
 
     def __init__(self, task: Task, machine: Machine, cache: Cache, state: State) -> None:
-        self.task, self.machine, self.cache, self.state = task, machine, cache, state
+        self.task, self.machine, self.state = task, machine, state
+        self.store = Store(cache, machine.device)
         self.settings = task.config.train
         positions = [task.dataset.index[name] for name in task.split.cases("train")]
         patients = [task.dataset.cases[position].patient or str(position) for position in positions]
@@ -112,13 +113,18 @@ class Loop:
         self.loss_sum.fill_(position.loss_sum if self.machine.leads else 0.0)
         self.trainee.train()
         while position.step < self.batches.steps:
-            began = time.perf_counter()
-            self.loss_sum += self.train_step()
-            position.step += 1
-            took = time.perf_counter() - began
-            position.seconds += took
-            progress.step(self.batches.batch_size / took)
-            self.save_or_stop()
+            self.step(progress)
+
+    def step(self, progress: TrainingProgress) -> None:
+        """One step with all that goes with it: batch, augmentation, network, weights, progress, saving when due."""
+        position = self.state.position
+        began = time.perf_counter()
+        self.loss_sum += self.train_step()
+        position.step += 1
+        took = time.perf_counter() - began
+        position.seconds += took
+        progress.step(self.batches.batch_size / took)
+        self.save_or_stop()
 
     def train_step(self) -> Tensor:
         """One optimiser step; returns this process's share of the batch's mean loss, detached."""
@@ -126,7 +132,7 @@ class Loop:
         step = position.epoch * self.batches.steps + position.step
         torch.manual_seed(hash((config.seed, step, self.machine.rank)) & 0x7FFFFFFF)
         indices = self.batches.indices(position.epoch, position.step)
-        image, target = load(self.cache, indices, self.machine)
+        image, target = self.store.batch(indices)
         parameters = draw(config.augment, config.seed, position.epoch, indices, (image.shape[-2], image.shape[-1]))
         image, target = apply(image, target, parameters)
         if self.settings.channels_last:
@@ -167,7 +173,7 @@ class Loop:
     def finish_epoch(self, progress: TrainingProgress) -> None:
         position, settings = self.state.position, self.settings
         cases = self.task.split.cases("validation")
-        result = validate(self.state.average, self.criterion, self.task.dataset, self.cache, cases, self.machine)
+        result = validate(self.state.average, self.criterion, self.task.dataset, self.store, cases, self.machine)
         row = self.history_row(result)
         if row["best"]:
             position.best_dice, position.best_epoch = result.dice, position.epoch

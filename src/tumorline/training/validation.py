@@ -4,17 +4,20 @@ from collections import defaultdict
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from tumorline.data.cache import Cache
 from tumorline.data.dataset import Dataset, read_case_mask
 from tumorline.data.preprocess import Placement, to_native
 from tumorline.metrics.overlap import count_overlap, dice
-from tumorline.training.batches import load
+from tumorline.training.batches import Store
 from tumorline.training.machine import Machine
 
 THRESHOLD = 0.5
+BATCH = 16
+
+FloatArray = npt.NDArray[np.float32]
 
 
 class Validation(NamedTuple):
@@ -35,30 +38,30 @@ def validate(
     network: nn.Module,
     criterion: nn.Module,
     dataset: Dataset,
-    cache: Cache,
+    store: Store,
     cases: list[str],
     machine: Machine,
 ) -> Validation:
     """Score the cases, shared among all processes."""
     network.eval()
-    mine = cases[machine.rank :: machine.world]
-    results = [_score(network, criterion, dataset, cache, name, machine) for name in mine]
+    mine = [dataset.index[name] for name in cases[machine.rank :: machine.world]]
+    results = []
+    for batch in (mine[start : start + BATCH] for start in range(0, len(mine), BATCH)):
+        image, target = store.batch(batch)
+        with machine.autocast():
+            logits: Tensor = network(image)
+        losses = [float(criterion(one[None].float(), truth[None])) for one, truth in zip(logits, target, strict=True)]
+        probabilities = logits.float().sigmoid().cpu().numpy()
+        results += [_score(dataset, *found) for found in zip(batch, losses, probabilities, strict=True)]
     return _gather([result for part in machine.gather(results) for result in part])
 
 
-def _score(
-    network: nn.Module, criterion: nn.Module, dataset: Dataset, cache: Cache, name: str, machine: Machine
-) -> CaseResult:
-    index = dataset.index[name]
-    case, native = dataset.cases[index], dataset.facts[index].shape[1:]
-    image, target = load(cache, [index], machine)
-    with machine.autocast():
-        logits: Tensor = network(image)
-    loss = float(criterion(logits.float(), target))
-    probability = logits[0].float().sigmoid().cpu().numpy()
-    predicted = to_native(probability, Placement((native[0], native[1]), cache.images.shape[-1]))[0] >= THRESHOLD
+def _score(dataset: Dataset, index: int, loss: float, probability: FloatArray) -> CaseResult:
+    """One case at native resolution, from probabilities `(1, S, S)`."""
+    case, (height, width) = dataset.cases[index], dataset.facts[index].shape[1:]
+    predicted = to_native(probability, Placement((height, width), probability.shape[-1]))[0] >= THRESHOLD
     truth = read_case_mask(case, dataset.settings)
-    return CaseResult(case.patient or name, loss, dice(count_overlap(truth, predicted)) if truth.any() else None)
+    return CaseResult(case.patient or case.id, loss, dice(count_overlap(truth, predicted)) if truth.any() else None)
 
 
 def _gather(results: list[CaseResult]) -> Validation:
