@@ -76,7 +76,7 @@ def fit(task: Task, machine: Machine) -> State:
     Dice by patient) and `history.csv` in the run folder. Raises Interrupted on Ctrl-C or SIGTERM.
     """
     cache = _shared_cache(task.dataset, machine)
-    state = _start(task, machine)
+    state = start(task, machine)
     loop = Loop(task, machine, cache, state)
     with _stop_signals(loop):
         loop.run()
@@ -224,7 +224,8 @@ def save_weights(network: nn.Module, path: Path) -> None:
         save_file({name: value.cpu().contiguous() for name, value in network.state_dict().items()}, temporary)
 
 
-def _start(task: Task, machine: Machine) -> State:
+def start(task: Task, machine: Machine) -> State:
+    """A new network with average, optimiser and position, or those that the run folder holds."""
     config = task.config
     torch.manual_seed(config.seed)
     architecture = config.model
