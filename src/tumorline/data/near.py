@@ -9,7 +9,7 @@ contrast or gamma keeps. Slices that lie about 1 mm apart share it too: benchmar
 """
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -51,6 +51,7 @@ ROWS_AT_ONCE, PAIRS_AT_ONCE = 512, 256
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 class NearPair(NamedTuple):
@@ -62,7 +63,7 @@ class NearPair(NamedTuple):
     correlation: float
 
 
-def transformed(pictures: FloatArray, number: int) -> FloatArray:
+def transformed(pictures: npt.NDArray[Scalar], number: int) -> npt.NDArray[Scalar]:
     """Apply `TRANSFORMS[number]` to `(..., H, W)`."""
     if number >= len(TRANSFORMS) // 2:
         pictures = pictures[..., ::-1]
@@ -76,7 +77,7 @@ def thumbnail(image: ImageArray) -> bytes:
     span = np.ptp(small)
     if span <= 1e-6 * np.abs(small).max():
         return b""
-    return ((small - small.min()) / span).astype(np.float16).tobytes()
+    return np.asarray((small - small.min()) / span, np.float16).tobytes()
 
 
 def unpack(thumbnails: list[bytes]) -> FloatArray:
@@ -216,7 +217,8 @@ def _show(moving: FloatArray, place: FloatArray) -> tuple[FloatArray, FloatArray
     side = moving.shape[1]
     down, right = (place[:, axis : axis + 1] * _grid(side) + place[:, axis + 1 : axis + 2] for axis in (0, 2))
     inside = (np.abs(down) <= 1)[:, :, None] & (np.abs(right) <= 1)[:, None, :]
-    return _weights(down, side) @ moving @ _weights(right, side).swapaxes(1, 2), inside.astype(np.float32)
+    seen = _weights(down, side) @ moving @ _weights(right, side).swapaxes(1, 2)
+    return np.asarray(seen, np.float32), inside.astype(np.float32)
 
 
 def _standardised(pictures: FloatArray, inside: FloatArray) -> FloatArray:
@@ -250,7 +252,7 @@ def shrink(pictures: FloatArray, side: int, share: float = 1.0) -> FloatArray:
 
 def _grid(side: int) -> FloatArray:
     """Centres of the pixels of a side that spans [-1, 1]."""
-    return (2 * np.arange(side, dtype=np.float32) + 1) / side - 1
+    return np.asarray((2 * np.arange(side) + 1) / side - 1, np.float32)
 
 
 def _weights(positions: FloatArray, side: int, width: float = 1.0) -> FloatArray:
