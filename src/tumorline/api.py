@@ -141,7 +141,7 @@ def _evaluation_data(
 
 def usable(dataset: Dataset) -> Dataset:
     """The data set, or UserError with its first error."""
-    checks.stop_on_errors(checks.check(dataset))
+    checks.stop_on_errors(checks.errors(dataset))
     return dataset
 
 

@@ -16,7 +16,7 @@ from tumorline.data import cheng
 from tumorline.data import split as splits
 from tumorline.data.cache import default_folder
 from tumorline.data.case import REGION, ImageArray, MaskArray, read_image
-from tumorline.data.check import check, stop_on_errors
+from tumorline.data.check import check, errors, stop_on_errors
 from tumorline.data.dataset import Dataset, load_dataset, read_case_mask
 from tumorline.data.preprocess import VERSION as PREPROCESSING
 from tumorline.data.simulate import default_cohort
@@ -122,7 +122,7 @@ def _carry_out(config: Config, run: Path, notify: Notify) -> None:
 def _prepare(config: Config, notify: Notify) -> tuple[Dataset, Split]:
     """Load, split and check the data; stop on errors, say the warnings."""
     dataset = load_dataset(source_path(config), config.data)
-    stop_on_errors(check(dataset))
+    stop_on_errors(errors(dataset))
     split = split_dataset(dataset, config.split)
     findings = check(dataset, split)
     stop_on_errors(findings)

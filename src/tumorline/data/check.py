@@ -7,6 +7,7 @@ from typing import Any
 
 from tumorline.data.case import Case
 from tumorline.data.dataset import Dataset, Facts
+from tumorline.data.near import NearPair
 from tumorline.data.source import Finding, Severity
 from tumorline.data.split import Split
 from tumorline.errors import UserError
@@ -22,9 +23,15 @@ def check(dataset: Dataset, split: Split | None = None) -> list[Finding]:
         *_suspicious_masks(dataset),
         *_patients(dataset),
     ]
-    findings += _sizes(dataset) + _duplicates(dataset) + (_crossing(dataset, split) if split else [])
+    findings += _sizes(dataset) + _duplicates(dataset) + _near_duplicates(dataset)
+    findings += _crossing(dataset, split) + _near_crossing(dataset, split) if split else []
     order = {"error": 0, "warning": 1, "info": 2}
     return sorted(findings, key=lambda finding: order[finding.severity])
+
+
+def errors(dataset: Dataset) -> list[Finding]:
+    """What makes a decoded data set unusable, without the search for what is merely suspicious."""
+    return [finding for finding in (*dataset.source.findings, *_unusable(dataset)) if finding.severity == "error"]
 
 
 def stop_on_errors(findings: Sequence[Finding]) -> None:
@@ -53,6 +60,10 @@ def as_json(dataset: Dataset, findings: Sequence[Finding]) -> dict[str, Any]:
             {"a": a.id, "b": b.id, "kind": "exact", "transform": "identity", "correlation": 1.0}
             for group in duplicate_groups(dataset)
             for a, b in pairwise(group)
+        ]
+        + [
+            {"a": a.id, "b": b.id, "kind": "near", "transform": pair.transform, "correlation": pair.correlation}
+            for a, b, pair in near_duplicates(dataset)
         ],
     }
 
@@ -71,6 +82,11 @@ def duplicate_groups(dataset: Dataset) -> list[list[Case]]:
         if fact.image_hash:
             groups[fact.image_hash].append(case)
     return [group for group in groups.values() if len(group) > 1]
+
+
+def near_duplicates(dataset: Dataset) -> list[tuple[Case, Case, NearPair]]:
+    """Cases that show the same picture, though not pixel for pixel: its transform turns the first into the second."""
+    return [(dataset.cases[pair.a], dataset.cases[pair.b], pair) for pair in dataset.near_pairs]
 
 
 def _pairs(dataset: Dataset) -> Iterable[tuple[Case, Facts]]:
@@ -148,6 +164,44 @@ def _duplicates(dataset: Dataset) -> list[Finding]:
         message = f"{_example(group)}: exact duplicate of {_names(group[1:])}{across}"
         findings.append(Finding("duplicate", "warning", message, _files(group)))
     return findings
+
+
+def _near_duplicates(dataset: Dataset) -> list[Finding]:
+    found = near_duplicates(dataset)
+    if not found:
+        return []
+    message = f"{_looks_like(*found[0])}; {_count_pairs(found)} of near duplicates, see 'pairs' of --json"
+    return [Finding("near_duplicate", "warning", message, _files_of(found))]
+
+
+def _near_crossing(dataset: Dataset, split: Split) -> list[Finding]:
+    """Near duplicates on both sides of a split: an error, unless slices were split on purpose."""
+    crossing = []
+    for a, b, pair in near_duplicates(dataset):
+        parts = {split.parts[a.id], split.parts[b.id]} - {"excluded"}
+        if len(parts) > 1:
+            crossing.append((a, b, pair))
+    if not crossing:
+        return []
+    a, b, _ = crossing[0]
+    message = (
+        f"{_looks_like(*crossing[0])}, but they are in {_join({split.parts[a.id], split.parts[b.id]})}; "
+        f"{_count_pairs(crossing)} of near duplicates lie{'s' if len(crossing) == 1 else ''} on two sides of the split"
+    )
+    return [Finding("near_duplicate_crosses", "warning" if split.leaking else "error", message, _files_of(crossing))]
+
+
+def _looks_like(a: Case, b: Case, pair: NearPair) -> str:
+    how = "" if pair.transform == "identity" else f" after {pair.transform}"
+    return f"{a.images[0]}: looks like {b.images[0].name}{how} (correlation {pair.correlation:.3f})"
+
+
+def _count_pairs(found: Sequence[tuple[Case, Case, NearPair]]) -> str:
+    return "1 pair" if len(found) == 1 else f"{len(found)} pairs"
+
+
+def _files_of(found: Iterable[tuple[Case, Case, NearPair]]) -> tuple[str, ...]:
+    return _files({case.id: case for a, b, _ in found for case in (a, b)}.values())
 
 
 def _crossing(dataset: Dataset, split: Split) -> list[Finding]:

@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 
 from tumorline.config import DataConfig
-from tumorline.data import cheng
+from tumorline.data import cheng, near
 from tumorline.data.case import (
     Case,
     ImageArray,
@@ -42,6 +42,8 @@ class Facts:
     """Share of the pixels that are tumour."""
     errors: tuple[tuple[str, str], ...] = ()
     """Code and message."""
+    thumbnail: bytes = b""
+    """What near duplicates are found by; empty for a constant image."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,14 @@ class Dataset:
     @cached_property
     def index(self) -> dict[str, int]:
         return {case.id: position for position, case in enumerate(self.cases)}
+
+    @cached_property
+    def near_pairs(self) -> tuple[near.NearPair, ...]:
+        """Near duplicates among the cases, by position; of cases that are equal pixel for pixel the first stands."""
+        first_with = {fact.image_hash: position for position, fact in reversed(list(enumerate(self.facts)))}
+        positions = sorted(position for position in first_with.values() if self.facts[position].thumbnail)
+        pairs = near.near_pairs(near.unpack([self.facts[position].thumbnail for position in positions]))
+        return tuple(pair._replace(a=positions[pair.a], b=positions[pair.b]) for pair in pairs)
 
     @property
     def channels(self) -> int:
@@ -126,6 +136,7 @@ def _examine(case: Case, settings: DataConfig) -> Facts:
         bool(np.ptp(image) == 0),
         float(mask.mean()),
         tuple(errors),
+        near.thumbnail(image),
     )
 
 

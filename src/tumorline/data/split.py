@@ -153,20 +153,30 @@ def _by_source_fold(dataset: Dataset, settings: SplitConfig) -> Split:
 
 
 def _patient_groups(dataset: Dataset) -> dict[str, str]:
-    """Group of each case: its patient (the case itself where unknown), joined where images are equal."""
+    """Group of each case: its patient (the case itself where unknown), joined where images are equal or nearly so."""
     own = {case.id: case.patient or f"case {case.id}" for case in dataset.cases}
+    names = [own[case.id] for case in dataset.cases]
     first_with: dict[str, str] = {}
-    parent = {name: name for name in own.values()}
+    named = zip(names, dataset.facts, strict=True)
+    equal = [(name, first_with.setdefault(fact.image_hash, name)) for name, fact in named]
+    alike = [(names[pair.a], names[pair.b]) for pair in dataset.near_pairs]
+    root = _join(names, equal + alike)
+    return {case_id: root[name] for case_id, name in own.items()}
+
+
+def _join(names: Iterable[str], pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """For each name the first, in alphabetical order, of those that the pairs connect with it."""
+    parent = {name: name for name in names}
 
     def root(name: str) -> str:
         while parent[name] != name:
             name = parent[name]
         return name
 
-    for case, fact in zip(dataset.cases, dataset.facts, strict=True):
-        a, b = sorted((root(own[case.id]), root(first_with.setdefault(fact.image_hash, own[case.id]))))
+    for pair in pairs:
+        a, b = sorted(map(root, pair))
         parent[b] = a
-    return {case_id: root(name) for case_id, name in own.items()}
+    return {name: root(name) for name in parent}
 
 
 def _majority_class(cases: Iterable[Case], groups: Mapping[str, str]) -> dict[str, str]:

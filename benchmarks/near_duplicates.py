@@ -1,0 +1,171 @@
+"""How well near duplicates are told from neighbouring slices, on the 2468 Cheng slices.
+
+    python benchmarks/near_duplicates.py ../shared/data/cheng/images --output benchmarks/near_duplicates.md
+
+Prints (and with --output writes between the markers of the Markdown file) the highest correlations of pairs that are
+different slices, the correlations of true pairs after JPEG, resizing, gamma, brightness and crops, how many hidden
+copies are found, and what it costs.
+"""
+
+import argparse
+import re
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from tumorline.data import near
+
+BEGIN, END = "<!-- results begin -->", "<!-- results end -->"
+Picture = npt.NDArray[np.uint8]
+Random = np.random.Generator
+QUANTILES = (0, 0.01, 0.05, 0.5)
+
+
+def saved(picture: npt.NDArray[np.generic], side: int, quality: int) -> Picture:
+    """The picture resized to a square and decoded from its JPEG."""
+    file = BytesIO()
+    Image.fromarray(np.ascontiguousarray(picture)).resize((side, side)).save(file, "JPEG", quality=quality)
+    return np.asarray(Image.open(file))
+
+
+def cropped(picture: Picture, cut: npt.NDArray[np.float64]) -> Picture:
+    """Without these shares of the side: top, bottom, left, right."""
+    top, bottom, left, right = (cut * len(picture)).round().astype(int)
+    return picture[top : len(picture) - bottom, left : len(picture) - right]
+
+
+def grey_curve(picture: Picture, random: Random) -> Picture:
+    """Gamma 0.8 to 1.25, contrast 0.8 to 1.1, brightness -15 to 25."""
+    values = 255 * (picture / 255) ** np.exp(random.uniform(np.log(0.8), np.log(1.25)))
+    return (values * random.uniform(0.8, 1.1) + random.uniform(-15, 25)).clip(0, 255).astype(np.uint8)
+
+
+CHANGES: dict[str, Callable[[Picture, Random], Picture]] = {
+    "JPEG 80 at 256": lambda p, r: saved(p, 256, 80),
+    "JPEG 60 to 95 at 128 to 512": lambda p, r: saved(p, int(r.integers(128, 513)), int(r.integers(60, 96))),
+    "the same with gamma, contrast, brightness": lambda p, r: saved(
+        grey_curve(p, r), int(r.integers(128, 513)), int(r.integers(60, 96))
+    ),
+    "JPEG 60 at 128 with gamma, contrast, brightness": lambda p, r: saved(grey_curve(p, r), 128, 60),
+    "up to 5 % of the side cut in all, JPEG 80 at 256": lambda p, r: saved(cropped(p, r.uniform(0, 0.025, 4)), 256, 80),
+    "5 % of the side cut from one edge, JPEG 80 at 256": lambda p, r: saved(
+        cropped(p, 0.05 * np.eye(4)[r.integers(4)]), 256, 80
+    ),
+    "up to 5 % cut from every edge, JPEG 80 at 256": lambda p, r: saved(cropped(p, r.uniform(0, 0.05, 4)), 256, 80),
+}
+
+
+def thumbnails(pictures: list[Picture]) -> npt.NDArray[np.float32]:
+    return near.unpack([near.thumbnail(picture[None].astype(np.float32)) for picture in pictures])
+
+
+def changed(pictures: list[Picture], change: str, random: Random) -> tuple[npt.NDArray[np.float32], list[int]]:
+    """Thumbnails of changed and turned copies, and the number of each one's transform."""
+    numbers = random.integers(0, len(near.TRANSFORMS), len(pictures)).tolist()
+    turned = [near.transformed(picture, number) for picture, number in zip(pictures, numbers, strict=True)]
+    return thumbnails([CHANGES[change](picture, random) for picture in turned]), numbers
+
+
+def true_pairs(pictures: list[Picture], known: npt.NDArray[np.float32], random: Random, count: int) -> Iterator[str]:
+    yield "| change (and one of the eight symmetries) | found | false pairs | correlation: lowest, 1 %, 5 %, median |"
+    yield "|---|---|---|---|"
+    for change in CHANGES:
+        chosen = random.choice(len(pictures), count, replace=False)
+        copies, numbers = changed([pictures[place] for place in chosen], change, random)
+        right, false = [], 0
+        for pair in near.near_pairs(known, copies):
+            is_true = chosen[pair.b] == pair.a and near.TRANSFORMS[numbers[pair.b]] == pair.transform
+            false += not is_true
+            right += [pair.correlation] if is_true else []
+        spread = ", ".join(f"{value:.3f}" for value in np.quantile(right, QUANTILES))
+        yield f"| {change} | {len(right)} of {count} | {false} | {spread} |"
+
+
+def false_pairs(known: npt.NDArray[np.float32], names: list[str]) -> Iterator[str]:
+    """The original set against itself with the last level's limit lowered."""
+    levels = near.LEVELS
+    near.LEVELS = (*levels[:2], (*levels[2][:2], 0.80))
+    found = sorted(near.near_pairs(known), key=lambda pair: -pair.correlation)
+    near.LEVELS = levels
+    yield f"The {len(known)} original slices among themselves (limit {levels[2][2]}), the most alike:"
+    yield ""
+    for pair in found[:8]:
+        yield f"- {names[pair.a]} and {names[pair.b]}: {pair.correlation:.3f} ({pair.transform})"
+    yield ""
+    counts = ", ".join(
+        f"{sum(p.correlation > least for p in found)} above {least}" for least in (0.94, 0.92, 0.9, 0.85)
+    )
+    yield f"Pairs: {counts}."
+
+
+def hidden(pictures: list[Picture], known: npt.NDArray[np.float32], random: Random, change: str) -> str:
+    """Fifty changed copies among a thousand slices that lie in blocks, so that neighbours are among them."""
+    start = int(random.integers(0, len(pictures) - 1000))
+    chosen = start + random.choice(1000, 50, replace=False)
+    copies, numbers = changed([pictures[place] for place in chosen], change, random)
+    found = near.near_pairs(np.concatenate([known[start : start + 1000], copies]))
+    truth = {(int(place) - start, 1000 + n, near.TRANSFORMS[numbers[n]]) for n, place in enumerate(chosen)}
+    right = sum((pair.a, pair.b, pair.transform) in truth for pair in found)
+    return f"| {change} | slices {start} to {start + 999} | {right} of 50 | {len(found) - right} |"
+
+
+def cost(known: npt.NDArray[np.float32], pictures: list[Picture]) -> Iterator[str]:
+    big = np.resize(pictures[0], (1, 512, 512)).astype(np.float32)
+    started = time.process_time()
+    for _ in range(100):
+        near.thumbnail(big)
+    yield f"- one thumbnail of a 512 x 512 slice: {(time.process_time() - started) * 10:.2f} ms of one core"
+    for what, search in (
+        (f"{len(known)} slices among themselves", lambda: near.near_pairs(known)),
+        (f"{len(known)} against {len(known)}", lambda: near.near_pairs(known, known[:, ::-1])),
+    ):
+        wall, core = time.perf_counter(), time.process_time()
+        search()
+        yield f"- {what}: {time.process_time() - core:.1f} s of core time, {time.perf_counter() - wall:.1f} s elapsed"
+
+
+def report(folder: Path, seed: int, count: int) -> Iterator[str]:
+    random = np.random.default_rng(seed)
+    files = sorted(folder.glob("*.jpg"), key=lambda file: int(file.stem))
+    with ThreadPoolExecutor() as pool:
+        pictures = list(pool.map(lambda file: np.asarray(Image.open(file).convert("L")), files))
+    known = thumbnails(pictures)
+    yield from false_pairs(known, [file.stem for file in files])
+    yield ""
+    yield from true_pairs(pictures, known, random, count)
+    yield ""
+    yield "| fifty hidden among a thousand | where | found | false pairs |"
+    yield "|---|---|---|---|"
+    for change in ("JPEG 80 at 256", "5 % of the side cut from one edge, JPEG 80 at 256"):
+        for _ in range(5):
+            yield hidden(pictures, known, random, change)
+    yield ""
+    yield from cost(known, pictures)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("images", type=Path)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--count", type=int, default=200, help="true pairs of each kind")
+    parser.add_argument("--output", type=Path)
+    arguments = parser.parse_args()
+    started = time.perf_counter()
+    lines = list(report(arguments.images, arguments.seed, arguments.count))
+    lines.append(f"- this script: {time.perf_counter() - started:.0f} s elapsed, seed {arguments.seed}")
+    text = "\n".join(lines)
+    print(text)
+    if arguments.output:
+        page = arguments.output.read_text(encoding="utf-8")
+        new = re.sub(f"{BEGIN}.*{END}", lambda _: f"{BEGIN}\n{text}\n{END}", page, flags=re.DOTALL)
+        arguments.output.write_text(new, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
