@@ -111,17 +111,21 @@ def background_row(folder: Path) -> list[str]:
     return [*nothing, f"{background['accuracy']:.4f}"]
 
 
+def write_table(target: Path, rows: list[list[str]]) -> None:
+    """Replace what stands between the markers; the first row is the head."""
+    table = "\n".join("| " + " | ".join(cells) + " |" for cells in [rows[0], ["---"] * len(rows[0]), *rows[1:]])
+    text = target.read_text() if target.exists() else f"{BEGIN}\n{END}\n"
+    before, _, rest = text.partition(BEGIN)
+    target.write_text(f"{before}{BEGIN}\n{table}\n{END}{rest.partition(END)[2]}")
+
+
 def main(target: Path, runs: list[Path], validation: bool) -> None:
     folders = [keep(run, target.parent / "results") for run in runs]
     if validation:
         rows = [list(VALIDATION_COLUMNS), *map(validation_row, folders)]
     else:
         rows = [list(COLUMNS), background_row(folders[0]), *map(row, folders)]
-    rows.insert(1, ["---"] * len(rows[0]))
-    table = "\n".join("| " + " | ".join(cells) + " |" for cells in rows)
-    text = target.read_text() if target.exists() else f"{BEGIN}\n{END}\n"
-    before, _, rest = text.partition(BEGIN)
-    target.write_text(f"{before}{BEGIN}\n{table}\n{END}{rest.partition(END)[2]}")
+    write_table(target, rows)
 
 
 if __name__ == "__main__":

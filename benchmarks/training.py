@@ -26,6 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from table import write_table
 from tumorline import environment
 from tumorline.config import Config, load_config
 from tumorline.data import preprocess
@@ -40,7 +41,6 @@ from tumorline.training.machine import Machine, machine
 from tumorline.training.progress import TrainingProgress
 
 HERE = Path(__file__).parent
-BEGIN, END = "<!-- table begins -->", "<!-- table ends -->"
 NETWORKS = {
     "U-Net, 7.8 M parameters, 256 px, default augmentation": (
         None,
@@ -209,7 +209,7 @@ def measure_network(task: Task, rounds: int, steps: int) -> dict[str, Any]:
     return {"batch": task.config.train.batch_size, "parameters": parameters, "seconds_per_step": seconds}
 
 
-def rows(name: str, result: dict[str, Any]) -> list[str]:
+def rows(name: str, result: dict[str, Any]) -> list[list[str]]:
     """A line per variant: images a second, and its time over that of the fixed batch and of tumorline."""
     seconds = result["seconds_per_step"]
     lines = []
@@ -220,8 +220,7 @@ def rows(name: str, result: dict[str, Any]) -> list[str]:
             statistics.median(a / b for a, b in zip(values, seconds[base], strict=True))
             for base in ("fixed batch", "tumorline")
         ]
-        cells = [name, variant, f"{rate:.1f} ({low:.1f} to {high:.1f})", *(f"{ratio:.2f}" for ratio in ratios)]
-        lines.append("| " + " | ".join(cells) + " |")
+        lines.append([name, variant, f"{rate:.1f} ({low:.1f} to {high:.1f})", *(f"{ratio:.2f}" for ratio in ratios)])
     return lines
 
 
@@ -238,7 +237,7 @@ def main() -> None:
         for name, (recipe, overrides) in NETWORKS.items():
             task = make_task(recipe, overrides, source.resolve(), Path(folder))
             results[name] = measure_network(task, asked.rounds, asked.steps)
-            print("\n".join(rows(name, results[name])), flush=True)
+            print(*rows(name, results[name]), sep="\n", flush=True)
     write(results, asked, time.monotonic() - began)
 
 
@@ -253,11 +252,9 @@ def write(results: dict[str, Any], asked: argparse.Namespace, seconds: float) ->
     }
     (HERE / "results" / "training.json").write_text(json.dumps({**made, "networks": results}, indent=2) + "\n")
     head = ["network", "variant", "images/s, median (range of rounds)", "time over fixed batch", "time over tumorline"]
-    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
-    lines += [line for name, result in results.items() for line in rows(name, result)]
-    page = HERE / "training.md"
-    before, _, rest = page.read_text().partition(BEGIN)
-    page.write_text(before + BEGIN + "\n" + "\n".join(lines) + "\n" + END + rest.partition(END)[2])
+    write_table(
+        HERE / "training.md", [head, *(line for name, result in results.items() for line in rows(name, result))]
+    )
 
 
 if __name__ == "__main__":
