@@ -21,7 +21,7 @@ COLUMNS = (
     "slices",
     "Dice by patient",
     "Dice over slices",
-    "HD95 detected",
+    "HD95 detected, px",
     "missed",
     "area ratio",
 )
@@ -44,7 +44,7 @@ def row(name: str, figures: dict[str, Any]) -> list[str]:
         str(figures["tumour_cases"]),
         with_interval(figures["dice"]),
         f"{figures['dice']['mean_over_cases']:.3f}",
-        f"{figures['hd95_detected']['mean']:.1f} {figures['hd95']['unit']}",
+        f"{figures['hd95_detected']['mean']:.1f}",
         f"{figures['missed']} ({figures['missed'] / figures['tumour_cases']:.1%})",
         f"{figures['volume_ratio']['mean']:.2f} (median {figures['volume_ratio']['median']:.2f})",
     ]

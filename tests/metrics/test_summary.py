@@ -129,6 +129,8 @@ def test_classes_and_sizes_are_summed_up_apart() -> None:
     rows = [row("a", "p", 1.0, "x"), row("b", "q", 0.5, "y"), row("c", "r", 0.7, "y")]
     groups = by_group(rows, "class_name")
     assert {name: group["dice"]["mean"] for name, group in groups.items()} == {"x": 1.0, "y": pytest.approx(0.6)}
+    assert groups["y"]["volume_ratio"]["mean"] == pytest.approx(1.0)
+    assert (groups["y"]["tumour_cases"], groups["y"]["missed"], groups["y"]["hd95_detected"]["patients"]) == (2, 0, 2)
     sizes = by_size(rows)
     assert list(sizes) == ["small", "medium", "large"]
     assert all(size["limits_px"] == [10, 10] for size in sizes.values())

@@ -18,6 +18,7 @@ from tumorline.metrics.case import CaseScores
 
 LEAST_FOR_INTERVAL, LEAST_WITHOUT_WARNING = 20, 30
 RESAMPLES = 5000
+SHORT = ("dice", "nsd", "hd95_detected", "volume_ratio")
 SIZES = ("small", "medium", "large")
 
 Value = Callable[[CaseScores], float | None]
@@ -147,9 +148,9 @@ def interval(values: npt.NDArray[np.float64], resamples: int = RESAMPLES) -> lis
 
 
 def _short(rows: Sequence[Row]) -> dict[str, Any]:
-    return {
-        "dice": figure(rows, FIGURES["dice"]),
+    return {name: figure(rows, FIGURES[name]) for name in SHORT} | {
         "cases": len(rows),
+        "tumour_cases": sum(row.scores.has_tumour for row in rows),
         "patients": len({row.group for row in rows}),
         "missed": sum(row.scores.missed for row in rows),
     }
