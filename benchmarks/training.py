@@ -5,7 +5,7 @@
 For each network the variants take turns, a few steps each, over several rounds:
 
 - fixed batch: forward, loss, backward, clipping, optimiser and moving average on one batch that stays in memory
-- tumorline: the training loop's own step, with loading from the cache, augmentation, progress and saving
+- tumorline: the training loop's own step, with loading from the cache, augmentation and progress
 - monai: CacheDataset with everything cached, dictionary transforms with the same set of changes and probabilities,
   DataLoader with 0 or 2 workers; the same network, loss, optimiser and moving average, in bfloat16 and in float32
 

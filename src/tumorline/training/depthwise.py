@@ -1,4 +1,4 @@
-"""Depthwise convolutions in float32 on the processor: their bfloat16 gradients take up to eight times as long there."""
+"""Depthwise convolutions in float32 on the processor: their bfloat16 gradients are slow there."""
 
 from functools import partial
 
