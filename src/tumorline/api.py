@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from tumorline import evaluation, prediction
+from tumorline import stress as stresses
 from tumorline.config import Config, DataConfig, load_config
 from tumorline.data import check as checks
 from tumorline.data.case import ImageArray, MaskArray
 from tumorline.data.dataset import Dataset, load_dataset
 from tumorline.data.source import Finding, channel_names
 from tumorline.errors import UserError, require_extra
-from tumorline.files import append_line
+from tumorline.files import append_line, write_csv
 from tumorline.model_file import BUILTIN, find_model, listed_models, read_info
 from tumorline.report import write_report
 from tumorline.run_folder import CONFIG_NAME, TEST_USES_NAME, new_run_folder, read_config
@@ -95,12 +96,15 @@ def evaluate(
     output: Path | str | None = None,
     overrides: Iterable[str] = (),
     allow_training_cases: bool = False,
+    stress: bool = False,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Score a model on a source (None: on the test part of the data that it was trained on); returns the summary.
 
     Cases that the model was trained or validated on are left out. Writes `evaluation.csv`, `summary.json`,
-    `predictions/` and `report.html` to `output` where it is given, else to `evaluations/<model>-<source>`.
+    `predictions/` and `report.html` to `output` where it is given, else to `evaluations/<model>-<source>`. With
+    `stress` the same cases are scored again under noise, blur, turns and the like (see `tumorline.stress`), which
+    takes about 35 times as long and adds `stress.csv`.
     """
     loaded = prediction.load(model)
     settings, source = _evaluation_data(loaded, data, overrides)
@@ -108,9 +112,23 @@ def evaluate(
     folder = Path(output) if output else Path("evaluations") / f"{loaded.info.name}-{dataset.source.name}"
     wanted = evaluation.request(dataset, folder, allow_training_cases)
     summary = evaluation.evaluate(loaded, wanted, progress)
+    if stress:
+        summary = _add_stress(loaded, wanted, summary, progress)
     write_report(folder, lambda name: _read_grey(dataset, name))
     if summary["case_status"].get("test") and (loaded.path.parent / CONFIG_NAME).is_file():
         append_line(loaded.path.parent / TEST_USES_NAME, {"by": "evaluate", "cases": summary["case_status"]})
+    return summary
+
+
+def _add_stress(
+    model: prediction.Model, wanted: evaluation.Request, summary: dict[str, Any], progress: Progress | None
+) -> dict[str, Any]:
+    rows = evaluation.read_rows(wanted.output)
+    names = [row.case for row in rows if row.status in wanted.headline]
+    records = stresses.measure(model, wanted.dataset, names, progress)
+    summary = summary | {"stress": stresses.summarise(records)}
+    write_csv(wanted.output / stresses.STRESS_NAME, stresses.COLUMNS, records)
+    evaluation.write(wanted.output, rows, summary)
     return summary
 
 

@@ -104,6 +104,7 @@ def evaluate(
     allow_training_cases: Annotated[
         bool, typer.Option("--allow-training-cases", help="Score training cases too and mark every output.")
     ] = False,
+    stress: Annotated[bool, typer.Option("--stress", help="Also under noise, blur, turns, JPEG ... (slow).")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Score a model on cases that it was not trained on."""
@@ -119,11 +120,13 @@ def evaluate(
             output=folder,
             overrides=overrides or (),
             allow_training_cases=allow_training_cases,
+            stress=stress,
             progress=counter("evaluating"),
         )
         summaries.append(summary)
         if not as_json:
             print_headline(summary)
+            print_table(stress_rows(summary))
     if as_json:
         print(json.dumps(summaries[0] if len(summaries) == 1 else summaries, indent=2))
 
@@ -329,6 +332,23 @@ def fold_rows(summary: "Mapping[str, Any]") -> "list[dict[str, Any]]":
             **{name: _number(group["dice"]["mean"]) for name, group in {**fold["by_class"], **fold["by_size"]}.items()},
         }
         for fold in [*summary["folds"], {"fold": "out of fold", **together}]
+    ]
+
+
+def stress_rows(summary: "Mapping[str, Any]") -> "list[dict[str, Any]]":
+    """A line for each change and strength; nothing where no stress was asked for."""
+    if "stress" not in summary:
+        return []
+    stress = summary["stress"]
+    levels = [("unchanged", "", stress["unchanged"])]
+    levels += [
+        (name, f"{level['strength']:g} {change['unit']}", level)
+        for name, change in stress["changes"].items()
+        for level in change["levels"]
+    ]
+    return [
+        {"change": name, "strength": strength, "dice": _number(level["dice"]["mean"]), "missed": level["missed"]}
+        for name, strength, level in levels
     ]
 
 

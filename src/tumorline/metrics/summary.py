@@ -6,7 +6,7 @@ one with few. Intervals are bootstrapped over patients.
 
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -102,15 +102,20 @@ def by_size(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def figure(rows: Sequence[Row], value: Value) -> dict[str, Any]:
-    """One figure over patients: mean, median, quartiles, range, 95 % interval; and its mean over cases.
+    """One figure of the rows, as `figure_of`."""
+    return figure_of((row.group, value(row.scores)) for row in rows)
 
-    `ci95` is None below 20 patients, and `warning` says so; it warns below 30.
+
+def figure_of(values: Iterable[tuple[str, float | None]]) -> dict[str, Any]:
+    """One figure over patients from (patient, value of a case): mean, median, quartiles, range, 95 % interval.
+
+    `mean_over_cases` stands beside it. Undefined values are left out. `ci95` is None below 20 patients, and `warning`
+    says so; it warns below 30.
     """
     by_patient: dict[str, list[float]] = defaultdict(list)
-    for row in rows:
-        number = value(row.scores)
+    for patient, number in values:
         if number is not None:
-            by_patient[row.group].append(number)
+            by_patient[patient].append(number)
     every = [number for _, numbers in sorted(by_patient.items()) for number in sorted(numbers)]
     means = np.sort([float(np.mean(sorted(numbers))) for numbers in by_patient.values()])
     if not every:

@@ -94,6 +94,29 @@ def strips(groups: Mapping[str, Strip], label: str) -> str:
     return _svg(parts, f"{label} by group", height)
 
 
+def levels(figures: Mapping[str, Mapping[str, object]], label: str) -> str:
+    """The mean of a figure between 0 and 1 at named levels from left to right, with its 95 % interval as a bar."""
+    ticks = range(len(figures))
+    x, y, parts = _frame(Axis(-0.5, len(figures) - 0.5, ()), Axis(0, 1, (0, 0.2, 0.4, 0.6, 0.8, 1), label), HEIGHT)
+    base = HEIGHT - BOTTOM + 16
+    means = [figure.get("mean") for figure in figures.values()]
+    line = " ".join(
+        f"{x(i):.1f},{y(mean):.1f}" for i, mean in zip(ticks, means, strict=True) if isinstance(mean, float)
+    )
+    parts.append(f'<polyline class="line series0" points="{line}"/>')
+    for number, (name, figure) in enumerate(figures.items()):
+        parts.append(f'<text class="tick middle" x="{x(number):.1f}" y="{base}">{escape(name)}</text>')
+        interval, mean = figure.get("ci95"), figure.get("mean")
+        if isinstance(interval, Sequence):
+            top, bottom = y(interval[1]), y(interval[0])
+            parts.append(
+                f'<rect class="band" x="{x(number) - 7:.1f}" y="{top:.1f}" width="14" height="{bottom - top:.1f}"/>'
+            )
+        if isinstance(mean, float):
+            parts.append(f'<circle class="dot" cx="{x(number):.1f}" cy="{y(mean):.1f}" r="4"/>')
+    return _svg(parts, f"{label} by level")
+
+
 def scatter(groups: Mapping[str, Sequence[tuple[float, float]]], x_label: str, y_label: str) -> str:
     """Two positive quantities on logarithmic axes of one range, with the line on which they are equal."""
     values = [value for points in groups.values() for point in points for value in point if value > 0]

@@ -20,6 +20,8 @@ from tumorline.report import charts
 from tumorline.report.cases import CaseReader, Picture, Row, choose, draw
 
 REPORT_NAME = "report.html"
+COSTLY = 0.05
+"""A change that costs more Dice than this at every strength is named."""
 MARKS = {
     "SIMULATED": "simulated data",
     "LEAKING": "leaking split",
@@ -71,6 +73,7 @@ def _content(run: Path, read_case: CaseReader | None) -> dict[str, Any]:
         "pictures": _pictures(run, headline, read_case),
         **_figure_charts(headline, figures),
         "folds": summary.get("folds", []),
+        "stress": _stress(summary.get("stress")),
         "parts": _parts(run / "split.csv"),
         "configuration": _text(run / "config.toml"),
         "environment": _environment(run / "environment.json"),
@@ -148,6 +151,22 @@ def _figure_charts(rows: Sequence[Row], figures: Mapping[str, Any]) -> dict[str,
         "areas": Markup(charts.scatter(areas, "true area in px", "predicted area in px") if rows else ""),
         "distribution": Markup(charts.histogram(_dice(scored), "Dice") if scored else ""),
     }
+
+
+def _stress(stress: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """A chart for each change, and the changes whose mildest strength costs more than `COSTLY`."""
+    if not stress or stress["unchanged"]["dice"]["mean"] is None:
+        return None
+    unchanged = stress["unchanged"]["dice"]
+    panels, fragile = [], []
+    for name, change in stress["changes"].items():
+        levels = {f"{level['strength']:g}": level["dice"] for level in change["levels"]}
+        title = name.replace("_", " ").replace("jpeg", "JPEG")
+        chart = Markup(charts.levels({"as it is": unchanged, **levels}, "Dice"))
+        panels.append({"title": title, "unit": change["unit"], "chart": chart})
+        if unchanged["mean"] - max(figure["mean"] for figure in levels.values()) > COSTLY:
+            fragile.append(title)
+    return {"panels": panels, "fragile": fragile, "costly": COSTLY}
 
 
 def _dice(rows: Sequence[Row]) -> list[float]:
