@@ -8,7 +8,9 @@ from PIL import Image
 
 import tumorline
 from tests.conftest import PairFolder
+from tumorline import evaluation
 from tumorline.errors import UserError
+from tumorline.files import read_csv
 
 
 def parts(run: Path) -> dict[str, list[dict[str, str]]]:
@@ -87,6 +89,31 @@ def test_the_summary_follows_the_rows(tiny_run: Path) -> None:
     assert summary["regions"]["tumour"]["dice"]["mean"] == pytest.approx(sum(means) / len(means))
     assert summary["regions"]["tumour"]["accuracy_background"]["mean"] > 0.8
     assert summary["baselines"]["all_background"]["tumour"]["dice"] == 0
+
+
+def test_trivial_baselines_stand_beside_the_model(tiny_run: Path) -> None:
+    summary = json.loads((tiny_run / "summary.json").read_text())
+    assert set(summary["baselines"]) == {"all_background", "constant_mask", "otsu_in_head"}
+    records = read_csv(tiny_run / "baselines.csv")
+    constant = [record for record in records if record["baseline"] == "constant_mask"]
+    assert len(constant) == summary["cases"]
+    by_patient: dict[str, list[float]] = {}
+    for record in constant:
+        by_patient.setdefault(record["patient"], []).append(float(record["dice"]))
+    means = [sum(values) / len(values) for values in by_patient.values()]
+    assert summary["baselines"]["constant_mask"]["tumour"]["dice"] == pytest.approx(sum(means) / len(means))
+
+
+def test_a_baseline_that_is_not_beaten_is_a_warning(tiny_run: Path) -> None:
+    summary = json.loads((tiny_run / "summary.json").read_text()) | {"warnings": []}
+    (figures,) = summary["regions"].values()
+    better = figures["dice"]["mean"] + 0.01
+    record = {"case": "a", "patient": "a", "baseline": "otsu_in_head", "dice": better, "missed": False}
+    records = [record | {"volume_ratio": 1.0, "accuracy": 1.0}]
+    (warning,) = evaluation.with_baselines(summary, records)["warnings"]
+    assert warning.startswith(f"BASELINE NOT BEATEN: otsu in head has Dice {better:.3f}")
+    figures["dice"]["mean"] = 0.0
+    assert len(evaluation.with_baselines(summary, records)["warnings"]) == 2
 
 
 def test_unknown_patients_are_said_in_the_summary(tiny_run: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import io
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -11,7 +12,13 @@ from PIL import Image
 from scipy import ndimage
 
 from tumorline.data.case import ImageArray, MaskArray
+from tumorline.data.dataset import Dataset
+from tumorline.metrics.overlap import OverlapCounts, accuracy, count_overlap, dice, volume_ratio
+from tumorline.metrics.summary import figure_of
 
+Record = dict[str, Any]
+
+COLUMNS = ("case", "patient", "baseline", "dice", "missed", "volume_ratio", "accuracy")
 SIDE = 256
 CUTS = 128
 """Number of thresholds tried for the constant mask."""
@@ -38,9 +45,10 @@ def constant_mask(masks: Iterable[MaskArray], patients: Sequence[str]) -> MaskAr
     return np.asarray(frequency >= best).reshape(SIDE, SIDE)
 
 
-def fitted(constant: MaskArray, shape: tuple[int, int]) -> MaskArray:
+def fitted(constant: MaskArray, shape: Sequence[int]) -> MaskArray:
     """The constant mask at the size `(H, W)` of a case."""
-    return _resized(constant, *shape)
+    height, width = shape
+    return _resized(constant, height, width)
 
 
 def otsu_in_head(image: ImageArray) -> MaskArray:
@@ -67,6 +75,52 @@ def otsu(values: npt.NDArray[np.float64]) -> float:
     with np.errstate(divide="ignore", invalid="ignore"):
         between = below * above * (total / below - (total[-1] - total) / above) ** 2
     return float(edges[1 + np.nanargmax(between[:-1])]) if np.ptp(values) else float(values.max())
+
+
+def measure(dataset: Dataset, names: Sequence[str], constant: MaskArray | None) -> list[Record]:
+    """Each baseline's figures on the cases `names`; without a constant mask there is none of it."""
+    records = []
+    for name in names:
+        case = dataset.cases[dataset.index[name]]
+        image, truth = dataset.read(case)
+        answers = {"otsu_in_head": otsu_in_head(image)}
+        if constant is not None:
+            answers["constant_mask"] = fitted(constant, truth.shape)
+        records += [
+            {"case": name, "patient": case.patient, "baseline": baseline} | _figures(count_overlap(truth, answer))
+            for baseline, answer in answers.items()
+        ]
+    return records
+
+
+def summarise(records: Iterable[Record]) -> dict[str, dict[str, Any]]:
+    """Mean figures by patient of each baseline, with the interval of its Dice."""
+    groups: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        groups[record["baseline"]].append(record)
+    return {baseline: _summary(members) for baseline, members in groups.items()}
+
+
+def _figures(counts: OverlapCounts) -> Record:
+    has_tumour = counts.tp + counts.fn > 0
+    return {
+        "dice": dice(counts) if has_tumour else None,
+        "missed": has_tumour and not counts.tp,
+        "volume_ratio": volume_ratio(counts),
+        "accuracy": accuracy(counts),
+    }
+
+
+def _summary(records: Sequence[Record]) -> dict[str, Any]:
+    figures = {
+        name: figure_of((record["patient"] or f"case {record['case']}", record[name]) for record in records)
+        for name in ("dice", "volume_ratio", "accuracy")
+    }
+    return {
+        "ci95": figures["dice"]["ci95"],
+        "missed": sum(record["missed"] for record in records),
+        **{name: figure["mean"] for name, figure in figures.items()},
+    }
 
 
 def to_text(mask: MaskArray) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from tumorline import baselines
 from tumorline.data.case import Case, read_image
 from tumorline.data.dataset import Dataset, read_case_mask
 from tumorline.errors import UserError
@@ -20,6 +21,8 @@ SCHEMA_VERSION = 1
 HEADLINE = ("test", "unseen")
 SEEN = ("train", "validation")
 EVALUATION_NAME, SUMMARY_NAME, PREDICTIONS_NAME = "evaluation.csv", "summary.json", "predictions"
+BASELINES_NAME = "baselines.csv"
+NOT_BEATEN = "BASELINE NOT BEATEN"
 ID_COLUMNS = ("case", "patient", "class_name", "status", "region")
 Progress = Callable[[int, int], None]
 
@@ -84,6 +87,7 @@ def evaluate(model: Model, wanted: Request, progress: Progress | None = None) ->
         if progress:
             progress(done, len(names))
     summary = _summary(model.info, wanted, rows, status)
+    summary = with_baselines(summary, _measure_baselines(model.info, wanted, rows))
     write(wanted.output, rows, summary)
     return summary
 
@@ -146,7 +150,7 @@ def _summary(info: ModelInfo, wanted: Request, rows: Sequence[Row], status: Mapp
         "headline_status": sorted({row.status for row in headline}),
         "regions": regions,
         "validation": {region: summarise(validation) for region in info.regions} if validation else None,
-        "baselines": {"all_background": all_background(regions)},
+        "baselines": {},
         "conventions": CONVENTIONS,
         "warnings": _warnings(info, wanted, headline, leaking),
     }
@@ -158,15 +162,56 @@ def region_figures(rows: Sequence[Row]) -> dict[str, Any]:
     return {**summarise(rows), "by_class": by_class, "by_size": by_size(rows)}
 
 
-def all_background(regions: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def _measure_baselines(info: ModelInfo, wanted: Request, rows: Sequence[Row]) -> list[baselines.Record]:
+    constant = baselines.from_text(info.constant_mask) if info.constant_mask else None
+    names = [row.case for row in rows if row.status in wanted.headline]
+    records = baselines.measure(wanted.dataset, names, constant)
+    write_csv(wanted.output / BASELINES_NAME, baselines.COLUMNS, records)
+    return records
+
+
+def read_baselines(folder: Path) -> list[baselines.Record]:
+    """The records of a folder's `baselines.csv`; none where it was evaluated before there were any."""
+    if not (folder / BASELINES_NAME).is_file():
+        return []
+    numbers = ("dice", "volume_ratio", "accuracy")
+    return [
+        {**record, "missed": record["missed"] == "True"}
+        | {name: float(record[name]) if record[name] else None for name in numbers}
+        for record in read_csv(folder / BASELINES_NAME)
+    ]
+
+
+def with_baselines(summary: Mapping[str, Any], records: Sequence[baselines.Record]) -> dict[str, Any]:
+    """The summary with what the trivial baselines reach, and a warning for each that the headline does not beat."""
+    ((region, figures),) = summary["regions"].items()
+    found = {"all_background": _all_background(figures), **baselines.summarise(records)}
+    dice = figures["dice"]["mean"]
+    beaten_by = [
+        f"{NOT_BEATEN}: {name.replace('_', ' ')} has Dice {baseline['dice']:.3f}, the model {dice:.3f}"
+        for name, baseline in found.items()
+        if dice is not None and dice <= baseline["dice"]
+    ]
+    return {
+        **summary,
+        "baselines": {name: {region: baseline} for name, baseline in found.items()},
+        "warnings": [*summary["warnings"], *beaten_by],
+    }
+
+
+def without_baselines(warnings: Sequence[str]) -> list[str]:
+    """The warnings that hold for other cases of the same source as well."""
+    return [warning for warning in warnings if not warning.startswith(NOT_BEATEN)]
+
+
+def _all_background(figures: Mapping[str, Any]) -> dict[str, Any]:
     """What predicting no tumour anywhere reaches on the same cases."""
     return {
-        region: {
-            "dice": 0.0,
-            "missed": figures["tumour_cases"],
-            "accuracy": figures["accuracy_background"]["mean"],
-        }
-        for region, figures in regions.items()
+        "dice": 0.0,
+        "ci95": None,
+        "missed": figures["tumour_cases"],
+        "volume_ratio": None,
+        "accuracy": figures["accuracy_background"]["mean"],
     }
 
 

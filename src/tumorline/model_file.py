@@ -58,6 +58,8 @@ class ModelInfo(BaseModel):
     preprocessing: int
     """Version of `data.preprocess`."""
     threshold: float = 0.5
+    constant_mask: str = ""
+    """The best constant answer to the training cases (`baselines.constant_mask`) as text; empty where unknown."""
     data: dict[str, Any]
     split: dict[str, Any]
     known_cases: KnownCases

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tumorline import environment
+from tumorline import baselines, environment
 from tumorline.config import Config
 from tumorline.data import cheng
 from tumorline.data import split as splits
@@ -144,11 +144,12 @@ def _finish(task: "Task", notify: Notify) -> None:
     run = task.run
     notify(f"writing {WEIGHTS_NAME} and its twin {ONNX_NAME}")
     weights = stored(load_file(run / BEST_NAME), task.config.model.storage)
-    save_model(run / WEIGHTS_NAME, weights, model_info(task))
+    info = model_info(task)
+    save_model(run / WEIGHTS_NAME, weights, info)
     export_onnx(run / WEIGHTS_NAME, run / ONNX_NAME)
     notify("evaluating validation and test patients at native resolution")
     summary = evaluate(load(run), Request(task.dataset, run, include=("validation", "test", "unseen")))
-    save_model(run / WEIGHTS_NAME, weights, with_figures(model_info(task), summary))
+    save_model(run / WEIGHTS_NAME, weights, with_figures(info, summary))
     append_line(run / TEST_USES_NAME, {"by": "train", "cases": summary["case_status"]})
     write_card(run)
     render_report(run)
@@ -164,6 +165,7 @@ def model_info(task: "Task") -> ModelInfo:
         regions=[REGION],
         image_size=config.data.image_size,
         preprocessing=PREPROCESSING,
+        constant_mask=_constant_mask(task),
         data=_data_description(task.dataset),
         split=split_description(task),
         known_cases=_known_cases(task),
@@ -172,6 +174,13 @@ def model_info(task: "Task") -> ModelInfo:
         versions=environment.versions(),
         licence=LICENCES.get(known_as, "Subject to the terms of the data it was trained on"),
     )
+
+
+def _constant_mask(task: "Task") -> str:
+    dataset = task.dataset
+    cases = [dataset.cases[dataset.index[name]] for name in task.split.cases("train")]
+    masks = (read_case_mask(case, dataset.settings) for case in cases)
+    return baselines.to_text(baselines.constant_mask(masks, [case.patient or case.id for case in cases]))
 
 
 def _data_description(dataset: Dataset) -> dict[str, Any]:

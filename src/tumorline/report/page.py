@@ -27,6 +27,7 @@ MARKS = {
     "LEAKING": "leaking split",
     "TRAINING": "training cases included",
     "PATIENTS": "patients unknown",
+    "BASELINE": "does not beat a trivial baseline",
 }
 
 
@@ -73,6 +74,7 @@ def _content(run: Path, read_case: CaseReader | None) -> dict[str, Any]:
         "pictures": _pictures(run, headline, read_case),
         **_figure_charts(headline, figures),
         "folds": summary.get("folds", []),
+        "baselines": {name: scored[region] for name, scored in summary["baselines"].items()},
         "stress": _stress(summary.get("stress")),
         "parts": _parts(run / "split.csv"),
         "configuration": _text(run / "config.toml"),
@@ -83,9 +85,7 @@ def _content(run: Path, read_case: CaseReader | None) -> dict[str, Any]:
 def _marks(warnings: Sequence[str], figures: Mapping[str, Any]) -> list[str]:
     """The badges: what a reader has to know before the first figure."""
     marks = [mark for key, mark in MARKS.items() if any(warning.startswith(key) for warning in warnings)]
-    if not figures["dice"]["mean"]:
-        marks.append("does not beat predicting nothing")
-    elif _below_background(figures):
+    if _below_background(figures):
         marks.append("accuracy below predicting nothing")
     return marks
 
