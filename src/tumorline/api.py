@@ -95,18 +95,20 @@ def evaluate(
     output: Path | str | None = None,
     overrides: Iterable[str] = (),
     allow_training_cases: bool = False,
+    processes: int = 1,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Score a model on a source (None: on the test part of the data that it was trained on); returns the summary.
 
     Cases that the model was trained or validated on are left out. Writes `evaluation.csv`, `summary.json`,
-    `predictions/` and `report.html` to `output` where it is given, else to `evaluations/<model>-<source>`.
+    `predictions/` and `report.html` to `output` where it is given, else to `evaluations/<model>-<source>`. More
+    `processes` score the masks where that pays; a script then needs `if __name__ == "__main__"`.
     """
     loaded = prediction.load(model)
     settings, source = _evaluation_data(loaded, data, overrides)
     dataset = usable(load_dataset(source, settings))
     folder = Path(output) if output else Path("evaluations") / f"{loaded.info.name}-{dataset.source.name}"
-    wanted = evaluation.request(dataset, folder, allow_training_cases)
+    wanted = evaluation.request(dataset, folder, allow_training_cases, processes)
     summary = evaluation.evaluate(loaded, wanted, progress)
     write_report(folder, lambda name: _read_grey(dataset, name))
     if summary["case_status"].get("test") and (loaded.path.parent / CONFIG_NAME).is_file():

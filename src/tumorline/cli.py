@@ -119,6 +119,7 @@ def evaluate(
             output=folder,
             overrides=overrides or (),
             allow_training_cases=allow_training_cases,
+            processes=os.cpu_count() or 1,
             progress=counter("evaluating"),
         )
         summaries.append(summary)

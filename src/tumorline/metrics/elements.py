@@ -1,10 +1,10 @@
 """Elements of a mask's boundary: where they lie and how long or large they are.
 
-An element lies where four pixels (eight voxels) meet that are not all alike, and its code says which of them are in the
-mask. A piece of contour (of surface) passes through that window; its length (area) follows from the code and the
-spacing, as in DeepMind's surface-distance, which takes the surfaces of marching cubes (Lorensen and Cline 1987, SIGGRAPH
-21:163). Here the surfaces are derived: where the window's corners differ along an edge, the surface passes through the
-middle of that edge, and corners that are connected are cut off together.
+An element lies where four pixels (eight voxels) meet that are not all alike, and its code says which of them are in
+the mask. A piece of contour (of surface) passes through that window; its length (area) follows from the code and the
+spacing, as in DeepMind's surface-distance, which takes the surfaces of marching cubes (Lorensen and Cline 1987,
+SIGGRAPH 21:163). Here the surfaces are derived: where corners of the window differ along an edge, the surface passes
+through the middle of that edge, and corners that are connected are cut off together.
 """
 
 from collections import Counter
@@ -30,7 +30,7 @@ def neighbourhood_codes(mask: MaskArray) -> CodeArray:
 
     One bit for each pixel of the window, the highest for the first.
     """
-    codes = np.zeros(np.add(mask.shape, 2), np.uint8)
+    codes: CodeArray = np.zeros(np.add(mask.shape, 2), np.uint8)
     codes[(slice(1, -1),) * mask.ndim] = mask
     for axis, shift in zip(reversed(range(mask.ndim)), (1, 2, 4), strict=False):
         before = (slice(None),) * axis
@@ -91,10 +91,10 @@ def _triangles_of_part(part: MaskArray) -> Iterator[FloatArray]:
     middles = np.array([middle for _, middle in ring])
     single = np.array([edges[corner] == 1 for corner, _ in ring])
     single &= not single.all()
-    for index in np.flatnonzero(single):
+    for index in map(int, np.flatnonzero(single)):
         yield middles.take((index - 1, index, index + 1), axis=0, mode="wrap")
     fan = middles[~single]
-    start = np.argmax(np.linalg.norm(fan[:, None] - fan, axis=-1).max(1))
+    start = int(np.argmax(np.linalg.norm(fan[:, None] - fan, axis=-1).max(1)))
     fan = np.roll(fan, -start, axis=0)
     for index in range(1, len(fan) - 1):
         yield fan[[0, index, index + 1]]

@@ -1,9 +1,9 @@
 """Distances between two boundaries: measured once, then many figures from them.
 
-A boundary lies between pixels, at the corners where four of them (in a volume: eight) meet, and each of its elements has
-a length or an area (`elements.py`). As in DeepMind's surface-distance (Nikolov et al. 2021, JMIR 23:e26151), distances
-are weighted by these sizes, so that a figure does not depend on how finely a stretch of boundary happens to be cut into
-pixels.
+A boundary lies between pixels, at the corners where four of them (in a volume: eight) meet, and each of its elements
+has a length or an area (`elements.py`). As in DeepMind's surface-distance (Nikolov et al. 2021, JMIR 23:e26151),
+distances are weighted by these sizes, so that a figure does not depend on how finely a stretch of boundary happens to
+be cut into pixels.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tumorline.geometry import FloatArray, MaskArray, PointArray, bounding_box, nearest_distance
-from tumorline.metrics.elements import FULL, element_sizes, neighbourhood_codes
+from tumorline.metrics.elements import FULL, CodeArray, element_sizes, neighbourhood_codes
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def surface_distances(truth: MaskArray, predicted: MaskArray, spacing: Sequence[
     true, guess = (_boundary(mask[window], spacing) for mask in (truth, predicted))
     if not (len(true.places) and len(guess.places)):
         raise ValueError("an empty mask has no boundary")
-    inside = neighbourhood_codes(truth[window])[tuple(guess.places.T)] == FULL[truth.ndim]
+    inside = true.codes[tuple(guess.places.T)] == FULL[truth.ndim]
     return SurfaceDistances(
         nearest_distance(true.places, guess.places, spacing),
         nearest_distance(guess.places, true.places, spacing),
@@ -88,16 +88,17 @@ def signed_offset(distances: SurfaceDistances) -> float:
 
 @dataclass(frozen=True)
 class _Boundary:
-    """Elements of one mask: grid corners `(N, dims)` and sizes `(N,)`."""
+    """Codes of all windows of one mask, and of those on the boundary the places `(N, dims)` and sizes `(N,)`."""
 
+    codes: CodeArray
     places: PointArray
     sizes: FloatArray
 
 
 def _boundary(mask: MaskArray, spacing: Sequence[float]) -> _Boundary:
-    sizes = element_sizes(spacing)[neighbourhood_codes(mask)]
-    border = sizes > 0
-    return _Boundary(np.argwhere(border), sizes[border])
+    codes = neighbourhood_codes(mask)
+    places = np.nonzero((codes > 0) & (codes < FULL[mask.ndim]))
+    return _Boundary(codes, np.stack(places, axis=1), element_sizes(spacing)[codes[places]])
 
 
 def _percentile(distances: FloatArray, sizes: FloatArray, percentile: float) -> float:
