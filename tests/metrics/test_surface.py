@@ -128,7 +128,7 @@ def test_the_offset_of_a_grown_cube() -> None:
 
 
 def test_too_large_here_and_too_small_there_cancel() -> None:
-    """A square shifted by three pixels is 3 out on one side, 3 in on the other: the offset is small, the average not."""
+    """A square shifted by three pixels is 3 out on one side and 3 in on the other: small offset, large average."""
     distances = surface_distances(square(8, 6, 10, 30), square(8, 9, 10, 30), (1, 1))
     assert abs(signed_offset(distances)) < 0.5
     assert average_surface_distance(distances) > 1
