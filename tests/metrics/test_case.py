@@ -90,7 +90,7 @@ def test_a_tumour_at_the_images_edge_is_scored(border: int) -> None:
 def test_empty_masks_leave_offset_and_lesion_figures_undefined() -> None:
     """Truth and prediction of 5 x 5 pixels in an image whose diagonal is 50."""
     tumour = box(3, 3, 5, 5)
-    missed, invented, free = (score_case(*pair, None) for pair in ((tumour, EMPTY), (EMPTY, tumour), (EMPTY, EMPTY)))
+    missed, invented, free = score_cases([Pair(tumour, EMPTY), Pair(EMPTY, tumour), Pair(EMPTY, EMPTY)])
     assert (missed.average_surface_distance, missed.signed_offset) == (50, None)
     assert (missed.lesions_truth, missed.lesions_detected, missed.lesions_invented) == (1, 0, 0)
     assert (missed.lesion_dice, missed.lesion_hd95) == (0, 50)

@@ -32,9 +32,9 @@ def neighbourhood_codes(mask: MaskArray) -> CodeArray:
     """
     codes: CodeArray = np.zeros(np.add(mask.shape, 2), np.uint8)
     codes[(slice(1, -1),) * mask.ndim] = mask
-    for axis, shift in zip(reversed(range(mask.ndim)), (1, 2, 4), strict=False):
+    for axis, weight in zip(reversed(range(mask.ndim)), (2, 4, 16), strict=False):
         before = (slice(None),) * axis
-        codes = (codes[(*before, slice(None, -1))] << shift) | codes[(*before, slice(1, None))]
+        codes = np.uint8(weight) * codes[(*before, slice(None, -1))] + codes[(*before, slice(1, None))]
     return codes
 
 

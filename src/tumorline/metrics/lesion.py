@@ -81,11 +81,11 @@ def match_lesions(truth: MaskArray, predicted: MaskArray) -> Lesions:
     if count == 1 and (truth & predicted).any() and _components(truth)[1] == 1:
         return Lesions((Match(truth, predicted),), 0)
     zones, zone_count = _components(_dilate(truth))
-    belonging = [np.setdiff1d(components[zones == zone], 0) for zone in range(1, zone_count + 1)]
-    matches = tuple(
-        _cut(truth & (zones == zone), np.isin(components, found)) for zone, found in enumerate(belonging, start=1)
-    )
-    return Lesions(matches, count - len({int(component) for found in belonging for component in found}))
+    belongs = np.zeros((zone_count + 1, count + 1), bool)
+    belongs[zones, components] = True
+    belongs[0] = belongs[:, 0] = False
+    matches = tuple(_cut(truth & (zones == zone), belongs[zone][components]) for zone in range(1, zone_count + 1))
+    return Lesions(matches, count - int(belongs.any(0).sum()))
 
 
 def _cut(lesion: MaskArray, found: MaskArray) -> Match:
