@@ -3,6 +3,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -11,6 +12,8 @@ from tests.conftest import PairFolder
 from tumorline import evaluation
 from tumorline.errors import UserError
 from tumorline.files import read_csv
+from tumorline.metrics.case import score_case
+from tumorline.metrics.summary import Row
 
 
 def parts(run: Path) -> dict[str, list[dict[str, str]]]:
@@ -124,8 +127,6 @@ def test_unknown_patients_are_said_in_the_summary(tiny_run: Path, tmp_path: Path
 
 
 def test_tumour_free_slices_give_a_false_positive_rate_and_no_dice(tiny_run: Path, tmp_path: Path) -> None:
-    import numpy as np
-
     folder = PairFolder(tmp_path / "free")
     random = np.random.default_rng(0)
     for number in range(3):
@@ -135,3 +136,25 @@ def test_tumour_free_slices_give_a_false_positive_rate_and_no_dice(tiny_run: Pat
     assert figures["dice"]["mean"] is None
     assert figures["false_positive_rate"] == pytest.approx(figures["invented"] / 3)
     assert figures["dice_all"] == pytest.approx(1 - figures["invented"] / 3)
+
+
+def test_rows_are_read_back_as_they_were_written(tmp_path: Path) -> None:
+    truth = np.zeros((4, 8, 8), bool)
+    truth[1:3, 2:5, 2:5] = True
+    cases = [score_case(truth[1], truth[1], None), score_case(truth, np.roll(truth, 1, 2), (3, 1, 1))]
+    cases.append(score_case(truth, np.zeros_like(truth), (3, 1, 1)))
+    rows = [Row(str(n), "p", {"class_name": "x"}, "test", "tumour", scores) for n, scores in enumerate(cases)]
+    evaluation.write(tmp_path, rows, {})
+    assert evaluation.read_rows(tmp_path) == rows
+
+
+def test_a_table_from_before_a_figure_was_computed_is_still_read(tmp_path: Path) -> None:
+    (tmp_path / "evaluation.csv").write_text(
+        "case,patient,class_name,status,region,dice,iou,precision,recall,nsd,hd95,unit,volume_ratio,accuracy,"
+        "accuracy_background,truth_px,predicted_px,overlap_px,height,width\n"
+        "s1,P1,glioma,test,tumour,0.5,0.333,0.5,0.5,0.8,4.0,px,1.0,0.99,0.98,10,10,5,32,40\n"
+    )
+    [row] = evaluation.read_rows(tmp_path)
+    assert (row.scores.dice, row.scores.truth_px, row.scores.width) == (0.5, 10, 40)
+    assert (row.scores.signed_offset, row.scores.lesions_truth, row.scores.depth) == (None, None, None)
+    assert evaluation.region_figures([row])["lesion_dice"]["mean"] is None

@@ -97,6 +97,7 @@ def evaluate(
     overrides: Iterable[str] = (),
     allow_training_cases: bool = False,
     stress: bool = False,
+    processes: int = 1,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Score a model on a source (None: on the test part of the data that it was trained on); returns the summary.
@@ -104,13 +105,14 @@ def evaluate(
     Cases that the model was trained or validated on are left out. Writes `evaluation.csv`, `summary.json`,
     `predictions/` and `report.html` to `output` where it is given, else to `evaluations/<model>-<source>`. With
     `stress` the same cases are scored again under noise, blur, turns and the like (see `tumorline.stress`), which
-    takes about 35 times as long and adds `stress.csv`.
+    takes about 35 times as long and adds `stress.csv`. More `processes` score the masks where that pays; a script then
+    needs `if __name__ == "__main__"`.
     """
     loaded = prediction.load(model)
     settings, source = _evaluation_data(loaded, data, overrides)
     dataset = usable(load_dataset(source, settings))
     folder = Path(output) if output else Path("evaluations") / f"{loaded.info.name}-{dataset.source.name}"
-    wanted = evaluation.request(dataset, folder, allow_training_cases)
+    wanted = evaluation.request(dataset, folder, allow_training_cases, processes)
     summary = evaluation.evaluate(loaded, wanted, progress)
     if stress:
         summary = _add_stress(loaded, wanted, summary, progress)

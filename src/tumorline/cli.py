@@ -121,6 +121,7 @@ def evaluate(
             overrides=overrides or (),
             allow_training_cases=allow_training_cases,
             stress=stress,
+            processes=os.cpu_count() or 1,
             progress=counter("evaluating"),
         )
         summaries.append(summary)
