@@ -228,7 +228,7 @@ def _warnings(info: ModelInfo, wanted: Request, headline: Sequence[Row], leaking
     if source.simulated:
         found.append("SIMULATED DATA: these figures say how the software works, not how it does on patients")
     if leaking:
-        found.append("LEAKING: split by slice; slices of one patient are in training and test")
+        found.append("LEAKING: slices of one patient are in training and test")
     if any(row.status in SEEN for row in headline):
         found.append("TRAINING CASES INCLUDED: the headline holds cases that the model was trained or tuned on")
     if source.patients_unknown:
