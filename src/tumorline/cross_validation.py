@@ -15,12 +15,14 @@ from tumorline.evaluation import (
     PREDICTIONS_NAME,
     SUMMARY_NAME,
     read_baselines,
+    read_certainties,
     read_rows,
     region_figures,
     with_baselines,
     without_baselines,
     write,
 )
+from tumorline.metrics import calibration
 from tumorline.metrics.summary import Row
 from tumorline.report.page import REPORT_NAME
 from tumorline.run_folder import CONFIG_NAME, read_config
@@ -62,6 +64,8 @@ def gather(folder: Path) -> dict[str, Any]:
         "folds": [{"fold": path.name, **region_figures(members)} for path, members in rows.items()]
     }
     summary = with_baselines(summary, _shared_baselines(list(rows)))
+    certainties = [case for path in rows for case in read_certainties(path, ("test",))]
+    summary["calibration"] = {REGION: calibration.summarise(certainties)} if len(certainties) == len(together) else {}
     write(folder, together, summary)
     run.render_report(folder)
     return summary
@@ -123,5 +127,6 @@ def _summary(config: Config, rows: Sequence[Row], finished: Sequence[Path]) -> d
         "regions": regions,
         "validation": None,
         "baselines": {},
+        "operating_point": None,
         "warnings": [*without_baselines(shared["warnings"]), *(missing if len(finished) < settings.folds else [])],
     }

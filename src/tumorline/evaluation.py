@@ -6,11 +6,15 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tumorline import baselines
-from tumorline.data.case import Case, read_image
-from tumorline.data.dataset import Dataset, read_case_mask
+from tumorline.data.case import Case
+from tumorline.data.dataset import Dataset
 from tumorline.errors import UserError
 from tumorline.files import read_csv, write_csv, write_json
+from tumorline.metrics import calibration
+from tumorline.metrics.calibration import Certainty, Reliability
 from tumorline.metrics.case import CaseScores, Pair, score_cases
 from tumorline.metrics.summary import Row, by_group, by_size, summarise
 from tumorline.model_file import ModelInfo
@@ -21,9 +25,11 @@ SCHEMA_VERSION = 1
 HEADLINE = ("test", "unseen")
 SEEN = ("train", "validation")
 EVALUATION_NAME, SUMMARY_NAME, PREDICTIONS_NAME = "evaluation.csv", "summary.json", "predictions"
-BASELINES_NAME = "baselines.csv"
+BASELINES_NAME, CERTAINTY_NAME = "baselines.csv", "certainty.csv"
 NOT_BEATEN = "BASELINE NOT BEATEN"
 ID_COLUMNS = ("case", "patient", "class_name", "status", "region")
+BIN_COLUMNS = tuple(field.name for field in fields(Reliability))
+CERTAINTY_COLUMNS = ("case", "patient", "status", "dice", "dice_at_true_area", "confidence", *BIN_COLUMNS)
 Progress = Callable[[int, int], None]
 
 CONVENTIONS = {
@@ -39,6 +45,9 @@ CONVENTIONS = {
     "and as HD95 the image diagonal",
     "interval": "95 % bootstrap over patients (BCa); below 20 patients values and range only",
     "volume_ratio": "predicted over true area; undefined where either is empty, then left out and counted",
+    "calibration": "pixels within 10 px of the true or predicted tumour; patients count alike",
+    "confidence": "soft Dice confidence, the Dice that the probabilities expect; an empty mask has none and ranks last",
+    "dice_lost_to_area": "Dice of the most probable pixels, as many as the truth has, minus the Dice of the mask",
     "accuracy": "share of pixels that are right; all background reaches accuracy_background",
 }
 
@@ -86,7 +95,8 @@ def evaluate(model: Model, wanted: Request, progress: Progress | None = None) ->
     if not any(status[name] in wanted.headline for name in names):
         raise UserError(_nothing_left(wanted.dataset, status))
     _check_size(model, wanted.dataset)
-    scores = score_cases(_predicted(model, wanted, names, progress), wanted.processes)
+    certainties: list[Certainty] = []
+    scores = score_cases(_predicted(model, wanted, names, certainties, progress), wanted.processes)
     cases = [wanted.dataset.cases[wanted.dataset.index[name]] for name in names]
     rows = [
         Row(case.id, case.patient, _attributes(case), status[case.id], model.info.regions[0], score)
@@ -94,6 +104,9 @@ def evaluate(model: Model, wanted: Request, progress: Progress | None = None) ->
     ]
     summary = _summary(model.info, wanted, rows, status)
     summary = with_baselines(summary, _measure_baselines(model.info, wanted, rows))
+    headline = [case for case, row in zip(certainties, rows, strict=True) if row.status in wanted.headline]
+    summary["calibration"] = {row.region: calibration.summarise(headline) for row in rows[:1]}
+    _write_certainties(wanted.output, rows, certainties)
     write(wanted.output, rows, summary)
     return summary
 
@@ -114,14 +127,19 @@ def _check_size(model: Model, dataset: Dataset) -> None:
         )
 
 
-def _predicted(model: Model, wanted: Request, names: Sequence[str], progress: Progress | None) -> Iterator[Pair]:
-    """Truth and prediction of each case, as they are asked for; writes the predictions."""
+def _predicted(
+    model: Model, wanted: Request, names: Sequence[str], certainties: list[Certainty], progress: Progress | None
+) -> Iterator[Pair]:
+    """Truth and prediction of each case, as they are asked for; writes the masks and notes the certainties."""
     dataset = wanted.dataset
     for done, name in enumerate(names, start=1):
         case = dataset.cases[dataset.index[name]]
-        predicted = model.mask(read_image(case))[0]
+        image, truth = dataset.read(case)
+        probability = model.probability(image)[0]
+        predicted = probability >= model.info.threshold
+        certainties.append(calibration.judge(case.patient or f"case {case.id}", probability, truth, predicted))
         write_mask(wanted.output / PREDICTIONS_NAME / f"{case.id}.png", predicted)
-        yield Pair(read_case_mask(case, dataset.settings), predicted, dataset.spacing_mm(case))
+        yield Pair(truth, predicted, dataset.spacing_mm(case))
         if progress:
             progress(done, len(names))
 
@@ -158,6 +176,11 @@ def _summary(info: ModelInfo, wanted: Request, rows: Sequence[Row], status: Mapp
         "regions": regions,
         "validation": {region: summarise(validation) for region in info.regions} if validation else None,
         "baselines": {},
+        "operating_point": {
+            "threshold": info.threshold,
+            "temperature": info.temperature,
+            **info.metrics.get("operating_point", {}),
+        },
         "conventions": CONVENTIONS,
         "warnings": _warnings(info, wanted, headline, leaking),
     }
@@ -175,6 +198,38 @@ def _measure_baselines(info: ModelInfo, wanted: Request, rows: Sequence[Row]) ->
     records = baselines.measure(wanted.dataset, names, constant)
     write_csv(wanted.output / BASELINES_NAME, baselines.COLUMNS, records)
     return records
+
+
+def _write_certainties(output: Path, rows: Sequence[Row], certainties: Sequence[Certainty]) -> None:
+    """Bins are lists of numbers in one cell, for each of `calibration.BINS` bins of probability."""
+    table = [
+        {
+            "case": row.case,
+            "patient": case.patient,
+            "status": row.status,
+            "dice": case.dice,
+            "dice_at_true_area": case.dice_at_true_area,
+            "confidence": case.confidence,
+            **{name: " ".join(f"{count:.9g}" for count in counts) for name, counts in vars(case.reliability).items()},
+        }
+        for row, case in zip(rows, certainties, strict=True)
+    ]
+    write_csv(output / CERTAINTY_NAME, CERTAINTY_COLUMNS, table)
+
+
+def read_certainties(folder: Path, statuses: Collection[str] = HEADLINE) -> list[Certainty]:
+    """The cases of a folder's `certainty.csv`; none where it was evaluated before there was one."""
+    if not (folder / CERTAINTY_NAME).is_file():
+        return []
+    return [_certainty(record) for record in read_csv(folder / CERTAINTY_NAME) if record["status"] in statuses]
+
+
+def _certainty(record: Mapping[str, str]) -> Certainty:
+    dice, at_true_area, confidence = (
+        float(record[name]) if record[name] else None for name in ("dice", "dice_at_true_area", "confidence")
+    )
+    bins = Reliability(*(np.array(record[name].split(), np.float64) for name in BIN_COLUMNS))
+    return Certainty(record["patient"], dice, at_true_area, confidence, bins)
 
 
 def read_baselines(folder: Path) -> list[baselines.Record]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tumorline import baselines, environment
+from tumorline import baselines, environment, operating_point
 from tumorline.config import Config
 from tumorline.data import cheng
 from tumorline.data import split as splits
@@ -147,12 +147,22 @@ def _finish(task: "Task", notify: Notify) -> None:
     info = model_info(task)
     save_model(run / WEIGHTS_NAME, weights, info)
     export_onnx(run / WEIGHTS_NAME, run / ONNX_NAME)
+    info = _with_operating_point(info, task)
+    notify(f"temperature {info.temperature:.2f} and threshold {info.threshold:.2f} from the validation patients")
+    save_model(run / WEIGHTS_NAME, weights, info)
     notify("evaluating validation and test patients at native resolution")
     summary = evaluate(load(run), Request(task.dataset, run, include=("validation", "test", "unseen")))
     save_model(run / WEIGHTS_NAME, weights, with_figures(info, summary))
     append_line(run / TEST_USES_NAME, {"by": "train", "cases": summary["case_status"]})
     write_card(run)
     render_report(run)
+
+
+def _with_operating_point(info: ModelInfo, task: "Task") -> ModelInfo:
+    cases = task.split.cases("validation")
+    point = operating_point.choose(load(task.run), task.dataset, cases, task.config.model.threshold)
+    metrics = {**info.metrics, "operating_point": point.figures}
+    return info.model_copy(update={"temperature": point.temperature, "threshold": point.threshold, "metrics": metrics})
 
 
 def model_info(task: "Task") -> ModelInfo:

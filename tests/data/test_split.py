@@ -147,7 +147,8 @@ def test_a_leak_changes_who_trains_and_nothing_else(pair_folder: PairFolder) -> 
     dataset, honest = split_of(folder)
     _, leaking = split_of(folder, leak=0.5)
     patient = {case.id: case.patient for case in dataset.cases}
-    assert leaking.leaking and "50% of each test patient's slices leaked" in leaking.origin
+    assert leaking.leaking
+    assert "50% of each test patient's slices leaked" in leaking.origin
     assert len(leaking.cases("train")) == len(honest.cases("train"))
     assert leaking.cases("validation") == honest.cases("validation")
     assert set(leaking.cases("test")) < set(honest.cases("test"))
@@ -161,7 +162,7 @@ def test_a_leak_changes_who_trains_and_nothing_else(pair_folder: PairFolder) -> 
 def test_a_leak_without_room_or_effect_is_refused(pair_folder: PairFolder) -> None:
     with pytest.raises(UserError, match=r"split.leak is 0.2; that moves 0 slices"):
         split_of(pair_folder(patients=10, slices=2), leak=0.2)
-    with pytest.raises(UserError, match="split.leak needs split.by = 'patient'"):
+    with pytest.raises(UserError, match=r"split.leak needs split.by = 'patient'"):
         load_config(None, ["split.by=slice", "split.leak=0.5"])
 
 

@@ -64,3 +64,43 @@ def test_risk_grows_with_coverage_where_confidence_finds_the_failures() -> None:
 def test_equal_confidence_says_nothing() -> None:
     assert calibration.risk_coverage([0.5, 0.5], [0.0, 1.0])[1].tolist() == [0.5, 0.5]
     assert calibration.area_under_risk_coverage([], []) is None
+
+
+def test_confidence_is_the_dice_that_the_probabilities_expect() -> None:
+    probability = np.array([[1.0, 1.0, 0.5, 0.0]])
+    assert calibration.confidence(probability, probability >= 0.5) == pytest.approx(2 * 2.5 / (2.5 + 3))
+    assert calibration.confidence(probability, np.zeros((1, 4), bool)) is None
+
+
+def test_the_right_area_is_drawn_where_the_model_is_surest() -> None:
+    probability = np.array([[0.9, 0.8, 0.4, 0.1]])
+    truth = np.array([[True, False, True, False]])
+    assert calibration.dice_at_true_area(probability, truth) == 0.5
+    assert calibration.dice_at_true_area(probability, np.zeros((1, 4), bool)) is None
+
+
+def test_a_mask_twice_too_large_loses_a_third_of_its_dice_to_the_area() -> None:
+    probability = np.array([[0.9, 0.9, 0.6, 0.6]])
+    truth = np.array([[True, True, False, False]])
+    case = calibration.judge("p", probability, truth, probability >= 0.5)
+    assert case.dice == pytest.approx(2 / 3)
+    assert case.dice_lost_to_area == pytest.approx(1 / 3)
+
+
+def test_a_summary_says_what_confidence_is_worth() -> None:
+    def case(dice: float, confidence: float | None) -> calibration.Certainty:
+        return calibration.Certainty(f"p{dice}", dice, 1.0, confidence, counted([0.9, 0.1], [True, False]))
+
+    found = calibration.summarise([case(0.9, 0.95), case(0.5, 0.6), case(0.0, None)])
+    assert found["risk_coverage"]["risk"] == pytest.approx([0.1, 0.3, 1.6 / 3])
+    assert found["risk_coverage"]["area"] == found["risk_coverage"]["area_best"]
+    assert found["without_confidence"] == 1
+    assert found["expected_calibration_error"] == pytest.approx(0.1)
+    assert [one["tumour"] for one in found["reliability"]] == [0, 1]
+    assert found["dice_lost_to_area"]["mean"] == pytest.approx((0.1 + 0.5 + 1.0) / 3)
+
+
+def test_without_a_tumour_there_is_no_risk() -> None:
+    empty = calibration.judge("p", np.zeros((4, 4)), np.zeros((4, 4), bool), np.zeros((4, 4), bool))
+    found = calibration.summarise([empty])
+    assert (found["risk_coverage"], found["expected_calibration_error"]) == (None, None)

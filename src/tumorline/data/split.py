@@ -163,7 +163,9 @@ def _leak(dataset: Dataset, split: Split, settings: SplitConfig) -> Split:
     leaked = [name for names in tested.values() for name in names[: round(settings.leak * len(names))]]
     left_out = _shuffled(split.cases("train"), settings.seed)[: len(leaked)]
     if not leaked or len(left_out) < len(leaked):
-        raise UserError(f"split.leak is {settings.leak:g}; that moves {len(leaked)} slices, {len(left_out)} could make room")
+        raise UserError(
+            f"split.leak is {settings.leak:g}; that moves {len(leaked)} slices, {len(left_out)} could make room"
+        )
     parts = {**split.parts, **dict.fromkeys(leaked, "train"), **dict.fromkeys(left_out, "excluded")}
     return Split(parts, f"{split.origin}, with {settings.leak:.0%} of each test patient's slices leaked", leaking=True)
 

@@ -30,6 +30,10 @@ class Axis:
         return start + (value - low) / ((high - low) or 1) * (end - start)
 
 
+FIFTHS = (0, 0.2, 0.4, 0.6, 0.8, 1)
+UNIT = {label: Axis(0, 1, FIFTHS, label) for label in ("Dice", "threshold", "share of cases kept")}
+
+
 def interval_bar(mean: float, interval: Sequence[float] | None, width: float = 420) -> str:
     """A line from 0 to 1 with the interval as a band and the mean as a dot."""
 
@@ -70,7 +74,7 @@ def strips(groups: Mapping[str, Strip], label: str) -> str:
     """One row per group: a dot per value, the mean as a bar, its 95 % interval as a band."""
     row, left = 46.0, 168.0
     height = row * len(groups) + 34
-    axis = Axis(0, 1, (0, 0.2, 0.4, 0.6, 0.8, 1), label)
+    axis = Axis(0, 1, FIFTHS, label)
 
     def x(value: float) -> float:
         return axis.position(value, left, WIDTH - RIGHT)
@@ -97,7 +101,7 @@ def strips(groups: Mapping[str, Strip], label: str) -> str:
 def levels(figures: Mapping[str, Mapping[str, object]], label: str) -> str:
     """The mean of a figure between 0 and 1 at named levels from left to right, with its 95 % interval as a bar."""
     ticks = range(len(figures))
-    x, y, parts = _frame(Axis(-0.5, len(figures) - 0.5, ()), Axis(0, 1, (0, 0.2, 0.4, 0.6, 0.8, 1), label), HEIGHT)
+    x, y, parts = _frame(Axis(-0.5, len(figures) - 0.5, ()), Axis(0, 1, FIFTHS, label), HEIGHT)
     base = HEIGHT - BOTTOM + 16
     means = [figure.get("mean") for figure in figures.values()]
     line = " ".join(
@@ -135,13 +139,41 @@ def scatter(groups: Mapping[str, Sequence[tuple[float, float]]], x_label: str, y
     return _svg(parts, f"{y_label} against {x_label}", TALL) + legend(groups)
 
 
+def lines(
+    series: Mapping[str, Sequence[tuple[float, float]]], axes: tuple[Axis, Axis], mark: tuple[float, str] | None = None
+) -> str:
+    """Lines through points; `mark` is a place on the horizontal axis and what it is."""
+    x, y, parts = _frame(*axes)
+    if mark is not None:
+        place, name = x(mark[0]), mark[1]
+        parts.append(f'<line class="mark" x1="{place:.1f}" x2="{place:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
+        parts.append(f'<text class="tick" x="{place + 5:.1f}" y="{HEIGHT - BOTTOM - 8}">{escape(name)}</text>')
+    for number, points in enumerate(series.values()):
+        text = " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in points)
+        parts.append(f'<polyline class="line series{number}" points="{text}"/>')
+    return _svg(parts, f"{axes[1].label} against {axes[0].label}") + legend(series)
+
+
+def reliability(bins: Sequence[tuple[float, float]], shares: Sequence[float]) -> str:
+    """Share of tumour against mean probability of each bin; a dot's area is the bin's share of the pixels."""
+    x, y, parts = _frame(Axis(0, 1, FIFTHS, "predicted probability"), Axis(0, 1, FIFTHS, "share that is tumour"), TALL)
+    parts.append(f'<line class="mark" x1="{x(0):.1f}" y1="{y(0):.1f}" x2="{x(1):.1f}" y2="{y(1):.1f}"/>')
+    text = " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in bins)
+    parts.append(f'<polyline class="line series0" points="{text}"/>')
+    parts += [
+        f'<circle class="point series0" cx="{x(a):.1f}" cy="{y(b):.1f}" r="{3 + 16 * math.sqrt(share):.1f}"/>'
+        for (a, b), share in zip(bins, shares, strict=True)
+    ]
+    return _svg(parts, "reliability diagram", TALL)
+
+
 def histogram(values: Sequence[float], label: str, bins: int = 20) -> str:
     """Counts of values in [0, 1]."""
     counts = [0] * bins
     for value in values:
         counts[min(int(value * bins), bins - 1)] += 1
     most = max(counts, default=1) or 1
-    x_axis = Axis(0, 1, (0, 0.2, 0.4, 0.6, 0.8, 1), label)
+    x_axis = Axis(0, 1, FIFTHS, label)
     x, y, parts = _frame(x_axis, linear_axis(0, most, "cases", whole=True), TALL)
     for number, count in enumerate(counts):
         left, right = x(number / bins), x((number + 1) / bins)

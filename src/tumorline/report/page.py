@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from tumorline.errors import UserError
 from tumorline.files import read_csv, write_text
-from tumorline.report import charts
+from tumorline.report import certainty, charts
 from tumorline.report.cases import CaseReader, Picture, Row, choose, draw
 
 REPORT_NAME = "report.html"
@@ -61,6 +61,7 @@ def _content(run: Path, read_case: CaseReader | None) -> dict[str, Any]:
     rows = read_csv(run / "evaluation.csv")
     region, figures = next(iter(summary["regions"].items()))
     headline = [row for row in rows if row["status"] in summary["headline_status"] and row["region"] == region]
+    point, calibration = summary.get("operating_point"), summary.get("calibration", {}).get(region)
     return {
         "title": run.resolve().name,
         "summary": summary,
@@ -75,6 +76,9 @@ def _content(run: Path, read_case: CaseReader | None) -> dict[str, Any]:
         **_figure_charts(headline, figures),
         "folds": summary.get("folds", []),
         "baselines": {name: scored[region] for name, scored in summary["baselines"].items()},
+        "over_segmentation": certainty.over_segmentation(figures, point, calibration),
+        "calibration": certainty.calibration(calibration, point),
+        "confidence": certainty.confidence(calibration),
         "stress": _stress(summary.get("stress")),
         "parts": _parts(run / "split.csv"),
         "configuration": _text(run / "config.toml"),
