@@ -16,6 +16,8 @@ from tumorline.prediction import Model, to_probability
 from tumorline.runtime import FloatArray
 
 THRESHOLDS = np.linspace(0.05, 0.95, 19)
+PIXELS = 2_000_000
+"""As many are drawn for the temperature."""
 FLAT = 0.002
 """Where the Dice of several thresholds lies within this of the best, the one nearest to 0.5 is taken."""
 
@@ -65,32 +67,33 @@ def _answer(model: Model, dataset: Dataset, name: str) -> _Answer:
 
 
 def _fit_temperature(answers: Sequence[_Answer]) -> tuple[float, dict[str, float | None]]:
-    """The temperature, and the calibration error near tumours without and with it; at the network's own size."""
-    near = [_near_tumours(answer) for answer in answers]
-    chosen = [(logits, truth) for logits, truth in near if len(logits)]
-    if not chosen:
+    """The temperature over all pixels at the network's own size, and the error near tumours without and with it.
+
+    Fitted near tumours only, the temperature would smear a little probability over the whole picture, and confidence
+    would no longer find the failures (`benchmarks/calibration.md`).
+    """
+    if not answers:
         return 1.0, {"calibration_error_before": None, "calibration_error": None}
-    logits, truth = (np.concatenate(parts) for parts in zip(*chosen, strict=True))
-    weights = np.concatenate([np.full(len(values), 1 / len(values)) for values, _ in chosen])
-    temperature = calibration.fit_temperature(logits, truth, weights)
+    logits, truth = (np.concatenate(parts) for parts in zip(*(_pixels(answer) for answer in answers), strict=True))
+    drawn = np.random.default_rng(0).integers(len(logits), size=min(len(logits), PIXELS))
+    temperature = calibration.fit_temperature(logits[drawn], truth[drawn])
     return temperature, {
-        "calibration_error_before": _error(chosen, 1.0),
-        "calibration_error": _error(chosen, temperature),
+        "calibration_error_before": _error(answers, 1.0),
+        "calibration_error": _error(answers, temperature),
     }
 
 
-def _near_tumours(answer: _Answer) -> tuple[FloatArray, MaskArray]:
+def _pixels(answer: _Answer) -> tuple[FloatArray, MaskArray]:
     logits = answer.logits[0]
-    truth = mask_to_network(answer.truth, logits.shape[-1])[0].astype(bool)
-    region = calibration.region_of_interest(truth, logits > 0)
-    return logits[region], truth[region]
+    return logits.ravel(), mask_to_network(answer.truth, logits.shape[-1])[0].astype(bool).ravel()
 
 
-def _error(cases: Sequence[tuple[FloatArray, MaskArray]], temperature: float) -> float | None:
-    counts = (
-        calibration.reliability(to_probability(logits, temperature), truth, np.ones(len(truth), bool)).scaled()
-        for logits, truth in cases
-    )
+def _error(answers: Sequence[_Answer], temperature: float) -> float | None:
+    counts = []
+    for answer in answers:
+        probability = answer.probability(temperature)
+        region = calibration.region_of_interest(answer.truth, probability >= 0.5)
+        counts.append(calibration.reliability(probability, answer.truth, region).scaled())
     return calibration.expected_calibration_error(calibration.total(counts))
 
 

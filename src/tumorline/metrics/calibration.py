@@ -71,14 +71,14 @@ def expected_calibration_error(counts: Reliability) -> float | None:
     return float(np.abs(counts.probabilities - counts.tumours).sum() / pixels) if pixels else None
 
 
-def fit_temperature(logits: Floats, truth: MaskArray, weights: Floats | None = None) -> float:
+def fit_temperature(logits: Floats, truth: MaskArray) -> float:
     """The divisor of the logits with the lowest cross-entropy (Guo et al. 2017); 1 where truth has one value only."""
     if not len(logits) or truth.all() or not truth.any():
         return 1.0
     signed = np.where(truth, -1.0, 1.0) * np.asarray(logits, np.float64)
 
     def cross_entropy(log_temperature: float) -> float:
-        return float(np.average(np.logaddexp(0, signed / np.exp(log_temperature)), weights=weights))
+        return float(np.logaddexp(0, signed / np.exp(log_temperature)).mean())
 
     return float(np.exp(optimize.minimize_scalar(cross_entropy, bounds=(-3, 3), method="bounded").x))
 
