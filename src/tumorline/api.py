@@ -1,11 +1,11 @@
 """The public functions: what the command line calls and a script may call as well."""
 
 import inspect
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tumorline import evaluation, prediction
+from tumorline import comparison, evaluation, prediction
 from tumorline import stress as stresses
 from tumorline.config import Config, DataConfig, load_config
 from tumorline.data import check as checks
@@ -120,6 +120,25 @@ def evaluate(
     if summary["case_status"].get("test") and (loaded.path.parent / CONFIG_NAME).is_file():
         append_line(loaded.path.parent / TEST_USES_NAME, {"by": "evaluate", "cases": summary["case_status"]})
     return summary
+
+
+def compare(
+    runs: Sequence[Path | str] = (),
+    *,
+    groups: Mapping[str, Sequence[Path | str]] | None = None,
+    study: comparison.Study | None = None,
+    output: Path | str | None = None,
+) -> dict[str, Any]:
+    """Compare evaluated runs on the same cases, or recipes with several seeds each (`groups`); returns the result.
+
+    Writes `compare.json` and `compare.html` to `output`, else to `comparisons/<names>`; what lies there is replaced.
+    """
+    named = {name: [Path(folder) for folder in folders] for name, folders in (groups or {}).items()}
+    result = comparison.compare([Path(run) for run in runs], named, study)
+    names = "-".join(contender["name"] for contender in result["contenders"])
+    firsts = [Path(run) for run in runs] or [folders[0] for folders in named.values()]
+    comparison.write(result, firsts, Path(output) if output else Path("comparisons") / names)
+    return result
 
 
 def _add_stress(

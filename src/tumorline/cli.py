@@ -133,6 +133,34 @@ def evaluate(
 
 
 @app.command()
+def compare(
+    runs: Annotated[list[Path] | None, typer.Argument(help="Folders of train, folds or evaluate.")] = None,
+    group: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=RUN,RUN,RUN", help="Runs of one recipe with 3 seeds or more; may be repeated."),
+    ] = None,
+    study: Annotated[str | None, typer.Option(help="'leak' compares a leaking split with an honest one.")] = None,
+    output: Output = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare runs on the same cases: differences, whether they are noise, and pictures of the disagreements."""
+    from tumorline import api
+
+    if study not in (None, "leak"):
+        raise UserError(f"--study {study}: expected leak")
+    groups = dict(read_group(text) for text in group or ())
+    folder = output or Path("comparisons") / "-".join([*groups] or [run.resolve().name for run in runs or ()])
+    result = api.compare(runs or (), groups=groups, study="leak" if study else None, output=folder)
+    if as_json:
+        print(json.dumps(result, indent=2))
+        return
+    for line in [*(f"! {warning}" for warning in result["warnings"]), *result["verdicts"]]:
+        print(line)
+    print_table(contender_rows(result))
+    print(f"report: {folder / 'compare.html'}")
+
+
+@app.command()
 def predict(
     inputs: Annotated[list[Path], typer.Argument(help="Pictures or folders of pictures.")],
     model: Annotated[Path, typer.Option(help=MODEL_HELP)] = Path("builtin"),
@@ -333,6 +361,30 @@ def fold_rows(summary: "Mapping[str, Any]") -> "list[dict[str, Any]]":
             **{name: _number(group["dice"]["mean"]) for name, group in {**fold["by_class"], **fold["by_size"]}.items()},
         }
         for fold in [*summary["folds"], {"fold": "out of fold", **together}]
+    ]
+
+
+def read_group(text: str) -> "tuple[str, list[Path]]":
+    """NAME=RUN,RUN,RUN."""
+    name, equals, runs = text.partition("=")
+    if not equals or not name or not runs:
+        raise UserError(f"--group {text}: expected NAME=RUN,RUN,RUN")
+    return name, [Path(run) for run in runs.split(",") if run]
+
+
+def contender_rows(result: "Mapping[str, Any]") -> "list[dict[str, Any]]":
+    """A line for each contender."""
+    return [
+        {
+            "name": one["name"],
+            "dice": _number(one["figures"]["dice"]["mean"]),
+            "over cases": _number(one["figures"]["dice"]["mean_over_cases"]),
+            "nsd": _number(one["figures"]["nsd"]["mean"]),
+            "hd95": _number(one["figures"]["hd95"]["mean"], 1),
+            "missed": f"{one['missed']:g}",
+            "seeds": " ".join(_number(run["dice"]) for run in one["runs"]) if len(one["runs"]) > 1 else "-",
+        }
+        for one in result["contenders"]
     ]
 
 

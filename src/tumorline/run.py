@@ -90,7 +90,7 @@ def resume(run: Path, notify: Notify) -> None:
 
 def render_report(run: Path) -> Path:
     """Write `report.html` of a finished run; the case pictures need the source to be where it was."""
-    return write_report(run, _case_reader(read_config(run)))
+    return write_report(run, case_reader(read_config(run)))
 
 
 def source_path(config: Config) -> Path:
@@ -245,7 +245,8 @@ def _write_environment(task: "Task", place: "Machine") -> None:
     )
 
 
-def _case_reader(config: Config) -> Callable[[str], tuple[ImageArray, MaskArray]] | None:
+def case_reader(config: Config) -> Callable[[str], tuple[ImageArray, MaskArray]] | None:
+    """Image and truth of a case by its id; None where the source is not where it was."""
     try:
         cases = {case.id: case for case in open_source(source_path(config), config.data).cases}
     except UserError:

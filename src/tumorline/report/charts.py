@@ -70,11 +70,11 @@ def curves(series: Mapping[str, Sequence[float]], label: str, best: int | None =
     return _svg(parts, f"{label} over epochs", height) + legend(series)
 
 
-def strips(groups: Mapping[str, Strip], label: str) -> str:
-    """One row per group: a dot per value, the mean as a bar, its 95 % interval as a band."""
+def strips(groups: Mapping[str, Strip], label: str, axis: Axis | None = None) -> str:
+    """One row per group: a dot per value, the mean as a bar, its 95 % interval as a band; on an axis from 0 to 1."""
     row, left = 46.0, 168.0
     height = row * len(groups) + 34
-    axis = Axis(0, 1, FIFTHS, label)
+    axis = axis or Axis(0, 1, FIFTHS, label)
 
     def x(value: float) -> float:
         return axis.position(value, left, WIDTH - RIGHT)
@@ -87,7 +87,8 @@ def strips(groups: Mapping[str, Strip], label: str) -> str:
     for number, (name, (values, figure)) in enumerate(groups.items()):
         middle = row * number + row / 2 + 2
         parts.append(f'<text class="name" x="{left - 10}" y="{middle - 2}" text-anchor="end">{escape(name)}</text>')
-        note = f"{figure['patients']} patients, {len(values)} cases"
+        cases = "" if len(values) == figure["patients"] else f", {len(values)} cases"
+        note = f"{figure['patients']} patients{cases}"
         parts.append(f'<text class="tick" x="{left - 10}" y="{middle + 13}" text-anchor="end">{note}</text>')
         parts += _band(figure, x, middle)
         parts += [

@@ -39,12 +39,13 @@ def write_report(run: Path, read_case: CaseReader | None = None) -> Path:
     """
     if not (run / "summary.json").is_file():
         raise UserError(f"{run}: not evaluated yet (no summary.json); finish it with: tumorline train --resume {run}")
-    page = _template().render(**_content(run, read_case))
+    page = template("template.html").render(**_content(run, read_case))
     write_text(run / REPORT_NAME, page)
     return run / REPORT_NAME
 
 
-def _template() -> Any:
+def template(name: str) -> Any:
+    """A page of this package, with its filters."""
     environment = Environment(
         loader=PackageLoader("tumorline.report", "."),
         autoescape=True,
@@ -52,8 +53,8 @@ def _template() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": _number, "percent": _percent}
-    return environment.get_template("template.html")
+    environment.filters |= {"number": _number, "signed": _signed, "percent": _percent}
+    return environment.get_template(name)
 
 
 def _content(run: Path, read_case: CaseReader | None) -> dict[str, Any]:
@@ -228,6 +229,10 @@ def _environment(path: Path) -> dict[str, str]:
 
 def _number(value: float | None, digits: int = 3) -> str:
     return "–" if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
+
+
+def _signed(value: float | None, digits: int = 3) -> str:
+    return "–" if value is None or not math.isfinite(value) else f"{value:+.{digits}f}"
 
 
 def _percent(value: float | None, digits: int = 1) -> str:
