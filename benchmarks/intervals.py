@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from table import write_table
 
+from table import write_table
 from tumorline.metrics import comparison
 from tumorline.metrics.summary import interval
 

@@ -173,7 +173,7 @@ def _evaluation_data(
         config = read_config(model.path.parent, overrides)
         return config.data, source_path(config)
     settings = load_config(None, overrides).data
-    if not settings.channel and model.channel in channel_names(Path(data)):
+    if not settings.tumour_free and not settings.channel and model.channel in channel_names(Path(data)):
         settings = settings.model_copy(update={"channel": model.channel})
     return settings, Path(data)
 

@@ -341,6 +341,9 @@ def print_headline(summary: "Mapping[str, Any]") -> None:
         print(f"  {summary['cases']} cases of {summary['patients']} patients ({', '.join(summary['headline_status'])})")
         print(f"  over cases {_number(dice['mean_over_cases'])}, median patient {_number(dice['median'])}")
         print(f"  missed {figures['missed']} of {figures['tumour_cases']} tumours, invented {figures['invented']}")
+        if figures["tumour_free_cases"]:
+            rate, free = figures["false_positive_rate"], figures["tumour_free_cases"]
+            print(f"  false positives on {figures['invented']} of {free} cases without a tumour ({rate:.1%})")
         print(f"  HD95 over detected {_number(hd95['mean'], 1)} {figures['hd95'].get('unit', '')}")
         print(f"  predicted / true area {_number(figures['volume_ratio']['mean'], 2)}")
         accuracy, background = figures["accuracy"]["mean"], figures["accuracy_background"]["mean"]

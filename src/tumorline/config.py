@@ -28,7 +28,13 @@ class DataConfig(Section):
     spacing_mm: float | None = Field(default=None, gt=0)
     """Pixel size for files that carry none (PNG, JPEG); without it distances are in pixels."""
     channel: str = ""
-    """Which sequence to read where a picture holds several (LGG: flair, post_contrast, pre_contrast, all)."""
+    """Which sequence to read where there are several: flair, post_contrast, pre_contrast, all; of BraTS t2 as well."""
+    label: Literal["", "whole_tumour", "tumour_core", "enhancing_tumour"] = ""
+    """What of BraTS's labels is the tumour; empty means tumour_core."""
+    slice_step: int = Field(default=1, ge=1)
+    """Of volumes, take every n-th axial slice."""
+    tumour_free: bool = False
+    """The pictures have no masks and show no tumour: to count what a model invents."""
     cache: str = ""
     """Folder of the decoded cache; empty means the user's cache folder."""
 

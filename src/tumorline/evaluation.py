@@ -161,6 +161,7 @@ def _summary(info: ModelInfo, wanted: Request, rows: Sequence[Row], status: Mapp
             "known_as": source.known_as or None,
             "layout": source.layout,
             "channel": source.channel or None,
+            "label": source.label or None,
             "simulated": source.simulated,
         },
         "split": {

@@ -200,6 +200,7 @@ def _data_description(dataset: Dataset) -> dict[str, Any]:
         "simulated": source.simulated,
         "cases": len(dataset.cases),
         "channel": source.channel,
+        "label": source.label,
         "attribution": ATTRIBUTIONS.get(source.known_as, ""),
     }
 

@@ -126,7 +126,7 @@ def _suspicious_masks(dataset: Dataset) -> list[Finding]:
 
 def _empty_masks(dataset: Dataset) -> list[Finding]:
     empty = [case for case, fact in _pairs(dataset) if not fact.errors and fact.foreground == 0]
-    if not empty:
+    if not empty or dataset.settings.tumour_free:
         return []
     message = f"{_example(empty)}: {len(empty)} of {len(dataset.cases)} masks are empty (tumour-free slices)"
     return [Finding("empty", "warning", message, tuple(str(case.mask) for case in empty))]

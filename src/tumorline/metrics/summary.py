@@ -70,6 +70,7 @@ FIGURES: dict[str, Value] = {
     "signed_offset": lambda scores: scores.signed_offset,
     "lesion_dice": _of_tumours("lesion_dice"),
     "lesion_hd95": _of_tumours("lesion_hd95"),
+    "false_positive": lambda scores: None if scores.has_tumour else float(scores.invented),
     "accuracy": lambda scores: scores.accuracy,
     "accuracy_background": lambda scores: scores.accuracy_background,
 }
