@@ -1,9 +1,10 @@
 """Near duplicates: the same picture turned, mirrored, resized, cropped a little, or saved with loss.
 
 Each picture is known by a thumbnail of 64 x 64 from the decoding pass. Candidates come from matrix products of coarser
-thumbnails over the eight symmetries of the square and over what may have been cropped. Each candidate is then aligned, coarse to fine, by a scale and a
-shift for each axis (Gauss-Newton on the difference, inverse compositional: Baker and Matthews 2004), and is named where
-the fine detail correlates. Before every comparison the local mean is taken away and the local contrast evened out.
+thumbnails over the eight symmetries of the square and over what may have been cropped. Each candidate is then aligned,
+coarse to fine, by a scale and a shift for each axis (Gauss-Newton on the difference, inverse compositional: Baker and
+Matthews 2004), and is named where the fine detail correlates. Before every comparison the local mean is taken away and
+the local contrast evened out.
 What is left is the detail, which neighbouring slices of one patient do not share and which a change of brightness,
 contrast or gamma keeps. Slices that lie about 1 mm apart share it too: benchmarks/near_duplicates.md has the measures.
 """
@@ -54,6 +55,8 @@ SCALES, SHIFTS = (0.88, 1.14), (-0.1, 0.1)
 """Limits of the alignment; shifts are in halves of the side."""
 NOISE_PX, LOCAL_PX, EVENING = 0.5, 2.0, 0.1
 """Deviations of the Gaussians that remove noise and the local mean; share of the mean contrast that counts as none."""
+LEAST_CUT = 0.015
+"""Share of the side, one pixel of the largest thumbnail, from which a pair counts as cropped."""
 ROWS_AT_ONCE, PAIRS_AT_ONCE = 512, 256
 
 FloatArray = npt.NDArray[np.float32]
@@ -70,6 +73,12 @@ class NearPair(NamedTuple):
     b: int
     transform: str
     correlation: float
+    cut: float
+    """Largest share of a side that one of the two lacks."""
+
+    @property
+    def cropped(self) -> bool:
+        return self.cut >= LEAST_CUT
 
 
 def transformed(pictures: npt.NDArray[Scalar], number: int) -> npt.NDArray[Scalar]:
@@ -105,8 +114,9 @@ def near_pairs(first: FloatArray, second: FloatArray | None = None) -> list[Near
     with ThreadPoolExecutor() as pool:
         found = np.concatenate(list(pool.map(lambda chunk: _verify(chunk, *details), chunks)))
     best: dict[tuple[int, int], NearPair] = {}
-    for a, b, number, correlation in found[np.argsort(found[:, 3])].tolist():
-        best[int(a), int(b)] = NearPair(int(a), int(b), TRANSFORMS[int(number)], round(min(correlation, 1.0), 4))
+    for a, b, number, correlation, cut in found[np.argsort(found[:, 3])].tolist():
+        name = TRANSFORMS[int(number)]
+        best[int(a), int(b)] = NearPair(int(a), int(b), name, round(min(correlation, 1.0), 4), round(cut, 3))
     return [best[key] for key in sorted(best)]
 
 
@@ -171,7 +181,7 @@ def _details(thumbnails: FloatArray) -> list[FloatArray]:
 
 
 def _verify(rows: IntArray, first: list[FloatArray], second: list[FloatArray]) -> npt.NDArray[np.float64]:
-    """Align each candidate level by level; rows of (a, b, number, correlation) of those that remain."""
+    """Align each candidate level by level; rows of (a, b, number, correlation, cut) of those that remain."""
     place = np.tile(np.array([1, 0, 1, 0], np.float32), (len(rows), 1))
     score = np.zeros(len(rows), np.float32)
     for (_, steps, least), of_a, of_b in zip(LEVELS, first, second, strict=True):
@@ -182,7 +192,8 @@ def _verify(rows: IntArray, first: list[FloatArray], second: list[FloatArray]) -
         place, score = align(still, of_b[rows[:, 1]], place, steps)
         kept = score >= least
         rows, place, score = rows[kept], place[kept], score[kept]
-    return np.concatenate([rows, score[:, None]], axis=1)
+    cut = np.maximum(*(np.abs(place[:, axis] - 1) + np.abs(place[:, axis + 1]) for axis in (0, 2))) / 2
+    return np.concatenate([rows, score[:, None], cut[:, None]], axis=1)
 
 
 def align(still: FloatArray, moving: FloatArray, place: FloatArray, steps: int) -> tuple[FloatArray, FloatArray]:
