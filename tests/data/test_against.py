@@ -153,14 +153,16 @@ def test_fifty_cut_copies_hidden_among_a_thousand_others_are_found(real_data: Pa
     start = int(random.integers(0, len(files) - 1050))
     block = [files[start + place] for place in random.permutation(1050).tolist()]
     numbers = random.integers(0, 8, 50).tolist()
-    a = without_masks(tmp_path / "a", {f.stem: np.asarray(Image.open(f).convert("L")) for f in block[:50]})
-    hidden = {f"copy{file.stem}": np.asarray(Image.open(file).convert("L")) for file in block[:50]}
-    b = without_masks(tmp_path / "b", {f.stem: np.asarray(Image.open(f).convert("L")) for f in block[50:]})
-    for (name, picture), number in zip(hidden.items(), numbers, strict=True):
-        Image.fromarray(cut_copy(picture, number, random)).save(b / f"{name}.png")
+    for name, chosen in (("a", block[:50]), ("b", block[50:])):
+        (tmp_path / name).mkdir()
+        for file in chosen:
+            (tmp_path / name / file.name).symlink_to(file.resolve())
+    for file, number in zip(block[:50], numbers, strict=True):
+        picture = np.asarray(Image.open(file).convert("L"))
+        Image.fromarray(cut_copy(picture, number, random)).save(tmp_path / "b" / f"copy{file.stem}.png")
     truth = {
         (file.stem, f"copy{file.stem}", "near", near.TRANSFORMS[n]) for file, n in zip(block[:50], numbers, strict=True)
     }
-    named = set(found(audit(a, b)))
+    named = set(found(audit(tmp_path / "a", tmp_path / "b")))
     assert named <= truth
     assert len(named) >= 48
