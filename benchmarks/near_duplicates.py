@@ -5,7 +5,8 @@
 
 Prints (and with --output writes between the markers of the Markdown file) the highest correlations of pairs that are
 different slices, the correlations of true pairs after JPEG, resizing, gamma, brightness and crops, how many hidden
-copies are found within a set and between two, and what it costs. The figures of the two sets also go to --json.
+copies are found within a set and between two, and what it costs. The figures of two sets have markers of their own
+and also go to --json; --only-sets makes these alone.
 """
 
 import argparse
@@ -28,7 +29,6 @@ from tumorline.config import DataConfig
 from tumorline.data import near
 from tumorline.data.against import compare_sets, load_pictures
 
-BEGIN, END = "<!-- results begin -->", "<!-- results end -->"
 Picture = npt.NDArray[np.uint8]
 Random = np.random.Generator
 QUANTILES = (0, 0.01, 0.05, 0.5)
@@ -204,13 +204,8 @@ def read(folder: Path) -> list[Picture]:
         return list(pool.map(lambda file: np.asarray(Image.open(file).convert("L")), listed(folder)))
 
 
-def report(folder: Path, seed: int, count: int, target: Path | None) -> Iterator[str]:
-    random = np.random.default_rng(seed)
-    pictures = read(folder)
-    known = thumbnails(pictures)
-    figures = two_sets(folder, pictures, known, seed)
-    if target:
-        target.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+def one_set(folder: Path, pictures: list[Picture], known: npt.NDArray[np.float32], count: int) -> Iterator[str]:
+    random = np.random.default_rng(0)
     yield from false_pairs(known, [file.stem for file in listed(folder)])
     yield ""
     yield from true_pairs(pictures, known, random, count)
@@ -221,27 +216,38 @@ def report(folder: Path, seed: int, count: int, target: Path | None) -> Iterator
         for _ in range(5):
             yield hidden(pictures, known, random, change)
     yield ""
-    yield from between_lines(figures)
     yield from cost(known, pictures)
+
+
+def show(name: str, lines: Iterator[str], page: Path | None) -> None:
+    """Print a section, and put it between its markers of the page."""
+    started = time.perf_counter()
+    text = "\n".join(lines) + f"\n- these figures: {time.perf_counter() - started:.0f} s elapsed"
+    print(text, flush=True)
+    if page:
+        begin, end = f"<!-- {name} begin -->", f"<!-- {name} end -->"
+        old = page.read_text(encoding="utf-8")
+        new = re.sub(f"{begin}.*{end}", lambda _: f"{begin}\n{text}\n{end}", old, flags=re.DOTALL)
+        page.write_text(new, encoding="utf-8")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("images", type=Path)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="first of five seeds for two sets; one set has seed 0")
     parser.add_argument("--count", type=int, default=200, help="true pairs of each kind")
+    parser.add_argument("--only-sets", action="store_true")
     parser.add_argument("--output", type=Path)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    started = time.perf_counter()
-    lines = list(report(arguments.images, arguments.seed, arguments.count, arguments.json))
-    lines.append(f"- this script: {time.perf_counter() - started:.0f} s elapsed, seed {arguments.seed}")
-    text = "\n".join(lines)
-    print(text)
-    if arguments.output:
-        page = arguments.output.read_text(encoding="utf-8")
-        new = re.sub(f"{BEGIN}.*{END}", lambda _: f"{BEGIN}\n{text}\n{END}", page, flags=re.DOTALL)
-        arguments.output.write_text(new, encoding="utf-8")
+    pictures = read(arguments.images)
+    known = thumbnails(pictures)
+    figures = two_sets(arguments.images, pictures, known, arguments.seed)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    show("two sets", between_lines(figures), arguments.output)
+    if not arguments.only_sets:
+        show("results", one_set(arguments.images, pictures, known, arguments.count), arguments.output)
 
 
 if __name__ == "__main__":
