@@ -55,7 +55,7 @@ def test_each_kind_is_named_and_counted(tmp_path: Path) -> None:
     ]
     assert result.counts == {"exact image": 1, "exact mask": 0, "near": 4, "turned": 1, "mirrored": 1, "cropped": 1}
     assert [(f.code, f.severity) for f in result.findings] == [("overlap", "error")]
-    assert f"5 cases of {tmp_path / 'a'} are in {tmp_path / 'b'}, as 5 cases there" in result.findings[0].message
+    assert f"{tmp_path / 'b'}: holds 5 cases of {tmp_path / 'a'}, as 5 cases there" in result.findings[0].message
     listed = as_json(result)["pairs"][2]
     assert listed.pop("correlation") > 0.94
     assert listed == {"a": "s2", "b": "turned", "kind": "near", "transform": "rotate90", "cropped": False}

@@ -19,6 +19,8 @@ from tumorline.data.source import LAYOUTS, Source, open_picture
 
 PICTURES_ONLY = "pictures only"
 SHOWN = 10
+NEAR_KINDS = ("turned", "mirrored", "cropped")
+"""Counted among the near pairs."""
 
 
 class Shared(NamedTuple):
@@ -180,12 +182,10 @@ def _overlap(sets: tuple[Dataset, Dataset], same: bool, pairs: tuple[Shared, ...
     masks = [pair for pair in pairs if pair.kind == "mask"]
     findings = []
     if pictures:
-        message = f"{_count(p.a for p in pictures)} of {a} are in {b}, as {_count(p.b for p in pictures)} there"
+        message = f"{b}: holds {_count(p.a for p in pictures)} of {a}, as {_count(p.b for p in pictures)} there"
         findings.append(Finding("overlap", "error", message, _files(pictures)))
     if masks:
-        message = (
-            f"{_count(p.a for p in masks)} of {a} have a mask that {b} holds too, though the pictures are not alike"
-        )
+        message = f"{b}: holds the masks of {_count(p.a for p in masks)} of {a} too, though the pictures are not alike"
         findings.append(Finding("same_mask", "warning", message, _files(masks)))
     return findings
 
@@ -227,8 +227,8 @@ def _lines(audit: Audit) -> Iterator[str]:
         who = "unknown patients" if patients is None else f"{patients} patients"
         yield f"{dataset.source.path}: {len(dataset.cases)} cases, {who}{known}"
     if not audit.same_source:
-        yield from (f"{kind:<16}{count:>6}" for kind, count in audit.counts.items())
-        yield f"{'patients in both':<16}{audit.patients:>6}"
+        rows = {**audit.counts, "patients in both": audit.patients}
+        yield from (f"{'  ' * (kind in NEAR_KINDS) + kind:<16}{count:>6}" for kind, count in rows.items())
     yield from (_line(pair) for pair in audit.pairs[:SHOWN])
     if len(audit.pairs) > SHOWN:
         yield f"  and {len(audit.pairs) - SHOWN} more, see 'pairs' of --json"
