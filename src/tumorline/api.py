@@ -8,6 +8,7 @@ from typing import Any
 from tumorline import comparison, evaluation, prediction
 from tumorline import stress as stresses
 from tumorline.config import Config, DataConfig, load_config
+from tumorline.data import against as between
 from tumorline.data import check as checks
 from tumorline.data.case import ImageArray, MaskArray
 from tumorline.data.dataset import Dataset, load_dataset
@@ -184,9 +185,18 @@ def usable(dataset: Dataset) -> Dataset:
     return dataset
 
 
-def check(source: Path | str, overrides: Iterable[str] = (), progress: Progress | None = None) -> list[Finding]:
-    """All findings of a data check."""
-    return checks.check(load_dataset(Path(source), load_config(None, overrides).data, progress))
+def check(
+    source: Path | str,
+    overrides: Iterable[str] = (),
+    progress: Progress | None = None,
+    against: Path | str | None = None,
+) -> list[Finding]:
+    """All findings of a data check, or of the audit of two sources: what `against` shares with the first."""
+    settings = load_config(None, overrides).data
+    if against is None:
+        return checks.check(load_dataset(Path(source), settings, progress))
+    sets = [between.load_pictures(Path(path), settings, progress) for path in (source, against)]
+    return list(between.compare_sets(*sets).findings)
 
 
 def predict(

@@ -12,6 +12,7 @@ from tumorline.errors import Interrupted, MissingExtraError, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from typing import NoReturn
 
 app = typer.Typer(
     name="tumorline",
@@ -224,8 +225,18 @@ def losses() -> None:
 
 
 @data_app.command()
-def check(source: Path, overrides: Overrides = None, as_json: AsJson = False) -> None:
-    """Look for what would spoil a training or a figure; exit status 2 on errors."""
+def check(
+    source: Path,
+    against: Annotated[Path | None, typer.Option(help="Look instead for what this second source shares.")] = None,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Look for what would spoil a training or a figure; exit status 2 on errors.
+
+    With --against: pictures and patients that two sources share, which is an error; masks are not needed.
+    """
+    if against is not None:
+        audit(source, against, overrides or (), as_json)
     from tumorline.config import load_config
     from tumorline.data import check as checks
     from tumorline.data.dataset import load_dataset
@@ -238,6 +249,17 @@ def check(source: Path, overrides: Overrides = None, as_json: AsJson = False) ->
     else:
         print_check(result)
     sys.exit(2 if any(finding.severity == "error" for finding in findings) else 0)
+
+
+def audit(source: Path, against: Path, overrides: "Sequence[str]", as_json: bool) -> "NoReturn":
+    from tumorline.config import load_config
+    from tumorline.data import against as between
+
+    settings = load_config(None, overrides).data
+    sets = [between.load_pictures(path, settings, counter(f"decoding {path.name}")) for path in (source, against)]
+    found = between.compare_sets(*sets)
+    print(json.dumps(between.as_json(found), indent=2) if as_json else between.as_text(found))
+    sys.exit(2 if any(finding.severity == "error" for finding in found.findings) else 0)
 
 
 @data_app.command()

@@ -142,16 +142,16 @@ def _examine(case: Case, settings: DataConfig) -> Facts:
     if image is not None and mask is not None and image.shape[1:] != mask.shape:
         sizes = f"image {image.shape[2]} x {image.shape[1]}, mask {mask.shape[1]} x {mask.shape[0]}"
         errors.append(("size", f"{case.mask}: {sizes}; a pair must have one size"))
-    if image is None or mask is None:
+    if image is None:
         return Facts(case.id, errors=tuple(errors))
     return Facts(
         case.id,
         image.shape,
         image_hash(image),
-        mask_hash(mask),
+        "" if mask is None else mask_hash(mask),
         bool(np.ptp(image) == 0),
         float((image[0] != 0).mean()),
-        float(mask.mean()),
+        0.0 if mask is None else float(mask.mean()),
         tuple(errors),
         near.thumbnail(image),
     )
