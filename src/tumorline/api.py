@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tumorline import comparison, evaluation, prediction
+from tumorline import comparison, cross_dataset, evaluation, prediction
 from tumorline import stress as stresses
 from tumorline.config import Config, DataConfig, load_config
 from tumorline.data import against as between
@@ -121,6 +121,55 @@ def evaluate(
     if summary["case_status"].get("test") and (loaded.path.parent / CONFIG_NAME).is_file():
         append_line(loaded.path.parent / TEST_USES_NAME, {"by": "evaluate", "cases": summary["case_status"]})
     return summary
+
+
+def cross_evaluate(
+    models: Sequence[Path | str],
+    data: Sequence[str],
+    *,
+    output: Path | str | None = None,
+    overrides: Iterable[str] = (),
+    allow_training_cases: bool = False,
+    processes: int = 1,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Score models by sets as one matrix, in-domain against external; returns the content of `matrix.json`.
+
+    Each of `data` is a path, with settings of its own after commas: `lgg/kaggle_3m,channel=post_contrast,name=LGG`.
+    Everything is opened before anything is scored. Writes an evaluation for each cell, `matrix.json`, `matrix.csv` and
+    `matrix.html` to `output`, else to `evaluations/matrix`.
+    """
+    folder = Path(output) if output else Path("evaluations") / "matrix"
+    specs = cross_dataset.named_apart([cross_dataset.read_spec(text) for text in data])
+    paths = _named_models(models)
+    common = tuple(overrides)
+    first = prediction.load(next(iter(paths.values())))
+    sets = {}
+    for spec in specs:
+        settings, source = _evaluation_data(first, spec.path, [*common, *spec.settings])
+        sets[spec.name] = (spec, usable(load_dataset(source, settings)))
+
+    def evaluate_cell(model: str, spec: cross_dataset.SetSpec, cell: Path) -> dict[str, Any]:
+        return evaluate(
+            paths[model],
+            spec.path,
+            output=cell,
+            overrides=[*common, *spec.settings],
+            allow_training_cases=allow_training_cases,
+            processes=processes,
+            progress=progress,
+        )
+
+    infos = {name: prediction.load(path).info for name, path in paths.items()}
+    return cross_dataset.measure(infos, sets, folder, evaluate_cell)
+
+
+def _named_models(models: Sequence[Path | str]) -> dict[str, Path]:
+    """Models by name: that of the file's folder, or of a listed model."""
+    named = {Path(model).resolve().stem if Path(model).exists() else str(model): Path(model) for model in models}
+    if len(named) < len(models):
+        raise UserError("two models have the same name; rename a folder")
+    return named
 
 
 def compare(

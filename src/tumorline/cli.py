@@ -98,8 +98,14 @@ def folds(
 
 @app.command()
 def evaluate(
-    model: Annotated[Path, typer.Argument(help=MODEL_HELP)] = Path("builtin"),
-    data: Annotated[list[Path] | None, typer.Option(help="Source; without it the run's own test part.")] = None,
+    models: Annotated[list[Path] | None, typer.Argument(help=MODEL_HELP + " Several make a matrix.")] = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SOURCE[,KEY=VALUE...]",
+            help="Source, with settings of its own after commas; several make a matrix. Without it the run's test part.",
+        ),
+    ] = None,
     overrides: Overrides = None,
     output: Output = None,
     allow_training_cases: Annotated[
@@ -108,29 +114,44 @@ def evaluate(
     stress: Annotated[bool, typer.Option("--stress", help="Also under noise, blur, turns, JPEG ... (slow).")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Score a model on cases that it was not trained on."""
+    """Score a model on cases that it was not trained on; several models or sets as one matrix."""
     from tumorline import api
+    from tumorline.cross_dataset import read_spec
 
-    summaries = []
-    sources: list[Path | None] = [*(data or [])] or [None]
-    for source in sources:
-        folder = output / source.stem if output and source and len(sources) > 1 else output
-        summary = api.evaluate(
-            model,
-            source,
-            output=folder,
-            overrides=overrides or (),
-            allow_training_cases=allow_training_cases,
-            stress=stress,
-            processes=os.cpu_count() or 1,
-            progress=counter("evaluating"),
+    chosen = models or [Path("builtin")]
+    processes = os.cpu_count() or 1
+    if len(chosen) > 1 or len(data or ()) > 1:
+        if stress or not data:
+            raise UserError("--stress takes one model and one set" if stress else "several models need --data SOURCE")
+        print_matrix(
+            api.cross_evaluate(
+                chosen,
+                data,
+                output=output,
+                overrides=overrides or (),
+                allow_training_cases=allow_training_cases,
+                processes=processes,
+                progress=counter("evaluating"),
+            ),
+            as_json,
         )
-        summaries.append(summary)
-        if not as_json:
-            print_headline(summary)
-            print_table(stress_rows(summary))
+        return
+    spec = read_spec(data[0]) if data else None
+    summary = api.evaluate(
+        chosen[0],
+        spec.path if spec else None,
+        output=output,
+        overrides=[*(overrides or ()), *(spec.settings if spec else ())],
+        allow_training_cases=allow_training_cases,
+        stress=stress,
+        processes=processes,
+        progress=counter("evaluating"),
+    )
     if as_json:
-        print(json.dumps(summaries[0] if len(summaries) == 1 else summaries, indent=2))
+        print(json.dumps(summary, indent=2))
+    else:
+        print_headline(summary)
+        print_table(stress_rows(summary))
 
 
 @app.command()
@@ -387,6 +408,36 @@ def fold_rows(summary: "Mapping[str, Any]") -> "list[dict[str, Any]]":
         }
         for fold in [*summary["folds"], {"fold": "out of fold", **together}]
     ]
+
+
+def print_matrix(result: "Mapping[str, Any]", as_json: bool) -> None:
+    """The cells as a table, and the sentences; exit status 2 where one could not be evaluated."""
+    if as_json:
+        print(json.dumps(result, indent=2))
+    else:
+        print_table([matrix_row(cell) for cell in result["cells"] if not cell["error"]])
+        for sentence in result["sentences"]:
+            print(sentence)
+    failed = [cell for cell in result["cells"] if cell["error"]]
+    for cell in failed:
+        note(f"error: {cell['model']} on {cell['set']}: {cell['error']}")
+    if failed:
+        sys.exit(2)
+
+
+def matrix_row(cell: "Mapping[str, Any]") -> "dict[str, Any]":
+    figures = cell["figures"]
+    return {
+        "model": cell["model"],
+        "set": cell["set"],
+        "domain": cell["domain"],
+        "patients": cell["patients"],
+        "cases": cell["cases"],
+        "dice": _number(figures["dice"]["mean"]),
+        "interval": _interval(figures["dice"]),
+        "missed": f"{figures['missed']}/{figures['tumour_cases']}",
+        "false positives": f"{figures['invented']}/{figures['tumour_free_cases']}",
+    }
 
 
 def read_group(text: str) -> "tuple[str, list[Path]]":

@@ -11,6 +11,7 @@ import numpy as np
 from tumorline import baselines
 from tumorline.data.case import Case
 from tumorline.data.dataset import Dataset
+from tumorline.data.source import Source
 from tumorline.errors import UserError
 from tumorline.files import read_csv, write_csv, write_json
 from tumorline.metrics import calibration
@@ -291,9 +292,21 @@ def _warnings(info: ModelInfo, wanted: Request, headline: Sequence[Row], leaking
         found.append("PATIENTS UNKNOWN: each case counts as a patient of its own; the interval is too narrow")
     if wanted.dataset.settings.mask_threshold is not None:
         found.append(f"masks were thresholded above {wanted.dataset.settings.mask_threshold:g}")
+    found += _other_meaning(info, source)
     if info.data.get("simulated") and not source.simulated:
         found.append("the model was trained on simulated images only")
     return found
+
+
+def _other_meaning(info: ModelInfo, source: Source) -> list[str]:
+    """Warnings where the model was trained on another sequence, or to outline something else."""
+    channel, label = info.data.get("channel"), info.data.get("label")
+    found = []
+    if channel and source.channel and channel != source.channel:
+        found.append(f"OTHER SEQUENCE: the model was trained on {channel}, these pictures are {source.channel}")
+    if label and source.label and label != source.label:
+        found.append(f"OTHER MEANING: the model was trained to outline {label}, here {source.label} is outlined")
+    return [warning.replace("_", " ") for warning in found]
 
 
 def write(output: Path, rows: Sequence[Row], summary: Mapping[str, Any]) -> None:

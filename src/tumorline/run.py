@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tumorline import baselines, environment, operating_point
 from tumorline.config import Config
-from tumorline.data import cheng
+from tumorline.data import cheng, describe
 from tumorline.data import split as splits
 from tumorline.data.cache import default_folder
 from tumorline.data.case import REGION, ImageArray, MaskArray, read_image
@@ -176,6 +176,7 @@ def model_info(task: "Task") -> ModelInfo:
         image_size=config.data.image_size,
         preprocessing=PREPROCESSING,
         constant_mask=_constant_mask(task),
+        mean_image=_mean_image(task),
         data=_data_description(task.dataset),
         split=split_description(task),
         known_cases=_known_cases(task),
@@ -191,6 +192,11 @@ def _constant_mask(task: "Task") -> str:
     cases = [dataset.cases[dataset.index[name]] for name in task.split.cases("train")]
     masks = (read_case_mask(case, dataset.settings) for case in cases)
     return baselines.to_text(baselines.constant_mask(masks, [case.patient or case.id for case in cases]))
+
+
+def _mean_image(task: "Task") -> str:
+    positions = [task.dataset.index[name] for name in task.split.cases("train")]
+    return describe.to_text(describe.mean_picture([task.dataset.facts[position] for position in positions]))
 
 
 def _data_description(dataset: Dataset) -> dict[str, Any]:

@@ -27,6 +27,8 @@ MARKS = {
     "LEAKING": "leaking split",
     "TRAINING": "training cases included",
     "PATIENTS": "patients unknown",
+    "OTHER SEQUENCE": "another sequence",
+    "OTHER MEANING": "another meaning of the mask",
     "BASELINE": "does not beat a trivial baseline",
 }
 
