@@ -138,6 +138,26 @@ def test_tumour_free_slices_give_a_false_positive_rate_and_no_dice(tiny_run: Pat
     assert figures["dice_all"] == pytest.approx(1 - figures["invented"] / 3)
 
 
+def test_further_columns_of_the_patients_table_are_groups(tiny_run: Path, tmp_path: Path) -> None:
+    folder = PairFolder(tmp_path / "sites")(patients=7, slices=2, first_seed=900)
+    rows = "".join(f"s{900 + n},Q{n // 2},{'north' if n < 10 else 'south'},{n}.5\n" for n in range(14))
+    (folder / "patients.csv").write_text(f"id,patient,site,echo_time\n{rows}")
+    summary = tumorline.evaluate(tiny_run, folder, output=tmp_path / "out")
+    (groups,) = summary["regions"]["tumour"]["by_attribute"].values()
+    assert {name: (group["patients"], group["cases"]) for name, group in groups.items()} == {
+        "north": (5, 10),
+        "south": (2, 4),
+    }
+    assert groups["south"]["dice"]["mean"] == pytest.approx(
+        np.mean(
+            [row.scores.dice for row in evaluation.read_rows(tmp_path / "out") if row.attributes["site"] == "south"]
+        )
+    )
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "<h3>site</h3>" in page
+    assert "echo" not in page
+
+
 def test_rows_are_read_back_as_they_were_written(tmp_path: Path) -> None:
     truth = np.zeros((4, 8, 8), bool)
     truth[1:3, 2:5, 2:5] = True

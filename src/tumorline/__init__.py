@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from tumorline.api import check, compare, cross_validate, evaluate, predict, train
+    from tumorline.api import check, compare, cross_evaluate, cross_validate, evaluate, predict, train
     from tumorline.config import Config, load_config
     from tumorline.data.dataset import load_dataset
     from tumorline.data.simulate import simulate
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "train": "tumorline.api",
+    "cross_evaluate": "tumorline.api",
     "cross_validate": "tumorline.api",
     "evaluate": "tumorline.api",
     "predict": "tumorline.api",
@@ -43,6 +44,7 @@ __all__ = [
     "UserError",
     "check",
     "compare",
+    "cross_evaluate",
     "cross_validate",
     "evaluate",
     "load",

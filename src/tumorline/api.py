@@ -1,5 +1,6 @@
 """The public functions: what the command line calls and a script may call as well."""
 
+import functools
 import inspect
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from tumorline.data.dataset import Dataset, load_dataset
 from tumorline.data.source import Finding, channel_names
 from tumorline.errors import UserError, require_extra
 from tumorline.files import append_line, write_csv
-from tumorline.model_file import BUILTIN, find_model, listed_models, read_info
+from tumorline.model_file import BUILTIN, WEIGHTS_NAME, find_model, listed_models, read_info
 from tumorline.report import write_report
 from tumorline.run_folder import CONFIG_NAME, TEST_USES_NAME, new_run_folder, read_config
 
@@ -110,16 +111,22 @@ def evaluate(
     needs `if __name__ == "__main__"`.
     """
     loaded = prediction.load(model)
-    settings, source = _evaluation_data(loaded, data, overrides)
-    dataset = usable(load_dataset(source, settings))
+    dataset = _opened(*_evaluation_data(loaded, data, overrides))
     folder = Path(output) if output else Path("evaluations") / f"{loaded.info.name}-{dataset.source.name}"
     wanted = evaluation.request(dataset, folder, allow_training_cases, processes)
-    summary = evaluation.evaluate(loaded, wanted, progress)
+    summary = _evaluated(loaded, wanted, progress)
     if stress:
         summary = _add_stress(loaded, wanted, summary, progress)
-    write_report(folder, lambda name: _read_grey(dataset, name))
-    if summary["case_status"].get("test") and (loaded.path.parent / CONFIG_NAME).is_file():
-        append_line(loaded.path.parent / TEST_USES_NAME, {"by": "evaluate", "cases": summary["case_status"]})
+        write_report(folder, lambda name: _read_grey(dataset, name))
+    return summary
+
+
+def _evaluated(model: prediction.Model, wanted: evaluation.Request, progress: Progress | None) -> dict[str, Any]:
+    """The evaluation with its report; a look at test cases is noted in the run folder of the model."""
+    summary = evaluation.evaluate(model, wanted, progress)
+    write_report(wanted.output, lambda name: _read_grey(wanted.dataset, name))
+    if summary["case_status"].get("test") and (model.path.parent / CONFIG_NAME).is_file():
+        append_line(model.path.parent / TEST_USES_NAME, {"by": "evaluate", "cases": summary["case_status"]})
     return summary
 
 
@@ -136,39 +143,35 @@ def cross_evaluate(
     """Score models by sets as one matrix, in-domain against external; returns the content of `matrix.json`.
 
     Each of `data` is a path, with settings of its own after commas: `lgg/kaggle_3m,channel=post_contrast,name=LGG`.
-    Everything is opened before anything is scored. Writes an evaluation for each cell, `matrix.json`, `matrix.csv` and
+    All sets are opened before anything is scored. Writes an evaluation for each cell, `matrix.json`, `matrix.csv` and
     `matrix.html` to `output`, else to `evaluations/matrix`.
     """
     folder = Path(output) if output else Path("evaluations") / "matrix"
-    specs = cross_dataset.named_apart([cross_dataset.read_spec(text) for text in data])
-    paths = _named_models(models)
-    common = tuple(overrides)
-    first = prediction.load(next(iter(paths.values())))
-    sets = {}
-    for spec in specs:
-        settings, source = _evaluation_data(first, spec.path, [*common, *spec.settings])
-        sets[spec.name] = (spec, usable(load_dataset(source, settings)))
+    specs = cross_dataset.checked([cross_dataset.read_spec(text) for text in data])
+    loaded = _named_models(models)
+    opened = functools.cache(_opened)
+    sets = {
+        (name, spec.name): opened(*_evaluation_data(model, spec.path, [*overrides, *spec.settings]))
+        for name, model in loaded.items()
+        for spec in specs
+    }
 
-    def evaluate_cell(model: str, spec: cross_dataset.SetSpec, cell: Path) -> dict[str, Any]:
-        return evaluate(
-            paths[model],
-            spec.path,
-            output=cell,
-            overrides=[*common, *spec.settings],
-            allow_training_cases=allow_training_cases,
-            processes=processes,
-            progress=progress,
-        )
+    def evaluate_cell(model: str, dataset: Dataset, cell: Path) -> dict[str, Any]:
+        wanted = evaluation.request(dataset, cell, allow_training_cases, processes)
+        return _evaluated(loaded[model], wanted, progress)
 
-    infos = {name: prediction.load(path).info for name, path in paths.items()}
-    return cross_dataset.measure(infos, sets, folder, evaluate_cell)
+    return cross_dataset.measure({name: model.info for name, model in loaded.items()}, sets, folder, evaluate_cell)
 
 
-def _named_models(models: Sequence[Path | str]) -> dict[str, Path]:
-    """Models by name: that of the file's folder, or of a listed model."""
-    named = {Path(model).resolve().stem if Path(model).exists() else str(model): Path(model) for model in models}
-    if len(named) < len(models):
-        raise UserError("two models have the same name; rename a folder")
+def _named_models(models: Sequence[Path | str]) -> dict[str, prediction.Model]:
+    """The models by the name of their run folder, file or listing. Raises UserError where two are called the same."""
+    named: dict[str, prediction.Model] = {}
+    for given in map(Path, models):
+        path = find_model(given).resolve()
+        name = path.parent.name if path.name == WEIGHTS_NAME else path.stem
+        if name in named:
+            raise UserError(f"{given}: a second model called '{name}'; rename its folder or file")
+        named[name] = prediction.load(path)
     return named
 
 
@@ -226,6 +229,10 @@ def _evaluation_data(
     if not settings.tumour_free and not settings.channel and model.channel in channel_names(Path(data)):
         settings = settings.model_copy(update={"channel": model.channel})
     return settings, Path(data)
+
+
+def _opened(settings: DataConfig, source: Path) -> Dataset:
+    return usable(load_dataset(source, settings))
 
 
 def usable(dataset: Dataset) -> Dataset:

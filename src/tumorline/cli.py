@@ -103,7 +103,7 @@ def evaluate(
         list[str] | None,
         typer.Option(
             metavar="SOURCE[,KEY=VALUE...]",
-            help="Source, with settings of its own after commas; several make a matrix. Without it the run's test part.",
+            help="Source, with settings after commas; several make a matrix. Without it the run's own test part.",
         ),
     ] = None,
     overrides: Overrides = None,

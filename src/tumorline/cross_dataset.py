@@ -37,8 +37,11 @@ COLUMNS = (
     "false_positive_rate",
     "error",
 )
+KEYS = ("name", *sorted(DataConfig.model_fields.keys() - {"source", "cache", "image_size"}))
+"""What may be set for one source."""
 
-Evaluate = Callable[[str, "SetSpec", Path], dict[str, Any]]
+Evaluate = Callable[[str, Dataset, Path], dict[str, Any]]
+"""Model, set and folder to the summary of `tumorline.evaluate`."""
 
 
 @dataclass(frozen=True)
@@ -66,19 +69,17 @@ def read_spec(text: str) -> SetSpec:
 
 def _setting(text: str, part: str) -> tuple[str, str]:
     key, equals, value = part.partition("=")
-    if not equals or key not in {*DataConfig.model_fields, "name"} - {"source"}:
-        keys = ", ".join(sorted({*DataConfig.model_fields, "name"} - {"source", "cache"}))
+    if not equals or key not in KEYS:
         raise UserError(
-            f"--data {text}: '{part}' is no setting of a source; expected PATH,key=value with one of {keys}"
+            f"--data {text}: '{part}' is no setting of a source; expected PATH,key=value with one of {', '.join(KEYS)}"
         )
     return key, value
 
 
-def named_apart(specs: Sequence[SetSpec]) -> list[SetSpec]:
-    """The same with names that differ. Raises UserError where two were given one name."""
+def checked(specs: Sequence[SetSpec]) -> list[SetSpec]:
+    """The same. Raises UserError where two have one name, a setting has no such value, or a path is not there."""
     names = [spec.name for spec in specs]
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
+    if twice := [name for name in names if names.count(name) > 1]:
         raise UserError(f"two sets are called '{twice[0]}'; give one another name: --data PATH,name=OTHER")
     for spec in specs:
         load_config(None, spec.settings)
@@ -88,24 +89,21 @@ def named_apart(specs: Sequence[SetSpec]) -> list[SetSpec]:
 
 
 def measure(
-    models: Mapping[str, ModelInfo],
-    sets: Mapping[str, tuple[SetSpec, Dataset]],
-    output: Path,
-    evaluate: Evaluate,
+    models: Mapping[str, ModelInfo], sets: Mapping[tuple[str, str], Dataset], output: Path, evaluate: Evaluate
 ) -> dict[str, Any]:
     """Evaluate every model on every set into `output/<model>--<set>`; writes the matrix as JSON, CSV and a page.
 
-    A cell that cannot be evaluated holds the reason as `error`, and the others go on.
+    `sets` are by model and name, since a model reads the sequence that it was trained on. A cell that cannot be
+    evaluated holds the reason as `error`, and the others go on.
     """
     cells = [
-        _cell(name, info, sets[key], output / f"{name}--{key}", evaluate)
-        for name, info in models.items()
-        for key in sets
+        _cell((model, name), models[model], dataset, output / f"{model}--{name}", evaluate)
+        for (model, name), dataset in sets.items()
     ]
     result = {
         "schema_version": SCHEMA_VERSION,
         "models": {name: {"data": info.data, "threshold": info.threshold} for name, info in models.items()},
-        "sets": {key: _described(dataset) for key, (_, dataset) in sets.items()},
+        "sets": {name: _described(dataset) for name, dataset in _first_of_each(sets).items()},
         "cells": cells,
         "sentences": [sentence for cell in cells if (sentence := _sentence(cell, cells))],
     }
@@ -115,18 +113,24 @@ def measure(
     return result
 
 
+def _first_of_each(sets: Mapping[tuple[str, str], Dataset]) -> dict[str, Dataset]:
+    """Each set as the first model reads it."""
+    found: dict[str, Dataset] = {}
+    for (_, name), dataset in sets.items():
+        found.setdefault(name, dataset)
+    return found
+
+
 def _cell(
-    name: str, info: ModelInfo, chosen: tuple[SetSpec, Dataset], folder: Path, evaluate: Evaluate
+    names: tuple[str, str], info: ModelInfo, dataset: Dataset, folder: Path, evaluate: Evaluate
 ) -> dict[str, Any]:
-    spec, dataset = chosen
-    cell: dict[str, Any] = {"model": name, "set": spec.name, "folder": folder.name, "domain": _domain(info, dataset)}
+    model, name = names
+    cell: dict[str, Any] = {"model": model, "set": name, "folder": folder.name, "domain": _domain(info, dataset)}
     try:
-        summary = evaluate(name, spec, folder)
+        summary = evaluate(model, dataset, folder)
     except UserError as error:
         return {**cell, "error": str(error)}
     (figures,) = summary["regions"].values()
-    picture = describe.mean_picture(dataset.facts)
-    turn = describe.orientation(describe.from_text(info.mean_image), picture) if info.mean_image else None
     return {
         **cell,
         "error": None,
@@ -134,9 +138,16 @@ def _cell(
         "cases": summary["cases"],
         "patients": summary["patients"],
         "warnings": summary["warnings"],
-        "orientation": turn,
+        "orientation": _orientation(info, dataset),
         "dice_of_cases": [row.scores.dice for row in read_rows(folder) if row.scores.dice is not None],
     }
+
+
+def _orientation(info: ModelInfo, dataset: Dataset) -> str | None:
+    """Which turn or mirroring would make the pictures lie as in training; None for models that keep no mean picture."""
+    if not info.mean_image:
+        return None
+    return describe.orientation(describe.from_text(info.mean_image), describe.mean_picture(dataset.facts))
 
 
 def _domain(info: ModelInfo, dataset: Dataset) -> str:
@@ -157,20 +168,12 @@ def _described(dataset: Dataset) -> dict[str, Any]:
 
 
 def _sentence(cell: Mapping[str, Any], cells: Sequence[Mapping[str, Any]]) -> str | None:
-    """How much of the model's in-domain Dice is left on an external set."""
+    """How much of the model's in-domain Dice is left on an external set, and what else tells them apart."""
     if cell["error"] or cell["domain"] == "in-domain":
         return None
-    figures = cell["figures"]
-    found = []
-    home = next(
-        (c for c in cells if c["model"] == cell["model"] and c["domain"] == "in-domain" and not c["error"]), None
-    )
-    dice = figures["dice"]["mean"]
-    if dice is not None and home:
-        at_home = home["figures"]["dice"]["mean"]
-        found.append(f"Dice {dice:.3f} against {at_home:.3f} on {home['set']} ({dice - at_home:+.3f})")
-    elif dice is not None:
-        found.append(f"Dice {dice:.3f}")
+    figures, found = cell["figures"], []
+    if (dice := figures["dice"]["mean"]) is not None:
+        found.append(f"Dice {dice:.3f}{_against_home(dice, cell['model'], cells)}")
     if figures["tumour_cases"]:
         found.append(f"{figures['missed']} of {figures['tumour_cases']} tumours missed")
     if figures["tumour_free_cases"]:
@@ -178,6 +181,14 @@ def _sentence(cell: Mapping[str, Any], cells: Sequence[Mapping[str, Any]]) -> st
     if cell["orientation"] not in (None, "identity"):
         found.append(f"its pictures look turned or mirrored against training ({cell['orientation']} would undo it)")
     return f"{cell['model']} on {cell['set']}: {'; '.join(found)}."
+
+
+def _against_home(dice: float, model: str, cells: Sequence[Mapping[str, Any]]) -> str:
+    for cell in cells:
+        if cell["model"] == model and cell["domain"] == "in-domain" and not cell["error"]:
+            at_home = cell["figures"]["dice"]["mean"]
+            return f" against {at_home:.3f} on {cell['set']} ({dice - at_home:+.3f})"
+    return ""
 
 
 def _row(cell: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from tumorline.files import read_csv, write_csv, write_json
 from tumorline.metrics import calibration
 from tumorline.metrics.calibration import Certainty, Reliability
 from tumorline.metrics.case import CaseScores, Pair, score_cases
-from tumorline.metrics.summary import Row, by_group, by_size, summarise
+from tumorline.metrics.summary import Row, by_group, by_size, grouping_attributes, summarise
 from tumorline.model_file import ModelInfo
 from tumorline.prediction import Model
 from tumorline.write.images import write_mask
@@ -29,6 +29,8 @@ EVALUATION_NAME, SUMMARY_NAME, PREDICTIONS_NAME = "evaluation.csv", "summary.jso
 BASELINES_NAME, CERTAINTY_NAME = "baselines.csv", "certainty.csv"
 NOT_BEATEN = "BASELINE NOT BEATEN"
 ID_COLUMNS = ("case", "patient", "class_name", "status", "region")
+ATTRIBUTE = "attribute: "
+"""Before the name of a column with what else the source states of a case."""
 BIN_COLUMNS = tuple(field.name for field in fields(Reliability))
 CERTAINTY_COLUMNS = ("case", "patient", "status", "dice", "dice_at_true_area", "confidence", *BIN_COLUMNS)
 Progress = Callable[[int, int], None]
@@ -189,9 +191,10 @@ def _summary(info: ModelInfo, wanted: Request, rows: Sequence[Row], status: Mapp
 
 
 def region_figures(rows: Sequence[Row]) -> dict[str, Any]:
-    """All figures of one region, by class and by size as well."""
+    """All figures of one region, by class, by size and by further attributes of the source as well."""
     by_class = by_group(rows, "class_name") if any(row.attributes.get("class_name") for row in rows) else {}
-    return {**summarise(rows), "by_class": by_class, "by_size": by_size(rows)}
+    by_attribute = {name: by_group(rows, name) for name in grouping_attributes(rows)}
+    return {**summarise(rows), "by_class": by_class, "by_size": by_size(rows), "by_attribute": by_attribute}
 
 
 def _measure_baselines(info: ModelInfo, wanted: Request, rows: Sequence[Row]) -> list[baselines.Record]:
@@ -312,6 +315,7 @@ def _other_meaning(info: ModelInfo, source: Source) -> list[str]:
 def write(output: Path, rows: Sequence[Row], summary: Mapping[str, Any]) -> None:
     """Write `evaluation.csv` and `summary.json`."""
     scores = [field.name for field in fields(CaseScores)]
+    attributes = grouping_attributes(rows)
     table = [
         {
             "case": row.case,
@@ -320,10 +324,12 @@ def write(output: Path, rows: Sequence[Row], summary: Mapping[str, Any]) -> None
             "status": row.status,
             "region": row.region,
             **{name: getattr(row.scores, name) for name in scores},
+            **{ATTRIBUTE + name: row.attributes.get(name, "") for name in attributes},
         }
         for row in rows
     ]
-    write_csv(output / EVALUATION_NAME, (*ID_COLUMNS, *scores), table)
+    columns = (*ID_COLUMNS, *scores, *(ATTRIBUTE + name for name in attributes))
+    write_csv(output / EVALUATION_NAME, columns, table)
     write_json(output / SUMMARY_NAME, summary)
 
 
@@ -339,5 +345,6 @@ def _row(record: Mapping[str, str]) -> Row:
         field.name: kinds.get(field.type, float)(text) if text else None for field, text in texts.items()
     }
     scores = CaseScores(**values)
-    attributes = {"class_name": record["class_name"]}
+    stated = {name.removeprefix(ATTRIBUTE): text for name, text in record.items() if name.startswith(ATTRIBUTE)}
+    attributes = {**stated, "class_name": record["class_name"]}
     return Row(record["case"], record["patient"] or None, attributes, record["status"], record["region"], scores)

@@ -17,6 +17,7 @@ from scipy import stats
 from tumorline.metrics.case import CaseScores
 
 LEAST_FOR_INTERVAL, LEAST_WITHOUT_WARNING = 20, 30
+MOST_GROUPS = 12
 RESAMPLES = 5000
 SHORT = ("dice", "nsd", "hd95_detected", "volume_ratio", "signed_offset")
 DISTANCES = (
@@ -109,6 +110,15 @@ def _lesions(scores: Sequence[CaseScores]) -> dict[str, int] | None:
         return None
     totals = {name: sum(values) for name, values in counts.items()}
     return totals | {"missed": totals["truth"] - totals["detected"]}
+
+
+def grouping_attributes(rows: Sequence[Row]) -> list[str]:
+    """Names of the attributes, the class aside, that part the rows into 2 to `MOST_GROUPS` groups."""
+    values: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        for name, value in row.attributes.items():
+            values[name].add(value)
+    return sorted(name for name, found in values.items() if name != "class_name" and 2 <= len(found) <= MOST_GROUPS)
 
 
 def by_group(rows: Sequence[Row], attribute: str) -> dict[str, Any]:

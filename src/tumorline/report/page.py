@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from tumorline.errors import UserError
+from tumorline.evaluation import ATTRIBUTE
 from tumorline.files import read_csv, write_text
 from tumorline.report import certainty, charts
 from tumorline.report.cases import CaseReader, Picture, Row, choose, draw
@@ -140,8 +141,8 @@ def _pictures(run: Path, rows: Sequence[Row], read_case: CaseReader | None) -> d
     return {name: pictures for name, pictures in drawn.items() if pictures}
 
 
-def _figure_charts(rows: Sequence[Row], figures: Mapping[str, Any]) -> dict[str, Markup]:
-    """Dice by class and by size, areas, and the distribution of Dice."""
+def _figure_charts(rows: Sequence[Row], figures: Mapping[str, Any]) -> dict[str, Any]:
+    """Dice by class, by attribute and by size, areas, and the distribution of Dice."""
     scored = [row for row in rows if row["dice"]]
     classes: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
@@ -151,9 +152,15 @@ def _figure_charts(rows: Sequence[Row], figures: Mapping[str, Any]) -> dict[str,
         for name, members in sorted(classes.items())
     }
     by_class = {name: (_dice(classes[name]), group["dice"]) for name, group in figures.get("by_class", {}).items()}
+    by_attribute = {
+        name.replace("_", " "): Markup(charts.strips(strips, "Dice"))
+        for name, groups in figures.get("by_attribute", {}).items()
+        if (strips := _attribute_strips(scored, name, groups))
+    }
     by_size = _size_strips(scored, figures.get("by_size", {}))
     return {
         "by_class": Markup(charts.strips(by_class, "Dice") if by_class else ""),
+        "by_attribute": by_attribute,
         "by_size": Markup(charts.strips(by_size, "Dice") if by_size else ""),
         "areas": Markup(charts.scatter(areas, "true area in px", "predicted area in px") if rows else ""),
         "distribution": Markup(charts.histogram(_dice(scored), "Dice") if scored else ""),
@@ -178,6 +185,13 @@ def _stress(stress: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 def _dice(rows: Sequence[Row]) -> list[float]:
     return [float(row["dice"]) for row in rows if row["dice"]]
+
+
+def _attribute_strips(scored: Sequence[Row], name: str, groups: Mapping[str, Any]) -> dict[str, charts.Strip]:
+    values: dict[str, list[float]] = defaultdict(list)
+    for row in scored:
+        values[row[ATTRIBUTE + name] or "not stated"].append(float(row["dice"]))
+    return {value: (values[value], group["dice"]) for value, group in groups.items() if values[value]}
 
 
 def _size_strips(scored: Sequence[Row], groups: Mapping[str, Any]) -> dict[str, charts.Strip]:
