@@ -219,9 +219,8 @@ def one_set(folder: Path, pictures: list[Picture], known: npt.NDArray[np.float32
     yield from cost(known, pictures)
 
 
-def show(name: str, lines: Iterator[str], page: Path | None) -> None:
+def show(name: str, lines: Iterator[str], page: Path | None, started: float) -> None:
     """Print a section, and put it between its markers of the page."""
-    started = time.perf_counter()
     text = "\n".join(lines) + f"\n- these figures: {time.perf_counter() - started:.0f} s elapsed"
     print(text, flush=True)
     if page:
@@ -242,12 +241,14 @@ def main() -> None:
     arguments = parser.parse_args()
     pictures = read(arguments.images)
     known = thumbnails(pictures)
+    started = time.perf_counter()
     figures = two_sets(arguments.images, pictures, known, arguments.seed)
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    show("two sets", between_lines(figures), arguments.output)
+    show("two sets", between_lines(figures), arguments.output, started)
     if not arguments.only_sets:
-        show("results", one_set(arguments.images, pictures, known, arguments.count), arguments.output)
+        started = time.perf_counter()
+        show("results", one_set(arguments.images, pictures, known, arguments.count), arguments.output, started)
 
 
 if __name__ == "__main__":

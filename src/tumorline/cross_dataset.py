@@ -35,6 +35,8 @@ COLUMNS = (
     "volume_ratio",
     "tumour_free_cases",
     "false_positive_rate",
+    "false_positive_low",
+    "false_positive_high",
     "error",
 )
 KEYS = ("name", *sorted(DataConfig.model_fields.keys() - {"source", "cache", "image_size"}))
@@ -179,7 +181,7 @@ def _sentence(cell: Mapping[str, Any], cells: Sequence[Mapping[str, Any]]) -> st
     if figures["tumour_free_cases"]:
         found.append(f"a tumour drawn in {figures['invented']} of {figures['tumour_free_cases']} slices without one")
     if cell["orientation"] not in (None, "identity"):
-        found.append(f"its pictures look turned or mirrored against training ({cell['orientation']} would undo it)")
+        found.append(f"its pictures lie another way round than in training ({cell['orientation']} would turn them)")
     return f"{cell['model']} on {cell['set']}: {'; '.join(found)}."
 
 
@@ -197,6 +199,7 @@ def _row(cell: Mapping[str, Any]) -> dict[str, Any]:
         return row
     figures = cell["figures"]
     low, high = figures["dice"]["ci95"] or (None, None)
+    false_low, false_high = figures["false_positive"]["ci95"] or (None, None)
     return row | {
         "dice": figures["dice"]["mean"],
         "dice_low": low,
@@ -205,6 +208,8 @@ def _row(cell: Mapping[str, Any]) -> dict[str, Any]:
         "nsd": figures["nsd"]["mean"],
         "hd95_detected": figures["hd95_detected"]["mean"],
         "unit": figures["hd95"]["unit"],
+        "false_positive_low": false_low,
+        "false_positive_high": false_high,
         "volume_ratio": figures["volume_ratio"]["median"],
         **{name: figures[name] for name in ("tumour_cases", "missed", "tumour_free_cases", "false_positive_rate")},
     }

@@ -70,7 +70,7 @@ def _fit_temperature(answers: Sequence[_Answer]) -> tuple[float, dict[str, float
     """The temperature over all pixels at the network's own size, and the error near tumours without and with it.
 
     Fitted near tumours only, the temperature would smear a little probability over the whole picture, and confidence
-    would no longer find the failures (`benchmarks/calibration.md`).
+    would find the failures less well (`benchmarks/calibration.md`).
     """
     if not answers:
         return 1.0, {"calibration_error_before": None, "calibration_error": None}

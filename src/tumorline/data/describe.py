@@ -18,8 +18,10 @@ SAMPLE = 200
 NETWORK_SIDE = 128
 DARK = 0.05
 """Below this share of its brightest pixels a pixel is background."""
-CLEARLY = 0.1
-"""Another orientation has to correlate with the training pictures by so much more to be named."""
+HEAD = 0.15
+"""Above this share of its brightest pixel a mean picture shows the head."""
+CLEARLY = 0.5
+"""Another orientation is named where it leaves at most this share of what does not correlate as it lies."""
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -56,10 +58,14 @@ def mean_picture(facts: Sequence[Facts]) -> FloatArray:
 
 
 def orientation(training: FloatArray, pictures: FloatArray) -> str:
-    """The turn or mirroring that makes the mean picture of a set most like that of the training; usually "identity"."""
-    likeness = [_correlation(training, near.transformed(pictures, number)) for number in range(len(near.TRANSFORMS))]
+    """The turn or mirroring that makes the mean picture of a set most like that of the training; usually "identity".
+
+    Heads are nearly symmetric: that they lie turned by a quarter is sure, which quarter and whether mirrored is not.
+    """
+    first, second = _head(training), _head(pictures)
+    likeness = [_correlation(first, near.transformed(second, number)) for number in range(len(near.TRANSFORMS))]
     best = int(np.argmax(likeness))
-    return near.TRANSFORMS[best] if likeness[best] > likeness[0] + CLEARLY else near.TRANSFORMS[0]
+    return near.TRANSFORMS[best] if 1 - likeness[best] <= CLEARLY * (1 - likeness[0]) else near.TRANSFORMS[0]
 
 
 def to_text(picture: FloatArray) -> str:
@@ -81,6 +87,21 @@ def _pixels(dataset: Dataset, index: int) -> tuple[float, float | None]:
     square = preprocess.to_network(image, NETWORK_SIDE)[0][0]
     small = preprocess.mask_to_network(truth, NETWORK_SIDE)[0].astype(bool)
     return float((image[0] <= DARK * brightest).mean()), float(square[small].mean()) if small.any() else None
+
+
+def _head(picture: FloatArray) -> FloatArray:
+    """The square around the head, as large as the picture."""
+    inside = picture > HEAD * picture.max()
+    if not inside.any():
+        return picture
+    rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
+    half = (max(np.ptp(rows), np.ptp(columns)) + 1) / 2
+    row, column = (rows[0] + rows[-1] + 1) / 2, (columns[0] + columns[-1] + 1) / 2
+    box = (column - half, row - half, column + half, row + half)
+    cut = Image.fromarray(picture.astype(np.float32)).transform(
+        picture.shape, Image.Transform.EXTENT, box, Image.Resampling.BILINEAR
+    )
+    return np.asarray(cut, np.float64)
 
 
 def _correlation(first: FloatArray, second: FloatArray) -> float:
