@@ -123,18 +123,17 @@ def evaluate(
     if len(chosen) > 1 or len(data or ()) > 1:
         if stress or not data:
             raise UserError("--stress takes one model and one set" if stress else "several models need --data SOURCE")
-        print_matrix(
-            api.cross_evaluate(
-                chosen,
-                data,
-                output=output,
-                overrides=overrides or (),
-                allow_training_cases=allow_training_cases,
-                processes=processes,
-                progress=counter("evaluating"),
-            ),
-            as_json,
+        folder = output or Path("evaluations") / "matrix"
+        result = api.cross_evaluate(
+            chosen,
+            data,
+            output=folder,
+            overrides=overrides or (),
+            allow_training_cases=allow_training_cases,
+            processes=processes,
+            progress=counter("evaluating"),
         )
+        print_matrix(result, folder, as_json)
         return
     spec = read_spec(data[0]) if data else None
     summary = api.evaluate(
@@ -410,7 +409,7 @@ def fold_rows(summary: "Mapping[str, Any]") -> "list[dict[str, Any]]":
     ]
 
 
-def print_matrix(result: "Mapping[str, Any]", as_json: bool) -> None:
+def print_matrix(result: "Mapping[str, Any]", folder: Path, as_json: bool) -> None:
     """The cells as a table, and the sentences; exit status 2 where one could not be evaluated."""
     if as_json:
         print(json.dumps(result, indent=2))
@@ -418,6 +417,7 @@ def print_matrix(result: "Mapping[str, Any]", as_json: bool) -> None:
         print_table([matrix_row(cell) for cell in result["cells"] if not cell["error"]])
         for sentence in result["sentences"]:
             print(sentence)
+        print(f"report: {folder / 'matrix.html'}")
     failed = [cell for cell in result["cells"] if cell["error"]]
     for cell in failed:
         note(f"error: {cell['model']} on {cell['set']}: {cell['error']}")
