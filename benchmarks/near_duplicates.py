@@ -1,27 +1,34 @@
 """How well near duplicates are told from neighbouring slices, on the 2468 Cheng slices.
 
-    python benchmarks/near_duplicates.py ../shared/data/cheng/images --output benchmarks/near_duplicates.md
+    python benchmarks/near_duplicates.py ../shared/data/cheng/images --output benchmarks/near_duplicates.md \\
+        --json benchmarks/results/near_duplicates.json
 
 Prints (and with --output writes between the markers of the Markdown file) the highest correlations of pairs that are
 different slices, the correlations of true pairs after JPEG, resizing, gamma, brightness and crops, how many hidden
-copies are found, and what it costs.
+copies are found within a set and between two, and what it costs. The figures of two sets have markers of their own
+and also go to --json; --only-sets makes these alone.
 """
 
 import argparse
+import json
+import os
 import re
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from tumorline.config import DataConfig
 from tumorline.data import near
+from tumorline.data.against import compare_sets, load_pictures
 
-BEGIN, END = "<!-- results begin -->", "<!-- results end -->"
 Picture = npt.NDArray[np.uint8]
 Random = np.random.Generator
 QUANTILES = (0, 0.01, 0.05, 0.5)
@@ -57,8 +64,15 @@ CHANGES: dict[str, Callable[[Picture, Random], Picture]] = {
     "5 % of the side cut from one edge, JPEG 80 at 256": lambda p, r: saved(
         cropped(p, 0.05 * np.eye(4)[r.integers(4)]), 256, 80
     ),
+    "5 % cut from two edges that meet, JPEG 80 at 256": lambda p, r: saved(
+        cropped(p, 0.05 * np.eye(4)[r.integers(2)] + 0.05 * np.eye(4)[2 + r.integers(2)]), 256, 80
+    ),
+    "5 % cut from every edge, JPEG 80 at 256": lambda p, r: saved(cropped(p, np.full(4, 0.05)), 256, 80),
     "up to 5 % cut from every edge, JPEG 80 at 256": lambda p, r: saved(cropped(p, r.uniform(0, 0.05, 4)), 256, 80),
 }
+
+HIDDEN = ("JPEG 80 at 256", "5 % of the side cut from one edge, JPEG 80 at 256")
+BETWEEN = (*HIDDEN, "up to 5 % of the side cut in all, JPEG 80 at 256", "up to 5 % cut from every edge, JPEG 80 at 256")
 
 
 def thumbnails(pictures: list[Picture]) -> npt.NDArray[np.float32]:
@@ -115,6 +129,51 @@ def hidden(pictures: list[Picture], known: npt.NDArray[np.float32], random: Rand
     return f"| {change} | slices {start} to {start + 999} | {right} of 50 | {len(found) - right} |"
 
 
+def between(pictures: list[Picture], known: npt.NDArray[np.float32], change: str, seed: int) -> dict[str, Any]:
+    """Fifty slices against their changed copies among a thousand others; all lie in one block, as patients do."""
+    random = np.random.default_rng(seed)
+    start = int(random.integers(0, len(pictures) - 1050))
+    chosen = start + random.permutation(1050)
+    copies, numbers = changed([pictures[place] for place in chosen[:50]], change, random)
+    found = near.near_pairs(known[chosen[:50]], np.concatenate([copies, known[chosen[50:]]]))
+    right = sum(pair.a == pair.b and pair.transform == near.TRANSFORMS[numbers[pair.a]] for pair in found)
+    return {"change": change, "seed": seed, "found": right, "of": 50, "false_pairs": len(found) - right}
+
+
+def whole_audit(folder: Path, pictures: list[Picture], seed: int) -> dict[str, Any]:
+    """The set against changed copies of all its slices, from files to pairs."""
+    random = np.random.default_rng(seed)
+    change = CHANGES["up to 5 % cut from every edge, JPEG 80 at 256"]
+    numbers = random.integers(0, len(near.TRANSFORMS), len(pictures)).tolist()
+    with tempfile.TemporaryDirectory() as copies:
+        for place, (picture, number) in enumerate(zip(pictures, numbers, strict=True)):
+            copy = change(near.transformed(picture, number), random)
+            Image.fromarray(copy).save(Path(copies) / f"{place}.jpg", quality=80)
+        wall, core = time.perf_counter(), time.process_time()
+        audit = compare_sets(load_pictures(folder, DataConfig()), load_pictures(Path(copies), DataConfig()))
+        wall, core = time.perf_counter() - wall, time.process_time() - core
+    names = [file.stem for file in listed(folder)]
+    truth = {(name, str(n), near.TRANSFORMS[numbers[n]]) for n, name in enumerate(names)}
+    right = sum((pair.a.id, pair.b.id, pair.transform) in truth for pair in audit.pairs)
+    figures = {"slices": len(pictures), "found": right, "false_pairs": len(audit.pairs) - right}
+    return {**figures, "elapsed_s": round(wall, 1), "core_s": round(core, 1), "load": os.getloadavg()[0]}
+
+
+def between_lines(figures: dict[str, Any]) -> Iterator[str]:
+    yield "| fifty against their copies among a thousand others | seed | found | false pairs |"
+    yield "|---|---|---|---|"
+    for row in figures["hidden"]:
+        yield f"| {row['change']} | {row['seed']} | {row['found']} of {row['of']} | {row['false_pairs']} |"
+    yield ""
+    whole = figures["whole"]
+    yield (
+        f"- `data check A --against B`, {whole['slices']} slices and as many turned, cut copies (up to 5 % from every "
+        f"edge, JPEG 80 at 256), files to pairs: {whole['found']} found, {whole['false_pairs']} false pairs, "
+        f"{whole['elapsed_s']:.1f} s elapsed, {whole['core_s']:.1f} s of core time (load of the machine "
+        f"{whole['load']:.1f})"
+    )
+
+
 def cost(known: npt.NDArray[np.float32], pictures: list[Picture]) -> Iterator[str]:
     big = np.resize(pictures[0], (1, 512, 512)).astype(np.float32)
     started = time.process_time()
@@ -130,41 +189,66 @@ def cost(known: npt.NDArray[np.float32], pictures: list[Picture]) -> Iterator[st
         yield f"- {what}: {time.process_time() - core:.1f} s of core time, {time.perf_counter() - wall:.1f} s elapsed"
 
 
-def report(folder: Path, seed: int, count: int) -> Iterator[str]:
-    random = np.random.default_rng(seed)
-    files = sorted(folder.glob("*.jpg"), key=lambda file: int(file.stem))
+def listed(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.jpg"), key=lambda file: int(file.stem))
+
+
+def two_sets(folder: Path, pictures: list[Picture], known: npt.NDArray[np.float32], seed: int) -> dict[str, Any]:
+    seeds = range(seed, seed + 5)
+    hidden = [between(pictures, known, change, number) for change in BETWEEN for number in seeds]
+    return {"hidden": hidden, "whole": whole_audit(folder, pictures, seed)}
+
+
+def read(folder: Path) -> list[Picture]:
     with ThreadPoolExecutor() as pool:
-        pictures = list(pool.map(lambda file: np.asarray(Image.open(file).convert("L")), files))
-    known = thumbnails(pictures)
-    yield from false_pairs(known, [file.stem for file in files])
+        return list(pool.map(lambda file: np.asarray(Image.open(file).convert("L")), listed(folder)))
+
+
+def one_set(folder: Path, pictures: list[Picture], known: npt.NDArray[np.float32], count: int) -> Iterator[str]:
+    random = np.random.default_rng(0)
+    yield from false_pairs(known, [file.stem for file in listed(folder)])
     yield ""
     yield from true_pairs(pictures, known, random, count)
     yield ""
     yield "| fifty hidden among a thousand | where | found | false pairs |"
     yield "|---|---|---|---|"
-    for change in ("JPEG 80 at 256", "5 % of the side cut from one edge, JPEG 80 at 256"):
+    for change in HIDDEN:
         for _ in range(5):
             yield hidden(pictures, known, random, change)
     yield ""
     yield from cost(known, pictures)
 
 
+def show(name: str, lines: Iterator[str], page: Path | None, started: float) -> None:
+    """Print a section, and put it between its markers of the page."""
+    text = "\n".join(lines) + f"\n- these figures: {time.perf_counter() - started:.0f} s elapsed"
+    print(text, flush=True)
+    if page:
+        begin, end = f"<!-- {name} begin -->", f"<!-- {name} end -->"
+        old = page.read_text(encoding="utf-8")
+        new = re.sub(f"{begin}.*{end}", lambda _: f"{begin}\n{text}\n{end}", old, flags=re.DOTALL)
+        page.write_text(new, encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("images", type=Path)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="first of five seeds for two sets; one set has seed 0")
     parser.add_argument("--count", type=int, default=200, help="true pairs of each kind")
+    parser.add_argument("--only-sets", action="store_true")
     parser.add_argument("--output", type=Path)
+    parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
+    pictures = read(arguments.images)
+    known = thumbnails(pictures)
     started = time.perf_counter()
-    lines = list(report(arguments.images, arguments.seed, arguments.count))
-    lines.append(f"- this script: {time.perf_counter() - started:.0f} s elapsed, seed {arguments.seed}")
-    text = "\n".join(lines)
-    print(text)
-    if arguments.output:
-        page = arguments.output.read_text(encoding="utf-8")
-        new = re.sub(f"{BEGIN}.*{END}", lambda _: f"{BEGIN}\n{text}\n{END}", page, flags=re.DOTALL)
-        arguments.output.write_text(new, encoding="utf-8")
+    figures = two_sets(arguments.images, pictures, known, arguments.seed)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    show("two sets", between_lines(figures), arguments.output, started)
+    if not arguments.only_sets:
+        started = time.perf_counter()
+        show("results", one_set(arguments.images, pictures, known, arguments.count), arguments.output, started)
 
 
 if __name__ == "__main__":

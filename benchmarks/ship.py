@@ -2,9 +2,11 @@
 
     python benchmarks/ship.py runs/builtin
 
-Copies its model file, ONNX file and card to src/tumorline/weights/.
+Copies its model file, ONNX file and card to src/tumorline/weights/; the card gets what the matrix of
+benchmarks/cross_dataset.md says of other sets.
 """
 
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -12,6 +14,7 @@ from pathlib import Path
 from tumorline.model_file import BUILTIN, LISTED, read_info
 
 LARGEST_MB = 15
+OTHER_SETS = Path(__file__).parent / "results" / "cross_dataset.json"
 FILES = {"model.safetensors": ".safetensors", "model.onnx": ".onnx", "MODEL_CARD.md": ".md"}
 
 
@@ -25,6 +28,14 @@ def main(run: Path) -> None:
     LISTED.mkdir(exist_ok=True)
     for name, suffix in FILES.items():
         print(shutil.copyfile(run / name, LISTED / f"{BUILTIN}{suffix}"))
+    card = LISTED / f"{BUILTIN}.md"
+    card.write_text(card.read_text() + on_other_sets())
+
+
+def on_other_sets() -> str:
+    matrix = json.loads(OTHER_SETS.read_text())
+    warnings = [f"{cell['set']}: {warning}" for cell in matrix["cells"] for warning in cell["warnings"]]
+    return "\n## On other sets\n\n" + "".join(f"- {text}\n" for text in [*matrix["sentences"], *warnings])
 
 
 if __name__ == "__main__":

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import h5py
+import nibabel
 import numpy as np
 import numpy.typing as npt
 import pydicom
@@ -13,6 +15,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from tests.conftest import PairFolder, blob
 
 Array = npt.NDArray[np.generic]
+nib: Any = nibabel
 
 SIZE = 32
 
@@ -124,11 +127,33 @@ def dicom(folder: Path, patients: int = 10) -> Path:
     return folder
 
 
+def save_volume(path: Path, slices: list[Array], spacing: tuple[float, float, float] = (1, 1, 1)) -> Path:
+    """Slices as they are looked at, stored from right to left and front to back (LPS), as BraTS does."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    affine = np.diag([-spacing[1], -spacing[0], spacing[2], 1.0])
+    voxels = np.stack([plane.T for plane in slices], -1).astype(np.int16)
+    nib.save(nib.Nifti1Image(voxels, affine), path)
+    return path
+
+
+def brats(folder: Path, patients: int = 10) -> Path:
+    """Two slices a patient, the disc as enhancing tumour; bright after contrast alone."""
+    for patient in range(patients):
+        name = f"BraTS2021_{patient:05d}"
+        pictures = [blob(SIZE, 2 * patient + number) for number in range(2)]
+        for kind in ("t1", "t2", "flair"):
+            save_volume(folder / name / f"{name}_{kind}.nii.gz", [np.full_like(image, 7) for image, _ in pictures])
+        save_volume(folder / name / f"{name}_t1ce.nii.gz", [image for image, _ in pictures])
+        save_volume(folder / name / f"{name}_seg.nii.gz", [mask * np.uint8(4) for _, mask in pictures])
+    return folder
+
+
 WRITERS: dict[str, Callable[[Path, int], Path]] = {
     "images/masks": folders,
     "csv": table,
     "suffix pairs": suffix_pairs,
     "lgg": lgg,
+    "brats": brats,
     "figshare": figshare,
     "dicom": dicom,
 }

@@ -3,12 +3,17 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 import tumorline
 from tests.conftest import PairFolder
+from tumorline import evaluation
 from tumorline.errors import UserError
+from tumorline.files import read_csv
+from tumorline.metrics.case import score_case
+from tumorline.metrics.summary import Row
 
 
 def parts(run: Path) -> dict[str, list[dict[str, str]]]:
@@ -89,6 +94,31 @@ def test_the_summary_follows_the_rows(tiny_run: Path) -> None:
     assert summary["baselines"]["all_background"]["tumour"]["dice"] == 0
 
 
+def test_trivial_baselines_stand_beside_the_model(tiny_run: Path) -> None:
+    summary = json.loads((tiny_run / "summary.json").read_text())
+    assert set(summary["baselines"]) == {"all_background", "constant_mask", "otsu_in_head"}
+    records = read_csv(tiny_run / "baselines.csv")
+    constant = [record for record in records if record["baseline"] == "constant_mask"]
+    assert len(constant) == summary["cases"]
+    by_patient: dict[str, list[float]] = {}
+    for record in constant:
+        by_patient.setdefault(record["patient"], []).append(float(record["dice"]))
+    means = [sum(values) / len(values) for values in by_patient.values()]
+    assert summary["baselines"]["constant_mask"]["tumour"]["dice"] == pytest.approx(sum(means) / len(means))
+
+
+def test_a_baseline_that_is_not_beaten_is_a_warning(tiny_run: Path) -> None:
+    summary = json.loads((tiny_run / "summary.json").read_text()) | {"warnings": []}
+    (figures,) = summary["regions"].values()
+    better = figures["dice"]["mean"] + 0.01
+    record = {"case": "a", "patient": "a", "baseline": "otsu_in_head", "dice": better, "missed": False}
+    records = [record | {"volume_ratio": 1.0, "accuracy": 1.0}]
+    (warning,) = evaluation.with_baselines(summary, records)["warnings"]
+    assert warning.startswith(f"BASELINE NOT BEATEN: otsu in head has Dice {better:.3f}")
+    figures["dice"]["mean"] = 0.0
+    assert len(evaluation.with_baselines(summary, records)["warnings"]) == 2
+
+
 def test_unknown_patients_are_said_in_the_summary(tiny_run: Path, tmp_path: Path) -> None:
     folder = PairFolder(tmp_path / "new")(patients=2, slices=1, first_seed=900, with_patients=False)
     summary = tumorline.evaluate(tiny_run, folder, output=tmp_path / "out")
@@ -97,8 +127,6 @@ def test_unknown_patients_are_said_in_the_summary(tiny_run: Path, tmp_path: Path
 
 
 def test_tumour_free_slices_give_a_false_positive_rate_and_no_dice(tiny_run: Path, tmp_path: Path) -> None:
-    import numpy as np
-
     folder = PairFolder(tmp_path / "free")
     random = np.random.default_rng(0)
     for number in range(3):
@@ -108,3 +136,45 @@ def test_tumour_free_slices_give_a_false_positive_rate_and_no_dice(tiny_run: Pat
     assert figures["dice"]["mean"] is None
     assert figures["false_positive_rate"] == pytest.approx(figures["invented"] / 3)
     assert figures["dice_all"] == pytest.approx(1 - figures["invented"] / 3)
+
+
+def test_further_columns_of_the_patients_table_are_groups(tiny_run: Path, tmp_path: Path) -> None:
+    folder = PairFolder(tmp_path / "sites")(patients=7, slices=2, first_seed=900)
+    rows = "".join(f"s{900 + n},Q{n // 2},{'north' if n < 10 else 'south'},{n}.5\n" for n in range(14))
+    (folder / "patients.csv").write_text(f"id,patient,site,echo_time\n{rows}")
+    summary = tumorline.evaluate(tiny_run, folder, output=tmp_path / "out")
+    (groups,) = summary["regions"]["tumour"]["by_attribute"].values()
+    assert {name: (group["patients"], group["cases"]) for name, group in groups.items()} == {
+        "north": (5, 10),
+        "south": (2, 4),
+    }
+    assert groups["south"]["dice"]["mean"] == pytest.approx(
+        np.mean(
+            [row.scores.dice for row in evaluation.read_rows(tmp_path / "out") if row.attributes["site"] == "south"]
+        )
+    )
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "<h3>site</h3>" in page
+    assert "echo" not in page
+
+
+def test_rows_are_read_back_as_they_were_written(tmp_path: Path) -> None:
+    truth = np.zeros((4, 8, 8), bool)
+    truth[1:3, 2:5, 2:5] = True
+    cases = [score_case(truth[1], truth[1], None), score_case(truth, np.roll(truth, 1, 2), (3, 1, 1))]
+    cases.append(score_case(truth, np.zeros_like(truth), (3, 1, 1)))
+    rows = [Row(str(n), "p", {"class_name": "x"}, "test", "tumour", scores) for n, scores in enumerate(cases)]
+    evaluation.write(tmp_path, rows, {})
+    assert evaluation.read_rows(tmp_path) == rows
+
+
+def test_a_table_from_before_a_figure_was_computed_is_still_read(tmp_path: Path) -> None:
+    (tmp_path / "evaluation.csv").write_text(
+        "case,patient,class_name,status,region,dice,iou,precision,recall,nsd,hd95,unit,volume_ratio,accuracy,"
+        "accuracy_background,truth_px,predicted_px,overlap_px,height,width\n"
+        "s1,P1,glioma,test,tumour,0.5,0.333,0.5,0.5,0.8,4.0,px,1.0,0.99,0.98,10,10,5,32,40\n"
+    )
+    [row] = evaluation.read_rows(tmp_path)
+    assert (row.scores.dice, row.scores.truth_px, row.scores.width) == (0.5, 10, 40)
+    assert (row.scores.signed_offset, row.scores.lesions_truth, row.scores.depth) == (None, None, None)
+    assert evaluation.region_figures([row])["lesion_dice"]["mean"] is None

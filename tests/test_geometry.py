@@ -1,33 +1,41 @@
 import numpy as np
 import pytest
 
-from tumorline.geometry import diagonal, distance_to
+from tumorline.geometry import bounding_box, diagonal, nearest_distance
 
 
 def test_distances_are_counted_in_the_spacing_of_each_axis() -> None:
-    mask = np.zeros((3, 4), bool)
-    mask[0, 0] = True
-    distances = distance_to(mask, (1, 3))
-    assert distances[:, 0].tolist() == [0, 1, 2]
-    assert distances[0].tolist() == [0, 3, 6, 9]
-    assert distances[2, 1] == pytest.approx(np.sqrt(2**2 + 3**2))
+    points = np.array([[0, 0], [1, 0], [2, 0], [0, 3], [2, 1]])
+    distances = nearest_distance(points, np.array([[0, 0]]), (1, 3))
+    assert distances.tolist() == [0, 1, 2, 9, pytest.approx(np.sqrt(2**2 + 3**2))]
 
 
-def test_the_nearest_of_several_pixels_counts() -> None:
-    mask = np.array([[True, False, False, False, True]])
-    assert distance_to(mask, (1, 1)).tolist() == [[0, 1, 2, 1, 0]]
+def test_the_nearest_of_several_points_counts() -> None:
+    points = np.array([[0, column] for column in range(5)])
+    assert nearest_distance(points, points[[0, 4]], (1, 1)).tolist() == [0, 1, 2, 1, 0]
 
 
-def test_an_empty_mask_is_infinitely_far() -> None:
-    assert np.isposinf(distance_to(np.zeros((2, 3), bool), (1, 1))).all()
+def test_equal_steps_are_equally_far_wherever_they_are() -> None:
+    """0.4 * 12 - 0.4 * 7 is not 2 in floating point; a tolerance of 2 mm must not depend on that."""
+    points = np.arange(40)[:, None]
+    assert {float(nearest_distance(points[[n]], points[[n + 5]], (0.4,))[0]) for n in range(35)} == {2.0}
+
+
+def test_nothing_is_infinitely_far() -> None:
+    assert np.isposinf(nearest_distance(np.zeros((3, 2), int), np.zeros((0, 2), int), (1, 1))).all()
 
 
 def test_volumes_have_distances_too() -> None:
-    mask = np.zeros((2, 2, 2), bool)
-    mask[0, 0, 0] = True
-    assert distance_to(mask, (2, 3, 6))[1, 1, 1] == 7
+    assert nearest_distance(np.array([[1, 1, 1]]), np.array([[0, 0, 0]]), (2, 3, 6)).tolist() == [7]
 
 
 def test_the_diagonal_of_an_image() -> None:
     assert diagonal((3, 4), (1, 1)) == 5
     assert diagonal((3, 2), (1, 2)) == 5
+
+
+def test_a_box_holds_all_of_a_mask_and_no_more() -> None:
+    mask = np.zeros((5, 6, 7), bool)
+    mask[1, 2, 3] = mask[3, 2, 6] = True
+    assert bounding_box(mask) == (slice(1, 4), slice(2, 3), slice(3, 7))
+    assert bounding_box(mask[0]) == (slice(0, 0), slice(0, 0))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from tumorline.api import check, cross_validate, evaluate, predict, train
+    from tumorline.api import check, compare, cross_evaluate, cross_validate, evaluate, predict, train
     from tumorline.config import Config, load_config
     from tumorline.data.dataset import load_dataset
     from tumorline.data.simulate import simulate
@@ -25,10 +25,12 @@ if TYPE_CHECKING:
 
 _HOME = {
     "train": "tumorline.api",
+    "cross_evaluate": "tumorline.api",
     "cross_validate": "tumorline.api",
     "evaluate": "tumorline.api",
     "predict": "tumorline.api",
     "check": "tumorline.api",
+    "compare": "tumorline.api",
     "load": "tumorline.prediction",
     "load_dataset": "tumorline.data.dataset",
     "simulate": "tumorline.data.simulate",
@@ -41,6 +43,8 @@ __all__ = [
     "Config",
     "UserError",
     "check",
+    "compare",
+    "cross_evaluate",
     "cross_validate",
     "evaluate",
     "load",

@@ -1,19 +1,22 @@
 """The public functions: what the command line calls and a script may call as well."""
 
+import functools
 import inspect
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tumorline import evaluation, prediction
+from tumorline import comparison, cross_dataset, evaluation, prediction
+from tumorline import stress as stresses
 from tumorline.config import Config, DataConfig, load_config
+from tumorline.data import against as between
 from tumorline.data import check as checks
 from tumorline.data.case import ImageArray, MaskArray
 from tumorline.data.dataset import Dataset, load_dataset
 from tumorline.data.source import Finding, channel_names
 from tumorline.errors import UserError, require_extra
-from tumorline.files import append_line
-from tumorline.model_file import BUILTIN, find_model, listed_models, read_info
+from tumorline.files import append_line, write_csv
+from tumorline.model_file import BUILTIN, WEIGHTS_NAME, find_model, listed_models, read_info
 from tumorline.report import write_report
 from tumorline.run_folder import CONFIG_NAME, TEST_USES_NAME, new_run_folder, read_config
 
@@ -95,22 +98,111 @@ def evaluate(
     output: Path | str | None = None,
     overrides: Iterable[str] = (),
     allow_training_cases: bool = False,
+    stress: bool = False,
+    processes: int = 1,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Score a model on a source (None: on the test part of the data that it was trained on); returns the summary.
 
     Cases that the model was trained or validated on are left out. Writes `evaluation.csv`, `summary.json`,
-    `predictions/` and `report.html` to `output` where it is given, else to `evaluations/<model>-<source>`.
+    `predictions/` and `report.html` to `output` where it is given, else to `evaluations/<model>-<source>`. With
+    `stress` the same cases are scored again under noise, blur, turns and the like (see `tumorline.stress`), which
+    takes about 35 times as long and adds `stress.csv`. More `processes` score the masks where that pays; a script then
+    needs `if __name__ == "__main__"`.
     """
     loaded = prediction.load(model)
-    settings, source = _evaluation_data(loaded, data, overrides)
-    dataset = usable(load_dataset(source, settings))
+    dataset = _opened(*_evaluation_data(loaded, data, overrides))
     folder = Path(output) if output else Path("evaluations") / f"{loaded.info.name}-{dataset.source.name}"
-    wanted = evaluation.request(dataset, folder, allow_training_cases)
-    summary = evaluation.evaluate(loaded, wanted, progress)
-    write_report(folder, lambda name: _read_grey(dataset, name))
-    if summary["case_status"].get("test") and (loaded.path.parent / CONFIG_NAME).is_file():
-        append_line(loaded.path.parent / TEST_USES_NAME, {"by": "evaluate", "cases": summary["case_status"]})
+    wanted = evaluation.request(dataset, folder, allow_training_cases, processes)
+    summary = _evaluated(loaded, wanted, progress)
+    if stress:
+        summary = _add_stress(loaded, wanted, summary, progress)
+        write_report(folder, lambda name: _read_grey(dataset, name))
+    return summary
+
+
+def _evaluated(model: prediction.Model, wanted: evaluation.Request, progress: Progress | None) -> dict[str, Any]:
+    """The evaluation with its report; a look at test cases is noted in the run folder of the model."""
+    summary = evaluation.evaluate(model, wanted, progress)
+    write_report(wanted.output, lambda name: _read_grey(wanted.dataset, name))
+    if summary["case_status"].get("test") and (model.path.parent / CONFIG_NAME).is_file():
+        append_line(model.path.parent / TEST_USES_NAME, {"by": "evaluate", "cases": summary["case_status"]})
+    return summary
+
+
+def cross_evaluate(
+    models: Sequence[Path | str],
+    data: Sequence[str],
+    *,
+    output: Path | str | None = None,
+    overrides: Iterable[str] = (),
+    allow_training_cases: bool = False,
+    processes: int = 1,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Score models by sets as one matrix, in-domain against external; returns the content of `matrix.json`.
+
+    Each of `data` is a path, with settings of its own after commas: `lgg/kaggle_3m,channel=post_contrast,name=LGG`.
+    All sets are opened before anything is scored. Writes an evaluation for each cell, `matrix.json`, `matrix.csv` and
+    `matrix.html` to `output`, else to `evaluations/matrix`.
+    """
+    folder = Path(output) if output else Path("evaluations") / "matrix"
+    specs = cross_dataset.checked([cross_dataset.read_spec(text) for text in data])
+    loaded = _named_models(models)
+    opened = functools.cache(_opened)
+    sets = {
+        (name, spec.name): opened(*_evaluation_data(model, spec.path, [*overrides, *spec.settings]))
+        for name, model in loaded.items()
+        for spec in specs
+    }
+
+    def evaluate_cell(model: str, dataset: Dataset, cell: Path) -> dict[str, Any]:
+        wanted = evaluation.request(dataset, cell, allow_training_cases, processes)
+        return _evaluated(loaded[model], wanted, progress)
+
+    return cross_dataset.measure({name: model.info for name, model in loaded.items()}, sets, folder, evaluate_cell)
+
+
+def _named_models(models: Sequence[Path | str]) -> dict[str, prediction.Model]:
+    """The models by the name of their run folder, file or listing. Raises UserError where two are called the same."""
+    named: dict[str, prediction.Model] = {}
+    for given in map(Path, models):
+        path = find_model(given).resolve()
+        name = path.parent.name if path.name == WEIGHTS_NAME else path.stem
+        if name in named:
+            raise UserError(f"{given}: a second model called '{name}'; rename its folder or file")
+        named[name] = prediction.load(path)
+    return named
+
+
+def compare(
+    runs: Sequence[Path | str] = (),
+    *,
+    groups: Mapping[str, Sequence[Path | str]] | None = None,
+    study: comparison.Study | None = None,
+    output: Path | str | None = None,
+) -> dict[str, Any]:
+    """Compare evaluated runs on the same cases, or recipes with several seeds each (`groups`); returns the result.
+
+    Writes `compare.json` and `compare.html` to `output`, else to `comparisons/<names>`; what lies there is replaced.
+    """
+    named = {name: [Path(folder) for folder in folders] for name, folders in (groups or {}).items()}
+    result = comparison.compare([Path(run) for run in runs], named, study)
+    names = "-".join(contender["name"] for contender in result["contenders"])
+    firsts = [Path(run) for run in runs] or [folders[0] for folders in named.values()]
+    comparison.write(result, firsts, Path(output) if output else Path("comparisons") / names)
+    return result
+
+
+def _add_stress(
+    model: prediction.Model, wanted: evaluation.Request, summary: dict[str, Any], progress: Progress | None
+) -> dict[str, Any]:
+    rows = evaluation.read_rows(wanted.output)
+    names = [row.case for row in rows if row.status in wanted.headline]
+    records = stresses.measure(model, wanted.dataset, names, progress)
+    summary = summary | {"stress": stresses.summarise(records)}
+    write_csv(wanted.output / stresses.STRESS_NAME, stresses.COLUMNS, records)
+    evaluation.write(wanted.output, rows, summary)
     return summary
 
 
@@ -134,9 +226,13 @@ def _evaluation_data(
         config = read_config(model.path.parent, overrides)
         return config.data, source_path(config)
     settings = load_config(None, overrides).data
-    if not settings.channel and model.channel in channel_names(Path(data)):
+    if not settings.tumour_free and not settings.channel and model.channel in channel_names(Path(data)):
         settings = settings.model_copy(update={"channel": model.channel})
     return settings, Path(data)
+
+
+def _opened(settings: DataConfig, source: Path) -> Dataset:
+    return usable(load_dataset(source, settings))
 
 
 def usable(dataset: Dataset) -> Dataset:
@@ -145,9 +241,18 @@ def usable(dataset: Dataset) -> Dataset:
     return dataset
 
 
-def check(source: Path | str, overrides: Iterable[str] = (), progress: Progress | None = None) -> list[Finding]:
-    """All findings of a data check."""
-    return checks.check(load_dataset(Path(source), load_config(None, overrides).data, progress))
+def check(
+    source: Path | str,
+    overrides: Iterable[str] = (),
+    progress: Progress | None = None,
+    against: Path | str | None = None,
+) -> list[Finding]:
+    """All findings of a data check, or of the audit of two sources: what `against` shares with the first."""
+    settings = load_config(None, overrides).data
+    if against is None:
+        return checks.check(load_dataset(Path(source), settings, progress))
+    sets = [between.load_pictures(Path(path), settings, progress) for path in (source, against)]
+    return list(between.compare_sets(*sets).findings)
 
 
 def predict(

@@ -12,6 +12,7 @@ from tumorline.errors import Interrupted, MissingExtraError, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from typing import NoReturn
 
 app = typer.Typer(
     name="tumorline",
@@ -97,35 +98,87 @@ def folds(
 
 @app.command()
 def evaluate(
-    model: Annotated[Path, typer.Argument(help=MODEL_HELP)] = Path("builtin"),
-    data: Annotated[list[Path] | None, typer.Option(help="Source; without it the run's own test part.")] = None,
+    models: Annotated[list[Path] | None, typer.Argument(help=MODEL_HELP + " Several make a matrix.")] = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SOURCE[,KEY=VALUE...]",
+            help="Source, with settings after commas; several make a matrix. Without it the run's own test part.",
+        ),
+    ] = None,
     overrides: Overrides = None,
     output: Output = None,
     allow_training_cases: Annotated[
         bool, typer.Option("--allow-training-cases", help="Score training cases too and mark every output.")
     ] = False,
+    stress: Annotated[bool, typer.Option("--stress", help="Also under noise, blur, turns, JPEG ... (slow).")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Score a model on cases that it was not trained on."""
+    """Score a model on cases that it was not trained on; several models or sets as one matrix."""
     from tumorline import api
+    from tumorline.cross_dataset import read_spec
 
-    summaries = []
-    sources: list[Path | None] = [*(data or [])] or [None]
-    for source in sources:
-        folder = output / source.stem if output and source and len(sources) > 1 else output
-        summary = api.evaluate(
-            model,
-            source,
+    chosen = models or [Path("builtin")]
+    processes = os.cpu_count() or 1
+    if len(chosen) > 1 or len(data or ()) > 1:
+        if stress or not data:
+            raise UserError("--stress takes one model and one set" if stress else "several models need --data SOURCE")
+        folder = output or Path("evaluations") / "matrix"
+        result = api.cross_evaluate(
+            chosen,
+            data,
             output=folder,
             overrides=overrides or (),
             allow_training_cases=allow_training_cases,
+            processes=processes,
             progress=counter("evaluating"),
         )
-        summaries.append(summary)
-        if not as_json:
-            print_headline(summary)
+        print_matrix(result, folder, as_json)
+        return
+    spec = read_spec(data[0]) if data else None
+    summary = api.evaluate(
+        chosen[0],
+        spec.path if spec else None,
+        output=output,
+        overrides=[*(overrides or ()), *(spec.settings if spec else ())],
+        allow_training_cases=allow_training_cases,
+        stress=stress,
+        processes=processes,
+        progress=counter("evaluating"),
+    )
     if as_json:
-        print(json.dumps(summaries[0] if len(summaries) == 1 else summaries, indent=2))
+        print(json.dumps(summary, indent=2))
+    else:
+        print_headline(summary)
+        print_table(stress_rows(summary))
+
+
+@app.command()
+def compare(
+    runs: Annotated[list[Path] | None, typer.Argument(help="Folders of train, folds or evaluate.")] = None,
+    group: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=RUN,RUN,RUN", help="Runs of one recipe with 3 seeds or more; may be repeated."),
+    ] = None,
+    study: Annotated[str | None, typer.Option(help="'leak' compares a leaking split with an honest one.")] = None,
+    output: Output = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare runs on the same cases: differences, whether they are noise, and pictures of the disagreements."""
+    from tumorline import api
+
+    if study not in (None, "leak"):
+        raise UserError(f"--study {study}: expected leak")
+    groups = dict(read_group(text) for text in group or ())
+    folder = output or Path("comparisons") / "-".join([*groups] or [run.resolve().name for run in runs or ()])
+    result = api.compare(runs or (), groups=groups, study="leak" if study else None, output=folder)
+    if as_json:
+        print(json.dumps(result, indent=2))
+        return
+    for line in [*(f"! {warning}" for warning in result["warnings"]), *result["verdicts"]]:
+        print(line)
+    print_table(contender_rows(result))
+    print(f"report: {folder / 'compare.html'}")
 
 
 @app.command()
@@ -192,8 +245,18 @@ def losses() -> None:
 
 
 @data_app.command()
-def check(source: Path, overrides: Overrides = None, as_json: AsJson = False) -> None:
-    """Look for what would spoil a training or a figure; exit status 2 on errors."""
+def check(
+    source: Path,
+    against: Annotated[Path | None, typer.Option(help="Look instead for what this second source shares.")] = None,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Look for what would spoil a training or a figure; exit status 2 on errors.
+
+    With --against: pictures and patients that two sources share, which is an error; masks are not needed.
+    """
+    if against is not None:
+        audit(source, against, overrides or (), as_json)
     from tumorline.config import load_config
     from tumorline.data import check as checks
     from tumorline.data.dataset import load_dataset
@@ -206,6 +269,17 @@ def check(source: Path, overrides: Overrides = None, as_json: AsJson = False) ->
     else:
         print_check(result)
     sys.exit(2 if any(finding.severity == "error" for finding in findings) else 0)
+
+
+def audit(source: Path, against: Path, overrides: "Sequence[str]", as_json: bool) -> "NoReturn":
+    from tumorline.config import load_config
+    from tumorline.data import against as between
+
+    settings = load_config(None, overrides).data
+    sets = [between.load_pictures(path, settings, counter(f"decoding {path.name}")) for path in (source, against)]
+    found = between.compare_sets(*sets)
+    print(json.dumps(between.as_json(found), indent=2) if as_json else between.as_text(found))
+    sys.exit(2 if any(finding.severity == "error" for finding in found.findings) else 0)
 
 
 @data_app.command()
@@ -309,6 +383,9 @@ def print_headline(summary: "Mapping[str, Any]") -> None:
         print(f"  {summary['cases']} cases of {summary['patients']} patients ({', '.join(summary['headline_status'])})")
         print(f"  over cases {_number(dice['mean_over_cases'])}, median patient {_number(dice['median'])}")
         print(f"  missed {figures['missed']} of {figures['tumour_cases']} tumours, invented {figures['invented']}")
+        if figures["tumour_free_cases"]:
+            rate, free = figures["false_positive_rate"], figures["tumour_free_cases"]
+            print(f"  false positives on {figures['invented']} of {free} cases without a tumour ({rate:.1%})")
         print(f"  HD95 over detected {_number(hd95['mean'], 1)} {figures['hd95'].get('unit', '')}")
         print(f"  predicted / true area {_number(figures['volume_ratio']['mean'], 2)}")
         accuracy, background = figures["accuracy"]["mean"], figures["accuracy_background"]["mean"]
@@ -329,6 +406,78 @@ def fold_rows(summary: "Mapping[str, Any]") -> "list[dict[str, Any]]":
             **{name: _number(group["dice"]["mean"]) for name, group in {**fold["by_class"], **fold["by_size"]}.items()},
         }
         for fold in [*summary["folds"], {"fold": "out of fold", **together}]
+    ]
+
+
+def print_matrix(result: "Mapping[str, Any]", folder: Path, as_json: bool) -> None:
+    """The cells as a table, and the sentences; exit status 2 where one could not be evaluated."""
+    if as_json:
+        print(json.dumps(result, indent=2))
+    else:
+        print_table([matrix_row(cell) for cell in result["cells"] if not cell["error"]])
+        for sentence in result["sentences"]:
+            print(sentence)
+        print(f"report: {folder / 'matrix.html'}")
+    failed = [cell for cell in result["cells"] if cell["error"]]
+    for cell in failed:
+        note(f"error: {cell['model']} on {cell['set']}: {cell['error']}")
+    if failed:
+        sys.exit(2)
+
+
+def matrix_row(cell: "Mapping[str, Any]") -> "dict[str, Any]":
+    figures = cell["figures"]
+    return {
+        "model": cell["model"],
+        "set": cell["set"],
+        "domain": cell["domain"],
+        "patients": cell["patients"],
+        "cases": cell["cases"],
+        "dice": _number(figures["dice"]["mean"]),
+        "interval": _interval(figures["dice"]),
+        "missed": f"{figures['missed']}/{figures['tumour_cases']}",
+        "false positives": f"{figures['invented']}/{figures['tumour_free_cases']}",
+    }
+
+
+def read_group(text: str) -> "tuple[str, list[Path]]":
+    """NAME=RUN,RUN,RUN."""
+    name, equals, runs = text.partition("=")
+    if not equals or not name or not runs:
+        raise UserError(f"--group {text}: expected NAME=RUN,RUN,RUN")
+    return name, [Path(run) for run in runs.split(",") if run]
+
+
+def contender_rows(result: "Mapping[str, Any]") -> "list[dict[str, Any]]":
+    """A line for each contender."""
+    return [
+        {
+            "name": one["name"],
+            "dice": _number(one["figures"]["dice"]["mean"]),
+            "over cases": _number(one["figures"]["dice"]["mean_over_cases"]),
+            "nsd": _number(one["figures"]["nsd"]["mean"]),
+            "hd95": _number(one["figures"]["hd95"]["mean"], 1),
+            "missed": f"{one['missed']:g}",
+            "seeds": " ".join(_number(run["dice"]) for run in one["runs"]) if len(one["runs"]) > 1 else "-",
+        }
+        for one in result["contenders"]
+    ]
+
+
+def stress_rows(summary: "Mapping[str, Any]") -> "list[dict[str, Any]]":
+    """A line for each change and strength; nothing where no stress was asked for."""
+    if "stress" not in summary:
+        return []
+    stress = summary["stress"]
+    levels = [("unchanged", "", stress["unchanged"])]
+    levels += [
+        (name, f"{level['strength']:g} {change['unit']}", level)
+        for name, change in stress["changes"].items()
+        for level in change["levels"]
+    ]
+    return [
+        {"change": name, "strength": strength, "dice": _number(level["dice"]["mean"]), "missed": level["missed"]}
+        for name, strength, level in levels
     ]
 
 

@@ -3,7 +3,7 @@
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -28,7 +28,13 @@ class DataConfig(Section):
     spacing_mm: float | None = Field(default=None, gt=0)
     """Pixel size for files that carry none (PNG, JPEG); without it distances are in pixels."""
     channel: str = ""
-    """Which sequence to read where a picture holds several (LGG: flair, post_contrast, pre_contrast, all)."""
+    """Which sequence to read where there are several: flair, post_contrast, pre_contrast, all; of BraTS t2 as well."""
+    label: Literal["", "whole_tumour", "tumour_core", "enhancing_tumour"] = ""
+    """What of BraTS's labels is the tumour; empty means tumour_core."""
+    slice_step: int = Field(default=1, ge=1)
+    """Of volumes, take every n-th axial slice."""
+    tumour_free: bool = False
+    """The pictures have no masks and show no tumour: to count what a model invents."""
     cache: str = ""
     """Folder of the decoded cache; empty means the user's cache folder."""
 
@@ -50,11 +56,20 @@ class SplitConfig(Section):
     """Folds computed over the patients, or those that the source states (a `fold` column; `cvind.mat` of figshare)."""
     file: str = ""
     """CSV with `patient_group` (or `patient`, or `id`) and `split` that fixes the parts by hand."""
+    leak: float = Field(default=0.0, ge=0, lt=1)
+    """Share of each test patient's slices that trains, in place of as many slices of training patients: to measure what
+    the leak is worth (`configs/leak.toml`). Every output is then marked LEAKING."""
 
     @model_validator(mode="after")
     def leaves_a_test_part(self) -> Self:
         if self.train + self.validation >= 1:
             raise ValueError("split.train + split.validation leave nothing for the test part")
+        return self
+
+    @model_validator(mode="after")
+    def leaks_once(self) -> Self:
+        if self.leak and self.by == "slice":
+            raise ValueError("split.leak needs split.by = 'patient'; a split by slice leaks already")
         return self
 
     @model_validator(mode="after")
@@ -77,6 +92,8 @@ class ModelConfig(Section):
     options: dict[str, Any] = {}
     storage: Literal["float32", "float16"] = "float32"
     """Number format of the weights in the finished model's files; computation is in float32 either way."""
+    threshold: Literal["validation"] | Annotated[float, Field(gt=0, lt=1)] = "validation"
+    """Probability from which a pixel is tumour: a number, or chosen on the validation patients."""
 
 
 class LossConfig(Section):

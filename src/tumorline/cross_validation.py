@@ -11,7 +11,18 @@ from tumorline import run
 from tumorline.config import Config
 from tumorline.data.case import REGION
 from tumorline.errors import UserError
-from tumorline.evaluation import PREDICTIONS_NAME, SUMMARY_NAME, all_background, read_rows, region_figures, write
+from tumorline.evaluation import (
+    PREDICTIONS_NAME,
+    SUMMARY_NAME,
+    read_baselines,
+    read_certainties,
+    read_rows,
+    region_figures,
+    with_baselines,
+    without_baselines,
+    write,
+)
+from tumorline.metrics import calibration
 from tumorline.metrics.summary import Row
 from tumorline.report.page import REPORT_NAME
 from tumorline.run_folder import CONFIG_NAME, read_config
@@ -52,6 +63,9 @@ def gather(folder: Path) -> dict[str, Any]:
     summary = _summary(config, together, finished) | {
         "folds": [{"fold": path.name, **region_figures(members)} for path, members in rows.items()]
     }
+    summary = with_baselines(summary, _shared_baselines(list(rows)))
+    certainties = [case for path in rows for case in read_certainties(path, ("test",))]
+    summary["calibration"] = {REGION: calibration.summarise(certainties)} if len(certainties) == len(together) else {}
     write(folder, together, summary)
     run.render_report(folder)
     return summary
@@ -90,6 +104,13 @@ def _copy_masks(source: Path, rows: Sequence[Row], folder: Path) -> None:
         shutil.copyfile(source / PREDICTIONS_NAME / f"{row.case}.png", target)
 
 
+def _shared_baselines(finished: Sequence[Path]) -> list[dict[str, Any]]:
+    """The records of those baselines that every fold has."""
+    records = [read_baselines(path) for path in finished]
+    shared = set.intersection(*({record["baseline"] for record in fold} for fold in records))
+    return [record for fold in records for record in fold if record["baseline"] in shared]
+
+
 def _summary(config: Config, rows: Sequence[Row], finished: Sequence[Path]) -> dict[str, Any]:
     """In the form of a run's summary, of which it takes what all folds share."""
     shared = json.loads((finished[0] / SUMMARY_NAME).read_text(encoding="utf-8"))
@@ -105,6 +126,7 @@ def _summary(config: Config, rows: Sequence[Row], finished: Sequence[Path]) -> d
         "case_status": dict(Counter(row.status for row in rows)),
         "regions": regions,
         "validation": None,
-        "baselines": {"all_background": all_background(regions)},
-        "warnings": [*shared["warnings"], *(missing if len(finished) < settings.folds else [])],
+        "baselines": {},
+        "operating_point": None,
+        "warnings": [*without_baselines(shared["warnings"]), *(missing if len(finished) < settings.folds else [])],
     }

@@ -1,17 +1,23 @@
 """A model's figures on cases that it has not seen, at native resolution, with all conventions stated."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from tumorline.data.case import Case, read_image
-from tumorline.data.dataset import Dataset, read_case_mask
+import numpy as np
+
+from tumorline import baselines
+from tumorline.data.case import Case
+from tumorline.data.dataset import Dataset
+from tumorline.data.source import Source
 from tumorline.errors import UserError
 from tumorline.files import read_csv, write_csv, write_json
-from tumorline.metrics.case import CaseScores, score_case
-from tumorline.metrics.summary import Row, by_group, by_size, summarise
+from tumorline.metrics import calibration
+from tumorline.metrics.calibration import Certainty, Reliability
+from tumorline.metrics.case import CaseScores, Pair, score_cases
+from tumorline.metrics.summary import Row, by_group, by_size, grouping_attributes, summarise
 from tumorline.model_file import ModelInfo
 from tumorline.prediction import Model
 from tumorline.write.images import write_mask
@@ -20,30 +26,44 @@ SCHEMA_VERSION = 1
 HEADLINE = ("test", "unseen")
 SEEN = ("train", "validation")
 EVALUATION_NAME, SUMMARY_NAME, PREDICTIONS_NAME = "evaluation.csv", "summary.json", "predictions"
+BASELINES_NAME, CERTAINTY_NAME = "baselines.csv", "certainty.csv"
+NOT_BEATEN = "BASELINE NOT BEATEN"
 ID_COLUMNS = ("case", "patient", "class_name", "status", "region")
+ATTRIBUTE = "attribute: "
+"""Before the name of a column with what else the source states of a case."""
+BIN_COLUMNS = tuple(field.name for field in fields(Reliability))
+CERTAINTY_COLUMNS = ("case", "patient", "status", "dice", "dice_at_true_area", "confidence", *BIN_COLUMNS)
 Progress = Callable[[int, int], None]
 
 CONVENTIONS = {
     "resolution": "masks are compared at their native size, after the prediction was brought back to it",
     "aggregation": "slice, then mean over a patient's slices, then mean over patients",
     "headline": "Dice, NSD and HD95 are over cases whose truth has a tumour; status test and unseen only",
-    "miss": "a missed tumour counts Dice 0, NSD 0 and as HD95 the image diagonal",
+    "miss": "a missed tumour counts Dice 0, NSD 0 and as HD95 and average surface distance the image diagonal",
     "dice_all": "all cases; where truth and prediction are both empty the Dice is 1 (as BraTS)",
     "surface": "distances between boundary elements weighted by their length, as DeepMind's surface-distance",
+    "average_surface_distance": "mean over both boundaries together, each element weighted by its length",
+    "signed_offset": "mean distance of the predicted from the true boundary, outside positive; undefined as the ratio",
+    "lesions": "connected over corners, matched within 3 pixels, as BraTS 2023; missed and invented ones count Dice 0 "
+    "and as HD95 the image diagonal",
     "interval": "95 % bootstrap over patients (BCa); below 20 patients values and range only",
     "volume_ratio": "predicted over true area; undefined where either is empty, then left out and counted",
+    "calibration": "pixels within 10 px of the true or predicted tumour; patients count alike",
+    "confidence": "soft Dice confidence, the Dice that the probabilities expect; an empty mask has none and ranks last",
+    "dice_lost_to_area": "Dice of the most probable pixels, as many as the truth has, minus the Dice of the mask",
     "accuracy": "share of pixels that are right; all background reaches accuracy_background",
 }
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be scored. `include` are the statuses whose cases are predicted at all."""
+    """What is to be scored. `include` are the statuses whose cases are predicted at all; see `score_cases`."""
 
     dataset: Dataset
     output: Path
     include: Collection[str] = HEADLINE
     headline: Collection[str] = HEADLINE
+    processes: int = 1
 
 
 def case_status(info: ModelInfo, dataset: Dataset) -> dict[str, str]:
@@ -62,10 +82,10 @@ def case_status(info: ModelInfo, dataset: Dataset) -> dict[str, str]:
     return status
 
 
-def request(dataset: Dataset, output: Path, allow_training_cases: bool = False) -> Request:
+def request(dataset: Dataset, output: Path, allow_training_cases: bool = False, processes: int = 1) -> Request:
     """An evaluation of `dataset` into `output`; training cases are left out unless they are allowed."""
-    everything = (*HEADLINE, *SEEN)
-    return Request(dataset, output, everything, everything) if allow_training_cases else Request(dataset, output)
+    statuses = (*HEADLINE, *SEEN) if allow_training_cases else HEADLINE
+    return Request(dataset, output, statuses, statuses, processes)
 
 
 def evaluate(model: Model, wanted: Request, progress: Progress | None = None) -> dict[str, Any]:
@@ -78,12 +98,18 @@ def evaluate(model: Model, wanted: Request, progress: Progress | None = None) ->
     if not any(status[name] in wanted.headline for name in names):
         raise UserError(_nothing_left(wanted.dataset, status))
     _check_size(model, wanted.dataset)
-    rows = []
-    for done, name in enumerate(names, start=1):
-        rows.append(_score(model, wanted, name, status[name]))
-        if progress:
-            progress(done, len(names))
+    certainties: list[Certainty] = []
+    scores = score_cases(_predicted(model, wanted, names, certainties, progress), wanted.processes)
+    cases = [wanted.dataset.cases[wanted.dataset.index[name]] for name in names]
+    rows = [
+        Row(case.id, case.patient, _attributes(case), status[case.id], model.info.regions[0], score)
+        for case, score in zip(cases, scores, strict=True)
+    ]
     summary = _summary(model.info, wanted, rows, status)
+    summary = with_baselines(summary, _measure_baselines(model.info, wanted, rows))
+    headline = [case for case, row in zip(certainties, rows, strict=True) if row.status in wanted.headline]
+    summary["calibration"] = {row.region: calibration.summarise(headline) for row in rows[:1]}
+    _write_certainties(wanted.output, rows, certainties)
     write(wanted.output, rows, summary)
     return summary
 
@@ -104,15 +130,21 @@ def _check_size(model: Model, dataset: Dataset) -> None:
         )
 
 
-def _score(model: Model, wanted: Request, name: str, status: str) -> Row:
+def _predicted(
+    model: Model, wanted: Request, names: Sequence[str], certainties: list[Certainty], progress: Progress | None
+) -> Iterator[Pair]:
+    """Truth and prediction of each case, as they are asked for; writes the masks and notes the certainties."""
     dataset = wanted.dataset
-    case = dataset.cases[dataset.index[name]]
-    region = model.info.regions[0]
-    predicted = model.mask(read_image(case))[0]
-    truth = read_case_mask(case, dataset.settings)
-    write_mask(wanted.output / PREDICTIONS_NAME / f"{case.id}.png", predicted)
-    scores = score_case(truth, predicted, dataset.spacing_mm(case))
-    return Row(case.id, case.patient, _attributes(case), status, region, scores)
+    for done, name in enumerate(names, start=1):
+        case = dataset.cases[dataset.index[name]]
+        image, truth = dataset.read(case)
+        probability = model.probability(image)[0]
+        predicted = probability >= model.info.threshold
+        certainties.append(calibration.judge(case.patient or f"case {case.id}", probability, truth, predicted))
+        write_mask(wanted.output / PREDICTIONS_NAME / f"{case.id}.png", predicted)
+        yield Pair(truth, predicted, dataset.spacing_mm(case))
+        if progress:
+            progress(done, len(names))
 
 
 def _attributes(case: Case) -> dict[str, str]:
@@ -132,6 +164,7 @@ def _summary(info: ModelInfo, wanted: Request, rows: Sequence[Row], status: Mapp
             "known_as": source.known_as or None,
             "layout": source.layout,
             "channel": source.channel or None,
+            "label": source.label or None,
             "simulated": source.simulated,
         },
         "split": {
@@ -146,27 +179,106 @@ def _summary(info: ModelInfo, wanted: Request, rows: Sequence[Row], status: Mapp
         "headline_status": sorted({row.status for row in headline}),
         "regions": regions,
         "validation": {region: summarise(validation) for region in info.regions} if validation else None,
-        "baselines": {"all_background": all_background(regions)},
+        "baselines": {},
+        "operating_point": {
+            "threshold": info.threshold,
+            "temperature": info.temperature,
+            **info.metrics.get("operating_point", {}),
+        },
         "conventions": CONVENTIONS,
         "warnings": _warnings(info, wanted, headline, leaking),
     }
 
 
 def region_figures(rows: Sequence[Row]) -> dict[str, Any]:
-    """All figures of one region, by class and by size as well."""
+    """All figures of one region, by class, by size and by further attributes of the source as well."""
     by_class = by_group(rows, "class_name") if any(row.attributes.get("class_name") for row in rows) else {}
-    return {**summarise(rows), "by_class": by_class, "by_size": by_size(rows)}
+    by_attribute = {name: by_group(rows, name) for name in grouping_attributes(rows)}
+    return {**summarise(rows), "by_class": by_class, "by_size": by_size(rows), "by_attribute": by_attribute}
 
 
-def all_background(regions: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def _measure_baselines(info: ModelInfo, wanted: Request, rows: Sequence[Row]) -> list[baselines.Record]:
+    constant = baselines.from_text(info.constant_mask) if info.constant_mask else None
+    names = [row.case for row in rows if row.status in wanted.headline]
+    records = baselines.measure(wanted.dataset, names, constant)
+    write_csv(wanted.output / BASELINES_NAME, baselines.COLUMNS, records)
+    return records
+
+
+def _write_certainties(output: Path, rows: Sequence[Row], certainties: Sequence[Certainty]) -> None:
+    """Bins are lists of numbers in one cell, for each of `calibration.BINS` bins of probability."""
+    table = [
+        {
+            "case": row.case,
+            "patient": case.patient,
+            "status": row.status,
+            "dice": case.dice,
+            "dice_at_true_area": case.dice_at_true_area,
+            "confidence": case.confidence,
+            **{name: " ".join(f"{count:.9g}" for count in counts) for name, counts in vars(case.reliability).items()},
+        }
+        for row, case in zip(rows, certainties, strict=True)
+    ]
+    write_csv(output / CERTAINTY_NAME, CERTAINTY_COLUMNS, table)
+
+
+def read_certainties(folder: Path, statuses: Collection[str] = HEADLINE) -> list[Certainty]:
+    """The cases of a folder's `certainty.csv`; none where it was evaluated before there was one."""
+    if not (folder / CERTAINTY_NAME).is_file():
+        return []
+    return [_certainty(record) for record in read_csv(folder / CERTAINTY_NAME) if record["status"] in statuses]
+
+
+def _certainty(record: Mapping[str, str]) -> Certainty:
+    dice, at_true_area, confidence = (
+        float(record[name]) if record[name] else None for name in ("dice", "dice_at_true_area", "confidence")
+    )
+    bins = Reliability(*(np.array(record[name].split(), np.float64) for name in BIN_COLUMNS))
+    return Certainty(record["patient"], dice, at_true_area, confidence, bins)
+
+
+def read_baselines(folder: Path) -> list[baselines.Record]:
+    """The records of a folder's `baselines.csv`; none where it was evaluated before there were any."""
+    if not (folder / BASELINES_NAME).is_file():
+        return []
+    numbers = ("dice", "volume_ratio", "accuracy")
+    return [
+        {**record, "missed": record["missed"] == "True"}
+        | {name: float(record[name]) if record[name] else None for name in numbers}
+        for record in read_csv(folder / BASELINES_NAME)
+    ]
+
+
+def with_baselines(summary: Mapping[str, Any], records: Sequence[baselines.Record]) -> dict[str, Any]:
+    """The summary with what the trivial baselines reach, and a warning for each that the headline does not beat."""
+    ((region, figures),) = summary["regions"].items()
+    found = {"all_background": _all_background(figures), **baselines.summarise(records)}
+    dice = figures["dice"]["mean"]
+    beaten_by = [
+        f"{NOT_BEATEN}: {name.replace('_', ' ')} has Dice {baseline['dice']:.3f}, the model {dice:.3f}"
+        for name, baseline in found.items()
+        if dice is not None and dice <= baseline["dice"]
+    ]
+    return {
+        **summary,
+        "baselines": {name: {region: baseline} for name, baseline in found.items()},
+        "warnings": [*summary["warnings"], *beaten_by],
+    }
+
+
+def without_baselines(warnings: Sequence[str]) -> list[str]:
+    """The warnings that hold for other cases of the same source as well."""
+    return [warning for warning in warnings if not warning.startswith(NOT_BEATEN)]
+
+
+def _all_background(figures: Mapping[str, Any]) -> dict[str, Any]:
     """What predicting no tumour anywhere reaches on the same cases."""
     return {
-        region: {
-            "dice": 0.0,
-            "missed": figures["tumour_cases"],
-            "accuracy": figures["accuracy_background"]["mean"],
-        }
-        for region, figures in regions.items()
+        "dice": 0.0,
+        "ci95": None,
+        "missed": figures["tumour_cases"],
+        "volume_ratio": None,
+        "accuracy": figures["accuracy_background"]["mean"],
     }
 
 
@@ -176,21 +288,34 @@ def _warnings(info: ModelInfo, wanted: Request, headline: Sequence[Row], leaking
     if source.simulated:
         found.append("SIMULATED DATA: these figures say how the software works, not how it does on patients")
     if leaking:
-        found.append("LEAKING: split by slice; slices of one patient are in training and test")
+        found.append("LEAKING: slices of one patient are in training and test")
     if any(row.status in SEEN for row in headline):
         found.append("TRAINING CASES INCLUDED: the headline holds cases that the model was trained or tuned on")
     if source.patients_unknown:
         found.append("PATIENTS UNKNOWN: each case counts as a patient of its own; the interval is too narrow")
     if wanted.dataset.settings.mask_threshold is not None:
         found.append(f"masks were thresholded above {wanted.dataset.settings.mask_threshold:g}")
+    found += _other_meaning(info, source)
     if info.data.get("simulated") and not source.simulated:
         found.append("the model was trained on simulated images only")
     return found
 
 
+def _other_meaning(info: ModelInfo, source: Source) -> list[str]:
+    """Warnings where the model was trained on another sequence, or to outline something else."""
+    channel, label = info.data.get("channel"), info.data.get("label")
+    found = []
+    if channel and source.channel and channel != source.channel:
+        found.append(f"OTHER SEQUENCE: the model was trained on {channel}, these pictures are {source.channel}")
+    if label and source.label and label != source.label:
+        found.append(f"OTHER MEANING: the model was trained to outline {label}, here {source.label} is outlined")
+    return [warning.replace("_", " ") for warning in found]
+
+
 def write(output: Path, rows: Sequence[Row], summary: Mapping[str, Any]) -> None:
     """Write `evaluation.csv` and `summary.json`."""
     scores = [field.name for field in fields(CaseScores)]
+    attributes = grouping_attributes(rows)
     table = [
         {
             "case": row.case,
@@ -199,24 +324,27 @@ def write(output: Path, rows: Sequence[Row], summary: Mapping[str, Any]) -> None
             "status": row.status,
             "region": row.region,
             **{name: getattr(row.scores, name) for name in scores},
+            **{ATTRIBUTE + name: row.attributes.get(name, "") for name in attributes},
         }
         for row in rows
     ]
-    write_csv(output / EVALUATION_NAME, (*ID_COLUMNS, *scores), table)
+    columns = (*ID_COLUMNS, *scores, *(ATTRIBUTE + name for name in attributes))
+    write_csv(output / EVALUATION_NAME, columns, table)
     write_json(output / SUMMARY_NAME, summary)
 
 
 def read_rows(folder: Path) -> list[Row]:
-    """The rows of a folder's `evaluation.csv`."""
+    """The rows of a folder's `evaluation.csv`; figures that it lacks, from before they were computed, are None."""
     return [_row(record) for record in read_csv(folder / EVALUATION_NAME)]
 
 
 def _row(record: Mapping[str, str]) -> Row:
-    kinds: dict[object, Callable[[str], Any]] = {int: int, str: str}
-    texts = {field: record[field.name] for field in fields(CaseScores)}
+    kinds: dict[object, Callable[[str], Any]] = {int: int, int | None: int, str: str}
+    texts = {field: record[field.name] for field in fields(CaseScores) if field.name in record}
     values: dict[str, Any] = {
         field.name: kinds.get(field.type, float)(text) if text else None for field, text in texts.items()
     }
     scores = CaseScores(**values)
-    attributes = {"class_name": record["class_name"]}
+    stated = {name.removeprefix(ATTRIBUTE): text for name, text in record.items() if name.startswith(ATTRIBUTE)}
+    attributes = {**stated, "class_name": record["class_name"]}
     return Row(record["case"], record["patient"] or None, attributes, record["status"], record["region"], scores)

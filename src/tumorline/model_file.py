@@ -58,6 +58,13 @@ class ModelInfo(BaseModel):
     preprocessing: int
     """Version of `data.preprocess`."""
     threshold: float = 0.5
+    """Probability from which a pixel is tumour."""
+    temperature: float = 1.0
+    """The logits are divided by it before the sigmoid; fitted on validation cases."""
+    constant_mask: str = ""
+    """The best constant answer to the training cases (`baselines.constant_mask`) as text; empty where unknown."""
+    mean_image: str = ""
+    """The mean of the training pictures (`data.describe.mean_picture`) as text; empty where unknown."""
     data: dict[str, Any]
     split: dict[str, Any]
     known_cases: KnownCases

@@ -15,6 +15,7 @@ from tumorline.data.layouts.contents import Contents
 from tumorline.data.source import open_picture
 from tumorline.errors import UserError
 from tumorline.files import write_csv, write_json
+from tumorline.metrics.calibration import confidence
 from tumorline.model_file import ModelInfo, find_model, read_info
 from tumorline.runtime import FloatArray, Runtime, open_runtime
 from tumorline.write.images import write_mask, write_overlay
@@ -36,14 +37,18 @@ class Model:
         """The sequence that it was trained on; empty where its pictures were one sequence."""
         return str(self.info.data.get("channel", ""))
 
-    def probability(self, image: ImageArray) -> FloatArray:
-        """Probability of each region, `(C, H, W)` in file values to `(R, H, W)`, at the image's own size."""
+    def logits(self, image: ImageArray) -> tuple[FloatArray, preprocess.Placement]:
+        """The network's answer `(R, S, S)` to an image `(C, H, W)` in file values, and where in it the image lies."""
         expected = self.info.architecture.channels
         if image.ndim != 3 or len(image) != expected:
             raise UserError(f"image has shape {image.shape}; this model takes ({expected}, height, width)")
         square, placement = preprocess.to_network(image, self.info.image_size)
-        logits = self.runtime(square[None])[0]
-        return preprocess.to_native(_sigmoid(logits), placement)
+        return self.runtime(square[None])[0], placement
+
+    def probability(self, image: ImageArray) -> FloatArray:
+        """Probability of each region, `(C, H, W)` in file values to `(R, H, W)`, at the image's own size."""
+        logits, placement = self.logits(image)
+        return preprocess.to_native(to_probability(logits, self.info.temperature), placement)
 
     def mask(self, image: ImageArray) -> npt.NDArray[np.bool_]:
         """Mask of each region, `(C, H, W)` to `(R, H, W)`."""
@@ -136,10 +141,11 @@ def _predict_file(job: Job, model: Model) -> dict[str, Any]:
         "overlay": str(overlay_path),
         "tumour_px": int(mask.sum()),
         "tumour_share": float(mask.mean()),
-        "confidence": float(probability[mask].mean()) if mask.any() else None,
+        "confidence": confidence(probability, mask),
         "error": None,
     }
 
 
-def _sigmoid(logits: FloatArray) -> FloatArray:
-    return np.asarray(0.5 * (1 + np.tanh(0.5 * logits)), np.float32)
+def to_probability(logits: FloatArray, temperature: float) -> FloatArray:
+    """Sigmoid of the logits divided by the temperature (Guo et al. 2017, ICML)."""
+    return np.asarray(0.5 * (1 + np.tanh(0.5 * logits / temperature)), np.float32)

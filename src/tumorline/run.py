@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tumorline import environment
+from tumorline import baselines, environment, operating_point
 from tumorline.config import Config
-from tumorline.data import cheng
+from tumorline.data import cheng, describe
 from tumorline.data import split as splits
 from tumorline.data.cache import default_folder
 from tumorline.data.case import REGION, ImageArray, MaskArray, read_image
@@ -90,7 +90,7 @@ def resume(run: Path, notify: Notify) -> None:
 
 def render_report(run: Path) -> Path:
     """Write `report.html` of a finished run; the case pictures need the source to be where it was."""
-    return write_report(run, _case_reader(read_config(run)))
+    return write_report(run, case_reader(read_config(run)))
 
 
 def source_path(config: Config) -> Path:
@@ -144,14 +144,25 @@ def _finish(task: "Task", notify: Notify) -> None:
     run = task.run
     notify(f"writing {WEIGHTS_NAME} and its twin {ONNX_NAME}")
     weights = stored(load_file(run / BEST_NAME), task.config.model.storage)
-    save_model(run / WEIGHTS_NAME, weights, model_info(task))
+    info = model_info(task)
+    save_model(run / WEIGHTS_NAME, weights, info)
     export_onnx(run / WEIGHTS_NAME, run / ONNX_NAME)
+    info = _with_operating_point(info, task)
+    notify(f"temperature {info.temperature:.2f} and threshold {info.threshold:.2f} from the validation patients")
+    save_model(run / WEIGHTS_NAME, weights, info)
     notify("evaluating validation and test patients at native resolution")
     summary = evaluate(load(run), Request(task.dataset, run, include=("validation", "test", "unseen")))
-    save_model(run / WEIGHTS_NAME, weights, with_figures(model_info(task), summary))
+    save_model(run / WEIGHTS_NAME, weights, with_figures(info, summary))
     append_line(run / TEST_USES_NAME, {"by": "train", "cases": summary["case_status"]})
     write_card(run)
     render_report(run)
+
+
+def _with_operating_point(info: ModelInfo, task: "Task") -> ModelInfo:
+    cases = task.split.cases("validation")
+    point = operating_point.choose(load(task.run), task.dataset, cases, task.config.model.threshold)
+    metrics = {**info.metrics, "operating_point": point.figures}
+    return info.model_copy(update={"temperature": point.temperature, "threshold": point.threshold, "metrics": metrics})
 
 
 def model_info(task: "Task") -> ModelInfo:
@@ -164,6 +175,8 @@ def model_info(task: "Task") -> ModelInfo:
         regions=[REGION],
         image_size=config.data.image_size,
         preprocessing=PREPROCESSING,
+        constant_mask=_constant_mask(task),
+        mean_image=_mean_image(task),
         data=_data_description(task.dataset),
         split=split_description(task),
         known_cases=_known_cases(task),
@@ -174,6 +187,18 @@ def model_info(task: "Task") -> ModelInfo:
     )
 
 
+def _constant_mask(task: "Task") -> str:
+    dataset = task.dataset
+    cases = [dataset.cases[dataset.index[name]] for name in task.split.cases("train")]
+    masks = (read_case_mask(case, dataset.settings) for case in cases)
+    return baselines.to_text(baselines.constant_mask(masks, [case.patient or case.id for case in cases]))
+
+
+def _mean_image(task: "Task") -> str:
+    positions = [task.dataset.index[name] for name in task.split.cases("train")]
+    return describe.to_text(describe.mean_picture([task.dataset.facts[position] for position in positions]))
+
+
 def _data_description(dataset: Dataset) -> dict[str, Any]:
     source = dataset.source
     return {
@@ -181,6 +206,7 @@ def _data_description(dataset: Dataset) -> dict[str, Any]:
         "simulated": source.simulated,
         "cases": len(dataset.cases),
         "channel": source.channel,
+        "label": source.label,
         "attribution": ATTRIBUTIONS.get(source.known_as, ""),
     }
 
@@ -226,7 +252,8 @@ def _write_environment(task: "Task", place: "Machine") -> None:
     )
 
 
-def _case_reader(config: Config) -> Callable[[str], tuple[ImageArray, MaskArray]] | None:
+def case_reader(config: Config) -> Callable[[str], tuple[ImageArray, MaskArray]] | None:
+    """Image and truth of a case by its id; None where the source is not where it was."""
     try:
         cases = {case.id: case for case in open_source(source_path(config), config.data).cases}
     except UserError:

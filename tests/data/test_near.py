@@ -72,6 +72,22 @@ def test_a_lossy_resized_or_cropped_copy_is_found(settings: dict[str, float]) ->
     assert pairs([original, changed]) == [(0, 1, "mirror_rotate90")]
 
 
+@pytest.mark.parametrize(
+    "corner", [(slice(6, None), slice(None)), (slice(None), slice(-6)), (slice(-6), slice(6, None))]
+)
+def test_a_copy_cut_at_one_edge_or_corner_is_found_and_called_cropped(corner: tuple[slice, slice]) -> None:
+    original = stack(1)[0]
+    (pair,) = near.near_pairs(thumbnails([original, copy(original[corner], 3)]))
+    assert pair.transform == "rotate270"
+    assert pair.cut == pytest.approx(6 / 122, abs=0.012)
+    assert pair.cropped
+
+
+def test_a_copy_that_was_not_cut_is_not_called_cropped() -> None:
+    original = stack(1)[0]
+    assert not any(pair.cropped for pair in near.near_pairs(thumbnails([original, copy(original, 2, size=77)])))
+
+
 def test_a_change_of_brightness_contrast_and_gamma_does_not_hide_a_copy() -> None:
     original = stack(1)[0]
     brighter = (30 + 180 * (copy(original) / 255) ** 0.8).astype(np.uint8)

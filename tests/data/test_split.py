@@ -142,6 +142,30 @@ def test_by_slice_is_marked_as_leaking(pair_folder: PairFolder) -> None:
     assert len({(case.patient, split.parts[case.id]) for case in dataset.cases}) > 6
 
 
+def test_a_leak_changes_who_trains_and_nothing_else(pair_folder: PairFolder) -> None:
+    folder = pair_folder(patients=10, slices=4)
+    dataset, honest = split_of(folder)
+    _, leaking = split_of(folder, leak=0.5)
+    patient = {case.id: case.patient for case in dataset.cases}
+    assert leaking.leaking
+    assert "50% of each test patient's slices leaked" in leaking.origin
+    assert len(leaking.cases("train")) == len(honest.cases("train"))
+    assert leaking.cases("validation") == honest.cases("validation")
+    assert set(leaking.cases("test")) < set(honest.cases("test"))
+    tested = Counter(patient[name] for name in leaking.cases("test"))
+    assert tested == Counter({patient[name]: 2 for name in honest.cases("test")})
+    moved = set(leaking.cases("train")) - set(honest.cases("train"))
+    assert moved == set(honest.cases("test")) - set(leaking.cases("test"))
+    assert len(leaking.cases("excluded")) == len(moved)
+
+
+def test_a_leak_without_room_or_effect_is_refused(pair_folder: PairFolder) -> None:
+    with pytest.raises(UserError, match=r"split.leak is 0.2; that moves 0 slices"):
+        split_of(pair_folder(patients=10, slices=2), leak=0.2)
+    with pytest.raises(UserError, match=r"split.leak needs split.by = 'patient'"):
+        load_config(None, ["split.by=slice", "split.leak=0.5"])
+
+
 def test_a_split_file_by_patient_is_followed(pair_folder: PairFolder, tmp_path: Path) -> None:
     folder = pair_folder(patients=4, slices=2)
     table = tmp_path / "split.csv"

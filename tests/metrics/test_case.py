@@ -1,8 +1,11 @@
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tumorline.metrics.case import score_case
+from tumorline.metrics import case
+from tumorline.metrics.case import CaseScores, Pair, score_case, score_cases
 
 SIZE = (30, 40)
 EMPTY = np.zeros(SIZE, bool)
@@ -69,17 +72,93 @@ def test_pixel_accuracy_stands_beside_that_of_background() -> None:
     assert scores.accuracy == 0.95
 
 
-def test_hd95_never_improves_when_the_tumour_is_missed() -> None:
+def test_no_distance_ever_improves_when_the_tumour_is_missed() -> None:
     random = np.random.default_rng(0)
     for _ in range(50):
         truth = box(*random.integers(0, 20, 2), *random.integers(1, 10, 2))
         predicted = box(*random.integers(0, 20, 2), *random.integers(1, 10, 2))
-        found, missed = score_case(truth, predicted, None).hd95, score_case(truth, EMPTY, None).hd95
-        assert found is not None
-        assert missed is not None
-        assert found <= missed
+        found, missed = score_case(truth, predicted, None), score_case(truth, EMPTY, None)
+        for name in ("hd95", "average_surface_distance", "lesion_hd95"):
+            assert getattr(found, name) <= getattr(missed, name) == 50
 
 
 @pytest.mark.parametrize("border", [0, 25])
 def test_a_tumour_at_the_images_edge_is_scored(border: int) -> None:
     assert score_case(box(border, 0, 5, 5), box(border, 2, 5, 5), None).hd95 == 2
+
+
+def test_empty_masks_leave_offset_and_lesion_figures_undefined() -> None:
+    """Truth and prediction of 5 x 5 pixels in an image whose diagonal is 50."""
+    tumour = box(3, 3, 5, 5)
+    missed, invented, free = score_cases([Pair(tumour, EMPTY), Pair(EMPTY, tumour), Pair(EMPTY, EMPTY)])
+    assert (missed.average_surface_distance, missed.signed_offset) == (50, None)
+    assert (missed.lesions_truth, missed.lesions_detected, missed.lesions_invented) == (1, 0, 0)
+    assert (missed.lesion_dice, missed.lesion_hd95) == (0, 50)
+    assert (invented.average_surface_distance, invented.signed_offset, invented.lesion_dice) == (None, None, None)
+    assert (invented.lesions_truth, invented.lesions_detected, invented.lesions_invented) == (0, 0, 1)
+    assert (free.lesions_truth, free.lesions_invented, free.lesion_dice, free.lesion_hd95) == (0, 0, None, None)
+
+
+def test_the_offset_of_a_prediction_elsewhere_is_measured() -> None:
+    """Only the pixel's corners count: the nearest is 9 px away from the tumour, the farthest 10 px."""
+    tumour, elsewhere = box(0, 0, 10, 1), box(5, 10, 1, 1)
+    scores = score_case(tumour, elsewhere, None)
+    assert (scores.signed_offset, scores.average_surface_distance) == (9.5, 50)
+
+
+def test_one_lesion_found_whole_has_the_figures_of_the_case() -> None:
+    scores = score_case(box(3, 3, 8, 8), box(3, 6, 8, 8), (0.5, 0.5))
+    assert (scores.lesion_dice, scores.lesion_hd95) == (scores.dice, scores.hd95)
+
+
+def test_a_volume_is_scored_in_mm() -> None:
+    """A block of 3 x 4 x 5 voxels, predicted one slice too thick; slices are 3 mm apart, pixels 1 mm."""
+    truth, predicted = np.zeros((6, 10, 10), bool), np.zeros((6, 10, 10), bool)
+    truth[1:4, 3:7, 3:8] = predicted[1:5, 3:7, 3:8] = True
+    scores = score_case(truth, predicted, (3, 1, 1))
+    assert (scores.truth_px, scores.predicted_px, scores.volume_ratio) == (60, 80, 4 / 3)
+    assert (scores.depth, scores.height, scores.width, scores.unit) == (6, 10, 10, "mm")
+    assert (scores.hd95, scores.lesion_hd95) == (3, 3)
+    assert score_case(truth, np.zeros_like(truth), (3, 1, 1)).hd95 == pytest.approx(np.sqrt(18**2 + 10**2 + 10**2))
+    assert score_case(truth, truth, None).unit == "px"
+
+
+PAIRS = [Pair(box(3, 3, 5, side), box(4, 4, 5, 5), (1.0, 2.0)) for side in range(1, 5)]
+ONE_BY_ONE = [score_case(pair.truth, pair.predicted, pair.spacing_mm) for pair in PAIRS]
+
+
+def test_many_cases_are_scored_as_one_by_one_and_asked_for_one_by_one() -> None:
+    asked = []
+
+    def pairs() -> Iterator[Pair]:
+        for number, pair in enumerate(PAIRS):
+            asked.append(number)
+            yield pair
+
+    assert score_cases(pairs()) == ONE_BY_ONE
+    assert asked == [0, 1, 2, 3]
+
+
+def test_little_work_is_done_without_other_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(case, "ProcessPoolExecutor", None)
+    assert score_cases(PAIRS, processes=2) == ONE_BY_ONE
+
+
+@pytest.mark.slow
+def test_processes_give_the_same_scores_in_the_same_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(case, "POOL_AFTER_S", 0)
+    assert score_cases(PAIRS, processes=2) == ONE_BY_ONE
+
+
+def test_the_work_that_was_begun_is_finished_by_the_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One case here, the rest elsewhere; `elsewhere` stands for the processes."""
+    elsewhere: list[CaseScores] = []
+
+    def pool(windows: Iterator[case._Window], processes: int) -> list[CaseScores]:
+        elsewhere.extend(map(case._score, windows))
+        return elsewhere
+
+    monkeypatch.setattr(case, "POOL_AFTER_S", 1e-9)
+    monkeypatch.setattr(case, "_score_in_pool", pool)
+    assert score_cases(PAIRS, processes=2) == ONE_BY_ONE
+    assert elsewhere == ONE_BY_ONE[1:]

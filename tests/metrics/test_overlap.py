@@ -46,18 +46,3 @@ def test_masks_of_255_and_of_other_shapes_are_refused() -> None:
         count_overlap(TRUTH.astype(np.uint8) * np.uint8(255), PREDICTED)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"truth \(2, 4\), predicted \(2, 3\)"):
         count_overlap(TRUTH, PREDICTED[:, :3])
-
-
-def test_overlap_agrees_with_monai() -> None:
-    torch = pytest.importorskip("torch")
-    from tumorline.models.torchvision_cure import cure_torchvision
-
-    cure_torchvision()
-    monai = pytest.importorskip("monai.metrics")
-    random = np.random.default_rng(0)
-    for _ in range(20):
-        truth, predicted = random.random((2, 16, 16)) > 0.6
-        pair = [torch.from_numpy(mask)[None, None].float() for mask in (predicted, truth)]
-        counts = count_overlap(truth, predicted)
-        assert dice(counts) == pytest.approx(monai.compute_dice(*pair).item())
-        assert iou(counts) == pytest.approx(monai.compute_iou(*pair).item())

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -52,8 +53,33 @@ def test_each_figure_is_the_one_of_its_name(name: str) -> None:
 
 def test_distances_in_mm_and_in_pixels_are_not_passed_off_as_one_unit() -> None:
     rows = [row("a", "p", 1.0), Row("b", "q", {}, "test", "tumour", score_case(TRUTH, TRUTH, (1.0, 1.0)))]
-    assert summarise(rows)["hd95"]["unit"] == "mixed mm and px"
-    assert summarise(rows[:1])["hd95"]["unit"] == "px"
+    for name in ("hd95", "average_surface_distance", "signed_offset", "lesion_hd95"):
+        assert summarise(rows)[name]["unit"] == "mixed mm and px"
+        assert summarise(rows[:1])[name]["unit"] == "px"
+
+
+def test_a_miss_counts_in_the_average_surface_distance_and_not_in_that_of_the_detected() -> None:
+    """A tumour found exactly and one missed, in images whose diagonal is 10 times the root of 2."""
+    missed = Row("m", "q", {}, "test", "tumour", score_case(TRUTH, np.zeros_like(TRUTH), None))
+    summary = summarise([row("a", "p", 1.0), missed])
+    assert summary["average_surface_distance"]["mean"] == pytest.approx(np.sqrt(200) / 2)
+    assert summary["average_surface_distance_detected"]["mean"] == 0
+    assert (summary["signed_offset"]["patients"], summary["volume_ratio_undefined"]) == (1, 1)
+    assert (summary["lesion_dice"]["mean"], summary["lesion_hd95"]["mean"]) == (0.5, pytest.approx(np.sqrt(200) / 2))
+
+
+def test_lesions_are_counted_over_all_cases() -> None:
+    two = TRUTH.copy()
+    two[9, 9] = True
+    cases = [score_case(two, TRUTH, None), score_case(np.zeros_like(TRUTH), TRUTH, None)]
+    rows = [Row(str(number), None, {}, "test", "tumour", scores) for number, scores in enumerate(cases)]
+    assert summarise(rows)["lesions"] == {"truth": 2, "detected": 1, "invented": 1, "missed": 1}
+
+
+def test_figures_that_old_rows_lack_are_undefined() -> None:
+    old = replace(scores_with_dice(1.0), lesions_truth=None, lesion_dice=None, signed_offset=None)
+    summary = summarise([Row("a", "p", {}, "test", "tumour", old)])
+    assert (summary["lesions"], summary["signed_offset"]["mean"], summary["dice"]["mean"]) == (None, None, 1)
 
 
 def test_the_order_of_the_rows_does_not_matter() -> None:

@@ -1,9 +1,15 @@
 import numpy as np
 import numpy.typing as npt
 import pytest
-from scipy import ndimage
 
-from tumorline.metrics.surface import SurfaceDistances, hausdorff, normalised_surface_dice, surface_distances
+from tumorline.metrics.surface import (
+    SurfaceDistances,
+    average_surface_distance,
+    hausdorff,
+    normalised_surface_dice,
+    signed_offset,
+    surface_distances,
+)
 
 
 def square(top: int, left: int, side: int = 6, size: int = 24) -> npt.NDArray[np.bool_]:
@@ -20,15 +26,15 @@ def test_a_mask_against_itself_has_distance_zero() -> None:
 
 def test_the_boundary_of_a_square_has_its_length_with_cut_corners() -> None:
     distances = surface_distances(square(4, 4), square(4, 4), (1, 1))
-    assert distances.truth_lengths.sum() == pytest.approx(4 * 5 + 4 * np.sqrt(0.5))
+    assert distances.truth_sizes.sum() == pytest.approx(4 * 5 + 4 * np.sqrt(0.5))
     wide = surface_distances(square(4, 4), square(4, 4), (1, 3))
-    assert wide.truth_lengths.sum() == pytest.approx(2 * 5 * 1 + 2 * 5 * 3 + 4 * np.sqrt(10) / 2)
+    assert wide.truth_sizes.sum() == pytest.approx(2 * 5 * 1 + 2 * 5 * 3 + 4 * np.sqrt(10) / 2)
 
 
 def test_each_side_is_measured_along_its_own_axis() -> None:
     bar = np.zeros((10, 10), bool)
     bar[2:4, 1:8] = True
-    lengths = surface_distances(bar, bar, (1, 3)).truth_lengths.sum()
+    lengths = surface_distances(bar, bar, (1, 3)).truth_sizes.sum()
     assert lengths == pytest.approx(2 * 6 * 3 + 2 * 1 * 1 + 4 * np.sqrt(10) / 2)
 
 
@@ -36,13 +42,14 @@ def test_pixels_that_touch_at_a_corner_have_both_boundaries_there() -> None:
     touching = np.zeros((4, 4), bool)
     touching[1, 1] = touching[2, 2] = True
     for mask in (touching, np.fliplr(touching)):
-        lengths = surface_distances(mask, mask, (1, 1)).truth_lengths.sum()
+        lengths = surface_distances(mask, mask, (1, 1)).truth_sizes.sum()
         assert lengths == pytest.approx(8 * np.sqrt(0.5))
 
 
 def test_a_percentile_is_of_length_and_not_of_elements() -> None:
     """Two elements of length 1 at distance 0 and one of length 8 at distance 5."""
-    distances = SurfaceDistances(np.array([0.0, 0, 5]), np.zeros(1), np.array([1.0, 1, 8]), np.ones(1))
+    outside = np.zeros(1, bool)
+    distances = SurfaceDistances(np.array([0.0, 0, 5]), np.zeros(1), np.array([1.0, 1, 8]), np.ones(1), outside)
     assert hausdorff(distances, 50) == 5
     assert hausdorff(distances, 20) == 0
 
@@ -76,30 +83,65 @@ def test_nsd_counts_what_lies_within_the_tolerance() -> None:
 
 
 def test_nsd_weighs_each_boundary_by_its_own_length() -> None:
-    distances = SurfaceDistances(np.zeros(1), np.array([0.0, 9]), np.array([2.0]), np.array([3.0, 5]))
+    outside = np.zeros(2, bool)
+    distances = SurfaceDistances(np.zeros(1), np.array([0.0, 9]), np.array([2.0]), np.array([3.0, 5]), outside)
     assert normalised_surface_dice(distances, 2) == (2 + 3) / (2 + 8)
 
 
-@pytest.mark.parametrize("spacing", [(1.0, 1.0), (1.0, 3.0), (0.49, 0.7)])
-def test_nsd_agrees_with_monai_on_sub_voxel_boundaries(spacing: tuple[float, float]) -> None:
-    torch = pytest.importorskip("torch")
-    from tumorline.models.torchvision_cure import cure_torchvision
+def test_the_average_weighs_elements_by_size_and_takes_both_boundaries_together() -> None:
+    """2 of length at distance 1 and 3 + 5 of length at distances 0 and 4."""
+    outside = np.zeros(2, bool)
+    distances = SurfaceDistances(np.ones(1), np.array([0.0, 4]), np.array([2.0]), np.array([3.0, 5]), outside)
+    assert average_surface_distance(distances) == (2 * 1 + 3 * 0 + 5 * 4) / 10
 
-    cure_torchvision()
-    monai = pytest.importorskip("monai.metrics")
-    random = np.random.default_rng(0)
-    for _ in range(8):
-        truth, predicted = ndimage.gaussian_filter(random.standard_normal((2, 20, 26)), (0, 2, 2)) > 0.05
-        pair = [torch.from_numpy(mask)[None, None].float() for mask in (predicted, truth)]
-        expected = monai.compute_surface_dice(
-            *pair, [2.0], include_background=True, spacing=list(spacing), use_subvoxels=True
-        )
-        ours = normalised_surface_dice(surface_distances(truth, predicted, spacing), 2.0)
-        assert ours == pytest.approx(expected.item(), abs=1e-6)
+
+def test_a_shifted_edge_is_averaged_with_the_edges_that_agree() -> None:
+    """Bars across the whole height that end two pixels apart: only the ends differ."""
+    short, long = np.zeros((40, 30), bool), np.zeros((40, 30), bool)
+    short[:, :10] = long[:, :12] = True
+    average = average_surface_distance(surface_distances(short, long, (1, 1)))
+    total = (
+        surface_distances(short, short, (1, 1)).truth_sizes.sum()
+        + surface_distances(long, long, (1, 1)).truth_sizes.sum()
+    )
+    assert average == pytest.approx(2 * 2 * 40 / total, rel=0.05)
+
+
+@pytest.mark.parametrize("pixels", [1, 2, 3])
+@pytest.mark.parametrize("spacing", [(1.0, 1.0), (0.5, 0.5)])
+def test_the_offset_is_how_far_a_square_was_grown_or_shrunk(pixels: int, spacing: tuple[float, float]) -> None:
+    """A grown square's sides lie that far out, its four corners a little farther; a shrunk one's lie that far in."""
+    truth, grown = square(8, 8, 12, 30), square(8 - pixels, 8 - pixels, 12 + 2 * pixels, 30)
+    shrunk = square(8 + pixels, 8 + pixels, 12 - 2 * pixels, 30)
+    step = pixels * spacing[0]
+    assert signed_offset(surface_distances(truth, grown, spacing)) == pytest.approx(step, rel=0.05)
+    assert signed_offset(surface_distances(truth, grown, spacing)) >= step
+    assert signed_offset(surface_distances(truth, shrunk, spacing)) == pytest.approx(-step)
+    assert signed_offset(surface_distances(truth, truth, spacing)) == 0
+
+
+def test_the_offset_of_a_grown_cube() -> None:
+    truth, grown = np.zeros((20, 20, 20), bool), np.zeros((20, 20, 20), bool)
+    truth[6:14, 6:14, 6:14] = grown[5:15, 5:15, 5:15] = True
+    assert signed_offset(surface_distances(truth, grown, (2, 2, 2))) == pytest.approx(2, rel=0.1)
+    assert signed_offset(surface_distances(grown, truth, (2, 2, 2))) == pytest.approx(-2)
+
+
+def test_too_large_here_and_too_small_there_cancel() -> None:
+    """A square shifted by three pixels is 3 out on one side and 3 in on the other: small offset, large average."""
+    distances = surface_distances(square(8, 6, 10, 30), square(8, 9, 10, 30), (1, 1))
+    assert abs(signed_offset(distances)) < 0.5
+    assert average_surface_distance(distances) > 1
+
+
+def test_two_voxels_four_steps_apart_in_a_volume() -> None:
+    one, other = np.zeros((9, 5, 5), bool), np.zeros((9, 5, 5), bool)
+    one[1, 2, 2] = other[5, 2, 2] = True
+    assert hausdorff(surface_distances(one, other, (3, 1, 1))) == 12
 
 
 def test_masks_of_different_shapes_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"found \(24, 24\) and \(24, 23\)"):
+    with pytest.raises(ValueError, match=r"found \(24, 24\) and \(24, 23\), 2 spacings"):
         surface_distances(square(1, 1), square(1, 1)[:, :23], (1, 1))
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from tumorline.data import volume
 from tumorline.data.decode import read_pixels
 from tumorline.errors import UserError
 
@@ -22,6 +23,14 @@ REGION = "tumour"
 
 class NotBinaryError(UserError):
     """A mask holds other values than background and one foreground."""
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Values of a mask of several labels: those that are the region, and those that may be there at all."""
+
+    wanted: tuple[int, ...]
+    allowed: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -43,6 +52,10 @@ class Case:
     """For each path in `images` the colour channel that is meant; empty: each file is one grey picture."""
     transposed: bool = False
     """Whether rows and columns are swapped when image and mask are read."""
+    slice: int | None = None
+    """The files are volumes, and this axial slice of them is the picture."""
+    labels: Labels | None = None
+    """Which values of the mask are the tumour; None: any but 0, of one kind."""
 
 
 def read_image(case: Case) -> ImageArray:
@@ -51,13 +64,26 @@ def read_image(case: Case) -> ImageArray:
     Colour files are reduced to luminance, unless the case names planes of them. Raises UserError for an unreadable
     or truncated file, for more than one frame and for channels of different size.
     """
-    pixels = {path: read_pixels(path) for path in set(case.images)}
+    pixels = {path: _pixels(path, case.slice) for path in set(case.images)}
     planes = [_plane(path, pixels[path], plane) for path, plane in zip_longest(case.images, case.planes)]
     channels = [_to_grey(plane.T if case.transposed else plane) for plane in planes]
     shapes = {channel.shape for channel in channels}
     if len(shapes) > 1:
         raise UserError(f"{case.id}: the channels differ in size: {_sizes(shapes)}")
     return np.stack(channels)
+
+
+def _pixels(path: Path, number: int | None) -> npt.NDArray[Any]:
+    return read_pixels(path) if number is None else volume.read_slice(path, number)
+
+
+def read_labels(path: Path, number: int, labels: Labels) -> MaskArray:
+    """One slice of a volume of labels as boolean `(H, W)`. Raises NotBinaryError for a label that is not allowed."""
+    values = volume.read_slice(path, number)
+    if not np.isin(values, labels.allowed).all():
+        found, allowed = _some(np.unique(values)), ", ".join(map(str, labels.allowed))
+        raise NotBinaryError(f"{path}: slice {number} holds the labels {found}; files of these names have {allowed}")
+    return np.isin(values, labels.wanted)
 
 
 def read_mask(path: Path, threshold: float | None = None) -> MaskArray:

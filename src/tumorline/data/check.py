@@ -126,7 +126,7 @@ def _suspicious_masks(dataset: Dataset) -> list[Finding]:
 
 def _empty_masks(dataset: Dataset) -> list[Finding]:
     empty = [case for case, fact in _pairs(dataset) if not fact.errors and fact.foreground == 0]
-    if not empty:
+    if not empty or dataset.settings.tumour_free:
         return []
     message = f"{_example(empty)}: {len(empty)} of {len(dataset.cases)} masks are empty (tumour-free slices)"
     return [Finding("empty", "warning", message, tuple(str(case.mask) for case in empty))]
@@ -207,11 +207,14 @@ def _files_of(found: Iterable[tuple[Case, Case, NearPair]]) -> tuple[str, ...]:
 def _crossing(dataset: Dataset, split: Split) -> list[Finding]:
     """Patients and equal images on both sides of a split: an error, unless slices were split on purpose."""
     severity: Severity = "warning" if split.leaking else "error"
+    found = _parts_by(split.parts, ((case.patient, case.id) for case in dataset.cases))
+    torn = {patient: parts for patient, parts in found.items() if patient is not None and len(parts) > 1}
     findings = []
-    for patient, parts in _parts_by(split.parts, ((case.patient, case.id) for case in dataset.cases)).items():
-        if patient is not None and len(parts) > 1:
-            message = f"{split.origin}: patient {patient} is in {_join(parts)}; a patient belongs to one part"
-            findings.append(Finding("patient_crosses", severity, message))
+    if torn:
+        first, parts = next(iter(torn.items()))
+        more = f", and {len(torn) - 1} more patients are in several parts" if len(torn) > 1 else ""
+        message = f"{split.origin}: patient {first} is in {_join(parts)}{more}; a patient belongs to one part"
+        findings.append(Finding("patient_crosses", severity, message))
     for group in duplicate_groups(dataset):
         parts = {split.parts[case.id] for case in group} - {"excluded"}
         if len(parts) > 1:

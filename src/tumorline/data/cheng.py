@@ -16,6 +16,7 @@ ATTRIBUTION = (
     "3064 contrast-enhanced T1-weighted slices of 233 patients with meningioma, glioma or pituitary tumour. The images "
     "were resized and augmented for training; the authors of the data have no part in this model."
 )
+CHANNEL, LABEL = "post_contrast", "tumour_on_post_contrast"
 ENOUGH = 0.95
 
 

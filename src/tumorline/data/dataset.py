@@ -20,12 +20,17 @@ from tumorline.data.case import (
     image_hash,
     mask_hash,
     read_image,
+    read_labels,
     read_mask,
 )
+from tumorline.data.finding import Finding
 from tumorline.data.source import Source, open_source
 from tumorline.errors import UserError
 
 T = TypeVar("T")
+LEAST_FILLED = 0.05
+"""A slice of a volume with a smaller share of pixels that are not 0 is blank."""
+
 Progress = Callable[[int, int], None]
 
 
@@ -38,6 +43,8 @@ class Facts:
     image_hash: str = ""
     mask_hash: str = ""
     constant: bool = False
+    filled: float = 0.0
+    """Share of the pixels that are not 0, of the first channel."""
     foreground: float = 0.0
     """Share of the pixels that are tumour."""
     errors: tuple[tuple[str, str], ...] = ()
@@ -98,6 +105,7 @@ def load_dataset(path: Path, settings: DataConfig, progress: Progress | None = N
     """Open a source, decode every case once and recognise public sets by content."""
     source = open_source(path, settings)
     facts = scan(source.cases, settings, progress)
+    source, facts = _without_blank_slices(source, facts)
     return Dataset(_identify(source, facts), facts, settings)
 
 
@@ -114,9 +122,17 @@ def scan(cases: Sequence[Case], settings: DataConfig, progress: Progress | None 
 
 def read_case_mask(case: Case, settings: DataConfig) -> MaskArray:
     if case.mask is None:
-        raise UserError(f"case '{case.id}' has no mask")
+        return _empty_mask(case, settings)
+    if case.slice is not None and case.labels is not None:
+        return read_labels(case.mask, case.slice, case.labels)
     mask = read_mask(case.mask, settings.mask_threshold)
     return mask.T if case.transposed else mask
+
+
+def _empty_mask(case: Case, settings: DataConfig) -> MaskArray:
+    if not settings.tumour_free:
+        raise UserError(f"case '{case.id}' has no mask")
+    return np.zeros(read_image(case).shape[1:], bool)
 
 
 def _examine(case: Case, settings: DataConfig) -> Facts:
@@ -126,15 +142,16 @@ def _examine(case: Case, settings: DataConfig) -> Facts:
     if image is not None and mask is not None and image.shape[1:] != mask.shape:
         sizes = f"image {image.shape[2]} x {image.shape[1]}, mask {mask.shape[1]} x {mask.shape[0]}"
         errors.append(("size", f"{case.mask}: {sizes}; a pair must have one size"))
-    if image is None or mask is None:
+    if image is None:
         return Facts(case.id, errors=tuple(errors))
     return Facts(
         case.id,
         image.shape,
         image_hash(image),
-        mask_hash(mask),
+        "" if mask is None else mask_hash(mask),
         bool(np.ptp(image) == 0),
-        float(mask.mean()),
+        float((image[0] != 0).mean()),
+        0.0 if mask is None else float(mask.mean()),
         tuple(errors),
         near.thumbnail(image),
     )
@@ -149,6 +166,20 @@ def _attempt(read: Callable[[], T]) -> tuple[T | None, list[tuple[str, str]]]:
         return None, [("unreadable", str(error))]
 
 
+def _without_blank_slices(source: Source, facts: tuple[Facts, ...]) -> tuple[Source, tuple[Facts, ...]]:
+    """Slices of volumes above and below the head are no cases; a note counts them."""
+    both = list(zip(source.cases, facts, strict=True))
+    kept = [(case, fact) for case, fact in both if case.slice is None or fact.errors or fact.filled >= LEAST_FILLED]
+    if len(kept) == len(both):
+        return source, facts
+    if not kept:
+        raise UserError(f"{source.path}: every slice is blank")
+    left_out = f"{len(both) - len(kept)} of {len(both)} slices hold less than {LEAST_FILLED:.0%} of head"
+    note = Finding("blank_slices", "info", f"{source.path}: {left_out} and are left out")
+    cases, facts = zip(*kept, strict=True)
+    return replace(source, cases=cases, findings=(*source.findings, note)), facts
+
+
 def _identify(source: Source, facts: Sequence[Facts]) -> Source:
     hashes = [fact.mask_hash for fact in facts if fact.mask_hash]
     if not cheng.is_cheng(hashes):
@@ -158,4 +189,11 @@ def _identify(source: Source, facts: Sequence[Facts]) -> Source:
     for case, fact in zip(source.cases, facts, strict=True):
         entry = known.get(fact.mask_hash)
         cases.append(replace(case, patient=entry.patient, class_name=entry.class_name) if entry else case)
-    return replace(source, cases=tuple(cases), known_as=cheng.NAME, patient_classes=cheng.patient_classes())
+    return replace(
+        source,
+        cases=tuple(cases),
+        known_as=cheng.NAME,
+        patient_classes=cheng.patient_classes(),
+        channel=cheng.CHANNEL,
+        label=cheng.LABEL,
+    )

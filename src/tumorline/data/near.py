@@ -1,14 +1,16 @@
 """Near duplicates: the same picture turned, mirrored, resized, cropped a little, or saved with loss.
 
 Each picture is known by a thumbnail of 64 x 64 from the decoding pass. Candidates come from matrix products of coarser
-thumbnails over the eight symmetries of the square. Each candidate is then aligned, coarse to fine, by a scale and a
-shift for each axis (Gauss-Newton on the difference, inverse compositional: Baker and Matthews 2004), and is named where
-the fine detail correlates. Before every comparison the local mean is taken away and the local contrast evened out.
+thumbnails over the eight symmetries of the square and over what may have been cropped. Each candidate is then aligned,
+coarse to fine, by a scale and a shift for each axis (Gauss-Newton on the difference, inverse compositional: Baker and
+Matthews 2004), and is named where the fine detail correlates. Before every comparison the local mean is taken away and
+the local contrast evened out.
 What is left is the detail, which neighbouring slices of one patient do not share and which a change of brightness,
 contrast or gamma keeps. Slices that lie about 1 mm apart share it too: benchmarks/near_duplicates.md has the measures.
 """
 
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -41,16 +43,26 @@ LEAST_COARSE = 0.70
 """Least correlation of a candidate before any alignment."""
 CANDIDATES = 10
 """Most candidates that are taken from one picture's row."""
-VIEWS = (1.0, 0.95)
-"""Shares of the side that the coarse thumbnails show; the second finds pictures that were cropped."""
-SCALES, SHIFTS = (0.88, 1.14), (-0.08, 0.08)
+CUT = 0.05
+SPANS = ((0.0, 0.0), (CUT, 0.0), (0.0, CUT))
+"""What may be cut from the two ends of a side."""
+WINDOWS = (*product(SPANS, SPANS), ((CUT / 2, CUT / 2),) * 2, ((CUT, CUT),) * 2)
+"""What may have been cut of the rows and columns: nothing, one edge, a corner, all edges by half and in full.
+
+A crop moves what the coarse thumbnails show by a good part of a pixel, so each hypothesis has thumbnails of its own.
+"""
+SCALES, SHIFTS = (0.88, 1.14), (-0.1, 0.1)
 """Limits of the alignment; shifts are in halves of the side."""
 NOISE_PX, LOCAL_PX, EVENING = 0.5, 2.0, 0.1
 """Deviations of the Gaussians that remove noise and the local mean; share of the mean contrast that counts as none."""
+LEAST_CUT = 0.015
+"""Share of the side, one pixel of the largest thumbnail, from which a pair counts as cropped."""
 ROWS_AT_ONCE, PAIRS_AT_ONCE = 512, 256
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
+Window = tuple[tuple[float, float], tuple[float, float]]
+"""Shares cut of the rows at top and bottom, of the columns at left and right."""
 Scalar = TypeVar("Scalar", bound=np.generic)
 
 
@@ -61,6 +73,12 @@ class NearPair(NamedTuple):
     b: int
     transform: str
     correlation: float
+    cut: float
+    """Largest share of a side that one of the two lacks."""
+
+    @property
+    def cropped(self) -> bool:
+        return self.cut >= LEAST_CUT
 
 
 def transformed(pictures: npt.NDArray[Scalar], number: int) -> npt.NDArray[Scalar]:
@@ -96,8 +114,9 @@ def near_pairs(first: FloatArray, second: FloatArray | None = None) -> list[Near
     with ThreadPoolExecutor() as pool:
         found = np.concatenate(list(pool.map(lambda chunk: _verify(chunk, *details), chunks)))
     best: dict[tuple[int, int], NearPair] = {}
-    for a, b, number, correlation in found[np.argsort(found[:, 3])].tolist():
-        best[int(a), int(b)] = NearPair(int(a), int(b), TRANSFORMS[int(number)], round(min(correlation, 1.0), 4))
+    for a, b, number, correlation, cut in found[np.argsort(found[:, 3])].tolist():
+        name = TRANSFORMS[int(number)]
+        best[int(a), int(b)] = NearPair(int(a), int(b), name, round(min(correlation, 1.0), 4), round(cut, 3))
     return [best[key] for key in sorted(best)]
 
 
@@ -117,7 +136,7 @@ def _best_matches(first: FloatArray, second: FloatArray, within: bool) -> IntArr
     side = LEVELS[0][0]
     whole = detail(shrink(first, side))
     turned = [_unit(transformed(whole, number)) for number in range(len(TRANSFORMS))]
-    views = np.concatenate([_unit(detail(shrink(second, side, share))) for share in VIEWS])
+    views = [_unit(detail(shrink(second, side, window))) for window in WINDOWS]
     blocks = []
     for start in range(0, len(first), ROWS_AT_ONCE):
         best, number = _best_transform([rows[start : start + ROWS_AT_ONCE] for rows in turned], views)
@@ -128,15 +147,15 @@ def _best_matches(first: FloatArray, second: FloatArray, within: bool) -> IntArr
     return np.concatenate(blocks)
 
 
-def _best_transform(turned: list[FloatArray], views: FloatArray) -> tuple[FloatArray, npt.NDArray[np.int8]]:
+def _best_transform(turned: list[FloatArray], views: list[FloatArray]) -> tuple[FloatArray, npt.NDArray[np.int8]]:
     """Highest correlation of each row with each column over the symmetries and views, and whose it is."""
-    rows, columns = len(turned[0]), len(views) // len(VIEWS)
-    best = np.full((rows, columns), -1, np.float32)
-    number = np.zeros((rows, columns), np.int8)
+    best = np.full((len(turned[0]), len(views[0])), -1, np.float32)
+    number = np.zeros(best.shape, np.int8)
     for candidate, features in enumerate(turned):
-        score = (features @ views.T).reshape(rows, len(VIEWS), columns).max(axis=1)
-        number[score > best] = candidate
-        np.maximum(best, score, out=best)
+        for view in views:
+            score = features @ view.T
+            number[score > best] = candidate
+            np.maximum(best, score, out=best)
     return best, number
 
 
@@ -162,7 +181,7 @@ def _details(thumbnails: FloatArray) -> list[FloatArray]:
 
 
 def _verify(rows: IntArray, first: list[FloatArray], second: list[FloatArray]) -> npt.NDArray[np.float64]:
-    """Align each candidate level by level; rows of (a, b, number, correlation) of those that remain."""
+    """Align each candidate level by level; rows of (a, b, number, correlation, cut) of those that remain."""
     place = np.tile(np.array([1, 0, 1, 0], np.float32), (len(rows), 1))
     score = np.zeros(len(rows), np.float32)
     for (_, steps, least), of_a, of_b in zip(LEVELS, first, second, strict=True):
@@ -173,7 +192,8 @@ def _verify(rows: IntArray, first: list[FloatArray], second: list[FloatArray]) -
         place, score = align(still, of_b[rows[:, 1]], place, steps)
         kept = score >= least
         rows, place, score = rows[kept], place[kept], score[kept]
-    return np.concatenate([rows, score[:, None]], axis=1)
+    cut = np.maximum(*(np.abs(place[:, axis] - 1) + np.abs(place[:, axis + 1]) for axis in (0, 2))) / 2
+    return np.concatenate([rows, score[:, None], cut[:, None]], axis=1)
 
 
 def align(still: FloatArray, moving: FloatArray, place: FloatArray, steps: int) -> tuple[FloatArray, FloatArray]:
@@ -241,13 +261,19 @@ def detail(pictures: FloatArray, noise_px: float = 0.0) -> FloatArray:
     return np.asarray(rough / np.sqrt(energy + floor + 1e-12), np.float32)
 
 
-def shrink(pictures: FloatArray, side: int, share: float = 1.0) -> FloatArray:
-    """The middle `share` of the pictures `(N, S, S)` at another side, area-weighted."""
+def shrink(pictures: FloatArray, side: int, window: Window = (SPANS[0], SPANS[0])) -> FloatArray:
+    """The pictures `(N, S, S)` without what the window cuts, at another side, area-weighted."""
     old = pictures.shape[1]
-    if side == old and share == 1.0:
+    if side == old and window == (SPANS[0], SPANS[0]):
         return pictures
-    weights = _weights(_grid(side) * np.float32(share), old, width=max(1.0, share * old / side))
-    return np.asarray(weights @ pictures @ weights.T, np.float32)
+    down, right = (_span(old, side, *cut) for cut in window)
+    return np.asarray(down @ pictures @ right.T, np.float32)
+
+
+def _span(old: int, side: int, start: float, end: float) -> FloatArray:
+    """Weights that show a side of `old` pixels without its two ends at `side` pixels."""
+    share = 1 - start - end
+    return _weights(_grid(side) * np.float32(share) + np.float32(start - end), old, width=max(1.0, share * old / side))
 
 
 def _grid(side: int) -> FloatArray:

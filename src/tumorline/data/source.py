@@ -9,7 +9,7 @@ from tumorline.config import DataConfig
 from tumorline.data.case import Case
 from tumorline.data.decode import is_dicom
 from tumorline.data.finding import Finding, Severity
-from tumorline.data.layouts import figshare, folders, lgg, pairs, table
+from tumorline.data.layouts import brats, figshare, folders, lgg, pairs, table, tumour_free
 from tumorline.data.layouts.contents import Contents, Listing
 from tumorline.errors import UserError
 
@@ -31,7 +31,9 @@ class Source:
     patient_classes: Mapping[str, str] = field(default_factory=dict)
     """All patients of a recognised set, present or not, so that a part of the set is split as the whole."""
     channel: str = ""
-    """The choice of `data.channel` that was read; empty where the layout leaves none."""
+    """The sequence that was read, in the words of `data.channel`; empty where it is unknown."""
+    label: str = ""
+    """What the masks outline; empty where it is unknown."""
 
     @property
     def name(self) -> str:
@@ -53,13 +55,16 @@ class Layout:
     read: Callable[[Contents, DataConfig], Listing]
     channels: tuple[str, ...] = ()
     """Names for `data.channel`, the default first; empty where a picture is one sequence."""
+    label: str = ""
+    """What the masks outline; empty where that is not known."""
 
 
 LAYOUTS: dict[str, Layout] = {
     "images/masks": Layout("images/ and masks/ with files of the same names", folders.find, folders.read),
     "csv": Layout("a CSV with id, patient, image, mask", table.find, table.read),
     "suffix pairs": Layout("x.png beside x_mask.png", pairs.find, pairs.read),
-    "lgg": Layout("TCGA_... folders with X.tif and X_mask.tif", lgg.find, lgg.read, tuple(lgg.PLANES)),
+    "lgg": Layout("TCGA_... folders with X.tif and X_mask.tif", lgg.find, lgg.read, tuple(lgg.PLANES), lgg.LABEL),
+    "brats": Layout("BraTS folders with NIfTI volumes", brats.find, brats.read, brats.CHANNELS, brats.LABEL),
     "figshare": Layout("N.mat files of figshare 1512427", figshare.find, figshare.read),
 }
 
@@ -71,9 +76,11 @@ def open_source(path: Path, settings: DataConfig = DEFAULTS) -> Source:
     is found, and where `data.channel` is none of the layout's.
     """
     contents = Contents(path)
+    if settings.tumour_free:
+        return _tumour_free(contents)
     name = _recognise(contents)
     layout = LAYOUTS[name]
-    _check_channel(path, layout, settings.channel)
+    _check_choices(path, layout, settings)
     cases, findings = layout.read(contents, settings)
     if not cases:
         why = f"; {findings[0].message}" if findings else ""
@@ -87,7 +94,18 @@ def open_source(path: Path, settings: DataConfig = DEFAULTS) -> Source:
         tuple(findings),
         simulated=(path / "simulated.json").is_file(),
         channel=channel,
+        label=settings.label or layout.label,
     )
+
+
+def _tumour_free(contents: Contents) -> Source:
+    if not contents.path.is_dir():
+        raise UserError(f"{contents.path}: data.tumour_free is set; give a folder of pictures without masks")
+    if found := [seen for layout in LAYOUTS.values() if (seen := layout.find(contents))]:
+        raise UserError(f"{contents.path}: data.tumour_free is set, but there are masks: {found[0]}")
+    cases, findings = tumour_free.read(contents)
+    cases = [_with_header(case) for case in cases]
+    return Source(contents.path, tumour_free.LAYOUT, tuple(sorted(cases, key=_natural)), tuple(findings))
 
 
 def open_picture(path: Path, channel: str = "") -> Case:
@@ -121,7 +139,10 @@ def _accepted() -> str:
     return "; ".join(layout.accepted for layout in LAYOUTS.values())
 
 
-def _check_channel(path: Path, layout: Layout, channel: str) -> None:
+def _check_choices(path: Path, layout: Layout, settings: DataConfig) -> None:
+    channel, label = settings.channel, settings.label
+    if label and layout.read is not brats.read:
+        raise UserError(f"{path}: data.label is '{label}', but the masks of this source have one label; leave it out")
     if channel and not layout.channels:
         raise UserError(
             f"{path}: data.channel is '{channel}', but pictures of this source are one sequence; leave it out"
@@ -150,6 +171,7 @@ def _seen(contents: Contents) -> str:
         return f"a file with suffix '{path.suffix}'"
     if contents.pictures:
         example = contents.pictures[0].relative_to(path)
-        return f"seen: {len(contents.pictures)} pictures without any mask, for example {example}"
+        seen = f"seen: {len(contents.pictures)} pictures without any mask, for example {example}"
+        return f"{seen}; where none shows a tumour, say --set data.tumour_free=true"
     entries = Counter("folders" if entry.is_dir() else entry.suffix or "no suffix" for entry in path.iterdir())
     return "seen: " + (", ".join(f"{count} {kind}" for kind, count in entries.most_common(4)) or "an empty folder")

@@ -44,6 +44,8 @@ def split_dataset(dataset: Dataset, settings: SplitConfig) -> Split:
         split = Split(parts, f"by slice, {_which(settings)}", leaking=True)
     else:
         split = _by_patient(dataset, settings)
+    if settings.leak:
+        split = _leak(dataset, split, settings)
     for part in PARTS:
         if not split.cases(part):
             raise UserError(f"{dataset.source.path}: the {part} part of the split ({split.origin}) is empty")
@@ -100,7 +102,7 @@ def _cut(strata: Iterable[Sequence[str]], shares: Mapping[str, float]) -> dict[s
 
 def _strata(groups: Mapping[str, str], seed: int) -> list[list[str]]:
     by_class: dict[str, list[str]] = defaultdict(list)
-    for name in sorted(groups, key=lambda name: sha256(f"{seed}:{name}".encode()).digest()):
+    for name in _shuffled(groups, seed):
         by_class[groups[name]].append(name)
     return [by_class[class_name] for class_name in sorted(by_class)]
 
@@ -150,6 +152,27 @@ def _by_source_fold(dataset: Dataset, settings: SplitConfig) -> Split:
         case_id: "test" if case_id in tested else by_group.get(name, "excluded") for case_id, name in groups.items()
     }
     return Split(parts, f"the source's fold {stated[settings.fold]} of {settings.folds}, seed {settings.seed}")
+
+
+def _leak(dataset: Dataset, split: Split, settings: SplitConfig) -> Split:
+    """The same split, but a share of each test patient's slices trains and as many training slices are left out."""
+    groups = _patient_groups(dataset)
+    tested: dict[str, list[str]] = defaultdict(list)
+    for name in _shuffled(split.cases("test"), settings.seed):
+        tested[groups[name]].append(name)
+    leaked = [name for names in tested.values() for name in names[: round(settings.leak * len(names))]]
+    left_out = _shuffled(split.cases("train"), settings.seed)[: len(leaked)]
+    if not leaked or len(left_out) < len(leaked):
+        raise UserError(
+            f"split.leak is {settings.leak:g}; that moves {len(leaked)} slices, {len(left_out)} could make room"
+        )
+    parts = {**split.parts, **dict.fromkeys(leaked, "train"), **dict.fromkeys(left_out, "excluded")}
+    return Split(parts, f"{split.origin}, with {settings.leak:.0%} of each test patient's slices leaked", leaking=True)
+
+
+def _shuffled(names: Iterable[str], seed: int) -> list[str]:
+    """A fixed order by hash."""
+    return sorted(names, key=lambda name: sha256(f"{seed}:{name}".encode()).digest())
 
 
 def _patient_groups(dataset: Dataset) -> dict[str, str]:

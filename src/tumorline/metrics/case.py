@@ -1,22 +1,31 @@
 """All figures of one case and region, with every convention for empty masks in one place."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
+from multiprocessing import get_context
 
-from tumorline.geometry import MaskArray, diagonal
-from tumorline.metrics import overlap
-from tumorline.metrics.surface import hausdorff, normalised_surface_dice, surface_distances
+from tumorline.geometry import MaskArray, bounding_box, diagonal
+from tumorline.metrics import overlap, surface
+from tumorline.metrics.lesion import match_lesions
 
 NSD_TOLERANCE = 2.0
 """In mm where the spacing is known, else in pixels."""
+
+POOL_AFTER_S = 2.0
+"""Processes are started after so much scoring: they take a second or two to start, as long as 2000 slices take."""
 
 
 @dataclass(frozen=True)
 class CaseScores:
     """Figures of one case; None where a figure is undefined.
 
-    Truth with a tumour: a prediction without overlap, empty or not, is a miss with Dice 0, NSD 0 and as HD95 the
-    image's diagonal, which HD95 never exceeds. Truth without a tumour: Dice, IoU, NSD and HD95 are None.
+    Truth with a tumour: a prediction without overlap, empty or not, is a miss with Dice 0, NSD 0 and as HD95 and
+    average surface distance the image's diagonal, which these never exceed. Truth without a tumour: Dice, IoU, NSD,
+    HD95, average surface distance, and the lesion-wise Dice and HD95 are None. The signed offset is None where either
+    mask is empty. Lesions are matched as in `metrics.lesion`: one with a prediction close beside it counts as detected.
     """
 
     dice: float | None
@@ -34,6 +43,14 @@ class CaseScores:
     overlap_px: int
     height: int
     width: int
+    depth: int | None = None
+    average_surface_distance: float | None = None
+    signed_offset: float | None = None
+    lesions_truth: int | None = None
+    lesions_detected: int | None = None
+    lesions_invented: int | None = None
+    lesion_dice: float | None = None
+    lesion_hd95: float | None = None
 
     @property
     def has_tumour(self) -> bool:
@@ -57,41 +74,126 @@ class CaseScores:
         return self.dice if self.dice is not None else float(not self.invented)
 
 
+@dataclass(frozen=True)
+class Pair:
+    """Two boolean masks `(H, W)` or `(D, H, W)` at their native resolution; without spacing distances are in pixels."""
+
+    truth: MaskArray
+    predicted: MaskArray
+    spacing_mm: Sequence[float] | None = None
+    tolerance: float = NSD_TOLERANCE
+
+
+@dataclass(frozen=True)
+class _Boundaries:
+    """What the distances between two boundaries say."""
+
+    nsd: float | None = None
+    hd95: float | None = None
+    average_surface_distance: float | None = None
+    signed_offset: float | None = None
+
+
+@dataclass(frozen=True)
+class _Window:
+    """A pair cut to the box of both masks, with what is to be known of the rest: little to hand to another process."""
+
+    pair: Pair
+    counts: overlap.OverlapCounts
+    shape: tuple[int, ...]
+
+    @property
+    def spacing(self) -> Sequence[float]:
+        return self.pair.spacing_mm or (1.0,) * len(self.shape)
+
+    @property
+    def farthest(self) -> float:
+        return diagonal(self.shape, self.spacing)
+
+
 def score_case(
     truth: MaskArray, predicted: MaskArray, spacing_mm: Sequence[float] | None, tolerance: float = NSD_TOLERANCE
 ) -> CaseScores:
-    """Score boolean masks `(H, W)` at their native resolution; without spacing distances are in pixels."""
-    counts = overlap.count_overlap(truth, predicted)
-    spacing = spacing_mm or (1.0, 1.0)
-    nsd, hd95 = _surface_scores(truth, predicted, spacing, tolerance)
+    """Score boolean masks `(H, W)` or `(D, H, W)` at their native resolution; see `Pair`."""
+    return _score(_cut(Pair(truth, predicted, spacing_mm, tolerance)))
+
+
+def score_cases(pairs: Iterable[Pair], processes: int = 1) -> list[CaseScores]:
+    """Score many pairs, which may be made one by one as they are asked for; the order is kept.
+
+    Several processes start only where there is much to score (`POOL_AFTER_S`). A script that asks for them must do so
+    below `if __name__ == "__main__"`, because each of them imports it.
+    """
+    windows = map(_cut, pairs)
+    scores: list[CaseScores] = []
+    spent = 0.0
+    for window in windows:
+        if processes > 1 and spent >= POOL_AFTER_S:
+            return scores + _score_in_pool(chain([window], windows), processes)
+        began = time.perf_counter()
+        scores.append(_score(window))
+        spent += time.perf_counter() - began
+    return scores
+
+
+def _score_in_pool(windows: Iterator[_Window], processes: int) -> list[CaseScores]:
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        return list(pool.map(_score, windows, chunksize=16))
+
+
+def _cut(pair: Pair) -> _Window:
+    counts = overlap.count_overlap(pair.truth, pair.predicted)
+    window = bounding_box(pair.truth | pair.predicted)
+    small = Pair(pair.truth[window].copy(), pair.predicted[window].copy(), pair.spacing_mm, pair.tolerance)
+    return _Window(small, counts, pair.truth.shape)
+
+
+def _score(window: _Window) -> CaseScores:
+    counts, boundaries = window.counts, _boundaries(window)
+    lesions = match_lesions(window.pair.truth, window.pair.predicted)
+    is_whole_case = len(lesions.matches) == 1 and not lesions.invented and counts.tp > 0
+    *depth, height, width = window.shape
     has_tumour = counts.tp + counts.fn > 0
     return CaseScores(
         dice=overlap.dice(counts) if has_tumour else None,
         iou=overlap.iou(counts) if has_tumour else None,
         precision=overlap.precision(counts),
         recall=overlap.recall(counts),
-        nsd=nsd,
-        hd95=hd95,
-        unit="mm" if spacing_mm else "px",
+        nsd=boundaries.nsd,
+        hd95=boundaries.hd95,
+        unit="mm" if window.pair.spacing_mm else "px",
         volume_ratio=overlap.volume_ratio(counts),
         accuracy=overlap.accuracy(counts),
         accuracy_background=overlap.accuracy_of_background(counts),
         truth_px=counts.tp + counts.fn,
         predicted_px=counts.tp + counts.fp,
         overlap_px=counts.tp,
-        height=truth.shape[0],
-        width=truth.shape[1],
+        height=height,
+        width=width,
+        depth=depth[0] if depth else None,
+        average_surface_distance=boundaries.average_surface_distance,
+        signed_offset=boundaries.signed_offset,
+        lesions_truth=len(lesions.matches),
+        lesions_detected=lesions.detected,
+        lesions_invented=lesions.invented,
+        lesion_dice=lesions.dice(),
+        lesion_hd95=boundaries.hd95 if is_whole_case else lesions.hd95(window.spacing, window.farthest),
     )
 
 
-def _surface_scores(
-    truth: MaskArray, predicted: MaskArray, spacing: Sequence[float], tolerance: float
-) -> tuple[float | None, float | None]:
-    """Normalised surface Dice and HD95."""
-    farthest = diagonal(truth.shape, spacing)
-    if not truth.any():
-        return None, None
-    if not (truth & predicted).any():
-        return 0.0, farthest
-    distances = surface_distances(truth, predicted, spacing)
-    return normalised_surface_dice(distances, tolerance), min(hausdorff(distances, 95), farthest)
+def _boundaries(window: _Window) -> _Boundaries:
+    counts, farthest = window.counts, window.farthest
+    if not counts.tp + counts.fn:
+        return _Boundaries()
+    if not counts.tp + counts.fp:
+        return _Boundaries(0.0, farthest, farthest)
+    distances = surface.surface_distances(window.pair.truth, window.pair.predicted, window.spacing)
+    offset = surface.signed_offset(distances)
+    if not counts.tp:
+        return _Boundaries(0.0, farthest, farthest, offset)
+    return _Boundaries(
+        surface.normalised_surface_dice(distances, window.pair.tolerance),
+        min(surface.hausdorff(distances, 95), farthest),
+        surface.average_surface_distance(distances),
+        offset,
+    )

@@ -6,7 +6,7 @@ one with few. Intervals are bootstrapped over patients.
 
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,8 +17,17 @@ from scipy import stats
 from tumorline.metrics.case import CaseScores
 
 LEAST_FOR_INTERVAL, LEAST_WITHOUT_WARNING = 20, 30
+MOST_GROUPS = 12
 RESAMPLES = 5000
-SHORT = ("dice", "nsd", "hd95_detected", "volume_ratio")
+SHORT = ("dice", "nsd", "hd95_detected", "volume_ratio", "signed_offset")
+DISTANCES = (
+    "hd95",
+    "hd95_detected",
+    "average_surface_distance",
+    "average_surface_distance_detected",
+    "signed_offset",
+    "lesion_hd95",
+)
 SIZES = ("small", "medium", "large")
 
 Value = Callable[[CaseScores], float | None]
@@ -44,6 +53,10 @@ def _of_tumours(name: str) -> Value:
     return lambda scores: getattr(scores, name) if scores.has_tumour else None
 
 
+def _of_detected(name: str) -> Value:
+    return lambda scores: getattr(scores, name) if scores.detected else None
+
+
 FIGURES: dict[str, Value] = {
     "dice": _of_tumours("dice"),
     "iou": _of_tumours("iou"),
@@ -51,20 +64,29 @@ FIGURES: dict[str, Value] = {
     "recall": _of_tumours("recall"),
     "nsd": _of_tumours("nsd"),
     "hd95": _of_tumours("hd95"),
-    "hd95_detected": lambda scores: scores.hd95 if scores.detected else None,
+    "hd95_detected": _of_detected("hd95"),
+    "average_surface_distance": _of_tumours("average_surface_distance"),
+    "average_surface_distance_detected": _of_detected("average_surface_distance"),
     "volume_ratio": lambda scores: scores.volume_ratio,
+    "signed_offset": lambda scores: scores.signed_offset,
+    "lesion_dice": _of_tumours("lesion_dice"),
+    "lesion_hd95": _of_tumours("lesion_hd95"),
+    "false_positive": lambda scores: None if scores.has_tumour else float(scores.invented),
     "accuracy": lambda scores: scores.accuracy,
     "accuracy_background": lambda scores: scores.accuracy_background,
 }
 
 
 def summarise(rows: Sequence[Row]) -> dict[str, Any]:
-    """All figures of one region: see FIGURES, and counts of missed, invented and undefined."""
+    """All figures of one region: see FIGURES, and counts of missed, invented and undefined.
+
+    `signed_offset` is undefined where `volume_ratio` is. `lesions` is None where a row lacks them (an older file).
+    """
     scores = [row.scores for row in rows]
     tumour_free = [score for score in scores if not score.has_tumour]
     units = sorted({score.unit for score in scores})
     summary: dict[str, Any] = {name: figure(rows, value) for name, value in FIGURES.items()}
-    for name in ("hd95", "hd95_detected"):
+    for name in DISTANCES:
         summary[name]["unit"] = "mixed mm and px" if len(units) > 1 else "".join(units)
     summary |= {
         "cases": len(rows),
@@ -73,11 +95,30 @@ def summarise(rows: Sequence[Row]) -> dict[str, Any]:
         "tumour_free_cases": len(tumour_free),
         "missed": sum(score.missed for score in scores),
         "invented": sum(score.invented for score in scores),
+        "lesions": _lesions(scores),
         "volume_ratio_undefined": sum(score.volume_ratio is None for score in scores),
         "false_positive_rate": sum(score.invented for score in tumour_free) / len(tumour_free) if tumour_free else None,
         "dice_all": figure(rows, lambda score: score.dice_all)["mean"],
     }
     return summary
+
+
+def _lesions(scores: Sequence[CaseScores]) -> dict[str, int] | None:
+    names = ("truth", "detected", "invented")
+    counts = {name: [getattr(score, f"lesions_{name}") for score in scores] for name in names}
+    if any(count is None for values in counts.values() for count in values):
+        return None
+    totals = {name: sum(values) for name, values in counts.items()}
+    return totals | {"missed": totals["truth"] - totals["detected"]}
+
+
+def grouping_attributes(rows: Sequence[Row]) -> list[str]:
+    """Names of the attributes, the class aside, that part the rows into 2 to `MOST_GROUPS` groups."""
+    values: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        for name, value in row.attributes.items():
+            values[name].add(value)
+    return sorted(name for name, found in values.items() if name != "class_name" and 2 <= len(found) <= MOST_GROUPS)
 
 
 def by_group(rows: Sequence[Row], attribute: str) -> dict[str, Any]:
@@ -102,15 +143,20 @@ def by_size(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def figure(rows: Sequence[Row], value: Value) -> dict[str, Any]:
-    """One figure over patients: mean, median, quartiles, range, 95 % interval; and its mean over cases.
+    """One figure of the rows, as `figure_of`."""
+    return figure_of((row.group, value(row.scores)) for row in rows)
 
-    `ci95` is None below 20 patients, and `warning` says so; it warns below 30.
+
+def figure_of(values: Iterable[tuple[str, float | None]]) -> dict[str, Any]:
+    """One figure over patients from (patient, value of a case): mean, median, quartiles, range, 95 % interval.
+
+    `mean_over_cases` stands beside it. Undefined values are left out. `ci95` is None below 20 patients, and `warning`
+    says so; it warns below 30.
     """
     by_patient: dict[str, list[float]] = defaultdict(list)
-    for row in rows:
-        number = value(row.scores)
+    for patient, number in values:
         if number is not None:
-            by_patient[row.group].append(number)
+            by_patient[patient].append(number)
     every = [number for _, numbers in sorted(by_patient.items()) for number in sorted(numbers)]
     means = np.sort([float(np.mean(sorted(numbers))) for numbers in by_patient.values()])
     if not every:

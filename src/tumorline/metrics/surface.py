@@ -1,91 +1,110 @@
 """Distances between two boundaries: measured once, then many figures from them.
 
-A boundary lies between pixels, at the corners where four of them meet, and each of its elements has a length. As in
-DeepMind's surface-distance (Nikolov et al. 2021, JMIR 23:e26151), distances are weighted by these lengths, so that a
-figure does not depend on how finely a stretch of boundary happens to be cut into pixels. Two dimensions.
+A boundary lies between pixels, at the corners where four of them (in a volume: eight) meet, and each of its elements
+has a length or an area (`elements.py`). As in DeepMind's surface-distance (Nikolov et al. 2021, JMIR 23:e26151),
+distances are weighted by these sizes, so that a figure does not depend on how finely a stretch of boundary happens to
+be cut into pixels.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from tumorline.geometry import FloatArray, MaskArray, distance_to
+from tumorline.geometry import FloatArray, MaskArray, PointArray, bounding_box, nearest_distance
+from tumorline.metrics.elements import FULL, CodeArray, element_sizes, neighbourhood_codes
 
 
 @dataclass(frozen=True)
 class SurfaceDistances:
-    """Distances in the unit of the spacing, sorted, each with the length of its element; both ways."""
+    """From each element of one boundary to the nearest of the other, in the unit of the spacing; both ways.
+
+    `..._sizes` are the elements' lengths (2D) or areas (3D); `predicted_inside` tells which elements of the predicted
+    boundary lie inside the true tumour, off its boundary.
+    """
 
     from_truth: FloatArray
     from_predicted: FloatArray
-    truth_lengths: FloatArray
-    predicted_lengths: FloatArray
+    truth_sizes: FloatArray
+    predicted_sizes: FloatArray
+    predicted_inside: MaskArray
 
 
 def surface_distances(truth: MaskArray, predicted: MaskArray, spacing: Sequence[float]) -> SurfaceDistances:
-    """Measure two boolean masks `(H, W)` of which neither is empty. Raises ValueError otherwise."""
-    if truth.ndim != 2 or truth.shape != predicted.shape:
-        raise ValueError(f"two masks (H, W) of one shape are needed; found {truth.shape} and {predicted.shape}")
-    if not (truth.any() and predicted.any()):
+    """Measure two boolean masks `(H, W)` or `(D, H, W)` of which neither is empty. Raises ValueError otherwise."""
+    if truth.ndim not in FULL or truth.shape != predicted.shape or truth.ndim != len(spacing):
+        shapes = f"found {truth.shape} and {predicted.shape}, {len(spacing)} spacings"
+        raise ValueError(f"two masks (H, W) or (D, H, W) of one shape and a spacing for each axis are needed; {shapes}")
+    window = bounding_box(truth | predicted)
+    true, guess = (_boundary(mask[window], spacing) for mask in (truth, predicted))
+    if not (len(true.places) and len(guess.places)):
         raise ValueError("an empty mask has no boundary")
-    window = _joint_box(truth | predicted)
-    lengths = [_element_lengths(mask[window], spacing) for mask in (truth, predicted)]
-    towards = [distance_to(length > 0, spacing) for length in lengths]
-    from_truth, truth_lengths = _along(lengths[0], towards[1])
-    from_predicted, predicted_lengths = _along(lengths[1], towards[0])
-    return SurfaceDistances(from_truth, from_predicted, truth_lengths, predicted_lengths)
+    inside = true.codes[tuple(guess.places.T)] == FULL[truth.ndim]
+    return SurfaceDistances(
+        nearest_distance(true.places, guess.places, spacing),
+        nearest_distance(guess.places, true.places, spacing),
+        true.sizes,
+        guess.sizes,
+        inside,
+    )
 
 
 def hausdorff(distances: SurfaceDistances, percentile: float = 100.0) -> float:
-    """The distance below which `percentile` of the boundary's length lies, the larger of both ways."""
+    """The distance below which `percentile` of a boundary's length (area) lies, the larger of both ways."""
     return max(
-        _percentile(distances.from_truth, distances.truth_lengths, percentile),
-        _percentile(distances.from_predicted, distances.predicted_lengths, percentile),
+        _percentile(distances.from_truth, distances.truth_sizes, percentile),
+        _percentile(distances.from_predicted, distances.predicted_sizes, percentile),
     )
+
+
+def average_surface_distance(distances: SurfaceDistances) -> float:
+    """Mean distance over both boundaries together, each element weighted by its size.
+
+    So the longer boundary counts more. The other usual symmetrisation, the mean of the two directed means, weighs
+    both boundaries alike and is not this one.
+    """
+    total = distances.from_truth @ distances.truth_sizes + distances.from_predicted @ distances.predicted_sizes
+    return float(total / (distances.truth_sizes.sum() + distances.predicted_sizes.sum()))
 
 
 def normalised_surface_dice(distances: SurfaceDistances, tolerance: float) -> float:
-    """Share of both boundaries' length that lies within `tolerance` of the other."""
+    """Share of both boundaries' length (area) that lies within `tolerance` of the other."""
     within = (
-        distances.truth_lengths[distances.from_truth <= tolerance].sum()
-        + distances.predicted_lengths[distances.from_predicted <= tolerance].sum()
+        distances.truth_sizes[distances.from_truth <= tolerance].sum()
+        + distances.predicted_sizes[distances.from_predicted <= tolerance].sum()
     )
-    return float(within / (distances.truth_lengths.sum() + distances.predicted_lengths.sum()))
+    return float(within / (distances.truth_sizes.sum() + distances.predicted_sizes.sum()))
 
 
-def _joint_box(mask: MaskArray) -> tuple[slice, slice]:
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+def signed_offset(distances: SurfaceDistances) -> float:
+    """How far outside (positive) or inside (negative) the true boundary the predicted one lies on average.
+
+    Over the predicted boundary's elements, weighted by size; a prediction that is too large here and too small there
+    can come to 0, which `average_surface_distance` tells apart from a good one.
+    """
+    signed = np.where(distances.predicted_inside, -distances.from_predicted, distances.from_predicted)
+    return float(signed @ distances.predicted_sizes / distances.predicted_sizes.sum())
 
 
-def _element_lengths(mask: MaskArray, spacing: Sequence[float]) -> FloatArray:
-    """Length of boundary at each corner between pixels, `(H + 1, W + 1)`; 0 where four equal pixels meet."""
-    padded = np.pad(mask, 1).astype(np.uint8)
-    codes = 8 * padded[:-1, :-1] + 4 * padded[:-1, 1:] + 2 * padded[1:, :-1] + padded[1:, 1:]
-    return np.asarray(_length_by_code(spacing)[codes])
+@dataclass(frozen=True)
+class _Boundary:
+    """Codes of all windows of one mask, and of those on the boundary the places `(N, dims)` and sizes `(N,)`."""
+
+    codes: CodeArray
+    places: PointArray
+    sizes: FloatArray
 
 
-def _length_by_code(spacing: Sequence[float]) -> FloatArray:
-    """Length within a 2 x 2 window by its code (bits: 8 top left, 4 top right, 2 bottom left, 1 bottom right)."""
-    height, width = spacing
-    corner = 0.5 * float(np.hypot(height, width))
-    lengths = np.full(16, corner)
-    lengths[[0b0000, 0b1111]] = 0
-    lengths[[0b0011, 0b1100]] = width
-    lengths[[0b0101, 0b1010]] = height
-    lengths[[0b0110, 0b1001]] = 2 * corner
-    return lengths
+def _boundary(mask: MaskArray, spacing: Sequence[float]) -> _Boundary:
+    codes = neighbourhood_codes(mask)
+    places = np.nonzero((codes > 0) & (codes < FULL[mask.ndim]))
+    return _Boundary(codes, np.stack(places, axis=1), element_sizes(spacing)[codes[places]])
 
 
-def _along(lengths: FloatArray, towards: FloatArray) -> tuple[FloatArray, FloatArray]:
-    border = lengths > 0
-    order = np.argsort(towards[border], kind="stable")
-    return towards[border][order], lengths[border][order]
-
-
-def _percentile(distances: FloatArray, lengths: FloatArray, percentile: float) -> float:
-    share: npt.NDArray[np.float64] = np.cumsum(lengths) / lengths.sum()
+def _percentile(distances: FloatArray, sizes: FloatArray, percentile: float) -> float:
+    """Equal distances are ordered by size, so that a figure is the same to the last bit however an image is turned."""
+    order = np.lexsort((sizes, distances))
+    ordered = sizes[order]
+    share = np.cumsum(ordered) / ordered.sum()
     index = int(np.searchsorted(share, percentile / 100))
-    return float(distances[min(index, len(distances) - 1)])
+    return float(distances[order[min(index, len(order) - 1)]])

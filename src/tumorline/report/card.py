@@ -20,6 +20,8 @@ FIGURES = (
     ("nsd", 3),
     ("hd95", 1),
     ("hd95_detected", 1),
+    ("average_surface_distance_detected", 1),
+    ("signed_offset", 1),
     ("volume_ratio", 2),
     ("precision", 3),
     ("recall", 3),
@@ -31,7 +33,7 @@ def write_card(run: Path) -> Path:
     """Write the model card of a finished run folder from its model file and its summary."""
     info = read_info(run / WEIGHTS_NAME)
     summary = json.loads((run / SUMMARY_NAME).read_text(encoding="utf-8"))
-    figures = next(iter(summary["regions"].values()))
+    region, figures = next(iter(summary["regions"].items()))
     sizes = [
         (f"{name}, {low} to {high} px", group)
         for name, group in figures["by_size"].items()
@@ -41,7 +43,8 @@ def write_card(run: Path) -> Path:
         "info": info,
         "summary": summary,
         "figures": figures,
-        "rows": FIGURES,
+        "rows": [(name, digits) for name, digits in FIGURES if name in figures],
+        "calibration": summary.get("calibration", {}).get(region),
         "groups": [*figures["by_class"].items(), *sizes],
         "options": ", ".join(f"{key} {value}" for key, value in info.architecture.options.items()),
         "parameters": f"{_count_parameters(run / WEIGHTS_NAME) / 1e6:.1f} M",

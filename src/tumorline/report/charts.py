@@ -30,6 +30,10 @@ class Axis:
         return start + (value - low) / ((high - low) or 1) * (end - start)
 
 
+FIFTHS = (0, 0.2, 0.4, 0.6, 0.8, 1)
+UNIT = {label: Axis(0, 1, FIFTHS, label) for label in ("Dice", "threshold", "share of cases kept")}
+
+
 def interval_bar(mean: float, interval: Sequence[float] | None, width: float = 420) -> str:
     """A line from 0 to 1 with the interval as a band and the mean as a dot."""
 
@@ -66,11 +70,11 @@ def curves(series: Mapping[str, Sequence[float]], label: str, best: int | None =
     return _svg(parts, f"{label} over epochs", height) + legend(series)
 
 
-def strips(groups: Mapping[str, Strip], label: str) -> str:
-    """One row per group: a dot per value, the mean as a bar, its 95 % interval as a band."""
+def strips(groups: Mapping[str, Strip], label: str, axis: Axis | None = None) -> str:
+    """One row per group: a dot per value, the mean as a bar, its 95 % interval as a band; on an axis from 0 to 1."""
     row, left = 46.0, 168.0
     height = row * len(groups) + 34
-    axis = Axis(0, 1, (0, 0.2, 0.4, 0.6, 0.8, 1), label)
+    axis = axis or Axis(0, 1, FIFTHS, label)
 
     def x(value: float) -> float:
         return axis.position(value, left, WIDTH - RIGHT)
@@ -83,7 +87,8 @@ def strips(groups: Mapping[str, Strip], label: str) -> str:
     for number, (name, (values, figure)) in enumerate(groups.items()):
         middle = row * number + row / 2 + 2
         parts.append(f'<text class="name" x="{left - 10}" y="{middle - 2}" text-anchor="end">{escape(name)}</text>')
-        note = f"{figure['patients']} patients, {len(values)} cases"
+        cases = "" if len(values) == figure["patients"] else f", {len(values)} cases"
+        note = f"{figure['patients']} patients{cases}"
         parts.append(f'<text class="tick" x="{left - 10}" y="{middle + 13}" text-anchor="end">{note}</text>')
         parts += _band(figure, x, middle)
         parts += [
@@ -92,6 +97,29 @@ def strips(groups: Mapping[str, Strip], label: str) -> str:
         ]
         parts += _mean(figure, x, middle)
     return _svg(parts, f"{label} by group", height)
+
+
+def levels(figures: Mapping[str, Mapping[str, object]], label: str) -> str:
+    """The mean of a figure between 0 and 1 at named levels from left to right, with its 95 % interval as a bar."""
+    ticks = range(len(figures))
+    x, y, parts = _frame(Axis(-0.5, len(figures) - 0.5, ()), Axis(0, 1, FIFTHS, label), HEIGHT)
+    base = HEIGHT - BOTTOM + 16
+    means = [figure.get("mean") for figure in figures.values()]
+    line = " ".join(
+        f"{x(i):.1f},{y(mean):.1f}" for i, mean in zip(ticks, means, strict=True) if isinstance(mean, float)
+    )
+    parts.append(f'<polyline class="line series0" points="{line}"/>')
+    for number, (name, figure) in enumerate(figures.items()):
+        parts.append(f'<text class="tick middle" x="{x(number):.1f}" y="{base}">{escape(name)}</text>')
+        interval, mean = figure.get("ci95"), figure.get("mean")
+        if isinstance(interval, Sequence):
+            top, bottom = y(interval[1]), y(interval[0])
+            parts.append(
+                f'<rect class="band" x="{x(number) - 7:.1f}" y="{top:.1f}" width="14" height="{bottom - top:.1f}"/>'
+            )
+        if isinstance(mean, float):
+            parts.append(f'<circle class="dot" cx="{x(number):.1f}" cy="{y(mean):.1f}" r="4"/>')
+    return _svg(parts, f"{label} by level")
 
 
 def scatter(groups: Mapping[str, Sequence[tuple[float, float]]], x_label: str, y_label: str) -> str:
@@ -112,13 +140,41 @@ def scatter(groups: Mapping[str, Sequence[tuple[float, float]]], x_label: str, y
     return _svg(parts, f"{y_label} against {x_label}", TALL) + legend(groups)
 
 
+def lines(
+    series: Mapping[str, Sequence[tuple[float, float]]], axes: tuple[Axis, Axis], mark: tuple[float, str] | None = None
+) -> str:
+    """Lines through points; `mark` is a place on the horizontal axis and what it is."""
+    x, y, parts = _frame(*axes)
+    if mark is not None:
+        place, name = x(mark[0]), mark[1]
+        parts.append(f'<line class="mark" x1="{place:.1f}" x2="{place:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
+        parts.append(f'<text class="tick" x="{place + 5:.1f}" y="{HEIGHT - BOTTOM - 8}">{escape(name)}</text>')
+    for number, points in enumerate(series.values()):
+        text = " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in points)
+        parts.append(f'<polyline class="line series{number}" points="{text}"/>')
+    return _svg(parts, f"{axes[1].label} against {axes[0].label}") + legend(series)
+
+
+def reliability(bins: Sequence[tuple[float, float]], shares: Sequence[float]) -> str:
+    """Share of tumour against mean probability of each bin; a dot's area is the bin's share of the pixels."""
+    x, y, parts = _frame(Axis(0, 1, FIFTHS, "predicted probability"), Axis(0, 1, FIFTHS, "share that is tumour"), TALL)
+    parts.append(f'<line class="mark" x1="{x(0):.1f}" y1="{y(0):.1f}" x2="{x(1):.1f}" y2="{y(1):.1f}"/>')
+    text = " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in bins)
+    parts.append(f'<polyline class="line series0" points="{text}"/>')
+    parts += [
+        f'<circle class="point series0" cx="{x(a):.1f}" cy="{y(b):.1f}" r="{3 + 16 * math.sqrt(share):.1f}"/>'
+        for (a, b), share in zip(bins, shares, strict=True)
+    ]
+    return _svg(parts, "reliability diagram", TALL)
+
+
 def histogram(values: Sequence[float], label: str, bins: int = 20) -> str:
     """Counts of values in [0, 1]."""
     counts = [0] * bins
     for value in values:
         counts[min(int(value * bins), bins - 1)] += 1
     most = max(counts, default=1) or 1
-    x_axis = Axis(0, 1, (0, 0.2, 0.4, 0.6, 0.8, 1), label)
+    x_axis = Axis(0, 1, FIFTHS, label)
     x, y, parts = _frame(x_axis, linear_axis(0, most, "cases", whole=True), TALL)
     for number, count in enumerate(counts):
         left, right = x(number / bins), x((number + 1) / bins)

@@ -15,16 +15,22 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from tumorline.errors import UserError
+from tumorline.evaluation import ATTRIBUTE
 from tumorline.files import read_csv, write_text
-from tumorline.report import charts
+from tumorline.report import certainty, charts
 from tumorline.report.cases import CaseReader, Picture, Row, choose, draw
 
 REPORT_NAME = "report.html"
+COSTLY = 0.05
+"""A change that costs more Dice than this at every strength is named."""
 MARKS = {
     "SIMULATED": "simulated data",
     "LEAKING": "leaking split",
     "TRAINING": "training cases included",
     "PATIENTS": "patients unknown",
+    "OTHER SEQUENCE": "another sequence",
+    "OTHER MEANING": "another meaning of the mask",
+    "BASELINE": "does not beat a trivial baseline",
 }
 
 
@@ -36,12 +42,13 @@ def write_report(run: Path, read_case: CaseReader | None = None) -> Path:
     """
     if not (run / "summary.json").is_file():
         raise UserError(f"{run}: not evaluated yet (no summary.json); finish it with: tumorline train --resume {run}")
-    page = _template().render(**_content(run, read_case))
+    page = template("template.html").render(**_content(run, read_case))
     write_text(run / REPORT_NAME, page)
     return run / REPORT_NAME
 
 
-def _template() -> Any:
+def template(name: str) -> Any:
+    """A page of this package, with its filters."""
     environment = Environment(
         loader=PackageLoader("tumorline.report", "."),
         autoescape=True,
@@ -49,8 +56,8 @@ def _template() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": _number, "percent": _percent}
-    return environment.get_template("template.html")
+    environment.filters |= {"number": _number, "signed": _signed, "percent": _percent}
+    return environment.get_template(name)
 
 
 def _content(run: Path, read_case: CaseReader | None) -> dict[str, Any]:
@@ -58,6 +65,7 @@ def _content(run: Path, read_case: CaseReader | None) -> dict[str, Any]:
     rows = read_csv(run / "evaluation.csv")
     region, figures = next(iter(summary["regions"].items()))
     headline = [row for row in rows if row["status"] in summary["headline_status"] and row["region"] == region]
+    point, calibration = summary.get("operating_point"), summary.get("calibration", {}).get(region)
     return {
         "title": run.resolve().name,
         "summary": summary,
@@ -71,6 +79,11 @@ def _content(run: Path, read_case: CaseReader | None) -> dict[str, Any]:
         "pictures": _pictures(run, headline, read_case),
         **_figure_charts(headline, figures),
         "folds": summary.get("folds", []),
+        "baselines": {name: scored[region] for name, scored in summary["baselines"].items()},
+        "over_segmentation": certainty.over_segmentation(figures, point, calibration),
+        "calibration": certainty.calibration(calibration, point),
+        "confidence": certainty.confidence(calibration),
+        "stress": _stress(summary.get("stress")),
         "parts": _parts(run / "split.csv"),
         "configuration": _text(run / "config.toml"),
         "environment": _environment(run / "environment.json"),
@@ -80,9 +93,7 @@ def _content(run: Path, read_case: CaseReader | None) -> dict[str, Any]:
 def _marks(warnings: Sequence[str], figures: Mapping[str, Any]) -> list[str]:
     """The badges: what a reader has to know before the first figure."""
     marks = [mark for key, mark in MARKS.items() if any(warning.startswith(key) for warning in warnings)]
-    if not figures["dice"]["mean"]:
-        marks.append("does not beat predicting nothing")
-    elif _below_background(figures):
+    if _below_background(figures):
         marks.append("accuracy below predicting nothing")
     return marks
 
@@ -130,8 +141,8 @@ def _pictures(run: Path, rows: Sequence[Row], read_case: CaseReader | None) -> d
     return {name: pictures for name, pictures in drawn.items() if pictures}
 
 
-def _figure_charts(rows: Sequence[Row], figures: Mapping[str, Any]) -> dict[str, Markup]:
-    """Dice by class and by size, areas, and the distribution of Dice."""
+def _figure_charts(rows: Sequence[Row], figures: Mapping[str, Any]) -> dict[str, Any]:
+    """Dice by class, by attribute and by size, areas, and the distribution of Dice."""
     scored = [row for row in rows if row["dice"]]
     classes: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
@@ -141,17 +152,46 @@ def _figure_charts(rows: Sequence[Row], figures: Mapping[str, Any]) -> dict[str,
         for name, members in sorted(classes.items())
     }
     by_class = {name: (_dice(classes[name]), group["dice"]) for name, group in figures.get("by_class", {}).items()}
+    by_attribute = {
+        name.replace("_", " "): Markup(charts.strips(strips, "Dice"))
+        for name, groups in figures.get("by_attribute", {}).items()
+        if (strips := _attribute_strips(scored, name, groups))
+    }
     by_size = _size_strips(scored, figures.get("by_size", {}))
     return {
         "by_class": Markup(charts.strips(by_class, "Dice") if by_class else ""),
+        "by_attribute": by_attribute,
         "by_size": Markup(charts.strips(by_size, "Dice") if by_size else ""),
         "areas": Markup(charts.scatter(areas, "true area in px", "predicted area in px") if rows else ""),
         "distribution": Markup(charts.histogram(_dice(scored), "Dice") if scored else ""),
     }
 
 
+def _stress(stress: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """A chart for each change, and the changes whose mildest strength costs more than `COSTLY`."""
+    if not stress or stress["unchanged"]["dice"]["mean"] is None:
+        return None
+    unchanged = stress["unchanged"]["dice"]
+    panels, fragile = [], []
+    for name, change in stress["changes"].items():
+        levels = {f"{level['strength']:g}": level["dice"] for level in change["levels"]}
+        title = name.replace("_", " ").replace("jpeg", "JPEG")
+        chart = Markup(charts.levels({"as it is": unchanged, **levels}, "Dice"))
+        panels.append({"title": title, "unit": change["unit"], "chart": chart})
+        if unchanged["mean"] - max(figure["mean"] for figure in levels.values()) > COSTLY:
+            fragile.append(title)
+    return {"panels": panels, "fragile": fragile, "costly": COSTLY}
+
+
 def _dice(rows: Sequence[Row]) -> list[float]:
     return [float(row["dice"]) for row in rows if row["dice"]]
+
+
+def _attribute_strips(scored: Sequence[Row], name: str, groups: Mapping[str, Any]) -> dict[str, charts.Strip]:
+    values: dict[str, list[float]] = defaultdict(list)
+    for row in scored:
+        values[row[ATTRIBUTE + name] or "not stated"].append(float(row["dice"]))
+    return {value: (values[value], group["dice"]) for value, group in groups.items() if values[value]}
 
 
 def _size_strips(scored: Sequence[Row], groups: Mapping[str, Any]) -> dict[str, charts.Strip]:
@@ -205,6 +245,10 @@ def _environment(path: Path) -> dict[str, str]:
 
 def _number(value: float | None, digits: int = 3) -> str:
     return "–" if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
+
+
+def _signed(value: float | None, digits: int = 3) -> str:
+    return "–" if value is None or not math.isfinite(value) else f"{value:+.{digits}f}"
 
 
 def _percent(value: float | None, digits: int = 1) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from tumorline.data.case import Case
 from tumorline.data.decode import MATLAB_SUFFIX, is_picture, without_suffix
 from tumorline.data.finding import Finding
+from tumorline.data.volume import is_volume
 
 Listing = tuple[list[Case], list[Finding]]
 
@@ -41,6 +42,10 @@ class Contents:
     @cached_property
     def pictures(self) -> tuple[Path, ...]:
         return tuple(file for file in self.files if is_picture(file))
+
+    @cached_property
+    def volumes(self) -> tuple[Path, ...]:
+        return tuple(file for file in self.files if is_volume(file))
 
     @cached_property
     def matlab_files(self) -> tuple[Path, ...]:

@@ -21,6 +21,7 @@ from tumorline.errors import UserError
 PLANES = {"flair": (1,), "post_contrast": (2,), "pre_contrast": (0,), "all": (0, 1, 2)}
 """Choice of `data.channel`, the default first -> planes of the picture."""
 FLAIR = 1
+LABEL = "flair_abnormality"
 
 
 def find(contents: Contents) -> str:

@@ -54,7 +54,7 @@ def read_patients(path: Path, names: Collection[str], where: str) -> tuple[dict[
     return table, [Finding("rows_without_file", "info", message, (str(path),))]
 
 
-def case_from_row(name: str, image: Path, mask: Path, row: Row) -> Case:
+def case_from_row(name: str, image: Path, mask: Path | None, row: Row) -> Case:
     """A pair with what a table says of it; an empty row says nothing."""
     attributes = {key: value for key, value in row.items() if key not in KNOWN_COLUMNS and not key.startswith("image")}
     return Case(

@@ -1,0 +1,215 @@
+"""Models by sets as one matrix: how much of a figure is left on data from elsewhere, and what is different there."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tumorline.config import DataConfig, load_config
+from tumorline.data import describe
+from tumorline.data.dataset import Dataset
+from tumorline.errors import UserError
+from tumorline.evaluation import case_status, read_rows
+from tumorline.files import write_csv, write_json
+from tumorline.model_file import ModelInfo
+from tumorline.report.matrix import write_page
+
+SCHEMA_VERSION = 1
+MATRIX_NAME = "matrix.json"
+TABLE_NAME = "matrix.csv"
+COLUMNS = (
+    "model",
+    "set",
+    "domain",
+    "cases",
+    "patients",
+    "dice",
+    "dice_low",
+    "dice_high",
+    "dice_over_cases",
+    "nsd",
+    "hd95_detected",
+    "unit",
+    "tumour_cases",
+    "missed",
+    "volume_ratio",
+    "tumour_free_cases",
+    "false_positive_rate",
+    "false_positive_low",
+    "false_positive_high",
+    "error",
+)
+KEYS = ("name", *sorted(DataConfig.model_fields.keys() - {"source", "cache", "image_size"}))
+"""What may be set for one source."""
+
+Evaluate = Callable[[str, Dataset, Path], dict[str, Any]]
+"""Model, set and folder to the summary of `tumorline.evaluate`."""
+
+
+@dataclass(frozen=True)
+class SetSpec:
+    """A source with the settings that it needs."""
+
+    name: str
+    path: Path
+    settings: tuple[str, ...] = ()
+    """As of `--set`, for example `data.channel=post_contrast`."""
+
+
+def read_spec(text: str) -> SetSpec:
+    """`PATH` or `PATH,key=value,...`, where the keys are those of `[data]` and `name`; a path that exists is a path.
+
+    Raises UserError for what is no `key=value`.
+    """
+    if Path(text).exists():
+        return SetSpec(Path(text).resolve().stem, Path(text))
+    path, *rest = text.split(",")
+    settings = dict(_setting(text, part) for part in rest)
+    name = settings.pop("name", Path(path).resolve().stem)
+    return SetSpec(name, Path(path), tuple(f"data.{key}={value}" for key, value in settings.items()))
+
+
+def _setting(text: str, part: str) -> tuple[str, str]:
+    key, equals, value = part.partition("=")
+    if not equals or key not in KEYS:
+        raise UserError(
+            f"--data {text}: '{part}' is no setting of a source; expected PATH,key=value with one of {', '.join(KEYS)}"
+        )
+    return key, value
+
+
+def checked(specs: Sequence[SetSpec]) -> list[SetSpec]:
+    """The same. Raises UserError where two have one name, a setting has no such value, or a path is not there."""
+    names = [spec.name for spec in specs]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise UserError(f"two sets are called '{twice[0]}'; give one another name: --data PATH,name=OTHER")
+    for spec in specs:
+        load_config(None, spec.settings)
+        if not spec.path.exists():
+            raise UserError(f"{spec.path}: no such folder or file")
+    return list(specs)
+
+
+def measure(
+    models: Mapping[str, ModelInfo], sets: Mapping[tuple[str, str], Dataset], output: Path, evaluate: Evaluate
+) -> dict[str, Any]:
+    """Evaluate every model on every set into `output/<model>--<set>`; writes the matrix as JSON, CSV and a page.
+
+    `sets` are by model and name, since a model reads the sequence that it was trained on. A cell that cannot be
+    evaluated holds the reason as `error`, and the others go on.
+    """
+    cells = [
+        _cell((model, name), models[model], dataset, output / f"{model}--{name}", evaluate)
+        for (model, name), dataset in sets.items()
+    ]
+    result = {
+        "schema_version": SCHEMA_VERSION,
+        "models": {name: {"data": info.data, "threshold": info.threshold} for name, info in models.items()},
+        "sets": {name: _described(dataset) for name, dataset in _first_of_each(sets).items()},
+        "cells": cells,
+        "sentences": [sentence for cell in cells if (sentence := _sentence(cell, cells))],
+    }
+    write_json(output / MATRIX_NAME, result)
+    write_csv(output / TABLE_NAME, COLUMNS, [_row(cell) for cell in cells])
+    write_page(result, output)
+    return result
+
+
+def _first_of_each(sets: Mapping[tuple[str, str], Dataset]) -> dict[str, Dataset]:
+    """Each set as the first model reads it."""
+    found: dict[str, Dataset] = {}
+    for (_, name), dataset in sets.items():
+        found.setdefault(name, dataset)
+    return found
+
+
+def _cell(
+    names: tuple[str, str], info: ModelInfo, dataset: Dataset, folder: Path, evaluate: Evaluate
+) -> dict[str, Any]:
+    model, name = names
+    cell: dict[str, Any] = {"model": model, "set": name, "folder": folder.name, "domain": _domain(info, dataset)}
+    try:
+        summary = evaluate(model, dataset, folder)
+    except UserError as error:
+        return {**cell, "error": str(error)}
+    (figures,) = summary["regions"].values()
+    return {
+        **cell,
+        "error": None,
+        "figures": figures,
+        "cases": summary["cases"],
+        "patients": summary["patients"],
+        "warnings": summary["warnings"],
+        "orientation": _orientation(info, dataset),
+        "dice_of_cases": [row.scores.dice for row in read_rows(folder) if row.scores.dice is not None],
+    }
+
+
+def _orientation(info: ModelInfo, dataset: Dataset) -> str | None:
+    """Which turn or mirroring would make the pictures lie as in training; None for models that keep no mean picture."""
+    if not info.mean_image:
+        return None
+    return describe.orientation(describe.from_text(info.mean_image), describe.mean_picture(dataset.facts))
+
+
+def _domain(info: ModelInfo, dataset: Dataset) -> str:
+    """Whether the set is the one that the model was trained on: any of its cases is known from there."""
+    return "in-domain" if {"train", "validation", "test"} & set(case_status(info, dataset).values()) else "external"
+
+
+def _described(dataset: Dataset) -> dict[str, Any]:
+    source = dataset.source
+    return {
+        "layout": source.layout,
+        "known_as": source.known_as or None,
+        "channel": source.channel or None,
+        "label": source.label or None,
+        "patients_unknown": source.patients_unknown,
+        **describe.describe(dataset, [case.id for case in dataset.cases]),
+    }
+
+
+def _sentence(cell: Mapping[str, Any], cells: Sequence[Mapping[str, Any]]) -> str | None:
+    """How much of the model's in-domain Dice is left on an external set, and what else tells them apart."""
+    if cell["error"] or cell["domain"] == "in-domain":
+        return None
+    figures, found = cell["figures"], []
+    if (dice := figures["dice"]["mean"]) is not None:
+        found.append(f"Dice {dice:.3f}{_against_home(dice, cell['model'], cells)}")
+    if figures["tumour_cases"]:
+        found.append(f"{figures['missed']} of {figures['tumour_cases']} tumours missed")
+    if figures["tumour_free_cases"]:
+        found.append(f"a tumour drawn in {figures['invented']} of {figures['tumour_free_cases']} slices without one")
+    if cell["orientation"] not in (None, "identity"):
+        found.append(f"its pictures lie another way round than in training ({cell['orientation']} would turn them)")
+    return f"{cell['model']} on {cell['set']}: {'; '.join(found)}."
+
+
+def _against_home(dice: float, model: str, cells: Sequence[Mapping[str, Any]]) -> str:
+    for cell in cells:
+        if cell["model"] == model and cell["domain"] == "in-domain" and not cell["error"]:
+            at_home = cell["figures"]["dice"]["mean"]
+            return f" against {at_home:.3f} on {cell['set']} ({dice - at_home:+.3f})"
+    return ""
+
+
+def _row(cell: Mapping[str, Any]) -> dict[str, Any]:
+    row = {name: cell.get(name) for name in COLUMNS}
+    if cell["error"]:
+        return row
+    figures = cell["figures"]
+    low, high = figures["dice"]["ci95"] or (None, None)
+    false_low, false_high = figures["false_positive"]["ci95"] or (None, None)
+    return row | {
+        "dice": figures["dice"]["mean"],
+        "dice_low": low,
+        "dice_high": high,
+        "dice_over_cases": figures["dice"]["mean_over_cases"],
+        "nsd": figures["nsd"]["mean"],
+        "hd95_detected": figures["hd95_detected"]["mean"],
+        "unit": figures["hd95"]["unit"],
+        "false_positive_low": false_low,
+        "false_positive_high": false_high,
+        "volume_ratio": figures["volume_ratio"]["median"],
+        **{name: figures[name] for name in ("tumour_cases", "missed", "tumour_free_cases", "false_positive_rate")},
+    }

@@ -1,0 +1,147 @@
+"""Against other people's implementations: DeepMind's surface-distance, and MONAI where it means the same."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from tumorline.geometry import MaskArray
+from tumorline.metrics import overlap
+from tumorline.metrics.surface import (
+    SurfaceDistances,
+    average_surface_distance,
+    hausdorff,
+    normalised_surface_dice,
+    surface_distances,
+)
+
+STEPS = (0.4, 0.49, 0.5, 1.0, 2.0, 3.3)
+KINDS = [(dims, anisotropic) for dims in (2, 3) for anisotropic in (False, True)]
+
+
+@dataclass(frozen=True)
+class Pair:
+    truth: MaskArray
+    predicted: MaskArray
+    spacing: tuple[float, ...]
+
+    @property
+    def distances(self) -> SurfaceDistances:
+        return surface_distances(self.truth, self.predicted, self.spacing)
+
+
+def random_pairs(dims: int, anisotropic: bool, count: int = 50) -> Iterator[Pair]:
+    """From noise, which has every kind of element, to smooth blobs of a few pieces; neither mask is empty."""
+    random = np.random.default_rng([dims, anisotropic])
+    while count:
+        shape = random.integers(5, 30 if dims == 2 else 12, dims)
+        smooth = random.choice([0, 0.8, 1.5, 3])
+        noise = random.standard_normal((2, *shape))
+        first, second = (ndimage.gaussian_filter(one, smooth) for one in noise)
+        truth, predicted = first > first.mean(), first + second > 1.2 * first.std()
+        if truth.any() and predicted.any():
+            spacing = random.choice(STEPS, dims) if anisotropic else np.ones(dims)
+            yield Pair(truth, predicted, tuple(map(float, spacing)))
+            count -= 1
+
+
+@pytest.fixture(scope="module")
+def deepmind() -> ModuleType:
+    reference: ModuleType = pytest.importorskip("surface_distance", reason="surface-distance is not installed")
+    return reference
+
+
+@pytest.fixture(scope="module")
+def monai() -> ModuleType:
+    pytest.importorskip("torch")
+    from tumorline.models.torchvision_cure import cure_torchvision
+
+    cure_torchvision()
+    metrics: ModuleType = pytest.importorskip("monai.metrics")
+    return metrics
+
+
+@pytest.mark.parametrize(("dims", "anisotropic"), KINDS)
+def test_distances_are_those_of_deepmind(deepmind: ModuleType, dims: int, anisotropic: bool) -> None:
+    for pair in random_pairs(dims, anisotropic):
+        theirs = deepmind.compute_surface_distances(pair.truth, pair.predicted, pair.spacing)
+        ours = pair.distances
+        for percentile in (100, 95, 50):
+            expected = deepmind.compute_robust_hausdorff(theirs, percentile)
+            assert hausdorff(ours, percentile) == pytest.approx(expected, abs=1e-6)
+        for tolerance in (0.5, 1.0, 2.0):
+            expected = deepmind.compute_surface_dice_at_tolerance(theirs, tolerance)
+            assert normalised_surface_dice(ours, tolerance) == pytest.approx(expected, abs=1e-6)
+        there, back = deepmind.compute_average_surface_distance(theirs)
+        sizes = (theirs["surfel_areas_gt"].sum(), theirs["surfel_areas_pred"].sum())
+        assert average_surface_distance(ours) == pytest.approx(np.average([there, back], weights=sizes), abs=1e-6)
+
+
+def tensors(pair: Pair) -> tuple[Any, Any]:
+    import torch
+
+    predicted, truth = (torch.from_numpy(mask)[None, None].float() for mask in (pair.predicted, pair.truth))
+    return predicted, truth
+
+
+@pytest.mark.parametrize(("dims", "anisotropic"), KINDS)
+def test_nsd_is_that_of_monai_on_sub_voxel_boundaries(monai: ModuleType, dims: int, anisotropic: bool) -> None:
+    """The tolerance is none of the distances: MONAI's are in single precision and fall on either side of their own."""
+    for pair in random_pairs(dims, anisotropic):
+        options = {"include_background": True, "spacing": list(pair.spacing), "use_subvoxels": True}
+        expected = monai.compute_surface_dice(*tensors(pair), [1.2345], **options).item()
+        assert normalised_surface_dice(pair.distances, 1.2345) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_overlap_is_that_of_monai(monai: ModuleType, dims: int) -> None:
+    for pair in (*random_pairs(dims, False), *random_pairs(dims, True)):
+        counts = overlap.count_overlap(pair.truth, pair.predicted)
+        assert overlap.dice(counts) == pytest.approx(monai.compute_dice(*tensors(pair)).item(), abs=1e-6)
+        assert overlap.iou(counts) == pytest.approx(monai.compute_iou(*tensors(pair)).item(), abs=1e-6)
+
+
+def monai_hausdorff(monai: ModuleType, pair: Pair, percentile: float | None) -> float:
+    options = {"include_background": True, "spacing": list(pair.spacing), "percentile": percentile}
+    return float(monai.compute_hausdorff_distance(*tensors(pair), **options).item())
+
+
+def square(top: int, left: int, side: int) -> MaskArray:
+    mask = np.zeros((30, 30), bool)
+    mask[top : top + side, left : left + side] = True
+    return mask
+
+
+def test_monais_hd95_counts_pixels_where_ours_measures_length(monai: ModuleType) -> None:
+    """A square of 20 with a spike of 4: MONAI's boundary is the 75 + 4 pixel centres at its edge.
+
+    The 95th percentile of 75 zeros, 1, 2, 3 and 4 lies a tenth of the way from the last zero to the 1, because MONAI
+    interpolates. Of our 86 px of boundary more than a twentieth lies along the spike's two long sides: HD95 is 2.
+    """
+    truth, spiked = square(2, 2, 20), square(2, 2, 20)
+    spiked[12, 22:26] = True
+    pair = Pair(truth, spiked, (1.0, 1.0))
+    assert monai_hausdorff(monai, pair, 95) == pytest.approx(0.1, abs=1e-5)
+    assert hausdorff(pair.distances, 95) == 2
+
+
+def test_monais_distances_are_between_pixel_centres_inside_the_mask(monai: ModuleType) -> None:
+    """A square of 11 with a hole of one pixel: 5 px lie between hole and outside, 4 between the centres at their edges.
+
+    So does not only the percentile differ but the plain Hausdorff distance as well.
+    """
+    whole, holed = square(5, 5, 11), square(5, 5, 11)
+    holed[10, 10] = False
+    pair = Pair(whole, holed, (1.0, 1.0))
+    assert monai_hausdorff(monai, pair, None) == 4
+    assert hausdorff(pair.distances) == 5
+
+
+def test_monais_hd95_is_not_a_number_to_average_where_a_tumour_is_missed(monai: ModuleType) -> None:
+    """Infinite or undefined: means that leave such values out improve with each miss. Ours is the image's diagonal."""
+    missed = Pair(square(5, 5, 11), np.zeros((30, 30), bool), (1.0, 1.0))
+    assert not np.isfinite(monai_hausdorff(monai, missed, 95))

@@ -1,0 +1,57 @@
+"""Baselines that know nothing."""
+
+import numpy as np
+import pytest
+
+from tumorline import baselines
+
+
+def square(side: int, *slices: slice) -> np.ndarray:
+    mask = np.zeros((side, side), bool)
+    mask[slices] = bool(slices)
+    return mask
+
+
+def test_the_constant_mask_of_equal_masks_is_that_mask() -> None:
+    mask = square(256, slice(100, 140), slice(60, 100))
+    assert (baselines.constant_mask([mask, mask], ["a", "b"]) == mask).all()
+
+
+def test_patients_weigh_alike_in_the_constant_mask() -> None:
+    left, right = square(256, slice(0, 16), slice(0, 16)), square(256, slice(0, 16), slice(64, 80))
+    found = baselines.constant_mask([left] * 9 + [right] * 3, ["many"] * 9 + ["b", "c", "d"])
+    assert (found == right).all()
+
+
+def test_masks_of_any_size_share_the_grid() -> None:
+    small, large = square(64, slice(16, 32), slice(16, 32)), square(512, slice(128, 256), slice(128, 256))
+    found = baselines.constant_mask([small, large], ["a", "b"])
+    assert found.shape == (256, 256)
+    assert found.sum() == pytest.approx(64 * 64, rel=0.05)
+    assert baselines.fitted(found, (100, 300)).shape == (100, 300)
+
+
+def test_without_a_tumour_the_constant_mask_is_empty() -> None:
+    assert not baselines.constant_mask([square(64)], ["a"]).any()
+
+
+def test_a_mask_survives_as_text() -> None:
+    mask = np.random.default_rng(0).random((256, 256)) > 0.5
+    assert (baselines.from_text(baselines.to_text(mask)) == mask).all()
+
+
+def test_otsu_parts_two_values_between_them() -> None:
+    assert 1 <= baselines.otsu(np.array([1.0] * 9 + [5.0])) < 5
+
+
+def test_otsu_finds_the_bright_spot_in_the_head_and_nothing_outside() -> None:
+    picture = np.zeros((1, 64, 64), np.float32)
+    picture[0, 10:50, 10:50] = 100
+    picture[0, 20:26, 20:26] = 200
+    picture[0, 60:62, 60:62] = 250
+    found = baselines.otsu_in_head(picture)
+    assert (found == square(64, slice(20, 26), slice(20, 26))).all()
+
+
+def test_a_constant_picture_has_no_bright_tissue() -> None:
+    assert not baselines.otsu_in_head(np.full((1, 8, 8), 7, np.float32)).any()

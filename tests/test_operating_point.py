@@ -1,0 +1,68 @@
+"""Temperature and threshold: chosen on validation, used everywhere, written down."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.conftest import PairFolder
+from tumorline import operating_point
+from tumorline.config import DataConfig, load_config
+from tumorline.data.case import ImageArray
+from tumorline.data.dataset import load_dataset
+from tumorline.data.preprocess import Placement
+from tumorline.errors import UserError
+from tumorline.model_file import read_info
+from tumorline.runtime import FloatArray
+
+
+@dataclass(frozen=True)
+class Sloped:
+    """Bright pixels have a probability of 0.3, the others one of 0.1."""
+
+    size: int = 32
+
+    def logits(self, image: ImageArray) -> tuple[FloatArray, Placement]:
+        probability = np.where(image > 120, 0.3, 0.1)
+        return np.log(probability / (1 - probability)).astype(np.float32), Placement((self.size, self.size), self.size)
+
+
+def test_the_threshold_that_finds_the_tumours_is_chosen(pair_folder: PairFolder) -> None:
+    dataset = load_dataset(pair_folder(patients=3, slices=1), DataConfig())
+    names = [case.id for case in dataset.cases]
+    point = operating_point.choose(Sloped(), dataset, names, "validation")  # type: ignore[arg-type]
+    curve = {one["threshold"]: one for one in point.figures["threshold_curve"]}
+    assert len(curve) == 19
+    assert curve[point.threshold]["dice"] == max(one["dice"] for one in curve.values())
+    assert curve[point.threshold]["dice"] > 0.9
+    assert point.figures["calibration_error"] < point.figures["calibration_error_before"]
+
+
+def test_a_threshold_by_hand_is_kept_and_the_curve_still_drawn(pair_folder: PairFolder) -> None:
+    dataset = load_dataset(pair_folder(patients=3, slices=1), DataConfig())
+    point = operating_point.choose(Sloped(), dataset, [dataset.cases[0].id], 0.7)  # type: ignore[arg-type]
+    assert (point.threshold, point.figures["chosen"]) == (0.7, 0.7)
+    assert len(point.figures["threshold_curve"]) == 19
+
+
+def test_a_flat_curve_leaves_one_half(pair_folder: PairFolder) -> None:
+    dataset = load_dataset(pair_folder(patients=2, slices=1), DataConfig())
+    assert operating_point.choose(Sloped(), dataset, [], "validation").threshold == 0.5  # type: ignore[arg-type]
+
+
+def test_a_threshold_outside_0_and_1_is_refused() -> None:
+    assert load_config(None, ["model.threshold=0.4"]).model.threshold == 0.4
+    with pytest.raises(UserError, match=r"model\.threshold"):
+        load_config(None, ["model.threshold=1.5"])
+
+
+def test_a_run_keeps_its_operating_point_in_model_and_summary(tiny_run: Path) -> None:
+    info = read_info(tiny_run / "model.safetensors")
+    summary = json.loads((tiny_run / "summary.json").read_text())
+    assert summary["operating_point"]["threshold"] == info.threshold
+    assert summary["operating_point"]["temperature"] == info.temperature != 1
+    assert summary["operating_point"]["threshold_curve"] == info.metrics["operating_point"]["threshold_curve"]
+    assert "Too much or too little" in (tiny_run / "report.html").read_text()
+    assert "Do the probabilities mean what they say?" in (tiny_run / "report.html").read_text()

@@ -1,0 +1,80 @@
+"""Changes that make pictures worse."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tumorline
+from tumorline.files import read_csv
+from tumorline.stress import STRESSES, levels, stressed
+
+TRUTH = np.zeros((40, 60), bool)
+TRUTH[10:20, 30:50] = True
+IMAGE = np.random.default_rng(0).random((2, 40, 60), dtype=np.float32) * 50 + 100
+IMAGE[:, TRUTH] += 200
+
+
+@pytest.mark.parametrize(("name", "strength"), levels())
+def test_a_change_keeps_the_kind_of_arrays_and_repeats_itself(name: str, strength: float) -> None:
+    image, truth = stressed(name, strength, IMAGE, TRUTH, seed=3)
+    again, _ = stressed(name, strength, IMAGE, TRUTH, seed=3)
+    assert [image.dtype.name, truth.dtype.name] == ["float32", "bool"]
+    assert image.shape == (2, *truth.shape)
+    assert np.isfinite(image).all()
+    assert (image == again).all()
+    assert not np.array_equal(image, IMAGE)
+
+
+@pytest.mark.parametrize("name", ["rotation", "quarter_turns", "mirroring", "cropping"])
+def test_geometry_moves_the_truth_with_the_picture(name: str) -> None:
+    for strength in STRESSES[name].strengths:
+        image, truth = stressed(name, strength, IMAGE, TRUTH, seed=0)
+        if truth.any():
+            assert image[0][truth].mean() > 1.5 * image[0][~truth].mean()
+
+
+@pytest.mark.parametrize("name", ["noise", "blur", "low_resolution", "contrast", "bias_field", "jpeg"])
+def test_the_rest_leaves_the_truth_alone(name: str) -> None:
+    assert stressed(name, STRESSES[name].strengths[0], IMAGE, TRUTH, seed=0)[1] is TRUTH
+
+
+def test_noise_has_the_strength_it_says() -> None:
+    image, _ = stressed("noise", 0.5, IMAGE, TRUTH, seed=0)
+    assert (image - IMAGE)[0].std() == pytest.approx(0.5 * IMAGE[0].std(), rel=0.05)
+
+
+def test_a_gamma_keeps_the_range() -> None:
+    image, _ = stressed("contrast", 2.0, IMAGE, TRUTH, seed=0)
+    assert (image.min(), image.max()) == (pytest.approx(IMAGE.min()), pytest.approx(IMAGE.max()))
+    assert image.mean() < IMAGE.mean()
+
+
+def test_a_bias_field_reaches_its_largest_factor_and_no_further() -> None:
+    image, _ = stressed("bias_field", 0.5, IMAGE, TRUTH, seed=0)
+    factor = np.abs(np.log(image / IMAGE))
+    assert factor.max() == pytest.approx(0.5, abs=1e-4)
+
+
+def test_cropping_cuts_the_share_it_says() -> None:
+    image, truth = stressed("cropping", 10, IMAGE, TRUTH, seed=0)
+    assert truth.shape == (36, 54)
+    assert image.shape == (2, 36, 54)
+
+
+def test_mirroring_names_its_axis() -> None:
+    assert (stressed("mirroring", 1, IMAGE, TRUTH, seed=0)[1] == TRUTH[:, ::-1]).all()
+    assert (stressed("mirroring", 2, IMAGE, TRUTH, seed=0)[1] == TRUTH[::-1]).all()
+
+
+def test_a_model_is_measured_under_every_change(tiny_run: Path, tmp_path: Path) -> None:
+    summary = tumorline.evaluate(tiny_run, output=tmp_path / "out", stress=True)
+    (figures,) = summary["regions"].values()
+    assert summary["stress"]["unchanged"]["dice"]["mean"] == pytest.approx(figures["dice"]["mean"])
+    assert summary["stress"]["unchanged"]["missed"] == figures["missed"]
+    assert list(summary["stress"]["changes"]) == list(STRESSES)
+    records = read_csv(tmp_path / "out" / "stress.csv")
+    assert len(records) == (1 + len(levels())) * summary["cases"]
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["stress"] == summary["stress"]
+    assert "Under stress" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
