@@ -32,13 +32,14 @@ def write_ensemble(models: Sequence[Path], output: Path, threshold: float | None
     of the members' where none is given. Raises UserError where the members do not fit together or a fold is missing.
     """
     require_extra("torch", "writing an ensemble", "train")
-    from tumorline.export import export_onnx
-
     _check_output(output)
     paths = [find_model(path) for model in models for path in _members(model)]
     infos = [read_info(path) for path in paths]
     _check_members(paths, infos)
     info = describe(output.stem, infos, threshold)
+
+    from tumorline.export import export_onnx
+
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{output.stem}-", dir=output.parent) as folder:
         draft = Path(folder) / output.name
