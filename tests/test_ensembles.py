@@ -180,7 +180,7 @@ def test_folds_become_one_model_that_no_case_is_left_to_test(folds: Path, tiny_s
     info = read_info(model)
     assert [member.config["split"]["fold"] for member in info.members] == [0, 1]
     assert info.split["parts"]["test"] == 0
-    with pytest.raises(UserError, match="known to this model from its training of one or another of its 2 members"):
+    with pytest.raises(UserError, match="known to this model from the training of one or another of its 2 members"):
         tumorline.evaluate(model, tiny_source, output=tmp_path / "out")
 
 

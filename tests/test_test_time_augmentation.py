@@ -108,8 +108,7 @@ def test_predictions_and_summary_say_it(tiny_run: Path, tmp_path: Path) -> None:
 
 def test_a_matrix_takes_it_too(tiny_run: Path, tmp_path: Path) -> None:
     folder = PairFolder(tmp_path / "new")(patients=2, slices=1, first_seed=900)
-    models, sets = [tiny_run, BUILTIN], [str(folder)]
-    tumorline.cross_evaluate(models, sets, output=tmp_path / "matrix", tta="flips")
+    tumorline.cross_evaluate([tiny_run, BUILTIN], [str(folder)], output=tmp_path / "matrix", tta="flips")
     cells = [json.loads(path.read_text()) for path in (tmp_path / "matrix").glob("*/summary.json")]
     assert [cell["operating_point"]["tta"] for cell in cells] == ["flips", "flips"]
 

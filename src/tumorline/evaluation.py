@@ -119,9 +119,9 @@ def evaluate(model: Model, wanted: Request, progress: Progress | None = None) ->
 def _nothing_left(info: ModelInfo, dataset: Dataset, status: Mapping[str, str]) -> str:
     counts = Counter(status.values())
     seen = ", ".join(f"{counts[part]} {part}" for part in SEEN if counts[part])
-    shared = f" of one or another of its {len(info.members)} members" if info.members else ""
+    training = f"the training of one or another of its {len(info.members)} members" if info.members else "its training"
     return (
-        f"{dataset.source.path}: every case is known to this model from its training{shared} ({seen}); figures on them "
+        f"{dataset.source.path}: every case is known to this model from {training} ({seen}); figures on them "
         "say nothing about new patients. Give other cases, or --allow-training-cases, which marks every output"
     )
 
