@@ -77,9 +77,9 @@ def case_status(info: ModelInfo, dataset: Dataset) -> dict[str, str]:
     severity = {"train": 0, "validation": 1, "test": 2, "unseen": 3}
     status = {}
     for case, facts in zip(dataset.cases, dataset.facts, strict=True):
-        known = contents.get(facts.image_hash)
-        found = [patients.get(key, "unseen") for key in dataset.known_patient_keys(case, facts)]
-        found = [known, *found] if known and info.members else [known] if known else found
+        by_content = [contents[facts.image_hash]] if facts.image_hash in contents else []
+        by_patient = [patients.get(key, "unseen") for key in dataset.known_patient_keys(case, facts)]
+        found = by_content + by_patient if info.members else by_content or by_patient
         status[case.id] = min(found, key=severity.__getitem__, default="unseen")
     return status
 
