@@ -43,6 +43,8 @@ VARIANTS: list[tuple[str, Options]] = [
     ("deeplabv3", {"weights": "none", "backbone": "mobilenet_v3_large", "auxiliary": False}),
     ("encoder_unet", {"weights": "none", "output_stride": 2}),
 ]
+EXPORTED_FAST = ("unet", "attention_unet", "segresnet")
+"""The export of the others takes five to twenty seconds each."""
 IN_3D = [name for name, options in SMALL.items() if "weights" not in options]
 EVERY_MODEL = pytest.mark.parametrize(("name", "options"), VARIANTS)
 
@@ -114,7 +116,10 @@ def test_bfloat16_autocast_stays_close(name: str, options: Options) -> None:
     assert (rough - exact).abs().mean() < 0.05 * exact.abs().mean() + 0.02
 
 
-@pytest.mark.parametrize(("name", "options"), SMALL.items())
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [pytest.param(*item, marks=[] if item[0] in EXPORTED_FAST else [pytest.mark.slow]) for item in SMALL.items()],
+)
 def test_a_saved_model_gives_the_same_logits_from_its_file_and_as_onnx(
     name: str, options: Options, tmp_path: Path
 ) -> None:
@@ -166,9 +171,8 @@ def test_networks_have_the_size_that_their_papers_and_libraries_state(
 def test_the_layers_of_a_backbone_are_in_order_and_leave_out_the_head() -> None:
     network = build("lraspp", channels=1, regions=1, options={"weights": "none"})
     layers = backbone_layers(network)
-    assert (
-        layers[0] == [f"network.network.backbone.0.{part}" for part in ("0.weight", "1.weight", "1.bias")] or layers[0]
-    )
+    assert layers[0] == ["network.network.backbone.0.0.weight"]
+    assert len(layers) > 20
     assert all("classifier" not in name for layer in layers for name in layer)
     assert backbone_layers(build("unet", channels=1, regions=1, options=SMALL["unet"])) == []
 

@@ -86,4 +86,4 @@ def test_a_frozen_backbone_keeps_weights_and_statistics_and_learns_again() -> No
     freeze_backbone(network, False)
     network.head(network.body(image)).mean().backward()
     assert all(p.grad is not None for p in network.body.parameters())
-    assert not torch.equal(network.body[1].running_mean, before["body.1.running_mean"])
+    assert not torch.equal(network.state_dict()["body.1.running_mean"], before["body.1.running_mean"])

@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
+import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from tumorline.errors import UserError, did_you_mean
 from tumorline.models.any_size import AnySize, Outputs
@@ -23,13 +25,14 @@ from tumorline.models.monai_nets import (
     swin_unetr,
     unet_plus_plus,
 )
-from tumorline.models.pretrained import fit_weights, from_hub, read_weights, start_from
+from tumorline.models.pretrained import SOURCES, fit_weights, from_hub, read_weights, start_from
 from tumorline.models.swin_unet import swin_unet
 from tumorline.models.torchvision_nets import deeplabv3, fcn, lraspp
 from tumorline.models.unet import NORMS, Style, UNet
 
 __all__ = [
     "MODELS",
+    "SOURCES",
     "Outputs",
     "backbone_layers",
     "build",
@@ -38,6 +41,7 @@ __all__ = [
     "count_parameters",
     "fit_weights",
     "from_hub",
+    "multiply_adds",
     "read_weights",
     "start_from",
     "weigh_outputs",
@@ -118,6 +122,13 @@ def check_options(name: str, options: Mapping[str, Any]) -> None:
             raise UserError(f"model.options of '{name}': unknown key '{option}'; {did_you_mean(option, known)}")
 
 
+def multiply_adds(network: nn.Module, channels: int, side: int = 256) -> int:
+    """Multiply-adds of one picture of `side` x `side` pixels: those of convolutions, linear layers and attention."""
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network.eval()(torch.zeros(1, channels, side, side))
+    return int(counter.get_total_flops()) // 2
+
+
 def count_parameters(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
@@ -133,12 +144,12 @@ def weigh_outputs(network: nn.Module, outputs: Outputs) -> list[tuple[float, Ten
 def backbone_layers(network: nn.Module) -> list[list[str]]:
     """Names of the parameters that may be pretrained, layer by layer from the image on; empty where none are.
 
-    A layer is what shares the first two names below the backbone, such as `layer3.0`.
+    A layer is what shares the first two names of modules below the backbone, such as `layer3.0`.
     """
     backbone = getattr(network, "backbone", "")
     layers: dict[str, list[str]] = {}
     for name, _ in network.named_parameters():
         if backbone and name.startswith(f"{backbone}."):
-            layer = ".".join(name.removeprefix(f"{backbone}.").split(".")[:2])
+            layer = ".".join(name.removeprefix(f"{backbone}.").split(".")[:-1][:2])
             layers.setdefault(layer, []).append(name)
     return list(layers.values())

@@ -19,6 +19,18 @@ from tumorline.errors import UserError
 Weights = Mapping[str, Tensor]
 PATIENCE_S = 0.8
 """How long a server may take to answer before it counts as out of reach."""
+SOURCES = {
+    "deeplabv3": "COCO with VOC labels, torchvision, BSD-3-Clause",
+    "fcn": "COCO with VOC labels, torchvision, BSD-3-Clause",
+    "lraspp": "COCO with VOC labels, torchvision, BSD-3-Clause",
+    "swin_unet": "ImageNet (Swin-T), torchvision, BSD-3-Clause",
+    "encoder_unet": "ImageNet, on PyPI for efficientnet_lite0 to 2, Apache-2.0; others: timm and smp, by encoder",
+    "deeplabv3_plus": "as encoder_unet",
+    "fpn": "as encoder_unet",
+    "smp": "as encoder_unet",
+    "segformer": "ImageNet (Mix Transformer), smp, NVIDIA's non-commercial licence",
+}
+"""Where each network's pretrained weights come from, and their licence; the others start from scratch."""
 SUFFIXES = (".safetensors", ".pth", ".pt")
 
 
