@@ -212,8 +212,14 @@ def model_info(task: "Task") -> ModelInfo:
         config=config.model_dump(mode="json", exclude={"data": {"source", "cache"}}),
         metrics={"selected_by": "validation Dice by patient"},
         versions=environment.versions(),
-        licence=LICENCES.get(known_as, "Subject to the terms of the data it was trained on"),
+        licence=_licence(config, known_as),
     )
+
+
+def _licence(config: Config, known_as: str) -> str:
+    own = LICENCES.get(known_as, "Subject to the terms of the data it was trained on")
+    origin = _origin(config)
+    return f"{own}; started from '{origin.name}': {origin.licence}" if origin else own
 
 
 def _constant_mask(task: "Task") -> str:

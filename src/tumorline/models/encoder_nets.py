@@ -99,7 +99,8 @@ def _with_hub_weights(build: Callable[..., nn.Module], encoder: str, sizes: tupl
     before = constants.HF_HUB_OFFLINE
     constants.HF_HUB_OFFLINE = before or not reachable(HUB)
     try:
-        return build(encoder, encoder_weights="imagenet", in_channels=sizes[0], classes=sizes[1])
+        weights = True if encoder.startswith("tu-") else "imagenet"
+        return build(encoder, encoder_weights=weights, in_channels=sizes[0], classes=sizes[1])
     except (OSError, KeyError, RuntimeError, ValueError) as error:
         raise UserError(_offline(encoder, error)) from None
     finally:
