@@ -23,7 +23,7 @@ def test_a_file_and_overrides_make_a_configuration(tmp_path: Path) -> None:
     [
         ("train.epoch=3", r"unknown key 'train\.epoch'; did you mean 'epochs'\?"),
         ("trian.epochs=3", r"unknown key 'trian'; did you mean 'train'\?"),
-        ("train.zzz=3", r"unknown key 'train\.zzz'; known: average_decay, balance_patients, batch_size"),
+        ("train.zzz=3", r"unknown key 'train\.zzz'; known: average_decay, backbone_rate, balance_patients"),
         ("train.epochs=0", r"train\.epochs: Input should be greater than or equal to 1 \(found 0\)"),
         ("train.epochs=many", r"train\.epochs: .*integer.*found 'many'"),
         ("split.train=0.95", "leave nothing for the test part"),

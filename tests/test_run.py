@@ -125,3 +125,22 @@ def test_a_wrong_name_leaves_no_folder(tiny_source: Path, tmp_path: Path, overri
         train(tiny_source, tmp_path / "run", override)
     assert message in str(caught.value)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_model_that_starts_from_another_has_seen_its_cases(
+    tiny_run: Path, tiny_source: Path, pair_folder: PairFolder, tmp_path: Path
+) -> None:
+    overrides = [*TINY, f"data.cache='{tmp_path / 'cache'}'", f"model.start_from='{tiny_run}'", "train.epochs=1"]
+    run = tumorline.train(
+        data=pair_folder(patients=10, first_seed=300), overrides=overrides, output=tmp_path / "second"
+    )
+    known, before = (read_info(folder / "model.safetensors").known_cases for folder in (run, tiny_run))
+    assert set(before.contents["train"]) | set(before.contents["validation"]) <= set(known.contents["train"])
+    with pytest.raises(UserError, match="was trained or tuned on 10 of the 12 validation and test cases of this split"):
+        tumorline.train(data=tiny_source, overrides=[*overrides, "split.seed=1"], output=tmp_path / "third")
+    assert not (tmp_path / "third").exists()
+
+
+def test_volumes_are_not_trained_on_slices(tiny_source: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"model\.options\.dims is 3; the cases are slices"):
+        tumorline.train(data=tiny_source, overrides=[*TINY, "model.options.dims=3"], output=tmp_path / "run")

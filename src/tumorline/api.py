@@ -313,15 +313,24 @@ def trained_models() -> list[dict[str, str]]:
 
 
 def models() -> list[dict[str, str]]:
-    """Name, parameters of the default options, and first line of the description of each network to train."""
+    """Each network to train with its default options: parameters, multiply-adds at 256 x 256, source of its weights."""
     require_extra("torch", "the list of networks", "train")
-    from tumorline.models import MODELS, count_parameters
+    from tumorline.models import MODELS, SOURCES, count_parameters, multiply_adds
 
     rows = []
     for name, build in MODELS.items():
         untrained = {"weights": "none"} if "weights" in inspect.signature(build).parameters else {}
-        millions = count_parameters(build(channels=1, regions=1, **untrained)) / 1e6
-        rows.append({"model": name, "parameters": f"{millions:.1f} M", "what": _first_line(build)})
+        network = build(channels=1, regions=1, **untrained)
+        rows.append(
+            {
+                "model": name,
+                "parameters": f"{count_parameters(network) / 1e6:.1f} M",
+                "multiply-adds": f"{multiply_adds(network, 1) / 1e9:.1f} G",
+                "dims": "2, 3" if "dims" in inspect.signature(build).parameters else "2",
+                "pretrained weights": SOURCES.get(name, "none"),
+                "what": _first_line(build),
+            }
+        )
     return rows
 
 

@@ -90,6 +90,9 @@ class SplitConfig(Section):
 class ModelConfig(Section):
     name: str = "unet"
     options: dict[str, Any] = {}
+    start_from: str = ""
+    """A run folder, a listed model or a file of weights: what fits the network by name and shape is taken over. The
+    cases that such a model was trained on count as this one's training cases."""
     storage: Literal["float32", "float16"] = "float32"
     """Number format of the weights in the finished model's files; computation is in float32 either way."""
     threshold: Literal["validation"] | Annotated[float, Field(gt=0, lt=1)] = "validation"
@@ -134,6 +137,12 @@ class TrainConfig(Section):
     """How often a case is drawn: 0 every case alike, 1 every patient alike, whatever the number of slices."""
     optimiser: Literal["adamw", "adam"] = "adamw"
     learning_rate: float = Field(default=2e-3, gt=0)
+    backbone_rate: float = Field(default=1.0, ge=0)
+    """Factor on the learning rate of the layers that may be pretrained."""
+    layer_decay: float = Field(default=1.0, gt=0, le=1)
+    """Each layer of the backbone learns by this factor more slowly than the one after it (layer-wise decay)."""
+    freeze_epochs: int = Field(default=0, ge=0)
+    """For so many epochs the backbone is left as it was loaded, norms included; then it learns as well."""
     weight_decay: float = Field(default=1e-2, ge=0)
     schedule: Literal["cosine", "constant"] = "cosine"
     warmup: float = Field(default=0.05, ge=0, lt=1)

@@ -128,6 +128,11 @@ def read_info(path: Path) -> ModelInfo:
         raise UserError(f"{path}: its metadata is not understood by this version ({error})") from None
 
 
+def weights_file(source: Path) -> Path:
+    """The file of weights that `model.start_from` means: as `find_model`, or another framework's file."""
+    return source if source.suffix in (".pth", ".pt") else find_model(source)
+
+
 def listed_models() -> list[str]:
     """Names of the models that come with the package."""
     return sorted(path.stem for path in LISTED.glob("*.safetensors"))

@@ -23,7 +23,7 @@ from tumorline.data.simulate import default_cohort
 from tumorline.data.source import open_source
 from tumorline.data.split import Split, split_dataset
 from tumorline.errors import UserError, require_extra
-from tumorline.evaluation import Request, evaluate
+from tumorline.evaluation import SEEN, Request, case_status, evaluate
 from tumorline.files import append_line, read_csv, remove_unfinished, write_csv, write_json
 from tumorline.model_file import (
     ONNX_NAME,
@@ -31,8 +31,10 @@ from tumorline.model_file import (
     Architecture,
     KnownCases,
     ModelInfo,
+    read_info,
     save_model,
     stored,
+    weights_file,
     with_figures,
 )
 from tumorline.prediction import load
@@ -106,10 +108,13 @@ def _carry_out(config: Config, run: Path, notify: Notify) -> None:
     from tumorline.training.machine import machine
 
     models.check_options(config.model.name, config.model.options)
+    if config.model.options.get("dims", 2) != 2:
+        raise UserError(f"model.options.dims is {config.model.options['dims']}; the cases are slices, which need 2")
     losses.build_loss(config.loss.name, config.loss.options)
     with machine(config.train) as place:
         notify = _logged(run, notify) if place.leads else _silent
         dataset, split = _prepare(config, notify)
+        _refuse_seen_before(_origin(config), dataset, split)
         task = Task(config, dataset, split, Path(place.gather(str(run))[0]))
         if place.leads:
             write_csv(task.run / SPLIT_NAME, splits.COLUMNS, splits.table(dataset, split))
@@ -132,6 +137,30 @@ def _prepare(config: Config, notify: Notify) -> tuple[Dataset, Split]:
     sizes = ", ".join(f"{len(split.cases(part))} {part}" for part in splits.PARTS)
     notify(f"{dataset.source.path}: {len(dataset.cases)} cases ({sizes}), {split.origin}")
     return dataset, split
+
+
+def _origin(config: Config) -> ModelInfo | None:
+    """What the model that the training starts from says of itself; None for weights that are not Tumorline's."""
+    if not config.model.start_from:
+        return None
+    try:
+        return read_info(weights_file(Path(config.model.start_from)))
+    except UserError:
+        return None
+
+
+def _refuse_seen_before(origin: ModelInfo | None, dataset: Dataset, split: Split) -> None:
+    """Raise UserError where the model to start from was trained or tuned on what is held out here."""
+    if origin is None:
+        return
+    status = case_status(origin, dataset)
+    held_out = [*split.cases("validation"), *split.cases("test")]
+    seen = [name for name in held_out if status[name] in SEEN]
+    if seen:
+        raise UserError(
+            f"model.start_from: '{origin.name}' was trained or tuned on {len(seen)} of the {len(held_out)} validation "
+            "and test cases of this split; train it with the same split, or start from another model"
+        )
 
 
 def _finish(task: "Task", notify: Notify) -> None:
@@ -183,8 +212,14 @@ def model_info(task: "Task") -> ModelInfo:
         config=config.model_dump(mode="json", exclude={"data": {"source", "cache"}}),
         metrics={"selected_by": "validation Dice by patient"},
         versions=environment.versions(),
-        licence=LICENCES.get(known_as, "Subject to the terms of the data it was trained on"),
+        licence=_licence(config, known_as),
     )
+
+
+def _licence(config: Config, known_as: str) -> str:
+    own = LICENCES.get(known_as, "Subject to the terms of the data it was trained on")
+    origin = _origin(config)
+    return f"{own}; started from '{origin.name}': {origin.licence}" if origin else own
 
 
 def _constant_mask(task: "Task") -> str:
@@ -231,6 +266,11 @@ def _known_cases(task: "Task") -> KnownCases:
         if part in contents:
             contents[part].add(facts.image_hash)
             patients[part] |= task.dataset.known_patient_keys(case, facts)
+    if origin := _origin(task.config):
+        patients["train"] |= {name for part in SEEN for name in origin.known_cases.patients.get(part, [])}
+        contents["train"] |= {name for part in SEEN for name in origin.known_cases.contents.get(part, [])}
+        patients["validation"] -= patients["train"]
+        contents["validation"] -= contents["train"]
     return KnownCases(
         patients={part: sorted(hashes) for part, hashes in patients.items()},
         contents={part: sorted(hashes) for part, hashes in contents.items()},

@@ -3,7 +3,14 @@ import torch
 from torch import nn
 
 from tumorline.config import TrainConfig
-from tumorline.training.optimiser import build_optimiser, learning_rate, update_average
+from tumorline.training.optimiser import (
+    build_optimiser,
+    freeze_backbone,
+    learning_rate,
+    rate_scales,
+    set_learning_rate,
+    update_average,
+)
 
 
 def test_the_rate_rises_then_falls_to_nearly_zero() -> None:
@@ -42,3 +49,41 @@ def test_without_decay_the_average_is_the_network() -> None:
     update_average(average, network, 0.0, 7)
     pairs = zip(average.state_dict().values(), network.state_dict().values(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
+
+
+class Pretrained(nn.Module):
+    """A backbone of two layers and a head."""
+
+    backbone = "body"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(1, 2, 1, bias=False), nn.BatchNorm2d(2), nn.Conv2d(2, 2, 1, bias=False))
+        self.head = nn.Conv2d(2, 1, 1, bias=False)
+
+
+def test_a_backbone_learns_more_slowly_layer_by_layer() -> None:
+    network, settings = Pretrained(), TrainConfig(backbone_rate=0.5, layer_decay=0.1)
+    assert rate_scales(network, settings) == pytest.approx(
+        {"body.0.weight": 0.005, "body.1.weight": 0.05, "body.1.bias": 0.05, "body.2.weight": 0.5}
+    )
+    optimiser = build_optimiser(network, settings)
+    set_learning_rate(optimiser, 2.0)
+    rates = {id(p): group["lr"] for group in optimiser.param_groups for p in group["params"]}
+    assert rates[id(network.body[0].weight)] == pytest.approx(0.01)
+    assert rates[id(network.head.weight)] == 2.0
+
+
+def test_a_frozen_backbone_keeps_weights_and_statistics_and_learns_again() -> None:
+    network, image = Pretrained().train(), torch.randn(4, 1, 3, 3)
+    freeze_backbone(network, True)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    network.head(network.body(image)).mean().backward()
+    assert network.head.weight.grad is not None
+    assert [name for name, p in network.body.named_parameters() if p.grad is not None] == []
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    network.train()
+    freeze_backbone(network, False)
+    network.head(network.body(image)).mean().backward()
+    assert all(p.grad is not None for p in network.body.parameters())
+    assert not torch.equal(network.state_dict()["body.1.running_mean"], before["body.1.running_mean"])

@@ -1,40 +1,51 @@
-"""Networks by name: `(B, C, H, W)` to logits `(B, R, H, W)`, for any height and width.
+"""Networks by name: `(B, C, *space)` to logits `(B, R, *space)`, for any size, in two dimensions or in `dims`.
 
-A model is a function of `channels`, `regions` and options with defaults, and a line in MODELS.
+A model is a function of `channels`, `regions` and options with defaults, and a line in MODELS; or, outside the package,
+`mypackage.nets:MyNet`. In training a network may give a tuple of logits, which `weigh_outputs` puts their weights to.
 """
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
+import torch
 from torch import Tensor, nn
-from torch.nn import functional
+from torch.utils.flop_counter import FlopCounterMode
 
 from tumorline.errors import UserError, did_you_mean
-from tumorline.models.encoder_unet import build_encoder_unet
-from tumorline.models.torchvision_cure import cure_torchvision
-from tumorline.models.unet import NORMS, UNet
+from tumorline.models.any_size import AnySize, Outputs
+from tumorline.models.encoder_nets import deeplabv3_plus, encoder_unet, fpn, segformer, smp_network
+from tumorline.models.monai_nets import (
+    attention_unet,
+    dyn_unet,
+    mednext,
+    monai_unet,
+    segresnet,
+    swin_unetr,
+    unet_plus_plus,
+)
+from tumorline.models.pretrained import SOURCES, fit_weights, from_hub, read_weights, start_from
+from tumorline.models.swin_unet import swin_unet
+from tumorline.models.torchvision_nets import deeplabv3, fcn, lraspp
+from tumorline.models.unet import NORMS, Style, UNet
 
-
-class AnySize(nn.Module):
-    """Pads an image at the right and bottom to a multiple that the network takes, and crops the logits.
-
-    An image of one multiple or less becomes two wide: norms need more than one value at the deepest level.
-    """
-
-    def __init__(self, network: nn.Module, multiple: int) -> None:
-        super().__init__()
-        self.network = network
-        self.multiple = multiple
-
-    def forward(self, image: Tensor) -> Tensor:
-        height, width = image.shape[-2:]
-        fits_once = max(height, width) <= self.multiple
-        padding = (2 * self.multiple - width if fits_once else -width % self.multiple, -height % self.multiple)
-        if any(padding):
-            image = functional.pad(image, (0, padding[0], 0, padding[1]), mode="replicate")
-        logits: Tensor = self.network(image)
-        return logits[..., :height, :width] if any(padding) else logits
+__all__ = [
+    "MODELS",
+    "SOURCES",
+    "Outputs",
+    "backbone_layers",
+    "build",
+    "builder",
+    "check_options",
+    "count_parameters",
+    "fit_weights",
+    "from_hub",
+    "multiply_adds",
+    "read_weights",
+    "start_from",
+    "weigh_outputs",
+]
 
 
 def unet(
@@ -44,39 +55,32 @@ def unet(
     residual: bool = False,
     norm: str = "instance",
     dropout: float = 0.0,
+    dims: int = 2,
 ) -> nn.Module:
-    """U-Net, 2 convolutions a level, from scratch; `residual` for the residual variant."""
+    """U-Net (Ronneberger et al. 2015, arXiv:1505.04597), plain or with residual blocks; from scratch."""
     if norm not in NORMS:
         raise UserError(f"model.options.norm is '{norm}'; {did_you_mean(norm, NORMS)}")
-    return AnySize(UNet(channels, regions, widths, norm, residual, dropout), 2 ** (len(widths) - 1))
-
-
-def monai_unet(
-    channels: int, regions: int, widths: Sequence[int] = (16, 32, 64, 128, 256), res_units: int = 2
-) -> nn.Module:
-    """MONAI's U-Net with residual units (Kerfoot et al. 2018), the notebook's network."""
-    cure_torchvision()
-    from monai.networks.nets.unet import UNet as MonaiUNet
-
-    strides = [2] * (len(widths) - 1)
-    network = MonaiUNet(2, channels, regions, channels=list(widths), strides=strides, num_res_units=res_units)
-    return AnySize(network, 2 ** len(strides))
-
-
-def encoder_unet(
-    channels: int, regions: int, encoder: str = "efficientnet_lite0", weights: str = "imagenet", output_stride: int = 1
-) -> nn.Module:
-    """U-Net with an encoder of segmentation-models-pytorch; efficientnet_lite0 to 2 from ImageNet without download.
-
-    `output_stride` 2 computes the logits at half size and enlarges them, in about two thirds of the time.
-    """
-    return AnySize(build_encoder_unet(channels, regions, encoder, weights, output_stride), 32)
+    return AnySize(UNet(channels, regions, widths, Style(norm, residual, dropout, dims)), 2 ** (len(widths) - 1))
 
 
 MODELS: dict[str, Callable[..., nn.Module]] = {
     "unet": unet,
     "monai_unet": monai_unet,
+    "attention_unet": attention_unet,
+    "unet_plus_plus": unet_plus_plus,
+    "dyn_unet": dyn_unet,
+    "segresnet": segresnet,
+    "swin_unetr": swin_unetr,
+    "mednext": mednext,
+    "swin_unet": swin_unet,
+    "deeplabv3": deeplabv3,
+    "fcn": fcn,
+    "lraspp": lraspp,
     "encoder_unet": encoder_unet,
+    "deeplabv3_plus": deeplabv3_plus,
+    "fpn": fpn,
+    "segformer": segformer,
+    "smp": smp_network,
 }
 
 
@@ -84,22 +88,68 @@ def build(name: str, *, channels: int, regions: int, options: Mapping[str, Any])
     """The network of a configuration. Raises UserError for an unknown name, option or option value."""
     check_options(name, options)
     try:
-        return MODELS[name](channels=channels, regions=regions, **options)
-    except (TypeError, ValueError) as error:
+        return builder(name)(channels=channels, regions=regions, **options)
+    except (TypeError, ValueError, KeyError) as error:
         if isinstance(error, UserError):
             raise
         raise UserError(f"model.options of '{name}' are {dict(options)}, which it does not take ({error})") from None
 
 
+def builder(name: str) -> Callable[..., nn.Module]:
+    """The function or class that builds a network: one of MODELS, or `package.module:Name` from outside.
+
+    Raises UserError where there is none, or where it does not take `channels` and `regions`.
+    """
+    if ":" not in name:
+        if name not in MODELS:
+            raise UserError(f"model.name is '{name}'; {did_you_mean(name, MODELS)}; or give package.module:Name")
+        return MODELS[name]
+    module, _, attribute = name.partition(":")
+    try:
+        found: Callable[..., nn.Module] = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UserError(f"model.name is '{name}', which cannot be imported ({error})") from None
+    if not callable(found) or not {"channels", "regions"} <= inspect.signature(found).parameters.keys():
+        raise UserError(f"model.name is '{name}', which takes no 'channels' and 'regions'; see CONTRIBUTING.md")
+    return found
+
+
 def check_options(name: str, options: Mapping[str, Any]) -> None:
     """Raise UserError for an unknown model or option, without building anything."""
-    if name not in MODELS:
-        raise UserError(f"model.name is '{name}'; {did_you_mean(name, MODELS)}")
-    known = [option for option in inspect.signature(MODELS[name]).parameters if option not in ("channels", "regions")]
+    known = [option for option in inspect.signature(builder(name)).parameters if option not in ("channels", "regions")]
     for option in options:
         if option not in known:
             raise UserError(f"model.options of '{name}': unknown key '{option}'; {did_you_mean(option, known)}")
 
 
+def multiply_adds(network: nn.Module, channels: int, side: int = 256) -> int:
+    """Multiply-adds of one picture of `side` x `side` pixels: those of convolutions, linear layers and attention."""
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network.eval()(torch.zeros(1, channels, side, side))
+    return int(counter.get_total_flops()) // 2
+
+
 def count_parameters(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
+
+
+def weigh_outputs(network: nn.Module, outputs: Outputs) -> list[tuple[float, Tensor]]:
+    """Each of a network's outputs with its weight in the loss, the logits first."""
+    if isinstance(outputs, Tensor):
+        return [(1.0, outputs)]
+    weights = getattr(network, "output_weights", (1.0,) * len(outputs))
+    return list(zip(weights, outputs, strict=True))
+
+
+def backbone_layers(network: nn.Module) -> list[list[str]]:
+    """Names of the parameters that may be pretrained, layer by layer from the image on; empty where none are.
+
+    A layer is what shares the first two names of modules below the backbone, such as `layer3.0`.
+    """
+    backbone = getattr(network, "backbone", "")
+    layers: dict[str, list[str]] = {}
+    for name, _ in network.named_parameters():
+        if backbone and name.startswith(f"{backbone}."):
+            layer = ".".join(name.removeprefix(f"{backbone}.").split(".")[:-1][:2])
+            layers.setdefault(layer, []).append(name)
+    return list(layers.values())

@@ -19,18 +19,25 @@ from torch.nn.parallel import DistributedDataParallel
 
 from tumorline import losses, models
 from tumorline.augment import apply, draw
-from tumorline.config import Config
+from tumorline.config import Config, TrainConfig
 from tumorline.data.cache import Cache, cache_key, open_cache
 from tumorline.data.case import REGION
 from tumorline.data.dataset import Dataset
 from tumorline.data.split import Split
 from tumorline.errors import Interrupted
 from tumorline.files import atomic_path, write_csv
+from tumorline.model_file import weights_file
 from tumorline.run_folder import HISTORY_NAME, STATE_NAME
 from tumorline.training.batches import Batches, Store, patient_weights
 from tumorline.training.depthwise import compute_depthwise_in_float32
 from tumorline.training.machine import Machine
-from tumorline.training.optimiser import build_optimiser, learning_rate, set_learning_rate, update_average
+from tumorline.training.optimiser import (
+    build_optimiser,
+    freeze_backbone,
+    learning_rate,
+    set_learning_rate,
+    update_average,
+)
 from tumorline.training.progress import TrainingProgress
 from tumorline.training.shared_norm import share_batch_statistics
 from tumorline.training.state import Position, State
@@ -95,7 +102,7 @@ class Loop:
         weights = patient_weights(patients, self.settings.balance_patients)
         self.batches = Batches(positions, weights, self.settings.batch_size, task.config.seed, machine)
         self.criterion = losses.build_loss(task.config.loss.name, task.config.loss.options).to(machine.device)
-        self.trainee = _wrap(state.network, self.settings.compile, machine)
+        self.trainee = _wrap(state.network, self.settings, machine)
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=machine.device)
         self.stop_asked = False
         self.last_saved = time.monotonic()
@@ -112,6 +119,8 @@ class Loop:
         position = self.state.position
         self.loss_sum.fill_(position.loss_sum if self.machine.leads else 0.0)
         self.trainee.train()
+        if self.settings.freeze_epochs:
+            freeze_backbone(self.state.network, frozen=position.epoch < self.settings.freeze_epochs)
         while position.step < self.batches.steps:
             self.step(progress)
 
@@ -138,8 +147,8 @@ class Loop:
         if self.settings.channels_last:
             image = image.contiguous(memory_format=torch.channels_last)
         with self.machine.autocast():
-            logits = self.trainee(image)
-        loss: Tensor = self.criterion(logits.float(), target)
+            outputs = models.weigh_outputs(self.state.network, self.trainee(image))
+        loss = torch.stack([weight * self.criterion(logits.float(), target) for weight, logits in outputs]).sum()
         self.update_weights(loss, step)
         return loss.detach().double() / self.machine.world
 
@@ -232,6 +241,8 @@ def start(task: Task, machine: Machine) -> State:
     network = models.build(
         architecture.name, channels=task.dataset.channels, regions=len([REGION]), options=architecture.options
     ).to(machine.device)
+    if architecture.start_from and not (task.run / STATE_NAME).exists():
+        models.start_from(network, models.read_weights(weights_file(Path(architecture.start_from))))
     if config.train.channels_last:
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = copy.deepcopy(network).requires_grad_(False)
@@ -242,13 +253,15 @@ def start(task: Task, machine: Machine) -> State:
     return state
 
 
-def _wrap(network: nn.Module, compiled: bool, machine: Machine) -> nn.Module:
+def _wrap(network: nn.Module, settings: TrainConfig, machine: Machine) -> nn.Module:
     if machine.world > 1:
         share_batch_statistics(network)
     if machine.bfloat16 and machine.device.type == "cpu":
         compute_depthwise_in_float32(network)
-    wrapped: nn.Module = torch.compile(network) if compiled else network  # type: ignore[assignment]
-    return DistributedDataParallel(wrapped) if machine.world > 1 else wrapped
+    wrapped: nn.Module = torch.compile(network) if settings.compile else network  # type: ignore[assignment]
+    if machine.world == 1:
+        return wrapped
+    return DistributedDataParallel(wrapped, find_unused_parameters=settings.freeze_epochs > 0)
 
 
 def _shared_cache(dataset: Dataset, machine: Machine) -> Cache:

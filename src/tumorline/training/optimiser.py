@@ -1,23 +1,48 @@
 """Optimiser, learning rate by step, moving average of weights."""
 
 import math
+from collections import defaultdict
 
 import torch
 from torch import nn
 
 from tumorline.config import TrainConfig
+from tumorline.models import backbone_layers
 
 
 def build_optimiser(network: nn.Module, settings: TrainConfig) -> torch.optim.Optimizer:
-    """AdamW or Adam; weight decay on weights only, not on biases and norms."""
-    weights = [p for p in network.parameters() if p.requires_grad and p.ndim > 1]
-    others = [p for p in network.parameters() if p.requires_grad and p.ndim <= 1]
-    groups = [
-        {"params": weights, "weight_decay": settings.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
+    """AdamW or Adam; weight decay on weights only, not on biases and norms.
+
+    Each group has a `scale`, the factor on its learning rate: see `rate_scales`.
+    """
+    scales = rate_scales(network, settings)
+    groups: dict[tuple[float, float], list[nn.Parameter]] = defaultdict(list)
+    for name, parameter in network.named_parameters():
+        decay = settings.weight_decay if parameter.ndim > 1 else 0.0
+        groups[scales.get(name, 1.0), decay].append(parameter)
     kind = torch.optim.AdamW if settings.optimiser == "adamw" else torch.optim.Adam
-    return kind([group for group in groups if group["params"]], lr=settings.learning_rate)
+    listed = [{"params": members, "weight_decay": decay, "scale": scale} for (scale, decay), members in groups.items()]
+    return kind(listed, lr=settings.learning_rate)
+
+
+def rate_scales(network: nn.Module, settings: TrainConfig) -> dict[str, float]:
+    """Factors on the learning rate of the backbone's parameters: its own, and the decay from its last layer back."""
+    layers = backbone_layers(network)
+    return {
+        name: settings.backbone_rate * settings.layer_decay ** (len(layers) - 1 - depth)
+        for depth, names in enumerate(layers)
+        for name in names
+    }
+
+
+def freeze_backbone(network: nn.Module, frozen: bool) -> None:
+    """Stop or resume learning in the layers that may be pretrained; frozen norms keep their statistics."""
+    names = {name for layer in backbone_layers(network) for name in layer}
+    for name, parameter in network.named_parameters():
+        if name in names:
+            parameter.requires_grad_(not frozen)
+    if names and frozen:
+        network.get_submodule(str(network.backbone)).eval()
 
 
 def learning_rate(settings: TrainConfig, step: int, steps: int) -> float:
@@ -33,7 +58,7 @@ def learning_rate(settings: TrainConfig, step: int, steps: int) -> float:
 
 def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
     for group in optimiser.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group["scale"]
 
 
 @torch.no_grad()

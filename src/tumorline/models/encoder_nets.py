@@ -1,0 +1,160 @@
+"""Networks of segmentation-models-pytorch (MIT) with an encoder from ImageNet weights, a local file or from scratch."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from tumorline.errors import UserError, did_you_mean
+from tumorline.models.any_size import AnySize
+from tumorline.models.lite_weights import STAGES, load_lite_weights
+from tumorline.models.pretrained import fit_weights, reachable, read_weights
+from tumorline.models.torchvision_cure import cure_torchvision
+
+HUB = "https://huggingface.co"
+DEFAULT_ENCODER = "efficientnet_lite0"
+
+
+class PassOn(nn.Module):
+    """A decoder block that does nothing."""
+
+    def forward(self, feature: Tensor, height: int, width: int, skip_connection: Tensor | None = None) -> Tensor:
+        return feature
+
+
+def encoder_unet(
+    channels: int, regions: int, encoder: str = DEFAULT_ENCODER, weights: str = "imagenet", output_stride: int = 1
+) -> nn.Module:
+    """U-Net with an encoder of segmentation-models-pytorch; efficientnet_lite0 to 2 from ImageNet without download.
+
+    `output_stride` 2 leaves out the last decoder block, which has no skip connection to refine, and enlarges the
+    logits: about two thirds of the time.
+    """
+    if output_stride not in (1, 2):
+        raise UserError(f"model.options.output_stride is {output_stride!r}; expected 1 or 2")
+    network = _smp("Unet", (channels, regions), encoder, weights)
+    if output_stride == 2:
+        _end_at_half_size(network, regions)
+    return AnySize(network, 32, backbone="network.encoder")
+
+
+def smp_network(
+    channels: int,
+    regions: int,
+    architecture: str = "unetplusplus",
+    encoder: str = DEFAULT_ENCODER,
+    weights: str = "imagenet",
+) -> nn.Module:
+    """Any architecture of segmentation-models-pytorch by its name, with any of its encoders or, after tu-, timm's."""
+    cure_torchvision()
+    from segmentation_models_pytorch import MODEL_ARCHITECTURES_MAPPING as known
+
+    if architecture not in known:
+        raise UserError(f"model.options.architecture is '{architecture}'; {did_you_mean(architecture, known)}")
+    network = _smp(known[architecture].__name__, (channels, regions), encoder, weights)
+    return AnySize(network, 32, backbone="network.encoder", least=64)
+
+
+def deeplabv3_plus(channels: int, regions: int, encoder: str = DEFAULT_ENCODER, weights: str = "imagenet") -> nn.Module:
+    """DeepLabV3+ (Chen et al. 2018, arXiv:1802.02611) with an encoder from ImageNet."""
+    return smp_network(channels, regions, "deeplabv3plus", encoder, weights)
+
+
+def fpn(channels: int, regions: int, encoder: str = DEFAULT_ENCODER, weights: str = "imagenet") -> nn.Module:
+    """Feature pyramid network (Kirillov et al. 2017) with an encoder from ImageNet."""
+    return smp_network(channels, regions, "fpn", encoder, weights)
+
+
+def segformer(channels: int, regions: int, encoder: str = "mit_b0", weights: str = "imagenet") -> nn.Module:
+    """SegFormer (Xie et al. 2021, arXiv:2105.15203) with a Mix Transformer from ImageNet."""
+    return smp_network(channels, regions, "segformer", encoder, weights)
+
+
+def _smp(architecture: str, sizes: tuple[int, int], encoder: str, weights: str) -> nn.Module:
+    """The network with its encoder's weights: 'imagenet', 'none' or a local file.
+
+    Images are standardised to mean 0 and deviation 1, as for most ImageNet encoders; the Lite ones saw
+    (value - 127) / 128, about half that deviation.
+    """
+    cure_torchvision()
+    import segmentation_models_pytorch as smp
+
+    _refuse_unknown(encoder)
+    channels, regions = sizes
+    name = f"tu-tf_{encoder}" if encoder in STAGES else encoder
+    build: Callable[..., nn.Module] = getattr(smp, architecture)
+    if weights == "imagenet" and encoder not in STAGES:
+        return _with_hub_weights(build, name, sizes)
+    network = build(name, encoder_weights=None, in_channels=channels, classes=regions)
+    if weights != "none":
+        fit_weights(network.get_submodule("encoder"), _encoder_weights(encoder, weights))
+    return network
+
+
+def _with_hub_weights(build: Callable[..., nn.Module], encoder: str, sizes: tuple[int, int]) -> nn.Module:
+    """From the hub's cache, else downloaded; without retries where the hub is out of reach."""
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = before or not reachable(HUB)
+    try:
+        weights = True if encoder.startswith("tu-") else "imagenet"
+        return build(encoder, encoder_weights=weights, in_channels=sizes[0], classes=sizes[1])
+    except (OSError, KeyError, RuntimeError, ValueError) as error:
+        raise UserError(_offline(encoder, error)) from None
+    finally:
+        constants.HF_HUB_OFFLINE = before
+
+
+def _end_at_half_size(network: nn.Module, regions: int) -> None:
+    blocks = network.get_submodule("decoder.blocks")
+    assert isinstance(blocks, nn.ModuleList)
+    blocks[-1] = PassOn()
+    width = int(blocks.get_submodule("3.conv2.0").out_channels)  # type: ignore[arg-type]
+    head = nn.Sequential(nn.Conv2d(width, regions, 3, padding=1), nn.Upsample(scale_factor=2, mode="bilinear"))
+    network.register_module("segmentation_head", head)
+
+
+def _refuse_unknown(encoder: str) -> None:
+    import timm
+    from segmentation_models_pytorch.encoders import get_encoder_names
+
+    if encoder.startswith("tu-"):
+        known = [f"tu-{name}" for name in timm.list_models()]
+    else:
+        known = [*STAGES, *get_encoder_names()]
+    if encoder not in known:
+        raise UserError(f"model.options.encoder is '{encoder}'; {did_you_mean(encoder, known)}")
+
+
+def _encoder_weights(encoder: str, weights: str) -> Mapping[str, Tensor]:
+    if weights == "imagenet":
+        return {f"model.{name}": tensor for name, tensor in load_lite_weights(encoder).items()}
+    if not Path(weights).suffix:
+        raise UserError(f"model.options.weights is '{weights}'; expected imagenet, none or a file of weights")
+    found = read_weights(Path(weights))
+    if encoder.startswith("tu-") and not any(name.startswith("model.") for name in found):
+        return {f"model.{name}": tensor for name, tensor in found.items()}
+    return found
+
+
+def _offline(encoder: str, error: Exception) -> str:
+    what = _hub_name(encoder)
+    where = f"download {HUB}/{what}/resolve/main/model.safetensors" if what else "download them"
+    reason = (str(error).splitlines() or [type(error).__name__])[0][:100]
+    return (
+        f"ImageNet weights of encoder '{encoder}' are not on this machine and could not be had ({reason}); {where} and "
+        'give the file as model.options.weights, or weights = "none"'
+    )
+
+
+def _hub_name(encoder: str) -> str:
+    """Where the hub has an encoder's weights; empty where that is not known."""
+    from segmentation_models_pytorch.encoders import encoders
+    from timm import get_pretrained_cfg
+
+    if encoder.startswith("tu-"):
+        settings: Any = get_pretrained_cfg(encoder.removeprefix("tu-"))
+        return str(settings.hf_hub_id or "") if settings else ""
+    return str(encoders[encoder]["pretrained_settings"].get("imagenet", {}).get("repo_id", ""))

@@ -1,0 +1,127 @@
+"""Pretrained weights: a local file, the cache of torch hub, or a download; and how they are fitted to a network."""
+
+import os
+import socket
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as TooLate
+from pathlib import Path
+from pickle import UnpicklingError
+from urllib.parse import urlsplit
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from tumorline.errors import UserError
+
+Weights = Mapping[str, Tensor]
+PATIENCE_S = 0.8
+"""How long a server may take to answer before it counts as out of reach."""
+SOURCES = {
+    "deeplabv3": "COCO with VOC labels, torchvision, BSD-3-Clause",
+    "fcn": "COCO with VOC labels, torchvision, BSD-3-Clause",
+    "lraspp": "COCO with VOC labels, torchvision, BSD-3-Clause",
+    "swin_unet": "ImageNet (Swin-T), torchvision, BSD-3-Clause",
+    "encoder_unet": "ImageNet, on PyPI for efficientnet_lite0 to 2, Apache-2.0; others: timm and smp, by encoder",
+    "deeplabv3_plus": "as encoder_unet",
+    "fpn": "as encoder_unet",
+    "smp": "as encoder_unet",
+    "segformer": "ImageNet (Mix Transformer), smp, NVIDIA's non-commercial licence",
+}
+"""Where each network's pretrained weights come from, and their licence; the others start from scratch."""
+SUFFIXES = (".safetensors", ".pth", ".pt")
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """A state dictionary from a `.safetensors` file or one of torch; nothing but tensors is unpickled."""
+    if path.suffix not in SUFFIXES or not path.is_file():
+        raise UserError(f"{path}: no file of weights; expected an existing {', '.join(SUFFIXES)} file")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, UnpicklingError, RuntimeError, EOFError, OSError) as error:
+        raise UserError(f"{path}: not a readable file of weights ({str(error).splitlines()[0]})") from None
+    found = found.get("state_dict", found.get("model", found)) if isinstance(found, dict) else found
+    if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
+        raise UserError(f"{path}: holds no state dictionary of tensors")
+    return found
+
+
+def from_hub(url: str) -> dict[str, Tensor]:
+    """Weights by their address, from torch hub's cache or downloaded into it and checked by the hash in the name.
+
+    Raises UserError in one line, within a second, where they are not cached and the server is out of reach.
+    """
+    file = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlsplit(url).path).name
+    if not file.is_file():
+        if not reachable(url):
+            raise UserError(
+                f"the weights {file.name} are not on this machine and {urlsplit(url).hostname} cannot be reached; "
+                f'download {url} to {file}, or give a local file as model.options.weights, or weights = "none"'
+            )
+        torch.hub.load_state_dict_from_url(url, map_location="cpu", check_hash=True, progress=False)
+    return read_weights(file)
+
+
+def reachable(url: str) -> bool:
+    """Whether the server answers within `PATIENCE_S`; behind a proxy that is left to the download."""
+    if os.environ.get("https_proxy") or os.environ.get("HTTPS_PROXY"):
+        return True
+    pool = ThreadPoolExecutor(1)
+    try:
+        pool.submit(lambda: socket.create_connection((urlsplit(url).hostname or "", 443), PATIENCE_S).close()).result(
+            PATIENCE_S
+        )
+    except (OSError, TooLate):
+        return False
+    finally:
+        pool.shutdown(wait=False)
+    return True
+
+
+def fit_weights(network: nn.Module, weights: Weights, without: Iterable[str] = ()) -> None:
+    """Load weights into a network that was built for other colours and classes.
+
+    What lies below the names in `without` stays as it was made: heads for other classes. The first convolution is
+    adapted (`adapt_channels`); what the network lacks is left out. Raises UserError where anything else does not fit.
+    """
+    own = network.state_dict()
+    kept = {name for name in own if name.startswith(tuple(without))} if without else set()
+    first = next(name for name, tensor in own.items() if tensor.ndim >= 4)
+    if first in weights:
+        weights = {**weights, first: adapt_channels(weights[first], own[first].shape[1])}
+    wanted = {name: tensor for name, tensor in own.items() if name not in kept}
+    misfit = [name for name in wanted if name not in weights or weights[name].shape != wanted[name].shape]
+    if misfit:
+        raise UserError(f"the weights do not fit: {len(misfit)} of {len(wanted)}, the first is '{misfit[0]}'")
+    network.load_state_dict({name: own[name] if name in kept else weights[name] for name in own})
+
+
+def adapt_channels(first: Tensor, channels: int) -> Tensor:
+    """Filters `(O, C, ...)` for another number of channels: summed and shared out.
+
+    A grey image then gives what its copy in C colours would.
+    """
+    if first.shape[1] == channels:
+        return first
+    shared = first.sum(dim=1, keepdim=True) / channels
+    return shared.expand(-1, channels, *first.shape[2:]).clone()
+
+
+def start_from(network: nn.Module, weights: Weights) -> tuple[int, int]:
+    """Take over what fits by name and shape, the first convolution adapted; returns how many weights of how many.
+
+    Raises UserError where less than half of them fit: the file then belongs to another network.
+    """
+    own = network.state_dict()
+    first = next((name for name, tensor in own.items() if tensor.ndim >= 4), "")
+    if first in weights and weights[first].ndim == own[first].ndim:
+        weights = {**weights, first: adapt_channels(weights[first].float(), own[first].shape[1])}
+    fitting = {name: weights[name] for name in own if name in weights and weights[name].shape == own[name].shape}
+    if 2 * len(fitting) < len(own):
+        raise UserError(f"only {len(fitting)} of {len(own)} weights fit this network; it starts from another one's")
+    network.load_state_dict({**own, **fitting})
+    return len(fitting), len(own)
