@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from tumorline.api import check, compare, cross_evaluate, cross_validate, evaluate, predict, train
+    from tumorline.api import check, compare, cross_evaluate, cross_validate, ensemble, evaluate, predict, train
     from tumorline.config import Config, load_config
     from tumorline.data.dataset import load_dataset
     from tumorline.data.simulate import simulate
@@ -27,6 +27,7 @@ _HOME = {
     "train": "tumorline.api",
     "cross_evaluate": "tumorline.api",
     "cross_validate": "tumorline.api",
+    "ensemble": "tumorline.api",
     "evaluate": "tumorline.api",
     "predict": "tumorline.api",
     "check": "tumorline.api",
@@ -46,6 +47,7 @@ __all__ = [
     "compare",
     "cross_evaluate",
     "cross_validate",
+    "ensemble",
     "evaluate",
     "load",
     "load_config",

@@ -99,20 +99,22 @@ def evaluate(
     overrides: Iterable[str] = (),
     allow_training_cases: bool = False,
     stress: bool = False,
+    tta: str = "none",
     processes: int = 1,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Score a model on a source (None: on the test part of the data that it was trained on); returns the summary.
 
     Cases that the model was trained or validated on are left out. Writes `evaluation.csv`, `summary.json`,
-    `predictions/` and `report.html` to `output` where it is given, else to `evaluations/<model>-<source>`. With
-    `stress` the same cases are scored again under noise, blur, turns and the like (see `tumorline.stress`), which
-    takes about 35 times as long and adds `stress.csv`. More `processes` score the masks where that pays; a script then
-    needs `if __name__ == "__main__"`.
+    `predictions/` and `report.html` to `output` where it is given, else to `evaluations/<model>-<source>`. `tta` is
+    test-time augmentation: 'none', 'flips' or 'all'. With `stress` the same cases are scored again under noise, blur,
+    turns and the like (see `tumorline.stress`), which takes about 35 times as long and adds `stress.csv`. More
+    `processes` score the masks where that pays; a script then needs `if __name__ == "__main__"`.
     """
-    loaded = prediction.load(model)
+    loaded = prediction.load(model, tta)
     dataset = _opened(*_evaluation_data(loaded, data, overrides))
-    folder = Path(output) if output else Path("evaluations") / f"{loaded.info.name}-{dataset.source.name}"
+    name = f"{loaded.info.name}-{dataset.source.name}" + ("" if tta == "none" else f"-{tta}")
+    folder = Path(output) if output else Path("evaluations") / name
     wanted = evaluation.request(dataset, folder, allow_training_cases, processes)
     summary = _evaluated(loaded, wanted, progress)
     if stress:
@@ -126,7 +128,8 @@ def _evaluated(model: prediction.Model, wanted: evaluation.Request, progress: Pr
     summary = evaluation.evaluate(model, wanted, progress)
     write_report(wanted.output, lambda name: _read_grey(wanted.dataset, name))
     if summary["case_status"].get("test") and (model.path.parent / CONFIG_NAME).is_file():
-        append_line(model.path.parent / TEST_USES_NAME, {"by": "evaluate", "cases": summary["case_status"]})
+        use = {"by": "evaluate", "tta": model.tta, "cases": summary["case_status"]}
+        append_line(model.path.parent / TEST_USES_NAME, use)
     return summary
 
 
@@ -137,6 +140,7 @@ def cross_evaluate(
     output: Path | str | None = None,
     overrides: Iterable[str] = (),
     allow_training_cases: bool = False,
+    tta: str = "none",
     processes: int = 1,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -148,7 +152,7 @@ def cross_evaluate(
     """
     folder = Path(output) if output else Path("evaluations") / "matrix"
     specs = cross_dataset.checked([cross_dataset.read_spec(text) for text in data])
-    loaded = _named_models(models)
+    loaded = _named_models(models, tta)
     opened = functools.cache(_opened)
     sets = {
         (name, spec.name): opened(*_evaluation_data(model, spec.path, [*overrides, *spec.settings]))
@@ -163,7 +167,7 @@ def cross_evaluate(
     return cross_dataset.measure({name: model.info for name, model in loaded.items()}, sets, folder, evaluate_cell)
 
 
-def _named_models(models: Sequence[Path | str]) -> dict[str, prediction.Model]:
+def _named_models(models: Sequence[Path | str], tta: str) -> dict[str, prediction.Model]:
     """The models by the name of their run folder, file or listing. Raises UserError where two are called the same."""
     named: dict[str, prediction.Model] = {}
     for given in map(Path, models):
@@ -171,7 +175,7 @@ def _named_models(models: Sequence[Path | str]) -> dict[str, prediction.Model]:
         name = path.parent.name if path.name == WEIGHTS_NAME else path.stem
         if name in named:
             raise UserError(f"{given}: a second model called '{name}'; rename its folder or file")
-        named[name] = prediction.load(path)
+        named[name] = prediction.load(path, tta)
     return named
 
 
@@ -260,11 +264,28 @@ def predict(
     model: Path | str = BUILTIN,
     output: Path | str = "predictions",
     progress: Progress | None = None,
+    tta: str = "none",
 ) -> list[dict[str, Any]]:
-    """Predict pictures or folders of pictures; returns one row per file, `error` set where one failed."""
+    """Predict pictures or folders of pictures; returns one row per file, `error` set where one failed.
+
+    `tta` is test-time augmentation: 'none', 'flips' or 'all'.
+    """
     if isinstance(inputs, (str, Path)):
         inputs = [inputs]
-    return prediction.predict([Path(given) for given in inputs], prediction.load(model), Path(output), progress)
+    return prediction.predict([Path(given) for given in inputs], prediction.load(model, tta), Path(output), progress)
+
+
+def ensemble(models: Sequence[Path | str] | Path | str, output: Path | str, threshold: float | None = None) -> Path:
+    """Write several models, or a folder of folds, as one model file with its ONNX twin; returns its path.
+
+    It answers with the mean of its members' probabilities. The threshold is the mean of theirs where none is given.
+    Needs the `train` extra; the file that it writes does not.
+    """
+    from tumorline.ensembles import write_ensemble
+
+    chosen = [models] if isinstance(models, (str, Path)) else models
+    write_ensemble([Path(model) for model in chosen], Path(output), threshold)
+    return Path(output)
 
 
 def export(model: Path | str, output: Path | None = None) -> Path:

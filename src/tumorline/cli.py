@@ -30,6 +30,9 @@ Overrides = Annotated[
     typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one key; may be repeated."),
 ]
 MODEL_HELP = "Run folder, .safetensors file, or a listed model such as 'builtin'."
+Tta = Annotated[
+    str, typer.Option(metavar="none|flips|all", help="Average over flipped, or flipped and turned, copies (4 or 8).")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 Output = Annotated[Path | None, typer.Option("--output", help="Folder for the results.")]
 
@@ -112,6 +115,7 @@ def evaluate(
         bool, typer.Option("--allow-training-cases", help="Score training cases too and mark every output.")
     ] = False,
     stress: Annotated[bool, typer.Option("--stress", help="Also under noise, blur, turns, JPEG ... (slow).")] = False,
+    tta: Tta = "none",
     as_json: AsJson = False,
 ) -> None:
     """Score a model on cases that it was not trained on; several models or sets as one matrix."""
@@ -130,6 +134,7 @@ def evaluate(
             output=folder,
             overrides=overrides or (),
             allow_training_cases=allow_training_cases,
+            tta=tta,
             processes=processes,
             progress=counter("evaluating"),
         )
@@ -143,6 +148,7 @@ def evaluate(
         overrides=[*(overrides or ()), *(spec.settings if spec else ())],
         allow_training_cases=allow_training_cases,
         stress=stress,
+        tta=tta,
         processes=processes,
         progress=counter("evaluating"),
     )
@@ -186,12 +192,13 @@ def predict(
     inputs: Annotated[list[Path], typer.Argument(help="Pictures or folders of pictures.")],
     model: Annotated[Path, typer.Option(help=MODEL_HELP)] = Path("builtin"),
     output: Annotated[Path, typer.Option(help="Folder for masks, overlays and tables.")] = Path("predictions"),
+    tta: Tta = "none",
     as_json: AsJson = False,
 ) -> None:
     """Write mask, overlay and figures for each picture."""
     from tumorline import api
 
-    rows = api.predict(inputs, model, output, counter("predicting"))
+    rows = api.predict(inputs, model, output, counter("predicting"), tta)
     failed = [row for row in rows if row["error"]]
     for row in failed:
         note(f"error: {row['error']}")
@@ -208,6 +215,27 @@ def report(run: Annotated[Path, typer.Argument(help="Finished run folder.")]) ->
     from tumorline.run import render_report
 
     print(render_report(run))
+
+
+@app.command()
+def ensemble(
+    models: Annotated[list[Path], typer.Argument(help="Two models or more, or one folder of 'tumorline folds'.")],
+    output: Annotated[Path, typer.Option(help="Model file to write, NAME.safetensors; its .onnx goes beside it.")],
+    threshold: Annotated[float | None, typer.Option(help="Instead of the mean of the members' thresholds.")] = None,
+) -> None:
+    """Write several models, or all folds, as one model file that averages their probabilities."""
+    from tumorline import api
+    from tumorline.model_file import read_info
+
+    info = read_info(api.ensemble(models, output, threshold))
+    known = info.split["parts"]
+    print(f"{output}: {len(info.members)} members, threshold {info.threshold:g}")
+    print("known cases: " + ", ".join(f"{number} {part}" for part, number in known.items()))
+    if not known["test"]:
+        note(
+            "warning: every case was training or validation of one member, so none is left to test the ensemble on; "
+            "evaluate it on another set (the out-of-fold figures of folds are those of their members)"
+        )
 
 
 @app.command()

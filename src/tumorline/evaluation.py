@@ -19,7 +19,7 @@ from tumorline.metrics.calibration import Certainty, Reliability
 from tumorline.metrics.case import CaseScores, Pair, score_cases
 from tumorline.metrics.summary import Row, by_group, by_size, grouping_attributes, summarise
 from tumorline.model_file import ModelInfo
-from tumorline.prediction import Model
+from tumorline.prediction import TTA, Model
 from tumorline.write.images import write_mask
 
 SCHEMA_VERSION = 1
@@ -69,16 +69,18 @@ class Request:
 def case_status(info: ModelInfo, dataset: Dataset) -> dict[str, str]:
     """Status of each case for this model: train, validation, test or unseen.
 
-    A case is known by the content of its image, else by its patient.
+    A case is known by the content of its image, else by its patient. For an ensemble the worse of the two counts: one
+    member may have tested the image itself where another was trained on the patient.
     """
     contents = {name: part for part in (*HEADLINE, *SEEN) for name in info.known_cases.contents.get(part, [])}
     patients = {name: part for part in (*HEADLINE, *SEEN) for name in info.known_cases.patients.get(part, [])}
     severity = {"train": 0, "validation": 1, "test": 2, "unseen": 3}
     status = {}
     for case, facts in zip(dataset.cases, dataset.facts, strict=True):
+        by_content = [contents[facts.image_hash]] if facts.image_hash in contents else []
         by_patient = [patients.get(key, "unseen") for key in dataset.known_patient_keys(case, facts)]
-        known = contents.get(facts.image_hash)
-        status[case.id] = known or min(by_patient, key=severity.__getitem__, default="unseen")
+        found = by_content + by_patient if info.members else by_content or by_patient
+        status[case.id] = min(found, key=severity.__getitem__, default="unseen")
     return status
 
 
@@ -96,7 +98,7 @@ def evaluate(model: Model, wanted: Request, progress: Progress | None = None) ->
     status = case_status(model.info, wanted.dataset)
     names = [name for name in status if status[name] in wanted.include]
     if not any(status[name] in wanted.headline for name in names):
-        raise UserError(_nothing_left(wanted.dataset, status))
+        raise UserError(_nothing_left(model.info, wanted.dataset, status))
     _check_size(model, wanted.dataset)
     certainties: list[Certainty] = []
     scores = score_cases(_predicted(model, wanted, names, certainties, progress), wanted.processes)
@@ -105,7 +107,7 @@ def evaluate(model: Model, wanted: Request, progress: Progress | None = None) ->
         Row(case.id, case.patient, _attributes(case), status[case.id], model.info.regions[0], score)
         for case, score in zip(cases, scores, strict=True)
     ]
-    summary = _summary(model.info, wanted, rows, status)
+    summary = _summary(model, wanted, rows, status)
     summary = with_baselines(summary, _measure_baselines(model.info, wanted, rows))
     headline = [case for case, row in zip(certainties, rows, strict=True) if row.status in wanted.headline]
     summary["calibration"] = {row.region: calibration.summarise(headline) for row in rows[:1]}
@@ -114,12 +116,13 @@ def evaluate(model: Model, wanted: Request, progress: Progress | None = None) ->
     return summary
 
 
-def _nothing_left(dataset: Dataset, status: Mapping[str, str]) -> str:
+def _nothing_left(info: ModelInfo, dataset: Dataset, status: Mapping[str, str]) -> str:
     counts = Counter(status.values())
     seen = ", ".join(f"{counts[part]} {part}" for part in SEEN if counts[part])
+    training = f"the training of one or another of its {len(info.members)} members" if info.members else "its training"
     return (
-        f"{dataset.source.path}: every case is known to this model from its training ({seen}); figures on them say "
-        "nothing about new patients. Give other cases, or --allow-training-cases, which marks every output"
+        f"{dataset.source.path}: every case is known to this model from {training} ({seen}); figures on them "
+        "say nothing about new patients. Give other cases, or --allow-training-cases, which marks every output"
     )
 
 
@@ -151,8 +154,8 @@ def _attributes(case: Case) -> dict[str, str]:
     return {**case.attributes, "class_name": case.class_name}
 
 
-def _summary(info: ModelInfo, wanted: Request, rows: Sequence[Row], status: Mapping[str, str]) -> dict[str, Any]:
-    source = wanted.dataset.source
+def _summary(model: Model, wanted: Request, rows: Sequence[Row], status: Mapping[str, str]) -> dict[str, Any]:
+    info, source = model.info, wanted.dataset.source
     headline = [row for row in rows if row.status in wanted.headline]
     validation = [row for row in rows if row.status == "validation"]
     leaking = bool(info.split.get("leaking")) and any(row.status == "test" for row in headline)
@@ -183,11 +186,19 @@ def _summary(info: ModelInfo, wanted: Request, rows: Sequence[Row], status: Mapp
         "operating_point": {
             "threshold": info.threshold,
             "temperature": info.temperature,
+            "tta": model.tta,
             **info.metrics.get("operating_point", {}),
         },
-        "conventions": CONVENTIONS,
+        "conventions": {**CONVENTIONS, **_test_time_augmentation(model.tta)},
         "warnings": _warnings(info, wanted, headline, leaking),
     }
+
+
+def _test_time_augmentation(tta: str) -> dict[str, str]:
+    """The convention that it adds; none without it."""
+    turns = "flips" if tta == "flips" else "flips and quarter turns"
+    text = f"probabilities are the mean over {len(TTA[tta])} copies of the picture ({turns}), each brought back"
+    return {} if tta == "none" else {"test_time_augmentation": text}
 
 
 def region_figures(rows: Sequence[Row]) -> dict[str, Any]:

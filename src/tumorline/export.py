@@ -15,21 +15,28 @@ from torch import nn
 from tumorline import models
 from tumorline.errors import MissingExtraError
 from tumorline.files import atomic_path
-from tumorline.model_file import METADATA_KEY, ModelInfo, read_info
+from tumorline.model_file import METADATA_KEY, Architecture, ModelInfo, read_info
+from tumorline.models.ensemble import Ensemble
 
 INPUT, OUTPUT = "image", "logits"
 
 
 def load_network(path: Path) -> tuple[nn.Module, ModelInfo]:
-    """Rebuild the network of a model file with its weights, in evaluation mode."""
+    """Rebuild the network of a model file with its weights, in evaluation mode; of an ensemble all of them in one."""
     info = read_info(path)
-    architecture = info.architecture
-    options = {key: "none" if key == "weights" else value for key, value in architecture.options.items()}
-    network = models.build(
-        architecture.name, channels=architecture.channels, regions=len(info.regions), options=options
+    members = [_untrained(member.architecture, len(info.regions)) for member in info.members]
+    network = (
+        Ensemble(members, [member.temperature for member in info.members])
+        if members
+        else _untrained(info.architecture, len(info.regions))
     )
     network.load_state_dict(load_file(path))
     return network.eval(), info
+
+
+def _untrained(architecture: Architecture, regions: int) -> nn.Module:
+    options = {key: "none" if key == "weights" else value for key, value in architecture.options.items()}
+    return models.build(architecture.name, channels=architecture.channels, regions=regions, options=options)
 
 
 def export_onnx(path: Path, target: Path) -> Path:

@@ -45,6 +45,18 @@ class KnownCases(BaseModel):
     """Part -> content hashes of the images."""
 
 
+class Member(BaseModel):
+    """One of the networks of an ensemble; its weights have the prefix `members.<position>.`"""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    architecture: Architecture
+    threshold: float
+    temperature: float
+    config: dict[str, Any]
+
+
 class ModelInfo(BaseModel):
     """All that is needed to use a model and to judge it."""
 
@@ -53,6 +65,8 @@ class ModelInfo(BaseModel):
     schema_version: int = 1
     name: str
     architecture: Architecture
+    members: list[Member] = []
+    """The networks whose probabilities an ensemble averages; empty where the model is one network."""
     regions: list[str]
     image_size: int
     preprocessing: int

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tumorline.data import preprocess
+from tumorline.data import near, preprocess
 from tumorline.data.case import ImageArray, MaskArray, read_image
 from tumorline.data.decode import PICTURE_SUFFIXES, without_suffix
 from tumorline.data.layouts.contents import Contents
 from tumorline.data.source import open_picture
-from tumorline.errors import UserError
+from tumorline.errors import UserError, did_you_mean
 from tumorline.files import write_csv, write_json
 from tumorline.metrics.calibration import confidence
 from tumorline.model_file import ModelInfo, find_model, read_info
@@ -21,6 +21,8 @@ from tumorline.runtime import FloatArray, Runtime, open_runtime
 from tumorline.write.images import write_mask, write_overlay
 
 SCHEMA_VERSION = 1
+TTA: dict[str, tuple[int, ...]] = {"none": (0,), "flips": (0, 2, 4, 6), "all": tuple(range(8))}
+"""Test-time augmentation: which of `near.TRANSFORMS` of its input a network answers as well."""
 COLUMNS = ("input", "mask", "overlay", "tumour_px", "tumour_share", "confidence", "error")
 
 
@@ -31,6 +33,8 @@ class Model:
     path: Path
     info: ModelInfo
     runtime: Runtime
+    tta: str = "none"
+    """Test-time augmentation, one of `TTA`."""
 
     @property
     def channel(self) -> str:
@@ -39,29 +43,41 @@ class Model:
 
     def logits(self, image: ImageArray) -> tuple[FloatArray, preprocess.Placement]:
         """The network's answer `(R, S, S)` to an image `(C, H, W)` in file values, and where in it the image lies."""
-        expected = self.info.architecture.channels
-        if image.ndim != 3 or len(image) != expected:
-            raise UserError(f"image has shape {image.shape}; this model takes ({expected}, height, width)")
-        square, placement = preprocess.to_network(image, self.info.image_size)
+        square, placement = self._to_network(image)
         return self.runtime(square[None])[0], placement
 
     def probability(self, image: ImageArray) -> FloatArray:
         """Probability of each region, `(C, H, W)` in file values to `(R, H, W)`, at the image's own size."""
-        logits, placement = self.logits(image)
-        return preprocess.to_native(to_probability(logits, self.info.temperature), placement)
+        square, placement = self._to_network(image)
+        copies = TTA[self.tta]
+        logits = self.runtime(np.stack([near.transformed(square, copy) for copy in copies]))
+        answers = zip(to_probability(logits, self.info.temperature), copies, strict=True)
+        mean = np.mean([near.transformed(answer, int(near.INVERSE[copy])) for answer, copy in answers], axis=0)
+        return preprocess.to_native(mean, placement)
 
     def mask(self, image: ImageArray) -> npt.NDArray[np.bool_]:
         """Mask of each region, `(C, H, W)` to `(R, H, W)`."""
         return self.probability(image) >= self.info.threshold
 
+    def _to_network(self, image: ImageArray) -> tuple[FloatArray, preprocess.Placement]:
+        expected = self.info.architecture.channels
+        if image.ndim != 3 or len(image) != expected:
+            raise UserError(f"image has shape {image.shape}; this model takes ({expected}, height, width)")
+        return preprocess.to_network(image, self.info.image_size)
 
-def load(model: str | Path) -> Model:
-    """Open a listed model, a run folder or a `.safetensors` file that has its ONNX file beside it."""
+
+def load(model: str | Path, tta: str = "none") -> Model:
+    """Open a listed model, a run folder or a `.safetensors` file that has its ONNX file beside it.
+
+    `tta` averages the probabilities over copies of the picture: 'flips' (4) or 'all' flips and quarter turns (8).
+    """
+    if tta not in TTA:
+        raise UserError(f"tta is '{tta}'; {did_you_mean(tta, TTA)}")
     path = find_model(Path(model))
     info = read_info(path)
     if info.preprocessing != preprocess.VERSION:
         raise UserError(f"{path}: made with preprocessing {info.preprocessing}, this version has {preprocess.VERSION}")
-    return Model(path, info, open_runtime(path.with_suffix(".onnx")))
+    return Model(path, info, open_runtime(path.with_suffix(".onnx")), tta)
 
 
 @dataclass(frozen=True)
@@ -86,8 +102,8 @@ def predict(
         rows.append(_predict_file(job, model))
         if progress:
             progress(done, len(jobs))
-    content = {"schema_version": SCHEMA_VERSION, "model": model.info.name, "threshold": model.info.threshold}
-    write_json(output / "predictions.json", {**content, "predictions": rows})
+    about = {"model": model.info.name, "threshold": model.info.threshold, "tta": model.tta}
+    write_json(output / "predictions.json", {"schema_version": SCHEMA_VERSION, **about, "predictions": rows})
     write_csv(output / "predictions.csv", COLUMNS, rows)
     return rows
 

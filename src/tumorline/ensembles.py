@@ -1,0 +1,182 @@
+"""Several finished models, or the folds of a cross-validation, as one model file with its ONNX twin."""
+
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from safetensors.numpy import load_file
+
+from tumorline import environment
+from tumorline.data.split import PARTS
+from tumorline.errors import UserError, require_extra
+from tumorline.model_file import (
+    Architecture,
+    KnownCases,
+    Member,
+    ModelInfo,
+    Weights,
+    find_model,
+    read_info,
+    save_model,
+)
+from tumorline.report.page import REPORT_NAME
+from tumorline.run_folder import CONFIG_NAME, read_config
+
+
+def write_ensemble(models: Sequence[Path], output: Path, threshold: float | None = None) -> ModelInfo:
+    """Write the ensemble of `models` to `output` and its ONNX twin beside it; returns what the file says of itself.
+
+    A model is what `find_model` takes, or a folder of folds, which stands for all of them. The threshold is the mean
+    of the members' where none is given. Raises UserError where the members do not fit together or a fold is missing.
+    """
+    require_extra("torch", "writing an ensemble", "train")
+    _check_output(output)
+    paths = [find_model(path) for model in models for path in _members(model)]
+    infos = [read_info(path) for path in paths]
+    _check_members(paths, infos)
+    info = describe(output.stem, infos, threshold)
+
+    from tumorline.export import export_onnx
+
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{output.stem}-", dir=output.parent) as folder:
+        draft = Path(folder) / output.name
+        save_model(draft, _together(paths), info)
+        export_onnx(draft, draft.with_suffix(".onnx")).replace(output.with_suffix(".onnx"))
+        draft.replace(output)
+    return info
+
+
+def describe(name: str, infos: Sequence[ModelInfo], threshold: float | None = None) -> ModelInfo:
+    """What an ensemble says of itself, from what its members say. Raises UserError for an impossible threshold."""
+    if threshold is not None and not 0 < threshold < 1:
+        raise UserError(f"--threshold {threshold:g}: expected a probability between 0 and 1")
+    first = infos[0]
+    known = _known_cases(infos)
+    halves = all(info.config["model"].get("storage") == "float16" for info in infos)
+    points = [{"name": info.name, "threshold": info.threshold, "temperature": info.temperature} for info in infos]
+    chosen = "mean of the members" if threshold is None else threshold
+    return ModelInfo(
+        name=name,
+        architecture=Architecture(name="ensemble", options={}, channels=first.architecture.channels),
+        members=[Member.model_validate(info.model_dump(include=set(Member.model_fields))) for info in infos],
+        regions=first.regions,
+        image_size=first.image_size,
+        preprocessing=first.preprocessing,
+        threshold=round(fmean(info.threshold for info in infos), 6) if threshold is None else threshold,
+        constant_mask=first.constant_mask,
+        mean_image=first.mean_image,
+        data=_data(infos, known),
+        split=_split(infos, known),
+        known_cases=known,
+        config={"model": {"name": "ensemble", "storage": "float16" if halves else "float32"}},
+        metrics={"operating_point": {"chosen": chosen, "members": points}},
+        versions=environment.versions(),
+        licence=_distinct(info.licence for info in infos),
+    )
+
+
+def _members(model: Path) -> list[Path]:
+    """The model itself, or the run folders of its folds. Raises UserError for folds that are not finished."""
+    if not (model / CONFIG_NAME).is_file() or not any(model.glob("fold-*/")):
+        return [model]
+    folds = [model / f"fold-{fold}" for fold in range(read_config(model).split.folds)]
+    if missing := [fold.name for fold in folds if not (fold / REPORT_NAME).is_file()]:
+        raise UserError(
+            f"{model}: {', '.join(missing)} of {len(folds)} folds not finished; finish with 'tumorline folds', or name "
+            "the run folders of those that are"
+        )
+    return folds
+
+
+def _check_output(output: Path) -> None:
+    if output.suffix != ".safetensors":
+        raise UserError(f"{output}: an ensemble is a .safetensors file; choose --output {output.stem}.safetensors")
+    for path in (output, output.with_suffix(".onnx")):
+        if path.exists():
+            raise UserError(f"{path}: exists already; choose another --output")
+
+
+def _check_members(paths: Sequence[Path], infos: Sequence[ModelInfo]) -> None:
+    """Raise UserError for less than two members, nested ensembles, and members that answer different questions."""
+    if len(paths) < 2:
+        raise UserError(
+            f"{paths[0] if paths else 'no model'}: an ensemble takes two models or more, or a folder of folds"
+        )
+    for path, info in zip(paths, infos, strict=True):
+        if info.members:
+            raise UserError(f"{path}: is an ensemble itself; name its members instead")
+        for what, value in _shared(info).items():
+            expected = _shared(infos[0])[what]
+            if value != expected:
+                raise UserError(
+                    f"{path}: its {what} is {value or 'not stated'}, that of {paths[0]} is {expected or 'not stated'}; "
+                    "the members of an ensemble must agree in it"
+                )
+
+
+def _shared(info: ModelInfo) -> dict[str, Any]:
+    return {
+        "number of channels": info.architecture.channels,
+        "list of regions": ", ".join(info.regions),
+        "image size": info.image_size,
+        "preprocessing": info.preprocessing,
+        "channel (sequence)": info.data.get("channel", ""),
+        "label (what is outlined)": info.data.get("label", ""),
+    }
+
+
+def _together(paths: Sequence[Path]) -> Weights:
+    members = [load_file(path) for path in paths]
+    return {
+        f"members.{position}.{name}": value
+        for position, weights in enumerate(members)
+        for name, value in weights.items()
+    }
+
+
+def _known_cases(infos: Sequence[ModelInfo]) -> KnownCases:
+    return KnownCases(
+        patients=_union([info.known_cases.patients for info in infos]),
+        contents=_union([info.known_cases.contents for info in infos]),
+    )
+
+
+def _union(members: Sequence[Mapping[str, Sequence[str]]]) -> dict[str, list[str]]:
+    """Each hash in the first of `PARTS` that it has in any member: what one was trained on, all were."""
+    taken: set[str] = set()
+    union = {}
+    for part in PARTS:
+        names = {name for member in members for name in member.get(part, [])} - taken
+        union[part] = sorted(names)
+        taken |= names
+    return union
+
+
+def _data(infos: Sequence[ModelInfo], known: KnownCases) -> dict[str, Any]:
+    data = [info.data for info in infos]
+    return {
+        **data[0],
+        "name": _distinct(each["name"] for each in data),
+        "simulated": all(each["simulated"] for each in data),
+        "cases": sum(map(len, known.contents.values())),
+        "attribution": _distinct(each.get("attribution", "") for each in data),
+    }
+
+
+def _split(infos: Sequence[ModelInfo], known: KnownCases) -> dict[str, Any]:
+    splits = [info.split for info in infos]
+    return {
+        "by": _distinct(split["by"] for split in splits),
+        "seed": splits[0]["seed"] if len({split["seed"] for split in splits}) == 1 else None,
+        "origin": f"members: {_distinct(split['origin'] for split in splits)}",
+        "leaking": any(split["leaking"] for split in splits),
+        "patients_unknown": any(split["patients_unknown"] for split in splits),
+        "parts": {part: len(names) for part, names in known.contents.items()},
+    }
+
+
+def _distinct(texts: Iterable[str]) -> str:
+    return "; ".join(dict.fromkeys(text for text in texts if text))

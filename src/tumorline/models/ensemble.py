@@ -1,0 +1,35 @@
+"""Several networks as one."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+class Ensemble(nn.Module):
+    """The mean probability of several networks as a logit: `(B, C, H, W)` to `(B, R, H, W)`.
+
+    The logits of each member are divided by its temperature first. The mean is taken of logarithms, so that answers
+    near 0 and 1 keep their digits.
+    """
+
+    def __init__(self, members: Sequence[nn.Module], temperatures: Sequence[float]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+        self.temperatures = tuple(temperatures)
+
+    def forward(self, image: Tensor) -> Tensor:
+        pairs = zip(self.members, self.temperatures, strict=True)
+        logits = torch.stack([member(image) / temperature for member, temperature in pairs])  # (M, B, R, H, W)
+        return _log_mean(_log_sigmoid(logits)) - _log_mean(_log_sigmoid(-logits))
+
+
+def _log_sigmoid(logits: Tensor) -> Tensor:
+    """Finite for all logits in ONNX too, where torch's own becomes the logarithm of a sigmoid that may be 0."""
+    return logits.clamp(max=0) - (1 + (-logits.abs()).exp()).log()
+
+
+def _log_mean(logarithms: Tensor) -> Tensor:
+    """The logarithm of the mean over the first axis."""
+    highest = logarithms.amax(0)
+    return highest + (logarithms - highest).exp().mean(0).log()

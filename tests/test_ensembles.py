@@ -1,0 +1,277 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+from safetensors.numpy import load_file
+
+pytest.importorskip("torch")
+
+import torch
+
+import tumorline
+from tests.conftest import TINY, blob
+from tumorline import cli, evaluation
+from tumorline.config import DataConfig
+from tumorline.data.dataset import load_dataset
+from tumorline.ensembles import describe
+from tumorline.errors import UserError
+from tumorline.export import load_network
+from tumorline.model_file import KnownCases, ModelInfo, read_info, save_model
+from tumorline.models.ensemble import Ensemble
+from tumorline.prediction import to_probability
+
+
+def recipe(source: Path, *more: str) -> list[str]:
+    return [*TINY, f"data.cache='{source.parent / 'cache'}'", *more]
+
+
+@pytest.fixture(scope="module")
+def other_run(tiny_source: Path) -> Path:
+    """The same split, another seed, half as long."""
+    overrides = recipe(tiny_source, "seed=1", "train.epochs=3")
+    return tumorline.train(data=tiny_source, overrides=overrides, output=tiny_source.parent / "other")
+
+
+@pytest.fixture(scope="module")
+def pair(tiny_run: Path, other_run: Path) -> Path:
+    return tumorline.ensemble([tiny_run, other_run], tiny_run.parent / "ensembles" / "pair.safetensors")
+
+
+@pytest.fixture(scope="module")
+def folds(tiny_source: Path) -> Path:
+    overrides = recipe(tiny_source, "split.folds=2", "train.epochs=1")
+    return tumorline.cross_validate(data=tiny_source, overrides=overrides, output=tiny_source.parent / "member-folds")
+
+
+def picture(seed: int = 0) -> npt.NDArray[np.float32]:
+    return blob(48, seed)[0][None].astype(np.float32)
+
+
+def changed(run: Path, target: Path, **fields: Any) -> Path:
+    """The model file of a run that says something else of itself."""
+    file = run / "model.safetensors"
+    save_model(target, load_file(file), read_info(file).model_copy(update=fields))
+    return target
+
+
+def test_a_model_with_itself_is_that_model(tiny_run: Path, tmp_path: Path) -> None:
+    twice = tumorline.load(tumorline.ensemble([tiny_run, tiny_run], tmp_path / "twice.safetensors"))
+    once = tumorline.load(tiny_run)
+    assert twice.info.threshold == once.info.threshold
+    assert np.allclose(twice.probability(picture()), once.probability(picture()), atol=1e-6)
+    assert np.array_equal(twice.mask(picture()), once.mask(picture()))
+
+
+def test_an_ensemble_answers_with_the_mean_probability(pair: Path, tiny_run: Path, other_run: Path) -> None:
+    answers = [tumorline.load(model).probability(picture()) for model in (pair, tiny_run, other_run)]
+    assert np.abs(answers[1] - answers[2]).max() > 0.01
+    assert np.allclose(answers[0], (answers[1] + answers[2]) / 2, atol=1e-5)
+    infos = [tumorline.load(model).info for model in (pair, tiny_run, other_run)]
+    assert infos[0].threshold == pytest.approx((infos[1].threshold + infos[2].threshold) / 2)
+    assert infos[0].metrics["operating_point"]["members"][1] == {
+        "name": infos[2].name,
+        "threshold": infos[2].threshold,
+        "temperature": infos[2].temperature,
+    }
+
+
+def test_the_rebuilt_network_and_the_onnx_file_agree(pair: Path) -> None:
+    network, info = load_network(pair)
+    image = np.random.default_rng(0).standard_normal((3, 1, 32, 32)).astype(np.float32)
+    with torch.no_grad():
+        expected = network(torch.from_numpy(image)).numpy()
+    model = tumorline.load(pair)
+    assert np.allclose(model.runtime(image), expected, atol=1e-4)
+    assert [member.name for member in info.members] == [info.members[0].name] * 2
+    assert {name.split(".")[1] for name in load_file(pair)} == {"0", "1"}
+
+
+def test_export_writes_the_twin_of_an_ensemble_again(pair: Path, tmp_path: Path) -> None:
+    again = tumorline.api.export(pair, tmp_path / "again.onnx")
+    assert again.stat().st_size == pair.with_suffix(".onnx").stat().st_size
+
+
+class Constant(torch.nn.Module):
+    def __init__(self, logit: float) -> None:
+        super().__init__()
+        self.logit = logit
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return torch.full_like(image, self.logit)
+
+
+@pytest.mark.parametrize(
+    ("logits", "temperatures", "expected"),
+    [
+        ((np.log(1 / 3), np.log(3)), (1, 1), 0.0),  # probabilities 1/4 and 3/4
+        ((2 * np.log(3), 3 * np.log(3)), (2, 3), np.log(3)),  # 3/4 and 3/4
+        ((-300.0, -300.0), (1, 1), -300.0),
+        ((300.0, 300.0), (1, 1), 300.0),
+        ((300.0, -300.0), (1, 1), 0.0),
+    ],
+)
+def test_the_mean_is_exact_and_finite(
+    logits: tuple[float, ...], temperatures: tuple[float, ...], expected: float
+) -> None:
+    network = Ensemble([Constant(logit) for logit in logits], temperatures)
+    assert network(torch.zeros(1, 1, 2, 2)).flatten().tolist() == pytest.approx([expected] * 4, abs=1e-5)
+
+
+def test_very_certain_members_stay_finite_in_onnx(tiny_run: Path, tmp_path: Path) -> None:
+    certain = changed(tiny_run, tmp_path / "certain.safetensors", temperature=1e-4)
+    model = tumorline.load(tumorline.ensemble([certain, certain], tmp_path / "pair.safetensors"))
+    logits, _ = model.logits(picture())
+    assert np.isfinite(logits).all()
+    assert np.abs(logits).max() > 1000
+    assert set(np.round(np.unique(to_probability(logits, 1.0)), 3)) >= {0.0, 1.0}
+
+
+def test_predicting_with_an_ensemble_needs_no_torch(pair: Path, tmp_path: Path) -> None:
+    Image.fromarray(blob(32, 0)[0]).save(tmp_path / "scan.png")
+    code = (
+        "import sys, tumorline; [row] = tumorline.predict(*sys.argv[1:], tta='all'); "
+        "print(row['error'], 'torch' in sys.modules)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "scan.png"), str(pair), str(tmp_path / "out")]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() == ["None", "False"]
+
+
+def test_what_one_member_was_trained_on_all_were(tiny_run: Path) -> None:
+    def info(**parts: list[str]) -> ModelInfo:
+        known = KnownCases(patients={name: [f"P{x}" for x in xs] for name, xs in parts.items()}, contents=parts)
+        return read_info(tiny_run / "model.safetensors").model_copy(update={"known_cases": known})
+
+    first, second = info(train=["a"], test=["b", "c"]), info(train=["b"], validation=["c"], test=["a", "d"])
+    known = describe("both", [first, second]).known_cases
+    assert known.contents == {"train": ["a", "b"], "validation": ["c"], "test": ["d"]}
+    assert known.patients == {"train": ["Pa", "Pb"], "validation": ["Pc"], "test": ["Pd"]}
+
+
+def test_a_tested_image_of_a_patient_that_another_member_was_trained_on_is_training(
+    tiny_run: Path, tiny_source: Path
+) -> None:
+    dataset = load_dataset(tiny_source, DataConfig())
+    case, facts = dataset.cases[0], dataset.facts[0]
+    patients = sorted(dataset.known_patient_keys(case, facts))
+    known = KnownCases(patients={"train": patients}, contents={"test": [facts.image_hash]})
+    single = read_info(tiny_run / "model.safetensors").model_copy(update={"known_cases": known})
+    both = describe("both", [single, single])
+    assert evaluation.case_status(single, dataset)[case.id] == "test"
+    assert evaluation.case_status(both, dataset)[case.id] == "train"
+
+
+def test_an_ensemble_of_one_split_is_evaluated_on_its_test_part(pair: Path, tiny_source: Path, tmp_path: Path) -> None:
+    summary = tumorline.evaluate(pair, tiny_source, output=tmp_path / "out")
+    assert summary["case_status"] == {"train": 28, "validation": 4, "test": 8}
+    assert (summary["model"], summary["headline_status"]) == ("pair", ["test"])
+    assert summary["operating_point"]["chosen"] == "mean of the members"
+    assert summary["split"]["leaking"] is False
+    assert (tmp_path / "out" / "report.html").is_file()
+
+
+def test_folds_become_one_model_that_no_case_is_left_to_test(folds: Path, tiny_source: Path, tmp_path: Path) -> None:
+    model = tumorline.ensemble(folds, tmp_path / "folds.safetensors")
+    info = read_info(model)
+    assert [member.config["split"]["fold"] for member in info.members] == [0, 1]
+    assert info.split["parts"]["test"] == 0
+    with pytest.raises(UserError, match="known to this model from the training of one or another of its 2 members"):
+        tumorline.evaluate(model, tiny_source, output=tmp_path / "out")
+
+
+def test_a_threshold_by_hand_is_kept(tiny_run: Path) -> None:
+    infos = [read_info(tiny_run / "model.safetensors").model_copy(update={"threshold": x}) for x in (0.3, 0.6)]
+    assert describe("mean", infos).threshold == pytest.approx(0.45)
+    by_hand = describe("hand", infos, 0.7)
+    assert (by_hand.threshold, by_hand.metrics["operating_point"]["chosen"]) == (0.7, 0.7)
+    with pytest.raises(UserError, match="--threshold 2: expected a probability between 0 and 1"):
+        describe("wrong", infos, 2)
+
+
+def test_all_licences_and_attributions_are_named_once(tiny_run: Path) -> None:
+    info = read_info(tiny_run / "model.safetensors")
+    others = [
+        info.model_copy(update={"licence": f"licence {x}", "data": {**info.data, "attribution": f"by {x}"}})
+        for x in "aba"
+    ]
+    both = describe("both", others)
+    assert (both.licence, both.data["attribution"]) == ("licence a; licence b", "by a; by b")
+
+
+@pytest.mark.parametrize(
+    ("fields", "found"),
+    [
+        ({"image_size": 64}, "its image size is 64, that of .* is 32"),
+        ({"preprocessing": 2}, "its preprocessing is 2, that of .* is 1"),
+        ({"regions": ["core"]}, "its list of regions is core, that of .* is tumour"),
+    ],
+)
+def test_members_that_do_not_agree_are_refused(
+    tiny_run: Path, tmp_path: Path, fields: dict[str, Any], found: str
+) -> None:
+    other = changed(tiny_run, tmp_path / "other.safetensors", **fields)
+    with pytest.raises(UserError, match=rf"other\.safetensors: {found}; the members of an ensemble must agree in it"):
+        tumorline.ensemble([tiny_run, other], tmp_path / "both.safetensors")
+    assert [path.name for path in tmp_path.iterdir()] == ["other.safetensors"]
+
+
+def test_other_sequences_are_refused(tiny_run: Path, tmp_path: Path) -> None:
+    data = read_info(tiny_run / "model.safetensors").data
+    other = changed(tiny_run, tmp_path / "other.safetensors", data={**data, "channel": "flair"})
+    with pytest.raises(UserError, match=r"its channel \(sequence\) is flair, that of .* is not stated"):
+        tumorline.ensemble([tiny_run, other], tmp_path / "both.safetensors")
+
+
+def test_ensembles_of_ensembles_and_of_unfinished_folds_are_refused(
+    pair: Path, tiny_run: Path, folds: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=r"pair\.safetensors: is an ensemble itself; name its members instead"):
+        tumorline.ensemble([tiny_run, pair], tmp_path / "both.safetensors")
+    (tmp_path / "half" / "fold-0").mkdir(parents=True)
+    (tmp_path / "half" / "config.toml").write_bytes((folds / "config.toml").read_bytes())
+    with pytest.raises(UserError, match=r"half: fold-0, fold-1 of 2 folds not finished; finish with 'tumorline folds'"):
+        tumorline.ensemble(tmp_path / "half", tmp_path / "both.safetensors")
+
+
+def run(*arguments: Path | str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tumorline", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_the_command_says_what_it_wrote_and_that_folds_leave_no_test_case(
+    folds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "made" / "folds.safetensors"
+    cli.ensemble([folds], target)
+    shown = capsys.readouterr()
+    assert shown.out.splitlines()[0].startswith(f"{target}: 2 members, threshold 0.")
+    assert ", 0 test" in shown.out
+    assert "none is left to test the ensemble on" in shown.err
+    assert sorted(path.name for path in target.parent.iterdir()) == ["folds.onnx", "folds.safetensors"]
+    with pytest.raises(UserError, match=r"folds\.safetensors: exists already; choose another --output"):
+        cli.ensemble([folds], target)
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        ("one.safetensors", "an ensemble takes two models or more, or a folder of folds"),
+        ("one.onnx", "an ensemble is a .safetensors file; choose --output one.safetensors"),
+    ],
+)
+def test_errors_are_one_line_and_status_2(tmp_path: Path, output: str, message: str) -> None:
+    shown = run("ensemble", "builtin", "--output", tmp_path / output)
+    assert (shown.returncode, shown.stdout, shown.stderr.count("\n")) == (2, "", 1)
+    assert message in shown.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_metadata_of_models_from_before_there_were_ensembles_is_read(tiny_run: Path) -> None:
+    info = read_info(tiny_run / "model.safetensors")
+    older = json.loads(info.model_dump_json(exclude={"members"}))
+    assert ModelInfo.model_validate(older).members == []
