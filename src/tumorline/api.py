@@ -36,9 +36,12 @@ def train(
     data: Path | str | None = None,
     overrides: Iterable[str] = (),
     output: Path | str | None = None,
+    test: bool = True,
     notify: Notify = _silent,
 ) -> Path:
     """Train, evaluate and report; returns the run folder.
+
+    Without `test` it stops once the best weights are chosen on validation; `resume` evaluates and reports.
 
     Without a configuration and without data this is the demo: a small U-Net on the simulated cohort.
     """
@@ -47,7 +50,7 @@ def train(
     if not isinstance(config, Config):
         config = read_recipe(config, data, overrides)
     folder = Path(output) if output else new_run_folder(config.name)
-    run.train(config, folder, notify)
+    run.train(config, folder, notify, test)
     return folder
 
 
@@ -73,11 +76,36 @@ def cross_validate(
     return folder
 
 
-def resume(folder: Path | str, notify: Notify = _silent) -> Path:
-    """Go on with a run that was stopped."""
+def benchmark(
+    plan: Path | str,
+    *,
+    data: Path | str | None = None,
+    output: Path | str | None = None,
+    only: Sequence[str] = (),
+    processes: int = 1,
+    ray: str = "",
+    notify: Notify = _silent,
+) -> dict[str, Any]:
+    """Carry out a benchmark's cells and rank its arms; returns the content of `leaderboard.json`.
+
+    The same call goes on where it was stopped: a finished cell is never run again. `processes` cells run at a time, on
+    this machine or, with `ray`, on each machine of the cluster at that address. Writes `cells/` and `leaderboard.json`,
+    `.html` and `.md` to `output`, else to `runs/<name>`.
+    """
+    from tumorline.benchmark import Benchmark, local, on_ray, read_plan
+
+    require_extra("torch", "benchmark", "train")
+    read = read_plan(Path(plan), Path(data) if data else None)
+    folder = Path(output) if output else Path("runs") / read.name
+    executor = on_ray(ray, processes) if ray else local(processes)
+    return Benchmark(read, folder, notify, processes).run(executor, only)
+
+
+def resume(folder: Path | str, notify: Notify = _silent, test: bool = True) -> Path:
+    """Go on with a run that was stopped, or that was trained without `test`."""
     from tumorline import run
 
-    run.resume(Path(folder), notify)
+    run.resume(Path(folder), notify, test)
     return Path(folder)
 
 

@@ -2,7 +2,9 @@
 
 import json
 import os
+import signal
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +13,7 @@ import typer
 from tumorline.errors import Interrupted, MissingExtraError, UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import NoReturn
 
 app = typer.Typer(
@@ -60,6 +62,9 @@ def train(
     overrides: Overrides = None,
     output: Output = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with this run folder.")] = None,
+    no_test: Annotated[
+        bool, typer.Option("--no-test", help="Stop before the test patients; --resume goes on with them.")
+    ] = False,
 ) -> None:
     """Train a model, evaluate it on held-out patients and write a report."""
     from tumorline import api
@@ -67,10 +72,14 @@ def train(
     if resume and (config or data or overrides or output):
         raise UserError("--resume goes on with the run's own configuration; give nothing beside it")
     if resume:
-        run = api.resume(resume, note)
+        run = api.resume(resume, note, not no_test)
     else:
-        run = api.train(config, data=data, overrides=overrides or (), output=output, notify=note)
-    if os.environ.get("RANK", "0") == "0":
+        run = api.train(config, data=data, overrides=overrides or (), output=output, test=not no_test, notify=note)
+    if os.environ.get("RANK", "0") != "0":
+        return
+    if no_test:
+        print(f"trained, not tested: {run}")
+    else:
         print_headline(json.loads((run / "summary.json").read_text(encoding="utf-8")))
         print(f"report: {run / 'report.html'}")
 
@@ -97,6 +106,28 @@ def folds(
         print_headline(summary)
         print_table(fold_rows(summary))
         print(f"report: {folder / 'report.html'}")
+
+
+@app.command()
+def benchmark(
+    plan: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="Models, losses, variants, seeds, folds.")],
+    data: Annotated[Path | None, typer.Option(help="Source, in any supported layout.")] = None,
+    output: Output = None,
+    only: Annotated[list[str] | None, typer.Option(metavar="ARM", help="Only this arm; may be repeated.")] = None,
+    processes: Annotated[int, typer.Option(min=1, help="Cells at a time on one machine, which share its cores.")] = 1,
+    ray: Annotated[str, typer.Option(metavar="ADDRESS", help="On a Ray cluster; all machines share the folder.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Train models x losses x variants x seeds x folds under one budget, and rank them.
+
+    The same command goes on where it was stopped; exit status 2 where an arm could not be measured.
+    """
+    from tumorline import api
+
+    with stopped_by_sigterm():
+        result = api.benchmark(
+            plan, data=data, output=output, only=only or (), processes=processes, ray=ray, notify=note
+        )
 
 
 @app.command()
@@ -371,6 +402,22 @@ def fetch(
 
 
 # ---------------------------------------------------------------- printing
+
+
+@contextmanager
+def stopped_by_sigterm() -> "Iterator[None]":
+    """SIGTERM acts as Ctrl-C does, so that cells are stopped with their benchmark."""
+
+    def stop(*_: object) -> None:
+        raise Interrupted("stopped; the same command goes on")
+
+    previous = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted("stopped; the same command goes on") from None
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 def note(message: str) -> None:

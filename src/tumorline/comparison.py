@@ -4,10 +4,10 @@ Two runs support a claim about two models. A claim about two recipes needs sever
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from itertools import combinations, pairwise
+from itertools import combinations, pairwise, product
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,20 +15,28 @@ import numpy as np
 import numpy.typing as npt
 
 from tumorline.config import Config
-from tumorline.errors import UserError
+from tumorline.errors import UserError, did_you_mean
 from tumorline.evaluation import EVALUATION_NAME, SUMMARY_NAME, read_rows
 from tumorline.files import read_csv, read_json, write_json
 from tumorline.metrics import comparison as tests
 from tumorline.metrics.comparison import LEAST_SEEDS, LEVEL, Difference
-from tumorline.metrics.summary import FIGURES, LEAST_FOR_INTERVAL, Row, figure
+from tumorline.metrics.summary import DISTANCES, FIGURES, LEAST_FOR_INTERVAL, Row, figure
 from tumorline.report.comparison import write_comparison
 from tumorline.run import case_reader
 from tumorline.run_folder import CONFIG_NAME, SPLIT_NAME, read_config
 
 SCHEMA_VERSION = 1
 COMPARISON_NAME = "compare.json"
-HIGHER_IS_BETTER = {"dice": True, "nsd": True, "hd95": False}
-"""The metrics compared, and which way is better; misses count as the conventions of `summary.json` say."""
+MERIT: dict[str, Callable[[float], float]] = {
+    "dice": lambda mean: mean,
+    "nsd": lambda mean: mean,
+    "hd95": lambda mean: -mean,
+    "hd95_detected": lambda mean: -mean,
+    "signed_offset": lambda mean: -abs(mean),
+    "volume_ratio": lambda mean: -abs(mean - 1),
+}
+"""The metrics compared, and how good a mean is; misses count as the conventions of `summary.json` say. The last three
+are undefined for a missed tumour: a difference is then over the patients for whom both have a value."""
 HEADLINE = "dice"
 EXAMPLES = 3
 
@@ -78,10 +86,12 @@ class Contender:
     runs: Sequence[Run]
 
 
-def compare(folders: Sequence[Path], groups: Mapping[str, Sequence[Path]], study: Study | None) -> dict[str, Any]:
+def compare(
+    folders: Sequence[Path], groups: Mapping[str, Sequence[Path]], study: Study | None = None, reference: str = ""
+) -> dict[str, Any]:
     """Compare runs, or groups of runs, on the cases that all have tested; see `write` for the files.
 
-    Raises UserError for other cases, other truth, test patients that another run was trained on, leaking splits outside
+    With a `reference` each of the others is compared with it, else every one with every other. Raises UserError for other cases, other truth, test patients that another run was trained on, leaking splits outside
     `study="leak"`, and groups that are not one recipe with several seeds.
     """
     contenders = _contenders(folders, groups)
@@ -90,7 +100,8 @@ def compare(folders: Sequence[Path], groups: Mapping[str, Sequence[Path]], study
     _refuse_seen(runs, study)
     runs_cases = _common_cases(runs, study)
     patients, values = _by_patient(runs, runs_cases)
-    pairs = [pair for metric in HIGHER_IS_BETTER for pair in _pairs(metric, contenders, values[metric], bool(groups))]
+    matched = _matched(contenders, reference)
+    pairs = [pair for metric in MERIT for pair in _pairs(metric, matched, values[metric], bool(groups))]
     return {
         "schema_version": SCHEMA_VERSION,
         "about": "leak" if study else "recipes" if groups else "models",
@@ -215,47 +226,62 @@ def _by_patient(runs: Sequence[Run], cases: Sequence[str]) -> tuple[list[str], d
     tumours = [case for case in cases if runs[0].rows[case].scores.has_tumour]
     patients = sorted({runs[0].rows[case].group for case in tumours})
     values: dict[str, dict[str, FloatArray]] = {
-        metric: {run.key: _patient_means(run, tumours, metric, patients) for run in runs} for metric in HIGHER_IS_BETTER
+        metric: {run.key: _patient_means(run, tumours, metric, patients) for run in runs} for metric in MERIT
     }
     return patients, values
 
 
 def _patient_means(run: Run, cases: Sequence[str], metric: str, patients: Sequence[str]) -> FloatArray:
+    """In the order of the patients; NaN where none of a patient's cases has a value."""
     found: dict[str, list[float]] = defaultdict(list)
     for case in cases:
         value = FIGURES[metric](run.rows[case].scores)
         if value is not None:
             found[run.rows[case].group].append(value)
-    return np.array([np.mean(found[patient]) for patient in patients])
+    return np.array([np.mean(found[patient]) if found[patient] else np.nan for patient in patients])
+
+
+def _matched(contenders: Sequence[Contender], reference: str) -> list[tuple[Contender, Contender]]:
+    """Who is compared with whom."""
+    if not reference:
+        return list(combinations(contenders, 2))
+    against = [one for one in contenders if one.name == reference]
+    if not against:
+        raise UserError(f"reference '{reference}': {did_you_mean(reference, [one.name for one in contenders])}")
+    return list(product([one for one in contenders if one.name != reference], against))
 
 
 def _pairs(
-    metric: str, contenders: Sequence[Contender], values: Mapping[str, FloatArray], recipes: bool
+    metric: str, matched: Sequence[tuple[Contender, Contender]], values: Mapping[str, FloatArray], recipes: bool
 ) -> list[dict[str, Any]]:
-    """Every pair of contenders, with p corrected over the pairs of this metric."""
-    stacked = [np.stack([values[run.key] for run in contender.runs]) for contender in contenders]
-    found: list[tuple[Contender, Contender, Difference, FloatArray]] = []
-    for (first, one), (second, two) in combinations(zip(contenders, stacked, strict=True), 2):
-        difference = tests.between_recipes(one, two) if recipes else tests.paired(one[0], two[0])
-        found.append((first, second, difference, one.mean(axis=0) - two.mean(axis=0)))
-    corrected = tests.holm([difference.p for _, _, difference, _ in found])
+    """A metric's differences, with p corrected over them; none where fewer than two patients have a value."""
+    found: list[tuple[str, str, str, Difference, FloatArray]] = []
+    for first, second in matched:
+        one, two = (np.stack([values[run.key] for run in contender.runs]) for contender in (first, second))
+        defined = np.isfinite(one).all(axis=0) & np.isfinite(two).all(axis=0)
+        if defined.sum() > 1:
+            one, two = one[:, defined], two[:, defined]
+            difference = tests.between_recipes(one, two) if recipes else tests.paired(one[0], two[0])
+            better = _better(metric, {first.name: float(one.mean()), second.name: float(two.mean())})
+            found.append((first.name, second.name, better, difference, one.mean(axis=0) - two.mean(axis=0)))
+    corrected = tests.holm([difference.p for _, _, _, difference, _ in found])
     return [
         {
             "metric": metric,
-            "first": first.name,
-            "second": second.name,
+            "first": first,
+            "second": second,
             "difference": asdict(difference) | {"range": [float(by_patient.min()), float(by_patient.max())]},
             "p_corrected": p,
             "noise": p >= LEVEL,
-            "better": None if p >= LEVEL else _better(metric, first, second, difference.mean),
+            "better": None if p >= LEVEL else better,
             "by_patient": by_patient.tolist(),
         }
-        for (first, second, difference, by_patient), p in zip(found, corrected, strict=True)
+        for (first, second, better, difference, by_patient), p in zip(found, corrected, strict=True)
     ]
 
 
-def _better(metric: str, first: Contender, second: Contender, mean: float) -> str:
-    return first.name if (mean > 0) == HIGHER_IS_BETTER[metric] else second.name
+def _better(metric: str, means: Mapping[str, float]) -> str:
+    return max(means, key=lambda name: MERIT[metric](means[name]))
 
 
 def _described(
@@ -266,8 +292,9 @@ def _described(
     together = [row for rows in by_run for row in rows]
     means = [float(values[HEADLINE][run.key].mean()) for run in contender.runs]
     classes = sorted({row.attributes.get("class_name", "") for row in together} - {""})
-    figures = {metric: figure(together, FIGURES[metric]) for metric in HIGHER_IS_BETTER}
-    figures["hd95"]["unit"] = " and ".join(sorted({row.scores.unit for row in together}))
+    figures = {metric: figure(together, FIGURES[metric]) for metric in MERIT}
+    for metric in figures.keys() & set(DISTANCES):
+        figures[metric]["unit"] = " and ".join(sorted({row.scores.unit for row in together}))
     return {
         "name": contender.name,
         "figures": figures,

@@ -131,6 +131,8 @@ class AugmentConfig(Section):
 
 class TrainConfig(Section):
     epochs: int = Field(default=16, ge=1)
+    epoch_images: int = Field(default=0, ge=0)
+    """Training images of one epoch, others in each; 0 or more than there are: all of them."""
     batch_size: int = Field(default=16, ge=1)
     """Over all processes together."""
     balance_patients: float = Field(default=0.0, ge=0, le=1)
@@ -189,7 +191,7 @@ def load_config(path: Path | None, overrides: Iterable[str] = ()) -> Config:
 
     Raises UserError for a missing file, broken TOML, an unknown key or a value out of range.
     """
-    values = {} if path is None else _read_toml(path)
+    values = {} if path is None else read_toml(path)
     where = "the command line" if path is None else str(path)
     for override in overrides:
         _apply_override(values, override)
@@ -201,10 +203,11 @@ def parse_config(values: Mapping[str, Any], where: str) -> Config:
     try:
         return Config.model_validate(values)
     except ValidationError as error:
-        raise UserError(f"{where}: {_explain(error)}") from None
+        raise UserError(f"{where}: {explain(error, Config)}") from None
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> dict[str, Any]:
+    """The content of a TOML file. Raises UserError where it cannot be read."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -217,12 +220,17 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals or not key.strip():
         raise UserError(f"--set {override}: expected section.key=value, for example train.epochs=20")
-    *sections, last = key.strip().split(".")
+    set_key(values, key.strip(), _parse_value(text.strip()), f"--set {override}")
+
+
+def set_key(values: dict[str, Any], key: str, value: Any, where: str) -> None:
+    """Put a value at `section.key` of a nested dictionary; `where` names the origin in the error message."""
+    *sections, last = key.split(".")
     for section in sections:
         values = values.setdefault(section, {})
         if not isinstance(values, dict):
-            raise UserError(f"--set {override}: '{section}' is a value, not a section")
-    values[last] = _parse_value(text.strip())
+            raise UserError(f"{where}: '{section}' is a value, not a section")
+    values[last] = value
 
 
 def _parse_value(text: str) -> Any:
@@ -233,19 +241,19 @@ def _parse_value(text: str) -> Any:
         return text
 
 
-def _explain(error: ValidationError) -> str:
+def explain(error: ValidationError, model: type[BaseModel]) -> str:
+    """The first of the errors as one line: key, value found, what is accepted."""
     first = error.errors()[0]
     path = [str(part) for part in first["loc"]]
     key = ".".join(path)
     if first["type"] == "extra_forbidden":
-        options = _keys_of(path[:-1])
+        options = _keys_of(model, path[:-1])
         return f"unknown key '{key}'; {did_you_mean(path[-1], options)}"
     message = first["msg"].removeprefix("Value error, ")
     return f"{key + ': ' if key else ''}{message} (found {first['input']!r})" if key else message
 
 
-def _keys_of(path: list[str]) -> list[str]:
-    model: type[BaseModel] = Config
+def _keys_of(model: type[BaseModel], path: list[str]) -> list[str]:
     for part in path:
         inner = model.model_fields[part].annotation
         assert isinstance(inner, type)

@@ -51,6 +51,8 @@ from tumorline.run_folder import (
 )
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from tumorline.training.loop import Task
     from tumorline.training.machine import Machine
 
@@ -63,8 +65,11 @@ LICENCES = {
 ATTRIBUTIONS = {cheng.NAME: cheng.ATTRIBUTION}
 
 
-def train(config: Config, run: Path, notify: Notify) -> None:
+def train(config: Config, run: Path, notify: Notify, test: bool = True) -> None:
     """Train, evaluate and report in a new run folder; an existing one is never overwritten.
+
+    Without `test` it ends with the best weights of the validation: no model file, no look at the test patients.
+    `resume` then does the rest.
 
     Raises UserError for data or configuration that cannot be used; nothing is then left behind.
     """
@@ -74,20 +79,20 @@ def train(config: Config, run: Path, notify: Notify) -> None:
             raise UserError(f"{run}: exists already; choose another --output, or go on with --resume {run}")
         config.save(run / CONFIG_NAME)
     try:
-        _carry_out(config, run, notify)
+        _carry_out(config, run, notify, test)
     except UserError:
         if _is_first_process() and not (run / STATE_NAME).exists():
             shutil.rmtree(run)
         raise
 
 
-def resume(run: Path, notify: Notify) -> None:
-    """Go on with a run that was stopped, at whatever stage, with its own configuration."""
+def resume(run: Path, notify: Notify, test: bool = True) -> None:
+    """Go on with a run that was stopped, at whatever stage, with its own configuration; `test` as in `train`."""
     require_extra("torch", "training", "train")
     config = read_config(run)
     if _is_first_process():
         remove_unfinished(run)
-    _carry_out(config, run, notify)
+    _carry_out(config, run, notify, test)
 
 
 def render_report(run: Path) -> Path:
@@ -102,7 +107,7 @@ def source_path(config: Config) -> Path:
     return default_cohort(Path(config.data.cache or default_folder()))
 
 
-def _carry_out(config: Config, run: Path, notify: Notify) -> None:
+def _carry_out(config: Config, run: Path, notify: Notify, test: bool) -> None:
     from tumorline import losses, models
     from tumorline.training.loop import Task, fit
     from tumorline.training.machine import machine
@@ -118,9 +123,10 @@ def _carry_out(config: Config, run: Path, notify: Notify) -> None:
         task = Task(config, dataset, split, Path(place.gather(str(run))[0]))
         if place.leads:
             write_csv(task.run / SPLIT_NAME, splits.COLUMNS, splits.table(dataset, split))
-        fit(task, place)
+        state = fit(task, place)
         if place.leads:
-            _write_environment(task, place)
+            _write_environment(task, place, state.network)
+        if place.leads and test:
             _finish(task, notify)
 
 
@@ -277,7 +283,11 @@ def _known_cases(task: "Task") -> KnownCases:
     )
 
 
-def _write_environment(task: "Task", place: "Machine") -> None:
+def _write_environment(task: "Task", place: "Machine", network: "nn.Module") -> None:
+    from tumorline import models
+    from tumorline.training.machine import peak_memory_mb
+
+    model = task.config.model
     steps_seconds = sum(float(row["seconds"]) for row in read_csv(task.run / HISTORY_NAME))
     write_json(
         task.run / ENVIRONMENT_NAME,
@@ -288,6 +298,10 @@ def _write_environment(task: "Task", place: "Machine") -> None:
             "processes": place.world,
             "precision": "bfloat16 autocast" if place.bfloat16 else "float32",
             "seconds_of_training_steps": round(steps_seconds, 1),
+            "peak_memory_mb": round(peak_memory_mb(place.device)),
+            "parameters": models.count_parameters(network),
+            "multiply_adds": models.multiply_adds(network, task.dataset.channels),
+            "initialisation": model.start_from or models.initialisation(model.name, model.options),
         },
     )
 

@@ -41,6 +41,7 @@ __all__ = [
     "count_parameters",
     "fit_weights",
     "from_hub",
+    "initialisation",
     "multiply_adds",
     "read_weights",
     "start_from",
@@ -124,9 +125,17 @@ def check_options(name: str, options: Mapping[str, Any]) -> None:
 
 def multiply_adds(network: nn.Module, channels: int, side: int = 256) -> int:
     """Multiply-adds of one picture of `side` x `side` pixels: those of convolutions, linear layers and attention."""
+    device = next(network.parameters()).device
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        network.eval()(torch.zeros(1, channels, side, side))
+        network.eval()(torch.zeros(1, channels, side, side, device=device))
     return int(counter.get_total_flops()) // 2
+
+
+def initialisation(name: str, options: Mapping[str, Any]) -> str:
+    """What a network's weights are before training: 'scratch', the set of its pretrained weights, or their file."""
+    weights = inspect.signature(builder(name)).parameters.get("weights")
+    chosen = options.get("weights", weights.default if weights else "none")
+    return {"none": "scratch", "imagenet": "ImageNet", "coco": "COCO"}.get(chosen, str(chosen))
 
 
 def count_parameters(network: nn.Module) -> int:

@@ -13,7 +13,14 @@ from tumorline.report.charts import linear_axis
 from tumorline.report.page import template
 
 PAGE_NAME = "compare.html"
-NAMES = {"dice": "Dice", "nsd": "NSD", "hd95": "HD95"}
+NAMES = {
+    "dice": "Dice",
+    "nsd": "NSD",
+    "hd95": "HD95",
+    "hd95_detected": "HD95 detected",
+    "signed_offset": "boundary offset",
+    "volume_ratio": "area ratio",
+}
 MOST_PAIRS = 10
 """Pairs in the picture of differences; the table has all."""
 

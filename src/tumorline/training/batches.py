@@ -8,6 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from tumorline.config import TrainConfig
 from tumorline.data.cache import Cache
 from tumorline.errors import UserError
 from tumorline.training.machine import Machine
@@ -41,16 +42,17 @@ class Batches:
     """
 
     def __init__(
-        self, positions: Sequence[int], weights: FloatArray, batch_size: int, seed: int, machine: Machine
+        self, positions: Sequence[int], weights: FloatArray, settings: TrainConfig, seed: int, machine: Machine
     ) -> None:
-        if len(positions) < machine.world:
-            raise UserError(f"{len(positions)} training cases cannot be shared among {machine.world} processes")
         self.positions = np.array(positions)
         self.weights = weights
         self.seed = seed
         self.machine = machine
-        self.batch_size = min(batch_size, len(positions) // machine.world * machine.world)
-        self.steps = len(positions) // self.batch_size
+        images = min(settings.epoch_images or len(positions), len(positions))
+        self.batch_size = min(settings.batch_size, images // machine.world * machine.world)
+        if not self.batch_size:
+            raise UserError(f"{images} training cases cannot be shared among {machine.world} processes")
+        self.steps = images // self.batch_size
 
     def indices(self, epoch: int, step: int) -> list[int]:
         """Positions in the data set of this process's share of one batch."""

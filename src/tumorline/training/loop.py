@@ -72,6 +72,9 @@ class Task:
             del config["data"][key]
         for key in ("device", "checkpoint_minutes"):
             del config["train"][key]
+        for key in ("threshold", "storage"):
+            del config["model"][key]
+        del config["name"]
         content = [config, cache_key(self.dataset), sorted(self.split.parts.items())]
         return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -100,7 +103,7 @@ class Loop:
         positions = [task.dataset.index[name] for name in task.split.cases("train")]
         patients = [task.dataset.cases[position].patient or str(position) for position in positions]
         weights = patient_weights(patients, self.settings.balance_patients)
-        self.batches = Batches(positions, weights, self.settings.batch_size, task.config.seed, machine)
+        self.batches = Batches(positions, weights, self.settings, task.config.seed, machine)
         self.criterion = losses.build_loss(task.config.loss.name, task.config.loss.options).to(machine.device)
         self.trainee = _wrap(state.network, self.settings, machine)
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=machine.device)

@@ -3,6 +3,7 @@
 import ctypes
 import os
 import platform
+import resource
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -86,6 +87,14 @@ def computes_in_bfloat16(device: torch.device) -> bool:
     if device.type == "cpu":
         return any(flag in _processor_flags() for flag in ("amx_bf16", "avx512_bf16"))
     return False
+
+
+def peak_memory_mb(device: torch.device) -> float:
+    """Most memory in use so far: of the GPU where that is the device, else of this process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e6
+    unit = 1 if platform.system() == "Darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
 def _use_bfloat16(precision: str, device: torch.device) -> bool:

@@ -1,0 +1,129 @@
+"""One cell as a process of its own: `tumorline train` in its run folder, begun or gone on with."""
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tumorline.benchmark.plan import Cell
+from tumorline.config import Config
+from tumorline.errors import UserError
+from tumorline.files import write_bytes
+from tumorline.run_folder import CONFIG_NAME, ENVIRONMENT_NAME, HISTORY_NAME, SPLIT_NAME, STATE_NAME, read_config
+
+FINISHED_NAME = "report.html"
+"""What a run writes last."""
+TRAINED = (ENVIRONMENT_NAME, HISTORY_NAME, SPLIT_NAME, STATE_NAME, "best.safetensors")
+"""What a training leaves, the environment last, before anything is tested."""
+
+Launch = Callable[..., subprocess.Popen[bytes]]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A cell's process: its folder, and what it is to run there. Simple enough to be sent to another machine."""
+
+    name: str
+    folder: Path
+    test: bool
+    threads: int
+    """Processor threads that it may use; 0 leaves that to the libraries."""
+
+    @property
+    def log(self) -> Path:
+        return self.folder.with_name(f"{self.folder.name}.log")
+
+    @property
+    def command(self) -> list[str]:
+        resumed = ["--resume", str(self.folder)]
+        begun = [str(self.recipe), "--output", str(self.folder)]
+        chosen = resumed if (self.folder / CONFIG_NAME).is_file() else begun
+        return [sys.executable, "-m", "tumorline", "train", *chosen, *([] if self.test else ["--no-test"])]
+
+    @property
+    def recipe(self) -> Path:
+        return self.folder.with_name(f"{self.folder.name}.toml")
+
+    @property
+    def done(self) -> bool:
+        return is_finished(self.folder) if self.test else is_trained(self.folder)
+
+
+def prepare(cell: Cell, output: Path, test: bool, threads: int) -> Job:
+    """Write the cell's configuration beside its folder; raises UserError where the folder holds another cell."""
+    job = Job(cell.name, output / "cells" / cell.name, test, threads)
+    config = cell.config
+    if (job.folder / CONFIG_NAME).is_file() and _recipe(read_config(job.folder)) != _recipe(config):
+        raise UserError(f"{job.folder}: holds a cell of another configuration; choose another --output")
+    config.save(job.recipe)
+    return job
+
+
+def run(job: Job, launch: Launch = subprocess.Popen) -> str:
+    """Carry out a cell to its end; returns the error in one line, or nothing.
+
+    A lock on the folder is held for as long as the process lives, so that one that outlived its benchmark is waited for
+    and not doubled.
+    """
+    job.folder.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(job.folder.with_name(f"{job.folder.name}.lock")) as lock:
+        if job.done:
+            return ""
+        with job.log.open("wb") as log:
+            process = launch(job.command, stdout=log, stderr=log, env=_environment(job.threads), pass_fds=[lock])
+            code = process.wait()
+    return "" if job.done else _error(job, code)
+
+
+def is_trained(folder: Path) -> bool:
+    return (folder / ENVIRONMENT_NAME).is_file()
+
+
+def is_finished(folder: Path) -> bool:
+    return (folder / FINISHED_NAME).is_file()
+
+
+def training_key(config: Config) -> str:
+    """What decides over the trained weights; cells that agree in it need one training only."""
+    return config.model_dump_json(exclude={"name": True, "model": {"threshold", "storage"}})
+
+
+def share_training(job: Job, other: Path) -> None:
+    """Begin a cell with the finished training of another one, so that only its operating point and test are left."""
+    if (job.folder / CONFIG_NAME).is_file() or not is_trained(other):
+        return
+    for name in (*TRAINED[1:], TRAINED[0]):
+        write_bytes(job.folder / name, (other / name).read_bytes())
+    shutil.copyfile(job.recipe, job.folder / CONFIG_NAME)
+
+
+def _recipe(config: Config) -> dict[str, Any]:
+    return config.model_dump(exclude={"data": {"source", "cache"}})
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[int]:
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield file.fileno()
+
+
+def _environment(threads: int) -> Mapping[str, str]:
+    return {**os.environ, **({"OMP_NUM_THREADS": str(threads)} if threads else {})}
+
+
+def _error(job: Job, code: int) -> str:
+    """The last error line of the cell's log."""
+    lines = job.log.read_text(encoding="utf-8", errors="replace").splitlines()
+    said = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    if code == 2 and said:
+        return said[-1]
+    if code == 130:
+        return "stopped"
+    return f"ended with status {code}; see {job.log}"

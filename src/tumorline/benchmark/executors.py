@@ -1,0 +1,87 @@
+"""Where the cells run: processes on this machine, or tasks of a Ray cluster whose machines share the folder."""
+
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import replace
+from threading import Lock
+from typing import Any
+
+from tumorline.benchmark import cell
+from tumorline.benchmark.cell import Job
+from tumorline.errors import Interrupted, UserError, require_extra
+
+Executor = Callable[[Sequence[Job]], Iterator[tuple[Job, str]]]
+"""Carries out jobs and yields each with its error, or nothing, as it ends."""
+
+RETRIES = 3
+"""A cell whose Ray worker dies is begun again so often; each time it goes on from its last saved state."""
+
+
+class Launcher:
+    """Starts processes, and on `stop` asks them to save and end; none is started after that."""
+
+    def __init__(self) -> None:
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self.stopped = False
+        self.lock = Lock()
+
+    def __call__(self, command: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
+        with self.lock:
+            if self.stopped:
+                raise Interrupted("stopped")
+            process = subprocess.Popen(command, **options)
+            self.processes.append(process)
+            return process
+
+    def stop(self) -> None:
+        with self.lock:
+            self.stopped = True
+            for process in self.processes:
+                process.terminate()
+
+
+def local(processes: int) -> Executor:
+    """So many cells at a time on this machine. What is interrupted saves its state first."""
+
+    def execute(jobs: Sequence[Job]) -> Iterator[tuple[Job, str]]:
+        launcher, pool = Launcher(), ThreadPoolExecutor(processes)
+        try:
+            futures = {pool.submit(cell.run, job, launcher): job for job in jobs}
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        finally:
+            launcher.stop()
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    return execute
+
+
+def on_ray(address: str, processes: int) -> Executor:
+    """As tasks of the Ray cluster at `address` ('local' starts one on this machine), `processes` to a machine.
+
+    All machines need the output folder and the data at the same paths. A cell whose worker dies is begun again on
+    another and goes on from its last saved state. Raises UserError where the cluster cannot be reached.
+    """
+    require_extra("ray", "--ray", "ray")
+    import ray
+
+    try:
+        ray.init(address, log_to_driver=False, configure_logging=False, ignore_reinit_error=True)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise UserError(f"--ray {address}: no cluster there ({str(error).splitlines()[0]})") from None
+    cores = max((int(node["Resources"].get("CPU", 1)) for node in ray.nodes() if node["Alive"]), default=1)
+    each = max(1, cores // processes)
+    task = ray.remote(num_cpus=each, max_retries=RETRIES)(cell.run)
+
+    def execute(jobs: Sequence[Job]) -> Iterator[tuple[Job, str]]:
+        waiting = {task.remote(replace(job, threads=each)): job for job in jobs}
+        while waiting:
+            ended, _ = ray.wait(list(waiting), num_returns=1)
+            job = waiting.pop(ended[0])
+            try:
+                yield job, ray.get(ended[0])
+            except ray.exceptions.RayError as error:
+                yield job, f"its worker died {RETRIES + 1} times ({type(error).__name__})"
+
+    return execute

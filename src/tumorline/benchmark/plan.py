@@ -1,0 +1,176 @@
+"""A benchmark's file becomes cells: models x losses x variants x seeds x folds, each an ordinary run's configuration."""
+
+import copy
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from tumorline.config import Config, Section, explain, parse_config, read_toml, set_key
+from tumorline.errors import UserError, did_you_mean
+
+Choice = tuple[tuple[str, Any], ...]
+"""Keys of the configuration with the values that validation is to choose between, or has chosen."""
+
+BUDGET = ("data", "split", "train.epochs", "train.epoch_images", "train.batch_size")
+"""What must be equal in all cells: the cases, and how many images of them are seen."""
+
+
+class Plan(Section):
+    """The content of a benchmark's file."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    recipe: dict[str, Any] = {}
+    """Sections of a run's configuration that all cells share."""
+    models: dict[str, dict[str, Any]] = {}
+    """Name -> section `model`."""
+    losses: dict[str, dict[str, Any]] = {}
+    """Name -> section `loss`."""
+    variants: dict[str, dict[str, Any]] = {}
+    """Name -> `section.key` -> value: whatever else is to be compared."""
+    choose: dict[str, list[Any]] = {}
+    """`section.key` -> values, of which each arm takes the one with the best validation Dice of the first seed."""
+    seeds: list[int] = Field(default=[0], min_length=1)
+    folds: list[int] = []
+    """Which of `recipe.split.folds` are trained; empty means all of them."""
+    reference: str = ""
+    """The arm that the others are compared with; without it every arm is compared with every other."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What is ranked: one model with one loss and one variant, over its seeds and folds."""
+
+    name: str
+    values: Mapping[str, Any]
+    """A run's configuration, apart from name, seed, fold and what is chosen on validation."""
+
+    @property
+    def slug(self) -> str:
+        return re.sub(r"[^A-Za-z0-9]+", "-", self.name).strip("-")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training: an independent process."""
+
+    arm: Arm
+    seed: int
+    fold: int | None = None
+    choice: Choice = ()
+
+    @property
+    def unit(self) -> str:
+        """Folder of one seed of an arm: a run, or the folds of one."""
+        chosen = [re.sub(r"[^A-Za-z0-9.-]+", "-", f"{key.split('.')[-1]}-{value}") for key, value in self.choice]
+        return "_".join([self.arm.slug, *chosen, f"seed-{self.seed}"])
+
+    @property
+    def name(self) -> str:
+        return self.unit if self.fold is None else f"{self.unit}/fold-{self.fold}"
+
+    @property
+    def config(self) -> Config:
+        """The run's configuration. Raises UserError for what the program does not take."""
+        values = copy.deepcopy(dict(self.arm.values))
+        where = f"arm '{self.arm.name}'"
+        for key, value in self.choice:
+            set_key(values, key, value, where)
+        if self.fold is not None:
+            set_key(values, "split.fold", self.fold, where)
+        return parse_config({**values, "name": self.unit, "seed": self.seed}, where)
+
+
+def read_plan(path: Path, data: Path | None) -> Plan:
+    """Read a benchmark's file; `data` takes the place of its source. Raises UserError for what it does not take."""
+    values = read_toml(path)
+    if data is not None:
+        set_key(values, "recipe.data.source", str(data.resolve()), str(path))
+    try:
+        plan = Plan.model_validate(values)
+    except ValidationError as error:
+        raise UserError(f"{path}: {explain(error, Plan)}") from None
+    _check(plan, str(path))
+    return plan
+
+
+def arms(plan: Plan) -> list[Arm]:
+    """The product of models, losses and variants; an axis that is not given has one nameless member."""
+    axes = [
+        {name: {"model": section} for name, section in plan.models.items()} or {"": {}},
+        {name: {"loss": section} for name, section in plan.losses.items()} or {"": {}},
+        plan.variants or {"": {}},
+    ]
+    return [
+        Arm(", ".join(filter(None, names)) or plan.name, _values(plan.recipe, members))
+        for names, members in _product(axes)
+    ]
+
+
+def cells(plan: Plan, arm: Arm, choice: Choice = ()) -> list[Cell]:
+    """All trainings of an arm: its seeds, and of each the folds."""
+    return [Cell(arm, seed, fold, choice) for seed in plan.seeds for fold in folds(plan)]
+
+
+def candidates(plan: Plan, arm: Arm) -> list[Cell]:
+    """What validation chooses between: each combination of the values, with the first seed and fold."""
+    return [Cell(arm, plan.seeds[0], folds(plan)[0], choice) for choice in _choices(plan)]
+
+
+def folds(plan: Plan) -> Sequence[int | None]:
+    number = plan.recipe.get("split", {}).get("folds", 0)
+    return plan.folds or list(range(number)) or [None]
+
+
+def selected(plan: Plan, only: Sequence[str]) -> list[Arm]:
+    """The arms that are named, or all."""
+    every = arms(plan)
+    names = [arm.name for arm in every]
+    for name in only:
+        if name not in names:
+            raise UserError(f"--only '{name}': no such arm; {did_you_mean(name, names)}")
+    return [arm for arm in every if not only or arm.name in only]
+
+
+def _check(plan: Plan, where: str) -> None:
+    """Every cell's configuration, and that all have one budget."""
+    every = arms(plan)
+    names = [arm.name for arm in every]
+    if len({arm.slug for arm in every}) < len(every):
+        raise UserError(f"{where}: the arms {', '.join(names)} differ in punctuation only; give them other names")
+    if plan.reference and plan.reference not in names:
+        raise UserError(f"{where}: reference is '{plan.reference}', which is no arm; {did_you_mean(plan.reference, names)}")
+    if plan.folds and not plan.recipe.get("split", {}).get("folds"):
+        raise UserError(f"{where}: folds is {plan.folds}, but recipe.split.folds does not say how many there are")
+    first, *others = [cell for arm in every for choice in _choices(plan) for cell in cells(plan, arm, choice)]
+    budget = _budget(first.config)
+    for cell in others:
+        if different := [key for key, value in _budget(cell.config).items() if value != budget[key]]:
+            raise UserError(f"{where}: arm '{cell.arm.name}' changes {different[0]}; all arms need one budget")
+
+
+def _budget(config: Config) -> dict[str, Any]:
+    found = config.model_dump(exclude={"split": {"fold"}})
+    return {key: found[key] if "." not in key else found["train"][key.removeprefix("train.")] for key in BUDGET}
+
+
+def _choices(plan: Plan) -> list[Choice]:
+    return [tuple(zip(plan.choose, values, strict=True)) for values in product(*plan.choose.values())]
+
+
+def _product(axes: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Sequence[str], Sequence[Mapping[str, Any]]]]:
+    for members in product(*(axis.items() for axis in axes)):
+        yield [name for name, _ in members], [values for _, values in members]
+
+
+def _values(recipe: Mapping[str, Any], members: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The recipe with a model and a loss in the place of its own, and the keys of a variant."""
+    model, loss, variant = members
+    values = {**copy.deepcopy(dict(recipe)), **copy.deepcopy(dict(model)), **copy.deepcopy(dict(loss))}
+    for key, value in variant.items():
+        set_key(values, key, copy.deepcopy(value), f"variants.{key}")
+    return values
