@@ -41,7 +41,7 @@ class Plan(Section):
     """The arm that the others are compared with; without it every arm is compared with every other."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Arm:
     """What is ranked: one model with one loss and one variant, over its seeds and folds."""
 
@@ -54,7 +54,7 @@ class Arm:
         return re.sub(r"[^A-Za-z0-9]+", "-", self.name).strip("-")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Cell:
     """One training: an independent process."""
 
