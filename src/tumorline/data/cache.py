@@ -18,10 +18,10 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import platformdirs
 
 from tumorline.data import preprocess
 from tumorline.data.dataset import Dataset
+from tumorline.data.remember import default_folder
 from tumorline.errors import UserError
 
 ABANDONED_S = 24 * 3600
@@ -33,10 +33,6 @@ class Cache:
 
     images: npt.NDArray[np.float16]
     masks: npt.NDArray[np.uint8]
-
-
-def default_folder() -> Path:
-    return Path(platformdirs.user_cache_dir("tumorline"))
 
 
 def cache_key(dataset: Dataset) -> str:

@@ -57,6 +57,10 @@ class Case:
     labels: Labels | None = None
     """Which values of the mask are the tumour; None: any but 0, of one kind."""
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return self.images if self.mask is None else (*self.images, self.mask)
+
 
 def read_image(case: Case) -> ImageArray:
     """Read a case's channels as float32 `(C, H, W)` in the file's own grey values.

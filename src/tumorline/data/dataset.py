@@ -1,12 +1,13 @@
 """A data set is a source whose files were all decoded once: facts by case, findings, patients."""
 
-from collections.abc import Callable, Sequence
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -24,10 +25,13 @@ from tumorline.data.case import (
     read_mask,
 )
 from tumorline.data.finding import Finding
+from tumorline.data.remember import default_folder, remember, stamps
 from tumorline.data.source import Source, open_source
 from tumorline.errors import UserError
 
 T = TypeVar("T")
+VERSION = 1
+"""Of what decoding and the search for near duplicates find: raise it where they find something else than before."""
 LEAST_FILLED = 0.05
 """A slice of a volume with a smaller share of pixels that are not 0 is blank."""
 
@@ -72,7 +76,12 @@ class Dataset:
         """Near duplicates among the cases, by position; of cases that are equal pixel for pixel the first stands."""
         first_with = {fact.image_hash: position for position, fact in reversed(list(enumerate(self.facts)))}
         positions = sorted(position for position in first_with.values() if self.facts[position].thumbnail)
-        pairs = near.near_pairs(near.unpack([self.facts[position].thumbnail for position in positions]))
+
+        def search() -> list[near.NearPair]:
+            return near.near_pairs(near.unpack([self.facts[position].thumbnail for position in positions]))
+
+        key = [VERSION, [self.facts[position].image_hash for position in positions]]
+        pairs = [near.NearPair(*found) for found in remember(_memory(self.settings), "pairs", key, search)]
         return tuple(pair._replace(a=positions[pair.a], b=positions[pair.b]) for pair in pairs)
 
     @property
@@ -102,9 +111,12 @@ def hash_patient(patient: str, namespace: str) -> str:
 
 
 def load_dataset(path: Path, settings: DataConfig, progress: Progress | None = None) -> Dataset:
-    """Open a source, decode every case once and recognise public sets by content."""
+    """Open a source, decode every case once and recognise public sets by content.
+
+    What decoding showed is kept in the cache folder for as long as no file and no setting changes.
+    """
     source = open_source(path, settings)
-    facts = scan(source.cases, settings, progress)
+    facts = _remembered_scan(source.cases, settings, progress)
     source, facts = _without_blank_slices(source, facts)
     return Dataset(_identify(source, facts), facts, settings)
 
@@ -118,6 +130,29 @@ def scan(cases: Sequence[Case], settings: DataConfig, progress: Progress | None 
             if progress:
                 progress(done, len(cases))
     return tuple(facts)
+
+
+def _remembered_scan(cases: Sequence[Case], settings: DataConfig, progress: Progress | None) -> tuple[Facts, ...]:
+    written = stamps(dict.fromkeys(file for case in cases for file in case.files))
+    if written is None:
+        return scan(cases, settings, progress)
+    key = [VERSION, settings.model_dump(exclude={"source", "cache", "image_size"}), list(map(repr, cases)), written]
+    found = remember(_memory(settings), "facts", key, lambda: [_to_json(fact) for fact in scan(cases, settings, progress)])
+    return tuple(map(_from_json, found))
+
+
+def _to_json(fact: Facts) -> dict[str, Any]:
+    return asdict(fact) | {"thumbnail": b64encode(fact.thumbnail).decode()}
+
+
+def _from_json(values: Mapping[str, Any]) -> Facts:
+    errors = tuple((code, message) for code, message in values["errors"])
+    own = {"shape": tuple(values["shape"]), "errors": errors, "thumbnail": b64decode(values["thumbnail"])}
+    return Facts(**{**values, **own})
+
+
+def _memory(settings: DataConfig) -> Path:
+    return Path(settings.cache or default_folder())
 
 
 def read_case_mask(case: Case, settings: DataConfig) -> MaskArray:
