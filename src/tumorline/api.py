@@ -212,16 +212,18 @@ def compare(
     *,
     groups: Mapping[str, Sequence[Path | str]] | None = None,
     study: comparison.Study | None = None,
+    reference: str = "",
     output: Path | str | None = None,
 ) -> dict[str, Any]:
     """Compare evaluated runs on the same cases, or recipes with several seeds each (`groups`); returns the result.
 
+    With a `reference` the others are compared with it only, which leaves fewer tests to correct for.
     Writes `compare.json` and `compare.html` to `output`, else to `comparisons/<names>`; what lies there is replaced.
     """
-    named = {name: [Path(folder) for folder in folders] for name, folders in (groups or {}).items()}
-    result = comparison.compare([Path(run) for run in runs], named, study)
+    recipes = {name: [Path(folder) for folder in folders] for name, folders in (groups or {}).items()}
+    result = comparison.compare(comparison.named([Path(run) for run in runs]), recipes, study, reference)
     names = "-".join(contender["name"] for contender in result["contenders"])
-    firsts = [Path(run) for run in runs] or [folders[0] for folders in named.values()]
+    firsts = [Path(run) for run in runs] or [folders[0] for folders in recipes.values()]
     comparison.write(result, firsts, Path(output) if output else Path("comparisons") / names)
     return result
 

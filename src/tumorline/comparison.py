@@ -87,14 +87,14 @@ class Contender:
 
 
 def compare(
-    folders: Sequence[Path], groups: Mapping[str, Sequence[Path]], study: Study | None = None, reference: str = ""
+    models: Mapping[str, Path], groups: Mapping[str, Sequence[Path]], study: Study | None = None, reference: str = ""
 ) -> dict[str, Any]:
-    """Compare runs, or groups of runs, on the cases that all have tested; see `write` for the files.
+    """Compare runs by name, or groups of runs, on the cases that all have tested; see `write` for the files.
 
     With a `reference` each of the others is compared with it, else every one with every other. Raises UserError for other cases, other truth, test patients that another run was trained on, leaking splits outside
     `study="leak"`, and groups that are not one recipe with several seeds.
     """
-    contenders = _contenders(folders, groups)
+    contenders = _contenders(models, groups)
     runs = [run for contender in contenders for run in contender.runs]
     _refuse_unfit(runs, study)
     _refuse_seen(runs, study)
@@ -117,17 +117,22 @@ def compare(
     }
 
 
-def _contenders(folders: Sequence[Path], groups: Mapping[str, Sequence[Path]]) -> list[Contender]:
-    if folders and groups:
-        raise UserError("give runs or --group, not both: a recipe and a single model are not compared")
-    if groups:
-        return [_group(name, members) for name, members in groups.items()]
-    if len(folders) < 2:
-        raise UserError("give two runs or more, or --group NAME=RUN,RUN,RUN")
+def named(folders: Sequence[Path]) -> dict[str, Path]:
+    """Runs by the names of their folders, numbered where two are called alike."""
     names = [folder.resolve().name for folder in folders]
     if len(set(names)) < len(names):
         names = [f"{name} ({number})" for number, name in enumerate(names, 1)]
-    return [Contender(name, [_read(folder, name)]) for name, folder in zip(names, folders, strict=True)]
+    return dict(zip(names, folders, strict=True))
+
+
+def _contenders(models: Mapping[str, Path], groups: Mapping[str, Sequence[Path]]) -> list[Contender]:
+    if models and groups:
+        raise UserError("give runs or --group, not both: a recipe and a single model are not compared")
+    if groups:
+        return [_group(name, members) for name, members in groups.items()]
+    if len(models) < 2:
+        raise UserError("give two runs or more, or --group NAME=RUN,RUN,RUN")
+    return [Contender(name, [_read(folder, name)]) for name, folder in models.items()]
 
 
 def _group(name: str, folders: Sequence[Path]) -> Contender:

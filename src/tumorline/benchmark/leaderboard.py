@@ -1,0 +1,106 @@
+"""Finished cells side by side: figures with intervals, paired tests within one initialisation, speed and size."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, median
+from typing import Any
+
+from tumorline import comparison
+from tumorline.benchmark.plan import Choice
+from tumorline.benchmark.speed import images_per_second
+from tumorline.evaluation import read_rows
+from tumorline.files import read_csv, read_json
+from tumorline.metrics.comparison import LEAST_SEEDS
+from tumorline.metrics.summary import DISTANCES, FIGURES, figure
+from tumorline.run_folder import ENVIRONMENT_NAME, HISTORY_NAME
+
+SCHEMA_VERSION = 1
+METRICS = ("dice", "nsd", "hd95", "hd95_detected", "signed_offset", "volume_ratio")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A finished arm: a folder for each seed, and the runs below them (the folder itself, or its folds)."""
+
+    name: str
+    choice: Choice
+    seeds: Mapping[int, Path]
+    runs: Sequence[Path]
+
+    @property
+    def initialisation(self) -> str:
+        return str(read_json(self.runs[0] / ENVIRONMENT_NAME)["initialisation"])
+
+
+def rank(entries: Sequence[Entry], reference: str) -> list[dict[str, Any]]:
+    """A group for each initialisation, with its rows from the best Dice down and the paired differences."""
+    speeds = images_per_second({entry.name: entry.runs[0] for entry in entries})
+    groups: dict[str, list[Entry]] = {}
+    for entry in entries:
+        groups.setdefault(entry.initialisation, []).append(entry)
+    return [
+        {"initialisation": name, **_group(members, reference, speeds)} for name, members in sorted(groups.items())
+    ]
+
+
+def compared(members: Sequence[Entry], reference: str = "") -> dict[str, Any]:
+    """The comparison of `tumorline compare`: of recipes from three seeds on, else of the models of the first seed."""
+    against = reference if reference in [entry.name for entry in members] else ""
+    if about_recipes(members):
+        return comparison.compare({}, {entry.name: list(entry.seeds.values()) for entry in members}, None, against)
+    return comparison.compare({entry.name: first_folder(entry) for entry in members}, {}, None, against)
+
+
+def about_recipes(members: Sequence[Entry]) -> bool:
+    return all(len(entry.seeds) >= LEAST_SEEDS for entry in members)
+
+
+def first_folder(entry: Entry) -> Path:
+    return next(iter(entry.seeds.values()))
+
+
+def _group(members: Sequence[Entry], reference: str, speeds: Mapping[str, float]) -> dict[str, Any]:
+    rows = [_row(entry, speeds[entry.name]) for entry in members]
+    pairs = compared(members, reference)["pairs"] if len(members) > 1 else []
+    return {
+        "about": "recipes" if about_recipes(members) else "models",
+        "rows": sorted(rows, key=lambda row: (-row["dice"]["mean"], row["name"])),
+        "pairs": [{key: value for key, value in pair.items() if key != "by_patient"} for pair in pairs],
+    }
+
+
+def _row(entry: Entry, speed: float) -> dict[str, Any]:
+    tested = [row for folder in entry.seeds.values() for row in _headline(folder)]
+    environments = [read_json(run / ENVIRONMENT_NAME) for run in entry.runs]
+    histories = [read_csv(run / HISTORY_NAME) for run in entry.runs]
+    figures = {name: figure(tested, FIGURES[name]) for name in METRICS}
+    for name in figures.keys() & set(DISTANCES):
+        figures[name]["unit"] = " and ".join(sorted({row.scores.unit for row in tested}))
+    by_seed = [figure(_headline(folder), FIGURES["dice"])["mean"] for folder in entry.seeds.values()]
+    return {
+        "name": entry.name,
+        **figures,
+        "missed": sum(row.scores.missed for row in tested) / len(entry.seeds),
+        "tumour_cases": sum(row.scores.has_tumour for row in tested) // len(entry.seeds),
+        "cases": len(tested) // len(entry.seeds),
+        "patients": len({row.group for row in tested}),
+        "seeds": dict(zip(map(str, entry.seeds), by_seed, strict=True)),
+        "chosen": dict(entry.choice),
+        "validation_dice": mean(max(float(row["validation_dice"]) for row in history) for history in histories),
+        "initialisation": entry.initialisation,
+        "parameters": environments[0]["parameters"],
+        "multiply_adds": environments[0]["multiply_adds"],
+        "training_images_per_second": median(float(row["images_per_second"]) for history in histories for row in history),
+        "inference_images_per_second": speed,
+        "peak_memory_mb": max(environment["peak_memory_mb"] for environment in environments),
+        "training_minutes": mean(environment["seconds_of_training_steps"] for environment in environments) / 60,
+        "machine": environments[0]["machine"]["processor"],
+        "device": environments[0]["device"],
+        "precision": environments[0]["precision"],
+    }
+
+
+def _headline(folder: Path) -> list[Any]:
+    wanted = read_json(folder / "summary.json")["headline_status"]
+    return [row for row in read_rows(folder) if row.status in wanted]
