@@ -1,7 +1,7 @@
 """Losses by name, from logits and targets `(B, R, *space)`, 2D or 3D; targets are in [0, 1], anything else is refused.
 
-Each is a mean over samples and regions, so that the mean over equal shards of a batch is that of the batch. `build` makes
-the loss of a configuration: one by name, or a sum whose weights move over the training.
+Each is a mean over samples and regions, so that the mean over equal shards of a batch is that of the batch. `build`
+makes the loss of a configuration: one by name, or a sum whose weights move over the training.
 """
 
 import inspect
@@ -58,7 +58,7 @@ def build_loss(name: str, options: Mapping[str, Any], where: str = "loss") -> nn
         if option not in known:
             nearest = did_you_mean(option, known) if known else "it has none"
             raise UserError(f"{where}.options of '{name}': unknown key '{option}'; {nearest}")
-        if not isinstance(value, (int, float)) or value < 0:
+        if type(value) not in (int, float) or not 0 <= value < float("inf"):
             raise UserError(f"{where}.options of '{name}': {option} is {value!r}; expected a number of 0 or more")
     try:
         return LOSSES[name](**options)

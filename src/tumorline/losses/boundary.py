@@ -1,8 +1,8 @@
 """Losses of the distance to the boundary: where a pixel is wrong counts, not only how many are.
 
 The distances are computed on the processor from the target that the network sees, once per step and without gradient;
-on a GPU each step waits for them. They are steps of the grid, voxels counting as cubes. A mask without a boundary (empty
-or full) has distance 0 everywhere.
+on a GPU each step waits for them. They are steps of the grid, voxels counting as cubes. A mask without a boundary
+(empty or full) has distance 0 everywhere.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ from tumorline.losses.targets import probabilities
 
 
 class BoundaryLoss(nn.Module):
-    """Mean of the probability times the signed distance to the target's boundary (Kervadec et al. 2019, arXiv:1812.07032).
+    """Mean of probability times signed distance to the target's boundary (Kervadec et al. 2019, arXiv:1812.07032).
 
     The authors' map: outside the distance to the mask, inside 1 minus that to the background; in units of the image's
     diagonal, so that a weight means the same at every image size. Negative at best. Empty and full targets have the map
@@ -28,7 +28,7 @@ class BoundaryLoss(nn.Module):
 
 
 class HausdorffDTLoss(nn.Module):
-    """Squared error times distance to both boundaries to the power of alpha (Karimi & Salcudean 2019, arXiv:1904.10030).
+    """Squared error, weighted by distance to both boundaries (Karimi & Salcudean 2019, arXiv:1904.10030).
 
     (p - t)^2 * (d_p^alpha + d_t^alpha), d_p from the prediction cut at 0.5, in units of the image's diagonal. Without a
     boundary in the target (empty or full) the prediction's alone counts; without one in either the loss is 0 and has no
@@ -52,9 +52,9 @@ class HausdorffDTLoss(nn.Module):
 class BoundedSurfaceLoss(nn.Module):
     """Generalised surface loss: share of the squared distances that is lost (Celaya et al. 2023, arXiv:2302.03868).
 
-    1 - sum((d * (1 - (t + p)))^2) / sum(d^2) of each sample and region, d as in `boundary`: 0 for a perfect prediction, 1
-    for its opposite, at every image size. Empty and full targets have d = 0: loss 0 whatever the prediction, no
-    gradient. Best in a sum with an overlap loss: `loss.sum`.
+    1 - sum((d * (1 - (t + p)))^2) / sum(d^2) of each sample and region, d as in `boundary`: 0 for a perfect
+    prediction, 1 for its opposite, at every image size. Empty and full targets have d = 0: loss 0 whatever the
+    prediction, no gradient. Best in a sum with an overlap loss: `loss.sum`.
     """
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:

@@ -29,7 +29,7 @@ class DiceLoss(nn.Module):
 
 
 class TverskyLoss(nn.Module):
-    """One minus the Tversky index: false positives and negatives weigh differently (Salehi et al. 2017, arXiv:1706.05721).
+    """One minus the Tversky index, Dice with weights on false positives and negatives (Salehi 2017, arXiv:1706.05721).
 
     With smoothing s: 1 - (tp + s) / (tp + alpha * fp + beta * fn + s), alpha for false positives, beta for false
     negatives; 0.5 and 0.5 are Dice. The paper finds small lesions with a high beta; the defaults here are the other way
@@ -53,10 +53,10 @@ class TverskyLoss(nn.Module):
 
 
 class FocalTverskyLoss(nn.Module):
-    """Tversky loss to the power of 1 / gamma: more weight on what is nearly right (Abraham & Khan 2018, arXiv:1810.07842).
+    """Tversky loss to the power of 1 / gamma (Abraham & Khan 2018, arXiv:1810.07842).
 
-    alpha is for false positives as in `tversky` (the paper's is for false negatives). The power's infinite slope at a
-    perfect prediction is cut off by a constant. Empty and full targets: as in `tversky`, to that power.
+    With gamma above 1 the slope grows as the overlap gets better; its infinite value at a perfect prediction is cut off
+    by a constant. alpha is for false positives as in `tversky` (the paper's is for false negatives). Empty and full targets: as in `tversky`, to that power.
     """
 
     CUT = 1e-6
@@ -72,14 +72,15 @@ class FocalTverskyLoss(nn.Module):
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         each = self.tversky.each(logits, target).clamp(min=0)
-        return ((each + self.CUT) ** self.power - self.CUT**self.power).mean()
+        return ((each + self.CUT).pow(self.power) - self.CUT**self.power).mean()
 
 
 class GeneralisedDiceLoss(nn.Module):
-    """Dice over tumour and background together, each by one over its squared size (Sudre et al. 2017, arXiv:1707.03237).
+    """Dice over tumour and background, each by one over its squared size (Sudre et al. 2017, arXiv:1707.03237).
 
-    1 - 2 * sum(w * tp) / sum(w * (|p| + |t|)) over the two classes of each sample and region. Of an empty or full target
-    the class without pixels gets the weight of the other, which makes the loss the mean probability of being wrong.
+    1 - 2 * sum(w * tp) / sum(w * (|p| + |t|)) over the two classes of each sample and region. Of an empty or full
+    target the class without pixels gets the weight of the other, which makes the loss the mean probability of being
+    wrong.
     """
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
@@ -94,11 +95,11 @@ class GeneralisedDiceLoss(nn.Module):
 
 
 class LovaszLoss(nn.Module):
-    """Lovász extension of one minus the Jaccard index, of each sample and region (Berman et al. 2018, arXiv:1705.08790).
+    """Lovász extension of one minus the Jaccard index (Berman et al. 2018, arXiv:1705.08790).
 
-    Of the two forms, the one over probabilities (the paper's Lovász-Softmax, with a sigmoid), which stays in [0, 1]. An
-    empty target gives the highest probability in the image, whose pixel alone has a gradient; a full one gives the
-    mean of one minus the probability.
+    Of each sample and region; of the two forms, the one over probabilities (the paper's Lovász-Softmax, with a
+    sigmoid), which stays in [0, 1]. An empty target gives the highest probability in the image, whose pixel alone has a
+    gradient; a full one gives the mean of one minus the probability.
     """
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:

@@ -18,7 +18,8 @@ class WeightedSum(nn.Module):
     """Sum of losses, each by its weight at `progress`: the share of the training's steps that is done, 0 to 1.
 
     The training loop sets it before each step and each validation, from the step alone, so that a resumed training has
-    the weights of one that was never stopped. A term of weight 0 is not computed. Empty and full targets: as in the terms.
+    the weights of one that was never stopped. A term of weight 0 is not computed. Empty and full targets: as in the
+    terms.
     """
 
     def __init__(self, terms: list[nn.Module], weights: list[Weight]) -> None:
