@@ -53,7 +53,8 @@ def build_loss(name: str, options: Mapping[str, Any], where: str = "loss") -> nn
     """One loss; `where` names its section in messages. Raises UserError for an unknown name, option or option value."""
     if name not in LOSSES:
         raise UserError(f"{where}.name is '{name}'; {did_you_mean(name, LOSSES)}")
-    known = list(inspect.signature(LOSSES[name]).parameters)
+    parameters = inspect.signature(LOSSES[name]).parameters.values()
+    known = [parameter.name for parameter in parameters if parameter.default is not parameter.empty]
     for option, value in options.items():
         if option not in known:
             nearest = did_you_mean(option, known) if known else "it has none"

@@ -56,7 +56,8 @@ class FocalTverskyLoss(nn.Module):
     """Tversky loss to the power of 1 / gamma (Abraham & Khan 2018, arXiv:1810.07842).
 
     With gamma above 1 the slope grows as the overlap gets better; its infinite value at a perfect prediction is cut off
-    by a constant. alpha is for false positives as in `tversky` (the paper's is for false negatives). Empty and full targets: as in `tversky`, to that power.
+    by a constant. alpha is for false positives as in `tversky` (the paper's is for false negatives). Empty and full
+    targets: as in `tversky`, to that power.
     """
 
     CUT = 1e-6
@@ -68,11 +69,11 @@ class FocalTverskyLoss(nn.Module):
         if gamma == 0:
             raise ValueError("gamma is 0; expected a number above 0")
         self.tversky = TverskyLoss(alpha, beta, smoothing)
-        self.power = 1 / gamma
+        self.power: float = 1 / gamma
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         each = self.tversky.each(logits, target).clamp(min=0)
-        return ((each + self.CUT).pow(self.power) - self.CUT**self.power).mean()
+        return (torch.pow(each + self.CUT, self.power) - self.CUT**self.power).mean()
 
 
 class GeneralisedDiceLoss(nn.Module):
