@@ -1,5 +1,7 @@
 """Losses of the overlap of the whole prediction with the whole mask."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -69,11 +71,11 @@ class FocalTverskyLoss(nn.Module):
         if gamma == 0:
             raise ValueError("gamma is 0; expected a number above 0")
         self.tversky = TverskyLoss(alpha, beta, smoothing)
-        self.power: float = 1 / gamma
+        self.power = 1 / gamma
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         each = self.tversky.each(logits, target).clamp(min=0)
-        return (torch.pow(each + self.CUT, self.power) - self.CUT**self.power).mean()
+        return ((each + self.CUT).pow(self.power) - math.pow(self.CUT, self.power)).mean()
 
 
 class GeneralisedDiceLoss(nn.Module):

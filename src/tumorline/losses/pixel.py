@@ -8,7 +8,10 @@ from tumorline.losses.targets import refuse_unscaled
 
 
 class CrossEntropyLoss(nn.Module):
-    """Binary cross-entropy, mean over pixels; empty and full targets are nothing special."""
+    """Binary cross-entropy, mean over pixels.
+
+    Empty and full targets are nothing special: 0 at best, gradient everywhere.
+    """
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         return cross_entropy(logits, target).mean()
@@ -35,7 +38,10 @@ class FocalLoss(nn.Module):
 
 
 class DiceCrossEntropyLoss(nn.Module):
-    """Dice loss plus binary cross-entropy, each with its weight; empty and full targets: as in `dice`."""
+    """Dice loss plus binary cross-entropy, each with its weight.
+
+    Empty and full targets: as in `dice`; to cross-entropy they are nothing special.
+    """
 
     def __init__(self, dice_weight: float = 1.0, ce_weight: float = 1.0, smoothing: float = SMOOTHING) -> None:
         super().__init__()
