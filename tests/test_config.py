@@ -7,6 +7,7 @@ from tumorline.errors import UserError
 
 ROOT = Path(__file__).parents[1]
 RECIPES = [*sorted((ROOT / "configs").glob("*.toml")), ROOT / "src" / "tumorline" / "demo.toml"]
+MOVING_SUM = 'loss.sum=[{name="dice_ce", weight=[1.0, 0.5]}, {name="boundary", weight=[0, 0.5], options={}}]'
 
 
 def test_a_file_and_overrides_make_a_configuration(tmp_path: Path) -> None:
@@ -28,6 +29,18 @@ def test_a_file_and_overrides_make_a_configuration(tmp_path: Path) -> None:
         ("train.epochs=many", r"train\.epochs: .*integer.*found 'many'"),
         ("split.train=0.95", "leave nothing for the test part"),
         ("train.epochs", r"--set train\.epochs: expected section\.key=value"),
+        ('loss.sum=[{name="dice", weigth=1}]', r"unknown key 'loss\.sum\.0\.weigth'; did you mean 'weight'\?"),
+        ("loss.sum=[{weight=1}]", r"loss\.sum\.0\.name: Field required$"),
+        ('loss.sum=[{name="dice", weight=-1}]', r"loss\.sum\.0\.weight: expected a number of 0 or more.*found -1"),
+        (
+            'loss.sum=[{name="dice", weight=[1, 2, 3]}]',
+            r"expected .* two such numbers \[first, last\] \(found \[1, 2, 3\]\)",
+        ),
+        ('loss.sum=[{name="dice", weight=nan}]', "expected a number of 0 or more"),
+        ('loss.sum=[{name="dice", weight=true}]', "expected a number of 0 or more"),
+        ('loss.sum=[{name="dice", weight=[0, 1]}]', r"loss\.sum: all weights are 0 at the start of the training"),
+        ('loss.sum=[{name="dice", weight=[1, 0]}]', r"loss\.sum: all weights are 0 at the end of the training"),
+        ('loss={name="bce", sum=[{name="dice"}]}', r"loss\.sum stands in place of loss\.name and loss\.options; leave"),
         ("name.x=1", "unknown key|should be a valid string"),
     ],
 )
@@ -45,7 +58,7 @@ def test_a_broken_or_missing_file_is_named(tmp_path: Path) -> None:
 
 
 def test_a_saved_configuration_reads_back_equal(tmp_path: Path) -> None:
-    config = load_config(None, ["model.options.widths=[4, 8]", "data.spacing_mm=0.49"])
+    config = load_config(None, ["model.options.widths=[4, 8]", "data.spacing_mm=0.49", MOVING_SUM])
     config.save(tmp_path / "c.toml")
     assert load_config(tmp_path / "c.toml") == config
 

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+from scipy.ndimage import distance_transform_edt
 
-from tumorline.geometry import bounding_box, diagonal, nearest_distance
+from tumorline.geometry import bounding_box, diagonal, nearest_distance, signed_distance
 
 
 def test_distances_are_counted_in_the_spacing_of_each_axis() -> None:
@@ -39,3 +40,18 @@ def test_a_box_holds_all_of_a_mask_and_no_more() -> None:
     mask[1, 2, 3] = mask[3, 2, 6] = True
     assert bounding_box(mask) == (slice(1, 4), slice(2, 3), slice(3, 7))
     assert bounding_box(mask[0]) == (slice(0, 0), slice(0, 0))
+
+
+@pytest.mark.parametrize("shape", [(9, 7), (5, 6, 7)])
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.98])
+def test_signed_distances_are_those_to_the_nearest_of_the_other_kind(shape: tuple[int, ...], share: float) -> None:
+    for seed in range(10):
+        mask = np.random.default_rng(seed).random(shape) < share
+        if mask.any() and not mask.all():
+            expected = distance_transform_edt(~mask) - distance_transform_edt(mask)
+            assert np.array_equal(signed_distance(mask), expected)
+
+
+def test_a_mask_without_a_boundary_has_no_distances() -> None:
+    assert not signed_distance(np.zeros((4, 5), bool)).any()
+    assert not signed_distance(np.ones((4, 5), bool)).any()

@@ -3,10 +3,10 @@
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from tumorline.errors import UserError, did_you_mean
 from tumorline.files import write_text
@@ -99,9 +99,41 @@ class ModelConfig(Section):
     """Probability from which a pixel is tumour: a number, or chosen on the validation patients."""
 
 
+class LossTerm(Section):
+    """One loss of a sum."""
+
+    name: str
+    options: dict[str, Any] = {}
+    weight: float | tuple[float, float] = 1.0
+    """A number, or [first, last]: on a straight line from the one to the other over the training."""
+
+    @field_validator("weight", mode="before")
+    @classmethod
+    def is_one_or_two_numbers(cls, value: Any) -> Any:
+        ends = list(value) if isinstance(value, (list, tuple)) else [value, value]
+        if len(ends) != 2 or not all(type(end) in (int, float) and 0 <= end < float("inf") for end in ends):
+            raise ValueError("expected a number of 0 or more, or two such numbers [first, last]")
+        return value
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        return self.weight if isinstance(self.weight, tuple) else (self.weight, self.weight)
+
+
 class LossConfig(Section):
     name: str = "dice_ce"
     options: dict[str, Any] = {}
+    sum: tuple[LossTerm, ...] = ()
+    """Losses to add up, each with its weight, in place of `name` and `options`."""
+
+    @model_validator(mode="after")
+    def is_one_loss_or_a_sum(self) -> Self:
+        if self.sum and (self.name, self.options) != ("dice_ce", {}):
+            raise ValueError("loss.sum stands in place of loss.name and loss.options; leave those out")
+        for end, when in enumerate(("start", "end")):
+            if self.sum and not any(term.ends[end] for term in self.sum):
+                raise ValueError(f"loss.sum: all weights are 0 at the {when} of the training; one must be above 0")
+        return self
 
 
 class AugmentConfig(Section):
@@ -250,13 +282,14 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
         options = _keys_of(model, path[:-1])
         return f"unknown key '{key}'; {did_you_mean(path[-1], options)}"
     message = first["msg"].removeprefix("Value error, ")
+    if isinstance(first["input"], Mapping):
+        return message if first["type"] == "value_error" else f"{key}: {message}"
     return f"{key + ': ' if key else ''}{message} (found {first['input']!r})" if key else message
 
 
 def _keys_of(model: type[BaseModel], path: list[str]) -> list[str]:
+    """Of the section at a path; a number in it is a place in a list of sections."""
+    kind: Any = model
     for part in path:
-        inner = model.model_fields[part].annotation
-        assert isinstance(inner, type)
-        assert issubclass(inner, BaseModel)
-        model = inner
-    return list(model.model_fields)
+        kind = get_args(kind)[0] if part.isdigit() else kind.model_fields[part].annotation
+    return list(kind.model_fields)

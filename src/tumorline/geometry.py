@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+from scipy.ndimage import distance_transform_edt
 from scipy.spatial import KDTree
 
 MaskArray = npt.NDArray[np.bool_]
@@ -31,6 +32,19 @@ def nearest_distance(points: PointArray, others: PointArray, spacing: Sequence[f
         return np.full(len(points), np.inf)
     _, nearest = KDTree(others * np.asarray(spacing)).query(points * np.asarray(spacing))
     return np.asarray(np.sqrt((((points - others[nearest]) * np.asarray(spacing)) ** 2).sum(1)))
+
+
+def signed_distance(mask: MaskArray) -> FloatArray:
+    """Steps from each pixel to the nearest of the other kind, negative inside; 0 everywhere where there is none.
+
+    Inside, the nearest pixel of the background is at most one step out of the bounding box: no more is searched.
+    """
+    if mask.all() or not mask.any():
+        return np.zeros(mask.shape)
+    distance: FloatArray = distance_transform_edt(~mask)
+    window = tuple(slice(max(0, side.start - 1), side.stop + 1) for side in bounding_box(mask))
+    distance[window] -= distance_transform_edt(mask[window])
+    return distance
 
 
 def diagonal(shape: Sequence[int], spacing: Sequence[float]) -> float:

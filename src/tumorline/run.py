@@ -115,7 +115,7 @@ def _carry_out(config: Config, run: Path, notify: Notify, test: bool) -> None:
     models.check_options(config.model.name, config.model.options)
     if config.model.options.get("dims", 2) != 2:
         raise UserError(f"model.options.dims is {config.model.options['dims']}; the cases are slices, which need 2")
-    losses.build_loss(config.loss.name, config.loss.options)
+    losses.build(config.loss)
     with machine(config.train) as place:
         notify = _logged(run, notify) if place.leads else _silent
         dataset, split = _prepare(config, notify)

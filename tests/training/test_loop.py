@@ -12,13 +12,15 @@ import torch
 from safetensors.torch import load_file
 
 from tests.training.conftest import make_task
-from tumorline.config import Config
+from tumorline.config import Config, LossConfig, LossTerm
 from tumorline.errors import Interrupted, UserError
+from tumorline.losses import WeightedSum
 from tumorline.run_folder import HISTORY_NAME, STATE_NAME
 from tumorline.training import loop
 from tumorline.training.loop import BEST_NAME, fit
 from tumorline.training.machine import machine
 
+MOVING_SUM = LossConfig(sum=(LossTerm(name="dice_ce", weight=(1.0, 0.5)), LossTerm(name="boundary", weight=(0.0, 0.5))))
 TIMINGS = {"seconds", "images_per_second"}
 
 
@@ -66,7 +68,10 @@ def test_a_stop_within_an_epoch_is_resumed_to_equal_weights(
     tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = tiny_config.model_copy(
-        update={"model": tiny_config.model.model_copy(update={"options": {"widths": [4, 8], "dropout": 0.2}})}
+        update={
+            "model": tiny_config.model.model_copy(update={"options": {"widths": [4, 8], "dropout": 0.2}}),
+            "loss": MOVING_SUM,
+        }
     )
     train(config, tmp_path / "whole")
     steps = 0
@@ -100,6 +105,23 @@ def test_a_state_of_another_configuration_is_refused(tiny_config: Config, tmp_pa
     train(tiny_config, tmp_path / "run")
     with pytest.raises(UserError, match=r"data, split or configuration have changed since"):
         train(with_train(tiny_config, learning_rate=0.5), tmp_path / "run")
+
+
+def test_the_loss_knows_how_far_the_training_is(
+    tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[bool, float]] = []
+    original = WeightedSum.forward
+
+    def watch(self: WeightedSum, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        seen.append((torch.is_grad_enabled(), self.progress))
+        return original(self, logits, target)
+
+    monkeypatch.setattr(WeightedSum, "forward", watch)
+    train(with_train(tiny_config, epochs=2), tmp_path / "run")
+    steps = [progress for training, progress in seen if training]
+    assert steps == [step / len(steps) for step in range(len(steps))]
+    assert sorted({progress for training, progress in seen if not training}) == [0.5, 1.0]
 
 
 def test_patience_stops_early(tiny_config: Config, tmp_path: Path) -> None:

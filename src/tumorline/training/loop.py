@@ -104,7 +104,7 @@ class Loop:
         patients = [task.dataset.cases[position].patient or str(position) for position in positions]
         weights = patient_weights(patients, self.settings.balance_patients)
         self.batches = Batches(positions, weights, self.settings, task.config.seed, machine)
-        self.criterion = losses.build_loss(task.config.loss.name, task.config.loss.options).to(machine.device)
+        self.criterion = losses.build(task.config.loss).to(machine.device)
         self.trainee = _wrap(state.network, self.settings, machine)
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=machine.device)
         self.stop_asked = False
@@ -151,6 +151,7 @@ class Loop:
             image = image.contiguous(memory_format=torch.channels_last)
         with self.machine.autocast():
             outputs = models.weigh_outputs(self.state.network, self.trainee(image))
+        self.criterion.progress = step / (self.settings.epochs * self.batches.steps)
         loss = torch.stack([weight * self.criterion(logits.float(), target) for weight, logits in outputs]).sum()
         self.update_weights(loss, step)
         return loss.detach().double() / self.machine.world
@@ -185,6 +186,7 @@ class Loop:
     def finish_epoch(self, progress: TrainingProgress) -> None:
         position, settings = self.state.position, self.settings
         cases = self.task.split.cases("validation")
+        self.criterion.progress = (position.epoch + 1) / settings.epochs
         result = validate(self.state.average, self.criterion, self.task.dataset, self.store, cases, self.machine)
         row = self.history_row(result)
         if row["best"]:
