@@ -98,7 +98,8 @@ def benchmark(
     read = read_plan(Path(plan), Path(data) if data else None)
     folder = Path(output) if output else Path("runs") / read.name
     executor = on_ray(ray, processes) if ray else local(processes)
-    return Benchmark(read, folder, notify, processes).run(executor, only)
+    command = f"tumorline benchmark {plan}{' --data SOURCE' if data else ''}"
+    return Benchmark(read, folder, notify, command, processes).run(executor, only)
 
 
 def resume(folder: Path | str, notify: Notify = _silent, test: bool = True) -> Path:

@@ -128,6 +128,12 @@ def benchmark(
         result = api.benchmark(
             plan, data=data, output=output, only=only or (), processes=processes, ray=ray, notify=note
         )
+    if as_json:
+        print(json.dumps(result, indent=2))
+    else:
+        print_leaderboard(result)
+    if any(not only or one["name"] in only for one in result["unmeasured"]):
+        sys.exit(2)
 
 
 @app.command()
@@ -197,6 +203,7 @@ def compare(
         list[str] | None,
         typer.Option(metavar="NAME=RUN,RUN,RUN", help="Runs of one recipe with 3 seeds or more; may be repeated."),
     ] = None,
+    reference: Annotated[str, typer.Option(metavar="NAME", help="Compare the others with this one only.")] = "",
     study: Annotated[str | None, typer.Option(help="'leak' compares a leaking split with an honest one.")] = None,
     output: Output = None,
     as_json: AsJson = False,
@@ -208,7 +215,7 @@ def compare(
         raise UserError(f"--study {study}: expected leak")
     groups = dict(read_group(text) for text in group or ())
     folder = output or Path("comparisons") / "-".join([*groups] or [run.resolve().name for run in runs or ()])
-    result = api.compare(runs or (), groups=groups, study="leak" if study else None, output=folder)
+    result = api.compare(runs or (), groups=groups, study="leak" if study else None, reference=reference, output=folder)
     if as_json:
         print(json.dumps(result, indent=2))
         return
@@ -512,6 +519,31 @@ def matrix_row(cell: "Mapping[str, Any]") -> "dict[str, Any]":
         "interval": _interval(figures["dice"]),
         "missed": f"{figures['missed']}/{figures['tumour_cases']}",
         "false positives": f"{figures['invented']}/{figures['tumour_free_cases']}",
+    }
+
+
+def print_leaderboard(result: "Mapping[str, Any]") -> None:
+    """A table for each initialisation, then what could not be measured."""
+    for warning in result["warnings"]:
+        print(f"! {warning}")
+    for group in result["groups"]:
+        print(f"# from {group['initialisation']}")
+        print_table([leaderboard_row(row) for row in group["rows"]])
+    for one in result["unmeasured"]:
+        note(f"not measured here: {one['name']}: {one['reason']}")
+
+
+def leaderboard_row(row: "Mapping[str, Any]") -> "dict[str, Any]":
+    return {
+        "arm": row["name"],
+        "dice": _number(row["dice"]["mean"]),
+        "interval": _interval(row["dice"]),
+        "nsd": _number(row["nsd"]["mean"]),
+        "hd95": _number(row["hd95"]["mean"], 1),
+        "area": _number(row["volume_ratio"]["mean"], 2),
+        "missed": f"{row['missed']:g}/{row['tumour_cases']}",
+        "images/s": row["inference_images_per_second"],
+        **{key: value for key, value in row["chosen"].items()},
     }
 
 

@@ -5,13 +5,38 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tumorline.benchmark.cell import Job, is_trained, prepare, share_training, training_key
+from tumorline import cross_validation
+from tumorline.benchmark import leaderboard
+from tumorline.benchmark.cell import (
+    Job,
+    is_finished,
+    is_trained,
+    last_error,
+    prepare,
+    share_training,
+    training_key,
+)
 from tumorline.benchmark.executors import Executor, local, on_ray
-from tumorline.benchmark.plan import Arm, Cell, Choice, Plan, candidates, cells, read_plan, selected
-from tumorline.files import read_csv
-from tumorline.run_folder import HISTORY_NAME
+from tumorline.benchmark.leaderboard import Entry
+from tumorline.benchmark.plan import (
+    Arm,
+    Cell,
+    Choice,
+    Plan,
+    arms,
+    budget_in_words,
+    candidates,
+    cells,
+    read_plan,
+    selected,
+)
+from tumorline.files import read_csv, write_json
+from tumorline.report.benchmark import write_leaderboard
+from tumorline.run_folder import CONFIG_NAME, HISTORY_NAME
 
 __all__ = ["Benchmark", "Plan", "local", "on_ray", "read_plan"]
+
+RESULT_NAME = "leaderboard.json"
 
 Notify = Callable[[str], None]
 
@@ -19,8 +44,10 @@ Notify = Callable[[str], None]
 class Benchmark:
     """A plan in its folder: `cells/` with a run for each, `leaderboard.*` over all that are finished."""
 
-    def __init__(self, plan: Plan, output: Path, notify: Notify, processes: int = 1) -> None:
-        self.plan, self.output, self.notify = plan, output, notify
+    def __init__(self, plan: Plan, output: Path, notify: Notify, command: str, processes: int = 1) -> None:
+        """`command` is what carries it out, for the arms that could not be measured here."""
+        self.plan, self.output, self.notify, self.command = plan, output, notify, command
+        self.processes = processes
         self.threads = max(1, (os.cpu_count() or 1) // processes)
 
     def run(self, execute: Executor, only: Sequence[str] = ()) -> dict[str, Any]:
@@ -63,14 +90,55 @@ class Benchmark:
     def choice(self, arm: Arm) -> Choice | None:
         """What validation has chosen: the highest Dice by patient, the first of equals; None while one is missing."""
         trained = candidates(self.plan, arm)
-        folders = [self.output / "cells" / cell.name for cell in trained]
+        folders = [self.folder(cell) for cell in trained]
         if self.plan.choose and not all(map(is_trained, folders)):
             return None
         best = max(range(len(trained)), key=lambda number: validation_dice(folders[number])) if self.plan.choose else 0
         return trained[best].choice
 
     def gather(self) -> dict[str, Any]:
-        return {}
+        """Rank the arms of which every cell is finished, and say of the others why they are not."""
+        every = arms(self.plan)
+        entries = [entry for arm in every if (entry := self.entry(arm))]
+        measured = {entry.name for entry in entries}
+        wanted = len(every) * len(cells(self.plan, every[0]))
+        result = {
+            "schema_version": leaderboard.SCHEMA_VERSION,
+            "name": self.plan.name,
+            "cells": wanted,
+            "finished": sum(is_finished(self.folder(cell)) for arm in every for cell in self.cells(arm)),
+            "budget": budget_in_words(self.plan),
+            "processes": self.processes,
+            "reference": self.plan.reference,
+            "warnings": leaderboard.shared_warnings(entries),
+            "groups": leaderboard.rank(entries, self.plan.reference),
+            "unmeasured": [self.unmeasured(arm) for arm in every if arm.name not in measured],
+        }
+        write_json(self.output / RESULT_NAME, result)
+        write_leaderboard(result, self.output)
+        return result
+
+    def entry(self, arm: Arm) -> Entry | None:
+        """A finished arm, its folds put together; None while a cell is missing."""
+        own = self.cells(arm)
+        if not own or not all(is_finished(self.folder(cell)) for cell in own):
+            return None
+        seeds = {cell.seed: self.output / "cells" / cell.unit for cell in own}
+        if own[0].fold is not None:
+            for cell in own:
+                cell.config.save(seeds[cell.seed] / CONFIG_NAME)
+            for folder in seeds.values():
+                cross_validation.gather(folder)
+        return Entry(arm.name, own[0].choice, seeds, [self.folder(cell) for cell in own])
+
+    def unmeasured(self, arm: Arm) -> dict[str, str]:
+        begun = [*candidates(self.plan, arm), *self.cells(arm)]
+        errors = [error for cell in begun if (error := last_error(self.folder(cell)))]
+        reason = (errors or ["not finished"])[0].replace(str(Path.home()), "~")
+        return {"name": arm.name, "reason": reason, "command": f'{self.command} --only "{arm.name}"'}
+
+    def folder(self, cell: Cell) -> Path:
+        return self.output / "cells" / cell.name
 
 
 def validation_dice(folder: Path) -> float:

@@ -21,6 +21,8 @@ FINISHED_NAME = "report.html"
 """What a run writes last."""
 TRAINED = (ENVIRONMENT_NAME, HISTORY_NAME, SPLIT_NAME, STATE_NAME, "best.safetensors")
 """What a training leaves, the environment last, before anything is tested."""
+STOPPED = 130
+"""Exit status of a training that was asked to stop."""
 
 Launch = Callable[..., subprocess.Popen[bytes]]
 
@@ -118,12 +120,14 @@ def _environment(threads: int) -> Mapping[str, str]:
     return {**os.environ, **({"OMP_NUM_THREADS": str(threads)} if threads else {})}
 
 
+def last_error(folder: Path) -> str:
+    """What a cell last said was wrong; empty where it said nothing."""
+    log = folder.with_name(f"{folder.name}.log")
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
+    return next((line.removeprefix("error: ") for line in reversed(lines) if line.startswith("error: ")), "")
+
+
 def _error(job: Job, code: int) -> str:
-    """The last error line of the cell's log."""
-    lines = job.log.read_text(encoding="utf-8", errors="replace").splitlines()
-    said = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-    if code == 2 and said:
-        return said[-1]
-    if code == 130:
+    if code == STOPPED:
         return "stopped"
-    return f"ended with status {code}; see {job.log}"
+    return (code == 2 and last_error(job.folder)) or f"ended with status {code}; see {job.log}"

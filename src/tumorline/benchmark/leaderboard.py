@@ -33,6 +33,15 @@ class Entry:
         return str(read_json(self.runs[0] / ENVIRONMENT_NAME)["initialisation"])
 
 
+def shared_warnings(entries: Sequence[Entry]) -> list[str]:
+    """What holds for all: the warnings of every run, and that single runs say nothing of recipes."""
+    runs = [read_json(folder / "summary.json")["warnings"] for entry in entries for folder in entry.seeds.values()]
+    found = [warning for warning in (runs[0] if runs else []) if all(warning in others for others in runs)]
+    if entries and not about_recipes(entries):
+        found.append(f"ONE SEED EACH: a ranking of these models; a claim about recipes needs {LEAST_SEEDS} seeds")
+    return found
+
+
 def rank(entries: Sequence[Entry], reference: str) -> list[dict[str, Any]]:
     """A group for each initialisation, with its rows from the best Dice down and the paired differences."""
     speeds = images_per_second({entry.name: entry.runs[0] for entry in entries})
@@ -45,7 +54,7 @@ def rank(entries: Sequence[Entry], reference: str) -> list[dict[str, Any]]:
 
 
 def compared(members: Sequence[Entry], reference: str = "") -> dict[str, Any]:
-    """The comparison of `tumorline compare`: of recipes from three seeds on, else of the models of the first seed."""
+    """As `tumorline compare` does it: of recipes from three seeds on, else of the models of the first seed."""
     against = reference if reference in [entry.name for entry in members] else ""
     if about_recipes(members):
         return comparison.compare({}, {entry.name: list(entry.seeds.values()) for entry in members}, None, against)

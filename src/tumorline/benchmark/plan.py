@@ -136,6 +136,17 @@ def selected(plan: Plan, only: Sequence[str]) -> list[Arm]:
     return [arm for arm in every if not only or arm.name in only]
 
 
+def budget_in_words(plan: Plan) -> str:
+    config = cells(plan, arms(plan)[0])[0].config
+    settings = config.train
+    images = f"{settings.epoch_images} images" if settings.epoch_images else "all training images"
+    return (
+        f"{settings.epochs} epochs of {images} in batches of {settings.batch_size}, "
+        f"{config.data.image_size} x {config.data.image_size}, seed{'s' if len(plan.seeds) > 1 else ''} "
+        + ", ".join(map(str, plan.seeds))
+    )
+
+
 def _check(plan: Plan, where: str) -> None:
     """Every cell's configuration, and that all have one budget."""
     every = arms(plan)

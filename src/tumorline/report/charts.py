@@ -155,6 +155,32 @@ def lines(
     return _svg(parts, f"{axes[1].label} against {axes[0].label}") + legend(series)
 
 
+def pareto(groups: Mapping[str, Mapping[str, tuple[float, float]]], x_label: str, y_label: str) -> str:
+    """Named points by group, the horizontal axis logarithmic; a line joins those that no other beats in both."""
+    every = [point for points in groups.values() for point in points.values()]
+    low, high = min(a for a, _ in every) / 1.6, max(a for a, _ in every) * 1.6
+    x_axis = Axis(low, high, _logarithmic_ticks(low, high), x_label, logarithmic=True)
+    y_axis = linear_axis(min(b for _, b in every), max(b for _, b in every), y_label)
+    x, y, parts = _frame(x_axis, y_axis, TALL)
+    front = sorted(one for one in every if not any(a >= one[0] and b >= one[1] and (a, b) != one for a, b in every))
+    text = " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in front)
+    parts.append(f'<polyline class="mark front" points="{text}"/>')
+    taken: list[tuple[float, float]] = []
+    for number, points in enumerate(groups.values()):
+        for name, (a, b) in points.items():
+            parts.append(f'<circle class="point series{number % 4}" cx="{x(a):.1f}" cy="{y(b):.1f}" r="5"/>')
+            parts.append(_label(name, x(a), y(b), taken))
+    return _svg(parts, f"{y_label} against {x_label}", TALL) + legend(groups)
+
+
+def standalone(svg: str, style: str) -> str:
+    """A chart as a file of its own, with the page's style and ground."""
+    begin = svg.index(">")
+    own = f"{style} svg {{ background: var(--card); font-family: system-ui, sans-serif; }}"
+    body = svg[begin + 1 : svg.index("</svg>")]
+    return f'{svg[:begin]} xmlns="http://www.w3.org/2000/svg"><style>{own}</style>{body}</svg>\n'
+
+
 def reliability(bins: Sequence[tuple[float, float]], shares: Sequence[float]) -> str:
     """Share of tumour against mean probability of each bin; a dot's area is the bin's share of the pixels."""
     x, y, parts = _frame(Axis(0, 1, FIFTHS, "predicted probability"), Axis(0, 1, FIFTHS, "share that is tumour"), TALL)
@@ -226,6 +252,17 @@ def _frame(x_axis: Axis, y_axis: Axis, height: float = HEIGHT) -> tuple[Scale, S
         f'<text class="label middle" transform="translate(12 {centre}) rotate(-90)">{escape(y_axis.label)}</text>'
     )
     return x, y, parts
+
+
+def _label(name: str, x: float, y: float, taken: list[tuple[float, float]]) -> str:
+    """A name beside its point, on the side with more room, and moved down past labels that are there already."""
+    left = x > (LEFT + WIDTH - RIGHT) / 2
+    place = y + 4
+    while any(abs(place - other) < 12 and abs(x - beside) < 150 for beside, other in taken):
+        place += 4
+    taken.append((x, place))
+    anchor = "end" if left else "start"
+    return f'<text class="tick" x="{x - 9 if left else x + 9:.1f}" y="{place:.1f}" text-anchor="{anchor}">{escape(name)}</text>'
 
 
 def _band(figure: Mapping[str, object], x: Scale, middle: float) -> list[str]:
