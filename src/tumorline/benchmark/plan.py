@@ -157,6 +157,9 @@ def _check(plan: Plan, where: str) -> None:
         raise UserError(f"{where}: reference is '{plan.reference}', which is no arm; {did_you_mean(plan.reference, names)}")
     if plan.folds and not plan.recipe.get("split", {}).get("folds"):
         raise UserError(f"{where}: folds is {plan.folds}, but recipe.split.folds does not say how many there are")
+    for key in [*plan.recipe, *plan.choose, *(key for values in plan.variants.values() for key in values)]:
+        if key.split(".")[0] in ("name", "seed"):
+            raise UserError(f"{where}: {key} belongs to each cell; give the benchmark's own name and seeds")
     first, *others = [cell for arm in every for choice in _choices(plan) for cell in cells(plan, arm, choice)]
     budget = _budget(first.config)
     for cell in others:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage, optimize
 
-from tumorline.geometry import MaskArray
+from tumorline.geometry import MaskArray, bounding_box
 from tumorline.metrics.overlap import count_overlap, dice
 from tumorline.metrics.summary import figure_of
 
@@ -45,7 +45,11 @@ def region_of_interest(truth: MaskArray, predicted: MaskArray, margin_px: int = 
     either = truth | predicted
     if not either.any():
         return either
-    return np.asarray(ndimage.distance_transform_edt(~either) <= margin_px)
+    box = bounding_box(either)
+    near = tuple(slice(max(0, side.start - margin_px), side.stop + margin_px) for side in box)
+    region = np.zeros_like(either)
+    region[near] = ndimage.distance_transform_edt(~either[near]) <= margin_px
+    return region
 
 
 def reliability(probability: Floats, truth: MaskArray, region: MaskArray) -> Reliability:

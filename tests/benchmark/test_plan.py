@@ -1,0 +1,101 @@
+"""A benchmark's file: which cells it makes, and what is refused before anything is trained."""
+
+from pathlib import Path
+
+import pytest
+
+from tumorline.benchmark.plan import arms, candidates, cells, read_plan, selected
+from tumorline.errors import UserError
+
+EXAMPLE = """
+name = "example"
+seeds = [0, 1]
+[recipe.data]
+image_size = 32
+[recipe.split]
+folds = 3
+[models.small]
+name = "unet"
+options = { widths = [4, 8] }
+[models.gated]
+name = "attention_unet"
+[losses."Dice + BCE"]
+name = "dice_ce"
+[losses.Dice]
+name = "dice"
+[variants.slow]
+"train.learning_rate" = 1e-4
+[choose]
+"augment.gamma" = [0, 0.3]
+"train.weight_decay" = [0.01, 0.02]
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "plan.toml"
+    path.write_text(text)
+    return path
+
+
+def test_cells_are_the_product_of_models_losses_variants_seeds_and_folds(tmp_path: Path) -> None:
+    plan = read_plan(written(tmp_path, EXAMPLE), tmp_path / "set")
+    found = arms(plan)
+    assert [arm.name for arm in found] == [
+        "small, Dice + BCE, slow",
+        "small, Dice, slow",
+        "gated, Dice + BCE, slow",
+        "gated, Dice, slow",
+    ]
+    assert len({cell.name for cell in cells(plan, found[0])}) == 2 * 3
+    cell = cells(plan, found[1], (("augment.gamma", 0),))[-1]
+    assert cell.name == "small-Dice-slow_gamma-0_seed-1/fold-2"
+    config = cell.config
+    assert (config.model.options, config.loss.name) == ({"widths": [4, 8]}, "dice")
+    assert (config.seed, config.split.fold, config.train.learning_rate, config.augment.gamma) == (1, 2, 1e-4, 0)
+    assert config.data.source == str(tmp_path / "set")
+
+
+def test_validation_chooses_between_all_combinations_with_the_first_seed_and_fold(tmp_path: Path) -> None:
+    plan = read_plan(written(tmp_path, EXAMPLE), None)
+    tried = candidates(plan, arms(plan)[0])
+    assert [(cell.seed, cell.fold) for cell in tried] == [(0, 0)] * 4
+    assert {(cell.config.augment.gamma, cell.config.train.weight_decay) for cell in tried} == {
+        (0, 0.01),
+        (0, 0.02),
+        (0.3, 0.01),
+        (0.3, 0.02),
+    }
+
+
+def test_without_axes_there_is_one_arm_of_the_benchmarks_name(tmp_path: Path) -> None:
+    plan = read_plan(written(tmp_path, 'name = "one"'), None)
+    (arm,) = arms(plan)
+    assert (arm.name, len(cells(plan, arm)), len(candidates(plan, arm))) == ("one", 1, 1)
+
+
+def test_arms_are_selected_by_name(tmp_path: Path) -> None:
+    plan = read_plan(written(tmp_path, EXAMPLE), None)
+    assert [arm.name for arm in selected(plan, ["gated, Dice, slow"])] == ["gated, Dice, slow"]
+    with pytest.raises(UserError, match="--only 'gated, Dice': no such arm; did you mean 'gated, Dice, slow'"):
+        selected(plan, ["gated, Dice"])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("seed = 1", r"plan.toml: unknown key 'seed'; did you mean 'seeds'"),
+        ("seeds = []", r"seeds: .*at least 1 item"),
+        ('reference = "smal"', r"reference is 'smal', which is no arm; known: x"),
+        ("folds = [0]\n[recipe.split]\nfolds = 0", r"recipe.split.folds does not say how many"),
+        ("[models.a]\nname = 'unet'\n[models.'a.']\nname = 'unet'", r"the arms a, a. differ in punctuation only"),
+        ("[variants.long]\n'train.epochs' = 99\n[variants.short]", r"arm 'short' changes train.epochs; all arms need one"),
+        ("[variants.a]\n'data.image_size' = 64\n[variants.b]", r"arm 'b' changes data; all arms need one budget"),
+        ("[variants.a]\n'train.learning_rat' = 1", r"arm 'a': unknown key 'train.learning_rat'; did you mean"),
+        ("[variants.a]\n'seed' = 1", r"seed belongs to each cell; give the benchmark's own name and seeds"),
+        ("[recipe]\nname = 'y'", r"name belongs to each cell"),
+    ],
+)
+def test_what_cannot_be_carried_out_is_refused_in_one_line(tmp_path: Path, change: str, message: str) -> None:
+    with pytest.raises(UserError, match=message) as caught:
+        read_plan(written(tmp_path, f'name = "x"\n{change}\n'), None)
+    assert "\n" not in str(caught.value)
