@@ -543,7 +543,7 @@ def leaderboard_row(row: "Mapping[str, Any]") -> "dict[str, Any]":
         "area": _number(row["volume_ratio"]["mean"], 2),
         "missed": f"{row['missed']:g}/{row['tumour_cases']}",
         "images/s": row["inference_images_per_second"],
-        **{key: value for key, value in row["chosen"].items()},
+        **row["chosen"],
     }
 
 

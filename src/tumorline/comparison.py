@@ -91,8 +91,9 @@ def compare(
 ) -> dict[str, Any]:
     """Compare runs by name, or groups of runs, on the cases that all have tested; see `write` for the files.
 
-    With a `reference` each of the others is compared with it, else every one with every other. Raises UserError for other cases, other truth, test patients that another run was trained on, leaking splits outside
-    `study="leak"`, and groups that are not one recipe with several seeds.
+    With a `reference` each of the others is compared with it, else every one with every other. Raises UserError for
+    other cases, other truth, test patients that another run was trained on, leaking splits outside `study="leak"`, and
+    groups that are not one recipe with several seeds.
     """
     contenders = _contenders(models, groups)
     runs = [run for contender in contenders for run in contender.runs]

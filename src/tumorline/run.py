@@ -14,11 +14,11 @@ from tumorline import baselines, environment, operating_point
 from tumorline.config import Config
 from tumorline.data import cheng, describe
 from tumorline.data import split as splits
-from tumorline.data.cache import default_folder
 from tumorline.data.case import REGION, ImageArray, MaskArray, read_image
 from tumorline.data.check import check, errors, stop_on_errors
 from tumorline.data.dataset import Dataset, load_dataset, read_case_mask
 from tumorline.data.preprocess import VERSION as PREPROCESSING
+from tumorline.data.remember import default_folder
 from tumorline.data.simulate import default_cohort
 from tumorline.data.source import open_source
 from tumorline.data.split import Split, split_dataset

@@ -42,8 +42,8 @@ def write_plan(folder: Path, source: Path, text: str = PLAN) -> Path:
 
 
 def open_benchmark(plan: Path, source: Path, notices: list[str] | None = None) -> Benchmark:
-    notify = [].append if notices is None else notices.append
-    return Benchmark(read_plan(plan, source), plan.parent / "out", notify, "tumorline benchmark plan.toml")
+    said = notices if notices is not None else []
+    return Benchmark(read_plan(plan, source), plan.parent / "out", said.append, "tumorline benchmark plan.toml")
 
 
 def in_this_process(jobs: Sequence[Job]) -> Iterator[tuple[Job, str]]:

@@ -88,7 +88,10 @@ def test_arms_are_selected_by_name(tmp_path: Path) -> None:
         ('reference = "smal"', r"reference is 'smal', which is no arm; known: x"),
         ("folds = [0]\n[recipe.split]\nfolds = 0", r"recipe.split.folds does not say how many"),
         ("[models.a]\nname = 'unet'\n[models.'a.']\nname = 'unet'", r"the arms a, a. differ in punctuation only"),
-        ("[variants.long]\n'train.epochs' = 99\n[variants.short]", r"arm 'short' changes train.epochs; all arms need one"),
+        (
+            "[variants.long]\n'train.epochs' = 99\n[variants.short]",
+            r"arm 'short' changes train.epochs; all arms need one",
+        ),
         ("[variants.a]\n'data.image_size' = 64\n[variants.b]", r"arm 'b' changes data; all arms need one budget"),
         ("[variants.a]\n'train.learning_rat' = 1", r"arm 'a': unknown key 'train.learning_rat'; did you mean"),
         ("[variants.a]\n'seed' = 1", r"seed belongs to each cell; give the benchmark's own name and seeds"),

@@ -9,6 +9,7 @@ import pytest
 from tests.conftest import PairFolder
 from tumorline.config import DataConfig
 from tumorline.data import dataset as datasets
+from tumorline.data.case import Case
 from tumorline.data.dataset import Dataset, load_dataset
 from tumorline.data.remember import SETTLED_S, remember, stamps
 
@@ -32,7 +33,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     examine = datasets._examine
 
-    def counted(case: datasets.Case, settings: DataConfig) -> datasets.Facts:
+    def counted(case: Case, settings: DataConfig) -> datasets.Facts:
         names.append(case.id)
         return examine(case, settings)
 

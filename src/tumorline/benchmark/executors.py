@@ -1,5 +1,6 @@
 """Where the cells run: processes on this machine, or tasks of a Ray cluster whose machines share the folder."""
 
+import socket
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -16,6 +17,9 @@ Executor = Callable[[Sequence[Job]], Iterator[tuple[Job, str]]]
 
 RETRIES = 3
 """A cell whose Ray worker dies is begun again so often; each time it goes on from its last saved state."""
+
+PATIENCE_S = 5
+"""How long a cluster may take to answer; Ray itself would wait for minutes."""
 
 
 class Launcher:
@@ -58,7 +62,7 @@ def local(processes: int) -> Executor:
 
 
 def on_ray(address: str, processes: int) -> Executor:
-    """As tasks of the Ray cluster at `address` ('local' starts one on this machine), `processes` to a machine.
+    """As tasks of the Ray cluster at `address` (HOST:PORT; 'local' starts one here), `processes` to a machine.
 
     All machines need the output folder and the data at the same paths. A cell whose worker dies is begun again on
     another and goes on from its last saved state. Raises UserError where the cluster cannot be reached.
@@ -67,8 +71,11 @@ def on_ray(address: str, processes: int) -> Executor:
     import ray
 
     try:
-        ray.init(address, log_to_driver=False, configure_logging=False, ignore_reinit_error=True)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+        if ":" in address:
+            host, _, port = address.removeprefix("ray://").rpartition(":")
+            socket.create_connection((host, int(port)), PATIENCE_S).close()
+        ray.init(address, log_to_driver=False, configure_logging=False)
+    except (OSError, ValueError, RuntimeError) as error:
         raise UserError(f"--ray {address}: no cluster there ({str(error).splitlines()[0]})") from None
     cores = max((int(node["Resources"].get("CPU", 1)) for node in ray.nodes() if node["Alive"]), default=1)
     each = max(1, cores // processes)

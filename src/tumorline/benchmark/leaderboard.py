@@ -48,9 +48,7 @@ def rank(entries: Sequence[Entry], reference: str) -> list[dict[str, Any]]:
     groups: dict[str, list[Entry]] = {}
     for entry in entries:
         groups.setdefault(entry.initialisation, []).append(entry)
-    return [
-        {"initialisation": name, **_group(members, reference, speeds)} for name, members in sorted(groups.items())
-    ]
+    return [{"initialisation": name, **_group(members, reference, speeds)} for name, members in sorted(groups.items())]
 
 
 def compared(members: Sequence[Entry], reference: str = "") -> dict[str, Any]:
@@ -100,7 +98,9 @@ def _row(entry: Entry, speed: float) -> dict[str, Any]:
         "initialisation": entry.initialisation,
         "parameters": environments[0]["parameters"],
         "multiply_adds": environments[0]["multiply_adds"],
-        "training_images_per_second": median(float(row["images_per_second"]) for history in histories for row in history),
+        "training_images_per_second": median(
+            float(row["images_per_second"]) for history in histories for row in history
+        ),
         "inference_images_per_second": speed,
         "peak_memory_mb": max(environment["peak_memory_mb"] for environment in environments),
         "training_minutes": mean(environment["seconds_of_training_steps"] for environment in environments) / 60,

@@ -1,4 +1,4 @@
-"""A benchmark's file becomes cells: models x losses x variants x seeds x folds, each an ordinary run's configuration."""
+"""A benchmark's file becomes cells: models x losses x variants x seeds x folds, each the configuration of a run."""
 
 import copy
 import re
@@ -8,7 +8,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from tumorline.config import Config, Section, explain, parse_config, read_toml, set_key
 from tumorline.errors import UserError, did_you_mean
@@ -20,8 +20,10 @@ BUDGET = ("data", "split", "train.epochs", "train.epoch_images", "train.batch_si
 """What must be equal in all cells: the cases, and how many images of them are seen."""
 
 
-class Plan(Section):
+class Plan(BaseModel):
     """The content of a benchmark's file."""
+
+    model_config = Section.model_config
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     recipe: dict[str, Any] = {}
@@ -154,7 +156,9 @@ def _check(plan: Plan, where: str) -> None:
     if len({arm.slug for arm in every}) < len(every):
         raise UserError(f"{where}: the arms {', '.join(names)} differ in punctuation only; give them other names")
     if plan.reference and plan.reference not in names:
-        raise UserError(f"{where}: reference is '{plan.reference}', which is no arm; {did_you_mean(plan.reference, names)}")
+        raise UserError(
+            f"{where}: reference is '{plan.reference}', which is no arm; {did_you_mean(plan.reference, names)}"
+        )
     if plan.folds and not plan.recipe.get("split", {}).get("folds"):
         raise UserError(f"{where}: folds is {plan.folds}, but recipe.split.folds does not say how many there are")
     for key in [*plan.recipe, *plan.choose, *(key for values in plan.variants.values() for key in values)]:

@@ -13,7 +13,7 @@ BATCH, ROUNDS = 8, 5
 
 
 def images_per_second(runs: Mapping[str, Path]) -> dict[str, float]:
-    """Images a second of each run's network in the runtime, at its own input size, in batches of 8; median of 5 turns."""
+    """Images a second of each run's network in the runtime: its own input size, batches of 8, median of 5 turns."""
     models = {name: load(run) for name, run in runs.items()}
     for model in models.values():
         _seconds(model)

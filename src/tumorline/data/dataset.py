@@ -137,7 +137,9 @@ def _remembered_scan(cases: Sequence[Case], settings: DataConfig, progress: Prog
     if written is None:
         return scan(cases, settings, progress)
     key = [VERSION, settings.model_dump(exclude={"source", "cache", "image_size"}), list(map(repr, cases)), written]
-    found = remember(_memory(settings), "facts", key, lambda: [_to_json(fact) for fact in scan(cases, settings, progress)])
+    found = remember(
+        _memory(settings), "facts", key, lambda: [_to_json(fact) for fact in scan(cases, settings, progress)]
+    )
     return tuple(map(_from_json, found))
 
 

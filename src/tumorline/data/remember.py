@@ -23,7 +23,9 @@ def default_folder() -> Path:
 def stamps(files: Iterable[Path]) -> list[tuple[str, int, int]] | None:
     """Path, size and time of change of each; None where one cannot be read or has only just been written."""
     try:
-        found = [(str(file.resolve()), status.st_size, status.st_mtime_ns) for file in files for status in [file.stat()]]
+        found = [
+            (str(file.resolve()), status.st_size, status.st_mtime_ns) for file in files for status in [file.stat()]
+        ]
     except OSError:
         return None
     settled = (time.time() - SETTLED_S) * 1e9

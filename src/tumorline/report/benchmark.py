@@ -57,4 +57,6 @@ def _pareto(result: Mapping[str, Any]) -> str:
 
 
 def _style() -> str:
-    return re.sub(r"@media print.*", "", (Path(__file__).with_name("style.css")).read_text(encoding="utf-8"), flags=re.S)
+    return re.sub(
+        r"@media print.*", "", (Path(__file__).with_name("style.css")).read_text(encoding="utf-8"), flags=re.S
+    )

@@ -261,8 +261,8 @@ def _label(name: str, x: float, y: float, taken: list[tuple[float, float]]) -> s
     while any(abs(place - other) < 12 and abs(x - beside) < 150 for beside, other in taken):
         place += 4
     taken.append((x, place))
-    anchor = "end" if left else "start"
-    return f'<text class="tick" x="{x - 9 if left else x + 9:.1f}" y="{place:.1f}" text-anchor="{anchor}">{escape(name)}</text>'
+    beside, anchor = (x - 9, "end") if left else (x + 9, "start")
+    return f'<text class="tick" x="{beside:.1f}" y="{place:.1f}" text-anchor="{anchor}">{escape(name)}</text>'
 
 
 def _band(figure: Mapping[str, object], x: Scale, middle: float) -> list[str]:
