@@ -30,6 +30,8 @@ class Axis:
         return start + (value - low) / ((high - low) or 1) * (end - start)
 
 
+KEY_PLACES = (62.0, 134.0, 370.0, 442.0)
+"""Where a picture names its groups, left and right of the label of its horizontal axis."""
 FIFTHS = (0, 0.2, 0.4, 0.6, 0.8, 1)
 UNIT = {label: Axis(0, 1, FIFTHS, label) for label in ("Dice", "threshold", "share of cases kept")}
 
@@ -165,12 +167,14 @@ def pareto(groups: Mapping[str, Mapping[str, tuple[float, float]]], x_label: str
     front = sorted(one for one in every if not any(a >= one[0] and b >= one[1] and (a, b) != one for a, b in every))
     text = " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in front)
     parts.append(f'<polyline class="mark front" points="{text}"/>')
-    taken: list[tuple[float, float]] = []
-    for number, points in enumerate(groups.values()):
-        for name, (a, b) in points.items():
-            parts.append(f'<circle class="point series{number % 4}" cx="{x(a):.1f}" cy="{y(b):.1f}" r="5"/>')
-            parts.append(_label(name, x(a), y(b), taken))
-    return _svg(parts, f"{y_label} against {x_label}", TALL) + legend(groups)
+    for number, (group, points) in enumerate(groups.items()):
+        kind, place = f'circle class="point series{number % 4}"', KEY_PLACES[number % 4]
+        parts += [f'<{kind} cx="{x(a):.1f}" cy="{y(b):.1f}" r="5"/>' for a, b in points.values()]
+        parts.append(f'<{kind} cx="{place}" cy="{TALL - 8}" r="5"/>')
+        parts.append(f'<text class="tick" x="{place + 10}" y="{TALL - 4}">{escape(group)}</text>')
+    named = [(name, x(a), y(b)) for points in groups.values() for name, (a, b) in points.items()]
+    parts += _labels(sorted(named, key=lambda one: one[2]))
+    return _svg(parts, f"{y_label} against {x_label}", TALL)
 
 
 def standalone(svg: str, style: str) -> str:
@@ -254,15 +258,20 @@ def _frame(x_axis: Axis, y_axis: Axis, height: float = HEIGHT) -> tuple[Scale, S
     return x, y, parts
 
 
-def _label(name: str, x: float, y: float, taken: list[tuple[float, float]]) -> str:
-    """A name beside its point, on the side with more room, and moved down past labels that are there already."""
-    left = x > (LEFT + WIDTH - RIGHT) / 2
-    place = y + 4
-    while any(abs(place - other) < 12 and abs(x - beside) < 150 for beside, other in taken):
-        place += 4
-    taken.append((x, place))
-    beside, anchor = (x - 9, "end") if left else (x + 9, "start")
-    return f'<text class="tick" x="{beside:.1f}" y="{place:.1f}" text-anchor="{anchor}">{escape(name)}</text>'
+def _labels(points: Sequence[tuple[str, float, float]]) -> list[str]:
+    """Names beside their points, from the top down, each on the side with more room and below those already there."""
+    parts, taken = [], list[tuple[float, float]]()
+    for name, x, y in points:
+        place = y + 4
+        while any(abs(place - other) < 12 and abs(x - beside) < 150 for beside, other in taken):
+            place += 4
+        taken.append((x, place))
+        left = x > (LEFT + WIDTH - RIGHT) / 2
+        beside, anchor = (x - 9, "end") if left else (x + 9, "start")
+        parts.append(
+            f'<text class="tick" x="{beside:.1f}" y="{place:.1f}" text-anchor="{anchor}">{escape(name)}</text>'
+        )
+    return parts
 
 
 def _band(figure: Mapping[str, object], x: Scale, middle: float) -> list[str]:
