@@ -35,7 +35,7 @@ def load_network(path: Path) -> tuple[nn.Module, ModelInfo]:
 
 
 def _untrained(architecture: Architecture, regions: int) -> nn.Module:
-    options = {key: "none" if key == "weights" else value for key, value in architecture.options.items()}
+    options = models.without_weights(architecture.name, architecture.options)
     return models.build(architecture.name, channels=architecture.channels, regions=regions, options=options)
 
 

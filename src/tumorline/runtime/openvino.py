@@ -30,8 +30,8 @@ def compile_onnx(path: Path) -> Runtime:
 def _core() -> openvino.Core:
     """One for the process, never closed.
 
-    Each core gives signal handlers a stack of its own (sigaltstack) and takes it away when it is closed. Of two that are
-    closed in the order in which they were opened, the second puts back the stack that the first has already unmapped,
-    and the next Ctrl-C is a segmentation fault.
+    Each core gives signal handlers a stack of its own (sigaltstack) and takes it away when it is closed. Of two that
+    are closed in the order in which they were opened, the second puts back the stack that the first has already
+    unmapped, and the next Ctrl-C is a segmentation fault.
     """
     return openvino.Core()
