@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from tumorline import models
-from tumorline.errors import MissingExtraError
+from tumorline.errors import MissingExtraError, UserError
 from tumorline.files import atomic_path
 from tumorline.model_file import METADATA_KEY, Architecture, ModelInfo, read_info
 from tumorline.models.ensemble import Ensemble
@@ -35,7 +35,7 @@ def load_network(path: Path) -> tuple[nn.Module, ModelInfo]:
 
 
 def _untrained(architecture: Architecture, regions: int) -> nn.Module:
-    options = {key: "none" if key == "weights" else value for key, value in architecture.options.items()}
+    options = models.without_weights(architecture.name, architecture.options)
     return models.build(architecture.name, channels=architecture.channels, regions=regions, options=options)
 
 
@@ -50,6 +50,7 @@ def export_onnx(path: Path, target: Path) -> Path:
     except ImportError:
         raise MissingExtraError("export to ONNX", "train") from None
     network, info = load_network(path)
+    _refuse_volumes(path, info)
     image = torch.zeros(2, info.architecture.channels, info.image_size, info.image_size)
     with atomic_path(target) as temporary:
         _trace(network, image, temporary)
@@ -60,6 +61,15 @@ def export_onnx(path: Path, target: Path) -> Path:
         onnx.helper.set_model_props(model, {METADATA_KEY: info.model_dump_json()})
         onnx.save(model, temporary)
     return target
+
+
+def _refuse_volumes(path: Path, info: ModelInfo) -> None:
+    for architecture in (info.architecture, *(member.architecture for member in info.members)):
+        dims = architecture.options.get("dims", 2)
+        if dims != 2:
+            raise UserError(
+                f"{path}: its network has {dims} dimensions; ONNX files are written for pictures, which have 2"
+            )
 
 
 def _trace(network: nn.Module, image: torch.Tensor, target: Path) -> None:

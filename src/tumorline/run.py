@@ -113,6 +113,8 @@ def _carry_out(config: Config, run: Path, notify: Notify, test: bool) -> None:
     from tumorline.training.machine import machine
 
     models.check_options(config.model.name, config.model.options)
+    if not (run / STATE_NAME).exists():
+        models.check_weights(config.model.name, config.model.options)
     if config.model.options.get("dims", 2) != 2:
         raise UserError(f"model.options.dims is {config.model.options['dims']}; the cases are slices, which need 2")
     losses.build(config.loss)

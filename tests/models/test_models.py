@@ -1,5 +1,8 @@
 """The contract that every model keeps."""
 
+import copy
+import inspect
+import subprocess
 import sys
 from pathlib import Path
 
@@ -8,11 +11,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import tumorline
+from tests.conftest import TINY
+from tumorline.config import TrainConfig
 from tumorline.errors import UserError
 from tumorline.export import export_onnx, load_network
 from tumorline.model_file import Architecture, KnownCases, ModelInfo, save_model
-from tumorline.models import MODELS, backbone_layers, build, count_parameters, weigh_outputs
+from tumorline.models import MODELS, SOURCES, backbone_layers, build, count_parameters, weigh_outputs
 from tumorline.runtime import open_runtime
+from tumorline.training.optimiser import build_optimiser, freeze_backbone
 
 Options = dict[str, object]
 
@@ -39,12 +46,13 @@ VARIANTS: list[tuple[str, Options]] = [
     *SMALL.items(),
     ("unet", {"widths": [4, 8], "residual": True, "norm": "group", "dropout": 0.1}),
     ("unet_plus_plus", {"widths": [4, 4, 8, 8, 8, 4], "deep_supervision": True}),
+    ("dyn_unet", {"widths": [4, 8, 8, 8], "deep_supervision": False, "residual": True}),
     ("mednext", {"width": 4, "deep_supervision": True}),
     ("deeplabv3", {"weights": "none", "backbone": "mobilenet_v3_large", "auxiliary": False}),
     ("encoder_unet", {"weights": "none", "output_stride": 2}),
 ]
-EXPORTED_FAST = ("unet", "attention_unet", "segresnet")
-"""The export of the others takes five to twenty seconds each."""
+EXPORTED_BY_DEFAULT = ("unet", "segresnet", "lraspp", "encoder_unet", "swin_unet")
+"""One of each kind: ours, MONAI's, torchvision's, smp's, swin. An export takes up to twenty seconds."""
 IN_3D = [name for name, options in SMALL.items() if "weights" not in options]
 EVERY_MODEL = pytest.mark.parametrize(("name", "options"), VARIANTS)
 
@@ -59,23 +67,43 @@ def test_every_model_is_under_the_contract() -> None:
 
 
 @EVERY_MODEL
-@pytest.mark.parametrize(("channels", "regions"), [(1, 1), (4, 3)])
+@pytest.mark.parametrize(("channels", "regions"), [(1, 1), (1, 3), (4, 1), (4, 3)])
 def test_logits_have_the_size_of_the_image(name: str, options: Options, channels: int, regions: int) -> None:
     network = build(name, channels=channels, regions=regions, options=options)
-    outputs = weigh_outputs(network, network(torch.randn(2, channels, 37, 50)))
-    assert {tuple(logits.shape) for _, logits in outputs} == {(2, regions, 37, 50)}
+    outputs = weigh_outputs(network, network(torch.randn(2, channels, 37, 51)))
+    assert {tuple(logits.shape) for _, logits in outputs} == {(2, regions, 37, 51)}
     assert outputs[0][0] == 1
-    assert network.eval()(torch.randn(1, channels, 37, 50)).shape == (1, regions, 37, 50)
+    assert network.eval()(torch.randn(1, channels, 37, 51)).shape == (1, regions, 37, 51)
+
+
+def test_every_network_that_has_three_dimensions_is_tested_in_them() -> None:
+    assert [name for name in SMALL if "dims" in inspect.signature(MODELS[name]).parameters] == IN_3D
 
 
 @pytest.mark.parametrize("name", IN_3D)
-def test_the_same_in_three_dimensions(name: str) -> None:
-    network = build(name, channels=2, regions=3, options={**SMALL[name], "dims": 3})
-    image = torch.randn(1, 2, 17, 20, 9)
+@pytest.mark.parametrize(("channels", "regions"), [(1, 1), (4, 3)])
+def test_the_same_in_three_dimensions(name: str, channels: int, regions: int) -> None:
+    network = build(name, channels=channels, regions=regions, options={**SMALL[name], "dims": 3})
+    image = torch.randn(1, channels, 17, 20, 9)
     outputs = network(image)
-    assert {tuple(logits.shape) for _, logits in weigh_outputs(network, outputs)} == {(1, 3, 17, 20, 9)}
+    assert {tuple(logits.shape) for _, logits in weigh_outputs(network, outputs)} == {(1, regions, 17, 20, 9)}
     torch.stack([logits.square().mean() for _, logits in weigh_outputs(network, outputs)]).sum().backward()
-    assert [key for key, parameter in network.named_parameters() if parameter.grad is None] == []
+    assert without_gradient(network) == set()
+
+
+@pytest.mark.parametrize("name", IN_3D)
+def test_a_saved_network_of_three_dimensions_is_loaded_but_onnx_is_for_two(name: str, tmp_path: Path) -> None:
+    options = {**SMALL[name], "dims": 3}
+    network = build(name, channels=4, regions=3, options=options).eval()
+    path = saved(network, name, options, tmp_path)
+    image = torch.randn(1, 4, 17, 20, 9)
+    with torch.no_grad():
+        assert torch.equal(load_network(path)[0](image), network(image))
+    with pytest.raises(
+        UserError, match=r"model\.safetensors: its network has 3 dimensions; ONNX files are written for"
+    ):
+        export_onnx(path, tmp_path / "model.onnx")
+    assert not (tmp_path / "model.onnx").exists()
 
 
 @EVERY_MODEL
@@ -87,21 +115,44 @@ def test_images_below_the_deepest_level_can_be_trained_on(name: str, options: Op
         assert torch.isfinite(logits).all()
 
 
-@EVERY_MODEL
-def test_gradients_reach_every_parameter(name: str, options: Options) -> None:
-    network = build(name, channels=1, regions=1, options=options)
-    every_output(network, torch.randn(2, 1, 64, 64)).square().mean().backward()
-    assert [key for key, parameter in network.named_parameters() if parameter.grad is None] == []
+def without_gradient(network: nn.Module) -> set[str]:
+    return {name for name, parameter in network.named_parameters() if parameter.grad is None}
 
 
 @EVERY_MODEL
-def test_a_seed_gives_the_same_network(name: str, options: Options) -> None:
-    outputs = []
+def test_gradients_reach_every_parameter_but_those_of_a_frozen_backbone(name: str, options: Options) -> None:
+    network = build(name, channels=1, regions=1, options=options).train()
+    backbone = {parameter for layer in backbone_layers(network) for parameter in layer}
+    assert bool(backbone) == (name in SOURCES)
+    image = torch.randn(2, 1, 64, 64)
+    every_output(network, image).square().mean().backward()
+    assert without_gradient(network) == set()
+    network.zero_grad(set_to_none=True)
+    freeze_backbone(network, True)
+    every_output(network, image).square().mean().backward()
+    assert without_gradient(network) == backbone
+
+
+@EVERY_MODEL
+def test_a_seed_gives_the_same_network_before_and_after_two_steps(name: str, options: Options) -> None:
+    (begun, trained), (again, trained_again), (other, _) = (two_steps(name, options, seed) for seed in (3, 3, 4))
+    assert all(torch.equal(begun[key], again[key]) for key in begun)
+    assert all(torch.equal(trained[key], trained_again[key]) for key in trained)
+    assert any(not torch.equal(begun[key], other[key]) for key in begun)
+    assert any(not torch.equal(begun[key], trained[key]) for key in begun)
+
+
+def two_steps(name: str, options: Options, seed: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Weights of a new network, and after two steps of training."""
+    torch.manual_seed(seed)
+    network = build(name, channels=1, regions=1, options=options).train()
+    begun = copy.deepcopy(network.state_dict())
+    optimiser = build_optimiser(network, TrainConfig())
     for _ in range(2):
-        torch.manual_seed(3)
-        network = build(name, channels=1, regions=1, options=options)
-        outputs.append(every_output(network, torch.randn(2, 1, 64, 64)))
-    assert torch.equal(*outputs)
+        optimiser.zero_grad()
+        every_output(network, torch.randn(2, 1, 40, 40)).square().mean().backward()
+        optimiser.step()
+    return begun, network.state_dict()
 
 
 @EVERY_MODEL
@@ -118,31 +169,45 @@ def test_bfloat16_autocast_stays_close(name: str, options: Options) -> None:
 
 @pytest.mark.parametrize(
     ("name", "options"),
-    [pytest.param(*item, marks=[] if item[0] in EXPORTED_FAST else [pytest.mark.slow]) for item in SMALL.items()],
+    [pytest.param(*item, marks=[] if item[0] in EXPORTED_BY_DEFAULT else [pytest.mark.slow]) for item in SMALL.items()],
 )
 def test_a_saved_model_gives_the_same_logits_from_its_file_and_as_onnx(
     name: str, options: Options, tmp_path: Path
 ) -> None:
     torch.manual_seed(0)
-    network = build(name, channels=1, regions=1, options=options).eval()
-    path = tmp_path / "model.safetensors"
-    weights = {key: value.numpy() for key, value in network.state_dict().items()}
-    save_model(path, weights, described(name, options))
-    loaded, _ = load_network(path)
-    image = torch.randn(2, 1, 64, 64)
+    network = build(name, channels=4, regions=3, options=options).eval()
+    same_from_file_and_onnx(network, saved(network, name, options, tmp_path))
+
+
+def test_the_same_with_one_channel_one_region_and_an_even_size(tmp_path: Path) -> None:
+    network = build("unet", channels=1, regions=1, options=SMALL["unet"]).eval()
+    same_from_file_and_onnx(network, saved(network, "unet", SMALL["unet"], tmp_path, (1, 1, 64)))
+
+
+def same_from_file_and_onnx(network: nn.Module, path: Path) -> None:
+    loaded, info = load_network(path)
+    image = torch.randn(3, info.architecture.channels, info.image_size, info.image_size)
     with torch.no_grad():
         expected = network(image)
         assert torch.equal(loaded(image), expected)
-    logits = open_runtime(export_onnx(path, tmp_path / "model.onnx"))(image.numpy())
+    logits = open_runtime(export_onnx(path, path.with_name("model.onnx")))(image.numpy())
+    assert logits.shape == (3, len(info.regions), info.image_size, info.image_size)
     assert np.abs(logits - expected.numpy()).max() < 1e-3 * max(1.0, float(expected.abs().max()))
 
 
-def described(name: str, options: Options) -> ModelInfo:
-    return ModelInfo(
+def saved(
+    network: nn.Module, name: str, options: Options, folder: Path, sizes: tuple[int, int, int] = (4, 3, 45)
+) -> Path:
+    """Its model file, for channels, regions and image size; as by default it is silent on pretrained weights."""
+    weights = {key: value.numpy() for key, value in network.state_dict().items()}
+    channels, regions, image_size = sizes
+    info = ModelInfo(
         name="tiny",
-        architecture=Architecture(name=name, options=options, channels=1),
-        regions=["tumour"],
-        image_size=64,
+        architecture=Architecture(
+            name=name, options={key: value for key, value in options.items() if key != "weights"}, channels=channels
+        ),
+        regions=[f"region {number}" for number in range(regions)],
+        image_size=image_size,
         preprocessing=1,
         data={},
         split={},
@@ -152,6 +217,8 @@ def described(name: str, options: Options) -> ModelInfo:
         versions={},
         licence="",
     )
+    save_model(folder / "model.safetensors", weights, info)
+    return folder / "model.safetensors"
 
 
 @pytest.mark.parametrize(
@@ -207,6 +274,38 @@ def test_a_model_from_outside_the_package(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(UserError, match="cannot be imported"):
         build("outside.nets:YourNet", channels=1, regions=1, options={})
     sys.modules.pop("outside.nets", None)
+
+
+PREDICT = """
+import sys, tumorline
+tumorline.predict(*sys.argv[1:])
+assert not {"outside", "torch"} & set(sys.modules)
+"""
+
+
+def test_a_model_from_outside_the_package_is_trained_and_its_onnx_file_does_without_the_package(
+    tiny_source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lib" / "outside").mkdir(parents=True)
+    (tmp_path / "lib" / "outside" / "nets.py").write_text(OUTSIDE)
+    overrides = [item for item in TINY if not item.startswith("model.")]
+    overrides += ["model.name=outside.nets:MyNet", "model.options.width=4", f"data.cache='{tmp_path / 'cache'}'"]
+    with monkeypatch.context() as patch:
+        patch.syspath_prepend(str(tmp_path / "lib"))
+        run = tumorline.train(data=tiny_source, overrides=overrides, output=tmp_path / "run")
+        network, info = load_network(run / "model.safetensors")
+    assert (info.architecture.name, info.architecture.options) == ("outside.nets:MyNet", {"width": 4})
+    image = np.random.default_rng(0).normal(size=(1, 32, 32)).astype(np.float32)
+    logits = open_runtime(run / "model.onnx")(image[None])
+    assert np.allclose(logits, network(torch.from_numpy(image[None])).detach().numpy(), atol=1e-4)
+    for name in ("outside.nets", "outside"):
+        sys.modules.pop(name, None)
+    assert tumorline.evaluate(run, tiny_source, output=tmp_path / "again")["cases"] > 0
+    picture = next((tiny_source / "images").iterdir())
+    subprocess.run([sys.executable, "-c", PREDICT, str(picture), str(run), str(tmp_path / "out")], check=True)
+    assert list((tmp_path / "out").glob("*.png"))
+    with pytest.raises(UserError, match=r"model\.name is 'outside\.nets:MyNet', which cannot be imported"):
+        load_network(run / "model.safetensors")
 
 
 @pytest.mark.parametrize(

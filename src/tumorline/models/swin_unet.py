@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from tumorline.models.any_size import AnySize
-from tumorline.models.pretrained import fit_weights, from_hub, read_weights
+from tumorline.models.pretrained import check_file, check_hub, fit_weights, from_hub, read_weights
 from tumorline.models.torchvision_cure import cure_torchvision
 
 PATCH, WINDOW = 4, 7
@@ -125,7 +125,16 @@ def _swin() -> Any:
 
 def swin_unet(channels: int, regions: int, weights: str = "imagenet", drop_path: float = 0.1) -> nn.Module:
     """Swin-UNet (Cao et al. 2021, arXiv:2105.05537): Swin Transformer blocks, from ImageNet weights of Swin-T."""
+    check_weights(weights)
     network = SwinUNet(channels, regions, drop_path=drop_path)
     if weights != "none":
         fit_weights(network.encoder, from_hub(IMAGENET) if weights == "imagenet" else read_weights(Path(weights)))
     return AnySize(network, 32, backbone="network.encoder")
+
+
+def check_weights(weights: str) -> None:
+    """Raise UserError where the weights are neither on this machine nor within reach, before anything is built."""
+    if weights == "imagenet":
+        check_hub(IMAGENET)
+    elif weights != "none":
+        check_file(weights, "imagenet, none")

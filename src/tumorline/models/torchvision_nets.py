@@ -10,12 +10,13 @@ from torch import Tensor, nn
 
 from tumorline.errors import UserError, did_you_mean
 from tumorline.models.any_size import AnySize
-from tumorline.models.pretrained import fit_weights, from_hub, read_weights
+from tumorline.models.pretrained import check_file, check_hub, fit_weights, from_hub, read_weights
 from tumorline.models.torchvision_cure import cure_torchvision
 
 AUXILIARY_WEIGHT = 0.5
 """Of the auxiliary head in the loss, as in torchvision's own training."""
 RESNETS, MOBILENET = ("resnet50", "resnet101"), "mobilenet_v3_large"
+WORDS, EXPECTED = ("coco", "imagenet"), "coco, imagenet, none"
 HEADS = {
     "deeplabv3": ("classifier.4.", "aux_classifier.4."),
     "fcn": ("classifier.4.", "aux_classifier.4."),
@@ -96,15 +97,27 @@ def _load(network: nn.Module, name: str, backbone: str, weights: str) -> None:
 
 
 def _find(name: str, backbone: str, weights: str) -> dict[str, Tensor]:
+    if weights in WORDS:
+        return from_hub(_address(name, backbone, weights))
+    check_file(weights, EXPECTED)
+    return read_weights(Path(weights))
+
+
+def check_weights(name: str, weights: str, backbone: str = MOBILENET) -> None:
+    """Raise UserError where the weights are neither on this machine nor within reach, before anything is built."""
+    if weights in WORDS:
+        check_hub(_address(name, backbone, weights))
+    elif weights != "none":
+        check_file(weights, EXPECTED)
+
+
+def _address(name: str, backbone: str, weights: str) -> str:
+    cure_torchvision()
     from torchvision.models import get_model_weights
 
-    if weights == "coco":
-        return from_hub(get_model_weights(f"{name}_{backbone}").DEFAULT.url)
-    if weights == "imagenet":
-        return from_hub(get_model_weights(backbone).DEFAULT.url)
-    if not Path(weights).suffix:
-        raise UserError(f"model.options.weights is '{weights}'; expected coco, imagenet, none or a file of weights")
-    return read_weights(Path(weights))
+    _refuse_other(backbone, (*RESNETS, MOBILENET))
+    full = f"{name}_{backbone}" if weights == "coco" else backbone
+    return str(get_model_weights(full).DEFAULT.url)
 
 
 def _refuse_other(backbone: str, known: tuple[str, ...]) -> None:

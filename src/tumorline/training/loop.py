@@ -242,18 +242,21 @@ def start(task: Task, machine: Machine) -> State:
     """A new network with average, optimiser and position, or those that the run folder holds."""
     config = task.config
     torch.manual_seed(config.seed)
-    architecture = config.model
+    architecture, path = config.model, task.run / STATE_NAME
+    begun, options = path.exists(), architecture.options
     network = models.build(
-        architecture.name, channels=task.dataset.channels, regions=len([REGION]), options=architecture.options
+        architecture.name,
+        channels=task.dataset.channels,
+        regions=len([REGION]),
+        options=models.without_weights(architecture.name, options) if begun else options,
     ).to(machine.device)
-    if architecture.start_from and not (task.run / STATE_NAME).exists():
+    if architecture.start_from and not begun:
         models.start_from(network, models.read_weights(weights_file(Path(architecture.start_from))))
     if config.train.channels_last:
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = copy.deepcopy(network).requires_grad_(False)
     state = State(network, average, build_optimiser(network, config.train), Position(task.fingerprint()))
-    path = task.run / STATE_NAME
-    if path.exists():
+    if begun:
         state.load(path)
     return state
 

@@ -1,0 +1,20 @@
+import subprocess
+import sys
+
+CODE = """
+import os, signal
+import tumorline
+models = [tumorline.load("builtin") for _ in range(3)]
+while models:
+    models.pop(0)
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+except KeyboardInterrupt:
+    print("stopped")
+"""
+
+
+def test_a_signal_after_several_models_were_opened_and_closed_is_no_crash() -> None:
+    """In a process of its own: where it goes wrong, the process dies of a segmentation fault."""
+    result = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout) == (0, "stopped\n"), result.stderr
