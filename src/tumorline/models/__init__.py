@@ -172,8 +172,8 @@ def multiply_adds(network: nn.Module, channels: int, side: int = 256) -> int:
 def initialisation(name: str, options: Mapping[str, Any]) -> str:
     """What a network's weights are before training: 'scratch', the set of its pretrained weights, or their file."""
     weights = inspect.signature(builder(name)).parameters.get("weights")
-    chosen = options.get("weights", weights.default if weights else "none")
-    return {"none": "scratch", "imagenet": "ImageNet", "coco": "COCO"}.get(chosen, str(chosen))
+    chosen = str(options.get("weights", weights.default if weights else "none"))
+    return {"none": "scratch", "imagenet": "ImageNet", "coco": "COCO"}.get(chosen, chosen)
 
 
 def count_parameters(network: nn.Module) -> int:
