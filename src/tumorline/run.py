@@ -6,7 +6,8 @@ Each stage leaves whole files in the run folder; resuming a run goes on where it
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,12 +74,30 @@ def train(config: Config, run: Path, notify: Notify) -> None:
         if run.exists():
             raise UserError(f"{run}: exists already; choose another --output, or go on with --resume {run}")
         config.save(run / CONFIG_NAME)
-    try:
+    with _nothing_left_behind(run):
         _carry_out(config, run, notify)
-    except UserError:
-        if _is_first_process() and not (run / STATE_NAME).exists():
-            shutil.rmtree(run)
-        raise
+
+
+def fit_only(
+    config: Config, run: Path, notify: Notify, on_epoch: Callable[[Mapping[str, Any]], None] | None = None
+) -> Path:
+    """Train without a look at the test part, going on where the folder holds a state; returns the best weights.
+
+    Leaves what `train` leaves before the export: configuration, split, history, state, best weights, environment.
+    `on_epoch` gets each finished epoch's row of the history; what it raises ends the training, whose state is saved.
+    `resume` finishes such a folder. Raises UserError for a folder of another configuration.
+    """
+    require_extra("torch", "training", "train")
+    from tumorline.training.loop import BEST_NAME
+
+    if _is_first_process():
+        if (run / CONFIG_NAME).exists() and read_config(run) != config:
+            raise UserError(f"{run}: holds a training of another configuration; choose another --output")
+        config.save(run / CONFIG_NAME)
+        remove_unfinished(run)
+    with _nothing_left_behind(run):
+        _carry_out(config, run, notify, on_epoch, finish=False)
+    return run / BEST_NAME
 
 
 def resume(run: Path, notify: Notify) -> None:
@@ -102,7 +121,24 @@ def source_path(config: Config) -> Path:
     return default_cohort(Path(config.data.cache or default_folder()))
 
 
-def _carry_out(config: Config, run: Path, notify: Notify) -> None:
+@contextmanager
+def _nothing_left_behind(run: Path) -> Iterator[None]:
+    """Where nothing was trained before the user's error, the folder goes."""
+    try:
+        yield
+    except UserError:
+        if _is_first_process() and not (run / STATE_NAME).exists():
+            shutil.rmtree(run)
+        raise
+
+
+def _carry_out(
+    config: Config,
+    run: Path,
+    notify: Notify,
+    on_epoch: Callable[[Mapping[str, Any]], None] | None = None,
+    finish: bool = True,
+) -> None:
     from tumorline import losses, models
     from tumorline.training.loop import Task, fit
     from tumorline.training.machine import machine
@@ -118,10 +154,11 @@ def _carry_out(config: Config, run: Path, notify: Notify) -> None:
         task = Task(config, dataset, split, Path(place.gather(str(run))[0]))
         if place.leads:
             write_csv(task.run / SPLIT_NAME, splits.COLUMNS, splits.table(dataset, split))
-        fit(task, place)
+        fit(task, place, on_epoch)
         if place.leads:
             _write_environment(task, place)
-            _finish(task, notify)
+            if finish:
+                _finish(task, notify)
 
 
 def _prepare(config: Config, notify: Notify) -> tuple[Dataset, Split]:

@@ -4,7 +4,7 @@ import copy
 import json
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -43,6 +43,9 @@ from tumorline.training.shared_norm import share_batch_statistics
 from tumorline.training.state import Position, State
 from tumorline.training.validation import Validation, validate
 
+OnEpoch = Callable[[Mapping[str, Any]], None]
+"""Gets each finished epoch's row of the history, once the state is saved; what it raises ends the training there."""
+
 BEST_NAME = "best.safetensors"
 COLUMNS = (
     "epoch",
@@ -76,7 +79,7 @@ class Task:
         return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def fit(task: Task, machine: Machine) -> State:
+def fit(task: Task, machine: Machine, on_epoch: OnEpoch | None = None) -> State:
     """Train to the end (or to an early stop), resuming where the run folder holds a state.
 
     Leaves `state.safetensors`, `best.safetensors` (averaged weights of the epoch with the highest validation
@@ -84,7 +87,7 @@ def fit(task: Task, machine: Machine) -> State:
     """
     cache = _shared_cache(task.dataset, machine)
     state = start(task, machine)
-    loop = Loop(task, machine, cache, state)
+    loop = Loop(task, machine, cache, state, on_epoch)
     with _stop_signals(loop):
         loop.run()
     return state
@@ -93,8 +96,10 @@ def fit(task: Task, machine: Machine) -> State:
 class Loop:
     """Epochs of steps; after each epoch validation, history and the saved state."""
 
-    def __init__(self, task: Task, machine: Machine, cache: Cache, state: State) -> None:
-        self.task, self.machine, self.state = task, machine, state
+    def __init__(
+        self, task: Task, machine: Machine, cache: Cache, state: State, on_epoch: OnEpoch | None = None
+    ) -> None:
+        self.task, self.machine, self.state, self.on_epoch = task, machine, state, on_epoch
         self.store = Store(cache, machine.device)
         self.settings = task.config.train
         positions = [task.dataset.index[name] for name in task.split.cases("train")]
@@ -193,6 +198,8 @@ class Loop:
             save_weights(self.state.average, self.task.run / BEST_NAME)
         self.save()
         progress.epoch(row, settings.epochs)
+        if self.on_epoch is not None:
+            self.on_epoch(row)
 
     def history_row(self, result: Validation) -> dict[str, Any]:
         position, steps = self.state.position, self.batches.steps
