@@ -159,13 +159,18 @@ class Loop:
 
     def update_weights(self, loss: Tensor, step: int) -> None:
         state, settings = self.state, self.settings
-        set_learning_rate(state.optimiser, learning_rate(settings, step, settings.epochs * self.batches.steps))
+        set_learning_rate(state.optimiser, self.rate(step))
         state.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         if settings.clip_norm > 0:
             nn.utils.clip_grad_norm_(state.network.parameters(), settings.clip_norm)
         state.optimiser.step()
         update_average(state.average, state.network, settings.average_decay, step)
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step of the epoch that is under way."""
+        scores = [row["validation_dice"] for row in self.state.position.history]
+        return learning_rate(self.settings, step, self.settings.epochs * self.batches.steps, scores)
 
     def save_or_stop(self) -> None:
         """Save within an epoch when it is time; stop where any process was asked to."""
@@ -207,7 +212,7 @@ class Loop:
         images = steps * self.batches.batch_size
         return {
             "epoch": position.epoch + 1,
-            "learning_rate": learning_rate(self.settings, last_step, self.settings.epochs * steps),
+            "learning_rate": self.rate(last_step),
             "train_loss": self.total_loss() / steps,
             "validation_loss": result.loss,
             "validation_dice": result.dice,
