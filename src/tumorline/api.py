@@ -51,6 +51,26 @@ def train(
     return folder
 
 
+def find_learning_rate(
+    config: Config | Path | str | None = None,
+    *,
+    data: Path | str | None = None,
+    overrides: Iterable[str] = (),
+    output: Path | str | None = None,
+    notify: Notify = _silent,
+) -> tuple[Path, float | None]:
+    """Try rising learning rates on the training cases alone; returns the folder and the rate to train with.
+
+    The folder holds `learning_rate.csv` and `learning_rate.html`. The rate is None where none lowers the loss.
+    """
+    from tumorline import run
+
+    if not isinstance(config, Config):
+        config = read_recipe(config, data, overrides)
+    folder = Path(output) if output else new_run_folder(f"{config.name}-find-lr")
+    return folder, run.find_learning_rate(config, folder, notify)
+
+
 def cross_validate(
     config: Config | Path | str | None = None,
     *,

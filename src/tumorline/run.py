@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,7 @@ from tumorline.model_file import (
 )
 from tumorline.prediction import load
 from tumorline.report import write_card, write_report
+from tumorline.report.learning_rate import write_learning_rate
 from tumorline.run_folder import (
     CONFIG_NAME,
     ENVIRONMENT_NAME,
@@ -121,6 +123,28 @@ def source_path(config: Config) -> Path:
     return default_cohort(Path(config.data.cache or default_folder()))
 
 
+def find_learning_rate(config: Config, output: Path, notify: Notify) -> float | None:
+    """Try rising learning rates on the training cases; returns the rate to train with, None where none is good.
+
+    Writes `learning_rate.csv` and `learning_rate.html` to `output` and keeps no weights. Raises UserError where
+    `output` exists.
+    """
+    require_extra("torch", "training", "train")
+    from tumorline.training.loop import Task
+    from tumorline.training.machine import machine
+    from tumorline.training.range_test import RULE, find_rate
+
+    if output.exists():
+        raise UserError(f"{output}: exists already; choose another --output")
+    _check_model(config)
+    with machine(config.train) as place:
+        dataset, split = _prepare(config, notify if place.leads else _silent)
+        found = find_rate(Task(config, dataset, split, output), place)
+        if place.leads:
+            write_learning_rate(asdict(found) | {"name": config.name, "rule": RULE}, output)
+    return found.suggestion
+
+
 @contextmanager
 def _nothing_left_behind(run: Path) -> Iterator[None]:
     """Where nothing was trained before the user's error, the folder goes."""
@@ -139,14 +163,10 @@ def _carry_out(
     on_epoch: Callable[[Mapping[str, Any]], None] | None = None,
     finish: bool = True,
 ) -> None:
-    from tumorline import losses, models
     from tumorline.training.loop import Task, fit
     from tumorline.training.machine import machine
 
-    models.check_options(config.model.name, config.model.options)
-    if config.model.options.get("dims", 2) != 2:
-        raise UserError(f"model.options.dims is {config.model.options['dims']}; the cases are slices, which need 2")
-    losses.build_loss(config.loss.name, config.loss.options)
+    _check_model(config)
     with machine(config.train) as place:
         notify = _logged(run, notify) if place.leads else _silent
         dataset, split = _prepare(config, notify)
@@ -159,6 +179,16 @@ def _carry_out(
             _write_environment(task, place)
             if finish:
                 _finish(task, notify)
+
+
+def _check_model(config: Config) -> None:
+    """Raise UserError for a network or loss that cannot be built, before the data are read."""
+    from tumorline import losses, models
+
+    models.check_options(config.model.name, config.model.options)
+    if config.model.options.get("dims", 2) != 2:
+        raise UserError(f"model.options.dims is {config.model.options['dims']}; the cases are slices, which need 2")
+    losses.build_loss(config.loss.name, config.loss.options)
 
 
 def _prepare(config: Config, notify: Notify) -> tuple[Dataset, Split]:

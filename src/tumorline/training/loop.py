@@ -85,7 +85,7 @@ def fit(task: Task, machine: Machine, on_epoch: OnEpoch | None = None) -> State:
     Leaves `state.safetensors`, `best.safetensors` (averaged weights of the epoch with the highest validation
     Dice by patient) and `history.csv` in the run folder. Raises Interrupted on Ctrl-C or SIGTERM.
     """
-    cache = _shared_cache(task.dataset, machine)
+    cache = shared_cache(task.dataset, machine)
     state = start(task, machine)
     loop = Loop(task, machine, cache, state, on_epoch)
     with _stop_signals(loop):
@@ -276,7 +276,7 @@ def _wrap(network: nn.Module, settings: TrainConfig, machine: Machine) -> nn.Mod
     return DistributedDataParallel(wrapped, find_unused_parameters=settings.freeze_epochs > 0)
 
 
-def _shared_cache(dataset: Dataset, machine: Machine) -> Cache:
+def shared_cache(dataset: Dataset, machine: Machine) -> Cache:
     """The first process builds the cache, the others wait for it."""
     if machine.world > 1 and not machine.leads:
         dist.barrier()
