@@ -1,6 +1,8 @@
 import csv
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +12,8 @@ from tumorline.api import read_recipe, resume
 from tumorline.config import load_config
 from tumorline.errors import UserError
 from tumorline.model_file import read_info
+from tumorline.run import fit_only
+from tumorline.run_folder import read_config
 
 TIMINGS = {"seconds", "images_per_second"}
 FAST = [*TINY, "train.epochs=2"]
@@ -144,3 +148,40 @@ def test_a_model_that_starts_from_another_has_seen_its_cases(
 def test_volumes_are_not_trained_on_slices(tiny_source: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"model\.options\.dims is 3; the cases are slices"):
         tumorline.train(data=tiny_source, overrides=[*TINY, "model.options.dims=3"], output=tmp_path / "run")
+
+
+def test_fit_only_looks_at_no_test_case_and_resume_finishes_it_as_train_would(
+    tiny_run: Path, tiny_source: Path, tmp_path: Path
+) -> None:
+    config = read_config(tiny_run)
+    seen: list[Mapping[str, Any]] = []
+    best = fit_only(config, tmp_path / "run", str, seen.append)
+    names = {path.name for path in best.parent.iterdir()}
+    assert names == {
+        "config.toml",
+        "split.csv",
+        "history.csv",
+        "state.safetensors",
+        "best.safetensors",
+        "environment.json",
+        "log.txt",
+    }
+    assert [row["epoch"] for row in seen] == [1, 2, 3, 4, 5, 6]
+    with pytest.raises(UserError, match="holds a training of another configuration"):
+        fit_only(config.model_copy(update={"seed": 5}), tmp_path / "run", str)
+    resume(tmp_path / "run")
+    assert results(tmp_path / "run")[:2] == results(tiny_run)[:2]
+
+
+def test_what_the_hook_raises_ends_a_fit_that_goes_on_later(tiny_run: Path, tmp_path: Path) -> None:
+    def stop(row: Mapping[str, Any]) -> None:
+        if row["epoch"] == 2:
+            raise KeyError
+
+    config = read_config(tiny_run)
+    seen: list[Mapping[str, Any]] = []
+    with pytest.raises(KeyError):
+        fit_only(config, tmp_path / "run", str, stop)
+    best = fit_only(config, tmp_path / "run", str, seen.append)
+    assert [row["epoch"] for row in seen] == [3, 4, 5, 6]
+    assert best.read_bytes() == (tiny_run / "best.safetensors").read_bytes()

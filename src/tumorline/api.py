@@ -50,8 +50,28 @@ def train(
     if not isinstance(config, Config):
         config = read_recipe(config, data, overrides)
     folder = Path(output) if output else new_run_folder(config.name)
-    run.train(config, folder, notify, test)
+    (run.train if test else run.fit_only)(config, folder, notify)
     return folder
+
+
+def find_learning_rate(
+    config: Config | Path | str | None = None,
+    *,
+    data: Path | str | None = None,
+    overrides: Iterable[str] = (),
+    output: Path | str | None = None,
+    notify: Notify = _silent,
+) -> tuple[Path, float | None]:
+    """Try rising learning rates on the training cases alone; returns the folder and the rate to train with.
+
+    The folder holds `learning_rate.csv` and `learning_rate.html`. The rate is None where none lowers the loss.
+    """
+    from tumorline import run
+
+    if not isinstance(config, Config):
+        config = read_recipe(config, data, overrides)
+    folder = Path(output) if output else new_run_folder(f"{config.name}-find-lr")
+    return folder, run.find_learning_rate(config, folder, notify)
 
 
 def cross_validate(
@@ -106,7 +126,10 @@ def resume(folder: Path | str, notify: Notify = _silent, test: bool = True) -> P
     """Go on with a run that was stopped, or that was trained without `test`."""
     from tumorline import run
 
-    run.resume(Path(folder), notify, test)
+    if test:
+        run.resume(Path(folder), notify)
+    else:
+        run.fit_only(read_config(Path(folder)), Path(folder), notify)
     return Path(folder)
 
 

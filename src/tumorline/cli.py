@@ -65,12 +65,18 @@ def train(
     no_test: Annotated[
         bool, typer.Option("--no-test", help="Stop before the test patients; --resume goes on with them.")
     ] = False,
+    find_lr: Annotated[
+        bool, typer.Option("--find-lr", help="Only look for a learning rate: a short test on the training cases.")
+    ] = False,
 ) -> None:
     """Train a model, evaluate it on held-out patients and write a report."""
     from tumorline import api
 
-    if resume and (config or data or overrides or output):
+    if resume and (config or data or overrides or output or find_lr):
         raise UserError("--resume goes on with the run's own configuration; give nothing beside it")
+    if find_lr:
+        print_rate(*api.find_learning_rate(config, data=data, overrides=overrides or (), output=output, notify=note))
+        return
     if resume:
         run = api.resume(resume, note, not no_test)
     else:
@@ -453,6 +459,16 @@ def megabytes(show: "Callable[[int, int], None]") -> "Callable[[int, int], None]
             show(*figures)
 
     return show_changes
+
+
+def print_rate(folder: Path, rate: float | None) -> None:
+    """What a range test found; exit status 2 where it found nothing."""
+    if os.environ.get("RANK", "0") != "0":
+        return
+    print(f"report: {folder / 'learning_rate.html'}")
+    if rate is None:
+        raise UserError("no learning rate lowers the loss; look at the curve, at train.batch_size and at the loss")
+    print(f"suggested: --set train.learning_rate={rate:.2g}")
 
 
 def print_headline(summary: "Mapping[str, Any]") -> None:

@@ -11,6 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from tumorline.errors import UserError, did_you_mean
 from tumorline.files import write_text
 
+ONE_CYCLE_RISE = 0.3
+"""Share of the steps over which the one-cycle schedule rises where `warmup` is not given."""
+
 
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -178,9 +181,16 @@ class TrainConfig(Section):
     freeze_epochs: int = Field(default=0, ge=0)
     """For so many epochs the backbone is left as it was loaded, norms included; then it learns as well."""
     weight_decay: float = Field(default=1e-2, ge=0)
-    schedule: Literal["cosine", "constant"] = "cosine"
+    schedule: Literal["cosine", "constant", "one_cycle", "poly", "plateau"] = "cosine"
+    """What follows the warm-up: to zero along half a cosine or as a power of what is left ('poly'), no change, or lower
+    each time the validation Dice stops improving ('plateau'). 'one_cycle' begins at a 25th and ends at a 10 000th."""
     warmup: float = Field(default=0.05, ge=0, lt=1)
-    """Share of all steps over which the learning rate rises from zero."""
+    """Share of all steps over which the learning rate rises from zero; with one_cycle its rising part, then 0.3 where
+    nothing is given."""
+    plateau_patience: int = Field(default=3, ge=1)
+    """Epochs without a better validation Dice after which 'plateau' lowers the rate."""
+    plateau_factor: float = Field(default=0.5, gt=0, lt=1)
+    """By which 'plateau' lowers it."""
     clip_norm: float = Field(default=1.0, ge=0)
     """Largest gradient norm; 0 switches clipping off."""
     average_decay: float = Field(default=0.99, ge=0, lt=1)
@@ -196,6 +206,13 @@ class TrainConfig(Section):
     """Refuse operations that have no deterministic version (GPU; on CPU every run is repeatable)."""
     checkpoint_minutes: float = Field(default=5.0, gt=0)
     """Save the resumable state at each epoch's end and at least this often within an epoch."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def one_cycle_rises_longer(cls, values: Any) -> Any:
+        if isinstance(values, Mapping) and values.get("schedule") == "one_cycle":
+            return {"warmup": ONE_CYCLE_RISE, **values}
+        return values
 
 
 class Config(Section):

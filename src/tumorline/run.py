@@ -6,7 +6,9 @@ Each stage leaves whole files in the run folder; resuming a run goes on where it
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +41,7 @@ from tumorline.model_file import (
 )
 from tumorline.prediction import load
 from tumorline.report import write_card, write_report
+from tumorline.report.learning_rate import write_learning_rate
 from tumorline.run_folder import (
     CONFIG_NAME,
     ENVIRONMENT_NAME,
@@ -65,11 +68,8 @@ LICENCES = {
 ATTRIBUTIONS = {cheng.NAME: cheng.ATTRIBUTION}
 
 
-def train(config: Config, run: Path, notify: Notify, test: bool = True) -> None:
+def train(config: Config, run: Path, notify: Notify) -> None:
     """Train, evaluate and report in a new run folder; an existing one is never overwritten.
-
-    Without `test` it ends with the best weights of the validation: no model file, no look at the test patients.
-    `resume` then does the rest.
 
     Raises UserError for data or configuration that cannot be used; nothing is then left behind.
     """
@@ -78,21 +78,39 @@ def train(config: Config, run: Path, notify: Notify, test: bool = True) -> None:
         if run.exists():
             raise UserError(f"{run}: exists already; choose another --output, or go on with --resume {run}")
         config.save(run / CONFIG_NAME)
-    try:
-        _carry_out(config, run, notify, test)
-    except UserError:
-        if _is_first_process() and not (run / STATE_NAME).exists():
-            shutil.rmtree(run)
-        raise
+    with _nothing_left_behind(run):
+        _carry_out(config, run, notify)
 
 
-def resume(run: Path, notify: Notify, test: bool = True) -> None:
-    """Go on with a run that was stopped, at whatever stage, with its own configuration; `test` as in `train`."""
+def fit_only(
+    config: Config, run: Path, notify: Notify, on_epoch: Callable[[Mapping[str, Any]], None] | None = None
+) -> Path:
+    """Train without a look at the test part, going on where the folder holds a state; returns the best weights.
+
+    Leaves what `train` leaves before the export: configuration, split, history, state, best weights, environment.
+    `on_epoch` gets each finished epoch's row of the history; what it raises ends the training, whose state is saved.
+    `resume` finishes such a folder. Raises UserError for a folder of another configuration.
+    """
+    require_extra("torch", "training", "train")
+    from tumorline.training.loop import BEST_NAME
+
+    if _is_first_process():
+        if (run / CONFIG_NAME).exists() and read_config(run) != config:
+            raise UserError(f"{run}: holds a training of another configuration; choose another --output")
+        config.save(run / CONFIG_NAME)
+        remove_unfinished(run)
+    with _nothing_left_behind(run):
+        _carry_out(config, run, notify, on_epoch, finish=False)
+    return run / BEST_NAME
+
+
+def resume(run: Path, notify: Notify) -> None:
+    """Go on with a run that was stopped, at whatever stage, with its own configuration."""
     require_extra("torch", "training", "train")
     config = read_config(run)
     if _is_first_process():
         remove_unfinished(run)
-    _carry_out(config, run, notify, test)
+    _carry_out(config, run, notify)
 
 
 def render_report(run: Path) -> Path:
@@ -107,17 +125,50 @@ def source_path(config: Config) -> Path:
     return default_cohort(Path(config.data.cache or default_folder()))
 
 
-def _carry_out(config: Config, run: Path, notify: Notify, test: bool) -> None:
-    from tumorline import losses, models
+def find_learning_rate(config: Config, output: Path, notify: Notify) -> float | None:
+    """Try rising learning rates on the training cases; returns the rate to train with, None where none is good.
+
+    Writes `learning_rate.csv` and `learning_rate.html` to `output` and keeps no weights. Raises UserError where
+    `output` exists.
+    """
+    require_extra("torch", "training", "train")
+    from tumorline.training.loop import Task
+    from tumorline.training.machine import machine
+    from tumorline.training.range_test import RULE, find_rate
+
+    if output.exists():
+        raise UserError(f"{output}: exists already; choose another --output")
+    _check_model(config)
+    with machine(config.train) as place:
+        dataset, split = _prepare(config, notify if place.leads else _silent)
+        found = find_rate(Task(config, dataset, split, output), place)
+        if place.leads:
+            write_learning_rate(asdict(found) | {"name": config.name, "rule": RULE}, output)
+    return found.suggestion
+
+
+@contextmanager
+def _nothing_left_behind(run: Path) -> Iterator[None]:
+    """Where nothing was trained before the user's error, the folder goes."""
+    try:
+        yield
+    except UserError:
+        if _is_first_process() and not (run / STATE_NAME).exists():
+            shutil.rmtree(run)
+        raise
+
+
+def _carry_out(
+    config: Config,
+    run: Path,
+    notify: Notify,
+    on_epoch: Callable[[Mapping[str, Any]], None] | None = None,
+    finish: bool = True,
+) -> None:
     from tumorline.training.loop import Task, fit
     from tumorline.training.machine import machine
 
-    models.check_options(config.model.name, config.model.options)
-    if not (run / STATE_NAME).exists():
-        models.check_weights(config.model.name, config.model.options)
-    if config.model.options.get("dims", 2) != 2:
-        raise UserError(f"model.options.dims is {config.model.options['dims']}; the cases are slices, which need 2")
-    losses.build(config.loss)
+    _check_model(config, begun=(run / STATE_NAME).exists())
     with machine(config.train) as place:
         notify = _logged(run, notify) if place.leads else _silent
         dataset, split = _prepare(config, notify)
@@ -125,11 +176,23 @@ def _carry_out(config: Config, run: Path, notify: Notify, test: bool) -> None:
         task = Task(config, dataset, split, Path(place.gather(str(run))[0]))
         if place.leads:
             write_csv(task.run / SPLIT_NAME, splits.COLUMNS, splits.table(dataset, split))
-        state = fit(task, place)
+        state = fit(task, place, on_epoch)
         if place.leads:
             _write_environment(task, place, state.network)
-        if place.leads and test:
+        if place.leads and finish:
             _finish(task, notify)
+
+
+def _check_model(config: Config, begun: bool = False) -> None:
+    """Raise UserError for a network, its weights or a loss that cannot be had, before the data are read."""
+    from tumorline import losses, models
+
+    models.check_options(config.model.name, config.model.options)
+    if not begun:
+        models.check_weights(config.model.name, config.model.options)
+    if config.model.options.get("dims", 2) != 2:
+        raise UserError(f"model.options.dims is {config.model.options['dims']}; the cases are slices, which need 2")
+    losses.build(config.loss)
 
 
 def _prepare(config: Config, notify: Notify) -> tuple[Dataset, Split]:

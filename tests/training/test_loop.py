@@ -5,7 +5,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -90,6 +92,22 @@ def test_a_stop_within_an_epoch_is_resumed_to_equal_weights(
             train(config, tmp_path / "stopped")
     assert len(history(tmp_path / "stopped")) == 1
     train(config, tmp_path / "stopped")
+    assert same(tmp_path / "whole", tmp_path / "stopped")
+    assert history(tmp_path / "whole") == history(tmp_path / "stopped")
+
+
+def test_a_plateau_is_resumed_to_equal_weights(tiny_config: Config, tmp_path: Path) -> None:
+    config = with_train(tiny_config, epochs=4, schedule="plateau", plateau_patience=1, learning_rate=0.5, warmup=0.0)
+    train(config, tmp_path / "whole")
+
+    def stop(row: Mapping[str, Any]) -> None:
+        if row["epoch"] == 3:
+            raise KeyError
+
+    with machine(config.train) as place, pytest.raises(KeyError):
+        fit(make_task(config, tmp_path / "stopped"), place, stop)
+    train(config, tmp_path / "stopped")
+    assert float(history(tmp_path / "whole")[-1]["learning_rate"]) < 0.5
     assert same(tmp_path / "whole", tmp_path / "stopped")
     assert history(tmp_path / "whole") == history(tmp_path / "stopped")
 

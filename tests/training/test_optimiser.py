@@ -1,9 +1,12 @@
+from typing import get_args
+
 import pytest
 import torch
 from torch import nn
 
 from tumorline.config import TrainConfig
 from tumorline.training.optimiser import (
+    SCHEDULES,
     build_optimiser,
     freeze_backbone,
     learning_rate,
@@ -25,6 +28,52 @@ def test_the_rate_rises_then_falls_to_nearly_zero() -> None:
 def test_a_constant_schedule_stays() -> None:
     settings = TrainConfig(learning_rate=0.3, schedule="constant", warmup=0)
     assert {learning_rate(settings, step, 10) for step in range(10)} == {0.3}
+
+
+def test_every_schedule_that_the_configuration_knows_is_there() -> None:
+    assert set(get_args(TrainConfig.model_fields["schedule"].annotation)) == set(SCHEDULES)
+
+
+def test_one_cycle_rises_from_a_25th_and_falls_to_a_10_000th() -> None:
+    settings = TrainConfig(learning_rate=1.0, schedule="one_cycle")
+    assert settings.warmup == 0.3
+    rates = [learning_rate(settings, step, 100) for step in range(101)]
+    assert rates[0] == pytest.approx(0.04)
+    assert rates[15] == pytest.approx(0.52)
+    assert max(rates) == rates[30] == 1.0
+    assert rates[65] == pytest.approx((1 + 1e-4) / 2)
+    assert rates[100] == pytest.approx(1e-4)
+    assert rates[30:] == sorted(rates[30:], reverse=True)
+
+
+def test_a_rise_that_is_given_is_kept() -> None:
+    assert TrainConfig(schedule="one_cycle", warmup=0.05).warmup == 0.05
+    settings = TrainConfig(learning_rate=1.0, schedule="one_cycle", warmup=0)
+    assert learning_rate(settings, 0, 10) == 1.0
+
+
+def test_poly_is_a_power_of_what_is_left() -> None:
+    settings = TrainConfig(learning_rate=2.0, schedule="poly", warmup=0)
+    assert learning_rate(settings, 0, 10) == 2.0
+    assert learning_rate(settings, 5, 10) == pytest.approx(2 * 0.5**0.9)
+    assert learning_rate(settings, 9, 10) == pytest.approx(2 * 0.1**0.9)
+
+
+@pytest.mark.parametrize(
+    ("scores", "rate"),
+    [
+        ([], 1.0),
+        ([0.5, 0.4], 1.0),
+        ([0.5, 0.4, 0.5], 0.1),
+        ([0.5, 0.4, 0.5, 0.3], 0.1),
+        ([0.5, 0.4, 0.5, 0.3, 0.2], 0.01),
+        ([0.5, 0.4, 0.6, 0.5, 0.7], 1.0),
+    ],
+)
+def test_plateau_lowers_the_rate_after_epochs_without_a_better_score(scores: list[float], rate: float) -> None:
+    settings = TrainConfig(learning_rate=1.0, schedule="plateau", plateau_patience=2, plateau_factor=0.1, warmup=0.1)
+    assert learning_rate(settings, 50, 100, scores) == pytest.approx(rate)
+    assert learning_rate(settings, 0, 100, scores) == pytest.approx(0.1)
 
 
 def test_biases_and_norms_do_not_decay() -> None:

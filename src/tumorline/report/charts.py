@@ -22,6 +22,11 @@ class Axis:
     ticks: Sequence[float]
     label: str = ""
     logarithmic: bool = False
+    names: Sequence[str] = ()
+    """What is written at the ticks, where that is not their number."""
+
+    def name(self, number: int) -> str:
+        return escape(self.names[number]) if self.names else f"{self.ticks[number]:g}"
 
     def position(self, value: float, start: float, end: float) -> float:
         low, high = self.low, self.high
@@ -185,6 +190,23 @@ def standalone(svg: str, style: str) -> str:
     return f'{svg[:begin]} xmlns="http://www.w3.org/2000/svg"><style>{own}</style>{body}</svg>\n'
 
 
+def points(
+    groups: Mapping[str, Sequence[tuple[float, float]]],
+    axes: tuple[Axis, Axis],
+    line: Sequence[tuple[float, float]] = (),
+) -> str:
+    """Dots in groups, and a line behind them."""
+    x, y, parts = _frame(*axes)
+    if line:
+        text = " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in line)
+        parts.append(f'<polyline class="line series0" points="{text}"/>')
+    for number, members in enumerate(groups.values()):
+        parts += [
+            f'<circle class="point series{number % 4}" cx="{x(a):.1f}" cy="{y(b):.1f}" r="4"/>' for a, b in members
+        ]
+    return _svg(parts, f"{axes[1].label} against {axes[0].label}") + legend(groups)
+
+
 def reliability(bins: Sequence[tuple[float, float]], shares: Sequence[float]) -> str:
     """Share of tumour against mean probability of each bin; a dot's area is the bin's share of the pixels."""
     x, y, parts = _frame(Axis(0, 1, FIFTHS, "predicted probability"), Axis(0, 1, FIFTHS, "share that is tumour"), TALL)
@@ -230,6 +252,17 @@ def linear_axis(low: float, high: float, label: str, whole: bool = False) -> Axi
     return Axis(min(low, ticks[0]), max(high, ticks[-1]), ticks, label)
 
 
+def logarithmic_axis(low: float, high: float, label: str) -> Axis:
+    """An axis over positive values by their powers of ten."""
+    low, high = (low / 2, high * 2) if low == high else (low, high)
+    return Axis(low, high, _logarithmic_ticks(low * 0.999, high * 1.001), label, logarithmic=True)
+
+
+def named_axis(names: Sequence[str], label: str) -> Axis:
+    """Equal places from left to right, numbered from 0, each with its name."""
+    return Axis(-0.5, len(names) - 0.5, range(len(names)), label, names=names)
+
+
 def _frame(x_axis: Axis, y_axis: Axis, height: float = HEIGHT) -> tuple[Scale, Scale, list[str]]:
     """Scales to pixels, and grid, ticks and labels."""
 
@@ -244,8 +277,9 @@ def _frame(x_axis: Axis, y_axis: Axis, height: float = HEIGHT) -> tuple[Scale, S
     for tick in y_axis.ticks[::every]:
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>')
         parts.append(f'<text class="tick" x="{LEFT - 6}" y="{y(tick) + 4:.1f}" text-anchor="end">{tick:g}</text>')
-    for tick in x_axis.ticks:
-        parts.append(f'<text class="tick middle" x="{x(tick):.1f}" y="{height - BOTTOM + 16}">{tick:g}</text>')
+    for number, tick in enumerate(x_axis.ticks):
+        text = x_axis.name(number)
+        parts.append(f'<text class="tick middle" x="{x(tick):.1f}" y="{height - BOTTOM + 16}">{text}</text>')
     base = height - BOTTOM
     parts.append(f'<line class="axis" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{base}" y2="{base}"/>')
     parts.append(

@@ -4,7 +4,7 @@ import copy
 import json
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -43,6 +43,9 @@ from tumorline.training.shared_norm import share_batch_statistics
 from tumorline.training.state import Position, State
 from tumorline.training.validation import Validation, validate
 
+OnEpoch = Callable[[Mapping[str, Any]], None]
+"""Gets each finished epoch's row of the history, once the state is saved; what it raises ends the training there."""
+
 BEST_NAME = "best.safetensors"
 COLUMNS = (
     "epoch",
@@ -79,15 +82,15 @@ class Task:
         return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def fit(task: Task, machine: Machine) -> State:
+def fit(task: Task, machine: Machine, on_epoch: OnEpoch | None = None) -> State:
     """Train to the end (or to an early stop), resuming where the run folder holds a state.
 
     Leaves `state.safetensors`, `best.safetensors` (averaged weights of the epoch with the highest validation
     Dice by patient) and `history.csv` in the run folder. Raises Interrupted on Ctrl-C or SIGTERM.
     """
-    cache = _shared_cache(task.dataset, machine)
+    cache = shared_cache(task.dataset, machine)
     state = start(task, machine)
-    loop = Loop(task, machine, cache, state)
+    loop = Loop(task, machine, cache, state, on_epoch)
     with _stop_signals(loop):
         loop.run()
     return state
@@ -96,8 +99,10 @@ def fit(task: Task, machine: Machine) -> State:
 class Loop:
     """Epochs of steps; after each epoch validation, history and the saved state."""
 
-    def __init__(self, task: Task, machine: Machine, cache: Cache, state: State) -> None:
-        self.task, self.machine, self.state = task, machine, state
+    def __init__(
+        self, task: Task, machine: Machine, cache: Cache, state: State, on_epoch: OnEpoch | None = None
+    ) -> None:
+        self.task, self.machine, self.state, self.on_epoch = task, machine, state, on_epoch
         self.store = Store(cache, machine.device)
         self.settings = task.config.train
         positions = [task.dataset.index[name] for name in task.split.cases("train")]
@@ -158,13 +163,18 @@ class Loop:
 
     def update_weights(self, loss: Tensor, step: int) -> None:
         state, settings = self.state, self.settings
-        set_learning_rate(state.optimiser, learning_rate(settings, step, settings.epochs * self.batches.steps))
+        set_learning_rate(state.optimiser, self.rate(step))
         state.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         if settings.clip_norm > 0:
             nn.utils.clip_grad_norm_(state.network.parameters(), settings.clip_norm)
         state.optimiser.step()
         update_average(state.average, state.network, settings.average_decay, step)
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step of the epoch that is under way."""
+        scores = [row["validation_dice"] for row in self.state.position.history]
+        return learning_rate(self.settings, step, self.settings.epochs * self.batches.steps, scores)
 
     def save_or_stop(self) -> None:
         """Save within an epoch when it is time; stop where any process was asked to."""
@@ -198,6 +208,8 @@ class Loop:
             save_weights(self.state.average, self.task.run / BEST_NAME)
         self.save()
         progress.epoch(row, settings.epochs)
+        if self.on_epoch is not None:
+            self.on_epoch(row)
 
     def history_row(self, result: Validation) -> dict[str, Any]:
         position, steps = self.state.position, self.batches.steps
@@ -205,7 +217,7 @@ class Loop:
         images = steps * self.batches.batch_size
         return {
             "epoch": position.epoch + 1,
-            "learning_rate": learning_rate(self.settings, last_step, self.settings.epochs * steps),
+            "learning_rate": self.rate(last_step),
             "train_loss": self.total_loss() / steps,
             "validation_loss": result.loss,
             "validation_dice": result.dice,
@@ -272,7 +284,7 @@ def _wrap(network: nn.Module, settings: TrainConfig, machine: Machine) -> nn.Mod
     return DistributedDataParallel(wrapped, find_unused_parameters=settings.freeze_epochs > 0)
 
 
-def _shared_cache(dataset: Dataset, machine: Machine) -> Cache:
+def shared_cache(dataset: Dataset, machine: Machine) -> Cache:
     """The first process builds the cache, the others wait for it."""
     if machine.world > 1 and not machine.leads:
         dist.barrier()

@@ -2,12 +2,17 @@
 
 import math
 from collections import defaultdict
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
 
 from tumorline.config import TrainConfig
 from tumorline.models import backbone_layers
+
+CYCLE_START, CYCLE_END = 1 / 25, 1e-4
+"""Where one cycle begins and ends, as shares of its highest rate."""
+POWER = 0.9
 
 
 def build_optimiser(network: nn.Module, settings: TrainConfig) -> torch.optim.Optimizer:
@@ -45,15 +50,57 @@ def freeze_backbone(network: nn.Module, frozen: bool) -> None:
         network.get_submodule(str(network.backbone)).eval()
 
 
-def learning_rate(settings: TrainConfig, step: int, steps: int) -> float:
-    """Rate of step 0 .. steps-1: a linear rise over the warm-up, then constant or half a cosine to zero."""
+def learning_rate(settings: TrainConfig, step: int, steps: int, scores: Sequence[float] = ()) -> float:
+    """Rate of step 0 .. steps-1: a linear rise over the warm-up, then what the schedule says.
+
+    `scores` are the validation figures of the epochs before this step; only 'plateau' looks at them.
+    """
     rise = math.ceil(settings.warmup * steps)
+    if step < rise and settings.schedule == "one_cycle":
+        return settings.learning_rate * (CYCLE_START + (1 - CYCLE_START) * step / rise)
     if step < rise:
         return settings.learning_rate * (step + 1) / rise
-    if settings.schedule == "constant":
-        return settings.learning_rate
     done = (step - rise) / max(1, steps - rise)
-    return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+    return settings.learning_rate * SCHEDULES[settings.schedule](settings, done, scores)
+
+
+def cosine(_settings: TrainConfig, done: float, _scores: Sequence[float]) -> float:
+    """Half a cosine from 1 to 0 (Loshchilov and Hutter 2017, arXiv:1608.03983, without restarts)."""
+    return 0.5 * (1 + math.cos(math.pi * done))
+
+
+def constant(_settings: TrainConfig, _done: float, _scores: Sequence[float]) -> float:
+    return 1.0
+
+
+def one_cycle(settings: TrainConfig, done: float, scores: Sequence[float]) -> float:
+    """The falling part of one cycle, to far below its start (Smith 2018, arXiv:1803.09820); the rise is the warm-up."""
+    return CYCLE_END + (1 - CYCLE_END) * cosine(settings, done, scores)
+
+
+def poly(_settings: TrainConfig, done: float, _scores: Sequence[float]) -> float:
+    """A power of what is left (Chen et al. 2018, arXiv:1606.00915)."""
+    return float((1 - done) ** POWER)
+
+
+def plateau(settings: TrainConfig, _done: float, scores: Sequence[float]) -> float:
+    """Lower by a factor after each `plateau_patience` epochs in a row that bring no better score."""
+    best, waited, lowered = -math.inf, 0, 0
+    for score in scores:
+        best, waited = (score, 0) if score > best else (best, waited + 1)
+        if waited == settings.plateau_patience:
+            waited, lowered = 0, lowered + 1
+    return float(settings.plateau_factor**lowered)
+
+
+SCHEDULES: dict[str, Callable[[TrainConfig, float, Sequence[float]], float]] = {
+    "cosine": cosine,
+    "constant": constant,
+    "one_cycle": one_cycle,
+    "poly": poly,
+    "plateau": plateau,
+}
+"""Factor on the rate after the warm-up, from the share of the remaining steps that is done and the scores so far."""
 
 
 def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:

@@ -35,6 +35,9 @@ class TrainingProgress:
     def step(self, images_per_second: float) -> None:
         self.bar.update(self.task, advance=1, note=f"{images_per_second:.1f} images/s")
 
+    def advance(self) -> None:
+        self.bar.update(self.task, advance=1)
+
     def epoch(self, row: Mapping[str, Any], epochs: int) -> None:
         """Print one finished epoch."""
         best = "  best" if row["best"] else ""

@@ -1,0 +1,87 @@
+import csv
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tumorline import api, run
+from tumorline.config import Config
+from tumorline.data.dataset import Dataset
+from tumorline.errors import UserError
+from tumorline.training import loop
+from tumorline.training.range_test import HIGHEST, LOWEST, diverged, summarise
+
+
+def valley(rate: float) -> float:
+    """Flat, steepest at 1e-3, lowest at 1e-2, then up."""
+    place = math.log10(rate)
+    return 2 - 1 / (1 + math.exp(-4 * (place + 3))) + max(0.0, place + 2) ** 2
+
+
+def test_the_steepest_descent_is_suggested() -> None:
+    rates = [LOWEST * (HIGHEST / LOWEST) ** (step / 99) for step in range(100)]
+    found = summarise(rates, [valley(rate) for rate in rates], 100)
+    assert found.suggestion is not None
+    assert abs(math.log10(found.suggestion) + 3) < 0.1
+
+
+def test_no_rate_is_suggested_where_none_lowers_the_loss() -> None:
+    assert summarise([1e-6, 1e-5, 1e-4], [1.0, 1.1, 1.3], 3).suggestion is None
+
+
+def test_a_loss_that_is_no_number_ends_the_test_and_is_left_out() -> None:
+    found = summarise([1e-6, 1e-5, 1e-4], [1.0, 0.5, math.nan], 3)
+    assert found.diverged
+    assert found.losses == [1.0, 0.5]
+
+
+def test_it_diverges_at_twice_the_lowest_running_mean() -> None:
+    assert not diverged([])
+    assert not diverged([1.0] * 20 + [2.5])
+    assert diverged([1.0] * 20 + [12.0])
+
+
+def test_only_training_cases_are_read_and_only_two_files_are_written(
+    tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: set[int] = set()
+    kept: list[tuple[Dataset, set[str]]] = []
+    original, batch = loop.Loop.__init__, loop.Store.batch
+
+    def spy(self: loop.Loop, task: loop.Task, *rest: object) -> None:
+        kept.append((task.dataset, set(task.split.cases("train"))))
+        original(self, task, *rest)  # type: ignore[arg-type]
+
+    def note(self: loop.Store, indices: list[int]) -> object:
+        read.update(indices)
+        return batch(self, indices)
+
+    monkeypatch.setattr(loop.Loop, "__init__", spy)
+    monkeypatch.setattr(loop.Store, "batch", note)
+    monkeypatch.setattr(loop, "validate", None)
+    config = tiny_config.model_copy(update={"train": tiny_config.train.model_copy(update={"epochs": 12})})
+    folder, rate = api.find_learning_rate(config, output=tmp_path / "found")
+    ((dataset, training),) = kept
+    assert {dataset.cases[index].id for index in read} <= training
+    assert sorted(path.name for path in folder.iterdir()) == ["learning_rate.csv", "learning_rate.html"]
+    with (folder / "learning_rate.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert float(rows[0]["learning_rate"]) == pytest.approx(LOWEST)
+    assert rate is None or LOWEST < rate < HIGHEST
+    with pytest.raises(UserError, match="exists already"):
+        run.find_learning_rate(config, folder, str)
+
+
+def test_too_few_steps_are_refused_and_leave_nothing(tiny_config: Config, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"train.epochs is 3 with 3 steps each; a rate is found in 12 steps or more"):
+        run.find_learning_rate(tiny_config, tmp_path / "found", str)
+    assert not (tmp_path / "found").exists()
+
+
+def test_find_lr_with_resume_is_refused_in_one_line(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tumorline", "train", "--find-lr", "--resume", str(tmp_path)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr.count("\n")) == (2, 1)
+    assert "--resume goes on with the run's own configuration" in result.stderr
