@@ -206,10 +206,10 @@ def load_config(path: Path | None, overrides: Iterable[str] = ()) -> Config:
 
     Raises UserError for a missing file, broken TOML, an unknown key or a value out of range.
     """
-    values = {} if path is None else _read_toml(path)
+    values = {} if path is None else read_toml(path)
     where = "the command line" if path is None else str(path)
     for override in overrides:
-        _apply_override(values, override)
+        apply_override(values, override)
     return parse_config(values, where)
 
 
@@ -221,7 +221,8 @@ def parse_config(values: Mapping[str, Any], where: str) -> Config:
         raise UserError(f"{where}: {_explain(error)}") from None
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> dict[str, Any]:
+    """The content of a TOML file. Raises UserError where it cannot be read."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -230,7 +231,8 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: not a valid TOML file ({error})") from None
 
 
-def _apply_override(values: dict[str, Any], override: str) -> None:
+def apply_override(values: dict[str, Any], override: str) -> None:
+    """Set the key that `section.key=value` names in a nested dictionary."""
     key, equals, text = override.partition("=")
     if not equals or not key.strip():
         raise UserError(f"--set {override}: expected section.key=value, for example train.epochs=20")

@@ -136,7 +136,7 @@ def find_learning_rate(config: Config, output: Path, notify: Notify) -> float | 
 
     if output.exists():
         raise UserError(f"{output}: exists already; choose another --output")
-    _check_model(config)
+    check_model(config)
     with machine(config.train) as place:
         dataset, split = _prepare(config, notify if place.leads else _silent)
         found = find_rate(Task(config, dataset, split, output), place)
@@ -166,7 +166,7 @@ def _carry_out(
     from tumorline.training.loop import Task, fit
     from tumorline.training.machine import machine
 
-    _check_model(config)
+    check_model(config)
     with machine(config.train) as place:
         notify = _logged(run, notify) if place.leads else _silent
         dataset, split = _prepare(config, notify)
@@ -181,7 +181,7 @@ def _carry_out(
                 _finish(task, notify)
 
 
-def _check_model(config: Config) -> None:
+def check_model(config: Config) -> None:
     """Raise UserError for a network or loss that cannot be built, before the data are read."""
     from tumorline import losses, models
 
