@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-import tumorline
 from tests.conftest import TINY
 from tumorline import api, run, tuning
 from tumorline.config import load_config
@@ -128,14 +127,13 @@ def stop_at(number: int, epoch: int, error: BaseException) -> Callable[..., Path
     return fit
 
 
-@pytest.mark.parametrize("error", [SystemExit(9), Interrupted("asked")])
 def test_a_killed_search_goes_on_from_the_state_of_its_trial_to_the_same_result(
-    search: Path, tiny_source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+    search: Path, tiny_source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tiny_source.parent / "tune" / "tune.toml"
     with monkeypatch.context() as patch:
-        patch.setattr(run, "fit_only", stop_at(2, 1, error))
-        with pytest.raises(type(error)):
+        patch.setattr(run, "fit_only", stop_at(2, 1, SystemExit(9)))
+        with pytest.raises(SystemExit):
             tune(path, tiny_source, tmp_path / "stopped")
     assert [trial.state for trial in tuning.read_trials(tmp_path / "stopped")] == ["complete", "running"]
     begun: list[str] = []
@@ -145,6 +143,18 @@ def test_a_killed_search_goes_on_from_the_state_of_its_trial_to_the_same_result(
         "trial 3/3",
     ]
     assert (tmp_path / "stopped" / "trials.json").read_text() == (search / "trials.json").read_text()
+
+
+def test_a_stop_that_was_asked_for_says_how_to_go_on(
+    tiny_source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fit(*_: object) -> None:
+        raise Interrupted("go on with: tumorline train --resume")
+
+    monkeypatch.setattr(run, "fit_only", fit)
+    with pytest.raises(Interrupted, match="the same command goes on"):
+        tune(tune_file(tmp_path / "file"), tiny_source, tmp_path / "out")
+    assert [trial.state for trial in tuning.read_trials(tmp_path / "out")] == ["running"]
 
 
 def test_a_trial_below_the_median_is_given_up(
@@ -245,14 +255,3 @@ def test_without_optuna_the_extra_is_named(tmp_path: Path, tiny_source: Path, mo
     monkeypatch.setattr("tumorline.errors.find_spec", lambda name: None if name == "optuna" else object())
     with pytest.raises(MissingExtraError, match=r"tuning needs the 'tune' extra: pip install 'tumorline\[tune\]'"):
         tune(tune_file(tmp_path / "file"), tiny_source, tmp_path / "out")
-
-
-def test_the_best_trial_is_finished_by_resume(search: Path, tmp_path: Path) -> None:
-    best = tuning.best_trial(tuning.read_trials(search))
-    assert best is not None
-    folder = tmp_path / "run"
-    folder.mkdir()
-    for path in (search / f"trial-{best.number:03d}").iterdir():
-        (folder / path.name).write_bytes(path.read_bytes())
-    tumorline.api.resume(folder)
-    assert json.loads((folder / "summary.json").read_text())["case_status"]["test"] == 8

@@ -378,7 +378,7 @@ def _flat(space: Any, prefix: str = "") -> Any:
 def _explained(error: ValidationError) -> str:
     """The first thing that is wrong with a `[tune]` section."""
     first = error.errors()[0]
-    path = [str(part) for part in first["loc"] if part not in ("Range", "list[any]")]
+    path = [str(part) for part in (*first["loc"][:2], *first["loc"][3:])]  # without which of the two it was read as
     key = ".".join(["tune", *path])
     if first["type"] == "extra_forbidden":
         known = TuneConfig if len(path) == 1 else Range

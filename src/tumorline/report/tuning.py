@@ -33,9 +33,7 @@ def write_page(search: Mapping[str, Any], output: Path) -> Path:
         "course": _course(scored),
         "settings": {key: _setting(key, domain, scored) for key, domain in search["space"].items()},
     }
-    page = template("tune.html")
-    page.environment.filters["value"] = _text
-    write_text(output / PAGE_NAME, page.render(**content))
+    write_text(output / PAGE_NAME, template("tune.html").render(**content, text=_text))
     return output / PAGE_NAME
 
 
