@@ -30,7 +30,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(INSTALL) --editable '.[train,lite,ray,dev]'
+	$(INSTALL) --editable '.[train,lite,tune,ray,dev]'
 	touch $@
 
 clean:

@@ -122,6 +122,29 @@ def benchmark(
     return Benchmark(read, folder, notify, command, processes).run(executor, only)
 
 
+def tune(
+    config: Path | str,
+    *,
+    data: Path | str | None = None,
+    overrides: Iterable[str] = (),
+    output: Path | str | None = None,
+    trials: int | None = None,
+    notify: Notify = _silent,
+) -> Path:
+    """Search for better settings by validation Dice, as the `[tune]` section of a file says; returns the folder.
+
+    The same call goes on where it was stopped. `trials` replaces the file's number. `best.toml` in the folder is the
+    configuration to train; the test part is not looked at. Needs the `tune` extra.
+    """
+    from tumorline import tuning
+
+    source = None if data is None else str(Path(data).resolve())
+    plan = tuning.read_plan(Path(config), source, overrides, trials)
+    folder = Path(output) if output else Path("runs") / f"{plan.config({}).name}-tune"
+    tuning.tune(plan, folder, notify)
+    return folder
+
+
 def resume(folder: Path | str, notify: Notify = _silent, test: bool = True) -> Path:
     """Go on with a run that was stopped, or that was trained without `test`."""
     from tumorline import run

@@ -143,6 +143,27 @@ def benchmark(
 
 
 @app.command()
+def tune(
+    config: Annotated[Path, typer.Argument(help="TOML file with [tune] and [tune.space]; see configs/tune.toml.")],
+    data: Annotated[Path | None, typer.Option(help="Source, in any supported layout.")] = None,
+    overrides: Overrides = None,
+    output: Output = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="Trials all together, instead of the file's.")] = None,
+) -> None:
+    """Search for better settings by validation Dice; the test part is not looked at.
+
+    The same command goes on where it was stopped; more --trials go on with a finished search.
+    """
+    from tumorline import api
+    from tumorline.tuning import read_trials, trial_rows
+
+    folder = api.tune(config, data=data, overrides=overrides or (), output=output, trials=trials, notify=note)
+    print_table(trial_rows(read_trials(folder)))
+    print(f"chosen on validation; the test part was not looked at. Train it: tumorline train {folder / 'best.toml'}")
+    print(f"report: {folder / 'tune.html'}")
+
+
+@app.command()
 def evaluate(
     models: Annotated[list[Path] | None, typer.Argument(help=MODEL_HELP + " Several make a matrix.")] = None,
     data: Annotated[

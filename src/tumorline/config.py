@@ -243,7 +243,7 @@ def load_config(path: Path | None, overrides: Iterable[str] = ()) -> Config:
     values = {} if path is None else read_toml(path)
     where = "the command line" if path is None else str(path)
     for override in overrides:
-        _apply_override(values, override)
+        apply_override(values, override)
     return parse_config(values, where)
 
 
@@ -265,7 +265,8 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: not a valid TOML file ({error})") from None
 
 
-def _apply_override(values: dict[str, Any], override: str) -> None:
+def apply_override(values: dict[str, Any], override: str) -> None:
+    """Set the key that `section.key=value` names in a nested dictionary."""
     key, equals, text = override.partition("=")
     if not equals or not key.strip():
         raise UserError(f"--set {override}: expected section.key=value, for example train.epochs=20")

@@ -138,7 +138,7 @@ def find_learning_rate(config: Config, output: Path, notify: Notify) -> float | 
 
     if output.exists():
         raise UserError(f"{output}: exists already; choose another --output")
-    _check_model(config)
+    check_model(config)
     with machine(config.train) as place:
         dataset, split = _prepare(config, notify if place.leads else _silent)
         found = find_rate(Task(config, dataset, split, output), place)
@@ -168,7 +168,7 @@ def _carry_out(
     from tumorline.training.loop import Task, fit
     from tumorline.training.machine import machine
 
-    _check_model(config, begun=(run / STATE_NAME).exists())
+    check_model(config, begun=(run / STATE_NAME).exists())
     with machine(config.train) as place:
         notify = _logged(run, notify) if place.leads else _silent
         dataset, split = _prepare(config, notify)
@@ -183,7 +183,7 @@ def _carry_out(
             _finish(task, notify)
 
 
-def _check_model(config: Config, begun: bool = False) -> None:
+def check_model(config: Config, begun: bool = False) -> None:
     """Raise UserError for a network, its weights or a loss that cannot be had, before the data are read."""
     from tumorline import losses, models
 

@@ -258,6 +258,11 @@ def logarithmic_axis(low: float, high: float, label: str) -> Axis:
     return Axis(low, high, _logarithmic_ticks(low * 0.999, high * 1.001), label, logarithmic=True)
 
 
+def whole_axis(low: int, high: int, label: str) -> Axis:
+    """An axis over whole numbers that ends where they end."""
+    return Axis(low, high, _nice(low, high, whole=True), label)
+
+
 def named_axis(names: Sequence[str], label: str) -> Axis:
     """Equal places from left to right, numbered from 0, each with its name."""
     return Axis(-0.5, len(names) - 0.5, range(len(names)), label, names=names)
