@@ -125,6 +125,7 @@ name = "bce"
 """
 
 
+@pytest.mark.slow
 def test_three_seeds_are_compared_as_recipes_and_folds_are_put_together(tmp_path: Path, tiny_source: Path) -> None:
     plan = write_plan(tmp_path, tiny_source, SEEDS_AND_FOLDS)
     result = open_benchmark(plan, tiny_source).run(in_this_process)
