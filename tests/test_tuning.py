@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import TINY
-from tumorline import api, run, tuning
+from tumorline import api, cli, run, tuning
 from tumorline.config import load_config
 from tumorline.errors import Interrupted, MissingExtraError, UserError
 
@@ -55,6 +55,8 @@ def table(folder: Path) -> list[dict[str, str]]:
 def test_every_trial_is_scored_on_validation_and_the_test_part_is_left_alone(search: Path) -> None:
     rows = table(search)
     assert [row["trial"] for row in rows] == ["1", "2", "3"]
+    assert list(rows[0])[-1] == "error"
+    assert (search / "trials.csv").read_text().splitlines()[0].count("error") == 1
     assert {row["state"] for row in rows} <= {"complete", "pruned"}
     assert {row["train.batch_size"] for row in rows} <= {"4", "6", "8"}
     assert all(1e-3 <= float(row["train.learning_rate"]) <= 1e-1 for row in rows)
@@ -188,11 +190,15 @@ def test_a_changed_file_is_refused_but_for_the_number_of_trials(
     assert (search / "tune.toml").read_bytes() == before
 
 
-def test_the_kept_file_is_a_tune_file_that_needs_no_other(search: Path, tiny_source: Path) -> None:
+def test_the_kept_file_is_a_tune_file_that_needs_no_other(search: Path, capsys: pytest.CaptureFixture[str]) -> None:
     kept = tuning.read_plan(search / "tune.toml", None)
     assert kept.config({}).name == "tiny"
     assert tomllib.loads(kept.to_toml()) == tomllib.loads((search / "tune.toml").read_text())
-    tune(search / "tune.toml", tiny_source, search)
+    cli.tune(search / "tune.toml", output=search)
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0].split("\t")[:3] == ["trial", "state", "validation_dice"]
+    assert shown[1].split("\t")[1] == "complete"
+    assert shown[-2].endswith(f"tumorline train {search / 'best.toml'}")
 
 
 @pytest.mark.parametrize(

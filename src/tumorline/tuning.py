@@ -172,9 +172,15 @@ def best_trial(trials: Sequence[Trial]) -> Trial | None:
 
 
 def trial_rows(trials: Sequence[Trial]) -> list[dict[str, Any]]:
-    """The rows of `trials.csv`, the best first; those that were not completed after them."""
+    """The rows of `trials.csv` to read: the best first, those that were not completed last, numbers short."""
     ranked = sorted(trials, key=lambda trial: (trial.state != "complete", -(trial.value or 0.0), trial.number))
-    return [_row(trial) for trial in ranked]
+    return [{key: _short(value) for key, value in _row(trial).items()} for trial in ranked]
+
+
+def _short(value: Any) -> Any:
+    if value is None:
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else value
 
 
 def trial_folder(folder: Path, number: int) -> Path:
@@ -184,8 +190,7 @@ def trial_folder(folder: Path, number: int) -> Path:
 def write_results(plan: Plan, trials: Sequence[Trial], folder: Path) -> None:
     """Write `trials.csv`, `best.toml` and `tune.html`."""
     best = best_trial(trials)
-    rows = [_row(trial) for trial in trials]
-    write_csv(folder / TRIALS_NAME, (*_row(trials[0]), "error"), rows)
+    write_csv(folder / TRIALS_NAME, _row(trials[0]), [_row(trial) for trial in trials])
     if best is not None:
         note = (
             f"# Trial {best.number} of {len(trials)}, chosen on validation (Dice by patient {best.value:.4f}); "

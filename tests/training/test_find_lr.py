@@ -1,12 +1,10 @@
 import csv
 import math
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tumorline import api, run
+from tumorline import api, cli, run
 from tumorline.config import Config
 from tumorline.data.dataset import Dataset
 from tumorline.errors import UserError
@@ -81,7 +79,13 @@ def test_too_few_steps_are_refused_and_leave_nothing(tiny_config: Config, tmp_pa
 
 
 def test_find_lr_with_resume_is_refused_in_one_line(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "tumorline", "train", "--find-lr", "--resume", str(tmp_path)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (result.returncode, result.stderr.count("\n")) == (2, 1)
-    assert "--resume goes on with the run's own configuration" in result.stderr
+    with pytest.raises(UserError, match="--resume goes on with the run's own configuration") as caught:
+        cli.train(find_lr=True, resume=tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_line_to_use_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cli.print_rate(tmp_path, 0.00123)
+    assert capsys.readouterr().out.endswith("suggested: --set train.learning_rate=0.0012\n")
+    with pytest.raises(UserError, match="no learning rate lowers the loss"):
+        cli.print_rate(tmp_path, None)
