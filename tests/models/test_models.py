@@ -244,6 +244,19 @@ def test_the_layers_of_a_backbone_are_in_order_and_leave_out_the_head() -> None:
     assert backbone_layers(build("unet", channels=1, regions=1, options=SMALL["unet"])) == []
 
 
+def test_norms_follow_a_short_training() -> None:
+    """MobileNet's norms move by 1 % a step in torchvision: after 20 steps they would still be where they began."""
+    network = build("lraspp", channels=1, regions=1, options={"weights": "none"}).train()
+    first = next(module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d))
+    for _ in range(20):
+        network(5 + torch.randn(4, 1, 32, 32, generator=torch.Generator().manual_seed(0)))
+    convolved: list[torch.Tensor] = []
+    first.register_forward_pre_hook(lambda _, inputs: convolved.append(inputs[0]))
+    network(5 + torch.randn(4, 1, 32, 32, generator=torch.Generator().manual_seed(0)))
+    assert first.running_mean is not None
+    assert torch.allclose(first.running_mean, convolved[0].mean((0, 2, 3)), rtol=0.2, atol=0.05)
+
+
 OUTSIDE = """
 from torch import nn
 

@@ -26,14 +26,14 @@ def write_leaderboard(result: Mapping[str, Any], output: Path) -> Path:
 
 
 def findings(result: Mapping[str, Any]) -> list[str]:
-    """A sentence for each difference of Dice, and for those of the other metrics that are more than noise."""
+    """A sentence for each difference of Dice; with a reference also for those of other metrics that are no noise."""
     units = {"hd95": 1, "hd95_detected": 1, "signed_offset": 2, "volume_ratio": 2}
     names = {"dice": "Dice", "nsd": "NSD", "hd95": "HD95", "hd95_detected": "HD95 detected"}
     names |= {"signed_offset": "boundary offset", "volume_ratio": "area ratio"}
     said = []
     for group in result["groups"]:
         for pair in group["pairs"]:
-            if pair["metric"] != "dice" and pair["noise"]:
+            if pair["metric"] != "dice" and (pair["noise"] or not result["reference"]):
                 continue
             digits, difference = units.get(pair["metric"], 3), pair["difference"]
             limits = difference["ci95"] or difference["range"]
