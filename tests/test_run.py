@@ -155,7 +155,7 @@ def test_fit_only_looks_at_no_test_case_and_resume_finishes_it_as_train_would(
 ) -> None:
     config = read_config(tiny_run)
     seen: list[Mapping[str, Any]] = []
-    best = fit_only(config, tmp_path / "run", str, seen.append)
+    best = fit_only(config, tmp_path / "run", print, seen.append)
     names = {path.name for path in best.parent.iterdir()}
     assert names == {
         "config.toml",
@@ -168,7 +168,7 @@ def test_fit_only_looks_at_no_test_case_and_resume_finishes_it_as_train_would(
     }
     assert [row["epoch"] for row in seen] == [1, 2, 3, 4, 5, 6]
     with pytest.raises(UserError, match="holds a training of another configuration"):
-        fit_only(config.model_copy(update={"seed": 5}), tmp_path / "run", str)
+        fit_only(config.model_copy(update={"seed": 5}), tmp_path / "run", print)
     resume(tmp_path / "run")
     assert results(tmp_path / "run")[:2] == results(tiny_run)[:2]
 
@@ -181,7 +181,7 @@ def test_what_the_hook_raises_ends_a_fit_that_goes_on_later(tiny_run: Path, tmp_
     config = read_config(tiny_run)
     seen: list[Mapping[str, Any]] = []
     with pytest.raises(KeyError):
-        fit_only(config, tmp_path / "run", str, stop)
-    best = fit_only(config, tmp_path / "run", str, seen.append)
+        fit_only(config, tmp_path / "run", print, stop)
+    best = fit_only(config, tmp_path / "run", print, seen.append)
     assert [row["epoch"] for row in seen] == [3, 4, 5, 6]
     assert best.read_bytes() == (tiny_run / "best.safetensors").read_bytes()

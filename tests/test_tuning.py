@@ -12,6 +12,7 @@ from tests.conftest import TINY
 from tumorline import api, cli, run, tuning
 from tumorline.config import load_config
 from tumorline.errors import Interrupted, MissingExtraError, UserError
+from tumorline.files import write_csv
 
 pytest.importorskip("torch")
 pytest.importorskip("optuna")
@@ -99,7 +100,7 @@ def test_a_finished_search_is_not_tried_again_and_more_trials_go_on(
 
     def fit(_config: object, folder: Path, *_: object) -> None:
         fitted.append(folder.name)
-        run.write_csv(folder / "history.csv", ("epoch", "validation_dice"), [{"epoch": 1, "validation_dice": 0.9}])
+        write_csv(folder / "history.csv", ("epoch", "validation_dice"), [{"epoch": 1, "validation_dice": 0.9}])
 
     monkeypatch.setattr(run, "fit_only", fit)
     copy = tmp_path / "copy"
@@ -167,7 +168,7 @@ def test_a_trial_below_the_median_is_given_up(
     def fit(_config: object, folder: Path, _notify: object, judge: Any) -> None:
         rows = [{"epoch": epoch, "validation_dice": value} for epoch, value in enumerate(dice[folder.name], 1)]
         for count, row in enumerate(rows, 1):
-            run.write_csv(folder / "history.csv", ("epoch", "validation_dice"), rows[:count])
+            write_csv(folder / "history.csv", ("epoch", "validation_dice"), rows[:count])
             judge(row)
 
     monkeypatch.setattr(run, "fit_only", fit)

@@ -9,6 +9,7 @@ from tumorline.config import Config
 from tumorline.data.dataset import Dataset
 from tumorline.errors import UserError
 from tumorline.training import loop
+from tumorline.training.batches import Store
 from tumorline.training.range_test import HIGHEST, LOWEST, diverged, summarise
 
 
@@ -46,18 +47,18 @@ def test_only_training_cases_are_read_and_only_two_files_are_written(
 ) -> None:
     read: set[int] = set()
     kept: list[tuple[Dataset, set[str]]] = []
-    original, batch = loop.Loop.__init__, loop.Store.batch
+    original, batch = loop.Loop.__init__, Store.batch
 
     def spy(self: loop.Loop, task: loop.Task, *rest: object) -> None:
         kept.append((task.dataset, set(task.split.cases("train"))))
         original(self, task, *rest)  # type: ignore[arg-type]
 
-    def note(self: loop.Store, indices: list[int]) -> object:
+    def note(self: Store, indices: list[int]) -> object:
         read.update(indices)
         return batch(self, indices)
 
     monkeypatch.setattr(loop.Loop, "__init__", spy)
-    monkeypatch.setattr(loop.Store, "batch", note)
+    monkeypatch.setattr(Store, "batch", note)
     monkeypatch.setattr(loop, "validate", None)
     config = tiny_config.model_copy(update={"train": tiny_config.train.model_copy(update={"epochs": 12})})
     folder, rate = api.find_learning_rate(config, output=tmp_path / "found")
@@ -69,12 +70,12 @@ def test_only_training_cases_are_read_and_only_two_files_are_written(
     assert float(rows[0]["learning_rate"]) == pytest.approx(LOWEST)
     assert rate is None or LOWEST < rate < HIGHEST
     with pytest.raises(UserError, match="exists already"):
-        run.find_learning_rate(config, folder, str)
+        run.find_learning_rate(config, folder, print)
 
 
 def test_too_few_steps_are_refused_and_leave_nothing(tiny_config: Config, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"train.epochs is 3 with 3 steps each; a rate is found in 12 steps or more"):
-        run.find_learning_rate(tiny_config, tmp_path / "found", str)
+        run.find_learning_rate(tiny_config, tmp_path / "found", print)
     assert not (tmp_path / "found").exists()
 
 
