@@ -90,8 +90,8 @@ def _take_channels(network: nn.Module, channels: int) -> None:
 def _follow_faster(network: nn.Module) -> None:
     """Norms that follow the batches at PyTorch's rate; torchvision's MobileNets do so ten times more slowly.
 
-    Theirs is made for the length of ImageNet trainings. In a short one the statistics lag so far behind the weights that
-    the network learns in training and answers nothing in validation.
+    Theirs is made for the length of ImageNet trainings. In a short one the statistics lag so far behind the weights
+    that the network learns in training and answers nothing in validation.
     """
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):

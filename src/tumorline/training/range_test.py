@@ -46,7 +46,7 @@ class RisingLoop(Loop):
     steps = STEPS
 
     def rate(self, step: int) -> float:
-        return float(LOWEST * (HIGHEST / LOWEST) ** (step / (self.steps - 1)))
+        return LOWEST * math.pow(HIGHEST / LOWEST, step / (self.steps - 1))
 
     def measure(self) -> list[float]:
         """The loss of each step, before the step; ends where it diverges."""
