@@ -19,7 +19,7 @@ import tomli_w
 from pydantic import Field, ValidationError, model_validator
 
 from tumorline import run
-from tumorline.config import Config, Section, apply_override, parse_config, read_toml
+from tumorline.config import Config, Section, apply_override, parse_config, read_toml, set_key
 from tumorline.errors import Interrupted, UserError, did_you_mean, require_extra
 from tumorline.files import read_csv, read_json, write_csv, write_json, write_text
 from tumorline.report.tuning import write_page
@@ -83,11 +83,7 @@ class Plan(Section):
         """The configuration of a trial."""
         values = json.loads(json.dumps(self.recipe))
         for key, value in params.items():
-            *sections, last = key.split(".")
-            place = values
-            for section in sections:
-                place = place.setdefault(section, {})
-            place[last] = value
+            set_key(values, key, value, key)
         return parse_config(values, ", ".join(f"{key} = {value!r}" for key, value in params.items()))
 
 
