@@ -225,6 +225,12 @@ def test_a_file_that_cannot_be_used_is_refused_in_one_line(tmp_path: Path, text:
     assert "\n" not in str(caught.value)
 
 
+def test_the_example_is_a_tune_file() -> None:
+    plan = tuning.read_plan(Path(__file__).parents[1] / "configs/tune/lite0.toml", None)
+    assert (plan.config({}).name, plan.config({}).train.epochs) == ("lite0", 8)
+    tuning._check_choices(plan)
+
+
 def test_nested_tables_are_the_same_space(tmp_path: Path) -> None:
     (tmp_path / "tune.toml").write_text("[tune.space.train]\nepochs = [1, 2]\nlearning_rate = {low=0.1, high=0.2}\n")
     assert set(tuning.read_plan(tmp_path / "tune.toml", None).tune.space) == {"train.epochs", "train.learning_rate"}

@@ -144,7 +144,9 @@ def benchmark(
 
 @app.command()
 def tune(
-    config: Annotated[Path, typer.Argument(help="TOML file with [tune] and [tune.space]; see configs/tune.toml.")],
+    config: Annotated[
+        Path, typer.Argument(help="TOML file with [tune] and [tune.space]; see configs/tune/lite0.toml.")
+    ],
     data: Annotated[Path | None, typer.Option(help="Source, in any supported layout.")] = None,
     overrides: Overrides = None,
     output: Output = None,
