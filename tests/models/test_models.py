@@ -135,7 +135,9 @@ def test_gradients_reach_every_parameter_but_those_of_a_frozen_backbone(name: st
 
 @EVERY_MODEL
 def test_a_seed_gives_the_same_network_before_and_after_two_steps(name: str, options: Options) -> None:
-    (begun, trained), (again, trained_again), (other, _) = (two_steps(name, options, seed) for seed in (3, 3, 4))
+    (begun, trained), (again, trained_again) = (two_steps(name, options, seed=3) for _ in range(2))
+    torch.manual_seed(4)
+    other = build(name, channels=1, regions=1, options=options).state_dict()
     assert all(torch.equal(begun[key], again[key]) for key in begun)
     assert all(torch.equal(trained[key], trained_again[key]) for key in trained)
     assert any(not torch.equal(begun[key], other[key]) for key in begun)
