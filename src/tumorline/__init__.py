@@ -16,7 +16,19 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from tumorline.api import check, compare, cross_evaluate, cross_validate, ensemble, evaluate, predict, train
+    from tumorline.api import (
+        benchmark,
+        check,
+        compare,
+        cross_evaluate,
+        cross_validate,
+        ensemble,
+        evaluate,
+        find_learning_rate,
+        predict,
+        train,
+        tune,
+    )
     from tumorline.config import Config, load_config
     from tumorline.data.dataset import load_dataset
     from tumorline.data.simulate import simulate
@@ -25,6 +37,9 @@ if TYPE_CHECKING:
 
 _HOME = {
     "train": "tumorline.api",
+    "tune": "tumorline.api",
+    "benchmark": "tumorline.api",
+    "find_learning_rate": "tumorline.api",
     "cross_evaluate": "tumorline.api",
     "cross_validate": "tumorline.api",
     "ensemble": "tumorline.api",
@@ -43,18 +58,21 @@ _HOME = {
 __all__ = [
     "Config",
     "UserError",
+    "benchmark",
     "check",
     "compare",
     "cross_evaluate",
     "cross_validate",
     "ensemble",
     "evaluate",
+    "find_learning_rate",
     "load",
     "load_config",
     "load_dataset",
     "predict",
     "simulate",
     "train",
+    "tune",
 ]
 
 

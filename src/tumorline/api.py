@@ -112,7 +112,7 @@ def benchmark(
     this machine or, with `ray`, on each machine of the cluster at that address. Writes `cells/` and `leaderboard.json`,
     `.html` and `.md` to `output`, else to `runs/<name>`.
     """
-    from tumorline.benchmark import Benchmark, local, on_ray, read_plan
+    from tumorline.benchmarking import Benchmark, local, on_ray, read_plan
 
     require_extra("torch", "benchmark", "train")
     read = read_plan(Path(plan), Path(data) if data else None)

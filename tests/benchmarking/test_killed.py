@@ -14,8 +14,8 @@ import pytest
 
 pytest.importorskip("torch")
 
-from tests.benchmark.conftest import open_benchmark, write_plan
-from tumorline.benchmark import on_ray
+from tests.benchmarking.conftest import open_benchmark, write_plan
+from tumorline.benchmarking import on_ray
 from tumorline.errors import UserError
 from tumorline.files import read_csv
 

@@ -7,8 +7,8 @@ from statistics import mean, median
 from typing import Any
 
 from tumorline import comparison
-from tumorline.benchmark.plan import Choice
-from tumorline.benchmark.speed import images_per_second
+from tumorline.benchmarking.plan import Choice
+from tumorline.benchmarking.speed import images_per_second
 from tumorline.evaluation import read_rows
 from tumorline.files import read_csv, read_json
 from tumorline.metrics.comparison import LEAST_SEEDS

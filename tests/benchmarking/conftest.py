@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tumorline.benchmark import Benchmark
-from tumorline.benchmark.cell import Job, last_error
-from tumorline.benchmark.plan import read_plan
+from tumorline.benchmarking import Benchmark
+from tumorline.benchmarking.cell import Job, last_error
+from tumorline.benchmarking.plan import read_plan
 from tumorline.cli import app
 
 PLAN = """

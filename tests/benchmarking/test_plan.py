@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tumorline.benchmark.plan import arms, candidates, cells, read_plan, selected
+from tumorline.benchmarking.plan import arms, candidates, cells, read_plan, selected
 from tumorline.errors import UserError
 
 EXAMPLE = """

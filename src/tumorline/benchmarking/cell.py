@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tumorline.benchmark.plan import Cell
+from tumorline.benchmarking.plan import Cell
 from tumorline.config import Config
 from tumorline.errors import UserError
 from tumorline.files import write_bytes

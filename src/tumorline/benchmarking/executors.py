@@ -8,8 +8,8 @@ from dataclasses import replace
 from threading import Lock
 from typing import Any
 
-from tumorline.benchmark import cell
-from tumorline.benchmark.cell import Job
+from tumorline.benchmarking import cell
+from tumorline.benchmarking.cell import Job
 from tumorline.errors import Interrupted, UserError, require_extra
 
 Executor = Callable[[Sequence[Job]], Iterator[tuple[Job, str]]]

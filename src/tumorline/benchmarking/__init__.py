@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from tumorline import cross_validation
-from tumorline.benchmark import leaderboard
-from tumorline.benchmark.cell import (
+from tumorline.benchmarking import leaderboard
+from tumorline.benchmarking.cell import (
     Job,
     is_finished,
     is_trained,
@@ -16,9 +16,9 @@ from tumorline.benchmark.cell import (
     share_training,
     training_key,
 )
-from tumorline.benchmark.executors import Executor, local, on_ray
-from tumorline.benchmark.leaderboard import Entry
-from tumorline.benchmark.plan import (
+from tumorline.benchmarking.executors import Executor, local, on_ray
+from tumorline.benchmarking.leaderboard import Entry
+from tumorline.benchmarking.plan import (
     Arm,
     Cell,
     Choice,

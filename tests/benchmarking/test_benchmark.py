@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from tests.benchmark.conftest import in_this_process, open_benchmark, write_plan
+from tests.benchmarking.conftest import in_this_process, open_benchmark, write_plan
 from tumorline.errors import UserError
 from tumorline.files import read_csv
 
