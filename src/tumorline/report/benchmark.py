@@ -9,15 +9,17 @@ from markupsafe import Markup
 
 from tumorline.files import write_text
 from tumorline.report import charts
+from tumorline.report.comparison import NAMES
 from tumorline.report.page import template
 
+DIGITS = {"hd95": 1, "hd95_detected": 1, "signed_offset": 2, "volume_ratio": 2}
 PAGE_NAME, MARKDOWN_NAME, PICTURE_NAME = "leaderboard.html", "leaderboard.md", "pareto.svg"
 
 
 def write_leaderboard(result: Mapping[str, Any], output: Path) -> Path:
     """Write `leaderboard.html`, `leaderboard.md` and, where an arm is finished, `pareto.svg`; returns the page."""
     picture = _pareto(result)
-    content = {**result, "pareto": Markup(picture), "findings": findings(result)}
+    content = {**result, "pareto": Markup(picture), "findings": findings(result), "differences": differences(result)}
     write_text(output / PAGE_NAME, template("benchmark.html").render(**content))
     write_text(output / MARKDOWN_NAME, re.sub(r"\n{3,}", "\n\n", template("benchmark.md").render(**content)))
     if picture:
@@ -26,23 +28,27 @@ def write_leaderboard(result: Mapping[str, Any], output: Path) -> Path:
 
 
 def findings(result: Mapping[str, Any]) -> list[str]:
-    """A sentence for each difference of Dice; with a reference also for those of other metrics that are no noise."""
-    units = {"hd95": 1, "hd95_detected": 1, "signed_offset": 2, "volume_ratio": 2}
-    names = {"dice": "Dice", "nsd": "NSD", "hd95": "HD95", "hd95_detected": "HD95 detected"}
-    names |= {"signed_offset": "boundary offset", "volume_ratio": "area ratio"}
+    """A sentence for each difference of Dice."""
     said = []
-    for group in result["groups"]:
-        for pair in group["pairs"]:
-            if pair["metric"] != "dice" and (pair["noise"] or not result["reference"]):
-                continue
-            digits, difference = units.get(pair["metric"], 3), pair["difference"]
-            limits = difference["ci95"] or difference["range"]
-            verdict = "within noise" if pair["noise"] else f"{pair['better']} is better"
-            said.append(
-                f"{pair['first']} minus {pair['second']}: {names[pair['metric']]} {difference['mean']:+.{digits}f} "
-                f"({limits[0]:+.{digits}f} to {limits[1]:+.{digits}f}), p = {pair['p_corrected']:.2g}: {verdict}"
-            )
+    for pair in (pair for group in result["groups"] for pair in group["pairs"] if pair["metric"] == "dice"):
+        verdict = "within noise" if pair["noise"] else f"{pair['better']} is better"
+        said.append(f"{pair['first']} minus {pair['second']}: Dice {_difference(pair)}: {verdict}")
     return said
+
+
+def differences(result: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Arm -> metric -> difference from the reference, its interval and p; empty without a reference."""
+    found: dict[str, dict[str, str]] = {}
+    for pair in (pair for group in result["groups"] for pair in group["pairs"] if result["reference"]):
+        found.setdefault(pair["first"], {})[NAMES[pair["metric"]]] = _difference(pair)
+    return found
+
+
+def _difference(pair: Mapping[str, Any]) -> str:
+    digits, values = DIGITS.get(pair["metric"], 3), pair["difference"]
+    low, high = values["ci95"] or values["range"]
+    limits = f"{low:+.{digits}f} to {high:+.{digits}f}"
+    return f"{values['mean']:+.{digits}f} ({limits}), p = {pair['p_corrected']:.2g}"
 
 
 def _pareto(result: Mapping[str, Any]) -> str:
