@@ -21,7 +21,8 @@ def main(folder: Path, page: Path) -> None:
     target = RESULTS / page.stem
     target.mkdir(parents=True, exist_ok=True)
     for name in KEPT:
-        shutil.copyfile(folder / name, target / name)
+        if (folder / name).is_file():
+            shutil.copyfile(folder / name, target / name)
     for config in sorted((folder / "cells").rglob("config.toml")):
         keep_cell(config.parent, target / config.parent.relative_to(folder / "cells"))
     before, _, rest = page.read_text().partition(BEGIN)

@@ -83,3 +83,22 @@ def test_a_linear_axis_contains_its_values_with_few_round_ticks(limits: tuple[fl
     assert axis.low <= limits[0]
     assert axis.high >= limits[1]
     assert 2 <= len(axis.ticks) <= 8
+
+
+def test_the_front_joins_what_no_other_beats_in_both_and_the_file_stands_alone() -> None:
+    points = {
+        "scratch": {"slow": (10.0, 0.8), "beaten": (9.0, 0.5), "fast": (90.0, 0.6)},
+        "ImageNet": {"best": (20.0, 0.9)},
+    }
+    svg = charts.pareto(points, "images a second", "Dice")
+    (front,) = re.findall(r'class="mark front" points="([^"]*)"', svg)
+    places = dict(
+        zip(["slow", "beaten", "fast", "best"], re.findall(r'cx="([0-9.]+)" cy="[0-9.]+" r="5"', svg), strict=False)
+    )
+    assert len(front.split()) == 2
+    assert all(name in svg for name in ("slow", "beaten", "fast", "best", "scratch", "ImageNet"))
+    assert places["slow"] not in front
+    alone = charts.standalone(svg, ".mark { stroke: red; }")
+    assert alone.startswith("<svg")
+    assert 'xmlns="http://www.w3.org/2000/svg"' in alone
+    assert ".mark { stroke: red; }" in alone

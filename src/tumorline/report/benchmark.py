@@ -17,7 +17,7 @@ PAGE_NAME, MARKDOWN_NAME, PICTURE_NAME = "leaderboard.html", "leaderboard.md", "
 
 
 def write_leaderboard(result: Mapping[str, Any], output: Path) -> Path:
-    """Write `leaderboard.html`, `leaderboard.md` and, where an arm is finished, `pareto.svg`; returns the page."""
+    """Write `leaderboard.html`, `leaderboard.md` and, of several networks, `pareto.svg`; returns the page."""
     picture = _pareto(result)
     content = {**result, "pareto": Markup(picture), "findings": findings(result), "differences": differences(result)}
     write_text(output / PAGE_NAME, template("benchmark.html").render(**content))
@@ -52,14 +52,16 @@ def _difference(pair: Mapping[str, Any]) -> str:
 
 
 def _pareto(result: Mapping[str, Any]) -> str:
-    """Dice against images a second; empty without a finished arm."""
+    """Dice against images a second; empty where all arms are one network, or none is finished."""
+    if len({row["multiply_adds"] for group in result["groups"] for row in group["rows"]}) < 2:
+        return ""
     points = {
         group["initialisation"]: {
             row["name"]: (row["inference_images_per_second"], row["dice"]["mean"]) for row in group["rows"]
         }
         for group in result["groups"]
     }
-    return charts.pareto(points, "images a second, inference", "Dice by patient") if points else ""
+    return charts.pareto(points, "images a second, inference", "Dice by patient")
 
 
 def _style() -> str:
