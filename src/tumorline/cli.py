@@ -437,9 +437,6 @@ def fetch(
         print(f"{result['folder']}: {result['files']} files, {result['bytes'] / 1e6:.1f} MB")
 
 
-# ---------------------------------------------------------------- printing
-
-
 @contextmanager
 def stopped_by_sigterm() -> "Iterator[None]":
     """SIGTERM acts as Ctrl-C does, so that cells are stopped with their benchmark."""
@@ -454,6 +451,9 @@ def stopped_by_sigterm() -> "Iterator[None]":
         raise Interrupted("stopped; the same command goes on") from None
     finally:
         signal.signal(signal.SIGTERM, previous)
+
+
+# ---------------------------------------------------------------- printing
 
 
 def note(message: str) -> None:

@@ -16,7 +16,6 @@ from tumorline.metrics.summary import DISTANCES, FIGURES, figure
 from tumorline.run_folder import ENVIRONMENT_NAME, HISTORY_NAME
 
 SCHEMA_VERSION = 1
-METRICS = ("dice", "nsd", "hd95", "hd95_detected", "signed_offset", "volume_ratio")
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,9 @@ def shared_warnings(entries: Sequence[Entry]) -> list[str]:
     runs = [read_json(folder / "summary.json")["warnings"] for entry in entries for folder in entry.seeds.values()]
     found = [warning for warning in (runs[0] if runs else []) if all(warning in others for others in runs)]
     if entries and not about_recipes(entries):
-        found.append(f"ONE SEED EACH: a ranking of these models; a claim about recipes needs {LEAST_SEEDS} seeds")
+        seeds = len(entries[0].seeds)
+        each = "ONE SEED EACH" if seeds == 1 else f"{seeds} SEEDS EACH, of which the tests take the first"
+        found.append(f"{each}: a ranking of these models; a claim about recipes needs {LEAST_SEEDS} seeds")
     return found
 
 
@@ -51,7 +52,7 @@ def rank(entries: Sequence[Entry], reference: str) -> list[dict[str, Any]]:
     return [{"initialisation": name, **_group(members, reference, speeds)} for name, members in sorted(groups.items())]
 
 
-def compared(members: Sequence[Entry], reference: str = "") -> dict[str, Any]:
+def compared(members: Sequence[Entry], reference: str) -> dict[str, Any]:
     """As `tumorline compare` does it: of recipes from three seeds on, else of the models of the first seed."""
     against = reference if reference in [entry.name for entry in members] else ""
     if about_recipes(members):
@@ -81,7 +82,7 @@ def _row(entry: Entry, speed: float) -> dict[str, Any]:
     tested = [row for folder in entry.seeds.values() for row in _headline(folder)]
     environments = [read_json(run / ENVIRONMENT_NAME) for run in entry.runs]
     histories = [read_csv(run / HISTORY_NAME) for run in entry.runs]
-    figures = {name: figure(tested, FIGURES[name]) for name in METRICS}
+    figures = {name: figure(tested, FIGURES[name]) for name in comparison.MERIT}
     for name in figures.keys() & set(DISTANCES):
         figures[name]["unit"] = " and ".join(sorted({row.scores.unit for row in tested}))
     by_seed = [figure(_headline(folder), FIGURES["dice"])["mean"] for folder in entry.seeds.values()]

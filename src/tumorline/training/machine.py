@@ -3,7 +3,6 @@
 import ctypes
 import os
 import platform
-import resource
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -90,9 +89,13 @@ def computes_in_bfloat16(device: torch.device) -> bool:
 
 
 def peak_memory_mb(device: torch.device) -> float:
-    """Most memory in use so far: of the GPU where that is the device, else of this process."""
+    """Most memory in use so far: of the GPU where that is the device, else of this process; 0 where it is not known."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 1e6
+    if platform.system() == "Windows":
+        return 0.0
+    import resource
+
     unit = 1 if platform.system() == "Darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
