@@ -13,6 +13,7 @@ from tumorline import api, cli, run, tuning
 from tumorline.config import load_config
 from tumorline.errors import Interrupted, MissingExtraError, UserError
 from tumorline.files import write_csv
+from tumorline.tuning.plan import check_choices
 
 pytest.importorskip("torch")
 pytest.importorskip("optuna")
@@ -228,7 +229,7 @@ def test_a_file_that_cannot_be_used_is_refused_in_one_line(tmp_path: Path, text:
 def test_the_example_is_a_tune_file() -> None:
     plan = tuning.read_plan(Path(__file__).parents[1] / "configs/tune/lite0.toml", None)
     assert (plan.config({}).name, plan.config({}).train.epochs) == ("lite0", 8)
-    tuning._check_choices(plan)
+    check_choices(plan)
 
 
 def test_nested_tables_are_the_same_space(tmp_path: Path) -> None:

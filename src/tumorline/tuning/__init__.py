@@ -1,0 +1,119 @@
+"""Search for the best settings by validation Dice: each trial is a training that never sees the test part.
+
+Trials are proposed by a tree-structured Parzen estimator (Bergstra et al. 2011, NeurIPS) through Optuna (Akiba et al.
+2019, arXiv:1907.10902), and given up where they are worse than the median of those before them (Golovin et al. 2017,
+"Google Vizier"). The folder is the memory: what was tried lies in `trials.json`, each training in `trial-NNN`. A
+proposal depends on the trials before it and the seed alone, so that a stop changes nothing.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Literal
+
+from tumorline import run
+from tumorline.errors import Interrupted, UserError, require_extra
+from tumorline.run import Notify
+from tumorline.tuning.plan import Plan, check_choices, read_plan
+from tumorline.tuning.results import trial_rows, write_results
+from tumorline.tuning.sampler import ask_again, propose
+from tumorline.tuning.trials import (
+    RECORD_NAME,
+    TUNE_NAME,
+    Trial,
+    best_trial,
+    claim,
+    drop_weights,
+    read_trials,
+    scores,
+    trial_folder,
+    write_trials,
+)
+
+__all__ = ["Plan", "best_trial", "read_plan", "read_trials", "trial_rows", "tune"]
+
+
+def tune(plan: Plan, folder: Path, notify: Notify) -> None:
+    """Try settings until there are `tune.trials` trials, and write what came out after each.
+
+    Called again with the same plan it goes on where it was stopped; more trials may be asked for. Raises UserError for
+    another plan in the same folder.
+    """
+    require_extra("torch", "training", "train")
+    require_extra("optuna", "tuning", "tune")
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UserError("tuning runs in one process; start it without torchrun")
+    check_choices(plan)
+    claim(plan, folder)
+    trials = read_trials(folder)
+    while True:
+        if not trials or trials[-1].state != "running":
+            if len(trials) >= plan.tune.trials:
+                break
+            trials.append(Trial(number=len(trials) + 1, params=propose(plan, trials)))
+            write_trials(trials, folder)
+        with _unclaimed_at_first_error(trials, folder):
+            trials[-1] = _carried_out(plan, trials, folder, notify)
+        write_trials(trials, folder)
+        drop_weights(trials, folder)
+        write_results(plan, trials, folder)
+    write_results(plan, trials, folder)
+
+
+@contextmanager
+def _unclaimed_at_first_error(trials: Sequence[Trial], folder: Path) -> Iterator[None]:
+    """Where the very first trial cannot be trained, the folder takes a corrected tune file."""
+    try:
+        yield
+    except UserError:
+        if len(trials) == 1:
+            for name in (TUNE_NAME, RECORD_NAME):
+                (folder / name).unlink(missing_ok=True)
+        raise
+
+
+def _carried_out(plan: Plan, trials: Sequence[Trial], folder: Path, notify: Notify) -> Trial:
+    """Train the last trial, from its start or from where it was stopped.
+
+    A UserError or a full memory ends the trial alone, unless no other has ever been completed.
+    """
+    import torch
+
+    trial = trials[-1]
+    place = trial_folder(folder, trial.number)
+    notify(f"trial {trial.number}/{plan.tune.trials}: {json.dumps(trial.params)}")
+    try:
+        state = _train(plan, trials, place, notify)
+    except Interrupted:
+        raise Interrupted("stopped and saved; the same command goes on") from None
+    except (UserError, torch.OutOfMemoryError) as error:
+        if not any(other.state == "complete" for other in trials):
+            raise UserError(f"trial {trial.number}: {error}") from None
+        notify(f"trial {trial.number} failed: {error}")
+        return trial.model_copy(update={"state": "failed", "dice": scores(place), "error": str(error)})
+    done = trial.model_copy(update={"state": state, "dice": scores(place)})
+    notify(f"trial {trial.number} {state}: validation Dice by patient {done.value:.4f}")
+    return done
+
+
+def _train(plan: Plan, trials: Sequence[Trial], place: Path, notify: Notify) -> Literal["complete", "pruned"]:
+    """Fit, and ask after each epoch whether the trial is worth going on; epochs before a stop are asked again."""
+    import optuna
+
+    *before, trial = trials
+    config = plan.config(trial.params)
+    asked = ask_again(plan, before, trial.params)
+
+    def judge(epoch: int, dice: float) -> None:
+        asked.report(dice, epoch)
+        if epoch < config.train.epochs and asked.should_prune():
+            raise optuna.TrialPruned
+
+    with suppress(optuna.TrialPruned):
+        for epoch, dice in enumerate(scores(place), 1):
+            judge(epoch, dice)
+        run.fit_only(config, place, notify, lambda row: judge(row["epoch"], row["validation_dice"]))
+        return "complete"
+    return "pruned"

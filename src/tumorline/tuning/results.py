@@ -1,0 +1,87 @@
+"""What came out of a search: `trials.csv`, `best.toml` to train, and a page."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tumorline.config import Config
+from tumorline.files import read_csv, write_csv, write_text
+from tumorline.report.tuning import write_page
+from tumorline.run_folder import SPLIT_NAME
+from tumorline.tuning.plan import Domain, Plan
+from tumorline.tuning.trials import Trial, best_trial, trial_folder
+
+TRIALS_NAME, BEST_NAME = "trials.csv", "best.toml"
+
+
+def write_results(plan: Plan, trials: Sequence[Trial], folder: Path) -> None:
+    """Write `trials.csv`, `best.toml` and `tune.html`."""
+    best = best_trial(trials)
+    write_csv(folder / TRIALS_NAME, _row(trials[0]), [_row(trial) for trial in trials])
+    if best is not None:
+        note = (
+            f"# Trial {best.number} of {len(trials)}, chosen on validation (Dice by patient {best.value:.4f}); "
+            "the test part was not looked at.\n"
+        )
+        write_text(folder / BEST_NAME, note + plan.config(best.params).to_toml())
+    write_page(
+        {
+            "name": plan.config({}).name,
+            "space": {key: _described(domain) for key, domain in plan.tune.space.items()},
+            "recipe": {key: _value_at(plan.config({}), key) for key in plan.tune.space},
+            "trials": [trial.model_dump() | {"value": trial.value} for trial in trials],
+            "wanted": plan.tune.trials,
+            "best": None if best is None else best.number,
+            "patients": _validation_patients(trial_folder(folder, (best or trials[0]).number)),
+        },
+        folder,
+    )
+
+
+def trial_rows(trials: Sequence[Trial]) -> list[dict[str, Any]]:
+    """The rows of `trials.csv` to read: the best first, those that were not completed last, numbers short."""
+    ranked = sorted(trials, key=lambda trial: (trial.state != "complete", -(trial.value or 0.0), trial.number))
+    return [{key: _short(value) for key, value in _row(trial).items()} for trial in ranked]
+
+
+def _row(trial: Trial) -> dict[str, Any]:
+    return {
+        "trial": trial.number,
+        "state": trial.state,
+        "validation_dice": trial.value,
+        "best_epoch": trial.dice.index(trial.value) + 1 if trial.value is not None else None,
+        "epochs": len(trial.dice),
+        **{
+            key: value if isinstance(value, (int, float, str)) else json.dumps(value)
+            for key, value in trial.params.items()
+        },
+        "error": trial.error,
+    }
+
+
+def _short(value: Any) -> Any:
+    if value is None:
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else value
+
+
+def _described(domain: Domain) -> dict[str, Any]:
+    if isinstance(domain, list):
+        return {"values": domain}
+    return domain.model_dump()
+
+
+def _value_at(config: Config, key: str) -> Any:
+    """The recipe's own value of a key; None where it has none (an option of a model or loss)."""
+    value: Any = config.model_dump()
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
+def _validation_patients(place: Path) -> int | None:
+    path = place / SPLIT_NAME
+    if not path.exists():
+        return None
+    return len({row["patient"] or row["case"] for row in read_csv(path) if row["part"] == "validation"})

@@ -1,0 +1,85 @@
+"""What was tried: the record of a search in its folder, with a training in `trial-NNN` for each trial."""
+
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from tumorline.config import Section, read_toml
+from tumorline.errors import UserError
+from tumorline.files import read_csv, read_json, write_json, write_text
+from tumorline.run_folder import HISTORY_NAME, STATE_NAME
+from tumorline.tuning.plan import Plan
+
+TUNE_NAME, RECORD_NAME = "tune.toml", "trials.json"
+
+
+class Trial(Section):
+    """One row of `trials.json`."""
+
+    number: int
+    params: dict[str, Any]
+    state: Literal["running", "complete", "pruned", "failed"] = "running"
+    dice: list[float] = Field(default=[])
+    """Validation Dice by patient after each epoch; of a running trial it lies in its folder."""
+    error: str = ""
+
+    @property
+    def value(self) -> float | None:
+        return max(self.dice, default=None)
+
+
+def trial_folder(folder: Path, number: int) -> Path:
+    return folder / f"trial-{number:03d}"
+
+
+def claim(plan: Plan, folder: Path) -> None:
+    """Keep the plan in the folder, or compare it with the one that is there; only `tune.trials` may differ."""
+    path = folder / TUNE_NAME
+    if path.exists():
+        ours, theirs = tomllib.loads(plan.to_toml()), read_toml(path)
+        ours["tune"].pop("trials")
+        theirs["tune"].pop("trials")
+        if changed := sorted(_leaves(ours).items() ^ _leaves(theirs).items()):
+            raise UserError(f"{folder}: holds another search ('{changed[0][0]}' differs); choose another --output")
+    write_text(path, plan.to_toml())
+
+
+def read_trials(folder: Path) -> list[Trial]:
+    """What was tried so far."""
+    path = folder / RECORD_NAME
+    return [Trial.model_validate(row) for row in read_json(path)] if path.exists() else []
+
+
+def write_trials(trials: Sequence[Trial], folder: Path) -> None:
+    write_json(folder / RECORD_NAME, [trial.model_dump() for trial in trials])
+
+
+def best_trial(trials: Sequence[Trial]) -> Trial | None:
+    """The complete trial with the highest validation Dice; the first of equal ones."""
+    return max((t for t in trials if t.state == "complete"), key=lambda trial: trial.value or 0.0, default=None)
+
+
+def scores(place: Path) -> list[float]:
+    path = place / HISTORY_NAME
+    return [float(row["validation_dice"]) for row in read_csv(path)] if path.exists() else []
+
+
+def drop_weights(trials: Sequence[Trial], folder: Path) -> None:
+    """Of all trials that have ended, only the best keeps its weights: with them `tumorline train --resume` ends it."""
+    best = best_trial(trials)
+    for trial in trials:
+        if trial.state != "running" and trial is not best:
+            for name in (STATE_NAME, "best.safetensors"):
+                (trial_folder(folder, trial.number) / name).unlink(missing_ok=True)
+
+
+def _leaves(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Every value as JSON by its dotted key."""
+    found: dict[str, str] = {}
+    for key, value in values.items():
+        found |= _leaves(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: json.dumps(value)}
+    return found
