@@ -298,12 +298,9 @@ def _described(
     together = [row for rows in by_run for row in rows]
     means = [float(values[HEADLINE][run.key].mean()) for run in contender.runs]
     classes = sorted({row.attributes.get("class_name", "") for row in together} - {""})
-    figures = {metric: figure(together, FIGURES[metric]) for metric in MERIT}
-    for metric in figures.keys() & set(DISTANCES):
-        figures[metric]["unit"] = " and ".join(sorted({row.scores.unit for row in together}))
     return {
         "name": contender.name,
-        "figures": figures,
+        "figures": figures(together),
         "by_class": {
             name: figure([row for row in together if row.attributes.get("class_name") == name], FIGURES[HEADLINE])
             for name in classes
@@ -318,6 +315,14 @@ def _described(
         "seed_range": [min(means), max(means)] if len(means) > 1 else None,
         "leaking": contender.runs[0].leaking,
     }
+
+
+def figures(rows: Sequence[Row]) -> dict[str, dict[str, Any]]:
+    """The metrics that are compared, of one contender; distances with their unit."""
+    found = {metric: figure(rows, FIGURES[metric]) for metric in MERIT}
+    for metric in found.keys() & set(DISTANCES):
+        found[metric]["unit"] = " and ".join(sorted({row.scores.unit for row in rows}))
+    return found
 
 
 def _ranking(contenders: Sequence[Contender], values: Mapping[str, FloatArray]) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from tumorline.benchmarking.speed import images_per_second
 from tumorline.evaluation import read_rows
 from tumorline.files import read_csv, read_json
 from tumorline.metrics.comparison import LEAST_SEEDS
-from tumorline.metrics.summary import DISTANCES, FIGURES, figure
+from tumorline.metrics.summary import FIGURES, figure
 from tumorline.run_folder import ENVIRONMENT_NAME, HISTORY_NAME
 
 SCHEMA_VERSION = 1
@@ -82,13 +82,10 @@ def _row(entry: Entry, speed: float) -> dict[str, Any]:
     tested = [row for folder in entry.seeds.values() for row in _headline(folder)]
     environments = [read_json(run / ENVIRONMENT_NAME) for run in entry.runs]
     histories = [read_csv(run / HISTORY_NAME) for run in entry.runs]
-    figures = {name: figure(tested, FIGURES[name]) for name in comparison.MERIT}
-    for name in figures.keys() & set(DISTANCES):
-        figures[name]["unit"] = " and ".join(sorted({row.scores.unit for row in tested}))
     by_seed = [figure(_headline(folder), FIGURES["dice"])["mean"] for folder in entry.seeds.values()]
     return {
         "name": entry.name,
-        **figures,
+        **comparison.figures(tested),
         "missed": sum(row.scores.missed for row in tested) / len(entry.seeds),
         "tumour_cases": sum(row.scores.has_tumour for row in tested) // len(entry.seeds),
         "cases": len(tested) // len(entry.seeds),
