@@ -11,6 +11,7 @@ from tests.conftest import ENCODINGS, TINY, PairFolder
 from tumorline.api import read_recipe, resume
 from tumorline.config import load_config
 from tumorline.errors import UserError
+from tumorline.files import alone_in
 from tumorline.model_file import read_info
 from tumorline.run import fit_only
 from tumorline.run_folder import read_config
@@ -185,3 +186,14 @@ def test_what_the_hook_raises_ends_a_fit_that_goes_on_later(tiny_run: Path, tmp_
     best = fit_only(config, tmp_path / "run", print, seen.append)
     assert [row["epoch"] for row in seen] == [3, 4, 5, 6]
     assert best.read_bytes() == (tiny_run / "best.safetensors").read_bytes()
+
+
+def test_a_folder_in_which_another_process_trains_is_refused_and_left_alone(tmp_path: Path, tiny_source: Path) -> None:
+    config = read_recipe(None, tiny_source, FAST)
+    config.save(tmp_path / "run/config.toml")
+    with alone_in(tmp_path / "run"):
+        with pytest.raises(UserError, match="run: another process is at work there; wait for its end, or stop it"):
+            resume(tmp_path / "run")
+        with pytest.raises(UserError, match="another process"):
+            fit_only(config, tmp_path / "run", print)
+    assert (tmp_path / "run/config.toml").is_file()

@@ -12,7 +12,7 @@ from tests.conftest import TINY
 from tumorline import api, cli, run, tuning
 from tumorline.config import load_config
 from tumorline.errors import Interrupted, MissingExtraError, UserError
-from tumorline.files import write_csv
+from tumorline.files import alone_in, write_csv
 from tumorline.tuning.plan import check_choices
 
 pytest.importorskip("torch")
@@ -235,6 +235,12 @@ def test_the_example_is_a_tune_file() -> None:
 def test_nested_tables_are_the_same_space(tmp_path: Path) -> None:
     (tmp_path / "tune.toml").write_text("[tune.space.train]\nepochs = [1, 2]\nlearning_rate = {low=0.1, high=0.2}\n")
     assert set(tuning.read_plan(tmp_path / "tune.toml", None).tune.space) == {"train.epochs", "train.learning_rate"}
+
+
+def test_two_searches_do_not_share_a_folder(tmp_path: Path, tiny_source: Path) -> None:
+    (tmp_path / "out").mkdir()
+    with alone_in(tmp_path / "out"), pytest.raises(UserError, match="out: another process is at work there"):
+        tune(tune_file(tmp_path / "file"), tiny_source, tmp_path / "out")
 
 
 def test_an_unknown_loss_is_refused_before_anything_is_written(tmp_path: Path, tiny_source: Path) -> None:

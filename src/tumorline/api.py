@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,8 @@ def benchmark(
     this machine or, with `ray`, on each machine of the cluster at that address. Writes `cells/` and `leaderboard.json`,
     `.html` and `.md` to `output`, else to `runs/<name>`.
     """
+    if sys.platform == "win32":
+        raise UserError("benchmark needs file locks that a process inherits, which Windows lacks; run it under WSL")
     from tumorline.benchmarking import Benchmark, local, on_ray, read_plan
 
     require_extra("torch", "benchmark", "train")

@@ -74,6 +74,8 @@ def train(
 
     if resume and (config or data or overrides or output or find_lr):
         raise UserError("--resume goes on with the run's own configuration; give nothing beside it")
+    if find_lr and no_test:
+        raise UserError("--find-lr keeps no model, so that there is nothing to test; leave out --no-test")
     if find_lr:
         print_rate(*api.find_learning_rate(config, data=data, overrides=overrides or (), output=output, notify=note))
         return

@@ -11,7 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from tumorline.errors import UserError
+
+LOCK_NAME = ".lock"
 
 
 @contextlib.contextmanager
@@ -28,6 +32,22 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path) -> Iterator[FileLock]:
+    """Hold a folder's lock, which ends with the process at the latest. Raises UserError where another one holds it."""
+    lock = FileLock(folder / LOCK_NAME, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise UserError(f"{folder}: another process is at work there; wait for its end, or stop it") from None
+    try:
+        yield lock
+    finally:
+        with contextlib.suppress(OSError):  # Windows removes it on release
+            (folder / LOCK_NAME).unlink()
+        lock.release()
 
 
 def remove_unfinished(folder: Path) -> None:

@@ -26,7 +26,7 @@ from tumorline.data.source import open_source
 from tumorline.data.split import Split, split_dataset
 from tumorline.errors import UserError, require_extra
 from tumorline.evaluation import SEEN, Request, case_status, evaluate
-from tumorline.files import append_line, read_csv, remove_unfinished, write_csv, write_json
+from tumorline.files import alone_in, append_line, read_csv, remove_unfinished, write_csv, write_json
 from tumorline.model_file import (
     ONNX_NAME,
     WEIGHTS_NAME,
@@ -78,7 +78,7 @@ def train(config: Config, run: Path, notify: Notify) -> None:
         if run.exists():
             raise UserError(f"{run}: exists already; choose another --output, or go on with --resume {run}")
         config.save(run / CONFIG_NAME)
-    with _nothing_left_behind(run):
+    with _claimed(run):
         _carry_out(config, run, notify)
 
 
@@ -98,8 +98,7 @@ def fit_only(
         if (run / CONFIG_NAME).exists() and read_config(run) != config:
             raise UserError(f"{run}: holds a training of another configuration; choose another --output")
         config.save(run / CONFIG_NAME)
-        remove_unfinished(run)
-    with _nothing_left_behind(run):
+    with _claimed(run):
         _carry_out(config, run, notify, on_epoch, finish=False)
     return run / BEST_NAME
 
@@ -108,9 +107,8 @@ def resume(run: Path, notify: Notify) -> None:
     """Go on with a run that was stopped, at whatever stage, with its own configuration."""
     require_extra("torch", "training", "train")
     config = read_config(run)
-    if _is_first_process():
-        remove_unfinished(run)
-    _carry_out(config, run, notify)
+    with _claimed(run, keep=True):
+        _carry_out(config, run, notify)
 
 
 def render_report(run: Path) -> Path:
@@ -148,14 +146,23 @@ def find_learning_rate(config: Config, output: Path, notify: Notify) -> float | 
 
 
 @contextmanager
-def _nothing_left_behind(run: Path) -> Iterator[None]:
-    """Where nothing was trained before the user's error, the folder goes."""
-    try:
+def _claimed(run: Path, keep: bool = False) -> Iterator[None]:
+    """No other training works in the folder meanwhile.
+
+    Unless it is to be kept, it goes where nothing was trained before the user's error.
+    """
+    if not _is_first_process():
         yield
-    except UserError:
-        if _is_first_process() and not (run / STATE_NAME).exists():
-            shutil.rmtree(run)
-        raise
+        return
+    with alone_in(run) as lock:
+        remove_unfinished(run)
+        try:
+            yield
+        except UserError:
+            if not keep and not (run / STATE_NAME).exists():
+                lock.release()
+                shutil.rmtree(run)
+            raise
 
 
 def _carry_out(

@@ -90,3 +90,8 @@ def test_the_line_to_use_is_printed(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert capsys.readouterr().out.endswith("suggested: --set train.learning_rate=0.0012\n")
     with pytest.raises(UserError, match="no learning rate lowers the loss"):
         cli.print_rate(tmp_path, None)
+
+
+def test_find_lr_with_no_test_is_refused_in_one_line() -> None:
+    with pytest.raises(UserError, match="--find-lr keeps no model"):
+        cli.train(find_lr=True, no_test=True)

@@ -70,8 +70,8 @@ def prepare(cell: Cell, output: Path, test: bool, threads: int) -> Job:
 def run(job: Job, launch: Launch = subprocess.Popen) -> str:
     """Carry out a cell to its end; returns the error in one line, or nothing.
 
-    A lock on the folder is held for as long as the process lives, so that one that outlived its benchmark is waited for
-    and not doubled.
+    The training inherits a lock from its first moment on, so that one that outlived its benchmark is waited for and not
+    doubled.
     """
     job.folder.parent.mkdir(parents=True, exist_ok=True)
     with _locked(job.folder.with_name(f"{job.folder.name}.lock")) as lock:

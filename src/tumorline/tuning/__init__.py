@@ -15,6 +15,7 @@ from typing import Literal
 
 from tumorline import run
 from tumorline.errors import Interrupted, UserError, require_extra
+from tumorline.files import alone_in
 from tumorline.run import Notify
 from tumorline.tuning.plan import Plan, check_choices, read_plan
 from tumorline.tuning.results import trial_rows, write_results
@@ -39,14 +40,20 @@ def tune(plan: Plan, folder: Path, notify: Notify) -> None:
     """Try settings until there are `tune.trials` trials, and write what came out after each.
 
     Called again with the same plan it goes on where it was stopped; more trials may be asked for. Raises UserError for
-    another plan in the same folder.
+    another plan in the same folder, and where another search is at work there.
     """
     require_extra("torch", "training", "train")
     require_extra("optuna", "tuning", "tune")
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UserError("tuning runs in one process; start it without torchrun")
     check_choices(plan)
-    claim(plan, folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with alone_in(folder):
+        claim(plan, folder)
+        _search(plan, folder, notify)
+
+
+def _search(plan: Plan, folder: Path, notify: Notify) -> None:
     trials = read_trials(folder)
     while True:
         if not trials or trials[-1].state != "running":
