@@ -197,3 +197,12 @@ def test_a_folder_in_which_another_process_trains_is_refused_and_left_alone(tmp_
         with pytest.raises(UserError, match="another process"):
             fit_only(config, tmp_path / "run", print)
     assert (tmp_path / "run/config.toml").is_file()
+
+
+def test_going_on_without_the_test_deletes_nothing(tmp_path: Path) -> None:
+    config = read_recipe(None, tmp_path / "gone", FAST)
+    config.save(tmp_path / "run/config.toml")
+    (tmp_path / "run/model.safetensors").write_bytes(b"weights")
+    with pytest.raises(UserError, match="gone"):
+        resume(tmp_path / "run", test=False)
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["config.toml", "model.safetensors"]

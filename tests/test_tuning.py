@@ -216,6 +216,10 @@ def test_the_kept_file_is_a_tune_file_that_needs_no_other(search: Path, capsys: 
         ("[tune.space]\n'train.epochs' = 3", r"expected a range such as .* or a list of values"),
         ("[tune.space]\n'split.seed' = [1, 2]", "'split.seed' cannot be tuned"),
         ("[tune.space]\nseed = [1, 2]", "'seed' cannot be tuned"),
+        ("[tune.space]\n'model.threshold' = [0.4, 0.5]", "'model.threshold' cannot be tuned; it is decided after"),
+        ("[tune.space]\n'train.learning_rate' = {low = 0.1, high = inf}", "low and high must be finite"),
+        ("[tune.space]\n'model.options.x' = [2020-01-01, 1]", "holds datetime.date.2020, 1, 1., which is no"),
+        ("[tune]\nseed = -1\n[tune.space]\n'train.epochs' = [1, 2]", "tune.seed: .*greater than or equal to 0"),
         ("[trian]\n[tune.space]\n'train.epochs' = [1, 2]", "unknown key 'trian'"),
     ],
 )
@@ -235,6 +239,42 @@ def test_the_example_is_a_tune_file() -> None:
 def test_nested_tables_are_the_same_space(tmp_path: Path) -> None:
     (tmp_path / "tune.toml").write_text("[tune.space.train]\nepochs = [1, 2]\nlearning_rate = {low=0.1, high=0.2}\n")
     assert set(tuning.read_plan(tmp_path / "tune.toml", None).tune.space) == {"train.epochs", "train.learning_rate"}
+
+
+def test_a_source_that_is_no_section_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "tune.toml").write_text("data = 3\n[tune.space]\n'train.epochs' = [1, 2]\n")
+    with pytest.raises(UserError, match="'data' is a value, not a section"):
+        tuning.read_plan(tmp_path / "tune.toml", "set")
+
+
+def test_a_first_trial_that_does_not_fit_the_memory_leaves_the_folder_free(
+    tmp_path: Path, tiny_source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    def fit(config: Any, folder: Path, *_: object) -> None:
+        config.save(folder / "config.toml")
+        raise torch.OutOfMemoryError("out of memory")
+
+    monkeypatch.setattr(run, "fit_only", fit)
+    with pytest.raises(UserError, match="trial 1: out of memory"):
+        tune(tune_file(tmp_path / "file"), tiny_source, tmp_path / "out")
+    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
+
+
+def test_an_error_keeps_what_the_first_trial_has_learnt(
+    tmp_path: Path, tiny_source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fit(_config: object, folder: Path, *_: object) -> None:
+        folder.mkdir()
+        (folder / "state.safetensors").write_bytes(b"state")
+        raise UserError("the source is gone")
+
+    monkeypatch.setattr(run, "fit_only", fit)
+    with pytest.raises(UserError, match="trial 1: the source is gone"):
+        tune(tune_file(tmp_path / "file"), tiny_source, tmp_path / "out")
+    assert (tmp_path / "out/trial-001/state.safetensors").is_file()
+    assert [trial.state for trial in tuning.read_trials(tmp_path / "out")] == ["running"]
 
 
 def test_two_searches_do_not_share_a_folder(tmp_path: Path, tiny_source: Path) -> None:

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import shlex
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -119,9 +120,10 @@ def benchmark(
 
     require_extra("torch", "benchmark", "train")
     read = read_plan(Path(plan), Path(data) if data else None)
-    folder = Path(output) if output else Path("runs") / read.name
+    folder = (Path(output) if output else Path("runs") / read.name).resolve()
     executor = on_ray(ray, processes) if ray else local(processes)
-    command = f"tumorline benchmark {plan}{' --data SOURCE' if data else ''}"
+    options = [*(["--data", "SOURCE"] if data else []), *(["--output", str(output)] if output else [])]
+    command = shlex.join(["tumorline", "benchmark", str(plan), *options])
     return Benchmark(read, folder, notify, command, processes).run(executor, only)
 
 

@@ -14,6 +14,9 @@ from tumorline.files import write_text
 ONE_CYCLE_RISE = 0.3
 """Share of the steps over which the one-cycle schedule rises where `warmup` is not given."""
 
+AFTER_TRAINING = ("model.threshold", "model.storage")
+"""Keys that change nothing in a training, and so nothing in its validation figure."""
+
 
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -183,7 +186,7 @@ class TrainConfig(Section):
     weight_decay: float = Field(default=1e-2, ge=0)
     schedule: Literal["cosine", "constant", "one_cycle", "poly", "plateau"] = "cosine"
     """What follows the warm-up: to zero along half a cosine or as a power of what is left ('poly'), no change, or lower
-    each time the validation Dice stops improving ('plateau'). 'one_cycle' begins at a 25th and ends at a 10 000th."""
+    each time the validation Dice stops improving ('plateau'). 'one_cycle' rises from a 25th and falls to a 10 000th."""
     warmup: float = Field(default=0.05, ge=0, lt=1)
     """Share of all steps over which the learning rate rises from zero; with one_cycle its rising part, then 0.3 where
     nothing is given."""

@@ -47,13 +47,16 @@ def cross_validate(config: Config, folder: Path, wanted: Collection[int], notify
         gather(folder)
 
 
-def gather(folder: Path) -> dict[str, Any]:
+def gather(folder: Path, wanted: Collection[int] = ()) -> dict[str, Any]:
     """Put the test cases of all finished folds together: `evaluation.csv`, `summary.json`, masks, `report.html`.
+
+    `wanted` are the folds that count; none stands for all.
 
     Raises UserError where no fold is finished.
     """
     config = read_config(folder)
-    finished = [path for fold in range(config.split.folds) if _is_finished(path := folder / f"fold-{fold}")]
+    chosen = wanted or range(config.split.folds)
+    finished = [path for fold in chosen if _is_finished(path := folder / f"fold-{fold}")]
     if not finished:
         raise UserError(f"{folder}: no fold is finished yet; train them with 'tumorline folds'")
     rows = {path: [row for row in read_rows(path) if row.status == "test"] for path in finished}

@@ -94,11 +94,12 @@ def fit_only(
     require_extra("torch", "training", "train")
     from tumorline.training.loop import BEST_NAME
 
+    begun = (run / CONFIG_NAME).exists()
     if _is_first_process():
-        if (run / CONFIG_NAME).exists() and read_config(run) != config:
+        if begun and read_config(run) != config:
             raise UserError(f"{run}: holds a training of another configuration; choose another --output")
         config.save(run / CONFIG_NAME)
-    with _claimed(run):
+    with _claimed(run, keep=begun):
         _carry_out(config, run, notify, on_epoch, finish=False)
     return run / BEST_NAME
 

@@ -98,9 +98,13 @@ def test_a_finished_cell_is_never_run_again(finished: Path, tiny_source: Path) -
 
 def test_another_configuration_in_the_same_folder_is_refused(finished: Path, tiny_source: Path) -> None:
     changed = finished / "changed.toml"
-    changed.write_text((finished / "plan.toml").read_text().replace("epochs = 3", "epochs = 4"))
-    with pytest.raises(UserError, match="holds a cell of another configuration; choose another --output"):
-        open_benchmark(changed, tiny_source).run(in_this_process)
+    new = "[variants.new]\n'train.clip_norm' = 2.0\n"
+    changed.write_text((finished / "plan.toml").read_text().replace("epochs = 3", "epochs = 4") + new)
+    before = (finished / "out/leaderboard.json").read_bytes()
+    for only in ([], ["new"]):
+        with pytest.raises(UserError, match="holds a cell of another configuration; choose another --output"):
+            open_benchmark(changed, tiny_source).run(in_this_process, only)
+    assert (finished / "out/leaderboard.json").read_bytes() == before
 
 
 SEEDS_AND_FOLDS = """
@@ -136,6 +140,10 @@ def test_three_seeds_are_compared_as_recipes_and_folds_are_put_together(tmp_path
     together = tmp_path / "out/cells/bce_seed-2"
     assert {row["status"] for row in read_csv(together / "evaluation.csv")} == {"test"}
     assert (together / "fold-0/report.html").is_file()
+    fewer = tmp_path / "fewer.toml"
+    fewer.write_text(plan.read_text().replace("folds = [0]", "folds = [1]"))
+    result = open_benchmark(fewer, tiny_source).run(in_this_process)
+    assert {row["patients"] for group in result["groups"] for row in group["rows"]} == {10}, "fold 0 is not counted"
 
 
 def test_arms_that_were_not_asked_for_are_not_finished(tmp_path: Path, tiny_source: Path) -> None:

@@ -87,7 +87,10 @@ def test_arms_are_selected_by_name(tmp_path: Path) -> None:
         ("seeds = []", r"seeds: .*at least 1 item"),
         ('reference = "smal"', r"reference is 'smal', which is no arm; known: x"),
         ("folds = [0]\n[recipe.split]\nfolds = 0", r"recipe.split.folds does not say how many"),
-        ("[models.a]\nname = 'unet'\n[models.'a.']\nname = 'unet'", r"the arms a, a. differ in punctuation only"),
+        (
+            "[models.a]\nname = 'unet'\n[models.'a.']\nname = 'unet'",
+            r"the arms a, a. differ in punctuation or case only",
+        ),
         (
             "[variants.long]\n'train.epochs' = 99\n[variants.short]",
             r"arm 'short' changes train.epochs; all arms need one",
@@ -96,9 +99,27 @@ def test_arms_are_selected_by_name(tmp_path: Path) -> None:
         ("[variants.a]\n'train.learning_rat' = 1", r"arm 'a': unknown key 'train.learning_rat'; did you mean"),
         ("[variants.a]\n'seed' = 1", r"seed belongs to each cell; give the benchmark's own name and seeds"),
         ("[recipe]\nname = 'y'", r"name belongs to each cell"),
+        ("[variants.a]\nmodel.threshold = 0.4", r"variant 'a': write \"model.threshold\" in quotes"),
+        ("[variants.a]\nepochs = 4", r"variant 'a': 'epochs' names no key; expected \"section.key\" in quotes"),
+        ("[choose]\n'train.learning_rate' = []", r"choose.train.learning_rate: .*at least 1 item"),
+        ("[choose]\n'model.threshold' = [0.4, 0.5]", r"model.threshold is decided after the training"),
+        ("[choose]\n'augment.gamma' = [0.1, 0.1]", r"two cells would be called 'x_gamma-0.1_seed-0'"),
+        ("seeds = [0, 0]", r"two cells would be called 'x_seed-0'"),
+        ("[variants.Dice]\n[variants.dice]\n'loss.name' = 'dice'", r"the arms Dice, dice differ in .* only"),
+        ("[variants.'+']", r"the arm '\+' has no letter or digit of ASCII, which its folder's name needs"),
+        ("[recipe.split]\nfolds = 'many'", r"split.folds: .* \(found 'many'\)"),
+        ("[recipe]\nsplit = 'patient'", r"split: .*valid dictionary"),
+        ("[recipe.split]\nby = 'slice'", r"the split leaks patients, and leaking figures are not ranked"),
+        ("[recipe.split]\nleak = 0.1", r"the split leaks patients"),
     ],
 )
 def test_what_cannot_be_carried_out_is_refused_in_one_line(tmp_path: Path, change: str, message: str) -> None:
     with pytest.raises(UserError, match=message) as caught:
         read_plan(written(tmp_path, f'name = "x"\n{change}\n'), None)
     assert "\n" not in str(caught.value)
+
+
+def test_a_source_beside_the_caller_is_found_from_every_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    plan = read_plan(written(tmp_path, 'name = "x"\n[recipe.data]\nsource = "set"'), None)
+    assert cells(plan, arms(plan)[0])[0].config.data.source == str(tmp_path.resolve() / "set")

@@ -17,7 +17,7 @@ from tumorline.config import TrainConfig
 from tumorline.errors import UserError
 from tumorline.export import export_onnx, load_network
 from tumorline.model_file import Architecture, KnownCases, ModelInfo, save_model
-from tumorline.models import MODELS, SOURCES, backbone_layers, build, count_parameters, weigh_outputs
+from tumorline.models import MODELS, SOURCES, backbone_layers, build, count_parameters, layers_by_name, weigh_outputs
 from tumorline.runtime import open_runtime
 from tumorline.training.optimiser import build_optimiser, freeze_backbone
 
@@ -244,6 +244,29 @@ def test_the_layers_of_a_backbone_are_in_order_and_leave_out_the_head() -> None:
     assert len(layers) > 16
     assert all("classifier" not in name for layer in layers for name in layer)
     assert backbone_layers(build("unet", channels=1, regions=1, options=SMALL["unet"])) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "first", "some"),
+    [
+        (
+            "encoder_unet",
+            {"encoder": "efficientnet_lite0", "weights": "none"},
+            "conv_stem",
+            ["blocks.0.0", "blocks.2.0"],
+        ),
+        ("encoder_unet", {"encoder": "resnet18", "weights": "none"}, "conv1", ["layer1.0", "layer1.1", "layer4.1"]),
+        ("segformer", {"weights": "none"}, "patch_embed1", ["block1.0", "patch_embed2", "block2.0", "patch_embed4"]),
+        ("deeplabv3", {"weights": "none"}, "conv1", ["layer1.0", "layer3.5", "layer4.2"]),
+        ("swin_unet", {"weights": "none"}, "0.0", ["1.0", "1.1", "2", "3.0"]),
+        ("lraspp", {"weights": "none"}, "0.0", ["1", "15", "16.0"]),
+    ],
+)
+def test_layer_wise_decay_goes_block_by_block(name: str, options: Options, first: str, some: list[str]) -> None:
+    network = build(name, channels=1, regions=1, options=options)
+    layers = list(layers_by_name(network))
+    assert layers[0] == first
+    assert [layer for layer in layers if layer in some] == some
 
 
 def test_norms_follow_a_short_training() -> None:

@@ -42,6 +42,12 @@ def test_it_diverges_at_twice_the_lowest_running_mean() -> None:
     assert diverged([1.0] * 20 + [12.0])
 
 
+def test_a_loss_that_falls_below_zero_is_no_divergence() -> None:
+    falling = [0.2 - 0.005 * step for step in range(100)]
+    assert not any(diverged(falling[:count]) for count in range(101))
+    assert diverged([*falling, *[3.0] * 20])
+
+
 def test_only_training_cases_are_read_and_only_two_files_are_written(
     tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

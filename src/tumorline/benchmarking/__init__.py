@@ -13,6 +13,7 @@ from tumorline.benchmarking.cell import (
     is_trained,
     last_error,
     prepare,
+    refuse_another,
     share_training,
     training_key,
 )
@@ -27,6 +28,7 @@ from tumorline.benchmarking.plan import (
     budget_in_words,
     candidates,
     cells,
+    every_cell,
     read_plan,
     selected,
 )
@@ -53,9 +55,12 @@ class Benchmark:
     def run(self, execute: Executor, only: Sequence[str] = ()) -> dict[str, Any]:
         """Carry out what is not finished and gather all that is; returns the content of `leaderboard.json`.
 
-        A finished cell is never run again, and one that was stopped goes on from its last saved state.
+        A finished cell is never run again, and one that was stopped goes on from its last saved state. Raises UserError
+        where a cell that is there has another configuration, asked for or not: all are ranked.
         """
         chosen = selected(self.plan, only)
+        for cell in every_cell(self.plan):
+            refuse_another(cell, self.folder(cell))
         try:
             if self.plan.choose:
                 self.carry_out([cell for arm in chosen for cell in candidates(self.plan, arm)], execute, test=False)
@@ -128,7 +133,7 @@ class Benchmark:
             for cell in own:
                 cell.config.save(seeds[cell.seed] / CONFIG_NAME)
             for folder in seeds.values():
-                cross_validation.gather(folder)
+                cross_validation.gather(folder, [fold for cell in own if (fold := cell.fold) is not None])
         return Entry(arm.name, own[0].choice, seeds, [self.folder(cell) for cell in own])
 
     def unmeasured(self, arm: Arm) -> dict[str, str]:

@@ -57,13 +57,16 @@ class Job:
         return is_finished(self.folder) if self.test else is_trained(self.folder)
 
 
+def refuse_another(cell: Cell, folder: Path) -> None:
+    """Raise UserError where the folder holds a cell of another configuration."""
+    if (folder / CONFIG_NAME).is_file() and _recipe(read_config(folder)) != _recipe(cell.config):
+        raise UserError(f"{folder}: holds a cell of another configuration; choose another --output")
+
+
 def prepare(cell: Cell, output: Path, test: bool, threads: int) -> Job:
-    """Write the cell's configuration beside its folder; raises UserError where the folder holds another cell."""
+    """Write the cell's configuration beside its folder."""
     job = Job(cell.name, output / "cells" / cell.name, test, threads)
-    config = cell.config
-    if (job.folder / CONFIG_NAME).is_file() and _recipe(read_config(job.folder)) != _recipe(config):
-        raise UserError(f"{job.folder}: holds a cell of another configuration; choose another --output")
-    config.save(job.recipe)
+    cell.config.save(job.recipe)
     return job
 
 

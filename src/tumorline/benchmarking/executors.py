@@ -88,6 +88,8 @@ def on_ray(address: str, processes: int) -> Executor:
             job = waiting.pop(ended[0])
             try:
                 yield job, ray.get(ended[0])
+            except ray.exceptions.RayTaskError as error:
+                yield job, f"its task failed ({error.cause!r})"
             except ray.exceptions.RayError as error:
                 yield job, f"its worker died {RETRIES + 1} times ({type(error).__name__})"
 

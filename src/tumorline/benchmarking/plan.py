@@ -2,15 +2,16 @@
 
 import copy
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, ValidationError
 
-from tumorline.config import Config, Section, explain, parse_config, read_toml, set_key
+from tumorline.config import AFTER_TRAINING, Config, Section, explain, parse_config, read_toml, set_key
 from tumorline.errors import UserError, did_you_mean
 
 Choice = tuple[tuple[str, Any], ...]
@@ -18,6 +19,8 @@ Choice = tuple[tuple[str, Any], ...]
 
 BUDGET = ("data", "split", "train.epochs", "train.epoch_images", "train.batch_size")
 """What must be equal in all cells: the cases, and how many images of them are seen."""
+
+Values = Annotated[list[Any], Field(min_length=1)]
 
 
 class Plan(BaseModel):
@@ -34,7 +37,7 @@ class Plan(BaseModel):
     """Name -> section `loss`."""
     variants: dict[str, dict[str, Any]] = {}
     """Name -> `section.key` -> value: whatever else is to be compared."""
-    choose: dict[str, list[Any]] = {}
+    choose: dict[str, Values] = {}
     """`section.key` -> values, of which each arm takes the one with the best validation Dice of the first seed."""
     seeds: list[int] = Field(default=[0], min_length=1)
     folds: list[int] = []
@@ -96,7 +99,12 @@ def read_plan(path: Path, data: Path | None) -> Plan:
         plan = Plan.model_validate(values)
     except ValidationError as error:
         raise UserError(f"{path}: {explain(error, Plan)}") from None
-    _check(plan, str(path))
+    _check_keys(plan, str(path))
+    config = parse_config(plan.recipe, f"{path}: recipe")
+    if config.data.source:
+        set_key(plan.recipe, "data.source", str(Path(config.data.source).resolve()), str(path))
+    _check_names(plan, str(path))
+    _check_budget(plan, str(path))
     return plan
 
 
@@ -123,8 +131,13 @@ def candidates(plan: Plan, arm: Arm) -> list[Cell]:
     return [Cell(arm, plan.seeds[0], folds(plan)[0], choice) for choice in _choices(plan)]
 
 
+def every_cell(plan: Plan) -> list[Cell]:
+    """Those of all arms, with all that validation may choose."""
+    return [cell for arm in arms(plan) for choice in _choices(plan) for cell in cells(plan, arm, choice)]
+
+
 def folds(plan: Plan) -> Sequence[int | None]:
-    number = plan.recipe.get("split", {}).get("folds", 0)
+    number = parse_config({"split": plan.recipe.get("split", {})}, "recipe").split.folds
     return plan.folds or list(range(number)) or [None]
 
 
@@ -149,22 +162,51 @@ def budget_in_words(plan: Plan) -> str:
     )
 
 
-def _check(plan: Plan, where: str) -> None:
-    """Every cell's configuration, and that all have one budget."""
+def _check_keys(plan: Plan, where: str) -> None:
+    """What may stand in the sections of the file."""
+    for key in [*plan.recipe, *plan.choose, *(key for values in plan.variants.values() for key in values)]:
+        if key.split(".")[0] in ("name", "seed"):
+            raise UserError(f"{where}: {key} belongs to each cell; give the benchmark's own name and seeds")
+    for key in AFTER_TRAINING:
+        if key in plan.choose:
+            raise UserError(f"{where}: choose: {key} is decided after the training; make it a variant")
+    for name, values in plan.variants.items():
+        for key, value in values.items():
+            if isinstance(value, dict) and value and "." not in key:
+                raise UserError(f"{where}: variant '{name}': write \"{key}.{next(iter(value))}\" in quotes")
+            if "." not in key:
+                raise UserError(f"{where}: variant '{name}': '{key}' names no key; expected \"section.key\" in quotes")
+
+
+def _check_names(plan: Plan, where: str) -> None:
+    """Arms that the file speaks of are there, and every cell has a folder of its own."""
     every = arms(plan)
     names = [arm.name for arm in every]
-    if len({arm.slug for arm in every}) < len(every):
-        raise UserError(f"{where}: the arms {', '.join(names)} differ in punctuation only; give them other names")
     if plan.reference and plan.reference not in names:
         raise UserError(
             f"{where}: reference is '{plan.reference}', which is no arm; {did_you_mean(plan.reference, names)}"
         )
+    for arm in every:
+        if not arm.slug:
+            raise UserError(
+                f"{where}: the arm '{arm.name}' has no letter or digit of ASCII, which its folder's name needs"
+            )
+    if len({arm.slug.casefold() for arm in every}) < len(every):
+        raise UserError(
+            f"{where}: the arms {', '.join(names)} differ in punctuation or case only; give them other names"
+        )
+    for name, number in Counter(cell.name.casefold() for cell in every_cell(plan)).items():
+        if number > 1:
+            raise UserError(f"{where}: two cells would be called '{name}'; seeds and values to choose from must differ")
+
+
+def _check_budget(plan: Plan, where: str) -> None:
+    """Every cell's configuration, that all have one budget, and that their figures may be ranked."""
     if plan.folds and not plan.recipe.get("split", {}).get("folds"):
         raise UserError(f"{where}: folds is {plan.folds}, but recipe.split.folds does not say how many there are")
-    for key in [*plan.recipe, *plan.choose, *(key for values in plan.variants.values() for key in values)]:
-        if key.split(".")[0] in ("name", "seed"):
-            raise UserError(f"{where}: {key} belongs to each cell; give the benchmark's own name and seeds")
-    first, *others = [cell for arm in every for choice in _choices(plan) for cell in cells(plan, arm, choice)]
+    first, *others = every_cell(plan)
+    if first.config.split.by == "slice" or first.config.split.leak:
+        raise UserError(f"{where}: the split leaks patients, and leaking figures are not ranked; see compare --study")
     budget = _budget(first.config)
     for cell in others:
         if different := [key for key, value in _budget(cell.config).items() if value != budget[key]]:

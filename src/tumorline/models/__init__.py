@@ -5,6 +5,7 @@ A model is a function of `channels`, `regions` and options with defaults, and a 
 """
 
 import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -70,6 +71,9 @@ def unet(
         raise UserError(f"model.options.norm is '{norm}'; {did_you_mean(norm, NORMS)}")
     return AnySize(UNet(channels, regions, widths, Style(norm, residual, dropout, dims)), 2 ** (len(widths) - 1))
 
+
+LAYER = re.compile(r"(?:model\.|features\.)?(\w+(?:\.\d+)*(?:\.blocks\.\d+)?)\.")
+"""The block to which a parameter below the backbone belongs: `layer3.0`, `blocks.2.0`, `layers.1.blocks.3`."""
 
 MODELS: dict[str, Callable[..., nn.Module]] = {
     "unet": unet,
@@ -189,14 +193,18 @@ def weigh_outputs(network: nn.Module, outputs: Outputs) -> list[tuple[float, Ten
 
 
 def backbone_layers(network: nn.Module) -> list[list[str]]:
-    """Names of the parameters that may be pretrained, layer by layer from the image on; empty where none are.
+    """Names of the parameters that may be pretrained, layer by layer from the image on; empty where none are."""
+    return list(layers_by_name(network).values())
 
-    A layer is what shares the first two names of modules below the backbone, such as `layer3.0`.
-    """
+
+def layers_by_name(network: nn.Module) -> dict[str, list[str]]:
+    """As `backbone_layers`, by the names of the blocks below the backbone, such as `layer3.0` or `blocks.2.0`."""
     backbone = getattr(network, "backbone", "")
     layers: dict[str, list[str]] = {}
     for name, _ in network.named_parameters():
         if backbone and name.startswith(f"{backbone}."):
-            layer = ".".join(name.removeprefix(f"{backbone}.").split(".")[:-1][:2])
-            layers.setdefault(layer, []).append(name)
-    return list(layers.values())
+            found = LAYER.match(name.removeprefix(f"{backbone}."))
+            layers.setdefault(found[1] if found else name, []).append(name)
+    if "patch_embed2" in layers:  # a Mix Transformer lists all its embeddings before the blocks between them
+        return dict(sorted(layers.items(), key=lambda layer: re.sub(r"\D*(\d).*", r"\1", layer[0])))
+    return layers

@@ -37,11 +37,15 @@ def findings(result: Mapping[str, Any]) -> list[str]:
 
 
 def differences(result: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """Arm -> metric -> difference from the reference, its interval and p; empty without a reference."""
-    found: dict[str, dict[str, str]] = {}
-    for pair in (pair for group in result["groups"] for pair in group["pairs"] if result["reference"]):
-        found.setdefault(pair["first"], {})[NAMES[pair["metric"]]] = _difference(pair)
-    return found
+    """Arm -> metric -> difference from the reference, its interval and p; empty without a reference.
+
+    All arms have the same metrics: a dash stands where a difference is undefined.
+    """
+    pairs = [pair for group in result["groups"] for pair in group["pairs"] if pair["second"] == result["reference"]]
+    known = {(pair["first"], pair["metric"]): _difference(pair) for pair in pairs}
+    metrics = {pair["metric"]: NAMES[pair["metric"]] for pair in pairs}
+    arms = dict.fromkeys(pair["first"] for pair in pairs)
+    return {arm: {name: known.get((arm, metric), "–") for metric, name in metrics.items()} for arm in arms}
 
 
 def _difference(pair: Mapping[str, Any]) -> str:

@@ -21,8 +21,6 @@ STEPS = 100
 FEWEST_STEPS = 12
 MEMORY = 0.9
 """Of the running mean of the loss, which says when the training diverges."""
-DIVERGED = 2.0
-"""It diverges where the running mean is this many times its lowest value."""
 SMOOTHING = 0.03
 """Standard deviation of the smoothing, as a share of all steps."""
 RULE = "the rate at which the smoothed loss falls fastest per decade, before its lowest point"
@@ -79,7 +77,10 @@ def find_rate(task: Task, machine: Machine) -> RangeTest:
 
 
 def diverged(losses: Sequence[float]) -> bool:
-    """Whether the last loss is not a number, or the running mean has risen far above its lowest value."""
+    """Whether the last loss is not a number, or the running mean has risen too far from its lowest value.
+
+    Too far is as much as it had fallen before, and as much as the lowest value itself (which may be negative).
+    """
     if losses and not math.isfinite(losses[-1]):
         return True
     total, lowest, mean = 0.0, math.inf, 0.0
@@ -87,7 +88,7 @@ def diverged(losses: Sequence[float]) -> bool:
         total = MEMORY * total + (1 - MEMORY) * loss
         mean = total / (1 - MEMORY**count)
         lowest = min(lowest, mean)
-    return mean > DIVERGED * lowest
+    return bool(losses) and mean - lowest > max(losses[0] - lowest, abs(lowest))
 
 
 def summarise(rates: Sequence[float], losses: Sequence[float], steps: int) -> RangeTest:

@@ -8,6 +8,7 @@ proposal depends on the trials before it and the seed alone, so that a stop chan
 
 import json
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,6 +18,7 @@ from tumorline import run
 from tumorline.errors import Interrupted, UserError, require_extra
 from tumorline.files import alone_in
 from tumorline.run import Notify
+from tumorline.run_folder import STATE_NAME
 from tumorline.tuning.plan import Plan, check_choices, read_plan
 from tumorline.tuning.results import trial_rows, write_results
 from tumorline.tuning.sampler import ask_again, propose
@@ -71,11 +73,13 @@ def _search(plan: Plan, folder: Path, notify: Notify) -> None:
 
 @contextmanager
 def _unclaimed_at_first_error(trials: Sequence[Trial], folder: Path) -> Iterator[None]:
-    """Where the very first trial cannot be trained, the folder takes a corrected tune file."""
+    """Where the very first trial cannot be trained at all, the folder takes a corrected tune file."""
+    first = trial_folder(folder, 1)
     try:
         yield
     except UserError:
-        if len(trials) == 1:
+        if len(trials) == 1 and not (first / STATE_NAME).exists():
+            shutil.rmtree(first, ignore_errors=True)
             for name in (TUNE_NAME, RECORD_NAME):
                 (folder / name).unlink(missing_ok=True)
         raise

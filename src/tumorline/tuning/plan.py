@@ -1,6 +1,7 @@
 """A tune file: a recipe, and the space of settings that is searched around it."""
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -9,7 +10,7 @@ import tomli_w
 from pydantic import Field, ValidationError, model_validator
 
 from tumorline import run
-from tumorline.config import Config, Section, apply_override, parse_config, read_toml, set_key
+from tumorline.config import AFTER_TRAINING, Config, Section, apply_override, parse_config, read_toml, set_key
 from tumorline.errors import UserError, did_you_mean
 
 NOT_TUNED = ("name", "seed", "split", "data")
@@ -31,6 +32,8 @@ class Range(Section):
 
     @model_validator(mode="after")
     def is_a_range(self) -> Self:
+        if not (math.isfinite(self.low) and math.isfinite(self.high)):
+            raise ValueError("low and high must be finite")
         if self.low >= self.high:
             raise ValueError("low must be below high")
         if self.log and (self.low <= 0 or self.step is not None):
@@ -47,7 +50,7 @@ class TuneConfig(Section):
 
     trials: int = Field(default=20, ge=1)
     """All together; a larger number goes on with the same search."""
-    seed: int = 0
+    seed: int = Field(default=0, ge=0)
     startup: int = Field(default=5, ge=1)
     """Trials at random before any is proposed or given up."""
     grace_epochs: int = Field(default=2, ge=0)
@@ -89,7 +92,7 @@ def read_plan(path: Path, data: str | None, overrides: Iterable[str] = (), trial
     for override in overrides:
         apply_override(recipe, override)
     if data is not None:
-        recipe.setdefault("data", {})["source"] = data
+        set_key(recipe, "data.source", data, str(path))
     if trials is not None:
         tune = tune | {"trials": trials}
     try:
@@ -142,6 +145,16 @@ def _explained(error: ValidationError) -> str:
     return f"{key}: {message} (found {first['input']!r}){hint if path[0] == 'space' else ''}"
 
 
+def _check_values(values: list[Any], where: str) -> None:
+    if len(values) < 2:
+        raise UserError(f"{where} has {len(values)} values; expected 2 or more")
+    for value in values:
+        try:
+            json.dumps(value)
+        except TypeError:
+            raise UserError(f"{where} holds {value!r}, which is no number, text, list or table") from None
+
+
 def _check_space(plan: Plan, path: Path) -> None:
     """Raise UserError where a recipe or one value of the space is none that a run would take."""
     with_name = f"{path}: tune.space"
@@ -152,8 +165,10 @@ def _check_space(plan: Plan, path: Path) -> None:
                 f"{with_name}: '{key}' cannot be tuned; figures of different {', '.join(NOT_TUNED[1:])} cannot be "
                 f"compared (of these only {', '.join(TUNED_ALL_THE_SAME)} can)"
             )
-        if isinstance(domain, list) and len(domain) < 2:
-            raise UserError(f"{with_name}: '{key}' has {len(domain)} values; expected 2 or more")
+        if key in AFTER_TRAINING:
+            raise UserError(f"{with_name}: '{key}' cannot be tuned; it is decided after the training")
+        if isinstance(domain, list):
+            _check_values(domain, f"{with_name}: '{key}'")
         for value in domain if isinstance(domain, list) else (domain.low, domain.high):
             try:
                 plan.config({key: value})
