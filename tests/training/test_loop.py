@@ -21,6 +21,7 @@ from tumorline.run_folder import HISTORY_NAME, STATE_NAME
 from tumorline.training import loop
 from tumorline.training.loop import BEST_NAME, fit
 from tumorline.training.machine import machine
+from tumorline.training.validation import Validation
 
 MOVING_SUM = LossConfig(sum=(LossTerm(name="dice_ce", weight=(1.0, 0.5)), LossTerm(name="boundary", weight=(0.0, 0.5))))
 TIMINGS = {"seconds", "images_per_second"}
@@ -57,6 +58,18 @@ def test_training_learns_and_keeps_the_best_epoch(tiny_config: Config, tmp_path:
     best = max(rows, key=lambda row: float(row["validation_dice"]))
     assert best["best"] == "1"
     assert weights(tmp_path / "run", BEST_NAME)
+
+
+def test_of_equal_dice_the_lower_loss_is_kept_but_does_not_count_for_patience(
+    tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with cross-entropy alone, which for a while draws nothing above one half."""
+    results = iter([Validation(0.5, 0.0), Validation(0.3, 0.0), Validation(0.4, 0.0), Validation(0.2, 0.0)])
+    monkeypatch.setattr("tumorline.training.loop.validate", lambda *_: next(results))
+    train(with_train(tiny_config, epochs=9, patience=3), tmp_path / "run")
+    assert [row["best"] for row in history(tmp_path / "run")] == ["1", "1", "0", "1"]
+    average = {name.removeprefix("average."): kept for name, kept in weights(tmp_path / "run").items()}
+    assert all(torch.equal(average[name], kept) for name, kept in weights(tmp_path / "run", BEST_NAME).items())
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_does_not(tiny_config: Config, tmp_path: Path) -> None:

@@ -85,8 +85,9 @@ class Task:
 def fit(task: Task, machine: Machine, on_epoch: OnEpoch | None = None) -> State:
     """Train to the end (or to an early stop), resuming where the run folder holds a state.
 
-    Leaves `state.safetensors`, `best.safetensors` (averaged weights of the epoch with the highest validation
-    Dice by patient) and `history.csv` in the run folder. Raises Interrupted on Ctrl-C or SIGTERM.
+    Leaves in the run folder `state.safetensors`, `history.csv` and `best.safetensors`: averaged weights of the epoch
+    with the highest validation Dice by patient, of equal ones that with the lowest validation loss. Raises Interrupted
+    on Ctrl-C or SIGTERM.
     """
     cache = shared_cache(task.dataset, machine)
     state = start(task, machine)
@@ -199,8 +200,10 @@ class Loop:
         self.criterion.progress = (position.epoch + 1) / settings.epochs
         result = validate(self.state.average, self.criterion, self.task.dataset, self.store, cases, self.machine)
         row = self.history_row(result)
+        if result.dice > position.best_dice:
+            position.best_epoch = position.epoch
         if row["best"]:
-            position.best_dice, position.best_epoch = result.dice, position.epoch
+            position.best_dice, position.best_loss = result.dice, result.loss
         position.history.append(row)
         position.epoch, position.step, position.loss_sum, position.seconds = position.epoch + 1, 0, 0.0, 0.0
         self.loss_sum.zero_()
@@ -221,7 +224,7 @@ class Loop:
             "train_loss": self.total_loss() / steps,
             "validation_loss": result.loss,
             "validation_dice": result.dice,
-            "best": int(result.dice > position.best_dice),
+            "best": int((result.dice, -result.loss) > (position.best_dice, -position.best_loss)),
             "seconds": round(position.seconds, 2),
             "images_per_second": round(images / max(position.seconds, 1e-9), 2),
         }

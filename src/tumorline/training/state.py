@@ -4,6 +4,7 @@ Random numbers need no state: each is drawn from (seed, epoch, step, case).
 """
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -31,7 +32,10 @@ class Position:
     seconds: float = 0.0
     """Time spent in the epoch so far."""
     best_dice: float = -1.0
+    best_loss: float = math.inf
+    """Validation loss of the epoch that is kept."""
     best_epoch: int = -1
+    """The first one that had the best Dice."""
     history: list[dict[str, Any]] = field(default_factory=list)
 
 
