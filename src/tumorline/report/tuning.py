@@ -1,7 +1,7 @@
 """The page of a search for settings."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -46,8 +46,7 @@ def _course(scored: Sequence[Trial]) -> Markup:
     complete = [(trial["number"], trial["value"]) for trial in scored if trial["state"] == "complete"]
     best = accumulate((value for _, value in complete), max)
     line = [(number, value) for (number, _), value in zip(complete, best, strict=True)]
-    groups = {STATES[state]: [(t["number"], t["value"]) for t in scored if t["state"] == state] for state in STATES}
-    return Markup(charts.points(groups, axes, line))
+    return Markup(charts.points(_dots(scored, lambda trial: trial["number"]), axes, line))
 
 
 def _setting(key: str, domain: Mapping[str, Any], scored: Sequence[Trial]) -> Markup:
@@ -66,11 +65,16 @@ def _setting(key: str, domain: Mapping[str, Any], scored: Sequence[Trial]) -> Ma
         value = trial["params"][key]
         return places[json.dumps(value)] if places else value
 
+    return Markup(charts.points(_dots(scored, x), (axis, _dice_axis(scored))))
+
+
+def _dots(scored: Sequence[Trial], x: Callable[[Trial], float]) -> dict[str, list[tuple[float, float]]]:
+    """Place and figure of the trials of each state; states that none is in are left out."""
     groups = {
         name: [(x(trial), trial["value"]) for trial in scored if trial["state"] == state]
         for state, name in STATES.items()
     }
-    return Markup(charts.points(groups, (axis, _dice_axis(scored))))
+    return {name: dots for name, dots in groups.items() if dots}
 
 
 def _dice_axis(scored: Sequence[Trial]) -> charts.Axis:
