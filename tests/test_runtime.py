@@ -2,13 +2,13 @@ import subprocess
 import sys
 
 CODE = """
-import os, signal
+import signal
 import tumorline
 models = [tumorline.load("builtin") for _ in range(3)]
 while models:
     models.pop(0)
 try:
-    os.kill(os.getpid(), signal.SIGINT)
+    signal.raise_signal(signal.SIGINT)  # to this thread: another one would answer when the program is past
 except KeyboardInterrupt:
     print("stopped")
 """
