@@ -1,10 +1,16 @@
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pytest
+from PIL import Image
 
+import tumorline
 from tests.conftest import PairFolder
+from tumorline.errors import UserError
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -64,18 +70,21 @@ def test_split_prints_every_case_with_its_part(pair_folder: PairFolder) -> None:
     assert sum(line[0].startswith("s") and line[-1] == "test" for line in lines) == 2
 
 
-@pytest.mark.parametrize("values", ["three", "one_two", "size"])
-def test_bad_masks_stop_before_training_and_leave_nothing(pair_folder: PairFolder, tmp_path: Path, values: str) -> None:
-    import numpy as np
-    from PIL import Image
-
+@pytest.mark.parametrize(
+    ("mask", "found"),
+    [
+        (np.resize([0, 100, 200], (32, 32)), "{0, 100, 200}"),
+        (np.resize([1, 2], (32, 32)), "{1, 2}"),
+        (np.eye(30), "mask 30 x 30"),
+    ],
+)
+def test_bad_masks_stop_before_training_and_leave_nothing(
+    pair_folder: PairFolder, tmp_path: Path, mask: npt.NDArray[np.generic], found: str
+) -> None:
     folder = pair_folder()
-    bad = {"three": np.resize([0, 100, 200], (32, 32)), "one_two": np.resize([1, 2], (32, 32)), "size": np.eye(30)}
-    Image.fromarray(bad[values].astype(np.uint8)).save(folder / "masks" / "s004.png")
-    result = run("train", "--data", str(folder), "--output", str(tmp_path / "run"))
-    found = {"three": "{0, 100, 200}", "one_two": "{1, 2}", "size": "mask 30 x 30"}[values]
-    assert result.returncode == 2
-    assert found in result.stderr
-    assert "s004.png" in result.stderr
-    assert result.stderr.count("\n") == 1
+    Image.fromarray(mask.astype(np.uint8)).save(folder / "masks" / "s004.png")
+    with pytest.raises(UserError, match=re.escape(found)) as stopped:
+        tumorline.train(data=folder, output=tmp_path / "run")
+    assert "s004.png" in str(stopped.value)
+    assert "\n" not in str(stopped.value)
     assert not (tmp_path / "run").exists()
