@@ -7,9 +7,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 import tumorline
 from tests.conftest import PairFolder
+from tumorline.cli import app
 from tumorline.errors import UserError
 
 
@@ -54,14 +56,14 @@ def test_check_exits_0_for_warnings_and_2_for_errors(pair_folder: PairFolder) ->
 
 
 def test_models_and_losses_are_listed() -> None:
-    trained, networks = run("models").stdout.split("\n\n")
+    trained, networks = CliRunner().invoke(app, ["models"]).stdout.split("\n\n")
     assert [line.split("\t")[0] for line in trained.splitlines()] == ["model", "builtin"]
     rows = {line.split("\t")[0]: line.split("\t") for line in networks.splitlines()}
     assert rows["model"] == ["model", "parameters", "multiply-adds", "dims", "pretrained weights", "what"]
     assert {"unet", "attention_unet", "swin_unet", "deeplabv3", "fcn", "lraspp", "encoder_unet"} < rows.keys()
     assert rows["unet"][1:5] == ["1.9 M", "3.0 G", "2, 3", "none"]
     assert rows["swin_unet"][1] == "27.2 M"
-    assert "dice_ce\tDice loss plus binary cross-entropy" in run("losses").stdout
+    assert "dice_ce\tDice loss plus binary cross-entropy" in CliRunner().invoke(app, ["losses"]).stdout
 
 
 def test_split_prints_every_case_with_its_part(pair_folder: PairFolder) -> None:
