@@ -1,12 +1,16 @@
 """Tiny data sets that every test may make for itself."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 from PIL import Image
+
+from tumorline.cli import main
 
 REAL = Path(__file__).parents[2] / "shared" / "data"
 
@@ -80,6 +84,30 @@ class PairFolder:
 @pytest.fixture
 def pair_folder(tmp_path: Path) -> PairFolder:
     return PairFolder(tmp_path / "source")
+
+
+class Outcome(NamedTuple):
+    """What a command leaves on the terminal."""
+
+    status: int
+    out: str
+    err: str
+
+
+Program = Callable[..., Outcome]
+
+
+@pytest.fixture
+def program(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Program:
+    """The command in this process, from its arguments to its exit status: `program("train", "--data", folder)`."""
+
+    def run(*arguments: Path | str) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["tumorline", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            main()
+        return Outcome(int(end.value.code or 0), *capsys.readouterr())
+
+    return run
 
 
 TINY = (

@@ -6,10 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from PIL import Image
-from typer.testing import CliRunner
 
-from tests.conftest import PairFolder
-from tumorline.cli import app, main
+from tests.conftest import PairFolder, Program
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -44,27 +42,27 @@ def test_a_users_error_is_one_line_and_status_2(tmp_path: Path) -> None:
     assert result.stderr.count("\n") == 1
 
 
-def test_check_exits_0_for_warnings_and_2_for_errors(pair_folder: PairFolder) -> None:
+def test_check_exits_0_for_warnings_and_2_for_errors(pair_folder: PairFolder, program: Program) -> None:
     folder = pair_folder(with_patients=False)
-    result = run("data", "check", str(folder))
-    assert (result.returncode, "warning [patients_unknown]" in result.stdout) == (0, True)
+    result = program("data", "check", folder)
+    assert (result.status, "warning [patients_unknown]" in result.out) == (0, True)
     (folder / "masks" / "s001.png").unlink()
-    assert run("data", "check", str(folder), "--json").returncode == 2
+    assert program("data", "check", folder, "--json").status == 2
 
 
-def test_models_and_losses_are_listed() -> None:
-    trained, networks = CliRunner().invoke(app, ["models"]).stdout.split("\n\n")
+def test_models_and_losses_are_listed(program: Program) -> None:
+    trained, networks = program("models").out.split("\n\n")
     assert [line.split("\t")[0] for line in trained.splitlines()] == ["model", "builtin"]
     rows = {line.split("\t")[0]: line.split("\t") for line in networks.splitlines()}
     assert rows["model"] == ["model", "parameters", "multiply-adds", "dims", "pretrained weights", "what"]
     assert {"unet", "attention_unet", "swin_unet", "deeplabv3", "fcn", "lraspp", "encoder_unet"} < rows.keys()
     assert rows["unet"][1:5] == ["1.9 M", "3.0 G", "2, 3", "none"]
     assert rows["swin_unet"][1] == "27.2 M"
-    assert "dice_ce\tDice loss plus binary cross-entropy" in CliRunner().invoke(app, ["losses"]).stdout
+    assert "dice_ce\tDice loss plus binary cross-entropy" in program("losses").out
 
 
-def test_split_prints_every_case_with_its_part(pair_folder: PairFolder) -> None:
-    shown = run("data", "split", str(pair_folder(patients=10, slices=1))).stdout
+def test_split_prints_every_case_with_its_part(pair_folder: PairFolder, program: Program) -> None:
+    shown = program("data", "split", pair_folder(patients=10, slices=1)).out
     lines = [line.split("\t") for line in shown.splitlines()]
     assert sum(line[0].startswith("s") and line[-1] == "test" for line in lines) == 2
 
@@ -78,20 +76,12 @@ def test_split_prints_every_case_with_its_part(pair_folder: PairFolder) -> None:
     ],
 )
 def test_bad_masks_stop_before_training_and_leave_nothing(
-    pair_folder: PairFolder,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    mask: npt.NDArray[np.generic],
-    found: str,
+    pair_folder: PairFolder, program: Program, tmp_path: Path, mask: npt.NDArray[np.generic], found: str
 ) -> None:
     folder = pair_folder()
     Image.fromarray(mask.astype(np.uint8)).save(folder / "masks" / "s004.png")
-    monkeypatch.setattr(sys, "argv", ["tumorline", "train", "--data", str(folder), "--output", str(tmp_path / "run")])
-    with pytest.raises(SystemExit) as stopped:
-        main()
-    said = capsys.readouterr().err
-    assert stopped.value.code == 2
+    status, _, said = program("train", "--data", folder, "--output", tmp_path / "run")
+    assert status == 2
     assert found in said
     assert "s004.png" in said
     assert said.count("\n") == 1

@@ -15,7 +15,7 @@ pytest.importorskip("torch")
 import torch
 
 import tumorline
-from tests.conftest import TINY, blob
+from tests.conftest import TINY, Program, blob
 from tumorline import cli, evaluation
 from tumorline.config import DataConfig
 from tumorline.data.dataset import load_dataset
@@ -238,11 +238,6 @@ def test_ensembles_of_ensembles_and_of_unfinished_folds_are_refused(
         tumorline.ensemble(tmp_path / "half", tmp_path / "both.safetensors")
 
 
-def run(*arguments: Path | str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tumorline", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
 def test_the_command_says_what_it_wrote_and_that_folds_leave_no_test_case(
     folds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -264,10 +259,10 @@ def test_the_command_says_what_it_wrote_and_that_folds_leave_no_test_case(
         ("one.onnx", "an ensemble is a .safetensors file; choose --output one.safetensors"),
     ],
 )
-def test_errors_are_one_line_and_status_2(tmp_path: Path, output: str, message: str) -> None:
-    shown = run("ensemble", "builtin", "--output", tmp_path / output)
-    assert (shown.returncode, shown.stdout, shown.stderr.count("\n")) == (2, "", 1)
-    assert message in shown.stderr
+def test_errors_are_one_line_and_status_2(program: Program, tmp_path: Path, output: str, message: str) -> None:
+    shown = program("ensemble", "builtin", "--output", tmp_path / output)
+    assert (shown.status, shown.out, shown.err.count("\n")) == (2, "", 1)
+    assert message in shown.err
     assert not list(tmp_path.iterdir())
 
 

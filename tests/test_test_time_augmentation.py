@@ -1,6 +1,4 @@
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +7,7 @@ import pytest
 from PIL import Image
 
 import tumorline
-from tests.conftest import PairFolder, blob
+from tests.conftest import PairFolder, Program, blob
 from tumorline.errors import UserError
 from tumorline.model_file import BUILTIN, find_model, read_info
 from tumorline.prediction import TTA, Model
@@ -114,10 +112,9 @@ def test_a_matrix_takes_it_too(tiny_run: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", [("predict", "scan.png"), ("evaluate", "builtin", "--data", ".")])
-def test_an_unknown_value_is_one_line_and_status_2(tmp_path: Path, command: tuple[str, ...]) -> None:
-    arguments = [sys.executable, "-m", "tumorline", *command, "--tta", "flip", "--output", str(tmp_path / "out")]
-    shown = subprocess.run(arguments, capture_output=True, text=True, check=False)
-    assert (shown.returncode, shown.stdout, shown.stderr) == (2, "", "error: tta is 'flip'; did you mean 'flips'?\n")
+def test_an_unknown_value_is_one_line_and_status_2(program: Program, tmp_path: Path, command: tuple[str, ...]) -> None:
+    shown = program(*command, "--tta", "flip", "--output", tmp_path / "out")
+    assert shown == (2, "", "error: tta is 'flip'; did you mean 'flips'?\n")
     assert not (tmp_path / "out").exists()
     with pytest.raises(UserError, match="tta is 'zoom'; known: all, flips, none"):
         tumorline.load(BUILTIN, tta="zoom")

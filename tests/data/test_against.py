@@ -1,15 +1,13 @@
 """The audit between two sets: small folders with pictures that were copied, turned, mirrored, cropped or left out."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import PairFolder, grey
+from tests.conftest import PairFolder, Program, grey
 from tests.data.test_near import Picture, copy, stack
 from tumorline.config import DataConfig
 from tumorline.data import near
@@ -121,14 +119,13 @@ def test_a_missing_or_empty_folder_is_an_error_of_the_user(tmp_path: Path) -> No
         load_pictures(tmp_path, DataConfig())
 
 
-def test_the_command_exits_2_on_overlap_and_prints_table_or_json(tmp_path: Path) -> None:
+def test_the_command_exits_2_on_overlap_and_prints_table_or_json(program: Program, tmp_path: Path) -> None:
     a = without_masks(tmp_path / "a", {"x": stack(1)[0]})
     b = without_masks(tmp_path / "b", {"y": np.ascontiguousarray(np.rot90(stack(1)[0]))})
-    command = [sys.executable, "-m", "tumorline", "data", "check", str(a), "--against", str(b)]
-    shown = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert shown.returncode == 2
-    assert "x = y: near, rotate90 (correlation 1.000)" in shown.stdout
-    listed = json.loads(subprocess.run([*command, "--json"], capture_output=True, text=True, check=False).stdout)
+    shown = program("data", "check", a, "--against", b)
+    assert shown.status == 2
+    assert "x = y: near, rotate90 (correlation 1.000)" in shown.out
+    listed = json.loads(program("data", "check", a, "--against", b, "--json").out)
     assert [listed["pairs"][0][key] for key in ("a", "b", "kind", "transform")] == ["x", "y", "near", "rotate90"]
     assert listed["against"]["layout"] == "pictures only"
 
