@@ -10,7 +10,6 @@ import tumorline
 from tests import sources
 from tests.conftest import blob
 from tests.sources import nib, save, save_volume
-from tumorline.cli import print_headline
 from tumorline.config import DataConfig
 from tumorline.data import volume
 from tumorline.data.case import read_image
@@ -18,6 +17,7 @@ from tumorline.data.check import check
 from tumorline.data.dataset import load_dataset
 from tumorline.data.source import open_source
 from tumorline.errors import UserError
+from tumorline.printing import print_headline
 
 FRONT_LEFT = np.zeros((4, 6), np.int16)
 FRONT_LEFT[0, 5] = 9

@@ -1,0 +1,207 @@
+"""What the commands print: progress and warnings on standard error, results on standard output."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tumorline.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+
+def note(message: str) -> None:
+    """Progress and warnings go to standard error."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def counter(what: str) -> "Callable[[int, int], None]":
+    """A progress callback that counts on standard error where that is a terminal."""
+
+    def show(done: int, total: int) -> None:
+        if sys.stderr.isatty():
+            print(f"\r{what} {done}/{total}", end="\n" if done == total else "", file=sys.stderr, flush=True)
+
+    return show
+
+
+def megabytes(show: "Callable[[int, int], None]") -> "Callable[[int, int], None]":
+    """Bytes as whole megabytes, rounded up, and only where the figure changes."""
+    shown: list[tuple[int, int]] = []
+
+    def show_changes(done: int, total: int) -> None:
+        figures = -(-done // 10**6), -(-total // 10**6)
+        if [figures] != shown:
+            shown[:] = [figures]
+            show(*figures)
+
+    return show_changes
+
+
+def print_rate(folder: Path, rate: float | None) -> None:
+    """What a range test found; exit status 2 where it found nothing."""
+    if os.environ.get("RANK", "0") != "0":
+        return
+    print(f"report: {folder / 'learning_rate.html'}")
+    if rate is None:
+        raise UserError("no learning rate lowers the loss; look at the curve, at train.batch_size and at the loss")
+    print(f"suggested: --set train.learning_rate={rate:.2g}")
+
+
+def print_headline(summary: "Mapping[str, Any]") -> None:
+    """The figures that matter, each with what it is."""
+    for warning in summary["warnings"]:
+        print(f"! {warning}")
+    for region, figures in summary["regions"].items():
+        dice, hd95 = figures["dice"], figures["hd95_detected"]
+        print(f"{region}: Dice by patient {_number(dice['mean'])} {_interval(dice)}")
+        print(f"  {summary['cases']} cases of {summary['patients']} patients ({', '.join(summary['headline_status'])})")
+        print(f"  over cases {_number(dice['mean_over_cases'])}, median patient {_number(dice['median'])}")
+        print(f"  missed {figures['missed']} of {figures['tumour_cases']} tumours, invented {figures['invented']}")
+        if figures["tumour_free_cases"]:
+            rate, free = figures["false_positive_rate"], figures["tumour_free_cases"]
+            print(f"  false positives on {figures['invented']} of {free} cases without a tumour ({rate:.1%})")
+        print(f"  HD95 over detected {_number(hd95['mean'], 1)} {figures['hd95'].get('unit', '')}")
+        print(f"  predicted / true area {_number(figures['volume_ratio']['mean'], 2)}")
+        accuracy, background = figures["accuracy"]["mean"], figures["accuracy_background"]["mean"]
+        print(f"  pixel accuracy {_number(accuracy, 4)}; all background reaches {_number(background, 4)} with Dice 0")
+
+
+def fold_rows(summary: "Mapping[str, Any]") -> "list[dict[str, Any]]":
+    """A line for each fold, and one for all of them together."""
+    (together,) = summary["regions"].values()
+    return [
+        {
+            "fold": fold["fold"],
+            "patients": fold["patients"],
+            "cases": fold["cases"],
+            "dice": _number(fold["dice"]["mean"]),
+            "over cases": _number(fold["dice"]["mean_over_cases"]),
+            "missed": fold["missed"],
+            **{name: _number(group["dice"]["mean"]) for name, group in {**fold["by_class"], **fold["by_size"]}.items()},
+        }
+        for fold in [*summary["folds"], {"fold": "out of fold", **together}]
+    ]
+
+
+def print_matrix(result: "Mapping[str, Any]", folder: Path, as_json: bool) -> None:
+    """The cells as a table, and the sentences; exit status 2 where one could not be evaluated."""
+    if as_json:
+        print(json.dumps(result, indent=2))
+    else:
+        print_table([matrix_row(cell) for cell in result["cells"] if not cell["error"]])
+        for sentence in result["sentences"]:
+            print(sentence)
+        print(f"report: {folder / 'matrix.html'}")
+    failed = [cell for cell in result["cells"] if cell["error"]]
+    for cell in failed:
+        note(f"error: {cell['model']} on {cell['set']}: {cell['error']}")
+    if failed:
+        sys.exit(2)
+
+
+def matrix_row(cell: "Mapping[str, Any]") -> "dict[str, Any]":
+    figures = cell["figures"]
+    return {
+        "model": cell["model"],
+        "set": cell["set"],
+        "domain": cell["domain"],
+        "patients": cell["patients"],
+        "cases": cell["cases"],
+        "dice": _number(figures["dice"]["mean"]),
+        "interval": _interval(figures["dice"]),
+        "missed": f"{figures['missed']}/{figures['tumour_cases']}",
+        "false positives": f"{figures['invented']}/{figures['tumour_free_cases']}",
+    }
+
+
+def print_leaderboard(result: "Mapping[str, Any]") -> None:
+    """A table for each initialisation, then what could not be measured."""
+    for warning in result["warnings"]:
+        print(f"! {warning}")
+    for group in result["groups"]:
+        print(f"# from {group['initialisation']}")
+        print_table([leaderboard_row(row) for row in group["rows"]])
+    for one in result["unmeasured"]:
+        note(f"not measured here: {one['name']}: {one['reason']}")
+
+
+def leaderboard_row(row: "Mapping[str, Any]") -> "dict[str, Any]":
+    return {
+        "arm": row["name"],
+        "dice": _number(row["dice"]["mean"]),
+        "interval": _interval(row["dice"]),
+        "nsd": _number(row["nsd"]["mean"]),
+        "hd95": _number(row["hd95"]["mean"], 1),
+        "area": _number(row["volume_ratio"]["mean"], 2),
+        "missed": f"{row['missed']:g}/{row['tumour_cases']}",
+        "images/s": row["inference_images_per_second"],
+        **row["chosen"],
+    }
+
+
+def contender_rows(result: "Mapping[str, Any]") -> "list[dict[str, Any]]":
+    """A line for each contender."""
+    return [
+        {
+            "name": one["name"],
+            "dice": _number(one["figures"]["dice"]["mean"]),
+            "over cases": _number(one["figures"]["dice"]["mean_over_cases"]),
+            "nsd": _number(one["figures"]["nsd"]["mean"]),
+            "hd95": _number(one["figures"]["hd95"]["mean"], 1),
+            "missed": f"{one['missed']:g}",
+            "seeds": " ".join(_number(run["dice"]) for run in one["runs"]) if len(one["runs"]) > 1 else "-",
+        }
+        for one in result["contenders"]
+    ]
+
+
+def stress_rows(summary: "Mapping[str, Any]") -> "list[dict[str, Any]]":
+    """A line for each change and strength; nothing where no stress was asked for."""
+    if "stress" not in summary:
+        return []
+    stress = summary["stress"]
+    levels = [("unchanged", "", stress["unchanged"])]
+    levels += [
+        (name, f"{level['strength']:g} {change['unit']}", level)
+        for name, change in stress["changes"].items()
+        for level in change["levels"]
+    ]
+    return [
+        {"change": name, "strength": strength, "dice": _number(level["dice"]["mean"]), "missed": level["missed"]}
+        for name, strength, level in levels
+    ]
+
+
+def _number(value: float | None, digits: int = 3) -> str:
+    return "undefined" if value is None else f"{value:.{digits}f}"
+
+
+def _interval(figure: "Mapping[str, Any]") -> str:
+    if figure["ci95"]:
+        return f"(95 % interval {_number(figure['ci95'][0])} to {_number(figure['ci95'][1])})"
+    if figure.get("range"):
+        low, high = figure["range"]
+        return f"(too few patients for an interval; they range from {_number(low)} to {_number(high)})"
+    return ""
+
+
+def print_check(result: "Mapping[str, Any]") -> None:
+    patients = "unknown patients" if result["patients"] is None else f"{result['patients']} patients"
+    known = f", recognised as '{result['known_as']}'" if result["known_as"] else ""
+    simulated = ", SIMULATED" if result["simulated"] else ""
+    print(f"{result['source']}: {result['cases']} cases, {patients}{known}{simulated}")
+    for finding in result["findings"]:
+        print(f"{finding['severity']} [{finding['code']}] {finding['message']}")
+    errors = sum(finding["severity"] == "error" for finding in result["findings"])
+    print(f"{errors} errors, {len(result['findings']) - errors} warnings and notes")
+
+
+def print_table(rows: "Sequence[Mapping[str, Any]]") -> None:
+    """Rows as tab-separated text with a header."""
+    if rows:
+        print("\t".join(rows[0]))
+        for row in rows:
+            print("\t".join(str(value) for value in row.values()))
