@@ -1,10 +1,13 @@
 # make demo: train, evaluate and report on the simulated cohort.  make test: lint, types, layers, tests.
+# make fuzz: each property so many seconds (FUZZ_SECONDS).  make audit: known holes in what constraints.txt pins.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test install slow clean
+FUZZ_SECONDS ?= 60
+
+.PHONY: demo test install slow fuzz audit clean
 
 demo: $(VENV)/.installed
 	$(BIN)/tumorline train
@@ -19,6 +22,12 @@ test: $(VENV)/.installed-dev
 slow: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m slow
 
+fuzz: $(VENV)/.installed-dev
+	FUZZ_SECONDS=$(FUZZ_SECONDS) OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/fuzz -n auto --maxprocesses 8
+
+audit: $(VENV)/.installed-audit
+	$(BIN)/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt
+
 install: $(VENV)/.installed
 
 $(VENV)/bin/python:
@@ -31,6 +40,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(INSTALL) --editable '.[train,lite,tune,ray,dev]'
+	touch $@
+
+$(VENV)/.installed-audit: $(VENV)/.installed-dev
+	$(INSTALL) pip-audit
 	touch $@
 
 clean:

@@ -13,6 +13,8 @@ Names are imported on first use, so that `import tumorline` costs nothing.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from tumorline.unreported import refuse_reports
+
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from tumorline.data.simulate import simulate
     from tumorline.errors import UserError
     from tumorline.prediction import load
+
+refuse_reports()
 
 _HOME = {
     "train": "tumorline.api",
