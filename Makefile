@@ -7,7 +7,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 
 FUZZ_SECONDS ?= 60
 
-.PHONY: demo test install slow fuzz audit clean
+.PHONY: demo test install slow fuzz audit golden clean
 
 demo: $(VENV)/.installed
 	$(BIN)/tumorline train
@@ -27,6 +27,10 @@ fuzz: $(VENV)/.installed-dev
 
 audit: $(VENV)/.installed-audit
 	$(BIN)/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt
+
+# Whether the working tree writes what the commit BASE wrote: make golden BASE=main~1
+golden: $(VENV)/.installed-dev
+	$(BIN)/python tests/golden/between_commits.py $(BASE)
 
 install: $(VENV)/.installed
 
