@@ -1,8 +1,26 @@
+import errno
+import os
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
-from tumorline.files import atomic_path, read_csv, remove_unfinished, write_csv, write_json
+from tumorline.errors import UserError, WriteError
+from tumorline.files import (
+    append_line,
+    atomic_path,
+    read_csv,
+    remove_unfinished,
+    require_writable,
+    write_csv,
+    write_json,
+    write_text,
+)
+from tumorline.write.images import write_mask
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -36,3 +54,89 @@ def test_leftovers_of_a_killed_process_are_removed(tmp_path: Path) -> None:
     (tmp_path / "kept.csv").touch()
     remove_unfinished(tmp_path)
     assert [entry.name for entry in tmp_path.iterdir()] == ["kept.csv"]
+
+
+@pytest.mark.parametrize("length", [230, 251])
+def test_a_name_that_fits_on_the_disk_is_written(length: int, tmp_path: Path) -> None:
+    write_text(tmp_path / ("n" * length + ".txt"), "x")
+    write_text(tmp_path / ("脑" * 80 + ".txt"), "x")
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@contextmanager
+def files_limited_to(size: int) -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def write_weights(path: Path) -> None:
+    with atomic_path(path) as temporary:
+        save_file({"a": np.zeros(5000)}, temporary)
+
+
+WRITERS: dict[str, Callable[[Path], None]] = {
+    "text": lambda path: write_text(path, "x" * 5000),
+    "json": lambda path: write_json(path, ["x"] * 5000),
+    "table": lambda path: write_csv(path, ["a"], [{"a": "x" * 5000}]),
+    "line": lambda path: append_line(path, {"a": "x" * 5000}),
+    "weights": write_weights,
+    "mask": lambda path: write_mask(path, np.random.default_rng(0).random((200, 200)) < 0.5),
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_what_is_larger_than_allowed_is_one_line_and_not_there(name: str, tmp_path: Path) -> None:
+    with (
+        files_limited_to(100),
+        pytest.raises(WriteError, match=r"x: cannot be written \(File too large\); it is larger"),
+    ):
+        WRITERS[name](tmp_path / "x")
+    assert name == "line" or not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("file/x", "a file is where a folder should be"),
+        ("folder", "a file is where a folder should be"),
+        ("n" * 260, r"File name too long\); shorten the name"),
+        ("n" * 260 + "/x", r"File name too long\); shorten the name"),
+    ],
+)
+@pytest.mark.parametrize("name", [name for name in WRITERS if name != "line"])
+def test_a_place_where_nothing_can_be_is_one_line(path: str, message: str, name: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder/inside").mkdir(parents=True)
+    with pytest.raises(WriteError, match=message) as caught:
+        WRITERS[name](tmp_path / path)
+    assert "\n" not in str(caught.value)
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["file", "folder"]
+
+
+def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(WriteError, match=r"No space left on device.*make room"):
+        write_text(tmp_path / "x", "y")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_takes_nothing_is_known_beforehand(tmp_path: Path) -> None:
+    require_writable(tmp_path / "new/folder")
+    assert not list((tmp_path / "new/folder").iterdir())
+    (tmp_path / "file").touch()
+    with pytest.raises(WriteError, match="a file is where a folder should be"):
+        require_writable(tmp_path / "file")
+    with pytest.raises(WriteError, match="cannot be written"):
+        require_writable(Path("/proc/nothing"))
+
+
+def test_a_name_that_is_not_utf_8_is_refused_where_the_file_is_text(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"a name that is not UTF-8 cannot be written here .*m\\udcfc.*rename"):
+        write_text(tmp_path / "config.toml", "source = 'm\udcfcller'")

@@ -6,11 +6,12 @@ import signal
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tumorline.errors import Interrupted, MissingExtraError, UserError
+from tumorline.escaping import one_line
 from tumorline.printing import (
     contender_rows,
     counter,
@@ -19,16 +20,22 @@ from tumorline.printing import (
     note,
     print_check,
     print_headline,
+    print_json,
     print_leaderboard,
     print_matrix,
     print_rate,
     print_table,
+    say,
     stress_rows,
 )
+from tumorline.streams import NOT_PRINTED, is_all_printed, prepared_streams
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import NoReturn
+
+UsageError: Any = typer.BadParameter.__base__
+"""Typer's own error of a command line that it cannot parse."""
 
 app = typer.Typer(
     name="tumorline",
@@ -54,19 +61,40 @@ Output = Annotated[Path | None, typer.Option("--output", help="Folder for the re
 
 
 def main() -> None:
-    """Entry point: errors of the user are one line on standard error and exit status 2."""
+    """Entry point: errors of the user are one line on standard error and exit status 2.
+
+    What cannot be printed because standard output is full or closed ends quietly, with exit status 1.
+    """
+    with prepared_streams():
+        status = _exit_status()
+        status = status or (0 if is_all_printed() else NOT_PRINTED)
+    sys.exit(status)
+
+
+def _exit_status() -> int:
+    """Carry out the command; what goes wrong is said in one line."""
     try:
-        app(standalone_mode=True)
+        return app(standalone_mode=False) or 0
+    except SystemExit as end:
+        return int(end.code or 0)
+    except UsageError as error:
+        error.message = "\n".join(map(one_line, error.message.split("\n")))
+        error.show()
+        return int(error.exit_code)
     except UserError as error:
-        if os.environ.get("RANK", "0") == "0":
-            print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        _say_error(str(error))
+        return 2
     except Interrupted as stop:
         note(str(stop))
-        sys.exit(130)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        return 130
+    except OSError as error:
+        _say_error(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        return 2
+
+
+def _say_error(message: str) -> None:
+    if os.environ.get("RANK", "0") == "0":
+        note(f"error: {message}")
 
 
 @app.command()
@@ -100,10 +128,10 @@ def train(
     if os.environ.get("RANK", "0") != "0":
         return
     if no_test:
-        print(f"trained, not tested: {run}")
+        say(f"trained, not tested: {run}")
     else:
         print_headline(json.loads((run / "summary.json").read_text(encoding="utf-8")))
-        print(f"report: {run / 'report.html'}")
+        say(f"report: {run / 'report.html'}")
 
 
 @app.command()
@@ -127,7 +155,7 @@ def folds(
         summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
         print_headline(summary)
         print_table(fold_rows(summary))
-        print(f"report: {folder / 'report.html'}")
+        say(f"report: {folder / 'report.html'}")
 
 
 @app.command()
@@ -151,7 +179,7 @@ def benchmark(
             plan, data=data, output=output, only=only or (), processes=processes, ray=ray, notify=note
         )
     if as_json:
-        print(json.dumps(result, indent=2))
+        print_json(result)
     else:
         print_leaderboard(result)
     if any(not only or one["name"] in only for one in result["unmeasured"]):
@@ -177,8 +205,8 @@ def tune(
 
     folder = api.tune(config, data=data, overrides=overrides or (), output=output, trials=trials, notify=note)
     print_table(trial_rows(read_trials(folder)))
-    print(f"chosen on validation; the test part was not looked at. Train it: tumorline train {folder / 'best.toml'}")
-    print(f"report: {folder / 'tune.html'}")
+    say(f"chosen on validation; the test part was not looked at. Train it: tumorline train {folder / 'best.toml'}")
+    say(f"report: {folder / 'tune.html'}")
 
 
 @app.command()
@@ -235,7 +263,7 @@ def evaluate(
         progress=counter("evaluating"),
     )
     if as_json:
-        print(json.dumps(summary, indent=2))
+        print_json(summary)
     else:
         print_headline(summary)
         print_table(stress_rows(summary))
@@ -262,12 +290,12 @@ def compare(
     folder = output or Path("comparisons") / "-".join([*groups] or [run.resolve().name for run in runs or ()])
     result = api.compare(runs or (), groups=groups, study="leak" if study else None, reference=reference, output=folder)
     if as_json:
-        print(json.dumps(result, indent=2))
+        print_json(result)
         return
     for line in [*(f"! {warning}" for warning in result["warnings"]), *result["verdicts"]]:
-        print(line)
+        say(line)
     print_table(contender_rows(result))
-    print(f"report: {folder / 'compare.html'}")
+    say(f"report: {folder / 'compare.html'}")
 
 
 @app.command()
@@ -286,9 +314,9 @@ def predict(
     for row in failed:
         note(f"error: {row['error']}")
     if as_json:
-        print(json.dumps(rows, indent=2))
+        print_json(rows)
     else:
-        print(f"{len(rows) - len(failed)} of {len(rows)} predicted: {output / 'predictions.csv'}")
+        say(f"{len(rows) - len(failed)} of {len(rows)} predicted: {output / 'predictions.csv'}")
     sys.exit(2 if failed else 0)
 
 
@@ -297,7 +325,7 @@ def report(run: Annotated[Path, typer.Argument(help="Finished run folder.")]) ->
     """Write report.html of a finished run again."""
     from tumorline.run import render_report
 
-    print(render_report(run))
+    say(render_report(run))
 
 
 @app.command()
@@ -312,8 +340,8 @@ def ensemble(
 
     info = read_info(api.ensemble(models, output, threshold))
     known = info.split["parts"]
-    print(f"{output}: {len(info.members)} members, threshold {info.threshold:g}")
-    print("known cases: " + ", ".join(f"{number} {part}" for part, number in known.items()))
+    say(f"{output}: {len(info.members)} members, threshold {info.threshold:g}")
+    say("known cases: " + ", ".join(f"{number} {part}" for part, number in known.items()))
     if not known["test"]:
         note(
             "warning: every case was training or validation of one member, so none is left to test the ensemble on; "
@@ -329,7 +357,7 @@ def export(
     """Write a model's network as ONNX."""
     from tumorline import api
 
-    print(api.export(model, output))
+    say(api.export(model, output))
 
 
 @app.command()
@@ -343,7 +371,7 @@ def models() -> None:
     except MissingExtraError as error:
         note(str(error))
     else:
-        print()
+        say()
         print_table(networks)
 
 
@@ -376,7 +404,7 @@ def check(
     findings = checks.check(dataset)
     result = checks.as_json(dataset, findings)
     if as_json:
-        print(json.dumps(result, indent=2))
+        print_json(result)
     else:
         print_check(result)
     sys.exit(2 if any(finding.severity == "error" for finding in findings) else 0)
@@ -389,7 +417,11 @@ def audit(source: Path, against: Path, overrides: "Sequence[str]", as_json: bool
     settings = load_config(None, overrides).data
     sets = [between.load_pictures(path, settings, counter(f"decoding {path.name}")) for path in (source, against)]
     found = between.compare_sets(*sets)
-    print(json.dumps(between.as_json(found), indent=2) if as_json else between.as_text(found))
+    if as_json:
+        print_json(between.as_json(found))
+    else:
+        for line in between.as_lines(found):
+            say(line)
     sys.exit(2 if any(finding.severity == "error" for finding in found.findings) else 0)
 
 
@@ -404,11 +436,11 @@ def split(source: Path, overrides: Overrides = None, as_json: AsJson = False) ->
     dataset = load_dataset(source, config.data, counter("decoding"))
     chosen = splits.split_dataset(dataset, config.split)
     if as_json:
-        print(json.dumps({"origin": chosen.origin, "cases": splits.table(dataset, chosen)}, indent=2))
+        print_json({"origin": chosen.origin, "cases": splits.table(dataset, chosen)})
         return
-    print(f"# {chosen.origin}")
+    say(f"# {chosen.origin}")
     if dataset.source.patients_unknown:
-        print("# PATIENTS UNKNOWN: slices of one patient may lie on both sides")
+        say("# PATIENTS UNKNOWN: slices of one patient may lie on both sides")
     print_table(splits.counts(dataset, chosen))
     print_table(splits.table(dataset, chosen))
 
@@ -432,7 +464,7 @@ def simulate(
         seed=seed,
         progress=counter("simulating"),
     )
-    print(made)
+    say(made)
 
 
 @data_app.command()
@@ -446,11 +478,11 @@ def fetch(
 
     result = fetching.fetch(name, directory, notify=note, progress=megabytes(counter("MB")))
     if as_json:
-        print(json.dumps(result, indent=2))
+        print_json(result)
     elif result["status"] == "present":
-        print(f"{result['folder']}: '{name}' is there already, {result['files']} files; nothing was done")
+        say(f"{result['folder']}: '{name}' is there already, {result['files']} files; nothing was done")
     else:
-        print(f"{result['folder']}: {result['files']} files, {result['bytes'] / 1e6:.1f} MB")
+        say(f"{result['folder']}: {result['files']} files, {result['bytes'] / 1e6:.1f} MB")
 
 
 @contextmanager

@@ -12,6 +12,14 @@ class UserError(ValueError):
     """
 
 
+class WriteError(UserError):
+    """A file that cannot be written. `only_this` where the next one may well be, as with a name that is too long."""
+
+    def __init__(self, message: str, only_this: bool = False) -> None:
+        super().__init__(message)
+        self.only_this = only_this
+
+
 class MissingExtraError(UserError):
     """A command needs an optional dependency; the message says which extra to install."""
 

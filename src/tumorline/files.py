@@ -2,9 +2,11 @@
 
 import contextlib
 import csv
+import errno
 import io
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,25 +15,81 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from tumorline.errors import UserError
+from tumorline.errors import UserError, WriteError
+from tumorline.escaping import from_cell, to_cell
 
 LOCK_NAME = ".lock"
+FULL = "make room, or choose a folder on another disk"
+NOT_ALLOWED = "choose another folder"
+IN_THE_WAY = "a file is where a folder should be, or a folder where a file should be; choose another name"
+CURES = {
+    errno.ENOSPC: FULL,
+    errno.EDQUOT: FULL,
+    errno.EFBIG: "it is larger than the limit on the size of files (ulimit -f)",
+    errno.EACCES: NOT_ALLOWED,
+    errno.EPERM: NOT_ALLOWED,
+    errno.EROFS: NOT_ALLOWED,
+    errno.ENOTDIR: IN_THE_WAY,
+    errno.EISDIR: IN_THE_WAY,
+    errno.EEXIST: IN_THE_WAY,
+    errno.ENAMETOOLONG: "shorten the name",
+    errno.EILSEQ: "this disk takes no such name; rename the file that it comes from",
+}
+ONLY_THIS_FILE = (errno.ENAMETOOLONG, errno.EILSEQ, errno.EISDIR)
+SYSTEM_ERROR = re.compile(r"\(os error (\d+)\)")
+"""How libraries written in Rust, such as safetensors, quote the number of a system's error."""
 
 
 @contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary path in the same folder; rename it to `path` once the block has succeeded."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    """Yield a temporary path in the same folder; rename it to `path` once the block has succeeded.
+
+    Raises WriteError where the system refuses any of it; nothing is then left behind.
+    """
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name[:20]}.", suffix=".part", dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            flush(temporary)
+            temporary.chmod(0o644)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """What the system refuses within becomes one WriteError about `path`."""
     try:
-        yield temporary
-        flush(temporary)
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        number = _system_error(error)
+        if number is None:
+            raise
+        why = os.strerror(number) if number else str(error)
+        cure = f"; {CURES[number]}" if number in CURES else ""
+        raise WriteError(f"{path}: cannot be written ({why}){cure}", only_this=number in ONLY_THIS_FILE) from error
+
+
+def _system_error(error: Exception) -> int | None:
+    """The number of the system's error; 0 where it is not known, None for errors of another kind."""
+    quoted = SYSTEM_ERROR.search(str(error))
+    if isinstance(error, OSError):
+        return error.errno or 0
+    return int(quoted[1]) if quoted else None
+
+
+def require_writable(folder: Path) -> None:
+    """Make the folder where it is not there. Raises WriteError where no file can be written in it."""
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
 
 
 @contextlib.contextmanager
@@ -76,7 +134,12 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_text(path: Path, content: str) -> None:
-    write_bytes(path, content.encode())
+    try:
+        encoded = content.encode()
+    except UnicodeEncodeError as error:
+        name = ascii(content[max(error.start - 20, 0) : error.end])
+        raise UserError(f"{path}: a name that is not UTF-8 cannot be written here ({name}); rename it") from None
+    write_bytes(path, encoded)
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -88,23 +151,36 @@ def read_json(path: Path) -> Any:
 
 
 def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write rows as CSV; None becomes an empty cell, columns that a row lacks too."""
+    """Write rows as CSV; None becomes an empty cell, columns that a row lacks too.
+
+    Texts that a spreadsheet or a terminal would act on are escaped; `read_csv` gives them back as they were.
+    """
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(columns), lineterminator="\n", extrasaction="ignore")
-    writer.writeheader()
-    writer.writerows(rows)
+    names = list(columns)
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(map(to_cell, names))
+    writer.writerows([_cell(row.get(name)) for name in names] for row in rows)
     write_text(path, text.getvalue())
 
 
+def _cell(value: Any) -> str:
+    return "" if value is None else to_cell(str(value))
+
+
+def _original(cell: Any) -> Any:
+    """A row that is too short has None in it, one that is too long a list."""
+    return from_cell(cell) if isinstance(cell, str) else cell
+
+
 def read_csv(path: Path) -> list[dict[str, str]]:
-    """Rows of a CSV file as dictionaries of strings (a byte order mark is ignored)."""
+    """Rows of a CSV file as dictionaries of strings (a byte order mark is ignored), as `write_csv` was given them."""
     with path.open(newline="", encoding="utf-8-sig") as file:
-        return [dict(row) for row in csv.DictReader(file)]
+        return [{_original(key): _original(cell) for key, cell in row.items()} for row in csv.DictReader(file)]
 
 
 def append_line(path: Path, content: Mapping[str, Any]) -> None:
     """Append one JSON object as a line, in a single write."""
-    with path.open("a", encoding="utf-8") as file:
+    with writing(path), path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(content) + "\n")
         file.flush()
         os.fsync(file.fileno())

@@ -7,22 +7,35 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tumorline.errors import UserError
+from tumorline.escaping import one_line, to_cell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 
+def say(line: object = "") -> None:
+    """A line of the result goes to standard output."""
+    print(one_line(str(line)))
+
+
 def note(message: str) -> None:
     """Progress and warnings go to standard error."""
-    print(message, file=sys.stderr, flush=True)
+    print(one_line(message), file=sys.stderr, flush=True)
+
+
+def print_json(content: object) -> None:
+    """JSON is ASCII, so that only this character of all that are harmful is left."""
+    print(json.dumps(content, indent=2).replace("\x7f", "\\u007f"))
 
 
 def counter(what: str) -> "Callable[[int, int], None]":
-    """A progress callback that counts on standard error where that is a terminal."""
+    """A progress callback that counts on standard error where that is a terminal that can go back in its line."""
+    label = one_line(what)
+    shows_progress = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
     def show(done: int, total: int) -> None:
-        if sys.stderr.isatty():
-            print(f"\r{what} {done}/{total}", end="\n" if done == total else "", file=sys.stderr, flush=True)
+        if shows_progress:
+            print(f"\r{label} {done}/{total}", end="\n" if done == total else "", file=sys.stderr, flush=True)
 
     return show
 
@@ -44,29 +57,29 @@ def print_rate(folder: Path, rate: float | None) -> None:
     """What a range test found; exit status 2 where it found nothing."""
     if os.environ.get("RANK", "0") != "0":
         return
-    print(f"report: {folder / 'learning_rate.html'}")
+    say(f"report: {folder / 'learning_rate.html'}")
     if rate is None:
         raise UserError("no learning rate lowers the loss; look at the curve, at train.batch_size and at the loss")
-    print(f"suggested: --set train.learning_rate={rate:.2g}")
+    say(f"suggested: --set train.learning_rate={rate:.2g}")
 
 
 def print_headline(summary: "Mapping[str, Any]") -> None:
     """The figures that matter, each with what it is."""
     for warning in summary["warnings"]:
-        print(f"! {warning}")
+        say(f"! {warning}")
     for region, figures in summary["regions"].items():
         dice, hd95 = figures["dice"], figures["hd95_detected"]
-        print(f"{region}: Dice by patient {_number(dice['mean'])} {_interval(dice)}")
-        print(f"  {summary['cases']} cases of {summary['patients']} patients ({', '.join(summary['headline_status'])})")
-        print(f"  over cases {_number(dice['mean_over_cases'])}, median patient {_number(dice['median'])}")
-        print(f"  missed {figures['missed']} of {figures['tumour_cases']} tumours, invented {figures['invented']}")
+        say(f"{region}: Dice by patient {_number(dice['mean'])} {_interval(dice)}")
+        say(f"  {summary['cases']} cases of {summary['patients']} patients ({', '.join(summary['headline_status'])})")
+        say(f"  over cases {_number(dice['mean_over_cases'])}, median patient {_number(dice['median'])}")
+        say(f"  missed {figures['missed']} of {figures['tumour_cases']} tumours, invented {figures['invented']}")
         if figures["tumour_free_cases"]:
             rate, free = figures["false_positive_rate"], figures["tumour_free_cases"]
-            print(f"  false positives on {figures['invented']} of {free} cases without a tumour ({rate:.1%})")
-        print(f"  HD95 over detected {_number(hd95['mean'], 1)} {figures['hd95'].get('unit', '')}")
-        print(f"  predicted / true area {_number(figures['volume_ratio']['mean'], 2)}")
+            say(f"  false positives on {figures['invented']} of {free} cases without a tumour ({rate:.1%})")
+        say(f"  HD95 over detected {_number(hd95['mean'], 1)} {figures['hd95'].get('unit', '')}")
+        say(f"  predicted / true area {_number(figures['volume_ratio']['mean'], 2)}")
         accuracy, background = figures["accuracy"]["mean"], figures["accuracy_background"]["mean"]
-        print(f"  pixel accuracy {_number(accuracy, 4)}; all background reaches {_number(background, 4)} with Dice 0")
+        say(f"  pixel accuracy {_number(accuracy, 4)}; all background reaches {_number(background, 4)} with Dice 0")
 
 
 def fold_rows(summary: "Mapping[str, Any]") -> "list[dict[str, Any]]":
@@ -89,12 +102,12 @@ def fold_rows(summary: "Mapping[str, Any]") -> "list[dict[str, Any]]":
 def print_matrix(result: "Mapping[str, Any]", folder: Path, as_json: bool) -> None:
     """The cells as a table, and the sentences; exit status 2 where one could not be evaluated."""
     if as_json:
-        print(json.dumps(result, indent=2))
+        print_json(result)
     else:
         print_table([matrix_row(cell) for cell in result["cells"] if not cell["error"]])
         for sentence in result["sentences"]:
-            print(sentence)
-        print(f"report: {folder / 'matrix.html'}")
+            say(sentence)
+        say(f"report: {folder / 'matrix.html'}")
     failed = [cell for cell in result["cells"] if cell["error"]]
     for cell in failed:
         note(f"error: {cell['model']} on {cell['set']}: {cell['error']}")
@@ -120,9 +133,9 @@ def matrix_row(cell: "Mapping[str, Any]") -> "dict[str, Any]":
 def print_leaderboard(result: "Mapping[str, Any]") -> None:
     """A table for each initialisation, then what could not be measured."""
     for warning in result["warnings"]:
-        print(f"! {warning}")
+        say(f"! {warning}")
     for group in result["groups"]:
-        print(f"# from {group['initialisation']}")
+        say(f"# from {group['initialisation']}")
         print_table([leaderboard_row(row) for row in group["rows"]])
     for one in result["unmeasured"]:
         note(f"not measured here: {one['name']}: {one['reason']}")
@@ -192,16 +205,16 @@ def print_check(result: "Mapping[str, Any]") -> None:
     patients = "unknown patients" if result["patients"] is None else f"{result['patients']} patients"
     known = f", recognised as '{result['known_as']}'" if result["known_as"] else ""
     simulated = ", SIMULATED" if result["simulated"] else ""
-    print(f"{result['source']}: {result['cases']} cases, {patients}{known}{simulated}")
+    say(f"{result['source']}: {result['cases']} cases, {patients}{known}{simulated}")
     for finding in result["findings"]:
-        print(f"{finding['severity']} [{finding['code']}] {finding['message']}")
+        say(f"{finding['severity']} [{finding['code']}] {finding['message']}")
     errors = sum(finding["severity"] == "error" for finding in result["findings"])
-    print(f"{errors} errors, {len(result['findings']) - errors} warnings and notes")
+    say(f"{errors} errors, {len(result['findings']) - errors} warnings and notes")
 
 
 def print_table(rows: "Sequence[Mapping[str, Any]]") -> None:
     """Rows as tab-separated text with a header."""
     if rows:
-        print("\t".join(rows[0]))
+        print("\t".join(map(to_cell, rows[0])))
         for row in rows:
-            print("\t".join(str(value) for value in row.values()))
+            print("\t".join(to_cell(str(value)) for value in row.values()))

@@ -11,7 +11,7 @@ from tests.conftest import PairFolder, Program, grey
 from tests.data.test_near import Picture, copy, stack
 from tumorline.config import DataConfig
 from tumorline.data import near
-from tumorline.data.against import Audit, as_json, as_text, compare_sets, load_pictures
+from tumorline.data.against import Audit, as_json, as_lines, compare_sets, load_pictures
 from tumorline.errors import UserError
 
 
@@ -66,7 +66,7 @@ def test_sets_without_masks_and_of_other_formats_are_compared(tmp_path: Path) ->
     masked = with_masks(tmp_path / "c", {"s": stack(1)[0]})
     assert found(audit(a, masked)) == [("x", "s", "exact", "identity")]
     assert found(audit(masked, b)) == []
-    assert "nothing is in both" in as_text(audit(masked, b))
+    assert "nothing is in both" in as_lines(audit(masked, b))
 
 
 def test_equal_masks_of_other_pictures_are_a_warning(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_a_set_against_itself_is_one_line(tmp_path: Path) -> None:
     folder = with_masks(tmp_path / "a", {"s": stack(1)[0], "t": stack(2)[0]})
     result = audit(folder, tmp_path / "a" / ".." / "a")
     assert result.pairs == ()
-    assert as_text(result).count("every case is its own duplicate") == 1
+    assert "\n".join(as_lines(result)).count("every case is its own duplicate") == 1
     assert [finding.code for finding in result.findings] == ["same_source"]
 
 

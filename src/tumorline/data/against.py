@@ -96,11 +96,6 @@ def as_json(audit: Audit) -> dict[str, Any]:
     }
 
 
-def as_text(audit: Audit) -> str:
-    """Sets, counts by kind, the first pairs, and the findings."""
-    return "\n".join(_lines(audit))
-
-
 # ---------------------------------------------------------------- the search
 
 
@@ -220,7 +215,8 @@ def _summary(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def _lines(audit: Audit) -> Iterator[str]:
+def as_lines(audit: Audit) -> Iterator[str]:
+    """Sets, counts by kind, the first pairs, and the findings."""
     for dataset in audit.sets:
         patients = count_patients(dataset)
         known = f", recognised as '{dataset.source.known_as}'" if dataset.source.known_as else ""

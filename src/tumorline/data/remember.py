@@ -10,6 +10,7 @@ from typing import Any
 
 import platformdirs
 
+from tumorline.errors import WriteError
 from tumorline.files import read_json, write_text
 
 SETTLED_S = 2.0
@@ -39,6 +40,6 @@ def remember(folder: Path, kind: str, key: Any, make: Callable[[], Any]) -> Any:
         return read_json(path)
     except (OSError, ValueError):
         value = make()
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, WriteError):
         write_text(path, json.dumps(value))
     return value
