@@ -1,3 +1,4 @@
+import asyncio
 import csv
 import json
 from collections.abc import Mapping
@@ -9,7 +10,7 @@ import pytest
 import tumorline
 from tests.conftest import ENCODINGS, TINY, PairFolder
 from tumorline.api import read_recipe, resume
-from tumorline.config import load_config
+from tumorline.config import Config, load_config
 from tumorline.errors import UserError
 from tumorline.files import alone_in
 from tumorline.model_file import read_info
@@ -206,3 +207,63 @@ def test_going_on_without_the_test_deletes_nothing(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="gone"):
         resume(tmp_path / "run", test=False)
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["config.toml", "model.safetensors"]
+
+
+def test_of_two_starts_at_once_one_run_is_whole_and_the_other_leaves_nothing(
+    tiny_source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second starts where the first has claimed the folder and has not yet written anything there."""
+    from tumorline import run as running
+
+    first, second = (read_recipe(None, tiny_source, [*FAST, f"seed={seed}"]) for seed in (1, 2))
+    begin = running._begin
+
+    def start_the_other(config: Config, folder: Path) -> None:
+        with pytest.raises(UserError, match="run: another process is at work there"):
+            running.train(second, folder, print)
+        begin(config, folder)
+        with pytest.raises(UserError, match="run: exists already"):
+            running.train(second, folder, print)
+
+    monkeypatch.setattr(running, "_begin", start_the_other)
+    running.fit_only(first, tmp_path / "run", print)
+    assert read_config(tmp_path / "run") == first
+
+
+@pytest.mark.parametrize("test", [True, False])
+def test_what_lies_in_a_folder_that_is_no_run_is_neither_used_nor_removed(
+    tiny_source: Path, tmp_path: Path, test: bool
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("two years")
+    with pytest.raises(UserError, match="mine: exists already"):
+        tumorline.train(data=tiny_source, overrides=[*FAST, "model.name=unnet"], output=tmp_path / "mine", test=test)
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
+
+
+def test_what_a_process_left_that_was_killed_before_it_began_is_no_run(tiny_source: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    for name in (".lock", ".config.toml.abc.part"):
+        (tmp_path / "run" / name).touch()
+    with pytest.raises(UserError, match="did you mean 'unet'"):
+        train(tiny_source, tmp_path / "run", "model.name=unnet")
+    assert not (tmp_path / "run").exists()
+
+
+def test_training_works_in_a_thread_and_within_asyncio(tiny_source: Path, tmp_path: Path) -> None:
+    """As notebooks and servers do it: signals belong to the main thread."""
+
+    async def in_a_loop() -> None:
+        fit_only(config, tmp_path / "loop", print)
+        await asyncio.to_thread(fit_only, config, tmp_path / "thread", print)
+
+    config = read_recipe(None, tiny_source, [*FAST, f"data.cache='{tmp_path / 'cache'}'"])
+    asyncio.run(in_a_loop())
+    for name in ("loop", "thread"):
+        assert (tmp_path / name / "best.safetensors").is_file()
+    assert (tmp_path / "loop/best.safetensors").read_bytes() == (tmp_path / "thread/best.safetensors").read_bytes()
+
+
+def test_resume_is_a_public_name() -> None:
+    assert tumorline.resume is resume
+    assert "resume" in tumorline.__all__

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         evaluate,
         find_learning_rate,
         predict,
+        resume,
         train,
         tune,
     )
@@ -51,6 +52,7 @@ _HOME = {
     "predict": "tumorline.api",
     "check": "tumorline.api",
     "compare": "tumorline.api",
+    "resume": "tumorline.api",
     "load": "tumorline.prediction",
     "load_dataset": "tumorline.data.dataset",
     "simulate": "tumorline.data.simulate",
@@ -74,6 +76,7 @@ __all__ = [
     "load_config",
     "load_dataset",
     "predict",
+    "resume",
     "simulate",
     "train",
     "tune",

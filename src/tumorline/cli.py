@@ -2,9 +2,7 @@
 
 import json
 import os
-import signal
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,10 +26,11 @@ from tumorline.printing import (
     say,
     stress_rows,
 )
+from tumorline.signals import stopped_by_signals
 from tumorline.streams import NOT_PRINTED, is_all_printed, prepared_streams
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from typing import NoReturn
 
 UsageError: Any = typer.BadParameter.__base__
@@ -74,7 +73,8 @@ def main() -> None:
 def _exit_status() -> int:
     """Carry out the command; what goes wrong is said in one line."""
     try:
-        return app(standalone_mode=False) or 0
+        with stopped_by_signals("stopped"):
+            return app(standalone_mode=False) or 0
     except SystemExit as end:
         return int(end.code or 0)
     except UsageError as error:
@@ -174,7 +174,7 @@ def benchmark(
     """
     from tumorline import api
 
-    with stopped_by_sigterm():
+    with stopped_by_signals("stopped; the same command goes on"):
         result = api.benchmark(
             plan, data=data, output=output, only=only or (), processes=processes, ray=ray, notify=note
         )
@@ -483,22 +483,6 @@ def fetch(
         say(f"{result['folder']}: '{name}' is there already, {result['files']} files; nothing was done")
     else:
         say(f"{result['folder']}: {result['files']} files, {result['bytes'] / 1e6:.1f} MB")
-
-
-@contextmanager
-def stopped_by_sigterm() -> "Iterator[None]":
-    """SIGTERM acts as Ctrl-C does, so that cells are stopped with their benchmark."""
-
-    def stop(*_: object) -> None:
-        raise Interrupted("stopped; the same command goes on")
-
-    previous = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise Interrupted("stopped; the same command goes on") from None
-    finally:
-        signal.signal(signal.SIGTERM, previous)
 
 
 def read_group(text: str) -> "tuple[str, list[Path]]":

@@ -10,7 +10,7 @@ from typing import Any
 from tumorline import run
 from tumorline.config import Config
 from tumorline.data.case import REGION
-from tumorline.errors import UserError
+from tumorline.errors import Diverged, UserError
 from tumorline.evaluation import (
     PREDICTIONS_NAME,
     SUMMARY_NAME,
@@ -35,16 +35,24 @@ def cross_validate(config: Config, folder: Path, wanted: Collection[int], notify
 
     `folder` gets a run folder `fold-K` for each fold, and evaluation, summary and report over all finished folds.
     Called again with the same configuration it goes on where it was stopped. Raises UserError for another
-    configuration in the same folder and for folds that do not exist.
+    configuration in the same folder and for folds that do not exist, and at the end where folds diverged.
     """
     chosen = _chosen(config, wanted)
     if not (folder / CONFIG_NAME).exists():
         config.save(folder / CONFIG_NAME)
     elif read_config(folder) != config:
         raise UserError(f"{folder}: holds the folds of another configuration; choose another --output")
+    diverged: list[str] = []
     for fold in chosen:
-        _train_fold(_of_fold(config, fold), folder / f"fold-{fold}", notify)
-        gather(folder)
+        try:
+            _train_fold(_of_fold(config, fold), folder / f"fold-{fold}", notify)
+        except Diverged as error:
+            diverged.append(str(error))
+            notify(f"fold {fold} failed: {error}")
+        else:
+            gather(folder)
+    if diverged:
+        raise UserError(f"{len(diverged)} of {len(chosen)} folds diverged, the others are finished; {diverged[0]}")
 
 
 def gather(folder: Path, wanted: Collection[int] = ()) -> dict[str, Any]:

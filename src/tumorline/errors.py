@@ -33,8 +33,15 @@ def require_extra(module: str, what: str, extra: str) -> None:
         raise MissingExtraError(what, extra)
 
 
-class Interrupted(Exception):
-    """A training was asked to stop; its state is saved and the message says how to go on."""
+class Diverged(UserError):
+    """A training came to a loss or a weight that is not finite; what was good before is kept."""
+
+
+class Interrupted(BaseException):
+    """A command was asked to stop; of a training the state is saved and the message says how to go on.
+
+    As KeyboardInterrupt it is no Exception: what goes on after any failure of one file does not go on after this.
+    """
 
 
 def did_you_mean(word: str, options: Iterable[str]) -> str:

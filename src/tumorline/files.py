@@ -95,6 +95,7 @@ def require_writable(folder: Path) -> None:
 @contextlib.contextmanager
 def alone_in(folder: Path) -> Iterator[FileLock]:
     """Hold a folder's lock, which ends with the process at the latest. Raises UserError where another one holds it."""
+    folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / LOCK_NAME, timeout=0)
     try:
         lock.acquire()
@@ -112,6 +113,32 @@ def remove_unfinished(folder: Path) -> None:
     """Remove what a killed process left of files that it had not finished."""
     for leftover in folder.rglob(".*.part"):
         leftover.unlink(missing_ok=True)
+
+
+def is_leftover(path: Path) -> bool:
+    """A lock, or a file that a killed process had not finished."""
+    return path.name == LOCK_NAME or (path.name.startswith(".") and path.suffix == ".part")
+
+
+def remove_content(folder: Path) -> None:
+    """Empty a folder, but for the lock that is held on it."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != LOCK_NAME:
+            path.unlink()
+
+
+def allocate(path: Path, size: int) -> None:
+    """Make a file of `size` bytes that the disk has room for: written to by memory map it cannot run out of space.
+
+    Raises OSError where there is none.
+    """
+    with path.open("wb") as file:
+        if hasattr(os, "posix_fallocate") and size:
+            os.posix_fallocate(file.fileno(), 0, size)
+        for start in range(0, 0 if hasattr(os, "posix_fallocate") else size, 1 << 24):
+            file.write(bytes(min(1 << 24, size - start)))
 
 
 def flush(path: Path) -> None:

@@ -4,10 +4,9 @@ Each stage leaves whole files in the run folder; resuming a run goes on where it
 """
 
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,9 +23,18 @@ from tumorline.data.remember import default_folder
 from tumorline.data.simulate import default_cohort
 from tumorline.data.source import open_source
 from tumorline.data.split import Split, split_dataset
-from tumorline.errors import UserError, require_extra
+from tumorline.errors import Diverged, UserError, require_extra
 from tumorline.evaluation import SEEN, Request, case_status, evaluate
-from tumorline.files import alone_in, append_line, read_csv, remove_unfinished, write_csv, write_json
+from tumorline.files import (
+    alone_in,
+    append_line,
+    is_leftover,
+    read_csv,
+    remove_content,
+    remove_unfinished,
+    write_csv,
+    write_json,
+)
 from tumorline.model_file import (
     ONNX_NAME,
     WEIGHTS_NAME,
@@ -74,11 +82,10 @@ def train(config: Config, run: Path, notify: Notify) -> None:
     Raises UserError for data or configuration that cannot be used; nothing is then left behind.
     """
     require_extra("torch", "training", "train")
-    if _is_first_process():
-        if run.exists():
-            raise UserError(f"{run}: exists already; choose another --output, or go on with --resume {run}")
-        config.save(run / CONFIG_NAME)
+    _refuse_existing(run)
     with _claimed(run):
+        _refuse_existing(run)
+        _begin(config, run)
         _carry_out(config, run, notify)
 
 
@@ -94,12 +101,9 @@ def fit_only(
     require_extra("torch", "training", "train")
     from tumorline.training.loop import BEST_NAME
 
-    begun = (run / CONFIG_NAME).exists()
-    if _is_first_process():
-        if begun and read_config(run) != config:
-            raise UserError(f"{run}: holds a training of another configuration; choose another --output")
-        config.save(run / CONFIG_NAME)
-    with _claimed(run, keep=begun):
+    with _claimed(run):
+        _refuse_another(config, run)
+        _begin(config, run)
         _carry_out(config, run, notify, on_epoch, finish=False)
     return run / BEST_NAME
 
@@ -108,7 +112,7 @@ def resume(run: Path, notify: Notify) -> None:
     """Go on with a run that was stopped, at whatever stage, with its own configuration."""
     require_extra("torch", "training", "train")
     config = read_config(run)
-    with _claimed(run, keep=True):
+    with _claimed(run):
         _carry_out(config, run, notify)
 
 
@@ -146,24 +150,61 @@ def find_learning_rate(config: Config, output: Path, notify: Notify) -> float | 
     return found.suggestion
 
 
+def _refuse_existing(run: Path) -> None:
+    """Raise UserError for a folder that holds anything, or where a file has its name."""
+    if _is_first_process() and (run.is_file() or _holds_anything(run)):
+        raise UserError(f"{run}: exists already; choose another --output, or go on with --resume {run}")
+
+
+def _refuse_another(config: Config, run: Path) -> None:
+    """Raise UserError for a folder that holds anything but a run of this configuration."""
+    if not (run / CONFIG_NAME).exists():
+        _refuse_existing(run)
+    elif _is_first_process() and read_config(run) != config:
+        raise UserError(f"{run}: holds a training of another configuration; choose another --output")
+
+
+def _begin(config: Config, run: Path) -> None:
+    """The first file of a run, written by the one that has claimed the folder."""
+    if _is_first_process():
+        config.save(run / CONFIG_NAME)
+
+
+def _holds_anything(run: Path) -> bool:
+    """Anything but what a process leaves that is killed before it begins."""
+    return any(not is_leftover(path) for path in run.glob("*"))
+
+
 @contextmanager
-def _claimed(run: Path, keep: bool = False) -> Iterator[None]:
+def _claimed(run: Path) -> Iterator[None]:
     """No other training works in the folder meanwhile.
 
-    Unless it is to be kept, it goes where nothing was trained before the user's error.
+    What was empty before is gone after an error of the user, unless something was trained; where the training diverged
+    it stays, with the log that says so.
     """
     if not _is_first_process():
         yield
         return
-    with alone_in(run) as lock:
-        remove_unfinished(run)
-        try:
+    try:
+        with alone_in(run), _emptied_at_error(run, keep=_holds_anything(run)):
             yield
-        except UserError:
-            if not keep and not (run / STATE_NAME).exists():
-                lock.release()
-                shutil.rmtree(run)
-            raise
+    finally:
+        with suppress(OSError):  # it is not empty
+            run.rmdir()
+
+
+@contextmanager
+def _emptied_at_error(run: Path, keep: bool) -> Iterator[None]:
+    remove_unfinished(run)
+    try:
+        yield
+    except Diverged as error:
+        _log(run, f"error: {error}")
+        raise
+    except UserError:
+        if not keep and not (run / STATE_NAME).exists():
+            remove_content(run)
+        raise
 
 
 def _carry_out(
@@ -244,14 +285,13 @@ def _refuse_seen_before(origin: ModelInfo | None, dataset: Dataset, split: Split
 
 def _finish(task: "Task", notify: Notify) -> None:
     """From the best weights to model file, ONNX, evaluation and report."""
-    from safetensors.numpy import load_file
-
     from tumorline.export import export_onnx
-    from tumorline.training.loop import BEST_NAME
+    from tumorline.training.loop import read_best
 
     run = task.run
     notify(f"writing {WEIGHTS_NAME} and its twin {ONNX_NAME}")
-    weights = stored(load_file(run / BEST_NAME), task.config.model.storage)
+    best = {name: tensor.numpy() for name, tensor in read_best(task).items()}
+    weights = stored(best, task.config.model.storage)
     info = model_info(task)
     save_model(run / WEIGHTS_NAME, weights, info)
     export_onnx(run / WEIGHTS_NAME, run / ONNX_NAME)
@@ -401,11 +441,15 @@ def _logged(run: Path, notify: Notify) -> Notify:
     """Notices go to the run's log as well."""
 
     def both(message: str) -> None:
-        with (run / LOG_NAME).open("a", encoding="utf-8") as file:
-            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {message}\n")
+        _log(run, message)
         notify(message)
 
     return both
+
+
+def _log(run: Path, message: str) -> None:
+    with (run / LOG_NAME).open("a", encoding="utf-8") as file:
+        file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {message}\n")
 
 
 def _silent(_message: str) -> None:

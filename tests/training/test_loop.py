@@ -79,8 +79,9 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(tiny_config: 
     assert not same(tmp_path / "a", tmp_path / "c")
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_stop_within_an_epoch_is_resumed_to_equal_weights(
-    tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
     config = tiny_config.model_copy(
         update={
@@ -96,7 +97,7 @@ def test_a_stop_within_an_epoch_is_resumed_to_equal_weights(
         nonlocal steps
         steps += 1
         if steps == 5:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), number)
         return original(self)
 
     with monkeypatch.context() as patch:

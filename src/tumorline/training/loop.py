@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +14,6 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -24,12 +24,14 @@ from tumorline.data.cache import Cache, cache_key, open_cache
 from tumorline.data.case import REGION
 from tumorline.data.dataset import Dataset
 from tumorline.data.split import Split
-from tumorline.errors import Interrupted
-from tumorline.files import atomic_path, write_csv
+from tumorline.errors import Diverged, Interrupted, UserError
+from tumorline.files import write_csv
 from tumorline.model_file import weights_file
 from tumorline.run_folder import HISTORY_NAME, STATE_NAME
+from tumorline.signals import stop_signals
 from tumorline.training.batches import Batches, Store, patient_weights
 from tumorline.training.depthwise import compute_depthwise_in_float32
+from tumorline.training.divergence import LOOK_EVERY, all_finite, divergence
 from tumorline.training.machine import Machine
 from tumorline.training.optimiser import (
     build_optimiser,
@@ -41,12 +43,14 @@ from tumorline.training.optimiser import (
 from tumorline.training.progress import TrainingProgress
 from tumorline.training.shared_norm import share_batch_statistics
 from tumorline.training.state import Position, State
+from tumorline.training.tensor_file import CURE, read_tensors, write_tensors
 from tumorline.training.validation import Validation, validate
 
 OnEpoch = Callable[[Mapping[str, Any]], None]
 """Gets each finished epoch's row of the history, once the state is saved; what it raises ends the training there."""
 
 BEST_NAME = "best.safetensors"
+BEST_KEY = "fingerprint"
 COLUMNS = (
     "epoch",
     "learning_rate",
@@ -178,13 +182,38 @@ class Loop:
         return learning_rate(self.settings, step, self.settings.epochs * self.batches.steps, scores)
 
     def save_or_stop(self) -> None:
-        """Save within an epoch when it is time; stop where any process was asked to."""
+        """Save within an epoch when it is time; stop where any process was asked to or has lost its loss."""
         due = time.monotonic() - self.last_saved > 60 * self.settings.checkpoint_minutes
-        stop, due = self.any_process(self.stop_asked, due)
+        stop, due, lost = self.any_process(self.stop_asked, due, self.lost_its_loss())
+        if lost:
+            raise self.diverged(f"the loss of epoch {self.epoch}, step {self.state.position.step} is not finite")
         if stop or due:
+            self.require_finite()
             self.save()
         if stop:
             raise Interrupted(f"stopped and saved; go on with: tumorline train --resume {self.task.run}")
+
+    def lost_its_loss(self) -> bool:
+        """Whether the loss of a step so far was not finite; on a GPU it is not looked at in each step."""
+        looks = self.machine.device.type == "cpu" or self.state.position.step % LOOK_EVERY == 0
+        return looks and not math.isfinite(self.loss_sum.item())
+
+    def require_finite(self) -> None:
+        """Raise Diverged where a loss of the epoch or anything of the state is not finite, in any process."""
+        weights = all_finite(tensor for _, tensor in self.state.tensors())
+        loss, weights_lost = self.any_process(not math.isfinite(self.loss_sum.item()), not weights)
+        if loss or weights_lost:
+            what = "the loss is" if loss else "weights are"
+            raise self.diverged(f"{what} not finite in epoch {self.epoch}")
+
+    def diverged(self, what: str) -> Diverged:
+        kept = len(self.state.position.history)
+        return divergence(what, self.task.run, kept, self.settings, self.machine.bfloat16)
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that is under way, counted from 1."""
+        return self.state.position.epoch + 1
 
     def any_process(self, *flags: bool) -> list[bool]:
         """Each flag, true where any process has it, so that all act alike."""
@@ -196,9 +225,7 @@ class Loop:
 
     def finish_epoch(self, progress: TrainingProgress) -> None:
         position, settings = self.state.position, self.settings
-        cases = self.task.split.cases("validation")
-        self.criterion.progress = (position.epoch + 1) / settings.epochs
-        result = validate(self.state.average, self.criterion, self.task.dataset, self.store, cases, self.machine)
+        result = self.validated()
         row = self.history_row(result)
         if result.dice > position.best_dice:
             position.best_epoch = position.epoch
@@ -208,11 +235,22 @@ class Loop:
         position.epoch, position.step, position.loss_sum, position.seconds = position.epoch + 1, 0, 0.0, 0.0
         self.loss_sum.zero_()
         if row["best"] and self.machine.leads:
-            save_weights(self.state.average, self.task.run / BEST_NAME)
+            weights = self.state.average.state_dict()
+            write_tensors(self.task.run / BEST_NAME, weights, BEST_KEY, position.fingerprint)
         self.save()
         progress.epoch(row, settings.epochs)
         if self.on_epoch is not None:
             self.on_epoch(row)
+
+    def validated(self) -> Validation:
+        """The validation figures of the epoch's weights. Raises Diverged where anything is not finite."""
+        self.require_finite()
+        cases = self.task.split.cases("validation")
+        self.criterion.progress = self.epoch / self.settings.epochs
+        result = validate(self.state.average, self.criterion, self.task.dataset, self.store, cases, self.machine)
+        if not all(map(math.isfinite, result)):
+            raise self.diverged(f"the validation loss of epoch {self.epoch} is not finite")
+        return result
 
     def history_row(self, result: Validation) -> dict[str, Any]:
         position, steps = self.state.position, self.batches.steps
@@ -247,10 +285,15 @@ class Loop:
         return patience > 0 and position.epoch - 1 - position.best_epoch >= patience
 
 
-def save_weights(network: nn.Module, path: Path) -> None:
-    """Write a network's weights, whole or not at all."""
-    with atomic_path(path) as temporary:
-        save_file({name: value.cpu().contiguous() for name, value in network.state_dict().items()}, temporary)
+def read_best(task: Task) -> dict[str, Tensor]:
+    """The weights that validation has chosen. Raises UserError where they are damaged or of another training."""
+    path = task.run / BEST_NAME
+    fingerprint, weights = read_tensors(path, BEST_KEY)
+    if fingerprint not in ("", task.fingerprint()):
+        raise UserError(f"{path}: the best weights of another training; {CURE}")
+    if not all_finite(weights.values()):
+        raise Diverged(f"{path}: its weights are not finite, the training had diverged; start a new run")
+    return weights
 
 
 def start(task: Task, machine: Machine) -> State:
@@ -267,6 +310,8 @@ def start(task: Task, machine: Machine) -> State:
     ).to(machine.device)
     if architecture.start_from and not begun:
         models.start_from(network, models.read_weights(weights_file(Path(architecture.start_from))))
+    if not all_finite(network.state_dict().values()):
+        raise UserError("the weights that the training starts from are not finite; give others as model.start_from")
     if config.train.channels_last:
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = copy.deepcopy(network).requires_grad_(False)
@@ -299,13 +344,16 @@ def shared_cache(dataset: Dataset, machine: Machine) -> Cache:
 
 @contextmanager
 def _stop_signals(loop: Loop) -> Iterator[None]:
-    """Ctrl-C and SIGTERM finish the current step, save, and stop; a second one stops at once."""
+    """Ctrl-C, SIGTERM and SIGHUP finish the current step, save, and stop; a second one stops at once.
+
+    Python hands signals to the main thread only: elsewhere nothing is caught, and the main thread's handlers stay.
+    """
 
     def ask(number: int, _frame: object) -> None:
         loop.stop_asked = True
-        signal.signal(number, previous[number])
+        signal.signal(number, previous[signal.Signals(number)])
 
-    previous: dict[int, Any] = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.getsignal(number) or signal.SIG_DFL for number in stop_signals()}
     for number in previous:
         signal.signal(number, ask)
     try:

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from pydantic import TypeAdapter
 from torch import Tensor, nn
 
-from tumorline.errors import UserError
-from tumorline.files import atomic_path
+from tumorline.errors import Diverged, UserError
+from tumorline.training.divergence import all_finite
+from tumorline.training.tensor_file import CURE, read_tensors, write_tensors
 
 
 @dataclass
@@ -50,26 +50,35 @@ class State:
 
     def save(self, path: Path) -> None:
         """Write all of it, whole or not at all."""
-        tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in self._tensors()}
-        with atomic_path(path) as temporary:
-            save_file(tensors, temporary, metadata={"position": json.dumps(asdict(self.position))})
+        write_tensors(path, dict(self.tensors()), "position", json.dumps(asdict(self.position)))
 
     def load(self, path: Path) -> None:
-        """Read a saved state into the live objects. Raises UserError where it belongs to another training."""
+        """Read a saved state into the live objects.
+
+        Raises UserError where it is damaged or belongs to another training, Diverged where its weights are not finite.
+        """
+        text, tensors = read_tensors(path, "position")
         try:
-            with safe_open(path, "pt") as file:
-                position = Position(**json.loads(file.metadata()["position"]))
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (OSError, SafetensorError, KeyError) as error:
-            raise UserError(f"{path}: not a readable training state ({error})") from None
+            position = TypeAdapter(Position).validate_python(json.loads(text))
+        except ValueError:
+            raise UserError(f"{path}: not a training state of this version; {CURE}") from None
         if position.fingerprint != self.position.fingerprint:
             raise UserError(f"{path}: data, split or configuration have changed since; start a new run")
+        if not all_finite(tensors.values()):
+            raise Diverged(f"{path}: its weights are not finite, the training had diverged; start a new run")
+        try:
+            self._take_over(tensors)
+        except Exception as error:
+            raise UserError(f"{path}: does not fit the network ({type(error).__name__}: {error}); {CURE}") from None
         self.position = position
+
+    def _take_over(self, tensors: dict[str, Tensor]) -> None:
         self.network.load_state_dict(_below(tensors, "network."))
         self.average.load_state_dict(_below(tensors, "average."))
         self._load_optimiser(_below(tensors, "optimiser."))
 
-    def _tensors(self) -> Iterator[tuple[str, Tensor]]:
+    def tensors(self) -> Iterator[tuple[str, Tensor]]:
+        """Weights, averages and what the optimiser remembers, each under a name of its own."""
         for prefix, module in (("network", self.network), ("average", self.average)):
             for name, tensor in module.state_dict().items():
                 yield f"{prefix}.{name}", tensor

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from tumorline import run
-from tumorline.errors import Interrupted, UserError, require_extra
+from tumorline.errors import Diverged, Interrupted, UserError, require_extra
 from tumorline.files import alone_in
 from tumorline.run import Notify
 from tumorline.run_folder import STATE_NAME
@@ -69,6 +69,8 @@ def _search(plan: Plan, folder: Path, notify: Notify) -> None:
         drop_weights(trials, folder)
         write_results(plan, trials, folder)
     write_results(plan, trials, folder)
+    if best_trial(trials) is None:
+        raise UserError(f"{folder}: none of {len(trials)} trials was completed; the last one: {trials[-1].error}")
 
 
 @contextmanager
@@ -88,7 +90,8 @@ def _unclaimed_at_first_error(trials: Sequence[Trial], folder: Path) -> Iterator
 def _carried_out(plan: Plan, trials: Sequence[Trial], folder: Path, notify: Notify) -> Trial:
     """Train the last trial, from its start or from where it was stopped.
 
-    A UserError or a full memory ends the trial alone, unless no other has ever been completed.
+    A training that diverges ends the trial alone; so does a UserError or a full memory, unless no other has ever been
+    completed.
     """
     import torch
 
@@ -100,7 +103,7 @@ def _carried_out(plan: Plan, trials: Sequence[Trial], folder: Path, notify: Noti
     except Interrupted:
         raise Interrupted("stopped and saved; the same command goes on") from None
     except (UserError, torch.OutOfMemoryError) as error:
-        if not any(other.state == "complete" for other in trials):
+        if not isinstance(error, Diverged) and not any(other.state == "complete" for other in trials):
             raise UserError(f"trial {trial.number}: {error}") from None
         notify(f"trial {trial.number} failed: {error}")
         return trial.model_copy(update={"state": "failed", "dice": scores(place), "error": str(error)})
