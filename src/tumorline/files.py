@@ -11,7 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from filelock import FileLock, Timeout
 
@@ -19,6 +19,7 @@ from tumorline.errors import UserError, WriteError
 from tumorline.escaping import from_cell, to_cell
 
 LOCK_NAME = ".lock"
+ZEROS = 1 << 24
 FULL = "make room, or choose a folder on another disk"
 NOT_ALLOWED = "choose another folder"
 IN_THE_WAY = "a file is where a folder should be, or a folder where a file should be; choose another name"
@@ -95,7 +96,7 @@ def require_writable(folder: Path) -> None:
 @contextlib.contextmanager
 def alone_in(folder: Path) -> Iterator[FileLock]:
     """Hold a folder's lock, which ends with the process at the latest. Raises UserError where another one holds it."""
-    folder.mkdir(parents=True, exist_ok=True)
+    require_writable(folder)
     lock = FileLock(folder / LOCK_NAME, timeout=0)
     try:
         lock.acquire()
@@ -129,16 +130,17 @@ def remove_content(folder: Path) -> None:
             path.unlink()
 
 
-def allocate(path: Path, size: int) -> None:
-    """Make a file of `size` bytes that the disk has room for: written to by memory map it cannot run out of space.
+def allocate(file: BinaryIO, size: int) -> None:
+    """Have the disk keep room for `size` bytes of a new file, which a memory map can then write without running out.
 
     Raises OSError where there is none.
     """
-    with path.open("wb") as file:
-        if hasattr(os, "posix_fallocate") and size:
-            os.posix_fallocate(file.fileno(), 0, size)
-        for start in range(0, 0 if hasattr(os, "posix_fallocate") else size, 1 << 24):
-            file.write(bytes(min(1 << 24, size - start)))
+    if hasattr(os, "posix_fallocate"):
+        file.flush()
+        os.posix_fallocate(file.fileno(), 0, size)
+        return
+    for start in range(file.tell(), size, ZEROS):
+        file.write(bytes(min(ZEROS, size - start)))
 
 
 def flush(path: Path) -> None:

@@ -1,14 +1,20 @@
+import errno
+import os
+import shutil
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from tests.conftest import PairFolder
 from tumorline.config import DataConfig
-from tumorline.data import preprocess
+from tumorline.data import cache, preprocess
 from tumorline.data.cache import cache_key, open_cache
 from tumorline.data.dataset import Dataset, load_dataset
+from tumorline.errors import UserError
 
 
 @pytest.fixture
@@ -56,3 +62,98 @@ def test_a_build_that_breaks_off_is_not_trusted(dataset: Dataset, monkeypatch: p
             open_cache(dataset)
     assert folders(dataset) == []
     assert open_cache(dataset).images.shape[0] == 3
+
+
+def flip(path: Path, position: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[position] ^= 0x10
+    path.write_bytes(content)
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def other_shape(path: Path) -> None:
+    np.save(path, np.zeros((3, 1, 8, 8), np.load(path).dtype))
+
+
+def other_kind(path: Path) -> None:
+    np.save(path, np.load(path).astype(np.float64))
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def replace_by_a_file(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.write_text("x")
+
+
+def objects(path: Path) -> None:
+    np.save(path, np.array([{"a": 1}], object), allow_pickle=True)
+
+
+DAMAGE: dict[str, Callable[[Path], None]] = {
+    "first value": lambda folder: flip(folder / "images.npy", 128),
+    "last value": lambda folder: flip(folder / "images.npy", -1),
+    "mask": lambda folder: flip(folder / "masks.npy", -100),
+    "header": lambda folder: flip(folder / "masks.npy", 20),
+    "checksums": lambda folder: flip(folder / "checksums.json", -5),
+    "no checksums": lambda folder: (folder / "checksums.json").unlink(),
+    "cut": lambda folder: cut(folder / "images.npy"),
+    "empty": lambda folder: empty(folder / "masks.npy"),
+    "missing": lambda folder: (folder / "masks.npy").unlink(),
+    "shape": lambda folder: other_shape(folder / "images.npy"),
+    "kind": lambda folder: other_kind(folder / "images.npy"),
+    "objects": lambda folder: objects(folder / "images.npy"),
+    "a file": replace_by_a_file,
+}
+"""As disks, copies and people leave a cache; "no checksums" is how 0.1.0 wrote it."""
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_cache_is_made_again(dataset: Dataset, damage: str) -> None:
+    whole = open_cache(dataset)
+    images, masks = np.array(whole.images), np.array(whole.masks)
+    DAMAGE[damage](Path(dataset.settings.cache) / cache_key(dataset))
+    again = open_cache(dataset)
+    assert np.array_equal(again.images, images)
+    assert np.array_equal(again.masks, masks)
+    assert folders(dataset) == [cache_key(dataset)]
+
+
+def test_a_whole_cache_is_not_made_again(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_cache(dataset)
+    monkeypatch.setattr(cache, "_build", lambda *_: pytest.fail("made again"))
+    assert open_cache(dataset).images.shape == (3, 1, 16, 16)
+
+
+def test_a_disk_that_is_full_is_one_line_before_a_case_is_decoded(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    monkeypatch.setattr(preprocess, "to_network", lambda *_: pytest.fail("decoded"))
+    with pytest.raises(UserError, match=r"cannot write the decoded cache \(.*No space left.*\); set data\.cache"):
+        open_cache(dataset)
+    assert folders(dataset) == []
+
+
+def test_a_cache_that_is_larger_than_the_disk_is_refused_with_the_numbers(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
+    with pytest.raises(UserError, match=r"0\.0 MB are needed for the decoded cache of 3 cases at data\.image_size 16"):
+        open_cache(dataset)
+    assert folders(dataset) == []
+
+
+def test_the_room_is_kept_before_anything_is_written(tmp_path: Path) -> None:
+    """A sparse file would end the process with SIGBUS where the disk fills."""
+    array = cache._create(tmp_path / "x.npy", np.uint8, (64, 1024))
+    assert (tmp_path / "x.npy").stat().st_blocks * 512 >= array.nbytes
+    assert not np.load(tmp_path / "x.npy").any()

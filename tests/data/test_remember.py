@@ -1,10 +1,15 @@
 """What a decoding pass showed is kept, and forgotten as soon as a file or a setting changes."""
 
+import json
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from zlib import crc32
 
 import pytest
+from PIL import Image
 
 from tests.conftest import PairFolder
 from tumorline.config import DataConfig
@@ -25,6 +30,15 @@ def settled(pair_folder: PairFolder) -> Path:
 
 def age(file: Path, seconds: float = 60) -> None:
     os.utime(file, (time.time() - seconds,) * 2)
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Seconds by which it is later than it is: only the system sets the time at which a file itself was changed."""
+    ahead = [60.0]
+    now = time.time
+    monkeypatch.setattr("tumorline.data.remember.time", SimpleNamespace(time=lambda: now() + ahead[0]))
+    return ahead
 
 
 @pytest.fixture
@@ -63,21 +77,97 @@ def test_a_changed_file_or_setting_is_decoded_again(settled: Path, decoded: list
     assert len(decoded) == 18
 
 
-def test_files_that_were_only_just_written_are_not_trusted(pair_folder: PairFolder, decoded: list[str]) -> None:
+def test_files_that_were_only_just_written_are_not_trusted(
+    pair_folder: PairFolder, decoded: list[str], clock: list[float]
+) -> None:
     folder = pair_folder(patients=3)
+    clock[0] = 0
     load(folder)
     load(folder)
     assert len(decoded) == 12
-    assert stamps([folder / "patients.csv"]) is None
-    age(folder / "patients.csv", SETTLED_S + 1)
+    age(folder / "patients.csv")
+    assert stamps([folder / "patients.csv"]) is None, "its content is old, but not the file"
+    clock[0] = SETTLED_S + 1
     assert stamps([folder / "patients.csv"]) is not None
+
+
+def exchange_by_rename(new: Path, old: Path) -> None:
+    new.replace(old)
+
+
+def exchange_in_place(new: Path, old: Path) -> None:
+    old.write_bytes(new.read_bytes())
+
+
+@pytest.mark.parametrize("exchange", [exchange_by_rename, exchange_in_place])
+@pytest.mark.parametrize("kind", ["images", "masks"])
+def test_a_file_of_the_same_size_and_time_stamp_is_noticed(
+    pair_folder: PairFolder, tmp_path: Path, exchange: Callable[[Path, Path], None], kind: str
+) -> None:
+    """As `cp -p`, rsync and archives leave them: stale facts would hide it."""
+    folder = as_bitmaps(pair_folder(patients=3))
+    old, new = folder / kind / "s000.bmp", tmp_path / "new.bmp"
+    before = load(folder)
+    content = bytearray(old.read_bytes())
+    content[-16:] = bytes(255 - value for value in content[-16:])
+    new.write_bytes(content)
+    stamp = old.stat()
+    exchange(new, old)
+    os.utime(old, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    assert (old.stat().st_size, old.stat().st_mtime_ns) == (stamp.st_size, stamp.st_mtime_ns)
+    changed = [one != two for one, two in zip(before.facts, load(folder).facts, strict=True)]
+    assert changed == [True, False, False, False, False, False]
+
+
+def as_bitmaps(folder: Path) -> Path:
+    """The same pictures in files whose size does not depend on what they show."""
+    for path in folder.rglob("*.png"):
+        with Image.open(path) as image:
+            image.save(path.with_suffix(".bmp"))
+        path.unlink()
+        age(path.with_suffix(".bmp"))
+    return folder
+
+
+DAMAGE: dict[str, Callable[[bytes], bytes]] = {
+    "cut off": lambda content: content[: len(content) // 2],
+    "empty": lambda content: b"",
+    "one bit": lambda content: content[:-2] + bytes([content[-2] ^ 1]) + content[-1:],
+    "no checksum": lambda content: content.partition(b"\n")[2],
+    "not text": lambda content: b"\x80\xff" * 9,
+    "another value": lambda content: packed([]),
+    "another version": lambda content: packed([{"case_id": "s000", "hash": 3}] * 6),
+    "wrong kinds": lambda content: packed([None, 1, "x", [], {}, 2.5]),
+    "deep": lambda content: b"%08x\n" % crc32(b"[" * 100_000) + b"[" * 100_000,
+}
+
+
+def packed(value: object) -> bytes:
+    content = json.dumps(value).encode()
+    return b"%08x\n" % crc32(content) + content
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_facts_that_are_damaged_or_of_another_version_are_made_again(
+    settled: Path, decoded: list[str], damage: str
+) -> None:
+    first = load(settled)
+    pairs = first.near_pairs
+    for path in (settled.parent / "cache").iterdir():
+        path.write_bytes(DAMAGE[damage](path.read_bytes()))
+    second = load(settled)
+    assert (second.facts, second.near_pairs) == (first.facts, pairs)
+    assert len(decoded) == 12
+    load(settled)
+    assert len(decoded) == 12
 
 
 def test_a_folder_that_cannot_be_written_keeps_nothing(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
-    assert [remember(tmp_path / "file", "x", "key", lambda: [1]) for _ in range(2)] == [[1], [1]]
+    assert [remember(tmp_path / "file", "x", "key", lambda: [1], tuple) for _ in range(2)] == [(1,), (1,)]
     (tmp_path / "broken").mkdir()
-    assert remember(tmp_path / "broken", "x", "key", lambda: [1]) == [1]
+    assert remember(tmp_path / "broken", "x", "key", lambda: [1], tuple) == (1,)
+    assert remember(tmp_path / "broken", "x", "key", lambda: [2], tuple) == (1,)
     (path,) = (tmp_path / "broken").iterdir()
     path.write_text("[1")
-    assert remember(tmp_path / "broken", "x", "key", lambda: [2]) == [2]
+    assert remember(tmp_path / "broken", "x", "key", lambda: [2], tuple) == (2,)

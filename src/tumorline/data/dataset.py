@@ -3,7 +3,7 @@
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -80,9 +80,12 @@ class Dataset:
         def search() -> list[near.NearPair]:
             return near.near_pairs(near.unpack([self.facts[position].thumbnail for position in positions]))
 
+        def understand(found: list[Any]) -> tuple[near.NearPair, ...]:
+            pairs = [near.NearPair(*values) for values in found]
+            return tuple(pair._replace(a=positions[pair.a], b=positions[pair.b]) for pair in pairs)
+
         key = [VERSION, [self.facts[position].image_hash for position in positions]]
-        pairs = [near.NearPair(*found) for found in remember(_memory(self.settings), "pairs", key, search)]
-        return tuple(pair._replace(a=positions[pair.a], b=positions[pair.b]) for pair in pairs)
+        return remember(_memory(self.settings), "pairs", key, search, understand)
 
     @property
     def channels(self) -> int:
@@ -136,11 +139,15 @@ def _remembered_scan(cases: Sequence[Case], settings: DataConfig, progress: Prog
     written = stamps(dict.fromkeys(file for case in cases for file in case.files))
     if written is None:
         return scan(cases, settings, progress)
-    key = [VERSION, settings.model_dump(exclude={"source", "cache", "image_size"}), list(map(repr, cases)), written]
-    found = remember(
-        _memory(settings), "facts", key, lambda: [_to_json(fact) for fact in scan(cases, settings, progress)]
+    own = settings.model_dump(exclude={"source", "cache", "image_size"})
+    key = [VERSION, [field.name for field in fields(Facts)], own, list(map(repr, cases)), written]
+    return remember(
+        _memory(settings),
+        "facts",
+        key,
+        lambda: [_to_json(fact) for fact in scan(cases, settings, progress)],
+        lambda found: tuple(_from_json(values) for _, values in zip(cases, found, strict=True)),
     )
-    return tuple(map(_from_json, found))
 
 
 def _to_json(fact: Facts) -> dict[str, Any]:

@@ -6,40 +6,82 @@ import time
 from collections.abc import Callable, Iterable
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
+from zlib import crc32
 
 import platformdirs
 
 from tumorline.errors import WriteError
-from tumorline.files import read_json, write_text
+from tumorline.files import write_bytes
 
 SETTLED_S = 2.0
 """A file that was written less than this ago may be written again without a later time stamp: nothing of it is kept."""
+
+
+FORMAT = 2
+"""Of the files that are kept; those of another are not looked at."""
+
+T = TypeVar("T")
+
+
+class Stamp(NamedTuple):
+    """What tells that a file has changed; times in nanoseconds."""
+
+    path: str
+    size: int
+    content_changed: int
+    file_changed: int
+    number: int
 
 
 def default_folder() -> Path:
     return Path(platformdirs.user_cache_dir("tumorline"))
 
 
-def stamps(files: Iterable[Path]) -> list[tuple[str, int, int]] | None:
-    """Path, size and time of change of each; None where one cannot be read or has only just been written."""
+def stamps(files: Iterable[Path]) -> list[Stamp] | None:
+    """Path, size, times of change of content and of file, and file number of each.
+
+    Size and time stamp alone may be those of the file before, where a tool sets them. None where one cannot be read or
+    has only just been written.
+    """
     try:
-        found = [
-            (str(file.resolve()), status.st_size, status.st_mtime_ns) for file in files for status in [file.stat()]
-        ]
+        found = [_stamp(file) for file in files]
     except OSError:
         return None
     settled = (time.time() - SETTLED_S) * 1e9
-    return found if all(changed < settled for _, _, changed in found) else None
+    return found if all(max(stamp.content_changed, stamp.file_changed) < settled for stamp in found) else None
 
 
-def remember(folder: Path, kind: str, key: Any, make: Callable[[], Any]) -> Any:
-    """The JSON value of a key, made where it is not kept yet; a folder that cannot be written keeps nothing."""
-    path = folder / f"{kind}-{sha256(json.dumps(key, default=str).encode()).hexdigest()[:24]}.json"
+def _stamp(file: Path) -> Stamp:
+    status = file.stat()
+    return Stamp(str(file.resolve()), status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+
+
+def remember(folder: Path, kind: str, key: Any, make: Callable[[], Any], understand: Callable[[Any], T]) -> T:
+    """What `understand` makes of the JSON value of a key.
+
+    The value is made where it is not kept yet, is damaged or is not understood; a folder that cannot be written keeps
+    nothing.
+    """
+    name = sha256(json.dumps([FORMAT, key], default=str).encode()).hexdigest()[:24]
+    path = folder / f"{kind}-{name}.json"
     try:
-        return read_json(path)
-    except (OSError, ValueError):
+        return understand(_unpacked(path.read_bytes()))
+    except Exception:
         value = make()
     with contextlib.suppress(OSError, WriteError):
-        write_text(path, json.dumps(value))
-    return value
+        write_bytes(path, _packed(value))
+    return understand(value)
+
+
+def _packed(value: Any) -> bytes:
+    """A line with the checksum of what follows."""
+    content = json.dumps(value).encode()
+    return b"%08x\n" % crc32(content) + content
+
+
+def _unpacked(text: bytes) -> Any:
+    checksum, _, content = text.partition(b"\n")
+    if int(checksum, 16) != crc32(content):
+        raise ValueError("damaged")
+    return json.loads(content)
