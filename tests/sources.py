@@ -1,5 +1,6 @@
 """Tiny data sets in every layout that Tumorline reads: noisy slices with one bright disc, two of each patient."""
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -148,12 +149,58 @@ def brats(folder: Path, patients: int = 10) -> Path:
     return folder
 
 
+def coco(folder: Path, patients: int = 10) -> Path:
+    """Polygons for one half, runs for the other; the categories are classes of tumours."""
+    images, annotations, rows = [], [], ["id,patient"]
+    for number, patient, image, mask in slices(patients):
+        save(folder / f"{number}.png", image)
+        outline = [border(mask)] if number % 2 else {"size": list(mask.shape), "counts": runs(mask)}
+        images.append({"id": number, "file_name": f"{number}.png", "height": SIZE, "width": SIZE})
+        annotations.append({"id": number, "image_id": number, "category_id": patient % 2, "segmentation": outline})
+        rows.append(f"{number},P{patient}")
+    categories = [{"id": 0, "name": "glioma"}, {"id": 1, "name": "meningioma"}, {"id": 2, "name": "never used"}]
+    content = {"images": images, "annotations": annotations, "categories": categories}
+    (folder / "_annotations.coco.json").write_text(json.dumps(content))
+    (folder / "patients.csv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+def labelme(folder: Path, patients: int = 10) -> Path:
+    rows = ["id,patient"]
+    for number, patient, image, mask in slices(patients):
+        save(folder / f"{number}.png", image)
+        shape = {"label": "tumor", "shape_type": "polygon", "points": np.reshape(border(mask), (-1, 2)).tolist()}
+        (folder / f"{number}.json").write_text(json.dumps({"shapes": [shape], "imagePath": f"{number}.png"}))
+        rows.append(f"{number},P{patient}")
+    (folder / "patients.csv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+def border(mask: Array) -> list[float]:
+    """The border of a disc along the sides of its pixels, as a polygon: down its right side, up its left one."""
+    right, left = [], []
+    for row in np.flatnonzero(mask.any(1)):
+        columns = np.flatnonzero(mask[row])
+        right += [columns[-1] + 1, row, columns[-1] + 1, row + 1]
+        left += [(columns[0], row), (columns[0], row + 1)]
+    return [float(value) for value in (*right, *(value for corner in reversed(left) for value in corner))]
+
+
+def runs(mask: Array) -> list[int]:
+    """COCO's runs of background and foreground, down the columns."""
+    flat = np.concatenate([[False], mask.T.ravel(), [False]])
+    changes = np.flatnonzero(flat[1:] != flat[:-1])
+    return [int(length) for length in np.diff([0, *changes, mask.size])]
+
+
 WRITERS: dict[str, Callable[[Path, int], Path]] = {
     "images/masks": folders,
     "csv": table,
     "suffix pairs": suffix_pairs,
     "lgg": lgg,
     "brats": brats,
+    "coco": coco,
+    "labelme": labelme,
     "figshare": figshare,
     "dicom": dicom,
 }

@@ -62,6 +62,9 @@ class SplitConfig(Section):
     """Folds computed over the patients, or those that the source states (a `fold` column; `cvind.mat` of figshare)."""
     file: str = ""
     """CSV with `patient_group` (or `patient`, or `id`) and `split` that fixes the parts by hand."""
+    stated: bool = True
+    """Use the parts that the source states (a `split` column, folders `train/` and `test/`); where false, the patients
+    are split as if none were stated."""
     leak: float = Field(default=0.0, ge=0, lt=1)
     """Share of each test patient's slices that trains, in place of as many slices of training patients: to measure what
     the leak is worth (`configs/leak.toml`). Every output is then marked LEAKING."""

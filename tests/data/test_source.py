@@ -79,8 +79,8 @@ def test_an_id_that_leads_out_of_the_results_is_refused(tmp_path: Path, name: st
 
 
 def test_an_unknown_layout_says_what_was_seen(tmp_path: Path) -> None:
-    (tmp_path / "scan.nii").touch()
-    with pytest.raises(UserError, match=r"layout not recognised \(seen: 1 \.nii\); accepted are"):
+    (tmp_path / "scan.xyz").touch()
+    with pytest.raises(UserError, match=r"layout not recognised \(seen: 1 \.xyz\); accepted are"):
         open_source(tmp_path)
     with pytest.raises(UserError, match="no such folder"):
         open_source(tmp_path / "nowhere")

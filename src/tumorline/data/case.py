@@ -13,6 +13,7 @@ from PIL import Image
 
 from tumorline.data import volume
 from tumorline.data.decode import read_pixels
+from tumorline.data.outlines import Outlines
 from tumorline.errors import UserError
 
 ImageArray = npt.NDArray[np.float32]
@@ -40,6 +41,7 @@ class Case:
     id: str
     images: tuple[Path, ...]
     mask: Path | None = None
+    """The file of the truth; None where there is no tumour."""
     patient: str | None = None
     class_name: str = ""
     part: str = ""
@@ -56,10 +58,14 @@ class Case:
     """The files are volumes, and this axial slice of them is the picture."""
     labels: Labels | None = None
     """Which values of the mask are the tumour; None: any but 0, of one kind."""
+    more_masks: tuple[Path, ...] = ()
+    """Further masks of the same image: the tumour is what any of them marks."""
+    outlines: Outlines | None = None
+    """The truth as polygons or runs that stood in `mask`; None where `mask` holds pixels."""
 
     @property
     def files(self) -> tuple[Path, ...]:
-        return self.images if self.mask is None else (*self.images, self.mask)
+        return self.images if self.mask is None else (*self.images, self.mask, *self.more_masks)
 
 
 def read_image(case: Case) -> ImageArray:

@@ -5,18 +5,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+from tumorline.data import brisc
 from tumorline.data.case import Case
 from tumorline.data.dataset import Dataset, Facts
 from tumorline.data.near import NearPair
 from tumorline.data.source import Finding, Severity
-from tumorline.data.split import Split
+from tumorline.data.split import PARTS, Split, stated_split
 from tumorline.errors import UserError
 
 SCHEMA_VERSION = 1
+SPLIT_ANEW = "--set split.stated=false splits anew, by patient"
 
 
 def check(dataset: Dataset, split: Split | None = None) -> list[Finding]:
-    """All findings on a decoded data set, errors first; with a split, also what crosses its parts."""
+    """All findings on a decoded data set, errors first; also what crosses a split: this one, or the source's own."""
     findings = [
         *dataset.source.findings,
         *_unusable(dataset),
@@ -24,7 +26,11 @@ def check(dataset: Dataset, split: Split | None = None) -> list[Finding]:
         *_patients(dataset),
     ]
     findings += _sizes(dataset) + _duplicates(dataset) + _near_duplicates(dataset)
-    findings += _crossing(dataset, split) + _near_crossing(dataset, split) if split else []
+    split = split or stated_split(dataset)
+    findings += _stated_parts(dataset)
+    findings += (
+        [*_crossing(dataset, split), *_near_crossing(dataset, split), *_of_brisc(dataset, split)] if split else []
+    )
     order = {"error": 0, "warning": 1, "info": 2}
     return sorted(findings, key=lambda finding: order[finding.severity])
 
@@ -143,6 +149,34 @@ def _patients(dataset: Dataset) -> list[Finding]:
     return [Finding("patients_unknown", "warning", message)]
 
 
+def _stated_parts(dataset: Dataset) -> list[Finding]:
+    """What the source says of train and test; whether to trust it, the other findings say."""
+    split = stated_split(dataset)
+    if split is None:
+        return []
+    counted = ", ".join(f"{len(split.cases(part))} {part}" for part in PARTS)
+    path, left_out = dataset.source.path, len(split.cases("excluded"))
+    findings = [Finding("stated_parts", "info", f"{path}: {split.origin} are {counted} cases; {SPLIT_ANEW}")]
+    if dataset.source.patients_unknown:
+        message = f"{path}: whether {split.origin} share patients cannot be known, as patients are unknown"
+        findings.append(Finding("stated_parts_unproven", "warning", message))
+    if left_out:
+        message = f"{path}: {left_out} of {len(dataset.cases)} cases are in none of {split.origin} and are left out"
+        findings.append(Finding("part_unknown", "warning", message))
+    return findings
+
+
+def _of_brisc(dataset: Dataset, split: Split) -> list[Finding]:
+    """BRISC's own test part, recognised by its names, is no test of anything."""
+    tests = [case for case in dataset.cases if brisc.shows_tumour(case.id) and case.part == "test"]
+    trains = [case for case in dataset.cases if brisc.shows_tumour(case.id) and case.part == "train"]
+    own = trains and tests and all(split.parts[case.id] == "test" for case in tests)
+    if not own:
+        return []
+    message = f"{dataset.source.path}: the parts of BRISC leak, {brisc.LEAK}; {SPLIT_ANEW}"
+    return [Finding("brisc_leaks", "warning" if split.leaking else "error", message, _files(tests))]
+
+
 def _sizes(dataset: Dataset) -> list[Finding]:
     sizes: dict[tuple[int, ...], int] = defaultdict(int)
     for fact in dataset.facts:
@@ -214,6 +248,8 @@ def _crossing(dataset: Dataset, split: Split) -> list[Finding]:
         first, parts = next(iter(torn.items()))
         more = f", and {len(torn) - 1} more patients are in several parts" if len(torn) > 1 else ""
         message = f"{split.origin}: patient {first} is in {_join(parts)}{more}; a patient belongs to one part"
+        if split.parts_are_stated:
+            message += f"; {SPLIT_ANEW}"
         findings.append(Finding("patient_crosses", severity, message))
     for group in duplicate_groups(dataset):
         parts = {split.parts[case.id] for case in group} - {"excluded"}

@@ -10,6 +10,10 @@ from functools import cache
 from importlib import resources
 from typing import NamedTuple
 
+import numpy as np
+
+from tumorline.data.case import MaskArray, mask_hash
+
 NAME = "cheng"
 ATTRIBUTION = (
     "Trained on: Jun Cheng et al., Brain tumor dataset, figshare 1512427, doi:10.6084/m9.figshare.1512427, CC BY 4.0: "
@@ -41,3 +45,9 @@ def is_cheng(mask_hashes: list[str]) -> bool:
 def patient_classes() -> dict[str, str]:
     """Class of each of the 209 patient groups."""
     return {entry.patient: entry.class_name for entry in table().values()}
+
+
+def known_mask_hash(mask: MaskArray) -> str:
+    """The hash under which the set holds a mask that was turned or mirrored since; empty where it does not."""
+    turns = (np.rot90(turned, quarter) for turned in (mask, mask[:, ::-1]) for quarter in range(4))
+    return next((found for turned in turns if (found := mask_hash(turned)) in table()), "")

@@ -13,6 +13,7 @@ import numpy as np
 
 from tumorline.config import DataConfig
 from tumorline.data import cheng, near
+from tumorline.data.brisc import is_brisc
 from tumorline.data.case import (
     Case,
     ImageArray,
@@ -25,12 +26,13 @@ from tumorline.data.case import (
     read_mask,
 )
 from tumorline.data.finding import Finding
+from tumorline.data.outlines import draw_outlines
 from tumorline.data.remember import default_folder, remember, stamps
 from tumorline.data.source import Source, open_source
 from tumorline.errors import UserError
 
 T = TypeVar("T")
-VERSION = 1
+VERSION = 2
 """Of what decoding and the search for near duplicates find: raise it where they find something else than before."""
 LEAST_FILLED = 0.05
 """A slice of a volume with a smaller share of pixels that are not 0 is blank."""
@@ -53,6 +55,8 @@ class Facts:
     """Share of the pixels that are tumour."""
     errors: tuple[tuple[str, str], ...] = ()
     """Code and message."""
+    known_mask_hash: str = ""
+    """The mask's hash in a public set from which it was turned or mirrored; looked for where such copies are common."""
     thumbnail: bytes = b""
     """What near duplicates are found by; empty for a constant image."""
 
@@ -105,7 +109,7 @@ class Dataset:
         A recognised public set has a name space of its own.
         """
         keys = {hash_patient(case.patient, self.source.known_as)} if case.patient else set()
-        entry = cheng.table().get(facts.mask_hash)
+        entry = cheng.table().get(facts.known_mask_hash or facts.mask_hash)
         return keys | ({hash_patient(entry.patient, cheng.NAME)} if entry else set())
 
 
@@ -169,8 +173,25 @@ def read_case_mask(case: Case, settings: DataConfig) -> MaskArray:
         return _empty_mask(case, settings)
     if case.slice is not None and case.labels is not None:
         return read_labels(case.mask, case.slice, case.labels)
-    mask = read_mask(case.mask, settings.mask_threshold)
+    if case.outlines is not None:
+        return draw_outlines(case.outlines, case.outlines.size or _image_size(case), str(case.mask))
+    mask = _union([(path, read_mask(path, settings.mask_threshold)) for path in (case.mask, *case.more_masks)])
     return mask.T if case.transposed else mask
+
+
+def _image_size(case: Case) -> tuple[int, int]:
+    _, height, width = read_image(case).shape
+    return height, width
+
+
+def _union(masks: Sequence[tuple[Path, MaskArray]]) -> MaskArray:
+    """What any of the masks marks. Raises UserError where they differ in size."""
+    (_, first), *rest = masks
+    for path, mask in rest:
+        if mask.shape != first.shape:
+            sizes = f"{mask.shape[1]} x {mask.shape[0]}, another mask of the image {first.shape[1]} x {first.shape[0]}"
+            raise UserError(f"{path}: {sizes}; the masks of an image must have one size")
+    return np.logical_or.reduce([mask for _, mask in masks]) if rest else first
 
 
 def _empty_mask(case: Case, settings: DataConfig) -> MaskArray:
@@ -197,8 +218,14 @@ def _examine(case: Case, settings: DataConfig) -> Facts:
         float((image[0] != 0).mean()),
         0.0 if mask is None else float(mask.mean()),
         tuple(errors),
+        "" if mask is None or not _may_be_copied(case) else cheng.known_mask_hash(mask),
         near.thumbnail(image),
     )
+
+
+def _may_be_copied(case: Case) -> bool:
+    """Whether a case is one of a collection of others' images: of BRISC by its name, or of a set with stated parts."""
+    return bool(case.part) or is_brisc(case.id)
 
 
 def _attempt(read: Callable[[], T]) -> tuple[T | None, list[tuple[str, str]]]:
@@ -225,14 +252,12 @@ def _without_blank_slices(source: Source, facts: tuple[Facts, ...]) -> tuple[Sou
 
 
 def _identify(source: Source, facts: Sequence[Facts]) -> Source:
-    hashes = [fact.mask_hash for fact in facts if fact.mask_hash]
+    hashes = [fact.known_mask_hash or fact.mask_hash for fact in facts if fact.mask_hash]
+    entries = [cheng.table().get(fact.known_mask_hash or fact.mask_hash) for fact in facts]
+    both = list(zip(source.cases, entries, strict=True))
     if not cheng.is_cheng(hashes):
-        return source
-    known = cheng.table()
-    cases = []
-    for case, fact in zip(source.cases, facts, strict=True):
-        entry = known.get(fact.mask_hash)
-        cases.append(replace(case, patient=entry.patient, class_name=entry.class_name) if entry else case)
+        return replace(source, cases=tuple(_with_known_patient(case, entry) for case, entry in both))
+    cases = [replace(case, patient=e.patient, class_name=e.class_name) if e else case for case, e in both]
     return replace(
         source,
         cases=tuple(cases),
@@ -241,3 +266,10 @@ def _identify(source: Source, facts: Sequence[Facts]) -> Source:
         channel=cheng.CHANNEL,
         label=cheng.LABEL,
     )
+
+
+def _with_known_patient(case: Case, entry: cheng.Entry | None) -> Case:
+    """The case with the patient that its mask betrays, where its source does not know him."""
+    if entry is None or case.patient is not None:
+        return case
+    return replace(case, patient=f"{cheng.NAME}-{entry.patient}", class_name=case.class_name or entry.class_name)

@@ -1,7 +1,7 @@
 """A source is a folder or table in a supported layout, recognised by its content."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -9,8 +9,10 @@ from tumorline.config import DataConfig
 from tumorline.data.case import Case
 from tumorline.data.decode import is_dicom
 from tumorline.data.finding import Finding, Severity
-from tumorline.data.layouts import brats, figshare, folders, lgg, pairs, table, tumour_free
+from tumorline.data.layouts import brats, coco, figshare, folders, labelme, lgg, pairs, table, tumour_free
 from tumorline.data.layouts.contents import Contents, Listing
+from tumorline.data.layouts.names import stated_part
+from tumorline.data.layouts.unread import colour_masks, mask_beside_images, sign_of_truth, unread_kind
 from tumorline.errors import UserError
 
 __all__ = ["LAYOUTS", "Finding", "Layout", "Severity", "Source", "channel_names", "open_picture", "open_source"]
@@ -65,6 +67,8 @@ LAYOUTS: dict[str, Layout] = {
     "suffix pairs": Layout("x.png beside x_mask.png", pairs.find, pairs.read),
     "lgg": Layout("TCGA_... folders with X.tif and X_mask.tif", lgg.find, lgg.read, tuple(lgg.PLANES), lgg.LABEL),
     "brats": Layout("BraTS folders with NIfTI volumes", brats.find, brats.read, brats.CHANNELS, brats.LABEL),
+    "coco": Layout("images with COCO annotations", coco.find, coco.read),
+    "labelme": Layout("x.png beside x.json of LabelMe", labelme.find, labelme.read),
     "figshare": Layout("N.mat files of figshare 1512427", figshare.find, figshare.read),
 }
 
@@ -85,27 +89,42 @@ def open_source(path: Path, settings: DataConfig = DEFAULTS) -> Source:
     if not cases:
         why = f"; {findings[0].message}" if findings else ""
         raise UserError(f"{path}: no pair of image and mask was found in this {name} source{why}")
-    cases = [_with_header(case) for case in cases]
+    source = _as_source(contents, name, cases, findings)
     channel = settings.channel or next(iter(layout.channels), "")
+    return replace(source, channel=channel, label=settings.label or layout.label)
+
+
+def _as_source(contents: Contents, layout: str, cases: Sequence[Case], findings: Sequence[Finding]) -> Source:
+    path = contents.path
+    cases = [_with_header(case) for case in _with_stated_parts(contents, cases)]
     return Source(
         path,
-        name,
+        layout,
         tuple(sorted(cases, key=_natural)),
-        tuple(findings),
+        (*contents.tree.findings, *findings),
         simulated=(path / "simulated.json").is_file(),
-        channel=channel,
-        label=settings.label or layout.label,
     )
 
 
-def _tumour_free(contents: Contents) -> Source:
+def _with_stated_parts(contents: Contents, cases: Sequence[Case]) -> Sequence[Case]:
+    """The cases with the parts of a split that their folders state, where they state more than one."""
     if not contents.path.is_dir():
-        raise UserError(f"{contents.path}: data.tumour_free is set; give a folder of pictures without masks")
-    if found := [seen for layout in LAYOUTS.values() if (seen := layout.find(contents))]:
-        raise UserError(f"{contents.path}: data.tumour_free is set, but there are masks: {found[0]}")
-    cases, findings = tumour_free.read(contents)
-    cases = [_with_header(case) for case in cases]
-    return Source(contents.path, tumour_free.LAYOUT, tuple(sorted(cases, key=_natural)), tuple(findings))
+        return cases
+    parts = {case.id: case.part or stated_part(case.id) for case in cases}
+    if len(set(parts.values()) - {""}) < 2:
+        return cases
+    return [replace(case, part=parts[case.id]) for case in cases]
+
+
+def _tumour_free(contents: Contents) -> Source:
+    path = contents.path
+    if not path.is_dir():
+        raise UserError(f"{path}: data.tumour_free is set; give a folder of pictures without masks")
+    mask = mask_beside_images(contents)
+    seen = (*(layout.find(contents) for layout in LAYOUTS.values()), unread_kind(contents), mask and str(mask))
+    if found := [what for what in seen if what]:
+        raise UserError(f"{path}: data.tumour_free is set, but there are masks: {found[0]}")
+    return _as_source(contents, tumour_free.LAYOUT, *tumour_free.read(contents))
 
 
 def open_picture(path: Path, channel: str = "") -> Case:
@@ -125,12 +144,15 @@ def _recognise(contents: Contents) -> str:
     path = contents.path
     if not path.exists():
         raise UserError(f"{path}: no such folder or file; give {_accepted()}")
+    if unread := colour_masks(contents):
+        raise UserError(unread)
     found = {name: seen for name, layout in LAYOUTS.items() if (seen := layout.find(contents))}
     if len(found) > 1:
         raise UserError(
             f"{path}: more than one layout, {' and '.join(found.values())}; keep one, or list them in a CSV"
         )
     if not found:
+        _refuse_unread(contents)
         raise UserError(f"{path}: layout not recognised ({_seen(contents)}); accepted are {_accepted()}")
     return next(iter(found))
 
@@ -170,8 +192,23 @@ def _seen(contents: Contents) -> str:
     if path.is_file():
         return f"a file with suffix '{path.suffix}'"
     if contents.pictures:
-        example = contents.pictures[0].relative_to(path)
-        seen = f"seen: {len(contents.pictures)} pictures without any mask, for example {example}"
-        return f"{seen}; where none shows a tumour, say --set data.tumour_free=true"
+        return _seen_pictures(contents)
     entries = Counter("folders" if entry.is_dir() else entry.suffix or "no suffix" for entry in path.iterdir())
     return "seen: " + (", ".join(f"{count} {kind}" for kind, count in entries.most_common(4)) or "an empty folder")
+
+
+def _seen_pictures(contents: Contents) -> str:
+    """Pictures without a layout; that they show no tumour is only asked where nothing may hold a truth."""
+    seen = f"seen: {len(contents.pictures)} pictures"
+    if sign := sign_of_truth(contents):
+        return f"{seen}, and what may be their truth: {sign.relative_to(contents.path)}"
+    example = contents.pictures[0].relative_to(contents.path)
+    return f"{seen} without any mask, for example {example}; where none shows a tumour, say --set data.tumour_free=true"
+
+
+def _refuse_unread(contents: Contents) -> None:
+    """Raise UserError for what is known and not read, and for a folder that could not be listed."""
+    if locked := [finding for finding in contents.tree.findings if finding.severity == "error"]:
+        raise UserError(locked[0].message)
+    if unread := unread_kind(contents):
+        raise UserError(unread)

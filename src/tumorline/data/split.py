@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -23,6 +23,8 @@ class Split:
     parts: Mapping[str, str]
     origin: str
     leaking: bool = False
+    parts_are_stated: bool = False
+    """Whether the source itself says which case is in which part."""
 
     def cases(self, part: str) -> list[str]:
         return [name for name, its_part in self.parts.items() if its_part == part]
@@ -35,8 +37,8 @@ def split_dataset(dataset: Dataset, settings: SplitConfig) -> Split:
     """
     if settings.file:
         split = _from_file(dataset, Path(settings.file))
-    elif any(case.part for case in dataset.cases) and not settings.folds:
-        split = Split({case.id: _checked(case.part, case.id) for case in dataset.cases}, "the source's split column")
+    elif settings.stated and not settings.folds and (stated := stated_split(dataset)):
+        split = _with_missing_parts(dataset, stated, settings)
     elif settings.folds and settings.folds_from == "source":
         split = _by_source_fold(dataset, settings)
     elif settings.by == "slice":
@@ -50,6 +52,38 @@ def split_dataset(dataset: Dataset, settings: SplitConfig) -> Split:
         if not split.cases(part):
             raise UserError(f"{dataset.source.path}: the {part} part of the split ({split.origin}) is empty")
     return split
+
+
+def stated_split(dataset: Dataset) -> Split | None:
+    """The parts that the source itself states, in a column or by its folders; None where it states none."""
+    if not any(case.part for case in dataset.cases):
+        return None
+    where = "split column" if dataset.source.path.is_file() else "own parts"
+    return Split(
+        {case.id: _checked(case.part, case.id) for case in dataset.cases},
+        f"the source's {where}",
+        parts_are_stated=True,
+    )
+
+
+def _with_missing_parts(dataset: Dataset, split: Split, settings: SplitConfig) -> Split:
+    """The split, with a validation or test part that it lacks taken from the patients that train."""
+    missing = [part for part in PARTS if not split.cases(part)]
+    if not missing or "train" in missing:
+        return split
+    trained = set(split.cases("train"))
+    groups = {case_id: name for case_id, name in _patient_groups(dataset).items() if case_id in trained}
+    if len(set(groups.values())) <= len(missing):
+        return split
+    classes = _majority_class([case for case in dataset.cases if case.id in trained], groups)
+    shares = {"validation": settings.validation, "test": 1 - settings.train - settings.validation}
+    taken = _cut(_strata(classes, settings.seed), {part: shares[part] for part in missing})
+    by_group = _leave_none_empty(taken, ("train", *missing))
+    parts = {
+        case_id: by_group[groups[case_id]] if case_id in trained else part for case_id, part in split.parts.items()
+    }
+    origin = f"{split.origin}, {' and '.join(missing)} taken from its train by patient, {_which(settings)}"
+    return replace(split, parts=parts, origin=origin)
 
 
 def assign(groups: Mapping[str, str], settings: SplitConfig) -> dict[str, str]:

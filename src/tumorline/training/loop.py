@@ -81,7 +81,7 @@ class Task:
             del config["train"][key]
         for key in ("threshold", "storage"):
             del config["model"][key]
-        del config["name"]
+        del config["name"], config["split"]["stated"]  # the parts of the split are in the hash themselves
         content = [config, cache_key(self.dataset), sorted(self.split.parts.items())]
         return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 

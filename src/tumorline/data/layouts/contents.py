@@ -1,19 +1,22 @@
 """What lies in a folder, listed once for all layouts."""
 
-import re
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from tumorline.data.case import Case
-from tumorline.data.decode import MATLAB_SUFFIX, is_picture, without_suffix
+from tumorline.data.decode import MATLAB_SUFFIX, is_picture
 from tumorline.data.finding import Finding
+from tumorline.data.layouts.documents import read_json_document
+from tumorline.data.layouts.names import Match, image_id, match_masks, name_below, read_mask_names, says_mask
+from tumorline.data.layouts.tree import Tree, list_tree
 from tumorline.data.volume import is_volume
+from tumorline.errors import UserError
 
 Listing = tuple[list[Case], list[Finding]]
-
-MASK_NAME = re.compile(r"(.+)[-_.](?:mask|seg|label|gt)", re.IGNORECASE)
-IMAGE_NAME = re.compile(r"(.+)[-_.](?:image|img)", re.IGNORECASE)
 
 
 @dataclass
@@ -30,14 +33,17 @@ class Group:
 
 @dataclass(frozen=True)
 class Contents:
-    """The files below a folder (none where `path` is a file), hidden ones left out."""
+    """The files below a folder (none where `path` is a file), hidden ones and those of systems left out."""
 
     path: Path
 
     @cached_property
+    def tree(self) -> Tree:
+        return list_tree(self.path) if self.path.is_dir() else Tree((), ())
+
+    @property
     def files(self) -> tuple[Path, ...]:
-        found = (file for file in self.path.rglob("*") if file.is_file())
-        return tuple(sorted(file for file in found if not self._is_hidden(file)))
+        return self.tree.files
 
     @cached_property
     def pictures(self) -> tuple[Path, ...]:
@@ -53,26 +59,53 @@ class Contents:
         return tuple(f for f in self.files if f.suffix.lower() == MATLAB_SUFFIX and f.stem.lower() != "cvind")
 
     @cached_property
+    def documents(self) -> dict[Path, Mapping[str, Any]]:
+        """The JSON files that can be read, without the images that some hold."""
+        return {path: found for path, found in self._read_documents.items() if not isinstance(found, UserError)}
+
+    @cached_property
+    def unread_documents(self) -> dict[Path, UserError]:
+        """The JSON files that cannot be read, with the reason."""
+        return {path: found for path, found in self._read_documents.items() if isinstance(found, UserError)}
+
+    @cached_property
+    def _read_documents(self) -> dict[Path, Mapping[str, Any] | UserError]:
+        return {file: _read_document(file) for file in self.files if file.suffix.lower() == ".json"}
+
+    @cached_property
     def groups(self) -> dict[str, Group]:
-        """Pictures and masks that stand in one folder, by their common name relative to `path`."""
-        groups: dict[str, Group] = {}
+        """Pictures and masks that stand in one folder, by the name of the case relative to `path`."""
+        match = self.matched
+        image_of = {mask: image for image, masks in match.masks.items() for mask in masks} | match.surplus
+        groups: dict[str, Group] = defaultdict(Group)
         for file in self.pictures:
-            name, is_mask = split_name(without_suffix(file.relative_to(self.path)).as_posix())
-            group = groups.setdefault(name, Group())
-            (group.masks if is_mask else group.images).append(file)
-        return groups
+            name = name_below(file, self.path)
+            if name in image_of:
+                groups[image_id(image_of[name])].masks.append(file)
+            elif name in match.lonely or name in match.unclear:
+                groups[name].masks.append(file)
+            else:
+                groups[image_id(name)].images.append(file)
+        return dict(groups)
+
+    @cached_property
+    def matched(self) -> Match:
+        """Masks by the image beside them; a name that says mask only weakly is an image where it has no partner."""
+        names = {name_below(file, self.path) for file in self.pictures}
+        masks = {name for name in names if read_mask_names(name)}
+        images = names - masks
+        images |= {name for name in match_masks(images, masks).lonely if not says_mask(name)}
+        return match_masks(images, masks - images)
 
     @cached_property
     def pairs(self) -> dict[str, Group]:
         return {name: group for name, group in self.groups.items() if group.is_pair}
 
-    def _is_hidden(self, file: Path) -> bool:
-        return any(part.startswith(".") for part in file.relative_to(self.path).parts)
 
-
-def split_name(name: str) -> tuple[str, bool]:
-    """A name without the suffix that says what it is, and whether that is a mask: 'x_mask' is ('x', True)."""
-    as_mask = MASK_NAME.fullmatch(name)
-    base = as_mask[1] if as_mask else name
-    as_image = IMAGE_NAME.fullmatch(base)
-    return (as_image[1] if as_image else base), as_mask is not None
+def _read_document(path: Path) -> Mapping[str, Any] | UserError:
+    try:
+        document = read_json_document(path)
+    except UserError as error:
+        return error
+    document.pop("imageData", None)
+    return document

@@ -1,63 +1,177 @@
-"""Two folders side by side, `images/` and `masks/`, whose files have the same names."""
+"""Two folders side by side, `images/` and `masks/`, whose files have the same names; also several pairs, nested."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from tumorline.config import DataConfig
-from tumorline.data.decode import without_suffix
 from tumorline.data.finding import Finding
-from tumorline.data.layouts.contents import Contents, Listing, split_name
+from tumorline.data.layouts.contents import Contents, Listing
+from tumorline.data.layouts.names import Kind, Match, folder_words, match_masks, name_below, read_folder_name
+from tumorline.data.layouts.pairs import join_masks, joined_note
 from tumorline.data.layouts.table import case_from_row, read_patients
+from tumorline.data.layouts.tree import folders_above
 from tumorline.errors import UserError
 
-IMAGE_FOLDERS = {"images", "image", "imgs"}
-MASK_FOLDERS = {"masks", "mask", "labels", "annotations"}
+OTHER_ORGANS = {"brain", "skull", "head", "scalp"}
+"""Words of mask folders whose masks are not those of tumours."""
 
 Files = dict[str, Path]
+Key = tuple[str, ...]
+ByKey = Mapping[Key, Sequence[Path]]
+
+
+@dataclass(frozen=True)
+class FolderPair:
+    """A folder of images and one of masks; `prefix` tells the names of its cases from those of other pairs."""
+
+    images: Path
+    masks: Path
+    prefix: str
+
+
+@dataclass(frozen=True)
+class _Paired:
+    """What lies in a pair of folders, by name: images, and the masks that were found for them."""
+
+    folders: FolderPair
+    images: Files
+    masks: dict[str, list[Path]]
+    findings: list[Finding]
 
 
 def find(contents: Contents) -> str:
-    images, masks = (_folders(contents.path, names) for names in (IMAGE_FOLDERS, MASK_FOLDERS))
-    return f"{_names(images)} with {_names(masks)}" if images and masks else ""
+    candidates = list(_candidates(contents))
+    if not candidates:
+        return ""
+    images, masks = candidates[0]
+    more = f" and {len(candidates) - 1} more such pairs" if len(candidates) > 1 else ""
+    return f"{_listed(contents, images)} with {_listed(contents, masks)}{more}"
 
 
 def read(contents: Contents, _settings: DataConfig) -> Listing:
-    """Pairs of one name; a mask may have a suffix such as `_mask` beside. Raises UserError for two such folders."""
-    images_at, masks_at = (_only(contents.path, names) for names in (IMAGE_FOLDERS, MASK_FOLDERS))
-    images, findings = _by_name(contents, images_at)
-    masks, more = _by_name(contents, masks_at)
-    masks = _matched(masks, images)
-    findings += more + _unpaired(images, masks, f"{images_at.name}/ and {masks_at.name}/")
-    table, notes = read_patients(contents.path / "patients.csv", images, f"{images_at.name}/")
-    names = images.keys() & masks.keys()
-    cases = [case_from_row(name, images[name], masks[name], table.get(name, {})) for name in names]
-    return cases, findings + notes
+    """Pairs of one name; a mask may have a word such as `_mask` beside, and several of one image are joined.
+
+    Raises UserError where it is not clear which folder belongs to which.
+    """
+    paired = [_match_files(contents, folders) for folders in folder_pairs(contents)]
+    rows, notes = _read_tables(contents, paired)
+    cases = [
+        join_masks(case_from_row(pair.folders.prefix + name, pair.images[name], None, rows.get(name, {})), masks)
+        for pair, rows in zip(paired, rows, strict=True)
+        for name, masks in pair.masks.items()
+    ]
+    findings = [finding for pair in paired for finding in pair.findings]
+    return cases, findings + notes + joined_note(contents.path, cases) + _without_masks(contents)
 
 
-def _folders(path: Path, names: set[str]) -> list[Path]:
-    if not path.is_dir():
-        return []
-    return sorted(entry for entry in path.iterdir() if entry.name.lower() in names and entry.is_dir())
+# ---------------------------------------------------------------- folders
 
 
-def _only(path: Path, names: set[str]) -> Path:
-    found = _folders(path, names)
-    if len(found) > 1:
-        raise UserError(f"{path}: holds {_names(found)}; which of them belongs to the pairs is not clear, keep one")
-    return found[0]
+def folder_pairs(contents: Contents) -> list[FolderPair]:
+    """All pairs of folders below a path. Raises UserError where it is not clear which belongs to which."""
+    candidates = list(_candidates(contents))
+    for found in (folders for pair in candidates for folders in pair):
+        if len(found) > 1:
+            at, names = found[0].parent, _listed(contents, found)
+            raise UserError(f"{at}: holds {names}; which of them belongs to the pairs is not clear, keep one")
+    parents = [images[0].parent for images, _ in candidates]
+    return [
+        FolderPair(images[0], masks[0], _prefix(contents.path, images[0], parents.count(images[0].parent) > 1))
+        for images, masks in candidates
+    ]
 
 
-def _names(folders: list[Path]) -> str:
-    return " and ".join(f"{folder.name}/" for folder in folders)
+def _prefix(path: Path, images: Path, has_siblings: bool) -> str:
+    above = images.parent.relative_to(path).parts
+    name = read_folder_name(images.name)
+    own = ("_".join(name.key if name else (images.name,)),) if has_siblings else ()
+    return "".join(f"{part}/" for part in (*above, *own) if part)
 
 
-def _by_name(contents: Contents, folder: Path) -> tuple[Files, list[Finding]]:
+def _candidates(contents: Contents) -> Iterator[tuple[list[Path], list[Path]]]:
+    """Folders of images and of masks that belong together, from the outside inwards; more than one is in doubt."""
+    within: list[Path] = []
+    for children in _children(contents).values():
+        if any(child.is_relative_to(folder) for child in children[:1] for folder in within):
+            continue
+        pairs = _pairs_among(children)
+        within += [folder for pair in pairs for folders in pair for folder in folders]
+        yield from pairs
+
+
+def _children(contents: Contents) -> dict[Path, list[Path]]:
+    """The folders that hold pictures, at whatever depth, by the folder they lie in."""
+    children: dict[Path, list[Path]] = defaultdict(list)
+    if contents.path.is_dir():
+        for folder in sorted(folders_above(contents.pictures, contents.path)):
+            if folder != contents.path:
+                children[folder.parent].append(folder)
+    return children
+
+
+def _pairs_among(children: Sequence[Path]) -> list[tuple[list[Path], list[Path]]]:
+    images, masks = _by_key(children, "image"), _by_key(children, "mask")
+    plain: dict[Key, list[Path]] = defaultdict(list)
+    for child in children:
+        if read_folder_name(child.name) is None:
+            plain[folder_words(child.name)].append(child)
+    found = [(list(images.get(key) or plain[key]), list(masks[key])) for key in masks if key in images or key in plain]
+    if found or len(images) != 1 or not masks:
+        return found
+    (only,) = images.values()
+    others = [folder for key, folders in masks.items() if not OTHER_ORGANS & set(key) for folder in folders]
+    return [(list(only), others)] if others else []
+
+
+def _by_key(children: Sequence[Path], kind: Kind) -> ByKey:
+    """Folders by the other words in their names; a likely name puts a less likely one aside."""
+    named = [(child, name) for child in children if (name := read_folder_name(child.name)) and name.kind == kind]
+    folders: dict[Key, list[Path]] = defaultdict(list)
+    for child, name in named:
+        if name.likely or not any(other.likely and other.key == name.key for _, other in named):
+            folders[name.key].append(child)
+    return folders
+
+
+def _listed(contents: Contents, folders: Sequence[Path]) -> str:
+    return " and ".join(f"{folder.relative_to(contents.path).as_posix()}/" for folder in folders)
+
+
+def _without_masks(contents: Contents) -> list[Finding]:
+    """A warning for each folder of images that stands beside the pairs and has no masks, as public test parts do."""
+    used = [folder for pair in folder_pairs(contents) for folder in (pair.images, pair.masks)]
+    findings = []
+    for children in _children(contents).values():
+        for folder in (folder for folders in _by_key(children, "image").values() for folder in folders):
+            if any(folder.is_relative_to(other) or other.is_relative_to(folder) for other in used):
+                continue
+            count = sum(file.is_relative_to(folder) for file in contents.pictures)
+            message = f"{folder}: {count} images without a folder of masks beside it are left out"
+            findings.append(Finding("no_masks", "warning", message, (str(folder),)))
+    return findings
+
+
+# ---------------------------------------------------------------- files
+
+
+def _match_files(contents: Contents, folders: FolderPair) -> _Paired:
+    images, findings = _by_name(contents, folders.images, "image")
+    masks, more = _by_name(contents, folders.masks, "mask")
+    match = match_masks(images, masks)
+    of_images = {name: [masks[mask] for mask in match.masks[name]] for name in images if name in match.masks}
+    where = f"{folders.images.name}/ and {folders.masks.name}/"
+    return _Paired(folders, images, of_images, findings + more + _unpaired(images, masks, match, where))
+
+
+def _by_name(contents: Contents, folder: Path, kind: Kind) -> tuple[Files, list[Finding]]:
     files: Files = {}
     findings = []
     for file in contents.pictures:
         if not file.is_relative_to(folder):
             continue
-        name = without_suffix(file.relative_to(folder)).as_posix()
+        name = _inner_name(name_below(file, folder), kind)
         if name in files:
             message = f"{file}: same name as {files[name].name} but for the suffix; keep one of them"
             findings.append(Finding("ambiguous", "error", message, (str(files[name]), str(file))))
@@ -65,18 +179,43 @@ def _by_name(contents: Contents, folder: Path) -> tuple[Files, list[Finding]]:
     return files, findings
 
 
-def _matched(masks: Files, images: Files) -> Files:
-    """The masks under the names of their images: 'x_mask' belongs to 'x' where nothing else does."""
-    found = {name: file for name, file in masks.items() if name in images}
-    for name, file in masks.items():
-        base, is_mask = split_name(name)
-        belongs = is_mask and name not in images and base in images and base not in found
-        found[base if belongs else name] = file
-    return found
+def _inner_name(name: str, kind: Kind) -> str:
+    """The name without a folder that repeats what the outer one says: 'images/x' in `images/` is 'x'."""
+    *above, stem = name.split("/")
+    said = [read_folder_name(folder) for folder in above]
+    kept = [folder for folder, read in zip(above, said, strict=True) if read is None or read.kind != kind or read.key]
+    return "/".join((*kept, stem))
 
 
-def _unpaired(images: Files, masks: Mapping[str, Path], folders: str) -> list[Finding]:
-    lonely = [(images[name], "image without a mask") for name in sorted(images.keys() - masks.keys())]
-    lonely += [(masks[name], "mask without an image") for name in sorted(masks.keys() - images.keys())]
+def _unpaired(images: Files, masks: Files, match: Match, folders: str) -> list[Finding]:
     hint = f"a pair has the same name in {folders}"
-    return [Finding("unpaired", "error", f"{path}: {what}; {hint}", (str(path),)) for path, what in lonely]
+    lonely = [(images[name], f"image without a mask; {hint}") for name in sorted(images.keys() - match.masks.keys())]
+    lonely += [(masks[name], f"mask without an image; {hint}") for name in sorted(match.lonely)]
+    lonely += [
+        (masks[name], f"a second mask of {images[image].name}; keep one, or number them")
+        for name, image in sorted(match.surplus.items())
+    ]
+    lonely += [
+        (masks[name], f"may be the mask of {' or of '.join(images[one].name for one in found)}; rename it")
+        for name, found in sorted(match.unclear.items())
+    ]
+    return [Finding("unpaired", "error", f"{path}: {what}", (str(path),)) for path, what in lonely]
+
+
+# ---------------------------------------------------------------- patients
+
+Rows = Mapping[str, Mapping[str, str]]
+
+
+def _read_tables(contents: Contents, paired: Sequence[_Paired]) -> tuple[list[Rows], list[Finding]]:
+    """For each pair its rows by name, from the `patients.csv` beside its folders or the one of the whole source."""
+    everything = [pair.folders.prefix + name for pair in paired for name in pair.images]
+    where = f"{paired[0].folders.images.name}/" if len(paired) == 1 else "the folders of images"
+    whole, notes = read_patients(contents.path / "patients.csv", everything, where)
+    rows: list[Rows] = []
+    for pair in paired:
+        at = pair.folders.images.parent
+        own, more = ({}, []) if at == contents.path else read_patients(at / "patients.csv", pair.images, where)
+        rows.append({name: own.get(name) or whole.get(pair.folders.prefix + name, {}) for name in pair.images})
+        notes += more
+    return rows, notes

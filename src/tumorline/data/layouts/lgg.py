@@ -42,7 +42,9 @@ def is_picture(path: Path) -> bool:
 
 
 def picture(path: Path, channel: str) -> Case:
-    """The case of one picture by itself."""
+    """The case of one picture by itself. Raises UserError for a sequence that the set lacks."""
+    if channel and channel not in PLANES:
+        raise UserError(f"{path}: has no {channel}; pictures of the LGG set have {', '.join(PLANES)}")
     return _as_lgg(Case(path.stem, (path,)), channel)
 
 

@@ -1,13 +1,16 @@
 """Picture and mask in one folder, flat or nested: `x.png` and `x_mask.png`."""
 
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tumorline.config import DataConfig
+from tumorline.data.case import Case
 from tumorline.data.finding import Finding
 from tumorline.data.layouts.contents import Contents, Group, Listing
+from tumorline.data.layouts.names import name_below
 from tumorline.data.layouts.table import case_from_row, read_patients
-from tumorline.errors import UserError
 
 TCGA = re.compile(r"TCGA[-_]\w{2}[-_]\w{4}(?![^\W_])", re.IGNORECASE)
 
@@ -24,29 +27,48 @@ def find(contents: Contents) -> str:
 
 
 def read(contents: Contents, _settings: DataConfig) -> Listing:
-    """Pairs of one folder, named relative to the source. Patients come from `patients.csv` alone.
-
-    Raises UserError where a picture has two masks, or a mask two pictures.
-    """
-    for group in contents.pairs.values():
-        _check_unique(group)
+    """Pairs of one folder, named relative to the source. Patients come from `patients.csv` alone."""
+    doubtful = {name: message for name, pair in contents.groups.items() if (message := _doubt(contents, pair))}
+    clear = {name: pair for name, pair in contents.pairs.items() if name not in doubtful}
     table, notes = read_patients(contents.path / "patients.csv", contents.pairs, "this folder")
-    pairs = contents.pairs.items()
-    cases = [case_from_row(name, pair.images[0], pair.masks[0], table.get(name, {})) for name, pair in pairs]
-    return cases, _unpaired(contents) + notes
+    cases = [join_masks(case_from_row(n, p.images[0], None, table.get(n, {})), p.masks) for n, p in clear.items()]
+    findings = [Finding("ambiguous", "error", message, (message.split(": ")[0],)) for message in doubtful.values()]
+    return cases, findings + _unpaired(contents) + joined_note(contents.path, cases) + notes
 
 
-def _check_unique(group: Group) -> None:
-    for files, what in ((group.masks, "masks"), (group.images, "pictures")):
-        if len(files) > 1:
-            names = " and ".join(file.name for file in files)
-            raise UserError(f"{files[0]}: one of {len(files)} {what} of one pair ({names}); keep one of them")
+def join_masks(case: Case, masks: Sequence[Path]) -> Case:
+    """The case with its mask, or with several whose union is the tumour."""
+    return replace(case, mask=masks[0], more_masks=tuple(masks[1:]))
+
+
+def joined_note(path: Path, cases: Sequence[Case]) -> list[Finding]:
+    joined = [case for case in cases if case.more_masks]
+    if not joined:
+        return []
+    message = f"{path}: {len(joined)} images have several masks, which are joined; for example {joined[0].id}"
+    return [Finding("masks_joined", "info", message, tuple(str(case.images[0]) for case in joined))]
+
+
+def _doubt(contents: Contents, group: Group) -> str:
+    """Why a group is no pair, or not surely one; empty where it is."""
+    names = [name_below(mask, contents.path) for mask in group.masks]
+    if len(group.images) > 1 and group.masks:
+        return _one_too_many(group.images, "images")
+    if len(set(names)) < len(names) or contents.matched.surplus.keys() & set(names):
+        return _one_too_many(group.masks, "masks")
+    images = next((contents.matched.unclear[name] for name in names if name in contents.matched.unclear), None)
+    return f"{group.masks[0]}: may be the mask of {' or of '.join(images)}; rename it" if images else ""
+
+
+def _one_too_many(files: Sequence[Path], what: str) -> str:
+    listed = " and ".join(file.name for file in files)
+    return f"{files[0]}: one of {len(files)} {what} of one pair ({listed}); keep one of them"
 
 
 def _unpaired(contents: Contents) -> list[Finding]:
     findings = []
-    for group in contents.groups.values():
-        for file in [] if group.is_pair else group.images + group.masks:
+    for name, group in contents.groups.items():
+        for file in [] if group.is_pair or name in contents.matched.unclear else group.images + group.masks:
             what = "mask without a picture" if group.masks else "picture without a mask"
             message = f"{file}: {what}; the mask of x.png is x_mask.png in the same folder"
             findings.append(Finding("unpaired", "error", message, (str(file),)))

@@ -1,0 +1,113 @@
+"""What the files of annotation tools have in common: names of images, and what an outline may be of."""
+
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+from tumorline.data.case import Case
+from tumorline.data.finding import Finding
+from tumorline.data.layouts.contents import Contents, Listing
+from tumorline.data.layouts.names import name_below, normalised, stated_part
+from tumorline.data.layouts.table import case_from_row, read_patients
+from tumorline.data.outlines import Outlines
+from tumorline.errors import UserError
+
+TUMOUR_WORDS = re.compile(
+    "tumou?r|glioma|meningioma|pituitary|adenoma|lesion|metasta|cancer|neoplasm|blastoma|cytoma|schwannoma|craniopharyngioma|"
+    "gbm|lgg|hgg|abnormal|malignant|benign|positive",
+    re.IGNORECASE,
+)
+OTHER_WORDS = re.compile(
+    r"(?<![a-z])(?:no|non|not|without|brain|head|skull|scalp|ventricles?|negative|normal|healthy|background|eyes?)"
+    r"(?![a-z])|notumou?r",
+    re.IGNORECASE,
+)
+
+
+def check_categories(path: Path, names: Collection[str]) -> None:
+    """Raise UserError where outlines may be of other things than tumours: their union is taken as the tumour."""
+    others = [name for name in names if OTHER_WORDS.search(name)]
+    if len(names) > 1:
+        others += [name for name in names if name not in others and not TUMOUR_WORDS.search(name)]
+    if others:
+        listed = ", ".join(sorted(names))
+        raise UserError(
+            f"{path}: outlines of {listed}; '{sorted(others)[0]}' is not known as a tumour, keep those of tumours only"
+        )
+
+
+class ImageFinder:
+    """Images by the names that annotation files give them; only files below the source are ever found."""
+
+    def __init__(self, images: Iterable[Path]) -> None:
+        self._by_name: dict[str, list[Path]] = defaultdict(list)
+        self._beside: dict[tuple[Path, str], list[Path]] = defaultdict(list)
+        for image in images:
+            self._by_name[normalised(image.name)].append(image)
+            self._beside[image.parent, normalised(image.stem)].append(image)
+
+    def image(self, name: str, annotations: Path) -> Path:
+        """The image beside the annotations or, where there is only one of its name, elsewhere. Raises UserError."""
+        wanted = PurePosixPath(normalised(name.replace("\\", "/")))
+        found = self._by_name.get(wanted.name, [])
+        beside = [image for image in found if image == annotations.parent / wanted]
+        alike = [image for image in found if normalised(image.as_posix()).endswith(f"/{wanted.as_posix()}")]
+        near = [image for image in alike or found if image.is_relative_to(annotations.parent)]
+        for choice in (beside, near, alike, found):
+            if len(choice) == 1:
+                return choice[0]
+        why = f"{len(found)} images of this name" if found else "no such image"
+        raise UserError(f"{annotations}: names the image '{name}'; there is {why} in this folder")
+
+    def beside(self, annotations: Path) -> Path | None:
+        """The one image that has the name of the annotations but for the suffix."""
+        found = self._beside.get((annotations.parent, normalised(annotations.stem)), [])
+        return found[0] if len(found) == 1 else None
+
+
+class Annotated(NamedTuple):
+    """An image with the outlines that a file of annotations gives it, and the part that the file's name states."""
+
+    image: Path
+    annotations: Path
+    outlines: Outlines
+    part: str = ""
+
+
+def annotated_cases(contents: Contents, found: Sequence[Annotated], what: str) -> Listing:
+    """Cases with what `patients.csv` says of them; errors for images that have no annotations, or two."""
+    by_name: dict[str, list[Annotated]] = defaultdict(list)
+    for entry in found:
+        by_name[name_below(entry.image, contents.path)].append(entry)
+    findings = [_annotated_twice(entries) for entries in by_name.values() if len(entries) > 1]
+    findings += [Finding("unreadable", "error", str(e), (str(path),)) for path, e in contents.unread_documents.items()]
+    used = {entry.image for entry in found}
+    for image in contents.pictures:
+        if image not in used:
+            findings.append(Finding("unpaired", "error", f"{image}: image without {what}", (str(image),)))
+    table, notes = read_patients(contents.path / "patients.csv", by_name, "the annotations")
+    cases = [_case(name, entries[0], table.get(name, {})) for name, entries in by_name.items()]
+    return cases, findings + notes
+
+
+def as_size(height: Any, width: Any, name: str) -> tuple[int, int] | None:
+    """Height and width as a file states them; None where it does not. Raises UserError for what is no size."""
+    if height is None or width is None:
+        return None
+    if not all(isinstance(side, int) and 0 < side < 1 << 20 for side in (height, width)):
+        raise UserError(f"{name}: an image of the size {str(width)[:20]} x {str(height)[:20]}")
+    return height, width
+
+
+def _case(name: str, entry: Annotated, row: Mapping[str, str]) -> Case:
+    case = case_from_row(name, entry.image, entry.annotations, row)
+    return replace(case, outlines=entry.outlines, part=case.part or stated_part(name) or entry.part)
+
+
+def _annotated_twice(entries: Sequence[Annotated]) -> Finding:
+    first, second, *_ = entries
+    message = f"{second.image}: annotated twice, in {first.annotations} and {second.annotations}; keep one"
+    return Finding("ambiguous", "error", message, (str(first.image), str(second.image)))

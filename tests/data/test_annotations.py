@@ -1,0 +1,186 @@
+"""COCO and LabelMe files as truth, and what is refused of them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import sources
+from tests.conftest import blob
+from tests.sources import save
+from tumorline.config import DataConfig
+from tumorline.data.check import check
+from tumorline.data.dataset import load_dataset
+from tumorline.data.source import open_source
+from tumorline.errors import UserError
+
+IMAGE, _ = blob(32, 1)
+SQUARE = [4, 4, 8, 4, 8, 8, 4, 8]
+
+
+def write_coco(path: Path, names: list[str], **changes: Any) -> Path:
+    images = [{"id": n, "file_name": name, "height": 32, "width": 32} for n, name in enumerate(names)]
+    annotations = [{"image_id": n, "category_id": 1, "segmentation": [SQUARE]} for n in range(len(names))]
+    content = {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "tumor"}], **changes}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content))
+    return path
+
+
+def errors_of(folder: Path) -> list[str]:
+    try:
+        dataset = load_dataset(folder, DataConfig())
+    except UserError as error:
+        return [str(error)]
+    return [finding.message for finding in check(dataset) if finding.severity == "error"]
+
+
+def test_a_file_for_each_part_states_the_split(tmp_path: Path) -> None:
+    for number, part in enumerate(("train", "valid", "test")):
+        save(tmp_path / part / f"{number}.jpg", blob(32, number)[0])
+        write_coco(tmp_path / part / "_annotations.coco.json", [f"{number}.jpg"])
+    dataset = load_dataset(tmp_path, DataConfig())
+    assert [(case.id, case.part) for case in dataset.cases] == [
+        ("test/2", "test"),
+        ("train/0", "train"),
+        ("valid/1", "validation"),
+    ]
+    assert {dataset.read(case)[1].sum() for case in dataset.cases} == {16}
+
+
+def test_the_layout_of_the_authors_of_coco_is_read(tmp_path: Path) -> None:
+    for number, part in enumerate(("train2017", "val2017")):
+        save(tmp_path / part / f"{number}.png", blob(32, number)[0])
+        write_coco(tmp_path / "annotations" / f"instances_{part}.json", [f"{number}.png"])
+    assert {case.part for case in open_source(tmp_path).cases} == {"train", "validation"}
+    assert errors_of(tmp_path) == []
+
+
+def test_an_image_without_annotations_shows_no_tumour_and_an_unlisted_one_is_an_error(tmp_path: Path) -> None:
+    for number in range(3):
+        save(tmp_path / f"{number}.png", blob(32, number)[0])
+    write_coco(tmp_path / "a.json", ["0.png", "1.png"], annotations=[])
+    dataset = load_dataset(tmp_path, DataConfig())
+    assert not dataset.read(dataset.cases[0])[1].any()
+    assert errors_of(tmp_path) == [f"{tmp_path}/2.png: image without annotations in a COCO file"]
+
+
+@pytest.mark.parametrize(
+    ("names", "accepted"),
+    [
+        (["tumor"], True),
+        (["0"], True),
+        (["glioma", "meningioma", "pituitary"], True),
+        (["brain"], False),
+        (["tumor", "no tumor"], False),
+        (["tumor", "ventricle"], False),
+        (["normal"], False),
+    ],
+)
+def test_outlines_of_other_things_than_tumours_are_refused(tmp_path: Path, names: list[str], accepted: bool) -> None:
+    save(tmp_path / "0.png", IMAGE)
+    categories = [{"id": number, "name": name} for number, name in enumerate(names)]
+    annotations = [{"image_id": 0, "category_id": number, "segmentation": [SQUARE]} for number in range(len(names))]
+    write_coco(tmp_path / "a.json", ["0.png"], categories=categories, annotations=annotations)
+    assert (errors_of(tmp_path) == []) is accepted
+
+
+@pytest.mark.parametrize(
+    ("segmentation", "message"),
+    [
+        ([], "a box without an outline"),
+        (None, "a box without an outline"),
+        ([[1, 2, 3, 4]], "an outline is no list of three corners or more"),
+        ([3], "an outline is no list of three corners or more"),
+        ({"size": [99, 99], "counts": [1]}, "neither polygons nor runs of the image's size"),
+        ({"size": [32, 32], "counts": [5, 5]}, "runs of 10 pixels for an image of 32 x 32"),
+        ({"size": [32, 32], "counts": "\x07"}, "not the compressed runs of COCO"),
+        ("x", "neither polygons nor runs"),
+    ],
+)
+def test_what_is_no_outline_is_an_error_of_that_image(tmp_path: Path, segmentation: object, message: str) -> None:
+    for number in range(2):
+        save(tmp_path / f"{number}.png", blob(32, number)[0])
+    annotations = [
+        {"image_id": 0, "category_id": 1, "segmentation": [SQUARE]},
+        {"image_id": 1, "category_id": 1, "segmentation": segmentation},
+    ]
+    write_coco(tmp_path / "a.json", ["0.png", "1.png"], annotations=annotations)
+    assert message in errors_of(tmp_path)[0]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        None,
+        3,
+        {},
+        {"file_name": 3},
+        {"file_name": "../../etc/passwd"},
+        {"file_name": "0.png", "height": -1, "width": 3},
+    ],
+)
+def test_a_listed_image_that_is_none_is_an_error(tmp_path: Path, entry: object) -> None:
+    save(tmp_path / "0.png", IMAGE)
+    write_coco(tmp_path / "a.json", [], images=[entry])
+    (message, *_) = errors_of(tmp_path)
+    assert "a.json" in message
+
+
+def test_outlines_for_another_size_are_an_error(tmp_path: Path) -> None:
+    save(tmp_path / "0.png", IMAGE)
+    write_coco(tmp_path / "a.json", [], images=[{"id": 0, "file_name": "0.png", "height": 64, "width": 64}])
+    assert "image 32 x 32, mask 64 x 64; a pair must have one size" in errors_of(tmp_path)[0]
+
+
+def test_an_image_in_two_files_is_an_error(tmp_path: Path) -> None:
+    save(tmp_path / "0.png", IMAGE)
+    for name in "ab":
+        write_coco(tmp_path / f"{name}.json", ["0.png"])
+    assert "annotated twice" in errors_of(tmp_path)[0]
+
+
+# ---------------------------------------------------------------- LabelMe
+
+
+def write_labelme(path: Path, *shapes: dict[str, Any], **changes: Any) -> Path:
+    path.write_text(json.dumps({"shapes": [{"label": "tumor", **shape} for shape in shapes], **changes}))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("shape", "pixels"),
+    [
+        ({"points": [[4, 4], [8, 4], [8, 8], [4, 8]]}, 16),
+        ({"points": [[4, 4], [8, 8]], "shape_type": "rectangle"}, 16),
+        ({"points": [[10, 10], [10, 13]], "shape_type": "circle"}, 32),
+    ],
+)
+def test_shapes_with_an_inside_are_read(tmp_path: Path, shape: dict[str, Any], pixels: int) -> None:
+    save(tmp_path / "x.png", IMAGE)
+    write_labelme(tmp_path / "x.json", shape, imageData="A" * 100)
+    dataset = load_dataset(tmp_path, DataConfig())
+    assert dataset.read(dataset.cases[0])[1].sum() == pixels
+
+
+@pytest.mark.parametrize("kind", ["line", "point", "linestrip", "mask", 7])
+def test_shapes_without_an_inside_are_an_error(tmp_path: Path, kind: object) -> None:
+    save(tmp_path / "x.png", IMAGE)
+    write_labelme(tmp_path / "x.json", {"points": [[4, 4], [8, 8]], "shape_type": kind})
+    assert f"a shape of the type '{kind}'" in errors_of(tmp_path)[0]
+
+
+def test_images_are_found_by_the_path_that_labelme_wrote(tmp_path: Path) -> None:
+    save(tmp_path / "images" / "x.png", IMAGE)
+    (tmp_path / "json").mkdir()
+    write_labelme(tmp_path / "json" / "other.json", {"points": [[4, 4], [8, 4], [8, 8]]}, imagePath="..\\images\\x.png")
+    assert [case.images[0].name for case in open_source(tmp_path).cases] == ["x.png"]
+
+
+def test_one_broken_file_costs_only_itself(tmp_path: Path) -> None:
+    folder = sources.labelme(tmp_path, 2)
+    (folder / "0.json").write_text("{")
+    messages = errors_of(folder)
+    assert len(open_source(folder).cases) == 3
+    assert {message.split(": ")[0] for message in messages} == {f"{folder}/0.json", f"{folder}/0.png"}
