@@ -256,7 +256,7 @@ def test_the_command_says_what_it_wrote_and_that_folds_leave_no_test_case(
     ("output", "message"),
     [
         ("one.safetensors", "an ensemble takes two models or more, or a folder of folds"),
-        ("one.onnx", "an ensemble is a .safetensors file; choose --output one.safetensors"),
+        ("one.onnx", "one.onnx: is written as .safetensors; choose --output one.safetensors"),
     ],
 )
 def test_errors_are_one_line_and_status_2(program: Program, tmp_path: Path, output: str, message: str) -> None:

@@ -58,7 +58,7 @@ def test_folders_are_kept_and_a_bad_file_does_not_stop_the_others(tiny_run: Path
 def test_earlier_results_in_the_folder_are_not_predicted_again(tiny_run: Path, tmp_path: Path) -> None:
     save(tmp_path / "in" / "x.png", blob(32, 1)[0])
     for _ in range(2):
-        rows = tumorline.predict(tmp_path / "in", tiny_run, tmp_path / "in" / "results")
+        rows = tumorline.predict(tmp_path / "in", tiny_run, tmp_path / "in" / "results", overwrite=True)
         assert [Path(row["input"]).name for row in rows] == ["x.png"]
 
 

@@ -4,7 +4,8 @@ import functools
 import inspect
 import shlex
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,20 @@ from tumorline.data.case import ImageArray, MaskArray
 from tumorline.data.dataset import Dataset, load_dataset
 from tumorline.data.source import Finding, channel_names
 from tumorline.errors import UserError, require_extra
-from tumorline.files import append_line, write_csv
-from tumorline.model_file import BUILTIN, WEIGHTS_NAME, find_model, listed_models, read_info
+from tumorline.files import append_line, fit_file_name, write_csv
+from tumorline.model_file import BUILTIN, find_model, listed_models, model_name, read_info
+from tumorline.output_folder import (
+    Memory,
+    OutputFolder,
+    Purpose,
+    check_place,
+    claim_output,
+    hash_inputs,
+    hash_settings,
+    open_output,
+    refuse_in_data,
+    refuse_taken_file,
+)
 from tumorline.report import write_report
 from tumorline.run_folder import CONFIG_NAME, TEST_USES_NAME, new_run_folder, read_config
 
@@ -51,7 +64,7 @@ def train(
 
     if not isinstance(config, Config):
         config = read_recipe(config, data, overrides)
-    folder = Path(output) if output else new_run_folder(config.name)
+    folder = _checked(Path(output) if output else new_run_folder(config.name), config.data.source)
     (run.train if test else run.fit_only)(config, folder, notify)
     return folder
 
@@ -72,7 +85,7 @@ def find_learning_rate(
 
     if not isinstance(config, Config):
         config = read_recipe(config, data, overrides)
-    folder = Path(output) if output else new_run_folder(f"{config.name}-find-lr")
+    folder = _checked(Path(output) if output else new_run_folder(f"{config.name}-find-lr"), config.data.source)
     return folder, run.find_learning_rate(config, folder, notify)
 
 
@@ -94,6 +107,7 @@ def cross_validate(
     if not isinstance(config, Config):
         config = read_recipe(config, data, overrides)
     folder = Path(output) if output else Path("runs") / f"{config.name}-{config.split.folds}folds"
+    _checked(folder, config.data.source)
     cross_validation.cross_validate(config, folder, only, notify)
     return folder
 
@@ -116,15 +130,21 @@ def benchmark(
     """
     if sys.platform == "win32":
         raise UserError("benchmark needs file locks that a process inherits, which Windows lacks; run it under WSL")
-    from tumorline.benchmarking import Benchmark, local, on_ray, read_plan
+    from tumorline.benchmarking import NAMES, Benchmark, local, on_ray, read_plan
 
     require_extra("torch", "benchmark", "train")
     read = read_plan(Path(plan), Path(data) if data else None)
-    folder = (Path(output) if output else Path("runs") / read.name).resolve()
+    folder = _checked(benchmark_folder(read.name, output), read.recipe.get("data", {}).get("source", "")).resolve()
+    claim_output(folder, "benchmark", NAMES)
     executor = on_ray(ray, processes) if ray else local(processes)
     options = [*(["--data", "SOURCE"] if data else []), *(["--output", str(output)] if output else [])]
     command = shlex.join(["tumorline", "benchmark", str(plan), *options])
     return Benchmark(read, folder, notify, command, processes).run(executor, only)
+
+
+def benchmark_folder(name: str, output: Path | str | None = None) -> Path:
+    """Where a benchmark of this name is kept."""
+    return Path(output) if output else Path("runs") / name
 
 
 def tune(
@@ -146,7 +166,15 @@ def tune(
     source = None if data is None else str(Path(data).resolve())
     plan = tuning.read_plan(Path(config), source, overrides, trials)
     folder = Path(output) if output else Path("runs") / f"{plan.config({}).name}-tune"
+    _checked(folder, plan.config({}).data.source)
     tuning.tune(plan, folder, notify)
+    return folder
+
+
+def _checked(folder: Path, source: str) -> Path:
+    """The folder. Raises UserError for a place where no results can be, or where they would lie among the data."""
+    check_place(folder)
+    refuse_in_data(folder, source)
     return folder
 
 
@@ -176,6 +204,7 @@ def evaluate(
     data: Path | str | None = None,
     *,
     output: Path | str | None = None,
+    overwrite: bool = False,
     overrides: Iterable[str] = (),
     allow_training_cases: bool = False,
     stress: bool = False,
@@ -186,21 +215,71 @@ def evaluate(
     """Score a model on a source (None: on the test part of the data that it was trained on); returns the summary.
 
     Cases that the model was trained or validated on are left out. Writes `evaluation.csv`, `summary.json`,
-    `predictions/` and `report.html` to `output` where it is given, else to `evaluations/<model>-<source>`. `tta` is
+    `predictions/` and `report.html` to `output` where it is given, else to `evaluations/<time>-<model>-<source>`.
+    Called again after a stop it goes on there; other results in the folder are replaced with `overwrite` only. `tta` is
     test-time augmentation: 'none', 'flips' or 'all'. With `stress` the same cases are scored again under noise, blur,
     turns and the like (see `tumorline.stress`), which takes about 35 times as long and adds `stress.csv`. More
     `processes` score the masks where that pays; a script then needs `if __name__ == "__main__"`.
     """
+    return write_evaluation(
+        model,
+        data,
+        output=output,
+        overwrite=overwrite,
+        overrides=overrides,
+        allow_training_cases=allow_training_cases,
+        stress=stress,
+        tta=tta,
+        processes=processes,
+        progress=progress,
+    )[1]
+
+
+def write_evaluation(
+    model: Path | str,
+    data: Path | str | None,
+    *,
+    output: Path | str | None = None,
+    overwrite: bool = False,
+    overrides: Iterable[str] = (),
+    allow_training_cases: bool = False,
+    stress: bool = False,
+    tta: str = "none",
+    processes: int = 1,
+    progress: Progress | None = None,
+) -> tuple[Path, dict[str, Any]]:
+    """As `evaluate`, with the folder of the results."""
     loaded = prediction.load(model, tta)
     dataset = _opened(*_evaluation_data(loaded, data, overrides))
     name = f"{loaded.info.name}-{dataset.source.name}" + ("" if tta == "none" else f"-{tta}")
-    folder = Path(output) if output else Path("evaluations") / name
-    wanted = evaluation.request(dataset, folder, allow_training_cases, processes)
-    summary = _evaluated(loaded, wanted, progress)
-    if stress:
-        summary = _add_stress(loaded, wanted, summary, progress)
-        write_report(folder, lambda name: _read_grey(dataset, name))
-    return summary
+    settings = hash_settings(tta=tta, training_cases=allow_training_cases, stress=stress)
+    identity = {"inputs": _hash_dataset(dataset), "model": loaded.fingerprint, "settings": settings}
+    with _opened_output(output, Purpose("evaluate", identity, "evaluations", name), overwrite, [dataset]) as folder:
+        wanted = evaluation.request(dataset, Memory(folder), allow_training_cases, processes)
+        summary = _evaluated(loaded, wanted, progress)
+        if stress:
+            summary = _add_stress(loaded, wanted, summary, progress)
+            write_report(folder.path, lambda name: _read_grey(dataset, name))
+    return folder.path, summary
+
+
+@contextmanager
+def _opened_output(
+    output: Path | str | None, purpose: Purpose, overwrite: bool, datasets: Iterable[Dataset]
+) -> Iterator[OutputFolder]:
+    """`open_output`, outside of the data."""
+    for dataset in datasets if output else ():
+        refuse_in_data(Path(output or ""), dataset.source.path)
+    with open_output(Path(output) if output else None, purpose, overwrite) as folder:
+        yield folder
+
+
+def _hash_dataset(dataset: Dataset) -> str:
+    """Hash of all that an evaluation takes from a data set: contents by case, what is stated of them, settings."""
+    contents = [(facts.image_hash, facts.mask_hash) for facts in dataset.facts]
+    stated = [(case.id, case.patient, case.class_name, case.spacing_mm, case.attributes) for case in dataset.cases]
+    settings = dataset.settings.model_dump(exclude={"source", "cache"})
+    return hash_settings(name=dataset.source.name, contents=contents, stated=stated, settings=settings)
 
 
 def _evaluated(model: prediction.Model, wanted: evaluation.Request, progress: Progress | None) -> dict[str, Any]:
@@ -218,6 +297,7 @@ def cross_evaluate(
     data: Sequence[str],
     *,
     output: Path | str | None = None,
+    overwrite: bool = False,
     overrides: Iterable[str] = (),
     allow_training_cases: bool = False,
     tta: str = "none",
@@ -228,9 +308,34 @@ def cross_evaluate(
 
     Each of `data` is a path, with settings of its own after commas: `lgg/kaggle_3m,channel=post_contrast,name=LGG`.
     All sets are opened before anything is scored. Writes an evaluation for each cell, `matrix.json`, `matrix.csv` and
-    `matrix.html` to `output`, else to `evaluations/matrix`.
+    `matrix.html` to `output`, else to `evaluations/<time>-matrix`. Going on and `overwrite` are as in `evaluate`.
     """
-    folder = Path(output) if output else Path("evaluations") / "matrix"
+    return write_matrix(
+        models,
+        data,
+        output=output,
+        overwrite=overwrite,
+        overrides=overrides,
+        allow_training_cases=allow_training_cases,
+        tta=tta,
+        processes=processes,
+        progress=progress,
+    )[1]
+
+
+def write_matrix(
+    models: Sequence[Path | str],
+    data: Sequence[str],
+    *,
+    output: Path | str | None = None,
+    overwrite: bool = False,
+    overrides: Iterable[str] = (),
+    allow_training_cases: bool = False,
+    tta: str = "none",
+    processes: int = 1,
+    progress: Progress | None = None,
+) -> tuple[Path, dict[str, Any]]:
+    """As `cross_evaluate`, with the folder of the results."""
     specs = cross_dataset.checked([cross_dataset.read_spec(text) for text in data])
     loaded = _named_models(models, tta)
     opened = functools.cache(_opened)
@@ -240,11 +345,20 @@ def cross_evaluate(
         for spec in specs
     }
 
-    def evaluate_cell(model: str, dataset: Dataset, cell: Path) -> dict[str, Any]:
-        wanted = evaluation.request(dataset, cell, allow_training_cases, processes)
-        return _evaluated(loaded[model], wanted, progress)
+    identity = {
+        "inputs": hash_settings(sets=[(*names, _hash_dataset(dataset)) for names, dataset in sets.items()]),
+        "models": hash_settings(models=[(name, model.fingerprint) for name, model in loaded.items()]),
+        "settings": hash_settings(tta=tta, training_cases=allow_training_cases),
+    }
+    purpose = Purpose("evaluate several", identity, "evaluations", "matrix")
+    with _opened_output(output, purpose, overwrite, sets.values()) as folder:
 
-    return cross_dataset.measure({name: model.info for name, model in loaded.items()}, sets, folder, evaluate_cell)
+        def evaluate_cell(model: str, dataset: Dataset, cell: Path) -> dict[str, Any]:
+            wanted = evaluation.request(dataset, Memory(folder, cell.name), allow_training_cases, processes)
+            return _evaluated(loaded[model], wanted, progress)
+
+        infos = {name: model.info for name, model in loaded.items()}
+        return folder.path, cross_dataset.measure(infos, sets, folder.path, evaluate_cell)
 
 
 def _named_models(models: Sequence[Path | str], tta: str) -> dict[str, prediction.Model]:
@@ -252,7 +366,7 @@ def _named_models(models: Sequence[Path | str], tta: str) -> dict[str, predictio
     named: dict[str, prediction.Model] = {}
     for given in map(Path, models):
         path = find_model(given).resolve()
-        name = path.parent.name if path.name == WEIGHTS_NAME else path.stem
+        name = model_name(path)
         if name in named:
             raise UserError(f"{given}: a second model called '{name}'; rename its folder or file")
         named[name] = prediction.load(path, tta)
@@ -272,12 +386,26 @@ def compare(
     With a `reference` the others are compared with it only, which leaves fewer tests to correct for.
     Writes `compare.json` and `compare.html` to `output`, else to `comparisons/<names>`; what lies there is replaced.
     """
+    return write_comparison(runs, groups=groups, study=study, reference=reference, output=output)[1]
+
+
+def write_comparison(
+    runs: Sequence[Path | str] = (),
+    *,
+    groups: Mapping[str, Sequence[Path | str]] | None = None,
+    study: comparison.Study | None = None,
+    reference: str = "",
+    output: Path | str | None = None,
+) -> tuple[Path, dict[str, Any]]:
+    """As `compare`, with the folder of the results."""
     recipes = {name: [Path(folder) for folder in folders] for name, folders in (groups or {}).items()}
     result = comparison.compare(comparison.named([Path(run) for run in runs]), recipes, study, reference)
     names = "-".join(contender["name"] for contender in result["contenders"])
     firsts = [Path(run) for run in runs] or [folders[0] for folders in recipes.values()]
-    comparison.write(result, firsts, Path(output) if output else Path("comparisons") / names)
-    return result
+    folder = Path(output) if output else Path("comparisons") / fit_file_name(names.replace("/", "_"), "")
+    claim_output(folder, "compare", comparison.NAMES)
+    comparison.write(result, firsts, folder)
+    return folder, result
 
 
 def _add_stress(
@@ -285,7 +413,7 @@ def _add_stress(
 ) -> dict[str, Any]:
     rows = evaluation.read_rows(wanted.output)
     names = [row.case for row in rows if row.status in wanted.headline]
-    records = stresses.measure(model, wanted.dataset, names, progress)
+    records = stresses.measure(model, wanted.dataset, names, wanted.memory, progress)
     summary = summary | {"stress": stresses.summarise(records)}
     write_csv(wanted.output / stresses.STRESS_NAME, stresses.COLUMNS, records)
     evaluation.write(wanted.output, rows, summary)
@@ -344,39 +472,71 @@ def check(
 def predict(
     inputs: Sequence[Path | str] | Path | str,
     model: Path | str = BUILTIN,
-    output: Path | str = "predictions",
+    output: Path | str | None = None,
     progress: Progress | None = None,
     tta: str = "none",
+    overwrite: bool = False,
 ) -> list[dict[str, Any]]:
     """Predict pictures or folders of pictures; returns one row per file, `error` set where one failed.
 
-    `tta` is test-time augmentation: 'none', 'flips' or 'all'.
+    Masks, overlays, `predictions.csv` and `.json` go to `output`, else to `predictions/<time>`. Called again after a
+    stop it goes on there; other results in the folder are replaced with `overwrite` only. `tta` is test-time
+    augmentation: 'none', 'flips' or 'all'.
     """
-    if isinstance(inputs, (str, Path)):
-        inputs = [inputs]
-    return prediction.predict([Path(given) for given in inputs], prediction.load(model, tta), Path(output), progress)
+    return write_predictions(inputs, model, output=output, overwrite=overwrite, tta=tta, progress=progress)[1]
 
 
-def ensemble(models: Sequence[Path | str] | Path | str, output: Path | str, threshold: float | None = None) -> Path:
+def write_predictions(
+    inputs: Sequence[Path | str] | Path | str,
+    model: Path | str = BUILTIN,
+    *,
+    output: Path | str | None = None,
+    overwrite: bool = False,
+    tta: str = "none",
+    progress: Progress | None = None,
+) -> tuple[Path, list[dict[str, Any]]]:
+    """As `predict`, with the folder of the results."""
+    given = [Path(path) for path in ([inputs] if isinstance(inputs, (str, Path)) else inputs)]
+    loaded = prediction.load(model, tta)
+    jobs = prediction.list_jobs(given, Path(output) if output else None)
+    contents = hash_inputs(job.path for job in jobs)
+    identity = {"inputs": contents, "model": loaded.fingerprint, "settings": hash_settings(tta=tta)}
+    purpose = Purpose("predict", identity, "predictions")
+    with open_output(Path(output) if output else None, purpose, overwrite) as folder:
+        return folder.path, prediction.predict(jobs, loaded, folder, progress)
+
+
+def ensemble(
+    models: Sequence[Path | str] | Path | str,
+    output: Path | str,
+    threshold: float | None = None,
+    overwrite: bool = False,
+) -> Path:
     """Write several models, or a folder of folds, as one model file with its ONNX twin; returns its path.
 
     It answers with the mean of its members' probabilities. The threshold is the mean of theirs where none is given.
-    Needs the `train` extra; the file that it writes does not.
+    An ensemble that is there already is replaced with `overwrite` only. Needs the `train` extra; the file that it
+    writes does not.
     """
     from tumorline.ensembles import write_ensemble
 
     chosen = [models] if isinstance(models, (str, Path)) else models
-    write_ensemble([Path(model) for model in chosen], Path(output), threshold)
+    write_ensemble([Path(model) for model in chosen], Path(output), threshold, overwrite)
     return Path(output)
 
 
-def export(model: Path | str, output: Path | None = None) -> Path:
-    """Write a model's network as ONNX beside it or to `output`; needs the `train` extra."""
+def export(model: Path | str, output: Path | str | None = None, overwrite: bool = False) -> Path:
+    """Write a model's network as ONNX to `output`, else to `<model>.onnx` in the current folder; returns its path.
+
+    An ONNX file of Tumorline that is there already is replaced with `overwrite` only. Needs the `train` extra.
+    """
     require_extra("torch", "export", "train")
-    from tumorline.export import export_onnx
+    from tumorline.export import SUFFIX, export_onnx, is_exported
 
     path = find_model(Path(model))
-    return export_onnx(path, output or path.with_suffix(".onnx"))
+    target = Path(output) if output else Path(f"{model_name(path)}{SUFFIX}")
+    refuse_taken_file(target, SUFFIX, overwrite, is_exported)
+    return export_onnx(path, target)
 
 
 def trained_models() -> list[dict[str, str]]:

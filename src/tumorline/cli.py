@@ -57,6 +57,7 @@ Tta = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 Output = Annotated[Path | None, typer.Option("--output", help="Folder for the results.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace earlier results; never other files.")]
 
 
 def main() -> None:
@@ -182,6 +183,7 @@ def benchmark(
         print_json(result)
     else:
         print_leaderboard(result)
+        say(f"report: {api.benchmark_folder(result['name'], output) / 'leaderboard.html'}")
     if any(not only or one["name"] in only for one in result["unmeasured"]):
         sys.exit(2)
 
@@ -221,6 +223,7 @@ def evaluate(
     ] = None,
     overrides: Overrides = None,
     output: Output = None,
+    overwrite: Overwrite = False,
     allow_training_cases: Annotated[
         bool, typer.Option("--allow-training-cases", help="Score training cases too and mark every output.")
     ] = False,
@@ -228,7 +231,10 @@ def evaluate(
     tta: Tta = "none",
     as_json: AsJson = False,
 ) -> None:
-    """Score a model on cases that it was not trained on; several models or sets as one matrix."""
+    """Score a model on cases that it was not trained on; several models or sets as one matrix.
+
+    Results go to evaluations/<time>-<model>-<source>. The same command goes on where it was stopped.
+    """
     from tumorline import api
     from tumorline.cross_dataset import read_spec
 
@@ -237,11 +243,11 @@ def evaluate(
     if len(chosen) > 1 or len(data or ()) > 1:
         if stress or not data:
             raise UserError("--stress takes one model and one set" if stress else "several models need --data SOURCE")
-        folder = output or Path("evaluations") / "matrix"
-        result = api.cross_evaluate(
+        folder, result = api.write_matrix(
             chosen,
             data,
-            output=folder,
+            output=output,
+            overwrite=overwrite,
             overrides=overrides or (),
             allow_training_cases=allow_training_cases,
             tta=tta,
@@ -251,10 +257,11 @@ def evaluate(
         print_matrix(result, folder, as_json)
         return
     spec = read_spec(data[0]) if data else None
-    summary = api.evaluate(
+    folder, summary = api.write_evaluation(
         chosen[0],
         spec.path if spec else None,
         output=output,
+        overwrite=overwrite,
         overrides=[*(overrides or ()), *(spec.settings if spec else ())],
         allow_training_cases=allow_training_cases,
         stress=stress,
@@ -264,9 +271,11 @@ def evaluate(
     )
     if as_json:
         print_json(summary)
+        note(f"report: {folder / 'report.html'}")
     else:
         print_headline(summary)
         print_table(stress_rows(summary))
+        say(f"report: {folder / 'report.html'}")
 
 
 @app.command()
@@ -287,10 +296,12 @@ def compare(
     if study not in (None, "leak"):
         raise UserError(f"--study {study}: expected leak")
     groups = dict(read_group(text) for text in group or ())
-    folder = output or Path("comparisons") / "-".join([*groups] or [run.resolve().name for run in runs or ()])
-    result = api.compare(runs or (), groups=groups, study="leak" if study else None, reference=reference, output=folder)
+    folder, result = api.write_comparison(
+        runs or (), groups=groups, study="leak" if study else None, reference=reference, output=output
+    )
     if as_json:
         print_json(result)
+        note(f"report: {folder / 'compare.html'}")
         return
     for line in [*(f"! {warning}" for warning in result["warnings"]), *result["verdicts"]]:
         say(line)
@@ -302,21 +313,29 @@ def compare(
 def predict(
     inputs: Annotated[list[Path], typer.Argument(help="Pictures or folders of pictures.")],
     model: Annotated[Path, typer.Option(help=MODEL_HELP)] = Path("builtin"),
-    output: Annotated[Path, typer.Option(help="Folder for masks, overlays and tables.")] = Path("predictions"),
+    output: Annotated[Path | None, typer.Option(help="Folder for masks, overlays and tables.")] = None,
+    overwrite: Overwrite = False,
     tta: Tta = "none",
     as_json: AsJson = False,
 ) -> None:
-    """Write mask, overlay and figures for each picture."""
+    """Write mask, overlay and figures for each picture.
+
+    Results go to predictions/<time>. The same command goes on where it was stopped.
+    """
     from tumorline import api
 
-    rows = api.predict(inputs, model, output, counter("predicting"), tta)
+    folder, rows = api.write_predictions(
+        inputs, model, output=output, overwrite=overwrite, tta=tta, progress=counter("predicting")
+    )
     failed = [row for row in rows if row["error"]]
     for row in failed:
         note(f"error: {row['error']}")
     if as_json:
         print_json(rows)
+        note(f"predictions: {folder / 'predictions.csv'}")
     else:
-        say(f"{len(rows) - len(failed)} of {len(rows)} predicted: {output / 'predictions.csv'}")
+        kept = " (earlier results, which stay as they are)" if overwrite and len(failed) == len(rows) else ""
+        say(f"{len(rows) - len(failed)} of {len(rows)} predicted: {folder / 'predictions.csv'}{kept}")
     sys.exit(2 if failed else 0)
 
 
@@ -333,12 +352,13 @@ def ensemble(
     models: Annotated[list[Path], typer.Argument(help="Two models or more, or one folder of 'tumorline folds'.")],
     output: Annotated[Path, typer.Option(help="Model file to write, NAME.safetensors; its .onnx goes beside it.")],
     threshold: Annotated[float | None, typer.Option(help="Instead of the mean of the members' thresholds.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier ensemble.")] = False,
 ) -> None:
     """Write several models, or all folds, as one model file that averages their probabilities."""
     from tumorline import api
     from tumorline.model_file import read_info
 
-    info = read_info(api.ensemble(models, output, threshold))
+    info = read_info(api.ensemble(models, output, threshold, overwrite))
     known = info.split["parts"]
     say(f"{output}: {len(info.members)} members, threshold {info.threshold:g}")
     say("known cases: " + ", ".join(f"{number} {part}" for part, number in known.items()))
@@ -352,12 +372,13 @@ def ensemble(
 @app.command()
 def export(
     model: Annotated[Path, typer.Argument(help="Run folder or .safetensors file.")],
-    output: Annotated[Path | None, typer.Option(help="ONNX file; beside the model where left out.")] = None,
+    output: Annotated[Path | None, typer.Option(help="ONNX file; else MODEL.onnx in the current folder.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an ONNX file of Tumorline.")] = False,
 ) -> None:
     """Write a model's network as ONNX."""
     from tumorline import api
 
-    say(api.export(model, output))
+    say(api.export(model, output, overwrite))
 
 
 @app.command()

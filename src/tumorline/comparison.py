@@ -21,12 +21,13 @@ from tumorline.files import read_csv, read_json, write_json
 from tumorline.metrics import comparison as tests
 from tumorline.metrics.comparison import LEAST_SEEDS, LEVEL, Difference
 from tumorline.metrics.summary import DISTANCES, FIGURES, LEAST_FOR_INTERVAL, Row, figure
-from tumorline.report.comparison import write_comparison
+from tumorline.report.comparison import PAGE_NAME, write_comparison
 from tumorline.run import case_reader
 from tumorline.run_folder import CONFIG_NAME, SPLIT_NAME, read_config
 
 SCHEMA_VERSION = 1
 COMPARISON_NAME = "compare.json"
+NAMES = (COMPARISON_NAME, PAGE_NAME)
 MERIT: dict[str, Callable[[float], float]] = {
     "dice": lambda mean: mean,
     "nsd": lambda mean: mean,

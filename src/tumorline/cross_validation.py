@@ -1,7 +1,6 @@
 """Cross-validation: each fold is a run of its own, and every patient is scored by the model that has not seen it."""
 
 import json
-import shutil
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from tumorline.config import Config
 from tumorline.data.case import REGION
 from tumorline.errors import Diverged, UserError
 from tumorline.evaluation import (
+    EVALUATION_NAME,
     PREDICTIONS_NAME,
     SUMMARY_NAME,
     read_baselines,
@@ -22,12 +22,17 @@ from tumorline.evaluation import (
     without_baselines,
     write,
 )
+from tumorline.files import write_bytes
 from tumorline.metrics import calibration
 from tumorline.metrics.summary import Row
+from tumorline.output_folder import claim_output
 from tumorline.report.page import REPORT_NAME
 from tumorline.run_folder import CONFIG_NAME, read_config
+from tumorline.write.images import mask_path
 
 Notify = Callable[[str], None]
+NAMES = (CONFIG_NAME, "fold-*", EVALUATION_NAME, SUMMARY_NAME, PREDICTIONS_NAME, REPORT_NAME)
+"""All that a folder of folds holds, with or without a journal."""
 
 
 def cross_validate(config: Config, folder: Path, wanted: Collection[int], notify: Notify) -> None:
@@ -38,6 +43,7 @@ def cross_validate(config: Config, folder: Path, wanted: Collection[int], notify
     configuration in the same folder and for folds that do not exist, and at the end where folds diverged.
     """
     chosen = _chosen(config, wanted)
+    claim_output(folder, "folds", NAMES)
     if not (folder / CONFIG_NAME).exists():
         config.save(folder / CONFIG_NAME)
     elif read_config(folder) != config:
@@ -110,9 +116,8 @@ def _is_finished(folder: Path) -> bool:
 
 def _copy_masks(source: Path, rows: Sequence[Row], folder: Path) -> None:
     for row in rows:
-        target = folder / PREDICTIONS_NAME / f"{row.case}.png"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source / PREDICTIONS_NAME / f"{row.case}.png", target)
+        content = mask_path(source / PREDICTIONS_NAME, row.case).read_bytes()
+        write_bytes(mask_path(folder / PREDICTIONS_NAME, row.case), content)
 
 
 def _shared_baselines(finished: Sequence[Path]) -> list[dict[str, Any]]:

@@ -21,18 +21,21 @@ from tumorline.model_file import (
     read_info,
     save_model,
 )
+from tumorline.output_folder import refuse_taken_file
 from tumorline.report.page import REPORT_NAME
 from tumorline.run_folder import CONFIG_NAME, read_config
 
 
-def write_ensemble(models: Sequence[Path], output: Path, threshold: float | None = None) -> ModelInfo:
+def write_ensemble(
+    models: Sequence[Path], output: Path, threshold: float | None = None, overwrite: bool = False
+) -> ModelInfo:
     """Write the ensemble of `models` to `output` and its ONNX twin beside it; returns what the file says of itself.
 
     A model is what `find_model` takes, or a folder of folds, which stands for all of them. The threshold is the mean
     of the members' where none is given. Raises UserError where the members do not fit together or a fold is missing.
     """
     require_extra("torch", "writing an ensemble", "train")
-    _check_output(output)
+    _check_output(output, overwrite)
     paths = [find_model(path) for model in models for path in _members(model)]
     infos = [read_info(path) for path in paths]
     _check_members(paths, infos)
@@ -91,12 +94,19 @@ def _members(model: Path) -> list[Path]:
     return folds
 
 
-def _check_output(output: Path) -> None:
-    if output.suffix != ".safetensors":
-        raise UserError(f"{output}: an ensemble is a .safetensors file; choose --output {output.stem}.safetensors")
-    for path in (output, output.with_suffix(".onnx")):
-        if path.exists():
-            raise UserError(f"{path}: exists already; choose another --output")
+def _check_output(output: Path, overwrite: bool) -> None:
+    from tumorline.export import SUFFIX, is_exported
+
+    refuse_taken_file(output, ".safetensors", overwrite, _is_ensemble)
+    twin = output.with_suffix(SUFFIX)
+    refuse_taken_file(twin, SUFFIX, overwrite, is_exported)
+
+
+def _is_ensemble(path: Path) -> bool:
+    try:
+        return bool(read_info(path).members)
+    except UserError:
+        return False
 
 
 def _check_members(paths: Sequence[Path], infos: Sequence[ModelInfo]) -> None:

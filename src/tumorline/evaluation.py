@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from tumorline import baselines
-from tumorline.data.case import Case
-from tumorline.data.dataset import Dataset
+from tumorline.data.case import Case, read_mask
+from tumorline.data.dataset import Dataset, read_case_mask
 from tumorline.data.source import Source
 from tumorline.errors import UserError
 from tumorline.files import read_csv, write_csv, write_json
@@ -19,8 +19,9 @@ from tumorline.metrics.calibration import Certainty, Reliability
 from tumorline.metrics.case import CaseScores, Pair, score_cases
 from tumorline.metrics.summary import Row, by_group, by_size, grouping_attributes, summarise
 from tumorline.model_file import ModelInfo
+from tumorline.output_folder import Memory
 from tumorline.prediction import TTA, Model
-from tumorline.write.images import write_mask
+from tumorline.write.images import mask_path, write_mask
 
 SCHEMA_VERSION = 1
 HEADLINE = ("test", "unseen")
@@ -64,6 +65,8 @@ class Request:
     include: Collection[str] = HEADLINE
     headline: Collection[str] = HEADLINE
     processes: int = 1
+    memory: Memory | None = None
+    """What an earlier try has finished in the same folder."""
 
 
 def case_status(info: ModelInfo, dataset: Dataset) -> dict[str, str]:
@@ -84,10 +87,10 @@ def case_status(info: ModelInfo, dataset: Dataset) -> dict[str, str]:
     return status
 
 
-def request(dataset: Dataset, output: Path, allow_training_cases: bool = False, processes: int = 1) -> Request:
-    """An evaluation of `dataset` into `output`; training cases are left out unless they are allowed."""
+def request(dataset: Dataset, memory: Memory, allow_training_cases: bool = False, processes: int = 1) -> Request:
+    """An evaluation of `dataset` into a folder; training cases are left out unless they are allowed."""
     statuses = (*HEADLINE, *SEEN) if allow_training_cases else HEADLINE
-    return Request(dataset, output, statuses, statuses, processes)
+    return Request(dataset, memory.path, statuses, statuses, processes, memory)
 
 
 def evaluate(model: Model, wanted: Request, progress: Progress | None = None) -> dict[str, Any]:
@@ -140,14 +143,33 @@ def _predicted(
     dataset = wanted.dataset
     for done, name in enumerate(names, start=1):
         case = dataset.cases[dataset.index[name]]
-        image, truth = dataset.read(case)
-        probability = model.probability(image)[0]
-        predicted = probability >= model.info.threshold
-        certainties.append(calibration.judge(case.patient or f"case {case.id}", probability, truth, predicted))
-        write_mask(wanted.output / PREDICTIONS_NAME / f"{case.id}.png", predicted)
-        yield Pair(truth, predicted, dataset.spacing_mm(case))
+        certainty, pair = _recalled(wanted, case) or _answered(model, wanted, case)
+        certainties.append(certainty)
+        yield pair
         if progress:
             progress(done, len(names))
+
+
+def _answered(model: Model, wanted: Request, case: Case) -> tuple[Certainty, Pair]:
+    image, truth = wanted.dataset.read(case)
+    probability = model.probability(image)[0]
+    predicted = probability >= model.info.threshold
+    certainty = calibration.judge(case.patient or f"case {case.id}", probability, truth, predicted)
+    write_mask(mask_path(wanted.output / PREDICTIONS_NAME, case.id), predicted)
+    if wanted.memory:
+        wanted.memory.keep(case.id, calibration.to_record(certainty))
+    return certainty, Pair(truth, predicted, wanted.dataset.spacing_mm(case))
+
+
+def _recalled(wanted: Request, case: Case) -> tuple[Certainty, Pair] | None:
+    """What an earlier try has found, with the mask that it wrote; None where the case is still to be done."""
+    record = wanted.memory.recall(case.id) if wanted.memory else None
+    path = mask_path(wanted.output / PREDICTIONS_NAME, case.id)
+    certainty = calibration.from_record(record)
+    if certainty is None or not path.is_file():
+        return None
+    truth = read_case_mask(case, wanted.dataset.settings)
+    return certainty, Pair(truth, read_mask(path), wanted.dataset.spacing_mm(case))
 
 
 def _attributes(case: Case) -> dict[str, str]:

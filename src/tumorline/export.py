@@ -19,6 +19,18 @@ from tumorline.model_file import METADATA_KEY, Architecture, ModelInfo, read_inf
 from tumorline.models.ensemble import Ensemble
 
 INPUT, OUTPUT = "image", "logits"
+SUFFIX = ".onnx"
+
+
+def is_exported(path: Path) -> bool:
+    """Whether an ONNX file is one that Tumorline wrote."""
+    import onnx
+
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except Exception:
+        return False
+    return METADATA_KEY in {entry.key for entry in model.metadata_props}
 
 
 def load_network(path: Path) -> tuple[nn.Module, ModelInfo]:

@@ -3,13 +3,15 @@
 import contextlib
 import csv
 import errno
+import hashlib
 import io
 import json
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -39,6 +41,16 @@ CURES = {
 ONLY_THIS_FILE = (errno.ENAMETOOLONG, errno.EILSEQ, errno.EISDIR)
 SYSTEM_ERROR = re.compile(r"\(os error (\d+)\)")
 """How libraries written in Rust, such as safetensors, quote the number of a system's error."""
+LONGEST_FILE_NAME = 220
+"""In bytes, so that a temporary name still fits into the 255 of most file systems."""
+
+
+def _admit_all(_temporary: Path, _path: Path) -> None:
+    """The default: any file may be replaced."""
+
+
+admit_file: ContextVar[Callable[[Path, Path], None]] = ContextVar("admit_file", default=_admit_all)
+"""Called with the temporary path of a finished file and the one that it is about to get; may refuse."""
 
 
 @contextlib.contextmanager
@@ -56,6 +68,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
             yield temporary
             flush(temporary)
             temporary.chmod(0o644)
+            admit_file.get()(temporary, path)
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
@@ -205,6 +218,16 @@ def read_csv(path: Path) -> list[dict[str, str]]:
     """Rows of a CSV file as dictionaries of strings (a byte order mark is ignored), as `write_csv` was given them."""
     with path.open(newline="", encoding="utf-8-sig") as file:
         return [{_original(key): _original(cell) for key, cell in row.items()} for row in csv.DictReader(file)]
+
+
+def fit_file_name(stem: str, ending: str) -> str:
+    """`<stem><ending>`, or where that is too long for a file its beginning with a hash of all of it."""
+    raw = os.fsencode(stem)
+    if len(raw) + len(ending) <= LONGEST_FILE_NAME:
+        return stem + ending
+    digest = hashlib.sha256(raw).hexdigest()[:12]
+    room = LONGEST_FILE_NAME - len(ending) - len(digest) - 1
+    return f"{raw[:room].decode(errors='ignore')}-{digest}{ending}"
 
 
 def append_line(path: Path, content: Mapping[str, Any]) -> None:

@@ -138,6 +138,12 @@ def listed_models() -> list[str]:
     return sorted(path.stem for path in LISTED.glob("*.safetensors"))
 
 
+def model_name(path: Path) -> str:
+    """What a model file is called: by its run folder, else by its own name."""
+    path = path.resolve()
+    return path.parent.name if path.name == WEIGHTS_NAME else path.stem
+
+
 def find_model(model: Path) -> Path:
     """The `.safetensors` file that a listed name, a run folder or a path stands for.
 

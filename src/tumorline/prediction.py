@@ -1,7 +1,8 @@
 """From a picture to a mask in the picture's own geometry, without torch."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,17 @@ from tumorline.data.decode import PICTURE_SUFFIXES, without_suffix
 from tumorline.data.layouts.contents import Contents
 from tumorline.data.source import open_picture
 from tumorline.errors import UserError, did_you_mean
-from tumorline.files import write_csv, write_json
+from tumorline.files import fit_file_name, write_csv, write_json
 from tumorline.metrics.calibration import confidence
 from tumorline.model_file import ModelInfo, find_model, read_info
+from tumorline.output_folder import OutputFolder, hash_file, hash_settings
 from tumorline.runtime import FloatArray, Runtime, open_runtime
 from tumorline.write.images import write_mask, write_overlay
 
 SCHEMA_VERSION = 1
 TTA: dict[str, tuple[int, ...]] = {"none": (0,), "flips": (0, 2, 4, 6), "all": tuple(range(8))}
 """Test-time augmentation: which of `near.TRANSFORMS` of its input a network answers as well."""
+KINDS = ("mask", "overlay")
 COLUMNS = ("input", "mask", "overlay", "tumour_px", "tumour_share", "confidence", "error")
 
 
@@ -40,6 +43,11 @@ class Model:
     def channel(self) -> str:
         """The sequence that it was trained on; empty where its pictures were one sequence."""
         return str(self.info.data.get("channel", ""))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of its two files."""
+        return hash_settings(files=[hash_file(path) for path in (self.path, self.path.with_suffix(".onnx"))])
 
     def logits(self, image: ImageArray) -> tuple[FloatArray, preprocess.Placement]:
         """The network's answer `(R, S, S)` to an image `(C, H, W)` in file values, and where in it the image lies."""
@@ -82,37 +90,59 @@ def load(model: str | Path, tta: str = "none") -> Model:
 
 @dataclass(frozen=True)
 class Job:
-    """One file to predict and the path, without suffix, under which its results go."""
+    """One file to predict and the path, without suffix, under which its results go below the output folder."""
 
     path: Path
     target: Path
 
 
 def predict(
-    inputs: Sequence[Path], model: Model, output: Path, progress: Callable[[int, int], None] | None = None
+    jobs: Sequence[Job], model: Model, folder: OutputFolder, progress: Callable[[int, int], None] | None = None
 ) -> list[dict[str, Any]]:
-    """Predict pictures and folders of pictures; one row per file, with `error` set where one failed.
+    """Predict pictures; one row per file, with `error` set where one failed.
 
-    Writes `<stem>_mask.png` (0/255), `<stem>_overlay.png`, `predictions.json` and `predictions.csv` under
-    `output`, keeping relative folders. Raises UserError where an input does not exist or names no picture.
+    Writes `<stem>_mask.png` (0/255), `<stem>_overlay.png`, `predictions.json` and `predictions.csv` below the folder,
+    keeping relative folders. What an earlier try has finished there is not done again. Where nothing can be predicted,
+    earlier results that were to be overwritten stay.
     """
-    jobs = list(_jobs(inputs, output))
     rows = []
     for done, job in enumerate(jobs, start=1):
-        rows.append(_predict_file(job, model))
+        rows.append(_recalled(job, folder) or _predict_file(job, model, folder))
         if progress:
             progress(done, len(jobs))
-    about = {"model": model.info.name, "threshold": model.info.threshold, "tta": model.tta}
-    write_json(output / "predictions.json", {"schema_version": SCHEMA_VERSION, **about, "predictions": rows})
-    write_csv(output / "predictions.csv", COLUMNS, rows)
+    if not folder.replaces or any(not row["error"] for row in rows):
+        _write_tables(rows, model, folder.path)
     return rows
 
 
-def _jobs(inputs: Iterable[Path], output: Path) -> Iterator[Job]:
+def _write_tables(rows: Sequence[Mapping[str, Any]], model: Model, output: Path) -> None:
+    about = {"model": model.info.name, "threshold": model.info.threshold, "tta": model.tta}
+    write_json(output / "predictions.json", {"schema_version": SCHEMA_VERSION, **about, "predictions": rows})
+    write_csv(output / "predictions.csv", COLUMNS, rows)
+
+
+def _recalled(job: Job, folder: OutputFolder) -> dict[str, Any] | None:
+    """The row that an earlier try has kept, as long as both of its files are there."""
+    row = folder.recall(job.target.as_posix())
+    if not isinstance(row, dict) or set(row) != set(COLUMNS):
+        return None
+    paths = _mask_and_overlay(job, folder.path)
+    return {**row, **_as_text(paths)} if all(path.is_file() for path in paths) else None
+
+
+def list_jobs(inputs: Iterable[Path], output: Path | None = None) -> list[Job]:
+    """The files to predict, without what lies in `output`.
+
+    Raises UserError where an input does not exist or holds no picture, and where two would have the same results.
+    """
+    return list(_jobs(inputs, output))
+
+
+def _jobs(inputs: Iterable[Path], output: Path | None) -> Iterator[Job]:
     taken: dict[Path, Path] = {}
     for given in inputs:
         for path, relative in _files(given, output):
-            target = output / without_suffix(relative)
+            target = without_suffix(relative)
             if target in taken:
                 target = target.with_name(relative.name.replace(".", "_"))
             if target in taken:
@@ -121,7 +151,7 @@ def _jobs(inputs: Iterable[Path], output: Path) -> Iterator[Job]:
             yield Job(path, target)
 
 
-def _files(given: Path, output: Path) -> list[tuple[Path, Path]]:
+def _files(given: Path, output: Path | None) -> list[tuple[Path, Path]]:
     """Pictures of an input with their relative paths, without hidden files, earlier results and the `x_mask` of `x`."""
     if given.is_file():
         return [(given, Path(given.name))]
@@ -132,7 +162,7 @@ def _files(given: Path, output: Path) -> list[tuple[Path, Path]]:
     found = [
         path
         for path in (*contents.pictures, *contents.matlab_files)
-        if path not in masks and not path.resolve().is_relative_to(output.resolve())
+        if path not in masks and not (output and path.resolve().is_relative_to(output.resolve()))
     ]
     if not found:
         accepted = f"{', '.join(sorted(PICTURE_SUFFIXES))}, .mat and DICOM without a suffix"
@@ -140,26 +170,35 @@ def _files(given: Path, output: Path) -> list[tuple[Path, Path]]:
     return [(path, path.relative_to(given)) for path in found]
 
 
-def _predict_file(job: Job, model: Model) -> dict[str, Any]:
+def _mask_and_overlay(job: Job, output: Path) -> tuple[Path, Path]:
+    mask, overlay = (output / job.target.with_name(fit_file_name(job.target.name, f"_{what}.png")) for what in KINDS)
+    return mask, overlay
+
+
+def _as_text(paths: tuple[Path, Path]) -> dict[str, str]:
+    return dict(zip(KINDS, map(str, paths), strict=True))
+
+
+def _predict_file(job: Job, model: Model, folder: OutputFolder) -> dict[str, Any]:
     try:
         image = read_image(open_picture(job.path, model.channel))
         probability = model.probability(image)[0]
     except UserError as error:
         return {**dict.fromkeys(COLUMNS), "input": str(job.path), "error": str(error)}
     mask: MaskArray = probability >= model.info.threshold
-    mask_path = job.target.with_name(job.target.name + "_mask.png")
-    overlay_path = job.target.with_name(job.target.name + "_overlay.png")
+    mask_path, overlay_path = _mask_and_overlay(job, folder.path)
     write_mask(mask_path, mask)
     write_overlay(overlay_path, image[0], mask)
-    return {
+    row = {
         "input": str(job.path),
-        "mask": str(mask_path),
-        "overlay": str(overlay_path),
+        **_as_text((mask_path, overlay_path)),
         "tumour_px": int(mask.sum()),
         "tumour_share": float(mask.mean()),
         "confidence": confidence(probability, mask),
         "error": None,
     }
+    folder.keep(job.target.as_posix(), row)
+    return row
 
 
 def to_probability(logits: FloatArray, temperature: float) -> FloatArray:

@@ -103,6 +103,7 @@ def print_matrix(result: "Mapping[str, Any]", folder: Path, as_json: bool) -> No
     """The cells as a table, and the sentences; exit status 2 where one could not be evaluated."""
     if as_json:
         print_json(result)
+        note(f"report: {folder / 'matrix.html'}")
     else:
         print_table([matrix_row(cell) for cell in result["cells"] if not cell["error"]])
         for sentence in result["sentences"]:

@@ -47,6 +47,7 @@ from tumorline.model_file import (
     weights_file,
     with_figures,
 )
+from tumorline.output_folder import amended
 from tumorline.prediction import load
 from tumorline.report import write_card, write_report
 from tumorline.report.learning_rate import write_learning_rate
@@ -118,7 +119,8 @@ def resume(run: Path, notify: Notify) -> None:
 
 def render_report(run: Path) -> Path:
     """Write `report.html` of a finished run; the case pictures need the source to be where it was."""
-    return write_report(run, case_reader(read_config(run)))
+    with amended(run):
+        return write_report(run, case_reader(read_config(run)))
 
 
 def source_path(config: Config) -> Path:

@@ -9,17 +9,18 @@ import zlib
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 from scipy import ndimage
 
-from tumorline.data.case import ImageArray, MaskArray
+from tumorline.data.case import Case, ImageArray, MaskArray
 from tumorline.data.dataset import Dataset
 from tumorline.metrics.overlap import count_overlap, dice
 from tumorline.metrics.summary import figure_of
+from tumorline.output_folder import Memory
 from tumorline.prediction import Model
 
 Record = dict[str, Any]
@@ -134,19 +135,44 @@ def levels() -> list[tuple[str, float]]:
     return [(name, strength) for name, stress in STRESSES.items() for strength in stress.strengths]
 
 
-def measure(model: Model, dataset: Dataset, names: Sequence[str], progress: Progress | None = None) -> list[Record]:
-    """Dice of the cases `names` as they are ("unchanged") and under every change; cases without a tumour have none."""
-    wanted = [("unchanged", 0.0), *levels()]
+def measure(
+    model: Model,
+    dataset: Dataset,
+    names: Sequence[str],
+    memory: Memory | None = None,
+    progress: Progress | None = None,
+) -> list[Record]:
+    """Dice of the cases `names` as they are ("unchanged") and under every change; cases without a tumour have none.
+
+    The cases that `memory` holds from an earlier try are not measured again.
+    """
     records = []
     for done, name in enumerate(names, start=1):
         case = dataset.cases[dataset.index[name]]
-        image, truth = dataset.read(case)
-        for change, strength in wanted:
-            overlap = _overlap(model, image, truth, (change, strength), seed=zlib.crc32(name.encode()))
-            records.append({"case": name, "patient": case.patient, "change": change, "strength": strength, **overlap})
+        earlier = memory.recall(f"{name} under stress") if memory else None
+        found = earlier if _is_measured(earlier) else _measure_case(model, dataset, case)
+        if memory and found is not earlier:
+            memory.keep(f"{name} under stress", found)
+        records += found
         if progress:
             progress(done, len(names))
     return records
+
+
+def _measure_case(model: Model, dataset: Dataset, case: Case) -> list[Record]:
+    image, truth = dataset.read(case)
+    named, seed = {"case": case.id, "patient": case.patient}, zlib.crc32(case.id.encode(errors="surrogateescape"))
+    return [
+        {**named, "change": change, "strength": strength, **_overlap(model, image, truth, (change, strength), seed)}
+        for change, strength in [("unchanged", 0.0), *levels()]
+    ]
+
+
+def _is_measured(records: Any) -> TypeGuard[list[Record]]:
+    """Whether what was kept of a case is a record for each change and strength."""
+    return isinstance(records, list) and [
+        (record.get("change"), record.get("strength")) if isinstance(record, dict) else None for record in records
+    ] == [("unchanged", 0.0), *levels()]
 
 
 def summarise(records: Sequence[Record]) -> dict[str, Any]:

@@ -36,9 +36,11 @@ from tumorline.files import read_csv, write_json
 from tumorline.report.benchmark import write_leaderboard
 from tumorline.run_folder import CONFIG_NAME, HISTORY_NAME
 
-__all__ = ["Benchmark", "Plan", "local", "on_ray", "read_plan"]
+__all__ = ["NAMES", "Benchmark", "Plan", "local", "on_ray", "read_plan"]
 
 RESULT_NAME = "leaderboard.json"
+NAMES = ("cells", "leaderboard.*")
+"""All that a benchmark's folder holds, with or without a journal."""
 
 Notify = Callable[[str], None]
 

@@ -136,6 +136,21 @@ def judge(patient: str, probability: Floats, truth: MaskArray, predicted: MaskAr
     )
 
 
+def to_record(case: Certainty) -> dict[str, Any]:
+    """A case as JSON, to the last digit."""
+    return {**vars(case), "reliability": {name: counts.tolist() for name, counts in vars(case.reliability).items()}}
+
+
+def from_record(record: Any) -> Certainty | None:
+    """The case of a record; None for what is none."""
+    try:
+        counts = {name: np.asarray(values, np.float64) for name, values in record["reliability"].items()}
+        case = Certainty(**{**record, "reliability": Reliability(**counts)})
+    except (TypeError, ValueError, KeyError, AttributeError):
+        return None
+    return case if all(values.shape == (BINS,) for values in counts.values()) else None
+
+
 def summarise(cases: Sequence[Certainty]) -> dict[str, Any]:
     """Calibration error, reliability per bin, risk against coverage, and the Dice that a wrong area costs."""
     by_patient: dict[str, list[Reliability]] = defaultdict(list)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from tumorline.data.case import read_mask
 from tumorline.errors import UserError
-from tumorline.write.images import window
+from tumorline.write.images import mask_path, window
 
 SHOWN = 4
 LARGEST_SIDE = 384
@@ -64,7 +64,7 @@ def draw(row: Row, predictions: Path, read_case: CaseReader) -> Picture | None:
     """The picture of one row; None where its source or its prediction is not there any more."""
     try:
         image, truth = read_case(row["case"])
-        predicted = read_mask(predictions / f"{row['case']}.png")
+        predicted = read_mask(mask_path(predictions, row["case"]))
     except (UserError, OSError, KeyError):
         return None
     height, width = truth.shape

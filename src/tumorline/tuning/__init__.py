@@ -17,10 +17,11 @@ from typing import Literal
 from tumorline import run
 from tumorline.errors import Diverged, Interrupted, UserError, require_extra
 from tumorline.files import alone_in
+from tumorline.output_folder import JOURNAL_NAME, claim_output
 from tumorline.run import Notify
 from tumorline.run_folder import STATE_NAME
 from tumorline.tuning.plan import Plan, check_choices, read_plan
-from tumorline.tuning.results import trial_rows, write_results
+from tumorline.tuning.results import BEST_NAME, TRIALS_NAME, trial_rows, write_results
 from tumorline.tuning.sampler import ask_again, propose
 from tumorline.tuning.trials import (
     RECORD_NAME,
@@ -37,6 +38,9 @@ from tumorline.tuning.trials import (
 
 __all__ = ["Plan", "best_trial", "read_plan", "read_trials", "trial_rows", "tune"]
 
+NAMES = (TUNE_NAME, RECORD_NAME, TRIALS_NAME, BEST_NAME, "tune.html", "trial-*")
+"""All that a search's folder holds, with or without a journal."""
+
 
 def tune(plan: Plan, folder: Path, notify: Notify) -> None:
     """Try settings until there are `tune.trials` trials, and write what came out after each.
@@ -49,7 +53,7 @@ def tune(plan: Plan, folder: Path, notify: Notify) -> None:
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UserError("tuning runs in one process; start it without torchrun")
     check_choices(plan)
-    folder.mkdir(parents=True, exist_ok=True)
+    claim_output(folder, "tune", NAMES)
     with alone_in(folder):
         claim(plan, folder)
         _search(plan, folder, notify)
@@ -82,7 +86,7 @@ def _unclaimed_at_first_error(trials: Sequence[Trial], folder: Path) -> Iterator
     except UserError:
         if len(trials) == 1 and not (first / STATE_NAME).exists():
             shutil.rmtree(first, ignore_errors=True)
-            for name in (TUNE_NAME, RECORD_NAME):
+            for name in (TUNE_NAME, RECORD_NAME, JOURNAL_NAME):
                 (folder / name).unlink(missing_ok=True)
         raise
 

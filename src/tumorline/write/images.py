@@ -7,7 +7,7 @@ import numpy.typing as npt
 from PIL import Image
 from scipy import ndimage
 
-from tumorline.files import atomic_path
+from tumorline.files import atomic_path, fit_file_name
 
 MaskArray = npt.NDArray[np.bool_]
 PREDICTED_RGB, TRUTH_RGB = (230, 159, 0), (86, 180, 233)
@@ -21,6 +21,14 @@ def window(image: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
     low, high = np.percentile(image, WINDOW_PERCENTILES)
     scaled = (image - low) / (high - low if high > low else 1.0)
     return np.asarray((255 * scaled).clip(0, 255).round(), np.uint8)
+
+
+def mask_path(folder: Path, case_id: str) -> Path:
+    """Where the predicted mask of a case lies below a folder; never outside, and never with too long a name."""
+    *folders, name = case_id.split("/")
+    if any(part in ("", ".", "..") for part in (*folders, name)):
+        folders, name = [], "_".join((*folders, name))
+    return folder.joinpath(*folders, fit_file_name(name, ".png"))
 
 
 def write_mask(path: Path, mask: MaskArray) -> None:

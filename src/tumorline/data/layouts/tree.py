@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tumorline.data.finding import Finding
+from tumorline.output_folder import JOURNAL_NAME
 
 SYSTEM_NAMES = {
     "__macosx",
@@ -50,7 +51,10 @@ class _Folder(NamedTuple):
 
 
 def list_tree(root: Path) -> Tree:
-    """The regular files below `root`, sorted; a link to nothing counts as a file, so that whoever reads it names it."""
+    """The regular files below `root`, sorted, without those of Tumorline's own folders of results.
+
+    A link to nothing counts as a file, so that whoever reads it names it.
+    """
     files: list[Path] = []
     findings: list[Finding] = []
     ways: Counter[Identity] = Counter()
@@ -62,7 +66,7 @@ def list_tree(root: Path) -> Tree:
             if note := _refuse(folder, identity, ways):
                 findings.append(note)
                 continue
-            found, below = _listed(folder.path)
+            found, below = ([], []) if _holds_results(folder) else _listed(folder.path)
         except OSError as error:
             findings.append(_locked(folder.path, error))
             continue
@@ -101,6 +105,11 @@ def _is_file(entry: "os.DirEntry[str]") -> bool:
         return entry.is_file() or (entry.is_symlink() and not os.path.exists(entry.path))
     except OSError:
         return True
+
+
+def _holds_results(folder: _Folder) -> bool:
+    """Whether results of Tumorline lie among the data there; where they are asked for by name they are files."""
+    return bool(folder.above) and (folder.path / JOURNAL_NAME).is_file()
 
 
 def _identity(folder: Path) -> Identity:

@@ -1,0 +1,391 @@
+"""Folders of results: fresh, or gone on with. No file is replaced or removed that Tumorline did not write.
+
+Each folder keeps a journal. Its first line says what the folder is for; a line with path and hash is written before a
+file gets its name, a line with the result for each case that is done, and a last one where all is complete. What the
+journal does not list, or lists with another hash, is the user's.
+"""
+
+import hashlib
+import json
+import os
+import re
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+from tumorline.environment import versions
+from tumorline.errors import Interrupted, UserError
+from tumorline.files import LOCK_NAME, admit_file, alone_in, append_line, remove_unfinished, write_text
+
+JOURNAL_NAME = ".tumorline.jsonl"
+SCHEMA_VERSION = 1
+PACKAGE = Path(__file__).resolve().parent
+PASSED_OVER = (JOURNAL_NAME, LOCK_NAME, ".*.part", ".DS_Store", "Thumbs.db", "desktop.ini")
+"""Names that say nothing about whose a folder is: our own, and those that systems leave everywhere."""
+HASHED_BYTES = 2**28
+"""Of a longer file the beginning, the size and the time of change are hashed."""
+CHOICE = "choose another --output, or replace them with --overwrite"
+LONGEST_NAME = 60
+
+
+@dataclass(frozen=True)
+class Purpose:
+    """What a folder is for. It is gone on with where command and identity are the same."""
+
+    command: str
+    identity: Mapping[str, str]
+    """Hashes by what they are of: 'inputs', 'model', 'settings'."""
+    base: str = ""
+    name: str = ""
+    """A fresh folder is `<base>/<time>-<name>`."""
+
+    def difference(self, journal: "Journal") -> str:
+        """In what an earlier folder had another purpose, in words; empty where it is the same one."""
+        ours = self.header()["identity"]
+        changed = [what for what in ours if ours[what] != journal.identity.get(what)]
+        if journal.command != self.command:
+            return f"'{journal.command}'"
+        return f"'{self.command}' with other {' and '.join(changed)}" if changed else ""
+
+    def header(self) -> dict[str, Any]:
+        identity = {**self.identity, "versions": hash_settings(**versions())}
+        return {"schema_version": SCHEMA_VERSION, "command": self.command, "identity": identity}
+
+
+@dataclass
+class Journal:
+    """What a folder's journal says."""
+
+    command: str = ""
+    identity: Mapping[str, Any] = field(default_factory=dict)
+    hashes: dict[str, set[str]] = field(default_factory=dict)
+    """All that were ever written under a relative path."""
+    results: dict[str, Any] = field(default_factory=dict)
+    earlier: set[str] = field(default_factory=set)
+    """Files of results that are being replaced."""
+    complete: bool = False
+
+    def add(self, line: Mapping[str, Any]) -> None:
+        if isinstance(line.get("identity"), dict):
+            self.command, self.identity = str(line.get("command")), line["identity"]
+        if "file" in line:
+            self.hashes.setdefault(str(line["file"]), set()).add(str(line.get("sha256")))
+        if line.get("earlier"):
+            self.earlier.add(str(line.get("file")))
+        if "done" in line:
+            self.results[str(line["done"])] = line.get("result")
+        self.complete = self.complete or line.get("complete") is True
+
+    def wrote(self, folder: Path, path: Path) -> bool:
+        """Whether a file below the folder is as Tumorline left it."""
+        hashes = self.hashes.get(path.relative_to(folder).as_posix(), set())
+        return bool(hashes) and path.is_file() and not path.is_symlink() and hash_file(path) in hashes
+
+
+class OutputFolder:
+    """A folder that results are written to. It belongs to its command from the first file on."""
+
+    def __init__(self, path: Path, purpose: Purpose, journal: Journal | None) -> None:
+        self.path, self.root, self.purpose = path, path.resolve(), purpose
+        self.goes_on = journal is not None and not journal.complete and not purpose.difference(journal)
+        self.journal = journal if journal and self.goes_on else Journal()
+        self.replaced = None if self.goes_on else journal
+        """What was here before and goes as soon as there is something to take its place."""
+        self.begun = False
+
+    @property
+    def replaces(self) -> bool:
+        """Whether earlier results are still here, to go when the first new file is there."""
+        return self.replaced is not None and not self.begun
+
+    def recall(self, name: str) -> Any | None:
+        """The result of a case that an earlier try has finished; None where there is none."""
+        return self.journal.results.get(name)
+
+    def keep(self, name: str, result: Any) -> None:
+        """Note a case as done, with what is needed to go on without doing it again."""
+        self._note({"done": name, "result": result})
+
+    def admit(self, temporary: Path, path: Path) -> None:
+        """Before a file gets its name: list it. Raises UserError outside the folder and in place of a user's file."""
+        if path.name == JOURNAL_NAME:
+            return
+        place = path.parent.resolve() / path.name
+        if not place.is_relative_to(self.root):
+            raise UserError(f"{path}: lies outside the output folder {self.path}")
+        self._begin()
+        if os.path.lexists(place) and not self.journal.wrote(self.root, place):
+            raise UserError(f"{path}: was not written by Tumorline and is not replaced; choose another --output")
+        self._note({"file": place.relative_to(self.root).as_posix(), "sha256": hash_file(temporary)})
+
+    def complete(self) -> None:
+        if self.begun:
+            self._note({"complete": True})
+
+    def _note(self, line: Mapping[str, Any]) -> None:
+        self._begin()
+        append_line(self.path / JOURNAL_NAME, line)
+        self.journal.add(line)
+
+    def _begin(self) -> None:
+        if self.begun:
+            return
+        self.begun = True
+        if not self.goes_on:
+            lines = [self.purpose.header(), *_as_earlier(self.replaced)]
+            write_text(self.path / JOURNAL_NAME, "".join(json.dumps(line) + "\n" for line in lines))
+            for line in lines:
+                self.journal.add(line)
+        self._remove_earlier()
+
+    def _remove_earlier(self) -> None:
+        """The last written goes first, so that no table outlives the masks that it is about."""
+        ours = {path for path in _files_below(self.root) if self.journal.wrote(self.root, path)}
+        for path in (self.root / name for name in reversed(self.journal.hashes) if name in self.journal.earlier):
+            if path in ours:
+                path.unlink()
+                with suppress(OSError):
+                    path.parent.rmdir()
+
+
+def _as_earlier(journal: Journal | None) -> Iterator[dict[str, Any]]:
+    for name, hashes in (journal.hashes if journal else {}).items():
+        yield from ({"file": name, "sha256": value, "earlier": True} for value in sorted(hashes))
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What was done in an output folder, or in a folder below it."""
+
+    folder: OutputFolder
+    below: str = ""
+
+    @property
+    def path(self) -> Path:
+        return self.folder.path / self.below
+
+    def recall(self, name: str) -> Any | None:
+        return self.folder.recall(f"{self.below}/{name}")
+
+    def keep(self, name: str, result: Any) -> None:
+        self.folder.keep(f"{self.below}/{name}", result)
+
+
+@contextmanager
+def open_output(given: Path | None, purpose: Purpose, overwrite: bool = False) -> Iterator[OutputFolder]:
+    """The folder to write to: `given`, else an unfinished one of the same purpose, else a fresh one.
+
+    Every file that is written below it meanwhile is listed in its journal. Raises UserError where the folder holds
+    other results (unless they are to be overwritten) or anything that Tumorline did not write. A folder in which
+    nothing was written is not left behind.
+    """
+    path = given or _unfinished(purpose) or _fresh(purpose)
+    check_place(path)
+    _refuse_taken(path, purpose, overwrite)
+    new = not path.exists()
+    path.mkdir(parents=True, exist_ok=True)
+    try:
+        with alone_in(path):
+            yield from _recorded(OutputFolder(path, purpose, _refuse_taken(path, purpose, overwrite)))
+    finally:
+        if new:
+            with suppress(OSError):
+                path.rmdir()
+
+
+def _recorded(folder: OutputFolder) -> Iterator[OutputFolder]:
+    remove_unfinished(folder.path)
+    try:
+        with recording(folder.admit):
+            yield folder
+            folder.complete()
+    except KeyboardInterrupt:
+        raise Interrupted(f"stopped; the same command goes on in {folder.path}") from None
+
+
+@contextmanager
+def recording(admit: Callable[[Path, Path], None]) -> Iterator[None]:
+    """Every file that is written meanwhile is shown to `admit` before it gets its name."""
+    token = admit_file.set(admit)
+    try:
+        yield
+    finally:
+        admit_file.reset(token)
+
+
+@contextmanager
+def amended(path: Path) -> Iterator[None]:
+    """Files that are derived anew in a finished folder are listed in its journal, if it has one."""
+    journal = read_journal(path)
+    if journal is None:
+        yield
+        return
+    folder = OutputFolder(path, Purpose(journal.command, {}), None)
+    folder.journal, folder.begun = journal, True
+    with recording(folder.admit):
+        yield
+
+
+def check_place(path: Path) -> None:
+    """Raise UserError where no folder of results can be: a file, a link that leads nowhere, the installed package."""
+    for place in (path, *path.parents):
+        if place.is_symlink() and not place.exists():
+            raise UserError(f"{place}: a symbolic link that leads nowhere; choose another --output")
+        if place.exists() and not place.is_dir():
+            raise UserError(f"{place}: is a file, not a folder; choose another --output")
+    refuse_package(path)
+
+
+def refuse_package(path: Path) -> None:
+    """Raise UserError for a path inside the installed package."""
+    if path.resolve().is_relative_to(PACKAGE):
+        raise UserError(f"{path}: lies in the installed package, which is never written to; choose another --output")
+
+
+def refuse_in_data(output: Path, source: Path | str | None) -> None:
+    """Raise UserError where results would lie among the data that they are made from."""
+    if source and Path(source).is_dir() and output.resolve().is_relative_to(Path(source).resolve()):
+        raise UserError(
+            f"{output}: lies in the data folder {source}; choose an --output outside, or it becomes data itself"
+        )
+
+
+def _refuse_taken(path: Path, purpose: Purpose, overwrite: bool) -> Journal | None:
+    """The journal of what is there, where it may be gone on with or overwritten. Raises UserError elsewhere."""
+    journal = read_journal(path)
+    _refuse_strangers(path, journal or Journal())
+    if journal is None or overwrite:
+        return journal
+    if journal.complete:
+        raise UserError(f"{path}: holds the results of '{journal.command}' already; {CHOICE}")
+    if difference := purpose.difference(journal):
+        raise UserError(f"{path}: holds an unfinished {difference}; {CHOICE}")
+    return journal
+
+
+def _refuse_strangers(path: Path, journal: Journal) -> None:
+    if stranger := next(_strangers(path, journal), None):
+        name = stranger.relative_to(path).as_posix()
+        why = "was changed since Tumorline wrote it" if name in journal.hashes else "Tumorline did not write"
+        raise UserError(f"{path}: not an empty folder; it holds {name}, which {why}; choose another --output")
+
+
+def _strangers(folder: Path, journal: Journal) -> Iterator[Path]:
+    """What lies in a folder and is not as Tumorline wrote it."""
+    for path in _files_below(folder):
+        if not any(fnmatch(path.name, pattern) for pattern in PASSED_OVER) and not journal.wrote(folder, path):
+            yield path
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """All that is no folder; links are not followed."""
+    for place, folders, files in os.walk(folder):
+        links = (name for name in folders if (Path(place) / name).is_symlink())
+        yield from (Path(place) / name for name in sorted([*files, *links]))
+
+
+def read_journal(folder: Path) -> Journal | None:
+    """A folder's journal; None where it has none. Lines that are cut off or not understood say nothing."""
+    try:
+        lines = (folder / JOURNAL_NAME).read_bytes().splitlines()
+    except OSError:
+        return None
+    journal = Journal()
+    for line in lines:
+        with suppress(ValueError, RecursionError):
+            if isinstance(content := json.loads(line), dict):
+                journal.add(content)
+    return journal
+
+
+def _unfinished(purpose: Purpose) -> Path | None:
+    """The newest folder of the same purpose that was not completed and that no process works in."""
+    for path in sorted(Path(purpose.base).glob(f"*/{JOURNAL_NAME}"), reverse=True):
+        if _may_go_on(path.parent, purpose):
+            return path.parent
+    return None
+
+
+def _may_go_on(folder: Path, purpose: Purpose) -> bool:
+    journal = read_journal(folder)
+    if journal is None or journal.complete or purpose.difference(journal):
+        return False
+    with suppress(UserError, OSError):
+        _refuse_strangers(folder, journal)
+        with alone_in(folder):
+            return True
+    return False
+
+
+def _fresh(purpose: Purpose) -> Path:
+    """`<base>/<time>-<name>`, which is not taken yet."""
+    stem = "-".join(filter(None, [time.strftime("%Y%m%d-%H%M%S"), shorten_name(purpose.name)]))
+    names = (stem, *(f"{stem}-{number}" for number in range(2, 1000)))
+    return next(path for name in names if not os.path.lexists(path := Path(purpose.base) / name))
+
+
+def claim_output(folder: Path, command: str, names: Collection[str]) -> None:
+    """Make a folder that one command owns and goes on with, such as that of `folds`.
+
+    Raises UserError where it holds something and neither was made by this command nor has `names` (patterns) only.
+    """
+    check_place(folder)
+    journal = read_journal(folder)
+    others = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+    strange = [name for name in others if not any(fnmatch(name, pattern) for pattern in (*PASSED_OVER, *names))]
+    if journal is not None and journal.command != command:
+        raise UserError(f"{folder}: holds the results of '{journal.command}'; choose another --output")
+    if journal is None and strange:
+        why = f"it holds {sorted(strange)[0]}, which '{command}' did not write"
+        raise UserError(f"{folder}: not an empty folder; {why}; choose another --output")
+    if journal is None:
+        write_text(folder / JOURNAL_NAME, json.dumps(Purpose(command, {}).header()) + "\n")
+
+
+def refuse_taken_file(path: Path, suffix: str, overwrite: bool, is_ours: Callable[[Path], bool]) -> None:
+    """Raise UserError where a file may not be written: another suffix, in the package, or in place of a user's file."""
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder; give the name of a {suffix} file")
+    if path.suffix != suffix:
+        raise UserError(f"{path}: is written as {suffix}; choose --output {path.with_suffix(suffix).name}")
+    check_place(path.absolute().parent)
+    if not os.path.lexists(path):
+        return
+    if not overwrite:
+        raise UserError(f"{path}: exists already; choose another --output, or --overwrite")
+    if path.is_symlink() or not is_ours(path):
+        raise UserError(f"{path}: was not written by this command and is not replaced; choose another --output")
+
+
+def hash_file(path: Path) -> str:
+    """Hash of a file's content, in bounded time."""
+    with path.open("rb") as file:
+        digest = hashlib.sha256(file.read(HASHED_BYTES))
+        status = os.fstat(file.fileno())
+    if status.st_size > HASHED_BYTES:
+        digest.update(f"{status.st_size} {status.st_mtime_ns}".encode())
+    return digest.hexdigest()
+
+
+def hash_inputs(paths: Iterable[Path]) -> str:
+    """One hash of names and contents; a file that cannot be opened counts by its name."""
+    digest = hashlib.sha256()
+    for path in paths:
+        content = ""
+        with suppress(OSError):
+            content = hash_file(path) if path.is_file() else ""
+        digest.update(f"{os.fsencode(path).hex()} {content}\n".encode())
+    return digest.hexdigest()
+
+
+def hash_settings(**settings: Any) -> str:
+    return hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def shorten_name(name: str) -> str:
+    """A name for a folder, of letters that every system takes."""
+    return re.sub(r"[^\w.-]+", "_", name.encode(errors="replace").decode()).strip("._")[:LONGEST_NAME]
