@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from tumorline.errors import UserError, did_you_mean
 from tumorline.files import write_text
+from tumorline.user_text import parse_user_toml, read_user_text
 
 ONE_CYCLE_RISE = 0.3
 """Share of the steps over which the one-cycle schedule rises where `warmup` is not given."""
@@ -264,10 +265,8 @@ def parse_config(values: Mapping[str, Any], where: str) -> Config:
 def read_toml(path: Path) -> dict[str, Any]:
     """The content of a TOML file. Raises UserError where it cannot be read."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{path}: cannot read the configuration ({error.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return parse_user_toml(read_user_text(path))
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise UserError(f"{path}: not a valid TOML file ({error})") from None
 
 

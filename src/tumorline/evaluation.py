@@ -72,17 +72,19 @@ class Request:
 def case_status(info: ModelInfo, dataset: Dataset) -> dict[str, str]:
     """Status of each case for this model: train, validation, test or unseen.
 
-    A case is known by the content of its image, else by its patient. For an ensemble the worse of the two counts: one
-    member may have tested the image itself where another was trained on the patient.
+    A case is known by the content of its image and by its patient, and the worse of the two counts: one member of an
+    ensemble may have tested the image itself where another was trained on the patient, and version 0.1.0 took visits of
+    one patient for patients. Only where slices of one patient were split on purpose does the image alone decide.
     """
     contents = {name: part for part in (*HEADLINE, *SEEN) for name in info.known_cases.contents.get(part, [])}
     patients = {name: part for part in (*HEADLINE, *SEEN) for name in info.known_cases.patients.get(part, [])}
     severity = {"train": 0, "validation": 1, "test": 2, "unseen": 3}
+    by_slice = bool(info.split.get("leaking")) and not info.members
     status = {}
     for case, facts in zip(dataset.cases, dataset.facts, strict=True):
         by_content = [contents[facts.image_hash]] if facts.image_hash in contents else []
         by_patient = [patients.get(key, "unseen") for key in dataset.known_patient_keys(case, facts)]
-        found = by_content + by_patient if info.members else by_content or by_patient
+        found = by_content or by_patient if by_slice else by_content + by_patient
         status[case.id] = min(found, key=severity.__getitem__, default="unseen")
     return status
 

@@ -386,7 +386,7 @@ def _known_cases(task: "Task") -> KnownCases:
         part = task.split.parts[case.id]
         if part in contents:
             contents[part].add(facts.image_hash)
-            patients[part] |= task.dataset.known_patient_keys(case, facts)
+            patients[part] |= task.dataset.patient_keys(case, facts)
     if origin := _origin(task.config):
         patients["train"] |= {name for part in SEEN for name in origin.known_cases.patients.get(part, [])}
         contents["train"] |= {name for part in SEEN for name in origin.known_cases.contents.get(part, [])}

@@ -15,7 +15,7 @@ from tumorline.data.dataset import Dataset, Facts, Progress, load_dataset, scan
 from tumorline.data.decode import without_suffix
 from tumorline.data.finding import Finding, Severity
 from tumorline.data.layouts.contents import Contents
-from tumorline.data.source import LAYOUTS, Source, open_picture
+from tumorline.data.source import LAYOUTS, Source, open_picture, with_patient
 
 PICTURES_ONLY = "pictures only"
 SHOWN = 10
@@ -63,7 +63,7 @@ def load_pictures(path: Path, settings: DataConfig, progress: Progress | None = 
     contents = Contents(path)
     if not contents.pictures or any(layout.find(contents) for layout in LAYOUTS.values()):
         return load_dataset(path, settings, progress)
-    cases = tuple(_picture(file, path) for file in contents.pictures)
+    cases = tuple(with_patient(_picture(file, path)) for file in contents.pictures)
     return Dataset(Source(path, PICTURES_ONLY, cases), scan(cases, settings, progress), settings)
 
 
@@ -72,7 +72,7 @@ def compare_sets(first: Dataset, second: Dataset) -> Audit:
     sets = (first, second)
     same = first.source.path.resolve() == second.source.path.resolve()
     pairs = () if same else _shared(first, second)
-    patients = len(_patient_keys(first) & _patient_keys(second))
+    patients = _count_common_patients(first, second)
     findings = [*_uncompared(first), *([] if same else _uncompared(second)), *_overlap(sets, same, pairs)]
     if patients and not same:
         findings.append(_common_patients(sets, patients))
@@ -151,9 +151,14 @@ def _distinct(dataset: Dataset) -> list[int]:
     return list(first_with.values())
 
 
-def _patient_keys(dataset: Dataset) -> set[str]:
-    pairs = zip(dataset.cases, dataset.facts, strict=True)
-    return {key for case, fact in pairs for key in dataset.known_patient_keys(case, fact)}
+def _count_common_patients(first: Dataset, second: Dataset) -> int:
+    """Patients of the first set whom the second holds under any of their names; one recognised by its mask is one."""
+    there = {key for keys in _patient_keys(second) for key in keys}
+    return len({min(keys) for keys in _patient_keys(first) if keys & there})
+
+
+def _patient_keys(dataset: Dataset) -> list[set[str]]:
+    return [dataset.patient_keys(case, fact) for case, fact in zip(dataset.cases, dataset.facts, strict=True)]
 
 
 # ---------------------------------------------------------------- what it says

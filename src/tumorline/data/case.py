@@ -62,6 +62,8 @@ class Case:
     """Further masks of the same image: the tumour is what any of them marks."""
     outlines: Outlines | None = None
     """The truth as polygons or runs that stood in `mask`; None where `mask` holds pixels."""
+    patient_written: str = ""
+    """The name from which `patient` was read, as the source writes it: a visit may stand in it."""
 
     @property
     def files(self) -> tuple[Path, ...]:

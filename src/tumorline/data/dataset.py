@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,7 +25,9 @@ from tumorline.data.case import (
     read_mask,
 )
 from tumorline.data.finding import Finding
+from tumorline.data.known_patients import hash_patient, keys_to_keep, keys_to_look_up
 from tumorline.data.outlines import draw_outlines
+from tumorline.data.patients import collection_patient
 from tumorline.data.remember import default_folder, remember, stamps
 from tumorline.data.source import Source, open_source
 from tumorline.errors import UserError
@@ -103,18 +104,35 @@ class Dataset:
         set_by_hand = self.settings.spacing_mm
         return case.spacing_mm or (None if set_by_hand is None else (set_by_hand, set_by_hand))
 
+    def patient_keys(self, case: Case, facts: Facts) -> set[str]:
+        """The hashes under which a model keeps this case's patient, recognised by its mask as well."""
+        return keys_to_keep(self._names(case, facts)) | _keys_by_mask(facts)
+
     def known_patient_keys(self, case: Case, facts: Facts) -> set[str]:
-        """All hashes under which a model may know this case's patient, recognised by its mask as well.
+        """All hashes under which a model, of version 0.1.0 also, may know this case's patient."""
+        names = self._names(case, facts)
+        return {key for name in names for key in keys_to_look_up(name, case.patient_written)} | _keys_by_mask(facts)
 
-        A recognised public set has a name space of its own.
+    def _names(self, case: Case, facts: Facts) -> set[str]:
+        """The patient and, where the files bear it, its name in a public collection.
+
+        The patients of a recognised set are numbers, which mean nothing elsewhere: those its masks tell.
         """
-        keys = {hash_patient(case.patient, self.source.known_as)} if case.patient else set()
-        entry = cheng.table().get(facts.known_mask_hash or facts.mask_hash)
-        return keys | ({hash_patient(entry.patient, cheng.NAME)} if entry else set())
+        entry = _entry(facts)
+        if entry and (self.source.known_as or case.patient == f"{cheng.NAME}-{entry.patient}"):
+            return set()
+        borne = collection_patient("/".join(case.images[0].parts[-3:])) or collection_patient(case.id)
+        return {name for name in (case.patient, borne) if name}
 
 
-def hash_patient(patient: str, namespace: str) -> str:
-    return sha256(f"patient:{namespace}/{patient}".encode()).hexdigest()[:16]
+def _keys_by_mask(facts: Facts) -> set[str]:
+    entry = _entry(facts)
+    return {hash_patient(entry.patient, cheng.NAME)} if entry else set()
+
+
+def _entry(facts: Facts) -> cheng.Entry | None:
+    """What is known of a case by its mask."""
+    return cheng.table().get(facts.known_mask_hash or facts.mask_hash)
 
 
 def load_dataset(path: Path, settings: DataConfig, progress: Progress | None = None) -> Dataset:
@@ -253,7 +271,7 @@ def _without_blank_slices(source: Source, facts: tuple[Facts, ...]) -> tuple[Sou
 
 def _identify(source: Source, facts: Sequence[Facts]) -> Source:
     hashes = [fact.known_mask_hash or fact.mask_hash for fact in facts if fact.mask_hash]
-    entries = [cheng.table().get(fact.known_mask_hash or fact.mask_hash) for fact in facts]
+    entries = [_entry(fact) for fact in facts]
     both = list(zip(source.cases, entries, strict=True))
     if not cheng.is_cheng(hashes):
         return replace(source, cases=tuple(_with_known_patient(case, entry) for case, entry in both))

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pydicom
 from pydicom.pixels.processing import apply_rescale
 
+from tumorline.data.patients import says_nothing
 from tumorline.errors import UserError
 
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE  # its warnings quote identifiers
@@ -33,7 +34,9 @@ def read_header(path: Path) -> Header:
     except Exception:  # a damaged header raises whatever its bytes lead to
         return Header()
     known = len(spacing) == 2 and min(spacing) > 0
-    return Header(hash_identifier(patient) if patient else None, (spacing[0], spacing[1]) if known else None)
+    return Header(
+        None if says_nothing(patient) else hash_identifier(patient), (spacing[0], spacing[1]) if known else None
+    )
 
 
 @cache

@@ -13,6 +13,7 @@ from tumorline.data.layouts import brats, coco, figshare, folders, labelme, lgg,
 from tumorline.data.layouts.contents import Contents, Listing
 from tumorline.data.layouts.names import stated_part
 from tumorline.data.layouts.unread import colour_masks, mask_beside_images, sign_of_truth, unread_kind
+from tumorline.data.patients import patient_in_name, patient_meant
 from tumorline.errors import UserError
 
 __all__ = ["LAYOUTS", "Finding", "Layout", "Severity", "Source", "channel_names", "open_picture", "open_source"]
@@ -96,7 +97,7 @@ def open_source(path: Path, settings: DataConfig = DEFAULTS) -> Source:
 
 def _as_source(contents: Contents, layout: str, cases: Sequence[Case], findings: Sequence[Finding]) -> Source:
     path = contents.path
-    cases = [_with_header(case) for case in _with_stated_parts(contents, cases)]
+    cases = [with_patient(_with_header(case)) for case in _with_stated_parts(contents, cases)]
     return Source(
         path,
         layout,
@@ -181,6 +182,13 @@ def _with_header(case: Case) -> Case:
 
     header = read_header(case.images[0])
     return replace(case, patient=case.patient or header.patient, spacing_mm=case.spacing_mm or header.spacing_mm)
+
+
+def with_patient(case: Case) -> Case:
+    """The case with the patient whom its stated name means, or whom its own name bears where none is stated."""
+    written = case.patient_written or case.patient or ""
+    patient = patient_meant(case.patient) if case.patient else patient_in_name(case.id)
+    return replace(case, patient=patient, patient_written=written or patient or "")
 
 
 def _natural(case: Case) -> tuple[int, str]:

@@ -1,7 +1,7 @@
 """Who trains, who validates, who tests: by patient, stratified by class, independent of files and their order."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -9,8 +9,9 @@ from pathlib import Path
 from tumorline.config import SplitConfig
 from tumorline.data.case import Case
 from tumorline.data.dataset import Dataset
+from tumorline.data.patients import patient_meant, says_nothing
+from tumorline.data.user_tables import match_ids, read_rows_of_cases, refuse_mismatch
 from tumorline.errors import UserError
-from tumorline.files import read_csv
 
 PARTS = ("train", "validation", "test")
 COLUMNS = ("case", "patient", "class_name", "part")
@@ -61,7 +62,7 @@ def stated_split(dataset: Dataset) -> Split | None:
     where = "split column" if dataset.source.path.is_file() else "own parts"
     return Split(
         {case.id: _checked(case.part, case.id) for case in dataset.cases},
-        f"the source's {where}",
+        f"the source's {where}{_unknown_patients(dataset, 'id')}",
         parts_are_stated=True,
     )
 
@@ -244,21 +245,57 @@ def _majority_class(cases: Iterable[Case], groups: Mapping[str, str]) -> dict[st
 
 
 def _from_file(dataset: Dataset, path: Path) -> Split:
-    try:
-        rows = read_csv(path)
-    except OSError as error:
-        raise UserError(f"{path}: cannot read the split ({error.strerror})") from None
-    columns = list(rows[0]) if rows else []
-    by_case = "id" in columns or "case" in columns
-    key = next((name for name in ("id", "case", "patient_group", "patient") if name in columns), None)
+    """Raises UserError for a table without parts, one that names little of the set, and one that contradicts itself."""
+    rows = read_rows_of_cases(path, ())
+    columns = list(next(iter(rows.values()), ()))
+    key = next((name for name in ("id", "patient_group", "patient") if name in columns), None)
     value = next((name for name in ("split", "part") if name in columns), None)
     if key is None or value is None:
         raise UserError(
             f"{path}: columns are {columns}; expected id, case, patient or patient_group, and split or part"
         )
-    table = {row[key]: _checked(row[value], row[key]) for row in rows}
-    names = {case.id: case.id if by_case else case.patient or "" for case in dataset.cases}
-    return Split({case_id: table.get(name, "excluded") for case_id, name in names.items()}, str(path))
+    wanted = _wanted_parts(path, key, [(row[key], _checked(row[value], row[key])) for row in rows.values()])
+    names = {case.id: case.id if key == "id" else case.patient for case in dataset.cases}
+    parts = _parts_by_name(path, key, wanted, {name for name in names.values() if name}, dataset)
+    return Split(
+        {case_id: parts.get(name or "", "excluded") for case_id, name in names.items()},
+        f"{path}{_unknown_patients(dataset, key)}",
+    )
+
+
+def _wanted_parts(path: Path, key: str, stated: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Part of each name of the table. Raises UserError where one patient, or one case, is in two parts."""
+    wanted: dict[str, str] = {}
+    for written, part in stated:
+        if key != "id" and says_nothing(written):
+            continue
+        name = written if key == "id" else patient_meant(written)
+        if wanted.setdefault(name, part) != part:
+            raise UserError(f"{path}: {key} '{name}' is in {wanted[name]} and in {part}; it belongs to one part")
+    return wanted
+
+
+def _parts_by_name(
+    path: Path, key: str, wanted: Mapping[str, str], names: Collection[str], dataset: Dataset
+) -> dict[str, str]:
+    """Part of each name of the set that the table means."""
+    meant = match_ids(wanted, names)
+    where = f"{dataset.source.path} ({'cases' if key == 'id' else 'patients'})"
+    refuse_mismatch(path, key, wanted, meant, names, where)
+    parts: dict[str, str] = {}
+    for written, name in meant.items():
+        if parts.setdefault(name, wanted[written]) != wanted[written]:
+            raise UserError(f"{path}: '{name}' is in {parts[name]} and, as '{written}', in {wanted[written]}; keep one")
+    return parts
+
+
+def _unknown_patients(dataset: Dataset, key: str) -> str:
+    """What to say of a split by hand where it is not known whose the cases are."""
+    count = sum(case.patient is None for case in dataset.cases)
+    if not count:
+        return ""
+    what = "may be of patients in two parts" if key == "id" else "are in no part"
+    return f" (unknown patients: {count} of {len(dataset.cases)} cases {what})"
 
 
 def _checked(part: str, name: str) -> str:

@@ -1,4 +1,4 @@
-"""BraTS volumes as axial slices: a folder of NIfTI files for each patient, in the naming of 2021 or of 2023.
+"""BraTS volumes as axial slices: a folder of NIfTI files for each scan, in the naming of 2021 or of 2023.
 
 The labels are 1 necrotic core, 2 oedema, and as enhancing tumour 4 (to 2022) or 3 (from 2023, with t1c and t2w).
 """
@@ -15,6 +15,7 @@ from tumorline.data import volume
 from tumorline.data.case import Case, Labels
 from tumorline.data.finding import Finding
 from tumorline.data.layouts.contents import Contents, Listing
+from tumorline.data.patients import patients_of_scans
 from tumorline.errors import UserError
 
 NAME = re.compile(r"(.+)[-_](t1ce|t1c|t1n|t1|t2w|t2f|t2|flair|seg)\.nii(?:\.gz)?", re.IGNORECASE)
@@ -34,19 +35,21 @@ Group = dict[str, Path]
 
 def find(contents: Contents) -> str:
     groups = {name: group for name, group in _groups(contents).items() if len(group) > 1}
-    return f"{len(groups)} patients with NIfTI volumes (for example {next(iter(groups))})" if groups else ""
+    count = len(set(patients_of_scans(groups).values()))
+    return f"{count} patients with NIfTI volumes (for example {next(iter(groups))})" if groups else ""
 
 
 def read(contents: Contents, settings: DataConfig) -> Listing:
-    """One case for every `data.slice_step`-th slice; a patient that lacks a file is an error finding."""
+    """One case for every `data.slice_step`-th slice; a scan that lacks a file is an error finding."""
     groups = _groups(contents)
+    patients = patients_of_scans(groups)
     with ThreadPoolExecutor() as pool:
-        found = list(pool.map(lambda name: _slices(name, groups[name], settings), groups))
+        found = list(pool.map(lambda name: _slices(name, patients[name], groups[name], settings), groups))
     return [case for cases, _ in found for case in cases], [finding for _, findings in found for finding in findings]
 
 
 def _groups(contents: Contents) -> dict[str, Group]:
-    """The files of each patient, by what they are."""
+    """The files of each scan, which may be a patient's visit, by what they are."""
     groups: dict[str, Group] = defaultdict(dict)
     for path in contents.volumes:
         if named := NAME.fullmatch(path.name):
@@ -54,7 +57,7 @@ def _groups(contents: Contents) -> dict[str, Group]:
     return dict(groups)
 
 
-def _slices(name: str, group: Group, settings: DataConfig) -> Listing:
+def _slices(name: str, patient: str, group: Group, settings: DataConfig) -> Listing:
     wanted = list(KINDS) if settings.channel == "all" else [settings.channel or "post_contrast"]
     try:
         images = tuple(_one(name, group, kind, KINDS[kind]) for kind in wanted)
@@ -63,7 +66,7 @@ def _slices(name: str, group: Group, settings: DataConfig) -> Listing:
     except UserError as error:
         return [], [Finding("unreadable", "error", str(error), tuple(str(path) for path in group.values()))]
     labels = _labels(group, settings.label or LABEL)
-    whole = Case(name, images, mask, name, spacing_mm=header.spacing_mm, labels=labels)
+    whole = Case(name, images, mask, patient, spacing_mm=header.spacing_mm, labels=labels, patient_written=name)
     return list(_cases(whole, header.slices, settings.slice_step)), []
 
 

@@ -11,6 +11,7 @@ from tumorline.data.cjdata import read_folds, read_patient, read_plane
 from tumorline.data.decode import MATLAB_SUFFIX
 from tumorline.data.finding import Finding
 from tumorline.data.layouts.contents import Contents, Listing
+from tumorline.data.patients import says_nothing
 from tumorline.errors import UserError
 
 SPACING_MM = (0.49, 0.49)
@@ -69,7 +70,15 @@ def _case(file: Path, folds: Sequence[int]) -> Case:
     patient, class_name = read_patient(file)
     number = int(file.stem) if file.stem.isdecimal() else 0
     fold = str(folds[number - 1]) if 0 < number <= len(folds) else ""
-    return Case(file.stem, (file,), file, patient or None, class_name, fold=fold, spacing_mm=SPACING_MM)
+    return Case(
+        file.stem,
+        (file,),
+        file,
+        None if says_nothing(patient) else patient,
+        class_name,
+        fold=fold,
+        spacing_mm=SPACING_MM,
+    )
 
 
 def _folds(files: Sequence[Path]) -> Sequence[int]:

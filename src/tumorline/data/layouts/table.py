@@ -1,5 +1,7 @@
 """A CSV with one row per case, and the `patients.csv` that may stand beside pictures."""
 
+import math
+import re
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import replace
@@ -7,61 +9,112 @@ from pathlib import Path
 
 from tumorline.config import DataConfig
 from tumorline.data.case import Case
-from tumorline.data.decode import without_suffix
+from tumorline.data.decode import PICTURE_SUFFIXES
 from tumorline.data.finding import Finding
 from tumorline.data.layouts.contents import Contents, Listing
+from tumorline.data.patients import says_nothing
+from tumorline.data.user_tables import read_rows_of_cases, rows_by_name, stated_patient
 from tumorline.errors import UserError
-from tumorline.files import read_csv
+from tumorline.user_text import Rows, written_path
 
 KNOWN_COLUMNS = {"id", "patient", "patient_group", "mask", "class_name", "split", "fold", "spacing_mm"}
+TABLE_SUFFIXES = (".csv", ".tsv", ".txt")
+PER_CHANNEL = re.compile(r"image[-_ ]?\w+", re.IGNORECASE)
 
 Row = Mapping[str, str]
 
 
 def find(contents: Contents) -> str:
-    is_table = contents.path.is_file() and contents.path.suffix.lower() == ".csv"
+    is_table = contents.path.is_file() and contents.path.suffix.lower() in TABLE_SUFFIXES
     return "a CSV" if is_table else ""
 
 
 def read(contents: Contents, _settings: DataConfig) -> Listing:
-    """Columns `id`, `patient` or `patient_group`, `mask`, `image` or one `image_*` column per channel."""
+    """Columns `id`, `patient` or `patient_group`, `mask`, `image` or one `image_*` column of files per channel."""
     path = contents.path
-    cases = []
-    for number, row in enumerate(_rows(path, required={"id", "mask"}), start=2):
-        if not row["id"] or Path(row["id"]).is_absolute() or ".." in Path(row["id"]).parts:
-            raise UserError(f"{path}: line {number} has the id '{row['id']}'; expected a name without '..' or a root")
-        images = [path.parent / value for key, value in row.items() if key.startswith("image") and value]
-        if not images or not row["mask"]:
-            raise UserError(f"{path}: line {number} (id '{row['id']}') names no image or no mask")
-        case = case_from_row(row["id"], images[0], path.parent / row["mask"], row)
-        cases.append(replace(case, images=tuple(images)))
+    rows = read_rows_of_cases(path, required={"id", "mask"})
+    columns = image_columns(path, rows)
+    cases = [_case_of_row(path, line, row, columns) for line, row in rows.items()]
     twice = [name for name, count in Counter(case.id for case in cases).items() if count > 1]
     if twice:
         raise UserError(f"{path}: id '{twice[0]}' stands in more than one line; ids must differ")
     return cases, []
 
 
+def image_columns(path: Path, rows: Rows) -> list[str]:
+    """The columns that name the files of the channels; `image_quality` and the like name none.
+
+    Raises UserError for one that names pictures of which none is there.
+    """
+    names = next(iter(rows.values()), {})
+    chosen = []
+    for column in (name for name in names if name == "image" or PER_CHANNEL.fullmatch(name)):
+        values = {row[column]: row.get("image", "") for row in rows.values() if row[column]}
+        if column == "image" or any(written_path(value, path.parent).is_file() for value in values):
+            chosen.append(column)
+        elif lost := [value for value, image in values.items() if _names_a_picture(value, image)]:
+            raise UserError(
+                f"{path}: column {column} names '{lost[0]}', and no file that it names is there; mend the names, or "
+                "call the column something that does not begin with 'image'"
+            )
+    return chosen
+
+
+def _names_a_picture(value: str, image: str) -> bool:
+    """Whether a cell is meant as a file of its own, rather than as the name of the row's image or an address."""
+    name = Path(value.replace("\\", "/")).name
+    repeated = image.replace("\\", "/").endswith(name)
+    return Path(name).suffix.lower() in PICTURE_SUFFIXES and not repeated and "://" not in value
+
+
+def _case_of_row(path: Path, line: int, row: Row, columns: list[str]) -> Case:
+    name = row["id"].replace("\\", "/")
+    if not name or Path(name).is_absolute() or ".." in Path(name).parts:
+        raise UserError(f"{path}: line {line} has the id '{row['id']}'; expected a name without '..' or a root")
+    empty = [column for column in (*columns, "mask") if not row[column]]
+    if empty or not columns:
+        raise UserError(f"{path}: line {line} (id '{name}') names no {(empty or ['image'])[0]}")
+    images = tuple(written_path(row[column], path.parent) for column in columns)
+    attributes = {key: value for key, value in row.items() if key not in columns}
+    return replace(case_from_row(name, images[0], written_path(row["mask"], path.parent), attributes), images=images)
+
+
 def read_patients(path: Path, names: Collection[str], where: str) -> tuple[dict[str, dict[str, str]], list[Finding]]:
-    """Rows of a `patients.csv` by case, and a note on rows without a file; nothing where there is no such table."""
-    if not path.is_file():
+    """Rows of a `patients.csv` by case, and a note on rows without a file; nothing where there is no such table.
+
+    Raises UserError for a table that names little of what is there, and for rows that contradict one another.
+    """
+    table = _beside(path)
+    if table is None:
         return {}, []
-    rows = _rows(path, required={"id"})
-    table = {without_suffix(Path(row["id"])).as_posix() if row["id"] not in names else row["id"]: row for row in rows}
-    without_file = len(table.keys() - set(names))
-    if not without_file:
-        return table, []
-    message = f"{path}: {without_file} of {len(table)} rows name no file in {where} and are ignored"
-    return table, [Finding("rows_without_file", "info", message, (str(path),))]
+    rows = read_rows_of_cases(table, required={"id"})
+    found = rows_by_name(table, rows, names, where)
+    ids = {row["id"] for row in rows.values()}
+    without_file = len(ids) - len(found)
+    if without_file <= 0:
+        return found, []
+    message = f"{table}: {without_file} of {len(ids)} rows name no file in {where} and are ignored"
+    return found, [Finding("rows_without_file", "info", message, (str(table),))]
+
+
+def _beside(path: Path) -> Path | None:
+    """The table of a name, whatever its capitals and its kind. Raises UserError where there are two."""
+    names = {path.with_suffix(suffix).name for suffix in TABLE_SUFFIXES}
+    folder = path.parent
+    found = sorted(entry for entry in folder.iterdir() if entry.name.casefold() in names) if folder.is_dir() else []
+    if len(found) > 1:
+        raise UserError(f"{folder}: holds {' and '.join(entry.name for entry in found)}; keep one of them")
+    return found[0] if found else None
 
 
 def case_from_row(name: str, image: Path, mask: Path | None, row: Row) -> Case:
     """A pair with what a table says of it; an empty row says nothing."""
-    attributes = {key: value for key, value in row.items() if key not in KNOWN_COLUMNS and not key.startswith("image")}
+    attributes = {key: value for key, value in row.items() if key not in {*KNOWN_COLUMNS, "image"}}
     return Case(
         id=name,
         images=(image,),
         mask=mask,
-        patient=row.get("patient_group") or row.get("patient") or None,
+        patient=stated_patient(row) or None,
         class_name=row.get("class_name", ""),
         part=row.get("split", ""),
         fold=row.get("fold", ""),
@@ -70,25 +123,13 @@ def case_from_row(name: str, image: Path, mask: Path | None, row: Row) -> Case:
     )
 
 
-def _rows(path: Path, required: set[str]) -> list[dict[str, str]]:
-    try:
-        rows = read_csv(path)
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not a readable UTF-8 table ({error})") from None
-    columns = [str(column) for column in rows[0]] if rows else []
-    if missing := required - set(columns):
-        found = ", ".join(columns) or "no rows"
-        raise UserError(f"{path}: column {', '.join(sorted(missing))} is missing; found {found}")
-    return [{key: (value or "").strip() for key, value in row.items() if key} for row in rows]
-
-
 def _spacing(text: str, name: str) -> tuple[float, ...] | None:
-    if not text:
+    if says_nothing(text):
         return None
     try:
-        values = [float(part) for part in text.replace("x", " ").split()]
+        values = [float(part) for part in text.replace(",", ".").replace("x", " ").split()]
     except ValueError:
         values = []
-    if len(values) not in (1, 2) or min(values) <= 0:
+    if len(values) not in (1, 2) or not all(0 < value < math.inf for value in values):
         raise UserError(f"case '{name}': spacing_mm is '{text}'; expected one or two positive numbers")
     return (values[0], values[-1])

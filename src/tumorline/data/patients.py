@@ -1,0 +1,215 @@
+"""Which patient a name means: the visit of a follow-up, a year of BraTS and a spreadsheet's '.0' left out of it.
+
+Names of a public collection mean the same person in every set. Where numbers were given twice, two people count as one.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable, Collection, Iterable
+from typing import NamedTuple
+
+SAYS_NOTHING = re.compile(
+    r"[\W_]*|n/?a|#?n/a|<na>|nan|nil|null|none|unknown|unk|not[-_ ](?:known|available|applicable|given)|missing"
+    r"|undefined|tbd|anon(?:ymous|ymi[sz]ed)?|de-?identified",
+    re.IGNORECASE,
+)
+SAME_PEOPLE = {758: 626, 639: 557}
+"""Numbers of BraTS 2021 (also those of its successors) of one patient each."""
+LEAST_TELLING = 4
+"""Characters of a name that is hardly given twice by chance."""
+VISITS = range(200)
+"""Numbers of follow-ups that are looked for."""
+
+_START, _END = r"(?<![^\W_])", r"(?![^\W_])"
+_EARLY = r"(?:[-_]?(?:20)?1\d)?[-_]"
+_SUCCESSOR = r"(?:[-_]?(?:20)?2\d)?[-_]"
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    return re.compile(_START + text + _END, re.IGNORECASE)
+
+
+def _glioma(found: re.Match[str]) -> str:
+    number = int(found[1])
+    return f"BraTS-GLI-{SAME_PEOPLE.get(number, number):05d}"
+
+
+def _cohort(found: re.Match[str]) -> str:
+    name = {"METS": "MET", "PEDS": "PED"}.get(found[1].upper(), found[1].upper())
+    return f"BraTS-{name.replace('_', '-')}-{int(found[2]):05d}"
+
+
+def _institution(found: re.Match[str]) -> str:
+    number = found[2].removeprefix("pat")
+    return f"BraTS-{found[1].upper()}-{int(number) if number.isdecimal() else number.upper()}"
+
+
+COLLECTIONS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
+    (_pattern(r"(?:brats[-_]?(?:20)?2[12][-_](?:[a-z]+[-_])?|fets[-_]?2022[-_])(\d{1,5})"), _glioma),
+    (_pattern(rf"brats{_SUCCESSOR}gli[-_](\d{{1,5}})"), _glioma),
+    (
+        _pattern(r"brats[-_]?(?:20)?20[-_](training|validation|test)(?:ing)?[-_](\d{1,5})"),
+        lambda found: f"BraTS20_{found[1].capitalize()}_{int(found[2]):03d}",
+    ),
+    (_pattern(r"bratsreg[-_](\d{1,5})"), lambda found: f"BraTSReg_{int(found[1]):03d}"),
+    (_pattern(rf"brats{_EARLY}(cbica|tmc|washu|2013)[-_]([a-z0-9]+)"), _institution),
+    (_pattern(rf"brats{_EARLY}(tcia)(?:\d\d)?[-_]([a-z0-9]+)"), _institution),
+    (_pattern(rf"brats{_SUCCESSOR}([a-z]+(?:[-_]rt)?)[-_](\d{{1,5}})"), _cohort),
+    (_pattern(r"ucsf[-_]pdgm[-_](\d{1,5})"), lambda found: f"UCSF-PDGM-{int(found[1]):04d}"),
+    (_pattern(r"upenn[-_]gbm[-_](\d{1,5})"), lambda found: f"UPENN-GBM-{int(found[1]):05d}"),
+    (_pattern(r"rhuh[-_](\d{1,5})"), lambda found: f"RHUH-{int(found[1]):04d}"),
+    (
+        _pattern(r"tcga[-_]([a-z0-9]{2})[-_]([a-z0-9]{4})"),
+        lambda found: f"TCGA_{found[1].upper()}_{found[2].upper()}",
+    ),
+)
+"""Public collections: how their names are written, and the one spelling of the patient."""
+
+BIDS = _pattern(r"sub-[a-z0-9]+")
+_CLEARLY = (
+    r"(?:ses(?:sion)?|visit|time[-_ ]?point|tp|fu|follow[-_ ]?up)[-_ ]?(?P<visit>\d+)[a-z]?|ses-[a-z0-9]+|baseline|bl"
+    r"|follow[-_ ]?up|(?:pre|post)[-_ ]?op(?:erative)?|(?:19|20)\d{6}|(?:19|20)\d\d[-_.]\d\d?[-_.]\d\d?"
+)
+_PERHAPS = r"(?:time|week|wk|mo(?:nth)?|day|scan|exam|study|mr|v)[-_ ]?(?P<number>\d+)[a-z]?|mr[-_]d\d+"
+CLEAR_VISIT = re.compile(rf"[-_. /]+(?:{_CLEARLY}){_END}", re.IGNORECASE)
+VISIT = re.compile(rf"[-_. /]+(?:{_CLEARLY}|{_PERHAPS}){_END}", re.IGNORECASE)
+"""Of `P7_week3` P7 is the patient; of `glioma_scan_3` no one: only after a number are words like these visits."""
+TIME = re.compile(r"[-_ ]+t(?P<visit>\d+)$", re.IGNORECASE)
+"""A visit at the end of a patient's name; in the name of a file it would be the sequence T1 or T2."""
+NUMBERED = re.compile(r"(?P<patient>.*\d)[-_.](?P<visit>\d{1,3})")
+"""Patient and visit, or site and patient: the other names of the set tell."""
+SAYS_PATIENT = _pattern(r"(?:patient|subject|subj|pat)[-_ ]?(?:id)?[-_ ]?\d+")
+WHOLE_NUMBER = re.compile(r"(\d+)\.0+")
+
+
+class Visit(NamedTuple):
+    """A patient's name and where, in the name of one of its visits, the visit's number stands."""
+
+    patient: str
+    number: tuple[int, int] | None
+
+
+def says_nothing(text: str) -> bool:
+    """Whether a cell that ought to name a patient leaves it unknown: empty, 'nan', 'NA', 'None', 'unknown', ..."""
+    return SAYS_NOTHING.fullmatch(text.strip()) is not None
+
+
+def spelling(text: str) -> str:
+    """What is left of a name where capitals, leading zeros, '.0', separators and Unicode forms do not count."""
+    plain = unicodedata.normalize("NFKC", text).strip().casefold()
+    whole = WHOLE_NUMBER.fullmatch(plain)
+    joined = re.sub(r"[-_\s]+", "-", whole[1] if whole else plain)
+    return re.sub(r"\d+", lambda found: found[0].lstrip("0") or "0", joined)
+
+
+def collection_patient(text: str) -> str | None:
+    """The patient of a public collection whose name a text bears."""
+    for pattern, name in COLLECTIONS:
+        if found := pattern.search(text):
+            return name(found)
+    return None
+
+
+def patient_meant(stated: str) -> str:
+    """The patient whom a stated name means: `BraTS-GLI-00005-001` is `BraTS-GLI-00005`, `P7_visit2` is `P7`."""
+    name = without_visits(stated)
+    whole = WHOLE_NUMBER.fullmatch(name)
+    return whole[1] if whole else name
+
+
+def without_visits(stated: str) -> str:
+    """A stated name without what tells one visit from another."""
+    if known := collection_patient(stated):
+        return known
+    patient = split_visit(stated).patient
+    return patient if patient == stated else without_visits(patient)
+
+
+def split_visit(stated: str) -> Visit:
+    """A stated name as patient and visit; the whole name where it tells of no visit."""
+    if subject := BIDS.match(stated):
+        found = VISIT.search(stated, subject.end())
+        return Visit(subject[0], _number(found) if found else None)
+    candidates = (pattern.search(stated) for pattern in (CLEAR_VISIT, VISIT, TIME))
+    for found in candidates:
+        patient = stated[: found.start()] if found else ""
+        if found and patient and (found.re is CLEAR_VISIT or re.search(r"\d", patient)):
+            return Visit(patient, _number(found))
+    return Visit(stated, None)
+
+
+def _number(found: re.Match[str]) -> tuple[int, int] | None:
+    return next((found.span(group) for group, text in found.groupdict().items() if text), None)
+
+
+def patient_in_name(name: str) -> str | None:
+    """The patient whom the name of a case or file bears; None where it says nothing of a patient or visit."""
+    if known := collection_patient(name):
+        return known
+    if found := BIDS.search(name) or SAYS_PATIENT.search(name):
+        return found[0]
+    visit = VISIT.search(name)
+    patient = name[: visit.start()].rsplit("/", 1)[-1] if visit else ""
+    return patient if re.search(r"\d", patient) else None
+
+
+def patients_of_scans(names: Collection[str]) -> dict[str, str]:
+    """The patient of each scan of a set; `P01_1` and `P01_2` are one where the set has more such `P` than visits."""
+    meant = {name: patient_meant(name) for name in names}
+    rest = {name: found for name in names if meant[name] == name and (found := _numbered(name))}
+    patients, visits = ({found[group] for found in rest.values()} for group in ("patient", "visit"))
+    if len(visits) <= len(patients) < len(rest):
+        meant |= {name: found["patient"] for name, found in rest.items()}
+    return meant
+
+
+def patient_perhaps(name: str) -> str | None:
+    """The patient of a name that may end in a visit's number, where what is left of it is long enough to be one."""
+    found = _numbered(name)
+    return found["patient"] if found and len(found["patient"]) >= LEAST_TELLING else None
+
+
+def _numbered(name: str) -> re.Match[str] | None:
+    return None if collection_patient(name) else NUMBERED.fullmatch(name)
+
+
+def earlier_spellings(patient: str, written: str) -> Iterable[str]:
+    """Names under which Tumorline 0.1.0, which knew nothing of visits, may have kept this patient."""
+    yield from (patient, written, patient.upper(), patient.lower())
+    if patient.isdecimal():
+        yield from (f"{int(patient)}.0", *(patient.lstrip("0").zfill(width) for width in range(1, 7)))
+    if patient != written:
+        yield from _other_visits(written)
+    yield from _collection_spellings(patient)
+
+
+def _other_visits(written: str) -> Iterable[str]:
+    numbered = NUMBERED.fullmatch(written)
+    number = split_visit(written).number or (numbered and numbered.span("visit"))
+    if number:
+        start, end = number
+        yield from (f"{written[:start]}{visit:0{end - start}d}{written[end:]}" for visit in VISITS)
+
+
+def _collection_spellings(patient: str) -> Iterable[str]:
+    collection, _, number = patient.rpartition("-")
+    if collection == "BraTS-GLI":
+        same = [int(number), *(other for other, first in SAME_PEOPLE.items() if first == int(number))]
+        yield from (f"BraTS2021_{one:05d}" for one in same)
+        yield from (f"{collection}-{one:05d}-{visit:03d}" for one in same for visit in VISITS)
+    elif collection in ("BraTS-CBICA", "BraTS-2013", "BraTS-TMC", "BraTS-TCIA", "BraTS-WASHU"):
+        yield from _institution_spellings(collection.removeprefix("BraTS-"), number)
+    elif collection.startswith("BraTS-"):
+        yield from (f"{collection}-{number}-{visit:03d}" for visit in VISITS)
+        yield from (f"{collection}-{int(number):04d}-{visit}" for visit in range(10))
+    elif collection == "UPENN-GBM":
+        yield from (f"{patient}_{visit}" for visit in (11, 21))
+    elif patient.startswith("TCGA_"):
+        yield patient.replace("_", "-")
+
+
+def _institution_spellings(institution: str, number: str) -> Iterable[str]:
+    """The years gave the same people the same names but for the number of their collection."""
+    copies = [institution, *(f"TCIA{copy:02d}" for copy in range(1, 14) if institution == "TCIA")]
+    for challenge in ("Brats17", "Brats18", "BraTS18", "BraTS19"):
+        yield from (f"{challenge}_{copy}_{number}_{visit}" for copy in copies for visit in (1, 2, 3))

@@ -1,0 +1,147 @@
+"""Tables that people keep beside their images: which column means what, which row means which name, who is one patient.
+
+Wherever a table leaves it open what is meant, it is refused.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+
+from tumorline.data.decode import without_suffix
+from tumorline.data.patients import collection_patient, patient_meant, says_nothing, spelling, without_visits
+from tumorline.errors import UserError
+from tumorline.user_text import Rows, read_user_table
+
+ALIASES = {
+    "id": ("case", "case_id", "image_id", "filename", "file_name", "file"),
+    "patient": ("patient_id", "patientid", "pid", "subject", "subject_id", "participant_id"),
+}
+"""What a column may be called where none has the proper name."""
+PROPER = ("id", "patient", "patient_group", "image", "mask", "class_name", "split", "part", "fold", "spacing_mm")
+LEAST_MATCHED = 0.5
+"""Share of the shorter of two lists of names: where fewer are in both, the two do not belong together."""
+
+
+def read_rows_of_cases(path: Path, required: Collection[str]) -> Rows:
+    """Rows by line with their columns under the proper names, whatever their capitals.
+
+    Raises UserError for a table that cannot be read, lacks a column, or writes one patient in two ways.
+    """
+    rows = read_user_table(path)
+    columns = list(next(iter(rows.values()), ()))
+    names = _proper_names(path, columns)
+    if missing := set(required) - set(names.values()):
+        found = ", ".join(columns) or "no rows"
+        raise UserError(f"{path}: column {', '.join(sorted(missing))} is missing; found {found}")
+    named = {line: {names[name]: cell for name, cell in row.items()} for line, row in rows.items()}
+    refuse_two_spellings(path, (stated_patient(row) for row in named.values()))
+    return named
+
+
+def stated_patient(row: Mapping[str, str]) -> str:
+    """The patient as a row writes it, the group before the single one; empty where it is unknown."""
+    cells = (row.get(column, "") for column in ("patient_group", "patient"))
+    return next((cell for cell in cells if not says_nothing(cell)), "")
+
+
+def refuse_two_spellings(path: Path, stated: Iterable[str]) -> None:
+    """Raise UserError where two names of patients differ only in how they are written, as '1' and '1.0' do."""
+    written: dict[str, str] = {}
+    for name in map(without_visits, filter(None, stated)):
+        other = written.setdefault(spelling(patient_meant(name)), name)
+        if other != name:
+            raise UserError(
+                f"{path}: patients '{other}' and '{name}' differ only in how they are written; write each patient in "
+                "one way"
+            )
+
+
+def match_ids(ids: Iterable[str], names: Collection[str]) -> dict[str, str]:
+    """Which name each id means, of those that mean one: itself, without suffix, or the only one spelled alike.
+
+    '1.0' of a spreadsheet is '1', and '1' is '0001' where no other row and no other file could be meant.
+    """
+    found = {written: name for written in ids for name in _exact(written) if name in names}
+    free = set(names) - set(found.values())
+    by_spelling: dict[str, set[str]] = defaultdict(set)
+    for name in names:
+        for alike in {spelling(name), spelling(Path(name).name)}:
+            by_spelling[alike].add(name)
+    meant = {written: by_spelling.get(spelling(_exact(written)[-1]), set()) for written in ids if written not in found}
+    loose = {written: min(alike) for written, alike in meant.items() if len(alike) == 1 and alike <= free}
+    return found | loose
+
+
+def rows_by_name(path: Path, rows: Rows, names: Collection[str], where: str) -> dict[str, dict[str, str]]:
+    """The row of each name that has one.
+
+    Raises UserError where few ids of the table mean a name, and where two rows of one name say different things.
+    """
+    meant = match_ids([row["id"] for row in rows.values()], names)
+    refuse_mismatch(path, "id", [row["id"] for row in rows.values()], meant, names, where)
+    lines: dict[str, int] = {}
+    for line, row in rows.items():
+        if name := meant.get(row["id"]):
+            first = lines.setdefault(name, line)
+            _refuse_conflict(path, name, (first, rows[first]), (line, row))
+    return {name: rows[line] for name, line in lines.items()}
+
+
+def refuse_mismatch(
+    path: Path, column: str, ids: Collection[str], meant: Mapping[str, str], names: Collection[str], where: str
+) -> None:
+    """Raise UserError where a table and a set have little or nothing in common; shows how both write their names."""
+    stranger = next((written for written in ids if written not in meant), "")
+    lonely = next((name for name in sorted(names) if name not in meant.values()), "")
+    matched = len(set(meant.values()))
+    if matched >= LEAST_MATCHED * min(len(set(ids)), len(names)) and matched:
+        return
+    raise UserError(
+        f"{path}: {matched} of its {len(set(ids))} rows mean one of the {len(names)} names in {where}; the table's "
+        f"column {column} holds for example '{stranger}', {where} for example '{lonely}'; write them alike"
+    )
+
+
+def conflicting_collections(patients: Mapping[str, str]) -> tuple[str, str] | None:
+    """Two names of one patient of a public collection to whom different patients are given; None where there are none.
+
+    `patients` are those given, by name.
+    """
+    first_with: dict[str, str] = {}
+    for name, patient in patients.items():
+        if known := collection_patient(name):
+            first = first_with.setdefault(known, name)
+            if patients[first] != patient:
+                return first, name
+    return None
+
+
+def _proper_names(path: Path, columns: Collection[str]) -> dict[str, str]:
+    plain = {name: name.casefold().replace(" ", "_").replace("-", "_") for name in columns}
+    names = {name: plain[name] if plain[name] in PROPER else name for name in columns}
+    for proper, aliases in ALIASES.items():
+        known = [name for alias in aliases for name in columns if plain[name] == alias]
+        if known and proper not in names.values() and not (proper == "patient" and "patient_group" in names.values()):
+            names[known[0]] = proper
+    twice = [name for name, count in Counter(names.values()).items() if count > 1]
+    if twice:
+        both = " and ".join(f"'{name}'" for name in columns if names[name] == twice[0])
+        raise UserError(f"{path}: columns {both} both mean {twice[0]}; keep one of them")
+    return names
+
+
+def _exact(written: str) -> tuple[str, str]:
+    """An id as it stands, and without suffix and with slashes between folders."""
+    return written, without_suffix(Path(written.replace("\\", "/"))).as_posix()
+
+
+def _refuse_conflict(
+    path: Path, name: str, first: tuple[int, Mapping[str, str]], second: tuple[int, Mapping[str, str]]
+) -> None:
+    (first_line, ours), (line, theirs) = first, second
+    for column, value in ours.items():
+        if column != "id" and value != theirs[column]:
+            raise UserError(
+                f"{path}: lines {first_line} and {line} both mean '{name}'; the one says {column} '{value}', the other "
+                f"'{theirs[column]}'; keep one"
+            )
