@@ -153,7 +153,7 @@ def test_what_one_member_was_trained_on_all_were(tiny_run: Path) -> None:
     assert known.patients == {"train": ["Pa", "Pb"], "validation": ["Pc"], "test": ["Pd"]}
 
 
-def test_a_tested_image_of_a_patient_that_another_member_was_trained_on_is_training(
+def test_a_tested_image_of_a_patient_that_was_trained_on_is_training_unless_slices_were_split(
     tiny_run: Path, tiny_source: Path
 ) -> None:
     dataset = load_dataset(tiny_source, DataConfig())
@@ -162,7 +162,9 @@ def test_a_tested_image_of_a_patient_that_another_member_was_trained_on_is_train
     known = KnownCases(patients={"train": patients}, contents={"test": [facts.image_hash]})
     single = read_info(tiny_run / "model.safetensors").model_copy(update={"known_cases": known})
     both = describe("both", [single, single])
-    assert evaluation.case_status(single, dataset)[case.id] == "test"
+    by_slice = single.model_copy(update={"split": {**single.split, "leaking": True}})
+    assert evaluation.case_status(single, dataset)[case.id] == "train"
+    assert evaluation.case_status(by_slice, dataset)[case.id] == "test"
     assert evaluation.case_status(both, dataset)[case.id] == "train"
 
 

@@ -101,7 +101,7 @@ def _content(path: Path) -> bytes:
             raise UserError(f"{path}: {path.stat().st_size / 1e6:.0f} MB; expected a file of text below 268 MB")
         return path.read_bytes()
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+        raise UserError(f"{path}: cannot read it ({error.strerror})") from None
 
 
 def _decoded(path: Path, content: bytes) -> str:

@@ -9,6 +9,7 @@ from tumorline.data import brisc
 from tumorline.data.case import Case
 from tumorline.data.dataset import Dataset, Facts
 from tumorline.data.near import NearPair
+from tumorline.data.patients import conflicting_collections
 from tumorline.data.source import Finding, Severity
 from tumorline.data.split import PARTS, Split, stated_split
 from tumorline.errors import UserError
@@ -139,6 +140,23 @@ def _empty_masks(dataset: Dataset) -> list[Finding]:
 
 
 def _patients(dataset: Dataset) -> list[Finding]:
+    return _unknown_patients(dataset) + _conflicting_patients(dataset)
+
+
+def _conflicting_patients(dataset: Dataset) -> list[Finding]:
+    """Names of one patient of a public collection under which the source states different patients."""
+    conflict = conflicting_collections({case.id: case.patient for case in dataset.cases if case.patient})
+    if conflict is None:
+        return []
+    first, second = (dataset.cases[dataset.index[name]] for name in conflict)
+    message = (
+        f"{dataset.source.path}: by their names '{first.id}' and '{second.id}' are one patient, but the patients "
+        f"stated are '{first.patient}' and '{second.patient}'; state one patient, or rename the files"
+    )
+    return [Finding("patient_conflict", "error", message, _files([first, second]))]
+
+
+def _unknown_patients(dataset: Dataset) -> list[Finding]:
     unknown = [case for case in dataset.cases if case.patient is None]
     if not unknown:
         return []

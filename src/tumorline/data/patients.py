@@ -5,7 +5,7 @@ Names of a public collection mean the same person in every set. Where numbers we
 
 import re
 import unicodedata
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NamedTuple
 
 SAYS_NOTHING = re.compile(
@@ -161,6 +161,20 @@ def patients_of_scans(names: Collection[str]) -> dict[str, str]:
     if len(visits) <= len(patients) < len(rest):
         meant |= {name: found["patient"] for name, found in rest.items()}
     return meant
+
+
+def conflicting_collections(patients: Mapping[str, str]) -> tuple[str, str] | None:
+    """Two names of one patient of a public collection to whom different patients are given; None where there are none.
+
+    `patients` are those given, by name.
+    """
+    first_with: dict[str, str] = {}
+    for name, patient in patients.items():
+        if known := collection_patient(name):
+            first = first_with.setdefault(known, name)
+            if patients[first] != patient:
+                return first, name
+    return None
 
 
 def patient_perhaps(name: str) -> str | None:

@@ -14,6 +14,7 @@ from tumorline.data.user_tables import match_ids, read_rows_of_cases, refuse_mis
 from tumorline.errors import UserError
 
 PARTS = ("train", "validation", "test")
+SHORT_NAMES = {"val": "validation", "valid": "validation", "": "excluded"}
 COLUMNS = ("case", "patient", "class_name", "part")
 
 
@@ -299,7 +300,7 @@ def _unknown_patients(dataset: Dataset, key: str) -> str:
 
 
 def _checked(part: str, name: str) -> str:
-    part = {"val": "validation", "valid": "validation", "": "excluded"}.get(part, part)
+    part = SHORT_NAMES.get(part.casefold(), part.casefold())
     if part not in (*PARTS, "excluded"):
         raise UserError(f"'{name}': part '{part}' is not one of train, validation, test, excluded")
     return part

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from tumorline.data.decode import without_suffix
-from tumorline.data.patients import collection_patient, patient_meant, says_nothing, spelling, without_visits
+from tumorline.data.patients import patient_meant, says_nothing, spelling, without_visits
 from tumorline.errors import UserError
 from tumorline.user_text import Rows, read_user_table
 
@@ -63,13 +63,23 @@ def match_ids(ids: Iterable[str], names: Collection[str]) -> dict[str, str]:
     """
     found = {written: name for written in ids for name in _exact(written) if name in names}
     free = set(names) - set(found.values())
-    by_spelling: dict[str, set[str]] = defaultdict(set)
-    for name in names:
-        for alike in {spelling(name), spelling(Path(name).name)}:
-            by_spelling[alike].add(name)
-    meant = {written: by_spelling.get(spelling(_exact(written)[-1]), set()) for written in ids if written not in found}
+    meant = {written: alike for written, alike in _alike(ids, names).items() if written not in found}
     loose = {written: min(alike) for written, alike in meant.items() if len(alike) == 1 and alike <= free}
     return found | loose
+
+
+def _alike(ids: Iterable[str], names: Iterable[str]) -> dict[str, set[str]]:
+    """The names that are spelled as an id is, of which either may lack its folders."""
+    whole: dict[str, set[str]] = defaultdict(set)
+    last: dict[str, set[str]] = defaultdict(set)
+    for name in names:
+        whole[spelling(name)].add(name)
+        last[spelling(Path(name).name)].add(name)
+    plain = {written: _exact(written)[-1] for written in ids}
+    return {
+        written: whole.get(spelling(name)) or last.get(spelling(name)) or whole.get(spelling(Path(name).name), set())
+        for written, name in plain.items()
+    }
 
 
 def rows_by_name(path: Path, rows: Rows, names: Collection[str], where: str) -> dict[str, dict[str, str]]:
@@ -100,20 +110,6 @@ def refuse_mismatch(
         f"{path}: {matched} of its {len(set(ids))} rows mean one of the {len(names)} names in {where}; the table's "
         f"column {column} holds for example '{stranger}', {where} for example '{lonely}'; write them alike"
     )
-
-
-def conflicting_collections(patients: Mapping[str, str]) -> tuple[str, str] | None:
-    """Two names of one patient of a public collection to whom different patients are given; None where there are none.
-
-    `patients` are those given, by name.
-    """
-    first_with: dict[str, str] = {}
-    for name, patient in patients.items():
-        if known := collection_patient(name):
-            first = first_with.setdefault(known, name)
-            if patients[first] != patient:
-                return first, name
-    return None
 
 
 def _proper_names(path: Path, columns: Collection[str]) -> dict[str, str]:

@@ -1,0 +1,118 @@
+"""Which patient a name means."""
+
+import pytest
+
+from tumorline.data.patients import (
+    earlier_spellings,
+    patient_in_name,
+    patient_meant,
+    patients_of_scans,
+    says_nothing,
+    spelling,
+)
+
+SAME_PATIENT = [
+    ["BraTS-GLI-00005-000", "BraTS-GLI-00005-117", "BraTS2021_00005", "brats_gli_00005_001", "FeTS2022_00005"],
+    ["BraTS2021_00626", "BraTS2021_00758", "BraTS-GLI-00758-000", "BraTS2023-GLI-00626-001"],
+    ["BraTS2021_00639", "BraTS2021_00557", "BraTS-GLI-00557-001"],
+    ["BraTS-MEN-00005-000", "BraTS-MEN-00005-001"],
+    ["BraTS-MEN-RT-0012-1", "BraTS-MEN-RT-0012-2"],
+    ["BraTS-MET-00101-000", "BraTS-METS-00101-003"],
+    ["BraTS-SSA-00002-000", "BraTS_SSA_00002_001"],
+    ["BraTS-PED-00030-000", "BraTS-PED-00030"],
+    ["Brats17_TCIA_105_1", "Brats18_TCIA02_105_1", "brats_tcia_pat105_0001"],
+    ["Brats17_CBICA_AAB_1", "Brats18_CBICA_AAB_1", "BraTS19_CBICA_AAB_2"],
+    ["Brats17_2013_1_1", "brats_2013_pat0001_1"],
+    ["BraTS20_Training_012", "BraTS20_Training_012_slice_40"],
+    ["UCSF-PDGM-0004", "UCSF-PDGM-004", "UCSF-PDGM-0004_FU003d"],
+    ["UPENN-GBM-00001_11", "UPENN-GBM-00001_21"],
+    ["TCGA_CS_4941_19960909", "TCGA-CS-4941", "tcga_cs_4941"],
+    ["sub-01_ses-02", "sub-01_ses-baseline", "sub-01"],
+    ["PatientID_0003_Timepoint_1", "PatientID_0003_Timepoint_2"],
+    ["Patient-001/week-000-1", "Patient-001/week-044"],
+    ["OAS1_0001_MR1", "OAS1_0001_MR2"],
+    ["100118_time1", "100118_time2"],
+    ["P7_visit2", "P7_v3", "P7_T1", "P7 follow-up", "P7_preop", "P7_20200131", "P7_2020-01-31", "P7_scan2", "P7"],
+    ["Mueller_visit2", "Mueller_20200131"],
+    ["17", "17.0"],
+]
+
+
+@pytest.mark.parametrize("names", SAME_PATIENT, ids=lambda names: names[0])
+def test_visits_and_years_of_one_patient_are_one(names: list[str]) -> None:
+    assert len({patient_meant(name) for name in names}) == 1
+
+
+def test_patients_who_differ_are_told_apart() -> None:
+    first = [patient_meant(names[0]) for names in SAME_PATIENT]
+    assert len({spelling(name) for name in first}) == len(SAME_PATIENT)
+    others = ["P0-00", "P0-01", "S1_005", "MR017260C", "17", "18", "glioma_scan_01", "glioma_scan_02", "dicom-00ff"]
+    assert [patient_meant(name) for name in others] == others
+
+
+@pytest.mark.parametrize("name", [name for names in SAME_PATIENT for name in names])
+def test_what_a_name_means_means_itself(name: str) -> None:
+    assert patient_meant(patient_meant(name)) == patient_meant(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "patient"),
+    [
+        ("BraTS-GLI-00005-001_slice_70", "BraTS-GLI-00005"),
+        ("train/BraTS20_Training_012/z55", "BraTS20_Training_012"),
+        ("sub-07_ses-1_T1w_12", "sub-07"),
+        ("patient_3_slice_2", "patient_3"),
+        ("patient12/visit1/5", "patient12"),
+        ("a/P01_visit2_s3", "P01"),
+        ("P01_t1_3", None),
+        ("17", None),
+        ("glioma_12", None),
+        ("brisc2025_train_00001_gl_ax_t1", None),
+        ("IMG_20200131_1", None),
+        ("inpatient", None),
+    ],
+)
+def test_a_file_bears_a_patient_or_none(name: str, patient: str | None) -> None:
+    assert patient_in_name(name) == patient
+
+
+def test_patient_and_visit_are_told_from_site_and_patient_by_the_other_names() -> None:
+    followed = ["A01_1", "A01_2", "A02_1", "A02_2", "A03_1"]
+    assert patients_of_scans(followed) == {name: name[:3] for name in followed}
+    sites = ["S1_001", "S1_002", "S1_003", "S2_001"]
+    assert patients_of_scans(sites) == {name: name for name in sites}
+
+
+@pytest.mark.parametrize("text", ["", " ", "nan", "NaN", "NA", "N/A", "#N/A", "None", "null", "unknown", "-", "?", "."])
+def test_cells_that_say_nothing(text: str) -> None:
+    assert says_nothing(text)
+
+
+@pytest.mark.parametrize("text", ["0", "1", "nancy", "N", "anna"])
+def test_cells_that_are_names(text: str) -> None:
+    assert not says_nothing(text)
+
+
+def test_a_spelling_forgets_zeros_capitals_and_unicode_forms_but_no_digit() -> None:
+    assert spelling("P_007") == spelling("p-7")
+    assert spelling("100118") != spelling("1118")
+    assert spelling("Mu\u0308ller") == spelling("M\u00fcller")
+
+
+@pytest.mark.parametrize(
+    ("name", "earlier"),
+    [
+        ("BraTS-GLI-00005-001", "BraTS-GLI-00005-000"),
+        ("BraTS-GLI-00005-001", "BraTS2021_00005"),
+        ("BraTS2021_00005", "BraTS-GLI-00005-100"),
+        ("BraTS-GLI-00626-000", "BraTS2021_00758"),
+        ("BraTS-MET-00005-001", "BraTS-MET-00005-000"),
+        ("Brats18_TCIA02_105_1", "Brats17_TCIA_105_1"),
+        ("sub-01_ses-02", "sub-01_ses-01"),
+        ("P7_visit2", "P7_visit1"),
+        ("7", "7.0"),
+        ("7.0", "0007"),
+    ],
+)
+def test_names_of_version_0_1_0_are_among_those_looked_for(name: str, earlier: str) -> None:
+    assert earlier in set(earlier_spellings(patient_meant(name), name))
