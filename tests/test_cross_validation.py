@@ -9,9 +9,14 @@ import tumorline
 from tests.conftest import TINY
 from tumorline.cross_validation import gather
 from tumorline.errors import UserError
-from tumorline.evaluation import without_baselines
+from tumorline.evaluation import without_own
 
 pytest.importorskip("torch")
+
+FEW = (
+    "FEW VALIDATION PATIENTS: 2 patients chose epoch, temperature and threshold; "
+    "give validation more patients (split.validation)"
+)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +43,8 @@ def test_every_case_is_scored_once_and_by_the_fold_that_did_not_train_on_it(two_
     assert len(list((two_folds / "predictions").glob("*.png"))) == 40
     summary = json.loads((two_folds / "summary.json").read_text())
     assert (summary["cases"], summary["patients"]) == (40, 20)
-    assert without_baselines(summary["warnings"]) == []
+    assert [text.partition(":")[0] for text in without_own(summary["warnings"])] == ["fold-0", "fold-1"]
+    assert f"fold-1: {FEW}" in summary["warnings"]
     assert summary["split"]["origin"] == "out of fold: 2 of 2 folds, by patient, seed 0"
     assert [fold["patients"] for fold in summary["folds"]] == [10, 10]
 
@@ -79,7 +85,8 @@ def test_a_fold_that_was_stopped_goes_on_and_ends_as_if_it_had_not_been(two_fold
 def test_missing_folds_are_said_in_the_summary_and_the_report(two_folds: Path, tmp_path: Path) -> None:
     part = shutil.copytree(two_folds, tmp_path / "part")
     shutil.rmtree(part / "fold-1")
-    assert without_baselines(gather(part)["warnings"]) == ["1 OF 2 FOLDS: the others are not finished"]
+    said = [f"fold-0: {FEW}", "1 OF 2 FOLDS: the others are not finished"]
+    assert without_own(gather(part)["warnings"]) == said
     assert "1 OF 2 FOLDS" in (part / "report.html").read_text()
 
 

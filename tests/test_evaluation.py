@@ -126,6 +126,13 @@ def test_unknown_patients_are_said_in_the_summary(tiny_run: Path, tmp_path: Path
     assert any("PATIENTS UNKNOWN" in warning for warning in summary["warnings"])
 
 
+@pytest.mark.parametrize(("patients", "said"), [(1, True), (2, False)])
+def test_figures_of_one_patient_are_marked(patients: int, said: bool, tiny_run: Path, tmp_path: Path) -> None:
+    folder = PairFolder(tmp_path / "new")(patients=patients, slices=2, first_seed=900)
+    summary = tumorline.evaluate(tiny_run, folder, output=tmp_path / "out")
+    assert any(warning.startswith("ONE PATIENT: ") for warning in summary["warnings"]) == said
+
+
 def test_tumour_free_slices_give_a_false_positive_rate_and_no_dice(tiny_run: Path, tmp_path: Path) -> None:
     folder = PairFolder(tmp_path / "free")
     random = np.random.default_rng(0)

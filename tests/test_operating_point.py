@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,8 @@ from tumorline.data.case import ImageArray
 from tumorline.data.dataset import load_dataset
 from tumorline.data.preprocess import Placement
 from tumorline.errors import UserError
-from tumorline.model_file import read_info
+from tumorline.metrics import calibration
+from tumorline.model_file import ModelInfo, find_model, read_info
 from tumorline.runtime import FloatArray
 
 
@@ -66,3 +68,38 @@ def test_a_run_keeps_its_operating_point_in_model_and_summary(tiny_run: Path) ->
     assert summary["operating_point"]["threshold_curve"] == info.metrics["operating_point"]["threshold_curve"]
     assert "Too much or too little" in (tiny_run / "report.html").read_text()
     assert "Do the probabilities mean what they say?" in (tiny_run / "report.html").read_text()
+
+
+def described(**changes: Any) -> ModelInfo:
+    point = {"chosen": "validation", "validation_patients": changes.pop("patients", 12)}
+    info = read_info(find_model(Path("builtin")))
+    return info.model_copy(update={"temperature": 1.2, "metrics": {"operating_point": point}, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "warning"),
+    [
+        ({"patients": 1}, "FEW VALIDATION PATIENTS: one patient chose epoch, temperature and threshold"),
+        ({"patients": 4}, "FEW VALIDATION PATIENTS: 4 patients chose"),
+        ({"temperature": 20.085}, "TEMPERATURE AT ITS LIMIT: 20.09"),
+        ({"temperature": 0.0498}, "TEMPERATURE AT ITS LIMIT: 0.05"),
+        ({"threshold": 0.05}, "THRESHOLD AT ITS LIMIT: 0.05"),
+        ({"threshold": 0.95}, "THRESHOLD AT ITS LIMIT: 0.95"),
+    ],
+)
+def test_an_operating_point_that_rests_on_little_is_warned_of(changes: dict[str, Any], warning: str) -> None:
+    (said,) = operating_point.weaknesses(described(**changes))
+    assert said.startswith(warning)
+
+
+def test_a_sound_operating_point_and_a_threshold_by_hand_are_not() -> None:
+    assert operating_point.weaknesses(described(patients=5)) == []
+    by_hand = {"operating_point": {"chosen": 0.95, "validation_patients": 9}}
+    assert operating_point.weaknesses(described(threshold=0.95, metrics=by_hand)) == []
+
+
+def test_the_search_ends_at_the_limits_that_are_warned_of() -> None:
+    truth = np.array([True, False] * 50)
+    confused = np.where(truth, -9.0, 9.0)
+    assert operating_point.weaknesses(described(temperature=calibration.fit_temperature(confused, truth)))
+    assert operating_point.weaknesses(described(temperature=calibration.fit_temperature(-confused / 500, truth)))

@@ -11,6 +11,7 @@ from tumorline.data.dataset import Dataset
 from tumorline.errors import UserError
 from tumorline.evaluation import case_status, read_rows
 from tumorline.files import write_csv, write_json
+from tumorline.metrics.headline import count_false_lesions
 from tumorline.model_file import ModelInfo
 from tumorline.report.matrix import write_page
 
@@ -32,6 +33,7 @@ COLUMNS = (
     "unit",
     "tumour_cases",
     "missed",
+    "false_lesions",
     "volume_ratio",
     "tumour_free_cases",
     "false_positive_rate",
@@ -178,6 +180,7 @@ def _sentence(cell: Mapping[str, Any], cells: Sequence[Mapping[str, Any]]) -> st
         found.append(f"Dice {dice:.3f}{_against_home(dice, cell['model'], cells)}")
     if figures["tumour_cases"]:
         found.append(f"{figures['missed']} of {figures['tumour_cases']} tumours missed")
+    found.append(f"false lesions {count_false_lesions(figures)}")
     if figures["tumour_free_cases"]:
         found.append(f"a tumour drawn in {figures['invented']} of {figures['tumour_free_cases']} slices without one")
     if cell["orientation"] not in (None, "identity"):
@@ -208,6 +211,7 @@ def _row(cell: Mapping[str, Any]) -> dict[str, Any]:
         "nsd": figures["nsd"]["mean"],
         "hd95_detected": figures["hd95_detected"]["mean"],
         "unit": figures["hd95"]["unit"],
+        "false_lesions": (figures["lesions"] or {}).get("invented"),
         "false_positive_low": false_low,
         "false_positive_high": false_high,
         "volume_ratio": figures["volume_ratio"]["median"],

@@ -19,12 +19,13 @@ from tumorline.evaluation import (
     read_rows,
     region_figures,
     with_baselines,
-    without_baselines,
+    without_own,
     write,
 )
-from tumorline.files import write_bytes
+from tumorline.files import read_json, write_bytes
 from tumorline.metrics import calibration
 from tumorline.metrics.summary import Row
+from tumorline.operating_point import WEAKNESSES
 from tumorline.output_folder import claim_output
 from tumorline.report.page import REPORT_NAME
 from tumorline.run_folder import CONFIG_NAME, read_config
@@ -133,6 +134,12 @@ def _summary(config: Config, rows: Sequence[Row], finished: Sequence[Path]) -> d
     settings = config.split
     origin = f"out of fold: {len(finished)} of {settings.folds} folds, by {settings.by}, seed {settings.seed}"
     regions = {REGION: region_figures(rows)}
+    weak = [
+        f"{path.name}: {warning}"
+        for path in finished
+        for warning in read_json(path / SUMMARY_NAME)["warnings"]
+        if warning.startswith(WEAKNESSES)
+    ]
     missing = [f"{len(finished)} OF {settings.folds} FOLDS: the others are not finished"]
     return {
         **shared,
@@ -144,5 +151,5 @@ def _summary(config: Config, rows: Sequence[Row], finished: Sequence[Path]) -> d
         "validation": None,
         "baselines": {},
         "operating_point": None,
-        "warnings": [*without_baselines(shared["warnings"]), *(missing if len(finished) < settings.folds else [])],
+        "warnings": [*without_own(shared["warnings"]), *weak, *(missing if len(finished) < settings.folds else [])],
     }

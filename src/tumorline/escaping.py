@@ -11,7 +11,7 @@ ESCAPE = re.compile(r"\\u([0-9a-f]{4})|\\U([0-9a-f]{8})")
 FORMULA = re.compile(r"'*\s*[=+\-@＝＋－＠](?=.)")
 """What a spreadsheet would compute; the apostrophes before it are those of cells that were escaped already."""
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-](?:inf|nan)")
-MARKDOWN = {"&": "&amp;", "<": "&lt;", ">": "&gt;", **{mark: f"\\{mark}" for mark in "|`[]*"}}
+MARKDOWN = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "\\|", "`": "\\`"}
 
 
 def one_line(text: str) -> str:
@@ -34,8 +34,8 @@ def from_cell(cell: str) -> str:
 
 
 def for_markdown(text: str) -> str:
-    """The text in one line in which Markdown and HTML find nothing to do."""
-    return "".join(MARKDOWN.get(character, character) for character in one_line(text))
+    """The text in one line without tags, links, code and cells of a table."""
+    return "".join(MARKDOWN.get(character, character) for character in one_line(text)).replace("](", "]\\(")
 
 
 def _is_harmful(character: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tumorline import baselines
+from tumorline import baselines, operating_point
 from tumorline.data.case import Case, read_mask
 from tumorline.data.dataset import Dataset, read_case_mask
 from tumorline.data.source import Source
@@ -29,6 +29,7 @@ SEEN = ("train", "validation")
 EVALUATION_NAME, SUMMARY_NAME, PREDICTIONS_NAME = "evaluation.csv", "summary.json", "predictions"
 BASELINES_NAME, CERTAINTY_NAME = "baselines.csv", "certainty.csv"
 NOT_BEATEN = "BASELINE NOT BEATEN"
+ONE_PATIENT = "ONE PATIENT"
 ID_COLUMNS = ("case", "patient", "class_name", "status", "region")
 ATTRIBUTE = "attribute: "
 """Before the name of a column with what else the source states of a case."""
@@ -203,6 +204,7 @@ def _summary(model: Model, wanted: Request, rows: Sequence[Row], status: Mapping
         "cases": len(headline),
         "patients": len({row.group for row in headline}),
         "case_status": dict(Counter(status.values())),
+        "left_out": dict(source.left_out),
         "headline_status": sorted({row.status for row in headline}),
         "regions": regions,
         "validation": {region: summarise(validation) for region in info.regions} if validation else None,
@@ -301,9 +303,9 @@ def with_baselines(summary: Mapping[str, Any], records: Sequence[baselines.Recor
     }
 
 
-def without_baselines(warnings: Sequence[str]) -> list[str]:
-    """The warnings that hold for other cases of the same source as well."""
-    return [warning for warning in warnings if not warning.startswith(NOT_BEATEN)]
+def without_own(warnings: Sequence[str]) -> list[str]:
+    """The warnings that hold for other cases of the same source, and for other models, as well."""
+    return [text for text in warnings if not text.startswith((NOT_BEATEN, ONE_PATIENT, *operating_point.WEAKNESSES))]
 
 
 def _all_background(figures: Mapping[str, Any]) -> dict[str, Any]:
@@ -326,11 +328,13 @@ def _warnings(info: ModelInfo, wanted: Request, headline: Sequence[Row], leaking
         found.append("LEAKING: slices of one patient are in training and test")
     if any(row.status in SEEN for row in headline):
         found.append("TRAINING CASES INCLUDED: the headline holds cases that the model was trained or tuned on")
+    if not source.patients_unknown and len({row.patient for row in headline}) == 1:
+        found.append(f"{ONE_PATIENT}: all of these cases are one patient's; another patient may fare quite differently")
     if source.patients_unknown:
         found.append("PATIENTS UNKNOWN: each case counts as a patient of its own; the interval is too narrow")
     if wanted.dataset.settings.mask_threshold is not None:
         found.append(f"masks were thresholded above {wanted.dataset.settings.mask_threshold:g}")
-    found += _other_meaning(info, source)
+    found += [*operating_point.weaknesses(info), *_other_meaning(info, source)]
     if info.data.get("simulated") and not source.simulated:
         found.append("the model was trained on simulated images only")
     return found

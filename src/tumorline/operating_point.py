@@ -11,13 +11,22 @@ from tumorline.data.case import MaskArray
 from tumorline.data.dataset import Dataset
 from tumorline.data.preprocess import Placement, mask_to_network, to_native
 from tumorline.metrics import calibration
+from tumorline.metrics.calibration import TEMPERATURES
 from tumorline.metrics.summary import figure_of
+from tumorline.model_file import ModelInfo
 from tumorline.prediction import Model, to_probability
 from tumorline.runtime import FloatArray
 
 THRESHOLDS = np.linspace(0.05, 0.95, 19)
 PIXELS = 2_000_000
 """As many are drawn for the temperature."""
+FEWEST_PATIENTS = 5
+"""Validation patients; what fewer of them choose is said to be chosen by few."""
+WEAKNESSES = ("FEW VALIDATION PATIENTS", "TEMPERATURE AT ITS LIMIT", "THRESHOLD AT ITS LIMIT")
+"""What a warning begins with."""
+AS_FAR_AS_IT_GOES = " is as far as the search goes; do not trust the model's probabilities"
+NEAR_LIMIT = 0.01
+"""A search ends so close to its limit, as a share of it."""
 FLAT = 0.002
 """Where the Dice of several thresholds lies within this of the best, the one nearest to 0.5 is taken."""
 
@@ -56,7 +65,40 @@ def choose(
     temperature, errors = _fit_temperature(answers)
     curve = threshold_curve(answers, temperature)
     chosen = _best(curve) if threshold == "validation" else threshold
-    return OperatingPoint(temperature, chosen, {"threshold_curve": curve, "chosen": threshold, **errors})
+    patients = {"validation_patients": len({answer.patient for answer in answers})}
+    return OperatingPoint(temperature, chosen, {"threshold_curve": curve, "chosen": threshold, **errors, **patients})
+
+
+def weaknesses(info: ModelInfo) -> list[str]:
+    """Warnings where a model's operating point rests on little; a model of 0.1.0 knows its patients by hashes only."""
+    return [
+        warning for warning in (_few_patients(info), _temperature_at_limit(info), _threshold_at_limit(info)) if warning
+    ]
+
+
+def _few_patients(info: ModelInfo) -> str:
+    figures = info.metrics.get("operating_point", {})
+    patients = figures.get("validation_patients") or len(info.known_cases.patients.get("validation", []))
+    if info.members or not 0 < patients < FEWEST_PATIENTS:
+        return ""
+    chosen = "epoch, temperature and threshold" if figures.get("chosen") == "validation" else "epoch and temperature"
+    who = "one patient" if patients == 1 else f"{patients} patients"
+    return f"{WEAKNESSES[0]}: {who} chose {chosen}; give validation more patients (split.validation)"
+
+
+def _temperature_at_limit(info: ModelInfo) -> str:
+    at_limit = _is_at_limit(info.temperature, TEMPERATURES)
+    return f"{WEAKNESSES[1]}: {info.temperature:.2f}{AS_FAR_AS_IT_GOES}" if at_limit else ""
+
+
+def _threshold_at_limit(info: ModelInfo) -> str:
+    chosen = info.metrics.get("operating_point", {}).get("chosen") == "validation"
+    at_limit = chosen and _is_at_limit(info.threshold, (THRESHOLDS[0], THRESHOLDS[-1]))
+    return f"{WEAKNESSES[2]}: {info.threshold:.2f}{AS_FAR_AS_IT_GOES}" if at_limit else ""
+
+
+def _is_at_limit(value: float, limits: tuple[float, float]) -> bool:
+    return any(abs(value - limit) < NEAR_LIMIT * limit for limit in limits)
 
 
 def _answer(model: Model, dataset: Dataset, name: str) -> _Answer:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tumorline.errors import UserError
 from tumorline.escaping import one_line, to_cell
+from tumorline.metrics.headline import count_cases, count_false_lesions, count_false_positives
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -70,12 +71,12 @@ def print_headline(summary: "Mapping[str, Any]") -> None:
     for region, figures in summary["regions"].items():
         dice, hd95 = figures["dice"], figures["hd95_detected"]
         say(f"{region}: Dice by patient {_number(dice['mean'])} {_interval(dice)}")
-        say(f"  {summary['cases']} cases of {summary['patients']} patients ({', '.join(summary['headline_status'])})")
+        say(f"  {count_cases(summary)}")
         say(f"  over cases {_number(dice['mean_over_cases'])}, median patient {_number(dice['median'])}")
-        say(f"  missed {figures['missed']} of {figures['tumour_cases']} tumours, invented {figures['invented']}")
-        if figures["tumour_free_cases"]:
-            rate, free = figures["false_positive_rate"], figures["tumour_free_cases"]
-            say(f"  false positives on {figures['invented']} of {free} cases without a tumour ({rate:.1%})")
+        say(f"  missed {figures['missed']} of {figures['tumour_cases']} tumours")
+        say(f"  false lesions {count_false_lesions(figures)}")
+        free = figures["tumour_free_cases"]
+        say(f"  false positives {'on ' if free else ''}{count_false_positives(figures)}")
         say(f"  HD95 over detected {_number(hd95['mean'], 1)} {figures['hd95'].get('unit', '')}")
         say(f"  predicted / true area {_number(figures['volume_ratio']['mean'], 2)}")
         accuracy, background = figures["accuracy"]["mean"], figures["accuracy_background"]["mean"]
@@ -93,6 +94,7 @@ def fold_rows(summary: "Mapping[str, Any]") -> "list[dict[str, Any]]":
             "dice": _number(fold["dice"]["mean"]),
             "over cases": _number(fold["dice"]["mean_over_cases"]),
             "missed": fold["missed"],
+            "false lesions": _false_lesions(fold),
             **{name: _number(group["dice"]["mean"]) for name, group in {**fold["by_class"], **fold["by_size"]}.items()},
         }
         for fold in [*summary["folds"], {"fold": "out of fold", **together}]
@@ -127,7 +129,8 @@ def matrix_row(cell: "Mapping[str, Any]") -> "dict[str, Any]":
         "dice": _number(figures["dice"]["mean"]),
         "interval": _interval(figures["dice"]),
         "missed": f"{figures['missed']}/{figures['tumour_cases']}",
-        "false positives": f"{figures['invented']}/{figures['tumour_free_cases']}",
+        "false lesions": _false_lesions(figures),
+        "false positives": _share(figures["invented"], figures["tumour_free_cases"]),
     }
 
 
@@ -151,6 +154,8 @@ def leaderboard_row(row: "Mapping[str, Any]") -> "dict[str, Any]":
         "hd95": _number(row["hd95"]["mean"], 1),
         "area": _number(row["volume_ratio"]["mean"], 2),
         "missed": f"{row['missed']:g}/{row['tumour_cases']}",
+        "false lesions": _count(row.get("false_lesions")),
+        "false positives": _share(row.get("false_positives", 0), row.get("tumour_free_cases", 0)),
         "images/s": row["inference_images_per_second"],
         **row["chosen"],
     }
@@ -187,6 +192,19 @@ def stress_rows(summary: "Mapping[str, Any]") -> "list[dict[str, Any]]":
         {"change": name, "strength": strength, "dice": _number(level["dice"]["mean"]), "missed": level["missed"]}
         for name, strength, level in levels
     ]
+
+
+def _false_lesions(figures: "Mapping[str, Any]") -> str:
+    return _count((figures.get("lesions") or {}).get("invented"))
+
+
+def _count(number: float | None) -> str:
+    return "not counted" if number is None else f"{number:g}"
+
+
+def _share(number: float, of: int) -> str:
+    """Nothing can be found where there is nothing to look at."""
+    return f"{number:g}/{of}" if of else "not measured"
 
 
 def _number(value: float | None, digits: int = 3) -> str:

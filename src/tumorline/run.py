@@ -299,6 +299,8 @@ def _finish(task: "Task", notify: Notify) -> None:
     export_onnx(run / WEIGHTS_NAME, run / ONNX_NAME)
     info = _with_operating_point(info, task)
     notify(f"temperature {info.temperature:.2f} and threshold {info.threshold:.2f} from the validation patients")
+    for weakness in operating_point.weaknesses(info):
+        notify(f"warning: {weakness}")
     save_model(run / WEIGHTS_NAME, weights, info)
     notify("evaluating validation and test patients at native resolution")
     summary = evaluate(load(run), Request(task.dataset, run, include=("validation", "test", "unseen")))

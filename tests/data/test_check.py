@@ -89,3 +89,12 @@ def test_mixed_sizes_are_told(real_data: Path) -> None:
     dataset = load_dataset(real_data / "cheng_png", DataConfig())
     messages = [finding.message for finding in check(dataset) if finding.code == "mixed_sizes"]
     assert "24 of 512 x 512, 3 of 256 x 256" in messages[0]
+
+
+@pytest.mark.parametrize(("patients", "parts"), [(10, ["validation", "test"]), (60, [])])
+def test_parts_of_few_patients_are_warned_of(patients: int, parts: list[str], pair_folder: PairFolder) -> None:
+    dataset = load_dataset(pair_folder(patients=patients, slices=1, size=16), DataConfig())
+    split = split_dataset(dataset, SplitConfig(train=0.8))
+    said = [finding.message for finding in check(dataset, split) if finding.code == "few_patients"]
+    assert len(said) == len(parts)
+    assert all(f"the {part} part is one patient; give it more" in text for part, text in zip(parts, said, strict=True))

@@ -73,7 +73,13 @@ def test_lesions_are_counted_over_all_cases() -> None:
     two[9, 9] = True
     cases = [score_case(two, TRUTH, None), score_case(np.zeros_like(TRUTH), TRUTH, None)]
     rows = [Row(str(number), None, {}, "test", "tumour", scores) for number, scores in enumerate(cases)]
-    assert summarise(rows)["lesions"] == {"truth": 2, "detected": 1, "invented": 1, "missed": 1}
+    assert summarise(rows)["lesions"] == {
+        "truth": 2,
+        "detected": 1,
+        "invented": 1,
+        "missed": 1,
+        "cases_with_invented": 1,
+    }
 
 
 def test_figures_that_old_rows_lack_are_undefined() -> None:

@@ -10,6 +10,10 @@ def test_the_card_states_what_the_summary_and_the_model_file_hold(tiny_run: Path
     figures = json.loads((tiny_run / "summary.json").read_text())["regions"]["tumour"]
     assert f"| dice | {figures['dice']['mean']:.3f} | –" in card
     assert f"{figures['missed']} of {figures['tumour_cases']} tumours were missed altogether" in card
+    assert f"False lesions (predicted where the truth has none): {figures['lesions']['invented']}" in card
+    assert "False positives: cannot be measured here: no case without a tumour" in card
+    assert "8 of 40 cases given, 4 patients (test); left out 28: the model was trained on them; 4: " in card
+    assert "- FEW VALIDATION PATIENTS: 2 patients chose" in card
     assert "not a\nmedical device" in card
     assert "Network: `unet` (widths [4, 8])" in card
     assert "28 train, 4 validation, 8 test" in card

@@ -90,10 +90,21 @@ def test_a_clean_split_is_claimed_only_where_it_is_one(run: Path, fact: str, sen
     assert claim not in text
 
 
-def test_false_alarms_are_told_where_there_are_cases_without_a_tumour(run: Path) -> None:
-    assert "false alarm" not in page(run)
+def test_false_positives_are_told_where_there_are_cases_without_a_tumour(run: Path) -> None:
+    assert "false positives cannot be measured here: no case without a tumour" in page(run)
     change_summary(run, lambda summary: summary["regions"]["tumour"].update(tumour_free_cases=7, invented=2))
-    assert "false alarm on 2 of 7" in page(run)
+    assert "false positives 2 of 7 cases without a tumour (28.6%)" in page(run)
+
+
+def test_false_lesions_beside_a_tumour_are_told(run: Path) -> None:
+    lesions = {"truth": 9, "detected": 8, "invented": 55, "missed": 1, "cases_with_invented": 3}
+    change_summary(run, lambda summary: summary["regions"]["tumour"].update(lesions=lesions))
+    assert "<b>55 in 3 of 8 cases</b><span>false lesions" in page(run)
+
+
+def test_names_cannot_turn_the_text_of_a_page_around(run: Path) -> None:
+    change_summary(run, lambda summary: summary["warnings"].append("LEAKING: \u202egnp.x\udcff\n<b>"))
+    assert "LEAKING: \\u202egnp.x\\udcff\\n&lt;b&gt;" in page(run)
 
 
 def test_gaps_in_the_history_are_left_out(run: Path) -> None:

@@ -11,6 +11,7 @@ from tumorline.benchmarking.plan import Choice
 from tumorline.benchmarking.speed import images_per_second
 from tumorline.evaluation import read_rows
 from tumorline.files import read_csv, read_json
+from tumorline.metrics.case import CaseScores
 from tumorline.metrics.comparison import LEAST_SEEDS
 from tumorline.metrics.summary import FIGURES, figure
 from tumorline.run_folder import ENVIRONMENT_NAME, HISTORY_NAME
@@ -88,6 +89,7 @@ def _row(entry: Entry, speed: float) -> dict[str, Any]:
         **comparison.figures(tested),
         "missed": sum(row.scores.missed for row in tested) / len(entry.seeds),
         "tumour_cases": sum(row.scores.has_tumour for row in tested) // len(entry.seeds),
+        **_false_findings([row.scores for row in tested], len(entry.seeds)),
         "cases": len(tested) // len(entry.seeds),
         "patients": len({row.group for row in tested}),
         "seeds": dict(zip(map(str, entry.seeds), by_seed, strict=True)),
@@ -105,6 +107,16 @@ def _row(entry: Entry, speed: float) -> dict[str, Any]:
         "machine": environments[0]["machine"]["processor"],
         "device": environments[0]["device"],
         "precision": environments[0]["precision"],
+    }
+
+
+def _false_findings(scores: Sequence[CaseScores], seeds: int) -> dict[str, Any]:
+    """Of one seed, as a mean; false lesions are None where an older table did not count them."""
+    lesions = [score.lesions_invented for score in scores if score.lesions_invented is not None]
+    return {
+        "false_lesions": sum(lesions) / seeds if len(lesions) == len(scores) else None,
+        "false_positives": sum(score.invented for score in scores) / seeds,
+        "tumour_free_cases": sum(not score.has_tumour for score in scores) // seeds,
     }
 
 

@@ -16,6 +16,8 @@ from tumorline.errors import UserError
 
 SCHEMA_VERSION = 1
 SPLIT_ANEW = "--set split.stated=false splits anew, by patient"
+FEWEST_PATIENTS = {"validation": 5, "test": 2}
+"""Of a part that has any; fewer are warned of."""
 
 
 def check(dataset: Dataset, split: Split | None = None) -> list[Finding]:
@@ -27,6 +29,7 @@ def check(dataset: Dataset, split: Split | None = None) -> list[Finding]:
         *_patients(dataset),
     ]
     findings += _sizes(dataset) + _duplicates(dataset) + _near_duplicates(dataset)
+    findings += _small_parts(dataset, split) if split else []
     split = split or stated_split(dataset)
     findings += _stated_parts(dataset)
     findings += (
@@ -275,6 +278,19 @@ def _crossing(dataset: Dataset, split: Split) -> list[Finding]:
             message = f"{_example(group)}: equal to {_names(group[1:])}, but they are in {_join(parts)}"
             findings.append(Finding("duplicate_crosses", severity, message, _files(group)))
     return findings
+
+
+def _small_parts(dataset: Dataset, split: Split) -> list[Finding]:
+    """Parts of few patients: what validation chooses, and what a test says, then holds for these."""
+    found = []
+    for part, fewest in FEWEST_PATIENTS.items():
+        names = set(split.cases(part))
+        patients = len({case.patient or case.id for case in dataset.cases if case.id in names})
+        if 0 < patients < fewest:
+            who = "one patient" if patients == 1 else f"{patients} patients"
+            message = f"{split.origin}: the {part} part is {who}; give it more (split.train, split.validation)"
+            found.append(Finding("few_patients", "warning", message))
+    return found
 
 
 def _parts_by(parts: Mapping[str, str], pairs: Iterable[tuple[str | None, str]]) -> dict[str | None, set[str]]:

@@ -266,7 +266,8 @@ def _without_blank_slices(source: Source, facts: tuple[Facts, ...]) -> tuple[Sou
     left_out = f"{len(both) - len(kept)} of {len(both)} slices hold less than {LEAST_FILLED:.0%} of head"
     note = Finding("blank_slices", "info", f"{source.path}: {left_out} and are left out")
     cases, facts = zip(*kept, strict=True)
-    return replace(source, cases=cases, findings=(*source.findings, note)), facts
+    counted = {**source.left_out, "blank slices": len(both) - len(kept)}
+    return replace(source, cases=cases, findings=(*source.findings, note), left_out=counted), facts
 
 
 def _identify(source: Source, facts: Sequence[Facts]) -> Source:

@@ -37,6 +37,8 @@ class Source:
     """The sequence that was read, in the words of `data.channel`; empty where it is unknown."""
     label: str = ""
     """What the masks outline; empty where it is unknown."""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """Reason -> number of what was given and is no case."""
 
     @property
     def name(self) -> str:

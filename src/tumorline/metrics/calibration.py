@@ -16,6 +16,8 @@ from tumorline.geometry import MaskArray, bounding_box
 from tumorline.metrics.overlap import count_overlap, dice
 from tumorline.metrics.summary import figure_of
 
+TEMPERATURES = (float(np.exp(-3)), float(np.exp(3)))
+"""The lowest and the highest that are looked for."""
 BINS = 15
 POINTS = 51
 """Points of the risk-coverage curve that are kept."""
@@ -84,7 +86,8 @@ def fit_temperature(logits: Floats, truth: MaskArray) -> float:
     def cross_entropy(log_temperature: float) -> float:
         return float(np.logaddexp(0, signed / np.exp(log_temperature)).mean())
 
-    return float(np.exp(optimize.minimize_scalar(cross_entropy, bounds=(-3, 3), method="bounded").x))
+    bounds = np.log(TEMPERATURES)
+    return float(np.exp(optimize.minimize_scalar(cross_entropy, bounds=bounds, method="bounded").x))
 
 
 def confidence(probability: Floats, predicted: MaskArray) -> float | None:

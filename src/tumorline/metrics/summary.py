@@ -109,7 +109,8 @@ def _lesions(scores: Sequence[CaseScores]) -> dict[str, int] | None:
     if any(count is None for values in counts.values() for count in values):
         return None
     totals = {name: sum(values) for name, values in counts.items()}
-    return totals | {"missed": totals["truth"] - totals["detected"]}
+    cases_with_invented = sum(bool(score.lesions_invented) for score in scores)
+    return totals | {"missed": totals["truth"] - totals["detected"], "cases_with_invented": cases_with_invented}
 
 
 def grouping_attributes(rows: Sequence[Row]) -> list[str]:

@@ -8,11 +8,15 @@ from typing import Any
 
 import tomli_w
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 from safetensors import safe_open
 
+from tumorline.escaping import for_markdown
 from tumorline.evaluation import SUMMARY_NAME
 from tumorline.files import write_text
+from tumorline.metrics.headline import count_cases, count_false_lesions, count_false_positives
 from tumorline.model_file import WEIGHTS_NAME, read_info
+from tumorline.report.page import harmless
 
 CARD_NAME = "MODEL_CARD.md"
 FIGURES = (
@@ -42,6 +46,9 @@ def write_card(run: Path) -> Path:
     content = {
         "info": info,
         "summary": summary,
+        "counted": count_cases(summary),
+        "false_lesions": count_false_lesions(figures),
+        "false_positives": count_false_positives(figures),
         "figures": figures,
         "rows": [(name, digits) for name, digits in FIGURES if name in figures],
         "calibration": summary.get("calibration", {}).get(region),
@@ -50,7 +57,7 @@ def write_card(run: Path) -> Path:
         "parameters": f"{_count_parameters(run / WEIGHTS_NAME) / 1e6:.1f} M",
         "storage": info.config["model"]["storage"],
         "attribution": info.data.get("attribution", ""),
-        "configuration": tomli_w.dumps(_without_empty(info.config)).strip(),
+        "configuration": Markup(tomli_w.dumps(_without_empty(info.config)).strip()),
     }
     write_text(run / CARD_NAME, _template().render(**content))
     return run / CARD_NAME
@@ -59,7 +66,12 @@ def write_card(run: Path) -> Path:
 def _template() -> Any:
     loader = PackageLoader("tumorline.report", ".")
     environment = Environment(
-        loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+        loader=loader,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        finalize=harmless(for_markdown),
     )
     environment.filters |= {"number": _number, "interval": _interval}
     return environment.get_template("card.md")

@@ -4,7 +4,7 @@ import json
 import math
 import tomllib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 import tomli_w
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from tumorline.errors import UserError
+from tumorline.escaping import for_markdown, one_line
 from tumorline.evaluation import ATTRIBUTE
 from tumorline.files import read_csv, write_text
+from tumorline.metrics.headline import count_cases, count_false_lesions, count_false_positives
 from tumorline.report import certainty, charts
 from tumorline.report.cases import CaseReader, Picture, Row, choose, draw
 
@@ -31,6 +33,10 @@ MARKS = {
     "OTHER SEQUENCE": "another sequence",
     "OTHER MEANING": "another meaning of the mask",
     "BASELINE": "does not beat a trivial baseline",
+    "ONE PATIENT": "one patient",
+    "FEW VALIDATION": "few validation patients",
+    "TEMPERATURE": "temperature at its limit",
+    "THRESHOLD": "threshold at its limit",
 }
 
 
@@ -55,9 +61,15 @@ def template(name: str) -> Any:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=harmless(for_markdown if name.endswith(".md") else one_line),
     )
     environment.filters |= {"number": _number, "signed": _signed, "percent": _percent}
     return environment.get_template(name)
+
+
+def harmless(escape: Callable[[str], str]) -> Callable[[Any], Any]:
+    """What a template is to do with each value before it is written: texts are escaped, our own markup is not."""
+    return lambda value: escape(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _content(run: Path, read_case: CaseReader | None) -> dict[str, Any]:
@@ -73,6 +85,9 @@ def _content(run: Path, read_case: CaseReader | None) -> dict[str, Any]:
         "figures": figures,
         "validation": (summary.get("validation") or {}).get(region),
         "marks": _marks(summary["warnings"], figures),
+        "counted": count_cases(summary),
+        "false_lesions": count_false_lesions(figures),
+        "false_positives": count_false_positives(figures),
         "below_background": _below_background(figures),
         "headline_bar": _headline_bar(figures["dice"]),
         "curves": _curves(run / "history.csv"),
@@ -85,7 +100,7 @@ def _content(run: Path, read_case: CaseReader | None) -> dict[str, Any]:
         "confidence": certainty.confidence(calibration),
         "stress": _stress(summary.get("stress")),
         "parts": _parts(run / "split.csv"),
-        "configuration": _text(run / "config.toml"),
+        "configuration": escape(_text(run / "config.toml")),
         "environment": _environment(run / "environment.json"),
     }
 
