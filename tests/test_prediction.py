@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +7,9 @@ import pytest
 from PIL import Image
 
 import tumorline
-from tests.conftest import blob
+from tests.conftest import PairFolder, Program, blob
+from tests.sources import save_volume
+from tumorline.data.source import open_picture
 from tumorline.errors import UserError
 
 
@@ -60,6 +63,49 @@ def test_earlier_results_in_the_folder_are_not_predicted_again(tiny_run: Path, t
     for _ in range(2):
         rows = tumorline.predict(tmp_path / "in", tiny_run, tmp_path / "in" / "results", overwrite=True)
         assert [Path(row["input"]).name for row in rows] == ["x.png"]
+
+
+def test_of_a_data_set_only_images_are_predicted_and_the_rest_is_named(
+    tiny_run: Path, tmp_path: Path, program: Program
+) -> None:
+    folder = PairFolder(tmp_path / "data")(patients=1, slices=2)
+    (folder / "scan.nii.gz").touch()
+    outcome = program("predict", folder, "--model", tiny_run, "--output", tmp_path / "out", "--json")
+    assert [Path(row["input"]).parent.name for row in json.loads(outcome.out)] == ["images", "images"]
+    assert "images only, 2 of them; left out are 2 masks (for example s000.png)" in outcome.err
+    assert "1 volumes, which are not predicted yet (for example scan.nii.gz)" in outcome.err
+
+
+def test_a_locked_folder_costs_only_itself(tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(tmp_path / "in" / "x.png", blob(32, 1)[0])
+    save(tmp_path / "in" / "locked" / "y.png", blob(32, 2)[0])
+    scan = os.scandir
+
+    def refuse(path: Path) -> object:
+        if Path(path).name == "locked":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    rows = tumorline.predict(tmp_path / "in", tiny_run, tmp_path / "out")
+    assert [Path(row["input"]).name for row in rows] == ["x.png", "locked"]
+    assert [row["error"] is None for row in rows] == [True, False]
+
+
+def test_volumes_are_named_as_not_predicted_yet(tiny_run: Path, tmp_path: Path) -> None:
+    path = save_volume(tmp_path / "case_t1ce.nii.gz", [blob(32, 1)[0]])
+    (row,) = tumorline.predict(path, tiny_run, tmp_path / "out")
+    assert row["error"] == f"{path}: a volume; images of one slice are predicted, volumes are not yet"
+    with pytest.raises(UserError, match=r"no image in this folder \(1 volumes, which are not predicted yet"):
+        tumorline.predict(tmp_path, tiny_run, tmp_path / "out")
+
+
+def test_a_sequence_that_a_picture_lacks_is_one_line(tmp_path: Path) -> None:
+    path = save(tmp_path / "TCGA_AA_0001_19990101" / "TCGA_AA_0001_19990101_1.tif", np.zeros((32, 32, 3), np.uint8))
+    with pytest.raises(
+        UserError, match="has no t2; pictures of the LGG set have flair, post_contrast, pre_contrast, all"
+    ):
+        open_picture(path, "t2")
 
 
 def test_a_missing_input_or_model_is_named(tiny_run: Path, tmp_path: Path) -> None:

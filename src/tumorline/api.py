@@ -494,11 +494,12 @@ def write_predictions(
     overwrite: bool = False,
     tta: str = "none",
     progress: Progress | None = None,
+    notify: Notify = _silent,
 ) -> tuple[Path, list[dict[str, Any]]]:
-    """As `predict`, with the folder of the results."""
+    """As `predict`, with the folder of the results; `notify` hears which files of a folder are left out."""
     given = [Path(path) for path in ([inputs] if isinstance(inputs, (str, Path)) else inputs)]
     loaded = prediction.load(model, tta)
-    jobs = prediction.list_jobs(given, Path(output) if output else None)
+    jobs = prediction.list_jobs(given, Path(output) if output else None, notify)
     contents = hash_inputs(job.path for job in jobs)
     identity = {"inputs": contents, "model": loaded.fingerprint, "settings": hash_settings(tta=tta)}
     purpose = Purpose("predict", identity, "predictions")

@@ -325,7 +325,7 @@ def predict(
     from tumorline import api
 
     folder, rows = api.write_predictions(
-        inputs, model, output=output, overwrite=overwrite, tta=tta, progress=counter("predicting")
+        inputs, model, output=output, overwrite=overwrite, tta=tta, progress=counter("predicting"), notify=note
     )
     failed = [row for row in rows if row["error"]]
     for row in failed:

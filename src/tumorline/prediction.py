@@ -1,7 +1,7 @@
 """From a picture to a mask in the picture's own geometry, without torch."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from tumorline.data import near, preprocess
 from tumorline.data.case import ImageArray, MaskArray, read_image
 from tumorline.data.decode import PICTURE_SUFFIXES, without_suffix
 from tumorline.data.layouts.contents import Contents
+from tumorline.data.layouts.selection import select_images
 from tumorline.data.source import open_picture
 from tumorline.errors import UserError, did_you_mean
 from tumorline.files import fit_file_name, write_csv, write_json
@@ -94,6 +95,8 @@ class Job:
 
     path: Path
     target: Path
+    problem: str = ""
+    """Why it cannot be predicted; empty where it may be."""
 
 
 def predict(
@@ -130,44 +133,40 @@ def _recalled(job: Job, folder: OutputFolder) -> dict[str, Any] | None:
     return {**row, **_as_text(paths)} if all(path.is_file() for path in paths) else None
 
 
-def list_jobs(inputs: Iterable[Path], output: Path | None = None) -> list[Job]:
-    """The files to predict, without what lies in `output`.
+def list_jobs(
+    inputs: Iterable[Path], output: Path | None = None, notify: Callable[[str], None] | None = None
+) -> list[Job]:
+    """The images to predict, without what lies in `output`; `notify` hears what of a folder is left out, and why.
 
-    Raises UserError where an input does not exist or holds no picture, and where two would have the same results.
+    Raises UserError where an input does not exist or holds no image, and where two would have the same results.
     """
-    return list(_jobs(inputs, output))
+    jobs: dict[Path, Job] = {}
+    for job in (job for given in inputs for job in _jobs_of(given, output, notify)):
+        target = job.target
+        if target in jobs:
+            target = target.with_name(job.path.name.replace(".", "_"))
+        if target in jobs:
+            raise UserError(f"{job.path}: its results would overwrite those of {jobs[target].path}; predict them apart")
+        jobs[target] = replace(job, target=target)
+    return list(jobs.values())
 
 
-def _jobs(inputs: Iterable[Path], output: Path | None) -> Iterator[Job]:
-    taken: dict[Path, Path] = {}
-    for given in inputs:
-        for path, relative in _files(given, output):
-            target = without_suffix(relative)
-            if target in taken:
-                target = target.with_name(relative.name.replace(".", "_"))
-            if target in taken:
-                raise UserError(f"{path}: its results would overwrite those of {taken[target]}; predict them apart")
-            taken[target] = path
-            yield Job(path, target)
-
-
-def _files(given: Path, output: Path | None) -> list[tuple[Path, Path]]:
-    """Pictures of an input with their relative paths, without hidden files, earlier results and the `x_mask` of `x`."""
+def _jobs_of(given: Path, output: Path | None, notify: Callable[[str], None] | None) -> list[Job]:
+    """The images of an input, and its folders that cannot be listed, each with the name of its results."""
     if given.is_file():
-        return [(given, Path(given.name))]
+        return [Job(given, without_suffix(Path(given.name)))]
     if not given.is_dir():
         raise UserError(f"{given}: no such file or folder")
-    contents = Contents(given)
-    masks = {mask for pair in contents.pairs.values() for mask in pair.masks}
-    found = [
-        path
-        for path in (*contents.pictures, *contents.matlab_files)
-        if path not in masks and not (output and path.resolve().is_relative_to(output.resolve()))
-    ]
-    if not found:
+    selection = select_images(Contents(given))
+    images = [path for path in selection.images if not (output and path.resolve().is_relative_to(output.resolve()))]
+    if not images and not selection.problems:
         accepted = f"{', '.join(sorted(PICTURE_SUFFIXES))}, .mat and DICOM without a suffix"
-        raise UserError(f"{given}: no picture in this folder; accepted are {accepted}")
-    return [(path, path.relative_to(given)) for path in found]
+        seen = f" ({selection.remark})" if selection.remark else ""
+        raise UserError(f"{given}: no image in this folder{seen}; accepted are {accepted}")
+    if notify and selection.remark:
+        notify(f"{given}: images only, {len(images)} of them; left out are {selection.remark}")
+    locked = [Job(path, path.relative_to(given), problem) for path, problem in selection.problems.items()]
+    return [*(Job(path, without_suffix(path.relative_to(given))) for path in images), *locked]
 
 
 def _mask_and_overlay(job: Job, output: Path) -> tuple[Path, Path]:
@@ -181,6 +180,8 @@ def _as_text(paths: tuple[Path, Path]) -> dict[str, str]:
 
 def _predict_file(job: Job, model: Model, folder: OutputFolder) -> dict[str, Any]:
     try:
+        if job.problem:
+            raise UserError(job.problem)
         image = read_image(open_picture(job.path, model.channel))
         probability = model.probability(image)[0]
     except UserError as error:

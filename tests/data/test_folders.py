@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests import sources
 from tests.conftest import Program, blob
 from tests.sources import save
 from tumorline.config import DataConfig, SplitConfig
@@ -15,6 +16,7 @@ from tumorline.data.check import check
 from tumorline.data.dataset import load_dataset
 from tumorline.data.layouts.contents import Contents
 from tumorline.data.layouts.names import match_masks, read_folder_name, stated_part
+from tumorline.data.layouts.selection import select_images
 from tumorline.data.source import open_source
 from tumorline.data.split import split_dataset
 from tumorline.errors import UserError
@@ -476,3 +478,67 @@ def test_what_is_not_read_is_named_in_one_line(tmp_path: Path, name: str, conten
     (tmp_path / name).write_text(content)
     assert refusal(tmp_path).startswith(f"{tmp_path / name}: ")
     assert message in refusal(tmp_path)
+
+
+# ---------------------------------------------------------------- volumes of other makers
+
+
+def errors_of(path: Path) -> list[str]:
+    try:
+        return [finding.message for finding in check(load_dataset(path, DataConfig())) if finding.severity == "error"]
+    except UserError as error:
+        return [str(error)]
+
+
+def scan(folder: Path, name: str, endings: Sequence[str], label: int = 3) -> None:
+    image, mask = blob(32, 3)
+    for ending in endings:
+        planes: list[sources.Array] = [mask * np.uint8(label)] * 2 if "seg" in ending.lower() else [image] * 2
+        sources.save_volume(folder / name / f"{name}{ending}.nii.gz", planes)
+
+
+def test_the_resection_cavity_is_refused_once_for_each_scan(tmp_path: Path) -> None:
+    for name in ("BraTS-GLI-02000-100", "BraTS-GLI-02001-100"):
+        scan(tmp_path, name, ("-t1n", "-t1c", "-t2w", "-t2f", "-seg"), label=4)
+    assert [message.split(": ")[1] for message in errors_of(tmp_path)] == [
+        "holds the label 4, the resection cavity of BraTS 2024 (after treatment), which is not read yet"
+    ] * 2
+
+
+def test_a_truth_of_another_name_is_named(tmp_path: Path) -> None:
+    scan(tmp_path, "BraTS20_Training_355", ("_t1", "_t1ce", "_t2", "_flair"))
+    sources.save_volume(tmp_path / "BraTS20_Training_355" / "W39_1998.09.19_Segm.nii", [IMAGE, IMAGE])
+    (message,) = errors_of(tmp_path)
+    assert message.endswith("W39_1998.09.19_Segm.nii is not read under this name, rename it")
+
+
+def test_the_labels_of_another_maker_are_not_guessed(tmp_path: Path) -> None:
+    scan(tmp_path, "UCSF-PDGM-0004", ("_T1", "_T1c", "_T2", "_FLAIR", "_tumor_segmentation"))
+    (message,) = errors_of(tmp_path)
+    assert message.endswith("_tumor_segmentation.nii.gz is one of another maker, whose labels are not read yet")
+
+
+# ---------------------------------------------------------------- images to predict
+
+
+def test_images_are_told_from_masks_and_everything_else(tmp_path: Path) -> None:
+    write_pairs(tmp_path / "a", ["1"])
+    write_pairs(tmp_path / "b", ["2"], images="JPEGImages", masks="SegmentationClass")
+    for word in ("mask", "seg", "label", "gt", "segmentation", "groundtruth", "m", "overlay", "mask_1"):
+        save(tmp_path / "suffix" / f"x_{word}.png", MASK)
+    save(tmp_path / "suffix" / "x.png", IMAGE)
+    save(tmp_path / "alone_m.png", IMAGE)
+    for name in ("notes.txt", "more.txt", "volume.nii.gz", "LICENSE"):
+        (tmp_path / name).touch()
+    selection = select_images(Contents(tmp_path))
+    assert [str(image.relative_to(tmp_path)) for image in selection.images] == [
+        "a/images/1.png",
+        "alone_m.png",
+        "b/JPEGImages/2.png",
+        "suffix/x.png",
+    ]
+    assert selection.remark == (
+        "10 masks (for example 1.png), 2 of the kind '.txt' (for example more.txt), 1 overlays of earlier results (for "
+        "example x_overlay.png), 1 volumes, which are not predicted yet (for example "
+        "volume.nii.gz), 1 without a suffix (for example LICENSE)"
+    )

@@ -32,6 +32,8 @@ class Labels:
 
     wanted: tuple[int, ...]
     allowed: tuple[int, ...]
+    unread: tuple[tuple[int, str], ...] = ()
+    """Values that are known and not read, with what they mean."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,9 @@ def _pixels(path: Path, number: int | None) -> npt.NDArray[Any]:
 def read_labels(path: Path, number: int, labels: Labels) -> MaskArray:
     """One slice of a volume of labels as boolean `(H, W)`. Raises NotBinaryError for a label that is not allowed."""
     values = volume.read_slice(path, number)
+    for label, meaning in labels.unread:
+        if (values == label).any():
+            raise NotBinaryError(f"{path}: holds the label {label}, {meaning}")
     if not np.isin(values, labels.allowed).all():
         found, allowed = _some(np.unique(values)), ", ".join(map(str, labels.allowed))
         raise NotBinaryError(f"{path}: slice {number} holds the labels {found}; files of these names have {allowed}")

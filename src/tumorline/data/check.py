@@ -109,8 +109,12 @@ def _files(cases: Iterable[Case]) -> tuple[str, ...]:
 
 def _unusable(dataset: Dataset) -> list[Finding]:
     findings = []
+    said = set()
     for case, fact in _pairs(dataset):
         for code, message in fact.errors:
+            if message in said:  # the slices of one volume
+                continue
+            said.add(message)
             file = case.images[0] if code == "unreadable" and str(case.images[0]) in message else case.mask
             findings.append(Finding(code, "error", message, (str(file),)))
     channels = {len(case.images) for case in dataset.cases}

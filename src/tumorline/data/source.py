@@ -14,6 +14,7 @@ from tumorline.data.layouts.contents import Contents, Listing
 from tumorline.data.layouts.names import stated_part
 from tumorline.data.layouts.unread import colour_masks, mask_beside_images, sign_of_truth, unread_kind
 from tumorline.data.patients import patient_in_name, patient_meant
+from tumorline.data.volume import is_volume
 from tumorline.errors import UserError
 
 __all__ = ["LAYOUTS", "Finding", "Layout", "Severity", "Source", "channel_names", "open_picture", "open_source"]
@@ -131,7 +132,9 @@ def _tumour_free(contents: Contents) -> Source:
 
 
 def open_picture(path: Path, channel: str = "") -> Case:
-    """The case of one picture by itself, read as its layout would read it."""
+    """The case of one picture by itself, read as its layout would read it. Raises UserError for a volume."""
+    if is_volume(path):
+        raise UserError(f"{path}: a volume; images of one slice are predicted, volumes are not yet")
     if figshare.is_picture(path):
         return figshare.picture(path)
     return lgg.picture(path, channel) if lgg.is_picture(path) else Case(path.stem, (path,))

@@ -27,6 +27,7 @@ KINDS = {
 }
 CHANNELS = (*KINDS, "all")
 LATER_NAMES = {"t1c", "t1n", "t2w", "t2f"}
+RESECTION_CAVITY = "the resection cavity of BraTS 2024 (after treatment), which is not read yet"
 LABEL = "tumour_core"
 """Nearest to what is outlined on a picture after contrast, as in Cheng's set."""
 
@@ -80,7 +81,20 @@ def _one(name: str, group: Group, kind: str, endings: tuple[str, ...]) -> Path:
         if ending in group:
             return group[ending]
     at = next(iter(group.values())).parent
-    raise UserError(f"{at}: no {kind} volume of {name} (a name that ends in {' or '.join(endings)})")
+    beside = _other_truth(at) if kind == "truth" else ""
+    raise UserError(f"{at}: no {kind} volume of {name} (a name that ends in {' or '.join(endings)}){beside}")
+
+
+def _other_truth(folder: Path) -> str:
+    """What is said of a segmentation beside the volumes whose name is not BraTS's."""
+    found = sorted(
+        path.name for path in folder.glob("*.nii*") if "seg" in path.name.lower() and not NAME.match(path.name)
+    )
+    if not found:
+        return ""
+    if found[0].lower().split(".nii")[0].endswith("_segm"):
+        return f"; {found[0]} is not read under this name, rename it"
+    return f"; {found[0]} is one of another maker, whose labels are not read yet"
 
 
 def _labels(group: Group, label: str) -> Labels:
@@ -91,4 +105,5 @@ def _labels(group: Group, label: str) -> Labels:
         "tumour_core": (1, enhancing),
         "enhancing_tumour": (enhancing,),
     }
-    return Labels(wanted[label], (0, 1, 2, enhancing))
+    other = ((4, RESECTION_CAVITY),) if enhancing == 3 else ()
+    return Labels(wanted[label], (0, 1, 2, enhancing), other)

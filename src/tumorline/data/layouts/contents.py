@@ -89,11 +89,24 @@ class Contents:
         return dict(groups)
 
     @cached_property
+    def masks(self) -> frozenset[Path]:
+        """Pictures that are masks by their own names."""
+        return frozenset(mask for group in self.groups.values() for mask in group.masks)
+
+    @cached_property
+    def result_folders(self) -> frozenset[Path]:
+        """Folders in which earlier predictions lie."""
+        return frozenset(file.parent for file in self.files if file.name == "predictions.json")
+
+    @cached_property
+    def picture_names(self) -> frozenset[str]:
+        return frozenset(name_below(file, self.path) for file in self.pictures)
+
+    @cached_property
     def matched(self) -> Match:
         """Masks by the image beside them; a name that says mask only weakly is an image where it has no partner."""
-        names = {name_below(file, self.path) for file in self.pictures}
-        masks = {name for name in names if read_mask_names(name)}
-        images = names - masks
+        masks = {name for name in self.picture_names if read_mask_names(name)}
+        images = set(self.picture_names - masks)
         images |= {name for name in match_masks(images, masks).lonely if not says_mask(name)}
         return match_masks(images, masks - images)
 

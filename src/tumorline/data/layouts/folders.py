@@ -215,7 +215,8 @@ def _read_tables(contents: Contents, paired: Sequence[_Paired]) -> tuple[list[Ro
     rows: list[Rows] = []
     for pair in paired:
         at = pair.folders.images.parent
-        own, more = ({}, []) if at == contents.path else read_patients(at / "patients.csv", pair.images, where)
+        names = [name for other in paired if other.folders.images.parent == at for name in other.images]
+        own, more = ({}, []) if at == contents.path else read_patients(at / "patients.csv", names, where)
         rows.append({name: own.get(name) or whole.get(pair.folders.prefix + name, {}) for name in pair.images})
         notes += more
     return rows, notes

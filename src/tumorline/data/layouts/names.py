@@ -94,6 +94,12 @@ def read_folder_name(name: str) -> FolderName | None:
     return FolderName(kind, key, likely)
 
 
+def is_in_mask_folder(name: str) -> bool:
+    """Whether a folder above a file says that masks lie in it."""
+    folders = [read_folder_name(folder) for folder in PurePath(name).parts[:-1]]
+    return any(folder is not None and folder.kind == "mask" for folder in folders)
+
+
 def folder_words(name: str) -> tuple[str, ...]:
     """The words of a folder's name in lower case: 'trainMasks' and 'train-masks' have two."""
     apart = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", normalised(name)).casefold()

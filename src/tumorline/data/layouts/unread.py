@@ -1,11 +1,11 @@
 """What is recognised and not read: named in one line, so that nobody takes its images for images without truth."""
 
 import re
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from tumorline.data.layouts.annotations import TUMOUR_WORDS
 from tumorline.data.layouts.contents import Contents
-from tumorline.data.layouts.names import folder_words, name_below, read_folder_name, says_mask
+from tumorline.data.layouts.names import folder_words, is_in_mask_folder, name_below, says_mask
 
 HEAD_BYTES = 4096
 LOOKED_AT = 20
@@ -49,8 +49,7 @@ def _may_hold_truth(file: Path, root: Path, is_image: bool) -> bool:
 
 def _is_mask(file: Path, root: Path) -> bool:
     name = name_below(file, root)
-    folders = [read_folder_name(folder) for folder in PurePath(name).parts[:-1]]
-    return says_mask(name) or any(folder is not None and folder.kind == "mask" for folder in folders)
+    return says_mask(name) or is_in_mask_folder(name)
 
 
 def _yolo(contents: Contents) -> str:
