@@ -63,7 +63,10 @@ def test_the_later_names_have_the_later_labels(tmp_path: Path) -> None:
     assert load_dataset(tmp_path, DataConfig()).facts[0].foreground == 0.5
     save_volume(at / f"{at.name}-seg.nii.gz", [np.array([[0, 4], [2, 1]])])
     (finding,) = [found for found in check(load_dataset(tmp_path, DataConfig())) if found.severity == "error"]
-    assert "holds the labels {0, 1, 2, 4}; files of these names have 0, 1, 2, 3" in finding.message
+    assert "holds the label 4, the resection cavity of BraTS 2024 (after treatment)" in finding.message
+    save_volume(at / f"{at.name}-seg.nii.gz", [np.array([[0, 5], [2, 1]])])
+    (finding,) = [found for found in check(load_dataset(tmp_path, DataConfig())) if found.severity == "error"]
+    assert "holds the labels {0, 1, 2, 5}; files of these names have 0, 1, 2, 3" in finding.message
 
 
 def test_blank_slices_are_left_out_and_counted(tmp_path: Path) -> None:
