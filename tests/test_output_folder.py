@@ -437,3 +437,25 @@ def test_results_of_files_with_odd_names_are_written(tiny_run: Path, scans: Path
     rows = tumorline.predict([scans / f"{stem}.png"], tiny_run, tmp_path / "out")
     assert [row["error"] for row in rows] == [None]
     assert np.asarray(Image.open(rows[0]["mask"])).any()
+
+
+@pytest.mark.parametrize("option", ["--output", "--resume"])
+def test_a_folder_that_holds_a_recipe_and_more_is_not_trained_in(
+    unseen: Path, tmp_path: Path, program: Program, option: str
+) -> None:
+    pytest.importorskip("torch")
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "config.toml").write_text(f"# mine\n[data]\nsource = '{unseen}'\n")
+    (mine / "report.html").write_text("mine")
+    before = contents(mine)
+    given = [mine / "config.toml"] if option == "--output" else []
+    result = program("train", *given, "--no-test", option, mine)
+    assert (result.status, result.err.count("\n")) == (2, 1)
+    assert "holds report.html and nothing that a training leaves" in result.err
+    assert contents(mine) == before
+
+
+def test_a_folder_predicted_into_itself_is_named(tiny_run: Path, scans: Path) -> None:
+    with pytest.raises(UserError, match=r"not an empty folder; it holds x0\.png, which Tumorline did not write"):
+        tumorline.predict(scans, tiny_run, scans)

@@ -499,7 +499,7 @@ def write_predictions(
     """As `predict`, with the folder of the results; `notify` hears which files of a folder are left out."""
     given = [Path(path) for path in ([inputs] if isinstance(inputs, (str, Path)) else inputs)]
     loaded = prediction.load(model, tta)
-    jobs = prediction.list_jobs(given, Path(output) if output else None, notify)
+    jobs = prediction.list_jobs(given, notify)
     contents = hash_inputs(job.path for job in jobs)
     identity = {"inputs": contents, "model": loaded.fingerprint, "settings": hash_settings(tta=tta)}
     purpose = Purpose("predict", identity, "predictions")

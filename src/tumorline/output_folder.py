@@ -19,7 +19,7 @@ from typing import Any
 
 from tumorline.environment import versions
 from tumorline.errors import Interrupted, UserError
-from tumorline.files import LOCK_NAME, admit_file, alone_in, append_line, remove_unfinished, write_text
+from tumorline.files import LOCK_NAME, admit_file, alone_in, remove_unfinished, write_text, writing
 
 JOURNAL_NAME = ".tumorline.jsonl"
 SCHEMA_VERSION = 1
@@ -128,7 +128,9 @@ class OutputFolder:
 
     def _note(self, line: Mapping[str, Any]) -> None:
         self._begin()
-        append_line(self.path / JOURNAL_NAME, line)
+        path = self.path / JOURNAL_NAME
+        with writing(path), path.open("a", encoding="utf-8") as file:
+            file.write("\n" + json.dumps(line))  # what comes before may be cut off
         self.journal.add(line)
 
     def _begin(self) -> None:

@@ -133,15 +133,13 @@ def _recalled(job: Job, folder: OutputFolder) -> dict[str, Any] | None:
     return {**row, **_as_text(paths)} if all(path.is_file() for path in paths) else None
 
 
-def list_jobs(
-    inputs: Iterable[Path], output: Path | None = None, notify: Callable[[str], None] | None = None
-) -> list[Job]:
-    """The images to predict, without what lies in `output`; `notify` hears what of a folder is left out, and why.
+def list_jobs(inputs: Iterable[Path], notify: Callable[[str], None] | None = None) -> list[Job]:
+    """The images to predict, without earlier results; `notify` hears what of a folder is left out, and why.
 
     Raises UserError where an input does not exist or holds no image, and where two would have the same results.
     """
     jobs: dict[Path, Job] = {}
-    for job in (job for given in inputs for job in _jobs_of(given, output, notify)):
+    for job in (job for given in inputs for job in _jobs_of(given, notify)):
         target = job.target
         if target in jobs:
             target = target.with_name(job.path.name.replace(".", "_"))
@@ -151,14 +149,14 @@ def list_jobs(
     return list(jobs.values())
 
 
-def _jobs_of(given: Path, output: Path | None, notify: Callable[[str], None] | None) -> list[Job]:
+def _jobs_of(given: Path, notify: Callable[[str], None] | None) -> list[Job]:
     """The images of an input, and its folders that cannot be listed, each with the name of its results."""
     if given.is_file():
         return [Job(given, without_suffix(Path(given.name)))]
     if not given.is_dir():
         raise UserError(f"{given}: no such file or folder")
     selection = select_images(Contents(given))
-    images = [path for path in selection.images if not (output and path.resolve().is_relative_to(output.resolve()))]
+    images = selection.images
     if not images and not selection.problems:
         accepted = f"{', '.join(sorted(PICTURE_SUFFIXES))}, .mat and DICOM without a suffix"
         seen = f" ({selection.remark})" if selection.remark else ""

@@ -113,6 +113,7 @@ def resume(run: Path, notify: Notify) -> None:
     """Go on with a run that was stopped, at whatever stage, with its own configuration."""
     require_extra("torch", "training", "train")
     config = read_config(run)
+    _refuse_strange(run)
     with _claimed(run):
         _carry_out(config, run, notify)
 
@@ -164,11 +165,22 @@ def _refuse_another(config: Config, run: Path) -> None:
         _refuse_existing(run)
     elif _is_first_process() and read_config(run) != config:
         raise UserError(f"{run}: holds a training of another configuration; choose another --output")
+    _refuse_strange(run)
+
+
+def _refuse_strange(run: Path) -> None:
+    """Raise UserError for a folder that has a configuration and other things, but nothing that a training leaves."""
+    traces = (LOG_NAME, SPLIT_NAME, STATE_NAME, ENVIRONMENT_NAME)
+    if not _is_first_process() or any((run / name).exists() for name in traces):
+        return
+    names = [path.name for path in run.glob("*") if not is_leftover(path)]
+    if strange := sorted(set(names) - {CONFIG_NAME}):
+        raise UserError(f"{run}: holds {strange[0]} and nothing that a training leaves; choose another --output")
 
 
 def _begin(config: Config, run: Path) -> None:
     """The first file of a run, written by the one that has claimed the folder."""
-    if _is_first_process():
+    if _is_first_process() and not (run / CONFIG_NAME).exists():
         config.save(run / CONFIG_NAME)
 
 
