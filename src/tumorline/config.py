@@ -15,6 +15,9 @@ from tumorline.user_text import parse_user_toml, read_user_text
 ONE_CYCLE_RISE = 0.3
 """Share of the steps over which the one-cycle schedule rises where `warmup` is not given."""
 
+RUN_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+"""What the names of runs, benchmarks and models look like: they become names of folders."""
+
 AFTER_TRAINING = ("model.threshold", "model.storage")
 """Keys that change nothing in a training, and so nothing in its validation figure."""
 
@@ -225,7 +228,7 @@ class TrainConfig(Section):
 class Config(Section):
     """A run's whole configuration."""
 
-    name: str = Field(default="unet", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    name: str = Field(default="unet", pattern=RUN_NAME)
     seed: int = 0
     data: DataConfig = DataConfig()
     split: SplitConfig = SplitConfig()

@@ -6,8 +6,6 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from safetensors.numpy import load_file
-
 from tumorline import environment
 from tumorline.data.split import PARTS
 from tumorline.errors import UserError, require_extra
@@ -18,6 +16,7 @@ from tumorline.model_file import (
     ModelInfo,
     Weights,
     find_model,
+    read_content,
     read_info,
     save_model,
 )
@@ -139,7 +138,7 @@ def _shared(info: ModelInfo) -> dict[str, Any]:
 
 
 def _together(paths: Sequence[Path]) -> Weights:
-    members = [load_file(path) for path in paths]
+    members = [read_content(path).weights for path in paths]
     return {
         f"members.{position}.{name}": value
         for position, weights in enumerate(members)

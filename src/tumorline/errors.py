@@ -33,6 +33,10 @@ def require_extra(module: str, what: str, extra: str) -> None:
         raise MissingExtraError(what, extra)
 
 
+class UserNotice(UserWarning):
+    """What a person should know and a script may go on with; the command line prints it as one line."""
+
+
 class Diverged(UserError):
     """A training came to a loss or a weight that is not finite; what was good before is kept."""
 

@@ -5,6 +5,7 @@ import io
 import logging
 import warnings
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from torch import nn
 from tumorline import models
 from tumorline.errors import MissingExtraError, UserError
 from tumorline.files import atomic_path
-from tumorline.model_file import METADATA_KEY, Architecture, ModelInfo, read_info
+from tumorline.model_file import METADATA_KEY, STAMP_KEY, Architecture, ModelInfo, read_content, read_info
 from tumorline.models.ensemble import Ensemble
 
 INPUT, OUTPUT = "image", "logits"
@@ -54,13 +55,10 @@ def _untrained(architecture: Architecture, regions: int) -> nn.Module:
 def export_onnx(path: Path, target: Path) -> Path:
     """Write the network as ONNX: `image (B, C, S, S)` to `logits (B, R, S, S)`, any batch size.
 
-    The model file's metadata goes along under the key 'tumorline'. Weights that the model file keeps in float16 are
-    kept so here too, and become float32 before they are used.
+    The model file's metadata and stamp go along. Weights that the model file keeps in float16 are kept so here too, and
+    become float32 before they are used.
     """
-    try:
-        import onnx
-    except ImportError:
-        raise MissingExtraError("export to ONNX", "train") from None
+    onnx = _import_onnx()
     network, info = load_network(path)
     _refuse_volumes(path, info)
     image = torch.zeros(2, info.architecture.channels, info.image_size, info.image_size)
@@ -70,9 +68,32 @@ def export_onnx(path: Path, target: Path) -> Path:
         _forget_origin(model)
         if info.config["model"].get("storage") == "float16":
             _store_in_half(model)
-        onnx.helper.set_model_props(model, {METADATA_KEY: info.model_dump_json()})
+        onnx.helper.set_model_props(model, _properties(path))
         onnx.save(model, temporary)
     return target
+
+
+def stamp_onnx(path: Path) -> None:
+    """Give the ONNX file beside a model file, whose network is the same, the metadata and the stamp of now."""
+    onnx = _import_onnx()
+    target = path.with_suffix(".onnx")
+    model = onnx.load(target, load_external_data=False)
+    onnx.helper.set_model_props(model, _properties(path))
+    with atomic_path(target) as temporary:
+        onnx.save(model, temporary)
+
+
+def _import_onnx() -> ModuleType:
+    try:
+        import onnx
+    except ImportError:
+        raise MissingExtraError("export to ONNX", "train") from None
+    return onnx
+
+
+def _properties(path: Path) -> dict[str, str]:
+    content = read_content(path)
+    return {METADATA_KEY: content.text, STAMP_KEY: content.stamp}
 
 
 def _refuse_volumes(path: Path, info: ModelInfo) -> None:

@@ -170,6 +170,18 @@ def require_space(folder: Path, needed: int, purpose: str) -> None:
         raise UserError(f"{folder}: {what}; make room or choose a folder on another disk")
 
 
+def sort_metadata(path: Path) -> None:
+    """Put the texts in the header of a `.safetensors` file in order: the library writes them in a random one."""
+    with path.open("rb+") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+        if len(text) <= length:
+            file.seek(8)
+            file.write(text.ljust(length))
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)

@@ -1,92 +1,45 @@
 """A model is one `.safetensors` file whose JSON metadata rebuilds the network; nothing is unpickled.
 
-The ONNX file beside it is the same network for runtimes that have no torch.
+The ONNX file beside it is the same network for runtimes that have no torch. Both hold one stamp, a hash of weights and
+metadata, so that a file of another training is noticed.
 """
 
-import json
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from tumorline.errors import UserError
-from tumorline.files import atomic_path
+from tumorline.files import atomic_path, sort_metadata
+from tumorline.model_info import Architecture, KnownCases, Member, ModelInfo, parse_info
 
-METADATA_KEY = "tumorline"
+__all__ = ["Architecture", "KnownCases", "Member", "ModelInfo"]
+
+METADATA_KEY, STAMP_KEY = "tumorline", "tumorline_stamp"
 LISTED = Path(__file__).with_name("weights")
 BUILTIN = "builtin"
 WEIGHTS_NAME = "model.safetensors"
 ONNX_NAME = "model.onnx"
+LARGEST_FILE = 1 << 31
+"""Bytes; an ONNX file cannot be larger."""
 
 Weights = Mapping[str, npt.NDArray[Any]]
 
 
-class Architecture(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class Content(NamedTuple):
+    """A model file as it was read."""
 
-    name: str
-    options: dict[str, Any]
-    channels: int
-
-
-class KnownCases(BaseModel):
-    """Hashes of what a model has seen: a model knows its cases."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    patients: dict[str, list[str]]
-    """Part (train, validation, test) -> hashed patient groups."""
-    contents: dict[str, list[str]]
-    """Part -> content hashes of the images."""
-
-
-class Member(BaseModel):
-    """One of the networks of an ensemble; its weights have the prefix `members.<position>.`"""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str
-    architecture: Architecture
-    threshold: float
-    temperature: float
-    config: dict[str, Any]
-
-
-class ModelInfo(BaseModel):
-    """All that is needed to use a model and to judge it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    schema_version: int = 1
-    name: str
-    architecture: Architecture
-    members: list[Member] = []
-    """The networks whose probabilities an ensemble averages; empty where the model is one network."""
-    regions: list[str]
-    image_size: int
-    preprocessing: int
-    """Version of `data.preprocess`."""
-    threshold: float = 0.5
-    """Probability from which a pixel is tumour."""
-    temperature: float = 1.0
-    """The logits are divided by it before the sigmoid; fitted on validation cases."""
-    constant_mask: str = ""
-    """The best constant answer to the training cases (`baselines.constant_mask`) as text; empty where unknown."""
-    mean_image: str = ""
-    """The mean of the training pictures (`data.describe.mean_picture`) as text; empty where unknown."""
-    data: dict[str, Any]
-    split: dict[str, Any]
-    known_cases: KnownCases
-    config: dict[str, Any]
-    metrics: dict[str, Any]
-    versions: dict[str, str]
-    licence: str
-    intended_use: str = "Research on brain tumour segmentation in MRI. Not a medical device."
+    weights: Weights
+    text: str
+    """Its metadata, as JSON."""
+    stamp: str
+    """Computed from the two; a file of version 0.1.0 holds none."""
+    stamped: bool
 
 
 def stored(weights: Weights, storage: str) -> Weights:
@@ -97,10 +50,22 @@ def stored(weights: Weights, storage: str) -> Weights:
 
 
 def save_model(path: Path, weights: Weights, info: ModelInfo) -> None:
-    """Write weights and metadata, whole or not at all."""
+    """Write weights, metadata and stamp, whole or not at all; the ONNX file beside it needs the new stamp as well."""
     arrays = {name: np.ascontiguousarray(value) for name, value in weights.items()}
+    text = info.model_dump_json()
     with atomic_path(path) as temporary:
-        save_file(arrays, temporary, metadata={METADATA_KEY: info.model_dump_json()})
+        save_file(arrays, temporary, metadata={METADATA_KEY: text, STAMP_KEY: compute_stamp(arrays, text)})
+        sort_metadata(temporary)
+
+
+def compute_stamp(weights: Weights, text: str) -> str:
+    """SHA-256 over the metadata and over name, type, shape and bytes of each weight, as 64 hexadecimal digits."""
+    total = hashlib.sha256(text.encode())
+    for name in sorted(weights):
+        value = weights[name]
+        total.update(f"\0{name}\0{value.dtype.str}\0{value.shape}\0".encode())
+        total.update(np.ascontiguousarray(value).data.cast("B") if value.size else b"")
+    return total.hexdigest()
 
 
 def with_figures(info: ModelInfo, summary: Mapping[str, Any]) -> ModelInfo:
@@ -114,18 +79,51 @@ def with_figures(info: ModelInfo, summary: Mapping[str, Any]) -> ModelInfo:
 
 
 def read_info(path: Path) -> ModelInfo:
-    """Metadata of a model file. Raises UserError where it is none of ours or cut off."""
+    """Metadata of a model file. Raises UserError where it is none of ours, cut off, or beyond what a model states."""
+    return _understood(path, _read_metadata(path)[METADATA_KEY])
+
+
+def read_content(path: Path) -> Content:
+    """Weights, metadata and stamp. Raises UserError as `read_info` does, and for damaged weights."""
+    metadata = _read_metadata(path)
     try:
         with safe_open(path, "numpy") as file:
-            metadata = file.metadata() or {}
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError, TypeError, ValueError, KeyError, AttributeError) as error:
+        raise UserError(f"{path}: not a readable model file ({_short(error)})") from None
+    for name, value in weights.items():
+        if value.dtype.kind == "f" and not np.isfinite(value).all():
+            raise UserError(f"{path}: its weight '{name:.100}' is not finite; the model cannot be used")
+    text, held = metadata[METADATA_KEY], metadata.get(STAMP_KEY)
+    stamp = compute_stamp(weights, text)
+    if held not in (None, stamp):
+        raise UserError(f"{path}: its weights or metadata were changed after it was written; get the file again")
+    return Content(weights, text, stamp, held is not None)
+
+
+def _read_metadata(path: Path) -> dict[str, str]:
+    """The texts in the header, of which one is our metadata."""
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise UserError(f"{path}: larger than {LARGEST_FILE >> 30} GiB, more than a model file may have")
+        with safe_open(path, "numpy") as file:
+            metadata: dict[str, str] = file.metadata() or {}
     except (OSError, SafetensorError) as error:
-        raise UserError(f"{path}: not a readable model file ({error})") from None
+        raise UserError(f"{path}: not a readable model file ({_short(error)})") from None
     if METADATA_KEY not in metadata:
         raise UserError(f"{path}: a .safetensors file, but not of Tumorline (no '{METADATA_KEY}' metadata)")
+    return metadata
+
+
+def _understood(path: Path, text: str) -> ModelInfo:
     try:
-        return ModelInfo.model_validate(json.loads(metadata[METADATA_KEY]))
-    except (ValidationError, json.JSONDecodeError) as error:
-        raise UserError(f"{path}: its metadata is not understood by this version ({error})") from None
+        return parse_info(text)
+    except ValueError as error:
+        raise UserError(f"{path}: its metadata is not understood by this version ({_short(error)})") from None
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
 
 
 def weights_file(source: Path) -> Path:

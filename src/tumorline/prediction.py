@@ -20,7 +20,8 @@ from tumorline.files import fit_file_name, write_csv, write_json
 from tumorline.metrics.calibration import confidence
 from tumorline.model_file import ModelInfo, find_model, read_info
 from tumorline.output_folder import OutputFolder, hash_file, hash_settings
-from tumorline.runtime import FloatArray, Runtime, open_runtime
+from tumorline.runtime import FloatArray, Runtime
+from tumorline.twins import open_twin
 from tumorline.write.images import write_mask, write_overlay
 
 SCHEMA_VERSION = 1
@@ -86,7 +87,7 @@ def load(model: str | Path, tta: str = "none") -> Model:
     info = read_info(path)
     if info.preprocessing != preprocess.VERSION:
         raise UserError(f"{path}: made with preprocessing {info.preprocessing}, this version has {preprocess.VERSION}")
-    return Model(path, info, open_runtime(path.with_suffix(".onnx")), tta)
+    return Model(path, info, open_twin(path, info).run, tta)
 
 
 @dataclass(frozen=True)

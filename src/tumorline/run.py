@@ -299,7 +299,7 @@ def _refuse_seen_before(origin: ModelInfo | None, dataset: Dataset, split: Split
 
 def _finish(task: "Task", notify: Notify) -> None:
     """From the best weights to model file, ONNX, evaluation and report."""
-    from tumorline.export import export_onnx
+    from tumorline.export import export_onnx, stamp_onnx
     from tumorline.training.loop import read_best
 
     run = task.run
@@ -314,9 +314,11 @@ def _finish(task: "Task", notify: Notify) -> None:
     for weakness in operating_point.weaknesses(info):
         notify(f"warning: {weakness}")
     save_model(run / WEIGHTS_NAME, weights, info)
+    stamp_onnx(run / WEIGHTS_NAME)
     notify("evaluating validation and test patients at native resolution")
     summary = evaluate(load(run), Request(task.dataset, run, include=("validation", "test", "unseen")))
     save_model(run / WEIGHTS_NAME, weights, with_figures(info, summary))
+    stamp_onnx(run / WEIGHTS_NAME)
     append_line(run / TEST_USES_NAME, {"by": "train", "cases": summary["case_status"]})
     write_card(run)
     render_report(run)

@@ -192,7 +192,7 @@ def same_from_file_and_onnx(network: nn.Module, path: Path) -> None:
     with torch.no_grad():
         expected = network(image)
         assert torch.equal(loaded(image), expected)
-    logits = open_runtime(export_onnx(path, path.with_name("model.onnx")))(image.numpy())
+    logits = open_runtime(export_onnx(path, path.with_name("model.onnx"))).run(image.numpy())
     assert logits.shape == (3, len(info.regions), info.image_size, info.image_size)
     assert np.abs(logits - expected.numpy()).max() < 1e-3 * max(1.0, float(expected.abs().max()))
 
@@ -211,8 +211,8 @@ def saved(
         regions=[f"region {number}" for number in range(regions)],
         image_size=image_size,
         preprocessing=1,
-        data={},
-        split={},
+        data={"name": "tiny", "simulated": True},
+        split={"by": "patient", "seed": 0, "origin": "", "leaking": False, "patients_unknown": False, "parts": {}},
         known_cases=KnownCases(patients={}, contents={}),
         config={"model": {}},
         metrics={},
@@ -334,7 +334,7 @@ def test_a_model_from_outside_the_package_is_trained_and_its_onnx_file_does_with
         network, info = load_network(run / "model.safetensors")
     assert (info.architecture.name, info.architecture.options) == ("outside.nets:MyNet", {"width": 4})
     image = np.random.default_rng(0).normal(size=(1, 32, 32)).astype(np.float32)
-    logits = open_runtime(run / "model.onnx")(image[None])
+    logits = open_runtime(run / "model.onnx").run(image[None])
     assert np.allclose(logits, network(torch.from_numpy(image[None])).detach().numpy(), atol=1e-4)
     for name in ("outside.nets", "outside"):
         sys.modules.pop(name, None)

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, ValidationError
 
-from tumorline.config import AFTER_TRAINING, Config, Section, explain, parse_config, read_toml, set_key
+from tumorline.config import AFTER_TRAINING, RUN_NAME, Config, Section, explain, parse_config, read_toml, set_key
 from tumorline.errors import UserError, did_you_mean
 
 Choice = tuple[tuple[str, Any], ...]
@@ -28,7 +28,7 @@ class Plan(BaseModel):
 
     model_config = Section.model_config
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    name: str = Field(pattern=RUN_NAME)
     recipe: dict[str, Any] = {}
     """Sections of a run's configuration that all cells share."""
     models: dict[str, dict[str, Any]] = {}

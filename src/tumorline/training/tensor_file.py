@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from tumorline.errors import UserError
-from tumorline.files import atomic_path
+from tumorline.files import atomic_path, sort_metadata
 
 CHECKSUM_KEY = "checksum"
 CURE = "put a copy back, or start a new run"
@@ -22,6 +22,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], key: str, text: str
     kept = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     with atomic_path(path) as temporary:
         save_file(kept, temporary, metadata={key: text, CHECKSUM_KEY: checksum(kept, text)})
+        sort_metadata(temporary)
 
 
 def read_tensors(path: Path, key: str) -> tuple[str, dict[str, Tensor]]:

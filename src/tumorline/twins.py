@@ -1,0 +1,64 @@
+"""The two files of a model belong together: one stamp in both, and a network of the shape that is stated."""
+
+import json
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tumorline.errors import UserError, UserNotice
+from tumorline.model_file import METADATA_KEY, STAMP_KEY, Content, ModelInfo, read_content
+from tumorline.runtime import Twin, open_runtime
+
+SETTLED_LATER = ("threshold", "temperature", "metrics")
+"""What version 0.1.0 did not know yet when it wrote the ONNX file."""
+
+
+def open_twin(path: Path, info: ModelInfo) -> Twin:
+    """The compiled ONNX file beside a model file. Raises UserError where it belongs to another model."""
+    onnx = path.with_suffix(".onnx")
+    twin = open_runtime(onnx)
+    _check_stamps(path, onnx, read_content(path), twin.metadata)
+    size = info.image_size
+    _check_shape(onnx, "takes pictures", twin.input_shape, (0, info.architecture.channels, size, size))
+    _check_shape(onnx, "answers", twin.output_shape, (0, len(info.regions), size, size))
+    return twin
+
+
+def _check_stamps(path: Path, onnx: Path, content: Content, metadata: Mapping[str, str]) -> None:
+    stamp = metadata.get(STAMP_KEY)
+    if stamp == content.stamp:
+        return
+    cure = f"write it anew with 'tumorline export {path} --output {onnx} --overwrite'"
+    if stamp is None and not content.stamped and _same_origin(content.text, metadata.get(METADATA_KEY, "")):
+        said = f"{onnx}: of version 0.1.0, without the stamp that holds it to {path.name}; {cure}"
+        warnings.warn(said, UserNotice, stacklevel=4)
+        return
+    raise UserError(f"{onnx}: belongs to another model than {path.name} beside it; {cure}")
+
+
+def _same_origin(text: str, other: str) -> bool:
+    """Whether the metadata is the same, but for what was settled after the ONNX file was written."""
+    try:
+        first, second = json.loads(text), json.loads(other)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(second, dict) and _lasting(first) == _lasting(second)
+
+
+def _lasting(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if key not in SETTLED_LATER}
+
+
+def _check_shape(onnx: Path, what: str, found: tuple[int, ...], expected: tuple[int, ...]) -> None:
+    """Lengths that are 0 are open."""
+    pairs = list(zip(found, expected, strict=False))
+    if len(found) != len(expected) or any(length and wanted and length != wanted for length, wanted in pairs):
+        raise UserError(
+            f"{onnx}: {what} of {_words(found)}; the model file beside it states {_words(expected)}"
+            " (batch, channels or regions, height, width)"
+        )
+
+
+def _words(shape: tuple[int, ...]) -> str:
+    return " x ".join(str(length or "?") for length in shape)
