@@ -1,6 +1,7 @@
 """The command line: parse, call one public function, print. Heavy imports happen inside the commands."""
 
 import json
+import logging
 import os
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tumorline.data.boundary import MAX_PIXELS
 from tumorline.errors import Interrupted, MissingExtraError, UserError
 from tumorline.escaping import one_line
 from tumorline.printing import (
@@ -85,6 +87,7 @@ def _exit_status() -> int:
         error.show()
         return int(error.exit_code)
     except UserError as error:
+        logging.getLogger("tumorline").debug("what was raised", exc_info=error)
         _say_error(str(error))
         return 2
     except Interrupted as stop:
@@ -98,6 +101,22 @@ def _exit_status() -> int:
 def _say_error(message: str) -> None:
     if os.environ.get("RANK", "0") == "0":
         note(f"error: {message}")
+
+
+@app.callback()
+def configure(
+    max_pixels: Annotated[
+        int | None,
+        typer.Option(min=1, envvar=MAX_PIXELS, help="Most pixels or voxels of a file that is read; 100 million."),
+    ] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the tracebacks behind the errors of files.")] = False,
+) -> None:
+    """Train, audit, compare and run segmentation models for brain tumours in MRI."""
+    if max_pixels:
+        os.environ[MAX_PIXELS] = str(max_pixels)
+    if debug:
+        logging.basicConfig(format="%(message)s")
+        logging.getLogger("tumorline").setLevel(logging.DEBUG)
 
 
 @app.command()

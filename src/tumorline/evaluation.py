@@ -155,7 +155,7 @@ def _predicted(
 
 def _answered(model: Model, wanted: Request, case: Case) -> tuple[Certainty, Pair]:
     image, truth = wanted.dataset.read(case)
-    probability = model.probability(image)[0]
+    probability = model.answer(image, case.images[0]).probability[0]
     predicted = probability >= model.info.threshold
     certainty = calibration.judge(case.patient or f"case {case.id}", probability, truth, predicted)
     write_mask(mask_path(wanted.output / PREDICTIONS_NAME, case.id), predicted)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +28,15 @@ SCHEMA_VERSION = 1
 TTA: dict[str, tuple[int, ...]] = {"none": (0,), "flips": (0, 2, 4, 6), "all": tuple(range(8))}
 """Test-time augmentation: which of `near.TRANSFORMS` of its input a network answers as well."""
 KINDS = ("mask", "overlay")
-COLUMNS = ("input", "mask", "overlay", "tumour_px", "tumour_share", "confidence", "error")
+COLUMNS = ("input", "mask", "overlay", "tumour_px", "tumour_share", "confidence", "note", "error")
+BLANK_NOTE = "blank: the image shows nothing, so that the mask is empty"
+
+
+class Answer(NamedTuple):
+    """What a model says of an image: probability of each region `(R, H, W)`, 0 where the image is blank."""
+
+    probability: FloatArray
+    blank: bool
 
 
 @dataclass(frozen=True)
@@ -53,27 +61,40 @@ class Model:
 
     def logits(self, image: ImageArray) -> tuple[FloatArray, preprocess.Placement]:
         """The network's answer `(R, S, S)` to an image `(C, H, W)` in file values, and where in it the image lies."""
-        square, placement = self._to_network(image)
-        return self.runtime(square[None])[0], placement
+        square, placement = self._to_network(image, "image")
+        return self._run(square[None], "image")[0], placement
 
     def probability(self, image: ImageArray) -> FloatArray:
         """Probability of each region, `(C, H, W)` in file values to `(R, H, W)`, at the image's own size."""
-        square, placement = self._to_network(image)
+        return self.answer(image).probability
+
+    def answer(self, image: ImageArray, name: Path | str = "image") -> Answer:
+        """As `probability`, and whether the image is blank. Raises UserError, which bears the name, for no answer."""
+        square, placement = self._to_network(image, name)
+        if preprocess.is_blank(image, square, placement):
+            return Answer(np.zeros((len(self.info.regions), *placement.native), np.float32), blank=True)
         copies = TTA[self.tta]
-        logits = self.runtime(np.stack([near.transformed(square, copy) for copy in copies]))
+        logits = self._run(np.stack([near.transformed(square, copy) for copy in copies]), name)
         answers = zip(to_probability(logits, self.info.temperature), copies, strict=True)
         mean = np.mean([near.transformed(answer, int(near.INVERSE[copy])) for answer, copy in answers], axis=0)
-        return preprocess.to_native(mean, placement)
+        return Answer(preprocess.to_native(mean, placement), blank=False)
 
     def mask(self, image: ImageArray) -> npt.NDArray[np.bool_]:
         """Mask of each region, `(C, H, W)` to `(R, H, W)`."""
         return self.probability(image) >= self.info.threshold
 
-    def _to_network(self, image: ImageArray) -> tuple[FloatArray, preprocess.Placement]:
+    def _to_network(self, image: ImageArray, name: Path | str) -> tuple[FloatArray, preprocess.Placement]:
         expected = self.info.architecture.channels
-        if image.ndim != 3 or len(image) != expected:
-            raise UserError(f"image has shape {image.shape}; this model takes ({expected}, height, width)")
+        if image.ndim != 3 or len(image) != expected or 0 in image.shape:
+            raise UserError(f"{name} has shape {image.shape}; this model takes ({expected}, height, width)")
         return preprocess.to_network(image, self.info.image_size)
+
+    def _run(self, squares: FloatArray, name: Path | str) -> FloatArray:
+        """Logits of a batch; what is not finite must not pass for "no tumour"."""
+        logits = self.runtime(squares)
+        if not np.isfinite(logits).all():
+            raise UserError(f"{name}: the model's answer is not finite (NaN or infinite), which is no answer")
+        return logits
 
 
 def load(model: str | Path, tta: str = "none") -> Model:
@@ -182,9 +203,10 @@ def _predict_file(job: Job, model: Model, folder: OutputFolder) -> dict[str, Any
         if job.problem:
             raise UserError(job.problem)
         image = read_image(open_picture(job.path, model.channel))
-        probability = model.probability(image)[0]
+        answer = model.answer(image, job.path)
     except UserError as error:
         return {**dict.fromkeys(COLUMNS), "input": str(job.path), "error": str(error)}
+    probability = answer.probability[0]
     mask: MaskArray = probability >= model.info.threshold
     mask_path, overlay_path = _mask_and_overlay(job, folder.path)
     write_mask(mask_path, mask)
@@ -195,6 +217,7 @@ def _predict_file(job: Job, model: Model, folder: OutputFolder) -> dict[str, Any
         "tumour_px": int(mask.sum()),
         "tumour_share": float(mask.mean()),
         "confidence": confidence(probability, mask),
+        "note": BLANK_NOTE if answer.blank else None,
         "error": None,
     }
     folder.keep(job.target.as_posix(), row)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from tumorline.data import volume
+from tumorline.data.boundary import decode_one
 from tumorline.data.decode import read_pixels
 from tumorline.data.outlines import Outlines
 from tumorline.errors import UserError
@@ -20,6 +21,10 @@ ImageArray = npt.NDArray[np.float32]
 MaskArray = npt.NDArray[np.bool_]
 
 REGION = "tumour"
+NEAR_WHOLE = 0.01
+"""So far from a whole number a label with a point may lie."""
+LUMINANCE = (0.299, 0.587, 0.114)
+"""Of red, green and blue, as Pillow weighs them."""
 
 
 class NotBinaryError(UserError):
@@ -78,13 +83,22 @@ def read_image(case: Case) -> ImageArray:
     Colour files are reduced to luminance, unless the case names planes of them. Raises UserError for an unreadable
     or truncated file, for more than one frame and for channels of different size.
     """
-    pixels = {path: _pixels(path, case.slice) for path in set(case.images)}
-    planes = [_plane(path, pixels[path], plane) for path, plane in zip_longest(case.images, case.planes)]
-    channels = [_to_grey(plane.T if case.transposed else plane) for plane in planes]
-    shapes = {channel.shape for channel in channels}
-    if len(shapes) > 1:
-        raise UserError(f"{case.id}: the channels differ in size: {_sizes(shapes)}")
-    return np.stack(channels)
+    with decode_one(case.images[0]):
+        pixels = {path: _pixels(path, case.slice) for path in set(case.images)}
+        planes = [_plane(path, pixels[path], plane) for path, plane in zip_longest(case.images, case.planes)]
+        channels = [_to_grey(plane.T if case.transposed else plane) for plane in planes]
+        shapes = {channel.shape for channel in channels}
+        if len(shapes) > 1:
+            raise UserError(f"{case.id}: the channels differ in size: {_sizes(shapes)}")
+        return np.ascontiguousarray(channels[0])[None] if len(channels) == 1 else np.stack(channels)
+
+
+def without_gaps(channel: ImageArray) -> ImageArray:
+    """A channel `(H, W)` whose NaN and infinite values are as dark as the darkest of the others; 0 where all are."""
+    finite = np.isfinite(channel)
+    if finite.all():
+        return channel
+    return np.where(finite, channel, channel[finite].min() if finite.any() else np.float32(0))
 
 
 def _pixels(path: Path, number: int | None) -> npt.NDArray[Any]:
@@ -93,34 +107,46 @@ def _pixels(path: Path, number: int | None) -> npt.NDArray[Any]:
 
 def read_labels(path: Path, number: int, labels: Labels) -> MaskArray:
     """One slice of a volume of labels as boolean `(H, W)`. Raises NotBinaryError for a label that is not allowed."""
-    values = volume.read_slice(path, number)
-    for label, meaning in labels.unread:
-        if (values == label).any():
-            raise NotBinaryError(f"{path}: holds the label {label}, {meaning}")
-    if not np.isin(values, labels.allowed).all():
-        found, allowed = _some(np.unique(values)), ", ".join(map(str, labels.allowed))
-        raise NotBinaryError(f"{path}: slice {number} holds the labels {found}; files of these names have {allowed}")
-    return np.isin(values, labels.wanted)
+    with decode_one(path):
+        values = _rounded(volume.read_slice(path, number))
+        for label, meaning in labels.unread:
+            if (values == label).any():
+                raise NotBinaryError(f"{path}: holds the label {label}, {meaning}")
+        if not np.isin(values, labels.allowed).all():
+            found, allowed = _some(np.unique(values)), ", ".join(map(str, labels.allowed))
+            what = f"slice {number} holds the labels {found}"
+            raise NotBinaryError(f"{path}: {what}; files of these names have {allowed}")
+        return np.isin(values, labels.wanted)
 
 
 def read_mask(path: Path, threshold: float | None = None) -> MaskArray:
     """Read a mask as boolean `(H, W)`.
 
-    A mask holds at most two values, one of them 0: {0,1}, {0,255}, boolean, a palette by its colours, RGB(A)
-    whose channels agree (alpha is ignored). With `threshold`, foreground is every value above it.
+    A mask holds at most two values, one of them 0: {0,1}, {0,255}, {-1,0}, boolean, a palette by its colours, RGB(A)
+    whose channels agree, or alpha where what is visible is of one colour. Labels with a point are rounded within
+    `NEAR_WHOLE`. With `threshold`, foreground is every value above it.
     Raises NotBinaryError with the file and the values found for anything else.
     """
-    pixels = read_pixels(path, "mask")
+    with decode_one(path):
+        return _binary(path, read_pixels(path, "mask"), threshold)
+
+
+def _binary(path: Path, pixels: npt.NDArray[Any], threshold: float | None) -> MaskArray:
+    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
+        raise NotBinaryError(
+            f"{path}: mask holds values that are no numbers (NaN or infinite); save it as 0/1 or 0/255"
+        )
     if threshold is not None:
         return np.asarray(_to_grey(pixels) > threshold)
     if pixels.ndim == 3 and not _channels_agree(pixels):
-        return _two_colours(pixels, path)
+        raise NotBinaryError(_coloured(path, pixels))
     values = pixels if pixels.ndim == 2 else pixels[..., 0]
-    found = np.unique(values)
-    if found[0] == 0 and len(found) <= 2:
-        return np.asarray(values != 0)
+    for candidate in (values, _rounded(values)):
+        found = np.unique(candidate)
+        if 0 in found and len(found) <= 2 and candidate.any() == values.any():
+            return np.asarray(candidate != 0)
     raise NotBinaryError(
-        f"{path}: mask holds the values {_some(found)}; accepted are at most two values, one of them 0. "
+        f"{path}: mask holds the values {_some(np.unique(values))}; accepted are at most two values, one of them 0. "
         "Save it as 0/1 or 0/255, or set data.mask_threshold"
     )
 
@@ -150,33 +176,45 @@ def _to_grey(pixels: npt.NDArray[Any]) -> ImageArray:
         grey = pixels
     elif _channels_agree(pixels):
         grey = pixels[..., 0]
-    else:
+    elif pixels.dtype == np.uint8:
         grey = np.asarray(Image.fromarray(pixels).convert("L"))
-    return np.nan_to_num(grey.astype(np.float32), posinf=0.0, neginf=0.0)
+    else:
+        grey = pixels @ np.array(LUMINANCE)
+    with np.errstate(over="ignore"):
+        return without_gaps(grey.astype(np.float32))
+
+
+def _rounded(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Labels with a point as whole ones where all are near one, else as they are."""
+    if values.dtype.kind != "f":
+        return values
+    whole = np.rint(values)
+    return whole if (np.abs(values - whole) <= NEAR_WHOLE).all() else values
 
 
 def _channels_agree(pixels: npt.NDArray[Any]) -> bool:
     return bool((pixels == pixels[..., :1]).all())
 
 
-def _two_colours(pixels: npt.NDArray[Any], path: Path) -> MaskArray:
-    """A palette's mask by colour: black is background, one other colour is foreground."""
-    flat = pixels.astype(np.uint32) @ np.array([65536, 256, 1], np.uint32)
-    found = np.unique(flat)
-    with Image.open(path) as picture:
-        is_palette = picture.mode in ("P", "PA")
-    if is_palette and found[0] == 0 and len(found) == 2:
-        return np.asarray(flat != 0)
-    colours = ", ".join(f"#{colour:06x}" for colour in found[:5])
-    raise NotBinaryError(
+def _coloured(path: Path, pixels: npt.NDArray[Any]) -> str:
+    """What is said of a mask in several colours."""
+    found = np.unique(pixels.reshape(-1, pixels.shape[-1]), axis=0)
+    colours = ", ".join("#" + "".join(f"{value:02x}" for value in colour.astype(int)) for colour in found[:5])
+    return (
         f"{path}: mask is a colour picture with {len(found)} colours ({colours}{', ...' if len(found) > 5 else ''}); "
         "accepted are grey values or a palette of black and one colour"
     )
 
 
 def _some(values: npt.NDArray[Any], most: int = 6) -> str:
-    shown = ", ".join(f"{value:g}" for value in values[:most].astype(float))
+    shown = ", ".join(map(_digits, values[:most]))
     return f"{{{shown}}}" if len(values) <= most else f"{{{shown}, ...}} ({len(values)} values)"
+
+
+def _digits(value: Any) -> str:
+    """A number with all digits that tell it from others, and no more."""
+    short = f"{float(value):g}"
+    return short if float(short) == value else str(value)
 
 
 def _sizes(shapes: set[tuple[int, ...]]) -> str:

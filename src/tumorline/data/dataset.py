@@ -12,6 +12,7 @@ import numpy as np
 
 from tumorline.config import DataConfig
 from tumorline.data import cheng, near
+from tumorline.data.boundary import max_pixels
 from tumorline.data.brisc import is_brisc
 from tumorline.data.case import (
     Case,
@@ -162,7 +163,7 @@ def _remembered_scan(cases: Sequence[Case], settings: DataConfig, progress: Prog
     if written is None:
         return scan(cases, settings, progress)
     own = settings.model_dump(exclude={"source", "cache", "image_size"})
-    key = [VERSION, [field.name for field in fields(Facts)], own, list(map(repr, cases)), written]
+    key = [VERSION, max_pixels(), [field.name for field in fields(Facts)], own, list(map(repr, cases)), written]
     return remember(
         _memory(settings),
         "facts",

@@ -1,23 +1,29 @@
 """From a file to its pixels, by the file's content: Pillow's formats, DICOM, figshare's MATLAB files."""
 
+import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
 
-from tumorline.data import cjdata
+from tumorline.data import cjdata, volume
+from tumorline.data.boundary import decode_one, require_regular
+from tumorline.data.raster import Part, read_raster
 from tumorline.errors import UserError
 
-Image.MAX_IMAGE_PIXELS = 1 << 28  # a 16384 x 16384 slice; Pillow refuses files of twice that as bombs
-
 DICOM_SUFFIXES = {".dcm", ".dicom", ".ima"}
-PICTURE_SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".pgm", ".ppm"} | DICOM_SUFFIXES
+RASTER_SUFFIXES = {
+    *{".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".j2k", ".tif", ".tiff", ".bmp", ".gif", ".webp"},
+    *{".pgm", ".ppm", ".pbm", ".pnm", ".tga"},
+}
+PICTURE_SUFFIXES = RASTER_SUFFIXES | DICOM_SUFFIXES
 MATLAB_SUFFIX = ".mat"
+HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+WITHOUT_PREAMBLE = re.compile(rb"\x02\0\0\0UL\x04\0|\x08\0[\0-\x20]\0(?:UL|CS|UI|DA|SH)")
+"""How a DICOM file begins that lacks the preamble: with its meta elements, or with those that identify it."""
 
 Pixels = npt.NDArray[Any]
-Part = Literal["image", "mask"]
 
 
 def is_picture(path: Path) -> bool:
@@ -31,47 +37,43 @@ def without_suffix(path: Path) -> Path:
 
 
 def is_dicom(path: Path) -> bool:
-    return path.suffix.lower() in DICOM_SUFFIXES or _head(path)[128:132] == b"DICM"
+    return path.suffix.lower() in DICOM_SUFFIXES or _begins_as_dicom(_head(path))
 
 
 def read_pixels(path: Path, part: Part = "image") -> Pixels:
     """Decode one file: `(H, W)` for grey, `(H, W, 3)` for colour and palette; alpha is dropped.
 
     `part` says what is wanted of a file that holds image and mask. Raises UserError for a file that is missing,
-    truncated, of no known format or of more than one frame.
+    no regular file, truncated, of no known format, of more than one frame or of more pixels than are accepted.
     """
-    if not path.is_file():
-        raise UserError(f"{path}: no such file")
-    if is_dicom(path):
+    with decode_one(path):
+        require_regular(path)
+        return _decode(path, part)
+
+
+def _decode(path: Path, part: Part) -> Pixels:
+    head = _head(path)
+    if path.suffix.lower() in DICOM_SUFFIXES or _begins_as_dicom(head):
         from tumorline.data import dicom  # pydicom is slow to import
 
-        return dicom.read_slice(path)
-    if path.suffix.lower() == MATLAB_SUFFIX or b"\x89HDF\r\n\x1a\n" in _head(path):
-        return cjdata.read_plane(path, part)
-    return _read_picture(path)
+        return dicom.read_dicom(path, as_seen=part == "image")
+    if path.suffix.lower() == MATLAB_SUFFIX or HDF5_SIGNATURE in head:
+        return np.asarray(cjdata.read_plane(path, part))
+    if volume.is_volume(path):
+        raise UserError(f"{path}: a NIfTI volume; volumes are read in BraTS folders only, save its slices as images")
+    return read_raster(path, part)
+
+
+def _begins_as_dicom(head: bytes) -> bool:
+    return head[128:132] == b"DICM" or WITHOUT_PREAMBLE.match(head) is not None
 
 
 def _head(path: Path) -> bytes:
-    """The first bytes of a file, where formats sign their names; none where it cannot be read."""
+    """The first bytes of a file, where formats sign their names; none where it is no file or cannot be read."""
     try:
+        if not path.is_file():
+            return b""
         with path.open("rb") as file:
             return file.read(520)
     except OSError:
         return b""
-
-
-def _read_picture(path: Path) -> Pixels:
-    try:
-        with Image.open(path) as picture:
-            frames = getattr(picture, "n_frames", 1)
-            if frames > 1:
-                raise UserError(f"{path}: holds {frames} frames, one is expected; save each as a file of its own")
-            if picture.mode in ("P", "PA", "RGBA", "RGBX", "CMYK", "YCbCr", "LAB", "HSV"):
-                return np.asarray(picture.convert("RGB"))
-            if picture.mode in ("LA", "La"):
-                return np.asarray(picture.convert("L"))
-            return np.asarray(picture)
-    except UnidentifiedImageError:
-        raise UserError(f"{path}: not a picture that Pillow can read") from None
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UserError(f"{path}: unreadable or truncated ({error})") from None

@@ -12,6 +12,7 @@ from PIL import Image
 
 from tumorline.data import near, preprocess
 from tumorline.data.dataset import Dataset, Facts
+from tumorline.grey import grey_range
 
 SAMPLE = 200
 """Cases whose pixels are read, evenly spread."""
@@ -83,7 +84,7 @@ def from_text(text: str) -> FloatArray:
 def _pixels(dataset: Dataset, index: int) -> tuple[float, float | None]:
     """Share of background, and brightness of the tumour."""
     image, truth = dataset.read(dataset.cases[index])
-    brightest = np.percentile(image[0], preprocess.CLIP_PERCENTILES[1])
+    brightest = grey_range(image[0])[1]
     square = preprocess.to_network(image, NETWORK_SIDE)[0][0]
     small = preprocess.mask_to_network(truth, NETWORK_SIDE)[0].astype(bool)
     return float((image[0] <= DARK * brightest).mean()), float(square[small].mean()) if small.any() else None

@@ -8,19 +8,28 @@ from PIL import Image
 from scipy import ndimage
 
 from tumorline.files import atomic_path, fit_file_name
+from tumorline.geometry import bounding_box
+from tumorline.grey import grey_range
 
 MaskArray = npt.NDArray[np.bool_]
 PREDICTED_RGB, TRUTH_RGB = (230, 159, 0), (86, 180, 233)
 """Orange and sky blue of Okabe and Ito, which colour-blind readers can tell apart."""
 FILL = 0.18
-WINDOW_PERCENTILES = (0.5, 99.5)
+ROWS_AT_ONCE = 512
+"""Of an image in single precision, so that a large one needs no copies of that kind."""
+LARGE_PIXELS, FAST = 1 << 23, 1
+"""From this size of image on, the least effort of compression."""
 
 
 def window(image: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
     """Grey values `(H, W)` to 0..255 between the 0.5 and 99.5 percentile."""
-    low, high = np.percentile(image, WINDOW_PERCENTILES)
-    scaled = (image - low) / (high - low if high > low else 1.0)
-    return np.asarray((255 * scaled).clip(0, 255).round(), np.uint8)
+    low, high = grey_range(image)
+    shown = np.empty(image.shape, np.uint8)
+    for top in range(0, len(image), ROWS_AT_ONCE):
+        rows = slice(top, top + ROWS_AT_ONCE)
+        scaled = (image[rows] - low) / (high - low if high > low else 1.0)
+        shown[rows] = (255 * scaled).clip(0, 255).round()
+    return shown
 
 
 def mask_path(folder: Path, case_id: str) -> Path:
@@ -38,20 +47,25 @@ def write_mask(path: Path, mask: MaskArray) -> None:
 
 def write_overlay(path: Path, image: npt.NDArray[np.float32], mask: MaskArray, truth: MaskArray | None = None) -> None:
     """Write an image `(H, W)` with the prediction as orange outline and light fill, the truth as blue outline."""
-    picture = np.repeat(window(image)[..., None], 3, axis=-1).astype(np.float32)
-    picture[mask] += FILL * (np.array(PREDICTED_RGB) - picture[mask])
+    picture = np.repeat(window(image)[..., None], 3, axis=-1)
+    filled = picture[mask].astype(np.float32)
+    filled += FILL * (np.array(PREDICTED_RGB) - filled)
+    picture[mask] = filled.round()
     if truth is not None:
         picture[_outline(truth)] = TRUTH_RGB
     picture[_outline(mask)] = PREDICTED_RGB
-    _save(path, picture.round().astype(np.uint8))
+    _save(path, picture)
 
 
 def _outline(mask: MaskArray) -> MaskArray:
     """The mask's outermost pixels; two of them on large images, so that the line stays visible."""
     thickness = 1 if max(mask.shape) < 400 else 2
-    return np.asarray(mask & ~ndimage.binary_erosion(mask, iterations=thickness))
+    outline, box = np.zeros_like(mask), bounding_box(mask)
+    outline[box] = mask[box] & ~ndimage.binary_erosion(mask[box], iterations=thickness)
+    return outline
 
 
 def _save(path: Path, pixels: npt.NDArray[np.uint8]) -> None:
     with atomic_path(path) as temporary:
-        Image.fromarray(pixels).save(temporary, format="PNG")
+        effort = {"compress_level": FAST} if pixels.shape[0] * pixels.shape[1] > LARGE_PIXELS else {}
+        Image.fromarray(pixels).save(temporary, format="PNG", **effort)
