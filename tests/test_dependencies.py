@@ -25,7 +25,7 @@ EXTRAS = {
 }
 """Modules that only run where an extra is installed; the others need the base, or ask for an extra first."""
 
-UNIMPORTED = {"onnxscript": "torch.onnx.export", "einops": "MONAI's Swin-UNETR"}
+UNIMPORTED = {"onnxscript": "torch.onnx.export", "einops": "MONAI's Swin-UNETR", "pyjpegls": "pydicom"}
 """Declared for others, who do not declare them."""
 
 BY_NAME = ("import_module", "find_spec", "require_extra")
