@@ -59,7 +59,9 @@ def _header(dataset: pydicom.Dataset) -> Header:
     patient = str(dataset.get("PatientID") or "").strip()
     spacing = [float(value) for value in dataset.get("PixelSpacing") or ()]
     known = len(spacing) == 2 and min(spacing) > 0 and max(spacing) < np.inf
-    return Header(None if says_nothing(patient) else hash_identifier(patient), (spacing[0], spacing[1]) if known else None)
+    return Header(
+        None if says_nothing(patient) else hash_identifier(patient), (spacing[0], spacing[1]) if known else None
+    )
 
 
 @cache
