@@ -269,7 +269,7 @@ def test_weights_of_another_maker_are_no_model(tmp_path: Path) -> None:
 
 
 def network(nodes: list[Any], weights: list[TensorProto], path: Path) -> Path:
-    shape = ["b", 1, 32, 32]
+    shape: list[str | int | None] = ["b", 1, 32, 32]
     ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in ("image", "logits")]
     graph = helper.make_graph(nodes, "g", ends[:1], ends[1:], weights)
     path.write_bytes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)]).SerializeToString())
@@ -300,7 +300,7 @@ def test_weights_in_other_files_are_never_read(tmp_path: Path, location: str, sp
 def test_work_without_bound_is_refused(tmp_path: Path) -> None:
     condition = helper.make_tensor("go", TensorProto.BOOL, [], [True])
     trips = helper.make_tensor("trips", TensorProto.INT64, [], [2**62])
-    shape = ["b", 1, 32, 32]
+    shape: list[str | int | None] = ["b", 1, 32, 32]
     body = helper.make_graph(
         [helper.make_node("Identity", ["c"], ["c2"]), helper.make_node("Add", ["x", "x"], ["x2"])],
         "body",
