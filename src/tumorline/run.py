@@ -61,6 +61,7 @@ from tumorline.run_folder import (
     TEST_USES_NAME,
     read_config,
 )
+from tumorline.user_text import written_path
 
 if TYPE_CHECKING:
     from torch import nn
@@ -127,7 +128,7 @@ def render_report(run: Path) -> Path:
 def source_path(config: Config) -> Path:
     """Where the cases are; the simulated cohort is made on first use."""
     if config.data.source:
-        return Path(config.data.source)
+        return written_path(config.data.source)
     return default_cohort(Path(config.data.cache or default_folder()))
 
 
@@ -278,7 +279,7 @@ def _origin(config: Config) -> ModelInfo | None:
     if not config.model.start_from:
         return None
     try:
-        return read_info(weights_file(Path(config.model.start_from)))
+        return read_info(weights_file(written_path(config.model.start_from)))
     except UserError:
         return None
 

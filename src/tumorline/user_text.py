@@ -4,6 +4,7 @@ import codecs
 import contextlib
 import csv
 import io
+import os
 import re
 import tomllib
 from collections.abc import Iterator
@@ -22,8 +23,10 @@ MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 """Byte order marks; that of UTF-16 begins that of UTF-32."""
-TOML_PIECE = re.compile(r"""\"{3}[\s\S]*?\"{3}|'{3}[\s\S]*?'{3}|'[^'\n]*'|#[^\n]*|(?P<text>"(?:[^"\\\n]|\\.)*")""")
-"""Texts in quotes of all kinds and comments; `text` is one in which escapes count, on one line."""
+TOML_PIECE = re.compile(
+    r"""\"{3}[\s\S]*?(?:\"{3}|\Z)|'{3}[\s\S]*?(?:'{3}|\Z)|'[^'\n]*'?|#[^\n]*|(?P<text>"(?:[^"\\\n]|\\.)*"?)"""
+)
+"""Texts in quotes of all kinds, also without an end, and comments; `text` is one line in which escapes count."""
 DRIVE = re.compile(r'"[A-Za-z]:\\(?!\\)')
 ESCAPE = re.compile(r"""\\([\\"]|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8})?""")
 SEPARATORS = (",", ";", "\t", "|")
@@ -90,7 +93,7 @@ def _with_plain_backslashes(toml: str) -> str:
 def written_path(text: str, folder: Path = Path()) -> Path:
     """The file that a text names relative to a folder; backslashes separate folders where no file has such a name."""
     path = folder / text
-    return folder / text.replace("\\", "/") if "\\" in text and not path.exists() else path
+    return folder / text.replace("\\", "/") if "\\" in text and not os.path.exists(path) else path
 
 
 def _content(path: Path) -> bytes:

@@ -129,3 +129,9 @@ def test_an_audit_of_two_sets_finds_the_patient_of_another_visit(tmp_path: Path)
         Image.fromarray(image).save(tmp_path / "b" / f"{name}.png")
     audit = compare_sets(first, load_pictures(tmp_path / "b", DataConfig()))
     assert audit.patients == 1
+    assert [(found.code, found.severity) for found in audit.findings] == [("same_patients", "error")]
+
+
+def test_folders_that_write_a_patient_in_two_ways_hold_one(tmp_path: Path) -> None:
+    dataset = load_dataset(scans(tmp_path, "P01_visit1", "p1_visit2", "P02_visit1"), DataConfig())
+    assert [case.patient for case in dataset.cases] == ["P01", "P02", "P01"]

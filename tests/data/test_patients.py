@@ -108,6 +108,7 @@ def test_a_spelling_forgets_zeros_capitals_and_unicode_forms_but_no_digit() -> N
         ("BraTS-GLI-00626-000", "BraTS2021_00758"),
         ("BraTS-MET-00005-001", "BraTS-MET-00005-000"),
         ("Brats18_TCIA02_105_1", "Brats17_TCIA_105_1"),
+        ("BraTS19_TMC_06643_1", "Brats17_TMC_06643_1"),
         ("sub-01_ses-02", "sub-01_ses-01"),
         ("P7_visit2", "P7_visit1"),
         ("7", "7.0"),
@@ -116,3 +117,9 @@ def test_a_spelling_forgets_zeros_capitals_and_unicode_forms_but_no_digit() -> N
 )
 def test_names_of_version_0_1_0_are_among_those_looked_for(name: str, earlier: str) -> None:
     assert earlier in set(earlier_spellings(patient_meant(name), name))
+
+
+def test_names_that_are_hardly_names_are_left_as_they_are() -> None:
+    for name in ["BraTS-", "BraTS-GLI-abc", "BraTS-x-", "_visit1", "sub-", "-" * 100_000, "_v" * 50_000]:
+        assert patient_meant(name) == name
+        assert name in set(earlier_spellings(name, name))

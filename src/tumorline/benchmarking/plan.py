@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from tumorline.config import AFTER_TRAINING, RUN_NAME, Config, Section, explain, parse_config, read_toml, set_key
 from tumorline.errors import UserError, did_you_mean
+from tumorline.user_text import written_path
 
 Choice = tuple[tuple[str, Any], ...]
 """Keys of the configuration with the values that validation is to choose between, or has chosen."""
@@ -102,7 +103,7 @@ def read_plan(path: Path, data: Path | None) -> Plan:
     _check_keys(plan, str(path))
     config = parse_config(plan.recipe, f"{path}: recipe")
     if config.data.source:
-        set_key(plan.recipe, "data.source", str(Path(config.data.source).resolve()), str(path))
+        set_key(plan.recipe, "data.source", str(written_path(config.data.source).resolve()), str(path))
     _check_names(plan, str(path))
     _check_budget(plan, str(path))
     return plan

@@ -15,6 +15,7 @@ from tumorline.data.dataset import Dataset, Facts, Progress, load_dataset, scan
 from tumorline.data.decode import without_suffix
 from tumorline.data.finding import Finding, Severity
 from tumorline.data.layouts.contents import Contents
+from tumorline.data.patients import collection_patient
 from tumorline.data.source import LAYOUTS, Source, open_picture, with_patient
 
 PICTURES_ONLY = "pictures only"
@@ -191,12 +192,16 @@ def _overlap(sets: tuple[Dataset, Dataset], same: bool, pairs: tuple[Shared, ...
 
 
 def _common_patients(sets: tuple[Dataset, Dataset], count: int) -> Finding:
-    """Patients of a recognised set are the same people; equal names of other sources may be a coincidence."""
+    """Patients of a recognised set or a public collection are the same people; other names may agree by chance."""
     a, b = (dataset.source for dataset in sets)
     known = a.known_as if a.known_as == b.known_as else ""
-    severity: Severity = "error" if known else "warning"
+    severity: Severity = "error" if known or _collection_patients(a) & _collection_patients(b) else "warning"
     what = f"patients of '{known}'" if known else "patients, by their names or their masks,"
     return Finding("same_patients", severity, f"{count} {what} are in both {a.path} and {b.path}")
+
+
+def _collection_patients(source: Source) -> set[str]:
+    return {name for case in source.cases if case.patient and (name := collection_patient(case.patient))}
 
 
 def _count(cases: Iterable[Case]) -> str:

@@ -6,6 +6,7 @@ Names of a public collection mean the same person in every set. Where numbers we
 import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Mapping
+from itertools import product
 from typing import NamedTuple
 
 SAYS_NOTHING = re.compile(
@@ -71,10 +72,11 @@ _CLEARLY = (
     r"|follow[-_ ]?up|(?:pre|post)[-_ ]?op(?:erative)?|(?:19|20)\d{6}|(?:19|20)\d\d[-_.]\d\d?[-_.]\d\d?"
 )
 _PERHAPS = r"(?:time|week|wk|mo(?:nth)?|day|scan|exam|study|mr|v)[-_ ]?(?P<number>\d+)[a-z]?|mr[-_]d\d+"
-CLEAR_VISIT = re.compile(rf"[-_. /]+(?:{_CLEARLY}){_END}", re.IGNORECASE)
-VISIT = re.compile(rf"[-_. /]+(?:{_CLEARLY}|{_PERHAPS}){_END}", re.IGNORECASE)
+_GAP = r"(?<![-_. /])[-_. /]+"
+CLEAR_VISIT = re.compile(rf"{_GAP}(?:{_CLEARLY}){_END}", re.IGNORECASE)
+VISIT = re.compile(rf"{_GAP}(?:{_CLEARLY}|{_PERHAPS}){_END}", re.IGNORECASE)
 """Of `P7_week3` P7 is the patient; of `glioma_scan_3` no one: only after a number are words like these visits."""
-TIME = re.compile(r"[-_ ]+t(?P<visit>\d+)$", re.IGNORECASE)
+TIME = re.compile(r"(?<![-_ ])[-_ ]+t(?P<visit>\d+)$", re.IGNORECASE)
 """A visit at the end of a patient's name; in the name of a file it would be the sequence T1 or T2."""
 NUMBERED = re.compile(r"(?P<patient>.*\d)[-_.](?P<visit>\d{1,3})")
 """Patient and visit, or site and patient: the other names of the set tell."""
@@ -194,7 +196,8 @@ def earlier_spellings(patient: str, written: str) -> Iterable[str]:
         yield from (f"{int(patient)}.0", *(patient.lstrip("0").zfill(width) for width in range(1, 7)))
     if patient != written:
         yield from _other_visits(written)
-    yield from _collection_spellings(patient)
+    if collection_patient(patient) == patient:
+        yield from _collection_spellings(patient)
 
 
 def _other_visits(written: str) -> Iterable[str]:
@@ -213,7 +216,7 @@ def _collection_spellings(patient: str) -> Iterable[str]:
         yield from (f"{collection}-{one:05d}-{visit:03d}" for one in same for visit in VISITS)
     elif collection in ("BraTS-CBICA", "BraTS-2013", "BraTS-TMC", "BraTS-TCIA", "BraTS-WASHU"):
         yield from _institution_spellings(collection.removeprefix("BraTS-"), number)
-    elif collection.startswith("BraTS-"):
+    elif collection.startswith("BraTS-") and number.isdecimal():
         yield from (f"{collection}-{number}-{visit:03d}" for visit in VISITS)
         yield from (f"{collection}-{int(number):04d}-{visit}" for visit in range(10))
     elif collection == "UPENN-GBM":
@@ -225,5 +228,6 @@ def _collection_spellings(patient: str) -> Iterable[str]:
 def _institution_spellings(institution: str, number: str) -> Iterable[str]:
     """The years gave the same people the same names but for the number of their collection."""
     copies = [institution, *(f"TCIA{copy:02d}" for copy in range(1, 14) if institution == "TCIA")]
-    for challenge in ("Brats17", "Brats18", "BraTS18", "BraTS19"):
-        yield from (f"{challenge}_{copy}_{number}_{visit}" for copy in copies for visit in (1, 2, 3))
+    numbers = {number, number.zfill(3), number.zfill(5)}
+    for challenge, copy, one in product(("Brats17", "Brats18", "BraTS18", "BraTS19"), copies, sorted(numbers)):
+        yield from (f"{challenge}_{copy}_{one}_{visit}" for visit in (1, 2, 3))

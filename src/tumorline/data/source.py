@@ -1,7 +1,7 @@
 """A source is a folder or table in a supported layout, recognised by its content."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from tumorline.data.layouts import brats, coco, figshare, folders, labelme, lgg,
 from tumorline.data.layouts.contents import Contents, Listing
 from tumorline.data.layouts.names import stated_part
 from tumorline.data.layouts.unread import colour_masks, mask_beside_images, sign_of_truth, unread_kind
-from tumorline.data.patients import patient_in_name, patient_meant
+from tumorline.data.patients import patient_in_name, patient_meant, spelling
 from tumorline.data.volume import is_volume
 from tumorline.errors import UserError
 
@@ -100,7 +100,7 @@ def open_source(path: Path, settings: DataConfig = DEFAULTS) -> Source:
 
 def _as_source(contents: Contents, layout: str, cases: Sequence[Case], findings: Sequence[Finding]) -> Source:
     path = contents.path
-    cases = [with_patient(_with_header(case)) for case in _with_stated_parts(contents, cases)]
+    cases = _in_one_spelling(with_patient(_with_header(case)) for case in _with_stated_parts(contents, cases))
     return Source(
         path,
         layout,
@@ -194,6 +194,15 @@ def with_patient(case: Case) -> Case:
     written = case.patient_written or case.patient or ""
     patient = patient_meant(case.patient) if case.patient else patient_in_name(case.id)
     return replace(case, patient=patient, patient_written=written or patient or "")
+
+
+def _in_one_spelling(cases: Iterable[Case]) -> list[Case]:
+    """The cases with patients that files and folders write in several ways under the first of them."""
+    first: dict[str, str] = {}
+    return [
+        replace(case, patient=first.setdefault(spelling(case.patient), case.patient)) if case.patient else case
+        for case in cases
+    ]
 
 
 def _natural(case: Case) -> tuple[int, str]:

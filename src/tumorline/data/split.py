@@ -12,6 +12,7 @@ from tumorline.data.dataset import Dataset
 from tumorline.data.patients import patient_meant, says_nothing
 from tumorline.data.user_tables import match_ids, read_rows_of_cases, refuse_mismatch
 from tumorline.errors import UserError
+from tumorline.user_text import written_path
 
 PARTS = ("train", "validation", "test")
 SHORT_NAMES = {"val": "validation", "valid": "validation", "": "excluded"}
@@ -38,7 +39,7 @@ def split_dataset(dataset: Dataset, settings: SplitConfig) -> Split:
     Raises UserError where a part stays empty or where the file lacks a patient.
     """
     if settings.file:
-        split = _from_file(dataset, Path(settings.file))
+        split = _from_file(dataset, written_path(settings.file))
     elif settings.stated and not settings.folds and (stated := stated_split(dataset)):
         split = _with_missing_parts(dataset, stated, settings)
     elif settings.folds and settings.folds_from == "source":

@@ -45,6 +45,7 @@ from tumorline.training.shared_norm import share_batch_statistics
 from tumorline.training.state import Position, State
 from tumorline.training.tensor_file import CURE, read_tensors, write_tensors
 from tumorline.training.validation import Validation, validate
+from tumorline.user_text import written_path
 
 OnEpoch = Callable[[Mapping[str, Any]], None]
 """Gets each finished epoch's row of the history, once the state is saved; what it raises ends the training there."""
@@ -309,7 +310,7 @@ def start(task: Task, machine: Machine) -> State:
         options=models.without_weights(architecture.name, options) if begun else options,
     ).to(machine.device)
     if architecture.start_from and not begun:
-        models.start_from(network, models.read_weights(weights_file(Path(architecture.start_from))))
+        models.start_from(network, models.read_weights(weights_file(written_path(architecture.start_from))))
     if not all_finite(network.state_dict().values()):
         raise UserError("the weights that the training starts from are not finite; give others as model.start_from")
     if config.train.channels_last:

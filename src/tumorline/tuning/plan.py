@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError, model_validator
 from tumorline import run
 from tumorline.config import AFTER_TRAINING, Config, Section, apply_override, parse_config, read_toml, set_key
 from tumorline.errors import UserError, did_you_mean
+from tumorline.user_text import written_path
 
 NOT_TUNED = ("name", "seed", "split", "data")
 """They decide what the figure is measured on, or by what luck; two values of them cannot be compared."""
@@ -84,7 +85,7 @@ def read_plan(path: Path, data: str | None, overrides: Iterable[str] = (), trial
     values that no run would take.
     """
     values = read_toml(path)
-    base = read_toml(path.parent / str(values.pop("recipe"))) if "recipe" in values else {}
+    base = read_toml(written_path(str(values.pop("recipe")), path.parent)) if "recipe" in values else {}
     tune = values.pop("tune", None)
     if not isinstance(tune, dict):
         raise UserError(f"{path}: no [tune] section; a search needs [tune.space], what to vary")

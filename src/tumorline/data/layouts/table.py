@@ -1,11 +1,12 @@
 """A CSV with one row per case, and the `patients.csv` that may stand beside pictures."""
 
 import math
+import os
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from tumorline.config import DataConfig
 from tumorline.data.case import Case
@@ -50,7 +51,7 @@ def image_columns(path: Path, rows: Rows) -> list[str]:
     chosen = []
     for column in (name for name in names if name == "image" or PER_CHANNEL.fullmatch(name)):
         values = {row[column]: row.get("image", "") for row in rows.values() if row[column]}
-        if column == "image" or any(written_path(value, path.parent).is_file() for value in values):
+        if column == "image" or any(os.path.isfile(written_path(value, path.parent)) for value in values):
             chosen.append(column)
         elif lost := [value for value, image in values.items() if _names_a_picture(value, image)]:
             raise UserError(
@@ -68,8 +69,8 @@ def _names_a_picture(value: str, image: str) -> bool:
 
 
 def _case_of_row(path: Path, line: int, row: Row, columns: list[str]) -> Case:
-    name = row["id"].replace("\\", "/")
-    if not name or Path(name).is_absolute() or ".." in Path(name).parts:
+    name = PurePosixPath(row["id"].replace("\\", "/")).as_posix()
+    if not row["id"] or Path(name).is_absolute() or ".." in Path(name).parts:
         raise UserError(f"{path}: line {line} has the id '{row['id']}'; expected a name without '..' or a root")
     empty = [column for column in (*columns, "mask") if not row[column]]
     if empty or not columns:
