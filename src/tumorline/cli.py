@@ -1,6 +1,5 @@
 """The command line: parse, call one public function, print. Heavy imports happen inside the commands."""
 
-import json
 import logging
 import os
 import sys
@@ -152,7 +151,9 @@ def train(
     if no_test:
         say(f"trained, not tested: {run}")
     else:
-        print_headline(json.loads((run / "summary.json").read_text(encoding="utf-8")))
+        from tumorline.summary_file import read_summary
+
+        print_headline(read_summary(run / "summary.json"))
         say(f"report: {run / 'report.html'}")
 
 
@@ -174,7 +175,9 @@ def folds(
         config, data=data, overrides=overrides or (), output=output, only=fold or (), notify=note
     )
     if os.environ.get("RANK", "0") == "0":
-        summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+        from tumorline.summary_file import read_summary
+
+        summary = read_summary(folder / "summary.json")
         print_headline(summary)
         print_table(fold_rows(summary))
         say(f"report: {folder / 'report.html'}")

@@ -17,13 +17,14 @@ import numpy.typing as npt
 from tumorline.config import Config
 from tumorline.errors import UserError, did_you_mean
 from tumorline.evaluation import EVALUATION_NAME, SUMMARY_NAME, read_rows
-from tumorline.files import read_csv, read_json, write_json
+from tumorline.files import write_json
 from tumorline.metrics import comparison as tests
 from tumorline.metrics.comparison import LEAST_SEEDS, LEVEL, Difference
 from tumorline.metrics.summary import DISTANCES, FIGURES, LEAST_FOR_INTERVAL, Row, figure
 from tumorline.report.comparison import PAGE_NAME, write_comparison
 from tumorline.run import case_reader
-from tumorline.run_folder import CONFIG_NAME, SPLIT_NAME, read_config
+from tumorline.run_folder import CONFIG_NAME, read_config, read_split
+from tumorline.summary_file import Comparable, read_summary
 
 SCHEMA_VERSION = 1
 COMPARISON_NAME = "compare.json"
@@ -70,9 +71,7 @@ class Run:
     @cached_property
     def known(self) -> Mapping[str, set[str]]:
         """The cases and patients that it was trained and tuned on, as far as the folder says so."""
-        path = self.folder / SPLIT_NAME
-        rows = read_csv(path) if path.is_file() else []
-        seen = [row for row in rows if row["part"] in ("train", "validation")]
+        seen = [row for row in read_split(self.folder) if row["part"] in ("train", "validation")]
         return {
             "cases": {row["case"] for row in seen},
             "patients": {row["patient"] for row in seen if row["patient"]},
@@ -165,7 +164,7 @@ def _recipe(run: Run) -> dict[str, Any]:
 def _read(folder: Path, name: str) -> Run:
     if not (folder / SUMMARY_NAME).is_file() or not (folder / EVALUATION_NAME).is_file():
         raise UserError(f"{folder}: not evaluated (no {SUMMARY_NAME}); give folders of train, folds or evaluate")
-    summary = read_json(folder / SUMMARY_NAME)
+    summary = read_summary(folder / SUMMARY_NAME, Comparable)
     rows = {row.case: row for row in read_rows(folder) if row.status in summary["headline_status"]}
     return Run(name, folder, summary, rows)
 

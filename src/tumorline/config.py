@@ -269,7 +269,9 @@ def read_toml(path: Path) -> dict[str, Any]:
     """The content of a TOML file. Raises UserError where it cannot be read."""
     try:
         return parse_user_toml(read_user_text(path))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except UserError:
+        raise
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not a valid TOML file ({error})") from None
 
 
@@ -295,7 +297,7 @@ def _parse_value(text: str) -> Any:
     """A TOML value where the text is one, a plain string otherwise (so that quotes may be left out)."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text
 
 

@@ -1,6 +1,5 @@
 """Cross-validation: each fold is a run of its own, and every patient is scored by the model that has not seen it."""
 
-import json
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
@@ -22,13 +21,14 @@ from tumorline.evaluation import (
     without_own,
     write,
 )
-from tumorline.files import read_json, write_bytes
+from tumorline.files import write_bytes
 from tumorline.metrics import calibration
 from tumorline.metrics.summary import Row
 from tumorline.operating_point import WEAKNESSES
 from tumorline.output_folder import claim_output
 from tumorline.report.page import REPORT_NAME
 from tumorline.run_folder import CONFIG_NAME, read_config
+from tumorline.summary_file import read_summary
 from tumorline.write.images import mask_path
 
 Notify = Callable[[str], None]
@@ -130,14 +130,14 @@ def _shared_baselines(finished: Sequence[Path]) -> list[dict[str, Any]]:
 
 def _summary(config: Config, rows: Sequence[Row], finished: Sequence[Path]) -> dict[str, Any]:
     """In the form of a run's summary, of which it takes what all folds share."""
-    shared = json.loads((finished[0] / SUMMARY_NAME).read_text(encoding="utf-8"))
+    shared = read_summary(finished[0] / SUMMARY_NAME)
     settings = config.split
     origin = f"out of fold: {len(finished)} of {settings.folds} folds, by {settings.by}, seed {settings.seed}"
     regions = {REGION: region_figures(rows)}
     weak = [
         f"{path.name}: {warning}"
         for path in finished
-        for warning in read_json(path / SUMMARY_NAME)["warnings"]
+        for warning in read_summary(path / SUMMARY_NAME)["warnings"]
         if warning.startswith(WEAKNESSES)
     ]
     missing = [f"{len(finished)} OF {settings.folds} FOLDS: the others are not finished"]

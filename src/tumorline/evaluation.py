@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,23 @@ from tumorline.data.case import Case, read_mask
 from tumorline.data.dataset import Dataset, read_case_mask
 from tumorline.data.source import Source
 from tumorline.errors import UserError
-from tumorline.files import read_csv, write_csv, write_json
+from tumorline.files import write_csv, write_json
 from tumorline.metrics import calibration
 from tumorline.metrics.calibration import Certainty, Reliability
 from tumorline.metrics.case import CaseScores, Pair, score_cases
 from tumorline.metrics.summary import Row, by_group, by_size, grouping_attributes, summarise
 from tumorline.model_file import ModelInfo
 from tumorline.output_folder import Memory
+from tumorline.own_files import (
+    EVALUATE_AGAIN,
+    Cell,
+    any_text,
+    case_name,
+    finite_number,
+    or_empty,
+    read_own_csv,
+    whole_number,
+)
 from tumorline.prediction import TTA, Model
 from tumorline.write.images import mask_path, write_mask
 
@@ -35,6 +45,14 @@ ATTRIBUTE = "attribute: "
 """Before the name of a column with what else the source states of a case."""
 BIN_COLUMNS = tuple(field.name for field in fields(Reliability))
 CERTAINTY_COLUMNS = ("case", "patient", "status", "dice", "dice_at_true_area", "confidence", *BIN_COLUMNS)
+CELLS: dict[object, Cell] = {
+    str: any_text,
+    int: whole_number,
+    int | None: or_empty(whole_number),
+    float: finite_number,
+    float | None: or_empty(finite_number),
+}
+"""Of the scores of a case, by their type."""
 Progress = Callable[[int, int], None]
 
 CONVENTIONS = {
@@ -259,11 +277,39 @@ def _write_certainties(output: Path, rows: Sequence[Row], certainties: Sequence[
     write_csv(output / CERTAINTY_NAME, CERTAINTY_COLUMNS, table)
 
 
+def bin_counts(text: str) -> None:
+    """A number for each of `calibration.BINS` bins."""
+    counts = text.split()
+    for count in counts:
+        finite_number(count)
+    if len(counts) != calibration.BINS:
+        raise ValueError(f"expected {calibration.BINS} numbers (found {len(counts)})")
+
+
+def truth_value(text: str) -> None:
+    if text not in ("True", "False"):
+        raise ValueError(f"expected True or False (found {text[:40]!r})")
+
+
+CERTAINTY_CELLS: dict[str, Cell] = {
+    "patient": any_text,
+    "status": any_text,
+    **dict.fromkeys(("dice", "dice_at_true_area", "confidence"), or_empty(finite_number)),
+    **dict.fromkeys(BIN_COLUMNS, bin_counts),
+}
+BASELINE_CELLS: dict[str, Cell] = {
+    **dict.fromkeys(("case", "patient", "baseline"), any_text),
+    "missed": truth_value,
+    **dict.fromkeys(("dice", "volume_ratio", "accuracy"), or_empty(finite_number)),
+}
+
+
 def read_certainties(folder: Path, statuses: Collection[str] = HEADLINE) -> list[Certainty]:
     """The cases of a folder's `certainty.csv`; none where it was evaluated before there was one."""
     if not (folder / CERTAINTY_NAME).is_file():
         return []
-    return [_certainty(record) for record in read_csv(folder / CERTAINTY_NAME) if record["status"] in statuses]
+    records = read_own_csv(folder / CERTAINTY_NAME, CERTAINTY_CELLS, EVALUATE_AGAIN)
+    return [_certainty(record) for record in records if record["status"] in statuses]
 
 
 def _certainty(record: Mapping[str, str]) -> Certainty:
@@ -282,7 +328,7 @@ def read_baselines(folder: Path) -> list[baselines.Record]:
     return [
         {**record, "missed": record["missed"] == "True"}
         | {name: float(record[name]) if record[name] else None for name in numbers}
-        for record in read_csv(folder / BASELINES_NAME)
+        for record in read_own_csv(folder / BASELINES_NAME, BASELINE_CELLS, EVALUATE_AGAIN)
     ]
 
 
@@ -294,7 +340,7 @@ def with_baselines(summary: Mapping[str, Any], records: Sequence[baselines.Recor
     beaten_by = [
         f"{NOT_BEATEN}: {name.replace('_', ' ')} has Dice {baseline['dice']:.3f}, the model {dice:.3f}"
         for name, baseline in found.items()
-        if dice is not None and dice <= baseline["dice"]
+        if dice is not None and baseline["dice"] is not None and dice <= baseline["dice"]
     ]
     return {
         **summary,
@@ -374,14 +420,24 @@ def write(output: Path, rows: Sequence[Row], summary: Mapping[str, Any]) -> None
 
 def read_rows(folder: Path) -> list[Row]:
     """The rows of a folder's `evaluation.csv`; figures that it lacks, from before they were computed, are None."""
-    return [_row(record) for record in read_csv(folder / EVALUATION_NAME)]
+    return [_row(record) for record in read_records(folder)]
+
+
+def read_records(folder: Path) -> list[dict[str, str]]:
+    """The rows of a folder's `evaluation.csv` as they are written, each cell held against what it may be."""
+    kinds = {field.name: CELLS[field.type] for field in fields(CaseScores)}
+    later = {field.name for field in fields(CaseScores) if field.default is not MISSING}
+    needed = {name: cell for name, cell in kinds.items() if name not in later}
+    columns = {**dict.fromkeys(ID_COLUMNS, any_text), "case": case_name, **needed}
+    return read_own_csv(folder / EVALUATION_NAME, columns, EVALUATE_AGAIN, kinds)
 
 
 def _row(record: Mapping[str, str]) -> Row:
     kinds: dict[object, Callable[[str], Any]] = {int: int, int | None: int, str: str}
     texts = {field: record[field.name] for field in fields(CaseScores) if field.name in record}
     values: dict[str, Any] = {
-        field.name: kinds.get(field.type, float)(text) if text else None for field, text in texts.items()
+        field.name: kinds.get(field.type, float)(text) if text or field.type is str else None
+        for field, text in texts.items()
     }
     scores = CaseScores(**values)
     stated = {name.removeprefix(ATTRIBUTE): text for name, text in record.items() if name.startswith(ATTRIBUTE)}

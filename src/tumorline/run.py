@@ -29,7 +29,6 @@ from tumorline.files import (
     alone_in,
     append_line,
     is_leftover,
-    read_csv,
     remove_content,
     remove_unfinished,
     write_csv,
@@ -54,12 +53,12 @@ from tumorline.report.learning_rate import write_learning_rate
 from tumorline.run_folder import (
     CONFIG_NAME,
     ENVIRONMENT_NAME,
-    HISTORY_NAME,
     LOG_NAME,
     SPLIT_NAME,
     STATE_NAME,
     TEST_USES_NAME,
     read_config,
+    read_history,
 )
 from tumorline.user_text import written_path
 
@@ -420,7 +419,7 @@ def _write_environment(task: "Task", place: "Machine", network: "nn.Module") -> 
     from tumorline.training.machine import peak_memory_mb
 
     model = task.config.model
-    steps_seconds = sum(float(row["seconds"]) for row in read_csv(task.run / HISTORY_NAME))
+    steps_seconds = sum(float(row["seconds"]) for row in read_history(task.run))
     write_json(
         task.run / ENVIRONMENT_NAME,
         {

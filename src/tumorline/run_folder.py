@@ -1,11 +1,25 @@
-"""The names of a run folder's files, and the configuration that it keeps."""
+"""The names of a run folder's files, and what a training leaves there, read back."""
 
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from tumorline.config import Config, load_config
 from tumorline.errors import UserError
+from tumorline.own_files import (
+    TRAIN_AGAIN,
+    Cell,
+    Count,
+    Number,
+    Written,
+    any_text,
+    case_name,
+    measured_number,
+    or_empty,
+    read_own_csv,
+    read_own_json,
+)
 
 CONFIG_NAME = "config.toml"
 SPLIT_NAME = "split.csv"
@@ -15,6 +29,26 @@ TEST_USES_NAME = "test_uses.jsonl"
 STATE_NAME = "state.safetensors"
 LOG_NAME = "log.txt"
 
+MEASURED = ("learning_rate", "train_loss", "validation_loss", "seconds", "images_per_second")
+SPLIT_COLUMNS: dict[str, Cell] = {"case": case_name, "patient": any_text, "class_name": any_text, "part": any_text}
+
+
+class Processor(Written):
+    processor: str
+
+
+class Environment(Written):
+    """What the leaderboard takes from `environment.json`; the report shows all of it."""
+
+    machine: Processor
+    device: str
+    precision: str
+    seconds_of_training_steps: Number
+    peak_memory_mb: Number
+    parameters: Count
+    multiply_adds: Count
+    initialisation: str
+
 
 def read_config(run: Path, overrides: Iterable[str] = ()) -> Config:
     """The configuration that a run was started with."""
@@ -22,6 +56,33 @@ def read_config(run: Path, overrides: Iterable[str] = ()) -> Config:
     if not path.is_file():
         raise UserError(f"{run}: not a run folder (no {CONFIG_NAME}); runs are made by 'tumorline train'")
     return load_config(path, overrides)
+
+
+def read_history(run: Path) -> list[dict[str, str]]:
+    """The row of each epoch; none where nothing was trained."""
+    path = run / HISTORY_NAME
+    measured = dict.fromkeys(MEASURED, or_empty(measured_number))
+    columns: dict[str, Cell] = {"validation_dice": measured_number}
+    return read_own_csv(path, columns, TRAIN_AGAIN, measured) if path.exists() else []
+
+
+def read_split(run: Path) -> list[dict[str, str]]:
+    """Case, patient, class and part of each case; none where the folder does not say."""
+    path = run / SPLIT_NAME
+    return read_own_csv(path, SPLIT_COLUMNS, TRAIN_AGAIN) if path.exists() else []
+
+
+def read_environment(run: Path) -> dict[str, Any]:
+    """What the run was trained with."""
+    found: dict[str, Any] = read_own_json(run / ENVIRONMENT_NAME, Environment, TRAIN_AGAIN)
+    return found
+
+
+def best_validation_dice(run: Path) -> float:
+    """By patient, over all epochs. Raises UserError where no epoch is finished."""
+    if not (history := read_history(run)):
+        raise UserError(f"{run / HISTORY_NAME}: no epoch is finished; {TRAIN_AGAIN}")
+    return max(float(row["validation_dice"]) for row in history)
 
 
 def new_run_folder(name: str) -> Path:

@@ -6,7 +6,7 @@ from functools import wraps
 from time import monotonic
 from typing import Any
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))
 """For each property; 0 is the short form."""
@@ -21,6 +21,7 @@ def fuzzed(examples: int) -> Callable[[Callable[..., None]], Callable[..., None]
         deadline=None,
         database=None,
         derandomize=not SECONDS,
+        phases=[Phase.explicit, Phase.generate],
         suppress_health_check=[*HealthCheck],
     )
     return lambda tried: _repeated(few(tried)) if SECONDS else few(tried)

@@ -92,7 +92,8 @@ def test_a_clean_split_is_claimed_only_where_it_is_one(run: Path, fact: str, sen
 
 def test_false_positives_are_told_where_there_are_cases_without_a_tumour(run: Path) -> None:
     assert "false positives cannot be measured here: no case without a tumour" in page(run)
-    change_summary(run, lambda summary: summary["regions"]["tumour"].update(tumour_free_cases=7, invented=2))
+    found = {"tumour_free_cases": 7, "invented": 2, "false_positive_rate": 2 / 7}
+    change_summary(run, lambda summary: summary["regions"]["tumour"].update(found))
     assert "false positives 2 of 7 cases without a tumour (28.6%)" in page(run)
 
 

@@ -32,9 +32,9 @@ from tumorline.benchmarking.plan import (
     read_plan,
     selected,
 )
-from tumorline.files import read_csv, write_json
+from tumorline.files import write_json
 from tumorline.report.benchmark import write_leaderboard
-from tumorline.run_folder import CONFIG_NAME, HISTORY_NAME
+from tumorline.run_folder import CONFIG_NAME, best_validation_dice
 
 __all__ = ["NAMES", "Benchmark", "Plan", "local", "on_ray", "read_plan"]
 
@@ -100,7 +100,11 @@ class Benchmark:
         folders = [self.folder(cell) for cell in trained]
         if self.plan.choose and not all(map(is_trained, folders)):
             return None
-        best = max(range(len(trained)), key=lambda number: validation_dice(folders[number])) if self.plan.choose else 0
+        best = (
+            max(range(len(trained)), key=lambda number: best_validation_dice(folders[number]))
+            if self.plan.choose
+            else 0
+        )
         return trained[best].choice
 
     def gather(self) -> dict[str, Any]:
@@ -146,8 +150,3 @@ class Benchmark:
 
     def folder(self, cell: Cell) -> Path:
         return self.output / "cells" / cell.name
-
-
-def validation_dice(folder: Path) -> float:
-    """Best validation Dice by patient of a training."""
-    return max(float(row["validation_dice"]) for row in read_csv(folder / HISTORY_NAME))

@@ -9,12 +9,12 @@ from typing import Any
 from tumorline import comparison
 from tumorline.benchmarking.plan import Choice
 from tumorline.benchmarking.speed import images_per_second
-from tumorline.evaluation import read_rows
-from tumorline.files import read_csv, read_json
+from tumorline.evaluation import SUMMARY_NAME, read_rows
 from tumorline.metrics.case import CaseScores
 from tumorline.metrics.comparison import LEAST_SEEDS
 from tumorline.metrics.summary import FIGURES, figure
-from tumorline.run_folder import ENVIRONMENT_NAME, HISTORY_NAME
+from tumorline.run_folder import best_validation_dice, read_environment, read_history
+from tumorline.summary_file import Comparable, read_summary
 
 SCHEMA_VERSION = 1
 
@@ -30,12 +30,16 @@ class Entry:
 
     @property
     def initialisation(self) -> str:
-        return str(read_json(self.runs[0] / ENVIRONMENT_NAME)["initialisation"])
+        return str(read_environment(self.runs[0])["initialisation"])
 
 
 def shared_warnings(entries: Sequence[Entry]) -> list[str]:
     """What holds for all: the warnings of every run, and that single runs say nothing of recipes."""
-    runs = [read_json(folder / "summary.json")["warnings"] for entry in entries for folder in entry.seeds.values()]
+    runs = [
+        read_summary(folder / SUMMARY_NAME, Comparable)["warnings"]
+        for entry in entries
+        for folder in entry.seeds.values()
+    ]
     found = [warning for warning in (runs[0] if runs else []) if all(warning in others for others in runs)]
     if entries and not about_recipes(entries):
         seeds = len(entries[0].seeds)
@@ -74,15 +78,21 @@ def _group(members: Sequence[Entry], reference: str, speeds: Mapping[str, float]
     pairs = compared(members, reference)["pairs"] if len(members) > 1 else []
     return {
         "about": "recipes" if about_recipes(members) else "models",
-        "rows": sorted(rows, key=lambda row: (-row["dice"]["mean"], row["name"])),
+        "rows": sorted(rows, key=_rank_of),
         "pairs": [{key: value for key, value in pair.items() if key != "by_patient"} for pair in pairs],
     }
 
 
+def _rank_of(row: Mapping[str, Any]) -> tuple[bool, float, str]:
+    """By Dice; what has none, without a tumour in the test, comes last."""
+    dice = row["dice"]["mean"]
+    return dice is None, -(dice or 0.0), row["name"]
+
+
 def _row(entry: Entry, speed: float) -> dict[str, Any]:
     tested = [row for folder in entry.seeds.values() for row in _headline(folder)]
-    environments = [read_json(run / ENVIRONMENT_NAME) for run in entry.runs]
-    histories = [read_csv(run / HISTORY_NAME) for run in entry.runs]
+    environments = [read_environment(run) for run in entry.runs]
+    histories = [read_history(run) for run in entry.runs]
     by_seed = [figure(_headline(folder), FIGURES["dice"])["mean"] for folder in entry.seeds.values()]
     return {
         "name": entry.name,
@@ -94,7 +104,7 @@ def _row(entry: Entry, speed: float) -> dict[str, Any]:
         "patients": len({row.group for row in tested}),
         "seeds": dict(zip(map(str, entry.seeds), by_seed, strict=True)),
         "chosen": dict(entry.choice),
-        "validation_dice": mean(max(float(row["validation_dice"]) for row in history) for history in histories),
+        "validation_dice": mean(map(best_validation_dice, entry.runs)),
         "initialisation": entry.initialisation,
         "parameters": environments[0]["parameters"],
         "multiply_adds": environments[0]["multiply_adds"],
@@ -121,5 +131,5 @@ def _false_findings(scores: Sequence[CaseScores], seeds: int) -> dict[str, Any]:
 
 
 def _headline(folder: Path) -> list[Any]:
-    wanted = read_json(folder / "summary.json")["headline_status"]
+    wanted = read_summary(folder / SUMMARY_NAME, Comparable)["headline_status"]
     return [row for row in read_rows(folder) if row.status in wanted]

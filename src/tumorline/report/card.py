@@ -1,6 +1,5 @@
 """MODEL_CARD.md of a run, after model cards (Mitchell et al. 2019, arXiv:1810.03993)."""
 
-import json
 from collections.abc import Sequence
 from math import prod
 from pathlib import Path
@@ -17,6 +16,7 @@ from tumorline.files import write_text
 from tumorline.metrics.headline import count_cases, count_false_lesions, count_false_positives
 from tumorline.model_file import WEIGHTS_NAME, read_info
 from tumorline.report.page import harmless
+from tumorline.summary_file import read_summary
 
 CARD_NAME = "MODEL_CARD.md"
 FIGURES = (
@@ -36,7 +36,7 @@ BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 def write_card(run: Path) -> Path:
     """Write the model card of a finished run folder from its model file and its summary."""
     info = read_info(run / WEIGHTS_NAME)
-    summary = json.loads((run / SUMMARY_NAME).read_text(encoding="utf-8"))
+    summary = read_summary(run / SUMMARY_NAME)
     region, figures = next(iter(summary["regions"].items()))
     sizes = [
         (f"{name}, {low} to {high} px", group)

@@ -1,8 +1,6 @@
 """Gathers what a run folder holds and renders the page. Missing optional parts leave their section out."""
 
-import json
 import math
-import tomllib
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
@@ -14,13 +12,16 @@ import tomli_w
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from tumorline.config import parse_config, read_toml
 from tumorline.errors import UserError
 from tumorline.escaping import for_markdown, one_line
-from tumorline.evaluation import ATTRIBUTE
-from tumorline.files import read_csv, write_text
+from tumorline.evaluation import ATTRIBUTE, read_records
+from tumorline.files import write_text
 from tumorline.metrics.headline import count_cases, count_false_lesions, count_false_positives
 from tumorline.report import certainty, charts
 from tumorline.report.cases import CaseReader, Picture, Row, choose, draw
+from tumorline.run_folder import ENVIRONMENT_NAME, read_environment, read_history, read_split
+from tumorline.summary_file import read_summary
 
 REPORT_NAME = "report.html"
 COSTLY = 0.05
@@ -73,8 +74,8 @@ def harmless(escape: Callable[[str], str]) -> Callable[[Any], Any]:
 
 
 def _content(run: Path, read_case: CaseReader | None) -> dict[str, Any]:
-    summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
-    rows = read_csv(run / "evaluation.csv")
+    summary = read_summary(run / "summary.json")
+    rows = read_records(run)
     region, figures = next(iter(summary["regions"].items()))
     headline = [row for row in rows if row["status"] in summary["headline_status"] and row["region"] == region]
     point, calibration = summary.get("operating_point"), summary.get("calibration", {}).get(region)
@@ -90,7 +91,7 @@ def _content(run: Path, read_case: CaseReader | None) -> dict[str, Any]:
         "false_positives": count_false_positives(figures),
         "below_background": _below_background(figures),
         "headline_bar": _headline_bar(figures["dice"]),
-        "curves": _curves(run / "history.csv"),
+        "curves": _curves(read_history(run)),
         "pictures": _pictures(run, headline, read_case),
         **_figure_charts(headline, figures),
         "folds": summary.get("folds", []),
@@ -99,9 +100,9 @@ def _content(run: Path, read_case: CaseReader | None) -> dict[str, Any]:
         "calibration": certainty.calibration(calibration, point),
         "confidence": certainty.confidence(calibration),
         "stress": _stress(summary.get("stress")),
-        "parts": _parts(run / "split.csv"),
+        "parts": _parts(read_split(run)),
         "configuration": escape(_text(run / "config.toml")),
-        "environment": _environment(run / "environment.json"),
+        "environment": _environment(run),
     }
 
 
@@ -121,8 +122,7 @@ def _headline_bar(dice: Mapping[str, Any]) -> Markup:
     return Markup(charts.interval_bar(dice["mean"], dice["ci95"]) if dice["mean"] is not None else "")
 
 
-def _curves(path: Path) -> dict[str, Any] | None:
-    rows = read_csv(path) if path.is_file() else []
+def _curves(rows: Sequence[Row]) -> dict[str, Any] | None:
     if not rows:
         return None
     losses = {"training": _column(rows, "train_loss"), "validation": _column(rows, "validation_loss")}
@@ -219,12 +219,10 @@ def _size_strips(scored: Sequence[Row], groups: Mapping[str, Any]) -> dict[str, 
     return strips
 
 
-def _parts(path: Path) -> list[dict[str, Any]]:
+def _parts(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Patients and cases of each part and class."""
-    if not path.is_file():
-        return []
     groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
-    for row in read_csv(path):
+    for row in rows:
         groups[row["part"], row["class_name"]].append(row)
     order = {"train": 0, "validation": 1, "test": 2, "excluded": 3}
     return [
@@ -242,17 +240,18 @@ def _text(path: Path) -> str:
     """The configuration without its paths, which are this machine's."""
     if not path.is_file():
         return ""
-    config = tomllib.loads(path.read_text(encoding="utf-8"))
+    config = read_toml(path)
+    parse_config(config, str(path))
     for key in ("source", "cache"):
         config.get("data", {}).pop(key, None)
     return tomli_w.dumps(config)
 
 
-def _environment(path: Path) -> dict[str, str]:
-    if not path.is_file():
+def _environment(run: Path) -> dict[str, str]:
+    if not (run / ENVIRONMENT_NAME).exists():
         return {}
     flat: dict[str, str] = {}
-    for key, value in json.loads(path.read_text(encoding="utf-8")).items():
+    for key, value in read_environment(run).items():
         nested = value if isinstance(value, dict) else {key: value}
         flat |= {name.replace("_", " "): str(text) for name, text in nested.items()}
     return flat

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from tumorline.config import Config
-from tumorline.files import read_csv, write_csv, write_text
+from tumorline.files import write_csv, write_text
 from tumorline.report.tuning import write_page
-from tumorline.run_folder import SPLIT_NAME
+from tumorline.run_folder import SPLIT_NAME, read_split
 from tumorline.tuning.plan import Domain, Plan
 from tumorline.tuning.trials import Trial, best_trial, trial_folder
 
@@ -81,7 +81,6 @@ def _value_at(config: Config, key: str) -> Any:
 
 
 def _validation_patients(place: Path) -> int | None:
-    path = place / SPLIT_NAME
-    if not path.exists():
+    if not (place / SPLIT_NAME).exists():
         return None
-    return len({row["patient"] or row["case"] for row in read_csv(path) if row["part"] == "validation"})
+    return len({row["patient"] or row["case"] for row in read_split(place) if row["part"] == "validation"})

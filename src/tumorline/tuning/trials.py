@@ -10,20 +10,22 @@ from pydantic import Field
 
 from tumorline.config import Section, read_toml
 from tumorline.errors import UserError
-from tumorline.files import read_csv, read_json, write_json, write_text
-from tumorline.run_folder import HISTORY_NAME, STATE_NAME
+from tumorline.files import write_json, write_text
+from tumorline.own_files import Number, read_own_json
+from tumorline.run_folder import STATE_NAME, read_history
 from tumorline.tuning.plan import Plan
 
 TUNE_NAME, RECORD_NAME = "tune.toml", "trials.json"
+TUNE_AGAIN = "restore it from a copy, or search in another --output"
 
 
 class Trial(Section):
     """One row of `trials.json`."""
 
-    number: int
+    number: int = Field(ge=1)
     params: dict[str, Any]
     state: Literal["running", "complete", "pruned", "failed"] = "running"
-    dice: list[float] = Field(default=[])
+    dice: list[Number] = Field(default=[])
     """Validation Dice by patient after each epoch; of a running trial it lies in its folder."""
     error: str = ""
 
@@ -51,7 +53,8 @@ def claim(plan: Plan, folder: Path) -> None:
 def read_trials(folder: Path) -> list[Trial]:
     """What was tried so far."""
     path = folder / RECORD_NAME
-    return [Trial.model_validate(row) for row in read_json(path)] if path.exists() else []
+    rows = read_own_json(path, list[Trial], TUNE_AGAIN) if path.exists() else []
+    return [Trial.model_validate(row) for row in rows]
 
 
 def write_trials(trials: Sequence[Trial], folder: Path) -> None:
@@ -64,8 +67,7 @@ def best_trial(trials: Sequence[Trial]) -> Trial | None:
 
 
 def scores(place: Path) -> list[float]:
-    path = place / HISTORY_NAME
-    return [float(row["validation_dice"]) for row in read_csv(path)] if path.exists() else []
+    return [float(row["validation_dice"]) for row in read_history(place)]
 
 
 def drop_weights(trials: Sequence[Trial], folder: Path) -> None:
