@@ -95,7 +95,18 @@ def test_what_is_larger_than_allowed_is_one_line_and_not_there(name: str, tmp_pa
         pytest.raises(WriteError, match=r"x: cannot be written \(File too large\); it is larger"),
     ):
         WRITERS[name](tmp_path / "x")
-    assert name == "line" or not list(tmp_path.iterdir())
+    assert [path for path in tmp_path.iterdir() if path.read_bytes()] == []
+
+
+def test_a_line_is_appended_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    append_line(path, {"a": 1})
+    with files_limited_to(20), pytest.raises(WriteError):
+        append_line(path, {"a": "x" * 99})
+    assert path.read_text() == '{"a": 1}\n'
+    path.write_text('{"a": 1}\n{"b')
+    append_line(path, {"c": 2})
+    assert path.read_text() == '{"a": 1}\n{"b\n{"c": 2}\n'
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,8 +10,10 @@ from PIL import Image
 import tumorline
 from tests.conftest import PairFolder, Program, blob
 from tests.sources import save_volume
+from tumorline import prediction
 from tumorline.data.source import open_picture
-from tumorline.errors import UserError
+from tumorline.errors import UserError, WriteError
+from tumorline.files import read_csv
 
 
 def save(path: Path, array: np.ndarray) -> Path:
@@ -134,3 +137,46 @@ def test_the_onnx_file_computes_what_the_network_computes(tiny_run: Path) -> Non
     with torch.no_grad():
         expected = network(torch.from_numpy(image)).numpy()
     assert np.allclose(tumorline.load(tiny_run).runtime(image), expected, atol=1e-4)
+
+
+def test_a_full_disk_ends_in_one_line_with_the_table_of_what_was_done(
+    tiny_run: Path, tmp_path: Path, program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(4):
+        save(tmp_path / "in" / f"{number}.png", blob(32, number)[0])
+    write_overlay, out = prediction.write_overlay, tmp_path / "out"
+
+    def fill(path: Path, *arguments: Any) -> None:
+        if path.name.startswith("2"):
+            raise WriteError(f"{path}: cannot be written (No space left on device); make room")
+        write_overlay(path, *arguments)
+
+    monkeypatch.setattr(prediction, "write_overlay", fill)
+    end = program("predict", tmp_path / "in", "--model", tiny_run, "--output", out)
+    assert end == (2, "", f"error: {out / '2_overlay.png'}: cannot be written (No space left on device); make room\n")
+    assert [Path(row["input"]).name for row in read_csv(out / "predictions.csv")] == ["0.png", "1.png"]
+    monkeypatch.undo()
+    tumorline.predict(tmp_path / "in", tiny_run, out)
+    assert len(read_csv(out / "predictions.csv")) == 4
+
+
+def test_a_file_that_cannot_be_written_costs_only_itself(
+    tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abc":
+        save(tmp_path / "in" / f"{name}.png", blob(32, 1)[0])
+    monkeypatch.setattr(prediction, "fit_file_name", lambda stem, end: stem + end if stem != "b" else "n" * 300)
+    rows = tumorline.predict(tmp_path / "in", tiny_run, tmp_path / "out")
+    assert [bool(row["error"]) for row in rows] == [False, True, False]
+    assert "cannot be written (File name too long)" in rows[1]["error"]
+
+
+@pytest.mark.parametrize("name", [b"m\xfcller", b"a\x1b[31m\nb", b"=1+1", "tête 脑".encode()])
+def test_a_strange_name_is_predicted_and_read_back(name: bytes, tiny_run: Path, tmp_path: Path) -> None:
+    path = Path(os.fsdecode(bytes(tmp_path) + b"/" + name + b".png"))
+    save(path, blob(32, 1)[0])
+    (row,) = tumorline.predict(path, tiny_run, tmp_path / "out")
+    (read,) = read_csv(tmp_path / "out" / "predictions.csv")
+    assert read["input"] == row["input"] == str(path)
+    assert Path(read["mask"]).is_file()
+    (tmp_path / "out" / "predictions.csv").read_text(encoding="utf-8").encode("utf-8")

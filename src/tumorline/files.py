@@ -243,8 +243,23 @@ def fit_file_name(stem: str, ending: str) -> str:
 
 
 def append_line(path: Path, content: Mapping[str, Any]) -> None:
-    """Append one JSON object as a line, in a single write."""
-    with writing(path), path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(content) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    """Append one JSON object as a line, whole or not at all; what a killed process left stays a line of its own."""
+    line = memoryview(json.dumps(content).encode() + b"\n")
+    with writing(path), path.open("a+b", buffering=0) as file:
+        size = file.seek(0, os.SEEK_END)
+        try:
+            if _ends_within_a_line(file):
+                file.write(b"\n")
+            while line:
+                line = line[file.write(line) :]
+            os.fsync(file.fileno())
+        except OSError:
+            file.truncate(size)
+            raise
+
+
+def _ends_within_a_line(file: io.FileIO) -> bool:
+    if not file.tell():
+        return False
+    file.seek(-1, os.SEEK_END)
+    return file.read(1) != b"\n"

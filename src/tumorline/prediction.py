@@ -1,6 +1,7 @@
 """From a picture to a mask in the picture's own geometry, without torch."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +16,7 @@ from tumorline.data.decode import PICTURE_SUFFIXES, without_suffix
 from tumorline.data.layouts.contents import Contents
 from tumorline.data.layouts.selection import select_images
 from tumorline.data.source import open_picture
-from tumorline.errors import UserError, did_you_mean
+from tumorline.errors import UserError, WriteError, did_you_mean
 from tumorline.files import fit_file_name, write_csv, write_json
 from tumorline.metrics.calibration import confidence
 from tumorline.model_file import ModelInfo, find_model, read_info
@@ -127,23 +128,30 @@ def predict(
     """Predict pictures; one row per file, with `error` set where one failed.
 
     Writes `<stem>_mask.png` (0/255), `<stem>_overlay.png`, `predictions.json` and `predictions.csv` below the folder,
-    keeping relative folders. What an earlier try has finished there is not done again. Where nothing can be predicted,
-    earlier results that were to be overwritten stay.
+    keeping relative folders. What an earlier try has finished there is not done again. Raises WriteError where nothing
+    more can be written; the tables of what was done until then are written where there is room.
     """
-    rows = []
-    for done, job in enumerate(jobs, start=1):
-        rows.append(_recalled(job, folder) or _predict_file(job, model, folder))
-        if progress:
-            progress(done, len(jobs))
-    if not folder.replaces or any(not row["error"] for row in rows):
-        _write_tables(rows, model, folder.path)
+    rows: list[dict[str, Any]] = []
+    try:
+        for done, job in enumerate(jobs, start=1):
+            rows.append(_recalled(job, folder) or _predict_file(job, model, folder))
+            if progress:
+                progress(done, len(jobs))
+    except WriteError:
+        with suppress(WriteError):
+            _write_tables(rows, model, folder)
+        raise
+    _write_tables(rows, model, folder)
     return rows
 
 
-def _write_tables(rows: Sequence[Mapping[str, Any]], model: Model, output: Path) -> None:
+def _write_tables(rows: Sequence[Mapping[str, Any]], model: Model, folder: OutputFolder) -> None:
+    """Earlier results that were to be overwritten stay where there is nothing to take their place."""
+    if folder.replaces and all(row["error"] for row in rows):
+        return
     about = {"model": model.info.name, "threshold": model.info.threshold, "tta": model.tta}
-    write_json(output / "predictions.json", {"schema_version": SCHEMA_VERSION, **about, "predictions": rows})
-    write_csv(output / "predictions.csv", COLUMNS, rows)
+    write_json(folder.path / "predictions.json", {"schema_version": SCHEMA_VERSION, **about, "predictions": rows})
+    write_csv(folder.path / "predictions.csv", COLUMNS, rows)
 
 
 def _recalled(job: Job, folder: OutputFolder) -> dict[str, Any] | None:
@@ -205,12 +213,17 @@ def _predict_file(job: Job, model: Model, folder: OutputFolder) -> dict[str, Any
         image = read_image(open_picture(job.path, model.channel))
         answer = model.answer(image, job.path)
     except UserError as error:
-        return {**dict.fromkeys(COLUMNS), "input": str(job.path), "error": str(error)}
+        return _failed(job, error)
     probability = answer.probability[0]
     mask: MaskArray = probability >= model.info.threshold
     mask_path, overlay_path = _mask_and_overlay(job, folder.path)
-    write_mask(mask_path, mask)
-    write_overlay(overlay_path, image[0], mask)
+    try:
+        write_mask(mask_path, mask)
+        write_overlay(overlay_path, image[0], mask)
+    except WriteError as error:
+        if not error.only_this:
+            raise
+        return _failed(job, error)
     row = {
         "input": str(job.path),
         **_as_text((mask_path, overlay_path)),
@@ -222,6 +235,10 @@ def _predict_file(job: Job, model: Model, folder: OutputFolder) -> dict[str, Any
     }
     folder.keep(job.target.as_posix(), row)
     return row
+
+
+def _failed(job: Job, error: UserError) -> dict[str, Any]:
+    return {**dict.fromkeys(COLUMNS), "input": str(job.path), "error": str(error)}
 
 
 def to_probability(logits: FloatArray, temperature: float) -> FloatArray:
