@@ -14,6 +14,7 @@ from tumorline import prediction
 from tumorline.data.source import open_picture
 from tumorline.errors import UserError, WriteError
 from tumorline.files import read_csv
+from tumorline.write.images import write_overlay
 
 
 def save(path: Path, array: np.ndarray) -> Path:
@@ -144,7 +145,7 @@ def test_a_full_disk_ends_in_one_line_with_the_table_of_what_was_done(
 ) -> None:
     for number in range(4):
         save(tmp_path / "in" / f"{number}.png", blob(32, number)[0])
-    write_overlay, out = prediction.write_overlay, tmp_path / "out"
+    out = tmp_path / "out"
 
     def fill(path: Path, *arguments: Any) -> None:
         if path.name.startswith("2"):

@@ -9,6 +9,7 @@ from typing import Any
 from tumorline import environment
 from tumorline.data.split import PARTS
 from tumorline.errors import UserError, require_extra
+from tumorline.files import require_writable
 from tumorline.model_file import (
     Architecture,
     KnownCases,
@@ -42,8 +43,8 @@ def write_ensemble(
 
     from tumorline.export import export_onnx
 
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{output.stem}-", dir=output.parent) as folder:
+    require_writable(output.parent)
+    with tempfile.TemporaryDirectory(prefix=f".{output.stem[:20]}-", dir=output.parent) as folder:
         draft = Path(folder) / output.name
         save_model(draft, _together(paths), info)
         export_onnx(draft, draft.with_suffix(".onnx")).replace(output.with_suffix(".onnx"))

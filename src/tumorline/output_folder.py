@@ -19,7 +19,7 @@ from typing import Any
 
 from tumorline.environment import versions
 from tumorline.errors import Interrupted, UserError
-from tumorline.files import LOCK_NAME, admit_file, alone_in, remove_unfinished, write_text, writing
+from tumorline.files import LOCK_NAME, admit_file, alone_in, remove_unfinished, require_writable, write_text, writing
 
 JOURNAL_NAME = ".tumorline.jsonl"
 SCHEMA_VERSION = 1
@@ -189,7 +189,7 @@ def open_output(given: Path | None, purpose: Purpose, overwrite: bool = False) -
     check_place(path)
     _refuse_taken(path, purpose, overwrite)
     new = not path.exists()
-    path.mkdir(parents=True, exist_ok=True)
+    require_writable(path)
     try:
         with alone_in(path):
             yield from _recorded(OutputFolder(path, purpose, _refuse_taken(path, purpose, overwrite)))

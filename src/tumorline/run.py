@@ -24,6 +24,7 @@ from tumorline.data.simulate import default_cohort
 from tumorline.data.source import open_source
 from tumorline.data.split import Split, split_dataset
 from tumorline.errors import Diverged, UserError, require_extra
+from tumorline.escaping import one_line
 from tumorline.evaluation import SEEN, Request, case_status, evaluate
 from tumorline.files import (
     alone_in,
@@ -33,6 +34,7 @@ from tumorline.files import (
     remove_unfinished,
     write_csv,
     write_json,
+    writing,
 )
 from tumorline.model_file import (
     ONNX_NAME,
@@ -466,8 +468,9 @@ def _logged(run: Path, notify: Notify) -> Notify:
 
 
 def _log(run: Path, message: str) -> None:
-    with (run / LOG_NAME).open("a", encoding="utf-8") as file:
-        file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {message}\n")
+    path = run / LOG_NAME
+    with writing(path), path.open("a", encoding="utf-8") as file:
+        file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {one_line(message)}\n")
 
 
 def _silent(_message: str) -> None:

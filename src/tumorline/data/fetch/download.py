@@ -16,7 +16,7 @@ from typing import Self, TypeVar
 import httpx2
 
 from tumorline.errors import UserError
-from tumorline.files import flush, require_space, write_json
+from tumorline.files import flush, require_space, write_json, writing
 
 T = TypeVar("T")
 Progress = Callable[[int, int], None]
@@ -242,7 +242,9 @@ def _append(response: httpx2.Response, part: Part, progress: Progress) -> None:
             done += len(chunk)
             if done > (total or MOST_BYTES):
                 break
-            file.write(chunk)
+            with writing(part.path):
+                file.write(chunk)
+                file.flush()
             progress(done, total or done)
     if done > (total or MOST_BYTES):
         part.discard()

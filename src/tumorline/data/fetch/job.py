@@ -16,7 +16,7 @@ from tumorline.data.fetch.archive import ArchiveError, Member, check_tree, extra
 from tumorline.data.fetch.catalogue import DataSet
 from tumorline.data.fetch.download import Progress, RemoteFile, Web, download
 from tumorline.errors import UserError
-from tumorline.files import remove_unfinished, require_space, write_json, write_text
+from tumorline.files import remove_unfinished, require_space, require_writable, write_json, write_text, writing
 
 SCHEMA_VERSION = 1
 LICENCE_FILE = "LICENSE-DATA.txt"
@@ -82,7 +82,7 @@ class Job:
 
     def claim(self) -> None:
         """Make the work folder or take over that of an earlier run. Raises UserError where it is another set's."""
-        self.work.mkdir(parents=True, exist_ok=True)
+        require_writable(self.work)
         others = [entry for entry in self.work.iterdir() if not entry.name.startswith(".fetch.json.")]
         if others and self.owner() != self.name:
             what = f"a begun download of '{self.owner()}'" if self.owner() else "something else"
@@ -131,9 +131,10 @@ class Job:
         loose = [file for file in files if file.suffix.lower() != ".zip"]
         plan, remarks = self.plan([file for file in files if file not in loose], [file.name for file in loose])
         self.notify(f"unpacking {len(plan)} files")
-        extract(plan, self.unpacked)
-        for file in loose:
-            shutil.copyfile(file, self.unpacked / file.name)
+        with writing(self.unpacked):
+            extract(plan, self.unpacked)
+            for file in loose:
+                shutil.copyfile(file, self.unpacked / file.name)
         for remark in remarks:
             self.notify(remark)
         sizes = {name: member.info.file_size for name, member in plan.items()}

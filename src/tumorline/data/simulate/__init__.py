@@ -20,8 +20,8 @@ from tumorline.data.simulate.field import FIELD_OF_VIEW_MM, Array, Axes, Mask, g
 from tumorline.data.simulate.render import T1CE, Scanner
 from tumorline.data.simulate.scene import Patient, Surroundings
 from tumorline.data.simulate.tumour import KINDS, Kind, Tumour
-from tumorline.errors import UserError
-from tumorline.files import write_csv, write_json
+from tumorline.errors import UserError, WriteError
+from tumorline.files import write_csv, write_json, writing
 
 GENERATOR = 1
 """Raised whenever the same seed gives other pictures."""
@@ -74,16 +74,17 @@ def simulate(
     if directory.exists() and not (directory.is_dir() and not any(directory.iterdir())):
         raise UserError(f"{directory}: exists and is not an empty folder; give a new folder or empty this one")
     Template.load()
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", suffix=".part", dir=directory.parent))
-    try:
-        _write_cohort(unfinished, settings, progress or (lambda done, total: None))
-        unfinished.chmod(0o755)
-        if directory.exists():
-            directory.rmdir()
-        unfinished.replace(directory)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+    with writing(directory):
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = Path(tempfile.mkdtemp(prefix=f".{directory.name[:20]}.", suffix=".part", dir=directory.parent))
+        try:
+            _write_cohort(unfinished, settings, progress or (lambda done, total: None))
+            unfinished.chmod(0o755)
+            if directory.exists():
+                directory.rmdir()
+            unfinished.replace(directory)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
     return directory
 
 
@@ -92,7 +93,7 @@ def default_cohort(folder: Path, progress: Callable[[int, int], None] | None = N
     directory = folder / f"simulated-{GENERATOR}"
     try:
         return directory if directory.is_dir() else simulate(directory, progress=progress)
-    except OSError:
+    except WriteError:
         if not directory.is_dir():
             raise
         return directory
