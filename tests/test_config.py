@@ -1,6 +1,9 @@
+from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from pydantic import BaseModel
 
 from tumorline.config import Config, load_config
 from tumorline.errors import UserError
@@ -70,3 +73,87 @@ def test_every_recipe_is_valid(path: Path) -> None:
 
 def test_there_are_recipes() -> None:
     assert {path.stem for path in RECIPES} >= {"demo", "notebook", "lite0"}
+
+
+def numbers(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, bool]]:
+    """Every key of the configuration that is a number, and whether it is a whole one."""
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from numbers(field.annotation, f"{prefix}{name}.")
+        elif {int, float} & {field.annotation, *get_args(field.annotation)}:
+            yield prefix + name, field.annotation is int
+
+
+NUMBERS = dict(numbers(Config))
+MAY_BE_NEGATIVE = {"seed", "split.seed", "data.mask_threshold"}
+
+
+def test_there_are_numbers() -> None:
+    assert {"seed", "data.spacing_mm", "train.learning_rate", "augment.noise", "split.folds"} <= NUMBERS.keys()
+    assert len(NUMBERS) > 30
+
+
+@pytest.mark.parametrize("key", NUMBERS)
+def test_a_number_that_is_no_setting_is_refused_by_name(key: str) -> None:
+    values = ["inf", "-inf", "nan", "1e30", "-1e30", "1e300", "true", "10" + 30 * "0", "1" + 5000 * "0"]
+    values += [] if key in MAY_BE_NEGATIVE else ["-1", "-1e-300"]
+    for value in values:
+        with pytest.raises(UserError) as caught:
+            load_config(None, [f"{key}={value}"])
+        assert f"{key}: " in str(caught.value), value
+        assert "\n" not in str(caught.value)
+        assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "data.spacing_mm=1e-300",
+        "train.learning_rate=1e-300",
+        "train.checkpoint_minutes=1e-300",
+        "model.threshold=1e-300",
+        "train.epochs=1000000000000",
+        "train.batch_size=1000000000000",
+        "data.image_size=100000",
+    ],
+)
+def test_a_setting_that_nobody_means_is_refused_by_name(override: str) -> None:
+    with pytest.raises(UserError, match=override.partition("=")[0].replace(".", r"\.") + r".*found"):
+        load_config(None, [override])
+
+
+def test_a_negative_zero_is_a_zero() -> None:
+    config = load_config(None, ["train.clip_norm=-0.0", "model.options.dropout=-0.0", "data.mask_threshold=-0.0"])
+    assert "-0" not in config.to_toml()
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("inf", "x is inf; expected a finite number"),
+        ("nan", "x is nan; expected a finite number"),
+        ("1e30", r"x is 1e\+30; expected a finite number of at most 1e\+06"),
+        ("1e-300", "x is 1e-300; expected a finite number"),
+        ("1000000000", r"x is 1e\+09; expected a whole number of at most 16384"),
+        ("[8, [nan]]", "x is nan"),
+        ("{a = {b = inf}}", r"x\.a\.b is inf"),
+        ("2026-01-01", "x is .*date.*; expected a number, a text, true or false, a list or a table"),
+        ("[" + "1," * 300 + "]", "x holds 300 values in level 1; expected at most 256"),
+        ("[" * 20 + "]" * 20, "x holds 1 values in level 9"),
+        ('"' + "a" * 5000 + '"', "x is a text of 5000 characters"),
+    ],
+)
+@pytest.mark.parametrize("section", ["model", "loss"])
+def test_options_that_are_no_settings_are_refused_by_name(section: str, value: str, message: str) -> None:
+    with pytest.raises(UserError, match=message) as caught:
+        load_config(None, [f"{section}.options.x={value}"])
+    assert f"{section}.options: " in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("text", ["x = 1" + "0" * 5000, "x = " + "[" * 5000, "x = " + "{a=" * 5000])
+def test_a_file_that_no_parser_takes_is_one_line(tmp_path: Path, text: str) -> None:
+    (tmp_path / "c.toml").write_text(text)
+    with pytest.raises(UserError, match=r"c\.toml: ") as caught:
+        load_config(tmp_path / "c.toml")
+    assert "\n" not in str(caught.value)

@@ -1,16 +1,20 @@
 import asyncio
 import csv
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import tumorline
-from tests.conftest import ENCODINGS, TINY, PairFolder
+from tests.conftest import ENCODINGS, TINY, PairFolder, blob
 from tumorline.api import read_recipe, resume
 from tumorline.config import Config, load_config
+from tumorline.data.split import split_dataset
 from tumorline.errors import UserError
 from tumorline.files import alone_in
 from tumorline.model_file import read_info
@@ -267,3 +271,61 @@ def test_training_works_in_a_thread_and_within_asyncio(tiny_source: Path, tmp_pa
 def test_resume_is_a_public_name() -> None:
     assert tumorline.resume is resume
     assert "resume" in tumorline.__all__
+
+
+def source_with_tumours(folder: Path, tumours: set[int], patients: int = 12) -> Path:
+    """Slices of a patient each; the masks of all others are empty."""
+    write = PairFolder(folder)
+    for number in range(patients):
+        image, mask = blob(32, number)
+        empty = Image.fromarray(mask * np.uint8(255 * (number in tumours)))
+        write.add(f"s{number:03d}", Image.fromarray(image), empty)
+    rows = [f"s{number:03d},P{number:02d}" for number in range(patients)]
+    (folder / "patients.csv").write_text("\n".join(["id,patient", *rows]) + "\n")
+    return folder
+
+
+def parts_of(source: Path) -> dict[str, set[int]]:
+    dataset = tumorline.load_dataset(source, Config().data)
+    split = split_dataset(dataset, Config().split)
+    return {part: {int(name[1:]) for name in split.cases(part)} for part in ("train", "validation", "test")}
+
+
+@pytest.mark.parametrize("kept", [(), ("validation", "test")])
+def test_a_training_part_without_a_tumour_is_refused_before_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr("tumorline.training.loop.fit", lambda *_: pytest.fail("trained"))
+    parts = parts_of(source_with_tumours(tmp_path / "all", set(range(12))))
+    source = source_with_tumours(tmp_path / "source", {number for part in kept for number in parts[part]})
+    with pytest.raises(UserError, match=r"source: none of the \d+ training cases shows a tumour"):
+        train(source, tmp_path / "run")
+    with pytest.raises(UserError, match="training cases shows a tumour"):
+        tumorline.find_learning_rate(data=source, overrides=FAST, output=tmp_path / "rate")
+    assert not (tmp_path / "run").exists()
+
+
+def test_pictures_without_tumours_train_nothing(tmp_path: Path) -> None:
+    source = source_with_tumours(tmp_path / "source", set())
+    shutil.rmtree(source / "masks")
+    with pytest.raises(UserError, match=r"none of the \d+ training cases shows a tumour"):
+        train(source / "images", tmp_path / "run", "data.tumour_free=true")
+
+
+def test_validation_without_a_tumour_is_said_and_does_not_stop(tmp_path: Path) -> None:
+    parts = parts_of(source_with_tumours(tmp_path / "all", set(range(12))))
+    source = source_with_tumours(tmp_path / "source", parts["train"] | parts["test"])
+    said: list[str] = []
+    config = read_recipe(None, source, [*FAST, f"data.cache='{tmp_path / 'cache'}'"])
+    fit_only(config, tmp_path / "run", said.append)
+    assert any("validation cases shows a tumour: the epoch is chosen by the validation loss" in line for line in said)
+    with (tmp_path / "run" / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert rows[0]["best"] == "1"
+
+
+def test_a_batch_that_is_larger_than_the_set_is_said(tiny_source: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    config = read_recipe(None, tiny_source, [*FAST, "train.batch_size=500", f"data.cache='{tmp_path / 'cache'}'"])
+    fit_only(config, tmp_path / "run", said.append)
+    assert "train.batch_size is 500, but there are 28 training cases: one batch is all" in said

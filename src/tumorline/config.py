@@ -6,10 +6,20 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from tumorline.errors import UserError, did_you_mean
 from tumorline.files import write_text
+from tumorline.options import checked_options
 from tumorline.user_text import parse_user_toml, read_user_text
 
 ONE_CYCLE_RISE = 0.3
@@ -22,8 +32,31 @@ AFTER_TRAINING = ("model.threshold", "model.storage")
 """Keys that change nothing in a training, and so nothing in its validation figure."""
 
 
+SHOWN = 80
+"""Characters of a value in a message."""
+MANY = 10**6
+"""More epochs, cases or the like than anybody means."""
+
+Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+Options = Annotated[dict[str, Any], AfterValidator(checked_options)]
+"""Of a network or a loss: numbers, texts, lists and tables of a size that somebody may mean."""
+
+
 class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def is_no_truth_value(cls, value: Any, field: ValidationInfo) -> Any:
+        kinds = get_args(kind := cls.model_fields[str(field.field_name)].annotation) or (kind,)
+        if type(value) is bool and bool not in kinds and {int, float} & {*kinds}:
+            raise ValueError("expected a number")
+        return value
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def has_no_negative_zero(cls, value: Any) -> Any:
+        return value + 0.0 if isinstance(value, float) else value
 
 
 class DataConfig(Section):
@@ -33,15 +66,15 @@ class DataConfig(Section):
     """Folder in a supported layout or CSV; empty means the simulated cohort."""
     image_size: int = Field(default=192, ge=16, le=4096)
     """Side in pixels of the square that the network sees; images keep their aspect ratio."""
-    mask_threshold: float | None = None
+    mask_threshold: float | None = Field(default=None, ge=-(2**32), le=2**32)
     """Accept masks with more than two values: foreground is what lies above this value."""
-    spacing_mm: float | None = Field(default=None, gt=0)
+    spacing_mm: float | None = Field(default=None, ge=1e-3, le=1e3)
     """Pixel size for files that carry none (PNG, JPEG); without it distances are in pixels."""
     channel: str = ""
     """Which sequence to read where there are several: flair, post_contrast, pre_contrast, all; of BraTS t2 as well."""
     label: Literal["", "whole_tumour", "tumour_core", "enhancing_tumour"] = ""
     """What of BraTS's labels is the tumour; empty means tumour_core."""
-    slice_step: int = Field(default=1, ge=1)
+    slice_step: int = Field(default=1, ge=1, le=MANY)
     """Of volumes, take every n-th axial slice."""
     tumour_free: bool = False
     """The pictures have no masks and show no tumour: to count what a model invents."""
@@ -54,13 +87,13 @@ class SplitConfig(Section):
 
     by: Literal["patient", "slice"] = "patient"
     """'slice' exists to study the leak; every output is then marked LEAKING."""
-    train: float = Field(default=0.7, gt=0, lt=1)
-    validation: float = Field(default=0.1, gt=0, lt=1)
-    seed: int = 0
-    folds: int = Field(default=0, ge=0)
+    train: float = Field(default=0.7, ge=1e-6, lt=1)
+    validation: float = Field(default=0.1, ge=1e-6, lt=1)
+    seed: Seed = 0
+    folds: int = Field(default=0, ge=0, le=MANY)
     """Number of folds; 0 is one split by the shares above. With folds, the test part is one of them and the validation
     part is carved from the rest."""
-    fold: int = Field(default=0, ge=0)
+    fold: int = Field(default=0, ge=0, le=MANY)
     """Which fold is the test part, counted from 0."""
     folds_from: Literal["patients", "source"] = "patients"
     """Folds computed over the patients, or those that the source states (a `fold` column; `cvind.mat` of figshare)."""
@@ -102,13 +135,13 @@ class SplitConfig(Section):
 
 class ModelConfig(Section):
     name: str = "unet"
-    options: dict[str, Any] = {}
+    options: Options = {}
     start_from: str = ""
     """A run folder, a listed model or a file of weights: what fits the network by name and shape is taken over. The
     cases that such a model was trained on count as this one's training cases."""
     storage: Literal["float32", "float16"] = "float32"
     """Number format of the weights in the finished model's files; computation is in float32 either way."""
-    threshold: Literal["validation"] | Annotated[float, Field(gt=0, lt=1)] = "validation"
+    threshold: Literal["validation"] | Annotated[float, Field(ge=1e-6, le=1 - 1e-6)] = "validation"
     """Probability from which a pixel is tumour: a number, or chosen on the validation patients."""
 
 
@@ -116,7 +149,7 @@ class LossTerm(Section):
     """One loss of a sum."""
 
     name: str
-    options: dict[str, Any] = {}
+    options: Options = {}
     weight: float | tuple[float, float] = 1.0
     """A number, or [first, last]: on a straight line from the one to the other over the training."""
 
@@ -124,7 +157,7 @@ class LossTerm(Section):
     @classmethod
     def is_one_or_two_numbers(cls, value: Any) -> Any:
         ends = list(value) if isinstance(value, (list, tuple)) else [value, value]
-        if len(ends) != 2 or not all(type(end) in (int, float) and 0 <= end < float("inf") for end in ends):
+        if len(ends) != 2 or not all(type(end) in (int, float) and 0 <= end <= MANY for end in ends):
             raise ValueError("expected a number of 0 or more, or two such numbers [first, last]")
         return value
 
@@ -135,7 +168,7 @@ class LossTerm(Section):
 
 class LossConfig(Section):
     name: str = "dice_ce"
-    options: dict[str, Any] = {}
+    options: Options = {}
     sum: tuple[LossTerm, ...] = ()
     """Losses to add up, each with its weight, in place of `name` and `options`."""
 
@@ -165,9 +198,9 @@ class AugmentConfig(Section):
     geometry_probability: float = Field(default=0.8, ge=0, le=1)
     gamma: float = Field(default=0.3, ge=0, lt=1)
     contrast: float = Field(default=0.2, ge=0, lt=1)
-    noise: float = Field(default=0.1, ge=0)
+    noise: float = Field(default=0.1, ge=0, le=1e3)
     """Largest standard deviation of the noise in units of the image's standard deviation."""
-    blur: float = Field(default=1.0, ge=0)
+    blur: float = Field(default=1.0, ge=0, le=1e3)
     """Largest standard deviation of the blur in pixels."""
     low_resolution: float = Field(default=0.5, ge=0, le=1)
     """Smallest factor by which the resolution is reduced; 0 or 1 switches it off."""
@@ -175,37 +208,37 @@ class AugmentConfig(Section):
 
 
 class TrainConfig(Section):
-    epochs: int = Field(default=16, ge=1)
-    epoch_images: int = Field(default=0, ge=0)
+    epochs: int = Field(default=16, ge=1, le=MANY)
+    epoch_images: int = Field(default=0, ge=0, le=10**9)
     """Training images of one epoch, others in each; 0 or more than there are: all of them."""
-    batch_size: int = Field(default=16, ge=1)
+    batch_size: int = Field(default=16, ge=1, le=MANY)
     """Over all processes together."""
     balance_patients: float = Field(default=0.0, ge=0, le=1)
     """How often a case is drawn: 0 every case alike, 1 every patient alike, whatever the number of slices."""
     optimiser: Literal["adamw", "adam"] = "adamw"
-    learning_rate: float = Field(default=2e-3, gt=0)
-    backbone_rate: float = Field(default=1.0, ge=0)
+    learning_rate: float = Field(default=2e-3, ge=1e-15, le=1e15)
+    backbone_rate: float = Field(default=1.0, ge=0, le=1e6)
     """Factor on the learning rate of the layers that may be pretrained."""
-    layer_decay: float = Field(default=1.0, gt=0, le=1)
+    layer_decay: float = Field(default=1.0, ge=1e-6, le=1)
     """Each layer of the backbone learns by this factor more slowly than the one after it (layer-wise decay)."""
-    freeze_epochs: int = Field(default=0, ge=0)
+    freeze_epochs: int = Field(default=0, ge=0, le=MANY)
     """For so many epochs the backbone is left as it was loaded, norms included; then it learns as well."""
-    weight_decay: float = Field(default=1e-2, ge=0)
+    weight_decay: float = Field(default=1e-2, ge=0, le=1e6)
     schedule: Literal["cosine", "constant", "one_cycle", "poly", "plateau"] = "cosine"
     """What follows the warm-up: to zero along half a cosine or as a power of what is left ('poly'), no change, or lower
     each time the validation Dice stops improving ('plateau'). 'one_cycle' rises from a 25th and falls to a 10 000th."""
     warmup: float = Field(default=0.05, ge=0, lt=1)
     """Share of all steps over which the learning rate rises from zero; with one_cycle its rising part, then 0.3 where
     nothing is given."""
-    plateau_patience: int = Field(default=3, ge=1)
+    plateau_patience: int = Field(default=3, ge=1, le=MANY)
     """Epochs without a better validation Dice after which 'plateau' lowers the rate."""
-    plateau_factor: float = Field(default=0.5, gt=0, lt=1)
+    plateau_factor: float = Field(default=0.5, ge=1e-6, lt=1)
     """By which 'plateau' lowers it."""
-    clip_norm: float = Field(default=1.0, ge=0)
+    clip_norm: float = Field(default=1.0, ge=0, le=1e15)
     """Largest gradient norm; 0 switches clipping off."""
     average_decay: float = Field(default=0.99, ge=0, lt=1)
     """Decay per step of the moving average of weights, which is what is validated and kept; 0 switches it off."""
-    patience: int = Field(default=0, ge=0)
+    patience: int = Field(default=0, ge=0, le=MANY)
     """Stop after so many epochs without a better validation Dice; 0 never stops early."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """'auto' takes bfloat16 autocast where the hardware computes in it (AMX, AVX512-BF16, Ampere and later)."""
@@ -214,7 +247,7 @@ class TrainConfig(Section):
     device: str = "auto"
     deterministic: bool = False
     """Refuse operations that have no deterministic version (GPU; on CPU every run is repeatable)."""
-    checkpoint_minutes: float = Field(default=5.0, gt=0)
+    checkpoint_minutes: float = Field(default=5.0, ge=1e-3, le=MANY)
     """Save the resumable state at each epoch's end and at least this often within an epoch."""
 
     @model_validator(mode="before")
@@ -229,7 +262,7 @@ class Config(Section):
     """A run's whole configuration."""
 
     name: str = Field(default="unet", pattern=RUN_NAME)
-    seed: int = 0
+    seed: Seed = 0
     data: DataConfig = DataConfig()
     split: SplitConfig = SplitConfig()
     model: ModelConfig = ModelConfig()
@@ -267,10 +300,9 @@ def parse_config(values: Mapping[str, Any], where: str) -> Config:
 
 def read_toml(path: Path) -> dict[str, Any]:
     """The content of a TOML file. Raises UserError where it cannot be read."""
+    text = read_user_text(path)
     try:
-        return parse_user_toml(read_user_text(path))
-    except UserError:
-        raise
+        return parse_user_toml(text)
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not a valid TOML file ({error})") from None
 
@@ -311,8 +343,15 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
         return f"unknown key '{key}'; {did_you_mean(path[-1], options)}"
     message = first["msg"].removeprefix("Value error, ")
     if isinstance(first["input"], Mapping):
-        return message if first["type"] == "value_error" else f"{key}: {message}"
-    return f"{key + ': ' if key else ''}{message} (found {first['input']!r})" if key else message
+        names_it = first["type"] == "value_error" and path[-1:] != ["options"]
+        return message if names_it else f"{key}: {message}"
+    return f"{key + ': ' if key else ''}{message} (found {shortened(first['input'])})" if key else message
+
+
+def shortened(value: Any) -> str:
+    """A value as a message shows it."""
+    text = repr(value) if not isinstance(value, int) or abs(value) < 10**SHOWN else "a number of many digits"
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
 def _keys_of(model: type[BaseModel], path: list[str]) -> list[str]:

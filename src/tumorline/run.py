@@ -149,6 +149,7 @@ def find_learning_rate(config: Config, output: Path, notify: Notify) -> float | 
     check_model(config)
     with machine(config.train) as place:
         dataset, split = _prepare(config, notify if place.leads else _silent)
+        _require_memory(config, dataset, split, place)
         found = find_rate(Task(config, dataset, split, output), place)
         if place.leads:
             write_learning_rate(asdict(found) | {"name": config.name, "rule": RULE}, output)
@@ -238,6 +239,7 @@ def _carry_out(
         notify = _logged(run, notify) if place.leads else _silent
         dataset, split = _prepare(config, notify)
         _refuse_seen_before(_origin(config), dataset, split)
+        _require_memory(config, dataset, split, place)
         task = Task(config, dataset, split, Path(place.gather(str(run))[0]))
         if place.leads:
             write_csv(task.run / SPLIT_NAME, splits.COLUMNS, splits.table(dataset, split))
@@ -272,7 +274,19 @@ def _prepare(config: Config, notify: Notify) -> tuple[Dataset, Split]:
             notify(f"warning: {finding.message}")
     sizes = ", ".join(f"{len(split.cases(part))} {part}" for part in splits.PARTS)
     notify(f"{dataset.source.path}: {len(dataset.cases)} cases ({sizes}), {split.origin}")
+    if (images := len(split.cases("train"))) < config.train.batch_size:
+        notify(
+            f"train.batch_size is {config.train.batch_size}, but there are {images} training cases: one batch is all"
+        )
     return dataset, split
+
+
+def _require_memory(config: Config, dataset: Dataset, split: Split, place: "Machine") -> None:
+    from tumorline.training.memory import require_memory
+
+    images = len(split.cases("train"))
+    batch = min(config.train.batch_size, config.train.epoch_images or images, images)
+    require_memory(config, dataset.channels, max(1, batch // place.world), place.device)
 
 
 def _origin(config: Config) -> ModelInfo | None:

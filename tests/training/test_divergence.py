@@ -20,7 +20,8 @@ from tumorline.errors import Diverged, UserError
 from tumorline.run_folder import STATE_NAME
 from tumorline.training import loop
 from tumorline.training.divergence import all_finite
-from tumorline.training.loop import BEST_NAME
+from tumorline.training.loop import BEST_KEY, BEST_NAME
+from tumorline.training.tensor_file import read_tensors
 from tumorline.training.validation import Validation
 
 Spoil = Callable[[loop.Loop], None]
@@ -144,14 +145,11 @@ def test_a_state_or_best_weights_that_had_diverged_before_this_version_are_refus
 
 def as_published(path: Path, spoiled: bool = False) -> None:
     """Write a state or best weights again as 0.1.0 wrote them: without checksum and without fingerprint."""
-    from safetensors import safe_open
-
-    with safe_open(path, "pt") as file:
-        position = (file.metadata() or {}).get("position")
-    tensors = load_file(path)
+    key = "position" if path.name == STATE_NAME else BEST_KEY
+    text, tensors = read_tensors(path, key)
     if spoiled:
         next(iter(tensors.values())).view(-1)[0] = math.nan
-    save_file(tensors, path, metadata=None if position is None else {"position": position})
+    save_file(tensors, path, metadata={key: text} if key == "position" else None)
 
 
 def test_weights_to_start_from_are_looked_at(tiny_config: Config, tmp_path: Path) -> None:

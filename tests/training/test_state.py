@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from contextlib import suppress
 from pathlib import Path
 
@@ -56,7 +57,9 @@ def test_a_damaged_state_is_refused_in_one_line(tiny_config: Config, finished: P
     if damage == "weight":
         flip(path, len(content) - 100)
     elif damage == "other text":
-        path.write_bytes(content.replace(b'\\"epoch\\": 2', b'\\"epoch\\": 1', 1))
+        changed = re.sub(rb'(epoch\\+": )2', rb"\g<1>1", content, count=1)
+        assert changed != content
+        path.write_bytes(changed)
     else:
         path.write_bytes(content[: len(content) // 2 if damage == "cut" else 0])
     before = {file.name: file.read_bytes() for file in finished.iterdir()}

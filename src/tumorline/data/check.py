@@ -29,7 +29,7 @@ def check(dataset: Dataset, split: Split | None = None) -> list[Finding]:
         *_patients(dataset),
     ]
     findings += _sizes(dataset) + _duplicates(dataset) + _near_duplicates(dataset)
-    findings += _small_parts(dataset, split) if split else []
+    findings += [*_small_parts(dataset, split), *_without_tumour(dataset, split)] if split else []
     split = split or stated_split(dataset)
     findings += _stated_parts(dataset)
     findings += (
@@ -295,6 +295,25 @@ def _small_parts(dataset: Dataset, split: Split) -> list[Finding]:
             message = f"{split.origin}: the {part} part is {who}; give it more (split.train, split.validation)"
             found.append(Finding("few_patients", "warning", message))
     return found
+
+
+def _without_tumour(dataset: Dataset, split: Split) -> list[Finding]:
+    """Training cases that show nothing to learn are an error, validation cases that show nothing to find a warning."""
+    tumours = {case.id for case, fact in _pairs(dataset) if fact.foreground > 0}
+    train, validation = split.cases("train"), split.cases("validation")
+    if not tumours & {*train}:
+        message = (
+            f"{dataset.source.path}: none of the {len(train)} training cases shows a tumour, so that there is "
+            "nothing to learn; check the masks, data.label and data.mask_threshold"
+        )
+        return [Finding("no_tumour_to_learn", "error", message)]
+    if not tumours & {*validation}:
+        message = (
+            f"{dataset.source.path}: none of the {len(validation)} validation cases shows a tumour: the epoch is "
+            "chosen by the validation loss alone and the threshold stays 0.5; choose another split.seed or more of them"
+        )
+        return [Finding("no_tumour_to_find", "warning", message)]
+    return []
 
 
 def _parts_by(parts: Mapping[str, str], pairs: Iterable[tuple[str | None, str]]) -> dict[str | None, set[str]]:

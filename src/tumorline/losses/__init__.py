@@ -22,6 +22,7 @@ from tumorline.losses.overlap import (
 )
 from tumorline.losses.pixel import CrossEntropyLoss, DiceCrossEntropyLoss, DiceTopKLoss, FocalLoss
 from tumorline.losses.weighted import Weight, WeightedSum
+from tumorline.options import LARGEST
 
 __all__ = ["LOSSES", "WeightedSum", "build", "build_loss"]
 
@@ -59,8 +60,10 @@ def build_loss(name: str, options: Mapping[str, Any], where: str = "loss") -> nn
         if option not in known:
             nearest = did_you_mean(option, known) if known else "it has none"
             raise UserError(f"{where}.options of '{name}': unknown key '{option}'; {nearest}")
-        if type(value) not in (int, float) or not 0 <= value < float("inf"):
-            raise UserError(f"{where}.options of '{name}': {option} is {value!r}; expected a number of 0 or more")
+        if type(value) not in (int, float) or not 0 <= value <= LARGEST:
+            raise UserError(
+                f"{where}.options of '{name}': {option} is {value!r}; expected a number from 0 to {LARGEST:g}"
+            )
     try:
         return LOSSES[name](**options)
     except ValueError as error:

@@ -117,8 +117,9 @@ def _taking(name: str, options: Mapping[str, Any]) -> Iterator[None]:
         yield
     except UserError:
         raise
-    except (TypeError, ValueError, KeyError, AttributeError) as error:
-        raise UserError(f"model.options of '{name}' are {dict(options)}, which it does not take ({error})") from None
+    except Exception as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise UserError(f"model.options of '{name}' are {dict(options)}, which it does not take ({reason})") from None
 
 
 def builder(name: str) -> Callable[..., nn.Module]:

@@ -120,8 +120,8 @@ def _device(name: str) -> torch.device:
         name = f"cuda:{os.environ['LOCAL_RANK']}"
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
+        torch.empty(1, device=device).cpu()  # "meta" is a device that computes nothing
+    except Exception as error:
+        reason = str(error).splitlines()[0].partition(". ")[0]
         raise UserError(f"train.device is '{name}', which cannot be used here ({reason}); try auto or cpu") from None
     return device

@@ -1,7 +1,6 @@
 """A tune file: a recipe, and the space of settings that is searched around it."""
 
 import json
-import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -10,7 +9,7 @@ import tomli_w
 from pydantic import Field, ValidationError, model_validator
 
 from tumorline import run
-from tumorline.config import AFTER_TRAINING, Config, Section, apply_override, parse_config, read_toml, set_key
+from tumorline.config import AFTER_TRAINING, MANY, Config, Section, apply_override, parse_config, read_toml, set_key
 from tumorline.errors import UserError, did_you_mean
 from tumorline.user_text import written_path
 
@@ -33,8 +32,6 @@ class Range(Section):
 
     @model_validator(mode="after")
     def is_a_range(self) -> Self:
-        if not (math.isfinite(self.low) and math.isfinite(self.high)):
-            raise ValueError("low and high must be finite")
         if self.low >= self.high:
             raise ValueError("low must be below high")
         if self.log and (self.low <= 0 or self.step is not None):
@@ -49,12 +46,12 @@ Domain = Range | list[Any]
 class TuneConfig(Section):
     """The `[tune]` section."""
 
-    trials: int = Field(default=20, ge=1)
+    trials: int = Field(default=20, ge=1, le=MANY)
     """All together; a larger number goes on with the same search."""
     seed: int = Field(default=0, ge=0)
-    startup: int = Field(default=5, ge=1)
+    startup: int = Field(default=5, ge=1, le=MANY)
     """Trials at random before any is proposed or given up."""
-    grace_epochs: int = Field(default=2, ge=0)
+    grace_epochs: int = Field(default=2, ge=0, le=MANY)
     """Epochs that every trial gets."""
     space: dict[str, Domain] = Field(min_length=1)
     """What to vary, by `section.key`: a range of numbers or a list of values."""
@@ -137,6 +134,7 @@ def _explained(error: ValidationError) -> str:
     """The first thing that is wrong with a `[tune]` section."""
     first = error.errors()[0]
     path = [str(part) for part in (*first["loc"][:2], *first["loc"][3:])]  # without which of the two it was read as
+    path = path[:-1] if path[-1] in ("int", "float") else path
     key = ".".join(["tune", *path])
     if first["type"] == "extra_forbidden":
         known = TuneConfig if len(path) == 1 else Range

@@ -1,0 +1,100 @@
+"""What a training takes of the memory, found before anything of it is built: tensors without values take none."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from tumorline import models
+from tumorline.config import Config
+from tumorline.data.case import REGION
+from tumorline.errors import UserError
+
+COPIES = 5
+"""Of the weights in training: themselves, gradients, average, and the optimiser's two moments."""
+PROBE = 2
+"""Images of the batch that is measured; batch norm needs two."""
+LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+"""Where Linux says how much of the memory a container may use."""
+
+
+def require_memory(config: Config, channels: int, batch: int, device: torch.device) -> None:
+    """Raise UserError where the weights, or a batch of so many images, are larger than the device's whole memory.
+
+    A network that cannot be measured is not refused.
+    """
+    found, total = measure(config, channels), total_memory(device)
+    if found is None or total is None:
+        return
+    weights, image = found
+    needed = weights + batch * image
+    there_are = f"and there are {_in_words(total)}; lower"
+    if weights > total:
+        raise UserError(
+            f"model.options of '{config.model.name}' are {config.model.options}: the weights take about "
+            f"{_in_words(weights)} in training {there_are} the widths"
+        )
+    if needed > total:
+        raise UserError(
+            f"data.image_size is {config.data.image_size} and train.batch_size {batch}: a batch takes about "
+            f"{_in_words(needed)} {there_are} data.image_size, train.batch_size or the widths in model.options"
+        )
+
+
+def measure(config: Config, channels: int) -> tuple[int, int] | None:
+    """Bytes of the weights with all their copies, and of what one image leaves for the backward pass.
+
+    None for a network that cannot be built or run without values.
+    """
+    model, side = config.model, config.data.image_size
+    options = models.without_weights(model.name, model.options)
+    try:
+        with torch.device("meta"), _RatesHaveValues():
+            network = models.build(model.name, channels=channels, regions=len([REGION]), options=options)
+            kept = _kept_bytes(network.train(), torch.zeros(PROBE, channels, side, side))
+    except Exception:  # whatever a network of others does with tensors that have no values
+        return None
+    return COPIES * sum(weight.nbytes for weight in network.parameters()), kept // PROBE
+
+
+class _RatesHaveValues(TorchFunctionMode):
+    """Transformers read the rate of their stochastic depth, layer by layer, from `torch.linspace`."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        here = {"device": "cpu"} if func is torch.linspace else {}
+        return func(*args, **{**here, **(kwargs or {})})
+
+
+def _kept_bytes(network: nn.Module, batch: Tensor) -> int:
+    """Bytes of the tensors that a forward pass keeps, each storage once and without the weights."""
+    kept: dict[int, Tensor] = {}
+    weights = {weight.untyped_storage()._cdata for weight in network.parameters()}
+
+    def keep(tensor: Tensor) -> Tensor:
+        kept[tensor.untyped_storage()._cdata] = tensor
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        network(batch)
+    return sum(tensor.untyped_storage().nbytes() for storage, tensor in kept.items() if storage not in weights)
+
+
+def total_memory(device: torch.device) -> int | None:
+    """Bytes of the device, or of this machine as far as this process may use it; None where that is not known."""
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    sizes = []
+    with suppress(AttributeError, ValueError, OSError):
+        sizes.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    for limit in LIMITS:
+        with suppress(OSError, ValueError):
+            sizes.append(int(Path(limit).read_text()))
+    return min(sizes, default=None)
+
+
+def _in_words(size: int) -> str:
+    return f"{size / 1e9:.3g} GB"
