@@ -28,7 +28,7 @@ from tumorline.data.case import (
 from tumorline.data.finding import Finding
 from tumorline.data.known_patients import hash_patient, keys_to_keep, keys_to_look_up
 from tumorline.data.outlines import draw_outlines
-from tumorline.data.patients import collection_patient
+from tumorline.data.patients import collection_patient, collection_patient_of_file
 from tumorline.data.remember import default_folder, remember, stamps
 from tumorline.data.source import Source, open_source
 from tumorline.errors import UserError
@@ -122,7 +122,7 @@ class Dataset:
         entry = _entry(facts)
         if entry and (self.source.known_as or case.patient == f"{cheng.NAME}-{entry.patient}"):
             return set()
-        borne = collection_patient("/".join(case.images[0].parts[-3:])) or collection_patient(case.id)
+        borne = collection_patient(case.id) or collection_patient_of_file(case.images[0])
         return {name for name in (case.patient, borne) if name}
 
 

@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import product
+from pathlib import Path
 from typing import NamedTuple
 
 SAYS_NOTHING = re.compile(
@@ -81,7 +82,7 @@ TIME = re.compile(r"(?<![-_ ])[-_ ]+t(?P<visit>\d+)$", re.IGNORECASE)
 NUMBERED = re.compile(r"(?P<patient>.*\d)[-_.](?P<visit>\d{1,3})")
 """Patient and visit, or site and patient: the other names of the set tell."""
 SAYS_PATIENT = _pattern(r"(?:patient|subject|subj|pat)[-_ ]?(?:id)?[-_ ]?\d+")
-WHOLE_NUMBER = re.compile(r"(\d+)\.0+")
+WHOLE_NUMBER = re.compile(r"(\d+)[.,]0+")
 
 
 class Visit(NamedTuple):
@@ -99,8 +100,7 @@ def says_nothing(text: str) -> bool:
 def spelling(text: str) -> str:
     """What is left of a name where capitals, leading zeros, '.0', separators and Unicode forms do not count."""
     plain = unicodedata.normalize("NFKC", text).strip().casefold()
-    whole = WHOLE_NUMBER.fullmatch(plain)
-    joined = re.sub(r"[-_\s]+", "-", whole[1] if whole else plain)
+    joined = re.sub(r"[-_\s]+", "-", without_decimals(plain))
     return re.sub(r"\d+", lambda found: found[0].lstrip("0") or "0", joined)
 
 
@@ -112,11 +112,20 @@ def collection_patient(text: str) -> str | None:
     return None
 
 
+def collection_patient_of_file(path: Path) -> str | None:
+    """The patient of a public collection whose name a file, its folder or the one above bears."""
+    return collection_patient("/".join(path.parts[-3:]))
+
+
 def patient_meant(stated: str) -> str:
     """The patient whom a stated name means: `BraTS-GLI-00005-001` is `BraTS-GLI-00005`, `P7_visit2` is `P7`."""
-    name = without_visits(stated)
-    whole = WHOLE_NUMBER.fullmatch(name)
-    return whole[1] if whole else name
+    return without_decimals(without_visits(stated))
+
+
+def without_decimals(text: str) -> str:
+    """A whole number as it was before a spreadsheet gave it decimals; any other text as it is."""
+    whole = WHOLE_NUMBER.fullmatch(text)
+    return whole[1] if whole else text
 
 
 def without_visits(stated: str) -> str:

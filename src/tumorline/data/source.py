@@ -13,7 +13,7 @@ from tumorline.data.layouts import brats, coco, figshare, folders, labelme, lgg,
 from tumorline.data.layouts.contents import Contents, Listing
 from tumorline.data.layouts.names import stated_part
 from tumorline.data.layouts.unread import colour_masks, mask_beside_images, sign_of_truth, unread_kind
-from tumorline.data.patients import patient_in_name, patient_meant, spelling
+from tumorline.data.patients import collection_patient_of_file, patient_in_name, patient_meant, spelling
 from tumorline.data.volume import is_volume
 from tumorline.errors import UserError
 
@@ -192,7 +192,8 @@ def _with_header(case: Case) -> Case:
 def with_patient(case: Case) -> Case:
     """The case with the patient whom its stated name means, or whom its own name bears where none is stated."""
     written = case.patient_written or case.patient or ""
-    patient = patient_meant(case.patient) if case.patient else patient_in_name(case.id)
+    borne = patient_in_name(case.id) or collection_patient_of_file(case.images[0])
+    patient = patient_meant(case.patient) if case.patient else borne
     return replace(case, patient=patient, patient_written=written or patient or "")
 
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from tumorline.data.decode import without_suffix
-from tumorline.data.patients import patient_meant, says_nothing, spelling, without_visits
+from tumorline.data.patients import patient_meant, says_nothing, spelling, without_decimals, without_visits
 from tumorline.errors import UserError
 from tumorline.user_text import Rows, read_user_table
 
@@ -61,7 +61,8 @@ def match_ids(ids: Iterable[str], names: Collection[str]) -> dict[str, str]:
 
     '1.0' of a spreadsheet is '1', and '1' is '0001' where no other row and no other file could be meant.
     """
-    found = {written: name for written in ids for name in _exact(written) if name in names}
+    exact = {written: [name for name in _exact(written) if name in names] for written in ids}
+    found = {written: candidates[0] for written, candidates in exact.items() if candidates}
     free = set(names) - set(found.values())
     meant = {written: alike for written, alike in _alike(ids, names).items() if written not in found}
     loose = {written: min(alike) for written, alike in meant.items() if len(alike) == 1 and alike <= free}
@@ -126,9 +127,9 @@ def _proper_names(path: Path, columns: Collection[str]) -> dict[str, str]:
     return names
 
 
-def _exact(written: str) -> tuple[str, str]:
-    """An id as it stands, and without suffix and with slashes between folders."""
-    return written, without_suffix(Path(written.replace("\\", "/"))).as_posix()
+def _exact(written: str) -> tuple[str, ...]:
+    """An id as it stands, without a spreadsheet's '.0', and without suffix and with slashes between folders."""
+    return written, without_decimals(written), without_suffix(Path(written.replace("\\", "/"))).as_posix()
 
 
 def _refuse_conflict(
