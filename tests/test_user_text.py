@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tumorline.config import load_config
+from tumorline.config import load_config, parse_config
 from tumorline.errors import UserError
 from tumorline.user_text import read_user_table, read_user_text, written_path
 
@@ -71,7 +71,7 @@ def test_only_files_are_opened(tmp_path: Path) -> None:
             read_user_text(path)
 
 
-TOML = 'name = "m1"\n[data]\nsource = "Fr\u00fch"\n'
+TOML = 'name = "M\u00fcller-1"\n[data]\nsource = "Fr\u00fch"\n'
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ TOML = 'name = "m1"\n[data]\nsource = "Fr\u00fch"\n'
 def test_a_configuration_is_read_whoever_saved_it(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "c.toml").write_bytes(content)
     config = load_config(tmp_path / "c.toml")
-    assert (config.name, config.data.source) == ("m1", "Fr\u00fch")
+    assert (config.name, config.data.source) == ("M\u00fcller-1", "Fr\u00fch")
 
 
 @pytest.mark.parametrize(
@@ -105,6 +105,12 @@ def test_a_configuration_is_read_whoever_saved_it(tmp_path: Path, content: bytes
 def test_backslashes_of_paths_stand_for_themselves(tmp_path: Path, written: str, path: str) -> None:
     (tmp_path / "c.toml").write_text(f"[data]\nsource = {written}\n")
     assert load_config(tmp_path / "c.toml").data.source == path
+
+
+@pytest.mark.parametrize("name", ["", "..", "../x", "a/b", "a\\b", "_x", ".x", "a b", "a\n", "a\x1b", "\u202ea"])
+def test_names_that_would_lead_elsewhere_or_show_something_else_are_refused(name: str) -> None:
+    with pytest.raises(UserError, match=r"name: String should match pattern"):
+        parse_config({"name": name}, "here")
 
 
 def test_what_is_written_is_read_back_whatever_it_holds(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from tumorline.user_text import parse_user_toml, read_user_text
 ONE_CYCLE_RISE = 0.3
 """Share of the steps over which the one-cycle schedule rises where `warmup` is not given."""
 
-RUN_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+RUN_NAME = r"^[^\W_][\w.-]*$"
 """What the names of runs, benchmarks and models look like: they become names of folders."""
 
 AFTER_TRAINING = ("model.threshold", "model.storage")
