@@ -48,6 +48,10 @@ ARGUMENTS = {"evaluate": [], "train": ["--set", "seed=1"], "folds": ["--set", "s
 """Of commands that take --data and --output; none where it takes a model."""
 
 
+TUNE = '[tune]\ntrials = 1\n[tune.space]\n"train.learning_rate" = { low = 1e-4, high = 1e-2, log = true }\n'
+BENCHMARK = 'name = "tiny"\n[variants.one]\n[variants.two]\n"train.learning_rate" = 0.02\n'
+
+
 class Killed(BaseException):
     """What a kill looks like from within: nothing is tidied up after it."""
 
@@ -120,6 +124,21 @@ def test_results_do_not_go_among_the_data(tiny_run: Path, unseen: Path, program:
     assert result.status == 2
     assert f"lies in the data folder {unseen}" in result.err
     assert not (unseen / "out").exists()
+
+
+@pytest.mark.parametrize("command", ["tune", "benchmark", "compare", "train --find-lr"])
+def test_folders_that_a_command_goes_on_with_are_its_own(
+    tiny_run: Path, unseen: Path, scans: Path, tmp_path: Path, program: Program, command: str
+) -> None:
+    recipe, mine = tmp_path / "recipe.toml", scans / "compare.html"
+    recipe.write_text(TUNE if command == "tune" else BENCHMARK if command == "benchmark" else "")
+    mine.write_text("mine")
+    before = contents(scans)
+    given = [tiny_run, tiny_run] if command == "compare" else [recipe, "--data", unseen]
+    result = program(*command.split(), *given, "--output", scans)
+    assert (result.status, result.err.count("\n")) == (2, 1)
+    assert str(scans) in result.err
+    assert contents(scans) == before
 
 
 def test_a_run_folder_is_not_evaluated_into(tiny_run: Path, unseen: Path, tmp_path: Path) -> None:
@@ -362,11 +381,12 @@ def test_a_journal_that_is_cut_off_says_what_is_whole(tmp_path: Path) -> None:
         files.write_text(tmp_path / "out" / "a.txt", "a")
         folder.keep("a", 1)
     whole = (tmp_path / "out" / JOURNAL_NAME).read_bytes()
-    for length in range(len(whole)):
+    for length in range(0, len(whole) + 1, 9):
         (tmp_path / "out" / JOURNAL_NAME).write_bytes(whole[:length])
         journal = read_journal(tmp_path / "out")
         assert journal is not None
-        assert not journal.complete or length >= len(whole) - 1
+        assert not journal.complete or length == len(whole)
+        assert journal.results in ({}, {"a": 1})
 
 
 # ---------------------------------------------------------------- single files
@@ -454,6 +474,15 @@ def test_a_folder_that_holds_a_recipe_and_more_is_not_trained_in(
     assert (result.status, result.err.count("\n")) == (2, 1)
     assert "holds report.html and nothing that a training leaves" in result.err
     assert contents(mine) == before
+
+
+def test_earlier_results_are_not_predicted_into_their_own_place(tiny_run: Path, scans: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    tumorline.predict(scans, tiny_run, out)
+    before = contents(out)
+    with pytest.raises(UserError, match=r"x0_overlay\.png: lies in the output folder"):
+        tumorline.predict([out / "x0_overlay.png", out / "x1_overlay.png"], tiny_run, out, overwrite=True)
+    assert contents(out) == before
 
 
 def test_a_folder_predicted_into_itself_is_named(tiny_run: Path, scans: Path) -> None:

@@ -30,6 +30,7 @@ from tumorline.output_folder import (
     hash_settings,
     open_output,
     refuse_in_data,
+    refuse_inputs_in,
     refuse_taken_file,
 )
 from tumorline.report import write_report
@@ -500,6 +501,8 @@ def write_predictions(
     given = [Path(path) for path in ([inputs] if isinstance(inputs, (str, Path)) else inputs)]
     loaded = prediction.load(model, tta)
     jobs = prediction.list_jobs(given, notify)
+    if output:
+        refuse_inputs_in(Path(output), (job.path for job in jobs))
     contents = hash_inputs(job.path for job in jobs)
     identity = {"inputs": contents, "model": loaded.fingerprint, "settings": hash_settings(tta=tta)}
     purpose = Purpose("predict", identity, "predictions")

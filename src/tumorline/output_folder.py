@@ -188,7 +188,7 @@ def open_output(given: Path | None, purpose: Purpose, overwrite: bool = False) -
     path = given or _unfinished(purpose) or _fresh(purpose)
     check_place(path)
     _refuse_taken(path, purpose, overwrite)
-    new = not path.exists()
+    new = given is None or not path.exists()
     require_writable(path)
     try:
         with alone_in(path):
@@ -254,6 +254,14 @@ def refuse_in_data(output: Path, source: Path | str | None) -> None:
         raise UserError(
             f"{output}: lies in the data folder {source}; choose an --output outside, or it becomes data itself"
         )
+
+
+def refuse_inputs_in(output: Path, inputs: Iterable[Path]) -> None:
+    """Raise UserError where inputs are earlier results, which would be gone before they are read."""
+    if read_journal(output) is not None:
+        for path in inputs:
+            if path.resolve().is_relative_to(output.resolve()):
+                raise UserError(f"{path}: lies in the output folder {output}; choose another --output")
 
 
 def _refuse_taken(path: Path, purpose: Purpose, overwrite: bool) -> Journal | None:
@@ -324,10 +332,19 @@ def _may_go_on(folder: Path, purpose: Purpose) -> bool:
 
 
 def _fresh(purpose: Purpose) -> Path:
-    """`<base>/<time>-<name>`, which is not taken yet."""
+    """`<base>/<time>-<name>`, made here and now, so that no other process takes it as well."""
     stem = "-".join(filter(None, [time.strftime("%Y%m%d-%H%M%S"), shorten_name(purpose.name)]))
+    require_writable(Path(purpose.base))
     names = (stem, *(f"{stem}-{number}" for number in range(2, 1000)))
-    return next(path for name in names if not os.path.lexists(path := Path(purpose.base) / name))
+    return next(path for name in names if _was_made(path := Path(purpose.base) / name))
+
+
+def _was_made(path: Path) -> bool:
+    try:
+        path.mkdir()
+    except FileExistsError:
+        return False
+    return True
 
 
 def claim_output(folder: Path, command: str, names: Collection[str]) -> None:
