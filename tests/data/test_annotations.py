@@ -2,9 +2,12 @@
 
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests import sources
 from tests.conftest import blob
@@ -184,3 +187,32 @@ def test_one_broken_file_costs_only_itself(tmp_path: Path) -> None:
     messages = errors_of(folder)
     assert len(open_source(folder).cases) == 3
     assert {message.split(": ")[0] for message in messages} == {f"{folder}/0.json", f"{folder}/0.png"}
+
+
+# ---------------------------------------------------------------- whatever stands in them
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(name=st.sampled_from(["image", "annotation", "category", "shape"]), key=st.integers(0, 4), value=VALUES)
+def test_whatever_stands_in_annotations_gives_masks_or_one_line(name: str, key: int, value: object) -> None:
+    entries: dict[str, dict[str, Any]] = {
+        "image": {"id": 0, "file_name": "x.png", "height": 32, "width": 32},
+        "annotation": {"image_id": 0, "category_id": 1, "segmentation": [SQUARE], "iscrowd": 0},
+        "category": {"id": 1, "name": "tumor", "supercategory": "none"},
+        "shape": {"label": "tumor", "points": [[4, 4], [8, 8], [4, 8]], "shape_type": "polygon"},
+    }
+    chosen = sorted(entries[name])[key % len(entries[name])]
+    entries[name][chosen] = value
+    coco = {"images": [entries["image"]], "annotations": [entries["annotation"]], "categories": [entries["category"]]}
+    document = {"shapes": [entries["shape"]], "imageHeight": 32, "imageWidth": 32} if name == "shape" else coco
+    with TemporaryDirectory() as folder:
+        save(Path(folder) / "x.png", IMAGE)
+        (Path(folder) / "x.json").write_text(json.dumps(document))
+        for message in errors_of(Path(folder)):
+            assert message.startswith(folder)

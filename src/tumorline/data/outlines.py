@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from tumorline.data.boundary import require_size
 from tumorline.errors import UserError
 
-MOST_PIXELS = 100_000_000
 MOST_CROSSINGS = 20_000_000
 """Of the edges of one polygon with rows of pixels; an honest outline has some thousands."""
 
@@ -32,9 +33,7 @@ class Outlines:
 
 def draw_outlines(outlines: Outlines, size: tuple[int, int], name: str) -> BoolArray:
     """The mask `(H, W)` of `size`; `name` is what errors begin with. Raises UserError for what does not fit it."""
-    height, width = size
-    if min(size) < 1 or height * width > MOST_PIXELS:
-        raise UserError(f"{name}: an image of {width} x {height}; accepted are 1 to {MOST_PIXELS:,} pixels")
+    require_size(Path(name), *size)
     mask = np.zeros(size, bool)
     for polygon in outlines.polygons:
         fill_polygon(mask, polygon, name)

@@ -15,6 +15,8 @@ from tumorline.data.layouts.table import case_from_row, read_patients
 from tumorline.data.outlines import Outlines
 from tumorline.errors import UserError
 
+MOST_NAMES = 6
+"""Of categories in one line."""
 TUMOUR_WORDS = re.compile(
     "tumou?r|glioma|meningioma|pituitary|adenoma|lesion|metasta|cancer|neoplasm|blastoma|cytoma|schwannoma|craniopharyngioma|"
     "gbm|lgg|hgg|abnormal|malignant|benign|positive",
@@ -33,7 +35,7 @@ def check_categories(path: Path, names: Collection[str]) -> None:
     if len(names) > 1:
         others += [name for name in names if name not in others and not TUMOUR_WORDS.search(name)]
     if others:
-        listed = ", ".join(sorted(names))
+        listed = ", ".join(sorted(names)[:MOST_NAMES]) + (", ..." if len(names) > MOST_NAMES else "")
         raise UserError(
             f"{path}: outlines of {listed}; '{sorted(others)[0]}' is not known as a tumour, keep those of tumours only"
         )

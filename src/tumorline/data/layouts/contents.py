@@ -12,7 +12,7 @@ from tumorline.data.decode import MATLAB_SUFFIX, is_picture
 from tumorline.data.finding import Finding
 from tumorline.data.layouts.documents import read_json_document
 from tumorline.data.layouts.names import Match, image_id, match_masks, name_below, read_mask_names, says_mask
-from tumorline.data.layouts.tree import Tree, list_tree
+from tumorline.data.layouts.tree import Tree, folders_above, list_tree
 from tumorline.data.volume import is_volume
 from tumorline.errors import UserError
 
@@ -78,8 +78,7 @@ class Contents:
         match = self.matched
         image_of = {mask: image for image, masks in match.masks.items() for mask in masks} | match.surplus
         groups: dict[str, Group] = defaultdict(Group)
-        for file in self.pictures:
-            name = name_below(file, self.path)
+        for file, name in self.names.items():
             if name in image_of:
                 groups[image_id(image_of[name])].masks.append(file)
             elif name in match.lonely or name in match.unclear:
@@ -99,8 +98,18 @@ class Contents:
         return frozenset(file.parent for file in self.files if file.name == "predictions.json")
 
     @cached_property
+    def names(self) -> dict[Path, str]:
+        """Each picture's name relative to `path`, without its suffix."""
+        return {file: name_below(file, self.path) for file in self.pictures}
+
+    @cached_property
     def picture_names(self) -> frozenset[str]:
-        return frozenset(name_below(file, self.path) for file in self.pictures)
+        return frozenset(self.names.values())
+
+    @cached_property
+    def picture_folders(self) -> tuple[Path, ...]:
+        """The folders that hold pictures, at whatever depth, from the outside inwards; `path` itself is none."""
+        return tuple(sorted(folders_above(self.pictures, self.path))[1:]) if self.path.is_dir() else ()
 
     @cached_property
     def matched(self) -> Match:

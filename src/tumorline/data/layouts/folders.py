@@ -8,10 +8,9 @@ from pathlib import Path
 from tumorline.config import DataConfig
 from tumorline.data.finding import Finding
 from tumorline.data.layouts.contents import Contents, Listing
-from tumorline.data.layouts.names import Kind, Match, folder_words, match_masks, name_below, read_folder_name
+from tumorline.data.layouts.names import Kind, Match, folder_words, match_masks, normalised, read_folder_name
 from tumorline.data.layouts.pairs import join_masks, joined_note
 from tumorline.data.layouts.table import case_from_row, read_patients
-from tumorline.data.layouts.tree import folders_above
 from tumorline.errors import UserError
 
 OTHER_ORGANS = {"brain", "skull", "head", "scalp"}
@@ -104,10 +103,8 @@ def _candidates(contents: Contents) -> Iterator[tuple[list[Path], list[Path]]]:
 def _children(contents: Contents) -> dict[Path, list[Path]]:
     """The folders that hold pictures, at whatever depth, by the folder they lie in."""
     children: dict[Path, list[Path]] = defaultdict(list)
-    if contents.path.is_dir():
-        for folder in sorted(folders_above(contents.pictures, contents.path)):
-            if folder != contents.path:
-                children[folder.parent].append(folder)
+    for folder in contents.picture_folders:
+        children[folder.parent].append(folder)
     return children
 
 
@@ -168,10 +165,11 @@ def _match_files(contents: Contents, folders: FolderPair) -> _Paired:
 def _by_name(contents: Contents, folder: Path, kind: Kind) -> tuple[Files, list[Finding]]:
     files: Files = {}
     findings = []
-    for file in contents.pictures:
-        if not file.is_relative_to(folder):
+    prefix = normalised(f"{folder.relative_to(contents.path).as_posix()}/")
+    for file, below in contents.names.items():
+        if not below.startswith(prefix):
             continue
-        name = _inner_name(name_below(file, folder), kind)
+        name = _inner_name(below.removeprefix(prefix), kind)
         if name in files:
             message = f"{file}: same name as {files[name].name} but for the suffix; keep one of them"
             findings.append(Finding("ambiguous", "error", message, (str(files[name]), str(file))))
@@ -209,13 +207,13 @@ Rows = Mapping[str, Mapping[str, str]]
 
 def _read_tables(contents: Contents, paired: Sequence[_Paired]) -> tuple[list[Rows], list[Finding]]:
     """For each pair its rows by name, from the `patients.csv` beside its folders or the one of the whole source."""
-    everything = [pair.folders.prefix + name for pair in paired for name in pair.images]
+    everything = {pair.folders.prefix + name for pair in paired for name in pair.images}
     where = f"{paired[0].folders.images.name}/" if len(paired) == 1 else "the folders of images"
     whole, notes = read_patients(contents.path / "patients.csv", everything, where)
     rows: list[Rows] = []
     for pair in paired:
         at = pair.folders.images.parent
-        names = [name for other in paired if other.folders.images.parent == at for name in other.images]
+        names = {name for other in paired if other.folders.images.parent == at for name in other.images}
         own, more = ({}, []) if at == contents.path else read_patients(at / "patients.csv", names, where)
         rows.append({name: own.get(name) or whole.get(pair.folders.prefix + name, {}) for name in pair.images})
         notes += more

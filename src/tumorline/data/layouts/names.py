@@ -76,7 +76,7 @@ def normalised(name: str) -> str:
 
 def name_below(file: Path, folder: Path) -> str:
     """The name of a file in a folder without its suffix, with '/' between folders."""
-    return normalised(without_suffix(file.relative_to(folder)).as_posix())
+    return normalised(without_suffix(file).as_posix().removeprefix(folder.as_posix().rstrip("/") + "/"))
 
 
 def read_folder_name(name: str) -> FolderName | None:
@@ -133,6 +133,7 @@ MASK_FORMS = tuple(
         rf"(?P<base>)(?P<word>{MASK_WORD}){NUMBER}",
     )
 )
+SAYS_MASK = re.compile(MASK_WORD, re.IGNORECASE)
 MASK_WITHIN = re.compile(rf"(?P<first>.+?)(?P<gap>{GAP})(?P<word>{MASK_WORD}){GAP}(?P<last>.+)", re.IGNORECASE)
 NUMBERED = re.compile(r"(.+?)[-_ ]\(?(\d+)\)?")
 IMAGE_SUFFIX = re.compile(rf"(?P<base>.+){GAP}(?:{IMAGE_WORD})", re.IGNORECASE)
@@ -148,6 +149,8 @@ IMAGE_WITHIN = re.compile(rf"(?P<first>.+?)(?P<gap>{GAP})(?:{IMAGE_WORD}){GAP}(?
 def read_mask_names(name: str) -> list[MaskName]:
     """All ways to read 'folder/x_mask_1' as the name of a mask; none where no word for mask is in it."""
     folder, stem = _apart(name)
+    if not SAYS_MASK.search(stem):
+        return []
     found = [form.fullmatch(stem) for form in MASK_FORMS]
     ways = [MaskName(folder + m["base"], m["word"].lower(), m.groupdict().get("number") or "") for m in found if m]
     within = MASK_WITHIN.fullmatch(stem)
@@ -198,10 +201,14 @@ class ImageIndex:
 
     def __init__(self, names: Iterable[str]) -> None:
         self.names = set(names)
-        self._by_base: dict[str, set[str]] = {}
+
+    @cached_property
+    def _by_base(self) -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {}
         for name in self.names:
             for base in _image_bases(name):
-                self._by_base.setdefault(base, set()).add(name)
+                found.setdefault(base, set()).add(name)
+        return found
 
     @cached_property
     def has_numbered_copies(self) -> bool:
@@ -250,14 +257,21 @@ OWN, INSIDE = "own name", "folder"
 
 def _ways_to_images(mask: str, index: ImageIndex) -> dict[str, MaskName]:
     """The images that a mask's name may mean, with how; the plainest way that leads anywhere decides."""
-    folder, stem = _apart(mask)
-    inside = [MaskName(folder.rstrip("/"), INSIDE, stem)] if folder else []
-    numbered = NUMBERED.fullmatch(mask)
-    plain = [MaskName(numbered[1], OWN, numbered[2])] if numbered and not index.has_numbered_copies else []
-    for ways in ([MaskName(mask, OWN)], read_mask_names(mask), inside, plain):
+    for ways in _ways(mask, index):
         if found := {image: way for way in reversed(ways) for image in index.images_of(way.base)}:
             return found
     return {}
+
+
+def _ways(mask: str, index: ImageIndex) -> Iterator[list[MaskName]]:
+    """Ways to read a mask's name, those that say most by themselves first."""
+    yield [MaskName(mask, OWN)]
+    yield read_mask_names(mask)
+    folder, stem = _apart(mask)
+    if folder:
+        yield [MaskName(folder.rstrip("/"), INSIDE, stem)]
+    if (numbered := NUMBERED.fullmatch(mask)) and not index.has_numbered_copies:
+        yield [MaskName(numbered[1], OWN, numbered[2])]
 
 
 def _joined(claimed: Mapping[str, MaskName]) -> list[str]:

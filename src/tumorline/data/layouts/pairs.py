@@ -9,7 +9,6 @@ from tumorline.config import DataConfig
 from tumorline.data.case import Case
 from tumorline.data.finding import Finding
 from tumorline.data.layouts.contents import Contents, Group, Listing
-from tumorline.data.layouts.names import name_below
 from tumorline.data.layouts.table import case_from_row, read_patients
 
 TCGA = re.compile(r"TCGA[-_]\w{2}[-_]\w{4}(?![^\W_])", re.IGNORECASE)
@@ -51,7 +50,7 @@ def joined_note(path: Path, cases: Sequence[Case]) -> list[Finding]:
 
 def _doubt(contents: Contents, group: Group) -> str:
     """Why a group is no pair, or not surely one; empty where it is."""
-    names = [name_below(mask, contents.path) for mask in group.masks]
+    names = [contents.names[mask] for mask in group.masks]
     if len(group.images) > 1 and group.masks:
         return _one_too_many(group.images, "images")
     if len(set(names)) < len(names) or contents.matched.surplus.keys() & set(names):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tumorline.data.layouts.contents import Contents
-from tumorline.data.layouts.names import is_in_mask_folder, name_below
+from tumorline.data.layouts.names import is_in_mask_folder
 
 OVERLAY = "_overlay"
 
@@ -46,7 +46,7 @@ def _other_kind(contents: Contents, file: Path) -> str:
 
 def _no_image(contents: Contents, file: Path) -> str:
     """Why a picture is no image to predict; empty where it is one."""
-    name = name_below(file, contents.path)
+    name = contents.names[file]
     if is_in_mask_folder(name) or file in contents.masks:
         return "masks"
     base = name.removesuffix(OVERLAY)
