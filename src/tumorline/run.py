@@ -19,7 +19,6 @@ from tumorline.data.case import REGION, ImageArray, MaskArray, read_image
 from tumorline.data.check import check, errors, stop_on_errors
 from tumorline.data.dataset import Dataset, load_dataset, read_case_mask
 from tumorline.data.preprocess import VERSION as PREPROCESSING
-from tumorline.data.remember import default_folder
 from tumorline.data.simulate import default_cohort
 from tumorline.data.source import open_source
 from tumorline.data.split import Split, split_dataset
@@ -62,6 +61,7 @@ from tumorline.run_folder import (
     read_config,
     read_history,
 )
+from tumorline.user_folders import default_folder
 from tumorline.user_text import written_path
 
 if TYPE_CHECKING:

@@ -35,6 +35,7 @@ from tumorline.benchmarking.plan import (
 from tumorline.files import write_json
 from tumorline.report.benchmark import write_leaderboard
 from tumorline.run_folder import CONFIG_NAME, best_validation_dice
+from tumorline.user_folders import home_folder
 
 __all__ = ["NAMES", "Benchmark", "Plan", "local", "on_ray", "read_plan"]
 
@@ -145,8 +146,14 @@ class Benchmark:
     def unmeasured(self, arm: Arm) -> dict[str, str]:
         begun = [*candidates(self.plan, arm), *self.cells(arm)]
         errors = [error for cell in begun if (error := last_error(self.folder(cell)))]
-        reason = (errors or ["not finished"])[0].replace(str(Path.home()), "~")
+        reason = _without_home((errors or ["not finished"])[0])
         return {"name": arm.name, "reason": reason, "command": f'{self.command} --only "{arm.name}"'}
 
     def folder(self, cell: Cell) -> Path:
         return self.output / "cells" / cell.name
+
+
+def _without_home(text: str) -> str:
+    """A leaderboard is passed on; where its maker's home lies is nobody's business."""
+    home = str(home_folder() or "/")
+    return text if home == "/" else text.replace(home, "~")

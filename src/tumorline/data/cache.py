@@ -26,9 +26,9 @@ import numpy.typing as npt
 
 from tumorline.data import preprocess
 from tumorline.data.dataset import Dataset
-from tumorline.data.remember import default_folder
 from tumorline.errors import UserError
 from tumorline.files import allocate, read_json, require_space, write_json
+from tumorline.user_folders import default_folder
 
 IMAGES, MASKS, CHECKSUMS = "images.npy", "masks.npy", "checksums.json"
 CHUNK = 64

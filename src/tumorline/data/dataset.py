@@ -29,9 +29,10 @@ from tumorline.data.finding import Finding
 from tumorline.data.known_patients import hash_patient, keys_to_keep, keys_to_look_up
 from tumorline.data.outlines import draw_outlines
 from tumorline.data.patients import collection_patient, collection_patient_of_file
-from tumorline.data.remember import default_folder, remember, stamps
+from tumorline.data.remember import remember, stamps
 from tumorline.data.source import Source, open_source
 from tumorline.errors import UserError
+from tumorline.user_folders import default_folder
 
 T = TypeVar("T")
 VERSION = 2

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 from zlib import crc32
 
-import platformdirs
-
 from tumorline.errors import WriteError
 from tumorline.files import write_bytes
 
@@ -32,10 +30,6 @@ class Stamp(NamedTuple):
     content_changed: int
     file_changed: int
     number: int
-
-
-def default_folder() -> Path:
-    return Path(platformdirs.user_cache_dir("tumorline"))
 
 
 def stamps(files: Iterable[Path]) -> list[Stamp] | None:

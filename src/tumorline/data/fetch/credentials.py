@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tumorline.errors import UserError
+from tumorline.user_folders import home_folder
 
 WHERE = (
     "make a token at https://www.kaggle.com/settings and put it into ~/.kaggle/access_token or KAGGLE_API_TOKEN "
@@ -35,7 +36,8 @@ def kaggle_authorisation() -> str:
 
 def _folders() -> list[Path]:
     configured = os.environ.get("KAGGLE_CONFIG_DIR", "")
-    return [*([Path(configured)] if configured else []), Path.home() / ".kaggle"]
+    home = home_folder()
+    return [*([Path(configured)] if configured else []), *([home / ".kaggle"] if home else [])]
 
 
 def _tokens() -> Iterator[tuple[str, str]]:
