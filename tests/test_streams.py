@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import Program
 from tumorline import api, printing
-from tumorline.errors import UserError
+from tumorline.errors import UserError, UserNotice
 from tumorline.streams import prepared_streams
 
 SNIPPET = """
@@ -111,8 +111,9 @@ def test_what_libraries_warn_of_is_one_line(
     with prepared_streams(), warnings.catch_warnings():
         warnings.simplefilter("always")
         warnings.warn("bad tag \x1b[31m\n(0010,0010)", stacklevel=1)
+        warnings.warn("write it anew", UserNotice, stacklevel=1)
         logging.getLogger("pydicom").warning("value %s", "\x1b]0;x\x07")
-    assert capsys.readouterr().err == "warning: bad tag \\x1b[31m\\n(0010,0010) (UserWarning)\n"
+    assert capsys.readouterr().err == "warning: bad tag \\x1b[31m\\n(0010,0010) (UserWarning)\nwarning: write it anew\n"
     assert caplog.messages == ["value \\x1b]0;x\\x07"]
 
 
@@ -129,3 +130,17 @@ def test_a_dumb_terminal_gets_no_counter(
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     printing.counter("decoding a\x1bb")(1, 1)
     assert capsys.readouterr().err == shown
+
+
+def test_a_traceback_of_debug_is_escaped(capsys: pytest.CaptureFixture[str]) -> None:
+    formatter = logging.Formatter("%(message)s")
+    with prepared_streams():
+        try:
+            raise ValueError("bad\x1b[2J")
+        except ValueError as error:
+            trace = error
+        made = logging.getLogRecordFactory()
+        record = made("tumorline", 10, "f.py", 1, "what was raised", (), (ValueError, trace, trace.__traceback__))
+    shown = formatter.format(record)
+    assert shown.endswith("ValueError: bad\\x1b[2J")
+    assert shown.count("\n") > 2

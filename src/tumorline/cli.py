@@ -24,7 +24,6 @@ from tumorline.printing import (
     print_matrix,
     print_rate,
     print_table,
-    printed_notices,
     say,
     stress_rows,
 )
@@ -62,7 +61,6 @@ Output = Annotated[Path | None, typer.Option("--output", help="Folder for the re
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace earlier results; never other files.")]
 
 
-@printed_notices()
 def main() -> None:
     """Entry point: errors of the user are one line on standard error and exit status 2.
 

@@ -3,17 +3,15 @@
 import json
 import os
 import sys
-import warnings
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tumorline.errors import UserError, UserNotice
+from tumorline.errors import UserError
 from tumorline.escaping import one_line, to_cell
 from tumorline.metrics.headline import count_cases, count_false_lesions, count_false_positives
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 
 def say(line: object = "") -> None:
@@ -29,23 +27,6 @@ def note(message: str) -> None:
 def print_json(content: object) -> None:
     """JSON is ASCII, so that only this character of all that are harmful is left."""
     print(json.dumps(content, indent=2).replace("\x7f", "\\u007f"))
-
-
-@contextmanager
-def printed_notices() -> "Iterator[None]":
-    """Every UserNotice is a line, as a note is; other warnings are shown as Python shows them."""
-    with warnings.catch_warnings():
-        shown = warnings.showwarning
-
-        def show(message: Warning | str, category: type[Warning], *where: Any) -> None:
-            if issubclass(category, UserNotice):
-                note(f"warning: {message}")
-            else:
-                shown(message, category, *where)
-
-        warnings.simplefilter("default", UserNotice)
-        warnings.showwarning = show  # type: ignore[assignment]
-        yield
 
 
 def counter(what: str) -> "Callable[[int, int], None]":

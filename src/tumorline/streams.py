@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator
 from typing import TextIO
 
+from tumorline.errors import UserNotice
 from tumorline.escaping import one_line
 
 NOT_PRINTED = 1
@@ -45,16 +46,16 @@ class LossyStream(io.TextIOWrapper):
 def prepared_streams() -> Iterator[None]:
     """Within, every text can be printed, no stream fails, and what libraries warn of is one line each."""
     _open_closed_ones()
-    streams = sys.stdout, sys.stderr
-    shown, made = warnings.showwarning, logging.getLogRecordFactory()
+    streams, made = (sys.stdout, sys.stderr), logging.getLogRecordFactory()
     sys.stdout, sys.stderr = map(_lossy, streams)
-    warnings.showwarning = _show_warning
     logging.setLogRecordFactory(_one_line_record)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("default", UserNotice)
+            warnings.showwarning = _show_warning
+            yield
     finally:
         logging.setLogRecordFactory(made)
-        warnings.showwarning = shown
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, LossyStream):
                 stream.detach()
@@ -93,10 +94,15 @@ def _lossy(stream: TextIO) -> TextIO:
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
-    print(one_line(f"warning: {message} ({category.__name__})"), file=sys.stderr)
+    """Ours as a sentence, those of libraries with what kind they are."""
+    kind = "" if issubclass(category, UserNotice) else f" ({category.__name__})"
+    print(one_line(f"warning: {message}{kind}"), file=sys.stderr)
 
 
 def _one_line_record(*arguments: object, **named: object) -> logging.LogRecord:
     record = logging.LogRecord(*arguments, **named)  # type: ignore[arg-type]
     record.msg, record.args = one_line(record.getMessage()), ()
+    if record.exc_info:
+        lines = logging.Formatter().formatException(record.exc_info).split("\n")
+        record.exc_text = "\n".join(map(one_line, lines))
     return record
