@@ -131,6 +131,33 @@ def test_a_run_trained_on_the_others_test_patients_is_refused(runs: Runs) -> Non
         tumorline.compare([first, second])
 
 
+def renamed(run: Path, name: Callable[[int], str]) -> Path:
+    """The same run with other names of its patients."""
+    text = (run / "evaluation.csv").read_text()
+    for number in range(24):
+        text = text.replace(f",P{number:02d},", f",{name(number)},")
+    (run / "evaluation.csv").write_text(text)
+    return run
+
+
+def test_a_run_trained_on_another_visit_of_a_test_patient_is_refused(runs: Runs) -> None:
+    first, second = runs("first", lambda _: 1), runs("second", lambda _: 1)
+    renamed(first, "BraTS-GLI-{:05d}-001".format)
+    (second / "split.csv").write_text("case,patient,class_name,part\nx,BraTS2021_00003,,train\n")
+    with pytest.raises(UserError, match="trained or tuned on 1 of the 24 test patients"):
+        tumorline.compare([first, second])
+
+
+def test_runs_that_name_the_patients_of_the_same_cases_otherwise_are_compared_by_patient(
+    runs: Runs, tmp_path: Path
+) -> None:
+    old = renamed(runs("old", lambda _: 1), lambda number: f"BraTS-GLI-{number // 2:05d}-{number % 2:03d}")
+    new = renamed(runs("new", lambda _: 2), lambda number: f"A{number // 2:02d}")
+    result = tumorline.compare([old, new], output=tmp_path / "out")
+    assert result["patients"] == 12
+    assert len(result["pairs"][0]["by_patient"]) == 12
+
+
 def test_a_leaking_run_is_compared_only_as_a_study_of_the_leak(runs: Runs, tmp_path: Path) -> None:
     honest = runs("honest", lambda _: 2)
     leaking = runs("leaking", lambda _: 1, leaking=True, cases=range(0, 24, 2))

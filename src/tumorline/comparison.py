@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tumorline.config import Config
+from tumorline.data.patients import patient_meant, spelling
 from tumorline.errors import UserError, did_you_mean
 from tumorline.evaluation import EVALUATION_NAME, SUMMARY_NAME, read_rows
 from tumorline.files import write_json
@@ -74,7 +75,7 @@ class Run:
         seen = [row for row in read_split(self.folder) if row["part"] in ("train", "validation")]
         return {
             "cases": {row["case"] for row in seen},
-            "patients": {row["patient"] for row in seen if row["patient"]},
+            "patients": {spelling(patient_meant(row["patient"])) for row in seen if row["patient"]},
         }
 
 
@@ -189,7 +190,7 @@ def _refuse_unfit(runs: Sequence[Run], study: Study | None) -> None:
 def _refuse_seen(runs: Sequence[Run], study: Study | None) -> None:
     """No run may have been trained or tuned on what another was tested on."""
     for tested in runs:
-        patients = {row.patient for row in tested.rows.values() if row.patient}
+        patients = {spelling(row.patient) for row in tested.rows.values() if row.patient}
         for other in runs:
             if other.leaking and study:
                 continue
@@ -229,22 +230,21 @@ def _common_cases(runs: Sequence[Run], study: Study | None) -> list[str]:
 
 def _by_patient(runs: Sequence[Run], cases: Sequence[str]) -> tuple[list[str], dict[str, dict[str, FloatArray]]]:
     """Patients with a tumour, and for each metric and run folder their means in that order."""
-    tumours = [case for case in cases if runs[0].rows[case].scores.has_tumour]
-    patients = sorted({runs[0].rows[case].group for case in tumours})
+    groups = {case: runs[0].rows[case].group for case in cases if runs[0].rows[case].scores.has_tumour}
     values: dict[str, dict[str, FloatArray]] = {
-        metric: {run.key: _patient_means(run, tumours, metric, patients) for run in runs} for metric in MERIT
+        metric: {run.key: _patient_means(run, groups, metric) for run in runs} for metric in MERIT
     }
-    return patients, values
+    return sorted(set(groups.values())), values
 
 
-def _patient_means(run: Run, cases: Sequence[str], metric: str, patients: Sequence[str]) -> FloatArray:
-    """In the order of the patients; NaN where none of a patient's cases has a value."""
+def _patient_means(run: Run, groups: Mapping[str, str], metric: str) -> FloatArray:
+    """In the order of the patients, which are given by case; NaN where none of a patient's cases has a value."""
     found: dict[str, list[float]] = defaultdict(list)
-    for case in cases:
+    for case, patient in groups.items():
         value = FIGURES[metric](run.rows[case].scores)
         if value is not None:
-            found[run.rows[case].group].append(value)
-    return np.array([np.mean(found[patient]) if found[patient] else np.nan for patient in patients])
+            found[patient].append(value)
+    return np.array([np.mean(found[name]) if found[name] else np.nan for name in sorted(set(groups.values()))])
 
 
 def _matched(contenders: Sequence[Contender], reference: str) -> list[tuple[Contender, Contender]]:

@@ -11,6 +11,7 @@ import numpy as np
 from tumorline import baselines, operating_point
 from tumorline.data.case import Case, read_mask
 from tumorline.data.dataset import Dataset, read_case_mask
+from tumorline.data.patients import patient_meant
 from tumorline.data.source import Source
 from tumorline.errors import UserError
 from tumorline.files import write_csv, write_json
@@ -442,4 +443,5 @@ def _row(record: Mapping[str, str]) -> Row:
     scores = CaseScores(**values)
     stated = {name.removeprefix(ATTRIBUTE): text for name, text in record.items() if name.startswith(ATTRIBUTE)}
     attributes = {**stated, "class_name": record["class_name"]}
-    return Row(record["case"], record["patient"] or None, attributes, record["status"], record["region"], scores)
+    patient = patient_meant(record["patient"]) or None  # version 0.1.0 wrote visits
+    return Row(record["case"], patient, attributes, record["status"], record["region"], scores)
