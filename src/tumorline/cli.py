@@ -112,8 +112,9 @@ def configure(
     if max_pixels:
         os.environ[MAX_PIXELS] = str(max_pixels)
     if debug:
-        logging.basicConfig(format="%(message)s")
-        logging.getLogger("tumorline").setLevel(logging.DEBUG)
+        log = logging.getLogger("tumorline")
+        log.handlers[:] = [logging.StreamHandler()]
+        log.setLevel(logging.DEBUG)
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """Images in the formats of Pillow, as a viewer shows them. No other format is tried, by whatever name."""
 
+import re
 import warnings
 from contextlib import suppress
 from pathlib import Path
@@ -40,6 +41,9 @@ def read_raster(path: Path, part: Part) -> Pixels:
         image = Image.open(path, formats=(*FORMATS, "TGA") if path.suffix.lower() == ".tga" else FORMATS)
     except UnidentifiedImageError:
         return _read_other(path)
+    except Image.DecompressionBombError as error:  # of twice as many pixels; what it states is known by its text alone
+        require_size(path, *map(int, re.findall(r"\d+", str(error))[:1]))
+        raise
     with image:
         _require_one(path, image)
         return _mask_pixels(_upright(image)) if part == "mask" else _pixels(_upright(image))
@@ -90,6 +94,8 @@ def _count_pages(image: Image.Image) -> str:
 
 def _upright(image: Image.Image) -> Image.Image:
     """The image, decoded and turned as its EXIF block says; a block that cannot be read says nothing."""
+    if image.format == "TIFF":
+        setattr(image, "filename", "")  # noqa: B010  # Pillow maps a file of this name by the size that it has once turned
     image.load()
     orientation = 1
     with suppress(Exception):

@@ -24,9 +24,9 @@ TURNS = {
     2: (0, True),
     3: (2, False),
     4: (2, True),
-    5: (1, True),
+    5: (3, True),
     6: (3, False),
-    7: (3, True),
+    7: (1, True),
     8: (1, False),
 }
 """Orientation -> quarter turns counter-clockwise, and whether left and right are swapped after them."""

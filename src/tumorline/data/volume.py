@@ -71,6 +71,7 @@ def _voxels(path: Path, _modified: int, _limit: int) -> npt.NDArray[Any] | UserE
     try:
         with decode_one(path):
             image, turn = _open(path)
+            image = _unpacked(path, image) if _is_packed(path) else image
             return np.asarray(nib.apply_orientation(np.asanyarray(image.dataobj), turn))
     except UserError as error:
         return error
@@ -88,6 +89,16 @@ def _open(path: Path) -> tuple[Any, npt.NDArray[np.float64]]:
     if not np.isfinite(turn).all():
         raise UserError(f"{path}: its affine gives an axis no direction; expected one that can be inverted")
     return image, turn
+
+
+def _unpacked(path: Path, image: Any) -> Any:
+    """The image read to the end of its file, where the checksum stands, and not beyond what its header promises."""
+    promised = image.dataobj.offset + prod(image.shape) * image.dataobj.dtype.itemsize
+    with gzip.open(path) as file:
+        content = file.read(promised)
+        if len(file.read(MOST_EXTENSIONS)) == MOST_EXTENSIONS:
+            raise UserError(f"{path}: holds far more than the {promised:,} bytes that its header promises")
+    return type(image).from_bytes(content)
 
 
 def _require_plausible(path: Path, header: Any) -> None:

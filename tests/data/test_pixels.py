@@ -1,0 +1,306 @@
+"""What is read of a file is what a viewer shows, in every encoding; what shows nothing is said to be blank."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+import tifffile
+from PIL import Image
+
+import tumorline
+from tests.conftest import Program, blob
+from tests.sources import Array, nib, save, save_dicom
+from tumorline.config import DataConfig
+from tumorline.data import preprocess
+from tumorline.data.case import Case, Labels, NotBinaryError, read_image, read_labels, read_mask
+from tumorline.data.dataset import load_dataset
+from tumorline.errors import UserError
+
+IMAGE, MASK = blob(32, 1)
+WIDE = np.arange(24, dtype=np.uint8).reshape(4, 6) * 10
+"""No turn or mirroring of it is itself."""
+
+
+def grey(path: Path) -> np.ndarray:
+    return np.asarray(read_image(Case("x", (path,)))[0])
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp", "a.tif", "f64.tif"])
+def test_an_image_is_turned_as_its_orientation_says(tmp_path: Path, name: str, orientation: int) -> None:
+    """Stored is what the turn brings back."""
+    stored = {
+        1: WIDE,
+        2: WIDE[:, ::-1],
+        3: WIDE[::-1, ::-1],
+        4: WIDE[::-1],
+        5: WIDE.T,
+        6: np.rot90(WIDE),
+        7: WIDE[::-1, ::-1].T,
+        8: np.rot90(WIDE, -1),
+    }[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    if name == "f64.tif":
+        tifffile.imwrite(tmp_path / name, stored.astype(float), extratags=[(274, 3, 1, orientation, True)])
+    else:
+        lossless = {"lossless": True} if name == "a.webp" else {"quality": 100} if name == "a.jpg" else {}
+        Image.fromarray(np.ascontiguousarray(stored)).save(tmp_path / name, exif=exif, **lossless)
+    assert np.allclose(grey(tmp_path / name), WIDE, atol=12 if name == "a.jpg" else 0.01)
+
+
+def test_a_mask_is_turned_as_its_own_orientation_says(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(np.rot90(MASK).astype(np.uint8) * 255).save(tmp_path / "m.png", exif=exif)
+    assert np.array_equal(read_mask(tmp_path / "m.png"), MASK)
+
+
+def test_an_exif_block_that_cannot_be_read_says_nothing(tmp_path: Path) -> None:
+    Image.fromarray(WIDE).save(tmp_path / "a.png", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff")
+    assert np.array_equal(grey(tmp_path / "a.png"), WIDE)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "u2", ">u2", "u4", "u8", "f2", "f4", "f8"])
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_white_is_zero_is_shown_light_where_it_is_light(tmp_path: Path, dtype: str, compression: str | None) -> None:
+    high = np.iinfo(dtype).max if dtype[-2] == "u" else 69
+    values = WIDE.astype(np.float64)
+    turned = (high - WIDE.astype(np.uint64)) if dtype[-2] == "u" else high - values
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        np.asarray(turned).astype(dtype),
+        photometric="miniswhite",
+        compression=compression,
+        byteorder=">" if dtype[0] == ">" else "<",
+    )
+    read = grey(tmp_path / "a.tif")
+    assert np.allclose(read - read.min(), WIDE - WIDE.min(), atol=0.1)
+
+
+def test_numbers_of_every_kind_are_read(tmp_path: Path) -> None:
+    for dtype in ("u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f2", "f4", "f8"):
+        values = (WIDE // 2).astype(dtype)
+        tifffile.imwrite(tmp_path / "a.tif", values, photometric="minisblack")
+        assert np.array_equal(grey(tmp_path / "a.tif"), WIDE // 2), dtype
+    for planes in ("contig", "separate"):
+        colours = np.stack([WIDE / 250] * 3, -1 if planes == "contig" else 0).astype(np.float32)
+        tifffile.imwrite(tmp_path / "c.tif", colours, photometric="rgb", planarconfig=planes)
+        assert np.allclose(grey(tmp_path / "c.tif"), WIDE / 250)
+    colours = np.stack([WIDE * 1.0, WIDE * 2.0, WIDE * 0.0], -1)
+    tifffile.imwrite(tmp_path / "l.tif", colours, photometric="rgb")
+    assert np.allclose(grey(tmp_path / "l.tif"), (0.299 + 2 * 0.587) * WIDE, atol=1e-3)
+    tifffile.imwrite(tmp_path / "s.tif", np.zeros((2, 4, 6)), photometric="minisblack")
+    with pytest.raises(UserError, match="holds several frames"):
+        grey(tmp_path / "s.tif")
+
+
+@pytest.mark.parametrize("suffix", [".jfif", ".jp2", ".tga"])
+def test_images_of_further_suffixes_are_images_of_a_folder(tiny_run: Path, tmp_path: Path, suffix: str) -> None:
+    (tmp_path / "in").mkdir()
+    Image.fromarray(IMAGE).save(tmp_path / "in" / f"a{suffix}", format="JPEG" if suffix == ".jfif" else None)
+    (row,) = tumorline.predict(tmp_path / "in", tiny_run, tmp_path / "out")
+    assert row["error"] is None
+    assert np.allclose(grey(tmp_path / "in" / f"a{suffix}"), IMAGE, atol=60)
+
+
+def test_gaps_are_as_dark_as_the_darkest_of_the_others(tmp_path: Path) -> None:
+    values = IMAGE.astype(np.float32) + 1000
+    values[0, :3] = np.nan, np.inf, -np.inf
+    Image.fromarray(values).save(tmp_path / "a.tif")
+    read = grey(tmp_path / "a.tif")
+    assert read[0, :3].tolist() == [values[1:].min()] * 3 or read[0, :3].tolist() == [np.nanmin(values[:, 3:])] * 3
+    assert np.array_equal(read[1:], values[1:])
+
+
+def test_arrays_with_gaps_are_answered_as_files_with_gaps() -> None:
+    model = tumorline.load("builtin")
+    image, _ = blob(96, 3)
+    whole, gaps = image[None].astype(np.float32), image[None].astype(np.float32)
+    gaps[0, :2] = np.nan
+    gaps[0, -1, -1] = np.inf
+    whole[0, :2] = whole[0, -1, -1] = np.nanmin(gaps)
+    assert np.array_equal(model.mask(gaps), model.mask(whole))
+
+
+@pytest.mark.parametrize("factor", [1e-9, 1e30])
+def test_unusual_ranges_are_seen_as_usual_ones(factor: float) -> None:
+    image = IMAGE[None].astype(np.float32)
+    usual, scaled = (preprocess.to_network(i.astype(np.float32), 32)[0] for i in (image, image * factor))
+    assert np.allclose(usual, scaled, atol=1e-4)
+
+
+def noise(size: int = 64) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 4, (size, size), np.uint8)
+
+
+BLANK: dict[str, Array] = {
+    "black": np.zeros((48, 48), np.uint8),
+    "white": np.full((48, 48), 255, np.uint8),
+    "pixel": np.array([[7]], np.uint8),
+    "deep": np.full((48, 40), 3000, np.uint16),
+    "noise floor": noise(),
+    "hot pixels": np.where(np.arange(48 * 48).reshape(48, 48) % 271 == 0, 255, 0).astype(np.uint8),
+    "nearly white": 255 - noise(),
+    "all gaps": np.full((40, 40), np.nan, np.float32),
+}
+
+
+def test_blank_images_have_an_empty_mask_no_confidence_and_a_note(program: Program, tmp_path: Path) -> None:
+    for name, pixels in BLANK.items():
+        save(tmp_path / "in" / f"{name}.tif", pixels)
+    save_dicom(tmp_path / "in" / "slice.dcm", np.zeros((32, 32)))
+    rows = tumorline.predict(tmp_path / "in", output=tmp_path / "out")
+    assert len(rows) == len(BLANK) + 1
+    for row in rows:
+        assert (row["error"], row["tumour_px"], row["confidence"]) == (None, 0, None), row
+        assert row["note"].startswith("blank")
+        assert not np.asarray(Image.open(row["mask"])).any()
+    assert "blank: the image shows nothing" in (tmp_path / "out" / "predictions.csv").read_text()
+
+
+@pytest.mark.parametrize("size", [24, 32, 64, 96])
+def test_an_image_that_shows_something_is_not_blank(size: int) -> None:
+    for seed in range(5):
+        image = blob(size, seed)[0][None].astype(np.float32)
+        for shown in (image, image / 1e4, 255 - image, image.round(-1)):
+            assert not preprocess.is_blank(shown, *preprocess.to_network(shown, 64))
+
+
+def test_real_heads_are_not_blank(real_data: Path) -> None:
+    for name in ("healthy", "dicom"):
+        for path in sorted((real_data / name).iterdir())[::8]:
+            image = read_image(Case("x", (path,)))
+            assert not preprocess.is_blank(image, *preprocess.to_network(image, 192)), path.name
+
+
+def test_evaluate_takes_blank_images_as_predict_does(tiny_run: Path, tmp_path: Path) -> None:
+    for number, pixels in enumerate([np.zeros((32, 32), np.uint8), noise(32)]):
+        save(tmp_path / "in" / f"{number}.png", pixels)
+    free = ["data.tumour_free=true"]
+    summary = tumorline.evaluate(tiny_run, tmp_path / "in", output=tmp_path / "out", overrides=free)
+    assert summary["regions"]["tumour"]["invented"] == 0
+
+
+def test_padding_and_unused_bits_do_not_set_the_window(tmp_path: Path) -> None:
+    pixels = IMAGE.astype(np.int16) * 10 + 100
+    padded = pixels.copy()
+    padded[:8] = -32000
+    signed: dict[str, Any] = {"PixelRepresentation": 1, "PixelPaddingValue": -32000}
+    read = grey(save_dicom(tmp_path / "a.dcm", padded.view(np.uint16), **signed))
+    assert np.array_equal(read[8:], pixels[8:])
+    assert (read[:8] == pixels[8:].min()).all()
+    inverted: dict[str, Any] = {
+        "PhotometricInterpretation": "MONOCHROME1",
+        "PixelPaddingValue": 65535,
+        "PixelPaddingRangeLimit": 60000,
+    }
+    padded = np.where(np.arange(32)[:, None] < 8, 61000, pixels)
+    read = grey(save_dicom(tmp_path / "b.dcm", padded, **inverted))
+    assert (read[:8] == read[8:].min()).all()
+    bits: dict[str, Any] = {"BitsStored": 12, "HighBit": 11}
+    read = grey(save_dicom(tmp_path / "c.dcm", pixels | np.where(np.arange(32)[:, None] < 6, 0xF000, 0), **bits))
+    assert np.array_equal(read, pixels)
+
+
+def test_a_mask_keeps_what_an_image_would_lose_as_padding(tmp_path: Path) -> None:
+    assert np.array_equal(read_mask(save_dicom(tmp_path / "m.dcm", MASK, PixelPaddingValue=0)), MASK)
+
+
+def test_dicom_files_of_further_kinds_are_read(tmp_path: Path) -> None:
+    pixels = IMAGE.astype(np.uint16)
+    whole = save_dicom(tmp_path / "a.dcm", pixels, RescaleSlope="", RescaleIntercept="", NumberOfFrames="1")
+    assert np.array_equal(grey(whole), pixels)
+    (tmp_path / "b").write_bytes(whole.read_bytes()[132:])
+    assert np.array_equal(grey(tmp_path / "b"), pixels)
+    assert np.array_equal(grey(save_dicom(tmp_path / "c.dcm", pixels, RescaleSlope=2)), 2 * pixels)
+    table = np.arange(256, dtype=np.uint16)[::-1] * 256
+    palette: dict[str, Any] = {
+        f"{colour}PaletteColorLookupTableData": table.tobytes() for colour in ("Red", "Green", "Blue")
+    }
+    palette |= {f"{colour}PaletteColorLookupTableDescriptor": [256, 0, 16] for colour in ("Red", "Green", "Blue")}
+    coloured = save_dicom(tmp_path / "d.dcm", pixels, PhotometricInterpretation="PALETTE COLOR", **palette)
+    assert np.array_equal(grey(coloured), (255 - pixels.astype(int)) * 256)
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [("JPEG-lossy", "JPEG of 12 bit is not read"), ("SC_rgb_jpeg_lossy_gdcm", "accepted are MONOCHROME1")],
+)
+def test_what_is_not_read_says_why(name: str, why: str) -> None:
+    path = Path(str(pydicom.data.get_testdata_file(f"{name}.dcm", download=False)))
+    if not path.is_file():
+        pytest.skip("this pydicom has no such file")
+    with pytest.raises(UserError, match=why):
+        grey(path)
+
+
+def test_jpeg_ls_is_read() -> None:
+    files = [
+        Path(str(pydicom.data.get_testdata_file(name, download=False)))
+        for name in ("MR_small.dcm", "MR_small_jpeg_ls_lossless.dcm")
+    ]
+    plain, packed = map(grey, files)
+    assert np.array_equal(plain, packed)
+
+
+def rgba(colour: tuple[int, int, int], elsewhere: tuple[int, int, int]) -> np.ndarray:
+    pixels = np.zeros((*MASK.shape, 4), np.uint8)
+    pixels[...] = (*elsewhere, 0)
+    pixels[MASK] = (*colour, 255)
+    return pixels
+
+
+@pytest.mark.parametrize("colours", [((0, 0, 0), (0, 0, 0)), ((255, 0, 0), (0, 0, 0)), ((0, 0, 0), (255, 255, 255))])
+def test_a_mask_that_lies_in_alpha_is_read(tmp_path: Path, colours: tuple[tuple[int, int, int], ...]) -> None:
+    assert np.array_equal(read_mask(save(tmp_path / "m.png", rgba(colours[0], colours[1]))), MASK)
+    both = np.stack([np.zeros_like(IMAGE), MASK * np.uint8(255)], -1)
+    Image.fromarray(both, "LA").save(tmp_path / "la.png")
+    assert np.array_equal(read_mask(tmp_path / "la.png"), MASK)
+
+
+def test_a_transparent_palette_is_a_mask_too(tmp_path: Path) -> None:
+    image = Image.fromarray(MASK.astype(np.uint8), mode="P")
+    image.putpalette([0, 0, 0, 0, 0, 0])
+    image.save(tmp_path / "m.png", transparency=0)
+    assert np.array_equal(read_mask(tmp_path / "m.png"), MASK)
+
+
+def test_numbers_of_masks_are_rounded_and_others_shown(tmp_path: Path) -> None:
+    for values in ((-1, 0), (0.0, 0.9999), (0.0, 1 / 255), (0.001, 0.996, 1.0)):
+        tifffile.imwrite(tmp_path / "m.tif", np.resize(np.array(values), (6, 9)), photometric="minisblack")
+        read = read_mask(tmp_path / "m.tif")
+        assert (int(read.sum()), read[0, 0]) in {(27, True), (27, False), (36, False)}
+    for values, shown in (((0.0, 3.9), None), ((0.0, 0.3, 1.0), "{0, 0.3, 1}"), ((0.0, 3.9, 3.9999998), "3.9999998")):
+        tifffile.imwrite(tmp_path / "m.tif", np.resize(np.array(values), (6, 9)), photometric="minisblack")
+        if shown:
+            with pytest.raises(NotBinaryError) as caught:
+                read_mask(tmp_path / "m.tif")
+            assert shown in str(caught.value)
+    tifffile.imwrite(tmp_path / "m.tif", np.array([[0, 1, np.nan]]), photometric="minisblack")
+    for threshold in (None, 0.5):
+        with pytest.raises(NotBinaryError, match="no numbers"):
+            read_mask(tmp_path / "m.tif", threshold)
+
+
+def test_labels_of_a_volume_are_rounded_within_a_hundredth(tmp_path: Path) -> None:
+    labels = Labels((1, 4), (0, 1, 2, 4))
+    for value, read in ((3.9999998, True), (4.009, True), (1.991, False)):
+        nib.save(nib.Nifti1Image(np.full((4, 4, 1), value, np.float32), np.eye(4)), tmp_path / "a.nii")
+        assert read_labels(tmp_path / "a.nii", 0, labels).all() == read
+        (tmp_path / "a.nii").unlink()
+    nib.save(nib.Nifti1Image(np.array([[[0.0], [3.9]]], np.float32), np.eye(4)), tmp_path / "b.nii")
+    with pytest.raises(NotBinaryError, match=r"holds the labels \{0, 3\.9\}"):
+        read_labels(tmp_path / "b.nii", 0, labels)
+
+
+def test_a_colour_mask_of_any_format_is_one_finding(tmp_path: Path) -> None:
+    save(tmp_path / "images" / "1.png", IMAGE)
+    colours = np.stack([MASK * 1.0, MASK * 0.5, MASK * 0.0], -1)
+    (tmp_path / "masks").mkdir()
+    tifffile.imwrite(tmp_path / "masks" / "1.tif", colours, photometric="rgb")
+    ((code, message),) = load_dataset(tmp_path, DataConfig()).facts[0].errors
+    assert code == "not_binary"
+    assert "a colour picture with 2 colours" in message
