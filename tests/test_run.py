@@ -207,10 +207,11 @@ def test_a_folder_in_which_another_process_trains_is_refused_and_left_alone(tmp_
 def test_going_on_without_the_test_deletes_nothing(tmp_path: Path) -> None:
     config = read_recipe(None, tmp_path / "gone", FAST)
     config.save(tmp_path / "run/config.toml")
-    (tmp_path / "run/model.safetensors").write_bytes(b"weights")
+    for name in ("log.txt", "model.safetensors"):
+        (tmp_path / "run" / name).write_bytes(b"kept")
     with pytest.raises(UserError, match="gone"):
         resume(tmp_path / "run", test=False)
-    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["config.toml", "model.safetensors"]
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["config.toml", "log.txt", "model.safetensors"]
 
 
 def test_of_two_starts_at_once_one_run_is_whole_and_the_other_leaves_nothing(

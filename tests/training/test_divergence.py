@@ -203,3 +203,25 @@ def test_a_trial_that_diverges_is_a_failed_trial_be_it_the_first(
     trials = json.loads((tmp_path / "search" / "trials.json").read_text())
     assert [trial["state"] for trial in trials] == ["failed", "complete"]
     assert "the training diverged" in trials[0]["error"]
+
+
+def test_a_search_in_which_every_trial_diverges_says_so(
+    tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("optuna")
+    monkeypatch.setattr(run, "fit_only", lambda config, where, *_: diverges(config, where))
+    (tmp_path / "tune.toml").write_text('[tune]\ntrials = 2\n[tune.space]\n"train.learning_rate" = [1e11, 1e12]\n')
+    plan = tuning.read_plan(tmp_path / "tune.toml", str(tiny_config.data.source))
+    with pytest.raises(UserError, match=r"none of 2 trials was completed; the last one: .*trial-002: the training"):
+        tuning.tune(plan, tmp_path / "search", print)
+    assert not (tmp_path / "search" / "best.toml").exists()
+
+
+def test_a_first_loss_that_is_not_finite_suggests_no_rate(
+    tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_step(monkeypatch, 1, 1, lambda _: None, math.nan)
+    config = with_train(tiny_config, epochs=9)
+    with pytest.raises(Diverged, match="the loss of the very first step is not finite"):
+        run.find_learning_rate(config, tmp_path / "rate", print)
+    assert not (tmp_path / "rate").exists()

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter1d
 
-from tumorline.errors import UserError
+from tumorline.errors import Diverged, UserError
 from tumorline.training.loop import Loop, Task, shared_cache, start
 from tumorline.training.machine import Machine
 from tumorline.training.progress import TrainingProgress
@@ -62,7 +62,8 @@ def find_rate(task: Task, machine: Machine) -> RangeTest:
     """Train a new network on the training cases alone, at rates from `LOWEST` to `HIGHEST`, until it diverges.
 
     It takes `STEPS` steps, or as many as the whole training has where that is fewer. The whole network learns, whatever
-    `train.freeze_epochs` says. Raises UserError where there are too few steps.
+    `train.freeze_epochs` says. Raises UserError where there are too few steps and where the first loss is not
+    finite.
     """
     loop = RisingLoop(task, machine, shared_cache(task.dataset, machine), start(task, machine))
     loop.steps = min(STEPS, task.config.train.epochs * loop.batches.steps)
@@ -73,6 +74,8 @@ def find_rate(task: Task, machine: Machine) -> RangeTest:
         )
     torch.manual_seed(task.config.seed)
     losses = loop.measure()
+    if not math.isfinite(losses[0]):
+        raise Diverged("the loss of the very first step is not finite, whatever the rate; try train.precision=float32")
     return summarise([loop.rate(step) for step in range(len(losses))], losses, loop.steps)
 
 
