@@ -1,4 +1,5 @@
 import csv
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from tests.conftest import ENCODINGS, PairFolder
 from tumorline.config import DataConfig, SplitConfig, load_config
 from tumorline.data import cheng
 from tumorline.data.dataset import Dataset, load_dataset
+from tumorline.data.known_patients import hash_patient
 from tumorline.data.split import Split, assign, split_dataset
 from tumorline.errors import UserError
 
@@ -192,3 +194,12 @@ def test_a_part_of_the_cheng_set_is_split_as_the_whole(real_data: Path) -> None:
     dataset, split = split_of(real_data / "cheng")
     reference = assign(cheng.patient_classes(), SplitConfig())
     assert all(split.parts[case.id] == reference[case.patient or ""] for case in dataset.cases)
+
+
+def test_names_that_are_not_utf_8_are_split_and_known(pair_folder: PairFolder) -> None:
+    folder = pair_folder(patients=12, slices=1, size=16, with_patients=False)
+    for kind in ("images", "masks"):
+        (folder / kind / "s003.png").rename(os.fsdecode(os.fsencode(folder / kind) + b"/m\xfcller.png"))
+    dataset = load_dataset(folder, DataConfig())
+    assert "m\udcfcller" in split_dataset(dataset, SplitConfig()).parts
+    assert len(hash_patient("m\udcfcller", "")) == 16

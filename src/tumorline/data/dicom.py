@@ -67,7 +67,8 @@ def _header(dataset: pydicom.Dataset) -> Header:
 @cache
 def hash_identifier(identifier: str) -> str:
     """A stable stand-in for a patient's id, slow to compute so that short ids are not found by trying all."""
-    return "dicom-" + scrypt(identifier.encode(), salt=b"tumorline", n=2**12, r=8, p=1, dklen=8).hex()
+    secret = identifier.encode(errors="surrogatepass")
+    return "dicom-" + scrypt(secret, salt=b"tumorline", n=2**12, r=8, p=1, dklen=8).hex()
 
 
 def read_dicom(path: Path, as_seen: bool = True) -> Array:

@@ -10,7 +10,7 @@ from tumorline.data.patients import earlier_spellings, patient_perhaps, spelling
 
 def hash_patient(patient: str, namespace: str = "") -> str:
     """The form in which all versions keep a patient; a recognised set has a name space of its own."""
-    return sha256(f"patient:{namespace}/{patient}".encode()).hexdigest()[:16]
+    return sha256(f"patient:{namespace}/{patient}".encode(errors="surrogatepass")).hexdigest()[:16]
 
 
 def keys_to_keep(patients: Iterable[str]) -> set[str]:

@@ -209,7 +209,7 @@ def _leak(dataset: Dataset, split: Split, settings: SplitConfig) -> Split:
 
 def _shuffled(names: Iterable[str], seed: int) -> list[str]:
     """A fixed order by hash."""
-    return sorted(names, key=lambda name: sha256(f"{seed}:{name}".encode()).digest())
+    return sorted(names, key=lambda name: sha256(f"{seed}:{name}".encode(errors="surrogatepass")).digest())
 
 
 def _patient_groups(dataset: Dataset) -> dict[str, str]:
