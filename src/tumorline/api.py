@@ -35,6 +35,7 @@ from tumorline.output_folder import (
 )
 from tumorline.report import write_report
 from tumorline.run_folder import CONFIG_NAME, TEST_USES_NAME, new_run_folder, read_config
+from tumorline.trust import modules_in, trusting
 
 Progress = Callable[[int, int], None]
 Notify = Callable[[str], None]
@@ -66,7 +67,8 @@ def train(
     if not isinstance(config, Config):
         config = read_recipe(config, data, overrides)
     folder = _checked(Path(output) if output else new_run_folder(config.name), config.data.source)
-    (run.train if test else run.fit_only)(config, folder, notify)
+    with trusting(modules_in(config.model.name)):
+        (run.train if test else run.fit_only)(config, folder, notify)
     return folder
 
 
@@ -87,7 +89,8 @@ def find_learning_rate(
     if not isinstance(config, Config):
         config = read_recipe(config, data, overrides)
     folder = _checked(Path(output) if output else new_run_folder(f"{config.name}-find-lr"), config.data.source)
-    return folder, run.find_learning_rate(config, folder, notify)
+    with trusting(modules_in(config.model.name)):
+        return folder, run.find_learning_rate(config, folder, notify)
 
 
 def cross_validate(
@@ -109,7 +112,8 @@ def cross_validate(
         config = read_recipe(config, data, overrides)
     folder = Path(output) if output else Path("runs") / f"{config.name}-{config.split.folds}folds"
     _checked(folder, config.data.source)
-    cross_validation.cross_validate(config, folder, only, notify)
+    with trusting(modules_in(config.model.name)):
+        cross_validation.cross_validate(config, folder, only, notify)
     return folder
 
 
@@ -168,7 +172,8 @@ def tune(
     plan = tuning.read_plan(Path(config), source, overrides, trials)
     folder = Path(output) if output else Path("runs") / f"{plan.config({}).name}-tune"
     _checked(folder, plan.config({}).data.source)
-    tuning.tune(plan, folder, notify)
+    with trusting(modules_in([plan.recipe, [space for space in plan.tune.space.values() if isinstance(space, list)]])):
+        tuning.tune(plan, folder, notify)
     return folder
 
 
@@ -179,14 +184,18 @@ def _checked(folder: Path, source: str) -> Path:
     return folder
 
 
-def resume(folder: Path | str, notify: Notify = _silent, test: bool = True) -> Path:
-    """Go on with a run that was stopped, or that was trained without `test`."""
+def resume(folder: Path | str, notify: Notify = _silent, test: bool = True, trust_modules: Iterable[str] = ()) -> Path:
+    """Go on with a run that was stopped, or that was trained without `test`.
+
+    A network from outside Tumorline is imported from `trust_modules` only: that runs its code.
+    """
     from tumorline import run
 
-    if test:
-        run.resume(Path(folder), notify)
-    else:
-        run.fit_only(read_config(Path(folder)), Path(folder), notify)
+    with trusting(trust_modules):
+        if test:
+            run.resume(Path(folder), notify)
+        else:
+            run.fit_only(read_config(Path(folder)), Path(folder), notify)
     return Path(folder)
 
 
@@ -515,24 +524,32 @@ def ensemble(
     output: Path | str,
     threshold: float | None = None,
     overwrite: bool = False,
+    trust_modules: Iterable[str] = (),
 ) -> Path:
     """Write several models, or a folder of folds, as one model file with its ONNX twin; returns its path.
 
     It answers with the mean of its members' probabilities. The threshold is the mean of theirs where none is given.
     An ensemble that is there already is replaced with `overwrite` only. Needs the `train` extra; the file that it
-    writes does not.
+    writes does not. Networks from outside Tumorline are imported from `trust_modules` only: that runs their code.
     """
     from tumorline.ensembles import write_ensemble
 
     chosen = [models] if isinstance(models, (str, Path)) else models
-    write_ensemble([Path(model) for model in chosen], Path(output), threshold, overwrite)
+    with trusting(trust_modules):
+        write_ensemble([Path(model) for model in chosen], Path(output), threshold, overwrite)
     return Path(output)
 
 
-def export(model: Path | str, output: Path | str | None = None, overwrite: bool = False) -> Path:
+def export(
+    model: Path | str,
+    output: Path | str | None = None,
+    overwrite: bool = False,
+    trust_modules: Iterable[str] = (),
+) -> Path:
     """Write a model's network as ONNX to `output`, else to `<model>.onnx` in the current folder; returns its path.
 
     An ONNX file of Tumorline that is there already is replaced with `overwrite` only. Needs the `train` extra.
+    A network from outside Tumorline is imported from `trust_modules` only: that runs its code.
     """
     require_extra("torch", "export", "train")
     from tumorline.export import SUFFIX, export_onnx, is_exported
@@ -540,7 +557,8 @@ def export(model: Path | str, output: Path | str | None = None, overwrite: bool 
     path = find_model(Path(model))
     target = Path(output) if output else Path(f"{model_name(path)}{SUFFIX}")
     refuse_taken_file(target, SUFFIX, overwrite, is_exported)
-    return export_onnx(path, target)
+    with trusting(trust_modules):
+        return export_onnx(path, target)
 
 
 def trained_models() -> list[dict[str, str]]:

@@ -57,6 +57,10 @@ Tta = Annotated[
     str, typer.Option(metavar="none|flips|all", help="Average over flipped, or flipped and turned, copies (4 or 8).")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
+Trusted = Annotated[
+    list[str] | None,
+    typer.Option("--trust-module", metavar="MODULE", help="Run this module's code where a model or run names it."),
+]
 Output = Annotated[Path | None, typer.Option("--output", help="Folder for the results.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace earlier results; never other files.")]
 
@@ -130,6 +134,7 @@ def train(
     find_lr: Annotated[
         bool, typer.Option("--find-lr", help="Only look for a learning rate: a short test on the training cases.")
     ] = False,
+    trust_module: Trusted = None,
 ) -> None:
     """Train a model, evaluate it on held-out patients and write a report."""
     from tumorline import api
@@ -142,7 +147,7 @@ def train(
         print_rate(*api.find_learning_rate(config, data=data, overrides=overrides or (), output=output, notify=note))
         return
     if resume:
-        run = api.resume(resume, note, not no_test)
+        run = api.resume(resume, note, not no_test, trust_module or ())
     else:
         run = api.train(config, data=data, overrides=overrides or (), output=output, test=not no_test, notify=note)
     if os.environ.get("RANK", "0") != "0":
@@ -376,12 +381,13 @@ def ensemble(
     output: Annotated[Path, typer.Option(help="Model file to write, NAME.safetensors; its .onnx goes beside it.")],
     threshold: Annotated[float | None, typer.Option(help="Instead of the mean of the members' thresholds.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier ensemble.")] = False,
+    trust_module: Trusted = None,
 ) -> None:
     """Write several models, or all folds, as one model file that averages their probabilities."""
     from tumorline import api
     from tumorline.model_file import read_info
 
-    info = read_info(api.ensemble(models, output, threshold, overwrite))
+    info = read_info(api.ensemble(models, output, threshold, overwrite, trust_module or ()))
     known = info.split["parts"]
     say(f"{output}: {len(info.members)} members, threshold {info.threshold:g}")
     say("known cases: " + ", ".join(f"{number} {part}" for part, number in known.items()))
@@ -397,11 +403,12 @@ def export(
     model: Annotated[Path, typer.Argument(help="Run folder or .safetensors file.")],
     output: Annotated[Path | None, typer.Option(help="ONNX file; else MODEL.onnx in the current folder.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an ONNX file of Tumorline.")] = False,
+    trust_module: Trusted = None,
 ) -> None:
     """Write a model's network as ONNX."""
     from tumorline import api
 
-    say(api.export(model, output, overwrite))
+    say(api.export(model, output, overwrite, trust_module or ()))
 
 
 @app.command()

@@ -106,6 +106,8 @@ def _train_fold(config: Config, folder: Path, notify: Notify) -> None:
     if _is_finished(folder):
         notify(f"{folder}: finished already")
     elif (folder / CONFIG_NAME).exists():
+        if read_config(folder) != config:
+            raise UserError(f"{folder}: holds a training of another configuration; choose another --output")
         run.resume(folder, notify)
     else:
         run.train(config, folder, notify)

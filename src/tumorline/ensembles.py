@@ -1,5 +1,6 @@
 """Several finished models, or the folds of a cross-validation, as one model file with its ONNX twin."""
 
+import re
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -7,6 +8,7 @@ from statistics import fmean
 from typing import Any
 
 from tumorline import environment
+from tumorline.config import RUN_NAME
 from tumorline.data.split import PARTS
 from tumorline.errors import UserError, require_extra
 from tumorline.files import require_writable
@@ -97,6 +99,8 @@ def _members(model: Path) -> list[Path]:
 def _check_output(output: Path, overwrite: bool) -> None:
     from tumorline.export import SUFFIX, is_exported
 
+    if not re.match(RUN_NAME, output.stem):
+        raise UserError(f"{output}: names the model '{output.stem}'; take letters, digits, '.', '_' and '-' of ASCII")
     refuse_taken_file(output, ".safetensors", overwrite, _is_ensemble)
     twin = output.with_suffix(SUFFIX)
     refuse_taken_file(twin, SUFFIX, overwrite, is_exported)

@@ -17,6 +17,7 @@ from safetensors.numpy import save_file
 from tumorline.errors import UserError
 from tumorline.files import atomic_path, sort_metadata
 from tumorline.model_info import Architecture, KnownCases, Member, ModelInfo, parse_info
+from tumorline.run_folder import CONFIG_NAME
 
 __all__ = ["Architecture", "KnownCases", "Member", "ModelInfo"]
 
@@ -103,6 +104,13 @@ def read_content(path: Path) -> Content:
 
 def _read_metadata(path: Path) -> dict[str, str]:
     """The texts in the header, of which one is our metadata."""
+    metadata = _read_header(path)
+    if METADATA_KEY not in metadata:
+        raise UserError(f"{path}: a .safetensors file, but not of Tumorline (no '{METADATA_KEY}' metadata)")
+    return metadata
+
+
+def _read_header(path: Path) -> dict[str, str]:
     try:
         if path.stat().st_size > LARGEST_FILE:
             raise UserError(f"{path}: larger than {LARGEST_FILE >> 30} GiB, more than a model file may have")
@@ -110,8 +118,6 @@ def _read_metadata(path: Path) -> dict[str, str]:
             metadata: dict[str, str] = file.metadata() or {}
     except (OSError, SafetensorError) as error:
         raise UserError(f"{path}: not a readable model file ({_short(error)})") from None
-    if METADATA_KEY not in metadata:
-        raise UserError(f"{path}: a .safetensors file, but not of Tumorline (no '{METADATA_KEY}' metadata)")
     return metadata
 
 
@@ -124,6 +130,24 @@ def _understood(path: Path, text: str) -> ModelInfo:
 
 def _short(error: Exception) -> str:
     return " ".join(str(error).split())[:200]
+
+
+def read_origin(source: Path) -> ModelInfo | None:
+    """What the model that a training starts from says of itself; None for weights that are not Tumorline's.
+
+    Raises UserError where it is Tumorline's and does not say, or not in words that are understood, what it has seen.
+    """
+    path = weights_file(source)
+    if path.suffix != ".safetensors":
+        return None
+    if METADATA_KEY in _read_header(path):
+        return read_info(path)
+    if (path.parent / CONFIG_NAME).is_file():
+        raise UserError(
+            f"{path}: weights within a run, which do not say what cases they have seen; finish it with "
+            f"'tumorline train --resume {path.parent}' and start from its {WEIGHTS_NAME}"
+        )
+    return None
 
 
 def weights_file(source: Path) -> Path:

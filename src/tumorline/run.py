@@ -41,10 +41,9 @@ from tumorline.model_file import (
     Architecture,
     KnownCases,
     ModelInfo,
-    read_info,
+    read_origin,
     save_model,
     stored,
-    weights_file,
     with_figures,
 )
 from tumorline.output_folder import amended
@@ -291,12 +290,7 @@ def _require_memory(config: Config, dataset: Dataset, split: Split, place: "Mach
 
 def _origin(config: Config) -> ModelInfo | None:
     """What the model that the training starts from says of itself; None for weights that are not Tumorline's."""
-    if not config.model.start_from:
-        return None
-    try:
-        return read_info(weights_file(written_path(config.model.start_from)))
-    except UserError:
-        return None
+    return read_origin(written_path(config.model.start_from)) if config.model.start_from else None
 
 
 def _refuse_seen_before(origin: ModelInfo | None, dataset: Dataset, split: Split) -> None:

@@ -20,6 +20,7 @@ from tumorline.model_file import Architecture, KnownCases, ModelInfo, save_model
 from tumorline.models import MODELS, SOURCES, backbone_layers, build, count_parameters, layers_by_name, weigh_outputs
 from tumorline.runtime import open_runtime
 from tumorline.training.optimiser import build_optimiser, freeze_backbone
+from tumorline.trust import trusting
 
 Options = dict[str, object]
 
@@ -303,14 +304,18 @@ def test_a_model_from_outside_the_package(tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "nets.py").write_text(OUTSIDE)
     monkeypatch.syspath_prepend(str(tmp_path))
-    network = build("outside.nets:MyNet", channels=2, regions=3, options={"width": 5})
-    assert network(torch.zeros(1, 2, 7, 9)).shape == (1, 3, 7, 9)
-    with pytest.raises(UserError, match="unknown key 'widht'; did you mean 'width'"):
-        build("outside.nets:MyNet", channels=1, regions=1, options={"widht": 5})
-    with pytest.raises(UserError, match="takes no 'channels' and 'regions'"):
-        build("outside.nets:no_network", channels=1, regions=1, options={})
-    with pytest.raises(UserError, match="cannot be imported"):
-        build("outside.nets:YourNet", channels=1, regions=1, options={})
+    with pytest.raises(UserError, match=r"if you trust whoever made it, say --trust-module outside\.nets"):
+        build("outside.nets:MyNet", channels=2, regions=3, options={"width": 5})
+    assert "outside" not in sys.modules
+    with trusting(["outside.nets"]):
+        network = build("outside.nets:MyNet", channels=2, regions=3, options={"width": 5})
+        assert network(torch.zeros(1, 2, 7, 9)).shape == (1, 3, 7, 9)
+        with pytest.raises(UserError, match="unknown key 'widht'; did you mean 'width'"):
+            build("outside.nets:MyNet", channels=1, regions=1, options={"widht": 5})
+        with pytest.raises(UserError, match="takes no 'channels' and 'regions'"):
+            build("outside.nets:no_network", channels=1, regions=1, options={})
+        with pytest.raises(UserError, match="cannot be imported"):
+            build("outside.nets:YourNet", channels=1, regions=1, options={})
     sys.modules.pop("outside.nets", None)
 
 
@@ -331,7 +336,8 @@ def test_a_model_from_outside_the_package_is_trained_and_its_onnx_file_does_with
     with monkeypatch.context() as patch:
         patch.syspath_prepend(str(tmp_path / "lib"))
         run = tumorline.train(data=tiny_source, overrides=overrides, output=tmp_path / "run")
-        network, info = load_network(run / "model.safetensors")
+        with trusting(["outside.nets"]):
+            network, info = load_network(run / "model.safetensors")
     assert (info.architecture.name, info.architecture.options) == ("outside.nets:MyNet", {"width": 4})
     image = np.random.default_rng(0).normal(size=(1, 32, 32)).astype(np.float32)
     logits = open_runtime(run / "model.onnx").run(image[None])
@@ -342,7 +348,10 @@ def test_a_model_from_outside_the_package_is_trained_and_its_onnx_file_does_with
     picture = next((tiny_source / "images").iterdir())
     subprocess.run([sys.executable, "-c", PREDICT, str(picture), str(run), str(tmp_path / "out")], check=True)
     assert list((tmp_path / "out").glob("*.png"))
-    with pytest.raises(UserError, match=r"model\.name is 'outside\.nets:MyNet', which cannot be imported"):
+    with (
+        trusting(["outside.nets"]),
+        pytest.raises(UserError, match=r"model\.name is 'outside\.nets:MyNet', which cannot be imported"),
+    ):
         load_network(run / "model.safetensors")
 
 

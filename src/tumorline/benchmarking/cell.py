@@ -16,6 +16,7 @@ from tumorline.config import Config
 from tumorline.errors import UserError
 from tumorline.files import write_bytes
 from tumorline.run_folder import CONFIG_NAME, ENVIRONMENT_NAME, HISTORY_NAME, SPLIT_NAME, STATE_NAME, read_config
+from tumorline.trust import modules_in
 
 FINISHED_NAME = "report.html"
 """What a run writes last."""
@@ -36,6 +37,8 @@ class Job:
     test: bool
     threads: int
     """Processor threads that it may use; 0 leaves that to the libraries."""
+    trusted: tuple[str, ...] = ()
+    """Modules from which the benchmark's file takes networks."""
 
     @property
     def log(self) -> Path:
@@ -44,9 +47,10 @@ class Job:
     @property
     def command(self) -> list[str]:
         resumed = ["--resume", str(self.folder)]
+        trust = [f"--trust-module={module}" for module in self.trusted]
         begun = [str(self.recipe), "--output", str(self.folder)]
         chosen = resumed if (self.folder / CONFIG_NAME).is_file() else begun
-        return [sys.executable, "-m", "tumorline", "train", *chosen, *([] if self.test else ["--no-test"])]
+        return [sys.executable, "-m", "tumorline", "train", *chosen, *trust, *([] if self.test else ["--no-test"])]
 
     @property
     def recipe(self) -> Path:
@@ -65,7 +69,8 @@ def refuse_another(cell: Cell, folder: Path) -> None:
 
 def prepare(cell: Cell, output: Path, test: bool, threads: int) -> Job:
     """Write the cell's configuration beside its folder."""
-    job = Job(cell.name, output / "cells" / cell.name, test, threads)
+    trusted = tuple(sorted(modules_in(cell.config.model.name)))
+    job = Job(cell.name, output / "cells" / cell.name, test, threads, trusted)
     cell.config.save(job.recipe)
     return job
 

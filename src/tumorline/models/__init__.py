@@ -35,6 +35,7 @@ from tumorline.models.swin_unet import swin_unet
 from tumorline.models.torchvision_nets import HEADS, deeplabv3, fcn, lraspp
 from tumorline.models.torchvision_nets import check_weights as check_torchvision
 from tumorline.models.unet import NORMS, Style, UNet
+from tumorline.trust import is_trusted
 
 __all__ = [
     "MODELS",
@@ -125,16 +126,22 @@ def _taking(name: str, options: Mapping[str, Any]) -> Iterator[None]:
 def builder(name: str) -> Callable[..., nn.Module]:
     """The function or class that builds a network: one of MODELS, or `package.module:Name` from outside.
 
-    Raises UserError where there is none, or where it does not take `channels` and `regions`.
+    Raises UserError where there is none, where it does not take `channels` and `regions`, and for a module that is not
+    trusted (`trust`): nothing is then imported.
     """
     if ":" not in name:
         if name not in MODELS:
             raise UserError(f"model.name is '{name}'; {did_you_mean(name, MODELS)}; or give package.module:Name")
         return MODELS[name]
     module, _, attribute = name.partition(":")
+    if not is_trusted(module):
+        raise UserError(
+            f"the network '{name}' is code from outside Tumorline, named by a model file or run folder; if you trust "
+            f"whoever made it, say --trust-module {module}"
+        )
     try:
         found: Callable[..., nn.Module] = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
+    except Exception as error:
         raise UserError(f"model.name is '{name}', which cannot be imported ({error})") from None
     if not callable(found) or not {"channels", "regions"} <= inspect.signature(found).parameters.keys():
         raise UserError(f"model.name is '{name}', which takes no 'channels' and 'regions'; see CONTRIBUTING.md")
