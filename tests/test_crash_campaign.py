@@ -49,7 +49,7 @@ PRELOADED = [
     "tumorline.cross_validation",
     "tumorline.training.loop",
 ]
-CHANGING = {"seconds", "images_per_second", "peak_memory_mb", "machine", "versions", "processes"}
+CHANGING = {"seconds", "minutes", "images_per_second", "peak_memory_mb", "machine", "versions", "processes"}
 """Keys whose values are of the time and the machine; others begin with these words."""
 BENCHMARK = """
 name = "tiny"
