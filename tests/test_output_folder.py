@@ -338,14 +338,15 @@ def test_a_killed_replacement_never_mixes_two_evaluations(
     assert sorted(path.stem for path in (out / "predictions").iterdir()) == ["s990", "s991"]
 
 
+@pytest.mark.parametrize("signal", [KeyboardInterrupt, Interrupted("stopped")])
 def test_ctrl_c_says_where_it_goes_on_and_the_same_command_does(
-    tiny_run: Path, scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_run: Path, scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signal: BaseException
 ) -> None:
     monkeypatch.chdir(tmp_path)
 
     def stop(done: int, _total: int) -> None:
         if done == 3:
-            raise KeyboardInterrupt
+            raise signal
 
     with pytest.raises(Interrupted, match="the same command goes on in predictions/"):
         tumorline.predict(scans, tiny_run, progress=stop)
