@@ -181,12 +181,12 @@ def _stated_parts(dataset: Dataset) -> list[Finding]:
         return []
     counted = ", ".join(f"{len(split.cases(part))} {part}" for part in PARTS)
     path, left_out = dataset.source.path, len(split.cases("excluded"))
-    findings = [Finding("stated_parts", "info", f"{path}: {split.origin} are {counted} cases; {SPLIT_ANEW}")]
+    findings = [Finding("stated_parts", "info", f"{path}: the source states the parts {counted}; {SPLIT_ANEW}")]
     if dataset.source.patients_unknown:
-        message = f"{path}: whether {split.origin} share patients cannot be known, as patients are unknown"
+        message = f"{path}: whether the parts that the source states share patients cannot be known"
         findings.append(Finding("stated_parts_unproven", "warning", message))
     if left_out:
-        message = f"{path}: {left_out} of {len(dataset.cases)} cases are in none of {split.origin} and are left out"
+        message = f"{path}: {left_out} of {len(dataset.cases)} cases are in none of the stated parts and are left out"
         findings.append(Finding("part_unknown", "warning", message))
     return findings
 
