@@ -144,3 +144,12 @@ def test_a_traceback_of_debug_is_escaped(capsys: pytest.CaptureFixture[str]) -> 
     shown = formatter.format(record)
     assert shown.endswith("ValueError: bad\\x1b[2J")
     assert shown.count("\n") > 2
+
+
+@pytest.mark.parametrize(("term", "disabled"), [("dumb", True), ("xterm", False)])
+def test_a_dumb_terminal_gets_no_bar(term: str, disabled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tumorline.training.progress import TrainingProgress
+
+    monkeypatch.setenv("TERM", term)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert TrainingProgress(0, 1, visible=True).bar.disable == disabled

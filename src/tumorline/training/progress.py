@@ -19,7 +19,7 @@ class TrainingProgress:
             TextColumn("{task.fields[note]}"),
             TimeRemainingColumn(),
             console=self.console,
-            disable=not (visible and self.console.is_terminal),
+            disable=not (visible and self.console.is_terminal) or self.console.is_dumb_terminal,
         )
         self.task = self.bar.add_task("training", total=steps_total, completed=steps_done, note="")
 
