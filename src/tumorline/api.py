@@ -19,6 +19,7 @@ from tumorline.data.dataset import Dataset, load_dataset
 from tumorline.data.source import Finding, channel_names
 from tumorline.errors import UserError, require_extra
 from tumorline.files import append_line, fit_file_name, write_csv
+from tumorline.journal import hash_inputs, hash_settings
 from tumorline.model_file import BUILTIN, find_model, listed_models, model_name, read_info
 from tumorline.output_folder import (
     Memory,
@@ -26,8 +27,6 @@ from tumorline.output_folder import (
     Purpose,
     check_place,
     claim_output,
-    hash_inputs,
-    hash_settings,
     open_output,
     refuse_in_data,
     refuse_inputs_in,

@@ -5,14 +5,13 @@ file gets its name, a line with the result for each case that is done, and a las
 journal does not list, or lists with another hash, is the user's.
 """
 
-import hashlib
 import json
 import os
 import re
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -20,14 +19,12 @@ from typing import Any
 from tumorline.environment import versions
 from tumorline.errors import Interrupted, UserError
 from tumorline.files import LOCK_NAME, admit_file, alone_in, remove_unfinished, require_writable, write_text, writing
+from tumorline.journal import JOURNAL_NAME, Journal, hash_file, hash_settings, read_journal
 
-JOURNAL_NAME = ".tumorline.jsonl"
 SCHEMA_VERSION = 1
 PACKAGE = Path(__file__).resolve().parent
 PASSED_OVER = (JOURNAL_NAME, LOCK_NAME, ".*.part", ".DS_Store", "Thumbs.db", "desktop.ini")
 """Names that say nothing about whose a folder is: our own, and those that systems leave everywhere."""
-HASHED_BYTES = 2**28
-"""Of a longer file the beginning, the size and the time of change are hashed."""
 CHOICE = "choose another --output, or replace them with --overwrite"
 LONGEST_NAME = 60
 
@@ -54,36 +51,6 @@ class Purpose:
     def header(self) -> dict[str, Any]:
         identity = {**self.identity, "versions": hash_settings(**versions())}
         return {"schema_version": SCHEMA_VERSION, "command": self.command, "identity": identity}
-
-
-@dataclass
-class Journal:
-    """What a folder's journal says."""
-
-    command: str = ""
-    identity: Mapping[str, Any] = field(default_factory=dict)
-    hashes: dict[str, set[str]] = field(default_factory=dict)
-    """All that were ever written under a relative path."""
-    results: dict[str, Any] = field(default_factory=dict)
-    earlier: set[str] = field(default_factory=set)
-    """Files of results that are being replaced."""
-    complete: bool = False
-
-    def add(self, line: Mapping[str, Any]) -> None:
-        if isinstance(line.get("identity"), dict):
-            self.command, self.identity = str(line.get("command")), line["identity"]
-        if "file" in line:
-            self.hashes.setdefault(str(line["file"]), set()).add(str(line.get("sha256")))
-        if line.get("earlier"):
-            self.earlier.add(str(line.get("file")))
-        if "done" in line:
-            self.results[str(line["done"])] = line.get("result")
-        self.complete = self.complete or line.get("complete") is True
-
-    def wrote(self, folder: Path, path: Path) -> bool:
-        """Whether a file below the folder is as Tumorline left it."""
-        hashes = self.hashes.get(path.relative_to(folder).as_posix(), set())
-        return bool(hashes) and path.is_file() and not path.is_symlink() and hash_file(path) in hashes
 
 
 class OutputFolder:
@@ -298,20 +265,6 @@ def _files_below(folder: Path) -> Iterator[Path]:
         yield from (Path(place) / name for name in sorted([*files, *links]))
 
 
-def read_journal(folder: Path) -> Journal | None:
-    """A folder's journal; None where it has none. Lines that are cut off or not understood say nothing."""
-    try:
-        lines = (folder / JOURNAL_NAME).read_bytes().splitlines()
-    except OSError:
-        return None
-    journal = Journal()
-    for line in lines:
-        with suppress(ValueError, RecursionError):
-            if isinstance(content := json.loads(line), dict):
-                journal.add(content)
-    return journal
-
-
 def _unfinished(purpose: Purpose) -> Path | None:
     """The newest folder of the same purpose that was not completed and that no process works in."""
     for path in sorted(Path(purpose.base).glob(f"*/{JOURNAL_NAME}"), reverse=True):
@@ -378,31 +331,6 @@ def refuse_taken_file(path: Path, suffix: str, overwrite: bool, is_ours: Callabl
         raise UserError(f"{path}: exists already; choose another --output, or --overwrite")
     if path.is_symlink() or not is_ours(path):
         raise UserError(f"{path}: was not written by this command and is not replaced; choose another --output")
-
-
-def hash_file(path: Path) -> str:
-    """Hash of a file's content, in bounded time."""
-    with path.open("rb") as file:
-        digest = hashlib.sha256(file.read(HASHED_BYTES))
-        status = os.fstat(file.fileno())
-    if status.st_size > HASHED_BYTES:
-        digest.update(f"{status.st_size} {status.st_mtime_ns}".encode())
-    return digest.hexdigest()
-
-
-def hash_inputs(paths: Iterable[Path]) -> str:
-    """One hash of names and contents; a file that cannot be opened counts by its name."""
-    digest = hashlib.sha256()
-    for path in paths:
-        content = ""
-        with suppress(OSError):
-            content = hash_file(path) if path.is_file() else ""
-        digest.update(f"{os.fsencode(path).hex()} {content}\n".encode())
-    return digest.hexdigest()
-
-
-def hash_settings(**settings: Any) -> str:
-    return hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def shorten_name(name: str) -> str:

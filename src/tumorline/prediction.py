@@ -18,9 +18,10 @@ from tumorline.data.layouts.selection import select_images
 from tumorline.data.source import open_picture
 from tumorline.errors import UserError, WriteError, did_you_mean
 from tumorline.files import fit_file_name, write_csv, write_json
+from tumorline.journal import hash_file, hash_settings
 from tumorline.metrics.calibration import confidence
 from tumorline.model_file import ModelInfo, find_model, read_info
-from tumorline.output_folder import OutputFolder, hash_file, hash_settings
+from tumorline.output_folder import OutputFolder
 from tumorline.runtime import FloatArray, Runtime
 from tumorline.twins import open_twin
 from tumorline.write.images import write_mask, write_overlay

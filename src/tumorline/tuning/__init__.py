@@ -17,7 +17,8 @@ from typing import Literal
 from tumorline import run
 from tumorline.errors import Diverged, Interrupted, UserError, require_extra
 from tumorline.files import alone_in
-from tumorline.output_folder import JOURNAL_NAME, claim_output
+from tumorline.journal import JOURNAL_NAME
+from tumorline.output_folder import claim_output
 from tumorline.run import Notify
 from tumorline.run_folder import STATE_NAME
 from tumorline.tuning.plan import Plan, check_choices, read_plan

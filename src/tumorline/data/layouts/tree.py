@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tumorline.data.finding import Finding
-from tumorline.output_folder import JOURNAL_NAME
+from tumorline.journal import JOURNAL_NAME
 
 SYSTEM_NAMES = {
     "__macosx",
