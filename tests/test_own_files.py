@@ -15,7 +15,8 @@ from tumorline.evaluation import read_baselines, read_certainties, read_rows
 from tumorline.own_files import read_own_json
 from tumorline.run_folder import read_environment, read_history, read_split
 from tumorline.summary_file import read_summary
-from tumorline.tuning import read_trials
+from tumorline.tuning import read_plan, read_trials
+from tumorline.tuning.trials import trials_to_go_on_with
 
 FROZEN = Path(__file__).with_name("frozen") / "0.1.0"
 
@@ -135,6 +136,28 @@ def test_trials_of_a_search_are_held_against_their_form(tmp_path: Path) -> None:
         (tmp_path / "trials.json").write_text(text)
         with pytest.raises(UserError, match=r"trials\.json: cut off"):
             read_trials(tmp_path)
+
+
+def test_a_trial_of_another_search_is_refused(tmp_path: Path) -> None:
+    space = '"train.epochs" = {low = 2, high = 4}\n"loss.name" = ["dice", "ce"]\n'
+    (tmp_path / "plan.toml").write_text(f"[tune.space]\n{space}")
+    plan = read_plan(tmp_path / "plan.toml", None)
+    good = {"number": 1, "params": {"train.epochs": 3, "loss.name": "ce"}, "state": "complete", "dice": [0.5]}
+    strange: list[dict[str, Any]] = [
+        {"number": 2},
+        {"params": {}},
+        {"params": {"train.epochs": 9, "loss.name": "ce"}},
+        {"params": {"train.epochs": "x", "loss.name": "ce"}},
+        {"params": {"train.epochs": 3, "loss.name": ["ce"]}},
+        {"dice": []},
+    ]
+    for change_of in ({}, *strange):
+        (tmp_path / "trials.json").write_text(json.dumps([{**good, **change_of}]))
+        if not change_of:
+            assert len(trials_to_go_on_with(plan, tmp_path)) == 1
+            continue
+        with pytest.raises(UserError, match=r"trials\.json: trial 1 is none of this search; restore it"):
+            trials_to_go_on_with(plan, tmp_path)
 
 
 def test_the_commands_tell_it_in_one_line(program: Program, run: Path, tmp_path: Path) -> None:

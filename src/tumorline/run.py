@@ -429,7 +429,7 @@ def _write_environment(task: "Task", place: "Machine", network: "nn.Module") -> 
     from tumorline.training.machine import peak_memory_mb
 
     model = task.config.model
-    steps_seconds = sum(float(row["seconds"]) for row in read_history(task.run))
+    steps_seconds = sum(float(row["seconds"]) for row in read_history(task.run, ["seconds"]))
     write_json(
         task.run / ENVIRONMENT_NAME,
         {

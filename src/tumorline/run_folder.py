@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from tumorline.own_files import (
     Written,
     any_text,
     case_name,
+    finite_number,
     measured_number,
     or_empty,
     read_own_csv,
@@ -58,11 +60,11 @@ def read_config(run: Path, overrides: Iterable[str] = ()) -> Config:
     return load_config(path, overrides)
 
 
-def read_history(run: Path) -> list[dict[str, str]]:
-    """The row of each epoch; none where nothing was trained."""
+def read_history(run: Path, needed: Iterable[str] = ()) -> list[dict[str, str]]:
+    """The row of each epoch, with a number in the columns that are `needed`; none where nothing was trained."""
     path = run / HISTORY_NAME
     measured = dict.fromkeys(MEASURED, or_empty(measured_number))
-    columns: dict[str, Cell] = {"validation_dice": measured_number}
+    columns: dict[str, Cell] = {"validation_dice": measured_number, **dict.fromkeys(needed, finite_number)}
     return read_own_csv(path, columns, TRAIN_AGAIN, measured) if path.exists() else []
 
 
@@ -80,9 +82,10 @@ def read_environment(run: Path) -> dict[str, Any]:
 
 def best_validation_dice(run: Path) -> float:
     """By patient, over all epochs. Raises UserError where no epoch is finished."""
-    if not (history := read_history(run)):
+    dice = [float(row["validation_dice"]) for row in read_history(run)]
+    if not (known := [value for value in dice if isfinite(value)]):
         raise UserError(f"{run / HISTORY_NAME}: no epoch is finished; {TRAIN_AGAIN}")
-    return max(float(row["validation_dice"]) for row in history)
+    return max(known)
 
 
 def new_run_folder(name: str) -> Path:

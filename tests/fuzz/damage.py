@@ -51,7 +51,7 @@ def cut(data: strategies.DataObject, path: Path) -> None:
 
 def garble(data: strategies.DataObject, path: Path) -> None:
     content = bytearray(path.read_bytes())
-    for _ in range(data.draw(strategies.integers(1, 4))):
+    for _ in range(data.draw(strategies.integers(1, 4)) if content else 0):
         place = data.draw(strategies.integers(0, len(content) - 1))
         content[place] = data.draw(strategies.integers(0, 255))
     path.write_bytes(bytes(content))
@@ -88,8 +88,10 @@ def changed(data: strategies.DataObject, value: Any) -> Any:
 def change_csv(data: strategies.DataObject, path: Path) -> None:
     """Change cells, drop a column, repeat or drop a row."""
     rows = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8"))))
+    if not rows or not all(rows):
+        return
     row = data.draw(strategies.integers(0, len(rows) - 1))
-    column = data.draw(strategies.integers(0, len(rows[0]) - 1))
+    column = data.draw(strategies.integers(0, min(map(len, rows)) - 1))
     kind = data.draw(strategies.sampled_from(("cell", "cell", "cell", "column", "row", "repeat", "empty")))
     if kind == "cell":
         rows[row][column] = data.draw(ODD_CELLS)

@@ -92,7 +92,7 @@ def _rank_of(row: Mapping[str, Any]) -> tuple[bool, float, str]:
 def _row(entry: Entry, speed: float) -> dict[str, Any]:
     tested = [row for folder in entry.seeds.values() for row in _headline(folder)]
     environments = [read_environment(run) for run in entry.runs]
-    histories = [read_history(run) for run in entry.runs]
+    histories = [read_history(run, ["images_per_second"]) for run in entry.runs]
     by_seed = [figure(_headline(folder), FIGURES["dice"])["mean"] for folder in entry.seeds.values()]
     return {
         "name": entry.name,

@@ -34,6 +34,7 @@ from tumorline.tuning.trials import (
     read_trials,
     scores,
     trial_folder,
+    trials_to_go_on_with,
     write_trials,
 )
 
@@ -61,7 +62,7 @@ def tune(plan: Plan, folder: Path, notify: Notify) -> None:
 
 
 def _search(plan: Plan, folder: Path, notify: Notify) -> None:
-    trials = read_trials(folder)
+    trials = trials_to_go_on_with(plan, folder)
     while True:
         if not trials or trials[-1].state != "running":
             if len(trials) >= plan.tune.trials:

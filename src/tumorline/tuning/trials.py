@@ -13,7 +13,7 @@ from tumorline.errors import UserError
 from tumorline.files import write_json, write_text
 from tumorline.own_files import Number, read_own_json
 from tumorline.run_folder import STATE_NAME, read_history
-from tumorline.tuning.plan import Plan
+from tumorline.tuning.plan import Domain, Plan, Range
 
 TUNE_NAME, RECORD_NAME = "tune.toml", "trials.json"
 TUNE_AGAIN = "restore it from a copy, or search in another --output"
@@ -44,7 +44,8 @@ def claim(plan: Plan, folder: Path) -> None:
     if path.exists():
         ours, theirs = tomllib.loads(plan.to_toml()), read_toml(path)
         ours["tune"].pop("trials")
-        theirs["tune"].pop("trials")
+        if isinstance(theirs.get("tune"), dict):
+            theirs["tune"].pop("trials", None)
         if changed := sorted(_leaves(ours).items() ^ _leaves(theirs).items()):
             raise UserError(f"{folder}: holds another search ('{changed[0][0]}' differs); choose another --output")
     write_text(path, plan.to_toml())
@@ -55,6 +56,28 @@ def read_trials(folder: Path) -> list[Trial]:
     path = folder / RECORD_NAME
     rows = read_own_json(path, list[Trial], TUNE_AGAIN) if path.exists() else []
     return [Trial.model_validate(row) for row in rows]
+
+
+def trials_to_go_on_with(plan: Plan, folder: Path) -> list[Trial]:
+    """What was tried so far. Raises UserError where a trial is none of this search."""
+    trials = read_trials(folder)
+    for number, trial in enumerate(trials, 1):
+        measured = trial.state not in ("complete", "pruned") or trial.dice
+        last_or_ended = number == len(trials) or trial.state != "running"
+        if not (trial.number == number and measured and last_or_ended and _is_of(plan, trial)):
+            raise UserError(f"{folder / RECORD_NAME}: trial {number} is none of this search; {TUNE_AGAIN}")
+    return trials
+
+
+def _is_of(plan: Plan, trial: Trial) -> bool:
+    space = plan.tune.space
+    return trial.params.keys() == space.keys() and all(_holds(space[key], trial.params[key]) for key in space)
+
+
+def _holds(domain: Domain, value: Any) -> bool:
+    if isinstance(domain, Range):
+        return isinstance(value, (int, float)) and domain.low <= value <= domain.high
+    return value in domain
 
 
 def write_trials(trials: Sequence[Trial], folder: Path) -> None:
@@ -83,5 +106,9 @@ def _leaves(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     """Every value as JSON by its dotted key."""
     found: dict[str, str] = {}
     for key, value in values.items():
-        found |= _leaves(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: json.dumps(value)}
+        found |= (
+            _leaves(value, f"{prefix}{key}.")
+            if isinstance(value, dict)
+            else {prefix + key: json.dumps(value, default=str)}
+        )
     return found
