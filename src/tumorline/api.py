@@ -18,7 +18,7 @@ from tumorline.data.case import ImageArray, MaskArray
 from tumorline.data.dataset import Dataset, load_dataset
 from tumorline.data.source import Finding, channel_names
 from tumorline.errors import UserError, require_extra
-from tumorline.files import append_line, fit_file_name, write_csv
+from tumorline.files import append_line, fit_file_name, refuse_links_outside, write_csv
 from tumorline.journal import hash_inputs, hash_settings
 from tumorline.model_file import BUILTIN, find_model, listed_models, model_name, read_info
 from tumorline.output_folder import (
@@ -33,7 +33,7 @@ from tumorline.output_folder import (
     refuse_taken_file,
 )
 from tumorline.report import write_report
-from tumorline.run_folder import CONFIG_NAME, TEST_USES_NAME, new_run_folder, read_config
+from tumorline.run_folder import CONFIG_NAME, TEST_USES_NAME, new_run_folder, read_config, with_known_cache
 from tumorline.trust import modules_in, trusting
 
 Progress = Callable[[int, int], None]
@@ -194,7 +194,7 @@ def resume(folder: Path | str, notify: Notify = _silent, test: bool = True, trus
         if test:
             run.resume(Path(folder), notify)
         else:
-            run.fit_only(read_config(Path(folder)), Path(folder), notify)
+            run.fit_only(with_known_cache(read_config(Path(folder))), Path(folder), notify)
     return Path(folder)
 
 
@@ -297,6 +297,7 @@ def _evaluated(model: prediction.Model, wanted: evaluation.Request, progress: Pr
     write_report(wanted.output, lambda name: _read_grey(wanted.dataset, name))
     if summary["case_status"].get("test") and (model.path.parent / CONFIG_NAME).is_file():
         use = {"by": "evaluate", "tta": model.tta, "cases": summary["case_status"]}
+        refuse_links_outside(model.path.parent)
         append_line(model.path.parent / TEST_USES_NAME, use)
     return summary
 
@@ -446,7 +447,7 @@ def _evaluation_data(
     if data is None:
         if not (model.path.parent / CONFIG_NAME).is_file():
             raise UserError("the model lies in no run folder, so it has no test part at hand; give --data SOURCE")
-        config = read_config(model.path.parent, overrides)
+        config = with_known_cache(read_config(model.path.parent, overrides))
         return config.data, source_path(config)
     settings = load_config(None, overrides).data
     if not settings.tumour_free and not settings.channel and model.channel in channel_names(Path(data)):

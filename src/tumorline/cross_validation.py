@@ -21,7 +21,7 @@ from tumorline.evaluation import (
     without_own,
     write,
 )
-from tumorline.files import write_bytes
+from tumorline.files import refuse_links_outside, write_bytes
 from tumorline.metrics import calibration
 from tumorline.metrics.summary import Row
 from tumorline.operating_point import WEAKNESSES
@@ -69,6 +69,7 @@ def gather(folder: Path, wanted: Collection[int] = ()) -> dict[str, Any]:
 
     Raises UserError where no fold is finished.
     """
+    refuse_links_outside(folder)
     config = read_config(folder)
     chosen = wanted or range(config.split.folds)
     finished = [path for fold in chosen if _is_finished(path := folder / f"fold-{fold}")]

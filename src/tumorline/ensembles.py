@@ -99,8 +99,8 @@ def _members(model: Path) -> list[Path]:
 def _check_output(output: Path, overwrite: bool) -> None:
     from tumorline.export import SUFFIX, is_exported
 
-    if not re.match(RUN_NAME, output.stem):
-        raise UserError(f"{output}: names the model '{output.stem}'; take letters, digits, '.', '_' and '-' of ASCII")
+    if not re.fullmatch(RUN_NAME, output.stem):
+        raise UserError(f"{output}: names the model '{output.stem}'; take letters, digits, '.', '_' and '-'")
     refuse_taken_file(output, ".safetensors", overwrite, _is_ensemble)
     twin = output.with_suffix(SUFFIX)
     refuse_taken_file(twin, SUFFIX, overwrite, is_exported)

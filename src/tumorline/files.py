@@ -106,10 +106,22 @@ def require_writable(folder: Path) -> None:
             pass
 
 
+def refuse_links_outside(folder: Path) -> None:
+    """Raise UserError where a symbolic link in a folder of ours leads out of it: what is written would land there."""
+    root = folder.resolve()
+    for place, folders, files in os.walk(folder):
+        for path in (Path(place, name) for name in (*folders, *files)):
+            if path.is_symlink() and not path.resolve().is_relative_to(root):
+                raise UserError(
+                    f"{path}: a symbolic link out of its folder, where nothing is written; remove it"
+                )
+
+
 @contextlib.contextmanager
 def alone_in(folder: Path) -> Iterator[FileLock]:
     """Hold a folder's lock, which ends with the process at the latest. Raises UserError where another one holds it."""
     require_writable(folder)
+    refuse_links_outside(folder)
     lock = FileLock(folder / LOCK_NAME, timeout=0)
     try:
         lock.acquire()

@@ -29,6 +29,7 @@ from tumorline.files import (
     alone_in,
     append_line,
     is_leftover,
+    refuse_links_outside,
     remove_content,
     remove_unfinished,
     write_csv,
@@ -59,6 +60,7 @@ from tumorline.run_folder import (
     TEST_USES_NAME,
     read_config,
     read_history,
+    with_known_cache,
 )
 from tumorline.user_folders import default_folder
 from tumorline.user_text import written_path
@@ -113,7 +115,7 @@ def fit_only(
 def resume(run: Path, notify: Notify) -> None:
     """Go on with a run that was stopped, at whatever stage, with its own configuration."""
     require_extra("torch", "training", "train")
-    config = read_config(run)
+    config = with_known_cache(read_config(run))
     _refuse_strange(run)
     with _claimed(run):
         _carry_out(config, run, notify)
@@ -121,8 +123,9 @@ def resume(run: Path, notify: Notify) -> None:
 
 def render_report(run: Path) -> Path:
     """Write `report.html` of a finished run; the case pictures need the source to be where it was."""
+    refuse_links_outside(run)
     with amended(run):
-        return write_report(run, case_reader(read_config(run)))
+        return write_report(run, case_reader(with_known_cache(read_config(run))))
 
 
 def source_path(config: Config) -> Path:
@@ -165,7 +168,7 @@ def _refuse_another(config: Config, run: Path) -> None:
     """Raise UserError for a folder that holds anything but a run of this configuration."""
     if not (run / CONFIG_NAME).exists():
         _refuse_existing(run)
-    elif _is_first_process() and read_config(run) != config:
+    elif _is_first_process() and with_known_cache(read_config(run)) != with_known_cache(config):
         raise UserError(f"{run}: holds a training of another configuration; choose another --output")
     _refuse_strange(run)
 

@@ -88,6 +88,17 @@ def best_validation_dice(run: Path) -> float:
     return max(known)
 
 
+def with_known_cache(config: Config) -> Config:
+    """The same, without a cache folder that holds no cache yet: a run folder may come from anyone, who could name any.
+
+    The user's own cache folder then takes its place.
+    """
+    cache = Path(config.data.cache)
+    if not config.data.cache or any(cache.glob("facts-*.json")) or any(cache.glob("*/images.npy")):
+        return config
+    return config.model_copy(update={"data": config.data.model_copy(update={"cache": ""})})
+
+
 def new_run_folder(name: str) -> Path:
     """`runs/<time>-<name>`, a path that is not taken yet."""
     stem = Path("runs") / f"{time.strftime('%Y%m%d-%H%M%S')}-{name}"
