@@ -45,7 +45,7 @@ def untouched(place: Path) -> bool:
     return not (place / "imported").exists() and "strange_nets" not in sys.modules and not outside
 
 
-COMMANDS = {
+COMMANDS: dict[str, list[Path | str]] = {
     "predict": ["predict", FROZEN / "source" / "images", "--model", "run", "--output", "out"],
     "evaluate": ["evaluate", "run", "--output", "out"],
     "matrix": ["evaluate", "run", FROZEN / "run", "--data", FROZEN / "source", "--output", "out"],
@@ -113,6 +113,6 @@ def test_a_model_that_does_not_say_what_it_has_seen_is_no_start(program: Program
     run_folder(lambda values: values.update(schema_version=2))
     outcome = program(*COMMANDS["start"])
     assert (outcome.status, "schema_version is 2; this version reads 1" in outcome.err) == (2, True)
-    start = ["train", "--data", FROZEN / "source", "--output", "out", "--set"]
+    start: list[Path | str] = ["train", "--data", FROZEN / "source", "--output", "out", "--set"]
     outcome = program(*start, "model.start_from=run/best.safetensors")
     assert (outcome.status, "do not say what cases they have seen" in outcome.err) == (2, True)

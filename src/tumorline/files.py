@@ -112,9 +112,7 @@ def refuse_links_outside(folder: Path) -> None:
     for place, folders, files in os.walk(folder):
         for path in (Path(place, name) for name in (*folders, *files)):
             if path.is_symlink() and not path.resolve().is_relative_to(root):
-                raise UserError(
-                    f"{path}: a symbolic link out of its folder, where nothing is written; remove it"
-                )
+                raise UserError(f"{path}: a symbolic link out of its folder, where nothing is written; remove it")
 
 
 @contextlib.contextmanager
