@@ -376,8 +376,7 @@ def test_healthy_heads_of_brisc_are_nobodys_patients(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_no_training_begins_on_the_parts_of_brisc(tmp_path: Path, program: Program) -> None:
-    brisc(tmp_path)
-    outcome = program("train", "--data", tmp_path, "--output", tmp_path / "run")
+    outcome = program("train", "--data", brisc(tmp_path / "data"), "--output", tmp_path / "run")
     assert outcome.status == 2
     assert "the parts of BRISC leak" in outcome.err
     assert not (tmp_path / "run").exists()
