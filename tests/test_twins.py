@@ -19,6 +19,8 @@ from onnx import TensorProto, helper
 import tumorline
 from tests.conftest import Program
 from tests.strange_models import FROZEN, RUN, Change, metadata_of, picture, write_pair, write_properties
+from tumorline import baselines
+from tumorline.data import describe
 from tumorline.errors import UserError, UserNotice
 from tumorline.model_file import BUILTIN, METADATA_KEY, STAMP_KEY, find_model, read_content
 from tumorline.runtime import open_runtime
@@ -334,3 +336,10 @@ def test_layers_that_nobody_knows_are_refused(tmp_path: Path) -> None:
     node = helper.make_node("RunShell", ["image"], ["logits"], domain="evil")
     with pytest.raises(UserError, match="OpenVINO cannot use this ONNX file"):
         open_runtime(network([node], [], tmp_path / "odd.onnx"))
+
+
+@pytest.mark.parametrize("text", ["", "no base64 at all", "JSFQUy1BZG9iZS0zLjAgRVBTRi0zLjA=", "iVBORw0KGgo="])
+def test_a_picture_in_the_metadata_is_a_png_or_refused(text: str) -> None:
+    for read in (baselines.from_text, describe.from_text):
+        with pytest.raises(UserError, match="holds what is no picture"):
+            read(text)

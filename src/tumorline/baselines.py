@@ -11,6 +11,7 @@ import numpy.typing as npt
 from PIL import Image
 from scipy import ndimage
 
+from tumorline.data import describe
 from tumorline.data.case import ImageArray, MaskArray
 from tumorline.data.dataset import Dataset
 from tumorline.metrics.overlap import OverlapCounts, accuracy, count_overlap, dice, volume_ratio
@@ -132,7 +133,7 @@ def to_text(mask: MaskArray) -> str:
 
 def from_text(text: str) -> MaskArray:
     """The mask that `to_text` wrote."""
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode(text))), bool)
+    return np.asarray(describe.embedded_picture(text), bool)
 
 
 def _resized(mask: MaskArray, height: int, width: int) -> MaskArray:

@@ -12,11 +12,14 @@ from PIL import Image
 
 from tumorline.data import near, preprocess
 from tumorline.data.dataset import Dataset, Facts
+from tumorline.errors import UserError
 from tumorline.grey import grey_range
 
 SAMPLE = 200
 """Cases whose pixels are read, evenly spread."""
 NETWORK_SIDE = 128
+LARGEST_EMBEDDED = 1024
+"""Side in pixels of a picture within a model file; ours have 64 and 256."""
 DARK = 0.05
 """Below this share of its brightest pixels a pixel is background."""
 HEAD = 0.15
@@ -78,7 +81,18 @@ def to_text(picture: FloatArray) -> str:
 
 def from_text(text: str) -> FloatArray:
     """The picture that `to_text` wrote."""
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode(text))), np.float64) / 255
+    return np.asarray(embedded_picture(text), np.float64) / 255
+
+
+def embedded_picture(text: str) -> Image.Image:
+    """The grey PNG that a model file holds as text. Raises UserError for anything else: the file may be anyone's."""
+    try:
+        picture = Image.open(io.BytesIO(base64.b64decode(text)), formats=("PNG",))
+        if max(picture.size) > LARGEST_EMBEDDED:
+            raise ValueError(f"{picture.size} px")
+        return picture.convert("L")
+    except Exception as error:
+        raise UserError(f"a model file's metadata holds what is no picture of its data ({error!r:.100})") from None
 
 
 def _pixels(dataset: Dataset, index: int) -> tuple[float, float | None]:
