@@ -122,7 +122,7 @@ def read_labels(path: Path, number: int, labels: Labels) -> MaskArray:
 def read_mask(path: Path, threshold: float | None = None) -> MaskArray:
     """Read a mask as boolean `(H, W)`.
 
-    A mask holds at most two values, one of them 0: {0,1}, {0,255}, {-1,0}, boolean, a palette by its colours, RGB(A)
+    A mask holds at most two values, one of them 0: {0,1}, {0,255}, boolean, a palette by its colours, RGB(A)
     whose channels agree, or alpha where what is visible is of one colour. Labels with a point are rounded within
     `NEAR_WHOLE`. With `threshold`, foreground is every value above it.
     Raises NotBinaryError with the file and the values found for anything else.
@@ -143,10 +143,10 @@ def _binary(path: Path, pixels: npt.NDArray[Any], threshold: float | None) -> Ma
     values = pixels if pixels.ndim == 2 else pixels[..., 0]
     for candidate in (values, _rounded(values)):
         found = np.unique(candidate)
-        if 0 in found and len(found) <= 2 and candidate.any() == values.any():
+        if found[0] == 0 and len(found) <= 2 and candidate.any() == values.any():
             return np.asarray(candidate != 0)
     raise NotBinaryError(
-        f"{path}: mask holds the values {_some(np.unique(values))}; accepted are at most two values, one of them 0. "
+        f"{path}: mask holds the values {_some(np.unique(values))}; accepted are at most two values, the lower of them 0. "
         "Save it as 0/1 or 0/255, or set data.mask_threshold"
     )
 
