@@ -146,7 +146,7 @@ def _binary(path: Path, pixels: npt.NDArray[Any], threshold: float | None) -> Ma
         if found[0] == 0 and len(found) <= 2 and candidate.any() == values.any():
             return np.asarray(candidate != 0)
     raise NotBinaryError(
-        f"{path}: mask holds the values {_some(np.unique(values))}; accepted are at most two values, the lower of them 0. "
+        f"{path}: mask holds the values {_some(np.unique(values))}; accepted are two values at most, the lower one 0. "
         "Save it as 0/1 or 0/255, or set data.mask_threshold"
     )
 
