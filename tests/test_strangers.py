@@ -100,6 +100,17 @@ def test_nothing_is_written_through_a_link(program: Program, place: Path, comman
     assert [*victim.iterdir()] == [] if victim.is_dir() else victim.read_text() == "mine"
 
 
+@pytest.mark.parametrize("command", ["export", "ensemble"])
+@pytest.mark.parametrize("options", [{"widths": [2, 8]}, {"widths": []}, {"width": 3}, {"widths": "many"}])
+def test_options_that_do_not_fit_the_weights_are_one_line(
+    program: Program, place: Path, command: str, options: dict[str, Any]
+) -> None:
+    pytest.importorskip("torch")
+    run_folder(lambda values: values["architecture"].update(options=options))
+    outcome = program(*COMMANDS[command])
+    assert (outcome.status, outcome.err.count("\n")) == (2, 1), outcome.err
+
+
 def test_no_cache_is_written_where_a_run_folder_says(program: Program, place: Path) -> None:
     (place / "private").mkdir()
     run_folder(None, 'cache = "cache"', f'cache = "{place / "private"}"')

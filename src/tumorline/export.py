@@ -37,14 +37,22 @@ def is_exported(path: Path) -> bool:
 def load_network(path: Path) -> tuple[nn.Module, ModelInfo]:
     """Rebuild the network of a model file with its weights, in evaluation mode; of an ensemble all of them in one."""
     info = read_info(path)
+    try:
+        network = _rebuilt(info)
+        network.load_state_dict(load_file(path))
+    except (RuntimeError, MemoryError, OverflowError) as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise UserError(f"{path}: its weights do not fit the network that its metadata states ({reason})") from None
+    return network.eval(), info
+
+
+def _rebuilt(info: ModelInfo) -> nn.Module:
     members = [_untrained(member.architecture, len(info.regions)) for member in info.members]
-    network = (
+    return (
         Ensemble(members, [member.temperature for member in info.members])
         if members
         else _untrained(info.architecture, len(info.regions))
     )
-    network.load_state_dict(load_file(path))
-    return network.eval(), info
 
 
 def _untrained(architecture: Architecture, regions: int) -> nn.Module:
