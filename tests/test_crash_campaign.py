@@ -12,6 +12,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -264,8 +265,7 @@ def test_killed_at_random_moments_it_goes_on_to_the_same_result(
             kills += 1
         else:
             assert result_of(command.output) == expected.result
-            command = Command(arguments[name], tmp_path / f"again-{kills}" / "out")
-            command.output.parent.mkdir()
+            command = Command(arguments[name], Path(tempfile.mkdtemp(dir=tmp_path)) / "out")
         refuse_half_written(command.output)
     status, said = command.finish()
     assert status == 0, said
