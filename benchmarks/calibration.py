@@ -18,10 +18,10 @@ import numpy.typing as npt
 
 from table import write_table
 from tumorline.data.dataset import Dataset, load_dataset
-from tumorline.data.preprocess import mask_to_network, to_native
 from tumorline.files import read_csv
+from tumorline.inference.model import Model, load, to_probability
 from tumorline.metrics import calibration
-from tumorline.prediction import Model, load, to_probability
+from tumorline.network_input.fit import mask_to_network, to_native
 from tumorline.run_folder import read_config
 
 HERE = Path(__file__).parent

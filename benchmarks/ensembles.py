@@ -20,8 +20,9 @@ import numpy as np
 import tumorline
 from table import write_table
 from tumorline.data.dataset import Dataset, load_dataset
-from tumorline.evaluation import Request, evaluate
-from tumorline.prediction import TTA, Model, load
+from tumorline.evaluation.scoring import evaluate
+from tumorline.evaluation.status import Request
+from tumorline.inference.model import TTA, Model, load
 
 HERE = Path(__file__).parent
 KEPT = HERE / "results" / "ensembles.json"

@@ -25,9 +25,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from tumorline.audit.between import compare_sets, load_pictures
 from tumorline.config import DataConfig
-from tumorline.data import near
-from tumorline.data.against import compare_sets, load_pictures
+from tumorline.data import near_duplicates
+from tumorline.geometry.symmetry import TRANSFORMS, transformed
 
 Picture = npt.NDArray[np.uint8]
 Random = np.random.Generator
@@ -76,13 +77,13 @@ BETWEEN = (*HIDDEN, "up to 5 % of the side cut in all, JPEG 80 at 256", "up to 5
 
 
 def thumbnails(pictures: list[Picture]) -> npt.NDArray[np.float32]:
-    return near.unpack([near.thumbnail(picture[None].astype(np.float32)) for picture in pictures])
+    return near_duplicates.unpack([near_duplicates.thumbnail(picture[None].astype(np.float32)) for picture in pictures])
 
 
 def changed(pictures: list[Picture], change: str, random: Random) -> tuple[npt.NDArray[np.float32], list[int]]:
     """Thumbnails of changed and turned copies, and the number of each one's transform."""
-    numbers = random.integers(0, len(near.TRANSFORMS), len(pictures)).tolist()
-    turned = [near.transformed(picture, number) for picture, number in zip(pictures, numbers, strict=True)]
+    numbers = random.integers(0, len(TRANSFORMS), len(pictures)).tolist()
+    turned = [transformed(picture, number) for picture, number in zip(pictures, numbers, strict=True)]
     return thumbnails([CHANGES[change](picture, random) for picture in turned]), numbers
 
 
@@ -93,8 +94,8 @@ def true_pairs(pictures: list[Picture], known: npt.NDArray[np.float32], random: 
         chosen = random.choice(len(pictures), count, replace=False)
         copies, numbers = changed([pictures[place] for place in chosen], change, random)
         right, false = [], 0
-        for pair in near.near_pairs(known, copies):
-            is_true = chosen[pair.b] == pair.a and near.TRANSFORMS[numbers[pair.b]] == pair.transform
+        for pair in near_duplicates.near_pairs(known, copies):
+            is_true = chosen[pair.b] == pair.a and TRANSFORMS[numbers[pair.b]] == pair.transform
             false += not is_true
             right += [pair.correlation] if is_true else []
         spread = ", ".join(f"{value:.3f}" for value in np.quantile(right, QUANTILES))
@@ -103,10 +104,10 @@ def true_pairs(pictures: list[Picture], known: npt.NDArray[np.float32], random: 
 
 def false_pairs(known: npt.NDArray[np.float32], names: list[str]) -> Iterator[str]:
     """The original set against itself with the last level's limit lowered."""
-    levels = near.LEVELS
-    near.LEVELS = (*levels[:2], (*levels[2][:2], 0.80))
-    found = sorted(near.near_pairs(known), key=lambda pair: -pair.correlation)
-    near.LEVELS = levels
+    levels = near_duplicates.LEVELS
+    near_duplicates.LEVELS = (*levels[:2], (*levels[2][:2], 0.80))
+    found = sorted(near_duplicates.near_pairs(known), key=lambda pair: -pair.correlation)
+    near_duplicates.LEVELS = levels
     yield f"The {len(known)} original slices among themselves (limit {levels[2][2]}), the most alike:"
     yield ""
     for pair in found[:8]:
@@ -123,8 +124,8 @@ def hidden(pictures: list[Picture], known: npt.NDArray[np.float32], random: Rand
     start = int(random.integers(0, len(pictures) - 1000))
     chosen = start + random.choice(1000, 50, replace=False)
     copies, numbers = changed([pictures[place] for place in chosen], change, random)
-    found = near.near_pairs(np.concatenate([known[start : start + 1000], copies]))
-    truth = {(int(place) - start, 1000 + n, near.TRANSFORMS[numbers[n]]) for n, place in enumerate(chosen)}
+    found = near_duplicates.near_pairs(np.concatenate([known[start : start + 1000], copies]))
+    truth = {(int(place) - start, 1000 + n, TRANSFORMS[numbers[n]]) for n, place in enumerate(chosen)}
     right = sum((pair.a, pair.b, pair.transform) in truth for pair in found)
     return f"| {change} | slices {start} to {start + 999} | {right} of 50 | {len(found) - right} |"
 
@@ -135,8 +136,8 @@ def between(pictures: list[Picture], known: npt.NDArray[np.float32], change: str
     start = int(random.integers(0, len(pictures) - 1050))
     chosen = start + random.permutation(1050)
     copies, numbers = changed([pictures[place] for place in chosen[:50]], change, random)
-    found = near.near_pairs(known[chosen[:50]], np.concatenate([copies, known[chosen[50:]]]))
-    right = sum(pair.a == pair.b and pair.transform == near.TRANSFORMS[numbers[pair.a]] for pair in found)
+    found = near_duplicates.near_pairs(known[chosen[:50]], np.concatenate([copies, known[chosen[50:]]]))
+    right = sum(pair.a == pair.b and pair.transform == TRANSFORMS[numbers[pair.a]] for pair in found)
     return {"change": change, "seed": seed, "found": right, "of": 50, "false_pairs": len(found) - right}
 
 
@@ -144,16 +145,16 @@ def whole_audit(folder: Path, pictures: list[Picture], seed: int) -> dict[str, A
     """The set against changed copies of all its slices, from files to pairs."""
     random = np.random.default_rng(seed)
     change = CHANGES["up to 5 % cut from every edge, JPEG 80 at 256"]
-    numbers = random.integers(0, len(near.TRANSFORMS), len(pictures)).tolist()
+    numbers = random.integers(0, len(TRANSFORMS), len(pictures)).tolist()
     with tempfile.TemporaryDirectory() as copies:
         for place, (picture, number) in enumerate(zip(pictures, numbers, strict=True)):
-            copy = change(near.transformed(picture, number), random)
+            copy = change(transformed(picture, number), random)
             Image.fromarray(copy).save(Path(copies) / f"{place}.jpg", quality=80)
         wall, core = time.perf_counter(), time.process_time()
         audit = compare_sets(load_pictures(folder, DataConfig()), load_pictures(Path(copies), DataConfig()))
         wall, core = time.perf_counter() - wall, time.process_time() - core
     names = [file.stem for file in listed(folder)]
-    truth = {(name, str(n), near.TRANSFORMS[numbers[n]]) for n, name in enumerate(names)}
+    truth = {(name, str(n), TRANSFORMS[numbers[n]]) for n, name in enumerate(names)}
     right = sum((pair.a.id, pair.b.id, pair.transform) in truth for pair in audit.pairs)
     figures = {"slices": len(pictures), "found": right, "false_pairs": len(audit.pairs) - right}
     return {**figures, "elapsed_s": round(wall, 1), "core_s": round(core, 1), "load": os.getloadavg()[0]}
@@ -178,11 +179,11 @@ def cost(known: npt.NDArray[np.float32], pictures: list[Picture]) -> Iterator[st
     big = np.resize(pictures[0], (1, 512, 512)).astype(np.float32)
     started = time.process_time()
     for _ in range(100):
-        near.thumbnail(big)
+        near_duplicates.thumbnail(big)
     yield f"- one thumbnail of a 512 x 512 slice: {(time.process_time() - started) * 10:.2f} ms of one core"
     for what, search in (
-        (f"{len(known)} slices among themselves", lambda: near.near_pairs(known)),
-        (f"{len(known)} against {len(known)}", lambda: near.near_pairs(known, known[:, ::-1])),
+        (f"{len(known)} slices among themselves", lambda: near_duplicates.near_pairs(known)),
+        (f"{len(known)} against {len(known)}", lambda: near_duplicates.near_pairs(known, known[:, ::-1])),
     ):
         wall, core = time.perf_counter(), time.process_time()
         search()

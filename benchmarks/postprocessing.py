@@ -11,11 +11,11 @@ import numpy as np
 from scipy import ndimage
 
 import tumorline
-from tumorline.data.case import MaskArray
+from tumorline.arrays import MaskArray
 from tumorline.data.dataset import load_dataset
+from tumorline.data.source import source_path
 from tumorline.files import read_csv
 from tumorline.metrics.overlap import count_overlap, dice
-from tumorline.run import source_path
 from tumorline.run_folder import read_config
 
 THRESHOLDS = np.arange(0.1, 0.91, 0.1)

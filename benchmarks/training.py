@@ -29,13 +29,13 @@ from torch import Tensor
 from table import write_table
 from tumorline import environment
 from tumorline.config import Config, load_config
-from tumorline.data import preprocess
-from tumorline.data.cache import default_folder, open_cache
 from tumorline.data.dataset import Dataset, load_dataset
-from tumorline.data.simulate import default_cohort
 from tumorline.data.split import split_dataset
 from tumorline.models import count_parameters
 from tumorline.models.torchvision_cure import cure_torchvision
+from tumorline.network_input import fit
+from tumorline.network_input.cache import default_folder, open_cache
+from tumorline.simulation import default_cohort
 from tumorline.training.loop import Loop, Task, start
 from tumorline.training.machine import Machine, machine
 from tumorline.training.progress import TrainingProgress
@@ -124,10 +124,10 @@ def monai_batches(task: Task, workers: int) -> Iterator[dict[str, Tensor]]:
 def decode(dataset: Dataset, index: int, size: int) -> dict[str, Any]:
     """A case as the cache holds it, so that both pipelines start from the same pixels."""
     image, mask = dataset.read(dataset.cases[index])
-    square, _ = preprocess.to_network(image, size)
+    square, _ = fit.to_network(image, size)
     return {
         "image": square.astype(np.float32),
-        "mask": preprocess.mask_to_network(mask, size).reshape(1, size, size).astype(np.float32),
+        "mask": fit.mask_to_network(mask, size).reshape(1, size, size).astype(np.float32),
     }
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tumorline import baselines
+from tumorline.evaluation import baselines
 
 
 def square(side: int, *slices: slice) -> np.ndarray:

@@ -29,9 +29,11 @@ def test_help_lists_the_commands_and_imports_nothing_heavy() -> None:
 
 
 def test_the_base_commands_do_not_import_torch() -> None:
-    loaded = modules_of("import tumorline.api, tumorline.run, tumorline.prediction, tumorline.evaluation")
+    loaded = modules_of(
+        "import tumorline.api, tumorline.run, tumorline.inference.predict, tumorline.evaluation.scoring"
+    )
     assert "torch" not in loaded
-    assert "tumorline.prediction" in loaded
+    assert "tumorline.inference.predict" in loaded
 
 
 def test_a_users_error_is_one_line_and_status_2(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import tumorline
 from tumorline.cli import app
 from tumorline.config import load_config
 from tumorline.errors import UserError
-from tumorline.evaluation import read_rows, write
+from tumorline.evaluation.tables import read_rows, write
 from tumorline.metrics.case import score_case
 from tumorline.metrics.summary import Row, summarise
 

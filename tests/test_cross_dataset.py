@@ -10,11 +10,12 @@ from typer.testing import CliRunner
 
 import tumorline
 from tests.conftest import PairFolder, blob
+from tumorline.audit import describe
 from tumorline.cli import app
 from tumorline.cross_dataset import read_spec
-from tumorline.data import describe, near
 from tumorline.errors import UserError
 from tumorline.files import read_csv
+from tumorline.geometry.symmetry import TRANSFORMS, transformed
 
 
 @pytest.fixture(scope="module")
@@ -109,9 +110,9 @@ def test_the_turn_that_makes_a_set_lie_as_in_training_is_named(number: int) -> N
     training = np.zeros((64, 64))
     training[5:60, 10:50] = 0.5
     training[8:20, 12:30] = 1
-    lying = near.transformed(training, number)
+    lying = transformed(training, number)
     name = describe.orientation(training, lying)
-    assert np.array_equal(near.transformed(lying, near.TRANSFORMS.index(name)), training)
+    assert np.array_equal(transformed(lying, TRANSFORMS.index(name)), training)
     assert (name == "identity") == (number == 0)
 
 

@@ -9,7 +9,7 @@ import tumorline
 from tests.conftest import TINY
 from tumorline.cross_validation import gather
 from tumorline.errors import UserError
-from tumorline.evaluation import without_own
+from tumorline.evaluation.summary import without_own
 
 pytest.importorskip("torch")
 

@@ -10,21 +10,23 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file
 
+from tumorline.evaluation.status import case_status
+
 pytest.importorskip("torch")
 
 import torch
 
 import tumorline
 from tests.conftest import TINY, Program, blob
-from tumorline import cli, evaluation
+from tumorline import cli
 from tumorline.config import DataConfig
 from tumorline.data.dataset import load_dataset
 from tumorline.ensembles import describe
 from tumorline.errors import UserError
 from tumorline.export import load_network
+from tumorline.inference.model import to_probability
 from tumorline.model_file import KnownCases, ModelInfo, read_info, save_model
 from tumorline.models.ensemble import Ensemble
-from tumorline.prediction import to_probability
 
 
 def recipe(source: Path, *more: str) -> list[str]:
@@ -163,9 +165,9 @@ def test_a_tested_image_of_a_patient_that_was_trained_on_is_training_unless_slic
     single = read_info(tiny_run / "model.safetensors").model_copy(update={"known_cases": known})
     both = describe("both", [single, single])
     by_slice = single.model_copy(update={"split": {**single.split, "leaking": True}})
-    assert evaluation.case_status(single, dataset)[case.id] == "train"
-    assert evaluation.case_status(by_slice, dataset)[case.id] == "test"
-    assert evaluation.case_status(both, dataset)[case.id] == "train"
+    assert case_status(single, dataset)[case.id] == "train"
+    assert case_status(by_slice, dataset)[case.id] == "test"
+    assert case_status(both, dataset)[case.id] == "train"
 
 
 def test_an_ensemble_of_one_split_is_evaluated_on_its_test_part(pair: Path, tiny_source: Path, tmp_path: Path) -> None:

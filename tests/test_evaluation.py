@@ -9,8 +9,9 @@ from PIL import Image
 
 import tumorline
 from tests.conftest import PairFolder
-from tumorline import evaluation
 from tumorline.errors import UserError
+from tumorline.evaluation.summary import region_figures, with_baselines
+from tumorline.evaluation.tables import read_rows, write
 from tumorline.files import read_csv
 from tumorline.metrics.case import score_case
 from tumorline.metrics.summary import Row
@@ -113,10 +114,10 @@ def test_a_baseline_that_is_not_beaten_is_a_warning(tiny_run: Path) -> None:
     better = figures["dice"]["mean"] + 0.01
     record = {"case": "a", "patient": "a", "baseline": "otsu_in_head", "dice": better, "missed": False}
     records = [record | {"volume_ratio": 1.0, "accuracy": 1.0}]
-    (warning,) = evaluation.with_baselines(summary, records)["warnings"]
+    (warning,) = with_baselines(summary, records)["warnings"]
     assert warning.startswith(f"BASELINE NOT BEATEN: otsu in head has Dice {better:.3f}")
     figures["dice"]["mean"] = 0.0
-    assert len(evaluation.with_baselines(summary, records)["warnings"]) == 2
+    assert len(with_baselines(summary, records)["warnings"]) == 2
 
 
 def test_unknown_patients_are_said_in_the_summary(tiny_run: Path, tmp_path: Path) -> None:
@@ -156,9 +157,7 @@ def test_further_columns_of_the_patients_table_are_groups(tiny_run: Path, tmp_pa
         "south": (2, 4),
     }
     assert groups["south"]["dice"]["mean"] == pytest.approx(
-        np.mean(
-            [row.scores.dice for row in evaluation.read_rows(tmp_path / "out") if row.attributes["site"] == "south"]
-        )
+        np.mean([row.scores.dice for row in read_rows(tmp_path / "out") if row.attributes["site"] == "south"])
     )
     page = (tmp_path / "out" / "report.html").read_text()
     assert "<h3>site</h3>" in page
@@ -171,8 +170,8 @@ def test_rows_are_read_back_as_they_were_written(tmp_path: Path) -> None:
     cases = [score_case(truth[1], truth[1], None), score_case(truth, np.roll(truth, 1, 2), (3, 1, 1))]
     cases.append(score_case(truth, np.zeros_like(truth), (3, 1, 1)))
     rows = [Row(str(n), "p", {"class_name": "x"}, "test", "tumour", scores) for n, scores in enumerate(cases)]
-    evaluation.write(tmp_path, rows, {})
-    assert evaluation.read_rows(tmp_path) == rows
+    write(tmp_path, rows, {})
+    assert read_rows(tmp_path) == rows
 
 
 def test_a_table_from_before_a_figure_was_computed_is_still_read(tmp_path: Path) -> None:
@@ -181,7 +180,7 @@ def test_a_table_from_before_a_figure_was_computed_is_still_read(tmp_path: Path)
         "accuracy_background,truth_px,predicted_px,overlap_px,height,width\n"
         "s1,P1,glioma,test,tumour,0.5,0.333,0.5,0.5,0.8,4.0,px,1.0,0.99,0.98,10,10,5,32,40\n"
     )
-    [row] = evaluation.read_rows(tmp_path)
+    [row] = read_rows(tmp_path)
     assert (row.scores.dice, row.scores.truth_px, row.scores.width) == (0.5, 10, 40)
     assert (row.scores.signed_offset, row.scores.lesions_truth, row.scores.depth) == (None, None, None)
-    assert evaluation.region_figures([row])["lesion_dice"]["mean"] is None
+    assert region_figures([row])["lesion_dice"]["mean"] is None

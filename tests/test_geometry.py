@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import distance_transform_edt
 
-from tumorline.geometry import bounding_box, diagonal, nearest_distance, signed_distance
+from tumorline.geometry.distances import bounding_box, diagonal, nearest_distance, signed_distance
 
 
 def test_distances_are_counted_in_the_spacing_of_each_axis() -> None:

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from tests.conftest import PairFolder
-from tumorline import operating_point
+from tumorline.arrays import ImageArray
 from tumorline.config import DataConfig, load_config
-from tumorline.data.case import ImageArray
 from tumorline.data.dataset import load_dataset
-from tumorline.data.preprocess import Placement
 from tumorline.errors import UserError
+from tumorline.evaluation import operating_point
 from tumorline.metrics import calibration
 from tumorline.model_file import ModelInfo, find_model, read_info
+from tumorline.network_input.fit import Placement
 from tumorline.runtime import FloatArray
 
 

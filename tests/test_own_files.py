@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import Program
 from tumorline.errors import UserError
-from tumorline.evaluation import read_baselines, read_certainties, read_rows
+from tumorline.evaluation.tables import read_baselines, read_certainties, read_rows
 from tumorline.own_files import read_own_json
 from tumorline.run_folder import read_environment, read_history, read_split
 from tumorline.summary_file import read_summary

@@ -10,10 +10,10 @@ from PIL import Image
 import tumorline
 from tests.conftest import PairFolder, Program, blob
 from tests.sources import save_volume
-from tumorline import prediction
 from tumorline.data.source import open_picture
 from tumorline.errors import UserError, WriteError
 from tumorline.files import read_csv
+from tumorline.inference import predict as prediction
 from tumorline.write.images import write_overlay
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import tumorline
+from tumorline.evaluation.robustness import STRESSES, levels, stressed
 from tumorline.files import read_csv
-from tumorline.stress import STRESSES, levels, stressed
 
 TRUTH = np.zeros((40, 60), bool)
 TRUTH[10:20, 30:50] = True

@@ -9,8 +9,8 @@ from PIL import Image
 import tumorline
 from tests.conftest import PairFolder, Program, blob
 from tumorline.errors import UserError
+from tumorline.inference.model import TTA, Model
 from tumorline.model_file import BUILTIN, find_model, read_info
-from tumorline.prediction import TTA, Model
 from tumorline.runtime import FloatArray, Runtime
 
 SQUARE = np.log(np.array([[1, 3], [7, 1 / 3]], np.float32))

@@ -19,9 +19,9 @@ from onnx import TensorProto, helper
 import tumorline
 from tests.conftest import Program
 from tests.strange_models import FROZEN, RUN, Change, metadata_of, picture, write_pair, write_properties
-from tumorline import baselines
-from tumorline.data import describe
+from tumorline.audit import describe
 from tumorline.errors import UserError, UserNotice
+from tumorline.evaluation import baselines
 from tumorline.model_file import BUILTIN, METADATA_KEY, STAMP_KEY, find_model, read_content
 from tumorline.runtime import open_runtime
 

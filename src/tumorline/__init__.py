@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     )
     from tumorline.config import Config, load_config
     from tumorline.data.dataset import load_dataset
-    from tumorline.data.simulate import simulate
     from tumorline.errors import UserError
-    from tumorline.prediction import load
+    from tumorline.inference.model import load
+    from tumorline.simulation import simulate
 
 refuse_reports()
 
@@ -53,9 +53,9 @@ _HOME = {
     "check": "tumorline.api",
     "compare": "tumorline.api",
     "resume": "tumorline.api",
-    "load": "tumorline.prediction",
+    "load": "tumorline.inference.predict",
     "load_dataset": "tumorline.data.dataset",
-    "simulate": "tumorline.data.simulate",
+    "simulate": "tumorline.simulation",
     "Config": "tumorline.config",
     "load_config": "tumorline.config",
     "UserError": "tumorline.errors",

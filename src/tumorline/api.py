@@ -4,26 +4,35 @@ import functools
 import inspect
 import shlex
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tumorline import comparison, cross_dataset, evaluation, prediction
-from tumorline import stress as stresses
-from tumorline.config import Config, DataConfig, load_config
-from tumorline.data import against as between
-from tumorline.data import check as checks
-from tumorline.data.case import ImageArray, MaskArray
+from tumorline import comparison, cross_dataset
+from tumorline.assessment import (
+    _read_grey,
+    add_stress,
+    evaluate_and_report,
+    evaluation_data,
+    hash_dataset,
+    load_named,
+    open_evaluation,
+    open_usable,
+)
+from tumorline.audit import between
+from tumorline.audit import check as checks
+from tumorline.config import Config, load_config
 from tumorline.data.dataset import Dataset, load_dataset
-from tumorline.data.source import Finding, channel_names
+from tumorline.data.source import Finding
 from tumorline.errors import UserError, require_extra
-from tumorline.files import append_line, fit_file_name, refuse_links_outside, write_csv
+from tumorline.evaluation.status import request
+from tumorline.files import fit_file_name
+from tumorline.inference import predict as prediction
+from tumorline.inference.model import load
 from tumorline.journal import hash_inputs, hash_settings
 from tumorline.model_file import BUILTIN, find_model, listed_models, model_name, read_info
 from tumorline.output_folder import (
     Memory,
-    OutputFolder,
     Purpose,
     check_place,
     claim_output,
@@ -32,18 +41,12 @@ from tumorline.output_folder import (
     refuse_inputs_in,
     refuse_taken_file,
 )
+from tumorline.progress import Notify, Progress, silent
 from tumorline.report import write_report
-from tumorline.run_folder import CONFIG_NAME, TEST_USES_NAME, new_run_folder, read_config, with_known_cache
+from tumorline.run_folder import new_run_folder, read_config, with_known_cache
 from tumorline.trust import modules_in, trusting
 
-Progress = Callable[[int, int], None]
-Notify = Callable[[str], None]
-
 DEMO = Path(__file__).with_name("demo.toml")
-
-
-def _silent(_message: str) -> None:
-    """The default: a function call prints nothing."""
 
 
 def train(
@@ -53,7 +56,7 @@ def train(
     overrides: Iterable[str] = (),
     output: Path | str | None = None,
     test: bool = True,
-    notify: Notify = _silent,
+    notify: Notify = silent,
 ) -> Path:
     """Train, evaluate and report; returns the run folder.
 
@@ -77,7 +80,7 @@ def find_learning_rate(
     data: Path | str | None = None,
     overrides: Iterable[str] = (),
     output: Path | str | None = None,
-    notify: Notify = _silent,
+    notify: Notify = silent,
 ) -> tuple[Path, float | None]:
     """Try rising learning rates on the training cases alone; returns the folder and the rate to train with.
 
@@ -99,7 +102,7 @@ def cross_validate(
     overrides: Iterable[str] = (),
     output: Path | str | None = None,
     only: Collection[int] = (),
-    notify: Notify = _silent,
+    notify: Notify = silent,
 ) -> Path:
     """Cross-validate: train the folds that are not finished and put their test cases together; returns the folder.
 
@@ -124,7 +127,7 @@ def benchmark(
     only: Sequence[str] = (),
     processes: int = 1,
     ray: str = "",
-    notify: Notify = _silent,
+    notify: Notify = silent,
 ) -> dict[str, Any]:
     """Carry out a benchmark's cells and rank its arms; returns the content of `leaderboard.json`.
 
@@ -158,7 +161,7 @@ def tune(
     overrides: Iterable[str] = (),
     output: Path | str | None = None,
     trials: int | None = None,
-    notify: Notify = _silent,
+    notify: Notify = silent,
 ) -> Path:
     """Search for better settings by validation Dice, as the `[tune]` section of a file says; returns the folder.
 
@@ -183,7 +186,7 @@ def _checked(folder: Path, source: str) -> Path:
     return folder
 
 
-def resume(folder: Path | str, notify: Notify = _silent, test: bool = True, trust_modules: Iterable[str] = ()) -> Path:
+def resume(folder: Path | str, notify: Notify = silent, test: bool = True, trust_modules: Iterable[str] = ()) -> Path:
     """Go on with a run that was stopped, or that was trained without `test`.
 
     A network from outside Tumorline is imported from `trust_modules` only: that runs its code.
@@ -227,7 +230,7 @@ def evaluate(
     `predictions/` and `report.html` to `output` where it is given, else to `evaluations/<time>-<model>-<source>`.
     Called again after a stop it goes on there; other results in the folder are replaced with `overwrite` only. `tta` is
     test-time augmentation: 'none', 'flips' or 'all'. With `stress` the same cases are scored again under noise, blur,
-    turns and the like (see `tumorline.stress`), which takes about 35 times as long and adds `stress.csv`. More
+    turns and the like (see `evaluation.robustness`), which takes about 35 times as long and adds `stress.csv`. More
     `processes` score the masks where that pays; a script then needs `if __name__ == "__main__"`.
     """
     return write_evaluation(
@@ -258,48 +261,18 @@ def write_evaluation(
     progress: Progress | None = None,
 ) -> tuple[Path, dict[str, Any]]:
     """As `evaluate`, with the folder of the results."""
-    loaded = prediction.load(model, tta)
-    dataset = _opened(*_evaluation_data(loaded, data, overrides))
+    loaded = load(model, tta)
+    dataset = open_usable(*evaluation_data(loaded, data, overrides))
     name = f"{loaded.info.name}-{dataset.source.name}" + ("" if tta == "none" else f"-{tta}")
     settings = hash_settings(tta=tta, training_cases=allow_training_cases, stress=stress)
-    identity = {"inputs": _hash_dataset(dataset), "model": loaded.fingerprint, "settings": settings}
-    with _opened_output(output, Purpose("evaluate", identity, "evaluations", name), overwrite, [dataset]) as folder:
-        wanted = evaluation.request(dataset, Memory(folder), allow_training_cases, processes)
-        summary = _evaluated(loaded, wanted, progress)
+    identity = {"inputs": hash_dataset(dataset), "model": loaded.fingerprint, "settings": settings}
+    with open_evaluation(output, Purpose("evaluate", identity, "evaluations", name), overwrite, [dataset]) as folder:
+        wanted = request(dataset, Memory(folder), allow_training_cases, processes)
+        summary = evaluate_and_report(loaded, wanted, progress)
         if stress:
-            summary = _add_stress(loaded, wanted, summary, progress)
+            summary = add_stress(loaded, wanted, summary, progress)
             write_report(folder.path, lambda name: _read_grey(dataset, name))
     return folder.path, summary
-
-
-@contextmanager
-def _opened_output(
-    output: Path | str | None, purpose: Purpose, overwrite: bool, datasets: Iterable[Dataset]
-) -> Iterator[OutputFolder]:
-    """`open_output`, outside of the data."""
-    for dataset in datasets if output else ():
-        refuse_in_data(Path(output or ""), dataset.source.path)
-    with open_output(Path(output) if output else None, purpose, overwrite) as folder:
-        yield folder
-
-
-def _hash_dataset(dataset: Dataset) -> str:
-    """Hash of all that an evaluation takes from a data set: contents by case, what is stated of them, settings."""
-    contents = [(facts.image_hash, facts.mask_hash) for facts in dataset.facts]
-    stated = [(case.id, case.patient, case.class_name, case.spacing_mm, case.attributes) for case in dataset.cases]
-    settings = dataset.settings.model_dump(exclude={"source", "cache"})
-    return hash_settings(name=dataset.source.name, contents=contents, stated=stated, settings=settings)
-
-
-def _evaluated(model: prediction.Model, wanted: evaluation.Request, progress: Progress | None) -> dict[str, Any]:
-    """The evaluation with its report; a look at test cases is noted in the run folder of the model."""
-    summary = evaluation.evaluate(model, wanted, progress)
-    write_report(wanted.output, lambda name: _read_grey(wanted.dataset, name))
-    if summary["case_status"].get("test") and (model.path.parent / CONFIG_NAME).is_file():
-        use = {"by": "evaluate", "tta": model.tta, "cases": summary["case_status"]}
-        refuse_links_outside(model.path.parent)
-        append_line(model.path.parent / TEST_USES_NAME, use)
-    return summary
 
 
 def cross_evaluate(
@@ -347,40 +320,28 @@ def write_matrix(
 ) -> tuple[Path, dict[str, Any]]:
     """As `cross_evaluate`, with the folder of the results."""
     specs = cross_dataset.checked([cross_dataset.read_spec(text) for text in data])
-    loaded = _named_models(models, tta)
-    opened = functools.cache(_opened)
+    loaded = load_named(models, tta)
+    opened = functools.cache(open_usable)
     sets = {
-        (name, spec.name): opened(*_evaluation_data(model, spec.path, [*overrides, *spec.settings]))
+        (name, spec.name): opened(*evaluation_data(model, spec.path, [*overrides, *spec.settings]))
         for name, model in loaded.items()
         for spec in specs
     }
 
     identity = {
-        "inputs": hash_settings(sets=[(*names, _hash_dataset(dataset)) for names, dataset in sets.items()]),
+        "inputs": hash_settings(sets=[(*names, hash_dataset(dataset)) for names, dataset in sets.items()]),
         "models": hash_settings(models=[(name, model.fingerprint) for name, model in loaded.items()]),
         "settings": hash_settings(tta=tta, training_cases=allow_training_cases),
     }
     purpose = Purpose("evaluate several", identity, "evaluations", "matrix")
-    with _opened_output(output, purpose, overwrite, sets.values()) as folder:
+    with open_evaluation(output, purpose, overwrite, sets.values()) as folder:
 
         def evaluate_cell(model: str, dataset: Dataset, cell: Path) -> dict[str, Any]:
-            wanted = evaluation.request(dataset, Memory(folder, cell.name), allow_training_cases, processes)
-            return _evaluated(loaded[model], wanted, progress)
+            wanted = request(dataset, Memory(folder, cell.name), allow_training_cases, processes)
+            return evaluate_and_report(loaded[model], wanted, progress)
 
         infos = {name: model.info for name, model in loaded.items()}
         return folder.path, cross_dataset.measure(infos, sets, folder.path, evaluate_cell)
-
-
-def _named_models(models: Sequence[Path | str], tta: str) -> dict[str, prediction.Model]:
-    """The models by the name of their run folder, file or listing. Raises UserError where two are called the same."""
-    named: dict[str, prediction.Model] = {}
-    for given in map(Path, models):
-        path = find_model(given).resolve()
-        name = model_name(path)
-        if name in named:
-            raise UserError(f"{given}: a second model called '{name}'; rename its folder or file")
-        named[name] = prediction.load(path, tta)
-    return named
 
 
 def compare(
@@ -416,53 +377,6 @@ def write_comparison(
     claim_output(folder, "compare", comparison.NAMES)
     comparison.write(result, firsts, folder)
     return folder, result
-
-
-def _add_stress(
-    model: prediction.Model, wanted: evaluation.Request, summary: dict[str, Any], progress: Progress | None
-) -> dict[str, Any]:
-    rows = evaluation.read_rows(wanted.output)
-    names = [row.case for row in rows if row.status in wanted.headline]
-    records = stresses.measure(model, wanted.dataset, names, wanted.memory, progress)
-    summary = summary | {"stress": stresses.summarise(records)}
-    write_csv(wanted.output / stresses.STRESS_NAME, stresses.COLUMNS, records)
-    evaluation.write(wanted.output, rows, summary)
-    return summary
-
-
-def _read_grey(dataset: Dataset, name: str) -> tuple[ImageArray, MaskArray]:
-    image, mask = dataset.read(dataset.cases[dataset.index[name]])
-    return image[0], mask
-
-
-def _evaluation_data(
-    model: prediction.Model, data: Path | str | None, overrides: Iterable[str]
-) -> tuple[DataConfig, Path]:
-    """Settings and source: of the run's own data, or of other data, whose masks are read by their own rules.
-
-    Where the other data have several sequences, the one that the model was trained on is the default.
-    """
-    from tumorline.run import source_path
-
-    if data is None:
-        if not (model.path.parent / CONFIG_NAME).is_file():
-            raise UserError("the model lies in no run folder, so it has no test part at hand; give --data SOURCE")
-        config = with_known_cache(read_config(model.path.parent, overrides))
-        return config.data, source_path(config)
-    settings = load_config(None, overrides).data
-    if not settings.tumour_free and not settings.channel and model.channel in channel_names(Path(data)):
-        settings = settings.model_copy(update={"channel": model.channel})
-    return settings, Path(data)
-
-
-def _opened(settings: DataConfig, source: Path) -> Dataset:
-    return usable(load_dataset(source, settings))
-
-
-def usable(dataset: Dataset) -> Dataset:
-    """The data set, or UserError with its first error."""
-    checks.stop_on_errors(checks.errors(dataset))
-    return dataset
 
 
 def check(
@@ -504,11 +418,11 @@ def write_predictions(
     overwrite: bool = False,
     tta: str = "none",
     progress: Progress | None = None,
-    notify: Notify = _silent,
+    notify: Notify = silent,
 ) -> tuple[Path, list[dict[str, Any]]]:
     """As `predict`, with the folder of the results; `notify` hears which files of a folder are left out."""
     given = [Path(path) for path in ([inputs] if isinstance(inputs, (str, Path)) else inputs)]
-    loaded = prediction.load(model, tta)
+    loaded = load(model, tta)
     jobs = prediction.list_jobs(given, notify)
     if output:
         refuse_inputs_in(Path(output), (job.path for job in jobs))

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tumorline.data.boundary import MAX_PIXELS
 from tumorline.errors import Interrupted, MissingExtraError, UserError
 from tumorline.escaping import one_line
+from tumorline.formats.boundary import MAX_PIXELS
 from tumorline.printing import (
     contender_rows,
     counter,
@@ -447,8 +447,8 @@ def check(
     """
     if against is not None:
         audit(source, against, overrides or (), as_json)
+    from tumorline.audit import check as checks
     from tumorline.config import load_config
-    from tumorline.data import check as checks
     from tumorline.data.dataset import load_dataset
 
     dataset = load_dataset(source, load_config(None, overrides or ()).data, counter("decoding"))
@@ -462,8 +462,8 @@ def check(
 
 
 def audit(source: Path, against: Path, overrides: "Sequence[str]", as_json: bool) -> "NoReturn":
+    from tumorline.audit import between
     from tumorline.config import load_config
-    from tumorline.data import against as between
 
     settings = load_config(None, overrides).data
     sets = [between.load_pictures(path, settings, counter(f"decoding {path.name}")) for path in (source, against)]
@@ -505,7 +505,7 @@ def simulate(
     seed: int = 0,
 ) -> None:
     """Make a simulated cohort with known truth."""
-    from tumorline.data import simulate as simulation
+    from tumorline import simulation
 
     made = simulation.simulate(
         directory,
@@ -525,7 +525,7 @@ def fetch(
     as_json: AsJson = False,
 ) -> None:
     """Download a public data set: resumable, verified, and in DIRECTORY as a whole or not at all."""
-    from tumorline.data import fetch as fetching
+    from tumorline import fetch as fetching
 
     result = fetching.fetch(name, directory, notify=note, progress=megabytes(counter("MB")))
     if as_json:

@@ -15,16 +15,16 @@ import numpy as np
 import numpy.typing as npt
 
 from tumorline.config import Config
+from tumorline.data.dataset import case_reader
 from tumorline.data.patients import patient_meant, spelling
 from tumorline.errors import UserError, did_you_mean
-from tumorline.evaluation import EVALUATION_NAME, SUMMARY_NAME, read_rows
+from tumorline.evaluation.tables import read_rows
 from tumorline.files import write_json
 from tumorline.metrics import comparison as tests
 from tumorline.metrics.comparison import LEAST_SEEDS, LEVEL, Difference
 from tumorline.metrics.summary import DISTANCES, FIGURES, LEAST_FOR_INTERVAL, Row, figure
 from tumorline.report.comparison import PAGE_NAME, write_comparison
-from tumorline.run import case_reader
-from tumorline.run_folder import CONFIG_NAME, read_config, read_split
+from tumorline.run_folder import CONFIG_NAME, EVALUATION_NAME, SUMMARY_NAME, read_config, read_split
 from tumorline.summary_file import Comparable, read_summary
 
 SCHEMA_VERSION = 1

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tumorline.audit import describe
 from tumorline.config import DataConfig, load_config
-from tumorline.data import describe
 from tumorline.data.dataset import Dataset
 from tumorline.errors import UserError
-from tumorline.evaluation import case_status, read_rows
+from tumorline.evaluation.status import case_status
+from tumorline.evaluation.tables import read_rows
 from tumorline.files import write_csv, write_json
 from tumorline.metrics.headline import count_false_lesions
 from tumorline.model_file import ModelInfo

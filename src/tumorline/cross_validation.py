@@ -7,27 +7,16 @@ from typing import Any
 
 from tumorline import run
 from tumorline.config import Config
-from tumorline.data.case import REGION
 from tumorline.errors import Diverged, UserError
-from tumorline.evaluation import (
-    EVALUATION_NAME,
-    PREDICTIONS_NAME,
-    SUMMARY_NAME,
-    read_baselines,
-    read_certainties,
-    read_rows,
-    region_figures,
-    with_baselines,
-    without_own,
-    write,
-)
+from tumorline.evaluation.operating_point import WEAKNESSES
+from tumorline.evaluation.summary import region_figures, with_baselines, without_own
+from tumorline.evaluation.tables import read_baselines, read_certainties, read_rows, write
 from tumorline.files import refuse_links_outside, write_bytes
 from tumorline.metrics import calibration
 from tumorline.metrics.summary import Row
-from tumorline.operating_point import WEAKNESSES
 from tumorline.output_folder import claim_output
-from tumorline.report.page import REPORT_NAME
-from tumorline.run_folder import CONFIG_NAME, read_config
+from tumorline.regions import REGION
+from tumorline.run_folder import CONFIG_NAME, EVALUATION_NAME, PREDICTIONS_NAME, REPORT_NAME, SUMMARY_NAME, read_config
 from tumorline.summary_file import read_summary
 from tumorline.write.images import mask_path
 
@@ -79,7 +68,7 @@ def gather(folder: Path, wanted: Collection[int] = ()) -> dict[str, Any]:
     for path, members in rows.items():
         _copy_masks(path, members, folder)
     together = [row for members in rows.values() for row in members]
-    summary = _summary(config, together, finished) | {
+    summary = summarise_evaluation(config, together, finished) | {
         "folds": [{"fold": path.name, **region_figures(members)} for path, members in rows.items()]
     }
     summary = with_baselines(summary, _shared_baselines(list(rows)))
@@ -131,7 +120,7 @@ def _shared_baselines(finished: Sequence[Path]) -> list[dict[str, Any]]:
     return [record for fold in records for record in fold if record["baseline"] in shared]
 
 
-def _summary(config: Config, rows: Sequence[Row], finished: Sequence[Path]) -> dict[str, Any]:
+def summarise_evaluation(config: Config, rows: Sequence[Row], finished: Sequence[Path]) -> dict[str, Any]:
     """In the form of a run's summary, of which it takes what all folds share."""
     shared = read_summary(finished[0] / SUMMARY_NAME)
     settings = config.split

@@ -24,8 +24,7 @@ from tumorline.model_file import (
     save_model,
 )
 from tumorline.output_folder import refuse_taken_file
-from tumorline.report.page import REPORT_NAME
-from tumorline.run_folder import CONFIG_NAME, read_config
+from tumorline.run_folder import CONFIG_NAME, REPORT_NAME, read_config
 
 
 def write_ensemble(

@@ -17,15 +17,13 @@ from safetensors.numpy import save_file
 from tumorline.errors import UserError
 from tumorline.files import atomic_path, sort_metadata
 from tumorline.model_info import Architecture, KnownCases, Member, ModelInfo, parse_info
-from tumorline.run_folder import CONFIG_NAME
+from tumorline.run_folder import CONFIG_NAME, WEIGHTS_NAME
 
 __all__ = ["Architecture", "KnownCases", "Member", "ModelInfo"]
 
 METADATA_KEY, STAMP_KEY = "tumorline", "tumorline_stamp"
 LISTED = Path(__file__).with_name("weights")
 BUILTIN = "builtin"
-WEIGHTS_NAME = "model.safetensors"
-ONNX_NAME = "model.onnx"
 LARGEST_FILE = 1 << 31
 """Bytes; an ONNX file cannot be larger."""
 

@@ -11,20 +11,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tumorline import baselines, environment, operating_point
+from tumorline import environment
+from tumorline.audit.check import check, errors, stop_on_errors
 from tumorline.config import Config
-from tumorline.data import cheng, describe
 from tumorline.data import split as splits
-from tumorline.data.case import REGION, ImageArray, MaskArray, read_image
-from tumorline.data.check import check, errors, stop_on_errors
-from tumorline.data.dataset import Dataset, load_dataset, read_case_mask
-from tumorline.data.preprocess import VERSION as PREPROCESSING
-from tumorline.data.simulate import default_cohort
-from tumorline.data.source import open_source
+from tumorline.data.dataset import Dataset, case_reader, load_dataset
+from tumorline.data.source import source_path
 from tumorline.data.split import Split, split_dataset
 from tumorline.errors import Diverged, UserError, require_extra
 from tumorline.escaping import one_line
-from tumorline.evaluation import SEEN, Request, case_status, evaluate
+from tumorline.evaluation import operating_point
+from tumorline.evaluation.scoring import evaluate
+from tumorline.evaluation.status import SEEN, Request, case_status
 from tumorline.files import (
     alone_in,
     append_line,
@@ -36,34 +34,25 @@ from tumorline.files import (
     write_json,
     writing,
 )
-from tumorline.model_file import (
-    ONNX_NAME,
-    WEIGHTS_NAME,
-    Architecture,
-    KnownCases,
-    ModelInfo,
-    read_origin,
-    save_model,
-    stored,
-    with_figures,
-)
+from tumorline.inference.model import load
+from tumorline.model_file import ModelInfo, save_model, stored, with_figures
 from tumorline.output_folder import amended
-from tumorline.prediction import load
+from tumorline.provenance import model_info, origin_of
 from tumorline.report import write_card, write_report
 from tumorline.report.learning_rate import write_learning_rate
 from tumorline.run_folder import (
     CONFIG_NAME,
     ENVIRONMENT_NAME,
     LOG_NAME,
+    ONNX_NAME,
     SPLIT_NAME,
     STATE_NAME,
     TEST_USES_NAME,
+    WEIGHTS_NAME,
     read_config,
     read_history,
     with_known_cache,
 )
-from tumorline.user_folders import default_folder
-from tumorline.user_text import written_path
 
 if TYPE_CHECKING:
     from torch import nn
@@ -72,12 +61,6 @@ if TYPE_CHECKING:
     from tumorline.training.machine import Machine
 
 Notify = Callable[[str], None]
-
-LICENCES = {
-    cheng.NAME: "Weights trained on Cheng et al., figshare 1512427 (CC BY 4.0); name the source when you pass them on",
-    "simulated": "Weights trained on simulated images only; free of data terms",
-}
-ATTRIBUTIONS = {cheng.NAME: cheng.ATTRIBUTION}
 
 
 def train(config: Config, run: Path, notify: Notify) -> None:
@@ -103,13 +86,13 @@ def fit_only(
     `resume` finishes such a folder. Raises UserError for a folder of another configuration.
     """
     require_extra("torch", "training", "train")
-    from tumorline.training.loop import BEST_NAME
+    from tumorline.run_folder import BEST_WEIGHTS_NAME
 
     with _claimed(run):
         _refuse_another(config, run)
         _begin(config, run)
         _carry_out(config, run, notify, on_epoch, finish=False)
-    return run / BEST_NAME
+    return run / BEST_WEIGHTS_NAME
 
 
 def resume(run: Path, notify: Notify) -> None:
@@ -128,13 +111,6 @@ def render_report(run: Path) -> Path:
         return write_report(run, case_reader(with_known_cache(read_config(run))))
 
 
-def source_path(config: Config) -> Path:
-    """Where the cases are; the simulated cohort is made on first use."""
-    if config.data.source:
-        return written_path(config.data.source)
-    return default_cohort(Path(config.data.cache or default_folder()))
-
-
 def find_learning_rate(config: Config, output: Path, notify: Notify) -> float | None:
     """Try rising learning rates on the training cases; returns the rate to train with, None where none is good.
 
@@ -144,7 +120,7 @@ def find_learning_rate(config: Config, output: Path, notify: Notify) -> float | 
     require_extra("torch", "training", "train")
     from tumorline.training.loop import Task
     from tumorline.training.machine import machine
-    from tumorline.training.range_test import RULE, find_rate
+    from tumorline.training.rate_finder import RULE, find_rate
 
     if output.exists():
         raise UserError(f"{output}: exists already; choose another --output")
@@ -240,7 +216,7 @@ def _carry_out(
     with machine(config.train) as place:
         notify = _logged(run, notify) if place.leads else _silent
         dataset, split = _prepare(config, notify)
-        _refuse_seen_before(_origin(config), dataset, split)
+        _refuse_seen_before(origin_of(config), dataset, split)
         _require_memory(config, dataset, split, place)
         task = Task(config, dataset, split, Path(place.gather(str(run))[0]))
         if place.leads:
@@ -291,11 +267,6 @@ def _require_memory(config: Config, dataset: Dataset, split: Split, place: "Mach
     require_memory(config, dataset.channels, max(1, batch // place.world), place.device)
 
 
-def _origin(config: Config) -> ModelInfo | None:
-    """What the model that the training starts from says of itself; None for weights that are not Tumorline's."""
-    return read_origin(written_path(config.model.start_from)) if config.model.start_from else None
-
-
 def _refuse_seen_before(origin: ModelInfo | None, dataset: Dataset, split: Split) -> None:
     """Raise UserError where the model to start from was trained or tuned on what is held out here."""
     if origin is None:
@@ -344,89 +315,6 @@ def _with_operating_point(info: ModelInfo, task: "Task") -> ModelInfo:
     return info.model_copy(update={"temperature": point.temperature, "threshold": point.threshold, "metrics": metrics})
 
 
-def model_info(task: "Task") -> ModelInfo:
-    """What the model file says of itself."""
-    config, source = task.config, task.dataset.source
-    known_as = "simulated" if source.simulated else source.known_as
-    return ModelInfo(
-        name=config.name,
-        architecture=Architecture(name=config.model.name, options=config.model.options, channels=task.dataset.channels),
-        regions=[REGION],
-        image_size=config.data.image_size,
-        preprocessing=PREPROCESSING,
-        constant_mask=_constant_mask(task),
-        mean_image=_mean_image(task),
-        data=_data_description(task.dataset),
-        split=split_description(task),
-        known_cases=_known_cases(task),
-        config=config.model_dump(mode="json", exclude={"data": {"source", "cache"}}),
-        metrics={"selected_by": "validation Dice by patient"},
-        versions=environment.versions(),
-        licence=_licence(config, known_as),
-    )
-
-
-def _licence(config: Config, known_as: str) -> str:
-    own = LICENCES.get(known_as, "Subject to the terms of the data it was trained on")
-    origin = _origin(config)
-    return f"{own}; started from '{origin.name}': {origin.licence}" if origin else own
-
-
-def _constant_mask(task: "Task") -> str:
-    dataset = task.dataset
-    cases = [dataset.cases[dataset.index[name]] for name in task.split.cases("train")]
-    masks = (read_case_mask(case, dataset.settings) for case in cases)
-    return baselines.to_text(baselines.constant_mask(masks, [case.patient or case.id for case in cases]))
-
-
-def _mean_image(task: "Task") -> str:
-    positions = [task.dataset.index[name] for name in task.split.cases("train")]
-    return describe.to_text(describe.mean_picture([task.dataset.facts[position] for position in positions]))
-
-
-def _data_description(dataset: Dataset) -> dict[str, Any]:
-    source = dataset.source
-    return {
-        "name": source.name,
-        "simulated": source.simulated,
-        "cases": len(dataset.cases),
-        "channel": source.channel,
-        "label": source.label,
-        "attribution": ATTRIBUTIONS.get(source.known_as, ""),
-    }
-
-
-def split_description(task: "Task") -> dict[str, Any]:
-    """How the data was split, for the summary and the model file."""
-    return {
-        "by": task.config.split.by,
-        "seed": task.config.split.seed,
-        "origin": task.split.origin,
-        "leaking": task.split.leaking,
-        "patients_unknown": task.dataset.source.patients_unknown,
-        "parts": {part: len(task.split.cases(part)) for part in splits.PARTS},
-    }
-
-
-def _known_cases(task: "Task") -> KnownCases:
-    patients: dict[str, set[str]] = {part: set() for part in splits.PARTS}
-    contents: dict[str, set[str]] = {part: set() for part in splits.PARTS}
-    for case, facts in zip(task.dataset.cases, task.dataset.facts, strict=True):
-        part = task.split.parts[case.id]
-        if part in contents:
-            contents[part].add(facts.image_hash)
-            patients[part] |= task.dataset.patient_keys(case, facts)
-    if origin := _origin(task.config):
-        patients["train"] |= {name for part in SEEN for name in origin.known_cases.patients.get(part, [])}
-        contents["train"] |= {name for part in SEEN for name in origin.known_cases.contents.get(part, [])}
-        patients["validation"] -= patients["train"]
-        contents["validation"] -= contents["train"]
-    return KnownCases(
-        patients={part: sorted(hashes) for part, hashes in patients.items()},
-        contents={part: sorted(hashes) for part, hashes in contents.items()},
-    )
-
-
 def _write_environment(task: "Task", place: "Machine", network: "nn.Module") -> None:
     from tumorline import models
     from tumorline.training.machine import peak_memory_mb
@@ -448,20 +336,6 @@ def _write_environment(task: "Task", place: "Machine", network: "nn.Module") -> 
             "initialisation": model.start_from or models.initialisation(model.name, model.options),
         },
     )
-
-
-def case_reader(config: Config) -> Callable[[str], tuple[ImageArray, MaskArray]] | None:
-    """Image and truth of a case by its id; None where the source is not where it was."""
-    try:
-        cases = {case.id: case for case in open_source(source_path(config), config.data).cases}
-    except UserError:
-        return None
-
-    def read(case_id: str) -> tuple[ImageArray, MaskArray]:
-        case = cases[case_id]
-        return read_image(case)[0], read_case_mask(case, config.data)
-
-    return read
 
 
 def _is_first_process() -> bool:

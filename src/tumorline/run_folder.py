@@ -104,3 +104,23 @@ def new_run_folder(name: str) -> Path:
     stem = Path("runs") / f"{time.strftime('%Y%m%d-%H%M%S')}-{name}"
     candidates = (stem.with_name(f"{stem.name}-{number}") for number in range(2, 1000))
     return next(path for path in (stem, *candidates) if not path.exists())
+
+
+EVALUATION_NAME, SUMMARY_NAME, PREDICTIONS_NAME = "evaluation.csv", "summary.json", "predictions"
+BASELINES_NAME, CERTAINTY_NAME = "baselines.csv", "certainty.csv"
+
+
+BEST_WEIGHTS_NAME = "best.safetensors"
+
+
+STRESS_NAME = "stress.csv"
+
+
+REPORT_NAME = "report.html"
+
+
+CARD_NAME = "MODEL_CARD.md"
+
+
+WEIGHTS_NAME = "model.safetensors"
+ONNX_NAME = "model.onnx"

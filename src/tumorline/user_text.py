@@ -142,3 +142,15 @@ def _cells(path: Path, number: int, header: list[str], row: list[str]) -> Iterat
         )
     cells = row + [""] * (len(header) - len(row))
     yield from ((name, cell) for name, cell in zip(header, cells, strict=False) if name)
+
+
+SAYS_NOTHING = re.compile(
+    r"[\W_]*|n/?a|#?n/a|<na>|nan|nil|null|none|unknown|unk|not[-_ ](?:known|available|applicable|given)|missing"
+    r"|undefined|tbd|anon(?:ymous|ymi[sz]ed)?|de-?identified",
+    re.IGNORECASE,
+)
+
+
+def says_nothing(text: str) -> bool:
+    """Whether a cell that ought to name a patient leaves it unknown: empty, 'nan', 'NA', 'None', 'unknown', ..."""
+    return SAYS_NOTHING.fullmatch(text.strip()) is not None

@@ -9,10 +9,10 @@ from PIL import Image
 
 from tests.conftest import PairFolder, Program, grey
 from tests.data.test_near import Picture, copy, stack
+from tumorline.audit.between import Audit, as_json, as_lines, compare_sets, load_pictures
 from tumorline.config import DataConfig
-from tumorline.data import near
-from tumorline.data.against import Audit, as_json, as_lines, compare_sets, load_pictures
 from tumorline.errors import UserError
+from tumorline.geometry.symmetry import TRANSFORMS
 
 
 def with_masks(folder: Path, pictures: dict[str, Picture]) -> Path:
@@ -158,7 +158,7 @@ def test_fifty_cut_copies_hidden_among_a_thousand_others_are_found(real_data: Pa
         picture = np.asarray(Image.open(file).convert("L"))
         Image.fromarray(cut_copy(picture, number, random)).save(tmp_path / "b" / f"copy{file.stem}.png")
     truth = {
-        (file.stem, f"copy{file.stem}", "near", near.TRANSFORMS[n]) for file, n in zip(block[:50], numbers, strict=True)
+        (file.stem, f"copy{file.stem}", "near", TRANSFORMS[n]) for file, n in zip(block[:50], numbers, strict=True)
     }
     named = set(found(audit(tmp_path / "a", tmp_path / "b")))
     assert named <= truth

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from tests import sources
 from tests.conftest import blob
 from tests.sources import save
+from tumorline.audit.check import check
 from tumorline.config import DataConfig
-from tumorline.data.check import check
 from tumorline.data.dataset import load_dataset
 from tumorline.data.source import open_source
 from tumorline.errors import UserError

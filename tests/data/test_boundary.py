@@ -22,18 +22,18 @@ from pydicom.encaps import encapsulate
 import tumorline
 from tests.conftest import Program, blob
 from tests.sources import nib, save, save_dicom, save_mat, save_volume
-from tumorline.data import decode, volume
-from tumorline.data.boundary import MAX_PIXELS, decode_one, log
-from tumorline.data.decode import read_pixels
 from tumorline.data.source import open_source
 from tumorline.errors import UserError
+from tumorline.formats import decode, nifti
+from tumorline.formats.boundary import MAX_PIXELS, decode_one, log
+from tumorline.formats.decode import read_pixels
 
 IMAGE, MASK = blob(32, 1)
 
 
 def refusal(path: Path) -> str:
     with pytest.raises(UserError) as caught:
-        volume.read_slice(path, 0) if volume.is_volume(path) else read_pixels(path)
+        nifti.read_slice(path, 0) if nifti.is_volume(path) else read_pixels(path)
     assert "\n" not in str(caught.value)
     assert str(path) in str(caught.value)
     return str(caught.value)

@@ -11,10 +11,10 @@ import pytest
 
 from tests.conftest import PairFolder
 from tumorline.config import DataConfig
-from tumorline.data import cache, preprocess
-from tumorline.data.cache import cache_key, open_cache
 from tumorline.data.dataset import Dataset, load_dataset
 from tumorline.errors import UserError
+from tumorline.network_input import cache, fit
+from tumorline.network_input.cache import cache_key, open_cache
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_a_build_that_breaks_off_is_not_trusted(dataset: Dataset, monkeypatch: p
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(preprocess, "mask_to_network", break_off)
+        patch.setattr(fit, "mask_to_network", break_off)
         with pytest.raises(KeyboardInterrupt):
             open_cache(dataset)
     assert folders(dataset) == []
@@ -137,7 +137,7 @@ def test_a_disk_that_is_full_is_one_line_before_a_case_is_decoded(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "posix_fallocate", full)
-    monkeypatch.setattr(preprocess, "to_network", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr(fit, "to_network", lambda *_: pytest.fail("decoded"))
     with pytest.raises(UserError, match=r"cannot write the decoded cache \(.*No space left.*\); set data\.cache"):
         open_cache(dataset)
     assert folders(dataset) == []

@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from tests.conftest import ENCODINGS
-from tumorline.data.case import Case, NotBinaryError, image_hash, mask_hash, read_image, read_mask
+from tumorline.data.case import Case, image_hash, read_image
+from tumorline.data.truth import NotBinaryError, mask_hash, read_mask
 from tumorline.errors import UserError
 
 MASK = np.zeros((6, 8), bool)

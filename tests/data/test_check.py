@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from tests.conftest import PairFolder
+from tumorline.audit.check import as_json, check, stop_on_errors
 from tumorline.config import DataConfig, SplitConfig
-from tumorline.data.check import as_json, check, stop_on_errors
 from tumorline.data.dataset import load_dataset
 from tumorline.data.split import split_dataset
 from tumorline.errors import UserError

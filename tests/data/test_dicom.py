@@ -13,11 +13,12 @@ import tumorline
 from tests import sources
 from tests.conftest import blob
 from tests.sources import save, save_dicom
+from tumorline.audit.check import check
 from tumorline.config import DataConfig
-from tumorline.data.case import Case, read_image, read_mask
-from tumorline.data.check import check
+from tumorline.data.case import Case, read_image
 from tumorline.data.dataset import load_dataset
 from tumorline.data.source import open_source
+from tumorline.data.truth import read_mask
 from tumorline.errors import UserError
 
 IMAGE, MASK = blob(32, 1)

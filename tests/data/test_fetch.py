@@ -22,11 +22,11 @@ import numpy as np
 import pytest
 
 from tests.data.hostile_server import Answer, File, Server, hanging, serving, status
-from tumorline.data.fetch import Patience, fetch
-from tumorline.data.fetch.archive import ArchiveError, Limits, extract, read_members
-from tumorline.data.fetch.download import RemoteFile, Web, download
 from tumorline.data.source import open_source
 from tumorline.errors import UserError
+from tumorline.fetch import Patience, fetch
+from tumorline.fetch.archive import ArchiveError, Limits, extract, read_members
+from tumorline.fetch.download import RemoteFile, Web, download
 
 QUICK = Patience(timeout_s=5, tries=3, pause_s=0.01)
 NOISE = np.random.default_rng(0).bytes(200_000)
@@ -747,7 +747,7 @@ def start(server: Server, folder: Path, slowly: str = "") -> subprocess.Popen[by
     code = f"""{slowly}
 import sys
 from pathlib import Path
-from tumorline.data.fetch import fetch
+from tumorline.fetch import fetch
 fetch('kaggle', Path(sys.argv[1]), base_url=sys.argv[2])
 """
     return subprocess.Popen([sys.executable, "-c", code, str(folder), server.url], env=dict(os.environ))

@@ -11,8 +11,8 @@ import pytest
 from tests import sources
 from tests.conftest import Program, blob
 from tests.sources import save
+from tumorline.audit.check import check
 from tumorline.config import DataConfig, SplitConfig
-from tumorline.data.check import check
 from tumorline.data.dataset import load_dataset
 from tumorline.data.layouts.contents import Contents
 from tumorline.data.layouts.names import match_masks, read_folder_name, stated_part
@@ -384,7 +384,7 @@ def test_no_training_begins_on_the_parts_of_brisc(tmp_path: Path, program: Progr
 
 def test_a_turned_mask_of_cheng_betrays_its_patient(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from tumorline.data import cheng
-    from tumorline.data.case import mask_hash
+    from tumorline.data.truth import mask_hash
 
     known = {mask_hash(blob(32, seed)[1]): cheng.Entry("glioma", "17") for seed in (0, 50)}
     monkeypatch.setattr(cheng, "table", lambda: known)

@@ -9,10 +9,10 @@ from PIL import Image
 
 from tests.conftest import PairFolder, blob
 from tests.sources import save_volume
+from tumorline.audit.between import compare_sets, load_pictures
 from tumorline.config import DataConfig
-from tumorline.data.against import compare_sets, load_pictures
 from tumorline.data.dataset import load_dataset
-from tumorline.evaluation import case_status
+from tumorline.evaluation.status import case_status
 from tumorline.model_file import KnownCases, ModelInfo, read_info, save_model
 
 FROZEN = Path(__file__).parents[1] / "frozen" / "0.1.0" / "run" / "model.safetensors"

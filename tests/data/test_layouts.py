@@ -14,13 +14,13 @@ import tumorline
 from tests import sources
 from tests.conftest import TINY, blob
 from tests.sources import WRITERS, save, save_dicom, save_mat
+from tumorline.audit.check import check
 from tumorline.config import DataConfig
 from tumorline.data import cheng
-from tumorline.data.case import mask_hash
-from tumorline.data.check import check
 from tumorline.data.dataset import load_dataset
 from tumorline.data.source import LAYOUTS, open_source
 from tumorline.data.split import split_dataset
+from tumorline.data.truth import mask_hash
 from tumorline.errors import UserError
 
 IMAGE, MASK = blob(32, 1)

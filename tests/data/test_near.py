@@ -11,11 +11,12 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from tests.conftest import PairFolder, grey
+from tumorline.audit.check import as_json, check, errors
 from tumorline.config import DataConfig, SplitConfig
-from tumorline.data import near
-from tumorline.data.check import as_json, check, errors
+from tumorline.data import near_duplicates
 from tumorline.data.dataset import load_dataset
 from tumorline.data.split import split_dataset
+from tumorline.geometry.symmetry import TRANSFORMS, transformed
 
 Picture = npt.NDArray[np.uint8]
 
@@ -32,23 +33,23 @@ def stack(seed: int, slices: int = 1, size: int = 128) -> list[Picture]:
 def copy(picture: Picture, number: int = 0, size: int = 96, quality: int = 80, crop: float = 0.0) -> Picture:
     """A picture cut by `crop` of its side in all, transformed, resized and saved as JPEG."""
     cut = round(len(picture) * crop / 2)
-    turned = near.transformed(picture[cut : len(picture) - cut, cut : len(picture) - cut], number)
+    turned = transformed(picture[cut : len(picture) - cut, cut : len(picture) - cut], number)
     file = BytesIO()
     Image.fromarray(np.ascontiguousarray(turned)).resize((size, size)).save(file, "JPEG", quality=quality)
     return np.asarray(Image.open(file))
 
 
 def thumbnails(pictures: Sequence[Picture]) -> npt.NDArray[np.float32]:
-    return near.unpack([near.thumbnail(picture[None].astype(np.float32)) for picture in pictures])
+    return near_duplicates.unpack([near_duplicates.thumbnail(picture[None].astype(np.float32)) for picture in pictures])
 
 
 def pairs(pictures: Sequence[Picture]) -> list[tuple[int, int, str]]:
-    return [(pair.a, pair.b, pair.transform) for pair in near.near_pairs(thumbnails(pictures))]
+    return [(pair.a, pair.b, pair.transform) for pair in near_duplicates.near_pairs(thumbnails(pictures))]
 
 
 def test_the_names_of_the_transforms_are_what_they_say() -> None:
     picture = np.array([[1, 2], [3, 4]])
-    turned = {name: near.transformed(picture, number).tolist() for number, name in enumerate(near.TRANSFORMS)}
+    turned = {name: transformed(picture, number).tolist() for number, name in enumerate(TRANSFORMS)}
     assert turned["identity"] == [[1, 2], [3, 4]]
     assert turned["rotate90"] == [[2, 4], [1, 3]]  # counter-clockwise: the right column becomes the top row
     assert turned["rotate180"] == [[4, 3], [2, 1]]
@@ -59,7 +60,7 @@ def test_the_names_of_the_transforms_are_what_they_say() -> None:
     assert turned["mirror_rotate270"] == [[4, 2], [3, 1]]
 
 
-@pytest.mark.parametrize(("number", "name"), list(enumerate(near.TRANSFORMS)))
+@pytest.mark.parametrize(("number", "name"), list(enumerate(TRANSFORMS)))
 def test_the_transform_turns_the_first_picture_into_the_second(number: int, name: str) -> None:
     original = stack(1)[0]
     assert pairs([original, stack(2)[0], copy(original, number)]) == [(0, 2, name)]
@@ -77,7 +78,7 @@ def test_a_lossy_resized_or_cropped_copy_is_found(settings: dict[str, float]) ->
 )
 def test_a_copy_cut_at_one_edge_or_corner_is_found_and_called_cropped(corner: tuple[slice, slice]) -> None:
     original = stack(1)[0]
-    (pair,) = near.near_pairs(thumbnails([original, copy(original[corner], 3)]))
+    (pair,) = near_duplicates.near_pairs(thumbnails([original, copy(original[corner], 3)]))
     assert pair.transform == "rotate270"
     assert pair.cut == pytest.approx(6 / 122, abs=0.012)
     assert pair.cropped
@@ -85,7 +86,9 @@ def test_a_copy_cut_at_one_edge_or_corner_is_found_and_called_cropped(corner: tu
 
 def test_a_copy_that_was_not_cut_is_not_called_cropped() -> None:
     original = stack(1)[0]
-    assert not any(pair.cropped for pair in near.near_pairs(thumbnails([original, copy(original, 2, size=77)])))
+    assert not any(
+        pair.cropped for pair in near_duplicates.near_pairs(thumbnails([original, copy(original, 2, size=77)]))
+    )
 
 
 def test_a_change_of_brightness_contrast_and_gamma_does_not_hide_a_copy() -> None:
@@ -97,7 +100,7 @@ def test_a_change_of_brightness_contrast_and_gamma_does_not_hide_a_copy() -> Non
 
 def test_neighbouring_slices_of_one_volume_are_no_pairs() -> None:
     slices = [plane for seed in range(5) for plane in stack(seed, slices=8)]
-    flat = [near.detail(thumbnail[None]).ravel() for thumbnail in thumbnails(slices[:2])]
+    flat = [near_duplicates.detail(thumbnail[None]).ravel() for thumbnail in thumbnails(slices[:2])]
     assert np.corrcoef(flat[0], flat[1])[0, 1] > 0.7  # alike, and yet not the same picture
     assert pairs(slices) == []
 
@@ -114,8 +117,8 @@ def test_three_versions_of_one_picture_are_three_pairs() -> None:
 
 
 def test_more_pictures_than_one_block_are_compared_with_one_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(near, "ROWS_AT_ONCE", 3)
-    monkeypatch.setattr(near, "PAIRS_AT_ONCE", 2)
+    monkeypatch.setattr(near_duplicates, "ROWS_AT_ONCE", 3)
+    monkeypatch.setattr(near_duplicates, "PAIRS_AT_ONCE", 2)
     slices = [stack(seed)[0] for seed in range(7)]
     assert pairs([*slices, *(copy(plane, 7) for plane in slices)]) == [(n, n + 7, "mirror_rotate270") for n in range(7)]
 
@@ -123,9 +126,9 @@ def test_more_pictures_than_one_block_are_compared_with_one_another(monkeypatch:
 def test_two_sets_are_compared_from_the_first_to_the_second() -> None:
     slices = [stack(seed)[0] for seed in range(4)]
     others = [stack(9)[0], copy(slices[2], 1), slices[0]]
-    found = near.near_pairs(thumbnails(slices), thumbnails(others))
+    found = near_duplicates.near_pairs(thumbnails(slices), thumbnails(others))
     assert [(pair.a, pair.b, pair.transform) for pair in found] == [(0, 2, "identity"), (2, 1, "rotate90")]
-    assert near.near_pairs(thumbnails(slices), thumbnails([])) == []
+    assert near_duplicates.near_pairs(thumbnails(slices), thumbnails([])) == []
 
 
 def test_one_picture_or_none_has_no_pairs() -> None:
@@ -137,7 +140,7 @@ def test_tiny_and_featureless_pictures_do_no_harm() -> None:
     tiny = [np.random.default_rng(seed).integers(0, 255, (16, 16)).astype(np.uint8) for seed in range(5)]
     found = pairs([*tiny, np.rot90(tiny[2]), ramp, np.eye(1, 7, dtype=np.uint8)])
     assert found == [(2, 5, "rotate90")]
-    assert near.thumbnail(np.full((1, 40, 40), 7, np.float32)) == b""
+    assert near_duplicates.thumbnail(np.full((1, 40, 40), 7, np.float32)) == b""
 
 
 # ---------------------------------------------------------------- in a data set
@@ -214,7 +217,7 @@ def test_fifty_hidden_copies_among_a_thousand_real_slices_are_found(real_data: P
     hidden = random.choice(len(slices), 50, replace=False).tolist()
     numbers = random.integers(0, 8, 50).tolist()
     copies = [copy(slices[place], number, size=256) for place, number in zip(hidden, numbers, strict=True)]
-    truth = {(place, 1000 + n, near.TRANSFORMS[numbers[n]]) for n, place in enumerate(hidden)}
+    truth = {(place, 1000 + n, TRANSFORMS[numbers[n]]) for n, place in enumerate(hidden)}
     found = set(pairs([*slices, *copies]))
     assert found <= truth
     assert len(found) >= 49

@@ -2,14 +2,8 @@
 
 import pytest
 
-from tumorline.data.patients import (
-    earlier_spellings,
-    patient_in_name,
-    patient_meant,
-    patients_of_scans,
-    says_nothing,
-    spelling,
-)
+from tumorline.data.patients import earlier_spellings, patient_in_name, patient_meant, patients_of_scans, spelling
+from tumorline.user_text import says_nothing
 
 SAME_PATIENT = [
     ["BraTS-GLI-00005-000", "BraTS-GLI-00005-117", "BraTS2021_00005", "brats_gli_00005_001", "FeTS2022_00005"],

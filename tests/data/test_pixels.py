@@ -13,10 +13,12 @@ import tumorline
 from tests.conftest import Program, blob
 from tests.sources import Array, nib, save, save_dicom
 from tumorline.config import DataConfig
-from tumorline.data import preprocess
-from tumorline.data.case import Case, Labels, NotBinaryError, read_image, read_labels, read_mask
+from tumorline.data.case import Case, read_image
 from tumorline.data.dataset import load_dataset
+from tumorline.data.truth import NotBinaryError, read_labels, read_mask
 from tumorline.errors import UserError
+from tumorline.network_input import fit
+from tumorline.regions import Labels
 
 IMAGE, MASK = blob(32, 1)
 WIDE = np.arange(24, dtype=np.uint8).reshape(4, 6) * 10
@@ -128,7 +130,7 @@ def test_arrays_with_gaps_are_answered_as_files_with_gaps() -> None:
 @pytest.mark.parametrize("factor", [1e-9, 1e30])
 def test_unusual_ranges_are_seen_as_usual_ones(factor: float) -> None:
     image = IMAGE[None].astype(np.float32)
-    usual, scaled = (preprocess.to_network(i.astype(np.float32), 32)[0] for i in (image, image * factor))
+    usual, scaled = (fit.to_network(i.astype(np.float32), 32)[0] for i in (image, image * factor))
     assert np.allclose(usual, scaled, atol=1e-4)
 
 
@@ -166,14 +168,14 @@ def test_an_image_that_shows_something_is_not_blank(size: int) -> None:
     for seed in range(5):
         image = blob(size, seed)[0][None].astype(np.float32)
         for shown in (image, image / 1e4, 255 - image, image.round(-1)):
-            assert not preprocess.is_blank(shown, *preprocess.to_network(shown, 64))
+            assert not fit.is_blank(shown, *fit.to_network(shown, 64))
 
 
 def test_real_heads_are_not_blank(real_data: Path) -> None:
     for name in ("healthy", "dicom"):
         for path in sorted((real_data / name).iterdir())[::8]:
             image = read_image(Case("x", (path,)))
-            assert not preprocess.is_blank(image, *preprocess.to_network(image, 192)), path.name
+            assert not fit.is_blank(image, *fit.to_network(image, 192)), path.name
 
 
 def test_evaluate_takes_blank_images_as_predict_does(tiny_run: Path, tmp_path: Path) -> None:

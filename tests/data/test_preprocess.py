@@ -1,6 +1,6 @@
 import numpy as np
 
-from tumorline.data.preprocess import Placement, mask_to_network, to_native, to_network
+from tumorline.network_input.fit import Placement, mask_to_network, to_native, to_network
 
 
 def test_a_wide_image_keeps_its_aspect_and_is_centred() -> None:

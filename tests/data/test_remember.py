@@ -16,7 +16,7 @@ from tumorline.config import DataConfig
 from tumorline.data import dataset as datasets
 from tumorline.data.case import Case
 from tumorline.data.dataset import Dataset, load_dataset
-from tumorline.data.remember import SETTLED_S, remember, stamps
+from tumorline.data.memory import SETTLED_S, remember, stamps
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Seconds by which it is later than it is: only the system sets the time at which a file itself was changed."""
     ahead = [60.0]
     now = time.time
-    monkeypatch.setattr("tumorline.data.remember.time", SimpleNamespace(time=lambda: now() + ahead[0]))
+    monkeypatch.setattr("tumorline.data.memory.time", SimpleNamespace(time=lambda: now() + ahead[0]))
     return ahead
 
 

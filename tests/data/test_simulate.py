@@ -9,13 +9,13 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from tumorline.data.simulate import Settings, grow, simulate, simulate_patient
-from tumorline.data.simulate.anatomy import Template
-from tumorline.data.simulate.field import Axes, Noise, grid, positions
-from tumorline.data.simulate.render import T1CE, Scanner
-from tumorline.data.simulate.scene import Patient
-from tumorline.data.simulate.tumour import KINDS
 from tumorline.errors import UserError
+from tumorline.simulation import Settings, grow, simulate, simulate_patient
+from tumorline.simulation.anatomy import Template
+from tumorline.simulation.field import Axes, Noise, grid, positions
+from tumorline.simulation.render import T1CE, Scanner
+from tumorline.simulation.scene import Patient
+from tumorline.simulation.tumour import KINDS
 
 pytest.importorskip("nilearn", reason="the anatomy comes with nilearn, which the base install lacks")
 

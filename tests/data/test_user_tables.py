@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from tests.conftest import PairFolder, blob
+from tumorline.audit.check import check
 from tumorline.config import DataConfig, SplitConfig
-from tumorline.data.check import check
 from tumorline.data.dataset import load_dataset
 from tumorline.data.source import Source, open_source
 from tumorline.data.split import Split, split_dataset

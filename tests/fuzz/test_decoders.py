@@ -16,12 +16,14 @@ from pydicom import uid
 
 from tests.fuzz.budget import fuzzed
 from tests.sources import nib, save_dicom, save_mat
-from tumorline.data import volume
-from tumorline.data.case import Case, Labels, read_image, read_labels, read_mask
-from tumorline.data.cjdata import read_folds, read_patient
-from tumorline.data.decode import is_picture
-from tumorline.data.dicom import read_header
+from tumorline.data.case import Case, read_image
+from tumorline.data.truth import read_labels, read_mask
 from tumorline.errors import UserError
+from tumorline.formats import nifti
+from tumorline.formats.cjdata import read_folds, read_patient
+from tumorline.formats.decode import is_picture
+from tumorline.formats.dicom import read_header
+from tumorline.regions import Labels
 
 PIXELS = (np.arange(16 * 12).reshape(16, 12) * 7 % 251).astype(np.uint8)
 SUFFIXES = (".png", ".jpg", ".tif", ".gif", ".webp", ".pgm", ".jp2", ".tga", ".dcm", ".mat", ".nii", ".nii.gz", "")
@@ -111,8 +113,8 @@ READERS: tuple[Callable[[Path], object], ...] = (
     read_header,
     read_patient,
     read_folds,
-    volume.read_header,
-    lambda path: volume.read_slice(path, 0),
+    nifti.read_header,
+    lambda path: nifti.read_slice(path, 0),
     lambda path: read_labels(path, 1, LABELS),
 )
 

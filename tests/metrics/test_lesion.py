@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tumorline.geometry import MaskArray
+from tumorline.geometry.distances import MaskArray
 from tumorline.metrics.lesion import match_lesions
 
 EMPTY = np.zeros((30, 40), bool)

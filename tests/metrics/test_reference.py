@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from tumorline.geometry import MaskArray
+from tumorline.geometry.distances import MaskArray
 from tumorline.metrics import overlap
 from tumorline.metrics.surface import (
     SurfaceDistances,

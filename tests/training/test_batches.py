@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from tumorline.config import TrainConfig
-from tumorline.data.cache import Cache
 from tumorline.errors import UserError
+from tumorline.network_input.cache import Cache
 from tumorline.training.batches import Batches, Store, patient_weights
 from tumorline.training.machine import Machine
 

@@ -17,10 +17,10 @@ from tests.training.test_loop import history, same, train, weights, with_train
 from tumorline import cross_validation, run, tuning
 from tumorline.config import Config
 from tumorline.errors import Diverged, UserError
-from tumorline.run_folder import STATE_NAME
+from tumorline.run_folder import BEST_WEIGHTS_NAME, STATE_NAME
 from tumorline.training import loop
 from tumorline.training.divergence import all_finite
-from tumorline.training.loop import BEST_KEY, BEST_NAME
+from tumorline.training.loop import BEST_KEY
 from tumorline.training.tensor_file import read_tensors
 from tumorline.training.validation import Validation
 
@@ -65,7 +65,7 @@ def test_a_loss_that_is_not_finite_stops_at_once_and_keeps_the_epoch_before(
     assert "the loss of epoch 2, step 2 is not finite; the weights after epoch 1 are kept" in str(caught.value)
     assert "a lower train.learning_rate (now 0.02)" in str(caught.value)
     assert len(history(tmp_path / "run")) == 1
-    for name in (STATE_NAME, BEST_NAME):
+    for name in (STATE_NAME, BEST_WEIGHTS_NAME):
         assert all_finite(weights(tmp_path / "run", name).values())
     train(with_train(tiny_config, epochs=3), tmp_path / "run")
     assert same(tmp_path / "whole", tmp_path / "run")
@@ -98,7 +98,7 @@ def test_a_validation_that_is_not_finite_is_never_the_best(
     monkeypatch.setattr(loop, "validate", lambda *_: result)
     with pytest.raises(Diverged, match="the validation loss of epoch 1 is not finite"):
         train(tiny_config, tmp_path / "run")
-    assert not (tmp_path / "run" / BEST_NAME).exists()
+    assert not (tmp_path / "run" / BEST_WEIGHTS_NAME).exists()
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_a_state_or_best_weights_that_had_diverged_before_this_version_are_refus
     tiny_config: Config, tmp_path: Path
 ) -> None:
     train(tiny_config, tmp_path / "run")
-    as_published(tmp_path / "run" / BEST_NAME, spoiled=True)
+    as_published(tmp_path / "run" / BEST_WEIGHTS_NAME, spoiled=True)
     with pytest.raises(Diverged, match=r"best\.safetensors: its weights are not finite"):
         loop.read_best(make_task(tiny_config, tmp_path / "run"))
     as_published(tmp_path / "run" / STATE_NAME, spoiled=True)
@@ -154,8 +154,8 @@ def as_published(path: Path, spoiled: bool = False) -> None:
 
 def test_weights_to_start_from_are_looked_at(tiny_config: Config, tmp_path: Path) -> None:
     train(with_train(tiny_config, epochs=1), tmp_path / "run")
-    as_published(tmp_path / "run" / BEST_NAME, spoiled=True)
-    origin = tiny_config.model.model_copy(update={"start_from": str(tmp_path / "run" / BEST_NAME)})
+    as_published(tmp_path / "run" / BEST_WEIGHTS_NAME, spoiled=True)
+    origin = tiny_config.model.model_copy(update={"start_from": str(tmp_path / "run" / BEST_WEIGHTS_NAME)})
     with pytest.raises(UserError, match="the weights that the training starts from are not finite"):
         train(tiny_config.model_copy(update={"model": origin}), tmp_path / "second")
 

@@ -10,7 +10,7 @@ from tumorline.data.dataset import Dataset
 from tumorline.errors import UserError
 from tumorline.training import loop
 from tumorline.training.batches import Store
-from tumorline.training.range_test import HIGHEST, LOWEST, diverged, summarise
+from tumorline.training.rate_finder import HIGHEST, LOWEST, diverged, summarise
 
 
 def valley(rate: float) -> float:

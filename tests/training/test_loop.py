@@ -17,9 +17,9 @@ from tests.training.conftest import make_task
 from tumorline.config import Config, LossConfig, LossTerm
 from tumorline.errors import Interrupted, UserError
 from tumorline.losses import WeightedSum
-from tumorline.run_folder import HISTORY_NAME, STATE_NAME
+from tumorline.run_folder import BEST_WEIGHTS_NAME, HISTORY_NAME, STATE_NAME
 from tumorline.training import loop
-from tumorline.training.loop import BEST_NAME, fit
+from tumorline.training.loop import fit
 from tumorline.training.machine import machine
 from tumorline.training.validation import Validation
 
@@ -57,7 +57,7 @@ def test_training_learns_and_keeps_the_best_epoch(tiny_config: Config, tmp_path:
     assert float(rows[-1]["train_loss"]) < float(rows[0]["train_loss"])
     best = max(rows, key=lambda row: float(row["validation_dice"]))
     assert best["best"] == "1"
-    assert weights(tmp_path / "run", BEST_NAME)
+    assert weights(tmp_path / "run", BEST_WEIGHTS_NAME)
 
 
 def test_of_equal_dice_the_lower_loss_is_kept_but_does_not_count_for_patience(
@@ -69,7 +69,7 @@ def test_of_equal_dice_the_lower_loss_is_kept_but_does_not_count_for_patience(
     train(with_train(tiny_config, epochs=9, patience=3), tmp_path / "run")
     assert [row["best"] for row in history(tmp_path / "run")] == ["1", "1", "0", "1"]
     average = {name.removeprefix("average."): kept for name, kept in weights(tmp_path / "run").items()}
-    assert all(torch.equal(average[name], kept) for name, kept in weights(tmp_path / "run", BEST_NAME).items())
+    assert all(torch.equal(average[name], kept) for name, kept in weights(tmp_path / "run", BEST_WEIGHTS_NAME).items())
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_does_not(tiny_config: Config, tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ from tests.training.test_divergence import as_published
 from tests.training.test_loop import history, same, train, with_train
 from tumorline.config import Config
 from tumorline.errors import UserError
-from tumorline.run_folder import STATE_NAME
-from tumorline.training.loop import BEST_NAME, read_best
+from tumorline.run_folder import BEST_WEIGHTS_NAME, STATE_NAME
+from tumorline.training.loop import read_best
 from tumorline.training.state import Position
 from tumorline.training.tensor_file import read_tensors, write_tensors
 
@@ -90,13 +90,13 @@ def test_a_state_whose_tensors_do_not_fit_is_refused(tiny_config: Config, finish
 def test_best_weights_of_another_training_are_refused(tiny_config: Config, finished: Path, tmp_path: Path) -> None:
     other = with_train(tiny_config, epochs=1)
     train(other, tmp_path / "other")
-    (finished / BEST_NAME).write_bytes((tmp_path / "other" / BEST_NAME).read_bytes())
+    (finished / BEST_WEIGHTS_NAME).write_bytes((tmp_path / "other" / BEST_WEIGHTS_NAME).read_bytes())
     with pytest.raises(UserError, match=r"best\.safetensors: the best weights of another training"):
         read_best(make_task(with_train(tiny_config, epochs=2), finished))
 
 
 def test_damaged_best_weights_are_refused(tiny_config: Config, finished: Path) -> None:
-    flip(finished / BEST_NAME, len((finished / BEST_NAME).read_bytes()) - 9)
+    flip(finished / BEST_WEIGHTS_NAME, len((finished / BEST_WEIGHTS_NAME).read_bytes()) - 9)
     with pytest.raises(UserError, match=r"best\.safetensors: damaged, its content does not fit its checksum"):
         read_best(make_task(with_train(tiny_config, epochs=2), finished))
 
@@ -106,7 +106,7 @@ def test_a_run_of_the_published_version_goes_on_to_equal_weights(tiny_config: Co
     config = with_train(tiny_config, epochs=3)
     train(config, tmp_path / "whole")
     stop_after_two(config, tmp_path / "stopped")
-    for name in (STATE_NAME, BEST_NAME):
+    for name in (STATE_NAME, BEST_WEIGHTS_NAME):
         as_published(tmp_path / "stopped" / name)
     with safe_open(tmp_path / "stopped" / STATE_NAME, "pt") as file:
         assert set(file.metadata()) == {"position"}

@@ -9,11 +9,11 @@ from typing import Any
 from tumorline import comparison
 from tumorline.benchmarking.plan import Choice
 from tumorline.benchmarking.speed import images_per_second
-from tumorline.evaluation import SUMMARY_NAME, read_rows
+from tumorline.evaluation.tables import read_rows
 from tumorline.metrics.case import CaseScores
 from tumorline.metrics.comparison import LEAST_SEEDS
 from tumorline.metrics.summary import FIGURES, figure
-from tumorline.run_folder import best_validation_dice, read_environment, read_history
+from tumorline.run_folder import SUMMARY_NAME, best_validation_dice, read_environment, read_history
 from tumorline.summary_file import Comparable, read_summary
 
 SCHEMA_VERSION = 1

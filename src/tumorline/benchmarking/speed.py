@@ -7,7 +7,7 @@ from statistics import median
 
 import numpy as np
 
-from tumorline.prediction import Model, load
+from tumorline.inference.model import Model, load
 
 BATCH, ROUNDS = 8, 5
 

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tumorline.data.case import MaskArray, mask_hash
+from tumorline.arrays import MaskArray
+from tumorline.data.truth import mask_hash
 
 NAME = "cheng"
 ATTRIBUTION = (

@@ -10,28 +10,20 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from tumorline.config import DataConfig
-from tumorline.data import cheng, near
-from tumorline.data.boundary import max_pixels
+from tumorline.arrays import ImageArray, MaskArray
+from tumorline.config import Config, DataConfig
+from tumorline.data import cheng, near_duplicates
 from tumorline.data.brisc import is_brisc
-from tumorline.data.case import (
-    Case,
-    ImageArray,
-    MaskArray,
-    NotBinaryError,
-    image_hash,
-    mask_hash,
-    read_image,
-    read_labels,
-    read_mask,
-)
+from tumorline.data.case import Case, image_hash, read_image
 from tumorline.data.finding import Finding
 from tumorline.data.known_patients import hash_patient, keys_to_keep, keys_to_look_up
+from tumorline.data.memory import remember, stamps
 from tumorline.data.outlines import draw_outlines
 from tumorline.data.patients import collection_patient, collection_patient_of_file
-from tumorline.data.remember import remember, stamps
-from tumorline.data.source import Source, open_source
+from tumorline.data.source import Source, open_source, source_path
+from tumorline.data.truth import NotBinaryError, mask_hash, read_labels, read_mask
 from tumorline.errors import UserError
+from tumorline.formats.boundary import max_pixels
 from tumorline.user_folders import default_folder
 
 T = TypeVar("T")
@@ -79,16 +71,18 @@ class Dataset:
         return {case.id: position for position, case in enumerate(self.cases)}
 
     @cached_property
-    def near_pairs(self) -> tuple[near.NearPair, ...]:
+    def near_pairs(self) -> tuple[near_duplicates.NearPair, ...]:
         """Near duplicates among the cases, by position; of cases that are equal pixel for pixel the first stands."""
         first_with = {fact.image_hash: position for position, fact in reversed(list(enumerate(self.facts)))}
         positions = sorted(position for position in first_with.values() if self.facts[position].thumbnail)
 
-        def search() -> list[near.NearPair]:
-            return near.near_pairs(near.unpack([self.facts[position].thumbnail for position in positions]))
+        def search() -> list[near_duplicates.NearPair]:
+            return near_duplicates.near_pairs(
+                near_duplicates.unpack([self.facts[position].thumbnail for position in positions])
+            )
 
-        def understand(found: list[Any]) -> tuple[near.NearPair, ...]:
-            pairs = [near.NearPair(*values) for values in found]
+        def understand(found: list[Any]) -> tuple[near_duplicates.NearPair, ...]:
+            pairs = [near_duplicates.NearPair(*values) for values in found]
             return tuple(pair._replace(a=positions[pair.a], b=positions[pair.b]) for pair in pairs)
 
         key = [VERSION, [self.facts[position].image_hash for position in positions]]
@@ -239,7 +233,7 @@ def _examine(case: Case, settings: DataConfig) -> Facts:
         0.0 if mask is None else float(mask.mean()),
         tuple(errors),
         "" if mask is None or not _may_be_copied(case) else cheng.known_mask_hash(mask),
-        near.thumbnail(image),
+        near_duplicates.thumbnail(image),
     )
 
 
@@ -294,3 +288,17 @@ def _with_known_patient(case: Case, entry: cheng.Entry | None) -> Case:
     if entry is None or case.patient is not None:
         return case
     return replace(case, patient=f"{cheng.NAME}-{entry.patient}", class_name=case.class_name or entry.class_name)
+
+
+def case_reader(config: Config) -> Callable[[str], tuple[ImageArray, MaskArray]] | None:
+    """Image and truth of a case by its id; None where the source is not where it was."""
+    try:
+        cases = {case.id: case for case in open_source(source_path(config), config.data).cases}
+    except UserError:
+        return None
+
+    def read(case_id: str) -> tuple[ImageArray, MaskArray]:
+        case = cases[case_id]
+        return read_image(case)[0], read_case_mask(case, config.data)
+
+    return read

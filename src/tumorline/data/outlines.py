@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tumorline.data.boundary import require_size
 from tumorline.errors import UserError
+from tumorline.formats.boundary import require_size
 
 MOST_CROSSINGS = 20_000_000
 """Of the edges of one polygon with rows of pixels; an honest outline has some thousands."""

@@ -10,11 +10,6 @@ from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
-SAYS_NOTHING = re.compile(
-    r"[\W_]*|n/?a|#?n/a|<na>|nan|nil|null|none|unknown|unk|not[-_ ](?:known|available|applicable|given)|missing"
-    r"|undefined|tbd|anon(?:ymous|ymi[sz]ed)?|de-?identified",
-    re.IGNORECASE,
-)
 SAME_PEOPLE = {758: 626, 639: 557}
 """Numbers of BraTS 2021 (also those of its successors) of one patient each."""
 LEAST_TELLING = 4
@@ -90,11 +85,6 @@ class Visit(NamedTuple):
 
     patient: str
     number: tuple[int, int] | None
-
-
-def says_nothing(text: str) -> bool:
-    """Whether a cell that ought to name a patient leaves it unknown: empty, 'nan', 'NA', 'None', 'unknown', ..."""
-    return SAYS_NOTHING.fullmatch(text.strip()) is not None
 
 
 def spelling(text: str) -> str:

@@ -5,17 +5,20 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tumorline.config import DataConfig
+from tumorline.config import Config, DataConfig
 from tumorline.data.case import Case
-from tumorline.data.decode import is_dicom
 from tumorline.data.finding import Finding, Severity
 from tumorline.data.layouts import brats, coco, figshare, folders, labelme, lgg, pairs, table, tumour_free
 from tumorline.data.layouts.contents import Contents, Listing
 from tumorline.data.layouts.names import stated_part
 from tumorline.data.layouts.unread import colour_masks, mask_beside_images, sign_of_truth, unread_kind
 from tumorline.data.patients import collection_patient_of_file, patient_in_name, patient_meant, spelling
-from tumorline.data.volume import is_volume
 from tumorline.errors import UserError
+from tumorline.formats.decode import is_dicom
+from tumorline.formats.nifti import is_volume
+from tumorline.simulation import default_cohort
+from tumorline.user_folders import default_folder
+from tumorline.user_text import written_path
 
 __all__ = ["LAYOUTS", "Finding", "Layout", "Severity", "Source", "channel_names", "open_picture", "open_source"]
 
@@ -183,7 +186,7 @@ def _with_header(case: Case) -> Case:
     """The case with what a DICOM header adds to what its layout knows."""
     if not is_dicom(case.images[0]):
         return case
-    from tumorline.data.dicom import read_header  # pydicom is slow to import
+    from tumorline.formats.dicom import read_header  # pydicom is slow to import
 
     header = read_header(case.images[0])
     return replace(case, patient=case.patient or header.patient, spacing_mm=case.spacing_mm or header.spacing_mm)
@@ -235,3 +238,10 @@ def _refuse_unread(contents: Contents) -> None:
         raise UserError(locked[0].message)
     if unread := unread_kind(contents):
         raise UserError(unread)
+
+
+def source_path(config: Config) -> Path:
+    """Where the cases are; the simulated cohort is made on first use."""
+    if config.data.source:
+        return written_path(config.data.source)
+    return default_cohort(Path(config.data.cache or default_folder()))

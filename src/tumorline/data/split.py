@@ -9,10 +9,10 @@ from pathlib import Path
 from tumorline.config import SplitConfig
 from tumorline.data.case import Case
 from tumorline.data.dataset import Dataset
-from tumorline.data.patients import patient_meant, says_nothing
+from tumorline.data.patients import patient_meant
 from tumorline.data.user_tables import match_ids, read_rows_of_cases, refuse_mismatch
 from tumorline.errors import UserError
-from tumorline.user_text import written_path
+from tumorline.user_text import says_nothing, written_path
 
 PARTS = ("train", "validation", "test")
 SHORT_NAMES = {"val": "validation", "valid": "validation", "": "excluded"}

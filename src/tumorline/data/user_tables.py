@@ -7,10 +7,10 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
-from tumorline.data.decode import without_suffix
-from tumorline.data.patients import patient_meant, says_nothing, spelling, without_decimals, without_visits
+from tumorline.data.patients import patient_meant, spelling, without_decimals, without_visits
 from tumorline.errors import UserError
-from tumorline.user_text import Rows, read_user_table
+from tumorline.formats.decode import without_suffix
+from tumorline.user_text import Rows, read_user_table, says_nothing
 
 ALIASES = {
     "id": ("case", "case_id", "image_id", "filename", "file_name", "file"),

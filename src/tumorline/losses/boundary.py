@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tumorline.geometry import diagonal, signed_distance
+from tumorline.geometry.distances import diagonal, signed_distance
 from tumorline.losses.targets import probabilities
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage, optimize
 
-from tumorline.geometry import MaskArray, bounding_box
+from tumorline.geometry.distances import MaskArray, bounding_box
 from tumorline.metrics.overlap import count_overlap, dice
 from tumorline.metrics.summary import figure_of
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import chain
 from multiprocessing import get_context
 
-from tumorline.geometry import MaskArray, bounding_box, diagonal
+from tumorline.geometry.distances import MaskArray, bounding_box, diagonal
 from tumorline.metrics import overlap, surface
 from tumorline.metrics.lesion import match_lesions
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from tumorline.geometry import FloatArray, MaskArray
+from tumorline.geometry.distances import FloatArray, MaskArray
 
 CodeArray = npt.NDArray[np.uint8]
 FULL = {2: 0b1111, 3: 0b11111111}

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from tumorline.geometry import MaskArray, bounding_box
+from tumorline.geometry.distances import MaskArray, bounding_box
 from tumorline.metrics.surface import hausdorff, surface_distances
 
 DILATION = 3

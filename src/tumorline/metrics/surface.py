@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tumorline.geometry import FloatArray, MaskArray, PointArray, bounding_box, nearest_distance
+from tumorline.geometry.distances import FloatArray, MaskArray, PointArray, bounding_box, nearest_distance
 from tumorline.metrics.elements import FULL, CodeArray, element_sizes, neighbourhood_codes
 
 

@@ -11,14 +11,13 @@ from markupsafe import Markup
 from safetensors import safe_open
 
 from tumorline.escaping import for_markdown
-from tumorline.evaluation import SUMMARY_NAME
 from tumorline.files import write_text
 from tumorline.metrics.headline import count_cases, count_false_lesions, count_false_positives
-from tumorline.model_file import WEIGHTS_NAME, read_info
+from tumorline.model_file import read_info
 from tumorline.report.page import harmless
+from tumorline.run_folder import CARD_NAME, SUMMARY_NAME, WEIGHTS_NAME
 from tumorline.summary_file import read_summary
 
-CARD_NAME = "MODEL_CARD.md"
 FIGURES = (
     ("dice", 3),
     ("nsd", 3),

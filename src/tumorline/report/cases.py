@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from tumorline.data.case import read_mask
+from tumorline.data.truth import read_mask
 from tumorline.errors import UserError
 from tumorline.write.images import mask_path, window
 

@@ -15,15 +15,14 @@ from markupsafe import Markup, escape
 from tumorline.config import parse_config, read_toml
 from tumorline.errors import UserError
 from tumorline.escaping import for_markdown, one_line
-from tumorline.evaluation import ATTRIBUTE, read_records
+from tumorline.evaluation.tables import ATTRIBUTE, read_records
 from tumorline.files import write_text
 from tumorline.metrics.headline import count_cases, count_false_lesions, count_false_positives
 from tumorline.report import certainty, charts
 from tumorline.report.cases import CaseReader, Picture, Row, choose, draw
-from tumorline.run_folder import ENVIRONMENT_NAME, read_environment, read_history, read_split
+from tumorline.run_folder import ENVIRONMENT_NAME, REPORT_NAME, read_environment, read_history, read_split
 from tumorline.summary_file import read_summary
 
-REPORT_NAME = "report.html"
 COSTLY = 0.05
 """A change that costs more Dice than this at every strength is named."""
 MARKS = {

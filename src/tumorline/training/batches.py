@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from tumorline.config import TrainConfig
-from tumorline.data.cache import Cache
 from tumorline.errors import UserError
+from tumorline.network_input.cache import Cache
 from tumorline.training.machine import Machine
 
 FloatArray = npt.NDArray[np.float64]

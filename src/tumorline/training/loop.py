@@ -20,14 +20,14 @@ from torch.nn.parallel import DistributedDataParallel
 from tumorline import losses, models
 from tumorline.augment import apply, draw
 from tumorline.config import Config, TrainConfig
-from tumorline.data.cache import Cache, cache_key, open_cache
-from tumorline.data.case import REGION
 from tumorline.data.dataset import Dataset
 from tumorline.data.split import Split
 from tumorline.errors import Diverged, Interrupted, UserError
 from tumorline.files import write_csv
 from tumorline.model_file import weights_file
-from tumorline.run_folder import HISTORY_NAME, STATE_NAME
+from tumorline.network_input.cache import Cache, cache_key, open_cache
+from tumorline.regions import REGION
+from tumorline.run_folder import BEST_WEIGHTS_NAME, HISTORY_NAME, STATE_NAME
 from tumorline.signals import stop_signals
 from tumorline.training.batches import Batches, Store, patient_weights
 from tumorline.training.depthwise import compute_depthwise_in_float32
@@ -50,7 +50,6 @@ from tumorline.user_text import written_path
 OnEpoch = Callable[[Mapping[str, Any]], None]
 """Gets each finished epoch's row of the history, once the state is saved; what it raises ends the training there."""
 
-BEST_NAME = "best.safetensors"
 BEST_KEY = "fingerprint"
 COLUMNS = (
     "epoch",
@@ -237,7 +236,7 @@ class Loop:
         self.loss_sum.zero_()
         if row["best"] and self.machine.leads:
             weights = self.state.average.state_dict()
-            write_tensors(self.task.run / BEST_NAME, weights, BEST_KEY, position.fingerprint)
+            write_tensors(self.task.run / BEST_WEIGHTS_NAME, weights, BEST_KEY, position.fingerprint)
         self.save()
         progress.epoch(row, settings.epochs)
         if self.on_epoch is not None:
@@ -288,7 +287,7 @@ class Loop:
 
 def read_best(task: Task) -> dict[str, Tensor]:
     """The weights that validation has chosen. Raises UserError where they are damaged or of another training."""
-    path = task.run / BEST_NAME
+    path = task.run / BEST_WEIGHTS_NAME
     fingerprint, weights = read_tensors(path, BEST_KEY)
     if fingerprint not in ("", task.fingerprint()):
         raise UserError(f"{path}: the best weights of another training; {CURE}")

@@ -11,8 +11,8 @@ from torch.overrides import TorchFunctionMode
 
 from tumorline import models
 from tumorline.config import Config
-from tumorline.data.case import REGION
 from tumorline.errors import UserError
+from tumorline.regions import REGION
 
 COPIES = 5
 """Of the weights in training: themselves, gradients, average, and the optimiser's two moments."""

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from tumorline.data.dataset import Dataset, read_case_mask
-from tumorline.data.preprocess import Placement, to_native
 from tumorline.metrics.overlap import count_overlap, dice
+from tumorline.network_input.fit import Placement, to_native
 from tumorline.training.batches import Store
 from tumorline.training.machine import Machine
 

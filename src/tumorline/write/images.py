@@ -8,8 +8,8 @@ from PIL import Image
 from scipy import ndimage
 
 from tumorline.files import atomic_path, fit_file_name
-from tumorline.geometry import bounding_box
-from tumorline.grey import grey_range
+from tumorline.formats.grey import grey_range
+from tumorline.geometry.distances import bounding_box
 
 MaskArray = npt.NDArray[np.bool_]
 PREDICTED_RGB, TRUTH_RGB = (230, 159, 0), (86, 180, 233)

@@ -11,12 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from tumorline.config import DataConfig
-from tumorline.data import volume
-from tumorline.data.case import Case, Labels
+from tumorline.data.case import Case
 from tumorline.data.finding import Finding
 from tumorline.data.layouts.contents import Contents, Listing
 from tumorline.data.patients import patients_of_scans
 from tumorline.errors import UserError
+from tumorline.formats import nifti
+from tumorline.regions import Labels
 
 NAME = re.compile(r"(.+)[-_](t1ce|t1c|t1n|t1|t2w|t2f|t2|flair|seg)\.nii(?:\.gz)?", re.IGNORECASE)
 KINDS = {
@@ -63,7 +64,7 @@ def _slices(name: str, patient: str, group: Group, settings: DataConfig) -> List
     try:
         images = tuple(_one(name, group, kind, KINDS[kind]) for kind in wanted)
         mask = _one(name, group, "truth", ("seg",))
-        header = volume.read_header(images[0])
+        header = nifti.read_header(images[0])
     except UserError as error:
         return [], [Finding("unreadable", "error", str(error), tuple(str(path) for path in group.values()))]
     labels = _labels(group, settings.label or LABEL)

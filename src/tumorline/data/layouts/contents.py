@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from tumorline.data.case import Case
-from tumorline.data.decode import MATLAB_SUFFIX, is_picture
 from tumorline.data.finding import Finding
 from tumorline.data.layouts.documents import read_json_document
 from tumorline.data.layouts.names import Match, image_id, match_masks, name_below, read_mask_names, says_mask
 from tumorline.data.layouts.tree import Tree, folders_above, list_tree
-from tumorline.data.volume import is_volume
 from tumorline.errors import UserError
+from tumorline.formats.decode import MATLAB_SUFFIX, is_picture
+from tumorline.formats.nifti import is_volume
 
 Listing = tuple[list[Case], list[Finding]]
 

@@ -6,13 +6,14 @@ from pathlib import Path
 
 from tumorline.config import DataConfig
 from tumorline.data import cheng
-from tumorline.data.case import Case, mask_hash
-from tumorline.data.cjdata import read_folds, read_patient, read_plane
-from tumorline.data.decode import MATLAB_SUFFIX
+from tumorline.data.case import Case
 from tumorline.data.finding import Finding
 from tumorline.data.layouts.contents import Contents, Listing
-from tumorline.data.patients import says_nothing
+from tumorline.data.truth import mask_hash
 from tumorline.errors import UserError
+from tumorline.formats.cjdata import read_folds, read_patient, read_plane
+from tumorline.formats.decode import MATLAB_SUFFIX
+from tumorline.user_text import says_nothing
 
 SPACING_MM = (0.49, 0.49)
 """As the record states it."""

@@ -12,11 +12,11 @@ import numpy as np
 
 from tumorline.config import DataConfig
 from tumorline.data.case import Case
-from tumorline.data.decode import read_pixels
 from tumorline.data.finding import Finding
 from tumorline.data.layouts import pairs
 from tumorline.data.layouts.contents import Contents, Listing
 from tumorline.errors import UserError
+from tumorline.formats.decode import read_pixels
 
 PLANES = {"flair": (1,), "post_contrast": (2,), "pre_contrast": (0,), "all": (0, 1, 2)}
 """Choice of `data.channel`, the default first -> planes of the picture."""

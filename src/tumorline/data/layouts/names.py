@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path, PurePath
 from typing import Literal, NamedTuple
 
-from tumorline.data.decode import without_suffix
+from tumorline.formats.decode import without_suffix
 
 Kind = Literal["image", "mask"]
 

@@ -10,13 +10,12 @@ from pathlib import Path, PurePosixPath
 
 from tumorline.config import DataConfig
 from tumorline.data.case import Case
-from tumorline.data.decode import PICTURE_SUFFIXES
 from tumorline.data.finding import Finding
 from tumorline.data.layouts.contents import Contents, Listing
-from tumorline.data.patients import says_nothing
 from tumorline.data.user_tables import read_rows_of_cases, rows_by_name, stated_patient
 from tumorline.errors import UserError
-from tumorline.user_text import Rows, written_path
+from tumorline.formats.decode import PICTURE_SUFFIXES
+from tumorline.user_text import Rows, says_nothing, written_path
 
 KNOWN_COLUMNS = {"id", "patient", "patient_group", "mask", "class_name", "split", "fold", "spacing_mm"}
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt")

@@ -1,11 +1,11 @@
 """Pictures without masks, of which the user says that none shows a tumour (`data.tumour_free`)."""
 
 from tumorline.data.case import Case
-from tumorline.data.decode import without_suffix
 from tumorline.data.finding import Finding
 from tumorline.data.layouts.contents import Contents, Listing
 from tumorline.data.layouts.table import case_from_row, read_patients
 from tumorline.errors import UserError
+from tumorline.formats.decode import without_suffix
 
 LAYOUT = "tumour-free pictures"
 

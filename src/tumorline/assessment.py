@@ -1,0 +1,110 @@
+"""From a model and a source to an evaluation with its report; the use of the test part is noted."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tumorline.arrays import ImageArray, MaskArray
+from tumorline.audit import check as checks
+from tumorline.config import DataConfig, load_config
+from tumorline.data.dataset import Dataset, load_dataset
+from tumorline.data.source import channel_names
+from tumorline.errors import UserError
+from tumorline.evaluation import robustness as stresses
+from tumorline.evaluation import scoring
+from tumorline.evaluation.status import Request
+from tumorline.evaluation.tables import read_rows, write
+from tumorline.files import append_line, refuse_links_outside, write_csv
+from tumorline.inference.model import Model, load
+from tumorline.journal import hash_settings
+from tumorline.model_file import find_model, model_name
+from tumorline.output_folder import OutputFolder, Purpose, open_output, refuse_in_data
+from tumorline.progress import Progress
+from tumorline.report import write_report
+from tumorline.run_folder import CONFIG_NAME, STRESS_NAME, TEST_USES_NAME, read_config, with_known_cache
+
+
+@contextmanager
+def open_evaluation(
+    output: Path | str | None, purpose: Purpose, overwrite: bool, datasets: Iterable[Dataset]
+) -> Iterator[OutputFolder]:
+    """`open_output`, outside of the data."""
+    for dataset in datasets if output else ():
+        refuse_in_data(Path(output or ""), dataset.source.path)
+    with open_output(Path(output) if output else None, purpose, overwrite) as folder:
+        yield folder
+
+
+def hash_dataset(dataset: Dataset) -> str:
+    """Hash of all that an evaluation takes from a data set: contents by case, what is stated of them, settings."""
+    contents = [(facts.image_hash, facts.mask_hash) for facts in dataset.facts]
+    stated = [(case.id, case.patient, case.class_name, case.spacing_mm, case.attributes) for case in dataset.cases]
+    settings = dataset.settings.model_dump(exclude={"source", "cache"})
+    return hash_settings(name=dataset.source.name, contents=contents, stated=stated, settings=settings)
+
+
+def evaluate_and_report(model: Model, wanted: Request, progress: Progress | None) -> dict[str, Any]:
+    """The evaluation with its report; a look at test cases is noted in the run folder of the model."""
+    summary = scoring.evaluate(model, wanted, progress)
+    write_report(wanted.output, lambda name: _read_grey(wanted.dataset, name))
+    if summary["case_status"].get("test") and (model.path.parent / CONFIG_NAME).is_file():
+        use = {"by": "evaluate", "tta": model.tta, "cases": summary["case_status"]}
+        refuse_links_outside(model.path.parent)
+        append_line(model.path.parent / TEST_USES_NAME, use)
+    return summary
+
+
+def load_named(models: Sequence[Path | str], tta: str) -> dict[str, Model]:
+    """The models by the name of their run folder, file or listing. Raises UserError where two are called the same."""
+    named: dict[str, Model] = {}
+    for given in map(Path, models):
+        path = find_model(given).resolve()
+        name = model_name(path)
+        if name in named:
+            raise UserError(f"{given}: a second model called '{name}'; rename its folder or file")
+        named[name] = load(path, tta)
+    return named
+
+
+def add_stress(model: Model, wanted: Request, summary: dict[str, Any], progress: Progress | None) -> dict[str, Any]:
+    rows = read_rows(wanted.output)
+    names = [row.case for row in rows if row.status in wanted.headline]
+    records = stresses.measure(model, wanted.dataset, names, wanted.memory, progress)
+    summary = summary | {"stress": stresses.summarise(records)}
+    write_csv(wanted.output / STRESS_NAME, stresses.COLUMNS, records)
+    write(wanted.output, rows, summary)
+    return summary
+
+
+def _read_grey(dataset: Dataset, name: str) -> tuple[ImageArray, MaskArray]:
+    image, mask = dataset.read(dataset.cases[dataset.index[name]])
+    return image[0], mask
+
+
+def evaluation_data(model: Model, data: Path | str | None, overrides: Iterable[str]) -> tuple[DataConfig, Path]:
+    """Settings and source: of the run's own data, or of other data, whose masks are read by their own rules.
+
+    Where the other data have several sequences, the one that the model was trained on is the default.
+    """
+    from tumorline.data.source import source_path
+
+    if data is None:
+        if not (model.path.parent / CONFIG_NAME).is_file():
+            raise UserError("the model lies in no run folder, so it has no test part at hand; give --data SOURCE")
+        config = with_known_cache(read_config(model.path.parent, overrides))
+        return config.data, source_path(config)
+    settings = load_config(None, overrides).data
+    if not settings.tumour_free and not settings.channel and model.channel in channel_names(Path(data)):
+        settings = settings.model_copy(update={"channel": model.channel})
+    return settings, Path(data)
+
+
+def open_usable(settings: DataConfig, source: Path) -> Dataset:
+    return usable(load_dataset(source, settings))
+
+
+def usable(dataset: Dataset) -> Dataset:
+    """The data set, or UserError with its first error."""
+    checks.stop_on_errors(checks.errors(dataset))
+    return dataset

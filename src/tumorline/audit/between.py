@@ -1,0 +1,249 @@
+"""What two sources share: the same pictures, whatever was done to them, the same masks, the same patients."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tumorline.audit.check import SCHEMA_VERSION, count_patients
+from tumorline.config import DataConfig
+from tumorline.data import near_duplicates
+from tumorline.data.case import Case
+from tumorline.data.dataset import Dataset, Facts, Progress, load_dataset, scan
+from tumorline.data.finding import Finding, Severity
+from tumorline.data.layouts.contents import Contents
+from tumorline.data.patients import collection_patient
+from tumorline.data.source import LAYOUTS, Source, open_picture, with_patient
+from tumorline.formats.decode import without_suffix
+
+PICTURES_ONLY = "pictures only"
+SHOWN = 10
+NEAR_KINDS = ("turned", "mirrored", "cropped")
+"""Counted among the near pairs."""
+
+
+class Shared(NamedTuple):
+    """A case of each set that are one: `transform` of picture `a` looks like picture `b`."""
+
+    a: Case
+    b: Case
+    kind: str
+    """`exact` (pictures equal pixel for pixel), `near`, or `mask` (masks equal, not empty; pictures are not alike)."""
+    transform: str = "identity"
+    correlation: float | None = 1.0
+    cropped: bool = False
+
+
+@dataclass(frozen=True)
+class Audit:
+    sets: tuple[Dataset, Dataset]
+    same_source: bool
+    pairs: tuple[Shared, ...]
+    patients: int
+    """Patients that occur in both sets."""
+    findings: tuple[Finding, ...]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Pairs by kind; a near pair may be turned or mirrored, and cropped as well."""
+        near_ones = [pair for pair in self.pairs if pair.kind == "near"]
+        return {
+            "exact image": sum(pair.kind == "exact" for pair in self.pairs),
+            "exact mask": sum(pair.kind == "mask" for pair in self.pairs),
+            "near": len(near_ones),
+            "turned": sum(pair.transform.startswith("rotate") for pair in near_ones),
+            "mirrored": sum(pair.transform.startswith("mirror") for pair in near_ones),
+            "cropped": sum(pair.cropped for pair in near_ones),
+        }
+
+
+def load_pictures(path: Path, settings: DataConfig, progress: Progress | None = None) -> Dataset:
+    """A source in any layout; a folder without one is a set of pictures without masks. Raises UserError."""
+    contents = Contents(path)
+    if not contents.pictures or any(layout.find(contents) for layout in LAYOUTS.values()):
+        return load_dataset(path, settings, progress)
+    cases = tuple(with_patient(_picture(file, path)) for file in contents.pictures)
+    return Dataset(Source(path, PICTURES_ONLY, cases), scan(cases, settings, progress), settings)
+
+
+def compare_sets(first: Dataset, second: Dataset) -> Audit:
+    """Exact, near, turned and mirrored duplicates between two sets, equal masks, and common patients."""
+    sets = (first, second)
+    same = first.source.path.resolve() == second.source.path.resolve()
+    pairs = () if same else _shared(first, second)
+    patients = _count_common_patients(first, second)
+    findings = [*_uncompared(first), *([] if same else _uncompared(second)), *_overlap(sets, same, pairs)]
+    if patients and not same:
+        findings.append(_common_patients(sets, patients))
+    return Audit(sets, same, pairs, patients, tuple(findings))
+
+
+def as_json(audit: Audit) -> dict[str, Any]:
+    """The machine-readable result of `tumorline data check A --against B --json`."""
+    first, second = (_summary(dataset) for dataset in audit.sets)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        **first,
+        "against": second,
+        "patients_in_both": audit.patients,
+        "counts": audit.counts,
+        "findings": [
+            {"code": f.code, "severity": f.severity, "files": list(f.files), "message": f.message}
+            for f in audit.findings
+        ],
+        "pairs": [{**pair._asdict(), "a": pair.a.id, "b": pair.b.id} for pair in audit.pairs],
+    }
+
+
+# ---------------------------------------------------------------- the search
+
+
+def _picture(file: Path, folder: Path) -> Case:
+    case = open_picture(file)
+    return Case(without_suffix(file.relative_to(folder)).as_posix(), case.images, planes=case.planes)
+
+
+def _shared(first: Dataset, second: Dataset) -> tuple[Shared, ...]:
+    exact = list(_equal(first, second, "image"))
+    found = [Shared(first.cases[a], second.cases[b], "exact") for a, b in exact]
+    alike = set(exact)
+    for pair in _near(first, second):
+        if (pair.a, pair.b) not in alike:
+            cases = first.cases[pair.a], second.cases[pair.b]
+            found.append(Shared(*cases, "near", pair.transform, pair.correlation, pair.cropped))
+            alike.add((pair.a, pair.b))
+    masks = [pair for pair in _equal(first, second, "mask") if pair not in alike]
+    return (*found, *(Shared(first.cases[a], second.cases[b], "mask", correlation=None) for a, b in masks))
+
+
+def _equal(first: Dataset, second: Dataset, what: str) -> Iterator[tuple[int, int]]:
+    """Positions of cases whose pictures, or masks, are equal; constant ones say nothing and are left out."""
+    there: dict[str, list[int]] = defaultdict(list)
+    for position, fact in enumerate(second.facts):
+        there[_content(fact, what)].append(position)
+    for position, fact in enumerate(first.facts):
+        content = _content(fact, what)
+        yield from product([position], there[content] if content else [])
+
+
+def _content(fact: Facts, what: str) -> str:
+    if what == "image":
+        return fact.image_hash if fact.thumbnail else ""
+    return fact.mask_hash if fact.foreground else ""
+
+
+def _near(first: Dataset, second: Dataset) -> list[near_duplicates.NearPair]:
+    of_first, of_second = _distinct(first), _distinct(second)
+    thumbnails = [
+        near_duplicates.unpack([dataset.facts[position].thumbnail for position in positions])
+        for dataset, positions in ((first, of_first), (second, of_second))
+    ]
+    return [pair._replace(a=of_first[pair.a], b=of_second[pair.b]) for pair in near_duplicates.near_pairs(*thumbnails)]
+
+
+def _distinct(dataset: Dataset) -> list[int]:
+    """Positions of the pictures that say something; of those that are equal the first stands."""
+    first_with: dict[str, int] = {}
+    for position, fact in enumerate(dataset.facts):
+        if fact.thumbnail:
+            first_with.setdefault(fact.image_hash, position)
+    return list(first_with.values())
+
+
+def _count_common_patients(first: Dataset, second: Dataset) -> int:
+    """Patients of the first set whom the second holds under any of their names; one recognised by its mask is one."""
+    there = {key for keys in _patient_keys(second) for key in keys}
+    return len({min(keys) for keys in _patient_keys(first) if keys & there})
+
+
+def _patient_keys(dataset: Dataset) -> list[set[str]]:
+    return [dataset.patient_keys(case, fact) for case, fact in zip(dataset.cases, dataset.facts, strict=True)]
+
+
+# ---------------------------------------------------------------- what it says
+
+
+def _uncompared(dataset: Dataset) -> list[Finding]:
+    """Files that could not be compared: those of the source's own errors, and pictures that cannot be read."""
+    findings = [finding for finding in dataset.source.findings if finding.severity == "error"]
+    for case, fact in zip(dataset.cases, dataset.facts, strict=True):
+        if not fact.image_hash:
+            findings += [Finding(code, "error", text, (str(case.images[0]),)) for code, text in fact.errors[:1]]
+    return findings
+
+
+def _overlap(sets: tuple[Dataset, Dataset], same: bool, pairs: tuple[Shared, ...]) -> list[Finding]:
+    a, b = (dataset.source.path for dataset in sets)
+    if same:
+        message = f"{a}: compared with itself, every case is its own duplicate; leave --against out to look within it"
+        return [Finding("same_source", "error", message)]
+    pictures = [pair for pair in pairs if pair.kind != "mask"]
+    masks = [pair for pair in pairs if pair.kind == "mask"]
+    findings = []
+    if pictures:
+        message = f"{b}: holds {_count(p.a for p in pictures)} of {a}, as {_count(p.b for p in pictures)} there"
+        findings.append(Finding("overlap", "error", message, _files(pictures)))
+    if masks:
+        message = f"{b}: holds the masks of {_count(p.a for p in masks)} of {a} too, though the pictures are not alike"
+        findings.append(Finding("same_mask", "warning", message, _files(masks)))
+    return findings
+
+
+def _common_patients(sets: tuple[Dataset, Dataset], count: int) -> Finding:
+    """Patients of a recognised set or a public collection are the same people; other names may agree by chance."""
+    a, b = (dataset.source for dataset in sets)
+    known = a.known_as if a.known_as == b.known_as else ""
+    severity: Severity = "error" if known or _collection_patients(a) & _collection_patients(b) else "warning"
+    what = f"patients of '{known}'" if known else "patients, by their names or their masks,"
+    return Finding("same_patients", severity, f"{count} {what} are in both {a.path} and {b.path}")
+
+
+def _collection_patients(source: Source) -> set[str]:
+    return {name for case in source.cases if case.patient and (name := collection_patient(case.patient))}
+
+
+def _count(cases: Iterable[Case]) -> str:
+    count = len({case.id for case in cases})
+    return "1 case" if count == 1 else f"{count} cases"
+
+
+def _files(pairs: list[Shared]) -> tuple[str, ...]:
+    return tuple({str(case.images[0]): None for pair in pairs for case in (pair.a, pair.b)})
+
+
+def _summary(dataset: Dataset) -> dict[str, Any]:
+    source = dataset.source
+    return {
+        "source": str(source.path),
+        "layout": source.layout,
+        "known_as": source.known_as or None,
+        "simulated": source.simulated,
+        "cases": len(dataset.cases),
+        "patients": count_patients(dataset),
+    }
+
+
+def as_lines(audit: Audit) -> Iterator[str]:
+    """Sets, counts by kind, the first pairs, and the findings."""
+    for dataset in audit.sets:
+        patients = count_patients(dataset)
+        known = f", recognised as '{dataset.source.known_as}'" if dataset.source.known_as else ""
+        who = "unknown patients" if patients is None else f"{patients} patients"
+        yield f"{dataset.source.path}: {len(dataset.cases)} cases, {who}{known}"
+    if not audit.same_source:
+        rows = {**audit.counts, "patients in both": audit.patients}
+        yield from (f"{'  ' * (kind in NEAR_KINDS) + kind:<16}{count:>6}" for kind, count in rows.items())
+    yield from (_line(pair) for pair in audit.pairs[:SHOWN])
+    if len(audit.pairs) > SHOWN:
+        yield f"  and {len(audit.pairs) - SHOWN} more, see 'pairs' of --json"
+    yield from (f"{finding.severity} [{finding.code}] {finding.message}" for finding in audit.findings)
+    if not audit.findings:
+        yield "nothing is in both"
+
+
+def _line(pair: Shared) -> str:
+    how = [pair.kind, *([] if pair.transform == "identity" else [pair.transform]), *(["cropped"] * pair.cropped)]
+    closeness = "" if pair.correlation is None else f" (correlation {pair.correlation:.3f})"
+    return f"  {pair.a.id} = {pair.b.id}: {', '.join(how)}{closeness}"

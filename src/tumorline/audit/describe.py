@@ -1,0 +1,127 @@
+"""What the pictures of a set are like, so that a figure on other data can be understood."""
+
+import base64
+import io
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from tumorline.data import near_duplicates
+from tumorline.data.dataset import Dataset, Facts
+from tumorline.errors import UserError
+from tumorline.formats.grey import grey_range
+from tumorline.geometry.symmetry import TRANSFORMS, transformed
+from tumorline.network_input import fit
+
+SAMPLE = 200
+"""Cases whose pixels are read, evenly spread."""
+NETWORK_SIDE = 128
+LARGEST_EMBEDDED = 1024
+"""Side in pixels of a picture within a model file; ours have 64 and 256."""
+DARK = 0.05
+"""Below this share of its brightest pixels a pixel is background."""
+HEAD = 0.15
+"""Above this share of its brightest pixel a mean picture shows the head."""
+CLEARLY = 0.5
+"""Another orientation is named where it leaves at most this share of what does not correlate as it lies."""
+
+FloatArray = npt.NDArray[np.float64]
+
+
+def describe(dataset: Dataset, names: Sequence[str]) -> dict[str, Any]:
+    """Sizes, pixel spacing, background, area and brightness of the tumours of the cases `names`.
+
+    Brightness is in standard deviations of the picture above its mean, as the network sees it. Undefined values are
+    None.
+    """
+    chosen = [dataset.index[name] for name in names]
+    sizes = Counter("{2} x {1}".format(*dataset.facts[index].shape) for index in chosen)
+    spacing = [spacing for index in chosen if (spacing := dataset.spacing_mm(dataset.cases[index]))]
+    tumours = [dataset.facts[index].foreground for index in chosen if dataset.facts[index].foreground]
+    sample = [chosen[i] for i in np.unique(np.linspace(0, len(chosen) - 1, SAMPLE).astype(int))]
+    background, brightness = zip(*(_pixels(dataset, index) for index in sample), strict=True)
+    bright = [value for value in brightness if value is not None]
+    return {
+        "sizes": dict(sizes.most_common(3)),
+        "spacing_mm": [float(side) for side in np.median(spacing, axis=0)] if spacing else None,
+        "background_share": float(np.median(background)),
+        "tumour_share": float(np.median(tumours)) if tumours else None,
+        "tumour_brightness": float(np.median(bright)) if bright else None,
+        "tumour_free_share": 1 - len(tumours) / len(chosen),
+    }
+
+
+def mean_picture(facts: Sequence[Facts]) -> FloatArray:
+    """Mean of the thumbnails, `(64, 64)` from 0 to 1."""
+    thumbnails = [fact.thumbnail for fact in facts if fact.thumbnail]
+    if not thumbnails:
+        return np.zeros((near_duplicates.SIDE, near_duplicates.SIDE))
+    return np.asarray(near_duplicates.unpack(thumbnails).mean(axis=0), np.float64)
+
+
+def orientation(training: FloatArray, pictures: FloatArray) -> str:
+    """The turn or mirroring that makes the mean picture of a set most like that of the training; usually "identity".
+
+    Heads are nearly symmetric: that they lie turned by a quarter is sure, which quarter and whether mirrored is not.
+    """
+    first, second = _head(training), _head(pictures)
+    likeness = [_correlation(first, transformed(second, number)) for number in range(len(TRANSFORMS))]
+    best = int(np.argmax(likeness))
+    return TRANSFORMS[best] if 1 - likeness[best] <= CLEARLY * (1 - likeness[0]) else TRANSFORMS[0]
+
+
+def to_text(picture: FloatArray) -> str:
+    """A mean picture as base64 of a PNG, for the model file."""
+    content = io.BytesIO()
+    Image.fromarray(np.round(255 * picture).astype(np.uint8)).save(content, "PNG", optimize=True)
+    return base64.b64encode(content.getvalue()).decode("ascii")
+
+
+def from_text(text: str) -> FloatArray:
+    """The picture that `to_text` wrote."""
+    return np.asarray(embedded_picture(text), np.float64) / 255
+
+
+def embedded_picture(text: str) -> Image.Image:
+    """The grey PNG that a model file holds as text. Raises UserError for anything else: the file may be anyone's."""
+    try:
+        picture = Image.open(io.BytesIO(base64.b64decode(text)), formats=("PNG",))
+        if max(picture.size) > LARGEST_EMBEDDED:
+            raise ValueError(f"{picture.size} px")
+        return picture.convert("L")
+    except Exception as error:
+        raise UserError(f"a model file's metadata holds what is no picture of its data ({error!r:.100})") from None
+
+
+def _pixels(dataset: Dataset, index: int) -> tuple[float, float | None]:
+    """Share of background, and brightness of the tumour."""
+    image, truth = dataset.read(dataset.cases[index])
+    brightest = grey_range(image[0])[1]
+    square = fit.to_network(image, NETWORK_SIDE)[0][0]
+    small = fit.mask_to_network(truth, NETWORK_SIDE)[0].astype(bool)
+    return float((image[0] <= DARK * brightest).mean()), float(square[small].mean()) if small.any() else None
+
+
+def _head(picture: FloatArray) -> FloatArray:
+    """The square around the head, as large as the picture."""
+    inside = picture > HEAD * picture.max()
+    if not inside.any():
+        return picture
+    rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
+    half = (max(np.ptp(rows), np.ptp(columns)) + 1) / 2
+    row, column = (rows[0] + rows[-1] + 1) / 2, (columns[0] + columns[-1] + 1) / 2
+    box = (column - half, row - half, column + half, row + half)
+    cut = Image.fromarray(picture.astype(np.float32)).transform(
+        picture.shape, Image.Transform.EXTENT, box, Image.Resampling.BILINEAR
+    )
+    return np.asarray(cut, np.float64)
+
+
+def _correlation(first: FloatArray, second: FloatArray) -> float:
+    if not np.ptp(first) or not np.ptp(second):
+        return 0.0
+    return float(np.corrcoef(first.ravel(), second.ravel())[0, 1])

@@ -1,0 +1,104 @@
+"""What a mask may hold, and how it becomes boolean."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tumorline.arrays import MaskArray
+from tumorline.errors import UserError
+from tumorline.formats import nifti
+from tumorline.formats.boundary import decode_one
+from tumorline.formats.decode import read_pixels
+from tumorline.formats.grey import channels_agree, to_grey
+from tumorline.regions import Labels
+
+NEAR_WHOLE = 0.01
+"""So far from a whole number a label with a point may lie."""
+
+
+class NotBinaryError(UserError):
+    """A mask holds other values than background and one foreground."""
+
+
+def read_labels(path: Path, number: int, labels: Labels) -> MaskArray:
+    """One slice of a volume of labels as boolean `(H, W)`. Raises NotBinaryError for a label that is not allowed."""
+    with decode_one(path):
+        values = _rounded(nifti.read_slice(path, number))
+        for label, meaning in labels.unread:
+            if (values == label).any():
+                raise NotBinaryError(f"{path}: holds the label {label}, {meaning}")
+        if not np.isin(values, labels.allowed).all():
+            found, allowed = _some(np.unique(values)), ", ".join(map(str, labels.allowed))
+            what = f"slice {number} holds the labels {found}"
+            raise NotBinaryError(f"{path}: {what}; files of these names have {allowed}")
+        return np.isin(values, labels.wanted)
+
+
+def read_mask(path: Path, threshold: float | None = None) -> MaskArray:
+    """Read a mask as boolean `(H, W)`.
+
+    A mask holds at most two values, one of them 0: {0,1}, {0,255}, boolean, a palette by its colours, RGB(A)
+    whose channels agree, or alpha where what is visible is of one colour. Labels with a point are rounded within
+    `NEAR_WHOLE`. With `threshold`, foreground is every value above it.
+    Raises NotBinaryError with the file and the values found for anything else.
+    """
+    with decode_one(path):
+        return _binary(path, read_pixels(path, "mask"), threshold)
+
+
+def _binary(path: Path, pixels: npt.NDArray[Any], threshold: float | None) -> MaskArray:
+    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
+        raise NotBinaryError(
+            f"{path}: mask holds values that are no numbers (NaN or infinite); save it as 0/1 or 0/255"
+        )
+    if threshold is not None:
+        return np.asarray(to_grey(pixels) > threshold)
+    if pixels.ndim == 3 and not channels_agree(pixels):
+        raise NotBinaryError(_coloured(path, pixels))
+    values = pixels if pixels.ndim == 2 else pixels[..., 0]
+    for candidate in (values, _rounded(values)):
+        found = np.unique(candidate)
+        if found[0] == 0 and len(found) <= 2 and candidate.any() == values.any():
+            return np.asarray(candidate != 0)
+    raise NotBinaryError(
+        f"{path}: mask holds the values {_some(np.unique(values))}; accepted are two values at most, the lower one 0. "
+        "Save it as 0/1 or 0/255, or set data.mask_threshold"
+    )
+
+
+def mask_hash(mask: MaskArray) -> str:
+    """First 16 hex digits of SHA-256 over `f"{height}x{width}:"` and the packed bits of the boolean mask."""
+    height, width = mask.shape
+    return hashlib.sha256(f"{height}x{width}:".encode() + np.packbits(mask).tobytes()).hexdigest()[:16]
+
+
+def _rounded(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Labels with a point as whole ones where all are near one, else as they are."""
+    if values.dtype.kind != "f":
+        return values
+    whole = np.rint(values)
+    return whole if (np.abs(values - whole) <= NEAR_WHOLE).all() else values
+
+
+def _coloured(path: Path, pixels: npt.NDArray[Any]) -> str:
+    """What is said of a mask in several colours."""
+    found = np.unique(pixels.reshape(-1, pixels.shape[-1]), axis=0)
+    colours = ", ".join("#" + "".join(f"{value:02x}" for value in colour.astype(int)) for colour in found[:5])
+    return (
+        f"{path}: mask is a colour picture with {len(found)} colours ({colours}{', ...' if len(found) > 5 else ''}); "
+        "accepted are grey values or a palette of black and one colour"
+    )
+
+
+def _some(values: npt.NDArray[Any], most: int = 6) -> str:
+    shown = ", ".join(map(_digits, values[:most]))
+    return f"{{{shown}}}" if len(values) <= most else f"{{{shown}, ...}} ({len(values)} values)"
+
+
+def _digits(value: Any) -> str:
+    """A number with all digits that tell it from others, and no more."""
+    short = f"{float(value):g}"
+    return short if float(short) == value else str(value)

@@ -1,0 +1,207 @@
+"""How a model's Dice falls as pictures get worse: noise, blur, contrast, bias field, turns, mirroring, JPEG, cropping.
+
+Each change is applied at the file's own resolution before preprocessing, so that it meets the model as a worse scanner,
+another export or another orientation would. Geometry moves the truth as well.
+"""
+
+import io
+import zlib
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeGuard
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from scipy import ndimage
+
+from tumorline.arrays import ImageArray, MaskArray
+from tumorline.data.case import Case
+from tumorline.data.dataset import Dataset
+from tumorline.inference.model import Model
+from tumorline.metrics.overlap import count_overlap, dice
+from tumorline.metrics.summary import figure_of
+from tumorline.output_folder import Memory
+
+Record = dict[str, Any]
+Progress = Callable[[int, int], None]
+Pair = tuple[ImageArray, MaskArray]
+Change = Callable[[ImageArray, MaskArray, float, np.random.Generator], Pair]
+
+
+@dataclass(frozen=True)
+class Stress:
+    """A change and the strengths at which it is measured, from mild to strong."""
+
+    unit: str
+    strengths: tuple[float, ...]
+    change: Change
+
+
+COLUMNS = ("case", "patient", "change", "strength", "dice", "missed")
+
+
+def stressed(name: str, strength: float, image: ImageArray, truth: MaskArray, seed: int) -> Pair:
+    """Apply a change of `STRESSES` to image `(C, H, W)` and truth `(H, W)`; equal seeds give equal results."""
+    return STRESSES[name].change(image, truth, strength, np.random.default_rng(seed))
+
+
+def _noise(image: ImageArray, truth: MaskArray, strength: float, random: np.random.Generator) -> Pair:
+    deviation = image.std(axis=(1, 2), keepdims=True)
+    return _float(image + strength * deviation * random.standard_normal(image.shape)), truth
+
+
+def _blur(image: ImageArray, truth: MaskArray, strength: float, _: np.random.Generator) -> Pair:
+    return _float(ndimage.gaussian_filter(image, (0, strength, strength))), truth
+
+
+def _low_resolution(image: ImageArray, truth: MaskArray, strength: float, _: np.random.Generator) -> Pair:
+    height, width = truth.shape
+    small = (max(1, round(width / strength)), max(1, round(height / strength)))
+    channels = (Image.fromarray(channel).resize(small, Image.Resampling.BOX) for channel in image)
+    return np.stack([np.asarray(c.resize((width, height), Image.Resampling.BILINEAR)) for c in channels]), truth
+
+
+def _gamma(image: ImageArray, truth: MaskArray, strength: float, _: np.random.Generator) -> Pair:
+    low, span = image.min(axis=(1, 2), keepdims=True), np.ptp(image, axis=(1, 2), keepdims=True)
+    return _float(((image - low) / np.maximum(span, 1e-6)) ** strength * span + low), truth
+
+
+def _bias_field(image: ImageArray, truth: MaskArray, strength: float, random: np.random.Generator) -> Pair:
+    """A smooth factor between exp(-strength) and exp(strength), from a polynomial of the third degree."""
+    down, right = (np.linspace(-1, 1, size) for size in truth.shape)
+    field = np.polynomial.polynomial.polygrid2d(down, right, np.tril(random.uniform(-1, 1, (4, 4)))[::-1])
+    field -= (field.max() + field.min()) / 2
+    return _float(image * np.exp(strength * field / max(np.abs(field).max(), 1e-6))), truth
+
+
+def _rotation(image: ImageArray, truth: MaskArray, strength: float, random: np.random.Generator) -> Pair:
+    angle = strength * random.choice([-1, 1])
+    turned = ndimage.rotate(image, angle, axes=(1, 2), reshape=False, order=1, mode="nearest")
+    return _float(turned), ndimage.rotate(truth.astype(np.float32), angle, reshape=False, order=1) >= 0.5
+
+
+def _quarter_turn(image: ImageArray, truth: MaskArray, strength: float, _: np.random.Generator) -> Pair:
+    turns = round(strength / 90)
+    return np.ascontiguousarray(np.rot90(image, turns, (1, 2))), np.ascontiguousarray(np.rot90(truth, turns))
+
+
+def _mirroring(image: ImageArray, truth: MaskArray, strength: float, _: np.random.Generator) -> Pair:
+    """1 swaps left and right, 2 top and bottom."""
+    axis = 2 - round(strength)
+    return np.ascontiguousarray(np.flip(image, axis + 1)), np.ascontiguousarray(np.flip(truth, axis))
+
+
+def _jpeg(image: ImageArray, truth: MaskArray, strength: float, _: np.random.Generator) -> Pair:
+    return np.stack([_through_jpeg(channel, round(strength)) for channel in image]), truth
+
+
+def _through_jpeg(channel: npt.NDArray[np.float32], quality: int) -> npt.NDArray[np.float32]:
+    low, span = channel.min(), max(float(np.ptp(channel)), 1e-6)
+    content = io.BytesIO()
+    Image.fromarray(np.round((channel - low) / span * 255).astype(np.uint8)).save(content, "JPEG", quality=quality)
+    return _float(np.asarray(Image.open(content), np.float32) / 255 * span + low)
+
+
+def _cropping(image: ImageArray, truth: MaskArray, strength: float, random: np.random.Generator) -> Pair:
+    """Cut `strength` per cent of the height and of the width, from one side each."""
+    kept = [size - round(size * strength / 100) for size in truth.shape]
+    top, left = (int(random.choice([0, size - keep])) for size, keep in zip(truth.shape, kept, strict=True))
+    window = (slice(top, top + kept[0]), slice(left, left + kept[1]))
+    return np.ascontiguousarray(image[:, *window]), np.ascontiguousarray(truth[window])
+
+
+def _float(image: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    return np.asarray(image, np.float32)
+
+
+STRESSES: Mapping[str, Stress] = {
+    "noise": Stress("standard deviations of the picture", (0.1, 0.25, 0.5, 1.0), _noise),
+    "blur": Stress("px", (1, 2, 4, 8), _blur),
+    "low_resolution": Stress("times coarser", (2, 4, 8), _low_resolution),
+    "contrast": Stress("gamma", (0.5, 0.75, 1.5, 2.0), _gamma),
+    "bias_field": Stress("log of the largest factor", (0.2, 0.5, 1.0), _bias_field),
+    "rotation": Stress("degrees", (5, 15, 30, 45), _rotation),
+    "quarter_turns": Stress("degrees", (90, 180, 270), _quarter_turn),
+    "mirroring": Stress("1 left-right, 2 top-bottom", (1, 2), _mirroring),
+    "jpeg": Stress("quality", (75, 50, 25, 10), _jpeg),
+    "cropping": Stress("% of the sides", (5, 10, 20), _cropping),
+}
+
+
+def levels() -> list[tuple[str, float]]:
+    """All changes with all their strengths."""
+    return [(name, strength) for name, stress in STRESSES.items() for strength in stress.strengths]
+
+
+def measure(
+    model: Model,
+    dataset: Dataset,
+    names: Sequence[str],
+    memory: Memory | None = None,
+    progress: Progress | None = None,
+) -> list[Record]:
+    """Dice of the cases `names` as they are ("unchanged") and under every change; cases without a tumour have none.
+
+    The cases that `memory` holds from an earlier try are not measured again.
+    """
+    records = []
+    for done, name in enumerate(names, start=1):
+        case = dataset.cases[dataset.index[name]]
+        earlier = memory.recall(f"{name} under stress") if memory else None
+        found = earlier if _is_measured(earlier) else _measure_case(model, dataset, case)
+        if memory and found is not earlier:
+            memory.keep(f"{name} under stress", found)
+        records += found
+        if progress:
+            progress(done, len(names))
+    return records
+
+
+def _measure_case(model: Model, dataset: Dataset, case: Case) -> list[Record]:
+    image, truth = dataset.read(case)
+    named, seed = {"case": case.id, "patient": case.patient}, zlib.crc32(case.id.encode(errors="surrogateescape"))
+    return [
+        {**named, "change": change, "strength": strength, **_overlap(model, image, truth, (change, strength), seed)}
+        for change, strength in [("unchanged", 0.0), *levels()]
+    ]
+
+
+def _is_measured(records: Any) -> TypeGuard[list[Record]]:
+    """Whether what was kept of a case is a record for each change and strength."""
+    return isinstance(records, list) and [
+        (record.get("change"), record.get("strength")) if isinstance(record, dict) else None for record in records
+    ] == [("unchanged", 0.0), *levels()]
+
+
+def summarise(records: Sequence[Record]) -> dict[str, Any]:
+    """Dice by patient and missed tumours for each change and strength."""
+    groups: dict[tuple[str, float], list[Record]] = defaultdict(list)
+    for record in records:
+        groups[record["change"], record["strength"]].append(record)
+    return {
+        "unchanged": _figures(groups["unchanged", 0.0]),
+        "changes": {
+            name: {
+                "unit": stress.unit,
+                "levels": [{"strength": level, **_figures(groups[name, level])} for level in stress.strengths],
+            }
+            for name, stress in STRESSES.items()
+        },
+    }
+
+
+def _overlap(
+    model: Model, image: ImageArray, truth: MaskArray, level: tuple[str, float], seed: int
+) -> dict[str, float | bool | None]:
+    if level[0] != "unchanged":
+        image, truth = stressed(*level, image, truth, seed)
+    counts = count_overlap(truth, model.mask(image)[0])
+    has_tumour = counts.tp + counts.fn > 0
+    return {"dice": dice(counts) if has_tumour else None, "missed": has_tumour and not counts.tp}
+
+
+def _figures(records: Sequence[Record]) -> dict[str, Any]:
+    values = ((record["patient"] or f"case {record['case']}", record["dice"]) for record in records)
+    return {"dice": figure_of(values), "missed": sum(record["missed"] for record in records)}

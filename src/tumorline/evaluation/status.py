@@ -1,0 +1,62 @@
+"""Which cases a model knows, and which are to be scored."""
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tumorline.data.dataset import Dataset
+from tumorline.model_file import ModelInfo
+from tumorline.output_folder import Memory
+
+HEADLINE = ("test", "unseen")
+SEEN = ("train", "validation")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be scored. `include` are the statuses whose cases are predicted at all; see `score_cases`."""
+
+    dataset: Dataset
+    output: Path
+    include: Collection[str] = HEADLINE
+    headline: Collection[str] = HEADLINE
+    processes: int = 1
+    memory: Memory | None = None
+    """What an earlier try has finished in the same folder."""
+
+
+def case_status(info: ModelInfo, dataset: Dataset) -> dict[str, str]:
+    """Status of each case for this model: train, validation, test or unseen.
+
+    A case is known by the content of its image and by its patient, and the worse of the two counts: one member of an
+    ensemble may have tested the image itself where another was trained on the patient, and version 0.1.0 took visits of
+    one patient for patients. Only where slices of one patient were split on purpose does the image alone decide.
+    """
+    contents = {name: part for part in (*HEADLINE, *SEEN) for name in info.known_cases.contents.get(part, [])}
+    patients = {name: part for part in (*HEADLINE, *SEEN) for name in info.known_cases.patients.get(part, [])}
+    severity = {"train": 0, "validation": 1, "test": 2, "unseen": 3}
+    by_slice = bool(info.split.get("leaking")) and not info.members
+    status = {}
+    for case, facts in zip(dataset.cases, dataset.facts, strict=True):
+        by_content = [contents[facts.image_hash]] if facts.image_hash in contents else []
+        by_patient = [patients.get(key, "unseen") for key in dataset.known_patient_keys(case, facts)]
+        found = by_content or by_patient if by_slice else by_content + by_patient
+        status[case.id] = min(found, key=severity.__getitem__, default="unseen")
+    return status
+
+
+def request(dataset: Dataset, memory: Memory, allow_training_cases: bool = False, processes: int = 1) -> Request:
+    """An evaluation of `dataset` into a folder; training cases are left out unless they are allowed."""
+    statuses = (*HEADLINE, *SEEN) if allow_training_cases else HEADLINE
+    return Request(dataset, memory.path, statuses, statuses, processes, memory)
+
+
+def explain_nothing_left(info: ModelInfo, dataset: Dataset, status: Mapping[str, str]) -> str:
+    counts = Counter(status.values())
+    seen = ", ".join(f"{counts[part]} {part}" for part in SEEN if counts[part])
+    training = f"the training of one or another of its {len(info.members)} members" if info.members else "its training"
+    return (
+        f"{dataset.source.path}: every case is known to this model from {training} ({seen}); figures on them "
+        "say nothing about new patients. Give other cases, or --allow-training-cases, which marks every output"
+    )

@@ -1,0 +1,163 @@
+"""The files of an evaluation: rows, baselines, certainties, summary."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tumorline.data.patients import patient_meant
+from tumorline.evaluation import baselines
+from tumorline.evaluation.status import HEADLINE
+from tumorline.files import write_csv, write_json
+from tumorline.metrics import calibration
+from tumorline.metrics.calibration import Certainty, Reliability
+from tumorline.metrics.case import CaseScores
+from tumorline.metrics.summary import Row, grouping_attributes
+from tumorline.own_files import (
+    EVALUATE_AGAIN,
+    Cell,
+    any_text,
+    case_name,
+    finite_number,
+    or_empty,
+    read_own_csv,
+    whole_number,
+)
+from tumorline.run_folder import BASELINES_NAME, CERTAINTY_NAME, EVALUATION_NAME, SUMMARY_NAME
+
+ID_COLUMNS = ("case", "patient", "class_name", "status", "region")
+ATTRIBUTE = "attribute: "
+"""Before the name of a column with what else the source states of a case."""
+BIN_COLUMNS = tuple(field.name for field in fields(Reliability))
+CERTAINTY_COLUMNS = ("case", "patient", "status", "dice", "dice_at_true_area", "confidence", *BIN_COLUMNS)
+CELLS: dict[object, Cell] = {
+    str: any_text,
+    int: whole_number,
+    int | None: or_empty(whole_number),
+    float: finite_number,
+    float | None: or_empty(finite_number),
+}
+"""Of the scores of a case, by their type."""
+
+
+def write_certainties(output: Path, rows: Sequence[Row], certainties: Sequence[Certainty]) -> None:
+    """Bins are lists of numbers in one cell, for each of `calibration.BINS` bins of probability."""
+    table = [
+        {
+            "case": row.case,
+            "patient": case.patient,
+            "status": row.status,
+            "dice": case.dice,
+            "dice_at_true_area": case.dice_at_true_area,
+            "confidence": case.confidence,
+            **{name: " ".join(f"{count:.9g}" for count in counts) for name, counts in vars(case.reliability).items()},
+        }
+        for row, case in zip(rows, certainties, strict=True)
+    ]
+    write_csv(output / CERTAINTY_NAME, CERTAINTY_COLUMNS, table)
+
+
+def bin_counts(text: str) -> None:
+    """A number for each of `calibration.BINS` bins."""
+    counts = text.split()
+    for count in counts:
+        finite_number(count)
+    if len(counts) != calibration.BINS:
+        raise ValueError(f"expected {calibration.BINS} numbers (found {len(counts)})")
+
+
+def truth_value(text: str) -> None:
+    if text not in ("True", "False"):
+        raise ValueError(f"expected True or False (found {text[:40]!r})")
+
+
+CERTAINTY_CELLS: dict[str, Cell] = {
+    "patient": any_text,
+    "status": any_text,
+    **dict.fromkeys(("dice", "dice_at_true_area", "confidence"), or_empty(finite_number)),
+    **dict.fromkeys(BIN_COLUMNS, bin_counts),
+}
+BASELINE_CELLS: dict[str, Cell] = {
+    **dict.fromkeys(("case", "patient", "baseline"), any_text),
+    "missed": truth_value,
+    **dict.fromkeys(("dice", "volume_ratio", "accuracy"), or_empty(finite_number)),
+}
+
+
+def read_certainties(folder: Path, statuses: Collection[str] = HEADLINE) -> list[Certainty]:
+    """The cases of a folder's `certainty.csv`; none where it was evaluated before there was one."""
+    if not (folder / CERTAINTY_NAME).is_file():
+        return []
+    records = read_own_csv(folder / CERTAINTY_NAME, CERTAINTY_CELLS, EVALUATE_AGAIN)
+    return [_certainty(record) for record in records if record["status"] in statuses]
+
+
+def _certainty(record: Mapping[str, str]) -> Certainty:
+    dice, at_true_area, confidence = (
+        float(record[name]) if record[name] else None for name in ("dice", "dice_at_true_area", "confidence")
+    )
+    bins = Reliability(*(np.array(record[name].split(), np.float64) for name in BIN_COLUMNS))
+    return Certainty(record["patient"], dice, at_true_area, confidence, bins)
+
+
+def read_baselines(folder: Path) -> list[baselines.Record]:
+    """The records of a folder's `baselines.csv`; none where it was evaluated before there were any."""
+    if not (folder / BASELINES_NAME).is_file():
+        return []
+    numbers = ("dice", "volume_ratio", "accuracy")
+    return [
+        {**record, "missed": record["missed"] == "True"}
+        | {name: float(record[name]) if record[name] else None for name in numbers}
+        for record in read_own_csv(folder / BASELINES_NAME, BASELINE_CELLS, EVALUATE_AGAIN)
+    ]
+
+
+def write(output: Path, rows: Sequence[Row], summary: Mapping[str, Any]) -> None:
+    """Write `evaluation.csv` and `summary.json`."""
+    scores = [field.name for field in fields(CaseScores)]
+    attributes = grouping_attributes(rows)
+    table = [
+        {
+            "case": row.case,
+            "patient": row.patient,
+            "class_name": row.attributes.get("class_name", ""),
+            "status": row.status,
+            "region": row.region,
+            **{name: getattr(row.scores, name) for name in scores},
+            **{ATTRIBUTE + name: row.attributes.get(name, "") for name in attributes},
+        }
+        for row in rows
+    ]
+    columns = (*ID_COLUMNS, *scores, *(ATTRIBUTE + name for name in attributes))
+    write_csv(output / EVALUATION_NAME, columns, table)
+    write_json(output / SUMMARY_NAME, summary)
+
+
+def read_rows(folder: Path) -> list[Row]:
+    """The rows of a folder's `evaluation.csv`; figures that it lacks, from before they were computed, are None."""
+    return [_row(record) for record in read_records(folder)]
+
+
+def read_records(folder: Path) -> list[dict[str, str]]:
+    """The rows of a folder's `evaluation.csv` as they are written, each cell held against what it may be."""
+    kinds = {field.name: CELLS[field.type] for field in fields(CaseScores)}
+    later = {field.name for field in fields(CaseScores) if field.default is not MISSING}
+    needed = {name: cell for name, cell in kinds.items() if name not in later}
+    columns = {**dict.fromkeys(ID_COLUMNS, any_text), "case": case_name, **needed}
+    return read_own_csv(folder / EVALUATION_NAME, columns, EVALUATE_AGAIN, kinds)
+
+
+def _row(record: Mapping[str, str]) -> Row:
+    kinds: dict[object, Callable[[str], Any]] = {int: int, int | None: int, str: str}
+    texts = {field: record[field.name] for field in fields(CaseScores) if field.name in record}
+    values: dict[str, Any] = {
+        field.name: kinds.get(field.type, float)(text) if text or field.type is str else None
+        for field, text in texts.items()
+    }
+    scores = CaseScores(**values)
+    stated = {name.removeprefix(ATTRIBUTE): text for name, text in record.items() if name.startswith(ATTRIBUTE)}
+    attributes = {**stated, "class_name": record["class_name"]}
+    patient = patient_meant(record["patient"]) or None  # version 0.1.0 wrote visits
+    return Row(record["case"], patient, attributes, record["status"], record["region"], scores)

@@ -1,0 +1,79 @@
+"""From a file to its pixels, by the file's content: Pillow's formats, DICOM, figshare's MATLAB files."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tumorline.errors import UserError
+from tumorline.formats import cjdata, nifti
+from tumorline.formats.boundary import decode_one, require_regular
+from tumorline.formats.raster import Part, read_raster
+
+DICOM_SUFFIXES = {".dcm", ".dicom", ".ima"}
+RASTER_SUFFIXES = {
+    *{".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".j2k", ".tif", ".tiff", ".bmp", ".gif", ".webp"},
+    *{".pgm", ".ppm", ".pbm", ".pnm", ".tga"},
+}
+PICTURE_SUFFIXES = RASTER_SUFFIXES | DICOM_SUFFIXES
+MATLAB_SUFFIX = ".mat"
+HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+WITHOUT_PREAMBLE = re.compile(rb"\x02\0\0\0UL\x04\0|\x08\0[\0-\x20]\0(?:UL|CS|UI|DA|SH)")
+"""How a DICOM file begins that lacks the preamble: with its meta elements, or with those that identify it."""
+
+Pixels = npt.NDArray[Any]
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file is meant as a picture: by its suffix, or a DICOM file of any name (but DICOMDIR, an index)."""
+    return path.suffix.lower() in PICTURE_SUFFIXES or (path.name.upper() != "DICOMDIR" and is_dicom(path))
+
+
+def without_suffix(path: Path) -> Path:
+    """The path without a suffix that says what the file is; the numbers of a DICOM name are none."""
+    return path.with_suffix("") if path.suffix.lower() in PICTURE_SUFFIXES | {MATLAB_SUFFIX} else path
+
+
+def is_dicom(path: Path) -> bool:
+    return path.suffix.lower() in DICOM_SUFFIXES or _begins_as_dicom(_head(path))
+
+
+def read_pixels(path: Path, part: Part = "image") -> Pixels:
+    """Decode one file: `(H, W)` for grey, `(H, W, 3)` for colour and palette; alpha is dropped.
+
+    `part` says what is wanted of a file that holds image and mask. Raises UserError for a file that is missing,
+    no regular file, truncated, of no known format, of more than one frame or of more pixels than are accepted.
+    """
+    with decode_one(path):
+        require_regular(path)
+        return _decode(path, part)
+
+
+def _decode(path: Path, part: Part) -> Pixels:
+    head = _head(path)
+    if path.suffix.lower() in DICOM_SUFFIXES or _begins_as_dicom(head):
+        from tumorline.formats import dicom
+
+        return dicom.read_dicom(path, as_seen=part == "image")
+    if path.suffix.lower() == MATLAB_SUFFIX or HDF5_SIGNATURE in head:
+        return np.asarray(cjdata.read_plane(path, part))
+    if nifti.is_volume(path):
+        raise UserError(f"{path}: a NIfTI volume; volumes are read in BraTS folders only, save its slices as images")
+    return read_raster(path, part)
+
+
+def _begins_as_dicom(head: bytes) -> bool:
+    return head[128:132] == b"DICM" or WITHOUT_PREAMBLE.match(head) is not None
+
+
+def _head(path: Path) -> bytes:
+    """The first bytes of a file, where formats sign their names; none where it is no file or cannot be read."""
+    try:
+        if not path.is_file():
+            return b""
+        with path.open("rb") as file:
+            return file.read(520)
+    except OSError:
+        return b""

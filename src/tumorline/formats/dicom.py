@@ -1,0 +1,176 @@
+"""DICOM files of one slice. Identifiers leave this module only as a hash."""
+
+import warnings
+import zlib
+from functools import cache
+from hashlib import scrypt
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pydicom
+from pydicom import filereader, uid
+from pydicom.encaps import generate_frames
+from pydicom.errors import InvalidDicomError
+from pydicom.pixels.processing import apply_color_lut
+
+from tumorline.errors import UserError
+from tumorline.formats.boundary import decode_one, max_bytes, require_regular, require_size
+from tumorline.user_text import says_nothing
+
+pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE  # its warnings quote identifiers
+warnings.filterwarnings("ignore", module="pydicom")
+
+HEADER_TAGS = ["PatientID", "PixelSpacing"]
+PIXEL_DATA = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+COLOURS = ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR")
+CURES = {
+    uid.JPEGLossless: "install the 'dicom' extra: pip install 'tumorline[dicom]'",
+    uid.JPEGLosslessSV1: "install the 'dicom' extra: pip install 'tumorline[dicom]'",
+    uid.JPEGExtended12Bit: "JPEG of 12 bit is not read; save it uncompressed (Explicit VR Little Endian)",
+}
+UNCOMPRESSED = "save it uncompressed (Explicit VR Little Endian)"
+JPEG_LS_FRAME = b"\xff\xf7"
+"""Marker before the size of a JPEG-LS frame."""
+
+Array = npt.NDArray[Any]
+
+
+class Header(NamedTuple):
+    """What a slice tells beside its pixels: a hash of the patient's id, the spacing of rows and columns."""
+
+    patient: str | None = None
+    spacing_mm: tuple[float, float] | None = None
+
+
+def read_header(path: Path) -> Header:
+    """The header of a slice; empty for a file that cannot be read, which decoding reports."""
+    try:
+        with decode_one(path, "DICOM", quote=False):
+            require_regular(path)
+            return _header(_read_dataset(path, stop_before_pixels=True, specific_tags=HEADER_TAGS))
+    except UserError:
+        return Header()
+
+
+def _header(dataset: pydicom.Dataset) -> Header:
+    patient = str(dataset.get("PatientID") or "").strip()
+    spacing = [float(value) for value in dataset.get("PixelSpacing") or ()]
+    known = len(spacing) == 2 and min(spacing) > 0 and max(spacing) < np.inf
+    return Header(
+        None if says_nothing(patient) else hash_identifier(patient), (spacing[0], spacing[1]) if known else None
+    )
+
+
+@cache
+def hash_identifier(identifier: str) -> str:
+    """A stable stand-in for a patient's id, slow to compute so that short ids are not found by trying all."""
+    secret = identifier.encode(errors="surrogatepass")
+    return "dicom-" + scrypt(secret, salt=b"tumorline", n=2**12, r=8, p=1, dklen=8).hex()
+
+
+def read_dicom(path: Path, as_seen: bool = True) -> Array:
+    """Values `(H, W)` after rescale slope and intercept, bright as displayed (MONOCHROME1 is inverted).
+
+    A palette gives `(H, W, 3)`. With `as_seen`, padding takes the darkest of the other values. Raises UserError for a
+    damaged file, for more than one frame, for colour without a palette, and for a compression that cannot be decoded.
+    """
+    with decode_one(path, "DICOM", quote=False):
+        dataset = _read_dataset(path)
+        _require_one_frame(path, dataset)
+        return _displayed(dataset, _stored(path, dataset), as_seen)
+
+
+def _read_dataset(path: Path, **wanted: Any) -> pydicom.Dataset:
+    """The elements of a file, with the preamble that the standard asks for or without."""
+    with path.open("rb") as file:
+        filereader.read_preamble(file, force=True)
+        meta = filereader._read_file_meta_info(file)
+        if meta.get("TransferSyntaxUID") == uid.DeflatedExplicitVRLittleEndian:
+            return _read_deflated(path, file, meta)
+        file.seek(0)
+        dataset = pydicom.dcmread(file, force=True, **wanted)
+    if not dataset.preamble and not dataset:
+        raise InvalidDicomError
+    if "TransferSyntaxUID" not in dataset.file_meta:
+        implicit, _ = dataset.original_encoding
+        dataset.file_meta.TransferSyntaxUID = uid.ImplicitVRLittleEndian if implicit else uid.ExplicitVRLittleEndian
+    return dataset
+
+
+def _read_deflated(path: Path, file: BinaryIO, meta: Any) -> pydicom.Dataset:
+    """pydicom would inflate without a bound."""
+    stream = zlib.decompressobj(-zlib.MAX_WBITS)
+    content = stream.decompress(file.read(), max_bytes())
+    if stream.unconsumed_tail:
+        raise UserError(f"{path}: inflates to more than {max_bytes():,} bytes; save it uncompressed")
+    dataset = filereader.read_dataset(BytesIO(content), is_implicit_VR=False, is_little_endian=True)
+    dataset.file_meta = meta
+    meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
+    return dataset
+
+
+def _require_one_frame(path: Path, dataset: pydicom.Dataset) -> None:
+    if not any(keyword in dataset for keyword in PIXEL_DATA):
+        raise UserError(f"{path}: DICOM file with no pixels; accepted are {', '.join(COLOURS)}")
+    frames = int(dataset.get("NumberOfFrames") or 1)
+    require_size(path, int(dataset.Rows), int(dataset.Columns), frames, int(dataset.get("SamplesPerPixel") or 1))
+    if frames > 1:
+        raise UserError(f"{path}: holds {frames} frames, one is expected; save each as a file of its own")
+    colours = str(dataset.get("PhotometricInterpretation", "")).strip() or "no"
+    if colours not in COLOURS:
+        raise UserError(f"{path}: DICOM file with {colours} pixels; accepted are {', '.join(COLOURS)}")
+
+
+def _stored(path: Path, dataset: pydicom.Dataset) -> Array:
+    """The numbers of the file, before rescaling."""
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if syntax in (uid.JPEGLSLossless, uid.JPEGLSNearLossless):
+        _require_jpeg_ls_size(path, dataset)
+    try:
+        return np.asarray(dataset.pixel_array)
+    except (RuntimeError, NotImplementedError):
+        what = f"pixels in '{syntax.name}', which cannot be decoded here"
+        raise UserError(f"{path}: {what}; {CURES.get(syntax, UNCOMPRESSED)}") from None
+
+
+def _require_jpeg_ls_size(path: Path, dataset: pydicom.Dataset) -> None:
+    """The decoder allocates what the frame says, which need not be what the header says."""
+    for frame in generate_frames(dataset.PixelData, number_of_frames=1):
+        at = frame.find(JPEG_LS_FRAME)
+        sides = [int.from_bytes(frame[at + start : at + start + 2]) for start in (5, 7)]
+        require_size(path, *sides, frame[at + 9])
+
+
+def _displayed(dataset: pydicom.Dataset, stored: Array, as_seen: bool) -> Array:
+    if dataset.PhotometricInterpretation.strip() == "PALETTE COLOR":
+        return np.asarray(apply_color_lut(stored, dataset))
+    inverted = dataset.PhotometricInterpretation.strip() == "MONOCHROME1"
+    values = _without_padding(dataset, stored, inverted) if as_seen else stored
+    values = _rescaled(dataset, values)
+    if not inverted:
+        return values
+    wide = values.astype(np.float64)
+    return np.asarray(wide.max() + wide.min() - wide)
+
+
+def _without_padding(dataset: pydicom.Dataset, stored: Array, inverted: bool) -> Array:
+    """Stored values whose padding is as dark as the darkest of the others, so that it does not set the window."""
+    first = dataset.get("PixelPaddingValue")
+    if not isinstance(first, int | float):
+        return stored
+    last = dataset.get("PixelPaddingRangeLimit")
+    limits = sorted((first, last if isinstance(last, int | float) else first))
+    padding = (stored >= limits[0]) & (stored <= limits[1])
+    others = stored[~padding]
+    return np.where(padding, others.max() if inverted else others.min(), stored) if len(others) else stored
+
+
+def _rescaled(dataset: pydicom.Dataset, values: Array) -> Array:
+    slope, intercept = dataset.get("RescaleSlope"), dataset.get("RescaleIntercept")
+    if slope in (None, "", 1) and intercept in (None, "", 0):
+        return values
+    slope = 1.0 if slope in (None, "") else float(slope)
+    return np.asarray(values.astype(np.float64) * slope + float(intercept or 0))

@@ -1,0 +1,143 @@
+"""Images in the formats of Pillow, as a viewer shows them. No other format is tried, by whatever name."""
+
+import re
+import warnings
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+
+from tumorline.errors import UserError
+from tumorline.formats.boundary import max_pixels, require_size
+
+FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "PPM", "JPEG2000")
+"""Told from one another by their content; TGA, which has no signature, by its suffix."""
+ACCEPTED = "PNG, JPEG, TIFF, BMP, GIF, WebP, PPM, JPEG 2000, TGA, DICOM, MATLAB v7.3"
+TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+TILE_SIDES, PHOTOMETRIC, MIN_IS_WHITE = (322, 323), 262, 0
+"""Numbers of TIFF's tags, and a value."""
+MANY_FRAMES, COUNTED_BYTES = 1000, 1 << 20
+"""Frames are counted up to here, and those of a GIF up to this size of file."""
+VISIBLE_MODES = ("L", "LA", "P", "PA", "RGB", "RGBA")
+
+Pixels = npt.NDArray[Any]
+Part = Literal["image", "mask"]
+
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # `require_size` says it
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
+def read_raster(path: Path, part: Part) -> Pixels:
+    """Pixels `(H, W)` or `(H, W, 3)`: upright, and light where a viewer shows them light.
+
+    Of a mask that lies in alpha, alpha; of a palette of black and one colour, that colour as foreground.
+    Raises UserError for another format, for more than one frame and for more pixels than are accepted.
+    """
+    Image.MAX_IMAGE_PIXELS = max_pixels()
+    try:
+        image = Image.open(path, formats=(*FORMATS, "TGA") if path.suffix.lower() == ".tga" else FORMATS)
+    except UnidentifiedImageError:
+        return _read_other(path)
+    except Image.DecompressionBombError as error:  # of twice as many pixels; what it states is known by its text alone
+        require_size(path, *map(int, re.findall(r"\d+", str(error))[:1]))
+        raise
+    with image:
+        _require_one(path, image)
+        return _mask_pixels(_upright(image)) if part == "mask" else _pixels(_upright(image))
+
+
+def _read_other(path: Path) -> Pixels:
+    with path.open("rb") as file:
+        is_tiff = file.read(4) in TIFF_SIGNATURES
+    if not is_tiff:
+        raise UserError(f"{path}: not a picture in a format that is read ({ACCEPTED})")
+    from tumorline.formats.tiff import read_tiff  # slow to import, seldom needed
+
+    return read_tiff(path)
+
+
+def _require_one(path: Path, image: Image.Image) -> None:
+    require_size(path, *image.size)
+    tags = getattr(image, "tag_v2", {})
+    require_size(path, *(int(tags[side]) for side in TILE_SIDES if side in tags), len(image.getbands()))
+    if frames := _further_frames(image):
+        raise UserError(f"{path}: holds {frames} frames, one is expected; save each as a file of its own")
+
+
+def _further_frames(image: Image.Image) -> str:
+    """How many frames there are where there is more than one, counted as far as that is quick."""
+    if image.format == "TIFF":
+        return _count_pages(image)
+    if image.format == "GIF" and _is_long_animation(image):
+        return "several"
+    frames = int(getattr(image, "n_frames", 1))
+    return str(frames) if frames > 1 else ""
+
+
+def _is_long_animation(image: Any) -> bool:
+    return bool(image.is_animated and Path(image.filename).stat().st_size > COUNTED_BYTES)
+
+
+def _count_pages(image: Image.Image) -> str:
+    """Each page is looked for among those before it, so that counting all of millions would not end."""
+    for page in range(1, MANY_FRAMES):
+        try:
+            image.seek(page)
+        except EOFError:
+            image.seek(0)
+            return str(page) if page > 1 else ""
+    return f"{MANY_FRAMES} or more"
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """The image, decoded and turned as its EXIF block says; a block that cannot be read says nothing."""
+    if image.format == "TIFF":
+        setattr(image, "filename", "")  # noqa: B010  # Pillow maps a file of this name by the size that it has once turned
+    image.load()
+    orientation = 1
+    with suppress(Exception):
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    return ImageOps.exif_transpose(image) if orientation in range(2, 9) else image
+
+
+def _pixels(image: Image.Image) -> Pixels:
+    if image.mode in ("P", "PA", "RGBA", "RGBX", "CMYK", "YCbCr", "LAB", "HSV"):
+        return np.asarray(image.convert("RGB"))
+    if image.mode in ("LA", "La"):
+        return np.asarray(image.convert("L"))
+    values = np.asarray(image)
+    photometric = getattr(image, "tag_v2", {}).get(PHOTOMETRIC)
+    turned = photometric == MIN_IS_WHITE and values.dtype.itemsize > 1  # Pillow turns those of 8 bit and less
+    return invert(values) if turned else values
+
+
+def invert(values: Pixels) -> Pixels:
+    """Light for dark: within the range of the type for whole numbers without a sign, else of the values."""
+    if values.dtype.kind == "u":
+        return np.asarray(np.iinfo(values.dtype).max - values)
+    finite = values[np.isfinite(values)].astype(np.float64)
+    return np.asarray(finite.max() + finite.min() - values) if finite.size else values
+
+
+def _mask_pixels(image: Image.Image) -> Pixels:
+    if image.mode in VISIBLE_MODES and (image.mode.endswith("A") or "transparency" in image.info):
+        visible = np.asarray(image.convert("RGBA"))
+        if _one_colour(visible[visible[..., 3] > 0]) and np.ptp(visible[..., 3]):
+            return np.asarray(visible[..., 3])
+    pixels = _pixels(image)
+    if image.mode in ("P", "PA") and _black_and_one(pixels):
+        return np.asarray(pixels.any(-1))
+    return pixels
+
+
+def _one_colour(pixels: Pixels) -> bool:
+    """Whether pixels `(N, 4)` differ in alpha alone."""
+    return bool(len(pixels) and (pixels[:, :3] == pixels[0, :3]).all())
+
+
+def _black_and_one(pixels: Pixels) -> bool:
+    colours = pixels[pixels.any(-1)]
+    return 0 < len(colours) < pixels[..., 0].size and bool((colours == colours[0]).all())

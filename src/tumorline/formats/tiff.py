@@ -1,0 +1,90 @@
+"""TIFF of the kinds that Pillow refuses: numbers with a point of 16 and 64 bit, whole ones of 64 bit, such colours."""
+
+import logging
+import zlib
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tifffile
+
+from tumorline.errors import UserError
+from tumorline.formats.boundary import require_size
+from tumorline.formats.raster import MIN_IS_WHITE, invert
+
+PLAIN, DEFLATED = 1, (8, 32946)
+"""Compressions that need no further library."""
+NO_PREDICTOR, DIFFERENCE = 1, 2
+AXES = ("YX", "YXS", "SYX")
+ORIENTATION = 274
+TURNS = {
+    1: (0, False),
+    2: (0, True),
+    3: (2, False),
+    4: (2, True),
+    5: (3, True),
+    6: (3, False),
+    7: (1, True),
+    8: (1, False),
+}
+"""Orientation -> quarter turns counter-clockwise, and whether left and right are swapped after them."""
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what is wrong is said once, by the boundary
+
+Array = npt.NDArray[Any]
+
+
+def read_tiff(path: Path) -> Array:
+    """Pixels `(H, W)` or `(H, W, 3)`. Raises UserError for more than one page, and for what is not read here either."""
+    with tifffile.TiffFile(path) as file:
+        page = file.pages.first
+        _require_one_page(path, file)
+        _require_readable(path, page)
+        values = np.asarray(page.asarray())
+        values = invert(values) if page.photometric == MIN_IS_WHITE else values
+        return _upright(_colours_last(values, page.axes), page.tags.valueof(ORIENTATION, default=1))
+
+
+def _require_one_page(path: Path, file: Any) -> None:
+    try:
+        file.pages[1]
+    except IndexError:
+        return
+    raise UserError(f"{path}: holds several frames, one is expected; save each as a file of its own")
+
+
+def _require_readable(path: Path, page: Any) -> None:
+    require_size(path, *page.shape)
+    require_size(path, *page.chunks)
+    numbers = page.dtype is not None and page.dtype.kind in "biuf" and page.axes in AXES
+    packed = page.compression in (PLAIN, *DEFLATED) and page.predictor in (NO_PREDICTOR, DIFFERENCE)
+    if not (numbers and packed):
+        what = f"{page.dtype} numbers, compressed by {getattr(page.compression, 'name', page.compression)}"
+        raise UserError(f"{path}: TIFF with {what}, which is not read; save it uncompressed, in grey of 8 or 16 bit")
+    if page.compression in DEFLATED:
+        _require_no_bomb(path, page)
+
+
+def _require_no_bomb(path: Path, page: Any) -> None:
+    """tifffile inflates without a bound."""
+    expected = prod(page.chunks) * page.dtype.itemsize
+    for start, size in zip(page.dataoffsets, page.databytecounts, strict=True):
+        page.parent.filehandle.seek(start)
+        stream = zlib.decompressobj()
+        if len(stream.decompress(page.parent.filehandle.read(size), expected + 1)) > expected:
+            raise UserError(f"{path}: a strip or tile inflates to more than its {expected:,} bytes")
+
+
+def _colours_last(values: Array, axes: str) -> Array:
+    """Grey `(H, W)` or colours `(H, W, 3)`, without alpha."""
+    if axes == "YX":
+        return values
+    colours = values if axes == "YXS" else np.moveaxis(values, 0, -1)
+    return colours[..., :3] if colours.shape[-1] >= 3 else colours[..., 0]
+
+
+def _upright(values: Array, orientation: int) -> Array:
+    quarters, swapped = TURNS.get(orientation, TURNS[1])
+    turned = np.rot90(values, quarters)
+    return turned[:, ::-1] if swapped else turned

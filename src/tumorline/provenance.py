@@ -1,0 +1,114 @@
+"""What a model file says of the data, the split and the terms that it comes from."""
+
+from typing import TYPE_CHECKING, Any
+
+from tumorline import environment
+from tumorline.audit import describe
+from tumorline.config import Config
+from tumorline.data import cheng
+from tumorline.data import split as splits
+from tumorline.data.dataset import Dataset, read_case_mask
+from tumorline.evaluation import baselines
+from tumorline.evaluation.status import SEEN
+from tumorline.model_file import Architecture, KnownCases, ModelInfo, read_origin
+from tumorline.network_input.fit import VERSION as PREPROCESSING
+from tumorline.regions import REGION
+from tumorline.user_text import written_path
+
+if TYPE_CHECKING:
+    from tumorline.training.loop import Task
+
+
+LICENCES = {
+    cheng.NAME: "Weights trained on Cheng et al., figshare 1512427 (CC BY 4.0); name the source when you pass them on",
+    "simulated": "Weights trained on simulated images only; free of data terms",
+}
+ATTRIBUTIONS = {cheng.NAME: cheng.ATTRIBUTION}
+
+
+def origin_of(config: Config) -> ModelInfo | None:
+    """What the model that the training starts from says of itself; None for weights that are not Tumorline's."""
+    return read_origin(written_path(config.model.start_from)) if config.model.start_from else None
+
+
+def model_info(task: "Task") -> ModelInfo:
+    """What the model file says of itself."""
+    config, source = task.config, task.dataset.source
+    known_as = "simulated" if source.simulated else source.known_as
+    return ModelInfo(
+        name=config.name,
+        architecture=Architecture(name=config.model.name, options=config.model.options, channels=task.dataset.channels),
+        regions=[REGION],
+        image_size=config.data.image_size,
+        preprocessing=PREPROCESSING,
+        constant_mask=_constant_mask(task),
+        mean_image=_mean_image(task),
+        data=_data_description(task.dataset),
+        split=split_description(task),
+        known_cases=_known_cases(task),
+        config=config.model_dump(mode="json", exclude={"data": {"source", "cache"}}),
+        metrics={"selected_by": "validation Dice by patient"},
+        versions=environment.versions(),
+        licence=_licence(config, known_as),
+    )
+
+
+def _licence(config: Config, known_as: str) -> str:
+    own = LICENCES.get(known_as, "Subject to the terms of the data it was trained on")
+    origin = origin_of(config)
+    return f"{own}; started from '{origin.name}': {origin.licence}" if origin else own
+
+
+def _constant_mask(task: "Task") -> str:
+    dataset = task.dataset
+    cases = [dataset.cases[dataset.index[name]] for name in task.split.cases("train")]
+    masks = (read_case_mask(case, dataset.settings) for case in cases)
+    return baselines.to_text(baselines.constant_mask(masks, [case.patient or case.id for case in cases]))
+
+
+def _mean_image(task: "Task") -> str:
+    positions = [task.dataset.index[name] for name in task.split.cases("train")]
+    return describe.to_text(describe.mean_picture([task.dataset.facts[position] for position in positions]))
+
+
+def _data_description(dataset: Dataset) -> dict[str, Any]:
+    source = dataset.source
+    return {
+        "name": source.name,
+        "simulated": source.simulated,
+        "cases": len(dataset.cases),
+        "channel": source.channel,
+        "label": source.label,
+        "attribution": ATTRIBUTIONS.get(source.known_as, ""),
+    }
+
+
+def split_description(task: "Task") -> dict[str, Any]:
+    """How the data was split, for the summary and the model file."""
+    return {
+        "by": task.config.split.by,
+        "seed": task.config.split.seed,
+        "origin": task.split.origin,
+        "leaking": task.split.leaking,
+        "patients_unknown": task.dataset.source.patients_unknown,
+        "parts": {part: len(task.split.cases(part)) for part in splits.PARTS},
+    }
+
+
+def _known_cases(task: "Task") -> KnownCases:
+    patients: dict[str, set[str]] = {part: set() for part in splits.PARTS}
+    contents: dict[str, set[str]] = {part: set() for part in splits.PARTS}
+    for case, facts in zip(task.dataset.cases, task.dataset.facts, strict=True):
+        part = task.split.parts[case.id]
+        if part in contents:
+            contents[part].add(facts.image_hash)
+            patients[part] |= task.dataset.patient_keys(case, facts)
+    if origin := origin_of(task.config):
+        patients["train"] |= {name for part in SEEN for name in origin.known_cases.patients.get(part, [])}
+        contents["train"] |= {name for part in SEEN for name in origin.known_cases.contents.get(part, [])}
+        patients["validation"] -= patients["train"]
+        contents["validation"] -= contents["train"]
+    return KnownCases(
+        patients={part: sorted(hashes) for part, hashes in patients.items()},
+        contents={part: sorted(hashes) for part, hashes in contents.items()},
+    )

@@ -1,0 +1,52 @@
+"""From tissue fractions to the grey values of one contrast, as a scanner would show them."""
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from tumorline.simulation.field import Array, Axes, Noise
+from tumorline.simulation.scene import Scene
+
+T1CE = {
+    "air": 0.0,
+    "skin": 0.5,
+    "fat": 1.0,
+    "muscle": 0.4,
+    "bone": 0.07,
+    "marrow": 0.5,
+    "dura": 0.55,
+    "fluid": 0.14,
+    "grey": 0.37,
+    "white": 0.46,
+    "vessel": 0.9,
+    "solid": 0.38,
+    "enhancing": 0.92,
+    "necrosis": 0.2,
+    "oedema": 0.31,
+}
+"""Signal of each tissue after contrast agent, relative to fat."""
+
+
+class Scanner:
+    """One examination: its own signals, bias field, sharpness, noise and scale of grey values."""
+
+    def __init__(self, rng: np.random.Generator, contrast: dict[str, float]) -> None:
+        self._signals = {name: signal * np.exp(rng.normal(0, 0.06)) for name, signal in contrast.items()}
+        self._bias, self._bias_strength = Noise.draw(rng, 90), rng.uniform(0.05, 0.18)
+        self._blur_px = rng.uniform(0.4, 0.75)
+        self._noise = rng.uniform(0.012, 0.035)
+        self._gain = rng.uniform(0.8, 1.2)
+        self._rng = rng
+
+    def acquire(self, scene: Scene, axes: Axes) -> npt.NDArray[np.uint8]:
+        """Grey values 0..255 of a scene, each axial plane blurred in itself, with Rician noise.
+
+        Gudbjartsson and Patz, The Rician distribution of noisy MRI data, 1995.
+        """
+        signal: Array = sum(self._signals[name] * fraction for name, fraction in scene.items())
+        signal = ndimage.gaussian_filter(signal, (self._blur_px, self._blur_px, 0))
+        signal = signal * np.exp(self._bias_strength * self._bias(axes))
+        real, imaginary = self._noise * self._rng.standard_normal((2, *signal.shape))
+        magnitude = np.hypot(signal + real, imaginary)
+        grey: npt.NDArray[np.uint8] = np.clip(np.rint(255 * self._gain * magnitude), 0, 255).astype(np.uint8)
+        return grey
