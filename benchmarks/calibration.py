@@ -63,7 +63,7 @@ def judged(cases: list[Answer], temperature: float) -> dict[str, Any]:
     for patient, logits, placement, truth in cases:
         probability = to_native(to_probability(logits, temperature), placement)[0]
         found.append(calibration.judge(patient, probability, truth, probability >= 0.5))
-    return calibration.summarise(found)
+    return calibration.summarise_calibration(found)
 
 
 def measure(run: Path) -> list[dict[str, Any]]:

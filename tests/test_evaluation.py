@@ -11,7 +11,7 @@ import tumorline
 from tests.conftest import PairFolder
 from tumorline.errors import UserError
 from tumorline.evaluation.summary import region_figures, with_baselines
-from tumorline.evaluation.tables import read_rows, write
+from tumorline.evaluation.tables import read_rows, write_evaluation
 from tumorline.files import read_csv
 from tumorline.metrics.case import score_case
 from tumorline.metrics.summary import Row
@@ -170,7 +170,7 @@ def test_rows_are_read_back_as_they_were_written(tmp_path: Path) -> None:
     cases = [score_case(truth[1], truth[1], None), score_case(truth, np.roll(truth, 1, 2), (3, 1, 1))]
     cases.append(score_case(truth, np.zeros_like(truth), (3, 1, 1)))
     rows = [Row(str(n), "p", {"class_name": "x"}, "test", "tumour", scores) for n, scores in enumerate(cases)]
-    write(tmp_path, rows, {})
+    write_evaluation(tmp_path, rows, {})
     assert read_rows(tmp_path) == rows
 
 

@@ -34,7 +34,7 @@ class Sloped:
 def test_the_threshold_that_finds_the_tumours_is_chosen(pair_folder: PairFolder) -> None:
     dataset = load_dataset(pair_folder(patients=3, slices=1), DataConfig())
     names = [case.id for case in dataset.cases]
-    point = operating_point.choose(Sloped(), dataset, names, "validation")  # type: ignore[arg-type]
+    point = operating_point.choose_operating_point(Sloped(), dataset, names, "validation")  # type: ignore[arg-type]
     curve = {one["threshold"]: one for one in point.figures["threshold_curve"]}
     assert len(curve) == 19
     assert curve[point.threshold]["dice"] == max(one["dice"] for one in curve.values())
@@ -44,14 +44,14 @@ def test_the_threshold_that_finds_the_tumours_is_chosen(pair_folder: PairFolder)
 
 def test_a_threshold_by_hand_is_kept_and_the_curve_still_drawn(pair_folder: PairFolder) -> None:
     dataset = load_dataset(pair_folder(patients=3, slices=1), DataConfig())
-    point = operating_point.choose(Sloped(), dataset, [dataset.cases[0].id], 0.7)  # type: ignore[arg-type]
+    point = operating_point.choose_operating_point(Sloped(), dataset, [dataset.cases[0].id], 0.7)  # type: ignore[arg-type]
     assert (point.threshold, point.figures["chosen"]) == (0.7, 0.7)
     assert len(point.figures["threshold_curve"]) == 19
 
 
 def test_a_flat_curve_leaves_one_half(pair_folder: PairFolder) -> None:
     dataset = load_dataset(pair_folder(patients=2, slices=1), DataConfig())
-    assert operating_point.choose(Sloped(), dataset, [], "validation").threshold == 0.5  # type: ignore[arg-type]
+    assert operating_point.choose_operating_point(Sloped(), dataset, [], "validation").threshold == 0.5  # type: ignore[arg-type]
 
 
 def test_a_threshold_outside_0_and_1_is_refused() -> None:

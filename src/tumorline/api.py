@@ -341,7 +341,7 @@ def write_matrix(
             return evaluate_and_report(loaded[model], wanted, progress)
 
         infos = {name: model.info for name, model in loaded.items()}
-        return folder.path, cross_dataset.measure(infos, sets, folder.path, evaluate_cell)
+        return folder.path, cross_dataset.measure_matrix(infos, sets, folder.path, evaluate_cell)
 
 
 def compare(
@@ -375,7 +375,7 @@ def write_comparison(
     firsts = [Path(run) for run in runs] or [folders[0] for folders in recipes.values()]
     folder = Path(output) if output else Path("comparisons") / fit_file_name(names.replace("/", "_"), "")
     claim_output(folder, "compare", comparison.NAMES)
-    comparison.write(result, firsts, folder)
+    comparison.save_comparison(result, firsts, folder)
     return folder, result
 
 

@@ -14,7 +14,7 @@ from tumorline.errors import UserError
 from tumorline.evaluation import robustness as stresses
 from tumorline.evaluation import scoring
 from tumorline.evaluation.status import Request
-from tumorline.evaluation.tables import read_rows, write
+from tumorline.evaluation.tables import read_rows, write_evaluation
 from tumorline.files import append_line, refuse_links_outside, write_csv
 from tumorline.inference.model import Model, load
 from tumorline.journal import hash_settings
@@ -70,10 +70,10 @@ def load_named(models: Sequence[Path | str], tta: str) -> dict[str, Model]:
 def add_stress(model: Model, wanted: Request, summary: dict[str, Any], progress: Progress | None) -> dict[str, Any]:
     rows = read_rows(wanted.output)
     names = [row.case for row in rows if row.status in wanted.headline]
-    records = stresses.measure(model, wanted.dataset, names, wanted.memory, progress)
-    summary = summary | {"stress": stresses.summarise(records)}
+    records = stresses.measure_robustness(model, wanted.dataset, names, wanted.memory, progress)
+    summary = summary | {"stress": stresses.summarise_robustness(records)}
     write_csv(wanted.output / STRESS_NAME, stresses.COLUMNS, records)
-    write(wanted.output, rows, summary)
+    write_evaluation(wanted.output, rows, summary)
     return summary
 
 

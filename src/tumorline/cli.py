@@ -487,13 +487,13 @@ def split(source: Path, overrides: Overrides = None, as_json: AsJson = False) ->
     dataset = load_dataset(source, config.data, counter("decoding"))
     chosen = splits.split_dataset(dataset, config.split)
     if as_json:
-        print_json({"origin": chosen.origin, "cases": splits.table(dataset, chosen)})
+        print_json({"origin": chosen.origin, "cases": splits.split_table(dataset, chosen)})
         return
     say(f"# {chosen.origin}")
     if dataset.source.patients_unknown:
         say("# PATIENTS UNKNOWN: slices of one patient may lie on both sides")
     print_table(splits.counts(dataset, chosen))
-    print_table(splits.table(dataset, chosen))
+    print_table(splits.split_table(dataset, chosen))
 
 
 @data_app.command()

@@ -110,7 +110,7 @@ def compare(
         "cases": len(runs_cases),
         "patients": len(patients),
         "source": runs[0].summary["source"],
-        "contenders": [_described(contender, runs_cases, values) for contender in contenders],
+        "contenders": [_describe_contender(contender, runs_cases, values) for contender in contenders],
         "pairs": pairs,
         "ranking": _ranking(contenders, values[HEADLINE]),
         "verdicts": [_verdict(pair, study) for pair in pairs if pair["metric"] == HEADLINE],
@@ -290,7 +290,7 @@ def _better(metric: str, means: Mapping[str, float]) -> str:
     return max(means, key=lambda name: MERIT[metric](means[name]))
 
 
-def _described(
+def _describe_contender(
     contender: Contender, cases: Sequence[str], values: Mapping[str, Mapping[str, FloatArray]]
 ) -> dict[str, Any]:
     """The figures of a contender, over its seeds together, and of each run."""
@@ -388,7 +388,7 @@ def _shown(contender: Contender, case: str) -> dict[str, Any]:
     }
 
 
-def write(result: Mapping[str, Any], folders: Sequence[Path], output: Path) -> None:
+def save_comparison(result: Mapping[str, Any], folders: Sequence[Path], output: Path) -> None:
     """Write `compare.json` and `compare.html`; `folders` are the runs whose pictures are drawn, one a contender."""
     write_json(output / COMPARISON_NAME, result)
     configs = [read_config(folder) for folder in folders if (folder / CONFIG_NAME).is_file()]

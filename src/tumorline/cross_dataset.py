@@ -93,7 +93,7 @@ def checked(specs: Sequence[SetSpec]) -> list[SetSpec]:
     return list(specs)
 
 
-def measure(
+def measure_matrix(
     models: Mapping[str, ModelInfo], sets: Mapping[tuple[str, str], Dataset], output: Path, evaluate: Evaluate
 ) -> dict[str, Any]:
     """Evaluate every model on every set into `output/<model>--<set>`; writes the matrix as JSON, CSV and a page.
@@ -108,12 +108,12 @@ def measure(
     result = {
         "schema_version": SCHEMA_VERSION,
         "models": {name: {"data": info.data, "threshold": info.threshold} for name, info in models.items()},
-        "sets": {name: _described(dataset) for name, dataset in _first_of_each(sets).items()},
+        "sets": {name: _describe_set(dataset) for name, dataset in _first_of_each(sets).items()},
         "cells": cells,
         "sentences": [sentence for cell in cells if (sentence := _sentence(cell, cells))],
     }
     write_json(output / MATRIX_NAME, result)
-    write_csv(output / TABLE_NAME, COLUMNS, [_row(cell) for cell in cells])
+    write_csv(output / TABLE_NAME, COLUMNS, [_matrix_row(cell) for cell in cells])
     write_page(result, output)
     return result
 
@@ -160,7 +160,7 @@ def _domain(info: ModelInfo, dataset: Dataset) -> str:
     return "in-domain" if {"train", "validation", "test"} & set(case_status(info, dataset).values()) else "external"
 
 
-def _described(dataset: Dataset) -> dict[str, Any]:
+def _describe_set(dataset: Dataset) -> dict[str, Any]:
     source = dataset.source
     return {
         "layout": source.layout,
@@ -197,7 +197,7 @@ def _against_home(dice: float, model: str, cells: Sequence[Mapping[str, Any]]) -
     return ""
 
 
-def _row(cell: Mapping[str, Any]) -> dict[str, Any]:
+def _matrix_row(cell: Mapping[str, Any]) -> dict[str, Any]:
     row = {name: cell.get(name) for name in COLUMNS}
     if cell["error"]:
         return row

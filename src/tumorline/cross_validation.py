@@ -10,7 +10,7 @@ from tumorline.config import Config
 from tumorline.errors import Diverged, UserError
 from tumorline.evaluation.operating_point import WEAKNESSES
 from tumorline.evaluation.summary import region_figures, with_baselines, without_own
-from tumorline.evaluation.tables import read_baselines, read_certainties, read_rows, write
+from tumorline.evaluation.tables import read_baselines, read_certainties, read_rows, write_evaluation
 from tumorline.files import refuse_links_outside, write_bytes
 from tumorline.metrics import calibration
 from tumorline.metrics.summary import Row
@@ -73,8 +73,10 @@ def gather(folder: Path, wanted: Collection[int] = ()) -> dict[str, Any]:
     }
     summary = with_baselines(summary, _shared_baselines(list(rows)))
     certainties = [case for path in rows for case in read_certainties(path, ("test",))]
-    summary["calibration"] = {REGION: calibration.summarise(certainties)} if len(certainties) == len(together) else {}
-    write(folder, together, summary)
+    summary["calibration"] = (
+        {REGION: calibration.summarise_calibration(certainties)} if len(certainties) == len(together) else {}
+    )
+    write_evaluation(folder, together, summary)
     run.render_report(folder)
     return summary
 

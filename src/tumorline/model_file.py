@@ -89,7 +89,7 @@ def read_content(path: Path) -> Content:
         with safe_open(path, "numpy") as file:
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError, TypeError, ValueError, KeyError, AttributeError) as error:
-        raise UserError(f"{path}: not a readable model file ({_short(error)})") from None
+        raise UserError(f"{path}: not a readable model file ({_first_words(error)})") from None
     for name, value in weights.items():
         if value.dtype.kind == "f" and not np.isfinite(value).all():
             raise UserError(f"{path}: its weight '{name:.100}' is not finite; the model cannot be used")
@@ -115,7 +115,7 @@ def _read_header(path: Path) -> dict[str, str]:
         with safe_open(path, "numpy") as file:
             metadata: dict[str, str] = file.metadata() or {}
     except (OSError, SafetensorError) as error:
-        raise UserError(f"{path}: not a readable model file ({_short(error)})") from None
+        raise UserError(f"{path}: not a readable model file ({_first_words(error)})") from None
     return metadata
 
 
@@ -123,10 +123,10 @@ def _understood(path: Path, text: str) -> ModelInfo:
     try:
         return parse_info(text)
     except ValueError as error:
-        raise UserError(f"{path}: its metadata is not understood by this version ({_short(error)})") from None
+        raise UserError(f"{path}: its metadata is not understood by this version ({_first_words(error)})") from None
 
 
-def _short(error: Exception) -> str:
+def _first_words(error: Exception) -> str:
     return " ".join(str(error).split())[:200]
 
 

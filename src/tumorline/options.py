@@ -13,14 +13,16 @@ DEEPEST = 8
 
 def checked_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """The options without negative zeros. Raises ValueError, with the option's name, for what is no setting."""
-    return {name: _checked(value, name) for name, value in options.items()}
+    return {name: _check_option(value, name) for name, value in options.items()}
 
 
-def _checked(value: Any, name: str, depth: int = 0) -> Any:
+def _check_option(value: Any, name: str, depth: int = 0) -> Any:
     if isinstance(value, Mapping):
-        return {key: _checked(one, f"{name}.{key}", depth + 1) for key, one in _limited(value, name, depth).items()}
+        return {
+            key: _check_option(one, f"{name}.{key}", depth + 1) for key, one in _limited(value, name, depth).items()
+        }
     if isinstance(value, (list, tuple)):
-        return [_checked(one, name, depth + 1) for one in _limited(value, name, depth)]
+        return [_check_option(one, name, depth + 1) for one in _limited(value, name, depth)]
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, (int, float)):

@@ -65,12 +65,14 @@ def read_own_csv(
         if missing := [name for name in columns if name not in header]:
             raise ValueError(f"no column '{missing[0]}'")
         known = {name: cell for name, cell in {**(optional or {}), **columns}.items() if name in header}
-        return [_checked(header, cells, known, f"line {table.line_num}") for cells in table]
+        return [_check_cells(header, cells, known, f"line {table.line_num}") for cells in table]
     except (ValueError, csv.Error, OSError) as error:
         raise UserError(_damaged(path, _reason(error), cure)) from None
 
 
-def _checked(header: Sequence[str], cells: Sequence[str], columns: Mapping[str, Cell], where: str) -> dict[str, str]:
+def _check_cells(
+    header: Sequence[str], cells: Sequence[str], columns: Mapping[str, Cell], where: str
+) -> dict[str, str]:
     if len(cells) != len(header):
         raise ValueError(f"{where}: {len(cells)} cells, the header has {len(header)}")
     row = dict(zip(header, map(from_cell, cells), strict=True))

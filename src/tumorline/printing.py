@@ -70,17 +70,20 @@ def print_headline(summary: "Mapping[str, Any]") -> None:
         say(f"! {warning}")
     for region, figures in summary["regions"].items():
         dice, hd95 = figures["dice"], figures["hd95_detected"]
-        say(f"{region}: Dice by patient {_number(dice['mean'])} {_interval(dice)}")
+        say(f"{region}: Dice by patient {format_number(dice['mean'])} {_interval(dice)}")
         say(f"  {count_cases(summary)}")
-        say(f"  over cases {_number(dice['mean_over_cases'])}, median patient {_number(dice['median'])}")
+        say(f"  over cases {format_number(dice['mean_over_cases'])}, median patient {format_number(dice['median'])}")
         say(f"  missed {figures['missed']} of {figures['tumour_cases']} tumours")
         say(f"  false lesions {count_false_lesions(figures)}")
         free = figures["tumour_free_cases"]
         say(f"  false positives {'on ' if free else ''}{count_false_positives(figures)}")
-        say(f"  HD95 over detected {_number(hd95['mean'], 1)} {figures['hd95'].get('unit', '')}")
-        say(f"  predicted / true area {_number(figures['volume_ratio']['mean'], 2)}")
+        say(f"  HD95 over detected {format_number(hd95['mean'], 1)} {figures['hd95'].get('unit', '')}")
+        say(f"  predicted / true area {format_number(figures['volume_ratio']['mean'], 2)}")
         accuracy, background = figures["accuracy"]["mean"], figures["accuracy_background"]["mean"]
-        say(f"  pixel accuracy {_number(accuracy, 4)}; all background reaches {_number(background, 4)} with Dice 0")
+        say(
+            f"  pixel accuracy {format_number(accuracy, 4)}; all background reaches "
+            f"{format_number(background, 4)} with Dice 0"
+        )
 
 
 def fold_rows(summary: "Mapping[str, Any]") -> "list[dict[str, Any]]":
@@ -91,11 +94,14 @@ def fold_rows(summary: "Mapping[str, Any]") -> "list[dict[str, Any]]":
             "fold": fold["fold"],
             "patients": fold["patients"],
             "cases": fold["cases"],
-            "dice": _number(fold["dice"]["mean"]),
-            "over cases": _number(fold["dice"]["mean_over_cases"]),
+            "dice": format_number(fold["dice"]["mean"]),
+            "over cases": format_number(fold["dice"]["mean_over_cases"]),
             "missed": fold["missed"],
             "false lesions": _false_lesions(fold),
-            **{name: _number(group["dice"]["mean"]) for name, group in {**fold["by_class"], **fold["by_size"]}.items()},
+            **{
+                name: format_number(group["dice"]["mean"])
+                for name, group in {**fold["by_class"], **fold["by_size"]}.items()
+            },
         }
         for fold in [*summary["folds"], {"fold": "out of fold", **together}]
     ]
@@ -126,7 +132,7 @@ def matrix_row(cell: "Mapping[str, Any]") -> "dict[str, Any]":
         "domain": cell["domain"],
         "patients": cell["patients"],
         "cases": cell["cases"],
-        "dice": _number(figures["dice"]["mean"]),
+        "dice": format_number(figures["dice"]["mean"]),
         "interval": _interval(figures["dice"]),
         "missed": f"{figures['missed']}/{figures['tumour_cases']}",
         "false lesions": _false_lesions(figures),
@@ -148,11 +154,11 @@ def print_leaderboard(result: "Mapping[str, Any]") -> None:
 def leaderboard_row(row: "Mapping[str, Any]") -> "dict[str, Any]":
     return {
         "arm": row["name"],
-        "dice": _number(row["dice"]["mean"]),
+        "dice": format_number(row["dice"]["mean"]),
         "interval": _interval(row["dice"]),
-        "nsd": _number(row["nsd"]["mean"]),
-        "hd95": _number(row["hd95"]["mean"], 1),
-        "area": _number(row["volume_ratio"]["mean"], 2),
+        "nsd": format_number(row["nsd"]["mean"]),
+        "hd95": format_number(row["hd95"]["mean"], 1),
+        "area": format_number(row["volume_ratio"]["mean"], 2),
         "missed": f"{row['missed']:g}/{row['tumour_cases']}",
         "false lesions": _count(row.get("false_lesions")),
         "false positives": _share(row.get("false_positives", 0), row.get("tumour_free_cases", 0)),
@@ -166,12 +172,12 @@ def contender_rows(result: "Mapping[str, Any]") -> "list[dict[str, Any]]":
     return [
         {
             "name": one["name"],
-            "dice": _number(one["figures"]["dice"]["mean"]),
-            "over cases": _number(one["figures"]["dice"]["mean_over_cases"]),
-            "nsd": _number(one["figures"]["nsd"]["mean"]),
-            "hd95": _number(one["figures"]["hd95"]["mean"], 1),
+            "dice": format_number(one["figures"]["dice"]["mean"]),
+            "over cases": format_number(one["figures"]["dice"]["mean_over_cases"]),
+            "nsd": format_number(one["figures"]["nsd"]["mean"]),
+            "hd95": format_number(one["figures"]["hd95"]["mean"], 1),
             "missed": f"{one['missed']:g}",
-            "seeds": " ".join(_number(run["dice"]) for run in one["runs"]) if len(one["runs"]) > 1 else "-",
+            "seeds": " ".join(format_number(run["dice"]) for run in one["runs"]) if len(one["runs"]) > 1 else "-",
         }
         for one in result["contenders"]
     ]
@@ -189,7 +195,7 @@ def stress_rows(summary: "Mapping[str, Any]") -> "list[dict[str, Any]]":
         for level in change["levels"]
     ]
     return [
-        {"change": name, "strength": strength, "dice": _number(level["dice"]["mean"]), "missed": level["missed"]}
+        {"change": name, "strength": strength, "dice": format_number(level["dice"]["mean"]), "missed": level["missed"]}
         for name, strength, level in levels
     ]
 
@@ -207,16 +213,16 @@ def _share(number: float, of: int) -> str:
     return f"{number:g}/{of}" if of else "not measured"
 
 
-def _number(value: float | None, digits: int = 3) -> str:
+def format_number(value: float | None, digits: int = 3) -> str:
     return "undefined" if value is None else f"{value:.{digits}f}"
 
 
 def _interval(figure: "Mapping[str, Any]") -> str:
     if figure["ci95"]:
-        return f"(95 % interval {_number(figure['ci95'][0])} to {_number(figure['ci95'][1])})"
+        return f"(95 % interval {format_number(figure['ci95'][0])} to {format_number(figure['ci95'][1])})"
     if figure.get("range"):
         low, high = figure["range"]
-        return f"(too few patients for an interval; they range from {_number(low)} to {_number(high)})"
+        return f"(too few patients for an interval; they range from {format_number(low)} to {format_number(high)})"
     return ""
 
 

@@ -220,7 +220,7 @@ def _carry_out(
         _require_memory(config, dataset, split, place)
         task = Task(config, dataset, split, Path(place.gather(str(run))[0]))
         if place.leads:
-            write_csv(task.run / SPLIT_NAME, splits.COLUMNS, splits.table(dataset, split))
+            write_csv(task.run / SPLIT_NAME, splits.COLUMNS, splits.split_table(dataset, split))
         state = fit(task, place, on_epoch)
         if place.leads:
             _write_environment(task, place, state.network)
@@ -310,7 +310,7 @@ def _finish(task: "Task", notify: Notify) -> None:
 
 def _with_operating_point(info: ModelInfo, task: "Task") -> ModelInfo:
     cases = task.split.cases("validation")
-    point = operating_point.choose(load(task.run), task.dataset, cases, task.config.model.threshold)
+    point = operating_point.choose_operating_point(load(task.run), task.dataset, cases, task.config.model.threshold)
     metrics = {**info.metrics, "operating_point": point.figures}
     return info.model_copy(update={"temperature": point.temperature, "threshold": point.threshold, "metrics": metrics})
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tumorline.benchmarking import Benchmark
-from tumorline.benchmarking.cell import Job, last_error
+from tumorline.benchmarking.cell import CellJob, last_error
 from tumorline.benchmarking.plan import read_plan
 from tumorline.cli import app
 
@@ -46,7 +46,7 @@ def open_benchmark(plan: Path, source: Path, notices: list[str] | None = None) -
     return Benchmark(read_plan(plan, source), plan.parent / "out", said.append, "tumorline benchmark plan.toml")
 
 
-def in_this_process(jobs: Sequence[Job]) -> Iterator[tuple[Job, str]]:
+def in_this_process(jobs: Sequence[CellJob]) -> Iterator[tuple[CellJob, str]]:
     """As `local` does it, without the seconds that a process takes to start."""
     from typer.testing import CliRunner
 

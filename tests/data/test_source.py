@@ -109,6 +109,6 @@ def test_numeric_names_alone_are_not_the_cheng_set(pair_folder: PairFolder) -> N
 
 
 def test_the_packaged_table_has_group_numbers_for_all_slices() -> None:
-    assert len(cheng.table()) == 3064
+    assert len(cheng.cheng_table()) == 3064
     assert len(cheng.patient_classes()) == 209
-    assert all(entry.patient.isdecimal() for entry in cheng.table().values())
+    assert all(entry.patient.isdecimal() for entry in cheng.cheng_table().values())

@@ -30,9 +30,9 @@ def test_a_volume_is_seen_the_same_way_round_however_it_is_stored(tmp_path: Path
     image = nib.load(tmp_path / "a.nii.gz")
     turn = nib.orientations.ornt_transform(nib.io_orientation(image.affine), nib.orientations.axcodes2ornt(axes))
     nib.save(image.as_reoriented(turn), tmp_path / "b.nii")
-    assert nifti.read_slice(tmp_path / "b.nii", 0).tolist() == FRONT_LEFT.tolist()
-    assert not nifti.read_slice(tmp_path / "b.nii", 1).any()
-    assert nifti.read_header(tmp_path / "b.nii") == (2, (2, 3))
+    assert nifti.read_volume_slice(tmp_path / "b.nii", 0).tolist() == FRONT_LEFT.tolist()
+    assert not nifti.read_volume_slice(tmp_path / "b.nii", 1).any()
+    assert nifti.read_volume_header(tmp_path / "b.nii") == (2, (2, 3))
 
 
 def test_the_sequence_and_the_label_can_be_chosen(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from tumorline.errors import UserError
 from tumorline.formats import nifti
 from tumorline.formats.cjdata import read_folds, read_patient
 from tumorline.formats.decode import is_picture
-from tumorline.formats.dicom import read_header
+from tumorline.formats.dicom import read_dicom_header
 from tumorline.regions import Labels
 
 PIXELS = (np.arange(16 * 12).reshape(16, 12) * 7 % 251).astype(np.uint8)
@@ -110,11 +110,11 @@ READERS: tuple[Callable[[Path], object], ...] = (
     lambda path: read_image(Case("x", (path,))),
     read_mask,
     is_picture,
-    read_header,
+    read_dicom_header,
     read_patient,
     read_folds,
-    nifti.read_header,
-    lambda path: nifti.read_slice(path, 0),
+    nifti.read_volume_header,
+    lambda path: nifti.read_volume_slice(path, 0),
     lambda path: read_labels(path, 1, LABELS),
 )
 

@@ -10,7 +10,7 @@ from tumorline.data.dataset import Dataset
 from tumorline.errors import UserError
 from tumorline.training import loop
 from tumorline.training.batches import Store
-from tumorline.training.rate_finder import HIGHEST, LOWEST, diverged, summarise
+from tumorline.training.rate_finder import HIGHEST, LOWEST, diverged, summarise_range_test
 
 
 def valley(rate: float) -> float:
@@ -21,17 +21,17 @@ def valley(rate: float) -> float:
 
 def test_the_steepest_descent_is_suggested() -> None:
     rates = [LOWEST * (HIGHEST / LOWEST) ** (step / 99) for step in range(100)]
-    found = summarise(rates, [valley(rate) for rate in rates], 100)
+    found = summarise_range_test(rates, [valley(rate) for rate in rates], 100)
     assert found.suggestion is not None
     assert abs(math.log10(found.suggestion) + 3) < 0.1
 
 
 def test_no_rate_is_suggested_where_none_lowers_the_loss() -> None:
-    assert summarise([1e-6, 1e-5, 1e-4], [1.0, 1.1, 1.3], 3).suggestion is None
+    assert summarise_range_test([1e-6, 1e-5, 1e-4], [1.0, 1.1, 1.3], 3).suggestion is None
 
 
 def test_a_loss_that_is_no_number_ends_the_test_and_is_left_out() -> None:
-    found = summarise([1e-6, 1e-5, 1e-4], [1.0, 0.5, math.nan], 3)
+    found = summarise_range_test([1e-6, 1e-5, 1e-4], [1.0, 0.5, math.nan], 3)
     assert found.diverged
     assert found.losses == [1.0, 0.5]
 

@@ -43,7 +43,7 @@ def describe(dataset: Dataset, names: Sequence[str]) -> dict[str, Any]:
     spacing = [spacing for index in chosen if (spacing := dataset.spacing_mm(dataset.cases[index]))]
     tumours = [dataset.facts[index].foreground for index in chosen if dataset.facts[index].foreground]
     sample = [chosen[i] for i in np.unique(np.linspace(0, len(chosen) - 1, SAMPLE).astype(int))]
-    background, brightness = zip(*(_pixels(dataset, index) for index in sample), strict=True)
+    background, brightness = zip(*(_resampled_pixels(dataset, index) for index in sample), strict=True)
     bright = [value for value in brightness if value is not None]
     return {
         "sizes": dict(sizes.most_common(3)),
@@ -97,7 +97,7 @@ def embedded_picture(text: str) -> Image.Image:
         raise UserError(f"a model file's metadata holds what is no picture of its data ({error!r:.100})") from None
 
 
-def _pixels(dataset: Dataset, index: int) -> tuple[float, float | None]:
+def _resampled_pixels(dataset: Dataset, index: int) -> tuple[float, float | None]:
     """Share of background, and brightness of the tumour."""
     image, truth = dataset.read(dataset.cases[index])
     brightest = grey_range(image[0])[1]

@@ -8,7 +8,7 @@ from typing import Any
 from tumorline import cross_validation
 from tumorline.benchmarking import leaderboard
 from tumorline.benchmarking.cell import (
-    Job,
+    CellJob,
     is_finished,
     is_trained,
     last_error,
@@ -21,9 +21,9 @@ from tumorline.benchmarking.executors import Executor, local, on_ray
 from tumorline.benchmarking.leaderboard import Entry
 from tumorline.benchmarking.plan import (
     Arm,
+    BenchmarkPlan,
     Cell,
     Choice,
-    Plan,
     arms,
     budget_in_words,
     candidates,
@@ -49,7 +49,7 @@ Notify = Callable[[str], None]
 class Benchmark:
     """A plan in its folder: `cells/` with a run for each, `leaderboard.*` over all that are finished."""
 
-    def __init__(self, plan: Plan, output: Path, notify: Notify, command: str, processes: int = 1) -> None:
+    def __init__(self, plan: BenchmarkPlan, output: Path, notify: Notify, command: str, processes: int = 1) -> None:
         """`command` is what carries it out, for the arms that could not be measured here."""
         self.plan, self.output, self.notify, self.command = plan, output, notify, command
         self.processes = processes
@@ -85,7 +85,7 @@ class Benchmark:
             share_training(jobs[cell], jobs[first[training_key(cell.config)]].folder)
         self.execute([jobs[cell] for cell in sharing], execute)
 
-    def execute(self, jobs: Sequence[Job], execute: Executor) -> None:
+    def execute(self, jobs: Sequence[CellJob], execute: Executor) -> None:
         waiting = [job for job in jobs if not job.done]
         for number, (job, error) in enumerate(execute(waiting), start=1):
             self.notify(f"{number}/{len(waiting)} {job.name}: {error or ('finished' if job.test else 'trained')}")

@@ -29,7 +29,7 @@ Launch = Callable[..., subprocess.Popen[bytes]]
 
 
 @dataclass(frozen=True)
-class Job:
+class CellJob:
     """A cell's process: its folder, and what it is to run there. Simple enough to be sent to another machine."""
 
     name: str
@@ -67,15 +67,15 @@ def refuse_another(cell: Cell, folder: Path) -> None:
         raise UserError(f"{folder}: holds a cell of another configuration; choose another --output")
 
 
-def prepare(cell: Cell, output: Path, test: bool, threads: int) -> Job:
+def prepare(cell: Cell, output: Path, test: bool, threads: int) -> CellJob:
     """Write the cell's configuration beside its folder."""
     trusted = tuple(sorted(modules_in(cell.config.model.name)))
-    job = Job(cell.name, output / "cells" / cell.name, test, threads, trusted)
+    job = CellJob(cell.name, output / "cells" / cell.name, test, threads, trusted)
     cell.config.save(job.recipe)
     return job
 
 
-def run(job: Job, launch: Launch = subprocess.Popen) -> str:
+def run(job: CellJob, launch: Launch = subprocess.Popen) -> str:
     """Carry out a cell to its end; returns the error in one line, or nothing.
 
     The training inherits a lock from its first moment on, so that one that outlived its benchmark is waited for and not
@@ -104,7 +104,7 @@ def training_key(config: Config) -> str:
     return config.model_dump_json(exclude={"name": True, "model": {"threshold", "storage"}})
 
 
-def share_training(job: Job, other: Path) -> None:
+def share_training(job: CellJob, other: Path) -> None:
     """Begin a cell with the finished training of another one, so that only its operating point and test are left."""
     if (job.folder / CONFIG_NAME).is_file() or not is_trained(other):
         return
@@ -135,7 +135,7 @@ def last_error(folder: Path) -> str:
     return next((line.removeprefix("error: ") for line in reversed(lines) if line.startswith("error: ")), "")
 
 
-def _error(job: Job, code: int) -> str:
+def _error(job: CellJob, code: int) -> str:
     if code == STOPPED:
         return "stopped"
     return (code == 2 and last_error(job.folder)) or f"ended with status {code}; see {job.log}"

@@ -9,10 +9,10 @@ from threading import Lock
 from typing import Any
 
 from tumorline.benchmarking import cell
-from tumorline.benchmarking.cell import Job
+from tumorline.benchmarking.cell import CellJob
 from tumorline.errors import Interrupted, UserError, require_extra
 
-Executor = Callable[[Sequence[Job]], Iterator[tuple[Job, str]]]
+Executor = Callable[[Sequence[CellJob]], Iterator[tuple[CellJob, str]]]
 """Carries out jobs and yields each with its error, or nothing, as it ends."""
 
 RETRIES = 3
@@ -48,7 +48,7 @@ class Launcher:
 def local(processes: int) -> Executor:
     """So many cells at a time on this machine. What is interrupted saves its state first."""
 
-    def execute(jobs: Sequence[Job]) -> Iterator[tuple[Job, str]]:
+    def execute(jobs: Sequence[CellJob]) -> Iterator[tuple[CellJob, str]]:
         launcher, pool = Launcher(), ThreadPoolExecutor(processes)
         try:
             futures = {pool.submit(cell.run, job, launcher): job for job in jobs}
@@ -81,7 +81,7 @@ def on_ray(address: str, processes: int) -> Executor:
     each = max(1, cores // processes)
     task = ray.remote(num_cpus=each, max_retries=RETRIES)(cell.run)
 
-    def execute(jobs: Sequence[Job]) -> Iterator[tuple[Job, str]]:
+    def execute(jobs: Sequence[CellJob]) -> Iterator[tuple[CellJob, str]]:
         waiting = {task.remote(replace(job, threads=each)): job for job in jobs}
         while waiting:
             ended, _ = ray.wait(list(waiting), num_returns=1)

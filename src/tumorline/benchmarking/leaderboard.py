@@ -74,7 +74,7 @@ def first_folder(entry: Entry) -> Path:
 
 
 def _group(members: Sequence[Entry], reference: str, speeds: Mapping[str, float]) -> dict[str, Any]:
-    rows = [_row(entry, speeds[entry.name]) for entry in members]
+    rows = [_arm_row(entry, speeds[entry.name]) for entry in members]
     pairs = compared(members, reference)["pairs"] if len(members) > 1 else []
     return {
         "about": "recipes" if about_recipes(members) else "models",
@@ -89,7 +89,7 @@ def _rank_of(row: Mapping[str, Any]) -> tuple[bool, float, str]:
     return dice is None, -(dice or 0.0), row["name"]
 
 
-def _row(entry: Entry, speed: float) -> dict[str, Any]:
+def _arm_row(entry: Entry, speed: float) -> dict[str, Any]:
     tested = [row for folder in entry.seeds.values() for row in _headline(folder)]
     environments = [read_environment(run) for run in entry.runs]
     histories = [read_history(run, ["images_per_second"]) for run in entry.runs]

@@ -24,7 +24,7 @@ BUDGET = ("data", "split", "train.epochs", "train.epoch_images", "train.batch_si
 Values = Annotated[list[Any], Field(min_length=1)]
 
 
-class Plan(BaseModel):
+class BenchmarkPlan(BaseModel):
     """The content of a benchmark's file."""
 
     model_config = Section.model_config
@@ -91,15 +91,15 @@ class Cell:
         return parse_config({**values, "name": self.unit, "seed": self.seed}, where)
 
 
-def read_plan(path: Path, data: Path | None) -> Plan:
+def read_plan(path: Path, data: Path | None) -> BenchmarkPlan:
     """Read a benchmark's file; `data` takes the place of its source. Raises UserError for what it does not take."""
     values = read_toml(path)
     if data is not None:
         set_key(values, "recipe.data.source", str(data.resolve()), str(path))
     try:
-        plan = Plan.model_validate(values)
+        plan = BenchmarkPlan.model_validate(values)
     except ValidationError as error:
-        raise UserError(f"{path}: {explain(error, Plan)}") from None
+        raise UserError(f"{path}: {explain(error, BenchmarkPlan)}") from None
     _check_keys(plan, str(path))
     config = parse_config(plan.recipe, f"{path}: recipe")
     if config.data.source:
@@ -109,7 +109,7 @@ def read_plan(path: Path, data: Path | None) -> Plan:
     return plan
 
 
-def arms(plan: Plan) -> list[Arm]:
+def arms(plan: BenchmarkPlan) -> list[Arm]:
     """The product of models, losses and variants; an axis that is not given has one nameless member."""
     axes = [
         {name: {"model": section} for name, section in plan.models.items()} or {"": {}},
@@ -122,27 +122,27 @@ def arms(plan: Plan) -> list[Arm]:
     ]
 
 
-def cells(plan: Plan, arm: Arm, choice: Choice = ()) -> list[Cell]:
+def cells(plan: BenchmarkPlan, arm: Arm, choice: Choice = ()) -> list[Cell]:
     """All trainings of an arm: its seeds, and of each the folds."""
     return [Cell(arm, seed, fold, choice) for seed in plan.seeds for fold in folds(plan)]
 
 
-def candidates(plan: Plan, arm: Arm) -> list[Cell]:
+def candidates(plan: BenchmarkPlan, arm: Arm) -> list[Cell]:
     """What validation chooses between: each combination of the values, with the first seed and fold."""
     return [Cell(arm, plan.seeds[0], folds(plan)[0], choice) for choice in _choices(plan)]
 
 
-def every_cell(plan: Plan) -> list[Cell]:
+def every_cell(plan: BenchmarkPlan) -> list[Cell]:
     """Those of all arms, with all that validation may choose."""
     return [cell for arm in arms(plan) for choice in _choices(plan) for cell in cells(plan, arm, choice)]
 
 
-def folds(plan: Plan) -> Sequence[int | None]:
+def folds(plan: BenchmarkPlan) -> Sequence[int | None]:
     number = parse_config({"split": plan.recipe.get("split", {})}, "recipe").split.folds
     return plan.folds or list(range(number)) or [None]
 
 
-def selected(plan: Plan, only: Sequence[str]) -> list[Arm]:
+def selected(plan: BenchmarkPlan, only: Sequence[str]) -> list[Arm]:
     """The arms that are named, or all."""
     every = arms(plan)
     names = [arm.name for arm in every]
@@ -152,7 +152,7 @@ def selected(plan: Plan, only: Sequence[str]) -> list[Arm]:
     return [arm for arm in every if not only or arm.name in only]
 
 
-def budget_in_words(plan: Plan) -> str:
+def budget_in_words(plan: BenchmarkPlan) -> str:
     config = cells(plan, arms(plan)[0])[0].config
     settings = config.train
     images = f"{settings.epoch_images} images" if settings.epoch_images else "all training images"
@@ -163,7 +163,7 @@ def budget_in_words(plan: Plan) -> str:
     )
 
 
-def _check_keys(plan: Plan, where: str) -> None:
+def _check_keys(plan: BenchmarkPlan, where: str) -> None:
     """What may stand in the sections of the file."""
     for key in [*plan.recipe, *plan.choose, *(key for values in plan.variants.values() for key in values)]:
         if key.split(".")[0] in ("name", "seed"):
@@ -179,7 +179,7 @@ def _check_keys(plan: Plan, where: str) -> None:
                 raise UserError(f"{where}: variant '{name}': '{key}' names no key; expected \"section.key\" in quotes")
 
 
-def _check_names(plan: Plan, where: str) -> None:
+def _check_names(plan: BenchmarkPlan, where: str) -> None:
     """Arms that the file speaks of are there, and every cell has a folder of its own."""
     every = arms(plan)
     names = [arm.name for arm in every]
@@ -201,7 +201,7 @@ def _check_names(plan: Plan, where: str) -> None:
             raise UserError(f"{where}: two cells would be called '{name}'; seeds and values to choose from must differ")
 
 
-def _check_budget(plan: Plan, where: str) -> None:
+def _check_budget(plan: BenchmarkPlan, where: str) -> None:
     """Every cell's configuration, that all have one budget, and that their figures may be ranked."""
     if plan.folds and not plan.recipe.get("split", {}).get("folds"):
         raise UserError(f"{where}: folds is {plan.folds}, but recipe.split.folds does not say how many there are")
@@ -219,7 +219,7 @@ def _budget(config: Config) -> dict[str, Any]:
     return {key: found[key] if "." not in key else found["train"][key.removeprefix("train.")] for key in BUDGET}
 
 
-def _choices(plan: Plan) -> list[Choice]:
+def _choices(plan: BenchmarkPlan) -> list[Choice]:
     return [tuple(zip(plan.choose, values, strict=True)) for values in product(*plan.choose.values())]
 
 

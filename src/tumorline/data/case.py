@@ -73,7 +73,7 @@ def read_image(case: Case) -> ImageArray:
 
 
 def _pixels(path: Path, number: int | None) -> npt.NDArray[Any]:
-    return read_pixels(path) if number is None else nifti.read_slice(path, number)
+    return read_pixels(path) if number is None else nifti.read_volume_slice(path, number)
 
 
 def image_hash(image: ImageArray) -> str:

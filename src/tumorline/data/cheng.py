@@ -31,7 +31,7 @@ class Entry(NamedTuple):
 
 
 @cache
-def table() -> Mapping[str, Entry]:
+def cheng_table() -> Mapping[str, Entry]:
     """Mask hash -> class and patient group, for all 3064 slices."""
     with resources.files(__package__).joinpath("cheng.csv").open(encoding="utf-8") as file:
         return {row["mask_hash"]: Entry(row["class_name"], row["patient_group"]) for row in csv.DictReader(file)}
@@ -39,16 +39,16 @@ def table() -> Mapping[str, Entry]:
 
 def is_cheng(mask_hashes: list[str]) -> bool:
     """Whether at least 95 % of the masks are the set's own."""
-    known = sum(name in table() for name in mask_hashes)
+    known = sum(name in cheng_table() for name in mask_hashes)
     return len(mask_hashes) > 0 and known >= ENOUGH * len(mask_hashes)
 
 
 def patient_classes() -> dict[str, str]:
     """Class of each of the 209 patient groups."""
-    return {entry.patient: entry.class_name for entry in table().values()}
+    return {entry.patient: entry.class_name for entry in cheng_table().values()}
 
 
 def known_mask_hash(mask: MaskArray) -> str:
     """The hash under which the set holds a mask that was turned or mirrored since; empty where it does not."""
     turns = (np.rot90(turned, quarter) for turned in (mask, mask[:, ::-1]) for quarter in range(4))
-    return next((found for turned in turns if (found := mask_hash(turned)) in table()), "")
+    return next((found for turned in turns if (found := mask_hash(turned)) in cheng_table()), "")

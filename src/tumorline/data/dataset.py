@@ -128,7 +128,7 @@ def _keys_by_mask(facts: Facts) -> set[str]:
 
 def _entry(facts: Facts) -> cheng.Entry | None:
     """What is known of a case by its mask."""
-    return cheng.table().get(facts.known_mask_hash or facts.mask_hash)
+    return cheng.cheng_table().get(facts.known_mask_hash or facts.mask_hash)
 
 
 def load_dataset(path: Path, settings: DataConfig, progress: Progress | None = None) -> Dataset:

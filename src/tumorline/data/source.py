@@ -69,14 +69,20 @@ class Layout:
 
 
 LAYOUTS: dict[str, Layout] = {
-    "images/masks": Layout("images/ and masks/ with files of the same names", folders.find, folders.read),
-    "csv": Layout("a CSV with id, patient, image, mask", table.find, table.read),
-    "suffix pairs": Layout("x.png beside x_mask.png", pairs.find, pairs.read),
-    "lgg": Layout("TCGA_... folders with X.tif and X_mask.tif", lgg.find, lgg.read, tuple(lgg.PLANES), lgg.LABEL),
-    "brats": Layout("BraTS folders with NIfTI volumes", brats.find, brats.read, brats.CHANNELS, brats.LABEL),
-    "coco": Layout("images with COCO annotations", coco.find, coco.read),
-    "labelme": Layout("x.png beside x.json of LabelMe", labelme.find, labelme.read),
-    "figshare": Layout("N.mat files of figshare 1512427", figshare.find, figshare.read),
+    "images/masks": Layout(
+        "images/ and masks/ with files of the same names", folders.find_folders, folders.read_folders
+    ),
+    "csv": Layout("a CSV with id, patient, image, mask", table.find_table, table.read_table),
+    "suffix pairs": Layout("x.png beside x_mask.png", pairs.find_pairs, pairs.read_pairs),
+    "lgg": Layout(
+        "TCGA_... folders with X.tif and X_mask.tif", lgg.find_lgg, lgg.read_lgg, tuple(lgg.PLANES), lgg.LABEL
+    ),
+    "brats": Layout(
+        "BraTS folders with NIfTI volumes", brats.find_brats, brats.read_brats, brats.CHANNELS, brats.LABEL
+    ),
+    "coco": Layout("images with COCO annotations", coco.find_coco, coco.read_coco),
+    "labelme": Layout("x.png beside x.json of LabelMe", labelme.find_labelme, labelme.read_labelme),
+    "figshare": Layout("N.mat files of figshare 1512427", figshare.find_figshare, figshare.read_figshare),
 }
 
 
@@ -131,16 +137,16 @@ def _tumour_free(contents: Contents) -> Source:
     seen = (*(layout.find(contents) for layout in LAYOUTS.values()), unread_kind(contents), mask and str(mask))
     if found := [what for what in seen if what]:
         raise UserError(f"{path}: data.tumour_free is set, but there are masks: {found[0]}")
-    return _as_source(contents, tumour_free.LAYOUT, *tumour_free.read(contents))
+    return _as_source(contents, tumour_free.LAYOUT, *tumour_free.read_tumour_free(contents))
 
 
 def open_picture(path: Path, channel: str = "") -> Case:
     """The case of one picture by itself, read as its layout would read it. Raises UserError for a volume."""
     if is_volume(path):
         raise UserError(f"{path}: a volume; images of one slice are predicted, volumes are not yet")
-    if figshare.is_picture(path):
-        return figshare.picture(path)
-    return lgg.picture(path, channel) if lgg.is_picture(path) else Case(path.stem, (path,))
+    if figshare.is_figshare_picture(path):
+        return figshare.figshare_case(path)
+    return lgg.lgg_case(path, channel) if lgg.is_lgg_picture(path) else Case(path.stem, (path,))
 
 
 def channel_names(path: Path) -> tuple[str, ...]:
@@ -172,7 +178,7 @@ def _accepted() -> str:
 
 def _check_choices(path: Path, layout: Layout, settings: DataConfig) -> None:
     channel, label = settings.channel, settings.label
-    if label and layout.read is not brats.read:
+    if label and layout.read is not brats.read_brats:
         raise UserError(f"{path}: data.label is '{label}', but the masks of this source have one label; leave it out")
     if channel and not layout.channels:
         raise UserError(
@@ -186,9 +192,9 @@ def _with_header(case: Case) -> Case:
     """The case with what a DICOM header adds to what its layout knows."""
     if not is_dicom(case.images[0]):
         return case
-    from tumorline.formats.dicom import read_header  # pydicom is slow to import
+    from tumorline.formats.dicom import read_dicom_header
 
-    header = read_header(case.images[0])
+    header = read_dicom_header(case.images[0])
     return replace(case, patient=case.patient or header.patient, spacing_mm=case.spacing_mm or header.spacing_mm)
 
 

@@ -307,7 +307,7 @@ def _checked(part: str, name: str) -> str:
     return part
 
 
-def table(dataset: Dataset, split: Split) -> list[dict[str, str]]:
+def split_table(dataset: Dataset, split: Split) -> list[dict[str, str]]:
     """Rows of split.csv: case, patient, class_name, part."""
     return [
         {

@@ -26,7 +26,7 @@ class NotBinaryError(UserError):
 def read_labels(path: Path, number: int, labels: Labels) -> MaskArray:
     """One slice of a volume of labels as boolean `(H, W)`. Raises NotBinaryError for a label that is not allowed."""
     with decode_one(path):
-        values = _rounded(nifti.read_slice(path, number))
+        values = _rounded(nifti.read_volume_slice(path, number))
         for label, meaning in labels.unread:
             if (values == label).any():
                 raise NotBinaryError(f"{path}: holds the label {label}, {meaning}")

@@ -78,7 +78,7 @@ def otsu(values: npt.NDArray[np.float64]) -> float:
     return float(edges[1 + np.nanargmax(between[:-1])]) if np.ptp(values) else float(values.max())
 
 
-def measure(dataset: Dataset, names: Sequence[str], constant: MaskArray | None) -> list[Record]:
+def measure_baselines(dataset: Dataset, names: Sequence[str], constant: MaskArray | None) -> list[Record]:
     """Each baseline's figures on the cases `names`; without a constant mask there is none of it."""
     records = []
     for name in names:
@@ -94,7 +94,7 @@ def measure(dataset: Dataset, names: Sequence[str], constant: MaskArray | None) 
     return records
 
 
-def summarise(records: Iterable[Record]) -> dict[str, dict[str, Any]]:
+def summarise_baselines(records: Iterable[Record]) -> dict[str, dict[str, Any]]:
     """Mean figures by patient of each baseline, with the interval of its Dice."""
     groups: dict[str, list[Record]] = defaultdict(list)
     for record in records:

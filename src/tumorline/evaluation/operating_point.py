@@ -54,7 +54,7 @@ class _Answer:
         return np.asarray(to_native(to_probability(self.logits, temperature), self.placement)[0])
 
 
-def choose(
+def choose_operating_point(
     model: Model, dataset: Dataset, names: Sequence[str], threshold: float | Literal["validation"]
 ) -> OperatingPoint:
     """Fit the temperature, then take the given threshold or the one with the highest Dice by patient.

@@ -135,7 +135,7 @@ def levels() -> list[tuple[str, float]]:
     return [(name, strength) for name, stress in STRESSES.items() for strength in stress.strengths]
 
 
-def measure(
+def measure_robustness(
     model: Model,
     dataset: Dataset,
     names: Sequence[str],
@@ -175,7 +175,7 @@ def _is_measured(records: Any) -> TypeGuard[list[Record]]:
     ] == [("unchanged", 0.0), *levels()]
 
 
-def summarise(records: Sequence[Record]) -> dict[str, Any]:
+def summarise_robustness(records: Sequence[Record]) -> dict[str, Any]:
     """Dice by patient and missed tumours for each change and strength."""
     groups: dict[tuple[str, float], list[Record]] = defaultdict(list)
     for record in records:

@@ -10,7 +10,7 @@ from tumorline.errors import UserError
 from tumorline.evaluation import baselines
 from tumorline.evaluation.status import Request, case_status, explain_nothing_left
 from tumorline.evaluation.summary import summarise_evaluation, with_baselines
-from tumorline.evaluation.tables import write, write_certainties
+from tumorline.evaluation.tables import write_certainties, write_evaluation
 from tumorline.files import write_csv
 from tumorline.inference.model import Model
 from tumorline.metrics import calibration
@@ -44,9 +44,9 @@ def evaluate(model: Model, wanted: Request, progress: Progress | None = None) ->
     summary = summarise_evaluation(model, wanted, rows, status)
     summary = with_baselines(summary, _measure_baselines(model.info, wanted, rows))
     headline = [case for case, row in zip(certainties, rows, strict=True) if row.status in wanted.headline]
-    summary["calibration"] = {row.region: calibration.summarise(headline) for row in rows[:1]}
+    summary["calibration"] = {row.region: calibration.summarise_calibration(headline) for row in rows[:1]}
     write_certainties(wanted.output, rows, certainties)
-    write(wanted.output, rows, summary)
+    write_evaluation(wanted.output, rows, summary)
     return summary
 
 
@@ -100,6 +100,6 @@ def _attributes(case: Case) -> dict[str, str]:
 def _measure_baselines(info: ModelInfo, wanted: Request, rows: Sequence[Row]) -> list[baselines.Record]:
     constant = baselines.from_text(info.constant_mask) if info.constant_mask else None
     names = [row.case for row in rows if row.status in wanted.headline]
-    records = baselines.measure(wanted.dataset, names, constant)
+    records = baselines.measure_baselines(wanted.dataset, names, constant)
     write_csv(wanted.output / BASELINES_NAME, baselines.COLUMNS, records)
     return records

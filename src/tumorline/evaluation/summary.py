@@ -8,7 +8,7 @@ from tumorline.data.source import Source
 from tumorline.evaluation import baselines, operating_point
 from tumorline.evaluation.status import SEEN, Request
 from tumorline.inference.model import TTA, Model
-from tumorline.metrics.summary import Row, by_group, by_size, grouping_attributes, summarise
+from tumorline.metrics.summary import Row, by_group, by_size, grouping_attributes, summarise_rows
 from tumorline.model_file import ModelInfo
 
 SCHEMA_VERSION = 1
@@ -64,7 +64,7 @@ def summarise_evaluation(
         "left_out": dict(source.left_out),
         "headline_status": sorted({row.status for row in headline}),
         "regions": regions,
-        "validation": {region: summarise(validation) for region in info.regions} if validation else None,
+        "validation": {region: summarise_rows(validation) for region in info.regions} if validation else None,
         "baselines": {},
         "operating_point": {
             "threshold": info.threshold,
@@ -88,13 +88,13 @@ def region_figures(rows: Sequence[Row]) -> dict[str, Any]:
     """All figures of one region, by class, by size and by further attributes of the source as well."""
     by_class = by_group(rows, "class_name") if any(row.attributes.get("class_name") for row in rows) else {}
     by_attribute = {name: by_group(rows, name) for name in grouping_attributes(rows)}
-    return {**summarise(rows), "by_class": by_class, "by_size": by_size(rows), "by_attribute": by_attribute}
+    return {**summarise_rows(rows), "by_class": by_class, "by_size": by_size(rows), "by_attribute": by_attribute}
 
 
 def with_baselines(summary: Mapping[str, Any], records: Sequence[baselines.Record]) -> dict[str, Any]:
     """The summary with what the trivial baselines reach, and a warning for each that the headline does not beat."""
     ((region, figures),) = summary["regions"].items()
-    found = {"all_background": _all_background(figures), **baselines.summarise(records)}
+    found = {"all_background": _all_background(figures), **baselines.summarise_baselines(records)}
     dice = figures["dice"]["mean"]
     beaten_by = [
         f"{NOT_BEATEN}: {name.replace('_', ' ')} has Dice {baseline['dice']:.3f}, the model {dice:.3f}"

@@ -114,7 +114,7 @@ def read_baselines(folder: Path) -> list[baselines.Record]:
     ]
 
 
-def write(output: Path, rows: Sequence[Row], summary: Mapping[str, Any]) -> None:
+def write_evaluation(output: Path, rows: Sequence[Row], summary: Mapping[str, Any]) -> None:
     """Write `evaluation.csv` and `summary.json`."""
     scores = [field.name for field in fields(CaseScores)]
     attributes = grouping_attributes(rows)
@@ -137,7 +137,7 @@ def write(output: Path, rows: Sequence[Row], summary: Mapping[str, Any]) -> None
 
 def read_rows(folder: Path) -> list[Row]:
     """The rows of a folder's `evaluation.csv`; figures that it lacks, from before they were computed, are None."""
-    return [_row(record) for record in read_records(folder)]
+    return [_parse_row(record) for record in read_records(folder)]
 
 
 def read_records(folder: Path) -> list[dict[str, str]]:
@@ -149,7 +149,7 @@ def read_records(folder: Path) -> list[dict[str, str]]:
     return read_own_csv(folder / EVALUATION_NAME, columns, EVALUATE_AGAIN, kinds)
 
 
-def _row(record: Mapping[str, str]) -> Row:
+def _parse_row(record: Mapping[str, str]) -> Row:
     kinds: dict[object, Callable[[str], Any]] = {int: int, int | None: int, str: str}
     texts = {field: record[field.name] for field in fields(CaseScores) if field.name in record}
     values: dict[str, Any] = {

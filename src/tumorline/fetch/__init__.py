@@ -6,7 +6,7 @@ from typing import Any
 from tumorline.errors import UserError, did_you_mean
 from tumorline.fetch.catalogue import DATASETS
 from tumorline.fetch.download import PATIENCE, Patience, Progress, Web
-from tumorline.fetch.job import Job, Notify, recorded
+from tumorline.fetch.job import FetchJob, Notify, recorded
 
 __all__ = ["DATASETS", "Patience", "fetch"]
 
@@ -29,7 +29,7 @@ def fetch(
     if name not in DATASETS:
         raise UserError(f"'{name}' is no data set that can be fetched; {did_you_mean(name, DATASETS)}")
     dataset, folder = DATASETS[name], folder.resolve()
-    job = Job(name, dataset, folder, notify, progress)
+    job = FetchJob(name, dataset, folder, notify, progress)
     try:
         if record := recorded(name, folder):
             job.tidy()

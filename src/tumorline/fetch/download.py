@@ -204,16 +204,16 @@ def _transfer(web: Web, remote: RemoteFile, part: Part, progress: Progress) -> N
         headers |= {"Range": f"bytes={part.arrived}-", "If-Range": part.note.validator}
     with web.stream(remote.url, headers) as response:
         if response.status_code == 200:
-            part.restart(_described(response, remote))
+            part.restart(_describe_failure(response, remote))
         else:
             _expect_continuation(response, part)
         require_space(part.path.parent, (part.note.size or 0) - part.path.stat().st_size, "to download")
         _append(response, part, progress)
 
 
-def _described(response: httpx2.Response, remote: RemoteFile) -> Note:
+def _describe_failure(response: httpx2.Response, remote: RemoteFile) -> Note:
     """What a whole answer says about its file. Raises UserError where that cannot be the file of the list."""
-    size = _number(response.headers.get("content-length", ""))
+    size = _header_number(response.headers.get("content-length", ""))
     if None not in (size, remote.size) and size != remote.size:
         found = f"the server announces {size} bytes, the list of files {remote.size}"
         raise UserError(f"{_shown(remote.url)}: {found}; nothing was kept, run the command again later")
@@ -278,7 +278,7 @@ def _expect_content(response: httpx2.Response) -> None:
         )
     reason = f"{address}: status {status}, {ADVICE.get(status, httpx2.codes.get_reason_phrase(status) or 'unknown')}"
     if status in AGAIN:
-        wait = _number(response.headers.get("retry-after", "")) or 0
+        wait = _header_number(response.headers.get("retry-after", "")) or 0
         raise Fault(reason, min(float(wait), LONGEST_WAIT_S))
     raise UserError(reason)
 
@@ -299,7 +299,7 @@ def _google_md5(header: str) -> str | None:
         return None
 
 
-def _number(text: str) -> int | None:
+def _header_number(text: str) -> int | None:
     return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
 
 

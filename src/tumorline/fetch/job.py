@@ -51,7 +51,7 @@ def _has_size(path: Path, size: int) -> bool:
     return path.is_file() and path.stat().st_size == size
 
 
-class Job:
+class FetchJob:
     """One set on its way into `DIR`, in `DIR.part`: fetch.json (whose it is), files/ (downloads), unpacked/."""
 
     def __init__(self, name: str, dataset: DataSet, folder: Path, notify: Notify, progress: Progress) -> None:

@@ -38,28 +38,28 @@ JPEG_LS_FRAME = b"\xff\xf7"
 Array = npt.NDArray[Any]
 
 
-class Header(NamedTuple):
+class DicomHeader(NamedTuple):
     """What a slice tells beside its pixels: a hash of the patient's id, the spacing of rows and columns."""
 
     patient: str | None = None
     spacing_mm: tuple[float, float] | None = None
 
 
-def read_header(path: Path) -> Header:
+def read_dicom_header(path: Path) -> DicomHeader:
     """The header of a slice; empty for a file that cannot be read, which decoding reports."""
     try:
         with decode_one(path, "DICOM", quote=False):
             require_regular(path)
             return _header(_read_dataset(path, stop_before_pixels=True, specific_tags=HEADER_TAGS))
     except UserError:
-        return Header()
+        return DicomHeader()
 
 
-def _header(dataset: pydicom.Dataset) -> Header:
+def _header(dataset: pydicom.Dataset) -> DicomHeader:
     patient = str(dataset.get("PatientID") or "").strip()
     spacing = [float(value) for value in dataset.get("PixelSpacing") or ()]
     known = len(spacing) == 2 and min(spacing) > 0 and max(spacing) < np.inf
-    return Header(
+    return DicomHeader(
         None if says_nothing(patient) else hash_identifier(patient), (spacing[0], spacing[1]) if known else None
     )
 

@@ -33,7 +33,7 @@ nib: Any = nibabel
 _loading = Lock()
 
 
-class Header(NamedTuple):
+class VolumeHeader(NamedTuple):
     slices: int
     spacing_mm: tuple[float, float]
     """Of a slice, top to bottom and left to right."""
@@ -43,16 +43,16 @@ def is_volume(path: Path) -> bool:
     return path.name.lower().endswith(SUFFIXES)
 
 
-def read_header(path: Path) -> Header:
+def read_volume_header(path: Path) -> VolumeHeader:
     """Raises UserError where the file is no readable volume."""
     with decode_one(path):
         image, turn = _open(path)
         where = [int(axis) for axis in np.argsort(turn[:, 0])]  # of right, anterior, superior
         across, along, _ = (float(image.header.get_zooms()[axis]) for axis in where)
-        return Header(image.shape[where[2]], (along, across))
+        return VolumeHeader(image.shape[where[2]], (along, across))
 
 
-def read_slice(path: Path, number: int) -> npt.NDArray[Any]:
+def read_volume_slice(path: Path, number: int) -> npt.NDArray[Any]:
     """Axial slice `(H, W)`, counted from the feet. Raises UserError for a file that cannot be read."""
     with decode_one(path):
         require_regular(path)

@@ -26,7 +26,7 @@ BLANK_NOTE = "blank: the image shows nothing, so that the mask is empty"
 
 
 @dataclass(frozen=True)
-class Job:
+class PredictionJob:
     """One file to predict and the path, without suffix, under which its results go below the output folder."""
 
     path: Path
@@ -36,7 +36,10 @@ class Job:
 
 
 def predict(
-    jobs: Sequence[Job], model: Model, folder: OutputFolder, progress: Callable[[int, int], None] | None = None
+    jobs: Sequence[PredictionJob],
+    model: Model,
+    folder: OutputFolder,
+    progress: Callable[[int, int], None] | None = None,
 ) -> list[dict[str, Any]]:
     """Predict pictures; one row per file, with `error` set where one failed.
 
@@ -67,7 +70,7 @@ def _write_tables(rows: Sequence[Mapping[str, Any]], model: Model, folder: Outpu
     write_csv(folder.path / "predictions.csv", COLUMNS, rows)
 
 
-def _recalled(job: Job, folder: OutputFolder) -> dict[str, Any] | None:
+def _recalled(job: PredictionJob, folder: OutputFolder) -> dict[str, Any] | None:
     """The row that an earlier try has kept, as long as both of its files are there."""
     row = folder.recall(job.target.as_posix())
     if not isinstance(row, dict) or set(row) != set(COLUMNS):
@@ -76,12 +79,12 @@ def _recalled(job: Job, folder: OutputFolder) -> dict[str, Any] | None:
     return {**row, **_as_text(paths)} if all(path.is_file() for path in paths) else None
 
 
-def list_jobs(inputs: Iterable[Path], notify: Callable[[str], None] | None = None) -> list[Job]:
+def list_jobs(inputs: Iterable[Path], notify: Callable[[str], None] | None = None) -> list[PredictionJob]:
     """The images to predict, without earlier results; `notify` hears what of a folder is left out, and why.
 
     Raises UserError where an input does not exist or holds no image, and where two would have the same results.
     """
-    jobs: dict[Path, Job] = {}
+    jobs: dict[Path, PredictionJob] = {}
     for job in (job for given in inputs for job in _jobs_of(given, notify)):
         target = job.target
         if target in jobs:
@@ -92,10 +95,10 @@ def list_jobs(inputs: Iterable[Path], notify: Callable[[str], None] | None = Non
     return list(jobs.values())
 
 
-def _jobs_of(given: Path, notify: Callable[[str], None] | None) -> list[Job]:
+def _jobs_of(given: Path, notify: Callable[[str], None] | None) -> list[PredictionJob]:
     """The images of an input, and its folders that cannot be listed, each with the name of its results."""
     if given.is_file():
-        return [Job(given, without_suffix(Path(given.name)))]
+        return [PredictionJob(given, without_suffix(Path(given.name)))]
     if not given.is_dir():
         raise UserError(f"{given}: no such file or folder")
     selection = select_images(Contents(given))
@@ -106,11 +109,11 @@ def _jobs_of(given: Path, notify: Callable[[str], None] | None) -> list[Job]:
         raise UserError(f"{given}: no image in this folder{seen}; accepted are {accepted}")
     if notify and selection.remark:
         notify(f"{given}: images only, {len(images)} of them; left out are {selection.remark}")
-    locked = [Job(path, path.relative_to(given), problem) for path, problem in selection.problems.items()]
-    return [*(Job(path, without_suffix(path.relative_to(given))) for path in images), *locked]
+    locked = [PredictionJob(path, path.relative_to(given), problem) for path, problem in selection.problems.items()]
+    return [*(PredictionJob(path, without_suffix(path.relative_to(given))) for path in images), *locked]
 
 
-def _mask_and_overlay(job: Job, output: Path) -> tuple[Path, Path]:
+def _mask_and_overlay(job: PredictionJob, output: Path) -> tuple[Path, Path]:
     mask, overlay = (output / job.target.with_name(fit_file_name(job.target.name, f"_{what}.png")) for what in KINDS)
     return mask, overlay
 
@@ -119,7 +122,7 @@ def _as_text(paths: tuple[Path, Path]) -> dict[str, str]:
     return dict(zip(KINDS, map(str, paths), strict=True))
 
 
-def _predict_file(job: Job, model: Model, folder: OutputFolder) -> dict[str, Any]:
+def _predict_file(job: PredictionJob, model: Model, folder: OutputFolder) -> dict[str, Any]:
     try:
         if job.problem:
             raise UserError(job.problem)
@@ -150,5 +153,5 @@ def _predict_file(job: Job, model: Model, folder: OutputFolder) -> dict[str, Any
     return row
 
 
-def _failed(job: Job, error: UserError) -> dict[str, Any]:
+def _failed(job: PredictionJob, error: UserError) -> dict[str, Any]:
     return {**dict.fromkeys(COLUMNS), "input": str(job.path), "error": str(error)}

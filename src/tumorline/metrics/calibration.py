@@ -154,7 +154,7 @@ def from_record(record: Any) -> Certainty | None:
     return case if all(values.shape == (BINS,) for values in counts.values()) else None
 
 
-def summarise(cases: Sequence[Certainty]) -> dict[str, Any]:
+def summarise_calibration(cases: Sequence[Certainty]) -> dict[str, Any]:
     """Calibration error, reliability per bin, risk against coverage, and the Dice that a wrong area costs."""
     by_patient: dict[str, list[Reliability]] = defaultdict(list)
     for case in cases:

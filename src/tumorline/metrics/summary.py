@@ -77,7 +77,7 @@ FIGURES: dict[str, Value] = {
 }
 
 
-def summarise(rows: Sequence[Row]) -> dict[str, Any]:
+def summarise_rows(rows: Sequence[Row]) -> dict[str, Any]:
     """All figures of one region: see FIGURES, and counts of missed, invented and undefined.
 
     `signed_offset` is undefined where `volume_ratio` is. `lesions` is None where a row lacks them (an older file).
@@ -127,7 +127,7 @@ def by_group(rows: Sequence[Row], attribute: str) -> dict[str, Any]:
     groups: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         groups[row.attributes.get(attribute) or "not stated"].append(row)
-    return {name: _short(members) for name, members in sorted(groups.items())}
+    return {name: _short_summary(members) for name, members in sorted(groups.items())}
 
 
 def by_size(rows: Sequence[Row]) -> dict[str, Any]:
@@ -139,7 +139,7 @@ def by_size(rows: Sequence[Row]) -> dict[str, Any]:
         members = [tumours[index] for index in third]
         if members:
             limits = [members[0].scores.truth_px, members[-1].scores.truth_px]
-            found[name] = {**_short(members), "limits_px": limits}
+            found[name] = {**_short_summary(members), "limits_px": limits}
     return found
 
 
@@ -194,7 +194,7 @@ def interval(values: npt.NDArray[np.float64], resamples: int = RESAMPLES) -> lis
     return [low, high]
 
 
-def _short(rows: Sequence[Row]) -> dict[str, Any]:
+def _short_summary(rows: Sequence[Row]) -> dict[str, Any]:
     return {name: figure(rows, FIGURES[name]) for name in SHORT} | {
         "cases": len(rows),
         "tumour_cases": sum(row.scores.has_tumour for row in rows),

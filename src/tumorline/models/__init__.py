@@ -18,7 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tumorline.errors import UserError, did_you_mean
 from tumorline.models.any_size import AnySize, Outputs
-from tumorline.models.encoder_nets import check_weights as check_encoder
+from tumorline.models.encoder_nets import check_encoder_weights as check_encoder
 from tumorline.models.encoder_nets import deeplabv3_plus, encoder_unet, fpn, segformer, smp_network
 from tumorline.models.monai_nets import (
     attention_unet,
@@ -30,10 +30,10 @@ from tumorline.models.monai_nets import (
     unet_plus_plus,
 )
 from tumorline.models.pretrained import SOURCES, fit_weights, from_hub, read_weights, start_from
-from tumorline.models.swin_unet import check_weights as check_swin
+from tumorline.models.swin_unet import check_swin_weights as check_swin
 from tumorline.models.swin_unet import swin_unet
 from tumorline.models.torchvision_nets import HEADS, deeplabv3, fcn, lraspp
-from tumorline.models.torchvision_nets import check_weights as check_torchvision
+from tumorline.models.torchvision_nets import check_torchvision_weights as check_torchvision
 from tumorline.models.unet import NORMS, Style, UNet
 from tumorline.trust import is_trusted
 

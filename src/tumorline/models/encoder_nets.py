@@ -84,7 +84,7 @@ def _smp(architecture: str, sizes: tuple[int, int], encoder: str, weights: str) 
     channels, regions = sizes
     name = f"tu-tf_{encoder}" if encoder in STAGES else encoder
     build: Callable[..., nn.Module] = getattr(smp, architecture)
-    check_weights(encoder, weights)
+    check_encoder_weights(encoder, weights)
     if weights == "imagenet" and encoder not in STAGES:
         return _with_hub_weights(build, name, sizes)
     network = build(name, encoder_weights=None, in_channels=channels, classes=regions)
@@ -131,7 +131,7 @@ def _refuse_unknown(encoder: str) -> None:
         raise UserError(f"model.options.encoder is '{encoder}'; {did_you_mean(encoder, known)}")
 
 
-def check_weights(encoder: str, weights: str) -> None:
+def check_encoder_weights(encoder: str, weights: str) -> None:
     """Raise UserError where the weights are neither on this machine nor within reach, before anything is built."""
     cure_torchvision()
     _refuse_unknown(encoder)

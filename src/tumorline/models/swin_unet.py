@@ -125,14 +125,14 @@ def _swin() -> Any:
 
 def swin_unet(channels: int, regions: int, weights: str = "imagenet", drop_path: float = 0.1) -> nn.Module:
     """Swin-UNet (Cao et al. 2021, arXiv:2105.05537): Swin Transformer blocks, from ImageNet weights of Swin-T."""
-    check_weights(weights)
+    check_swin_weights(weights)
     network = SwinUNet(channels, regions, drop_path=drop_path)
     if weights != "none":
         fit_weights(network.encoder, from_hub(IMAGENET) if weights == "imagenet" else read_weights(Path(weights)))
     return AnySize(network, 32, backbone="network.encoder")
 
 
-def check_weights(weights: str) -> None:
+def check_swin_weights(weights: str) -> None:
     """Raise UserError where the weights are neither on this machine nor within reach, before anything is built."""
     if weights == "imagenet":
         check_hub(IMAGENET)

@@ -115,7 +115,7 @@ def _find(name: str, backbone: str, weights: str) -> dict[str, Tensor]:
     return read_weights(Path(weights))
 
 
-def check_weights(name: str, weights: str, backbone: str = MOBILENET) -> None:
+def check_torchvision_weights(name: str, weights: str, backbone: str = MOBILENET) -> None:
     """Raise UserError where the weights are neither on this machine nor within reach, before anything is built."""
     if weights in WORDS:
         check_hub(_address(name, backbone, weights))

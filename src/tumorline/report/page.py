@@ -48,7 +48,7 @@ def write_report(run: Path, read_case: CaseReader | None = None) -> Path:
     """
     if not (run / "summary.json").is_file():
         raise UserError(f"{run}: not evaluated yet (no summary.json); finish it with: tumorline train --resume {run}")
-    page = template("template.html").render(**_content(run, read_case))
+    page = template("template.html").render(**_page_content(run, read_case))
     write_text(run / REPORT_NAME, page)
     return run / REPORT_NAME
 
@@ -63,7 +63,7 @@ def template(name: str) -> Any:
         lstrip_blocks=True,
         finalize=harmless(for_markdown if name.endswith(".md") else one_line),
     )
-    environment.filters |= {"number": _number, "signed": _signed, "percent": _percent}
+    environment.filters |= {"number": _shown_number, "signed": _signed, "percent": _percent}
     return environment.get_template(name)
 
 
@@ -72,7 +72,7 @@ def harmless(escape: Callable[[str], str]) -> Callable[[Any], Any]:
     return lambda value: escape(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-def _content(run: Path, read_case: CaseReader | None) -> dict[str, Any]:
+def _page_content(run: Path, read_case: CaseReader | None) -> dict[str, Any]:
     summary = read_summary(run / "summary.json")
     rows = read_records(run)
     region, figures = next(iter(summary["regions"].items()))
@@ -256,7 +256,7 @@ def _environment(run: Path) -> dict[str, str]:
     return flat
 
 
-def _number(value: float | None, digits: int = 3) -> str:
+def _shown_number(value: float | None, digits: int = 3) -> str:
     return "–" if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
 
 

@@ -76,7 +76,7 @@ def find_rate(task: Task, machine: Machine) -> RangeTest:
     losses = loop.measure()
     if not math.isfinite(losses[0]):
         raise Diverged("the loss of the very first step is not finite, whatever the rate; try train.precision=float32")
-    return summarise([loop.rate(step) for step in range(len(losses))], losses, loop.steps)
+    return summarise_range_test([loop.rate(step) for step in range(len(losses))], losses, loop.steps)
 
 
 def diverged(losses: Sequence[float]) -> bool:
@@ -94,7 +94,7 @@ def diverged(losses: Sequence[float]) -> bool:
     return bool(losses) and mean - lowest > max(losses[0] - lowest, abs(lowest))
 
 
-def summarise(rates: Sequence[float], losses: Sequence[float], steps: int) -> RangeTest:
+def summarise_range_test(rates: Sequence[float], losses: Sequence[float], steps: int) -> RangeTest:
     """Smooth the losses and find where they fall fastest; the rates rise by equal factors."""
     stopped = diverged(losses)
     known = [(rate, loss) for rate, loss in zip(rates, losses, strict=True) if math.isfinite(loss)]

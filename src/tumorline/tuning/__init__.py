@@ -21,7 +21,7 @@ from tumorline.journal import JOURNAL_NAME
 from tumorline.output_folder import claim_output
 from tumorline.run import Notify
 from tumorline.run_folder import STATE_NAME
-from tumorline.tuning.plan import Plan, check_choices, read_plan
+from tumorline.tuning.plan import TuningPlan, check_choices, read_plan
 from tumorline.tuning.results import BEST_NAME, TRIALS_NAME, trial_rows, write_results
 from tumorline.tuning.sampler import ask_again, propose
 from tumorline.tuning.trials import (
@@ -44,7 +44,7 @@ NAMES = (TUNE_NAME, RECORD_NAME, TRIALS_NAME, BEST_NAME, "tune.html", "trial-*")
 """All that a search's folder holds, with or without a journal."""
 
 
-def tune(plan: Plan, folder: Path, notify: Notify) -> None:
+def tune(plan: TuningPlan, folder: Path, notify: Notify) -> None:
     """Try settings until there are `tune.trials` trials, and write what came out after each.
 
     Called again with the same plan it goes on where it was stopped; more trials may be asked for. Raises UserError for
@@ -61,7 +61,7 @@ def tune(plan: Plan, folder: Path, notify: Notify) -> None:
         _search(plan, folder, notify)
 
 
-def _search(plan: Plan, folder: Path, notify: Notify) -> None:
+def _search(plan: TuningPlan, folder: Path, notify: Notify) -> None:
     trials = trials_to_go_on_with(plan, folder)
     while True:
         if not trials or trials[-1].state != "running":
@@ -93,7 +93,7 @@ def _unclaimed_at_first_error(trials: Sequence[Trial], folder: Path) -> Iterator
         raise
 
 
-def _carried_out(plan: Plan, trials: Sequence[Trial], folder: Path, notify: Notify) -> Trial:
+def _carried_out(plan: TuningPlan, trials: Sequence[Trial], folder: Path, notify: Notify) -> Trial:
     """Train the last trial, from its start or from where it was stopped.
 
     A training that diverges ends the trial alone; so does a UserError or a full memory, unless no other has ever been
@@ -118,7 +118,7 @@ def _carried_out(plan: Plan, trials: Sequence[Trial], folder: Path, notify: Noti
     return done
 
 
-def _train(plan: Plan, trials: Sequence[Trial], place: Path, notify: Notify) -> Literal["complete", "pruned"]:
+def _train(plan: TuningPlan, trials: Sequence[Trial], place: Path, notify: Notify) -> Literal["complete", "pruned"]:
     """Fit, and ask after each epoch whether the trial is worth going on; epochs before a stop are asked again."""
     import optuna
 

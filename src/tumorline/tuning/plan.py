@@ -57,7 +57,7 @@ class TuneConfig(Section):
     """What to vary, by `section.key`: a range of numbers or a list of values."""
 
 
-class Plan(Section):
+class TuningPlan(Section):
     """A tune file with its recipe filled in."""
 
     recipe: dict[str, Any]
@@ -75,7 +75,7 @@ class Plan(Section):
         return parse_config(values, ", ".join(f"{key} = {value!r}" for key, value in params.items()))
 
 
-def read_plan(path: Path, data: str | None, overrides: Iterable[str] = (), trials: int | None = None) -> Plan:
+def read_plan(path: Path, data: str | None, overrides: Iterable[str] = (), trials: int | None = None) -> TuningPlan:
     """Read a tune file: `recipe` (a file beside it), sections that change it, and `[tune]`.
 
     `data` and `overrides` change the recipe, `trials` the number of trials. Raises UserError for unknown keys and for
@@ -97,12 +97,12 @@ def read_plan(path: Path, data: str | None, overrides: Iterable[str] = (), trial
         settings = TuneConfig.model_validate(tune | {"space": _flat(tune.get("space", {}))})
     except ValidationError as error:
         raise UserError(f"{path}: {_explained(error)}") from None
-    plan = Plan(recipe=recipe, tune=settings)
+    plan = TuningPlan(recipe=recipe, tune=settings)
     _check_space(plan, path)
     return plan
 
 
-def check_choices(plan: Plan) -> None:
+def check_choices(plan: TuningPlan) -> None:
     """Raise UserError for a network or loss among the choices that cannot be built beside the rest of the recipe."""
     run.check_model(plan.config({}))
     for key, domain in plan.tune.space.items():
@@ -154,7 +154,7 @@ def _check_values(values: list[Any], where: str) -> None:
             raise UserError(f"{where} holds {value!r}, which is no number, text, list or table") from None
 
 
-def _check_space(plan: Plan, path: Path) -> None:
+def _check_space(plan: TuningPlan, path: Path) -> None:
     """Raise UserError where a recipe or one value of the space is none that a run would take."""
     with_name = f"{path}: tune.space"
     parse_config(plan.recipe, str(path))

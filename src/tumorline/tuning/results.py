@@ -9,16 +9,16 @@ from tumorline.config import Config
 from tumorline.files import write_csv, write_text
 from tumorline.report.tuning import write_page
 from tumorline.run_folder import SPLIT_NAME, read_split
-from tumorline.tuning.plan import Domain, Plan
+from tumorline.tuning.plan import Domain, TuningPlan
 from tumorline.tuning.trials import Trial, best_trial, trial_folder
 
 TRIALS_NAME, BEST_NAME = "trials.csv", "best.toml"
 
 
-def write_results(plan: Plan, trials: Sequence[Trial], folder: Path) -> None:
+def write_results(plan: TuningPlan, trials: Sequence[Trial], folder: Path) -> None:
     """Write `trials.csv`, `best.toml` and `tune.html`."""
     best = best_trial(trials)
-    write_csv(folder / TRIALS_NAME, _row(trials[0]), [_row(trial) for trial in trials])
+    write_csv(folder / TRIALS_NAME, _trial_row(trials[0]), [_trial_row(trial) for trial in trials])
     if best is not None:
         note = (
             f"# Trial {best.number} of {len(trials)}, chosen on validation (Dice by patient {best.value:.4f}); "
@@ -28,7 +28,7 @@ def write_results(plan: Plan, trials: Sequence[Trial], folder: Path) -> None:
     write_page(
         {
             "name": plan.config({}).name,
-            "space": {key: _described(domain) for key, domain in plan.tune.space.items()},
+            "space": {key: _describe_best(domain) for key, domain in plan.tune.space.items()},
             "recipe": {key: _value_at(plan.config({}), key) for key in plan.tune.space},
             "trials": [trial.model_dump() | {"value": trial.value} for trial in trials],
             "wanted": plan.tune.trials,
@@ -42,10 +42,10 @@ def write_results(plan: Plan, trials: Sequence[Trial], folder: Path) -> None:
 def trial_rows(trials: Sequence[Trial]) -> list[dict[str, Any]]:
     """The rows of `trials.csv` to read: the best first, those that were not completed last, numbers short."""
     ranked = sorted(trials, key=lambda trial: (trial.state != "complete", -(trial.value or 0.0), trial.number))
-    return [{key: _short(value) for key, value in _row(trial).items()} for trial in ranked]
+    return [{key: _short(value) for key, value in _trial_row(trial).items()} for trial in ranked]
 
 
-def _row(trial: Trial) -> dict[str, Any]:
+def _trial_row(trial: Trial) -> dict[str, Any]:
     return {
         "trial": trial.number,
         "state": trial.state,
@@ -66,7 +66,7 @@ def _short(value: Any) -> Any:
     return f"{value:.4g}" if isinstance(value, float) else value
 
 
-def _described(domain: Domain) -> dict[str, Any]:
+def _describe_best(domain: Domain) -> dict[str, Any]:
     if isinstance(domain, list):
         return {"values": domain}
     return domain.model_dump()

@@ -6,27 +6,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tumorline.tuning.plan import Domain, Params, Plan, Range
+from tumorline.tuning.plan import Domain, Params, Range, TuningPlan
 from tumorline.tuning.trials import Trial
 
 if TYPE_CHECKING:
     import optuna
 
 
-def propose(plan: Plan, trials: Sequence[Trial]) -> dict[str, Any]:
+def propose(plan: TuningPlan, trials: Sequence[Trial]) -> dict[str, Any]:
     """The settings of the next trial; they depend on the plan and the trials before it alone."""
     params = _study(plan, trials).ask(_distributions(plan)).params
     return {key: _decoded(plan.tune.space[key], params[key]) for key in plan.tune.space}
 
 
-def ask_again(plan: Plan, trials: Sequence[Trial], params: Params) -> "optuna.Trial":
+def ask_again(plan: TuningPlan, trials: Sequence[Trial], params: Params) -> "optuna.Trial":
     """A proposal once more, to report its epochs to and to ask whether it is worth going on."""
     study = _study(plan, trials)
     study.enqueue_trial(_encoded(plan, params))
     return study.ask(_distributions(plan))
 
 
-def _study(plan: Plan, trials: Sequence[Trial]) -> "optuna.Study":
+def _study(plan: TuningPlan, trials: Sequence[Trial]) -> "optuna.Study":
     """A study in memory that knows the trials that have ended."""
     import optuna
 
@@ -55,7 +55,7 @@ def _study(plan: Plan, trials: Sequence[Trial]) -> "optuna.Study":
     return study
 
 
-def _distributions(plan: Plan) -> "dict[str, optuna.distributions.BaseDistribution]":
+def _distributions(plan: TuningPlan) -> "dict[str, optuna.distributions.BaseDistribution]":
     from optuna.distributions import (
         BaseDistribution,
         CategoricalDistribution,
@@ -78,7 +78,7 @@ def _is_whole(domain: Range) -> bool:
     return all(isinstance(number, int) for number in (domain.low, domain.high, domain.step or 1))
 
 
-def _encoded(plan: Plan, params: Params) -> dict[str, Any]:
+def _encoded(plan: TuningPlan, params: Params) -> dict[str, Any]:
     """Values of a list travel as JSON: Optuna takes no lists and tables as choices."""
     return {
         key: json.dumps(value) if isinstance(plan.tune.space[key], list) else value for key, value in params.items()

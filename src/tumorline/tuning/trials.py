@@ -13,7 +13,7 @@ from tumorline.errors import UserError
 from tumorline.files import write_json, write_text
 from tumorline.own_files import Number, read_own_json
 from tumorline.run_folder import STATE_NAME, read_history
-from tumorline.tuning.plan import Domain, Plan, Range
+from tumorline.tuning.plan import Domain, Range, TuningPlan
 
 TUNE_NAME, RECORD_NAME = "tune.toml", "trials.json"
 TUNE_AGAIN = "restore it from a copy, or search in another --output"
@@ -38,7 +38,7 @@ def trial_folder(folder: Path, number: int) -> Path:
     return folder / f"trial-{number:03d}"
 
 
-def claim(plan: Plan, folder: Path) -> None:
+def claim(plan: TuningPlan, folder: Path) -> None:
     """Keep the plan in the folder, or compare it with the one that is there; only `tune.trials` may differ."""
     path = folder / TUNE_NAME
     if path.exists():
@@ -58,7 +58,7 @@ def read_trials(folder: Path) -> list[Trial]:
     return [Trial.model_validate(row) for row in rows]
 
 
-def trials_to_go_on_with(plan: Plan, folder: Path) -> list[Trial]:
+def trials_to_go_on_with(plan: TuningPlan, folder: Path) -> list[Trial]:
     """What was tried so far. Raises UserError where a trial is none of this search."""
     trials = read_trials(folder)
     for number, trial in enumerate(trials, 1):
@@ -69,7 +69,7 @@ def trials_to_go_on_with(plan: Plan, folder: Path) -> list[Trial]:
     return trials
 
 
-def _is_of(plan: Plan, trial: Trial) -> bool:
+def _is_of(plan: TuningPlan, trial: Trial) -> bool:
     space = plan.tune.space
     return trial.params.keys() == space.keys() and all(_holds(space[key], trial.params[key]) for key in space)
 

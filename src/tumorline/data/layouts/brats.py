@@ -35,13 +35,13 @@ LABEL = "tumour_core"
 Group = dict[str, Path]
 
 
-def find(contents: Contents) -> str:
+def find_brats(contents: Contents) -> str:
     groups = {name: group for name, group in _groups(contents).items() if len(group) > 1}
     count = len(set(patients_of_scans(groups).values()))
     return f"{count} patients with NIfTI volumes (for example {next(iter(groups))})" if groups else ""
 
 
-def read(contents: Contents, settings: DataConfig) -> Listing:
+def read_brats(contents: Contents, settings: DataConfig) -> Listing:
     """One case for every `data.slice_step`-th slice; a scan that lacks a file is an error finding."""
     groups = _groups(contents)
     patients = patients_of_scans(groups)
@@ -64,7 +64,7 @@ def _slices(name: str, patient: str, group: Group, settings: DataConfig) -> List
     try:
         images = tuple(_one(name, group, kind, KINDS[kind]) for kind in wanted)
         mask = _one(name, group, "truth", ("seg",))
-        header = nifti.read_header(images[0])
+        header = nifti.read_volume_header(images[0])
     except UserError as error:
         return [], [Finding("unreadable", "error", str(error), tuple(str(path) for path in group.values()))]
     labels = _labels(group, settings.label or LABEL)

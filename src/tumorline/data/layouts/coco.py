@@ -23,12 +23,12 @@ Document = Mapping[str, Any]
 Entry = Mapping[str, Any]
 
 
-def find(contents: Contents) -> str:
+def find_coco(contents: Contents) -> str:
     found = _documents(contents)
     return f"{len(found)} files of COCO annotations (for example {next(iter(found)).name})" if found else ""
 
 
-def read(contents: Contents, _settings: DataConfig) -> Listing:
+def read_coco(contents: Contents, _settings: DataConfig) -> Listing:
     """One case for each listed image; one that is listed without annotations shows no tumour.
 
     Raises UserError where outlines may be of other things than tumours.

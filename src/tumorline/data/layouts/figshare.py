@@ -21,12 +21,12 @@ LOOKED_AT = 20
 """Files that decide on the orientation."""
 
 
-def find(contents: Contents) -> str:
+def find_figshare(contents: Contents) -> str:
     files = contents.matlab_files
     return f"{len(files)} .mat (for example {files[0].name})" if files else ""
 
 
-def read(contents: Contents, _settings: DataConfig) -> Listing:
+def read_figshare(contents: Contents, _settings: DataConfig) -> Listing:
     """Cases named after their files, with the patient, class and fold that the set states."""
     folds = _folds(contents.files)
     cases: dict[str, Case] = {}
@@ -45,11 +45,11 @@ def read(contents: Contents, _settings: DataConfig) -> Listing:
     return [replace(case, transposed=transposed) for case in cases.values()], findings
 
 
-def is_picture(path: Path) -> bool:
+def is_figshare_picture(path: Path) -> bool:
     return path.suffix.lower() == MATLAB_SUFFIX
 
 
-def picture(path: Path) -> Case:
+def figshare_case(path: Path) -> Case:
     """The case of one file by itself."""
     return Case(path.stem, (path,), transposed=is_transposed([path]))
 
@@ -62,8 +62,8 @@ def is_transposed(files: Sequence[Path]) -> bool:
             mask = read_plane(file, "mask") != 0
         except UserError:  # reported where every file is decoded
             continue
-        as_stored += mask_hash(mask) in cheng.table()
-        swapped += mask_hash(mask.T) in cheng.table()
+        as_stored += mask_hash(mask) in cheng.cheng_table()
+        swapped += mask_hash(mask.T) in cheng.cheng_table()
     return swapped > as_stored
 
 

@@ -40,7 +40,7 @@ class _Paired:
     findings: list[Finding]
 
 
-def find(contents: Contents) -> str:
+def find_folders(contents: Contents) -> str:
     candidates = list(_candidates(contents))
     if not candidates:
         return ""
@@ -49,7 +49,7 @@ def find(contents: Contents) -> str:
     return f"{_listed(contents, images)} with {_listed(contents, masks)}{more}"
 
 
-def read(contents: Contents, _settings: DataConfig) -> Listing:
+def read_folders(contents: Contents, _settings: DataConfig) -> Listing:
     """Pairs of one name; a mask may have a word such as `_mask` beside, and several of one image are joined.
 
     Raises UserError where it is not clear which folder belongs to which.
@@ -181,7 +181,11 @@ def _inner_name(name: str, kind: Kind) -> str:
     """The name without a folder that repeats what the outer one says: 'images/x' in `images/` is 'x'."""
     *above, stem = name.split("/")
     said = [read_folder_name(folder) for folder in above]
-    kept = [folder for folder, read in zip(above, said, strict=True) if read is None or read.kind != kind or read.key]
+    kept = [
+        folder
+        for folder, read_folders in zip(above, said, strict=True)
+        if read_folders is None or read_folders.kind != kind or read_folders.key
+    ]
     return "/".join((*kept, stem))
 
 

@@ -23,12 +23,12 @@ CORNERS_OF_CIRCLE = 720
 Document = Mapping[str, Any]
 
 
-def find(contents: Contents) -> str:
+def find_labelme(contents: Contents) -> str:
     found = _documents(contents)
     return f"{len(found)} files of LabelMe (for example {next(iter(found)).name})" if found else ""
 
 
-def read(contents: Contents, _settings: DataConfig) -> Listing:
+def read_labelme(contents: Contents, _settings: DataConfig) -> Listing:
     """One case for each file; no shapes is no tumour. Raises UserError for shapes of other things than tumours."""
     documents = _documents(contents)
     labels = {str(shape.get("label")) for document in documents.values() for shape in _shapes(document)}

@@ -24,24 +24,24 @@ FLAIR = 1
 LABEL = "flair_abnormality"
 
 
-def find(contents: Contents) -> str:
+def find_lgg(contents: Contents) -> str:
     found = [group.masks[0].parent.name for group in contents.pairs.values() if pairs.tcga_patient(group.masks[0])]
     return f"{len(found)} pairs of TCGA patients (for example in {found[0]}/)" if found else ""
 
 
-def read(contents: Contents, settings: DataConfig) -> Listing:
+def read_lgg(contents: Contents, settings: DataConfig) -> Listing:
     """Pairs with the patient of their folder and the planes that `data.channel` names."""
-    cases, findings = pairs.read(contents, settings)
+    cases, findings = pairs.read_pairs(contents, settings)
     cases = [_as_lgg(case, settings.channel) for case in cases]
     return cases, findings + _repeated(contents.path, cases)
 
 
-def is_picture(path: Path) -> bool:
+def is_lgg_picture(path: Path) -> bool:
     """Whether a file by itself is one of the set's pictures."""
     return path.suffix.lower() in (".tif", ".tiff") and pairs.tcga_patient(path) is not None
 
 
-def picture(path: Path, channel: str) -> Case:
+def lgg_case(path: Path, channel: str) -> Case:
     """The case of one picture by itself. Raises UserError for a sequence that the set lacks."""
     if channel and channel not in PLANES:
         raise UserError(f"{path}: has no {channel}; pictures of the LGG set have {', '.join(PLANES)}")

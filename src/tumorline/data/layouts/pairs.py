@@ -20,12 +20,12 @@ def tcga_patient(picture: Path) -> str | None:
     return found[0].upper().replace("-", "_") if found else None
 
 
-def find(contents: Contents) -> str:
+def find_pairs(contents: Contents) -> str:
     plain = [group.masks[0].name for group in contents.pairs.values() if not tcga_patient(group.masks[0])]
     return f"{len(plain)} pairs by suffix (for example {plain[0]})" if plain else ""
 
 
-def read(contents: Contents, _settings: DataConfig) -> Listing:
+def read_pairs(contents: Contents, _settings: DataConfig) -> Listing:
     """Pairs of one folder, named relative to the source. Patients come from `patients.csv` alone."""
     doubtful = {name: message for name, pair in contents.groups.items() if (message := _doubt(contents, pair))}
     clear = {name: pair for name, pair in contents.pairs.items() if name not in doubtful}

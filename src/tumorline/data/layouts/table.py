@@ -24,12 +24,12 @@ PER_CHANNEL = re.compile(r"image[-_ ]?\w+", re.IGNORECASE)
 Row = Mapping[str, str]
 
 
-def find(contents: Contents) -> str:
+def find_table(contents: Contents) -> str:
     is_table = contents.path.is_file() and contents.path.suffix.lower() in TABLE_SUFFIXES
     return "a CSV" if is_table else ""
 
 
-def read(contents: Contents, _settings: DataConfig) -> Listing:
+def read_table(contents: Contents, _settings: DataConfig) -> Listing:
     """Columns `id`, `patient` or `patient_group`, `mask`, `image` or one `image_*` column of files per channel."""
     path = contents.path
     rows = read_rows_of_cases(path, required={"id", "mask"})

@@ -10,7 +10,7 @@ from tumorline.formats.decode import without_suffix
 LAYOUT = "tumour-free pictures"
 
 
-def read(contents: Contents) -> Listing:
+def read_tumour_free(contents: Contents) -> Listing:
     """Every picture of the folder. Raises UserError where two have one name, and where there is none."""
     cases: dict[str, Case] = {}
     names = [without_suffix(file.relative_to(contents.path)).as_posix() for file in contents.pictures]
