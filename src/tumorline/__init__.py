@@ -53,7 +53,7 @@ _HOME = {
     "check": "tumorline.api",
     "compare": "tumorline.api",
     "resume": "tumorline.api",
-    "load": "tumorline.inference.predict",
+    "load": "tumorline.inference.model",
     "load_dataset": "tumorline.data.dataset",
     "simulate": "tumorline.simulation",
     "Config": "tumorline.config",
