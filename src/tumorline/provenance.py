@@ -63,7 +63,7 @@ def _constant_mask(task: "Task") -> str:
     dataset = task.dataset
     cases = [dataset.cases[dataset.index[name]] for name in task.split.cases("train")]
     masks = (read_case_mask(case, dataset.settings) for case in cases)
-    return baselines.to_text(baselines.constant_mask(masks, [case.patient or case.id for case in cases]))
+    return baselines.to_text(baselines.constant_mask(masks, [case.group for case in cases]))
 
 
 def _mean_image(task: "Task") -> str:

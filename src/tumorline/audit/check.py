@@ -289,7 +289,7 @@ def _small_parts(dataset: Dataset, split: Split) -> list[Finding]:
     found = []
     for part, fewest in FEWEST_PATIENTS.items():
         names = set(split.cases(part))
-        patients = len({case.patient or case.id for case in dataset.cases if case.id in names})
+        patients = len({case.group for case in dataset.cases if case.id in names})
         if 0 < patients < fewest:
             who = "one patient" if patients == 1 else f"{patients} patients"
             message = f"{split.origin}: the {part} part is {who}; give it more (split.train, split.validation)"

@@ -17,6 +17,7 @@ from tumorline.formats import nifti
 from tumorline.formats.boundary import decode_one
 from tumorline.formats.decode import read_pixels
 from tumorline.formats.grey import to_grey
+from tumorline.groups import group_of
 from tumorline.regions import Labels
 
 
@@ -50,6 +51,11 @@ class Case:
     """The truth as polygons or runs that stood in `mask`; None where `mask` holds pixels."""
     patient_written: str = ""
     """The name from which `patient` was read, as the source writes it: a visit may stand in it."""
+
+    @property
+    def group(self) -> str:
+        """What counts as one patient: the patient, or the case itself where the patient is unknown."""
+        return group_of(self.patient, self.id)
 
     @property
     def files(self) -> tuple[Path, ...]:

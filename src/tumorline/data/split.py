@@ -214,7 +214,7 @@ def _shuffled(names: Iterable[str], seed: int) -> list[str]:
 
 def _patient_groups(dataset: Dataset) -> dict[str, str]:
     """Group of each case: its patient (the case itself where unknown), joined where images are equal or nearly so."""
-    own = {case.id: case.patient or f"case {case.id}" for case in dataset.cases}
+    own = {case.id: case.group for case in dataset.cases}
     names = [own[case.id] for case in dataset.cases]
     first_with: dict[str, str] = {}
     named = zip(names, dataset.facts, strict=True)
@@ -327,6 +327,6 @@ def counts(dataset: Dataset, split: Split) -> list[dict[str, str | int]]:
         members = [case for case in dataset.cases if split.parts[case.id] == part]
         for class_name in sorted({case.class_name for case in members}):
             chosen: Sequence[Case] = [case for case in members if case.class_name == class_name]
-            patients = len({case.patient or case.id for case in chosen})
+            patients = len({case.group for case in chosen})
             rows.append({"part": part, "class": class_name, "patients": patients, "cases": len(chosen)})
     return rows

@@ -14,6 +14,7 @@ from scipy import ndimage
 from tumorline.arrays import ImageArray, MaskArray
 from tumorline.audit import describe
 from tumorline.data.dataset import Dataset
+from tumorline.groups import group_of
 from tumorline.metrics.overlap import OverlapCounts, accuracy, count_overlap, dice, volume_ratio
 from tumorline.metrics.summary import figure_of
 
@@ -114,7 +115,7 @@ def _figures(counts: OverlapCounts) -> Record:
 
 def _summary(records: Sequence[Record]) -> dict[str, Any]:
     figures = {
-        name: figure_of((record["patient"] or f"case {record['case']}", record[name]) for record in records)
+        name: figure_of((group_of(record["patient"], record["case"]), record[name]) for record in records)
         for name in ("dice", "volume_ratio", "accuracy")
     }
     return {

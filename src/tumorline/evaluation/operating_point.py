@@ -105,7 +105,7 @@ def _answer(model: Model, dataset: Dataset, name: str) -> _Answer:
     case = dataset.cases[dataset.index[name]]
     image, truth = dataset.read(case)
     logits, placement = model.logits(image)
-    return _Answer(case.patient or f"case {case.id}", logits, placement, truth)
+    return _Answer(case.group, logits, placement, truth)
 
 
 def _fit_temperature(answers: Sequence[_Answer]) -> tuple[float, dict[str, float | None]]:

@@ -19,6 +19,7 @@ from scipy import ndimage
 from tumorline.arrays import ImageArray, MaskArray
 from tumorline.data.case import Case
 from tumorline.data.dataset import Dataset
+from tumorline.groups import group_of
 from tumorline.inference.model import Model
 from tumorline.metrics.overlap import count_overlap, dice
 from tumorline.metrics.summary import figure_of
@@ -203,5 +204,5 @@ def _overlap(
 
 
 def _figures(records: Sequence[Record]) -> dict[str, Any]:
-    values = ((record["patient"] or f"case {record['case']}", record["dice"]) for record in records)
+    values = ((group_of(record["patient"], record["case"]), record["dice"]) for record in records)
     return {"dice": figure_of(values), "missed": sum(record["missed"] for record in records)}

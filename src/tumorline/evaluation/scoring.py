@@ -75,7 +75,7 @@ def _answered(model: Model, wanted: Request, case: Case) -> tuple[Certainty, Pai
     image, truth = wanted.dataset.read(case)
     probability = model.answer(image, case.images[0]).probability[0]
     predicted = probability >= model.info.threshold
-    certainty = calibration.judge(case.patient or f"case {case.id}", probability, truth, predicted)
+    certainty = calibration.judge(case.group, probability, truth, predicted)
     write_mask(mask_path(wanted.output / PREDICTIONS_NAME, case.id), predicted)
     if wanted.memory:
         wanted.memory.keep(case.id, calibration.to_record(certainty))

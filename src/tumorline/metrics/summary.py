@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from tumorline.groups import group_of
 from tumorline.metrics.case import CaseScores
 
 LEAST_FOR_INTERVAL, LEAST_WITHOUT_WARNING = 20, 30
@@ -46,7 +47,7 @@ class Row:
 
     @property
     def group(self) -> str:
-        return self.patient or f"case {self.case}"
+        return group_of(self.patient, self.case)
 
 
 def _of_tumours(name: str) -> Value:

@@ -111,7 +111,7 @@ class Loop:
         self.store = Store(cache, machine.device)
         self.settings = task.config.train
         positions = [task.dataset.index[name] for name in task.split.cases("train")]
-        patients = [task.dataset.cases[position].patient or str(position) for position in positions]
+        patients = [task.dataset.cases[position].group for position in positions]
         weights = patient_weights(patients, self.settings.balance_patients)
         self.batches = Batches(positions, weights, self.settings, task.config.seed, machine)
         self.criterion = losses.build(task.config.loss).to(machine.device)

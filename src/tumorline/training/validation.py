@@ -61,7 +61,7 @@ def _score(dataset: Dataset, index: int, loss: float, probability: FloatArray) -
     case, (height, width) = dataset.cases[index], dataset.facts[index].shape[1:]
     predicted = to_native(probability, Placement((height, width), probability.shape[-1]))[0] >= THRESHOLD
     truth = read_case_mask(case, dataset.settings)
-    return CaseResult(case.patient or case.id, loss, dice(count_overlap(truth, predicted)) if truth.any() else None)
+    return CaseResult(case.group, loss, dice(count_overlap(truth, predicted)) if truth.any() else None)
 
 
 def _gather(results: list[CaseResult]) -> Validation:
