@@ -387,7 +387,7 @@ def test_a_turned_mask_of_cheng_betrays_its_patient(tmp_path: Path, monkeypatch:
     from tumorline.data.truth import mask_hash
 
     known = {mask_hash(blob(32, seed)[1]): cheng.Entry("glioma", "17") for seed in (0, 50)}
-    monkeypatch.setattr(cheng, "table", lambda: known)
+    monkeypatch.setattr(cheng, "cheng_table", lambda: known)
     write_pairs(tmp_path / "train", ["a", "b", "c"], seed=0)
     write_pairs(tmp_path / "test", ["d", "e"], seed=60)
     image, mask = blob(32, 50)

@@ -263,7 +263,7 @@ def test_the_known_set_is_recognised_in_either_orientation(
         expected.add(image.tobytes())
         stored = (image.T, mask.T) if swapped else (image, mask)
         save_mat(tmp_path / f"{number}.mat", *stored, label=2.0, patient=f"ID{number}")
-    monkeypatch.setattr(cheng, "table", lambda: known)
+    monkeypatch.setattr(cheng, "cheng_table", lambda: known)
     dataset = load_dataset(tmp_path, DataConfig())
     assert dataset.source.known_as == "cheng"
     assert [(case.patient, case.class_name) for case in dataset.cases] == [(str(n // 2), "pituitary") for n in range(4)]
