@@ -7,6 +7,7 @@ import tumorline
 models = [tumorline.load("builtin") for _ in range(3)]
 while models:
     models.pop(0)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are started with it ignored
 try:
     signal.raise_signal(signal.SIGINT)  # to this thread: another one would answer when the program is past
 except KeyboardInterrupt:
