@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from tumorline.unreported import refuse_reports
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 if TYPE_CHECKING:
     from tumorline.api import (
