@@ -1,7 +1,7 @@
 """Tiny data sets in every layout that Tumorline reads: noisy slices with one bright disc, two of each patient."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +149,28 @@ def brats(folder: Path, patients: int = 10) -> Path:
     return folder
 
 
+def nnunet(folder: Path, patients: int = 10) -> Path:
+    """Two slices a patient in four frames of one file, the disc as enhancing tumour; bright after contrast alone."""
+    for patient in range(patients):
+        pictures = [blob(SIZE, 2 * patient + number) for number in range(2)]
+        frames = [[image if frame == 2 else np.full_like(image, 7) for image, _ in pictures] for frame in range(4)]
+        name = f"P_{patient:03d}.nii.gz"
+        save_frames(folder / "imagesTr" / name, frames)
+        save_volume(folder / "labelsTr" / name, [mask * np.uint8(3) for _, mask in pictures])
+    channels = {"0": "FLAIR", "1": "T1w", "2": "t1gd", "3": "T2w"}
+    labels = {"0": "background", "1": "edema", "2": "non-enhancing tumor", "3": "enhancing tumour"}
+    (folder / "dataset.json").write_text(json.dumps({"modality": channels, "labels": labels}))
+    return folder
+
+
+def save_frames(path: Path, frames: Sequence[Sequence[Array]]) -> Path:
+    """Frames of slices as they are looked at, in one file of four dimensions."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    voxels = np.stack([np.stack([plane.T for plane in slices], -1) for slices in frames], -1).astype(np.int16)
+    nib.save(nib.Nifti1Image(voxels, np.diag([-1.0, -1, 1, 1])), path)
+    return path
+
+
 def coco(folder: Path, patients: int = 10) -> Path:
     """Polygons for one half, runs for the other; the categories are classes of tumours."""
     images, annotations, rows = [], [], ["id,patient"]
@@ -199,6 +221,7 @@ WRITERS: dict[str, Callable[[Path, int], Path]] = {
     "suffix pairs": suffix_pairs,
     "lgg": lgg,
     "brats": brats,
+    "nnunet": nnunet,
     "coco": coco,
     "labelme": labelme,
     "figshare": figshare,

@@ -74,6 +74,8 @@ class DataConfig(Section):
     """Which sequence to read where there are several: flair, post_contrast, pre_contrast, all; of BraTS t2 as well."""
     label: Literal["", "whole_tumour", "tumour_core", "enhancing_tumour"] = ""
     """What of BraTS's labels is the tumour; empty means tumour_core."""
+    enhancing_label: Literal[0, 1, 3, 4] = 0
+    """Of volumes in BraTS's names, the label of enhancing tumour where names and labels of the set leave it open."""
     slice_step: int = Field(default=1, ge=1, le=MANY)
     """Of volumes, take every n-th axial slice."""
     tumour_free: bool = False

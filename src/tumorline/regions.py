@@ -1,5 +1,6 @@
 """What is outlined: names of target regions, and the label values that make them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 REGION = "tumour"
@@ -11,5 +12,31 @@ class Labels:
 
     wanted: tuple[int, ...]
     allowed: tuple[int, ...]
-    unread: tuple[tuple[int, str], ...] = ()
-    """Values that are known and not read, with what they mean."""
+    stated: str = "files of these names have"
+    """How the values that may be there are known, in words."""
+    by_names: bool = False
+    """Whether names alone say what 3 and 4 mean, so that the labels of the whole set have to agree."""
+
+
+@dataclass(frozen=True)
+class LabelScheme:
+    """What the values of a label map mean: those of each region, and those that are none of them."""
+
+    regions: Mapping[str, tuple[int, ...]]
+    others: tuple[int, ...] = (0,)
+
+    @property
+    def allowed(self) -> tuple[int, ...]:
+        return tuple(sorted({*self.others, *(value for values in self.regions.values() for value in values)}))
+
+
+def scheme_of_parts(
+    oedema: tuple[int, ...], core: tuple[int, ...], enhancing: tuple[int, ...], others: tuple[int, ...] = (0,)
+) -> LabelScheme:
+    """BraTS's three nested regions from the values that exclude one another; `core` is what does not enhance."""
+    regions = {
+        "whole_tumour": oedema + core + enhancing,
+        "tumour_core": core + enhancing,
+        "enhancing_tumour": enhancing,
+    }
+    return LabelScheme({name: tuple(sorted(values)) for name, values in regions.items()}, others)

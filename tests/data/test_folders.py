@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests import sources
 from tests.conftest import Program, blob
 from tests.sources import save
 from tumorline.audit.check import check
@@ -468,8 +467,8 @@ def test_tumour_free_beside_a_truth_is_refused(tmp_path: Path, name: str) -> Non
         ("via.json", '{"x.png12": {"regions": []}}', "JSON of another kind than COCO and LabelMe is not read"),
         ("bad.json", '{"images": [', "no readable JSON"),
         ("deep.json", "[" * 100_000, "no readable JSON"),
-        ("imagesTr/a_0000.nii.gz", "", "volumes in the folders of nnU-Net and the Medical Segmentation Decathlon"),
-        ("a.nrrd", "", "volumes are not read yet"),
+        ("a_t1ce.nii.gz", "", "no truth is known for volumes of this name; accepted are X_t1ce.nii.gz beside"),
+        ("a.nrrd", "", "volumes of this format are not read; save them as NIfTI"),
     ],
 )
 def test_what_is_not_read_is_named_in_one_line(tmp_path: Path, name: str, content: str, message: str) -> None:
@@ -478,44 +477,6 @@ def test_what_is_not_read_is_named_in_one_line(tmp_path: Path, name: str, conten
     (tmp_path / name).write_text(content)
     assert refusal(tmp_path).startswith(f"{tmp_path / name}: ")
     assert message in refusal(tmp_path)
-
-
-# ---------------------------------------------------------------- volumes of other makers
-
-
-def errors_of(path: Path) -> list[str]:
-    try:
-        return [finding.message for finding in check(load_dataset(path, DataConfig())) if finding.severity == "error"]
-    except UserError as error:
-        return [str(error)]
-
-
-def scan(folder: Path, name: str, endings: Sequence[str], label: int = 3) -> None:
-    image, mask = blob(32, 3)
-    for ending in endings:
-        planes: list[sources.Array] = [mask * np.uint8(label)] * 2 if "seg" in ending.lower() else [image] * 2
-        sources.save_volume(folder / name / f"{name}{ending}.nii.gz", planes)
-
-
-def test_the_resection_cavity_is_refused_once_for_each_scan(tmp_path: Path) -> None:
-    for name in ("BraTS-GLI-02000-100", "BraTS-GLI-02001-100"):
-        scan(tmp_path, name, ("-t1n", "-t1c", "-t2w", "-t2f", "-seg"), label=4)
-    assert [message.split(": ")[1] for message in errors_of(tmp_path)] == [
-        "holds the label 4, the resection cavity of BraTS 2024 (after treatment), which is not read yet"
-    ] * 2
-
-
-def test_a_truth_of_another_name_is_named(tmp_path: Path) -> None:
-    scan(tmp_path, "BraTS20_Training_355", ("_t1", "_t1ce", "_t2", "_flair"))
-    sources.save_volume(tmp_path / "BraTS20_Training_355" / "W39_1998.09.19_Segm.nii", [IMAGE, IMAGE])
-    (message,) = errors_of(tmp_path)
-    assert message.endswith("W39_1998.09.19_Segm.nii is not read under this name, rename it")
-
-
-def test_the_labels_of_another_maker_are_not_guessed(tmp_path: Path) -> None:
-    scan(tmp_path, "UCSF-PDGM-0004", ("_T1", "_T1c", "_T2", "_FLAIR", "_tumor_segmentation"))
-    (message,) = errors_of(tmp_path)
-    assert message.endswith("_tumor_segmentation.nii.gz is one of another maker, whose labels are not read yet")
 
 
 # ---------------------------------------------------------------- images to predict

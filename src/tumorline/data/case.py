@@ -1,11 +1,12 @@
 """A case and its two files: what is read from disk, under which rules, and what a mask may hold."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import zip_longest
+from itertools import groupby, zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,8 @@ from tumorline.formats.decode import read_pixels
 from tumorline.formats.grey import to_grey
 from tumorline.groups import group_of
 from tumorline.regions import Labels
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Case:
     spacing_mm: tuple[float, ...] | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
     planes: tuple[int, ...] = ()
-    """For each path in `images` the colour channel that is meant; empty: each file is one grey picture."""
+    """For each path in `images` the colour channel, or of a volume the frame; empty: each file is one grey picture."""
     transposed: bool = False
     """Whether rows and columns are swapped when image and mask are read."""
     slice: int | None = None
@@ -62,6 +65,17 @@ class Case:
         return self.images if self.mask is None else (*self.images, self.mask, *self.more_masks)
 
 
+def map_by_volume(work: Callable[[Case], T], cases: Sequence[Case]) -> Iterator[T]:
+    """What `work` gives for each case, in their order, by a few threads.
+
+    Slices that follow one another are of one scan, whose volumes are decoded first and not beside those of the next.
+    """
+    with ThreadPoolExecutor() as pool:
+        for files, members in groupby(cases, lambda case: () if case.slice is None else case.files):
+            list(pool.map(nifti.hold_volume, dict.fromkeys(files)))
+            yield from pool.map(work, members)
+
+
 def read_image(case: Case) -> ImageArray:
     """Read a case's channels as float32 `(C, H, W)` in the file's own grey values.
 
@@ -69,8 +83,7 @@ def read_image(case: Case) -> ImageArray:
     or truncated file, for more than one frame and for channels of different size.
     """
     with decode_one(case.images[0]):
-        pixels = {path: _pixels(path, case.slice) for path in set(case.images)}
-        planes = [_plane(path, pixels[path], plane) for path, plane in zip_longest(case.images, case.planes)]
+        planes = _planes(case) if case.slice is None else _slices(case, case.slice)
         channels = [to_grey(plane.T if case.transposed else plane) for plane in planes]
         shapes = {channel.shape for channel in channels}
         if len(shapes) > 1:
@@ -78,8 +91,13 @@ def read_image(case: Case) -> ImageArray:
         return np.ascontiguousarray(channels[0])[None] if len(channels) == 1 else np.stack(channels)
 
 
-def _pixels(path: Path, number: int | None) -> npt.NDArray[Any]:
-    return read_pixels(path) if number is None else nifti.read_volume_slice(path, number)
+def _planes(case: Case) -> list[npt.NDArray[Any]]:
+    pixels = {path: read_pixels(path) for path in set(case.images)}
+    return [_plane(path, pixels[path], plane) for path, plane in zip_longest(case.images, case.planes)]
+
+
+def _slices(case: Case, number: int) -> list[npt.NDArray[Any]]:
+    return [nifti.read_volume_slice(path, number, frame) for path, frame in zip_longest(case.images, case.planes)]
 
 
 def image_hash(image: ImageArray) -> str:

@@ -2,7 +2,7 @@
 
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,9 +14,10 @@ from tumorline.arrays import ImageArray, MaskArray
 from tumorline.config import Config, DataConfig
 from tumorline.data import cheng, near_duplicates
 from tumorline.data.brisc import is_brisc
-from tumorline.data.case import Case, image_hash, read_image
+from tumorline.data.case import Case, image_hash, map_by_volume, read_image
 from tumorline.data.finding import Finding
 from tumorline.data.known_patients import hash_patient, keys_to_keep, keys_to_look_up
+from tumorline.data.label_convention import held_labels, require_one_convention
 from tumorline.data.memory import remember, stamps
 from tumorline.data.outlines import draw_outlines
 from tumorline.data.patients import collection_patient, collection_patient_of_file
@@ -24,6 +25,7 @@ from tumorline.data.source import Source, open_source, source_path
 from tumorline.data.truth import NotBinaryError, mask_hash, read_labels, read_mask
 from tumorline.errors import UserError
 from tumorline.formats.boundary import max_pixels
+from tumorline.formats.nifti import read_volume_slice
 from tumorline.user_folders import default_folder
 
 T = TypeVar("T")
@@ -54,6 +56,8 @@ class Facts:
     """The mask's hash in a public set from which it was turned or mirrored; looked for where such copies are common."""
     thumbnail: bytes = b""
     """What near duplicates are found by; empty for a constant image."""
+    told_labels: tuple[int, ...] = ()
+    """Which of the labels 3 and 4 the mask holds, where they tell what its set means by them."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +142,7 @@ def load_dataset(path: Path, settings: DataConfig, progress: Progress | None = N
     """
     source = open_source(path, settings)
     facts = _remembered_scan(source.cases, settings, progress)
+    require_one_convention(path, source.cases, (fact.told_labels for fact in facts))
     source, facts = _without_blank_slices(source, facts)
     return Dataset(_identify(source, facts), facts, settings)
 
@@ -145,11 +150,10 @@ def load_dataset(path: Path, settings: DataConfig, progress: Progress | None = N
 def scan(cases: Sequence[Case], settings: DataConfig, progress: Progress | None = None) -> tuple[Facts, ...]:
     """Decode all cases with a few threads; errors become facts, none is raised."""
     facts = []
-    with ThreadPoolExecutor() as pool:
-        for done, fact in enumerate(pool.map(lambda case: _examine(case, settings), cases), start=1):
-            facts.append(fact)
-            if progress:
-                progress(done, len(cases))
+    for done, fact in enumerate(map_by_volume(lambda case: _examine(case, settings), cases), start=1):
+        facts.append(fact)
+        if progress:
+            progress(done, len(cases))
     return tuple(facts)
 
 
@@ -175,6 +179,7 @@ def _to_json(fact: Facts) -> dict[str, Any]:
 def _from_json(values: Mapping[str, Any]) -> Facts:
     errors = tuple((code, message) for code, message in values["errors"])
     own = {"shape": tuple(values["shape"]), "errors": errors, "thumbnail": b64decode(values["thumbnail"])}
+    own["told_labels"] = tuple(values["told_labels"])
     return Facts(**{**values, **own})
 
 
@@ -222,7 +227,7 @@ def _examine(case: Case, settings: DataConfig) -> Facts:
         sizes = f"image {image.shape[2]} x {image.shape[1]}, mask {mask.shape[1]} x {mask.shape[0]}"
         errors.append(("size", f"{case.mask}: {sizes}; a pair must have one size"))
     if image is None:
-        return Facts(case.id, errors=tuple(errors))
+        return Facts(case.id, errors=tuple(errors), told_labels=_told_labels(case))
     return Facts(
         case.id,
         image.shape,
@@ -234,7 +239,16 @@ def _examine(case: Case, settings: DataConfig) -> Facts:
         tuple(errors),
         "" if mask is None or not _may_be_copied(case) else cheng.known_mask_hash(mask),
         near_duplicates.thumbnail(image),
+        _told_labels(case),
     )
+
+
+def _told_labels(case: Case) -> tuple[int, ...]:
+    if case.mask is None or case.slice is None or case.labels is None or not case.labels.by_names:
+        return ()
+    with suppress(UserError):
+        return tuple(held_labels(read_volume_slice(case.mask, case.slice)))
+    return ()
 
 
 def _may_be_copied(case: Case) -> bool:

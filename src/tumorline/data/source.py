@@ -8,7 +8,19 @@ from pathlib import Path
 from tumorline.config import Config, DataConfig
 from tumorline.data.case import Case
 from tumorline.data.finding import Finding, Severity
-from tumorline.data.layouts import brats, coco, figshare, folders, labelme, lgg, pairs, table, tumour_free
+from tumorline.data.layouts import (
+    brats,
+    coco,
+    figshare,
+    folders,
+    labelme,
+    lgg,
+    nnunet,
+    pairs,
+    table,
+    tumour_free,
+    volumes,
+)
 from tumorline.data.layouts.contents import Contents, Listing
 from tumorline.data.layouts.names import stated_part
 from tumorline.data.layouts.unread import colour_masks, mask_beside_images, sign_of_truth, unread_kind
@@ -78,7 +90,18 @@ LAYOUTS: dict[str, Layout] = {
         "TCGA_... folders with X.tif and X_mask.tif", lgg.find_lgg, lgg.read_lgg, tuple(lgg.PLANES), lgg.LABEL
     ),
     "brats": Layout(
-        "BraTS folders with NIfTI volumes", brats.find_brats, brats.read_brats, brats.CHANNELS, brats.LABEL
+        "NIfTI volumes in the names of BraTS, UCSF-PDGM or UPENN-GBM",
+        brats.find_brats,
+        brats.read_brats,
+        volumes.CHANNELS,
+        volumes.LABEL,
+    ),
+    "nnunet": Layout(
+        "imagesTr/ and labelsTr/ with NIfTI volumes and a dataset.json",
+        nnunet.find_nnunet,
+        nnunet.read_nnunet,
+        volumes.CHANNELS,
+        volumes.LABEL,
     ),
     "coco": Layout("images with COCO annotations", coco.find_coco, coco.read_coco),
     "labelme": Layout("x.png beside x.json of LabelMe", labelme.find_labelme, labelme.read_labelme),
@@ -178,7 +201,7 @@ def _accepted() -> str:
 
 def _check_choices(path: Path, layout: Layout, settings: DataConfig) -> None:
     channel, label = settings.channel, settings.label
-    if label and layout.read is not brats.read_brats:
+    if label and layout.channels != volumes.CHANNELS:
         raise UserError(f"{path}: data.label is '{label}', but the masks of this source have one label; leave it out")
     if channel and not layout.channels:
         raise UserError(

@@ -60,7 +60,7 @@ def _decode(path: Path, part: Part) -> Pixels:
     if path.suffix.lower() == MATLAB_SUFFIX or HDF5_SIGNATURE in head:
         return np.asarray(cjdata.read_plane(path, part))
     if nifti.is_volume(path):
-        raise UserError(f"{path}: a NIfTI volume; volumes are read in BraTS folders only, save its slices as images")
+        raise UserError(f"{path}: a NIfTI volume, where an image of one slice is expected; save its slices as images")
     return read_raster(path, part)
 
 

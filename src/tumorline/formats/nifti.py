@@ -4,7 +4,9 @@ A slice `(H, W)` is seen as radiologists look at it: the front of the head is up
 """
 
 import gzip
-from functools import lru_cache
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable
+from contextlib import suppress
 from math import prod
 from pathlib import Path
 from threading import Lock
@@ -16,10 +18,11 @@ import numpy.typing as npt
 
 from tumorline.errors import UserError
 from tumorline.formats.boundary import decode_one, max_pixels, require_regular, require_size
+from tumorline.geometry.grid import Grid, grid_of
 
 SUFFIXES = (".nii", ".nii.gz")
-KEPT = 8
-"""Decoded volumes that are held: the slices of one follow one another."""
+KEPT, KEPT_BYTES = 8, 1 << 29
+"""Decoded volumes that are held at most, and their bytes where there is more than one."""
 
 LONGEST_HEADER = 540
 """Bytes of NIfTI-2's, the longer one."""
@@ -28,67 +31,170 @@ MOST_EXTENSIONS = 1 << 24
 """Bytes that may lie between header and voxels."""
 DEFLATED_MOST = 1032
 """Times that gzip can shrink anything."""
+FLAT = 1e-6
+"""Of an affine whose axes all but lie in a plane: the volume of a voxel as a share of that of its sides."""
+UNITS_MM = {"meter": 1000.0, "micron": 0.001}
 
 nib: Any = nibabel
-_loading = Lock()
+Voxels = npt.NDArray[Any]
 
 
 class VolumeHeader(NamedTuple):
-    slices: int
-    spacing_mm: tuple[float, float]
-    """Of a slice, top to bottom and left to right."""
+    grid: Grid
+    """Right, anterior and superior increase along its axes."""
+    frames: int
+
+    @property
+    def slices(self) -> int:
+        return self.grid.shape[2]
+
+    @property
+    def slice_spacing_mm(self) -> tuple[float, float]:
+        """Top to bottom and left to right."""
+        across, along, _ = self.grid.spacing_mm or (1.0, 1.0, 1.0)
+        return along, across
+
+
+class OpenVolume(NamedTuple):
+    """A file whose voxels are read when they are asked for."""
+
+    image: Any
+    """As nibabel has it."""
+    turn: npt.NDArray[np.float64]
+    """How its axes lie to those of the patient."""
+    shape: tuple[int, int, int]
+    frames: int
 
 
 def is_volume(path: Path) -> bool:
     return path.name.lower().endswith(SUFFIXES)
 
 
+def without_volume_suffix(name: str) -> str:
+    return name[: -len(next(suffix for suffix in SUFFIXES if name.lower().endswith(suffix)))]
+
+
 def read_volume_header(path: Path) -> VolumeHeader:
     """Raises UserError where the file is no readable volume."""
     with decode_one(path):
-        image, turn = _open(path)
-        where = [int(axis) for axis in np.argsort(turn[:, 0])]  # of right, anterior, superior
-        across, along, _ = (float(image.header.get_zooms()[axis]) for axis in where)
-        return VolumeHeader(image.shape[where[2]], (along, across))
+        volume = open_volume(path)
+        turned = volume.image.affine @ nib.orientations.inv_ornt_aff(volume.turn, volume.shape)
+        turned[:3] *= _unit_mm(volume.image.header)
+        sides = sorted(zip(volume.turn[:, 0], volume.shape, strict=True))
+        return VolumeHeader(grid_of(tuple(side for _, side in sides), turned), volume.frames)
 
 
-def read_volume_slice(path: Path, number: int) -> npt.NDArray[Any]:
-    """Axial slice `(H, W)`, counted from the feet. Raises UserError for a file that cannot be read."""
+def read_volume_slice(path: Path, number: int, frame: int | None = None) -> Voxels:
+    """Axial slice `(H, W)`, counted from the feet, of one frame. Raises UserError for a file that cannot be read."""
+    voxels = read_volume(path, frame)
+    if number >= voxels.shape[2]:
+        raise UserError(f"{path}: has {voxels.shape[2]} slices; slice {number} is not there")
+    return axial_slice(voxels, number)
+
+
+def axial_slice(voxels: Voxels, number: int) -> Voxels:
+    """The slice `(H, W)` of voxels as `read_volume` gives them."""
+    return voxels[::-1, ::-1, number].T
+
+
+def read_volume(path: Path, frame: int | None = None) -> Voxels:
+    """Voxels `(X, Y, Z)` of one frame; right, anterior and superior increase along the axes.
+
+    Raises UserError for a file that cannot be read, and where none of several frames is chosen.
+    """
     with decode_one(path):
         require_regular(path)
-        with _loading:
-            voxels = _voxels(path, path.stat().st_mtime_ns, max_pixels())
+        limit = max_pixels()
+        voxels = _shelf.fetch((path, path.stat().st_mtime_ns, limit), lambda: _turned_voxels(path))
         if isinstance(voxels, UserError):
             raise UserError(str(voxels)) from voxels
-        if number >= voxels.shape[2]:
-            raise UserError(f"{path}: has {voxels.shape[2]} slices; slice {number} is not there")
-        return voxels[::-1, ::-1, number].T
+        frames = voxels.shape[3]
+        if frame is None and frames > 1:
+            raise UserError(f"{path}: holds {frames} frames; expected one volume, save the one that is meant by itself")
+        if frame is not None and frame >= frames:
+            raise UserError(f"{path}: holds {frames} frames; number {frame}, counted from 0, is not there")
+        return voxels[..., frame or 0]
 
 
-@lru_cache(maxsize=KEPT)
-def _voxels(path: Path, _modified: int, _limit: int) -> npt.NDArray[Any] | UserError:
-    """Right, anterior and superior increase along the axes; what is wrong with a file is remembered as well."""
+def hold_volume(path: Path) -> None:
+    """Decode a volume for whoever reads its slices next, who hears as well what is wrong with it."""
+    with suppress(UserError):
+        read_volume(path, 0)
+
+
+class _Shelf:
+    """Volumes that were decoded last; no two threads decode the same one."""
+
+    def __init__(self) -> None:
+        self._held: OrderedDict[tuple[Any, ...], Voxels | UserError] = OrderedDict()
+        self._decoding: dict[tuple[Any, ...], Lock] = defaultdict(Lock)
+        self._guard = Lock()
+
+    def fetch(self, key: tuple[Any, ...], decode: Callable[[], Voxels | UserError]) -> Voxels | UserError:
+        with self._guard:
+            decoding = self._decoding[key]
+        with decoding:
+            with self._guard:
+                if key in self._held:
+                    self._held.move_to_end(key)
+                    return self._held[key]
+            voxels = decode()
+            with self._guard:
+                self._held[key] = voxels
+                self._make_room()
+        return voxels
+
+    def _make_room(self) -> None:
+        while len(self._held) > 1 and (len(self._held) > KEPT or self._bytes > KEPT_BYTES):
+            key, _ = self._held.popitem(last=False)
+            self._decoding.pop(key, None)
+
+    @property
+    def _bytes(self) -> int:
+        return sum(held.nbytes for held in self._held.values() if not isinstance(held, UserError))
+
+
+_shelf = _Shelf()
+
+
+def _turned_voxels(path: Path) -> Voxels | UserError:
+    """Voxels `(X, Y, Z, frames)`, turned to the patient's axes; what is wrong with a file is kept as well."""
     try:
         with decode_one(path):
-            image, turn = _open(path)
+            image, turn, shape, frames = open_volume(path)
             image = _unpacked(path, image) if _is_packed(path) else image
-            return np.asarray(nib.apply_orientation(np.asanyarray(image.dataobj), turn))
+            voxels = np.asanyarray(image.dataobj).reshape(*shape, frames)
+            return np.asarray(nib.apply_orientation(voxels, turn))
     except UserError as error:
         return error
 
 
-def _open(path: Path) -> tuple[Any, npt.NDArray[np.float64]]:
-    """The file, whose voxels are read when they are asked for, and how its axes lie to those of the patient."""
+def open_volume(path: Path) -> OpenVolume:
+    """Raises UserError where the header promises what the file cannot hold, or where the affine has no inverse."""
     require_regular(path)
     with gzip.open(path) if _is_packed(path) else path.open("rb") as file:
         start = file.read(LONGEST_HEADER)
     kind = nib.Nifti2Image if start[:4] in NIFTI2_SIZES else nib.Nifti1Image
-    _require_plausible(path, kind.header_class(start[: kind.header_class.sizeof_hdr], check=False))
+    shape, frames = _plausible_shape(path, kind.header_class(start[: kind.header_class.sizeof_hdr], check=False))
     image = kind.from_filename(path)
-    turn = nib.io_orientation(image.affine)
-    if not np.isfinite(turn).all():
-        raise UserError(f"{path}: its affine gives an axis no direction; expected one that can be inverted")
-    return image, turn
+    _require_directions(path, image.affine)
+    return OpenVolume(image, nib.io_orientation(image.affine), shape, frames)
+
+
+def _require_directions(path: Path, affine: npt.NDArray[np.float64]) -> None:
+    axes = affine[:3, :3]
+    if np.isfinite(affine).all():
+        room = float(np.linalg.norm(axes, axis=0).prod())
+        if room and abs(float(np.linalg.det(axes))) > FLAT * room:
+            return
+    raise UserError(f"{path}: its affine gives an axis no direction; expected one that can be inverted")
+
+
+def _unit_mm(header: Any) -> float:
+    try:
+        return UNITS_MM.get(header.get_xyzt_units()[0], 1.0)
+    except KeyError:
+        return 1.0
 
 
 def _unpacked(path: Path, image: Any) -> Any:
@@ -101,19 +207,20 @@ def _unpacked(path: Path, image: Any) -> Any:
     return type(image).from_bytes(content)
 
 
-def _require_plausible(path: Path, header: Any) -> None:
-    """Hold what a header says against what is read here and what the file can hold, before nibabel believes it."""
-    shape, offset = [int(side) for side in header.get_data_shape()], float(header["vox_offset"])
-    if len(shape) != 3:
-        size = " x ".join(str(side) for side in shape)
-        raise UserError(f"{path}: a volume of {size}; expected three dimensions, others are not read yet")
-    require_size(path, *shape)
+def _plausible_shape(path: Path, header: Any) -> tuple[tuple[int, int, int], int]:
+    """Sides and frames, held against what is read here and what the file can hold, before nibabel believes them."""
+    sides, offset = [int(side) for side in header.get_data_shape()], float(header["vox_offset"])
+    if len(sides) < 2:
+        size = " x ".join(str(side) for side in sides)
+        raise UserError(f"{path}: a volume of {size or 'no size'}; expected three dimensions")
+    require_size(path, *sides)
     voxel = header.get_data_dtype()
     if voxel.kind not in "biuf":
         raise UserError(f"{path}: voxels of type {voxel}; expected whole or real numbers")
-    needed, held = prod(shape) * voxel.itemsize, path.stat().st_size * (DEFLATED_MOST if _is_packed(path) else 1)
+    needed, held = prod(sides) * voxel.itemsize, path.stat().st_size * (DEFLATED_MOST if _is_packed(path) else 1)
     if not 0 <= offset <= MOST_EXTENSIONS or needed > held:
         raise UserError(f"{path}: unreadable or truncated (its header promises {needed:,} bytes from {offset:g} on)")
+    return (sides[0], sides[1], prod(sides[2:3])), prod(sides[3:])
 
 
 def _is_packed(path: Path) -> bool:

@@ -24,6 +24,7 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
+from tumorline.data.case import Case, map_by_volume
 from tumorline.data.dataset import Dataset
 from tumorline.errors import UserError
 from tumorline.files import allocate, read_json, require_space, write_json
@@ -132,15 +133,14 @@ def _fill(dataset: Dataset, folder: Path, progress: Callable[[int, int], None] |
     images = _create(folder / IMAGES, np.float16, (count, dataset.channels, side, side))
     masks = _create(folder / MASKS, np.uint8, (count, 1, side, side))
 
-    def store(position: int) -> None:
-        image, mask = dataset.read(dataset.cases[position])
+    def store(case: Case) -> None:
+        position, (image, mask) = dataset.index[case.id], dataset.read(case)
         images[position] = fit.to_network(image, side)[0]
         masks[position] = fit.mask_to_network(mask, side)
 
-    with ThreadPoolExecutor() as pool:
-        for done, _ in enumerate(pool.map(store, range(count)), start=1):
-            if progress:
-                progress(done, count)
+    for done, _ in enumerate(map_by_volume(store, dataset.cases), start=1):
+        if progress:
+            progress(done, count)
     images.flush()
     masks.flush()
     write_json(folder / CHECKSUMS, _checksums(Cache(images, masks)))

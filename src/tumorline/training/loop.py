@@ -75,7 +75,7 @@ class Task:
     def fingerprint(self) -> str:
         """Hash of all that determines the result, so that a run is resumed only as what it was."""
         config = self.config.model_dump(mode="json")
-        for key in ("source", "cache"):
+        for key in ("source", "cache", "enhancing_label"):  # what the masks hold is in the hash itself
             del config["data"][key]
         for key in ("device", "checkpoint_minutes"):
             del config["train"][key]

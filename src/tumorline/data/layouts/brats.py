@@ -1,110 +1,135 @@
-"""BraTS volumes as axial slices: a folder of NIfTI files for each scan, in the naming of 2021 or of 2023.
-
-The labels are 1 necrotic core, 2 oedema, and as enhancing tumour 4 (to 2022) or 3 (from 2023, with t1c and t2w).
-"""
+"""Volumes of BraTS, UCSF-PDGM and UPENN-GBM as axial slices: NIfTI files named by scan and sequence."""
 
 import re
-from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tumorline.config import DataConfig
 from tumorline.data.case import Case
 from tumorline.data.finding import Finding
+from tumorline.data.label_convention import find_scheme, labels_for
 from tumorline.data.layouts.contents import Contents, Listing
+from tumorline.data.layouts.nnunet import is_in_nnunet_folder
+from tumorline.data.layouts.volumes import LABEL, list_slices, wanted_sequences
 from tumorline.data.patients import patients_of_scans
 from tumorline.errors import UserError
-from tumorline.formats import nifti
 from tumorline.regions import Labels
 
-NAME = re.compile(r"(.+)[-_](t1ce|t1c|t1n|t1|t2w|t2f|t2|flair|seg)\.nii(?:\.gz)?", re.IGNORECASE)
-KINDS = {
-    "post_contrast": ("t1ce", "t1c"),
-    "pre_contrast": ("t1", "t1n"),
-    "t2": ("t2", "t2w"),
-    "flair": ("flair", "t2f"),
+WORDS = {
+    "post_contrast": ("t1ce", "t1c", "t1gd", "t1ce_bias", "t1c_bias"),
+    "pre_contrast": ("t1", "t1n", "t1_bias"),
+    "t2": ("t2", "t2w", "t2_bias"),
+    "flair": ("flair", "t2f", "flair_bias"),
 }
-CHANNELS = (*KINDS, "all")
-LATER_NAMES = {"t1c", "t1n", "t2w", "t2f"}
-RESECTION_CAVITY = "the resection cavity of BraTS 2024 (after treatment), which is not read yet"
-LABEL = "tumour_core"
-"""Nearest to what is outlined on a picture after contrast, as in Cheng's set."""
+"""What the names of a sequence's files end in; the first that is there is read."""
+TRUTHS = ("seg", "tumor_segmentation", "tumour_segmentation", "segm", "automated_approx_segm")
+AUTOMATED = "automated_approx_segm"
+BY_LENGTH = sorted((word for words in (*WORDS.values(), TRUTHS) for word in words), key=len, reverse=True)
+NAME = re.compile(rf"(.+?)[-_]({'|'.join(BY_LENGTH)})\.nii(?:\.gz)?", re.IGNORECASE)
 
-Group = dict[str, Path]
+
+@dataclass
+class ScanFiles:
+    """The volumes of one scan, which may be a patient's visit, by the word that each name ends in."""
+
+    by_word: dict[str, Path] = field(default_factory=dict)
+    twice: list[Path] = field(default_factory=list)
+    """Further files of a word that another has."""
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        return (*self.by_word.values(), *self.twice)
+
+    @property
+    def truth(self) -> Path | None:
+        return next((self.by_word[word] for word in TRUTHS if word in self.by_word), None)
+
+
+def sequence_in_name(name: str) -> str:
+    """The sequence that the name of a volume states, or 'truth'; empty where it states neither."""
+    named = NAME.fullmatch(name)
+    word = named[2].lower() if named else ""
+    return "truth" if word in TRUTHS else next((key for key, words in WORDS.items() if word in words), "")
 
 
 def find_brats(contents: Contents) -> str:
-    groups = {name: group for name, group in _groups(contents).items() if len(group) > 1}
-    count = len(set(patients_of_scans(groups).values()))
-    return f"{count} patients with NIfTI volumes (for example {next(iter(groups))})" if groups else ""
+    scans = {name: scan for name, scan in _scans(contents)[0].items() if len(scan.by_word) > 1}
+    count = len(set(patients_of_scans(scans).values()))
+    return f"{count} patients with NIfTI volumes (for example {next(iter(scans))})" if scans else ""
 
 
 def read_brats(contents: Contents, settings: DataConfig) -> Listing:
-    """One case for every `data.slice_step`-th slice; a scan that lacks a file is an error finding."""
-    groups = _groups(contents)
-    patients = patients_of_scans(groups)
+    """One case for every `data.slice_step`-th slice; a scan that lacks a file is an error finding.
+
+    Raises UserError where it cannot be told what the labels mean.
+    """
+    scans, adopted = _scans(contents)
+    truths = {scan.truth: scan.by_word.keys() for scan in scans.values() if scan.truth}
+    scheme, by_names = find_scheme(truths, settings)
+    labels = labels_for(scheme, settings.label or LABEL, by_names)
+    patients = patients_of_scans(scans)
     with ThreadPoolExecutor() as pool:
-        found = list(pool.map(lambda name: _slices(name, patients[name], groups[name], settings), groups))
-    return [case for cases, _ in found for case in cases], [finding for _, findings in found for finding in findings]
+        found = list(pool.map(lambda name: _slices(name, patients[name], scans[name], labels, settings), scans))
+    findings = [*adopted, *_automated(scans), *(finding for _, findings in found for finding in findings)]
+    return [case for cases, _ in found for case in cases], findings
 
 
-def _groups(contents: Contents) -> dict[str, Group]:
-    """The files of each scan, which may be a patient's visit, by what they are."""
-    groups: dict[str, Group] = defaultdict(dict)
+def _scans(contents: Contents) -> tuple[dict[str, ScanFiles], list[Finding]]:
+    """The files of each scan, with a note for each truth of another name that was taken for a scan's."""
+    scans: dict[str, ScanFiles] = {}
     for path in contents.volumes:
-        if named := NAME.fullmatch(path.name):
-            groups[named[1]][named[2].lower()] = path
-    return dict(groups)
+        named = NAME.fullmatch(path.name)
+        if named and not is_in_nnunet_folder(path):
+            scan = scans.setdefault(named[1], ScanFiles())
+            if scan.by_word.setdefault(named[2].lower(), path) != path:
+                scan.twice.append(path)
+    return _with_lonely_truths(scans)
 
 
-def _slices(name: str, patient: str, group: Group, settings: DataConfig) -> Listing:
-    wanted = list(KINDS) if settings.channel == "all" else [settings.channel or "post_contrast"]
+def _with_lonely_truths(scans: dict[str, ScanFiles]) -> tuple[dict[str, ScanFiles], list[Finding]]:
+    """A truth that bears another name is that of the only scan in its folder, as in BraTS 2020."""
+    lonely = {name: scan.truth for name, scan in scans.items() if scan.truth and len(scan.by_word) == 1}
+    notes = []
+    for name, truth in lonely.items():
+        beside = [n for n, scan in scans.items() if n not in lonely and _lies_in(scan, truth.parent)]
+        if len(beside) == 1 and not scans[beside[0]].truth:
+            scans[beside[0]].by_word["seg"] = truth
+            del scans[name]
+            message = f"{truth}: read as the truth of {beside[0]}, the only scan in its folder, though its name differs"
+            notes.append(Finding("truth_of_other_name", "info", message, (str(truth),)))
+    return scans, notes
+
+
+def _lies_in(scan: ScanFiles, folder: Path) -> bool:
+    return any(path.parent == folder for path in scan.by_word.values())
+
+
+def _automated(scans: Mapping[str, ScanFiles]) -> Iterable[Finding]:
+    found = [scan.truth for scan in scans.values() if scan.truth and scan.truth == scan.by_word.get(AUTOMATED)]
+    if found:
+        message = (
+            f"{found[0]}: the truth of {len(found)} scans is what a program found (automated), nobody corrected it"
+        )
+        yield Finding("automated_truth", "warning", message, tuple(map(str, found)))
+
+
+def _slices(name: str, patient: str, scan: ScanFiles, labels: Labels, settings: DataConfig) -> Listing:
     try:
-        images = tuple(_one(name, group, kind, KINDS[kind]) for kind in wanted)
-        mask = _one(name, group, "truth", ("seg",))
-        header = nifti.read_volume_header(images[0])
+        if scan.twice:
+            raise UserError(f"{scan.twice[0]}: {name} has another file of this name elsewhere; keep one of them")
+        images = tuple(_file_of(name, scan, key, WORDS[key]) for key in wanted_sequences(settings.channel))
+        mask = _file_of(name, scan, "truth", TRUTHS)
     except UserError as error:
-        return [], [Finding("unreadable", "error", str(error), tuple(str(path) for path in group.values()))]
-    labels = _labels(group, settings.label or LABEL)
-    whole = Case(name, images, mask, patient, spacing_mm=header.spacing_mm, labels=labels, patient_written=name)
-    return list(_cases(whole, header.slices, settings.slice_step)), []
+        return [], [Finding("unreadable", "error", str(error), tuple(map(str, scan.paths)))]
+    whole = Case(name, images, mask, patient, labels=labels, patient_written=name)
+    return list_slices(whole, settings.slice_step)
 
 
-def _cases(whole: Case, slices: int, step: int) -> Iterator[Case]:
-    for number in range(0, slices, step):
-        yield replace(whole, id=f"{whole.id}/z{number:03d}", slice=number)
-
-
-def _one(name: str, group: Group, kind: str, endings: tuple[str, ...]) -> Path:
-    for ending in endings:
-        if ending in group:
-            return group[ending]
-    at = next(iter(group.values())).parent
-    beside = _other_truth(at) if kind == "truth" else ""
-    raise UserError(f"{at}: no {kind} volume of {name} (a name that ends in {' or '.join(endings)}){beside}")
-
-
-def _other_truth(folder: Path) -> str:
-    """What is said of a segmentation beside the volumes whose name is not BraTS's."""
-    found = sorted(
-        path.name for path in folder.glob("*.nii*") if "seg" in path.name.lower() and not NAME.match(path.name)
-    )
-    if not found:
-        return ""
-    if found[0].lower().split(".nii")[0].endswith("_segm"):
-        return f"; {found[0]} is not read under this name, rename it"
-    return f"; {found[0]} is one of another maker, whose labels are not read yet"
-
-
-def _labels(group: Group, label: str) -> Labels:
-    """Which values are the tumour, and which may be there at all."""
-    enhancing = 3 if LATER_NAMES & group.keys() else 4
-    wanted = {
-        "whole_tumour": (1, 2, enhancing),
-        "tumour_core": (1, enhancing),
-        "enhancing_tumour": (enhancing,),
-    }
-    other = ((4, RESECTION_CAVITY),) if enhancing == 3 else ()
-    return Labels(wanted[label], (0, 1, 2, enhancing), other)
+def _file_of(name: str, scan: ScanFiles, key: str, words: tuple[str, ...]) -> Path:
+    for word in words:
+        if word in scan.by_word:
+            return scan.by_word[word]
+    at = scan.paths[0].parent
+    raise UserError(f"{at}: no {key} volume of {name} (a name that ends in {' or '.join(words)})")

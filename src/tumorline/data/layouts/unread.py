@@ -11,7 +11,7 @@ HEAD_BYTES = 4096
 LOOKED_AT = 20
 """Files of one suffix that are opened to see what they are."""
 YOLO_LINE = re.compile(rb"\s*\d+(?:[ \t]+-?(?:\d+\.?\d*|\.\d+)(?:e-?\d+)?){4,}[ \t]*(?:\r?\n|$)", re.IGNORECASE)
-VOLUME_SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd", ".mgz", ".hdr", ".nii", ".nii.gz")
+OTHER_VOLUMES = (".nrrd", ".nhdr", ".mha", ".mhd", ".mgz", ".mgh", ".hdr")
 DOCUMENT_SUFFIXES = {".md", ".rst", ".pdf", ".html", ".htm", ".doc", ".docx", ".bib", ".cff"}
 DOCUMENT_WORDS = {"readme", "license", "licence", "copying", "terms", "notes", "citation", "attribution", "changelog"}
 OWN_FILES = {"patients.csv", "fetched.json", "simulated.json", "predictions.json"}
@@ -72,12 +72,12 @@ def _other_json(contents: Contents) -> str:
 
 
 def _volumes(contents: Contents) -> str:
-    found = [file for file in contents.files if file.name.lower().endswith(VOLUME_SUFFIXES)]
-    if not found:
-        return ""
-    is_nnunet = any(folder.lower() in ("imagestr", "labelstr") for folder in found[0].relative_to(contents.path).parts)
-    of = " in the folders of nnU-Net and the Medical Segmentation Decathlon" if is_nnunet else ""
-    return f"{found[0]}: volumes{of} are not read yet, but for BraTS's names (X/X_t1ce.nii.gz beside X/X_seg.nii.gz)"
+    if found := [file for file in contents.files if file.name.lower().endswith(OTHER_VOLUMES)]:
+        return f"{found[0]}: volumes of this format are not read; save them as NIfTI (.nii.gz)"
+    if contents.volumes:
+        names = "X_t1ce.nii.gz beside X_seg.nii.gz (BraTS), or imagesTr/ and labelsTr/ with a dataset.json (nnU-Net)"
+        return f"{contents.volumes[0]}: no truth is known for volumes of this name; accepted are {names}"
+    return ""
 
 
 def _of_suffix(contents: Contents, suffix: str) -> list[Path]:

@@ -1,0 +1,140 @@
+"""What 3 and 4 mean in BraTS's label maps: told by the names and labels of the whole set, never guessed.
+
+To 2022 enhancing tumour is 4. From 2023 on it is 3, and 4, since 2024, the resection cavity after treatment. Of
+children's tumours it is 1 since 2024.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+from tumorline.config import DataConfig
+from tumorline.data.case import Case
+from tumorline.data.memory import remember, stamps
+from tumorline.errors import UserError
+from tumorline.formats import nifti
+from tumorline.regions import Labels, LabelScheme, scheme_of_parts
+from tumorline.user_folders import default_folder
+
+EARLIER, LATER, CHILDREN = 4, 3, 1
+"""Conventions, by their label of enhancing tumour."""
+SCHEMES = {
+    EARLIER: scheme_of_parts(oedema=(2,), core=(1,), enhancing=(4,)),
+    LATER: scheme_of_parts(oedema=(2,), core=(1,), enhancing=(3,), others=(0, 4)),
+    CHILDREN: scheme_of_parts(oedema=(4,), core=(2, 3), enhancing=(1,)),
+}
+EARLIER_KINDS, LATER_KINDS = {"t1ce", "t1gd"}, {"t1n", "t2w", "t2f"}
+CHILDRENS_NAME = re.compile(r"brats.*?[-_]peds?[-_]\d", re.IGNORECASE)
+EARLIER_NAME = re.compile(r"upenn[-_]gbm", re.IGNORECASE)
+LATER_NAME = re.compile(r"brats(?:[-_]?20)?(?:[-_]?2[3-9])?[-_](?:gli|ssa|met|men|goat)[-_]\d", re.IGNORECASE)
+KNOWN_FOR_4 = re.compile(r"ucsf[-_]pdgm", re.IGNORECASE)
+"""A public set with T1c beside T1 and T2, whose enhancing tumour is 4."""
+TOLD_APART = (LATER, EARLIER)
+CURE = (
+    "say data.enhancing_label=4 (BraTS to 2022) or 3 (from 2023 on; 4 is then the resection cavity), "
+    "or keep sets of one convention"
+)
+CHILDRENS_CURE = "say data.enhancing_label=3 (1 not enhancing, 2 oedema) or 1 (2 not enhancing, 3 cyst, 4 oedema)"
+
+Truths = Mapping[Path, Collection[str]]
+"""Label maps, with the words by which the files of the same scan are named."""
+
+
+def find_scheme(truths: Truths, settings: DataConfig) -> tuple[LabelScheme, bool]:
+    """The scheme of a set's label maps, and whether their names alone tell it.
+
+    Raises UserError where names or labels say different things, or nothing.
+    """
+    if settings.enhancing_label:
+        return SCHEMES[settings.enhancing_label], False
+    if child := next((path for path in truths if CHILDRENS_NAME.search(path.name)), None):
+        raise UserError(f"{child}: children's tumours had other labels in 2023 than since 2024; {CHILDRENS_CURE}")
+    stated = {path: _stated(path.name, kinds) for path, kinds in truths.items()}
+    unstated = [path for path, label in stated.items() if not label]
+    if unstated:
+        stated |= dict.fromkeys(unstated, _told_by_labels(_labels_of(unstated, settings)))
+    first = {label: path for path, label in reversed(stated.items()) if label}
+    if len(first) > 1:
+        raise UserError(f"{_two_files(first[LATER], first[EARLIER])}, by their names and labels; {CURE}")
+    return SCHEMES[next(iter(first), EARLIER)], True
+
+
+def _stated(name: str, kinds: Collection[str]) -> int:
+    """The convention that names state; 0 where they state none."""
+    if EARLIER_KINDS & {*kinds} or EARLIER_NAME.search(name):
+        return EARLIER
+    return LATER if LATER_KINDS & {*kinds} or LATER_NAME.search(name) else 0
+
+
+def _told_by_labels(labels: Mapping[Path, Collection[int]]) -> int:
+    """The convention that labels of files tell whose names state none; 0 where they hold neither 3 nor 4."""
+    only_later, only_earlier, both = _told_apart(labels)
+    if only_later and only_earlier and not both:
+        raise UserError(f"{_two_files(only_later[0], only_earlier[0])}; {CURE}")
+    if only_earlier and not both and not all(KNOWN_FOR_4.search(path.name) for path in only_earlier):
+        raise UserError(
+            f"{only_earlier[0]}: holds the label 4, no file of these 3, and their names tell nothing; {CURE}"
+        )
+    return LATER if only_later or both else EARLIER if only_earlier else 0
+
+
+def require_one_convention(path: Path, cases: Iterable[Case], labels: Iterable[Collection[int]]) -> None:
+    """Raise UserError where the labels that were found contradict what the names of a set's files say."""
+    found: dict[Path, set[int]] = {}
+    later = False
+    for case, values in zip(cases, labels, strict=True):
+        if case.mask and case.labels and case.labels.by_names:
+            found.setdefault(case.mask, set()).update(values)
+            later = LATER in case.labels.allowed
+    only_later, only_earlier, both = _told_apart(found)
+    if only_later and only_earlier and not both:
+        raise UserError(f"{_two_files(only_later[0], only_earlier[0])}; {CURE}")
+    if later and only_earlier and not both:
+        raise UserError(
+            f"{only_earlier[0]}: holds the label 4, but no file of {path} 3, by which files of these names mark "
+            f"enhancing tumour; {CURE}"
+        )
+
+
+def labels_for(scheme: LabelScheme, region: str, by_names: bool = False) -> Labels:
+    return Labels(scheme.regions[region], scheme.allowed, by_names=by_names)
+
+
+def _told_apart(labels: Mapping[Path, Collection[int]]) -> tuple[list[Path], list[Path], list[Path]]:
+    """The files that hold 3 and no 4, 4 and no 3, and both."""
+    held = {path: (LATER in values, EARLIER in values) for path, values in labels.items()}
+    only_later, only_earlier, both = ([p for p, h in held.items() if h == wanted] for wanted in _HELD)
+    return only_later, only_earlier, both
+
+
+_HELD = ((True, False), (False, True), (True, True))
+
+
+def _two_files(later: Path, earlier: Path) -> str:
+    return f"{later} marks enhancing tumour by 3, {earlier} by 4"
+
+
+def _labels_of(truths: Collection[Path], settings: DataConfig) -> dict[Path, list[int]]:
+    """Which of 3 and 4 each label map holds; a file that cannot be read is named elsewhere."""
+
+    def look() -> list[list[int]]:
+        with ThreadPoolExecutor() as pool:
+            return list(pool.map(_held_in, truths))
+
+    written = stamps(truths)
+    folder = Path(settings.cache or default_folder())
+    found = remember(folder, "labels", written, look, list) if written else look()
+    return dict(zip(truths, found, strict=True))
+
+
+def _held_in(path: Path) -> list[int]:
+    with suppress(UserError):
+        return held_labels(nifti.read_volume(path))
+    return []
+
+
+def held_labels(values: nifti.Voxels) -> list[int]:
+    """Which of the labels that tell conventions apart are there."""
+    return [label for label in TOLD_APART if (abs(values - float(label)) <= 0.01).any()]

@@ -1,0 +1,253 @@
+"""Folders of nnU-Net and of the Medical Segmentation Decathlon: imagesTr/, labelsTr/ and a dataset.json of names."""
+
+import re
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tumorline.config import DataConfig
+from tumorline.data.case import Case
+from tumorline.data.finding import Finding
+from tumorline.data.layouts.contents import Contents, Listing
+from tumorline.data.layouts.documents import read_json_document
+from tumorline.data.layouts.volumes import LABEL, SEQUENCES, list_slices, wanted_sequences
+from tumorline.data.patients import patients_of_scans
+from tumorline.errors import UserError
+from tumorline.formats.nifti import without_volume_suffix
+from tumorline.regions import Labels, LabelScheme, scheme_of_parts
+
+PARTS = {"tr": "train", "ts": "test"}
+FOLDER = re.compile(r"(images|labels)(tr|ts)", re.IGNORECASE)
+CHANNEL_FILE = re.compile(r"(?P<scan>.+)_(?P<channel>\d{4})")
+TASK01 = re.compile(r"BRATS_\d{3}")
+"""Scans of the Decathlon's first task, whose channels and labels are known without its dataset.json."""
+TASK01_CHANNELS = {0: "flair", 1: "pre_contrast", 2: "post_contrast", 3: "t2"}
+TASK01_SCHEME = scheme_of_parts(oedema=(1,), core=(2,), enhancing=(3,))
+SEQUENCE_WORDS = {
+    **dict.fromkeys(("flair", "t2f", "t2flair", "fl"), "flair"),
+    **dict.fromkeys(
+        ("t1gd", "t1ce", "t1c", "t1post", "t1contrast", "t1wce", "t1wgd", "ce", "postcontrast"), "post_contrast"
+    ),
+    **dict.fromkeys(("t1", "t1w", "t1n", "precontrast"), "pre_contrast"),
+    **dict.fromkeys(("t2", "t2w"), "t2"),
+}
+REGION_WORDS = {
+    **dict.fromkeys(("wholetumour", "whole", "wt"), "whole_tumour"),
+    **dict.fromkeys(("tumourcore", "tc"), "tumour_core"),
+    **dict.fromkeys(("enhancingtumour", "enhancing", "et", "enhancingcore"), "enhancing_tumour"),
+}
+PART_WORDS = {
+    **dict.fromkeys(("oedema", "peritumouraloedema", "ed", "snfh", "wholetumour"), "oedema"),
+    **dict.fromkeys(("nonenhancing", "nonenhancingtumour", "nonenhancingtumourcore", "nonenhancingcore"), "core"),
+    **dict.fromkeys(("necrosis", "necrotic", "necroticcore", "necrotictumourcore", "ncr", "net", "ncrnet"), "core"),
+    **dict.fromkeys(("netc", "tumourcore", "core"), "core"),
+    **dict.fromkeys(("enhancingtumour", "enhancing", "et", "enhancingcore"), "enhancing"),
+    **dict.fromkeys(("background", "resectioncavity", "rc"), "others"),
+}
+EXAMPLE = (
+    'write them into it, such as {"channel_names": {"0": "FLAIR", "1": "T1w", "2": "T1gd", "3": "T2w"}, '
+    '"labels": {"background": 0, "edema": 1, "non-enhancing tumor": 2, "enhancing tumor": 3}}'
+)
+
+
+@dataclass
+class Scan:
+    """A scan's channels by number, or its one file, and its truth."""
+
+    folder: Path
+    """In which imagesTr lies."""
+    part: str
+    channels: dict[int, Path] = field(default_factory=dict)
+    whole: Path | None = None
+    truth: Path | None = None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return tuple(path for path in (self.whole, *self.channels.values(), self.truth) if path)
+
+
+@dataclass(frozen=True)
+class Legend:
+    """What the dataset.json of a set, or its names, say: the sequence of each channel and what the labels mean."""
+
+    file: Path
+    channels: Mapping[int, str]
+    scheme: LabelScheme
+    notes: tuple[Finding, ...] = ()
+
+
+class Choice(NamedTuple):
+    """What is read of a set: numbers of channels, whether there are others, and values of the masks."""
+
+    channels: tuple[int, ...]
+    of_several: bool
+    labels: Labels
+
+
+def is_in_nnunet_folder(path: Path) -> bool:
+    return FOLDER.fullmatch(path.parent.name) is not None
+
+
+def find_nnunet(contents: Contents) -> str:
+    scans = _scans(contents)
+    return f"{len(scans)} scans in imagesTr/ and labelsTr/ (for example {next(iter(scans))})" if scans else ""
+
+
+def read_nnunet(contents: Contents, settings: DataConfig) -> Listing:
+    """One case for every `data.slice_step`-th slice of the scans that have a truth.
+
+    Raises UserError where neither dataset.json nor names tell what channels and labels are.
+    """
+    scans = {name: scan for name, scan in _scans(contents).items() if scan.part != "test" or scan.truth}
+    folders = {scan.folder for scan in scans.values()}
+    names = {folder: [name for name, scan in scans.items() if scan.folder == folder] for folder in sorted(folders)}
+    legends = {folder: _legend(folder, names[folder], settings) for folder in names}
+    choices = {folder: _choose(legends[folder], settings) for folder in names}
+    patients = patients_of_scans(scans)
+
+    def slices(name: str) -> Listing:
+        return _slices(name, patients[name], scans[name], choices[scans[name].folder], settings.slice_step)
+
+    with ThreadPoolExecutor() as pool:
+        listed = list(pool.map(slices, scans))
+    notes = [note for legend in legends.values() for note in legend.notes]
+    return [case for cases, _ in listed for case in cases], [*notes, *(found for _, more in listed for found in more)]
+
+
+def _scans(contents: Contents) -> dict[str, Scan]:
+    """Scans by name, that of the folder of their set before it where there are several sets."""
+    files = [path for path in contents.volumes if is_in_nnunet_folder(path)]
+    several = len({path.parent.parent for path in files}) > 1
+    has_test = any(path.parent.name.lower() == "labelsts" for path in files)
+    scans: dict[str, Scan] = {}
+    for path in files:
+        kind, part = (word.lower() for word in FOLDER.fullmatch(path.parent.name).groups())  # type: ignore[union-attr]
+        stem, folder = without_volume_suffix(path.name), path.parent.parent
+        channel = CHANNEL_FILE.fullmatch(stem) if kind == "images" else None
+        name = channel["scan"] if channel else stem
+        scan = scans.setdefault(
+            f"{folder.name}/{name}" if several else name, Scan(folder, PARTS[part] if has_test else "")
+        )
+        if channel:
+            scan.channels[int(channel["channel"])] = path
+        elif kind == "images":
+            scan.whole = path
+        else:
+            scan.truth = path
+    return scans
+
+
+def _legend(folder: Path, names: Sequence[str], settings: DataConfig) -> Legend:
+    """What channels and labels of one set are, with a note where its names tell."""
+    file = folder / "dataset.json"
+    content = read_json_document(file) if file.exists() else {}
+    channels = content.get("channel_names") or content.get("modality")
+    labels = content.get("labels")
+    if channels and labels:
+        return Legend(file, _read_channels(file, channels), _read_labels(file, labels, settings))
+    if channels or labels or not all(TASK01.fullmatch(name.rpartition("/")[2]) for name in names):
+        lacking = " and ".join(key for key, value in (("channels", channels), ("labels", labels)) if not value)
+        raise UserError(f"{file}: {'names no' if file.exists() else 'is not there to name the'} {lacking}; {EXAMPLE}")
+    said = "FLAIR, T1w, T1gd, T2w; 1 oedema, 2 not enhancing, 3 enhancing"
+    message = f"{folder}: read as Task01 of the Medical Segmentation Decathlon by its names ({names[0]}): {said}"
+    return Legend(file, TASK01_CHANNELS, TASK01_SCHEME, (Finding("recognised_by_names", "info", message),))
+
+
+def _read_channels(file: Path, channels: Any) -> dict[int, str]:
+    found = {}
+    for number, name in _entries(file, "channels", channels):
+        if not number.isdecimal():
+            raise UserError(f"{file}: channel '{number}' is no number; {EXAMPLE}")
+        found[int(number)] = SEQUENCE_WORDS.get(_plain(name), _plain(name))
+    return found
+
+
+def _entries(file: Path, key: str, value: Any) -> list[tuple[str, Any]]:
+    if not isinstance(value, dict):
+        raise UserError(f"{file}: its {key} are no table; {EXAMPLE}")
+    return [(str(name), content) for name, content in value.items()]
+
+
+def _read_labels(file: Path, labels: Any, settings: DataConfig) -> LabelScheme:
+    """The regions of labels by name (nnU-Net) or names by label (the Decathlon)."""
+    found: dict[str, tuple[int, ...]] = {}
+    for key, value in _entries(file, "labels", labels):
+        name, values = (str(value), key) if key.isdecimal() else (key, value)
+        numbers = values if isinstance(values, list) else [values]
+        if not all(str(number).isdecimal() for number in numbers):
+            raise UserError(f"{file}: the label '{name}' is {values}; expected whole numbers")
+        found[_plain(name)] = tuple(int(number) for number in numbers)
+    foreground = {name: values for name, values in found.items() if any(values)}
+    if len(foreground) == 1:
+        return _one_region(file, *next(iter(foreground.items())), settings)
+    if any(len(values) > 1 for values in foreground.values()):
+        return _nested_regions(file, foreground)
+    return _exclusive_parts(file, foreground)
+
+
+def _one_region(file: Path, name: str, values: tuple[int, ...], settings: DataConfig) -> LabelScheme:
+    region = REGION_WORDS.get(name, settings.label)
+    if not region:
+        raise UserError(f"{file}: names one label, '{name}'; say what it outlines, for example data.label=whole_tumour")
+    return LabelScheme({region: values})
+
+
+def _nested_regions(file: Path, labels: Mapping[str, tuple[int, ...]]) -> LabelScheme:
+    known = {REGION_WORDS[name]: values for name, values in labels.items() if name in REGION_WORDS}
+    others = {value for name, values in labels.items() if name not in REGION_WORDS for value in values}
+    return LabelScheme(known, (0, *sorted(others)))
+
+
+def _exclusive_parts(file: Path, labels: Mapping[str, tuple[int, ...]]) -> LabelScheme:
+    parts: dict[str, tuple[int, ...]] = {"oedema": (), "core": (), "enhancing": (), "others": (0,)}
+    for name, values in labels.items():
+        if name not in PART_WORDS:
+            known = "edema, non-enhancing tumor, necrosis, enhancing tumor, resection cavity"
+            raise UserError(f"{file}: the label '{name}' is not known; expected {known}, or regions as lists of labels")
+        parts[PART_WORDS[name]] += values
+    return scheme_of_parts(**parts)
+
+
+def _plain(name: Any) -> str:
+    """A name in one spelling, without what is no letter or digit."""
+    word = re.sub(r"[^a-z0-9]", "", str(name).lower())
+    return re.sub("tumou?rs?", "tumour", re.sub("o?edema", "oedema", word))
+
+
+def _choose(legend: Legend, settings: DataConfig) -> Choice:
+    """Raises UserError where the set lacks a sequence or a region that is asked for."""
+    regions, region = legend.scheme.regions, settings.label or LABEL
+    if not regions.get(region):
+        there = ", ".join(name for name, values in regions.items() if values)
+        raise UserError(f"{legend.file}: names no labels of {region}; there are {there}, say data.label=NAME")
+    by_sequence = {sequence: number for number, sequence in reversed(list(legend.channels.items()))}
+    for sequence in wanted_sequences(settings.channel):
+        if sequence not in by_sequence:
+            there, known = ", ".join(legend.channels.values()), ", ".join(SEQUENCES)
+            raise UserError(f"{legend.file}: names no {sequence}; it has {there}, and data.channel is one of {known}")
+    numbers = tuple(by_sequence[sequence] for sequence in wanted_sequences(settings.channel))
+    labels = Labels(regions[region], legend.scheme.allowed, stated=f"{legend.file} names")
+    return Choice(numbers, len(legend.channels) > 1, labels)
+
+
+def _slices(name: str, patient: str, scan: Scan, choice: Choice, step: int) -> Listing:
+    try:
+        if scan.truth is None:
+            raise UserError(f"{scan.files[0]}: no truth of this name in labelsTr/")
+        images = tuple(_file_of_channel(name, scan, number) for number in choice.channels)
+    except UserError as error:
+        return [], [Finding("unreadable", "error", str(error), tuple(map(str, scan.files)))]
+    frames = choice.channels if choice.of_several and not scan.channels else ()
+    case = Case(
+        name, images, scan.truth, patient, part=scan.part, planes=frames, labels=choice.labels, patient_written=name
+    )
+    return list_slices(case, step)
+
+
+def _file_of_channel(name: str, scan: Scan, number: int) -> Path:
+    file = scan.channels.get(number) if scan.channels else scan.whole
+    if file is None:
+        raise UserError(f"{scan.folder}: no channel {number:04d} of {name} in imagesTr/")
+    return file

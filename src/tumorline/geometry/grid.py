@@ -1,0 +1,51 @@
+"""Where the pixels or voxels of an image lie."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+SAME_WITHIN = 0.1
+"""Two grids are one where no corner lies further apart than this share of the smallest side of a voxel."""
+
+Affine = tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Sides and spacing of an image along its axes; the affine `(4, 4)` leads from indices to millimetres."""
+
+    shape: tuple[int, ...]
+    spacing_mm: tuple[float, ...] | None = None
+    affine: Affine | None = None
+
+    @property
+    def voxel_ml(self) -> float | None:
+        """Volume of a voxel; None where it is unknown."""
+        if self.affine is None:
+            return None
+        return float(abs(np.linalg.det(np.asarray(self.affine)[:3, :3]))) / 1000
+
+    def difference(self, other: "Grid") -> str:
+        """In what another grid of three axes differs, in words; empty where both are one."""
+        if self.shape != other.shape:
+            return f"{_sizes(self.shape)} against {_sizes(other.shape)}"
+        apart, smallest = np.abs(_corners(self) - _corners(other)).max(), min(self.spacing_mm or (1.0,))
+        return "" if apart <= SAME_WITHIN * smallest else f"the same voxel lies up to {apart:.3g} mm apart"
+
+
+def grid_of(shape: tuple[int, ...], affine: npt.NDArray[np.float64]) -> Grid:
+    sides = np.linalg.norm(affine[:3, :3], axis=0)
+    spacing_mm = tuple(float(np.float32(side)) for side in sides)
+    return Grid(shape, spacing_mm, tuple(tuple(map(float, row)) for row in affine))
+
+
+def _sizes(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))
+
+
+def _corners(grid: Grid) -> npt.NDArray[np.float64]:
+    """Positions of the corner voxels, `(3, 8)` in mm."""
+    ends = np.array(np.meshgrid(*[(0, side - 1) for side in grid.shape], indexing="ij")).reshape(3, -1)
+    affine = np.asarray(grid.affine)
+    return np.asarray(affine[:3, :3] @ ends + affine[:3, 3:])

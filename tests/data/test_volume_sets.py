@@ -1,0 +1,286 @@
+"""Sets of volumes in the names of their makers: which file is what, and what the labels mean."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests import sources
+from tests.conftest import blob
+from tests.sources import nib, save_frames, save_volume
+from tumorline.audit.check import check
+from tumorline.config import DataConfig
+from tumorline.data.case import read_image
+from tumorline.data.dataset import Dataset, load_dataset
+from tumorline.data.source import open_source
+from tumorline.errors import UserError
+from tumorline.formats import nifti
+
+IMAGE, MASK = blob(32, 3)
+EARLIER = ("_t1", "_t1ce", "_t2", "_flair")
+LATER = ("-t1n", "-t1c", "-t2w", "-t2f")
+
+
+def scan(folder: Path, name: str, images: Sequence[str], truth: str, labels: Sequence[int] = (4,)) -> Path:
+    """A scan of two slices, in whose truth each label has a row of its own."""
+    for number, ending in enumerate(images):
+        save_volume(folder / name / f"{name}{ending}.nii.gz", [np.where(MASK, 200, 10 + number)] * 2)
+    plane = np.zeros((32, 32), np.uint8)
+    plane[: len(labels)] = np.array(labels)[:, None]
+    return save_volume(folder / name / f"{name}{truth}.nii.gz", [plane] * 2)
+
+
+def load(folder: Path, **settings: object) -> Dataset:
+    return load_dataset(folder, DataConfig.model_validate({"cache": str(folder.parent / "cache"), **settings}))
+
+
+def rows(folder: Path, **settings: object) -> float:
+    """Rows of 32 that are tumour."""
+    (dataset,) = [load(folder, **settings)]
+    assert not [finding for finding in check(dataset) if finding.severity == "error"]
+    return 32 * dataset.facts[0].foreground
+
+
+def refusal(folder: Path, **settings: object) -> str:
+    try:
+        message, *_ = [f.message for f in check(load(folder, **settings)) if f.severity == "error"]
+    except UserError as error:
+        message = str(error)
+    assert "\n" not in message
+    return message
+
+
+# ---------------------------------------------------------------- what 3 and 4 mean
+
+
+def test_in_the_later_names_4_is_the_resection_cavity(tmp_path: Path) -> None:
+    scan(tmp_path / "in", "BraTS-GLI-02000-100", LATER, "-seg", (1, 2, 3, 4))
+    scan(tmp_path / "in", "BraTS-GLI-02001-100", LATER, "-seg", (1, 2, 4))
+    assert rows(tmp_path / "in", label="whole_tumour") == 3
+    assert rows(tmp_path / "in", label="tumour_core") == 2
+    assert rows(tmp_path / "in", label="enhancing_tumour") == 1
+
+
+def test_names_of_two_conventions_are_refused_with_both_files(tmp_path: Path) -> None:
+    first = scan(tmp_path / "in", "BraTS2021_00001", EARLIER, "_seg", (4,))
+    second = scan(tmp_path / "in", "BraTS-GLI-02001-100", LATER, "-seg", (3,))
+    assert refusal(tmp_path / "in").startswith(f"{second} marks enhancing tumour by 3, {first} by 4, by their names")
+
+
+@pytest.mark.parametrize(("images", "truth"), [(EARLIER, "_seg"), (LATER, "-seg")])
+def test_labels_of_two_conventions_are_refused_with_both_files(
+    tmp_path: Path, images: Sequence[str], truth: str
+) -> None:
+    first, second = (scan(tmp_path / "in", f"X_{label}", images, truth, (1, label)) for label in (3, 4))
+    message = refusal(tmp_path / "in")
+    assert message.startswith(f"{first} marks enhancing tumour by 3, {second} by 4; say data.enhancing_label=4")
+    if images == LATER:
+        assert rows(tmp_path / "in", enhancing_label=3, label="enhancing_tumour") == 1
+
+
+def test_a_4_that_may_be_a_cavity_or_a_tumour_is_asked_about(tmp_path: Path) -> None:
+    truth = scan(tmp_path / "in", "BraTS-GLI-02001-100", LATER, "-seg", (1, 4))
+    assert refusal(tmp_path / "in").startswith(f"{truth}: holds the label 4, but no file of {tmp_path / 'in'} 3")
+    assert rows(tmp_path / "in", enhancing_label=4) == 2
+    assert rows(tmp_path / "in", enhancing_label=3) == 1
+
+
+def test_a_3_in_the_earlier_names_is_refused(tmp_path: Path) -> None:
+    scan(tmp_path / "in", "BraTS2021_00001", EARLIER, "_seg", (1, 3))
+    assert "holds the labels {0, 1, 3}; files of these names have 0, 1, 2, 4" in refusal(tmp_path / "in")
+    assert rows(tmp_path / "in", enhancing_label=3) == 2
+
+
+@pytest.mark.parametrize(("labels", "enhancing"), [((1, 4), 1), ((1, 3), 1), ((3, 4), 1), ((1, 2), 0)])
+def test_the_labels_of_ucsf_tell_their_convention(tmp_path: Path, labels: Sequence[int], enhancing: int) -> None:
+    scan(tmp_path / "in", "UCSF-PDGM-0004_nifti", (), "_x")
+    name = "UCSF-PDGM-0004"
+    scan(tmp_path / "in", name, ("_T1", "_T1c", "_T2", "_FLAIR", "_T1c_bias", "_ADC"), "_tumor_segmentation", labels)
+    assert rows(tmp_path / "in", label="enhancing_tumour") == enhancing
+    assert {path.name for case in load(tmp_path / "in").cases for path in case.images} == {f"{name}_T1c.nii.gz"}
+    assert {case.patient for case in load(tmp_path / "in").cases} == {name}
+
+
+def test_names_that_tell_nothing_beside_a_4_are_asked_about(tmp_path: Path) -> None:
+    truth = scan(tmp_path / "in", "P7", ("_t1", "_t1c", "_t2", "_flair"), "_seg", (1, 4))
+    assert refusal(tmp_path / "in").startswith(f"{truth}: holds the label 4, no file of these 3")
+    assert rows(tmp_path / "in", enhancing_label=4) == 2
+
+
+def test_childrens_tumours_ask_for_their_year(tmp_path: Path) -> None:
+    scan(tmp_path / "in", "BraTS-PED-00001-000", LATER, "-seg", (1, 2, 3, 4))
+    assert "children's tumours had other labels in 2023 than since 2024; say data.enhancing_label=3" in refusal(
+        tmp_path / "in"
+    )
+    assert rows(tmp_path / "in", enhancing_label=1, label="enhancing_tumour") == 1
+    assert rows(tmp_path / "in", enhancing_label=1, label="tumour_core") == 3
+
+
+# ---------------------------------------------------------------- names
+
+
+def test_upenn_has_its_files_in_several_folders(tmp_path: Path) -> None:
+    name, images = "UPENN-GBM-00001_11", ("_T1", "_T1GD", "_T2", "_FLAIR", "_T1_unstripped")
+    truth = scan(tmp_path / "in" / "images_structural", name, images, "_segm", (1, 4))
+    automated = truth.with_name(f"{name}_automated_approx_segm.nii.gz")
+    moved = tmp_path / "in" / "images_segm" / truth.name
+    moved.parent.mkdir()
+    truth.rename(moved)
+    save_volume(automated, [np.zeros((32, 32))] * 2)
+    assert rows(tmp_path / "in") == 2
+    assert {case.patient for case in load(tmp_path / "in").cases} == {"UPENN-GBM-00001"}
+    moved.unlink()
+    codes = {finding.code: finding.message for finding in check(load(tmp_path / "in"))}
+    assert codes["automated_truth"].startswith(str(automated))
+
+
+def test_a_truth_of_another_name_is_that_of_the_only_scan_beside_it(tmp_path: Path) -> None:
+    truth = scan(tmp_path / "in", "BraTS20_Training_355", EARLIER, "_seg", (1, 4))
+    truth.rename(truth.with_name("W39_1998.09.19_Segm.nii.gz"))
+    assert rows(tmp_path / "in") == 2
+    (note,) = [finding for finding in check(load(tmp_path / "in")) if finding.code == "truth_of_other_name"]
+    assert "W39_1998.09.19_Segm.nii.gz: read as the truth of BraTS20_Training_355" in note.message
+
+
+def test_a_scan_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    for part in ("a", "b"):
+        scan(tmp_path / "in" / part, "BraTS2021_00001", EARLIER, "_seg")
+    with pytest.raises(UserError, match="has another file of this name elsewhere; keep one of them"):
+        load(tmp_path / "in")
+
+
+# ---------------------------------------------------------------- geometry
+
+
+def test_channels_of_unequal_geometry_are_refused_with_both_files(tmp_path: Path) -> None:
+    scan(tmp_path / "in", "BraTS2021_00001", EARLIER, "_seg")
+    truth = scan(tmp_path / "in", "BraTS2021_00002", EARLIER, "_seg")
+    flair = truth.with_name("BraTS2021_00002_flair.nii.gz")
+    t1ce = truth.with_name("BraTS2021_00002_t1ce.nii.gz")
+    save_volume(flair, [IMAGE] * 3)
+    assert f"{t1ce} and {flair}: 32 x 32 x 2 against 32 x 32 x 3" in refusal(tmp_path / "in", channel="all")
+    save_volume(flair, [IMAGE] * 2, (1, 2, 1))
+    assert f"{t1ce} and {flair}: the same voxel lies up to 31 mm apart" in refusal(tmp_path / "in", channel="all")
+    image = nib.load(t1ce)
+    image.as_reoriented(np.array([[1, -1], [0, 1], [2, -1]])).to_filename(flair)
+    assert len(load(tmp_path / "in", channel="all").cases) == 4
+
+
+@pytest.mark.parametrize(
+    "affine", [np.zeros((4, 4)), np.full((4, 4), np.nan), np.diag([1.0, 1, 0, 1]), np.ones((4, 4))]
+)
+def test_a_broken_affine_is_one_line(tmp_path: Path, affine: np.ndarray) -> None:
+    image = nib.Nifti1Image(np.zeros((4, 4, 2), np.int16), np.eye(4))
+    image.header["sform_code"] = 1
+    for number, row in enumerate("xyz"):
+        image.header[f"srow_{row}"] = affine[number]
+    image = nib.Nifti1Image(image.dataobj, None, image.header)
+    image.to_filename(tmp_path / "a.nii.gz")
+    with pytest.raises(UserError, match=r"a\.nii\.gz: its affine gives an axis no direction"):
+        nifti.read_volume_header(tmp_path / "a.nii.gz")
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i1", ">i2", "u2", "i4", "u4", "f4", ">f8", "i8"])
+@pytest.mark.parametrize("shape", [(3, 2, 2), (3, 2, 2, 1), (3, 2, 2, 1, 1)])
+def test_every_number_and_a_trailing_one_are_read(tmp_path: Path, dtype: str, shape: tuple[int, ...]) -> None:
+    values = np.arange(12).reshape(3, 2, 2)
+    image = nib.Nifti2Image(values.reshape(shape).astype(dtype), np.eye(4), dtype=np.dtype(dtype))
+    image.to_filename(tmp_path / "a.nii")
+    assert np.array_equal(nifti.read_volume(tmp_path / "a.nii"), values)
+
+
+def test_frames_have_to_be_chosen(tmp_path: Path) -> None:
+    save_frames(tmp_path / "a.nii.gz", [[IMAGE] * 2, [0 * IMAGE] * 2])
+    with pytest.raises(UserError, match="holds 2 frames; expected one volume"):
+        nifti.read_volume_slice(tmp_path / "a.nii.gz", 0)
+    assert np.array_equal(nifti.read_volume_slice(tmp_path / "a.nii.gz", 0, 0), IMAGE)
+    with pytest.raises(UserError, match="holds 2 frames; number 2, counted from 0, is not there"):
+        nifti.read_volume_slice(tmp_path / "a.nii.gz", 0, 2)
+
+
+# ---------------------------------------------------------------- nnU-Net and the Decathlon
+
+
+def test_channels_may_be_frames_or_files(tmp_path: Path) -> None:
+    frames, files = (sources.nnunet(tmp_path / name, 2) for name in ("frames", "files"))
+    for path in sorted((files / "imagesTr").iterdir()):
+        for number in range(4):
+            planes = [nifti.read_volume_slice(path, position, number) for position in range(2)]
+            save_volume(path.with_name(path.name.replace(".nii", f"_{number:04d}.nii")), planes)
+        path.unlink()
+    for channel in ("flair", "post_contrast", "all"):
+        one, other = (load(folder, channel=channel) for folder in (frames, files))
+        assert [fact.image_hash for fact in one.facts] == [fact.image_hash for fact in other.facts]
+    assert np.array_equal(read_image(one.cases[0])[0], blob(32, 0)[0])
+    (files / "imagesTr" / "P_000_0002.nii.gz").unlink()
+    assert "no channel 0002 of P_000 in imagesTr/" in refusal(files)
+
+
+def test_names_of_the_first_task_stand_in_for_its_dataset_json(tmp_path: Path) -> None:
+    folder = sources.nnunet(tmp_path / "in", 2)
+    (folder / "dataset.json").write_text("{}")
+    assert "dataset.json: names no channels and labels; write them into it" in refusal(folder)
+    (folder / "dataset.json").unlink()
+    assert "dataset.json: is not there to name the channels and labels" in refusal(folder)
+    for path in [*folder.glob("*/*.nii.gz")]:
+        path.rename(path.with_name(path.name.replace("P_", "BRATS_")))
+    dataset = load(folder)
+    assert [finding.code for finding in check(dataset)] == ["recognised_by_names"]
+    assert np.array_equal(read_image(dataset.cases[0])[0], blob(32, 0)[0])
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ({"background": 0, "whole_tumor": [1, 2, 3], "tumor_core": [2, 3], "enhancing_tumor": [3]}, ""),
+        ({"background": 0, "edema": 1, "ncr": 2, "ET": 3}, ""),
+        ({"background": 0, "edema": 1, "ventricle": 2, "ET": 3}, "the label 'ventricle' is not known"),
+        ({"background": 0, "edema": "x", "ET": 3}, "the label 'edema' is x; expected whole numbers"),
+        ({"background": 0, "lesion": 3}, "names one label, 'lesion'; say what it outlines"),
+        ({"background": 0, "whole tumour": 3}, "names no labels of tumour_core; there are whole_tumour"),
+        ({"background": 0, "edema": 1, "ET": 4}, "holds the labels {0, 3}; "),
+        ([1], "its labels are no table"),
+    ],
+)
+def test_labels_are_read_from_dataset_json(tmp_path: Path, labels: object, message: str) -> None:
+    folder = sources.nnunet(tmp_path / "in", 1)
+    (folder / "dataset.json").write_text(json.dumps({"channel_names": {"0": "T1", "2": "T1-Gd"}, "labels": labels}))
+    if message:
+        with pytest.raises(UserError) as caught:
+            raise UserError("; ".join(f.message for f in check(load(folder)) if f.severity == "error"))
+        assert message in str(caught.value)
+    else:
+        assert load(folder).facts[0].foreground == pytest.approx(blob(32, 0)[1].mean())
+
+
+def test_a_sequence_that_dataset_json_does_not_name_is_one_line(tmp_path: Path) -> None:
+    folder = sources.nnunet(tmp_path / "in", 1)
+    (folder / "dataset.json").write_text('{"channel_names": {"0": "FLAIR"}, "labels": {"background": 0, "TC": 3}}')
+    with pytest.raises(UserError, match="names no post_contrast; it has flair"):
+        open_source(folder)
+
+
+# ---------------------------------------------------------------- decoded once
+
+
+@pytest.mark.parametrize("channel", ["flair", "all"])
+def test_each_volume_is_decoded_once_per_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, channel: str) -> None:
+    folder = sources.brats(tmp_path / "in", 15)
+    decoded: list[Path] = []
+    original = nifti._turned_voxels
+    monkeypatch.setattr(nifti, "_shelf", nifti._Shelf())
+
+    def count(path: Path) -> nifti.Voxels | UserError:
+        decoded.append(path)
+        return original(path)
+
+    monkeypatch.setattr(nifti, "_turned_voxels", count)
+    dataset = load(folder, channel=channel)
+    assert len(decoded) == len(set(decoded)) == 15 * (5 if channel == "all" else 2)
+    decoded.clear()
+    for case in dataset.cases:
+        dataset.read(case)
+    assert len(decoded) <= 15 * (5 if channel == "all" else 2)
+    assert len(nifti._shelf._held) <= nifti.KEPT
