@@ -36,6 +36,11 @@ def test_the_base_commands_do_not_import_torch() -> None:
     assert "tumorline.inference.predict" in loaded
 
 
+def test_readers_of_seldom_formats_are_imported_where_there_are_such_files() -> None:
+    loaded = modules_of("import tumorline.audit.check, tumorline.inference.predict")
+    assert not {"nibabel", "h5py", "pydicom", "tifffile"} & loaded
+
+
 def test_a_users_error_is_one_line_and_status_2(tmp_path: Path) -> None:
     result = run("data", "check", str(tmp_path / "nowhere"))
     assert result.returncode == 2

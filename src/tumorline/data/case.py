@@ -102,8 +102,9 @@ def _slices(case: Case, number: int) -> list[npt.NDArray[Any]]:
 
 def image_hash(image: ImageArray) -> str:
     """Content hash of a decoded image `(C, H, W)`, the same for every lossless encoding of it."""
-    size = "x".join(str(side) for side in image.shape)
-    return hashlib.sha256(f"{size}:".encode() + np.ascontiguousarray(image, "<f4").tobytes()).hexdigest()[:16]
+    digest = hashlib.sha256(("x".join(str(side) for side in image.shape) + ":").encode())
+    digest.update(np.ascontiguousarray(image, "<f4").data)
+    return digest.hexdigest()[:16]
 
 
 def _plane(path: Path, pixels: npt.NDArray[Any], plane: int | None) -> npt.NDArray[Any]:

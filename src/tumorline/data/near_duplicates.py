@@ -16,7 +16,6 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from scipy.ndimage import gaussian_filter
 
 from tumorline.arrays import ImageArray
 from tumorline.geometry.symmetry import INVERSE, TRANSFORMS, transformed
@@ -234,6 +233,8 @@ def _standardised(pictures: FloatArray, inside: FloatArray) -> FloatArray:
 
 def detail(pictures: FloatArray, noise_px: float = 0.0) -> FloatArray:
     """Pictures `(N, S, S)` without their local mean and with even local contrast."""
+    from scipy.ndimage import gaussian_filter  # slow to import; pairs that are remembered need none of it
+
     smooth = gaussian_filter(pictures, (0, noise_px, noise_px))
     rough = smooth - gaussian_filter(smooth, (0, LOCAL_PX, LOCAL_PX))
     energy = gaussian_filter(np.square(rough), (0, LOCAL_PX, LOCAL_PX))

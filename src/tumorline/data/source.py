@@ -28,7 +28,6 @@ from tumorline.data.patients import collection_patient_of_file, patient_in_name,
 from tumorline.errors import UserError
 from tumorline.formats.decode import is_dicom
 from tumorline.formats.nifti import is_volume
-from tumorline.simulation import default_cohort
 from tumorline.user_folders import default_folder
 from tumorline.user_text import written_path
 
@@ -273,4 +272,6 @@ def source_path(config: Config) -> Path:
     """Where the cases are; the simulated cohort is made on first use."""
     if config.data.source:
         return written_path(config.data.source)
+    from tumorline.simulation import default_cohort  # slow to import
+
     return default_cohort(Path(config.data.cache or default_folder()))

@@ -57,13 +57,17 @@ def _binary(path: Path, pixels: npt.NDArray[Any], threshold: float | None) -> Ma
         raise NotBinaryError(_coloured(path, pixels))
     values = pixels if pixels.ndim == 2 else pixels[..., 0]
     for candidate in (values, _rounded(values)):
-        found = np.unique(candidate)
-        if found[0] == 0 and len(found) <= 2 and candidate.any() == values.any():
+        if _is_two_valued(candidate) and candidate.any() == values.any():
             return np.asarray(candidate != 0)
     raise NotBinaryError(
         f"{path}: mask holds the values {_some(np.unique(values))}; accepted are two values at most, the lower one 0. "
         "Save it as 0/1 or 0/255, or set data.mask_threshold"
     )
+
+
+def _is_two_valued(values: npt.NDArray[Any]) -> bool:
+    """Whether values are 0 and at most one other, which is above."""
+    return bool(values.min() == 0 and ((values == 0) | (values == values.max())).all())
 
 
 def mask_hash(mask: MaskArray) -> str:

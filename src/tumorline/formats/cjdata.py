@@ -8,19 +8,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import h5py
 import numpy as np
 import numpy.typing as npt
 
 from tumorline.errors import UserError
 from tumorline.formats.boundary import decode_one, require_regular, require_size
 
+if TYPE_CHECKING:
+    import h5py
+
 CLASSES = {1: "meningioma", 2: "glioma", 3: "pituitary"}
 PLANES = {"image": "image", "mask": "tumorMask"}
-FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
-"""What MATLAB writes; any other would be looked for as a library on this machine."""
+FILTERS = {1, 2, 3}
+"""What MATLAB writes, by HDF5's numbers: deflate, shuffle, Fletcher's checksum.
+
+Any other would be looked for as a library on this machine.
+"""
 LONGEST = 10_000
 """Of what is no plane: codes of a patient's name, folds."""
 
@@ -50,7 +55,7 @@ def read_folds(path: Path) -> list[int]:
         return [int(fold) for fold in _numbers(path, file, "cvind")]
 
 
-def _numbers(path: Path, file: h5py.File, *names: str) -> npt.NDArray[Any]:
+def _numbers(path: Path, file: "h5py.File", *names: str) -> npt.NDArray[Any]:
     """A short dataset as one row."""
     dataset = _dataset(path, file, *names)
     if dataset.size > LONGEST:
@@ -58,8 +63,10 @@ def _numbers(path: Path, file: h5py.File, *names: str) -> npt.NDArray[Any]:
     return np.ravel(dataset[()])
 
 
-def _dataset(path: Path, file: h5py.File, *names: str) -> h5py.Dataset:
+def _dataset(path: Path, file: "h5py.File", *names: str) -> "h5py.Dataset":
     """Numbers that lie in this file itself, of a size that is accepted."""
+    import h5py  # slow to import, seldom needed
+
     found: Any = file
     for name in names:
         link = found.get(name, getlink=True)
@@ -75,7 +82,7 @@ def _dataset(path: Path, file: h5py.File, *names: str) -> h5py.Dataset:
     return found
 
 
-def _require_storage(path: Path, dataset: h5py.Dataset) -> None:
+def _require_storage(path: Path, dataset: "h5py.Dataset") -> None:
     """Chunks and filters that MATLAB would write, and no more bytes stored than there are to be read."""
     require_size(path, *(dataset.chunks or (1,)))
     properties = dataset.id.get_create_plist()
@@ -88,8 +95,10 @@ def _require_storage(path: Path, dataset: h5py.Dataset) -> None:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[h5py.File]:
+def _opened(path: Path) -> "Iterator[h5py.File]":
     """The file, with whatever is wrong in it said in one line."""
+    import h5py  # slow to import, seldom needed
+
     with decode_one(path):
         require_regular(path)
         try:
