@@ -90,7 +90,10 @@ def test_what_a_patient_lacks_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no pair .* unreadable or truncated"):
         open_source(folder)
     messages = [found.message for found in open_source(sources.brats(tmp_path, 1)).findings]
-    assert any("no truth volume of BraTS2021_00001 (a name that ends in seg or tumor_segmentation or" in message for message in messages)
+    assert any(
+        "no truth volume of BraTS2021_00001 (a name that ends in seg or tumor_segmentation or" in message
+        for message in messages
+    )
 
 
 def test_a_truncated_volume_is_one_finding_for_each_slice_and_no_crash(tmp_path: Path) -> None:
