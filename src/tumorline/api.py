@@ -10,14 +10,16 @@ from typing import Any
 
 from tumorline import comparison, cross_dataset
 from tumorline.assessment import (
-    _read_grey,
     add_stress,
     evaluate_and_report,
     evaluation_data,
+    grey_reader,
     hash_dataset,
+    images_to_show,
     load_named,
     open_evaluation,
     open_usable,
+    open_wanted,
 )
 from tumorline.audit import between
 from tumorline.audit import check as checks
@@ -43,8 +45,8 @@ from tumorline.output_folder import (
 )
 from tumorline.progress import Notify, Progress, silent
 from tumorline.report import write_report
-from tumorline.run_folder import new_run_folder, read_config, with_known_cache
-from tumorline.trust import modules_in, trusting
+from tumorline.run_folder import new_run_folder, read_local_config
+from tumorline.trust import local_only, modules_in, trusting
 
 DEMO = Path(__file__).with_name("demo.toml")
 
@@ -193,11 +195,12 @@ def resume(folder: Path | str, notify: Notify = silent, test: bool = True, trust
     """
     from tumorline import run
 
-    with trusting(trust_modules):
+    with trusting(trust_modules), local_only():
+        config = read_local_config(Path(folder))
         if test:
             run.resume(Path(folder), notify)
         else:
-            run.fit_only(with_known_cache(read_config(Path(folder))), Path(folder), notify)
+            run.fit_only(config, Path(folder), notify)
     return Path(folder)
 
 
@@ -262,16 +265,17 @@ def write_evaluation(
 ) -> tuple[Path, dict[str, Any]]:
     """As `evaluate`, with the folder of the results."""
     loaded = load(model, tta)
-    dataset = open_usable(*evaluation_data(loaded, data, overrides))
+    dataset = open_wanted(loaded, data, overrides)
     name = f"{loaded.info.name}-{dataset.source.name}" + ("" if tta == "none" else f"-{tta}")
     settings = hash_settings(tta=tta, training_cases=allow_training_cases, stress=stress)
     identity = {"inputs": hash_dataset(dataset), "model": loaded.fingerprint, "settings": settings}
     with open_evaluation(output, Purpose("evaluate", identity, "evaluations", name), overwrite, [dataset]) as folder:
         wanted = request(dataset, Memory(folder), allow_training_cases, processes)
-        summary = evaluate_and_report(loaded, wanted, progress)
+        shown = images_to_show(loaded, data)
+        summary = evaluate_and_report(loaded, wanted, progress, shown)
         if stress:
             summary = add_stress(loaded, wanted, summary, progress)
-            write_report(folder.path, lambda name: _read_grey(dataset, name))
+            write_report(folder.path, grey_reader(dataset, shown))
     return folder.path, summary
 
 

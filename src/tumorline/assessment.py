@@ -1,7 +1,7 @@
 """From a model and a source to an evaluation with its report; the use of the test part is noted."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,8 @@ from tumorline.model_file import find_model, model_name
 from tumorline.output_folder import OutputFolder, Purpose, open_output, refuse_in_data
 from tumorline.progress import Progress
 from tumorline.report import write_report
-from tumorline.run_folder import CONFIG_NAME, STRESS_NAME, TEST_USES_NAME, read_config, with_known_cache
+from tumorline.run_folder import CONFIG_NAME, STRESS_NAME, TEST_USES_NAME, read_local_config
+from tumorline.trust import local_only
 
 
 @contextmanager
@@ -44,10 +45,15 @@ def hash_dataset(dataset: Dataset) -> str:
     return hash_settings(name=dataset.source.name, contents=contents, stated=stated, settings=settings)
 
 
-def evaluate_and_report(model: Model, wanted: Request, progress: Progress | None) -> dict[str, Any]:
-    """The evaluation with its report; a look at test cases is noted in the run folder of the model."""
+def evaluate_and_report(
+    model: Model, wanted: Request, progress: Progress | None, known: Collection[str] | None = None
+) -> dict[str, Any]:
+    """The evaluation with its report; a look at test cases is noted in the run folder of the model.
+
+    `known` are the hashes of the images that may be shown; None stands for all.
+    """
     summary = scoring.evaluate(model, wanted, progress)
-    write_report(wanted.output, lambda name: _read_grey(wanted.dataset, name))
+    write_report(wanted.output, grey_reader(wanted.dataset, known))
     if summary["case_status"].get("test") and (model.path.parent / CONFIG_NAME).is_file():
         use = {"by": "evaluate", "tta": model.tta, "cases": summary["case_status"]}
         refuse_links_outside(model.path.parent)
@@ -77,9 +83,23 @@ def add_stress(model: Model, wanted: Request, summary: dict[str, Any], progress:
     return summary
 
 
-def _read_grey(dataset: Dataset, name: str) -> tuple[ImageArray, MaskArray]:
-    image, mask = dataset.read(dataset.cases[dataset.index[name]])
-    return image[0], mask
+def grey_reader(dataset: Dataset, known: Collection[str] | None) -> Callable[[str], tuple[ImageArray, MaskArray]]:
+    """Image and truth of a case by its id, where its image is one of those that are `known` (None: all)."""
+
+    def read(name: str) -> tuple[ImageArray, MaskArray]:
+        position = dataset.index[name]
+        if known is not None and dataset.facts[position].image_hash not in known:
+            raise UserError(f"{dataset.cases[position].images[0]}: not one of the run's own images")
+        image, mask = dataset.read(dataset.cases[position])
+        return image[0], mask
+
+    return read
+
+
+def images_to_show(model: Model, data: Path | str | None) -> Collection[str] | None:
+    """Those that the model knows, where its run folder says which data they are; None stands for all."""
+    contents = model.info.known_cases.contents
+    return {content for part in contents.values() for content in part} if data is None else None
 
 
 def evaluation_data(model: Model, data: Path | str | None, overrides: Iterable[str]) -> tuple[DataConfig, Path]:
@@ -92,12 +112,18 @@ def evaluation_data(model: Model, data: Path | str | None, overrides: Iterable[s
     if data is None:
         if not (model.path.parent / CONFIG_NAME).is_file():
             raise UserError("the model lies in no run folder, so it has no test part at hand; give --data SOURCE")
-        config = with_known_cache(read_config(model.path.parent, overrides))
+        config = read_local_config(model.path.parent, overrides)
         return config.data, source_path(config)
     settings = load_config(None, overrides).data
     if not settings.tumour_free and not settings.channel and model.channel in channel_names(Path(data)):
         settings = settings.model_copy(update={"channel": model.channel})
     return settings, Path(data)
+
+
+def open_wanted(model: Model, data: Path | str | None, overrides: Iterable[str]) -> Dataset:
+    """`evaluation_data`, opened; what a run folder names lies on this machine."""
+    with nullcontext() if data else local_only():
+        return open_usable(*evaluation_data(model, data, overrides))
 
 
 def open_usable(settings: DataConfig, source: Path) -> Dataset:

@@ -23,9 +23,11 @@ from tumorline.files import write_json
 from tumorline.metrics import comparison as tests
 from tumorline.metrics.comparison import LEAST_SEEDS, LEVEL, Difference
 from tumorline.metrics.summary import DISTANCES, FIGURES, LEAST_FOR_INTERVAL, Row, figure
+from tumorline.model_file import known_images
 from tumorline.report.comparison import PAGE_NAME, write_comparison
-from tumorline.run_folder import CONFIG_NAME, EVALUATION_NAME, SUMMARY_NAME, read_config, read_split
+from tumorline.run_folder import CONFIG_NAME, EVALUATION_NAME, SUMMARY_NAME, read_config, read_split, with_known_cache
 from tumorline.summary_file import Comparable, read_summary
+from tumorline.trust import local_only
 
 SCHEMA_VERSION = 1
 COMPARISON_NAME = "compare.json"
@@ -391,5 +393,7 @@ def _shown(contender: Contender, case: str) -> dict[str, Any]:
 def save_comparison(result: Mapping[str, Any], folders: Sequence[Path], output: Path) -> None:
     """Write `compare.json` and `compare.html`; `folders` are the runs whose pictures are drawn, one a contender."""
     write_json(output / COMPARISON_NAME, result)
-    configs = [read_config(folder) for folder in folders if (folder / CONFIG_NAME).is_file()]
-    write_comparison(result, folders, output, case_reader(configs[0]) if configs else None)
+    runs = [folder for folder in folders if (folder / CONFIG_NAME).is_file()]
+    with local_only():
+        reader = case_reader(with_known_cache(read_config(runs[0])), known_images(runs[0])) if runs else None
+    write_comparison(result, folders, output, reader)

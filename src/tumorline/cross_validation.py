@@ -77,7 +77,7 @@ def gather(folder: Path, wanted: Collection[int] = ()) -> dict[str, Any]:
         {REGION: calibration.summarise_calibration(certainties)} if len(certainties) == len(together) else {}
     )
     write_evaluation(folder, together, summary)
-    run.render_report(folder)
+    run.render_report(folder, config)
     return summary
 
 

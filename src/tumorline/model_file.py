@@ -82,6 +82,13 @@ def read_info(path: Path) -> ModelInfo:
     return _understood(path, _read_metadata(path)[METADATA_KEY])
 
 
+def known_images(run: Path) -> set[str]:
+    """Hashes of the images that the model of a run, or those of its folds, were made and tested with."""
+    paths = [path for path in (run, *run.glob("fold-*")) if (path / WEIGHTS_NAME).is_file()]
+    known = [read_info(path / WEIGHTS_NAME).known_cases.contents for path in paths]
+    return {content for parts in known for contents in parts.values() for content in contents}
+
+
 def read_content(path: Path) -> Content:
     """Weights, metadata and stamp. Raises UserError as `read_info` does, and for damaged weights."""
     metadata = _read_metadata(path)

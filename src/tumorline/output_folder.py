@@ -18,7 +18,16 @@ from typing import Any
 
 from tumorline.environment import versions
 from tumorline.errors import Interrupted, UserError
-from tumorline.files import LOCK_NAME, admit_file, alone_in, remove_unfinished, require_writable, write_text, writing
+from tumorline.files import (
+    LOCK_NAME,
+    admit_file,
+    alone_in,
+    refuse_links_outside,
+    remove_unfinished,
+    require_writable,
+    write_text,
+    writing,
+)
 from tumorline.journal import JOURNAL_NAME, Journal, hash_file, hash_settings, read_journal
 
 SCHEMA_VERSION = 1
@@ -306,6 +315,7 @@ def claim_output(folder: Path, command: str, names: Collection[str]) -> None:
     Raises UserError where it holds something and neither was made by this command nor has `names` (patterns) only.
     """
     check_place(folder)
+    refuse_links_outside(folder)
     journal = read_journal(folder)
     others = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
     strange = [name for name in others if not any(fnmatch(name, pattern) for pattern in (*PASSED_OVER, *names))]

@@ -6,7 +6,7 @@ Each stage leaves whole files in the run folder; resuming a run goes on where it
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,7 +35,7 @@ from tumorline.files import (
     writing,
 )
 from tumorline.inference.model import load
-from tumorline.model_file import ModelInfo, save_model, stored, with_figures
+from tumorline.model_file import ModelInfo, known_images, save_model, stored, with_figures
 from tumorline.output_folder import amended
 from tumorline.provenance import model_info, origin_of
 from tumorline.report import write_card, write_report
@@ -53,6 +53,7 @@ from tumorline.run_folder import (
     read_history,
     with_known_cache,
 )
+from tumorline.trust import local_only
 
 if TYPE_CHECKING:
     from torch import nn
@@ -104,11 +105,14 @@ def resume(run: Path, notify: Notify) -> None:
         _carry_out(config, run, notify)
 
 
-def render_report(run: Path) -> Path:
-    """Write `report.html` of a finished run; the case pictures need the source to be where it was."""
+def render_report(run: Path, config: Config | None = None) -> Path:
+    """Write `report.html` of a finished run; the case pictures need the source to be where and as it was.
+
+    Without a configuration it is the one in the folder, which may come from anyone.
+    """
     refuse_links_outside(run)
-    with amended(run):
-        return write_report(run, case_reader(with_known_cache(read_config(run))))
+    with amended(run), nullcontext() if config else local_only():
+        return write_report(run, case_reader(config or with_known_cache(read_config(run)), known_images(run)))
 
 
 def find_learning_rate(config: Config, output: Path, notify: Notify) -> float | None:
@@ -305,7 +309,7 @@ def _finish(task: "Task", notify: Notify) -> None:
     stamp_onnx(run / WEIGHTS_NAME)
     append_line(run / TEST_USES_NAME, {"by": "train", "cases": summary["case_status"]})
     write_card(run)
-    render_report(run)
+    render_report(run, task.config)
 
 
 def _with_operating_point(info: ModelInfo, task: "Task") -> ModelInfo:

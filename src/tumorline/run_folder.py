@@ -22,6 +22,7 @@ from tumorline.own_files import (
     read_own_csv,
     read_own_json,
 )
+from tumorline.trust import is_remote, local_only, refuse_remote, texts_in
 
 CONFIG_NAME = "config.toml"
 SPLIT_NAME = "split.csv"
@@ -88,15 +89,32 @@ def best_validation_dice(run: Path) -> float:
     return max(known)
 
 
+def read_local_config(run: Path, overrides: Iterable[str] = ()) -> Config:
+    """As `read_config`, to be used by whoever holds the folder: it may come from anyone.
+
+    The cache is that of `with_known_cache`. Raises UserError for other paths into a network.
+    """
+    config = read_config(run, overrides)
+    named = (config.data.source, config.split.file, config.model.start_from, config.model.options)
+    with local_only():
+        for text in texts_in(named):
+            refuse_remote(text, str(run / CONFIG_NAME))
+    return with_known_cache(config)
+
+
 def with_known_cache(config: Config) -> Config:
     """The same, without a cache folder that holds no cache yet: a run folder may come from anyone, who could name any.
 
     The user's own cache folder then takes its place.
     """
-    cache = Path(config.data.cache)
-    if not config.data.cache or any(cache.glob("facts-*.json")) or any(cache.glob("*/images.npy")):
+    if not config.data.cache or _holds_a_cache(config.data.cache):
         return config
     return config.model_copy(update={"data": config.data.model_copy(update={"cache": ""})})
+
+
+def _holds_a_cache(folder: str) -> bool:
+    patterns = ("facts-*.json", "*/images.npy")
+    return not is_remote(folder) and any(any(Path(folder).glob(pattern)) for pattern in patterns)
 
 
 def new_run_folder(name: str) -> Path:

@@ -1,14 +1,22 @@
 """Which modules a network may come from: importing one runs its code, and files of models come from anyone.
 
 A configuration that the user names may use a module. A name out of a model file, or out of a run folder's
-configuration, may not, unless the user trusts it by name.
+configuration, may not, unless the user trusts it by name. Nor is anybody contacted whom a run folder names.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from tumorline.errors import UserError
+
+REMOTE = re.compile(r"\s*(?:[\\/]{2}|[A-Za-z][\w+.-]+:[\\/]{2})")
+"""How a share of another machine (`\\\\host\\share`, `//host/share`), a device or an address begins."""
+
+CURE = "copy it here, and name the copy there or with --data"
+_local_only: ContextVar[bool] = ContextVar("_local_only", default=False)
 _trusted: ContextVar[frozenset[str]] = ContextVar("_trusted", default=frozenset())
 
 
@@ -28,7 +36,38 @@ def is_trusted(module: str) -> bool:
 
 def modules_in(values: Any) -> set[str]:
     """The modules of all texts `package.module:Name` in nested tables and lists, keys not included."""
+    return {text.partition(":")[0] for text in texts_in(values) if ":" in text}
+
+
+@contextmanager
+def local_only() -> Iterator[None]:
+    """What is named meanwhile comes from a run folder: nothing is downloaded, and no place in a network is opened."""
+    token = _local_only.set(True)
+    try:
+        yield
+    finally:
+        _local_only.reset(token)
+
+
+def may_download() -> bool:
+    return not _local_only.get()
+
+
+def is_remote(text: str) -> bool:
+    """Whether a path leads to another machine, as its text has it."""
+    return REMOTE.match(text) is not None
+
+
+def refuse_remote(text: str, where: str) -> None:
+    """Raise UserError, under `local_only`, for a path in a network: opening it would contact whoever it names."""
+    if _local_only.get() and is_remote(text):
+        raise UserError(f"{where}: '{text}' is a place in a network, and a run folder may come from anyone; {CURE}")
+
+
+def texts_in(values: Any) -> Iterator[str]:
+    """All texts in nested tables and lists, keys not included."""
     if isinstance(values, str):
-        return {values.partition(":")[0]} if ":" in values else set()
+        yield values
     members = values.values() if isinstance(values, Mapping) else values if isinstance(values, (list, tuple)) else ()
-    return set().union(*map(modules_in, members))
+    for member in members:
+        yield from texts_in(member)

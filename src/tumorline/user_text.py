@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tumorline.errors import UserError
+from tumorline.trust import refuse_remote
 
 LARGEST_BYTES = 1 << 28
 """A table of ten million rows."""
@@ -91,7 +92,11 @@ def _with_plain_backslashes(toml: str) -> str:
 
 
 def written_path(text: str, folder: Path = Path()) -> Path:
-    """The file that a text names relative to a folder; backslashes separate folders where no file has such a name."""
+    """The file that a text names relative to a folder; backslashes separate folders where no file has such a name.
+
+    Raises UserError as `refuse_remote`.
+    """
+    refuse_remote(text, str(folder))
     path = folder / text
     return folder / text.replace("\\", "/") if "\\" in text and not os.path.exists(path) else path
 

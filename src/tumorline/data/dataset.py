@@ -1,7 +1,7 @@
 """A data set is a source whose files were all decoded once: facts by case, findings, patients."""
 
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
@@ -304,8 +304,11 @@ def _with_known_patient(case: Case, entry: cheng.Entry | None) -> Case:
     return replace(case, patient=f"{cheng.NAME}-{entry.patient}", class_name=case.class_name or entry.class_name)
 
 
-def case_reader(config: Config) -> Callable[[str], tuple[ImageArray, MaskArray]] | None:
-    """Image and truth of a case by its id; None where the source is not where it was."""
+def case_reader(config: Config, known: Collection[str]) -> Callable[[str], tuple[ImageArray, MaskArray]] | None:
+    """Image and truth of a case by its id; None where the source is not where it was.
+
+    `known` are the hashes of the images that may be shown: a run folder of a stranger may name any folder as its data.
+    """
     try:
         cases = {case.id: case for case in open_source(source_path(config), config.data).cases}
     except UserError:
@@ -313,6 +316,9 @@ def case_reader(config: Config) -> Callable[[str], tuple[ImageArray, MaskArray]]
 
     def read(case_id: str) -> tuple[ImageArray, MaskArray]:
         case = cases[case_id]
-        return read_image(case)[0], read_case_mask(case, config.data)
+        image = read_image(case)
+        if image_hash(image) not in known:
+            raise UserError(f"{case.images[0]}: not the image that the run knows under this name")
+        return image[0], read_case_mask(case, config.data)
 
     return read

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from tumorline.errors import UserError, did_you_mean
 from tumorline.models.any_size import AnySize
 from tumorline.models.lite_weights import STAGES, find_lite_weights, load_lite_weights
-from tumorline.models.pretrained import check_file, fit_weights, reachable, read_weights
+from tumorline.models.pretrained import check_file, fit_weights, read_weights, why_not_from
 from tumorline.models.torchvision_cure import cure_torchvision
 
 EXPECTED = "imagenet, none"
@@ -99,7 +99,7 @@ def _with_hub_weights(build: Callable[..., nn.Module], encoder: str, sizes: tupl
     from huggingface_hub import constants
 
     before = constants.HF_HUB_OFFLINE
-    constants.HF_HUB_OFFLINE = before or not reachable(HUB)
+    constants.HF_HUB_OFFLINE = before or bool(why_not_from(HUB))
     try:
         weights = True if encoder.startswith("tu-") else "imagenet"
         return build(encoder, encoder_weights=weights, in_channels=sizes[0], classes=sizes[1])
@@ -150,8 +150,8 @@ def _refuse_offline(encoder: str) -> None:
 
     if constants.HF_HUB_OFFLINE:
         raise UserError(_offline(encoder, "HF_HUB_OFFLINE is set"))
-    if not reachable(HUB):
-        raise UserError(_offline(encoder, f"{HUB.removeprefix('https://')} cannot be reached"))
+    if reason := why_not_from(HUB):
+        raise UserError(_offline(encoder, reason))
 
 
 def _is_cached(repository: str) -> bool:

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from tumorline.errors import UserError
+from tumorline.trust import may_download
 
 Weights = Mapping[str, Tensor]
 PATIENCE_S = 0.8
@@ -67,8 +68,8 @@ def check_hub(url: str) -> Path:
     Raises UserError in one line, within a second, where they are not there and the server is out of reach.
     """
     file = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlsplit(url).path).name
-    if not file.is_file() and not reachable(url):
-        raise UserError(_not_here(url, file, f"{urlsplit(url).hostname} cannot be reached"))
+    if not file.is_file() and (reason := why_not_from(url)):
+        raise UserError(_not_here(url, file, reason))
     return file
 
 
@@ -92,6 +93,13 @@ def _not_here(url: str, file: Path, reason: str) -> str:
         f"the weights {file.name} are not on this machine and {reason}; download {url} to {file}, or give a local file "
         'as model.options.weights, or weights = "none"'
     )
+
+
+def why_not_from(url: str) -> str:
+    """Why nothing can be downloaded from an address, in words; empty where it can. A run folder asks nobody."""
+    if not may_download():
+        return "what a run folder names is not downloaded (train with its config.toml for that)"
+    return "" if reachable(url) else f"{urlsplit(url).hostname} cannot be reached"
 
 
 def reachable(url: str) -> bool:
