@@ -9,7 +9,6 @@ from PIL import Image
 
 import tumorline
 from tests.conftest import PairFolder, Program, blob
-from tests.sources import save_volume
 from tumorline.data.source import open_picture
 from tumorline.errors import UserError, WriteError
 from tumorline.files import read_csv
@@ -73,11 +72,10 @@ def test_of_a_data_set_only_images_are_predicted_and_the_rest_is_named(
     tiny_run: Path, tmp_path: Path, program: Program
 ) -> None:
     folder = PairFolder(tmp_path / "data")(patients=1, slices=2)
-    (folder / "scan.nii.gz").touch()
+    (folder / "scan_seg.nii.gz").touch()
     outcome = program("predict", folder, "--model", tiny_run, "--output", tmp_path / "out", "--json")
     assert [Path(row["input"]).parent.name for row in json.loads(outcome.out)] == ["images", "images"]
-    assert "images only, 2 of them; left out are 2 masks (for example s000.png)" in outcome.err
-    assert "1 volumes, which are not predicted yet (for example scan.nii.gz)" in outcome.err
+    assert "images only, 2 of them; left out are 3 masks (for example s000.png)" in outcome.err
 
 
 def test_a_locked_folder_costs_only_itself(tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,14 +92,6 @@ def test_a_locked_folder_costs_only_itself(tiny_run: Path, tmp_path: Path, monke
     rows = tumorline.predict(tmp_path / "in", tiny_run, tmp_path / "out")
     assert [Path(row["input"]).name for row in rows] == ["x.png", "locked"]
     assert [row["error"] is None for row in rows] == [True, False]
-
-
-def test_volumes_are_named_as_not_predicted_yet(tiny_run: Path, tmp_path: Path) -> None:
-    path = save_volume(tmp_path / "case_t1ce.nii.gz", [blob(32, 1)[0]])
-    (row,) = tumorline.predict(path, tiny_run, tmp_path / "out")
-    assert row["error"] == f"{path}: a volume; images of one slice are predicted, volumes are not yet"
-    with pytest.raises(UserError, match=r"no image in this folder \(1 volumes, which are not predicted yet"):
-        tumorline.predict(tmp_path, tiny_run, tmp_path / "out")
 
 
 def test_a_sequence_that_a_picture_lacks_is_one_line(tmp_path: Path) -> None:

@@ -427,7 +427,7 @@ def write_predictions(
     """As `predict`, with the folder of the results; `notify` hears which files of a folder are left out."""
     given = [Path(path) for path in ([inputs] if isinstance(inputs, (str, Path)) else inputs)]
     loaded = load(model, tta)
-    jobs = prediction.list_jobs(given, notify)
+    jobs = prediction.list_jobs(given, notify, loaded.channel)
     if output:
         refuse_inputs_in(Path(output), (job.path for job in jobs))
     contents = hash_inputs(job.path for job in jobs)

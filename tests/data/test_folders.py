@@ -497,9 +497,9 @@ def test_images_are_told_from_masks_and_everything_else(tmp_path: Path) -> None:
         "alone_m.png",
         "b/JPEGImages/2.png",
         "suffix/x.png",
+        "volume.nii.gz",
     ]
     assert selection.remark == (
         "10 masks (for example 1.png), 2 of the kind '.txt' (for example more.txt), 1 overlays of earlier results (for "
-        "example x_overlay.png), 1 volumes, which are not predicted yet (for example "
-        "volume.nii.gz), 1 without a suffix (for example LICENSE)"
+        "example x_overlay.png), 1 without a suffix (for example LICENSE)"
     )

@@ -165,7 +165,7 @@ def _tumour_free(contents: Contents) -> Source:
 def open_picture(path: Path, channel: str = "") -> Case:
     """The case of one picture by itself, read as its layout would read it. Raises UserError for a volume."""
     if is_volume(path):
-        raise UserError(f"{path}: a volume; images of one slice are predicted, volumes are not yet")
+        raise UserError(f"{path}: a volume, where an image of one slice is expected")
     if figshare.is_figshare_picture(path):
         return figshare.figshare_case(path)
     return lgg.lgg_case(path, channel) if lgg.is_lgg_picture(path) else Case(path.stem, (path,))

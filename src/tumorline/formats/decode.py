@@ -33,6 +33,8 @@ def is_picture(path: Path) -> bool:
 
 def without_suffix(path: Path) -> Path:
     """The path without a suffix that says what the file is; the numbers of a DICOM name are none."""
+    if nifti.is_volume(path):
+        return path.with_name(nifti.without_volume_suffix(path.name))
     return path.with_suffix("") if path.suffix.lower() in PICTURE_SUFFIXES | {MATLAB_SUFFIX} else path
 
 

@@ -14,14 +14,18 @@ from tumorline.data.source import open_picture
 from tumorline.errors import UserError, WriteError
 from tumorline.files import fit_file_name, write_csv, write_json
 from tumorline.formats.decode import PICTURE_SUFFIXES, without_suffix
+from tumorline.formats.nifti import is_volume
 from tumorline.inference.model import Model
+from tumorline.inference.volumes import answer_volume, sequence_note
 from tumorline.metrics.calibration import confidence
 from tumorline.output_folder import OutputFolder
-from tumorline.write.images import write_mask, write_overlay
+from tumorline.runtime import FloatArray
+from tumorline.write.images import write_mask, write_overlay, write_three_planes
+from tumorline.write.nifti import write_label_map
 
 SCHEMA_VERSION = 1
 KINDS = ("mask", "overlay")
-COLUMNS = ("input", "mask", "overlay", "tumour_px", "tumour_share", "confidence", "note", "error")
+COLUMNS = ("input", "mask", "overlay", "tumour_px", "tumour_share", "tumour_ml", "confidence", "note", "error")
 BLANK_NOTE = "blank: the image shows nothing, so that the mask is empty"
 
 
@@ -41,11 +45,12 @@ def predict(
     folder: OutputFolder,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[dict[str, Any]]:
-    """Predict pictures; one row per file, with `error` set where one failed.
+    """Predict pictures and volumes; one row per file, with `error` set where one failed.
 
-    Writes `<stem>_mask.png` (0/255), `<stem>_overlay.png`, `predictions.json` and `predictions.csv` below the folder,
-    keeping relative folders. What an earlier try has finished there is not done again. Raises WriteError where nothing
-    more can be written; the tables of what was done until then are written where there is room.
+    Writes `<stem>_mask.png` (0/255), of a volume `<stem>_mask.nii.gz` (0/1), `<stem>_overlay.png`, `predictions.json`
+    and `predictions.csv` below the folder, keeping relative folders. What an earlier try has finished there is not done
+    again. Raises WriteError where nothing more can be written; the tables of what was done until then are written where
+    there is room.
     """
     rows: list[dict[str, Any]] = []
     try:
@@ -79,13 +84,17 @@ def _recalled(job: PredictionJob, folder: OutputFolder) -> dict[str, Any] | None
     return {**row, **_as_text(paths)} if all(path.is_file() for path in paths) else None
 
 
-def list_jobs(inputs: Iterable[Path], notify: Callable[[str], None] | None = None) -> list[PredictionJob]:
+def list_jobs(
+    inputs: Iterable[Path], notify: Callable[[str], None] | None = None, channel: str = ""
+) -> list[PredictionJob]:
     """The images to predict, without earlier results; `notify` hears what of a folder is left out, and why.
+
+    Of a folder's volumes those of `channel` are predicted, and those whose names do not say what they are.
 
     Raises UserError where an input does not exist or holds no image, and where two would have the same results.
     """
     jobs: dict[Path, PredictionJob] = {}
-    for job in (job for given in inputs for job in _jobs_of(given, notify)):
+    for job in (job for given in inputs for job in _jobs_of(given, notify, channel)):
         target = job.target
         if target in jobs:
             target = target.with_name(job.path.name.replace(".", "_"))
@@ -95,16 +104,16 @@ def list_jobs(inputs: Iterable[Path], notify: Callable[[str], None] | None = Non
     return list(jobs.values())
 
 
-def _jobs_of(given: Path, notify: Callable[[str], None] | None) -> list[PredictionJob]:
+def _jobs_of(given: Path, notify: Callable[[str], None] | None, channel: str) -> list[PredictionJob]:
     """The images of an input, and its folders that cannot be listed, each with the name of its results."""
     if given.is_file():
         return [PredictionJob(given, without_suffix(Path(given.name)))]
     if not given.is_dir():
         raise UserError(f"{given}: no such file or folder")
-    selection = select_images(Contents(given))
+    selection = select_images(Contents(given), channel)
     images = selection.images
     if not images and not selection.problems:
-        accepted = f"{', '.join(sorted(PICTURE_SUFFIXES))}, .mat and DICOM without a suffix"
+        accepted = f"{', '.join(sorted(PICTURE_SUFFIXES))}, .mat, .nii, .nii.gz and DICOM without a suffix"
         seen = f" ({selection.remark})" if selection.remark else ""
         raise UserError(f"{given}: no image in this folder{seen}; accepted are {accepted}")
     if notify and selection.remark:
@@ -114,7 +123,8 @@ def _jobs_of(given: Path, notify: Callable[[str], None] | None) -> list[Predicti
 
 
 def _mask_and_overlay(job: PredictionJob, output: Path) -> tuple[Path, Path]:
-    mask, overlay = (output / job.target.with_name(fit_file_name(job.target.name, f"_{what}.png")) for what in KINDS)
+    suffixes = ("_mask.nii.gz" if is_volume(job.path) else "_mask.png", "_overlay.png")
+    mask, overlay = (output / job.target.with_name(fit_file_name(job.target.name, suffix)) for suffix in suffixes)
     return mask, overlay
 
 
@@ -126,31 +136,43 @@ def _predict_file(job: PredictionJob, model: Model, folder: OutputFolder) -> dic
     try:
         if job.problem:
             raise UserError(job.problem)
-        image = read_image(open_picture(job.path, model.channel))
-        answer = model.answer(image, job.path)
-    except UserError as error:
-        return _failed(job, error)
-    probability = answer.probability[0]
-    mask: MaskArray = probability >= model.info.threshold
-    mask_path, overlay_path = _mask_and_overlay(job, folder.path)
-    try:
-        write_mask(mask_path, mask)
-        write_overlay(overlay_path, image[0], mask)
+        predict_one = _predict_volume if is_volume(job.path) else _predict_picture
+        figures = predict_one(job.path, model, *_mask_and_overlay(job, folder.path))
     except WriteError as error:
         if not error.only_this:
             raise
         return _failed(job, error)
-    row = {
-        "input": str(job.path),
-        **_as_text((mask_path, overlay_path)),
-        "tumour_px": int(mask.sum()),
-        "tumour_share": float(mask.mean()),
-        "confidence": confidence(probability, mask),
-        "note": BLANK_NOTE if answer.blank else None,
-        "error": None,
-    }
+    except UserError as error:
+        return _failed(job, error)
+    paths = _as_text(_mask_and_overlay(job, folder.path))
+    found = {**dict.fromkeys(COLUMNS), **figures, "input": str(job.path), **paths}
+    row = {column: found[column] for column in COLUMNS}
     folder.keep(job.target.as_posix(), row)
     return row
+
+
+def _predict_picture(path: Path, model: Model, mask_path: Path, overlay_path: Path) -> dict[str, Any]:
+    image = read_image(open_picture(path, model.channel))
+    answer = model.answer(image, path)
+    mask: MaskArray = answer.probability[0] >= model.info.threshold
+    write_mask(mask_path, mask)
+    write_overlay(overlay_path, image[0], mask)
+    return {**_figures_of(answer.probability[0], mask), "note": BLANK_NOTE if answer.blank else None}
+
+
+def _predict_volume(path: Path, model: Model, mask_path: Path, overlay_path: Path) -> dict[str, Any]:
+    answer = answer_volume(model, path)
+    mask: MaskArray = answer.probability >= model.info.threshold
+    write_label_map(mask_path, mask, answer.volume)
+    write_three_planes(overlay_path, answer.voxels, mask, answer.header.grid.spacing_mm or (1.0, 1.0, 1.0))
+    notes = (BLANK_NOTE if answer.blank else "", sequence_note(path, model.channel))
+    figures = {**_figures_of(answer.probability, mask), "tumour_ml": answer.tumour_ml(mask)}
+    return {**figures, "note": "; ".join(filter(None, notes)) or None}
+
+
+def _figures_of(probability: FloatArray, mask: MaskArray) -> dict[str, Any]:
+    share = float(mask.mean())
+    return {"tumour_px": int(mask.sum()), "tumour_share": share, "confidence": confidence(probability, mask)}
 
 
 def _failed(job: PredictionJob, error: UserError) -> dict[str, Any]:

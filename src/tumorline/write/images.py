@@ -1,6 +1,7 @@
 """Masks and overlays as PNG."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -8,7 +9,7 @@ from PIL import Image
 from scipy import ndimage
 
 from tumorline.files import atomic_path, fit_file_name
-from tumorline.formats.grey import grey_range
+from tumorline.formats.grey import grey_range, to_grey
 from tumorline.geometry.distances import bounding_box
 
 MaskArray = npt.NDArray[np.bool_]
@@ -17,6 +18,8 @@ PREDICTED_RGB, TRUTH_RGB = (230, 159, 0), (86, 180, 233)
 FILL = 0.18
 ROWS_AT_ONCE = 512
 """Of an image in single precision, so that a large one needs no copies of that kind."""
+PANEL_SIDE = 1024
+"""Pixels of a plane's longest side."""
 LARGE_PIXELS, FAST = 1 << 23, 1
 """From this size of image on, the least effort of compression."""
 
@@ -47,6 +50,50 @@ def write_mask(path: Path, mask: MaskArray) -> None:
 
 def write_overlay(path: Path, image: npt.NDArray[np.float32], mask: MaskArray, truth: MaskArray | None = None) -> None:
     """Write an image `(H, W)` with the prediction as orange outline and light fill, the truth as blue outline."""
+    _save(path, _overlaid(image, mask, truth))
+
+
+def write_three_planes(path: Path, voxels: npt.NDArray[Any], mask: MaskArray, spacing_mm: tuple[float, ...]) -> None:
+    """Write an axial, a coronal and a sagittal plane through the largest lesion beside one another.
+
+    Right, anterior and superior increase along the axes of `voxels` and `mask`; without a lesion the planes go through
+    the middle. A pixel is as large as the shortest side of a voxel, unless that makes more than `PANEL_SIDE` pixels.
+    """
+    place = _largest_lesion(mask)
+    longest = max(side * mm for side, mm in zip(voxels.shape, spacing_mm, strict=True))
+    pixel_mm = max(min(spacing_mm), longest / PANEL_SIDE)
+    panels = []
+    for axis in (2, 1, 0):
+        sides = [round(s * mm / pixel_mm) for s, mm in zip(voxels.shape, spacing_mm, strict=True)]
+        shape = (max(1, sides[1 if axis == 2 else 2]), max(1, sides[1 if axis == 0 else 0]))
+        image, inside = (np.take(array, place[axis], axis)[::-1, ::-1].T for array in (voxels, mask))
+        panels.append(_overlaid(_stretched(to_grey(image), shape), _stretched(inside.astype(np.float32), shape) >= 0.5))
+    height = max(len(panel) for panel in panels)
+    _save(path, np.concatenate([_padded(panel, height) for panel in panels], axis=1))
+
+
+def _largest_lesion(mask: MaskArray) -> tuple[int, ...]:
+    """Where along each axis the largest lesion has most voxels; the middle of an empty mask."""
+    if not mask.any():
+        return tuple(side // 2 for side in mask.shape)
+    box = bounding_box(mask)
+    lesions, _ = ndimage.label(mask[box], np.ones((3, 3, 3)))
+    largest = lesions == 1 + np.bincount(lesions.ravel())[1:].argmax()
+    others = ((1, 2), (0, 2), (0, 1))
+    return tuple(part.start + int(largest.sum(axis=axes).argmax()) for part, axes in zip(box, others, strict=True))
+
+
+def _stretched(plane: npt.NDArray[np.float32], shape: tuple[int, int]) -> npt.NDArray[np.float32]:
+    picture = Image.fromarray(np.ascontiguousarray(plane, np.float32))
+    return np.asarray(picture.resize((shape[1], shape[0]), Image.Resampling.BILINEAR))
+
+
+def _padded(panel: npt.NDArray[np.uint8], height: int) -> npt.NDArray[np.uint8]:
+    above = (height - len(panel)) // 2
+    return np.pad(panel, ((above, height - len(panel) - above), (0, 0), (0, 0)))
+
+
+def _overlaid(image: npt.NDArray[np.float32], mask: MaskArray, truth: MaskArray | None = None) -> npt.NDArray[np.uint8]:
     picture = np.repeat(window(image)[..., None], 3, axis=-1)
     filled = picture[mask].astype(np.float32)
     filled += FILL * (np.array(PREDICTED_RGB) - filled)
@@ -54,7 +101,7 @@ def write_overlay(path: Path, image: npt.NDArray[np.float32], mask: MaskArray, t
     if truth is not None:
         picture[_outline(truth)] = TRUTH_RGB
     picture[_outline(mask)] = PREDICTED_RGB
-    _save(path, picture)
+    return picture
 
 
 def _outline(mask: MaskArray) -> MaskArray:

@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tumorline.data.layouts.brats import sequence_in_name
 from tumorline.data.layouts.contents import Contents
-from tumorline.data.layouts.names import is_in_mask_folder
+from tumorline.data.layouts.names import is_in_mask_folder, name_below, says_mask
+from tumorline.data.layouts.nnunet import is_in_nnunet_folder
 
 OVERLAY = "_overlay"
 
@@ -28,19 +30,32 @@ class Selection:
         return ", ".join(f"{count} {why} (for example {example[why]})" for why, count in counted)
 
 
-def select_images(contents: Contents) -> Selection:
-    """The images below a folder, without masks, earlier results and what no reader knows."""
-    images = {*contents.pictures, *contents.matlab_files}
-    left_out = {file: _other_kind(contents, file) for file in contents.files if file not in images}
+def select_images(contents: Contents, channel: str = "") -> Selection:
+    """The images and volumes below a folder, without masks, earlier results and what no reader knows.
+
+    Volumes whose names state another sequence than `channel` are left out where that is known.
+    """
+    images = {*contents.pictures, *contents.matlab_files, *contents.volumes}
+    left_out = {file: _other_kind(file) for file in contents.files if file not in images}
     left_out |= {file: why for file in contents.pictures if (why := _no_image(contents, file))}
-    kept = tuple(file for file in (*contents.pictures, *contents.matlab_files) if file not in left_out)
+    left_out |= {file: why for file in contents.volumes if (why := _no_scan(contents, file, channel))}
+    kept = tuple(
+        file for file in (*contents.pictures, *contents.matlab_files, *contents.volumes) if file not in left_out
+    )
     problems = {Path(f.files[0]): f.message for f in contents.tree.findings if f.severity == "error"}
     return Selection(kept, left_out, problems)
 
 
-def _other_kind(contents: Contents, file: Path) -> str:
-    if file in contents.volumes:
-        return "volumes, which are not predicted yet"
+def _no_scan(contents: Contents, file: Path, channel: str) -> str:
+    """Why a volume is none to predict; empty where it is one."""
+    name, stated = name_below(file, contents.path), sequence_in_name(file.name)
+    in_labels = is_in_nnunet_folder(file) and file.parent.name.lower().startswith("labels")
+    if stated == "truth" or in_labels or says_mask(name) or is_in_mask_folder(name):
+        return "masks"
+    return "volumes of another sequence than the model's" if channel and stated not in ("", channel) else ""
+
+
+def _other_kind(file: Path) -> str:
     return f"of the kind '{file.suffix}'" if file.suffix else "without a suffix"
 
 
