@@ -4,6 +4,7 @@ import ast
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -69,6 +70,7 @@ def first_words(argument: ast.expr) -> list[str]:
     return [text.partition(".")[0]] if text and whole and not text.startswith(".") else []
 
 
+@cache
 def third_party(module: Path) -> set[str]:
     names = set(imported(module.read_text(encoding="utf-8"))) - {"tumorline"}
     return names - sys.stdlib_module_names

@@ -20,6 +20,15 @@ def hangup_ignored() -> Iterator[None]:
     signal.signal(signal.SIGHUP, before)
 
 
+@pytest.fixture
+def hangup_heard() -> Iterator[None]:
+    """Also where the tests were started under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("hangup_heard")
 @pytest.mark.parametrize("number", NUMBERS)
 def test_each_unwinds_what_is_under_way(number: signal.Signals) -> None:
     before = signal.getsignal(number)

@@ -19,7 +19,7 @@ from tumorline.benchmarking import on_ray
 from tumorline.errors import UserError
 from tumorline.files import read_csv
 
-EPOCHS = 25
+EPOCHS = 12
 LONG = """
 name = "long"
 [recipe.data]
@@ -29,7 +29,7 @@ cache = "{cache}"
 name = "unet"
 options = {{ widths = [8, 16] }}
 [recipe.train]
-epochs = 25
+epochs = 12
 batch_size = 4
 [variants.first]
 [variants.second]

@@ -53,7 +53,7 @@ def at_step(monkeypatch: pytest.MonkeyPatch, epoch: int, step: int, spoil: Spoil
     monkeypatch.setattr(loop.Loop, "train_step", train_step)
 
 
-@pytest.mark.parametrize("loss", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("loss", [math.nan, math.inf, pytest.param(-math.inf, marks=pytest.mark.slow)])
 def test_a_loss_that_is_not_finite_stops_at_once_and_keeps_the_epoch_before(
     tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loss: float
 ) -> None:

@@ -24,7 +24,15 @@ def test_a_convolution_is_measured_as_counted_by_hand(monkeypatch: pytest.Monkey
     assert measure(config, 1) == (5 * 4 * 10, 16 * 16 * 4)
 
 
-@pytest.mark.parametrize("name", ["unet", "segresnet", "lraspp", "segformer"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "unet",
+        "lraspp",
+        pytest.param("segresnet", marks=pytest.mark.slow),
+        pytest.param("segformer", marks=pytest.mark.slow),
+    ],
+)
 def test_networks_of_each_kind_are_measured(name: str) -> None:
     options = SMALL[name]
     config = load_config(None, ["data.image_size=64"]).model_copy(
