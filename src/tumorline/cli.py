@@ -339,14 +339,14 @@ def compare(
 
 @app.command()
 def predict(
-    inputs: Annotated[list[Path], typer.Argument(help="Pictures or folders of pictures.")],
+    inputs: Annotated[list[Path], typer.Argument(help="Pictures, NIfTI volumes, or folders of them.")],
     model: Annotated[Path, typer.Option(help=MODEL_HELP)] = Path("builtin"),
     output: Annotated[Path | None, typer.Option(help="Folder for masks, overlays and tables.")] = None,
     overwrite: Overwrite = False,
     tta: Tta = "none",
     as_json: AsJson = False,
 ) -> None:
-    """Write mask, overlay and figures for each picture.
+    """Write mask, overlay and figures for each picture or volume.
 
     Results go to predictions/<time>. The same command goes on where it was stopped.
     """
