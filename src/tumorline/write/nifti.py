@@ -2,16 +2,13 @@
 
 import gzip
 from pathlib import Path
-from typing import Any
 
-import nibabel
 import numpy as np
 
 from tumorline.arrays import MaskArray
 from tumorline.files import write_bytes
 from tumorline.formats.nifti import OpenVolume
 
-nib: Any = nibabel
 AS_THE_PATIENT = np.array([[0, 1], [1, 1], [2, 1]])
 
 
@@ -21,7 +18,11 @@ def write_label_map(path: Path, mask: MaskArray, volume: OpenVolume) -> None:
     Shape, affine, the codes of both and the rest of the header are the volume's; its extensions, which may hold what a
     scanner knew of the patient, are left out.
     """
-    turned = nib.apply_orientation(mask.astype(np.uint8), nib.orientations.ornt_transform(AS_THE_PATIENT, volume.turn))
+    from nibabel import orientations
+
+    turned = orientations.apply_orientation(
+        mask.astype(np.uint8), orientations.ornt_transform(AS_THE_PATIENT, volume.turn)
+    )
     header = volume.image.header.copy()
     header.extensions.clear()
     header.set_data_dtype(np.uint8)
