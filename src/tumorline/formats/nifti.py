@@ -37,7 +37,7 @@ UNITS_MM = {"meter": 1000.0, "micron": 0.001}
 Voxels = npt.NDArray[Any]
 
 
-def _nibabel() -> Any:
+def load_nibabel() -> Any:
     """The library, imported only where there are volumes: that takes as long as decoding fifty images."""
     import nibabel
 
@@ -83,7 +83,7 @@ def read_volume_header(path: Path) -> VolumeHeader:
     """Raises UserError where the file is no readable volume."""
     with decode_one(path):
         volume = open_volume(path)
-        turned = volume.image.affine @ _nibabel().orientations.inv_ornt_aff(volume.turn, volume.shape)
+        turned = volume.image.affine @ load_nibabel().orientations.inv_ornt_aff(volume.turn, volume.shape)
         turned[:3] *= _unit_mm(volume.image.header)
         sides = sorted(zip(volume.turn[:, 0], volume.shape, strict=True))
         return VolumeHeader(grid_of(tuple(side for _, side in sides), turned), volume.frames)
@@ -169,7 +169,7 @@ def _turned_voxels(path: Path) -> Voxels | UserError:
             image, turn, shape, frames = open_volume(path)
             image = _unpacked(path, image) if _is_packed(path) else image
             voxels = np.asanyarray(image.dataobj).reshape(*shape, frames)
-            return np.asarray(_nibabel().apply_orientation(voxels, turn))
+            return np.asarray(load_nibabel().apply_orientation(voxels, turn))
     except UserError as error:
         return error
 
@@ -179,7 +179,7 @@ def open_volume(path: Path) -> OpenVolume:
     require_regular(path)
     with gzip.open(path) if _is_packed(path) else path.open("rb") as file:
         start = file.read(LONGEST_HEADER)
-    nib = _nibabel()
+    nib = load_nibabel()
     kind = nib.Nifti2Image if start[:4] in NIFTI2_SIZES else nib.Nifti1Image
     shape, frames = _plausible_shape(path, kind.header_class(start[: kind.header_class.sizeof_hdr], check=False))
     image = kind.from_filename(path)

@@ -7,7 +7,7 @@ import numpy as np
 
 from tumorline.arrays import MaskArray
 from tumorline.files import write_bytes
-from tumorline.formats.nifti import OpenVolume
+from tumorline.formats.nifti import OpenVolume, load_nibabel
 
 AS_THE_PATIENT = np.array([[0, 1], [1, 1], [2, 1]])
 
@@ -18,11 +18,8 @@ def write_label_map(path: Path, mask: MaskArray, volume: OpenVolume) -> None:
     Shape, affine, the codes of both and the rest of the header are the volume's; its extensions, which may hold what a
     scanner knew of the patient, are left out.
     """
-    from nibabel import orientations
-
-    turned = orientations.apply_orientation(
-        mask.astype(np.uint8), orientations.ornt_transform(AS_THE_PATIENT, volume.turn)
-    )
+    nib = load_nibabel().orientations
+    turned = nib.apply_orientation(mask.astype(np.uint8), nib.ornt_transform(AS_THE_PATIENT, volume.turn))
     header = volume.image.header.copy()
     header.extensions.clear()
     header.set_data_dtype(np.uint8)
