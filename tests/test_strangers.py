@@ -101,7 +101,9 @@ def test_nothing_is_written_through_a_link(program: Program, place: Path, comman
 
 
 @pytest.mark.parametrize("command", ["export", "ensemble"])
-@pytest.mark.parametrize("options", [{"widths": [2, 8]}, {"widths": []}, {"width": 3}, {"widths": "many"}])
+@pytest.mark.parametrize(
+    "options", [{"widths": [2, 8]}, {"widths": []}, {"width": 3}, {"widths": "many"}, {"widths": [16_384] * 16}]
+)
 def test_options_that_do_not_fit_the_weights_are_one_line(
     program: Program, place: Path, command: str, options: dict[str, Any]
 ) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import io
 import logging
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -38,12 +39,27 @@ def load_network(path: Path) -> tuple[nn.Module, ModelInfo]:
     """Rebuild the network of a model file with its weights, in evaluation mode; of an ensemble all of them in one."""
     info = read_info(path)
     try:
+        weights = load_file(path)
+        _refuse_other_shapes(info, weights)
         network = _rebuilt(info)
-        network.load_state_dict(load_file(path))
+        network.load_state_dict(weights)
     except (RuntimeError, MemoryError, OverflowError) as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise UserError(f"{path}: its weights do not fit the network that its metadata states ({reason})") from None
     return network.eval(), info
+
+
+def _refuse_other_shapes(info: ModelInfo, weights: Mapping[str, torch.Tensor]) -> None:
+    """Raise RuntimeError where the network is another than that of the weights, before it takes any memory.
+
+    One that cannot be built without values is not refused.
+    """
+    expected: dict[str, torch.Size] = {}
+    with contextlib.suppress(Exception), torch.device("meta"):
+        expected = {name: weight.shape for name, weight in _rebuilt(info).named_parameters()}
+    found = {name: tensor.shape for name, tensor in weights.items()}
+    if different := [name for name in expected if expected[name] != found.get(name)]:
+        raise RuntimeError(f"{len(different)} of {len(expected)} differ, the first is '{different[0]}'")
 
 
 def _rebuilt(info: ModelInfo) -> nn.Module:
