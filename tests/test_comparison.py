@@ -18,6 +18,7 @@ from tumorline.errors import UserError
 from tumorline.evaluation.tables import read_rows, write_evaluation
 from tumorline.metrics.case import score_case
 from tumorline.metrics.summary import Row, summarise_rows
+from tumorline.results import Comparable, read_summary
 
 Shift = Callable[[int], int]
 
@@ -43,7 +44,7 @@ class Runs:
             "warnings": [],
             "regions": {"tumour": summarise_rows(rows)},
         }
-        write_evaluation(run, rows, summary)
+        write_evaluation(run, rows, Comparable.model_validate(summary))
         (run / "split.csv").write_text("case,patient,class_name,part\nt1,Q1,,train\n")
         return run
 
@@ -188,7 +189,7 @@ def test_real_runs_show_their_disagreements(tiny_run: Path, tmp_path: Path) -> N
         replace(row, scores=replace(row.scores, dice=None if row.scores.dice is None else row.scores.dice / 2))
         for row in read_rows(tiny_run)
     ]
-    write_evaluation(worse, halved, json.loads((worse / "summary.json").read_text()))
+    write_evaluation(worse, halved, read_summary(worse / "summary.json"))
     result = tumorline.compare([tiny_run, worse], output=tmp_path / "out")
     page = (tmp_path / "out" / "compare.html").read_text()
     assert page.count("<figure>") == 2 * len(result["disagreements"]) > 0

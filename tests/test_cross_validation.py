@@ -10,6 +10,7 @@ from tests.conftest import TINY
 from tumorline.cross_validation import gather
 from tumorline.errors import UserError
 from tumorline.evaluation.summary import without_own
+from tumorline.results import read_summary
 
 pytest.importorskip("torch")
 
@@ -42,8 +43,11 @@ def test_every_case_is_scored_once_and_by_the_fold_that_did_not_train_on_it(two_
     assert set(column(two_folds / "evaluation.csv", "status")) == {"test"}
     assert len(list((two_folds / "predictions").glob("*.png"))) == 40
     summary = json.loads((two_folds / "summary.json").read_text())
+    assert summary["warning_codes"][-2:] == ["one_fold", "one_fold"]
     assert (summary["cases"], summary["patients"]) == (40, 20)
-    assert [text.partition(":")[0] for text in without_own(summary["warnings"])] == ["fold-0", "fold-1"]
+    assert [
+        warning.text.partition(":")[0] for warning in without_own(read_summary(two_folds / "summary.json").warnings)
+    ] == ["fold-0", "fold-1"]
     assert f"fold-1: {FEW}" in summary["warnings"]
     assert summary["split"]["origin"] == "out of fold: 2 of 2 folds, by patient, seed 0"
     assert [fold["patients"] for fold in summary["folds"]] == [10, 10]
@@ -86,7 +90,7 @@ def test_missing_folds_are_said_in_the_summary_and_the_report(two_folds: Path, t
     part = shutil.copytree(two_folds, tmp_path / "part")
     shutil.rmtree(part / "fold-1")
     said = [f"fold-0: {FEW}", "1 OF 2 FOLDS: the others are not finished"]
-    assert without_own(gather(part)["warnings"]) == said
+    assert [warning.text for warning in without_own(gather(part).warnings)] == said
     assert "1 OF 2 FOLDS" in (part / "report.html").read_text()
 
 

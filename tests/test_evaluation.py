@@ -15,6 +15,7 @@ from tumorline.evaluation.tables import read_rows, write_evaluation
 from tumorline.files import read_csv
 from tumorline.metrics.case import score_case
 from tumorline.metrics.summary import Row
+from tumorline.results import Result, Summary, WarningCode
 
 
 def parts(run: Path) -> dict[str, list[dict[str, str]]]:
@@ -109,15 +110,16 @@ def test_trivial_baselines_stand_beside_the_model(tiny_run: Path) -> None:
 
 
 def test_a_baseline_that_is_not_beaten_is_a_warning(tiny_run: Path) -> None:
-    summary = json.loads((tiny_run / "summary.json").read_text()) | {"warnings": []}
-    (figures,) = summary["regions"].values()
+    written = json.loads((tiny_run / "summary.json").read_text()) | {"warnings": [], "warning_codes": []}
+    (figures,) = written["regions"].values()
     better = figures["dice"]["mean"] + 0.01
     record = {"case": "a", "patient": "a", "baseline": "otsu_in_head", "dice": better, "missed": False}
     records = [record | {"volume_ratio": 1.0, "accuracy": 1.0}]
-    (warning,) = with_baselines(summary, records)["warnings"]
-    assert warning.startswith(f"BASELINE NOT BEATEN: otsu in head has Dice {better:.3f}")
+    (warning,) = with_baselines(Summary.model_validate(written), records).warnings
+    assert warning.code is WarningCode.BASELINE_NOT_BEATEN
+    assert warning.text.startswith(f"BASELINE NOT BEATEN: otsu in head has Dice {better:.3f}")
     figures["dice"]["mean"] = 0.0
-    assert len(with_baselines(summary, records)["warnings"]) == 2
+    assert len(with_baselines(Summary.model_validate(written), records).warnings) == 2
 
 
 def test_unknown_patients_are_said_in_the_summary(tiny_run: Path, tmp_path: Path) -> None:
@@ -170,7 +172,7 @@ def test_rows_are_read_back_as_they_were_written(tmp_path: Path) -> None:
     cases = [score_case(truth[1], truth[1], None), score_case(truth, np.roll(truth, 1, 2), (3, 1, 1))]
     cases.append(score_case(truth, np.zeros_like(truth), (3, 1, 1)))
     rows = [Row(str(n), "p", {"class_name": "x"}, "test", "tumour", scores) for n, scores in enumerate(cases)]
-    write_evaluation(tmp_path, rows, {})
+    write_evaluation(tmp_path, rows, Result())
     assert read_rows(tmp_path) == rows
 
 
@@ -183,4 +185,4 @@ def test_a_table_from_before_a_figure_was_computed_is_still_read(tmp_path: Path)
     [row] = read_rows(tmp_path)
     assert (row.scores.dice, row.scores.truth_px, row.scores.width) == (0.5, 10, 40)
     assert (row.scores.signed_offset, row.scores.lesions_truth, row.scores.depth) == (None, None, None)
-    assert region_figures([row])["lesion_dice"]["mean"] is None
+    assert region_figures([row]).to_json()["lesion_dice"]["mean"] is None

@@ -17,6 +17,7 @@ from tumorline.evaluation import operating_point
 from tumorline.metrics import calibration
 from tumorline.model_file import ModelInfo, find_model, read_info
 from tumorline.network_input.fit import Placement
+from tumorline.results import guess_code
 from tumorline.runtime import FloatArray
 
 
@@ -35,18 +36,18 @@ def test_the_threshold_that_finds_the_tumours_is_chosen(pair_folder: PairFolder)
     dataset = load_dataset(pair_folder(patients=3, slices=1), DataConfig())
     names = [case.id for case in dataset.cases]
     point = operating_point.choose_operating_point(Sloped(), dataset, names, "validation")  # type: ignore[arg-type]
-    curve = {one["threshold"]: one for one in point.figures["threshold_curve"]}
+    curve = {one.threshold: one for one in point.threshold_curve}
     assert len(curve) == 19
-    assert curve[point.threshold]["dice"] == max(one["dice"] for one in curve.values())
-    assert curve[point.threshold]["dice"] > 0.9
-    assert point.figures["calibration_error"] < point.figures["calibration_error_before"]
+    assert curve[point.threshold].dice == max(one.dice for one in curve.values())
+    assert curve[point.threshold].dice > 0.9
+    assert (point.calibration_error or 0) < (point.calibration_error_before or 0)
 
 
 def test_a_threshold_by_hand_is_kept_and_the_curve_still_drawn(pair_folder: PairFolder) -> None:
     dataset = load_dataset(pair_folder(patients=3, slices=1), DataConfig())
     point = operating_point.choose_operating_point(Sloped(), dataset, [dataset.cases[0].id], 0.7)  # type: ignore[arg-type]
-    assert (point.threshold, point.figures["chosen"]) == (0.7, 0.7)
-    assert len(point.figures["threshold_curve"]) == 19
+    assert (point.threshold, point.chosen) == (0.7, 0.7)
+    assert len(point.threshold_curve) == 19
 
 
 def test_a_flat_curve_leaves_one_half(pair_folder: PairFolder) -> None:
@@ -89,7 +90,8 @@ def described(**changes: Any) -> ModelInfo:
 )
 def test_an_operating_point_that_rests_on_little_is_warned_of(changes: dict[str, Any], warning: str) -> None:
     (said,) = operating_point.weaknesses(described(**changes))
-    assert said.startswith(warning)
+    assert said.text.startswith(warning)
+    assert guess_code(said.text) is said.code
 
 
 def test_a_sound_operating_point_and_a_threshold_by_hand_are_not() -> None:

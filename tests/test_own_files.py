@@ -13,8 +13,8 @@ from tests.conftest import Program
 from tumorline.errors import UserError
 from tumorline.evaluation.tables import read_baselines, read_certainties, read_rows
 from tumorline.own_files import read_own_json
+from tumorline.results import read_summary
 from tumorline.run_folder import read_environment, read_history, read_split
-from tumorline.summary_file import read_summary
 from tumorline.tuning import read_plan, read_trials
 from tumorline.tuning.trials import trials_to_go_on_with
 

@@ -23,6 +23,7 @@ from tumorline.assessment import (
 )
 from tumorline.audit import between
 from tumorline.audit import check as checks
+from tumorline.compared_results import Matrix
 from tumorline.config import Config, load_config
 from tumorline.data.dataset import Dataset, load_dataset
 from tumorline.data.source import Finding
@@ -45,6 +46,7 @@ from tumorline.output_folder import (
 )
 from tumorline.progress import Notify, Progress, silent
 from tumorline.report import write_report
+from tumorline.results import Summary
 from tumorline.run_folder import new_run_folder, read_local_config
 from tumorline.trust import local_only, modules_in, trusting
 
@@ -247,7 +249,7 @@ def evaluate(
         tta=tta,
         processes=processes,
         progress=progress,
-    )[1]
+    )[1].to_json()
 
 
 def write_evaluation(
@@ -262,7 +264,7 @@ def write_evaluation(
     tta: str = "none",
     processes: int = 1,
     progress: Progress | None = None,
-) -> tuple[Path, dict[str, Any]]:
+) -> tuple[Path, Summary]:
     """As `evaluate`, with the folder of the results."""
     loaded = load(model, tta)
     dataset = open_wanted(loaded, data, overrides)
@@ -307,7 +309,7 @@ def cross_evaluate(
         tta=tta,
         processes=processes,
         progress=progress,
-    )[1]
+    )[1].to_json()
 
 
 def write_matrix(
@@ -321,7 +323,7 @@ def write_matrix(
     tta: str = "none",
     processes: int = 1,
     progress: Progress | None = None,
-) -> tuple[Path, dict[str, Any]]:
+) -> tuple[Path, Matrix]:
     """As `cross_evaluate`, with the folder of the results."""
     specs = cross_dataset.checked([cross_dataset.read_spec(text) for text in data])
     loaded = load_named(models, tta)
@@ -340,7 +342,7 @@ def write_matrix(
     purpose = Purpose("evaluate several", identity, "evaluations", "matrix")
     with open_evaluation(output, purpose, overwrite, sets.values()) as folder:
 
-        def evaluate_cell(model: str, dataset: Dataset, cell: Path) -> dict[str, Any]:
+        def evaluate_cell(model: str, dataset: Dataset, cell: Path) -> Summary:
             wanted = request(dataset, Memory(folder, cell.name), allow_training_cases, processes)
             return evaluate_and_report(loaded[model], wanted, progress)
 

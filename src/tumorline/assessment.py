@@ -3,7 +3,6 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
 
 from tumorline.arrays import ImageArray, MaskArray
 from tumorline.audit import check as checks
@@ -22,6 +21,7 @@ from tumorline.model_file import find_model, model_name
 from tumorline.output_folder import OutputFolder, Purpose, open_output, refuse_in_data
 from tumorline.progress import Progress
 from tumorline.report import write_report
+from tumorline.results import Summary
 from tumorline.run_folder import CONFIG_NAME, STRESS_NAME, TEST_USES_NAME, read_local_config
 from tumorline.trust import local_only
 
@@ -47,15 +47,15 @@ def hash_dataset(dataset: Dataset) -> str:
 
 def evaluate_and_report(
     model: Model, wanted: Request, progress: Progress | None, known: Collection[str] | None = None
-) -> dict[str, Any]:
+) -> Summary:
     """The evaluation with its report; a look at test cases is noted in the run folder of the model.
 
     `known` are the hashes of the images that may be shown; None stands for all.
     """
     summary = scoring.evaluate(model, wanted, progress)
     write_report(wanted.output, grey_reader(wanted.dataset, known))
-    if summary["case_status"].get("test") and (model.path.parent / CONFIG_NAME).is_file():
-        use = {"by": "evaluate", "tta": model.tta, "cases": summary["case_status"]}
+    if summary.case_status.get("test") and (model.path.parent / CONFIG_NAME).is_file():
+        use = {"by": "evaluate", "tta": model.tta, "cases": summary.case_status}
         refuse_links_outside(model.path.parent)
         append_line(model.path.parent / TEST_USES_NAME, use)
     return summary
@@ -73,11 +73,11 @@ def load_named(models: Sequence[Path | str], tta: str) -> dict[str, Model]:
     return named
 
 
-def add_stress(model: Model, wanted: Request, summary: dict[str, Any], progress: Progress | None) -> dict[str, Any]:
+def add_stress(model: Model, wanted: Request, summary: Summary, progress: Progress | None) -> Summary:
     rows = read_rows(wanted.output)
     names = [row.case for row in rows if row.status in wanted.headline]
     records = stresses.measure_robustness(model, wanted.dataset, names, wanted.memory, progress)
-    summary = summary | {"stress": stresses.summarise_robustness(records)}
+    summary = summary.model_copy(update={"stress": stresses.summarise_robustness(records)})
     write_csv(wanted.output / STRESS_NAME, stresses.COLUMNS, records)
     write_evaluation(wanted.output, rows, summary)
     return summary

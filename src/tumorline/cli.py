@@ -155,7 +155,7 @@ def train(
     if no_test:
         say(f"trained, not tested: {run}")
     else:
-        from tumorline.summary_file import read_summary
+        from tumorline.results import read_summary
 
         print_headline(read_summary(run / "summary.json"))
         say(f"report: {run / 'report.html'}")
@@ -179,7 +179,7 @@ def folds(
         config, data=data, overrides=overrides or (), output=output, only=fold or (), notify=note
     )
     if os.environ.get("RANK", "0") == "0":
-        from tumorline.summary_file import read_summary
+        from tumorline.results import read_summary
 
         summary = read_summary(folder / "summary.json")
         print_headline(summary)
@@ -298,7 +298,7 @@ def evaluate(
         progress=counter("evaluating"),
     )
     if as_json:
-        print_json(summary)
+        print_json(summary.to_json())
         note(f"report: {folder / 'report.html'}")
     else:
         print_headline(summary)

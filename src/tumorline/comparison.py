@@ -22,11 +22,11 @@ from tumorline.evaluation.tables import read_rows
 from tumorline.files import write_json
 from tumorline.metrics import comparison as tests
 from tumorline.metrics.comparison import LEAST_SEEDS, LEVEL, Difference
-from tumorline.metrics.summary import DISTANCES, FIGURES, LEAST_FOR_INTERVAL, Row, figure
+from tumorline.metrics.summary import DISTANCES, FIGURES, LEAST_FOR_INTERVAL, Row, figure, with_unit
 from tumorline.model_file import known_images
 from tumorline.report.comparison import PAGE_NAME, write_comparison
+from tumorline.results import Comparable, WarningCode, read_comparable
 from tumorline.run_folder import CONFIG_NAME, EVALUATION_NAME, SUMMARY_NAME, read_config, read_split, with_known_cache
-from tumorline.summary_file import Comparable, read_summary
 from tumorline.trust import local_only
 
 SCHEMA_VERSION = 1
@@ -55,7 +55,7 @@ class Run:
 
     name: str
     folder: Path
-    summary: Mapping[str, Any]
+    summary: Comparable
     rows: Mapping[str, Row]
     """Headline cases by name."""
 
@@ -65,7 +65,7 @@ class Run:
 
     @property
     def leaking(self) -> bool:
-        return bool(self.summary["split"]["leaking"])
+        return self.summary.split.leaking
 
     @cached_property
     def config(self) -> Config | None:
@@ -111,7 +111,7 @@ def compare(
         "about": "leak" if study else "recipes" if groups else "models",
         "cases": len(runs_cases),
         "patients": len(patients),
-        "source": runs[0].summary["source"],
+        "source": runs[0].summary.source.to_json(),
         "contenders": [_describe_contender(contender, runs_cases, values) for contender in contenders],
         "pairs": pairs,
         "ranking": _ranking(contenders, values[HEADLINE]),
@@ -167,14 +167,14 @@ def _recipe(run: Run) -> dict[str, Any]:
 def _read(folder: Path, name: str) -> Run:
     if not (folder / SUMMARY_NAME).is_file() or not (folder / EVALUATION_NAME).is_file():
         raise UserError(f"{folder}: not evaluated (no {SUMMARY_NAME}); give folders of train, folds or evaluate")
-    summary = read_summary(folder / SUMMARY_NAME, Comparable)
-    rows = {row.case: row for row in read_rows(folder) if row.status in summary["headline_status"]}
+    summary = read_comparable(folder / SUMMARY_NAME)
+    rows = {row.case: row for row in read_rows(folder) if row.status in summary.headline_status}
     return Run(name, folder, summary, rows)
 
 
 def _refuse_unfit(runs: Sequence[Run], study: Study | None) -> None:
     for run in runs:
-        if run.summary["split"]["training_cases_included"]:
+        if run.summary.split.training_cases_included:
             raise UserError(f"{run.folder}: its figures include training cases; evaluate it on others")
         if run.leaking and study != "leak":
             raise UserError(
@@ -183,7 +183,7 @@ def _refuse_unfit(runs: Sequence[Run], study: Study | None) -> None:
     leaking = sum(run.leaking for run in runs)
     if study == "leak" and leaking in (0, len(runs)):
         raise UserError(f"--study leak: {leaking} of {len(runs)} runs are leaking; it needs both kinds")
-    sizes = {run.name: run.summary["split"].get("parts", {}).get("train") for run in runs}
+    sizes = {run.name: run.summary.split.parts.get("train") for run in runs}
     if study == "leak" and len(set(sizes.values())) > 1:
         found = ", ".join(f"{name} {size}" for name, size in sizes.items())
         raise UserError(f"--study leak: the runs were trained on different numbers of cases ({found})")
@@ -304,7 +304,9 @@ def _describe_contender(
         "name": contender.name,
         "figures": figures(together),
         "by_class": {
-            name: figure([row for row in together if row.attributes.get("class_name") == name], FIGURES[HEADLINE])
+            name: figure(
+                [row for row in together if row.attributes.get("class_name") == name], FIGURES[HEADLINE]
+            ).to_json()
             for name in classes
         },
         "missed": sum(row.scores.missed for row in together) / len(contender.runs),
@@ -322,9 +324,10 @@ def _describe_contender(
 def figures(rows: Sequence[Row]) -> dict[str, dict[str, Any]]:
     """The metrics that are compared, of one contender; distances with their unit."""
     found = {metric: figure(rows, FIGURES[metric]) for metric in MERIT}
-    for metric in found.keys() & set(DISTANCES):
-        found[metric]["unit"] = " and ".join(sorted({row.scores.unit for row in rows}))
-    return found
+    unit = " and ".join(sorted({row.scores.unit for row in rows}))
+    return {
+        metric: (with_unit(value, unit) if metric in DISTANCES else value).to_json() for metric, value in found.items()
+    }
 
 
 def _ranking(contenders: Sequence[Contender], values: Mapping[str, FloatArray]) -> list[dict[str, Any]]:
@@ -357,8 +360,8 @@ def _warnings(runs: Sequence[Run], patients: int, study: Study | None, recipes: 
         found.append("one run each: this is about these models, not about their recipes; for those use --group")
     if patients < LEAST_FOR_INTERVAL:
         found.append(f"{patients} patients are too few for an interval; values and range only")
-    shared = [warning for warning in runs[0].summary["warnings"] if all(warning in r.summary["warnings"] for r in runs)]
-    return found + [warning for warning in shared if not warning.startswith("LEAKING")]
+    shared = [warning for warning in runs[0].summary.warnings if all(warning in run.summary.warnings for run in runs)]
+    return found + [warning.text for warning in shared if warning.code is not WarningCode.LEAKING]
 
 
 def _disagreements(contenders: Sequence[Contender], cases: Sequence[str], count: int = 6) -> list[dict[str, Any]]:

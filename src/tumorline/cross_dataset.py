@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tumorline.audit import describe
+from tumorline.compared_results import Matrix, MatrixCell, MatrixModel
 from tumorline.config import DataConfig, load_config
 from tumorline.data.dataset import Dataset
 from tumorline.errors import UserError
@@ -15,6 +16,7 @@ from tumorline.files import write_csv, write_json
 from tumorline.metrics.headline import count_false_lesions
 from tumorline.model_file import ModelInfo
 from tumorline.report.matrix import write_page
+from tumorline.results import Metrics, Summary
 
 SCHEMA_VERSION = 1
 MATRIX_NAME = "matrix.json"
@@ -45,7 +47,7 @@ COLUMNS = (
 KEYS = ("name", *sorted(DataConfig.model_fields.keys() - {"source", "cache", "image_size"}))
 """What may be set for one source."""
 
-Evaluate = Callable[[str, Dataset, Path], dict[str, Any]]
+Evaluate = Callable[[str, Dataset, Path], Summary]
 """Model, set and folder to the summary of `tumorline.evaluate`."""
 
 
@@ -95,7 +97,7 @@ def checked(specs: Sequence[SetSpec]) -> list[SetSpec]:
 
 def measure_matrix(
     models: Mapping[str, ModelInfo], sets: Mapping[tuple[str, str], Dataset], output: Path, evaluate: Evaluate
-) -> dict[str, Any]:
+) -> Matrix:
     """Evaluate every model on every set into `output/<model>--<set>`; writes the matrix as JSON, CSV and a page.
 
     `sets` are by model and name, since a model reads the sequence that it was trained on. A cell that cannot be
@@ -105,14 +107,14 @@ def measure_matrix(
         _cell((model, name), models[model], dataset, output / f"{model}--{name}", evaluate)
         for (model, name), dataset in sets.items()
     ]
-    result = {
-        "schema_version": SCHEMA_VERSION,
-        "models": {name: {"data": info.data, "threshold": info.threshold} for name, info in models.items()},
-        "sets": {name: _describe_set(dataset) for name, dataset in _first_of_each(sets).items()},
-        "cells": cells,
-        "sentences": [sentence for cell in cells if (sentence := _sentence(cell, cells))],
-    }
-    write_json(output / MATRIX_NAME, result)
+    result = Matrix(
+        schema_version=SCHEMA_VERSION,
+        models={name: MatrixModel(data=info.data, threshold=info.threshold) for name, info in models.items()},
+        sets={name: _describe_set(dataset) for name, dataset in _first_of_each(sets).items()},
+        cells=cells,
+        sentences=[sentence for cell in cells if (sentence := _sentence(cell, cells))],
+    )
+    write_json(output / MATRIX_NAME, result.to_json())
     write_csv(output / TABLE_NAME, COLUMNS, [_matrix_row(cell) for cell in cells])
     write_page(result, output)
     return result
@@ -126,26 +128,27 @@ def _first_of_each(sets: Mapping[tuple[str, str], Dataset]) -> dict[str, Dataset
     return found
 
 
-def _cell(
-    names: tuple[str, str], info: ModelInfo, dataset: Dataset, folder: Path, evaluate: Evaluate
-) -> dict[str, Any]:
+def _cell(names: tuple[str, str], info: ModelInfo, dataset: Dataset, folder: Path, evaluate: Evaluate) -> MatrixCell:
     model, name = names
-    cell: dict[str, Any] = {"model": model, "set": name, "folder": folder.name, "domain": _domain(info, dataset)}
+    domain = _domain(info, dataset)
     try:
         summary = evaluate(model, dataset, folder)
     except UserError as error:
-        return {**cell, "error": str(error)}
-    (figures,) = summary["regions"].values()
-    return {
-        **cell,
-        "error": None,
-        "figures": figures,
-        "cases": summary["cases"],
-        "patients": summary["patients"],
-        "warnings": summary["warnings"],
-        "orientation": _orientation(info, dataset),
-        "dice_of_cases": [row.scores.dice for row in read_rows(folder) if row.scores.dice is not None],
-    }
+        return MatrixCell(model=model, set=name, folder=folder.name, domain=domain, error=str(error))
+    (figures,) = summary.regions.values()
+    return MatrixCell(
+        model=model,
+        set=name,
+        folder=folder.name,
+        domain=domain,
+        error=None,
+        figures=figures,
+        cases=summary.cases,
+        patients=summary.patients,
+        warnings=summary.warnings,
+        orientation=_orientation(info, dataset),
+        dice_of_cases=[row.scores.dice for row in read_rows(folder) if row.scores.dice is not None],
+    )
 
 
 def _orientation(info: ModelInfo, dataset: Dataset) -> str | None:
@@ -172,49 +175,56 @@ def _describe_set(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def _sentence(cell: Mapping[str, Any], cells: Sequence[Mapping[str, Any]]) -> str | None:
+def _sentence(cell: MatrixCell, cells: Sequence[MatrixCell]) -> str | None:
     """How much of the model's in-domain Dice is left on an external set, and what else tells them apart."""
-    if cell["error"] or cell["domain"] == "in-domain":
+    if cell.figures is None or cell.domain == "in-domain":
         return None
-    figures, found = cell["figures"], []
-    if (dice := figures["dice"]["mean"]) is not None:
-        found.append(f"Dice {dice:.3f}{_against_home(dice, cell['model'], cells)}")
-    if figures["tumour_cases"]:
-        found.append(f"{figures['missed']} of {figures['tumour_cases']} tumours missed")
+    figures, found = cell.figures, []
+    if (dice := figures.dice.mean) is not None:
+        found.append(f"Dice {dice:.3f}{_against_home(dice, cell.model, cells)}")
+    if figures.tumour_cases:
+        found.append(f"{figures.missed} of {figures.tumour_cases} tumours missed")
     found.append(f"false lesions {count_false_lesions(figures)}")
-    if figures["tumour_free_cases"]:
-        found.append(f"a tumour drawn in {figures['invented']} of {figures['tumour_free_cases']} slices without one")
-    if cell["orientation"] not in (None, "identity"):
-        found.append(f"its pictures lie another way round than in training ({cell['orientation']} would turn them)")
-    return f"{cell['model']} on {cell['set']}: {'; '.join(found)}."
+    if figures.tumour_free_cases:
+        found.append(f"a tumour drawn in {figures.invented} of {figures.tumour_free_cases} slices without one")
+    if cell.orientation not in (None, "identity"):
+        found.append(f"its pictures lie another way round than in training ({cell.orientation} would turn them)")
+    return f"{cell.model} on {cell.set}: {'; '.join(found)}."
 
 
-def _against_home(dice: float, model: str, cells: Sequence[Mapping[str, Any]]) -> str:
+def _against_home(dice: float, model: str, cells: Sequence[MatrixCell]) -> str:
     for cell in cells:
-        if cell["model"] == model and cell["domain"] == "in-domain" and not cell["error"]:
-            at_home = cell["figures"]["dice"]["mean"]
-            return f" against {at_home:.3f} on {cell['set']} ({dice - at_home:+.3f})"
+        if cell.model == model and cell.domain == "in-domain" and cell.figures:
+            at_home = cell.figures.dice.mean
+            return "" if at_home is None else f" against {at_home:.3f} on {cell.set} ({dice - at_home:+.3f})"
     return ""
 
 
-def _matrix_row(cell: Mapping[str, Any]) -> dict[str, Any]:
-    row = {name: cell.get(name) for name in COLUMNS}
-    if cell["error"]:
-        return row
-    figures = cell["figures"]
-    low, high = figures["dice"]["ci95"] or (None, None)
-    false_low, false_high = figures["false_positive"]["ci95"] or (None, None)
-    return row | {
-        "dice": figures["dice"]["mean"],
+def _matrix_row(cell: MatrixCell) -> dict[str, object]:
+    named: dict[str, object] = {"model": cell.model, "set": cell.set, "domain": cell.domain, "error": cell.error}
+    if cell.figures is None:
+        return named
+    return named | {"cases": cell.cases, "patients": cell.patients} | _matrix_figures(cell.figures)
+
+
+def _matrix_figures(figures: Metrics) -> dict[str, object]:
+    low, high = figures.dice.ci95 or (None, None)
+    false_positive = figures.false_positive.ci95 if figures.false_positive else None
+    false_low, false_high = false_positive or (None, None)
+    return {
+        "dice": figures.dice.mean,
         "dice_low": low,
         "dice_high": high,
-        "dice_over_cases": figures["dice"]["mean_over_cases"],
-        "nsd": figures["nsd"]["mean"],
-        "hd95_detected": figures["hd95_detected"]["mean"],
-        "unit": figures["hd95"]["unit"],
-        "false_lesions": (figures["lesions"] or {}).get("invented"),
+        "dice_over_cases": figures.dice.mean_over_cases,
+        "nsd": figures.nsd.mean,
+        "hd95_detected": figures.hd95_detected.mean,
+        "unit": figures.hd95.unit,
+        "tumour_cases": figures.tumour_cases,
+        "missed": figures.missed,
+        "false_lesions": figures.lesions.invented if figures.lesions else None,
+        "volume_ratio": figures.volume_ratio.median,
+        "tumour_free_cases": figures.tumour_free_cases,
+        "false_positive_rate": figures.false_positive_rate,
         "false_positive_low": false_low,
         "false_positive_high": false_high,
-        "volume_ratio": figures["volume_ratio"]["median"],
-        **{name: figures[name] for name in ("tumour_cases", "missed", "tumour_free_cases", "false_positive_rate")},
     }

@@ -3,11 +3,11 @@
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Any
 
 from tumorline import run
 from tumorline.config import Config
 from tumorline.errors import Diverged, UserError
+from tumorline.evaluation.baselines import Record
 from tumorline.evaluation.operating_point import WEAKNESSES
 from tumorline.evaluation.summary import region_figures, with_baselines, without_own
 from tumorline.evaluation.tables import read_baselines, read_certainties, read_rows, write_evaluation
@@ -16,8 +16,8 @@ from tumorline.metrics import calibration
 from tumorline.metrics.summary import Row
 from tumorline.output_folder import claim_output
 from tumorline.regions import REGION
+from tumorline.results import Fold, ResultWarning, Summary, WarningCode, read_summary
 from tumorline.run_folder import CONFIG_NAME, EVALUATION_NAME, PREDICTIONS_NAME, REPORT_NAME, SUMMARY_NAME, read_config
-from tumorline.summary_file import read_summary
 from tumorline.write.images import mask_path
 
 Notify = Callable[[str], None]
@@ -51,7 +51,7 @@ def cross_validate(config: Config, folder: Path, wanted: Collection[int], notify
         raise UserError(f"{len(diverged)} of {len(chosen)} folds diverged, the others are finished; {diverged[0]}")
 
 
-def gather(folder: Path, wanted: Collection[int] = ()) -> dict[str, Any]:
+def gather(folder: Path, wanted: Collection[int] = ()) -> Summary:
     """Put the test cases of all finished folds together: `evaluation.csv`, `summary.json`, masks, `report.html`.
 
     `wanted` are the folds that count; none stands for all.
@@ -68,13 +68,13 @@ def gather(folder: Path, wanted: Collection[int] = ()) -> dict[str, Any]:
     for path, members in rows.items():
         _copy_masks(path, members, folder)
     together = [row for members in rows.values() for row in members]
-    summary = summarise_evaluation(config, together, finished) | {
-        "folds": [{"fold": path.name, **region_figures(members)} for path, members in rows.items()]
-    }
-    summary = with_baselines(summary, _shared_baselines(list(rows)))
     certainties = [case for path in rows for case in read_certainties(path, ("test",))]
-    summary["calibration"] = (
-        {REGION: calibration.summarise_calibration(certainties)} if len(certainties) == len(together) else {}
+    whole = len(certainties) == len(together)
+    summary = with_baselines(summarise_folds(config, together, finished), _shared_baselines(list(rows))).model_copy(
+        update={
+            "calibration": {REGION: calibration.summarise_calibration(certainties)} if whole else {},
+            "folds": [Fold(fold=path.name, **dict(region_figures(members))) for path, members in rows.items()],
+        }
     )
     write_evaluation(folder, together, summary)
     run.render_report(folder, config)
@@ -115,35 +115,39 @@ def _copy_masks(source: Path, rows: Sequence[Row], folder: Path) -> None:
         write_bytes(mask_path(folder / PREDICTIONS_NAME, row.case), content)
 
 
-def _shared_baselines(finished: Sequence[Path]) -> list[dict[str, Any]]:
+def _shared_baselines(finished: Sequence[Path]) -> list[Record]:
     """The records of those baselines that every fold has."""
     records = [read_baselines(path) for path in finished]
     shared = set.intersection(*({record["baseline"] for record in fold} for fold in records))
     return [record for fold in records for record in fold if record["baseline"] in shared]
 
 
-def summarise_evaluation(config: Config, rows: Sequence[Row], finished: Sequence[Path]) -> dict[str, Any]:
+def summarise_folds(config: Config, rows: Sequence[Row], finished: Sequence[Path]) -> Summary:
     """In the form of a run's summary, of which it takes what all folds share."""
-    shared = read_summary(finished[0] / SUMMARY_NAME)
-    settings = config.split
+    summaries = [read_summary(path / SUMMARY_NAME) for path in finished]
+    shared, settings = summaries[0], config.split
     origin = f"out of fold: {len(finished)} of {settings.folds} folds, by {settings.by}, seed {settings.seed}"
-    regions = {REGION: region_figures(rows)}
     weak = [
-        f"{path.name}: {warning}"
-        for path in finished
-        for warning in read_summary(path / SUMMARY_NAME)["warnings"]
-        if warning.startswith(WEAKNESSES)
+        ResultWarning(code=WarningCode.ONE_FOLD, text=f"{path.name}: {warning.text}")
+        for path, summary in zip(finished, summaries, strict=True)
+        for warning in summary.warnings
+        if warning.code in WEAKNESSES
     ]
-    missing = [f"{len(finished)} OF {settings.folds} FOLDS: the others are not finished"]
-    return {
-        **shared,
-        "split": {**shared["split"], "origin": origin, "parts": {"test": len(rows)}},
-        "cases": len(rows),
-        "patients": len({row.group for row in rows}),
-        "case_status": dict(Counter(row.status for row in rows)),
-        "regions": regions,
-        "validation": None,
-        "baselines": {},
-        "operating_point": None,
-        "warnings": [*without_own(shared["warnings"]), *weak, *(missing if len(finished) < settings.folds else [])],
-    }
+    return shared.model_copy(
+        update={
+            "split": shared.split.model_copy(update={"origin": origin, "parts": {"test": len(rows)}}),
+            "cases": len(rows),
+            "patients": len({row.group for row in rows}),
+            "case_status": dict(Counter(row.status for row in rows)),
+            "regions": {REGION: region_figures(rows)},
+            "validation": None,
+            "baselines": {},
+            "operating_point": None,
+            "warnings": [*without_own(shared.warnings), *weak, *_missing(len(finished), settings.folds)],
+        }
+    )
+
+
+def _missing(finished: int, folds: int) -> list[ResultWarning]:
+    text = f"{finished} OF {folds} FOLDS: the others are not finished"
+    return [ResultWarning(code=WarningCode.FOLDS_MISSING, text=text)] if finished < folds else []

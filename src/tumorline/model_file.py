@@ -17,6 +17,7 @@ from safetensors.numpy import save_file
 from tumorline.errors import UserError
 from tumorline.files import atomic_path, sort_metadata
 from tumorline.model_info import Architecture, KnownCases, Member, ModelInfo, parse_info
+from tumorline.results import Summary
 from tumorline.run_folder import CONFIG_NAME, WEIGHTS_NAME
 
 __all__ = ["Architecture", "KnownCases", "Member", "ModelInfo"]
@@ -67,13 +68,14 @@ def compute_stamp(weights: Weights, text: str) -> str:
     return total.hexdigest()
 
 
-def with_figures(info: ModelInfo, summary: Mapping[str, Any]) -> ModelInfo:
+def with_figures(info: ModelInfo, summary: Summary) -> ModelInfo:
     """The same with the headline figures of its evaluation."""
+    published = summary.to_json()
     regions = {
         region: {name: figures[name] for name in ("dice", "hd95_detected", "volume_ratio", "missed", "tumour_cases")}
-        for region, figures in summary["regions"].items()
+        for region, figures in published["regions"].items()
     }
-    headline = {key: summary[key] for key in ("headline_status", "cases", "patients")} | {"regions": regions}
+    headline = {key: published[key] for key in ("headline_status", "cases", "patients")} | {"regions": regions}
     return info.model_copy(update={"metrics": {**info.metrics, "headline": headline}})
 
 

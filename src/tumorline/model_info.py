@@ -8,6 +8,8 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from tumorline.config import RUN_NAME
+from tumorline.own_files import Count, Written
+from tumorline.results import PointFigures
 
 SCHEMA_VERSION = 1
 LARGEST_METADATA = 1 << 26
@@ -62,7 +64,7 @@ class _Data(BaseModel):
     attribution: Text = ""
 
 
-class _Split(BaseModel):
+class _Split(Written):
     """What the description of the split holds at least."""
 
     by: Text
@@ -70,7 +72,7 @@ class _Split(BaseModel):
     origin: Text
     leaking: bool
     patients_unknown: bool
-    parts: dict[str, int]
+    parts: dict[str, Count]
 
 
 class _Config(BaseModel):
@@ -78,7 +80,7 @@ class _Config(BaseModel):
 
 
 class _Metrics(BaseModel):
-    operating_point: dict[str, Any] = {}
+    operating_point: PointFigures = PointFigures()
 
 
 READ_OF_IT: dict[str, type[BaseModel]] = {"data": _Data, "split": _Split, "config": _Config, "metrics": _Metrics}

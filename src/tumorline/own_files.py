@@ -5,7 +5,7 @@ import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -34,19 +34,32 @@ class Written(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore", allow_inf_nan=False)
 
 
+Kind = TypeVar("Kind", bound=Written)
+
+
 def read_own_json(path: Path, kind: Any, cure: str) -> Any:
     """A value, held against `kind` and given as it is written. Raises UserError with the cure where it is not one."""
+    return _read_held(path, kind, cure)[0]
+
+
+def read_own_model(path: Path, kind: type[Kind], cure: str) -> Kind:
+    """As `read_own_json`, given as what it was held against."""
+    model: Kind = _read_held(path, kind, cure)[1]
+    return model
+
+
+def _read_held(path: Path, kind: Any, cure: str) -> tuple[Any, Any]:
+    """A value as it is written, and as `kind` understands it."""
     try:
         value = json.loads(_text(path), parse_constant=_refuse_constant)
         _refuse_depth(value)
-        TypeAdapter(kind).validate_python(value)
+        return value, TypeAdapter(kind).validate_python(value)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         raise UserError(_damaged(path, f"{place}: {first['msg']}" if place else first["msg"], cure)) from None
     except (ValueError, RecursionError, OSError) as error:
         raise UserError(_damaged(path, _reason(error), cure)) from None
-    return value
 
 
 def read_own_csv(

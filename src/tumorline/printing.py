@@ -13,6 +13,9 @@ from tumorline.metrics.headline import count_cases, count_false_lesions, count_f
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from tumorline.compared_results import Matrix, MatrixCell
+    from tumorline.results import Figure, Metrics, RegionSummary, Summary
+
 
 def say(line: object = "") -> None:
     """A line of the result goes to standard output."""
@@ -64,79 +67,75 @@ def print_rate(folder: Path, rate: float | None) -> None:
     say(f"suggested: --set train.learning_rate={rate:.2g}")
 
 
-def print_headline(summary: "Mapping[str, Any]") -> None:
+def print_headline(summary: "Summary") -> None:
     """The figures that matter, each with what it is."""
-    for warning in summary["warnings"]:
-        say(f"! {warning}")
-    for region, figures in summary["regions"].items():
-        dice, hd95 = figures["dice"], figures["hd95_detected"]
-        say(f"{region}: Dice by patient {format_number(dice['mean'])} {_interval(dice)}")
+    for warning in summary.warnings:
+        say(f"! {warning.text}")
+    for region, figures in summary.regions.items():
+        dice, hd95 = figures.dice, figures.hd95_detected
+        say(f"{region}: Dice by patient {format_number(dice.mean)} {_interval(dice)}")
         say(f"  {count_cases(summary)}")
-        say(f"  over cases {format_number(dice['mean_over_cases'])}, median patient {format_number(dice['median'])}")
-        say(f"  missed {figures['missed']} of {figures['tumour_cases']} tumours")
+        say(f"  over cases {format_number(dice.mean_over_cases)}, median patient {format_number(dice.median)}")
+        say(f"  missed {figures.missed} of {figures.tumour_cases} tumours")
         say(f"  false lesions {count_false_lesions(figures)}")
-        free = figures["tumour_free_cases"]
-        say(f"  false positives {'on ' if free else ''}{count_false_positives(figures)}")
-        say(f"  HD95 over detected {format_number(hd95['mean'], 1)} {figures['hd95'].get('unit', '')}")
-        say(f"  predicted / true area {format_number(figures['volume_ratio']['mean'], 2)}")
-        accuracy, background = figures["accuracy"]["mean"], figures["accuracy_background"]["mean"]
+        say(f"  false positives {'on ' if figures.tumour_free_cases else ''}{count_false_positives(figures)}")
+        say(f"  HD95 over detected {format_number(hd95.mean, 1)} {figures.hd95.unit}")
+        say(f"  predicted / true area {format_number(figures.volume_ratio.mean, 2)}")
+        accuracy, background = figures.accuracy.mean, figures.accuracy_background.mean
         say(
             f"  pixel accuracy {format_number(accuracy, 4)}; all background reaches "
             f"{format_number(background, 4)} with Dice 0"
         )
 
 
-def fold_rows(summary: "Mapping[str, Any]") -> "list[dict[str, Any]]":
+def fold_rows(summary: "Summary") -> "list[dict[str, object]]":
     """A line for each fold, and one for all of them together."""
-    (together,) = summary["regions"].values()
-    return [
-        {
-            "fold": fold["fold"],
-            "patients": fold["patients"],
-            "cases": fold["cases"],
-            "dice": format_number(fold["dice"]["mean"]),
-            "over cases": format_number(fold["dice"]["mean_over_cases"]),
-            "missed": fold["missed"],
-            "false lesions": _false_lesions(fold),
-            **{
-                name: format_number(group["dice"]["mean"])
-                for name, group in {**fold["by_class"], **fold["by_size"]}.items()
-            },
-        }
-        for fold in [*summary["folds"], {"fold": "out of fold", **together}]
-    ]
+    (together,) = summary.regions.values()
+    named = [(fold.fold, fold) for fold in summary.folds]
+    return [{"fold": name, **_fold_cells(figures)} for name, figures in [*named, ("out of fold", together)]]
 
 
-def print_matrix(result: "Mapping[str, Any]", folder: Path, as_json: bool) -> None:
+def _fold_cells(figures: "RegionSummary") -> "dict[str, object]":
+    return {
+        "patients": figures.patients,
+        "cases": figures.cases,
+        "dice": format_number(figures.dice.mean),
+        "over cases": format_number(figures.dice.mean_over_cases),
+        "missed": figures.missed,
+        "false lesions": _false_lesions(figures),
+        **{name: format_number(group.dice.mean) for name, group in {**figures.by_class, **figures.by_size}.items()},
+    }
+
+
+def print_matrix(result: "Matrix", folder: Path, as_json: bool) -> None:
     """The cells as a table, and the sentences; exit status 2 where one could not be evaluated."""
     if as_json:
-        print_json(result)
+        print_json(result.to_json())
         note(f"report: {folder / 'matrix.html'}")
     else:
-        print_table([matrix_row(cell) for cell in result["cells"] if not cell["error"]])
-        for sentence in result["sentences"]:
+        print_table([matrix_row(cell, cell.figures) for cell in result.cells if cell.figures])
+        for sentence in result.sentences:
             say(sentence)
         say(f"report: {folder / 'matrix.html'}")
-    failed = [cell for cell in result["cells"] if cell["error"]]
+    failed = [cell for cell in result.cells if cell.error]
     for cell in failed:
-        note(f"error: {cell['model']} on {cell['set']}: {cell['error']}")
+        note(f"error: {cell.model} on {cell.set}: {cell.error}")
     if failed:
         sys.exit(2)
 
 
-def matrix_row(cell: "Mapping[str, Any]") -> "dict[str, Any]":
-    figures = cell["figures"]
+def matrix_row(cell: "MatrixCell", figures: "Metrics") -> "dict[str, object]":
     return {
-        "model": cell["model"],
-        "set": cell["set"],
-        "domain": cell["domain"],
-        "patients": cell["patients"],
-        "cases": cell["cases"],
-        "dice": format_number(figures["dice"]["mean"]),
-        "interval": _interval(figures["dice"]),
-        "missed": f"{figures['missed']}/{figures['tumour_cases']}",
+        "model": cell.model,
+        "set": cell.set,
+        "domain": cell.domain,
+        "patients": cell.patients,
+        "cases": cell.cases,
+        "dice": format_number(figures.dice.mean),
+        "interval": _interval(figures.dice),
+        "missed": f"{figures.missed}/{figures.tumour_cases}",
         "false lesions": _false_lesions(figures),
-        "false positives": _share(figures["invented"], figures["tumour_free_cases"]),
+        "false positives": _share(figures.invented, figures.tumour_free_cases),
     }
 
 
@@ -155,7 +154,7 @@ def leaderboard_row(row: "Mapping[str, Any]") -> "dict[str, Any]":
     return {
         "arm": row["name"],
         "dice": format_number(row["dice"]["mean"]),
-        "interval": _interval(row["dice"]),
+        "interval": _published_interval(row["dice"]),
         "nsd": format_number(row["nsd"]["mean"]),
         "hd95": format_number(row["hd95"]["mean"], 1),
         "area": format_number(row["volume_ratio"]["mean"], 2),
@@ -183,25 +182,24 @@ def contender_rows(result: "Mapping[str, Any]") -> "list[dict[str, Any]]":
     ]
 
 
-def stress_rows(summary: "Mapping[str, Any]") -> "list[dict[str, Any]]":
+def stress_rows(summary: "Summary") -> "list[dict[str, object]]":
     """A line for each change and strength; nothing where no stress was asked for."""
-    if "stress" not in summary:
+    if summary.stress is None:
         return []
-    stress = summary["stress"]
-    levels = [("unchanged", "", stress["unchanged"])]
-    levels += [
-        (name, f"{level['strength']:g} {change['unit']}", level)
-        for name, change in stress["changes"].items()
-        for level in change["levels"]
+    levels = [
+        (name, f"{level.strength:g} {change.unit}", level.dice, level.missed)
+        for name, change in summary.stress.changes.items()
+        for level in change.levels
     ]
+    unchanged = summary.stress.unchanged
     return [
-        {"change": name, "strength": strength, "dice": format_number(level["dice"]["mean"]), "missed": level["missed"]}
-        for name, strength, level in levels
+        {"change": name, "strength": strength, "dice": format_number(dice.mean), "missed": missed}
+        for name, strength, dice, missed in [("unchanged", "", unchanged.dice, unchanged.missed), *levels]
     ]
 
 
-def _false_lesions(figures: "Mapping[str, Any]") -> str:
-    return _count((figures.get("lesions") or {}).get("invented"))
+def _false_lesions(figures: "Metrics") -> str:
+    return _count(figures.lesions.invented if figures.lesions else None)
 
 
 def _count(number: float | None) -> str:
@@ -217,13 +215,19 @@ def format_number(value: float | None, digits: int = 3) -> str:
     return "undefined" if value is None else f"{value:.{digits}f}"
 
 
-def _interval(figure: "Mapping[str, Any]") -> str:
-    if figure["ci95"]:
-        return f"(95 % interval {format_number(figure['ci95'][0])} to {format_number(figure['ci95'][1])})"
-    if figure.get("range"):
-        low, high = figure["range"]
+def _interval(figure: "Figure") -> str:
+    if figure.ci95:
+        return f"(95 % interval {format_number(figure.ci95[0])} to {format_number(figure.ci95[1])})"
+    if figure.range:
+        low, high = figure.range
         return f"(too few patients for an interval; they range from {format_number(low)} to {format_number(high)})"
     return ""
+
+
+def _published_interval(figure: "Mapping[str, Any]") -> str:
+    from tumorline.results import Figure
+
+    return _interval(Figure.model_validate(figure))
 
 
 def print_check(result: "Mapping[str, Any]") -> None:

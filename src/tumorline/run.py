@@ -300,14 +300,14 @@ def _finish(task: "Task", notify: Notify) -> None:
     info = _with_operating_point(info, task)
     notify(f"temperature {info.temperature:.2f} and threshold {info.threshold:.2f} from the validation patients")
     for weakness in operating_point.weaknesses(info):
-        notify(f"warning: {weakness}")
+        notify(f"warning: {weakness.text}")
     save_model(run / WEIGHTS_NAME, weights, info)
     stamp_onnx(run / WEIGHTS_NAME)
     notify("evaluating validation and test patients at native resolution")
     summary = evaluate(load(run), Request(task.dataset, run, include=("validation", "test", "unseen")))
     save_model(run / WEIGHTS_NAME, weights, with_figures(info, summary))
     stamp_onnx(run / WEIGHTS_NAME)
-    append_line(run / TEST_USES_NAME, {"by": "train", "cases": summary["case_status"]})
+    append_line(run / TEST_USES_NAME, {"by": "train", "cases": summary.case_status})
     write_card(run)
     render_report(run, task.config)
 
@@ -315,7 +315,7 @@ def _finish(task: "Task", notify: Notify) -> None:
 def _with_operating_point(info: ModelInfo, task: "Task") -> ModelInfo:
     cases = task.split.cases("validation")
     point = operating_point.choose_operating_point(load(task.run), task.dataset, cases, task.config.model.threshold)
-    metrics = {**info.metrics, "operating_point": point.figures}
+    metrics = {**info.metrics, "operating_point": point.figures.to_json()}
     return info.model_copy(update={"temperature": point.temperature, "threshold": point.threshold, "metrics": metrics})
 
 

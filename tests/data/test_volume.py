@@ -18,6 +18,7 @@ from tumorline.data.source import open_source
 from tumorline.errors import UserError
 from tumorline.formats import nifti
 from tumorline.printing import print_headline
+from tumorline.results import Summary
 
 FRONT_LEFT = np.zeros((4, 6), np.int16)
 FRONT_LEFT[0, 5] = 9
@@ -130,7 +131,7 @@ def test_what_a_model_invents_is_counted(tiny_run: Path, tmp_path: Path, capsys:
     figures = summary["regions"]["tumour"]
     assert figures["dice"]["mean"] is None
     assert figures["false_positive_rate"] == figures["false_positive"]["mean_over_cases"] == figures["invented"] / 4
-    print_headline(summary)
+    print_headline(Summary.model_validate(summary))
     assert f"false positives on {figures['invented']} of 4 cases without a tumour" in capsys.readouterr().out
     assert "of 4 slices without a tumour" in (tmp_path / "out" / "report.html").read_text()
 

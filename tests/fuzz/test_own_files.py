@@ -15,7 +15,7 @@ from tumorline.benchmarking import leaderboard
 from tumorline.errors import UserError
 from tumorline.printing import print_headline
 from tumorline.report import write_report
-from tumorline.summary_file import read_summary
+from tumorline.results import read_summary
 
 FROZEN = Path(__file__).parents[1] / "frozen" / "0.1.0"
 OF_A_RUN = (

@@ -23,6 +23,8 @@ UNSTABLE = re.compile(
     r"seconds|images_per_second|images a second|peak_memory|versions|machine|time\b|date"
     r"|\d{4}-\d\d-\d\d|\d+(?:\.\d+)? (?:s|images/s|min|minutes|MB)\b"
 )
+HASH = re.compile(r'"sha256": "[0-9a-f]{64}"')
+"""Of a file that is compared itself."""
 SKIPPED = {"environment.json", "log.txt", "state.safetensors"}
 """Times and versions; the state also holds the seconds of each epoch, and is covered by the weights that come of it."""
 
@@ -98,10 +100,24 @@ def compare_texts(before: list[str], after: list[str], name: str) -> Iterator[st
     if name.endswith(".json"):
         yield from compare_values(json.loads("\n".join(before)), json.loads("\n".join(after)), name)
         return
-    kept = [[line for line in lines if not UNSTABLE.search(line)] for lines in (before, after)]
+    if name.endswith(".out") and (printed := [printed_json(lines) for lines in (before, after)])[0] is not None:
+        yield from compare_values(printed[0], printed[1], name)
+        return
+    kept = [[HASH.sub("", line) for line in lines if not UNSTABLE.search(line)] for lines in (before, after)]
     if kept[0] != kept[1]:
         differing = next((pair for pair in zip(*kept, strict=False) if pair[0] != pair[1]), ("", "more or fewer lines"))
         yield f"differs: {name}: {differing[0][:160]!r} became {differing[1][:160]!r}"
+
+
+def printed_json(lines: list[str]) -> Any:
+    """What a command printed as JSON, with its exit status and what it said besides; None where it printed none."""
+    content, position = "\n".join(lines[1:]), 0
+    try:
+        value, position = json.JSONDecoder().raw_decode(content)
+    except ValueError:
+        return None
+    said = [line for line in content[position:].splitlines() if not UNSTABLE.search(line)]
+    return {"exit status": lines[0], "printed": value, "said": said}
 
 
 def compare_weights(before: bytes, after: bytes, name: str) -> Iterator[str]:
@@ -134,6 +150,9 @@ def compare_values(before: Any, after: Any, name: str) -> Iterator[str]:
                 yield f"gone: {name}: {key}"
             elif not UNSTABLE.search(key):
                 yield from compare_values(before[key], after[key], f"{name}: {key}")
+    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        for number, pair in enumerate(zip(before, after, strict=True)):
+            yield from compare_values(*pair, f"{name}: {number}")
     elif before != after:
         yield f"differs: {name}: {str(before)[:80]} became {str(after)[:80]}"
 

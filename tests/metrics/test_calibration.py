@@ -92,15 +92,16 @@ def test_a_summary_says_what_confidence_is_worth() -> None:
         return calibration.Certainty(f"p{dice}", dice, 1.0, confidence, counted([0.9, 0.1], [True, False]))
 
     found = calibration.summarise_calibration([case(0.9, 0.95), case(0.5, 0.6), case(0.0, None)])
-    assert found["risk_coverage"]["risk"] == pytest.approx([0.1, 0.3, 1.6 / 3])
-    assert found["risk_coverage"]["area"] == found["risk_coverage"]["area_best"]
-    assert found["without_confidence"] == 1
-    assert found["expected_calibration_error"] == pytest.approx(0.1)
-    assert [one["tumour"] for one in found["reliability"]] == [0, 1]
-    assert found["dice_lost_to_area"]["mean"] == pytest.approx((0.1 + 0.5 + 1.0) / 3)
+    assert found.risk_coverage
+    assert found.risk_coverage.risk == pytest.approx([0.1, 0.3, 1.6 / 3])
+    assert found.risk_coverage.area == found.risk_coverage.area_best
+    assert found.without_confidence == 1
+    assert found.expected_calibration_error == pytest.approx(0.1)
+    assert [one.tumour for one in found.reliability] == [0, 1]
+    assert found.dice_lost_to_area.mean == pytest.approx((0.1 + 0.5 + 1.0) / 3)
 
 
 def test_without_a_tumour_there_is_no_risk() -> None:
     empty = calibration.judge("p", np.zeros((4, 4)), np.zeros((4, 4), bool), np.zeros((4, 4), bool))
     found = calibration.summarise_calibration([empty])
-    assert (found["risk_coverage"], found["expected_calibration_error"]) == (None, None)
+    assert (found.risk_coverage, found.expected_calibration_error) == (None, None)

@@ -3,17 +3,15 @@
 import pytest
 
 from tumorline.metrics.headline import count_cases, count_false_lesions, count_false_positives
+from tumorline.results import Lesions, Metrics, Summary
 
-SUMMARY = {
-    "cases": 34,
-    "patients": 12,
-    "headline_status": ["test"],
-    "case_status": {"train": 60, "test": 34, "validation": 24},
-}
+SUMMARY = Summary.model_construct(
+    cases=34, patients=12, headline_status=["test"], case_status={"train": 60, "test": 34, "validation": 24}
+)
 
 
 def test_it_is_said_what_was_left_out_and_why() -> None:
-    assert count_cases(SUMMARY | {"left_out": {"blank slices": 10}}) == (
+    assert count_cases(SUMMARY.model_copy(update={"left_out": {"blank slices": 10}})) == (
         "34 of 128 cases given, 12 patients (test); "
         "left out 60: the model was trained on them; 24: the model was tuned on them; 10: blank slices"
     )
@@ -21,8 +19,8 @@ def test_it_is_said_what_was_left_out_and_why() -> None:
 
 def test_a_summary_of_0_1_0_says_it_too_and_one_of_all_cases_needs_no_more() -> None:
     assert count_cases(SUMMARY).startswith("34 of 118 cases given, 12 patients (test); left out 60: ")
-    whole = SUMMARY | {"case_status": {"test": 20, "unseen": 14}, "headline_status": ["test", "unseen"], "patients": 1}
-    assert count_cases(whole) == "34 cases, 1 patient (test, unseen)"
+    statuses = {"case_status": {"test": 20, "unseen": 14}, "headline_status": ["test", "unseen"]}
+    assert count_cases(SUMMARY.model_copy(update={**statuses, "patients": 1})) == "34 cases, 1 patient (test, unseen)"
 
 
 @pytest.mark.parametrize(
@@ -35,10 +33,13 @@ def test_a_summary_of_0_1_0_says_it_too_and_one_of_all_cases_needs_no_more() -> 
     ],
 )
 def test_false_lesions_are_counted_in_all_cases(lesions: dict[str, int] | None, said: str) -> None:
-    assert count_false_lesions({"cases": 34, "lesions": lesions}) == said
+    counted = {"truth": 60, "detected": 50, **lesions} if lesions else None
+    figures = Metrics.model_construct(cases=34, lesions=counted and Lesions.model_validate(counted))
+    assert count_false_lesions(figures) == said
 
 
 def test_false_positives_need_cases_without_a_tumour() -> None:
-    assert count_false_positives({"invented": 1, "tumour_free_cases": 4}) == "1 of 4 cases without a tumour (25.0%)"
-    none = count_false_positives({"invented": 0, "tumour_free_cases": 0})
+    figures = Metrics.model_construct(invented=1, tumour_free_cases=4)
+    assert count_false_positives(figures) == "1 of 4 cases without a tumour (25.0%)"
+    none = count_false_positives(Metrics.model_construct(invented=0, tumour_free_cases=0))
     assert none == "cannot be measured here: no case without a tumour"

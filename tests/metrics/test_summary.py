@@ -27,16 +27,17 @@ def row(case: str, patient: str | None, dice: float, class_name: str = "") -> Ro
 
 def test_slices_are_averaged_within_a_patient_first() -> None:
     rows = [row("a", "p", 1.0), row("b", "p", 0.8), row("c", "p", 0.6), row("d", "q", 0.2)]
-    dice = summarise_rows(rows)["dice"]
-    assert dice["mean"] == pytest.approx((0.8 + 0.2) / 2)
-    assert dice["mean_over_cases"] == pytest.approx(0.65)
-    assert (dice["patients"], dice["range"]) == (2, [pytest.approx(0.2), pytest.approx(0.8)])
+    dice = summarise_rows(rows).dice
+    assert dice.mean == pytest.approx((0.8 + 0.2) / 2)
+    assert dice.mean_over_cases == pytest.approx(0.65)
+    assert dice.patients == 2
+    assert dice.range == pytest.approx([0.2, 0.8])
 
 
 def test_the_median_is_over_patients() -> None:
-    dice = summarise_rows([row(name, name, value) for name, value in (("a", 0.0), ("b", 0.8), ("c", 1.0))])["dice"]
-    assert dice["median"] == pytest.approx(0.8)
-    assert dice["mean"] == pytest.approx(0.6)
+    dice = summarise_rows([row(name, name, value) for name, value in (("a", 0.0), ("b", 0.8), ("c", 1.0))]).dice
+    assert dice.median == pytest.approx(0.8)
+    assert dice.mean == pytest.approx(0.6)
 
 
 @pytest.mark.parametrize("name", ["dice", "iou", "precision", "recall", "nsd", "hd95", "volume_ratio", "accuracy"])
@@ -46,7 +47,7 @@ def test_each_figure_is_the_one_of_its_name(name: str) -> None:
     predicted[:2, 3:9] = True
     scores = score_case(TRUTH, predicted, None)
     expected = {"dice": 8 / 22, "iou": 4 / 18, "precision": 4 / 12, "recall": 4 / 10, "volume_ratio": 1.2}
-    found = summarise_rows([Row("a", "p", {}, "test", "tumour", scores)])[name]["mean"]
+    found = summarise_rows([Row("a", "p", {}, "test", "tumour", scores)]).to_json()[name]["mean"]
     assert found == pytest.approx(expected.get(name, getattr(scores, name)))
     assert len({scores.dice, scores.iou, scores.precision, scores.recall, scores.nsd, scores.hd95}) == 6
 
@@ -54,14 +55,14 @@ def test_each_figure_is_the_one_of_its_name(name: str) -> None:
 def test_distances_in_mm_and_in_pixels_are_not_passed_off_as_one_unit() -> None:
     rows = [row("a", "p", 1.0), Row("b", "q", {}, "test", "tumour", score_case(TRUTH, TRUTH, (1.0, 1.0)))]
     for name in ("hd95", "average_surface_distance", "signed_offset", "lesion_hd95"):
-        assert summarise_rows(rows)[name]["unit"] == "mixed mm and px"
-        assert summarise_rows(rows[:1])[name]["unit"] == "px"
+        assert summarise_rows(rows).to_json()[name]["unit"] == "mixed mm and px"
+        assert summarise_rows(rows[:1]).to_json()[name]["unit"] == "px"
 
 
 def test_a_miss_counts_in_the_average_surface_distance_and_not_in_that_of_the_detected() -> None:
     """A tumour found exactly and one missed, in images whose diagonal is 10 times the root of 2."""
     missed = Row("m", "q", {}, "test", "tumour", score_case(TRUTH, np.zeros_like(TRUTH), None))
-    summary = summarise_rows([row("a", "p", 1.0), missed])
+    summary = summarise_rows([row("a", "p", 1.0), missed]).to_json()
     assert summary["average_surface_distance"]["mean"] == pytest.approx(np.sqrt(200) / 2)
     assert summary["average_surface_distance_detected"]["mean"] == 0
     assert (summary["signed_offset"]["patients"], summary["volume_ratio_undefined"]) == (1, 1)
@@ -73,7 +74,7 @@ def test_lesions_are_counted_over_all_cases() -> None:
     two[9, 9] = True
     cases = [score_case(two, TRUTH, None), score_case(np.zeros_like(TRUTH), TRUTH, None)]
     rows = [Row(str(number), None, {}, "test", "tumour", scores) for number, scores in enumerate(cases)]
-    assert summarise_rows(rows)["lesions"] == {
+    assert summarise_rows(rows).to_json()["lesions"] == {
         "truth": 2,
         "detected": 1,
         "invented": 1,
@@ -84,7 +85,7 @@ def test_lesions_are_counted_over_all_cases() -> None:
 
 def test_figures_that_old_rows_lack_are_undefined() -> None:
     old = replace(scores_with_dice(1.0), lesions_truth=None, lesion_dice=None, signed_offset=None)
-    summary = summarise_rows([Row("a", "p", {}, "test", "tumour", old)])
+    summary = summarise_rows([Row("a", "p", {}, "test", "tumour", old)]).to_json()
     assert (summary["lesions"], summary["signed_offset"]["mean"], summary["dice"]["mean"]) == (None, None, 1)
 
 
@@ -96,16 +97,17 @@ def test_the_order_of_the_rows_does_not_matter() -> None:
 
 
 def test_few_patients_have_no_interval_and_say_so() -> None:
-    dice = summarise_rows([row(str(n), str(n), n / 19) for n in range(19)])["dice"]
-    assert dice["ci95"] is None
-    assert dice["warning"] == "19 patients are too few for an interval; values and range only"
+    dice = summarise_rows([row(str(n), str(n), n / 19) for n in range(19)]).dice
+    assert dice.ci95 is None
+    assert dice.warning == "19 patients are too few for an interval; values and range only"
 
 
 @pytest.mark.parametrize(("patients", "rough"), [(20, True), (29, True), (30, False)])
 def test_from_20_patients_there_is_an_interval_and_below_30_it_is_called_rough(patients: int, rough: bool) -> None:
-    dice = summarise_rows([row(str(n), str(n), n % 11 / 10) for n in range(patients)])["dice"]
-    assert dice["ci95"][0] < dice["mean"] < dice["ci95"][1]
-    assert dice["warning"] == (f"{patients} patients: the interval is rough" if rough else None)
+    dice = summarise_rows([row(str(n), str(n), n % 11 / 10) for n in range(patients)]).dice
+    low, high = dice.ci95 or (0, 0)
+    assert low < (dice.mean or 0) < high
+    assert dice.warning == (f"{patients} patients: the interval is rough" if rough else None)
 
 
 def test_the_interval_surrounds_the_mean_and_narrows_with_patients() -> None:
@@ -145,27 +147,27 @@ def test_missed_and_invented_are_counted_and_tumour_free_cases_kept_apart() -> N
     invented = Row("i", "p4", {}, "test", "tumour", score_case(empty, TRUTH, None))
     missed = Row("m", "p5", {}, "test", "tumour", score_case(TRUTH, empty, None))
     summary = summarise_rows([row("a", "p1", 1.0), free, invented, missed])
-    assert (summary["missed"], summary["invented"], summary["tumour_cases"]) == (1, 1, 2)
-    assert summary["dice"]["mean"] == 0.5
-    assert summary["dice_all"] == 0.5
-    assert summary["false_positive_rate"] == 0.5
-    assert summary["hd95_detected"]["mean"] == 0
-    assert summary["volume_ratio_undefined"] == 3
+    assert (summary.missed, summary.invented, summary.tumour_cases) == (1, 1, 2)
+    assert summary.dice.mean == 0.5
+    assert summary.dice_all == 0.5
+    assert summary.false_positive_rate == 0.5
+    assert summary.hd95_detected.mean == 0
+    assert summary.volume_ratio_undefined == 3
 
 
 def test_unknown_patients_stand_for_themselves() -> None:
-    assert summarise_rows([row("a", None, 1.0), row("b", None, 0.0)])["dice"]["patients"] == 2
+    assert summarise_rows([row("a", None, 1.0), row("b", None, 0.0)]).dice.patients == 2
 
 
 def test_classes_and_sizes_are_summed_up_apart() -> None:
     rows = [row("a", "p", 1.0, "x"), row("b", "q", 0.5, "y"), row("c", "r", 0.7, "y")]
     groups = by_group(rows, "class_name")
-    assert {name: group["dice"]["mean"] for name, group in groups.items()} == {"x": 1.0, "y": pytest.approx(0.6)}
-    assert groups["y"]["volume_ratio"]["mean"] == pytest.approx(1.0)
-    assert (groups["y"]["tumour_cases"], groups["y"]["missed"], groups["y"]["hd95_detected"]["patients"]) == (2, 0, 2)
+    assert {name: group.dice.mean for name, group in groups.items()} == {"x": 1.0, "y": pytest.approx(0.6)}
+    assert groups["y"].volume_ratio.mean == pytest.approx(1.0)
+    assert (groups["y"].tumour_cases, groups["y"].missed, groups["y"].hd95_detected.patients) == (2, 0, 2)
     sizes = by_size(rows)
     assert list(sizes) == ["small", "medium", "large"]
-    assert all(size["limits_px"] == [10, 10] for size in sizes.values())
+    assert all(size.limits_px == [10, 10] for size in sizes.values())
 
 
 def test_sizes_run_from_small_to_large() -> None:
@@ -175,13 +177,13 @@ def test_sizes_run_from_small_to_large() -> None:
         truth[:2, :width] = True
         rows.append(Row(str(width), str(width), {}, "test", "tumour", score_case(truth, truth, None)))
     sizes = by_size(rows)
-    limits = {name: size["limits_px"] for name, size in sizes.items()}
+    limits = {name: size.limits_px for name, size in sizes.items()}
     assert limits == {"small": [2, 4], "medium": [6, 10], "large": [14, 18]}
-    assert [size["cases"] for size in sizes.values()] == [2, 2, 2]
+    assert [size.cases for size in sizes.values()] == [2, 2, 2]
 
 
 def test_a_summary_is_json_without_nan() -> None:
     empty = np.zeros((4, 4), bool)
     only_free = [Row("f", "p", {}, "test", "tumour", score_case(empty, empty, None))]
     for rows in ([], only_free, [row("a", "p", 0.0)]):
-        json.dumps(summarise_rows(rows), allow_nan=False)
+        json.dumps(summarise_rows(rows).to_json(), allow_nan=False)

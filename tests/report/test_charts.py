@@ -1,11 +1,19 @@
 import math
 import re
+from dataclasses import dataclass
 from xml.etree import ElementTree
 
 import pytest
 
 from tumorline.report import charts
 from tumorline.report.charts import Axis
+
+
+@dataclass(frozen=True)
+class Drawn:
+    mean: float
+    ci95: list[float] | None
+    patients: int
 
 
 def heights(svg: str) -> list[float]:
@@ -44,13 +52,13 @@ def test_a_curve_leaves_out_what_is_not_finite() -> None:
 
 
 def test_a_strip_has_a_dot_for_each_value_and_a_band_only_with_an_interval() -> None:
-    figure = {"mean": 0.5, "ci95": None, "patients": 2}
+    figure = Drawn(0.5, None, 2)
     chart = charts.strips({"a": ([0.2, 0.4, 0.9], figure)}, "Dice")
     assert chart.count("<circle") == 3
     assert "2 patients, 3 cases" in chart
     assert chart.count('class="mean"') == 1
     assert 'class="band"' not in chart
-    assert 'class="band"' in charts.strips({"a": ([0.2], {**figure, "ci95": [0.1, 0.3]})}, "Dice")
+    assert 'class="band"' in charts.strips({"a": ([0.2], Drawn(0.5, [0.1, 0.3], 2))}, "Dice")
 
 
 def test_equal_areas_lie_on_the_line_and_empty_ones_have_no_dot() -> None:
@@ -66,7 +74,7 @@ def test_equal_areas_lie_on_the_line_and_empty_ones_have_no_dot() -> None:
 
 def test_names_are_escaped_and_every_chart_is_well_formed() -> None:
     name = "<b>&"
-    figure = {"mean": 0.5, "ci95": [0.4, 0.6], "patients": 30}
+    figure = Drawn(0.5, [0.4, 0.6], 30)
     for chart in (
         charts.strips({name: ([0.5], figure)}, name),
         charts.scatter({name: [(2.0, 3.0)]}, name, name),

@@ -64,7 +64,7 @@ def test_pictures_have_both_contours(run: Path) -> None:
 def test_a_warning_is_a_badge(run: Path, warning: str, badge: str) -> None:
     marked = f'<span class="badge">{badge}</span>'
     assert marked not in page(run)
-    change_summary(run, lambda summary: summary["warnings"].append(warning))
+    change_summary(run, lambda summary: add_warning(summary, warning))
     assert marked in page(run)
 
 
@@ -104,7 +104,7 @@ def test_false_lesions_beside_a_tumour_are_told(run: Path) -> None:
 
 
 def test_names_cannot_turn_the_text_of_a_page_around(run: Path) -> None:
-    change_summary(run, lambda summary: summary["warnings"].append("LEAKING: \u202egnp.x\udcff\n<b>"))
+    change_summary(run, lambda summary: add_warning(summary, "LEAKING: \u202egnp.x\udcff\n<b>"))
     assert "LEAKING: \\u202egnp.x\\udcff\\n&lt;b&gt;" in page(run)
 
 
@@ -118,7 +118,7 @@ def test_gaps_in_the_history_are_left_out(run: Path) -> None:
 
 
 def test_text_from_files_is_escaped(run: Path) -> None:
-    change_summary(run, lambda summary: summary["warnings"].append("<script>alert(1)</script>"))
+    change_summary(run, lambda summary: add_warning(summary, "<script>alert(1)</script>"))
     text = (run / "split.csv").read_text().replace(",a,", ",<b>a</b>,")
     (run / "split.csv").write_text(text)
     assert "<script>alert" not in page(run)

@@ -12,9 +12,9 @@ from tumorline.benchmarking.speed import images_per_second
 from tumorline.evaluation.tables import read_rows
 from tumorline.metrics.case import CaseScores
 from tumorline.metrics.comparison import LEAST_SEEDS
-from tumorline.metrics.summary import FIGURES, figure
+from tumorline.metrics.summary import FIGURES, Row, figure
+from tumorline.results import read_comparable
 from tumorline.run_folder import SUMMARY_NAME, best_validation_dice, read_environment, read_history
-from tumorline.summary_file import Comparable, read_summary
 
 SCHEMA_VERSION = 1
 
@@ -35,12 +35,8 @@ class Entry:
 
 def shared_warnings(entries: Sequence[Entry]) -> list[str]:
     """What holds for all: the warnings of every run, and that single runs say nothing of recipes."""
-    runs = [
-        read_summary(folder / SUMMARY_NAME, Comparable)["warnings"]
-        for entry in entries
-        for folder in entry.seeds.values()
-    ]
-    found = [warning for warning in (runs[0] if runs else []) if all(warning in others for others in runs)]
+    runs = [read_comparable(folder / SUMMARY_NAME).warnings for entry in entries for folder in entry.seeds.values()]
+    found = [warning.text for warning in (runs[0] if runs else []) if all(warning in others for others in runs)]
     if entries and not about_recipes(entries):
         seeds = len(entries[0].seeds)
         each = "ONE SEED EACH" if seeds == 1 else f"{seeds} SEEDS EACH, of which the tests take the first"
@@ -93,7 +89,7 @@ def _arm_row(entry: Entry, speed: float) -> dict[str, Any]:
     tested = [row for folder in entry.seeds.values() for row in _headline(folder)]
     environments = [read_environment(run) for run in entry.runs]
     histories = [read_history(run, ["images_per_second"]) for run in entry.runs]
-    by_seed = [figure(_headline(folder), FIGURES["dice"])["mean"] for folder in entry.seeds.values()]
+    by_seed = [figure(_headline(folder), FIGURES["dice"]).mean for folder in entry.seeds.values()]
     return {
         "name": entry.name,
         **comparison.figures(tested),
@@ -130,6 +126,6 @@ def _false_findings(scores: Sequence[CaseScores], seeds: int) -> dict[str, Any]:
     }
 
 
-def _headline(folder: Path) -> list[Any]:
-    wanted = read_summary(folder / SUMMARY_NAME, Comparable)["headline_status"]
+def _headline(folder: Path) -> list[Row]:
+    wanted = read_comparable(folder / SUMMARY_NAME).headline_status
     return [row for row in read_rows(folder) if row.status in wanted]

@@ -17,6 +17,7 @@ from tumorline.data.dataset import Dataset
 from tumorline.groups import group_of
 from tumorline.metrics.overlap import OverlapCounts, accuracy, count_overlap, dice, volume_ratio
 from tumorline.metrics.summary import figure_of
+from tumorline.results import Baseline
 
 Record = dict[str, Any]
 
@@ -95,7 +96,7 @@ def measure_baselines(dataset: Dataset, names: Sequence[str], constant: MaskArra
     return records
 
 
-def summarise_baselines(records: Iterable[Record]) -> dict[str, dict[str, Any]]:
+def summarise_baselines(records: Iterable[Record]) -> dict[str, Baseline]:
     """Mean figures by patient of each baseline, with the interval of its Dice."""
     groups: dict[str, list[Record]] = defaultdict(list)
     for record in records:
@@ -113,16 +114,18 @@ def _figures(counts: OverlapCounts) -> Record:
     }
 
 
-def _summary(records: Sequence[Record]) -> dict[str, Any]:
+def _summary(records: Sequence[Record]) -> Baseline:
     figures = {
         name: figure_of((group_of(record["patient"], record["case"]), record[name]) for record in records)
         for name in ("dice", "volume_ratio", "accuracy")
     }
-    return {
-        "ci95": figures["dice"]["ci95"],
-        "missed": sum(record["missed"] for record in records),
-        **{name: figure["mean"] for name, figure in figures.items()},
-    }
+    return Baseline(
+        dice=figures["dice"].mean,
+        ci95=figures["dice"].ci95,
+        missed=sum(record["missed"] for record in records),
+        volume_ratio=figures["volume_ratio"].mean,
+        accuracy=figures["accuracy"].mean,
+    )
 
 
 def to_text(mask: MaskArray) -> str:

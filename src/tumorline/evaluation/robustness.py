@@ -24,6 +24,7 @@ from tumorline.inference.model import Model
 from tumorline.metrics.overlap import count_overlap, dice
 from tumorline.metrics.summary import figure_of
 from tumorline.output_folder import Memory
+from tumorline.results import ChangedLevel, Robustness, RobustnessChange, RobustnessLevel
 
 Record = dict[str, Any]
 Progress = Callable[[int, int], None]
@@ -176,21 +177,19 @@ def _is_measured(records: Any) -> TypeGuard[list[Record]]:
     ] == [("unchanged", 0.0), *levels()]
 
 
-def summarise_robustness(records: Sequence[Record]) -> dict[str, Any]:
+def summarise_robustness(records: Sequence[Record]) -> Robustness:
     """Dice by patient and missed tumours for each change and strength."""
     groups: dict[tuple[str, float], list[Record]] = defaultdict(list)
     for record in records:
         groups[record["change"], record["strength"]].append(record)
-    return {
-        "unchanged": _figures(groups["unchanged", 0.0]),
-        "changes": {
-            name: {
-                "unit": stress.unit,
-                "levels": [{"strength": level, **_figures(groups[name, level])} for level in stress.strengths],
-            }
-            for name, stress in STRESSES.items()
-        },
+    changes = {
+        name: RobustnessChange(
+            unit=stress.unit,
+            levels=[ChangedLevel(strength=level, **dict(_level(groups[name, level]))) for level in stress.strengths],
+        )
+        for name, stress in STRESSES.items()
     }
+    return Robustness(unchanged=_level(groups["unchanged", 0.0]), changes=changes)
 
 
 def _overlap(
@@ -203,6 +202,6 @@ def _overlap(
     return {"dice": dice(counts) if has_tumour else None, "missed": has_tumour and not counts.tp}
 
 
-def _figures(records: Sequence[Record]) -> dict[str, Any]:
+def _level(records: Sequence[Record]) -> RobustnessLevel:
     values = ((group_of(record["patient"], record["case"]), record["dice"]) for record in records)
-    return {"dice": figure_of(values), "missed": sum(record["missed"] for record in records)}
+    return RobustnessLevel(dice=figure_of(values), missed=sum(record["missed"] for record in records))

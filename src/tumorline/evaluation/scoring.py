@@ -1,7 +1,6 @@
 """A model's figures on cases that it has not seen, at native resolution, with all conventions stated."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 from tumorline.data.case import Case
 from tumorline.data.dataset import Dataset, read_case_mask
@@ -18,13 +17,14 @@ from tumorline.metrics.calibration import Certainty
 from tumorline.metrics.case import Pair, score_cases
 from tumorline.metrics.summary import Row
 from tumorline.model_file import ModelInfo
+from tumorline.results import Summary
 from tumorline.run_folder import BASELINES_NAME, PREDICTIONS_NAME
 from tumorline.write.images import mask_path, write_mask
 
 Progress = Callable[[int, int], None]
 
 
-def evaluate(model: Model, wanted: Request, progress: Progress | None = None) -> dict[str, Any]:
+def evaluate(model: Model, wanted: Request, progress: Progress | None = None) -> Summary:
     """Score a model and write `evaluation.csv`, `summary.json` and `predictions/` below the output folder.
 
     Returns the summary. Raises UserError where no case is left that the model has not been trained on.
@@ -44,7 +44,8 @@ def evaluate(model: Model, wanted: Request, progress: Progress | None = None) ->
     summary = summarise_evaluation(model, wanted, rows, status)
     summary = with_baselines(summary, _measure_baselines(model.info, wanted, rows))
     headline = [case for case, row in zip(certainties, rows, strict=True) if row.status in wanted.headline]
-    summary["calibration"] = {row.region: calibration.summarise_calibration(headline) for row in rows[:1]}
+    calibrations = {row.region: calibration.summarise_calibration(headline) for row in rows[:1]}
+    summary = summary.model_copy(update={"calibration": calibrations})
     write_certainties(wanted.output, rows, certainties)
     write_evaluation(wanted.output, rows, summary)
     return summary

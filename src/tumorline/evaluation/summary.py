@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from tumorline.data.source import Source
 from tumorline.evaluation import baselines, operating_point
@@ -10,10 +9,20 @@ from tumorline.evaluation.status import SEEN, Request
 from tumorline.inference.model import TTA, Model
 from tumorline.metrics.summary import Row, by_group, by_size, grouping_attributes, summarise_rows
 from tumorline.model_file import ModelInfo
+from tumorline.results import (
+    Baseline,
+    Metrics,
+    OperatingPoint,
+    RegionSummary,
+    ResultWarning,
+    SourceDescription,
+    SplitDescription,
+    Summary,
+    WarningCode,
+)
 
-SCHEMA_VERSION = 1
-NOT_BEATEN = "BASELINE NOT BEATEN"
-ONE_PATIENT = "ONE PATIENT"
+OF_THESE_CASES = {WarningCode.BASELINE_NOT_BEATEN, WarningCode.ONE_PATIENT, *operating_point.WEAKNESSES}
+"""Warnings that say nothing of other cases of the same source, or of other models."""
 CONVENTIONS = {
     "resolution": "masks are compared at their native size, after the prediction was brought back to it",
     "aggregation": "slice, then mean over a patient's slices, then mean over patients",
@@ -32,49 +41,72 @@ CONVENTIONS = {
     "dice_lost_to_area": "Dice of the most probable pixels, as many as the truth has, minus the Dice of the mask",
     "accuracy": "share of pixels that are right; all background reaches accuracy_background",
 }
+SENTENCES = {
+    WarningCode.SIMULATED: "SIMULATED DATA: these figures say how the software works, not how it does on patients",
+    WarningCode.LEAKING: "LEAKING: slices of one patient are in training and test",
+    WarningCode.TRAINING_CASES: "TRAINING CASES INCLUDED: the headline holds cases that the model was trained or tuned "
+    "on",
+    WarningCode.ONE_PATIENT: "ONE PATIENT: all of these cases are one patient's; another patient may fare quite "
+    "differently",
+    WarningCode.PATIENTS_UNKNOWN: "PATIENTS UNKNOWN: each case counts as a patient of its own; the interval is too "
+    "narrow",
+}
 
 
-def summarise_evaluation(
-    model: Model, wanted: Request, rows: Sequence[Row], status: Mapping[str, str]
-) -> dict[str, Any]:
-    info, source = model.info, wanted.dataset.source
+def summarise_evaluation(model: Model, wanted: Request, rows: Sequence[Row], status: Mapping[str, str]) -> Summary:
+    info = model.info
     headline = [row for row in rows if row.status in wanted.headline]
     validation = [row for row in rows if row.status == "validation"]
-    leaking = bool(info.split.get("leaking")) and any(row.status == "test" for row in headline)
-    regions = {region: region_figures([row for row in headline if row.region == region]) for region in info.regions}
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "model": info.name,
-        "source": {
-            "known_as": source.known_as or None,
-            "layout": source.layout,
-            "channel": source.channel or None,
-            "label": source.label or None,
-            "simulated": source.simulated,
-        },
-        "split": {
+    split = _describe_split(info, wanted, headline)
+    return Summary(
+        schema_version=1,
+        model=info.name,
+        source=_describe_source(wanted.dataset.source),
+        split=split,
+        cases=len(headline),
+        patients=len({row.group for row in headline}),
+        case_status=dict(Counter(status.values())),
+        left_out=dict(wanted.dataset.source.left_out),
+        headline_status=sorted({row.status for row in headline}),
+        regions={region: region_figures([row for row in headline if row.region == region]) for region in info.regions},
+        validation={region: summarise_rows(validation) for region in info.regions} if validation else None,
+        baselines={},
+        operating_point=_describe_point(model),
+        conventions={**CONVENTIONS, **_test_time_augmentation(model.tta)},
+        warnings=_warnings(info, wanted, headline, split.leaking),
+    )
+
+
+def _describe_source(source: Source) -> SourceDescription:
+    return SourceDescription(
+        known_as=source.known_as or None,
+        layout=source.layout,
+        channel=source.channel or None,
+        label=source.label or None,
+        simulated=source.simulated,
+    )
+
+
+def _describe_split(info: ModelInfo, wanted: Request, headline: Sequence[Row]) -> SplitDescription:
+    return SplitDescription.model_validate(
+        {
             **info.split,
-            "leaking": leaking,
-            "patients_unknown": source.patients_unknown,
+            "leaking": bool(info.split.get("leaking")) and any(row.status == "test" for row in headline),
+            "patients_unknown": wanted.dataset.source.patients_unknown,
             "training_cases_included": any(row.status in SEEN for row in headline),
-        },
-        "cases": len(headline),
-        "patients": len({row.group for row in headline}),
-        "case_status": dict(Counter(status.values())),
-        "left_out": dict(source.left_out),
-        "headline_status": sorted({row.status for row in headline}),
-        "regions": regions,
-        "validation": {region: summarise_rows(validation) for region in info.regions} if validation else None,
-        "baselines": {},
-        "operating_point": {
-            "threshold": info.threshold,
-            "temperature": info.temperature,
+        }
+    )
+
+
+def _describe_point(model: Model) -> OperatingPoint:
+    return OperatingPoint.model_validate(
+        {
+            "threshold": model.info.threshold,
+            "temperature": model.info.temperature,
             "tta": model.tta,
-            **info.metrics.get("operating_point", {}),
-        },
-        "conventions": {**CONVENTIONS, **_test_time_augmentation(model.tta)},
-        "warnings": _warnings(info, wanted, headline, leaking),
-    }
+            **model.info.metrics.get("operating_point", {}),
+        }
+    )
 
 
 def _test_time_augmentation(tta: str) -> dict[str, str]:
@@ -84,73 +116,90 @@ def _test_time_augmentation(tta: str) -> dict[str, str]:
     return {} if tta == "none" else {"test_time_augmentation": text}
 
 
-def region_figures(rows: Sequence[Row]) -> dict[str, Any]:
+def region_figures(rows: Sequence[Row]) -> RegionSummary:
     """All figures of one region, by class, by size and by further attributes of the source as well."""
-    by_class = by_group(rows, "class_name") if any(row.attributes.get("class_name") for row in rows) else {}
-    by_attribute = {name: by_group(rows, name) for name in grouping_attributes(rows)}
-    return {**summarise_rows(rows), "by_class": by_class, "by_size": by_size(rows), "by_attribute": by_attribute}
+    return RegionSummary(
+        **dict(summarise_rows(rows)),
+        by_class=by_group(rows, "class_name") if any(row.attributes.get("class_name") for row in rows) else {},
+        by_size=by_size(rows),
+        by_attribute={name: by_group(rows, name) for name in grouping_attributes(rows)},
+    )
 
 
-def with_baselines(summary: Mapping[str, Any], records: Sequence[baselines.Record]) -> dict[str, Any]:
+def with_baselines(summary: Summary, records: Sequence[baselines.Record]) -> Summary:
     """The summary with what the trivial baselines reach, and a warning for each that the headline does not beat."""
-    ((region, figures),) = summary["regions"].items()
+    ((region, figures),) = summary.regions.items()
     found = {"all_background": _all_background(figures), **baselines.summarise_baselines(records)}
-    dice = figures["dice"]["mean"]
     beaten_by = [
-        f"{NOT_BEATEN}: {name.replace('_', ' ')} has Dice {baseline['dice']:.3f}, the model {dice:.3f}"
+        ResultWarning(code=WarningCode.BASELINE_NOT_BEATEN, text=text)
         for name, baseline in found.items()
-        if dice is not None and baseline["dice"] is not None and dice <= baseline["dice"]
+        if (text := _not_beaten(figures.dice.mean, name, baseline))
     ]
-    return {
-        **summary,
-        "baselines": {name: {region: baseline} for name, baseline in found.items()},
-        "warnings": [*summary["warnings"], *beaten_by],
-    }
+    return summary.model_copy(
+        update={
+            "baselines": {name: {region: baseline} for name, baseline in found.items()},
+            "warnings": [*summary.warnings, *beaten_by],
+        }
+    )
 
 
-def without_own(warnings: Sequence[str]) -> list[str]:
+def _not_beaten(dice: float | None, name: str, baseline: Baseline) -> str:
+    """Nothing where the model is better, or there is nothing to compare."""
+    if dice is None or baseline.dice is None or dice > baseline.dice:
+        return ""
+    return f"BASELINE NOT BEATEN: {name.replace('_', ' ')} has Dice {baseline.dice:.3f}, the model {dice:.3f}"
+
+
+def without_own(warnings: Sequence[ResultWarning]) -> list[ResultWarning]:
     """The warnings that hold for other cases of the same source, and for other models, as well."""
-    return [text for text in warnings if not text.startswith((NOT_BEATEN, ONE_PATIENT, *operating_point.WEAKNESSES))]
+    return [warning for warning in warnings if warning.code not in OF_THESE_CASES]
 
 
-def _all_background(figures: Mapping[str, Any]) -> dict[str, Any]:
+def _all_background(figures: Metrics) -> Baseline:
     """What predicting no tumour anywhere reaches on the same cases."""
-    return {
-        "dice": 0.0,
-        "ci95": None,
-        "missed": figures["tumour_cases"],
-        "volume_ratio": None,
-        "accuracy": figures["accuracy_background"]["mean"],
-    }
+    return Baseline(
+        dice=0.0,
+        ci95=None,
+        missed=figures.tumour_cases,
+        volume_ratio=None,
+        accuracy=figures.accuracy_background.mean,
+    )
 
 
-def _warnings(info: ModelInfo, wanted: Request, headline: Sequence[Row], leaking: bool) -> list[str]:
+def _warnings(info: ModelInfo, wanted: Request, headline: Sequence[Row], leaking: bool) -> list[ResultWarning]:
     source = wanted.dataset.source
-    found = []
-    if source.simulated:
-        found.append("SIMULATED DATA: these figures say how the software works, not how it does on patients")
-    if leaking:
-        found.append("LEAKING: slices of one patient are in training and test")
-    if any(row.status in SEEN for row in headline):
-        found.append("TRAINING CASES INCLUDED: the headline holds cases that the model was trained or tuned on")
-    if not source.patients_unknown and len({row.patient for row in headline}) == 1:
-        found.append(f"{ONE_PATIENT}: all of these cases are one patient's; another patient may fare quite differently")
-    if source.patients_unknown:
-        found.append("PATIENTS UNKNOWN: each case counts as a patient of its own; the interval is too narrow")
-    if wanted.dataset.settings.mask_threshold is not None:
-        found.append(f"masks were thresholded above {wanted.dataset.settings.mask_threshold:g}")
-    found += [*operating_point.weaknesses(info), *_other_meaning(info, source)]
+    own = [ResultWarning(code=code, text=text) for code, text in _of_the_cases(wanted, headline, leaking).items()]
+    own += [*operating_point.weaknesses(info), *_other_meaning(info, source)]
     if info.data.get("simulated") and not source.simulated:
-        found.append("the model was trained on simulated images only")
+        text = "the model was trained on simulated images only"
+        own.append(ResultWarning(code=WarningCode.TRAINED_ON_SIMULATED, text=text))
+    return own
+
+
+def _of_the_cases(wanted: Request, headline: Sequence[Row], leaking: bool) -> dict[WarningCode, str]:
+    source, threshold = wanted.dataset.source, wanted.dataset.settings.mask_threshold
+    one_patient = not source.patients_unknown and len({row.patient for row in headline}) == 1
+    holds = {
+        WarningCode.SIMULATED: source.simulated,
+        WarningCode.LEAKING: leaking,
+        WarningCode.TRAINING_CASES: any(row.status in SEEN for row in headline),
+        WarningCode.ONE_PATIENT: one_patient,
+        WarningCode.PATIENTS_UNKNOWN: source.patients_unknown,
+    }
+    found = {code: SENTENCES[code] for code, true in holds.items() if true}
+    if threshold is not None:
+        found[WarningCode.MASKS_THRESHOLDED] = f"masks were thresholded above {threshold:g}"
     return found
 
 
-def _other_meaning(info: ModelInfo, source: Source) -> list[str]:
+def _other_meaning(info: ModelInfo, source: Source) -> list[ResultWarning]:
     """Warnings where the model was trained on another sequence, or to outline something else."""
     channel, label = info.data.get("channel"), info.data.get("label")
-    found = []
+    found = {}
     if channel and source.channel and channel != source.channel:
-        found.append(f"OTHER SEQUENCE: the model was trained on {channel}, these pictures are {source.channel}")
+        text = f"OTHER SEQUENCE: the model was trained on {channel}, these pictures are {source.channel}"
+        found[WarningCode.OTHER_SEQUENCE] = text
     if label and source.label and label != source.label:
-        found.append(f"OTHER MEANING: the model was trained to outline {label}, here {source.label} is outlined")
-    return [warning.replace("_", " ") for warning in found]
+        text = f"OTHER MEANING: the model was trained to outline {label}, here {source.label} is outlined"
+        found[WarningCode.OTHER_MEANING] = text
+    return [ResultWarning(code=code, text=text.replace("_", " ")) for code, text in found.items()]

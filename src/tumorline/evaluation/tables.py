@@ -25,6 +25,7 @@ from tumorline.own_files import (
     read_own_csv,
     whole_number,
 )
+from tumorline.results import Result
 from tumorline.run_folder import BASELINES_NAME, CERTAINTY_NAME, EVALUATION_NAME, SUMMARY_NAME
 
 ID_COLUMNS = ("case", "patient", "class_name", "status", "region")
@@ -114,7 +115,7 @@ def read_baselines(folder: Path) -> list[baselines.Record]:
     ]
 
 
-def write_evaluation(output: Path, rows: Sequence[Row], summary: Mapping[str, Any]) -> None:
+def write_evaluation(output: Path, rows: Sequence[Row], summary: Result) -> None:
     """Write `evaluation.csv` and `summary.json`."""
     scores = [field.name for field in fields(CaseScores)]
     attributes = grouping_attributes(rows)
@@ -132,7 +133,7 @@ def write_evaluation(output: Path, rows: Sequence[Row], summary: Mapping[str, An
     ]
     columns = (*ID_COLUMNS, *scores, *(ATTRIBUTE + name for name in attributes))
     write_csv(output / EVALUATION_NAME, columns, table)
-    write_json(output / SUMMARY_NAME, summary)
+    write_json(output / SUMMARY_NAME, summary.to_json())
 
 
 def read_rows(folder: Path) -> list[Row]:

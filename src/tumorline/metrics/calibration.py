@@ -15,6 +15,7 @@ from scipy import ndimage, optimize
 from tumorline.geometry.distances import MaskArray, bounding_box
 from tumorline.metrics.overlap import count_overlap, dice
 from tumorline.metrics.summary import figure_of
+from tumorline.results import Bin, Calibration, RiskCoverage
 
 TEMPERATURES = (float(np.exp(-3)), float(np.exp(3)))
 """The lowest and the highest that are looked for."""
@@ -154,35 +155,35 @@ def from_record(record: Any) -> Certainty | None:
     return case if all(values.shape == (BINS,) for values in counts.values()) else None
 
 
-def summarise_calibration(cases: Sequence[Certainty]) -> dict[str, Any]:
+def summarise_calibration(cases: Sequence[Certainty]) -> Calibration:
     """Calibration error, reliability per bin, risk against coverage, and the Dice that a wrong area costs."""
     by_patient: dict[str, list[Reliability]] = defaultdict(list)
     for case in cases:
         by_patient[case.patient].append(case.reliability)
     counts = total(total(part.scaled() for part in parts).scaled() for parts in by_patient.values())
     tumours = [case for case in cases if case.dice is not None]
-    return {
-        "expected_calibration_error": expected_calibration_error(counts),
-        "margin_px": MARGIN_PX,
-        "reliability": _bins(counts),
-        "risk_coverage": _risk_coverage(tumours),
-        "without_confidence": sum(case.confidence is None for case in cases),
-        "dice_at_true_area": figure_of((case.patient, case.dice_at_true_area) for case in tumours),
-        "dice_lost_to_area": figure_of((case.patient, case.dice_lost_to_area) for case in tumours),
-    }
+    return Calibration(
+        expected_calibration_error=expected_calibration_error(counts),
+        margin_px=MARGIN_PX,
+        reliability=_bins(counts),
+        risk_coverage=_risk_coverage(tumours),
+        without_confidence=sum(case.confidence is None for case in cases),
+        dice_at_true_area=figure_of((case.patient, case.dice_at_true_area) for case in tumours),
+        dice_lost_to_area=figure_of((case.patient, case.dice_lost_to_area) for case in tumours),
+    )
 
 
-def _bins(counts: Reliability) -> list[dict[str, float]]:
+def _bins(counts: Reliability) -> list[Bin]:
     """Each bin that holds pixels: its limits, share of the pixels, mean probability and share of tumour."""
     pixels = max(float(counts.pixels.sum()), 1e-12)
     return [
-        {
-            "from": number / BINS,
-            "to": (number + 1) / BINS,
-            "share": float(held / pixels),
-            "probability": float(probability / held),
-            "tumour": float(tumour / held),
-        }
+        Bin(
+            lowest=number / BINS,
+            highest=(number + 1) / BINS,
+            share=float(held / pixels),
+            probability=float(probability / held),
+            tumour=float(tumour / held),
+        )
         for number, (held, probability, tumour) in enumerate(
             zip(counts.pixels, counts.probabilities, counts.tumours, strict=True)
         )
@@ -190,20 +191,21 @@ def _bins(counts: Reliability) -> list[dict[str, float]]:
     ]
 
 
-def _risk_coverage(tumours: Sequence[Certainty]) -> dict[str, Any] | None:
+def _risk_coverage(tumours: Sequence[Certainty]) -> RiskCoverage | None:
     """The curve of mean 1 - Dice over the most confident cases, and its area beside chance's and the best possible."""
     risk = [1 - case.dice for case in tumours if case.dice is not None]
     if not risk:
         return None
     coverage, curve = risk_coverage([case.confidence or 0.0 for case in tumours], risk)
     shown = np.unique(np.linspace(0, len(risk) - 1, POINTS).round().astype(int))
-    return {
-        "area": float(curve.mean()),
-        "area_random": float(np.mean(risk)),
-        "area_best": area_under_risk_coverage([-value for value in risk], risk),
-        "coverage": coverage[shown].tolist(),
-        "risk": curve[shown].tolist(),
-    }
+    _, least = risk_coverage([-value for value in risk], risk)
+    return RiskCoverage(
+        area=float(curve.mean()),
+        area_random=float(np.mean(risk)),
+        area_best=float(least.mean()),
+        coverage=coverage[shown].tolist(),
+        risk=curve[shown].tolist(),
+    )
 
 
 def risk_coverage(confidence: Sequence[float], risk: Sequence[float]) -> tuple[FloatArray, FloatArray]:

@@ -1,7 +1,6 @@
 """The words that stand beside a headline figure, the same on the terminal, on every page and in the model card."""
 
-from collections.abc import Mapping
-from typing import Any
+from tumorline.results import Metrics, Summary
 
 NOT_COUNTED = "not counted when this was evaluated"
 NOT_MEASURED = "cannot be measured here: no case without a tumour"
@@ -13,39 +12,38 @@ LEFT_OUT_AS = {
 }
 
 
-def count_cases(summary: Mapping[str, Any]) -> str:
+def count_cases(summary: Summary) -> str:
     """How many cases the figures are of, and what was left out of those that were given, and why."""
     left_out = _left_out(summary)
-    given = summary["cases"] + sum(left_out.values())
-    counted = f"{summary['cases']} of {given} cases given" if left_out else f"{summary['cases']} cases"
-    statuses = ", ".join(summary["headline_status"])
-    patients = "1 patient" if summary["patients"] == 1 else f"{summary['patients']} patients"
+    given = summary.cases + sum(left_out.values())
+    counted = f"{summary.cases} of {given} cases given" if left_out else f"{summary.cases} cases"
+    statuses = ", ".join(summary.headline_status)
+    patients = "1 patient" if summary.patients == 1 else f"{summary.patients} patients"
     why = "; ".join(f"{number}: {reason}" for reason, number in left_out.items())
     return f"{counted}, {patients} ({statuses})" + (f"; left out {why}" if why else "")
 
 
-def _left_out(summary: Mapping[str, Any]) -> dict[str, int]:
-    statuses = summary.get("case_status", {})
+def _left_out(summary: Summary) -> dict[str, int]:
+    statuses = summary.case_status
     seen = {
         reason: statuses[status]
         for status, reason in LEFT_OUT_AS.items()
-        if statuses.get(status) and status not in summary["headline_status"]
+        if statuses.get(status) and status not in summary.headline_status
     }
-    return {**seen, **summary.get("left_out", {})}
+    return {**seen, **summary.left_out}
 
 
-def count_false_lesions(figures: Mapping[str, Any]) -> str:
+def count_false_lesions(figures: Metrics) -> str:
     """Lesions that were predicted where the truth has none, in cases with a tumour too."""
-    lesions = figures.get("lesions")
-    if not lesions:
+    if not figures.lesions:
         return NOT_COUNTED
-    cases = lesions.get("cases_with_invented")
-    return str(lesions["invented"]) + (f" in {cases} of {figures['cases']} cases" if cases else "")
+    cases = figures.lesions.cases_with_invented
+    return str(figures.lesions.invented) + (f" in {cases} of {figures.cases} cases" if cases else "")
 
 
-def count_false_positives(figures: Mapping[str, Any]) -> str:
+def count_false_positives(figures: Metrics) -> str:
     """Cases without a tumour in which one was predicted."""
-    free = figures["tumour_free_cases"]
+    free = figures.tumour_free_cases
     if not free:
         return NOT_MEASURED
-    return f"{figures['invented']} of {free} cases without a tumour ({figures['invented'] / free:.1%})"
+    return f"{figures.invented} of {free} cases without a tumour ({figures.invented / free:.1%})"

@@ -8,7 +8,6 @@ import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +15,7 @@ from scipy import stats
 
 from tumorline.groups import group_of
 from tumorline.metrics.case import CaseScores
+from tumorline.results import Figure, GroupSummary, Lesions, Metrics, SizeGroup
 
 LEAST_FOR_INTERVAL, LEAST_WITHOUT_WARNING = 20, 30
 MOST_GROUPS = 12
@@ -30,6 +30,16 @@ DISTANCES = (
     "lesion_hd95",
 )
 SIZES = ("small", "medium", "large")
+UNDEFINED = Figure(
+    mean=None,
+    median=None,
+    quartiles=None,
+    range=None,
+    ci95=None,
+    mean_over_cases=None,
+    patients=0,
+    warning="undefined: no case has a value",
+)
 
 Value = Callable[[CaseScores], float | None]
 
@@ -78,7 +88,7 @@ FIGURES: dict[str, Value] = {
 }
 
 
-def summarise_rows(rows: Sequence[Row]) -> dict[str, Any]:
+def summarise_rows(rows: Sequence[Row]) -> Metrics:
     """All figures of one region: see FIGURES, and counts of missed, invented and undefined.
 
     `signed_offset` is undefined where `volume_ratio` is. `lesions` is None where a row lacks them (an older file).
@@ -86,32 +96,40 @@ def summarise_rows(rows: Sequence[Row]) -> dict[str, Any]:
     scores = [row.scores for row in rows]
     tumour_free = [score for score in scores if not score.has_tumour]
     units = sorted({score.unit for score in scores})
-    summary: dict[str, Any] = {name: figure(rows, value) for name, value in FIGURES.items()}
-    for name in DISTANCES:
-        summary[name]["unit"] = "mixed mm and px" if len(units) > 1 else "".join(units)
-    summary |= {
-        "cases": len(rows),
-        "patients": len({row.group for row in rows}),
-        "tumour_cases": len(rows) - len(tumour_free),
-        "tumour_free_cases": len(tumour_free),
-        "missed": sum(score.missed for score in scores),
-        "invented": sum(score.invented for score in scores),
-        "lesions": _lesions(scores),
-        "volume_ratio_undefined": sum(score.volume_ratio is None for score in scores),
-        "false_positive_rate": sum(score.invented for score in tumour_free) / len(tumour_free) if tumour_free else None,
-        "dice_all": figure(rows, lambda score: score.dice_all)["mean"],
-    }
-    return summary
+    unit = "mixed mm and px" if len(units) > 1 else "".join(units)
+    figures = {name: figure(rows, value) for name, value in FIGURES.items()}
+    return Metrics(
+        **{name: with_unit(found, unit) if name in DISTANCES else found for name, found in figures.items()},
+        cases=len(rows),
+        patients=len({row.group for row in rows}),
+        tumour_cases=len(rows) - len(tumour_free),
+        tumour_free_cases=len(tumour_free),
+        missed=sum(score.missed for score in scores),
+        invented=sum(score.invented for score in scores),
+        lesions=_lesions(scores),
+        volume_ratio_undefined=sum(score.volume_ratio is None for score in scores),
+        false_positive_rate=sum(score.invented for score in tumour_free) / len(tumour_free) if tumour_free else None,
+        dice_all=figure(rows, lambda score: score.dice_all).mean,
+    )
 
 
-def _lesions(scores: Sequence[CaseScores]) -> dict[str, int] | None:
+def with_unit(found: Figure, unit: str) -> Figure:
+    return found.model_copy(update={"unit": unit})
+
+
+def _lesions(scores: Sequence[CaseScores]) -> Lesions | None:
     names = ("truth", "detected", "invented")
     counts = {name: [getattr(score, f"lesions_{name}") for score in scores] for name in names}
     if any(count is None for values in counts.values() for count in values):
         return None
     totals = {name: sum(values) for name, values in counts.items()}
-    cases_with_invented = sum(bool(score.lesions_invented) for score in scores)
-    return totals | {"missed": totals["truth"] - totals["detected"], "cases_with_invented": cases_with_invented}
+    return Lesions(
+        truth=totals["truth"],
+        detected=totals["detected"],
+        invented=totals["invented"],
+        missed=totals["truth"] - totals["detected"],
+        cases_with_invented=sum(bool(score.lesions_invented) for score in scores),
+    )
 
 
 def grouping_attributes(rows: Sequence[Row]) -> list[str]:
@@ -123,7 +141,7 @@ def grouping_attributes(rows: Sequence[Row]) -> list[str]:
     return sorted(name for name, found in values.items() if name != "class_name" and 2 <= len(found) <= MOST_GROUPS)
 
 
-def by_group(rows: Sequence[Row], attribute: str) -> dict[str, Any]:
+def by_group(rows: Sequence[Row], attribute: str) -> dict[str, GroupSummary]:
     """A short summary for each value of an attribute, such as the class."""
     groups: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
@@ -131,7 +149,7 @@ def by_group(rows: Sequence[Row], attribute: str) -> dict[str, Any]:
     return {name: _short_summary(members) for name, members in sorted(groups.items())}
 
 
-def by_size(rows: Sequence[Row]) -> dict[str, Any]:
+def by_size(rows: Sequence[Row]) -> dict[str, SizeGroup]:
     """A short summary for each tercile of the true size, with its limits in pixels."""
     tumours = sorted((row for row in rows if row.scores.has_tumour), key=lambda row: (row.scores.truth_px, row.case))
     thirds = np.array_split(np.arange(len(tumours)), len(SIZES))
@@ -140,16 +158,16 @@ def by_size(rows: Sequence[Row]) -> dict[str, Any]:
         members = [tumours[index] for index in third]
         if members:
             limits = [members[0].scores.truth_px, members[-1].scores.truth_px]
-            found[name] = {**_short_summary(members), "limits_px": limits}
+            found[name] = SizeGroup(**dict(_short_summary(members)), limits_px=limits)
     return found
 
 
-def figure(rows: Sequence[Row], value: Value) -> dict[str, Any]:
+def figure(rows: Sequence[Row], value: Value) -> Figure:
     """One figure of the rows, as `figure_of`."""
     return figure_of((row.group, value(row.scores)) for row in rows)
 
 
-def figure_of(values: Iterable[tuple[str, float | None]]) -> dict[str, Any]:
+def figure_of(values: Iterable[tuple[str, float | None]]) -> Figure:
     """One figure over patients from (patient, value of a case): mean, median, quartiles, range, 95 % interval.
 
     `mean_over_cases` stands beside it. Undefined values are left out. `ci95` is None below 20 patients, and `warning`
@@ -162,18 +180,17 @@ def figure_of(values: Iterable[tuple[str, float | None]]) -> dict[str, Any]:
     every = [number for _, numbers in sorted(by_patient.items()) for number in sorted(numbers)]
     means = np.sort([float(np.mean(sorted(numbers))) for numbers in by_patient.values()])
     if not every:
-        empty: dict[str, Any] = dict.fromkeys(("mean", "median", "quartiles", "range", "ci95", "mean_over_cases"))
-        return {**empty, "patients": 0, "warning": "undefined: no case has a value"}
-    return {
-        "mean": float(means.mean()),
-        "median": float(np.median(means)),
-        "quartiles": [float(quartile) for quartile in np.percentile(means, (25, 75))],
-        "range": [float(means[0]), float(means[-1])],
-        "ci95": interval(means),
-        "mean_over_cases": float(np.mean(every)),
-        "patients": len(means),
-        "warning": _warning(len(means)),
-    }
+        return UNDEFINED
+    return Figure(
+        mean=float(means.mean()),
+        median=float(np.median(means)),
+        quartiles=[float(quartile) for quartile in np.percentile(means, (25, 75))],
+        range=[float(means[0]), float(means[-1])],
+        ci95=interval(means),
+        mean_over_cases=float(np.mean(every)),
+        patients=len(means),
+        warning=_warning(len(means)),
+    )
 
 
 def interval(values: npt.NDArray[np.float64], resamples: int = RESAMPLES) -> list[float] | None:
@@ -195,13 +212,14 @@ def interval(values: npt.NDArray[np.float64], resamples: int = RESAMPLES) -> lis
     return [low, high]
 
 
-def _short_summary(rows: Sequence[Row]) -> dict[str, Any]:
-    return {name: figure(rows, FIGURES[name]) for name in SHORT} | {
-        "cases": len(rows),
-        "tumour_cases": sum(row.scores.has_tumour for row in rows),
-        "patients": len({row.group for row in rows}),
-        "missed": sum(row.scores.missed for row in rows),
-    }
+def _short_summary(rows: Sequence[Row]) -> GroupSummary:
+    return GroupSummary(
+        **{name: figure(rows, FIGURES[name]) for name in SHORT},
+        cases=len(rows),
+        tumour_cases=sum(row.scores.has_tumour for row in rows),
+        patients=len({row.group for row in rows}),
+        missed=sum(row.scores.missed for row in rows),
+    )
 
 
 def _warning(patients: int) -> str | None:

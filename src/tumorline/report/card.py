@@ -15,8 +15,8 @@ from tumorline.files import write_text
 from tumorline.metrics.headline import count_cases, count_false_lesions, count_false_positives
 from tumorline.model_file import read_info
 from tumorline.report.page import harmless
+from tumorline.results import read_summary
 from tumorline.run_folder import CARD_NAME, SUMMARY_NAME, WEIGHTS_NAME
-from tumorline.summary_file import read_summary
 
 FIGURES = (
     ("dice", 3),
@@ -36,11 +36,11 @@ def write_card(run: Path) -> Path:
     """Write the model card of a finished run folder from its model file and its summary."""
     info = read_info(run / WEIGHTS_NAME)
     summary = read_summary(run / SUMMARY_NAME)
-    region, figures = next(iter(summary["regions"].items()))
+    region, figures = next(iter(summary.regions.items()))
     sizes = [
         (f"{name}, {low} to {high} px", group)
-        for name, group in figures["by_size"].items()
-        for low, high in [group["limits_px"]]
+        for name, group in figures.by_size.items()
+        for low, high in [group.limits_px]
     ]
     content = {
         "info": info,
@@ -49,9 +49,9 @@ def write_card(run: Path) -> Path:
         "false_lesions": count_false_lesions(figures),
         "false_positives": count_false_positives(figures),
         "figures": figures,
-        "rows": [(name, digits) for name, digits in FIGURES if name in figures],
-        "calibration": summary.get("calibration", {}).get(region),
-        "groups": [*figures["by_class"].items(), *sizes],
+        "rows": [(name, digits) for name, digits in FIGURES if getattr(figures, name)],
+        "calibration": summary.calibration.get(region),
+        "groups": [*figures.by_class.items(), *sizes],
         "options": ", ".join(f"{key} {value}" for key, value in info.architecture.options.items()),
         "parameters": f"{_count_parameters(run / WEIGHTS_NAME) / 1e6:.1f} M",
         "storage": info.config["model"]["storage"],

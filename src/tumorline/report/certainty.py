@@ -1,79 +1,78 @@
 """What the report says of areas, the threshold, calibration and confidence."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from markupsafe import Markup
 
 from tumorline.report import charts
 from tumorline.report.charts import UNIT, linear_axis
+from tumorline.results import Calibration, OperatingPoint, RegionSummary
 
-Figures = Mapping[str, Any]
 
-
-def over_segmentation(figures: Figures, point: Figures | None, calibration: Figures | None) -> dict[str, Any] | None:
+def over_segmentation(
+    figures: RegionSummary, point: OperatingPoint | None, calibration: Calibration | None
+) -> dict[str, Any] | None:
     """Area ratio, signed offset and what a wrong area costs; the threshold's curve on validation where it is known.
 
     None where the folder was evaluated before these figures were made, or without a tumour.
     """
-    offset = figures.get("signed_offset")
-    if calibration is None or not offset or offset["mean"] is None:
+    offset = figures.signed_offset
+    if calibration is None or not offset or offset.mean is None:
         return None
     return {
-        "ratio": figures["volume_ratio"],
+        "ratio": figures.volume_ratio,
         "offset": offset,
-        "lost": calibration["dice_lost_to_area"]["mean"],
-        **_threshold(point or {}),
+        "lost": calibration.dice_lost_to_area.mean,
+        **_threshold(point),
     }
 
 
-def _threshold(point: Figures) -> dict[str, Any]:
-    curve = point.get("threshold_curve")
-    if not curve:
+def _threshold(point: OperatingPoint | None) -> dict[str, Any]:
+    if not point or not point.threshold_curve:
         return {"curve": "", "ratios": "", "threshold": None, "by_hand": False}
-    dice = [(one["threshold"], one["dice"]) for one in curve]
-    ratio = [(one["threshold"], one["volume_ratio"]) for one in curve if one["volume_ratio"] is not None]
+    dice = [(one.threshold, one.dice) for one in point.threshold_curve]
+    ratio = [(one.threshold, one.volume_ratio) for one in point.threshold_curve if one.volume_ratio is not None]
     highest = linear_axis(0, max([value for _, value in ratio], default=1), "predicted / true area")
-    mark = (point["threshold"], f"used: {point['threshold']:g}")
+    mark = (point.threshold, f"used: {point.threshold:g}")
     return {
         "curve": Markup(charts.lines({"Dice by patient": dice}, (UNIT["threshold"], UNIT["Dice"]), mark)),
         "ratios": Markup(charts.lines({"area ratio": ratio}, (UNIT["threshold"], highest), mark)),
-        "threshold": point["threshold"],
-        "by_hand": point.get("chosen") != "validation",
+        "threshold": point.threshold,
+        "by_hand": point.chosen != "validation",
     }
 
 
-def calibration(figures: Figures | None, point: Figures | None) -> dict[str, Any] | None:
+def calibration(figures: Calibration | None, point: OperatingPoint | None) -> dict[str, Any] | None:
     """Reliability diagram and calibration error; None without a pixel near a tumour."""
-    if figures is None or figures["expected_calibration_error"] is None:
+    if figures is None or figures.expected_calibration_error is None:
         return None
-    bins = [(one["probability"], one["tumour"]) for one in figures["reliability"]]
-    shares = [one["share"] for one in figures["reliability"]]
+    bins = [(one.probability, one.tumour) for one in figures.reliability]
+    shares = [one.share for one in figures.reliability]
     return {
-        "error": figures["expected_calibration_error"],
-        "margin": figures["margin_px"],
-        "temperature": (point or {}).get("temperature"),
+        "error": figures.expected_calibration_error,
+        "margin": figures.margin_px,
+        "temperature": point.temperature if point else None,
         "over": sum(share * (probability - tumour) for share, (probability, tumour) in zip(shares, bins, strict=True)),
         "chart": Markup(charts.reliability(bins, shares)),
     }
 
 
-def confidence(figures: Figures | None) -> dict[str, Any] | None:
+def confidence(figures: Calibration | None) -> dict[str, Any] | None:
     """Risk against coverage; None without a tumour."""
-    risk = figures and figures["risk_coverage"]
-    if not risk or figures is None:
+    if figures is None or figures.risk_coverage is None:
         return None
-    points = list(zip(risk["coverage"], risk["risk"], strict=True))
-    chance = [(0, risk["area_random"]), (1, risk["area_random"])]
+    risk = figures.risk_coverage
+    points = list(zip(risk.coverage, risk.risk, strict=True))
+    chance = [(0.0, risk.area_random), (1.0, risk.area_random)]
     half = next(value for share, value in points if share >= 0.5)
-    top = linear_axis(0, max(risk["risk"]), "mean 1 − Dice of those kept")
+    top = linear_axis(0, max(risk.risk), "mean 1 − Dice of those kept")
     series = {"most confident first": points, "in any order": chance}
     return {
         "chart": Markup(charts.lines(series, (UNIT["share of cases kept"], top))),
-        "area": risk["area"],
-        "area_random": risk["area_random"],
-        "area_best": risk["area_best"],
+        "area": risk.area,
+        "area_random": risk.area_random,
+        "area_best": risk.area_best,
         "dice_of_half": 1 - half,
-        "dice_of_all": 1 - risk["area_random"],
-        "without": figures["without_confidence"],
+        "dice_of_all": 1 - risk.area_random,
+        "without": figures.without_confidence,
     }

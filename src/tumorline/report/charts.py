@@ -4,9 +4,23 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import Protocol
 
 Scale = Callable[[float], float]
-Strip = tuple[Sequence[float], Mapping[str, object]]
+
+
+class Shown(Protocol):
+    """What is drawn of a figure."""
+
+    @property
+    def mean(self) -> float | None: ...
+    @property
+    def ci95(self) -> Sequence[float] | None: ...
+    @property
+    def patients(self) -> int: ...
+
+
+Strip = tuple[Sequence[float], Shown]
 """The values of a group, and its figure from the summary."""
 
 WIDTH, HEIGHT, TALL = 520.0, 250.0, 340.0
@@ -94,8 +108,8 @@ def strips(groups: Mapping[str, Strip], label: str, axis: Axis | None = None) ->
     for number, (name, (values, figure)) in enumerate(groups.items()):
         middle = row * number + row / 2 + 2
         parts.append(f'<text class="name" x="{left - 10}" y="{middle - 2}" text-anchor="end">{escape(name)}</text>')
-        cases = "" if len(values) == figure["patients"] else f", {len(values)} cases"
-        note = f"{figure['patients']} patients{cases}"
+        cases = "" if len(values) == figure.patients else f", {len(values)} cases"
+        note = f"{figure.patients} patients{cases}"
         parts.append(f'<text class="tick" x="{left - 10}" y="{middle + 13}" text-anchor="end">{note}</text>')
         parts += _band(figure, x, middle)
         parts += [
@@ -106,26 +120,23 @@ def strips(groups: Mapping[str, Strip], label: str, axis: Axis | None = None) ->
     return _svg(parts, f"{label} by group", height)
 
 
-def levels(figures: Mapping[str, Mapping[str, object]], label: str) -> str:
+def levels(figures: Mapping[str, Shown], label: str) -> str:
     """The mean of a figure between 0 and 1 at named levels from left to right, with its 95 % interval as a bar."""
     ticks = range(len(figures))
     x, y, parts = _frame(Axis(-0.5, len(figures) - 0.5, ()), Axis(0, 1, FIFTHS, label), HEIGHT)
     base = HEIGHT - BOTTOM + 16
-    means = [figure.get("mean") for figure in figures.values()]
-    line = " ".join(
-        f"{x(i):.1f},{y(mean):.1f}" for i, mean in zip(ticks, means, strict=True) if isinstance(mean, float)
-    )
+    means = [figure.mean for figure in figures.values()]
+    line = " ".join(f"{x(i):.1f},{y(mean):.1f}" for i, mean in zip(ticks, means, strict=True) if mean is not None)
     parts.append(f'<polyline class="line series0" points="{line}"/>')
     for number, (name, figure) in enumerate(figures.items()):
         parts.append(f'<text class="tick middle" x="{x(number):.1f}" y="{base}">{escape(name)}</text>')
-        interval, mean = figure.get("ci95"), figure.get("mean")
-        if isinstance(interval, Sequence):
-            top, bottom = y(interval[1]), y(interval[0])
+        if figure.ci95:
+            top, bottom = y(figure.ci95[1]), y(figure.ci95[0])
             parts.append(
                 f'<rect class="band" x="{x(number) - 7:.1f}" y="{top:.1f}" width="14" height="{bottom - top:.1f}"/>'
             )
-        if isinstance(mean, float):
-            parts.append(f'<circle class="dot" cx="{x(number):.1f}" cy="{y(mean):.1f}" r="4"/>')
+        if figure.mean is not None:
+            parts.append(f'<circle class="dot" cx="{x(number):.1f}" cy="{y(figure.mean):.1f}" r="4"/>')
     return _svg(parts, f"{label} by level")
 
 
@@ -313,19 +324,18 @@ def _labels(points: Sequence[tuple[str, float, float]]) -> list[str]:
     return parts
 
 
-def _band(figure: Mapping[str, object], x: Scale, middle: float) -> list[str]:
-    interval = figure.get("ci95")
-    if not isinstance(interval, Sequence):
+def _band(figure: Shown, x: Scale, middle: float) -> list[str]:
+    if not figure.ci95:
         return []
-    low, high = x(interval[0]), x(interval[1])
+    low, high = x(figure.ci95[0]), x(figure.ci95[1])
     return [f'<rect class="band" x="{low:.1f}" y="{middle - 17}" width="{high - low:.1f}" height="34"/>']
 
 
-def _mean(figure: Mapping[str, object], x: Scale, middle: float) -> list[str]:
-    mean = figure.get("mean")
-    if not isinstance(mean, float):
+def _mean(figure: Shown, x: Scale, middle: float) -> list[str]:
+    if figure.mean is None:
         return []
-    return [f'<line class="mean" x1="{x(mean):.1f}" x2="{x(mean):.1f}" y1="{middle - 17}" y2="{middle + 17}"/>']
+    place = f"{x(figure.mean):.1f}"
+    return [f'<line class="mean" x1="{place}" x2="{place}" y1="{middle - 17}" y2="{middle + 17}"/>']
 
 
 def _svg(parts: Sequence[str], title: str, height: float = HEIGHT) -> str:

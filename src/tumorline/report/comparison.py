@@ -1,6 +1,7 @@
 """The page of a comparison: what differs, whether it is noise, and where the contenders disagree."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,13 @@ MOST_PAIRS = 10
 """Pairs in the picture of differences; the table has all."""
 
 
+@dataclass(frozen=True)
+class ShownDifference:
+    mean: float
+    ci95: Sequence[float] | None
+    patients: int
+
+
 def write_comparison(
     result: Mapping[str, Any], folders: Sequence[Path], output: Path, read_case: CaseReader | None
 ) -> Path:
@@ -45,7 +53,10 @@ def _differences(pairs: Sequence[Mapping[str, Any]], patients: int) -> Markup:
     shown = [pair for pair in pairs if pair["metric"] == "dice"][:MOST_PAIRS]
     largest = max((abs(value) for pair in shown for value in pair["by_patient"]), default=0) or 0.1
     strips = {
-        f"{pair['first']} − {pair['second']}": (pair["by_patient"], {**pair["difference"], "patients": patients})
+        f"{pair['first']} − {pair['second']}": (
+            pair["by_patient"],
+            ShownDifference(pair["difference"]["mean"], pair["difference"]["ci95"], patients),
+        )
         for pair in shown
     }
     return Markup(charts.strips(strips, "difference of Dice", linear_axis(-largest, largest, "")))

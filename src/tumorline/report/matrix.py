@@ -1,11 +1,10 @@
 """The page of models by sets."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from markupsafe import Markup
 
+from tumorline.compared_results import Matrix
 from tumorline.files import write_text
 from tumorline.report import charts
 from tumorline.report.page import template
@@ -13,32 +12,32 @@ from tumorline.report.page import template
 PAGE_NAME = "matrix.html"
 
 
-def write_page(result: Mapping[str, Any], output: Path) -> Path:
+def write_page(result: Matrix, output: Path) -> Path:
     """Write `matrix.html`, which links to the report of each cell beside it."""
     content = {
-        **result,
-        "cell": {(cell["model"], cell["set"]): cell for cell in result["cells"]},
-        "strips": {name: _strips(result, name) for name in result["models"]},
+        **dict(result),
+        "cell": {(cell.model, cell.set): cell for cell in result.cells},
+        "strips": {name: _strips(result, name) for name in result.models},
         "warnings": _warnings(result),
     }
     write_text(output / PAGE_NAME, template("matrix.html").render(**content))
     return output / PAGE_NAME
 
 
-def _strips(result: Mapping[str, Any], model: str) -> Markup:
+def _strips(result: Matrix, model: str) -> Markup:
     """The Dice of every tumour slice, by set."""
     shown = {
-        cell["set"]: (cell["dice_of_cases"], cell["figures"]["dice"])
-        for cell in result["cells"]
-        if cell["model"] == model and not cell["error"] and cell["dice_of_cases"]
+        cell.set: (cell.dice_of_cases, cell.figures.dice)
+        for cell in result.cells
+        if cell.model == model and cell.figures and cell.dice_of_cases
     }
     return Markup(charts.strips(shown, "Dice") if shown else "")
 
 
-def _warnings(result: Mapping[str, Any]) -> list[str]:
+def _warnings(result: Matrix) -> list[str]:
     """Each once, with the cells that it holds for."""
     cells: dict[str, list[str]] = {}
-    for cell in result["cells"]:
-        for warning in cell.get("warnings", []):
-            cells.setdefault(warning, []).append(f"{cell['model']} on {cell['set']}")
+    for cell in result.cells:
+        for warning in cell.warnings:
+            cells.setdefault(warning.text, []).append(f"{cell.model} on {cell.set}")
     return [f"{', '.join(where)}: {warning}" for warning, where in cells.items()]

@@ -20,23 +20,32 @@ from tumorline.files import write_text
 from tumorline.metrics.headline import count_cases, count_false_lesions, count_false_positives
 from tumorline.report import certainty, charts
 from tumorline.report.cases import CaseReader, Picture, Row, choose, draw
+from tumorline.results import (
+    Figure,
+    GroupSummary,
+    RegionSummary,
+    ResultWarning,
+    Robustness,
+    SizeGroup,
+    WarningCode,
+    read_summary,
+)
 from tumorline.run_folder import ENVIRONMENT_NAME, REPORT_NAME, read_environment, read_history, read_split
-from tumorline.summary_file import read_summary
 
 COSTLY = 0.05
 """A change that costs more Dice than this at every strength is named."""
 MARKS = {
-    "SIMULATED": "simulated data",
-    "LEAKING": "leaking split",
-    "TRAINING": "training cases included",
-    "PATIENTS": "patients unknown",
-    "OTHER SEQUENCE": "another sequence",
-    "OTHER MEANING": "another meaning of the mask",
-    "BASELINE": "does not beat a trivial baseline",
-    "ONE PATIENT": "one patient",
-    "FEW VALIDATION": "few validation patients",
-    "TEMPERATURE": "temperature at its limit",
-    "THRESHOLD": "threshold at its limit",
+    WarningCode.SIMULATED: "simulated data",
+    WarningCode.LEAKING: "leaking split",
+    WarningCode.TRAINING_CASES: "training cases included",
+    WarningCode.PATIENTS_UNKNOWN: "patients unknown",
+    WarningCode.OTHER_SEQUENCE: "another sequence",
+    WarningCode.OTHER_MEANING: "another meaning of the mask",
+    WarningCode.BASELINE_NOT_BEATEN: "does not beat a trivial baseline",
+    WarningCode.ONE_PATIENT: "one patient",
+    WarningCode.FEW_VALIDATION_PATIENTS: "few validation patients",
+    WarningCode.TEMPERATURE_AT_LIMIT: "temperature at its limit",
+    WarningCode.THRESHOLD_AT_LIMIT: "threshold at its limit",
 }
 
 
@@ -75,50 +84,51 @@ def harmless(escape: Callable[[str], str]) -> Callable[[Any], Any]:
 def _page_content(run: Path, read_case: CaseReader | None) -> dict[str, Any]:
     summary = read_summary(run / "summary.json")
     rows = read_records(run)
-    region, figures = next(iter(summary["regions"].items()))
-    headline = [row for row in rows if row["status"] in summary["headline_status"] and row["region"] == region]
-    point, calibration = summary.get("operating_point"), summary.get("calibration", {}).get(region)
+    region, figures = next(iter(summary.regions.items()))
+    headline = [row for row in rows if row["status"] in summary.headline_status and row["region"] == region]
+    point, calibration = summary.operating_point, summary.calibration.get(region)
     return {
         "title": run.resolve().name,
         "summary": summary,
         "region": region,
         "figures": figures,
-        "validation": (summary.get("validation") or {}).get(region),
-        "marks": _marks(summary["warnings"], figures),
+        "validation": (summary.validation or {}).get(region),
+        "marks": _marks(summary.warnings, figures),
         "counted": count_cases(summary),
         "false_lesions": count_false_lesions(figures),
         "false_positives": count_false_positives(figures),
         "below_background": _below_background(figures),
-        "headline_bar": _headline_bar(figures["dice"]),
+        "headline_bar": _headline_bar(figures.dice),
         "curves": _curves(read_history(run)),
         "pictures": _pictures(run, headline, read_case),
         **_figure_charts(headline, figures),
-        "folds": summary.get("folds", []),
-        "baselines": {name: scored[region] for name, scored in summary["baselines"].items()},
+        "folds": summary.folds,
+        "baselines": {name: scored[region] for name, scored in summary.baselines.items()},
         "over_segmentation": certainty.over_segmentation(figures, point, calibration),
         "calibration": certainty.calibration(calibration, point),
         "confidence": certainty.confidence(calibration),
-        "stress": _stress(summary.get("stress")),
+        "stress": _stress(summary.stress),
         "parts": _parts(read_split(run)),
         "configuration": escape(_text(run / "config.toml")),
         "environment": _environment(run),
     }
 
 
-def _marks(warnings: Sequence[str], figures: Mapping[str, Any]) -> list[str]:
+def _marks(warnings: Sequence[ResultWarning], figures: RegionSummary) -> list[str]:
     """The badges: what a reader has to know before the first figure."""
-    marks = [mark for key, mark in MARKS.items() if any(warning.startswith(key) for warning in warnings)]
+    codes = {warning.code for warning in warnings}
+    marks = [mark for code, mark in MARKS.items() if code in codes]
     if _below_background(figures):
         marks.append("accuracy below predicting nothing")
     return marks
 
 
-def _below_background(figures: Mapping[str, Any]) -> bool:
-    return (figures["accuracy"]["mean"] or 0) < (figures["accuracy_background"]["mean"] or 0)
+def _below_background(figures: RegionSummary) -> bool:
+    return (figures.accuracy.mean or 0) < (figures.accuracy_background.mean or 0)
 
 
-def _headline_bar(dice: Mapping[str, Any]) -> Markup:
-    return Markup(charts.interval_bar(dice["mean"], dice["ci95"]) if dice["mean"] is not None else "")
+def _headline_bar(dice: Figure) -> Markup:
+    return Markup(charts.interval_bar(dice.mean, dice.ci95) if dice.mean is not None else "")
 
 
 def _curves(rows: Sequence[Row]) -> dict[str, Any] | None:
@@ -155,7 +165,7 @@ def _pictures(run: Path, rows: Sequence[Row], read_case: CaseReader | None) -> d
     return {name: pictures for name, pictures in drawn.items() if pictures}
 
 
-def _figure_charts(rows: Sequence[Row], figures: Mapping[str, Any]) -> dict[str, Any]:
+def _figure_charts(rows: Sequence[Row], figures: RegionSummary) -> dict[str, Any]:
     """Dice by class, by attribute and by size, areas, and the distribution of Dice."""
     scored = [row for row in rows if row["dice"]]
     classes: dict[str, list[Row]] = defaultdict(list)
@@ -165,13 +175,13 @@ def _figure_charts(rows: Sequence[Row], figures: Mapping[str, Any]) -> dict[str,
         name: [(float(row["truth_px"]), float(row["predicted_px"])) for row in members]
         for name, members in sorted(classes.items())
     }
-    by_class = {name: (_dice(classes[name]), group["dice"]) for name, group in figures.get("by_class", {}).items()}
+    by_class = {name: (_dice(classes[name]), group.dice) for name, group in figures.by_class.items()}
     by_attribute = {
         name.replace("_", " "): Markup(charts.strips(strips, "Dice"))
-        for name, groups in figures.get("by_attribute", {}).items()
+        for name, groups in figures.by_attribute.items()
         if (strips := _attribute_strips(scored, name, groups))
     }
-    by_size = _size_strips(scored, figures.get("by_size", {}))
+    by_size = _size_strips(scored, figures.by_size)
     return {
         "by_class": Markup(charts.strips(by_class, "Dice") if by_class else ""),
         "by_attribute": by_attribute,
@@ -181,18 +191,18 @@ def _figure_charts(rows: Sequence[Row], figures: Mapping[str, Any]) -> dict[str,
     }
 
 
-def _stress(stress: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def _stress(stress: Robustness | None) -> dict[str, Any] | None:
     """A chart for each change, and the changes whose mildest strength costs more than `COSTLY`."""
-    if not stress or stress["unchanged"]["dice"]["mean"] is None:
+    if not stress or stress.unchanged.dice.mean is None:
         return None
-    unchanged = stress["unchanged"]["dice"]
+    unchanged = stress.unchanged.dice
     panels, fragile = [], []
-    for name, change in stress["changes"].items():
-        levels = {f"{level['strength']:g}": level["dice"] for level in change["levels"]}
+    for name, change in stress.changes.items():
+        levels = {f"{level.strength:g}": level.dice for level in change.levels}
         title = name.replace("_", " ").replace("jpeg", "JPEG")
         chart = Markup(charts.levels({"as it is": unchanged, **levels}, "Dice"))
-        panels.append({"title": title, "unit": change["unit"], "chart": chart})
-        if unchanged["mean"] - max(figure["mean"] for figure in levels.values()) > COSTLY:
+        panels.append({"title": title, "unit": change.unit, "chart": chart})
+        if stress.unchanged.dice.mean - max(figure.mean or 0.0 for figure in levels.values()) > COSTLY:
             fragile.append(title)
     return {"panels": panels, "fragile": fragile, "costly": COSTLY}
 
@@ -201,20 +211,20 @@ def _dice(rows: Sequence[Row]) -> list[float]:
     return [float(row["dice"]) for row in rows if row["dice"]]
 
 
-def _attribute_strips(scored: Sequence[Row], name: str, groups: Mapping[str, Any]) -> dict[str, charts.Strip]:
+def _attribute_strips(scored: Sequence[Row], name: str, groups: Mapping[str, GroupSummary]) -> dict[str, charts.Strip]:
     values: dict[str, list[float]] = defaultdict(list)
     for row in scored:
         values[row[ATTRIBUTE + name] or "not stated"].append(float(row["dice"]))
-    return {value: (values[value], group["dice"]) for value, group in groups.items() if values[value]}
+    return {value: (values[value], group.dice) for value, group in groups.items() if values[value]}
 
 
-def _size_strips(scored: Sequence[Row], groups: Mapping[str, Any]) -> dict[str, charts.Strip]:
+def _size_strips(scored: Sequence[Row], groups: Mapping[str, SizeGroup]) -> dict[str, charts.Strip]:
     """The slices of each third by true area, in the order in which the summary cut them."""
     ranked = iter(sorted(scored, key=lambda row: (int(row["truth_px"]), row["case"])))
     strips: dict[str, charts.Strip] = {}
     for name, group in groups.items():
-        low, high = group["limits_px"]
-        strips[f"{name}, {low}–{high} px"] = (_dice(list(islice(ranked, group["cases"]))), group["dice"])
+        low, high = group.limits_px
+        strips[f"{name}, {low}–{high} px"] = (_dice(list(islice(ranked, group.cases))), group.dice)
     return strips
 
 
