@@ -3,6 +3,7 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,6 +24,12 @@ def change_summary(run: Path, change: Callable[[dict], None]) -> None:  # type: 
     summary = json.loads((run / "summary.json").read_text())
     change(summary)
     (run / "summary.json").write_text(json.dumps(summary))
+
+
+def add_warning(summary: dict[str, Any], text: str) -> None:
+    """As a version without codes would have written it."""
+    summary.pop("warning_codes", None)
+    summary["warnings"].append(text)
 
 
 def page(run: Path) -> str:
