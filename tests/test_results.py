@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tumorline.compared_results import MatrixCell
 from tumorline.evaluation.summary import SENTENCES, region_figures
 from tumorline.results import Fold, Origin, Summary, WarningCode, guess_code, read_comparable, read_summary
 
@@ -60,3 +61,11 @@ def test_a_fold_is_published_with_its_name_first() -> None:
     assert list(fold.to_json())[:2] == ["fold", "dice"]
     assert fold.to_json()["hd95"]["unit"] == ""
     assert "unit" not in fold.to_json()["dice"]
+
+
+def test_a_cell_of_a_matrix_is_published_with_all_figures_of_its_summary() -> None:
+    summary = read_summary(FROZEN / "run" / "summary.json")
+    figures = summary.regions["tumour"]
+    cell = MatrixCell(model="m", set="s", folder="f", domain="external", error=None, figures=figures)
+    assert cell.to_json()["figures"] == summary.to_json()["regions"]["tumour"]
+    assert "figures" not in MatrixCell(model="m", set="s", folder="f", domain="external", error="none").to_json()

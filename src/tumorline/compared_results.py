@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import Field
 
 from tumorline.own_files import Count, Number
-from tumorline.results import Metrics, Result, ResultWarning, Warned
+from tumorline.results import RegionSummary, Result, ResultWarning, Warned
 
 
 class MatrixCell(Warned):
@@ -16,7 +16,7 @@ class MatrixCell(Warned):
     folder: str
     domain: str
     error: str | None
-    figures: Metrics | None = None
+    figures: RegionSummary | None = None
     cases: Count = 0
     patients: Count = 0
     warnings: list[ResultWarning] = Field(default=[])
