@@ -1,6 +1,9 @@
 """The words that stand beside a headline figure, the same on the terminal, on every page and in the model card."""
 
-from tumorline.results import Metrics, Summary
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tumorline.results import Metrics, Summary
 
 NOT_COUNTED = "not counted when this was evaluated"
 NOT_MEASURED = "cannot be measured here: no case without a tumour"
@@ -12,7 +15,7 @@ LEFT_OUT_AS = {
 }
 
 
-def count_cases(summary: Summary) -> str:
+def count_cases(summary: "Summary") -> str:
     """How many cases the figures are of, and what was left out of those that were given, and why."""
     left_out = _left_out(summary)
     given = summary.cases + sum(left_out.values())
@@ -23,7 +26,7 @@ def count_cases(summary: Summary) -> str:
     return f"{counted}, {patients} ({statuses})" + (f"; left out {why}" if why else "")
 
 
-def _left_out(summary: Summary) -> dict[str, int]:
+def _left_out(summary: "Summary") -> dict[str, int]:
     statuses = summary.case_status
     seen = {
         reason: statuses[status]
@@ -33,7 +36,7 @@ def _left_out(summary: Summary) -> dict[str, int]:
     return {**seen, **summary.left_out}
 
 
-def count_false_lesions(figures: Metrics) -> str:
+def count_false_lesions(figures: "Metrics") -> str:
     """Lesions that were predicted where the truth has none, in cases with a tumour too."""
     if not figures.lesions:
         return NOT_COUNTED
@@ -41,7 +44,7 @@ def count_false_lesions(figures: Metrics) -> str:
     return str(figures.lesions.invented) + (f" in {cases} of {figures.cases} cases" if cases else "")
 
 
-def count_false_positives(figures: Metrics) -> str:
+def count_false_positives(figures: "Metrics") -> str:
     """Cases without a tumour in which one was predicted."""
     free = figures.tumour_free_cases
     if not free:
