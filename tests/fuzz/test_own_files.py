@@ -70,7 +70,7 @@ READERS = {
 def without_speed(monkeypatch: pytest.MonkeyPatch) -> None:
     """No network is run to see how fast it is, and no source is looked for."""
     monkeypatch.setattr(leaderboard, "images_per_second", lambda models: dict.fromkeys(models, 1.0))
-    monkeypatch.setattr("tumorline.run.render_report", write_report)
+    monkeypatch.setattr("tumorline.run.render_report", lambda folder, *_: write_report(folder))
 
 
 @pytest.mark.usefixtures("without_speed")
