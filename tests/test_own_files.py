@@ -71,7 +71,7 @@ def change(path: Path, *keys: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ("keys", "value", "told"),
     [
-        (("schema_version",), 2, "schema_version: Input should be 1"),
+        (("schema_version",), 3, "schema_version: Input should be 1 or 2"),
         (("regions", "tumour", "dice", "mean"), "0.9", "regions.tumour.dice.mean: Input should be a valid number"),
         (("regions", "tumour", "dice", "ci95"), [1], "regions.tumour.dice.ci95: List should have at least 2 items"),
         (("regions", "tumour", "missed"), -1, "regions.tumour.missed: Input should be greater than or equal to 0"),

@@ -73,7 +73,9 @@ def gather(folder: Path, wanted: Collection[int] = ()) -> Summary:
     summary = with_baselines(summarise_folds(config, together, finished), _shared_baselines(list(rows))).model_copy(
         update={
             "calibration": {REGION: calibration.summarise_calibration(certainties)} if whole else {},
-            "folds": [Fold(fold=path.name, **dict(region_figures(members))) for path, members in rows.items()],
+            "folds": [
+                Fold(fold=path.name, region=REGION, **dict(region_figures(members))) for path, members in rows.items()
+            ],
         }
     )
     write_evaluation(folder, together, summary)
@@ -135,6 +137,7 @@ def summarise_folds(config: Config, rows: Sequence[Row], finished: Sequence[Path
     ]
     return shared.model_copy(
         update={
+            "schema_version": 2,
             "split": shared.split.model_copy(update={"origin": origin, "parts": {"test": len(rows)}}),
             "cases": len(rows),
             "patients": len({row.group for row in rows}),
@@ -142,7 +145,7 @@ def summarise_folds(config: Config, rows: Sequence[Row], finished: Sequence[Path
             "regions": {REGION: region_figures(rows)},
             "validation": None,
             "baselines": {},
-            "operating_point": None,
+            "operating_points": {},
             "warnings": [*without_own(shared.warnings), *weak, *_missing(len(finished), settings.folds)],
         }
     )

@@ -81,6 +81,8 @@ class _Config(BaseModel):
 
 class _Metrics(BaseModel):
     operating_point: PointFigures = PointFigures()
+    operating_points: dict[str, PointFigures] = {}
+    """By region, of a model of several."""
 
 
 READ_OF_IT: dict[str, type[BaseModel]] = {"data": _Data, "split": _Split, "config": _Config, "metrics": _Metrics}

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from tumorline.compared_results import Matrix, MatrixCell
-    from tumorline.results import Figure, Metrics, RegionSummary, Summary
+    from tumorline.results import Figure, Metrics, RegionSummary, Robustness, Summary
 
 
 def say(line: object = "") -> None:
@@ -184,14 +184,16 @@ def contender_rows(result: "Mapping[str, Any]") -> "list[dict[str, Any]]":
 
 def stress_rows(summary: "Summary") -> "list[dict[str, object]]":
     """A line for each change and strength; nothing where no stress was asked for."""
-    if summary.stress is None:
-        return []
+    return [row for robustness in summary.robustness.values() for row in _stress_levels(robustness)]
+
+
+def _stress_levels(robustness: "Robustness") -> "list[dict[str, object]]":
     levels = [
         (name, f"{level.strength:g} {change.unit}", level.dice, level.missed)
-        for name, change in summary.stress.changes.items()
+        for name, change in robustness.changes.items()
         for level in change.levels
     ]
-    unchanged = summary.stress.unchanged
+    unchanged = robustness.unchanged
     return [
         {"change": name, "strength": strength, "dice": format_number(dice.mean), "missed": missed}
         for name, strength, dice, missed in [("unchanged", "", unchanged.dice, unchanged.missed), *levels]

@@ -5,6 +5,7 @@ that is read and written again gets no keys that it never had, but for `warning_
 """
 
 import re
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -102,14 +103,18 @@ class Warned(Result):
         return {**values, "warnings": found}
 
     @model_serializer(mode="wrap")
-    def publishes_sentences_and_codes(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        published: dict[str, Any] = {}
-        for key, value in handler(self).items():
-            published[key] = value
-            if key == "warnings":
-                published |= {"warnings": [one["text"] for one in value]}
-                published |= {"warning_codes": [one["code"] for one in value]}
-        return published
+    def publishes(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _sentences_and_codes(handler(self))
+
+
+def _sentences_and_codes(values: Mapping[str, Any]) -> dict[str, Any]:
+    published: dict[str, Any] = {}
+    for key, value in values.items():
+        published[key] = value
+        if key == "warnings":
+            published |= {"warnings": [one["text"] for one in value]}
+            published |= {"warning_codes": [one["code"] for one in value]}
+    return published
 
 
 # ---------------------------------------------------------------- figures
@@ -154,6 +159,7 @@ class GroupSummary(Result):
     hd95_detected: Figure
     volume_ratio: Figure
     signed_offset: Figure | None = None
+    volume_error_ml: Figure | None = None
     cases: Count
     tumour_cases: Count
     patients: Count
@@ -162,10 +168,15 @@ class GroupSummary(Result):
 
 class SizeGroup(GroupSummary):
     limits_px: Annotated[list[Count], Field(min_length=2, max_length=2)]
+    limits_ml: Limits | None = None
+    """Of volumes."""
 
 
 class Metrics(Result):
-    """All figures of a region on some cases; those that may be None were not computed by every version."""
+    """All figures of a region on some cases; those that may be None were not computed by every version.
+
+    Those in ml are of volumes only.
+    """
 
     dice: Figure
     iou: Figure
@@ -193,6 +204,15 @@ class Metrics(Result):
     volume_ratio_undefined: Count
     false_positive_rate: Number | None
     dice_all: Number | None = None
+    truth_ml: Figure | None = None
+    """Of cases with a tumour."""
+    predicted_ml: Figure | None = None
+    """Of cases with a tumour."""
+    volume_error_ml: Figure | None = None
+    """Predicted minus true volume, of cases with a tumour."""
+    volume_error_absolute_ml: Figure | None = None
+    predicted_ml_tumour_free: Figure | None = None
+    """Of cases whose truth lacks the region."""
 
     @model_validator(mode="after")
     def has_a_rate_where_it_is_defined(self) -> Self:
@@ -207,12 +227,20 @@ class RegionSummary(Metrics):
     by_attribute: dict[str, dict[str, GroupSummary]] = Field(default={})
 
 
+def mean_dice_over_regions(regions: Mapping[str, Metrics]) -> float | None:
+    """The one number where one is needed: the mean over regions of the patient means; None where none has one."""
+    known = [figures.dice.mean for figures in regions.values() if figures.dice.mean is not None]
+    return sum(known) / len(known) if known else None
+
+
 class FoldName(Result):
     fold: str
+    region: str = ""
+    """Empty in files of version 1, which had one region."""
 
 
 class Fold(RegionSummary, FoldName):
-    """Of the classes that it is made of the last one's fields are published first."""
+    """A region's figures in one fold. Of the classes that it is made of the last one's fields are published first."""
 
 
 class Baseline(Result):
@@ -369,18 +397,22 @@ class SplitDescription(Result):
 class Comparable(Warned):
     """What a comparison and a leaderboard need of a summary."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1, 2] = 1
     source: Origin
     split: Honesty
     headline_status: list[str]
     warnings: list[ResultWarning]
-    regions: Annotated[dict[str, Metrics], Field(min_length=1, max_length=1)]
+    regions: Annotated[dict[str, Metrics], Field(min_length=1)]
+
+
+OF_ONE_REGION = {"operating_point": "operating_points", "stress": "robustness"}
+"""The keys under which a file of one region says of it what a file of several says by region."""
 
 
 class Summary(Warned):
-    """The content of `summary.json`."""
+    """The content of `summary.json`; version 1 had one region."""
 
-    schema_version: Literal[1]
+    schema_version: Literal[1, 2]
     model: str
     source: SourceDescription
     split: SplitDescription
@@ -389,22 +421,48 @@ class Summary(Warned):
     case_status: dict[str, Count]
     left_out: dict[str, Count] = Field(default={})
     headline_status: list[str]
-    regions: Annotated[dict[str, RegionSummary], Field(min_length=1, max_length=1)]
+    regions: Annotated[dict[str, RegionSummary], Field(min_length=1)]
     validation: dict[str, Metrics] | None = None
     baselines: dict[str, dict[str, Baseline]]
-    operating_point: OperatingPoint | None = None
+    operating_points: dict[str, OperatingPoint] = Field(default={})
     conventions: dict[str, str]
     warnings: list[ResultWarning]
     calibration: dict[str, Calibration] = Field(default={})
-    stress: Robustness | None = None
+    robustness: dict[str, Robustness] = Field(default={})
     folds: list[Fold] = Field(default=[])
 
+    @model_validator(mode="before")
+    @classmethod
+    def reads_what_is_said_of_one_region(cls, values: Any) -> Any:
+        regions = values.get("regions") if isinstance(values, dict) else None
+        if not isinstance(regions, dict) or len(regions) != 1:
+            return values
+        (region,) = regions
+        said = {by_region: values[key] for key, by_region in OF_ONE_REGION.items() if key in values}
+        return {**values, **{key: {} if value is None else {region: value} for key, value in said.items()}}
+
     @model_validator(mode="after")
-    def speaks_of_one_region(self) -> Self:
-        (region,) = self.regions
-        if any(region not in scored for scored in self.baselines.values()):
-            raise ValueError(f"a baseline says nothing of '{region}'")
+    def has_baselines_of_all_regions(self) -> Self:
+        for region in self.regions:
+            if any(region not in scored for scored in self.baselines.values()):
+                raise ValueError(f"a baseline says nothing of '{region}'")
         return self
+
+    @model_serializer(mode="wrap")
+    def publishes(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        published = _sentences_and_codes(handler(self))
+        return published if len(self.regions) > 1 else _said_of_one_region(published)
+
+    def folds_of(self, region: str) -> list[Fold]:
+        return [fold for fold in self.folds if fold.region in ("", region)]
+
+
+def _said_of_one_region(published: Mapping[str, Any]) -> dict[str, Any]:
+    keys = {by_region: key for key, by_region in OF_ONE_REGION.items()}
+    return {
+        keys.get(key, key): next(iter(value.values()), None) if key in keys else value
+        for key, value in published.items()
+    }
 
 
 def read_summary(path: Path) -> Summary:

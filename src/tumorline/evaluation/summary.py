@@ -59,7 +59,7 @@ def summarise_evaluation(model: Model, wanted: Request, rows: Sequence[Row], sta
     validation = [row for row in rows if row.status == "validation"]
     split = _describe_split(info, wanted, headline)
     return Summary(
-        schema_version=1,
+        schema_version=2,
         model=info.name,
         source=_describe_source(wanted.dataset.source),
         split=split,
@@ -71,7 +71,7 @@ def summarise_evaluation(model: Model, wanted: Request, rows: Sequence[Row], sta
         regions={region: region_figures([row for row in headline if row.region == region]) for region in info.regions},
         validation={region: summarise_rows(validation) for region in info.regions} if validation else None,
         baselines={},
-        operating_point=_describe_point(model),
+        operating_points={region: _describe_point(model) for region in info.regions},
         conventions={**CONVENTIONS, **_test_time_augmentation(model.tta)},
         warnings=_warnings(info, wanted, headline, split.leaking),
     )

@@ -86,7 +86,7 @@ def _page_content(run: Path, read_case: CaseReader | None) -> dict[str, Any]:
     rows = read_records(run)
     region, figures = next(iter(summary.regions.items()))
     headline = [row for row in rows if row["status"] in summary.headline_status and row["region"] == region]
-    point, calibration = summary.operating_point, summary.calibration.get(region)
+    point, calibration = summary.operating_points.get(region), summary.calibration.get(region)
     return {
         "title": run.resolve().name,
         "summary": summary,
@@ -107,7 +107,7 @@ def _page_content(run: Path, read_case: CaseReader | None) -> dict[str, Any]:
         "over_segmentation": certainty.over_segmentation(figures, point, calibration),
         "calibration": certainty.calibration(calibration, point),
         "confidence": certainty.confidence(calibration),
-        "stress": _stress(summary.stress),
+        "stress": _stress(summary.robustness.get(region)),
         "parts": _parts(read_split(run)),
         "configuration": escape(_text(run / "config.toml")),
         "environment": _environment(run),
