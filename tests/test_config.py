@@ -1,3 +1,4 @@
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
@@ -5,7 +6,7 @@ from typing import get_args
 import pytest
 from pydantic import BaseModel
 
-from tumorline.config import Config, load_config
+from tumorline.config import Config, load_config, parse_config
 from tumorline.errors import UserError
 
 ROOT = Path(__file__).parents[1]
@@ -157,3 +158,24 @@ def test_a_file_that_no_parser_takes_is_one_line(tmp_path: Path, text: str) -> N
     with pytest.raises(UserError, match=r"c\.toml: ") as caught:
         load_config(tmp_path / "c.toml")
     assert "\n" not in str(caught.value)
+
+
+def test_channels_and_regions_are_lists_of_names() -> None:
+    overrides = ["data.channels=flair,t2", 'data.regions=["whole_tumour","tumour_core"]']
+    data = load_config(None, overrides).data
+    assert (data.channels, data.regions) == (("flair", "t2"), ("whole_tumour", "tumour_core"))
+    assert parse_config(tomllib.loads(Config(data=data).to_toml()), "x").data == data
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["data.channel=t2", "data.channels=t2,flair"], "data.channel and data.channels are both given"),
+        (["data.label=tumour_core", "data.regions=tumour_core"], "data.label and data.regions are both given"),
+        (["data.channels=t2,t2"], "data.channels: 't2' stands in it more than once"),
+        (["data.regions=Whole Tumour"], "data.regions.0: String should match pattern"),
+    ],
+)
+def test_channels_and_regions_that_cannot_be_meant(overrides: list[str], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        load_config(None, overrides)

@@ -90,8 +90,8 @@ def grey_reader(dataset: Dataset, known: Collection[str] | None) -> Callable[[st
         position = dataset.index[name]
         if known is not None and dataset.facts[position].image_hash not in known:
             raise UserError(f"{dataset.cases[position].images[0]}: not one of the run's own images")
-        image, mask = dataset.read(dataset.cases[position])
-        return image[0], mask
+        sample = dataset.read(dataset.cases[position])
+        return sample.image[0], sample.truth[0]
 
     return read
 

@@ -38,6 +38,8 @@ MANY = 10**6
 """More epochs, cases or the like than anybody means."""
 
 Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9_]{1,64}$")]
+"""Of a channel or a region."""
 Options = Annotated[dict[str, Any], AfterValidator(checked_options)]
 """Of a network or a loss: numbers, texts, lists and tables of a size that somebody may mean."""
 
@@ -76,12 +78,45 @@ class DataConfig(Section):
     """What of BraTS's labels is the tumour; empty means tumour_core."""
     enhancing_label: Literal[0, 1, 3, 4] = 0
     """Of volumes in BraTS's names, the label of enhancing tumour where names and labels of the set leave it open."""
+    channels: tuple[Name, ...] = ()
+    """Several sequences by name, in the order in which the network gets them, for example flair, post_contrast."""
+    regions: tuple[Name, ...] = ()
+    """What is outlined, one target each: of BraTS whole_tumour, tumour_core, enhancing_tumour; of a CSV the columns
+    `mask_NAME`. Empty means one target, `tumour`, which `label` chooses."""
+    axis: Literal["axial", "coronal", "sagittal"] = "axial"
+    """Of volumes, how the slices lie that the network sees."""
     slice_step: int = Field(default=1, ge=1, le=MANY)
-    """Of volumes, take every n-th axial slice."""
+    """Of volumes, train on every n-th slice."""
+    context: int = Field(default=0, ge=0, le=16)
+    """Of volumes, so many neighbouring slices on each side are further channels."""
+    tumour_free_share: float | None = Field(default=None, ge=0, le=1)
+    """Of volumes, the share of training slices without any region; without it as they come."""
+    normalisation: Literal["picture", "volume"] = "picture"
+    """Whether brightness is measured over each slice or over the whole volume."""
+    as_volumes: bool = False
     tumour_free: bool = False
     """The pictures have no masks and show no tumour: to count what a model invents."""
     cache: str = ""
     """Folder of the decoded cache; empty means the user's cache folder."""
+
+    @field_validator("channels", "regions", mode="before")
+    @classmethod
+    def splits_at_commas(cls, value: Any) -> Any:
+        return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+
+    @field_validator("channels", "regions")
+    @classmethod
+    def names_each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if twice := [name for name in value if value.count(name) > 1]:
+            raise ValueError(f"'{twice[0]}' stands in it more than once")
+        return value
+
+    @model_validator(mode="after")
+    def chooses_once(self) -> Self:
+        for one, several in (("channel", "channels"), ("label", "regions")):
+            if getattr(self, one) and getattr(self, several):
+                raise ValueError(f"data.{one} and data.{several} are both given; keep one of them")
+        return self
 
 
 class SplitConfig(Section):

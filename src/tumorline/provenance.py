@@ -7,7 +7,7 @@ from tumorline.audit import describe
 from tumorline.config import Config
 from tumorline.data import cheng
 from tumorline.data import split as splits
-from tumorline.data.dataset import Dataset, read_case_mask
+from tumorline.data.dataset import Dataset, read_truth
 from tumorline.evaluation import baselines
 from tumorline.evaluation.status import SEEN
 from tumorline.model_file import Architecture, KnownCases, ModelInfo, read_origin
@@ -62,7 +62,7 @@ def _licence(config: Config, known_as: str) -> str:
 def _constant_mask(task: "Task") -> str:
     dataset = task.dataset
     cases = [dataset.cases[dataset.index[name]] for name in task.split.cases("train")]
-    masks = (read_case_mask(case, dataset.settings) for case in cases)
+    masks = (read_truth(case, dataset.settings)[0] for case in cases)
     return baselines.to_text(baselines.constant_mask(masks, [case.group for case in cases]))
 
 

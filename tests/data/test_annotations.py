@@ -49,7 +49,7 @@ def test_a_file_for_each_part_states_the_split(tmp_path: Path) -> None:
         ("train/0", "train"),
         ("valid/1", "validation"),
     ]
-    assert {dataset.read(case)[1].sum() for case in dataset.cases} == {16}
+    assert {dataset.read(case).truth[0].sum() for case in dataset.cases} == {16}
 
 
 def test_the_layout_of_the_authors_of_coco_is_read(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_an_image_without_annotations_shows_no_tumour_and_an_unlisted_one_is_an_
         save(tmp_path / f"{number}.png", blob(32, number)[0])
     write_coco(tmp_path / "a.json", ["0.png", "1.png"], annotations=[])
     dataset = load_dataset(tmp_path, DataConfig())
-    assert not dataset.read(dataset.cases[0])[1].any()
+    assert not dataset.read(dataset.cases[0]).truth[0].any()
     assert errors_of(tmp_path) == [f"{tmp_path}/2.png: image without annotations in a COCO file"]
 
 
@@ -164,7 +164,7 @@ def test_shapes_with_an_inside_are_read(tmp_path: Path, shape: dict[str, Any], p
     save(tmp_path / "x.png", IMAGE)
     write_labelme(tmp_path / "x.json", shape, imageData="A" * 100)
     dataset = load_dataset(tmp_path, DataConfig())
-    assert dataset.read(dataset.cases[0])[1].sum() == pixels
+    assert dataset.read(dataset.cases[0]).truth[0].sum() == pixels
 
 
 @pytest.mark.parametrize("kind", ["line", "point", "linestrip", "mask", 7])

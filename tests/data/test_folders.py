@@ -186,7 +186,7 @@ def test_several_masks_of_one_image_are_joined(tmp_path: Path) -> None:
     save(tmp_path / "benign (1)_mask.png", first)
     save(tmp_path / "benign (1)_mask_1.png", second)
     dataset = load_dataset(tmp_path, DataConfig())
-    assert np.array_equal(dataset.read(dataset.cases[0])[1], first | second)
+    assert np.array_equal(dataset.read(dataset.cases[0]).truth[0], first | second)
     assert ("masks_joined", "info") in found_codes(tmp_path).items()
 
 

@@ -99,7 +99,7 @@ def embedded_picture(text: str) -> Image.Image:
 
 def _resampled_pixels(dataset: Dataset, index: int) -> tuple[float, float | None]:
     """Share of background, and brightness of the tumour."""
-    image, truth = dataset.read(dataset.cases[index])
+    image, (truth, *_), _ = dataset.read(dataset.cases[index])
     brightest = grey_range(image[0])[1]
     square = fit.to_network(image, NETWORK_SIDE)[0][0]
     small = fit.mask_to_network(truth, NETWORK_SIDE)[0].astype(bool)

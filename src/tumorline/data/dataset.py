@@ -21,11 +21,14 @@ from tumorline.data.label_convention import held_labels, require_one_convention
 from tumorline.data.memory import remember, stamps
 from tumorline.data.outlines import draw_outlines
 from tumorline.data.patients import collection_patient, collection_patient_of_file
+from tumorline.data.sample import Sample
 from tumorline.data.source import Source, open_source, source_path
 from tumorline.data.truth import NotBinaryError, mask_hash, read_labels, read_mask
 from tumorline.errors import UserError
 from tumorline.formats.boundary import max_pixels
 from tumorline.formats.nifti import read_volume_slice
+from tumorline.geometry.grid import Grid
+from tumorline.regions import REGION
 from tumorline.user_folders import default_folder
 
 T = TypeVar("T")
@@ -96,9 +99,21 @@ class Dataset:
     def channels(self) -> int:
         return len(self.cases[0].images)
 
-    def read(self, case: Case) -> tuple[ImageArray, MaskArray]:
-        """Image `(C, H, W)` in file values and mask `(H, W)`."""
-        return read_image(case), read_case_mask(case, self.settings)
+    @property
+    def channel_names(self) -> tuple[str, ...]:
+        """The sequence of each channel; "" where it is unknown."""
+        known = self.source.channels
+        return known if len(known) == self.channels else ("",) * self.channels
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """The names of the target regions, in the order of `Sample.truth`."""
+        return self.settings.regions or (REGION,)
+
+    def read(self, case: Case) -> Sample:
+        """Image and truth as the files have them. Raises UserError for a file that cannot be read."""
+        image = read_image(case)
+        return Sample(image, read_truth(case, self.settings), Grid(image.shape[1:], self.spacing_mm(case)))
 
     def spacing_mm(self, case: Case) -> tuple[float, ...] | None:
         set_by_hand = self.settings.spacing_mm
@@ -187,7 +202,12 @@ def _memory(settings: DataConfig) -> Path:
     return Path(settings.cache or default_folder())
 
 
-def read_case_mask(case: Case, settings: DataConfig) -> MaskArray:
+def read_truth(case: Case, settings: DataConfig) -> MaskArray:
+    """The regions of a case as boolean `(R, *space)`."""
+    return _read_union(case, settings)[None]
+
+
+def _read_union(case: Case, settings: DataConfig) -> MaskArray:
     if case.mask is None:
         return _empty_mask(case, settings)
     if case.slice is not None and case.labels is not None:
@@ -221,7 +241,7 @@ def _empty_mask(case: Case, settings: DataConfig) -> MaskArray:
 
 def _examine(case: Case, settings: DataConfig) -> Facts:
     image, image_error = _attempt(lambda: read_image(case))
-    mask, mask_error = _attempt(lambda: read_case_mask(case, settings))
+    mask, mask_error = _attempt(lambda: _read_union(case, settings))
     errors = [*image_error, *mask_error]
     if image is not None and mask is not None and image.shape[1:] != mask.shape:
         sizes = f"image {image.shape[2]} x {image.shape[1]}, mask {mask.shape[1]} x {mask.shape[0]}"
@@ -319,6 +339,6 @@ def case_reader(config: Config, known: Collection[str]) -> Callable[[str], tuple
         image = read_image(case)
         if image_hash(image) not in known:
             raise UserError(f"{case.images[0]}: not the image that the run knows under this name")
-        return image[0], read_case_mask(case, config.data)
+        return image[0], read_truth(case, config.data)[0]
 
     return read

@@ -48,6 +48,8 @@ class Source:
     simulated: bool = False
     patient_classes: Mapping[str, str] = field(default_factory=dict)
     """All patients of a recognised set, present or not, so that a part of the set is split as the whole."""
+    channels: tuple[str, ...] = ()
+    """The sequence of each channel that is read; empty where they are unknown."""
     channel: str = ""
     """The sequence that was read, in the words of `data.channel`; empty where it is unknown."""
     label: str = ""

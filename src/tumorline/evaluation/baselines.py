@@ -85,7 +85,7 @@ def measure_baselines(dataset: Dataset, names: Sequence[str], constant: MaskArra
     records = []
     for name in names:
         case = dataset.cases[dataset.index[name]]
-        image, truth = dataset.read(case)
+        image, (truth, *_), _ = dataset.read(case)
         answers = {"otsu_in_head": otsu_in_head(image)}
         if constant is not None:
             answers["constant_mask"] = fitted(constant, truth.shape)

@@ -108,7 +108,7 @@ def _is_at_limit(value: float, limits: tuple[float, float]) -> bool:
 
 def _answer(model: Model, dataset: Dataset, name: str) -> _Answer:
     case = dataset.cases[dataset.index[name]]
-    image, truth = dataset.read(case)
+    image, (truth, *_), _ = dataset.read(case)
     logits, placement = model.logits(image)
     return _Answer(case.group, logits, placement, truth)
 

@@ -162,7 +162,7 @@ def measure_robustness(
 
 
 def _measure_case(model: Model, dataset: Dataset, case: Case) -> list[Record]:
-    image, truth = dataset.read(case)
+    image, (truth, *_), _ = dataset.read(case)
     named, seed = {"case": case.id, "patient": case.patient}, zlib.crc32(case.id.encode(errors="surrogateescape"))
     return [
         {**named, "change": change, "strength": strength, **_overlap(model, image, truth, (change, strength), seed)}

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 
 from tumorline.data.case import Case
-from tumorline.data.dataset import Dataset, read_case_mask
+from tumorline.data.dataset import Dataset, read_truth
 from tumorline.data.truth import read_mask
 from tumorline.errors import UserError
 from tumorline.evaluation import baselines
@@ -73,7 +73,7 @@ def _predicted(
 
 
 def _answered(model: Model, wanted: Request, case: Case) -> tuple[Certainty, Pair]:
-    image, truth = wanted.dataset.read(case)
+    image, (truth, *_), _ = wanted.dataset.read(case)
     probability = model.answer(image, case.images[0]).probability[0]
     predicted = probability >= model.info.threshold
     certainty = calibration.judge(case.group, probability, truth, predicted)
@@ -90,7 +90,7 @@ def _recalled(wanted: Request, case: Case) -> tuple[Certainty, Pair] | None:
     certainty = calibration.from_record(record)
     if certainty is None or not path.is_file():
         return None
-    truth = read_case_mask(case, wanted.dataset.settings)
+    truth = read_truth(case, wanted.dataset.settings)[0]
     return certainty, Pair(truth, read_mask(path), wanted.dataset.spacing_mm(case))
 
 

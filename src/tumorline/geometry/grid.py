@@ -20,6 +20,15 @@ class Grid:
     affine: Affine | None = None
 
     @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def unit(self) -> str:
+        """In what distances on the grid are measured: "mm", or "px" where the spacing is unknown."""
+        return "px" if self.spacing_mm is None else "mm"
+
+    @property
     def voxel_ml(self) -> float | None:
         """Volume of a voxel; None where it is unknown."""
         if self.affine is None:

@@ -134,9 +134,9 @@ def _fill(dataset: Dataset, folder: Path, progress: Callable[[int, int], None] |
     masks = _create(folder / MASKS, np.uint8, (count, 1, side, side))
 
     def store(case: Case) -> None:
-        position, (image, mask) = dataset.index[case.id], dataset.read(case)
-        images[position] = fit.to_network(image, side)[0]
-        masks[position] = fit.mask_to_network(mask, side)
+        position, sample = dataset.index[case.id], dataset.read(case)
+        images[position] = fit.to_network(sample.image, side)[0]
+        masks[position] = fit.mask_to_network(sample.truth[0], side)
 
     for done, _ in enumerate(map_by_volume(store, dataset.cases), start=1):
         if progress:

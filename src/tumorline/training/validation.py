@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from tumorline.data.dataset import Dataset, read_case_mask
+from tumorline.data.dataset import Dataset, read_truth
 from tumorline.metrics.overlap import count_overlap, dice
 from tumorline.network_input.fit import Placement, to_native
 from tumorline.training.batches import Store
@@ -60,7 +60,7 @@ def _score(dataset: Dataset, index: int, loss: float, probability: FloatArray) -
     """One case at native resolution, from probabilities `(1, S, S)`."""
     case, (height, width) = dataset.cases[index], dataset.facts[index].shape[1:]
     predicted = to_native(probability, Placement((height, width), probability.shape[-1]))[0] >= THRESHOLD
-    truth = read_case_mask(case, dataset.settings)
+    truth = read_truth(case, dataset.settings)[0]
     return CaseResult(case.group, loss, dice(count_overlap(truth, predicted)) if truth.any() else None)
 
 
