@@ -75,7 +75,7 @@ def test_an_ensemble_answers_with_the_mean_probability(pair: Path, tiny_run: Pat
     assert np.abs(answers[1] - answers[2]).max() > 0.01
     assert np.allclose(answers[0], (answers[1] + answers[2]) / 2, atol=1e-5)
     infos = [tumorline.load(model).info for model in (pair, tiny_run, other_run)]
-    assert infos[0].threshold == pytest.approx((infos[1].threshold + infos[2].threshold) / 2)
+    assert infos[0].thresholds[0] == pytest.approx((infos[1].thresholds[0] + infos[2].thresholds[0]) / 2)
     assert infos[0].metrics["operating_point"]["members"][1] == {
         "name": infos[2].name,
         "threshold": infos[2].threshold,
@@ -121,7 +121,7 @@ class Constant(torch.nn.Module):
 def test_the_mean_is_exact_and_finite(
     logits: tuple[float, ...], temperatures: tuple[float, ...], expected: float
 ) -> None:
-    network = Ensemble([Constant(logit) for logit in logits], temperatures)
+    network = Ensemble([Constant(logit) for logit in logits], [[value] for value in temperatures])
     assert network(torch.zeros(1, 1, 2, 2)).flatten().tolist() == pytest.approx([expected] * 4, abs=1e-5)
 
 

@@ -56,7 +56,7 @@ def test_the_builtin_model_has_one_stamp_and_one_temperature() -> None:
     content, texts = read_content(path), texts_of(path.with_suffix(".onnx"))
     assert content.stamped
     assert texts == {METADATA_KEY: content.text, STAMP_KEY: content.stamp}
-    assert tumorline.load(BUILTIN).info.temperature > 1
+    assert tumorline.load(BUILTIN).info.temperatures[0] > 1
 
 
 def test_a_run_stamps_both_files_last(tiny_run: Path) -> None:
@@ -179,7 +179,7 @@ DEEP = "[" * 100_000 + "]" * 100_000
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
-        ("schema_version", 2, "schema_version is 2; this version reads 1"),
+        ("schema_version", 3, "schema_version is 3; this version reads up to 2"),
         ("schema_version", "9" * 1000, "schema_version"),
         ("threshold", 0, "threshold"),
         ("threshold", 1.0, "threshold"),

@@ -109,7 +109,7 @@ def measure_matrix(
     ]
     result = Matrix(
         schema_version=SCHEMA_VERSION,
-        models={name: MatrixModel(data=info.data, threshold=info.threshold) for name, info in models.items()},
+        models={name: MatrixModel(data=info.data, threshold=info.thresholds[0]) for name, info in models.items()},
         sets={name: _describe_set(dataset) for name, dataset in _first_of_each(sets).items()},
         cells=cells,
         sentences=[sentence for cell in cells if (sentence := _sentence(cell, cells))],

@@ -23,6 +23,7 @@ from tumorline.model_file import (
     read_info,
     save_model,
 )
+from tumorline.model_info import number_or_list
 from tumorline.output_folder import refuse_taken_file
 from tumorline.run_folder import CONFIG_NAME, REPORT_NAME, read_config
 
@@ -61,15 +62,17 @@ def describe(name: str, infos: Sequence[ModelInfo], threshold: float | None = No
     known = _known_cases(infos)
     halves = all(info.config["model"].get("storage") == "float16" for info in infos)
     points = [{"name": info.name, "threshold": info.threshold, "temperature": info.temperature} for info in infos]
+    means = [round(fmean(values), 6) for values in zip(*(info.thresholds for info in infos), strict=True)]
     chosen = "mean of the members" if threshold is None else threshold
     return ModelInfo(
         name=name,
         architecture=Architecture(name="ensemble", options={}, channels=first.architecture.channels),
         members=[Member.model_validate(info.model_dump(include=set(Member.model_fields))) for info in infos],
         regions=first.regions,
+        input=first.input,
         image_size=first.image_size,
         preprocessing=first.preprocessing,
-        threshold=round(fmean(info.threshold for info in infos), 6) if threshold is None else threshold,
+        threshold=number_or_list(means) if threshold is None else threshold,
         constant_mask=first.constant_mask,
         mean_image=first.mean_image,
         data=_data(infos, known),
@@ -134,6 +137,10 @@ def _shared(info: ModelInfo) -> dict[str, Any]:
     return {
         "number of channels": info.architecture.channels,
         "list of regions": ", ".join(info.regions),
+        "list of channels": ", ".join(info.input.channels),
+        "number of neighbouring slices": info.input.context,
+        "axis of the slices": info.input.axis,
+        "normalisation": info.input.normalisation,
         "image size": info.image_size,
         "preprocessing": info.preprocessing,
         "channel (sequence)": info.data.get("channel", ""),

@@ -18,6 +18,7 @@ from tumorline import models
 from tumorline.errors import MissingExtraError, UserError
 from tumorline.files import atomic_path
 from tumorline.model_file import METADATA_KEY, STAMP_KEY, Architecture, ModelInfo, read_content, read_info
+from tumorline.model_info import one_for_each
 from tumorline.models.ensemble import Ensemble
 
 INPUT, OUTPUT = "image", "logits"
@@ -65,7 +66,7 @@ def _refuse_other_shapes(info: ModelInfo, weights: Mapping[str, torch.Tensor]) -
 def _rebuilt(info: ModelInfo) -> nn.Module:
     members = [_untrained(member.architecture, len(info.regions)) for member in info.members]
     return (
-        Ensemble(members, [member.temperature for member in info.members])
+        Ensemble(members, [one_for_each(member.temperature, len(info.regions)) for member in info.members])
         if members
         else _untrained(info.architecture, len(info.regions))
     )

@@ -16,11 +16,11 @@ from safetensors.numpy import save_file
 
 from tumorline.errors import UserError
 from tumorline.files import atomic_path, sort_metadata
-from tumorline.model_info import Architecture, KnownCases, Member, ModelInfo, parse_info
+from tumorline.model_info import Architecture, InputSpec, KnownCases, Member, ModelInfo, parse_info, write_info
 from tumorline.results import Summary
 from tumorline.run_folder import CONFIG_NAME, WEIGHTS_NAME
 
-__all__ = ["Architecture", "KnownCases", "Member", "ModelInfo"]
+__all__ = ["Architecture", "InputSpec", "KnownCases", "Member", "ModelInfo"]
 
 METADATA_KEY, STAMP_KEY = "tumorline", "tumorline_stamp"
 LISTED = Path(__file__).with_name("weights")
@@ -52,7 +52,7 @@ def stored(weights: Weights, storage: str) -> Weights:
 def save_model(path: Path, weights: Weights, info: ModelInfo) -> None:
     """Write weights, metadata and stamp, whole or not at all; the ONNX file beside it needs the new stamp as well."""
     arrays = {name: np.ascontiguousarray(value) for name, value in weights.items()}
-    text = info.model_dump_json()
+    text = write_info(info)
     with atomic_path(path) as temporary:
         save_file(arrays, temporary, metadata={METADATA_KEY: text, STAMP_KEY: compute_stamp(arrays, text)})
         sort_metadata(temporary)

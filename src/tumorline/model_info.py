@@ -2,8 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterator
-from typing import Annotated, Any, Self
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -11,7 +11,9 @@ from tumorline.config import RUN_NAME
 from tumorline.own_files import Count, Written
 from tumorline.results import PointFigures
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+READABLE_VERSIONS = (1, 2)
+"""Version 1 had no `input` and one region."""
 LARGEST_METADATA = 1 << 26
 """Bytes of JSON; hashes of half a million cases take half of it."""
 DEEPEST, LONGEST_TEXT, LARGEST_NUMBER = 16, 100_000, 2**64
@@ -20,6 +22,9 @@ Text = Annotated[str, Field(max_length=10_000)]
 Hashes = list[Annotated[str, Field(max_length=200)]]
 Threshold = Annotated[float, Field(gt=0, lt=1)]
 Temperature = Annotated[float, Field(ge=1e-6, le=1e6)]
+Name = Annotated[str, Field(pattern=r"^\w[\w -]*$", max_length=50)]
+"""Of a region or a channel."""
+MOST_REGIONS, MOST_CHANNELS, MOST_NEIGHBOURS = 16, 64, 16
 
 
 class Architecture(BaseModel):
@@ -28,6 +33,28 @@ class Architecture(BaseModel):
     name: str = Field(pattern=r"^\w+(\.\w+)*(:\w+)?$", max_length=200)
     options: dict[str, Any]
     channels: int = Field(ge=1, le=64)
+
+
+class InputSpec(BaseModel):
+    """What of a case a network sees at once; the defaults are those of every model before there were volumes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    dims: Literal[2] = 2
+    channels: list[Name] = Field(default=[], max_length=MOST_CHANNELS)
+    """Names of the image's channels in their order; empty where they have none."""
+    context: int = Field(default=0, ge=0, le=MOST_NEIGHBOURS)
+    """Of volumes, so many neighbouring slices on each side are channels as well: (2 * context + 1) * channels, slice by
+    slice from the lowest up."""
+    axis: Literal["axial", "coronal", "sagittal"] = "axial"
+    """Across which volumes are cut into slices."""
+    normalisation: Literal["picture", "volume"] = "picture"
+    """Whether grey values are judged slice by slice or over the whole volume."""
+
+    @property
+    def depth(self) -> int:
+        """Slices that are seen at once."""
+        return 2 * self.context + 1
 
 
 class KnownCases(BaseModel):
@@ -48,8 +75,8 @@ class Member(BaseModel):
 
     name: str = Field(pattern=RUN_NAME, max_length=200)
     architecture: Architecture
-    threshold: Threshold
-    temperature: Temperature
+    threshold: Threshold | list[Threshold]
+    temperature: Temperature | list[Temperature]
     config: dict[str, Any]
 
 
@@ -98,14 +125,15 @@ class ModelInfo(BaseModel):
     architecture: Architecture
     members: list[Member] = Field(default=[], max_length=100)
     """The networks whose probabilities an ensemble averages; empty where the model is one network."""
-    regions: list[Annotated[str, Field(pattern=r"^\w[\w -]*$", max_length=50)]] = Field(min_length=1, max_length=16)
+    regions: list[Name] = Field(min_length=1, max_length=MOST_REGIONS)
+    input: InputSpec = InputSpec()
     image_size: int = Field(ge=16, le=4096)
     preprocessing: int
     """Version of `data.preprocess`."""
-    threshold: Threshold = 0.5
-    """Probability from which a pixel is tumour."""
-    temperature: Temperature = 1.0
-    """The logits are divided by it before the sigmoid; fitted on validation cases."""
+    threshold: Threshold | list[Threshold] = 0.5
+    """Probability from which a pixel is tumour; of several regions one for each, or one for all."""
+    temperature: Temperature | list[Temperature] = 1.0
+    """The logits are divided by it before the sigmoid; fitted on validation cases. As `threshold`."""
     constant_mask: str = Field(default="", max_length=LONGEST_TEXT)
     """The best constant answer to the training cases (`baselines.constant_mask`) as text; empty where unknown."""
     mean_image: str = Field(default="", max_length=LONGEST_TEXT)
@@ -118,6 +146,21 @@ class ModelInfo(BaseModel):
     versions: dict[str, Text]
     licence: Text
     intended_use: Text = "Research on brain tumour segmentation in MRI. Not a medical device."
+
+    @property
+    def thresholds(self) -> tuple[float, ...]:
+        """Of each region."""
+        return one_for_each(self.threshold, len(self.regions))
+
+    @property
+    def temperatures(self) -> tuple[float, ...]:
+        """Of each region."""
+        return one_for_each(self.temperature, len(self.regions))
+
+    @property
+    def image_channels(self) -> int:
+        """Channels of an image that the model takes, neighbouring slices not counted."""
+        return self.architecture.channels // self.input.depth
 
     @model_validator(mode="before")
     @classmethod
@@ -140,6 +183,39 @@ class ModelInfo(BaseModel):
             raise ValueError("the members take different numbers of channels")
         return self
 
+    @model_validator(mode="after")
+    def has_an_input_of_its_channels(self) -> Self:
+        named = len(self.input.channels) * self.input.depth
+        if self.architecture.channels % self.input.depth or named not in (0, self.architecture.channels):
+            raise ValueError(f"{self.architecture.channels} channels do not fit the input that is stated")
+        return self
+
+    @model_validator(mode="after")
+    def has_a_point_for_each_region(self) -> Self:
+        if len(set(self.regions)) < len(self.regions):
+            raise ValueError("two regions have one name")
+        points = [(point.threshold, point.temperature) for point in self.members]
+        for values in (self.threshold, self.temperature, *(value for point in points for value in point)):
+            if isinstance(values, list) and len(values) != len(self.regions):
+                raise ValueError(f"{len(values)} thresholds or temperatures for {len(self.regions)} regions")
+        return self
+
+
+def one_for_each(value: float | list[float], regions: int) -> tuple[float, ...]:
+    return tuple(value) if isinstance(value, list) else (value,) * regions
+
+
+def number_or_list(values: Sequence[float]) -> float | list[float]:
+    """As a model file keeps thresholds and temperatures: a number for one region, a list for several."""
+    return values[0] if len(values) == 1 else list(values)
+
+
+def write_info(info: ModelInfo) -> str:
+    """The metadata as JSON; what version 1 can say is said in version 1, so that 0.1.0 reads it."""
+    if info.input == InputSpec() and len(info.regions) == 1:
+        return info.model_copy(update={"schema_version": 1}).model_dump_json(exclude={"input"})
+    return info.model_copy(update={"schema_version": SCHEMA_VERSION}).model_dump_json()
+
 
 def parse_info(text: str) -> ModelInfo:
     """The metadata of a model file. Raises ValueError, in one line, for what this version does not understand."""
@@ -150,8 +226,8 @@ def parse_info(text: str) -> ModelInfo:
     except RecursionError:
         raise ValueError("nested too deeply") from None
     version = values.get("schema_version", SCHEMA_VERSION) if isinstance(values, dict) else "none"
-    if version != SCHEMA_VERSION:
-        raise ValueError(f"schema_version is {version!r:.40}; this version reads {SCHEMA_VERSION}")
+    if version not in READABLE_VERSIONS:
+        raise ValueError(f"schema_version is {version!r:.40}; this version reads up to {SCHEMA_VERSION}")
     for problem in _absurdities(values, ""):
         raise ValueError(problem)
     try:

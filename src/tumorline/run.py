@@ -298,7 +298,9 @@ def _finish(task: "Task", notify: Notify) -> None:
     save_model(run / WEIGHTS_NAME, weights, info)
     export_onnx(run / WEIGHTS_NAME, run / ONNX_NAME)
     info = _with_operating_point(info, task)
-    notify(f"temperature {info.temperature:.2f} and threshold {info.threshold:.2f} from the validation patients")
+    notify(
+        f"temperature {info.temperatures[0]:.2f} and threshold {info.thresholds[0]:.2f} from the validation patients"
+    )
     for weakness in operating_point.weaknesses(info):
         notify(f"warning: {weakness.text}")
     save_model(run / WEIGHTS_NAME, weights, info)

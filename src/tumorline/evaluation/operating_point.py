@@ -93,13 +93,13 @@ def _few_patients(info: ModelInfo, figures: PointFigures) -> str:
 
 
 def _temperature_at_limit(info: ModelInfo) -> str:
-    at_limit = _is_at_limit(info.temperature, TEMPERATURES)
-    return f"TEMPERATURE AT ITS LIMIT: {info.temperature:.2f}{AS_FAR_AS_IT_GOES}" if at_limit else ""
+    at_limit = _is_at_limit(info.temperatures[0], TEMPERATURES)
+    return f"TEMPERATURE AT ITS LIMIT: {info.temperatures[0]:.2f}{AS_FAR_AS_IT_GOES}" if at_limit else ""
 
 
 def _threshold_at_limit(info: ModelInfo, figures: PointFigures) -> str:
-    at_limit = figures.chosen == "validation" and _is_at_limit(info.threshold, (THRESHOLDS[0], THRESHOLDS[-1]))
-    return f"THRESHOLD AT ITS LIMIT: {info.threshold:.2f}{AS_FAR_AS_IT_GOES}" if at_limit else ""
+    at_limit = figures.chosen == "validation" and _is_at_limit(info.thresholds[0], (THRESHOLDS[0], THRESHOLDS[-1]))
+    return f"THRESHOLD AT ITS LIMIT: {info.thresholds[0]:.2f}{AS_FAR_AS_IT_GOES}" if at_limit else ""
 
 
 def _is_at_limit(value: float, limits: tuple[float, float]) -> bool:

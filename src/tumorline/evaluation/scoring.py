@@ -75,7 +75,7 @@ def _predicted(
 def _answered(model: Model, wanted: Request, case: Case) -> tuple[Certainty, Pair]:
     image, (truth, *_), _ = wanted.dataset.read(case)
     probability = model.answer(image, case.images[0]).probability[0]
-    predicted = probability >= model.info.threshold
+    predicted = probability >= model.info.thresholds[0]
     certainty = calibration.judge(case.group, probability, truth, predicted)
     write_mask(mask_path(wanted.output / PREDICTIONS_NAME, case.id), predicted)
     if wanted.memory:

@@ -101,8 +101,8 @@ def _describe_split(info: ModelInfo, wanted: Request, headline: Sequence[Row]) -
 def _describe_point(model: Model) -> OperatingPoint:
     return OperatingPoint.model_validate(
         {
-            "threshold": model.info.threshold,
-            "temperature": model.info.temperature,
+            "threshold": model.info.thresholds[0],
+            "temperature": model.info.temperatures[0],
             "tta": model.tta,
             **model.info.metrics.get("operating_point", {}),
         }

@@ -1,5 +1,6 @@
 """A model as a function from an image to probabilities on the image's own grid."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -64,13 +65,14 @@ class Model:
             return Answer(np.zeros((len(self.info.regions), *placement.native), np.float32), blank=True)
         copies = TTA[self.tta]
         logits = self._run(np.stack([transformed(square, copy) for copy in copies]), name)
-        answers = zip(to_probability(logits, self.info.temperature), copies, strict=True)
+        answers = zip(to_probability(logits, self.info.temperatures), copies, strict=True)
         mean = np.mean([transformed(answer, int(INVERSE[copy])) for answer, copy in answers], axis=0)
         return Answer(fit.to_native(mean, placement), blank=False)
 
     def mask(self, image: ImageArray) -> npt.NDArray[np.bool_]:
         """Mask of each region, `(C, H, W)` to `(R, H, W)`."""
-        return self.probability(image) >= self.info.threshold
+        probability = self.probability(image)
+        return np.asarray(probability >= for_regions(self.info.thresholds, probability.ndim))
 
     def _to_network(self, image: ImageArray, name: Path | str) -> tuple[FloatArray, fit.Placement]:
         expected = self.info.architecture.channels
@@ -100,6 +102,11 @@ def load(model: str | Path, tta: str = "none") -> Model:
     return Model(path, info, open_twin(path, info).run, tta)
 
 
-def to_probability(logits: FloatArray, temperature: float) -> FloatArray:
-    """Sigmoid of the logits divided by the temperature (Guo et al. 2017, ICML)."""
-    return np.asarray(0.5 * (1 + np.tanh(0.5 * logits / temperature)), np.float32)
+def to_probability(logits: FloatArray, temperatures: float | Sequence[float]) -> FloatArray:
+    """Sigmoid of logits `(..., R, S, S)` divided by one temperature, or each region's own (Guo et al. 2017, ICML)."""
+    return np.asarray(0.5 * (1 + np.tanh(0.5 * logits / for_regions(temperatures, 3))), np.float32)
+
+
+def for_regions(values: float | Sequence[float], ndim: int) -> FloatArray:
+    """A value, or one of each region, in the shape `(R, 1, ...)` of so many axes, to be held against `(R, *space)`."""
+    return np.array(values, np.float32).reshape(-1, *[1] * (ndim - 1))

@@ -70,7 +70,7 @@ def _write_tables(rows: Sequence[Mapping[str, Any]], model: Model, folder: Outpu
     """Earlier results that were to be overwritten stay where there is nothing to take their place."""
     if folder.replaces and all(row["error"] for row in rows):
         return
-    about = {"model": model.info.name, "threshold": model.info.threshold, "tta": model.tta}
+    about = {"model": model.info.name, "threshold": model.info.thresholds[0], "tta": model.tta}
     write_json(folder.path / "predictions.json", {"schema_version": SCHEMA_VERSION, **about, "predictions": rows})
     write_csv(folder.path / "predictions.csv", COLUMNS, rows)
 
@@ -154,7 +154,7 @@ def _predict_file(job: PredictionJob, model: Model, folder: OutputFolder) -> dic
 def _predict_picture(path: Path, model: Model, mask_path: Path, overlay_path: Path) -> dict[str, Any]:
     image = read_image(open_picture(path, model.channel))
     answer = model.answer(image, path)
-    mask: MaskArray = answer.probability[0] >= model.info.threshold
+    mask: MaskArray = answer.probability[0] >= model.info.thresholds[0]
     write_mask(mask_path, mask)
     write_overlay(overlay_path, image[0], mask)
     return {**_figures_of(answer.probability[0], mask), "note": BLANK_NOTE if answer.blank else None}
@@ -162,7 +162,7 @@ def _predict_picture(path: Path, model: Model, mask_path: Path, overlay_path: Pa
 
 def _predict_volume(path: Path, model: Model, mask_path: Path, overlay_path: Path) -> dict[str, Any]:
     answer = answer_volume(model, path)
-    mask: MaskArray = answer.probability >= model.info.threshold
+    mask: MaskArray = answer.probability >= model.info.thresholds[0]
     write_label_map(mask_path, mask, answer.volume)
     write_three_planes(overlay_path, answer.voxels, mask, answer.header.grid.spacing_mm or (1.0, 1.0, 1.0))
     notes = (BLANK_NOTE if answer.blank else "", sequence_note(path, model.channel))

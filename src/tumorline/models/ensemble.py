@@ -13,15 +13,21 @@ class Ensemble(nn.Module):
     near 0 and 1 keep their digits.
     """
 
-    def __init__(self, members: Sequence[nn.Module], temperatures: Sequence[float]) -> None:
+    def __init__(self, members: Sequence[nn.Module], temperatures: Sequence[Sequence[float]]) -> None:
+        """`temperatures` are those of the regions, or one for all of them, of each member."""
         super().__init__()
         self.members = nn.ModuleList(members)
-        self.temperatures = tuple(temperatures)
+        self.temperatures = [_divisor(values) for values in temperatures]
 
     def forward(self, image: Tensor) -> Tensor:
         pairs = zip(self.members, self.temperatures, strict=True)
         logits = torch.stack([member(image) / temperature for member, temperature in pairs])  # (M, B, R, H, W)
         return _log_mean(_log_sigmoid(logits)) - _log_mean(_log_sigmoid(-logits))
+
+
+def _divisor(values: Sequence[float]) -> float | Tensor:
+    """One number, or of several regions `(R, 1, 1)`."""
+    return values[0] if len(values) == 1 else torch.tensor(values).reshape(-1, 1, 1)
 
 
 def _log_sigmoid(logits: Tensor) -> Tensor:

@@ -50,9 +50,9 @@ def to_network(image: ImageArray, size: int) -> tuple[FloatArray, Placement]:
     placement = Placement((image.shape[1], image.shape[2]), size)
     square = np.empty((len(image), size, size), np.float32)
     for channel, out in zip(image, square, strict=True):
-        channel = _usual(without_gaps(channel))
+        channel = usual(without_gaps(channel))
         low, high = grey_range(channel)
-        small = _resize(np.clip(channel, low, high), placement.inner)
+        small = resize(np.clip(channel, low, high), placement.inner)
         deviation = float(small.std())
         small = (small - small.mean()) / deviation if deviation > 1e-6 * max(1.0, abs(float(high))) else 0 * small
         out.fill(float(small.min()))
@@ -60,7 +60,7 @@ def to_network(image: ImageArray, size: int) -> tuple[FloatArray, Placement]:
     return square, placement
 
 
-def _usual(channel: FloatArray) -> FloatArray:
+def usual(channel: FloatArray) -> FloatArray:
     """The channel, by a power of two larger or smaller where its values are unusually small or large."""
     peak = max(abs(float(channel.max())), abs(float(channel.min())))
     return channel if not peak or UNUSUAL[0] < peak < UNUSUAL[1] else np.ldexp(channel, -int(np.frexp(peak)[1]))
@@ -84,7 +84,7 @@ def _is_noise(plane: FloatArray, native_side: int) -> bool:
     side = min(BLANK_SIDE, native_side // 2, max(plane.shape) // 2)
     if side < 2:
         return False
-    small = _resize(plane, Placement((plane.shape[0], plane.shape[1]), side).inner, Image.Resampling.BOX)
+    small = resize(plane, Placement((plane.shape[0], plane.shape[1]), side).inner, Image.Resampling.BOX)
     small = small - small.mean()
     neighbours = (small[1:] * small[:-1], small[:, 1:] * small[:, :-1])
     likeness = np.mean([float(products.mean()) for products in neighbours if products.size])
@@ -95,18 +95,18 @@ def mask_to_network(mask: MaskArray, size: int) -> npt.NDArray[np.uint8]:
     """Scale a mask `(H, W)` to `(1, size, size)` of {0, 1}: a pixel is foreground where at least half of it is."""
     placement = Placement((mask.shape[0], mask.shape[1]), size)
     square = np.zeros((1, size, size), np.uint8)
-    square[0][placement.window] = _resize(mask.astype(np.float32), placement.inner) >= 0.5
+    square[0][placement.window] = resize(mask.astype(np.float32), placement.inner) >= 0.5
     return square
 
 
 def to_native(probability: FloatArray, placement: Placement) -> FloatArray:
     """Bring probabilities `(R, size, size)` back to the image's own geometry `(R, H, W)`."""
     rows, columns = placement.window
-    regions = [_resize(region[rows, columns], placement.native) for region in probability]
+    regions = [resize(region[rows, columns], placement.native) for region in probability]
     return regions[0][None] if len(regions) == 1 else np.stack(regions)
 
 
-def _resize(plane: FloatArray, shape: tuple[int, int], how: Image.Resampling = Image.Resampling.BILINEAR) -> FloatArray:
+def resize(plane: FloatArray, shape: tuple[int, int], how: Image.Resampling = Image.Resampling.BILINEAR) -> FloatArray:
     """Bilinear, area-weighted when shrinking."""
     if plane.shape == shape:
         return np.asarray(plane, np.float32)

@@ -1,0 +1,110 @@
+"""What a network sees of pictures and volumes, and how its answers come back."""
+
+from typing import Literal
+
+import numpy as np
+import pytest
+
+from tumorline.geometry.slices import from_slices, to_slices
+from tumorline.model_info import InputSpec
+from tumorline.network_input import fit
+from tumorline.network_input.normalise import normalise_volume
+from tumorline.network_input.windows import prepare_input
+
+
+def _volume(channels: int = 2, depth: int = 5) -> np.ndarray:
+    random = np.random.default_rng(0)
+    return (random.random((channels, depth, 12, 16)) + np.linspace(0, 9, 16)).astype(np.float32)
+
+
+def test_a_picture_is_one_window_as_fit_makes_it() -> None:
+    image = _volume()[:, 0]
+    found = prepare_input(image, 16, InputSpec())
+    square, placement = fit.to_network(image, 16)
+    assert np.array_equal(found.planes[:, 0], square)
+    assert np.array_equal(found.batch([0])[0], square)
+    answer = np.random.default_rng(1).random((1, 3, 16, 16), np.float32)
+    assert np.array_equal(found.to_native(answer), fit.to_native(answer[0], placement))
+
+
+def test_a_volume_is_its_axial_slices_from_the_feet_up() -> None:
+    image = _volume()
+    found = prepare_input(image, 16, InputSpec())
+    for number in range(5):
+        assert np.array_equal(found.planes[:, number], fit.to_network(image[:, number], 16)[0])
+    answer = np.random.default_rng(1).random((5, 3, 16, 16), np.float32)
+    back = found.to_native(answer)
+    assert back.shape == (3, 5, 12, 16)
+    assert np.array_equal(back[:, 3], fit.to_native(answer[3], found.placement))
+
+
+def test_neighbours_are_channels_slice_by_slice_and_the_ends_are_repeated() -> None:
+    found = prepare_input(_volume(), 16, InputSpec(context=1))
+    low, middle, high = (found.planes[:, number] for number in (0, 1, 2))
+    first, second = found.batch([0, 1])
+    assert np.array_equal(first, np.concatenate([low, low, middle]))
+    assert np.array_equal(second, np.concatenate([low, middle, high]))
+
+
+@pytest.mark.parametrize("axis", ["axial", "coronal", "sagittal"])
+def test_a_volume_goes_to_slices_and_back_where_it_was(axis: str) -> None:
+    volume = np.arange(2 * 3 * 4 * 5).reshape(2, 3, 4, 5)
+    assert np.array_equal(from_slices(to_slices(volume, axis), axis), volume)
+
+
+def test_coronal_slices_go_from_front_to_back_and_sagittal_ones_from_right_to_left_with_the_top_up() -> None:
+    volume = np.arange(3 * 4 * 5).reshape(3, 4, 5)
+    top, front, right = 2, 0, 0
+    assert to_slices(volume, "coronal")[front, 0, right] == volume[top, front, right]
+    assert to_slices(volume, "sagittal")[right, 0, front] == volume[top, front, right]
+
+
+@pytest.mark.parametrize("axis", ["axial", "coronal", "sagittal"])
+def test_answers_of_slices_come_back_into_the_volume(axis: Literal["axial", "coronal", "sagittal"]) -> None:
+    image = np.zeros((1, 8, 16, 16), np.float32)
+    image[0, 2:4, 3:6, 8:12] = 5
+    found = prepare_input(image, 16, InputSpec(axis=axis))
+    seen = found.planes.swapaxes(0, 1)  # as if the network answered what it sees
+    back = found.to_native((seen > 0.5).astype(np.float32))
+    assert back.shape == image.shape
+    if axis == "axial":
+        assert np.array_equal(back > 0.5, image > 0)
+
+
+def test_slices_that_show_nothing_are_blank() -> None:
+    image = _volume(depth=4)
+    image[:, 1] = 7
+    found = prepare_input(image, 16, InputSpec())
+    assert found.blanks.tolist() == [False, True, False, False]
+    assert (found.shown, found.blank) == ([0, 2, 3], False)
+    assert prepare_input(np.zeros((1, 3, 8, 8), np.float32), 16, InputSpec()).blank
+
+
+def test_a_volume_is_normalised_over_its_head() -> None:
+    channel = np.zeros((4, 16, 16), np.float32)
+    channel[1:3, 4:12, 4:12] = 500 + np.random.default_rng(0).normal(0, 50, (2, 8, 8))
+    normal = normalise_volume(channel)
+    head = channel > 0
+    assert normal[head].mean() == pytest.approx(0, abs=1e-4)
+    assert normal[head].std() == pytest.approx(1, abs=1e-4)
+    assert np.all(normal[~head] == normal[head].min())
+    assert np.allclose(normal, normalise_volume(channel * 30), atol=1e-4)
+
+
+def test_a_head_around_which_all_is_zero_may_have_darker_voxels() -> None:
+    channel = np.zeros((4, 8, 8), np.float32)
+    channel[1:3, 2:6, 2:6] = np.random.default_rng(0).normal(0, 1, (2, 4, 4))
+    assert normalise_volume(channel)[0, 0, 0] == normalise_volume(channel).min()
+
+
+@pytest.mark.parametrize("value", [0.0, 3.0, np.nan])
+def test_a_volume_of_one_value_becomes_zeros(value: float) -> None:
+    assert not normalise_volume(np.full((2, 4, 4), value, np.float32)).any()
+
+
+def test_a_volume_that_is_normalised_as_one_keeps_the_differences_between_its_slices() -> None:
+    image = np.zeros((1, 4, 16, 16), np.float32)
+    image[0, 1, 4:12, 4:12], image[0, 2, 4:12, 4:12] = 100, 300
+    planes = prepare_input(image, 16, InputSpec(normalisation="volume")).planes[0]
+    assert planes[1].max() < planes[2].max()
+    assert planes[0].min() == planes[3].max() == planes.min()
