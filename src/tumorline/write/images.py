@@ -35,12 +35,12 @@ def window(image: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
     return shown
 
 
-def mask_path(folder: Path, case_id: str) -> Path:
+def mask_path(folder: Path, case_id: str, ending: str = ".png") -> Path:
     """Where the predicted mask of a case lies below a folder; never outside, and never with too long a name."""
     *folders, name = case_id.split("/")
     if any(part in ("", ".", "..") for part in (*folders, name)):
         folders, name = [], "_".join((*folders, name))
-    return folder.joinpath(*folders, fit_file_name(name, ".png"))
+    return folder.joinpath(*folders, fit_file_name(name, ending))
 
 
 def write_mask(path: Path, mask: MaskArray) -> None:
