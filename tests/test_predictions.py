@@ -1,14 +1,15 @@
 """Predicted masks come back as they were written, whatever the case is and however many regions it has."""
 
 from pathlib import Path
+from typing import Any
 
-import nibabel
 import numpy as np
 import pytest
 
 from tumorline.arrays import MaskArray
 from tumorline.errors import UserError
 from tumorline.evaluation.predictions import find_prediction, read_prediction, write_prediction
+from tumorline.formats.nifti import load_nibabel
 from tumorline.geometry.grid import Grid, grid_of
 
 OBLIQUE = np.array([[0, 0.1, -1, 20], [0, -0.9, -0.1, 30], [3, 0, 0, -40], [0, 0, 0, 1.0]])
@@ -37,6 +38,7 @@ def test_each_voxel_of_a_volume_lies_where_the_grid_says(tmp_path: Path) -> None
     mask = np.zeros((1, 4, 6, 5), bool)
     mask[0, 1, 2, 3] = True
     write_prediction(tmp_path, "case", ("tumour",), mask, grid_of((4, 6, 5), OBLIQUE))
+    nibabel: Any = load_nibabel()
     image = nibabel.load(tmp_path / "case.nii.gz")
     (voxel,) = np.argwhere(np.asarray(image.dataobj))
     np.testing.assert_allclose(image.affine @ [*voxel, 1], OBLIQUE @ [1, 2, 3, 1])
