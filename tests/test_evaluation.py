@@ -176,6 +176,15 @@ def test_rows_are_read_back_as_they_were_written(tmp_path: Path) -> None:
     assert read_rows(tmp_path) == rows
 
 
+def test_a_table_of_pictures_has_no_columns_of_volumes(tmp_path: Path) -> None:
+    mask = np.eye(8, dtype=bool)
+    write_evaluation(tmp_path, [Row("a", "p", {}, "test", "tumour", score_case(mask, mask, None))], Result())
+    header = (tmp_path / "evaluation.csv").read_text().splitlines()[0]
+    assert "depth" in header
+    assert "_ml" not in header
+    assert "brats" not in header
+
+
 def test_a_table_from_before_a_figure_was_computed_is_still_read(tmp_path: Path) -> None:
     (tmp_path / "evaluation.csv").write_text(
         "case,patient,class_name,status,region,dice,iou,precision,recall,nsd,hd95,unit,volume_ratio,accuracy,"

@@ -169,7 +169,7 @@ class GroupSummary(Result):
 class SizeGroup(GroupSummary):
     limits_px: Annotated[list[Count], Field(min_length=2, max_length=2)]
     limits_ml: Limits | None = None
-    """Of volumes."""
+    """Of volumes, whose groups are by it."""
 
 
 class Metrics(Result):
@@ -201,6 +201,7 @@ class Metrics(Result):
     missed: Count
     invented: Count
     lesions: Lesions | None = None
+    brats2023_lesions: Lesions | None = None
     volume_ratio_undefined: Count
     false_positive_rate: Number | None
     dice_all: Number | None = None
@@ -213,6 +214,9 @@ class Metrics(Result):
     volume_error_absolute_ml: Figure | None = None
     predicted_ml_tumour_free: Figure | None = None
     """Of cases whose truth lacks the region."""
+    brats2023_lesion_dice: Figure | None = None
+    """By the rule of BraTS 2023 (`metrics.lesion`), over all cases."""
+    brats2023_lesion_hd95: Figure | None = None
 
     @model_validator(mode="after")
     def has_a_rate_where_it_is_defined(self) -> Self:

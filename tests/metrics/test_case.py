@@ -123,6 +123,20 @@ def test_a_volume_is_scored_in_mm() -> None:
     assert score_case(truth, truth, None).unit == "px"
 
 
+def test_a_volume_has_figures_in_ml() -> None:
+    """60 and 80 voxels of 3 mm3; the spacing's word is taken unless the affine's is given."""
+    truth, predicted = np.zeros((6, 10, 10), bool), np.zeros((6, 10, 10), bool)
+    truth[1:4, 3:7, 3:8] = predicted[1:5, 3:7, 3:8] = True
+    scores = score_case(truth, predicted, (3, 1, 1))
+    found = [scores.truth_ml, scores.predicted_ml, scores.volume_error_ml]
+    assert found == pytest.approx([0.18, 0.24, 0.06])
+    [sheared] = score_cases([Pair(truth, predicted, (3, 1, 1), voxel_ml=0.002)])
+    assert [sheared.truth_ml, sheared.predicted_ml] == pytest.approx([0.12, 0.16])
+    assert score_case(truth, np.zeros_like(truth), (3, 1, 1)).volume_error_ml == pytest.approx(-0.18)
+    assert score_case(truth, predicted, None).truth_ml is None
+    assert score_case(truth[2], predicted[2], (1, 1)).truth_ml is None
+
+
 PAIRS = [Pair(box(3, 3, 5, side), box(4, 4, 5, 5), (1.0, 2.0)) for side in range(1, 5)]
 ONE_BY_ONE = [score_case(pair.truth, pair.predicted, pair.spacing_mm) for pair in PAIRS]
 

@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from tumorline.geometry.distances import MaskArray
 from tumorline.metrics import overlap
+from tumorline.metrics.case import score_case
 from tumorline.metrics.surface import (
     SurfaceDistances,
     average_surface_distance,
@@ -103,6 +104,46 @@ def test_overlap_is_that_of_monai(monai: ModuleType, dims: int) -> None:
         counts = overlap.count_overlap(pair.truth, pair.predicted)
         assert overlap.dice(counts) == pytest.approx(monai.compute_dice(*tensors(pair)).item(), abs=1e-6)
         assert overlap.iou(counts) == pytest.approx(monai.compute_iou(*tensors(pair)).item(), abs=1e-6)
+
+
+def nested_volumes(seed: int) -> Iterator[Pair]:
+    """Three regions within one another, as those of BraTS are, at 1 mm and with slices of 2.5 mm."""
+    random = np.random.default_rng(seed)
+    truth, change = (ndimage.gaussian_filter(random.standard_normal((14, 20, 18)), 3) for _ in range(2))
+    for share, spacing in ((60, (1.0, 1.0, 1.0)), (75, (2.5, 1.0, 1.0)), (90, (2.5, 0.9, 0.9))):
+        predicted = truth + 0.5 * change
+        yield Pair(truth > np.percentile(truth, share), predicted > np.percentile(predicted, share), spacing)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_scores_of_volumes_are_those_of_deepmind_and_monai(
+    deepmind: ModuleType, monai: ModuleType, seed: int
+) -> None:
+    for pair in nested_volumes(seed):
+        scores = score_case(pair.truth, pair.predicted, pair.spacing)
+        theirs = deepmind.compute_surface_distances(pair.truth, pair.predicted, pair.spacing)
+        assert scores.hd95 == pytest.approx(deepmind.compute_robust_hausdorff(theirs, 95), abs=1e-6)
+        assert scores.nsd == pytest.approx(deepmind.compute_surface_dice_at_tolerance(theirs, 2.0), abs=1e-6)
+        assert scores.dice == pytest.approx(monai.compute_dice(*tensors(pair)).item(), abs=1e-6)
+        assert scores.iou == pytest.approx(monai.compute_iou(*tensors(pair)).item(), abs=1e-6)
+        confusion = monai.get_confusion_matrix(*tensors(pair))
+        for name, figure in (("precision", scores.precision), ("recall", scores.recall)):
+            assert figure == pytest.approx(monai.compute_confusion_matrix_metric(name, confusion).item(), abs=1e-6)
+        assert scores.truth_ml == pytest.approx(pair.truth.sum() * np.prod(pair.spacing) / 1000)
+
+
+def test_lesions_of_a_volume_have_the_distances_of_deepmind(deepmind: ModuleType) -> None:
+    """Each of two lesions beside its own prediction, by the rule of BraTS 2023, which takes deepmind's distances."""
+    truth, predicted, expected = np.zeros((3, 20, 20, 40), bool), np.zeros((20, 20, 40), bool), []
+    for number, (left, moved) in enumerate(((2, 1), (25, 2)), start=1):
+        truth[number, 5:9, 5:9, left : left + 5] = True
+        guess = np.roll(truth[number], moved, axis=2)
+        predicted |= guess
+        distances = deepmind.compute_surface_distances(truth[number], guess, (2.0, 1.0, 1.0))
+        expected.append(deepmind.compute_robust_hausdorff(distances, 95))
+    scores = score_case(np.logical_or.reduce(truth), predicted, (2.0, 1.0, 1.0))
+    assert scores.brats2023_lesion_hd95 == scores.lesion_hd95 == pytest.approx(np.mean(expected))
+    assert scores.brats2023_lesion_dice == pytest.approx((4 / 5 + 3 / 5) / 2)
 
 
 def monai_hausdorff(monai: ModuleType, pair: Pair, percentile: float | None) -> float:

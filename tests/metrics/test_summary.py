@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from tumorline.metrics.case import CaseScores, score_case
-from tumorline.metrics.summary import Row, by_group, by_size, interval, summarise_rows
+from tumorline.metrics.summary import VOLUME_FIGURES, Row, by_group, by_size, interval, summarise_rows
 
 TRUTH = np.zeros((10, 10), bool)
 TRUTH[:2, :5] = True
@@ -187,3 +187,36 @@ def test_a_summary_is_json_without_nan() -> None:
     only_free = [Row("f", "p", {}, "test", "tumour", score_case(empty, empty, None))]
     for rows in ([], only_free, [row("a", "p", 0.0)]):
         json.dumps(summarise_rows(rows).to_json(), allow_nan=False)
+
+
+def volume_row(case: str, true: int, predicted: int, spacing: float = 10.0) -> Row:
+    """A row of so many voxels of 1 ml, unless the spacing says otherwise, the predicted ones from the same end."""
+    masks = [(np.arange(30) < count).reshape(30, 1, 1) for count in (true, predicted)]
+    return Row(case, case, {}, "test", "tumour", score_case(masks[0], masks[1], (spacing,) * 3))
+
+
+def test_volumes_are_summarised_in_ml() -> None:
+    """Errors are over cases with a tumour; what was invented in others stands by itself."""
+    found = summarise_rows([volume_row("a", 10, 6), volume_row("b", 8, 10), volume_row("c", 0, 3)])
+    means = {name: value["mean"] for name, value in found.to_json().items() if name in VOLUME_FIGURES}
+    assert (means["truth_ml"], means["predicted_ml"]) == (pytest.approx(9), pytest.approx(8))
+    assert (means["volume_error_ml"], means["volume_error_absolute_ml"]) == (pytest.approx(-1), pytest.approx(3))
+    assert means["predicted_ml_tumour_free"] == pytest.approx(3)
+    assert means["brats2023_lesion_hd95"] == pytest.approx(((found.hd95.mean or 0) * 2 + 374) / 3)
+    assert found.brats2023_lesions
+    assert (found.brats2023_lesions.truth, found.brats2023_lesions.invented) == (2, 1)
+
+
+def test_what_pictures_do_not_have_is_not_published() -> None:
+    published = summarise_rows([row("a", "p", 1.0)]).to_json()
+    assert not [name for name in published if "_ml" in name or "brats" in name]
+
+
+def test_volumes_are_grouped_by_ml_and_not_by_voxels() -> None:
+    found = by_size([volume_row("a", 20, 20, spacing=1.0), volume_row("b", 2, 2), volume_row("c", 3, 3)])
+    assert {name: group.limits_px for name, group in found.items()} == {
+        "small": [20, 20],
+        "medium": [2, 2],
+        "large": [3, 3],
+    }
+    assert found["small"].limits_ml == pytest.approx([0.02, 0.02])

@@ -117,7 +117,7 @@ def read_baselines(folder: Path) -> list[baselines.Record]:
 
 def write_evaluation(output: Path, rows: Sequence[Row], summary: Result) -> None:
     """Write `evaluation.csv` and `summary.json`."""
-    scores = [field.name for field in fields(CaseScores)]
+    scores = _score_columns(rows)
     attributes = grouping_attributes(rows)
     table = [
         {
@@ -134,6 +134,14 @@ def write_evaluation(output: Path, rows: Sequence[Row], summary: Result) -> None
     columns = (*ID_COLUMNS, *scores, *(ATTRIBUTE + name for name in attributes))
     write_csv(output / EVALUATION_NAME, columns, table)
     write_json(output / SUMMARY_NAME, summary.to_json())
+
+
+def _score_columns(rows: Sequence[Row]) -> list[str]:
+    """Names of all figures but those of volumes where there are none."""
+    names = [field.name for field in fields(CaseScores)]
+    if any(row.scores.depth is not None for row in rows):
+        return names
+    return [name for name in names if not name.endswith("_ml") and not name.startswith("brats2023_")]
 
 
 def read_rows(folder: Path) -> list[Row]:

@@ -1,16 +1,19 @@
 """All figures of one case and region, with every convention for empty masks in one place."""
 
+import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from multiprocessing import get_context
+from typing import Any
 
 from tumorline.geometry.distances import MaskArray, bounding_box, diagonal
 from tumorline.metrics import overlap, surface
-from tumorline.metrics.lesion import match_lesions
+from tumorline.metrics.lesion import LESION_RULES, match_lesions, score_lesions
 
+VOLUME_AXES = 3
 NSD_TOLERANCE = 2.0
 """In mm where the spacing is known, else in pixels."""
 
@@ -26,6 +29,9 @@ class CaseScores:
     average surface distance the image's diagonal, which these never exceed. Truth without a tumour: Dice, IoU, NSD,
     HD95, average surface distance, and the lesion-wise Dice and HD95 are None. The signed offset is None where either
     mask is empty. Lesions are matched as in `metrics.lesion`: one with a prediction close beside it counts as detected.
+
+    Volumes whose spacing is known have figures in ml, of which `volume_error_ml` is predicted minus true, and those of
+    lesions by the rule of BraTS 2023 as well, which is defined for every case.
     """
 
     dice: float | None
@@ -51,6 +57,14 @@ class CaseScores:
     lesions_invented: int | None = None
     lesion_dice: float | None = None
     lesion_hd95: float | None = None
+    truth_ml: float | None = None
+    predicted_ml: float | None = None
+    volume_error_ml: float | None = None
+    brats2023_lesions_truth: int | None = None
+    brats2023_lesions_detected: int | None = None
+    brats2023_lesions_invented: int | None = None
+    brats2023_lesion_dice: float | None = None
+    brats2023_lesion_hd95: float | None = None
 
     @property
     def has_tumour(self) -> bool:
@@ -82,6 +96,8 @@ class Pair:
     predicted: MaskArray
     spacing_mm: Sequence[float] | None = None
     tolerance: float = NSD_TOLERANCE
+    voxel_ml: float | None = None
+    """Of a volume; None: its edges are taken to stand at right angles."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +125,13 @@ class _Window:
     @property
     def farthest(self) -> float:
         return diagonal(self.shape, self.spacing)
+
+    @property
+    def voxel_ml(self) -> float | None:
+        """None of a picture, and where the spacing is unknown."""
+        if self.pair.spacing_mm is None or len(self.shape) != VOLUME_AXES:
+            return None
+        return self.pair.voxel_ml or math.prod(self.pair.spacing_mm) / 1000
 
 
 def score_case(
@@ -144,14 +167,12 @@ def _score_in_pool(windows: Iterator[_Window], processes: int) -> list[CaseScore
 def _cut(pair: Pair) -> _Window:
     counts = overlap.count_overlap(pair.truth, pair.predicted)
     window = bounding_box(pair.truth | pair.predicted)
-    small = Pair(pair.truth[window].copy(), pair.predicted[window].copy(), pair.spacing_mm, pair.tolerance)
+    small = replace(pair, truth=pair.truth[window].copy(), predicted=pair.predicted[window].copy())
     return _Window(small, counts, pair.truth.shape)
 
 
 def _score(window: _Window) -> CaseScores:
     counts, boundaries = window.counts, _boundaries(window)
-    lesions = match_lesions(window.pair.truth, window.pair.predicted)
-    is_whole_case = len(lesions.matches) == 1 and not lesions.invented and counts.tp > 0
     *depth, height, width = window.shape
     has_tumour = counts.tp + counts.fn > 0
     return CaseScores(
@@ -173,12 +194,33 @@ def _score(window: _Window) -> CaseScores:
         depth=depth[0] if depth else None,
         average_surface_distance=boundaries.average_surface_distance,
         signed_offset=boundaries.signed_offset,
-        lesions_truth=len(lesions.matches),
-        lesions_detected=lesions.detected,
-        lesions_invented=lesions.invented,
-        lesion_dice=lesions.dice(),
-        lesion_hd95=boundaries.hd95 if is_whole_case else lesions.hd95(window.spacing, window.farthest),
+        **_lesion_figures(window, boundaries.hd95),
+        **_volume_figures(window),
     )
+
+
+def _lesion_figures(window: _Window, hd95: float | None) -> dict[str, Any]:
+    """By our rule, and of volumes in mm by that of BraTS 2023 as well."""
+    lesions = match_lesions(window.pair.truth, window.pair.predicted)
+    is_whole_case = len(lesions.matches) == 1 and not lesions.invented and window.counts.tp > 0
+    distances = [hd95 or 0.0] if is_whole_case else [match.hd95(window.spacing) for match in lesions.matches]
+    figures: dict[str, Any] = {}
+    for name, rule in LESION_RULES.items():
+        prefix = "" if name == "tumorline" else f"{name}_"
+        if prefix and window.voxel_ml is None:
+            continue
+        scores = score_lesions(lesions, distances, 1000 * (window.voxel_ml or 0.0), rule, window.farthest)
+        counts = {f"{prefix}lesions_{count}": getattr(scores, count) for count in ("truth", "detected", "invented")}
+        figures |= {**counts, f"{prefix}lesion_dice": scores.dice, f"{prefix}lesion_hd95": scores.hd95}
+    return figures
+
+
+def _volume_figures(window: _Window) -> dict[str, Any]:
+    """In ml; none of a picture, or where the spacing is unknown."""
+    if window.voxel_ml is None:
+        return {}
+    true, predicted = ((window.counts.tp + missed) * window.voxel_ml for missed in (window.counts.fn, window.counts.fp))
+    return {"truth_ml": true, "predicted_ml": predicted, "volume_error_ml": predicted - true}
 
 
 def _boundaries(window: _Window) -> _Boundaries:

@@ -8,11 +8,13 @@ As the lesion-wise evaluation of BraTS 2023 does it (github.com/rachitsaluja/Bra
 - a lesion is scored against all predicted components that belong to it; a component may belong to several lesions
 - a lesion without any is missed, a component that belongs to none is invented
 
-Two things differ. No lesion is too small to count (BraTS leaves out those of at most 50 voxels), and a missed or
-invented lesion counts the image's diagonal as HD95 and not 374 mm, which is the diagonal of a BraTS volume.
+Two things differ, and `LESION_RULES` has both. By our rule no lesion is too small to count, a missed or invented one
+counts the image's diagonal as HD95, and without a true lesion there is no figure. By that of BraTS true lesions of at
+most 50 mm3 (voxels of its images) are left out, whether found or not; a missed or invented lesion counts 374 mm, the
+diagonal of a BraTS volume; and where nothing is left that could be right or wrong the Dice is 1 and HD95 0.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +29,38 @@ DILATION = 3
 
 
 @dataclass(frozen=True)
+class LesionRule:
+    """Which lesions count, and what a missed or invented one costs."""
+
+    dropped_mm3: float | None = None
+    """True lesions up to this volume are left out; what was predicted for them is neither right nor wrong."""
+    miss_hd95: float | None = None
+    """HD95 of a missed or invented lesion; None: the image's diagonal."""
+    dice_of_none: float | None = None
+    """Dice where no true lesion is left and none was invented."""
+    hd95_of_none: float | None = None
+    needs_lesions: bool = True
+    """Whether there is no figure where the truth holds no lesion, whatever was invented."""
+
+
+LESION_RULES: Mapping[str, LesionRule] = {
+    "tumorline": LesionRule(),
+    "brats2023": LesionRule(dropped_mm3=50, miss_hd95=374, dice_of_none=1, hd95_of_none=0, needs_lesions=False),
+}
+
+
+@dataclass(frozen=True)
+class LesionScores:
+    """What lesions come to by one rule; see `LesionRule` for where a figure is None."""
+
+    truth: int
+    detected: int
+    invented: int
+    dice: float | None
+    hd95: float | None
+
+
+@dataclass(frozen=True)
 class Match:
     """One true lesion and all predicted components that belong to it, cut to the box of both; `found` may be empty."""
 
@@ -38,16 +72,19 @@ class Match:
         return bool(self.found.any())
 
     @property
+    def size(self) -> int:
+        """Pixels or voxels of the lesion."""
+        return int(np.count_nonzero(self.lesion))
+
+    @property
     def dice(self) -> float:
         """0 for a missed lesion."""
         both = np.count_nonzero(self.lesion & self.found)
-        return 2 * both / (np.count_nonzero(self.lesion) + np.count_nonzero(self.found))
+        return 2 * both / (self.size + np.count_nonzero(self.found))
 
-    def hd95(self, spacing: Sequence[float], farthest: float) -> float:
-        """In units of `spacing`; `farthest` for a missed lesion and at most."""
-        if not self.detected:
-            return farthest
-        return min(hausdorff(surface_distances(self.lesion, self.found, spacing), 95), farthest)
+    def hd95(self, spacing: Sequence[float]) -> float:
+        """In units of `spacing`; infinite for a missed lesion."""
+        return hausdorff(surface_distances(self.lesion, self.found, spacing), 95) if self.detected else np.inf
 
 
 @dataclass(frozen=True)
@@ -61,18 +98,34 @@ class Lesions:
     def detected(self) -> int:
         return sum(match.detected for match in self.matches)
 
-    def dice(self) -> float | None:
-        """Mean over true and invented lesions, an invented one counting 0; None where there is no true lesion."""
-        return self._mean([match.dice for match in self.matches], 0.0)
 
-    def hd95(self, spacing: Sequence[float], farthest: float) -> float | None:
-        """Mean over true and invented lesions, `farthest` for an invented one; None where there is no true lesion."""
-        return self._mean([match.hd95(spacing, farthest) for match in self.matches], farthest)
+def score_lesions(
+    lesions: Lesions, distances: Sequence[float], voxel_mm3: float, rule: LesionRule, farthest: float
+) -> LesionScores:
+    """Counts and means over true and invented lesions, of which an invented one counts 0 and `farthest`.
 
-    def _mean(self, values: Sequence[float], of_invented: float) -> float | None:
-        if not values:
-            return None
-        return (sum(values) + self.invented * of_invented) / (len(values) + self.invented)
+    `distances` are the matches' HD95 and `farthest` what a miss costs by a rule that does not say it, and at most.
+    """
+    farthest = farthest if rule.miss_hd95 is None else rule.miss_hd95
+    least = -1.0 if rule.dropped_mm3 is None else rule.dropped_mm3
+    both = zip(lesions.matches, distances, strict=True)
+    kept = [(match, distance) for match, distance in both if match.size * voxel_mm3 > least]
+    has_figure = bool(kept) or not rule.needs_lesions
+    dices, reached = [match.dice for match, _ in kept], [min(distance, farthest) for _, distance in kept]
+    return LesionScores(
+        truth=len(kept),
+        detected=sum(match.detected for match, _ in kept),
+        invented=lesions.invented,
+        dice=_mean_over_lesions(dices, lesions.invented, 0, rule.dice_of_none) if has_figure else None,
+        hd95=_mean_over_lesions(reached, lesions.invented, farthest, rule.hd95_of_none) if has_figure else None,
+    )
+
+
+def _mean_over_lesions(
+    values: Sequence[float], invented: int, of_invented: float, of_none: float | None
+) -> float | None:
+    count = len(values) + invented
+    return (sum(values) + invented * of_invented) / count if count else of_none
 
 
 def match_lesions(truth: MaskArray, predicted: MaskArray) -> Lesions:

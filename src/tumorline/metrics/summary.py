@@ -8,6 +8,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +29,7 @@ DISTANCES = (
     "average_surface_distance_detected",
     "signed_offset",
     "lesion_hd95",
+    "brats2023_lesion_hd95",
 )
 SIZES = ("small", "medium", "large")
 UNDEFINED = Figure(
@@ -86,10 +88,20 @@ FIGURES: dict[str, Value] = {
     "accuracy": lambda scores: scores.accuracy,
     "accuracy_background": lambda scores: scores.accuracy_background,
 }
+VOLUME_FIGURES: dict[str, Value] = {
+    "truth_ml": _of_tumours("truth_ml"),
+    "predicted_ml": _of_tumours("predicted_ml"),
+    "volume_error_ml": _of_tumours("volume_error_ml"),
+    "volume_error_absolute_ml": lambda scores: abs(scores.volume_error_ml or 0.0) if scores.has_tumour else None,
+    "predicted_ml_tumour_free": lambda scores: None if scores.has_tumour else scores.predicted_ml,
+    "brats2023_lesion_dice": lambda scores: scores.brats2023_lesion_dice,
+    "brats2023_lesion_hd95": lambda scores: scores.brats2023_lesion_hd95,
+}
+"""Of volumes whose spacing is known; those by the rule of BraTS are over all cases."""
 
 
 def summarise_rows(rows: Sequence[Row]) -> Metrics:
-    """All figures of one region: see FIGURES, and counts of missed, invented and undefined.
+    """All figures of one region: see FIGURES and VOLUME_FIGURES, and counts of missed, invented and undefined.
 
     `signed_offset` is undefined where `volume_ratio` is. `lesions` is None where a row lacks them (an older file).
     """
@@ -98,8 +110,8 @@ def summarise_rows(rows: Sequence[Row]) -> Metrics:
     units = sorted({score.unit for score in scores})
     unit = "mixed mm and px" if len(units) > 1 else "".join(units)
     figures = {name: figure(rows, value) for name, value in FIGURES.items()}
-    return Metrics(
-        **{name: with_unit(found, unit) if name in DISTANCES else found for name, found in figures.items()},
+    found = Metrics(
+        **_with_units(figures, unit),
         cases=len(rows),
         patients=len({row.group for row in rows}),
         tumour_cases=len(rows) - len(tumour_free),
@@ -111,15 +123,30 @@ def summarise_rows(rows: Sequence[Row]) -> Metrics:
         false_positive_rate=sum(score.invented for score in tumour_free) / len(tumour_free) if tumour_free else None,
         dice_all=figure(rows, lambda score: score.dice_all).mean,
     )
+    return found.model_copy(update=_figures_of_volumes(rows, unit)) if _have_ml(rows) else found
+
+
+def _with_units(figures: Mapping[str, Figure], unit: str) -> dict[str, Any]:
+    return {name: with_unit(found, unit) if name in DISTANCES else found for name, found in figures.items()}
+
+
+def _figures_of_volumes(rows: Sequence[Row], unit: str) -> dict[str, Any]:
+    figures = {name: figure(rows, value) for name, value in VOLUME_FIGURES.items()}
+    return {**_with_units(figures, unit), "brats2023_lesions": _lesions([row.scores for row in rows], "brats2023_")}
+
+
+def _have_ml(rows: Sequence[Row]) -> bool:
+    """Whether there are volumes of known spacing among the rows."""
+    return any(row.scores.truth_ml is not None for row in rows)
 
 
 def with_unit(found: Figure, unit: str) -> Figure:
     return found.model_copy(update={"unit": unit})
 
 
-def _lesions(scores: Sequence[CaseScores]) -> Lesions | None:
+def _lesions(scores: Sequence[CaseScores], prefix: str = "") -> Lesions | None:
     names = ("truth", "detected", "invented")
-    counts = {name: [getattr(score, f"lesions_{name}") for score in scores] for name in names}
+    counts = {name: [getattr(score, f"{prefix}lesions_{name}") for score in scores] for name in names}
     if any(count is None for values in counts.values() for count in values):
         return None
     totals = {name: sum(values) for name, values in counts.items()}
@@ -128,7 +155,7 @@ def _lesions(scores: Sequence[CaseScores]) -> Lesions | None:
         detected=totals["detected"],
         invented=totals["invented"],
         missed=totals["truth"] - totals["detected"],
-        cases_with_invented=sum(bool(score.lesions_invented) for score in scores),
+        cases_with_invented=sum(map(bool, counts["invented"])),
     )
 
 
@@ -150,16 +177,13 @@ def by_group(rows: Sequence[Row], attribute: str) -> dict[str, GroupSummary]:
 
 
 def by_size(rows: Sequence[Row]) -> dict[str, SizeGroup]:
-    """A short summary for each tercile of the true size, with its limits in pixels."""
-    tumours = sorted((row for row in rows if row.scores.has_tumour), key=lambda row: (row.scores.truth_px, row.case))
-    thirds = np.array_split(np.arange(len(tumours)), len(SIZES))
-    found = {}
-    for name, third in zip(SIZES, thirds, strict=True):
-        members = [tumours[index] for index in third]
-        if members:
-            limits = [members[0].scores.truth_px, members[-1].scores.truth_px]
-            found[name] = SizeGroup(**dict(_short_summary(members)), limits_px=limits)
-    return found
+    """A short summary for each tercile of the true size, with its limits in pixels; of volumes by ml, and in ml too."""
+    tumours = [row for row in rows if row.scores.has_tumour]
+    in_ml = bool(tumours) and all(row.scores.truth_ml is not None for row in tumours)
+    ordered = sorted(tumours, key=lambda row: (row.scores.truth_ml if in_ml else row.scores.truth_px, row.case))
+    thirds = np.array_split(np.arange(len(ordered)), len(SIZES))
+    groups = {name: [ordered[index] for index in third] for name, third in zip(SIZES, thirds, strict=True)}
+    return {name: _size_group(members, in_ml) for name, members in groups.items() if members}
 
 
 def figure(rows: Sequence[Row], value: Value) -> Figure:
@@ -213,13 +237,23 @@ def interval(values: npt.NDArray[np.float64], resamples: int = RESAMPLES) -> lis
 
 
 def _short_summary(rows: Sequence[Row]) -> GroupSummary:
-    return GroupSummary(
+    found = GroupSummary(
         **{name: figure(rows, FIGURES[name]) for name in SHORT},
         cases=len(rows),
         tumour_cases=sum(row.scores.has_tumour for row in rows),
         patients=len({row.group for row in rows}),
         missed=sum(row.scores.missed for row in rows),
     )
+    error = figure(rows, VOLUME_FIGURES["volume_error_ml"])
+    return found.model_copy(update={"volume_error_ml": error}) if _have_ml(rows) else found
+
+
+def _size_group(rows: Sequence[Row], in_ml: bool) -> SizeGroup:
+    """Of rows in the order of their size."""
+    pixels = [row.scores.truth_px for row in rows]
+    group = SizeGroup(**dict(_short_summary(rows)), limits_px=[min(pixels), max(pixels)])
+    ml = [rows[place].scores.truth_ml for place in (0, -1)]
+    return group.model_copy(update={"limits_ml": ml}) if in_ml else group
 
 
 def _warning(patients: int) -> str | None:
