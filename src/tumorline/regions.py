@@ -8,9 +8,10 @@ REGION = "tumour"
 
 @dataclass(frozen=True)
 class Labels:
-    """Values of a mask of several labels: those that are the region, and those that may be there at all."""
+    """Values of a label map: those that make each region, and those that may be there at all."""
 
-    wanted: tuple[int, ...]
+    wanted: tuple[tuple[int, ...], ...]
+    """Of each region."""
     allowed: tuple[int, ...]
     stated: str = "files of these names have"
     """How the values that may be there are known, in words."""

@@ -293,7 +293,7 @@ def test_numbers_of_masks_are_rounded_and_others_shown(tmp_path: Path) -> None:
 
 
 def test_labels_of_a_volume_are_rounded_within_a_hundredth(tmp_path: Path) -> None:
-    labels = Labels((1, 4), (0, 1, 2, 4))
+    labels = Labels(((1, 4),), (0, 1, 2, 4))
     for value, read in ((3.9999998, True), (4.009, True), (1.991, False)):
         nib.save(nib.Nifti1Image(np.full((4, 4, 1), value, np.float32), np.eye(4)), tmp_path / "a.nii")
         assert read_labels(tmp_path / "a.nii", 0, labels).all() == read

@@ -27,7 +27,7 @@ from tumorline.regions import Labels
 
 PIXELS = (np.arange(16 * 12).reshape(16, 12) * 7 % 251).astype(np.uint8)
 SUFFIXES = (".png", ".jpg", ".tif", ".gif", ".webp", ".pgm", ".jp2", ".tga", ".dcm", ".mat", ".nii", ".nii.gz", "")
-LABELS = Labels((1, 4), (0, 1, 2, 4))
+LABELS = Labels(((1, 4),), (0, 1, 2, 4))
 
 
 def by_pillow(kind: str, **options: Any) -> bytes:

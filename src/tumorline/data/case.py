@@ -47,9 +47,13 @@ class Case:
     slice: int | None = None
     """The files are volumes, and this axial slice of them is the picture."""
     labels: Labels | None = None
-    """Which values of the mask are the tumour; None: any but 0, of one kind."""
+    """Which values of the mask make the regions; None: any but 0, of one kind."""
     more_masks: tuple[Path, ...] = ()
-    """Further masks of the same image: the tumour is what any of them marks."""
+    """Further masks of the same image: the tumour is what any of them marks, or each is a region."""
+    mask_per_region: bool = False
+    """Whether `mask` and `more_masks` are the regions, one each."""
+    channels: tuple[str, ...] = ()
+    """The sequence of each path in `images`, "" where one is unknown; empty where none is known."""
     outlines: Outlines | None = None
     """The truth as polygons or runs that stood in `mask`; None where `mask` holds pixels."""
     patient_written: str = ""

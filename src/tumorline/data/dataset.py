@@ -23,7 +23,7 @@ from tumorline.data.outlines import draw_outlines
 from tumorline.data.patients import collection_patient, collection_patient_of_file
 from tumorline.data.sample import Sample
 from tumorline.data.source import Source, open_source, source_path
-from tumorline.data.truth import NotBinaryError, mask_hash, read_labels, read_mask
+from tumorline.data.truth import NotBinaryError, read_labels, read_mask, truth_hash
 from tumorline.errors import UserError
 from tumorline.formats.boundary import max_pixels
 from tumorline.formats.nifti import read_volume_slice
@@ -52,7 +52,7 @@ class Facts:
     filled: float = 0.0
     """Share of the pixels that are not 0, of the first channel."""
     foreground: float = 0.0
-    """Share of the pixels that are tumour."""
+    """Share of the pixels that are tumour, in any region."""
     errors: tuple[tuple[str, str], ...] = ()
     """Code and message."""
     known_mask_hash: str = ""
@@ -61,6 +61,10 @@ class Facts:
     """What near duplicates are found by; empty for a constant image."""
     told_labels: tuple[int, ...] = ()
     """Which of the labels 3 and 4 the mask holds, where they tell what its set means by them."""
+    channel_hashes: tuple[str, ...] = ()
+    """Of each channel as an image of its own: by any of them an examination is known."""
+    foregrounds: tuple[float, ...] = ()
+    """Share of the pixels that are each region."""
 
 
 @dataclass(frozen=True)
@@ -102,8 +106,8 @@ class Dataset:
     @property
     def channel_names(self) -> tuple[str, ...]:
         """The sequence of each channel; "" where it is unknown."""
-        known = self.source.channels
-        return known if len(known) == self.channels else ("",) * self.channels
+        known = self.cases[0].channels or ((self.source.channel,) if self.channels == 1 else ())
+        return known or ("",) * self.channels
 
     @property
     def regions(self) -> tuple[str, ...]:
@@ -194,7 +198,7 @@ def _to_json(fact: Facts) -> dict[str, Any]:
 def _from_json(values: Mapping[str, Any]) -> Facts:
     errors = tuple((code, message) for code, message in values["errors"])
     own = {"shape": tuple(values["shape"]), "errors": errors, "thumbnail": b64decode(values["thumbnail"])}
-    own["told_labels"] = tuple(values["told_labels"])
+    own |= {name: tuple(values[name]) for name in ("told_labels", "channel_hashes", "foregrounds")}
     return Facts(**{**values, **own})
 
 
@@ -204,18 +208,15 @@ def _memory(settings: DataConfig) -> Path:
 
 def read_truth(case: Case, settings: DataConfig) -> MaskArray:
     """The regions of a case as boolean `(R, *space)`."""
-    return _read_union(case, settings)[None]
-
-
-def _read_union(case: Case, settings: DataConfig) -> MaskArray:
     if case.mask is None:
-        return _empty_mask(case, settings)
+        return _no_tumour(case, settings)
     if case.slice is not None and case.labels is not None:
         return read_labels(case.mask, case.slice, case.labels)
     if case.outlines is not None:
-        return draw_outlines(case.outlines, case.outlines.size or _image_size(case), str(case.mask))
-    mask = _union([(path, read_mask(path, settings.mask_threshold)) for path in (case.mask, *case.more_masks)])
-    return mask.T if case.transposed else mask
+        return draw_outlines(case.outlines, case.outlines.size or _image_size(case), str(case.mask))[None]
+    masks = _of_one_size([(path, read_mask(path, settings.mask_threshold)) for path in (case.mask, *case.more_masks)])
+    truth = np.stack(masks) if case.mask_per_region else np.logical_or.reduce(masks)[None]
+    return truth.swapaxes(1, 2) if case.transposed else truth
 
 
 def _image_size(case: Case) -> tuple[int, int]:
@@ -223,28 +224,28 @@ def _image_size(case: Case) -> tuple[int, int]:
     return height, width
 
 
-def _union(masks: Sequence[tuple[Path, MaskArray]]) -> MaskArray:
-    """What any of the masks marks. Raises UserError where they differ in size."""
+def _of_one_size(masks: Sequence[tuple[Path, MaskArray]]) -> list[MaskArray]:
+    """The masks of one image. Raises UserError where they differ in size."""
     (_, first), *rest = masks
     for path, mask in rest:
         if mask.shape != first.shape:
             sizes = f"{mask.shape[1]} x {mask.shape[0]}, another mask of the image {first.shape[1]} x {first.shape[0]}"
             raise UserError(f"{path}: {sizes}; the masks of an image must have one size")
-    return np.logical_or.reduce([mask for _, mask in masks]) if rest else first
+    return [mask for _, mask in masks]
 
 
-def _empty_mask(case: Case, settings: DataConfig) -> MaskArray:
+def _no_tumour(case: Case, settings: DataConfig) -> MaskArray:
     if not settings.tumour_free:
         raise UserError(f"case '{case.id}' has no mask")
-    return np.zeros(read_image(case).shape[1:], bool)
+    return np.zeros((len(settings.regions) or 1, *read_image(case).shape[1:]), bool)
 
 
 def _examine(case: Case, settings: DataConfig) -> Facts:
     image, image_error = _attempt(lambda: read_image(case))
-    mask, mask_error = _attempt(lambda: _read_union(case, settings))
-    errors = [*image_error, *mask_error]
-    if image is not None and mask is not None and image.shape[1:] != mask.shape:
-        sizes = f"image {image.shape[2]} x {image.shape[1]}, mask {mask.shape[1]} x {mask.shape[0]}"
+    truth, truth_error = _attempt(lambda: read_truth(case, settings))
+    errors = [*image_error, *truth_error]
+    if image is not None and truth is not None and image.shape[1:] != truth.shape[1:]:
+        sizes = f"image {image.shape[2]} x {image.shape[1]}, mask {truth.shape[2]} x {truth.shape[1]}"
         errors.append(("size", f"{case.mask}: {sizes}; a pair must have one size"))
     if image is None:
         return Facts(case.id, errors=tuple(errors), told_labels=_told_labels(case))
@@ -252,14 +253,16 @@ def _examine(case: Case, settings: DataConfig) -> Facts:
         case.id,
         image.shape,
         image_hash(image),
-        "" if mask is None else mask_hash(mask),
+        "" if truth is None else truth_hash(truth),
         bool(np.ptp(image) == 0),
         float((image[0] != 0).mean()),
-        0.0 if mask is None else float(mask.mean()),
+        0.0 if truth is None else float(truth.any(axis=0).mean()),
         tuple(errors),
-        "" if mask is None or not _may_be_copied(case) else cheng.known_mask_hash(mask),
+        "" if truth is None or not _may_be_copied(case) else cheng.known_mask_hash(truth[0]),
         near_duplicates.thumbnail(image),
         _told_labels(case),
+        tuple(image_hash(channel[None]) for channel in image),
+        () if truth is None else tuple(float(region.mean()) for region in truth),
     )
 
 

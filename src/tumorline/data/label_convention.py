@@ -98,8 +98,8 @@ def require_one_convention(path: Path, cases: Iterable[Case], labels: Iterable[C
         )
 
 
-def labels_for(scheme: LabelScheme, region: str, by_names: bool = False) -> Labels:
-    return Labels(scheme.regions[region], scheme.allowed, by_names=by_names)
+def labels_for(scheme: LabelScheme, regions: Iterable[str], by_names: bool = False) -> Labels:
+    return Labels(tuple(scheme.regions[region] for region in regions), scheme.allowed, by_names=by_names)
 
 
 def _told_apart(labels: Mapping[Path, Collection[int]]) -> tuple[list[Path], list[Path], list[Path]]:

@@ -31,7 +31,17 @@ from tumorline.formats.nifti import is_volume
 from tumorline.user_folders import default_folder
 from tumorline.user_text import written_path
 
-__all__ = ["LAYOUTS", "Finding", "Layout", "Severity", "Source", "channel_names", "open_picture", "open_source"]
+__all__ = [
+    "LAYOUTS",
+    "Finding",
+    "Layout",
+    "Severity",
+    "Source",
+    "channel_names",
+    "open_picture",
+    "open_source",
+    "region_names",
+]
 
 DEFAULTS = DataConfig()
 
@@ -48,12 +58,10 @@ class Source:
     simulated: bool = False
     patient_classes: Mapping[str, str] = field(default_factory=dict)
     """All patients of a recognised set, present or not, so that a part of the set is split as the whole."""
-    channels: tuple[str, ...] = ()
-    """The sequence of each channel that is read; empty where they are unknown."""
     channel: str = ""
-    """The sequence that was read, in the words of `data.channel`; empty where it is unknown."""
+    """The sequence that was read, in the words of `data.channel`, or several; empty where it is unknown."""
     label: str = ""
-    """What the masks outline; empty where it is unknown."""
+    """What the masks outline, or several names; empty where it is unknown."""
     left_out: Mapping[str, int] = field(default_factory=dict)
     """Reason -> number of what was given and is no case."""
 
@@ -66,6 +74,13 @@ class Source:
         return any(case.patient is None for case in self.cases)
 
 
+Names = Callable[[Contents], tuple[str, ...]]
+
+
+def _no_names(_: Contents) -> tuple[str, ...]:
+    return ()
+
+
 @dataclass(frozen=True)
 class Layout:
     """One way in which people keep pictures and masks."""
@@ -75,8 +90,10 @@ class Layout:
     find: Callable[[Contents], str]
     """What of the layout is there, in words; empty where nothing is."""
     read: Callable[[Contents, DataConfig], Listing]
-    channels: tuple[str, ...] = ()
-    """Names for `data.channel`, the default first; empty where a picture is one sequence."""
+    channels: Names = _no_names
+    """Names for `data.channel` and `data.channels`, the default first; none where a picture is one sequence."""
+    regions: Names = _no_names
+    """Names for `data.regions`; none where a mask is one region."""
     label: str = ""
     """What the masks outline; empty where that is not known."""
 
@@ -85,23 +102,35 @@ LAYOUTS: dict[str, Layout] = {
     "images/masks": Layout(
         "images/ and masks/ with files of the same names", folders.find_folders, folders.read_folders
     ),
-    "csv": Layout("a CSV with id, patient, image, mask", table.find_table, table.read_table),
+    "csv": Layout(
+        "a CSV with id, patient, image, mask",
+        table.find_table,
+        table.read_table,
+        table.channels_of_table,
+        table.regions_of_table,
+    ),
     "suffix pairs": Layout("x.png beside x_mask.png", pairs.find_pairs, pairs.read_pairs),
     "lgg": Layout(
-        "TCGA_... folders with X.tif and X_mask.tif", lgg.find_lgg, lgg.read_lgg, tuple(lgg.PLANES), lgg.LABEL
+        "TCGA_... folders with X.tif and X_mask.tif",
+        lgg.find_lgg,
+        lgg.read_lgg,
+        lambda _: tuple(lgg.PLANES),
+        label=lgg.LABEL,
     ),
     "brats": Layout(
         "NIfTI volumes in the names of BraTS, UCSF-PDGM or UPENN-GBM",
         brats.find_brats,
         brats.read_brats,
-        volumes.CHANNELS,
+        lambda _: volumes.CHANNELS,
+        lambda _: volumes.REGIONS,
         volumes.LABEL,
     ),
     "nnunet": Layout(
         "imagesTr/ and labelsTr/ with NIfTI volumes and a dataset.json",
         nnunet.find_nnunet,
         nnunet.read_nnunet,
-        volumes.CHANNELS,
+        lambda _: volumes.CHANNELS,
+        lambda _: volumes.REGIONS,
         volumes.LABEL,
     ),
     "coco": Layout("images with COCO annotations", coco.find_coco, coco.read_coco),
@@ -121,14 +150,15 @@ def open_source(path: Path, settings: DataConfig = DEFAULTS) -> Source:
         return _tumour_free(contents)
     name = _recognise(contents)
     layout = LAYOUTS[name]
-    _check_choices(path, layout, settings)
+    _check_channels(contents, layout, settings)
+    _check_regions(contents, layout, settings)
     cases, findings = layout.read(contents, settings)
     if not cases:
         why = f"; {findings[0].message}" if findings else ""
         raise UserError(f"{path}: no pair of image and mask was found in this {name} source{why}")
     source = _as_source(contents, name, cases, findings)
-    channel = settings.channel or next(iter(layout.channels), "")
-    return replace(source, channel=channel, label=settings.label or layout.label)
+    channel = settings.channel or ", ".join(filter(None, source.cases[0].channels))
+    return replace(source, channel=channel, label=settings.label or ", ".join(settings.regions) or layout.label)
 
 
 def _as_source(contents: Contents, layout: str, cases: Sequence[Case], findings: Sequence[Finding]) -> Source:
@@ -164,18 +194,28 @@ def _tumour_free(contents: Contents) -> Source:
     return _as_source(contents, tumour_free.LAYOUT, *tumour_free.read_tumour_free(contents))
 
 
-def open_picture(path: Path, channel: str = "") -> Case:
-    """The case of one picture by itself, read as its layout would read it. Raises UserError for a volume."""
+def open_picture(path: Path, channel: str = "", channels: tuple[str, ...] = ()) -> Case:
+    """The case of one picture by itself, read as its layout would read it: one sequence, "all", or several by name.
+
+    Raises UserError for a volume, and for a picture that lacks a sequence.
+    """
     if is_volume(path):
         raise UserError(f"{path}: a volume, where an image of one slice is expected")
     if figshare.is_figshare_picture(path):
         return figshare.figshare_case(path)
-    return lgg.lgg_case(path, channel) if lgg.is_lgg_picture(path) else Case(path.stem, (path,))
+    return lgg.lgg_case(path, channel, channels) if lgg.is_lgg_picture(path) else Case(path.stem, (path,))
 
 
 def channel_names(path: Path) -> tuple[str, ...]:
     """The names that `data.channel` may take for a source. Raises UserError as `open_source`."""
-    return LAYOUTS[_recognise(Contents(path))].channels
+    contents = Contents(path)
+    return LAYOUTS[_recognise(contents)].channels(contents)
+
+
+def region_names(path: Path) -> tuple[str, ...]:
+    """The names that `data.regions` may take for a source. Raises UserError as `open_source`."""
+    contents = Contents(path)
+    return LAYOUTS[_recognise(contents)].regions(contents)
 
 
 def _recognise(contents: Contents) -> str:
@@ -200,16 +240,37 @@ def _accepted() -> str:
     return "; ".join(layout.accepted for layout in LAYOUTS.values())
 
 
-def _check_choices(path: Path, layout: Layout, settings: DataConfig) -> None:
-    channel, label = settings.channel, settings.label
-    if label and layout.channels != volumes.CHANNELS:
-        raise UserError(f"{path}: data.label is '{label}', but the masks of this source have one label; leave it out")
-    if channel and not layout.channels:
+def _check_channels(contents: Contents, layout: Layout, settings: DataConfig) -> None:
+    wanted = settings.channels or ((settings.channel,) if settings.channel else ())
+    if not wanted:
+        return
+    path, known = contents.path, layout.channels(contents)
+    key = "data.channels" if settings.channels else "data.channel"
+    if not known:
+        given = ", ".join(wanted)
+        raise UserError(f"{path}: {key} is '{given}', but pictures of this source are one sequence; leave it out")
+    single = [name for name in known if name != "all"] if settings.channels else known
+    if lacking := [name for name in wanted if name not in single]:
+        says = "names" if settings.channels else "is"
+        raise UserError(f"{path}: {key} {says} '{lacking[0]}'; this source has {', '.join(single)}")
+
+
+def _check_regions(contents: Contents, layout: Layout, settings: DataConfig) -> None:
+    """A source whose masks are one region may give it any name."""
+    path = contents.path
+    if settings.label and layout.label != volumes.LABEL:
         raise UserError(
-            f"{path}: data.channel is '{channel}', but pictures of this source are one sequence; leave it out"
+            f"{path}: data.label is '{settings.label}', but the masks of this source have one label; leave it out"
         )
-    if channel and channel not in layout.channels:
-        raise UserError(f"{path}: data.channel is '{channel}'; this source has {', '.join(layout.channels)}")
+    known = layout.regions(contents) if settings.regions else ()
+    lacking = [name for name in settings.regions if name not in known]
+    if known and lacking:
+        raise UserError(f"{path}: data.regions names '{lacking[0]}'; this source has {', '.join(known)}")
+    if len(lacking) > 1:
+        raise UserError(
+            f"{path}: data.regions names {len(lacking)} regions, but the masks of this source are one; keep one name, "
+            "or list the masks in a CSV with a column mask_NAME for each"
+        )
 
 
 def _with_header(case: Case) -> Case:

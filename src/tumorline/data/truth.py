@@ -24,14 +24,14 @@ class NotBinaryError(UserError):
 
 
 def read_labels(path: Path, number: int, labels: Labels) -> MaskArray:
-    """One slice of a volume of labels as boolean `(H, W)`. Raises NotBinaryError for a label that is not allowed."""
+    """The regions of one slice of a label map, `(R, H, W)`. Raises NotBinaryError for a label that is not allowed."""
     with decode_one(path):
         values = _rounded(nifti.read_volume_slice(path, number))
         if not np.isin(values, labels.allowed).all():
             found, allowed = _some(np.unique(values)), ", ".join(map(str, labels.allowed))
             what = f"slice {number} holds the labels {found}"
             raise NotBinaryError(f"{path}: {what}; {labels.stated} {allowed}")
-        return np.isin(values, labels.wanted)
+        return np.stack([np.isin(values, wanted) for wanted in labels.wanted])
 
 
 def read_mask(path: Path, threshold: float | None = None) -> MaskArray:
@@ -72,8 +72,13 @@ def _is_two_valued(values: npt.NDArray[Any]) -> bool:
 
 def mask_hash(mask: MaskArray) -> str:
     """First 16 hex digits of SHA-256 over `f"{height}x{width}:"` and the packed bits of the boolean mask."""
-    height, width = mask.shape
-    return hashlib.sha256(f"{height}x{width}:".encode() + np.packbits(mask).tobytes()).hexdigest()[:16]
+    sides = "x".join(map(str, mask.shape))
+    return hashlib.sha256(f"{sides}:".encode() + np.packbits(mask).tobytes()).hexdigest()[:16]
+
+
+def truth_hash(truth: MaskArray) -> str:
+    """Content hash of the regions `(R, *space)`; that of the mask where there is one."""
+    return mask_hash(truth if len(truth) > 1 else truth[0])
 
 
 def _rounded(values: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -12,7 +12,7 @@ from tumorline.data.finding import Finding
 from tumorline.data.label_convention import find_scheme, labels_for
 from tumorline.data.layouts.contents import Contents, Listing
 from tumorline.data.layouts.nnunet import is_in_nnunet_folder
-from tumorline.data.layouts.volumes import LABEL, list_slices, wanted_sequences
+from tumorline.data.layouts.volumes import list_slices, wanted_regions, wanted_sequences
 from tumorline.data.patients import patients_of_scans
 from tumorline.errors import UserError
 from tumorline.regions import Labels
@@ -68,7 +68,7 @@ def read_brats(contents: Contents, settings: DataConfig) -> Listing:
     scans, adopted = _scans(contents)
     truths = {scan.truth: scan.by_word.keys() for scan in scans.values() if scan.truth}
     scheme, by_names = find_scheme(truths, settings)
-    labels = labels_for(scheme, settings.label or LABEL, by_names)
+    labels = labels_for(scheme, wanted_regions(settings), by_names)
     patients = patients_of_scans(scans)
     with ThreadPoolExecutor() as pool:
         found = list(pool.map(lambda name: _slices(name, patients[name], scans[name], labels, settings), scans))
@@ -119,11 +119,12 @@ def _slices(name: str, patient: str, scan: ScanFiles, labels: Labels, settings: 
     try:
         if scan.twice:
             raise UserError(f"{scan.twice[0]}: {name} has another file of this name elsewhere; keep one of them")
-        images = tuple(_file_of(name, scan, key, WORDS[key]) for key in wanted_sequences(settings.channel))
+        channels = wanted_sequences(settings)
+        images = tuple(_file_of(name, scan, key, WORDS[key]) for key in channels)
         mask = _file_of(name, scan, "truth", TRUTHS)
     except UserError as error:
         return [], [Finding("unreadable", "error", str(error), tuple(map(str, scan.paths)))]
-    whole = Case(name, images, mask, patient, labels=labels, patient_written=name)
+    whole = Case(name, images, mask, patient, labels=labels, channels=channels, patient_written=name)
     return list_slices(whole, settings.slice_step)
 
 

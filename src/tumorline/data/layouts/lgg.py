@@ -20,6 +20,8 @@ from tumorline.formats.decode import read_pixels
 
 PLANES = {"flair": (1,), "post_contrast": (2,), "pre_contrast": (0,), "all": (0, 1, 2)}
 """Choice of `data.channel`, the default first -> planes of the picture."""
+SEQUENCES = ("pre_contrast", "flair", "post_contrast")
+"""Of the planes."""
 FLAIR = 1
 LABEL = "flair_abnormality"
 
@@ -32,7 +34,7 @@ def find_lgg(contents: Contents) -> str:
 def read_lgg(contents: Contents, settings: DataConfig) -> Listing:
     """Pairs with the patient of their folder and the planes that `data.channel` names."""
     cases, findings = pairs.read_pairs(contents, settings)
-    cases = [_as_lgg(case, settings.channel) for case in cases]
+    cases = [_as_lgg(case, _planes(settings.channel, settings.channels)) for case in cases]
     return cases, findings + _repeated(contents.path, cases)
 
 
@@ -41,17 +43,22 @@ def is_lgg_picture(path: Path) -> bool:
     return path.suffix.lower() in (".tif", ".tiff") and pairs.tcga_patient(path) is not None
 
 
-def lgg_case(path: Path, channel: str) -> Case:
+def lgg_case(path: Path, channel: str, channels: tuple[str, ...] = ()) -> Case:
     """The case of one picture by itself. Raises UserError for a sequence that the set lacks."""
-    if channel and channel not in PLANES:
-        raise UserError(f"{path}: has no {channel}; pictures of the LGG set have {', '.join(PLANES)}")
-    return _as_lgg(Case(path.stem, (path,)), channel)
+    for name in filter(None, (channel, *channels)):
+        if name not in PLANES:
+            raise UserError(f"{path}: has no {name}; pictures of the LGG set have {', '.join(PLANES)}")
+    return _as_lgg(Case(path.stem, (path,)), _planes(channel, channels))
 
 
-def _as_lgg(case: Case, channel: str) -> Case:
-    planes = PLANES[channel or "flair"]
+def _planes(channel: str, channels: tuple[str, ...]) -> tuple[int, ...]:
+    return tuple(SEQUENCES.index(name) for name in channels) or PLANES[channel or "flair"]
+
+
+def _as_lgg(case: Case, planes: tuple[int, ...]) -> Case:
     patient = case.patient or pairs.tcga_patient(case.images[0])
-    return replace(case, patient=patient, images=case.images * len(planes), planes=planes)
+    channels = tuple(SEQUENCES[plane] for plane in planes)
+    return replace(case, patient=patient, images=case.images * len(planes), planes=planes, channels=channels)
 
 
 def _repeated(path: Path, cases: list[Case]) -> list[Finding]:

@@ -12,7 +12,15 @@ from tumorline.data.case import Case
 from tumorline.data.finding import Finding
 from tumorline.data.layouts.contents import Contents, Listing
 from tumorline.data.layouts.documents import read_json_document
-from tumorline.data.layouts.volumes import LABEL, SEQUENCES, list_slices, wanted_sequences
+from tumorline.data.layouts.volumes import (
+    REGION_WORDS,
+    SEQUENCE_WORDS,
+    SEQUENCES,
+    list_slices,
+    plain_word,
+    wanted_regions,
+    wanted_sequences,
+)
 from tumorline.data.patients import patients_of_scans
 from tumorline.errors import UserError
 from tumorline.formats.nifti import without_volume_suffix
@@ -25,19 +33,6 @@ TASK01 = re.compile(r"BRATS_\d{3}")
 """Scans of the Decathlon's first task, whose channels and labels are known without its dataset.json."""
 TASK01_CHANNELS = {0: "flair", 1: "pre_contrast", 2: "post_contrast", 3: "t2"}
 TASK01_SCHEME = scheme_of_parts(oedema=(1,), core=(2,), enhancing=(3,))
-SEQUENCE_WORDS = {
-    **dict.fromkeys(("flair", "t2f", "t2flair", "fl"), "flair"),
-    **dict.fromkeys(
-        ("t1gd", "t1ce", "t1c", "t1post", "t1contrast", "t1wce", "t1wgd", "ce", "postcontrast"), "post_contrast"
-    ),
-    **dict.fromkeys(("t1", "t1w", "t1n", "precontrast"), "pre_contrast"),
-    **dict.fromkeys(("t2", "t2w"), "t2"),
-}
-REGION_WORDS = {
-    **dict.fromkeys(("wholetumour", "whole", "wt"), "whole_tumour"),
-    **dict.fromkeys(("tumourcore", "tc"), "tumour_core"),
-    **dict.fromkeys(("enhancingtumour", "enhancing", "et", "enhancingcore"), "enhancing_tumour"),
-}
 PART_WORDS = {
     **dict.fromkeys(("oedema", "peritumouraloedema", "ed", "snfh", "wholetumour"), "oedema"),
     **dict.fromkeys(("nonenhancing", "nonenhancingtumour", "nonenhancingtumourcore", "nonenhancingcore"), "core"),
@@ -79,9 +74,10 @@ class Legend:
 
 
 class Choice(NamedTuple):
-    """What is read of a set: numbers of channels, whether there are others, and values of the masks."""
+    """What is read of a set: numbers and names of channels, whether there are others, and values of the masks."""
 
     channels: tuple[int, ...]
+    sequences: tuple[str, ...]
     of_several: bool
     labels: Labels
 
@@ -160,7 +156,7 @@ def _read_channels(file: Path, channels: Any) -> dict[int, str]:
     for number, name in _entries(file, "channels", channels):
         if not number.isdecimal():
             raise UserError(f"{file}: channel '{number}' is no number; {EXAMPLE}")
-        found[int(number)] = SEQUENCE_WORDS.get(_plain(name), _plain(name))
+        found[int(number)] = SEQUENCE_WORDS.get(plain_word(name), plain_word(name))
     return found
 
 
@@ -178,7 +174,7 @@ def _read_labels(file: Path, labels: Any, settings: DataConfig) -> LabelScheme:
         numbers = values if isinstance(values, list) else [values]
         if not all(str(number).isdecimal() for number in numbers):
             raise UserError(f"{file}: the label '{name}' is {values}; expected whole numbers")
-        found[_plain(name)] = tuple(int(number) for number in numbers)
+        found[plain_word(name)] = tuple(int(number) for number in numbers)
     foreground = {name: values for name, values in found.items() if any(values)}
     if len(foreground) == 1:
         return _one_region(file, *next(iter(foreground.items())), settings)
@@ -188,7 +184,7 @@ def _read_labels(file: Path, labels: Any, settings: DataConfig) -> LabelScheme:
 
 
 def _one_region(file: Path, name: str, values: tuple[int, ...], settings: DataConfig) -> LabelScheme:
-    region = REGION_WORDS.get(name, settings.label)
+    region = REGION_WORDS.get(name, "".join(settings.regions[:1]) or settings.label)
     if not region:
         raise UserError(f"{file}: names one label, '{name}'; say what it outlines, for example data.label=whole_tumour")
     return LabelScheme({region: values})
@@ -210,26 +206,28 @@ def _exclusive_parts(file: Path, labels: Mapping[str, tuple[int, ...]]) -> Label
     return scheme_of_parts(**parts)
 
 
-def _plain(name: Any) -> str:
-    """A name in one spelling, without what is no letter or digit."""
-    word = re.sub(r"[^a-z0-9]", "", str(name).lower())
-    return re.sub("tumou?rs?", "tumour", re.sub("o?edema", "oedema", word))
-
-
 def _choose(legend: Legend, settings: DataConfig) -> Choice:
     """Raises UserError where the set lacks a sequence or a region that is asked for."""
-    regions, region = legend.scheme.regions, settings.label or LABEL
-    if not regions.get(region):
-        there = ", ".join(name for name, values in regions.items() if values)
-        raise UserError(f"{legend.file}: names no labels of {region}; there are {there}, say data.label=NAME")
+    wanted = wanted_regions(settings)
+    for region in wanted:
+        _require_region(legend, region, "data.regions" if settings.regions else "data.label")
     by_sequence = {sequence: number for number, sequence in reversed(list(legend.channels.items()))}
-    for sequence in wanted_sequences(settings.channel):
+    sequences = wanted_sequences(settings)
+    for sequence in sequences:
         if sequence not in by_sequence:
             there, known = ", ".join(legend.channels.values()), ", ".join(SEQUENCES)
             raise UserError(f"{legend.file}: names no {sequence}; it has {there}, and data.channel is one of {known}")
-    numbers = tuple(by_sequence[sequence] for sequence in wanted_sequences(settings.channel))
-    labels = Labels(regions[region], legend.scheme.allowed, stated=f"{legend.file} names")
-    return Choice(numbers, len(legend.channels) > 1, labels)
+    numbers = tuple(by_sequence[sequence] for sequence in sequences)
+    values = tuple(legend.scheme.regions[region] for region in wanted)
+    labels = Labels(values, legend.scheme.allowed, stated=f"{legend.file} names")
+    return Choice(numbers, sequences, len(legend.channels) > 1, labels)
+
+
+def _require_region(legend: Legend, region: str, key: str) -> None:
+    regions = legend.scheme.regions
+    if not regions.get(region):
+        there = ", ".join(name for name, values in regions.items() if values)
+        raise UserError(f"{legend.file}: names no labels of {region}; there are {there}, say {key}=NAME")
 
 
 def _slices(name: str, patient: str, scan: Scan, choice: Choice, step: int) -> Listing:
@@ -241,7 +239,15 @@ def _slices(name: str, patient: str, scan: Scan, choice: Choice, step: int) -> L
         return [], [Finding("unreadable", "error", str(error), tuple(map(str, scan.files)))]
     frames = choice.channels if choice.of_several and not scan.channels else ()
     case = Case(
-        name, images, scan.truth, patient, part=scan.part, planes=frames, labels=choice.labels, patient_written=name
+        name,
+        images,
+        scan.truth,
+        patient,
+        part=scan.part,
+        planes=frames,
+        labels=choice.labels,
+        channels=choice.sequences,
+        patient_written=name,
     )
     return list_slices(case, step)
 

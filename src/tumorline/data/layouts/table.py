@@ -7,11 +7,13 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from tumorline.config import DataConfig
 from tumorline.data.case import Case
 from tumorline.data.finding import Finding
 from tumorline.data.layouts.contents import Contents, Listing
+from tumorline.data.layouts.volumes import REGION_WORDS, SEQUENCE_WORDS, plain_word
 from tumorline.data.user_tables import read_rows_of_cases, rows_by_name, stated_patient
 from tumorline.errors import UserError
 from tumorline.formats.decode import PICTURE_SUFFIXES
@@ -19,7 +21,8 @@ from tumorline.user_text import Rows, says_nothing, written_path
 
 KNOWN_COLUMNS = {"id", "patient", "patient_group", "mask", "class_name", "split", "fold", "spacing_mm"}
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt")
-PER_CHANNEL = re.compile(r"image[-_ ]?\w+", re.IGNORECASE)
+PER_REGION = re.compile(r"mask[-_ ][\w-]+", re.IGNORECASE)
+PER_CHANNEL = re.compile(r"image[-_ ]?[\w-]+", re.IGNORECASE)
 
 Row = Mapping[str, str]
 
@@ -29,11 +32,22 @@ def find_table(contents: Contents) -> str:
     return "a CSV" if is_table else ""
 
 
-def read_table(contents: Contents, _settings: DataConfig) -> Listing:
-    """Columns `id`, `patient` or `patient_group`, `mask`, `image` or one `image_*` column of files per channel."""
+class Columns(NamedTuple):
+    """What columns of a table are read: the files of the channels with their names, and the masks of the regions."""
+
+    images: tuple[str, ...]
+    channels: tuple[str, ...]
+    masks: tuple[str, ...]
+
+
+def read_table(contents: Contents, settings: DataConfig) -> Listing:
+    """Columns `id`, `patient` or `patient_group`, `mask`, `image` or one `image_*` column of files per channel.
+
+    With `data.regions` the masks are those of the columns `mask_*`.
+    """
     path = contents.path
-    rows = read_rows_of_cases(path, required={"id", "mask"})
-    columns = image_columns(path, rows)
+    rows = read_rows_of_cases(path, required={"id"})
+    columns = _choose_columns(path, rows, settings)
     cases = [_case_of_row(path, line, row, columns) for line, row in rows.items()]
     twice = [name for name, count in Counter(case.id for case in cases).items() if count > 1]
     if twice:
@@ -60,6 +74,53 @@ def image_columns(path: Path, rows: Rows) -> list[str]:
     return chosen
 
 
+def channels_of_table(contents: Contents) -> tuple[str, ...]:
+    """The sequences that the columns of images name, and "all"; none where they name none."""
+    named = _named_images(contents.path, read_rows_of_cases(contents.path, required={"id"}))
+    return (*(name for name in named if name), "all") if any(named) else ()
+
+
+def regions_of_table(contents: Contents) -> tuple[str, ...]:
+    """The regions that columns `mask_*` name."""
+    return tuple(_named_masks(read_rows_of_cases(contents.path, required={"id"})))
+
+
+def _choose_columns(path: Path, rows: Rows, settings: DataConfig) -> Columns:
+    named = _named_images(path, rows)
+    wanted = settings.channels or ((settings.channel,) if settings.channel not in ("", "all") else tuple(named))
+    return Columns(tuple(named[name] for name in wanted), wanted, _choose_masks(path, rows, settings))
+
+
+def _choose_masks(path: Path, rows: Rows, settings: DataConfig) -> tuple[str, ...]:
+    """Raises UserError where there is no column of the truth."""
+    columns, named = next(iter(rows.values()), {}), _named_masks(rows)
+    if settings.regions and {*settings.regions} <= {*named}:
+        return tuple(named[region] for region in settings.regions)
+    if "mask" not in columns:
+        cure = f"; say data.regions={','.join(named)} to read these masks" if named else ""
+        raise UserError(f"{path}: column mask is missing; found {', '.join(columns) or 'no rows'}{cure}")
+    return ("mask",)
+
+
+def _named_images(path: Path, rows: Rows) -> dict[str, str]:
+    """The columns of images by the sequence that each names; "" is that of a column `image`."""
+    columns = image_columns(path, rows)
+    names = [_name_in(column, SEQUENCE_WORDS) for column in columns]
+    plain = [_name_in(column, {}) for column in columns]
+    return dict(zip(names if len({*names}) == len(names) else plain, columns, strict=True))
+
+
+def _named_masks(rows: Rows) -> dict[str, str]:
+    columns = [column for column in next(iter(rows.values()), {}) if PER_REGION.fullmatch(column)]
+    return {_name_in(column, REGION_WORDS): column for column in columns}
+
+
+def _name_in(column: str, words: Mapping[str, str]) -> str:
+    """The name in `image_t1ce` or `mask_whole_tumour`, in our words where it is one of `words`."""
+    own = re.sub(r"^(image|mask)[-_ ]?", "", column, flags=re.IGNORECASE).lower()
+    return words.get(plain_word(own), re.sub(r"[^a-z0-9]+", "_", own))
+
+
 def _names_a_picture(value: str, image: str) -> bool:
     """Whether a cell is meant as a file of its own, rather than as the name of the row's image or an address."""
     name = Path(value.replace("\\", "/")).name
@@ -67,16 +128,24 @@ def _names_a_picture(value: str, image: str) -> bool:
     return Path(name).suffix.lower() in PICTURE_SUFFIXES and not repeated and "://" not in value
 
 
-def _case_of_row(path: Path, line: int, row: Row, columns: list[str]) -> Case:
+def _case_of_row(path: Path, line: int, row: Row, columns: Columns) -> Case:
     name = PurePosixPath(row["id"].replace("\\", "/")).as_posix()
     if not row["id"] or Path(name).is_absolute() or ".." in Path(name).parts:
         raise UserError(f"{path}: line {line} has the id '{row['id']}'; expected a name without '..' or a root")
-    empty = [column for column in (*columns, "mask") if not row[column]]
-    if empty or not columns:
+    empty = [column for column in (*columns.images, *columns.masks) if not row[column]]
+    if empty or not columns.images:
         raise UserError(f"{path}: line {line} (id '{name}') names no {(empty or ['image'])[0]}")
-    images = tuple(written_path(row[column], path.parent) for column in columns)
-    attributes = {key: value for key, value in row.items() if key not in columns}
-    return replace(case_from_row(name, images[0], written_path(row["mask"], path.parent), attributes), images=images)
+    images, masks = (
+        [written_path(row[column], path.parent) for column in some] for some in (columns.images, columns.masks)
+    )
+    attributes = {key: value for key, value in row.items() if key not in {*columns.images, *columns.masks}}
+    return replace(
+        case_from_row(name, images[0], masks[0], attributes),
+        images=tuple(images),
+        channels=columns.channels if any(columns.channels) else (),
+        more_masks=tuple(masks[1:]),
+        mask_per_region=len(masks) > 1,
+    )
 
 
 def read_patients(path: Path, names: Collection[str], where: str) -> tuple[dict[str, dict[str, str]], list[Finding]]:

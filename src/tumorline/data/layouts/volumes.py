@@ -1,9 +1,11 @@
 """From the volumes of a scan to its axial slices, which are the cases."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from tumorline.config import DataConfig
 from tumorline.data.case import Case
 from tumorline.data.finding import Finding
 from tumorline.data.layouts.contents import Listing
@@ -13,12 +15,37 @@ from tumorline.formats.nifti import VolumeHeader, read_volume_header
 SEQUENCES = ("post_contrast", "pre_contrast", "t2", "flair")
 CHANNELS = (*SEQUENCES, "all")
 """What `data.channel` may be, the default first."""
+REGIONS = ("whole_tumour", "tumour_core", "enhancing_tumour")
+"""What `data.regions` may name, the outer ones first."""
 LABEL = "tumour_core"
 """Nearest to what is outlined on a picture after contrast, as in Cheng's set."""
+SEQUENCE_WORDS = {
+    **dict.fromkeys(("flair", "t2f", "t2flair", "fl"), "flair"),
+    **dict.fromkeys(
+        ("t1gd", "t1ce", "t1c", "t1post", "t1contrast", "t1wce", "t1wgd", "ce", "postcontrast"), "post_contrast"
+    ),
+    **dict.fromkeys(("t1", "t1w", "t1n", "precontrast"), "pre_contrast"),
+    **dict.fromkeys(("t2", "t2w"), "t2"),
+}
+REGION_WORDS = {
+    **dict.fromkeys(("wholetumour", "whole", "wt"), "whole_tumour"),
+    **dict.fromkeys(("tumourcore", "tc"), "tumour_core"),
+    **dict.fromkeys(("enhancingtumour", "enhancing", "et", "enhancingcore"), "enhancing_tumour"),
+}
 
 
-def wanted_sequences(channel: str) -> tuple[str, ...]:
-    return SEQUENCES if channel == "all" else (channel or SEQUENCES[0],)
+def wanted_sequences(settings: DataConfig) -> tuple[str, ...]:
+    return settings.channels or (SEQUENCES if settings.channel == "all" else (settings.channel or SEQUENCES[0],))
+
+
+def wanted_regions(settings: DataConfig) -> tuple[str, ...]:
+    return settings.regions or (settings.label or LABEL,)
+
+
+def plain_word(name: object) -> str:
+    """A name in one spelling, without what is no letter or digit."""
+    word = re.sub(r"[^a-z0-9]", "", str(name).lower())
+    return re.sub("tumou?rs?", "tumour", re.sub("o?edema", "oedema", word))
 
 
 def list_slices(whole: Case, step: int) -> Listing:
