@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 from tumorline.arrays import ImageArray, MaskArray
 from tumorline.audit import check as checks
@@ -20,6 +21,7 @@ from tumorline.journal import hash_settings
 from tumorline.model_file import find_model, model_name
 from tumorline.output_folder import OutputFolder, Purpose, open_output, refuse_in_data
 from tumorline.progress import Progress
+from tumorline.regions import REGION
 from tumorline.report import write_report
 from tumorline.results import Summary
 from tumorline.run_folder import CONFIG_NAME, STRESS_NAME, TEST_USES_NAME, read_local_config
@@ -105,7 +107,7 @@ def images_to_show(model: Model, data: Path | str | None) -> Collection[str] | N
 def evaluation_data(model: Model, data: Path | str | None, overrides: Iterable[str]) -> tuple[DataConfig, Path]:
     """Settings and source: of the run's own data, or of other data, whose masks are read by their own rules.
 
-    Where the other data have several sequences, the one that the model was trained on is the default.
+    Where the other data have several sequences or regions, those that the model was trained on are the default.
     """
     from tumorline.data.source import source_path
 
@@ -115,9 +117,27 @@ def evaluation_data(model: Model, data: Path | str | None, overrides: Iterable[s
         config = read_local_config(model.path.parent, overrides)
         return config.data, source_path(config)
     settings = load_config(None, overrides).data
-    if not settings.tumour_free and not settings.channel and model.channel in channel_names(Path(data)):
-        settings = settings.model_copy(update={"channel": model.channel})
-    return settings, Path(data)
+    chosen = (
+        {} if settings.tumour_free else {**_channels_of(model, settings, Path(data)), **_regions_of(model, settings)}
+    )
+    return settings.model_copy(update=chosen), Path(data)
+
+
+def _channels_of(model: Model, settings: DataConfig, data: Path) -> dict[str, Any]:
+    """The model's channels, where none are chosen and the data have names for theirs."""
+    if settings.channel or settings.channels or not (known := channel_names(data)):
+        return {}
+    names = tuple(model.info.input.channels)
+    if len(names) > 1:
+        return {"channels": names}
+    return {"channel": model.channel} if model.channel in known else {}
+
+
+def _regions_of(model: Model, settings: DataConfig) -> dict[str, Any]:
+    """The model's regions, where none are chosen and they have names of their own."""
+    if settings.label or settings.regions or model.info.regions == [REGION]:
+        return {}
+    return {"regions": tuple(model.info.regions)}
 
 
 def open_wanted(model: Model, data: Path | str | None, overrides: Iterable[str]) -> Dataset:
