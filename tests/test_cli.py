@@ -26,6 +26,7 @@ def test_help_lists_the_commands_and_imports_nothing_heavy() -> None:
     heavy = {"torch", "numpy", "pydantic", "openvino", "matplotlib", "scipy", "httpx2"}
     assert not heavy & modules_of("import tumorline.cli")
     assert not heavy & modules_of("import tumorline")
+    assert "torch" not in modules_of("from tumorline.listing import list_networks; list_networks()")
 
 
 def test_the_base_commands_do_not_import_torch() -> None:

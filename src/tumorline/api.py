@@ -33,7 +33,7 @@ from tumorline.files import fit_file_name
 from tumorline.inference import predict as prediction
 from tumorline.inference.model import load
 from tumorline.journal import hash_inputs, hash_settings
-from tumorline.model_file import BUILTIN, find_model, listed_models, model_name, read_info
+from tumorline.model_file import BUILTIN, find_model, model_name
 from tumorline.output_folder import (
     Memory,
     Purpose,
@@ -479,43 +479,6 @@ def export(
     refuse_taken_file(target, SUFFIX, overwrite, is_exported)
     with trusting(trust_modules):
         return export_onnx(path, target)
-
-
-def trained_models() -> list[dict[str, str]]:
-    """The models that come with the package, each with its headline figure."""
-    rows = []
-    for name in listed_models():
-        info = read_info(find_model(Path(name)))
-        headline = info.metrics["headline"]
-        dice = headline["regions"][info.regions[0]]["dice"]
-        low, high = dice["ci95"] or dice["range"]
-        figure = f"Dice {dice['mean']:.3f} ({low:.3f} to {high:.3f}) on {headline['patients']} patients"
-        rows.append(
-            {"model": name, "trained on": info.data["name"], "input": f"{info.image_size} px", "figure": figure}
-        )
-    return rows
-
-
-def models() -> list[dict[str, str]]:
-    """Each network to train with its default options: parameters, multiply-adds at 256 x 256, source of its weights."""
-    require_extra("torch", "the list of networks", "train")
-    from tumorline.models import MODELS, SOURCES, count_parameters, multiply_adds
-
-    rows = []
-    for name, build in MODELS.items():
-        untrained = {"weights": "none"} if "weights" in inspect.signature(build).parameters else {}
-        network = build(channels=1, regions=1, **untrained)
-        rows.append(
-            {
-                "model": name,
-                "parameters": f"{count_parameters(network) / 1e6:.1f} M",
-                "multiply-adds": f"{multiply_adds(network, 1) / 1e9:.1f} G",
-                "dims": "2, 3" if "dims" in inspect.signature(build).parameters else "2",
-                "pretrained weights": SOURCES.get(name, "none"),
-                "what": _first_line(build),
-            }
-        )
-    return rows
 
 
 def losses() -> list[dict[str, str]]:

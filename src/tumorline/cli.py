@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tumorline.errors import Interrupted, MissingExtraError, UserError
+from tumorline.errors import Interrupted, UserError
 from tumorline.escaping import one_line
 from tumorline.formats.boundary import MAX_PIXELS
 from tumorline.printing import (
@@ -414,16 +414,11 @@ def export(
 @app.command()
 def models() -> None:
     """List the trained models that come with the package, and the networks that can be trained."""
-    from tumorline import api
+    from tumorline.listing import list_networks, list_trained_models
 
-    print_table(api.trained_models())
-    try:
-        networks = api.models()
-    except MissingExtraError as error:
-        note(str(error))
-    else:
-        say()
-        print_table(networks)
+    print_table(list_trained_models())
+    say()
+    print_table(list_networks())
 
 
 @app.command()
