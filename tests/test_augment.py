@@ -23,7 +23,7 @@ def pictures(count: int) -> tuple[Tensor, Tensor]:
 
 
 def drawn(settings: AugmentConfig, indices: list[int], epoch: int = 0) -> Parameters:
-    return draw(settings, seed=0, epoch=epoch, indices=indices, size=SIZE)
+    return draw(settings, seed=0, epoch=epoch, indices=indices, extent=SIZE)
 
 
 def test_nothing_chosen_gives_the_exact_input() -> None:
@@ -131,3 +131,66 @@ def test_about_the_chosen_share_is_turned() -> None:
 def test_a_wide_image_is_not_turned_by_a_quarter() -> None:
     parameters = draw(one(quarter_turns=1), 0, 0, list(range(8)), (16, 32))
     assert np.array_equal(parameters.matrix, np.tile(np.eye(2, 3, dtype=np.float32), (8, 1, 1)))
+
+
+# ---------------------------------------------------------------- volumes
+
+EXTENT = (8, 16, 16)
+
+
+def volumes(count: int) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    image = torch.nn.functional.avg_pool3d(torch.randn(count, 2, 12, 20, 20, generator=generator), 5, stride=1)
+    image = (image - image.mean()) / image.std()
+    return image, (image[:, :1] > 1).float()
+
+
+def changed_volumes(settings: AugmentConfig, count: int) -> tuple[Tensor, Tensor]:
+    return apply(*volumes(count), draw(settings, 0, 0, list(range(count)), EXTENT))
+
+
+def test_nothing_chosen_gives_the_exact_volume() -> None:
+    image, target = volumes(2)
+    changed, moved = changed_volumes(NOTHING, 2)
+    assert torch.equal(changed, image)
+    assert torch.equal(moved, target)
+
+
+def test_quarter_turns_and_flips_of_a_volume_are_those_of_its_slices() -> None:
+    image, _ = volumes(12)
+    changed, _ = changed_volumes(one(quarter_turns=1, flips=True), 12)
+    for sample in range(12):
+        eight = [
+            torch.rot90(volume, turns, (2, 3))
+            for volume in (image[sample], image[sample].flip(3))
+            for turns in range(4)
+        ]
+        assert min(float((changed[sample] - volume).abs().max()) for volume in eight) < 1e-4
+
+
+def test_a_volume_and_its_mask_move_together_through_all_three_axes() -> None:
+    _, target = volumes(6)
+    parameters = draw(one(geometry_probability=1, rotation_degrees=30, elastic=0.05), 0, 0, list(range(6)), EXTENT)
+    changed, moved = apply(target.clone(), target, parameters)
+    assert torch.equal(moved, (changed >= 0.5).float())
+    assert not torch.equal(moved, target)
+    assert np.abs(parameters.matrix[:, 2, :2]).min() > 0  # slices are tilted
+
+
+def test_a_turn_of_a_volume_keeps_lengths_in_mm() -> None:
+    parameters = draw(one(geometry_probability=1, rotation_degrees=40, scale=0), 0, 0, [3], EXTENT)
+    depth, height, width = EXTENT
+    sides = np.diag([width, height, depth]).astype(float)
+    rotation = sides @ parameters.matrix[0, :, :3] @ np.linalg.inv(sides)
+    assert np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-5)
+    assert np.linalg.det(rotation) == pytest.approx(1, abs=1e-5)
+
+
+def test_intensities_of_volumes_change_within_bounds() -> None:
+    image, target = volumes(8)
+    settings = one(intensity_probability=1, blur=1.0, low_resolution=0.5, noise=0.1, gamma=0.3, contrast=0.2)
+    changed, moved = apply(image, target, draw(settings, 0, 0, list(range(8)), EXTENT))
+    assert torch.equal(moved, target)
+    for before, after in zip(image, changed, strict=True):
+        assert not torch.equal(before, after)
+        assert np.corrcoef(before.flatten(), after.flatten())[0, 1] > 0.7

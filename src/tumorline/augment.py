@@ -1,13 +1,13 @@
 """Random changes of a batch on its device: parameters are drawn first, then applied.
 
 A sample's parameters depend on (seed, epoch, sample) alone, not on its batch, its process or a resumed run. All
-geometry is one sampling grid and one interpolation for image and target together.
+geometry is one sampling grid and one interpolation for image and target together. Images have two axes or three; of a
+volume (D, H, W) the quarter turns are those of its slices.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,11 @@ ELASTIC_POINTS = 6
 """Control points along each side of the elastic displacement."""
 
 Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
+SMOOTH = {2: "bicubic", 3: "trilinear"}
+LINEAR = {2: "bilinear", 3: "trilinear"}
+CONVOLUTION = {2: functional.conv2d, 3: functional.conv3d}
+"""By the number of axes."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +33,9 @@ class Parameters:
     """One batch's draws; the first axis is the sample."""
 
     matrix: Floats
-    """`(B, 2, 3)` from output to input coordinates in [-1, 1]."""
+    """`(B, n, n + 1)` from output to input coordinates in [-1, 1], of which x, along the last axis, is the first."""
     displacement: Floats
-    """`(B, 2, K, K)` elastic displacement at control points, in the same coordinates."""
+    """`(B, n, K, ...)` elastic displacement at control points, in the same coordinates."""
     gamma: Floats
     contrast: Floats
     noise: Floats
@@ -42,15 +47,18 @@ class Parameters:
     noise_seed: npt.NDArray[np.int64]
 
 
-def draw(settings: AugmentConfig, seed: int, epoch: int, indices: Sequence[int], size: tuple[int, int]) -> Parameters:
-    """Draw for the samples `indices` of an epoch; quarter turns only where images are square."""
+def draw(settings: AugmentConfig, seed: int, epoch: int, indices: Sequence[int], extent: Sequence[float]) -> Parameters:
+    """Draw for the samples `indices` of an epoch.
+
+    `extent` are the sides of the images in one unit, `(H, W)` or `(D, H, W)`; quarter turns only where H is W.
+    """
     generators = (np.random.Generator(np.random.Philox(key=_key(seed, epoch, index))) for index in indices)
-    samples = [_draw_one(settings, random, size) for random in generators]
+    samples = [_draw_one(settings, random, tuple(extent)) for random in generators]
     return Parameters(*(np.stack(column) for column in zip(*samples, strict=True)))
 
 
 def apply(image: Tensor, target: Tensor, parameters: Parameters) -> tuple[Tensor, Tensor]:
-    """Change image `(B, C, H, W)` and target `(B, R, H, W)` in {0, 1}; the target stays in {0, 1}."""
+    """Change image `(B, C, *space)` and target `(B, R, *space)` in {0, 1}; the target stays in {0, 1}."""
     image, target = _move(image, target, parameters)
     image = _lower_resolution(image, parameters.resolution)
     image = _blur(image, parameters.blur)
@@ -66,7 +74,7 @@ def _key(seed: int, epoch: int, index: int) -> npt.NDArray[np.uint64]:
 
 
 def _draw_one(
-    settings: AugmentConfig, random: np.random.Generator, size: tuple[int, int]
+    settings: AugmentConfig, random: np.random.Generator, extent: tuple[float, ...]
 ) -> tuple[npt.NDArray[np.generic], ...]:
     """As many draws whatever the settings, so that switching one transform off leaves the others as they were."""
     turned, scaled, shifted_x, shifted_y, gamma, contrast, noise, blur, resolution = random.uniform(-1, 1, 9)
@@ -76,15 +84,23 @@ def _draw_one(
     bend = random.uniform(-1, 1, (2, ELASTIC_POINTS, ELASTIC_POINTS))
     noise_seed = random.integers(1 << 62)
     is_turned = random.random() < settings.quarter_turns
+    shifts, tilts = [shifted_x, shifted_y], np.zeros(0)
+    if volume := len(extent) == 3:
+        shifts, tilts = [*shifts, random.uniform(-1, 1)], random.uniform(-1, 1, 2)
+        bend = random.uniform(-1, 1, (3, *[ELASTIC_POINTS] * 3))
 
-    turns = quarter_turns if is_turned and size[0] == size[1] else 0
+    turns = quarter_turns if is_turned and extent[-2] == extent[-1] else 0
     angle = math.radians(settings.rotation_degrees * turned * geometry) + turns * math.pi / 2
     zoom = math.exp(-math.log1p(settings.scale) * scaled * geometry)
-    shift = 2 * settings.shift * geometry * np.array([shifted_x, shifted_y])
+    shift = 2 * settings.shift * geometry * np.array(shifts)
     mirror = 1 - 2 * flips * np.isin(("horizontal", "vertical"), _axes(settings.flips))
     smallest = settings.low_resolution or 1.0
+    rotation = _rotation(angle, extent[-2] / extent[-1])
+    if volume:
+        rotation = _tilted(rotation, np.radians(settings.rotation_degrees * tilts * geometry), extent)
+        mirror = np.append(mirror, 1)
     values = (
-        _matrix(angle, zoom * mirror, shift, size[0] / size[1]),
+        np.concatenate([rotation * (zoom * mirror), shift[:, None]], axis=1),
         2 * settings.elastic * geometry * bend,
         math.exp(math.log1p(settings.gamma) * gamma * chosen[0]),
         1 + settings.contrast * contrast * chosen[1],
@@ -99,26 +115,38 @@ def _axes(flips: bool | str) -> list[str]:
     return [flips] if isinstance(flips, str) else ["horizontal", "vertical"] * flips
 
 
-def _matrix(angle: float, zoom: npt.NDArray[Any], shift: npt.NDArray[Any], aspect: float) -> Floats:
-    """Affine matrix `(2, 3)` in coordinates of [-1, 1], where `aspect` is height over width; exact at quarter turns."""
+def _rotation(angle: float, aspect: float) -> Doubles:
+    """Rotation `(2, 2)` in coordinates of [-1, 1], where `aspect` is height over width; exact at quarter turns."""
     cosine, sine = (round(value, 12) for value in (math.cos(angle), math.sin(angle)))
-    rotation = np.array([[cosine, -sine * aspect], [sine / aspect, cosine]])
-    return np.concatenate([rotation * zoom, shift[:, None]], axis=1).astype(np.float32)
+    return np.array([[cosine, -sine * aspect], [sine / aspect, cosine]])
+
+
+def _tilted(rotation: Doubles, angles: Doubles, extent: tuple[float, ...]) -> Doubles:
+    """A rotation `(3, 3)` of (x, y, z): that of the slices, then nodding and leaning by two angles."""
+    depth, height, width = extent
+    whole = np.eye(3)
+    whole[:2, :2] = rotation
+    for angle, axis, side in zip(angles, (0, 1), (width, height), strict=True):
+        tilt = np.eye(3)
+        tilt[np.ix_((axis, 2), (axis, 2))] = _rotation(float(angle), depth / side)
+        whole = whole @ tilt
+    return whole
 
 
 # ---------------------------------------------------------------- applying
 
 
 def _move(image: Tensor, target: Tensor, parameters: Parameters) -> tuple[Tensor, Tensor]:
-    """One grid, one bilinear interpolation. Outside the image is its lowest value and no tumour."""
+    """One grid, one linear interpolation. Outside the image is its lowest value and no tumour."""
     if _is_identity(parameters):
         return image, target
     matrix = torch.from_numpy(parameters.matrix).to(image.device)
     grid = functional.affine_grid(matrix, list(image.shape), align_corners=False)
     if parameters.displacement.any():
         bend = torch.from_numpy(parameters.displacement).to(image.device)
-        grid = grid + functional.interpolate(bend, image.shape[-2:], mode="bicubic", align_corners=True).movedim(1, -1)
-    lowest = image.amin((-2, -1), keepdim=True)
+        space = image.shape[2:]
+        grid = grid + functional.interpolate(bend, space, mode=SMOOTH[len(space)], align_corners=True).movedim(1, -1)
+    lowest = image.amin(_space(image), keepdim=True)
     both = torch.cat([image - lowest, target], dim=1)
     both = functional.grid_sample(both, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
     moved, moved_target = both.split([image.shape[1], target.shape[1]], dim=1)
@@ -126,7 +154,7 @@ def _move(image: Tensor, target: Tensor, parameters: Parameters) -> tuple[Tensor
 
 
 def _is_identity(parameters: Parameters) -> bool:
-    unit = np.array([[1, 0, 0], [0, 1, 0]], np.float32)
+    unit = np.eye(*parameters.matrix.shape[1:], dtype=np.float32)
     return bool((parameters.matrix == unit).all() and not parameters.displacement.any())
 
 
@@ -134,9 +162,10 @@ def _lower_resolution(image: Tensor, factors: Floats) -> Tensor:
     """Shrink and enlarge the chosen samples."""
     image = image.clone() if (factors < 1).any() else image
     for sample in np.flatnonzero(factors < 1):
-        side = [max(2, round(length * float(factors[sample]))) for length in image.shape[-2:]]
+        side = [max(2, round(length * float(factors[sample]))) for length in image.shape[2:]]
         small = functional.interpolate(image[sample : sample + 1], side, mode="area")
-        image[sample : sample + 1] = functional.interpolate(small, image.shape[-2:], mode="bilinear")
+        linear = LINEAR[len(side)]
+        image[sample : sample + 1] = functional.interpolate(small, image.shape[2:], mode=linear)
     return image
 
 
@@ -152,12 +181,14 @@ def _blur(image: Tensor, deviations: Floats) -> Tensor:
     kernel = torch.softmax((-0.5 * (offsets / widths) ** 2).masked_fill(outside, -torch.inf), dim=1)
     samples, channels = len(chosen), image.shape[1]
     kernel = kernel.repeat_interleave(channels, dim=0)
-    stack = image[chosen].reshape(1, samples * channels, *image.shape[-2:])
-    stack = functional.pad(stack, [radius] * 4, mode="replicate")
-    stack = functional.conv2d(stack, kernel[:, None, :, None], groups=samples * channels)
-    stack = functional.conv2d(stack, kernel[:, None, None, :], groups=samples * channels)
+    space = image.shape[2:]
+    stack = image[chosen].reshape(1, samples * channels, *space)
+    stack = functional.pad(stack, [radius] * (2 * len(space)), mode="replicate")
+    for axis in range(len(space)):
+        along = kernel.reshape(len(kernel), 1, *[-1 if other == axis else 1 for other in range(len(space))])
+        stack = CONVOLUTION[len(space)](stack, along, groups=samples * channels)
     image = image.clone()
-    image[chosen] = stack.reshape(samples, channels, *image.shape[-2:])
+    image[chosen] = stack.reshape(samples, channels, *space)
     return image
 
 
@@ -167,18 +198,18 @@ def _contrast_and_gamma(image: Tensor, parameters: Parameters) -> Tensor:
         chosen = np.flatnonzero(values != 1)
         if len(chosen):
             image = image.clone()
-            each = torch.from_numpy(values[chosen]).to(image.device)[:, None, None, None]
+            each = torch.from_numpy(values[chosen]).to(image.device).reshape(-1, *[1] * (image.ndim - 1))
             image[chosen] = change(image[chosen], each)
     return image
 
 
 def _contrast(image: Tensor, factor: Tensor) -> Tensor:
-    mean = image.mean((-2, -1), keepdim=True)
+    mean = image.mean(_space(image), keepdim=True)
     return mean + (image - mean) * factor
 
 
 def _gamma(image: Tensor, exponent: Tensor) -> Tensor:
-    space = (-2, -1)
+    space = _space(image)
     low, high = image.amin(space, keepdim=True), image.amax(space, keepdim=True)
     curved = ((image - low) / (high - low).clamp_min(1e-6)).clamp_min(1e-6) ** exponent
     deviation = curved.std(space, keepdim=True).clamp_min(1e-6)
@@ -195,3 +226,8 @@ def _add_noise(image: Tensor, parameters: Parameters) -> Tensor:
         noise = torch.randn(image.shape[1:], generator=generator, device=image.device)
         image[sample] += noise * image[sample].std() * float(parameters.noise[sample])
     return image
+
+
+def _space(image: Tensor) -> tuple[int, ...]:
+    """The axes behind sample and channel."""
+    return tuple(range(2, image.ndim))
