@@ -30,11 +30,21 @@ class Runs:
         self.folder = folder
 
     def __call__(
-        self, name: str, shift: Shift, seed: int = 0, leaking: bool = False, cases: range = range(24), epochs: int = 16
+        self,
+        name: str,
+        shift: Shift,
+        seed: int = 0,
+        leaking: bool = False,
+        cases: range = range(24),
+        epochs: int = 16,
+        core: Shift | None = None,
     ) -> Path:
+        """With `core` the first ten patients have a second region, of that shift."""
         run = self.folder / name
         run.mkdir(parents=True)
         rows = [row(number, shift(number)) for number in cases]
+        if core:
+            rows += [row(number, core(number), "core", has_tumour=number < 10) for number in cases]
         load_config(None, [f"seed={seed}", f"train.epochs={epochs}"]).save(run / "config.toml")
         split = {"leaking": leaking, "training_cases_included": False, "parts": {"train": 100}}
         summary = {
@@ -42,19 +52,22 @@ class Runs:
             "split": split,
             "source": {"known_as": None},
             "warnings": [],
-            "regions": {"tumour": summarise_rows(rows)},
+            "regions": {
+                region: summarise_rows([row for row in rows if row.region == region])
+                for region in dict.fromkeys(row.region for row in rows)
+            },
         }
         write_evaluation(run, rows, Comparable.model_validate(summary))
         (run / "split.csv").write_text("case,patient,class_name,part\nt1,Q1,,train\n")
         return run
 
 
-def row(number: int, shift: int) -> Row:
+def row(number: int, shift: int, region: str = "tumour", has_tumour: bool = True) -> Row:
     truth, predicted = np.zeros((24, 24), bool), np.zeros((24, 24), bool)
-    truth[4:12, 4:12] = True
+    truth[4:12, 4:12] = has_tumour
     predicted[4:12, 4 + shift : 12 + shift] = True
     scores = score_case(truth, predicted, None)
-    return Row(f"c{number:02d}", f"P{number:02d}", {"class_name": "ab"[number % 2]}, "test", "tumour", scores)
+    return Row(f"c{number:02d}", f"P{number:02d}", {"class_name": "ab"[number % 2]}, "test", region, scores)
 
 
 @pytest.fixture
@@ -65,7 +78,7 @@ def runs(tmp_path: Path) -> Runs:
 def test_a_run_with_itself_has_no_difference(runs: Runs, tmp_path: Path) -> None:
     run = runs("one", lambda number: number % 5)
     result = tumorline.compare([run, run], output=tmp_path / "out")
-    assert result["pairs"][0]["difference"] == {"mean": 0, "ci95": (0, 0), "p": 1, "range": [0, 0]}
+    assert result["pairs"][0]["difference"] == {"mean": 0, "ci95": [0, 0], "p": 1, "range": [0, 0]}
     assert result["verdicts"] == [
         "one (1) minus one (2): Dice +0.000, 95 % interval +0.000 to +0.000, p = 1: no difference."
     ]
@@ -180,6 +193,69 @@ def test_the_command_prints_the_verdict_and_errors_are_one_line(runs: Runs, tmp_
     failed = CliRunner().invoke(app, ["compare", first, "--group", "A"])
     assert isinstance(failed.exception, UserError)
     assert "--group A: expected NAME=RUN,RUN,RUN" in str(failed.exception)
+
+
+def test_each_region_is_compared_by_itself_and_their_mean_ranks(runs: Runs, tmp_path: Path) -> None:
+    first = runs("first", lambda _: 1, core=lambda _: 6)
+    second = runs("second", lambda _: 2, core=lambda _: 1)
+    result = tumorline.compare([first, second], output=tmp_path / "out")
+    assert (result["regions"], result["ranked_by"]) == (
+        ["tumour", "core"],
+        "mean over regions of the Dice by patient",
+    )
+    whole, core = (pair for pair in result["pairs"] if pair["metric"] == "dice")
+    assert (whole["region"], whole["better"], len(whole["by_patient"])) == ("tumour", "first", 24)
+    assert (core["region"], core["better"], len(core["by_patient"])) == ("core", "second", 10)
+    assert [one["name"] for one in result["ranking"]] == ["second", "first"]
+    assert result["ranking"][0]["dice"] == pytest.approx((0.75 + 0.875) / 2)
+    assert [(one["name"], one["region"], one["tumour_cases"]) for one in result["contenders"]] == [
+        ("first", "tumour", 24),
+        ("first", "core", 10),
+        ("second", "tumour", 24),
+        ("second", "core", 10),
+    ]
+    assert "core: 10 patients are too few for an interval; values and range only" in result["warnings"]
+    assert result["verdicts"][1].startswith("first minus second, core: Dice -0.625")
+    assert result["disagreements"][0]["region"] == "core"
+    page = (tmp_path / "out" / "compare.html").read_text()
+    assert "mean over regions of the Dice by patient" in page
+
+
+def alternating(add: int, number: int) -> int:
+    return (number + add) % 2
+
+
+def test_p_is_corrected_over_the_regions_of_a_metric(runs: Runs) -> None:
+    noisy = [runs(name, partial(alternating, add)) for name, add in (("a", 0), ("b", 1))]
+    both = [
+        runs(f"{name}2", partial(alternating, add), core=partial(shifted, add)) for name, add in (("a", 0), ("b", 1))
+    ]
+    (alone,) = [pair for pair in tumorline.compare(noisy)["pairs"] if pair["metric"] == "dice"]
+    pairs = [pair for pair in tumorline.compare(both)["pairs"] if pair["metric"] == "dice"]
+    assert alone["p_corrected"] == alone["difference"]["p"]
+    smallest = min(pairs, key=lambda pair: pair["difference"]["p"])
+    assert smallest["p_corrected"] == 2 * smallest["difference"]["p"]
+
+
+def test_only_the_regions_of_all_are_compared_and_the_others_named(runs: Runs, tmp_path: Path) -> None:
+    first, second = runs("first", lambda _: 1, core=lambda _: 1), runs("second", lambda _: 2)
+    result = tumorline.compare([first, second], output=tmp_path / "out")
+    assert result["warnings"][0] == "only tumour is compared: not all outline core"
+    assert {pair["region"] for pair in result["pairs"]} == {"tumour"}
+    text = (second / "evaluation.csv").read_text().replace(",tumour,", ",oedema,")
+    (second / "evaluation.csv").write_text(text)
+    summary = (second / "summary.json").read_text().replace('"tumour": {', '"oedema": {')
+    (second / "summary.json").write_text(summary)
+    with pytest.raises(UserError, match=r"second: outlines oedema, .*first tumour, core; only the same regions"):
+        tumorline.compare([first, second])
+
+
+def test_a_case_without_a_row_of_a_region_is_named(runs: Runs) -> None:
+    first, second = runs("first", lambda _: 1, core=lambda _: 1), runs("second", lambda _: 1, core=lambda _: 1)
+    lines = (second / "evaluation.csv").read_text().splitlines(keepends=True)
+    (second / "evaluation.csv").write_text("".join(lines[:-1]))
+    with pytest.raises(UserError, match="case 'c23' has no row of core; evaluate again"):
+        tumorline.compare([first, second])
 
 
 def test_real_runs_show_their_disagreements(tiny_run: Path, tmp_path: Path) -> None:

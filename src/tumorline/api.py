@@ -23,7 +23,7 @@ from tumorline.assessment import (
 )
 from tumorline.audit import between
 from tumorline.audit import check as checks
-from tumorline.compared_results import Matrix
+from tumorline.compared_results import Comparison, Leaderboard, Matrix
 from tumorline.config import Config, load_config
 from tumorline.data.dataset import Dataset, load_dataset
 from tumorline.data.source import Finding
@@ -139,6 +139,22 @@ def benchmark(
     this machine or, with `ray`, on each machine of the cluster at that address. Writes `cells/` and `leaderboard.json`,
     `.html` and `.md` to `output`, else to `runs/<name>`.
     """
+    return run_benchmark(
+        plan, data=data, output=output, only=only, processes=processes, ray=ray, notify=notify
+    ).to_json()
+
+
+def run_benchmark(
+    plan: Path | str,
+    *,
+    data: Path | str | None = None,
+    output: Path | str | None = None,
+    only: Sequence[str] = (),
+    processes: int = 1,
+    ray: str = "",
+    notify: Notify = silent,
+) -> Leaderboard:
+    """As `benchmark`, with the result as it is typed."""
     if sys.platform == "win32":
         raise UserError("benchmark needs file locks that a process inherits, which Windows lacks; run it under WSL")
     from tumorline.benchmarking import NAMES, Benchmark, local, on_ray, read_plan
@@ -363,7 +379,7 @@ def compare(
     With a `reference` the others are compared with it only, which leaves fewer tests to correct for.
     Writes `compare.json` and `compare.html` to `output`, else to `comparisons/<names>`; what lies there is replaced.
     """
-    return write_comparison(runs, groups=groups, study=study, reference=reference, output=output)[1]
+    return write_comparison(runs, groups=groups, study=study, reference=reference, output=output)[1].to_json()
 
 
 def write_comparison(
@@ -373,11 +389,11 @@ def write_comparison(
     study: comparison.Study | None = None,
     reference: str = "",
     output: Path | str | None = None,
-) -> tuple[Path, dict[str, Any]]:
+) -> tuple[Path, Comparison]:
     """As `compare`, with the folder of the results."""
     recipes = {name: [Path(folder) for folder in folders] for name, folders in (groups or {}).items()}
-    result = comparison.compare(comparison.named([Path(run) for run in runs]), recipes, study, reference)
-    names = "-".join(contender["name"] for contender in result["contenders"])
+    result = comparison.compare(comparison.name_runs([Path(run) for run in runs]), recipes, study, reference)
+    names = "-".join(result.names)
     firsts = [Path(run) for run in runs] or [folders[0] for folders in recipes.values()]
     folder = Path(output) if output else Path("comparisons") / fit_file_name(names.replace("/", "_"), "")
     claim_output(folder, "compare", comparison.NAMES)

@@ -204,15 +204,15 @@ def benchmark(
     from tumorline import api
 
     with stopped_by_signals("stopped; the same command goes on"):
-        result = api.benchmark(
+        result = api.run_benchmark(
             plan, data=data, output=output, only=only or (), processes=processes, ray=ray, notify=note
         )
     if as_json:
-        print_json(result)
+        print_json(result.to_json())
     else:
         print_leaderboard(result)
-        say(f"report: {api.benchmark_folder(result['name'], output) / 'leaderboard.html'}")
-    if any(not only or one["name"] in only for one in result["unmeasured"]):
+        say(f"report: {api.benchmark_folder(result.name, output) / 'leaderboard.html'}")
+    if any(not only or one.name in only for one in result.unmeasured):
         sys.exit(2)
 
 
@@ -328,10 +328,10 @@ def compare(
         runs or (), groups=groups, study="leak" if study else None, reference=reference, output=output
     )
     if as_json:
-        print_json(result)
+        print_json(result.to_json())
         note(f"report: {folder / 'compare.html'}")
         return
-    for line in [*(f"! {warning}" for warning in result["warnings"]), *result["verdicts"]]:
+    for line in [*(f"! {warning}" for warning in result.warnings), *result.verdicts]:
         say(line)
     print_table(contender_rows(result))
     say(f"report: {folder / 'compare.html'}")

@@ -1,21 +1,26 @@
 """What a comparison of several models or sets found, as types; see `results` for what they have in common."""
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from tumorline.own_files import Count, Number
-from tumorline.results import RegionSummary, Result, ResultWarning, Warned
+from tumorline.own_files import Count, Limits, Number
+from tumorline.results import Figure, Origin, RegionSummary, Result, ResultWarning, Warned
+
+Measured = Annotated[int | float, Field(ge=-1e15, le=1e15)]
+"""A number that stays whole where it was."""
 
 
 class MatrixCell(Warned):
-    """One model on one set; where it could not be evaluated, `error` says why, and there are no figures."""
+    """One model on one set in one region; where that could not be evaluated, `error` says why, without figures."""
 
     model: str
     set: str
     folder: str
     domain: str
     error: str | None
+    region: str = ""
+    """Empty where the cell could not be evaluated, and in files from before there were several."""
     figures: RegionSummary | None = None
     cases: Count = 0
     patients: Count = 0
@@ -37,3 +42,187 @@ class Matrix(Result):
     sets: dict[str, dict[str, Any]]
     cells: list[MatrixCell]
     sentences: list[str]
+
+
+# ---------------------------------------------------------------- comparison
+
+
+class ComparedFigures(Result):
+    """The metrics that are compared."""
+
+    dice: Figure
+    nsd: Figure
+    hd95: Figure
+    hd95_detected: Figure
+    signed_offset: Figure
+    volume_ratio: Figure
+
+
+class PairDifference(Result):
+    """Of first minus second, over the patients for whom both have a value."""
+
+    mean: Number
+    ci95: Limits | None
+    p: Number
+    range: Limits
+
+
+class ComparedPair(Result):
+    """Two contenders in one metric of one region; p is corrected over all pairs and regions of the metric."""
+
+    metric: str
+    region: str
+    first: str
+    second: str
+    difference: PairDifference
+    p_corrected: Number
+    noise: bool
+    better: str | None
+    by_patient: list[Number] | None = None
+    """None in a leaderboard, which has no room for it."""
+
+
+class SeedDice(Result):
+    """Dice by patient of one run."""
+
+    name: str
+    seed: int | None
+    dice: Number
+
+
+class Contestant(Result):
+    """What one contender reaches in one region, over its seeds together, and each of its runs."""
+
+    name: str
+    region: str
+    figures: ComparedFigures
+    by_class: dict[str, Figure]
+    missed: Number
+    tumour_cases: Count
+    runs: list[SeedDice]
+    seed_deviation: Number | None
+    seed_range: Limits | None
+    leaking: bool
+
+
+class Ranked(Result):
+    name: str
+    dice: Number
+    """By patient; of several regions the mean over regions."""
+    rank_shares: list[Number]
+
+
+class ShownScores(Result):
+    name: str
+    dice: Number | None
+    truth_px: Count
+    predicted_px: Count
+
+
+class Disagreement(Result):
+    """A case of which the contenders draw a region differently."""
+
+    case: str
+    region: str
+    class_name: str
+    shown: list[ShownScores]
+
+
+class Comparison(Result):
+    """The content of `compare.json`."""
+
+    schema_version: int
+    about: Literal["models", "recipes", "leak"]
+    regions: list[str]
+    ranked_by: str
+    cases: Count
+    patients: Count
+    source: Origin
+    contenders: list[Contestant]
+    pairs: list[ComparedPair]
+    ranking: list[Ranked]
+    verdicts: list[str]
+    warnings: list[str]
+    disagreements: list[Disagreement]
+
+    @property
+    def names(self) -> list[str]:
+        """Of the contenders, in the order in which they were given."""
+        return list(dict.fromkeys(one.name for one in self.contenders))
+
+    def of_region(self, region: str) -> list[Contestant]:
+        return [one for one in self.contenders if one.region == region]
+
+
+# ---------------------------------------------------------------- leaderboard
+
+
+class ArmName(Result):
+    name: str
+    region: str
+
+
+class ArmRow(ComparedFigures, ArmName):
+    """A finished arm in one region; of its classes the last one's fields are published first."""
+
+    missed: Number
+    tumour_cases: Count
+    false_lesions: Number | None
+    false_positives: Number
+    tumour_free_cases: Count
+    cases: Count
+    patients: Count
+    seeds: dict[str, Number | None]
+    """Dice by patient of each."""
+    mean_dice: Number | None
+    """What the arm is ranked by: the mean over regions of the Dice by patient."""
+    chosen: dict[str, Any]
+    validation_dice: Number
+    initialisation: str
+    parameters: Count
+    multiply_adds: Count
+    training_images_per_second: Measured
+    inference_images_per_second: Measured
+    peak_memory_mb: Measured
+    training_minutes: Number
+    machine: str
+    device: str
+    precision: str
+
+
+class LeaderboardGroup(Result):
+    """The arms of one initialisation, from the best down; the regions of an arm follow one another."""
+
+    initialisation: str
+    about: Literal["models", "recipes"]
+    rows: list[ArmRow]
+    pairs: list[ComparedPair]
+
+    @property
+    def arms(self) -> list[ArmRow]:
+        """One row of each arm."""
+        return list({row.name: row for row in reversed(self.rows)}.values())[::-1]
+
+
+class Unmeasured(Result):
+    """An arm that is not finished: why, and by what command it would be."""
+
+    name: str
+    reason: str
+    command: str
+
+
+class Leaderboard(Result):
+    """The content of `leaderboard.json`."""
+
+    schema_version: int
+    name: str
+    cells: Count
+    finished: Count
+    budget: str
+    processes: Count
+    reference: str
+    ranked_by: str
+    warnings: list[str]
+    groups: list[LeaderboardGroup]
+    unmeasured: list[Unmeasured]

@@ -13,7 +13,7 @@ from tumorline.metrics.headline import count_cases, count_false_lesions, count_f
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from tumorline.compared_results import Matrix, MatrixCell
+    from tumorline.compared_results import ArmRow, Comparison, Contestant, Leaderboard, Matrix, MatrixCell
     from tumorline.results import Figure, Metrics, RegionSummary, Robustness, Summary
 
 
@@ -139,46 +139,54 @@ def matrix_row(cell: "MatrixCell", figures: "Metrics") -> "dict[str, object]":
     }
 
 
-def print_leaderboard(result: "Mapping[str, Any]") -> None:
+def print_leaderboard(result: "Leaderboard") -> None:
     """A table for each initialisation, then what could not be measured."""
-    for warning in result["warnings"]:
+    for warning in result.warnings:
         say(f"! {warning}")
-    for group in result["groups"]:
-        say(f"# from {group['initialisation']}")
-        print_table([leaderboard_row(row) for row in group["rows"]])
-    for one in result["unmeasured"]:
-        note(f"not measured here: {one['name']}: {one['reason']}")
+    for group in result.groups:
+        say(f"# from {group.initialisation}")
+        print_table([leaderboard_row(row, _has_several_regions(group.rows)) for row in group.rows])
+    for one in result.unmeasured:
+        note(f"not measured here: {one.name}: {one.reason}")
 
 
-def leaderboard_row(row: "Mapping[str, Any]") -> "dict[str, Any]":
+def _has_several_regions(rows: "Sequence[ArmRow | Contestant | MatrixCell]") -> bool:
+    return len({row.region for row in rows}) > 1
+
+
+def leaderboard_row(row: "ArmRow", with_region: bool = False) -> "dict[str, object]":
+    ranked = {"region": row.region, "mean over regions": format_number(row.mean_dice)} if with_region else {}
     return {
-        "arm": row["name"],
-        "dice": format_number(row["dice"]["mean"]),
-        "interval": _published_interval(row["dice"]),
-        "nsd": format_number(row["nsd"]["mean"]),
-        "hd95": format_number(row["hd95"]["mean"], 1),
-        "area": format_number(row["volume_ratio"]["mean"], 2),
-        "missed": f"{row['missed']:g}/{row['tumour_cases']}",
-        "false lesions": _count(row.get("false_lesions")),
-        "false positives": _share(row.get("false_positives", 0), row.get("tumour_free_cases", 0)),
-        "images/s": row["inference_images_per_second"],
-        **row["chosen"],
+        "arm": row.name,
+        **ranked,
+        "dice": format_number(row.dice.mean),
+        "interval": _interval(row.dice),
+        "nsd": format_number(row.nsd.mean),
+        "hd95": format_number(row.hd95.mean, 1),
+        "area": format_number(row.volume_ratio.mean, 2),
+        "missed": f"{row.missed:g}/{row.tumour_cases}",
+        "false lesions": _count(row.false_lesions),
+        "false positives": _share(row.false_positives, row.tumour_free_cases),
+        "images/s": row.inference_images_per_second,
+        **row.chosen,
     }
 
 
-def contender_rows(result: "Mapping[str, Any]") -> "list[dict[str, Any]]":
-    """A line for each contender."""
+def contender_rows(result: "Comparison") -> "list[dict[str, object]]":
+    """A line for each contender and region."""
+    several = len(result.regions) > 1
     return [
         {
-            "name": one["name"],
-            "dice": format_number(one["figures"]["dice"]["mean"]),
-            "over cases": format_number(one["figures"]["dice"]["mean_over_cases"]),
-            "nsd": format_number(one["figures"]["nsd"]["mean"]),
-            "hd95": format_number(one["figures"]["hd95"]["mean"], 1),
-            "missed": f"{one['missed']:g}",
-            "seeds": " ".join(format_number(run["dice"]) for run in one["runs"]) if len(one["runs"]) > 1 else "-",
+            "name": one.name,
+            **({"region": one.region} if several else {}),
+            "dice": format_number(one.figures.dice.mean),
+            "over cases": format_number(one.figures.dice.mean_over_cases),
+            "nsd": format_number(one.figures.nsd.mean),
+            "hd95": format_number(one.figures.hd95.mean, 1),
+            "missed": f"{one.missed:g}",
+            "seeds": " ".join(format_number(run.dice) for run in one.runs) if len(one.runs) > 1 else "-",
         }
-        for one in result["contenders"]
+        for one in result.contenders
     ]
 
 
@@ -224,12 +232,6 @@ def _interval(figure: "Figure") -> str:
         low, high = figure.range
         return f"(too few patients for an interval; they range from {format_number(low)} to {format_number(high)})"
     return ""
-
-
-def _published_interval(figure: "Mapping[str, Any]") -> str:
-    from tumorline.results import Figure
-
-    return _interval(Figure.model_validate(figure))
 
 
 def print_check(result: "Mapping[str, Any]") -> None:

@@ -133,23 +133,23 @@ name = "bce"
 def test_three_seeds_are_compared_as_recipes_and_folds_are_put_together(tmp_path: Path, tiny_source: Path) -> None:
     plan = write_plan(tmp_path, tiny_source, SEEDS_AND_FOLDS)
     result = open_benchmark(plan, tiny_source).run(in_this_process)
-    (group,) = result["groups"]
-    assert (group["about"], result["finished"], result["unmeasured"]) == ("recipes", 6, [])
-    assert [list(row["seeds"]) for row in group["rows"]] == [["0", "1", "2"]] * 2
-    assert {row["patients"] for row in group["rows"]} == {10}
+    (group,) = result.groups
+    assert (group.about, result.finished, result.unmeasured) == ("recipes", 6, [])
+    assert [list(row.seeds) for row in group.rows] == [["0", "1", "2"]] * 2
+    assert {row.patients for row in group.rows} == {10}
     together = tmp_path / "out/cells/bce_seed-2"
     assert {row["status"] for row in read_csv(together / "evaluation.csv")} == {"test"}
     assert (together / "fold-0/report.html").is_file()
     fewer = tmp_path / "fewer.toml"
     fewer.write_text(plan.read_text().replace("folds = [0]", "folds = [1]"))
     result = open_benchmark(fewer, tiny_source).run(in_this_process)
-    assert {row["patients"] for group in result["groups"] for row in group["rows"]} == {10}, "fold 0 is not counted"
+    assert {row.patients for group in result.groups for row in group.rows} == {10}, "fold 0 is not counted"
 
 
 def test_arms_that_were_not_asked_for_are_not_finished(tmp_path: Path, tiny_source: Path) -> None:
     plan = write_plan(tmp_path, tiny_source)
     result = open_benchmark(plan, tiny_source).run(in_this_process, ["foreign"])
-    assert result["groups"] == []
-    reasons = {one["name"]: one["reason"][:12] for one in result["unmeasured"]}
+    assert result.groups == []
+    reasons = {one.name: one.reason[:12] for one in result.unmeasured}
     assert reasons == {"base": "not finished", "fixed": "not finished", "foreign": "the weights "}
     assert "Not measured here" in (tmp_path / "out/leaderboard.html").read_text()

@@ -16,6 +16,7 @@ pytest.importorskip("torch")
 
 from tests.benchmarking.conftest import open_benchmark, write_plan
 from tumorline.benchmarking import on_ray
+from tumorline.compared_results import Leaderboard
 from tumorline.errors import UserError
 from tumorline.files import read_csv
 
@@ -123,7 +124,7 @@ def test_on_ray_a_cell_goes_on_after_the_death_of_its_worker(
 ) -> None:
     plan = write_plan(tmp_path, tiny_source, LONG)
     execute = on_ray(cluster.address, processes=1)  # type: ignore[attr-defined]
-    results: list[dict[str, object]] = []
+    results: list[Leaderboard] = []
     run = threading.Thread(target=lambda: results.append(open_benchmark(plan, tiny_source).run(execute)))
     run.start()
     wait_until(lambda: min(len(history(tmp_path, name)) for name in ("first", "second")) >= 2)
@@ -143,7 +144,7 @@ def test_on_ray_a_cell_goes_on_after_the_death_of_its_worker(
 
     run.join(600)
     assert len(results) == 1
-    assert results[0]["unmeasured"] == []
+    assert results[0].unmeasured == []
     for name in ("first", "second"):
         rows = history(tmp_path, name)
         assert len(rows) == EPOCHS

@@ -68,5 +68,13 @@ def test_the_better_in_every_patient_is_always_first() -> None:
     assert comparison.rank_shares(values, higher_is_better=False).tolist() == [[1, 0], [0, 1]]
 
 
+def test_the_mean_over_regions_ranks_and_not_the_one_that_more_patients_have() -> None:
+    both = np.full((2, 2, 10), np.nan)  # (models, regions, patients)
+    both[:, 0] = [[0.6], [0.5]]
+    both[:, 1, :2] = [[0.1], [0.9]]
+    assert comparison.rank_shares(both)[1, 0] > 0.8
+    assert comparison.rank_shares(both[:, :1]).tolist() == [[1, 0], [0, 1]]
+
+
 def test_equals_share_their_ranks() -> None:
     assert comparison.rank_shares(np.ones((2, 10))).tolist() == [[0.5, 0.5], [0.5, 0.5]]

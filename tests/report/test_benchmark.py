@@ -1,22 +1,43 @@
 """What the page of a benchmark says of differences."""
 
-from typing import Any
-
+from tumorline.compared_results import ComparedPair, Leaderboard, LeaderboardGroup, PairDifference
 from tumorline.report.benchmark import differences, findings
 
 
-def pair(first: str, second: str, metric: str, mean: float) -> dict[str, Any]:
-    values = {"mean": mean, "ci95": [mean - 0.1, mean + 0.1], "range": [0, 1]}
-    return {"first": first, "second": second, "metric": metric, "difference": values, "p_corrected": 1.0, "noise": True}
+def pair(first: str, second: str, metric: str, mean: float) -> ComparedPair:
+    difference = PairDifference(mean=mean, ci95=[mean - 0.1, mean + 0.1], p=1.0, range=[0, 1])
+    return ComparedPair(
+        metric=metric,
+        region="tumour",
+        first=first,
+        second=second,
+        difference=difference,
+        p_corrected=1.0,
+        noise=True,
+        better=None,
+    )
 
 
-RESULT = {
-    "reference": "ref",
-    "groups": [
-        {"pairs": [pair("A", "ref", "dice", 0.1), pair("B", "ref", "dice", 0.2), pair("B", "ref", "hd95", -3.0)]},
-        {"pairs": [pair("C", "D", "dice", 0.4), pair("A", "D", "dice", 0.9)]},
+def group(*pairs: ComparedPair) -> LeaderboardGroup:
+    return LeaderboardGroup(initialisation="scratch", about="models", rows=[], pairs=list(pairs))
+
+
+RESULT = Leaderboard(
+    schema_version=2,
+    name="bench",
+    cells=4,
+    finished=4,
+    budget="",
+    processes=1,
+    reference="ref",
+    ranked_by="Dice by patient",
+    warnings=[],
+    groups=[
+        group(pair("A", "ref", "dice", 0.1), pair("B", "ref", "dice", 0.2), pair("B", "ref", "hd95", -3.0)),
+        group(pair("C", "D", "dice", 0.4), pair("A", "D", "dice", 0.9)),
     ],
-}
+    unmeasured=[],
+)
 
 
 def test_the_table_of_differences_is_of_the_reference_alone_and_each_value_has_its_column() -> None:
@@ -29,4 +50,4 @@ def test_the_table_of_differences_is_of_the_reference_alone_and_each_value_has_i
 
 
 def test_without_a_reference_there_is_no_table() -> None:
-    assert differences({**RESULT, "reference": ""}) == {}
+    assert differences(RESULT.model_copy(update={"reference": ""})) == {}

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from tumorline import cross_validation
 from tumorline.benchmarking import leaderboard
@@ -32,6 +31,7 @@ from tumorline.benchmarking.plan import (
     read_plan,
     selected,
 )
+from tumorline.compared_results import Leaderboard, Unmeasured
 from tumorline.files import write_json
 from tumorline.report.benchmark import write_leaderboard
 from tumorline.run_folder import CONFIG_NAME, best_validation_dice
@@ -55,7 +55,7 @@ class Benchmark:
         self.processes = processes
         self.threads = max(1, (os.cpu_count() or 1) // processes)
 
-    def run(self, execute: Executor, only: Sequence[str] = ()) -> dict[str, Any]:
+    def run(self, execute: Executor, only: Sequence[str] = ()) -> Leaderboard:
         """Carry out what is not finished and gather all that is; returns the content of `leaderboard.json`.
 
         A finished cell is never run again, and one that was stopped goes on from its last saved state. Raises UserError
@@ -108,25 +108,26 @@ class Benchmark:
         )
         return trained[best].choice
 
-    def gather(self) -> dict[str, Any]:
+    def gather(self) -> Leaderboard:
         """Rank the arms of which every cell is finished, and say of the others why they are not."""
         every = arms(self.plan)
         entries = [entry for arm in every if (entry := self.entry(arm))]
         measured = {entry.name for entry in entries}
         wanted = len(every) * len(cells(self.plan, every[0]))
-        result = {
-            "schema_version": leaderboard.SCHEMA_VERSION,
-            "name": self.plan.name,
-            "cells": wanted,
-            "finished": sum(is_finished(self.folder(cell)) for arm in every for cell in self.cells(arm)),
-            "budget": budget_in_words(self.plan),
-            "processes": self.processes,
-            "reference": self.plan.reference,
-            "warnings": leaderboard.shared_warnings(entries),
-            "groups": leaderboard.rank(entries, self.plan.reference),
-            "unmeasured": [self.unmeasured(arm) for arm in every if arm.name not in measured],
-        }
-        write_json(self.output / RESULT_NAME, result)
+        result = Leaderboard(
+            schema_version=leaderboard.SCHEMA_VERSION,
+            name=self.plan.name,
+            cells=wanted,
+            finished=sum(is_finished(self.folder(cell)) for arm in every for cell in self.cells(arm)),
+            budget=budget_in_words(self.plan),
+            processes=self.processes,
+            reference=self.plan.reference,
+            ranked_by=leaderboard.ranked_by(entries),
+            warnings=leaderboard.shared_warnings(entries),
+            groups=leaderboard.rank(entries, self.plan.reference),
+            unmeasured=[self.unmeasured(arm) for arm in every if arm.name not in measured],
+        )
+        write_json(self.output / RESULT_NAME, result.to_json())
         write_leaderboard(result, self.output)
         return result
 
@@ -143,11 +144,11 @@ class Benchmark:
                 cross_validation.gather(folder, [fold for cell in own if (fold := cell.fold) is not None])
         return Entry(arm.name, own[0].choice, seeds, [self.folder(cell) for cell in own])
 
-    def unmeasured(self, arm: Arm) -> dict[str, str]:
+    def unmeasured(self, arm: Arm) -> Unmeasured:
         begun = [*candidates(self.plan, arm), *self.cells(arm)]
         errors = [error for cell in begun if (error := last_error(self.folder(cell)))]
         reason = _without_home((errors or ["not finished"])[0])
-        return {"name": arm.name, "reason": reason, "command": f'{self.command} --only "{arm.name}"'}
+        return Unmeasured(name=arm.name, reason=reason, command=f'{self.command} --only "{arm.name}"')
 
     def folder(self, cell: Cell) -> Path:
         return self.output / "cells" / cell.name

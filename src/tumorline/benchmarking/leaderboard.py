@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from tumorline import comparison
 from tumorline.benchmarking.plan import Choice
 from tumorline.benchmarking.speed import images_per_second
+from tumorline.compared_results import ArmRow, ComparedPair, Comparison, LeaderboardGroup
 from tumorline.evaluation.tables import read_rows
 from tumorline.metrics.case import CaseScores
 from tumorline.metrics.comparison import LEAST_SEEDS
@@ -16,7 +18,7 @@ from tumorline.metrics.summary import FIGURES, Row, figure
 from tumorline.results import read_comparable
 from tumorline.run_folder import SUMMARY_NAME, best_validation_dice, read_environment, read_history
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,23 @@ class Entry:
 
     @property
     def initialisation(self) -> str:
-        return str(read_environment(self.runs[0])["initialisation"])
+        return str(self.environments[0]["initialisation"])
+
+    @cached_property
+    def environments(self) -> list[dict[str, Any]]:
+        return [read_environment(run) for run in self.runs]
+
+    @cached_property
+    def tested(self) -> Mapping[int, list[Row]]:
+        """The headline's rows of each seed."""
+        return {seed: _headline(folder) for seed, folder in self.seeds.items()}
+
+    @property
+    def regions(self) -> list[str]:
+        return list(read_comparable(first_folder(self) / SUMMARY_NAME).regions)
+
+    def of_region(self, region: str) -> dict[int, list[Row]]:
+        return {seed: [row for row in rows if row.region == region] for seed, rows in self.tested.items()}
 
 
 def shared_warnings(entries: Sequence[Entry]) -> list[str]:
@@ -44,21 +62,25 @@ def shared_warnings(entries: Sequence[Entry]) -> list[str]:
     return found
 
 
-def rank(entries: Sequence[Entry], reference: str) -> list[dict[str, Any]]:
+def rank(entries: Sequence[Entry], reference: str) -> list[LeaderboardGroup]:
     """A group for each initialisation, with its rows from the best Dice down and the paired differences."""
     speeds = images_per_second({entry.name: entry.runs[0] for entry in entries})
     groups: dict[str, list[Entry]] = {}
     for entry in entries:
         groups.setdefault(entry.initialisation, []).append(entry)
-    return [{"initialisation": name, **_group(members, reference, speeds)} for name, members in sorted(groups.items())]
+    return [_group(name, members, reference, speeds) for name, members in sorted(groups.items())]
 
 
-def compared(members: Sequence[Entry], reference: str) -> dict[str, Any]:
+def compared(members: Sequence[Entry], reference: str) -> Comparison:
     """As `tumorline compare` does it: of recipes from three seeds on, else of the models of the first seed."""
     against = reference if reference in [entry.name for entry in members] else ""
     if about_recipes(members):
         return comparison.compare({}, {entry.name: list(entry.seeds.values()) for entry in members}, None, against)
     return comparison.compare({entry.name: first_folder(entry) for entry in members}, {}, None, against)
+
+
+def ranked_by(entries: Sequence[Entry]) -> str:
+    return comparison.ranked_by(entries[0].regions if entries else [""])
 
 
 def about_recipes(members: Sequence[Entry]) -> bool:
@@ -69,51 +91,65 @@ def first_folder(entry: Entry) -> Path:
     return next(iter(entry.seeds.values()))
 
 
-def _group(members: Sequence[Entry], reference: str, speeds: Mapping[str, float]) -> dict[str, Any]:
-    rows = [_arm_row(entry, speeds[entry.name]) for entry in members]
-    pairs = compared(members, reference)["pairs"] if len(members) > 1 else []
-    return {
-        "about": "recipes" if about_recipes(members) else "models",
-        "rows": sorted(rows, key=_rank_of),
-        "pairs": [{key: value for key, value in pair.items() if key != "by_patient"} for pair in pairs],
-    }
+def _group(
+    initialisation: str, members: Sequence[Entry], reference: str, speeds: Mapping[str, float]
+) -> LeaderboardGroup:
+    arms = sorted((_arm_rows(entry, speeds[entry.name]) for entry in members), key=_rank_of)
+    pairs = compared(members, reference).pairs if len(members) > 1 else []
+    return LeaderboardGroup(
+        initialisation=initialisation,
+        about="recipes" if about_recipes(members) else "models",
+        rows=[row for rows in arms for row in rows],
+        pairs=[ComparedPair(**pair.model_dump(exclude={"by_patient"})) for pair in pairs],
+    )
 
 
-def _rank_of(row: Mapping[str, Any]) -> tuple[bool, float, str]:
+def _rank_of(rows: Sequence[ArmRow]) -> tuple[bool, float, str]:
     """By Dice; what has none, without a tumour in the test, comes last."""
-    dice = row["dice"]["mean"]
-    return dice is None, -(dice or 0.0), row["name"]
+    dice = rows[0].mean_dice
+    return dice is None, -(dice or 0.0), rows[0].name
 
 
-def _arm_row(entry: Entry, speed: float) -> dict[str, Any]:
-    tested = [row for folder in entry.seeds.values() for row in _headline(folder)]
-    environments = [read_environment(run) for run in entry.runs]
+def _arm_rows(entry: Entry, speed: float) -> list[ArmRow]:
+    """A row for each region; what is not of a region stands in each."""
     histories = [read_history(run, ["images_per_second"]) for run in entry.runs]
-    by_seed = [figure(_headline(folder), FIGURES["dice"]).mean for folder in entry.seeds.values()]
-    return {
-        "name": entry.name,
-        **comparison.figures(tested),
-        "missed": sum(row.scores.missed for row in tested) / len(entry.seeds),
-        "tumour_cases": sum(row.scores.has_tumour for row in tested) // len(entry.seeds),
-        **_false_findings([row.scores for row in tested], len(entry.seeds)),
-        "cases": len(tested) // len(entry.seeds),
-        "patients": len({row.group for row in tested}),
-        "seeds": dict(zip(map(str, entry.seeds), by_seed, strict=True)),
+    first = entry.environments[0]
+    means = {region: figure(_together(entry, region), FIGURES["dice"]).mean for region in entry.regions}
+    known = [dice for dice in means.values() if dice is not None]
+    shared = {
+        "mean_dice": mean(known) if known else None,
         "chosen": dict(entry.choice),
         "validation_dice": mean(map(best_validation_dice, entry.runs)),
-        "initialisation": entry.initialisation,
-        "parameters": environments[0]["parameters"],
-        "multiply_adds": environments[0]["multiply_adds"],
+        **{name: first[name] for name in ("initialisation", "parameters", "multiply_adds", "device", "precision")},
         "training_images_per_second": median(
             float(row["images_per_second"]) for history in histories for row in history
         ),
         "inference_images_per_second": speed,
-        "peak_memory_mb": max(environment["peak_memory_mb"] for environment in environments),
-        "training_minutes": mean(environment["seconds_of_training_steps"] for environment in environments) / 60,
-        "machine": environments[0]["machine"]["processor"],
-        "device": environments[0]["device"],
-        "precision": environments[0]["precision"],
+        "peak_memory_mb": max(environment["peak_memory_mb"] for environment in entry.environments),
+        "training_minutes": mean(one["seconds_of_training_steps"] for one in entry.environments) / 60,
+        "machine": first["machine"]["processor"],
     }
+    return [_arm_row(entry, region, shared) for region in entry.regions]
+
+
+def _together(entry: Entry, region: str) -> list[Row]:
+    return [row for rows in entry.of_region(region).values() for row in rows]
+
+
+def _arm_row(entry: Entry, region: str, shared: Mapping[str, Any]) -> ArmRow:
+    tested, seeds = _together(entry, region), len(entry.seeds)
+    return ArmRow(
+        name=entry.name,
+        region=region,
+        **dict(comparison.compared_figures(tested)),
+        missed=sum(row.scores.missed for row in tested) / seeds,
+        tumour_cases=sum(row.scores.has_tumour for row in tested) // seeds,
+        **_false_findings([row.scores for row in tested], seeds),
+        cases=len(tested) // seeds,
+        patients=len({row.group for row in tested}),
+        seeds={str(seed): figure(rows, FIGURES["dice"]).mean for seed, rows in entry.of_region(region).items()},
+        **shared,
+    )
 
 
 def _false_findings(scores: Sequence[CaseScores], seeds: int) -> dict[str, Any]:

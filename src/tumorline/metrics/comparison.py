@@ -1,5 +1,6 @@
 """Is a difference more than noise? Over patients for two models; over seeds as well for two recipes."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -82,9 +83,17 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def rank_shares(values: FloatArray, higher_is_better: bool = True, draws: int = 2000) -> FloatArray:
-    """How often each of `(M, P)` takes each rank when patients are drawn again: `(M, M)`, rank 1 first; ties share."""
-    drawn = np.random.default_rng(0).integers(values.shape[1], size=(draws, values.shape[1]))
-    means = values[:, drawn].mean(axis=2)  # (M, draws)
+    """How often each takes each rank when patients are drawn again: `(M, M)`, rank 1 first; ties share.
+
+    Values are `(M, P)`, or `(M, R, P)` of several regions.
+    What ranks is the mean over regions of the means over patients; NaN stands for a patient without the region.
+    """
+    patients = values.shape[-1]
+    drawn = np.random.default_rng(0).integers(patients, size=(draws, patients))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a region that none of those drawn has
+        by_region = [np.stack([np.nanmean(one[drawn], axis=1) for one in np.atleast_2d(own)]) for own in values]
+    means = np.stack([np.nanmean(one, axis=0) for one in by_region])  # (M, draws)
     ranks = stats.rankdata(-means if higher_is_better else means, axis=0)
     places = np.arange(1, len(values) + 1)
     lower = np.stack([(np.floor(ranks) == place).mean(axis=1) for place in places], axis=1)

@@ -72,7 +72,7 @@ def template(name: str) -> Any:
         lstrip_blocks=True,
         finalize=harmless(for_markdown if name.endswith(".md") else one_line),
     )
-    environment.filters |= {"number": _shown_number, "signed": _signed, "percent": _percent}
+    environment.filters |= {"number": _shown_number, "signed": _signed, "percent": _percent, "words": _words}
     return environment.get_template(name)
 
 
@@ -268,6 +268,11 @@ def _environment(run: Path) -> dict[str, str]:
 
 def _shown_number(value: float | None, digits: int = 3) -> str:
     return "–" if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
+
+
+def _words(name: str) -> str:
+    """The name of a region, to be read."""
+    return name.replace("_", " ")
 
 
 def _signed(value: float | None, digits: int = 3) -> str:

@@ -1,0 +1,222 @@
+"""What contenders reach on the same cases: by patient, in pairs, in order, each region by itself."""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, product
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from tumorline.compared_results import (
+    ComparedFigures,
+    ComparedPair,
+    Contestant,
+    Disagreement,
+    PairDifference,
+    Ranked,
+    SeedDice,
+    ShownScores,
+)
+from tumorline.comparison.runs import Contender, Key, Run
+from tumorline.errors import UserError, did_you_mean
+from tumorline.metrics import comparison as tests
+from tumorline.metrics.comparison import LEVEL, Difference
+from tumorline.metrics.summary import DISTANCES, FIGURES, Row, figure, with_unit
+
+MERIT: dict[str, Callable[[float], float]] = {
+    "dice": lambda mean: mean,
+    "nsd": lambda mean: mean,
+    "hd95": lambda mean: -mean,
+    "hd95_detected": lambda mean: -mean,
+    "signed_offset": lambda mean: -abs(mean),
+    "volume_ratio": lambda mean: -abs(mean - 1),
+}
+"""The metrics compared, and how good a mean is; misses count as the conventions of `summary.json` say. The last three
+are undefined for a missed tumour: a difference is then over the patients for whom both have a value."""
+HEADLINE = "dice"
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class PatientMeans:
+    """Of one region: the patients who have it, and for each metric and run folder their means in that order."""
+
+    region: str
+    patients: Sequence[str]
+    values: Mapping[str, Mapping[str, FloatArray]]
+
+    def of_runs(self, contender: Contender, metric: str) -> FloatArray:
+        """`(S, P)`: of each seed and patient."""
+        return np.stack([self.values[metric][run.key] for run in contender.runs])
+
+
+class _Difference(NamedTuple):
+    region: str
+    first: str
+    second: str
+    better: str
+    difference: Difference
+    by_patient: FloatArray
+
+
+def average_patients(runs: Sequence[Run], cases: Sequence[str], region: str) -> PatientMeans:
+    """Over the cases in which the truth has the region."""
+    scored = {case: runs[0].rows[case, region] for case in cases}
+    groups = {(case, region): row.group for case, row in scored.items() if row.scores.has_tumour}
+    values = {metric: {run.key: _patient_means(run, groups, metric) for run in runs} for metric in MERIT}
+    return PatientMeans(region, sorted(set(groups.values())), values)
+
+
+def _patient_means(run: Run, groups: Mapping[Key, str], metric: str) -> FloatArray:
+    """In the order of the patients, which are given by case; NaN where none of a patient's cases has a value."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for key, patient in groups.items():
+        value = FIGURES[metric](run.rows[key].scores)
+        if value is not None:
+            found[patient].append(value)
+    return np.array([np.mean(found[name]) if found[name] else np.nan for name in sorted(set(groups.values()))])
+
+
+def match_contenders(contenders: Sequence[Contender], reference: str) -> list[tuple[Contender, Contender]]:
+    """Who is compared with whom: each with the reference, without one each with each other."""
+    if not reference:
+        return list(combinations(contenders, 2))
+    against = [one for one in contenders if one.name == reference]
+    if not against:
+        raise UserError(f"reference '{reference}': {did_you_mean(reference, [one.name for one in contenders])}")
+    return list(product([one for one in contenders if one.name != reference], against))
+
+
+def compare_pairs(
+    metric: str, matched: Sequence[tuple[Contender, Contender]], means: Sequence[PatientMeans], recipes: bool
+) -> list[ComparedPair]:
+    """A metric's differences, with p corrected over them all; none where fewer than two patients have a value."""
+    every = (_difference(metric, pair, region, recipes) for region in means for pair in matched)
+    found = [one for one in every if one is not None]
+    corrected = tests.holm([one.difference.p for one in found])
+    return [_pair(metric, one, p) for one, p in zip(found, corrected, strict=True)]
+
+
+def _difference(
+    metric: str, pair: tuple[Contender, Contender], means: PatientMeans, recipes: bool
+) -> _Difference | None:
+    one, two = (means.of_runs(contender, metric) for contender in pair)
+    defined = np.isfinite(one).all(axis=0) & np.isfinite(two).all(axis=0)
+    if defined.sum() < 2:
+        return None
+    one, two = one[:, defined], two[:, defined]
+    first, second = (contender.name for contender in pair)
+    difference = tests.between_recipes(one, two) if recipes else tests.paired(one[0], two[0])
+    better = _better(metric, {first: float(one.mean()), second: float(two.mean())})
+    return _Difference(means.region, first, second, better, difference, one.mean(axis=0) - two.mean(axis=0))
+
+
+def _better(metric: str, means: Mapping[str, float]) -> str:
+    return max(means, key=lambda name: MERIT[metric](means[name]))
+
+
+def _pair(metric: str, one: _Difference, p: float) -> ComparedPair:
+    return ComparedPair(
+        metric=metric,
+        region=one.region,
+        first=one.first,
+        second=one.second,
+        difference=PairDifference(
+            mean=one.difference.mean,
+            ci95=list(one.difference.ci95) if one.difference.ci95 else None,
+            p=one.difference.p,
+            range=[float(one.by_patient.min()), float(one.by_patient.max())],
+        ),
+        p_corrected=p,
+        noise=p >= LEVEL,
+        better=None if p >= LEVEL else one.better,
+        by_patient=one.by_patient.tolist(),
+    )
+
+
+def describe_contender(contender: Contender, cases: Sequence[str], means: PatientMeans) -> Contestant:
+    """The figures of a contender in one region, over its seeds together, and of each run."""
+    by_run = [[run.rows[case, means.region] for case in cases] for run in contender.runs]
+    together = [row for rows in by_run for row in rows]
+    dice = [float(values.mean()) for values in means.of_runs(contender, HEADLINE)] if means.patients else []
+    classes = sorted({row.attributes.get("class_name", "") for row in together} - {""})
+    return Contestant(
+        name=contender.name,
+        region=means.region,
+        figures=compared_figures(together),
+        by_class={
+            name: figure([row for row in together if row.attributes.get("class_name") == name], FIGURES[HEADLINE])
+            for name in classes
+        },
+        missed=sum(row.scores.missed for row in together) / len(contender.runs),
+        tumour_cases=sum(row.scores.has_tumour for row in by_run[0]),
+        runs=[
+            SeedDice(name=run.name, seed=run.config.seed if run.config else None, dice=mean)
+            for run, mean in zip(contender.runs, dice, strict=False)
+        ],
+        seed_deviation=float(np.std(dice, ddof=1)) if len(dice) > 1 else None,
+        seed_range=[min(dice), max(dice)] if len(dice) > 1 else None,
+        leaking=contender.runs[0].leaking,
+    )
+
+
+def compared_figures(rows: Sequence[Row]) -> ComparedFigures:
+    """The metrics that are compared, of one contender in one region; distances with their unit."""
+    found = {metric: figure(rows, FIGURES[metric]) for metric in MERIT}
+    unit = " and ".join(sorted({row.scores.unit for row in rows}))
+    return ComparedFigures(
+        **{metric: with_unit(value, unit) if metric in DISTANCES else value for metric, value in found.items()}
+    )
+
+
+def rank_contenders(contenders: Sequence[Contender], means: Sequence[PatientMeans]) -> list[Ranked]:
+    """Best first by the mean over regions, with the share of redrawn patient samples in which each takes each rank."""
+    patients = sorted({patient for region in means for patient in region.patients})
+    known = [region for region in means if region.patients]
+    by_region = np.stack([_of_contenders(contenders, region, patients) for region in known], axis=1)
+    dice = [float(np.mean(np.nanmean(values, axis=1))) for values in by_region]
+    shares = tests.rank_shares(by_region)
+    order = sorted(range(len(contenders)), key=lambda index: (-dice[index], index))
+    return [Ranked(name=contenders[i].name, dice=dice[i], rank_shares=shares[i].tolist()) for i in order]
+
+
+def _of_contenders(contenders: Sequence[Contender], means: PatientMeans, patients: Sequence[str]) -> FloatArray:
+    """Dice `(M, P)` over the seeds of each; NaN for a patient without the region."""
+    found = np.full((len(contenders), len(patients)), np.nan)
+    place = {patient: number for number, patient in enumerate(patients)}
+    columns = [place[patient] for patient in means.patients]
+    found[:, columns] = [means.of_runs(contender, HEADLINE).mean(axis=0) for contender in contenders]
+    return found
+
+
+def find_disagreements(
+    contenders: Sequence[Contender], cases: Sequence[str], regions: Sequence[str], count: int = 6
+) -> list[Disagreement]:
+    """The cases whose Dice differs most between contenders, by the first run of each; a patient is shown once."""
+    firsts = [contender.runs[0] for contender in contenders]
+    spread = []
+    for key in product(cases, regions):
+        dice = [run.rows[key].scores.dice for run in firsts if run.rows[key].scores.has_tumour]
+        known = [value for value in dice if value is not None]
+        if known and max(known) > min(known):
+            spread.append((max(known) - min(known), key))
+    chosen: dict[str, Key] = {}
+    for _, key in sorted(spread, key=lambda one: (-one[0], one[1])):
+        chosen.setdefault(firsts[0].rows[key].group, key)
+    return [_disagreement(contenders, key) for key in list(chosen.values())[:count]]
+
+
+def _disagreement(contenders: Sequence[Contender], key: Key) -> Disagreement:
+    scored = {contender.name: contender.runs[0].rows[key].scores for contender in contenders}
+    return Disagreement(
+        case=key[0],
+        region=key[1],
+        class_name=contenders[0].runs[0].rows[key].attributes.get("class_name", ""),
+        shown=[
+            ShownScores(name=name, dice=scores.dice, truth_px=scores.truth_px, predicted_px=scores.predicted_px)
+            for name, scores in scored.items()
+        ],
+    )
