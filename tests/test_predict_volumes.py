@@ -50,7 +50,8 @@ def test_every_labelled_voxel_lies_where_it_was_seen(tmp_path: Path, name: str, 
     image.header["descrip"] = b"of a scanner"
     image.header.extensions.append(nib.nifti1.Nifti1Extension("comment", b"JANE DOE"))
     nib.save(image, tmp_path / "a.nii.gz")
-    mask: MaskArray = read_volume(tmp_path / "a.nii.gz") > 0
+    seen = read_volume(tmp_path / "a.nii.gz") > 0
+    mask: MaskArray = np.stack([axial_slice(seen, number) for number in range(seen.shape[2])])
     write_label_map(tmp_path / "b.nii.gz", mask, open_volume(tmp_path / "a.nii.gz"))
     assert positions(tmp_path / "b.nii.gz") == positions(tmp_path / "a.nii.gz")
     one, other = (nib.load(tmp_path / file) for file in ("a.nii.gz", "b.nii.gz"))
@@ -157,17 +158,18 @@ def test_of_a_folder_the_models_own_sequence_is_predicted(tmp_path: Path, progra
 
 
 def test_three_planes_go_through_the_largest_lesion(tmp_path: Path) -> None:
-    mask = np.zeros((20, 16, 12), bool)
-    mask[3, 3, 2] = True
-    mask[10:16, 5:9, 7:10] = True
-    write_three_planes(tmp_path / "a.png", np.ones(mask.shape), mask, (1, 1, 2))
+    mask = np.zeros((12, 16, 20), bool)
+    mask[2, 12, 16] = True
+    mask[7:10, 7:11, 4:10] = True
+    write_three_planes(tmp_path / "a.png", np.ones(mask.shape), mask[None], (2, 1, 1))
     picture = np.asarray(Image.open(tmp_path / "a.png"))
     assert picture.shape == (24, 20 + 20 + 16, 3)
     orange = (picture == PREDICTED_RGB).all(-1)
     assert [bool(orange[:, start:end].any()) for start, end in ((0, 20), (20, 40), (40, 56))] == [True] * 3
-    columns = np.flatnonzero(orange[:, :20].any(0))
-    assert (columns.min(), columns.max()) == (20 - 16, 20 - 11)
-    write_three_planes(tmp_path / "b.png", np.ones(mask.shape), np.zeros_like(mask), (1, 1, 2))
+    columns, rows = (np.flatnonzero(orange[:, 20:40].any(axis)) for axis in (0, 1))
+    assert (columns.min(), columns.max()) == (4, 9)
+    assert (rows.min(), rows.max()) == (24 - 20, 24 - 15)
+    write_three_planes(tmp_path / "b.png", np.ones(mask.shape), np.zeros_like(mask)[None], (2, 1, 1))
 
 
 def test_a_model_of_several_channels_is_one_line(tmp_path: Path, tiny_run: Path) -> None:

@@ -1,7 +1,7 @@
 """One TOML file is one run: typed sections, unknown keys refused with the nearest name."""
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
@@ -20,6 +20,7 @@ from pydantic import (
 from tumorline.errors import UserError, did_you_mean
 from tumorline.files import write_text
 from tumorline.options import checked_options
+from tumorline.regions import ENHANCING, REGION
 from tumorline.user_text import parse_user_toml, read_user_text
 
 ONE_CYCLE_RISE = 0.3
@@ -28,8 +29,12 @@ ONE_CYCLE_RISE = 0.3
 RUN_NAME = r"^[^\W_][\w.-]*$"
 """What the names of runs, benchmarks and models look like: they become names of folders."""
 
-AFTER_TRAINING = ("model.threshold", "model.storage")
+AFTER_TRAINING = ("model.threshold", "model.storage", "model.postprocessing")
 """Keys that change nothing in a training, and so nothing in its validation figure."""
+
+
+def is_after_training(key: str) -> bool:
+    return any(f"{key}.".startswith(f"{after}.") for after in AFTER_TRAINING)
 
 
 SHOWN = 80
@@ -170,6 +175,50 @@ class SplitConfig(Section):
         return self
 
 
+Volume = Annotated[float, Field(ge=0, le=MANY)]
+"""In ml."""
+
+
+class Postprocessing(Section):
+    """What is taken out of a mask after the threshold. Elements of a component touch by a side, an edge or a corner."""
+
+    smallest_ml: dict[str, Volume] = {}
+    """Of volumes, components of a region below this volume go, by region."""
+    smallest_px: dict[str, Annotated[int, Field(ge=0, le=10**9)]] = {}
+    """Components of a region of fewer pixels, or voxels, go, by region."""
+    least_enhancing_ml: Volume = 0.0
+    """Of volumes, enhancing tumour that comes to less in all becomes tumour core."""
+
+    @property
+    def regions(self) -> set[str]:
+        """Those that it is about."""
+        enhancing = {ENHANCING} if self.least_enhancing_ml else set()
+        return {*self.smallest_ml, *self.smallest_px, *enhancing}
+
+    def require_regions(self, regions: Collection[str]) -> None:
+        """Raise ValueError for a region that is none of these."""
+        if strange := sorted(self.regions - {*regions}):
+            raise ValueError(
+                f"post-processing of '{strange[0]}', which is no region of the model ({', '.join(regions)})"
+            )
+
+
+class PostprocessingConfig(Postprocessing):
+    choose: bool = False
+    """Choose the limits on the validation patients, in place of limits that stand here."""
+
+    @property
+    def fixed(self) -> Postprocessing:
+        """The limits by themselves, as a model file keeps them."""
+        return Postprocessing.model_validate(self.model_dump(exclude={"choose"}))
+
+    @model_validator(mode="after")
+    def is_fixed_or_chosen(self) -> Self:
+        if self.choose and self.regions:
+            raise ValueError("model.postprocessing.choose is true, so that no limit may stand beside it; keep one")
+        return self
+
+
 class ModelConfig(Section):
     name: str = "unet"
     options: Options = {}
@@ -180,6 +229,7 @@ class ModelConfig(Section):
     """Number format of the weights in the finished model's files; computation is in float32 either way."""
     threshold: Literal["validation"] | Annotated[float, Field(ge=1e-6, le=1 - 1e-6)] = "validation"
     """Probability from which a pixel is tumour: a number, or chosen on the validation patients."""
+    postprocessing: PostprocessingConfig = PostprocessingConfig()
 
 
 class LossTerm(Section):
@@ -306,6 +356,11 @@ class Config(Section):
     loss: LossConfig = LossConfig()
     augment: AugmentConfig = AugmentConfig()
     train: TrainConfig = TrainConfig()
+
+    @model_validator(mode="after")
+    def postprocesses_its_regions(self) -> Self:
+        self.model.postprocessing.require_regions(self.data.regions or (REGION,))
+        return self
 
     def to_toml(self) -> str:
         """Every key with its value, defaults included; keys without a value are left out."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from tumorline.config import RUN_NAME
+from tumorline.config import RUN_NAME, Postprocessing
 from tumorline.own_files import Count, Written
 from tumorline.results import PointFigures
 
@@ -134,6 +134,8 @@ class ModelInfo(BaseModel):
     """Probability from which a pixel is tumour; of several regions one for each, or one for all."""
     temperature: Temperature | list[Temperature] = 1.0
     """The logits are divided by it before the sigmoid; fitted on validation cases. As `threshold`."""
+    postprocessing: Postprocessing = Postprocessing()
+    """What is taken out of the masks that the thresholds give."""
     constant_mask: str = Field(default="", max_length=LONGEST_TEXT)
     """The best constant answer to the training cases (`baselines.constant_mask`) as text; empty where unknown."""
     mean_image: str = Field(default="", max_length=LONGEST_TEXT)
@@ -194,6 +196,7 @@ class ModelInfo(BaseModel):
     def has_a_point_for_each_region(self) -> Self:
         if len(set(self.regions)) < len(self.regions):
             raise ValueError("two regions have one name")
+        self.postprocessing.require_regions(self.regions)
         points = [(point.threshold, point.temperature) for point in self.members]
         for values in (self.threshold, self.temperature, *(value for point in points for value in point)):
             if isinstance(values, list) and len(values) != len(self.regions):
@@ -212,8 +215,9 @@ def number_or_list(values: Sequence[float]) -> float | list[float]:
 
 def write_info(info: ModelInfo) -> str:
     """The metadata as JSON; what version 1 can say is said in version 1, so that 0.1.0 reads it."""
-    if info.input == InputSpec() and len(info.regions) == 1:
-        return info.model_copy(update={"schema_version": 1}).model_dump_json(exclude={"input"})
+    is_plain = info.input == InputSpec() and info.postprocessing == Postprocessing()
+    if is_plain and len(info.regions) == 1:
+        return info.model_copy(update={"schema_version": 1}).model_dump_json(exclude={"input", "postprocessing"})
     return info.model_copy(update={"schema_version": SCHEMA_VERSION}).model_dump_json()
 
 

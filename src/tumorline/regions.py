@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 REGION = "tumour"
+WHOLE, CORE, ENHANCING = NESTED = ("whole_tumour", "tumour_core", "enhancing_tumour")
+"""BraTS's regions, each within the one before it."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,8 @@ def scheme_of_parts(
 ) -> LabelScheme:
     """BraTS's three nested regions from the values that exclude one another; `core` is what does not enhance."""
     regions = {
-        "whole_tumour": oedema + core + enhancing,
-        "tumour_core": core + enhancing,
-        "enhancing_tumour": enhancing,
+        WHOLE: oedema + core + enhancing,
+        CORE: core + enhancing,
+        ENHANCING: enhancing,
     }
     return LabelScheme({name: tuple(sorted(values)) for name, values in regions.items()}, others)

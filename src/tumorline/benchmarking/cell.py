@@ -101,7 +101,7 @@ def is_finished(folder: Path) -> bool:
 
 def training_key(config: Config) -> str:
     """What decides over the trained weights; cells that agree in it need one training only."""
-    return config.model_dump_json(exclude={"name": True, "model": {"threshold", "storage"}})
+    return config.model_dump_json(exclude={"name": True, "model": {"threshold", "storage", "postprocessing"}})
 
 
 def share_training(job: CellJob, other: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, ValidationError
 
-from tumorline.config import AFTER_TRAINING, RUN_NAME, Config, Section, explain, parse_config, read_toml, set_key
+from tumorline.config import RUN_NAME, Config, Section, explain, is_after_training, parse_config, read_toml, set_key
 from tumorline.errors import UserError, did_you_mean
 from tumorline.user_text import written_path
 
@@ -168,8 +168,8 @@ def _check_keys(plan: BenchmarkPlan, where: str) -> None:
     for key in [*plan.recipe, *plan.choose, *(key for values in plan.variants.values() for key in values)]:
         if key.split(".")[0] in ("name", "seed"):
             raise UserError(f"{where}: {key} belongs to each cell; give the benchmark's own name and seeds")
-    for key in AFTER_TRAINING:
-        if key in plan.choose:
+    for key in plan.choose:
+        if is_after_training(key):
             raise UserError(f"{where}: choose: {key} is decided after the training; make it a variant")
     for name, values in plan.variants.items():
         for key, value in values.items():

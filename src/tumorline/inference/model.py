@@ -1,20 +1,22 @@
 """A model as a function from an image to probabilities on the image's own grid."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from tumorline.arrays import ImageArray
+from tumorline.arrays import ImageArray, MaskArray
 from tumorline.errors import UserError, did_you_mean
+from tumorline.geometry.grid import Grid
 from tumorline.geometry.symmetry import INVERSE, transformed
+from tumorline.inference.post import postprocess
 from tumorline.journal import hash_file, hash_settings
 from tumorline.model_file import ModelInfo, find_model, read_info
 from tumorline.network_input import fit
+from tumorline.network_input.windows import NetworkInput, prepare_input
 from tumorline.runtime import FloatArray, Runtime
 from tumorline.twins import open_twin
 
@@ -22,11 +24,16 @@ TTA: dict[str, tuple[int, ...]] = {"none": (0,), "flips": (0, 2, 4, 6), "all": t
 """Test-time augmentation: which of `near.TRANSFORMS` of its input a network answers as well."""
 
 
+WINDOWS_AT_ONCE = 8
+"""Of a volume, and not the copies of test-time augmentation."""
+
+
 class Answer(NamedTuple):
-    """What a model says of an image: probability of each region `(R, H, W)`, 0 where the image is blank."""
+    """What a model says of an image: probability of each region `(R, *space)`, 0 where a picture or slice is blank."""
 
     probability: FloatArray
     blank: bool
+    """Whether the image shows nothing at all."""
 
 
 @dataclass(frozen=True)
@@ -49,36 +56,56 @@ class Model:
         """Hash of its two files."""
         return hash_settings(files=[hash_file(path) for path in (self.path, self.path.with_suffix(".onnx"))])
 
+    def see(self, image: ImageArray, name: Path | str = "image") -> NetworkInput:
+        """An image `(C, *space)` in file values as the network sees it. Raises UserError for another shape."""
+        expected = self.info.image_channels
+        if image.ndim not in (3, 4) or len(image) != expected or 0 in image.shape:
+            size = "height, width" if image.ndim != 4 else "depth, height, width"
+            raise UserError(f"{name} has shape {image.shape}; this model takes ({expected}, {size})")
+        if image.ndim == 3 and self.info.input.depth > 1:
+            raise UserError(f"{name}: a single picture; this model looks at neighbouring slices of a volume")
+        return prepare_input(image, self.info.image_size, self.info.input)
+
     def logits(self, image: ImageArray) -> tuple[FloatArray, fit.Placement]:
-        """The network's answer `(R, S, S)` to an image `(C, H, W)` in file values, and where in it the image lies."""
-        square, placement = self._to_network(image, "image")
-        return self._run(square[None], "image")[0], placement
+        """The network's answer `(R, S, S)` to a picture `(C, H, W)` in file values, and where in it the image lies."""
+        seen = self.see(image)
+        return self._run(seen.batch([0]), "image")[0], seen.placement
+
+    def slice_logits(self, seen: NetworkInput, name: Path | str = "image") -> Iterator[tuple[int, FloatArray]]:
+        """Number and logits `(R, S, S)` of each slice that is not blank; of a picture there is one."""
+        for numbers in batched(seen.shown, WINDOWS_AT_ONCE):
+            yield from zip(numbers, self._run(seen.batch(numbers), name), strict=True)
 
     def probability(self, image: ImageArray) -> FloatArray:
-        """Probability of each region, `(C, H, W)` in file values to `(R, H, W)`, at the image's own size."""
+        """Probability of each region, `(C, *space)` in file values to `(R, *space)`, on the image's own grid."""
         return self.answer(image).probability
 
     def answer(self, image: ImageArray, name: Path | str = "image") -> Answer:
         """As `probability`, and whether the image is blank. Raises UserError, which bears the name, for no answer."""
-        square, placement = self._to_network(image, name)
-        if fit.is_blank(image, square, placement):
-            return Answer(np.zeros((len(self.info.regions), *placement.native), np.float32), blank=True)
+        seen = self.see(image, name)
+        side = self.info.image_size
+        probability = np.zeros((seen.count, len(self.info.regions), side, side), np.float32)
+        for numbers in batched(seen.shown, WINDOWS_AT_ONCE):
+            probability[[*numbers]] = self._mean_over_copies(seen.batch(numbers), name)
+        return Answer(seen.to_native(probability), seen.blank)
+
+    def masks(self, probability: FloatArray, grid: Grid | None = None) -> MaskArray:
+        """Masks `(R, *space)` of probabilities on a grid: by each region's threshold, then post-processed."""
+        above = np.asarray(probability >= for_regions(self.info.thresholds, probability.ndim))
+        voxel_ml = grid.voxel_ml if grid and grid.ndim == 3 else None
+        return postprocess(above, self.info.regions, self.info.postprocessing, voxel_ml)
+
+    def mask(self, image: ImageArray, grid: Grid | None = None) -> MaskArray:
+        """Mask of each region, `(C, *space)` to `(R, *space)`."""
+        return self.masks(self.probability(image), grid)
+
+    def _mean_over_copies(self, windows: FloatArray, name: Path | str) -> FloatArray:
+        """Probabilities `(B, R, S, S)` of windows `(B, C, S, S)`."""
         copies = TTA[self.tta]
-        logits = self._run(np.stack([transformed(square, copy) for copy in copies]), name)
-        answers = zip(to_probability(logits, self.info.temperatures), copies, strict=True)
-        mean = np.mean([transformed(answer, int(INVERSE[copy])) for answer, copy in answers], axis=0)
-        return Answer(fit.to_native(mean, placement), blank=False)
-
-    def mask(self, image: ImageArray) -> npt.NDArray[np.bool_]:
-        """Mask of each region, `(C, H, W)` to `(R, H, W)`."""
-        probability = self.probability(image)
-        return np.asarray(probability >= for_regions(self.info.thresholds, probability.ndim))
-
-    def _to_network(self, image: ImageArray, name: Path | str) -> tuple[FloatArray, fit.Placement]:
-        expected = self.info.architecture.channels
-        if image.ndim != 3 or len(image) != expected or 0 in image.shape:
-            raise UserError(f"{name} has shape {image.shape}; this model takes ({expected}, height, width)")
-        return fit.to_network(image, self.info.image_size)
+        logits = self._run(np.concatenate([transformed(windows, copy) for copy in copies]), name)
+        answers = to_probability(logits, self.info.temperatures).reshape(len(copies), len(windows), *logits.shape[1:])
+        turned = [transformed(answer, int(INVERSE[copy])) for answer, copy in zip(answers, copies, strict=True)]
+        return np.asarray(np.mean(turned, axis=0))
 
     def _run(self, squares: FloatArray, name: Path | str) -> FloatArray:
         """Logits of a batch; what is not finite must not pass for "no tumour"."""
@@ -100,6 +127,11 @@ def load(model: str | Path, tta: str = "none") -> Model:
     if info.preprocessing != fit.VERSION:
         raise UserError(f"{path}: made with preprocessing {info.preprocessing}, this version has {fit.VERSION}")
     return Model(path, info, open_twin(path, info).run, tta)
+
+
+def batched(numbers: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+    """The numbers, so many at a time."""
+    yield from (numbers[start : start + size] for start in range(0, len(numbers), size))
 
 
 def to_probability(logits: FloatArray, temperatures: float | Sequence[float]) -> FloatArray:

@@ -154,19 +154,20 @@ def _predict_file(job: PredictionJob, model: Model, folder: OutputFolder) -> dic
 def _predict_picture(path: Path, model: Model, mask_path: Path, overlay_path: Path) -> dict[str, Any]:
     image = read_image(open_picture(path, model.channel))
     answer = model.answer(image, path)
-    mask: MaskArray = answer.probability[0] >= model.info.thresholds[0]
+    mask: MaskArray = model.masks(answer.probability)[0]
     write_mask(mask_path, mask)
-    write_overlay(overlay_path, image[0], mask)
+    write_overlay(overlay_path, image[0], mask[None])
     return {**_figures_of(answer.probability[0], mask), "note": BLANK_NOTE if answer.blank else None}
 
 
 def _predict_volume(path: Path, model: Model, mask_path: Path, overlay_path: Path) -> dict[str, Any]:
     answer = answer_volume(model, path)
-    mask: MaskArray = answer.probability >= model.info.thresholds[0]
+    mask: MaskArray = model.masks(answer.probability, answer.grid)[0]
     write_label_map(mask_path, mask, answer.volume)
-    write_three_planes(overlay_path, answer.voxels, mask, answer.header.grid.spacing_mm or (1.0, 1.0, 1.0))
+    right, front, up = answer.grid.spacing_mm or (1.0, 1.0, 1.0)
+    write_three_planes(overlay_path, answer.image[0], mask[None], (up, front, right))
     notes = (BLANK_NOTE if answer.blank else "", sequence_note(path, model.channel))
-    figures = {**_figures_of(answer.probability, mask), "tumour_ml": answer.tumour_ml(mask)}
+    figures = {**_figures_of(answer.probability[0], mask), "tumour_ml": answer.tumour_ml(mask)}
     return {**figures, "note": "; ".join(filter(None, notes)) or None}
 
 

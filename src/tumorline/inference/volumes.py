@@ -5,52 +5,42 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tumorline.arrays import MaskArray
+from tumorline.arrays import ImageArray, MaskArray
 from tumorline.data.layouts.brats import sequence_in_name
 from tumorline.errors import UserError
 from tumorline.formats.grey import to_grey
-from tumorline.formats.nifti import (
-    OpenVolume,
-    VolumeHeader,
-    Voxels,
-    axial_slice,
-    open_volume,
-    read_volume,
-    read_volume_header,
-)
+from tumorline.formats.nifti import OpenVolume, axial_slice, open_volume, read_volume, read_volume_header
+from tumorline.geometry.grid import Grid
 from tumorline.inference.model import Model
 from tumorline.runtime import FloatArray
 
 
 class VolumeAnswer(NamedTuple):
-    """What a model says of a volume; right, anterior and superior increase along the axes of its arrays."""
+    """What a model says of a volume, whose slices are counted from the feet up."""
 
     volume: OpenVolume
-    header: VolumeHeader
-    voxels: Voxels
+    grid: Grid
+    image: ImageArray
+    """`(1, D, H, W)`."""
     probability: FloatArray
-    """Of the first region, `(X, Y, Z)`."""
+    """`(R, D, H, W)`."""
     blank: bool
     """Whether all slices are blank."""
 
     def tumour_ml(self, mask: MaskArray) -> float | None:
-        voxel_ml = self.header.grid.voxel_ml
+        voxel_ml = self.grid.voxel_ml
         return None if voxel_ml is None else round(float(mask.sum()) * voxel_ml, 6)
 
 
 def answer_volume(model: Model, path: Path) -> VolumeAnswer:
     """Raises UserError for a model of several channels, and for what is no readable volume of one frame."""
-    channels = model.info.architecture.channels
+    channels = model.info.image_channels
     if channels != 1:
         raise UserError(f"{path}: a volume of one sequence; this model takes {channels} channels")
     voxels, header = read_volume(path), read_volume_header(path)
-    probability = np.zeros(voxels.shape, np.float32)
-    blank = True
-    for number in range(voxels.shape[2]):
-        answer = model.answer(to_grey(axial_slice(voxels, number))[None], f"{path}, slice {number}")
-        axial_slice(probability, number)[...] = answer.probability[0]
-        blank = blank and answer.blank
-    return VolumeAnswer(open_volume(path), header, voxels, probability, blank)
+    image = np.stack([to_grey(axial_slice(voxels, number)) for number in range(voxels.shape[2])])[None]
+    answer = model.answer(image, path)
+    return VolumeAnswer(open_volume(path), header.grid, image, answer.probability, answer.blank)
 
 
 def sequence_note(path: Path, channel: str) -> str:

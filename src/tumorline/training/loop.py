@@ -79,7 +79,7 @@ class Task:
             del config["data"][key]
         for key in ("device", "checkpoint_minutes"):
             del config["train"][key]
-        for key in ("threshold", "storage"):
+        for key in ("threshold", "storage", "postprocessing"):
             del config["model"][key]
         del config["name"], config["split"]["stated"]  # the parts of the split are in the hash themselves
         content = [config, cache_key(self.dataset), sorted(self.split.parts.items())]

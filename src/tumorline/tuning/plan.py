@@ -9,7 +9,7 @@ import tomli_w
 from pydantic import Field, ValidationError, model_validator
 
 from tumorline import run
-from tumorline.config import AFTER_TRAINING, MANY, Config, Section, apply_override, parse_config, read_toml, set_key
+from tumorline.config import MANY, Config, Section, apply_override, is_after_training, parse_config, read_toml, set_key
 from tumorline.errors import UserError, did_you_mean
 from tumorline.user_text import written_path
 
@@ -164,7 +164,7 @@ def _check_space(plan: TuningPlan, path: Path) -> None:
                 f"{with_name}: '{key}' cannot be tuned; figures of different {', '.join(NOT_TUNED[1:])} cannot be "
                 f"compared (of these only {', '.join(TUNED_ALL_THE_SAME)} can)"
             )
-        if key in AFTER_TRAINING:
+        if is_after_training(key):
             raise UserError(f"{with_name}: '{key}' cannot be tuned; it is decided after the training")
         if isinstance(domain, list):
             _check_values(domain, f"{with_name}: '{key}'")

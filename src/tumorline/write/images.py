@@ -1,5 +1,6 @@
 """Masks and overlays as PNG."""
 
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from tumorline.geometry.distances import bounding_box
 MaskArray = npt.NDArray[np.bool_]
 PREDICTED_RGB, TRUTH_RGB = (230, 159, 0), (86, 180, 233)
 """Orange and sky blue of Okabe and Ito, which colour-blind readers can tell apart."""
+REGIONS_RGB = (PREDICTED_RGB, (0, 158, 115), (204, 121, 167), (240, 228, 66))
+"""Of predicted regions one after the other: theirs are green, purple and yellow as well."""
 FILL = 0.18
 ROWS_AT_ONCE = 512
 """Of an image in single precision, so that a large one needs no copies of that kind."""
@@ -48,26 +51,32 @@ def write_mask(path: Path, mask: MaskArray) -> None:
     _save(path, mask.astype(np.uint8) * np.uint8(255))
 
 
-def write_overlay(path: Path, image: npt.NDArray[np.float32], mask: MaskArray, truth: MaskArray | None = None) -> None:
-    """Write an image `(H, W)` with the prediction as orange outline and light fill, the truth as blue outline."""
-    _save(path, _overlaid(image, mask, truth))
+def write_overlay(path: Path, image: npt.NDArray[np.float32], masks: MaskArray, truth: MaskArray | None = None) -> None:
+    """Write an image `(H, W)` with outlines and light fills of predicted regions `(R, H, W)`, the truth in blue."""
+    _save(path, _overlaid(image, masks, truth))
 
 
-def write_three_planes(path: Path, voxels: npt.NDArray[Any], mask: MaskArray, spacing_mm: tuple[float, ...]) -> None:
+def write_three_planes(
+    path: Path, image: npt.NDArray[Any], masks: MaskArray, spacing_mm: tuple[float, ...] | None
+) -> None:
     """Write an axial, a coronal and a sagittal plane through the largest lesion beside one another.
 
-    Right, anterior and superior increase along the axes of `voxels` and `mask`; without a lesion the planes go through
-    the middle. A pixel is as large as the shortest side of a voxel, unless that makes more than `PANEL_SIDE` pixels.
+    Slices of the image `(D, H, W)` and of the masks `(R, D, H, W)` are counted from the feet up. Without a lesion the
+    planes go through the middle. A pixel is as large as the shortest side of a voxel, unless that makes more than
+    `PANEL_SIDE` pixels.
     """
-    place = _largest_lesion(mask)
-    longest = max(side * mm for side, mm in zip(voxels.shape, spacing_mm, strict=True))
+    spacing_mm = spacing_mm or (1.0,) * image.ndim
+    place = _largest_lesion(np.asarray(masks.any(0)))
+    longest = max(side * mm for side, mm in zip(image.shape, spacing_mm, strict=True))
     pixel_mm = max(min(spacing_mm), longest / PANEL_SIDE)
+    sides = [max(1, round(side * mm / pixel_mm)) for side, mm in zip(image.shape, spacing_mm, strict=True)]
     panels = []
-    for axis in (2, 1, 0):
-        sides = [round(s * mm / pixel_mm) for s, mm in zip(voxels.shape, spacing_mm, strict=True)]
-        shape = (max(1, sides[1 if axis == 2 else 2]), max(1, sides[1 if axis == 0 else 0]))
-        image, inside = (np.take(array, place[axis], axis)[::-1, ::-1].T for array in (voxels, mask))
-        panels.append(_overlaid(_stretched(to_grey(image), shape), _stretched(inside.astype(np.float32), shape) >= 0.5))
+    for axis in range(3):
+        shape = (sides[1 if axis == 0 else 0], sides[1 if axis == 2 else 2])
+        up = slice(None) if axis == 0 else slice(None, None, -1)
+        plane = _stretched(to_grey(np.take(image, place[axis], axis)[up]), shape)
+        inside = [np.take(mask, place[axis], axis)[up].astype(np.float32) for mask in masks]
+        panels.append(_overlaid(plane, np.stack([_stretched(mask, shape) >= 0.5 for mask in inside])))
     height = max(len(panel) for panel in panels)
     _save(path, np.concatenate([_padded(panel, height) for panel in panels], axis=1))
 
@@ -93,14 +102,20 @@ def _padded(panel: npt.NDArray[np.uint8], height: int) -> npt.NDArray[np.uint8]:
     return np.pad(panel, ((above, height - len(panel) - above), (0, 0), (0, 0)))
 
 
-def _overlaid(image: npt.NDArray[np.float32], mask: MaskArray, truth: MaskArray | None = None) -> npt.NDArray[np.uint8]:
+def _overlaid(
+    image: npt.NDArray[np.float32], masks: MaskArray, truth: MaskArray | None = None
+) -> npt.NDArray[np.uint8]:
+    """The largest region first, so that those within it stay visible."""
     picture = np.repeat(window(image)[..., None], 3, axis=-1)
-    filled = picture[mask].astype(np.float32)
-    filled += FILL * (np.array(PREDICTED_RGB) - filled)
-    picture[mask] = filled.round()
+    regions = sorted(zip(masks, cycle(REGIONS_RGB)), key=lambda region: -int(region[0].sum()))
+    for mask, colour in regions:
+        filled = picture[mask].astype(np.float32)
+        filled += FILL * (np.array(colour) - filled)
+        picture[mask] = filled.round()
     if truth is not None:
         picture[_outline(truth)] = TRUTH_RGB
-    picture[_outline(mask)] = PREDICTED_RGB
+    for mask, colour in regions:
+        picture[_outline(mask)] = colour
     return picture
 
 

@@ -2,24 +2,26 @@
 
 import gzip
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from tumorline.arrays import MaskArray
 from tumorline.files import write_bytes
 from tumorline.formats.nifti import OpenVolume, load_nibabel
 
 AS_THE_PATIENT = np.array([[0, 1], [1, 1], [2, 1]])
 
 
-def write_label_map(path: Path, mask: MaskArray, volume: OpenVolume) -> None:
-    """Write a mask `(X, Y, Z)`, as `read_volume` turns voxels, as `.nii.gz` of 0 and 1 in the volume's own order.
+def write_label_map(path: Path, labels: npt.NDArray[Any], volume: OpenVolume) -> None:
+    """Write labels `(D, H, W)`, slices from the feet up as they are looked at, as `.nii.gz` in the volume's own order.
 
     Shape, affine, the codes of both and the rest of the header are the volume's; its extensions, which may hold what a
     scanner knew of the patient, are left out.
     """
     nib = load_nibabel().orientations
-    turned = nib.apply_orientation(mask.astype(np.uint8), nib.ornt_transform(AS_THE_PATIENT, volume.turn))
+    voxels = labels.transpose(2, 1, 0)[::-1, ::-1].astype(np.uint8)
+    turned = nib.apply_orientation(voxels, nib.ornt_transform(AS_THE_PATIENT, volume.turn))
     header = volume.image.header.copy()
     header.extensions.clear()
     header.set_data_dtype(np.uint8)

@@ -91,6 +91,28 @@ def find_nnunet(contents: Contents) -> str:
     return f"{len(scans)} scans in imagesTr/ and labelsTr/ (for example {next(iter(scans))})" if scans else ""
 
 
+def scans_in_nnunet(contents: Contents) -> dict[str, Scan]:
+    return _scans(contents)
+
+
+def files_of_channels(name: str, scan: Scan, channels: Sequence[str]) -> tuple[tuple[Path, ...], tuple[int, ...]]:
+    """File and frame of each of the named channels of a scan, whose truth nobody asks for; no frames where it has none.
+
+    Raises UserError where the set does not name its channels, or where one is not there.
+    """
+    file = scan.folder / "dataset.json"
+    content = read_json_document(file) if file.exists() else {}
+    stated = content.get("channel_names") or content.get("modality")
+    known = _read_channels(file, stated) if stated else TASK01_CHANNELS if TASK01.fullmatch(Path(name).name) else {}
+    by_name = {sequence: number for number, sequence in reversed(list(known.items()))}
+    if lacking := [channel for channel in channels if channel not in by_name]:
+        there = f"it has {', '.join(known.values())}" if known else EXAMPLE
+        raise UserError(f"{file}: names no {lacking[0]}; {there}")
+    numbers = tuple(by_name[channel] for channel in channels)
+    frames = numbers if len(known) > 1 and not scan.channels else ()
+    return tuple(_file_of_channel(name, scan, number) for number in numbers), frames
+
+
 def read_nnunet(contents: Contents, settings: DataConfig) -> Listing:
     """One case for every `data.slice_step`-th slice of the scans that have a truth.
 

@@ -1,0 +1,151 @@
+"""Which volumes of a folder, a list or a command line are the channels of one scan, without any truth."""
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tumorline.data.layouts.brats import NAME, WORDS
+from tumorline.data.layouts.contents import Contents
+from tumorline.data.layouts.names import is_in_mask_folder, name_below, says_mask
+from tumorline.data.layouts.nnunet import Scan as NnunetScan
+from tumorline.data.layouts.nnunet import files_of_channels, is_in_nnunet_folder, scans_in_nnunet
+from tumorline.data.layouts.volumes import SEQUENCE_WORDS, plain_word
+from tumorline.errors import UserError, did_you_mean
+from tumorline.formats.decode import without_suffix
+from tumorline.formats.nifti import is_volume, without_volume_suffix
+
+T2_FLAIR = r"t2[-_ ]?flair"
+LAST_WORD = re.compile(rf"(?:(.+?)[-_. ])?({T2_FLAIR}|[^-_. ]+)", re.IGNORECASE)
+BIAS = "_bias"
+"""Ends the word of a volume that is read only where there is none without it."""
+
+
+@dataclass(frozen=True)
+class Scan:
+    """The files of one scan in the order of the channels that were asked for."""
+
+    name: Path
+    """Relative to where it was looked for."""
+    images: tuple[Path, ...]
+    planes: tuple[int, ...] = ()
+    """Of files of several frames, the frame of each channel."""
+    problem: str = ""
+    """Why it lacks a channel or has one twice; empty where it does not."""
+
+
+@dataclass
+class _Found:
+    """Volumes of one scan by channel and by the word that stands for it."""
+
+    name: str
+    """Empty where the names of its files are such a word and nothing else."""
+    files: dict[str, dict[str, list[Path]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        return tuple(path for words in self.files.values() for paths in words.values() for path in paths)
+
+
+def gather_scans(contents: Contents, channels: Sequence[str]) -> list[Scan]:
+    """The scans below a folder whose volumes are named by sequence, or lie in a folder of nnU-Net."""
+    found: dict[str, _Found] = {}
+    for path in contents.volumes:
+        if not is_in_nnunet_folder(path) and not _is_mask(contents, path):
+            name, word = split_name(path)
+            if channel := channel_meant(word, channels):
+                scan = found.setdefault(name or path.parent.as_posix(), _Found(name))
+                scan.files[channel][word].append(path)
+    return [*(_as_scan(scan, contents.path, channels) for scan in found.values()), *_nnunet_scans(contents, channels)]
+
+
+def split_name(path: Path) -> tuple[str, str]:
+    """The scan and the word for its sequence in a volume's name: `A_t1ce.nii.gz` is `A` and `t1ce`."""
+    named = NAME.fullmatch(path.name)
+    if named and not re.search(T2_FLAIR, path.name, re.IGNORECASE):
+        return named[1], named[2].lower()
+    last = LAST_WORD.fullmatch(without_volume_suffix(path.name))
+    return (last[1] or "", last[2].lower()) if last else ("", "")
+
+
+def channel_meant(word: str, channels: Sequence[str] = tuple(WORDS)) -> str:
+    """The channel that a word means: one of `channels`, or a sequence by any of its names; empty where none."""
+    plain = word.lower().replace("-", "_").replace(" ", "_")
+    if plain in channels:
+        return plain
+    by_brats = next((sequence for sequence, words in WORDS.items() if plain in words), "")
+    return by_brats or SEQUENCE_WORDS.get(plain_word(word), "")
+
+
+def name_channels(given: Sequence[str], channels: Sequence[str]) -> Scan:
+    """The scan that `NAME=FILE` of each channel make. Raises UserError for a channel too few, too many or unknown."""
+    files: dict[str, Path] = {}
+    for text in given:
+        word, equals, file = text.partition("=")
+        channel = channel_meant(word.strip(), channels)
+        where = f"--channel {text}"
+        if not equals or not file.strip():
+            raise UserError(f"{where}: expected NAME=FILE, for example flair=a.nii.gz")
+        if channel not in channels:
+            what = f"the model takes no {channel}" if channel else f"'{word}' is no channel"
+            raise UserError(f"{where}: {what}; {did_you_mean(word, channels)}")
+        if channel in files:
+            raise UserError(f"{where}: {channel} was given before, as {files[channel]}; keep one of them")
+        files[channel] = Path(file.strip())
+    if lacking := [channel for channel in channels if channel not in files]:
+        raise UserError(f"--channel: {', '.join(lacking)} is not given; this model takes {', '.join(channels)}")
+    if lost := [path for path in files.values() if not path.is_file()]:
+        raise UserError(f"{lost[0]}: no such file")
+    images = tuple(files[channel] for channel in channels)
+    return Scan(Path(common_name(images)), images)
+
+
+def common_name(images: Sequence[Path]) -> str:
+    """What the files of one scan are called together: the scan in their names, or the first by itself."""
+    first = without_suffix(Path(images[0].name)).name
+    names = {split_name(path)[0] for path in images} if all(map(is_volume, images)) and len(images) > 1 else {first}
+    return names.pop() or first
+
+
+def _is_mask(contents: Contents, path: Path) -> bool:
+    name = name_below(path, contents.path)
+    return says_mask(name) or is_in_mask_folder(name)
+
+
+def _as_scan(found: _Found, root: Path, channels: Sequence[str]) -> Scan:
+    place = found.paths[0].parent
+    below = place.relative_to(root)
+    target = below / found.name if found.name or below.parts else Path(place.name)
+    try:
+        return Scan(target, tuple(_file_of(channel, found, place) for channel in channels))
+    except UserError as error:
+        return Scan(target, found.paths, problem=str(error))
+
+
+def _file_of(channel: str, found: _Found, place: Path) -> Path:
+    """Raises UserError where a scan has no file of a channel, or two."""
+    words = found.files.get(channel, {})
+    plain = {word: paths for word, paths in words.items() if not word.endswith(BIAS)} or words
+    files = [path for paths in plain.values() for path in paths]
+    if not files:
+        accepted = " or ".join(WORDS.get(channel, (channel,)))
+        raise UserError(f"{place}: no {channel} volume of {found.name or place.name} (a name that ends in {accepted})")
+    if len(files) > 1:
+        raise UserError(
+            f"{files[0]} and {files[1]}: both are {channel} of {found.name or place.name}; keep one of them"
+        )
+    return files[0]
+
+
+def _nnunet_scans(contents: Contents, channels: Sequence[str]) -> list[Scan]:
+    scans = {name: scan for name, scan in scans_in_nnunet(contents).items() if scan.channels or scan.whole}
+    return [_nnunet_scan(name, scan, channels) for name, scan in scans.items()]
+
+
+def _nnunet_scan(name: str, scan: NnunetScan, channels: Sequence[str]) -> Scan:
+    try:
+        images, planes = files_of_channels(name, scan, channels)
+    except UserError as error:
+        return Scan(Path(name), scan.files, problem=str(error))
+    return Scan(Path(name), images, planes)

@@ -1,0 +1,44 @@
+"""Regions as one map of labels that exclude one another, and back."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from tumorline.arrays import MaskArray
+from tumorline.regions import CORE, ENHANCING, NESTED, WHOLE
+
+EARLIER, LATER = 4, 3
+"""BraTS's label of enhancing tumour: to 2022, and from 2023 on."""
+
+LabelArray = npt.NDArray[np.uint8]
+
+
+def region_labels(regions: Sequence[str], enhancing_label: int = EARLIER) -> dict[str, tuple[int, ...]]:
+    """The labels of which each region is made: those of BraTS for its three regions, else one for each, from 1 on.
+
+    A region that lies within others is part of them. The first label of a region is that of no region within it.
+    """
+    own = _own_labels(regions, enhancing_label)
+    inner = {name: NESTED[NESTED.index(name) + 1 :] if name in NESTED else () for name in regions}
+    return {name: (own[name], *(own[other] for other in inner[name] if other in own)) for name in regions}
+
+
+def _own_labels(regions: Sequence[str], enhancing_label: int) -> dict[str, int]:
+    if {*regions} == {*NESTED}:
+        return {WHOLE: 2, CORE: 1, ENHANCING: enhancing_label}
+    return {name: number for number, name in enumerate(regions, start=1)}
+
+
+def to_labels(masks: MaskArray, labels: Mapping[str, Sequence[int]]) -> LabelArray:
+    """One map `(*space)` of the masks `(R, *space)`; where regions overlap that do not nest, the last is kept."""
+    found = np.zeros(masks.shape[1:], np.uint8)
+    names = list(labels)
+    for name in sorted(names, key=lambda name: NESTED.index(name) if name in NESTED else -1):
+        found[masks[names.index(name)]] = labels[name][0]
+    return found
+
+
+def from_labels(found: LabelArray, labels: Mapping[str, Sequence[int]]) -> MaskArray:
+    """The masks `(R, *space)` of a map `(*space)`."""
+    return np.stack([np.isin(found, values) for values in labels.values()])

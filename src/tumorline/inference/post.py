@@ -1,0 +1,57 @@
+"""From thresholded probabilities to the masks of a case: nesting, and what the model's post-processing takes out."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+from scipy import ndimage
+
+from tumorline.arrays import MaskArray
+from tumorline.config import Postprocessing
+from tumorline.geometry.distances import bounding_box
+from tumorline.regions import ENHANCING, NESTED
+
+
+def postprocess(
+    masks: MaskArray, regions: Sequence[str], settings: Postprocessing, voxel_ml: float | None
+) -> MaskArray:
+    """Masks `(R, *space)` as they are written and scored: BraTS's regions lie within one another, small components go.
+
+    What is core or enhancing tumour by its own probability is whole tumour too; what goes from an outer region goes
+    from the inner ones. Limits in ml are for volumes, whose voxels have one.
+    """
+    masks = masks.copy()
+    places = [regions.index(name) for name in NESTED if name in regions]
+    for outer, inner in reversed([*pairwise(places)]):
+        masks[outer] |= masks[inner]
+    for name, mask in zip(regions, masks, strict=True):
+        _remove_small_components(mask, _least_elements(name, settings, voxel_ml))
+    if ENHANCING in regions:
+        enhancing = masks[regions.index(ENHANCING)]
+        if voxel_ml and np.count_nonzero(enhancing) * voxel_ml < settings.least_enhancing_ml:
+            enhancing[...] = False
+    for outer, inner in pairwise(places):
+        masks[inner] &= masks[outer]
+    return masks
+
+
+def _least_elements(region: str, settings: Postprocessing, voxel_ml: float | None) -> float:
+    """Pixels or voxels that a component has to have."""
+    by_volume = settings.smallest_ml.get(region, 0.0) / voxel_ml if voxel_ml else 0.0
+    return max(by_volume, settings.smallest_px.get(region, 0))
+
+
+def _remove_small_components(mask: MaskArray, least: float) -> None:
+    if least <= 1 or not mask.any():
+        return
+    box = bounding_box(mask)
+    components, sizes = label_components(mask[box])
+    mask[box] &= (sizes >= least)[components]
+
+
+def label_components(mask: MaskArray) -> tuple[np.ndarray, np.ndarray]:
+    """The number of each element's component, 0 outside of all, and the elements of each number, with 0 for 0."""
+    components, count = ndimage.label(mask, np.ones([3] * mask.ndim))
+    sizes = np.bincount(components.ravel(), minlength=count + 1)
+    sizes[0] = 0
+    return components, sizes

@@ -1,0 +1,109 @@
+"""Which volumes are the channels of one scan."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tumorline.data.layouts.contents import Contents
+from tumorline.data.layouts.gather import channel_meant, gather_scans, name_channels
+from tumorline.errors import UserError
+
+BRATS = ("flair", "post_contrast", "t2", "pre_contrast")
+
+
+def touch(folder: Path, *names: str) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    return folder
+
+
+def gathered(folder: Path, channels: tuple[str, ...] = BRATS) -> dict[str, list[str] | str]:
+    """Names of files by scan, or what is wrong with it."""
+    scans = gather_scans(Contents(folder), channels)
+    return {scan.name.as_posix(): scan.problem or [path.name for path in scan.images] for scan in scans}
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("A_flair.nii.gz", "A_t1ce.nii.gz", "A_t2.nii.gz", "A_t1.nii.gz"),
+        ("A-t2f.nii.gz", "A-t1c.nii.gz", "A-t2w.nii.gz", "A-t1n.nii.gz"),
+        ("A_FLAIR.nii", "A_T1GD.nii", "A_T2.nii", "A_T1.nii"),
+        ("A_FLAIR_bias.nii.gz", "A_T1c_bias.nii.gz", "A_T2_bias.nii.gz", "A_T1_bias.nii.gz"),
+        ("A_T2-FLAIR.nii.gz", "A_T1post.nii.gz", "A_T2w.nii.gz", "A_T1w.nii.gz"),
+    ],
+)
+def test_four_volumes_are_one_scan_by_the_words_of_their_names(tmp_path: Path, names: tuple[str, ...]) -> None:
+    touch(tmp_path / "in" / "x", *reversed(names), "A_seg.nii.gz", "notes.txt")
+    assert gathered(tmp_path / "in") == {"x/A": list(names)}
+    assert gathered(tmp_path / "in" / "x") == {"A": list(names)}
+    assert gathered(tmp_path / "in", ("t2",)) == {"x/A": [names[2]]}
+
+
+def test_files_that_are_called_as_sequences_are_the_scan_of_their_folder(tmp_path: Path) -> None:
+    names = ["flair.nii.gz", "t1ce.nii.gz", "t2.nii.gz", "t1.nii.gz"]
+    touch(tmp_path / "p1", *names, "seg.nii.gz")
+    touch(tmp_path / "p2", *names)
+    assert gathered(tmp_path) == {"p1": names, "p2": names}
+    assert gathered(tmp_path / "p1") == {"p1": names}
+
+
+def test_volumes_of_one_scan_may_lie_in_a_folder_for_each_sequence(tmp_path: Path) -> None:
+    touch(tmp_path, "flair/A_flair.nii", "t1c/A_t1c.nii", "masks/A_t1.nii")
+    assert gathered(tmp_path, ("flair", "post_contrast")) == {"flair/A": ["A_flair.nii", "A_t1c.nii"]}
+
+
+def test_a_missing_and_a_double_channel_are_one_line_each(tmp_path: Path) -> None:
+    touch(tmp_path, "a/A_flair.nii", "a/A_t1ce.nii", "a/A_t2.nii")
+    touch(tmp_path, "b/B_flair.nii", "b/B_t1ce.nii", "b/B_t1gd.nii", "b/B_t2.nii", "b/B_t1.nii")
+    touch(tmp_path, "c/C_flair.nii", "c/C_t1ce.nii", "c/C_t2.nii", "c/C_t1.nii", "d/C_flair.nii")
+    found = gathered(tmp_path)
+    assert found["a/A"] == f"{tmp_path / 'a'}: no pre_contrast volume of A (a name that ends in t1 or t1n or t1_bias)"
+    assert re.search(r"B_t1ce\.nii and .*B_t1gd\.nii: both are post_contrast of B; keep one", str(found["b/B"]))
+    assert re.search(r"c/C_flair\.nii and .*d/C_flair\.nii: both are flair of C", str(found["c/C"]))
+
+
+def test_a_folder_of_nnunet_says_what_its_channels_are(tmp_path: Path) -> None:
+    touch(tmp_path / "set", *(f"imagesTs/P_{number:04d}.nii.gz" for number in range(4)), "imagesTr/Q.nii.gz")
+    names = {"0": "FLAIR", "1": "T1w", "2": "t1gd", "3": "T2w"}
+    (tmp_path / "set" / "dataset.json").write_text(json.dumps({"channel_names": names}))
+    found = {scan.name.name: scan for scan in gather_scans(Contents(tmp_path), BRATS)}
+    assert [path.name for path in found["P"].images] == [f"P_000{number}.nii.gz" for number in (0, 2, 3, 1)]
+    assert ([path.name for path in found["Q"].images], found["Q"].planes) == (["Q.nii.gz"] * 4, (0, 2, 3, 1))
+    (lacking, _) = gather_scans(Contents(tmp_path), ("adc",))
+    assert "dataset.json: names no adc; it has flair, pre_contrast, post_contrast, t2" in lacking.problem
+
+
+@pytest.mark.parametrize(
+    ("word", "channel"),
+    [("t1c", "post_contrast"), ("T1CE", "post_contrast"), ("T2-FLAIR", "flair"), ("t2w", "t2"), ("seg", ""), ("", "")],
+)
+def test_a_word_means_a_channel(word: str, channel: str) -> None:
+    assert channel_meant(word) == channel
+    assert channel_meant("my-map", ("my_map",)) == "my_map"
+
+
+def test_channels_are_given_by_name_in_any_order(tmp_path: Path) -> None:
+    touch(tmp_path, "A_1.nii", "A_2.nii")
+    scan = name_channels([f"t1c={tmp_path / 'A_2.nii'}", f"flair={tmp_path / 'A_1.nii'}"], ("flair", "post_contrast"))
+    assert [path.name for path in scan.images] == ["A_1.nii", "A_2.nii"]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["flair=a.nii"], "--channel: post_contrast is not given; this model takes flair, post_contrast"),
+        (["flair=a.nii", "t2f=b.nii"], "--channel t2f=b.nii: flair was given before, as a.nii; keep one of them"),
+        (["t2=a.nii"], "--channel t2=a.nii: the model takes no t2"),
+        (["fliar=a.nii"], "--channel fliar=a.nii: 'fliar' is no channel; did you mean 'flair'"),
+        (["a.nii"], "--channel a.nii: expected NAME=FILE"),
+        (["flair=a.nii", "t1c="], "--channel t1c=: expected NAME=FILE"),
+        (["flair=a.nii", "t1c=b.nii"], "a.nii: no such file"),
+    ],
+)
+def test_what_is_wrong_with_given_channels_is_one_line(given: list[str], message: str) -> None:
+    with pytest.raises(UserError, match=re.escape(message)):
+        name_channels(given, ("flair", "post_contrast"))
