@@ -225,13 +225,13 @@ def alternating(add: int, number: int) -> int:
     return (number + add) % 2
 
 
-def test_p_is_corrected_over_the_regions_of_a_metric(runs: Runs) -> None:
+def test_p_is_corrected_over_the_regions_of_a_metric(runs: Runs, tmp_path: Path) -> None:
     noisy = [runs(name, partial(alternating, add)) for name, add in (("a", 0), ("b", 1))]
     both = [
         runs(f"{name}2", partial(alternating, add), core=partial(shifted, add)) for name, add in (("a", 0), ("b", 1))
     ]
-    (alone,) = [pair for pair in tumorline.compare(noisy)["pairs"] if pair["metric"] == "dice"]
-    pairs = [pair for pair in tumorline.compare(both)["pairs"] if pair["metric"] == "dice"]
+    (alone,) = [pair for pair in tumorline.compare(noisy, output=tmp_path / "one")["pairs"] if pair["metric"] == "dice"]
+    pairs = [pair for pair in tumorline.compare(both, output=tmp_path / "two")["pairs"] if pair["metric"] == "dice"]
     assert alone["p_corrected"] == alone["difference"]["p"]
     smallest = min(pairs, key=lambda pair: pair["difference"]["p"])
     assert smallest["p_corrected"] == 2 * smallest["difference"]["p"]
