@@ -23,7 +23,8 @@ from tumorline.data.outlines import draw_outlines
 from tumorline.data.patients import collection_patient, collection_patient_of_file
 from tumorline.data.sample import Sample
 from tumorline.data.source import Source, open_source, source_path
-from tumorline.data.truth import NotBinaryError, read_labels, read_mask, truth_hash
+from tumorline.data.truth import NotBinaryError, mask_of_values, read_labels, read_mask, split_labels, truth_hash
+from tumorline.data.volumes import read_label_values
 from tumorline.errors import UserError
 from tumorline.formats.boundary import max_pixels
 from tumorline.formats.nifti import read_volume_slice
@@ -117,7 +118,8 @@ class Dataset:
     def read(self, case: Case) -> Sample:
         """Image and truth as the files have them. Raises UserError for a file that cannot be read."""
         image = read_image(case)
-        return Sample(image, read_truth(case, self.settings), Grid(image.shape[1:], self.spacing_mm(case)))
+        grid = case.grid or Grid(image.shape[1:], self.spacing_mm(case))
+        return Sample(image, read_truth(case, self.settings), grid)
 
     def spacing_mm(self, case: Case) -> tuple[float, ...] | None:
         set_by_hand = self.settings.spacing_mm
@@ -210,6 +212,8 @@ def read_truth(case: Case, settings: DataConfig) -> MaskArray:
     """The regions of a case as boolean `(R, *space)`."""
     if case.mask is None:
         return _no_tumour(case, settings)
+    if case.grid is not None:
+        return _read_volume_truth(case, case.mask, case.grid, settings)
     if case.slice is not None and case.labels is not None:
         return read_labels(case.mask, case.slice, case.labels)
     if case.outlines is not None:
@@ -217,6 +221,14 @@ def read_truth(case: Case, settings: DataConfig) -> MaskArray:
     masks = _of_one_size([(path, read_mask(path, settings.mask_threshold)) for path in (case.mask, *case.more_masks)])
     truth = np.stack(masks) if case.mask_per_region else np.logical_or.reduce(masks)[None]
     return truth.swapaxes(1, 2) if case.transposed else truth
+
+
+def _read_volume_truth(case: Case, mask: Path, grid: Grid, settings: DataConfig) -> MaskArray:
+    values = [(path, read_label_values(path, grid, case.apart)) for path in (mask, *case.more_masks)]
+    if case.labels is not None:
+        return split_labels(values[0][1], case.labels, f"{mask}:")
+    masks = [mask_of_values(path, found, settings.mask_threshold) for path, found in values]
+    return np.stack(masks) if case.mask_per_region else np.logical_or.reduce(masks)[None]
 
 
 def _image_size(case: Case) -> tuple[int, int]:
@@ -245,7 +257,7 @@ def _examine(case: Case, settings: DataConfig) -> Facts:
     truth, truth_error = _attempt(lambda: read_truth(case, settings))
     errors = [*image_error, *truth_error]
     if image is not None and truth is not None and image.shape[1:] != truth.shape[1:]:
-        sizes = f"image {image.shape[2]} x {image.shape[1]}, mask {truth.shape[2]} x {truth.shape[1]}"
+        sizes = f"image {_sides(image)}, mask {_sides(truth)}"
         errors.append(("size", f"{case.mask}: {sizes}; a pair must have one size"))
     if image is None:
         return Facts(case.id, errors=tuple(errors), told_labels=_told_labels(case))
@@ -266,11 +278,18 @@ def _examine(case: Case, settings: DataConfig) -> Facts:
     )
 
 
+def _sides(array: ImageArray | MaskArray) -> str:
+    """Width first."""
+    return " x ".join(map(str, array.shape[:0:-1]))
+
+
 def _told_labels(case: Case) -> tuple[int, ...]:
-    if case.mask is None or case.slice is None or case.labels is None or not case.labels.by_names:
+    if case.mask is None or case.labels is None or not case.labels.by_names:
         return ()
     with suppress(UserError):
-        return tuple(held_labels(read_volume_slice(case.mask, case.slice)))
+        if case.grid is not None:
+            return tuple(held_labels(read_label_values(case.mask, case.grid, case.apart)))
+        return tuple(held_labels(read_volume_slice(case.mask, case.slice or 0)))
     return ()
 
 

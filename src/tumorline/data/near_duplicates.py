@@ -68,13 +68,23 @@ class NearPair(NamedTuple):
 
 
 def thumbnail(image: ImageArray) -> bytes:
-    """The first channel of `(C, H, W)` as 64 x 64 float16 from 0 to 1; empty where the picture is constant."""
-    picture = Image.fromarray(np.ascontiguousarray(image[0], np.float32))
+    """The first channel of `(C, *space)` as 64 x 64 float16 from 0 to 1; empty where the picture is constant.
+
+    Of a volume it is the slice through the middle of the head.
+    """
+    plane = image[0] if image.ndim == 3 else image[0, _middle(image[0])]
+    picture = Image.fromarray(np.ascontiguousarray(plane, np.float32))
     small = np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.BILINEAR), np.float64)
     span = np.ptp(small)
     if span <= 1e-6 * np.abs(small).max():
         return b""
     return np.asarray((small - small.min()) / span, np.float16).tobytes()
+
+
+def _middle(volume: ImageArray) -> int:
+    """The slice of `(D, H, W)` with half of what is not background on each side."""
+    shown = (volume > volume.min()).sum(axis=(1, 2), dtype=np.int64).cumsum()
+    return int(np.searchsorted(shown, shown[-1] / 2))
 
 
 def unpack(thumbnails: list[bytes]) -> FloatArray:

@@ -26,12 +26,22 @@ class NotBinaryError(UserError):
 def read_labels(path: Path, number: int, labels: Labels) -> MaskArray:
     """The regions of one slice of a label map, `(R, H, W)`. Raises NotBinaryError for a label that is not allowed."""
     with decode_one(path):
-        values = _rounded(nifti.read_volume_slice(path, number))
-        if not np.isin(values, labels.allowed).all():
-            found, allowed = _some(np.unique(values)), ", ".join(map(str, labels.allowed))
-            what = f"slice {number} holds the labels {found}"
-            raise NotBinaryError(f"{path}: {what}; {labels.stated} {allowed}")
-        return np.stack([np.isin(values, wanted) for wanted in labels.wanted])
+        return split_labels(nifti.read_volume_slice(path, number), labels, f"{path}: slice {number}")
+
+
+def split_labels(values: npt.NDArray[Any], labels: Labels, where: str) -> MaskArray:
+    """The regions `(R, *space)` of label values `(*space)`; `where` begins the message of the error."""
+    values = _rounded(values)
+    if not np.isin(values, labels.allowed).all():
+        found, allowed = _some(np.unique(values)), ", ".join(map(str, labels.allowed))
+        raise NotBinaryError(f"{where} holds the labels {found}; {labels.stated} {allowed}")
+    return np.stack([np.isin(values, wanted) for wanted in labels.wanted])
+
+
+def mask_of_values(path: Path, values: npt.NDArray[Any], threshold: float | None) -> MaskArray:
+    """A mask of two values at most as boolean; with `threshold`, what lies above it. Raises NotBinaryError."""
+    _require_finite(path, values)
+    return _two_valued(path, values) if threshold is None else np.asarray(values > threshold)
 
 
 def read_mask(path: Path, threshold: float | None = None) -> MaskArray:
@@ -47,15 +57,19 @@ def read_mask(path: Path, threshold: float | None = None) -> MaskArray:
 
 
 def _binary(path: Path, pixels: npt.NDArray[Any], threshold: float | None) -> MaskArray:
-    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
-        raise NotBinaryError(
-            f"{path}: mask holds values that are no numbers (NaN or infinite); save it as 0/1 or 0/255"
-        )
+    _require_finite(path, pixels)
     if threshold is not None:
         return np.asarray(to_grey(pixels) > threshold)
-    if pixels.ndim == 3 and not channels_agree(pixels):
+    return _two_valued(path, pixels if pixels.ndim == 2 else _colourless(path, pixels))
+
+
+def _colourless(path: Path, pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    if not channels_agree(pixels):
         raise NotBinaryError(_coloured(path, pixels))
-    values = pixels if pixels.ndim == 2 else pixels[..., 0]
+    return pixels[..., 0]
+
+
+def _two_valued(path: Path, values: npt.NDArray[Any]) -> MaskArray:
     for candidate in (values, _rounded(values)):
         if _is_two_valued(candidate) and candidate.any() == values.any():
             return np.asarray(candidate != 0)
@@ -63,6 +77,13 @@ def _binary(path: Path, pixels: npt.NDArray[Any], threshold: float | None) -> Ma
         f"{path}: mask holds the values {_some(np.unique(values))}; accepted are two values at most, the lower one 0. "
         "Save it as 0/1 or 0/255, or set data.mask_threshold"
     )
+
+
+def _require_finite(path: Path, values: npt.NDArray[Any]) -> None:
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise NotBinaryError(
+            f"{path}: mask holds values that are no numbers (NaN or infinite); save it as 0/1 or 0/255"
+        )
 
 
 def _is_two_valued(values: npt.NDArray[Any]) -> bool:

@@ -14,7 +14,7 @@ LUMINANCE = (0.299, 0.587, 0.114)
 
 
 def without_gaps(channel: ImageArray) -> ImageArray:
-    """A channel `(H, W)` whose NaN and infinite values are as dark as the darkest of the others; 0 where all are."""
+    """A channel `(*space)` whose NaN and infinite values are as dark as the darkest of the others; 0 where all are."""
     finite = np.isfinite(channel)
     if finite.all():
         return channel

@@ -54,6 +54,15 @@ class VolumeHeader(NamedTuple):
         return self.grid.shape[2]
 
     @property
+    def upright_grid(self) -> Grid:
+        """The grid of `upright` voxels `(D, H, W)`."""
+        across, along, up = self.grid.shape
+        turned = np.asarray(self.grid.affine) @ np.array(
+            [[0, 0, -1, across - 1], [0, -1, 0, along - 1], [1, 0, 0, 0], [0, 0, 0, 1.0]]
+        )
+        return grid_of((up, along, across), turned)
+
+    @property
     def slice_spacing_mm(self) -> tuple[float, float]:
         """Top to bottom and left to right."""
         across, along, _ = self.grid.spacing_mm or (1.0, 1.0, 1.0)
@@ -102,6 +111,11 @@ def axial_slice(voxels: Voxels, number: int) -> Voxels:
     return voxels[::-1, ::-1, number].T
 
 
+def upright(voxels: Voxels) -> Voxels:
+    """Voxels `(X, Y, Z)` as slices from the feet up, `(D, H, W)`, each as `axial_slice` gives it; a view."""
+    return voxels[::-1, ::-1].transpose(2, 1, 0)
+
+
 def read_volume(path: Path, frame: int | None = None) -> Voxels:
     """Voxels `(X, Y, Z)` of one frame; right, anterior and superior increase along the axes.
 
@@ -113,12 +127,26 @@ def read_volume(path: Path, frame: int | None = None) -> Voxels:
         voxels = _shelf.fetch((path, path.stat().st_mtime_ns, limit), lambda: _turned_voxels(path))
         if isinstance(voxels, UserError):
             raise UserError(str(voxels)) from voxels
-        frames = voxels.shape[3]
-        if frame is None and frames > 1:
-            raise UserError(f"{path}: holds {frames} frames; expected one volume, save the one that is meant by itself")
-        if frame is not None and frame >= frames:
-            raise UserError(f"{path}: holds {frames} frames; number {frame}, counted from 0, is not there")
-        return voxels[..., frame or 0]
+        return one_frame(path, voxels, frame)
+
+
+def decode_volume(path: Path) -> Voxels:
+    """Voxels `(X, Y, Z, frames)` of a file that is read once and not held. Raises UserError."""
+    with decode_one(path):
+        image, turn, shape, frames = open_volume(path)
+        image = _unpacked(path, image) if _is_packed(path) else image
+        voxels = np.asanyarray(image.dataobj).reshape(*shape, frames)
+        return np.asarray(load_nibabel().apply_orientation(voxels, turn))
+
+
+def one_frame(path: Path, voxels: Voxels, frame: int | None) -> Voxels:
+    """One of the frames `(X, Y, Z, frames)`. Raises UserError where it is not there, or none of several is chosen."""
+    frames = voxels.shape[3]
+    if frame is None and frames > 1:
+        raise UserError(f"{path}: holds {frames} frames; expected one volume, save the one that is meant by itself")
+    if frame is not None and frame >= frames:
+        raise UserError(f"{path}: holds {frames} frames; number {frame}, counted from 0, is not there")
+    return voxels[..., frame or 0]
 
 
 def hold_volume(path: Path) -> None:
@@ -165,11 +193,7 @@ _shelf = _Shelf()
 def _turned_voxels(path: Path) -> Voxels | UserError:
     """Voxels `(X, Y, Z, frames)`, turned to the patient's axes; what is wrong with a file is kept as well."""
     try:
-        with decode_one(path):
-            image, turn, shape, frames = open_volume(path)
-            image = _unpacked(path, image) if _is_packed(path) else image
-            voxels = np.asanyarray(image.dataobj).reshape(*shape, frames)
-            return np.asarray(load_nibabel().apply_orientation(voxels, turn))
+        return decode_volume(path)
     except UserError as error:
         return error
 

@@ -12,7 +12,7 @@ from tumorline.data.finding import Finding
 from tumorline.data.label_convention import find_scheme, labels_for
 from tumorline.data.layouts.contents import Contents, Listing
 from tumorline.data.layouts.nnunet import is_in_nnunet_folder
-from tumorline.data.layouts.volumes import list_slices, wanted_regions, wanted_sequences
+from tumorline.data.layouts.volumes import list_cases, wanted_regions, wanted_sequences
 from tumorline.data.patients import patients_of_scans
 from tumorline.errors import UserError
 from tumorline.regions import Labels
@@ -125,7 +125,7 @@ def _slices(name: str, patient: str, scan: ScanFiles, labels: Labels, settings: 
     except UserError as error:
         return [], [Finding("unreadable", "error", str(error), tuple(map(str, scan.paths)))]
     whole = Case(name, images, mask, patient, labels=labels, channels=channels, patient_written=name)
-    return list_slices(whole, settings.slice_step)
+    return list_cases(whole, settings)
 
 
 def _file_of(name: str, scan: ScanFiles, key: str, words: tuple[str, ...]) -> Path:

@@ -16,7 +16,7 @@ from tumorline.data.layouts.volumes import (
     REGION_WORDS,
     SEQUENCE_WORDS,
     SEQUENCES,
-    list_slices,
+    list_cases,
     plain_word,
     wanted_regions,
     wanted_sequences,
@@ -126,7 +126,7 @@ def read_nnunet(contents: Contents, settings: DataConfig) -> Listing:
     patients = patients_of_scans(scans)
 
     def slices(name: str) -> Listing:
-        return _slices(name, patients[name], scans[name], choices[scans[name].folder], settings.slice_step)
+        return _slices(name, patients[name], scans[name], choices[scans[name].folder], settings)
 
     with ThreadPoolExecutor() as pool:
         listed = list(pool.map(slices, scans))
@@ -252,7 +252,7 @@ def _require_region(legend: Legend, region: str, key: str) -> None:
         raise UserError(f"{legend.file}: names no labels of {region}; there are {there}, say {key}=NAME")
 
 
-def _slices(name: str, patient: str, scan: Scan, choice: Choice, step: int) -> Listing:
+def _slices(name: str, patient: str, scan: Scan, choice: Choice, settings: DataConfig) -> Listing:
     try:
         if scan.truth is None:
             raise UserError(f"{scan.files[0]}: no truth of this name in labelsTr/")
@@ -271,7 +271,7 @@ def _slices(name: str, patient: str, scan: Scan, choice: Choice, step: int) -> L
         channels=choice.sequences,
         patient_written=name,
     )
-    return list_slices(case, step)
+    return list_cases(case, settings)
 
 
 def _file_of_channel(name: str, scan: Scan, number: int) -> Path:

@@ -11,12 +11,15 @@ from tumorline.data.finding import Finding
 from tumorline.data.layouts.contents import Listing
 from tumorline.errors import UserError
 from tumorline.formats.nifti import VolumeHeader, read_volume_header
+from tumorline.geometry.resample import share_covered
 
 SEQUENCES = ("post_contrast", "pre_contrast", "t2", "flair")
 CHANNELS = (*SEQUENCES, "all")
 """What `data.channel` may be, the default first."""
 REGIONS = ("whole_tumour", "tumour_core", "enhancing_tumour")
 """What `data.regions` may name, the outer ones first."""
+LEAST_COVERED = 0.5
+"""Share of a scan's room that another of its files has to cover."""
 LABEL = "tumour_core"
 """Nearest to what is outlined on a picture after contrast, as in Cheng's set."""
 SEQUENCE_WORDS = {
@@ -48,12 +51,15 @@ def plain_word(name: object) -> str:
     return re.sub("tumou?rs?", "tumour", re.sub("o?edema", "oedema", word))
 
 
-def list_slices(whole: Case, step: int) -> Listing:
-    """One case for every `step`-th slice of a scan; an error where its volumes are unreadable or lie apart."""
+def list_cases(whole: Case, settings: DataConfig) -> Listing:
+    """A scan as a case, or as one for every n-th slice; an error where its volumes are unreadable or lie apart."""
     try:
+        if settings.as_volumes:
+            return _as_volume(whole)
         first = _common_header(whole)
     except UserError as error:
         return [], [Finding("unreadable", "error", str(error), tuple(map(str, whole.files)))]
+    step = settings.slice_step
     whole = replace(whole, spacing_mm=first.slice_spacing_mm)
     return list(_cases(whole, first.slices, step)), []
 
@@ -61,6 +67,31 @@ def list_slices(whole: Case, step: int) -> Listing:
 def _cases(whole: Case, slices: int, step: int) -> Iterator[Case]:
     for number in range(0, slices, step):
         yield replace(whole, id=f"{whole.id}/z{number:03d}", slice=number)
+
+
+def _as_volume(whole: Case) -> Listing:
+    """A scan on the grid of its first channel, with a warning where other files lie on other grids."""
+    headers = {path: read_volume_header(path) for path in dict.fromkeys(whole.files)}
+    _require_frames(whole, headers)
+    (first_path, first), *others = headers.items()
+    apart, findings = {}, []
+    for path, header in others:
+        if difference := first.grid.difference(header.grid):
+            apart[path] = header.upright_grid
+            findings.append(_resampled(first_path, path, difference, share_covered(first.grid, header.grid)))
+    grid = first.upright_grid
+    return [replace(whole, is_volume=True, grid=grid, spacing_mm=grid.spacing_mm, apart=apart)], findings
+
+
+def _resampled(first: Path, path: Path, difference: str, covered: float) -> Finding:
+    """A note of what is resampled. Raises UserError where two files hardly share any room."""
+    if covered < LEAST_COVERED:
+        raise UserError(
+            f"{path}: lies elsewhere than {first}, of whose room it covers {covered:.0%}; volumes of one scan have to "
+            "overlap, mend the affines"
+        )
+    message = f"{path}: resampled onto the grid of {first.name} ({difference})"
+    return Finding("resampled", "warning", message, (str(path),))
 
 
 def _common_header(whole: Case) -> VolumeHeader:

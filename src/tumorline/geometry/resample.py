@@ -1,0 +1,47 @@
+"""From one grid of three axes onto another."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tumorline.geometry.grid import Grid
+
+LATTICE = 9
+"""Positions along each axis at which it is asked whether two grids share room."""
+
+
+def resample(values: npt.NDArray[Any], source: Grid, target: Grid, nearest: bool) -> npt.NDArray[Any]:
+    """Values `(D, H, W)` of one grid as they lie on another: linear, or the nearest of labels; the lowest outside."""
+    from scipy.ndimage import affine_transform  # slow to import
+
+    leads = _leads(target, source)
+    kind = values.dtype if nearest else np.dtype(np.float32)
+    outside = 0.0 if nearest else float(values.min())
+    found = np.empty(target.shape, kind)
+    affine_transform(
+        values,
+        leads[:3, :3],
+        leads[:3, 3],
+        target.shape,
+        found,
+        order=0 if nearest else 1,
+        cval=outside,
+        prefilter=False,
+    )
+    return found
+
+
+def share_covered(target: Grid, source: Grid) -> float:
+    """Share of a grid's room that lies within that of another one."""
+    sides = [np.linspace(0, side - 1, LATTICE) for side in target.shape]
+    indices = np.stack(np.meshgrid(*sides, indexing="ij")).reshape(3, -1)
+    leads = _leads(target, source)
+    there = leads[:3, :3] @ indices + leads[:3, 3:]
+    ends = np.array(source.shape)[:, None]
+    return float(((there >= -0.5) & (there <= ends - 0.5)).all(axis=0).mean())
+
+
+def _leads(start: Grid, end: Grid) -> npt.NDArray[np.float64]:
+    """The affine from indices of one grid to those of another."""
+    return np.asarray(np.linalg.solve(np.asarray(end.affine), np.asarray(start.affine)))

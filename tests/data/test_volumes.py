@@ -1,0 +1,172 @@
+"""Volumes as cases: where their voxels lie, what decoding finds, and files of one scan on several grids."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests import sources
+from tests.conftest import blob
+from tests.sources import nib, save_volume
+from tumorline.audit.check import check
+from tumorline.config import DataConfig
+from tumorline.data.case import read_image
+from tumorline.data.dataset import Dataset, load_dataset
+from tumorline.errors import UserError
+from tumorline.formats import nifti
+from tumorline.geometry.grid import grid_of
+from tumorline.geometry.resample import resample, share_covered
+
+REGIONS = ["whole_tumour", "tumour_core", "enhancing_tumour"]
+
+
+def load(source: Path, **settings: object) -> Dataset:
+    own = {"cache": str(source.parent / "cache"), "as_volumes": True}
+    return load_dataset(source, DataConfig.model_validate({**own, **settings}))
+
+
+def scan(folder: Path, affine: np.ndarray | None = None, seed: int = 0, **others: np.ndarray) -> Path:
+    """Random voxels `(6, 5, 4)` of two sequences, and a truth; the affine of each can be another one."""
+    random = np.random.default_rng(seed)
+    at = folder / f"BraTS2021_{seed:05d}"
+    at.mkdir(parents=True, exist_ok=True)
+    for kind in ("t1ce", "flair", "seg"):
+        values = random.choice([0, 1, 2, 4], (6, 5, 4)) if kind == "seg" else random.integers(1, 99, (6, 5, 4))
+        own = others.get(kind, np.diag([-1.0, -2, 3, 1]) if affine is None else affine)
+        nib.save(nib.Nifti1Image(values.astype(np.int16), own), at / f"{at.name}_{kind}.nii.gz")
+    return folder
+
+
+def oblique() -> np.ndarray:
+    turn, _ = np.linalg.qr(np.random.default_rng(3).normal(size=(3, 3)))
+    affine = np.eye(4)
+    affine[:3, :3], affine[:3, 3] = turn * [1.0, 2.0, 3.0], [5, -7, 9]
+    return affine
+
+
+@pytest.mark.parametrize("affine", [np.diag([-1.0, -2, 3, 1]), np.diag([1.0, 2, 3, 1]), oblique()])
+def test_every_voxel_lies_where_its_file_says(tmp_path: Path, affine: np.ndarray) -> None:
+    dataset = load(scan(tmp_path / "in", affine), channels=["flair", "post_contrast"], regions=REGIONS)
+    (case,) = dataset.cases
+    image, truth, grid = dataset.read(case)
+    assert case.is_volume
+    assert (grid.ndim, grid.unit, grid.shape) == (3, "mm", image.shape[1:])
+    assert grid.voxel_ml == pytest.approx(0.006)
+    file = nib.load(case.images[0])
+    stored, labels = np.asarray(file.dataobj), np.asarray(nib.load(case.mask).dataobj)
+    back = np.linalg.inv(file.affine) @ np.asarray(grid.affine)
+    for place in np.ndindex(*grid.shape):
+        where = tuple(np.rint((back @ [*place, 1])[:3]).astype(int))
+        assert image[(0, *place)] == stored[where]
+        assert truth[(0, *place)] == (labels[where] > 0)
+        assert truth[(2, *place)] == (labels[where] == 4)
+
+
+def test_a_slice_of_a_volume_is_the_picture_of_that_slice(tmp_path: Path) -> None:
+    folder = scan(tmp_path / "in")
+    whole, slices = load(folder, channels=["flair", "post_contrast"]), load(folder, as_volumes=False, channel="flair")
+    image = read_image(whole.cases[0])
+    assert len(slices.cases) == image.shape[1] == 4
+    for number, case in enumerate(slices.cases):
+        assert np.array_equal(image[0, number], read_image(case)[0])
+    assert np.array_equal(image[1], nifti.upright(nifti.read_volume(whole.cases[0].images[1])))
+
+
+def test_what_decoding_shows_of_a_volume(tmp_path: Path) -> None:
+    dataset = load(scan(tmp_path / "in"), regions=REGIONS, channels=["flair", "post_contrast"])
+    (fact,) = dataset.facts
+    truth = dataset.read(dataset.cases[0]).truth
+    assert fact.shape == (2, *truth.shape[1:])
+    assert (fact.foreground, *fact.foregrounds) == (truth[0].mean(), *(region.mean() for region in truth))
+    alone = load(tmp_path / "in", regions=REGIONS, channel="flair").facts[0]
+    assert fact.channel_hashes[0] == alone.image_hash
+    assert not [finding for finding in check(dataset) if finding.severity == "error"]
+
+
+@pytest.mark.parametrize("write", [sources.brats, sources.nnunet])
+def test_every_volume_is_decoded_once(tmp_path: Path, write: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write(tmp_path / "in", 3)  # type: ignore[operator]
+    decoded = []
+    decode = nifti.decode_volume
+
+    def count(path: Path) -> nifti.Voxels:
+        decoded.append(path)
+        return decode(path)
+
+    monkeypatch.setattr(nifti, "decode_volume", count)
+    dataset = load(folder, channel="all", regions=REGIONS)
+    assert (len(dataset.cases), dataset.facts[0].shape) == (3, (4, 2, 32, 32))
+    assert len(decoded) == len({*decoded}) == len({file for case in dataset.cases for file in case.files})
+    assert dataset.facts[0].foregrounds == (blob_share(),) * 3
+
+
+def blob_share() -> float:
+    return float(np.mean([blob(sources.SIZE, number)[1].mean() for number in range(2)]))
+
+
+# ---------------------------------------------------------------- files of one scan on several grids
+
+
+def test_what_lies_on_another_grid_is_resampled_onto_the_first(tmp_path: Path) -> None:
+    moved = np.diag([-1.0, -2, 3, 1])
+    moved[0, 3] = -1
+    dataset = load(scan(tmp_path / "in", flair=moved, seg=moved), channels=["post_contrast", "flair"], regions=REGIONS)
+    image, truth, _ = dataset.read(dataset.cases[0])
+    stored = nifti.upright(nifti.read_volume(dataset.cases[0].images[1]))
+    labels = nifti.upright(nifti.read_volume(dataset.cases[0].files[2]))
+    assert np.array_equal(image[1, ..., 1:], stored[..., :-1])
+    assert np.array_equal(truth[0, ..., 1:], labels[..., :-1] > 0)
+    assert not truth[..., 0].any()
+    found = [finding.message for finding in check(dataset) if finding.code == "resampled"]
+    assert "resampled onto the grid of BraTS2021_00000_t1ce.nii.gz (the same voxel lies up to 1 mm apart)" in found[0]
+
+
+def test_a_finer_grid_is_interpolated() -> None:
+    coarse = grid_of((2, 2, 3), np.diag([1.0, 1, 2, 1]))
+    fine = grid_of((2, 2, 5), np.diag([1.0, 1, 1, 1]))
+    values = np.broadcast_to(np.array([0.0, 2, 4]), (2, 2, 3)).astype(np.float32)
+    assert resample(values, coarse, fine, nearest=False)[0, 0].tolist() == [0, 1, 2, 3, 4]
+    assert set(resample(values, coarse, fine, nearest=True).ravel()) == {0, 2, 4}
+    assert (share_covered(fine, coarse), share_covered(coarse, fine)) == (1, 1)
+
+
+def test_files_that_lie_elsewhere_are_refused_by_name(tmp_path: Path) -> None:
+    far = np.diag([1.0, 2, 3, 1])
+    far[0, 3] = 100
+    scan(tmp_path / "in", flair=far)
+    with pytest.raises(UserError, match=r"flair.nii.gz: lies elsewhere than .*t1ce.nii.gz, of whose room it covers 0%"):
+        load(tmp_path / "in", channels=["post_contrast", "flair"])
+
+
+@pytest.mark.parametrize("affine", [np.zeros((4, 4)), np.diag([1.0, 0, 1, 1]), np.full((4, 4), np.nan)])
+def test_a_broken_affine_is_one_line(tmp_path: Path, affine: np.ndarray) -> None:
+    scan(tmp_path / "in")
+    path = next((tmp_path / "in").rglob("*_t1ce.nii.gz"))
+    image = nib.load(path)
+    nib.save(nib.Nifti1Image(np.asarray(image.dataobj), None, image.header), path)
+    header = nib.load(path).header.copy()
+    header["srow_x"], header["srow_y"], header["srow_z"] = affine[:3]
+    header["sform_code"], header["qform_code"] = 1, 0
+    save_raw(path, np.asarray(image.dataobj), header)
+    with pytest.raises(UserError, match=r"t1ce.nii.gz: its affine gives an axis no direction") as caught:
+        load(tmp_path / "in")
+    assert "\n" not in str(caught.value)
+
+
+def save_raw(path: Path, voxels: np.ndarray, header: object) -> None:
+    """A file with an affine that the library would not write."""
+    import gzip
+
+    own = header.copy()  # type: ignore[attr-defined]
+    own["vox_offset"], own["magic"] = 352, b"n+1"
+    own.set_data_dtype(np.int16)
+    content = own.binaryblock + b"\0\0\0\0" + voxels.astype("<i2").tobytes(order="F")
+    path.write_bytes(gzip.compress(content))
+
+
+def test_masks_of_another_size_than_their_volume_lie_elsewhere(tmp_path: Path) -> None:
+    folder = sources.brats(tmp_path / "in", 1)
+    mask = next(folder.rglob("*_seg.nii.gz"))
+    save_volume(mask, [np.zeros((32, 32))] * 3)
+    (finding,) = [finding for finding in check(load(folder)) if finding.code == "resampled"]
+    assert "32 x 32 x 2 against 32 x 32 x 3" in finding.message
