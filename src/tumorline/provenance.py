@@ -12,7 +12,7 @@ from tumorline.evaluation import baselines
 from tumorline.evaluation.status import SEEN
 from tumorline.model_file import Architecture, KnownCases, ModelInfo, read_origin
 from tumorline.network_input.fit import VERSION as PREPROCESSING
-from tumorline.regions import REGION
+from tumorline.network_input.windows import input_of
 from tumorline.user_text import written_path
 
 if TYPE_CHECKING:
@@ -35,10 +35,13 @@ def model_info(task: "Task") -> ModelInfo:
     """What the model file says of itself."""
     config, source = task.config, task.dataset.source
     known_as = "simulated" if source.simulated else source.known_as
+    spec = input_of(task.dataset)
+    channels = task.dataset.channels * spec.depth
     return ModelInfo(
         name=config.name,
-        architecture=Architecture(name=config.model.name, options=config.model.options, channels=task.dataset.channels),
-        regions=[REGION],
+        architecture=Architecture(name=config.model.name, options=config.model.options, channels=channels),
+        regions=list(task.dataset.regions),
+        input=spec,
         image_size=config.data.image_size,
         preprocessing=PREPROCESSING,
         constant_mask=_constant_mask(task),

@@ -36,6 +36,7 @@ from tumorline.files import (
 )
 from tumorline.inference.model import load
 from tumorline.model_file import ModelInfo, known_images, save_model, stored, with_figures
+from tumorline.network_input.windows import count_windows
 from tumorline.output_folder import amended
 from tumorline.provenance import model_info, origin_of
 from tumorline.report import write_card, write_report
@@ -256,19 +257,19 @@ def _prepare(config: Config, notify: Notify) -> tuple[Dataset, Split]:
             notify(f"warning: {finding.message}")
     sizes = ", ".join(f"{len(split.cases(part))} {part}" for part in splits.PARTS)
     notify(f"{dataset.source.path}: {len(dataset.cases)} cases ({sizes}), {split.origin}")
-    if (images := len(split.cases("train"))) < config.train.batch_size:
+    if (images := count_windows(dataset, split.cases("train"))) < config.train.batch_size:
         notify(
-            f"train.batch_size is {config.train.batch_size}, but there are {images} training cases: one batch is all"
+            f"train.batch_size is {config.train.batch_size}, but there are {images} training images: one batch is all"
         )
     return dataset, split
 
 
 def _require_memory(config: Config, dataset: Dataset, split: Split, place: "Machine") -> None:
-    from tumorline.training.memory import require_memory
+    from tumorline.training.memory import network_shape, require_memory
 
-    images = len(split.cases("train"))
+    images = count_windows(dataset, split.cases("train"))
     batch = min(config.train.batch_size, config.train.epoch_images or images, images)
-    require_memory(config, dataset.channels, max(1, batch // place.world), place.device)
+    require_memory(config, network_shape(dataset), max(1, batch // place.world), place.device)
 
 
 def _refuse_seen_before(origin: ModelInfo | None, dataset: Dataset, split: Split) -> None:
@@ -324,6 +325,7 @@ def _with_operating_point(info: ModelInfo, task: "Task") -> ModelInfo:
 def _write_environment(task: "Task", place: "Machine", network: "nn.Module") -> None:
     from tumorline import models
     from tumorline.training.machine import peak_memory_mb
+    from tumorline.training.memory import network_shape
 
     model = task.config.model
     steps_seconds = sum(float(row["seconds"]) for row in read_history(task.run, ["seconds"]))
@@ -338,7 +340,7 @@ def _write_environment(task: "Task", place: "Machine", network: "nn.Module") -> 
             "seconds_of_training_steps": round(steps_seconds, 1),
             "peak_memory_mb": round(peak_memory_mb(place.device)),
             "parameters": models.count_parameters(network),
-            "multiply_adds": models.multiply_adds(network, task.dataset.channels),
+            "multiply_adds": models.multiply_adds(network, network_shape(task.dataset).channels),
             "initialisation": model.start_from or models.initialisation(model.name, model.options),
         },
     )

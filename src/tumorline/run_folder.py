@@ -81,6 +81,11 @@ def read_environment(run: Path) -> dict[str, Any]:
     return found
 
 
+def region_column(region: str) -> str:
+    """The column of the history that holds a region's validation Dice, where there are several regions."""
+    return f"validation_dice_{region}"
+
+
 def best_validation_dice(run: Path) -> float:
     """By patient, over all epochs. Raises UserError where no epoch is finished."""
     dice = [float(row["validation_dice"]) for row in read_history(run)]

@@ -20,7 +20,8 @@ from tests.golden.produce import TRAINING
 from tumorline.data.case import read_image
 from tumorline.data.dataset import load_dataset
 from tumorline.model_file import read_info
-from tumorline.training.batches import epoch_order, patient_weights
+from tumorline.training.batches import epoch_order
+from tumorline.training.windows import patient_weights
 
 HERE = Path(__file__).parent
 LOSS_TOLERANCE, DICE_TOLERANCE, PROBABILITY_TOLERANCE = 1e-4, 0.02, 1e-4

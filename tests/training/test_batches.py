@@ -7,8 +7,9 @@ import torch
 from tumorline.config import TrainConfig
 from tumorline.errors import UserError
 from tumorline.network_input.cache import Cache
-from tumorline.training.batches import Batches, Store, patient_weights
+from tumorline.training.batches import Batches, Store
 from tumorline.training.machine import Machine
+from tumorline.training.windows import Windows, patient_weights, with_tumour_free
 
 CPU = torch.device("cpu")
 
@@ -17,12 +18,16 @@ def of(batch_size: int, epoch_images: int = 0) -> TrainConfig:
     return TrainConfig(batch_size=batch_size, epoch_images=epoch_images)
 
 
+def windows_of(rows: list[int], weights: np.ndarray) -> Windows:
+    return Windows(np.array(rows), weights, len(rows))
+
+
 def one_of(rank: int, world: int) -> Machine:
     return Machine(CPU, bfloat16=False, rank=rank, world=world)
 
 
 def test_an_epoch_shows_each_case_at_most_once_and_the_next_in_another_order() -> None:
-    batches = Batches(list(range(100, 110)), np.ones(10), of(3), seed=0, machine=one_of(0, 1))
+    batches = Batches(windows_of(list(range(100, 110)), np.ones(10)), of(3), seed=0, machine=one_of(0, 1))
     epochs = [[batches.indices(epoch, step) for step in range(batches.steps)] for epoch in (0, 1)]
     shown = [index for batch in epochs[0] for index in batch]
     assert batches.steps == 3
@@ -32,21 +37,22 @@ def test_an_epoch_shows_each_case_at_most_once_and_the_next_in_another_order() -
 
 
 def test_processes_share_the_batch_that_one_process_would_see() -> None:
-    whole = Batches(list(range(20)), np.ones(20), of(4), seed=1, machine=one_of(0, 1)).indices(2, 1)
+    whole = Batches(windows_of(list(range(20)), np.ones(20)), of(4), seed=1, machine=one_of(0, 1)).indices(2, 1)
     shares = [
-        Batches(list(range(20)), np.ones(20), of(4), seed=1, machine=one_of(rank, 2)).indices(2, 1) for rank in (0, 1)
+        Batches(windows_of(list(range(20)), np.ones(20)), of(4), seed=1, machine=one_of(rank, 2)).indices(2, 1)
+        for rank in (0, 1)
     ]
     assert sorted(shares[0] + shares[1]) == sorted(whole)
     assert [len(share) for share in shares] == [2, 2]
 
 
 def test_a_small_set_is_one_batch() -> None:
-    batches = Batches([4, 5, 6], np.ones(3), of(16), seed=0, machine=one_of(0, 1))
+    batches = Batches(windows_of([4, 5, 6], np.ones(3)), of(16), seed=0, machine=one_of(0, 1))
     assert (batches.steps, sorted(batches.indices(0, 0))) == (1, [4, 5, 6])
 
 
 def test_an_epoch_may_be_cut_and_the_next_shows_others() -> None:
-    batches = Batches(list(range(40)), np.ones(40), of(4, epoch_images=10), seed=0, machine=one_of(0, 1))
+    batches = Batches(windows_of(list(range(40)), np.ones(40)), of(4, epoch_images=10), seed=0, machine=one_of(0, 1))
     assert (batches.batch_size, batches.steps) == (4, 2)
     first, second = ({index for step in (0, 1) for index in batches.indices(epoch, step)} for epoch in (0, 1))
     assert len(first) == len(second) == 8
@@ -54,13 +60,13 @@ def test_an_epoch_may_be_cut_and_the_next_shows_others() -> None:
 
 
 def test_more_processes_than_cases_are_refused() -> None:
-    with pytest.raises(UserError, match="1 training cases cannot be shared among 2 processes"):
-        Batches([4], np.ones(1), of(2), seed=0, machine=one_of(0, 2))
+    with pytest.raises(UserError, match="1 training images cannot be shared among 2 processes"):
+        Batches(windows_of([4], np.ones(1)), of(2), seed=0, machine=one_of(0, 2))
 
 
 def test_balanced_patients_come_up_alike_whatever_their_number_of_slices() -> None:
     patients = ["many"] * 9 + ["one"] + ["two"] * 2
-    batches = Batches(list(range(12)), patient_weights(patients, 1.0), of(12), seed=0, machine=one_of(0, 1))
+    batches = Batches(windows_of(list(range(12)), patient_weights(patients, 1.0)), of(12), seed=0, machine=one_of(0, 1))
     for epoch in range(3):
         shown = Counter(patients[index] for index in batches.indices(epoch, 0))
         assert shown == {"many": 4, "one": 4, "two": 4}
@@ -71,13 +77,46 @@ def test_without_balance_every_slice_counts_alike() -> None:
     assert patient_weights(["a", "a", "a", "a", "b"], 0.5).tolist() == [0.5] * 4 + [1]
 
 
+def cache_of(images: np.ndarray, masks: np.ndarray, slices: list[int]) -> Cache:
+    rows = np.stack([images.any((1, 2, 3)), masks.any((1, 2, 3))], axis=1)
+    return Cache(images, masks, rows, np.concatenate([[0], np.cumsum(slices)]).astype(np.intp))
+
+
 def test_a_batch_from_the_device_is_that_from_the_cache() -> None:
     random = np.random.default_rng(0)
     images = random.normal(size=(5, 2, 4, 4)).astype(np.float16)
-    cache = Cache(images, random.integers(0, 2, (5, 1, 4, 4), np.uint8))
+    cache = cache_of(images, random.integers(0, 2, (5, 1, 4, 4), np.uint8), [1] * 5)
     mapped, whole = Store(cache, CPU), Store(cache, CPU, on_device=True)
     assert (mapped.whole is None, whole.whole is None) == (True, False)
     for one, other in zip(mapped.batch([3, 0]), whole.batch([3, 0]), strict=True):
         assert one.dtype == torch.float32
         assert torch.equal(one, other)
     assert torch.equal(mapped.batch([3])[0][0], torch.from_numpy(images[3].astype(np.float32)))
+
+
+@pytest.mark.parametrize("on_device", [False, True])
+def test_a_window_shows_the_neighbours_of_its_own_case_alone(on_device: bool) -> None:
+    images = np.arange(5, dtype=np.float16)[:, None, None, None] + np.zeros((5, 2, 4, 4), np.float16)
+    cache = cache_of(images, np.zeros((5, 3, 4, 4), np.uint8), [3, 2])
+    image, target = Store(cache, CPU, context=1, on_device=on_device).batch([0, 2, 3])
+    assert image.shape == (3, 6, 4, 4)
+    assert image[:, ::2, 0, 0].tolist() == [[0, 0, 1], [1, 2, 2], [3, 3, 4]]
+    assert torch.equal(image[:, ::2], image[:, 1::2])
+    assert target.shape == (3, 3, 4, 4)
+
+
+def test_windows_without_a_region_come_up_as_often_as_is_asked() -> None:
+    marked = np.arange(40) < 12
+    windows = with_tumour_free(windows_of(list(range(40)), np.ones(40)), marked, 0.25)
+    assert windows.images == 16
+    batches = Batches(windows, of(16), seed=0, machine=one_of(0, 1))
+    drawn = np.array([batches.indices(epoch, 0) for epoch in range(200)])
+    assert (drawn >= 12).mean() == pytest.approx(0.25, abs=0.01)
+    assert np.bincount(drawn[drawn < 12]).std() < 20
+
+
+def test_without_windows_that_lack_a_region_nothing_changes() -> None:
+    windows = windows_of([1, 2], np.ones(2))
+    assert with_tumour_free(windows, np.array([True, True]), 0.5) is windows
+    assert with_tumour_free(windows, np.array([False, True]), 0.0).rows.tolist() == [2]
+    assert with_tumour_free(windows, np.array([False, True]), 1.0).rows.tolist() == [1]

@@ -12,16 +12,17 @@ from tumorline import models
 from tumorline.config import Config, load_config
 from tumorline.errors import UserError
 from tumorline.training import memory
-from tumorline.training.memory import measure, require_memory
+from tumorline.training.memory import NetworkShape, measure, require_memory
 
 CPU = torch.device("cpu")
+ONE = NetworkShape(channels=1, regions=1)
 
 
 def test_a_convolution_is_measured_as_counted_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     """3 x 3 weights and a bias, float32, five times; of each image 16 x 16 pixels are kept for the backward pass."""
     monkeypatch.setitem(models.MODELS, "one", lambda channels, regions: torch.nn.Conv2d(channels, regions, 3))
     config = load_config(None, ["model.name=one", "data.image_size=16"])
-    assert measure(config, 1) == (5 * 4 * 10, 16 * 16 * 4)
+    assert measure(config, ONE) == (5 * 4 * 10, 16 * 16 * 4)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +39,7 @@ def test_networks_of_each_kind_are_measured(name: str) -> None:
     config = load_config(None, ["data.image_size=64"]).model_copy(
         update={"model": Config().model.model_copy(update={"name": name, "options": options})}
     )
-    found = measure(config, 1)
+    found = measure(config, ONE)
     assert found is not None
     parameters = tumorline_parameters(name, options)
     assert found[0] == 20 * parameters
@@ -56,7 +57,7 @@ def tumorline_parameters(name: str, options: object) -> int:
 def test_every_network_is_measured(name: str) -> None:
     config = load_config(None, ["data.image_size=64", f"model.name={name}"])
     model = config.model.model_copy(update={"options": SMALL[name]})
-    assert measure(config.model_copy(update={"model": model}), 1) is not None
+    assert measure(config.model_copy(update={"model": model}), ONE) is not None
 
 
 @pytest.mark.parametrize(
@@ -73,7 +74,7 @@ def test_every_network_is_measured(name: str) -> None:
 )
 def test_what_does_not_fit_is_refused_with_the_numbers(overrides: list[str], batch: int, message: str) -> None:
     with pytest.raises(UserError, match=message) as caught:
-        require_memory(load_config(None, overrides), 1, batch, CPU)
+        require_memory(load_config(None, overrides), ONE, batch, CPU)
     assert "\n" not in str(caught.value)
 
 
@@ -83,9 +84,9 @@ def test_what_cannot_be_measured_is_left_alone(monkeypatch: pytest.MonkeyPatch) 
             return super().forward(image) if image.sum().item() else image
 
     monkeypatch.setitem(models.MODELS, "looks", lambda channels, regions: Looks(channels, regions, 1))
-    require_memory(load_config(None, ["model.name=looks"]), 1, 10**9, CPU)
+    require_memory(load_config(None, ["model.name=looks"]), ONE, 10**9, CPU)
     monkeypatch.setattr(memory, "total_memory", lambda _: None)
-    require_memory(load_config(None), 1, 10**9, CPU)
+    require_memory(load_config(None), ONE, 10**9, CPU)
 
 
 def test_a_limit_of_a_container_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,15 +24,22 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
+from tumorline.config import DataConfig
 from tumorline.data.case import Case, map_by_volume
 from tumorline.data.dataset import Dataset
+from tumorline.data.sample import Sample
 from tumorline.errors import UserError
 from tumorline.files import allocate, read_json, require_space, write_json
+from tumorline.model_info import InputSpec
 from tumorline.network_input import fit
+from tumorline.network_input.windows import count_slices, input_of, prepare_input, truth_to_network
 from tumorline.user_folders import default_folder
 
-IMAGES, MASKS, CHECKSUMS = "images.npy", "masks.npy", "checksums.json"
+IMAGES, MASKS, ROWS, CHECKSUMS = "images.npy", "masks.npy", "rows.npy", "checksums.json"
+SHAPING = ("axis", "normalisation", "regions")
+"""Settings that shape what the network sees of volumes; those that are as they always were are no part of the key."""
 CHUNK = 64
+DEFAULT = DataConfig()
 ABANDONED_S = 24 * 3600
 ATTEMPTS = 3
 """A cache that is damaged, or put away by another process at the same moment, is made again so often."""
@@ -40,15 +47,35 @@ ATTEMPTS = 3
 
 @dataclass(frozen=True)
 class Cache:
-    """Images `(N, C, S, S)` float16 and masks `(N, 1, S, S)` uint8 in {0, 1}, in the data set's order."""
+    """A row for each slice of each case, in the data set's order and from the first slice on; a picture is one.
+
+    Images `(rows, C, S, S)` float16 and masks `(rows, R, S, S)` uint8 in {0, 1}.
+    """
 
     images: npt.NDArray[np.float16]
     masks: npt.NDArray[np.uint8]
+    rows: npt.NDArray[np.bool_]
+    """`(rows, 2)`: whether a slice shows anything, and whether a region is in it. A picture always counts as shown."""
+    begins: npt.NDArray[np.intp]
+    """The row at which each case begins, and where the last one ends."""
+
+    @property
+    def shown(self) -> npt.NDArray[np.bool_]:
+        return self.rows[:, 0]
+
+    @property
+    def marked(self) -> npt.NDArray[np.bool_]:
+        return self.rows[:, 1]
+
+    def rows_of(self, case: int) -> range:
+        """Of the case at a position of the data set."""
+        return range(int(self.begins[case]), int(self.begins[case + 1]))
 
 
 def cache_key(dataset: Dataset) -> str:
     """Hash over the content of all cases in order, the size and the version of the preprocessing."""
     settings = {"image_size": dataset.settings.image_size, "preprocess": fit.VERSION}
+    settings |= {key: value for key in SHAPING if (value := getattr(dataset.settings, key)) != getattr(DEFAULT, key)}
     content = [[fact.case_id, fact.image_hash, fact.mask_hash] for fact in dataset.facts]
     return sha256(json.dumps([settings, content]).encode()).hexdigest()[:24]
 
@@ -77,7 +104,8 @@ def _mapped(dataset: Dataset, target: Path) -> Cache | None:
     if not target.exists():
         return None
     try:
-        cache = Cache(*(np.load(target / name, mmap_mode="r", allow_pickle=False) for name in (IMAGES, MASKS)))
+        arrays = (np.load(target / name, mmap_mode="r", allow_pickle=False) for name in (IMAGES, MASKS, ROWS))
+        cache = Cache(*arrays, begins=first_rows(dataset))
         checksums = read_json(target / CHECKSUMS)
     except Exception:  # whatever it is that cannot be read is made again
         cache, checksums = None, None
@@ -88,15 +116,26 @@ def _mapped(dataset: Dataset, target: Path) -> Cache | None:
 
 
 def _fits(cache: Cache, dataset: Dataset) -> bool:
-    count, side = len(dataset.cases), dataset.settings.image_size
-    found = [(array.shape, array.dtype) for array in (cache.images, cache.masks)]
-    images, masks = (count, dataset.channels, side, side), (count, 1, side, side)
-    return found == [(images, np.dtype(np.float16)), (masks, np.dtype(np.uint8))]
+    found = [(array.shape, array.dtype) for array in (cache.images, cache.masks, cache.rows)]
+    return found == [(shape, np.dtype(dtype)) for shape, dtype in _arrays(dataset)]
+
+
+def _arrays(dataset: Dataset) -> list[tuple[tuple[int, ...], npt.DTypeLike]]:
+    """Shape and type of images, masks and rows."""
+    count, side = int(first_rows(dataset)[-1]), dataset.settings.image_size
+    images, masks = (count, dataset.channels, side, side), (count, len(dataset.regions), side, side)
+    return [(images, np.float16), (masks, np.uint8), ((count, 2), np.bool_)]
+
+
+def first_rows(dataset: Dataset) -> npt.NDArray[np.intp]:
+    """The row at which each case begins, and where the last one ends: `(cases + 1,)`."""
+    counts = [count_slices(facts.shape, dataset.settings.axis) for facts in dataset.facts]
+    return np.concatenate([[0], np.cumsum(counts, dtype=np.intp)]).astype(np.intp)
 
 
 def _checksums(cache: Cache) -> list[list[int]]:
-    """Of the images and of the masks, one number for each `CHUNK` cases."""
-    return [_checksums_of(array) for array in (cache.images, cache.masks)]
+    """Of the images, the masks and the rows, one number for each `CHUNK` rows."""
+    return [_checksums_of(array) for array in (cache.images, cache.masks, cache.rows)]
 
 
 def _checksums_of(array: npt.NDArray[Any]) -> list[int]:
@@ -128,22 +167,34 @@ def _build(dataset: Dataset, target: Path, progress: Callable[[int, int], None] 
 
 def _fill(dataset: Dataset, folder: Path, progress: Callable[[int, int], None] | None) -> None:
     count, side = len(dataset.cases), dataset.settings.image_size
-    needed = count * side**2 * (2 * dataset.channels + 1)
+    needed = sum(math.prod(shape) * np.dtype(dtype).itemsize for shape, dtype in _arrays(dataset))
     require_space(folder.parent, needed, f"for the decoded cache of {count} cases at data.image_size {side}")
-    images = _create(folder / IMAGES, np.float16, (count, dataset.channels, side, side))
-    masks = _create(folder / MASKS, np.uint8, (count, 1, side, side))
+    arrays = [
+        _create(folder / name, dtype, shape)
+        for name, (shape, dtype) in zip((IMAGES, MASKS, ROWS), _arrays(dataset), strict=True)
+    ]
+    cache = Cache(*arrays, begins=first_rows(dataset))
+    spec = input_of(dataset)
 
     def store(case: Case) -> None:
-        position, sample = dataset.index[case.id], dataset.read(case)
-        images[position] = fit.to_network(sample.image, side)[0]
-        masks[position] = fit.mask_to_network(sample.truth[0], side)
+        _store(cache, cache.rows_of(dataset.index[case.id]), dataset.read(case), spec)
 
     for done, _ in enumerate(map_by_volume(store, dataset.cases), start=1):
         if progress:
             progress(done, count)
-    images.flush()
-    masks.flush()
-    write_json(folder / CHECKSUMS, _checksums(Cache(images, masks)))
+    for array in arrays:
+        array.flush()
+    write_json(folder / CHECKSUMS, _checksums(cache))
+
+
+def _store(cache: Cache, rows: range, sample: Sample, spec: InputSpec) -> None:
+    seen = prepare_input(sample.image, cache.images.shape[-1], spec)
+    masks = truth_to_network(sample.truth, cache.masks.shape[-1], spec)
+    place = slice(rows.start, rows.stop)
+    cache.images[place] = seen.planes.swapaxes(0, 1)
+    cache.masks[place] = masks
+    cache.shown[place] = True if sample.image.ndim == 3 else ~seen.blanks
+    cache.marked[place] = masks.any((1, 2, 3))
 
 
 def _create(path: Path, dtype: npt.DTypeLike, shape: tuple[int, ...]) -> np.memmap:

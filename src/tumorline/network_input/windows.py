@@ -1,6 +1,6 @@
 """What a network of slices sees of a case: a picture is one window, a volume one for each of its slices."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -8,11 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from tumorline.arrays import ImageArray, MaskArray
-from tumorline.geometry.slices import from_slices, to_slices
+from tumorline.data.dataset import Dataset
+from tumorline.geometry.slices import AXES, from_slices, to_slices
 from tumorline.model_info import InputSpec
 from tumorline.network_input import fit
 from tumorline.network_input.fit import FloatArray, Placement
 from tumorline.network_input.normalise import normalise_volume
+
+
+Numbers = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -58,10 +62,37 @@ class NetworkInput:
         return np.ascontiguousarray(from_slices(slices, self.spec.axis))
 
 
-def neighbours(numbers: Sequence[int], count: int, context: int) -> npt.NDArray[np.intp]:
-    """Numbers of the slices that are seen around each of `numbers`, `(B, 2 * context + 1)`; the ends are repeated."""
+def input_of(dataset: Dataset) -> InputSpec:
+    """What a network that is trained on a data set sees of its cases; channels have names where all of several do."""
+    settings, names = dataset.settings, list(dataset.channel_names)
+    named = settings.channels or (len(names) > 1 and all(names))
+    return InputSpec(
+        channels=names if named else [],
+        context=settings.context,
+        axis=settings.axis,
+        normalisation=settings.normalisation,
+    )
+
+
+def count_slices(shape: Sequence[int], axis: str) -> int:
+    """Slices of a case `(C, *space)`; a picture is one."""
+    return shape[AXES[axis]] if len(shape) == 4 else 1
+
+
+def count_windows(dataset: Dataset, names: Iterable[str]) -> int:
+    """Windows that cases can train at most: of volumes every `data.slice_step`-th slice, blank ones counted."""
+    settings = dataset.settings
+    counts = (count_slices(dataset.facts[dataset.index[name]].shape, settings.axis) for name in names)
+    return sum(1 if count == 1 else len(range(0, count, settings.slice_step)) for count in counts)
+
+
+def neighbours(numbers: Sequence[int] | Numbers, count: int | Numbers, context: int) -> Numbers:
+    """Numbers of the slices that are seen around each of `numbers`, `(B, 2 * context + 1)`; the ends are repeated.
+
+    `count` is that of the case, or of the case of each number.
+    """
     offsets = np.arange(-context, context + 1)
-    return np.asarray(np.clip(np.asarray(numbers, np.intp)[:, None] + offsets, 0, count - 1))
+    return np.asarray(np.clip(np.asarray(numbers)[:, None] + offsets, 0, np.reshape(count, (-1, 1)) - 1))
 
 
 def prepare_input(image: ImageArray, size: int, spec: InputSpec) -> NetworkInput:
@@ -82,6 +113,13 @@ def prepare_input(image: ImageArray, size: int, spec: InputSpec) -> NetworkInput
         planes[:, number] = square
         blanks[number] = fit.is_blank(slices[:, number], square, placement)
     return NetworkInput(planes, blanks, space, placement, spec)
+
+
+def truth_to_network(truth: MaskArray, size: int, spec: InputSpec) -> npt.NDArray[np.uint8]:
+    """The regions of a case `(R, *space)`, slice by slice, as the network should answer `(N, R, S, S)`, in {0, 1}."""
+    slices = to_slices(truth, spec.axis) if truth.ndim == 4 else truth[:, None]
+    squares = [[fit.mask_to_network(mask, size)[0] for mask in regions] for regions in slices.swapaxes(0, 1)]
+    return np.array(squares, np.uint8)
 
 
 def _placed(slices: FloatArray, size: int) -> Iterator[FloatArray]:

@@ -19,20 +19,20 @@ from torch.nn.parallel import DistributedDataParallel
 
 from tumorline import losses, models
 from tumorline.augment import apply, draw
-from tumorline.config import Config, TrainConfig
+from tumorline.config import Config, DataConfig, TrainConfig
 from tumorline.data.dataset import Dataset
 from tumorline.data.split import Split
 from tumorline.errors import Diverged, Interrupted, UserError
 from tumorline.files import write_csv
 from tumorline.model_file import weights_file
 from tumorline.network_input.cache import Cache, cache_key, open_cache
-from tumorline.regions import REGION
-from tumorline.run_folder import BEST_WEIGHTS_NAME, HISTORY_NAME, STATE_NAME
+from tumorline.run_folder import BEST_WEIGHTS_NAME, HISTORY_NAME, STATE_NAME, region_column
 from tumorline.signals import stop_signals
-from tumorline.training.batches import Batches, Store, patient_weights
+from tumorline.training.batches import Batches, Store
 from tumorline.training.depthwise import compute_depthwise_in_float32
 from tumorline.training.divergence import LOOK_EVERY, all_finite, divergence
 from tumorline.training.machine import Machine
+from tumorline.training.memory import network_shape
 from tumorline.training.optimiser import (
     build_optimiser,
     freeze_backbone,
@@ -45,12 +45,14 @@ from tumorline.training.shared_norm import share_batch_statistics
 from tumorline.training.state import Position, State
 from tumorline.training.tensor_file import CURE, read_tensors, write_tensors
 from tumorline.training.validation import Validation, validate
+from tumorline.training.windows import training_windows
 from tumorline.user_text import written_path
 
 OnEpoch = Callable[[Mapping[str, Any]], None]
 """Gets each finished epoch's row of the history, once the state is saved; what it raises ends the training there."""
 
 BEST_KEY = "fingerprint"
+OF_VOLUMES = ("channels", "regions", "axis", "context", "tumour_free_share", "normalisation", "as_volumes")
 COLUMNS = (
     "epoch",
     "learning_rate",
@@ -77,6 +79,10 @@ class Task:
         config = self.config.model_dump(mode="json")
         for key in ("source", "cache", "enhancing_label"):  # what the masks hold is in the hash itself
             del config["data"][key]
+        defaults = DataConfig().model_dump(mode="json")
+        for key in OF_VOLUMES:  # a training of pictures goes on that began before there were volumes
+            if config["data"][key] == defaults[key]:
+                del config["data"][key]
         for key in ("device", "checkpoint_minutes"):
             del config["train"][key]
         for key in ("threshold", "storage", "postprocessing"):
@@ -108,12 +114,10 @@ class Loop:
         self, task: Task, machine: Machine, cache: Cache, state: State, on_epoch: OnEpoch | None = None
     ) -> None:
         self.task, self.machine, self.state, self.on_epoch = task, machine, state, on_epoch
-        self.store = Store(cache, machine.device)
+        self.store = Store(cache, machine.device, task.config.data.context)
         self.settings = task.config.train
-        positions = [task.dataset.index[name] for name in task.split.cases("train")]
-        patients = [task.dataset.cases[position].group for position in positions]
-        weights = patient_weights(patients, self.settings.balance_patients)
-        self.batches = Batches(positions, weights, self.settings, task.config.seed, machine)
+        windows = training_windows(task.dataset, cache, task.split.cases("train"), self.settings.balance_patients)
+        self.batches = Batches(windows, self.settings, task.config.seed, machine)
         self.criterion = losses.build(task.config.loss).to(machine.device)
         self.trainee = _wrap(state.network, self.settings, machine)
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=machine.device)
@@ -153,9 +157,9 @@ class Loop:
         config, position = self.task.config, self.state.position
         step = position.epoch * self.batches.steps + position.step
         torch.manual_seed(hash((config.seed, step, self.machine.rank)) & 0x7FFFFFFF)
-        indices = self.batches.indices(position.epoch, position.step)
-        image, target = self.store.batch(indices)
-        parameters = draw(config.augment, config.seed, position.epoch, indices, (image.shape[-2], image.shape[-1]))
+        rows = self.batches.indices(position.epoch, position.step)
+        image, target = self.store.batch(rows)
+        parameters = draw(config.augment, config.seed, position.epoch, rows, (image.shape[-2], image.shape[-1]))
         image, target = apply(image, target, parameters)
         if self.settings.channels_last:
             image = image.contiguous(memory_format=torch.channels_last)
@@ -248,7 +252,7 @@ class Loop:
         cases = self.task.split.cases("validation")
         self.criterion.progress = self.epoch / self.settings.epochs
         result = validate(self.state.average, self.criterion, self.task.dataset, self.store, cases, self.machine)
-        if not all(map(math.isfinite, result)):
+        if not (math.isfinite(result.loss) and math.isfinite(result.dice)):
             raise self.diverged(f"the validation loss of epoch {self.epoch} is not finite")
         return result
 
@@ -262,10 +266,22 @@ class Loop:
             "train_loss": self.total_loss() / steps,
             "validation_loss": result.loss,
             "validation_dice": result.dice,
+            **self.by_region(result),
             "best": int((result.dice, -result.loss) > (position.best_dice, -position.best_loss)),
             "seconds": round(position.seconds, 2),
             "images_per_second": round(images / max(position.seconds, 1e-9), 2),
         }
+
+    def by_region(self, result: Validation) -> dict[str, float | None]:
+        """The columns of the regions where there are several; None where no case has the region."""
+        regions = self.task.dataset.regions
+        return dict(zip(map(region_column, regions), result.by_region, strict=True)) if len(regions) > 1 else {}
+
+    def columns(self) -> list[str]:
+        """Of the history."""
+        regions = self.task.dataset.regions
+        place = COLUMNS.index("best")
+        return [*COLUMNS[:place], *(map(region_column, regions) if len(regions) > 1 else ()), *COLUMNS[place:]]
 
     def total_loss(self) -> float:
         return float(sum(self.machine.gather(self.loss_sum.item())))
@@ -275,7 +291,7 @@ class Loop:
         self.state.position.loss_sum = self.total_loss()
         if self.machine.leads:
             self.state.save(self.task.run / STATE_NAME)
-            write_csv(self.task.run / HISTORY_NAME, COLUMNS, self.state.position.history)
+            write_csv(self.task.run / HISTORY_NAME, self.columns(), self.state.position.history)
         else:
             self.state.position.loss_sum = 0.0
         self.last_saved = time.monotonic()
@@ -300,12 +316,12 @@ def start(task: Task, machine: Machine) -> State:
     """A new network with average, optimiser and position, or those that the run folder holds."""
     config = task.config
     torch.manual_seed(config.seed)
-    architecture, path = config.model, task.run / STATE_NAME
+    architecture, path, shape = config.model, task.run / STATE_NAME, network_shape(task.dataset)
     begun, options = path.exists(), architecture.options
     network = models.build(
         architecture.name,
-        channels=task.dataset.channels,
-        regions=len([REGION]),
+        channels=shape.channels,
+        regions=shape.regions,
         options=models.without_weights(architecture.name, options) if begun else options,
     ).to(machine.device)
     if architecture.start_from and not begun:

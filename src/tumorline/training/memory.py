@@ -3,7 +3,7 @@
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -11,8 +11,9 @@ from torch.overrides import TorchFunctionMode
 
 from tumorline import models
 from tumorline.config import Config
+from tumorline.data.dataset import Dataset
 from tumorline.errors import UserError
-from tumorline.regions import REGION
+from tumorline.network_input.windows import input_of
 
 COPIES = 5
 """Of the weights in training: themselves, gradients, average, and the optimiser's two moments."""
@@ -22,12 +23,24 @@ LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_by
 """Where Linux says how much of the memory a container may use."""
 
 
-def require_memory(config: Config, channels: int, batch: int, device: torch.device) -> None:
+class NetworkShape(NamedTuple):
+    """What a data set asks of a network."""
+
+    channels: int
+    """Those of the image, times the slices that are seen at once."""
+    regions: int
+
+
+def network_shape(dataset: Dataset) -> NetworkShape:
+    return NetworkShape(dataset.channels * input_of(dataset).depth, len(dataset.regions))
+
+
+def require_memory(config: Config, shape: NetworkShape, batch: int, device: torch.device) -> None:
     """Raise UserError where the weights, or a batch of so many images, are larger than the device's whole memory.
 
     A network that cannot be measured is not refused.
     """
-    found, total = measure(config, channels), total_memory(device)
+    found, total = measure(config, shape), total_memory(device)
     if found is None or total is None:
         return
     weights, image = found
@@ -45,7 +58,7 @@ def require_memory(config: Config, channels: int, batch: int, device: torch.devi
         )
 
 
-def measure(config: Config, channels: int) -> tuple[int, int] | None:
+def measure(config: Config, shape: NetworkShape) -> tuple[int, int] | None:
     """Bytes of the weights with all their copies, and of what one image leaves for the backward pass.
 
     None for a network that cannot be built or run without values.
@@ -54,8 +67,8 @@ def measure(config: Config, channels: int) -> tuple[int, int] | None:
     options = models.without_weights(model.name, model.options)
     try:
         with torch.device("meta"), _RatesHaveValues():
-            network = models.build(model.name, channels=channels, regions=len([REGION]), options=options)
-            kept = _kept_bytes(network.train(), torch.zeros(PROBE, channels, side, side))
+            network = models.build(model.name, channels=shape.channels, regions=shape.regions, options=options)
+            kept = _kept_bytes(network.train(), torch.zeros(PROBE, shape.channels, side, side))
     except Exception:  # whatever a network of others does with tensors that have no values
         return None
     return COPIES * sum(weight.nbytes for weight in network.parameters()), kept // PROBE

@@ -7,6 +7,8 @@ from typing import Any, Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from tumorline.run_folder import region_column
+
 
 class TrainingProgress:
     """Progress on standard error; silent in all processes but the first."""
@@ -45,7 +47,16 @@ class TrainingProgress:
         self.console.print(
             f"epoch {row['epoch']:>3}/{epochs}  loss {row['train_loss']:.4f}  "
             f"validation loss {row['validation_loss']:.4f}  Dice by patient {row['validation_dice']:.4f}  "
+            f"{_by_region(row)}"
             f"{row['seconds']:.0f} s  {row['images_per_second']:.1f} images/s{best}",
             highlight=False,
             soft_wrap=True,
         )
+
+
+def _by_region(row: Mapping[str, Any]) -> str:
+    """The regions' own figures in brackets; empty where there is one region."""
+    prefix = region_column("")
+    found = {key.removeprefix(prefix): value for key, value in row.items() if key.startswith(prefix)}
+    said = ", ".join(f"{name} {'none' if value is None else format(value, '.3f')}" for name, value in found.items())
+    return f"({said})  " if said else ""

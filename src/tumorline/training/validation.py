@@ -1,6 +1,8 @@
 """Dice by patient at native resolution, as it will be reported, while the training goes on."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -8,8 +10,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from tumorline.arrays import MaskArray
 from tumorline.data.dataset import Dataset, read_truth
-from tumorline.metrics.overlap import count_overlap, dice
+from tumorline.geometry.slices import to_slices
 from tumorline.network_input.fit import Placement, to_native
 from tumorline.training.batches import Store
 from tumorline.training.machine import Machine
@@ -24,13 +27,44 @@ class Validation(NamedTuple):
     loss: float
     """Mean over cases at the network's size."""
     dice: float
-    """Mean over patients of the mean over the patient's cases that have a tumour; native resolution."""
+    """Mean over regions of the mean over patients of the mean over the patient's cases that have the region; native
+    resolution."""
+    by_region: tuple[float | None, ...] = ()
+    """None where no case has the region."""
 
 
 class CaseResult(NamedTuple):
     patient: str
     loss: float
-    dice: float | None
+    dice: tuple[float | None, ...]
+    """Of each region; None where the case lacks it."""
+
+
+@dataclass
+class CaseCounts:
+    """What the slices of a case add up to; `truth` is `(R, N, H, W)` at native resolution."""
+
+    truth: MaskArray
+    losses: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.overlap, self.predicted = np.zeros((2, len(self.truth)), np.int64)
+
+    def add(self, number: int, loss: float, probability: FloatArray) -> None:
+        """A slice, from probabilities `(R, S, S)`."""
+        truth = self.truth[:, number]
+        placement = Placement((truth.shape[1], truth.shape[2]), probability.shape[-1])
+        predicted = to_native(probability, placement) >= THRESHOLD
+        self.losses.append(loss)
+        self.overlap += np.count_nonzero(truth & predicted, axis=(1, 2))
+        self.predicted += np.count_nonzero(predicted, axis=(1, 2))
+
+    def result(self, patient: str) -> CaseResult:
+        """A slice that is blank, and so was not shown, is predicted to be empty."""
+        sizes = np.count_nonzero(self.truth, axis=(1, 2, 3))
+        counts = zip(sizes, self.overlap, self.predicted, strict=True)
+        dice = tuple(float(2 * overlap / (size + predicted)) if size else None for size, overlap, predicted in counts)
+        return CaseResult(patient, float(np.mean(self.losses)), dice)
 
 
 @torch.no_grad()
@@ -45,29 +79,63 @@ def validate(
     """Score the cases, shared among all processes."""
     network.eval()
     mine = [dataset.index[name] for name in cases[machine.rank :: machine.world]]
-    results = []
-    for batch in (mine[start : start + BATCH] for start in range(0, len(mine), BATCH)):
-        image, target = store.batch(batch)
-        with machine.autocast():
-            logits: Tensor = network(image)
-        losses = [float(criterion(one[None].float(), truth[None])) for one, truth in zip(logits, target, strict=True)]
-        probabilities = logits.float().sigmoid().cpu().numpy()
-        results += [_score(dataset, *found) for found in zip(batch, losses, probabilities, strict=True)]
+    results = list(_score_cases(network, criterion, dataset, store, mine, machine))
     return _gather([result for part in machine.gather(results) for result in part])
 
 
-def _score(dataset: Dataset, index: int, loss: float, probability: FloatArray) -> CaseResult:
-    """One case at native resolution, from probabilities `(1, S, S)`."""
-    case, (height, width) = dataset.cases[index], dataset.facts[index].shape[1:]
-    predicted = to_native(probability, Placement((height, width), probability.shape[-1]))[0] >= THRESHOLD
-    truth = read_truth(case, dataset.settings)[0]
-    return CaseResult(case.group, loss, dice(count_overlap(truth, predicted)) if truth.any() else None)
+def _score_cases(
+    network: nn.Module, criterion: nn.Module, dataset: Dataset, store: Store, cases: list[int], machine: Machine
+) -> Iterator[CaseResult]:
+    """Each case as soon as its last slice is counted; a batch may hold slices of several cases."""
+    counts: dict[int, CaseCounts] = {}
+    rows = [(case, row) for case in cases for row in rows_to_score(store, case)]
+    left = Counter(case for case, _ in rows)
+    for batch in (rows[start : start + BATCH] for start in range(0, len(rows), BATCH)):
+        losses, probabilities = _answer(network, criterion, store, [row for _, row in batch], machine)
+        for (case, row), loss, probability in zip(batch, losses, probabilities, strict=True):
+            if case not in counts:
+                counts[case] = CaseCounts(_read_slices(dataset, case))
+            counts[case].add(row - store.cache.rows_of(case).start, loss, probability)
+            left[case] -= 1
+            if not left[case]:
+                yield counts.pop(case).result(dataset.cases[case].group)
+
+
+def _answer(
+    network: nn.Module, criterion: nn.Module, store: Store, rows: Sequence[int], machine: Machine
+) -> tuple[list[float], FloatArray]:
+    """Loss and probabilities `(R, S, S)` of each window."""
+    image, target = store.batch(rows)
+    with machine.autocast():
+        logits: Tensor = network(image)
+    losses = [float(criterion(one[None].float(), truth[None])) for one, truth in zip(logits, target, strict=True)]
+    return losses, logits.float().sigmoid().cpu().numpy()
+
+
+def rows_to_score(store: Store, case: int) -> list[int]:
+    """The slices that show anything; of a case without any its first one."""
+    rows = store.cache.rows_of(case)
+    return [row for row in rows if store.cache.shown[row]] or list(rows[:1])
+
+
+def _read_slices(dataset: Dataset, case: int) -> MaskArray:
+    """The truth of a case `(R, N, H, W)`."""
+    truth = read_truth(dataset.cases[case], dataset.settings)
+    return to_slices(truth, dataset.settings.axis) if truth.ndim == 4 else truth[:, None]
 
 
 def _gather(results: list[CaseResult]) -> Validation:
+    by_region = tuple(_mean_over_patients(results, region) for region in range(len(results[0].dice)))
+    known = [dice for dice in by_region if dice is not None]
+    loss = float(np.mean([result.loss for result in results]))
+    return Validation(loss, float(np.mean(known)) if known else 0.0, by_region)
+
+
+def _mean_over_patients(results: list[CaseResult], region: int) -> float | None:
     by_patient: dict[str, list[float]] = defaultdict(list)
     for result in results:
-        if result.dice is not None:
-            by_patient[result.patient].append(result.dice)
+        dice = result.dice[region]
+        if dice is not None:
+            by_patient[result.patient].append(dice)
     means = [np.mean(values) for _, values in sorted(by_patient.items())]
-    return Validation(float(np.mean([result.loss for result in results])), float(np.mean(means)) if means else 0.0)
+    return float(np.mean(means)) if means else None
