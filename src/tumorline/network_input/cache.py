@@ -36,6 +36,7 @@ from tumorline.network_input.windows import count_slices, input_of, prepare_inpu
 from tumorline.user_folders import default_folder
 
 IMAGES, MASKS, ROWS, CHECKSUMS = "images.npy", "masks.npy", "rows.npy", "checksums.json"
+NAMES = (IMAGES, MASKS, ROWS)
 SHAPING = ("axis", "normalisation", "regions")
 """Settings that shape what the network sees of volumes; those that are as they always were are no part of the key."""
 CHUNK = 64
@@ -104,8 +105,8 @@ def _mapped(dataset: Dataset, target: Path) -> Cache | None:
     if not target.exists():
         return None
     try:
-        arrays = (np.load(target / name, mmap_mode="r", allow_pickle=False) for name in (IMAGES, MASKS, ROWS))
-        cache = Cache(*arrays, begins=first_rows(dataset))
+        images, masks, rows = (np.load(target / name, mmap_mode="r", allow_pickle=False) for name in NAMES)
+        cache = Cache(images, masks, rows, first_rows(dataset))
         checksums = read_json(target / CHECKSUMS)
     except Exception:  # whatever it is that cannot be read is made again
         cache, checksums = None, None
@@ -169,11 +170,10 @@ def _fill(dataset: Dataset, folder: Path, progress: Callable[[int, int], None] |
     count, side = len(dataset.cases), dataset.settings.image_size
     needed = sum(math.prod(shape) * np.dtype(dtype).itemsize for shape, dtype in _arrays(dataset))
     require_space(folder.parent, needed, f"for the decoded cache of {count} cases at data.image_size {side}")
-    arrays = [
-        _create(folder / name, dtype, shape)
-        for name, (shape, dtype) in zip((IMAGES, MASKS, ROWS), _arrays(dataset), strict=True)
-    ]
-    cache = Cache(*arrays, begins=first_rows(dataset))
+    images, masks, rows = (
+        _create(folder / name, dtype, shape) for name, (shape, dtype) in zip(NAMES, _arrays(dataset), strict=True)
+    )
+    cache = Cache(images, masks, rows, first_rows(dataset))
     spec = input_of(dataset)
 
     def store(case: Case) -> None:
@@ -182,7 +182,7 @@ def _fill(dataset: Dataset, folder: Path, progress: Callable[[int, int], None] |
     for done, _ in enumerate(map_by_volume(store, dataset.cases), start=1):
         if progress:
             progress(done, count)
-    for array in arrays:
+    for array in (images, masks, rows):
         array.flush()
     write_json(folder / CHECKSUMS, _checksums(cache))
 

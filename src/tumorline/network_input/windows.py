@@ -15,7 +15,6 @@ from tumorline.network_input import fit
 from tumorline.network_input.fit import FloatArray, Placement
 from tumorline.network_input.normalise import normalise_volume
 
-
 Numbers = npt.NDArray[np.intp]
 
 

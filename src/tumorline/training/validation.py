@@ -80,7 +80,7 @@ def validate(
     network.eval()
     mine = [dataset.index[name] for name in cases[machine.rank :: machine.world]]
     results = list(_score_cases(network, criterion, dataset, store, mine, machine))
-    return _gather([result for part in machine.gather(results) for result in part])
+    return gather_results([result for part in machine.gather(results) for result in part])
 
 
 def _score_cases(
@@ -124,7 +124,7 @@ def _read_slices(dataset: Dataset, case: int) -> MaskArray:
     return to_slices(truth, dataset.settings.axis) if truth.ndim == 4 else truth[:, None]
 
 
-def _gather(results: list[CaseResult]) -> Validation:
+def gather_results(results: list[CaseResult]) -> Validation:
     by_region = tuple(_mean_over_patients(results, region) for region in range(len(results[0].dice)))
     known = [dice for dice in by_region if dice is not None]
     loss = float(np.mean([result.loss for result in results]))

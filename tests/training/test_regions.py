@@ -1,0 +1,77 @@
+"""Training on several regions and channels, of slices and of volumes."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests import sources
+from tests.conftest import TINY
+from tests.training.conftest import make_task
+from tests.training.test_loop import history, train
+from tumorline.config import Config, load_config
+from tumorline.training.loop import Task
+from tumorline.training.progress import TrainingProgress
+from tumorline.training.validation import CaseCounts, CaseResult, gather_results
+
+REGIONS = ("whole_tumour", "tumour_core", "enhancing_tumour")
+CHANNELS = ("flair", "post_contrast", "t2", "pre_contrast")
+
+
+@pytest.fixture
+def brats_config(tmp_path: Path) -> Config:
+    source = sources.brats(tmp_path / "source")
+    named = [f"data.regions={list(REGIONS)}", f"data.channels={list(CHANNELS)}"]
+    places = [f"data.source='{source}'", f"data.cache='{tmp_path / 'cache'}'"]
+    return load_config(None, [*TINY, "train.epochs=2", *named, *places])
+
+
+def test_each_region_is_trained_and_validated(brats_config: Config, tmp_path: Path) -> None:
+    train(brats_config, tmp_path / "run")
+    row = history(tmp_path / "run")[-1]
+    dice = [float(row[f"validation_dice_{region}"]) for region in REGIONS]
+    assert float(row["validation_dice"]) == pytest.approx(np.mean(dice))
+    assert list(row).index("validation_dice_whole_tumour") == list(row).index("validation_dice") + 1
+
+
+def fingerprint(config: Config, run: Path, **changes: object) -> str:
+    data = config.data.model_copy(update=changes)
+    task = make_task(config, run)
+    return Task(config.model_copy(update={"data": data}), task.dataset, task.split, run).fingerprint()
+
+
+def test_what_a_network_sees_of_volumes_is_part_of_what_a_training_is(tiny_config: Config, tmp_path: Path) -> None:
+    changes = ({}, {"context": 1}, {"tumour_free_share": 0.2}, {"normalisation": "volume"}, {"axis": "coronal"})
+    assert len({fingerprint(tiny_config, tmp_path, **change) for change in changes}) == len(changes)
+
+
+def test_the_slices_of_a_case_are_counted_together() -> None:
+    truth = np.zeros((2, 3, 4, 4), bool)
+    truth[0, 0, :2], truth[0, 1, :1] = True, True  # 12 voxels in two slices; the second region is not there
+    counts = CaseCounts(truth)
+    answer = np.zeros((2, 4, 4), np.float32)
+    answer[:, :1] = 1  # 4 of each region in each slice that is shown
+    counts.add(0, 0.5, answer)
+    counts.add(1, 1.5, answer)
+    result = counts.result("P1")
+    assert result == CaseResult("P1", 1.0, (2 * 8 / (12 + 8), None))
+
+
+def test_the_mean_is_over_cases_then_patients_then_regions() -> None:
+    results = [
+        CaseResult("A", 1.0, (1.0, None, None)),
+        CaseResult("A", 1.0, (0.0, 0.2, None)),
+        CaseResult("B", 4.0, (0.9, 0.4, None)),
+    ]
+    found = gather_results(results)
+    assert found.loss == 2.0
+    assert found.by_region == (pytest.approx(0.7), pytest.approx(0.3), None)
+    assert found.dice == pytest.approx(0.5)
+
+
+def test_the_line_of_an_epoch_names_the_regions(capsys: pytest.CaptureFixture[str]) -> None:
+    row = {"epoch": 1, "train_loss": 1.0, "validation_loss": 1.0, "validation_dice": 0.5, "seconds": 1.0}
+    row |= {"images_per_second": 9.0, "best": 0, "validation_dice_core": 0.5}
+    with TrainingProgress(0, 1, visible=True) as progress:
+        progress.epoch({**row, "validation_dice_rim": None}, 2)
+    assert "Dice by patient 0.5000  (core 0.500, rim none)" in capsys.readouterr().err
