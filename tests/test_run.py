@@ -329,4 +329,4 @@ def test_a_batch_that_is_larger_than_the_set_is_said(tiny_source: Path, tmp_path
     said: list[str] = []
     config = read_recipe(None, tiny_source, [*FAST, "train.batch_size=500", f"data.cache='{tmp_path / 'cache'}'"])
     fit_only(config, tmp_path / "run", said.append)
-    assert "train.batch_size is 500, but there are 28 training cases: one batch is all" in said
+    assert "train.batch_size is 500, but there are 28 training images: one batch is all" in said
