@@ -41,8 +41,8 @@ def fingerprint(config: Config, run: Path, **changes: object) -> str:
 
 
 def test_what_a_network_sees_of_volumes_is_part_of_what_a_training_is(tiny_config: Config, tmp_path: Path) -> None:
-    seen: list[dict[str, object]] = [{"context": 1}, {"normalisation": "volume"}, {"axis": "coronal"}]
-    changes = [{}, *seen, {"tumour_free_share": 0.2}]
+    changes: list[dict[str, object]] = [{}, {"context": 1}, {"normalisation": "volume"}, {"axis": "coronal"}]
+    changes.append({"tumour_free_share": 0.2})
     assert len({fingerprint(tiny_config, tmp_path, **change) for change in changes}) == len(changes)
 
 
