@@ -12,27 +12,32 @@ def square(side: int, *slices: slice) -> np.ndarray:
     return mask
 
 
+def constant_mask(masks: list[np.ndarray], patients: list[str]) -> np.ndarray:
+    [found] = baselines.constant_masks((mask[None] for mask in masks), patients)
+    return found
+
+
 def test_the_constant_mask_of_equal_masks_is_that_mask() -> None:
     mask = square(256, slice(100, 140), slice(60, 100))
-    assert (baselines.constant_mask([mask, mask], ["a", "b"]) == mask).all()
+    assert (constant_mask([mask, mask], ["a", "b"]) == mask).all()
 
 
 def test_patients_weigh_alike_in_the_constant_mask() -> None:
     left, right = square(256, slice(0, 16), slice(0, 16)), square(256, slice(0, 16), slice(64, 80))
-    found = baselines.constant_mask([left] * 9 + [right] * 3, ["many"] * 9 + ["b", "c", "d"])
+    found = constant_mask([left] * 9 + [right] * 3, ["many"] * 9 + ["b", "c", "d"])
     assert (found == right).all()
 
 
 def test_masks_of_any_size_share_the_grid() -> None:
     small, large = square(64, slice(16, 32), slice(16, 32)), square(512, slice(128, 256), slice(128, 256))
-    found = baselines.constant_mask([small, large], ["a", "b"])
+    found = constant_mask([small, large], ["a", "b"])
     assert found.shape == (256, 256)
     assert found.sum() == pytest.approx(64 * 64, rel=0.05)
     assert baselines.fitted(found, (100, 300)).shape == (100, 300)
 
 
 def test_without_a_tumour_the_constant_mask_is_empty() -> None:
-    assert not baselines.constant_mask([square(64)], ["a"]).any()
+    assert not constant_mask([square(64)], ["a"]).any()
 
 
 def test_a_mask_survives_as_text() -> None:
@@ -55,3 +60,47 @@ def test_otsu_finds_the_bright_spot_in_the_head_and_nothing_outside() -> None:
 
 def test_a_constant_picture_has_no_bright_tissue() -> None:
     assert not baselines.otsu_in_head(np.full((1, 8, 8), 7, np.float32)).any()
+
+
+# ---------------------------------------------------------------- several regions, volumes
+
+
+def test_each_region_has_a_constant_mask_of_its_own() -> None:
+    outer, inner = square(256, slice(0, 64), slice(0, 64)), square(256, slice(0, 16), slice(0, 16))
+    found = baselines.constant_masks([np.stack([outer, inner])] * 2, ["a", "b"])
+    assert [(mask == expected).all() for mask, expected in zip(found, (outer, inner), strict=True)] == [True, True]
+
+
+def ball(shape: tuple[int, int, int]) -> np.ndarray:
+    """A ball around the middle of any grid, a quarter of each side wide."""
+    places = np.meshgrid(*(np.linspace(-1, 1, side) for side in shape), indexing="ij")
+    return np.asarray(np.linalg.norm(places, axis=0) < 0.5)
+
+
+def test_the_constant_mask_of_volumes_fits_a_volume_of_any_size() -> None:
+    [found] = baselines.constant_masks([ball((20, 48, 40))[None], ball((31, 60, 60))[None]], ["a", "b"])
+    assert found.shape == baselines.VOLUME_GRID
+    expected = ball((40, 50, 60))
+    answer = baselines.fitted(found, expected.shape)
+    assert 2 * (answer & expected).sum() / (answer.sum() + expected.sum()) > 0.9
+
+
+def test_the_constant_mask_of_pictures_answers_each_slice_of_a_volume() -> None:
+    mask = square(256, slice(0, 128))
+    assert (baselines.fitted(mask, (3, 64, 64)) == square(64, slice(0, 32))).all()
+
+
+def test_a_mask_of_volumes_survives_as_text() -> None:
+    mask = np.random.default_rng(0).random(baselines.VOLUME_GRID) > 0.5
+    assert (baselines.from_text(baselines.to_text(mask)) == mask).all()
+
+
+def test_otsu_in_a_volume_fills_the_holes_of_each_slice() -> None:
+    """A dark tube through the head is open at both ends, so that only slice by slice it is a hole."""
+    volume = np.zeros((1, 5, 32, 32), np.float32)
+    volume[0, :, 4:28, 4:28] = 100
+    volume[0, :, 10:12, 10:12] = 0
+    volume[0, 2, 20:24, 20:24] = 200
+    found = baselines.otsu_in_head(volume)
+    assert found[2, 20:24, 20:24].all()
+    assert not found[:, 10:12, 10:12].any()

@@ -113,8 +113,8 @@ def test_a_baseline_that_is_not_beaten_is_a_warning(tiny_run: Path) -> None:
     written = json.loads((tiny_run / "summary.json").read_text()) | {"warnings": [], "warning_codes": []}
     (figures,) = written["regions"].values()
     better = figures["dice"]["mean"] + 0.01
-    record = {"case": "a", "patient": "a", "baseline": "otsu_in_head", "dice": better, "missed": False}
-    records = [record | {"volume_ratio": 1.0, "accuracy": 1.0}]
+    record = {"case": "a", "patient": "a", "region": "tumour", "baseline": "otsu_in_head", "dice": better}
+    records = [record | {"missed": False, "volume_ratio": 1.0, "accuracy": 1.0}]
     (warning,) = with_baselines(Summary.model_validate(written), records).warnings
     assert warning.code is WarningCode.BASELINE_NOT_BEATEN
     assert warning.text.startswith(f"BASELINE NOT BEATEN: otsu in head has Dice {better:.3f}")

@@ -1,9 +1,10 @@
 """Temperature and threshold: chosen on validation, used everywhere, written down."""
 
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -11,31 +12,49 @@ import pytest
 from tests.conftest import PairFolder
 from tumorline.arrays import ImageArray
 from tumorline.config import DataConfig, load_config
-from tumorline.data.dataset import load_dataset
+from tumorline.data.dataset import Dataset, load_dataset
 from tumorline.errors import UserError
 from tumorline.evaluation import operating_point
 from tumorline.metrics import calibration
 from tumorline.model_file import ModelInfo, find_model, read_info
-from tumorline.network_input.fit import Placement
-from tumorline.results import guess_code
+from tumorline.model_info import InputSpec
+from tumorline.network_input.windows import NetworkInput, prepare_input
+from tumorline.results import OperatingPoint, guess_code
 from tumorline.runtime import FloatArray
 
 
 @dataclass(frozen=True)
 class Sloped:
-    """Bright pixels have a probability of 0.3, the others one of 0.1."""
+    """Bright pixels have a probability of 0.3, the others one of 0.1; of further regions half the odds each time."""
 
+    regions: tuple[str, ...] = ("tumour",)
     size: int = 32
 
-    def logits(self, image: ImageArray) -> tuple[FloatArray, Placement]:
-        probability = np.where(image > 120, 0.3, 0.1)
-        return np.log(probability / (1 - probability)).astype(np.float32), Placement((self.size, self.size), self.size)
+    @property
+    def info(self) -> ModelInfo:
+        info = read_info(find_model(Path("builtin")))
+        return info.model_copy(update={"image_size": self.size, "regions": list(self.regions)})
+
+    def see(self, image: ImageArray) -> NetworkInput:
+        return prepare_input(image, self.size, InputSpec())
+
+    def slice_logits(self, seen: NetworkInput) -> Iterator[tuple[int, FloatArray]]:
+        for number in seen.shown:
+            bright = seen.planes[0, number] > 1
+            odds = np.where(bright, 0.3 / 0.7, 0.1 / 0.9)
+            halved = [np.log(odds / 2**region) for region in range(len(self.regions))]
+            yield number, np.stack(halved).astype(np.float32)
+
+
+def chosen(dataset: Dataset, names: Sequence[str], threshold: float | Literal["validation"]) -> OperatingPoint:
+    points = operating_point.choose_operating_points(Sloped(), dataset, names, threshold)  # type: ignore[arg-type]
+    return points["tumour"]
 
 
 def test_the_threshold_that_finds_the_tumours_is_chosen(pair_folder: PairFolder) -> None:
     dataset = load_dataset(pair_folder(patients=3, slices=1), DataConfig())
     names = [case.id for case in dataset.cases]
-    point = operating_point.choose_operating_point(Sloped(), dataset, names, "validation")  # type: ignore[arg-type]
+    point = chosen(dataset, names, "validation")
     curve = {one.threshold: one for one in point.threshold_curve}
     assert len(curve) == 19
     assert curve[point.threshold].dice == max(one.dice for one in curve.values())
@@ -45,14 +64,14 @@ def test_the_threshold_that_finds_the_tumours_is_chosen(pair_folder: PairFolder)
 
 def test_a_threshold_by_hand_is_kept_and_the_curve_still_drawn(pair_folder: PairFolder) -> None:
     dataset = load_dataset(pair_folder(patients=3, slices=1), DataConfig())
-    point = operating_point.choose_operating_point(Sloped(), dataset, [dataset.cases[0].id], 0.7)  # type: ignore[arg-type]
+    point = chosen(dataset, [dataset.cases[0].id], 0.7)
     assert (point.threshold, point.chosen) == (0.7, 0.7)
     assert len(point.threshold_curve) == 19
 
 
 def test_a_flat_curve_leaves_one_half(pair_folder: PairFolder) -> None:
     dataset = load_dataset(pair_folder(patients=2, slices=1), DataConfig())
-    assert operating_point.choose_operating_point(Sloped(), dataset, [], "validation").threshold == 0.5  # type: ignore[arg-type]
+    assert chosen(dataset, [], "validation").threshold == 0.5
 
 
 def test_a_threshold_outside_0_and_1_is_refused() -> None:

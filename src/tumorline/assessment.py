@@ -77,9 +77,9 @@ def load_named(models: Sequence[Path | str], tta: str) -> dict[str, Model]:
 
 def add_stress(model: Model, wanted: Request, summary: Summary, progress: Progress | None) -> Summary:
     rows = read_rows(wanted.output)
-    names = [row.case for row in rows if row.status in wanted.headline]
+    names = list(dict.fromkeys(row.case for row in rows if row.status in wanted.headline))
     records = stresses.measure_robustness(model, wanted.dataset, names, wanted.memory, progress)
-    summary = summary.model_copy(update={"robustness": {model.info.regions[0]: stresses.summarise_robustness(records)}})
+    summary = summary.model_copy(update={"robustness": stresses.summarise_robustness(records)})
     write_csv(wanted.output / STRESS_NAME, stresses.COLUMNS, records)
     write_evaluation(wanted.output, rows, summary)
     return summary

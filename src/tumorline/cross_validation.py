@@ -1,7 +1,7 @@
 """Cross-validation: each fold is a run of its own, and every patient is scored by the model that has not seen it."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from tumorline import run
@@ -9,16 +9,16 @@ from tumorline.config import Config
 from tumorline.errors import Diverged, UserError
 from tumorline.evaluation.baselines import Record
 from tumorline.evaluation.operating_point import WEAKNESSES
-from tumorline.evaluation.summary import region_figures, with_baselines, without_own
+from tumorline.evaluation.predictions import find_prediction
+from tumorline.evaluation.summary import of_region, region_figures, with_baselines, without_own
 from tumorline.evaluation.tables import read_baselines, read_certainties, read_rows, write_evaluation
 from tumorline.files import refuse_links_outside, write_bytes
 from tumorline.metrics import calibration
+from tumorline.metrics.calibration import Certainty
 from tumorline.metrics.summary import Row
 from tumorline.output_folder import claim_output
-from tumorline.regions import REGION
-from tumorline.results import Fold, ResultWarning, Summary, WarningCode, read_summary
+from tumorline.results import Calibration, Fold, ResultWarning, Summary, WarningCode, read_summary
 from tumorline.run_folder import CONFIG_NAME, EVALUATION_NAME, PREDICTIONS_NAME, REPORT_NAME, SUMMARY_NAME, read_config
-from tumorline.write.images import mask_path
 
 Notify = Callable[[str], None]
 NAMES = (CONFIG_NAME, "fold-*", EVALUATION_NAME, SUMMARY_NAME, PREDICTIONS_NAME, REPORT_NAME)
@@ -68,16 +68,16 @@ def gather(folder: Path, wanted: Collection[int] = ()) -> Summary:
     for path, members in rows.items():
         _copy_masks(path, members, folder)
     together = [row for members in rows.values() for row in members]
-    certainties = [case for path in rows for case in read_certainties(path, ("test",))]
-    whole = len(certainties) == len(together)
-    summary = with_baselines(summarise_folds(config, together, finished), _shared_baselines(list(rows))).model_copy(
-        update={
-            "calibration": {REGION: calibration.summarise_calibration(certainties)} if whole else {},
-            "folds": [
-                Fold(fold=path.name, region=REGION, **dict(region_figures(members))) for path, members in rows.items()
-            ],
-        }
-    )
+    certainties = [read_certainties(path, ("test",)) for path in rows]
+    summary = with_baselines(summarise_folds(config, together, finished), _shared_baselines(list(rows)))
+    regions = list(summary.regions)
+    folds = [
+        Fold(fold=path.name, region=region, **dict(region_figures(of_region(members, region))))
+        for path, members in rows.items()
+        for region in regions
+    ]
+    calibrations = _calibrations(certainties, regions, len(together))
+    summary = summary.model_copy(update={"calibration": calibrations, "folds": folds})
     write_evaluation(folder, together, summary)
     run.render_report(folder, config)
     return summary
@@ -111,10 +111,21 @@ def _is_finished(folder: Path) -> bool:
     return (folder / REPORT_NAME).is_file()
 
 
+def _calibrations(
+    folds: Sequence[Mapping[str, list[Certainty]]], regions: Sequence[str], rows: int
+) -> dict[str, Calibration]:
+    """By region; none where a fold was evaluated before there were any."""
+    together = {region: [case for fold in folds for case in fold.get(region, [])] for region in regions}
+    if sum(map(len, together.values())) != rows:
+        return {}
+    return {region: calibration.summarise_calibration(cases) for region, cases in together.items()}
+
+
 def _copy_masks(source: Path, rows: Sequence[Row], folder: Path) -> None:
-    for row in rows:
-        content = mask_path(source / PREDICTIONS_NAME, row.case).read_bytes()
-        write_bytes(mask_path(folder / PREDICTIONS_NAME, row.case), content)
+    regions = list(dict.fromkeys(row.region for row in rows))
+    for case in dict.fromkeys(row.case for row in rows):
+        for path in find_prediction(source / PREDICTIONS_NAME, case, regions):
+            write_bytes(folder / path.relative_to(source), path.read_bytes())
 
 
 def _shared_baselines(finished: Sequence[Path]) -> list[Record]:
@@ -138,11 +149,13 @@ def summarise_folds(config: Config, rows: Sequence[Row], finished: Sequence[Path
     return shared.model_copy(
         update={
             "schema_version": 2,
-            "split": shared.split.model_copy(update={"origin": origin, "parts": {"test": len(rows)}}),
-            "cases": len(rows),
+            "split": shared.split.model_copy(
+                update={"origin": origin, "parts": {"test": len({row.case for row in rows})}}
+            ),
+            "cases": len({row.case for row in rows}),
             "patients": len({row.group for row in rows}),
-            "case_status": dict(Counter(row.status for row in rows)),
-            "regions": {REGION: region_figures(rows)},
+            "case_status": dict(Counter({row.case: row.status for row in rows}.values())),
+            "regions": {region: region_figures(of_region(rows, region)) for region in shared.regions},
             "validation": None,
             "baselines": {},
             "operating_points": {},

@@ -23,7 +23,7 @@ from tumorline.model_file import (
     read_info,
     save_model,
 )
-from tumorline.model_info import number_or_list
+from tumorline.model_info import one_or_list
 from tumorline.output_folder import refuse_taken_file
 from tumorline.run_folder import CONFIG_NAME, REPORT_NAME, read_config
 
@@ -72,7 +72,7 @@ def describe(name: str, infos: Sequence[ModelInfo], threshold: float | None = No
         input=first.input,
         image_size=first.image_size,
         preprocessing=first.preprocessing,
-        threshold=number_or_list(means) if threshold is None else threshold,
+        threshold=one_or_list(means) if threshold is None else threshold,
         constant_mask=first.constant_mask,
         mean_image=first.mean_image,
         data=_data(infos, known),

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -18,7 +18,10 @@ LARGEST_METADATA = 1 << 26
 """Bytes of JSON; hashes of half a million cases take half of it."""
 DEEPEST, LONGEST_TEXT, LARGEST_NUMBER = 16, 100_000, 2**64
 
+Value = TypeVar("Value")
 Text = Annotated[str, Field(max_length=10_000)]
+Embedded = Annotated[str, Field(max_length=LONGEST_TEXT)]
+"""A picture as text."""
 Hashes = list[Annotated[str, Field(max_length=200)]]
 Threshold = Annotated[float, Field(gt=0, lt=1)]
 Temperature = Annotated[float, Field(ge=1e-6, le=1e6)]
@@ -136,9 +139,10 @@ class ModelInfo(BaseModel):
     """The logits are divided by it before the sigmoid; fitted on validation cases. As `threshold`."""
     postprocessing: Postprocessing = Postprocessing()
     """What is taken out of the masks that the thresholds give."""
-    constant_mask: str = Field(default="", max_length=LONGEST_TEXT)
-    """The best constant answer to the training cases (`baselines.constant_mask`) as text; empty where unknown."""
-    mean_image: str = Field(default="", max_length=LONGEST_TEXT)
+    constant_mask: Embedded | list[Embedded] = ""
+    """The best constant answer to the training cases (`baselines.constant_masks`) as text; empty where unknown. Of
+    several regions one for each."""
+    mean_image: Embedded = ""
     """The mean of the training pictures (`data.describe.mean_picture`) as text; empty where unknown."""
     data: dict[str, Any]
     split: dict[str, Any]
@@ -158,6 +162,12 @@ class ModelInfo(BaseModel):
     def temperatures(self) -> tuple[float, ...]:
         """Of each region."""
         return one_for_each(self.temperature, len(self.regions))
+
+    @property
+    def constant_masks(self) -> dict[str, str]:
+        """By region; without those that are unknown."""
+        texts = self.constant_mask if isinstance(self.constant_mask, list) else [self.constant_mask]
+        return {region: text for region, text in zip(self.regions, texts, strict=False) if text}
 
     @property
     def image_channels(self) -> int:
@@ -208,8 +218,8 @@ def one_for_each(value: float | list[float], regions: int) -> tuple[float, ...]:
     return tuple(value) if isinstance(value, list) else (value,) * regions
 
 
-def number_or_list(values: Sequence[float]) -> float | list[float]:
-    """As a model file keeps thresholds and temperatures: a number for one region, a list for several."""
+def one_or_list(values: Sequence[Value]) -> Value | list[Value]:
+    """As a model file keeps what it has of each region: the value itself for one, a list for several."""
     return values[0] if len(values) == 1 else list(values)
 
 

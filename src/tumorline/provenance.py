@@ -11,6 +11,7 @@ from tumorline.data.dataset import Dataset, read_truth
 from tumorline.evaluation import baselines
 from tumorline.evaluation.status import SEEN
 from tumorline.model_file import Architecture, KnownCases, ModelInfo, read_origin
+from tumorline.model_info import one_or_list
 from tumorline.network_input.fit import VERSION as PREPROCESSING
 from tumorline.network_input.windows import input_of
 from tumorline.user_text import written_path
@@ -44,7 +45,7 @@ def model_info(task: "Task") -> ModelInfo:
         input=spec,
         image_size=config.data.image_size,
         preprocessing=PREPROCESSING,
-        constant_mask=_constant_mask(task),
+        constant_mask=one_or_list(_constant_masks(task)),
         mean_image=_mean_image(task),
         data=_data_description(task.dataset),
         split=split_description(task),
@@ -62,11 +63,11 @@ def _licence(config: Config, known_as: str) -> str:
     return f"{own}; started from '{origin.name}': {origin.licence}" if origin else own
 
 
-def _constant_mask(task: "Task") -> str:
+def _constant_masks(task: "Task") -> list[str]:
     dataset = task.dataset
     cases = [dataset.cases[dataset.index[name]] for name in task.split.cases("train")]
-    masks = (read_truth(case, dataset.settings)[0] for case in cases)
-    return baselines.to_text(baselines.constant_mask(masks, [case.group for case in cases]))
+    truths = (read_truth(case, dataset.settings) for case in cases)
+    return [baselines.to_text(mask) for mask in baselines.constant_masks(truths, [case.group for case in cases])]
 
 
 def _mean_image(task: "Task") -> str:

@@ -317,9 +317,8 @@ def _finish(task: "Task", notify: Notify) -> None:
 
 def _with_operating_point(info: ModelInfo, task: "Task") -> ModelInfo:
     cases = task.split.cases("validation")
-    point = operating_point.choose_operating_point(load(task.run), task.dataset, cases, task.config.model.threshold)
-    metrics = {**info.metrics, "operating_point": point.figures.to_json()}
-    return info.model_copy(update={"temperature": point.temperature, "threshold": point.threshold, "metrics": metrics})
+    points = operating_point.choose_operating_points(load(task.run), task.dataset, cases, task.config.model.threshold)
+    return operating_point.with_operating_points(info, points)
 
 
 def _write_environment(task: "Task", place: "Machine", network: "nn.Module") -> None:

@@ -20,7 +20,7 @@ from tumorline.network_input import fit
 SAMPLE = 200
 """Cases whose pixels are read, evenly spread."""
 NETWORK_SIDE = 128
-LARGEST_EMBEDDED = 1024
+LARGEST_EMBEDDED = 4096
 """Side in pixels of a picture within a model file; ours have 64 and 256."""
 DARK = 0.05
 """Below this share of its brightest pixels a pixel is background."""

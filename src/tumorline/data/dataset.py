@@ -63,7 +63,8 @@ class Facts:
     told_labels: tuple[int, ...] = ()
     """Which of the labels 3 and 4 the mask holds, where they tell what its set means by them."""
     channel_hashes: tuple[str, ...] = ()
-    """Of each channel as an image of its own: by any of them an examination is known."""
+    """Of each channel as an image of its own: by any of them an examination is known. Empty for a constant one, which
+    stands for a sequence that is missing and would be that of many."""
     foregrounds: tuple[float, ...] = ()
     """Share of the pixels that are each region."""
 
@@ -273,7 +274,7 @@ def _examine(case: Case, settings: DataConfig) -> Facts:
         "" if truth is None or not _may_be_copied(case) else cheng.known_mask_hash(truth[0]),
         near_duplicates.thumbnail(image),
         _told_labels(case),
-        tuple(image_hash(channel[None]) for channel in image),
+        tuple(image_hash(channel[None]) if np.ptp(channel) else "" for channel in image),
         () if truth is None else tuple(float(region.mean()) for region in truth),
     )
 

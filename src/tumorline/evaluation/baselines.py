@@ -3,7 +3,7 @@
 import base64
 import io
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,23 +21,35 @@ from tumorline.results import Baseline
 
 Record = dict[str, Any]
 
-COLUMNS = ("case", "patient", "baseline", "dice", "missed", "volume_ratio", "accuracy")
+COLUMNS = ("case", "patient", "region", "baseline", "dice", "missed", "volume_ratio", "accuracy")
 SIDE = 256
+VOLUME_GRID = (32, 64, 64)
+"""Slices, rows and columns of the constant mask of volumes."""
 CUTS = 128
 """Number of thresholds tried for the constant mask."""
 
 
-def constant_mask(masks: Iterable[MaskArray], patients: Sequence[str]) -> MaskArray:
-    """The best single answer to every case: the training masks' frequency per pixel above one threshold.
+def constant_masks(truths: Iterable[MaskArray], patients: Sequence[str]) -> list[MaskArray]:
+    """For each region the best single answer to every case: the masks' frequency per pixel above one threshold.
 
-    Masks `(H, W)` of any sizes are brought to a grid of 256 x 256; the threshold is the one with the highest mean Dice
-    by patient over the same masks. Empty where no mask has a tumour.
+    Truths `(R, *space)` of any sizes are brought to a grid of 256 x 256, or `VOLUME_GRID`; the threshold is the one
+    with the highest mean Dice by patient over the same masks. Empty where no mask has the region.
     """
-    grid = np.stack([_resized(mask, SIDE, SIDE) for mask in masks]).reshape(-1, SIDE * SIDE)
+    grids = np.stack([[_resized(mask, _grid_shape(mask)) for mask in truth] for truth in truths])
+    return [_constant_mask(grid, patients) for grid in np.moveaxis(grids, 1, 0)]
+
+
+def _grid_shape(mask: MaskArray) -> tuple[int, ...]:
+    return VOLUME_GRID if mask.ndim > 2 else (SIDE, SIDE)
+
+
+def _constant_mask(masks: MaskArray, patients: Sequence[str]) -> MaskArray:
+    """Of one region's masks `(N, *space)`."""
+    grid = masks.reshape(len(masks), -1)
     frequency = _mean_by_patient(grid, patients)
     levels = np.unique(frequency[frequency > 0])[::-1]
     if not len(levels):
-        return np.zeros((SIDE, SIDE), bool)
+        return np.zeros(masks.shape[1:], bool)
     tried = levels[np.unique(np.linspace(0, len(levels) - 1, CUTS).astype(int))]
     order = np.argsort(-frequency, kind="stable")
     sizes = np.searchsorted(-frequency[order], -tried, side="right")
@@ -45,27 +57,34 @@ def constant_mask(masks: Iterable[MaskArray], patients: Sequence[str]) -> MaskAr
     overlap = _running_overlap(grid[tumours][:, order], sizes)
     dice = 2 * overlap / (sizes + grid[tumours].sum(axis=1, keepdims=True))
     best = tried[_mean_by_patient(dice, np.asarray(patients)[tumours]).argmax()]
-    return np.asarray(frequency >= best).reshape(SIDE, SIDE)
+    return np.asarray(frequency >= best).reshape(masks.shape[1:])
 
 
 def fitted(constant: MaskArray, shape: Sequence[int]) -> MaskArray:
-    """The constant mask at the size `(H, W)` of a case."""
-    height, width = shape
-    return _resized(constant, height, width)
+    """The constant mask at the size `(H, W)` or `(D, H, W)` of a case; one of pictures answers each slice."""
+    if len(shape) > constant.ndim:
+        return np.broadcast_to(_resized(constant, shape[1:]), shape)
+    return _resized(constant, shape)
 
 
 def otsu_in_head(image: ImageArray) -> MaskArray:
-    """Bright tissue: Otsu's threshold (1979, IEEE Trans SMC 9:62) within the head, of `(C, H, W)` the first channel.
+    """Bright tissue: Otsu's threshold (1979, IEEE Trans SMC 9:62) within the head, of `(C, *space)` the first channel.
 
-    The head is the largest part above Otsu's threshold of the whole picture, with its holes filled.
+    The head is the largest part above Otsu's threshold of the whole image, with the holes of each slice filled.
     """
-    picture = np.asarray(image[0], np.float64)
-    bright = picture > otsu(picture)
+    grey = np.asarray(image[0], np.float64)
+    bright = grey > otsu(grey)
     if not bright.any():
         return bright
     labels, _ = ndimage.label(bright)
-    head = ndimage.binary_fill_holes(labels == 1 + np.bincount(labels.ravel())[1:].argmax())
-    return np.asarray(head & (picture > otsu(picture[head])))
+    head = _filled(labels == 1 + np.bincount(labels.ravel())[1:].argmax())
+    return np.asarray(head & (grey > otsu(grey[head])))
+
+
+def _filled(mask: MaskArray) -> MaskArray:
+    if mask.ndim > 2:
+        return np.stack([_filled(plane) for plane in mask])
+    return np.asarray(ndimage.binary_fill_holes(mask))
 
 
 def otsu(values: npt.NDArray[np.float64]) -> float:
@@ -80,24 +99,26 @@ def otsu(values: npt.NDArray[np.float64]) -> float:
     return float(edges[1 + np.nanargmax(between[:-1])]) if np.ptp(values) else float(values.max())
 
 
-def measure_baselines(dataset: Dataset, names: Sequence[str], constant: MaskArray | None) -> list[Record]:
-    """Each baseline's figures on the cases `names`; without a constant mask there is none of it."""
-    records = []
-    for name in names:
-        case = dataset.cases[dataset.index[name]]
-        image, (truth, *_), _ = dataset.read(case)
-        answers = {"otsu_in_head": otsu_in_head(image)}
-        if constant is not None:
-            answers["constant_mask"] = fitted(constant, truth.shape)
-        records += [
-            {"case": name, "patient": case.patient, "baseline": baseline} | _figures(count_overlap(truth, answer))
-            for baseline, answer in answers.items()
-        ]
-    return records
+def measure_baselines(dataset: Dataset, names: Sequence[str], constants: Mapping[str, MaskArray]) -> list[Record]:
+    """Each baseline's figures on the cases `names`, by region; without a constant mask there is none of it."""
+    return [record for name in names for record in _measure_case(dataset, name, constants)]
+
+
+def _measure_case(dataset: Dataset, name: str, constants: Mapping[str, MaskArray]) -> Iterator[Record]:
+    case = dataset.cases[dataset.index[name]]
+    image, truths, _ = dataset.read(case)
+    otsu_mask = otsu_in_head(image)
+    for region, truth in zip(dataset.regions, truths, strict=True):
+        answers = {"otsu_in_head": otsu_mask}
+        if region in constants and constants[region].ndim <= truth.ndim:
+            answers["constant_mask"] = fitted(constants[region], truth.shape)
+        for baseline, answer in answers.items():
+            named = {"case": name, "patient": case.patient, "region": region, "baseline": baseline}
+            yield named | _figures(count_overlap(truth, answer))
 
 
 def summarise_baselines(records: Iterable[Record]) -> dict[str, Baseline]:
-    """Mean figures by patient of each baseline, with the interval of its Dice."""
+    """Of one region mean figures by patient of each baseline, with the interval of its Dice."""
     groups: dict[str, list[Record]] = defaultdict(list)
     for record in records:
         groups[record["baseline"]].append(record)
@@ -129,22 +150,33 @@ def _summary(records: Sequence[Record]) -> Baseline:
 
 
 def to_text(mask: MaskArray) -> str:
-    """A mask as base64 of a PNG, for the model file."""
+    """A mask `(H, W)` or `(D, H, H)` as base64 of a PNG, of a volume the slices below one another; for model files."""
     content = io.BytesIO()
-    Image.fromarray(mask).save(content, "PNG", optimize=True)
+    Image.fromarray(mask.reshape(-1, mask.shape[-1])).save(content, "PNG", optimize=True)
     return base64.b64encode(content.getvalue()).decode("ascii")
 
 
 def from_text(text: str) -> MaskArray:
     """The mask that `to_text` wrote."""
-    return np.asarray(describe.embedded_picture(text), bool)
+    rows = np.asarray(describe.embedded_picture(text), bool)
+    side = rows.shape[1]
+    return rows.reshape(-1, side, side) if len(rows) > side and not len(rows) % side else rows
 
 
-def _resized(mask: MaskArray, height: int, width: int) -> MaskArray:
-    if mask.shape == (height, width):
+def _resized(mask: MaskArray, shape: Sequence[int]) -> MaskArray:
+    """At `(H, W)` or `(D, H, W)`: foreground where half of a pixel is."""
+    if mask.shape == tuple(shape):
         return mask
-    share = Image.fromarray(mask.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR)
-    return np.asarray(share) >= 0.5
+    *depth, height, width = shape
+    planes = mask.reshape(-1, *mask.shape[-2:]).astype(np.float32)
+    share = np.stack([_stretched_plane(plane, height, width) for plane in planes])
+    if depth:
+        share = _stretched_plane(share.reshape(len(share), -1), depth[0], height * width)
+    return np.asarray(share >= 0.5).reshape(shape)
+
+
+def _stretched_plane(plane: npt.NDArray[np.float32], height: int, width: int) -> npt.NDArray[np.float32]:
+    return np.asarray(Image.fromarray(plane).resize((width, height), Image.Resampling.BILINEAR))
 
 
 def _running_overlap(pixels: MaskArray, sizes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -1,26 +1,35 @@
-"""Temperature and threshold of a finished model, chosen on its validation cases: the test part has no say."""
+"""Temperature and threshold of a finished model, chosen on its validation cases: the test part has no say.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+The cases pass by twice, once for the temperatures and once for the thresholds, and no more of them is held than
+`KEPT_BYTES`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from tumorline.arrays import MaskArray
 from tumorline.data.dataset import Dataset
+from tumorline.geometry.slices import AXES, to_slices
 from tumorline.inference.model import Model, to_probability
 from tumorline.metrics import calibration
-from tumorline.metrics.calibration import TEMPERATURES
+from tumorline.metrics.calibration import TEMPERATURES, Reliability
 from tumorline.metrics.summary import figure_of
-from tumorline.model_file import ModelInfo
-from tumorline.network_input.fit import Placement, mask_to_network, to_native
+from tumorline.model_info import ModelInfo, one_or_list
+from tumorline.network_input.fit import mask_to_network
+from tumorline.network_input.windows import NetworkInput
 from tumorline.results import CurvePoint, OperatingPoint, PointFigures, ResultWarning, WarningCode
 from tumorline.runtime import FloatArray
 
 THRESHOLDS = np.linspace(0.05, 0.95, 19)
 PIXELS = 2_000_000
-"""As many are drawn for the temperature."""
+"""As many are drawn for the temperatures."""
+KEPT_BYTES = 1 << 29
+"""Answers of so many bytes are kept from the first pass; what is beyond is asked for again."""
 FEWEST_PATIENTS = 5
 """Validation patients; what fewer of them choose is said to be chosen by few."""
 WEAKNESSES = (
@@ -37,50 +46,143 @@ FLAT = 0.002
 
 @dataclass(frozen=True)
 class _Answer:
-    """Logits `(R, S, S)` of a validation case, and its truth `(H, W)`."""
+    """Logits `(M, R, S, S)` of the slices of a validation case that are not blank, and its truth `(R, *space)`."""
 
     patient: str
+    seen: NetworkInput
+    """Without its planes."""
     logits: FloatArray
-    placement: Placement
     truth: MaskArray
 
-    def probability(self, temperature: float) -> FloatArray:
-        """`(H, W)`, at the case's own size."""
-        return np.asarray(to_native(to_probability(self.logits, temperature), self.placement)[0])
+    def probability(self, region: int, temperature: float) -> FloatArray:
+        """Of one region on the case's own grid."""
+        side = self.logits.shape[-1]
+        slices = np.zeros((self.seen.count, 1, side, side), np.float32)
+        slices[self.seen.shown] = to_probability(self.logits[:, [region]], temperature)
+        return np.asarray(self.seen.to_native(slices)[0])
+
+    def network_truth(self, region: int) -> MaskArray:
+        """`(N, S, S)`, of all slices."""
+        truth = self.truth[region]
+        slices = to_slices(truth, self.seen.spec.axis) if truth.ndim > 2 else truth[None]
+        return np.concatenate([mask_to_network(one, self.logits.shape[-1]) for one in slices]).astype(bool)
 
 
-def choose_operating_point(
+@dataclass
+class _Answers:
+    """The validation cases, as often as they are asked for."""
+
+    model: Model
+    dataset: Dataset
+    names: Sequence[str]
+    kept: dict[str, _Answer] = field(default_factory=dict)
+    free: int = field(default_factory=lambda: KEPT_BYTES)
+
+    def __iter__(self) -> Iterator[_Answer]:
+        for name in self.names:
+            yield self.kept.get(name) or self._ask(name)
+
+    def _ask(self, name: str) -> _Answer:
+        case = self.dataset.cases[self.dataset.index[name]]
+        image, truth, _ = self.dataset.read(case)
+        seen = self.model.see(image)
+        logits = [logits for _, logits in self.model.slice_logits(seen)]
+        none = np.zeros((0, len(truth), *seen.planes.shape[2:]), np.float32)
+        bare = replace(seen, planes=seen.planes[:, :0])
+        answer = _Answer(case.group, bare, np.stack(logits) if logits else none, truth)
+        if (size := answer.logits.nbytes + truth.nbytes) <= self.free:
+            self.free -= size
+            self.kept[name] = answer
+        return answer
+
+
+@dataclass
+class _Counts:
+    """What is counted of one region over the cases, in their order."""
+
+    before: list[Reliability] = field(default_factory=list)
+    """At temperature 1."""
+    after: list[Reliability] = field(default_factory=list)
+    patients: list[str] = field(default_factory=list)
+    """This and what follows of cases with a tumour."""
+    sizes: list[int] = field(default_factory=list)
+    passed: list[npt.NDArray[np.int64]] = field(default_factory=list)
+    """`(2, thresholds)`: pixels that are tumour in truth and prediction, and in the prediction."""
+
+    def add(self, answer: _Answer, region: int, temperature: float) -> None:
+        truth, probability = answer.truth[region], answer.probability(region, temperature)
+        self.before.append(_reliability(answer.probability(region, 1.0), truth))
+        self.after.append(_reliability(probability, truth))
+        if truth.any():
+            self.patients.append(answer.patient)
+            self.sizes.append(int(truth.sum()))
+            self.passed.append(np.stack([_at_least(probability[truth]), _at_least(probability.ravel())]))
+
+
+def choose_operating_points(
     model: Model, dataset: Dataset, names: Sequence[str], threshold: float | Literal["validation"]
-) -> OperatingPoint:
-    """Fit the temperature, then take the given threshold or the one with the highest Dice by patient.
+) -> dict[str, OperatingPoint]:
+    """For each region fit the temperature, then take the given threshold or the one with the highest Dice by patient.
 
-    Without a tumour among the cases `names` the temperature stays 1 and the threshold 0.5.
+    Where no case of `names` has the region, its temperature stays 1 and its threshold 0.5.
     """
-    answers = [_answer(model, dataset, name) for name in names]
-    temperature, errors = _fit_temperature(answers)
-    curve = threshold_curve(answers, temperature)
-    chosen = _best(curve) if threshold == "validation" else threshold
+    answers = _Answers(model, dataset, names)
+    temperatures = _fit_temperatures(answers)
+    counts = [_Counts() for _ in temperatures]
+    patients = set()
+    for answer in answers:
+        patients.add(answer.patient)
+        for region, (counted, temperature) in enumerate(zip(counts, temperatures, strict=True)):
+            counted.add(answer, region, temperature)
+    points = (_point(*both, threshold, len(patients)) for both in zip(counts, temperatures, strict=True))
+    return dict(zip(dataset.regions, points, strict=True))
+
+
+def _point(
+    counts: _Counts, temperature: float, threshold: float | Literal["validation"], patients: int
+) -> OperatingPoint:
+    curve = _threshold_curve(counts)
     return OperatingPoint(
-        threshold=chosen,
+        threshold=_best(curve) if threshold == "validation" else threshold,
         temperature=temperature,
         threshold_curve=curve,
         chosen=threshold,
-        calibration_error_before=errors[0],
-        calibration_error=errors[1],
-        validation_patients=len({answer.patient for answer in answers}),
+        calibration_error_before=_error(counts.before),
+        calibration_error=_error(counts.after),
+        validation_patients=patients,
     )
 
 
-def point_figures(info: ModelInfo) -> PointFigures:
-    """What a model file says of the choice of its operating point."""
-    return PointFigures.model_validate(info.metrics.get("operating_point", {}))
+def with_operating_points(info: ModelInfo, points: Mapping[str, OperatingPoint]) -> ModelInfo:
+    """The description of a model with what was chosen for each of its regions."""
+    chosen = [points[region] for region in info.regions]
+    figures = {region: points[region].figures.to_json() for region in info.regions}
+    said = {"operating_point": figures[info.regions[0]]} if len(figures) == 1 else {"operating_points": figures}
+    return info.model_copy(
+        update={
+            "temperature": one_or_list([point.temperature for point in chosen]),
+            "threshold": one_or_list([point.threshold for point in chosen]),
+            "metrics": {**info.metrics, **said},
+        }
+    )
+
+
+def point_figures(info: ModelInfo, region: str) -> PointFigures:
+    """What a model file says of the choice of a region's operating point."""
+    by_region = info.metrics.get("operating_points", {})
+    return PointFigures.model_validate(by_region.get(region) or info.metrics.get("operating_point", {}))
 
 
 def weaknesses(info: ModelInfo) -> list[ResultWarning]:
     """Warnings where a model's operating point rests on little; a model of 0.1.0 knows its patients by hashes only."""
-    figures = point_figures(info)
-    found = (_few_patients(info, figures), _temperature_at_limit(info), _threshold_at_limit(info, figures))
-    return [ResultWarning(code=code, text=text) for code, text in zip(WEAKNESSES, found, strict=True) if text]
+    figures = {region: point_figures(info, region) for region in info.regions}
+    found = [(WarningCode.FEW_VALIDATION_PATIENTS, _few_patients(info, next(iter(figures.values()))))]
+    for region, threshold, temperature in zip(figures, info.thresholds, info.temperatures, strict=True):
+        of = f" ({region})".replace("_", " ") if len(figures) > 1 else ""
+        found.append((WarningCode.TEMPERATURE_AT_LIMIT, _temperature_at_limit(temperature, of)))
+        chosen = figures[region].chosen == "validation"
+        found.append((WarningCode.THRESHOLD_AT_LIMIT, _threshold_at_limit(threshold, of) if chosen else ""))
+    return [ResultWarning(code=code, text=text) for code, text in found if text]
 
 
 def _few_patients(info: ModelInfo, figures: PointFigures) -> str:
@@ -92,82 +194,101 @@ def _few_patients(info: ModelInfo, figures: PointFigures) -> str:
     return f"FEW VALIDATION PATIENTS: {who} chose {chosen}; give validation more patients (split.validation)"
 
 
-def _temperature_at_limit(info: ModelInfo) -> str:
-    at_limit = _is_at_limit(info.temperatures[0], TEMPERATURES)
-    return f"TEMPERATURE AT ITS LIMIT: {info.temperatures[0]:.2f}{AS_FAR_AS_IT_GOES}" if at_limit else ""
+def _temperature_at_limit(temperature: float, of: str) -> str:
+    at_limit = _is_at_limit(temperature, TEMPERATURES)
+    return f"TEMPERATURE AT ITS LIMIT{of}: {temperature:.2f}{AS_FAR_AS_IT_GOES}" if at_limit else ""
 
 
-def _threshold_at_limit(info: ModelInfo, figures: PointFigures) -> str:
-    at_limit = figures.chosen == "validation" and _is_at_limit(info.thresholds[0], (THRESHOLDS[0], THRESHOLDS[-1]))
-    return f"THRESHOLD AT ITS LIMIT: {info.thresholds[0]:.2f}{AS_FAR_AS_IT_GOES}" if at_limit else ""
+def _threshold_at_limit(threshold: float, of: str) -> str:
+    at_limit = _is_at_limit(threshold, (THRESHOLDS[0], THRESHOLDS[-1]))
+    return f"THRESHOLD AT ITS LIMIT{of}: {threshold:.2f}{AS_FAR_AS_IT_GOES}" if at_limit else ""
 
 
 def _is_at_limit(value: float, limits: tuple[float, float]) -> bool:
     return any(abs(value - limit) < NEAR_LIMIT * limit for limit in limits)
 
 
-def _answer(model: Model, dataset: Dataset, name: str) -> _Answer:
-    case = dataset.cases[dataset.index[name]]
-    image, (truth, *_), _ = dataset.read(case)
-    logits, placement = model.logits(image)
-    return _Answer(case.group, logits, placement, truth)
-
-
-def _fit_temperature(answers: Sequence[_Answer]) -> tuple[float, tuple[float | None, float | None]]:
-    """The temperature over all pixels at the network's own size, and the error near tumours without and with it.
+def _fit_temperatures(answers: _Answers) -> list[float]:
+    """For each region the temperature over all pixels at the network's own size, of which `PIXELS` are drawn.
 
     Fitted near tumours only, the temperature would smear a little probability over the whole picture, and confidence
-    would find the failures less well (`benchmarks/calibration.md`).
+    would find the failures less well (`benchmarks/calibration.md`). Blank slices, which nobody asks, have no say.
     """
-    if not answers:
-        return 1.0, (None, None)
-    logits, truth = (np.concatenate(parts) for parts in zip(*(_pixels(answer) for answer in answers), strict=True))
-    drawn = np.random.default_rng(0).integers(len(logits), size=min(len(logits), PIXELS))
-    temperature = calibration.fit_temperature(logits[drawn], truth[drawn])
-    return temperature, (_error(answers, 1.0), _error(answers, temperature))
+    plane = answers.model.info.image_size**2
+    starts = np.cumsum([0, *(plane * _window_count(answers, name) for name in answers.names)])
+    drawn = _Drawn(_draw(int(starts[-1])), len(answers.dataset.regions))
+    for answer, (start, end) in zip(answers, pairwise(starts), strict=True):
+        drawn.take(answer, int(start), int(end))
+    return drawn.temperatures()
 
 
-def _pixels(answer: _Answer) -> tuple[FloatArray, MaskArray]:
-    logits = answer.logits[0]
-    return logits.ravel(), mask_to_network(answer.truth, logits.shape[-1])[0].astype(bool).ravel()
+def _draw(pixels: int) -> npt.NDArray[np.int64]:
+    return np.random.default_rng(0).integers(pixels, size=min(pixels, PIXELS)) if pixels else np.zeros(0, np.int64)
 
 
-def _error(answers: Sequence[_Answer], temperature: float) -> float | None:
-    counts = []
-    for answer in answers:
-        probability = answer.probability(temperature)
-        region = calibration.region_of_interest(answer.truth, probability >= 0.5)
-        counts.append(calibration.reliability(probability, answer.truth, region).scaled())
-    return calibration.expected_calibration_error(calibration.total(counts))
+def _window_count(answers: _Answers, name: str) -> int:
+    """How many windows a case has; a picture is one."""
+    _, *space = answers.dataset.facts[answers.dataset.index[name]].shape
+    return space[AXES[answers.model.info.input.axis]] if len(space) > 2 else 1
 
 
-def threshold_curve(answers: Sequence[_Answer], temperature: float) -> list[CurvePoint]:
+class _Drawn:
+    """Pixels drawn over all cases, in the order in which they were drawn."""
+
+    def __init__(self, places: npt.NDArray[np.int64], regions: int) -> None:
+        self.places = places
+        self.asked = np.zeros(len(places), bool)
+        """Those that lie in no blank slice."""
+        self.logits, self.truth = (np.zeros((regions, len(places)), dtype) for dtype in (np.float32, bool))
+
+    def take(self, answer: _Answer, start: int, end: int) -> None:
+        """Note what a case, whose pixels are those from `start` on, says at the places in it."""
+        chosen = np.flatnonzero((self.places >= start) & (self.places < end))
+        number, pixel = np.divmod(self.places[chosen] - start, answer.logits.shape[-1] ** 2)
+        shown = ~answer.seen.blanks
+        chosen, pixel, number = (values[shown[number]] for values in (chosen, pixel, number))
+        self.asked[chosen] = True
+        row = np.cumsum(shown)[number] - 1
+        for region in range(len(self.logits)):
+            self.logits[region, chosen] = _flat(answer.logits[:, region])[row, pixel]
+            self.truth[region, chosen] = _flat(answer.network_truth(region))[number, pixel]
+
+    def temperatures(self) -> list[float]:
+        pairs = zip(self.logits, self.truth, strict=True)
+        return [calibration.fit_temperature(logits[self.asked], truth[self.asked]) for logits, truth in pairs]
+
+
+def _flat(planes: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return planes.reshape(-1, planes.shape[-2] * planes.shape[-1])
+
+
+def _reliability(probability: FloatArray, truth: MaskArray) -> Reliability:
+    region = calibration.region_of_interest(truth, probability >= 0.5)
+    return calibration.reliability(probability, truth, region).scaled()
+
+
+def _error(counts: Sequence[Reliability]) -> float | None:
+    return calibration.expected_calibration_error(calibration.total(counts)) if counts else None
+
+
+def _threshold_curve(counts: _Counts) -> list[CurvePoint]:
     """Dice and area ratio by patient and missed tumours at each of `THRESHOLDS`; nothing without a tumour."""
-    tumours = [answer for answer in answers if answer.truth.any()]
-    if not tumours:
+    if not counts.sizes:
         return []
-    counts = np.stack([_counts(answer, temperature) for answer in tumours])  # (cases, overlap | predicted, thresholds)
-    sizes = np.array([answer.truth.sum() for answer in tumours])
-    patients = [answer.patient for answer in tumours]
+    passed, sizes = np.stack(counts.passed), np.array(counts.sizes)  # (cases, overlap | predicted, thresholds)
     curve = []
-    for threshold, overlap, predicted in zip(THRESHOLDS, counts[:, 0].T, counts[:, 1].T, strict=True):
-        dice = figure_of(zip(patients, map(float, 2 * overlap / (sizes + predicted)), strict=True))
+    for threshold, overlap, predicted in zip(THRESHOLDS, passed[:, 0].T, passed[:, 1].T, strict=True):
+        dice = figure_of(zip(counts.patients, map(float, 2 * overlap / (sizes + predicted)), strict=True))
         ratio = [float(p / s) if p else None for p, s in zip(predicted, sizes, strict=True)]
         curve.append(
             CurvePoint(
                 threshold=round(float(threshold), 2),
                 dice=dice.mean or 0.0,
-                volume_ratio=figure_of(zip(patients, ratio, strict=True)).mean,
+                volume_ratio=figure_of(zip(counts.patients, ratio, strict=True)).mean,
                 missed=int((overlap == 0).sum()),
             )
         )
     return curve
-
-
-def _counts(answer: _Answer, temperature: float) -> npt.NDArray[np.int64]:
-    """Pixels that are tumour in truth and prediction, and in the prediction, at each threshold."""
-    probability = answer.probability(temperature)
-    return np.stack([_at_least(probability[answer.truth]), _at_least(probability.ravel())])
 
 
 def _at_least(values: FloatArray) -> npt.NDArray[np.int64]:

@@ -41,38 +41,52 @@ class Stress:
     change: Change
 
 
-COLUMNS = ("case", "patient", "change", "strength", "dice", "missed")
+COLUMNS = ("case", "patient", "region", "change", "strength", "dice", "missed")
 
 
 def stressed(name: str, strength: float, image: ImageArray, truth: MaskArray, seed: int) -> Pair:
-    """Apply a change of `STRESSES` to image `(C, H, W)` and truth `(H, W)`; equal seeds give equal results."""
+    """Apply a change of `STRESSES` to image `(C, *space)` and truth `(..., *space)`; equal seeds give equal results.
+
+    Of a volume all slices are changed alike, each in its plane; what a change is measured by is the whole volume's.
+    """
     return STRESSES[name].change(image, truth, strength, np.random.default_rng(seed))
 
 
 def _noise(image: ImageArray, truth: MaskArray, strength: float, random: np.random.Generator) -> Pair:
-    deviation = image.std(axis=(1, 2), keepdims=True)
+    deviation = image.std(axis=_space(image), keepdims=True)
     return _float(image + strength * deviation * random.standard_normal(image.shape)), truth
 
 
+def _space(image: ImageArray) -> tuple[int, ...]:
+    """Its axes, but for that of the channels."""
+    return tuple(range(1, image.ndim))
+
+
 def _blur(image: ImageArray, truth: MaskArray, strength: float, _: np.random.Generator) -> Pair:
-    return _float(ndimage.gaussian_filter(image, (0, strength, strength))), truth
+    return _float(ndimage.gaussian_filter(image, (*[0] * (image.ndim - 2), strength, strength))), truth
 
 
 def _low_resolution(image: ImageArray, truth: MaskArray, strength: float, _: np.random.Generator) -> Pair:
-    height, width = truth.shape
+    height, width = image.shape[-2:]
     small = (max(1, round(width / strength)), max(1, round(height / strength)))
-    channels = (Image.fromarray(channel).resize(small, Image.Resampling.BOX) for channel in image)
-    return np.stack([np.asarray(c.resize((width, height), Image.Resampling.BILINEAR)) for c in channels]), truth
+    planes = (Image.fromarray(plane).resize(small, Image.Resampling.BOX) for plane in _planes(image))
+    coarse = [np.asarray(plane.resize((width, height), Image.Resampling.BILINEAR)) for plane in planes]
+    return np.stack(coarse).reshape(image.shape), truth
+
+
+def _planes(image: ImageArray) -> ImageArray:
+    """All slices of all channels, `(N, H, W)`."""
+    return image.reshape(-1, *image.shape[-2:])
 
 
 def _gamma(image: ImageArray, truth: MaskArray, strength: float, _: np.random.Generator) -> Pair:
-    low, span = image.min(axis=(1, 2), keepdims=True), np.ptp(image, axis=(1, 2), keepdims=True)
+    low, span = image.min(axis=_space(image), keepdims=True), np.ptp(image, axis=_space(image), keepdims=True)
     return _float(((image - low) / np.maximum(span, 1e-6)) ** strength * span + low), truth
 
 
 def _bias_field(image: ImageArray, truth: MaskArray, strength: float, random: np.random.Generator) -> Pair:
     """A smooth factor between exp(-strength) and exp(strength), from a polynomial of the third degree."""
-    down, right = (np.linspace(-1, 1, size) for size in truth.shape)
+    down, right = (np.linspace(-1, 1, size) for size in image.shape[-2:])
     field = np.polynomial.polynomial.polygrid2d(down, right, np.tril(random.uniform(-1, 1, (4, 4)))[::-1])
     field -= (field.max() + field.min()) / 2
     return _float(image * np.exp(strength * field / max(np.abs(field).max(), 1e-6))), truth
@@ -80,23 +94,26 @@ def _bias_field(image: ImageArray, truth: MaskArray, strength: float, random: np
 
 def _rotation(image: ImageArray, truth: MaskArray, strength: float, random: np.random.Generator) -> Pair:
     angle = strength * random.choice([-1, 1])
-    turned = ndimage.rotate(image, angle, axes=(1, 2), reshape=False, order=1, mode="nearest")
-    return _float(turned), ndimage.rotate(truth.astype(np.float32), angle, reshape=False, order=1) >= 0.5
+    turned = ndimage.rotate(image, angle, axes=(-2, -1), reshape=False, order=1, mode="nearest")
+    share = ndimage.rotate(truth.astype(np.float32), angle, axes=(-2, -1), reshape=False, order=1)
+    return _float(turned), share >= 0.5
 
 
 def _quarter_turn(image: ImageArray, truth: MaskArray, strength: float, _: np.random.Generator) -> Pair:
     turns = round(strength / 90)
-    return np.ascontiguousarray(np.rot90(image, turns, (1, 2))), np.ascontiguousarray(np.rot90(truth, turns))
+    image, truth = np.rot90(image, turns, (-2, -1)), np.rot90(truth, turns, (-2, -1))
+    return np.ascontiguousarray(image), np.ascontiguousarray(truth)
 
 
 def _mirroring(image: ImageArray, truth: MaskArray, strength: float, _: np.random.Generator) -> Pair:
     """1 swaps left and right, 2 top and bottom."""
-    axis = 2 - round(strength)
-    return np.ascontiguousarray(np.flip(image, axis + 1)), np.ascontiguousarray(np.flip(truth, axis))
+    axis = -round(strength)
+    return np.ascontiguousarray(np.flip(image, axis)), np.ascontiguousarray(np.flip(truth, axis))
 
 
 def _jpeg(image: ImageArray, truth: MaskArray, strength: float, _: np.random.Generator) -> Pair:
-    return np.stack([_through_jpeg(channel, round(strength)) for channel in image]), truth
+    planes = [_through_jpeg(plane, round(strength)) for plane in _planes(image)]
+    return np.stack(planes).reshape(image.shape), truth
 
 
 def _through_jpeg(channel: npt.NDArray[np.float32], quality: int) -> npt.NDArray[np.float32]:
@@ -108,10 +125,11 @@ def _through_jpeg(channel: npt.NDArray[np.float32], quality: int) -> npt.NDArray
 
 def _cropping(image: ImageArray, truth: MaskArray, strength: float, random: np.random.Generator) -> Pair:
     """Cut `strength` per cent of the height and of the width, from one side each."""
-    kept = [size - round(size * strength / 100) for size in truth.shape]
-    top, left = (int(random.choice([0, size - keep])) for size, keep in zip(truth.shape, kept, strict=True))
-    window = (slice(top, top + kept[0]), slice(left, left + kept[1]))
-    return np.ascontiguousarray(image[:, *window]), np.ascontiguousarray(truth[window])
+    sides = image.shape[-2:]
+    kept = [size - round(size * strength / 100) for size in sides]
+    top, left = (int(random.choice([0, size - keep])) for size, keep in zip(sides, kept, strict=True))
+    window = (..., slice(top, top + kept[0]), slice(left, left + kept[1]))
+    return np.ascontiguousarray(image[window]), np.ascontiguousarray(truth[window])
 
 
 def _float(image: npt.ArrayLike) -> npt.NDArray[np.float32]:
@@ -152,7 +170,7 @@ def measure_robustness(
     for done, name in enumerate(names, start=1):
         case = dataset.cases[dataset.index[name]]
         earlier = memory.recall(f"{name} under stress") if memory else None
-        found = earlier if _is_measured(earlier) else _measure_case(model, dataset, case)
+        found = earlier if _is_measured(earlier, model.info.regions) else _measure_case(model, dataset, case)
         if memory and found is not earlier:
             memory.keep(f"{name} under stress", found)
         records += found
@@ -162,23 +180,35 @@ def measure_robustness(
 
 
 def _measure_case(model: Model, dataset: Dataset, case: Case) -> list[Record]:
-    image, (truth, *_), _ = dataset.read(case)
+    image, truth, grid = dataset.read(case)
     named, seed = {"case": case.id, "patient": case.patient}, zlib.crc32(case.id.encode(errors="surrogateescape"))
-    return [
-        {**named, "change": change, "strength": strength, **_overlap(model, image, truth, (change, strength), seed)}
-        for change, strength in [("unchanged", 0.0), *levels()]
-    ]
+    records = []
+    for change, strength in [("unchanged", 0.0), *levels()]:
+        worse, moved = (image, truth) if change == "unchanged" else stressed(change, strength, image, truth, seed)
+        masks = model.mask(worse, grid)
+        for region, true, predicted in zip(model.info.regions, moved, masks, strict=True):
+            level = {"region": region, "change": change, "strength": strength}
+            records.append({**named, **level, **_overlap(true, predicted)})
+    return records
 
 
-def _is_measured(records: Any) -> TypeGuard[list[Record]]:
-    """Whether what was kept of a case is a record for each change and strength."""
+def _is_measured(records: Any, regions: Sequence[str]) -> TypeGuard[list[Record]]:
+    """Whether what was kept of a case is a record for each change and strength and region."""
+    keys = ("change", "strength", "region")
     return isinstance(records, list) and [
-        (record.get("change"), record.get("strength")) if isinstance(record, dict) else None for record in records
-    ] == [("unchanged", 0.0), *levels()]
+        tuple(record.get(key) for key in keys) if isinstance(record, dict) else None for record in records
+    ] == [(*level, region) for level in [("unchanged", 0.0), *levels()] for region in regions]
 
 
-def summarise_robustness(records: Sequence[Record]) -> Robustness:
-    """Dice by patient and missed tumours for each change and strength."""
+def summarise_robustness(records: Sequence[Record]) -> dict[str, Robustness]:
+    """By region, Dice by patient and missed tumours for each change and strength."""
+    by_region: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        by_region[record["region"]].append(record)
+    return {region: _summarise_region(members) for region, members in by_region.items()}
+
+
+def _summarise_region(records: Sequence[Record]) -> Robustness:
     groups: dict[tuple[str, float], list[Record]] = defaultdict(list)
     for record in records:
         groups[record["change"], record["strength"]].append(record)
@@ -192,12 +222,8 @@ def summarise_robustness(records: Sequence[Record]) -> Robustness:
     return Robustness(unchanged=_level(groups["unchanged", 0.0]), changes=changes)
 
 
-def _overlap(
-    model: Model, image: ImageArray, truth: MaskArray, level: tuple[str, float], seed: int
-) -> dict[str, float | bool | None]:
-    if level[0] != "unchanged":
-        image, truth = stressed(*level, image, truth, seed)
-    counts = count_overlap(truth, model.mask(image)[0])
+def _overlap(truth: MaskArray, predicted: MaskArray) -> Record:
+    counts = count_overlap(truth, predicted)
     has_tumour = counts.tp + counts.fn > 0
     return {"dice": dice(counts) if has_tumour else None, "missed": has_tumour and not counts.tp}
 

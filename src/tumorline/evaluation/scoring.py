@@ -1,25 +1,27 @@
 """A model's figures on cases that it has not seen, at native resolution, with all conventions stated."""
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import product
 
+from tumorline.arrays import MaskArray
 from tumorline.data.case import Case
 from tumorline.data.dataset import Dataset, read_truth
-from tumorline.data.truth import read_mask
 from tumorline.errors import UserError
 from tumorline.evaluation import baselines
+from tumorline.evaluation.predictions import find_prediction, read_prediction, write_prediction
 from tumorline.evaluation.status import Request, case_status, explain_nothing_left
 from tumorline.evaluation.summary import summarise_evaluation, with_baselines
 from tumorline.evaluation.tables import write_certainties, write_evaluation
 from tumorline.files import write_csv
+from tumorline.geometry.grid import Grid
 from tumorline.inference.model import Model
 from tumorline.metrics import calibration
 from tumorline.metrics.calibration import Certainty
 from tumorline.metrics.case import Pair, score_cases
 from tumorline.metrics.summary import Row
-from tumorline.model_file import ModelInfo
-from tumorline.results import Summary
+from tumorline.model_info import ModelInfo, one_or_list
+from tumorline.results import Calibration, Summary
 from tumorline.run_folder import BASELINES_NAME, PREDICTIONS_NAME
-from tumorline.write.images import mask_path, write_mask
 
 Progress = Callable[[int, int], None]
 
@@ -33,65 +35,87 @@ def evaluate(model: Model, wanted: Request, progress: Progress | None = None) ->
     names = [name for name in status if status[name] in wanted.include]
     if not any(status[name] in wanted.headline for name in names):
         raise UserError(explain_nothing_left(model.info, wanted.dataset, status))
-    _check_size(model, wanted.dataset)
+    require_input(model.info, wanted.dataset)
     certainties: list[Certainty] = []
     scores = score_cases(_predicted(model, wanted, names, certainties, progress), wanted.processes)
     cases = [wanted.dataset.cases[wanted.dataset.index[name]] for name in names]
     rows = [
-        Row(case.id, case.patient, _attributes(case), status[case.id], model.info.regions[0], score)
-        for case, score in zip(cases, scores, strict=True)
+        Row(case.id, case.patient, _attributes(case), status[case.id], region, score)
+        for (case, region), score in zip(product(cases, model.info.regions), scores, strict=True)
     ]
     summary = summarise_evaluation(model, wanted, rows, status)
     summary = with_baselines(summary, _measure_baselines(model.info, wanted, rows))
-    headline = [case for case, row in zip(certainties, rows, strict=True) if row.status in wanted.headline]
-    calibrations = {row.region: calibration.summarise_calibration(headline) for row in rows[:1]}
-    summary = summary.model_copy(update={"calibration": calibrations})
+    summary = summary.model_copy(update={"calibration": _calibrations(wanted, rows, certainties)})
     write_certainties(wanted.output, rows, certainties)
     write_evaluation(wanted.output, rows, summary)
     return summary
 
 
-def _check_size(model: Model, dataset: Dataset) -> None:
-    if dataset.channels != model.info.architecture.channels:
-        raise UserError(
-            f"{dataset.source.path}: {dataset.channels} channels; the model takes {model.info.architecture.channels}"
-        )
+def require_input(info: ModelInfo, dataset: Dataset) -> None:
+    """Raises UserError where a data set has not the channels and regions of a model, in the model's order."""
+    where, stated = dataset.source.path, [name for name in dataset.channel_names if name]
+    if dataset.channels != info.image_channels:
+        raise UserError(f"{where}: {dataset.channels} channels; the model takes {info.image_channels}")
+    if stated and len(info.input.channels) > 1 and stated != info.input.channels:
+        raise UserError(f"{where}: the channels {', '.join(stated)}; the model takes {', '.join(info.input.channels)}")
+    one_each = len(dataset.regions) == len(info.regions) == 1
+    if not one_each and list(dataset.regions) != info.regions:
+        have, needed = ", ".join(dataset.regions), ",".join(info.regions)
+        raise UserError(f"{where}: outlines {have}; the model needs --set data.regions={needed}")
+
+
+def _calibrations(wanted: Request, rows: Sequence[Row], certainties: Sequence[Certainty]) -> dict[str, Calibration]:
+    headline: dict[str, list[Certainty]] = {row.region: [] for row in rows}
+    for row, certainty in zip(rows, certainties, strict=True):
+        if row.status in wanted.headline:
+            headline[row.region].append(certainty)
+    return {region: calibration.summarise_calibration(members) for region, members in headline.items()}
 
 
 def _predicted(
     model: Model, wanted: Request, names: Sequence[str], certainties: list[Certainty], progress: Progress | None
 ) -> Iterator[Pair]:
-    """Truth and prediction of each case, as they are asked for; writes the masks and notes the certainties."""
+    """Truth and prediction of each case and region, as they are asked for; writes the masks, notes the certainties."""
     dataset = wanted.dataset
     for done, name in enumerate(names, start=1):
         case = dataset.cases[dataset.index[name]]
-        certainty, pair = _recalled(wanted, case) or _answered(model, wanted, case)
-        certainties.append(certainty)
-        yield pair
+        found, pairs = _recalled(model, wanted, case) or _answered(model, wanted, case)
+        certainties += found
+        yield from pairs
         if progress:
             progress(done, len(names))
 
 
-def _answered(model: Model, wanted: Request, case: Case) -> tuple[Certainty, Pair]:
-    image, (truth, *_), _ = wanted.dataset.read(case)
-    probability = model.answer(image, case.images[0]).probability[0]
-    predicted = probability >= model.info.thresholds[0]
-    certainty = calibration.judge(case.group, probability, truth, predicted)
-    write_mask(mask_path(wanted.output / PREDICTIONS_NAME, case.id), predicted)
+Answered = tuple[list[Certainty], list[Pair]]
+"""Of each region of a case."""
+
+
+def _answered(model: Model, wanted: Request, case: Case) -> Answered:
+    image, truth, grid = wanted.dataset.read(case)
+    probability = model.answer(image, case.images[0]).probability
+    masks = model.masks(probability, grid)
+    found = [calibration.judge(case.group, *arrays) for arrays in zip(probability, truth, masks, strict=True)]
+    write_prediction(wanted.output / PREDICTIONS_NAME, case.id, model.info.regions, masks, grid)
     if wanted.memory:
-        wanted.memory.keep(case.id, calibration.to_record(certainty))
-    return certainty, Pair(truth, predicted, wanted.dataset.spacing_mm(case))
+        wanted.memory.keep(case.id, one_or_list([calibration.to_record(certainty) for certainty in found]))
+    return found, _pairs(truth, masks, grid)
 
 
-def _recalled(wanted: Request, case: Case) -> tuple[Certainty, Pair] | None:
-    """What an earlier try has found, with the mask that it wrote; None where the case is still to be done."""
-    record = wanted.memory.recall(case.id) if wanted.memory else None
-    path = mask_path(wanted.output / PREDICTIONS_NAME, case.id)
-    certainty = calibration.from_record(record)
-    if certainty is None or not path.is_file():
+def _recalled(model: Model, wanted: Request, case: Case) -> Answered | None:
+    """What an earlier try has found, with the masks that it wrote; None where the case is still to be done."""
+    regions, folder = model.info.regions, wanted.output / PREDICTIONS_NAME
+    recalled = wanted.memory.recall(case.id) if wanted.memory else None
+    records = recalled if isinstance(recalled, list) else [recalled]
+    certainties = [certainty for record in records if (certainty := calibration.from_record(record))]
+    if len(certainties) != len(regions) or not find_prediction(folder, case.id, regions):
         return None
-    truth = read_truth(case, wanted.dataset.settings)[0]
-    return certainty, Pair(truth, read_mask(path), wanted.dataset.spacing_mm(case))
+    truth = read_truth(case, wanted.dataset.settings)
+    grid = Grid(truth.shape[1:], wanted.dataset.spacing_mm(case))
+    return certainties, _pairs(truth, read_prediction(folder, case.id, regions), grid)
+
+
+def _pairs(truth: MaskArray, masks: MaskArray, grid: Grid) -> list[Pair]:
+    return [Pair(*both, grid.spacing_mm, voxel_ml=grid.voxel_ml) for both in zip(truth, masks, strict=True)]
 
 
 def _attributes(case: Case) -> dict[str, str]:
@@ -99,8 +123,8 @@ def _attributes(case: Case) -> dict[str, str]:
 
 
 def _measure_baselines(info: ModelInfo, wanted: Request, rows: Sequence[Row]) -> list[baselines.Record]:
-    constant = baselines.from_text(info.constant_mask) if info.constant_mask else None
-    names = [row.case for row in rows if row.status in wanted.headline]
-    records = baselines.measure_baselines(wanted.dataset, names, constant)
+    constants = {region: baselines.from_text(text) for region, text in info.constant_masks.items()}
+    names = dict.fromkeys(row.case for row in rows if row.status in wanted.headline)
+    records = baselines.measure_baselines(wanted.dataset, list(names), constants)
     write_csv(wanted.output / BASELINES_NAME, baselines.COLUMNS, records)
     return records

@@ -29,9 +29,10 @@ class Request:
 def case_status(info: ModelInfo, dataset: Dataset) -> dict[str, str]:
     """Status of each case for this model: train, validation, test or unseen.
 
-    A case is known by the content of its image and by its patient, and the worse of the two counts: one member of an
-    ensemble may have tested the image itself where another was trained on the patient, and version 0.1.0 took visits of
-    one patient for patients. Only where slices of one patient were split on purpose does the image alone decide.
+    A case is known by the content of its image, or of any of its channels whatever others stand beside it, and by its
+    patient, and the worst of these counts: one member of an ensemble may have tested the image itself where another was
+    trained on the patient, and version 0.1.0 took visits of one patient for patients. Only where slices of one patient
+    were split on purpose does the image alone decide.
     """
     contents = {name: part for part in (*HEADLINE, *SEEN) for name in info.known_cases.contents.get(part, [])}
     patients = {name: part for part in (*HEADLINE, *SEEN) for name in info.known_cases.patients.get(part, [])}
@@ -39,7 +40,7 @@ def case_status(info: ModelInfo, dataset: Dataset) -> dict[str, str]:
     by_slice = bool(info.split.get("leaking")) and not info.members
     status = {}
     for case, facts in zip(dataset.cases, dataset.facts, strict=True):
-        by_content = [contents[facts.image_hash]] if facts.image_hash in contents else []
+        by_content = [contents[name] for name in {facts.image_hash, *facts.channel_hashes} if name in contents]
         by_patient = [patients.get(key, "unseen") for key in dataset.known_patient_keys(case, facts)]
         found = by_content or by_patient if by_slice else by_content + by_patient
         status[case.id] = min(found, key=severity.__getitem__, default="unseen")

@@ -1,6 +1,6 @@
 """All figures of an evaluation with the conventions they were computed by."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 from tumorline.data.source import Source
@@ -63,15 +63,17 @@ def summarise_evaluation(model: Model, wanted: Request, rows: Sequence[Row], sta
         model=info.name,
         source=_describe_source(wanted.dataset.source),
         split=split,
-        cases=len(headline),
+        cases=len({row.case for row in headline}),
         patients=len({row.group for row in headline}),
         case_status=dict(Counter(status.values())),
         left_out=dict(wanted.dataset.source.left_out),
         headline_status=sorted({row.status for row in headline}),
-        regions={region: region_figures([row for row in headline if row.region == region]) for region in info.regions},
-        validation={region: summarise_rows(validation) for region in info.regions} if validation else None,
+        regions={region: region_figures(of_region(headline, region)) for region in info.regions},
+        validation={region: summarise_rows(of_region(validation, region)) for region in info.regions}
+        if validation
+        else None,
         baselines={},
-        operating_points={region: _describe_point(model) for region in info.regions},
+        operating_points=_describe_points(model),
         conventions={**CONVENTIONS, **_test_time_augmentation(model.tta)},
         warnings=_warnings(info, wanted, headline, split.leaking),
     )
@@ -98,15 +100,23 @@ def _describe_split(info: ModelInfo, wanted: Request, headline: Sequence[Row]) -
     )
 
 
-def _describe_point(model: Model) -> OperatingPoint:
-    return OperatingPoint.model_validate(
-        {
-            "threshold": model.info.thresholds[0],
-            "temperature": model.info.temperatures[0],
-            "tta": model.tta,
-            **model.info.metrics.get("operating_point", {}),
-        }
-    )
+def of_region(rows: Sequence[Row], region: str) -> list[Row]:
+    return [row for row in rows if row.region == region]
+
+
+def _describe_points(model: Model) -> dict[str, OperatingPoint]:
+    info = model.info
+    return {
+        region: OperatingPoint.model_validate(
+            {
+                "threshold": threshold,
+                "temperature": temperature,
+                "tta": model.tta,
+                **operating_point.point_figures(info, region).to_json(),
+            }
+        )
+        for region, threshold, temperature in zip(info.regions, info.thresholds, info.temperatures, strict=True)
+    }
 
 
 def _test_time_augmentation(tta: str) -> dict[str, str]:
@@ -128,26 +138,23 @@ def region_figures(rows: Sequence[Row]) -> RegionSummary:
 
 def with_baselines(summary: Summary, records: Sequence[baselines.Record]) -> Summary:
     """The summary with what the trivial baselines reach, and a warning for each that the headline does not beat."""
-    ((region, figures),) = summary.regions.items()
-    found = {"all_background": _all_background(figures), **baselines.summarise_baselines(records)}
-    beaten_by = [
-        ResultWarning(code=WarningCode.BASELINE_NOT_BEATEN, text=text)
-        for name, baseline in found.items()
-        if (text := _not_beaten(figures.dice.mean, name, baseline))
-    ]
-    return summary.model_copy(
-        update={
-            "baselines": {name: {region: baseline} for name, baseline in found.items()},
-            "warnings": [*summary.warnings, *beaten_by],
-        }
-    )
+    found: dict[str, dict[str, Baseline]] = defaultdict(dict)
+    warnings = list(summary.warnings)
+    for region, figures in summary.regions.items():
+        measured = baselines.summarise_baselines(record for record in records if record["region"] == region)
+        of = f" ({region})".replace("_", " ") if len(summary.regions) > 1 else ""
+        for name, baseline in {"all_background": _all_background(figures), **measured}.items():
+            found[name][region] = baseline
+            if text := _not_beaten(figures.dice.mean, name, baseline, of):
+                warnings.append(ResultWarning(code=WarningCode.BASELINE_NOT_BEATEN, text=text))
+    return summary.model_copy(update={"baselines": dict(found), "warnings": warnings})
 
 
-def _not_beaten(dice: float | None, name: str, baseline: Baseline) -> str:
+def _not_beaten(dice: float | None, name: str, baseline: Baseline, of: str) -> str:
     """Nothing where the model is better, or there is nothing to compare."""
     if dice is None or baseline.dice is None or dice > baseline.dice:
         return ""
-    return f"BASELINE NOT BEATEN: {name.replace('_', ' ')} has Dice {baseline.dice:.3f}, the model {dice:.3f}"
+    return f"BASELINE NOT BEATEN{of}: {name.replace('_', ' ')} has Dice {baseline.dice:.3f}, the model {dice:.3f}"
 
 
 def without_own(warnings: Sequence[ResultWarning]) -> list[ResultWarning]:

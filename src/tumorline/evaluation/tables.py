@@ -1,5 +1,6 @@
 """The files of an evaluation: rows, baselines, certainties, summary."""
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import MISSING, fields
 from pathlib import Path
@@ -25,6 +26,7 @@ from tumorline.own_files import (
     read_own_csv,
     whole_number,
 )
+from tumorline.regions import REGION
 from tumorline.results import Result
 from tumorline.run_folder import BASELINES_NAME, CERTAINTY_NAME, EVALUATION_NAME, SUMMARY_NAME
 
@@ -32,7 +34,7 @@ ID_COLUMNS = ("case", "patient", "class_name", "status", "region")
 ATTRIBUTE = "attribute: "
 """Before the name of a column with what else the source states of a case."""
 BIN_COLUMNS = tuple(field.name for field in fields(Reliability))
-CERTAINTY_COLUMNS = ("case", "patient", "status", "dice", "dice_at_true_area", "confidence", *BIN_COLUMNS)
+CERTAINTY_COLUMNS = ("case", "patient", "status", "region", "dice", "dice_at_true_area", "confidence", *BIN_COLUMNS)
 CELLS: dict[object, Cell] = {
     str: any_text,
     int: whole_number,
@@ -50,6 +52,7 @@ def write_certainties(output: Path, rows: Sequence[Row], certainties: Sequence[C
             "case": row.case,
             "patient": case.patient,
             "status": row.status,
+            "region": row.region,
             "dice": case.dice,
             "dice_at_true_area": case.dice_at_true_area,
             "confidence": case.confidence,
@@ -86,13 +89,18 @@ BASELINE_CELLS: dict[str, Cell] = {
     **dict.fromkeys(("dice", "volume_ratio", "accuracy"), or_empty(finite_number)),
 }
 
+REGION_CELL: dict[str, Cell] = {"region": any_text}
+"""Missing in tables from before there were several regions; all of them are of `REGION` then."""
 
-def read_certainties(folder: Path, statuses: Collection[str] = HEADLINE) -> list[Certainty]:
-    """The cases of a folder's `certainty.csv`; none where it was evaluated before there was one."""
-    if not (folder / CERTAINTY_NAME).is_file():
-        return []
-    records = read_own_csv(folder / CERTAINTY_NAME, CERTAINTY_CELLS, EVALUATE_AGAIN)
-    return [_certainty(record) for record in records if record["status"] in statuses]
+
+def read_certainties(folder: Path, statuses: Collection[str] = HEADLINE) -> dict[str, list[Certainty]]:
+    """By region the cases of a folder's `certainty.csv`; none where it was evaluated before there was one."""
+    found: dict[str, list[Certainty]] = defaultdict(list)
+    if (folder / CERTAINTY_NAME).is_file():
+        for record in read_own_csv(folder / CERTAINTY_NAME, CERTAINTY_CELLS, EVALUATE_AGAIN, REGION_CELL):
+            if record["status"] in statuses:
+                found[record.get("region", REGION)].append(_certainty(record))
+    return dict(found)
 
 
 def _certainty(record: Mapping[str, str]) -> Certainty:
@@ -109,9 +117,9 @@ def read_baselines(folder: Path) -> list[baselines.Record]:
         return []
     numbers = ("dice", "volume_ratio", "accuracy")
     return [
-        {**record, "missed": record["missed"] == "True"}
+        {"region": REGION, **record, "missed": record["missed"] == "True"}
         | {name: float(record[name]) if record[name] else None for name in numbers}
-        for record in read_own_csv(folder / BASELINES_NAME, BASELINE_CELLS, EVALUATE_AGAIN)
+        for record in read_own_csv(folder / BASELINES_NAME, BASELINE_CELLS, EVALUATE_AGAIN, REGION_CELL)
     ]
 
 
