@@ -12,13 +12,9 @@ from tests import sources
 from tests.conftest import Program, blob
 from tests.sources import nib, save_frames, save_volume
 from tumorline.arrays import MaskArray
-from tumorline.errors import Interrupted, UserError
 from tumorline.files import read_csv
 from tumorline.formats.grey import to_grey
 from tumorline.formats.nifti import axial_slice, open_volume, read_volume
-from tumorline.inference import predict as prediction
-from tumorline.inference.model import Model
-from tumorline.inference.volumes import answer_volume
 from tumorline.write.images import PREDICTED_RGB, write_three_planes
 from tumorline.write.nifti import write_label_map
 
@@ -127,25 +123,6 @@ def test_of_a_folder_masks_are_left_out_and_a_bad_volume_costs_only_itself(
     assert (tmp_path / "out" / "a" / "0_mask.nii.gz").is_file()
 
 
-def test_an_interrupted_batch_goes_on(tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for number in range(3):
-        save_volume(tmp_path / "in" / f"{number}.nii", [blob(32, number)[0]] * 2)
-    done: list[str] = []
-    original = answer_volume
-
-    def answer(model: Model, path: Path) -> object:
-        done.append(path.name)
-        if done == ["0.nii", "1.nii"]:
-            raise KeyboardInterrupt
-        return original(model, path)
-
-    monkeypatch.setattr(prediction, "answer_volume", answer)
-    with pytest.raises(Interrupted):
-        tumorline.predict(tmp_path / "in", tiny_run, tmp_path / "out")
-    assert len(tumorline.predict(tmp_path / "in", tiny_run, tmp_path / "out")) == 3
-    assert done == ["0.nii", "1.nii", "1.nii", "2.nii"]
-
-
 @pytest.mark.slow
 def test_of_a_folder_the_models_own_sequence_is_predicted(tmp_path: Path, program: Program) -> None:
     folder = sources.brats(tmp_path / "in", 1)
@@ -170,12 +147,3 @@ def test_three_planes_go_through_the_largest_lesion(tmp_path: Path) -> None:
     assert (columns.min(), columns.max()) == (4, 9)
     assert (rows.min(), rows.max()) == (24 - 20, 24 - 15)
     write_three_planes(tmp_path / "b.png", np.ones(mask.shape), np.zeros_like(mask)[None], (2, 1, 1))
-
-
-def test_a_model_of_several_channels_is_one_line(tmp_path: Path, tiny_run: Path) -> None:
-    model = tumorline.load(tiny_run)
-    architecture = model.info.architecture.model_copy(update={"channels": 4})
-    model = type(model)(model.path, model.info.model_copy(update={"architecture": architecture}), model.runtime)
-    path = save_volume(tmp_path / "a.nii", [blob(32, 1)[0]])
-    with pytest.raises(UserError, match=r"a\.nii: a volume of one sequence; this model takes 4 channels"):
-        answer_volume(model, path)

@@ -13,6 +13,7 @@ from tumorline.data.source import open_picture
 from tumorline.errors import UserError, WriteError
 from tumorline.files import read_csv
 from tumorline.inference import predict as prediction
+from tumorline.inference import predictor
 from tumorline.write.images import write_overlay
 
 
@@ -142,7 +143,7 @@ def test_a_full_disk_ends_in_one_line_with_the_table_of_what_was_done(
             raise WriteError(f"{path}: cannot be written (No space left on device); make room")
         write_overlay(path, *arguments)
 
-    monkeypatch.setattr(prediction, "write_overlay", fill)
+    monkeypatch.setattr(predictor, "write_overlay", fill)
     end = program("predict", tmp_path / "in", "--model", tiny_run, "--output", out)
     assert end == (2, "", f"error: {out / '2_overlay.png'}: cannot be written (No space left on device); make room\n")
     assert [Path(row["input"]).name for row in read_csv(out / "predictions.csv")] == ["0.png", "1.png"]

@@ -31,7 +31,10 @@ from tumorline.errors import UserError, require_extra
 from tumorline.evaluation.status import request
 from tumorline.files import fit_file_name
 from tumorline.inference import predict as prediction
+from tumorline.inference.jobs import job_of_channels, list_jobs
+from tumorline.inference.label_map import region_labels
 from tumorline.inference.model import load
+from tumorline.inference.predictor import Predictor
 from tumorline.journal import hash_inputs, hash_settings
 from tumorline.model_file import BUILTIN, find_model, model_name
 from tumorline.output_folder import (
@@ -416,43 +419,62 @@ def check(
 
 
 def predict(
-    inputs: Sequence[Path | str] | Path | str,
+    inputs: Sequence[Path | str] | Path | str = (),
     model: Path | str = BUILTIN,
     output: Path | str | None = None,
     progress: Progress | None = None,
     tta: str = "none",
     overwrite: bool = False,
+    channels: Sequence[str] = (),
+    enhancing_label: int | None = None,
 ) -> list[dict[str, Any]]:
-    """Predict pictures or folders of pictures; returns one row per file, `error` set where one failed.
+    """Predict pictures, volumes, scans or folders of them; returns one row per case, `error` set where one failed.
 
-    Masks, overlays, `predictions.csv` and `.json` go to `output`, else to `predictions/<time>`. Called again after a
-    stop it goes on there; other results in the folder are replaced with `overwrite` only. `tta` is test-time
-    augmentation: 'none', 'flips' or 'all'.
+    A model of several channels takes folders in which the volumes of a scan are named by sequence, a table with a
+    column of files for each channel, or `channels` such as 'flair=a.nii.gz' for one case. Masks, overlays,
+    `predictions.csv` and `.json` go to `output`, else to `predictions/<time>`. Called again after a stop it goes on
+    there; other results in the folder are replaced with `overwrite` only. `tta` is test-time augmentation: 'none',
+    'flips' or 'all'. BraTS's three regions are written as its labels, enhancing tumour as 4 or as `enhancing_label` 3.
     """
-    return write_predictions(inputs, model, output=output, overwrite=overwrite, tta=tta, progress=progress)[1]
+    return write_predictions(
+        inputs,
+        model,
+        output=output,
+        overwrite=overwrite,
+        tta=tta,
+        channels=channels,
+        enhancing_label=enhancing_label,
+        progress=progress,
+    )[1]
 
 
 def write_predictions(
-    inputs: Sequence[Path | str] | Path | str,
+    inputs: Sequence[Path | str] | Path | str = (),
     model: Path | str = BUILTIN,
     *,
     output: Path | str | None = None,
     overwrite: bool = False,
     tta: str = "none",
+    channels: Sequence[str] = (),
+    enhancing_label: int | None = None,
     progress: Progress | None = None,
     notify: Notify = silent,
 ) -> tuple[Path, list[dict[str, Any]]]:
     """As `predict`, with the folder of the results; `notify` hears which files of a folder are left out."""
     given = [Path(path) for path in ([inputs] if isinstance(inputs, (str, Path)) else inputs)]
+    if bool(given) == bool(channels):
+        raise UserError("predict: give INPUT, or --channel NAME=FILE for each channel of one case")
     loaded = load(model, tta)
-    jobs = prediction.list_jobs(given, notify, loaded.channel)
+    predictor = Predictor(loaded, region_labels(loaded.info.regions, enhancing_label))
+    jobs = [job_of_channels(channels, loaded.channels)] if channels else list_jobs(given, loaded.channels, notify)
     if output:
-        refuse_inputs_in(Path(output), (job.path for job in jobs))
-    contents = hash_inputs(job.path for job in jobs)
-    identity = {"inputs": contents, "model": loaded.fingerprint, "settings": hash_settings(tta=tta)}
+        refuse_inputs_in(Path(output), (path for job in jobs for path in job.images))
+    contents = hash_inputs(path for job in jobs for path in job.images)
+    settings = {"tta": tta} if enhancing_label is None else {"tta": tta, "enhancing_label": enhancing_label}
+    identity = {"inputs": contents, "model": loaded.fingerprint, "settings": hash_settings(**settings)}
     purpose = Purpose("predict", identity, "predictions")
     with open_output(Path(output) if output else None, purpose, overwrite) as folder:
-        return folder.path, prediction.predict(jobs, loaded, folder, progress)
+        return folder.path, prediction.predict(jobs, predictor, folder, progress)
 
 
 def ensemble(

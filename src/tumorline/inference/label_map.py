@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tumorline.arrays import MaskArray
+from tumorline.errors import UserError
 from tumorline.regions import CORE, ENHANCING, NESTED, WHOLE
 
 EARLIER, LATER = 4, 3
@@ -14,12 +15,17 @@ EARLIER, LATER = 4, 3
 LabelArray = npt.NDArray[np.uint8]
 
 
-def region_labels(regions: Sequence[str], enhancing_label: int = EARLIER) -> dict[str, tuple[int, ...]]:
+def region_labels(regions: Sequence[str], enhancing_label: int | None = None) -> dict[str, tuple[int, ...]]:
     """The labels of which each region is made: those of BraTS for its three regions, else one for each, from 1 on.
 
     A region that lies within others is part of them. The first label of a region is that of no region within it.
+    Raises UserError for a label of enhancing tumour that BraTS has not, or where the regions are not BraTS's.
     """
-    own = _own_labels(regions, enhancing_label)
+    if enhancing_label not in (None, EARLIER, LATER):
+        raise UserError(f"the label of enhancing tumour is {enhancing_label}; expected {LATER} or {EARLIER}")
+    if enhancing_label and {*regions} != {*NESTED}:
+        raise UserError(f"--enhancing-label is for models of {', '.join(NESTED)}; this one has {', '.join(regions)}")
+    own = _own_labels(regions, enhancing_label or EARLIER)
     inner = {name: NESTED[NESTED.index(name) + 1 :] if name in NESTED else () for name in regions}
     return {name: (own[name], *(own[other] for other in inner[name] if other in own)) for name in regions}
 

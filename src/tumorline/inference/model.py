@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tumorline.arrays import ImageArray, MaskArray
+from tumorline.data.layouts import lgg, volumes
 from tumorline.errors import UserError, did_you_mean
 from tumorline.geometry.grid import Grid
 from tumorline.geometry.symmetry import INVERSE, transformed
@@ -24,6 +25,8 @@ TTA: dict[str, tuple[int, ...]] = {"none": (0,), "flips": (0, 2, 4, 6), "all": t
 """Test-time augmentation: which of `near.TRANSFORMS` of its input a network answers as well."""
 
 
+OF_ALL = {("all", len(names)): names for names in (volumes.SEQUENCES, lgg.SEQUENCES)}
+"""What a model of "all" sequences takes that was made before a model file named its channels."""
 WINDOWS_AT_ONCE = 8
 """Of a volume, and not the copies of test-time augmentation."""
 
@@ -50,6 +53,14 @@ class Model:
     def channel(self) -> str:
         """The sequence that it was trained on; empty where its pictures were one sequence."""
         return str(self.info.data.get("channel", ""))
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The sequences that it takes in their order, "" for one that is unknown."""
+        if self.info.input.channels:
+            return tuple(self.info.input.channels)
+        count = self.info.image_channels
+        return (self.channel,) if count == 1 else OF_ALL.get((self.channel, count), ("",) * count)
 
     @cached_property
     def fingerprint(self) -> str:

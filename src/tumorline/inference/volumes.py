@@ -1,46 +1,51 @@
-"""From a volume to its mask by a model of slices: each axial slice is answered as a picture by itself."""
+"""The channels of a scan, which are volumes, as one image on one grid."""
 
+from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from tumorline.arrays import ImageArray, MaskArray
+from tumorline.arrays import ImageArray
 from tumorline.data.layouts.brats import sequence_in_name
 from tumorline.errors import UserError
 from tumorline.formats.grey import to_grey
 from tumorline.formats.nifti import OpenVolume, axial_slice, open_volume, read_volume, read_volume_header
-from tumorline.geometry.grid import Grid
-from tumorline.inference.model import Model
-from tumorline.runtime import FloatArray
+from tumorline.geometry.grid import Grid, grid_of
+from tumorline.inference.jobs import PredictionJob
+
+TO_FILE = ((0, 0, -1), (0, -1, 0), (1, 0, 0))
+"""From (d, h, w) to voxels along right, anterior and superior."""
 
 
-class VolumeAnswer(NamedTuple):
-    """What a model says of a volume, whose slices are counted from the feet up."""
+class ScanImage(NamedTuple):
+    """What a model sees of a scan, and the volume on which its answer is to lie."""
 
-    volume: OpenVolume
-    grid: Grid
     image: ImageArray
-    """`(1, D, H, W)`."""
-    probability: FloatArray
-    """`(R, D, H, W)`."""
-    blank: bool
-    """Whether all slices are blank."""
-
-    def tumour_ml(self, mask: MaskArray) -> float | None:
-        voxel_ml = self.grid.voxel_ml
-        return None if voxel_ml is None else round(float(mask.sum()) * voxel_ml, 6)
+    """`(C, D, H, W)`, slices from the feet up."""
+    grid: Grid
+    volume: OpenVolume
 
 
-def answer_volume(model: Model, path: Path) -> VolumeAnswer:
-    """Raises UserError for a model of several channels, and for what is no readable volume of one frame."""
-    channels = model.info.image_channels
-    if channels != 1:
-        raise UserError(f"{path}: a volume of one sequence; this model takes {channels} channels")
-    voxels, header = read_volume(path), read_volume_header(path)
-    image = np.stack([to_grey(axial_slice(voxels, number)) for number in range(voxels.shape[2])])[None]
-    answer = model.answer(image, path)
-    return VolumeAnswer(open_volume(path), header.grid, image, answer.probability, answer.blank)
+def read_scan(job: PredictionJob) -> ScanImage:
+    """Raises UserError for what is no readable volume, and for channels that lie on other grids than the first."""
+    first = read_volume_header(job.path).grid
+    channels = []
+    for path, frame in zip_longest(job.images, job.planes):
+        if difference := first.difference(read_volume_header(path).grid):
+            raise UserError(f"{job.path} and {path}: {difference}; volumes of one scan must have one geometry")
+        voxels = read_volume(path, frame)
+        channels.append(np.stack([to_grey(axial_slice(voxels, number)) for number in range(voxels.shape[2])]))
+    return ScanImage(np.stack(channels), _as_slices(first), open_volume(job.path))
+
+
+def _as_slices(grid: Grid) -> Grid:
+    """The grid of `(X, Y, Z)` as that of `(D, H, W)`."""
+    across, along, up = grid.shape
+    turn = np.eye(4)
+    turn[:3, :3] = TO_FILE
+    turn[:2, 3] = across - 1, along - 1
+    return grid_of((up, along, across), np.asarray(grid.affine) @ turn)
 
 
 def sequence_note(path: Path, channel: str) -> str:

@@ -51,6 +51,11 @@ def write_mask(path: Path, mask: MaskArray) -> None:
     _save(path, mask.astype(np.uint8) * np.uint8(255))
 
 
+def write_label_picture(path: Path, labels: npt.NDArray[np.uint8]) -> None:
+    """Write labels `(H, W)` of several regions as 8-bit PNG."""
+    _save(path, labels)
+
+
 def write_overlay(path: Path, image: npt.NDArray[np.float32], masks: MaskArray, truth: MaskArray | None = None) -> None:
     """Write an image `(H, W)` with outlines and light fills of predicted regions `(R, H, W)`, the truth in blue."""
     _save(path, _overlaid(image, masks, truth))

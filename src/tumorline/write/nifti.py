@@ -16,8 +16,8 @@ AS_THE_PATIENT = np.array([[0, 1], [1, 1], [2, 1]])
 def write_label_map(path: Path, labels: npt.NDArray[Any], volume: OpenVolume) -> None:
     """Write labels `(D, H, W)`, slices from the feet up as they are looked at, as `.nii.gz` in the volume's own order.
 
-    Shape, affine, the codes of both and the rest of the header are the volume's; its extensions, which may hold what a
-    scanner knew of the patient, are left out.
+    Shape (of one frame), affine, the codes of both and the rest of the header are the volume's; its extensions, which
+    may hold what a scanner knew of the patient, are left out.
     """
     nib = load_nibabel().orientations
     voxels = labels.transpose(2, 1, 0)[::-1, ::-1].astype(np.uint8)
@@ -26,5 +26,6 @@ def write_label_map(path: Path, labels: npt.NDArray[Any], volume: OpenVolume) ->
     header.extensions.clear()
     header.set_data_dtype(np.uint8)
     header["cal_min"] = header["cal_max"] = 0
-    image = type(volume.image)(turned.reshape(volume.image.shape), None, header)
+    shape = volume.image.shape if volume.frames == 1 else volume.shape
+    image = type(volume.image)(turned.reshape(shape), None, header)
     write_bytes(path, gzip.compress(image.to_bytes(), mtime=0))

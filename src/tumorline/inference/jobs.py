@@ -1,0 +1,129 @@
+"""What is to be predicted: pictures, volumes, and scans whose channels are files of their own."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tumorline.data.layouts.case_list import list_scans
+from tumorline.data.layouts.contents import Contents
+from tumorline.data.layouts.gather import Scan, gather_scans, name_channels
+from tumorline.data.layouts.selection import Selection, select_images
+from tumorline.data.layouts.table import TABLE_SUFFIXES
+from tumorline.errors import UserError
+from tumorline.formats.decode import PICTURE_SUFFIXES, without_suffix
+from tumorline.formats.nifti import is_volume
+
+Channels = Sequence[str]
+"""Names of the channels that a model takes, in its order; "" where one is unknown."""
+Notify = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class PredictionJob:
+    """One case to predict and the path, without suffix, under which its results go below the output folder."""
+
+    images: tuple[Path, ...]
+    """A file for each channel of the model, or one file of several channels."""
+    target: Path
+    planes: tuple[int, ...] = ()
+    """Of files of several frames, the frame of each channel."""
+    problem: str = ""
+    """Why it cannot be predicted; empty where it may be."""
+
+    @property
+    def path(self) -> Path:
+        return self.images[0]
+
+    @property
+    def is_volume(self) -> bool:
+        return is_volume(self.path)
+
+
+def list_jobs(inputs: Iterable[Path], channels: Channels = ("",), notify: Notify | None = None) -> list[PredictionJob]:
+    """The cases to predict, without earlier results; `notify` hears what of a folder is left out, and why.
+
+    Of a folder's volumes a model of one channel gets those of its channel and those whose names do not say what they
+    are; a model of several gets the scans that have all of them.
+
+    Raises UserError where an input does not exist or holds no image, and where two would have the same results.
+    """
+    jobs: dict[Path, PredictionJob] = {}
+    for job in (job for given in inputs for job in _jobs_of(given, channels, notify)):
+        target = job.target
+        if target in jobs:
+            target = target.with_name(job.path.name.replace(".", "_"))
+        if target in jobs:
+            raise UserError(f"{job.path}: its results would overwrite those of {jobs[target].path}; predict them apart")
+        jobs[target] = replace(job, target=target)
+    return list(jobs.values())
+
+
+def job_of_channels(given: Sequence[str], channels: Channels) -> PredictionJob:
+    """The case whose files are given as `NAME=FILE`. Raises UserError as `name_channels` does."""
+    _require_names(channels, "--channel")
+    return _job_of_scan(name_channels(given, channels))
+
+
+def _jobs_of(given: Path, channels: Channels, notify: Notify | None) -> list[PredictionJob]:
+    """The cases of an input, and its folders that cannot be listed, each with the name of its results."""
+    if given.is_file():
+        return _jobs_of_file(given, channels)
+    if not given.is_dir():
+        raise UserError(f"{given}: no such file or folder")
+    contents = Contents(given)
+    selection = select_images(contents, channels[0] if len(channels) == 1 else "")
+    scans = gather_scans(contents, channels) if len(channels) > 1 and all(channels) else []
+    selection = _without_volumes(selection, scans) if len(channels) > 1 else selection
+    if not selection.images and not selection.problems and not scans:
+        raise UserError(f"{given}: no {_wanted(channels)} in this folder{_seen(selection)}; accepted are {_accepted()}")
+    if notify and selection.remark:
+        found = len(selection.images) + len(scans)
+        notify(f"{given}: images only, {found} of them; left out are {selection.remark}")
+    locked = [PredictionJob((path,), path.relative_to(given), problem=why) for path, why in selection.problems.items()]
+    single = [PredictionJob((path,), without_suffix(path.relative_to(given))) for path in selection.images]
+    return [*single, *map(_job_of_scan, scans), *locked]
+
+
+def _jobs_of_file(path: Path, channels: Channels) -> list[PredictionJob]:
+    if path.suffix.lower() in TABLE_SUFFIXES:
+        if len(channels) > 1:
+            _require_names(channels, str(path))
+        return [_job_of_scan(scan) for scan in list_scans(path, channels)]
+    job = PredictionJob((path,), without_suffix(Path(path.name)))
+    if len(channels) > 1 and job.is_volume:
+        cure = "give the folder of its scan, or --channel NAME=FILE for each"
+        return [replace(job, problem=f"{path}: one volume; this model takes {', '.join(channels)}; {cure}")]
+    return [job]
+
+
+def _require_names(channels: Channels, where: str) -> None:
+    if not all(channels):
+        raise UserError(
+            f"{where}: the channels of this model have no names, so that files cannot be told apart by them"
+        )
+
+
+def _job_of_scan(scan: Scan) -> PredictionJob:
+    return PredictionJob(scan.images, scan.name, scan.planes, scan.problem)
+
+
+def _without_volumes(selection: Selection, scans: Sequence[Scan]) -> Selection:
+    """A selection whose volumes are of scans, or left out."""
+    used = {path for scan in scans for path in scan.images}
+    volumes = [path for path in selection.images if is_volume(path)]
+    why = "volumes that are no channel of a scan"
+    left_out = {**selection.left_out, **{path: why for path in volumes if path not in used}}
+    images = tuple(path for path in selection.images if path not in volumes)
+    return replace(selection, images=images, left_out={path: left_out[path] for path in left_out if path not in used})
+
+
+def _wanted(channels: Channels) -> str:
+    return f"image and no scan with {', '.join(channels)}" if len(channels) > 1 and all(channels) else "image"
+
+
+def _seen(selection: Selection) -> str:
+    return f" ({selection.remark})" if selection.remark else ""
+
+
+def _accepted() -> str:
+    return f"{', '.join(sorted(PICTURE_SUFFIXES))}, .mat, .nii, .nii.gz and DICOM without a suffix"

@@ -1,0 +1,95 @@
+"""What a prediction leaves of one case: a map of labels, a picture to look at, and figures."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tumorline.arrays import ImageArray, MaskArray
+from tumorline.data.case import Case, read_image
+from tumorline.data.source import open_picture
+from tumorline.geometry.grid import Grid
+from tumorline.inference.jobs import PredictionJob
+from tumorline.inference.label_map import to_labels
+from tumorline.inference.model import Answer, Model
+from tumorline.inference.volumes import read_scan, sequence_note
+from tumorline.metrics.calibration import confidence
+from tumorline.write.images import write_label_picture, write_mask, write_overlay, write_three_planes
+from tumorline.write.nifti import write_label_map
+
+COLUMNS = ("input", "mask", "overlay", "tumour_px", "tumour_share", "tumour_ml", "confidence", "note", "error")
+BLANK_NOTE = "blank: the image shows nothing, so that the mask is empty"
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A model and how its regions are written; the labels of which each region is made."""
+
+    model: Model
+    labels: Mapping[str, Sequence[int]]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Of the table: of several regions each has its own figures, of several channels the files are listed."""
+        files = ("channels",) if len(self.model.channels) > 1 else ()
+        place = COLUMNS.index("confidence")
+        return (COLUMNS[0], *files, *COLUMNS[1:place], *self._region_columns(), *COLUMNS[place:])
+
+    def _region_columns(self) -> list[str]:
+        several = self.labels if len(self.labels) > 1 else ()
+        return [f"{region}_{unit}" for region in several for unit in ("px", "ml")]
+
+    def predict_case(self, job: PredictionJob, mask_path: Path, overlay_path: Path) -> dict[str, Any]:
+        """Write the mask and the overlay of a case; returns its figures. Raises UserError where it cannot be done."""
+        predict_one = self._predict_scan if job.is_volume else self._predict_picture
+        return {"channels": self._files_of(job), **predict_one(job, mask_path, overlay_path)}
+
+    def _files_of(self, job: PredictionJob) -> str:
+        return "; ".join(f"{name}={path}" for name, path in zip(self.model.channels, job.images, strict=False))
+
+    def _predict_picture(self, job: PredictionJob, mask_path: Path, overlay_path: Path) -> dict[str, Any]:
+        image = self._read_picture(job)
+        answer = self.model.answer(image, job.path)
+        masks = self.model.masks(answer.probability)
+        if len(masks) == 1:
+            write_mask(mask_path, masks[0])
+        else:
+            write_label_picture(mask_path, to_labels(masks, self.labels))
+        write_overlay(overlay_path, image[0], masks)
+        return {**self._figures_of(answer, masks, None), "note": BLANK_NOTE if answer.blank else None}
+
+    def _read_picture(self, job: PredictionJob) -> ImageArray:
+        """A file that holds all channels is read as its layout says; otherwise each is a file of its own."""
+        if len(job.images) > 1:
+            return read_image(Case(job.path.stem, job.images))
+        names = tuple(self.model.info.input.channels)
+        several = names if len(names) > 1 else ()
+        return read_image(open_picture(job.path, "" if several else self.model.channel, several))
+
+    def _predict_scan(self, job: PredictionJob, mask_path: Path, overlay_path: Path) -> dict[str, Any]:
+        image, grid, volume = read_scan(job)
+        answer = self.model.answer(image, job.path)
+        masks = self.model.masks(answer.probability, grid)
+        write_label_map(mask_path, to_labels(masks, self.labels), volume)
+        write_three_planes(overlay_path, image[0], masks, grid.spacing_mm)
+        stated = sequence_note(job.path, self.model.channel) if len(job.images) == 1 else ""
+        notes = (BLANK_NOTE if answer.blank else "", stated)
+        return {**self._figures_of(answer, masks, grid), "note": "; ".join(filter(None, notes)) or None}
+
+    def _figures_of(self, answer: Answer, masks: MaskArray, grid: Grid | None) -> dict[str, Any]:
+        """Of all regions together, and of each where there are several."""
+        tumour = np.asarray(masks.any(0))
+        figures = {
+            "tumour_share": float(tumour.mean()),
+            "confidence": confidence(answer.probability.max(0), tumour),
+        }
+        for name, mask in (("tumour", tumour), *zip(self.labels, masks, strict=True)):
+            figures |= {f"{name}_px": int(mask.sum()), f"{name}_ml": _volume_ml(mask, grid)}
+        return figures
+
+
+def _volume_ml(mask: MaskArray, grid: Grid | None) -> float | None:
+    voxel_ml = grid.voxel_ml if grid else None
+    return None if voxel_ml is None else round(float(mask.sum()) * voxel_ml, 6)

@@ -1,0 +1,324 @@
+"""Scans whose channels are files of their own: gathered by name, answered as one case, written as BraTS's labels."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy import ndimage
+
+import tumorline
+from tests.conftest import Program
+from tests.sources import nib, save_frames, save_volume
+from tumorline import api
+from tumorline.config import Postprocessing
+from tumorline.errors import Interrupted, UserError
+from tumorline.files import read_csv
+from tumorline.formats.nifti import axial_slice, read_volume
+from tumorline.inference.model import Model
+from tumorline.model_info import Architecture, InputSpec
+from tumorline.regions import CORE, ENHANCING, NESTED, WHOLE
+
+SIDE, DEPTH = 16, 3
+CHANNELS = ["flair", "post_contrast", "t2", "pre_contrast"]
+WORDS = ["flair", "t1ce", "t2", "t1"]
+BRIGHT = {"flair": 10, "t2": 6, "t1ce": 3}
+"""Sides of the squares that are bright in a sequence: whole tumour, core and enhancing tumour."""
+GOLDEN = Path(__file__).parent / "golden" / "model.safetensors"
+
+Answers = Callable[[np.ndarray], np.ndarray]
+
+
+def squares(windows: np.ndarray) -> np.ndarray:
+    """Whole tumour where FLAIR is bright, core where T2 is, enhancing tumour where T1 after contrast is."""
+    return (windows[:, [0, 2, 1]] - 1.0).astype(np.float32)
+
+
+def model_of(
+    channels: list[str], regions: tuple[str, ...], runtime: Answers = squares, context: int = 0, **more: object
+) -> Model:
+    info = tumorline.load(GOLDEN).info
+    stated = {
+        "architecture": Architecture(name="unet", options={}, channels=max(1, len(channels)) * (2 * context + 1)),
+        "input": InputSpec(channels=channels, context=context),
+        "regions": [*regions],
+        "image_size": SIDE,
+        "threshold": 0.5,
+        "temperature": 1.0,
+        **more,
+    }
+    return Model(GOLDEN, info.model_copy(update=stated), runtime)
+
+
+@pytest.fixture
+def use(monkeypatch: pytest.MonkeyPatch) -> Callable[[Model], Model]:
+    def use_model(model: Model) -> Model:
+        monkeypatch.setattr(api, "load", lambda *_: model)
+        return model
+
+    return use_model
+
+
+@pytest.fixture
+def four(use: Callable[[Model], Model]) -> Model:
+    return use(model_of(CHANNELS, NESTED))
+
+
+def square(side: int) -> np.ndarray:
+    mask = np.zeros((SIDE, SIDE), bool)
+    mask[2 : 2 + side, 3 : 3 + side] = True
+    return mask
+
+
+def picture(word: str) -> np.ndarray:
+    random = np.random.default_rng(len(word))
+    head = 50 + random.integers(0, 5, (SIDE, SIDE))
+    return np.asarray(head + 100 * square(BRIGHT.get(word, 0)))
+
+
+def save_scan(
+    folder: Path, name: str, words: list[str] = WORDS, spacing: tuple[float, float, float] = (2, 1, 5)
+) -> None:
+    for word in words:
+        save_volume(folder / f"{name}_{word}.nii.gz", [picture(word)] * DEPTH, spacing)
+
+
+def slices_of(path: Path) -> np.ndarray:
+    voxels = read_volume(path)
+    return np.stack([axial_slice(voxels, number) for number in range(voxels.shape[2])])
+
+
+def smooth(channels: int, depth: int) -> np.ndarray:
+    """Not so much noise that the slices count as blank."""
+    noise = np.random.default_rng(0).random((channels, depth, SIDE, SIDE))
+    return np.asarray(ndimage.gaussian_filter(noise, (0, 0, 2, 2)), np.float32)
+
+
+EXPECTED = np.select([square(3), square(6), square(10)], [4, 1, 2])
+
+
+def test_a_folder_of_scans_is_predicted_by_the_names_of_its_files(four: Model, tmp_path: Path) -> None:
+    for name in ("BraTS_001", "BraTS_002"):
+        save_scan(tmp_path / "in" / name, name)
+    (first, second) = tumorline.predict(tmp_path / "in", output=tmp_path / "out")
+    assert Path(first["mask"]) == tmp_path / "out" / "BraTS_001" / "BraTS_001_mask.nii.gz"
+    assert first["error"] is second["error"] is None
+    labels = slices_of(Path(first["mask"]))
+    assert np.array_equal(labels, [EXPECTED] * DEPTH)
+    expected = {WHOLE: 100, CORE: 36, ENHANCING: 9}
+    assert {name: first[f"{name}_px"] for name in NESTED} == {name: DEPTH * px for name, px in expected.items()}
+    assert {name: first[f"{name}_ml"] for name in NESTED} == {
+        name: pytest.approx(DEPTH * px * 10 / 1000) for name, px in expected.items()
+    }
+    assert (first["tumour_px"], first["tumour_ml"]) == (DEPTH * 100, pytest.approx(3))
+    one, other = nib.load(first["mask"]), nib.load(tmp_path / "in" / "BraTS_001" / "BraTS_001_flair.nii.gz")
+    assert np.array_equal(one.affine, other.affine)
+    assert one.shape == other.shape
+    assert Image.open(first["overlay"]).size == (SIDE + SIDE + 2 * SIDE, 2 * SIDE)
+    assert f"t2={tmp_path / 'in' / 'BraTS_001' / 'BraTS_001_t2.nii.gz'}" in first["channels"]
+
+
+def test_the_tables_hold_a_column_for_each_region_and_say_what_the_labels_are(four: Model, tmp_path: Path) -> None:
+    save_scan(tmp_path / "in", "A")
+    (row,) = tumorline.predict(tmp_path / "in", output=tmp_path / "out")
+    (written,) = read_csv(tmp_path / "out" / "predictions.csv")
+    assert [*written] == [*row]
+    assert float(written["tumour_core_ml"]) == row["tumour_core_ml"]
+    content = json.loads((tmp_path / "out" / "predictions.json").read_text())
+    assert content["predictions"] == [row]
+    assert {name: {*values} for name, values in content["labels"].items()} == {
+        WHOLE: {1, 2, 4},
+        CORE: {1, 4},
+        ENHANCING: {4},
+    }
+    assert content["threshold"] == dict.fromkeys(NESTED, 0.5)
+
+
+def test_the_later_convention_writes_3(four: Model, tmp_path: Path, program: Program) -> None:
+    save_scan(tmp_path / "in", "A")
+    out = tmp_path / "out"
+    assert program("predict", tmp_path / "in", "--output", out, "--enhancing-label", "3").status == 0
+    assert np.array_equal(slices_of(out / "A_mask.nii.gz")[0], np.where(EXPECTED == 4, 3, EXPECTED))
+    outcome = program("predict", tmp_path / "in", "--output", tmp_path / "out2", "--enhancing-label", "2")
+    assert (outcome.status, "expected 3 or 4" in outcome.err) == (2, True)
+
+
+def test_the_label_of_enhancing_tumour_is_for_its_regions(use: Callable[[Model], Model], tmp_path: Path) -> None:
+    use(model_of(["flair"], ("tumour",), lambda windows: windows))
+    with pytest.raises(UserError, match="--enhancing-label is for models of whole_tumour"):
+        tumorline.predict(tmp_path, enhancing_label=3)
+
+
+def test_channels_are_given_by_name_on_the_command_line(four: Model, tmp_path: Path, program: Program) -> None:
+    save_scan(tmp_path, "A")
+    for number, word in enumerate(WORDS):
+        (tmp_path / f"A_{word}.nii.gz").rename(tmp_path / f"{number}.nii.gz")
+    words = ["t1n", "t2w", "t1c", "FLAIR"]
+    given = [
+        f"--channel={word}={tmp_path / f'{number}.nii.gz'}" for word, number in zip(words, (3, 2, 1, 0), strict=True)
+    ]
+    outcome = program("predict", *given, "--output", tmp_path / "out")
+    assert outcome.status == 0, outcome.err
+    (mask,) = (tmp_path / "out").glob("*_mask.nii.gz")
+    assert np.array_equal(slices_of(mask)[1], EXPECTED)
+    lacking = program("predict", *given[1:], "--output", tmp_path / "out2")
+    assert (lacking.status, "pre_contrast is not given; this model takes flair" in lacking.err) == (2, True)
+    both = program("predict", tmp_path, *given)
+    assert (both.status, "give INPUT, or --channel" in both.err) == (2, True)
+    assert program("predict").status == 2
+
+
+def test_a_list_of_cases_names_a_file_for_each_channel(four: Model, tmp_path: Path) -> None:
+    save_scan(tmp_path / "x", "A")
+    save_scan(tmp_path / "x", "B")
+    lines = [
+        "id,image_flair,image_t1c,t2,T1",
+        "p/1,x/A_flair.nii.gz,x/A_t1ce.nii.gz,x/A_t2.nii.gz,x/A_t1.nii.gz",
+        "p/2,x/B_flair.nii.gz,x/B_t1ce.nii.gz,,x/B_t1.nii.gz",
+        "p/3,x/B_flair.nii.gz,x/B_t1ce.nii.gz,x/none.nii.gz,x/B_t1.nii.gz",
+    ]
+    (tmp_path / "cases.csv").write_text("\n".join(lines) + "\n")
+    rows = tumorline.predict(tmp_path / "cases.csv", output=tmp_path / "out")
+    assert np.array_equal(slices_of(tmp_path / "out" / "p" / "1_mask.nii.gz")[0], EXPECTED)
+    assert [row["error"] is None for row in rows] == [True, False, False]
+    assert rows[1]["error"].endswith("cases.csv: line 3 names no file in column t2")
+    assert re.search(r"none\.nii\.gz: no such file \(line 4 of .*cases\.csv\)", rows[2]["error"])
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ("id,image_flair,t1c,t2", "no column of pre_contrast files; found id, image_flair, t1c, t2"),
+        ("id,image_flair,t2f,t1c,t2,t1", "columns 'image_flair' and 't2f' both mean flair; keep one"),
+    ],
+)
+def test_a_list_without_a_channel_or_with_two_of_it_is_one_line(
+    four: Model, tmp_path: Path, header: str, message: str
+) -> None:
+    (tmp_path / "cases.csv").write_text(f"{header}\n{','.join('a' for _ in header.split(','))}\n")
+    with pytest.raises(UserError, match=message):
+        tumorline.predict(tmp_path / "cases.csv", output=tmp_path / "out")
+
+
+def test_a_list_for_a_model_of_one_channel_has_a_column_of_images(
+    use: Callable[[Model], Model], tmp_path: Path
+) -> None:
+    use(model_of([], ("tumour",), lambda windows: windows[:, :1]))
+    Image.fromarray(picture("flair").astype(np.uint8)).save(tmp_path / "a.png")
+    (tmp_path / "cases.csv").write_text("image\na.png\n")
+    (row,) = tumorline.predict(tmp_path / "cases.csv", output=tmp_path / "out")
+    assert (row["error"], Path(row["mask"]).name) == (None, "a_mask.png")
+    assert "whole_tumour_px" not in row
+    assert "channels" not in row
+
+
+def test_a_scan_that_lacks_a_channel_costs_only_itself(four: Model, tmp_path: Path, program: Program) -> None:
+    save_scan(tmp_path / "in" / "A", "A")
+    save_scan(tmp_path / "in" / "B", "B", WORDS[:3])
+    save_volume(tmp_path / "in" / "other.nii.gz", [picture("t1")])
+    outcome = program("predict", tmp_path / "in", "--output", tmp_path / "out", "--json")
+    rows = json.loads(outcome.out)
+    assert (outcome.status, [row["error"] is None for row in rows]) == (2, [True, False])
+    assert f"error: {tmp_path / 'in' / 'B'}: no pre_contrast volume of B (a name that ends in t1 or t1n" in outcome.err
+    assert "left out are 1 volumes that are no channel of a scan (for example other.nii.gz)" in outcome.err
+
+
+def test_one_volume_for_a_model_of_four_is_one_line(four: Model, tmp_path: Path) -> None:
+    save_scan(tmp_path, "A", ["t1"])
+    (row,) = tumorline.predict(tmp_path / "A_t1.nii.gz", output=tmp_path / "out")
+    assert "one volume; this model takes flair, post_contrast, t2, pre_contrast; give the folder" in row["error"]
+
+
+def test_a_folder_without_a_scan_is_one_line(four: Model, tmp_path: Path) -> None:
+    save_volume(tmp_path / "x.nii.gz", [picture("t1")])
+    with pytest.raises(UserError, match=r"no image and no scan with flair, post_contrast, t2, pre_contrast in this fo"):
+        tumorline.predict(tmp_path, output=tmp_path.with_name("out"))
+
+
+def test_four_frames_of_one_file_are_told_apart_by_the_sets_own_table(four: Model, tmp_path: Path) -> None:
+    order = ["t1", "flair", "t2", "t1ce"]
+    save_frames(tmp_path / "set" / "imagesTs" / "P.nii.gz", [[picture(word)] * DEPTH for word in order])
+    names = {"0": "T1w", "1": "FLAIR", "2": "T2w", "3": "t1gd"}
+    (tmp_path / "set" / "dataset.json").write_text(json.dumps({"modality": names}))
+    (row,) = tumorline.predict(tmp_path / "set", output=tmp_path / "out")
+    assert row["error"] is None
+    labels = np.asarray(nib.load(row["mask"]).dataobj)
+    assert labels.shape == (SIDE, SIDE, DEPTH)
+    assert np.array_equal(slices_of(Path(row["mask"]))[0], EXPECTED)
+
+
+def test_a_stitched_volume_is_its_slices_side_by_side(four: Model, tmp_path: Path) -> None:
+    volume = smooth(4, 20)
+    volume[:, 7] = 0
+    whole = four.answer(volume)
+    assert whole.probability.shape == (3, 20, SIDE, SIDE)
+    slices = [four.answer(volume[:, number]) for number in range(20)]
+    assert np.array_equal(whole.probability, np.stack([one.probability for one in slices], 1))
+    assert [number for number, one in enumerate(slices) if one.blank] == [7]
+    assert not whole.blank
+    assert np.array_equal(four.mask(volume), np.stack([four.mask(volume[:, number]) for number in range(20)], 1))
+
+
+def test_a_model_with_neighbours_sees_them_and_takes_no_single_picture() -> None:
+    seen = []
+
+    def middle(windows: np.ndarray) -> np.ndarray:
+        seen.append(windows.shape)
+        return np.asarray(windows[:, 1:2])
+
+    model = model_of(["flair"], ("tumour",), middle, context=1)
+    volume = smooth(1, 5)
+    assert model.answer(volume).probability.shape == (1, 5, SIDE, SIDE)
+    assert seen == [(5, 3, SIDE, SIDE)]
+    with pytest.raises(UserError, match=r"a\.png: a single picture; this model looks at neighbouring slices"):
+        model.answer(volume[:, 0], "a.png")
+
+
+def test_a_models_post_processing_is_in_its_masks(use: Callable[[Model], Model], tmp_path: Path) -> None:
+    limits = Postprocessing(least_enhancing_ml=0.3, smallest_px={WHOLE: 5})
+    use(model_of(CHANNELS, NESTED, postprocessing=limits))
+    save_scan(tmp_path / "in", "A")
+    (row,) = tumorline.predict(tmp_path / "in", output=tmp_path / "out")
+    assert [row[f"{name}_ml"] for name in NESTED] == pytest.approx([3, 1.08, 0])
+    assert {*np.unique(slices_of(Path(row["mask"])))} == {0, 1, 2}
+
+
+def test_channels_of_other_geometry_are_told(four: Model, tmp_path: Path) -> None:
+    save_scan(tmp_path / "in", "A")
+    save_volume(tmp_path / "in" / "A_t2.nii.gz", [picture("t2")] * (DEPTH + 1), (2, 1, 5))
+    (row,) = tumorline.predict(tmp_path / "in", output=tmp_path / "out")
+    assert "A_t2.nii.gz: 16 x 16 x 3 against 16 x 16 x 4" in row["error"]
+
+
+def test_pictures_of_several_regions_are_labels_too(use: Callable[[Model], Model], tmp_path: Path) -> None:
+    use(model_of(["flair"], ("cyst", "tumour"), lambda windows: np.concatenate([-windows, windows], 1)))
+    Image.fromarray(picture("flair").astype(np.uint8)).save(tmp_path / "a.png")
+    (row,) = tumorline.predict(tmp_path / "a.png", output=tmp_path / "out")
+    labels = np.asarray(Image.open(row["mask"]))
+    assert np.array_equal(labels, np.where(square(10), 2, 1))
+    assert (row["cyst_px"], row["tumour_px"], row["tumour_ml"]) == (156, 100, None)
+
+
+def test_an_interrupted_batch_goes_on_without_doing_a_case_twice(use: Callable[[Model], Model], tmp_path: Path) -> None:
+    done = 0
+
+    def answer(windows: np.ndarray) -> np.ndarray:
+        nonlocal done
+        done += 1
+        if done == 2:
+            raise KeyboardInterrupt
+        return squares(windows)
+
+    use(model_of(CHANNELS, NESTED, answer))
+    for name in "ABC":
+        save_scan(tmp_path / "in" / name, name)
+    with pytest.raises(Interrupted):
+        tumorline.predict(tmp_path / "in", output=tmp_path / "out")
+    rows = tumorline.predict(tmp_path / "in", output=tmp_path / "out")
+    assert done == 4
+    assert [row["whole_tumour_px"] for row in rows] == [DEPTH * 100] * 3
+    shutil.rmtree(tmp_path / "out")
