@@ -28,10 +28,15 @@ class MatrixCell(Warned):
     orientation: str | None = None
     dice_of_cases: list[Number] = Field(default=[])
 
+    @property
+    def group(self) -> tuple[str, str]:
+        return self.model, self.set
+
 
 class MatrixModel(Result):
     data: dict[str, Any]
-    threshold: Number
+    threshold: Number | list[Number]
+    """Of several regions a list."""
 
 
 class Matrix(Result):
@@ -42,6 +47,10 @@ class Matrix(Result):
     sets: dict[str, dict[str, Any]]
     cells: list[MatrixCell]
     sentences: list[str]
+
+    @property
+    def several_regions(self) -> bool:
+        return len({cell.region for cell in self.cells if cell.region}) > 1
 
 
 # ---------------------------------------------------------------- comparison

@@ -25,6 +25,7 @@ COLUMNS = (
     "model",
     "set",
     "domain",
+    "region",
     "cases",
     "patients",
     "dice",
@@ -104,12 +105,13 @@ def measure_matrix(
     evaluated holds the reason as `error`, and the others go on.
     """
     cells = [
-        _cell((model, name), models[model], dataset, output / f"{model}--{name}", evaluate)
+        cell
         for (model, name), dataset in sets.items()
+        for cell in _cells((model, name), models[model], dataset, output / f"{model}--{name}", evaluate)
     ]
     result = Matrix(
         schema_version=SCHEMA_VERSION,
-        models={name: MatrixModel(data=info.data, threshold=info.thresholds[0]) for name, info in models.items()},
+        models={name: MatrixModel(data=info.data, threshold=info.threshold) for name, info in models.items()},
         sets={name: _describe_set(dataset) for name, dataset in _first_of_each(sets).items()},
         cells=cells,
         sentences=[sentence for cell in cells if (sentence := _sentence(cell, cells))],
@@ -128,27 +130,32 @@ def _first_of_each(sets: Mapping[tuple[str, str], Dataset]) -> dict[str, Dataset
     return found
 
 
-def _cell(names: tuple[str, str], info: ModelInfo, dataset: Dataset, folder: Path, evaluate: Evaluate) -> MatrixCell:
+def _cells(
+    names: tuple[str, str], info: ModelInfo, dataset: Dataset, folder: Path, evaluate: Evaluate
+) -> list[MatrixCell]:
+    """One for each region, or one that says why there is none."""
     model, name = names
-    domain = _domain(info, dataset)
+    cell = MatrixCell(model=model, set=name, folder=folder.name, domain=_domain(info, dataset), error=None)
     try:
         summary = evaluate(model, dataset, folder)
     except UserError as error:
-        return MatrixCell(model=model, set=name, folder=folder.name, domain=domain, error=str(error))
-    (figures,) = summary.regions.values()
-    return MatrixCell(
-        model=model,
-        set=name,
-        folder=folder.name,
-        domain=domain,
-        error=None,
-        figures=figures,
-        cases=summary.cases,
-        patients=summary.patients,
-        warnings=summary.warnings,
-        orientation=_orientation(info, dataset),
-        dice_of_cases=[row.scores.dice for row in read_rows(folder) if row.scores.dice is not None],
-    )
+        return [cell.model_copy(update={"error": str(error)})]
+    dice = {region: _dice_of_cases(folder, region) for region in summary.regions}
+    shared = {
+        "cases": summary.cases,
+        "patients": summary.patients,
+        "warnings": summary.warnings,
+        "orientation": _orientation(info, dataset),
+    }
+    return [
+        cell.model_copy(update={"region": region, "figures": figures, **shared, "dice_of_cases": dice[region]})
+        for region, figures in summary.regions.items()
+    ]
+
+
+def _dice_of_cases(folder: Path, region: str) -> list[float]:
+    dice = [row.scores.dice for row in read_rows(folder) if row.region == region]
+    return [value for value in dice if value is not None]
 
 
 def _orientation(info: ModelInfo, dataset: Dataset) -> str | None:
@@ -181,7 +188,7 @@ def _sentence(cell: MatrixCell, cells: Sequence[MatrixCell]) -> str | None:
         return None
     figures, found = cell.figures, []
     if (dice := figures.dice.mean) is not None:
-        found.append(f"Dice {dice:.3f}{_against_home(dice, cell.model, cells)}")
+        found.append(f"Dice {dice:.3f}{_against_home(dice, cell, cells)}")
     if figures.tumour_cases:
         found.append(f"{figures.missed} of {figures.tumour_cases} tumours missed")
     found.append(f"false lesions {count_false_lesions(figures)}")
@@ -189,19 +196,27 @@ def _sentence(cell: MatrixCell, cells: Sequence[MatrixCell]) -> str | None:
         found.append(f"a tumour drawn in {figures.invented} of {figures.tumour_free_cases} slices without one")
     if cell.orientation not in (None, "identity"):
         found.append(f"its pictures lie another way round than in training ({cell.orientation} would turn them)")
-    return f"{cell.model} on {cell.set}: {'; '.join(found)}."
+    where = f", {cell.region}" if any(one.region not in ("", cell.region) for one in cells) else ""
+    return f"{cell.model} on {cell.set}{where}: {'; '.join(found)}."
 
 
-def _against_home(dice: float, model: str, cells: Sequence[MatrixCell]) -> str:
+def _against_home(dice: float, external: MatrixCell, cells: Sequence[MatrixCell]) -> str:
     for cell in cells:
-        if cell.model == model and cell.domain == "in-domain" and cell.figures:
+        is_same = (cell.model, cell.region) == (external.model, external.region)
+        if is_same and cell.domain == "in-domain" and cell.figures:
             at_home = cell.figures.dice.mean
             return "" if at_home is None else f" against {at_home:.3f} on {cell.set} ({dice - at_home:+.3f})"
     return ""
 
 
 def _matrix_row(cell: MatrixCell) -> dict[str, object]:
-    named: dict[str, object] = {"model": cell.model, "set": cell.set, "domain": cell.domain, "error": cell.error}
+    named: dict[str, object] = {
+        "model": cell.model,
+        "set": cell.set,
+        "domain": cell.domain,
+        "region": cell.region,
+        "error": cell.error,
+    }
     if cell.figures is None:
         return named
     return named | {"cases": cell.cases, "patients": cell.patients} | _matrix_figures(cell.figures)

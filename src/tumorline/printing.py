@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from tumorline.errors import UserError
 from tumorline.escaping import one_line, to_cell
-from tumorline.metrics.headline import count_cases, count_false_lesions, count_false_positives
+from tumorline.metrics.headline import count_cases, count_false_lesions, count_false_positives, count_volumes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from tumorline.compared_results import ArmRow, Comparison, Contestant, Leaderboard, Matrix, MatrixCell
+    from tumorline.compared_results import ArmRow, Comparison, Leaderboard, Matrix, MatrixCell
     from tumorline.results import Figure, Metrics, RegionSummary, Robustness, Summary
 
 
@@ -69,30 +69,44 @@ def print_rate(folder: Path, rate: float | None) -> None:
 
 def print_headline(summary: "Summary") -> None:
     """The figures that matter, each with what it is."""
+    from tumorline.results import mean_dice_over_regions
+
     for warning in summary.warnings:
         say(f"! {warning.text}")
+    if len(summary.regions) > 1:
+        say(f"mean over regions of the Dice by patient {format_number(mean_dice_over_regions(summary.regions))}")
     for region, figures in summary.regions.items():
-        dice, hd95 = figures.dice, figures.hd95_detected
+        dice = figures.dice
         say(f"{region}: Dice by patient {format_number(dice.mean)} {_interval(dice)}")
         say(f"  {count_cases(summary)}")
-        say(f"  over cases {format_number(dice.mean_over_cases)}, median patient {format_number(dice.median)}")
-        say(f"  missed {figures.missed} of {figures.tumour_cases} tumours")
-        say(f"  false lesions {count_false_lesions(figures)}")
-        say(f"  false positives {'on ' if figures.tumour_free_cases else ''}{count_false_positives(figures)}")
-        say(f"  HD95 over detected {format_number(hd95.mean, 1)} {figures.hd95.unit}")
-        say(f"  predicted / true area {format_number(figures.volume_ratio.mean, 2)}")
-        accuracy, background = figures.accuracy.mean, figures.accuracy_background.mean
-        say(
-            f"  pixel accuracy {format_number(accuracy, 4)}; all background reaches "
-            f"{format_number(background, 4)} with Dice 0"
-        )
+        for line in _headline_lines(figures):
+            say(f"  {line}")
+
+
+def _headline_lines(figures: "Metrics") -> "Iterator[str]":
+    dice, hd95 = figures.dice, figures.hd95_detected
+    yield f"over cases {format_number(dice.mean_over_cases)}, median patient {format_number(dice.median)}"
+    yield f"missed {figures.missed} of {figures.tumour_cases} tumours"
+    yield f"false lesions {count_false_lesions(figures)}"
+    yield f"false positives {'on ' if figures.tumour_free_cases else ''}{count_false_positives(figures)}"
+    yield f"HD95 over detected {format_number(hd95.mean, 1)} {figures.hd95.unit}"
+    if figures.truth_ml:
+        yield count_volumes(figures)
+    size = "volume" if figures.truth_ml else "area"
+    yield f"predicted / true {size} {format_number(figures.volume_ratio.mean, 2)}"
+    accuracy, background = figures.accuracy.mean, figures.accuracy_background.mean
+    right = f"{'voxel' if figures.truth_ml else 'pixel'} accuracy {format_number(accuracy, 4)}"
+    yield f"{right}; all background reaches {format_number(background, 4)} with Dice 0"
 
 
 def fold_rows(summary: "Summary") -> "list[dict[str, object]]":
-    """A line for each fold, and one for all of them together."""
-    (together,) = summary.regions.values()
-    named = [(fold.fold, fold) for fold in summary.folds]
-    return [{"fold": name, **_fold_cells(figures)} for name, figures in [*named, ("out of fold", together)]]
+    """A line for each fold, and one for all of them together; of each region."""
+    several = len(summary.regions) > 1
+    return [
+        {"fold": name, **({"region": region} if several else {}), **_fold_cells(figures)}
+        for region, together in summary.regions.items()
+        for name, figures in [*((fold.fold, fold) for fold in summary.folds_of(region)), ("out of fold", together)]
+    ]
 
 
 def _fold_cells(figures: "RegionSummary") -> "dict[str, object]":
@@ -113,7 +127,8 @@ def print_matrix(result: "Matrix", folder: Path, as_json: bool) -> None:
         print_json(result.to_json())
         note(f"report: {folder / 'matrix.html'}")
     else:
-        print_table([matrix_row(cell, cell.figures) for cell in result.cells if cell.figures])
+        several = result.several_regions
+        print_table([matrix_row(cell, cell.figures, several) for cell in result.cells if cell.figures])
         for sentence in result.sentences:
             say(sentence)
         say(f"report: {folder / 'matrix.html'}")
@@ -124,11 +139,12 @@ def print_matrix(result: "Matrix", folder: Path, as_json: bool) -> None:
         sys.exit(2)
 
 
-def matrix_row(cell: "MatrixCell", figures: "Metrics") -> "dict[str, object]":
+def matrix_row(cell: "MatrixCell", figures: "Metrics", with_region: bool) -> "dict[str, object]":
     return {
         "model": cell.model,
         "set": cell.set,
         "domain": cell.domain,
+        **({"region": cell.region} if with_region else {}),
         "patients": cell.patients,
         "cases": cell.cases,
         "dice": format_number(figures.dice.mean),
@@ -150,7 +166,7 @@ def print_leaderboard(result: "Leaderboard") -> None:
         note(f"not measured here: {one.name}: {one.reason}")
 
 
-def _has_several_regions(rows: "Sequence[ArmRow | Contestant | MatrixCell]") -> bool:
+def _has_several_regions(rows: "Sequence[ArmRow]") -> bool:
     return len({row.region for row in rows}) > 1
 
 
@@ -191,8 +207,13 @@ def contender_rows(result: "Comparison") -> "list[dict[str, object]]":
 
 
 def stress_rows(summary: "Summary") -> "list[dict[str, object]]":
-    """A line for each change and strength; nothing where no stress was asked for."""
-    return [row for robustness in summary.robustness.values() for row in _stress_levels(robustness)]
+    """A line for each change and strength; nothing where no stress was asked for. Of each region."""
+    several = len(summary.robustness) > 1
+    return [
+        {**({"region": region} if several else {}), **row}
+        for region, robustness in summary.robustness.items()
+        for row in _stress_levels(robustness)
+    ]
 
 
 def _stress_levels(robustness: "Robustness") -> "list[dict[str, object]]":
@@ -246,8 +267,9 @@ def print_check(result: "Mapping[str, Any]") -> None:
 
 
 def print_table(rows: "Sequence[Mapping[str, Any]]") -> None:
-    """Rows as tab-separated text with a header."""
+    """Rows as tab-separated text with a header; a cell is empty where a row has none of its column."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
     if rows:
-        print("\t".join(map(to_cell, rows[0])))
+        print("\t".join(map(to_cell, columns)))
         for row in rows:
-            print("\t".join(to_cell(str(value)) for value in row.values()))
+            print("\t".join(to_cell(str(row.get(name, ""))) for name in columns))

@@ -50,3 +50,19 @@ def count_false_positives(figures: "Metrics") -> str:
     if not free:
         return NOT_MEASURED
     return f"{figures.invented} of {free} cases without a tumour ({figures.invented / free:.1%})"
+
+
+def count_volumes(figures: "Metrics") -> str:
+    """True and predicted volume by patient and by how much they differ; what was predicted where the truth has none."""
+    true, predicted, error, absolute = (
+        f"{figure.mean:.2f} ml" if figure and figure.mean is not None else "undefined"
+        for figure in (
+            figures.truth_ml,
+            figures.predicted_ml,
+            figures.volume_error_ml,
+            figures.volume_error_absolute_ml,
+        )
+    )
+    free = figures.predicted_ml_tumour_free
+    without = f"; {free.mean:.2f} ml predicted in cases without" if free and free.mean is not None else ""
+    return f"true {true}, predicted {predicted}, error {error}, absolute {absolute}{without}"

@@ -16,6 +16,7 @@ def write_page(result: Matrix, output: Path) -> Path:
     """Write `matrix.html`, which links to the report of each cell beside it."""
     content = {
         **dict(result),
+        "several": result.several_regions,
         "cell": {(cell.model, cell.set): cell for cell in result.cells},
         "strips": {name: _strips(result, name) for name in result.models},
         "warnings": _warnings(result),
@@ -27,7 +28,7 @@ def write_page(result: Matrix, output: Path) -> Path:
 def _strips(result: Matrix, model: str) -> Markup:
     """The Dice of every tumour slice, by set."""
     shown = {
-        cell.set: (cell.dice_of_cases, cell.figures.dice)
+        cell.set + (f", {cell.region}" if result.several_regions else ""): (cell.dice_of_cases, cell.figures.dice)
         for cell in result.cells
         if cell.model == model and cell.figures and cell.dice_of_cases
     }
@@ -37,7 +38,7 @@ def _strips(result: Matrix, model: str) -> Markup:
 def _warnings(result: Matrix) -> list[str]:
     """Each once, with the cells that it holds for."""
     cells: dict[str, list[str]] = {}
-    for cell in result.cells:
+    for cell in {cell.group: cell for cell in result.cells}.values():
         for warning in cell.warnings:
             cells.setdefault(warning.text, []).append(f"{cell.model} on {cell.set}")
     return [f"{', '.join(where)}: {warning}" for warning, where in cells.items()]
