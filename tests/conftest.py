@@ -1,6 +1,10 @@
 """Tiny data sets that every test may make for itself."""
 
+import atexit
+import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +15,10 @@ import pytest
 from PIL import Image
 
 from tumorline.cli import main
+
+# What the tests begin is noted in no home; their processes inherit it.
+os.environ["XDG_DATA_HOME"] = tempfile.mkdtemp(prefix="tumorline-tests-")
+atexit.register(shutil.rmtree, os.environ["XDG_DATA_HOME"], ignore_errors=True)
 
 REAL = Path(__file__).parents[2] / "shared" / "data"
 

@@ -472,7 +472,8 @@ def test_a_folder_that_holds_a_recipe_and_more_is_not_trained_in(
     (mine / "report.html").write_text("mine")
     before = contents(mine)
     given = [mine / "config.toml"] if option == "--output" else []
-    result = program("train", *given, "--no-test", option, mine)
+    trust = ["--trust-paths"] if option == "--resume" else []
+    result = program("train", *given, "--no-test", option, mine, *trust)
     assert (result.status, result.err.count("\n")) == (2, 1)
     assert "holds report.html and nothing that a training leaves" in result.err
     assert contents(mine) == before

@@ -19,7 +19,7 @@ from tumorline.errors import UserError
 from tumorline.files import alone_in
 from tumorline.model_file import read_info
 from tumorline.run import fit_only
-from tumorline.run_folder import read_config
+from tumorline.run_folder import read_config, save_config
 
 TIMINGS = {"seconds", "images_per_second"}
 FAST = [*TINY, "train.epochs=2"]
@@ -195,7 +195,7 @@ def test_what_the_hook_raises_ends_a_fit_that_goes_on_later(tiny_run: Path, tmp_
 
 def test_a_folder_in_which_another_process_trains_is_refused_and_left_alone(tmp_path: Path, tiny_source: Path) -> None:
     config = read_recipe(None, tiny_source, FAST)
-    config.save(tmp_path / "run/config.toml")
+    save_config(config, tmp_path / "run")
     with alone_in(tmp_path / "run"):
         with pytest.raises(UserError, match="run: another process is at work there; wait for its end, or stop it"):
             resume(tmp_path / "run")

@@ -45,16 +45,18 @@ def untouched(place: Path) -> bool:
     return not (place / "imported").exists() and "strange_nets" not in sys.modules and not outside
 
 
+TRUST = "--trust-paths"
+"""Even where the user trusts the paths that the stranger names; without it see `tests/test_begun.py`."""
 COMMANDS: dict[str, list[Path | str]] = {
     "predict": ["predict", FROZEN / "source" / "images", "--model", "run", "--output", "out"],
-    "evaluate": ["evaluate", "run", "--output", "out"],
+    "evaluate": ["evaluate", "run", "--output", "out", TRUST],
     "matrix": ["evaluate", "run", FROZEN / "run", "--data", FROZEN / "source", "--output", "out"],
     "export": ["export", "run", "--output", "out.onnx"],
     "ensemble": ["ensemble", "run", "run", "--output", "out.safetensors"],
-    "resume": ["train", "--resume", "run"],
-    "resume without test": ["train", "--resume", "run", "--no-test"],
-    "report": ["report", "run"],
-    "compare": ["compare", "run", FROZEN / "evaluation", "--output", "out"],
+    "resume": ["train", "--resume", "run", TRUST],
+    "resume without test": ["train", "--resume", "run", "--no-test", TRUST],
+    "report": ["report", "run", TRUST],
+    "compare": ["compare", "run", FROZEN / "evaluation", "--output", "out", TRUST],
     "start": ["train", "--data", FROZEN / "source", "--set", "model.start_from=run", "--output", "out"],
 }
 LEARNS_THE_NAME = ("export", "ensemble", "resume", "resume without test")

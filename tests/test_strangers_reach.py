@@ -13,7 +13,7 @@ from PIL import Image
 
 from tests.conftest import Program
 from tests.strange_models import FROZEN, write_pair
-from tests.test_strangers import COMMANDS
+from tests.test_strangers import COMMANDS, TRUST
 
 SECRET = "canary-7261"
 """Stands in the victim's own files and nowhere else."""
@@ -24,7 +24,10 @@ REMOTE = (
     "https://host.invalid/x",
 )
 USES_ITS_DATA = ("evaluate", "resume", "resume without test")
-PAGES: dict[str, list[Path | str]] = {"evaluate": ["evaluate", "run", "--output", "out"], "report": ["report", "run"]}
+PAGES: dict[str, list[Path | str]] = {
+    "evaluate": ["evaluate", "run", "--output", "out", TRUST],
+    "report": ["report", "run", TRUST],
+}
 
 
 def slow(value: str) -> Any:
@@ -147,7 +150,7 @@ def test_the_images_of_a_run_are_shown_and_no_others(program: Program, asked: li
 
 
 def test_no_image_is_shown_in_a_comparison_that_a_run_does_not_know(program: Program, asked: list[Any]) -> None:
-    compare = ["compare", "run", str(FROZEN / "evaluation"), "--output"]
+    compare = ["compare", "run", str(FROZEN / "evaluation"), TRUST, "--output"]
     assert program(*compare, "before").status == 0
     configure("source", str(private_copy(to_another)))
     assert program(*compare, "after").status == 0

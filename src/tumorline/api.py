@@ -51,7 +51,7 @@ from tumorline.progress import Notify, Progress, silent
 from tumorline.report import write_report
 from tumorline.results import Summary
 from tumorline.run_folder import new_run_folder, read_local_config
-from tumorline.trust import local_only, modules_in, trusting
+from tumorline.trust import local_only, modules_in, trusting, trusting_paths
 
 DEMO = Path(__file__).with_name("demo.toml")
 
@@ -209,17 +209,24 @@ def _checked(folder: Path, source: str) -> Path:
     return folder
 
 
-def resume(folder: Path | str, notify: Notify = silent, test: bool = True, trust_modules: Iterable[str] = ()) -> Path:
+def resume(
+    folder: Path | str,
+    notify: Notify = silent,
+    test: bool = True,
+    trust_modules: Iterable[str] = (),
+    trust_paths: bool = False,
+) -> Path:
     """Go on with a run that was stopped, or that was trained without `test`.
 
-    A network from outside Tumorline is imported from `trust_modules` only: that runs its code.
+    A network from outside Tumorline is imported from `trust_modules` only: that runs its code. Where another user or
+    machine began the run, the data that its configuration names are opened with `trust_paths` only.
     """
     from tumorline import run
 
-    with trusting(trust_modules), local_only():
+    with trusting(trust_modules), trusting_paths(trust_paths), local_only():
         config = read_local_config(Path(folder))
         if test:
-            run.resume(Path(folder), notify)
+            run.resume(Path(folder), config, notify)
         else:
             run.fit_only(config, Path(folder), notify)
     return Path(folder)
@@ -243,6 +250,7 @@ def evaluate(
     overwrite: bool = False,
     overrides: Iterable[str] = (),
     allow_training_cases: bool = False,
+    trust_paths: bool = False,
     stress: bool = False,
     tta: str = "none",
     processes: int = 1,
@@ -250,7 +258,8 @@ def evaluate(
 ) -> dict[str, Any]:
     """Score a model on a source (None: on the test part of the data that it was trained on); returns the summary.
 
-    Cases that the model was trained or validated on are left out. Writes `evaluation.csv`, `summary.json`,
+    Cases that the model was trained or validated on are left out. Where another user or machine began the run, the data
+    that its configuration names are opened with `trust_paths` only. Writes `evaluation.csv`, `summary.json`,
     `predictions/` and `report.html` to `output` where it is given, else to `evaluations/<time>-<model>-<source>`.
     Called again after a stop it goes on there; other results in the folder are replaced with `overwrite` only. `tta` is
     test-time augmentation: 'none', 'flips' or 'all'. With `stress` the same cases are scored again under noise, blur,
@@ -264,6 +273,7 @@ def evaluate(
         overwrite=overwrite,
         overrides=overrides,
         allow_training_cases=allow_training_cases,
+        trust_paths=trust_paths,
         stress=stress,
         tta=tta,
         processes=processes,
@@ -279,6 +289,7 @@ def write_evaluation(
     overwrite: bool = False,
     overrides: Iterable[str] = (),
     allow_training_cases: bool = False,
+    trust_paths: bool = False,
     stress: bool = False,
     tta: str = "none",
     processes: int = 1,
@@ -286,7 +297,8 @@ def write_evaluation(
 ) -> tuple[Path, Summary]:
     """As `evaluate`, with the folder of the results."""
     loaded = load(model, tta)
-    dataset = open_wanted(loaded, data, overrides)
+    with trusting_paths(trust_paths):
+        dataset = open_wanted(loaded, data, overrides)
     name = f"{loaded.info.name}-{dataset.source.name}" + ("" if tta == "none" else f"-{tta}")
     settings = hash_settings(tta=tta, training_cases=allow_training_cases, stress=stress)
     identity = {"inputs": hash_dataset(dataset), "model": loaded.fingerprint, "settings": settings}

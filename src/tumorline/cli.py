@@ -29,6 +29,7 @@ from tumorline.printing import (
 )
 from tumorline.signals import stopped_by_signals
 from tumorline.streams import NOT_PRINTED, is_all_printed, prepared_streams
+from tumorline.trust import trusting_paths
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,6 +61,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON o
 Trusted = Annotated[
     list[str] | None,
     typer.Option("--trust-module", metavar="MODULE", help="Run this module's code where a model or run names it."),
+]
+TrustPaths = Annotated[
+    bool, typer.Option("--trust-paths", help="Open what a run that another user or machine began names as its data.")
 ]
 Output = Annotated[Path | None, typer.Option("--output", help="Folder for the results.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace earlier results; never other files.")]
@@ -135,6 +139,7 @@ def train(
         bool, typer.Option("--find-lr", help="Only look for a learning rate: a short test on the training cases.")
     ] = False,
     trust_module: Trusted = None,
+    trust_paths: TrustPaths = False,
 ) -> None:
     """Train a model, evaluate it on held-out patients and write a report."""
     from tumorline import api
@@ -147,7 +152,7 @@ def train(
         print_rate(*api.find_learning_rate(config, data=data, overrides=overrides or (), output=output, notify=note))
         return
     if resume:
-        run = api.resume(resume, note, not no_test, trust_module or ())
+        run = api.resume(resume, note, not no_test, trust_module or (), trust_paths)
     else:
         run = api.train(config, data=data, overrides=overrides or (), output=output, test=not no_test, notify=note)
     if os.environ.get("RANK", "0") != "0":
@@ -255,6 +260,7 @@ def evaluate(
     allow_training_cases: Annotated[
         bool, typer.Option("--allow-training-cases", help="Score training cases too and mark every output.")
     ] = False,
+    trust_paths: TrustPaths = False,
     stress: Annotated[bool, typer.Option("--stress", help="Also under noise, blur, turns, JPEG ... (slow).")] = False,
     tta: Tta = "none",
     as_json: AsJson = False,
@@ -292,6 +298,7 @@ def evaluate(
         overwrite=overwrite,
         overrides=[*(overrides or ()), *(spec.settings if spec else ())],
         allow_training_cases=allow_training_cases,
+        trust_paths=trust_paths,
         stress=stress,
         tta=tta,
         processes=processes,
@@ -316,6 +323,7 @@ def compare(
     reference: Annotated[str, typer.Option(metavar="NAME", help="Compare the others with this one only.")] = "",
     study: Annotated[str | None, typer.Option(help="'leak' compares a leaking split with an honest one.")] = None,
     output: Output = None,
+    trust_paths: TrustPaths = False,
     as_json: AsJson = False,
 ) -> None:
     """Compare runs on the same cases: differences, whether they are noise, and pictures of the disagreements."""
@@ -324,9 +332,10 @@ def compare(
     if study not in (None, "leak"):
         raise UserError(f"--study {study}: expected leak")
     groups = dict(read_group(text) for text in group or ())
-    folder, result = api.write_comparison(
-        runs or (), groups=groups, study="leak" if study else None, reference=reference, output=output
-    )
+    with trusting_paths(trust_paths):
+        folder, result = api.write_comparison(
+            runs or (), groups=groups, study="leak" if study else None, reference=reference, output=output
+        )
     if as_json:
         print_json(result.to_json())
         note(f"report: {folder / 'compare.html'}")
@@ -386,11 +395,12 @@ def predict(
 
 
 @app.command()
-def report(run: Annotated[Path, typer.Argument(help="Finished run folder.")]) -> None:
+def report(run: Annotated[Path, typer.Argument(help="Finished run folder.")], trust_paths: TrustPaths = False) -> None:
     """Write report.html of a finished run again."""
     from tumorline.run import render_report
 
-    say(render_report(run))
+    with trusting_paths(trust_paths):
+        say(render_report(run))
 
 
 @app.command()

@@ -18,7 +18,15 @@ from tumorline.metrics.calibration import Certainty
 from tumorline.metrics.summary import Row
 from tumorline.output_folder import claim_output
 from tumorline.results import Calibration, Fold, ResultWarning, Summary, WarningCode, read_summary
-from tumorline.run_folder import CONFIG_NAME, EVALUATION_NAME, PREDICTIONS_NAME, REPORT_NAME, SUMMARY_NAME, read_config
+from tumorline.run_folder import (
+    CONFIG_NAME,
+    EVALUATION_NAME,
+    PREDICTIONS_NAME,
+    REPORT_NAME,
+    SUMMARY_NAME,
+    read_config,
+    save_config,
+)
 
 Notify = Callable[[str], None]
 NAMES = (CONFIG_NAME, "fold-*", EVALUATION_NAME, SUMMARY_NAME, PREDICTIONS_NAME, REPORT_NAME)
@@ -35,7 +43,7 @@ def cross_validate(config: Config, folder: Path, wanted: Collection[int], notify
     chosen = _chosen(config, wanted)
     claim_output(folder, "folds", NAMES)
     if not (folder / CONFIG_NAME).exists():
-        config.save(folder / CONFIG_NAME)
+        save_config(config, folder)
     elif read_config(folder) != config:
         raise UserError(f"{folder}: holds the folds of another configuration; choose another --output")
     diverged: list[str] = []
@@ -102,7 +110,7 @@ def _train_fold(config: Config, folder: Path, notify: Notify) -> None:
     elif (folder / CONFIG_NAME).exists():
         if read_config(folder) != config:
             raise UserError(f"{folder}: holds a training of another configuration; choose another --output")
-        run.resume(folder, notify)
+        run.resume(folder, config, notify)
     else:
         run.train(config, folder, notify)
 

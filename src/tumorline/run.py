@@ -6,7 +6,7 @@ Each stage leaves whole files in the run folder; resuming a run goes on where it
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,6 +41,7 @@ from tumorline.output_folder import amended
 from tumorline.provenance import model_info, origin_of
 from tumorline.report import write_card, write_report
 from tumorline.report.learning_rate import write_learning_rate
+from tumorline.report.run_images import run_images
 from tumorline.run_folder import (
     CONFIG_NAME,
     ENVIRONMENT_NAME,
@@ -52,9 +53,8 @@ from tumorline.run_folder import (
     WEIGHTS_NAME,
     read_config,
     read_history,
-    with_known_cache,
+    save_config,
 )
-from tumorline.trust import local_only
 
 if TYPE_CHECKING:
     from torch import nn
@@ -97,10 +97,9 @@ def fit_only(
     return run / BEST_WEIGHTS_NAME
 
 
-def resume(run: Path, notify: Notify) -> None:
-    """Go on with a run that was stopped, at whatever stage, with its own configuration."""
+def resume(run: Path, config: Config, notify: Notify) -> None:
+    """Go on with a run that was stopped, at whatever stage; the configuration is its own."""
     require_extra("torch", "training", "train")
-    config = with_known_cache(read_config(run))
     _refuse_strange(run)
     with _claimed(run):
         _carry_out(config, run, notify)
@@ -112,8 +111,11 @@ def render_report(run: Path, config: Config | None = None) -> Path:
     Without a configuration it is the one in the folder, which may come from anyone.
     """
     refuse_links_outside(run)
-    with amended(run), nullcontext() if config else local_only():
-        return write_report(run, case_reader(config or with_known_cache(read_config(run)), known_images(run)))
+    if config:
+        with amended(run):
+            return write_report(run, case_reader(config, known_images(run)))
+    with amended(run), run_images(run) as reader:
+        return write_report(run, reader)
 
 
 def find_learning_rate(config: Config, output: Path, notify: Notify) -> float | None:
@@ -149,9 +151,13 @@ def _refuse_another(config: Config, run: Path) -> None:
     """Raise UserError for a folder that holds anything but a run of this configuration."""
     if not (run / CONFIG_NAME).exists():
         _refuse_existing(run)
-    elif _is_first_process() and with_known_cache(read_config(run)) != with_known_cache(config):
+    elif _is_first_process() and _without_cache(read_config(run)) != _without_cache(config):
         raise UserError(f"{run}: holds a training of another configuration; choose another --output")
     _refuse_strange(run)
+
+
+def _without_cache(config: Config) -> dict[str, Any]:
+    return config.model_dump(exclude={"data": {"cache"}})
 
 
 def _refuse_strange(run: Path) -> None:
@@ -167,7 +173,7 @@ def _refuse_strange(run: Path) -> None:
 def _begin(config: Config, run: Path) -> None:
     """The first file of a run, written by the one that has claimed the folder."""
     if _is_first_process() and not (run / CONFIG_NAME).exists():
-        config.save(run / CONFIG_NAME)
+        save_config(config, run)
 
 
 def _holds_anything(run: Path) -> bool:

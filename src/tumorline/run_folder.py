@@ -1,11 +1,14 @@
 """The names of a run folder's files, and what a training leaves there, read back."""
 
+import os
+import re
 import time
 from collections.abc import Iterable
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from tumorline.begun import is_begun, note_begun
 from tumorline.config import Config, load_config
 from tumorline.errors import UserError
 from tumorline.own_files import (
@@ -22,7 +25,7 @@ from tumorline.own_files import (
     read_own_csv,
     read_own_json,
 )
-from tumorline.trust import is_remote, local_only, refuse_remote, texts_in
+from tumorline.trust import are_paths_trusted, is_remote, local_only, refuse_remote, texts_in
 
 CONFIG_NAME = "config.toml"
 SPLIT_NAME = "split.csv"
@@ -94,32 +97,70 @@ def best_validation_dice(run: Path) -> float:
     return max(known)
 
 
+def save_config(config: Config, run: Path) -> None:
+    """Begin a run folder, and remember that it was this user who did."""
+    note_begun(config.to_toml())
+    config.save(run / CONFIG_NAME)
+
+
 def read_local_config(run: Path, overrides: Iterable[str] = ()) -> Config:
     """As `read_config`, to be used by whoever holds the folder: it may come from anyone.
 
-    The cache is that of `with_known_cache`. Raises UserError for other paths into a network.
+    Raises UserError for paths into a network, and for any path where the run was not begun by this user, unless he
+    trusts it (`trust.trusting_paths`). The cache of such a run is the user's own.
     """
     config = read_config(run, overrides)
-    named = (config.data.source, config.split.file, config.model.start_from, config.model.options)
+    path = run / CONFIG_NAME
     with local_only():
-        for text in texts_in(named):
-            refuse_remote(text, str(run / CONFIG_NAME))
-    return with_known_cache(config)
+        for _, text in _named_paths(config):
+            refuse_remote(text, str(path))
+    if _is_chosen_here(path):
+        return config
+    if not are_paths_trusted():
+        _refuse_paths(path, config, read_config(run) if overrides else config)
+    return _with_known_cache(config)
 
 
-def with_known_cache(config: Config) -> Config:
-    """The same, without a cache folder that holds no cache yet: a run folder may come from anyone, who could name any.
+def _is_chosen_here(path: Path) -> bool:
+    """Whether this user chose the paths of a configuration; a process that follows another leaves that to it."""
+    if os.environ.get("RANK", "0") != "0":
+        return True
+    return is_begun(path.read_text(encoding="utf-8", errors="surrogateescape"))
 
-    The user's own cache folder then takes its place.
-    """
-    if not config.data.cache or _holds_a_cache(config.data.cache):
+
+def _refuse_paths(path: Path, config: Config, stored: Config) -> None:
+    """Raise UserError for the first path that stands in the file, and that the user has not replaced."""
+    from_file = _named_paths(stored)
+    for key, text in _named_paths(config):
+        if (key, text) in from_file:
+            raise UserError(
+                f"{path}: names {key} = '{text}', but this run was not begun by you on this machine; what it names is "
+                "opened with --trust-paths only (evaluate: or give --data SOURCE)"
+            )
+
+
+def _with_known_cache(config: Config) -> Config:
+    """The same with the user's own cache folder, unless the one that is named is trusted and holds a cache already."""
+    if are_paths_trusted() and _holds_a_cache(config.data.cache):
         return config
     return config.model_copy(update={"data": config.data.model_copy(update={"cache": ""})})
 
 
 def _holds_a_cache(folder: str) -> bool:
     patterns = ("facts-*.json", "*/images.npy")
-    return not is_remote(folder) and any(any(Path(folder).glob(pattern)) for pattern in patterns)
+    return bool(folder) and not is_remote(folder) and any(any(Path(folder).glob(pattern)) for pattern in patterns)
+
+
+def _named_paths(config: Config) -> list[tuple[str, str]]:
+    """Keys and texts of what a configuration has opened, but for the cache."""
+    named = [("data.source", config.data.source), ("split.file", config.split.file)]
+    named.append(("model.start_from", config.model.start_from))
+    named += [("model.options", text) for text in texts_in(config.model.options) if _may_be_path(text)]
+    return [(key, text) for key, text in named if text]
+
+
+def _may_be_path(text: str) -> bool:
+    return bool(re.search(r"[/\\]|\.(safetensors|pth?)$", text))
 
 
 def new_run_folder(name: str) -> Path:

@@ -17,6 +17,7 @@ REMOTE = re.compile(r"\s*(?:[\\/]{2}|[A-Za-z][\w+.-]+:[\\/]{2})")
 
 CURE = "copy it here, and name the copy there or with --data"
 _local_only: ContextVar[bool] = ContextVar("_local_only", default=False)
+_paths_trusted: ContextVar[bool] = ContextVar("_paths_trusted", default=False)
 _trusted: ContextVar[frozenset[str]] = ContextVar("_trusted", default=frozenset())
 
 
@@ -47,6 +48,20 @@ def local_only() -> Iterator[None]:
         yield
     finally:
         _local_only.reset(token)
+
+
+@contextmanager
+def trusting_paths(trusted: bool = True) -> Iterator[None]:
+    """The user has looked at the paths that a run folder names: they are opened whoever began the run."""
+    token = _paths_trusted.set(trusted)
+    try:
+        yield
+    finally:
+        _paths_trusted.reset(token)
+
+
+def are_paths_trusted() -> bool:
+    return _paths_trusted.get()
 
 
 def may_download() -> bool:

@@ -5,6 +5,8 @@ import os
 import shutil
 import stat
 import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -31,6 +33,15 @@ def default_folder() -> Path:
     except (RuntimeError, KeyError, OSError):
         return _temporary_folder()
     return found if found.is_absolute() and _can_be_written(found) else _temporary_folder()
+
+
+def record_folders() -> Iterator[Path]:
+    """Where small records of this user are kept: in the home, and in the temporary folder where that takes none."""
+    with suppress(RuntimeError, KeyError, OSError):
+        if (found := Path(platformdirs.user_data_dir(NAME))).is_absolute():
+            yield found
+    with suppress(UserError):
+        yield _temporary_folder()
 
 
 def _can_be_written(folder: Path) -> bool:

@@ -34,7 +34,7 @@ from tumorline.benchmarking.plan import (
 from tumorline.compared_results import Leaderboard, Unmeasured
 from tumorline.files import write_json
 from tumorline.report.benchmark import write_leaderboard
-from tumorline.run_folder import CONFIG_NAME, best_validation_dice
+from tumorline.run_folder import best_validation_dice, save_config
 from tumorline.user_folders import home_folder
 
 __all__ = ["NAMES", "Benchmark", "Plan", "local", "on_ray", "read_plan"]
@@ -139,7 +139,7 @@ class Benchmark:
         seeds = {cell.seed: self.output / "cells" / cell.unit for cell in own}
         if own[0].fold is not None:
             for cell in own:
-                cell.config.save(seeds[cell.seed] / CONFIG_NAME)
+                save_config(cell.config, seeds[cell.seed])
             for folder in seeds.values():
                 cross_validation.gather(folder, [fold for cell in own if (fold := cell.fold) is not None])
         return Entry(arm.name, own[0].choice, seeds, [self.folder(cell) for cell in own])

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tumorline.begun import note_begun
 from tumorline.benchmarking.plan import Cell
-from tumorline.config import Config
+from tumorline.config import Config, load_config
 from tumorline.errors import UserError
 from tumorline.files import write_bytes
 from tumorline.run_folder import CONFIG_NAME, ENVIRONMENT_NAME, HISTORY_NAME, SPLIT_NAME, STATE_NAME, read_config
@@ -46,11 +47,17 @@ class CellJob:
 
     @property
     def command(self) -> list[str]:
-        resumed = ["--resume", str(self.folder)]
+        resumed = ["--resume", str(self.folder), *(["--trust-paths"] if self.is_as_planned else [])]
         trust = [f"--trust-module={module}" for module in self.trusted]
         begun = [str(self.recipe), "--output", str(self.folder)]
         chosen = resumed if (self.folder / CONFIG_NAME).is_file() else begun
         return [sys.executable, "-m", "tumorline", "train", *chosen, *trust, *([] if self.test else ["--no-test"])]
+
+    @property
+    def is_as_planned(self) -> bool:
+        """Whether what was begun is the benchmark's own, on whichever machine: those of a cluster share no home."""
+        begun = self.folder / CONFIG_NAME
+        return begun.is_file() and load_config(begun) == load_config(self.recipe)
 
     @property
     def recipe(self) -> Path:
@@ -72,6 +79,7 @@ def prepare(cell: Cell, output: Path, test: bool, threads: int) -> CellJob:
     trusted = tuple(sorted(modules_in(cell.config.model.name)))
     job = CellJob(cell.name, output / "cells" / cell.name, test, threads, trusted)
     cell.config.save(job.recipe)
+    note_begun(cell.config.to_toml())
     return job
 
 

@@ -4,6 +4,7 @@ Two runs support a claim about two models. A claim about two recipes needs sever
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from tumorline.compared_results import ComparedPair, Comparison
@@ -28,14 +29,12 @@ from tumorline.comparison.runs import (
     refuse_seen,
     refuse_unfit,
 )
-from tumorline.data.dataset import case_reader
 from tumorline.files import write_json
 from tumorline.metrics.summary import LEAST_FOR_INTERVAL
-from tumorline.model_file import known_images
 from tumorline.report.comparison import PAGE_NAME, write_comparison
+from tumorline.report.run_images import run_images
 from tumorline.results import WarningCode
-from tumorline.run_folder import CONFIG_NAME, read_config, with_known_cache
-from tumorline.trust import local_only
+from tumorline.run_folder import CONFIG_NAME
 
 __all__ = ["NAMES", "Study", "compare", "compared_figures", "name_runs", "ranked_by", "save_comparison"]
 
@@ -133,6 +132,5 @@ def save_comparison(result: Comparison, folders: Sequence[Path], output: Path) -
     """Write `compare.json` and `compare.html`; `folders` are the runs whose pictures are drawn, one a contender."""
     write_json(output / COMPARISON_NAME, result.to_json())
     runs = [folder for folder in folders if (folder / CONFIG_NAME).is_file()]
-    with local_only():
-        reader = case_reader(with_known_cache(read_config(runs[0])), known_images(runs[0])) if runs else None
-    write_comparison(result, folders, output, reader)
+    with run_images(runs[0]) if runs else nullcontext() as reader:
+        write_comparison(result, folders, output, reader)

@@ -1,0 +1,26 @@
+"""The images that the pages of a run show: those that its model knows, where the user began or trusts the run."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tumorline.data.dataset import case_reader
+from tumorline.errors import UserError, UserNotice
+from tumorline.model_file import known_images
+from tumorline.report.cases import CaseReader
+from tumorline.run_folder import read_local_config
+from tumorline.trust import local_only
+
+
+@contextmanager
+def run_images(run: Path) -> Iterator[CaseReader | None]:
+    """Image and truth by case while a page is made; None, and a notice afterwards, where a stranger names them."""
+    try:
+        config = read_local_config(run)
+    except UserError as error:
+        yield None
+        warnings.warn(f"{error}; the page has no images", UserNotice, stacklevel=3)
+        return
+    with local_only():
+        yield case_reader(config, known_images(run))
