@@ -84,13 +84,13 @@ def test_the_ensemble_answers(frozen: Path) -> None:
 def test_the_state_of_a_training_is_read(frozen: Path) -> None:
     pytest.importorskip("torch")
     weights = (frozen / "trained" / "best.safetensors").read_bytes()
-    tumorline.api.resume(frozen / "trained", test=False, trust_paths=True)
+    tumorline.resume(frozen / "trained", test=False, trust_paths=True)
     assert (frozen / "trained" / "best.safetensors").read_bytes() == weights
 
 
 @pytest.mark.slow
 def test_a_run_that_was_not_tested_is_finished(frozen: Path) -> None:
     pytest.importorskip("torch")
-    tumorline.api.resume(frozen / "trained", trust_paths=True)
+    tumorline.resume(frozen / "trained", trust_paths=True)
     assert json.loads((frozen / "trained" / "summary.json").read_text())["case_status"]["test"] == 4
     assert tumorline.load(frozen / "trained").info.name == "frozen"
