@@ -181,7 +181,7 @@ def _data(infos: Sequence[ModelInfo], known: KnownCases) -> dict[str, Any]:
         **data[0],
         "name": _distinct(each["name"] for each in data),
         "simulated": all(each["simulated"] for each in data),
-        "cases": sum(map(len, known.contents.values())),
+        "cases": sum(_count_cases(infos, known).values()),
         "attribution": _distinct(each.get("attribution", "") for each in data),
     }
 
@@ -194,8 +194,15 @@ def _split(infos: Sequence[ModelInfo], known: KnownCases) -> dict[str, Any]:
         "origin": f"members: {_distinct(split['origin'] for split in splits)}",
         "leaking": any(split["leaking"] for split in splits),
         "patients_unknown": any(split["patients_unknown"] for split in splits),
-        "parts": {part: len(names) for part, names in known.contents.items()},
+        "parts": _count_cases(infos, known),
     }
+
+
+def _count_cases(infos: Sequence[ModelInfo], known: KnownCases) -> dict[str, int]:
+    """Cases of each part; of each the hash of the image is known and, of several channels, those of the channels."""
+    hashes = sum(len(names) for info in infos for names in info.known_cases.contents.values())
+    each = max(1, round(hashes / max(1, sum(info.data.get("cases", 0) for info in infos))))
+    return {part: round(len(names) / each) for part, names in known.contents.items()}
 
 
 def _distinct(texts: Iterable[str]) -> str:

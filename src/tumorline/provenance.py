@@ -105,7 +105,7 @@ def _known_cases(task: "Task") -> KnownCases:
     for case, facts in zip(task.dataset.cases, task.dataset.facts, strict=True):
         part = task.split.parts[case.id]
         if part in contents:
-            contents[part] |= {facts.image_hash, *facts.channel_hashes}
+            contents[part] |= {facts.image_hash, *filter(None, facts.channel_hashes)}
             patients[part] |= task.dataset.patient_keys(case, facts)
     if origin := origin_of(task.config):
         patients["train"] |= {name for part in SEEN for name in origin.known_cases.patients.get(part, [])}

@@ -36,7 +36,7 @@ from tumorline.files import (
 )
 from tumorline.inference.model import load
 from tumorline.model_file import ModelInfo, known_images, save_model, stored, with_figures
-from tumorline.network_input.windows import count_windows
+from tumorline.network_input.windows import count_slices, count_windows
 from tumorline.output_folder import amended
 from tumorline.provenance import model_info, origin_of
 from tumorline.report import write_card, write_report
@@ -255,6 +255,7 @@ def _prepare(config: Config, notify: Notify) -> tuple[Dataset, Split]:
     """Load, split and check the data; stop on errors, say the warnings."""
     dataset = load_dataset(source_path(config), config.data)
     stop_on_errors(errors(dataset))
+    _refuse_context_of_pictures(dataset)
     split = split_dataset(dataset, config.split)
     findings = check(dataset, split)
     stop_on_errors(findings)
@@ -268,6 +269,16 @@ def _prepare(config: Config, notify: Notify) -> tuple[Dataset, Split]:
             f"train.batch_size is {config.train.batch_size}, but there are {images} training images: one batch is all"
         )
     return dataset, split
+
+
+def _refuse_context_of_pictures(dataset: Dataset) -> None:
+    """Raise UserError where neighbouring slices are asked for and no case has any."""
+    settings = dataset.settings
+    if settings.context and all(count_slices(facts.shape, settings.axis) == 1 for facts in dataset.facts):
+        raise UserError(
+            f"data.context is {settings.context}, but the cases of {dataset.source.path} are pictures, which have no "
+            "neighbouring slices; leave it out, or give volumes"
+        )
 
 
 def _require_memory(config: Config, dataset: Dataset, split: Split, place: "Machine") -> None:
@@ -305,9 +316,7 @@ def _finish(task: "Task", notify: Notify) -> None:
     save_model(run / WEIGHTS_NAME, weights, info)
     export_onnx(run / WEIGHTS_NAME, run / ONNX_NAME)
     info = _with_operating_point(info, task)
-    notify(
-        f"temperature {info.temperatures[0]:.2f} and threshold {info.thresholds[0]:.2f} from the validation patients"
-    )
+    notify(f"{_operating_points(info)} from the validation patients")
     for weakness in operating_point.weaknesses(info):
         notify(f"warning: {weakness.text}")
     save_model(run / WEIGHTS_NAME, weights, info)
@@ -319,6 +328,12 @@ def _finish(task: "Task", notify: Notify) -> None:
     append_line(run / TEST_USES_NAME, {"by": "train", "cases": summary.case_status})
     write_card(run)
     render_report(run, task.config)
+
+
+def _operating_points(info: ModelInfo) -> str:
+    points = zip(info.regions, info.temperatures, info.thresholds, strict=True)
+    named = [(region, f"temperature {divisor:.2f} and threshold {least:.2f}") for region, divisor, least in points]
+    return named[0][1] if len(named) == 1 else ", ".join(f"{region}: {point}" for region, point in named)
 
 
 def _with_operating_point(info: ModelInfo, task: "Task") -> ModelInfo:

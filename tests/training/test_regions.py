@@ -10,6 +10,9 @@ from tests.conftest import TINY
 from tests.training.conftest import make_task
 from tests.training.test_loop import history, train
 from tumorline.config import Config, load_config
+from tumorline.errors import UserError
+from tumorline.provenance import model_info
+from tumorline.run import fit_only
 from tumorline.training.loop import Task
 from tumorline.training.progress import TrainingProgress
 from tumorline.training.validation import CaseCounts, CaseResult, gather_results
@@ -77,3 +80,17 @@ def test_the_line_of_an_epoch_names_the_regions(capsys: pytest.CaptureFixture[st
     with TrainingProgress(0, 1, visible=True) as progress:
         progress.epoch({**row, "validation_dice_rim": None}, 2)
     assert "Dice by patient 0.5000  (core 0.500, rim none)" in capsys.readouterr().err
+
+
+def test_a_model_keeps_the_hash_of_each_channel_that_shows_anything(brats_config: Config, tmp_path: Path) -> None:
+    task = make_task(brats_config, tmp_path)  # three of its four channels are the same everywhere
+    known = model_info(task).known_cases.contents["train"]
+    facts = [fact for fact in task.dataset.facts if task.split.parts[fact.case_id] == "train"]
+    assert "" not in known
+    assert set(known) == {name for fact in facts for name in (fact.image_hash, fact.channel_hashes[1])}
+
+
+def test_neighbours_of_pictures_are_refused(tiny_config: Config, tmp_path: Path) -> None:
+    data = tiny_config.data.model_copy(update={"context": 1})
+    with pytest.raises(UserError, match=r"data.context is 1, but the cases of .* are pictures"):
+        fit_only(tiny_config.model_copy(update={"data": data}), tmp_path / "run", print)
