@@ -1,5 +1,6 @@
 """What the program wrote itself is read back, or one line names the file and what to do."""
 
+import csv
 import json
 import os
 import shutil
@@ -85,6 +86,32 @@ def test_a_summary_says_which_value_is_wrong(run: Path, keys: tuple[str, ...], v
     with pytest.raises(UserError, match="summary") as error:
         read_summary(run / "summary.json")
     assert told in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "value"),
+    [
+        ("certainty.csv", "dice", "1_0"),
+        ("certainty.csv", "confidence", "10"),
+        ("certainty.csv", "dice_at_true_area", "-0.5"),
+        ("certainty.csv", "pixels", "-1 " * 20),
+        ("baselines.csv", "dice", "7"),
+        ("baselines.csv", "volume_ratio", "-2"),
+        ("evaluation.csv", "nsd", "1.01"),
+        ("evaluation.csv", "hd95", "-3"),
+        ("evaluation.csv", "lesion_dice", "2"),
+    ],
+)
+def test_a_figure_that_cannot_be_is_refused_with_its_column(run: Path, name: str, column: str, value: str) -> None:
+    with (run / name).open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    rows[0][column] = value.strip()
+    with (run / name).open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    with pytest.raises(UserError, match=rf"{name}: .*{column}"):
+        READERS[name](run)
 
 
 def test_numbers_that_are_none_are_refused(tmp_path: Path) -> None:

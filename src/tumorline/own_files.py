@@ -14,6 +14,8 @@ from tumorline.escaping import from_cell
 
 Cell = Callable[[str], object]
 """Raises ValueError for what the cell of a column cannot be, with what is expected."""
+ROUNDING = 1e-9
+"""By so much a share may be above 1."""
 
 EVALUATE_AGAIN = "evaluate again, or restore it from a copy"
 TRAIN_AGAIN = "restore it from a copy, or train again"
@@ -158,6 +160,20 @@ def finite_number(text: str) -> None:
         raise ValueError(f"expected a number (found {text[:40]!r})")
 
 
+def share(text: str) -> None:
+    """From 0 to 1, but for what rounding adds."""
+    finite_number(text)
+    if not 0 <= float(text) <= 1 + ROUNDING:
+        raise ValueError(f"expected a number from 0 to 1 (found {text[:40]!r})")
+
+
+def amount(text: str) -> None:
+    """A number, 0 or more."""
+    finite_number(text)
+    if float(text) < 0:
+        raise ValueError(f"expected a number of 0 or more (found {text[:40]!r})")
+
+
 def measured_number(text: str) -> None:
     """Also NaN and infinity, as a training that diverged leaves them."""
     if not _as_number(text):
@@ -174,4 +190,4 @@ def _as_number(text: str) -> bool:
         float(text)
     except ValueError:
         return False
-    return text.isascii()
+    return text.isascii() and "_" not in text

@@ -110,3 +110,8 @@ def test_the_front_joins_what_no_other_beats_in_both_and_the_file_stands_alone()
     assert alone.startswith("<svg")
     assert 'xmlns="http://www.w3.org/2000/svg"' in alone
     assert ".mark { stroke: red; }" in alone
+
+
+def test_an_axis_of_values_in_the_wrong_order_is_that_of_the_right_one() -> None:
+    """What a file that was changed by hand may hold."""
+    assert charts.linear_axis(0, -9.0, "x").ticks == charts.linear_axis(-9.0, 0, "x").ticks

@@ -19,11 +19,13 @@ from tumorline.metrics.summary import Row, grouping_attributes
 from tumorline.own_files import (
     EVALUATE_AGAIN,
     Cell,
+    amount,
     any_text,
     case_name,
     finite_number,
     or_empty,
     read_own_csv,
+    share,
     whole_number,
 )
 from tumorline.regions import REGION
@@ -35,14 +37,19 @@ ATTRIBUTE = "attribute: "
 """Before the name of a column with what else the source states of a case."""
 BIN_COLUMNS = tuple(field.name for field in fields(Reliability))
 CERTAINTY_COLUMNS = ("case", "patient", "status", "region", "dice", "dice_at_true_area", "confidence", *BIN_COLUMNS)
-CELLS: dict[object, Cell] = {
-    str: any_text,
-    int: whole_number,
-    int | None: or_empty(whole_number),
-    float: finite_number,
-    float | None: or_empty(finite_number),
-}
-"""Of the scores of a case, by their type."""
+SHARES = ("dice", "iou", "precision", "recall", "nsd", "accuracy", "accuracy_background", "lesion_dice")
+SIGNED = ("signed_offset", "volume_error_ml")
+"""Scores of a case that lie between 0 and 1, and those that may be below 0."""
+
+
+def score_cell(name: str, kind: object) -> Cell:
+    """What may stand in the column of a score of a case, which has this type."""
+    if kind is str:
+        return any_text
+    signed = name in SIGNED
+    number = share if name.removeprefix("brats2023_") in SHARES else finite_number if signed else amount
+    cell = whole_number if kind in (int, int | None) else number
+    return cell if kind in (int, float) else or_empty(cell)
 
 
 def write_certainties(output: Path, rows: Sequence[Row], certainties: Sequence[Certainty]) -> None:
@@ -67,7 +74,7 @@ def bin_counts(text: str) -> None:
     """A number for each of `calibration.BINS` bins."""
     counts = text.split()
     for count in counts:
-        finite_number(count)
+        amount(count)
     if len(counts) != calibration.BINS:
         raise ValueError(f"expected {calibration.BINS} numbers (found {len(counts)})")
 
@@ -80,13 +87,14 @@ def truth_value(text: str) -> None:
 CERTAINTY_CELLS: dict[str, Cell] = {
     "patient": any_text,
     "status": any_text,
-    **dict.fromkeys(("dice", "dice_at_true_area", "confidence"), or_empty(finite_number)),
+    **dict.fromkeys(("dice", "dice_at_true_area", "confidence"), or_empty(share)),
     **dict.fromkeys(BIN_COLUMNS, bin_counts),
 }
 BASELINE_CELLS: dict[str, Cell] = {
     **dict.fromkeys(("case", "patient", "baseline"), any_text),
     "missed": truth_value,
-    **dict.fromkeys(("dice", "volume_ratio", "accuracy"), or_empty(finite_number)),
+    **dict.fromkeys(("dice", "accuracy"), or_empty(share)),
+    "volume_ratio": or_empty(amount),
 }
 
 REGION_CELL: dict[str, Cell] = {"region": any_text}
@@ -159,7 +167,7 @@ def read_rows(folder: Path) -> list[Row]:
 
 def read_records(folder: Path) -> list[dict[str, str]]:
     """The rows of a folder's `evaluation.csv` as they are written, each cell held against what it may be."""
-    kinds = {field.name: CELLS[field.type] for field in fields(CaseScores)}
+    kinds = {field.name: score_cell(field.name, field.type) for field in fields(CaseScores)}
     later = {field.name for field in fields(CaseScores) if field.default is not MISSING}
     needed = {name: cell for name, cell in kinds.items() if name not in later}
     columns = {**dict.fromkeys(ID_COLUMNS, any_text), "case": case_name, **needed}

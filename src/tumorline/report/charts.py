@@ -257,6 +257,7 @@ def legend(names: Iterable[str]) -> str:
 
 def linear_axis(low: float, high: float, label: str, whole: bool = False) -> Axis:
     """An axis that begins and ends at round numbers around the values; a single value is shown against 0."""
+    low, high = min(low, high), max(low, high)
     if low == high:
         low, high = min(low, 0.0), max(high, 0.0) or 1.0
     ticks = _nice(low, high, whole)
