@@ -8,7 +8,9 @@ import pytest
 from tests import sources
 from tests.conftest import blob
 from tests.sources import nib, save_volume
+from tumorline.audit.between import compare_sets
 from tumorline.audit.check import check
+from tumorline.audit.describe import describe
 from tumorline.config import DataConfig
 from tumorline.data.case import read_image
 from tumorline.data.dataset import Dataset, load_dataset
@@ -170,3 +172,24 @@ def test_masks_of_another_size_than_their_volume_lie_elsewhere(tmp_path: Path) -
     save_volume(mask, [np.zeros((32, 32))] * 3)
     (finding,) = [finding for finding in check(load(folder)) if finding.code == "resampled"]
     assert "32 x 32 x 2 against 32 x 32 x 3" in finding.message
+
+
+def test_a_set_of_volumes_is_described_and_audited(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    for seed in range(3):
+        scan(folder, seed=seed)
+    dataset = load(folder, regions=REGIONS)
+    found = describe(dataset, [case.id for case in dataset.cases])
+    assert (found["sizes"], found["spacing_mm"]) == ({"6 x 5 x 4": 3}, [3, 2, 1])
+    audit = compare_sets(dataset, load(scan(tmp_path / "other", seed=1)))
+    assert [(pair.a.id, pair.kind) for pair in audit.pairs] == [("BraTS2021_00001", "exact")]
+    assert dataset.near_pairs == ()
+
+
+def test_a_region_that_cases_lack_is_counted(tmp_path: Path) -> None:
+    folder = sources.brats(tmp_path / "in", 2)
+    save_volume(next(folder.rglob("*_seg.nii.gz")), [np.eye(32)] * 2)
+    messages = [finding.message for finding in check(load(folder, regions=REGIONS)) if finding.code == "no_region"]
+    assert [message.partition(": ")[2] for message in messages] == [
+        "1 of 2 cases with a tumour have no enhancing_tumour"
+    ]

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 from tumorline.audit.check import SCHEMA_VERSION, count_patients
 from tumorline.config import DataConfig
-from tumorline.data import near_duplicates
 from tumorline.data.case import Case
-from tumorline.data.dataset import Dataset, Facts, Progress, load_dataset, scan
+from tumorline.data.dataset import Dataset, Facts, Progress, distinct_images, load_dataset, scan, search_near_pairs
 from tumorline.data.finding import Finding, Severity
 from tumorline.data.layouts.contents import Contents
+from tumorline.data.near_duplicates import NearPair
 from tumorline.data.patients import collection_patient
 from tumorline.data.source import LAYOUTS, Source, open_picture, with_patient
 from tumorline.formats.decode import without_suffix
@@ -134,22 +134,10 @@ def _content(fact: Facts, what: str) -> str:
     return fact.mask_hash if fact.foreground else ""
 
 
-def _near(first: Dataset, second: Dataset) -> list[near_duplicates.NearPair]:
-    of_first, of_second = _distinct(first), _distinct(second)
-    thumbnails = [
-        near_duplicates.unpack([dataset.facts[position].thumbnail for position in positions])
-        for dataset, positions in ((first, of_first), (second, of_second))
-    ]
-    return [pair._replace(a=of_first[pair.a], b=of_second[pair.b]) for pair in near_duplicates.near_pairs(*thumbnails)]
-
-
-def _distinct(dataset: Dataset) -> list[int]:
-    """Positions of the pictures that say something; of those that are equal the first stands."""
-    first_with: dict[str, int] = {}
-    for position, fact in enumerate(dataset.facts):
-        if fact.thumbnail:
-            first_with.setdefault(fact.image_hash, position)
-    return list(first_with.values())
+def _near(first: Dataset, second: Dataset) -> list[NearPair]:
+    of_first, of_second = distinct_images(first.facts), distinct_images(second.facts)
+    found = search_near_pairs([first.facts[n] for n in of_first], [second.facts[n] for n in of_second])
+    return [pair._replace(a=of_first[pair.a], b=of_second[pair.b]) for pair in found]
 
 
 def _count_common_patients(first: Dataset, second: Dataset) -> int:

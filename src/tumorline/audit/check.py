@@ -135,14 +135,27 @@ def _suspicious_masks(dataset: Dataset) -> list[Finding]:
         if fact.foreground > 0.5:
             message = f"{case.mask}: {fact.foreground:.0%} of the image is foreground; are the values inverted?"
             findings.append(Finding("over_half", "warning", message, (str(case.mask),)))
-    return findings + _empty_masks(dataset)
+    return findings + _empty_masks(dataset) + _absent_regions(dataset)
+
+
+def _absent_regions(dataset: Dataset) -> list[Finding]:
+    """Regions that some cases lack, of several: each such case counts as free of it; that all lack one is a warning."""
+    findings = []
+    shares = [fact.foregrounds for fact in dataset.facts if len(fact.foregrounds) > 1 and fact.foreground]
+    for region, values in zip(dataset.regions, zip(*shares, strict=True), strict=False):
+        lacking = sum(not value for value in values)
+        if lacking:
+            message = f"{dataset.source.path}: {lacking} of {len(values)} cases with a tumour have no {region}"
+            findings.append(Finding("no_region", "warning" if lacking == len(values) else "info", message))
+    return findings
 
 
 def _empty_masks(dataset: Dataset) -> list[Finding]:
     empty = [case for case, fact in _pairs(dataset) if not fact.errors and fact.foreground == 0]
     if not empty or dataset.settings.tumour_free:
         return []
-    message = f"{_example(empty)}: {len(empty)} of {len(dataset.cases)} masks are empty (tumour-free slices)"
+    kind = "volumes" if empty[0].is_volume else "slices"
+    message = f"{_example(empty)}: {len(empty)} of {len(dataset.cases)} masks are empty (tumour-free {kind})"
     return [Finding("empty", "warning", message, tuple(str(case.mask) for case in empty))]
 
 
@@ -167,8 +180,9 @@ def _unknown_patients(dataset: Dataset) -> list[Finding]:
     unknown = [case for case in dataset.cases if case.patient is None]
     if not unknown:
         return []
+    kind = "scans" if unknown[0].is_volume else "slices"
     message = (
-        f"{dataset.source.path}: patients unknown for {len(unknown)} of {len(dataset.cases)} cases; slices of one "
+        f"{dataset.source.path}: patients unknown for {len(unknown)} of {len(dataset.cases)} cases; {kind} of one "
         "patient may lie on both sides of the split. Put a patients.csv (id, patient) into this folder"
     )
     return [Finding("patients_unknown", "warning", message)]
@@ -210,7 +224,7 @@ def _sizes(dataset: Dataset) -> list[Finding]:
     if len(sizes) < 2:
         return []
     common = sorted(sizes.items(), key=lambda item: -item[1])
-    listed = ", ".join(f"{count} of {width} x {height}" for (height, width), count in common[:4])
+    listed = ", ".join(f"{count} of {' x '.join(map(str, sides[::-1]))}" for sides, count in common[:4])
     message = f"{dataset.source.path}: images of {len(sizes)} sizes ({listed}); each is scaled with its aspect kept"
     return [Finding("mixed_sizes", "info", message)]
 

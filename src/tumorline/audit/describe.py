@@ -10,14 +10,16 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from tumorline.arrays import ImageArray, MaskArray
 from tumorline.data import near_duplicates
 from tumorline.data.dataset import Dataset, Facts
+from tumorline.data.sample import Sample
 from tumorline.errors import UserError
 from tumorline.formats.grey import grey_range
 from tumorline.geometry.symmetry import TRANSFORMS, transformed
 from tumorline.network_input import fit
 
-SAMPLE = 200
+SAMPLE, SAMPLE_VOLUMES = 200, 20
 """Cases whose pixels are read, evenly spread."""
 NETWORK_SIDE = 128
 LARGEST_EMBEDDED = 4096
@@ -39,10 +41,11 @@ def describe(dataset: Dataset, names: Sequence[str]) -> dict[str, Any]:
     None.
     """
     chosen = [dataset.index[name] for name in names]
-    sizes = Counter("{2} x {1}".format(*dataset.facts[index].shape) for index in chosen)
+    sizes = Counter(" x ".join(map(str, dataset.facts[index].shape[:0:-1])) for index in chosen)
     spacing = [spacing for index in chosen if (spacing := dataset.spacing_mm(dataset.cases[index]))]
     tumours = [dataset.facts[index].foreground for index in chosen if dataset.facts[index].foreground]
-    sample = [chosen[i] for i in np.unique(np.linspace(0, len(chosen) - 1, SAMPLE).astype(int))]
+    most = SAMPLE_VOLUMES if dataset.cases[chosen[0]].is_volume else SAMPLE
+    sample = [chosen[i] for i in np.unique(np.linspace(0, len(chosen) - 1, most).astype(int))]
     background, brightness = zip(*(_resampled_pixels(dataset, index) for index in sample), strict=True)
     bright = [value for value in brightness if value is not None]
     return {
@@ -99,11 +102,21 @@ def embedded_picture(text: str) -> Image.Image:
 
 def _resampled_pixels(dataset: Dataset, index: int) -> tuple[float, float | None]:
     """Share of background, and brightness of the tumour."""
-    image, (truth, *_), _ = dataset.read(dataset.cases[index])
+    image, truth = _shown(dataset.read(dataset.cases[index]))
     brightest = grey_range(image[0])[1]
     square = fit.to_network(image, NETWORK_SIDE)[0][0]
     small = fit.mask_to_network(truth, NETWORK_SIDE)[0].astype(bool)
     return float((image[0] <= DARK * brightest).mean()), float(square[small].mean()) if small.any() else None
+
+
+def _shown(sample: Sample) -> tuple[ImageArray, MaskArray]:
+    """Image `(C, H, W)` and tumour `(H, W)`; of a volume the slice with most of the tumour, or the middle one."""
+    image, truth = sample.image, np.asarray(sample.truth.any(axis=0))
+    if truth.ndim == 2:
+        return image, truth
+    areas = truth.sum(axis=(1, 2))
+    number = int(areas.argmax()) if areas.any() else len(truth) // 2
+    return image[:, number], truth[number]
 
 
 def _head(picture: FloatArray) -> FloatArray:

@@ -12,7 +12,7 @@ import numpy as np
 
 from tumorline.arrays import ImageArray, MaskArray
 from tumorline.config import Config, DataConfig
-from tumorline.data import cheng, near_duplicates
+from tumorline.data import cheng, near_duplicates, near_volumes
 from tumorline.data.brisc import is_brisc
 from tumorline.data.case import Case, image_hash, map_by_volume, read_image
 from tumorline.data.finding import Finding
@@ -38,6 +38,8 @@ VERSION = 2
 LEAST_FILLED = 0.05
 """A slice of a volume with a smaller share of pixels that are not 0 is blank."""
 
+PACKED = ("thumbnail", "block")
+"""Facts that are bytes."""
 Progress = Callable[[int, int], None]
 
 
@@ -62,6 +64,8 @@ class Facts:
     """What near duplicates are found by; empty for a constant image."""
     told_labels: tuple[int, ...] = ()
     """Which of the labels 3 and 4 the mask holds, where they tell what its set means by them."""
+    block: bytes = b""
+    """What near duplicates of a volume are found by; empty for a picture."""
     channel_hashes: tuple[str, ...] = ()
     """Of each channel as an image of its own: by any of them an examination is known. Empty for a constant one, which
     stands for a sequence that is missing and would be that of many."""
@@ -86,13 +90,10 @@ class Dataset:
     @cached_property
     def near_pairs(self) -> tuple[near_duplicates.NearPair, ...]:
         """Near duplicates among the cases, by position; of cases that are equal pixel for pixel the first stands."""
-        first_with = {fact.image_hash: position for position, fact in reversed(list(enumerate(self.facts)))}
-        positions = sorted(position for position in first_with.values() if self.facts[position].thumbnail)
+        positions = distinct_images(self.facts)
 
         def search() -> list[near_duplicates.NearPair]:
-            return near_duplicates.near_pairs(
-                near_duplicates.unpack([self.facts[position].thumbnail for position in positions])
-            )
+            return search_near_pairs([self.facts[position] for position in positions])
 
         def understand(found: list[Any]) -> tuple[near_duplicates.NearPair, ...]:
             pairs = [near_duplicates.NearPair(*values) for values in found]
@@ -147,6 +148,33 @@ class Dataset:
         return {name for name in (case.patient, borne) if name}
 
 
+def distinct_images(facts: Sequence[Facts]) -> list[int]:
+    """Positions of the images that say something; of those that are equal the first stands."""
+    first_with: dict[str, int] = {}
+    for position, fact in enumerate(facts):
+        if fact.thumbnail:
+            first_with.setdefault(fact.image_hash, position)
+    return list(first_with.values())
+
+
+def search_near_pairs(first: Sequence[Facts], second: Sequence[Facts] | None = None) -> list[near_duplicates.NearPair]:
+    """Near duplicates within one list of cases or between two, by position: images among themselves, and volumes."""
+    lists = [first] if second is None else [first, second]
+    found = []
+    for near, unpack, kind in (
+        (near_duplicates.near_pairs, near_duplicates.unpack, "thumbnail"),
+        (near_volumes.near_volumes, near_volumes.unpack_blocks, "block"),
+    ):
+        chosen = [[position for position, fact in enumerate(facts) if _is_of(fact, kind)] for facts in lists]
+        packed = ([getattr(facts[n], kind) for n in own] for facts, own in zip(lists, chosen, strict=True))
+        found += [pair._replace(a=chosen[0][pair.a], b=chosen[-1][pair.b]) for pair in near(*map(unpack, packed))]
+    return found
+
+
+def _is_of(fact: Facts, kind: str) -> bool:
+    return bool(fact.block) == (kind == "block") and bool(getattr(fact, kind))
+
+
 def _keys_by_mask(facts: Facts) -> set[str]:
     entry = _entry(facts)
     return {hash_patient(entry.patient, cheng.NAME)} if entry else set()
@@ -195,12 +223,12 @@ def _remembered_scan(cases: Sequence[Case], settings: DataConfig, progress: Prog
 
 
 def _to_json(fact: Facts) -> dict[str, Any]:
-    return asdict(fact) | {"thumbnail": b64encode(fact.thumbnail).decode()}
+    return asdict(fact) | {name: b64encode(getattr(fact, name)).decode() for name in PACKED}
 
 
 def _from_json(values: Mapping[str, Any]) -> Facts:
     errors = tuple((code, message) for code, message in values["errors"])
-    own = {"shape": tuple(values["shape"]), "errors": errors, "thumbnail": b64decode(values["thumbnail"])}
+    own = {"shape": tuple(values["shape"]), "errors": errors} | {name: b64decode(values[name]) for name in PACKED}
     own |= {name: tuple(values[name]) for name in ("told_labels", "channel_hashes", "foregrounds")}
     return Facts(**{**values, **own})
 
@@ -274,6 +302,7 @@ def _examine(case: Case, settings: DataConfig) -> Facts:
         "" if truth is None or not _may_be_copied(case) else cheng.known_mask_hash(truth[0]),
         near_duplicates.thumbnail(image),
         _told_labels(case),
+        near_volumes.volume_block(image[0]) if case.is_volume else b"",
         tuple(image_hash(channel[None]) if np.ptp(channel) else "" for channel in image),
         () if truth is None else tuple(float(region.mean()) for region in truth),
     )
