@@ -47,7 +47,7 @@ def volume_block(volume: ImageArray) -> bytes:
     low, high = map(float, np.percentile(_sampled(volume), (BACKGROUND, BRIGHTEST)))
     if not high > low:
         return b""
-    box = volume[_head(volume > low + DARK * (high - low))]
+    box = volume[_head_box(volume > low + DARK * (high - low))]
     small = np.clip((_shrunk(box) - low) / (high - low), 0, 1)
     return bytes(np.round(255 * small).astype(np.uint8).tobytes())
 
@@ -56,7 +56,7 @@ def _sampled(volume: ImageArray) -> ImageArray:
     return volume[tuple(slice(None, None, max(1, side // LOOKED_AT)) for side in volume.shape)]
 
 
-def _head(bright: npt.NDArray[np.bool_]) -> tuple[slice, ...]:
+def _head_box(bright: npt.NDArray[np.bool_]) -> tuple[slice, ...]:
     window = []
     for axis in range(3):
         filled = bright.sum(axis=tuple({0, 1, 2} - {axis}), dtype=np.int64)
