@@ -11,6 +11,7 @@ import numpy.typing as npt
 from safetensors.numpy import load_file, save_file
 
 from tumorline.model_file import METADATA_KEY, STAMP_KEY, compute_stamp
+from tumorline.onnx_file import NETWORK_KEY, hash_network
 
 FROZEN = Path(__file__).with_name("frozen") / "0.1.0"
 RUN = FROZEN / "run"
@@ -38,7 +39,8 @@ def write_pair(folder: Path, change: Change | None = None, text: str = "", weigh
     stamp = compute_stamp(kept, text)
     save_file(kept, folder / "model.safetensors", metadata={METADATA_KEY: text, STAMP_KEY: stamp})
     shutil.copyfile(RUN / "model.onnx", folder / "model.onnx")
-    write_properties(folder / "model.onnx", {METADATA_KEY: text, STAMP_KEY: stamp})
+    texts = {METADATA_KEY: text, STAMP_KEY: stamp, NETWORK_KEY: hash_network(folder / "model.onnx")}
+    write_properties(folder / "model.onnx", texts)
     return folder / "model.safetensors"
 
 

@@ -23,6 +23,7 @@ from tumorline.audit import describe
 from tumorline.errors import UserError, UserNotice
 from tumorline.evaluation import baselines
 from tumorline.model_file import BUILTIN, METADATA_KEY, STAMP_KEY, find_model, read_content
+from tumorline.onnx_file import NETWORK_KEY, hash_network
 from tumorline.runtime import open_runtime
 
 
@@ -55,14 +56,16 @@ def test_the_builtin_model_has_one_stamp_and_one_temperature() -> None:
     path = find_model(Path(BUILTIN))
     content, texts = read_content(path), texts_of(path.with_suffix(".onnx"))
     assert content.stamped
-    assert texts == {METADATA_KEY: content.text, STAMP_KEY: content.stamp}
+    network = hash_network(path.with_suffix(".onnx"))
+    assert texts == {METADATA_KEY: content.text, STAMP_KEY: content.stamp, NETWORK_KEY: network}
     assert tumorline.load(BUILTIN).info.temperatures[0] > 1
 
 
 def test_a_run_stamps_both_files_last(tiny_run: Path) -> None:
     content, texts = read_content(tiny_run / "model.safetensors"), texts_of(tiny_run / "model.onnx")
     assert content.stamped
-    assert texts == {METADATA_KEY: content.text, STAMP_KEY: content.stamp}
+    network = hash_network(tiny_run / "model.onnx")
+    assert texts == {METADATA_KEY: content.text, STAMP_KEY: content.stamp, NETWORK_KEY: network}
     assert "headline" in json.loads(texts[METADATA_KEY])["metrics"]
 
 
@@ -89,6 +92,72 @@ def test_the_onnx_file_of_other_weights_is_refused(tmp_path: Path) -> None:
     other = write_pair(tmp_path / "other", weights=weights)
     shutil.copyfile(other.with_suffix(".onnx"), one.with_suffix(".onnx"))
     refused(one, "belongs to another model")
+
+
+def change_weight(network: Any) -> None:
+    tensor = max(network.graph.initializer, key=lambda one: len(one.raw_data))
+    tensor.raw_data = tensor.raw_data[:-4] + np.float32(0.5).tobytes()
+
+
+def swap_layers(network: Any) -> None:
+    node = next(node for node in network.graph.node if node.op_type == "LeakyRelu")
+    node.op_type = "Elu"
+
+
+def add_initial_value(network: Any) -> None:
+    network.graph.initializer.append(onnx.numpy_helper.from_array(np.zeros(1, np.float32), "more"))
+
+
+def change_attribute(network: Any) -> None:
+    node = next(node for node in network.graph.node if node.op_type == "Conv")
+    next(one for one in node.attribute if one.name == "pads").ints[:] = [0, 0, 2, 2]
+
+
+def forget_hash(network: Any) -> None:
+    kept = {entry.key: entry.value for entry in network.metadata_props if entry.key != NETWORK_KEY}
+    helper.set_model_props(network, kept)
+
+
+@pytest.mark.parametrize("change", [change_weight, swap_layers, add_initial_value, change_attribute, forget_hash])
+def test_a_network_that_was_changed_under_its_metadata_is_refused(tmp_path: Path, change: Any) -> None:
+    pair = write_pair(tmp_path)
+    tumorline.load(pair)
+    network = onnx.load(pair.with_suffix(".onnx"))
+    change(network)
+    onnx.save(network, pair.with_suffix(".onnx"))
+    refused(pair, "its network was changed after it was written, or belongs to another; write it anew with 'tumorline")
+
+
+def test_the_network_of_another_training_under_the_texts_of_this_one_is_refused(tmp_path: Path) -> None:
+    pair = write_pair(tmp_path)
+    texts = texts_of(pair.with_suffix(".onnx"))
+    shutil.copyfile(FROZEN / "ensemble.onnx", pair.with_suffix(".onnx"))
+    write_properties(pair.with_suffix(".onnx"), texts)
+    refused(pair, "its network was changed after it was written, or belongs to another")
+
+
+def test_a_second_graph_behind_the_first_is_noticed(tmp_path: Path) -> None:
+    """Readers of this format join fields that come twice, so that what is added at the end counts."""
+    pair = write_pair(tmp_path)
+    more = onnx.ModelProto()
+    more.graph.initializer.append(onnx.numpy_helper.from_array(np.zeros(1, np.float32), "more"))
+    with pair.with_suffix(".onnx").open("ab") as file:
+        file.write(more.SerializeToString())
+    refused(pair, "its network was changed after it was written, or belongs to another")
+
+
+@pytest.mark.parametrize("content", [b"", b"\x3a", b"\x3a\xff", b"\xff" * 12, b"\x3b" * 40, b"\x08\x01" * 100_001])
+def test_what_is_no_file_of_this_format_has_no_network(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x.onnx").write_bytes(content)
+    with pytest.raises(UserError, match=r"x\.onnx: not an ONNX file, or cut off"):
+        hash_network(tmp_path / "x.onnx")
+
+
+def test_texts_do_not_change_a_network(tmp_path: Path) -> None:
+    pair = write_pair(tmp_path).with_suffix(".onnx")
+    before = hash_network(pair)
+    write_properties(pair, {"a": "b" * 300})
+    assert hash_network(pair) == before
 
 
 def test_a_stamped_file_beside_one_without_is_refused(tmp_path: Path) -> None:

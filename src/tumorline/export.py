@@ -20,6 +20,7 @@ from tumorline.files import atomic_path
 from tumorline.model_file import METADATA_KEY, STAMP_KEY, Architecture, ModelInfo, read_content, read_info
 from tumorline.model_info import one_for_each
 from tumorline.models.ensemble import Ensemble
+from tumorline.onnx_file import NETWORK_KEY, hash_network
 
 INPUT, OUTPUT = "image", "logits"
 SUFFIX = ".onnx"
@@ -93,19 +94,16 @@ def export_onnx(path: Path, target: Path) -> Path:
         _forget_origin(model)
         if info.config["model"].get("storage") == "float16":
             _store_in_half(model)
-        onnx.helper.set_model_props(model, _properties(path))
-        onnx.save(model, temporary)
+        _save_stamped(model, path, temporary)
     return target
 
 
 def stamp_onnx(path: Path) -> None:
     """Give the ONNX file beside a model file, whose network is the same, the metadata and the stamp of now."""
-    onnx = _import_onnx()
     target = path.with_suffix(".onnx")
-    model = onnx.load(target, load_external_data=False)
-    onnx.helper.set_model_props(model, _properties(path))
+    model = _import_onnx().load(target, load_external_data=False)
     with atomic_path(target) as temporary:
-        onnx.save(model, temporary)
+        _save_stamped(model, path, temporary)
 
 
 def _import_onnx() -> ModuleType:
@@ -116,9 +114,15 @@ def _import_onnx() -> ModuleType:
     return onnx
 
 
-def _properties(path: Path) -> dict[str, str]:
+def _save_stamped(model: Any, path: Path, target: Path) -> None:
+    """Write a network with the metadata and the stamp of its model file, and with the hash of the network itself."""
+    onnx = _import_onnx()
     content = read_content(path)
-    return {METADATA_KEY: content.text, STAMP_KEY: content.stamp}
+    model.ClearField("metadata_props")
+    onnx.save(model, target)
+    texts = {METADATA_KEY: content.text, STAMP_KEY: content.stamp, NETWORK_KEY: hash_network(target)}
+    onnx.helper.set_model_props(model, texts)
+    onnx.save(model, target)
 
 
 def _refuse_volumes(path: Path, info: ModelInfo) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from tumorline.errors import UserError, UserNotice
 from tumorline.model_file import METADATA_KEY, STAMP_KEY, Content, ModelInfo, read_content
+from tumorline.onnx_file import NETWORK_KEY, hash_network
 from tumorline.runtime import Twin, open_runtime
 
 SETTLED_LATER = ("threshold", "temperature", "metrics")
@@ -27,9 +28,11 @@ def open_twin(path: Path, info: ModelInfo) -> Twin:
 
 def _check_stamps(path: Path, onnx: Path, content: Content, metadata: Mapping[str, str]) -> None:
     stamp = metadata.get(STAMP_KEY)
-    if stamp == content.stamp:
-        return
     cure = f"write it anew with 'tumorline export {path} --output {onnx} --overwrite'"
+    if stamp == content.stamp:
+        if metadata.get(NETWORK_KEY) != hash_network(onnx):
+            raise UserError(f"{onnx}: its network was changed after it was written, or belongs to another; {cure}")
+        return
     if stamp is None and not content.stamped and _same_origin(content.text, metadata.get(METADATA_KEY, "")):
         said = f"{onnx}: of version 0.1.0, without the stamp that holds it to {path.name}; {cure}"
         warnings.warn(said, UserNotice, stacklevel=4)
