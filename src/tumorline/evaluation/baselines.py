@@ -15,7 +15,7 @@ from tumorline.arrays import ImageArray, MaskArray
 from tumorline.audit import describe
 from tumorline.data.dataset import Dataset
 from tumorline.groups import group_of
-from tumorline.metrics.overlap import OverlapCounts, accuracy, count_overlap, dice, volume_ratio
+from tumorline.metrics.overlap import OverlapCounts, accuracy, count_overlap, dice_of_tumour, volume_ratio
 from tumorline.metrics.summary import figure_of
 from tumorline.results import Baseline
 
@@ -126,10 +126,9 @@ def summarise_baselines(records: Iterable[Record]) -> dict[str, Baseline]:
 
 
 def _figures(counts: OverlapCounts) -> Record:
-    has_tumour = counts.tp + counts.fn > 0
     return {
-        "dice": dice(counts) if has_tumour else None,
-        "missed": has_tumour and not counts.tp,
+        "dice": dice_of_tumour(counts),
+        "missed": counts.missed,
         "volume_ratio": volume_ratio(counts),
         "accuracy": accuracy(counts),
     }

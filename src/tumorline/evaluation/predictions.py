@@ -15,7 +15,7 @@ from tumorline.errors import UserError
 from tumorline.files import write_bytes
 from tumorline.formats.nifti import load_nibabel, read_volume
 from tumorline.geometry.grid import Grid
-from tumorline.write.images import mask_path, write_mask
+from tumorline.write.images import FAST, mask_path, write_mask
 
 VOLUME = ".nii.gz"
 AS_SEEN = ((0.0, 0.0, -1.0, 0.0), (0.0, -1.0, 0.0, 0.0), (1.0, 0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 1.0))
@@ -63,7 +63,7 @@ def _write_volume(path: Path, mask: MaskArray, grid: Grid) -> None:
     from_file = np.array([[0, 0, 1, 0], [0, -1, 0, height - 1], [-1, 0, 0, width - 1], [0, 0, 0, 1.0]])
     image = nibabel.Nifti1Image(mask.astype(np.uint8).T[::-1, ::-1], to_mm @ from_file)
     image.header.set_xyzt_units("mm" if grid.spacing_mm else "unknown")
-    write_bytes(path, gzip.compress(image.to_bytes(), mtime=0))
+    write_bytes(path, gzip.compress(image.to_bytes(), FAST, mtime=0))
 
 
 def _read_volume(path: Path) -> MaskArray:

@@ -21,7 +21,7 @@ from tumorline.data.case import Case
 from tumorline.data.dataset import Dataset
 from tumorline.groups import group_of
 from tumorline.inference.model import Model
-from tumorline.metrics.overlap import count_overlap, dice
+from tumorline.metrics.overlap import count_overlap, dice_of_tumour
 from tumorline.metrics.summary import figure_of
 from tumorline.output_folder import Memory
 from tumorline.results import ChangedLevel, Robustness, RobustnessChange, RobustnessLevel
@@ -224,8 +224,7 @@ def _summarise_region(records: Sequence[Record]) -> Robustness:
 
 def _overlap(truth: MaskArray, predicted: MaskArray) -> Record:
     counts = count_overlap(truth, predicted)
-    has_tumour = counts.tp + counts.fn > 0
-    return {"dice": dice(counts) if has_tumour else None, "missed": has_tumour and not counts.tp}
+    return {"dice": dice_of_tumour(counts), "missed": counts.missed}
 
 
 def _level(records: Sequence[Record]) -> RobustnessLevel:

@@ -110,7 +110,7 @@ def _recalled(model: Model, wanted: Request, case: Case) -> Answered | None:
     if len(certainties) != len(regions) or not find_prediction(folder, case.id, regions):
         return None
     truth = read_truth(case, wanted.dataset.settings)
-    grid = Grid(truth.shape[1:], wanted.dataset.spacing_mm(case))
+    grid = case.grid or Grid(truth.shape[1:], wanted.dataset.spacing_mm(case))
     return certainties, _pairs(truth, read_prediction(folder, case.id, regions), grid)
 
 

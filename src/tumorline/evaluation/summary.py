@@ -41,6 +41,21 @@ CONVENTIONS = {
     "dice_lost_to_area": "Dice of the most probable pixels, as many as the truth has, minus the Dice of the mask",
     "accuracy": "share of pixels that are right; all background reaches accuracy_background",
 }
+CONVENTIONS_OF_VOLUMES = {
+    "resolution": "masks are compared as whole volumes on their own grid, after the slices were put together on it",
+    "aggregation": "examination, then mean over a patient's examinations, then mean over patients",
+    "miss": "a missed tumour counts Dice 0, NSD 0 and as HD95 and average surface distance the volume's diagonal",
+    "lesions": "connected over corners, matched within 3 voxels, as BraTS 2023; missed and invented ones count Dice 0 "
+    "and as HD95 the volume's diagonal",
+    "brats2023": "lesions by the rule of BraTS 2023 altogether: true ones up to 50 mm3 left out, HD95 374 mm for a "
+    "missed or an invented one, and a case without any has Dice 1 and HD95 0",
+    "surface": "distances between boundary elements weighted by their area, as DeepMind's surface-distance",
+    "volume_ratio": "predicted over true volume; undefined where either is empty, then left out and counted",
+    "volume_error": "predicted minus true volume in ml, over cases that have the region; what is predicted where it is "
+    "missing stands beside it",
+    "calibration": "voxels within 10 of the true or predicted tumour; patients count alike",
+    "dice_lost_to_area": "Dice of the most probable voxels, as many as the truth has, minus the Dice of the mask",
+}
 SENTENCES = {
     WarningCode.SIMULATED: "SIMULATED DATA: these figures say how the software works, not how it does on patients",
     WarningCode.LEAKING: "LEAKING: slices of one patient are in training and test",
@@ -74,9 +89,14 @@ def summarise_evaluation(model: Model, wanted: Request, rows: Sequence[Row], sta
         else None,
         baselines={},
         operating_points=_describe_points(model),
-        conventions={**CONVENTIONS, **_test_time_augmentation(model.tta)},
+        conventions=_conventions(rows, model.tta),
         warnings=_warnings(info, wanted, headline, split.leaking),
     )
+
+
+def _conventions(rows: Sequence[Row], tta: str) -> dict[str, str]:
+    are_volumes = any(row.scores.depth is not None for row in rows)
+    return {**CONVENTIONS, **(CONVENTIONS_OF_VOLUMES if are_volumes else {}), **_test_time_augmentation(tta)}
 
 
 def _describe_source(source: Source) -> SourceDescription:

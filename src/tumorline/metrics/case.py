@@ -2,10 +2,11 @@
 
 import math
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import chain
+from itertools import chain, islice
 from multiprocessing import get_context
 from typing import Any
 
@@ -19,6 +20,8 @@ NSD_TOLERANCE = 2.0
 
 POOL_AFTER_S = 2.0
 """Processes are started after so much scoring: they take a second or two to start, as long as 2000 slices take."""
+CHUNK = 16
+"""Masks of pictures that a process gets at once; those of volumes come one by one."""
 
 
 @dataclass(frozen=True)
@@ -67,20 +70,26 @@ class CaseScores:
     brats2023_lesion_hd95: float | None = None
 
     @property
+    def _counts(self) -> overlap.OverlapCounts:
+        """But for what is background in both."""
+        hit = self.overlap_px
+        return overlap.OverlapCounts(hit, self.predicted_px - hit, self.truth_px - hit, 0)
+
+    @property
     def has_tumour(self) -> bool:
-        return self.truth_px > 0
+        return self._counts.has_tumour
 
     @property
     def detected(self) -> bool:
-        return self.overlap_px > 0
+        return self._counts.detected
 
     @property
     def missed(self) -> bool:
-        return self.has_tumour and not self.detected
+        return self._counts.missed
 
     @property
     def invented(self) -> bool:
-        return not self.has_tumour and self.predicted_px > 0
+        return self._counts.invented
 
     @property
     def dice_all(self) -> float:
@@ -160,8 +169,25 @@ def score_cases(pairs: Iterable[Pair], processes: int = 1) -> list[CaseScores]:
 
 
 def _score_in_pool(windows: Iterator[_Window], processes: int) -> list[CaseScores]:
+    """Little more is asked for than the processes have to do, so that not all masks wait in memory."""
+    scores: list[CaseScores] = []
+    waiting: deque[Future[list[CaseScores]]] = deque()
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        return list(pool.map(_score, windows, chunksize=16))
+        for chunk in _chunks(windows):
+            waiting.append(pool.submit(_score_all, chunk))
+            if len(waiting) > 2 * processes:
+                scores += waiting.popleft().result()
+        return [*scores, *chain.from_iterable(future.result() for future in waiting)]
+
+
+def _chunks(windows: Iterator[_Window]) -> Iterator[list[_Window]]:
+    for window in windows:
+        others = 0 if len(window.shape) == VOLUME_AXES else CHUNK - 1
+        yield [window, *islice(windows, others)]
+
+
+def _score_all(windows: Sequence[_Window]) -> list[CaseScores]:
+    return [_score(window) for window in windows]
 
 
 def _cut(pair: Pair) -> _Window:
@@ -174,10 +200,9 @@ def _cut(pair: Pair) -> _Window:
 def _score(window: _Window) -> CaseScores:
     counts, boundaries = window.counts, _boundaries(window)
     *depth, height, width = window.shape
-    has_tumour = counts.tp + counts.fn > 0
     return CaseScores(
-        dice=overlap.dice(counts) if has_tumour else None,
-        iou=overlap.iou(counts) if has_tumour else None,
+        dice=overlap.dice_of_tumour(counts),
+        iou=overlap.iou(counts) if counts.has_tumour else None,
         precision=overlap.precision(counts),
         recall=overlap.recall(counts),
         nsd=boundaries.nsd,
@@ -186,8 +211,8 @@ def _score(window: _Window) -> CaseScores:
         volume_ratio=overlap.volume_ratio(counts),
         accuracy=overlap.accuracy(counts),
         accuracy_background=overlap.accuracy_of_background(counts),
-        truth_px=counts.tp + counts.fn,
-        predicted_px=counts.tp + counts.fp,
+        truth_px=counts.true,
+        predicted_px=counts.predicted,
         overlap_px=counts.tp,
         height=height,
         width=width,
@@ -202,7 +227,7 @@ def _score(window: _Window) -> CaseScores:
 def _lesion_figures(window: _Window, hd95: float | None) -> dict[str, Any]:
     """By our rule, and of volumes in mm by that of BraTS 2023 as well."""
     lesions = match_lesions(window.pair.truth, window.pair.predicted)
-    is_whole_case = len(lesions.matches) == 1 and not lesions.invented and window.counts.tp > 0
+    is_whole_case = len(lesions.matches) == 1 and not lesions.invented and window.counts.detected
     distances = [hd95 or 0.0] if is_whole_case else [match.hd95(window.spacing) for match in lesions.matches]
     figures: dict[str, Any] = {}
     for name, rule in LESION_RULES.items():
@@ -219,19 +244,19 @@ def _volume_figures(window: _Window) -> dict[str, Any]:
     """In ml; none of a picture, or where the spacing is unknown."""
     if window.voxel_ml is None:
         return {}
-    true, predicted = ((window.counts.tp + missed) * window.voxel_ml for missed in (window.counts.fn, window.counts.fp))
-    return {"truth_ml": true, "predicted_ml": predicted, "volume_error_ml": predicted - true}
+    true, predicted = (round(count * window.voxel_ml, 6) for count in (window.counts.true, window.counts.predicted))
+    return {"truth_ml": true, "predicted_ml": predicted, "volume_error_ml": round(predicted - true, 6)}
 
 
 def _boundaries(window: _Window) -> _Boundaries:
     counts, farthest = window.counts, window.farthest
-    if not counts.tp + counts.fn:
+    if not counts.has_tumour:
         return _Boundaries()
-    if not counts.tp + counts.fp:
+    if not counts.predicted:
         return _Boundaries(0.0, farthest, farthest)
     distances = surface.surface_distances(window.pair.truth, window.pair.predicted, window.spacing)
     offset = surface.signed_offset(distances)
-    if not counts.tp:
+    if counts.missed:
         return _Boundaries(0.0, farthest, farthest, offset)
     return _Boundaries(
         surface.normalised_surface_dice(distances, window.pair.tolerance),

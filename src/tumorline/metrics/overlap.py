@@ -25,6 +25,31 @@ class OverlapCounts:
     def total(self) -> int:
         return self.tp + self.fp + self.fn + self.tn
 
+    @property
+    def true(self) -> int:
+        return self.tp + self.fn
+
+    @property
+    def predicted(self) -> int:
+        return self.tp + self.fp
+
+    @property
+    def has_tumour(self) -> bool:
+        return self.true > 0
+
+    @property
+    def detected(self) -> bool:
+        return self.tp > 0
+
+    @property
+    def missed(self) -> bool:
+        """A tumour of which nothing was found, whatever was predicted elsewhere."""
+        return self.has_tumour and not self.detected
+
+    @property
+    def invented(self) -> bool:
+        return not self.has_tumour and self.predicted > 0
+
 
 def count_overlap(truth: MaskArray, predicted: MaskArray) -> OverlapCounts:
     """Count two boolean masks of one shape.
@@ -48,6 +73,11 @@ def dice(counts: OverlapCounts) -> float | None:
     return _ratio(2 * counts.tp, 2 * counts.tp + counts.fp + counts.fn)
 
 
+def dice_of_tumour(counts: OverlapCounts) -> float | None:
+    """The Dice of a case with a tumour; None of one without, which would count 0 however little was invented."""
+    return dice(counts) if counts.has_tumour else None
+
+
 def iou(counts: OverlapCounts) -> float | None:
     """TP / (TP + FP + FN); None where both masks are empty."""
     return _ratio(counts.tp, counts.tp + counts.fp + counts.fn)
@@ -55,18 +85,17 @@ def iou(counts: OverlapCounts) -> float | None:
 
 def precision(counts: OverlapCounts) -> float | None:
     """TP / (TP + FP); None where nothing was predicted."""
-    return _ratio(counts.tp, counts.tp + counts.fp)
+    return _ratio(counts.tp, counts.predicted)
 
 
 def recall(counts: OverlapCounts) -> float | None:
     """TP / (TP + FN); None where the truth is empty."""
-    return _ratio(counts.tp, counts.tp + counts.fn)
+    return _ratio(counts.tp, counts.true)
 
 
 def volume_ratio(counts: OverlapCounts) -> float | None:
     """Predicted over true size; None where either is empty."""
-    predicted, true = counts.tp + counts.fp, counts.tp + counts.fn
-    return predicted / true if predicted and true else None
+    return counts.predicted / counts.true if counts.predicted and counts.true else None
 
 
 def accuracy(counts: OverlapCounts) -> float:
