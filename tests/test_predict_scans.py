@@ -20,6 +20,7 @@ from tumorline.errors import Interrupted, UserError
 from tumorline.files import read_csv
 from tumorline.formats.nifti import axial_slice, read_volume
 from tumorline.inference.model import Model
+from tumorline.model_file import read_info
 from tumorline.model_info import Architecture, InputSpec
 from tumorline.regions import CORE, ENHANCING, NESTED, WHOLE
 
@@ -41,7 +42,7 @@ def squares(windows: np.ndarray) -> np.ndarray:
 def model_of(
     channels: list[str], regions: tuple[str, ...], runtime: Answers = squares, context: int = 0, **more: object
 ) -> Model:
-    info = tumorline.load(GOLDEN).info
+    info = read_info(GOLDEN)
     stated = {
         "architecture": Architecture(name="unet", options={}, channels=max(1, len(channels)) * (2 * context + 1)),
         "input": InputSpec(channels=channels, context=context),
