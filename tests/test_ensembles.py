@@ -19,9 +19,9 @@ import torch
 import tumorline
 from tests.conftest import TINY, Program, blob
 from tumorline import cli
-from tumorline.config import DataConfig
+from tumorline.config import DataConfig, Postprocessing
 from tumorline.data.dataset import load_dataset
-from tumorline.ensembles import describe
+from tumorline.ensembles import describe, mean_postprocessing
 from tumorline.errors import UserError
 from tumorline.export import load_network
 from tumorline.inference.model import to_probability
@@ -274,3 +274,9 @@ def test_metadata_of_models_from_before_there_were_ensembles_is_read(tiny_run: P
     info = read_info(tiny_run / "model.safetensors")
     older = json.loads(info.model_dump_json(exclude={"members"}))
     assert ModelInfo.model_validate(older).members == []
+
+
+def test_limits_of_post_processing_are_the_mean_of_the_members() -> None:
+    members = [Postprocessing(smallest_ml={"tumour": 0.4}, smallest_px={"tumour": 3}), Postprocessing()]
+    assert mean_postprocessing(members) == Postprocessing(smallest_ml={"tumour": 0.2}, smallest_px={"tumour": 2})
+    assert mean_postprocessing([Postprocessing()] * 2) == Postprocessing()

@@ -288,11 +288,22 @@ def test_a_models_post_processing_is_in_its_masks(use: Callable[[Model], Model],
     assert {*np.unique(slices_of(Path(row["mask"])))} == {0, 1, 2}
 
 
-def test_channels_of_other_geometry_are_told(four: Model, tmp_path: Path) -> None:
+def test_a_channel_of_other_geometry_is_laid_on_the_first_and_said(four: Model, tmp_path: Path) -> None:
     save_scan(tmp_path / "in", "A")
-    save_volume(tmp_path / "in" / "A_t2.nii.gz", [picture("t2")] * (DEPTH + 1), (2, 1, 5))
+    thin = [plane for plane in [picture("t2")] * DEPTH for _ in range(5)]
+    t2 = save_volume(tmp_path / "in" / "A_t2.nii.gz", thin, (2, 1, 1))
     (row,) = tumorline.predict(tmp_path / "in", output=tmp_path / "out")
-    assert "A_t2.nii.gz: 16 x 16 x 3 against 16 x 16 x 4" in row["error"]
+    assert row["note"].startswith(f"{t2}: resampled onto the grid of A_flair.nii.gz (16 x 16 x 3 against 16 x 16 x 15)")
+    assert np.array_equal(slices_of(Path(row["mask"])), [EXPECTED] * DEPTH)
+
+
+def test_a_channel_that_lies_elsewhere_is_one_line(four: Model, tmp_path: Path) -> None:
+    save_scan(tmp_path / "in", "A")
+    image = nib.load(tmp_path / "in" / "A_t2.nii.gz")
+    image.affine[:3, 3] = 500
+    nib.save(nib.Nifti1Image(np.asarray(image.dataobj), image.affine), tmp_path / "in" / "A_t2.nii.gz")
+    (row,) = tumorline.predict(tmp_path / "in", output=tmp_path / "out")
+    assert re.search(r"A_t2\.nii\.gz: lies elsewhere than .*A_flair\.nii\.gz, of whose room it covers 0%", row["error"])
 
 
 def test_pictures_of_several_regions_are_labels_too(use: Callable[[Model], Model], tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import Any
 
 from tumorline import environment
-from tumorline.config import RUN_NAME
+from tumorline.config import RUN_NAME, Postprocessing
 from tumorline.data.split import PARTS
 from tumorline.errors import UserError, require_extra
 from tumorline.files import require_writable
@@ -54,6 +54,16 @@ def write_ensemble(
     return info
 
 
+def mean_postprocessing(members: Sequence[Postprocessing]) -> Postprocessing:
+    """The mean of each limit, where a member without one counts 0."""
+    regions = sorted({region for limits in members for region in limits.regions})
+    return Postprocessing(
+        smallest_ml={r: v for r in regions if (v := fmean(limits.smallest_ml.get(r, 0.0) for limits in members))},
+        smallest_px={r: v for r in regions if (v := round(fmean(limits.smallest_px.get(r, 0) for limits in members)))},
+        least_enhancing_ml=fmean(limits.least_enhancing_ml for limits in members),
+    )
+
+
 def describe(name: str, infos: Sequence[ModelInfo], threshold: float | None = None) -> ModelInfo:
     """What an ensemble says of itself, from what its members say. Raises UserError for an impossible threshold."""
     if threshold is not None and not 0 < threshold < 1:
@@ -73,6 +83,7 @@ def describe(name: str, infos: Sequence[ModelInfo], threshold: float | None = No
         image_size=first.image_size,
         preprocessing=first.preprocessing,
         threshold=one_or_list(means) if threshold is None else threshold,
+        postprocessing=mean_postprocessing([info.postprocessing for info in infos]),
         constant_mask=first.constant_mask,
         mean_image=first.mean_image,
         data=_data(infos, known),

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from tumorline.data.split import Split, split_dataset
 from tumorline.errors import Diverged, UserError, require_extra
 from tumorline.escaping import one_line
 from tumorline.evaluation import operating_point
+from tumorline.evaluation.choose_postprocessing import choose_postprocessing
 from tumorline.evaluation.scoring import evaluate
 from tumorline.evaluation.status import SEEN, Request, case_status
 from tumorline.files import (
@@ -319,6 +320,7 @@ def _finish(task: "Task", notify: Notify) -> None:
     notify(f"{_operating_points(info)} from the validation patients")
     for weakness in operating_point.weaknesses(info):
         notify(f"warning: {weakness.text}")
+    info = _with_postprocessing(info, task, notify)
     save_model(run / WEIGHTS_NAME, weights, info)
     stamp_onnx(run / WEIGHTS_NAME)
     notify("evaluating validation and test patients at native resolution")
@@ -340,6 +342,18 @@ def _with_operating_point(info: ModelInfo, task: "Task") -> ModelInfo:
     cases = task.split.cases("validation")
     points = operating_point.choose_operating_points(load(task.run), task.dataset, cases, task.config.model.threshold)
     return operating_point.with_operating_points(info, points)
+
+
+def _with_postprocessing(info: ModelInfo, task: "Task", notify: Notify) -> ModelInfo:
+    """The limits that the configuration states, or those that the validation patients choose."""
+    settings = task.config.model.postprocessing
+    if not settings.choose:
+        return info.model_copy(update={"postprocessing": settings.fixed})
+    model = replace(load(task.run), info=info)
+    limits = choose_postprocessing(model, task.dataset, task.split.cases("validation"))
+    notify(limits.sentence)
+    metrics = {**info.metrics, "postprocessing": {"chosen": "validation", "dice": limits.dice}}
+    return info.model_copy(update={"postprocessing": limits.postprocessing, "metrics": metrics})
 
 
 def _write_environment(task: "Task", place: "Machine", network: "nn.Module") -> None:

@@ -69,13 +69,13 @@ class Predictor:
         return read_image(open_picture(job.path, "" if several else self.model.channel, several))
 
     def _predict_scan(self, job: PredictionJob, mask_path: Path, overlay_path: Path) -> dict[str, Any]:
-        image, grid, volume = read_scan(job)
+        image, grid, volume, resampled = read_scan(job)
         answer = self.model.answer(image, job.path)
         masks = self.model.masks(answer.probability, grid)
         write_label_map(mask_path, to_labels(masks, self.labels), volume)
         write_three_planes(overlay_path, image[0], masks, grid.spacing_mm)
         stated = sequence_note(job.path, self.model.channel) if len(job.images) == 1 else ""
-        notes = (BLANK_NOTE if answer.blank else "", stated)
+        notes = (BLANK_NOTE if answer.blank else "", stated, *resampled)
         return {**self._figures_of(answer, masks, grid), "note": "; ".join(filter(None, notes)) or None}
 
     def _figures_of(self, answer: Answer, masks: MaskArray, grid: Grid | None) -> dict[str, Any]:

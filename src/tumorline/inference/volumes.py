@@ -1,21 +1,15 @@
-"""The channels of a scan, which are volumes, as one image on one grid."""
+"""The channels of a scan, which are volumes, as one image on the grid of the first."""
 
-from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from tumorline.arrays import ImageArray
+from tumorline.data.case import Case, read_image
 from tumorline.data.layouts.brats import sequence_in_name
-from tumorline.errors import UserError
-from tumorline.formats.grey import to_grey
-from tumorline.formats.nifti import OpenVolume, axial_slice, open_volume, read_volume, read_volume_header
-from tumorline.geometry.grid import Grid, grid_of
+from tumorline.data.layouts.volumes import volume_of_scan
+from tumorline.formats.nifti import OpenVolume, open_volume
+from tumorline.geometry.grid import Grid
 from tumorline.inference.jobs import PredictionJob
-
-TO_FILE = ((0, 0, -1), (0, -1, 0), (1, 0, 0))
-"""From (d, h, w) to voxels along right, anterior and superior."""
 
 
 class ScanImage(NamedTuple):
@@ -25,27 +19,16 @@ class ScanImage(NamedTuple):
     """`(C, D, H, W)`, slices from the feet up."""
     grid: Grid
     volume: OpenVolume
+    notes: tuple[str, ...]
+    """What was resampled."""
 
 
 def read_scan(job: PredictionJob) -> ScanImage:
-    """Raises UserError for what is no readable volume, and for channels that lie on other grids than the first."""
-    first = read_volume_header(job.path).grid
-    channels = []
-    for path, frame in zip_longest(job.images, job.planes):
-        if difference := first.difference(read_volume_header(path).grid):
-            raise UserError(f"{job.path} and {path}: {difference}; volumes of one scan must have one geometry")
-        voxels = read_volume(path, frame)
-        channels.append(np.stack([to_grey(axial_slice(voxels, number)) for number in range(voxels.shape[2])]))
-    return ScanImage(np.stack(channels), _as_slices(first), open_volume(job.path))
-
-
-def _as_slices(grid: Grid) -> Grid:
-    """The grid of `(X, Y, Z)` as that of `(D, H, W)`."""
-    across, along, up = grid.shape
-    turn = np.eye(4)
-    turn[:3, :3] = TO_FILE
-    turn[:2, 3] = across - 1, along - 1
-    return grid_of((up, along, across), np.asarray(grid.affine) @ turn)
+    """Raises UserError for what is no readable volume, and for channels that do not overlap."""
+    (case,), findings = volume_of_scan(Case(job.path.stem, job.images, planes=job.planes))
+    image = read_image(case)
+    grid = case.grid or Grid(image.shape[1:])
+    return ScanImage(image, grid, open_volume(job.path), tuple(finding.message for finding in findings))
 
 
 def sequence_note(path: Path, channel: str) -> str:

@@ -55,7 +55,7 @@ def list_cases(whole: Case, settings: DataConfig) -> Listing:
     """A scan as a case, or as one for every n-th slice; an error where its volumes are unreadable or lie apart."""
     try:
         if settings.as_volumes:
-            return _as_volume(whole)
+            return volume_of_scan(whole)
         first = _common_header(whole)
     except UserError as error:
         return [], [Finding("unreadable", "error", str(error), tuple(map(str, whole.files)))]
@@ -69,7 +69,7 @@ def _cases(whole: Case, slices: int, step: int) -> Iterator[Case]:
         yield replace(whole, id=f"{whole.id}/z{number:03d}", slice=number)
 
 
-def _as_volume(whole: Case) -> Listing:
+def volume_of_scan(whole: Case) -> Listing:
     """A scan on the grid of its first channel, with a warning where other files lie on other grids."""
     headers = {path: read_volume_header(path) for path in dict.fromkeys(whole.files)}
     _require_frames(whole, headers)

@@ -1,0 +1,121 @@
+"""Limits of a model's post-processing, chosen on its validation cases: the test part has no say.
+
+A case is looked at once and leaves counts only, however large it is. Regions are judged one by one: that what goes from
+the whole tumour goes from the core as well is left out of the choice, not of the masks.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from tumorline.arrays import MaskArray
+from tumorline.config import Postprocessing
+from tumorline.data.dataset import Dataset
+from tumorline.inference.model import Model
+from tumorline.inference.post import label_components
+from tumorline.regions import ENHANCING
+
+SMALLEST_ML = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
+SMALLEST_PX = (0, 5, 10, 20, 50, 100, 200)
+LEAST_ENHANCING_ML = (0.0, 0.05, 0.1, 0.2, 0.5, 1.0)
+FLAT = 0.002
+"""Of limits whose Dice lies within this of the best, the lowest is taken."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What was chosen, and the Dice by patient of each region without it and with it; both empty counts 1."""
+
+    postprocessing: Postprocessing
+    dice: dict[str, tuple[float, float]]
+
+    @property
+    def sentence(self) -> str:
+        chosen = [f"{name} {value:g} ml" for name, value in self.postprocessing.smallest_ml.items()]
+        chosen += [f"{name} {value} px" for name, value in self.postprocessing.smallest_px.items()]
+        if least := self.postprocessing.least_enhancing_ml:
+            chosen.append(f"in all {ENHANCING} {least:g} ml")
+        return f"post-processing from the validation patients: {', '.join(chosen) or 'none'}"
+
+
+class _Counts(NamedTuple):
+    """Elements of one case and region; those predicted and those of both for each limit."""
+
+    patient: str
+    truth: int
+    predicted: npt.NDArray[np.int64]
+    both: npt.NDArray[np.int64]
+    element_ml: float
+    """0 of a picture, of which no volume is known."""
+
+    def dice(self, limit: int, least_ml: float) -> float:
+        """After the limit of this number, where less than `least_ml` in all counts as nothing; both empty counts 1."""
+        predicted, both = int(self.predicted[limit]), int(self.both[limit])
+        if predicted * self.element_ml < least_ml:
+            predicted = both = 0
+        return 2 * both / (self.truth + predicted) if self.truth + predicted else 1.0
+
+
+Choice = tuple[int, float]
+"""The number of a limit, and the least volume in all."""
+
+
+def choose_postprocessing(model: Model, dataset: Dataset, names: Sequence[str]) -> Limits:
+    """The limits with the highest Dice by patient over the validation cases `names`, region by region."""
+    plain = replace(model, info=model.info.model_copy(update={"postprocessing": Postprocessing()}))
+    in_ml = all(case.is_volume for case in dataset.cases)
+    limits = SMALLEST_ML if in_ml else SMALLEST_PX
+    counted = [_count_case(plain, dataset, name, limits) for name in names]
+    counts = dict(zip(model.info.regions, zip(*counted, strict=True), strict=True)) if counted else {}
+    chosen = {region: _choose(region, found, len(limits), in_ml) for region, found in counts.items()}
+    smallest = {region: limits[limit] for region, (limit, _) in chosen.items() if limit}
+    least = max((least for _, least in chosen.values()), default=0.0)
+    settings = {("smallest_ml" if in_ml else "smallest_px"): smallest, "least_enhancing_ml": least}
+    dice = {
+        region: (_mean_dice(found, (0, 0.0)), _mean_dice(found, chosen[region])) for region, found in counts.items()
+    }
+    return Limits(Postprocessing.model_validate(settings), dice)
+
+
+def _choose(region: str, found: Sequence[_Counts], limits: int, in_ml: bool) -> Choice:
+    limit, _ = _first_of_best(found, [(limit, 0.0) for limit in range(limits)])
+    if region != ENHANCING or not in_ml:
+        return limit, 0.0
+    return _first_of_best(found, [(limit, least) for least in LEAST_ENHANCING_ML])
+
+
+def _first_of_best(found: Sequence[_Counts], choices: Sequence[Choice]) -> Choice:
+    means = [_mean_dice(found, choice) for choice in choices]
+    return next(choice for choice, mean in zip(choices, means, strict=True) if mean >= max(means) - FLAT)
+
+
+def _mean_dice(found: Sequence[_Counts], choice: Choice) -> float:
+    """Over a patient's cases, then over patients."""
+    by_patient: dict[str, list[float]] = defaultdict(list)
+    for counts in found:
+        by_patient[counts.patient].append(counts.dice(*choice))
+    return fmean(map(fmean, by_patient.values()))
+
+
+def _count_case(model: Model, dataset: Dataset, name: str, limits: Sequence[float]) -> list[_Counts]:
+    case = dataset.cases[dataset.index[name]]
+    image, truth, grid = dataset.read(case)
+    masks = model.masks(model.answer(image, case.images[0]).probability, grid)
+    element_ml = (grid.voxel_ml if case.is_volume else None) or 0.0
+    least = np.array(limits) / (element_ml or 1.0)
+    return [_count_components(case.group, *pair, least, element_ml) for pair in zip(truth, masks, strict=True)]
+
+
+def _count_components(
+    patient: str, truth: MaskArray, mask: MaskArray, least: npt.NDArray[np.float64], element_ml: float
+) -> _Counts:
+    components, sizes = label_components(mask)
+    both = np.bincount(components[truth], minlength=len(sizes))
+    both[0] = 0
+    kept = sizes >= least[:, None]  # (limits, components)
+    return _Counts(patient, int(truth.sum()), kept @ sizes, kept @ both, element_ml)
