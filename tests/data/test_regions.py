@@ -133,7 +133,7 @@ def test_masks_of_one_region_may_be_given_any_one_name(tmp_path: Path) -> None:
     path = table(tmp_path, "image,mask", "a.png,whole.png")
     assert load(path, regions=["core"]).regions == ("core",)
     assert load(path).channel_names == ("",)
-    with pytest.raises(UserError, match=r"data.regions names 2 regions, but the masks of this source are one"):
+    with pytest.raises(UserError, match=r"data.regions names 2 regions, but the masks of this source have one label"):
         load(path, regions=["core", "whole_tumour"])
     with pytest.raises(UserError, match=r"data.channels is 'flair', but pictures of this source are one sequence"):
         load(path, channels=["flair"])

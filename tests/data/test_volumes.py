@@ -193,3 +193,56 @@ def test_a_region_that_cases_lack_is_counted(tmp_path: Path) -> None:
     assert [message.partition(": ")[2] for message in messages] == [
         "1 of 2 cases with a tumour have no enhancing_tumour"
     ]
+
+
+# ---------------------------------------------------------------- pairs and tables of volumes
+
+
+def pair(folder: Path, image: str, mask: str, labels: tuple[int, ...] = (0, 1)) -> None:
+    """A volume of two slices with one bright disc, and its mask, which has the labels from left to right."""
+    pictures = [blob(32, number) for number in range(2)]
+    save_volume(folder / image, [picture for picture, _ in pictures])
+    columns = np.repeat(np.array(labels), 32 // len(labels))
+    save_volume(folder / mask, [np.broadcast_to(columns, (32, 32)) if len(labels) > 2 else m for _, m in pictures])
+
+
+@pytest.mark.parametrize(
+    ("image", "mask", "layout"),
+    [
+        ("images/a.nii.gz", "masks/a.nii.gz", "images/masks of volumes"),
+        ("images/a.nii", "labels/a_seg.nii.gz", "images/masks of volumes"),
+        ("P1/a.nii.gz", "P1/a_mask.nii.gz", "suffix pairs of volumes"),
+        ("a_dwi.nii.gz", "a_dwi_seg.nii", "suffix pairs of volumes"),
+    ],
+)
+def test_pairs_of_volumes_are_read(tmp_path: Path, image: str, mask: str, layout: str) -> None:
+    pair(tmp_path / "in", image, mask)
+    dataset = load(tmp_path / "in")
+    assert (dataset.source.layout, len(dataset.cases), dataset.cases[0].is_volume) == (layout, 1, True)
+    assert dataset.facts[0].foreground == pytest.approx(blob_share())
+    assert not [finding for finding in check(dataset) if finding.severity == "error"]
+
+
+def test_a_pair_may_hold_a_label_map(tmp_path: Path) -> None:
+    pair(tmp_path / "in", "x.nii.gz", "x_mask.nii.gz", (0, 1, 2, 4))
+    assert load(tmp_path / "in", regions=REGIONS, enhancing_label=4).facts[0].foregrounds == (0.75, 0.5, 0.25)
+    assert load(tmp_path / "in", label="whole_tumour", enhancing_label=4).facts[0].foreground == 0.75
+    (finding,) = [finding for finding in check(load(tmp_path / "in")) if finding.severity == "error"]
+    assert "holds the values {0, 1, 2, 4}; accepted are two values at most" in finding.message
+    with pytest.raises(UserError, match=r"data.regions names 'other'; a label map holds whole_tumour"):
+        load(tmp_path / "in", regions=["whole_tumour", "other"])
+
+
+def test_a_table_lists_volumes_by_channel_and_region(tmp_path: Path) -> None:
+    pair(tmp_path, "flair.nii.gz", "core.nii.gz")
+    pair(tmp_path, "t1c.nii.gz", "map.nii.gz", (0, 1, 2, 4))
+    header = "id,patient,image_t1c,image_flair,mask,mask_core\n"
+    (tmp_path / "in.csv").write_text(f"{header}1,p,t1c.nii.gz,flair.nii.gz,map.nii.gz,core.nii.gz\n")
+    dataset = load(tmp_path / "in.csv", channels=["flair", "post_contrast"], regions=["core"])
+    assert (dataset.channel_names, dataset.facts[0].shape) == (("flair", "post_contrast"), (2, 2, 32, 32))
+    assert dataset.facts[0].foreground == pytest.approx(blob_share())
+    (tmp_path / "map.csv").write_text("id,image,mask\n1,t1c.nii.gz,map.nii.gz\n")
+    assert load(tmp_path / "map.csv", label="enhancing_tumour", enhancing_label=4).facts[0].foreground == 0.25
+    (tmp_path / "map.csv").write_text("id,image,mask\n1,t1c.nii.gz,gone.nii.gz\n")
+    with pytest.raises(UserError, match=r"gone.nii.gz: no such file"):
+        load(tmp_path / "map.csv")

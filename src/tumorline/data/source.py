@@ -15,6 +15,7 @@ from tumorline.data.layouts import (
     folders,
     labelme,
     lgg,
+    loose_volumes,
     nnunet,
     pairs,
     table,
@@ -40,7 +41,6 @@ __all__ = [
     "channel_names",
     "open_picture",
     "open_source",
-    "region_names",
 ]
 
 DEFAULTS = DataConfig()
@@ -92,8 +92,10 @@ class Layout:
     read: Callable[[Contents, DataConfig], Listing]
     channels: Names = _no_names
     """Names for `data.channel` and `data.channels`, the default first; none where a picture is one sequence."""
-    regions: Names = _no_names
-    """Names for `data.regions`; none where a mask is one region."""
+    regions: tuple[str, ...] = ()
+    """Names for `data.regions`; none where a mask is one region, or where that is asked while it is read."""
+    asks_itself: bool = False
+    """Whether reading checks `data.label` and `data.regions`."""
     label: str = ""
     """What the masks outline; empty where that is not known."""
 
@@ -107,7 +109,7 @@ LAYOUTS: dict[str, Layout] = {
         table.find_table,
         table.read_table,
         table.channels_of_table,
-        table.regions_of_table,
+        asks_itself=True,
     ),
     "suffix pairs": Layout("x.png beside x_mask.png", pairs.find_pairs, pairs.read_pairs),
     "lgg": Layout(
@@ -122,16 +124,28 @@ LAYOUTS: dict[str, Layout] = {
         brats.find_brats,
         brats.read_brats,
         lambda _: volumes.CHANNELS,
-        lambda _: volumes.REGIONS,
-        volumes.LABEL,
+        volumes.REGIONS,
+        label=volumes.LABEL,
     ),
     "nnunet": Layout(
         "imagesTr/ and labelsTr/ with NIfTI volumes and a dataset.json",
         nnunet.find_nnunet,
         nnunet.read_nnunet,
         lambda _: volumes.CHANNELS,
-        lambda _: volumes.REGIONS,
-        volumes.LABEL,
+        volumes.REGIONS,
+        label=volumes.LABEL,
+    ),
+    "images/masks of volumes": Layout(
+        "images/ and masks/ with NIfTI volumes of the same names",
+        loose_volumes.find_volume_folders,
+        loose_volumes.read_volume_folders,
+        asks_itself=True,
+    ),
+    "suffix pairs of volumes": Layout(
+        "x.nii.gz beside x_mask.nii.gz",
+        loose_volumes.find_volume_pairs,
+        loose_volumes.read_volume_pairs,
+        asks_itself=True,
     ),
     "coco": Layout("images with COCO annotations", coco.find_coco, coco.read_coco),
     "labelme": Layout("x.png beside x.json of LabelMe", labelme.find_labelme, labelme.read_labelme),
@@ -151,10 +165,12 @@ def open_source(path: Path, settings: DataConfig = DEFAULTS) -> Source:
     name = _recognise(contents)
     layout = LAYOUTS[name]
     _check_channels(contents, layout, settings)
-    _check_regions(contents, layout, settings)
+    if not layout.asks_itself:
+        _check_regions(path, layout, settings)
     cases, findings = layout.read(contents, settings)
     if not cases:
-        why = f"; {findings[0].message}" if findings else ""
+        worst = sorted(findings, key=lambda finding: finding.severity != "error")
+        why = f"; {worst[0].message}" if worst else ""
         raise UserError(f"{path}: no pair of image and mask was found in this {name} source{why}")
     source = _as_source(contents, name, cases, findings)
     channel = settings.channel or ", ".join(filter(None, source.cases[0].channels))
@@ -212,12 +228,6 @@ def channel_names(path: Path) -> tuple[str, ...]:
     return LAYOUTS[_recognise(contents)].channels(contents)
 
 
-def region_names(path: Path) -> tuple[str, ...]:
-    """The names that `data.regions` may take for a source. Raises UserError as `open_source`."""
-    contents = Contents(path)
-    return LAYOUTS[_recognise(contents)].regions(contents)
-
-
 def _recognise(contents: Contents) -> str:
     """The name of the one layout that a path has."""
     path = contents.path
@@ -255,17 +265,15 @@ def _check_channels(contents: Contents, layout: Layout, settings: DataConfig) ->
         raise UserError(f"{path}: {key} {says} '{lacking[0]}'; this source has {', '.join(single)}")
 
 
-def _check_regions(contents: Contents, layout: Layout, settings: DataConfig) -> None:
+def _check_regions(path: Path, layout: Layout, settings: DataConfig) -> None:
     """A source whose masks are one region may give it any name."""
-    path = contents.path
     if settings.label and layout.label != volumes.LABEL:
         raise UserError(
             f"{path}: data.label is '{settings.label}', but the masks of this source have one label; leave it out"
         )
-    known = layout.regions(contents) if settings.regions else ()
-    lacking = [name for name in settings.regions if name not in known]
-    if known and lacking:
-        raise UserError(f"{path}: data.regions names '{lacking[0]}'; this source has {', '.join(known)}")
+    lacking = [name for name in settings.regions if name not in layout.regions]
+    if layout.regions and lacking:
+        raise UserError(f"{path}: data.regions names '{lacking[0]}'; this source has {', '.join(layout.regions)}")
     if len(lacking) > 1:
         raise UserError(
             f"{path}: data.regions names {len(lacking)} regions, but the masks of this source are one; keep one name, "

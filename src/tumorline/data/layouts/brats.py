@@ -55,7 +55,7 @@ def sequence_in_name(name: str) -> str:
 
 
 def find_brats(contents: Contents) -> str:
-    scans = {name: scan for name, scan in _scans(contents)[0].items() if len(scan.by_word) > 1}
+    scans = {name: scan for name, scan in scans_by_name(contents)[0].items() if len(scan.by_word) > 1}
     count = len(set(patients_of_scans(scans).values()))
     return f"{count} patients with NIfTI volumes (for example {next(iter(scans))})" if scans else ""
 
@@ -65,7 +65,7 @@ def read_brats(contents: Contents, settings: DataConfig) -> Listing:
 
     Raises UserError where it cannot be told what the labels mean.
     """
-    scans, adopted = _scans(contents)
+    scans, adopted = scans_by_name(contents)
     truths = {scan.truth: scan.by_word.keys() for scan in scans.values() if scan.truth}
     scheme, by_names = find_scheme(truths, settings)
     labels = labels_for(scheme, wanted_regions(settings), by_names)
@@ -76,7 +76,7 @@ def read_brats(contents: Contents, settings: DataConfig) -> Listing:
     return [case for cases, _ in found for case in cases], findings
 
 
-def _scans(contents: Contents) -> tuple[dict[str, ScanFiles], list[Finding]]:
+def scans_by_name(contents: Contents) -> tuple[dict[str, ScanFiles], list[Finding]]:
     """The files of each scan, with a note for each truth of another name that was taken for a scan's."""
     scans: dict[str, ScanFiles] = {}
     for path in contents.volumes:

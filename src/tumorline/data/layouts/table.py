@@ -13,6 +13,7 @@ from tumorline.config import DataConfig
 from tumorline.data.case import Case
 from tumorline.data.finding import Finding
 from tumorline.data.layouts.contents import Contents, Listing
+from tumorline.data.layouts.listed_volumes import holds_volumes, list_scans
 from tumorline.data.layouts.volumes import REGION_WORDS, SEQUENCE_WORDS, plain_word
 from tumorline.data.user_tables import read_rows_of_cases, rows_by_name, stated_patient
 from tumorline.errors import UserError
@@ -20,6 +21,7 @@ from tumorline.formats.decode import PICTURE_SUFFIXES
 from tumorline.user_text import Rows, says_nothing, written_path
 
 KNOWN_COLUMNS = {"id", "patient", "patient_group", "mask", "class_name", "split", "fold", "spacing_mm"}
+ONE_LABEL = "but the masks of this source have one label"
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt")
 PER_REGION = re.compile(r"mask[-_ ][\w-]+", re.IGNORECASE)
 PER_CHANNEL = re.compile(r"image[-_ ]?[\w-]+", re.IGNORECASE)
@@ -52,7 +54,22 @@ def read_table(contents: Contents, settings: DataConfig) -> Listing:
     twice = [name for name, count in Counter(case.id for case in cases).items() if count > 1]
     if twice:
         raise UserError(f"{path}: id '{twice[0]}' stands in more than one line; ids must differ")
+    if holds_volumes(cases):
+        return list_scans(path, cases, settings)
+    if columns.masks == ("mask",):
+        _require_one_region(path, settings)
     return cases, []
+
+
+def _require_one_region(path: Path, settings: DataConfig) -> None:
+    """Raise UserError where more is asked of masks of one region."""
+    if settings.label:
+        raise UserError(f"{path}: data.label is '{settings.label}', {ONE_LABEL}; leave it out")
+    if len(settings.regions) > 1:
+        raise UserError(
+            f"{path}: data.regions names {len(settings.regions)} regions, {ONE_LABEL}; keep one name, or give a column "
+            "mask_NAME for each"
+        )
 
 
 def image_columns(path: Path, rows: Rows) -> list[str]:
@@ -80,11 +97,6 @@ def channels_of_table(contents: Contents) -> tuple[str, ...]:
     return (*(name for name in named if name), "all") if any(named) else ()
 
 
-def regions_of_table(contents: Contents) -> tuple[str, ...]:
-    """The regions that columns `mask_*` name."""
-    return tuple(_named_masks(read_rows_of_cases(contents.path, required={"id"})))
-
-
 def _choose_columns(path: Path, rows: Rows, settings: DataConfig) -> Columns:
     named = _named_images(path, rows)
     wanted = settings.channels or ((settings.channel,) if settings.channel not in ("", "all") else tuple(named))
@@ -94,8 +106,12 @@ def _choose_columns(path: Path, rows: Rows, settings: DataConfig) -> Columns:
 def _choose_masks(path: Path, rows: Rows, settings: DataConfig) -> tuple[str, ...]:
     """Raises UserError where there is no column of the truth."""
     columns, named = next(iter(rows.values()), {}), _named_masks(rows)
-    if settings.regions and {*settings.regions} <= {*named}:
-        return tuple(named[region] for region in settings.regions)
+    wanted = settings.regions or ((settings.label,) if settings.label else ())
+    lacking = [region for region in wanted if region not in named]
+    if wanted and not lacking:
+        return tuple(named[region] for region in wanted)
+    if lacking and named:
+        raise UserError(f"{path}: data.regions names '{lacking[0]}'; this source has {', '.join(named)}")
     if "mask" not in columns:
         cure = f"; say data.regions={','.join(named)} to read these masks" if named else ""
         raise UserError(f"{path}: column mask is missing; found {', '.join(columns) or 'no rows'}{cure}")

@@ -1,0 +1,50 @@
+"""Scans of which an image and its mask are known, by pairs or by a table, but not what their labels mean."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+from tumorline.config import DataConfig
+from tumorline.data.case import Case
+from tumorline.data.label_convention import find_scheme, labels_for
+from tumorline.data.layouts.brats import NAME
+from tumorline.data.layouts.contents import Listing
+from tumorline.data.layouts.volumes import REGIONS, list_cases
+from tumorline.errors import UserError
+from tumorline.formats.nifti import is_volume
+from tumorline.regions import Labels
+
+
+def list_scans(path: Path, cases: Sequence[Case], settings: DataConfig) -> Listing:
+    """The cases, whose files are volumes, as `list_cases` gives them.
+
+    A mask has two values, or is a label map of BraTS where several regions or `data.label` are asked for. Raises
+    UserError where a region is none of a label map's, and where it cannot be told what the labels mean.
+    """
+    labels = _labels(path, cases, settings)
+    settings = settings.model_copy(update={"as_volumes": True})
+    with ThreadPoolExecutor() as pool:
+        listed = list(pool.map(lambda case: list_cases(replace(case, labels=labels), settings), cases))
+    return [case for found, _ in listed for case in found], [note for _, notes in listed for note in notes]
+
+
+def holds_volumes(cases: Sequence[Case]) -> bool:
+    return any(is_volume(file) for case in cases for file in case.files)
+
+
+def _labels(path: Path, cases: Sequence[Case], settings: DataConfig) -> Labels | None:
+    wanted = settings.regions if len(settings.regions) > 1 else (settings.label,) if settings.label else ()
+    if not wanted or any(case.mask_per_region for case in cases):
+        return None
+    if strange := [region for region in wanted if region not in REGIONS]:
+        raise UserError(f"{path}: data.regions names '{strange[0]}'; a label map holds {', '.join(REGIONS)}")
+    truths = {case.mask: _words_of(case) for case in cases if case.mask}
+    scheme, by_names = find_scheme(truths, settings)
+    return labels_for(scheme, wanted, by_names)
+
+
+def _words_of(case: Case) -> set[str]:
+    """The words in which the names of a case's images end."""
+    named = [NAME.fullmatch(path.name) for path in case.images]
+    return {found[2].lower() for found in named if found}
