@@ -63,9 +63,23 @@ def test_folds_share_no_patient_and_cover_all() -> None:
     assert all(Counter(fold.values())["validation"] == 3 for fold in folds)
 
 
-def test_a_fold_needs_two_groups() -> None:
-    with pytest.raises(UserError, match=r"7 patients cannot be split .* 10 are the least for 5 folds"):
-        assign(dict.fromkeys("abcdefg", ""), SplitConfig(folds=5))
+def test_a_fold_needs_a_group() -> None:
+    with pytest.raises(UserError, match=r"4 patients cannot be split .* 5 are the least for 5 folds"):
+        assign(dict.fromkeys("abcd", ""), SplitConfig(folds=5))
+
+
+@pytest.mark.parametrize(("patients", "folds"), [(9, 5), (5, 5), (3, 3), (4, 2)])
+def test_a_few_patients_fill_all_parts_of_each_fold(patients: int, folds: int) -> None:
+    groups = {f"p{number}": "" for number in range(patients)}
+    parts = [assign(groups, SplitConfig(folds=folds, fold=fold)) for fold in range(folds)]
+    assert all(set(part.values()) == {"train", "validation", "test"} for part in parts)
+    tested = [name for part in parts for name in part if part[name] == "test"]
+    assert sorted(tested) == sorted(groups)
+
+
+def test_two_folds_of_three_would_leave_one_nothing_to_validate() -> None:
+    with pytest.raises(UserError, match="4 are the least for 2 folds"):
+        assign(dict.fromkeys("abc", ""), SplitConfig(folds=2))
 
 
 def test_folds_that_are_not_there_are_refused() -> None:

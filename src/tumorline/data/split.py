@@ -93,12 +93,11 @@ def assign(groups: Mapping[str, str], settings: SplitConfig) -> dict[str, str]:
     """Part of each group, given the class of each: a fixed order by hash, cut class by class.
 
     With folds, every k-th group of that order is a fold, so that folds share nothing, cover all and differ by at most
-    one group in size and in each class. Raises UserError below three groups and below two groups a fold.
+    one group in size and in each class. Raises UserError where a part would have no group.
     """
-    if len(groups) < max(len(PARTS), 2 * settings.folds):
-        needed = (
-            f"{2 * settings.folds} are the least for {settings.folds} folds" if settings.folds else "3 is the least"
-        )
+    least = max(len(PARTS), settings.folds) + (settings.folds == 2)  # so that any fold leaves two to train and validate
+    if len(groups) < least:
+        needed = f"{least} are the least for {settings.folds} folds" if settings.folds else "3 is the least"
         raise UserError(f"{len(groups)} patients cannot be split into train, validation and test; {needed}")
     strata = _strata(groups, settings.seed)
     if settings.folds:
