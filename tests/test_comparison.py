@@ -134,7 +134,7 @@ def test_what_is_no_recipe_is_refused(runs: Runs, seeds: tuple[int, ...], epochs
 
 def test_other_cases_are_refused_by_name(runs: Runs) -> None:
     first, second = runs("first", lambda _: 1), runs("second", lambda _: 1, cases=range(1, 24))
-    with pytest.raises(UserError, match=r"23 cases, .* has 24; 1 are in one only \(c00\)"):
+    with pytest.raises(UserError, match=r"23 cases, .* has 24; 1 is in one only \(c00\)"):
         tumorline.compare([first, second])
 
 

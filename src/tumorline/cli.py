@@ -30,6 +30,7 @@ from tumorline.printing import (
 from tumorline.signals import stopped_by_signals
 from tumorline.streams import NOT_PRINTED, is_all_printed, prepared_streams
 from tumorline.trust import trusting_paths
+from tumorline.wording import numbered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -554,9 +555,9 @@ def fetch(
     if as_json:
         print_json(result)
     elif result["status"] == "present":
-        say(f"{result['folder']}: '{name}' is there already, {result['files']} files; nothing was done")
+        say(f"{result['folder']}: '{name}' is there already, {numbered(result['files'], 'file')}; nothing was done")
     else:
-        say(f"{result['folder']}: {result['files']} files, {result['bytes'] / 1e6:.1f} MB")
+        say(f"{result['folder']}: {numbered(result['files'], 'file')}, {result['bytes'] / 1e6:.1f} MB")
 
 
 def read_group(text: str) -> "tuple[str, list[Path]]":

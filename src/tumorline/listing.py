@@ -4,6 +4,7 @@ import csv
 from pathlib import Path
 
 from tumorline.model_file import find_model, listed_models, read_info
+from tumorline.wording import numbered
 
 NETWORKS = Path(__file__).with_name("models") / "networks.csv"
 """Sizes of all networks: building them takes half a minute, and torch; a test holds the table to them."""
@@ -17,7 +18,7 @@ def list_trained_models() -> list[dict[str, str]]:
         headline = info.metrics["headline"]
         dice = headline["regions"][info.regions[0]]["dice"]
         low, high = dice["ci95"] or dice["range"]
-        figure = f"Dice {dice['mean']:.3f} ({low:.3f} to {high:.3f}) on {headline['patients']} patients"
+        figure = f"Dice {dice['mean']:.3f} ({low:.3f} to {high:.3f}) on {numbered(headline['patients'], 'patient')}"
         rows.append(
             {"model": name, "trained on": info.data["name"], "input": f"{info.image_size} px", "figure": figure}
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tumorline.errors import UserError
 from tumorline.escaping import one_line, to_cell
 from tumorline.metrics.headline import count_cases, count_false_lesions, count_false_positives, count_volumes
+from tumorline.wording import numbered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -256,14 +257,16 @@ def _interval(figure: "Figure") -> str:
 
 
 def print_check(result: "Mapping[str, Any]") -> None:
-    patients = "unknown patients" if result["patients"] is None else f"{result['patients']} patients"
+    patients = "unknown patients" if result["patients"] is None else numbered(result["patients"], "patient")
     known = f", recognised as '{result['known_as']}'" if result["known_as"] else ""
     simulated = ", SIMULATED" if result["simulated"] else ""
-    say(f"{result['source']}: {result['cases']} cases, {patients}{known}{simulated}")
+    say(f"{result['source']}: {numbered(result['cases'], 'case')}, {patients}{known}{simulated}")
     for finding in result["findings"]:
         say(f"{finding['severity']} [{finding['code']}] {finding['message']}")
     errors = sum(finding["severity"] == "error" for finding in result["findings"])
-    say(f"{errors} errors, {len(result['findings']) - errors} warnings and notes")
+    others = len(result["findings"]) - errors
+    notes = "1 warning or note" if others == 1 else f"{others} warnings and notes"
+    say(f"{numbered(errors, 'error')}, {notes}")
 
 
 def print_table(rows: "Sequence[Mapping[str, Any]]") -> None:

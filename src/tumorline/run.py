@@ -56,6 +56,7 @@ from tumorline.run_folder import (
     read_history,
     save_config,
 )
+from tumorline.wording import is_or_are, numbered
 
 if TYPE_CHECKING:
     from torch import nn
@@ -264,10 +265,11 @@ def _prepare(config: Config, notify: Notify) -> tuple[Dataset, Split]:
         if finding.severity == "warning":
             notify(f"warning: {finding.message}")
     sizes = ", ".join(f"{len(split.cases(part))} {part}" for part in splits.PARTS)
-    notify(f"{dataset.source.path}: {len(dataset.cases)} cases ({sizes}), {split.origin}")
+    notify(f"{dataset.source.path}: {numbered(len(dataset.cases), 'case')} ({sizes}), {split.origin}")
     if (images := count_windows(dataset, split.cases("train"))) < config.train.batch_size:
         notify(
-            f"train.batch_size is {config.train.batch_size}, but there are {images} training images: one batch is all"
+            f"train.batch_size is {config.train.batch_size}, but there {is_or_are(images)} "
+            f"{numbered(images, 'training image')}: one batch is all"
         )
     return dataset, split
 

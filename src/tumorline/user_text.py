@@ -13,6 +13,7 @@ from typing import Any
 
 from tumorline.errors import UserError
 from tumorline.trust import refuse_remote
+from tumorline.wording import numbered
 
 LARGEST_BYTES = 1 << 28
 """A table of ten million rows."""
@@ -65,7 +66,9 @@ def read_user_table(path: Path) -> Rows:
         return {}
     header = lines.pop(next(iter(lines)))
     if twice := {name for name in header if name and header.count(name) > 1}:
-        raise UserError(f"{path}: column '{min(twice)}' is there {header.count(min(twice))} times; names must differ")
+        raise UserError(
+            f"{path}: column '{min(twice)}' is there {numbered(header.count(min(twice)), 'time')}; names must differ"
+        )
     return {number: dict(_cells(path, number, header, row)) for number, row in lines.items()}
 
 

@@ -170,7 +170,7 @@ def test_a_test_part_without_masks_is_left_out_with_a_warning(tmp_path: Path) ->
     (finding,) = source.findings
     assert (finding.severity, finding.message) == (
         "warning",
-        f"{tmp_path}/test/images: 1 images without a folder of masks beside it are left out",
+        f"{tmp_path}/test/images: 1 image without a folder of masks beside it is left out",
     )
 
 

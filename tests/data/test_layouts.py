@@ -162,7 +162,7 @@ def test_folders_beside_loose_pairs_are_refused(tmp_path: Path) -> None:
     sources.folders(tmp_path, 1)
     save(tmp_path / "x.png", IMAGE)
     save(tmp_path / "x_mask.png", MASK)
-    assert "more than one layout, images/ with masks/ and 1 pairs by suffix (for example x_mask.png)" in refusal(
+    assert "more than one layout, images/ with masks/ and 1 pair by suffix (for example x_mask.png)" in refusal(
         tmp_path
     )
 
@@ -171,12 +171,12 @@ def test_mat_files_beside_pairs_are_refused(tmp_path: Path) -> None:
     save(tmp_path / "x.png", IMAGE)
     save(tmp_path / "x_mask.png", MASK)
     save_mat(tmp_path / "1.mat", IMAGE, MASK)
-    assert "1 pairs by suffix (for example x_mask.png) and 1 .mat (for example 1.mat)" in refusal(tmp_path)
+    assert "1 pair by suffix (for example x_mask.png) and 1 .mat (for example 1.mat)" in refusal(tmp_path)
 
 
 def test_pictures_without_masks_are_refused(tmp_path: Path) -> None:
     save_dicom(tmp_path / "series" / "IM0001", IMAGE)
-    assert "1 pictures without any mask, for example series/IM0001" in refusal(tmp_path)
+    assert "1 picture without any mask, for example series/IM0001" in refusal(tmp_path)
 
 
 # ---------------------------------------------------------------- LGG

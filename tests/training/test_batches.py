@@ -60,7 +60,7 @@ def test_an_epoch_may_be_cut_and_the_next_shows_others() -> None:
 
 
 def test_more_processes_than_cases_are_refused() -> None:
-    with pytest.raises(UserError, match="1 training images cannot be shared among 2 processes"):
+    with pytest.raises(UserError, match="1 training image cannot be shared among 2 processes"):
         Batches(windows_of([4], np.ones(1)), of(2), seed=0, machine=one_of(0, 2))
 
 

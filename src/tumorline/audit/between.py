@@ -17,6 +17,7 @@ from tumorline.data.near_duplicates import NearPair
 from tumorline.data.patients import collection_patient
 from tumorline.data.source import LAYOUTS, Source, open_picture, with_patient
 from tumorline.formats.decode import without_suffix
+from tumorline.wording import numbered
 
 PICTURES_ONLY = "pictures only"
 SHOWN = 10
@@ -194,7 +195,7 @@ def _collection_patients(source: Source) -> set[str]:
 
 def _count(cases: Iterable[Case]) -> str:
     count = len({case.id for case in cases})
-    return "1 case" if count == 1 else f"{count} cases"
+    return numbered(count, "case")
 
 
 def _files(pairs: list[Shared]) -> tuple[str, ...]:
@@ -218,8 +219,8 @@ def as_lines(audit: Audit) -> Iterator[str]:
     for dataset in audit.sets:
         patients = count_patients(dataset)
         known = f", recognised as '{dataset.source.known_as}'" if dataset.source.known_as else ""
-        who = "unknown patients" if patients is None else f"{patients} patients"
-        yield f"{dataset.source.path}: {len(dataset.cases)} cases, {who}{known}"
+        who = "unknown patients" if patients is None else numbered(patients, "patient")
+        yield f"{dataset.source.path}: {numbered(len(dataset.cases), 'case')}, {who}{known}"
     if not audit.same_source:
         rows = {**audit.counts, "patients in both": audit.patients}
         yield from (f"{'  ' * (kind in NEAR_KINDS) + kind:<16}{count:>6}" for kind, count in rows.items())

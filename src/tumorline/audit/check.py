@@ -13,6 +13,7 @@ from tumorline.data.patients import conflicting_collections
 from tumorline.data.source import Finding, Severity
 from tumorline.data.split import PARTS, Split, stated_split
 from tumorline.errors import UserError
+from tumorline.wording import is_or_are, numbered
 
 SCHEMA_VERSION = 1
 SPLIT_ANEW = "--set split.stated=false splits anew, by patient"
@@ -270,7 +271,7 @@ def _looks_like(a: Case, b: Case, pair: NearPair) -> str:
 
 
 def _count_pairs(found: Sequence[tuple[Case, Case, NearPair]]) -> str:
-    return "1 pair" if len(found) == 1 else f"{len(found)} pairs"
+    return numbered(len(found), "pair")
 
 
 def _files_of(found: Iterable[tuple[Case, Case, NearPair]]) -> tuple[str, ...]:
@@ -285,7 +286,8 @@ def _crossing(dataset: Dataset, split: Split) -> list[Finding]:
     findings = []
     if torn:
         first, parts = next(iter(torn.items()))
-        more = f", and {len(torn) - 1} more patients are in several parts" if len(torn) > 1 else ""
+        others = len(torn) - 1
+        more = f", and {numbered(others, 'more patient')} {is_or_are(others)} in several parts" if others else ""
         message = f"{split.origin}: patient {first} is in {_join(parts)}{more}; a patient belongs to one part"
         if split.parts_are_stated:
             message += f"; {SPLIT_ANEW}"
@@ -305,7 +307,7 @@ def _small_parts(dataset: Dataset, split: Split) -> list[Finding]:
         names = set(split.cases(part))
         patients = len({case.group for case in dataset.cases if case.id in names})
         if 0 < patients < fewest:
-            who = "one patient" if patients == 1 else f"{patients} patients"
+            who = "one patient" if patients == 1 else numbered(patients, "patient")
             message = f"{split.origin}: the {part} part is {who}; give it more (split.train, split.validation)"
             found.append(Finding("few_patients", "warning", message))
     return found

@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field, ValidationError
 from tumorline.config import RUN_NAME, Config, Section, explain, is_after_training, parse_config, read_toml, set_key
 from tumorline.errors import UserError, did_you_mean
 from tumorline.user_text import written_path
+from tumorline.wording import numbered
 
 Choice = tuple[tuple[str, Any], ...]
 """Keys of the configuration with the values that validation is to choose between, or has chosen."""
@@ -155,9 +156,9 @@ def selected(plan: BenchmarkPlan, only: Sequence[str]) -> list[Arm]:
 def budget_in_words(plan: BenchmarkPlan) -> str:
     config = cells(plan, arms(plan)[0])[0].config
     settings = config.train
-    images = f"{settings.epoch_images} images" if settings.epoch_images else "all training images"
+    images = numbered(settings.epoch_images, "image") if settings.epoch_images else "all training images"
     return (
-        f"{settings.epochs} epochs of {images} in batches of {settings.batch_size}, "
+        f"{numbered(settings.epochs, 'epoch')} of {images} in batches of {settings.batch_size}, "
         f"{config.data.image_size} x {config.data.image_size}, seed{'s' if len(plan.seeds) > 1 else ''} "
         + ", ".join(map(str, plan.seeds))
     )

@@ -35,6 +35,7 @@ from tumorline.report.comparison import PAGE_NAME, write_comparison
 from tumorline.report.run_images import run_images
 from tumorline.results import WarningCode
 from tumorline.run_folder import CONFIG_NAME
+from tumorline.wording import is_or_are, numbered
 
 __all__ = ["NAMES", "Study", "compare", "compared_figures", "name_runs", "ranked_by", "save_comparison"]
 
@@ -125,7 +126,9 @@ def _few_patients(means: PatientMeans, regions: int) -> str:
     if patients >= LEAST_FOR_INTERVAL:
         return ""
     where = f"{means.region}: " if regions > 1 else ""
-    return f"{where}{patients} patients are too few for an interval; values and range only"
+    return (
+        f"{where}{numbered(patients, 'patient')} {is_or_are(patients)} too few for an interval; values and range only"
+    )
 
 
 def save_comparison(result: Comparison, folders: Sequence[Path], output: Path) -> None:

@@ -16,6 +16,7 @@ from tumorline.metrics.summary import Row
 from tumorline.own_files import EVALUATE_AGAIN
 from tumorline.results import Comparable, read_comparable
 from tumorline.run_folder import CONFIG_NAME, EVALUATION_NAME, SUMMARY_NAME, read_config, read_split
+from tumorline.wording import is_or_are, numbered
 
 EXAMPLES = 3
 
@@ -83,7 +84,7 @@ def _group(name: str, folders: Sequence[Path]) -> Contender:
     """Runs that differ in the seed and in nothing else."""
     if len(folders) < LEAST_SEEDS:
         raise UserError(
-            f"--group {name}: {len(folders)} runs; a claim about a recipe needs {LEAST_SEEDS} seeds or more"
+            f"--group {name}: {numbered(len(folders), 'run')}; a claim about a recipe needs {LEAST_SEEDS} seeds or more"
         )
     runs = [_open_run(folder, folder.resolve().name) for folder in folders]
     recipes = [_recipe(run) for run in runs]
@@ -143,7 +144,8 @@ def refuse_seen(runs: Sequence[Run], study: Study | None) -> None:
             seen = patients & other.known["patients"]
             cases = tested.cases & other.known["cases"]
             if seen or cases:
-                what = f"{len(seen)} of the {len(patients)} test patients" if seen else f"{len(cases)} test cases"
+                shared = numbered(len(cases), "test case")
+                what = f"{len(seen)} of the {len(patients)} test patients" if seen else shared
                 raise UserError(
                     f"{other.folder}: was trained or tuned on {what} of {tested.folder}; train both with one split, "
                     "or evaluate both on data that neither has seen"
@@ -174,7 +176,8 @@ def common_cases(runs: Sequence[Run], regions: Sequence[str], study: Study | Non
             odd = sorted(run.cases ^ first.cases)
             examples = ", ".join(odd[:EXAMPLES]) + (", ..." if len(odd) > EXAMPLES else "")
             raise UserError(
-                f"{run.folder}: {len(run.cases)} cases, {first.folder} has {len(first.cases)}; {len(odd)} are in one "
+                f"{run.folder}: {numbered(len(run.cases), 'case')}, {first.folder} has {len(first.cases)}; {len(odd)} "
+                f"{is_or_are(len(odd))} in one "
                 f"only ({examples}). Only the same cases can be compared"
             )
         for case in sorted(common):

@@ -31,6 +31,7 @@ from tumorline.formats.decode import is_dicom
 from tumorline.formats.nifti import is_volume
 from tumorline.user_folders import default_folder
 from tumorline.user_text import written_path
+from tumorline.wording import numbered
 
 __all__ = [
     "LAYOUTS",
@@ -324,7 +325,7 @@ def _seen(contents: Contents) -> str:
 
 def _seen_pictures(contents: Contents) -> str:
     """Pictures without a layout; that they show no tumour is only asked where nothing may hold a truth."""
-    seen = f"seen: {len(contents.pictures)} pictures"
+    seen = f"seen: {numbered(len(contents.pictures), 'picture')}"
     if sign := sign_of_truth(contents):
         return f"{seen}, and what may be their truth: {sign.relative_to(contents.path)}"
     example = contents.pictures[0].relative_to(contents.path)

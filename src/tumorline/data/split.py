@@ -13,6 +13,7 @@ from tumorline.data.patients import patient_meant
 from tumorline.data.user_tables import match_ids, read_rows_of_cases, refuse_mismatch
 from tumorline.errors import UserError
 from tumorline.user_text import says_nothing, written_path
+from tumorline.wording import numbered
 
 PARTS = ("train", "validation", "test")
 SHORT_NAMES = {"val": "validation", "valid": "validation", "": "excluded"}
@@ -98,7 +99,7 @@ def assign(groups: Mapping[str, str], settings: SplitConfig) -> dict[str, str]:
     least = max(len(PARTS), settings.folds) + (settings.folds == 2)  # so that any fold leaves two to train and validate
     if len(groups) < least:
         needed = f"{least} are the least for {settings.folds} folds" if settings.folds else "3 is the least"
-        raise UserError(f"{len(groups)} patients cannot be split into train, validation and test; {needed}")
+        raise UserError(f"{numbered(len(groups), 'patient')} cannot be split into train, validation and test; {needed}")
     strata = _strata(groups, settings.seed)
     if settings.folds:
         return _fold(strata, settings)
@@ -200,7 +201,8 @@ def _leak(dataset: Dataset, split: Split, settings: SplitConfig) -> Split:
     left_out = _shuffled(split.cases("train"), settings.seed)[: len(leaked)]
     if not leaked or len(left_out) < len(leaked):
         raise UserError(
-            f"split.leak is {settings.leak:g}; that moves {len(leaked)} slices, {len(left_out)} could make room"
+            f"split.leak is {settings.leak:g}; that moves {numbered(len(leaked), 'slice')}, "
+            f"{len(left_out)} could make room"
         )
     parts = {**split.parts, **dict.fromkeys(leaked, "train"), **dict.fromkeys(left_out, "excluded")}
     return Split(parts, f"{split.origin}, with {settings.leak:.0%} of each test patient's slices leaked", leaking=True)

@@ -11,6 +11,7 @@ from tumorline.data.patients import patient_meant, spelling, without_decimals, w
 from tumorline.errors import UserError
 from tumorline.formats.decode import without_suffix
 from tumorline.user_text import Rows, read_user_table, says_nothing
+from tumorline.wording import numbered
 
 ALIASES = {
     "id": ("case", "case_id", "image_id", "filename", "file_name", "file"),
@@ -108,8 +109,8 @@ def refuse_mismatch(
     if matched >= LEAST_MATCHED * min(len(set(ids)), len(names)) and matched:
         return
     raise UserError(
-        f"{path}: {matched} of its {len(set(ids))} rows mean one of the {len(names)} names in {where}; the table's "
-        f"column {column} holds for example '{stranger}', {where} for example '{lonely}'; write them alike"
+        f"{path}: {matched} of its {numbered(len(set(ids)), 'row')} mean one of the {len(names)} names in {where}; "
+        f"the table's column {column} holds for example '{stranger}', {where} for example '{lonely}'; write them alike"
     )
 
 

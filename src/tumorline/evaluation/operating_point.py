@@ -24,6 +24,7 @@ from tumorline.network_input.fit import mask_to_network
 from tumorline.network_input.windows import NetworkInput
 from tumorline.results import CurvePoint, OperatingPoint, PointFigures, ResultWarning, WarningCode
 from tumorline.runtime import FloatArray
+from tumorline.wording import numbered
 
 THRESHOLDS = np.linspace(0.05, 0.95, 19)
 PIXELS = 2_000_000
@@ -190,7 +191,7 @@ def _few_patients(info: ModelInfo, figures: PointFigures) -> str:
     if info.members or not 0 < patients < FEWEST_PATIENTS:
         return ""
     chosen = "epoch, temperature and threshold" if figures.chosen == "validation" else "epoch and temperature"
-    who = "one patient" if patients == 1 else f"{patients} patients"
+    who = "one patient" if patients == 1 else numbered(patients, "patient")
     return f"FEW VALIDATION PATIENTS: {who} chose {chosen}; give validation more patients (split.validation)"
 
 

@@ -22,6 +22,7 @@ from tumorline.metrics.summary import Row
 from tumorline.model_info import ModelInfo, one_or_list
 from tumorline.results import Calibration, Summary
 from tumorline.run_folder import BASELINES_NAME, PREDICTIONS_NAME
+from tumorline.wording import numbered
 
 Progress = Callable[[int, int], None]
 
@@ -55,7 +56,7 @@ def require_input(info: ModelInfo, dataset: Dataset) -> None:
     """Raises UserError where a data set has not the channels and regions of a model, in the model's order."""
     where, stated = dataset.source.path, [name for name in dataset.channel_names if name]
     if dataset.channels != info.image_channels:
-        raise UserError(f"{where}: {dataset.channels} channels; the model takes {info.image_channels}")
+        raise UserError(f"{where}: {numbered(dataset.channels, 'channel')}; the model takes {info.image_channels}")
     if stated and len(info.input.channels) > 1 and stated != info.input.channels:
         raise UserError(f"{where}: the channels {', '.join(stated)}; the model takes {', '.join(info.input.channels)}")
     one_each = len(dataset.regions) == len(info.regions) == 1

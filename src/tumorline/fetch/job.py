@@ -17,6 +17,7 @@ from tumorline.fetch.archive import ArchiveError, Member, check_tree, extract, r
 from tumorline.fetch.catalogue import DataSet
 from tumorline.fetch.download import Progress, RemoteFile, Web, download
 from tumorline.files import remove_unfinished, require_space, require_writable, write_json, write_text, writing
+from tumorline.wording import numbered
 
 SCHEMA_VERSION = 1
 LICENCE_FILE = "LICENSE-DATA.txt"
@@ -130,7 +131,7 @@ class FetchJob:
         """Fill unpacked/ with the set, its terms and its record."""
         loose = [file for file in files if file.suffix.lower() != ".zip"]
         plan, remarks = self.plan([file for file in files if file not in loose], [file.name for file in loose])
-        self.notify(f"unpacking {len(plan)} files")
+        self.notify(f"unpacking {numbered(len(plan), 'file')}")
         with writing(self.unpacked):
             extract(plan, self.unpacked)
             for file in loose:

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
+from tumorline.wording import numbered
+
 Fingerprint = tuple[int, int]
 
 
@@ -73,7 +75,7 @@ def _compare(files: Mapping[str, Fingerprint], wanted: Sequence[str], first: str
     own, second = ", ".join(places[: len(wanted)]), ", ".join(places[len(wanted) :])
     differing = len([name for name in theirs if mine.get(name) != theirs[name]])
     kind = f"a second copy of {own}" if not differing else f"{differing} of them differ from {own}"
-    return f"left out {second} ({len(theirs)} files: {kind})"
+    return f"left out {second} ({numbered(len(theirs), 'file')}: {kind})"
 
 
 def _left_out(files: Mapping[str, Fingerprint], used: Mapping[str, str] | set[str]) -> list[str]:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from tumorline.errors import UserError
 from tumorline.formats.boundary import decode_one, max_pixels, require_regular, require_size
 from tumorline.geometry.grid import Grid, grid_of
+from tumorline.wording import numbered
 
 SUFFIXES = (".nii", ".nii.gz")
 KEPT, KEPT_BYTES = 8, 1 << 29
@@ -102,7 +103,7 @@ def read_volume_slice(path: Path, number: int, frame: int | None = None) -> Voxe
     """Axial slice `(H, W)`, counted from the feet, of one frame. Raises UserError for a file that cannot be read."""
     voxels = read_volume(path, frame)
     if number >= voxels.shape[2]:
-        raise UserError(f"{path}: has {voxels.shape[2]} slices; slice {number} is not there")
+        raise UserError(f"{path}: has {numbered(voxels.shape[2], 'slice')}; slice {number} is not there")
     return axial_slice(voxels, number)
 
 

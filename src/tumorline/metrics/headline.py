@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from tumorline.wording import numbered
+
 if TYPE_CHECKING:
     from tumorline.results import Metrics, Summary
 
@@ -19,9 +21,9 @@ def count_cases(summary: "Summary") -> str:
     """How many cases the figures are of, and what was left out of those that were given, and why."""
     left_out = _left_out(summary)
     given = summary.cases + sum(left_out.values())
-    counted = f"{summary.cases} of {given} cases given" if left_out else f"{summary.cases} cases"
+    counted = f"{summary.cases} of {given} cases given" if left_out else numbered(summary.cases, "case")
     statuses = ", ".join(summary.headline_status)
-    patients = "1 patient" if summary.patients == 1 else f"{summary.patients} patients"
+    patients = numbered(summary.patients, "patient")
     why = "; ".join(f"{number}: {reason}" for reason, number in left_out.items())
     return f"{counted}, {patients} ({statuses})" + (f"; left out {why}" if why else "")
 

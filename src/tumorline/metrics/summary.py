@@ -17,6 +17,7 @@ from scipy import stats
 from tumorline.groups import group_of
 from tumorline.metrics.case import CaseScores
 from tumorline.results import Figure, GroupSummary, Lesions, Metrics, SizeGroup
+from tumorline.wording import is_or_are, numbered
 
 LEAST_FOR_INTERVAL, LEAST_WITHOUT_WARNING = 20, 30
 MOST_GROUPS = 12
@@ -258,7 +259,7 @@ def _size_group(rows: Sequence[Row], in_ml: bool) -> SizeGroup:
 
 def _warning(patients: int) -> str | None:
     if patients < LEAST_FOR_INTERVAL:
-        return f"{patients} patients are too few for an interval; values and range only"
+        return f"{numbered(patients, 'patient')} {is_or_are(patients)} too few for an interval; values and range only"
     if patients < LEAST_WITHOUT_WARNING:
-        return f"{patients} patients: the interval is rough"
+        return f"{numbered(patients, 'patient')}: the interval is rough"
     return None

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import Protocol
 
+from tumorline.wording import numbered
+
 Scale = Callable[[float], float]
 
 
@@ -108,8 +110,8 @@ def strips(groups: Mapping[str, Strip], label: str, axis: Axis | None = None) ->
     for number, (name, (values, figure)) in enumerate(groups.items()):
         middle = row * number + row / 2 + 2
         parts.append(f'<text class="name" x="{left - 10}" y="{middle - 2}" text-anchor="end">{escape(name)}</text>')
-        cases = "" if len(values) == figure.patients else f", {len(values)} cases"
-        note = f"{figure.patients} patients{cases}"
+        cases = "" if len(values) == figure.patients else f", {numbered(len(values), 'case')}"
+        note = f"{numbered(figure.patients, 'patient')}{cases}"
         parts.append(f'<text class="tick" x="{left - 10}" y="{middle + 13}" text-anchor="end">{note}</text>')
         parts += _band(figure, x, middle)
         parts += [

@@ -13,6 +13,7 @@ from tumorline.network_input.cache import Cache
 from tumorline.network_input.windows import neighbours
 from tumorline.training.machine import Machine
 from tumorline.training.windows import Windows
+from tumorline.wording import numbered
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -43,7 +44,7 @@ class Batches:
         images = min(settings.epoch_images or windows.images, windows.images)
         self.batch_size = min(settings.batch_size, images // machine.world * machine.world)
         if not self.batch_size:
-            raise UserError(f"{images} training images cannot be shared among {machine.world} processes")
+            raise UserError(f"{numbered(images, 'training image')} cannot be shared among {machine.world} processes")
         self.steps = images // self.batch_size
 
     def indices(self, epoch: int, step: int) -> list[int]:

@@ -14,6 +14,7 @@ from tumorline.data.layouts.names import name_below, normalised, stated_part
 from tumorline.data.layouts.table import case_from_row, read_patients
 from tumorline.data.outlines import Outlines
 from tumorline.errors import UserError
+from tumorline.wording import numbered
 
 MOST_NAMES = 6
 """Of categories in one line."""
@@ -61,7 +62,7 @@ class ImageFinder:
         for choice in (beside, near, alike, found):
             if len(choice) == 1:
                 return choice[0]
-        why = f"{len(found)} images of this name" if found else "no such image"
+        why = f"{numbered(len(found), 'image')} of this name" if found else "no such image"
         raise UserError(f"{annotations}: names the image '{name}'; there is {why} in this folder")
 
     def beside(self, annotations: Path) -> Path | None:

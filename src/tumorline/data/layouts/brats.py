@@ -16,6 +16,7 @@ from tumorline.data.layouts.volumes import list_cases, wanted_regions, wanted_se
 from tumorline.data.patients import patients_of_scans
 from tumorline.errors import UserError
 from tumorline.regions import Labels
+from tumorline.wording import numbered
 
 WORDS = {
     "post_contrast": ("t1ce", "t1c", "t1gd", "t1ce_bias", "t1c_bias"),
@@ -57,7 +58,7 @@ def sequence_in_name(name: str) -> str:
 def find_brats(contents: Contents) -> str:
     scans = {name: scan for name, scan in scans_by_name(contents)[0].items() if len(scan.by_word) > 1}
     count = len(set(patients_of_scans(scans).values()))
-    return f"{count} patients with NIfTI volumes (for example {next(iter(scans))})" if scans else ""
+    return f"{numbered(count, 'patient')} with NIfTI volumes (for example {next(iter(scans))})" if scans else ""
 
 
 def read_brats(contents: Contents, settings: DataConfig) -> Listing:

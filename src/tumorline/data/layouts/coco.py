@@ -18,6 +18,7 @@ from tumorline.data.layouts.contents import Contents, Listing
 from tumorline.data.layouts.names import part_in_words
 from tumorline.data.outlines import Outlines, Polygon, Runs, as_polygon, as_runs
 from tumorline.errors import UserError
+from tumorline.wording import numbered
 
 Document = Mapping[str, Any]
 Entry = Mapping[str, Any]
@@ -25,7 +26,7 @@ Entry = Mapping[str, Any]
 
 def find_coco(contents: Contents) -> str:
     found = _documents(contents)
-    return f"{len(found)} files of COCO annotations (for example {next(iter(found)).name})" if found else ""
+    return f"{numbered(len(found), 'file')} of COCO annotations (for example {next(iter(found)).name})" if found else ""
 
 
 def read_coco(contents: Contents, _settings: DataConfig) -> Listing:

@@ -12,6 +12,7 @@ from tumorline.data.layouts.names import Kind, Match, folder_words, match_masks,
 from tumorline.data.layouts.pairs import join_masks, joined_note
 from tumorline.data.layouts.table import case_from_row, read_patients
 from tumorline.errors import UserError
+from tumorline.wording import is_or_are, numbered
 
 OTHER_ORGANS = {"brain", "skull", "head", "scalp"}
 """Words of mask folders whose masks are not those of tumours."""
@@ -145,7 +146,8 @@ def _without_masks(contents: Contents) -> list[Finding]:
             if any(folder.is_relative_to(other) or other.is_relative_to(folder) for other in used):
                 continue
             count = sum(file.is_relative_to(folder) for file in contents.pictures)
-            message = f"{folder}: {count} images without a folder of masks beside it are left out"
+            images = numbered(count, "image")
+            message = f"{folder}: {images} without a folder of masks beside it {is_or_are(count)} left out"
             findings.append(Finding("no_masks", "warning", message, (str(folder),)))
     return findings
 

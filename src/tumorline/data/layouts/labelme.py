@@ -17,6 +17,7 @@ from tumorline.data.layouts.annotations import (
 from tumorline.data.layouts.contents import Contents, Listing
 from tumorline.data.outlines import Outlines, Polygon, as_polygon
 from tumorline.errors import UserError
+from tumorline.wording import numbered
 
 CORNERS_OF_CIRCLE = 720
 
@@ -25,7 +26,7 @@ Document = Mapping[str, Any]
 
 def find_labelme(contents: Contents) -> str:
     found = _documents(contents)
-    return f"{len(found)} files of LabelMe (for example {next(iter(found)).name})" if found else ""
+    return f"{numbered(len(found), 'file')} of LabelMe (for example {next(iter(found)).name})" if found else ""
 
 
 def read_labelme(contents: Contents, _settings: DataConfig) -> Listing:

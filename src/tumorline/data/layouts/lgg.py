@@ -17,6 +17,7 @@ from tumorline.data.layouts import pairs
 from tumorline.data.layouts.contents import Contents, Listing
 from tumorline.errors import UserError
 from tumorline.formats.decode import read_pixels
+from tumorline.wording import numbered
 
 PLANES = {"flair": (1,), "post_contrast": (2,), "pre_contrast": (0,), "all": (0, 1, 2)}
 """Choice of `data.channel`, the default first -> planes of the picture."""
@@ -28,7 +29,7 @@ LABEL = "flair_abnormality"
 
 def find_lgg(contents: Contents) -> str:
     found = [group.masks[0].parent.name for group in contents.pairs.values() if pairs.tcga_patient(group.masks[0])]
-    return f"{len(found)} pairs of TCGA patients (for example in {found[0]}/)" if found else ""
+    return f"{numbered(len(found), 'pair')} of TCGA patients (for example in {found[0]}/)" if found else ""
 
 
 def read_lgg(contents: Contents, settings: DataConfig) -> Listing:

@@ -25,6 +25,7 @@ from tumorline.data.patients import patients_of_scans
 from tumorline.errors import UserError
 from tumorline.formats.nifti import without_volume_suffix
 from tumorline.regions import Labels, LabelScheme, scheme_of_parts
+from tumorline.wording import numbered
 
 PARTS = {"tr": "train", "ts": "test"}
 FOLDER = re.compile(r"(images|labels)(tr|ts)", re.IGNORECASE)
@@ -88,7 +89,9 @@ def is_in_nnunet_folder(path: Path) -> bool:
 
 def find_nnunet(contents: Contents) -> str:
     scans = _scans(contents)
-    return f"{len(scans)} scans in imagesTr/ and labelsTr/ (for example {next(iter(scans))})" if scans else ""
+    return (
+        f"{numbered(len(scans), 'scan')} in imagesTr/ and labelsTr/ (for example {next(iter(scans))})" if scans else ""
+    )
 
 
 def scans_in_nnunet(contents: Contents) -> dict[str, Scan]:

@@ -10,6 +10,7 @@ from tumorline.data.case import Case
 from tumorline.data.finding import Finding
 from tumorline.data.layouts.contents import Contents, Group, Listing
 from tumorline.data.layouts.table import case_from_row, read_patients
+from tumorline.wording import numbered
 
 TCGA = re.compile(r"TCGA[-_]\w{2}[-_]\w{4}(?![^\W_])", re.IGNORECASE)
 
@@ -22,7 +23,7 @@ def tcga_patient(picture: Path) -> str | None:
 
 def find_pairs(contents: Contents) -> str:
     plain = [group.masks[0].name for group in contents.pairs.values() if not tcga_patient(group.masks[0])]
-    return f"{len(plain)} pairs by suffix (for example {plain[0]})" if plain else ""
+    return f"{numbered(len(plain), 'pair')} by suffix (for example {plain[0]})" if plain else ""
 
 
 def read_pairs(contents: Contents, _settings: DataConfig) -> Listing:
@@ -44,7 +45,9 @@ def joined_note(path: Path, cases: Sequence[Case]) -> list[Finding]:
     joined = [case for case in cases if case.more_masks]
     if not joined:
         return []
-    message = f"{path}: {len(joined)} images have several masks, which are joined; for example {joined[0].id}"
+    message = (
+        f"{path}: {numbered(len(joined), 'image')} with several masks, which are joined; for example {joined[0].id}"
+    )
     return [Finding("masks_joined", "info", message, tuple(str(case.images[0]) for case in joined))]
 
 

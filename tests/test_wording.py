@@ -1,0 +1,18 @@
+from pathlib import Path
+
+from tests.conftest import PairFolder, Program
+from tumorline.wording import is_or_are, numbered
+
+
+def test_one_is_not_several() -> None:
+    assert [numbered(number, "patient") for number in (0, 1, 2)] == ["0 patients", "1 patient", "2 patients"]
+    assert [is_or_are(number) for number in (0, 1, 2)] == ["are", "is", "are"]
+
+
+def test_a_set_of_one_is_told_in_the_singular(program: Program, pair_folder: PairFolder) -> None:
+    folder: Path = pair_folder(patients=1, slices=1)
+    told = program("data", "check", folder).out
+    assert ": 1 case, 1 patient" in told
+    assert "1 patients" not in told
+    assert "1 cases" not in told
+    assert "1 patient cannot be split" in program("data", "split", folder).err
