@@ -14,7 +14,7 @@ from tumorline.arrays import ImageArray, MaskArray
 from tumorline.config import Config, DataConfig
 from tumorline.data import cheng, near_duplicates, near_volumes
 from tumorline.data.brisc import is_brisc
-from tumorline.data.case import Case, image_hash, map_by_volume, read_image
+from tumorline.data.case import Case, image_hash, joined_hash, map_by_volume, read_image
 from tumorline.data.finding import Finding
 from tumorline.data.known_patients import hash_patient, keys_to_keep, keys_to_look_up
 from tumorline.data.label_convention import held_labels, require_one_convention
@@ -290,10 +290,11 @@ def _examine(case: Case, settings: DataConfig) -> Facts:
         errors.append(("size", f"{case.mask}: {sizes}; a pair must have one size"))
     if image is None:
         return Facts(case.id, errors=tuple(errors), told_labels=_told_labels(case))
+    hashes = [image_hash(channel[None]) for channel in image]
     return Facts(
         case.id,
         image.shape,
-        image_hash(image),
+        _hash_whole(image, hashes),
         "" if truth is None else truth_hash(truth),
         bool(np.ptp(image) == 0),
         float((image[0] != 0).mean()),
@@ -303,9 +304,16 @@ def _examine(case: Case, settings: DataConfig) -> Facts:
         near_duplicates.thumbnail(image),
         _told_labels(case),
         near_volumes.volume_block(image[0]) if case.is_volume else b"",
-        tuple(image_hash(channel[None]) if np.ptp(channel) else "" for channel in image),
+        tuple(found if np.ptp(channel) else "" for found, channel in zip(hashes, image, strict=True)),
         () if truth is None else tuple(float(region.mean()) for region in truth),
     )
+
+
+def _hash_whole(image: ImageArray, hashes: Sequence[str]) -> str:
+    """`image_hash` of an image, of which those of its channels are known."""
+    if len(hashes) == 1:
+        return hashes[0]
+    return joined_hash(hashes) if image.ndim == 4 else image_hash(image)
 
 
 def _sides(array: ImageArray | MaskArray) -> str:

@@ -137,4 +137,6 @@ def _held_in(path: Path) -> list[int]:
 
 def held_labels(values: nifti.Voxels) -> list[int]:
     """Which of the labels that tell conventions apart are there."""
+    if values.dtype.kind in "iu":
+        return [label for label in TOLD_APART if (values == label).any()]
     return [label for label in TOLD_APART if (abs(values - float(label)) <= 0.01).any()]

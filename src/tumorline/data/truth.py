@@ -30,12 +30,17 @@ def read_labels(path: Path, number: int, labels: Labels) -> MaskArray:
 
 
 def split_labels(values: npt.NDArray[Any], labels: Labels, where: str) -> MaskArray:
-    """The regions `(R, *space)` of label values `(*space)`; `where` begins the message of the error."""
-    values = _rounded(values)
-    if not np.isin(values, labels.allowed).all():
+    """The regions `(R, *space)` of label values `(*space)`, 0 in none; `where` begins the message of the error."""
+    space = values.shape
+    values = _rounded(np.ascontiguousarray(values)).ravel()
+    places = np.flatnonzero(values)  # few: most of a label map is background
+    marked = values[places]
+    if not np.isin(marked, labels.allowed).all():
         found, allowed = _some(np.unique(values)), ", ".join(map(str, labels.allowed))
         raise NotBinaryError(f"{where} holds the labels {found}; {labels.stated} {allowed}")
-    return np.stack([np.isin(values, wanted) for wanted in labels.wanted])
+    truth = np.zeros((len(labels.wanted), values.size), bool)
+    truth[:, places] = [np.isin(marked, wanted) for wanted in labels.wanted]
+    return truth.reshape(len(labels.wanted), *space)
 
 
 def mask_of_values(path: Path, values: npt.NDArray[Any], threshold: float | None) -> MaskArray:
