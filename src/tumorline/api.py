@@ -13,9 +13,9 @@ from tumorline.assessment import (
     add_stress,
     evaluate_and_report,
     evaluation_data,
-    grey_reader,
     hash_dataset,
     images_to_show,
+    known_reader,
     load_named,
     open_evaluation,
     open_usable,
@@ -308,7 +308,7 @@ def write_evaluation(
         summary = evaluate_and_report(loaded, wanted, progress, shown)
         if stress:
             summary = add_stress(loaded, wanted, summary, progress)
-            write_report(folder.path, grey_reader(dataset, shown))
+            write_report(folder.path, known_reader(dataset, shown))
     return folder.path, summary
 
 

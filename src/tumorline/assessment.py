@@ -5,10 +5,10 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from tumorline.arrays import ImageArray, MaskArray
 from tumorline.audit import check as checks
 from tumorline.config import DataConfig, load_config
 from tumorline.data.dataset import Dataset, load_dataset
+from tumorline.data.sample import Sample
 from tumorline.data.source import channel_names
 from tumorline.errors import UserError
 from tumorline.evaluation import robustness as stresses
@@ -55,7 +55,7 @@ def evaluate_and_report(
     `known` are the hashes of the images that may be shown; None stands for all.
     """
     summary = scoring.evaluate(model, wanted, progress)
-    write_report(wanted.output, grey_reader(wanted.dataset, known))
+    write_report(wanted.output, known_reader(wanted.dataset, known))
     if summary.case_status.get("test") and (model.path.parent / CONFIG_NAME).is_file():
         use = {"by": "evaluate", "tta": model.tta, "cases": summary.case_status}
         refuse_links_outside(model.path.parent)
@@ -85,15 +85,14 @@ def add_stress(model: Model, wanted: Request, summary: Summary, progress: Progre
     return summary
 
 
-def grey_reader(dataset: Dataset, known: Collection[str] | None) -> Callable[[str], tuple[ImageArray, MaskArray]]:
-    """Image and truth of a case by its id, where its image is one of those that are `known` (None: all)."""
+def known_reader(dataset: Dataset, known: Collection[str] | None) -> Callable[[str], Sample]:
+    """Reads a case by its id, where its image is one of those that are `known` (None: all)."""
 
-    def read(name: str) -> tuple[ImageArray, MaskArray]:
+    def read(name: str) -> Sample:
         position = dataset.index[name]
         if known is not None and dataset.facts[position].image_hash not in known:
             raise UserError(f"{dataset.cases[position].images[0]}: not one of the run's own images")
-        sample = dataset.read(dataset.cases[position])
-        return sample.image[0], sample.truth[0]
+        return dataset.read(dataset.cases[position])
 
     return read
 

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tumorline.data.sample import Sample
 from tumorline.errors import UserError
-from tumorline.files import read_csv
+from tumorline.evaluation.tables import read_rows
+from tumorline.geometry.grid import Grid
 from tumorline.report import write_report
-from tumorline.report.cases import choose
+from tumorline.report.cases import Scored, choose, scored_cases
 from tumorline.run import render_report
 
 
@@ -49,10 +51,13 @@ def test_the_headline_is_that_of_the_summary(run: Path) -> None:
     assert f'<div class="big">{mean:.3f}<small>' in page(run)
 
 
+def tested(run: Path) -> list[Scored]:
+    return scored_cases([row for row in read_rows(run) if row.status == "test"])
+
+
 def test_pictures_have_both_contours(run: Path) -> None:
     text = render_report(run).read_text()
-    rows = [row for row in read_csv(run / "evaluation.csv") if row["status"] == "test"]
-    shown = sum(map(len, choose(rows).values()))
+    shown = sum(map(len, choose(tested(run)).values()))
     assert shown > 3
     assert text.count('class="contour truth" d="M') == shown
     assert text.count('class="contour predicted"') == shown
@@ -135,13 +140,12 @@ def test_text_from_files_is_escaped(run: Path) -> None:
 
 def test_a_case_may_have_any_name(run: Path) -> None:
     name = '"><img src=x onerror=alert(1)>'
-    rows = [row for row in read_csv(run / "evaluation.csv") if row["status"] == "test"]
-    first = next(iter(choose(rows).values()))[0]["case"]
+    first = next(iter(choose(tested(run)).values()))[0].case
     table = (run / "evaluation.csv").read_text().replace(f"\n{first},", '\n"' + name.replace('"', '""') + '",')
     (run / "evaluation.csv").write_text(table)
     (run / "predictions" / f"{first}.png").rename(run / "predictions" / f"{name}.png")
-    image, truth = np.zeros((32, 32), np.float32), np.ones((32, 32), bool)
-    text = write_report(run, lambda case: (image, truth)).read_text()
+    sample = Sample(np.zeros((1, 32, 32), np.float32), np.ones((1, 32, 32), bool), Grid((32, 32)))
+    text = write_report(run, lambda case: sample).read_text()
     assert "<img" not in text
     assert "&lt;img src=x onerror=alert(1)&gt;" in text
 

@@ -31,10 +31,11 @@ from tumorline.comparison.runs import (
 )
 from tumorline.files import write_json
 from tumorline.metrics.summary import LEAST_FOR_INTERVAL
+from tumorline.report.cases import CaseReader, Drawing
 from tumorline.report.comparison import PAGE_NAME, write_comparison
 from tumorline.report.run_images import run_images
-from tumorline.results import WarningCode
-from tumorline.run_folder import CONFIG_NAME
+from tumorline.results import WarningCode, read_comparable
+from tumorline.run_folder import CONFIG_NAME, PREDICTIONS_NAME, SUMMARY_NAME
 from tumorline.wording import is_or_are, numbered
 
 __all__ = ["NAMES", "Study", "compare", "compared_figures", "name_runs", "ranked_by", "save_comparison"]
@@ -136,4 +137,10 @@ def save_comparison(result: Comparison, folders: Sequence[Path], output: Path) -
     write_json(output / COMPARISON_NAME, result.to_json())
     runs = [folder for folder in folders if (folder / CONFIG_NAME).is_file()]
     with run_images(runs[0]) if runs else nullcontext() as reader:
-        write_comparison(result, folders, output, reader)
+        write_comparison(result, folders, output, _drawing(runs[0], reader) if reader else None)
+
+
+def _drawing(run: Path, reader: CaseReader) -> Drawing:
+    """Where a run folder's own images are."""
+    regions = list(read_comparable(run / SUMMARY_NAME).regions)
+    return Drawing(reader, regions, run / PREDICTIONS_NAME, regions)

@@ -119,13 +119,10 @@ class Dataset:
 
     def read(self, case: Case) -> Sample:
         """Image and truth as the files have them. Raises UserError for a file that cannot be read."""
-        image = read_image(case)
-        grid = case.grid or Grid(image.shape[1:], self.spacing_mm(case))
-        return Sample(image, read_truth(case, self.settings), grid)
+        return _read_sample(case, self.settings)
 
     def spacing_mm(self, case: Case) -> tuple[float, ...] | None:
-        set_by_hand = self.settings.spacing_mm
-        return case.spacing_mm or (None if set_by_hand is None else (set_by_hand, set_by_hand))
+        return _spacing_mm(case, self.settings)
 
     def patient_keys(self, case: Case, facts: Facts) -> set[str]:
         """The hashes under which a model keeps this case's patient, recognised by its mask as well."""
@@ -235,6 +232,17 @@ def _from_json(values: Mapping[str, Any]) -> Facts:
 
 def _memory(settings: DataConfig) -> Path:
     return Path(settings.cache or default_folder())
+
+
+def _read_sample(case: Case, settings: DataConfig) -> Sample:
+    image = read_image(case)
+    grid = case.grid or Grid(image.shape[1:], _spacing_mm(case, settings))
+    return Sample(image, read_truth(case, settings), grid)
+
+
+def _spacing_mm(case: Case, settings: DataConfig) -> tuple[float, ...] | None:
+    set_by_hand = settings.spacing_mm
+    return case.spacing_mm or (None if set_by_hand is None else (set_by_hand, set_by_hand))
 
 
 def read_truth(case: Case, settings: DataConfig) -> MaskArray:
@@ -384,8 +392,8 @@ def _with_known_patient(case: Case, entry: cheng.Entry | None) -> Case:
     return replace(case, patient=f"{cheng.NAME}-{entry.patient}", class_name=case.class_name or entry.class_name)
 
 
-def case_reader(config: Config, known: Collection[str]) -> Callable[[str], tuple[ImageArray, MaskArray]] | None:
-    """Image and truth of a case by its id; None where the source is not where it was.
+def case_reader(config: Config, known: Collection[str]) -> Callable[[str], Sample] | None:
+    """Reads a case by its id; None where the source is not where it was.
 
     `known` are the hashes of the images that may be shown: a run folder of a stranger may name any folder as its data.
     """
@@ -394,11 +402,10 @@ def case_reader(config: Config, known: Collection[str]) -> Callable[[str], tuple
     except UserError:
         return None
 
-    def read(case_id: str) -> tuple[ImageArray, MaskArray]:
-        case = cases[case_id]
-        image = read_image(case)
-        if image_hash(image) not in known:
-            raise UserError(f"{case.images[0]}: not the image that the run knows under this name")
-        return image[0], read_truth(case, config.data)[0]
+    def read(case_id: str) -> Sample:
+        sample = _read_sample(cases[case_id], config.data)
+        if image_hash(sample.image) not in known:
+            raise UserError(f"{cases[case_id].images[0]}: not the image that the run knows under this name")
+        return sample
 
     return read

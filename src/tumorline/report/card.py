@@ -12,10 +12,11 @@ from safetensors import safe_open
 
 from tumorline.escaping import for_markdown
 from tumorline.files import write_text
-from tumorline.metrics.headline import count_cases, count_false_lesions, count_false_positives
+from tumorline.metrics.headline import count_cases, count_false_lesions, count_false_positives, count_volumes
 from tumorline.model_file import read_info
 from tumorline.report.page import harmless
-from tumorline.results import read_summary
+from tumorline.report.region import size_limits
+from tumorline.results import Summary, mean_dice_over_regions, read_summary
 from tumorline.run_folder import CARD_NAME, SUMMARY_NAME, WEIGHTS_NAME
 
 FIGURES = (
@@ -26,6 +27,13 @@ FIGURES = (
     ("average_surface_distance_detected", 1),
     ("signed_offset", 1),
     ("volume_ratio", 2),
+    ("truth_ml", 2),
+    ("predicted_ml", 2),
+    ("volume_error_ml", 2),
+    ("volume_error_absolute_ml", 2),
+    ("predicted_ml_tumour_free", 2),
+    ("brats2023_lesion_dice", 3),
+    ("brats2023_lesion_hd95", 1),
     ("precision", 3),
     ("recall", 3),
 )
@@ -36,22 +44,13 @@ def write_card(run: Path) -> Path:
     """Write the model card of a finished run folder from its model file and its summary."""
     info = read_info(run / WEIGHTS_NAME)
     summary = read_summary(run / SUMMARY_NAME)
-    region, figures = next(iter(summary.regions.items()))
-    sizes = [
-        (f"{name}, {low} to {high} px", group)
-        for name, group in figures.by_size.items()
-        for low, high in [group.limits_px]
-    ]
     content = {
         "info": info,
         "summary": summary,
         "counted": count_cases(summary),
-        "false_lesions": count_false_lesions(figures),
-        "false_positives": count_false_positives(figures),
-        "figures": figures,
-        "rows": [(name, digits) for name, digits in FIGURES if getattr(figures, name)],
-        "calibration": summary.calibration.get(region),
-        "groups": [*figures.by_class.items(), *sizes],
+        "mean_dice": mean_dice_over_regions(summary.regions),
+        "regions": [_region_content(summary, region) for region in summary.regions],
+        "points": list(zip(info.regions, info.thresholds, info.temperatures, strict=True)),
         "options": ", ".join(f"{key} {value}" for key, value in info.architecture.options.items()),
         "parameters": f"{_count_parameters(run / WEIGHTS_NAME) / 1e6:.1f} M",
         "storage": info.config["model"]["storage"],
@@ -60,6 +59,21 @@ def write_card(run: Path) -> Path:
     }
     write_text(run / CARD_NAME, _template().render(**content))
     return run / CARD_NAME
+
+
+def _region_content(summary: Summary, region: str) -> dict[str, Any]:
+    figures = summary.regions[region]
+    sizes = [(f"{name}, {size_limits(group, ' to ')}", group) for name, group in figures.by_size.items()]
+    return {
+        "name": region,
+        "figures": figures,
+        "false_lesions": count_false_lesions(figures),
+        "false_positives": count_false_positives(figures),
+        "volumes": count_volumes(figures) if figures.truth_ml else "",
+        "rows": [(name, digits) for name, digits in FIGURES if getattr(figures, name)],
+        "calibration": summary.calibration.get(region),
+        "groups": [*figures.by_class.items(), *sizes],
+    }
 
 
 def _template() -> Any:

@@ -1,52 +1,116 @@
-"""Which cases the page shows, and each as a picture with its two contours."""
+"""The cases that a page shows: images with true and predicted contours, of a volume in three planes."""
 
 import base64
 import io
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import mean
 
 import contourpy
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from tumorline.data.truth import read_mask
+from tumorline.arrays import MaskArray
+from tumorline.data.sample import Sample
 from tumorline.errors import UserError
-from tumorline.write.images import mask_path, window
+from tumorline.evaluation.predictions import read_prediction
+from tumorline.metrics.case import CaseScores
+from tumorline.metrics.summary import Row
+from tumorline.write.images import find_largest_lesion, window
 
 SHOWN = 4
 LARGEST_SIDE = 384
 LARGEST_ZOOM = 4.0
+PLANES = ("axial", "coronal", "sagittal")
 
-MaskArray = npt.NDArray[np.bool_]
-CaseReader = Callable[[str], tuple[npt.NDArray[np.float32], MaskArray]]
-Row = dict[str, str]
+CaseReader = Callable[[str], Sample]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A case and its scores by region."""
+
+    case: str
+    patient: str
+    class_name: str
+    scores: Mapping[str, CaseScores]
+
+    @property
+    def dice(self) -> float | None:
+        """The mean over the regions that it has; None where it has none."""
+        known = [scores.dice for scores in self.scores.values() if scores.dice is not None]
+        return mean(known) if known else None
+
+    @property
+    def truth_px(self) -> int:
+        """Of its largest region."""
+        return max(scores.truth_px for scores in self.scores.values())
+
+
+@dataclass(frozen=True)
+class Contour:
+    """The boundaries of a region as SVG paths in pixel coordinates."""
+
+    region: str
+    truth: str
+    predicted: str
+
+
+@dataclass(frozen=True)
+class Plane:
+    """An image as a data URI with the contours on it; `zoom` is a CSS transform to its lesion."""
+
+    name: str
+    """Empty of a picture."""
+    height: int
+    width: int
+    aspect: float
+    """Width by height as it is to be shown."""
+    image: str
+    contours: list[Contour]
+    zoom: str
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One case: the image as a data URI, both contours as SVG paths in pixel coordinates, a CSS transform as zoom."""
+    """A case as it is shown."""
 
     case: str
     class_name: str
     patient: str
-    dice: float
-    truth_px: int
-    predicted_px: int
-    height: int
-    width: int
-    image: str
-    truth: str
-    predicted: str
-    zoom: str
+    dice: float | None
+    scores: Mapping[str, CaseScores]
+    planes: list[Plane]
+
+    @property
+    def is_volume(self) -> bool:
+        return len(self.planes) > 1
 
 
-def choose(rows: Sequence[Row], count: int = SHOWN) -> dict[str, list[Row]]:
+def scored_cases(rows: Sequence[Row]) -> list[Scored]:
+    """The rows of each case together."""
+    by_case: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        by_case[row.case].append(row)
+    return [
+        Scored(
+            case=name,
+            patient=members[0].patient or "",
+            class_name=members[0].attributes.get("class_name", ""),
+            scores={row.region: row.scores for row in members},
+        )
+        for name, members in by_case.items()
+    ]
+
+
+def choose(cases: Sequence[Scored], count: int = SHOWN) -> dict[str, list[Scored]]:
     """The best, middle and worst of the found tumours by Dice, and the largest missed; a case is shown once."""
-    scored = [row for row in rows if row["dice"]]
-    found = sorted((row for row in scored if float(row["dice"])), key=lambda row: (-float(row["dice"]), row["case"]))
-    missed = [row for row in scored if not float(row["dice"])]
+    scored = [(case, case.dice) for case in cases if case.dice is not None]
+    found = [case for case, dice in sorted(scored, key=lambda one: (-one[1], one[0].case)) if dice]
+    missed = [case for case, dice in scored if not dice]
     share = min(count, max(1, len(found) // 3))
     best, rest = found[:share], found[share:]
     between, worst = rest[:-share], rest[-share:]
@@ -55,32 +119,73 @@ def choose(rows: Sequence[Row], count: int = SHOWN) -> dict[str, list[Row]]:
         "Best": best,
         "Median": between[max(0, start) : start + share],
         "Worst": worst[::-1],
-        "Missed": sorted(missed, key=lambda row: (-int(row["truth_px"]), row["case"]))[:count],
+        "Missed": sorted(missed, key=lambda case: (-case.truth_px, case.case))[:count],
     }
     return {name: members for name, members in chosen.items() if members}
 
 
-def draw(row: Row, predictions: Path, read_case: CaseReader) -> Picture | None:
-    """The picture of one row; None where its source or its prediction is not there any more."""
+@dataclass(frozen=True)
+class Drawing:
+    """Where pictures come from, and which regions lie there in which order."""
+
+    read_case: CaseReader
+    true_regions: Sequence[str]
+    predictions: Path
+    predicted_regions: Sequence[str]
+
+    def masks(self, case: str, sample: Sample, wanted: Iterable[str]) -> "Masks":
+        predicted = read_prediction(self.predictions, case, self.predicted_regions)
+        if predicted.shape[1:] != sample.truth.shape[1:]:
+            raise UserError(f"{case}: mask and prediction differ in size")
+        return {
+            region: (sample.truth[self.true_regions.index(region)], predicted[self.predicted_regions.index(region)])
+            for region in wanted
+        }
+
+
+def draw(scored: Scored, drawing: Drawing) -> Picture | None:
+    """A case with the contours of the regions that are scored; None where its source or prediction is gone."""
     try:
-        image, truth = read_case(row["case"])
-        predicted = read_mask(mask_path(predictions, row["case"]))
-    except (UserError, OSError, KeyError):
+        sample = drawing.read_case(scored.case)
+        masks = drawing.masks(scored.case, sample, scored.scores)
+    except (UserError, OSError, KeyError, IndexError):
         return None
-    height, width = truth.shape
-    return Picture(
-        case=row["case"],
-        class_name=row.get("class_name", ""),
-        patient=row.get("patient", ""),
-        dice=float(row["dice"]),
-        truth_px=int(row["truth_px"]),
-        predicted_px=int(row["predicted_px"]),
+    grey, grid = sample.image[0], sample.grid
+    spacing = grid.spacing_mm or (1.0,) * grid.ndim
+    planes = [_plane("", grey, masks, 1.0)] if grid.ndim < 3 else list(_three_planes(grey, masks, spacing))
+    return Picture(scored.case, scored.class_name, scored.patient, scored.dice, scored.scores, planes)
+
+
+Masks = Mapping[str, tuple[MaskArray, MaskArray]]
+"""Region -> truth and prediction."""
+
+
+def _three_planes(image: npt.NDArray[np.float32], masks: Masks, spacing: Sequence[float]) -> Iterator[Plane]:
+    """Through the largest true lesion, or the largest predicted one of a case without a tumour; the head is up."""
+    every = [np.logical_or.reduce([pair[which] for pair in masks.values()]) for which in (0, 1)]
+    place = find_largest_lesion(every[0] if every[0].any() else every[1])
+    for axis, name in enumerate(PLANES):
+        up = slice(None) if axis == 0 else slice(None, None, -1)
+        cut = {
+            region: (np.take(truth, place[axis], axis)[up], np.take(predicted, place[axis], axis)[up])
+            for region, (truth, predicted) in masks.items()
+        }
+        tall, wide = (side for number, side in enumerate(spacing) if number != axis)
+        yield _plane(name, np.take(image, place[axis], axis)[up], cut, wide / tall)
+
+
+def _plane(name: str, image: npt.NDArray[np.float32], masks: Masks, stretch: float) -> Plane:
+    """`stretch`: how much wider than tall a pixel is."""
+    height, width = image.shape
+    every = np.logical_or.reduce([mask for pair in masks.values() for mask in pair])
+    return Plane(
+        name=name,
         height=height,
         width=width,
-        image=_data_uri(image),
-        truth=outline(truth),
-        predicted=outline(predicted),
-        zoom=close_up(truth | predicted),
+        aspect=width * stretch / height,
+        image=_data_uri(np.ascontiguousarray(image)),
+        contours=[Contour(region, outline(truth), outline(predicted)) for region, (truth, predicted) in masks.items()],
+        zoom=close_up(every),
     )
 
 
@@ -96,7 +201,9 @@ def outline(mask: MaskArray) -> str:
 
 
 def close_up(mask: MaskArray) -> str:
-    """The CSS transform that fills an image's frame with the surroundings of a non-empty mask `(H, W)`."""
+    """The CSS transform that fills an image's frame with the surroundings of a mask `(H, W)`; none of an empty one."""
+    if not mask.any():
+        return "none"
     extents = [(int(where.min()), int(where.max()) + 1) for where in np.nonzero(mask)]
     scale = min(size / (2 * (end - start)) for size, (start, end) in zip(mask.shape, extents, strict=True))
     scale = min(max(scale, 1.0), LARGEST_ZOOM)

@@ -1,17 +1,20 @@
 """The page of a comparison: what differs, whether it is noise, and where the contenders disagree."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from markupsafe import Markup
 
 from tumorline.compared_results import ComparedPair, Comparison, Disagreement
+from tumorline.evaluation.tables import read_rows
 from tumorline.files import write_text
 from tumorline.report import charts
-from tumorline.report.cases import CaseReader, Picture, draw
+from tumorline.report.cases import Drawing, Picture, draw, scored_cases
 from tumorline.report.charts import linear_axis
 from tumorline.report.page import template
+from tumorline.results import read_comparable
+from tumorline.run_folder import PREDICTIONS_NAME, SUMMARY_NAME
 
 PAGE_NAME = "compare.html"
 NAMES = {
@@ -33,16 +36,22 @@ class ShownDifference:
     patients: int
 
 
-def write_comparison(result: Comparison, folders: Sequence[Path], output: Path, read_case: CaseReader | None) -> Path:
-    """Write `compare.html`; `folders` hold the predictions of the contenders, in their order."""
+def write_comparison(result: Comparison, folders: Sequence[Path], output: Path, source: Drawing | None) -> Path:
+    """Write `compare.html`; `folders` hold the predictions of the contenders, in their order.
+
+    `source` says where images and truth come from; without it there are no pictures.
+    """
+    pictures = _pictures(result, folders, source) if source else []
+    volumes = any(picture.is_volume for row in pictures for _, picture in row)
     content = {
         **dict(result),
         "contender_names": result.names,
         "several": len(result.regions) > 1,
+        "volumes": volumes,
         "by_region": {region: result.of_region(region) for region in result.regions},
-        "names": NAMES,
+        "names": NAMES | ({"volume_ratio": "volume ratio"} if volumes else {}),
         "differences": _differences(result),
-        "pictures": _pictures(result, folders, read_case) if read_case else [],
+        "pictures": pictures,
         "classes": sorted({name for contender in result.contenders for name in contender.by_class}),
     }
     write_text(output / PAGE_NAME, template("comparison.html").render(**content))
@@ -67,15 +76,26 @@ def _strip(pair: ComparedPair) -> charts.Strip:
     return values, ShownDifference(pair.difference.mean, pair.difference.ci95, len(values))
 
 
-def _pictures(result: Comparison, folders: Sequence[Path], read_case: CaseReader) -> list[list[tuple[str, Picture]]]:
+def _pictures(result: Comparison, folders: Sequence[Path], source: Drawing) -> list[list[tuple[str, Picture]]]:
     """For each case one picture a contender; a case without all of them is left out."""
-    drawn = [_side_by_side(one, folders, read_case) for one in result.disagreements]
+    contenders = [_Drawn(name, folder, source) for name, folder in zip(result.names, folders, strict=True)]
+    drawn = [
+        [(one.name, picture) for one in contenders if (picture := one.draw(disagreement))]
+        for disagreement in result.disagreements
+    ]
     return [pictures for pictures in drawn if len(pictures) == len(folders)]
 
 
-def _side_by_side(one: Disagreement, folders: Sequence[Path], read_case: CaseReader) -> list[tuple[str, Picture]]:
-    drawn = [
-        (shown.name, draw({**dict(one), **dict(shown), "patient": ""}, folder / "predictions", read_case))
-        for shown, folder in zip(one.shown, folders, strict=True)
-    ]
-    return [(name, picture) for name, picture in drawn if picture]
+class _Drawn:
+    """A contender whose predictions are drawn."""
+
+    def __init__(self, name: str, folder: Path, source: Drawing) -> None:
+        self.name = name
+        regions = list(read_comparable(folder / SUMMARY_NAME).regions)
+        self._drawing = replace(source, predictions=folder / PREDICTIONS_NAME, predicted_regions=regions)
+        self._rows = {(row.case, row.region): row for row in read_rows(folder)}
+
+    def draw(self, wanted: Disagreement) -> Picture | None:
+        row = self._rows[wanted.case, wanted.region]
+        (scored,) = scored_cases([row])
+        return draw(scored, self._drawing)

@@ -2,8 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from itertools import islice
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,25 +14,25 @@ from markupsafe import Markup, escape
 from tumorline.config import parse_config, read_toml
 from tumorline.errors import UserError
 from tumorline.escaping import for_markdown, one_line
-from tumorline.evaluation.tables import ATTRIBUTE, read_records
+from tumorline.evaluation.tables import read_rows
 from tumorline.files import write_text
-from tumorline.metrics.headline import count_cases, count_false_lesions, count_false_positives
-from tumorline.report import certainty, charts
-from tumorline.report.cases import CaseReader, Picture, Row, choose, draw
-from tumorline.results import (
-    Figure,
-    GroupSummary,
-    RegionSummary,
-    ResultWarning,
-    Robustness,
-    SizeGroup,
-    WarningCode,
-    read_summary,
+from tumorline.metrics.headline import count_cases
+from tumorline.metrics.summary import Row
+from tumorline.report import charts
+from tumorline.report.cases import CaseReader, Drawing, Picture, choose, draw, scored_cases
+from tumorline.report.region import are_volumes, below_background, region_content
+from tumorline.results import Summary, WarningCode, mean_dice_over_regions, read_summary
+from tumorline.run_folder import (
+    ENVIRONMENT_NAME,
+    PREDICTIONS_NAME,
+    REPORT_NAME,
+    read_environment,
+    read_history,
+    read_split,
 )
-from tumorline.run_folder import ENVIRONMENT_NAME, REPORT_NAME, read_environment, read_history, read_split
 
-COSTLY = 0.05
-"""A change that costs more Dice than this at every strength is named."""
+Record = dict[str, str]
+
 MARKS = {
     WarningCode.SIMULATED: "simulated data",
     WarningCode.LEAKING: "leaking split",
@@ -83,55 +82,34 @@ def harmless(escape: Callable[[str], str]) -> Callable[[Any], Any]:
 
 def _page_content(run: Path, read_case: CaseReader | None) -> dict[str, Any]:
     summary = read_summary(run / "summary.json")
-    rows = read_records(run)
-    region, figures = next(iter(summary.regions.items()))
-    headline = [row for row in rows if row["status"] in summary.headline_status and row["region"] == region]
-    point, calibration = summary.operating_points.get(region), summary.calibration.get(region)
+    headline = [row for row in read_rows(run) if row.status in summary.headline_status]
+    regions = list(summary.regions)
     return {
         "title": run.resolve().name,
         "summary": summary,
-        "region": region,
-        "figures": figures,
-        "validation": (summary.validation or {}).get(region),
-        "marks": _marks(summary.warnings, figures),
+        "regions": [region_content(summary, region, headline) for region in regions],
+        "mean_dice": mean_dice_over_regions(summary.regions),
+        "volumes": are_volumes(headline),
+        "marks": _marks(summary),
         "counted": count_cases(summary),
-        "false_lesions": count_false_lesions(figures),
-        "false_positives": count_false_positives(figures),
-        "below_background": _below_background(figures),
-        "headline_bar": _headline_bar(figures.dice),
-        "curves": _curves(read_history(run)),
-        "pictures": _pictures(run, headline, read_case),
-        **_figure_charts(headline, figures),
-        "folds": summary.folds,
-        "baselines": {name: scored[region] for name, scored in summary.baselines.items()},
-        "over_segmentation": certainty.over_segmentation(figures, point, calibration),
-        "calibration": certainty.calibration(calibration, point),
-        "confidence": certainty.confidence(calibration),
-        "stress": _stress(summary.robustness.get(region)),
-        "parts": _parts(read_split(run)),
+        "curves": _curves(read_history(run), regions),
+        "pictures": _pictures(run, headline, regions, read_case),
+        "split": _split_table(read_split(run)),
         "configuration": escape(_text(run / "config.toml")),
         "environment": _environment(run),
     }
 
 
-def _marks(warnings: Sequence[ResultWarning], figures: RegionSummary) -> list[str]:
+def _marks(summary: Summary) -> list[str]:
     """The badges: what a reader has to know before the first figure."""
-    codes = {warning.code for warning in warnings}
+    codes = {warning.code for warning in summary.warnings}
     marks = [mark for code, mark in MARKS.items() if code in codes]
-    if _below_background(figures):
+    if any(below_background(figures) for figures in summary.regions.values()):
         marks.append("accuracy below predicting nothing")
     return marks
 
 
-def _below_background(figures: RegionSummary) -> bool:
-    return (figures.accuracy.mean or 0) < (figures.accuracy_background.mean or 0)
-
-
-def _headline_bar(dice: Figure) -> Markup:
-    return Markup(charts.interval_bar(dice.mean, dice.ci95) if dice.mean is not None else "")
-
-
-def _curves(rows: Sequence[Row]) -> dict[str, Any] | None:
+def _curves(rows: Sequence[Record], regions: Sequence[str]) -> dict[str, Any] | None:
     if not rows:
         return None
     losses = {"training": _column(rows, "train_loss"), "validation": _column(rows, "validation_loss")}
@@ -140,7 +118,9 @@ def _curves(rows: Sequence[Row]) -> dict[str, Any] | None:
     rate = {"learning rate × 1000": [1000 * value for value in _column(rows, "learning_rate")]}
     return {
         "loss": Markup(charts.curves(losses, "loss", best)),
-        "dice": Markup(charts.curves({"validation Dice by patient": dice}, "Dice", best)),
+        "dice": Markup(
+            charts.curves({"validation Dice by patient": dice, **_dice_by_region(rows, regions)}, "Dice", best)
+        ),
         "rate": Markup(charts.curves(rate, "rate", height=150)),
         "best": best,
         "best_dice": dice[best - 1] if best else None,
@@ -150,87 +130,38 @@ def _curves(rows: Sequence[Row]) -> dict[str, Any] | None:
     }
 
 
-def _column(rows: Sequence[Row], name: str) -> list[float]:
+def _dice_by_region(rows: Sequence[Record], regions: Sequence[str]) -> dict[str, list[float]]:
+    """Where there are several regions, what each has reached."""
+    columns = {
+        region.replace("_", " "): name
+        for region in regions
+        for name in rows[0]
+        if name.startswith("validation_dice") and name.endswith(region)
+    }
+    return {region: _column(rows, name) for region, name in columns.items()}
+
+
+def _column(rows: Sequence[Record], name: str) -> list[float]:
     """A column of numbers; NaN where a cell is empty or the column is not there."""
     return [float(row.get(name) or "nan") for row in rows]
 
 
-def _pictures(run: Path, rows: Sequence[Row], read_case: CaseReader | None) -> dict[str, list[Picture]]:
+def _pictures(
+    run: Path, rows: Sequence[Row], regions: Sequence[str], read_case: CaseReader | None
+) -> dict[str, list[Picture]]:
     if read_case is None:
         return {}
+    drawing = Drawing(read_case, regions, run / PREDICTIONS_NAME, regions)
     drawn = {
-        name: [picture for row in members if (picture := draw(row, run / "predictions", read_case))]
-        for name, members in choose(rows).items()
+        name: [picture for case in members if (picture := draw(case, drawing))]
+        for name, members in choose(scored_cases(rows)).items()
     }
     return {name: pictures for name, pictures in drawn.items() if pictures}
 
 
-def _figure_charts(rows: Sequence[Row], figures: RegionSummary) -> dict[str, Any]:
-    """Dice by class, by attribute and by size, areas, and the distribution of Dice."""
-    scored = [row for row in rows if row["dice"]]
-    classes: dict[str, list[Row]] = defaultdict(list)
-    for row in rows:
-        classes[row["class_name"] or "not stated"].append(row)
-    areas = {
-        name: [(float(row["truth_px"]), float(row["predicted_px"])) for row in members]
-        for name, members in sorted(classes.items())
-    }
-    by_class = {name: (_dice(classes[name]), group.dice) for name, group in figures.by_class.items()}
-    by_attribute = {
-        name.replace("_", " "): Markup(charts.strips(strips, "Dice"))
-        for name, groups in figures.by_attribute.items()
-        if (strips := _attribute_strips(scored, name, groups))
-    }
-    by_size = _size_strips(scored, figures.by_size)
-    return {
-        "by_class": Markup(charts.strips(by_class, "Dice") if by_class else ""),
-        "by_attribute": by_attribute,
-        "by_size": Markup(charts.strips(by_size, "Dice") if by_size else ""),
-        "areas": Markup(charts.scatter(areas, "true area in px", "predicted area in px") if rows else ""),
-        "distribution": Markup(charts.histogram(_dice(scored), "Dice") if scored else ""),
-    }
-
-
-def _stress(stress: Robustness | None) -> dict[str, Any] | None:
-    """A chart for each change, and the changes whose mildest strength costs more than `COSTLY`."""
-    if not stress or stress.unchanged.dice.mean is None:
-        return None
-    unchanged = stress.unchanged.dice
-    panels, fragile = [], []
-    for name, change in stress.changes.items():
-        levels = {f"{level.strength:g}": level.dice for level in change.levels}
-        title = name.replace("_", " ").replace("jpeg", "JPEG")
-        chart = Markup(charts.levels({"as it is": unchanged, **levels}, "Dice"))
-        panels.append({"title": title, "unit": change.unit, "chart": chart})
-        if stress.unchanged.dice.mean - max(figure.mean or 0.0 for figure in levels.values()) > COSTLY:
-            fragile.append(title)
-    return {"panels": panels, "fragile": fragile, "costly": COSTLY}
-
-
-def _dice(rows: Sequence[Row]) -> list[float]:
-    return [float(row["dice"]) for row in rows if row["dice"]]
-
-
-def _attribute_strips(scored: Sequence[Row], name: str, groups: Mapping[str, GroupSummary]) -> dict[str, charts.Strip]:
-    values: dict[str, list[float]] = defaultdict(list)
-    for row in scored:
-        values[row[ATTRIBUTE + name] or "not stated"].append(float(row["dice"]))
-    return {value: (values[value], group.dice) for value, group in groups.items() if values[value]}
-
-
-def _size_strips(scored: Sequence[Row], groups: Mapping[str, SizeGroup]) -> dict[str, charts.Strip]:
-    """The slices of each third by true area, in the order in which the summary cut them."""
-    ranked = iter(sorted(scored, key=lambda row: (int(row["truth_px"]), row["case"])))
-    strips: dict[str, charts.Strip] = {}
-    for name, group in groups.items():
-        low, high = group.limits_px
-        strips[f"{name}, {low}–{high} px"] = (_dice(list(islice(ranked, group.cases))), group.dice)
-    return strips
-
-
-def _parts(rows: Sequence[Row]) -> list[dict[str, Any]]:
+def _split_table(rows: Sequence[Record]) -> list[dict[str, Any]]:
     """Patients and cases of each part and class."""
-    groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    groups: dict[tuple[str, str], list[Record]] = defaultdict(list)
     for row in rows:
         groups[row["part"], row["class_name"]].append(row)
     order = {"train": 0, "validation": 1, "test": 2, "excluded": 3}

@@ -71,7 +71,7 @@ def write_three_planes(
     `PANEL_SIDE` pixels.
     """
     spacing_mm = spacing_mm or (1.0,) * image.ndim
-    place = _largest_lesion(np.asarray(masks.any(0)))
+    place = find_largest_lesion(np.asarray(masks.any(0)))
     longest = max(side * mm for side, mm in zip(image.shape, spacing_mm, strict=True))
     pixel_mm = max(min(spacing_mm), longest / PANEL_SIDE)
     sides = [max(1, round(side * mm / pixel_mm)) for side, mm in zip(image.shape, spacing_mm, strict=True)]
@@ -86,7 +86,7 @@ def write_three_planes(
     _save(path, np.concatenate([_padded(panel, height) for panel in panels], axis=1))
 
 
-def _largest_lesion(mask: MaskArray) -> tuple[int, ...]:
+def find_largest_lesion(mask: MaskArray) -> tuple[int, ...]:
     """Where along each axis the largest lesion has most voxels; the middle of an empty mask."""
     if not mask.any():
         return tuple(side // 2 for side in mask.shape)

@@ -1,0 +1,133 @@
+"""What a page shows of one region: its figures beside each other, as charts and against trivial answers."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from markupsafe import Markup
+
+from tumorline.metrics.headline import count_false_lesions, count_false_positives
+from tumorline.metrics.summary import Row
+from tumorline.report import certainty, charts
+from tumorline.results import Figure, GroupSummary, RegionSummary, Robustness, SizeGroup, Summary
+
+COSTLY = 0.05
+"""A change that costs more Dice than this at every strength is named."""
+
+
+def region_content(summary: Summary, region: str, rows: Sequence[Row]) -> dict[str, Any]:
+    """Of the rows of the headline those of the region are shown."""
+    figures = summary.regions[region]
+    own = [row for row in rows if row.region == region]
+    point, calibration = summary.operating_points.get(region), summary.calibration.get(region)
+    return {
+        "region": region,
+        "figures": figures,
+        "validation": (summary.validation or {}).get(region),
+        "false_lesions": count_false_lesions(figures),
+        "false_positives": count_false_positives(figures),
+        "below_background": below_background(figures),
+        "headline_bar": _headline_bar(figures.dice),
+        **_figure_charts(own, figures),
+        "folds": summary.folds_of(region),
+        "baselines": {name: scored[region] for name, scored in summary.baselines.items()},
+        "over_segmentation": certainty.over_segmentation(figures, point, calibration),
+        "calibration": certainty.calibration(calibration, point),
+        "confidence": certainty.confidence(calibration),
+        "stress": _stress(summary.robustness.get(region)),
+    }
+
+
+def below_background(figures: RegionSummary) -> bool:
+    return (figures.accuracy.mean or 0) < (figures.accuracy_background.mean or 0)
+
+
+def are_volumes(rows: Sequence[Row]) -> bool:
+    return any(row.scores.depth is not None for row in rows)
+
+
+def _headline_bar(dice: Figure) -> Markup:
+    return Markup(charts.interval_bar(dice.mean, dice.ci95) if dice.mean is not None else "")
+
+
+def _figure_charts(rows: Sequence[Row], figures: RegionSummary) -> dict[str, Any]:
+    """Dice by class, by attribute and by size, sizes, and the distribution of Dice."""
+    scored = [row for row in rows if row.scores.dice is not None]
+    classes: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        classes[row.attributes.get("class_name") or "not stated"].append(row)
+    by_class = {name: (_dice(classes[name]), group.dice) for name, group in figures.by_class.items()}
+    by_attribute = {
+        name.replace("_", " "): Markup(charts.strips(strips, "Dice"))
+        for name, groups in figures.by_attribute.items()
+        if (strips := _attribute_strips(scored, name, groups))
+    }
+    by_size = _size_strips(scored, figures.by_size)
+    return {
+        "by_class": Markup(charts.strips(by_class, "Dice") if by_class else ""),
+        "by_attribute": by_attribute,
+        "by_size": Markup(charts.strips(by_size, "Dice") if by_size else ""),
+        "areas": _size_scatter(classes) if rows else Markup(""),
+        "distribution": Markup(charts.histogram(_dice(scored), "Dice") if scored else ""),
+    }
+
+
+def _size_scatter(classes: Mapping[str, Sequence[Row]]) -> Markup:
+    """Predicted against true size: volumes in ml where they are known."""
+    in_ml = all(row.scores.truth_ml is not None for members in classes.values() for row in members)
+    sizes = {name: [_sizes(row, in_ml) for row in members] for name, members in sorted(classes.items())}
+    what = "volume in ml" if in_ml else "area in px"
+    return Markup(charts.scatter(sizes, f"true {what}", f"predicted {what}"))
+
+
+def _sizes(row: Row, in_ml: bool) -> tuple[float, float]:
+    scores = row.scores
+    if in_ml:
+        return scores.truth_ml or 0.0, scores.predicted_ml or 0.0
+    return float(scores.truth_px), float(scores.predicted_px)
+
+
+def _dice(rows: Sequence[Row]) -> list[float]:
+    return [row.scores.dice for row in rows if row.scores.dice is not None]
+
+
+def _attribute_strips(scored: Sequence[Row], name: str, groups: Mapping[str, GroupSummary]) -> dict[str, charts.Strip]:
+    values: dict[str, list[Row]] = defaultdict(list)
+    for row in scored:
+        values[row.attributes.get(name) or "not stated"].append(row)
+    return {value: (_dice(values[value]), group.dice) for value, group in groups.items() if values[value]}
+
+
+def _size_strips(scored: Sequence[Row], groups: Mapping[str, SizeGroup]) -> dict[str, charts.Strip]:
+    """The cases of each third by true size, in the order in which the summary cut them."""
+    ranked = iter(sorted(scored, key=lambda row: (row.scores.truth_ml or row.scores.truth_px, row.case)))
+    strips: dict[str, charts.Strip] = {}
+    for name, group in groups.items():
+        strips[f"{name}, {size_limits(group)}"] = (_dice(list(islice(ranked, group.cases))), group.dice)
+    return strips
+
+
+def size_limits(group: SizeGroup, to: str = "–") -> str:
+    """Of volumes in ml, else in pixels."""
+    if group.limits_ml:
+        low_ml, high_ml = group.limits_ml
+        return f"{low_ml:.3g}{to}{high_ml:.3g} ml"
+    low, high = group.limits_px
+    return f"{low}{to}{high} px"
+
+
+def _stress(stress: Robustness | None) -> dict[str, Any] | None:
+    """A chart for each change, and the changes whose mildest strength costs more than `COSTLY`."""
+    if not stress or stress.unchanged.dice.mean is None:
+        return None
+    unchanged = stress.unchanged.dice
+    panels, fragile = [], []
+    for name, change in stress.changes.items():
+        levels = {f"{level.strength:g}": level.dice for level in change.levels}
+        title = name.replace("_", " ").replace("jpeg", "JPEG")
+        chart = Markup(charts.levels({"as it is": unchanged, **levels}, "Dice"))
+        panels.append({"title": title, "unit": change.unit, "chart": chart})
+        if stress.unchanged.dice.mean - max(figure.mean or 0.0 for figure in levels.values()) > COSTLY:
+            fragile.append(title)
+    return {"panels": panels, "fragile": fragile, "costly": COSTLY}

@@ -1,0 +1,74 @@
+"""The page of an evaluation of several regions, of pictures and of volumes."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.report.evaluated import REGIONS, evaluated
+from tumorline.report import write_report
+from tumorline.results import read_summary
+
+PICTURE, VOLUME = (40, 48), (12, 40, 48)
+
+
+def page_of(folder: Path, space: tuple[int, ...], regions: int = 3) -> str:
+    made = evaluated(folder, space, regions=regions)
+    return write_report(made.folder, made.read_case).read_text()
+
+
+@pytest.mark.parametrize("space", [PICTURE, VOLUME], ids=["pictures", "volumes"])
+def test_each_region_has_its_line_and_its_own_figures(space: tuple[int, ...], tmp_path: Path) -> None:
+    page = page_of(tmp_path, space)
+    summary = read_summary(tmp_path / "summary.json")
+    means = [figures.dice.mean or 0.0 for figures in summary.regions.values()]
+    assert f'<div class="big">{sum(means) / 3:.3f}</div>' in page
+    for region, mean in zip(REGIONS, means, strict=True):
+        assert f'<a href="#{region}">{region.replace("_", " ")}</a></td><td class="right"><b>{mean:.3f}</b>' in page
+        assert f'<h2 class="region" id="{region}">' in page
+        assert f'<div class="big">{mean:.3f}<small>' in page
+
+
+def test_a_case_is_shown_with_the_contours_of_all_regions(tmp_path: Path) -> None:
+    page = page_of(tmp_path, PICTURE)
+    pictures = page.count("<figure>")
+    assert pictures > 3
+    for number in range(3):
+        assert page.count(f'class="contour truth region{number}"') == pictures
+        assert page.count(f'class="contour predicted region{number}"') == pictures
+    assert re.search(r"enhancing tumour –: true 0 px, predicted \d+ px", page), "the last case has none"
+
+
+def test_a_volume_is_shown_in_three_planes_with_its_millilitres(tmp_path: Path) -> None:
+    page = page_of(tmp_path, VOLUME)
+    volumes = page.count('<div class="planes"')
+    assert volumes == page.count("<figure>") > 3
+    for plane in ("axial", "coronal", "sagittal"):
+        assert page.count(f', {plane}"') == volumes
+    assert re.search(r"whole tumour \d\.\d{3}: true \d+\.\d\d ml, predicted \d+\.\d\d ml", page)
+    assert "predicted volume in ml" in page
+    assert "Predicted against true volume" in page
+    assert re.search(r"In 1 of 1 volumes without enhancing tumour the model draws one", page)
+    assert re.search(r"By patient \d+\.\d\d ml are drawn there", page)
+    summary = read_summary(tmp_path / "summary.json")
+    error = summary.regions["whole_tumour"].volume_error_ml
+    assert error
+    assert f'<td class="right">{error.mean:.2f}<br>' in page
+    assert not re.search(
+        r"\bslices?\b", page.split("What these figures say")[0].split("<style>")[1].split("</style>")[1]
+    )
+
+
+def test_volumes_of_one_region_have_no_overview(tmp_path: Path) -> None:
+    page = page_of(tmp_path, VOLUME, regions=1)
+    assert "mean over regions" not in page
+    assert '<h2 class="region"' not in page
+    assert page.count('class="contour truth"') == 3 * page.count("<figure>")
+    assert "predicted minus true volume" in page
+
+
+def test_undrawn_cases_leave_the_figures(tmp_path: Path) -> None:
+    made = evaluated(tmp_path, VOLUME)
+    page = write_report(made.folder).read_text()
+    assert "The pictures could not be made" in page
+    assert '<a href="#tumour_core">' in page
