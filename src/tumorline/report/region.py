@@ -76,12 +76,12 @@ def _figure_charts(rows: Sequence[Row], figures: RegionSummary) -> dict[str, Any
 def _size_scatter(classes: Mapping[str, Sequence[Row]]) -> Markup:
     """Predicted against true size: volumes in ml where they are known."""
     in_ml = all(row.scores.truth_ml is not None for members in classes.values() for row in members)
-    sizes = {name: [_sizes(row, in_ml) for row in members] for name, members in sorted(classes.items())}
+    sizes = {name: [_size_pair(row, in_ml) for row in members] for name, members in sorted(classes.items())}
     what = "volume in ml" if in_ml else "area in px"
     return Markup(charts.scatter(sizes, f"true {what}", f"predicted {what}"))
 
 
-def _sizes(row: Row, in_ml: bool) -> tuple[float, float]:
+def _size_pair(row: Row, in_ml: bool) -> tuple[float, float]:
     scores = row.scores
     if in_ml:
         return scores.truth_ml or 0.0, scores.predicted_ml or 0.0
