@@ -10,6 +10,7 @@ import pytest
 from tests.sources import save_volume
 from tumorline.config import DataConfig
 from tumorline.data.dataset import Dataset, load_dataset
+from tumorline.ensembles import describe
 from tumorline.errors import UserError
 from tumorline.evaluation import baselines, operating_point, robustness, scoring
 from tumorline.evaluation.status import Request, case_status
@@ -18,7 +19,7 @@ from tumorline.files import read_csv
 from tumorline.inference.model import Model
 from tumorline.metrics.summary import Row
 from tumorline.model_file import ModelInfo, find_model, read_info
-from tumorline.model_info import InputSpec, KnownCases
+from tumorline.model_info import InputSpec, KnownCases, point_figures
 from tumorline.results import OperatingPoint, Summary
 from tumorline.runtime import FloatArray
 
@@ -26,6 +27,7 @@ BRATS = ("whole_tumour", "tumour_core", "enhancing_tumour")
 CHANNELS = ("flair", "post_contrast", "t2")
 KINDS = {"t1": "", "t1ce": "post_contrast", "t2": "t2", "flair": "flair"}
 SIDE = 32
+POINTS = (("a", 0.2), ("b", 0.3))
 Load = Callable[..., Dataset]
 
 
@@ -223,7 +225,7 @@ def test_a_model_file_keeps_a_point_for_each_region(load: Load) -> None:
     assert info.thresholds == tuple(points[region].threshold for region in BRATS)
     assert info.temperatures == tuple(points[region].temperature for region in BRATS)
     for region in BRATS:
-        assert operating_point.point_figures(info, region) == points[region].figures
+        assert point_figures(info, region) == points[region].figures
 
 
 def test_a_weak_point_names_its_region(load: Load) -> None:
@@ -267,3 +269,14 @@ def test_a_scan_is_known_by_any_of_its_sequences(load: Load) -> None:
     info = model_of().info.model_copy(update={"known_cases": KnownCases(patients={}, contents={"train": [seen]})})
     status = case_status(info, dataset)
     assert [status[case.id] for case in dataset.cases[:2]] == ["train", "unseen"]
+
+
+def test_an_ensemble_keeps_the_points_of_its_members_by_region() -> None:
+    infos = [
+        model_of().info.model_copy(update={"name": name, "threshold": [0.5, 0.4, value]}) for name, value in POINTS
+    ]
+    info = ModelInfo.model_validate_json(describe("both", infos).model_dump_json())
+    assert info.thresholds == pytest.approx((0.5, 0.4, 0.25))
+    figures = point_figures(info, "enhancing_tumour")
+    assert [(member.name, member.threshold) for member in figures.members] == [*POINTS]
+    assert [member.threshold for member in point_figures(info, "whole_tumour").members] == [0.5, 0.5]

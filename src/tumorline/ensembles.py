@@ -23,8 +23,9 @@ from tumorline.model_file import (
     read_info,
     save_model,
 )
-from tumorline.model_info import one_or_list
+from tumorline.model_info import describe_points, one_or_list
 from tumorline.output_folder import refuse_taken_file
+from tumorline.results import MemberPoint, PointFigures
 from tumorline.run_folder import CONFIG_NAME, REPORT_NAME, read_config
 
 
@@ -71,7 +72,6 @@ def describe(name: str, infos: Sequence[ModelInfo], threshold: float | None = No
     first = infos[0]
     known = _known_cases(infos)
     halves = all(info.config["model"].get("storage") == "float16" for info in infos)
-    points = [{"name": info.name, "threshold": info.threshold, "temperature": info.temperature} for info in infos]
     means = [round(fmean(values), 6) for values in zip(*(info.thresholds for info in infos), strict=True)]
     chosen = "mean of the members" if threshold is None else threshold
     return ModelInfo(
@@ -90,10 +90,20 @@ def describe(name: str, infos: Sequence[ModelInfo], threshold: float | None = No
         split=_split(infos, known),
         known_cases=known,
         config={"model": {"name": "ensemble", "storage": "float16" if halves else "float32"}},
-        metrics={"operating_point": {"chosen": chosen, "members": points}},
+        metrics=describe_points({region: _point(infos, region, chosen) for region in first.regions}),
         versions=environment.versions(),
         licence=_distinct(info.licence for info in infos),
     )
+
+
+def _point(infos: Sequence[ModelInfo], region: str, chosen: float | str) -> PointFigures:
+    """How a region's threshold was come by, and that of each member."""
+    place = infos[0].regions.index(region)
+    members = [
+        MemberPoint(name=info.name, threshold=info.thresholds[place], temperature=info.temperatures[place])
+        for info in infos
+    ]
+    return PointFigures(chosen=chosen, members=members)
 
 
 def _members(model: Path) -> list[Path]:

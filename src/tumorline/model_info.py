@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -221,6 +221,18 @@ def one_for_each(value: float | list[float], regions: int) -> tuple[float, ...]:
 def one_or_list(values: Sequence[Value]) -> Value | list[Value]:
     """As a model file keeps what it has of each region: the value itself for one, a list for several."""
     return values[0] if len(values) == 1 else list(values)
+
+
+def describe_points(figures: Mapping[str, PointFigures]) -> dict[str, Any]:
+    """As a model file's metrics keep it; `point_figures` reads it."""
+    by_region = {region: found.to_json() for region, found in figures.items()}
+    return {"operating_points": by_region} if len(by_region) > 1 else {"operating_point": by_region.popitem()[1]}
+
+
+def point_figures(info: ModelInfo, region: str) -> PointFigures:
+    """What a model file says of the choice of a region's operating point."""
+    by_region = info.metrics.get("operating_points", {})
+    return PointFigures.model_validate(by_region.get(region) or info.metrics.get("operating_point", {}))
 
 
 def write_info(info: ModelInfo) -> str:

@@ -19,7 +19,7 @@ from tumorline.inference.model import Model, to_probability
 from tumorline.metrics import calibration
 from tumorline.metrics.calibration import TEMPERATURES, Reliability
 from tumorline.metrics.summary import figure_of
-from tumorline.model_info import ModelInfo, one_or_list
+from tumorline.model_info import ModelInfo, describe_points, one_or_list, point_figures
 from tumorline.network_input.fit import mask_to_network
 from tumorline.network_input.windows import NetworkInput
 from tumorline.results import CurvePoint, OperatingPoint, PointFigures, ResultWarning, WarningCode
@@ -157,8 +157,7 @@ def _point(
 def with_operating_points(info: ModelInfo, points: Mapping[str, OperatingPoint]) -> ModelInfo:
     """The description of a model with what was chosen for each of its regions."""
     chosen = [points[region] for region in info.regions]
-    figures = {region: points[region].figures.to_json() for region in info.regions}
-    said = {"operating_point": figures[info.regions[0]]} if len(figures) == 1 else {"operating_points": figures}
+    said = describe_points({region: points[region].figures for region in info.regions})
     return info.model_copy(
         update={
             "temperature": one_or_list([point.temperature for point in chosen]),
@@ -166,12 +165,6 @@ def with_operating_points(info: ModelInfo, points: Mapping[str, OperatingPoint])
             "metrics": {**info.metrics, **said},
         }
     )
-
-
-def point_figures(info: ModelInfo, region: str) -> PointFigures:
-    """What a model file says of the choice of a region's operating point."""
-    by_region = info.metrics.get("operating_points", {})
-    return PointFigures.model_validate(by_region.get(region) or info.metrics.get("operating_point", {}))
 
 
 def weaknesses(info: ModelInfo) -> list[ResultWarning]:

@@ -8,7 +8,7 @@ from tumorline.evaluation import baselines, operating_point
 from tumorline.evaluation.status import SEEN, Request
 from tumorline.inference.model import TTA, Model
 from tumorline.metrics.summary import Row, by_group, by_size, grouping_attributes, summarise_rows
-from tumorline.model_file import ModelInfo
+from tumorline.model_info import ModelInfo, point_figures
 from tumorline.results import (
     Baseline,
     Metrics,
@@ -132,7 +132,7 @@ def _describe_points(model: Model) -> dict[str, OperatingPoint]:
                 "threshold": threshold,
                 "temperature": temperature,
                 "tta": model.tta,
-                **operating_point.point_figures(info, region).to_json(),
+                **point_figures(info, region).to_json(),
             }
         )
         for region, threshold, temperature in zip(info.regions, info.thresholds, info.temperatures, strict=True)
