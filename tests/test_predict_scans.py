@@ -250,6 +250,8 @@ def test_four_frames_of_one_file_are_told_apart_by_the_sets_own_table(four: Mode
     labels = np.asarray(nib.load(row["mask"]).dataobj)
     assert labels.shape == (SIDE, SIDE, DEPTH)
     assert np.array_equal(slices_of(Path(row["mask"]))[0], EXPECTED)
+    (again,) = tumorline.predict(tmp_path / "set" / "imagesTs" / "P.nii.gz", output=tmp_path / "out2")
+    assert again["tumour_px"] == row["tumour_px"]
 
 
 def test_a_stitched_volume_is_its_slices_side_by_side(four: Model, tmp_path: Path) -> None:
@@ -312,7 +314,25 @@ def test_pictures_of_several_regions_are_labels_too(use: Callable[[Model], Model
     (row,) = tumorline.predict(tmp_path / "a.png", output=tmp_path / "out")
     labels = np.asarray(Image.open(row["mask"]))
     assert np.array_equal(labels, np.where(square(10), 2, 1))
-    assert (row["cyst_px"], row["tumour_px"], row["tumour_ml"]) == (156, 100, None)
+    assert (row["cyst_px"], row["tumour_px"], row["tumour_ml"], row["note"]) == (156, 100, None, None)
+    (written,) = read_csv(tmp_path / "out" / "predictions.csv")
+    assert [*written] == [*row]
+
+
+def test_regions_that_overlap_without_nesting_are_said(use: Callable[[Model], Model], tmp_path: Path) -> None:
+    use(model_of(["flair"], ("cyst", "oedema"), lambda windows: np.concatenate([windows, windows], 1)))
+    Image.fromarray(picture("flair").astype(np.uint8)).save(tmp_path / "a.png")
+    (row,) = tumorline.predict(tmp_path / "a.png", output=tmp_path / "out")
+    assert row["note"] == "regions overlap in 100 places, where the map of labels holds the last of them"
+    assert (row["cyst_px"], row["oedema_px"], row["tumour_px"]) == (100, 100, 100)
+
+
+def test_volumes_that_are_called_as_sequences_are_told_apart(use: Callable[[Model], Model], tmp_path: Path) -> None:
+    use(model_of(["flair"], ("tumour",), lambda windows: windows))
+    for word in ("flair", "t1ce", "seg", "scan"):
+        save_volume(tmp_path / "in" / f"{word}.nii.gz", [picture("flair")] * 2)
+    rows = tumorline.predict(tmp_path / "in", output=tmp_path / "out")
+    assert [Path(row["input"]).name for row in rows] == ["flair.nii.gz", "scan.nii.gz"]
 
 
 def test_an_interrupted_batch_goes_on_without_doing_a_case_twice(use: Callable[[Model], Model], tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from tumorline.data.layouts.case_list import list_scans
 from tumorline.data.layouts.contents import Contents
 from tumorline.data.layouts.gather import Scan, gather_scans, name_channels
+from tumorline.data.layouts.nnunet import is_in_nnunet_folder
 from tumorline.data.layouts.selection import Selection, select_images
 from tumorline.data.layouts.table import TABLE_SUFFIXES
 from tumorline.errors import UserError
@@ -91,9 +92,16 @@ def _jobs_of_file(path: Path, channels: Channels) -> list[PredictionJob]:
         return [_job_of_scan(scan) for scan in list_scans(path, channels)]
     job = PredictionJob((path,), without_suffix(Path(path.name)))
     if len(channels) > 1 and job.is_volume:
+        if of_frames := [scan for scan in _scans_beside(path, channels) if path in scan.images and scan.planes]:
+            return [replace(_job_of_scan(of_frames[0]), target=job.target)]
         cure = "give the folder of its scan, or --channel NAME=FILE for each"
         return [replace(job, problem=f"{path}: one volume; this model takes {', '.join(channels)}; {cure}")]
     return [job]
+
+
+def _scans_beside(path: Path, channels: Channels) -> list[Scan]:
+    """Those of the nnU-Net folder in which a file lies, which says what its frames are."""
+    return gather_scans(Contents(path.parent.parent), channels) if is_in_nnunet_folder(path) else []
 
 
 def _require_names(channels: Channels, where: str) -> None:
@@ -111,10 +119,12 @@ def _without_volumes(selection: Selection, scans: Sequence[Scan]) -> Selection:
     """A selection whose volumes are of scans, or left out."""
     used = {path for scan in scans for path in scan.images}
     volumes = [path for path in selection.images if is_volume(path)]
-    why = "volumes that are no channel of a scan"
-    left_out = {**selection.left_out, **{path: why for path in volumes if path not in used}}
-    images = tuple(path for path in selection.images if path not in volumes)
-    return replace(selection, images=images, left_out={path: left_out[path] for path in left_out if path not in used})
+    left_out = {**selection.left_out, **dict.fromkeys(volumes, "volumes that are no channel of a scan")}
+    return replace(
+        selection,
+        images=tuple(path for path in selection.images if not is_volume(path)),
+        left_out={path: why for path, why in left_out.items() if path not in used},
+    )
 
 
 def _wanted(channels: Channels) -> str:

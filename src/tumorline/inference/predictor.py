@@ -12,10 +12,11 @@ from tumorline.data.case import Case, read_image
 from tumorline.data.source import open_picture
 from tumorline.geometry.grid import Grid
 from tumorline.inference.jobs import PredictionJob
-from tumorline.inference.label_map import to_labels
+from tumorline.inference.label_map import LabelArray, from_labels, to_labels
 from tumorline.inference.model import Answer, Model
 from tumorline.inference.volumes import read_scan, sequence_note
 from tumorline.metrics.calibration import confidence
+from tumorline.regions import NESTED
 from tumorline.write.images import write_label_picture, write_mask, write_overlay, write_three_planes
 from tumorline.write.nifti import write_label_map
 
@@ -25,17 +26,19 @@ BLANK_NOTE = "blank: the image shows nothing, so that the mask is empty"
 
 @dataclass(frozen=True)
 class Predictor:
-    """A model and how its regions are written; the labels of which each region is made."""
+    """A model and how its regions are written."""
 
     model: Model
     labels: Mapping[str, Sequence[int]]
+    """Of which each region is made."""
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Of the table: of several regions each has its own figures, of several channels the files are listed."""
         files = ("channels",) if len(self.model.channels) > 1 else ()
         place = COLUMNS.index("confidence")
-        return (COLUMNS[0], *files, *COLUMNS[1:place], *self._region_columns(), *COLUMNS[place:])
+        columns = (COLUMNS[0], *files, *COLUMNS[1:place], *self._region_columns(), *COLUMNS[place:])
+        return tuple(dict.fromkeys(columns))
 
     def _region_columns(self) -> list[str]:
         several = self.labels if len(self.labels) > 1 else ()
@@ -53,33 +56,39 @@ class Predictor:
         image = self._read_picture(job)
         answer = self.model.answer(image, job.path)
         masks = self.model.masks(answer.probability)
+        labels = to_labels(masks, self.labels)
         if len(masks) == 1:
             write_mask(mask_path, masks[0])
         else:
-            write_label_picture(mask_path, to_labels(masks, self.labels))
+            write_label_picture(mask_path, labels)
         write_overlay(overlay_path, image[0], masks)
-        return {**self._figures_of(answer, masks, None), "note": BLANK_NOTE if answer.blank else None}
+        return {**self._figures_of(answer, masks, None), "note": self._note(answer, masks, labels)}
 
     def _read_picture(self, job: PredictionJob) -> ImageArray:
         """A file that holds all channels is read as its layout says; otherwise each is a file of its own."""
         if len(job.images) > 1:
             return read_image(Case(job.path.stem, job.images))
         names = tuple(self.model.info.input.channels)
-        several = names if len(names) > 1 else ()
-        return read_image(open_picture(job.path, "" if several else self.model.channel, several))
+        return read_image(open_picture(job.path, "" if names else self.model.channel, names))
 
     def _predict_scan(self, job: PredictionJob, mask_path: Path, overlay_path: Path) -> dict[str, Any]:
         image, grid, volume, resampled = read_scan(job)
         answer = self.model.answer(image, job.path)
         masks = self.model.masks(answer.probability, grid)
-        write_label_map(mask_path, to_labels(masks, self.labels), volume)
+        labels = to_labels(masks, self.labels)
+        write_label_map(mask_path, labels, volume)
         write_three_planes(overlay_path, image[0], masks, grid.spacing_mm)
-        stated = sequence_note(job.path, self.model.channel) if len(job.images) == 1 else ""
-        notes = (BLANK_NOTE if answer.blank else "", stated, *resampled)
-        return {**self._figures_of(answer, masks, grid), "note": "; ".join(filter(None, notes)) or None}
+        stated = sequence_note(job.path, self.model.channels[0]) if len(job.images) == 1 else ""
+        note = self._note(answer, masks, labels, stated, *resampled)
+        return {**self._figures_of(answer, masks, grid), "note": note}
+
+    def _note(self, answer: Answer, masks: MaskArray, labels: LabelArray, *more: str) -> str | None:
+        lost = 0 if {*self.labels} <= {*NESTED} else int((from_labels(labels, self.labels) != masks).any(0).sum())
+        overlap = f"regions overlap in {lost} places, where the map of labels holds the last of them" if lost else ""
+        return "; ".join(filter(None, (BLANK_NOTE if answer.blank else "", overlap, *more))) or None
 
     def _figures_of(self, answer: Answer, masks: MaskArray, grid: Grid | None) -> dict[str, Any]:
-        """Of all regions together, and of each where there are several."""
+        """Of all regions together as `tumour`, and of each; a region of that name stands for itself."""
         tumour = np.asarray(masks.any(0))
         figures = {
             "tumour_share": float(tumour.mean()),

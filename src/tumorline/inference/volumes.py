@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from tumorline.arrays import ImageArray
 from tumorline.data.case import Case, read_image
-from tumorline.data.layouts.brats import sequence_in_name
+from tumorline.data.layouts.gather import sequence_of_volume
 from tumorline.data.layouts.volumes import volume_of_scan
 from tumorline.formats.nifti import OpenVolume, open_volume
 from tumorline.geometry.grid import Grid
@@ -33,6 +33,6 @@ def read_scan(job: PredictionJob) -> ScanImage:
 
 def sequence_note(path: Path, channel: str) -> str:
     """What is said of a volume whose name states another sequence than the model knows; empty where it does not."""
-    stated = sequence_in_name(path.name)
+    stated = sequence_of_volume(path)
     is_other = stated and channel and stated != channel
     return f"its name states {stated}, the model was trained on {channel}" if is_other else ""

@@ -1,5 +1,6 @@
 """A table of cases to predict: a row for each, a column of files for each channel."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -19,8 +20,8 @@ def list_scans(path: Path, channels: Sequence[str]) -> list[Scan]:
     rows = read_rows_of_cases(path, required=())
     columns = _columns_of_channels(path, [*next(iter(rows.values()), {})], channels)
     scans = [_scan_of_row(path, line, row, [columns[channel] for channel in channels]) for line, row in rows.items()]
-    names = [scan.name for scan in scans]
-    if twice := [name for name in names if names.count(name) > 1]:
+    times = Counter(scan.name for scan in scans)
+    if twice := [name for name, count in times.items() if count > 1]:
         raise UserError(f"{path}: '{twice[0]}' stands in more than one line; give each row an id of its own")
     return scans
 

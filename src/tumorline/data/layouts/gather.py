@@ -69,6 +69,11 @@ def split_name(path: Path) -> tuple[str, str]:
     return (last[1] or "", last[2].lower()) if last else ("", "")
 
 
+def sequence_of_volume(path: Path) -> str:
+    """The sequence that the name of a volume states; empty where it states none."""
+    return channel_meant(split_name(path)[1])
+
+
 def channel_meant(word: str, channels: Sequence[str] = tuple(WORDS)) -> str:
     """The channel that a word means: one of `channels`, or a sequence by any of its names; empty where none."""
     plain = word.lower().replace("-", "_").replace(" ", "_")

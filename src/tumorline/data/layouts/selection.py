@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tumorline.data.layouts.brats import sequence_in_name
 from tumorline.data.layouts.contents import Contents
+from tumorline.data.layouts.gather import sequence_of_volume
 from tumorline.data.layouts.names import is_in_mask_folder, name_below, says_mask
 from tumorline.data.layouts.nnunet import is_in_nnunet_folder
 
@@ -48,7 +49,7 @@ def select_images(contents: Contents, channel: str = "") -> Selection:
 
 def _no_scan(contents: Contents, file: Path, channel: str) -> str:
     """Why a volume is none to predict; empty where it is one."""
-    name, stated = name_below(file, contents.path), sequence_in_name(file.name)
+    name, stated = name_below(file, contents.path), sequence_in_name(file.name) or sequence_of_volume(file)
     in_labels = is_in_nnunet_folder(file) and file.parent.name.lower().startswith("labels")
     if stated == "truth" or in_labels or says_mask(name) or is_in_mask_folder(name):
         return "masks"
