@@ -35,7 +35,7 @@ class Sloped:
         info = read_info(find_model(Path("builtin")))
         return info.model_copy(update={"image_size": self.size, "regions": list(self.regions)})
 
-    def see(self, image: ImageArray) -> NetworkInput:
+    def see(self, image: ImageArray, name: object, grid: object) -> NetworkInput:
         return prepare_input(image, self.size, InputSpec())
 
     def slice_logits(self, seen: NetworkInput) -> Iterator[tuple[int, FloatArray]]:

@@ -45,6 +45,8 @@ MANY = 10**6
 Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9_]{1,64}$")]
 """Of a channel or a region."""
+Side = Annotated[int, Field(ge=8, le=512)]
+Spacing = Annotated[float, Field(ge=0.1, le=20)]
 Options = Annotated[dict[str, Any], AfterValidator(checked_options)]
 """Of a network or a loss: numbers, texts, lists and tables of a size that somebody may mean."""
 
@@ -98,6 +100,16 @@ class DataConfig(Section):
     """Of volumes, the share of training slices without any region; without it as they come."""
     normalisation: Literal["picture", "volume"] = "picture"
     """Whether brightness is measured over each slice or over the whole volume."""
+    window: tuple[Side, Side, Side] | None = None
+    """Of volumes, the patches (slices, rows, columns) that a network of three axes sees; without it it sees slices."""
+    voxel_mm: tuple[Spacing, Spacing, Spacing] = (1.0, 1.0, 1.0)
+    """With a window: the spacing (slices, rows, columns) to which volumes are resampled."""
+    overlap: float = Field(default=0.5, ge=0, le=0.9)
+    """With a window: the share of a patch that the next one covers again when a volume is answered."""
+    region_share: float = Field(default=0.5, ge=0, le=1)
+    """With a window: the share of the training patches that are drawn around a voxel of a region."""
+    patches: int = Field(default=8, ge=1, le=MANY)
+    """With a window: patches of each training volume in one epoch."""
     as_volumes: bool = False
     tumour_free: bool = False
     """The pictures have no masks and show no tumour: to count what a model invents."""
@@ -121,6 +133,12 @@ class DataConfig(Section):
         for one, several in (("channel", "channels"), ("label", "regions")):
             if getattr(self, one) and getattr(self, several):
                 raise ValueError(f"data.{one} and data.{several} are both given; keep one of them")
+        return self
+
+    @model_validator(mode="after")
+    def sees_patches_or_slices(self) -> Self:
+        if self.window and (self.context or self.axis != "axial"):
+            raise ValueError("data.window is for networks of three axes; data.context and data.axis are for slices")
         return self
 
 
@@ -361,6 +379,21 @@ class Config(Section):
     def postprocesses_its_regions(self) -> Self:
         self.model.postprocessing.require_regions(self.data.regions or (REGION,))
         return self
+
+    @property
+    def dims(self) -> int:
+        """Axes of what the network sees: 3 of patches of volumes, else 2."""
+        return 3 if self.data.window else 2
+
+    @property
+    def network_size(self) -> tuple[int, ...]:
+        """Sides of what the network sees at once."""
+        return self.data.window or (self.data.image_size, self.data.image_size)
+
+    @property
+    def network_options(self) -> dict[str, Any]:
+        """The options that the network is built with."""
+        return {**self.model.options, "dims": 3} if self.data.window else self.model.options
 
     def to_toml(self) -> str:
         """Every key with its value, defaults included; keys without a value are left out."""

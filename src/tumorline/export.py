@@ -79,15 +79,14 @@ def _untrained(architecture: Architecture, regions: int) -> nn.Module:
 
 
 def export_onnx(path: Path, target: Path) -> Path:
-    """Write the network as ONNX: `image (B, C, S, S)` to `logits (B, R, S, S)`, any batch size.
+    """Write the network as ONNX: `image (B, C, *window)` to `logits (B, R, *window)`, any batch size.
 
     The model file's metadata and stamp go along. Weights that the model file keeps in float16 are kept so here too, and
     become float32 before they are used.
     """
     onnx = _import_onnx()
     network, info = load_network(path)
-    _refuse_volumes(path, info)
-    image = torch.zeros(2, info.architecture.channels, info.image_size, info.image_size)
+    image = torch.zeros(2, info.architecture.channels, *info.network_size)
     with atomic_path(target) as temporary:
         _trace(network, image, temporary)
         model = onnx.load(temporary)
@@ -123,15 +122,6 @@ def _save_stamped(model: Any, path: Path, target: Path) -> None:
     texts = {METADATA_KEY: content.text, STAMP_KEY: content.stamp, NETWORK_KEY: hash_network(target)}
     onnx.helper.set_model_props(model, texts)
     onnx.save(model, target)
-
-
-def _refuse_volumes(path: Path, info: ModelInfo) -> None:
-    for architecture in (info.architecture, *(member.architecture for member in info.members)):
-        dims = architecture.options.get("dims", 2)
-        if dims != 2:
-            raise UserError(
-                f"{path}: its network has {dims} dimensions; ONNX files are written for pictures, which have 2"
-            )
 
 
 def _trace(network: nn.Module, image: torch.Tensor, target: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from tumorline.config import RUN_NAME, Postprocessing
+from tumorline.config import RUN_NAME, Postprocessing, Side, Spacing
 from tumorline.own_files import Count, Written
 from tumorline.results import PointFigures
 
@@ -43,7 +43,7 @@ class InputSpec(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    dims: Literal[2] = 2
+    dims: Literal[2, 3] = 2
     channels: list[Name] = Field(default=[], max_length=MOST_CHANNELS)
     """Names of the image's channels in their order; empty where they have none."""
     context: int = Field(default=0, ge=0, le=MOST_NEIGHBOURS)
@@ -53,6 +53,18 @@ class InputSpec(BaseModel):
     """Across which volumes are cut into slices."""
     normalisation: Literal["picture", "volume"] = "picture"
     """Whether grey values are judged slice by slice or over the whole volume."""
+    window: tuple[Side, Side, Side] | None = None
+    """Of three dimensions: the patch (slices, rows, columns) that is seen at once, in voxels of the network."""
+    voxel_mm: tuple[Spacing, Spacing, Spacing] = (1.0, 1.0, 1.0)
+    """Of three dimensions: the size of the network's voxels."""
+    overlap: float = Field(default=0.5, ge=0, le=0.9)
+    """Of three dimensions: the share of a patch that the next one covers again."""
+
+    @model_validator(mode="after")
+    def has_a_window_in_three_dimensions(self) -> Self:
+        if (self.dims == 3) != (self.window is not None):
+            raise ValueError("a network of three dimensions has a window, one of two has none")
+        return self
 
     @property
     def depth(self) -> int:
@@ -173,6 +185,11 @@ class ModelInfo(BaseModel):
     def image_channels(self) -> int:
         """Channels of an image that the model takes, neighbouring slices not counted."""
         return self.architecture.channels // self.input.depth
+
+    @property
+    def network_size(self) -> tuple[int, ...]:
+        """Sides of what the network sees at once."""
+        return self.input.window or (self.image_size, self.image_size)
 
     @model_validator(mode="before")
     @classmethod

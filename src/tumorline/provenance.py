@@ -40,7 +40,7 @@ def model_info(task: "Task") -> ModelInfo:
     channels = task.dataset.channels * spec.depth
     return ModelInfo(
         name=config.name,
-        architecture=Architecture(name=config.model.name, options=config.model.options, channels=channels),
+        architecture=Architecture(name=config.model.name, options=config.network_options, channels=channels),
         regions=list(task.dataset.regions),
         input=spec,
         image_size=config.data.image_size,

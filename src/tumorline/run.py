@@ -246,10 +246,15 @@ def check_model(config: Config, begun: bool = False) -> None:
     from tumorline import losses, models
 
     models.check_options(config.model.name, config.model.options)
+    if config.model.options.get("dims", config.dims) != config.dims:
+        cure = "give data.window" if config.dims == 2 else "leave data.window out"
+        raise UserError(
+            f"model.options.dims is {config.model.options['dims']}; {cure} where the network is to see that"
+        )
+    if config.dims == 3:
+        models.check_takes_volumes(config.model.name)
     if not begun:
-        models.check_weights(config.model.name, config.model.options)
-    if config.model.options.get("dims", 2) != 2:
-        raise UserError(f"model.options.dims is {config.model.options['dims']}; the cases are slices, which need 2")
+        models.check_weights(config.model.name, config.network_options)
     losses.build(config.loss)
 
 
@@ -363,7 +368,8 @@ def _write_environment(task: "Task", place: "Machine", network: "nn.Module") -> 
     from tumorline.training.machine import peak_memory_mb
     from tumorline.training.memory import network_shape
 
-    model = task.config.model
+    model, window = task.config.model, task.config.data.window
+    space = [window] if window else []  # of slices 256 x 256, at whatever size it is trained
     steps_seconds = sum(float(row["seconds"]) for row in read_history(task.run, ["seconds"]))
     write_json(
         task.run / ENVIRONMENT_NAME,
@@ -376,7 +382,7 @@ def _write_environment(task: "Task", place: "Machine", network: "nn.Module") -> 
             "seconds_of_training_steps": round(steps_seconds, 1),
             "peak_memory_mb": round(peak_memory_mb(place.device)),
             "parameters": models.count_parameters(network),
-            "multiply_adds": models.multiply_adds(network, network_shape(task.dataset).channels),
+            "multiply_adds": models.multiply_adds(network, network_shape(task.dataset).channels, *space),
             "initialisation": model.start_from or models.initialisation(model.name, model.options),
         },
     )

@@ -20,9 +20,9 @@ def open_twin(path: Path, info: ModelInfo) -> Twin:
     onnx = path.with_suffix(".onnx")
     twin = open_runtime(onnx)
     _check_stamps(path, onnx, read_content(path), twin.metadata)
-    size = info.image_size
-    _check_shape(onnx, "takes pictures", twin.input_shape, (0, info.architecture.channels, size, size))
-    _check_shape(onnx, "answers", twin.output_shape, (0, len(info.regions), size, size))
+    taken = "takes pictures" if info.input.dims == 2 else "takes volumes"
+    _check_shape(onnx, taken, twin.input_shape, (0, info.architecture.channels, *info.network_size))
+    _check_shape(onnx, "answers", twin.output_shape, (0, len(info.regions), *info.network_size))
     return twin
 
 
@@ -59,7 +59,7 @@ def _check_shape(onnx: Path, what: str, found: tuple[int, ...], expected: tuple[
     if len(found) != len(expected) or any(length and wanted and length != wanted for length, wanted in pairs):
         raise UserError(
             f"{onnx}: {what} of {_words(found)}; the model file beside it states {_words(expected)}"
-            " (batch, channels or regions, height, width)"
+            " (batch, channels or regions, space)"
         )
 
 

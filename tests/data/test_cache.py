@@ -14,6 +14,7 @@ from tumorline.config import DataConfig
 from tumorline.data.dataset import Dataset, load_dataset
 from tumorline.errors import UserError
 from tumorline.network_input import cache, fit
+from tumorline.network_input.built_folder import create_array
 from tumorline.network_input.cache import cache_key, open_cache
 
 
@@ -126,7 +127,7 @@ def test_a_damaged_cache_is_made_again(dataset: Dataset, damage: str) -> None:
 
 def test_a_whole_cache_is_not_made_again(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     open_cache(dataset)
-    monkeypatch.setattr(cache, "_build", lambda *_: pytest.fail("made again"))
+    monkeypatch.setattr(cache, "_fill", lambda *_: pytest.fail("made again"))
     assert open_cache(dataset).images.shape == (3, 1, 16, 16)
 
 
@@ -154,6 +155,6 @@ def test_a_cache_that_is_larger_than_the_disk_is_refused_with_the_numbers(
 
 def test_the_room_is_kept_before_anything_is_written(tmp_path: Path) -> None:
     """A sparse file would end the process with SIGBUS where the disk fills."""
-    array = cache._create(tmp_path / "x.npy", np.uint8, (64, 1024))
+    array = create_array(tmp_path / "x.npy", np.uint8, (64, 1024))
     assert (tmp_path / "x.npy").stat().st_blocks * 512 >= array.nbytes
     assert not np.load(tmp_path / "x.npy").any()

@@ -95,7 +95,7 @@ def test_what_is_saved_within_an_epoch_is_looked_at_too(
 def test_a_validation_that_is_not_finite_is_never_the_best(
     tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, result: Validation
 ) -> None:
-    monkeypatch.setattr(loop, "validate", lambda *_: result)
+    monkeypatch.setattr("tumorline.training.feed.validate", lambda *_: result)
     with pytest.raises(Diverged, match="the validation loss of epoch 1 is not finite"):
         train(tiny_config, tmp_path / "run")
     assert not (tmp_path / "run" / BEST_WEIGHTS_NAME).exists()

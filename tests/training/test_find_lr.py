@@ -65,7 +65,7 @@ def test_only_training_cases_are_read_and_only_two_files_are_written(
 
     monkeypatch.setattr(loop.Loop, "__init__", spy)
     monkeypatch.setattr(Store, "batch", note)
-    monkeypatch.setattr(loop, "validate", None)
+    monkeypatch.setattr("tumorline.training.feed.validate", None)
     config = tiny_config.model_copy(update={"train": tiny_config.train.model_copy(update={"epochs": 12})})
     folder, rate = api.find_learning_rate(config, output=tmp_path / "found")
     ((dataset, training),) = kept

@@ -65,7 +65,7 @@ def test_of_equal_dice_the_lower_loss_is_kept_but_does_not_count_for_patience(
 ) -> None:
     """As with cross-entropy alone, which for a while draws nothing above one half."""
     results = iter([Validation(0.5, 0.0), Validation(0.3, 0.0), Validation(0.4, 0.0), Validation(0.2, 0.0)])
-    monkeypatch.setattr("tumorline.training.loop.validate", lambda *_: next(results))
+    monkeypatch.setattr("tumorline.training.feed.validate", lambda *_: next(results))
     train(with_train(tiny_config, epochs=9, patience=3), tmp_path / "run")
     assert [row["best"] for row in history(tmp_path / "run")] == ["1", "1", "0", "1"]
     average = {name.removeprefix("average."): kept for name, kept in weights(tmp_path / "run").items()}

@@ -7,6 +7,7 @@ The cases pass by twice, once for the temperatures and once for the thresholds, 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from math import prod
 from typing import Any, Literal
 
 import numpy as np
@@ -14,13 +15,13 @@ import numpy.typing as npt
 
 from tumorline.arrays import MaskArray
 from tumorline.data.dataset import Dataset
-from tumorline.geometry.slices import AXES, to_slices
+from tumorline.geometry.slices import AXES
 from tumorline.inference.model import Model, to_probability
 from tumorline.metrics import calibration
 from tumorline.metrics.calibration import TEMPERATURES, Reliability
 from tumorline.metrics.summary import figure_of
 from tumorline.model_info import ModelInfo, describe_points, one_or_list, point_figures
-from tumorline.network_input.fit import mask_to_network
+from tumorline.network_input.spaced import SpacedInput
 from tumorline.network_input.windows import NetworkInput
 from tumorline.results import CurvePoint, OperatingPoint, PointFigures, ResultWarning, WarningCode
 from tumorline.runtime import FloatArray
@@ -50,23 +51,20 @@ class _Answer:
     """Logits `(M, R, S, S)` of the slices of a validation case that are not blank, and its truth `(R, *space)`."""
 
     patient: str
-    seen: NetworkInput
+    seen: NetworkInput | SpacedInput
     """Without its planes."""
     logits: FloatArray
     truth: MaskArray
 
     def probability(self, region: int, temperature: float) -> FloatArray:
         """Of one region on the case's own grid."""
-        side = self.logits.shape[-1]
-        slices = np.zeros((self.seen.count, 1, side, side), np.float32)
+        slices = np.zeros((self.seen.count, 1, *self.logits.shape[2:]), np.float32)
         slices[self.seen.shown] = to_probability(self.logits[:, [region]], temperature)
         return np.asarray(self.seen.to_native(slices)[0])
 
     def network_truth(self, region: int) -> MaskArray:
-        """`(N, S, S)`, of all slices."""
-        truth = self.truth[region]
-        slices = to_slices(truth, self.seen.spec.axis) if truth.ndim > 2 else truth[None]
-        return np.concatenate([mask_to_network(one, self.logits.shape[-1]) for one in slices]).astype(bool)
+        """`(N, *slice)`, of all slices."""
+        return self.seen.truth(self.truth[[region]])[:, 0]
 
 
 @dataclass
@@ -85,8 +83,8 @@ class _Answers:
 
     def _ask(self, name: str) -> _Answer:
         case = self.dataset.cases[self.dataset.index[name]]
-        image, truth, _ = self.dataset.read(case)
-        seen = self.model.see(image)
+        image, truth, grid = self.dataset.read(case)
+        seen = self.model.see(image, case.images[0], grid)
         logits = [logits for _, logits in self.model.slice_logits(seen)]
         none = np.zeros((0, len(truth), *seen.planes.shape[2:]), np.float32)
         bare = replace(seen, planes=seen.planes[:, :0])
@@ -208,11 +206,11 @@ def _fit_temperatures(answers: _Answers) -> list[float]:
     Fitted near tumours only, the temperature would smear a little probability over the whole picture, and confidence
     would find the failures less well (`benchmarks/calibration.md`). Blank slices, which nobody asks, have no say.
     """
-    plane = answers.model.info.image_size**2
-    starts = np.cumsum([0, *(plane * _window_count(answers, name) for name in answers.names)])
+    sizes = [_drawn_from(answers, name) for name in answers.names]
+    starts = np.cumsum([0, *(slices * pixels for slices, pixels in sizes)])
     drawn = _Drawn(_draw(int(starts[-1])), len(answers.dataset.regions))
-    for answer, (start, end) in zip(answers, pairwise(starts), strict=True):
-        drawn.take(answer, int(start), int(end))
+    for answer, (start, end), size in zip(answers, pairwise(starts), sizes, strict=True):
+        drawn.take(answer, int(start), int(end), size)
     return drawn.temperatures()
 
 
@@ -220,10 +218,13 @@ def _draw(pixels: int) -> npt.NDArray[np.int64]:
     return np.random.default_rng(0).integers(pixels, size=min(pixels, PIXELS)) if pixels else np.zeros(0, np.int64)
 
 
-def _window_count(answers: _Answers, name: str) -> int:
-    """How many windows a case has; a picture is one."""
+def _drawn_from(answers: _Answers, name: str) -> tuple[int, int]:
+    """Slices of a case, and pixels of each, that are drawn from: the network's; of volumes at a spacing their own."""
     _, *space = answers.dataset.facts[answers.dataset.index[name]].shape
-    return space[AXES[answers.model.info.input.axis]] if len(space) > 2 else 1
+    info = answers.model.info
+    if info.input.dims == 3:
+        return space[0], space[1] * space[2]
+    return space[AXES[info.input.axis]] if len(space) > 2 else 1, info.image_size**2
 
 
 class _Drawn:
@@ -235,10 +236,12 @@ class _Drawn:
         """Those that lie in no blank slice."""
         self.logits, self.truth = (np.zeros((regions, len(places)), dtype) for dtype in (np.float32, bool))
 
-    def take(self, answer: _Answer, start: int, end: int) -> None:
-        """Note what a case, whose pixels are those from `start` on, says at the places in it."""
+    def take(self, answer: _Answer, start: int, end: int, size: tuple[int, int]) -> None:
+        """Note what a case, whose slices and pixels begin at `start`, says at the places in it."""
         chosen = np.flatnonzero((self.places >= start) & (self.places < end))
-        number, pixel = np.divmod(self.places[chosen] - start, answer.logits.shape[-1] ** 2)
+        number, pixel = np.divmod(self.places[chosen] - start, size[1])
+        number = number * answer.seen.count // size[0]
+        pixel = pixel * prod(answer.logits.shape[2:]) // size[1]
         shown = ~answer.seen.blanks
         chosen, pixel, number = (values[shown[number]] for values in (chosen, pixel, number))
         self.asked[chosen] = True

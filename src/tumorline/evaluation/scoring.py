@@ -93,7 +93,7 @@ Answered = tuple[list[Certainty], list[Pair]]
 
 def _answered(model: Model, wanted: Request, case: Case) -> Answered:
     image, truth, grid = wanted.dataset.read(case)
-    probability = model.answer(image, case.images[0]).probability
+    probability = model.answer(image, case.images[0], grid).probability
     masks = model.masks(probability, grid)
     found = [calibration.judge(case.group, *arrays) for arrays in zip(probability, truth, masks, strict=True)]
     write_prediction(wanted.output / PREDICTIONS_NAME, case.id, model.info.regions, masks, grid)

@@ -1,7 +1,8 @@
-"""DICOM files of one slice. Identifiers leave this module only as a hash."""
+"""DICOM files. Identifiers leave this module only as a hash."""
 
 import warnings
 import zlib
+from collections.abc import Sequence
 from functools import cache
 from hashlib import scrypt
 from io import BytesIO
@@ -50,7 +51,7 @@ def read_dicom_header(path: Path) -> DicomHeader:
     try:
         with decode_one(path, "DICOM", quote=False):
             require_regular(path)
-            return _header(_read_dataset(path, stop_before_pixels=True, specific_tags=HEADER_TAGS))
+            return _header(read_dataset(path, stop_before_pixels=True, specific_tags=HEADER_TAGS))
     except UserError:
         return DicomHeader()
 
@@ -78,12 +79,42 @@ def read_dicom(path: Path, as_seen: bool = True) -> Array:
     damaged file, for more than one frame, for colour without a palette, and for a compression that cannot be decoded.
     """
     with decode_one(path, "DICOM", quote=False):
-        dataset = _read_dataset(path)
+        dataset = read_dataset(path)
         _require_one_frame(path, dataset)
         return _displayed(dataset, _stored(path, dataset), as_seen)
 
 
-def _read_dataset(path: Path, **wanted: Any) -> pydicom.Dataset:
+def read_dicom_frames(path: Path) -> Array:
+    """Grey values `(frames, H, W)` after rescaling, not inverted; padding as dark as the darkest of the others.
+
+    Raises UserError as `read_dicom`.
+    """
+    with decode_one(path, "DICOM", quote=False):
+        dataset = read_dataset(path)
+        frames = _require_grey(path, dataset)
+        stored = _stored(path, dataset).reshape(frames, int(dataset.Rows), int(dataset.Columns))
+        settings = [_frame_settings(dataset, frame) for frame in range(frames)]
+        pairs = zip(stored, settings, strict=True)
+        return np.stack(
+            [_rescaled(own, _without_padding(dataset, values, is_inverted(dataset))) for values, own in pairs]
+        )
+
+
+def is_inverted(dataset: pydicom.Dataset) -> bool:
+    """Whether low values are bright."""
+    return str(dataset.get("PhotometricInterpretation", "")).strip() == "MONOCHROME1"
+
+
+def _frame_settings(dataset: pydicom.Dataset, frame: int) -> pydicom.Dataset:
+    """Where the rescaling of a frame stands."""
+    own = (dataset.get("PerFrameFunctionalGroupsSequence") or [])[frame : frame + 1]
+    for group in (*own, *(dataset.get("SharedFunctionalGroupsSequence") or [])):
+        if transformation := group.get("PixelValueTransformationSequence"):
+            return pydicom.Dataset(transformation[0])
+    return dataset
+
+
+def read_dataset(path: Path, **wanted: Any) -> pydicom.Dataset:
     """The elements of a file, with the preamble that the standard asks for or without."""
     with path.open("rb") as file:
         filereader.read_preamble(file, force=True)
@@ -113,15 +144,26 @@ def _read_deflated(path: Path, file: BinaryIO, meta: Any) -> pydicom.Dataset:
 
 
 def _require_one_frame(path: Path, dataset: pydicom.Dataset) -> None:
-    if not any(keyword in dataset for keyword in PIXEL_DATA):
-        raise UserError(f"{path}: DICOM file with no pixels; accepted are {', '.join(COLOURS)}")
-    frames = int(dataset.get("NumberOfFrames") or 1)
-    require_size(path, int(dataset.Rows), int(dataset.Columns), frames, int(dataset.get("SamplesPerPixel") or 1))
+    frames = _require_pixels(path, dataset, COLOURS)
     if frames > 1:
         raise UserError(f"{path}: holds {frames} frames, one is expected; save each as a file of its own")
-    colours = str(dataset.get("PhotometricInterpretation", "")).strip() or "no"
-    if colours not in COLOURS:
-        raise UserError(f"{path}: DICOM file with {colours} pixels; accepted are {', '.join(COLOURS)}")
+
+
+def _require_grey(path: Path, dataset: pydicom.Dataset) -> int:
+    """The number of frames. Raises UserError for other pixels than grey ones."""
+    return _require_pixels(path, dataset, COLOURS[:2])
+
+
+def _require_pixels(path: Path, dataset: pydicom.Dataset, colours: Sequence[str]) -> int:
+    """The number of frames. Raises UserError for a size or for colours that are not read."""
+    if not any(keyword in dataset for keyword in PIXEL_DATA):
+        raise UserError(f"{path}: DICOM file with no pixels; accepted are {', '.join(colours)}")
+    frames = int(dataset.get("NumberOfFrames") or 1)
+    require_size(path, int(dataset.Rows), int(dataset.Columns), frames, int(dataset.get("SamplesPerPixel") or 1))
+    found = str(dataset.get("PhotometricInterpretation", "")).strip() or "no"
+    if found not in colours:
+        raise UserError(f"{path}: DICOM file with {found} pixels; accepted are {', '.join(colours)}")
+    return frames
 
 
 def _stored(path: Path, dataset: pydicom.Dataset) -> Array:
@@ -138,7 +180,7 @@ def _stored(path: Path, dataset: pydicom.Dataset) -> Array:
 
 def _require_jpeg_ls_size(path: Path, dataset: pydicom.Dataset) -> None:
     """The decoder allocates what the frame says, which need not be what the header says."""
-    for frame in generate_frames(dataset.PixelData, number_of_frames=1):
+    for frame in generate_frames(dataset.PixelData, number_of_frames=int(dataset.get("NumberOfFrames") or 1)):
         at = frame.find(JPEG_LS_FRAME)
         sides = [int.from_bytes(frame[at + start : at + start + 2]) for start in (5, 7)]
         require_size(path, *sides, frame[at + 9])
@@ -147,7 +189,7 @@ def _require_jpeg_ls_size(path: Path, dataset: pydicom.Dataset) -> None:
 def _displayed(dataset: pydicom.Dataset, stored: Array, as_seen: bool) -> Array:
     if dataset.PhotometricInterpretation.strip() == "PALETTE COLOR":
         return np.asarray(apply_color_lut(stored, dataset))
-    inverted = dataset.PhotometricInterpretation.strip() == "MONOCHROME1"
+    inverted = is_inverted(dataset)
     values = _without_padding(dataset, stored, inverted) if as_seen else stored
     values = _rescaled(dataset, values)
     if not inverted:

@@ -1,7 +1,7 @@
 """A model as a function from an image to probabilities on the image's own grid."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -13,10 +13,12 @@ from tumorline.data.layouts import lgg, volumes
 from tumorline.errors import UserError, did_you_mean
 from tumorline.geometry.grid import Grid
 from tumorline.geometry.symmetry import INVERSE, transformed
+from tumorline.geometry.tiles import answer_tiles
 from tumorline.inference.post import postprocess
 from tumorline.journal import hash_file, hash_settings
 from tumorline.model_file import ModelInfo, find_model, read_info
 from tumorline.network_input import fit
+from tumorline.network_input.spaced import SpacedInput, see_volume
 from tumorline.network_input.windows import NetworkInput, prepare_input
 from tumorline.runtime import FloatArray, Runtime
 from tumorline.twins import open_twin
@@ -67,33 +69,51 @@ class Model:
         """Hash of its two files."""
         return hash_settings(files=[hash_file(path) for path in (self.path, self.path.with_suffix(".onnx"))])
 
-    def see(self, image: ImageArray, name: Path | str = "image") -> NetworkInput:
-        """An image `(C, *space)` in file values as the network sees it. Raises UserError for another shape."""
+    def see(
+        self, image: ImageArray, name: Path | str = "image", grid: Grid | None = None
+    ) -> NetworkInput | SpacedInput:
+        """An image `(C, *space)` in file values as the network sees it.
+
+        A network of volumes needs the spacing of the grid. Raises UserError for another shape, or without spacing.
+        """
         expected = self.info.image_channels
         if image.ndim not in (3, 4) or len(image) != expected or 0 in image.shape:
             size = "height, width" if image.ndim != 4 else "depth, height, width"
             raise UserError(f"{name} has shape {image.shape}; this model takes ({expected}, {size})")
-        if image.ndim == 3 and self.info.input.depth > 1:
+        if image.ndim == 3 and (self.info.input.depth > 1 or self.info.input.dims == 3):
             raise UserError(f"{name}: a single picture; this model looks at neighbouring slices of a volume")
+        if self.info.input.dims == 3:
+            if grid is None or grid.spacing_mm is None:
+                raise UserError(f"{name}: its voxels have no size; this model needs one")
+            return see_volume(image, grid.spacing_mm, self.info.input)
         return prepare_input(image, self.info.image_size, self.info.input)
 
     def logits(self, image: ImageArray) -> tuple[FloatArray, fit.Placement]:
         """The network's answer `(R, S, S)` to a picture `(C, H, W)` in file values, and where in it the image lies."""
         seen = self.see(image)
+        assert isinstance(seen, NetworkInput)
         return self._run(seen.batch([0]), "image")[0], seen.placement
 
-    def slice_logits(self, seen: NetworkInput, name: Path | str = "image") -> Iterator[tuple[int, FloatArray]]:
+    def slice_logits(
+        self, seen: NetworkInput | SpacedInput, name: Path | str = "image"
+    ) -> Iterator[tuple[int, FloatArray]]:
         """Number and logits `(R, S, S)` of each slice that is not blank; of a picture there is one."""
+        if isinstance(seen, SpacedInput):
+            logits = answer_tiles(lambda windows: self._run(windows, name), seen.planes, seen.tiling)
+            yield from enumerate(logits.swapaxes(0, 1))
+            return
         for numbers in batched(seen.shown, WINDOWS_AT_ONCE):
             yield from zip(numbers, self._run(seen.batch(numbers), name), strict=True)
 
-    def probability(self, image: ImageArray) -> FloatArray:
+    def probability(self, image: ImageArray, grid: Grid | None = None) -> FloatArray:
         """Probability of each region, `(C, *space)` in file values to `(R, *space)`, on the image's own grid."""
-        return self.answer(image).probability
+        return self.answer(image, grid=grid).probability
 
-    def answer(self, image: ImageArray, name: Path | str = "image") -> Answer:
+    def answer(self, image: ImageArray, name: Path | str = "image", grid: Grid | None = None) -> Answer:
         """As `probability`, and whether the image is blank. Raises UserError, which bears the name, for no answer."""
-        seen = self.see(image, name)
+        seen = self.see(image, name, grid)
+        if isinstance(seen, SpacedInput):
+            return Answer(seen.placement.to_native(self._mean_over_turned(seen, name)), seen.blank)
         side = self.info.image_size
         probability = np.zeros((seen.count, len(self.info.regions), side, side), np.float32)
         for numbers in batched(seen.shown, WINDOWS_AT_ONCE):
@@ -108,7 +128,7 @@ class Model:
 
     def mask(self, image: ImageArray, grid: Grid | None = None) -> MaskArray:
         """Mask of each region, `(C, *space)` to `(R, *space)`."""
-        return self.masks(self.probability(image), grid)
+        return self.masks(self.probability(image, grid), grid)
 
     def _mean_over_copies(self, windows: FloatArray, name: Path | str) -> FloatArray:
         """Probabilities `(B, R, S, S)` of windows `(B, C, S, S)`."""
@@ -117,6 +137,18 @@ class Model:
         answers = to_probability(logits, self.info.temperatures).reshape(len(copies), len(windows), *logits.shape[1:])
         turned = [transformed(answer, int(INVERSE[copy])) for answer, copy in zip(answers, copies, strict=True)]
         return np.asarray(np.mean(turned, axis=0))
+
+    def _mean_over_turned(self, seen: SpacedInput, name: Path | str) -> FloatArray:
+        """Probabilities `(R, *spaced)`, the mean over copies of the whole volume that are answered one by one."""
+        copies = TTA[self.tta]
+        mean = np.zeros((len(self.info.regions), *seen.placement.spaced), np.float32)
+        for copy in copies:
+            planes = np.ascontiguousarray(transformed(seen.planes, copy))
+            tiling = replace(seen.tiling, space=planes.shape[1:])
+            logits = answer_tiles(lambda windows: self._run(windows, name), planes, tiling)
+            probability = to_probability(logits.swapaxes(0, 1), self.info.temperatures).swapaxes(0, 1)
+            mean += transformed(probability, int(INVERSE[copy])) / len(copies)
+        return mean
 
     def _run(self, squares: FloatArray, name: Path | str) -> FloatArray:
         """Logits of a batch; what is not finite must not pass for "no tumour"."""

@@ -73,7 +73,7 @@ class Predictor:
 
     def _predict_scan(self, job: PredictionJob, mask_path: Path, overlay_path: Path) -> dict[str, Any]:
         image, grid, volume, resampled = read_scan(job)
-        answer = self.model.answer(image, job.path)
+        answer = self.model.answer(image, job.path, grid)
         masks = self.model.masks(answer.probability, grid)
         labels = to_labels(masks, self.labels)
         write_label_map(mask_path, labels, volume)

@@ -156,6 +156,13 @@ def check_options(name: str, options: Mapping[str, Any]) -> None:
             raise UserError(f"model.options of '{name}': unknown key '{option}'; {did_you_mean(option, known)}")
 
 
+def check_takes_volumes(name: str) -> None:
+    """Raise UserError for a network of slices, without building anything."""
+    if "dims" not in inspect.signature(builder(name)).parameters:
+        known = [other for other, build in MODELS.items() if "dims" in inspect.signature(build).parameters]
+        raise UserError(f"model.name is '{name}', a network of slices; data.window needs one of {', '.join(known)}")
+
+
 def check_weights(name: str, options: Mapping[str, Any]) -> None:
     """Raise UserError, within a second and before anything is built, where pretrained weights cannot be had."""
     check = WEIGHT_CHECKS.get(name)
@@ -173,11 +180,11 @@ def without_weights(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     return dict(options)
 
 
-def multiply_adds(network: nn.Module, channels: int, side: int = 256) -> int:
-    """Multiply-adds of one picture of `side` x `side` pixels: those of convolutions, linear layers and attention."""
+def multiply_adds(network: nn.Module, channels: int, space: Sequence[int] = (256, 256)) -> int:
+    """Multiply-adds of one picture or volume of these sides: those of convolutions, linear layers and attention."""
     device = next(network.parameters()).device
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        network.eval()(torch.zeros(1, channels, side, side, device=device))
+        network.eval()(torch.zeros(1, channels, *space, device=device))
     return int(counter.get_total_flops()) // 2
 
 

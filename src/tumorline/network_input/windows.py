@@ -53,6 +53,10 @@ class NetworkInput:
         windows = chosen.transpose(1, 2, 0, 3, 4)
         return np.ascontiguousarray(windows).reshape(len(numbers), -1, *self.planes.shape[2:])
 
+    def truth(self, truth: MaskArray) -> MaskArray:
+        """Regions `(R, *space)` as the network should answer `(N, R, S, S)`."""
+        return truth_to_network(truth, self.planes.shape[-1], self.spec).astype(bool)
+
     def to_native(self, probability: FloatArray) -> FloatArray:
         """Probabilities `(N, R, S, S)` of all slices on the case's own grid `(R, *space)`."""
         if len(self.space) == 2:
@@ -65,8 +69,18 @@ def input_of(dataset: Dataset) -> InputSpec:
     """What a network that is trained on a data set sees of its cases; channels have names where all of several do."""
     settings, names = dataset.settings, list(dataset.channel_names)
     named = settings.channels or (len(names) > 1 and all(names))
+    channels = names if named else []
+    if settings.window:
+        return InputSpec(
+            dims=3,
+            channels=channels,
+            normalisation="volume",
+            window=settings.window,
+            voxel_mm=settings.voxel_mm,
+            overlap=settings.overlap,
+        )
     return InputSpec(
-        channels=names if named else [],
+        channels=channels,
         context=settings.context,
         axis=settings.axis,
         normalisation=settings.normalisation,

@@ -23,7 +23,7 @@ EXTERNAL = re.compile(rb"(?:\x0a|\x8a\x80*\x00)(?:\x08|\x88\x80*\x00)location")
 
 
 def compile_onnx(path: Path) -> Twin:
-    """Compile `path`: a function from images `(B, C, S, S)` to logits `(B, R, S, S)`, its shapes and metadata."""
+    """Compile `path`: a function from images `(B, C, *space)` to logits `(B, R, *space)`, its shapes and metadata."""
     if not path.is_file():
         raise UserError(f"{path}: the model's ONNX file is missing; write it with 'tumorline export'")
     _refuse_other_files(path)
@@ -39,7 +39,7 @@ def compile_onnx(path: Path) -> Twin:
             answer = np.array(network(image)[0], np.float32)
         except RuntimeError as error:
             raise UserError(f"{path}: OpenVINO cannot carry out this network ({_reason(error)})") from None
-        if answer.ndim != 4 or (len(answer), *answer.shape[2:]) != (len(image), *image.shape[2:]):
+        if answer.ndim != image.ndim or (len(answer), *answer.shape[2:]) != (len(image), *image.shape[2:]):
             raise UserError(f"{path}: answers {image.shape} with {answer.shape}; its file belongs to no such model")
         return answer
 
@@ -64,7 +64,7 @@ def _refuse_unbounded(path: Path, model: openvino.Model) -> None:
     """Raise UserError for what is no network from one picture to one: loops, several inputs, boundless arrays."""
     if (len(model.inputs), len(model.outputs)) != (1, 1):
         raise UserError(f"{path}: {len(model.inputs)} inputs and {len(model.outputs)} outputs; expected one of each")
-    largest = max(LARGEST_ARRAY, 256 * prod(_shape(model.input(0))[-2:]))
+    largest = max(LARGEST_ARRAY, 256 * prod(_shape(model.input(0))[2:]))
     for layer in model.get_ops():
         kind = layer.get_type_name()
         if kind in WITHOUT_BOUND:

@@ -25,12 +25,12 @@ from tumorline.data.split import Split
 from tumorline.errors import Diverged, Interrupted, UserError
 from tumorline.files import write_csv
 from tumorline.model_file import weights_file
-from tumorline.network_input.cache import Cache, cache_key, open_cache
 from tumorline.run_folder import BEST_WEIGHTS_NAME, HISTORY_NAME, STATE_NAME, region_column
 from tumorline.signals import stop_signals
-from tumorline.training.batches import Batches, Store
+from tumorline.training.batches import Batches
 from tumorline.training.depthwise import compute_depthwise_in_float32
 from tumorline.training.divergence import LOOK_EVERY, all_finite, divergence
+from tumorline.training.feed import Feed, feed_key, open_feed
 from tumorline.training.machine import Machine
 from tumorline.training.memory import network_shape
 from tumorline.training.optimiser import (
@@ -44,15 +44,19 @@ from tumorline.training.progress import TrainingProgress
 from tumorline.training.shared_norm import share_batch_statistics
 from tumorline.training.state import Position, State
 from tumorline.training.tensor_file import CURE, read_tensors, write_tensors
-from tumorline.training.validation import Validation, validate
-from tumorline.training.windows import training_windows
+from tumorline.training.validation import Validation
 from tumorline.user_text import written_path
 
 OnEpoch = Callable[[Mapping[str, Any]], None]
 """Gets each finished epoch's row of the history, once the state is saved; what it raises ends the training there."""
 
 BEST_KEY = "fingerprint"
-OF_VOLUMES = ("channels", "regions", "axis", "context", "tumour_free_share", "normalisation", "as_volumes")
+OF_VOLUMES = (
+    *("channels", "regions", "axis", "context", "tumour_free_share", "normalisation", "as_volumes"),
+    *("window", "voxel_mm", "overlap", "region_share", "patches"),
+)
+CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
+"""By the number of axes of a batch."""
 COLUMNS = (
     "epoch",
     "learning_rate",
@@ -88,7 +92,7 @@ class Task:
         for key in ("threshold", "storage", "postprocessing"):
             del config["model"][key]
         del config["name"], config["split"]["stated"]  # the parts of the split are in the hash themselves
-        content = [config, cache_key(self.dataset), sorted(self.split.parts.items())]
+        content = [config, feed_key(self.dataset), sorted(self.split.parts.items())]
         return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -99,9 +103,9 @@ def fit(task: Task, machine: Machine, on_epoch: OnEpoch | None = None) -> State:
     with the highest validation Dice by patient, of equal ones that with the lowest validation loss. Raises Interrupted
     on Ctrl-C or SIGTERM.
     """
-    cache = shared_cache(task.dataset, machine)
+    feed = open_feed(task.config, task.dataset, task.split, machine)
     state = start(task, machine)
-    loop = Loop(task, machine, cache, state, on_epoch)
+    loop = Loop(task, machine, feed, state, on_epoch)
     with _stop_signals(loop):
         loop.run()
     return state
@@ -110,14 +114,10 @@ def fit(task: Task, machine: Machine, on_epoch: OnEpoch | None = None) -> State:
 class Loop:
     """Epochs of steps; after each epoch validation, history and the saved state."""
 
-    def __init__(
-        self, task: Task, machine: Machine, cache: Cache, state: State, on_epoch: OnEpoch | None = None
-    ) -> None:
-        self.task, self.machine, self.state, self.on_epoch = task, machine, state, on_epoch
-        self.store = Store(cache, machine.device, task.config.data.context)
+    def __init__(self, task: Task, machine: Machine, feed: Feed, state: State, on_epoch: OnEpoch | None = None) -> None:
+        self.task, self.machine, self.feed, self.state, self.on_epoch = task, machine, feed, state, on_epoch
         self.settings = task.config.train
-        windows = training_windows(task.dataset, cache, task.split.cases("train"), self.settings.balance_patients)
-        self.batches = Batches(windows, self.settings, task.config.seed, machine)
+        self.batches = Batches(feed.windows, self.settings, task.config.seed, machine)
         self.criterion = losses.build(task.config.loss).to(machine.device)
         self.trainee = _wrap(state.network, self.settings, machine)
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=machine.device)
@@ -157,12 +157,12 @@ class Loop:
         config, position = self.task.config, self.state.position
         step = position.epoch * self.batches.steps + position.step
         torch.manual_seed(hash((config.seed, step, self.machine.rank)) & 0x7FFFFFFF)
-        rows = self.batches.indices(position.epoch, position.step)
-        image, target = self.store.batch(rows)
-        parameters = draw(config.augment, config.seed, position.epoch, rows, (image.shape[-2], image.shape[-1]))
+        numbers = self.batches.indices(position.epoch, position.step)
+        image, target = self.feed.batch(numbers, position.epoch)
+        parameters = draw(config.augment, config.seed, position.epoch, numbers, self.feed.extent)
         image, target = apply(image, target, parameters)
         if self.settings.channels_last:
-            image = image.contiguous(memory_format=torch.channels_last)
+            image = image.contiguous(memory_format=CHANNELS_LAST[image.ndim])
         with self.machine.autocast():
             outputs = models.weigh_outputs(self.state.network, self.trainee(image))
         self.criterion.progress = step / (self.settings.epochs * self.batches.steps)
@@ -251,7 +251,7 @@ class Loop:
         self.require_finite()
         cases = self.task.split.cases("validation")
         self.criterion.progress = self.epoch / self.settings.epochs
-        result = validate(self.state.average, self.criterion, self.task.dataset, self.store, cases, self.machine)
+        result = self.feed.validate(self.state.average, self.criterion, cases)
         if not (math.isfinite(result.loss) and math.isfinite(result.dice)):
             raise self.diverged(f"the validation loss of epoch {self.epoch} is not finite")
         return result
@@ -317,7 +317,7 @@ def start(task: Task, machine: Machine) -> State:
     config = task.config
     torch.manual_seed(config.seed)
     architecture, path, shape = config.model, task.run / STATE_NAME, network_shape(task.dataset)
-    begun, options = path.exists(), architecture.options
+    begun, options = path.exists(), config.network_options
     network = models.build(
         architecture.name,
         channels=shape.channels,
@@ -329,7 +329,7 @@ def start(task: Task, machine: Machine) -> State:
     if not all_finite(network.state_dict().values()):
         raise UserError("the weights that the training starts from are not finite; give others as model.start_from")
     if config.train.channels_last:
-        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network = network.to(memory_format=CHANNELS_LAST[2 + config.dims])  # type: ignore[call-overload]
     average = copy.deepcopy(network).requires_grad_(False)
     state = State(network, average, build_optimiser(network, config.train), Position(task.fingerprint()))
     if begun:
@@ -346,16 +346,6 @@ def _wrap(network: nn.Module, settings: TrainConfig, machine: Machine) -> nn.Mod
     if machine.world == 1:
         return wrapped
     return DistributedDataParallel(wrapped, find_unused_parameters=settings.freeze_epochs > 0)
-
-
-def shared_cache(dataset: Dataset, machine: Machine) -> Cache:
-    """The first process builds the cache, the others wait for it."""
-    if machine.world > 1 and not machine.leads:
-        dist.barrier()
-    cache = open_cache(dataset)
-    if machine.world > 1 and machine.leads:
-        dist.barrier()
-    return cache
 
 
 @contextmanager

@@ -3,10 +3,10 @@
 import ctypes
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -14,6 +14,7 @@ import torch.distributed as dist
 from tumorline.config import TrainConfig
 from tumorline.errors import UserError
 
+T = TypeVar("T")
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 AUTOCAST_DTYPE = torch.bfloat16
 
@@ -36,6 +37,15 @@ class Machine:
         if not self.bfloat16:
             return nullcontext()
         return torch.autocast(self.device.type, AUTOCAST_DTYPE)
+
+    def first(self, build: Callable[[], T]) -> T:
+        """What `build` gives, which the first process does while the others wait, and the others after it."""
+        if self.world > 1 and not self.leads:
+            dist.barrier()
+        built = build()
+        if self.world > 1 and self.leads:
+            dist.barrier()
+        return built
 
     def gather(self, value: Any) -> list[Any]:
         """The values of all processes, in their order."""

@@ -52,9 +52,10 @@ def require_memory(config: Config, shape: NetworkShape, batch: int, device: torc
             f"{_in_words(weights)} in training {there_are} the widths"
         )
     if needed > total:
+        key, size = ("data.window" if config.data.window else "data.image_size"), config.network_size[-1]
         raise UserError(
-            f"data.image_size is {config.data.image_size} and train.batch_size {batch}: a batch takes about "
-            f"{_in_words(needed)} {there_are} data.image_size, train.batch_size or the widths in model.options"
+            f"{key} is {config.data.window or size} and train.batch_size {batch}: a batch takes about "
+            f"{_in_words(needed)} {there_are} {key}, train.batch_size or the widths in model.options"
         )
 
 
@@ -63,12 +64,12 @@ def measure(config: Config, shape: NetworkShape) -> tuple[int, int] | None:
 
     None for a network that cannot be built or run without values.
     """
-    model, side = config.model, config.data.image_size
-    options = models.without_weights(model.name, model.options)
+    model = config.model
+    options = models.without_weights(model.name, config.network_options)
     try:
         with torch.device("meta"), _RatesHaveValues():
             network = models.build(model.name, channels=shape.channels, regions=shape.regions, options=options)
-            kept = _kept_bytes(network.train(), torch.zeros(PROBE, shape.channels, side, side))
+            kept = _kept_bytes(network.train(), torch.zeros(PROBE, shape.channels, *config.network_size))
     except Exception:  # whatever a network of others does with tensors that have no values
         return None
     return COPIES * sum(weight.nbytes for weight in network.parameters()), kept // PROBE

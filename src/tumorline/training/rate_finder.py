@@ -12,7 +12,8 @@ import torch
 from scipy.ndimage import gaussian_filter1d
 
 from tumorline.errors import Diverged, UserError
-from tumorline.training.loop import Loop, Task, shared_cache, start
+from tumorline.training.feed import open_feed
+from tumorline.training.loop import Loop, Task, start
 from tumorline.training.machine import Machine
 from tumorline.training.progress import TrainingProgress
 
@@ -65,7 +66,8 @@ def find_rate(task: Task, machine: Machine) -> RangeTest:
     `train.freeze_epochs` says. Raises UserError where there are too few steps and where the first loss is not
     finite.
     """
-    loop = RisingLoop(task, machine, shared_cache(task.dataset, machine), start(task, machine))
+    feed = open_feed(task.config, task.dataset, task.split, machine)
+    loop = RisingLoop(task, machine, feed, start(task, machine))
     loop.steps = min(STEPS, task.config.train.epochs * loop.batches.steps)
     if loop.steps < FEWEST_STEPS:
         raise UserError(

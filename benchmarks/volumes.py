@@ -1,0 +1,163 @@
+"""Values of each examination and region, for few examinations, of models that were trained by folds.
+
+    python benchmarks/volumes.py benchmarks/volumes.md runs/volumes/brats_2d runs/volumes/brats_25d --unseen FOLDER ...
+
+Each run is a folder of `tumorline folds`; its table holds the test cases of all finished folds. `--unseen` takes
+evaluation folders of other data (one for each model). Between nine cases there are no intervals and no tests: values
+and range only. Writes the tables between the markers of the Markdown file, so that no figure is typed by hand, and
+keeps the rows beside it in benchmarks/results/<run>/.
+"""
+
+import argparse
+import csv
+import json
+import shutil
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from statistics import fmean, median
+
+BEGIN, END = "<!-- table begins -->", "<!-- table ends -->"
+KEPT = ("config.toml", "evaluation.csv", "baselines.csv")
+Row = dict[str, str]
+
+
+def read_table(path: Path) -> list[Row]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def tested(run: Path) -> list[Row]:
+    """The test rows of all folds, by case and region."""
+    rows = [row for fold in sorted(run.glob("fold-*")) for row in read_table(fold / "evaluation.csv")]
+    return sorted((row for row in rows if row["status"] == "test"), key=lambda row: (row["region"], row["case"]))
+
+
+def number(text: str | None) -> float | None:
+    return float(text) if text else None
+
+
+def shown(value: float | None, digits: int = 3) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def dice_all(row: Row) -> float:
+    """BraTS's: both empty counts 1, a region drawn where there is none 0."""
+    dice = number(row["dice"])
+    return dice if dice is not None else float(int(row["predicted_px"]) == 0)
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def case_table(rows: Sequence[Row]) -> str:
+    head = ("case", "true ml", "drawn ml", "Dice", "both empty = 1", "NSD 2 mm", "HD95 mm", "lesion-wise", "BraTS 2023")
+    return table(
+        head,
+        (
+            [
+                row["case"],
+                shown(number(row["truth_ml"]), 2),
+                shown(number(row["predicted_ml"]), 2),
+                shown(number(row["dice"])),
+                shown(dice_all(row)),
+                shown(number(row["nsd"])),
+                shown(number(row["hd95"]), 1),
+                shown(number(row["lesion_dice"])),
+                shown(number(row["brats2023_lesion_dice"])),
+            ]
+            for row in rows
+        ),
+    )
+
+
+def summary_line(name: str, rows: Sequence[Row], background: float | None = None) -> list[str]:
+    dice = [value for row in rows if (value := number(row["dice"])) is not None]
+    everything = [dice_all(row) for row in rows]
+    spread = f"{min(dice):.3f} to {max(dice):.3f}" if dice else "-"
+    figures = (fmean(dice), median(dice)) if dice else (None, None)
+    return [name, f"{len(dice)} of {len(rows)}", *map(shown, figures), spread, shown(fmean(everything))]
+
+
+def baseline_lines(run: Path, region: str) -> list[list[str]]:
+    """What trivial answers reach on the same cases."""
+    by_name: dict[str, list[float]] = defaultdict(list)
+    for fold in sorted(run.glob("fold-*")):
+        for row in read_table(fold / "baselines.csv"):
+            if row.get("region", region) == region and row["dice"]:
+                by_name[row["baseline"]].append(float(row["dice"]))
+    return [
+        [
+            f"{name} (baseline)",
+            str(len(dice)),
+            shown(fmean(dice)),
+            shown(median(dice)),
+            f"{min(dice):.3f} to {max(dice):.3f}",
+            "-",
+        ]
+        for name, dice in sorted(by_name.items())
+    ]
+
+
+def keep(run: Path, results: Path) -> None:
+    """Copy what the tables were made from, without the paths of the machine."""
+    for fold in sorted(run.glob("fold-*")):
+        folder = results / run.name / fold.name
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in KEPT:
+            shutil.copyfile(fold / name, folder / name)
+        lines = (folder / "config.toml").read_text().splitlines(keepends=True)
+        (folder / "config.toml").write_text("".join(line for line in lines if not line.startswith(("source", "cache"))))
+
+
+def minutes(run: Path) -> str:
+    """Training minutes of all folds and the machine they ran on."""
+    found = [json.loads((fold / "environment.json").read_text()) for fold in sorted(run.glob("fold-*"))]
+    total = sum(environment["seconds_of_training_steps"] for environment in found) / 60
+    precision, processor = found[0]["precision"], found[0]["machine"]["processor"]
+    return f"{total:.0f} min of training steps in {len(found)} folds, {precision}, {processor}"
+
+
+def section(runs: Sequence[Path]) -> list[str]:
+    rows = {run: tested(run) for run in runs}
+    regions = list(dict.fromkeys(row["region"] for found in rows.values() for row in found))
+    lines = [f"- {run.name}: {minutes(run)}" for run in runs]
+    head = ("", "cases with it", "mean Dice", "median", "range", "mean, both empty = 1")
+    for region in regions:
+        members = {run: [row for row in found if row["region"] == region] for run, found in rows.items()}
+        summary = [summary_line(run.name, found) for run, found in members.items()]
+        lines += [f"\n### {region.replace('_', ' ')}\n", table(head, [*summary, *baseline_lines(runs[0], region)])]
+        for run, found in members.items():
+            lines += [f"\n{run.name}:\n", case_table(found)]
+    return lines
+
+
+def unseen_section(folders: Sequence[Path]) -> list[str]:
+    lines = ["\n## Other data, never trained on\n"] if folders else []
+    for folder in folders:
+        rows = [row for row in read_table(folder / "evaluation.csv") if row["status"] == "unseen"]
+        for region in dict.fromkeys(row["region"] for row in rows):
+            members = [row for row in rows if row["region"] == region]
+            lines += [f"\n{folder.name}, {region.replace('_', ' ')}:\n", case_table(members)]
+    return lines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("report", type=Path)
+    parser.add_argument("runs", type=Path, nargs="+")
+    parser.add_argument("--unseen", type=Path, nargs="*", default=[])
+    given = parser.parse_args()
+    for run in given.runs:
+        keep(run, given.report.parent / "results")
+    text = given.report.read_text() if given.report.exists() else f"{BEGIN}\n{END}\n"
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    made = "\n".join([*section(given.runs), *unseen_section(given.unseen)])
+    given.report.write_text(f"{before}{BEGIN}\n\n{made}\n\n{END}{after}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""A network of fixed windows over an image of any size: overlapping windows, blended by Gaussian weights.
+
+The blend is that of MONAI's sliding window. What is finished is handed on slab by slab along the first axis, so that
+never more than one window's depth of logits is held.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from tumorline.arrays import ImageArray
+
+FloatArray = npt.NDArray[np.float32]
+SIGMA = 0.125
+"""Of the Gaussian, as a share of the window's side."""
+LEAST_WEIGHT = 1e-3
+"""In the corners of a window, so that no voxel is divided by nothing."""
+
+Network = Callable[[FloatArray], FloatArray]
+"""Windows `(B, C, *window)` to logits `(B, R, *window)`."""
+
+
+class Slab(NamedTuple):
+    """Logits `(R, rows, *rest of space)` of some rows of the first axis."""
+
+    rows: slice
+    logits: FloatArray
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """Windows over a space, both in voxels; `overlap` is the share of a window that the next one covers again."""
+
+    space: tuple[int, ...]
+    window: tuple[int, ...]
+    overlap: float = 0.5
+    batch: int = 1
+
+    @property
+    def padded(self) -> tuple[int, ...]:
+        """The space, as large as the window at least."""
+        return tuple(map(max, self.space, self.window))
+
+    @cached_property
+    def starts(self) -> list[list[int]]:
+        """Where windows begin, for each axis; the last one ends where the space ends."""
+        return [_starts(*sides, self.overlap) for sides in zip(self.padded, self.window, strict=True)]
+
+    @cached_property
+    def weights(self) -> FloatArray:
+        """How much each voxel of a window counts."""
+        weights = np.ones((), np.float32)
+        for side in self.window:
+            places = np.arange(side, dtype=np.float32) - (side - 1) / 2
+            weights = weights[..., None] * np.exp(-(places**2) / (2 * (SIGMA * side) ** 2), dtype=np.float32)
+        return np.asarray(np.maximum(weights, max(float(weights.min()), LEAST_WEIGHT)), np.float32)
+
+    @property
+    def inner(self) -> tuple[slice, ...]:
+        """Where the space lies in the padded one, centred."""
+        before = [(padded - side) // 2 for padded, side in zip(self.padded, self.space, strict=True)]
+        return tuple(slice(start, start + side) for start, side in zip(before, self.space, strict=True))
+
+
+def _starts(side: int, window: int, overlap: float) -> list[int]:
+    step = max(1, int(window * (1 - overlap)))
+    return [*range(0, side - window, step), side - window]
+
+
+def answer_tiles(network: Network, image: ImageArray, tiling: Tiling) -> FloatArray:
+    """Logits `(R, *space)` of an image `(C, *space)`."""
+    slabs = [slab.logits for slab in slide(network, image, tiling)]
+    return np.concatenate(slabs, axis=1)
+
+
+def slide(network: Network, image: ImageArray, tiling: Tiling) -> Iterator[Slab]:
+    """Logits of an image `(C, *space)` in slabs that follow one another along the first axis."""
+    padded = _padded(image, tiling)
+    rows, *others = tiling.inner
+    for slab in _slabs(network, padded, tiling):
+        start, stop = max(slab.rows.start, rows.start), min(slab.rows.stop, rows.stop)
+        if start < stop:
+            kept = (slice(None), slice(start - slab.rows.start, stop - slab.rows.start), *others)
+            yield Slab(slice(start - rows.start, stop - rows.start), slab.logits[kept])
+
+
+def _padded(image: ImageArray, tiling: Tiling) -> ImageArray:
+    """The image within a space as large as the window at least, filled with each channel's lowest value."""
+    if tiling.padded == tiling.space:
+        return image
+    padded = np.empty((len(image), *tiling.padded), np.float32)
+    for channel, out in zip(image, padded, strict=True):
+        out.fill(channel.min())
+        out[tiling.inner] = channel
+    return padded
+
+
+def _slabs(network: Network, image: ImageArray, tiling: Tiling) -> Iterator[Slab]:
+    """A window's depth of weighted sums is held; rows that no later window reaches leave it."""
+    firsts, depth = tiling.starts[0], tiling.window[0]
+    sums: FloatArray | None = None  # (R, depth, *rest)
+    total = np.zeros((depth, *tiling.padded[1:]), np.float32)
+    for first, following in zip(firsts, [*firsts[1:], firsts[-1] + depth], strict=True):
+        for windows, places in _batches(image, tiling, first):
+            for logits, place in zip(network(windows), places, strict=True):
+                if sums is None:
+                    sums = np.zeros((len(logits), *total.shape), np.float32)
+                sums[(slice(None), slice(None), *place)] += logits * tiling.weights
+                total[(slice(None), *place)] += tiling.weights
+        assert sums is not None
+        done = following - first
+        yield Slab(slice(first, following), sums[:, :done] / total[:done])
+        for held, axis in ((sums, 1), (total, 0)):
+            _move_up(np.moveaxis(held, axis, 0), done)
+
+
+def _move_up(held: FloatArray, rows: int) -> None:
+    """Drop the first rows, and put empty ones at the end."""
+    kept = len(held) - rows
+    held[:kept] = held[rows:].copy()
+    held[kept:] = 0
+
+
+def _batches(image: ImageArray, tiling: Tiling, first: int) -> Iterator[tuple[FloatArray, list[tuple[slice, ...]]]]:
+    """Windows whose first row is `first`, with their places along the other axes."""
+    rows = slice(first, first + tiling.window[0])
+    places = [
+        tuple(slice(start, start + side) for start, side in zip(starts, tiling.window[1:], strict=True))
+        for starts in product(*tiling.starts[1:])
+    ]
+    for begin in range(0, len(places), tiling.batch):
+        some = places[begin : begin + tiling.batch]
+        yield np.stack([image[(slice(None), rows, *place)] for place in some]), some

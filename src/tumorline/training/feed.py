@@ -1,0 +1,102 @@
+"""What a training gets its batches from, and is validated on: slices, or patches of volumes."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tumorline.config import Config
+from tumorline.data.dataset import Dataset
+from tumorline.data.split import Split
+from tumorline.network_input.cache import Cache, cache_key, open_cache
+from tumorline.network_input.patches import PatchPlan, cut_patch, draw_patch
+from tumorline.network_input.volume_cache import VolumeCache, open_volume_cache, volume_cache_key
+from tumorline.training.batches import Store
+from tumorline.training.machine import Machine
+from tumorline.training.validation import Validation, validate
+from tumorline.training.volume_validation import validate_volumes
+from tumorline.training.windows import Windows, patient_weights, training_windows
+
+PATCH_DRAWS = 0x9A7C
+"""Sets the draws of patches apart from those of the augmentation."""
+
+
+class Feed(Protocol):
+    """Windows are numbered; what a window shows is a function of its number, the epoch and the seed."""
+
+    windows: Windows
+
+    @property
+    def extent(self) -> Sequence[float]:
+        """Sides of a window, in one unit."""
+
+    def batch(self, numbers: Sequence[int], epoch: int) -> tuple[Tensor, Tensor]:
+        """Images `(B, C, *space)` float32 and targets `(B, R, *space)` float32 in {0, 1} on the device."""
+
+    def validate(self, network: nn.Module, criterion: nn.Module, cases: list[str]) -> Validation:
+        """Score the cases, shared among all processes."""
+
+
+def feed_key(dataset: Dataset) -> str:
+    """Hash of all that a feed takes from a data set."""
+    return volume_cache_key(dataset) if dataset.settings.window else cache_key(dataset)
+
+
+def open_feed(config: Config, dataset: Dataset, split: Split, machine: Machine) -> Feed:
+    """The decoded data, which the first process builds while the others wait."""
+    if config.data.window:
+        return PatchFeed(config, dataset, split, machine, machine.first(lambda: open_volume_cache(dataset)))
+    return SliceFeed(config, dataset, split, machine, machine.first(lambda: open_cache(dataset)))
+
+
+class SliceFeed:
+    """Slices with their neighbours; a window is a row of the cache."""
+
+    def __init__(self, config: Config, dataset: Dataset, split: Split, machine: Machine, cache: Cache) -> None:
+        self.dataset, self.machine = dataset, machine
+        self.store = Store(cache, machine.device, config.data.context)
+        self.windows = training_windows(dataset, cache, split.cases("train"), config.train.balance_patients)
+        self.extent: Sequence[float] = cache.images.shape[-2:]
+
+    def batch(self, numbers: Sequence[int], epoch: int) -> tuple[Tensor, Tensor]:
+        return self.store.batch(numbers)
+
+    def validate(self, network: nn.Module, criterion: nn.Module, cases: list[str]) -> Validation:
+        return validate(network, criterion, self.dataset, self.store, cases, self.machine)
+
+
+class PatchFeed:
+    """Patches of volumes; window n is one of those of case n // `data.patches` of the data set."""
+
+    def __init__(self, config: Config, dataset: Dataset, split: Split, machine: Machine, cache: VolumeCache) -> None:
+        settings = config.data
+        assert settings.window is not None
+        self.dataset, self.machine, self.cache, self.seed = dataset, machine, cache, config.seed
+        self.plan = PatchPlan(settings.window, settings.region_share)
+        self.patches = settings.patches
+        self.extent: Sequence[float] = [
+            side * spacing for side, spacing in zip(settings.window, settings.voxel_mm, strict=True)
+        ]
+        positions = np.array([dataset.index[name] for name in split.cases("train")], np.intp)
+        rows = (positions[:, None] * self.patches + np.arange(self.patches)).ravel()
+        groups = [dataset.cases[position].group for position in np.repeat(positions, self.patches)]
+        self.windows = Windows(rows, patient_weights(groups, config.train.balance_patients), len(rows))
+
+    def batch(self, numbers: Sequence[int], epoch: int) -> tuple[Tensor, Tensor]:
+        pairs = [self._patch(number, epoch) for number in numbers]
+        image, target = (
+            torch.from_numpy(np.stack(parts)).to(self.machine.device) for parts in zip(*pairs, strict=True)
+        )
+        return image.float(), target.float()
+
+    def _patch(self, number: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        case = self.cache.cases[number // self.patches]
+        key = np.array([(self.seed ^ PATCH_DRAWS) & 0xFFFFFFFFFFFFFFFF, (epoch << 32) | number], np.uint64)
+        random = np.random.Generator(np.random.Philox(key=key))
+        start = draw_patch(random, self.plan, case.image.shape[1:], case.places)
+        return cut_patch(case.image, start, self.plan.window), cut_patch(case.mask, start, self.plan.window)
+
+    def validate(self, network: nn.Module, criterion: nn.Module, cases: list[str]) -> Validation:
+        return validate_volumes(network, criterion, self.dataset, self.cache, cases, self.machine)

@@ -1,0 +1,61 @@
+"""Dice of whole volumes at their native resolution, window by window, while a training of patches goes on."""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tumorline.arrays import MaskArray
+from tumorline.data.dataset import Dataset, read_truth
+from tumorline.geometry.tiles import Tiling, answer_tiles
+from tumorline.network_input.fit import FloatArray
+from tumorline.network_input.volume_cache import CachedVolume, VolumeCache
+from tumorline.training.machine import Machine
+from tumorline.training.validation import THRESHOLD, CaseResult, Validation, gather_results
+
+
+@torch.no_grad()
+def validate_volumes(
+    network: nn.Module,
+    criterion: nn.Module,
+    dataset: Dataset,
+    cache: VolumeCache,
+    cases: list[str],
+    machine: Machine,
+) -> Validation:
+    """Score the cases, shared among all processes."""
+    network.eval()
+    results = []
+    for position in (dataset.index[name] for name in cases[machine.rank :: machine.world]):
+        case, volume = dataset.cases[position], cache.cases[position]
+        logits = answer_volume_in_torch(network, dataset, volume, machine)
+        loss = criterion(torch.from_numpy(logits[None]), torch.from_numpy(np.array(volume.mask[None])).float())
+        predicted = volume.placement.to_native(_sigmoid(logits)) >= THRESHOLD
+        results.append(CaseResult(case.group, float(loss), _dice(read_truth(case, dataset.settings), predicted)))
+    return gather_results([result for part in machine.gather(results) for result in part])
+
+
+def answer_volume_in_torch(network: nn.Module, dataset: Dataset, volume: CachedVolume, machine: Machine) -> FloatArray:
+    """Logits `(R, *spaced)` of a volume."""
+    settings = dataset.settings
+    assert settings.window is not None
+    image = np.asarray(volume.image, np.float32)
+
+    def answer(windows: FloatArray) -> FloatArray:
+        with machine.autocast():
+            logits: Tensor = network(torch.from_numpy(windows).to(machine.device))
+        return np.asarray(logits.float().cpu().numpy())
+
+    return answer_tiles(answer, image, Tiling(image.shape[1:], settings.window, settings.overlap))
+
+
+def _sigmoid(logits: FloatArray) -> FloatArray:
+    return np.asarray(0.5 * (1 + np.tanh(0.5 * logits)), np.float32)
+
+
+def _dice(truth: MaskArray, predicted: MaskArray) -> tuple[float | None, ...]:
+    """Of each region; None where the case lacks it."""
+    space = (1, 2, 3)
+    sizes, overlaps = (np.count_nonzero(masks, axis=space) for masks in (truth, truth & predicted))
+    drawn = np.count_nonzero(predicted, axis=space)
+    counts = zip(sizes, overlaps, drawn, strict=True)
+    return tuple(float(2 * overlap / (size + found)) if size else None for size, overlap, found in counts)

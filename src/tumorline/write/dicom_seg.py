@@ -1,0 +1,142 @@
+"""Masks of a DICOM series as a DICOM segmentation object, which refers to the slices that it was drawn on."""
+
+import warnings
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pydicom
+
+from tumorline.arrays import MaskArray
+from tumorline.errors import UserError, require_extra
+from tumorline.files import write_bytes
+from tumorline.formats.boundary import decode_one
+from tumorline.formats.dicom import read_dataset
+from tumorline.formats.dicom_series import DicomSeries
+
+MANUFACTURER = "Tumorline"
+SERIES_NUMBER = 900
+NEEDED = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID", "FrameOfReferenceUID")
+MAY_BE_EMPTY = (
+    *("PatientID", "PatientName", "PatientBirthDate", "PatientSex"),
+    *("StudyDate", "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName"),
+)
+CODES = {
+    "tumour": "Neoplasm",
+    "whole_tumour": "Neoplasm",
+    "tumour_core": "Neoplasm",
+    "enhancing_tumour": "EnhancingLesion",
+    "oedema": "Edema",
+    "necrosis": "Necrosis",
+}
+"""Which concept of DICOM's context group 7159 (lesion segmentation types) a region is; others are a lesion."""
+
+
+@dataclass(frozen=True)
+class Author:
+    """The model that has drawn a segmentation."""
+
+    model: str
+    stamp: str
+    version: str
+    """Of Tumorline."""
+
+
+def write_dicom_seg(
+    path: Path, masks: MaskArray, regions: tuple[str, ...], series: DicomSeries, author: Author
+) -> None:
+    """Write masks `(R, X, Y, Z)`, as `read_series` turns voxels, as a binary segmentation with a segment for each.
+
+    The standard wants patient and study of the source in it: the file identifies the patient as the source does.
+    Raises UserError without highdicom (the 'dicom' extra) and for a source that lacks what the standard requires.
+    """
+    require_extra("highdicom", "writing DICOM segmentations", "dicom")
+    source = series.slices[0].path
+    with decode_one(source, "DICOM source of a segmentation", quote=False), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # highdicom's warnings quote identifiers
+        segmentation = _segmentation(masks, regions, series, author)
+    content = BytesIO()
+    segmentation.save_as(content)
+    write_bytes(path, content.getvalue())
+
+
+def _segmentation(masks: MaskArray, regions: tuple[str, ...], series: DicomSeries, author: Author) -> Any:
+    import highdicom
+
+    sources = [_read_source(file, series.step_mm) for file in series.paths]
+    stored = np.stack([series.to_stored(mask) for mask in masks], axis=-1)  # (slices, rows, columns, R)
+    return highdicom.seg.Segmentation(
+        sources,
+        _in_source_order(stored, series, sources),
+        highdicom.seg.SegmentationTypeValues.BINARY,
+        [_describe(number, region, author) for number, region in enumerate(regions, start=1)],
+        series_instance_uid=highdicom.UID(),
+        series_number=SERIES_NUMBER,
+        sop_instance_uid=highdicom.UID(),
+        instance_number=1,
+        manufacturer=MANUFACTURER,
+        manufacturer_model_name=author.model[:64],
+        software_versions=author.version,
+        device_serial_number=author.stamp[:64] or "unknown",
+        content_label="TUMOUR",
+        content_description="Tumour segmentation by a model; not for clinical use",
+        series_description=f"Tumour segmentation, {author.model}"[:64],
+        omit_empty_frames=bool(masks.any()),
+    )
+
+
+def _read_source(path: Path, step_mm: float) -> pydicom.Dataset:
+    """The headers of a slice; what may be empty and is not there is made empty, and a slice as thick as the step."""
+    source = read_dataset(path, stop_before_pixels=True)
+    for keyword in NEEDED:
+        if not source.get(keyword):
+            raise UserError(f"{path}: its headers lack {keyword}, which a DICOM segmentation needs")
+    for keyword in MAY_BE_EMPTY:
+        if keyword not in source:
+            setattr(source, keyword, "")
+    for measures in _pixel_measures(source):
+        if "SliceThickness" not in measures:
+            measures.SliceThickness = step_mm
+    return source
+
+
+def _pixel_measures(source: pydicom.Dataset) -> list[pydicom.Dataset]:
+    """Where the thickness of a slice stands: in the header, of a file of many frames in its functional groups."""
+    groups = [
+        *(source.get("SharedFunctionalGroupsSequence") or []),
+        *(source.get("PerFrameFunctionalGroupsSequence") or []),
+    ]
+    return [item for group in groups for item in group.get("PixelMeasuresSequence") or []] or [source]
+
+
+def _in_source_order(
+    stored: npt.NDArray[np.bool_], series: DicomSeries, sources: list[pydicom.Dataset]
+) -> npt.NDArray[np.uint8]:
+    """Frames as the sources have them: a file of many frames may keep them in another order than along the normal."""
+    if len(sources) > 1:
+        return stored.astype(np.uint8)
+    order = np.argsort([one.frame for one in series.slices])
+    return np.asarray(stored[order], np.uint8)
+
+
+def _describe(number: int, region: str, author: Author) -> Any:
+    import highdicom
+    from pydicom.sr.codedict import codes
+
+    algorithm = highdicom.AlgorithmIdentificationSequence(
+        name=author.model[:64], version=author.version, family=codes.cid7162.ArtificialIntelligence
+    )
+    return highdicom.seg.SegmentDescription(
+        segment_number=number,
+        segment_label=region.replace("_", " "),
+        segmented_property_category=codes.cid7150.MorphologicallyAbnormalStructure,
+        segmented_property_type=getattr(codes.cid7159, CODES.get(region, "Lesion")),
+        algorithm_type=highdicom.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
+        algorithm_identification=algorithm,
+        anatomic_regions=[codes.SCT.Brain],
+        tracking_uid=highdicom.UID(),
+        tracking_id=region,
+    )

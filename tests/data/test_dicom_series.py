@@ -1,0 +1,301 @@
+"""A series as a volume: its order in space, and what is wrong with one in words."""
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+
+from tests.sources import save_dicom
+from tumorline.errors import UserError
+from tumorline.formats.dicom_sequence import recognise_sequence
+from tumorline.formats.dicom_series import DicomSeries, open_series, read_series
+from tumorline.write.dicom_seg import Author, write_dicom_seg
+
+SIZE = (4, 6)
+"""Rows and columns."""
+AXIAL = (1, 0, 0, 0, 1, 0)
+OBLIQUE = (0.8, 0.6, 0, 0, 0, -1)
+"""Columns lead to the left and back, rows to the feet."""
+AUTHOR = Author("builtin", "0123abcd", "0.2.0")
+Change = Callable[[int, dict[str, Any]], object]
+
+
+def write_series(
+    folder: Path, count: int = 5, orientation: tuple[float, ...] = AXIAL, change: Change | None = None
+) -> list[Path]:
+    """Slice k at k * 3 mm along the normal, filled with the number k; names in no order."""
+    across, down = np.array(orientation).reshape(2, 3)
+    paths = []
+    for number in range(count):
+        position = np.array([10.0, 20.0, 30.0]) + 3.0 * number * np.cross(across, down)
+        elements: dict[str, Any] = {
+            "SeriesInstanceUID": "1.2.3",
+            "StudyInstanceUID": "1.2.5",
+            "FrameOfReferenceUID": "1.2.4",
+            "ImageOrientationPatient": list(orientation),
+            "ImagePositionPatient": position.round(6).tolist(),
+            "PixelSpacing": [0.5, 2.0],
+            "InstanceNumber": number + 1,
+        }
+        if change:
+            change(number, elements)
+        paths.append(save_dicom(folder / f"{(number * 3) % count}.dcm", np.full(SIZE, number, np.uint16), **elements))
+    return paths
+
+
+def opened(paths: list[Path]) -> DicomSeries:
+    (series,) = open_series(paths)
+    return series
+
+
+def refusal(paths: list[Path]) -> str:
+    with pytest.raises(UserError) as caught:
+        open_series(paths)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_slices_are_sorted_by_place_and_turned_to_the_patient(tmp_path: Path) -> None:
+    series = opened(write_series(tmp_path))
+    voxels = read_series(series)
+    assert voxels.shape == series.grid.shape == (6, 4, 5)
+    assert series.grid.spacing_mm == (2.0, 0.5, 3.0)
+    assert voxels[0, 0].tolist() == [0, 1, 2, 3, 4]  # the feet first
+    # the last column lies furthest to the left of the patient, the last row furthest back: RAS starts there
+    assert np.allclose(np.array(series.grid.affine)[:3, 3], [-(10 + 5 * 2.0), -(20 + 3 * 0.5), 30])
+
+
+@pytest.mark.parametrize("orientation", [AXIAL, OBLIQUE, (0, 1, 0, 0, 0, -1), (-1, 0, 0, 0, -1, 0)])
+def test_a_voxel_lies_where_its_header_says(tmp_path: Path, orientation: tuple[float, ...]) -> None:
+    series = opened(write_series(tmp_path, orientation=orientation))
+    column, row, number = 4, 1, 3
+    across, down = np.array(orientation).reshape(2, 3)
+    left, back, head = np.array(series.slices[number].position_mm) + column * 2.0 * across + row * 0.5 * down
+    marked = np.zeros(series.stored_shape)
+    marked[column, row, number] = 1
+    assert np.allclose(series.affine @ [column, row, number, 1], [-left, -back, head, 1])
+    turned = np.zeros(series.grid.shape)
+    place = np.linalg.inv(np.array(series.grid.affine)) @ [-left, -back, head, 1]
+    turned[tuple(place[:3].round().astype(int))] = 1
+    assert np.array_equal(series.to_stored(turned), marked.transpose(2, 1, 0))
+
+
+def test_values_are_rescaled_slice_by_slice_and_inverted_as_one(tmp_path: Path) -> None:
+    def rescale(number: int, elements: dict[str, Any]) -> None:
+        elements |= {"RescaleSlope": 1 + number, "RescaleIntercept": 5, "PhotometricInterpretation": "MONOCHROME1"}
+
+    voxels = read_series(opened(write_series(tmp_path, change=rescale)))
+    values = [number * (1 + number) + 5 for number in range(5)]  # 5 to 25
+    assert voxels[0, 0].tolist() == [30 - value for value in values]
+
+
+def test_a_missing_slice_is_named(tmp_path: Path) -> None:
+    paths = write_series(tmp_path, 7)
+    assert f"a slice is missing between {paths[2].name} and {paths[4].name}" in refusal([*paths[:3], *paths[4:]])
+    assert "2 slices are missing" in refusal([*paths[:2], *paths[4:]])
+
+
+def test_a_first_slice_that_is_missing_is_a_note(tmp_path: Path) -> None:
+    paths = write_series(tmp_path, 7)
+    assert opened(paths).note == ""
+    assert "instance numbers begin with 2" in opened(paths[1:]).note
+
+
+def test_a_slice_that_is_there_twice_is_named(tmp_path: Path) -> None:
+    paths = write_series(tmp_path)
+    shutil.copy(paths[1], tmp_path / "copy.dcm")
+    assert "copy.dcm" in (found := refusal([*paths, tmp_path / "copy.dcm"]))
+    assert "a slice is there twice" in found
+
+
+@pytest.mark.parametrize(
+    ("elements", "expected"),
+    [
+        ({"SeriesInstanceUID": "1.2.9"}, "of another series than the 6 slices beside it"),
+        ({"ImageOrientationPatient": [0, 1, 0, 0, 0, -1]}, "its orientation is 0 / 1 / 0 / 0 / 0 / -1"),
+        ({"PixelSpacing": [1.0, 1.0]}, "its pixel spacing is 1 / 1"),
+        ({"ImagePositionPatient": [70, 20, 39]}, "lies 60.0 mm beside the others"),
+        ({"ImagePositionPatient": [10, 20, 40]}, "2 to 4 mm apart; expected even steps"),
+        ({"ImagePositionPatient": []}, "ImagePositionPatient does not say where"),
+        ({"PixelSpacing": [0.0, 1.0]}, "its PixelSpacing is 0 x 1"),
+        ({"ImageType": ["ORIGINAL", "PRIMARY", "M", "MOSAIC"]}, "a mosaic"),
+    ],
+)
+def test_a_foreign_slice_is_named(tmp_path: Path, elements: dict[str, Any], expected: str) -> None:
+    paths = write_series(tmp_path, 7, change=lambda number, own: own.update(elements if number == 3 else {}))
+    found = refusal(paths)
+    assert expected in found
+    assert paths[3].name in found or "even steps" in found
+
+
+def test_a_tilted_gantry_is_named(tmp_path: Path) -> None:
+    def tilt(number: int, elements: dict[str, Any]) -> None:
+        elements["ImagePositionPatient"] = [10, 20 + number * 0.8, 30 + number * 3]
+
+    assert "lean by 14.9 degrees (gantry tilt)" in refusal(write_series(tmp_path, change=tilt))
+
+
+def test_volumes_at_one_place_are_named(tmp_path: Path) -> None:
+    first = write_series(tmp_path / "a", change=lambda _, own: own.update(EchoTime=20))
+    second = write_series(tmp_path / "b", change=lambda _, own: own.update(EchoTime=80))
+    assert "a series of 2 volumes at one place (4D), which differ in echo times" in refusal([*first, *second])
+
+
+def test_two_whole_series_of_one_folder_stay_two(tmp_path: Path) -> None:
+    first = write_series(tmp_path / "a")
+    second = write_series(tmp_path / "b", 4, change=lambda _, own: own.update(SeriesInstanceUID="1.2.9"))
+    assert [len(series.slices) for series in open_series([*first, *second])] == [5, 4]
+
+
+def test_a_picture_is_no_volume(tmp_path: Path) -> None:
+    assert "a series of 2 slices; a volume has 3 and more" in refusal(write_series(tmp_path, 2))
+
+
+def write_multi_frame(path: Path, order: list[int]) -> Path:
+    """An enhanced MR image: one file, frame n at `order[n]` * 3 mm, filled with that number, rescaled by 2."""
+    save_dicom(path, np.stack([np.full(SIZE, number, np.uint16) for number in order]), NumberOfFrames=len(order))
+    dataset = pydicom.dcmread(path)
+    for keyword in ("ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing"):
+        if keyword in dataset:
+            del dataset[keyword]
+    dataset.Rows, dataset.Columns = SIZE
+    dataset.SeriesInstanceUID, dataset.FrameOfReferenceUID = "1.2.3", "1.2.4"
+    dataset.SOPClassUID, dataset.StudyInstanceUID = "1.2.840.10008.5.1.4.1.1.4.1", "1.2.5"
+    shared: dict[str, dict[str, Any]] = {
+        "PlaneOrientationSequence": {"ImageOrientationPatient": list(AXIAL)},
+        "PixelMeasuresSequence": {"PixelSpacing": [0.5, 2.0]},
+        "PixelValueTransformationSequence": {"RescaleSlope": 2, "RescaleIntercept": 0},
+    }
+    dataset.SharedFunctionalGroupsSequence = [group(shared)]
+    dataset.PerFrameFunctionalGroupsSequence = [
+        group({"PlanePositionSequence": {"ImagePositionPatient": [10, 20, 30 + 3 * number]}}) for number in order
+    ]
+    dataset.save_as(path)
+    return path
+
+
+def group(sequences: dict[str, dict[str, Any]]) -> pydicom.Dataset:
+    made = pydicom.Dataset()
+    for name, elements in sequences.items():
+        item = pydicom.Dataset()
+        for keyword, value in elements.items():
+            setattr(item, keyword, value)
+        setattr(made, name, [item])
+    return made
+
+
+def test_a_file_of_many_frames_is_a_volume(tmp_path: Path) -> None:
+    series = opened([write_multi_frame(tmp_path / "x.dcm", [2, 0, 3, 1])])
+    assert read_series(series)[0, 0].tolist() == [0, 2, 4, 6]
+    assert [one.frame for one in series.slices] == [1, 3, 0, 2]
+
+
+@pytest.mark.parametrize(
+    ("elements", "sequence"),
+    [
+        ({"SeriesDescription": "T1post"}, "post_contrast"),
+        ({"SeriesDescription": "AX T1 SE +C"}, "post_contrast"),
+        ({"ProtocolName": "B T1 AXIAL SE +"}, "post_contrast"),
+        ({"SeriesDescription": "T1 MPRAGE", "ContrastBolusAgent": "10cc Multihance"}, "post_contrast"),
+        ({"SeriesDescription": "T1 MPRAGE", "ContrastBolusAgent": "NONE"}, "pre_contrast"),
+        ({"SeriesDescription": "T1 pre", "ContrastBolusAgent": "Gadovist"}, "pre_contrast"),
+        ({"SeriesDescription": "t1 without contrast"}, "pre_contrast"),
+        ({"SeriesDescription": "AX T2 FLAIR"}, "flair"),
+        ({"SeriesDescription": "tra dark-fluid"}, "flair"),
+        ({"RepetitionTime": 9000, "EchoTime": 120, "InversionTime": 2500}, "flair"),
+        ({"SeriesDescription": "AX T2 TSE"}, "t2"),
+        ({"RepetitionTime": 4000, "EchoTime": 100}, "t2"),
+        ({"RepetitionTime": 600, "EchoTime": 9}, "pre_contrast"),
+        ({"RepetitionTime": 2300, "EchoTime": 3, "InversionTime": 900, "ContrastBolusAgent": "GD"}, "post_contrast"),
+        ({"SeriesDescription": "ep2d_diff_ADC"}, ""),
+        ({"SeriesDescription": "T2* GRE"}, ""),
+        ({"SeriesDescription": "localizer", "RepetitionTime": 8, "EchoTime": 3}, ""),
+        ({}, ""),
+    ],
+)
+def test_a_sequence_is_recognised_by_words_and_times(elements: dict[str, Any], sequence: str) -> None:
+    header = pydicom.Dataset()
+    for keyword, value in elements.items():
+        setattr(header, keyword, value)
+    found, reason = recognise_sequence(header)
+    assert found == sequence
+    assert reason
+
+
+def test_the_reason_quotes_no_name() -> None:
+    header = pydicom.Dataset()
+    header.SeriesDescription = "T1 POST Jane Doe"
+    assert "doe" not in recognise_sequence(header)[1].lower()
+
+
+# ---------------------------------------------------------------- segmentations
+
+
+def drawn(series: DicomSeries) -> np.ndarray:
+    """Two nested regions."""
+    masks = np.zeros((2, *series.grid.shape), bool)
+    masks[0, 1:5, 1:3, 1:4] = True
+    masks[1, 2, 1, 2] = True
+    return masks
+
+
+@pytest.mark.parametrize("orientation", [AXIAL, OBLIQUE, (-1, 0, 0, 0, -1, 0)])
+def test_a_segmentation_reads_back_as_it_was_drawn(tmp_path: Path, orientation: tuple[float, ...]) -> None:
+    highdicom = pytest.importorskip("highdicom")
+    series = opened(write_series(tmp_path / "in", orientation=orientation))
+    masks = drawn(series)
+    write_dicom_seg(tmp_path / "seg.dcm", masks, ("whole_tumour", "enhancing_tumour"), series, AUTHOR)
+    segmentation = highdicom.seg.segread(tmp_path / "seg.dcm")
+    frames = segmentation.get_pixels_by_source_instance(
+        [one.instance for one in series.slices], segment_numbers=[1, 2], assert_missing_frames_are_empty=True
+    )
+    expected = np.stack([series.to_stored(mask) for mask in masks], axis=-1)
+    assert np.array_equal(frames.astype(bool), expected)
+    assert [item.SegmentLabel for item in segmentation.SegmentSequence] == ["whole tumour", "enhancing tumour"]
+
+
+def test_a_segmentation_of_a_file_of_many_frames_refers_to_its_frames(tmp_path: Path) -> None:
+    highdicom = pytest.importorskip("highdicom")
+    series = opened([write_multi_frame(tmp_path / "x.dcm", [2, 0, 3, 1])])
+    masks = np.zeros((1, *series.grid.shape), bool)
+    masks[0, 1:3, 1:3, 3] = True  # the uppermost slice, the third frame
+    write_dicom_seg(tmp_path / "seg.dcm", masks, ("tumour",), series, AUTHOR)
+    frames = highdicom.seg.segread(tmp_path / "seg.dcm").get_pixels_by_source_frame(
+        series.slices[0].instance, [1, 2, 3, 4], segment_numbers=[1], assert_missing_frames_are_empty=True
+    )
+    assert frames[..., 0].any(axis=(1, 2)).tolist() == [False, False, True, False]
+
+
+def test_a_real_series_goes_there_and_back(tmp_path: Path, real_data: Path) -> None:
+    pytest.importorskip("highdicom")
+    series = opened(sorted((real_data / "dicom").glob("*.dcm")))
+    assert (series.sequence, series.stored_shape) == ("post_contrast", (260, 320, 24))
+    assert series.grid.spacing_mm == pytest.approx((0.6875, 0.6875, 6.5))
+    masks = np.zeros((1, *series.grid.shape), bool)
+    masks[0, 100:120, 100:140, 5:8] = True
+    write_dicom_seg(tmp_path / "seg.dcm", masks, ("tumour",), series, AUTHOR)
+    read = pydicom.dcmread(tmp_path / "seg.dcm")
+    assert np.array_equal(read.pixel_array.astype(bool), series.to_stored(masks[0])[5:8])
+    if validator := shutil.which("dciodvfy"):
+        said = subprocess.run([validator, tmp_path / "seg.dcm"], capture_output=True, text=True, check=False).stderr
+        assert "Error" not in said
+
+
+def test_an_empty_segmentation_is_written(tmp_path: Path) -> None:
+    highdicom = pytest.importorskip("highdicom")
+    series = opened(write_series(tmp_path / "in"))
+    write_dicom_seg(tmp_path / "seg.dcm", np.zeros((1, *series.grid.shape), bool), ("tumour",), series, AUTHOR)
+    assert not highdicom.seg.segread(tmp_path / "seg.dcm").pixel_array.any()
+
+
+def test_a_source_without_a_study_is_one_line(tmp_path: Path) -> None:
+    pytest.importorskip("highdicom")
+    series = opened(write_series(tmp_path / "in", change=lambda _, own: own.update(StudyInstanceUID=None)))
+    with pytest.raises(UserError, match="its headers lack StudyInstanceUID, which a DICOM segmentation needs"):
+        write_dicom_seg(tmp_path / "seg.dcm", drawn(series), ("whole_tumour", "enhancing_tumour"), series, AUTHOR)
+    assert not (tmp_path / "seg.dcm").exists()

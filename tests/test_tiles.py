@@ -1,0 +1,60 @@
+"""Windows over an image: the blend of MONAI's sliding window, held slab by slab."""
+
+import numpy as np
+import pytest
+
+from tumorline.geometry.tiles import Tiling, answer_tiles, slide
+
+
+def network(windows: np.ndarray) -> np.ndarray:
+    """Two regions; what is said of a voxel depends on where in its window it lies, so that the blend shows."""
+    ramp = np.arange(windows[0, 0].size, dtype=np.float32).reshape(windows.shape[2:]) / windows[0, 0].size
+    return np.stack([windows[:, 0] * ramp, windows.sum(axis=1) - ramp], axis=1)
+
+
+def picture(space: tuple[int, ...]) -> np.ndarray:
+    return np.random.default_rng(0).random((2, *space), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("space", "window", "overlap"),
+    [
+        ((13, 9), (8, 4), 0.5),
+        ((13, 9, 10), (8, 4, 5), 0.25),
+        ((8, 8, 8), (8, 4, 4), 0.5),
+        ((7, 12, 9), (4, 4, 4), 0.625),
+        ((20, 6, 6), (4, 6, 6), 0.0),
+    ],
+)
+@pytest.mark.parametrize("batch", [1, 3])
+def test_the_blend_is_monais(space: tuple[int, ...], window: tuple[int, ...], overlap: float, batch: int) -> None:
+    torch = pytest.importorskip("torch")
+    inferers = pytest.importorskip("monai.inferers")
+    image = picture(space)
+    reference = inferers.SlidingWindowInferer(window, overlap=overlap, mode="gaussian")
+    expected = reference(torch.from_numpy(image[None]), lambda batch: torch.from_numpy(network(batch.numpy())))
+    found = answer_tiles(network, image, Tiling(space, window, overlap, batch))
+    assert found.shape == (2, *space)
+    assert np.allclose(found, expected[0].numpy(), atol=1e-6)
+
+
+def test_an_image_smaller_than_the_window_is_padded_with_its_lowest_value() -> None:
+    image = picture((5, 9)) + 3
+    seen = []
+
+    def look(windows: np.ndarray) -> np.ndarray:
+        seen.append(windows.copy())
+        return windows[:, :1]
+
+    found = answer_tiles(look, image, Tiling((5, 9), (8, 8)))
+    assert np.allclose(found[0], image[0], atol=1e-6)
+    assert np.allclose(seen[0][0, 0, 0], image[0].min())
+
+
+def test_slabs_follow_one_another_and_none_is_deeper_than_a_window() -> None:
+    space = (23, 6, 6)
+    slabs = list(slide(network, picture(space), Tiling(space, (8, 4, 4))))
+    assert [slab.rows.start for slab in slabs] == [0, *(slab.rows.stop for slab in slabs[:-1])]
+    assert slabs[-1].rows.stop == 23
+    assert max(slab.logits.shape[1] for slab in slabs) <= 8
+    assert len(slabs) > 3

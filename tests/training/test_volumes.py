@@ -1,0 +1,150 @@
+"""Training of networks of three axes: patches of volumes, to the end and back."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import tumorline
+from tests.conftest import TINY
+from tests.training.conftest import make_task
+from tests.training.test_loop import history, train
+from tumorline.config import Config, load_config
+from tumorline.data.dataset import load_dataset
+from tumorline.formats.nifti import load_nibabel
+from tumorline.inference.model import load
+from tumorline.run import check_model
+from tumorline.training.feed import PatchFeed, open_feed
+from tumorline.training.machine import Machine
+
+REGIONS = ("whole_tumour", "tumour_core", "enhancing_tumour")
+SPACE = (20, 24, 10)
+"""Voxels along right, front and up."""
+MACHINE = Machine(torch.device("cpu"), bfloat16=False)
+
+
+def scan(folder: Path, name: str, seed: int) -> None:
+    """A head of two grey values with a bright ball in three shells; bright after contrast, brighter in FLAIR."""
+    random = np.random.default_rng(seed)
+    centre = np.array([random.uniform(7, 13), random.uniform(8, 16), random.uniform(4, 6)])
+    at = np.indices(SPACE)
+    away = np.sqrt(((at - centre[:, None, None, None]) ** 2).sum(0))
+    head = (
+        np.sqrt((((at - np.array(SPACE)[:, None, None, None] / 2) / np.array(SPACE)[:, None, None, None]) ** 2).sum(0))
+        < 0.45
+    )
+    labels = np.select([away < 1.5, away < 2.5, away < 4], [1, 4, 2], 0) * head
+    for kind, brightness in {
+        "t1": (0, 0, 0),
+        "t1ce": (0, 0, 250),
+        "t2": (150, 100, 100),
+        "flair": (200, 200, 200),
+    }.items():
+        image = head * (100 + 20 * random.random(SPACE)) + sum(
+            (labels == label) * extra for label, extra in zip((1, 2, 4), brightness, strict=True)
+        )
+        save_nifti(folder / name / f"{name}_{kind}.nii.gz", image.astype(np.int16))
+    save_nifti(folder / name / f"{name}_seg.nii.gz", labels.astype(np.uint8))
+
+
+def save_nifti(path: Path, voxels: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    load_nibabel().Nifti1Image(voxels, np.diag([1.0, 1.0, 2.0, 1.0])).to_filename(path)
+
+
+@pytest.fixture(scope="module")
+def volumes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("volumes") / "source"
+    for patient in range(10):
+        scan(folder, f"BraTS2021_{patient:05d}", patient)
+    return folder
+
+
+def configured(volumes: Path, *more: str) -> Config:
+    named = [f"data.regions={list(REGIONS)}", 'data.channels=["flair","post_contrast","t2","pre_contrast"]']
+    places = [f"data.source='{volumes}'", f"data.cache='{volumes.parent / 'cache'}'", "data.as_volumes=true"]
+    patches = ["data.window=[8,16,16]", "data.voxel_mm=[2.0,1.0,1.0]", "data.patches=4", "model.name=unet"]
+    return load_config(None, [*TINY, "train.epochs=2", *named, *places, *patches, *more])
+
+
+def feed_of(config: Config, run: Path) -> PatchFeed:
+    task = make_task(config, run)
+    feed = open_feed(config, task.dataset, task.split, MACHINE)
+    assert isinstance(feed, PatchFeed)
+    return feed
+
+
+def test_a_patch_depends_on_seed_epoch_and_number_alone(volumes: Path, tmp_path: Path) -> None:
+    feed = feed_of(configured(volumes), tmp_path)
+    numbers = feed.windows.rows[:3].tolist()
+    image, target = feed.batch(numbers, epoch=1)
+    assert image.shape == (3, 4, 8, 16, 16)
+    assert target.shape == (3, 3, 8, 16, 16)
+    assert target.unique().tolist() == [0, 1]
+    again, _ = feed_of(configured(volumes), tmp_path).batch(numbers[::-1], epoch=1)
+    assert torch.equal(again.flip(0), image)
+    assert not torch.equal(feed.batch(numbers, epoch=2)[0], image)
+    other = feed_of(configured(volumes, "seed=1", "split.seed=0"), tmp_path)
+    assert not torch.equal(other.batch(numbers, epoch=1)[0], image)
+
+
+def test_each_training_volume_gives_its_patches(volumes: Path, tmp_path: Path) -> None:
+    config = configured(volumes)
+    feed, task = feed_of(config, tmp_path), make_task(config, tmp_path)
+    cases = [task.dataset.cases[number // 4].id for number in feed.windows.rows]
+    assert sorted(cases) == sorted(4 * task.split.cases("train"))
+
+
+def test_the_cache_is_decoded_once_and_damage_is_noticed(volumes: Path, tmp_path: Path) -> None:
+    config = configured(volumes, f"data.cache='{tmp_path / 'cache'}'")
+    before = feed_of(config, tmp_path).batch([0, 1], 0)[0]
+    (folder,) = [path for path in (tmp_path / "cache").iterdir() if (path / "cases.json").exists()]
+    stamp = (folder / "cases.json").stat().st_mtime_ns
+    assert torch.equal(feed_of(config, tmp_path).batch([0, 1], 0)[0], before)
+    assert (folder / "cases.json").stat().st_mtime_ns == stamp
+    content = bytearray((folder / "000000-image.npy").read_bytes())
+    content[-100] ^= 0xFF
+    (folder / "000000-image.npy").write_bytes(content)
+    assert torch.equal(feed_of(config, tmp_path).batch([0, 1], 0)[0], before)
+    assert (folder / "cases.json").stat().st_mtime_ns != stamp
+
+
+def test_pictures_are_refused_with_the_setting(tiny_source: Path, tmp_path: Path) -> None:
+    config = load_config(None, [*TINY, f"data.source='{tiny_source}'", "data.window=[8,16,16]"])
+    with pytest.raises(tumorline.UserError, match=r"a picture; .* is for volumes"):
+        feed_of(config, tmp_path)
+
+
+def test_a_network_of_slices_is_refused_with_those_of_volumes(volumes: Path) -> None:
+    with pytest.raises(
+        tumorline.UserError, match=r"'encoder_unet', a network of slices; data.window needs one of unet"
+    ):
+        check_model(configured(volumes, "model.name=encoder_unet", "model.options={}"))
+    with pytest.raises(tumorline.UserError, match=r"model\.options\.dims is 2; leave data.window out"):
+        check_model(configured(volumes, "model.options.dims=2"))
+
+
+def test_whole_volumes_are_validated(volumes: Path, tmp_path: Path) -> None:
+    train(configured(volumes), tmp_path / "run")
+    row = history(tmp_path / "run")[-1]
+    assert {f"validation_dice_{region}" for region in REGIONS} < row.keys()
+    assert np.isfinite(float(row["validation_loss"]))
+
+
+@pytest.mark.slow
+def test_a_run_from_volumes_to_report_and_prediction(volumes: Path, tmp_path: Path) -> None:
+    run = tumorline.train(configured(volumes, "train.epochs=12"), output=tmp_path / "run")
+    summary = json.loads((run / "summary.json").read_text())
+    assert list(summary["regions"]) == list(REGIONS)
+    assert summary["regions"]["whole_tumour"]["dice"]["mean"] > 0.3
+    model = load(run)
+    assert (model.info.input.dims, model.info.input.window) == (3, (8, 16, 16))
+    dataset = load_dataset(volumes, configured(volumes).data)
+    sample = dataset.read(dataset.cases[0])
+    masks = model.mask(sample.image, sample.grid)
+    assert masks.shape == sample.truth.shape
+    with pytest.raises(tumorline.UserError, match="a single picture"):
+        model.mask(sample.image[:, 0])
+    assert (run / "report.html").is_file()
