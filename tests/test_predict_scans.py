@@ -254,6 +254,42 @@ def test_four_frames_of_one_file_are_told_apart_by_the_sets_own_table(four: Mode
     assert again["tumour_px"] == row["tumour_px"]
 
 
+def test_of_a_set_of_nnunet_a_model_of_one_channel_gets_its_own(
+    use: Callable[[Model], Model], tmp_path: Path, program: Program
+) -> None:
+    use(model_of(["flair"], ("tumour",), lambda windows: windows))
+    names = {"0": "T1w", "1": "FLAIR"}
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "dataset.json").write_text(json.dumps({"channel_names": names}))
+    for number, word in enumerate(["t1", "flair"]):
+        save_volume(tmp_path / "one" / "imagesTs" / f"P_{number:04d}.nii.gz", [picture(word)] * DEPTH)
+    save_frames(tmp_path / "two" / "imagesTs" / "P.nii.gz", [[picture(word)] * DEPTH for word in ("t1", "flair")])
+    for folder in ("one", "two"):
+        outcome = program("predict", tmp_path / folder, "--output", tmp_path / f"{folder}-out", "--json")
+        (row,) = json.loads(outcome.out)
+        assert (row["error"], row["tumour_px"]) == (None, DEPTH * 100)
+        assert Path(row["mask"]).name == "P_mask.nii.gz"
+    (tmp_path / "one" / "dataset.json").unlink()
+    rows = tumorline.predict(tmp_path / "one", output=tmp_path / "out")
+    assert [Path(row["input"]).name for row in rows] == ["P_0000.nii.gz", "P_0001.nii.gz"]
+
+
+@pytest.mark.parametrize("axes", ["RAS", "LPS", "PSR", "IAR"])
+def test_labels_lie_where_the_voxels_are_bright_however_they_are_stored(four: Model, tmp_path: Path, axes: str) -> None:
+    save_scan(tmp_path / "as-seen", "A")
+    (tmp_path / "in").mkdir()
+    for path in (tmp_path / "as-seen").iterdir():
+        image = nib.load(path)
+        turn = nib.orientations.ornt_transform(nib.io_orientation(image.affine), nib.orientations.axcodes2ornt(axes))
+        nib.save(image.as_reoriented(turn), tmp_path / "in" / path.name)
+    (row,) = tumorline.predict(tmp_path / "in", output=tmp_path / "out")
+    files = [row["mask"], *(tmp_path / "in" / f"A_{word}.nii.gz" for word in BRIGHT)]
+    labels, *bright = (np.asarray(nib.load(file).dataobj) for file in files)
+    whole, core, enhancing = (voxels > 100 for voxels in bright)
+    assert np.array_equal(labels, np.select([enhancing, core, whole], [4, 1, 2]))
+
+
 def test_a_stitched_volume_is_its_slices_side_by_side(four: Model, tmp_path: Path) -> None:
     volume = smooth(4, 20)
     volume[:, 7] = 0

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tumorline.data.layouts.case_list import list_scans
 from tumorline.data.layouts.contents import Contents
-from tumorline.data.layouts.gather import Scan, gather_scans, name_channels
+from tumorline.data.layouts.gather import Scan, gather_scans, name_channels, nnunet_scans
 from tumorline.data.layouts.nnunet import is_in_nnunet_folder
 from tumorline.data.layouts.selection import Selection, select_images
 from tumorline.data.layouts.table import TABLE_SUFFIXES
@@ -71,10 +71,7 @@ def _jobs_of(given: Path, channels: Channels, notify: Notify | None) -> list[Pre
         return _jobs_of_file(given, channels)
     if not given.is_dir():
         raise UserError(f"{given}: no such file or folder")
-    contents = Contents(given)
-    selection = select_images(contents, channels[0] if len(channels) == 1 else "")
-    scans = gather_scans(contents, channels) if len(channels) > 1 and all(channels) else []
-    selection = _without_volumes(selection, scans) if len(channels) > 1 else selection
+    selection, scans = _images_and_scans(Contents(given), channels)
     if not selection.images and not selection.problems and not scans:
         raise UserError(f"{given}: no {_wanted(channels)} in this folder{_seen(selection)}; accepted are {_accepted()}")
     if notify and selection.remark:
@@ -83,6 +80,18 @@ def _jobs_of(given: Path, channels: Channels, notify: Notify | None) -> list[Pre
     locked = [PredictionJob((path,), path.relative_to(given), problem=why) for path, why in selection.problems.items()]
     single = [PredictionJob((path,), without_suffix(path.relative_to(given))) for path in selection.images]
     return [*single, *map(_job_of_scan, scans), *locked]
+
+
+def _images_and_scans(contents: Contents, channels: Channels) -> tuple[Selection, list[Scan]]:
+    """Files that are predicted each by itself, and scans, of which a model of one channel gets those of nnU-Net."""
+    if len(channels) > 1:
+        scans = gather_scans(contents, channels) if all(channels) else []
+        return _without_volumes(select_images(contents), scans, is_volume), scans
+    selection = select_images(contents, channels[0])
+    scans = nnunet_scans(contents, channels) if channels[0] else []
+    if all(scan.problem for scan in scans):
+        return selection, []
+    return _without_volumes(selection, scans, is_in_nnunet_folder), scans
 
 
 def _jobs_of_file(path: Path, channels: Channels) -> list[PredictionJob]:
@@ -115,14 +124,14 @@ def _job_of_scan(scan: Scan) -> PredictionJob:
     return PredictionJob(scan.images, scan.name, scan.planes, scan.problem)
 
 
-def _without_volumes(selection: Selection, scans: Sequence[Scan]) -> Selection:
+def _without_volumes(selection: Selection, scans: Sequence[Scan], is_of_scan: Callable[[Path], bool]) -> Selection:
     """A selection whose volumes are of scans, or left out."""
     used = {path for scan in scans for path in scan.images}
-    volumes = [path for path in selection.images if is_volume(path)]
+    volumes = [path for path in selection.images if is_of_scan(path)]
     left_out = {**selection.left_out, **dict.fromkeys(volumes, "volumes that are no channel of a scan")}
     return replace(
         selection,
-        images=tuple(path for path in selection.images if not is_volume(path)),
+        images=tuple(path for path in selection.images if not is_of_scan(path)),
         left_out={path: why for path, why in left_out.items() if path not in used},
     )
 

@@ -57,7 +57,7 @@ def gather_scans(contents: Contents, channels: Sequence[str]) -> list[Scan]:
             if channel := channel_meant(word, channels):
                 scan = found.setdefault(name or path.parent.as_posix(), _Found(name))
                 scan.files[channel][word].append(path)
-    return [*(_as_scan(scan, contents.path, channels) for scan in found.values()), *_nnunet_scans(contents, channels)]
+    return [*(_as_scan(scan, contents.path, channels) for scan in found.values()), *nnunet_scans(contents, channels)]
 
 
 def split_name(path: Path) -> tuple[str, str]:
@@ -143,7 +143,7 @@ def _file_of(channel: str, found: _Found, place: Path) -> Path:
     return files[0]
 
 
-def _nnunet_scans(contents: Contents, channels: Sequence[str]) -> list[Scan]:
+def nnunet_scans(contents: Contents, channels: Sequence[str]) -> list[Scan]:
     scans = {name: scan for name, scan in scans_in_nnunet(contents).items() if scan.channels or scan.whole}
     return [_nnunet_scan(name, scan, channels) for name, scan in scans.items()]
 
