@@ -153,6 +153,15 @@ def test_a_baseline_that_is_not_beaten_names_its_region(load: Load, tmp_path: Pa
     assert any(text.startswith("BASELINE NOT BEATEN (tumour core): all background has Dice 0.000") for text in texts)
 
 
+def test_a_model_of_one_region_is_measured_on_one_of_another_name(load: Load, tmp_path: Path) -> None:
+    dataset = load(["tumour_core"], ["post_contrast"])
+    summary = scoring.evaluate(model_of(["tumour"], ["post_contrast"]), Request(dataset, tmp_path))
+    assert {name: list(scored) for name, scored in summary.baselines.items()} == {
+        "all_background": ["tumour"],
+        "otsu_in_head": ["tumour"],
+    }
+
+
 def test_what_an_earlier_try_has_done_is_not_done_again(load: Load, tmp_path: Path) -> None:
     class Kept:
         def __init__(self) -> None:
@@ -244,9 +253,12 @@ def test_baselines_are_measured_against_each_region(load: Load) -> None:
     dataset = load()
     truths = [dataset.read(case).truth for case in dataset.cases]
     masks = baselines.constant_masks(truths, [case.group for case in dataset.cases])
-    records = baselines.measure_baselines(
-        dataset, [case.id for case in dataset.cases], dict(zip(BRATS, masks, strict=True))
-    )
+    constants = dict(zip(BRATS, masks, strict=True))
+    records = [
+        record
+        for case in dataset.cases
+        for record in baselines.measure_baselines(case, dataset.read(case), BRATS, constants)
+    ]
     found = [record for record in records if record["baseline"] == "constant_mask" and record["dice"] is not None]
     assert {record["region"] for record in found} == set(BRATS)
     assert min(record["dice"] for record in found) > 0.5

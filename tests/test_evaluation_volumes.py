@@ -9,7 +9,9 @@ import pytest
 
 from tests.test_evaluation_regions import BRATS, CHANNELS, boxes, model_of, scan
 from tumorline.config import DataConfig
+from tumorline.data.case import Case
 from tumorline.data.dataset import Dataset, load_dataset
+from tumorline.data.sample import Sample
 from tumorline.evaluation import baselines, operating_point, robustness, scoring
 from tumorline.evaluation.predictions import read_prediction
 from tumorline.evaluation.robustness import STRESSES, levels, stressed
@@ -20,6 +22,7 @@ from tumorline.metrics.case import score_case
 
 Load = Callable[..., Dataset]
 VOXEL_ML = 0.003
+READ = Dataset.read
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +81,18 @@ def test_an_evaluation_that_goes_on_reads_the_volumes_it_has_written(load: Load,
     wanted = Request(load(), tmp_path, memory=Kept())  # type: ignore[arg-type]
     first = scoring.evaluate(model_of(), wanted)
     assert scoring.evaluate(model_of(), wanted) == first
+
+
+def test_each_volume_is_read_once_in_an_evaluation(load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset, read = load(), []
+
+    def counting(self: Dataset, case: Case) -> Sample:
+        read.append(case.id)
+        return READ(self, case)
+
+    monkeypatch.setattr(Dataset, "read", counting)
+    scoring.evaluate(model_of(), Request(dataset, tmp_path))
+    assert read == [case.id for case in dataset.cases]
 
 
 def test_an_operating_point_of_volumes_is_chosen_by_whole_volumes(load: Load) -> None:

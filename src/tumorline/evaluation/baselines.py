@@ -13,7 +13,8 @@ from scipy import ndimage
 
 from tumorline.arrays import ImageArray, MaskArray
 from tumorline.audit import describe
-from tumorline.data.dataset import Dataset
+from tumorline.data.case import Case
+from tumorline.data.sample import Sample
 from tumorline.groups import group_of
 from tumorline.metrics.overlap import OverlapCounts, accuracy, count_overlap, dice_of_tumour, volume_ratio
 from tumorline.metrics.summary import figure_of
@@ -99,21 +100,17 @@ def otsu(values: npt.NDArray[np.float64]) -> float:
     return float(edges[1 + np.nanargmax(between[:-1])]) if np.ptp(values) else float(values.max())
 
 
-def measure_baselines(dataset: Dataset, names: Sequence[str], constants: Mapping[str, MaskArray]) -> list[Record]:
-    """Each baseline's figures on the cases `names`, by region; without a constant mask there is none of it."""
-    return [record for name in names for record in _measure_case(dataset, name, constants)]
-
-
-def _measure_case(dataset: Dataset, name: str, constants: Mapping[str, MaskArray]) -> Iterator[Record]:
-    case = dataset.cases[dataset.index[name]]
-    image, truths, _ = dataset.read(case)
-    otsu_mask = otsu_in_head(image)
-    for region, truth in zip(dataset.regions, truths, strict=True):
+def measure_baselines(
+    case: Case, sample: Sample, regions: Sequence[str], constants: Mapping[str, MaskArray]
+) -> Iterator[Record]:
+    """Each baseline's figures on a case, by region; without a constant mask there is none of it."""
+    otsu_mask = otsu_in_head(sample.image)
+    for region, truth in zip(regions, sample.truth, strict=True):
         answers = {"otsu_in_head": otsu_mask}
         if region in constants and constants[region].ndim <= truth.ndim:
             answers["constant_mask"] = fitted(constants[region], truth.shape)
         for baseline, answer in answers.items():
-            named = {"case": name, "patient": case.patient, "region": region, "baseline": baseline}
+            named = {"case": case.id, "patient": case.patient, "region": region, "baseline": baseline}
             yield named | _figures(count_overlap(truth, answer))
 
 

@@ -1,11 +1,13 @@
 """A model's figures on cases that it has not seen, at native resolution, with all conventions stated."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import product
 
 from tumorline.arrays import MaskArray
 from tumorline.data.case import Case
-from tumorline.data.dataset import Dataset, read_truth
+from tumorline.data.dataset import Dataset
+from tumorline.data.sample import Sample
 from tumorline.errors import UserError
 from tumorline.evaluation import baselines
 from tumorline.evaluation.predictions import find_prediction, read_prediction, write_prediction
@@ -37,19 +39,30 @@ def evaluate(model: Model, wanted: Request, progress: Progress | None = None) ->
     if not any(status[name] in wanted.headline for name in names):
         raise UserError(explain_nothing_left(model.info, wanted.dataset, status))
     require_input(model.info, wanted.dataset)
-    certainties: list[Certainty] = []
-    scores = score_cases(_predicted(model, wanted, names, certainties, progress), wanted.processes)
+    found = _Found(status)
+    scores = score_cases(_predicted(model, wanted, names, found, progress), wanted.processes)
     cases = [wanted.dataset.cases[wanted.dataset.index[name]] for name in names]
     rows = [
         Row(case.id, case.patient, _attributes(case), status[case.id], region, score)
         for (case, region), score in zip(product(cases, model.info.regions), scores, strict=True)
     ]
-    summary = summarise_evaluation(model, wanted, rows, status)
-    summary = with_baselines(summary, _measure_baselines(model.info, wanted, rows))
-    summary = summary.model_copy(update={"calibration": _calibrations(wanted, rows, certainties)})
-    write_certainties(wanted.output, rows, certainties)
+    summary = with_baselines(summarise_evaluation(model, wanted, rows, status), found.records)
+    summary = summary.model_copy(update={"calibration": _calibrations(wanted, rows, found.certainties)})
+    write_csv(wanted.output / BASELINES_NAME, baselines.COLUMNS, found.records)
+    write_certainties(wanted.output, rows, found.certainties)
     write_evaluation(wanted.output, rows, summary)
     return summary
+
+
+@dataclass
+class _Found:
+    """What is noted of the cases while they are scored, so that none has to be read twice."""
+
+    status: Mapping[str, str]
+    certainties: list[Certainty] = field(default_factory=list)
+    """Of each case and region."""
+    records: list[baselines.Record] = field(default_factory=list)
+    """Of the baselines, on the headline's cases."""
 
 
 def require_input(info: ModelInfo, dataset: Dataset) -> None:
@@ -74,14 +87,18 @@ def _calibrations(wanted: Request, rows: Sequence[Row], certainties: Sequence[Ce
 
 
 def _predicted(
-    model: Model, wanted: Request, names: Sequence[str], certainties: list[Certainty], progress: Progress | None
+    model: Model, wanted: Request, names: Sequence[str], found: _Found, progress: Progress | None
 ) -> Iterator[Pair]:
-    """Truth and prediction of each case and region, as they are asked for; writes the masks, notes the certainties."""
-    dataset = wanted.dataset
+    """Truth and prediction of each case and region, as they are asked for; writes the masks and notes the rest."""
+    dataset, regions = wanted.dataset, model.info.regions
+    constants = {region: baselines.from_text(text) for region, text in model.info.constant_masks.items()}
     for done, name in enumerate(names, start=1):
         case = dataset.cases[dataset.index[name]]
-        found, pairs = _recalled(model, wanted, case) or _answered(model, wanted, case)
-        certainties += found
+        sample = dataset.read(case)
+        certainties, pairs = _recalled(model, wanted, case, sample) or _answered(model, wanted, case, sample)
+        found.certainties += certainties
+        if found.status[name] in wanted.headline:
+            found.records += baselines.measure_baselines(case, sample, regions, constants)
         yield from pairs
         if progress:
             progress(done, len(names))
@@ -91,8 +108,8 @@ Answered = tuple[list[Certainty], list[Pair]]
 """Of each region of a case."""
 
 
-def _answered(model: Model, wanted: Request, case: Case) -> Answered:
-    image, truth, grid = wanted.dataset.read(case)
+def _answered(model: Model, wanted: Request, case: Case, sample: Sample) -> Answered:
+    image, truth, grid = sample
     probability = model.answer(image, case.images[0], grid).probability
     masks = model.masks(probability, grid)
     found = [calibration.judge(case.group, *arrays) for arrays in zip(probability, truth, masks, strict=True)]
@@ -102,7 +119,7 @@ def _answered(model: Model, wanted: Request, case: Case) -> Answered:
     return found, _pairs(truth, masks, grid)
 
 
-def _recalled(model: Model, wanted: Request, case: Case) -> Answered | None:
+def _recalled(model: Model, wanted: Request, case: Case, sample: Sample) -> Answered | None:
     """What an earlier try has found, with the masks that it wrote; None where the case is still to be done."""
     regions, folder = model.info.regions, wanted.output / PREDICTIONS_NAME
     recalled = wanted.memory.recall(case.id) if wanted.memory else None
@@ -110,9 +127,7 @@ def _recalled(model: Model, wanted: Request, case: Case) -> Answered | None:
     certainties = [certainty for record in records if (certainty := calibration.from_record(record))]
     if len(certainties) != len(regions) or not find_prediction(folder, case.id, regions):
         return None
-    truth = read_truth(case, wanted.dataset.settings)
-    grid = case.grid or Grid(truth.shape[1:], wanted.dataset.spacing_mm(case))
-    return certainties, _pairs(truth, read_prediction(folder, case.id, regions), grid)
+    return certainties, _pairs(sample.truth, read_prediction(folder, case.id, regions), sample.grid)
 
 
 def _pairs(truth: MaskArray, masks: MaskArray, grid: Grid) -> list[Pair]:
@@ -121,11 +136,3 @@ def _pairs(truth: MaskArray, masks: MaskArray, grid: Grid) -> list[Pair]:
 
 def _attributes(case: Case) -> dict[str, str]:
     return {**case.attributes, "class_name": case.class_name}
-
-
-def _measure_baselines(info: ModelInfo, wanted: Request, rows: Sequence[Row]) -> list[baselines.Record]:
-    constants = {region: baselines.from_text(text) for region, text in info.constant_masks.items()}
-    names = dict.fromkeys(row.case for row in rows if row.status in wanted.headline)
-    records = baselines.measure_baselines(wanted.dataset, list(names), constants)
-    write_csv(wanted.output / BASELINES_NAME, baselines.COLUMNS, records)
-    return records
