@@ -1,5 +1,6 @@
 """Limits of the post-processing that validation cases choose."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -108,8 +109,12 @@ def test_a_run_keeps_its_limits_in_the_model_file_and_is_scored_with_them(tmp_pa
     info = read_info(run / "model.safetensors")
     if setting == "choose=true":
         assert info.metrics["postprocessing"]["chosen"] == "validation"
+        assert "chose epoch, temperature, threshold and post-processing" in (run / "MODEL_CARD.md").read_text()
     else:
         assert info.postprocessing.smallest_px == {"tumour": 1000}
+        said = "components below these sizes are taken out: tumour 1000 px"
+        assert f"After the threshold: {said}" in (run / "MODEL_CARD.md").read_text()
+        assert json.loads((run / "summary.json").read_text())["conventions"]["postprocessing"] == said
         assert {row["predicted_px"] for row in tumorline.files.read_csv(run / "evaluation.csv")} == {"0"}
         (row,) = tumorline.predict(source / "images" / "s000.png", run, tmp_path / "out")
         assert row["tumour_px"] == 0

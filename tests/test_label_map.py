@@ -9,8 +9,8 @@ from tumorline.config import Config, Postprocessing, load_config
 from tumorline.data.label_convention import SCHEMES
 from tumorline.errors import UserError
 from tumorline.inference.label_map import from_labels, region_labels, to_labels
-from tumorline.inference.post import postprocess
-from tumorline.regions import NESTED
+from tumorline.inference.post import describe_postprocessing, postprocess
+from tumorline.regions import CORE, NESTED, WHOLE
 
 
 def nested_masks() -> np.ndarray:
@@ -113,3 +113,12 @@ def test_limits_stand_in_the_configuration(tmp_path: Path) -> None:
 def test_a_limit_that_means_nothing_is_one_line(override: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         load_config(None, [override])
+
+
+def test_what_is_done_to_masks_is_said() -> None:
+    assert describe_postprocessing(["tumour"], Postprocessing(smallest_px={"tumour": 0})) == ""
+    limits = Postprocessing(smallest_ml={CORE: 0.1}, smallest_px={WHOLE: 3}, least_enhancing_ml=0.5)
+    assert describe_postprocessing(NESTED, limits) == (
+        "an inner region is part of the outer ones; components below these sizes are taken out: tumour_core 0.1 ml, "
+        "whole_tumour 3 px; enhancing_tumour of less than 0.5 ml in all is taken out of that region"
+    )

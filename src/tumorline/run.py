@@ -36,6 +36,7 @@ from tumorline.files import (
     writing,
 )
 from tumorline.inference.model import load
+from tumorline.inference.post import describe_postprocessing
 from tumorline.model_file import ModelInfo, known_images, save_model, stored, with_figures
 from tumorline.network_input.windows import count_slices, count_windows
 from tumorline.output_folder import amended
@@ -358,7 +359,8 @@ def _with_postprocessing(info: ModelInfo, task: "Task", notify: Notify) -> Model
         return info.model_copy(update={"postprocessing": settings.fixed})
     model = replace(load(task.run), info=info)
     limits = choose_postprocessing(model, task.dataset, task.split.cases("validation"))
-    notify(limits.sentence)
+    said = describe_postprocessing(info.regions, limits.postprocessing) or "none"
+    notify(f"post-processing from the validation patients: {said}")
     metrics = {**info.metrics, "postprocessing": {"chosen": "validation", "dice": limits.dice}}
     return info.model_copy(update={"postprocessing": limits.postprocessing, "metrics": metrics})
 

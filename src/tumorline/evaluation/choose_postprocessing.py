@@ -34,14 +34,6 @@ class Limits:
     postprocessing: Postprocessing
     dice: dict[str, tuple[float, float]]
 
-    @property
-    def sentence(self) -> str:
-        chosen = [f"{name} {value:g} ml" for name, value in self.postprocessing.smallest_ml.items()]
-        chosen += [f"{name} {value} px" for name, value in self.postprocessing.smallest_px.items()]
-        if least := self.postprocessing.least_enhancing_ml:
-            chosen.append(f"in all {ENHANCING} {least:g} ml")
-        return f"post-processing from the validation patients: {', '.join(chosen) or 'none'}"
-
 
 class _Counts(NamedTuple):
     """Elements of one case and region; those predicted and those of both for each limit."""

@@ -181,7 +181,9 @@ def _few_patients(info: ModelInfo, figures: PointFigures) -> str:
     patients = figures.validation_patients or len(info.known_cases.patients.get("validation", []))
     if info.members or not 0 < patients < FEWEST_PATIENTS:
         return ""
-    chosen = "epoch, temperature and threshold" if figures.chosen == "validation" else "epoch and temperature"
+    also = (("threshold", figures.chosen == "validation"), ("post-processing", "postprocessing" in info.metrics))
+    *first, last = ["epoch", "temperature", *(name for name, was_chosen in also if was_chosen)]
+    chosen = f"{', '.join(first)} and {last}"
     who = "one patient" if patients == 1 else numbered(patients, "patient")
     return f"FEW VALIDATION PATIENTS: {who} chose {chosen}; give validation more patients (split.validation)"
 

@@ -7,6 +7,7 @@ from tumorline.data.source import Source
 from tumorline.evaluation import baselines, operating_point
 from tumorline.evaluation.status import SEEN, Request
 from tumorline.inference.model import TTA, Model
+from tumorline.inference.post import describe_postprocessing
 from tumorline.metrics.summary import Row, by_group, by_size, grouping_attributes, summarise_rows
 from tumorline.model_info import ModelInfo, point_figures
 from tumorline.results import (
@@ -89,14 +90,16 @@ def summarise_evaluation(model: Model, wanted: Request, rows: Sequence[Row], sta
         else None,
         baselines={},
         operating_points=_describe_points(model),
-        conventions=_conventions(rows, model.tta),
+        conventions=_conventions(rows, model),
         warnings=_warnings(info, wanted, headline, split.leaking),
     )
 
 
-def _conventions(rows: Sequence[Row], tta: str) -> dict[str, str]:
-    are_volumes = any(row.scores.depth is not None for row in rows)
-    return {**CONVENTIONS, **(CONVENTIONS_OF_VOLUMES if are_volumes else {}), **_test_time_augmentation(tta)}
+def _conventions(rows: Sequence[Row], model: Model) -> dict[str, str]:
+    of_volumes = CONVENTIONS_OF_VOLUMES if any(row.scores.depth is not None for row in rows) else {}
+    changed = describe_postprocessing(model.info.regions, model.info.postprocessing)
+    more = {"postprocessing": changed} if changed else {}
+    return {**CONVENTIONS, **of_volumes, **more, **_test_time_augmentation(model.tta)}
 
 
 def _describe_source(source: Source) -> SourceDescription:

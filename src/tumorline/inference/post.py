@@ -35,6 +35,19 @@ def postprocess(
     return masks
 
 
+def describe_postprocessing(regions: Sequence[str], settings: Postprocessing) -> str:
+    """What `postprocess` does to a model's masks, in words; empty where it does nothing."""
+    limits = [f"{name} {value:g} ml" for name, value in settings.smallest_ml.items() if value]
+    limits += [f"{name} {value} px" for name, value in settings.smallest_px.items() if value]
+    least = settings.least_enhancing_ml
+    said = (
+        "an inner region is part of the outer ones" if len([name for name in regions if name in NESTED]) > 1 else "",
+        f"components below these sizes are taken out: {', '.join(limits)}" if limits else "",
+        f"{ENHANCING} of less than {least:g} ml in all is taken out of that region" if least else "",
+    )
+    return "; ".join(filter(None, said))
+
+
 def _least_elements(region: str, settings: Postprocessing, voxel_ml: float | None) -> float:
     """Pixels or voxels that a component has to have."""
     by_volume = settings.smallest_ml.get(region, 0.0) / voxel_ml if voxel_ml else 0.0

@@ -12,6 +12,7 @@ from safetensors import safe_open
 
 from tumorline.escaping import for_markdown
 from tumorline.files import write_text
+from tumorline.inference.post import describe_postprocessing
 from tumorline.metrics.headline import count_cases, count_false_lesions, count_false_positives, count_volumes
 from tumorline.model_file import read_info
 from tumorline.report.page import harmless
@@ -51,6 +52,7 @@ def write_card(run: Path) -> Path:
         "mean_dice": mean_dice_over_regions(summary.regions),
         "regions": [_region_content(summary, region) for region in summary.regions],
         "points": list(zip(info.regions, info.thresholds, info.temperatures, strict=True)),
+        "postprocessing": describe_postprocessing(info.regions, info.postprocessing),
         "options": ", ".join(f"{key} {value}" for key, value in info.architecture.options.items()),
         "parameters": f"{_count_parameters(run / WEIGHTS_NAME) / 1e6:.1f} M",
         "storage": info.config["model"]["storage"],
