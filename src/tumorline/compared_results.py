@@ -65,6 +65,8 @@ class ComparedFigures(Result):
     hd95_detected: Figure
     signed_offset: Figure
     volume_ratio: Figure
+    volume_error_absolute_ml: Figure | None = None
+    """Of volumes."""
 
 
 class PairDifference(Result):

@@ -2,8 +2,9 @@
 
 import csv
 from pathlib import Path
+from statistics import mean
 
-from tumorline.model_file import find_model, listed_models, read_info
+from tumorline.model_file import ModelInfo, find_model, listed_models, read_info
 from tumorline.wording import numbered
 
 NETWORKS = Path(__file__).with_name("models") / "networks.csv"
@@ -15,14 +16,27 @@ def list_trained_models() -> list[dict[str, str]]:
     rows = []
     for name in listed_models():
         info = read_info(find_model(Path(name)))
-        headline = info.metrics["headline"]
-        dice = headline["regions"][info.regions[0]]["dice"]
-        low, high = dice["ci95"] or dice["range"]
-        figure = f"Dice {dice['mean']:.3f} ({low:.3f} to {high:.3f}) on {numbered(headline['patients'], 'patient')}"
         rows.append(
-            {"model": name, "trained on": info.data["name"], "input": f"{info.image_size} px", "figure": figure}
+            {
+                "model": name,
+                "trained on": info.data["name"],
+                "input": f"{info.image_size} px",
+                "figure": _headline_figure(info),
+            }
         )
     return rows
+
+
+def _headline_figure(info: ModelInfo) -> str:
+    """Dice by patient with its limits, of several regions the mean over them."""
+    headline = info.metrics["headline"]
+    figures = [headline["regions"][region]["dice"] for region in info.regions]
+    patients = numbered(headline["patients"], "patient")
+    if len(figures) > 1:
+        known = [dice["mean"] for dice in figures if dice["mean"] is not None]
+        return f"mean over {len(figures)} regions of the Dice {mean(known):.3f} on {patients}"
+    low, high = figures[0]["ci95"] or figures[0]["range"]
+    return f"Dice {figures[0]['mean']:.3f} ({low:.3f} to {high:.3f}) on {patients}"
 
 
 def list_networks() -> list[dict[str, str]]:

@@ -44,8 +44,13 @@ def nested_balls(space: tuple[int, ...], radius: float, shift: int = 0, regions:
     return np.stack([distances < radius * (1 - 0.3 * number) for number in range(regions)])
 
 
-def evaluated(folder: Path, space: tuple[int, ...], cases: int = 6, regions: int = 3) -> Evaluated:
-    """Cases of growing tumours, found the worse the larger they are; the last one has no innermost region."""
+def evaluated(
+    folder: Path, space: tuple[int, ...], cases: int = 6, regions: int = 3, lost: int | None = None
+) -> Evaluated:
+    """Cases of growing tumours, found the worse the larger they are; the last one has no innermost region.
+
+    Of the region that is `lost` nothing is found.
+    """
     grid = grid_of(space, AFFINE) if len(space) > 2 else Grid(space)
     samples, rows = {}, []
     for number in range(cases):
@@ -54,6 +59,8 @@ def evaluated(folder: Path, space: tuple[int, ...], cases: int = 6, regions: int
         if number == cases - 1 and regions > 1:
             truth[-1] = False
         predicted = nested_balls(space, radius, shift=number, regions=regions)
+        if lost is not None:
+            predicted[lost] = False
         image = np.random.default_rng(number).random((2, *space), np.float32) + truth[0] * 0.5
         samples[name] = Sample(image.astype(np.float32), truth, grid)
         write_prediction(folder / "predictions", name, REGIONS[:regions], predicted, grid)

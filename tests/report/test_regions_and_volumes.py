@@ -2,11 +2,15 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.report.evaluated import REGIONS, evaluated
+from tumorline.comparison import compare
 from tumorline.report import write_report
+from tumorline.report.cases import Drawing
+from tumorline.report.comparison import write_comparison
 from tumorline.results import read_summary
 
 PICTURE, VOLUME = (40, 48), (12, 40, 48)
@@ -65,6 +69,36 @@ def test_volumes_of_one_region_have_no_overview(tmp_path: Path) -> None:
     assert '<h2 class="region"' not in page
     assert page.count('class="contour truth"') == 3 * page.count("<figure>")
     assert "predicted minus true volume" in page
+
+
+def compared(tmp_path: Path, space: tuple[int, ...]) -> tuple[str, dict[str, Any]]:
+    """Two models, of which the second one finds nothing of the innermost region."""
+    first = evaluated(tmp_path / "first", space)
+    second = evaluated(tmp_path / "second", space, lost=2)
+    models = {"first": first.folder, "second": second.folder}
+    result = compare(models, {})
+    source = Drawing(first.read_case, REGIONS, first.folder / "predictions", REGIONS)
+    page = write_comparison(result, list(models.values()), tmp_path, source).read_text()
+    return page, result.to_json()
+
+
+def test_volumes_are_compared_by_region_in_three_planes_and_millilitres(tmp_path: Path) -> None:
+    page, result = compared(tmp_path, VOLUME)
+    by_region = {pair["region"]: pair for pair in result["pairs"] if pair["metric"] == "volume_error_absolute_ml"}
+    assert by_region["whole_tumour"]["difference"]["mean"] == 0
+    assert by_region["enhancing_tumour"]["difference"]["mean"] < 0
+    assert {one["region"] for one in result["disagreements"]} == {"enhancing_tumour"}
+    assert page.count('<div class="planes"') == 2 * len(result["disagreements"]) > 0
+    assert "absolute error, ml" in page
+    assert "volume ratio" in page
+
+
+def test_pictures_are_compared_without_millilitres(tmp_path: Path) -> None:
+    page, result = compared(tmp_path, PICTURE)
+    assert "volume_error_absolute_ml" not in {pair["metric"] for pair in result["pairs"]}
+    assert "volume_error_absolute_ml" not in result["contenders"][0]["figures"]
+    assert ", ml" not in page
+    assert "area ratio" in page
 
 
 def test_undrawn_cases_leave_the_figures(tmp_path: Path) -> None:

@@ -10,11 +10,11 @@ from pathlib import Path
 from tumorline.compared_results import ComparedPair, Comparison
 from tumorline.comparison.figures import (
     HEADLINE,
-    MERIT,
     PatientMeans,
     average_patients,
     compare_pairs,
     compared_figures,
+    compared_metrics,
     describe_contender,
     find_disagreements,
     match_contenders,
@@ -60,9 +60,10 @@ def compare(
     refuse_seen(runs, study)
     regions = common_regions(runs)
     cases = common_cases(runs, regions, study)
-    means = [average_patients(runs, cases, region) for region in regions]
+    metrics = compared_metrics(row for run in runs for row in run.rows.values())
+    means = [average_patients(runs, cases, region, metrics) for region in regions]
     matched = match_contenders(contenders, reference)
-    pairs = [pair for metric in MERIT for pair in compare_pairs(metric, matched, means, bool(groups))]
+    pairs = [pair for metric in metrics for pair in compare_pairs(metric, matched, means, bool(groups))]
     return Comparison(
         schema_version=SCHEMA_VERSION,
         about="leak" if study else "recipes" if groups else "models",

@@ -1,7 +1,7 @@
 """What contenders reach on the same cases: by patient, in pairs, in order, each region by itself."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
 from typing import NamedTuple
@@ -23,7 +23,7 @@ from tumorline.comparison.runs import Contender, Key, Run
 from tumorline.errors import UserError, did_you_mean
 from tumorline.metrics import comparison as tests
 from tumorline.metrics.comparison import LEVEL, Difference
-from tumorline.metrics.summary import DISTANCES, FIGURES, Row, figure, with_unit
+from tumorline.metrics.summary import DISTANCES, FIGURES, VOLUME_FIGURES, Row, figure, with_unit
 
 MERIT: dict[str, Callable[[float], float]] = {
     "dice": lambda mean: mean,
@@ -32,9 +32,12 @@ MERIT: dict[str, Callable[[float], float]] = {
     "hd95_detected": lambda mean: -mean,
     "signed_offset": lambda mean: -abs(mean),
     "volume_ratio": lambda mean: -abs(mean - 1),
+    "volume_error_absolute_ml": lambda mean: -mean,
 }
-"""The metrics compared, and how good a mean is; misses count as the conventions of `summary.json` say. The last three
-are undefined for a missed tumour: a difference is then over the patients for whom both have a value."""
+"""The metrics compared, and how good a mean is; misses count as the conventions of `summary.json` say. HD95 of
+detected tumours, offset and ratio are undefined for a missed one: a difference is then over the patients for whom both
+have a value. The error in ml is of volumes only."""
+VALUES = FIGURES | VOLUME_FIGURES
 HEADLINE = "dice"
 
 FloatArray = npt.NDArray[np.float64]
@@ -62,11 +65,17 @@ class _Difference(NamedTuple):
     by_patient: FloatArray
 
 
-def average_patients(runs: Sequence[Run], cases: Sequence[str], region: str) -> PatientMeans:
+def compared_metrics(rows: Iterable[Row]) -> list[str]:
+    """Those that all rows have."""
+    in_ml = all(row.scores.volume_error_ml is not None for row in rows)
+    return [metric for metric in MERIT if in_ml or metric not in VOLUME_FIGURES]
+
+
+def average_patients(runs: Sequence[Run], cases: Sequence[str], region: str, metrics: Iterable[str]) -> PatientMeans:
     """Over the cases in which the truth has the region."""
     scored = {case: runs[0].rows[case, region] for case in cases}
     groups = {(case, region): row.group for case, row in scored.items() if row.scores.has_tumour}
-    values = {metric: {run.key: _patient_means(run, groups, metric) for run in runs} for metric in MERIT}
+    values = {metric: {run.key: _patient_means(run, groups, metric) for run in runs} for metric in metrics}
     return PatientMeans(region, sorted(set(groups.values())), values)
 
 
@@ -74,7 +83,7 @@ def _patient_means(run: Run, groups: Mapping[Key, str], metric: str) -> FloatArr
     """In the order of the patients, which are given by case; NaN where none of a patient's cases has a value."""
     found: dict[str, list[float]] = defaultdict(list)
     for key, patient in groups.items():
-        value = FIGURES[metric](run.rows[key].scores)
+        value = VALUES[metric](run.rows[key].scores)
         if value is not None:
             found[patient].append(value)
     return np.array([np.mean(found[name]) if found[name] else np.nan for name in sorted(set(groups.values()))])
@@ -165,7 +174,7 @@ def describe_contender(contender: Contender, cases: Sequence[str], means: Patien
 
 def compared_figures(rows: Sequence[Row]) -> ComparedFigures:
     """The metrics that are compared, of one contender in one region; distances with their unit."""
-    found = {metric: figure(rows, FIGURES[metric]) for metric in MERIT}
+    found = {metric: figure(rows, VALUES[metric]) for metric in compared_metrics(rows)}
     unit = " and ".join(sorted({row.scores.unit for row in rows}))
     return ComparedFigures(
         **{metric: with_unit(value, unit) if metric in DISTANCES else value for metric, value in found.items()}

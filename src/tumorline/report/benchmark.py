@@ -11,7 +11,7 @@ from tumorline.report import charts
 from tumorline.report.comparison import NAMES
 from tumorline.report.page import template
 
-DIGITS = {"hd95": 1, "hd95_detected": 1, "signed_offset": 2, "volume_ratio": 2}
+DIGITS = {"volume_error_absolute_ml": 2, "hd95": 1, "hd95_detected": 1, "signed_offset": 2, "volume_ratio": 2}
 PAGE_NAME, MARKDOWN_NAME, PICTURE_NAME = "leaderboard.html", "leaderboard.md", "pareto.svg"
 
 

@@ -24,6 +24,7 @@ NAMES = {
     "hd95_detected": "HD95 detected",
     "signed_offset": "boundary offset",
     "volume_ratio": "area ratio",
+    "volume_error_absolute_ml": "absolute error, ml",
 }
 MOST_PAIRS = 10
 """Pairs in the picture of differences; the table has all."""
@@ -42,7 +43,7 @@ def write_comparison(result: Comparison, folders: Sequence[Path], output: Path, 
     `source` says where images and truth come from; without it there are no pictures.
     """
     pictures = _pictures(result, folders, source) if source else []
-    volumes = any(picture.is_volume for row in pictures for _, picture in row)
+    volumes = any(one.figures.volume_error_absolute_ml for one in result.contenders)
     content = {
         **dict(result),
         "contender_names": result.names,

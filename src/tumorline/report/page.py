@@ -29,6 +29,7 @@ from tumorline.run_folder import (
     read_environment,
     read_history,
     read_split,
+    region_column,
 )
 
 Record = dict[str, str]
@@ -133,10 +134,7 @@ def _curves(rows: Sequence[Record], regions: Sequence[str]) -> dict[str, Any] | 
 def _dice_by_region(rows: Sequence[Record], regions: Sequence[str]) -> dict[str, list[float]]:
     """Where there are several regions, what each has reached."""
     columns = {
-        region.replace("_", " "): name
-        for region in regions
-        for name in rows[0]
-        if name.startswith("validation_dice") and name.endswith(region)
+        region.replace("_", " "): name for region in regions for name in rows[0] if name == region_column(region)
     }
     return {region: _column(rows, name) for region, name in columns.items()}
 
