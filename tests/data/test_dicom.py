@@ -2,12 +2,14 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom
 import pytest
 from PIL import Image
 from pydicom.encaps import encapsulate
+from pydicom.pixels.processing import convert_color_space
 
 import tumorline
 from tests import sources
@@ -61,6 +63,40 @@ def test_several_frames_colour_and_no_pixels_are_refused(tmp_path: Path) -> None
     assert "RGB pixels; accepted are MONOCHROME1, MONOCHROME2, PALETTE COLOR" in refusal(colour)
     nothing = save_dicom(tmp_path / "c.dcm", PIXELS, PhotometricInterpretation=None, PixelData=None)
     assert "no pixels; accepted are" in refusal(nothing)
+
+
+def colours(path: Path, pixels: np.ndarray, interpretation: str, planar: int = 0) -> Path:
+    """A slice whose pixels `(H, W, 3)` are bytes."""
+    stored = np.moveaxis(pixels, -1, 0) if planar else pixels
+    elements: dict[str, Any] = {"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7, "SamplesPerPixel": 3}
+    elements |= {"PlanarConfiguration": planar, "PixelData": stored.tobytes()}
+    return save_dicom(path, pixels[..., 0], PhotometricInterpretation=interpretation, **elements)
+
+
+@pytest.mark.parametrize("planar", [0, 1])
+@pytest.mark.parametrize("interpretation", ["RGB", "YBR_FULL"])
+def test_grey_that_is_stored_as_colours_is_read(tmp_path: Path, interpretation: str, planar: int) -> None:
+    pixels = np.repeat(IMAGE[..., None], 3, axis=-1)
+    stored = pixels if interpretation == "RGB" else convert_color_space(pixels, "RGB", interpretation)
+    assert np.array_equal(grey(colours(tmp_path / "x.dcm", stored, interpretation, planar)), IMAGE)
+
+
+@pytest.mark.parametrize("interpretation", ["RGB", "YBR_FULL"])
+def test_colours_are_refused_by_what_they_are(tmp_path: Path, interpretation: str) -> None:
+    pixels = np.repeat(IMAGE[..., None], 3, axis=-1)
+    pixels[3, 4] = (200, 0, 40)
+    path = colours(tmp_path / "x.dcm", pixels, interpretation)
+    assert (
+        "x.dcm: DICOM file in colour; accepted are MONOCHROME1, MONOCHROME2, PALETTE COLOR, and RGB that is grey"
+        in refusal(path)
+    )
+
+
+@pytest.mark.parametrize("missing", ["", " ", None])
+def test_an_empty_photometric_interpretation_is_named(tmp_path: Path, missing: str | None) -> None:
+    path = save_dicom(tmp_path / "x.dcm", PIXELS, PhotometricInterpretation=missing)
+    expected = "does not say whether its pixels are bright on dark (PhotometricInterpretation is empty); accepted are"
+    assert expected in refusal(path)
 
 
 def test_damaged_files_are_named(tmp_path: Path) -> None:

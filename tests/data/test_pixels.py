@@ -1,5 +1,7 @@
 """What is read of a file is what a viewer shows, in every encoding; what shows nothing is said to be blank."""
 
+import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -311,3 +313,43 @@ def test_a_colour_mask_of_any_format_is_one_finding(tmp_path: Path) -> None:
     ((code, message),) = load_dataset(tmp_path, DataConfig()).facts[0].errors
     assert code == "not_binary"
     assert "a colour picture with 2 colours" in message
+
+
+CODES = {"tiff_lzw": 5, "packbits": 32773}
+
+
+def packed_bytes(content: bytes, kind: str) -> bytes:
+    """As a strip that Pillow compressed."""
+    stream = io.BytesIO()
+    Image.frombytes("L", (len(content), 1), content).save(stream, "TIFF", compression=kind)
+    stream.seek(0)
+    with tifffile.TiffFile(stream) as file:
+        start, size = file.pages.first.dataoffsets[0], file.pages.first.databytecounts[0]
+    return stream.getvalue()[start : start + size]
+
+
+def write_packed(path: Path, values: Array, kind: str, pack: Callable[[bytes], bytes], **more: Any) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(vars(tifffile.TIFF.COMPRESSORS)["_codecs"], CODES[kind], lambda data, **_: pack(bytes(data)))
+        tifffile.imwrite(path, values, photometric="minisblack", compression=CODES[kind], **more)
+
+
+@pytest.mark.parametrize("kind", CODES)
+@pytest.mark.parametrize("dtype", ["<f8", ">f8", "<f2", "<u8"])
+@pytest.mark.parametrize("layout", [{"rowsperstrip": 1}, {"rowsperstrip": 4}, {"rowsperstrip": 18}, {"tile": (16, 16)}])
+def test_what_pillow_unpacks_may_be_any_number_in_any_strips(
+    tmp_path: Path, kind: str, dtype: str, layout: dict[str, Any]
+) -> None:
+    values = (np.resize(WIDE, (18, 7)) / 4).astype(dtype)
+    write_packed(tmp_path / "a.tif", values, kind, lambda data: packed_bytes(data, kind), byteorder=dtype[0], **layout)
+    assert np.array_equal(grey(tmp_path / "a.tif"), values.astype(np.float32))
+
+
+@pytest.mark.parametrize("kind", CODES)
+@pytest.mark.parametrize("strip", [b"", b"\x80", b"\xff" * 300, b"\0" * 300, None])
+def test_a_strip_that_does_not_fit_its_size_is_one_line(tmp_path: Path, kind: str, strip: bytes | None) -> None:
+    content = packed_bytes(bytes(40), kind) if strip is None else strip
+    write_packed(tmp_path / "a.tif", np.zeros((9, 7)), kind, lambda _: content, rowsperstrip=9)
+    with pytest.raises(UserError, match=r"a\.tif: ") as caught:
+        grey(tmp_path / "a.tif")
+    assert "\n" not in str(caught.value)

@@ -27,6 +27,10 @@ warnings.filterwarnings("ignore", module="pydicom")
 HEADER_TAGS = ["PatientID", "PixelSpacing"]
 PIXEL_DATA = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 COLOURS = ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR")
+THREE_COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_420", "YBR_ICT", "YBR_RCT")
+"""Read where they show grey: pydicom gives red, green and blue of each."""
+ROUNDING = 1
+"""By which red, green and blue of a grey pixel may differ after that."""
 CURES = {
     uid.JPEGLossless: "install the 'dicom' extra: pip install 'tumorline[dicom]'",
     uid.JPEGLosslessSV1: "install the 'dicom' extra: pip install 'tumorline[dicom]'",
@@ -76,7 +80,8 @@ def read_dicom(path: Path, as_seen: bool = True) -> Array:
     """Values `(H, W)` after rescale slope and intercept, bright as displayed (MONOCHROME1 is inverted).
 
     A palette gives `(H, W, 3)`. With `as_seen`, padding takes the darkest of the other values. Raises UserError for a
-    damaged file, for more than one frame, for colour without a palette, and for a compression that cannot be decoded.
+    damaged file, for more than one frame, for colours without a palette that are not grey, and for a compression that
+    cannot be decoded.
     """
     with decode_one(path, "DICOM", quote=False):
         dataset = read_dataset(path)
@@ -160,10 +165,17 @@ def _require_pixels(path: Path, dataset: pydicom.Dataset, colours: Sequence[str]
         raise UserError(f"{path}: DICOM file with no pixels; accepted are {', '.join(colours)}")
     frames = int(dataset.get("NumberOfFrames") or 1)
     require_size(path, int(dataset.Rows), int(dataset.Columns), frames, int(dataset.get("SamplesPerPixel") or 1))
-    found = str(dataset.get("PhotometricInterpretation", "")).strip() or "no"
-    if found not in colours:
+    found = str(dataset.get("PhotometricInterpretation") or "").strip()
+    if not found:
+        what = "does not say whether its pixels are bright on dark (PhotometricInterpretation is empty)"
+        raise UserError(f"{path}: DICOM file that {what}; accepted are {', '.join(colours)}")
+    if found not in colours and not _has_three_colours(dataset):
         raise UserError(f"{path}: DICOM file with {found} pixels; accepted are {', '.join(colours)}")
     return frames
+
+
+def _has_three_colours(dataset: pydicom.Dataset) -> bool:
+    return dataset.PhotometricInterpretation.strip() in THREE_COLOURS and dataset.get("SamplesPerPixel") == 3
 
 
 def _stored(path: Path, dataset: pydicom.Dataset) -> Array:
@@ -172,10 +184,18 @@ def _stored(path: Path, dataset: pydicom.Dataset) -> Array:
     if syntax in (uid.JPEGLSLossless, uid.JPEGLSNearLossless):
         _require_jpeg_ls_size(path, dataset)
     try:
-        return np.asarray(dataset.pixel_array)
+        values = np.asarray(dataset.pixel_array)
     except (RuntimeError, NotImplementedError):
         what = f"pixels in '{syntax.name}', which cannot be decoded here"
         raise UserError(f"{path}: {what}; {CURES.get(syntax, UNCOMPRESSED)}") from None
+    return _only_grey(path, values) if _has_three_colours(dataset) else values
+
+
+def _only_grey(path: Path, colours: Array) -> Array:
+    """What is stored three times `(H, W, 3)`, once."""
+    if np.ptp(colours, axis=-1).max() > ROUNDING:
+        raise UserError(f"{path}: DICOM file in colour; accepted are {', '.join(COLOURS)}, and RGB that is grey")
+    return np.asarray(colours[..., 0])
 
 
 def _require_jpeg_ls_size(path: Path, dataset: pydicom.Dataset) -> None:

@@ -1,7 +1,10 @@
 """TIFF of the kinds that Pillow refuses: numbers with a point of 16 and 64 bit, whole ones of 64 bit, such colours."""
 
 import logging
+import struct
 import zlib
+from collections.abc import Callable
+from io import BytesIO
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -9,13 +12,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import tifffile
+from PIL import Image
 
 from tumorline.errors import UserError
 from tumorline.formats.boundary import require_size
 from tumorline.formats.raster import MIN_IS_WHITE, invert
 
-PLAIN, DEFLATED = 1, (8, 32946)
-"""Compressions that need no further library."""
+PLAIN, DEFLATED, UNPACKED_BY_PILLOW = 1, (8, 32946), (5, 32773)
+"""Compressions that need no further library; the last are LZW and PackBits."""
+COMPRESSIONS = (PLAIN, *DEFLATED, *UNPACKED_BY_PILLOW)
 NO_PREDICTOR, DIFFERENCE = 1, 2
 AXES = ("YX", "YXS", "SYX")
 ORIENTATION = 274
@@ -41,6 +46,9 @@ def read_tiff(path: Path) -> Array:
         page = file.pages.first
         _require_one_page(path, file)
         _require_readable(path, page)
+        if page.compression in UNPACKED_BY_PILLOW:
+            codecs: dict[int, Any] = vars(tifffile.TIFF.DECOMPRESSORS)["_codecs"]
+            codecs[int(page.compression)] = _unpack_by_pillow(int(page.compression))
         values = np.asarray(page.asarray())
         values = invert(values) if page.photometric == MIN_IS_WHITE else values
         return _upright(_colours_last(values, page.axes), page.tags.valueof(ORIENTATION, default=1))
@@ -58,10 +66,12 @@ def _require_readable(path: Path, page: Any) -> None:
     require_size(path, *page.shape)
     require_size(path, *page.chunks)
     numbers = page.dtype is not None and page.dtype.kind in "biuf" and page.axes in AXES
-    packed = page.compression in (PLAIN, *DEFLATED) and page.predictor in (NO_PREDICTOR, DIFFERENCE)
+    packed = page.compression in COMPRESSIONS and page.predictor in (NO_PREDICTOR, DIFFERENCE)
     if not (numbers and packed):
         what = f"{page.dtype} numbers, compressed by {getattr(page.compression, 'name', page.compression)}"
         raise UserError(f"{path}: TIFF with {what}, which is not read; save it uncompressed, in grey of 8 or 16 bit")
+    if not all(page.databytecounts):
+        raise UserError(f"{path}: a strip or tile holds nothing; get the file again")
     if page.compression in DEFLATED:
         _require_no_bomb(path, page)
 
@@ -74,6 +84,24 @@ def _require_no_bomb(path: Path, page: Any) -> None:
         stream = zlib.decompressobj()
         if len(stream.decompress(page.parent.filehandle.read(size), expected + 1)) > expected:
             raise UserError(f"{path}: a strip or tile inflates to more than its {expected:,} bytes")
+
+
+def _unpack_by_pillow(compression: int) -> Callable[..., bytes]:
+    """A decoder of strips and tiles: each becomes a picture of bytes, which Pillow reads whatever numbers they make."""
+
+    def unpack(packed: bytes, out: int) -> bytes:
+        with Image.open(_as_picture(packed, out, compression), formats=["TIFF"]) as image:
+            return image.tobytes()
+
+    return unpack
+
+
+def _as_picture(packed: bytes, length: int, compression: int) -> BytesIO:
+    """A TIFF of one row of bytes."""
+    tags = {256: length, 257: 1, 258: 8, 259: compression, 262: 1, 273: 8, 277: 1, 278: 1, 279: len(packed)}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    head = b"II*\0" + struct.pack("<I", 8 + len(packed))
+    return BytesIO(head + packed + struct.pack("<H", len(tags)) + entries + bytes(4))
 
 
 def _colours_last(values: Array, axes: str) -> Array:
