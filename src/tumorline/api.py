@@ -477,11 +477,12 @@ def write_predictions(
     if bool(given) == bool(channels):
         raise UserError("predict: give INPUT, or --channel NAME=FILE for each channel of one case")
     loaded = load(model, tta)
-    predictor = Predictor(loaded, region_labels(loaded.info.regions, enhancing_label))
     jobs = [job_of_channels(channels, loaded.channels)] if channels else list_jobs(given, loaded.channels, notify)
+    labels, of_dicom = region_labels(loaded.info.regions, enhancing_label), any(job.series for job in jobs)
+    predictor = Predictor(loaded, labels, of_dicom)
     if output:
-        refuse_inputs_in(Path(output), (path for job in jobs for path in job.images))
-    contents = hash_inputs(path for job in jobs for path in job.images)
+        refuse_inputs_in(Path(output), (path for job in jobs for path in job.files))
+    contents = hash_inputs(path for job in jobs for path in job.files)
     settings = {"tta": tta} if enhancing_label is None else {"tta": tta, "enhancing_label": enhancing_label}
     identity = {"inputs": contents, "model": loaded.fingerprint, "settings": hash_settings(**settings)}
     purpose = Purpose("predict", identity, "predictions")

@@ -17,11 +17,10 @@ import pydicom
 
 from tumorline.errors import UserError
 from tumorline.formats.boundary import decode_one, require_regular, require_size
-from tumorline.formats.dicom import hash_identifier, is_inverted, read_dataset, read_dicom_frames
+from tumorline.formats.dicom import is_inverted, read_dataset, read_dicom_frames
 from tumorline.formats.dicom_sequence import recognise_sequence
-from tumorline.formats.nifti import Voxels, load_nibabel
+from tumorline.formats.nifti import OpenVolume, Voxels, load_nibabel
 from tumorline.geometry.grid import Grid, grid_of
-from tumorline.user_text import says_nothing
 
 FEWEST = 3
 """Slices that are a volume."""
@@ -86,8 +85,8 @@ class DicomSeries:
     """Which sequence its headers tell, one of `layouts.brats.WORDS`; empty where they do not."""
     reason: str
     """By what the sequence was recognised."""
-    patient: str | None
-    """A hash of the patient's id."""
+    study: str
+    """StudyInstanceUID, or a stand-in for it where it is not stated."""
 
     @property
     def note(self) -> str:
@@ -136,6 +135,12 @@ class DicomSeries:
         sides = sorted(zip(self.turn[:, 0], self.stored_shape, strict=True))
         return grid_of(tuple(side for _, side in sides), turned)
 
+    @property
+    def as_volume(self) -> OpenVolume:
+        """What a NIfTI file of the series would be, without its values."""
+        image = load_nibabel().Nifti1Image(np.zeros(self.stored_shape, np.uint8), self.affine)
+        return OpenVolume(image, self.turn, self.stored_shape, 1)
+
     def to_stored(self, voxels: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Voxels `(X, Y, Z)`, as `read_series` gives them, as `(slices, rows, columns)` in the order of `slices`."""
         orientations = load_nibabel().orientations
@@ -168,6 +173,17 @@ def open_series(paths: Iterable[Path]) -> list[DicomSeries]:
     return [_series(slices, first_header[name]) for name, slices in by_series.items()]
 
 
+def read_series_id(path: Path) -> tuple[str, int]:
+    """SeriesInstanceUID and number of frames of a file; an empty name where it has none or cannot be read."""
+    try:
+        with decode_one(path, "DICOM", quote=False):
+            require_regular(path)
+            header = read_dataset(path, stop_before_pixels=True, specific_tags=["SeriesInstanceUID", "NumberOfFrames"])
+            return str(header.get("SeriesInstanceUID") or ""), int(header.get("NumberOfFrames") or 1)
+    except UserError:
+        return "", 0
+
+
 def _read_header(path: Path) -> pydicom.Dataset:
     with decode_one(path, "DICOM", quote=False):
         require_regular(path)
@@ -191,9 +207,8 @@ def _series(slices: Sequence[SeriesSlice], header: pydicom.Dataset) -> DicomSeri
     _require_upright(ordered)
     _require_even(ordered)
     sequence, reason = recognise_sequence(header)
-    patient = str(header.get("PatientID") or "").strip()
-    known = None if says_nothing(patient) else hash_identifier(patient)
-    return DicomSeries(tuple(ordered), sequence, reason, known)
+    study = str(header.get("StudyInstanceUID") or ordered[0].path.parent)
+    return DicomSeries(tuple(ordered), sequence, reason, study)
 
 
 # ---------------------------------------------------------------- what a series may be

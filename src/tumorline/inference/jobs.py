@@ -9,9 +9,11 @@ from tumorline.data.layouts.contents import Contents
 from tumorline.data.layouts.gather import Scan, gather_scans, name_channels, nnunet_scans
 from tumorline.data.layouts.nnunet import is_in_nnunet_folder
 from tumorline.data.layouts.selection import Selection, select_images
+from tumorline.data.layouts.series import SeriesScan, gather_series, series_in
 from tumorline.data.layouts.table import TABLE_SUFFIXES
 from tumorline.errors import UserError
 from tumorline.formats.decode import PICTURE_SUFFIXES, without_suffix
+from tumorline.formats.dicom_series import DicomSeries
 from tumorline.formats.nifti import is_volume
 
 Channels = Sequence[str]
@@ -30,14 +32,21 @@ class PredictionJob:
     """Of files of several frames, the frame of each channel."""
     problem: str = ""
     """Why it cannot be predicted; empty where it may be."""
+    series: tuple[DicomSeries, ...] = ()
+    """Of DICOM slices the series of each channel, whose first files `images` then are."""
 
     @property
     def path(self) -> Path:
         return self.images[0]
 
     @property
+    def files(self) -> tuple[Path, ...]:
+        """All that is read."""
+        return tuple(path for series in self.series for path in series.paths) or self.images
+
+    @property
     def is_volume(self) -> bool:
-        return is_volume(self.path)
+        return bool(self.series) or is_volume(self.path)
 
 
 def list_jobs(inputs: Iterable[Path], channels: Channels = ("",), notify: Notify | None = None) -> list[PredictionJob]:
@@ -62,7 +71,12 @@ def list_jobs(inputs: Iterable[Path], channels: Channels = ("",), notify: Notify
 def job_of_channels(given: Sequence[str], channels: Channels) -> PredictionJob:
     """The case whose files are given as `NAME=FILE`. Raises UserError as `name_channels` does."""
     _require_names(channels, "--channel")
-    return _job_of_scan(name_channels(given, channels))
+    scan = name_channels(given, channels)
+    if not any(path.is_dir() for path in scan.images):
+        return _job_of_scan(scan)
+    if files := [path for path in scan.images if not path.is_dir()]:
+        raise UserError(f"--channel: {files[0]} is a file, other channels are folders of DICOM slices; give one kind")
+    return _job_of_series(SeriesScan(scan.name, tuple(map(series_in, scan.images)), ()))
 
 
 def _jobs_of(given: Path, channels: Channels, notify: Notify | None) -> list[PredictionJob]:
@@ -72,14 +86,19 @@ def _jobs_of(given: Path, channels: Channels, notify: Notify | None) -> list[Pre
     if not given.is_dir():
         raise UserError(f"{given}: no such file or folder")
     selection, scans = _images_and_scans(Contents(given), channels)
-    if not selection.images and not selection.problems and not scans:
+    slices = gather_series(given, selection.images, channels)
+    selection = replace(selection, images=tuple(path for path in selection.images if path not in slices.used))
+    if not selection.images and not selection.problems and not scans and not slices.scans:
         raise UserError(f"{given}: no {_wanted(channels)} in this folder{_seen(selection)}; accepted are {_accepted()}")
     if notify and selection.remark:
         found = len(selection.images) + len(scans)
         notify(f"{given}: images only, {found} of them; left out are {selection.remark}")
+    if notify:
+        for remark in slices.remarks:
+            notify(remark)
     locked = [PredictionJob((path,), path.relative_to(given), problem=why) for path, why in selection.problems.items()]
     single = [PredictionJob((path,), without_suffix(path.relative_to(given))) for path in selection.images]
-    return [*single, *map(_job_of_scan, scans), *locked]
+    return [*single, *map(_job_of_scan, scans), *map(_job_of_series, slices.scans), *locked]
 
 
 def _images_and_scans(contents: Contents, channels: Channels) -> tuple[Selection, list[Scan]]:
@@ -122,6 +141,11 @@ def _require_names(channels: Channels, where: str) -> None:
 
 def _job_of_scan(scan: Scan) -> PredictionJob:
     return PredictionJob(scan.images, scan.name, scan.planes, scan.problem)
+
+
+def _job_of_series(scan: SeriesScan) -> PredictionJob:
+    first = tuple(series.paths[0] for series in scan.series) or scan.files[:1]
+    return PredictionJob(first, scan.name, problem=scan.problem, series=scan.series)
 
 
 def _without_volumes(selection: Selection, scans: Sequence[Scan], is_of_scan: Callable[[Path], bool]) -> Selection:

@@ -10,6 +10,8 @@ import numpy as np
 from tumorline.arrays import ImageArray, MaskArray
 from tumorline.data.case import Case, read_image
 from tumorline.data.source import open_picture
+from tumorline.environment import versions
+from tumorline.errors import UserError, WriteError
 from tumorline.geometry.grid import Grid
 from tumorline.inference.jobs import PredictionJob
 from tumorline.inference.label_map import LabelArray, from_labels, to_labels
@@ -17,10 +19,22 @@ from tumorline.inference.model import Answer, Model
 from tumorline.inference.volumes import read_scan, sequence_note
 from tumorline.metrics.calibration import confidence
 from tumorline.regions import NESTED
+from tumorline.write.dicom_seg import Author, write_dicom_seg
 from tumorline.write.images import write_label_picture, write_mask, write_overlay, write_three_planes
 from tumorline.write.nifti import write_label_map
 
-COLUMNS = ("input", "mask", "overlay", "tumour_px", "tumour_share", "tumour_ml", "confidence", "note", "error")
+COLUMNS = (
+    "input",
+    "mask",
+    "overlay",
+    "segmentation",
+    "tumour_px",
+    "tumour_share",
+    "tumour_ml",
+    "confidence",
+    "note",
+    "error",
+)
 BLANK_NOTE = "blank: the image shows nothing, so that the mask is empty"
 
 
@@ -31,6 +45,8 @@ class Predictor:
     model: Model
     labels: Mapping[str, Sequence[int]]
     """Of which each region is made."""
+    of_dicom: bool = False
+    """Whether there are series among the cases, whose masks are written as DICOM segmentations too."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -38,7 +54,7 @@ class Predictor:
         files = ("channels",) if len(self.model.channels) > 1 else ()
         place = COLUMNS.index("confidence")
         columns = (COLUMNS[0], *files, *COLUMNS[1:place], *self._region_columns(), *COLUMNS[place:])
-        return tuple(dict.fromkeys(columns))
+        return tuple(column for column in dict.fromkeys(columns) if self.of_dicom or column != "segmentation")
 
     def _region_columns(self) -> list[str]:
         several = self.labels if len(self.labels) > 1 else ()
@@ -78,9 +94,24 @@ class Predictor:
         labels = to_labels(masks, self.labels)
         write_label_map(mask_path, labels, volume)
         write_three_planes(overlay_path, image[0], masks, grid.spacing_mm)
-        stated = sequence_note(job.path, self.model.channels[0]) if len(job.images) == 1 else ""
-        note = self._note(answer, masks, labels, stated, *resampled)
-        return {**self._figures_of(answer, masks, grid), "note": note}
+        single = len(job.images) == 1 and not job.series
+        stated = sequence_note(job.path, self.model.channels[0]) if single else ""
+        written = self._write_segmentation(mask_path, masks, job) if job.series else {}
+        note = self._note(answer, masks, labels, stated, *resampled, written.pop("note", ""))
+        return {**self._figures_of(answer, masks, grid), "note": note, **written}
+
+    def _write_segmentation(self, mask_path: Path, masks: MaskArray, job: PredictionJob) -> dict[str, str]:
+        """A DICOM segmentation beside the NIfTI mask; where the series does not allow one, a note says why."""
+        path = mask_path.with_name(mask_path.name.removesuffix(".nii.gz") + ".dcm")
+        author = Author(self.model.info.name, self.model.fingerprint, versions()["tumorline"])
+        voxels = masks[..., ::-1, ::-1].transpose(0, 3, 2, 1)  # (R, X, Y, Z)
+        try:
+            write_dicom_seg(path, voxels, tuple(self.labels), job.series[0], author)
+        except WriteError:
+            raise
+        except UserError as error:
+            return {"note": f"no DICOM segmentation: {error}"}
+        return {"segmentation": str(path)}
 
     def _note(self, answer: Answer, masks: MaskArray, labels: LabelArray, *more: str) -> str | None:
         lost = 0 if {*self.labels} <= {*NESTED} else int((from_labels(labels, self.labels) != masks).any(0).sum())

@@ -1,14 +1,19 @@
 """The channels of a scan, which are volumes, as one image on the grid of the first."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+import numpy as np
 
 from tumorline.arrays import ImageArray
 from tumorline.data.case import Case, read_image
 from tumorline.data.layouts.gather import sequence_of_volume
-from tumorline.data.layouts.volumes import volume_of_scan
-from tumorline.formats.nifti import OpenVolume, open_volume
+from tumorline.data.layouts.volumes import resampled_finding, volume_of_scan
+from tumorline.formats.dicom_series import DicomSeries, read_series
+from tumorline.formats.nifti import OpenVolume, VolumeHeader, open_volume, upright
 from tumorline.geometry.grid import Grid
+from tumorline.geometry.resample import resample, share_covered
 from tumorline.inference.jobs import PredictionJob
 
 
@@ -25,10 +30,35 @@ class ScanImage(NamedTuple):
 
 def read_scan(job: PredictionJob) -> ScanImage:
     """Raises UserError for what is no readable volume, and for channels that do not overlap."""
+    if job.series:
+        return _read_series(job.series)
     (case,), findings = volume_of_scan(Case(job.path.stem, job.images, planes=job.planes))
     image = read_image(case)
     grid = case.grid or Grid(image.shape[1:])
     return ScanImage(image, grid, open_volume(job.path), tuple(finding.message for finding in findings))
+
+
+def _read_series(series: Sequence[DicomSeries]) -> ScanImage:
+    first, *others = series
+    grid = _upright_grid(first)
+    channels, notes = [_grey(first)], []
+    for other in others:
+        if difference := first.grid.difference(other.grid):
+            covered = share_covered(first.grid, other.grid)
+            notes.append(resampled_finding(first.paths[0].parent, other.paths[0].parent, difference, covered).message)
+            channels.append(resample(_grey(other), _upright_grid(other), grid, nearest=False))
+        else:
+            channels.append(_grey(other))
+    return ScanImage(np.stack(channels), grid, first.as_volume, tuple(notes))
+
+
+def _upright_grid(series: DicomSeries) -> Grid:
+    return VolumeHeader(series.grid, frames=1).upright_grid
+
+
+def _grey(series: DicomSeries) -> ImageArray:
+    """A series as `(D, H, W)`."""
+    return np.asarray(upright(read_series(series)), np.float32)
 
 
 def sequence_note(path: Path, channel: str) -> str:

@@ -100,8 +100,8 @@ def name_channels(given: Sequence[str], channels: Sequence[str]) -> Scan:
         files[channel] = Path(file.strip())
     if lacking := [channel for channel in channels if channel not in files]:
         raise UserError(f"--channel: {', '.join(lacking)} is not given; this model takes {', '.join(channels)}")
-    if lost := [path for path in files.values() if not path.is_file()]:
-        raise UserError(f"{lost[0]}: no such file")
+    if lost := [path for path in files.values() if not path.exists()]:
+        raise UserError(f"{lost[0]}: no such file or folder")
     images = tuple(files[channel] for channel in channels)
     return Scan(Path(common_name(images)), images)
 

@@ -78,12 +78,12 @@ def volume_of_scan(whole: Case) -> Listing:
     for path, header in others:
         if difference := first.grid.difference(header.grid):
             apart[path] = header.upright_grid
-            findings.append(_resampled(first_path, path, difference, share_covered(first.grid, header.grid)))
+            findings.append(resampled_finding(first_path, path, difference, share_covered(first.grid, header.grid)))
     grid = first.upright_grid
     return [replace(whole, is_volume=True, grid=grid, spacing_mm=grid.spacing_mm, apart=apart)], findings
 
 
-def _resampled(first: Path, path: Path, difference: str, covered: float) -> Finding:
+def resampled_finding(first: Path, path: Path, difference: str, covered: float) -> Finding:
     """A note of what is resampled. Raises UserError where two files hardly share any room."""
     if covered < LEAST_COVERED:
         raise UserError(
