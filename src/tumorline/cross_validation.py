@@ -80,7 +80,7 @@ def gather(folder: Path, wanted: Collection[int] = ()) -> Summary:
     summary = with_baselines(summarise_folds(config, together, finished), _shared_baselines(list(rows)))
     regions = list(summary.regions)
     folds = [
-        Fold(fold=path.name, region=region, **dict(region_figures(of_region(members, region))))
+        Fold(fold=path.name, region=region, **region_figures(of_region(members, region)).stated())
         for path, members in rows.items()
         for region in regions
     ]

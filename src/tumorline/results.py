@@ -24,6 +24,10 @@ class Result(Written):
         """As it is published."""
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
+    def stated(self) -> dict[str, Any]:
+        """The fields that were given, for another part that takes them over: what was not stated stays so."""
+        return {name: getattr(self, name) for name in self.model_fields_set}
+
 
 # ---------------------------------------------------------------- warnings
 

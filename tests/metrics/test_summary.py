@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from tumorline.evaluation.summary import region_figures
 from tumorline.metrics.case import CaseScores, score_case
 from tumorline.metrics.summary import VOLUME_FIGURES, Row, by_group, by_size, interval, summarise_rows
 
@@ -208,8 +209,10 @@ def test_volumes_are_summarised_in_ml() -> None:
 
 
 def test_what_pictures_do_not_have_is_not_published() -> None:
-    published = summarise_rows([row("a", "p", 1.0)]).to_json()
-    assert not [name for name in published if "_ml" in name or "brats" in name]
+    published = json.dumps(region_figures([row("a", "p", 1.0)]).to_json())
+    assert "by_size" in published
+    assert "_ml" not in published
+    assert "brats" not in published
 
 
 def test_volumes_are_grouped_by_ml_and_not_by_voxels() -> None:

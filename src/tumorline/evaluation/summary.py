@@ -152,7 +152,7 @@ def _test_time_augmentation(tta: str) -> dict[str, str]:
 def region_figures(rows: Sequence[Row]) -> RegionSummary:
     """All figures of one region, by class, by size and by further attributes of the source as well."""
     return RegionSummary(
-        **dict(summarise_rows(rows)),
+        **summarise_rows(rows).stated(),
         by_class=by_group(rows, "class_name") if any(row.attributes.get("class_name") for row in rows) else {},
         by_size=by_size(rows),
         by_attribute={name: by_group(rows, name) for name in grouping_attributes(rows)},

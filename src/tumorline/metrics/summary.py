@@ -252,7 +252,7 @@ def _short_summary(rows: Sequence[Row]) -> GroupSummary:
 def _size_group(rows: Sequence[Row], in_ml: bool) -> SizeGroup:
     """Of rows in the order of their size."""
     pixels = [row.scores.truth_px for row in rows]
-    group = SizeGroup(**dict(_short_summary(rows)), limits_px=[min(pixels), max(pixels)])
+    group = SizeGroup(**_short_summary(rows).stated(), limits_px=[min(pixels), max(pixels)])
     ml = [rows[place].scores.truth_ml for place in (0, -1)]
     return group.model_copy(update={"limits_ml": ml}) if in_ml else group
 
