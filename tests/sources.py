@@ -171,6 +171,27 @@ def save_frames(path: Path, frames: Sequence[Sequence[Array]]) -> Path:
     return path
 
 
+def volume_folders(folder: Path, patients: int = 10) -> Path:
+    """Two slices a patient, in images/ and masks/."""
+    for patient in range(patients):
+        save_pair(folder / "images" / f"UPENN-GBM-{patient:05d}.nii.gz", folder / "masks", patient)
+    return folder
+
+
+def volume_pairs(folder: Path, patients: int = 10) -> Path:
+    """Two slices a patient, the mask beside the image."""
+    for patient in range(patients):
+        path = folder / f"UPENN-GBM-{patient:05d}.nii"
+        save_pair(path, folder, patient, f"{path.stem}_mask.nii.gz")
+    return folder
+
+
+def save_pair(image: Path, masks: Path, patient: int, name: str = "") -> None:
+    pictures = [blob(SIZE, 2 * patient + number) for number in range(2)]
+    save_volume(image, [picture for picture, _ in pictures])
+    save_volume(masks / (name or image.name), [mask for _, mask in pictures])
+
+
 def coco(folder: Path, patients: int = 10) -> Path:
     """Polygons for one half, runs for the other; the categories are classes of tumours."""
     images, annotations, rows = [], [], ["id,patient"]
@@ -222,8 +243,12 @@ WRITERS: dict[str, Callable[[Path, int], Path]] = {
     "lgg": lgg,
     "brats": brats,
     "nnunet": nnunet,
+    "images/masks of volumes": volume_folders,
+    "suffix pairs of volumes": volume_pairs,
     "coco": coco,
     "labelme": labelme,
     "figshare": figshare,
     "dicom": dicom,
 }
+OF_VOLUMES = {"brats", "nnunet", "images/masks of volumes", "suffix pairs of volumes"}
+"""Layouts whose cases are volumes: one a patient."""

@@ -36,7 +36,6 @@ def load(tmp_path_factory: pytest.TempPathFactory) -> Load:
             "cache": str(folder / "cache"),
             "regions": BRATS,
             "channels": CHANNELS,
-            "as_volumes": True,
             **changes,
         }
         return load_dataset(folder / "in", DataConfig.model_validate(settings))

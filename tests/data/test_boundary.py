@@ -33,7 +33,7 @@ IMAGE, MASK = blob(32, 1)
 
 def refusal(path: Path) -> str:
     with pytest.raises(UserError) as caught:
-        nifti.read_volume_slice(path, 0) if nifti.is_volume(path) else read_pixels(path)
+        nifti.read_volume(path) if nifti.is_volume(path) else read_pixels(path)
     assert "\n" not in str(caught.value)
     assert str(path) in str(caught.value)
     return str(caught.value)

@@ -17,8 +17,9 @@ from tests.sources import Array, nib, save, save_dicom
 from tumorline.config import DataConfig
 from tumorline.data.case import Case, read_image
 from tumorline.data.dataset import load_dataset
-from tumorline.data.truth import NotBinaryError, read_labels, read_mask
+from tumorline.data.truth import NotBinaryError, read_mask, split_labels
 from tumorline.errors import UserError
+from tumorline.formats.nifti import read_volume
 from tumorline.network_input import fit
 from tumorline.regions import Labels
 
@@ -298,11 +299,11 @@ def test_labels_of_a_volume_are_rounded_within_a_hundredth(tmp_path: Path) -> No
     labels = Labels(((1, 4),), (0, 1, 2, 4))
     for value, read in ((3.9999998, True), (4.009, True), (1.991, False)):
         nib.save(nib.Nifti1Image(np.full((4, 4, 1), value, np.float32), np.eye(4)), tmp_path / "a.nii")
-        assert read_labels(tmp_path / "a.nii", 0, labels).all() == read
+        assert split_labels(read_volume(tmp_path / "a.nii"), labels, "a").all() == read
         (tmp_path / "a.nii").unlink()
     nib.save(nib.Nifti1Image(np.array([[[0.0], [3.9]]], np.float32), np.eye(4)), tmp_path / "b.nii")
     with pytest.raises(NotBinaryError, match=r"holds the labels \{0, 3\.9\}"):
-        read_labels(tmp_path / "b.nii", 0, labels)
+        split_labels(read_volume(tmp_path / "b.nii"), labels, "b")
 
 
 def test_a_colour_mask_of_any_format_is_one_finding(tmp_path: Path) -> None:

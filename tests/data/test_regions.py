@@ -43,14 +43,14 @@ def test_one_label_map_holds_three_nested_regions(tmp_path: Path) -> None:
     dataset = load(scan(tmp_path / "in"), regions=BRATS)
     sample = dataset.read(dataset.cases[0])
     assert dataset.regions == tuple(BRATS)
-    assert sample.truth[:, 0].tolist() == [
+    assert sample.truth[:, 0, 0].tolist() == [
         [False, True, True, True],
         [False, True, False, True],
         [False, False, False, True],
     ]
     assert (dataset.facts[0].foreground, dataset.facts[0].foregrounds) == (0.75, (0.75, 0.5, 0.25))
     assert dataset.source.label == ", ".join(BRATS)
-    assert (sample.grid.shape, sample.grid.unit, sample.grid.ndim) == ((4, 4), "mm", 2)
+    assert (sample.grid.shape, sample.grid.unit, sample.grid.ndim) == ((2, 4, 4), "mm", 3)
 
 
 def test_one_region_by_name_reads_what_the_label_chooses(tmp_path: Path) -> None:

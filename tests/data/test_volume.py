@@ -1,4 +1,4 @@
-"""BraTS volumes as slices, and pictures that are said to be free of tumour."""
+"""BraTS volumes, and pictures that are said to be free of tumour."""
 
 from pathlib import Path
 
@@ -31,8 +31,8 @@ def test_a_volume_is_seen_the_same_way_round_however_it_is_stored(tmp_path: Path
     image = nib.load(tmp_path / "a.nii.gz")
     turn = nib.orientations.ornt_transform(nib.io_orientation(image.affine), nib.orientations.axcodes2ornt(axes))
     nib.save(image.as_reoriented(turn), tmp_path / "b.nii")
-    assert nifti.read_volume_slice(tmp_path / "b.nii", 0).tolist() == FRONT_LEFT.tolist()
-    assert not nifti.read_volume_slice(tmp_path / "b.nii", 1).any()
+    first, second = nifti.upright(nifti.read_volume(tmp_path / "b.nii"))
+    assert (first.tolist(), second.any()) == (FRONT_LEFT.tolist(), False)
     header = nifti.read_volume_header(tmp_path / "b.nii")
     assert (header.slices, header.slice_spacing_mm, header.frames) == (2, (2, 3), 1)
     assert header.grid.voxel_ml == pytest.approx(0.03)
@@ -71,19 +71,6 @@ def test_the_later_names_have_the_later_labels(tmp_path: Path) -> None:
     assert "holds the labels {0, 1, 2, 5}; files of these names have 0, 1, 2, 3, 4" in finding.message
 
 
-def test_blank_slices_are_left_out_and_counted(tmp_path: Path) -> None:
-    at = tmp_path / "B_1"
-    head = np.ones((10, 10))
-    for kind in ("t1ce", "seg"):
-        save_volume(at / f"B_1_{kind}.nii", [0 * head, head, head, 0 * head])
-    dataset = load_dataset(tmp_path, DataConfig())
-    assert [case.id for case in dataset.cases] == ["B_1/z001", "B_1/z002"]
-    assert "2 of 4 slices hold less than 5% of head" in next(
-        found.message for found in check(dataset) if found.code == "blank_slices"
-    )
-    assert [case.id for case in load_dataset(tmp_path, DataConfig(slice_step=2)).cases] == ["B_1/z002"]
-
-
 def test_what_a_patient_lacks_is_named(tmp_path: Path) -> None:
     folder = sources.brats(tmp_path, 2)
     (folder / "BraTS2021_00001" / "BraTS2021_00001_seg.nii.gz").unlink()
@@ -97,7 +84,7 @@ def test_what_a_patient_lacks_is_named(tmp_path: Path) -> None:
     )
 
 
-def test_a_truncated_volume_is_one_finding_for_each_slice_and_no_crash(tmp_path: Path) -> None:
+def test_a_truncated_volume_is_one_finding_and_no_crash(tmp_path: Path) -> None:
     folder = sources.brats(tmp_path, 2)
     path = folder / "BraTS2021_00000" / "BraTS2021_00000_t1ce.nii.gz"
     path.write_bytes(path.read_bytes()[:-200])
@@ -137,8 +124,8 @@ def test_what_a_model_invents_is_counted(tiny_run: Path, tmp_path: Path, capsys:
 
 
 def test_real_brats_has_its_cores(real_data: Path) -> None:
-    dataset = load_dataset(real_data / "brats2023", DataConfig(slice_step=20))
+    dataset = load_dataset(real_data / "brats2023", DataConfig())
     assert not [found for found in check(dataset) if found.severity == "error"]
-    assert {fact.shape for fact in dataset.facts} == {(1, 240, 240)}
-    assert max(fact.foreground for fact in dataset.facts) > 0
-    assert read_image(dataset.cases[0])[0, :, 0].max() == 0
+    assert [fact.shape for fact in dataset.facts] == [(1, 155, 240, 240)]
+    assert dataset.facts[0].foreground > 0
+    assert read_image(dataset.cases[0])[0, :, :, 0].max() == 0

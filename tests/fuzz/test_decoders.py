@@ -17,7 +17,7 @@ from pydicom import uid
 from tests.fuzz.budget import fuzzed
 from tests.sources import nib, save_dicom, save_mat
 from tumorline.data.case import Case, read_image
-from tumorline.data.truth import read_labels, read_mask
+from tumorline.data.truth import read_mask, split_labels
 from tumorline.errors import UserError
 from tumorline.formats import nifti
 from tumorline.formats.cjdata import read_folds, read_patient
@@ -114,8 +114,8 @@ READERS: tuple[Callable[[Path], object], ...] = (
     read_patient,
     read_folds,
     nifti.read_volume_header,
-    lambda path: nifti.read_volume_slice(path, 0),
-    lambda path: read_labels(path, 1, LABELS),
+    lambda path: nifti.upright(nifti.read_volume(path)),
+    lambda path: split_labels(nifti.read_volume(path), LABELS, f"{path}:"),
 )
 
 

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import groupby, zip_longest
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,7 +15,6 @@ from tumorline.arrays import ImageArray
 from tumorline.data.outlines import Outlines
 from tumorline.data.volumes import read_channels
 from tumorline.errors import UserError
-from tumorline.formats import nifti
 from tumorline.formats.boundary import decode_one
 from tumorline.formats.decode import read_pixels
 from tumorline.formats.grey import to_grey
@@ -48,8 +47,6 @@ class Case:
     """For each path in `images` the colour channel, or of a volume the frame; empty: each file is one grey picture."""
     transposed: bool = False
     """Whether rows and columns are swapped when image and mask are read."""
-    slice: int | None = None
-    """The files are volumes, and this axial slice of them is the picture."""
     is_volume: bool = False
     """The files are volumes, and the whole of them is the case."""
     grid: Grid | None = None
@@ -79,16 +76,10 @@ class Case:
         return self.images if self.mask is None else (*self.images, self.mask, *self.more_masks)
 
 
-def map_by_volume(work: Callable[[Case], T], cases: Sequence[Case]) -> Iterator[T]:
-    """What `work` gives for each case, in their order, by a few threads.
-
-    Slices that follow one another are of one scan, whose volumes are decoded first and not beside those of the next.
-    """
-    most = MOST_VOLUMES if any(case.is_volume for case in cases) else None
-    with ThreadPoolExecutor(most) as pool:
-        for files, members in groupby(cases, lambda case: () if case.slice is None else case.files):
-            list(pool.map(nifti.hold_volume, dict.fromkeys(files)))
-            yield from pool.map(work, members)
+def map_cases(work: Callable[[Case], T], cases: Sequence[Case]) -> Iterator[T]:
+    """What `work` gives for each case, in their order, by a few threads."""
+    with ThreadPoolExecutor(MOST_VOLUMES if any(case.is_volume for case in cases) else None) as pool:
+        yield from pool.map(work, cases)
 
 
 def read_image(case: Case) -> ImageArray:
@@ -100,8 +91,7 @@ def read_image(case: Case) -> ImageArray:
     if case.grid is not None:
         return read_channels(case.images, case.planes, case.grid, case.apart)
     with decode_one(case.images[0]):
-        planes = _planes(case) if case.slice is None else _slices(case, case.slice)
-        channels = [to_grey(plane.T if case.transposed else plane) for plane in planes]
+        channels = [to_grey(plane.T if case.transposed else plane) for plane in _planes(case)]
         shapes = {channel.shape for channel in channels}
         if len(shapes) > 1:
             raise UserError(f"{case.id}: the channels differ in size: {_sizes(shapes)}")
@@ -111,10 +101,6 @@ def read_image(case: Case) -> ImageArray:
 def _planes(case: Case) -> list[npt.NDArray[Any]]:
     pixels = {path: read_pixels(path) for path in set(case.images)}
     return [_plane(path, pixels[path], plane) for path, plane in zip_longest(case.images, case.planes)]
-
-
-def _slices(case: Case, number: int) -> list[npt.NDArray[Any]]:
-    return [nifti.read_volume_slice(path, number, frame) for path, frame in zip_longest(case.images, case.planes)]
 
 
 def image_hash(image: ImageArray) -> str:

@@ -14,8 +14,7 @@ from tumorline.arrays import ImageArray, MaskArray
 from tumorline.config import Config, DataConfig
 from tumorline.data import cheng, near_duplicates, near_volumes
 from tumorline.data.brisc import is_brisc
-from tumorline.data.case import Case, image_hash, joined_hash, map_by_volume, read_image
-from tumorline.data.finding import Finding
+from tumorline.data.case import Case, image_hash, joined_hash, map_cases, read_image
 from tumorline.data.known_patients import hash_patient, keys_to_keep, keys_to_look_up
 from tumorline.data.label_convention import held_labels, require_one_convention
 from tumorline.data.memory import remember, stamps
@@ -23,11 +22,10 @@ from tumorline.data.outlines import draw_outlines
 from tumorline.data.patients import collection_patient, collection_patient_of_file
 from tumorline.data.sample import Sample
 from tumorline.data.source import Source, open_source, source_path
-from tumorline.data.truth import NotBinaryError, mask_of_values, read_labels, read_mask, split_labels, truth_hash
+from tumorline.data.truth import NotBinaryError, mask_of_values, read_mask, split_labels, truth_hash
 from tumorline.data.volumes import read_label_values
 from tumorline.errors import UserError
 from tumorline.formats.boundary import max_pixels
-from tumorline.formats.nifti import read_volume_slice
 from tumorline.geometry.grid import Grid
 from tumorline.regions import REGION
 from tumorline.user_folders import default_folder
@@ -35,8 +33,6 @@ from tumorline.user_folders import default_folder
 T = TypeVar("T")
 VERSION = 2
 """Of what decoding and the search for near duplicates find: raise it where they find something else than before."""
-LEAST_FILLED = 0.05
-"""A slice of a volume with a smaller share of pixels that are not 0 is blank."""
 
 PACKED = ("thumbnail", "block")
 """Facts that are bytes."""
@@ -190,14 +186,13 @@ def load_dataset(path: Path, settings: DataConfig, progress: Progress | None = N
     source = open_source(path, settings)
     facts = _remembered_scan(source.cases, settings, progress)
     require_one_convention(path, source.cases, (fact.told_labels for fact in facts))
-    source, facts = _without_blank_slices(source, facts)
     return Dataset(_identify(source, facts), facts, settings)
 
 
 def scan(cases: Sequence[Case], settings: DataConfig, progress: Progress | None = None) -> tuple[Facts, ...]:
     """Decode all cases with a few threads; errors become facts, none is raised."""
     facts = []
-    for done, fact in enumerate(map_by_volume(lambda case: _examine(case, settings), cases), start=1):
+    for done, fact in enumerate(map_cases(lambda case: _examine(case, settings), cases), start=1):
         facts.append(fact)
         if progress:
             progress(done, len(cases))
@@ -251,8 +246,6 @@ def read_truth(case: Case, settings: DataConfig) -> MaskArray:
         return _no_tumour(case, settings)
     if case.grid is not None:
         return _read_volume_truth(case, case.mask, case.grid, settings)
-    if case.slice is not None and case.labels is not None:
-        return read_labels(case.mask, case.slice, case.labels)
     if case.outlines is not None:
         return draw_outlines(case.outlines, case.outlines.size or _image_size(case), str(case.mask))[None]
     masks = _of_one_size([(path, read_mask(path, settings.mask_threshold)) for path in (case.mask, *case.more_masks)])
@@ -330,12 +323,10 @@ def _sides(array: ImageArray | MaskArray) -> str:
 
 
 def _told_labels(case: Case) -> tuple[int, ...]:
-    if case.mask is None or case.labels is None or not case.labels.by_names:
+    if case.mask is None or case.grid is None or case.labels is None or not case.labels.by_names:
         return ()
     with suppress(UserError):
-        if case.grid is not None:
-            return tuple(held_labels(read_label_values(case.mask, case.grid, case.apart)))
-        return tuple(held_labels(read_volume_slice(case.mask, case.slice or 0)))
+        return tuple(held_labels(read_label_values(case.mask, case.grid, case.apart)))
     return ()
 
 
@@ -351,21 +342,6 @@ def _attempt(read: Callable[[], T]) -> tuple[T | None, list[tuple[str, str]]]:
         return None, [("not_binary", str(error))]
     except UserError as error:
         return None, [("unreadable", str(error))]
-
-
-def _without_blank_slices(source: Source, facts: tuple[Facts, ...]) -> tuple[Source, tuple[Facts, ...]]:
-    """Slices of volumes above and below the head are no cases; a note counts them."""
-    both = list(zip(source.cases, facts, strict=True))
-    kept = [(case, fact) for case, fact in both if case.slice is None or fact.errors or fact.filled >= LEAST_FILLED]
-    if len(kept) == len(both):
-        return source, facts
-    if not kept:
-        raise UserError(f"{source.path}: every slice is blank")
-    left_out = f"{len(both) - len(kept)} of {len(both)} slices hold less than {LEAST_FILLED:.0%} of head"
-    note = Finding("blank_slices", "info", f"{source.path}: {left_out} and are left out")
-    cases, facts = zip(*kept, strict=True)
-    counted = {**source.left_out, "blank slices": len(both) - len(kept)}
-    return replace(source, cases=cases, findings=(*source.findings, note), left_out=counted), facts
 
 
 def _identify(source: Source, facts: Sequence[Facts]) -> Source:

@@ -9,7 +9,6 @@ import numpy.typing as npt
 
 from tumorline.arrays import MaskArray
 from tumorline.errors import UserError
-from tumorline.formats import nifti
 from tumorline.formats.boundary import decode_one
 from tumorline.formats.decode import read_pixels
 from tumorline.formats.grey import channels_agree, to_grey
@@ -23,14 +22,11 @@ class NotBinaryError(UserError):
     """A mask holds other values than background and one foreground."""
 
 
-def read_labels(path: Path, number: int, labels: Labels) -> MaskArray:
-    """The regions of one slice of a label map, `(R, H, W)`. Raises NotBinaryError for a label that is not allowed."""
-    with decode_one(path):
-        return split_labels(nifti.read_volume_slice(path, number), labels, f"{path}: slice {number}")
-
-
 def split_labels(values: npt.NDArray[Any], labels: Labels, where: str) -> MaskArray:
-    """The regions `(R, *space)` of label values `(*space)`, 0 in none; `where` begins the message of the error."""
+    """The regions `(R, *space)` of label values `(*space)`, 0 in none; `where` begins the message of the error.
+
+    Raises NotBinaryError for a label that is not allowed.
+    """
     space = values.shape
     values = _rounded(np.ascontiguousarray(values)).ravel()
     places = np.flatnonzero(values)  # few: most of a label map is background

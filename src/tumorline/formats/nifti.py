@@ -6,7 +6,6 @@ A slice `(H, W)` is seen as radiologists look at it: the front of the head is up
 import gzip
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable
-from contextlib import suppress
 from math import prod
 from pathlib import Path
 from threading import Lock
@@ -18,7 +17,6 @@ import numpy.typing as npt
 from tumorline.errors import UserError
 from tumorline.formats.boundary import decode_one, max_pixels, require_regular, require_size
 from tumorline.geometry.grid import Grid, grid_of
-from tumorline.wording import numbered
 
 SUFFIXES = (".nii", ".nii.gz")
 KEPT, KEPT_BYTES = 8, 1 << 29
@@ -99,14 +97,6 @@ def read_volume_header(path: Path) -> VolumeHeader:
         return VolumeHeader(grid_of(tuple(side for _, side in sides), turned), volume.frames)
 
 
-def read_volume_slice(path: Path, number: int, frame: int | None = None) -> Voxels:
-    """Axial slice `(H, W)`, counted from the feet, of one frame. Raises UserError for a file that cannot be read."""
-    voxels = read_volume(path, frame)
-    if number >= voxels.shape[2]:
-        raise UserError(f"{path}: has {numbered(voxels.shape[2], 'slice')}; slice {number} is not there")
-    return axial_slice(voxels, number)
-
-
 def axial_slice(voxels: Voxels, number: int) -> Voxels:
     """The slice `(H, W)` of voxels as `read_volume` gives them."""
     return voxels[::-1, ::-1, number].T
@@ -148,12 +138,6 @@ def one_frame(path: Path, voxels: Voxels, frame: int | None) -> Voxels:
     if frame is not None and frame >= frames:
         raise UserError(f"{path}: holds {frames} frames; number {frame}, counted from 0, is not there")
     return voxels[..., frame or 0]
-
-
-def hold_volume(path: Path) -> None:
-    """Decode a volume for whoever reads its slices next, who hears as well what is wrong with it."""
-    with suppress(UserError):
-        read_volume(path, 0)
 
 
 class _Shelf:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tumorline.config import DataConfig
-from tumorline.data.case import Case, map_by_volume
+from tumorline.data.case import Case, map_cases
 from tumorline.data.dataset import Dataset
 from tumorline.data.sample import Sample
 from tumorline.files import read_json, require_space, write_json
@@ -119,7 +119,7 @@ def _fill(dataset: Dataset, folder: Path, progress: Callable[[int, int], None] |
     def store(case: Case) -> None:
         _store(cache, cache.rows_of(dataset.index[case.id]), dataset.read(case), spec)
 
-    for done, _ in enumerate(map_by_volume(store, dataset.cases), start=1):
+    for done, _ in enumerate(map_cases(store, dataset.cases), start=1):
         if progress:
             progress(done, count)
     for array in (images, masks, rows):

@@ -52,7 +52,7 @@ OnEpoch = Callable[[Mapping[str, Any]], None]
 
 BEST_KEY = "fingerprint"
 OF_VOLUMES = (
-    *("channels", "regions", "axis", "context", "tumour_free_share", "normalisation", "as_volumes"),
+    *("channels", "regions", "axis", "context", "tumour_free_share", "normalisation"),
     *("window", "voxel_mm", "overlap", "region_share", "patches"),
 )
 CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}

@@ -1,4 +1,4 @@
-"""Volumes of BraTS, UCSF-PDGM and UPENN-GBM as axial slices: NIfTI files named by scan and sequence."""
+"""Volumes of BraTS, UCSF-PDGM and UPENN-GBM as cases: NIfTI files named by scan and sequence."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -12,7 +12,7 @@ from tumorline.data.finding import Finding
 from tumorline.data.label_convention import find_scheme, labels_for
 from tumorline.data.layouts.contents import Contents, Listing
 from tumorline.data.layouts.nnunet import is_in_nnunet_folder
-from tumorline.data.layouts.volumes import list_cases, wanted_regions, wanted_sequences
+from tumorline.data.layouts.volumes import list_scan, wanted_regions, wanted_sequences
 from tumorline.data.patients import patients_of_scans
 from tumorline.errors import UserError
 from tumorline.regions import Labels
@@ -62,7 +62,7 @@ def find_brats(contents: Contents) -> str:
 
 
 def read_brats(contents: Contents, settings: DataConfig) -> Listing:
-    """One case for every `data.slice_step`-th slice; a scan that lacks a file is an error finding.
+    """One case for every scan; one that lacks a file is an error finding.
 
     Raises UserError where it cannot be told what the labels mean.
     """
@@ -72,7 +72,7 @@ def read_brats(contents: Contents, settings: DataConfig) -> Listing:
     labels = labels_for(scheme, wanted_regions(settings), by_names)
     patients = patients_of_scans(scans)
     with ThreadPoolExecutor() as pool:
-        found = list(pool.map(lambda name: _slices(name, patients[name], scans[name], labels, settings), scans))
+        found = list(pool.map(lambda name: _case_of_names(name, patients[name], scans[name], labels, settings), scans))
     findings = [*adopted, *_automated(scans), *(finding for _, findings in found for finding in findings)]
     return [case for cases, _ in found for case in cases], findings
 
@@ -116,7 +116,7 @@ def _automated(scans: Mapping[str, ScanFiles]) -> Iterable[Finding]:
         yield Finding("automated_truth", "warning", message, tuple(map(str, found)))
 
 
-def _slices(name: str, patient: str, scan: ScanFiles, labels: Labels, settings: DataConfig) -> Listing:
+def _case_of_names(name: str, patient: str, scan: ScanFiles, labels: Labels, settings: DataConfig) -> Listing:
     try:
         if scan.twice:
             raise UserError(f"{scan.twice[0]}: {name} has another file of this name elsewhere; keep one of them")
@@ -126,7 +126,7 @@ def _slices(name: str, patient: str, scan: ScanFiles, labels: Labels, settings: 
     except UserError as error:
         return [], [Finding("unreadable", "error", str(error), tuple(map(str, scan.paths)))]
     whole = Case(name, images, mask, patient, labels=labels, channels=channels, patient_written=name)
-    return list_cases(whole, settings)
+    return list_scan(whole)
 
 
 def _file_of(name: str, scan: ScanFiles, key: str, words: tuple[str, ...]) -> Path:

@@ -10,22 +10,21 @@ from tumorline.data.case import Case
 from tumorline.data.label_convention import find_scheme, labels_for
 from tumorline.data.layouts.brats import NAME
 from tumorline.data.layouts.contents import Listing
-from tumorline.data.layouts.volumes import REGIONS, list_cases
+from tumorline.data.layouts.volumes import REGIONS, list_scan
 from tumorline.errors import UserError
 from tumorline.formats.nifti import is_volume
 from tumorline.regions import Labels
 
 
 def list_scans(path: Path, cases: Sequence[Case], settings: DataConfig) -> Listing:
-    """The cases, whose files are volumes, as `list_cases` gives them.
+    """The cases, whose files are volumes, as `list_scan` gives them.
 
     A mask has two values, or is a label map of BraTS where several regions or `data.label` are asked for. Raises
     UserError where a region is none of a label map's, and where it cannot be told what the labels mean.
     """
     labels = _labels(path, cases, settings)
-    settings = settings.model_copy(update={"as_volumes": True})
     with ThreadPoolExecutor() as pool:
-        listed = list(pool.map(lambda case: list_cases(replace(case, labels=labels), settings), cases))
+        listed = list(pool.map(lambda case: list_scan(replace(case, labels=labels)), cases))
     return [case for found, _ in listed for case in found], [note for _, notes in listed for note in notes]
 
 

@@ -16,7 +16,7 @@ from tumorline.data.layouts.volumes import (
     REGION_WORDS,
     SEQUENCE_WORDS,
     SEQUENCES,
-    list_cases,
+    list_scan,
     plain_word,
     wanted_regions,
     wanted_sequences,
@@ -117,7 +117,7 @@ def files_of_channels(name: str, scan: Scan, channels: Sequence[str]) -> tuple[t
 
 
 def read_nnunet(contents: Contents, settings: DataConfig) -> Listing:
-    """One case for every `data.slice_step`-th slice of the scans that have a truth.
+    """One case for every scan that has a truth.
 
     Raises UserError where neither dataset.json nor names tell what channels and labels are.
     """
@@ -128,11 +128,11 @@ def read_nnunet(contents: Contents, settings: DataConfig) -> Listing:
     choices = {folder: _choose(legends[folder], settings) for folder in names}
     patients = patients_of_scans(scans)
 
-    def slices(name: str) -> Listing:
-        return _slices(name, patients[name], scans[name], choices[scans[name].folder], settings)
+    def listed_scan(name: str) -> Listing:
+        return _case_of_scan(name, patients[name], scans[name], choices[scans[name].folder])
 
     with ThreadPoolExecutor() as pool:
-        listed = list(pool.map(slices, scans))
+        listed = list(pool.map(listed_scan, scans))
     notes = [note for legend in legends.values() for note in legend.notes]
     return [case for cases, _ in listed for case in cases], [*notes, *(found for _, more in listed for found in more)]
 
@@ -255,7 +255,7 @@ def _require_region(legend: Legend, region: str, key: str) -> None:
         raise UserError(f"{legend.file}: names no labels of {region}; there are {there}, say {key}=NAME")
 
 
-def _slices(name: str, patient: str, scan: Scan, choice: Choice, settings: DataConfig) -> Listing:
+def _case_of_scan(name: str, patient: str, scan: Scan, choice: Choice) -> Listing:
     try:
         if scan.truth is None:
             raise UserError(f"{scan.files[0]}: no truth of this name in labelsTr/")
@@ -274,7 +274,7 @@ def _slices(name: str, patient: str, scan: Scan, choice: Choice, settings: DataC
         channels=choice.sequences,
         patient_written=name,
     )
-    return list_cases(case, settings)
+    return list_scan(case)
 
 
 def _file_of_channel(name: str, scan: Scan, number: int) -> Path:

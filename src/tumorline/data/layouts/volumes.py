@@ -1,7 +1,6 @@
-"""From the volumes of a scan to its axial slices, which are the cases."""
+"""From the volumes of a scan to a case on one grid; the sequences and regions that such scans have."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,22 +50,12 @@ def plain_word(name: object) -> str:
     return re.sub("tumou?rs?", "tumour", re.sub("o?edema", "oedema", word))
 
 
-def list_cases(whole: Case, settings: DataConfig) -> Listing:
-    """A scan as a case, or as one for every n-th slice; an error where its volumes are unreadable or lie apart."""
+def list_scan(whole: Case) -> Listing:
+    """A scan as a case; an error where its volumes are unreadable or do not overlap."""
     try:
-        if settings.as_volumes:
-            return volume_of_scan(whole)
-        first = _common_header(whole)
+        return volume_of_scan(whole)
     except UserError as error:
         return [], [Finding("unreadable", "error", str(error), tuple(map(str, whole.files)))]
-    step = settings.slice_step
-    whole = replace(whole, spacing_mm=first.slice_spacing_mm)
-    return list(_cases(whole, first.slices, step)), []
-
-
-def _cases(whole: Case, slices: int, step: int) -> Iterator[Case]:
-    for number in range(0, slices, step):
-        yield replace(whole, id=f"{whole.id}/z{number:03d}", slice=number)
 
 
 def volume_of_scan(whole: Case) -> Listing:
@@ -92,18 +81,6 @@ def resampled_finding(first: Path, path: Path, difference: str, covered: float) 
         )
     message = f"{path}: resampled onto the grid of {first.name} ({difference})"
     return Finding("resampled", "warning", message, (str(path),))
-
-
-def _common_header(whole: Case) -> VolumeHeader:
-    """The header of a scan's volumes. Raises UserError where they differ in geometry."""
-    headers = {path: read_volume_header(path) for path in dict.fromkeys(whole.files)}
-    (first_path, first), *others = headers.items()
-    for path, header in others:
-        if difference := first.grid.difference(header.grid):
-            cure = "resample one onto the other, volumes of one scan must have one geometry"
-            raise UserError(f"{first_path} and {path}: {difference}; {cure}")
-    _require_frames(whole, headers)
-    return first
 
 
 def _require_frames(whole: Case, headers: dict[Path, VolumeHeader]) -> None:
