@@ -7,7 +7,8 @@ from tumorline.audit import describe
 from tumorline.config import Config
 from tumorline.data import cheng
 from tumorline.data import split as splits
-from tumorline.data.dataset import Dataset, read_truth
+from tumorline.data.case_truth import read_truth
+from tumorline.data.dataset import Dataset
 from tumorline.evaluation import baselines
 from tumorline.evaluation.status import SEEN
 from tumorline.model_file import Architecture, KnownCases, ModelInfo, read_origin

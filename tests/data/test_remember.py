@@ -13,7 +13,7 @@ from PIL import Image
 
 from tests.conftest import PairFolder
 from tumorline.config import DataConfig
-from tumorline.data import dataset as datasets
+from tumorline.data import facts as decoding
 from tumorline.data.case import Case
 from tumorline.data.dataset import Dataset, load_dataset
 from tumorline.data.memory import SETTLED_S, remember, stamps
@@ -45,13 +45,13 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The cases that were decoded, one after the other."""
     names: list[str] = []
-    examine = datasets._examine
+    examine = decoding._examine
 
-    def counted(case: Case, settings: DataConfig) -> datasets.Facts:
+    def counted(case: Case, settings: DataConfig) -> decoding.Facts:
         names.append(case.id)
         return examine(case, settings)
 
-    monkeypatch.setattr(datasets, "_examine", counted)
+    monkeypatch.setattr(decoding, "_examine", counted)
     return names
 
 

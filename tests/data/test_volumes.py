@@ -245,3 +245,23 @@ def test_a_table_lists_volumes_by_channel_and_region(tmp_path: Path) -> None:
     (tmp_path / "map.csv").write_text("id,image,mask\n1,t1c.nii.gz,gone.nii.gz\n")
     with pytest.raises(UserError, match=r"gone.nii.gz: no such file"):
         load(tmp_path / "map.csv")
+
+
+def test_what_is_resampled_of_many_scans_is_said_once(tmp_path: Path) -> None:
+    moved = np.diag([-1.0, -2, 3, 1])
+    moved[0, 3] = -1
+    for seed in range(3):
+        scan(tmp_path / "in", seed=seed, flair=moved)
+    dataset = load(tmp_path / "in", channels=["post_contrast", "flair"])
+    (finding,) = [finding for finding in check(dataset) if finding.code == "resampled"]
+    assert finding.message.endswith("; 2 more files are resampled")
+    assert len(finding.files) == 3
+
+
+def test_a_volume_that_is_all_but_empty_is_named(tmp_path: Path) -> None:
+    folder = sources.brats(tmp_path / "in", 1)
+    spot = np.zeros((32, 32))
+    spot[4, 5] = 9
+    save_volume(next(folder.rglob("*_t1ce.nii.gz")), [spot] * 2)
+    (finding,) = [finding for finding in check(load(folder)) if finding.code == "nearly_empty"]
+    assert "t1ce.nii.gz: 0.10% of its voxels are not 0" in finding.message

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from tumorline.audit.check import SCHEMA_VERSION, count_patients
 from tumorline.config import DataConfig
 from tumorline.data.case import Case
-from tumorline.data.dataset import Dataset, Facts, Progress, distinct_images, load_dataset, scan, search_near_pairs
+from tumorline.data.dataset import Dataset, load_dataset
+from tumorline.data.facts import Facts, Progress, distinct_images, scan, search_near_pairs
 from tumorline.data.finding import Finding, Severity
 from tumorline.data.layouts.contents import Contents
 from tumorline.data.near_duplicates import NearPair

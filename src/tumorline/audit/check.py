@@ -7,7 +7,8 @@ from typing import Any
 
 from tumorline.data import brisc
 from tumorline.data.case import Case
-from tumorline.data.dataset import Dataset, Facts
+from tumorline.data.dataset import Dataset
+from tumorline.data.facts import Facts
 from tumorline.data.near_duplicates import NearPair
 from tumorline.data.patients import conflicting_collections
 from tumorline.data.source import Finding, Severity
@@ -16,6 +17,8 @@ from tumorline.errors import UserError
 from tumorline.wording import is_or_are, numbered
 
 SCHEMA_VERSION = 1
+LEAST_FILLED = 0.01
+"""Share of the voxels of a volume that are not 0: a head in a wide field of view fills more."""
 SPLIT_ANEW = "--set split.stated=false splits anew, by patient"
 FEWEST_PATIENTS = {"validation": 5, "test": 2}
 """Of a part that has any; fewer are warned of."""
@@ -133,6 +136,9 @@ def _suspicious_masks(dataset: Dataset) -> list[Finding]:
         if fact.constant:
             message = f"{case.images[0]}: constant image, every pixel has the same value"
             findings.append(Finding("constant", "warning", message, _files([case])))
+        elif case.is_volume and fact.filled < LEAST_FILLED:
+            message = f"{case.images[0]}: {fact.filled:.2%} of its voxels are not 0; is this a head?"
+            findings.append(Finding("nearly_empty", "warning", message, _files([case])))
         if fact.foreground > 0.5:
             message = f"{case.mask}: {fact.foreground:.0%} of the image is foreground; are the values inverted?"
             findings.append(Finding("over_half", "warning", message, (str(case.mask),)))

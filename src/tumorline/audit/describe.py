@@ -12,7 +12,8 @@ from PIL import Image
 
 from tumorline.arrays import ImageArray, MaskArray
 from tumorline.data import near_duplicates
-from tumorline.data.dataset import Dataset, Facts
+from tumorline.data.dataset import Dataset
+from tumorline.data.facts import Facts
 from tumorline.data.sample import Sample
 from tumorline.errors import UserError
 from tumorline.formats.grey import grey_range

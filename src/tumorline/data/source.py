@@ -63,8 +63,6 @@ class Source:
     """The sequence that was read, in the words of `data.channel`, or several; empty where it is unknown."""
     label: str = ""
     """What the masks outline, or several names; empty where it is unknown."""
-    left_out: Mapping[str, int] = field(default_factory=dict)
-    """Reason -> number of what was given and is no case."""
 
     @property
     def name(self) -> str:
@@ -185,9 +183,20 @@ def _as_source(contents: Contents, layout: str, cases: Sequence[Case], findings:
         path,
         layout,
         tuple(sorted(cases, key=_natural)),
-        (*contents.tree.findings, *findings),
+        (*contents.tree.findings, *_joined(findings)),
         simulated=(path / "simulated.json").is_file(),
     )
+
+
+def _joined(findings: Sequence[Finding]) -> list[Finding]:
+    """The findings, with one for all files that are resampled."""
+    resampled = [finding for finding in findings if finding.code == "resampled"]
+    if len(resampled) < 2:
+        return list(findings)
+    message = f"{resampled[0].message}; {len(resampled) - 1} more files are resampled"
+    files = tuple(file for finding in resampled for file in finding.files)
+    others = [finding for finding in findings if finding.code != "resampled"]
+    return [*others, Finding("resampled", "warning", message, files)]
 
 
 def _with_stated_parts(contents: Contents, cases: Sequence[Case]) -> Sequence[Case]:

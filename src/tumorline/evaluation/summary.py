@@ -82,7 +82,6 @@ def summarise_evaluation(model: Model, wanted: Request, rows: Sequence[Row], sta
         cases=len({row.case for row in headline}),
         patients=len({row.group for row in headline}),
         case_status=dict(Counter(status.values())),
-        left_out=dict(wanted.dataset.source.left_out),
         headline_status=sorted({row.status for row in headline}),
         regions={region: region_figures(of_region(headline, region)) for region in info.regions},
         validation={region: summarise_rows(of_region(validation, region)) for region in info.regions}

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from tumorline.arrays import MaskArray
-from tumorline.data.dataset import Dataset, read_truth
+from tumorline.data.case_truth import read_truth
+from tumorline.data.dataset import Dataset
 from tumorline.geometry.slices import to_slices
 from tumorline.network_input.fit import Placement, to_native
 from tumorline.training.batches import Store

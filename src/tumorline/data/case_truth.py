@@ -1,0 +1,57 @@
+"""The truth of a case: what its masks, label map or outlines mark, region by region."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tumorline.arrays import MaskArray
+from tumorline.config import DataConfig
+from tumorline.data.case import Case, read_image
+from tumorline.data.outlines import draw_outlines
+from tumorline.data.truth import mask_of_values, read_mask, split_labels
+from tumorline.data.volumes import read_label_values
+from tumorline.errors import UserError
+from tumorline.geometry.grid import Grid
+
+
+def read_truth(case: Case, settings: DataConfig) -> MaskArray:
+    """The regions of a case as boolean `(R, *space)`."""
+    if case.mask is None:
+        return _no_tumour(case, settings)
+    if case.grid is not None:
+        return _read_volume_truth(case, case.mask, case.grid, settings)
+    if case.outlines is not None:
+        return draw_outlines(case.outlines, case.outlines.size or _image_size(case), str(case.mask))[None]
+    masks = _of_one_size([(path, read_mask(path, settings.mask_threshold)) for path in (case.mask, *case.more_masks)])
+    truth = np.stack(masks) if case.mask_per_region else np.logical_or.reduce(masks)[None]
+    return truth.swapaxes(1, 2) if case.transposed else truth
+
+
+def _read_volume_truth(case: Case, mask: Path, grid: Grid, settings: DataConfig) -> MaskArray:
+    values = [(path, read_label_values(path, grid, case.apart)) for path in (mask, *case.more_masks)]
+    if case.labels is not None:
+        return split_labels(values[0][1], case.labels, f"{mask}:")
+    masks = [mask_of_values(path, found, settings.mask_threshold) for path, found in values]
+    return np.stack(masks) if case.mask_per_region else np.logical_or.reduce(masks)[None]
+
+
+def _image_size(case: Case) -> tuple[int, int]:
+    _, height, width = read_image(case).shape
+    return height, width
+
+
+def _of_one_size(masks: Sequence[tuple[Path, MaskArray]]) -> list[MaskArray]:
+    """The masks of one image. Raises UserError where they differ in size."""
+    (_, first), *rest = masks
+    for path, mask in rest:
+        if mask.shape != first.shape:
+            sizes = f"{mask.shape[1]} x {mask.shape[0]}, another mask of the image {first.shape[1]} x {first.shape[0]}"
+            raise UserError(f"{path}: {sizes}; the masks of an image must have one size")
+    return [mask for _, mask in masks]
+
+
+def _no_tumour(case: Case, settings: DataConfig) -> MaskArray:
+    if not settings.tumour_free:
+        raise UserError(f"case '{case.id}' has no mask")
+    return np.zeros((len(settings.regions) or 1, *read_image(case).shape[1:]), bool)
