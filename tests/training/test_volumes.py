@@ -64,7 +64,7 @@ def volumes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def configured(volumes: Path, *more: str) -> Config:
     named = [f"data.regions={list(REGIONS)}", 'data.channels=["flair","post_contrast","t2","pre_contrast"]']
-    places = [f"data.source='{volumes}'", f"data.cache='{volumes.parent / 'cache'}'", "data.as_volumes=true"]
+    places = [f"data.source='{volumes}'", f"data.cache='{volumes.parent / 'cache'}'"]
     patches = ["data.window=[8,16,16]", "data.voxel_mm=[2.0,1.0,1.0]", "data.patches=4", "model.name=unet"]
     return load_config(None, [*TINY, "train.epochs=2", *named, *places, *patches, *more])
 

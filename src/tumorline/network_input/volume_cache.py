@@ -12,7 +12,7 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
-from tumorline.data.case import Case, map_by_volume
+from tumorline.data.case import Case, map_cases
 from tumorline.data.dataset import Dataset
 from tumorline.errors import UserError
 from tumorline.files import read_json, require_space, write_json
@@ -104,7 +104,7 @@ def _fill(dataset: Dataset, folder: Path, progress: Callable[[int, int], None] |
         number = dataset.index[case.id]
         entries[number] = _store(dataset, case, folder, number)
 
-    for done, _ in enumerate(map_by_volume(store, dataset.cases), start=1):
+    for done, _ in enumerate(map_cases(store, dataset.cases), start=1):
         if progress:
             progress(done, len(dataset.cases))
     write_json(folder / INDEX, [entries[number] for number in range(len(entries))])

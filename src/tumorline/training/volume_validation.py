@@ -5,7 +5,8 @@ import torch
 from torch import Tensor, nn
 
 from tumorline.arrays import MaskArray
-from tumorline.data.dataset import Dataset, read_truth
+from tumorline.data.case_truth import read_truth
+from tumorline.data.dataset import Dataset
 from tumorline.geometry.tiles import Tiling, answer_tiles
 from tumorline.network_input.fit import FloatArray
 from tumorline.network_input.volume_cache import CachedVolume, VolumeCache
