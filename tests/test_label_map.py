@@ -52,11 +52,15 @@ def test_other_regions_are_counted_from_1(names: tuple[str, ...], expected: dict
     assert np.array_equal(from_labels(to_labels(masks, region_labels(names)), region_labels(names)), masks)
 
 
-def test_what_is_core_by_its_own_probability_is_whole_tumour_too() -> None:
-    masks = np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]], bool)
+def test_an_inner_region_counts_only_where_the_outer_one_is() -> None:
+    masks = np.array([[1, 1, 1, 0], [0, 1, 1, 1], [1, 0, 1, 1]], bool)
     found = postprocess(masks, NESTED, Postprocessing(), None)
     assert found.astype(int).tolist() == [[1, 1, 1, 0], [0, 1, 1, 0], [0, 0, 1, 0]]
-    assert masks.sum() == 3
+    assert masks.sum() == 9
+    turned = postprocess(masks[::-1], NESTED[::-1], Postprocessing(), None)
+    assert np.array_equal(turned[::-1], found)
+    without_core = postprocess(masks[[0, 2]], (WHOLE, NESTED[2]), Postprocessing(), None)
+    assert without_core.astype(int).tolist() == [[1, 1, 1, 0], [1, 0, 1, 0]]
     other = postprocess(masks, ("a", "b", "c"), Postprocessing(), None)
     assert np.array_equal(other, masks)
 
@@ -119,6 +123,6 @@ def test_what_is_done_to_masks_is_said() -> None:
     assert describe_postprocessing(["tumour"], Postprocessing(smallest_px={"tumour": 0})) == ""
     limits = Postprocessing(smallest_ml={CORE: 0.1}, smallest_px={WHOLE: 3}, least_enhancing_ml=0.5)
     assert describe_postprocessing(NESTED, limits) == (
-        "an inner region is part of the outer ones; components below these sizes are taken out: tumour_core 0.1 ml, "
-        "whole_tumour 3 px; enhancing_tumour of less than 0.5 ml in all is taken out of that region"
+        "an inner region counts only within the outer ones; components below these sizes are taken out: "
+        "tumour_core 0.1 ml, whole_tumour 3 px; enhancing_tumour of less than 0.5 ml in all is taken out of that region"
     )

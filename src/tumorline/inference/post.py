@@ -1,7 +1,6 @@
 """From thresholded probabilities to the masks of a case: nesting, and what the model's post-processing takes out."""
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
 from scipy import ndimage
@@ -17,21 +16,18 @@ def postprocess(
 ) -> MaskArray:
     """Masks `(R, *space)` as they are written and scored: BraTS's regions lie within one another, small components go.
 
-    What is core or enhancing tumour by its own probability is whole tumour too; what goes from an outer region goes
-    from the inner ones. Limits in ml are for volumes, whose voxels have one.
+    An inner region counts only where the outer one is: the harder region cannot spoil the easier one, and vessels that
+    enhance outside of a tumour are none. Limits in ml are for volumes, whose voxels have one.
     """
     masks = masks.copy()
-    places = [regions.index(name) for name in NESTED if name in regions]
-    for outer, inner in reversed([*pairwise(places)]):
-        masks[outer] |= masks[inner]
-    for name, mask in zip(regions, masks, strict=True):
+    nested = [name for name in NESTED if name in regions]
+    for name in (*nested, *(name for name in regions if name not in NESTED)):
+        mask = masks[regions.index(name)]
+        if name in nested[1:]:
+            mask &= masks[regions.index(nested[nested.index(name) - 1])]
         _remove_small_components(mask, _least_elements(name, settings, voxel_ml))
-    if ENHANCING in regions:
-        enhancing = masks[regions.index(ENHANCING)]
-        if voxel_ml and np.count_nonzero(enhancing) * voxel_ml < settings.least_enhancing_ml:
-            enhancing[...] = False
-    for outer, inner in pairwise(places):
-        masks[inner] &= masks[outer]
+        if name == ENHANCING and voxel_ml and np.count_nonzero(mask) * voxel_ml < settings.least_enhancing_ml:
+            mask[...] = False
     return masks
 
 
@@ -41,7 +37,9 @@ def describe_postprocessing(regions: Sequence[str], settings: Postprocessing) ->
     limits += [f"{name} {value} px" for name, value in settings.smallest_px.items() if value]
     least = settings.least_enhancing_ml
     said = (
-        "an inner region is part of the outer ones" if len([name for name in regions if name in NESTED]) > 1 else "",
+        "an inner region counts only within the outer ones"
+        if len([name for name in regions if name in NESTED]) > 1
+        else "",
         f"components below these sizes are taken out: {', '.join(limits)}" if limits else "",
         f"{ENHANCING} of less than {least:g} ml in all is taken out of that region" if least else "",
     )
