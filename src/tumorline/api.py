@@ -477,9 +477,9 @@ def write_predictions(
     if bool(given) == bool(channels):
         raise UserError("predict: give INPUT, or --channel NAME=FILE for each channel of one case")
     loaded = load(model, tta)
+    labels = region_labels(loaded.info.regions, enhancing_label)
     jobs = [job_of_channels(channels, loaded.channels)] if channels else list_jobs(given, loaded.channels, notify)
-    labels, of_dicom = region_labels(loaded.info.regions, enhancing_label), any(job.series for job in jobs)
-    predictor = Predictor(loaded, labels, of_dicom)
+    predictor = Predictor(loaded, labels, of_dicom=any(job.series for job in jobs))
     if output:
         refuse_inputs_in(Path(output), (path for job in jobs for path in job.files))
     contents = hash_inputs(path for job in jobs for path in job.files)
