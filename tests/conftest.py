@@ -109,7 +109,7 @@ Program = Callable[..., Outcome]
 def program(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Program:
     """The command in this process, from its arguments to its exit status: `program("train", "--data", folder)`."""
 
-    def run(*arguments: Path | str) -> Outcome:
+    def run(*arguments: Path | str | int) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["tumorline", *map(str, arguments)])
         with pytest.raises(SystemExit) as end:
             main()

@@ -525,6 +525,10 @@ def simulate(
     directory: Path,
     patients: Annotated[int, typer.Option(min=3)] = 100,
     slices: Annotated[int, typer.Option(min=1, help="Slices per patient.")] = 5,
+    volumes: Annotated[
+        int,
+        typer.Option(min=0, help="Instead of slices so many scans as volumes, as BraTS names them."),
+    ] = 0,
     spacing_mm: Annotated[float, typer.Option(min=1.0, max=8.0)] = 2.0,
     seed: int = 0,
 ) -> None:
@@ -535,6 +539,7 @@ def simulate(
         directory,
         patients=patients,
         slices=slices,
+        volumes=volumes,
         spacing_mm=spacing_mm,
         seed=seed,
         progress=counter("simulating"),

@@ -22,6 +22,7 @@ from tumorline.simulation.field import FIELD_OF_VIEW_MM, Array, Axes, Mask, grid
 from tumorline.simulation.render import T1CE, Scanner
 from tumorline.simulation.scene import Patient, Surroundings
 from tumorline.simulation.tumour import KINDS, Kind, Tumour
+from tumorline.simulation.volumes import VolumeSettings, write_volumes
 
 GENERATOR = 1
 """Raised whenever the same seed gives other pictures."""
@@ -59,6 +60,7 @@ def simulate(
     *,
     patients: int = 100,
     slices: int = 5,
+    volumes: int = 0,
     spacing_mm: float = 2.0,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
@@ -69,8 +71,11 @@ def simulate(
     right on the left; `patients.csv` has groups and kinds of tumour, `simulated.json` settings and truth.
     Masks are 0 and 255: enhancing rim and necrotic core without oedema, at least 80 mm2 in every slice.
     Each patient depends on seed and number only. Raises UserError where the folder exists and is not empty.
+
+    With `volumes` it is so many examinations instead, named as those of BraTS 2023: T1, T1ce, T2 and FLAIR of the brain
+    as NIfTI, and labels of core (1), oedema (2) and enhancing tumour (3), which every fifth tumour lacks.
     """
-    settings = Settings(patients, slices, spacing_mm, seed)
+    settings = VolumeSettings(volumes, spacing_mm, seed) if volumes else Settings(patients, slices, spacing_mm, seed)
     if directory.exists() and not (directory.is_dir() and not any(directory.iterdir())):
         raise UserError(f"{directory}: exists and is not an empty folder; give a new folder or empty this one")
     Template.load()
@@ -78,7 +83,11 @@ def simulate(
         directory.parent.mkdir(parents=True, exist_ok=True)
         unfinished = Path(tempfile.mkdtemp(prefix=f".{directory.name[:20]}.", suffix=".part", dir=directory.parent))
         try:
-            _write_cohort(unfinished, settings, progress or (lambda done, total: None))
+            told = progress or (lambda done, total: None)
+            if isinstance(settings, VolumeSettings):
+                write_volumes(unfinished, settings, told)
+            else:
+                _write_cohort(unfinished, settings, told)
             unfinished.chmod(0o755)
             if directory.exists():
                 directory.rmdir()

@@ -25,6 +25,38 @@ T1CE = {
     "oedema": 0.31,
 }
 """Signal of each tissue after contrast agent, relative to fat."""
+T1 = {**T1CE, "dura": 0.3, "vessel": 0.3, "solid": 0.34, "enhancing": 0.36}
+"""The same before contrast agent."""
+T2 = {
+    "air": 0.0,
+    "skin": 0.3,
+    "fat": 0.75,
+    "muscle": 0.2,
+    "bone": 0.05,
+    "marrow": 0.35,
+    "dura": 0.2,
+    "fluid": 0.95,
+    "grey": 0.52,
+    "white": 0.4,
+    "vessel": 0.15,
+    "solid": 0.62,
+    "enhancing": 0.58,
+    "necrosis": 0.88,
+    "oedema": 0.75,
+}
+"""Signal relative to what is brightest."""
+FLAIR = {
+    **T2,
+    "fat": 0.5,
+    "fluid": 0.08,
+    "grey": 0.45,
+    "white": 0.36,
+    "solid": 0.7,
+    "enhancing": 0.62,
+    "necrosis": 0.3,
+    "oedema": 0.85,
+}
+"""T2 with the signal of fluid suppressed."""
 
 
 class Scanner:

@@ -68,7 +68,7 @@ class Patient:
         return scene
 
     def _level(self, axes: Axes, depth: Array, points: Array) -> Array:
-        return self.tumour.level(axes, depth, self.head.tissue(points)["fluid"])
+        return self.tumour.level(axes, depth, self.head.tissue(points))
 
     def _paint_shell(self, scene: Scene, view: View) -> None:
         """Skin, fat, muscle, skull with marrow, dura, and fluid all over the inside."""

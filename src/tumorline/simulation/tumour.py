@@ -1,5 +1,6 @@
 """Tumours with known truth: irregular growth, mass effect, necrotic core, enhancing rim and oedema."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,9 +29,11 @@ class Kind:
     patchiness: float = 0.1
     most_lesions: int = 1
     extra_axial: bool = False
+    white_matter: float = 0.0
+    """How much further it grows into white matter than into grey, in radii."""
 
 
-KINDS = (
+MENINGIOMA, GLIOMA, METASTASIS = (
     Kind(
         "simulated meningioma",
         radius_mm=(12, 26),
@@ -65,6 +68,7 @@ KINDS = (
         most_lesions=3,
     ),
 )
+KINDS = (MENINGIOMA, GLIOMA, METASTASIS)
 
 
 @dataclass(frozen=True)
@@ -127,11 +131,14 @@ class Tumour:
             texture=Noise.draw(rng, 5.0),
         )
 
-    def level(self, axes: Axes, depth_mm: Array, fluid: Array) -> Array:
+    def level(self, axes: Axes, depth_mm: Array, tissue: Mapping[str, Array]) -> Array:
         """About the signed distance in mm to the tumour's surface; it stops at the skull and shuns fluid."""
         grown: Array = np.max([lesion.level(axes) for lesion in self.lesions], axis=0)
         if not self.kind.extra_axial:
-            grown = grown - 0.35 * self.lesions[0].radius_mm * fluid
+            grown = grown - 0.35 * self.lesions[0].radius_mm * tissue["fluid"]
+        if self.kind.white_matter:
+            reach = np.float32(self.kind.white_matter * self.lesions[0].radius_mm / 2)
+            grown = grown + reach * (tissue["white"] - tissue["grey"])
         level: Array = np.minimum(grown, depth_mm if self.kind.extra_axial else depth_mm - 2)
         return level
 
