@@ -128,6 +128,8 @@ class ShownScores(Result):
     dice: Number | None
     truth_px: Count
     predicted_px: Count
+    truth_ml: Number | None = None
+    predicted_ml: Number | None = None
 
 
 class Disagreement(Result):

@@ -21,6 +21,8 @@ from tumorline.results import Metrics, Summary
 SCHEMA_VERSION = 1
 MATRIX_NAME = "matrix.json"
 TABLE_NAME = "matrix.csv"
+VOLUME_COLUMNS = ("truth_ml", "predicted_ml", "volume_error_ml", "volume_error_absolute_ml", "predicted_ml_tumour_free")
+"""Means by patient, of volumes."""
 COLUMNS = (
     "model",
     "set",
@@ -43,6 +45,7 @@ COLUMNS = (
     "false_positive_rate",
     "false_positive_low",
     "false_positive_high",
+    *VOLUME_COLUMNS,
     "error",
 )
 KEYS = ("name", *sorted(DataConfig.model_fields.keys() - {"source", "cache", "image_size"}))
@@ -242,4 +245,5 @@ def _matrix_figures(figures: Metrics) -> dict[str, object]:
         "false_positive_rate": figures.false_positive_rate,
         "false_positive_low": false_low,
         "false_positive_high": false_high,
+        **{name: found.mean if (found := getattr(figures, name)) else None for name in VOLUME_COLUMNS},
     }

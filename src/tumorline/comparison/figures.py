@@ -22,6 +22,7 @@ from tumorline.compared_results import (
 from tumorline.comparison.runs import Contender, Key, Run
 from tumorline.errors import UserError, did_you_mean
 from tumorline.metrics import comparison as tests
+from tumorline.metrics.case import CaseScores
 from tumorline.metrics.comparison import LEVEL, Difference
 from tumorline.metrics.summary import DISTANCES, FIGURES, VOLUME_FIGURES, Row, figure, with_unit
 
@@ -224,8 +225,12 @@ def _disagreement(contenders: Sequence[Contender], key: Key) -> Disagreement:
         case=key[0],
         region=key[1],
         class_name=contenders[0].runs[0].rows[key].attributes.get("class_name", ""),
-        shown=[
-            ShownScores(name=name, dice=scores.dice, truth_px=scores.truth_px, predicted_px=scores.predicted_px)
-            for name, scores in scored.items()
-        ],
+        shown=[_shown(name, scores) for name, scores in scored.items()],
     )
+
+
+def _shown(name: str, scores: CaseScores) -> ShownScores:
+    """The volumes are stated where they are known."""
+    shown = ShownScores(name=name, dice=scores.dice, truth_px=scores.truth_px, predicted_px=scores.predicted_px)
+    in_ml = {"truth_ml": scores.truth_ml, "predicted_ml": scores.predicted_ml}
+    return shown if scores.truth_ml is None else shown.model_copy(update=in_ml)

@@ -21,6 +21,7 @@ def write_leaderboard(result: Leaderboard, output: Path) -> Path:
     content = {
         **dict(result),
         "several": _has_several_regions(result),
+        "size": "volume" if _are_volumes(result) else "area",
         "pareto": Markup(picture),
         "findings": findings(result),
         "differences": differences(result),
@@ -34,6 +35,10 @@ def write_leaderboard(result: Leaderboard, output: Path) -> Path:
 
 def _has_several_regions(result: Leaderboard) -> bool:
     return len({row.region for group in result.groups for row in group.rows}) > 1
+
+
+def _are_volumes(result: Leaderboard) -> bool:
+    return any(row.volume_error_absolute_ml for group in result.groups for row in group.rows)
 
 
 def findings(result: Leaderboard) -> list[str]:

@@ -17,6 +17,7 @@ def write_page(result: Matrix, output: Path) -> Path:
     content = {
         **dict(result),
         "several": result.several_regions,
+        "volumes": any(cell.figures and cell.figures.truth_ml for cell in result.cells),
         "cell": {(cell.model, cell.set): cell for cell in result.cells},
         "strips": {name: _strips(result, name) for name in result.models},
         "warnings": _warnings(result),
