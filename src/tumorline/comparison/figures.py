@@ -225,11 +225,11 @@ def _disagreement(contenders: Sequence[Contender], key: Key) -> Disagreement:
         case=key[0],
         region=key[1],
         class_name=contenders[0].runs[0].rows[key].attributes.get("class_name", ""),
-        shown=[_shown(name, scores) for name, scores in scored.items()],
+        shown=[_scores_shown(name, scores) for name, scores in scored.items()],
     )
 
 
-def _shown(name: str, scores: CaseScores) -> ShownScores:
+def _scores_shown(name: str, scores: CaseScores) -> ShownScores:
     """The volumes are stated where they are known."""
     shown = ShownScores(name=name, dice=scores.dice, truth_px=scores.truth_px, predicted_px=scores.predicted_px)
     in_ml = {"truth_ml": scores.truth_ml, "predicted_ml": scores.predicted_ml}
