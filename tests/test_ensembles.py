@@ -125,6 +125,14 @@ def test_the_mean_is_exact_and_finite(
     assert network(torch.zeros(1, 1, 2, 2)).flatten().tolist() == pytest.approx([expected] * 4, abs=1e-5)
 
 
+@pytest.mark.parametrize("space", [(2, 5), (4, 2, 5)])
+def test_each_region_has_the_temperature_of_its_own(space: tuple[int, ...]) -> None:
+    network = Ensemble([Constant(6.0), Constant(6.0)], [[1, 2, 3], [1, 2, 3]])
+    answer = network(torch.zeros(2, 3, *space))
+    for region, expected in enumerate((6.0, 3.0, 2.0)):
+        assert torch.allclose(answer[:, region], torch.tensor(expected), atol=1e-5)
+
+
 def test_very_certain_members_stay_finite_in_onnx(tiny_run: Path, tmp_path: Path) -> None:
     certain = changed(tiny_run, tmp_path / "certain.safetensors", temperature=1e-4)
     model = tumorline.load(tumorline.ensemble([certain, certain], tmp_path / "pair.safetensors"))

@@ -15,6 +15,7 @@ from tests.training.conftest import make_task
 from tests.training.test_loop import history, same, train
 from tumorline.config import Config, load_config
 from tumorline.data.dataset import Dataset, load_dataset
+from tumorline.ensembles import write_ensemble
 from tumorline.errors import Interrupted
 from tumorline.export import export_onnx
 from tumorline.inference.model import load
@@ -137,6 +138,23 @@ def test_validation_finds_what_the_finished_model_draws(volumes_config: Config, 
     best = max(history(tmp_path), key=lambda row: float(row["validation_dice"]))
     for region, mask, truth in zip(REGIONS, drawn, sample.truth, strict=True):
         assert dice(count_overlap(truth, mask)) == pytest.approx(float(best[f"validation_dice_{region}"]), abs=1e-3)
+
+
+@pytest.mark.slow
+def test_an_ensemble_of_models_of_volumes_answers_with_each_regions_temperature(
+    volumes_config: Config, tmp_path: Path
+) -> None:
+    train(volumes_config, tmp_path)
+    task = make_task(volumes_config, tmp_path)
+    info = model_info(task).model_copy(update={"temperature": [1.0, 2.0, 3.0]})
+    path = tmp_path / "model.safetensors"
+    save_model(path, {name: one.numpy() for name, one in read_best(task).items()}, info)
+    export_onnx(path, tmp_path / "model.onnx")
+    together = write_ensemble([path, path], tmp_path / "twice.safetensors")
+    assert (together.input, together.image_channels) == (info.input, 2)
+    image = task.dataset.read(task.dataset.cases[0]).image
+    answers = [load(model).probability(image) for model in (path, tmp_path / "twice.safetensors")]
+    assert np.allclose(*answers, atol=1e-5)
 
 
 @pytest.mark.slow

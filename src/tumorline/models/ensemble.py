@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class Ensemble(nn.Module):
-    """The mean probability of several networks as a logit: `(B, C, H, W)` to `(B, R, H, W)`.
+    """The mean probability of several networks as a logit: `(B, C, *space)` to `(B, R, *space)`.
 
     The logits of each member are divided by its temperature first. The mean is taken of logarithms, so that answers
     near 0 and 1 keep their digits.
@@ -17,17 +17,19 @@ class Ensemble(nn.Module):
         """`temperatures` are those of the regions, or one for all of them, of each member."""
         super().__init__()
         self.members = nn.ModuleList(members)
-        self.temperatures = [_divisor(values) for values in temperatures]
+        self.temperatures = [tuple(values) for values in temperatures]
 
     def forward(self, image: Tensor) -> Tensor:
         pairs = zip(self.members, self.temperatures, strict=True)
-        logits = torch.stack([member(image) / temperature for member, temperature in pairs])  # (M, B, R, H, W)
+        logits = torch.stack([_divided(member(image), values) for member, values in pairs])  # (M, B, R, *space)
         return _log_mean(_log_sigmoid(logits)) - _log_mean(_log_sigmoid(-logits))
 
 
-def _divisor(values: Sequence[float]) -> float | Tensor:
-    """One number, or of several regions `(R, 1, 1)`."""
-    return values[0] if len(values) == 1 else torch.tensor(values).reshape(-1, 1, 1)
+def _divided(logits: Tensor, temperatures: Sequence[float]) -> Tensor:
+    """`(B, R, *space)` by one number, or by that of each region."""
+    if len(temperatures) == 1:
+        return logits / temperatures[0]
+    return logits / torch.tensor(temperatures).reshape(-1, *[1] * (logits.ndim - 2))
 
 
 def _log_sigmoid(logits: Tensor) -> Tensor:

@@ -85,8 +85,8 @@ class Task:
             del config["data"][key]
         defaults = DataConfig().model_dump(mode="json")
         for key in OF_VOLUMES:  # a training of pictures goes on that began before there were volumes
-            if config["data"][key] == defaults[key]:
-                del config["data"][key]
+            if config["data"].get(key) == defaults.get(key):
+                config["data"].pop(key, None)
         for key in ("device", "checkpoint_minutes"):
             del config["train"][key]
         for key in ("threshold", "storage", "postprocessing"):
