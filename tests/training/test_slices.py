@@ -153,8 +153,8 @@ def test_an_ensemble_of_models_of_volumes_answers_with_each_regions_temperature(
     together = write_ensemble([path, path], tmp_path / "twice.safetensors")
     assert (together.input, together.image_channels) == (info.input, 2)
     image = task.dataset.read(task.dataset.cases[0]).image
-    answers = [load(model).probability(image) for model in (path, tmp_path / "twice.safetensors")]
-    assert np.allclose(*answers, atol=1e-5)
+    once, twice = (load(model).probability(image) for model in (path, tmp_path / "twice.safetensors"))
+    assert np.allclose(once, twice, atol=1e-5)
 
 
 @pytest.mark.slow
