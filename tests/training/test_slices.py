@@ -46,7 +46,7 @@ def volumes_config(tmp_path: Path) -> Config:
             save_volume(tmp_path / "source" / name / f"{name}_{kind}.nii.gz", images)
         save_volume(tmp_path / "source" / name / f"{name}_seg.nii.gz", [*truth, nothing])
     data = ["channels=['flair','post_contrast']", f"regions={REGIONS}", "context=1", "normalisation=volume"]
-    places = [f"source='{tmp_path / 'source'}'", f"cache='{tmp_path / 'cache'}'", "as_volumes=true"]
+    places = [f"source='{tmp_path / 'source'}'", f"cache='{tmp_path / 'cache'}'"]
     return load_config(None, [*TINY, "train.epochs=2", *(f"data.{one}" for one in (*data, *places))])
 
 
