@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tumorline.data.layouts.contents import Contents
-from tumorline.data.layouts.gather import channel_meant, gather_scans, name_channels
+from tumorline.data.layouts.gather import channel_meant, common_name, gather_scans, name_channels
 from tumorline.errors import UserError
 
 BRATS = ("flair", "post_contrast", "t2", "pre_contrast")
@@ -49,6 +49,25 @@ def test_files_that_are_called_as_sequences_are_the_scan_of_their_folder(tmp_pat
     touch(tmp_path / "p2", *names)
     assert gathered(tmp_path) == {"p1": names, "p2": names}
     assert gathered(tmp_path / "p1") == {"p1": names}
+
+
+def test_the_current_folder_may_be_a_scan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(touch(tmp_path / "p3", "flair.nii"))
+    assert gathered(Path(), ("flair",)) == {"p3": ["flair.nii"]}
+
+
+@pytest.mark.parametrize(
+    ("names", "common"),
+    [
+        (("A_flair.nii.gz", "A_t1c.nii.gz"), "A"),
+        (("x_1.nii", "y_2.nii"), "x_1"),
+        (("flair.nii.gz", "t1.nii.gz"), "flair"),
+        (("A_flair.nii.gz",), "A_flair"),
+        (("a_1.png", "a_2.png"), "a_1"),
+    ],
+)
+def test_files_of_a_scan_have_one_name_together(names: tuple[str, ...], common: str) -> None:
+    assert common_name([Path(name) for name in names]) == common
 
 
 def test_volumes_of_one_scan_may_lie_in_a_folder_for_each_sequence(tmp_path: Path) -> None:

@@ -107,10 +107,10 @@ def name_channels(given: Sequence[str], channels: Sequence[str]) -> Scan:
 
 
 def common_name(images: Sequence[Path]) -> str:
-    """What the files of one scan are called together: the scan in their names, or the first by itself."""
-    first = without_suffix(Path(images[0].name)).name
-    names = {split_name(path)[0] for path in images} if all(map(is_volume, images)) and len(images) > 1 else {first}
-    return names.pop() or first
+    """What the files of one scan are called together: the scan that all their names state, or the first by itself."""
+    stated = {split_name(path)[0] if is_volume(path) else "" for path in images}
+    common = stated.pop() if len(stated) == 1 and len(images) > 1 else ""
+    return common or without_suffix(Path(images[0].name)).name
 
 
 def _is_mask(contents: Contents, path: Path) -> bool:
@@ -121,7 +121,7 @@ def _is_mask(contents: Contents, path: Path) -> bool:
 def _as_scan(found: _Found, root: Path, channels: Sequence[str]) -> Scan:
     place = found.paths[0].parent
     below = place.relative_to(root)
-    target = below / found.name if found.name or below.parts else Path(place.name)
+    target = below / found.name if found.name or below.parts else Path(place.resolve().name or "scan")
     try:
         return Scan(target, tuple(_file_of(channel, found, place) for channel in channels))
     except UserError as error:
