@@ -146,6 +146,47 @@ def test_lesions_of_a_volume_have_the_distances_of_deepmind(deepmind: ModuleType
     assert scores.brats2023_lesion_dice == pytest.approx((4 / 5 + 3 / 5) / 2)
 
 
+Counts = tuple[int, int, int, float, float]
+
+
+def brats_lesions(deepmind: ModuleType, truth: MaskArray, predicted: MaskArray, spacing: tuple[float, ...]) -> Counts:
+    """The procedure of BraTS 2023 lesion by lesion, over whole volumes: kept, detected, false lesions, Dice, HD95."""
+    cube, grown = np.ones((3, 3, 3)), ndimage.generate_binary_structure(3, 2)
+    pieces, count = ndimage.label(predicted, cube)
+    zones, lesions = ndimage.label(ndimage.binary_dilation(truth, grown, iterations=3), cube)
+    used: set[int] = set()
+    scores = []
+    for lesion in (truth & (zones == number) for number in range(1, lesions + 1)):
+        hit = set(np.unique(pieces[ndimage.binary_dilation(lesion, grown, iterations=3)])) - {0}
+        used |= hit
+        found, hd95 = np.isin(pieces, list(hit)), 374.0
+        if hit:
+            distances = deepmind.compute_surface_distances(lesion, found, spacing)
+            hd95 = deepmind.compute_robust_hausdorff(distances, 95)
+        dice = 2 * (found & lesion).sum() / (found.sum() + lesion.sum())
+        scores.append((lesion.sum() * np.prod(spacing), bool(hit), dice, hd95))
+    kept, false = [score for score in scores if score[0] > 50], count - len(used)
+    if not kept and not false:
+        return 0, 0, 0, 1.0, 0.0
+    mean = (sum(score[2] for score in kept), sum(score[3] for score in kept) + 374 * false)
+    dice, hd95 = (value / (len(kept) + false) for value in mean)
+    return len(kept), sum(score[1] for score in kept), false, float(dice), float(hd95)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (2.0, 0.9, 0.9)])
+def test_lesions_are_those_of_the_procedure_of_brats(deepmind: ModuleType, spacing: tuple[float, ...]) -> None:
+    random = np.random.default_rng(1)
+    for share in (0.97, 0.99, 0.995, 1.0) * 6:
+        first, second = (ndimage.gaussian_filter(random.standard_normal((26, 36, 32)), 1.5) for _ in range(2))
+        mixed = first + random.choice([0.2, 0.6, 1]) * second
+        truth, predicted = first > np.quantile(first, share), mixed > np.quantile(mixed, random.choice([0.98, 0.99, 1]))
+        scores = score_case(truth, predicted, spacing)
+        names = ("lesions_truth", "lesions_detected", "lesions_invented", "lesion_dice", "lesion_hd95")
+        ours = [getattr(scores, f"brats2023_{name}") for name in names]
+        assert ours == pytest.approx(brats_lesions(deepmind, truth, predicted, spacing))
+
+
 def monai_hausdorff(monai: ModuleType, pair: Pair, percentile: float | None) -> float:
     options = {"include_background": True, "spacing": list(pair.spacing), "percentile": percentile}
     return float(monai.compute_hausdorff_distance(*tensors(pair), **options).item())
