@@ -44,6 +44,7 @@ def test_the_headline_is_printed_by_region_below_their_mean(capsys: pytest.Captu
     shown = capsys.readouterr().out
     assert "mean over regions of the Dice by patient 0.650" in shown
     assert "whole_tumour: Dice by patient 0.900" in shown
+    assert shown.count("cases given, ") == 1, "the cases are those of all regions"
     assert "enhancing_tumour: Dice by patient 0.400" in shown
 
 

@@ -76,10 +76,12 @@ def print_headline(summary: "Summary") -> None:
         say(f"! {warning.text}")
     if len(summary.regions) > 1:
         say(f"mean over regions of the Dice by patient {format_number(mean_dice_over_regions(summary.regions))}")
+        say(f"  {count_cases(summary)}")
     for region, figures in summary.regions.items():
         dice = figures.dice
         say(f"{region}: Dice by patient {format_number(dice.mean)} {_interval(dice)}")
-        say(f"  {count_cases(summary)}")
+        if len(summary.regions) == 1:
+            say(f"  {count_cases(summary)}")
         for line in _headline_lines(figures):
             say(f"  {line}")
 

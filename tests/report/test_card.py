@@ -1,7 +1,13 @@
 import json
+import shutil
 from pathlib import Path
 
+import pytest
+
 import tumorline
+from tests.report.evaluated import REGIONS, evaluated
+from tumorline.model_file import read_info
+from tumorline.report import card as cards
 from tumorline.report import write_card
 
 
@@ -33,3 +39,20 @@ def test_the_model_file_holds_its_headline_figures(tiny_run: Path) -> None:
     summary = json.loads((tiny_run / "summary.json").read_text())
     assert headline["regions"]["tumour"]["dice"] == summary["regions"]["tumour"]["dice"]
     assert headline["cases"] == summary["cases"] == 8
+
+
+def test_the_card_of_several_regions_states_each_with_its_volumes(
+    tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = evaluated(tmp_path, (12, 40, 48))
+    shutil.copy(tiny_run / "model.safetensors", made.folder)
+    points = {"threshold": [0.5, 0.4, 0.3], "temperature": [1.0, 2.0, 3.0]}
+    info = read_info(tiny_run / "model.safetensors").model_copy(update={"regions": list(REGIONS), **points})
+    monkeypatch.setattr(cards, "read_info", lambda path: info)
+    card = write_card(made.folder).read_text(encoding="utf-8")
+    assert "Segments the regions **whole_tumour**, **tumour_core**, **enhancing_tumour** in MRI volumes" in card
+    assert "whole tumour 0.5 (temperature 1.00), tumour core 0.4 (temperature 2.00), enhancing tumour 0.3" in card
+    assert "The mean over regions of the Dice by patient is **0." in card
+    assert card.count("| absolute volume error, ml |") == 3
+    assert card.count("| predicted where there is none, ml |") == 1, "one case lacks the innermost region"
+    assert "- enhancing_tumour: 0 of 5 tumours were missed altogether" in card

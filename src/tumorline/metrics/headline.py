@@ -15,6 +15,20 @@ LEFT_OUT_AS = {
     "test": "its own test part",
     "unseen": "the model has not seen them",
 }
+FIGURE_NAMES = {
+    "truth_ml": "true volume, ml",
+    "predicted_ml": "predicted volume, ml",
+    "volume_error_ml": "volume error, ml",
+    "volume_error_absolute_ml": "absolute volume error, ml",
+    "predicted_ml_tumour_free": "predicted where there is none, ml",
+    "brats2023_lesion_dice": "lesion-wise Dice, as BraTS 2023",
+    "brats2023_lesion_hd95": "lesion-wise HD95, as BraTS 2023",
+}
+"""How figures are called whose key says it badly."""
+
+
+def name_figure(key: str) -> str:
+    return FIGURE_NAMES.get(key, key.replace("_", " "))
 
 
 def count_cases(summary: "Summary") -> str:

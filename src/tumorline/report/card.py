@@ -13,11 +13,17 @@ from safetensors import safe_open
 from tumorline.escaping import for_markdown
 from tumorline.files import write_text
 from tumorline.inference.post import describe_postprocessing
-from tumorline.metrics.headline import count_cases, count_false_lesions, count_false_positives, count_volumes
+from tumorline.metrics.headline import (
+    count_cases,
+    count_false_lesions,
+    count_false_positives,
+    count_volumes,
+    name_figure,
+)
 from tumorline.model_file import read_info
 from tumorline.report.page import harmless
 from tumorline.report.region import size_limits
-from tumorline.results import Summary, mean_dice_over_regions, read_summary
+from tumorline.results import RegionSummary, Summary, mean_dice_over_regions, read_summary
 from tumorline.run_folder import CARD_NAME, SUMMARY_NAME, WEIGHTS_NAME
 
 FIGURES = (
@@ -72,10 +78,15 @@ def _region_content(summary: Summary, region: str) -> dict[str, Any]:
         "false_lesions": count_false_lesions(figures),
         "false_positives": count_false_positives(figures),
         "volumes": count_volumes(figures) if figures.truth_ml else "",
-        "rows": [(name, digits) for name, digits in FIGURES if getattr(figures, name)],
+        "rows": [(name, digits) for name, digits in FIGURES if getattr(figures, name) and _is_told(figures, name)],
         "calibration": summary.calibration.get(region),
         "groups": [*figures.by_class.items(), *sizes],
     }
+
+
+def _is_told(figures: RegionSummary, name: str) -> bool:
+    """What was predicted where there is no tumour, only where there is such a case."""
+    return name != "predicted_ml_tumour_free" or figures.tumour_free_cases > 0
 
 
 def _template() -> Any:
@@ -88,7 +99,7 @@ def _template() -> Any:
         keep_trailing_newline=True,
         finalize=harmless(for_markdown),
     )
-    environment.filters |= {"number": _number, "interval": _interval}
+    environment.filters |= {"number": _number, "interval": _interval, "figure_name": name_figure}
     return environment.get_template("card.md")
 
 

@@ -23,20 +23,20 @@ def over_segmentation(
         "ratio": figures.volume_ratio,
         "offset": offset,
         "lost": calibration.dice_lost_to_area.mean,
-        **_threshold(point),
+        **_threshold(point, "volume" if figures.truth_ml else "area"),
     }
 
 
-def _threshold(point: OperatingPoint | None) -> dict[str, Any]:
+def _threshold(point: OperatingPoint | None, size: str) -> dict[str, Any]:
     if not point or not point.threshold_curve:
         return {"curve": "", "ratios": "", "threshold": None, "by_hand": False}
     dice = [(one.threshold, one.dice) for one in point.threshold_curve]
     ratio = [(one.threshold, one.volume_ratio) for one in point.threshold_curve if one.volume_ratio is not None]
-    highest = linear_axis(0, max([value for _, value in ratio], default=1), "predicted / true area")
+    highest = linear_axis(0, max([value for _, value in ratio], default=1), f"predicted / true {size}")
     mark = (point.threshold, f"used: {point.threshold:g}")
     return {
         "curve": Markup(charts.lines({"Dice by patient": dice}, (UNIT["threshold"], UNIT["Dice"]), mark)),
-        "ratios": Markup(charts.lines({"area ratio": ratio}, (UNIT["threshold"], highest), mark)),
+        "ratios": Markup(charts.lines({f"{size} ratio": ratio}, (UNIT["threshold"], highest), mark)),
         "threshold": point.threshold,
         "by_hand": point.chosen != "validation",
     }

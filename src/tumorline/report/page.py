@@ -16,7 +16,7 @@ from tumorline.errors import UserError
 from tumorline.escaping import for_markdown, one_line
 from tumorline.evaluation.tables import read_rows
 from tumorline.files import write_text
-from tumorline.metrics.headline import count_cases
+from tumorline.metrics.headline import count_cases, name_figure
 from tumorline.metrics.summary import Row
 from tumorline.report import charts
 from tumorline.report.cases import CaseReader, Drawing, Picture, choose, draw, scored_cases
@@ -72,7 +72,13 @@ def template(name: str) -> Any:
         lstrip_blocks=True,
         finalize=harmless(for_markdown if name.endswith(".md") else one_line),
     )
-    environment.filters |= {"number": _shown_number, "signed": _signed, "percent": _percent, "words": _words}
+    environment.filters |= {
+        "number": _shown_number,
+        "signed": _signed,
+        "percent": _percent,
+        "words": _words,
+        "figure_name": name_figure,
+    }
     return environment.get_template(name)
 
 
