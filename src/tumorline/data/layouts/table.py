@@ -40,6 +40,8 @@ class Columns(NamedTuple):
     images: tuple[str, ...]
     channels: tuple[str, ...]
     masks: tuple[str, ...]
+    others: tuple[str, ...]
+    """Those that name the files of other channels and regions."""
 
 
 def read_table(contents: Contents, settings: DataConfig) -> Listing:
@@ -100,7 +102,13 @@ def channels_of_table(contents: Contents) -> tuple[str, ...]:
 def _choose_columns(path: Path, rows: Rows, settings: DataConfig) -> Columns:
     named = _named_images(path, rows)
     wanted = settings.channels or ((settings.channel,) if settings.channel not in ("", "all") else tuple(named))
-    return Columns(tuple(named[name] for name in wanted), wanted, _choose_masks(path, rows, settings))
+    others = (*named.values(), *(column for column in _named_masks(rows).values() if _names_files(path, rows, column)))
+    return Columns(tuple(named[name] for name in wanted), wanted, _choose_masks(path, rows, settings), others)
+
+
+def _names_files(path: Path, rows: Rows, column: str) -> bool:
+    value = next((row[column] for row in rows.values() if row[column]), "")
+    return bool(value) and os.path.isfile(written_path(value, path.parent))
 
 
 def _choose_masks(path: Path, rows: Rows, settings: DataConfig) -> tuple[str, ...]:
@@ -154,7 +162,8 @@ def _case_of_row(path: Path, line: int, row: Row, columns: Columns) -> Case:
     images, masks = (
         [written_path(row[column], path.parent) for column in some] for some in (columns.images, columns.masks)
     )
-    attributes = {key: value for key, value in row.items() if key not in {*columns.images, *columns.masks}}
+    files = {*columns.images, *columns.masks, *columns.others}
+    attributes = {key: value for key, value in row.items() if key not in files}
     return replace(
         case_from_row(name, images[0], masks[0], attributes),
         images=tuple(images),
