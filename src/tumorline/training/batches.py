@@ -41,16 +41,22 @@ class Batches:
         self.windows = windows
         self.seed = seed
         self.machine = machine
+        self.latest: tuple[int, npt.NDArray[np.intp]] = -1, np.zeros(0, np.intp)
         images = min(settings.epoch_images or windows.images, windows.images)
         self.batch_size = min(settings.batch_size, images // machine.world * machine.world)
         if not self.batch_size:
             raise UserError(f"{numbered(images, 'training image')} cannot be shared among {machine.world} processes")
         self.steps = images // self.batch_size
 
+    def order(self, epoch: int) -> npt.NDArray[np.intp]:
+        """`epoch_order`, kept for the steps of the epoch."""
+        if epoch != self.latest[0]:
+            self.latest = epoch, epoch_order(self.seed, epoch, self.windows.weights)
+        return self.latest[1]
+
     def indices(self, epoch: int, step: int) -> list[int]:
         """Rows of the cache in this process's share of one batch."""
-        order = epoch_order(self.seed, epoch, self.windows.weights)
-        batch = order[step * self.batch_size : (step + 1) * self.batch_size]
+        batch = self.order(epoch)[step * self.batch_size : (step + 1) * self.batch_size]
         mine: list[int] = self.windows.rows[batch[self.machine.rank :: self.machine.world]].tolist()
         return mine
 
