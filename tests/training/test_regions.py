@@ -52,13 +52,21 @@ def test_what_a_network_sees_of_volumes_is_part_of_what_a_training_is(tiny_confi
 def test_the_slices_of_a_case_are_counted_together() -> None:
     truth = np.zeros((2, 3, 4, 4), bool)
     truth[0, 0, :2], truth[0, 1, :1] = True, True  # 12 voxels in two slices; the second region is not there
-    counts = CaseCounts(truth)
+    counts = CaseCounts(truth, ("one", "other"))
     answer = np.zeros((2, 4, 4), np.float32)
     answer[:, :1] = 1  # 4 of each region in each slice that is shown
     counts.add(0, 0.5, answer)
     counts.add(1, 1.5, answer)
     result = counts.result("P1")
     assert result == CaseResult("P1", 1.0, (2 * 8 / (12 + 8), None))
+
+
+def test_an_inner_region_counts_only_within_the_outer_one() -> None:
+    truth = np.zeros((2, 1, 4, 4), bool)
+    truth[:, 0, :2] = True
+    counts = CaseCounts(truth, ("whole_tumour", "tumour_core"))
+    counts.add(0, 1.0, np.stack([truth[0, 0], np.ones((4, 4))]).astype(np.float32))
+    assert counts.result("P1").dice == (1.0, 1.0)
 
 
 def test_the_mean_is_over_cases_then_patients_then_regions() -> None:

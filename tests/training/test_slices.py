@@ -134,7 +134,7 @@ def test_validation_finds_what_the_finished_model_draws(volumes_config: Config, 
     model = load(tmp_path)
     (name,) = task.split.cases("validation")
     sample = task.dataset.read(task.dataset.cases[task.dataset.index[name]])
-    drawn = model.probability(sample.image) >= 0.5
+    drawn = model.mask(sample.image)
     best = max(history(tmp_path), key=lambda row: float(row["validation_dice"]))
     for region, mask, truth in zip(REGIONS, drawn, sample.truth, strict=True):
         assert dice(count_overlap(truth, mask)) == pytest.approx(float(best[f"validation_dice_{region}"]), abs=1e-3)

@@ -11,9 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from tumorline.arrays import MaskArray
+from tumorline.config import Postprocessing
 from tumorline.data.case_truth import read_truth
 from tumorline.data.dataset import Dataset
 from tumorline.geometry.slices import to_slices
+from tumorline.inference.post import postprocess
 from tumorline.network_input.fit import Placement, to_native
 from tumorline.training.batches import Store
 from tumorline.training.machine import Machine
@@ -46,6 +48,7 @@ class CaseCounts:
     """What the slices of a case add up to; `truth` is `(R, N, H, W)` at native resolution."""
 
     truth: MaskArray
+    regions: tuple[str, ...]
     losses: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -55,7 +58,7 @@ class CaseCounts:
         """A slice, from probabilities `(R, S, S)`."""
         truth = self.truth[:, number]
         placement = Placement((truth.shape[1], truth.shape[2]), probability.shape[-1])
-        predicted = to_native(probability, placement) >= THRESHOLD
+        predicted = draw_masks(to_native(probability, placement), self.regions)
         self.losses.append(loss)
         self.overlap += np.count_nonzero(truth & predicted, axis=(1, 2))
         self.predicted += np.count_nonzero(predicted, axis=(1, 2))
@@ -66,6 +69,11 @@ class CaseCounts:
         counts = zip(sizes, self.overlap, self.predicted, strict=True)
         dice = tuple(float(2 * overlap / (size + predicted)) if size else None for size, overlap, predicted in counts)
         return CaseResult(patient, float(np.mean(self.losses)), dice)
+
+
+def draw_masks(probability: FloatArray, regions: Sequence[str]) -> MaskArray:
+    """Masks `(R, *space)` at the threshold of the validation, nested as those that are written and scored."""
+    return postprocess(probability >= THRESHOLD, regions, Postprocessing(), None)
 
 
 @torch.no_grad()
@@ -95,7 +103,7 @@ def _score_cases(
         losses, probabilities = _answer(network, criterion, store, [row for _, row in batch], machine)
         for (case, row), loss, probability in zip(batch, losses, probabilities, strict=True):
             if case not in counts:
-                counts[case] = CaseCounts(_read_slices(dataset, case))
+                counts[case] = CaseCounts(_read_slices(dataset, case), dataset.regions)
             counts[case].add(row - store.cache.rows_of(case).start, loss, probability)
             left[case] -= 1
             if not left[case]:

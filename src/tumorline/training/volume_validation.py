@@ -11,7 +11,7 @@ from tumorline.geometry.tiles import Tiling, answer_tiles
 from tumorline.network_input.fit import FloatArray
 from tumorline.network_input.volume_cache import CachedVolume, VolumeCache
 from tumorline.training.machine import Machine
-from tumorline.training.validation import THRESHOLD, CaseResult, Validation, gather_results
+from tumorline.training.validation import CaseResult, Validation, draw_masks, gather_results
 
 
 @torch.no_grad()
@@ -30,7 +30,7 @@ def validate_volumes(
         case, volume = dataset.cases[position], cache.cases[position]
         logits = answer_volume_in_torch(network, dataset, volume, machine)
         loss = criterion(torch.from_numpy(logits[None]), torch.from_numpy(np.array(volume.mask[None])).float())
-        predicted = volume.placement.to_native(_sigmoid(logits)) >= THRESHOLD
+        predicted = draw_masks(volume.placement.to_native(_sigmoid(logits)), dataset.regions)
         results.append(CaseResult(case.group, float(loss), _dice(read_truth(case, dataset.settings), predicted)))
     return gather_results([result for part in machine.gather(results) for result in part])
 
