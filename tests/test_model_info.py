@@ -41,7 +41,7 @@ def test_one_number_stands_for_all_regions() -> None:
         ({"regions": ["tumour", "tumour"]}, "two regions have one name"),
         ({"input": {"channels": ["flair", "t2"]}}, "1 channels do not fit"),
         ({"input": {"context": 1}}, "1 channels do not fit"),
-        ({"input": {"dims": 3}}, "Input should be 2"),
+        ({"input": {"dims": 3}}, "a network of three dimensions has a window"),
     ],
 )
 def test_what_does_not_fit_together_is_refused(changes: dict[str, Any], message: str) -> None:
