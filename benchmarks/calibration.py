@@ -42,7 +42,7 @@ def answers(model: Model, dataset: Dataset, names: list[str]) -> list[Answer]:
     found = []
     for name in names:
         case = dataset.cases[dataset.index[name]]
-        image, truth = dataset.read(case)
+        image, (truth, *_), _ = dataset.read(case)
         found.append((case.patient or name, *model.logits(image), truth))
     return found
 
@@ -63,7 +63,7 @@ def judged(cases: list[Answer], temperature: float) -> dict[str, Any]:
     for patient, logits, placement, truth in cases:
         probability = to_native(to_probability(logits, temperature), placement)[0]
         found.append(calibration.judge(patient, probability, truth, probability >= 0.5))
-    return calibration.summarise_calibration(found)
+    return calibration.summarise_calibration(found).to_json()
 
 
 def measure(run: Path) -> list[dict[str, Any]]:

@@ -34,11 +34,12 @@ from tumorline.data.split import split_dataset
 from tumorline.models import count_parameters
 from tumorline.models.torchvision_cure import cure_torchvision
 from tumorline.network_input import fit
-from tumorline.network_input.cache import default_folder, open_cache
 from tumorline.simulation import default_cohort
+from tumorline.training.feed import open_feed
 from tumorline.training.loop import Loop, Task, start
 from tumorline.training.machine import Machine, machine
 from tumorline.training.progress import TrainingProgress
+from tumorline.user_folders import default_folder
 
 HERE = Path(__file__).parent
 NETWORKS = {
@@ -57,16 +58,16 @@ class Variants:
 
     def __init__(self, task: Task, place: Machine) -> None:
         self.task, self.place = task, place
-        self.cache = open_cache(task.dataset)
+        self.feed = open_feed(task.config, task.dataset, task.split, place)
 
     def loop(self, precision: str = "auto") -> Loop:
         bfloat16 = self.place.bfloat16 and precision == "auto"
         place = Machine(self.place.device, bfloat16)
-        return Loop(self.task, place, self.cache, start(self.task, place))
+        return Loop(self.task, place, self.feed, start(self.task, place))
 
     def fixed_batch(self) -> Step:
         loop = self.loop()
-        image, target = loop.store.batch(loop.batches.indices(0, 0))
+        image, target = loop.feed.batch(loop.batches.indices(0, 0), 0)
         return lambda: learn(loop, image, target)
 
     def tumorline(self) -> Step:
@@ -123,7 +124,7 @@ def monai_batches(task: Task, workers: int) -> Iterator[dict[str, Tensor]]:
 
 def decode(dataset: Dataset, index: int, size: int) -> dict[str, Any]:
     """A case as the cache holds it, so that both pipelines start from the same pixels."""
-    image, mask = dataset.read(dataset.cases[index])
+    image, (mask, *_), _ = dataset.read(dataset.cases[index])
     square, _ = fit.to_network(image, size)
     return {
         "image": square.astype(np.float32),
