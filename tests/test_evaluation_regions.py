@@ -15,6 +15,7 @@ from tumorline.errors import UserError
 from tumorline.evaluation import baselines, operating_point, robustness, scoring
 from tumorline.evaluation.status import Request, case_status
 from tumorline.evaluation.tables import read_baselines, read_certainties, read_rows
+from tumorline.evaluation.weaknesses import operating_weaknesses
 from tumorline.files import read_csv
 from tumorline.inference.model import Model
 from tumorline.metrics.summary import Row
@@ -260,7 +261,7 @@ def test_a_model_file_keeps_a_point_for_each_region(load: Load) -> None:
 def test_a_weak_point_names_its_region(load: Load) -> None:
     info = operating_point.with_operating_points(model_of().info, chosen(load, model_of()))
     info = info.model_copy(update={"temperature": [1.0, 20.085, 1.0], "threshold": [0.5, 0.5, 0.95]})
-    texts = [weakness.text for weakness in operating_point.weaknesses(info)]
+    texts = [weakness.text for weakness in operating_weaknesses(info)]
     assert texts[0].startswith("FEW VALIDATION PATIENTS: 3 patients")
     assert texts[1].startswith("TEMPERATURE AT ITS LIMIT (tumour core): 20.09")
     assert texts[2].startswith("THRESHOLD AT ITS LIMIT (enhancing tumour): 0.95")

@@ -15,6 +15,7 @@ from tumorline.config import DataConfig, load_config
 from tumorline.data.dataset import Dataset, load_dataset
 from tumorline.errors import UserError
 from tumorline.evaluation import operating_point
+from tumorline.evaluation.weaknesses import operating_weaknesses
 from tumorline.metrics import calibration
 from tumorline.model_file import ModelInfo, find_model, read_info
 from tumorline.model_info import InputSpec
@@ -108,19 +109,19 @@ def described(**changes: Any) -> ModelInfo:
     ],
 )
 def test_an_operating_point_that_rests_on_little_is_warned_of(changes: dict[str, Any], warning: str) -> None:
-    (said,) = operating_point.weaknesses(described(**changes))
+    (said,) = operating_weaknesses(described(**changes))
     assert said.text.startswith(warning)
     assert guess_code(said.text) is said.code
 
 
 def test_a_sound_operating_point_and_a_threshold_by_hand_are_not() -> None:
-    assert operating_point.weaknesses(described(patients=5)) == []
+    assert operating_weaknesses(described(patients=5)) == []
     by_hand = {"operating_point": {"chosen": 0.95, "validation_patients": 9}}
-    assert operating_point.weaknesses(described(threshold=0.95, metrics=by_hand)) == []
+    assert operating_weaknesses(described(threshold=0.95, metrics=by_hand)) == []
 
 
 def test_the_search_ends_at_the_limits_that_are_warned_of() -> None:
     truth = np.array([True, False] * 50)
     confused = np.where(truth, -9.0, 9.0)
-    assert operating_point.weaknesses(described(temperature=calibration.fit_temperature(confused, truth)))
-    assert operating_point.weaknesses(described(temperature=calibration.fit_temperature(-confused / 500, truth)))
+    assert operating_weaknesses(described(temperature=calibration.fit_temperature(confused, truth)))
+    assert operating_weaknesses(described(temperature=calibration.fit_temperature(-confused / 500, truth)))

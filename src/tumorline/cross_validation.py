@@ -8,10 +8,10 @@ from tumorline import run
 from tumorline.config import Config
 from tumorline.errors import Diverged, UserError
 from tumorline.evaluation.baselines import Record
-from tumorline.evaluation.operating_point import WEAKNESSES
 from tumorline.evaluation.predictions import find_prediction
 from tumorline.evaluation.summary import of_region, region_figures, with_baselines, without_own
 from tumorline.evaluation.tables import read_baselines, read_certainties, read_rows, write_evaluation
+from tumorline.evaluation.weaknesses import WEAKNESSES
 from tumorline.files import refuse_links_outside, write_bytes
 from tumorline.metrics import calibration
 from tumorline.metrics.calibration import Certainty

@@ -24,6 +24,7 @@ from tumorline.evaluation import operating_point
 from tumorline.evaluation.choose_postprocessing import choose_postprocessing
 from tumorline.evaluation.scoring import evaluate
 from tumorline.evaluation.status import SEEN, Request, case_status
+from tumorline.evaluation.weaknesses import operating_weaknesses
 from tumorline.files import (
     alone_in,
     append_line,
@@ -326,7 +327,7 @@ def _finish(task: "Task", notify: Notify) -> None:
     export_onnx(run / WEIGHTS_NAME, run / ONNX_NAME)
     info = _with_operating_point(info, task)
     notify(f"{_operating_points(info)} from the validation patients")
-    for weakness in operating_point.weaknesses(info):
+    for weakness in operating_weaknesses(info):
         notify(f"warning: {weakness.text}")
     info = _with_postprocessing(info, task, notify)
     save_model(run / WEIGHTS_NAME, weights, info)

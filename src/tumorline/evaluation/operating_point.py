@@ -18,30 +18,19 @@ from tumorline.data.dataset import Dataset
 from tumorline.geometry.slices import AXES
 from tumorline.inference.model import Model, to_probability
 from tumorline.metrics import calibration
-from tumorline.metrics.calibration import TEMPERATURES, Reliability
+from tumorline.metrics.calibration import Reliability
 from tumorline.metrics.summary import figure_of
-from tumorline.model_info import ModelInfo, describe_points, one_or_list, point_figures
+from tumorline.model_info import ModelInfo, describe_points, one_or_list
 from tumorline.network_input.spaced import SpacedInput
 from tumorline.network_input.windows import NetworkInput
-from tumorline.results import CurvePoint, OperatingPoint, PointFigures, ResultWarning, WarningCode
+from tumorline.results import CurvePoint, OperatingPoint
 from tumorline.runtime import FloatArray
-from tumorline.wording import numbered
 
 THRESHOLDS = np.linspace(0.05, 0.95, 19)
 PIXELS = 2_000_000
 """As many are drawn for the temperatures."""
 KEPT_BYTES = 1 << 29
 """Answers of so many bytes are kept from the first pass; what is beyond is asked for again."""
-FEWEST_PATIENTS = 5
-"""Validation patients; what fewer of them choose is said to be chosen by few."""
-WEAKNESSES = (
-    WarningCode.FEW_VALIDATION_PATIENTS,
-    WarningCode.TEMPERATURE_AT_LIMIT,
-    WarningCode.THRESHOLD_AT_LIMIT,
-)
-AS_FAR_AS_IT_GOES = " is as far as the search goes; do not trust the model's probabilities"
-NEAR_LIMIT = 0.01
-"""A search ends so close to its limit, as a share of it."""
 FLAT = 0.002
 """Where the Dice of several thresholds lies within this of the best, the one nearest to 0.5 is taken."""
 
@@ -163,43 +152,6 @@ def with_operating_points(info: ModelInfo, points: Mapping[str, OperatingPoint])
             "metrics": {**info.metrics, **said},
         }
     )
-
-
-def weaknesses(info: ModelInfo) -> list[ResultWarning]:
-    """Warnings where a model's operating point rests on little; a model of 0.1.0 knows its patients by hashes only."""
-    figures = {region: point_figures(info, region) for region in info.regions}
-    found = [(WarningCode.FEW_VALIDATION_PATIENTS, _few_patients(info, next(iter(figures.values()))))]
-    for region, threshold, temperature in zip(figures, info.thresholds, info.temperatures, strict=True):
-        of = f" ({region})".replace("_", " ") if len(figures) > 1 else ""
-        found.append((WarningCode.TEMPERATURE_AT_LIMIT, _temperature_at_limit(temperature, of)))
-        chosen = figures[region].chosen == "validation"
-        found.append((WarningCode.THRESHOLD_AT_LIMIT, _threshold_at_limit(threshold, of) if chosen else ""))
-    return [ResultWarning(code=code, text=text) for code, text in found if text]
-
-
-def _few_patients(info: ModelInfo, figures: PointFigures) -> str:
-    patients = figures.validation_patients or len(info.known_cases.patients.get("validation", []))
-    if info.members or not 0 < patients < FEWEST_PATIENTS:
-        return ""
-    also = (("threshold", figures.chosen == "validation"), ("post-processing", "postprocessing" in info.metrics))
-    *first, last = ["epoch", "temperature", *(name for name, was_chosen in also if was_chosen)]
-    chosen = f"{', '.join(first)} and {last}"
-    who = "one patient" if patients == 1 else numbered(patients, "patient")
-    return f"FEW VALIDATION PATIENTS: {who} chose {chosen}; give validation more patients (split.validation)"
-
-
-def _temperature_at_limit(temperature: float, of: str) -> str:
-    at_limit = _is_at_limit(temperature, TEMPERATURES)
-    return f"TEMPERATURE AT ITS LIMIT{of}: {temperature:.2f}{AS_FAR_AS_IT_GOES}" if at_limit else ""
-
-
-def _threshold_at_limit(threshold: float, of: str) -> str:
-    at_limit = _is_at_limit(threshold, (THRESHOLDS[0], THRESHOLDS[-1]))
-    return f"THRESHOLD AT ITS LIMIT{of}: {threshold:.2f}{AS_FAR_AS_IT_GOES}" if at_limit else ""
-
-
-def _is_at_limit(value: float, limits: tuple[float, float]) -> bool:
-    return any(abs(value - limit) < NEAR_LIMIT * limit for limit in limits)
 
 
 def _fit_temperatures(answers: _Answers) -> list[float]:

@@ -4,8 +4,9 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 from tumorline.data.source import Source
-from tumorline.evaluation import baselines, operating_point
+from tumorline.evaluation import baselines
 from tumorline.evaluation.status import SEEN, Request
+from tumorline.evaluation.weaknesses import WEAKNESSES, operating_weaknesses
 from tumorline.inference.model import TTA, Model
 from tumorline.inference.post import describe_postprocessing
 from tumorline.metrics.summary import Row, by_group, by_size, grouping_attributes, summarise_rows
@@ -22,7 +23,7 @@ from tumorline.results import (
     WarningCode,
 )
 
-OF_THESE_CASES = {WarningCode.BASELINE_NOT_BEATEN, WarningCode.ONE_PATIENT, *operating_point.WEAKNESSES}
+OF_THESE_CASES = {WarningCode.BASELINE_NOT_BEATEN, WarningCode.ONE_PATIENT, *WEAKNESSES}
 """Warnings that say nothing of other cases of the same source, or of other models."""
 CONVENTIONS = {
     "resolution": "masks are compared at their native size, after the prediction was brought back to it",
@@ -198,7 +199,7 @@ def _all_background(figures: Metrics) -> Baseline:
 def _warnings(info: ModelInfo, wanted: Request, headline: Sequence[Row], leaking: bool) -> list[ResultWarning]:
     source = wanted.dataset.source
     own = [ResultWarning(code=code, text=text) for code, text in _of_the_cases(wanted, headline, leaking).items()]
-    own += [*operating_point.weaknesses(info), *_other_meaning(info, source)]
+    own += [*operating_weaknesses(info), *_other_meaning(info, source)]
     if info.data.get("simulated") and not source.simulated:
         text = "the model was trained on simulated images only"
         own.append(ResultWarning(code=WarningCode.TRAINED_ON_SIMULATED, text=text))

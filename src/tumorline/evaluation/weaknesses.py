@@ -1,0 +1,55 @@
+"""What is to be said of an operating point that rests on little."""
+
+from tumorline.evaluation.operating_point import THRESHOLDS
+from tumorline.metrics.calibration import TEMPERATURES
+from tumorline.model_info import ModelInfo, point_figures
+from tumorline.results import PointFigures, ResultWarning, WarningCode
+from tumorline.wording import numbered
+
+FEWEST_PATIENTS = 5
+"""Validation patients; what fewer of them choose is said to be chosen by few."""
+WEAKNESSES = (
+    WarningCode.FEW_VALIDATION_PATIENTS,
+    WarningCode.TEMPERATURE_AT_LIMIT,
+    WarningCode.THRESHOLD_AT_LIMIT,
+)
+AS_FAR_AS_IT_GOES = " is as far as the search goes; do not trust the model's probabilities"
+NEAR_LIMIT = 0.01
+"""A search ends so close to its limit, as a share of it."""
+
+
+def operating_weaknesses(info: ModelInfo) -> list[ResultWarning]:
+    """Warnings where a model's operating point rests on little; a model of 0.1.0 knows its patients by hashes only."""
+    figures = {region: point_figures(info, region) for region in info.regions}
+    found = [(WarningCode.FEW_VALIDATION_PATIENTS, _few_patients(info, next(iter(figures.values()))))]
+    for region, threshold, temperature in zip(figures, info.thresholds, info.temperatures, strict=True):
+        of = f" ({region})".replace("_", " ") if len(figures) > 1 else ""
+        found.append((WarningCode.TEMPERATURE_AT_LIMIT, _temperature_at_limit(temperature, of)))
+        chosen = figures[region].chosen == "validation"
+        found.append((WarningCode.THRESHOLD_AT_LIMIT, _threshold_at_limit(threshold, of) if chosen else ""))
+    return [ResultWarning(code=code, text=text) for code, text in found if text]
+
+
+def _few_patients(info: ModelInfo, figures: PointFigures) -> str:
+    patients = figures.validation_patients or len(info.known_cases.patients.get("validation", []))
+    if info.members or not 0 < patients < FEWEST_PATIENTS:
+        return ""
+    also = (("threshold", figures.chosen == "validation"), ("post-processing", "postprocessing" in info.metrics))
+    *first, last = ["epoch", "temperature", *(name for name, was_chosen in also if was_chosen)]
+    chosen = f"{', '.join(first)} and {last}"
+    who = "one patient" if patients == 1 else numbered(patients, "patient")
+    return f"FEW VALIDATION PATIENTS: {who} chose {chosen}; give validation more patients (split.validation)"
+
+
+def _temperature_at_limit(temperature: float, of: str) -> str:
+    at_limit = _is_at_limit(temperature, TEMPERATURES)
+    return f"TEMPERATURE AT ITS LIMIT{of}: {temperature:.2f}{AS_FAR_AS_IT_GOES}" if at_limit else ""
+
+
+def _threshold_at_limit(threshold: float, of: str) -> str:
+    at_limit = _is_at_limit(threshold, (THRESHOLDS[0], THRESHOLDS[-1]))
+    return f"THRESHOLD AT ITS LIMIT{of}: {threshold:.2f}{AS_FAR_AS_IT_GOES}" if at_limit else ""
+
+
+def _is_at_limit(value: float, limits: tuple[float, float]) -> bool:
+    return any(abs(value - limit) < NEAR_LIMIT * limit for limit in limits)
