@@ -16,14 +16,14 @@ from tumorline.arrays import ImageArray
 from tumorline.data.near_duplicates import NearPair
 from tumorline.geometry.symmetry import TRANSFORMS, transformed
 
-SIDE = 32
-LEAST_COARSE = 0.3
+SIDE, COARSE = 32, 12
+"""Parts of each axis of a block, and where the background is looked for, whose noise has to be averaged away."""
+LEAST_COARSE = 0.4
 """Least correlation of detail before the closer look."""
-LEAST = 0.55
+LEAST = 0.6
 """Least correlation of detail of a near duplicate.
 
-Measured on BraTS 2021 after contrast: 45 pairs of patients have at most 0.40; copies (cropped, noisy, brightened,
-mirrored, at 2 mm, every fifth slice) at least 0.61.
+Chosen on measured pairs, see benchmarks/near_duplicates.md.
 """
 BACKGROUND, BRIGHTEST = 5, 99.5
 """Percentiles."""
@@ -32,10 +32,8 @@ DARK = 0.1
 NOISE_PX, LOCAL_PX, EVENING = 0.5, 2.0, 0.1
 """Deviations of the Gaussians that remove noise and the local mean; share of the mean contrast that counts as none."""
 LEAST_SHARE = 0.1
-"""Share of the fullest slice from which a slice belongs to the head."""
+"""Share of the brightest plane's mean from which a plane belongs to the head."""
 UPSIDE_DOWN = " and upside down"
-LOOKED_AT = 48
-"""Voxels along each axis at which the brightness is looked at, or twice as many."""
 SHIFTS = tuple(product((-1, 0, 1), repeat=3))
 ROWS_AT_ONCE = 256
 
@@ -44,34 +42,32 @@ FloatArray = npt.NDArray[np.float32]
 
 def volume_block(volume: ImageArray) -> bytes:
     """The head in `(D, H, W)` as 32 x 32 x 32 bytes; empty where the volume is constant."""
-    low, high = map(float, np.percentile(_sampled(volume), (BACKGROUND, BRIGHTEST)))
+    low = float(np.percentile(_shrunk(volume, COARSE), BACKGROUND))
+    high = float(np.percentile(_shrunk(volume, SIDE), BRIGHTEST))
     if not high > low:
         return b""
-    box = volume[_head_box(volume > low + DARK * (high - low))]
-    small = np.clip((_shrunk(box) - low) / (high - low), 0, 1)
+    box = volume[_head_box(volume, low)]
+    small = np.clip((_shrunk(box, SIDE) - low) / (high - low), 0, 1)
     return bytes(np.round(255 * small).astype(np.uint8).tobytes())
 
 
-def _sampled(volume: ImageArray) -> ImageArray:
-    return volume[tuple(slice(None, None, max(1, side // LOOKED_AT)) for side in volume.shape)]
-
-
-def _head_box(bright: npt.NDArray[np.bool_]) -> tuple[slice, ...]:
+def _head_box(volume: ImageArray, low: float) -> tuple[slice, ...]:
+    """Between the outermost planes that are bright on the whole, which noise does not change."""
     window = []
     for axis in range(3):
-        filled = bright.sum(axis=tuple({0, 1, 2} - {axis}), dtype=np.int64)
-        where = np.flatnonzero(filled > LEAST_SHARE * filled.max())
+        bright = volume.mean(axis=tuple({0, 1, 2} - {axis}), dtype=np.float64) - low
+        where = np.flatnonzero(bright > LEAST_SHARE * bright.max())
         window.append(slice(where[0], where[-1] + 1) if len(where) else slice(None))
     return tuple(window)
 
 
-def _shrunk(box: ImageArray) -> FloatArray:
+def _shrunk(box: ImageArray, parts: int) -> FloatArray:
     """Means over parts of about equal size along each axis; a side that is too short is repeated."""
     for axis in range(3):
         side = box.shape[axis]
-        edges = np.linspace(0, side, SIDE + 1)
+        edges = np.linspace(0, side, parts + 1)
         starts = np.minimum(edges[:-1].astype(int), side - 1)
-        if side < SIDE:
+        if side < parts:
             box = np.take(box, starts, axis)
         else:
             counts = np.diff(np.append(starts, side)).reshape([-1 if a == axis else 1 for a in range(3)])
@@ -84,7 +80,7 @@ def unpack_blocks(blocks: list[bytes]) -> FloatArray:
     return np.frombuffer(b"".join(blocks), np.uint8).reshape(-1, SIDE, SIDE, SIDE).astype(np.float32)
 
 
-def near_volumes(first: FloatArray, second: FloatArray | None = None) -> list[NearPair]:
+def near_volumes(first: FloatArray, second: FloatArray | None = None, least: float = LEAST) -> list[NearPair]:
     """Near duplicates within blocks `(N, 32, 32, 32)`, `a` before `b`; or of the first set in a second one."""
     if not len(first) or (second is not None and not len(second)):
         return []
@@ -94,7 +90,7 @@ def near_volumes(first: FloatArray, second: FloatArray | None = None) -> list[Ne
     for name, lain in _lain(details):
         for a, b in _candidates(lain, others, within=second is None):
             correlation = _closest(lain[a], others[b])
-            if correlation >= LEAST and ((a, b) not in found or correlation > found[a, b].correlation):
+            if correlation >= least and ((a, b) not in found or correlation > found[a, b].correlation):
                 found[a, b] = NearPair(a, b, name, round(correlation, 4), 0.0)
     return [found[key] for key in sorted(found)]
 

@@ -106,6 +106,7 @@ def _describe_source(source: Source) -> SourceDescription:
     return SourceDescription(
         known_as=source.known_as or None,
         layout=source.layout,
+        left_out={},
         channel=source.channel or None,
         label=source.label or None,
         simulated=source.simulated,
