@@ -82,6 +82,7 @@ def summarise_evaluation(model: Model, wanted: Request, rows: Sequence[Row], sta
         split=split,
         cases=len({row.case for row in headline}),
         patients=len({row.group for row in headline}),
+        left_out={},
         case_status=dict(Counter(status.values())),
         headline_status=sorted({row.status for row in headline}),
         regions={region: region_figures(of_region(headline, region)) for region in info.regions},
@@ -106,7 +107,6 @@ def _describe_source(source: Source) -> SourceDescription:
     return SourceDescription(
         known_as=source.known_as or None,
         layout=source.layout,
-        left_out={},
         channel=source.channel or None,
         label=source.label or None,
         simulated=source.simulated,
