@@ -211,6 +211,44 @@ def test_weights_that_were_changed_afterwards_are_refused(tmp_path: Path) -> Non
     refused(pair, "were changed after it was written")
 
 
+@pytest.mark.parametrize("kind", ["BF16", "F8_E4M3", "F8_E5M2", "C64", "X9"])
+def test_weights_in_a_format_that_is_not_read_are_one_line(program: Program, tmp_path: Path, kind: str) -> None:
+    """Whatever other packages have taught numpy."""
+    pytest.importorskip("torch")
+    pair = write_pair(tmp_path / "model")
+    values = load_file(pair)
+    width = {"BF16": 2, "C64": 8}.get(kind, 1)
+    stored = {"BF16": np.float16, "C64": np.float64}.get(kind, np.uint8)
+    save_file(
+        {name: np.zeros(value.shape, stored) for name, value in values.items()},
+        pair,
+        metadata={METADATA_KEY: json.dumps(metadata_of(RUN / "model.safetensors"))},
+    )
+    content = pair.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    name = {1: "U8", 2: "F16", 8: "F64"}[width]
+    header = content[8 : 8 + length].decode().replace(f'"dtype":"{name}"', f'"dtype":"{kind}"').encode()
+    pair.write_bytes(len(header).to_bytes(8, "little") + header + content[8 + length :])
+    commands: list[list[Path | str]] = [
+        ["predict", FROZEN / "source" / "images", "--model", pair, "--output", tmp_path / "out"],
+        ["export", pair, "--output", tmp_path / "x.onnx"],
+        ["ensemble", pair, pair, "--output", tmp_path / "x.safetensors"],
+    ]
+    for command in commands:
+        outcome = program(*command)
+        assert (outcome.status, outcome.err.count("\n")) == (2, 1), outcome.err
+        assert "model.safetensors: " in outcome.err
+
+
+@pytest.mark.parametrize("stored", [np.int64, np.bool_])
+def test_weights_that_were_cut_to_whole_numbers_are_no_network(program: Program, tmp_path: Path, stored: Any) -> None:
+    pytest.importorskip("torch")
+    values = {name: value.astype(stored) for name, value in load_file(RUN / "model.safetensors").items()}
+    pair = write_pair(tmp_path / "model", weights=values)
+    outcome = program("export", pair, "--output", tmp_path / "x.onnx")
+    assert (outcome.status, "its weights do not fit the network" in outcome.err) == (2, True)
+
+
 def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
     weights = load_file(RUN / "model.safetensors")
     for value in (np.nan, np.inf):

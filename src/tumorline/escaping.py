@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from html import escape
 
 HARMFUL_CATEGORIES = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Control and format characters (escape sequences, writing directions), lone surrogates, line and paragraph ends."""
@@ -36,6 +37,11 @@ def from_cell(cell: str) -> str:
 def for_markdown(text: str) -> str:
     """The text in one line without tags, links, code and cells of a table."""
     return "".join(MARKDOWN.get(character, character) for character in one_line(text)).replace("](", "]\\(")
+
+
+def for_page(text: str) -> str:
+    """The text in one line as a part of HTML or SVG."""
+    return escape(one_line(text))
 
 
 def _is_harmful(character: str) -> bool:

@@ -52,16 +52,20 @@ def load_network(path: Path) -> tuple[nn.Module, ModelInfo]:
 
 
 def _refuse_other_shapes(info: ModelInfo, weights: Mapping[str, torch.Tensor]) -> None:
-    """Raise RuntimeError where the network is another than that of the weights, before it takes any memory.
+    """Raise RuntimeError where the weights are of another network, or whole numbers, before it takes any memory.
 
     One that cannot be built without values is not refused.
     """
-    expected: dict[str, torch.Size] = {}
+    expected: dict[str, tuple[torch.Size, bool]] = {}
     with contextlib.suppress(Exception), torch.device("meta"):
-        expected = {name: weight.shape for name, weight in _rebuilt(info).named_parameters()}
-    found = {name: tensor.shape for name, tensor in weights.items()}
+        expected = {name: _shape_and_kind(weight) for name, weight in _rebuilt(info).named_parameters()}
+    found = {name: _shape_and_kind(tensor) for name, tensor in weights.items()}
     if different := [name for name in expected if expected[name] != found.get(name)]:
         raise RuntimeError(f"{len(different)} of {len(expected)} differ, the first is '{different[0]}'")
+
+
+def _shape_and_kind(tensor: torch.Tensor) -> tuple[torch.Size, bool]:
+    return tensor.shape, tensor.is_floating_point()
 
 
 def _rebuilt(info: ModelInfo) -> nn.Module:

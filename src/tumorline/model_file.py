@@ -28,6 +28,9 @@ BUILTIN = "builtin"
 LARGEST_FILE = 1 << 31
 """Bytes; an ONNX file cannot be larger."""
 
+NUMBERS = "fiub"
+"""Kinds of numpy's own types that weights and counters have."""
+
 Weights = Mapping[str, npt.NDArray[Any]]
 
 
@@ -100,6 +103,8 @@ def read_content(path: Path) -> Content:
     except (OSError, SafetensorError, TypeError, ValueError, KeyError, AttributeError) as error:
         raise UserError(f"{path}: not a readable model file ({_first_words(error)})") from None
     for name, value in weights.items():
+        if value.dtype.kind not in NUMBERS or not value.dtype.isbuiltin:
+            raise UserError(f"{path}: its weight '{name:.100}' is of type {value.dtype}; float32 and float16 are read")
         if value.dtype.kind == "f" and not np.isfinite(value).all():
             raise UserError(f"{path}: its weight '{name:.100}' is not finite; the model cannot be used")
     text, held = metadata[METADATA_KEY], metadata.get(STAMP_KEY)

@@ -3,9 +3,9 @@
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Protocol
 
+from tumorline.escaping import for_page
 from tumorline.wording import numbered
 
 Scale = Callable[[float], float]
@@ -42,7 +42,7 @@ class Axis:
     """What is written at the ticks, where that is not their number."""
 
     def name(self, number: int) -> str:
-        return escape(self.names[number]) if self.names else f"{self.ticks[number]:g}"
+        return for_page(self.names[number]) if self.names else f"{self.ticks[number]:g}"
 
     def position(self, value: float, start: float, end: float) -> float:
         low, high = self.low, self.high
@@ -109,7 +109,7 @@ def strips(groups: Mapping[str, Strip], label: str, axis: Axis | None = None) ->
     ]
     for number, (name, (values, figure)) in enumerate(groups.items()):
         middle = row * number + row / 2 + 2
-        parts.append(f'<text class="name" x="{left - 10}" y="{middle - 2}" text-anchor="end">{escape(name)}</text>')
+        parts.append(f'<text class="name" x="{left - 10}" y="{middle - 2}" text-anchor="end">{for_page(name)}</text>')
         cases = "" if len(values) == figure.patients else f", {numbered(len(values), 'case')}"
         note = f"{numbered(figure.patients, 'patient')}{cases}"
         parts.append(f'<text class="tick" x="{left - 10}" y="{middle + 13}" text-anchor="end">{note}</text>')
@@ -131,7 +131,7 @@ def levels(figures: Mapping[str, Shown], label: str) -> str:
     line = " ".join(f"{x(i):.1f},{y(mean):.1f}" for i, mean in zip(ticks, means, strict=True) if mean is not None)
     parts.append(f'<polyline class="line series0" points="{line}"/>')
     for number, (name, figure) in enumerate(figures.items()):
-        parts.append(f'<text class="tick middle" x="{x(number):.1f}" y="{base}">{escape(name)}</text>')
+        parts.append(f'<text class="tick middle" x="{x(number):.1f}" y="{base}">{for_page(name)}</text>')
         if figure.ci95:
             top, bottom = y(figure.ci95[1]), y(figure.ci95[0])
             parts.append(
@@ -168,7 +168,7 @@ def lines(
     if mark is not None:
         place, name = x(mark[0]), mark[1]
         parts.append(f'<line class="mark" x1="{place:.1f}" x2="{place:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
-        parts.append(f'<text class="tick" x="{place + 5:.1f}" y="{HEIGHT - BOTTOM - 8}">{escape(name)}</text>')
+        parts.append(f'<text class="tick" x="{place + 5:.1f}" y="{HEIGHT - BOTTOM - 8}">{for_page(name)}</text>')
     for number, points in enumerate(series.values()):
         text = " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in points)
         parts.append(f'<polyline class="line series{number}" points="{text}"/>')
@@ -189,7 +189,7 @@ def pareto(groups: Mapping[str, Mapping[str, tuple[float, float]]], x_label: str
         kind, place = f'circle class="point series{number % 4}"', KEY_PLACES[number % 4]
         parts += [f'<{kind} cx="{x(a):.1f}" cy="{y(b):.1f}" r="5"/>' for a, b in points.values()]
         parts.append(f'<{kind} cx="{place}" cy="{TALL - 8}" r="5"/>')
-        parts.append(f'<text class="tick" x="{place + 10}" y="{TALL - 4}">{escape(group)}</text>')
+        parts.append(f'<text class="tick" x="{place + 10}" y="{TALL - 4}">{for_page(group)}</text>')
     named = [(name, x(a), y(b)) for points in groups.values() for name, (a, b) in points.items()]
     parts += _labels(sorted(named, key=lambda one: one[2]))
     return _svg(parts, f"{y_label} against {x_label}", TALL)
@@ -252,7 +252,7 @@ def histogram(values: Sequence[float], label: str, bins: int = 20) -> str:
 
 def legend(names: Iterable[str]) -> str:
     entries = "".join(
-        f'<span><i class="swatch series{number % 4}"></i>{escape(name)}</span>' for number, name in enumerate(names)
+        f'<span><i class="swatch series{number % 4}"></i>{for_page(name)}</span>' for number, name in enumerate(names)
     )
     return f'<p class="legend">{entries}</p>'
 
@@ -302,11 +302,11 @@ def _frame(x_axis: Axis, y_axis: Axis, height: float = HEIGHT) -> tuple[Scale, S
     base = height - BOTTOM
     parts.append(f'<line class="axis" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{base}" y2="{base}"/>')
     parts.append(
-        f'<text class="label middle" x="{(LEFT + WIDTH - RIGHT) / 2}" y="{height - 4}">{escape(x_axis.label)}</text>'
+        f'<text class="label middle" x="{(LEFT + WIDTH - RIGHT) / 2}" y="{height - 4}">{for_page(x_axis.label)}</text>'
     )
     centre = (TOP + height - BOTTOM) / 2
     parts.append(
-        f'<text class="label middle" transform="translate(12 {centre}) rotate(-90)">{escape(y_axis.label)}</text>'
+        f'<text class="label middle" transform="translate(12 {centre}) rotate(-90)">{for_page(y_axis.label)}</text>'
     )
     return x, y, parts
 
@@ -322,7 +322,7 @@ def _labels(points: Sequence[tuple[str, float, float]]) -> list[str]:
         left = x > (LEFT + WIDTH - RIGHT) / 2
         beside, anchor = (x - 9, "end") if left else (x + 9, "start")
         parts.append(
-            f'<text class="tick" x="{beside:.1f}" y="{place:.1f}" text-anchor="{anchor}">{escape(name)}</text>'
+            f'<text class="tick" x="{beside:.1f}" y="{place:.1f}" text-anchor="{anchor}">{for_page(name)}</text>'
         )
     return parts
 
@@ -342,7 +342,7 @@ def _mean(figure: Shown, x: Scale, middle: float) -> list[str]:
 
 
 def _svg(parts: Sequence[str], title: str, height: float = HEIGHT) -> str:
-    return f'<svg viewBox="0 0 {WIDTH:g} {height:g}" role="img" aria-label="{escape(title)}">{"".join(parts)}</svg>'
+    return f'<svg viewBox="0 0 {WIDTH:g} {height:g}" role="img" aria-label="{for_page(title)}">{"".join(parts)}</svg>'
 
 
 def _jitter(index: int) -> float:

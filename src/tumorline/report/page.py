@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import tomli_w
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from tumorline.config import parse_config, read_toml
 from tumorline.errors import UserError
-from tumorline.escaping import for_markdown, one_line
+from tumorline.escaping import for_markdown, for_page, one_line
 from tumorline.evaluation.tables import read_rows
 from tumorline.files import write_text
 from tumorline.metrics.headline import count_cases, name_figure
@@ -102,7 +102,7 @@ def _page_content(run: Path, read_case: CaseReader | None) -> dict[str, Any]:
         "curves": _curves(read_history(run), regions),
         "pictures": _pictures(run, headline, regions, read_case),
         "split": _split_table(read_split(run)),
-        "configuration": escape(_text(run / "config.toml")),
+        "configuration": Markup("\n".join(map(for_page, _text(run / "config.toml").split("\n")))),
         "environment": _environment(run),
     }
 
