@@ -151,9 +151,18 @@ def test_a_model_that_starts_from_another_has_seen_its_cases(
     assert not (tmp_path / "third").exists()
 
 
-def test_volumes_are_not_trained_on_slices(tiny_source: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"model\.options\.dims is 3; the cases are slices"):
-        tumorline.train(data=tiny_source, overrides=[*TINY, "model.options.dims=3"], output=tmp_path / "run")
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("model.options.dims=3", r"model\.options\.dims is 3; give data\.window"),
+        ("data.window=[8, 16, 16]", "a picture; data.window is for volumes"),
+    ],
+)
+def test_a_network_of_volumes_is_not_trained_on_slices(
+    tiny_source: Path, tmp_path: Path, setting: str, message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        tumorline.train(data=tiny_source, overrides=[*TINY, setting], output=tmp_path / "run")
 
 
 def test_fit_only_looks_at_no_test_case_and_resume_finishes_it_as_train_would(
