@@ -51,3 +51,13 @@ def test_a_mask_that_is_missing_is_named(tmp_path: Path) -> None:
     assert find_prediction(tmp_path, "case", ("core", "oedema")) == []
     with pytest.raises(UserError, match="no predicted mask of case 'case'"):
         read_prediction(tmp_path, "case", ("core", "oedema"))
+
+
+@pytest.mark.parametrize("region", ["..", "../out", "/etc", "a/b", "", "core\x00", "x" * 51])
+def test_a_region_whose_name_leads_elsewhere_is_refused(region: str, tmp_path: Path) -> None:
+    for regions in ([region, "core"], ["core", region]):
+        with pytest.raises(UserError, match="no name of a region"):
+            find_prediction(tmp_path, "case", regions)
+        with pytest.raises(UserError, match="no name of a region"):
+            write_prediction(tmp_path, "case", regions, masks(2, 3, 3), Grid((3, 3)))
+    assert list(tmp_path.iterdir()) == []

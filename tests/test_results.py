@@ -141,3 +141,11 @@ def test_folds_are_found_by_region_and_those_of_before_by_any() -> None:
     assert [fold.region for fold in summary.folds_of("core")] == ["core"]
     before = summary.model_copy(update={"folds": [Fold(fold="fold-0", **figures)]})
     assert len(before.folds_of("core")) == 1
+
+
+@pytest.mark.parametrize("region", ["../out", "/etc", "a\nb", ""])
+def test_a_region_whose_name_leads_elsewhere_is_refused(region: str) -> None:
+    figures = summary_with()["regions"]["tumour"]
+    baselines = {name: {region: scored["tumour"]} for name, scored in summary_with()["baselines"].items()}
+    with pytest.raises(ValueError, match="String should match pattern"):
+        Summary.model_validate(summary_with(regions={region: figures}, baselines=baselines))

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 REGION = "tumour"
+REGION_NAME = r"^\w[\w -]{0,49}$"
+"""What names of regions look like: they become names of folders."""
 WHOLE, CORE, ENHANCING = NESTED = ("whole_tumour", "tumour_core", "enhancing_tumour")
 """BraTS's regions, each within the one before it."""
 

@@ -13,6 +13,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from tumorline.own_files import EVALUATE_AGAIN, Count, Limits, Number, Written, read_own_model
+from tumorline.regions import REGION_NAME
+
+RegionName = Annotated[str, Field(pattern=REGION_NAME)]
 
 
 class Result(Written):
@@ -410,7 +413,7 @@ class Comparable(Warned):
     split: Honesty
     headline_status: list[str]
     warnings: list[ResultWarning]
-    regions: Annotated[dict[str, Metrics], Field(min_length=1)]
+    regions: Annotated[dict[RegionName, Metrics], Field(min_length=1)]
 
 
 OF_ONE_REGION = {"operating_point": "operating_points", "stress": "robustness"}
@@ -429,7 +432,7 @@ class Summary(Warned):
     case_status: dict[str, Count]
     left_out: dict[str, Count] = Field(default={})
     headline_status: list[str]
-    regions: Annotated[dict[str, RegionSummary], Field(min_length=1)]
+    regions: Annotated[dict[RegionName, RegionSummary], Field(min_length=1)]
     validation: dict[str, Metrics] | None = None
     baselines: dict[str, dict[str, Baseline]]
     operating_points: dict[str, OperatingPoint] = Field(default={})

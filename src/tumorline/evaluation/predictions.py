@@ -4,6 +4,7 @@ Pictures are PNG, volumes NIfTI. Where there are several regions each has a fold
 """
 
 import gzip
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tumorline.errors import UserError
 from tumorline.files import write_bytes
 from tumorline.formats.nifti import load_nibabel, read_volume
 from tumorline.geometry.grid import Grid
+from tumorline.regions import REGION_NAME
 from tumorline.write.images import FAST, mask_path, write_mask
 
 VOLUME = ".nii.gz"
@@ -23,9 +25,18 @@ AS_SEEN = ((0.0, 0.0, -1.0, 0.0), (0.0, -1.0, 0.0, 0.0), (1.0, 0.0, 0.0, 0.0), (
 
 
 def prediction_paths(folder: Path, case: str, regions: Sequence[str], is_volume: bool) -> list[Path]:
-    """Where the masks of a case lie below `predictions`, in the order of the regions."""
-    folders = [folder] if len(regions) == 1 else [folder / region for region in regions]
+    """Where the masks of a case lie below `predictions`, in the order of the regions.
+
+    Raises UserError for what is no name of a region: it may come from a stranger's table, and becomes a folder.
+    """
+    folders = [folder] if len(regions) == 1 else [folder / _region_folder(region) for region in regions]
     return [mask_path(below, case, VOLUME if is_volume else ".png") for below in folders]
+
+
+def _region_folder(region: str) -> str:
+    if not re.fullmatch(REGION_NAME, region):
+        raise UserError(f"'{region:.60}' is no name of a region; evaluate again")
+    return region
 
 
 def find_prediction(folder: Path, case: str, regions: Sequence[str]) -> list[Path]:
