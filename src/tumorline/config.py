@@ -93,7 +93,7 @@ class DataConfig(Section):
     axis: Literal["axial", "coronal", "sagittal"] = "axial"
     """Of volumes, how the slices lie that the network sees."""
     slice_step: int = Field(default=1, ge=1, le=MANY)
-    """Of volumes, train on every n-th slice."""
+    """Of volumes, train on every n-th slice; validation, test and prediction see all."""
     context: int = Field(default=0, ge=0, le=16)
     """Of volumes, so many neighbouring slices on each side are further channels."""
     tumour_free_share: float | None = Field(default=None, ge=0, le=1)

@@ -133,7 +133,9 @@ def test_masks_of_one_region_may_be_given_any_one_name(tmp_path: Path) -> None:
     path = table(tmp_path, "image,mask", "a.png,whole.png")
     assert load(path, regions=["core"]).regions == ("core",)
     assert load(path).channel_names == ("",)
-    with pytest.raises(UserError, match=r"data.regions names 2 regions, but the masks of this source have one label"):
+    with pytest.raises(
+        UserError, match=r"core, whole_tumour are asked for \(data.regions, or the model's\), but the masks"
+    ):
         load(path, regions=["core", "whole_tumour"])
     with pytest.raises(UserError, match=r"data.channels is 'flair', but pictures of this source are one sequence"):
         load(path, channels=["flair"])
@@ -151,3 +153,8 @@ def test_colour_planes_are_read_by_name(tmp_path: Path) -> None:
     assert (picture.planes, picture.channels) == ((2, 0), ("post_contrast", "pre_contrast"))
     with pytest.raises(UserError, match=r"has no t2; pictures of the LGG set have"):
         open_picture(at / "TCGA_CS_4941_19960909_1.tif", channels=("t2",))
+
+
+def test_several_regions_of_plain_masks_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"whole_tumour, tumour_core, enhancing_tumour are asked for .* have one label"):
+        load(sources.folders(tmp_path / "in", 1), regions=BRATS)

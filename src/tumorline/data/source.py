@@ -286,8 +286,8 @@ def _check_regions(path: Path, layout: Layout, settings: DataConfig) -> None:
         raise UserError(f"{path}: data.regions names '{lacking[0]}'; this source has {', '.join(layout.regions)}")
     if len(lacking) > 1:
         raise UserError(
-            f"{path}: data.regions names {len(lacking)} regions, but the masks of this source are one; keep one name, "
-            "or list the masks in a CSV with a column mask_NAME for each"
+            f"{path}: {', '.join(lacking)} are asked for (data.regions, or the model's), but the masks of this source "
+            "have one label; keep one name, or list the masks in a CSV with a column mask_NAME for each"
         )
 
 
