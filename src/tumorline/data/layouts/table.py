@@ -69,8 +69,8 @@ def _require_one_region(path: Path, settings: DataConfig) -> None:
         raise UserError(f"{path}: data.label is '{settings.label}', {ONE_LABEL}; leave it out")
     if len(settings.regions) > 1:
         raise UserError(
-            f"{path}: {', '.join(settings.regions)} are asked for (data.regions, or the model's), {ONE_LABEL}; keep one "
-            "name, or give a column mask_NAME for each"
+            f"{path}: {', '.join(settings.regions)} are asked for (data.regions, or the model's), {ONE_LABEL}; keep "
+            "one name, or give a column mask_NAME for each"
         )
 
 
