@@ -265,3 +265,11 @@ def test_a_volume_that_is_all_but_empty_is_named(tmp_path: Path) -> None:
     save_volume(next(folder.rglob("*_t1ce.nii.gz")), [spot] * 2)
     (finding,) = [finding for finding in check(load(folder)) if finding.code == "nearly_empty"]
     assert "t1ce.nii.gz: 0.10% of its voxels are not 0" in finding.message
+
+
+def test_a_coarser_grid_is_smoothed_and_not_sampled() -> None:
+    fine, coarse = (grid_of((8, 8, 4 * side), np.diag([1.0, 1, 4 / side, 1])) for side in (4, 1))
+    stripes = np.broadcast_to(np.arange(16) % 2, (8, 8, 16)).astype(np.float32)
+    found = resample(stripes, fine, coarse, nearest=False)
+    assert np.abs(found[..., 1:] - 0.5).max() < 0.01
+    assert set(resample(stripes, fine, coarse, nearest=True).ravel()) <= {0, 1}

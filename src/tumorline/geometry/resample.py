@@ -7,15 +7,23 @@ import numpy.typing as npt
 
 from tumorline.geometry.grid import Grid
 
+SMOOTHING = 0.5
+"""Deviation of the Gaussian along an axis for each voxel by which a step on the other grid is longer than one."""
 LATTICE = 9
 """Positions along each axis at which it is asked whether two grids share room."""
 
 
 def resample(values: npt.NDArray[Any], source: Grid, target: Grid, nearest: bool) -> npt.NDArray[Any]:
-    """Values `(D, H, W)` of one grid as they lie on another: linear, or the nearest of labels; the lowest outside."""
-    from scipy.ndimage import affine_transform  # slow to import
+    """Values `(D, H, W)` of one grid as they lie on another: linear, or the nearest of labels; the lowest outside.
+
+    What is finer than the other grid can show is smoothed away first, but for labels.
+    """
+    from scipy.ndimage import affine_transform, gaussian_filter  # slow to import
 
     leads = _leads(target, source)
+    deviations = SMOOTHING * np.maximum(np.linalg.norm(leads[:3, :3], axis=1) - 1, 0)
+    if not nearest and deviations.max() > 0:
+        values = gaussian_filter(values, deviations)
     kind = values.dtype if nearest else np.dtype(np.float32)
     outside = 0.0 if nearest else float(values.min())
     found = np.empty(target.shape, kind)
