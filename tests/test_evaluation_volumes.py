@@ -15,13 +15,16 @@ from tumorline.data.sample import Sample
 from tumorline.evaluation import baselines, operating_point, robustness, scoring
 from tumorline.evaluation.predictions import read_prediction
 from tumorline.evaluation.robustness import STRESSES, levels, stressed
-from tumorline.evaluation.status import Request
+from tumorline.evaluation.status import Request, case_status
 from tumorline.evaluation.tables import read_rows
 from tumorline.files import read_csv
 from tumorline.metrics.case import score_case
+from tumorline.model_info import KnownCases
 
 Load = Callable[..., Dataset]
 VOXEL_ML = 0.003
+LATER_WORDS = {"t1": "t1n", "t1ce": "t1c", "t2": "t2w", "flair": "t2f", "seg": "seg"}
+"""Names of sequences in BraTS 2021 -> since 2023."""
 READ = Dataset.read
 
 
@@ -157,3 +160,18 @@ def test_robustness_of_volumes_is_that_of_whole_volumes(load: Load) -> None:
             dataset.read(dataset.cases[1]).truth[0], model_of().mask(dataset.read(dataset.cases[1]).image)[0], None
         ).dice
     )
+
+
+def test_follow_up_visits_of_known_patients_are_known(load: Load, tmp_path: Path) -> None:
+    """Trained on the first visit, under the name of another year; nothing of the images is equal."""
+    scan(tmp_path / "in", 1)
+    visit = (tmp_path / "in" / "BraTS2021_00001").rename(tmp_path / "in" / "BraTS-GLI-00000-001")
+    for file in list(visit.iterdir()):
+        word = LATER_WORDS[file.name.removeprefix("BraTS2021_00001_").removesuffix(".nii.gz")]
+        file.rename(visit / f"{visit.name}-{word}.nii.gz")
+    settings = {"cache": str(tmp_path / "cache"), "regions": BRATS, "channels": CHANNELS, "enhancing_label": 4}
+    later = load_dataset(tmp_path / "in", DataConfig.model_validate(settings))
+    trained = load()
+    keys = sorted(trained.patient_keys(trained.cases[0], trained.facts[0]))
+    info = model_of().info.model_copy(update={"known_cases": KnownCases(patients={"train": keys}, contents={})})
+    assert case_status(info, later) == {"BraTS-GLI-00000-001": "train"}
