@@ -129,22 +129,27 @@ def as_bitmaps(folder: Path) -> Path:
     return folder
 
 
-DAMAGE: dict[str, Callable[[bytes], bytes]] = {
-    "cut off": lambda content: content[: len(content) // 2],
-    "empty": lambda content: b"",
-    "one bit": lambda content: content[:-2] + bytes([content[-2] ^ 1]) + content[-1:],
-    "no checksum": lambda content: content.partition(b"\n")[2],
-    "not text": lambda content: b"\x80\xff" * 9,
-    "another value": lambda content: packed([]),
-    "another version": lambda content: packed([{"case_id": "s000", "hash": 3}] * 6),
-    "wrong kinds": lambda content: packed([None, 1, "x", [], {}, 2.5]),
-    "deep": lambda content: b"%08x\n" % crc32(b"[" * 100_000) + b"[" * 100_000,
+DAMAGE: dict[str, Callable[[bytes, str], bytes]] = {
+    "cut off": lambda content, name: content[: len(content) // 2],
+    "empty": lambda content, name: b"",
+    "one bit": lambda content, name: content[:-2] + bytes([content[-2] ^ 1]) + content[-1:],
+    "no checksum": lambda content, name: content.partition(b"\n")[2],
+    "not text": lambda content, name: b"\x80\xff" * 9,
+    "another key": lambda content, name: packed([], "another"),
+    "another value": lambda content, name: packed([], name),
+    "another version": lambda content, name: packed([{"case_id": "s000", "hash": 3}] * 6, name),
+    "wrong kinds": lambda content, name: packed([None, 1, "x", [], {}, 2.5], name),
+    "deep": lambda content, name: sealed(b"[" * 100_000, name),
 }
 
 
-def packed(value: object) -> bytes:
-    content = json.dumps(value).encode()
-    return b"%08x\n" % crc32(content) + content
+def packed(value: object, name: str) -> bytes:
+    return sealed(json.dumps(value).encode(), name)
+
+
+def sealed(content: bytes, name: str) -> bytes:
+    """With the checksum that belongs to a file of this name."""
+    return b"%08x\n" % crc32(content, crc32(name.encode())) + content
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
@@ -154,7 +159,7 @@ def test_facts_that_are_damaged_or_of_another_version_are_made_again(
     first = load(settled)
     pairs = first.near_pairs
     for path in (settled.parent / "cache").iterdir():
-        path.write_bytes(DAMAGE[damage](path.read_bytes()))
+        path.write_bytes(DAMAGE[damage](path.read_bytes(), path.stem.partition("-")[2]))
     second = load(settled)
     assert (second.facts, second.near_pairs) == (first.facts, pairs)
     assert len(decoded) == 12
@@ -171,3 +176,24 @@ def test_a_folder_that_cannot_be_written_keeps_nothing(tmp_path: Path) -> None:
     (path,) = (tmp_path / "broken").iterdir()
     path.write_text("[1")
     assert remember(tmp_path / "broken", "x", "key", lambda: [2], tuple) == (2,)
+
+
+def test_what_is_kept_under_the_name_of_another_key_is_not_believed(tmp_path: Path) -> None:
+    """As after a cache folder was put together by hand, or by a tool that restores files under wrong names."""
+    for key in ("first", "second"):
+        assert remember(tmp_path, "facts", key, lambda key=key: key, str) == key
+    one, other = sorted(tmp_path.iterdir())
+    content = one.read_bytes()
+    one.write_bytes(other.read_bytes())
+    other.write_bytes(content)
+    for key in ("first", "second"):
+        assert remember(tmp_path, "facts", key, lambda: "made anew", str) == "made anew"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_in_the_cache_is_not_waited_for(tmp_path: Path) -> None:
+    remember(tmp_path, "facts", "key", lambda: "kept", str)
+    (kept,) = tmp_path.iterdir()
+    kept.unlink()
+    os.mkfifo(kept)
+    assert remember(tmp_path, "facts", "key", lambda: "made anew", str) == "made anew"

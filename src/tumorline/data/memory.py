@@ -16,7 +16,7 @@ SETTLED_S = 2.0
 """A file that was written less than this ago may be written again without a later time stamp: nothing of it is kept."""
 
 
-FORMAT = 2
+FORMAT = 3
 """Of the files that are kept; those of another are not looked at."""
 
 T = TypeVar("T")
@@ -60,22 +60,29 @@ def remember(folder: Path, kind: str, key: Any, make: Callable[[], Any], underst
     name = sha256(json.dumps([FORMAT, key], default=str).encode()).hexdigest()[:24]
     path = folder / f"{kind}-{name}.json"
     try:
-        return understand(_unpacked(path.read_bytes()))
+        return understand(_unpacked(_content_of(path), name))
     except Exception:
         value = make()
     with contextlib.suppress(OSError, WriteError):
-        write_bytes(path, _packed(value))
+        write_bytes(path, _packed(value, name))
     return understand(value)
 
 
-def _packed(value: Any) -> bytes:
-    """A line with the checksum of what follows."""
+def _content_of(path: Path) -> bytes:
+    """Of a regular file; a pipe would be waited for."""
+    if not path.is_file():
+        raise ValueError("no file")
+    return path.read_bytes()
+
+
+def _packed(value: Any, name: str) -> bytes:
+    """A line with the checksum of what follows and of the name, so that a file under another one's name is noticed."""
     content = json.dumps(value).encode()
-    return b"%08x\n" % crc32(content) + content
+    return b"%08x\n" % crc32(content, crc32(name.encode())) + content
 
 
-def _unpacked(text: bytes) -> Any:
+def _unpacked(text: bytes, name: str) -> Any:
     checksum, _, content = text.partition(b"\n")
-    if int(checksum, 16) != crc32(content):
-        raise ValueError("damaged")
+    if int(checksum, 16) != crc32(content, crc32(name.encode())):
+        raise ValueError("damaged, or of another key")
     return json.loads(content)
