@@ -1,5 +1,7 @@
 """Baselines that know nothing."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -104,3 +106,15 @@ def test_otsu_in_a_volume_fills_the_holes_of_each_slice() -> None:
     found = baselines.otsu_in_head(volume)
     assert found[2, 20:24, 20:24].all()
     assert not found[:, 10:12, 10:12].any()
+
+
+def test_the_masks_of_many_cases_are_never_all_in_memory() -> None:
+    """Eight places a byte; of 120 volumes on the grid of the constant mask bytes alone would be 16 MB, numbers 126."""
+    volume = np.zeros((1, *baselines.VOLUME_GRID), bool)
+    volume[0, 10:20, 20:40, 20:40] = True
+    tracemalloc.start()
+    (found,) = baselines.constant_masks((volume for _ in range(120)), [str(number) for number in range(120)])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert np.array_equal(found, volume[0])
+    assert peak < 10_000_000

@@ -4,6 +4,7 @@ import base64
 import io
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ from tumorline.metrics.summary import figure_of
 from tumorline.results import Baseline
 
 Record = dict[str, Any]
+Packed = npt.NDArray[np.uint8]
+"""A mask, eight places a byte."""
 
 COLUMNS = ("case", "patient", "region", "baseline", "dice", "missed", "volume_ratio", "accuracy")
 SIDE = 256
@@ -35,30 +38,55 @@ def constant_masks(truths: Iterable[MaskArray], patients: Sequence[str]) -> list
 
     Truths `(R, *space)` of any sizes are brought to a grid of 256 x 256, or `VOLUME_GRID`; the threshold is the one
     with the highest mean Dice by patient over the same masks. Empty where no mask has the region.
+
+    A bit is kept of each place of each mask: thousands of cases fit the memory.
     """
-    grids = np.stack([[_resized(mask, _grid_shape(mask)) for mask in truth] for truth in truths])
-    return [_constant_mask(grid, patients) for grid in np.moveaxis(grids, 1, 0)]
+    shape: tuple[int, ...] = ()
+    packed: list[list[Packed]] = []
+    for truth in truths:
+        shape = _grid_shape(truth[0])
+        packed.append([np.packbits(_resized(mask, shape)) for mask in truth])
+    return [_constant_mask(masks, shape, patients) for masks in zip(*packed, strict=True)]
 
 
 def _grid_shape(mask: MaskArray) -> tuple[int, ...]:
     return VOLUME_GRID if mask.ndim > 2 else (SIDE, SIDE)
 
 
-def _constant_mask(masks: MaskArray, patients: Sequence[str]) -> MaskArray:
-    """Of one region's masks `(N, *space)`."""
-    grid = masks.reshape(len(masks), -1)
-    frequency = _mean_by_patient(grid, patients)
+def _constant_mask(masks: Sequence[Packed], shape: tuple[int, ...], patients: Sequence[str]) -> MaskArray:
+    """Of one region's masks, which were `shape` before they were packed."""
+    frequency = _frequency(masks, prod(shape), patients)
     levels = np.unique(frequency[frequency > 0])[::-1]
     if not len(levels):
-        return np.zeros(masks.shape[1:], bool)
+        return np.zeros(shape, bool)
     tried = levels[np.unique(np.linspace(0, len(levels) - 1, CUTS).astype(int))]
     order = np.argsort(-frequency, kind="stable")
     sizes = np.searchsorted(-frequency[order], -tried, side="right")
-    tumours = grid.any(axis=1)
-    overlap = _running_overlap(grid[tumours][:, order], sizes)
-    dice = 2 * overlap / (sizes + grid[tumours].sum(axis=1, keepdims=True))
+    tumours = np.array([mask.any() for mask in masks])
+    dice = np.concatenate([_dice_by_size(_unpacked(mask, prod(shape)), order, sizes) for mask in masks if mask.any()])
     best = tried[_mean_by_patient(dice, np.asarray(patients)[tumours]).argmax()]
-    return np.asarray(frequency >= best).reshape(masks.shape[1:])
+    return np.asarray(frequency >= best).reshape(shape)
+
+
+def _frequency(masks: Sequence[Packed], places: int, patients: Sequence[str]) -> npt.NDArray[np.float64]:
+    """How often each place is marked: the mean over each patient's masks, then over patients."""
+    weights = _weights(patients)
+    total = np.zeros(places)
+    for mask, weight in zip(masks, weights, strict=True):
+        total += weight * _unpacked(mask, places)
+    return np.asarray(total / weights.sum())
+
+
+def _unpacked(mask: Packed, places: int) -> MaskArray:
+    return np.unpackbits(mask, count=places).astype(bool)
+
+
+def _dice_by_size(
+    mask: MaskArray, order: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64]:
+    """Of one mask with the first `sizes` places of an order, `(1, len(sizes))`."""
+    overlap = _running_overlap(mask[order][None], sizes)
+    return np.asarray(2 * overlap / (sizes + mask.sum()))
 
 
 def fitted(constant: MaskArray, shape: Sequence[int]) -> MaskArray:
@@ -184,6 +212,10 @@ def _running_overlap(pixels: MaskArray, sizes: npt.NDArray[np.int64]) -> npt.NDA
 
 def _mean_by_patient(values: npt.NDArray[Any], patients: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """Mean over each patient's rows of `(N, ...)`, then over patients."""
+    return np.asarray(np.average(values, axis=0, weights=_weights(patients)), np.float64)
+
+
+def _weights(patients: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Of each row, so that every patient counts alike."""
     _, numbers = np.unique(patients, return_inverse=True)
-    weights = 1 / np.bincount(numbers)[numbers]
-    return np.asarray(np.average(values, axis=0, weights=weights), np.float64)
+    return np.asarray(1 / np.bincount(numbers)[numbers])
