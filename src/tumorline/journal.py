@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,6 +56,13 @@ def read_journal(folder: Path) -> Journal | None:
             if isinstance(content := json.loads(line), dict):
                 journal.add(content)
     return journal
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """All that is no folder; links are not followed."""
+    for place, folders, files in os.walk(folder):
+        links = (name for name in folders if (Path(place) / name).is_symlink())
+        yield from (Path(place) / name for name in sorted([*files, *links]))
 
 
 def hash_file(path: Path) -> str:

@@ -28,7 +28,8 @@ from tumorline.files import (
     write_text,
     writing,
 )
-from tumorline.journal import JOURNAL_NAME, Journal, hash_file, hash_settings, read_journal
+from tumorline.first_version import read_first_version
+from tumorline.journal import JOURNAL_NAME, Journal, files_below, hash_file, hash_settings, read_journal
 
 SCHEMA_VERSION = 1
 PACKAGE = Path(__file__).resolve().parent
@@ -122,7 +123,7 @@ class OutputFolder:
 
     def _remove_earlier(self) -> None:
         """The last written goes first, so that no table outlives the masks that it is about."""
-        ours = {path for path in _files_below(self.root) if self.journal.wrote(self.root, path)}
+        ours = {path for path in files_below(self.root) if self.journal.wrote(self.root, path)}
         for path in (self.root / name for name in reversed(self.journal.hashes) if name in self.journal.earlier):
             if path in ours:
                 path.unlink()
@@ -242,7 +243,7 @@ def refuse_inputs_in(output: Path, inputs: Iterable[Path]) -> None:
 
 def _refuse_taken(path: Path, purpose: Purpose, overwrite: bool) -> Journal | None:
     """The journal of what is there, where it may be gone on with or overwritten. Raises UserError elsewhere."""
-    journal = read_journal(path)
+    journal = read_journal(path) or read_first_version(path)
     _refuse_strangers(path, journal or Journal())
     if journal is None or overwrite:
         return journal
@@ -262,16 +263,9 @@ def _refuse_strangers(path: Path, journal: Journal) -> None:
 
 def _strangers(folder: Path, journal: Journal) -> Iterator[Path]:
     """What lies in a folder and is not as Tumorline wrote it."""
-    for path in _files_below(folder):
+    for path in files_below(folder):
         if not any(fnmatch(path.name, pattern) for pattern in PASSED_OVER) and not journal.wrote(folder, path):
             yield path
-
-
-def _files_below(folder: Path) -> Iterator[Path]:
-    """All that is no folder; links are not followed."""
-    for place, folders, files in os.walk(folder):
-        links = (name for name in folders if (Path(place) / name).is_symlink())
-        yield from (Path(place) / name for name in sorted([*files, *links]))
 
 
 def _unfinished(purpose: Purpose) -> Path | None:
