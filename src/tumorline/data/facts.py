@@ -3,7 +3,7 @@
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -108,24 +108,34 @@ def _examine(case: Case, settings: DataConfig) -> Facts:
     if image is not None and truth is not None and image.shape[1:] != truth.shape[1:]:
         sizes = f"image {_sides(image)}, mask {_sides(truth)}"
         errors.append(("size", f"{case.mask}: {sizes}; a pair must have one size"))
+    facts = Facts(case.id, errors=tuple(errors), told_labels=_told_labels(case))
     if image is None:
-        return Facts(case.id, errors=tuple(errors), told_labels=_told_labels(case))
+        return facts
+    facts = _with_image(facts, case, image)
+    return facts if truth is None else _with_truth(facts, case, truth)
+
+
+def _with_image(facts: Facts, case: Case, image: ImageArray) -> Facts:
     hashes = [image_hash(channel[None]) for channel in image]
-    return Facts(
-        case.id,
-        image.shape,
-        _hash_whole(image, hashes),
-        "" if truth is None else truth_hash(truth),
-        bool(np.ptp(image) == 0),
-        float((image[0] != 0).mean()),
-        0.0 if truth is None else float(truth.any(axis=0).mean()),
-        tuple(errors),
-        "" if truth is None or not _may_be_copied(case) else cheng.known_mask_hash(truth[0]),
-        near_duplicates.thumbnail(image),
-        _told_labels(case),
-        near_volumes.volume_block(image[0]) if case.is_volume else b"",
-        tuple(found if np.ptp(channel) else "" for found, channel in zip(hashes, image, strict=True)),
-        () if truth is None else tuple(float(region.mean()) for region in truth),
+    return replace(
+        facts,
+        shape=image.shape,
+        image_hash=_hash_whole(image, hashes),
+        constant=bool(np.ptp(image) == 0),
+        filled=float((image[0] != 0).mean()),
+        thumbnail=near_duplicates.thumbnail(image),
+        block=near_volumes.volume_block(image[0]) if case.is_volume else b"",
+        channel_hashes=tuple(found if np.ptp(channel) else "" for found, channel in zip(hashes, image, strict=True)),
+    )
+
+
+def _with_truth(facts: Facts, case: Case, truth: MaskArray) -> Facts:
+    return replace(
+        facts,
+        mask_hash=truth_hash(truth),
+        foreground=float(truth.any(axis=0).mean()),
+        foregrounds=tuple(float(region.mean()) for region in truth),
+        known_mask_hash=cheng.known_mask_hash(truth[0]) if _may_be_copied(case) else "",
     )
 
 
