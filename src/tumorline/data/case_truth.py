@@ -24,7 +24,7 @@ def read_truth(case: Case, settings: DataConfig) -> MaskArray:
     if case.outlines is not None:
         return draw_outlines(case.outlines, case.outlines.size or _image_size(case), str(case.mask))[None]
     masks = _of_one_size([(path, read_mask(path, settings.mask_threshold)) for path in (case.mask, *case.more_masks)])
-    truth = np.stack(masks) if case.mask_per_region else np.logical_or.reduce(masks)[None]
+    truth = _regions_of(masks, case.mask_per_region)
     return truth.swapaxes(1, 2) if case.transposed else truth
 
 
@@ -33,7 +33,14 @@ def _read_volume_truth(case: Case, mask: Path, grid: Grid, settings: DataConfig)
     if case.labels is not None:
         return split_labels(values[0][1], case.labels, f"{mask}:")
     masks = [mask_of_values(path, found, settings.mask_threshold) for path, found in values]
-    return np.stack(masks) if case.mask_per_region else np.logical_or.reduce(masks)[None]
+    return _regions_of(masks, case.mask_per_region)
+
+
+def _regions_of(masks: Sequence[MaskArray], each: bool) -> MaskArray:
+    """The masks as a region each, or together as one."""
+    if len(masks) == 1:
+        return masks[0][None]
+    return np.stack(masks) if each else np.logical_or.reduce(masks)[None]
 
 
 def _image_size(case: Case) -> tuple[int, int]:

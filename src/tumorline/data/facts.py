@@ -117,24 +117,26 @@ def _examine(case: Case, settings: DataConfig) -> Facts:
 
 def _with_image(facts: Facts, case: Case, image: ImageArray) -> Facts:
     hashes = [image_hash(channel[None]) for channel in image]
+    flat = [not np.ptp(channel) for channel in image]
     return replace(
         facts,
         shape=image.shape,
         image_hash=_hash_whole(image, hashes),
-        constant=bool(np.ptp(image) == 0),
+        constant=all(flat) and bool(image.max() == image.min()),
         filled=float((image[0] != 0).mean()),
         thumbnail=near_duplicates.thumbnail(image),
         block=near_volumes.volume_block(image[0]) if case.is_volume else b"",
-        channel_hashes=tuple(found if np.ptp(channel) else "" for found, channel in zip(hashes, image, strict=True)),
+        channel_hashes=tuple("" if constant else found for found, constant in zip(hashes, flat, strict=True)),
     )
 
 
 def _with_truth(facts: Facts, case: Case, truth: MaskArray) -> Facts:
+    shares = tuple(float(region.mean()) for region in truth)
     return replace(
         facts,
         mask_hash=truth_hash(truth),
-        foreground=float(truth.any(axis=0).mean()),
-        foregrounds=tuple(float(region.mean()) for region in truth),
+        foreground=float(truth.any(axis=0).mean()) if len(truth) > 1 else shares[0],
+        foregrounds=shares,
         known_mask_hash=cheng.known_mask_hash(truth[0]) if _may_be_copied(case) else "",
     )
 
