@@ -90,6 +90,7 @@ def export_onnx(path: Path, target: Path) -> Path:
     """
     onnx = _import_onnx()
     network, info = load_network(path)
+    _refuse_other_dims(path, info)
     image = torch.zeros(2, info.architecture.channels, *info.network_size)
     with atomic_path(target) as temporary:
         _trace(network, image, temporary)
@@ -126,6 +127,13 @@ def _save_stamped(model: Any, path: Path, target: Path) -> None:
     texts = {METADATA_KEY: content.text, STAMP_KEY: content.stamp, NETWORK_KEY: hash_network(target)}
     onnx.helper.set_model_props(model, texts)
     onnx.save(model, target)
+
+
+def _refuse_other_dims(path: Path, info: ModelInfo) -> None:
+    for architecture in (info.architecture, *(member.architecture for member in info.members)):
+        dims = architecture.options.get("dims", 2)
+        if dims != info.input.dims:
+            raise UserError(f"{path}: its network has {dims} dimensions, but its input states {info.input.dims}")
 
 
 def _trace(network: nn.Module, image: torch.Tensor, target: Path) -> None:

@@ -17,6 +17,7 @@ from tumorline.config import TrainConfig
 from tumorline.errors import UserError
 from tumorline.export import export_onnx, load_network
 from tumorline.model_file import Architecture, KnownCases, ModelInfo, save_model
+from tumorline.model_info import InputSpec
 from tumorline.models import MODELS, SOURCES, backbone_layers, build, count_parameters, layers_by_name, weigh_outputs
 from tumorline.runtime import open_runtime
 from tumorline.training.optimiser import build_optimiser, freeze_backbone
@@ -54,6 +55,7 @@ VARIANTS: list[tuple[str, Options]] = [
 ]
 EXPORTED_BY_DEFAULT = ("unet", "segresnet", "lraspp", "encoder_unet")
 """One of each kind: ours, MONAI's, torchvision's, smp's. An export takes up to twenty seconds, of Swin-UNet 45."""
+SLICES = InputSpec()
 IN_3D = [name for name, options in SMALL.items() if "weights" not in options]
 EVERY_MODEL = pytest.mark.parametrize(("name", "options"), VARIANTS)
 
@@ -93,18 +95,31 @@ def test_the_same_in_three_dimensions(name: str, channels: int, regions: int) ->
 
 
 @pytest.mark.parametrize("name", IN_3D)
-def test_a_saved_network_of_three_dimensions_is_loaded_but_onnx_is_for_two(name: str, tmp_path: Path) -> None:
+def test_a_saved_network_of_three_dimensions_is_loaded_but_onnx_needs_its_window(name: str, tmp_path: Path) -> None:
     options = {**SMALL[name], "dims": 3}
     network = build(name, channels=4, regions=3, options=options).eval()
     path = saved(network, name, options, tmp_path)
     image = torch.randn(1, 4, 17, 20, 9)
     with torch.no_grad():
         assert torch.equal(load_network(path)[0](image), network(image))
-    with pytest.raises(
-        UserError, match=r"model\.safetensors: its network has 3 dimensions; ONNX files are written for"
-    ):
+    with pytest.raises(UserError, match=r"model\.safetensors: its network has 3 dimensions, but its input states 2"):
         export_onnx(path, tmp_path / "model.onnx")
     assert not (tmp_path / "model.onnx").exists()
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name == "unet" else pytest.mark.slow) for name in IN_3D]
+)
+def test_a_network_of_patches_gives_the_same_logits_as_onnx(name: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    options = {**SMALL[name], "dims": 3}
+    network = build(name, channels=4, regions=3, options=options).eval()
+    path = saved(network, name, options, tmp_path, spec=InputSpec(dims=3, window=(16, 24, 32)))
+    image = torch.randn(2, 4, 16, 24, 32)
+    with torch.no_grad():
+        expected = network(image)
+    logits = open_runtime(export_onnx(path, path.with_name("model.onnx"))).run(image.numpy())
+    assert np.abs(logits - expected.numpy()).max() < 1e-3 * max(1.0, float(expected.abs().max()))
 
 
 @EVERY_MODEL
@@ -199,7 +214,12 @@ def same_from_file_and_onnx(network: nn.Module, path: Path) -> None:
 
 
 def saved(
-    network: nn.Module, name: str, options: Options, folder: Path, sizes: tuple[int, int, int] = (4, 3, 45)
+    network: nn.Module,
+    name: str,
+    options: Options,
+    folder: Path,
+    sizes: tuple[int, int, int] = (4, 3, 45),
+    spec: InputSpec = SLICES,
 ) -> Path:
     """Its model file, for channels, regions and image size; as by default it is silent on pretrained weights."""
     weights = {key: value.numpy() for key, value in network.state_dict().items()}
@@ -210,6 +230,7 @@ def saved(
             name=name, options={key: value for key, value in options.items() if key != "weights"}, channels=channels
         ),
         regions=[f"region {number}" for number in range(regions)],
+        input=spec,
         image_size=image_size,
         preprocessing=1,
         data={"name": "tiny", "simulated": True},

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tumorline.data.layouts.case_list import list_scans
 from tumorline.data.layouts.contents import Contents
@@ -13,8 +14,10 @@ from tumorline.data.layouts.series import SeriesScan, gather_series, series_in
 from tumorline.data.layouts.table import TABLE_SUFFIXES
 from tumorline.errors import UserError
 from tumorline.formats.decode import PICTURE_SUFFIXES, without_suffix
-from tumorline.formats.dicom_series import DicomSeries
 from tumorline.formats.nifti import is_volume
+
+if TYPE_CHECKING:
+    from tumorline.formats.dicom_series import DicomSeries
 
 Channels = Sequence[str]
 """Names of the channels that a model takes, in its order; "" where one is unknown."""
@@ -32,7 +35,7 @@ class PredictionJob:
     """Of files of several frames, the frame of each channel."""
     problem: str = ""
     """Why it cannot be predicted; empty where it may be."""
-    series: tuple[DicomSeries, ...] = ()
+    series: "tuple[DicomSeries, ...]" = ()
     """Of DICOM slices the series of each channel, whose first files `images` then are."""
 
     @property

@@ -19,7 +19,6 @@ from tumorline.inference.model import Answer, Model
 from tumorline.inference.volumes import read_scan, sequence_note
 from tumorline.metrics.calibration import confidence
 from tumorline.regions import NESTED
-from tumorline.write.dicom_seg import Author, write_dicom_seg
 from tumorline.write.images import write_label_picture, write_mask, write_overlay, write_three_planes
 from tumorline.write.nifti import write_label_map
 
@@ -102,6 +101,8 @@ class Predictor:
 
     def _write_segmentation(self, mask_path: Path, masks: MaskArray, job: PredictionJob) -> dict[str, str]:
         """A DICOM segmentation beside the NIfTI mask; where the series does not allow one, a note says why."""
+        from tumorline.write.dicom_seg import Author, write_dicom_seg
+
         path = mask_path.with_name(mask_path.name.removesuffix(".nii.gz") + ".dcm")
         author = Author(self.model.info.name, self.model.fingerprint, versions()["tumorline"])
         voxels = masks[..., ::-1, ::-1].transpose(0, 3, 2, 1)  # (R, X, Y, Z)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -10,11 +10,13 @@ from tumorline.arrays import ImageArray
 from tumorline.data.case import Case, read_image
 from tumorline.data.layouts.gather import sequence_of_volume
 from tumorline.data.layouts.volumes import resampled_finding, volume_of_scan
-from tumorline.formats.dicom_series import DicomSeries, read_series
 from tumorline.formats.nifti import OpenVolume, VolumeHeader, open_volume, upright
 from tumorline.geometry.grid import Grid
 from tumorline.geometry.resample import resample, share_covered
 from tumorline.inference.jobs import PredictionJob
+
+if TYPE_CHECKING:
+    from tumorline.formats.dicom_series import DicomSeries
 
 
 class ScanImage(NamedTuple):
@@ -38,7 +40,7 @@ def read_scan(job: PredictionJob) -> ScanImage:
     return ScanImage(image, grid, open_volume(job.path), tuple(finding.message for finding in findings))
 
 
-def _read_series(series: Sequence[DicomSeries]) -> ScanImage:
+def _read_series(series: "Sequence[DicomSeries]") -> ScanImage:
     first, *others = series
     grid = _upright_grid(first)
     channels, notes = [_grey(first)], []
@@ -52,12 +54,14 @@ def _read_series(series: Sequence[DicomSeries]) -> ScanImage:
     return ScanImage(np.stack(channels), grid, first.as_volume, tuple(notes))
 
 
-def _upright_grid(series: DicomSeries) -> Grid:
+def _upright_grid(series: "DicomSeries") -> Grid:
     return VolumeHeader(series.grid, frames=1).upright_grid
 
 
-def _grey(series: DicomSeries) -> ImageArray:
+def _grey(series: "DicomSeries") -> ImageArray:
     """A series as `(D, H, W)`."""
+    from tumorline.formats.dicom_series import read_series  # imports pydicom
+
     return np.asarray(upright(read_series(series)), np.float32)
 
 

@@ -4,10 +4,13 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tumorline.errors import UserError
 from tumorline.formats.decode import is_dicom
-from tumorline.formats.dicom_series import FEWEST, DicomSeries, open_series, read_series_id
+
+if TYPE_CHECKING:
+    from tumorline.formats.dicom_series import DicomSeries
 
 
 @dataclass(frozen=True)
@@ -16,7 +19,7 @@ class SeriesScan:
 
     name: Path
     """Relative to where it was looked for."""
-    series: tuple[DicomSeries, ...]
+    series: "tuple[DicomSeries, ...]"
     files: tuple[Path, ...]
     """All that belong to it, whether they can be read or not."""
     problem: str = ""
@@ -37,8 +40,13 @@ class SeriesFound:
 def gather_series(root: Path, pictures: Iterable[Path], channels: Sequence[str]) -> SeriesFound:
     """The scans among the pictures below a folder; slices that lie alone stay pictures."""
     found = SeriesFound()
+    folders = _folders_of_slices(pictures)
+    if not folders:
+        return found
+    from tumorline.formats.dicom_series import open_series
+
     studies: dict[tuple[str, Path], list[DicomSeries]] = defaultdict(list)
-    for place, files in _folders_of_slices(pictures).items():
+    for place, files in folders.items():
         found.used.update(files)
         name = place.relative_to(root) if place != root else Path(root.resolve().name or "series")
         try:
@@ -52,8 +60,10 @@ def gather_series(root: Path, pictures: Iterable[Path], channels: Sequence[str])
     return found
 
 
-def series_in(folder: Path) -> DicomSeries:
+def series_in(folder: Path) -> "DicomSeries":
     """The one series of a folder. Raises UserError where there is none, or more than one."""
+    from tumorline.formats.dicom_series import open_series
+
     files = [path for path in sorted(folder.iterdir()) if path.is_file() and is_dicom(path)]
     found = open_series(files) if files else []
     if len(found) != 1:
@@ -63,7 +73,7 @@ def series_in(folder: Path) -> DicomSeries:
     return found[0]
 
 
-def describe_series(series: DicomSeries) -> str:
+def describe_series(series: "DicomSeries") -> str:
     """What a person may confirm."""
     what = f"read as {series.sequence}" if series.sequence else "of an unknown sequence"
     said = f"{len(series.slices)} slices {what} ({series.reason})"
@@ -80,6 +90,8 @@ def _folders_of_slices(pictures: Iterable[Path]) -> Mapping[Path, list[Path]]:
 
 
 def _holds_a_volume(files: Sequence[Path]) -> bool:
+    from tumorline.formats.dicom_series import FEWEST, read_series_id
+
     slices: Counter[str] = Counter()
     for path in files:
         name, frames = read_series_id(path)
@@ -87,13 +99,13 @@ def _holds_a_volume(files: Sequence[Path]) -> bool:
     return max(slices.values(), default=0) >= FEWEST
 
 
-def _scans_of(members: Sequence[DicomSeries], name: Path, root: Path, channels: Sequence[str]) -> list[SeriesScan]:
+def _scans_of(members: "Sequence[DicomSeries]", name: Path, root: Path, channels: Sequence[str]) -> list[SeriesScan]:
     if len(channels) == 1:
         return [_single_scan(series, name, channels[0], alone=len(members) == 1) for series in members]
     return [_scan_of_channels(members, root, channels)]
 
 
-def _single_scan(series: DicomSeries, name: Path, channel: str, alone: bool) -> SeriesScan:
+def _single_scan(series: "DicomSeries", name: Path, channel: str, alone: bool) -> SeriesScan:
     """Of a model of one channel. A series of another sequence is one line, not an answer."""
     name = name if alone else name / series.paths[0].stem
     problem = ""
@@ -105,7 +117,7 @@ def _single_scan(series: DicomSeries, name: Path, channel: str, alone: bool) -> 
     return SeriesScan(name, (series,), series.paths, problem)
 
 
-def _scan_of_channels(members: Sequence[DicomSeries], root: Path, channels: Sequence[str]) -> SeriesScan:
+def _scan_of_channels(members: "Sequence[DicomSeries]", root: Path, channels: Sequence[str]) -> SeriesScan:
     files = tuple(path for series in members for path in series.paths)
     by_sequence: dict[str, list[DicomSeries]] = defaultdict(list)
     for series in members:
@@ -118,7 +130,7 @@ def _scan_of_channels(members: Sequence[DicomSeries], root: Path, channels: Sequ
         return SeriesScan(name, (), files, str(error))
 
 
-def _series_of(channel: str, by_sequence: Mapping[str, Sequence[DicomSeries]], place: Path) -> DicomSeries:
+def _series_of(channel: str, by_sequence: "Mapping[str, Sequence[DicomSeries]]", place: Path) -> "DicomSeries":
     """Raises UserError where no series, or more than one, is of a channel."""
     of_channel = by_sequence.get(channel, ())
     if len(of_channel) == 1:
@@ -132,7 +144,7 @@ def _series_of(channel: str, by_sequence: Mapping[str, Sequence[DicomSeries]], p
     raise UserError(f"{place}: {what}; give --channel NAME=FOLDER for each channel")
 
 
-def _common_folder(members: Sequence[DicomSeries]) -> Path:
+def _common_folder(members: "Sequence[DicomSeries]") -> Path:
     first, *others = [series.paths[0].parent for series in members]
     while not all(other.is_relative_to(first) for other in others):
         first = first.parent
