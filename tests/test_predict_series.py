@@ -126,3 +126,27 @@ def test_the_answer_is_that_of_the_slices_side_by_side(series: Path, tmp_path: P
     expected = np.stack([model.mask(one[None])[0] for one in stored])
     found = np.asarray(load_nibabel().load(row["mask"]).dataobj).transpose(2, 1, 0).astype(bool)
     assert np.array_equal(found, expected)
+
+
+def test_copies_of_one_slice_are_pictures_and_a_bad_one_costs_only_itself(tmp_path: Path, program: Program) -> None:
+    def at_one_place(_: int, elements: dict[str, object]) -> None:
+        elements["ImagePositionPatient"] = [1, 2, 3]
+
+    folder = draw(tmp_path / "kinds", at_one_place)
+    (folder / "bad.dcm").write_bytes(b"\0" * 128 + b"DICM" + b"\xff" * 40)
+    assert program("predict", folder, "--output", tmp_path / "out").status == 2
+    rows = rows_of(tmp_path / "out")
+    assert [bool(row["error"]) for row in rows].count(True) == 1
+    assert len(rows) == 6
+
+
+def test_loose_pictures_beside_a_series_stay_pictures(series: Path, tmp_path: Path, program: Program) -> None:
+    def apart(number: int, elements: dict[str, object]) -> None:
+        elements["SeriesInstanceUID"] = f"1.9.{number}"
+
+    for number, path in enumerate(sorted(draw(tmp_path / "loose", apart).glob("*.dcm"))):
+        shutil.copy(path, series / f"loose{number}.dcm")
+    assert program("predict", series, "--output", tmp_path / "out").status == 0
+    masks = [row["mask"] for row in rows_of(tmp_path / "out")]
+    assert [mask.endswith(".nii.gz") for mask in masks].count(True) == 1
+    assert len(masks) == 6

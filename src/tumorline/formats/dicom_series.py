@@ -173,15 +173,28 @@ def open_series(paths: Iterable[Path]) -> list[DicomSeries]:
     return [_series(slices, first_header[name]) for name, slices in by_series.items()]
 
 
-def read_series_id(path: Path) -> tuple[str, int]:
-    """SeriesInstanceUID and number of frames of a file; an empty name where it has none or cannot be read."""
+class SlicePlace(NamedTuple):
+    """To which series a file belongs, and at how many places it has slices."""
+
+    series: str
+    """SeriesInstanceUID; empty where it has none or cannot be read."""
+    places: frozenset[tuple[float, ...]]
+
+
+def read_slice_place(path: Path) -> SlicePlace:
+    """Of a file of many frames the places are as many as its frames."""
+    tags = ["SeriesInstanceUID", "NumberOfFrames", "ImagePositionPatient", "PerFrameFunctionalGroupsSequence"]
     try:
         with decode_one(path, "DICOM", quote=False):
             require_regular(path)
-            header = read_dataset(path, stop_before_pixels=True, specific_tags=["SeriesInstanceUID", "NumberOfFrames"])
-            return str(header.get("SeriesInstanceUID") or ""), int(header.get("NumberOfFrames") or 1)
+            header = read_dataset(path, stop_before_pixels=True, specific_tags=tags)
+            position = header.get("ImagePositionPatient")
+            stated = int(header.get("NumberOfFrames") or 1)
+            frames = min(stated, len(header.get("PerFrameFunctionalGroupsSequence") or ()))
+            places = [tuple(map(float, position))] if position else [(float(frame),) for frame in range(frames)]
+            return SlicePlace(str(header.get("SeriesInstanceUID") or ""), frozenset(places))
     except UserError:
-        return "", 0
+        return SlicePlace("", frozenset())
 
 
 def _read_header(path: Path) -> pydicom.Dataset:

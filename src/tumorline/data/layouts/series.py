@@ -1,6 +1,6 @@
 """Which DICOM files of a folder are slices of series, and which channels of a scan the series are."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,23 +80,32 @@ def describe_series(series: "DicomSeries") -> str:
     return f"{said}; {series.note}" if series.note else said
 
 
-def _folders_of_slices(pictures: Iterable[Path]) -> Mapping[Path, list[Path]]:
-    """Folders in which a series has slices enough for a volume, with all their DICOM files."""
+def _folders_of_slices(pictures: Iterable[Path]) -> dict[Path, list[Path]]:
+    """Folders in which a series has slices enough for a volume, with the files of such series and what strayed in."""
     by_folder: dict[Path, list[Path]] = defaultdict(list)
     for path in pictures:
         if is_dicom(path):
             by_folder[path.parent].append(path)
-    return {place: files for place, files in by_folder.items() if _holds_a_volume(files)}
+    chosen = {place: _slices_of_volumes(files) for place, files in by_folder.items()}
+    return {place: files for place, files in chosen.items() if files}
 
 
-def _holds_a_volume(files: Sequence[Path]) -> bool:
-    from tumorline.formats.dicom_series import FEWEST, read_series_id
+def _slices_of_volumes(files: Sequence[Path]) -> list[Path]:
+    """Slices at fewer places than a volume needs are strays where they are few beside one, else pictures."""
+    from tumorline.formats.dicom_series import FEWEST, read_slice_place
 
-    slices: Counter[str] = Counter()
+    by_series: dict[str, list[Path]] = defaultdict(list)
+    places: dict[str, set[tuple[float, ...]]] = defaultdict(set)
     for path in files:
-        name, frames = read_series_id(path)
-        slices[name] += frames if name else 0
-    return max(slices.values(), default=0) >= FEWEST
+        place = read_slice_place(path)
+        by_series[place.series].append(path)
+        places[place.series] |= place.places
+    by_series.pop("", None)
+    volumes = [name for name in by_series if len(places[name]) >= FEWEST]
+    largest = max((len(places[name]) for name in volumes), default=0)
+    strays = [path for name in by_series if name not in volumes for path in by_series[name]]
+    slices = [path for name in volumes for path in by_series[name]]
+    return slices if len(strays) >= largest else [*slices, *strays]
 
 
 def _scans_of(members: "Sequence[DicomSeries]", name: Path, root: Path, channels: Sequence[str]) -> list[SeriesScan]:
