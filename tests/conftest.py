@@ -17,8 +17,10 @@ from PIL import Image
 from tumorline.cli import main
 
 # What the tests begin is noted in no home; their processes inherit it.
-os.environ["XDG_DATA_HOME"] = tempfile.mkdtemp(prefix="tumorline-tests-")
-atexit.register(shutil.rmtree, os.environ["XDG_DATA_HOME"], ignore_errors=True)
+OWN_DATA = "tumorline-tests-"
+if OWN_DATA not in os.environ.get("XDG_DATA_HOME", ""):  # processes that a test starts share it
+    os.environ["XDG_DATA_HOME"] = tempfile.mkdtemp(prefix=OWN_DATA)
+    atexit.register(shutil.rmtree, os.environ["XDG_DATA_HOME"], ignore_errors=True)
 
 REAL = Path(__file__).parents[2] / "shared" / "data"
 
