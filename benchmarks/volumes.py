@@ -27,9 +27,13 @@ def read_table(path: Path) -> list[Row]:
         return list(csv.DictReader(file))
 
 
+def finished(run: Path) -> list[Path]:
+    return sorted(fold for fold in run.glob("fold-*") if (fold / "report.html").exists())
+
+
 def tested(run: Path) -> list[Row]:
     """The test rows of all folds, by case and region."""
-    rows = [row for fold in sorted(run.glob("fold-*")) for row in read_table(fold / "evaluation.csv")]
+    rows = [row for fold in finished(run) for row in read_table(fold / "evaluation.csv")]
     return sorted((row for row in rows if row["status"] == "test"), key=lambda row: (row["region"], row["case"]))
 
 
@@ -84,7 +88,7 @@ def summary_line(name: str, rows: Sequence[Row], background: float | None = None
 def baseline_lines(run: Path, region: str) -> list[list[str]]:
     """What trivial answers reach on the same cases."""
     by_name: dict[str, list[float]] = defaultdict(list)
-    for fold in sorted(run.glob("fold-*")):
+    for fold in finished(run):
         for row in read_table(fold / "baselines.csv"):
             if row.get("region", region) == region and row["dice"]:
                 by_name[row["baseline"]].append(float(row["dice"]))
@@ -103,7 +107,7 @@ def baseline_lines(run: Path, region: str) -> list[list[str]]:
 
 def keep(run: Path, results: Path) -> None:
     """Copy what the tables were made from, without the paths of the machine."""
-    for fold in sorted(run.glob("fold-*")):
+    for fold in finished(run):
         folder = results / run.name / fold.name
         folder.mkdir(parents=True, exist_ok=True)
         for name in KEPT:
@@ -114,7 +118,7 @@ def keep(run: Path, results: Path) -> None:
 
 def minutes(run: Path) -> str:
     """Training minutes of all folds and the machine they ran on."""
-    found = [json.loads((fold / "environment.json").read_text()) for fold in sorted(run.glob("fold-*"))]
+    found = [json.loads((fold / "environment.json").read_text()) for fold in finished(run)]
     total = sum(environment["seconds_of_training_steps"] for environment in found) / 60
     precision, processor = found[0]["precision"], found[0]["machine"]["processor"]
     return f"{total:.0f} min of training steps in {len(found)} folds, {precision}, {processor}"
