@@ -11,22 +11,13 @@ import tumorline
 from tests import sources
 from tests.conftest import Program, blob
 from tests.sources import nib, save_frames, save_volume
+from tests.write.test_nifti import AFFINES
 from tumorline.arrays import MaskArray
 from tumorline.files import read_csv
 from tumorline.formats.grey import to_grey
 from tumorline.formats.nifti import axial_slice, open_volume, read_volume
 from tumorline.write.images import PREDICTED_RGB, write_three_planes
 from tumorline.write.nifti import write_label_map
-
-OBLIQUE = np.array([[0.8, -0.6, 0, 5], [0.6, 0.8, 0.1, -7], [0, 0.1, 3, 11], [0, 0, 0, 1]])
-AFFINES = {
-    "RAS": np.diag([1.0, 1, 1, 1]),
-    "LPS": np.diag([-1.0, -1, 1, 1]),
-    "anisotropic": np.diag([-0.5, 0.5, 6, 1]),
-    "oblique": OBLIQUE,
-    "sagittal first": OBLIQUE[:, [2, 0, 1, 3]],
-    "upside down": OBLIQUE @ np.diag([1, -1, -1, 1.0]),
-}
 
 
 def positions(path: Path) -> set[tuple[float, ...]]:

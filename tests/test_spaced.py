@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tumorline.network_input.patches import PatchPlan, cut_patch, draw_patch, region_places
-from tumorline.network_input.spaced import head_box, place_head, resample, to_spaced, truth_to_spaced
+from tumorline.network_input.spaced import head_box, place_head, resize_volume, to_spaced, truth_to_spaced
 
 
 def head(space: tuple[int, int, int] = (20, 32, 24)) -> np.ndarray:
@@ -57,8 +57,8 @@ def test_at_its_own_spacing_nothing_is_interpolated() -> None:
 
 def test_resampling_keeps_a_ramp_and_the_mean() -> None:
     ramp = np.broadcast_to(np.arange(16, dtype=np.float32), (4, 8, 16))
-    assert np.allclose(resample(ramp, (4, 8, 8))[0, 0, 1:-1], np.arange(0.5, 16, 2)[1:-1], atol=1e-4)
-    assert resample(ramp, (2, 4, 8)).mean() == pytest.approx(7.5, abs=1e-3)
+    assert np.allclose(resize_volume(ramp, (4, 8, 8))[0, 0, 1:-1], np.arange(0.5, 16, 2)[1:-1], atol=1e-4)
+    assert resize_volume(ramp, (2, 4, 8)).mean() == pytest.approx(7.5, abs=1e-3)
 
 
 # ---------------------------------------------------------------- patches

@@ -5,6 +5,7 @@ import inspect
 import shlex
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -242,6 +243,21 @@ def read_recipe(path: Path | str | None, data: Path | str | None = None, overrid
     return config.model_copy(update={"data": config.data.model_copy(update={"source": str(Path(data).resolve())})})
 
 
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """How an evaluation or a matrix is carried out; see `evaluate`. A matrix has no stress and trusts no paths."""
+
+    output: Path | str | None = None
+    overwrite: bool = False
+    overrides: tuple[str, ...] = ()
+    allow_training_cases: bool = False
+    trust_paths: bool = False
+    stress: bool = False
+    tta: str = "none"
+    processes: int = 1
+    progress: Progress | None = None
+
+
 def evaluate(
     model: Path | str = BUILTIN,
     data: Path | str | None = None,
@@ -266,48 +282,27 @@ def evaluate(
     turns and the like (see `evaluation.robustness`), which takes about 35 times as long and adds `stress.csv`. More
     `processes` score the masks where that pays; a script then needs `if __name__ == "__main__"`.
     """
-    return write_evaluation(
-        model,
-        data,
-        output=output,
-        overwrite=overwrite,
-        overrides=overrides,
-        allow_training_cases=allow_training_cases,
-        trust_paths=trust_paths,
-        stress=stress,
-        tta=tta,
-        processes=processes,
-        progress=progress,
-    )[1].to_json()
+    how = EvaluationOptions(
+        output, overwrite, tuple(overrides), allow_training_cases, trust_paths, stress, tta, processes, progress
+    )
+    return write_evaluation(model, data, how)[1].to_json()
 
 
-def write_evaluation(
-    model: Path | str,
-    data: Path | str | None,
-    *,
-    output: Path | str | None = None,
-    overwrite: bool = False,
-    overrides: Iterable[str] = (),
-    allow_training_cases: bool = False,
-    trust_paths: bool = False,
-    stress: bool = False,
-    tta: str = "none",
-    processes: int = 1,
-    progress: Progress | None = None,
-) -> tuple[Path, Summary]:
+def write_evaluation(model: Path | str, data: Path | str | None, how: EvaluationOptions) -> tuple[Path, Summary]:
     """As `evaluate`, with the folder of the results."""
-    loaded = load(model, tta)
-    with trusting_paths(trust_paths):
-        dataset = open_wanted(loaded, data, overrides)
-    name = f"{loaded.info.name}-{dataset.source.name}" + ("" if tta == "none" else f"-{tta}")
-    settings = hash_settings(tta=tta, training_cases=allow_training_cases, stress=stress)
+    loaded = load(model, how.tta)
+    with trusting_paths(how.trust_paths):
+        dataset = open_wanted(loaded, data, how.overrides)
+    name = f"{loaded.info.name}-{dataset.source.name}" + ("" if how.tta == "none" else f"-{how.tta}")
+    settings = hash_settings(tta=how.tta, training_cases=how.allow_training_cases, stress=how.stress)
     identity = {"inputs": hash_dataset(dataset), "model": loaded.fingerprint, "settings": settings}
-    with open_evaluation(output, Purpose("evaluate", identity, "evaluations", name), overwrite, [dataset]) as folder:
-        wanted = request(dataset, Memory(folder), allow_training_cases, processes)
+    purpose = Purpose("evaluate", identity, "evaluations", name)
+    with open_evaluation(how.output, purpose, how.overwrite, [dataset]) as folder:
+        wanted = request(dataset, Memory(folder), how.allow_training_cases, how.processes)
         shown = images_to_show(loaded, data)
-        summary = evaluate_and_report(loaded, wanted, progress, shown)
-        if stress:
-            summary = add_stress(loaded, wanted, summary, progress)
+        summary = evaluate_and_report(loaded, wanted, how.progress, shown)
+        if how.stress:
+            summary = add_stress(loaded, wanted, summary, how.progress)
             write_report(folder.path, known_reader(dataset, shown))
     return folder.path, summary
 
@@ -330,37 +325,25 @@ def cross_evaluate(
     All sets are opened before anything is scored. Writes an evaluation for each cell, `matrix.json`, `matrix.csv` and
     `matrix.html` to `output`, else to `evaluations/<time>-matrix`. Going on and `overwrite` are as in `evaluate`.
     """
-    return write_matrix(
-        models,
-        data,
-        output=output,
-        overwrite=overwrite,
-        overrides=overrides,
-        allow_training_cases=allow_training_cases,
+    how = EvaluationOptions(
+        output,
+        overwrite,
+        tuple(overrides),
+        allow_training_cases,
         tta=tta,
         processes=processes,
         progress=progress,
-    )[1].to_json()
+    )
+    return write_matrix(models, data, how)[1].to_json()
 
 
-def write_matrix(
-    models: Sequence[Path | str],
-    data: Sequence[str],
-    *,
-    output: Path | str | None = None,
-    overwrite: bool = False,
-    overrides: Iterable[str] = (),
-    allow_training_cases: bool = False,
-    tta: str = "none",
-    processes: int = 1,
-    progress: Progress | None = None,
-) -> tuple[Path, Matrix]:
+def write_matrix(models: Sequence[Path | str], data: Sequence[str], how: EvaluationOptions) -> tuple[Path, Matrix]:
     """As `cross_evaluate`, with the folder of the results."""
     specs = cross_dataset.checked([cross_dataset.read_spec(text) for text in data])
-    loaded = load_named(models, tta)
+    loaded = load_named(models, how.tta)
     opened = functools.cache(open_usable)
     sets = {
-        (name, spec.name): opened(*evaluation_data(model, spec.path, [*overrides, *spec.settings]))
+        (name, spec.name): opened(*evaluation_data(model, spec.path, [*how.overrides, *spec.settings]))
         for name, model in loaded.items()
         for spec in specs
     }
@@ -368,14 +351,14 @@ def write_matrix(
     identity = {
         "inputs": hash_settings(sets=[(*names, hash_dataset(dataset)) for names, dataset in sets.items()]),
         "models": hash_settings(models=[(name, model.fingerprint) for name, model in loaded.items()]),
-        "settings": hash_settings(tta=tta, training_cases=allow_training_cases),
+        "settings": hash_settings(tta=how.tta, training_cases=how.allow_training_cases),
     }
     purpose = Purpose("evaluate several", identity, "evaluations", "matrix")
-    with open_evaluation(output, purpose, overwrite, sets.values()) as folder:
+    with open_evaluation(how.output, purpose, how.overwrite, sets.values()) as folder:
 
         def evaluate_cell(model: str, dataset: Dataset, cell: Path) -> Summary:
-            wanted = request(dataset, Memory(folder, cell.name), allow_training_cases, processes)
-            return evaluate_and_report(loaded[model], wanted, progress)
+            wanted = request(dataset, Memory(folder, cell.name), how.allow_training_cases, how.processes)
+            return evaluate_and_report(loaded[model], wanted, how.progress)
 
         infos = {name: model.info for name, model in loaded.items()}
         return folder.path, cross_dataset.measure_matrix(infos, sets, folder.path, evaluate_cell)

@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -274,37 +275,26 @@ def evaluate(
     from tumorline.cross_dataset import read_spec
 
     chosen = models or [Path("builtin")]
-    processes = os.cpu_count() or 1
+    how = api.EvaluationOptions(
+        output,
+        overwrite,
+        tuple(overrides or ()),
+        allow_training_cases,
+        trust_paths,
+        stress,
+        tta,
+        os.cpu_count() or 1,
+        counter("evaluating"),
+    )
     if len(chosen) > 1 or len(data or ()) > 1:
         if stress or not data:
             raise UserError("--stress takes one model and one set" if stress else "several models need --data SOURCE")
-        folder, result = api.write_matrix(
-            chosen,
-            data,
-            output=output,
-            overwrite=overwrite,
-            overrides=overrides or (),
-            allow_training_cases=allow_training_cases,
-            tta=tta,
-            processes=processes,
-            progress=counter("evaluating"),
-        )
+        folder, result = api.write_matrix(chosen, data, how)
         print_matrix(result, folder, as_json)
         return
     spec = read_spec(data[0]) if data else None
-    folder, summary = api.write_evaluation(
-        chosen[0],
-        spec.path if spec else None,
-        output=output,
-        overwrite=overwrite,
-        overrides=[*(overrides or ()), *(spec.settings if spec else ())],
-        allow_training_cases=allow_training_cases,
-        trust_paths=trust_paths,
-        stress=stress,
-        tta=tta,
-        processes=processes,
-        progress=counter("evaluating"),
-    )
+    how = replace(how, overrides=(*how.overrides, *(spec.settings if spec else ())))
+    folder, summary = api.write_evaluation(chosen[0], spec.path if spec else None, how)
     if as_json:
         print_json(summary.to_json())
         note(f"report: {folder / 'report.html'}")

@@ -14,7 +14,7 @@ from tumorline.arrays import MaskArray
 from tumorline.data.truth import read_mask
 from tumorline.errors import UserError
 from tumorline.files import write_bytes
-from tumorline.formats.nifti import load_nibabel, read_volume
+from tumorline.formats.nifti import from_upright, load_nibabel, read_volume, upright
 from tumorline.geometry.grid import Grid
 from tumorline.regions import REGION_NAME
 from tumorline.write.images import FAST, mask_path, write_mask
@@ -72,10 +72,10 @@ def _write_volume(path: Path, mask: MaskArray, grid: Grid) -> None:
     height, width = mask.shape[1:]
     to_mm = np.asarray(grid.affine or AS_SEEN)
     from_file = np.array([[0, 0, 1, 0], [0, -1, 0, height - 1], [-1, 0, 0, width - 1], [0, 0, 0, 1.0]])
-    image = nibabel.Nifti1Image(mask.astype(np.uint8).T[::-1, ::-1], to_mm @ from_file)
+    image = nibabel.Nifti1Image(from_upright(mask.astype(np.uint8)), to_mm @ from_file)
     image.header.set_xyzt_units("mm" if grid.spacing_mm else "unknown")
     write_bytes(path, gzip.compress(image.to_bytes(), FAST, mtime=0))
 
 
 def _read_volume(path: Path) -> MaskArray:
-    return np.ascontiguousarray(read_volume(path)[::-1, ::-1].T > 0)
+    return np.ascontiguousarray(upright(read_volume(path)) > 0)

@@ -107,6 +107,11 @@ def upright(voxels: Voxels) -> Voxels:
     return voxels[::-1, ::-1].transpose(2, 1, 0)
 
 
+def from_upright(slices: Voxels) -> Voxels:
+    """The way back from `upright`; a view."""
+    return slices.transpose(2, 1, 0)[::-1, ::-1]
+
+
 def read_volume(path: Path, frame: int | None = None) -> Voxels:
     """Voxels `(X, Y, Z)` of one frame; right, anterior and superior increase along the axes.
 

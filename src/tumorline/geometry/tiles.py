@@ -1,7 +1,7 @@
 """A network of fixed windows over an image of any size: overlapping windows, blended by Gaussian weights.
 
 The blend is that of MONAI's sliding window. What is finished is handed on slab by slab along the first axis, so that
-never more than one window's depth of logits is held.
+never more than one window's depth of weighted sums is held; `answer_tiles` puts the slabs together.
 """
 
 from collections.abc import Callable, Iterator

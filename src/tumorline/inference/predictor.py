@@ -12,6 +12,7 @@ from tumorline.data.case import Case, read_image
 from tumorline.data.source import open_picture
 from tumorline.environment import versions
 from tumorline.errors import UserError, WriteError
+from tumorline.formats.nifti import from_upright
 from tumorline.geometry.grid import Grid
 from tumorline.inference.jobs import PredictionJob
 from tumorline.inference.label_map import LabelArray, from_labels, to_labels
@@ -105,7 +106,7 @@ class Predictor:
 
         path = mask_path.with_name(mask_path.name.removesuffix(".nii.gz") + ".dcm")
         author = Author(self.model.info.name, self.model.fingerprint, versions()["tumorline"])
-        voxels = masks[..., ::-1, ::-1].transpose(0, 3, 2, 1)  # (R, X, Y, Z)
+        voxels = np.stack([from_upright(mask) for mask in masks])  # (R, X, Y, Z)
         try:
             write_dicom_seg(path, voxels, tuple(self.labels), job.series[0], author)
         except WriteError:

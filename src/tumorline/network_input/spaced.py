@@ -34,7 +34,7 @@ class SpacedPlacement:
         """Probabilities `(R, *spaced)` on the case's own grid `(R, *native)`; none outside the box."""
         whole = np.zeros((len(probability), *self.native), np.float32)
         for region, out in zip(probability, whole, strict=True):
-            out[self.box] = resample(region, _sides(self.box))
+            out[self.box] = resize_volume(region, _sides(self.box))
         return whole
 
 
@@ -114,15 +114,15 @@ def head_box(image: ImageArray) -> tuple[slice, ...]:
 
 def to_spaced(image: ImageArray, placement: SpacedPlacement) -> FloatArray:
     """A volume `(C, *native)` in file values as `(C, *spaced)`, normalised over its head."""
-    return np.stack([resample(normalise_volume(channel)[placement.box], placement.spaced) for channel in image])
+    return np.stack([resize_volume(normalise_volume(channel)[placement.box], placement.spaced) for channel in image])
 
 
 def truth_to_spaced(truth: MaskArray, placement: SpacedPlacement) -> MaskArray:
     """Regions `(R, *native)` as `(R, *spaced)`: a voxel is region where at least half of it is."""
-    return np.stack([resample(mask[placement.box].astype(np.float32), placement.spaced) >= 0.5 for mask in truth])
+    return np.stack([resize_volume(mask[placement.box].astype(np.float32), placement.spaced) >= 0.5 for mask in truth])
 
 
-def resample(values: FloatArray, shape: Sequence[int]) -> FloatArray:
+def resize_volume(values: FloatArray, shape: Sequence[int]) -> FloatArray:
     """Values `(*space)` at another number of voxels over the same extent: linear, smoothed first where fewer are left.
 
     The Gaussian before it is half as wide as the excess of the step over one voxel, as in scikit-image's `resize`.

@@ -4,10 +4,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tumorline.arrays import MaskArray
 from tumorline.data.case_truth import read_truth
 from tumorline.data.dataset import Dataset
 from tumorline.geometry.tiles import Tiling, answer_tiles
+from tumorline.inference.model import to_probability
+from tumorline.metrics.overlap import count_overlap, dice_of_tumour
 from tumorline.network_input.fit import FloatArray
 from tumorline.network_input.volume_cache import CachedVolume, VolumeCache
 from tumorline.training.machine import Machine
@@ -30,8 +31,10 @@ def validate_volumes(
         case, volume = dataset.cases[position], cache.cases[position]
         logits = answer_volume_in_torch(network, dataset, volume, machine)
         loss = criterion(torch.from_numpy(logits[None]), torch.from_numpy(np.array(volume.mask[None])).float())
-        predicted = draw_masks(volume.placement.to_native(_sigmoid(logits)), dataset.regions)
-        results.append(CaseResult(case.group, float(loss), _dice(read_truth(case, dataset.settings), predicted)))
+        predicted = draw_masks(volume.placement.to_native(to_probability(logits, 1.0)), dataset.regions)
+        masks = zip(read_truth(case, dataset.settings), predicted, strict=True)
+        dice = tuple(dice_of_tumour(count_overlap(*pair)) for pair in masks)
+        results.append(CaseResult(case.group, float(loss), dice))
     return gather_results([result for part in machine.gather(results) for result in part])
 
 
@@ -47,16 +50,3 @@ def answer_volume_in_torch(network: nn.Module, dataset: Dataset, volume: CachedV
         return np.asarray(logits.float().cpu().numpy())
 
     return answer_tiles(answer, image, Tiling(image.shape[1:], settings.window, settings.overlap))
-
-
-def _sigmoid(logits: FloatArray) -> FloatArray:
-    return np.asarray(0.5 * (1 + np.tanh(0.5 * logits)), np.float32)
-
-
-def _dice(truth: MaskArray, predicted: MaskArray) -> tuple[float | None, ...]:
-    """Of each region; None where the case lacks it."""
-    space = (1, 2, 3)
-    sizes, overlaps = (np.count_nonzero(masks, axis=space) for masks in (truth, truth & predicted))
-    drawn = np.count_nonzero(predicted, axis=space)
-    counts = zip(sizes, overlaps, drawn, strict=True)
-    return tuple(float(2 * overlap / (size + found)) if size else None for size, overlap, found in counts)

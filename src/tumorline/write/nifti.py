@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tumorline.files import write_bytes
-from tumorline.formats.nifti import OpenVolume, load_nibabel
+from tumorline.formats.nifti import OpenVolume, from_upright, load_nibabel
 
 AS_THE_PATIENT = np.array([[0, 1], [1, 1], [2, 1]])
 
@@ -20,7 +20,7 @@ def write_label_map(path: Path, labels: npt.NDArray[Any], volume: OpenVolume) ->
     may hold what a scanner knew of the patient, are left out.
     """
     nib = load_nibabel().orientations
-    voxels = labels.transpose(2, 1, 0)[::-1, ::-1].astype(np.uint8)
+    voxels = from_upright(labels).astype(np.uint8)
     turned = nib.apply_orientation(voxels, nib.ornt_transform(AS_THE_PATIENT, volume.turn))
     header = volume.image.header.copy()
     header.extensions.clear()
