@@ -29,6 +29,7 @@ from tumorline.data.patients import collection_patient_of_file, patient_in_name,
 from tumorline.errors import UserError
 from tumorline.formats.decode import is_dicom
 from tumorline.formats.nifti import is_volume
+from tumorline.regions import NESTED
 from tumorline.user_folders import default_folder
 from tumorline.user_text import written_path
 from tumorline.wording import numbered
@@ -123,7 +124,7 @@ LAYOUTS: dict[str, Layout] = {
         brats.find_brats,
         brats.read_brats,
         lambda _: volumes.CHANNELS,
-        volumes.REGIONS,
+        NESTED,
         label=volumes.LABEL,
     ),
     "nnunet": Layout(
@@ -131,7 +132,7 @@ LAYOUTS: dict[str, Layout] = {
         nnunet.find_nnunet,
         nnunet.read_nnunet,
         lambda _: volumes.CHANNELS,
-        volumes.REGIONS,
+        NESTED,
         label=volumes.LABEL,
     ),
     "images/masks of volumes": Layout(

@@ -10,10 +10,10 @@ from tumorline.data.case import Case
 from tumorline.data.label_convention import find_scheme, labels_for
 from tumorline.data.layouts.brats import NAME
 from tumorline.data.layouts.contents import Listing
-from tumorline.data.layouts.volumes import REGIONS, list_scan
+from tumorline.data.layouts.volumes import list_scan
 from tumorline.errors import UserError
 from tumorline.formats.nifti import is_volume
-from tumorline.regions import Labels
+from tumorline.regions import NESTED, Labels
 
 
 def list_scans(path: Path, cases: Sequence[Case], settings: DataConfig) -> Listing:
@@ -36,8 +36,8 @@ def _labels(path: Path, cases: Sequence[Case], settings: DataConfig) -> Labels |
     wanted = settings.regions if len(settings.regions) > 1 else (settings.label,) if settings.label else ()
     if not wanted or any(case.mask_per_region for case in cases):
         return None
-    if strange := [region for region in wanted if region not in REGIONS]:
-        raise UserError(f"{path}: data.regions names '{strange[0]}'; a label map holds {', '.join(REGIONS)}")
+    if strange := [region for region in wanted if region not in NESTED]:
+        raise UserError(f"{path}: data.regions names '{strange[0]}'; a label map holds {', '.join(NESTED)}")
     truths = {case.mask: _words_of(case) for case in cases if case.mask}
     scheme, by_names = find_scheme(truths, settings)
     return labels_for(scheme, wanted, by_names)

@@ -15,8 +15,6 @@ from tumorline.geometry.resample import share_covered
 SEQUENCES = ("post_contrast", "pre_contrast", "t2", "flair")
 CHANNELS = (*SEQUENCES, "all")
 """What `data.channel` may be, the default first."""
-REGIONS = ("whole_tumour", "tumour_core", "enhancing_tumour")
-"""What `data.regions` may name, the outer ones first."""
 LEAST_COVERED = 0.5
 """Share of a scan's room that another of its files has to cover."""
 LABEL = "tumour_core"
