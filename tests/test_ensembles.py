@@ -254,14 +254,14 @@ def test_the_command_says_what_it_wrote_and_that_folds_leave_no_test_case(
     folds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     target = tmp_path / "made" / "folds.safetensors"
-    cli.ensemble([folds], target)
+    cli.models.ensemble([folds], target)
     shown = capsys.readouterr()
     assert shown.out.splitlines()[0].startswith(f"{target}: 2 members, threshold 0.")
     assert ", 0 test" in shown.out
     assert "none is left to test the ensemble on" in shown.err
     assert sorted(path.name for path in target.parent.iterdir()) == ["folds.onnx", "folds.safetensors"]
     with pytest.raises(UserError, match=r"folds\.safetensors: exists already; choose another --output"):
-        cli.ensemble([folds], target)
+        cli.models.ensemble([folds], target)
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ def test_too_few_steps_are_refused_and_leave_nothing(tiny_config: Config, tmp_pa
 
 def test_find_lr_with_resume_is_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="--resume goes on with the run's own configuration") as caught:
-        cli.train(find_lr=True, resume=tmp_path)
+        cli.training.train(find_lr=True, resume=tmp_path)
     assert "\n" not in str(caught.value)
 
 
@@ -100,4 +100,4 @@ def test_the_line_to_use_is_printed(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 def test_find_lr_with_no_test_is_refused_in_one_line() -> None:
     with pytest.raises(UserError, match="--find-lr keeps no model"):
-        cli.train(find_lr=True, no_test=True)
+        cli.training.train(find_lr=True, no_test=True)

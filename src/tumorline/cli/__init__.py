@@ -1,0 +1,111 @@
+"""The command line: parse, call one public function, print. Heavy imports happen inside the commands.
+
+One module for each group of commands; this one puts them together, in the order in which the help lists them.
+"""
+
+import logging
+import os
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from tumorline.cli import data, evaluating, models, predicting, training
+from tumorline.errors import Interrupted, UserError
+from tumorline.escaping import one_line
+from tumorline.formats.boundary import MAX_PIXELS
+from tumorline.printing import note
+from tumorline.signals import stopped_by_signals
+from tumorline.streams import NOT_PRINTED, is_all_printed, prepared_streams
+
+Commands = tuple[Callable[..., object], ...]
+COMMANDS: Commands = (
+    training.train,
+    training.folds,
+    training.benchmark,
+    training.tune,
+    evaluating.evaluate,
+    evaluating.compare,
+    predicting.predict,
+    evaluating.report,
+    models.ensemble,
+    models.export,
+    models.models,
+    models.losses,
+)
+DATA_COMMANDS: Commands = (data.check, data.split, data.simulate, data.fetch)
+
+UsageError: Any = typer.BadParameter.__base__
+"""Typer's own error of a command line that it cannot parse."""
+
+app = typer.Typer(
+    name="tumorline",
+    help="Train, audit, compare and run segmentation models for brain tumours in MRI.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+data_app = typer.Typer(help="Fetch, check, split and make data sets.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(data_app, name="data")
+for command in COMMANDS:
+    app.command()(command)
+for command in DATA_COMMANDS:
+    data_app.command()(command)
+
+
+def main() -> None:
+    """Entry point: errors of the user are one line on standard error and exit status 2.
+
+    What cannot be printed because standard output is full or closed ends quietly, with exit status 1.
+    """
+    with prepared_streams():
+        status = _exit_status()
+        status = status or (0 if is_all_printed() else NOT_PRINTED)
+    sys.exit(status)
+
+
+def _exit_status() -> int:
+    """Carry out the command; what goes wrong is said in one line."""
+    try:
+        with stopped_by_signals("stopped"):
+            return app(standalone_mode=False) or 0
+    except SystemExit as end:
+        return int(end.code or 0)
+    except UsageError as error:
+        error.message = "\n".join(map(one_line, error.message.split("\n")))
+        error.show()
+        return int(error.exit_code)
+    except UserError as error:
+        logging.getLogger("tumorline").debug("what was raised", exc_info=error)
+        _say_error(str(error))
+        return 2
+    except Interrupted as stop:
+        note(str(stop))
+        return 130
+    except OSError as error:
+        _say_error(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        return 2
+
+
+def _say_error(message: str) -> None:
+    if os.environ.get("RANK", "0") == "0":
+        note(f"error: {message}")
+
+
+@app.callback()
+def configure(
+    max_pixels: Annotated[
+        int | None,
+        typer.Option(min=1, envvar=MAX_PIXELS, help="Most pixels or voxels of a file that is read; 100 million."),
+    ] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the tracebacks behind the errors of files.")] = False,
+) -> None:
+    """Train, audit, compare and run segmentation models for brain tumours in MRI."""
+    if max_pixels:
+        os.environ[MAX_PIXELS] = str(max_pixels)
+    if debug:
+        log = logging.getLogger("tumorline")
+        log.handlers[:] = [logging.StreamHandler()]
+        log.setLevel(logging.DEBUG)

@@ -1,0 +1,118 @@
+"""Commands about data sets: data check, split, simulate, fetch."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tumorline.cli.options import AsJson, Overrides
+from tumorline.printing import counter, megabytes, note, print_check, print_json, print_table, say
+from tumorline.wording import numbered
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import NoReturn
+
+
+def check(
+    source: Path,
+    against: Annotated[Path | None, typer.Option(help="Look instead for what this second source shares.")] = None,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Look for what would spoil a training or a figure; exit status 2 on errors.
+
+    With --against: pictures and patients that two sources share, which is an error; masks are not needed.
+    """
+    if against is not None:
+        audit(source, against, overrides or (), as_json)
+    from tumorline.audit import check as checks
+    from tumorline.config import load_config
+    from tumorline.data.dataset import load_dataset
+
+    dataset = load_dataset(source, load_config(None, overrides or ()).data, counter("decoding"))
+    findings = checks.check(dataset)
+    result = checks.as_json(dataset, findings)
+    if as_json:
+        print_json(result)
+    else:
+        print_check(result)
+    sys.exit(2 if any(finding.severity == "error" for finding in findings) else 0)
+
+
+def audit(source: Path, against: Path, overrides: "Sequence[str]", as_json: bool) -> "NoReturn":
+    from tumorline.audit import between
+    from tumorline.config import load_config
+
+    settings = load_config(None, overrides).data
+    sets = [between.load_pictures(path, settings, counter(f"decoding {path.name}")) for path in (source, against)]
+    found = between.compare_sets(*sets)
+    if as_json:
+        print_json(between.as_json(found))
+    else:
+        for line in between.as_lines(found):
+            say(line)
+    sys.exit(2 if any(finding.severity == "error" for finding in found.findings) else 0)
+
+
+def split(source: Path, overrides: Overrides = None, as_json: AsJson = False) -> None:
+    """Print which patient is in which part."""
+    from tumorline.config import load_config
+    from tumorline.data import split as splits
+    from tumorline.data.dataset import load_dataset
+
+    config = load_config(None, overrides or ())
+    dataset = load_dataset(source, config.data, counter("decoding"))
+    chosen = splits.split_dataset(dataset, config.split)
+    if as_json:
+        print_json({"origin": chosen.origin, "cases": splits.split_table(dataset, chosen)})
+        return
+    say(f"# {chosen.origin}")
+    if dataset.source.patients_unknown:
+        say("# PATIENTS UNKNOWN: slices of one patient may lie on both sides")
+    print_table(splits.counts(dataset, chosen))
+    print_table(splits.split_table(dataset, chosen))
+
+
+def simulate(
+    directory: Path,
+    patients: Annotated[int, typer.Option(min=3)] = 100,
+    slices: Annotated[int, typer.Option(min=1, help="Slices per patient.")] = 5,
+    volumes: Annotated[
+        int,
+        typer.Option(min=0, help="Instead of slices so many scans as volumes, as BraTS names them."),
+    ] = 0,
+    spacing_mm: Annotated[float, typer.Option(min=1.0, max=8.0)] = 2.0,
+    seed: int = 0,
+) -> None:
+    """Make a simulated cohort with known truth."""
+    from tumorline import simulation
+
+    made = simulation.simulate(
+        directory,
+        patients=patients,
+        slices=slices,
+        volumes=volumes,
+        spacing_mm=spacing_mm,
+        seed=seed,
+        progress=counter("simulating"),
+    )
+    say(made)
+
+
+def fetch(
+    name: Annotated[str, typer.Argument(help="figshare, kaggle or lgg.")],
+    directory: Annotated[Path, typer.Argument(help="Folder that does not exist yet.")],
+    as_json: AsJson = False,
+) -> None:
+    """Download a public data set: resumable, verified, and in DIRECTORY as a whole or not at all."""
+    from tumorline import fetch as fetching
+
+    result = fetching.fetch(name, directory, notify=note, progress=megabytes(counter("MB")))
+    if as_json:
+        print_json(result)
+    elif result["status"] == "present":
+        say(f"{result['folder']}: '{name}' is there already, {numbered(result['files'], 'file')}; nothing was done")
+    else:
+        say(f"{result['folder']}: {numbered(result['files'], 'file')}, {result['bytes'] / 1e6:.1f} MB")

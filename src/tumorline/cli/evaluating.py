@@ -1,0 +1,128 @@
+"""Commands that score: evaluate, compare, report."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tumorline.cli.options import MODEL_HELP, AsJson, Output, Overrides, Overwrite, TrustPaths, Tta
+from tumorline.errors import UserError
+from tumorline.printing import (
+    contender_rows,
+    counter,
+    note,
+    print_headline,
+    print_json,
+    print_matrix,
+    print_table,
+    say,
+    stress_rows,
+)
+from tumorline.trust import trusting_paths
+
+
+def evaluate(
+    models: Annotated[list[Path] | None, typer.Argument(help=MODEL_HELP + " Several make a matrix.")] = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SOURCE[,KEY=VALUE...]",
+            help="Source, with settings after commas; several make a matrix. Without it the run's own test part.",
+        ),
+    ] = None,
+    overrides: Overrides = None,
+    output: Output = None,
+    overwrite: Overwrite = False,
+    allow_training_cases: Annotated[
+        bool, typer.Option("--allow-training-cases", help="Score training cases too and mark every output.")
+    ] = False,
+    trust_paths: TrustPaths = False,
+    stress: Annotated[bool, typer.Option("--stress", help="Also under noise, blur, turns, JPEG ... (slow).")] = False,
+    tta: Tta = "none",
+    as_json: AsJson = False,
+) -> None:
+    """Score a model on cases that it was not trained on; several models or sets as one matrix.
+
+    Results go to evaluations/<time>-<model>-<source>. The same command goes on where it was stopped.
+    """
+    from tumorline import api
+    from tumorline.cross_dataset import read_spec
+
+    chosen = models or [Path("builtin")]
+    how = api.EvaluationOptions(
+        output,
+        overwrite,
+        tuple(overrides or ()),
+        allow_training_cases,
+        trust_paths,
+        stress,
+        tta,
+        os.cpu_count() or 1,
+        counter("evaluating"),
+    )
+    if len(chosen) > 1 or len(data or ()) > 1:
+        if stress or not data:
+            raise UserError("--stress takes one model and one set" if stress else "several models need --data SOURCE")
+        folder, result = api.write_matrix(chosen, data, how)
+        print_matrix(result, folder, as_json)
+        return
+    spec = read_spec(data[0]) if data else None
+    how = replace(how, overrides=(*how.overrides, *(spec.settings if spec else ())))
+    folder, summary = api.write_evaluation(chosen[0], spec.path if spec else None, how)
+    if as_json:
+        print_json(summary.to_json())
+        note(f"report: {folder / 'report.html'}")
+    else:
+        print_headline(summary)
+        print_table(stress_rows(summary))
+        say(f"report: {folder / 'report.html'}")
+
+
+def compare(
+    runs: Annotated[list[Path] | None, typer.Argument(help="Folders of train, folds or evaluate.")] = None,
+    group: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=RUN,RUN,RUN", help="Runs of one recipe with 3 seeds or more; may be repeated."),
+    ] = None,
+    reference: Annotated[str, typer.Option(metavar="NAME", help="Compare the others with this one only.")] = "",
+    study: Annotated[str | None, typer.Option(help="'leak' compares a leaking split with an honest one.")] = None,
+    output: Output = None,
+    trust_paths: TrustPaths = False,
+    as_json: AsJson = False,
+) -> None:
+    """Compare runs on the same cases: differences, whether they are noise, and pictures of the disagreements."""
+    from tumorline import api
+
+    if study not in (None, "leak"):
+        raise UserError(f"--study {study}: expected leak")
+    groups = dict(read_group(text) for text in group or ())
+    with trusting_paths(trust_paths):
+        folder, result = api.write_comparison(
+            runs or (), groups=groups, study="leak" if study else None, reference=reference, output=output
+        )
+    if as_json:
+        print_json(result.to_json())
+        note(f"report: {folder / 'compare.html'}")
+        return
+    for line in [*(f"! {warning}" for warning in result.warnings), *result.verdicts]:
+        say(line)
+    print_table(contender_rows(result))
+    say(f"report: {folder / 'compare.html'}")
+
+
+def read_group(text: str) -> "tuple[str, list[Path]]":
+    """NAME=RUN,RUN,RUN."""
+    name, equals, runs = text.partition("=")
+    if not equals or not name or not runs:
+        raise UserError(f"--group {text}: expected NAME=RUN,RUN,RUN")
+    return name, [Path(run) for run in runs.split(",") if run]
+
+
+def report(run: Annotated[Path, typer.Argument(help="Finished run folder.")], trust_paths: TrustPaths = False) -> None:
+    """Write report.html of a finished run again."""
+    from tumorline.run import render_report
+
+    with trusting_paths(trust_paths):
+        say(render_report(run))

@@ -1,0 +1,59 @@
+"""Commands about models and losses as such: ensemble, export, models, losses."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tumorline.cli.options import Trusted
+from tumorline.printing import note, print_table, say
+
+
+def ensemble(
+    models: Annotated[list[Path], typer.Argument(help="Two models or more, or one folder of 'tumorline folds'.")],
+    output: Annotated[Path, typer.Option(help="Model file to write, NAME.safetensors; its .onnx goes beside it.")],
+    threshold: Annotated[float | None, typer.Option(help="Instead of the mean of the members' thresholds.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier ensemble.")] = False,
+    trust_module: Trusted = None,
+) -> None:
+    """Write several models, or all folds, as one model file that averages their probabilities."""
+    from tumorline import api
+    from tumorline.model_file import read_info
+
+    info = read_info(api.ensemble(models, output, threshold, overwrite, trust_module or ()))
+    known = info.split["parts"]
+    say(f"{output}: {len(info.members)} members, threshold {', '.join(f'{value:g}' for value in info.thresholds)}")
+    say("known cases: " + ", ".join(f"{number} {part}" for part, number in known.items()))
+    if not known["test"]:
+        note(
+            "warning: every case was training or validation of one member, so none is left to test the ensemble on; "
+            "evaluate it on another set (the out-of-fold figures of folds are those of their members)"
+        )
+
+
+def export(
+    model: Annotated[Path, typer.Argument(help="Run folder or .safetensors file.")],
+    output: Annotated[Path | None, typer.Option(help="ONNX file; else MODEL.onnx in the current folder.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an ONNX file of Tumorline.")] = False,
+    trust_module: Trusted = None,
+) -> None:
+    """Write a model's network as ONNX."""
+    from tumorline import api
+
+    say(api.export(model, output, overwrite, trust_module or ()))
+
+
+def models() -> None:
+    """List the trained models that come with the package, and the networks that can be trained."""
+    from tumorline.listing import list_networks, list_trained_models
+
+    print_table(list_trained_models())
+    say()
+    print_table(list_networks())
+
+
+def losses() -> None:
+    """List the losses."""
+    from tumorline import api
+
+    print_table(api.losses())

@@ -1,0 +1,57 @@
+"""The command that runs a model on new images: predict."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tumorline.cli.options import MODEL_HELP, AsJson, Overwrite, Tta
+from tumorline.printing import counter, note, print_json, say
+
+
+def predict(
+    inputs: Annotated[
+        list[Path] | None, typer.Argument(help="Pictures, NIfTI volumes, folders of them, or a CSV of cases.")
+    ] = None,
+    model: Annotated[Path, typer.Option(help=MODEL_HELP)] = Path("builtin"),
+    channel: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=FILE", help="One channel of one case, such as flair=a.nii.gz; once for each."),
+    ] = None,
+    enhancing_label: Annotated[
+        int | None, typer.Option(help="Write BraTS's enhancing tumour as 3 (since 2023) instead of 4.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="Folder for masks, overlays and tables.")] = None,
+    overwrite: Overwrite = False,
+    tta: Tta = "none",
+    as_json: AsJson = False,
+) -> None:
+    """Write mask, overlay and figures for each picture or volume.
+
+    A model of several channels takes folders whose volumes are named as in BraTS, a CSV with a column of files for each
+    channel, or --channel for each. Results go to predictions/<time>. The same command goes on where it was stopped.
+    """
+    from tumorline import api
+
+    folder, rows = api.write_predictions(
+        inputs or (),
+        model,
+        output=output,
+        overwrite=overwrite,
+        tta=tta,
+        channels=channel or (),
+        enhancing_label=enhancing_label,
+        progress=counter("predicting"),
+        notify=note,
+    )
+    failed = [row for row in rows if row["error"]]
+    for row in failed:
+        note(f"error: {row['error']}")
+    if as_json:
+        print_json(rows)
+        note(f"predictions: {folder / 'predictions.csv'}")
+    else:
+        kept = " (earlier results, which stay as they are)" if overwrite and len(failed) == len(rows) else ""
+        say(f"{len(rows) - len(failed)} of {len(rows)} predicted: {folder / 'predictions.csv'}{kept}")
+    sys.exit(2 if failed else 0)

@@ -1,0 +1,137 @@
+"""Commands that train: train, folds, benchmark, tune."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tumorline.cli.options import AsJson, Output, Overrides, Trusted, TrustPaths
+from tumorline.errors import UserError
+from tumorline.printing import (
+    fold_rows,
+    note,
+    print_headline,
+    print_json,
+    print_leaderboard,
+    print_rate,
+    print_table,
+    say,
+)
+from tumorline.signals import stopped_by_signals
+
+
+def train(
+    config: Annotated[Path | None, typer.Argument(help="TOML file; without it and without --data: the demo.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder in a supported layout, or a CSV.")] = None,
+    overrides: Overrides = None,
+    output: Output = None,
+    resume: Annotated[Path | None, typer.Option(help="Go on with this run folder.")] = None,
+    no_test: Annotated[
+        bool, typer.Option("--no-test", help="Stop before the test patients; --resume goes on with them.")
+    ] = False,
+    find_lr: Annotated[
+        bool, typer.Option("--find-lr", help="Only look for a learning rate: a short test on the training cases.")
+    ] = False,
+    trust_module: Trusted = None,
+    trust_paths: TrustPaths = False,
+) -> None:
+    """Train a model, evaluate it on held-out patients and write a report."""
+    from tumorline import api
+
+    if resume and (config or data or overrides or output or find_lr):
+        raise UserError("--resume goes on with the run's own configuration; give nothing beside it")
+    if find_lr and no_test:
+        raise UserError("--find-lr keeps no model, so that there is nothing to test; leave out --no-test")
+    if find_lr:
+        print_rate(*api.find_learning_rate(config, data=data, overrides=overrides or (), output=output, notify=note))
+        return
+    if resume:
+        run = api.resume(resume, note, not no_test, trust_module or (), trust_paths)
+    else:
+        run = api.train(config, data=data, overrides=overrides or (), output=output, test=not no_test, notify=note)
+    if os.environ.get("RANK", "0") != "0":
+        return
+    if no_test:
+        say(f"trained, not tested: {run}")
+    else:
+        from tumorline.results import read_summary
+
+        print_headline(read_summary(run / "summary.json"))
+        say(f"report: {run / 'report.html'}")
+
+
+def folds(
+    config: Annotated[Path | None, typer.Argument(help="TOML file; without it and without --data: the demo.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Source, in any supported layout.")] = None,
+    overrides: Overrides = None,
+    output: Output = None,
+    fold: Annotated[list[int] | None, typer.Option(help="Only this fold; may be repeated.")] = None,
+) -> None:
+    """Cross-validate: one run per fold (--set split.folds=5), and a table over all patients out of fold.
+
+    The same command goes on where it was stopped.
+    """
+    from tumorline import api
+
+    folder = api.cross_validate(
+        config, data=data, overrides=overrides or (), output=output, only=fold or (), notify=note
+    )
+    if os.environ.get("RANK", "0") == "0":
+        from tumorline.results import read_summary
+
+        summary = read_summary(folder / "summary.json")
+        print_headline(summary)
+        print_table(fold_rows(summary))
+        say(f"report: {folder / 'report.html'}")
+
+
+def benchmark(
+    plan: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="Models, losses, variants, seeds, folds.")],
+    data: Annotated[Path | None, typer.Option(help="Source, in any supported layout.")] = None,
+    output: Output = None,
+    only: Annotated[list[str] | None, typer.Option(metavar="ARM", help="Only this arm; may be repeated.")] = None,
+    processes: Annotated[int, typer.Option(min=1, help="Cells at a time on one machine, which share its cores.")] = 1,
+    ray: Annotated[str, typer.Option(metavar="ADDRESS", help="On a Ray cluster; all machines share the folder.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Train models x losses x variants x seeds x folds under one budget, and rank them.
+
+    The same command goes on where it was stopped; exit status 2 where an arm could not be measured.
+    """
+    from tumorline import api
+
+    with stopped_by_signals("stopped; the same command goes on"):
+        result = api.run_benchmark(
+            plan, data=data, output=output, only=only or (), processes=processes, ray=ray, notify=note
+        )
+    if as_json:
+        print_json(result.to_json())
+    else:
+        print_leaderboard(result)
+        say(f"report: {api.benchmark_folder(result.name, output) / 'leaderboard.html'}")
+    if any(not only or one.name in only for one in result.unmeasured):
+        sys.exit(2)
+
+
+def tune(
+    config: Annotated[
+        Path, typer.Argument(help="TOML file with [tune] and [tune.space]; see configs/tune/lite0.toml.")
+    ],
+    data: Annotated[Path | None, typer.Option(help="Source, in any supported layout.")] = None,
+    overrides: Overrides = None,
+    output: Output = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="Trials all together, instead of the file's.")] = None,
+) -> None:
+    """Search for better settings by validation Dice; the test part is not looked at.
+
+    The same command goes on where it was stopped; more --trials go on with a finished search.
+    """
+    from tumorline import api
+    from tumorline.tuning import read_trials, trial_rows
+
+    folder = api.tune(config, data=data, overrides=overrides or (), output=output, trials=trials, notify=note)
+    print_table(trial_rows(read_trials(folder)))
+    say(f"chosen on validation; the test part was not looked at. Train it: tumorline train {folder / 'best.toml'}")
+    say(f"report: {folder / 'tune.html'}")
