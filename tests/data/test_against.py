@@ -9,9 +9,12 @@ from PIL import Image
 
 from tests.conftest import PairFolder, Program, grey
 from tests.data.test_near import Picture, copy, stack
+from tests.data.test_near_volumes import head
+from tumorline.arrays import ImageArray
 from tumorline.audit.between import Audit, as_json, as_lines, compare_sets, load_pictures
 from tumorline.config import DataConfig
 from tumorline.errors import UserError
+from tumorline.formats.nifti import load_nibabel
 from tumorline.geometry.symmetry import TRANSFORMS
 
 
@@ -56,7 +59,7 @@ def test_each_kind_is_named_and_counted(tmp_path: Path) -> None:
     assert f"{tmp_path / 'b'}: holds 5 cases of {tmp_path / 'a'}, as 5 cases there" in result.findings[0].message
     listed = as_json(result)["pairs"][2]
     assert listed.pop("correlation") > 0.94
-    assert listed == {"a": "s2", "b": "turned", "kind": "near", "transform": "rotate90", "cropped": False}
+    assert listed == {"a": "s2", "b": "turned", "kind": "near", "transform": "rotate90", "cropped": False, "slice": ""}
 
 
 def test_sets_without_masks_and_of_other_formats_are_compared(tmp_path: Path) -> None:
@@ -163,3 +166,36 @@ def test_fifty_cut_copies_hidden_among_a_thousand_others_are_found(real_data: Pa
     named = set(found(audit(tmp_path / "a", tmp_path / "b")))
     assert named <= truth
     assert len(named) >= 48
+
+
+def test_pictures_that_are_slices_of_a_volume_are_found_from_either_side(tmp_path: Path) -> None:
+    volumes = {seed: head(seed) for seed in (0, 1, 2)}  # (D, H, W)
+    for seed in (0, 1):
+        write_scan(tmp_path / "scans" / f"BraTS-GLI-0000{seed}-000", volumes[seed])
+    shown = {"axial": volumes[0][20], "turned": np.rot90(volumes[1][16]), "foreign": volumes[2][20]}
+    shown["coronal"] = volumes[1][::-1, 25]
+    pictures = without_masks(tmp_path / "b", {name: eight_bit(plane) for name, plane in shown.items()})
+    forth = audit(tmp_path / "scans", pictures)
+    assert [(p.a.id[-5:], p.b.id, p.slice, p.transform) for p in sorted(forth.pairs, key=lambda pair: pair.b.id)] == [
+        ("0-000", "axial", "axial slice 20", "identity"),
+        ("1-000", "coronal", "coronal slice 25", "identity"),
+        ("1-000", "turned", "axial slice 16", "rotate90"),
+    ]
+    assert "holds 2 cases of" in forth.findings[0].message
+    assert any("(axial slice 20): near" in line for line in as_lines(forth))
+    back = {pair.a.id: pair for pair in audit(pictures, tmp_path / "scans").pairs}
+    assert back["turned"].transform == "rotate270"
+    assert set(back) == {"axial", "turned", "coronal"}
+
+
+def eight_bit(plane: Picture) -> Picture:
+    return np.asarray(np.clip(plane / 1200, 0, 1) * 255, np.uint8)
+
+
+def write_scan(folder: Path, volume: ImageArray) -> None:
+    """A scan of one sequence and an empty segmentation, as BraTS names them; x from left to right, y to the front."""
+    folder.mkdir(parents=True)
+    data = volume[:, ::-1, ::-1].transpose(2, 1, 0)
+    nib = load_nibabel()
+    for name, values in (("t1c", data), ("seg", np.zeros(data.shape, np.uint8))):
+        nib.Nifti1Image(values, np.eye(4)).to_filename(folder / f"{folder.name}-{name}.nii.gz")

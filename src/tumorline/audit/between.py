@@ -9,15 +9,17 @@ from typing import Any, NamedTuple
 
 from tumorline.audit.check import SCHEMA_VERSION, count_patients
 from tumorline.config import DataConfig
-from tumorline.data.case import Case
+from tumorline.data.case import Case, read_image
 from tumorline.data.dataset import Dataset, load_dataset
 from tumorline.data.facts import Facts, Progress, distinct_images, scan, search_near_pairs
 from tumorline.data.finding import Finding, Severity
 from tumorline.data.layouts.contents import Contents
-from tumorline.data.near_duplicates import NearPair
+from tumorline.data.near_duplicates import NearPair, unpack
+from tumorline.data.near_slices import near_slices
 from tumorline.data.patients import collection_patient
 from tumorline.data.source import LAYOUTS, Source, open_picture, with_patient
 from tumorline.formats.decode import without_suffix
+from tumorline.geometry.symmetry import inverse_name
 from tumorline.wording import numbered
 
 PICTURES_ONLY = "pictures only"
@@ -36,6 +38,12 @@ class Shared(NamedTuple):
     transform: str = "identity"
     correlation: float | None = 1.0
     cropped: bool = False
+    slice: str = ""
+    """Which slice of the volume it is, where one of the two is a picture and the other a volume."""
+
+    def turned_round(self) -> "Shared":
+        """The same seen from the other set."""
+        return self._replace(a=self.b, b=self.a, transform=inverse_name(self.transform))
 
 
 @dataclass(frozen=True)
@@ -116,6 +124,7 @@ def _shared(first: Dataset, second: Dataset) -> tuple[Shared, ...]:
             cases = first.cases[pair.a], second.cases[pair.b]
             found.append(Shared(*cases, "near", pair.transform, pair.correlation, pair.cropped))
             alike.add((pair.a, pair.b))
+    found += [*_slices(first, second), *(pair.turned_round() for pair in _slices(second, first))]
     masks = [pair for pair in _equal(first, second, "mask") if pair not in alike]
     return (*found, *(Shared(first.cases[a], second.cases[b], "mask", correlation=None) for a, b in masks))
 
@@ -140,6 +149,19 @@ def _near(first: Dataset, second: Dataset) -> list[NearPair]:
     of_first, of_second = distinct_images(first.facts), distinct_images(second.facts)
     found = search_near_pairs([first.facts[n] for n in of_first], [second.facts[n] for n in of_second])
     return [pair._replace(a=of_first[pair.a], b=of_second[pair.b]) for pair in found]
+
+
+def _slices(volumes: Dataset, pictures: Dataset) -> Iterator[Shared]:
+    """Pictures of one set that are slices of the other's volumes; these are decoded once more for it."""
+    scans = [case for case, fact in zip(volumes.cases, volumes.facts, strict=True) if fact.block]
+    distinct = [n for n in distinct_images(pictures.facts) if not pictures.facts[n].block]
+    if not scans or not distinct:
+        return
+    thumbnails = unpack([pictures.facts[n].thumbnail for n in distinct])
+    for scan_case in scans:
+        for near, place in near_slices(read_image(scan_case), thumbnails):
+            picture = pictures.cases[distinct[near.b]]
+            yield Shared(scan_case, picture, "near", near.transform, near.correlation, near.cropped, str(place))
 
 
 def _count_common_patients(first: Dataset, second: Dataset) -> int:
@@ -236,4 +258,5 @@ def as_lines(audit: Audit) -> Iterator[str]:
 def _line(pair: Shared) -> str:
     how = [pair.kind, *([] if pair.transform == "identity" else [pair.transform]), *(["cropped"] * pair.cropped)]
     closeness = "" if pair.correlation is None else f" (correlation {pair.correlation:.3f})"
-    return f"  {pair.a.id} = {pair.b.id}: {', '.join(how)}{closeness}"
+    where = f" ({pair.slice})" * bool(pair.slice)
+    return f"  {pair.a.id} = {pair.b.id}{where}: {', '.join(how)}{closeness}"

@@ -25,3 +25,8 @@ def transformed(pictures: npt.NDArray[Scalar], number: int) -> npt.NDArray[Scala
     if number >= len(TRANSFORMS) // 2:
         pictures = pictures[..., ::-1]
     return np.rot90(pictures, number % 4, axes=(-2, -1))
+
+
+def inverse_name(transform: str) -> str:
+    """The name of the transform that undoes the named one."""
+    return TRANSFORMS[INVERSE[TRANSFORMS.index(transform)]]
