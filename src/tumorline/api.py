@@ -55,6 +55,10 @@ from tumorline.run_folder import new_run_folder, read_local_config
 from tumorline.trust import local_only, modules_in, trusting, trusting_paths
 
 DEMO = Path(__file__).with_name("demo.toml")
+IDENTIFIED = (
+    "DICOM segmentations keep the headers of patient and study that the standard requires (PatientName, PatientID, "
+    "PatientBirthDate, AccessionNumber, StudyDate and others): they identify the patient as their series do"
+)
 
 
 def train(
@@ -422,6 +426,7 @@ def predict(
     overwrite: bool = False,
     channels: Sequence[str] = (),
     enhancing_label: int | None = None,
+    keep_identifiers: bool = False,
 ) -> list[dict[str, Any]]:
     """Predict pictures, volumes, scans or folders of them; returns one row per case, `error` set where one failed.
 
@@ -430,6 +435,7 @@ def predict(
     `predictions.csv` and `.json` go to `output`, else to `predictions/<time>`. Called again after a stop it goes on
     there; other results in the folder are replaced with `overwrite` only. `tta` is test-time augmentation: 'none',
     'flips' or 'all'. BraTS's three regions are written as its labels, enhancing tumour as 4 or as `enhancing_label` 3.
+    Of DICOM files the rows hold hashes of PatientID and SeriesInstanceUID, with `keep_identifiers` the two themselves.
     """
     return write_predictions(
         inputs,
@@ -439,6 +445,7 @@ def predict(
         tta=tta,
         channels=channels,
         enhancing_label=enhancing_label,
+        keep_identifiers=keep_identifiers,
         progress=progress,
     )[1]
 
@@ -452,25 +459,32 @@ def write_predictions(
     tta: str = "none",
     channels: Sequence[str] = (),
     enhancing_label: int | None = None,
+    keep_identifiers: bool = False,
     progress: Progress | None = None,
     notify: Notify = silent,
 ) -> tuple[Path, list[dict[str, Any]]]:
-    """As `predict`, with the folder of the results; `notify` hears which files of a folder are left out."""
+    """As `predict`, with the folder of the results; `notify` hears what is left out and how series were understood."""
     given = [Path(path) for path in ([inputs] if isinstance(inputs, (str, Path)) else inputs)]
     if bool(given) == bool(channels):
         raise UserError("predict: give INPUT, or --channel NAME=FILE for each channel of one case")
     loaded = load(model, tta)
     labels = region_labels(loaded.info.regions, enhancing_label)
-    jobs = [job_of_channels(channels, loaded.channels)] if channels else list_jobs(given, loaded.channels, notify)
-    predictor = Predictor(loaded, labels, of_dicom=any(job.series for job in jobs))
+    listed = job_of_channels(channels, loaded.channels, notify) if channels else None
+    jobs = [listed] if listed else list_jobs(given, loaded.channels, notify)
+    of_dicom, of_series = any(job.is_dicom for job in jobs), any(job.series for job in jobs)
+    predictor = Predictor(loaded, labels, of_dicom, of_series, keep_identifiers)
     if output:
         refuse_inputs_in(Path(output), (path for job in jobs for path in job.files))
     contents = hash_inputs(path for job in jobs for path in job.files)
-    settings = {"tta": tta} if enhancing_label is None else {"tta": tta, "enhancing_label": enhancing_label}
+    more = {"enhancing_label": enhancing_label, "keep_identifiers": keep_identifiers}
+    settings = {"tta": tta, **{name: value for name, value in more.items() if value}}
     identity = {"inputs": contents, "model": loaded.fingerprint, "settings": hash_settings(**settings)}
     purpose = Purpose("predict", identity, "predictions")
     with open_output(Path(output) if output else None, purpose, overwrite) as folder:
-        return folder.path, prediction.predict(jobs, predictor, folder, progress)
+        rows = prediction.predict(jobs, predictor, folder, progress)
+    if any(row.get("segmentation") for row in rows):
+        notify(IDENTIFIED)
+    return folder.path, rows
 
 
 def ensemble(

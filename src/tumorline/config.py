@@ -110,6 +110,8 @@ class DataConfig(Section):
     """With a window: the share of the training patches that are drawn around a voxel of a region."""
     patches: int = Field(default=8, ge=1, le=MANY)
     """With a window: patches of each training volume in one epoch."""
+    keep_identifiers: bool = False
+    """Show the patients' ids of DICOM headers in tables, logs and reports instead of their hashes."""
     tumour_free: bool = False
     """The pictures have no masks and show no tumour: to count what a model invents."""
     cache: str = ""

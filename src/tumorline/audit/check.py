@@ -178,7 +178,7 @@ def _conflicting_patients(dataset: Dataset) -> list[Finding]:
     first, second = (dataset.cases[dataset.index[name]] for name in conflict)
     message = (
         f"{dataset.source.path}: by their names '{first.id}' and '{second.id}' are one patient, but the patients "
-        f"stated are '{first.patient}' and '{second.patient}'; state one patient, or rename the files"
+        f"stated are '{first.shown_patient}' and '{second.shown_patient}'; state one patient, or rename the files"
     )
     return [Finding("patient_conflict", "error", message, _files([first, second]))]
 
@@ -287,7 +287,7 @@ def _files_of(found: Iterable[tuple[Case, Case, NearPair]]) -> tuple[str, ...]:
 def _crossing(dataset: Dataset, split: Split) -> list[Finding]:
     """Patients and equal images on both sides of a split: an error, unless slices were split on purpose."""
     severity: Severity = "warning" if split.leaking else "error"
-    found = _parts_by(split.parts, ((case.patient, case.id) for case in dataset.cases))
+    found = _parts_by(split.parts, ((case.shown_patient, case.id) for case in dataset.cases))
     torn = {patient: parts for patient, parts in found.items() if patient is not None and len(parts) > 1}
     findings = []
     if torn:

@@ -65,11 +65,18 @@ class Case:
     """The truth as polygons or runs that stood in `mask`; None where `mask` holds pixels."""
     patient_written: str = ""
     """The name from which `patient` was read, as the source writes it: a visit may stand in it."""
+    identifier: str = ""
+    """The patient's id in a DICOM header, of which `patient` is the hash; empty unless identifiers are kept."""
 
     @property
     def group(self) -> str:
         """What counts as one patient: the patient, or the case itself where the patient is unknown."""
         return group_of(self.patient, self.id)
+
+    @property
+    def shown_patient(self) -> str | None:
+        """The patient as tables show him; what is computed goes by `patient`."""
+        return self.identifier or self.patient
 
     @property
     def files(self) -> tuple[Path, ...]:

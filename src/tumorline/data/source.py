@@ -161,7 +161,7 @@ def open_source(path: Path, settings: DataConfig = DEFAULTS) -> Source:
     """
     contents = Contents(path)
     if settings.tumour_free:
-        return _tumour_free(contents)
+        return _tumour_free(contents, settings.keep_identifiers)
     name = _recognise(contents)
     layout = LAYOUTS[name]
     _check_channels(contents, layout, settings)
@@ -172,14 +172,21 @@ def open_source(path: Path, settings: DataConfig = DEFAULTS) -> Source:
         worst = sorted(findings, key=lambda finding: finding.severity != "error")
         why = f"; {worst[0].message}" if worst else ""
         raise UserError(f"{path}: no pair of image and mask was found in this {name} source{why}")
-    source = _as_source(contents, name, cases, findings)
+    source = _as_source(contents, name, cases, findings, settings.keep_identifiers)
     channel = settings.channel or ", ".join(filter(None, source.cases[0].channels))
     return replace(source, channel=channel, label=settings.label or ", ".join(settings.regions) or layout.label)
 
 
-def _as_source(contents: Contents, layout: str, cases: Sequence[Case], findings: Sequence[Finding]) -> Source:
+def _as_source(
+    contents: Contents,
+    layout: str,
+    cases: Sequence[Case],
+    findings: Sequence[Finding],
+    keep_identifiers: bool = False,
+) -> Source:
     path = contents.path
-    cases = _in_one_spelling(with_patient(_with_header(case)) for case in _with_stated_parts(contents, cases))
+    stated = _with_stated_parts(contents, cases)
+    cases = _in_one_spelling(with_patient(_with_header(case, keep_identifiers)) for case in stated)
     return Source(
         path,
         layout,
@@ -210,7 +217,7 @@ def _with_stated_parts(contents: Contents, cases: Sequence[Case]) -> Sequence[Ca
     return [replace(case, part=parts[case.id]) for case in cases]
 
 
-def _tumour_free(contents: Contents) -> Source:
+def _tumour_free(contents: Contents, keep_identifiers: bool) -> Source:
     path = contents.path
     if not path.is_dir():
         raise UserError(f"{path}: data.tumour_free is set; give a folder of pictures without masks")
@@ -218,7 +225,7 @@ def _tumour_free(contents: Contents) -> Source:
     seen = (*(layout.find(contents) for layout in LAYOUTS.values()), unread_kind(contents), mask and str(mask))
     if found := [what for what in seen if what]:
         raise UserError(f"{path}: data.tumour_free is set, but there are masks: {found[0]}")
-    return _as_source(contents, tumour_free.LAYOUT, *tumour_free.read_tumour_free(contents))
+    return _as_source(contents, tumour_free.LAYOUT, *tumour_free.read_tumour_free(contents), keep_identifiers)
 
 
 def open_picture(path: Path, channel: str = "", channels: tuple[str, ...] = ()) -> Case:
@@ -292,14 +299,19 @@ def _check_regions(path: Path, layout: Layout, settings: DataConfig) -> None:
         )
 
 
-def _with_header(case: Case) -> Case:
+def _with_header(case: Case, keep_identifiers: bool) -> Case:
     """The case with what a DICOM header adds to what its layout knows."""
     if not is_dicom(case.images[0]):
         return case
     from tumorline.formats.dicom import read_dicom_header
 
-    header = read_dicom_header(case.images[0])
-    return replace(case, patient=case.patient or header.patient, spacing_mm=case.spacing_mm or header.spacing_mm)
+    header = read_dicom_header(case.images[0], keep_identifiers)
+    return replace(
+        case,
+        patient=case.patient or header.patient,
+        spacing_mm=case.spacing_mm or header.spacing_mm,
+        identifier="" if case.patient else header.identifier,
+    )
 
 
 def with_patient(case: Case) -> Case:

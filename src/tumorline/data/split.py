@@ -258,7 +258,7 @@ def _from_file(dataset: Dataset, path: Path) -> Split:
             f"{path}: columns are {columns}; expected id, case, patient or patient_group, and split or part"
         )
     wanted = _wanted_parts(path, key, [(row[key], _checked(row[value], row[key])) for row in rows.values()])
-    names = {case.id: case.id if key == "id" else case.patient for case in dataset.cases}
+    names = {case.id: case.id if key == "id" else case.shown_patient for case in dataset.cases}
     parts = _parts_by_name(path, key, wanted, {name for name in names.values() if name}, dataset)
     return Split(
         {case_id: parts.get(name or "", "excluded") for case_id, name in names.items()},
@@ -313,7 +313,7 @@ def split_table(dataset: Dataset, split: Split) -> list[dict[str, str]]:
     return [
         {
             "case": case.id,
-            "patient": case.patient or "",
+            "patient": case.shown_patient or "",
             "class_name": case.class_name,
             "part": split.parts[case.id],
         }

@@ -138,7 +138,7 @@ def measure_baselines(
         if region in constants and constants[region].ndim <= truth.ndim:
             answers["constant_mask"] = fitted(constants[region], truth.shape)
         for baseline, answer in answers.items():
-            named = {"case": case.id, "patient": case.patient, "region": region, "baseline": baseline}
+            named = {"case": case.id, "patient": case.shown_patient, "region": region, "baseline": baseline}
             yield named | _figures(count_overlap(truth, answer))
 
 

@@ -181,7 +181,7 @@ def measure_robustness(
 
 def _measure_case(model: Model, dataset: Dataset, case: Case) -> list[Record]:
     image, truth, grid = dataset.read(case)
-    named, seed = {"case": case.id, "patient": case.patient}, zlib.crc32(case.id.encode(errors="surrogateescape"))
+    named, seed = {"case": case.id, "patient": case.shown_patient}, zlib.crc32(case.id.encode(errors="surrogateescape"))
     records = []
     for change, strength in [("unchanged", 0.0), *levels()]:
         worse, moved = (image, truth) if change == "unchanged" else stressed(change, strength, image, truth, seed)

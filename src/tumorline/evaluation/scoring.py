@@ -43,7 +43,7 @@ def evaluate(model: Model, wanted: Request, progress: Progress | None = None) ->
     scores = score_cases(_predicted(model, wanted, names, found, progress), wanted.processes)
     cases = [wanted.dataset.cases[wanted.dataset.index[name]] for name in names]
     rows = [
-        Row(case.id, case.patient, _attributes(case), status[case.id], region, score)
+        Row(case.id, case.shown_patient, _attributes(case), status[case.id], region, score)
         for (case, region), score in zip(product(cases, model.info.regions), scores, strict=True)
     ]
     summary = with_baselines(summarise_evaluation(model, wanted, rows, status), found.records)
@@ -112,7 +112,10 @@ def _answered(model: Model, wanted: Request, case: Case, sample: Sample) -> Answ
     image, truth, grid = sample
     probability = model.answer(image, case.images[0], grid).probability
     masks = model.masks(probability, grid)
-    found = [calibration.judge(case.group, *arrays) for arrays in zip(probability, truth, masks, strict=True)]
+    found = [
+        calibration.judge(case.shown_patient or case.id, *arrays)
+        for arrays in zip(probability, truth, masks, strict=True)
+    ]
     write_prediction(wanted.output / PREDICTIONS_NAME, case.id, model.info.regions, masks, grid)
     if wanted.memory:
         wanted.memory.keep(case.id, one_or_list([calibration.to_record(certainty) for certainty in found]))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path
+from traceback import extract_tb
 
 from tumorline.errors import UserError
 
@@ -38,10 +39,16 @@ def decode_one(path: Path, kind: str = "", quote: bool = True) -> Iterator[None]
     except UserError:
         raise
     except Exception as error:
-        log.debug("%s", path, exc_info=error)
+        log.debug("%s%s", path, "" if quote else _where(error), exc_info=error if quote else None)
         text = " ".join(str(error).split())[:200] if quote else ""
         what = f"{type(error).__name__}: {text}" if text else type(error).__name__
         raise UserError(f"{path}: unreadable or truncated{kind and ' '}{kind} ({what})") from error
+
+
+def _where(error: Exception) -> str:
+    """The way to an error and its type, without its text and values, which may hold a name."""
+    lines = [f" {frame.filename}:{frame.lineno} in {frame.name};" for frame in extract_tb(error.__traceback__)]
+    return f": {type(error).__name__};" + "".join(lines)
 
 
 def require_regular(path: Path) -> None:

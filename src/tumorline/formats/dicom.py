@@ -1,4 +1,4 @@
-"""DICOM files. Identifiers leave this module only as a hash."""
+"""DICOM files. Identifiers leave this module only as a hash, unless whoever asks says that they are to be kept."""
 
 import warnings
 import zlib
@@ -48,24 +48,30 @@ class DicomHeader(NamedTuple):
 
     patient: str | None = None
     spacing_mm: tuple[float, float] | None = None
+    identifier: str = ""
+    """The patient's id as it is written, where that was asked for."""
 
 
-def read_dicom_header(path: Path) -> DicomHeader:
+def read_dicom_header(path: Path, keep_identifiers: bool = False) -> DicomHeader:
     """The header of a slice; empty for a file that cannot be read, which decoding reports."""
     try:
         with decode_one(path, "DICOM", quote=False):
             require_regular(path)
-            return _header(read_dataset(path, stop_before_pixels=True, specific_tags=HEADER_TAGS))
+            header = read_dataset(path, stop_before_pixels=True, specific_tags=HEADER_TAGS)
+            return _header(header, keep_identifiers)
     except UserError:
         return DicomHeader()
 
 
-def _header(dataset: pydicom.Dataset) -> DicomHeader:
+def _header(dataset: pydicom.Dataset, keep_identifiers: bool) -> DicomHeader:
     patient = str(dataset.get("PatientID") or "").strip()
+    is_known = not says_nothing(patient)
     spacing = [float(value) for value in dataset.get("PixelSpacing") or ()]
     known = len(spacing) == 2 and min(spacing) > 0 and max(spacing) < np.inf
     return DicomHeader(
-        None if says_nothing(patient) else hash_identifier(patient), (spacing[0], spacing[1]) if known else None
+        hash_identifier(patient) if is_known else None,
+        (spacing[0], spacing[1]) if known else None,
+        patient if is_known and keep_identifiers else "",
     )
 
 
@@ -74,6 +80,26 @@ def hash_identifier(identifier: str) -> str:
     """A stable stand-in for a patient's id, slow to compute so that short ids are not found by trying all."""
     secret = identifier.encode(errors="surrogatepass")
     return "dicom-" + scrypt(secret, salt=b"tumorline", n=2**12, r=8, p=1, dklen=8).hex()
+
+
+class Identifiers(NamedTuple):
+    """Whose image a DICOM file is and of which series, as tables may show it; empty where the file does not say."""
+
+    patient: str = ""
+    series: str = ""
+
+
+def read_identifiers(path: Path, as_written: bool = False) -> Identifiers:
+    """Hashes of PatientID and SeriesInstanceUID, or the two as the file has them; empty for a file that is none."""
+    try:
+        with decode_one(path, "DICOM", quote=False):
+            require_regular(path)
+            tags = ["PatientID", "SeriesInstanceUID"]
+            header = read_dataset(path, stop_before_pixels=True, specific_tags=tags)
+            found = [str(header.get(tag) or "").strip() for tag in tags]
+    except UserError:
+        return Identifiers()
+    return Identifiers(*(text if as_written or says_nothing(text) else hash_identifier(text) for text in found))
 
 
 def read_dicom(path: Path, as_seen: bool = True) -> Array:

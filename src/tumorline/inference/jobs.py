@@ -1,6 +1,6 @@
 """What is to be predicted: pictures, volumes, and scans whose channels are files of their own."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,10 +10,17 @@ from tumorline.data.layouts.contents import Contents
 from tumorline.data.layouts.gather import Scan, gather_scans, name_channels, nnunet_scans
 from tumorline.data.layouts.nnunet import is_in_nnunet_folder
 from tumorline.data.layouts.selection import Selection, select_images
-from tumorline.data.layouts.series import SeriesScan, gather_series, series_in
+from tumorline.data.layouts.series import (
+    SeriesFound,
+    SeriesScan,
+    describe_series,
+    gather_series,
+    holds_series,
+    series_at,
+)
 from tumorline.data.layouts.table import TABLE_SUFFIXES
 from tumorline.errors import UserError
-from tumorline.formats.decode import PICTURE_SUFFIXES, without_suffix
+from tumorline.formats.decode import PICTURE_SUFFIXES, is_dicom, without_suffix
 from tumorline.formats.nifti import is_volume
 
 if TYPE_CHECKING:
@@ -48,6 +55,10 @@ class PredictionJob:
         return tuple(path for series in self.series for path in series.paths) or self.images
 
     @property
+    def is_dicom(self) -> bool:
+        return bool(self.series) or (not is_volume(self.path) and is_dicom(self.path))
+
+    @property
     def is_volume(self) -> bool:
         return bool(self.series) or is_volume(self.path)
 
@@ -61,7 +72,7 @@ def list_jobs(inputs: Iterable[Path], channels: Channels = ("",), notify: Notify
     Raises UserError where an input does not exist or holds no image, and where two would have the same results.
     """
     jobs: dict[Path, PredictionJob] = {}
-    for job in (job for given in inputs for job in _jobs_of(given, channels, notify)):
+    for job in _all_jobs([*inputs], channels, notify):
         target = job.target
         if target in jobs:
             target = target.with_name(job.path.name.replace(".", "_"))
@@ -71,37 +82,58 @@ def list_jobs(inputs: Iterable[Path], channels: Channels = ("",), notify: Notify
     return list(jobs.values())
 
 
-def job_of_channels(given: Sequence[str], channels: Channels) -> PredictionJob:
+def job_of_channels(given: Sequence[str], channels: Channels, notify: Notify | None = None) -> PredictionJob:
     """The case whose files are given as `NAME=FILE`. Raises UserError as `name_channels` does."""
     _require_names(channels, "--channel")
     scan = name_channels(given, channels)
-    if not any(path.is_dir() for path in scan.images):
+    of_series = [path.is_dir() or holds_series(path) for path in scan.images]
+    if not any(of_series):
         return _job_of_scan(scan)
-    if files := [path for path in scan.images if not path.is_dir()]:
-        raise UserError(f"--channel: {files[0]} is a file, other channels are folders of DICOM slices; give one kind")
-    return _job_of_series(SeriesScan(scan.name, tuple(map(series_in, scan.images)), ()))
+    if not all(of_series):
+        other = scan.images[of_series.index(False)]
+        raise UserError(f"--channel: {other} is a file, other channels are DICOM series; give one kind")
+    series = tuple(map(series_at, scan.images))
+    if notify:
+        for channel, one in zip(channels, series, strict=True):
+            notify(f"{one.paths[0].parent}: {describe_series(one)}; taken as {channel}, as you say")
+    return _job_of_series(SeriesScan(Path(), scan.name, series, ()))
 
 
-def _jobs_of(given: Path, channels: Channels, notify: Notify | None) -> list[PredictionJob]:
-    """The cases of an input, and its folders that cannot be listed, each with the name of its results."""
-    if given.is_file():
-        return _jobs_of_file(given, channels)
-    if not given.is_dir():
-        raise UserError(f"{given}: no such file or folder")
-    selection, scans = _images_and_scans(Contents(given), channels)
-    slices = gather_series(given, selection.images, channels)
+def _all_jobs(inputs: Sequence[Path], channels: Channels, notify: Notify | None) -> Iterator[PredictionJob]:
+    """The cases of all inputs, in their order; series are looked for in all folders together."""
+    listed = {given: _images_and_scans(Contents(given), channels) for given in inputs if given.is_dir()}
+    listed |= {given: (Selection((given,), {}, {}), []) for given in inputs if given.is_file() and holds_series(given)}
+    slices = gather_series(((given, selection.images) for given, (selection, _) in listed.items()), channels)
+    for given in inputs:
+        if given in listed:
+            yield from _jobs_of_folder(given, *listed[given], slices, channels, notify)
+        else:
+            yield from _jobs_of_file(given, channels)
+    if notify:
+        for remark in slices.remarks:
+            notify(remark)
+
+
+def _jobs_of_folder(
+    given: Path,
+    selection: Selection,
+    scans: Sequence[Scan],
+    slices: SeriesFound,
+    channels: Channels,
+    notify: Notify | None,
+) -> list[PredictionJob]:
+    """The cases of a folder, and its folders that cannot be listed, each with the name of its results."""
+    of_series = [scan for scan in slices.scans if scan.root == given]
+    had_slices = any(path in slices.used for path in selection.images)
     selection = replace(selection, images=tuple(path for path in selection.images if path not in slices.used))
-    if not selection.images and not selection.problems and not scans and not slices.scans:
+    if not selection.images and not selection.problems and not scans and not had_slices:
         raise UserError(f"{given}: no {_wanted(channels)} in this folder{_seen(selection)}; accepted are {_accepted()}")
     if notify and selection.remark:
         found = len(selection.images) + len(scans)
         notify(f"{given}: images only, {found} of them; left out are {selection.remark}")
-    if notify:
-        for remark in slices.remarks:
-            notify(remark)
     locked = [PredictionJob((path,), path.relative_to(given), problem=why) for path, why in selection.problems.items()]
     single = [PredictionJob((path,), without_suffix(path.relative_to(given))) for path in selection.images]
-    return [*single, *map(_job_of_scan, scans), *map(_job_of_series, slices.scans), *locked]
+    return [*single, *map(_job_of_scan, scans), *map(_job_of_series, of_series), *locked]
 
 
 def _images_and_scans(contents: Contents, channels: Channels) -> tuple[Selection, list[Scan]]:
@@ -117,6 +149,8 @@ def _images_and_scans(contents: Contents, channels: Channels) -> tuple[Selection
 
 
 def _jobs_of_file(path: Path, channels: Channels) -> list[PredictionJob]:
+    if not path.is_file():
+        raise UserError(f"{path}: no such file or folder")
     if path.suffix.lower() in TABLE_SUFFIXES:
         if len(channels) > 1:
             _require_names(channels, str(path))

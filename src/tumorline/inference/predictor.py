@@ -9,9 +9,11 @@ import numpy as np
 
 from tumorline.arrays import ImageArray, MaskArray
 from tumorline.data.case import Case, read_image
+from tumorline.data.layouts.series import note_on_sequence
 from tumorline.data.source import open_picture
 from tumorline.environment import versions
 from tumorline.errors import UserError, WriteError
+from tumorline.formats.decode import is_dicom
 from tumorline.formats.nifti import from_upright
 from tumorline.geometry.grid import Grid
 from tumorline.inference.jobs import PredictionJob
@@ -23,6 +25,8 @@ from tumorline.regions import NESTED
 from tumorline.write.images import write_label_picture, write_mask, write_overlay, write_three_planes
 from tumorline.write.nifti import write_label_map
 
+IDENTIFIERS = ("patient", "series")
+"""Columns of DICOM cases."""
 COLUMNS = (
     "input",
     "mask",
@@ -46,15 +50,20 @@ class Predictor:
     labels: Mapping[str, Sequence[int]]
     """Of which each region is made."""
     of_dicom: bool = False
-    """Whether there are series among the cases, whose masks are written as DICOM segmentations too."""
+    """Whether there are DICOM files among the cases, which tell whose they are."""
+    of_series: bool = False
+    """Whether there are series among them, whose masks are written as DICOM segmentations too."""
+    keep_identifiers: bool = False
+    """Whether tables show the ids of patients and series as they are, and not their hashes."""
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Of the table: of several regions each has its own figures, of several channels the files are listed."""
         files = ("channels",) if len(self.model.channels) > 1 else ()
         place = COLUMNS.index("confidence")
-        columns = (COLUMNS[0], *files, *COLUMNS[1:place], *self._region_columns(), *COLUMNS[place:])
-        return tuple(column for column in dict.fromkeys(columns) if self.of_dicom or column != "segmentation")
+        whose = IDENTIFIERS if self.of_dicom else ()
+        columns = (COLUMNS[0], *whose, *files, *COLUMNS[1:place], *self._region_columns(), *COLUMNS[place:])
+        return tuple(column for column in dict.fromkeys(columns) if self.of_series or column != "segmentation")
 
     def _region_columns(self) -> list[str]:
         several = self.labels if len(self.labels) > 1 else ()
@@ -63,7 +72,15 @@ class Predictor:
     def predict_case(self, job: PredictionJob, mask_path: Path, overlay_path: Path) -> dict[str, Any]:
         """Write the mask and the overlay of a case; returns its figures. Raises UserError where it cannot be done."""
         predict_one = self._predict_scan if job.is_volume else self._predict_picture
-        return {"channels": self._files_of(job), **predict_one(job, mask_path, overlay_path)}
+        whose = self._identifiers_of(job) if self.of_dicom else {}
+        return {"channels": self._files_of(job), **whose, **predict_one(job, mask_path, overlay_path)}
+
+    def _identifiers_of(self, job: PredictionJob) -> dict[str, str]:
+        if not is_dicom(job.path):
+            return {}
+        from tumorline.formats.dicom import read_identifiers  # imports pydicom
+
+        return read_identifiers(job.path, self.keep_identifiers)._asdict()
 
     def _files_of(self, job: PredictionJob) -> str:
         return "; ".join(f"{name}={path}" for name, path in zip(self.model.channels, job.images, strict=False))
@@ -97,7 +114,8 @@ class Predictor:
         single = len(job.images) == 1 and not job.series
         stated = sequence_note(job.path, self.model.channels[0]) if single else ""
         written = self._write_segmentation(mask_path, masks, job) if job.series else {}
-        note = self._note(answer, masks, labels, stated, *resampled, written.pop("note", ""))
+        taken = [note_on_sequence(*pair) for pair in zip(job.series, self.model.channels, strict=False)]
+        note = self._note(answer, masks, labels, stated, *taken, *resampled, written.pop("note", ""))
         return {**self._figures_of(answer, masks, grid), "note": note, **written}
 
     def _write_segmentation(self, mask_path: Path, masks: MaskArray, job: PredictionJob) -> dict[str, str]:

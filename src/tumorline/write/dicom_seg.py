@@ -24,6 +24,16 @@ MAY_BE_EMPTY = (
     *("PatientID", "PatientName", "PatientBirthDate", "PatientSex"),
     *("StudyDate", "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName"),
 )
+KEPT = (
+    *NEEDED,
+    *MAY_BE_EMPTY,
+    *("SpecificCharacterSet", "ImageType", "Modality", "PatientIdentityRemoved"),
+    *("DeidentificationMethod", "DeidentificationMethodCodeSequence"),
+)
+OF_PEOPLE = (0x0008, 0x0010, 0x0012, 0x0032, 0x0038, 0x0040)
+"""Groups of elements that say whose images they are, and who made them where."""
+EQUIPMENT = 0x0018A001
+"""What a source has been through, institutions and their people among it."""
 CODES = {
     "tumour": "Neoplasm",
     "whole_tumour": "Neoplasm",
@@ -50,7 +60,8 @@ def write_dicom_seg(
 ) -> None:
     """Write masks `(R, X, Y, Z)`, as `read_series` turns voxels, as a binary segmentation with a segment for each.
 
-    The standard wants patient and study of the source in it: the file identifies the patient as the source does.
+    The standard wants patient and study of the source in it: the file identifies the patient as the source does. What
+    else the source says of people and places is left out.
     Raises UserError without highdicom (the 'dicom' extra) and for a source that lacks what the standard requires.
     """
     require_extra("highdicom", "writing DICOM segmentations", "dicom")
@@ -94,6 +105,9 @@ def _read_source(path: Path, step_mm: float) -> pydicom.Dataset:
     for keyword in NEEDED:
         if not source.get(keyword):
             raise UserError(f"{path}: its headers lack {keyword}, which a DICOM segmentation needs")
+    for tag in [element for element in source.keys() if element.group in OF_PEOPLE or element == EQUIPMENT]:  # noqa: SIM118
+        if pydicom.datadict.keyword_for_tag(tag) not in KEPT:
+            del source[tag]
     for keyword in MAY_BE_EMPTY:
         if keyword not in source:
             setattr(source, keyword, "")

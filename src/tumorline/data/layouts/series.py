@@ -4,10 +4,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tumorline.errors import UserError
-from tumorline.formats.decode import is_dicom
+from tumorline.formats.decode import is_dicom, without_suffix
 
 if TYPE_CHECKING:
     from tumorline.formats.dicom_series import DicomSeries
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 class SeriesScan:
     """The series of one scan in the order of the channels that were asked for."""
 
+    root: Path
+    """The folder that was given, or the first of several."""
     name: Path
-    """Relative to where it was looked for."""
+    """Relative to the root."""
     series: "tuple[DicomSeries, ...]"
     files: tuple[Path, ...]
     """All that belong to it, whether they can be read or not."""
@@ -28,7 +30,7 @@ class SeriesScan:
 
 @dataclass
 class SeriesFound:
-    """What the DICOM files of a folder are."""
+    """What the DICOM files of folders are."""
 
     scans: list[SeriesScan] = field(default_factory=list)
     used: set[Path] = field(default_factory=set)
@@ -37,40 +39,67 @@ class SeriesFound:
     """How each series was understood, to be confirmed by whoever knows."""
 
 
-def gather_series(root: Path, pictures: Iterable[Path], channels: Sequence[str]) -> SeriesFound:
-    """The scans among the pictures below a folder; slices that lie alone stay pictures."""
-    found = SeriesFound()
-    folders = _folders_of_slices(pictures)
-    if not folders:
-        return found
-    from tumorline.formats.dicom_series import open_series
+class _Member(NamedTuple):
+    """A series, and where it was found."""
 
-    studies: dict[tuple[str, Path], list[DicomSeries]] = defaultdict(list)
-    for place, files in folders.items():
-        found.used.update(files)
-        name = place.relative_to(root) if place != root else Path(root.resolve().name or "series")
-        try:
-            for series in open_series(files):
-                found.remarks.append(f"{place}: {describe_series(series)}")
-                studies[(series.study, name if len(channels) == 1 else Path())].append(series)
-        except UserError as error:
-            found.scans.append(SeriesScan(name, (), tuple(files), str(error)))
-    for (_, name), members in studies.items():
-        found.scans += _scans_of(members, name, root, channels)
+    series: "DicomSeries"
+    root: Path
+    name: Path
+    """Of its folder, relative to the root."""
+
+    @property
+    def folder(self) -> Path:
+        return self.series.paths[0].parent
+
+
+def gather_series(places: Iterable[tuple[Path, Iterable[Path]]], channels: Sequence[str]) -> SeriesFound:
+    """The scans among the pictures below given folders; slices that lie alone stay pictures.
+
+    For a model of several channels the series of one study are one scan, also where each lies in a folder of its own.
+    """
+    found = SeriesFound()
+    studies: dict[str, list[_Member]] = defaultdict(list)
+    for root, pictures in places:
+        for folder, files in _folders_of_slices(pictures).items():
+            found.used.update(files)
+            name = folder.relative_to(root) if folder.is_relative_to(root) else without_suffix(Path(root.name))
+            name = name if name.parts else Path(root.resolve().name or "series")
+            try:
+                for series in _open_series(files):
+                    studies[series.study].append(_Member(series, root, name))
+            except UserError as error:
+                found.scans.append(SeriesScan(root, name, (), tuple(files), str(error)))
+    for members in studies.values():
+        add_scans = _add_single_scans if len(channels) == 1 else _add_scan_of_channels
+        add_scans(found, members, channels)
     return found
 
 
-def series_in(folder: Path) -> "DicomSeries":
-    """The one series of a folder. Raises UserError where there is none, or more than one."""
-    from tumorline.formats.dicom_series import open_series
+def _open_series(files: Sequence[Path]) -> "list[DicomSeries]":
+    from tumorline.formats.dicom_series import open_series  # imports pydicom
 
-    files = [path for path in sorted(folder.iterdir()) if path.is_file() and is_dicom(path)]
-    found = open_series(files) if files else []
+    return open_series(files)
+
+
+def series_at(place: Path) -> "DicomSeries":
+    """The one series of a folder, or of a file of many frames. Raises UserError where there is none, or another."""
+    listed = sorted(place.iterdir()) if place.is_dir() else [place]
+    files = [path for path in listed if path.is_file() and is_dicom(path)]
+    found = _open_series(files) if files else []
     if len(found) != 1:
         raise UserError(
-            f"{folder}: holds {len(found) or 'no'} DICOM series; expected one, give each a folder of its own"
+            f"{place}: holds {len(found) or 'no'} DICOM series; expected one, give each a folder of its own"
         )
     return found[0]
+
+
+def holds_series(path: Path) -> bool:
+    """Whether a file is DICOM of so many frames that it is a volume by itself."""
+    if not is_dicom(path):
+        return False
+    from tumorline.formats.dicom_series import FEWEST, read_slice_place
+
+    return len(read_slice_place(path).places) >= FEWEST
 
 
 def describe_series(series: "DicomSeries") -> str:
@@ -78,6 +107,15 @@ def describe_series(series: "DicomSeries") -> str:
     what = f"read as {series.sequence}" if series.sequence else "of an unknown sequence"
     said = f"{len(series.slices)} slices {what} ({series.reason})"
     return f"{said}; {series.note}" if series.note else said
+
+
+def note_on_sequence(series: "DicomSeries", channel: str) -> str:
+    """What is to be known of a series that is taken as a channel which its headers do not tell; else empty."""
+    if not channel or series.sequence == channel:
+        return ""
+    told = f"its headers tell {series.sequence}" if series.sequence else "its headers do not tell the sequence"
+    reason = "" if not series.sequence and "do not tell" in series.reason else f" ({series.reason})"
+    return f"{series.paths[0].parent}: taken as {channel}, {told}{reason}"
 
 
 def _folders_of_slices(pictures: Iterable[Path]) -> dict[Path, list[Path]]:
@@ -108,35 +146,59 @@ def _slices_of_volumes(files: Sequence[Path]) -> list[Path]:
     return slices if len(strays) >= largest else [*slices, *strays]
 
 
-def _scans_of(members: "Sequence[DicomSeries]", name: Path, root: Path, channels: Sequence[str]) -> list[SeriesScan]:
-    if len(channels) == 1:
-        return [_single_scan(series, name, channels[0], alone=len(members) == 1) for series in members]
-    return [_scan_of_channels(members, root, channels)]
+def _add_single_scans(found: SeriesFound, members: Sequence[_Member], channels: Sequence[str]) -> None:
+    """Of a model of one channel. Where a study has a series of it, its others are left out."""
+    (channel,) = channels
+    has_channel = bool(channel) and any(member.series.sequence == channel for member in members)
+    for member in members:
+        what = f"{member.folder}: {describe_series(member.series)}"
+        if has_channel and member.series.sequence != channel:
+            found.remarks.append(f"{what}; left out, the model takes {channel}")
+            continue
+        found.remarks.append(f"{what}; where it is another, give --channel {channel or 'NAME'}=FOLDER")
+        alone = sum(other.folder == member.folder for other in members) == 1
+        found.scans.append(_single_scan(member, channel, alone))
 
 
-def _single_scan(series: "DicomSeries", name: Path, channel: str, alone: bool) -> SeriesScan:
-    """Of a model of one channel. A series of another sequence is one line, not an answer."""
-    name = name if alone else name / series.paths[0].stem
-    problem = ""
+def _single_scan(member: _Member, channel: str, alone: bool) -> SeriesScan:
+    """A series of another sequence is one line, not an answer."""
+    series, problem = member.series, ""
     if channel and series.sequence and series.sequence != channel:
         problem = (
-            f"{series.paths[0].parent}: {describe_series(series)}; the model takes {channel}. "
-            f"Where that is what it is, give --channel {channel}={series.paths[0].parent}"
+            f"{member.folder}: {describe_series(series)}; the model takes {channel}. "
+            f"Where that is what it is, give --channel {channel}={member.folder}"
         )
-    return SeriesScan(name, (series,), series.paths, problem)
+    name = member.name if alone else member.name / series.paths[0].stem
+    return SeriesScan(member.root, name, (series,), series.paths, problem)
 
 
-def _scan_of_channels(members: "Sequence[DicomSeries]", root: Path, channels: Sequence[str]) -> SeriesScan:
-    files = tuple(path for series in members for path in series.paths)
+def _add_scan_of_channels(found: SeriesFound, members: Sequence[_Member], channels: Sequence[str]) -> None:
+    files = tuple(path for member in members for path in member.series.paths)
     by_sequence: dict[str, list[DicomSeries]] = defaultdict(list)
-    for series in members:
-        by_sequence[series.sequence].append(series)
-    place = _common_folder(members)
-    name = place.relative_to(root) if place != root else Path(root.resolve().name or "scan")
+    for member in members:
+        by_sequence[member.series.sequence].append(member.series)
+    root, place = members[0].root, _common_folder(members)
+    below = place.relative_to(root) if place.is_relative_to(root) else Path()
+    name = below if below.parts else Path(place.resolve().name or "scan")
     try:
-        return SeriesScan(name, tuple(_series_of(channel, by_sequence, place) for channel in channels), files)
+        chosen = tuple(_series_of(channel, by_sequence, place) for channel in channels)
+        scan = SeriesScan(root, name, chosen, files)
     except UserError as error:
-        return SeriesScan(name, (), files, str(error))
+        scan = SeriesScan(root, name, (), files, str(error))
+    found.scans.append(scan)
+    found.remarks += _remarks_on(place, members, dict(zip(channels, scan.series, strict=False)))
+
+
+def _remarks_on(place: Path, members: Sequence[_Member], chosen: "Mapping[str, DicomSeries]") -> list[str]:
+    """Which series was taken as which channel, what was left, and how to say it otherwise."""
+    taken = {id(series): channel for channel, series in chosen.items()}
+    said = [
+        f"{member.folder}: {describe_series(member.series)}"
+        + (f"; taken as {taken[id(member.series)]}" if id(member.series) in taken else "; not used" if taken else "")
+        for member in members
+    ]
+    options = " ".join(f"--channel {channel}=FOLDER" for channel in chosen)
+    return [*said, f"{place}: where one of these is wrong, give {options}"] if chosen else said
 
 
 def _series_of(channel: str, by_sequence: "Mapping[str, Sequence[DicomSeries]]", place: Path) -> "DicomSeries":
@@ -153,8 +215,8 @@ def _series_of(channel: str, by_sequence: "Mapping[str, Sequence[DicomSeries]]",
     raise UserError(f"{place}: {what}; give --channel NAME=FOLDER for each channel")
 
 
-def _common_folder(members: "Sequence[DicomSeries]") -> Path:
-    first, *others = [series.paths[0].parent for series in members]
+def _common_folder(members: Sequence[_Member]) -> Path:
+    first, *others = [member.folder for member in members]
     while not all(other.is_relative_to(first) for other in others):
         first = first.parent
     return first
