@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,9 @@ import pytest
 
 import tumorline
 from tests.conftest import Program
-from tests.data.test_dicom_series import write_series
+from tests.data.test_dicom_series import write_multi_frame, write_series
+from tests.test_predict_scans import model_of
+from tumorline import api
 from tumorline.formats.dicom_series import open_series, read_series
 from tumorline.formats.nifti import load_nibabel
 
@@ -59,14 +62,6 @@ def test_a_folder_of_slices_is_one_case_with_a_nifti_and_a_dicom_segmentation(
     drawn = np.asarray(image.dataobj).transpose(2, 1, 0).astype(bool)
     frames = segmentation.pixel_array.reshape(-1, 24, 24).astype(bool)
     assert frames.sum() == drawn.sum() == int(row["tumour_px"])
-
-
-def test_no_identifier_reaches_tables_or_what_is_printed(series: Path, tmp_path: Path, program: Program) -> None:
-    result = program("predict", series, "--output", tmp_path / "out", "--json")
-    for text in (result.out, result.err, (tmp_path / "out" / "predictions.csv").read_text()):
-        assert "DOE" not in text
-    for path in (tmp_path / "out").glob("*.json*"):
-        assert "DOE" not in path.read_text()
 
 
 def test_a_slice_that_is_missing_or_foreign_is_one_line_and_status_2(
@@ -150,3 +145,110 @@ def test_loose_pictures_beside_a_series_stay_pictures(series: Path, tmp_path: Pa
     masks = [row["mask"] for row in rows_of(tmp_path / "out")]
     assert [mask.endswith(".nii.gz") for mask in masks].count(True) == 1
     assert len(masks) == 6
+
+
+@pytest.fixture
+def two_channels(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = model_of(["flair", "post_contrast"], ("tumour",), lambda windows: windows[:, :1])
+    monkeypatch.setattr(api, "load", lambda *_: model)
+
+
+def test_series_of_one_study_that_lie_in_several_folders_are_one_case(
+    two_channels: None, tmp_path: Path, program: Program
+) -> None:
+    folders = [
+        named_series(tmp_path / "far" / "a", "1.2.31", "AX T1 post"),
+        named_series(tmp_path / "near" / "b", "1.2.32", "AX FLAIR"),
+        named_series(tmp_path / "near" / "c", "1.2.33", "localizer"),
+    ]
+    result = program("predict", *folders, "--output", tmp_path / "out")
+    assert result.status == 0, result.err
+    (row,) = rows_of(tmp_path / "out")
+    assert row["channels"] == f"flair={folders[1] / '0.dcm'}; post_contrast={folders[0] / '0.dcm'}"
+    assert f"{folders[1]}: 5 slices read as flair (its words hold 'flair'); taken as flair" in result.err
+    assert f"{folders[2]}: 5 slices of an unknown sequence (its words hold 'locali'); not used" in result.err
+    assert "where one of these is wrong, give --channel flair=FOLDER --channel post_contrast=FOLDER" in result.err
+    chosen = ["--channel", f"flair={folders[2]}", "--channel", f"t1c={folders[0]}"]
+    result = program("predict", *chosen, "--output", tmp_path / "chosen")
+    assert result.status == 0
+    assert "taken as flair, as you say" in result.err
+    (row,) = rows_of(tmp_path / "chosen")
+    assert "taken as flair, its headers do not tell the sequence (its words hold 'locali')" in row["note"]
+
+
+def test_a_study_without_a_channel_is_one_line_that_says_what_there_is(
+    two_channels: None, tmp_path: Path, program: Program
+) -> None:
+    folder = named_series(tmp_path / "study" / "a", "1.2.31", "AX T1 post")
+    named_series(tmp_path / "study" / "b", "1.2.32", "ADC")
+    result = program("predict", tmp_path / "study", "--output", tmp_path / "out")
+    assert result.status == 2
+    assert "no series was recognised as flair; give --channel NAME=FOLDER for each channel" in result.err
+    assert f"{folder}: 5 slices read as post_contrast" in result.err
+    assert "of an unknown sequence (its words hold 'adc')" in result.err
+
+
+def test_of_a_study_a_model_of_one_channel_takes_its_own(tmp_path: Path, program: Program) -> None:
+    named_series(tmp_path / "study" / "a", "1.2.31", "AX T1 post")
+    other = named_series(tmp_path / "study" / "b", "1.2.32", "AX FLAIR")
+    result = program("predict", tmp_path / "study", "--output", tmp_path / "out")
+    assert result.status == 0
+    assert f"{other}: 5 slices read as flair (its words hold 'flair'); left out, the model takes post_contrast" in (
+        result.err
+    )
+    (row,) = rows_of(tmp_path / "out")
+    assert Path(row["mask"]).name == "a_mask.nii.gz"
+
+
+def test_a_file_of_many_frames_is_predicted_as_a_volume(tmp_path: Path, program: Program) -> None:
+    path = write_multi_frame(tmp_path / "frames.dcm", [2, 0, 3, 1])
+    result = program("predict", path, "--output", tmp_path / "out")
+    assert result.status == 0, result.err
+    (row,) = rows_of(tmp_path / "out")
+    assert load_nibabel().load(row["mask"]).shape == (6, 4, 4)
+    assert pydicom.dcmread(row["segmentation"]).ReferencedSeriesSequence[0].SeriesInstanceUID == "1.2.3"
+    result = program("predict", "--channel", f"t1c={path}", "--output", tmp_path / "named")
+    assert result.status == 0
+
+
+def named_series(folder: Path, uid: str, description: str) -> Path:
+    return draw(folder, lambda _, elements: elements.update(SeriesInstanceUID=uid, SeriesDescription=description))
+
+
+def test_a_real_series_lies_where_simpleitk_finds_it_and_reads_back_in_three_ways(
+    real_data: Path, tmp_path: Path
+) -> None:
+    sitk = pytest.importorskip("SimpleITK")
+    highdicom = pytest.importorskip("highdicom")
+    (row,) = tumorline.predict(real_data / "dicom", output=tmp_path / "out")
+    names = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(real_data / "dicom"))
+    source, mask = sitk.ReadImage(names), sitk.ReadImage(row["mask"])
+    assert mask.GetSize() == source.GetSize() == (260, 320, 24)
+    for place in [(0, 0, 0), (259, 0, 23), (130, 319, 7)]:
+        there = source.TransformPhysicalPointToIndex(mask.TransformIndexToPhysicalPoint(place))
+        assert np.allclose(
+            mask.TransformIndexToPhysicalPoint(place), source.TransformIndexToPhysicalPoint(there), atol=1e-3
+        )
+    voxels = sitk.GetArrayFromImage(sitk.Resample(mask, source, sitk.Transform(), sitk.sitkNearestNeighbor)).astype(
+        bool
+    )
+    assert voxels.sum() == row["tumour_px"] > 20000  # (slices, rows, columns), in the order of the files
+    instances = [pydicom.dcmread(name, specific_tags=["SOPInstanceUID"]).SOPInstanceUID for name in names]
+    by_source = highdicom.seg.segread(row["segmentation"]).get_pixels_by_source_instance(
+        instances, segment_numbers=[1], assert_missing_frames_are_empty=True
+    )
+    assert np.array_equal(by_source[..., 0].astype(bool), voxels)
+    plain = pydicom.dcmread(row["segmentation"])
+    found = np.zeros_like(voxels)
+    for frame, group in zip(plain.pixel_array, plain.PerFrameFunctionalGroupsSequence, strict=True):
+        origin = group.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID
+        found[instances.index(origin)] |= frame.astype(bool)
+    assert np.array_equal(found, voxels)
+    require_valid(Path(row["segmentation"]))
+
+
+def require_valid(path: Path) -> None:
+    """By `dciodvfy`, where it is installed."""
+    if validator := shutil.which("dciodvfy"):
+        said = subprocess.run([validator, path], capture_output=True, text=True, check=False).stderr
+        assert "Error" not in said

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tumorline.cli.options import AsJson, Overrides
+from tumorline.cli.options import AsJson, KeepIdentifiers, Overrides, with_identifiers
 from tumorline.printing import counter, megabytes, note, print_check, print_json, print_table, say
 from tumorline.wording import numbered
 
@@ -19,19 +19,21 @@ def check(
     source: Path,
     against: Annotated[Path | None, typer.Option(help="Look instead for what this second source shares.")] = None,
     overrides: Overrides = None,
+    keep_identifiers: KeepIdentifiers = False,
     as_json: AsJson = False,
 ) -> None:
     """Look for what would spoil a training or a figure; exit status 2 on errors.
 
     With --against: pictures and patients that two sources share, which is an error; masks are not needed.
     """
+    overrides = with_identifiers(overrides, keep_identifiers)
     if against is not None:
-        audit(source, against, overrides or (), as_json)
+        audit(source, against, overrides, as_json)
     from tumorline.audit import check as checks
     from tumorline.config import load_config
     from tumorline.data.dataset import load_dataset
 
-    dataset = load_dataset(source, load_config(None, overrides or ()).data, counter("decoding"))
+    dataset = load_dataset(source, load_config(None, overrides).data, counter("decoding"))
     findings = checks.check(dataset)
     result = checks.as_json(dataset, findings)
     if as_json:
@@ -56,13 +58,18 @@ def audit(source: Path, against: Path, overrides: "Sequence[str]", as_json: bool
     sys.exit(2 if any(finding.severity == "error" for finding in found.findings) else 0)
 
 
-def split(source: Path, overrides: Overrides = None, as_json: AsJson = False) -> None:
+def split(
+    source: Path,
+    overrides: Overrides = None,
+    keep_identifiers: KeepIdentifiers = False,
+    as_json: AsJson = False,
+) -> None:
     """Print which patient is in which part."""
     from tumorline.config import load_config
     from tumorline.data import split as splits
     from tumorline.data.dataset import load_dataset
 
-    config = load_config(None, overrides or ())
+    config = load_config(None, with_identifiers(overrides, keep_identifiers))
     dataset = load_dataset(source, config.data, counter("decoding"))
     chosen = splits.split_dataset(dataset, config.split)
     if as_json:

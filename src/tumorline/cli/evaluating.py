@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from tumorline.cli.options import MODEL_HELP, AsJson, Output, Overrides, Overwrite, TrustPaths, Tta
+from tumorline.cli.options import (
+    MODEL_HELP,
+    AsJson,
+    KeepIdentifiers,
+    Output,
+    Overrides,
+    Overwrite,
+    TrustPaths,
+    Tta,
+    with_identifiers,
+)
 from tumorline.errors import UserError
 from tumorline.printing import (
     contender_rows,
@@ -41,6 +51,7 @@ def evaluate(
     trust_paths: TrustPaths = False,
     stress: Annotated[bool, typer.Option("--stress", help="Also under noise, blur, turns, JPEG ... (slow).")] = False,
     tta: Tta = "none",
+    keep_identifiers: KeepIdentifiers = False,
     as_json: AsJson = False,
 ) -> None:
     """Score a model on cases that it was not trained on; several models or sets as one matrix.
@@ -54,7 +65,7 @@ def evaluate(
     how = api.EvaluationOptions(
         output,
         overwrite,
-        tuple(overrides or ()),
+        tuple(with_identifiers(overrides, keep_identifiers)),
         allow_training_cases,
         trust_paths,
         stress,

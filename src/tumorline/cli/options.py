@@ -21,5 +21,14 @@ Trusted = Annotated[
 TrustPaths = Annotated[
     bool, typer.Option("--trust-paths", help="Open what a run that another user or machine began names as its data.")
 ]
+KeepIdentifiers = Annotated[
+    bool,
+    typer.Option("--keep-identifiers", help="Show the patients' ids of DICOM headers instead of their hashes."),
+]
 Output = Annotated[Path | None, typer.Option("--output", help="Folder for the results.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace earlier results; never other files.")]
+
+
+def with_identifiers(overrides: list[str] | None, keep: bool) -> list[str]:
+    """The overrides of a command, and what `--keep-identifiers` stands for among them."""
+    return [*(overrides or ()), *(["data.keep_identifiers=true"] if keep else ())]

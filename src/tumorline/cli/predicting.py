@@ -6,18 +6,20 @@ from typing import Annotated
 
 import typer
 
-from tumorline.cli.options import MODEL_HELP, AsJson, Overwrite, Tta
+from tumorline.cli.options import MODEL_HELP, AsJson, KeepIdentifiers, Overwrite, Tta
 from tumorline.printing import counter, note, print_json, say
 
 
 def predict(
     inputs: Annotated[
-        list[Path] | None, typer.Argument(help="Pictures, NIfTI volumes, folders of them, or a CSV of cases.")
+        list[Path] | None, typer.Argument(help="Pictures, NIfTI volumes, DICOM series, folders of them, or a CSV.")
     ] = None,
     model: Annotated[Path, typer.Option(help=MODEL_HELP)] = Path("builtin"),
     channel: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=FILE", help="One channel of one case, such as flair=a.nii.gz; once for each."),
+        typer.Option(
+            metavar="NAME=FILE", help="One channel of one case, a volume or a DICOM series' folder; once for each."
+        ),
     ] = None,
     enhancing_label: Annotated[
         int | None, typer.Option(help="Write BraTS's enhancing tumour as 3 (since 2023) instead of 4.")
@@ -25,12 +27,15 @@ def predict(
     output: Annotated[Path | None, typer.Option(help="Folder for masks, overlays and tables.")] = None,
     overwrite: Overwrite = False,
     tta: Tta = "none",
+    keep_identifiers: KeepIdentifiers = False,
     as_json: AsJson = False,
 ) -> None:
     """Write mask, overlay and figures for each picture or volume.
 
     A model of several channels takes folders whose volumes are named as in BraTS, a CSV with a column of files for each
-    channel, or --channel for each. Results go to predictions/<time>. The same command goes on where it was stopped.
+    channel, or --channel for each. Of DICOM series it says how each was understood and writes a DICOM segmentation as
+    well; folders of one study are one case. Results go to predictions/<time>. The same command goes on where it was
+    stopped.
     """
     from tumorline import api
 
@@ -42,6 +47,7 @@ def predict(
         tta=tta,
         channels=channel or (),
         enhancing_label=enhancing_label,
+        keep_identifiers=keep_identifiers,
         progress=counter("predicting"),
         notify=note,
     )

@@ -42,7 +42,8 @@ def decode_one(path: Path, kind: str = "", quote: bool = True) -> Iterator[None]
         log.debug("%s%s", path, "" if quote else _where(error), exc_info=error if quote else None)
         text = " ".join(str(error).split())[:200] if quote else ""
         what = f"{type(error).__name__}: {text}" if text else type(error).__name__
-        raise UserError(f"{path}: unreadable or truncated{kind and ' '}{kind} ({what})") from error
+        message = f"{path}: unreadable or truncated{kind and ' '}{kind} ({what})"
+        raise UserError(message) from (error if quote else None)
 
 
 def _where(error: Exception) -> str:
