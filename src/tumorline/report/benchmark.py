@@ -17,7 +17,7 @@ PAGE_NAME, MARKDOWN_NAME, PICTURE_NAME = "leaderboard.html", "leaderboard.md", "
 
 def write_leaderboard(result: Leaderboard, output: Path) -> Path:
     """Write `leaderboard.html`, `leaderboard.md` and, of several networks, `pareto.svg`; returns the page."""
-    picture = _pareto(result)
+    picture = pareto_chart(result)
     content = {
         **dict(result),
         "several": _has_several_regions(result),
@@ -76,7 +76,7 @@ def _difference(pair: ComparedPair) -> str:
     return f"{values.mean:+.{digits}f} ({limits}), p = {pair.p_corrected:.2g}"
 
 
-def _pareto(result: Leaderboard) -> str:
+def pareto_chart(result: Leaderboard) -> str:
     """Dice against images a second; empty where all arms are one network, or none is finished."""
     if len({row.multiply_adds for group in result.groups for row in group.rows}) < 2:
         return ""

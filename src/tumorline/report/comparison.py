@@ -51,7 +51,7 @@ def write_comparison(result: Comparison, folders: Sequence[Path], output: Path, 
         "volumes": volumes,
         "by_region": {region: result.of_region(region) for region in result.regions},
         "names": NAMES | ({"volume_ratio": "volume ratio"} if volumes else {}),
-        "differences": _differences(result),
+        "differences": differences_chart(result),
         "pictures": pictures,
         "classes": sorted({name for contender in result.contenders for name in contender.by_class}),
     }
@@ -59,7 +59,7 @@ def write_comparison(result: Comparison, folders: Sequence[Path], output: Path, 
     return output / PAGE_NAME
 
 
-def _differences(result: Comparison) -> Markup:
+def differences_chart(result: Comparison) -> Markup:
     """A dot for each patient: the difference of its Dice."""
     shown = [pair for pair in result.pairs if pair.metric == "dice"][:MOST_PAIRS]
     largest = max((abs(value) for pair in shown for value in pair.by_patient or ()), default=0) or 0.1

@@ -19,11 +19,16 @@ def write_page(result: Matrix, output: Path) -> Path:
         "several": result.several_regions,
         "volumes": any(cell.figures and cell.figures.truth_ml for cell in result.cells),
         "cell": {(cell.model, cell.set): cell for cell in result.cells},
-        "strips": {name: _strips(result, name) for name in result.models},
+        "strips": strip_charts(result),
         "warnings": _warnings(result),
     }
     write_text(output / PAGE_NAME, template("matrix.html").render(**content))
     return output / PAGE_NAME
+
+
+def strip_charts(result: Matrix) -> dict[str, Markup]:
+    """A chart for each model."""
+    return {name: _strips(result, name) for name in result.models}
 
 
 def _strips(result: Matrix, model: str) -> Markup:

@@ -57,7 +57,7 @@ def write_report(run: Path, read_case: CaseReader | None = None) -> Path:
     """
     if not (run / "summary.json").is_file():
         raise UserError(f"{run}: not evaluated yet (no summary.json); finish it with: tumorline train --resume {run}")
-    page = template("template.html").render(**_page_content(run, read_case))
+    page = template("template.html").render(**page_content(run, read_case))
     write_text(run / REPORT_NAME, page)
     return run / REPORT_NAME
 
@@ -87,7 +87,7 @@ def harmless(escape: Callable[[str], str]) -> Callable[[Any], Any]:
     return lambda value: escape(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-def _page_content(run: Path, read_case: CaseReader | None) -> dict[str, Any]:
+def page_content(run: Path, read_case: CaseReader | None) -> dict[str, Any]:
     summary = read_summary(run / "summary.json")
     headline = [row for row in read_rows(run) if row.status in summary.headline_status]
     regions = list(summary.regions)
