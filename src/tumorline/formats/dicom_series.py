@@ -82,7 +82,7 @@ class DicomSeries:
 
     slices: tuple[SeriesSlice, ...]
     sequence: str
-    """Which sequence its headers tell, one of `layouts.brats.WORDS`; empty where they do not."""
+    """Which sequence its headers tell, one of `layouts.volumes.SEQUENCES`; empty where they do not."""
     reason: str
     """By what the sequence was recognised."""
     study: str

@@ -12,22 +12,15 @@ from tumorline.data.finding import Finding
 from tumorline.data.label_convention import find_scheme, labels_for
 from tumorline.data.layouts.contents import Contents, Listing
 from tumorline.data.layouts.nnunet import is_in_nnunet_folder
-from tumorline.data.layouts.volumes import list_scan, wanted_regions, wanted_sequences
+from tumorline.data.layouts.volumes import FILE_WORDS, list_scan, wanted_regions, wanted_sequences
 from tumorline.data.patients import patients_of_scans
 from tumorline.errors import UserError
 from tumorline.regions import Labels
 from tumorline.wording import numbered
 
-WORDS = {
-    "post_contrast": ("t1ce", "t1c", "t1gd", "t1ce_bias", "t1c_bias"),
-    "pre_contrast": ("t1", "t1n", "t1_bias"),
-    "t2": ("t2", "t2w", "t2_bias"),
-    "flair": ("flair", "t2f", "flair_bias"),
-}
-"""What the names of a sequence's files end in; the first that is there is read."""
 TRUTHS = ("seg", "tumor_segmentation", "tumour_segmentation", "segm", "automated_approx_segm")
 AUTOMATED = "automated_approx_segm"
-BY_LENGTH = sorted((word for words in (*WORDS.values(), TRUTHS) for word in words), key=len, reverse=True)
+BY_LENGTH = sorted((word for words in (*FILE_WORDS.values(), TRUTHS) for word in words), key=len, reverse=True)
 NAME = re.compile(rf"(.+?)[-_]({'|'.join(BY_LENGTH)})\.nii(?:\.gz)?", re.IGNORECASE)
 
 
@@ -52,7 +45,7 @@ def sequence_in_name(name: str) -> str:
     """The sequence that the name of a volume states, or 'truth'; empty where it states neither."""
     named = NAME.fullmatch(name)
     word = named[2].lower() if named else ""
-    return "truth" if word in TRUTHS else next((key for key, words in WORDS.items() if word in words), "")
+    return "truth" if word in TRUTHS else next((key for key, words in FILE_WORDS.items() if word in words), "")
 
 
 def find_brats(contents: Contents) -> str:
@@ -121,7 +114,7 @@ def _case_of_names(name: str, patient: str, scan: ScanFiles, labels: Labels, set
         if scan.twice:
             raise UserError(f"{scan.twice[0]}: {name} has another file of this name elsewhere; keep one of them")
         channels = wanted_sequences(settings)
-        images = tuple(_file_of(name, scan, key, WORDS[key]) for key in channels)
+        images = tuple(_file_of(name, scan, key, FILE_WORDS[key]) for key in channels)
         mask = _file_of(name, scan, "truth", TRUTHS)
     except UserError as error:
         return [], [Finding("unreadable", "error", str(error), tuple(map(str, scan.paths)))]

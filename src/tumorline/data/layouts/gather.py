@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tumorline.data.layouts.brats import NAME, WORDS
+from tumorline.data.layouts.brats import NAME
 from tumorline.data.layouts.contents import Contents
 from tumorline.data.layouts.names import is_in_mask_folder, name_below, says_mask
 from tumorline.data.layouts.nnunet import Scan as NnunetScan
 from tumorline.data.layouts.nnunet import files_of_channels, is_in_nnunet_folder, scans_in_nnunet
-from tumorline.data.layouts.volumes import SEQUENCE_WORDS, plain_word
+from tumorline.data.layouts.volumes import FILE_WORDS, SEQUENCE_WORDS, SEQUENCES, plain_word
 from tumorline.errors import UserError, did_you_mean
 from tumorline.formats.decode import without_suffix
 from tumorline.formats.nifti import is_volume, without_volume_suffix
@@ -74,13 +74,12 @@ def sequence_of_volume(path: Path) -> str:
     return channel_meant(split_name(path)[1])
 
 
-def channel_meant(word: str, channels: Sequence[str] = tuple(WORDS)) -> str:
+def channel_meant(word: str, channels: Sequence[str] = SEQUENCES) -> str:
     """The channel that a word means: one of `channels`, or a sequence by any of its names; empty where none."""
     plain = word.lower().replace("-", "_").replace(" ", "_")
     if plain in channels:
         return plain
-    by_brats = next((sequence for sequence, words in WORDS.items() if plain in words), "")
-    return by_brats or SEQUENCE_WORDS.get(plain_word(word), "")
+    return SEQUENCE_WORDS.get(plain_word(word), "")
 
 
 def name_channels(given: Sequence[str], channels: Sequence[str]) -> Scan:
@@ -134,7 +133,7 @@ def _file_of(channel: str, found: _Found, place: Path) -> Path:
     plain = {word: paths for word, paths in words.items() if not word.endswith(BIAS)} or words
     files = [path for paths in plain.values() for path in paths]
     if not files:
-        accepted = " or ".join(WORDS.get(channel, (channel,)))
+        accepted = " or ".join(FILE_WORDS.get(channel, (channel,)))
         raise UserError(f"{place}: no {channel} volume of {found.name or place.name} (a name that ends in {accepted})")
     if len(files) > 1:
         raise UserError(

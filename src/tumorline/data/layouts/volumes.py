@@ -19,13 +19,24 @@ LEAST_COVERED = 0.5
 """Share of a scan's room that another of its files has to cover."""
 LABEL = "tumour_core"
 """Nearest to what is outlined on a picture after contrast, as in Cheng's set."""
+FILE_WORDS = {
+    "post_contrast": ("t1ce", "t1c", "t1gd", "t1ce_bias", "t1c_bias"),
+    "pre_contrast": ("t1", "t1n", "t1_bias"),
+    "t2": ("t2", "t2w", "t2_bias"),
+    "flair": ("flair", "t2f", "flair_bias"),
+}
+"""What the names of a sequence's files end in; the first that is there is read."""
+OTHER_WORDS = {
+    "post_contrast": ("t1post", "t1contrast", "t1wce", "t1wgd", "ce", "postcontrast"),
+    "pre_contrast": ("t1w", "precontrast"),
+    "flair": ("t2flair", "fl"),
+}
+"""What people call a sequence elsewhere, as `plain_word` spells it."""
 SEQUENCE_WORDS = {
-    **dict.fromkeys(("flair", "t2f", "t2flair", "fl"), "flair"),
-    **dict.fromkeys(
-        ("t1gd", "t1ce", "t1c", "t1post", "t1contrast", "t1wce", "t1wgd", "ce", "postcontrast"), "post_contrast"
-    ),
-    **dict.fromkeys(("t1", "t1w", "t1n", "precontrast"), "pre_contrast"),
-    **dict.fromkeys(("t2", "t2w"), "t2"),
+    word.replace("_", ""): sequence
+    for words_of in (FILE_WORDS, OTHER_WORDS)
+    for sequence, words in words_of.items()
+    for word in words
 }
 REGION_WORDS = {
     **dict.fromkeys(("wholetumour", "whole", "wt"), "whole_tumour"),
