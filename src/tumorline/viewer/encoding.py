@@ -1,0 +1,192 @@
+"""A case as the viewer takes it: images as mosaics of slices, masks as bits of regions, in one JSON object.
+
+```
+id, space [H, W] | [D, H, W], spacing (mm) | null, affine (d, h, w) -> mm | null
+regions     names; bit r of every mask is region r
+labels      {value, bits, name}: what the brush paints, and the value that a saved file has there
+images      {name, shape, range} and {encoding: "jpeg" | "png", columns, data} or {encoding: "deflate", dtype, data}
+truth       {encoding: "deflate", dtype, data} | null      exact, of the shape `space`
+predictions [{name, encoding, dtype, data}]
+notes       lines of text
+```
+`shape` may be coarser than `space`; `range` holds the file values of 0 and of the largest code; `data` is base64.
+"""
+
+import base64
+import io
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil, sqrt
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from tumorline.arrays import ImageArray, MaskArray
+from tumorline.errors import UserError
+from tumorline.formats.grey import grey_range
+from tumorline.geometry.grid import Grid
+from tumorline.regions import NESTED
+
+JPEG_QUALITY = 85
+LARGEST_SIDE = 512
+"""Of a picture that is shown; a longer one is shown coarser, its masks are not."""
+MOST_VOXELS = 10_000_000
+"""Of the images of a volume that are shown, over all channels."""
+MOST_REGIONS = 32
+AS_SEEN = ((0.0, 0.0, -1.0), (0.0, -1.0, 0.0), (1.0, 0.0, 0.0))
+WHITE = 255
+"""The value of one region in a picture's mask."""
+
+Grey = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Label:
+    """What a brush paints: the regions (as bits) of a voxel, and the value that means them in a file."""
+
+    value: int
+    bits: int
+    name: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {"value": self.value, "bits": self.bits, "name": self.name}
+
+
+@dataclass(frozen=True)
+class ViewedCase:
+    """A case that is to be shown: its image `(C, *space)`, and masks `(R, *space)` of the same regions."""
+
+    name: str
+    image: ImageArray
+    grid: Grid
+    regions: Sequence[str]
+    channels: Sequence[str] = ()
+    truth: MaskArray | None = None
+    predictions: Mapping[str, MaskArray] | None = None
+    notes: Sequence[str] = ()
+    labels: Sequence[Label] = ()
+    """Where none are given those of `default_labels`."""
+
+
+def encode_case(case: ViewedCase, lossless: bool = False) -> dict[str, Any]:
+    """The case as JSON. Raises UserError for masks of another size than the image, and for too many regions."""
+    _require_fitting(case)
+    names = [*case.channels, *[""] * len(case.image)][: len(case.image)]
+    labels = case.labels or default_labels(case.regions, case.grid.ndim > 2)
+    channels = zip(names, case.image, strict=True)
+    step = coarser_by(case.image.shape)
+    return {
+        "id": case.name,
+        "space": list(case.grid.shape),
+        "spacing": list(case.grid.spacing_mm) if case.grid.spacing_mm else None,
+        "affine": _affine(case.grid),
+        "regions": list(case.regions),
+        "labels": [label.to_json() for label in labels],
+        "images": [{"name": name, **encode_image(channel, step, lossless)} for name, channel in channels],
+        "truth": None if case.truth is None else encode_masks(case.truth),
+        "predictions": [{"name": name, **encode_masks(masks)} for name, masks in (case.predictions or {}).items()],
+        "notes": list(case.notes),
+    }
+
+
+def _require_fitting(case: ViewedCase) -> None:
+    if len(case.regions) > MOST_REGIONS:
+        raise UserError(f"{case.name}: {len(case.regions)} regions; at most {MOST_REGIONS} can be shown")
+    shape = (len(case.regions), *case.grid.shape)
+    given = {"truth": case.truth, **(case.predictions or {})}
+    for name, masks in given.items():
+        if masks is not None and masks.shape != shape:
+            raise UserError(f"{case.name}: {name} is {masks.shape}; expected (regions, *space) = {shape}")
+    if case.image.shape[1:] != case.grid.shape:
+        raise UserError(f"{case.name}: the image is {case.image.shape[1:]} and its grid {case.grid.shape}")
+
+
+def _affine(grid: Grid) -> list[list[float]] | None:
+    """From (d, h, w) to millimetres, of a volume; where nothing is known the patient lies as he is seen."""
+    if grid.ndim < 3:
+        return None
+    if grid.affine:
+        return [list(map(float, row)) for row in grid.affine]
+    sides = np.array(grid.spacing_mm or (1.0, 1.0, 1.0))
+    turned = np.pad(np.array(AS_SEEN) * sides, ((0, 1), (0, 1)))
+    turned[3, 3] = 1.0
+    return [[float(value) for value in row] for row in turned]
+
+
+def default_labels(regions: Sequence[str], is_volume: bool) -> list[Label]:
+    """Of one region 255 in a picture and 1 in a volume; of BraTS's its labels; else one for each, from 1 on."""
+    bits = {name: 1 << number for number, name in enumerate(regions)}
+    if len(regions) == 1:
+        return [Label(1 if is_volume else WHITE, 1, regions[0])]
+    if {*regions} == {*NESTED}:
+        values = dict(zip(NESTED, (2, 1, 4), strict=True))
+        outer = {name: sum(bits[other] for other in NESTED[: NESTED.index(name) + 1]) for name in NESTED}
+        return [Label(values[name], outer[name], name) for name in NESTED]
+    return [Label(number, bits[name], name) for number, name in enumerate(regions, start=1)]
+
+
+def coarser_by(shape: Sequence[int]) -> tuple[float, ...]:
+    """By how much each axis of an image `(C, *space)` is shown coarser, so that little is kept of a large one."""
+    channels, *space = shape
+    if len(space) < 3:
+        return (max(1.0, max(space) / LARGEST_SIDE),) * len(space)
+    depth, height, width = space
+    side = max(1.0, sqrt(channels * depth * height * width / MOST_VOXELS))
+    return (1.0, side, side)
+
+
+def encode_image(image: npt.NDArray[np.float32], step: Sequence[float], lossless: bool) -> dict[str, Any]:
+    """A channel `(*space)` in 8 bits between its darkest and brightest half percent, its slices beside one another."""
+    low, high = (float(limit) for limit in grey_range(image.reshape(-1, image.shape[-1])))
+    slices = image if image.ndim > 2 else image[None]
+    height, width = (max(1, round(side / by)) for side, by in zip(image.shape[-2:], step[-2:], strict=True))
+    depth, columns = len(slices), ceil(sqrt(len(slices)))
+    mosaic = np.zeros((ceil(depth / columns) * height, columns * width), np.uint8)
+    for number, plane in enumerate(_shown_slices(slices, (low, high), (height, width))):
+        top, left = number // columns * height, number % columns * width
+        mosaic[top : top + height, left : left + width] = plane
+    shape = [height, width] if image.ndim == 2 else [depth, height, width]
+    encoding = "png" if lossless else "jpeg"
+    return {
+        "shape": shape,
+        "range": [low, high],
+        "encoding": encoding,
+        "columns": columns,
+        "data": _to_base64(_compressed(mosaic, encoding)),
+    }
+
+
+def _shown_slices(
+    slices: npt.NDArray[np.float32], limits: tuple[float, float], size: tuple[int, int]
+) -> Iterator[Grey]:
+    low, high = limits
+    scale = 255 / (high - low) if high > low else 0.0
+    for plane in slices:
+        grey = ((plane - low) * np.float32(scale)).clip(0, 255).round().astype(np.uint8)
+        if grey.shape != size:
+            grey = np.asarray(Image.fromarray(grey).resize(size[::-1], Image.Resampling.BOX))
+        yield grey
+
+
+def _compressed(mosaic: Grey, encoding: str) -> bytes:
+    buffer = io.BytesIO()
+    options = {"compress_level": 6} if encoding == "png" else {"quality": JPEG_QUALITY}
+    Image.fromarray(mosaic).save(buffer, format=encoding.upper(), **options)
+    return buffer.getvalue()
+
+
+def encode_masks(masks: MaskArray) -> dict[str, Any]:
+    """Masks `(R, *space)` as bits of regions, exactly."""
+    kind = next(kind for kind in (np.uint8, np.uint16, np.uint32) if len(masks) <= 8 * kind().itemsize)
+    bits = np.zeros(masks.shape[1:], kind)
+    for number, mask in enumerate(masks):
+        bits |= mask.astype(kind) << kind(number)
+    data = zlib.compress(bits.astype(bits.dtype.newbyteorder("<")).tobytes(), 6)
+    return {"encoding": "deflate", "dtype": np.dtype(kind).name, "data": _to_base64(data)}
+
+
+def _to_base64(content: bytes) -> str:
+    return base64.b64encode(content).decode()
