@@ -47,6 +47,7 @@ SMALL: dict[str, Options] = {
 VARIANTS: list[tuple[str, Options]] = [
     *SMALL.items(),
     ("unet", {"widths": [4, 8], "residual": True, "norm": "group", "dropout": 0.1}),
+    ("unet", {"widths": [4, 8, 8, 8], "deep_supervision": True}),
     ("unet_plus_plus", {"widths": [4, 4, 8, 8, 8, 4], "deep_supervision": True}),
     ("dyn_unet", {"widths": [4, 8, 8, 8], "deep_supervision": False, "residual": True}),
     ("mednext", {"width": 4, "deep_supervision": True}),

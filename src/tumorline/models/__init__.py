@@ -65,12 +65,15 @@ def unet(
     residual: bool = False,
     norm: str = "instance",
     dropout: float = 0.0,
+    deep_supervision: bool = False,
     dims: int = 2,
 ) -> nn.Module:
     """U-Net (Ronneberger et al. 2015, arXiv:1505.04597), plain or with residual blocks; from scratch."""
     if norm not in NORMS:
         raise UserError(f"model.options.norm is '{norm}'; {did_you_mean(norm, NORMS)}")
-    return AnySize(UNet(channels, regions, widths, Style(norm, residual, dropout, dims)), 2 ** (len(widths) - 1))
+    network = UNet(channels, regions, widths, Style(norm, residual, dropout, dims), deep_supervision)
+    weights = tuple(0.5**level for level in range(1 + len(network.coarser_heads)))
+    return AnySize(network, 2 ** (len(widths) - 1), weights)
 
 
 LAYER = re.compile(r"(?:model\.|features\.)?(\w+(?:\.\d+)*(?:\.blocks\.\d+)?)\.")

@@ -57,25 +57,39 @@ class Block(nn.Module):
 
 
 class UNet(nn.Module):
-    """Encoder of `len(widths)` levels that halve the side, and a decoder that doubles it, with skips."""
+    """Encoder of `len(widths)` levels that halve the side, and a decoder that doubles it, with skips.
 
-    def __init__(self, channels: int, regions: int, widths: Sequence[int], style: Style) -> None:
+    With deep supervision each level of the decoder has a head of its own in training, whose logits follow, from the
+    finest down, at the size of their level.
+    """
+
+    def __init__(
+        self, channels: int, regions: int, widths: Sequence[int], style: Style, deep_supervision: bool = False
+    ) -> None:
         super().__init__()
         inputs = (channels, *widths)
         self.down = nn.ModuleList(Block(before, width, style) for before, width in zip(inputs, widths, strict=False))
         pairs = list(pairwise(widths))[::-1]
         self.up = nn.ModuleList(TRANSPOSED[style.dims](below, width, 2, stride=2) for width, below in pairs)
         self.merge = nn.ModuleList(Block(2 * width, width, style) for width, _ in pairs)
-        self.head = CONVOLUTION[style.dims](widths[0], regions, 1)
+        convolution = CONVOLUTION[style.dims]
+        self.head = convolution(widths[0], regions, 1)
+        coarser = widths[1:-1] if deep_supervision else ()
+        self.coarser_heads = nn.ModuleList(convolution(width, regions, 1) for width in coarser)
         self.pool = POOL[style.dims]
 
-    def forward(self, image: Tensor) -> Tensor:
+    def forward(self, image: Tensor) -> Tensor | tuple[Tensor, ...]:
         skips: list[Tensor] = []
         for level, block in enumerate(self.down):
             image = block(self.pool(image, 2) if level else image)
             skips.append(image)
         image = skips.pop()
+        decoded: list[Tensor] = []
         for up, merge in zip(self.up, self.merge, strict=True):
             image = merge(torch.cat([skips.pop(), up(image)], dim=1))
+            decoded.append(image)
         logits: Tensor = self.head(image)
-        return logits
+        if not (self.training and self.coarser_heads):
+            return logits
+        levels = zip(self.coarser_heads, decoded[-2::-1], strict=True)
+        return logits, *(head(level) for head, level in levels)
