@@ -194,3 +194,48 @@ def test_intensities_of_volumes_change_within_bounds() -> None:
     for before, after in zip(image, changed, strict=True):
         assert not torch.equal(before, after)
         assert np.corrcoef(before.flatten(), after.flatten())[0, 1] > 0.7
+
+
+def with_channels(count: int, channels: int) -> tuple[Tensor, Tensor]:
+    """Images whose channels are all different and nowhere 0, without a target."""
+    generator = torch.Generator().manual_seed(0)
+    return torch.rand(count, channels, 4, 4, generator=generator) + 1, torch.zeros(count, 1, 4, 4)
+
+
+def test_channels_are_left_out_as_often_as_asked_and_never_all() -> None:
+    image, target = with_channels(400, 3)
+    changed, same = apply(image, target, drawn(one(channel_dropout=0.5), list(range(400))))
+    absent = (changed == 0).all((2, 3))
+    assert torch.equal(changed[~absent], image[~absent])
+    assert torch.equal(same, target)
+    assert not absent.all(1).any()
+    assert float(absent.float().mean()) == pytest.approx(0.5 - 1 / 24, abs=0.05)  # of three lost one comes back
+    assert len({tuple(row) for row in absent.tolist()}) == 7
+
+
+def test_leaving_channels_out_changes_nothing_else_of_a_sample() -> None:
+    image, target = with_channels(6, 2)
+    some = {"intensity_probability": 1.0, "noise": 0.5}
+    whole, _ = apply(image, target, drawn(one(**some), list(range(6))))
+    changed, _ = apply(image, target, drawn(one(**some, channel_dropout=0.4), list(range(6))))
+    absent = (changed == 0).all((2, 3))
+    assert absent.any()
+    assert torch.equal(changed[~absent], whole[~absent])
+
+
+def test_a_sample_lacks_the_same_channels_in_every_batch_and_others_in_another_epoch() -> None:
+    image, target = with_channels(12, 4)
+    settings = one(channel_dropout=0.4)
+    changed, _ = apply(image, target, drawn(settings, list(range(12))))
+    alone, _ = apply(image[5:7], target[5:7], drawn(settings, [5, 6]))
+    assert torch.equal(alone, changed[5:7])
+    assert not torch.equal(apply(image, target, drawn(settings, list(range(12)), epoch=1))[0], changed)
+
+
+def test_all_slices_of_a_sequence_are_left_out_together() -> None:
+    image, target = with_channels(20, 3 * 2)
+    changed, _ = apply(image, target, drawn(one(channel_dropout=0.5), list(range(20))), slices=3)
+    absent = (changed == 0).all((2, 3)).reshape(20, 3, 2)
+    assert torch.equal(absent, absent[:, :1].expand(-1, 3, -1))
+    assert absent[:, 0].any(0).all()
+    assert not absent[:, 0].all(1).any()

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tumorline.config import AugmentConfig
+from tumorline.config import ABSENT, MOST_CHANNELS, AugmentConfig
 
 ELASTIC_POINTS = 6
 """Control points along each side of the elastic displacement."""
@@ -45,6 +45,10 @@ class Parameters:
     resolution: Floats
     """Factor; 1 leaves the sample alone."""
     noise_seed: npt.NDArray[np.int64]
+    fate: Floats
+    """`(B, MOST_CHANNELS)` in [0, 1), of which those below `channel_dropout` make their channel an absent one."""
+    channel_dropout: Floats
+    """The same for all samples."""
 
 
 def draw(settings: AugmentConfig, seed: int, epoch: int, indices: Sequence[int], extent: Sequence[float]) -> Parameters:
@@ -57,13 +61,17 @@ def draw(settings: AugmentConfig, seed: int, epoch: int, indices: Sequence[int],
     return Parameters(*(np.stack(column) for column in zip(*samples, strict=True)))
 
 
-def apply(image: Tensor, target: Tensor, parameters: Parameters) -> tuple[Tensor, Tensor]:
-    """Change image `(B, C, *space)` and target `(B, R, *space)` in {0, 1}; the target stays in {0, 1}."""
+def apply(image: Tensor, target: Tensor, parameters: Parameters, slices: int = 1) -> tuple[Tensor, Tensor]:
+    """Change image `(B, C, *space)` and target `(B, R, *space)` in {0, 1}; the target stays in {0, 1}.
+
+    Of the channels, those of so many neighbouring `slices` follow one another.
+    """
     image, target = _move(image, target, parameters)
     image = _lower_resolution(image, parameters.resolution)
     image = _blur(image, parameters.blur)
     image = _contrast_and_gamma(image, parameters)
-    return _add_noise(image, parameters), target
+    image = _add_noise(image, parameters)
+    return _leave_channels_out(image, parameters, slices), target
 
 
 # ---------------------------------------------------------------- drawing
@@ -88,6 +96,7 @@ def _draw_one(
     if volume := len(extent) == 3:
         shifts, tilts = [*shifts, random.uniform(-1, 1)], random.uniform(-1, 1, 2)
         bend = random.uniform(-1, 1, (3, *[ELASTIC_POINTS] * 3))
+    fate = random.random(MOST_CHANNELS)
 
     turns = quarter_turns if is_turned and extent[-2] == extent[-1] else 0
     angle = math.radians(settings.rotation_degrees * turned * geometry) + turns * math.pi / 2
@@ -108,7 +117,9 @@ def _draw_one(
         settings.blur * abs(blur) * chosen[3],
         1 - (1 - smallest) * abs(resolution) * chosen[4],
     )
-    return (*(np.asarray(value, np.float32) for value in values), np.asarray(noise_seed))
+    of_channels = (fate, settings.channel_dropout)
+    floats, last = ([np.asarray(value, np.float32) for value in some] for some in (values, of_channels))
+    return (*floats, np.asarray(noise_seed), *last)
 
 
 def _axes(flips: bool | str) -> list[str]:
@@ -226,6 +237,16 @@ def _add_noise(image: Tensor, parameters: Parameters) -> Tensor:
         noise = torch.randn(image.shape[1:], generator=generator, device=image.device)
         image[sample] += noise * image[sample].std() * float(parameters.noise[sample])
     return image
+
+
+def _leave_channels_out(image: Tensor, parameters: Parameters, slices: int) -> Tensor:
+    """Some channels, never all of a sample, become what stands for an absent one; all its slices alike."""
+    if not parameters.channel_dropout.any():
+        return image
+    fate = parameters.fate[:, : image.shape[1] // slices]
+    stays = (fate >= parameters.channel_dropout[:, None]) | (fate == fate.max(1, keepdims=True))
+    kept = torch.from_numpy(np.tile(stays, slices)).to(image.device)
+    return image.masked_fill(~kept.reshape(*kept.shape, *[1] * (image.ndim - 2)), ABSENT)
 
 
 def _space(image: Tensor) -> tuple[int, ...]:

@@ -37,6 +37,10 @@ def is_after_training(key: str) -> bool:
     return any(f"{key}.".startswith(f"{after}.") for after in AFTER_TRAINING)
 
 
+MOST_CHANNELS = 64
+"""That an image may have."""
+ABSENT = 0.0
+"""What a network sees everywhere in a channel that is not there: the mean of a head that is normalised."""
 SHOWN = 80
 """Characters of a value in a message."""
 MANY = 10**6
@@ -311,6 +315,9 @@ class AugmentConfig(Section):
     low_resolution: float = Field(default=0.5, ge=0, le=1)
     """Smallest factor by which the resolution is reduced; 0 or 1 switches it off."""
     intensity_probability: float = Field(default=0.3, ge=0, le=1)
+    channel_dropout: float = Field(default=0.0, ge=0, le=0.9)
+    """Probability that a channel is absent from a sample; one at least always stays. A model so trained takes cases
+    that lack channels (`InputSpec.may_lack_channels`)."""
 
 
 class TrainConfig(Section):

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from tumorline.config import RUN_NAME, Postprocessing, Side, Spacing
+from tumorline.config import MOST_CHANNELS, RUN_NAME, Postprocessing, Side, Spacing
 from tumorline.own_files import Count, Written
 from tumorline.results import PointFigures
 
@@ -27,7 +27,7 @@ Threshold = Annotated[float, Field(gt=0, lt=1)]
 Temperature = Annotated[float, Field(ge=1e-6, le=1e6)]
 Name = Annotated[str, Field(pattern=r"^\w[\w -]*$", max_length=50)]
 """Of a region or a channel."""
-MOST_REGIONS, MOST_CHANNELS, MOST_NEIGHBOURS = 16, 64, 16
+MOST_REGIONS, MOST_NEIGHBOURS = 16, 16
 
 
 class Architecture(BaseModel):
@@ -59,11 +59,20 @@ class InputSpec(BaseModel):
     """Of three dimensions: the size of the network's voxels."""
     overlap: float = Field(default=0.5, ge=0, le=0.9)
     """Of three dimensions: the share of a patch that the next one covers again."""
+    may_lack_channels: bool = False
+    """Whether it was trained to do without some of its channels, though never without all: a channel that is not there
+    is 0 everywhere once the others are normalised (`config.ABSENT`), which is what a constant one becomes too."""
 
     @model_validator(mode="after")
     def has_a_window_in_three_dimensions(self) -> Self:
         if (self.dims == 3) != (self.window is not None):
             raise ValueError("a network of three dimensions has a window, one of two has none")
+        return self
+
+    @model_validator(mode="after")
+    def names_what_may_be_lacking(self) -> Self:
+        if self.may_lack_channels and len(self.channels) < 2:
+            raise ValueError("channels may be lacking where there are several, with names")
         return self
 
     @property

@@ -12,7 +12,7 @@ from tumorline.data.dataset import Dataset
 from tumorline.evaluation import baselines
 from tumorline.evaluation.status import SEEN
 from tumorline.model_file import Architecture, KnownCases, ModelInfo, read_origin
-from tumorline.model_info import one_or_list
+from tumorline.model_info import InputSpec, one_or_list
 from tumorline.network_input.fit import VERSION as PREPROCESSING
 from tumorline.network_input.windows import input_of
 from tumorline.user_text import written_path
@@ -37,7 +37,7 @@ def model_info(task: "Task") -> ModelInfo:
     """What the model file says of itself."""
     config, source = task.config, task.dataset.source
     known_as = "simulated" if source.simulated else source.known_as
-    spec = input_of(task.dataset)
+    spec = spec_of(task)
     channels = task.dataset.channels * spec.depth
     return ModelInfo(
         name=config.name,
@@ -56,6 +56,12 @@ def model_info(task: "Task") -> ModelInfo:
         versions=environment.versions(),
         licence=_licence(config, known_as),
     )
+
+
+def spec_of(task: "Task") -> InputSpec:
+    """What the trained network sees, and what it was trained to do without."""
+    may_lack = task.config.augment.channel_dropout > 0
+    return input_of(task.dataset).model_copy(update={"may_lack_channels": may_lack})
 
 
 def _licence(config: Config, known_as: str) -> str:

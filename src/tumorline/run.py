@@ -39,7 +39,7 @@ from tumorline.files import (
 from tumorline.inference.model import load
 from tumorline.inference.post import describe_postprocessing
 from tumorline.model_file import ModelInfo, known_images, save_model, stored, with_figures
-from tumorline.network_input.windows import count_slices, count_windows
+from tumorline.network_input.windows import count_slices, count_windows, input_of
 from tumorline.output_folder import amended
 from tumorline.provenance import model_info, origin_of
 from tumorline.report import write_card, write_report
@@ -265,6 +265,8 @@ def _prepare(config: Config, notify: Notify) -> tuple[Dataset, Split]:
     dataset = load_dataset(source_path(config), config.data)
     stop_on_errors(errors(dataset))
     _refuse_context_of_pictures(dataset)
+    if config.augment.channel_dropout:
+        _refuse_dropout_of_nameless(dataset)
     split = split_dataset(dataset, config.split)
     findings = check(dataset, split)
     stop_on_errors(findings)
@@ -288,6 +290,15 @@ def _refuse_context_of_pictures(dataset: Dataset) -> None:
         raise UserError(
             f"data.context is {settings.context}, but the cases of {dataset.source.path} are pictures, which have no "
             "neighbouring slices; leave it out, or give volumes"
+        )
+
+
+def _refuse_dropout_of_nameless(dataset: Dataset) -> None:
+    """Raise UserError where channels are to be absent from training samples, and there are not several with names."""
+    if len(input_of(dataset).channels) < 2:
+        raise UserError(
+            f"augment.channel_dropout is for several channels with names; {dataset.source.path} is read with "
+            f"{numbered(dataset.channels, 'channel')}: choose them as data.channels, or leave it out"
         )
 
 

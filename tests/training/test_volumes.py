@@ -15,6 +15,7 @@ from tumorline.config import Config, load_config
 from tumorline.data.dataset import load_dataset
 from tumorline.formats.nifti import load_nibabel
 from tumorline.inference.model import load
+from tumorline.provenance import spec_of
 from tumorline.run import check_model
 from tumorline.training.feed import PatchFeed, open_feed
 from tumorline.training.machine import Machine
@@ -124,6 +125,15 @@ def test_a_network_of_slices_is_refused_with_those_of_volumes(volumes: Path) -> 
         check_model(configured(volumes, "model.name=encoder_unet", "model.options={}"))
     with pytest.raises(tumorline.UserError, match=r"model\.options\.dims is 2; leave data.window out"):
         check_model(configured(volumes, "model.options.dims=2"))
+
+
+def test_channels_may_be_absent_where_there_are_several_with_names(volumes: Path, tmp_path: Path) -> None:
+    dropout = "augment.channel_dropout=0.3"
+    single = configured(volumes, dropout, "data.channels=['flair']")
+    with pytest.raises(tumorline.UserError, match=r"channel_dropout is for several channels with names; .* 1 channel:"):
+        tumorline.train(single, output=tmp_path / "single")
+    assert spec_of(make_task(configured(volumes, dropout), tmp_path)).may_lack_channels
+    assert not spec_of(make_task(configured(volumes), tmp_path)).may_lack_channels
 
 
 def test_whole_volumes_are_validated(volumes: Path, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from tumorline.data.split import Split
 from tumorline.errors import Diverged, Interrupted, UserError
 from tumorline.files import write_csv
 from tumorline.model_file import weights_file
+from tumorline.network_input.windows import input_of
 from tumorline.run_folder import BEST_WEIGHTS_NAME, HISTORY_NAME, STATE_NAME, region_column
 from tumorline.signals import stop_signals
 from tumorline.training.batches import Batches
@@ -87,6 +88,8 @@ class Task:
         for key in OF_VOLUMES:  # a training of pictures goes on that began before there were volumes
             if config["data"].get(key) == defaults.get(key):
                 config["data"].pop(key, None)
+        if not self.config.augment.channel_dropout:  # which there was not at first
+            del config["augment"]["channel_dropout"]
         for key in ("device", "checkpoint_minutes"):
             del config["train"][key]
         for key in ("threshold", "storage", "postprocessing"):
@@ -160,7 +163,7 @@ class Loop:
         numbers = self.batches.indices(position.epoch, position.step)
         image, target = self.feed.batch(numbers, position.epoch)
         parameters = draw(config.augment, config.seed, position.epoch, numbers, self.feed.extent)
-        image, target = apply(image, target, parameters)
+        image, target = apply(image, target, parameters, input_of(self.task.dataset).depth)
         if self.settings.channels_last:
             image = image.contiguous(memory_format=CHANNELS_LAST[image.ndim])
         with self.machine.autocast():
