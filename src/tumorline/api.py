@@ -30,6 +30,7 @@ from tumorline.data.dataset import Dataset, load_dataset
 from tumorline.data.source import Finding
 from tumorline.errors import UserError, require_extra
 from tumorline.evaluation.status import request
+from tumorline.evaluation.subsets import add_subsets, require_lacking
 from tumorline.files import fit_file_name
 from tumorline.inference import predict as prediction
 from tumorline.inference.jobs import job_of_channels, list_jobs
@@ -260,6 +261,7 @@ class EvaluationOptions:
     tta: str = "none"
     processes: int = 1
     progress: Progress | None = None
+    subsets: bool = False
 
 
 def evaluate(
@@ -275,6 +277,7 @@ def evaluate(
     tta: str = "none",
     processes: int = 1,
     progress: Progress | None = None,
+    subsets: bool = False,
 ) -> dict[str, Any]:
     """Score a model on a source (None: on the test part of the data that it was trained on); returns the summary.
 
@@ -283,11 +286,21 @@ def evaluate(
     `predictions/` and `report.html` to `output` where it is given, else to `evaluations/<time>-<model>-<source>`.
     Called again after a stop it goes on there; other results in the folder are replaced with `overwrite` only. `tta` is
     test-time augmentation: 'none', 'flips' or 'all'. With `stress` the same cases are scored again under noise, blur,
-    turns and the like (see `evaluation.robustness`), which takes about 35 times as long and adds `stress.csv`. More
+    turns and the like (see `evaluation.robustness`), which takes about 35 times as long and adds `stress.csv`; with
+    `subsets` with each subset of the channels, of a model that may do without some, which adds `subsets.csv`. More
     `processes` score the masks where that pays; a script then needs `if __name__ == "__main__"`.
     """
     how = EvaluationOptions(
-        output, overwrite, tuple(overrides), allow_training_cases, trust_paths, stress, tta, processes, progress
+        output,
+        overwrite,
+        tuple(overrides),
+        allow_training_cases,
+        trust_paths,
+        stress,
+        tta,
+        processes,
+        progress,
+        subsets,
     )
     return write_evaluation(model, data, how)[1].to_json()
 
@@ -295,10 +308,13 @@ def evaluate(
 def write_evaluation(model: Path | str, data: Path | str | None, how: EvaluationOptions) -> tuple[Path, Summary]:
     """As `evaluate`, with the folder of the results."""
     loaded = load(model, how.tta)
+    if how.subsets:
+        require_lacking(loaded.info)
     with trusting_paths(how.trust_paths):
         dataset = open_wanted(loaded, data, how.overrides)
     name = f"{loaded.info.name}-{dataset.source.name}" + ("" if how.tta == "none" else f"-{how.tta}")
-    settings = hash_settings(tta=how.tta, training_cases=how.allow_training_cases, stress=how.stress)
+    more = {"subsets": True} if how.subsets else {}
+    settings = hash_settings(tta=how.tta, training_cases=how.allow_training_cases, stress=how.stress, **more)
     identity = {"inputs": hash_dataset(dataset), "model": loaded.fingerprint, "settings": settings}
     purpose = Purpose("evaluate", identity, "evaluations", name)
     with open_evaluation(how.output, purpose, how.overwrite, [dataset]) as folder:
@@ -307,6 +323,9 @@ def write_evaluation(model: Path | str, data: Path | str | None, how: Evaluation
         summary = evaluate_and_report(loaded, wanted, how.progress, shown)
         if how.stress:
             summary = add_stress(loaded, wanted, summary, how.progress)
+        if how.subsets:
+            summary = add_subsets(loaded, wanted, summary, progress=how.progress)
+        if how.stress or how.subsets:
             write_report(folder.path, known_reader(dataset, shown))
     return folder.path, summary
 
@@ -431,7 +450,8 @@ def predict(
     """Predict pictures, volumes, scans or folders of them; returns one row per case, `error` set where one failed.
 
     A model of several channels takes folders in which the volumes of a scan are named by sequence, a table with a
-    column of files for each channel, or `channels` such as 'flair=a.nii.gz' for one case. Masks, overlays,
+    column of files for each channel, or `channels` such as 'flair=a.nii.gz' for one case. One that was trained with
+    `augment.channel_dropout` takes scans that lack some of them as well. Masks, overlays,
     `predictions.csv` and `.json` go to `output`, else to `predictions/<time>`. Called again after a stop it goes on
     there; other results in the folder are replaced with `overwrite` only. `tta` is test-time augmentation: 'none',
     'flips' or 'all'. BraTS's three regions are written as its labels, enhancing tumour as 4 or as `enhancing_label` 3.
@@ -469,8 +489,9 @@ def write_predictions(
         raise UserError("predict: give INPUT, or --channel NAME=FILE for each channel of one case")
     loaded = load(model, tta)
     labels = region_labels(loaded.info.regions, enhancing_label)
-    listed = job_of_channels(channels, loaded.channels, notify) if channels else None
-    jobs = [listed] if listed else list_jobs(given, loaded.channels, notify)
+    known, may_lack = loaded.channels, loaded.info.input.may_lack_channels
+    listed = job_of_channels(channels, known, notify, may_lack) if channels else None
+    jobs = [listed] if listed else list_jobs(given, known, notify, may_lack)
     of_dicom, of_series = any(job.is_dicom for job in jobs), any(job.series for job in jobs)
     predictor = Predictor(loaded, labels, of_dicom, of_series, keep_identifiers)
     if output:

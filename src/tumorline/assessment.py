@@ -127,6 +127,8 @@ def _channels_of(model: Model, settings: DataConfig, data: Path) -> dict[str, An
     if settings.channel or settings.channels or not (known := channel_names(data)):
         return {}
     names = tuple(model.info.input.channels)
+    if model.info.input.may_lack_channels:
+        return {"channels": tuple(name for name in names if name in known) or names}
     if len(names) > 1:
         return {"channels": names}
     return {"channel": model.channel} if model.channel in known else {}

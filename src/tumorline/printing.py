@@ -232,6 +232,22 @@ def _stress_levels(robustness: "Robustness") -> "list[dict[str, object]]":
     ]
 
 
+def subset_rows(summary: "Summary") -> "list[dict[str, object]]":
+    """A line for each region and subset of the channels; nothing where they were not asked for."""
+    several = len(summary.subsets) > 1
+    return [
+        {
+            **({"region": region} if several else {}),
+            "channels": ", ".join(level.channels),
+            "dice": format_number(level.dice.mean),
+            "lost": format_number(level.lost_against(levels[0])),
+            "missed": level.missed,
+        }
+        for region, levels in summary.subsets.items()
+        for level in levels
+    ]
+
+
 def _false_lesions(figures: "Metrics") -> str:
     return _count(figures.lesions.invented if figures.lesions else None)
 

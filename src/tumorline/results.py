@@ -366,6 +366,19 @@ class Robustness(Result):
     changes: dict[str, RobustnessChange]
 
 
+class SubsetLevel(Result):
+    """With some of a model's channels."""
+
+    channels: Annotated[list[str], Field(min_length=1)]
+    cases: Count
+    dice: Figure
+    missed: Count
+
+    def lost_against(self, whole: Self) -> float | None:
+        """How much lower the mean Dice is than with all channels; None where there is none."""
+        return None if whole.dice.mean is None or self.dice.mean is None else whole.dice.mean - self.dice.mean
+
+
 # ---------------------------------------------------------------- the whole
 
 
@@ -440,6 +453,8 @@ class Summary(Warned):
     warnings: list[ResultWarning]
     calibration: dict[str, Calibration] = Field(default={})
     robustness: dict[str, Robustness] = Field(default={})
+    subsets: dict[str, Annotated[list[SubsetLevel], Field(min_length=1)]] = Field(default={})
+    """By region, from all channels down to each alone; of a model that may do without some."""
     folds: list[Fold] = Field(default=[])
 
     @model_validator(mode="before")
@@ -462,6 +477,8 @@ class Summary(Warned):
     @model_serializer(mode="wrap")
     def publishes(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         published = _sentences_and_codes(handler(self))
+        if not self.subsets:
+            published.pop("subsets", None)
         return published if len(self.regions) > 1 else _said_of_one_region(published)
 
     def folds_of(self, region: str) -> list[Fold]:

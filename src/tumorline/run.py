@@ -24,6 +24,7 @@ from tumorline.evaluation import operating_point
 from tumorline.evaluation.choose_postprocessing import choose_postprocessing
 from tumorline.evaluation.scoring import evaluate
 from tumorline.evaluation.status import SEEN, Request, case_status
+from tumorline.evaluation.subsets import AFTER_TRAINING, add_subsets
 from tumorline.evaluation.weaknesses import operating_weaknesses
 from tumorline.files import (
     alone_in,
@@ -344,7 +345,11 @@ def _finish(task: "Task", notify: Notify) -> None:
     save_model(run / WEIGHTS_NAME, weights, info)
     stamp_onnx(run / WEIGHTS_NAME)
     notify("evaluating validation and test patients at native resolution")
-    summary = evaluate(load(run), Request(task.dataset, run, include=("validation", "test", "unseen")))
+    request = Request(task.dataset, run, include=("validation", "test", "unseen"))
+    summary = evaluate(load(run), request)
+    if info.input.may_lack_channels:
+        notify("evaluating them with each subset of their channels")
+        summary = add_subsets(load(run), request, summary, AFTER_TRAINING)
     save_model(run / WEIGHTS_NAME, weights, with_figures(info, summary))
     stamp_onnx(run / WEIGHTS_NAME)
     append_line(run / TEST_USES_NAME, {"by": "train", "cases": summary.case_status})

@@ -178,6 +178,7 @@ BEST_WEIGHTS_NAME = "best.safetensors"
 
 
 STRESS_NAME = "stress.csv"
+SUBSETS_NAME = "subsets.csv"
 
 
 REPORT_NAME = "report.html"

@@ -29,6 +29,7 @@ from tumorline.printing import (
     print_table,
     say,
     stress_rows,
+    subset_rows,
 )
 from tumorline.trust import trusting_paths
 
@@ -50,6 +51,9 @@ def evaluate(
     ] = False,
     trust_paths: TrustPaths = False,
     stress: Annotated[bool, typer.Option("--stress", help="Also under noise, blur, turns, JPEG ... (slow).")] = False,
+    subsets: Annotated[
+        bool, typer.Option("--subsets", help="Also with each subset of the channels, of a model that may lack some.")
+    ] = False,
     tta: Tta = "none",
     keep_identifiers: KeepIdentifiers = False,
     as_json: AsJson = False,
@@ -72,10 +76,13 @@ def evaluate(
         tta,
         os.cpu_count() or 1,
         counter("evaluating"),
+        subsets,
     )
     if len(chosen) > 1 or len(data or ()) > 1:
-        if stress or not data:
-            raise UserError("--stress takes one model and one set" if stress else "several models need --data SOURCE")
+        if stress or subsets:
+            raise UserError(f"--{'stress' if stress else 'subsets'} takes one model and one set")
+        if not data:
+            raise UserError("several models need --data SOURCE")
         folder, result = api.write_matrix(chosen, data, how)
         print_matrix(result, folder, as_json)
         return
@@ -88,6 +95,7 @@ def evaluate(
     else:
         print_headline(summary)
         print_table(stress_rows(summary))
+        print_table(subset_rows(summary))
         say(f"report: {folder / 'report.html'}")
 
 

@@ -97,7 +97,7 @@ def _mean_dice(found: Sequence[_Counts], choice: Choice) -> float:
 def _count_case(model: Model, dataset: Dataset, name: str, limits: Sequence[float]) -> list[_Counts]:
     case = dataset.cases[dataset.index[name]]
     image, truth, grid = dataset.read(case)
-    masks = model.masks(model.answer(image, case.images[0]).probability, grid)
+    masks = model.masks(model.answer(image, case.images[0], grid).probability, grid)
     element_ml = (grid.voxel_ml if case.is_volume else None) or 0.0
     least = np.array(limits) / (element_ml or 1.0)
     return [_count_components(case.group, *pair, least, element_ml) for pair in zip(truth, masks, strict=True)]

@@ -66,16 +66,25 @@ class _Found:
 
 
 def require_input(info: ModelInfo, dataset: Dataset) -> None:
-    """Raises UserError where a data set has not the channels and regions of a model, in the model's order."""
+    """Raises UserError where a data set has not the channels and regions of a model, in the model's order.
+
+    A model that may do without some of its channels takes any of them, in any order.
+    """
+    _require_channels(info, dataset)
+    where, one_each = dataset.source.path, len(dataset.regions) == len(info.regions) == 1
+    if not one_each and list(dataset.regions) != info.regions:
+        have, needed = ", ".join(dataset.regions), ",".join(info.regions)
+        raise UserError(f"{where}: outlines {have}; the model needs --set data.regions={needed}")
+
+
+def _require_channels(info: ModelInfo, dataset: Dataset) -> None:
     where, stated = dataset.source.path, [name for name in dataset.channel_names if name]
+    if info.input.may_lack_channels and stated and {*stated} <= {*info.input.channels}:
+        return
     if dataset.channels != info.image_channels:
         raise UserError(f"{where}: {numbered(dataset.channels, 'channel')}; the model takes {info.image_channels}")
     if stated and len(info.input.channels) > 1 and stated != info.input.channels:
         raise UserError(f"{where}: the channels {', '.join(stated)}; the model takes {', '.join(info.input.channels)}")
-    one_each = len(dataset.regions) == len(info.regions) == 1
-    if not one_each and list(dataset.regions) != info.regions:
-        have, needed = ", ".join(dataset.regions), ",".join(info.regions)
-        raise UserError(f"{where}: outlines {have}; the model needs --set data.regions={needed}")
 
 
 def _calibrations(wanted: Request, rows: Sequence[Row], certainties: Sequence[Certainty]) -> dict[str, Calibration]:
@@ -110,7 +119,8 @@ Answered = tuple[list[Certainty], list[Pair]]
 
 def _answered(model: Model, wanted: Request, case: Case, sample: Sample) -> Answered:
     image, truth, grid = sample
-    probability = model.answer(image, case.images[0], grid).probability
+    whole = model.complete(image, wanted.dataset.channel_names)
+    probability = model.answer(whole, case.images[0], grid).probability
     masks = model.masks(probability, grid)
     found = [
         calibration.judge(case.shown_patient or case.id, *arrays)

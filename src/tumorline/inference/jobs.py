@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tumorline.data.layouts.case_list import list_scans
 from tumorline.data.layouts.contents import Contents
-from tumorline.data.layouts.gather import Scan, gather_scans, name_channels, nnunet_scans
+from tumorline.data.layouts.gather import Scan, gather_scans, name_channels, nnunet_scans, sequence_of_volume
 from tumorline.data.layouts.nnunet import is_in_nnunet_folder
 from tumorline.data.layouts.selection import Selection, select_images
 from tumorline.data.layouts.series import (
@@ -44,6 +44,8 @@ class PredictionJob:
     """Why it cannot be predicted; empty where it may be."""
     series: "tuple[DicomSeries, ...]" = ()
     """Of DICOM slices the series of each channel, whose first files `images` then are."""
+    channels: tuple[str, ...] = ()
+    """Of which of the model's channels they are, where the case lacks others; empty where it has all."""
 
     @property
     def path(self) -> Path:
@@ -63,16 +65,18 @@ class PredictionJob:
         return bool(self.series) or is_volume(self.path)
 
 
-def list_jobs(inputs: Iterable[Path], channels: Channels = ("",), notify: Notify | None = None) -> list[PredictionJob]:
+def list_jobs(
+    inputs: Iterable[Path], channels: Channels = ("",), notify: Notify | None = None, may_lack: bool = False
+) -> list[PredictionJob]:
     """The cases to predict, without earlier results; `notify` hears what of a folder is left out, and why.
 
     Of a folder's volumes a model of one channel gets those of its channel and those whose names do not say what they
-    are; a model of several gets the scans that have all of them.
+    are; a model of several gets the scans that have all of them, or where they `may_lack` channels, one at least.
 
     Raises UserError where an input does not exist or holds no image, and where two would have the same results.
     """
     jobs: dict[Path, PredictionJob] = {}
-    for job in _all_jobs([*inputs], channels, notify):
+    for job in _all_jobs([*inputs], channels, notify, may_lack):
         target = job.target
         if target in jobs:
             target = target.with_name(job.path.name.replace(".", "_"))
@@ -82,10 +86,12 @@ def list_jobs(inputs: Iterable[Path], channels: Channels = ("",), notify: Notify
     return list(jobs.values())
 
 
-def job_of_channels(given: Sequence[str], channels: Channels, notify: Notify | None = None) -> PredictionJob:
+def job_of_channels(
+    given: Sequence[str], channels: Channels, notify: Notify | None = None, may_lack: bool = False
+) -> PredictionJob:
     """The case whose files are given as `NAME=FILE`. Raises UserError as `name_channels` does."""
     _require_names(channels, "--channel")
-    scan = name_channels(given, channels)
+    scan = name_channels(given, channels, may_lack)
     of_series = [path.is_dir() or holds_series(path) for path in scan.images]
     if not any(of_series):
         return _job_of_scan(scan)
@@ -94,21 +100,24 @@ def job_of_channels(given: Sequence[str], channels: Channels, notify: Notify | N
         raise UserError(f"--channel: {other} is a file, other channels are DICOM series; give one kind")
     series = tuple(map(series_at, scan.images))
     if notify:
-        for channel, one in zip(channels, series, strict=True):
+        for channel, one in zip(scan.channels or channels, series, strict=True):
             notify(f"{one.paths[0].parent}: {describe_series(one)}; taken as {channel}, as you say")
-    return _job_of_series(SeriesScan(Path(), scan.name, series, ()))
+    return _job_of_series(SeriesScan(Path(), scan.name, series, (), channels=scan.channels))
 
 
-def _all_jobs(inputs: Sequence[Path], channels: Channels, notify: Notify | None) -> Iterator[PredictionJob]:
+def _all_jobs(
+    inputs: Sequence[Path], channels: Channels, notify: Notify | None, may_lack: bool
+) -> Iterator[PredictionJob]:
     """The cases of all inputs, in their order; series are looked for in all folders together."""
-    listed = {given: _images_and_scans(Contents(given), channels) for given in inputs if given.is_dir()}
+    listed = {given: _images_and_scans(Contents(given), channels, may_lack) for given in inputs if given.is_dir()}
     listed |= {given: (Selection((given,), {}, {}), []) for given in inputs if given.is_file() and holds_series(given)}
-    slices = gather_series(((given, selection.images) for given, (selection, _) in listed.items()), channels)
+    pictures = ((given, selection.images) for given, (selection, _) in listed.items())
+    slices = gather_series(pictures, channels, may_lack)
     for given in inputs:
         if given in listed:
             yield from _jobs_of_folder(given, *listed[given], slices, channels, notify)
         else:
-            yield from _jobs_of_file(given, channels)
+            yield from _jobs_of_file(given, channels, may_lack)
     if notify:
         for remark in slices.remarks:
             notify(remark)
@@ -136,10 +145,10 @@ def _jobs_of_folder(
     return [*single, *map(_job_of_scan, scans), *map(_job_of_series, of_series), *locked]
 
 
-def _images_and_scans(contents: Contents, channels: Channels) -> tuple[Selection, list[Scan]]:
+def _images_and_scans(contents: Contents, channels: Channels, may_lack: bool) -> tuple[Selection, list[Scan]]:
     """Files that are predicted each by itself, and scans, of which a model of one channel gets those of nnU-Net."""
     if len(channels) > 1:
-        scans = gather_scans(contents, channels) if all(channels) else []
+        scans = gather_scans(contents, channels, may_lack) if all(channels) else []
         return _without_volumes(select_images(contents), scans, is_volume), scans
     selection = select_images(contents, channels[0])
     scans = nnunet_scans(contents, channels) if channels[0] else []
@@ -148,17 +157,19 @@ def _images_and_scans(contents: Contents, channels: Channels) -> tuple[Selection
     return _without_volumes(selection, scans, is_in_nnunet_folder), scans
 
 
-def _jobs_of_file(path: Path, channels: Channels) -> list[PredictionJob]:
+def _jobs_of_file(path: Path, channels: Channels, may_lack: bool) -> list[PredictionJob]:
     if not path.is_file():
         raise UserError(f"{path}: no such file or folder")
     if path.suffix.lower() in TABLE_SUFFIXES:
         if len(channels) > 1:
             _require_names(channels, str(path))
-        return [_job_of_scan(scan) for scan in list_scans(path, channels)]
+        return [_job_of_scan(scan) for scan in list_scans(path, channels, may_lack)]
     job = PredictionJob((path,), without_suffix(Path(path.name)))
     if len(channels) > 1 and job.is_volume:
         if of_frames := [scan for scan in _scans_beside(path, channels) if path in scan.images and scan.planes]:
             return [replace(_job_of_scan(of_frames[0]), target=job.target)]
+        if may_lack and (stated := sequence_of_volume(path)) in channels:
+            return [replace(job, channels=(stated,))]
         cure = "give the folder of its scan, or --channel NAME=FILE for each"
         return [replace(job, problem=f"{path}: one volume; this model takes {', '.join(channels)}; {cure}")]
     return [job]
@@ -177,12 +188,12 @@ def _require_names(channels: Channels, where: str) -> None:
 
 
 def _job_of_scan(scan: Scan) -> PredictionJob:
-    return PredictionJob(scan.images, scan.name, scan.planes, scan.problem)
+    return PredictionJob(scan.images, scan.name, scan.planes, scan.problem, channels=scan.channels)
 
 
 def _job_of_series(scan: SeriesScan) -> PredictionJob:
     first = tuple(series.paths[0] for series in scan.series) or scan.files[:1]
-    return PredictionJob(first, scan.name, problem=scan.problem, series=scan.series)
+    return PredictionJob(first, scan.name, problem=scan.problem, series=scan.series, channels=scan.channels)
 
 
 def _without_volumes(selection: Selection, scans: Sequence[Scan], is_of_scan: Callable[[Path], bool]) -> Selection:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tumorline.arrays import ImageArray, MaskArray
+from tumorline.config import ABSENT
 from tumorline.data.layouts import lgg, volumes
 from tumorline.errors import UserError, did_you_mean
 from tumorline.geometry.grid import Grid
@@ -87,6 +88,22 @@ class Model:
                 raise UserError(f"{name}: its voxels have no size; this model needs one")
             return see_volume(image, grid.spacing_mm, self.info.input)
         return prepare_input(image, self.info.image_size, self.info.input)
+
+    def complete(self, image: ImageArray, channels: Sequence[str]) -> ImageArray:
+        """An image of some of the channels, by name, as the model takes it: all of them, the others absent.
+
+        The image is left as it is where the model was not trained to do without channels. Raises UserError for channels
+        that it does not take.
+        """
+        own = self.channels
+        if not channels or not self.info.input.may_lack_channels:
+            return image
+        if strange := [name for name in channels if name not in own]:
+            raise UserError(f"channel {strange[0]}: the model takes {', '.join(own)}")
+        whole = np.full((len(own), *image.shape[1:]), ABSENT, np.float32)
+        for name, channel in zip(channels, image, strict=True):
+            whole[own.index(name)] = channel
+        return whole
 
     def logits(self, image: ImageArray) -> tuple[FloatArray, fit.Placement]:
         """The network's answer `(R, S, S)` to a picture `(C, H, W)` in file values, and where in it the image lies."""

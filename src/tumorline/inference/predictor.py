@@ -83,11 +83,12 @@ class Predictor:
         return read_identifiers(job.path, self.keep_identifiers)._asdict()
 
     def _files_of(self, job: PredictionJob) -> str:
-        return "; ".join(f"{name}={path}" for name, path in zip(self.model.channels, job.images, strict=False))
+        names = job.channels or self.model.channels
+        return "; ".join(f"{name}={path}" for name, path in zip(names, job.images, strict=False))
 
     def _predict_picture(self, job: PredictionJob, mask_path: Path, overlay_path: Path) -> dict[str, Any]:
         image = self._read_picture(job)
-        answer = self.model.answer(image, job.path)
+        answer = self.model.answer(self.model.complete(image, job.channels), job.path)
         masks = self.model.masks(answer.probability)
         labels = to_labels(masks, self.labels)
         if len(masks) == 1:
@@ -95,27 +96,31 @@ class Predictor:
         else:
             write_label_picture(mask_path, labels)
         write_overlay(overlay_path, image[0], masks)
-        return {**self._figures_of(answer, masks, None), "note": self._note(answer, masks, labels)}
+        note = self._note(answer, masks, labels, self._lacking(job))
+        return {**self._figures_of(answer, masks, None), "note": note}
 
     def _read_picture(self, job: PredictionJob) -> ImageArray:
         """A file that holds all channels is read as its layout says; otherwise each is a file of its own."""
-        if len(job.images) > 1:
+        if len(job.images) > 1 or job.channels:
             return read_image(Case(job.path.stem, job.images))
         names = tuple(self.model.info.input.channels)
         return read_image(open_picture(job.path, "" if names else self.model.channel, names))
 
     def _predict_scan(self, job: PredictionJob, mask_path: Path, overlay_path: Path) -> dict[str, Any]:
         image, grid, volume, resampled = read_scan(job)
-        answer = self.model.answer(image, job.path, grid)
+        answer = self.model.answer(self.model.complete(image, job.channels), job.path, grid)
         masks = self.model.masks(answer.probability, grid)
         labels = to_labels(masks, self.labels)
         write_label_map(mask_path, labels, volume)
         write_three_planes(overlay_path, image[0], masks, grid.spacing_mm)
         single = len(job.images) == 1 and not job.series
-        stated = sequence_note(job.path, self.model.channels[0]) if single else ""
+        channels = job.channels or self.model.channels
+        stated = sequence_note(job.path, channels[0]) if single else ""
         written = self._write_segmentation(mask_path, masks, job) if job.series else {}
-        taken = [note_on_sequence(*pair) for pair in zip(job.series, self.model.channels, strict=False)]
-        note = self._note(answer, masks, labels, stated, *taken, *resampled, written.pop("note", ""))
+        taken = [note_on_sequence(*pair) for pair in zip(job.series, channels, strict=False)]
+        note = self._note(
+            answer, masks, labels, self._lacking(job), stated, *taken, *resampled, written.pop("note", "")
+        )
         return {**self._figures_of(answer, masks, grid), "note": note, **written}
 
     def _write_segmentation(self, mask_path: Path, masks: MaskArray, job: PredictionJob) -> dict[str, str]:
@@ -137,6 +142,11 @@ class Predictor:
         lost = 0 if {*self.labels} <= {*NESTED} else int((from_labels(labels, self.labels) != masks).any(0).sum())
         overlap = f"regions overlap in {lost} places, where the map of labels holds the last of them" if lost else ""
         return "; ".join(filter(None, (BLANK_NOTE if answer.blank else "", overlap, *more))) or None
+
+    def _lacking(self, job: PredictionJob) -> str:
+        """Which of the model's channels the case has not."""
+        lacking = [name for name in self.model.channels if name not in job.channels] if job.channels else []
+        return f"answered without {', '.join(lacking)}" if lacking else ""
 
     def _figures_of(self, answer: Answer, masks: MaskArray, grid: Grid | None) -> dict[str, Any]:
         """Of all regions together as `tumour`, and of each; a region of that name stands for itself."""

@@ -22,7 +22,7 @@ from tumorline.metrics.headline import (
 )
 from tumorline.model_file import read_info
 from tumorline.report.page import harmless
-from tumorline.report.region import size_limits
+from tumorline.report.region import size_limits, subset_rows
 from tumorline.results import RegionSummary, Summary, mean_dice_over_regions, read_summary
 from tumorline.run_folder import CARD_NAME, SUMMARY_NAME, WEIGHTS_NAME
 
@@ -81,6 +81,7 @@ def _region_content(summary: Summary, region: str) -> dict[str, Any]:
         "rows": [(name, digits) for name, digits in FIGURES if getattr(figures, name) and _is_told(figures, name)],
         "calibration": summary.calibration.get(region),
         "groups": [*figures.by_class.items(), *sizes],
+        "subsets": subset_rows(summary, region),
     }
 
 

@@ -36,6 +36,7 @@ def region_content(summary: Summary, region: str, rows: Sequence[Row]) -> dict[s
         "calibration": certainty.calibration(calibration, point),
         "confidence": certainty.confidence(calibration),
         "stress": _stress(summary.robustness.get(region)),
+        "subsets": subset_rows(summary, region),
     }
 
 
@@ -115,6 +116,21 @@ def size_limits(group: SizeGroup, to: str = "–") -> str:
         return f"{low_ml:.3g}{to}{high_ml:.3g} ml"
     low, high = group.limits_px
     return f"{low}{to}{high} px"
+
+
+def subset_rows(summary: Summary, region: str) -> list[dict[str, Any]]:
+    """What is told of each subset of the channels; nothing where they were not asked for."""
+    levels = summary.subsets.get(region, [])
+    return [
+        {
+            "channels": ", ".join(name.replace("_", " ") for name in level.channels),
+            "dice": level.dice.mean,
+            "lost": level.lost_against(levels[0]),
+            "missed": level.missed,
+            "cases": level.cases,
+        }
+        for level in levels
+    ]
 
 
 def _stress(stress: Robustness | None) -> dict[str, Any] | None:

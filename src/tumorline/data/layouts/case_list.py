@@ -2,9 +2,10 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from tumorline.data.layouts.gather import Scan, channel_meant, common_name
+from tumorline.data.layouts.gather import Scan, channel_meant, channels_there, common_name, stating_channels
 from tumorline.data.user_tables import read_rows_of_cases
 from tumorline.errors import UserError
 from tumorline.user_text import written_path
@@ -12,21 +13,28 @@ from tumorline.user_text import written_path
 PREFIX = "image"
 
 
-def list_scans(path: Path, channels: Sequence[str]) -> list[Scan]:
+def list_scans(path: Path, channels: Sequence[str], may_lack: bool = False) -> list[Scan]:
     """The scan of each row, in the order of the channels; what a row lacks is its problem and not that of the others.
 
-    Raises UserError for a table without rows, without a column for each channel, or with two for one.
+    Raises UserError for a table without rows, without a column for each channel, or with two for one. Where scans
+    `may_lack` channels, columns and cells may be empty as long as one is not.
     """
     rows = read_rows_of_cases(path, required=())
-    columns = _columns_of_channels(path, [*next(iter(rows.values()), {})], channels)
-    scans = [_scan_of_row(path, line, row, [columns[channel] for channel in channels]) for line, row in rows.items()]
+    columns = _columns_of_channels(path, [*next(iter(rows.values()), {})], channels, may_lack)
+    scans = []
+    for line, row in rows.items():
+        filled = [channel for channel, column in columns.items() if row[column]]
+        there = channels_there(list(columns), filled, may_lack)
+        scan = _scan_of_row(path, line, row, [columns[channel] for channel in there])
+        scans.append(stating_channels(replace(scan, channels=tuple(there)), channels))
     times = Counter(scan.name for scan in scans)
     if twice := [name for name, count in times.items() if count > 1]:
         raise UserError(f"{path}: '{twice[0]}' stands in more than one line; give each row an id of its own")
     return scans
 
 
-def _columns_of_channels(path: Path, columns: Sequence[str], channels: Sequence[str]) -> dict[str, str]:
+def _columns_of_channels(path: Path, columns: Sequence[str], channels: Sequence[str], may_lack: bool) -> dict[str, str]:
+    """The column of each channel that has one, in the order of the channels."""
     found: dict[str, str] = {}
     for column in columns:
         channel = _channel_of(column, channels)
@@ -36,10 +44,11 @@ def _columns_of_channels(path: Path, columns: Sequence[str], channels: Sequence[
             found[channel] = column
     if len(channels) == 1 and PREFIX in columns:
         found.setdefault(channels[0], PREFIX)
-    if lacking := [channel for channel in channels if channel not in found]:
+    there = channels_there(channels, found, may_lack)
+    if lacking := [channel for channel in there if channel not in found]:
         seen = ", ".join(columns) or "no rows"
         raise UserError(f"{path}: no column of {lacking[0] or PREFIX} files; found {seen}")
-    return found
+    return {channel: found[channel] for channel in there}
 
 
 def _channel_of(column: str, channels: Sequence[str]) -> str:

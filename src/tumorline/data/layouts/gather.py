@@ -2,8 +2,8 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tumorline.data.layouts.brats import NAME
@@ -33,6 +33,8 @@ class Scan:
     """Of files of several frames, the frame of each channel."""
     problem: str = ""
     """Why it lacks a channel or has one twice; empty where it does not."""
+    channels: tuple[str, ...] = ()
+    """Of which channels the images are, where it lacks some and may; empty where it has all."""
 
 
 @dataclass
@@ -48,8 +50,11 @@ class _Found:
         return tuple(path for words in self.files.values() for paths in words.values() for path in paths)
 
 
-def gather_scans(contents: Contents, channels: Sequence[str]) -> list[Scan]:
-    """The scans below a folder whose volumes are named by sequence, or lie in a folder of nnU-Net."""
+def gather_scans(contents: Contents, channels: Sequence[str], may_lack: bool = False) -> list[Scan]:
+    """The scans below a folder whose volumes are named by sequence, or lie in a folder of nnU-Net.
+
+    Where they `may_lack` channels, one is enough.
+    """
     found: dict[str, _Found] = {}
     for path in contents.volumes:
         if not is_in_nnunet_folder(path) and not _is_mask(contents, path):
@@ -57,7 +62,18 @@ def gather_scans(contents: Contents, channels: Sequence[str]) -> list[Scan]:
             if channel := channel_meant(word, channels):
                 scan = found.setdefault(name or path.parent.as_posix(), _Found(name))
                 scan.files[channel][word].append(path)
-    return [*(_as_scan(scan, contents.path, channels) for scan in found.values()), *nnunet_scans(contents, channels)]
+    scans = [_as_scan(scan, contents.path, channels_there(channels, scan.files, may_lack)) for scan in found.values()]
+    return [*(stating_channels(scan, channels) for scan in scans), *nnunet_scans(contents, channels, may_lack)]
+
+
+def channels_there(channels: Sequence[str], there: Collection[str], may_lack: bool) -> Sequence[str]:
+    """Those of the channels that are there, where others may be lacking; all of them where not, or where none is."""
+    return [channel for channel in channels if channel in there] or channels if may_lack else channels
+
+
+def stating_channels(scan: Scan, channels: Sequence[str]) -> Scan:
+    """The same without the names of its channels where it has all."""
+    return replace(scan, channels=()) if len(scan.channels) == len(channels) else scan
 
 
 def split_name(path: Path) -> tuple[str, str]:
@@ -82,8 +98,11 @@ def channel_meant(word: str, channels: Sequence[str] = SEQUENCES) -> str:
     return SEQUENCE_WORDS.get(plain_word(word), "")
 
 
-def name_channels(given: Sequence[str], channels: Sequence[str]) -> Scan:
-    """The scan that `NAME=FILE` of each channel make. Raises UserError for a channel too few, too many or unknown."""
+def name_channels(given: Sequence[str], channels: Sequence[str], may_lack: bool = False) -> Scan:
+    """The scan that `NAME=FILE` of each channel make, or of some that it may do with.
+
+    Raises UserError for a channel too few, too many or unknown.
+    """
     files: dict[str, Path] = {}
     for text in given:
         word, equals, file = text.partition("=")
@@ -97,12 +116,13 @@ def name_channels(given: Sequence[str], channels: Sequence[str]) -> Scan:
         if channel in files:
             raise UserError(f"{where}: {channel} was given before, as {files[channel]}; keep one of them")
         files[channel] = Path(file.strip())
-    if lacking := [channel for channel in channels if channel not in files]:
+    there = channels_there(channels, files, may_lack)
+    if lacking := [channel for channel in there if channel not in files]:
         raise UserError(f"--channel: {', '.join(lacking)} is not given; this model takes {', '.join(channels)}")
     if lost := [path for path in files.values() if not path.exists()]:
         raise UserError(f"{lost[0]}: no such file or folder")
-    images = tuple(files[channel] for channel in channels)
-    return Scan(Path(common_name(images)), images)
+    images = tuple(files[channel] for channel in there)
+    return stating_channels(Scan(Path(common_name(images)), images, channels=tuple(there)), channels)
 
 
 def common_name(images: Sequence[Path]) -> str:
@@ -122,7 +142,7 @@ def _as_scan(found: _Found, root: Path, channels: Sequence[str]) -> Scan:
     below = place.relative_to(root)
     target = below / found.name if found.name or below.parts else Path(place.resolve().name or "scan")
     try:
-        return Scan(target, tuple(_file_of(channel, found, place) for channel in channels))
+        return Scan(target, tuple(_file_of(channel, found, place) for channel in channels), channels=tuple(channels))
     except UserError as error:
         return Scan(target, found.paths, problem=str(error))
 
@@ -142,14 +162,26 @@ def _file_of(channel: str, found: _Found, place: Path) -> Path:
     return files[0]
 
 
-def nnunet_scans(contents: Contents, channels: Sequence[str]) -> list[Scan]:
+def nnunet_scans(contents: Contents, channels: Sequence[str], may_lack: bool = False) -> list[Scan]:
     scans = {name: scan for name, scan in scans_in_nnunet(contents).items() if scan.channels or scan.whole}
-    return [_nnunet_scan(name, scan, channels) for name, scan in scans.items()]
+    return [_nnunet_scan(name, scan, channels, may_lack) for name, scan in scans.items()]
 
 
-def _nnunet_scan(name: str, scan: NnunetScan, channels: Sequence[str]) -> Scan:
+def _nnunet_scan(name: str, scan: NnunetScan, channels: Sequence[str], may_lack: bool) -> Scan:
+    there = [channel for channel in channels if _is_in_nnunet(name, scan, channel)] if may_lack else []
+    if 0 < len(there) < len(channels):
+        images, planes = files_of_channels(name, scan, there)
+        return Scan(Path(name), images, planes, channels=tuple(there))
     try:
         images, planes = files_of_channels(name, scan, channels)
     except UserError as error:
         return Scan(Path(name), scan.files, problem=str(error))
     return Scan(Path(name), images, planes)
+
+
+def _is_in_nnunet(name: str, scan: NnunetScan, channel: str) -> bool:
+    try:
+        files_of_channels(name, scan, [channel])
+    except UserError:
+        return False
+    return True

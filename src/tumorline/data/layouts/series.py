@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from tumorline.data.layouts.gather import channels_there
 from tumorline.errors import UserError
 from tumorline.formats.decode import is_dicom, without_suffix
 
@@ -26,6 +27,8 @@ class SeriesScan:
     """All that belong to it, whether they can be read or not."""
     problem: str = ""
     """Why it cannot be predicted; empty where it can."""
+    channels: tuple[str, ...] = ()
+    """Of which channels the series are, where it lacks some and may; empty where it has all."""
 
 
 @dataclass
@@ -52,10 +55,13 @@ class _Member(NamedTuple):
         return self.series.paths[0].parent
 
 
-def gather_series(places: Iterable[tuple[Path, Iterable[Path]]], channels: Sequence[str]) -> SeriesFound:
+def gather_series(
+    places: Iterable[tuple[Path, Iterable[Path]]], channels: Sequence[str], may_lack: bool = False
+) -> SeriesFound:
     """The scans among the pictures below given folders; slices that lie alone stay pictures.
 
-    For a model of several channels the series of one study are one scan, also where each lies in a folder of its own.
+    For a model of several channels the series of one study are one scan, also where each lies in a folder of its own;
+    where scans `may_lack` channels, one is enough.
     """
     found = SeriesFound()
     studies: dict[str, list[_Member]] = defaultdict(list)
@@ -70,8 +76,10 @@ def gather_series(places: Iterable[tuple[Path, Iterable[Path]]], channels: Seque
             except UserError as error:
                 found.scans.append(SeriesScan(root, name, (), tuple(files), str(error)))
     for members in studies.values():
-        add_scans = _add_single_scans if len(channels) == 1 else _add_scan_of_channels
-        add_scans(found, members, channels)
+        if len(channels) == 1:
+            _add_single_scans(found, members, channels)
+        else:
+            _add_scan_of_channels(found, members, channels, may_lack)
     return found
 
 
@@ -172,7 +180,9 @@ def _single_scan(member: _Member, channel: str, alone: bool) -> SeriesScan:
     return SeriesScan(member.root, name, (series,), series.paths, problem)
 
 
-def _add_scan_of_channels(found: SeriesFound, members: Sequence[_Member], channels: Sequence[str]) -> None:
+def _add_scan_of_channels(
+    found: SeriesFound, members: Sequence[_Member], channels: Sequence[str], may_lack: bool
+) -> None:
     files = tuple(path for member in members for path in member.series.paths)
     by_sequence: dict[str, list[DicomSeries]] = defaultdict(list)
     for member in members:
@@ -180,13 +190,14 @@ def _add_scan_of_channels(found: SeriesFound, members: Sequence[_Member], channe
     root, place = members[0].root, _common_folder(members)
     below = place.relative_to(root) if place.is_relative_to(root) else Path()
     name = below if below.parts else Path(place.resolve().name or "scan")
+    there = channels_there(channels, by_sequence, may_lack)
     try:
-        chosen = tuple(_series_of(channel, by_sequence, place) for channel in channels)
-        scan = SeriesScan(root, name, chosen, files)
+        chosen = tuple(_series_of(channel, by_sequence, place) for channel in there)
+        scan = SeriesScan(root, name, chosen, files, channels=tuple(there) if len(there) < len(channels) else ())
     except UserError as error:
         scan = SeriesScan(root, name, (), files, str(error))
     found.scans.append(scan)
-    found.remarks += _remarks_on(place, members, dict(zip(channels, scan.series, strict=False)))
+    found.remarks += _remarks_on(place, members, dict(zip(there, scan.series, strict=False)))
 
 
 def _remarks_on(place: Path, members: Sequence[_Member], chosen: "Mapping[str, DicomSeries]") -> list[str]:

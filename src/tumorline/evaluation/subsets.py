@@ -1,0 +1,136 @@
+"""How a model that may do without some of its channels does with each subset of them."""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from itertools import combinations
+from typing import Any, TypeGuard
+
+from tumorline.data.case import Case
+from tumorline.data.dataset import Dataset
+from tumorline.errors import UserError
+from tumorline.evaluation.status import Request
+from tumorline.evaluation.tables import read_rows, write_evaluation
+from tumorline.files import write_csv
+from tumorline.groups import group_of
+from tumorline.inference.model import Model
+from tumorline.metrics.overlap import count_overlap, dice_of_tumour
+from tumorline.metrics.summary import figure_of
+from tumorline.model_info import ModelInfo
+from tumorline.output_folder import Memory
+from tumorline.results import SubsetLevel, Summary
+from tumorline.run_folder import SUBSETS_NAME
+
+Record = dict[str, Any]
+Progress = Callable[[int, int], None]
+
+COLUMNS = ("case", "patient", "region", "channels", "dice", "missed", "predicted_px")
+MOST_WITH_ALL = 4
+"""Of so many channels every subset is measured; of more all, all but one, and each alone."""
+AFTER_TRAINING = 20
+"""Cases that are measured where nobody asked for the table, at the end of a training."""
+AND = "+"
+"""Between the names of the channels in the table."""
+
+
+def require_lacking(info: ModelInfo) -> None:
+    """Raise UserError for a model that was trained with all of its channels."""
+    if not info.input.may_lack_channels:
+        raise UserError(
+            f"--subsets: '{info.name}' was trained with all of its channels; train with augment.channel_dropout=0.3 "
+            "for one that may do without some"
+        )
+
+
+def channel_subsets(channels: Sequence[str]) -> list[tuple[str, ...]]:
+    """Those that are measured, from all channels down to each alone."""
+    sizes = range(len(channels), 0, -1)
+    found = [subset for size in sizes for subset in combinations(channels, size)]
+    few = (len(channels), len(channels) - 1, 1)
+    return found if len(channels) <= MOST_WITH_ALL else [subset for subset in found if len(subset) in few]
+
+
+def add_subsets(
+    model: Model, wanted: Request, summary: Summary, most: int | None = None, progress: Progress | None = None
+) -> Summary:
+    """Score the cases of the headline, `most` of them, with each subset of their channels; writes `subsets.csv`."""
+    rows = read_rows(wanted.output)
+    names = _spread([*dict.fromkeys(row.case for row in rows if row.status in wanted.headline)], most)
+    records = measure_subsets(model, wanted.dataset, names, wanted.memory, progress)
+    summary = summary.model_copy(update={"subsets": summarise_subsets(records)})
+    write_csv(wanted.output / SUBSETS_NAME, COLUMNS, records)
+    write_evaluation(wanted.output, rows, summary)
+    return summary
+
+
+def _spread(names: Sequence[str], most: int | None) -> list[str]:
+    """So many names, spread evenly over all of them."""
+    if most is None or len(names) <= most:
+        return [*names]
+    return [names[number * len(names) // most] for number in range(most)]
+
+
+def measure_subsets(
+    model: Model,
+    dataset: Dataset,
+    names: Sequence[str],
+    memory: Memory | None = None,
+    progress: Progress | None = None,
+) -> list[Record]:
+    """Dice of the cases `names` with each subset; the cases that `memory` holds are not measured again."""
+    records = []
+    for done, name in enumerate(names, start=1):
+        case, key = dataset.cases[dataset.index[name]], f"{name} by subset"
+        earlier = memory.recall(key) if memory else None
+        found = earlier if _is_measured(earlier, model, dataset) else _measure_case(model, dataset, case)
+        if memory and found is not earlier:
+            memory.keep(key, found)
+        records += found
+        if progress:
+            progress(done, len(names))
+    return records
+
+
+def _measure_case(model: Model, dataset: Dataset, case: Case) -> list[Record]:
+    image, truth, grid = dataset.read(case)
+    channels = dataset.channel_names
+    records = []
+    for subset in channel_subsets(channels):
+        some = image[[channels.index(name) for name in subset]]
+        masks = model.mask(model.complete(some, subset), grid)
+        for region, true, predicted in zip(model.info.regions, truth, masks, strict=True):
+            counts = count_overlap(true, predicted)
+            level = {"case": case.id, "patient": case.patient, "region": region, "channels": AND.join(subset)}
+            figures = {"dice": dice_of_tumour(counts), "missed": counts.missed, "predicted_px": counts.predicted}
+            records.append(level | figures)
+    return records
+
+
+def _is_measured(records: Any, model: Model, dataset: Dataset) -> TypeGuard[list[Record]]:
+    """Whether what was kept of a case is a record for each subset and region."""
+    keys = [
+        (AND.join(subset), region) for subset in channel_subsets(dataset.channel_names) for region in model.info.regions
+    ]
+    return isinstance(records, list) and keys == [
+        (record.get("channels"), record.get("region")) if isinstance(record, dict) else None for record in records
+    ]
+
+
+def summarise_subsets(records: Sequence[Record]) -> dict[str, list[SubsetLevel]]:
+    """By region, Dice by patient and missed tumours with each subset, in the order in which they were measured."""
+    by_region: dict[str, dict[str, list[Record]]] = defaultdict(lambda: defaultdict(list))
+    for record in records:
+        by_region[record["region"]][record["channels"]].append(record)
+    return {
+        region: [_summarise_subset(channels, members) for channels, members in subsets.items()]
+        for region, subsets in by_region.items()
+    }
+
+
+def _summarise_subset(channels: str, records: Sequence[Record]) -> SubsetLevel:
+    values = ((group_of(record["patient"], record["case"]), record["dice"]) for record in records)
+    return SubsetLevel(
+        channels=channels.split(AND),
+        cases=len(records),
+        dice=figure_of(values),
+        missed=sum(record["missed"] for record in records),
+    )
