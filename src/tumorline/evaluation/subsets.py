@@ -101,7 +101,7 @@ def _measure_case(model: Model, dataset: Dataset, case: Case) -> list[Record]:
             counts = count_overlap(true, predicted)
             level = {"case": case.id, "patient": case.patient, "region": region, "channels": AND.join(subset)}
             figures = {"dice": dice_of_tumour(counts), "missed": counts.missed, "predicted_px": counts.predicted}
-            records.append(level | figures)
+            records.append({**level, **figures})
     return records
 
 
