@@ -82,7 +82,7 @@ class Task:
     def fingerprint(self) -> str:
         """Hash of all that determines the result, so that a run is resumed only as what it was."""
         config = self.config.model_dump(mode="json")
-        for key in ("source", "cache", "enhancing_label"):  # what the masks hold is in the hash itself
+        for key in ("source", "cache", "enhancing_label", "keep_identifiers"):  # what masks hold is in the hash itself
             del config["data"][key]
         defaults = DataConfig().model_dump(mode="json")
         for key in OF_VOLUMES:  # a training of pictures goes on that began before there were volumes
