@@ -139,8 +139,27 @@ def read_group(text: str) -> "tuple[str, list[Path]]":
     return name, [Path(run) for run in runs.split(",") if run]
 
 
-def report(run: Annotated[Path, typer.Argument(help="Finished run folder.")], trust_paths: TrustPaths = False) -> None:
-    """Write report.html of a finished run again."""
+def report(
+    run: Annotated[Path, typer.Argument(help="Finished run folder; with --figures a comparison or a matrix as well.")],
+    figures: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Write figures, tables, methods and references for a paper there (extra: paper)."
+        ),
+    ] = None,
+    overwrite: Overwrite = False,
+    trust_paths: TrustPaths = False,
+) -> None:
+    """Write report.html of a finished run again, or, with --figures, what a paper needs of it.
+
+    --figures writes each chart as SVG and PDF, each table as CSV and LaTeX, the methods as CLAIM 2024 asks for, and
+    a bibliography of what was used. The same command writes them again; what you have changed there is not replaced.
+    """
+    if figures:
+        from tumorline.paper import write_paper
+
+        say(f"for a paper: {write_paper(run, figures, overwrite)}")
+        return
     from tumorline.run import render_report
 
     with trusting_paths(trust_paths):

@@ -1,0 +1,33 @@
+"""What is said below a figure."""
+
+CAPTIONS = {
+    "headline_bar": "Dice by patient with its 95 % interval.",
+    "by_class": "Dice by class: one dot a case, the bar the mean over patients, the band its 95 % interval.",
+    "by_size": "Dice by thirds of the true size: one dot a case, the bar the mean over patients.",
+    "by_attribute": "Dice by what else the source states.",
+    "areas": "Predicted against true size; on the dashed line they agree.",
+    "distribution": "Distribution of the Dice of cases.",
+    "over_segmentation-curve": "Dice on the validation patients against the threshold.",
+    "over_segmentation-ratios": "Predicted over true size on the validation patients against the threshold.",
+    "calibration": "Reliability near tumours: share of tumour against predicted probability; the area of a dot "
+    "is its share "
+    "of the pixels.",
+    "confidence": "Risk against coverage: mean 1 - Dice of the most confident cases.",
+    "stress": "Dice under a change of the images; the left dot is the images as they are.",
+    "loss": "Loss on training and validation part over the epochs.",
+    "training-dice": "Dice on the validation part over the epochs.",
+    "rate": "Learning rate over the epochs.",
+    "differences": "Paired differences of Dice: one dot a patient, the bar the mean, the band its 95 % interval.",
+    "pareto": "Dice against images a second in inference; the line joins those that no other beats in both.",
+    "dice": "Dice of every case, by set.",
+}
+"""By a part of the figure's name; the first that fits counts."""
+
+
+def caption_of(name: str) -> str:
+    region, _, part = name.partition("-")
+    what = next((text for key, text in CAPTIONS.items() if key in name), part or name)
+    return what if not part or any(what is CAPTIONS[key] for key in OF_ALL) else f"{region.replace('_', ' ')}: {what}"
+
+
+OF_ALL = ("loss", "training-dice", "rate", "differences", "pareto")

@@ -1,0 +1,83 @@
+"""The methods of what compares several models or sets: what is known there are the cases and the statistics."""
+
+from collections.abc import Iterable
+
+from tumorline.compared_results import Comparison, Leaderboard, Matrix
+from tumorline.environment import versions
+from tumorline.metrics.summary import LEAST_FOR_INTERVAL, RESAMPLES
+from tumorline.paper.methods import SETS, UNKNOWN, Paragraph
+from tumorline.wording import numbered
+
+INTERVALS = (
+    f"95 % intervals of a mean are bootstrapped over patients (BCa, {RESAMPLES} resamples [@efron1987]) from "
+    f"{LEAST_FOR_INTERVAL} patients on."
+)
+CORRECTED = (
+    "p is corrected over all pairs and regions of a metric after Holm [@holm1979]; below 0.05 a difference counts."
+)
+TESTS = {
+    "models": "Two models are compared by the paired differences of their patients, with a sign-flip test; this "
+    "is about "
+    "these models and not about their recipes.",
+    "recipes": "Two recipes are compared over patients and seeds together, with Satterthwaite's degrees of freedom "
+    "[@satterthwaite1946].",
+    "leak": "A leaking split is compared with an honest one, to measure what the leak adds; nothing is ranked.",
+}
+
+
+def describe_comparison(result: Comparison) -> list[Paragraph]:
+    known = SETS.get(result.source.known_as or "", f"a source whose name is {UNKNOWN}")
+    return [
+        _design(f"{numbered(len(result.names), 'contender')} ({', '.join(result.names)}) were compared"),
+        Paragraph(
+            "Data",
+            f"All were given the same {numbered(result.cases, 'case')} of {numbered(result.patients, 'patient')} from "
+            f"{known}; none was trained on a patient on which another was tested. Data, partitions, networks "
+            f"and training "
+            f"of each: {UNKNOWN} here; see the methods of each run.",
+        ),
+        Paragraph("Statistics", f"{TESTS[result.about]} {CORRECTED} {INTERVALS} Ranked by {result.ranked_by}."),
+        _findings([*result.warnings, *result.verdicts]),
+        _software(),
+    ]
+
+
+def describe_matrix(result: Matrix) -> list[Paragraph]:
+    return [
+        _design(f"{numbered(len(result.models), 'model')} were tested on {numbered(len(result.sets), 'set')}"),
+        Paragraph("Data", f"The sets are {', '.join(result.sets)}; origin, criteria and acquisition: {UNKNOWN}."),
+        Paragraph("Statistics", INTERVALS),
+        _findings(result.sentences),
+        _software(),
+    ]
+
+
+def describe_leaderboard(result: Leaderboard) -> list[Paragraph]:
+    missing = f" Not measured: {', '.join(one.name for one in result.unmeasured)}." if result.unmeasured else ""
+    return [
+        _design(f"{result.finished} of {numbered(result.cells, 'training')} of a benchmark are finished"),
+        Paragraph("Training", f"One budget for all: {result.budget}.{missing}"),
+        Paragraph("Statistics", f"{CORRECTED} {INTERVALS} Ranked by {result.ranked_by}, within one initialisation."),
+        _findings(result.warnings),
+        _software(),
+    ]
+
+
+def _design(what: str) -> Paragraph:
+    return Paragraph(
+        "Design",
+        f"{what}; this is reported after CLAIM 2024 [@claim2024]. Prospective or retrospective collection, "
+        f"registration "
+        f"and ethics approval: {UNKNOWN}.",
+    )
+
+
+def _findings(sentences: Iterable[str]) -> Paragraph:
+    return Paragraph("Findings", " ".join(f"{sentence.rstrip('.')}." for sentence in sentences))
+
+
+def _software() -> Paragraph:
+    return Paragraph(
+        "Software and hardware",
+        f"Tumorline {versions()['tumorline']} [@tumorline]. Other software and hardware: {UNKNOWN} here; see each run.",
+    )

@@ -1,0 +1,100 @@
+"""Tables as CSV, with all digits, and as LaTeX (booktabs), with those that a reader wants."""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tumorline.paper.latex import for_latex
+
+LONG = 40
+"""Rows from which on a table may break over pages."""
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of numbers (with `digits` after the point), of limits `[low, high]`, or of text."""
+
+    key: str
+    heading: str
+    digits: int | None = None
+
+    @property
+    def is_number(self) -> bool:
+        return self.digits is not None
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows may have a key `digits` of their own, which stands in place of those of the columns that have any."""
+
+    name: str
+    caption: str
+    columns: Sequence[Column]
+    rows: Sequence[Row]
+
+    def for_csv(self) -> tuple[list[str], list[dict[str, Any]]]:
+        """Names of columns and rows; limits become two columns."""
+        return list(dict.fromkeys(name for row in self.rows for name in self._flat(row))), list(
+            map(self._flat, self.rows)
+        )
+
+    def _flat(self, row: Row) -> dict[str, Any]:
+        flat: dict[str, Any] = {}
+        for column in self.columns:
+            if column.key in self._limits:
+                low, high = row.get(column.key) or (None, None)
+                flat |= {f"{column.key}_low": low, f"{column.key}_high": high}
+            else:
+                flat[column.key] = row.get(column.key)
+        return flat
+
+    @property
+    def _limits(self) -> set[str]:
+        """Keys of the columns that hold limits in any row."""
+        keys = (column.key for column in self.columns)
+        return {key for key in keys if any(isinstance(row.get(key), list | tuple) for row in self.rows)}
+
+    def to_latex(self) -> str:
+        """A `table` (a `longtable` of many rows) to be taken in with `\\input`; it needs booktabs and graphicx."""
+        spec = "".join("r" if column.is_number else "l" for column in self.columns)
+        head = " & ".join(for_latex(column.heading) for column in self.columns) + r" \\"
+        body = "\n".join(" & ".join(self._cell(row, column) for column in self.columns) + r" \\" for row in self.rows)
+        about = f"\\caption{{{for_latex(self.caption)}}}\n\\label{{tab:{label_of(self.name)}}}"
+        if len(self.rows) > LONG:
+            return self._long(spec, head, body, about)
+        fitted = "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%"
+        return (
+            f"\\begin{{table}}[htbp]\n\\centering\n{about}\n{fitted}\n\\begin{{tabular}}{{{spec}}}\n\\toprule\n{head}\n"
+            f"\\midrule\n{body}\n\\bottomrule\n\\end{{tabular}}}}\n\\end{{table}}\n"
+        )
+
+    def _long(self, spec: str, head: str, body: str, about: str) -> str:
+        """Texts of a table of two columns break over lines."""
+        spec = spec.replace("l", "p{0.44\\linewidth}") if len(spec) <= 2 else spec
+        ends = f"\\toprule\n{head}\n\\midrule"
+        return (
+            f"{{\\footnotesize\n\\begin{{longtable}}{{{spec}}}\n{about} \\\\\n{ends}\n\\endfirsthead\n{ends}\n"
+            f"\\endhead\n\\bottomrule\n\\endfoot\n{body}\n\\end{{longtable}}}}\n"
+        )
+
+    def _cell(self, row: Row, column: Column) -> str:
+        value = row.get(column.key)
+        digits = column.digits if column.digits in (None, 0) else row.get("digits", column.digits)
+        if isinstance(value, list | tuple):
+            return " to ".join(_to_digits(limit, digits) for limit in value)
+        return _to_digits(value, digits)
+
+
+def _to_digits(value: Any, digits: int | None) -> str:
+    if value is None or value == "" or (isinstance(value, float) and not math.isfinite(value)):
+        return "--"
+    if isinstance(value, int | float) and not isinstance(value, bool) and digits is not None:
+        return f"{value:.{digits}f}".replace("-", "$-$")
+    return for_latex(str(value))
+
+
+def label_of(name: str) -> str:
+    return re.sub(r"[^\w-]+", "-", name, flags=re.ASCII)

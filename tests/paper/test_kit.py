@@ -1,0 +1,194 @@
+"""What `report --figures` writes: all charts, tables that agree with the results, methods; nothing is lost."""
+
+import csv
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+import tumorline
+from tests.conftest import Program
+from tests.report.evaluated import evaluated
+from tumorline.errors import UserError
+from tumorline.paper import write_paper
+from tumorline.paper.references import all_references
+from tumorline.results import read_summary
+
+pytest.importorskip("reportlab")
+FROZEN = Path(__file__).parents[1] / "frozen" / "0.1.0"
+
+
+@pytest.fixture(scope="module")
+def kit(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_paper(tiny_run, tmp_path_factory.mktemp("kit") / "paper")
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_each_chart_of_the_page_is_there_as_svg_and_pdf(tiny_run: Path, kit: Path) -> None:
+    shown = re.findall(r'<svg viewBox="0 0 (?:520|420)[^>]* role="img"', (tiny_run / "report.html").read_text())
+    figures = sorted(path.stem for path in (kit / "figures").glob("*.svg"))
+    assert len(figures) == len(shown) >= 10
+    assert figures == sorted(path.stem for path in (kit / "figures").glob("*.pdf"))
+    assert {"training-loss", "tumour-by_class", "tumour-confidence"} <= {*figures}
+
+
+def test_a_figure_needs_no_style_sheet_and_has_its_legend(kit: Path) -> None:
+    for path in (kit / "figures").glob("*.svg"):
+        text = path.read_text()
+        assert "class=" not in text
+        assert "var(" not in text
+        ElementTree.fromstring(text)
+    assert {"training", "validation"} <= {*re.findall(r">([a-z]+)</", (kit / "figures/training-loss.svg").read_text())}
+
+
+def test_a_pdf_holds_its_font_and_is_the_same_each_time(tiny_run: Path, kit: Path, tmp_path: Path) -> None:
+    content = (kit / "figures" / "tumour-by_class.pdf").read_bytes()
+    assert content.startswith(b"%PDF-")
+    assert b"/FontFile2" in content
+    assert (write_paper(tiny_run, tmp_path / "again") / "figures" / "tumour-by_class.pdf").read_bytes() == content
+
+
+def test_the_tables_say_what_the_summary_says(tiny_run: Path, kit: Path) -> None:
+    dice = read_summary(tiny_run / "summary.json").regions["tumour"].dice
+    row = next(row for row in table(kit / "tables" / "figures.csv") if row["figure"] == "dice")
+    assert float(row["mean"]) == dice.mean
+    shown = (kit / "tables" / "figures.tex").read_text()
+    assert f"dice & {dice.mean:.3f}" in shown
+    assert all(rule in shown for rule in ("\\toprule", "\\midrule", "\\bottomrule"))
+    parts = {row["part"]: int(row["cases"]) for row in table(kit / "tables" / "split.csv")}
+    assert sum(parts.values()) == 40
+    assert "train.learning\\_rate & 0.02" in (kit / "tables" / "settings.tex").read_text()
+
+
+def test_the_methods_name_what_the_run_knows_and_what_it_does_not(kit: Path) -> None:
+    text = (kit / "methods.md").read_text()
+    known = ("learning rate of 0.02", "AdamW [@loshchilov2019]", "'unet' (widths [4, 8])", "batches of 4", "PyTorch")
+    assert [words for words in known if words not in text] == []
+    assert "ethics approval: not stated" in text
+    assert "MONAI" not in text  # which is installed, and was not used
+    assert "\\cite{loshchilov2019}" in (kit / "methods.tex").read_text()
+    items = table(kit / "claim.csv")
+    assert [row["item"] for row in items] == [str(number) for number in range(1, 45)]
+    assert items[24]["where"] == "Methods: Training"
+
+
+def test_the_bibliography_has_what_is_cited_and_nothing_else(kit: Path) -> None:
+    cited = set(re.findall(r"@([a-z]+\d*)", " ".join(re.findall(r"\[@[^\]]*\]", (kit / "methods.md").read_text()))))
+    assert {"ronneberger2015", "milletari2016", "claim2024", "tumorline"} <= cited
+    assert set(re.findall(r"^@\w+\{(\w+),", (kit / "references.bib").read_text(), re.M)) == cited
+
+
+def test_of_an_evaluation_the_training_is_not_stated(tmp_path: Path) -> None:
+    text = (write_paper(FROZEN / "evaluation", tmp_path / "paper") / "methods.md").read_text()
+    assert "Loss, optimiser, schedule and the other settings of the training: not stated." in text
+    assert not (tmp_path / "paper" / "tables" / "settings.csv").exists()
+
+
+def test_several_regions_have_figures_and_rows_of_their_own(tmp_path: Path) -> None:
+    found = evaluated(tmp_path / "evaluation", (6, 24, 24))
+    kit = write_paper(found.folder, tmp_path / "paper")
+    assert (kit / "figures" / "enhancing_tumour-areas.pdf").is_file()
+    assert {row["region"] for row in table(kit / "tables" / "figures.csv")} == {
+        "whole tumour",
+        "tumour core",
+        "enhancing tumour",
+    }
+    assert "true volume, ml" in (kit / "tables" / "figures.tex").read_text()
+
+
+def test_a_comparison_has_its_differences_and_its_test(tmp_path: Path) -> None:
+    folders = [evaluated(tmp_path / name, (24, 24), regions=1, cases=8).folder for name in ("first", "second")]
+    tumorline.compare(folders, output=tmp_path / "comparison")
+    kit = write_paper(tmp_path / "comparison", tmp_path / "paper")
+    assert [path.stem for path in (kit / "figures").glob("*.pdf")] == ["differences"]
+    assert {row["metric"] for row in table(kit / "tables" / "differences.csv")} >= {"Dice", "HD95"}
+    assert "sign-flip test" in (kit / "methods.md").read_text()
+    assert "holm1979" in (kit / "references.bib").read_text()
+
+
+def test_what_the_user_changed_stays_and_what_is_ours_is_written_again(
+    tiny_run: Path, program: Program, tmp_path: Path
+) -> None:
+    kit = tmp_path / "paper"
+    assert program("report", tiny_run, "--figures", kit).status == 0
+    assert program("report", tiny_run, "--figures", kit).status == 0
+    (kit / "methods.tex").write_text("mine")
+    refused = program("report", tiny_run, "--figures", kit, "--overwrite")
+    assert (refused.status, refused.err.count("\n")) == (2, 1)
+    assert "methods.tex, which was changed since Tumorline wrote it; choose another --figures" in refused.err
+    assert (kit / "methods.tex").read_text() == "mine"
+
+
+def test_figures_of_another_folder_are_replaced_only_when_asked(
+    tiny_run: Path, program: Program, tmp_path: Path
+) -> None:
+    kit, other = tmp_path / "paper", tmp_path / "other"
+    shutil.copytree(FROZEN / "evaluation", other)
+    assert program("report", other, "--figures", kit).status == 0
+    refused = program("report", tiny_run, "--figures", kit)
+    assert (refused.status, "--overwrite" in refused.err) == (2, True)
+    assert not (kit / "tables" / "settings.csv").exists()
+    assert program("report", tiny_run, "--figures", kit, "--overwrite").status == 0
+    assert (kit / "tables" / "settings.csv").exists()
+
+
+def test_a_folder_with_files_of_the_user_is_left_alone(tiny_run: Path, tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("mine")
+    with pytest.raises(UserError, match=r"thesis.tex, which Tumorline did not write; choose another --figures"):
+        write_paper(tiny_run, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_folder_without_results_is_refused_in_one_line(program: Program, tmp_path: Path) -> None:
+    refused = program("report", tmp_path, "--figures", tmp_path / "paper")
+    assert (refused.status, refused.err.count("\n")) == (2, 1)
+    assert "no results here" in refused.err
+    assert not (tmp_path / "paper").exists()
+
+
+def test_every_network_and_loss_has_its_reference() -> None:
+    pytest.importorskip("torch")
+    from tumorline import losses, models
+    from tumorline.paper import methods
+
+    assert {*methods.NETWORKS} == {*models.MODELS}
+    assert {*methods.LOSSES} == {*losses.LOSSES}
+    source = "".join(path.read_text() for path in Path(methods.__file__).parent.glob("*.py"))
+    keys = {*methods.NETWORKS.values(), *(key for _, key in methods.LOSSES.values() if key)}
+    keys |= {key for _, key in methods.SOFTWARE.values()}
+    keys |= {*re.findall(r"@([a-z]+\d{4}|tumorline)\b", source)}
+    assert keys - {*all_references()} == set()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="LaTeX is not installed")
+@pytest.mark.parametrize("kind", ["run", "evaluation", "volumes", "comparison"])
+def test_the_paper_compiles(tiny_run: Path, tmp_path: Path, kind: str) -> None:
+    made = {
+        "run": lambda: tiny_run,
+        "evaluation": lambda: FROZEN / "evaluation",
+        "volumes": lambda: evaluated(tmp_path / "one", (6, 24, 24)).folder,
+        "comparison": lambda: compared(tmp_path),
+    }
+    kit = write_paper(made[kind](), tmp_path / "paper")
+    for command in ("pdflatex", "bibtex", "pdflatex", "pdflatex"):
+        options = ["-interaction=nonstopmode", "-halt-on-error"] if command == "pdflatex" else []
+        done = subprocess.run([command, *options, "paper"], cwd=kit, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout[-2000:]
+    assert "undefined" not in (kit / "paper.log").read_text(errors="replace")
+    assert (kit / "paper.pdf").read_bytes().startswith(b"%PDF")
+
+
+def compared(folder: Path) -> Path:
+    """Whose names hold all that LaTeX minds, and letters of other scripts."""
+    names = ("50%_a&b", "Ж{\\x}#~^")
+    folders = [evaluated(folder / name, (24, 24), regions=1, cases=8).folder for name in names]
+    tumorline.compare(folders, output=folder / "comparison")
+    return folder / "comparison"
