@@ -7,7 +7,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 
 FUZZ_SECONDS ?= 60
 
-.PHONY: demo test install slow fuzz audit golden clean
+.PHONY: demo test install slow fuzz audit golden docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/tumorline train
@@ -31,6 +31,10 @@ audit: $(VENV)/.installed-audit
 # Whether the working tree writes what the commit BASE wrote: make golden BASE=main~1
 golden: $(VENV)/.installed-dev
 	$(BIN)/python tests/golden/between_commits.py $(BASE)
+
+# The pages that are made from the program: docs/commands.md, docs/configuration.md
+docs: $(VENV)/.installed
+	$(BIN)/python -m tumorline.cli.reference docs
 
 install: $(VENV)/.installed
 

@@ -10,7 +10,7 @@ from tumorline.config import Config, load_config, parse_config
 from tumorline.errors import UserError
 
 ROOT = Path(__file__).parents[1]
-RECIPES = [*sorted((ROOT / "configs").glob("*.toml")), ROOT / "src" / "tumorline" / "demo.toml"]
+RECIPES = sorted((ROOT / "configs").glob("*.toml"))
 MOVING_SUM = 'loss.sum=[{name="dice_ce", weight=[1.0, 0.5]}, {name="boundary", weight=[0, 0.5], options={}}]'
 
 

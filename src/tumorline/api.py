@@ -50,12 +50,12 @@ from tumorline.output_folder import (
     refuse_taken_file,
 )
 from tumorline.progress import Notify, Progress, silent
+from tumorline.recipe_files import find_recipe, read_recipe
 from tumorline.report import write_report
 from tumorline.results import Summary
 from tumorline.run_folder import new_run_folder, read_local_config
 from tumorline.trust import local_only, modules_in, trusting, trusting_paths
 
-DEMO = Path(__file__).with_name("demo.toml")
 IDENTIFIED = (
     "DICOM segmentations keep the headers of patient and study that the standard requires (PatientName, PatientID, "
     "PatientBirthDate, AccessionNumber, StudyDate and others): they identify the patient as their series do"
@@ -169,7 +169,7 @@ def run_benchmark(
     from tumorline.benchmarking import NAMES, Benchmark, local, on_ray, read_plan
 
     require_extra("torch", "benchmark", "train")
-    read = read_plan(Path(plan), Path(data) if data else None)
+    read = read_plan(find_recipe(plan, "benchmark"), Path(data) if data else None)
     folder = _checked(benchmark_folder(read.name, output), read.recipe.get("data", {}).get("source", "")).resolve()
     claim_output(folder, "benchmark", NAMES)
     executor = on_ray(ray, processes) if ray else local(processes)
@@ -200,7 +200,7 @@ def tune(
     from tumorline import tuning
 
     source = None if data is None else str(Path(data).resolve())
-    plan = tuning.read_plan(Path(config), source, overrides, trials)
+    plan = tuning.read_plan(find_recipe(config, "tune"), source, overrides, trials)
     folder = Path(output) if output else Path("runs") / f"{plan.config({}).name}-tune"
     _checked(folder, plan.config({}).data.source)
     with trusting(modules_in([plan.recipe, [space for space in plan.tune.space.values() if isinstance(space, list)]])):
@@ -236,16 +236,6 @@ def resume(
         else:
             run.fit_only(config, Path(folder), notify)
     return Path(folder)
-
-
-def read_recipe(path: Path | str | None, data: Path | str | None = None, overrides: Iterable[str] = ()) -> Config:
-    """A recipe with the data source and overrides applied; None is the demo, or all defaults where data is given."""
-    if path is None and data is None:
-        path = DEMO
-    config = load_config(None if path is None else Path(path), overrides)
-    if data is None:
-        return config
-    return config.model_copy(update={"data": config.data.model_copy(update={"source": str(Path(data).resolve())})})
 
 
 @dataclass(frozen=True)

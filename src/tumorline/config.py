@@ -153,8 +153,11 @@ class SplitConfig(Section):
     by: Literal["patient", "slice"] = "patient"
     """'slice' exists to study the leak; every output is then marked LEAKING."""
     train: float = Field(default=0.7, ge=1e-6, lt=1)
+    """Share of the patients that train; with folds the share is what the folds leave."""
     validation: float = Field(default=0.1, ge=1e-6, lt=1)
+    """Share of the patients on which epoch, threshold and temperature are chosen; what is left tests."""
     seed: Seed = 0
+    """Draws which patient goes where; equal seeds give equal parts, whatever `seed` of the run."""
     folds: int = Field(default=0, ge=0, le=MANY)
     """Number of folds; 0 is one split by the shares above. With folds, the test part is one of them and the validation
     part is carved from the rest."""
@@ -169,7 +172,7 @@ class SplitConfig(Section):
     are split as if none were stated."""
     leak: float = Field(default=0.0, ge=0, lt=1)
     """Share of each test patient's slices that trains, in place of as many slices of training patients: to measure what
-    the leak is worth (`configs/leak.toml`). Every output is then marked LEAKING."""
+    the leak is worth (recipe `leak`). Every output is then marked LEAKING."""
 
     @model_validator(mode="after")
     def leaves_a_test_part(self) -> Self:
@@ -227,6 +230,8 @@ class Postprocessing(Section):
 
 
 class PostprocessingConfig(Postprocessing):
+    """What is taken out of a mask after the threshold: small components, and enhancing tumour that comes to little."""
+
     choose: bool = False
     """Choose the limits on the validation patients, in place of limits that stand here."""
 
@@ -243,8 +248,12 @@ class PostprocessingConfig(Postprocessing):
 
 
 class ModelConfig(Section):
+    """The network, where its weights come from, and what happens to its answer after training."""
+
     name: str = "unet"
+    """A network that `tumorline models` lists, or one of your own as package.module:Name."""
     options: Options = {}
+    """Of the network; what a network takes is said where one is wrong."""
     start_from: str = ""
     """A run folder, a listed model or a file of weights: what fits the network by name and shape is taken over. The
     cases that such a model was trained on count as this one's training cases."""
@@ -259,7 +268,9 @@ class LossTerm(Section):
     """One loss of a sum."""
 
     name: str
+    """A loss that `tumorline losses` lists."""
     options: Options = {}
+    """Of the loss."""
     weight: float | tuple[float, float] = 1.0
     """A number, or [first, last]: on a straight line from the one to the other over the training."""
 
@@ -277,8 +288,12 @@ class LossTerm(Section):
 
 
 class LossConfig(Section):
+    """What the training makes small."""
+
     name: str = "dice_ce"
+    """A loss that `tumorline losses` lists."""
     options: Options = {}
+    """Of the loss."""
     sum: tuple[LossTerm, ...] = ()
     """Losses to add up, each with its weight, in place of `name` and `options`."""
 
@@ -296,18 +311,23 @@ class AugmentConfig(Section):
     """Random changes of the training images, drawn per sample; 0 or false switches one off."""
 
     rotation_degrees: float = Field(default=15.0, ge=0, le=180)
+    """Largest turn to either side."""
     quarter_turns: float = Field(default=1.0, ge=0, le=1)
     """Share of the samples that are turned by 0, 90, 180 or 270 degrees at random."""
     flips: bool | Literal["horizontal", "vertical"] = True
     """Mirror half of the samples: along both axes independently, or along the one that is named."""
     scale: float = Field(default=0.15, ge=0, lt=1)
+    """Largest share by which the image is made smaller or larger."""
     shift: float = Field(default=0.05, ge=0, lt=1)
     """Largest shift as a fraction of the image side."""
     elastic: float = Field(default=0.02, ge=0, lt=0.5)
     """Largest elastic displacement as a fraction of the image side."""
     geometry_probability: float = Field(default=0.8, ge=0, le=1)
+    """Share of the samples that are turned, scaled, shifted and deformed."""
     gamma: float = Field(default=0.3, ge=0, lt=1)
+    """Largest change of the exponent of the grey values."""
     contrast: float = Field(default=0.2, ge=0, lt=1)
+    """Largest share by which contrast is lowered or raised."""
     noise: float = Field(default=0.1, ge=0, le=1e3)
     """Largest standard deviation of the noise in units of the image's standard deviation."""
     blur: float = Field(default=1.0, ge=0, le=1e3)
@@ -315,13 +335,17 @@ class AugmentConfig(Section):
     low_resolution: float = Field(default=0.5, ge=0, le=1)
     """Smallest factor by which the resolution is reduced; 0 or 1 switches it off."""
     intensity_probability: float = Field(default=0.3, ge=0, le=1)
+    """Share of the samples that each change of grey values is made to, independently of the others."""
     channel_dropout: float = Field(default=0.0, ge=0, le=0.9)
     """Probability that a channel is absent from a sample; one at least always stays. A model so trained takes cases
     that lack channels (`InputSpec.may_lack_channels`)."""
 
 
 class TrainConfig(Section):
+    """How the network is trained, and on what."""
+
     epochs: int = Field(default=16, ge=1, le=MANY)
+    """Passes over the training images, or over `epoch_images` of them."""
     epoch_images: int = Field(default=0, ge=0, le=10**9)
     """Training images of one epoch, others in each; 0 or more than there are: all of them."""
     batch_size: int = Field(default=16, ge=1, le=MANY)
@@ -329,7 +353,9 @@ class TrainConfig(Section):
     balance_patients: float = Field(default=0.0, ge=0, le=1)
     """How often a case is drawn: 0 every case alike, 1 every patient alike, whatever the number of slices."""
     optimiser: Literal["adamw", "adam"] = "adamw"
+    """AdamW decays the weights apart from the gradient; of 'adam' the decay is part of it."""
     learning_rate: float = Field(default=2e-3, ge=1e-15, le=1e15)
+    """The highest one; `schedule` says how it moves. `tumorline train --find-lr` suggests one."""
     backbone_rate: float = Field(default=1.0, ge=0, le=1e6)
     """Factor on the learning rate of the layers that may be pretrained."""
     layer_decay: float = Field(default=1.0, ge=1e-6, le=1)
@@ -337,6 +363,7 @@ class TrainConfig(Section):
     freeze_epochs: int = Field(default=0, ge=0, le=MANY)
     """For so many epochs the backbone is left as it was loaded, norms included; then it learns as well."""
     weight_decay: float = Field(default=1e-2, ge=0, le=1e6)
+    """Of weights only, not of biases and norms."""
     schedule: Literal["cosine", "constant", "one_cycle", "poly", "plateau"] = "cosine"
     """What follows the warm-up: to zero along half a cosine or as a power of what is left ('poly'), no change, or lower
     each time the validation Dice stops improving ('plateau'). 'one_cycle' rises from a 25th and falls to a 10 000th."""
@@ -356,8 +383,11 @@ class TrainConfig(Section):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """'auto' takes bfloat16 autocast where the hardware computes in it (AMX, AVX512-BF16, Ampere and later)."""
     channels_last: bool = True
+    """Keep images with their channels together in memory, which is faster on most machines; results stay."""
     compile: bool = False
+    """Compile the network with torch.compile; slow to begin, faster afterwards on a GPU."""
     device: str = "auto"
+    """'auto' takes a GPU where there is one; else cpu, cuda, cuda:1."""
     deterministic: bool = False
     """Refuse operations that have no deterministic version (GPU; on CPU every run is repeatable)."""
     checkpoint_minutes: float = Field(default=5.0, ge=1e-3, le=MANY)
@@ -375,7 +405,9 @@ class Config(Section):
     """A run's whole configuration."""
 
     name: str = Field(default="unet", pattern=RUN_NAME)
+    """Of the run: its folder is runs/<time>-<name>."""
     seed: Seed = 0
+    """Draws the first weights, the order of the images and the augmentation."""
     data: DataConfig = DataConfig()
     split: SplitConfig = SplitConfig()
     model: ModelConfig = ModelConfig()
@@ -411,12 +443,12 @@ class Config(Section):
         write_text(path, self.to_toml())
 
 
-def load_config(path: Path | None, overrides: Iterable[str] = ()) -> Config:
+def load_config(path: Path | str | None, overrides: Iterable[str] = ()) -> Config:
     """Read a TOML file (None: all defaults) and apply `section.key=value` overrides.
 
     Raises UserError for a missing file, broken TOML, an unknown key or a value out of range.
     """
-    values = {} if path is None else read_toml(path)
+    values = {} if path is None else read_toml(Path(path))
     where = "the command line" if path is None else str(path)
     for override in overrides:
         apply_override(values, override)

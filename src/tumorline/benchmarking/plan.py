@@ -31,6 +31,7 @@ class BenchmarkPlan(BaseModel):
     model_config = Section.model_config
 
     name: str = Field(pattern=RUN_NAME)
+    """Of the benchmark: its folder is runs/<name>."""
     recipe: dict[str, Any] = {}
     """Sections of a run's configuration that all cells share."""
     models: dict[str, dict[str, Any]] = {}
@@ -42,6 +43,7 @@ class BenchmarkPlan(BaseModel):
     choose: dict[str, Values] = {}
     """`section.key` -> values, of which each arm takes the one with the best validation Dice of the first seed."""
     seeds: list[int] = Field(default=[0], min_length=1)
+    """Of each arm; it takes three to speak of recipes."""
     folds: list[int] = []
     """Which of `recipe.split.folds` are trained; empty means all of them."""
     reference: str = ""

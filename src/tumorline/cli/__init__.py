@@ -11,11 +11,13 @@ from typing import Annotated, Any
 
 import typer
 
-from tumorline.cli import data, evaluating, models, predicting, training
+from tumorline import __version__
+from tumorline.cli import configuration, data, evaluating, models, predicting, training
+from tumorline.cli.arguments import as_key
 from tumorline.errors import Interrupted, UserError
 from tumorline.escaping import one_line
 from tumorline.formats.boundary import MAX_PIXELS
-from tumorline.printing import note
+from tumorline.printing import note, say
 from tumorline.signals import stopped_by_signals
 from tumorline.streams import NOT_PRINTED, is_all_printed, prepared_streams
 
@@ -34,6 +36,7 @@ COMMANDS: Commands = (
     models.models,
     models.losses,
 )
+CONFIG_COMMANDS: Commands = (configuration.init, configuration.show, configuration.explain)
 DATA_COMMANDS: Commands = (data.check, data.split, data.simulate, data.fetch)
 
 UsageError: Any = typer.BadParameter.__base__
@@ -43,16 +46,20 @@ app = typer.Typer(
     name="tumorline",
     help="Train, audit, compare and run segmentation models for brain tumours in MRI.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 data_app = typer.Typer(help="Fetch, check, split and make data sets.", no_args_is_help=True, rich_markup_mode=None)
+config_app = typer.Typer(help="Write, show and explain configurations.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(data_app, name="data")
+app.add_typer(config_app, name="config")
 for command in COMMANDS:
     app.command()(command)
 for command in DATA_COMMANDS:
     data_app.command()(command)
+for command in CONFIG_COMMANDS:
+    config_app.command()(command)
 
 
 def main() -> None:
@@ -70,10 +77,13 @@ def _exit_status() -> int:
     """Carry out the command; what goes wrong is said in one line."""
     try:
         with stopped_by_signals("stopped"):
-            return app(standalone_mode=False) or 0
+            return app(prog_name="tumorline", standalone_mode=False) or 0
     except SystemExit as end:
         return int(end.code or 0)
     except UsageError as error:
+        if line := as_key(error):
+            _say_error(line)
+            return 2
         error.message = "\n".join(map(one_line, error.message.split("\n")))
         error.show()
         return int(error.exit_code)
@@ -94,12 +104,21 @@ def _say_error(message: str) -> None:
         note(f"error: {message}")
 
 
+def print_version(asked: bool) -> None:
+    if asked:
+        say(f"tumorline {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def configure(
     max_pixels: Annotated[
         int | None,
         typer.Option(min=1, envvar=MAX_PIXELS, help="Most pixels or voxels of a file that is read; 100 million."),
     ] = None,
+    _version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=print_version, help="Print the version and exit.")
+    ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the tracebacks behind the errors of files.")] = False,
 ) -> None:
     """Train, audit, compare and run segmentation models for brain tumours in MRI."""

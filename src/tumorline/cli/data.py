@@ -6,17 +6,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tumorline.cli.arguments import require_paths
 from tumorline.cli.options import AsJson, KeepIdentifiers, Overrides, with_identifiers
 from tumorline.printing import counter, megabytes, note, print_check, print_json, print_table, say
 from tumorline.wording import numbered
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from typing import NoReturn
+
+    from tumorline.config import DataConfig
+
+
+Checked = Annotated[Path, typer.Argument(help="Folder in a supported layout, or a CSV.")]
 
 
 def check(
-    source: Path,
+    source: Checked,
     against: Annotated[Path | None, typer.Option(help="Look instead for what this second source shares.")] = None,
     overrides: Overrides = None,
     keep_identifiers: KeepIdentifiers = False,
@@ -26,14 +31,16 @@ def check(
 
     With --against: pictures and patients that two sources share, which is an error; masks are not needed.
     """
-    overrides = with_identifiers(overrides, keep_identifiers)
-    if against is not None:
-        audit(source, against, overrides, as_json)
-    from tumorline.audit import check as checks
     from tumorline.config import load_config
+
+    require_paths(source, against)
+    settings = load_config(None, with_identifiers(overrides, keep_identifiers)).data
+    if against is not None:
+        audit(source, against, settings, as_json)
+    from tumorline.audit import check as checks
     from tumorline.data.dataset import load_dataset
 
-    dataset = load_dataset(source, load_config(None, overrides).data, counter("decoding"))
+    dataset = load_dataset(source, settings, counter("decoding"))
     findings = checks.check(dataset)
     result = checks.as_json(dataset, findings)
     if as_json:
@@ -43,11 +50,9 @@ def check(
     sys.exit(2 if any(finding.severity == "error" for finding in findings) else 0)
 
 
-def audit(source: Path, against: Path, overrides: "Sequence[str]", as_json: bool) -> "NoReturn":
+def audit(source: Path, against: Path, settings: "DataConfig", as_json: bool) -> "NoReturn":
     from tumorline.audit import between
-    from tumorline.config import load_config
 
-    settings = load_config(None, overrides).data
     sets = [between.load_pictures(path, settings, counter(f"decoding {path.name}")) for path in (source, against)]
     found = between.compare_sets(*sets)
     if as_json:
@@ -59,17 +64,19 @@ def audit(source: Path, against: Path, overrides: "Sequence[str]", as_json: bool
 
 
 def split(
-    source: Path,
+    source: Checked,
     overrides: Overrides = None,
     keep_identifiers: KeepIdentifiers = False,
     as_json: AsJson = False,
 ) -> None:
     """Print which patient is in which part."""
     from tumorline.config import load_config
+
+    require_paths(source)
+    config = load_config(None, with_identifiers(overrides, keep_identifiers))
     from tumorline.data import split as splits
     from tumorline.data.dataset import load_dataset
 
-    config = load_config(None, with_identifiers(overrides, keep_identifiers))
     dataset = load_dataset(source, config.data, counter("decoding"))
     chosen = splits.split_dataset(dataset, config.split)
     if as_json:
@@ -83,15 +90,15 @@ def split(
 
 
 def simulate(
-    directory: Path,
-    patients: Annotated[int, typer.Option(min=3)] = 100,
+    directory: Annotated[Path, typer.Argument(help="Folder that does not exist yet.")],
+    patients: Annotated[int, typer.Option(min=3, help="Number of patients.")] = 100,
     slices: Annotated[int, typer.Option(min=1, help="Slices per patient.")] = 5,
     volumes: Annotated[
         int,
         typer.Option(min=0, help="Instead of slices so many scans as volumes, as BraTS names them."),
     ] = 0,
-    spacing_mm: Annotated[float, typer.Option(min=1.0, max=8.0)] = 2.0,
-    seed: int = 0,
+    spacing_mm: Annotated[float, typer.Option(min=1.0, max=8.0, help="Pixel size.")] = 2.0,
+    seed: Annotated[int, typer.Option(help="Equal seeds give equal cohorts.")] = 0,
 ) -> None:
     """Make a simulated cohort with known truth."""
     from tumorline import simulation

@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
+from tumorline.cli.arguments import require_models, require_paths, require_sources
 from tumorline.cli.options import (
-    MODEL_HELP,
     AsJson,
     KeepIdentifiers,
+    Models,
     Output,
     Overrides,
     Overwrite,
@@ -35,7 +36,7 @@ from tumorline.trust import trusting_paths
 
 
 def evaluate(
-    models: Annotated[list[Path] | None, typer.Argument(help=MODEL_HELP + " Several make a matrix.")] = None,
+    models: Models = None,
     data: Annotated[
         list[str] | None,
         typer.Option(
@@ -62,10 +63,12 @@ def evaluate(
 
     Results go to evaluations/<time>-<model>-<source>. The same command goes on where it was stopped.
     """
+    chosen = models or [Path("builtin")]
+    require_models(chosen)
+    require_sources(data or ())
     from tumorline import api
     from tumorline.cross_dataset import read_spec
 
-    chosen = models or [Path("builtin")]
     how = api.EvaluationOptions(
         output,
         overwrite,
@@ -112,11 +115,12 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Compare runs on the same cases: differences, whether they are noise, and pictures of the disagreements."""
-    from tumorline import api
-
     if study not in (None, "leak"):
         raise UserError(f"--study {study}: expected leak")
     groups = dict(read_group(text) for text in group or ())
+    require_paths(*(runs or ()), *(run for members in groups.values() for run in members))
+    from tumorline import api
+
     with trusting_paths(trust_paths):
         folder, result = api.write_comparison(
             runs or (), groups=groups, study="leak" if study else None, reference=reference, output=output
@@ -155,6 +159,7 @@ def report(
     --figures writes each chart as SVG and PDF, each table as CSV and LaTeX, the methods as CLAIM 2024 asks for, and
     a bibliography of what was used. The same command writes them again; what you have changed there is not replaced.
     """
+    require_paths(run)
     if figures:
         from tumorline.paper import write_paper
 

@@ -5,18 +5,23 @@ from typing import Annotated
 
 import typer
 
+from tumorline.cli.arguments import require_models
+from tumorline.cli.completion import complete_models
 from tumorline.cli.options import Trusted
 from tumorline.printing import note, print_table, say
 
 
 def ensemble(
     models: Annotated[list[Path], typer.Argument(help="Two models or more, or one folder of 'tumorline folds'.")],
-    output: Annotated[Path, typer.Option(help="Model file to write, NAME.safetensors; its .onnx goes beside it.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Model file to write, NAME.safetensors; its .onnx goes beside it.")
+    ],
     threshold: Annotated[float | None, typer.Option(help="Instead of the mean of the members' thresholds.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier ensemble.")] = False,
     trust_module: Trusted = None,
 ) -> None:
     """Write several models, or all folds, as one model file that averages their probabilities."""
+    require_models(models)
     from tumorline import api
     from tumorline.model_file import read_info
 
@@ -32,12 +37,15 @@ def ensemble(
 
 
 def export(
-    model: Annotated[Path, typer.Argument(help="Run folder or .safetensors file.")],
-    output: Annotated[Path | None, typer.Option(help="ONNX file; else MODEL.onnx in the current folder.")] = None,
+    model: Annotated[Path, typer.Argument(help="Run folder or .safetensors file.", autocompletion=complete_models)],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="ONNX file; else MODEL.onnx in the current folder.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an ONNX file of Tumorline.")] = False,
     trust_module: Trusted = None,
 ) -> None:
     """Write a model's network as ONNX."""
+    require_models([model])
     from tumorline import api
 
     say(api.export(model, output, overwrite, trust_module or ()))

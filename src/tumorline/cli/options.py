@@ -5,11 +5,47 @@ from typing import Annotated
 
 import typer
 
+from tumorline.cli.completion import complete_keys, complete_models, complete_plans, complete_recipes, complete_searches
+
 Overrides = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one key; may be repeated."),
+    typer.Option(
+        "--set",
+        metavar="SECTION.KEY=VALUE",
+        help="Override one key ('tumorline config explain' lists them); may be repeated.",
+        autocompletion=complete_keys,
+    ),
 ]
+Recipe = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="RECIPE",
+        help="Name ('tumorline config show' lists them) or TOML file; without it and without --data: the demo.",
+        autocompletion=complete_recipes,
+    ),
+]
+Search = Annotated[
+    str,
+    typer.Argument(
+        metavar="SEARCH",
+        help="TOML file with [tune] and [tune.space], or the name of one that comes with the package: lite0.",
+        autocompletion=complete_searches,
+    ),
+]
+Plan = Annotated[
+    str,
+    typer.Argument(
+        metavar="PLAN",
+        help="TOML file with models, losses, variants, seeds, folds, or the name of one that comes with the package.",
+        autocompletion=complete_plans,
+    ),
+]
+Source = Annotated[Path | None, typer.Option("--data", help="Folder in a supported layout, or a CSV.")]
 MODEL_HELP = "Run folder, .safetensors file, or a listed model such as 'builtin'."
+Models = Annotated[
+    list[Path] | None,
+    typer.Argument(help=MODEL_HELP + " Several make a matrix.", autocompletion=complete_models),
+]
 Tta = Annotated[
     str, typer.Option(metavar="none|flips|all", help="Average over flipped, or flipped and turned, copies (4 or 8).")
 ]
@@ -25,7 +61,7 @@ KeepIdentifiers = Annotated[
     bool,
     typer.Option("--keep-identifiers", help="Show the patients' ids of DICOM headers instead of their hashes."),
 ]
-Output = Annotated[Path | None, typer.Option("--output", help="Folder for the results.")]
+Output = Annotated[Path | None, typer.Option("--output", "-o", help="Folder for the results.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace earlier results; never other files.")]
 
 

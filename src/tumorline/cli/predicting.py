@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from tumorline.cli.arguments import require_models, require_paths
+from tumorline.cli.completion import complete_models
 from tumorline.cli.options import MODEL_HELP, AsJson, KeepIdentifiers, Overwrite, Tta
 from tumorline.printing import counter, note, print_json, say
 
@@ -14,7 +16,9 @@ def predict(
     inputs: Annotated[
         list[Path] | None, typer.Argument(help="Pictures, NIfTI volumes, DICOM series, folders of them, or a CSV.")
     ] = None,
-    model: Annotated[Path, typer.Option(help=MODEL_HELP)] = Path("builtin"),
+    model: Annotated[Path, typer.Option("--model", "-m", help=MODEL_HELP, autocompletion=complete_models)] = Path(
+        "builtin"
+    ),
     channel: Annotated[
         list[str] | None,
         typer.Option(
@@ -24,7 +28,9 @@ def predict(
     enhancing_label: Annotated[
         int | None, typer.Option(help="Write BraTS's enhancing tumour as 3 (since 2023) instead of 4.")
     ] = None,
-    output: Annotated[Path | None, typer.Option(help="Folder for masks, overlays and tables.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder for masks, overlays and tables.")
+    ] = None,
     overwrite: Overwrite = False,
     tta: Tta = "none",
     keep_identifiers: KeepIdentifiers = False,
@@ -37,6 +43,8 @@ def predict(
     well; folders of one study are one case. Results go to predictions/<time>. The same command goes on where it was
     stopped.
     """
+    require_paths(*(inputs or ()))
+    require_models([model])
     from tumorline import api
 
     folder, rows = api.write_predictions(

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from tumorline.cli.options import AsJson, Output, Overrides, Trusted, TrustPaths
+from tumorline.cli.arguments import require_paths, require_run
+from tumorline.cli.options import AsJson, Output, Overrides, Plan, Recipe, Search, Source, Trusted, TrustPaths
 from tumorline.errors import UserError
 from tumorline.printing import (
     fold_rows,
@@ -23,8 +24,8 @@ from tumorline.signals import stopped_by_signals
 
 
 def train(
-    config: Annotated[Path | None, typer.Argument(help="TOML file; without it and without --data: the demo.")] = None,
-    data: Annotated[Path | None, typer.Option(help="Folder in a supported layout, or a CSV.")] = None,
+    recipe: Recipe = None,
+    data: Source = None,
     overrides: Overrides = None,
     output: Output = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with this run folder.")] = None,
@@ -38,19 +39,25 @@ def train(
     trust_paths: TrustPaths = False,
 ) -> None:
     """Train a model, evaluate it on held-out patients and write a report."""
-    from tumorline import api
+    from tumorline.recipe_files import read_recipe
 
-    if resume and (config or data or overrides or output or find_lr):
+    if resume and (recipe or data or overrides or output or find_lr):
         raise UserError("--resume goes on with the run's own configuration; give nothing beside it")
     if find_lr and no_test:
         raise UserError("--find-lr keeps no model, so that there is nothing to test; leave out --no-test")
+    require_paths(data)
+    if resume:
+        require_run(resume)
+    config = None if resume else read_recipe(recipe, data, overrides or ())
+    from tumorline import api
+
     if find_lr:
-        print_rate(*api.find_learning_rate(config, data=data, overrides=overrides or (), output=output, notify=note))
+        print_rate(*api.find_learning_rate(config, output=output, notify=note))
         return
     if resume:
         run = api.resume(resume, note, not no_test, trust_module or (), trust_paths)
     else:
-        run = api.train(config, data=data, overrides=overrides or (), output=output, test=not no_test, notify=note)
+        run = api.train(config, output=output, test=not no_test, notify=note)
     if os.environ.get("RANK", "0") != "0":
         return
     if no_test:
@@ -63,8 +70,8 @@ def train(
 
 
 def folds(
-    config: Annotated[Path | None, typer.Argument(help="TOML file; without it and without --data: the demo.")] = None,
-    data: Annotated[Path | None, typer.Option(help="Source, in any supported layout.")] = None,
+    recipe: Recipe = None,
+    data: Source = None,
     overrides: Overrides = None,
     output: Output = None,
     fold: Annotated[list[int] | None, typer.Option(help="Only this fold; may be repeated.")] = None,
@@ -73,11 +80,15 @@ def folds(
 
     The same command goes on where it was stopped.
     """
+    from tumorline.recipe_files import read_recipe
+
+    require_paths(data)
+    config = read_recipe(recipe, data, overrides or ())
+    if not config.split.folds:
+        raise UserError("split.folds is 0; say how many folds with --set split.folds=5")
     from tumorline import api
 
-    folder = api.cross_validate(
-        config, data=data, overrides=overrides or (), output=output, only=fold or (), notify=note
-    )
+    folder = api.cross_validate(config, output=output, only=fold or (), notify=note)
     if os.environ.get("RANK", "0") == "0":
         from tumorline.results import read_summary
 
@@ -88,8 +99,8 @@ def folds(
 
 
 def benchmark(
-    plan: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="Models, losses, variants, seeds, folds.")],
-    data: Annotated[Path | None, typer.Option(help="Source, in any supported layout.")] = None,
+    plan: Plan,
+    data: Source = None,
     output: Output = None,
     only: Annotated[list[str] | None, typer.Option(metavar="ARM", help="Only this arm; may be repeated.")] = None,
     processes: Annotated[int, typer.Option(min=1, help="Cells at a time on one machine, which share its cores.")] = 1,
@@ -100,6 +111,9 @@ def benchmark(
 
     The same command goes on where it was stopped; exit status 2 where an arm could not be measured.
     """
+    from tumorline.recipe_files import find_recipe
+
+    require_paths(data, find_recipe(plan, "benchmark"))
     from tumorline import api
 
     with stopped_by_signals("stopped; the same command goes on"):
@@ -116,10 +130,8 @@ def benchmark(
 
 
 def tune(
-    config: Annotated[
-        Path, typer.Argument(help="TOML file with [tune] and [tune.space]; see configs/tune/lite0.toml.")
-    ],
-    data: Annotated[Path | None, typer.Option(help="Source, in any supported layout.")] = None,
+    search: Search,
+    data: Source = None,
     overrides: Overrides = None,
     output: Output = None,
     trials: Annotated[int | None, typer.Option(min=1, help="Trials all together, instead of the file's.")] = None,
@@ -128,10 +140,13 @@ def tune(
 
     The same command goes on where it was stopped; more --trials go on with a finished search.
     """
+    from tumorline.recipe_files import find_recipe
+
+    require_paths(data, find_recipe(search, "tune"))
     from tumorline import api
     from tumorline.tuning import read_trials, trial_rows
 
-    folder = api.tune(config, data=data, overrides=overrides or (), output=output, trials=trials, notify=note)
+    folder = api.tune(search, data=data, overrides=overrides or (), output=output, trials=trials, notify=note)
     print_table(trial_rows(read_trials(folder)))
     say(f"chosen on validation; the test part was not looked at. Train it: tumorline train {folder / 'best.toml'}")
     say(f"report: {folder / 'tune.html'}")

@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 from tumorline import run
 from tumorline.config import MANY, Config, Section, apply_override, is_after_training, parse_config, read_toml, set_key
 from tumorline.errors import UserError, did_you_mean
+from tumorline.recipe_files import find_recipe, recipe_names
 from tumorline.user_text import written_path
 
 NOT_TUNED = ("name", "seed", "split", "data")
@@ -49,6 +50,7 @@ class TuneConfig(Section):
     trials: int = Field(default=20, ge=1, le=MANY)
     """All together; a larger number goes on with the same search."""
     seed: int = Field(default=0, ge=0)
+    """Draws the trials at random."""
     startup: int = Field(default=5, ge=1, le=MANY)
     """Trials at random before any is proposed or given up."""
     grace_epochs: int = Field(default=2, ge=0, le=MANY)
@@ -76,13 +78,13 @@ class TuningPlan(Section):
 
 
 def read_plan(path: Path, data: str | None, overrides: Iterable[str] = (), trials: int | None = None) -> TuningPlan:
-    """Read a tune file: `recipe` (a file beside it), sections that change it, and `[tune]`.
+    """Read a tune file: `recipe` (a file beside it, or a name), sections that change it, and `[tune]`.
 
     `data` and `overrides` change the recipe, `trials` the number of trials. Raises UserError for unknown keys and for
     values that no run would take.
     """
     values = read_toml(path)
-    base = read_toml(written_path(str(values.pop("recipe")), path.parent)) if "recipe" in values else {}
+    base = read_toml(_base(str(values.pop("recipe")), path.parent)) if "recipe" in values else {}
     tune = values.pop("tune", None)
     if not isinstance(tune, dict):
         raise UserError(f"{path}: no [tune] section; a search needs [tune.space], what to vary")
@@ -100,6 +102,12 @@ def read_plan(path: Path, data: str | None, overrides: Iterable[str] = (), trial
     plan = TuningPlan(recipe=recipe, tune=settings)
     _check_space(plan, path)
     return plan
+
+
+def _base(recipe: str, folder: Path) -> Path:
+    """The recipe that a file beside it changes, by path or by name."""
+    path = written_path(recipe, folder)
+    return path if path.exists() or recipe not in recipe_names() else find_recipe(recipe)
 
 
 def check_choices(plan: TuningPlan) -> None:

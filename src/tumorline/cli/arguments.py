@@ -1,0 +1,74 @@
+"""What can be known to be wrong from the arguments alone is said before anything heavy is imported."""
+
+import difflib
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tumorline.errors import UserError
+
+NEAR = 0.75
+
+
+def require_paths(*paths: Path | None) -> None:
+    """Raise UserError for a path where there is nothing."""
+    for path in paths:
+        if path is not None and not path.exists():
+            raise UserError(f"{path}: no such file or folder")
+
+
+def require_sources(sources: Iterable[str]) -> None:
+    """The same for sources with settings after commas."""
+    for text in sources:
+        if not Path(text).exists():
+            require_paths(Path(re.split(r",(?=[\w.]+=)", text, maxsplit=1)[0]))
+
+
+def require_models(models: Iterable[Path]) -> None:
+    """Raise UserError for what is neither a model that comes with the package nor there."""
+    for model in models:
+        if not model.exists():
+            from tumorline.model_file import find_model
+
+            find_model(model)
+
+
+def require_run(run: Path) -> None:
+    """Raise UserError where there is no run folder."""
+    if not (run / "config.toml").is_file():
+        what = "not a run folder (no config.toml)" if run.is_dir() else "no such folder"
+        raise UserError(f"{run}: {what}; runs are made by 'tumorline train', and 'tumorline runs' lists them")
+
+
+def as_key(error: Any) -> str:
+    """The one line for an option that is none but a key of the configuration; empty for all other mistakes.
+
+    `error` is typer's own.
+    """
+    command = getattr(error.ctx, "command", None)
+    if type(error).__name__ != "NoSuchOption" or command is None:
+        return ""
+    options = [text for parameter in command.params for text in parameter.opts]
+    if "--set" not in options:
+        return ""
+    option = str(error.option_name)
+    if difflib.get_close_matches(option, options, n=1, cutoff=NEAR):
+        return ""
+    from tumorline.config_reference import every_key, keys_meant
+
+    keys = [key.name for key in keys_meant(option.lstrip("-").replace("-", "_"), every_key())]
+    value = _value_of(option, sys.argv)
+    said = ", or ".join(f"--set {key}={value}" for key in keys)
+    return f"{command.name} has no option {option}; a key of the configuration is set with {said}" if keys else ""
+
+
+def _value_of(option: str, arguments: Sequence[str]) -> str:
+    """What was given with an option; VALUE where that cannot be told."""
+    for place, argument in enumerate(arguments):
+        if argument.startswith(f"{option}="):
+            return argument.partition("=")[2]
+        if argument == option and place + 1 < len(arguments) and not arguments[place + 1].startswith("--"):
+            return arguments[place + 1]
+    return "VALUE"

@@ -1,0 +1,104 @@
+"""Commands about configurations: config init, show, explain."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tumorline.cli.completion import complete_key_names, complete_recipes
+from tumorline.cli.options import AsJson, Overrides
+from tumorline.printing import note, print_json, print_table, say
+
+INIT_NAME = "tumorline.toml"
+Begun = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="RECIPE", help="Whose values to begin with; else all defaults.", autocompletion=complete_recipes
+    ),
+]
+Shown = Annotated[
+    str | None,
+    typer.Argument(metavar="RECIPE", help="Name, TOML file or run folder.", autocompletion=complete_recipes),
+]
+
+
+def init(
+    recipe: Begun = None,
+    overrides: Overrides = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write; none is replaced.")] = Path(INIT_NAME),
+) -> None:
+    """Write a configuration to edit: every key with what it means; those at their defaults are commented out."""
+    from tumorline.config import load_config
+    from tumorline.config_text import as_template
+    from tumorline.errors import UserError
+    from tumorline.files import write_text
+    from tumorline.recipe_files import find_recipe
+
+    if output.exists():
+        raise UserError(f"{output}: exists already; choose another --output")
+    write_text(output, as_template(load_config(find_recipe(recipe) if recipe else None, overrides or ())))
+    say(output)
+    note(f"edit it, then: tumorline train {output} --data SOURCE")
+
+
+def show(recipe: Shown = None, overrides: Overrides = None, as_json: AsJson = False) -> None:
+    """Print all of a recipe, of a TOML file or of a run, defaults included; without one list the recipes by name."""
+    if recipe is None and not overrides:
+        _list_recipes(as_json)
+        return
+    from tumorline.config import load_config
+    from tumorline.config_text import as_resolved
+    from tumorline.recipe_files import find_recipe
+
+    run = Path(recipe or "") / "config.toml"
+    path = run if run.is_file() else find_recipe(recipe) if recipe else None
+    config = load_config(path, overrides or ())
+    if as_json:
+        print_json(config.model_dump(mode="json"))
+        return
+    for line in as_resolved(config).splitlines():
+        say(line)
+
+
+def explain(
+    key: Annotated[
+        str | None,
+        typer.Argument(metavar="KEY", help="Key, section, or last part of a key.", autocompletion=complete_key_names),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a key of the configuration means, what it takes and what it is without it; without KEY list all."""
+    from tumorline.config_reference import every_key, find_keys
+
+    keys = every_key()
+    found = find_keys(key, keys) if key else keys
+    if as_json:
+        print_json(
+            [
+                {"key": one.name, "accepts": one.accepts, "default": one.shown_default, "meaning": one.meaning}
+                for one in found
+            ]
+        )
+    elif key is None:
+        print_table([{"key": one.name, "default": one.shown_default, "accepts": one.accepts} for one in found])
+    else:
+        for place, one in enumerate(found):
+            if place:
+                say()
+            say(f"{one.name} = {one.shown_default}")
+            say(f"  accepts  {one.accepts}")
+            say(f"  means    {one.meaning}")
+
+
+def _list_recipes(as_json: bool) -> None:
+    from tumorline.recipe_files import KINDS, RECIPES, recipe_names, what_it_is
+
+    rows = [
+        {"recipe": name, "for": commands, "what": what_it_is(RECIPES / kind / f"{name}.toml")}
+        for kind, commands in KINDS.items()
+        for name in recipe_names(kind)
+    ]
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(rows)

@@ -1,0 +1,50 @@
+"""Recipes: TOML files that a user wrote, and those that travel with the package and are known by name."""
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+
+from tumorline.config import Config, load_config
+from tumorline.errors import UserError
+
+RECIPES = Path(__file__).with_name("recipes")
+DEMO = RECIPES / "demo.toml"
+KINDS = {"": "train, folds", "tune": "tune", "benchmark": "benchmark"}
+"""Folders of recipes, each with the commands that take them."""
+
+
+def recipe_names(kind: str = "") -> list[str]:
+    """Of trainings, or of another kind of file: 'tune', 'benchmark'."""
+    return sorted(path.stem for path in (RECIPES / kind).glob("*.toml"))
+
+
+def find_recipe(given: Path | str, kind: str = "") -> Path:
+    """The file that a path or the name of a recipe stands for; a file of the user's goes before a name.
+
+    Raises UserError for a folder, and for a single word that is neither a file nor a name.
+    """
+    path, names = Path(given), recipe_names(kind)
+    if not path.is_file() and str(given) in names:
+        return RECIPES / kind / f"{given}.toml"
+    if path.is_dir():
+        raise UserError(f"{given}: a folder; expected a file of TOML. Data are given with --data {given}")
+    if not path.exists() and path.name == str(given):
+        near = difflib.get_close_matches(path.stem, names, n=1)
+        said = f"did you mean '{near[0]}'?" if near else f"recipes: {', '.join(names)}"
+        raise UserError(f"{given}: no such file, and no recipe of this name; {said}")
+    return path
+
+
+def what_it_is(recipe: Path) -> str:
+    """The first line of a recipe that comes with the package: what it is."""
+    return recipe.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
+
+
+def read_recipe(given: Path | str | None, data: Path | str | None = None, overrides: Iterable[str] = ()) -> Config:
+    """A recipe with the data source and overrides applied; None is the demo, or all defaults where data is given."""
+    if given is None and data is None:
+        given = DEMO
+    config = load_config(None if given is None else find_recipe(given), overrides)
+    if data is None:
+        return config
+    return config.model_copy(update={"data": config.data.model_copy(update={"source": str(Path(data).resolve())})})
