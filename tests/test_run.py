@@ -12,12 +12,13 @@ from PIL import Image
 
 import tumorline
 from tests.conftest import ENCODINGS, TINY, PairFolder, blob
-from tumorline.api import read_recipe, resume
+from tumorline.api import resume
 from tumorline.config import Config, load_config
 from tumorline.data.split import split_dataset
 from tumorline.errors import UserError
 from tumorline.files import alone_in
 from tumorline.model_file import read_info
+from tumorline.recipe_files import read_recipe
 from tumorline.run import fit_only
 from tumorline.run_folder import read_config, save_config
 

@@ -196,7 +196,7 @@ def test_the_kept_file_is_a_tune_file_that_needs_no_other(search: Path, capsys: 
     kept = tuning.read_plan(search / "tune.toml", None)
     assert kept.config({}).name == "tiny"
     assert tomllib.loads(kept.to_toml()) == tomllib.loads((search / "tune.toml").read_text())
-    cli.training.tune(search / "tune.toml", output=search)
+    cli.training.tune(str(search / "tune.toml"), output=search)
     shown = capsys.readouterr().out.splitlines()
     assert shown[0].split("\t")[:3] == ["trial", "state", "validation_dice"]
     assert shown[1].split("\t")[1] == "complete"
