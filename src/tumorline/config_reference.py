@@ -13,7 +13,6 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
 
 from tumorline.config import Config
 from tumorline.errors import UserError
@@ -116,9 +115,9 @@ def _keys(kind: Kind, section: str) -> Iterator[Key]:
         if _is_section(field.annotation):
             yield from _keys(field.annotation, full)  # type: ignore[arg-type]
         else:
-            default = field.get_default(call_default_factory=True)
-            needed = default is PydanticUndefined
-            yield Key(full, _accepts(field), None if needed else default, needed, meanings.get(name, ""))
+            needed = field.is_required()
+            default = None if needed else field.get_default(call_default_factory=True)
+            yield Key(full, _accepts(field), default, needed, meanings.get(name, ""))
 
 
 def _is_section(annotation: Any) -> bool:
