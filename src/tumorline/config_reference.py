@@ -150,24 +150,24 @@ def _texts_in(node: ast.ClassDef) -> Iterator[tuple[str, str]]:
 
 
 def _accepts(field: FieldInfo) -> str:
-    return _words(field.annotation, field.metadata)
+    return _type_in_words(field.annotation, field.metadata)
 
 
-def _words(kind: Any, limits: Sequence[Any] = ()) -> str:
+def _type_in_words(kind: Any, limits: Sequence[Any] = ()) -> str:
     """What a type takes, in words."""
     origin, inner = get_origin(kind), get_args(kind)
     if origin is Annotated:
-        return _words(inner[0], [*_limits(inner[1:]), *limits])
+        return _type_in_words(inner[0], [*_limits(inner[1:]), *limits])
     if origin in (Union, UnionType):
-        return " or ".join(_words(one, limits) for one in inner if one is not NoneType)
+        return " or ".join(_type_in_words(one, limits) for one in inner if one is not NoneType)
     if origin is Literal:
         return " or ".join(map(toml, inner))
     if origin is tuple and inner[1:] != (...,):
-        return f"list of {len(inner)}: {_words(inner[0])}"
+        return f"list of {len(inner)}: {_type_in_words(inner[0])}"
     if origin in (tuple, list):
-        return f"list: {_words(inner[0])}"
+        return f"list: {_type_in_words(inner[0])}"
     if origin is dict:
-        return "table" if inner[1] is Any else f"table of names, each with {_words(inner[1])}"
+        return "table" if inner[1] is Any else f"table of names, each with {_type_in_words(inner[1])}"
     if _is_section(kind):
         return f"table {{ {', '.join(kind.model_fields)} }}"
     return f"{NAMES.get(kind, 'any value')}{_within(limits)}"

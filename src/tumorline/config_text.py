@@ -13,12 +13,12 @@ WIDTH = 100
 
 def as_resolved(config: Config) -> str:
     """Every key with its value; what differs from the default says so."""
-    return "\n".join(_lines(config, _resolved_lines)) + "\n"
+    return "\n".join(_section_lines(config, _resolved_lines)) + "\n"
 
 
 def as_template(config: Config) -> str:
     """Every key below what it means; those at their defaults are commented out."""
-    return "\n".join([INTRODUCTION, *_lines(config, _template_lines)]) + "\n"
+    return "\n".join([INTRODUCTION, *_section_lines(config, _template_lines)]) + "\n"
 
 
 INTRODUCTION = """\
@@ -27,16 +27,16 @@ INTRODUCTION = """\
 # Explain: tumorline config explain KEY"""
 
 
-def _lines(config: Config, of_key: Any) -> Iterator[str]:
+def _section_lines(config: Config, of_key: Any) -> Iterator[str]:
     described = sections()
     for section, keys in groupby(every_key(), lambda key: key.section):
         if section:
             yield ""
             if of_key is _template_lines:
-                yield from _comment(described[section])
+                yield from _comment_lines(described[section])
             yield f"[{section}]"
         for key in keys:
-            yield from of_key(key, _value(config, key))
+            yield from of_key(key, _value_of_key(config, key))
 
 
 def _resolved_lines(key: Key, value: Any) -> Iterator[str]:
@@ -47,18 +47,18 @@ def _resolved_lines(key: Key, value: Any) -> Iterator[str]:
 
 def _template_lines(key: Key, value: Any) -> Iterator[str]:
     yield ""
-    yield from _comment(f"{key.meaning} ({key.accepts})")
+    yield from _comment_lines(f"{key.meaning} ({key.accepts})")
     if value is None:
         yield f"# {key.last} ="
     else:
         yield f"{'# ' if value == key.default else ''}{key.last} = {toml(value)}"
 
 
-def _comment(text: str) -> list[str]:
+def _comment_lines(text: str) -> list[str]:
     return [f"# {line}" for line in textwrap.wrap(text, WIDTH)]
 
 
-def _value(config: Config, key: Key) -> Any:
+def _value_of_key(config: Config, key: Key) -> Any:
     found: Any = config
     for part in key.name.split("."):
         found = getattr(found, part)

@@ -50,7 +50,7 @@ def configuration_page() -> str:
     from tumorline.benchmarking.plan import BenchmarkPlan
     from tumorline.tuning.plan import TuneConfig
 
-    lines = [CONFIGURATION_HEAD, *_recipes(), "## Keys of a run", ""]
+    lines = [CONFIGURATION_HEAD, *_recipe_table(), "## Keys of a run", ""]
     lines += _of_sections(every_key(), sections())
     lines += [
         "## Keys of a search",
@@ -65,15 +65,15 @@ def configuration_page() -> str:
         "A file of its own, whose `recipe` holds keys of a run: `tumorline benchmark`.",
         "",
     ]
-    lines += _table(every_key(BenchmarkPlan))
+    lines += _key_table(every_key(BenchmarkPlan))
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _recipes() -> Iterator[str]:
+def _recipe_table() -> Iterator[str]:
     yield from ("## Recipes by name", "", "| recipe | for | what |", "|---|---|---|")
     for kind, commands in KINDS.items():
         for name in recipe_names(kind):
-            yield f"| `{name}` | {commands} | {_cell(what_it_is(RECIPES / kind / f'{name}.toml'))} |"
+            yield f"| `{name}` | {commands} | {_cell_text(what_it_is(RECIPES / kind / f'{name}.toml'))} |"
     yield ""
 
 
@@ -82,39 +82,39 @@ def _of_sections(keys: list[Key], described: dict[str, str]) -> Iterator[str]:
         if section:
             yield from (f"### [{section}]", "")
         yield from (described.get(section, ""), "")
-        yield from _table(list(members))
+        yield from _key_table(list(members))
 
 
-def _table(keys: list[Key]) -> Iterator[str]:
+def _key_table(keys: list[Key]) -> Iterator[str]:
     yield from ("| key | default | accepts | meaning |", "|---|---|---|---|")
     for key in keys:
         default = (
             "*has to be given*" if key.needed else "*left out*" if key.default is None else f"`{key.shown_default}`"
         )
-        yield f"| `{key.last}` | {default} | {_cell(key.accepts)} | {_cell(key.meaning)} |"
+        yield f"| `{key.last}` | {default} | {_cell_text(key.accepts)} | {_cell_text(key.meaning)} |"
     yield ""
 
 
-def _cell(text: str) -> str:
+def _cell_text(text: str) -> str:
     return text.replace("|", "\\|")
 
 
 def _of_command(command: Any, name: str) -> Iterator[str]:
     """Heading, usage, text and options of a command, then those of its own commands."""
-    yield from (f"## {name}", "", f"    {_usage(command, name)}", "")
-    yield from (_text(command.help), "")
+    yield from (f"## {name}", "", f"    {_usage_line(command, name)}", "")
+    yield from (_one_line_paragraphs(command.help), "")
     yield from _parameters(command)
     for inner in getattr(command, "commands", {}).values():
         yield from _of_command(inner, f"{name} {inner.name}")
 
 
-def _usage(command: Any, name: str) -> str:
-    arguments = [_argument(one) for one in command.params if one.param_type_name == "argument"]
+def _usage_line(command: Any, name: str) -> str:
+    arguments = [_argument_name(one) for one in command.params if one.param_type_name == "argument"]
     inner = ["COMMAND"] if hasattr(command, "commands") else []
     return " ".join([name, "[OPTIONS]", *inner, *arguments])
 
 
-def _argument(parameter: Any) -> str:
+def _argument_name(parameter: Any) -> str:
     name = f"{parameter.metavar or parameter.name.upper()}{'...' if parameter.nargs == -1 else ''}"
     return name if parameter.required else f"[{name}]"
 
@@ -126,14 +126,15 @@ def _parameters(command: Any) -> Iterator[str]:
     kinds = get_type_hints(command.callback) if command.callback else {}
     yield from ("| | |", "|---|---|")
     for one in shown:
-        what = _text(getattr(one, "help", None))
-        yield f"| `{_cell(_declaration(one, kinds.get(one.name)))}` | {_cell(what + _default(one)).strip()} |"
+        name = _declaration(one, kinds.get(one.name))
+        what = _one_line_paragraphs(getattr(one, "help", None)) + _stated_default(one)
+        yield f"| `{_cell_text(name)}` | {_cell_text(what).strip()} |"
     yield ""
 
 
 def _declaration(parameter: Any, kind: Any) -> str:
     if parameter.param_type_name == "argument":
-        return _argument(parameter).strip("[]")
+        return _argument_name(parameter).strip("[]")
     names = ", ".join([*parameter.opts, *parameter.secondary_opts])
     return names if parameter.is_flag else f"{names} {parameter.metavar or _kind_name(kind)}"
 
@@ -146,13 +147,13 @@ def _kind_name(kind: Any) -> str:
 KIND_NAMES: dict[Any, str] = {int: "N", float: "X", Path: "PATH", list[int]: "N"}
 
 
-def _default(parameter: Any) -> str:
+def _stated_default(parameter: Any) -> str:
     default = parameter.default
     given = parameter.param_type_name == "option" and not parameter.is_flag and default not in (None, "", [])
     return f" Default: `{default}`." if given and not callable(default) else ""
 
 
-def _text(text: str | None) -> str:
+def _one_line_paragraphs(text: str | None) -> str:
     """Paragraphs as one line each."""
     paragraphs = (text or "").split("\n\n")
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
