@@ -7,7 +7,7 @@ import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tumorline import comparison, cross_dataset
 from tumorline.assessment import (
@@ -31,7 +31,7 @@ from tumorline.data.source import Finding
 from tumorline.errors import UserError, require_extra
 from tumorline.evaluation.status import request
 from tumorline.evaluation.subsets import add_subsets, require_lacking
-from tumorline.files import fit_file_name
+from tumorline.files import fit_file_name, write_text
 from tumorline.inference import predict as prediction
 from tumorline.inference.jobs import job_of_channels, list_jobs
 from tumorline.inference.label_map import region_labels
@@ -55,6 +55,9 @@ from tumorline.report import write_report
 from tumorline.results import Summary
 from tumorline.run_folder import new_run_folder, read_local_config
 from tumorline.trust import local_only, modules_in, trusting, trusting_paths
+
+if TYPE_CHECKING:
+    from tumorline.planning import Plan
 
 IDENTIFIED = (
     "DICOM segmentations keep the headers of patient and study that the standard requires (PatientName, PatientID, "
@@ -181,6 +184,33 @@ def run_benchmark(
 def benchmark_folder(name: str, output: Path | str | None = None) -> Path:
     """Where a benchmark of this name is kept."""
     return Path(output) if output else Path("runs") / name
+
+
+def write_plan(
+    source: Path | str,
+    *,
+    minutes: float = 60.0,
+    memory_gb: float | None = None,
+    gflops: float | None = None,
+    axes: int | None = None,
+    overrides: Iterable[str] = (),
+    output: Path | str | None = None,
+    progress: Progress | None = None,
+) -> "tuple[Path, Plan]":
+    """Plan a training for a source and this machine, and write its recipe; returns the file and the plan.
+
+    The plan is for `minutes` of training, and for the memory and the speed of this machine unless others are stated.
+    What `overrides` set stays as it is. The recipe goes to `output`, else to `plan-<source>.toml`, replacing nothing.
+    """
+    from tumorline.planning import find_at_hand, plan_source
+
+    hand = find_at_hand(minutes, memory_gb, gflops)
+    found = plan_source(Path(source), hand, overrides, axes, progress)
+    path = Path(output) if output else Path(f"plan-{found.name}.toml")
+    if path.exists():
+        raise UserError(f"{path}: exists already; choose another --output")
+    write_text(path, found.to_toml())
+    return path, found
 
 
 def tune(

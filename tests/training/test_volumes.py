@@ -1,6 +1,11 @@
 """Training of networks of three axes: patches of volumes, to the end and back."""
 
 import json
+import os
+import random
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +15,7 @@ import torch
 import tumorline
 from tests.conftest import TINY
 from tests.training.conftest import make_task
-from tests.training.test_loop import history, train
+from tests.training.test_loop import command, history, same, train
 from tumorline.config import Config, load_config
 from tumorline.data.dataset import load_dataset
 from tumorline.formats.nifti import load_nibabel
@@ -158,3 +163,47 @@ def test_a_run_from_volumes_to_report_and_prediction(volumes: Path, tmp_path: Pa
     with pytest.raises(tumorline.UserError, match="a single picture"):
         model.mask(sample.image[:, 0])
     assert (run / "report.html").is_file()
+
+
+def exact(volumes: Path, folder: Path, *more: str) -> Path:
+    """The configuration of a tiny training with all that is drawn at random, in a file."""
+    drawn = ["augment.channel_dropout=0.3", "model.options={widths=[4,8],dropout=0.2,deep_supervision=true}"]
+    configured(volumes, *drawn, "train.checkpoint_minutes=0.005", *more).save(folder / "config.toml")
+    return folder / "config.toml"
+
+
+@pytest.mark.slow
+def test_ten_kills_at_random_moments_of_a_training_on_volumes_do_not_change_the_weights(
+    volumes: Path, tmp_path: Path
+) -> None:
+    config = exact(volumes, tmp_path, "train.epochs=12", "data.patches=8")
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    began = time.monotonic()
+    subprocess.run(command(str(config), "--output", str(whole)), check=True, env=environment)
+    duration = time.monotonic() - began
+    chance, arguments = random.Random(0), [str(config), "--output", str(killed)]
+    for _ in range(10):
+        process = subprocess.Popen(command(*arguments), env=environment)
+        time.sleep(chance.uniform(0.3, 0.5) * duration)
+        process.kill()
+        process.wait()
+        if (killed / "config.toml").exists():
+            arguments = ["--resume", str(killed)]
+    subprocess.run(command(*arguments), check=True, env=environment)
+    assert same(whole, killed)
+    assert history(whole) == history(killed)
+    assert (whole / "model.safetensors").read_bytes() == (killed / "model.safetensors").read_bytes()
+
+
+@pytest.mark.slow
+def test_two_processes_on_volumes_give_the_loss_of_one(volumes: Path, tmp_path: Path) -> None:
+    config = exact(volumes, tmp_path, "model.options={widths=[4,8],norm='batch',deep_supervision=true}")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    arguments = ["-m", "tumorline", "train", str(config), "--output"]
+    subprocess.run([*torchrun, *arguments, str(tmp_path / "two")], check=True, env=environment)
+    subprocess.run([sys.executable, *arguments, str(tmp_path / "one")], check=True, env=environment)
+    for one, two in zip(history(tmp_path / "one"), history(tmp_path / "two"), strict=True):
+        for column in ("train_loss", "validation_loss", "validation_dice"):
+            assert float(one[column]) == pytest.approx(float(two[column]), abs=2e-4)

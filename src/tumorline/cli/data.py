@@ -89,6 +89,46 @@ def split(
     print_table(splits.split_table(dataset, chosen))
 
 
+def plan(
+    source: Path,
+    minutes: Annotated[float, typer.Option(min=1, max=10**6, help="What the training may take.")] = 60.0,
+    memory_gb: Annotated[float | None, typer.Option(min=0.1, help="Memory to plan for; all that is here.")] = None,
+    gflops: Annotated[
+        float | None, typer.Option(min=1, help="Speed of training to plan for, in GFLOP/s; one that was measured.")
+    ] = None,
+    axes: Annotated[
+        int | None, typer.Option(min=2, max=3, help="2 for slices, 3 for volumes; without it the set decides.")
+    ] = None,
+    overrides: Overrides = None,
+    output: Annotated[Path | None, typer.Option("--output", help="TOML file to write; plan-<source>.toml.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Choose spacing, size, network and length of a training for a set, say why, and write the recipe.
+
+    What --set states stays as it is; the rest is chosen around it.
+    """
+    from tumorline import api
+
+    path, found = api.write_plan(
+        source,
+        minutes=minutes,
+        memory_gb=memory_gb,
+        gflops=gflops,
+        axes=axes,
+        overrides=overrides or (),
+        output=output,
+        progress=counter("looking for heads"),
+    )
+    if as_json:
+        choices = [{"key": choice.key, "value": choice.value, "why": choice.why} for choice in found.choices]
+        print_json({"recipe": str(path), "choices": choices})
+        return
+    for line in found.explain():
+        say(line)
+    command = "folds" if found.config.split.folds else "train"
+    say(f"recipe: {path}; train it with: tumorline {command} {path} --data {source}")
+
+
 def simulate(
     directory: Annotated[Path, typer.Argument(help="Folder that does not exist yet.")],
     patients: Annotated[int, typer.Option(min=3, help="Number of patients.")] = 100,

@@ -1,0 +1,35 @@
+"""From a data set, a machine and a stated time to a recipe, each choice with its reason."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from tumorline.config import apply_override, parse_config
+from tumorline.errors import UserError
+from tumorline.planning.fingerprint import Fingerprint, open_to_plan, take_fingerprint
+from tumorline.planning.machine import AtHand, find_at_hand
+from tumorline.planning.plan import Plan, plan_training
+
+__all__ = ["AtHand", "Fingerprint", "Plan", "find_at_hand", "plan_source", "plan_training", "take_fingerprint"]
+
+
+def plan_source(
+    source: Path,
+    hand: AtHand,
+    overrides: Iterable[str] = (),
+    axes: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Plan:
+    """The plan for a source; what `overrides` set by hand stays as it is, and the rest is chosen around it.
+
+    `axes` are those that the network sees: 2 for slices, 3 for patches of volumes; without it the set decides. Raises
+    UserError for a source or a setting that cannot be used.
+    """
+    by_hand: dict[str, Any] = {}
+    for override in overrides:
+        apply_override(by_hand, override)
+    parse_config(by_hand, "the command line")
+    found = take_fingerprint(open_to_plan(source, by_hand), progress)
+    if axes == 3 and not found.spacing_mm:
+        raise UserError(f"{source}: no volumes with a spacing, so that there is nothing to see in three axes")
+    return plan_training(found, hand, by_hand, axes)

@@ -1,0 +1,62 @@
+"""What a network costs at a size: of the real network, run without values."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import torch
+
+from tumorline import models
+from tumorline.config import Config, parse_config
+from tumorline.errors import UserError
+from tumorline.planning.machine import GIGA, SLICES, AtHand
+from tumorline.training.memory import NetworkShape, measure
+
+PASSES = 3
+"""A training step computes about as much as so many forward passes."""
+USABLE = 0.6
+"""Share of the memory that a plan fills; the rest is for the allocator, the data and others."""
+
+
+class Cost(NamedTuple):
+    """Of one image or patch in training."""
+
+    seconds: float
+    weights: int
+    """Bytes, once for all images of a batch."""
+    kept: int
+    """Bytes of each image."""
+
+    def fits(self, batch: int, hand: AtHand) -> bool:
+        return self.share(batch, hand) >= 1
+
+    def share(self, batch: int, hand: AtHand) -> float:
+        """Of the images of a batch, what part the memory takes; 1 and more where all of them fit."""
+        return max(0.0, USABLE * hand.memory - self.weights) / max(1, batch * self.kept)
+
+
+def cost_of(recipe: Mapping[str, Any], shape: NetworkShape, hand: AtHand) -> Cost:
+    """Raises UserError for a network that cannot be measured without values."""
+    config = parse_config(recipe, "the plan")
+    found, computed = _measure(config.to_toml(), shape)
+    if found is None:
+        raise UserError(
+            f"model.name is '{config.model.name}', whose cost cannot be told; plan with another, and set it later"
+        )
+    speed = hand.gflops * (1 if config.dims == 3 else SLICES)
+    return Cost(2 * PASSES * computed / (speed * GIGA), *found)
+
+
+@lru_cache(maxsize=64)
+def _measure(toml: str, shape: NetworkShape) -> tuple[tuple[int, int] | None, int]:
+    """Bytes as `measure` gives them, and multiply-adds of a forward pass."""
+    import tomllib
+
+    config = Config.model_validate(tomllib.loads(toml))
+    options = models.without_weights(config.model.name, config.network_options)
+    found = measure(config, shape)
+    if found is None:
+        return None, 0
+    with torch.device("meta"):
+        network = models.build(config.model.name, channels=shape.channels, regions=shape.regions, options=options)
+        return found, models.multiply_adds(network, shape.channels, config.network_size)

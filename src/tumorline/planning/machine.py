@@ -1,0 +1,60 @@
+"""What there is to train with, and how fast it is taken to be: stated figures, so that a plan can be repeated."""
+
+import os
+from dataclasses import dataclass
+
+from tumorline.errors import require_extra
+
+GIGA = 1e9
+CPU_BFLOAT16, CPU_FLOAT32 = 140.0, 70.0
+"""GFLOP/s of a core in the steps of a U-Net in three axes, measured on an AMD EPYC with AVX512-BF16."""
+GPU = 20_000.0
+"""GFLOP/s of a GPU in bfloat16; not measured, of the order of what such networks reach on one."""
+SLICES = 0.55
+"""Of that speed in networks of slices whose encoders are light, as measured with the Lite networks."""
+
+
+@dataclass(frozen=True)
+class AtHand:
+    device: str
+    cores: int
+    memory: int
+    """Bytes of the device."""
+    gflops: float
+    """In a training step, all cores together."""
+    minutes: float
+    """What a training may take, without its evaluation."""
+    stated: bool = False
+    """Whether the speed was given, not assumed."""
+
+    @property
+    def is_large(self) -> bool:
+        """Whether networks of the papers' widths are trained on it in hours."""
+        return self.gflops >= 5000
+
+    def describe(self) -> str:
+        known = "as stated" if self.stated else "assumed, --gflops states another"
+        speed = f"{self.gflops:.3g} GFLOP/s in training ({known})"
+        return f"{self.device}, {self.memory / GIGA:.3g} GB of memory, {speed}, {self.minutes:g} minutes"
+
+
+def find_at_hand(minutes: float, memory_gb: float | None = None, gflops: float | None = None) -> AtHand:
+    """This machine, or as much of it as is stated. Needs the `train` extra."""
+    require_extra("torch", "planning", "train")
+    import torch
+
+    from tumorline.training.machine import computes_in_bfloat16
+    from tumorline.training.memory import total_memory
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    core = CPU_BFLOAT16 if computes_in_bfloat16(device) else CPU_FLOAT32
+    name = "GPU" if device.type == "cuda" else f"processor with {cores} {'core' if cores == 1 else 'cores'}"
+    return AtHand(
+        device=name,
+        cores=cores,
+        memory=int((memory_gb or 0) * GIGA) or total_memory(device) or int(8 * GIGA),
+        gflops=gflops or (GPU if device.type == "cuda" else cores * core),
+        minutes=minutes,
+        stated=gflops is not None,
+    )

@@ -1,0 +1,187 @@
+"""A plan follows from the set, the machine and the time, and says why."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Program
+from tests.training.test_volumes import volumes
+from tumorline.config import load_config
+from tumorline.errors import UserError
+from tumorline.planning import AtHand, Fingerprint, Plan, plan_training
+from tumorline.planning.fingerprint import target_spacing
+
+pytest.importorskip("torch")
+__all__ = ["volumes"]
+
+BRATS = Fingerprint(
+    name="brats",
+    cases=9,
+    patients=9,
+    channels=("flair", "post_contrast", "t2", "pre_contrast"),
+    channel_count=4,
+    regions=("whole_tumour", "tumour_core", "enhancing_tumour"),
+    size=(155, 240, 240),
+    spacing_mm=(1.0, 1.0, 1.0),
+    head_mm=(137.0, 169.0, 139.0),
+)
+PICTURES = Fingerprint("cheng", 2468, 168, (), 1, (), (512, 512))
+TWO_CORES = AtHand("processor with 2 cores", 2, 25 * 10**9, 280.0, 25.0)
+GPU = AtHand("GPU", 16, 24 * 10**9, 20_000.0, 600.0)
+
+
+def chosen(plan: Plan) -> dict[str, Any]:
+    return {choice.key: choice.value for choice in plan.choices}
+
+
+def test_the_plan_for_brats_on_two_cores_is_the_recipe_that_is_shipped() -> None:
+    plan = plan_training(BRATS, TWO_CORES)
+    recipe = load_config(Path("configs/brats_3d.toml"))
+    assert chosen(plan)["data.voxel_mm"] == list(recipe.data.voxel_mm)
+    assert chosen(plan)["data.window"] == list(recipe.data.window or ())
+    assert chosen(plan)["model.options"] == recipe.model.options
+    assert chosen(plan)["data.patches"] == recipe.data.patches
+    assert plan.config.augment == recipe.augment
+
+
+def test_every_choice_has_a_reason_and_the_recipe_holds_it(tmp_path: Path) -> None:
+    plan = plan_training(BRATS, TWO_CORES)
+    keys = [choice.key for choice in plan.choices]
+    assert len(keys) == len(set(keys))
+    assert all(len(choice.why) > 15 for choice in plan.choices)
+    (tmp_path / "plan.toml").write_text(plan.to_toml())
+    read = load_config(tmp_path / "plan.toml")
+    assert read.name == "brats"
+    assert read.model_copy(update={"name": plan.config.name}) == plan.config
+    said = (tmp_path / "plan.toml").read_text()
+    assert said.count("# ") >= len(keys) + 2
+    assert "# data.voxel_mm = [2.0, 2.0, 2.0]: the finest at which it sees 1800 heads" in said
+
+
+@pytest.mark.parametrize(("minutes", "spacing"), [(5, 3.0), (25, 2.0), (120, 1.25), (1000, 1.0)])
+def test_more_time_is_spent_on_finer_voxels(minutes: float, spacing: float) -> None:
+    plan = chosen(plan_training(BRATS, replace(TWO_CORES, minutes=minutes)))
+    assert plan["data.voxel_mm"] == [spacing] * 3
+
+
+def test_too_little_time_is_said() -> None:
+    plan = plan_training(BRATS, replace(TWO_CORES, minutes=0.5))
+    assert chosen(plan)["data.voxel_mm"] == [4.0] * 3
+    (why,) = [choice.why for choice in plan.choices if choice.key == "data.voxel_mm"]
+    assert "which is short of 1800: give it more minutes" in why
+
+
+def test_less_memory_cuts_the_longest_side_of_the_window_and_then_the_batch() -> None:
+    plan = plan_training(BRATS, replace(TWO_CORES, memory=10**9))
+    window = chosen(plan)["data.window"]
+    assert window[1] < 88
+    assert all(side % 8 == 0 for side in window)
+    assert "% of the head's box" in next(choice.why for choice in plan.choices if choice.key == "data.window")
+    assert chosen(plan_training(PICTURES, replace(TWO_CORES, memory=10**9)))["train.batch_size"] < 16
+
+
+def test_a_gpu_gets_wider_networks_at_full_resolution() -> None:
+    plan = chosen(plan_training(BRATS, GPU))
+    assert plan["data.voxel_mm"] == [1.0, 1.0, 1.0]
+    assert plan["model.options"]["widths"][0] == 32
+    assert "train.channels_last" not in plan
+    assert plan["data.patches"] * 6 * 16 <= 500_000
+
+
+def test_slices_that_lie_far_apart_are_seen_as_slices_with_their_neighbours() -> None:
+    thick = replace(BRATS, size=(24, 256, 256), spacing_mm=(6.0, 0.9, 0.9), head_mm=(140.0, 190.0, 150.0))
+    plan = chosen(plan_training(thick, TWO_CORES))
+    assert "data.window" not in plan
+    assert (plan["data.context"], plan["data.normalisation"]) == (1, "volume")
+    assert plan["data.image_size"] <= 256
+    forced = chosen(plan_training(thick, TWO_CORES, axes=3))
+    assert forced["data.voxel_mm"][0] == 6.0, "an axis that is coarse already is not made finer"
+    assert forced["data.window"][0] <= 32
+    assert "data.window" not in chosen(plan_training(BRATS, TWO_CORES, axes=2))
+
+
+@pytest.mark.parametrize("minutes", [5, 25, 240])
+def test_pictures_get_the_size_that_the_time_allows(minutes: float) -> None:
+    plan = plan_training(PICTURES, replace(TWO_CORES, minutes=minutes))
+    size = chosen(plan)["data.image_size"]
+    assert size % 32 == 0
+    assert size <= 512
+    slower = plan_training(PICTURES, replace(TWO_CORES, minutes=minutes, gflops=140.0))
+    assert chosen(slower)["data.image_size"] <= size
+    assert plan.config.data.window is None
+    assert "data.channels" not in chosen(plan)
+
+
+def test_what_is_set_by_hand_stays_and_the_rest_follows_it() -> None:
+    coarse = plan_training(BRATS, TWO_CORES, {"data": {"voxel_mm": [3.0, 3.0, 3.0]}})
+    assert chosen(coarse)["data.voxel_mm"] == [3.0, 3.0, 3.0]
+    assert next(choice.why for choice in coarse.choices if choice.key == "data.voxel_mm") == "set by hand"
+    assert max(chosen(coarse)["data.window"]) <= 64
+    assert chosen(coarse)["data.patches"] > 24
+    narrow = {"model": {"name": "unet", "options": {"widths": [8, 16]}}, "train": {"epochs": 3}, "seed": 7}
+    other = plan_training(BRATS, TWO_CORES, narrow)
+    assert (other.config.model.options, other.config.train.epochs, other.config.seed) == ({"widths": [8, 16]}, 3, 7)
+    assert min(other.config.data.voxel_mm) < 2
+    small = plan_training(BRATS, TWO_CORES, {"data": {"window": [32, 32, 32]}})
+    assert small.config.data.window == (32, 32, 32)
+    slices = plan_training(BRATS, TWO_CORES, {"data": {"image_size": 96}})
+    assert (slices.config.data.image_size, slices.config.data.window) == (96, None)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["segresnet", "dyn_unet", "swin_unetr"])
+def test_another_network_is_planned_by_its_own_cost(name: str) -> None:
+    plan = plan_training(BRATS, TWO_CORES, {"model": {"name": name}})
+    assert (plan.config.model.name, plan.config.model.options) == (name, {})
+    assert plan.config.data.window
+
+
+def test_an_axis_that_is_far_coarser_than_the_others_is_taken_as_fine_as_the_finest_cases_have_it() -> None:
+    spacings = [(5.0, 0.5, 0.5)] * 9 + [(2.0, 0.5, 0.5)]
+    assert list(target_spacing(spacings)) == pytest.approx([4.7, 0.5, 0.5])
+    assert target_spacing([(1.0, 1.0, 1.0), (1.2, 0.9, 0.9), (1.1, 1.0, 1.0)]) == (1.1, 1.0, 1.0)
+
+
+def test_the_command_says_why_and_writes_a_recipe_that_is_never_replaced(
+    volumes: Path, tmp_path: Path, program: Program
+) -> None:
+    recipe = tmp_path / "recipe.toml"
+    arguments = ("data", "plan", volumes, "--minutes", 1, "--gflops", 100, "--output", recipe, "--set", "seed=3")
+    done = program(*arguments)
+    assert done.status == 0, done.err
+    assert "source: 10 cases of 10 patients, 4 channels, 3 regions" in done.out
+    assert "data.voxel_mm" in done.out
+    assert f"train it with: tumorline folds {recipe} --data {volumes}" in done.out
+    config = load_config(recipe)
+    assert config.seed == 3
+    assert config.data.voxel_mm == (2.0, 1.0, 1.0)
+    assert program(*arguments).err.endswith("exists already; choose another --output\n")
+    listed = json.loads(program(*arguments[:-3], tmp_path / "other.toml", "--json").out)
+    assert {"key", "value", "why"} == listed["choices"][0].keys()
+
+
+def test_of_pictures_the_third_axis_is_refused(tiny_source: Path, program: Program, tmp_path: Path) -> None:
+    done = program("data", "plan", tiny_source, "--axes", 3, "--output", tmp_path / "plan.toml")
+    assert done.status == 2
+    assert "no volumes with a spacing" in done.err
+    assert not (tmp_path / "plan.toml").exists()
+
+
+def test_the_real_cases_are_planned(real_data: Path, tmp_path: Path, program: Program) -> None:
+    cheng = real_data / "cheng_png"
+    if not cheng.is_dir():
+        pytest.skip("no pictures beside this checkout")
+    done = program("data", "plan", cheng, "--minutes", 10, "--output", tmp_path / "plan.toml")
+    assert done.status == 0, done.err
+    assert load_config(tmp_path / "plan.toml").data.image_size <= 512
+
+
+def test_a_setting_that_is_none_is_refused_before_anything_is_read(program: Program) -> None:
+    done = program("data", "plan", "nowhere", "--set", "data.windows=3")
+    assert done.status == 2
+    assert "unknown key 'data.windows'" in done.err
+    with pytest.raises(UserError, match="whose cost cannot be told"):
+        plan_training(BRATS, TWO_CORES, {"model": {"name": "json:loads"}})
