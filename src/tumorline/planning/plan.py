@@ -224,13 +224,13 @@ def _fit_window(
     while True:
         plan.take("data.window", list(window), "")
         cost = _cost(plan)
-        smaller = _cut(window, multiple, prod(window) * cost.share(batch, plan.hand))
+        smaller = _cut_window(window, multiple, prod(window) * cost.share(batch, plan.hand))
         if stated or smaller == window:
             return window, cost
         window = smaller
 
 
-def _cut(window: tuple[int, ...], multiple: int, voxels: float) -> tuple[int, ...]:
+def _cut_window(window: tuple[int, ...], multiple: int, voxels: float) -> tuple[int, ...]:
     """The longest sides shorter by multiples, until it has so many voxels or two multiples are left."""
     sides = list(window)
     while prod(sides) > voxels and max(sides) > 2 * multiple:
