@@ -1,35 +1,78 @@
-"""Make a finished run the model that comes with the package, `builtin`.
+"""Make a finished model one that comes with the package.
 
     python benchmarks/ship.py runs/builtin
+    python benchmarks/ship.py runs/brats_final --name builtin-brats --folds runs/volumes/brats_3d
 
-Copies its model file, ONNX file and card to src/tumorline/weights/; the card gets what the matrix of
-benchmarks/cross_dataset.md says of other sets.
+Copies model file, ONNX file and card to src/tumorline/weights/. `builtin` gets what the matrix of
+benchmarks/cross_dataset.md says of other sets. `builtin-brats` is a model of all cases, which nothing is left to test:
+its figures are those of the folds of its recipe, and it ships only where these allow it.
 """
 
+import argparse
 import json
 import shutil
 import sys
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from statistics import fmean, median
 
-from tumorline.model_file import BUILTIN, LISTED, read_info
+from tumorline.export import stamp_onnx
+from tumorline.model_file import BUILTIN, LISTED, find_model, read_content, read_info, save_model, with_figures
+from tumorline.model_info import ModelInfo
+from tumorline.report.card import render_card
+from tumorline.results import Summary, read_summary
+from volumes import Row, finished, number, read_table, shown, table, tested
 
 LARGEST_MB = 15
+LEAST_MEDIAN = 0.75
+"""Of whole tumour, over the cases of all folds."""
 OTHER_SETS = Path(__file__).parent / "results" / "cross_dataset.json"
 FILES = {"model.safetensors": ".safetensors", "model.onnx": ".onnx", "MODEL_CARD.md": ".md"}
+BRATS = "builtin-brats"
+CALLED = "9 cases, a demonstration"
+TERMS = (
+    "Weights trained on nine cases of BraTS 2021 as TCIA releases it (RSNA-ASNR-MICCAI-BraTS-2021, "
+    "doi 10.7937/jc8x-9874, CC BY 4.0, with its data usage policy); name the source when you pass them on"
+)
+ATTRIBUTION = (
+    "RSNA-ASNR-MICCAI-BraTS-2021, The Cancer Imaging Archive, doi 10.7937/jc8x-9874, CC BY 4.0. Cite U. Baid et al. "
+    "2021 (arXiv:2107.02314), B. H. Menze et al. 2015 (IEEE Trans Med Imaging 34:1993) and S. Bakas et al. 2017 (Sci "
+    "Data 4:170117). "
+    "The terms are those that two public catalogues state; the data usage policy of TCIA applies."
+)
 
 
-def main(run: Path) -> None:
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--name", default=BUILTIN, choices=(BUILTIN, BRATS))
+    parser.add_argument("--folds", type=Path, help="folds of the same recipe, whose figures the model bears")
+    given = parser.parse_args()
+    if given.name == BRATS:
+        if not given.folds:
+            sys.exit(f"{BRATS}: give --folds, the folds of its recipe")
+        print(*ship_brats(given.run, given.folds), sep="\n")
+    else:
+        print(*ship_builtin(given.run), sep="\n")
+
+
+def ship_builtin(run: Path) -> list[Path]:
     info = read_info(run / "model.safetensors")
     if "CC BY 4.0" not in info.licence or info.split["leaking"]:
         sys.exit(f"{run}: {info.licence}; leaking: {info.split['leaking']}: not to be shipped")
-    for name in FILES:
-        if (size := (run / name).stat().st_size / 1e6) > LARGEST_MB:
-            sys.exit(f"{run / name}: {size:.1f} MB, at most {LARGEST_MB} MB; train with model.storage = 'float16'")
+    refuse_large(run / name for name in FILES)
     LISTED.mkdir(exist_ok=True)
-    for name, suffix in FILES.items():
-        print(shutil.copyfile(run / name, LISTED / f"{BUILTIN}{suffix}"))
+    copied = [Path(shutil.copyfile(run / name, LISTED / f"{BUILTIN}{suffix}")) for name, suffix in FILES.items()]
     card = LISTED / f"{BUILTIN}.md"
     card.write_text(card.read_text() + on_other_sets())
+    return copied
+
+
+def refuse_large(paths: Iterable[Path]) -> None:
+    for path in paths:
+        if (size := path.stat().st_size / 1e6) > LARGEST_MB:
+            sys.exit(f"{path}: {size:.1f} MB, at most {LARGEST_MB} MB; train with model.storage = 'float16'")
 
 
 def on_other_sets() -> str:
@@ -38,5 +81,113 @@ def on_other_sets() -> str:
     return "\n## On other sets\n\n" + "".join(f"- {text}\n" for text in [*matrix["sentences"], *warnings])
 
 
+# ---------------------------------------------------------------- builtin-brats
+
+
+def ship_brats(run: Path, folds: Path) -> list[Path]:
+    """The model of a run, of an ensemble or of a file, with the figures of the folds and the card that says so."""
+    model = find_model(run)
+    refuse_large((model, model.with_suffix(".onnx")))
+    info, rows, summary = read_info(model), tested(folds), read_summary(folds / "summary.json")
+    refuse_strangers(info, rows, folds)
+    refuse_weak(folds, rows)
+    target = LISTED / f"{BRATS}.safetensors"
+    LISTED.mkdir(exist_ok=True)
+    shutil.copyfile(model.with_suffix(".onnx"), target.with_suffix(".onnx"))
+    told = as_told(info, summary)
+    save_model(target, read_content(model).weights, told)
+    stamp_onnx(target)
+    target.with_suffix(".md").write_text(card_of(told, summary, target, rows, folds.name))
+    return [target, target.with_suffix(".onnx"), target.with_suffix(".md")]
+
+
+def refuse_strangers(info: ModelInfo, rows: Sequence[Row], folds: Path) -> None:
+    """What ships was trained on the set of the folds, by the same recipe, and on nothing else."""
+    tested_in = read_info(finished(folds)[0] / "model.safetensors")
+    members = [member.architecture for member in info.members] or [info.architecture]
+    same = [tested_in.input == info.input, tested_in.regions == info.regions]
+    if not all(same) or any(member != tested_in.architecture for member in members):
+        sys.exit(f"{info.name}: another network, input or regions than those of {folds}")
+    known = {content for contents in info.known_cases.contents.values() for content in contents}
+    theirs = {content for contents in tested_in.known_cases.contents.values() for content in contents}
+    if not known or not known <= theirs:
+        sys.exit(f"{info.name}: knows cases that {folds} do not, or none")
+
+
+def refuse_weak(folds: Path, rows: Sequence[Row]) -> None:
+    """Every fold is better than each trivial answer, by the mean over regions, and whole tumour is found."""
+    for fold in finished(folds):
+        own = mean_over_regions(row for row in read_table(fold / "evaluation.csv") if row["status"] == "test")
+        trivial = defaultdict(list)
+        for row in read_table(fold / "baselines.csv"):
+            trivial[row["baseline"]].append(row)
+        for name, members in trivial.items():
+            if own <= (theirs := mean_over_regions(members)):
+                sys.exit(f"{fold.name}: Dice {own:.3f}, no better than '{name}' with {theirs:.3f}: not to be shipped")
+    whole = [dice for row in rows if row["region"] == "whole_tumour" and (dice := number(row["dice"])) is not None]
+    if not whole or median(whole) < LEAST_MEDIAN:
+        reached = shown(median(whole) if whole else None)
+        sys.exit(f"whole tumour: median Dice {reached}, at least {LEAST_MEDIAN} is needed: not to be shipped")
+
+
+def mean_over_regions(rows: Iterable[Row]) -> float:
+    """Of the mean over the cases that have the region."""
+    by_region = defaultdict(list)
+    for row in rows:
+        if row["dice"]:
+            by_region[row["region"]].append(float(row["dice"]))
+    return fmean(map(fmean, by_region.values()))
+
+
+def as_told(info: ModelInfo, summary: Summary) -> ModelInfo:
+    """What the model says of itself, with the figures of the folds."""
+    told = with_figures(info, summary)
+    headline = {**told.metrics["headline"], "headline_status": ["out of fold"]}
+    return told.model_copy(
+        update={
+            "name": BRATS,
+            "licence": TERMS,
+            "data": {**info.data, "name": f"BraTS 2021, {CALLED}", "attribution": ATTRIBUTION},
+            "metrics": {**told.metrics, "headline": headline},
+        }
+    )
+
+
+def card_of(info: ModelInfo, summary: Summary, weights: Path, rows: Sequence[Row], folds: str) -> str:
+    """The card of every model, with what these nine cases allow to be said before it."""
+    title, _, rest = render_card(info, summary, weights).partition("\n")
+    cases = len({row["case"] for row in rows})
+    said = f"""
+**{CALLED[0].upper()}{CALLED[1:]}.** These weights were trained on all {cases} cases that were at hand. No case is left
+to test them: the figures are those of the folds of the same recipe ({folds}), in which each case was scored by a model
+that had not seen it. **Choosing between designs on these folds makes them optimistic**, and {cases} cases say little
+about others. Post-processing was fixed beforehand and not tuned.
+
+{ATTRIBUTION}
+
+Dice of each case, out of fold:
+
+{values_table(rows, list(summary.regions))}
+"""
+    return f"{title}: {CALLED}\n{said}{rest}"
+
+
+def values_table(rows: Sequence[Row], regions: Sequence[str]) -> str:
+    """The value of each case and region, with median and range; "none" where a case lacks the region."""
+    by_case = {(row["case"], row["region"]): number(row["dice"]) for row in rows}
+    cases = sorted({row["case"] for row in rows})
+    lines = [
+        [case, *("none" if by_case[case, region] is None else shown(by_case[case, region]) for region in regions)]
+        for case in cases
+    ]
+    dice = {
+        region: [value for (_, of), value in by_case.items() if of == region and value is not None]
+        for region in regions
+    }
+    lines.append(["**median**", *(shown(median(values)) if values else "-" for values in dice.values())])
+    lines.append(["range", *(f"{min(values):.3f} to {max(values):.3f}" if values else "-" for values in dice.values())])
+    return table(["case", *(region.replace("_", " ") for region in regions)], lines)
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main()

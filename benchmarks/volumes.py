@@ -113,7 +113,9 @@ def keep(run: Path, results: Path) -> None:
         for name in KEPT:
             shutil.copyfile(fold / name, folder / name)
         lines = (folder / "config.toml").read_text().splitlines(keepends=True)
-        (folder / "config.toml").write_text("".join(line for line in lines if not line.startswith(("source", "cache"))))
+        (folder / "config.toml").write_text(
+            "".join(line for line in lines if not line.startswith(("source", "cache", "start_from")))
+        )
 
 
 def minutes(run: Path) -> str:

@@ -20,11 +20,17 @@ def list_trained_models() -> list[dict[str, str]]:
             {
                 "model": name,
                 "trained on": info.data["name"],
-                "input": f"{info.image_size} px",
+                "input": _input_size(info),
                 "figure": _headline_figure(info),
             }
         )
     return rows
+
+
+def _input_size(info: ModelInfo) -> str:
+    if info.input.dims == 3:
+        return f"{' x '.join(f'{length:g}' for length in info.input.voxel_mm)} mm"
+    return f"{info.image_size} px"
 
 
 def _headline_figure(info: ModelInfo) -> str:

@@ -20,7 +20,7 @@ from tumorline.metrics.headline import (
     count_volumes,
     name_figure,
 )
-from tumorline.model_file import read_info
+from tumorline.model_file import ModelInfo, read_info
 from tumorline.report.page import harmless
 from tumorline.report.region import size_limits, subset_rows
 from tumorline.results import RegionSummary, Summary, mean_dice_over_regions, read_summary
@@ -49,8 +49,13 @@ BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 
 def write_card(run: Path) -> Path:
     """Write the model card of a finished run folder from its model file and its summary."""
-    info = read_info(run / WEIGHTS_NAME)
-    summary = read_summary(run / SUMMARY_NAME)
+    info, summary = read_info(run / WEIGHTS_NAME), read_summary(run / SUMMARY_NAME)
+    write_text(run / CARD_NAME, render_card(info, summary, run / WEIGHTS_NAME))
+    return run / CARD_NAME
+
+
+def render_card(info: ModelInfo, summary: Summary, weights: Path) -> str:
+    """The card of a model file, with the figures of an evaluation."""
     content = {
         "info": info,
         "summary": summary,
@@ -60,13 +65,12 @@ def write_card(run: Path) -> Path:
         "points": list(zip(info.regions, info.thresholds, info.temperatures, strict=True)),
         "postprocessing": describe_postprocessing(info.regions, info.postprocessing),
         "options": ", ".join(f"{key} {value}" for key, value in info.architecture.options.items()),
-        "parameters": f"{_count_parameters(run / WEIGHTS_NAME) / 1e6:.1f} M",
+        "parameters": f"{_count_parameters(weights) / 1e6:.1f} M",
         "storage": info.config["model"]["storage"],
         "attribution": info.data.get("attribution", ""),
         "configuration": Markup(tomli_w.dumps(_without_empty(info.config)).strip()),
     }
-    write_text(run / CARD_NAME, _template().render(**content))
-    return run / CARD_NAME
+    return str(_template().render(**content))
 
 
 def _region_content(summary: Summary, region: str) -> dict[str, Any]:

@@ -1,0 +1,152 @@
+"""The scripts that ship a model of nine cases, and that hold simulated volumes against real ones."""
+
+import csv
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import tumorline
+from tests.conftest import Program, blob
+from tests.report.evaluated import REGIONS, evaluated
+from tumorline.model_file import LISTED, read_content, read_info, save_model
+
+pytest.importorskip("torch")
+SPACE = (12, 24, 24)
+SCRIPTS = Path(__file__).parents[1] / "benchmarks"
+
+
+@pytest.fixture
+def scripts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The benchmark scripts can be imported."""
+    before = set(sys.modules)
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    yield
+    for name in ("ship", "volumes", "sim_to_real"):
+        if name not in before:
+            sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def ship(scripts: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    import ship  # type: ignore[import-not-found]
+
+    (tmp_path / "listed").mkdir()
+    monkeypatch.setattr(ship, "LISTED", tmp_path / "listed")
+    monkeypatch.setattr("tumorline.model_file.LISTED", tmp_path / "listed")
+    assert isinstance(ship, ModuleType)
+    return ship
+
+
+def a_run(folder: Path) -> Path:
+    """The model that comes with the package, named as one of whole tumours, stands in for one of BraTS."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for suffix in (".safetensors", ".onnx"):
+        shutil.copyfile(LISTED / f"builtin{suffix}", folder / f"model{suffix}")
+    info = read_info(folder / "model.safetensors").model_copy(update={"regions": ["whole_tumour"]})
+    save_model(folder / "model.safetensors", read_content(folder / "model.safetensors").weights, info)
+    return folder
+
+
+def some_folds(folder: Path, trivial: float = 0.2, lost: int | None = None) -> Path:
+    """One finished fold of five artificial volumes, and what trivial answers reach on them."""
+    fold = a_run(folder / "fold-0")
+    evaluated(fold, SPACE, cases=5, lost=lost)
+    shutil.copyfile(fold / "summary.json", folder / "summary.json")
+    (fold / "report.html").touch()
+    (fold / "config.toml").write_text('[data]\nsource = "/somewhere"\n[model]\nstart_from = "/elsewhere"\n')
+    with (fold / "baselines.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["case", "patient", "region", "baseline", "dice"])
+        writer.writerows([f"scan{number}", "P", region, "otsu", trivial] for number in range(5) for region in REGIONS)
+    return folder
+
+
+def test_a_model_of_nine_cases_ships_with_the_figures_of_its_folds(
+    ship: ModuleType, tmp_path: Path, program: Program
+) -> None:
+    paths = ship.ship_brats(a_run(tmp_path / "final"), some_folds(tmp_path / "folds"))
+    assert [path.name for path in paths] == [f"builtin-brats{end}" for end in (".safetensors", ".onnx", ".md")]
+    card = paths[2].read_text()
+    assert card.startswith("# Model card: builtin-brats: 9 cases, a demonstration\n")
+    for words in (
+        "**Choosing between designs on these folds makes them optimistic**",
+        "doi 10.7937/jc8x-9874, CC BY 4.0",
+        "not a\nmedical device",
+        "| case | whole tumour | tumour core | enhancing tumour |",
+        "| scan4 | 0.",
+        "| none |",
+        "| **median** |",
+        "| range |",
+    ):
+        assert words in card
+    info = read_info(paths[0])
+    assert (info.name, info.metrics["headline"]["headline_status"]) == ("builtin-brats", ["out of fold"])
+    assert set(info.metrics["headline"]["regions"]) == set(REGIONS)
+    assert "TCIA" in info.licence
+    done = program("models")
+    assert "builtin-brats" in done.out
+    assert "9 cases, a demonstration" in done.out
+    Image.fromarray(blob(64, 0)[0]).save(tmp_path / "scan.png")
+    (row,) = tumorline.predict(tmp_path / "scan.png", "builtin-brats", tmp_path / "out")
+    assert row["error"] is None
+
+
+def test_one_that_trivial_answers_beat_or_that_misses_tumours_does_not(ship: ModuleType, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=r"no better than 'otsu' with 0\.990: not to be shipped"):
+        ship.ship_brats(a_run(tmp_path / "run"), some_folds(tmp_path / "weak", trivial=0.99))
+    with pytest.raises(SystemExit, match=r"whole tumour: median Dice 0\.000, at least 0\.75 is needed"):
+        ship.ship_brats(a_run(tmp_path / "run"), some_folds(tmp_path / "blind", trivial=0.0, lost=0))
+    assert not list((tmp_path / "listed").iterdir())
+
+
+def test_one_of_another_kind_or_of_other_cases_does_not(ship: ModuleType, tmp_path: Path) -> None:
+    folds, run = some_folds(tmp_path / "folds"), a_run(tmp_path / "run")
+    content, info = ship.read_content(run / "model.safetensors"), read_info(run / "model.safetensors")
+    more = info.known_cases.model_copy(update={"contents": {"train": ["of another set"]}})
+    save_model(run / "model.safetensors", content.weights, info.model_copy(update={"known_cases": more}))
+    with pytest.raises(SystemExit, match=r"knows cases that .* do not"):
+        ship.ship_brats(run, folds)
+    wider = info.architecture.model_copy(update={"options": {"encoder": "resnet18"}})
+    save_model(run / "model.safetensors", content.weights, info.model_copy(update={"architecture": wider}))
+    with pytest.raises(SystemExit, match="another network, input or regions than those of"):
+        ship.ship_brats(run, folds)
+
+
+def test_three_trainings_stand_beside_each_other_case_by_case(
+    scripts: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sim_to_real  # type: ignore[import-not-found]
+
+    output, said = tmp_path / "out", list[list[str]]()
+
+    def pretend(*arguments: str) -> None:
+        said.append([*arguments])
+        if arguments[0] == "evaluate":
+            evaluated(output / "on_real", SPACE, cases=5, lost=0)
+        elif arguments[0] == "folds":
+            some_folds(Path(arguments[arguments.index("--output") + 1]))
+
+    monkeypatch.setattr(sim_to_real, "tumorline", pretend)
+    page = tmp_path / "page.md"
+    given = ["x", "--real", str(tmp_path), "--output", str(output), "--page", str(page), "--volumes", "40"]
+    monkeypatch.setattr(sys, "argv", given)
+    sim_to_real.main()
+    assert [words[0] for words in said] == ["data", "train", "evaluate", "folds", "folds"]
+    assert "data.patches=4" in said[1]
+    assert f"model.start_from={output / 'simulated' / 'model.safetensors'}" in said[3]
+    assert "train.learning_rate=0.001" in said[3]
+    assert not [word for word in said[4] if "start_from" in word]
+    text = page.read_text()
+    assert text.count("| case | true ml | simulated only | pre-trained | from scratch |") == 3
+    whole = next(line for line in text.splitlines() if line.startswith("| scan0 |"))
+    assert whole.split(" | ")[2:] == ["0.000", "1.000", "1.000 |"]
+    assert "none; 0." in text
+    kept = tmp_path / "results" / "sim_to_real" / "pre-trained" / "fold-0" / "config.toml"
+    assert kept.read_text() == "[data]\n[model]\n"
+    assert np.isclose(float(next(line for line in text.splitlines() if line.startswith("| median")).split(" | ")[2]), 0)
