@@ -12,10 +12,10 @@ import tumorline
 from tests.conftest import PairFolder, blob
 from tumorline.audit import describe
 from tumorline.cli import app
-from tumorline.cross_dataset import read_spec
 from tumorline.errors import UserError
 from tumorline.files import read_csv
 from tumorline.geometry.symmetry import TRANSFORMS, transformed
+from tumorline.source_spec import read_spec
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ from tumorline.assessment import (
 from tumorline.audit import between
 from tumorline.audit import check as checks
 from tumorline.compared_results import Comparison, Leaderboard, Matrix
-from tumorline.config import Config, load_config
+from tumorline.config import Config, DataConfig, load_config, parse_config
 from tumorline.data.dataset import Dataset, load_dataset
 from tumorline.data.source import Finding
 from tumorline.errors import UserError, require_extra
@@ -50,10 +50,11 @@ from tumorline.output_folder import (
     refuse_taken_file,
 )
 from tumorline.progress import Notify, Progress, silent
-from tumorline.recipe_files import find_recipe, read_recipe
+from tumorline.recipe_files import Data, find_recipe, read_recipe
 from tumorline.report import write_report
 from tumorline.results import Summary
 from tumorline.run_folder import new_run_folder, read_local_config
+from tumorline.source_spec import read_spec
 from tumorline.trust import local_only, modules_in, trusting, trusting_paths
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ IDENTIFIED = (
 def train(
     config: Config | Path | str | None = None,
     *,
-    data: Path | str | None = None,
+    data: Data = None,
     overrides: Iterable[str] = (),
     output: Path | str | None = None,
     test: bool = True,
@@ -78,13 +79,14 @@ def train(
 
     Without `test` it stops once the best weights are chosen on validation; `resume` evaluates and reports.
 
-    Without a configuration and without data this is the demo: a small U-Net on the simulated cohort.
+    Without a configuration and without data this is the demo: a small U-Net on the simulated cohort. Several sources in
+    `data` train together, each with settings of its own after commas (keys of `[[data.sources]]`).
     """
     from tumorline import run
 
     if not isinstance(config, Config):
         config = read_recipe(config, data, overrides)
-    folder = _checked(Path(output) if output else new_run_folder(config.name), config.data.source)
+    folder = _checked(Path(output) if output else new_run_folder(config.name), config.data)
     with trusting(modules_in(config.model.name)):
         (run.train if test else run.fit_only)(config, folder, notify)
     return folder
@@ -93,7 +95,7 @@ def train(
 def find_learning_rate(
     config: Config | Path | str | None = None,
     *,
-    data: Path | str | None = None,
+    data: Data = None,
     overrides: Iterable[str] = (),
     output: Path | str | None = None,
     notify: Notify = silent,
@@ -106,7 +108,7 @@ def find_learning_rate(
 
     if not isinstance(config, Config):
         config = read_recipe(config, data, overrides)
-    folder = _checked(Path(output) if output else new_run_folder(f"{config.name}-find-lr"), config.data.source)
+    folder = _checked(Path(output) if output else new_run_folder(f"{config.name}-find-lr"), config.data)
     with trusting(modules_in(config.model.name)):
         return folder, run.find_learning_rate(config, folder, notify)
 
@@ -114,7 +116,7 @@ def find_learning_rate(
 def cross_validate(
     config: Config | Path | str | None = None,
     *,
-    data: Path | str | None = None,
+    data: Data = None,
     overrides: Iterable[str] = (),
     output: Path | str | None = None,
     only: Collection[int] = (),
@@ -129,7 +131,7 @@ def cross_validate(
     if not isinstance(config, Config):
         config = read_recipe(config, data, overrides)
     folder = Path(output) if output else Path("runs") / f"{config.name}-{config.split.folds}folds"
-    _checked(folder, config.data.source)
+    _checked(folder, config.data)
     with trusting(modules_in(config.model.name)):
         cross_validation.cross_validate(config, folder, only, notify)
     return folder
@@ -172,8 +174,9 @@ def run_benchmark(
     from tumorline.benchmarking import NAMES, Benchmark, local, on_ray, read_plan
 
     require_extra("torch", "benchmark", "train")
-    read = read_plan(find_recipe(plan, "benchmark"), Path(data) if data else None)
-    folder = _checked(benchmark_folder(read.name, output), read.recipe.get("data", {}).get("source", "")).resolve()
+    file = find_recipe(plan, "benchmark")
+    read = read_plan(file, Path(data) if data else None)
+    folder = _checked(benchmark_folder(read.name, output), parse_config(read.recipe, str(file)).data).resolve()
     claim_output(folder, "benchmark", NAMES)
     executor = on_ray(ray, processes) if ray else local(processes)
     options = [*(["--data", "SOURCE"] if data else []), *(["--output", str(output)] if output else [])]
@@ -232,16 +235,17 @@ def tune(
     source = None if data is None else str(Path(data).resolve())
     plan = tuning.read_plan(find_recipe(config, "tune"), source, overrides, trials)
     folder = Path(output) if output else Path("runs") / f"{plan.config({}).name}-tune"
-    _checked(folder, plan.config({}).data.source)
+    _checked(folder, plan.config({}).data)
     with trusting(modules_in([plan.recipe, [space for space in plan.tune.space.values() if isinstance(space, list)]])):
         tuning.tune(plan, folder, notify)
     return folder
 
 
-def _checked(folder: Path, source: str) -> Path:
+def _checked(folder: Path, data: DataConfig) -> Path:
     """The folder. Raises UserError for a place where no results can be, or where they would lie among the data."""
     check_place(folder)
-    refuse_in_data(folder, source)
+    for source in (data.source, *(source.path for source in data.sources)):
+        refuse_in_data(folder, source)
     return folder
 
 
@@ -382,7 +386,7 @@ def cross_evaluate(
 
 def write_matrix(models: Sequence[Path | str], data: Sequence[str], how: EvaluationOptions) -> tuple[Path, Matrix]:
     """As `cross_evaluate`, with the folder of the results."""
-    specs = cross_dataset.checked([cross_dataset.read_spec(text) for text in data])
+    specs = cross_dataset.checked([read_spec(text) for text in data])
     loaded = load_named(models, how.tta)
     opened = functools.cache(open_usable)
     sets = {

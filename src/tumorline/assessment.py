@@ -8,6 +8,7 @@ from typing import Any
 from tumorline.audit import check as checks
 from tumorline.config import DataConfig, load_config
 from tumorline.data.dataset import Dataset, load_dataset
+from tumorline.data.joined import load_sources
 from tumorline.data.sample import Sample
 from tumorline.data.source import channel_names
 from tumorline.errors import UserError
@@ -34,7 +35,8 @@ def open_evaluation(
 ) -> Iterator[OutputFolder]:
     """`open_output`, outside of the data."""
     for dataset in datasets if output else ():
-        refuse_in_data(Path(output or ""), dataset.source.path)
+        for path in dataset.paths:
+            refuse_in_data(Path(output or ""), path)
     with open_output(Path(output) if output else None, purpose, overwrite) as folder:
         yield folder
 
@@ -43,7 +45,7 @@ def hash_dataset(dataset: Dataset) -> str:
     """Hash of all that an evaluation takes from a data set: contents by case, what is stated of them, settings."""
     contents = [(facts.image_hash, facts.mask_hash) for facts in dataset.facts]
     stated = [(case.id, case.patient, case.class_name, case.spacing_mm, case.attributes) for case in dataset.cases]
-    settings = dataset.settings.model_dump(exclude={"source", "cache"})
+    settings = dataset.settings.model_dump(exclude={"source", "sources", "cache"})
     return hash_settings(name=dataset.source.name, contents=contents, stated=stated, settings=settings)
 
 
@@ -106,6 +108,7 @@ def images_to_show(model: Model, data: Path | str | None) -> Collection[str] | N
 def evaluation_data(model: Model, data: Path | str | None, overrides: Iterable[str]) -> tuple[DataConfig, Path]:
     """Settings and source: of the run's own data, or of other data, whose masks are read by their own rules.
 
+    Of a run of several sources the settings name them.
     Where the other data have several sequences or regions, those that the model was trained on are the default.
     """
     from tumorline.data.source import source_path
@@ -114,7 +117,7 @@ def evaluation_data(model: Model, data: Path | str | None, overrides: Iterable[s
         if not (model.path.parent / CONFIG_NAME).is_file():
             raise UserError("the model lies in no run folder, so it has no test part at hand; give --data SOURCE")
         config = read_local_config(model.path.parent, overrides)
-        return config.data, source_path(config)
+        return config.data, Path() if config.data.sources else source_path(config)
     settings = load_config(None, overrides).data
     chosen = (
         {} if settings.tumour_free else {**_channels_of(model, settings, Path(data)), **_regions_of(model, settings)}
@@ -148,7 +151,7 @@ def open_wanted(model: Model, data: Path | str | None, overrides: Iterable[str])
 
 
 def open_usable(settings: DataConfig, source: Path) -> Dataset:
-    return usable(load_dataset(source, settings))
+    return usable(load_sources(settings) if settings.sources else load_dataset(source, settings))
 
 
 def usable(dataset: Dataset) -> Dataset:

@@ -1,7 +1,7 @@
 """One TOML file is one run: typed sections, unknown keys refused with the nearest name."""
 
 import tomllib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
@@ -72,11 +72,55 @@ class Section(BaseModel):
         return value + 0.0 if isinstance(value, float) else value
 
 
+class SourceConfig(Section):
+    """One of several sources. What is not given is as in `[data]`."""
+
+    path: str = Field(min_length=1)
+    """Folder in a supported layout, or CSV."""
+    name: str = Field(default="", pattern=r"^(?:[^\W_][\w.-]{0,49})?$")
+    """How it is called in tables and case names; empty means the name of its folder."""
+    share: float | None = Field(default=None, gt=0, le=1)
+    """Of the training images those from here; of the sources without it each as it comes."""
+    part: Literal["", "train", "validation", "test"] = ""
+    """All of it is in this part; empty means that its patients are split."""
+    licence: str = Field(default="", max_length=1000)
+    """Its terms, where they are not known or are others: the model file and its card hand them on."""
+    attribution: str = Field(default="", max_length=1000)
+    channel_as: Name | Literal[""] = ""
+    """The sequence that its images count as, where they are of another."""
+    label_as: Name | Literal[""] = ""
+    """What its masks count as, where they outline something else; `tumour` counts as whatever the others outline."""
+    mask_threshold: float | None = None
+    spacing_mm: float | None = None
+    channel: str | None = None
+    label: str | None = None
+    enhancing_label: int | None = None
+    channels: tuple[str, ...] | str | None = None
+    slice_step: int | None = None
+    tumour_free_share: float | None = None
+    other_labels: str | None = None
+    tumour_free: bool | None = None
+
+    @property
+    def own_settings(self) -> dict[str, Any]:
+        """What it says of `[data]`."""
+        return {key: value for key in OWN_SETTINGS if (value := getattr(self, key)) is not None}
+
+
+OWN_SETTINGS = (
+    *("mask_threshold", "spacing_mm", "channel", "label", "enhancing_label", "channels", "slice_step"),
+    *("tumour_free_share", "other_labels", "tumour_free"),
+)
+"""Keys of `[data]` that each of several sources may have for itself."""
+
+
 class DataConfig(Section):
     """Where the cases come from and how they reach the network."""
 
     source: str = ""
     """Folder in a supported layout or CSV; empty means the simulated cohort."""
+    sources: tuple[SourceConfig, ...] = ()
+    """Several sources that train together, in place of `source`."""
     image_size: int = Field(default=192, ge=16, le=4096)
     """Side in pixels of the square that the network sees; images keep their aspect ratio."""
     mask_threshold: float | None = Field(default=None, ge=-(2**32), le=2**32)
@@ -102,6 +146,9 @@ class DataConfig(Section):
     """Of volumes, so many neighbouring slices on each side are further channels."""
     tumour_free_share: float | None = Field(default=None, ge=0, le=1)
     """Of volumes, the share of training slices without any region; without it as they come."""
+    other_labels: Literal["", "negative", "left_out"] = ""
+    """Of label maps, slices that hold labels, but none of a region: whether they train as free of a tumour. Empty means
+    that they do, unless the source counts as another's meaning (`label_as`): such slices then are left out."""
     normalisation: Literal["picture", "volume"] = "picture"
     """Whether brightness is measured over each slice or over the whole volume."""
     window: tuple[Side, Side, Side] | None = None
@@ -141,10 +188,46 @@ class DataConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def has_one_source_or_several(self) -> Self:
+        if self.sources and (self.source or self.tumour_free):
+            other = "source" if self.source else "tumour_free"
+            raise ValueError(f"data.sources and data.{other} exclude one another; give it to one of the sources")
+        names = [name for source in self.sources if (name := source.name)]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"data.sources: two are called '{twice[0]}'; give one another name")
+        _check_shares([source.share for source in self.sources if source.part in ("", "train")])
+        for number, source in enumerate(self.sources):
+            self._settings_of(number, source)
+        return self
+
+    @property
+    def of_each_source(self) -> "tuple[DataConfig, ...]":
+        """The settings of each of several sources; none where there is one."""
+        return tuple(self._settings_of(*pair) for pair in enumerate(self.sources))
+
+    def _settings_of(self, number: int, source: SourceConfig) -> "DataConfig":
+        own = source.own_settings
+        replaced = {"channel": "channels", "channels": "channel"}
+        shared = self.model_dump(exclude={"sources", "source", *(replaced[key] for key in own if key in replaced)})
+        try:
+            return DataConfig.model_validate({**shared, **own, "source": source.path})
+        except ValidationError as error:
+            raise ValueError(f"data.sources.{number}.{explain(error, DataConfig)}") from None
+
+    @model_validator(mode="after")
     def sees_patches_or_slices(self) -> Self:
         if self.window and (self.context or self.axis != "axial"):
             raise ValueError("data.window is for networks of three axes; data.context and data.axis are for slices")
         return self
+
+
+def _check_shares(shares: Sequence[float | None]) -> None:
+    """Raise ValueError where the shares of sources leave nothing for one, or do not make a whole."""
+    given = [share for share in shares if share is not None]
+    total, rest = sum(given), len(shares) - len(given)
+    if given and (total > 1 - 1e-6 if rest else abs(total - 1) > 1e-6):
+        need = "leave something for the sources without one" if rest else "make 1 (or one source goes without)"
+        raise ValueError(f"data.sources: the shares add up to {total:g}; they have to {need}")
 
 
 class SplitConfig(Section):
@@ -442,6 +525,11 @@ class Config(Section):
     def save(self, path: Path) -> None:
         write_text(path, self.to_toml())
 
+    def without_paths(self) -> dict[str, Any]:
+        """As a model file or a page shows it: no paths of the machine's data."""
+        paths: dict[str, Any] = {"source": True, "cache": True, "sources": {"__all__": {"path"}}}
+        return self.model_dump(mode="json", exclude={"data": paths})
+
 
 def load_config(path: Path | str | None, overrides: Iterable[str] = ()) -> Config:
     """Read a TOML file (None: all defaults) and apply `section.key=value` overrides.
@@ -477,7 +565,7 @@ def apply_override(values: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals or not key.strip():
         raise UserError(f"--set {override}: expected section.key=value, for example train.epochs=20")
-    set_key(values, key.strip(), _parse_value(text.strip()), f"--set {override}")
+    set_key(values, key.strip(), parse_value(text.strip()), f"--set {override}")
 
 
 def set_key(values: dict[str, Any], key: str, value: Any, where: str) -> None:
@@ -490,7 +578,7 @@ def set_key(values: dict[str, Any], key: str, value: Any, where: str) -> None:
     values[last] = value
 
 
-def _parse_value(text: str) -> Any:
+def parse_value(text: str) -> Any:
     """A TOML value where the text is one, a plain string otherwise (so that quotes may be left out)."""
     try:
         return tomllib.loads(f"value = {text}")["value"]

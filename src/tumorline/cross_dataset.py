@@ -1,13 +1,12 @@
 """Models by sets as one matrix: how much of a figure is left on data from elsewhere, and what is different there."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tumorline.audit import describe
 from tumorline.compared_results import Matrix, MatrixCell, MatrixModel
-from tumorline.config import DataConfig, load_config
+from tumorline.config import load_config
 from tumorline.data.dataset import Dataset
 from tumorline.errors import UserError
 from tumorline.evaluation.status import case_status
@@ -17,6 +16,7 @@ from tumorline.metrics.headline import count_false_lesions
 from tumorline.model_file import ModelInfo
 from tumorline.report.matrix import write_page
 from tumorline.results import Metrics, Summary
+from tumorline.source_spec import SetSpec
 
 SCHEMA_VERSION = 1
 MATRIX_NAME = "matrix.json"
@@ -48,43 +48,8 @@ COLUMNS = (
     *VOLUME_COLUMNS,
     "error",
 )
-KEYS = ("name", *sorted(DataConfig.model_fields.keys() - {"source", "cache", "image_size"}))
-"""What may be set for one source."""
-
 Evaluate = Callable[[str, Dataset, Path], Summary]
 """Model, set and folder to the summary of `tumorline.evaluate`."""
-
-
-@dataclass(frozen=True)
-class SetSpec:
-    """A source with the settings that it needs."""
-
-    name: str
-    path: Path
-    settings: tuple[str, ...] = ()
-    """As of `--set`, for example `data.channel=post_contrast`."""
-
-
-def read_spec(text: str) -> SetSpec:
-    """`PATH` or `PATH,key=value,...`, where the keys are those of `[data]` and `name`; a path that exists is a path.
-
-    Raises UserError for what is no `key=value`.
-    """
-    if Path(text).exists():
-        return SetSpec(Path(text).resolve().stem, Path(text))
-    path, *rest = text.split(",")
-    settings = dict(_setting(text, part) for part in rest)
-    name = settings.pop("name", Path(path).resolve().stem)
-    return SetSpec(name, Path(path), tuple(f"data.{key}={value}" for key, value in settings.items()))
-
-
-def _setting(text: str, part: str) -> tuple[str, str]:
-    key, equals, value = part.partition("=")
-    if not equals or key not in KEYS:
-        raise UserError(
-            f"--data {text}: '{part}' is no setting of a source; expected PATH,key=value with one of {', '.join(KEYS)}"
-        )
-    return key, value
 
 
 def checked(specs: Sequence[SetSpec]) -> list[SetSpec]:

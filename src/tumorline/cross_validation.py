@@ -9,6 +9,7 @@ from tumorline.config import Config
 from tumorline.errors import Diverged, UserError
 from tumorline.evaluation.baselines import Record
 from tumorline.evaluation.predictions import find_prediction
+from tumorline.evaluation.presence import read_presence, summarise_presence, write_presence
 from tumorline.evaluation.summary import of_region, region_figures, with_baselines, without_own
 from tumorline.evaluation.tables import read_baselines, read_certainties, read_rows, write_evaluation
 from tumorline.evaluation.weaknesses import WEAKNESSES
@@ -22,6 +23,7 @@ from tumorline.run_folder import (
     CONFIG_NAME,
     EVALUATION_NAME,
     PREDICTIONS_NAME,
+    PRESENCE_NAME,
     REPORT_NAME,
     SUMMARY_NAME,
     read_config,
@@ -29,7 +31,7 @@ from tumorline.run_folder import (
 )
 
 Notify = Callable[[str], None]
-NAMES = (CONFIG_NAME, "fold-*", EVALUATION_NAME, SUMMARY_NAME, PREDICTIONS_NAME, REPORT_NAME)
+NAMES = (CONFIG_NAME, "fold-*", EVALUATION_NAME, SUMMARY_NAME, PREDICTIONS_NAME, PRESENCE_NAME, REPORT_NAME)
 """All that a folder of folds holds, with or without a journal."""
 
 
@@ -86,6 +88,9 @@ def gather(folder: Path, wanted: Collection[int] = ()) -> Summary:
     ]
     calibrations = _calibrations(certainties, regions, len(together))
     summary = summary.model_copy(update={"calibration": calibrations, "folds": folds})
+    if presence := [row for path in rows for row in read_presence(path, ("test",))]:
+        summary = summary.model_copy(update={"presence": summarise_presence(presence)})
+        write_presence(folder, presence)
     write_evaluation(folder, together, summary)
     run.render_report(folder, config)
     return summary

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from tumorline.errors import UserError
 from tumorline.escaping import one_line, to_cell
-from tumorline.metrics.headline import count_cases, count_false_lesions, count_false_positives, count_volumes
+from tumorline.metrics.headline import (
+    count_cases,
+    count_false_lesions,
+    count_false_positives,
+    count_volumes,
+    tell_presence,
+)
 from tumorline.wording import numbered
 
 if TYPE_CHECKING:
@@ -82,8 +88,16 @@ def print_headline(summary: "Summary") -> None:
         say(f"{region}: Dice by patient {format_number(dice.mean)} {_interval(dice)}")
         if len(summary.regions) == 1:
             say(f"  {count_cases(summary)}")
-        for line in _headline_lines(figures):
+        for line in [*_headline_lines(figures), *tell_presence(summary, region), *_of_sources(figures)]:
             say(f"  {line}")
+
+
+def _of_sources(figures: "RegionSummary") -> "Iterator[str]":
+    """The Dice in each of several sources."""
+    for name, group in figures.by_attribute.get("source", {}).items():
+        if group.tumour_cases:
+            missed = f"missed {group.missed} of {group.tumour_cases}"
+            yield f"{name}: Dice by patient {format_number(group.dice.mean)} {_interval(group.dice)}, {missed}"
 
 
 def _headline_lines(figures: "Metrics") -> "Iterator[str]":
@@ -120,6 +134,7 @@ def _fold_cells(figures: "RegionSummary") -> "dict[str, object]":
         "over cases": format_number(figures.dice.mean_over_cases),
         "missed": figures.missed,
         "false lesions": _false_lesions(figures),
+        "false positives": _share(figures.invented, figures.tumour_free_cases),
         **{name: format_number(group.dice.mean) for name, group in {**figures.by_class, **figures.by_size}.items()},
     }
 

@@ -1,5 +1,6 @@
 """What a model file says of the data, the split and the terms that it comes from."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tumorline import environment
@@ -7,8 +8,9 @@ from tumorline.audit import describe
 from tumorline.config import Config
 from tumorline.data import cheng
 from tumorline.data import split as splits
-from tumorline.data.case_truth import read_truth
 from tumorline.data.dataset import Dataset
+from tumorline.data.joined import source_names
+from tumorline.data.terms import MARKS, Terms, terms_of
 from tumorline.evaluation import baselines
 from tumorline.evaluation.status import SEEN
 from tumorline.model_file import Architecture, KnownCases, ModelInfo, read_origin
@@ -35,8 +37,7 @@ def origin_of(config: Config) -> ModelInfo | None:
 
 def model_info(task: "Task") -> ModelInfo:
     """What the model file says of itself."""
-    config, source = task.config, task.dataset.source
-    known_as = "simulated" if source.simulated else source.known_as
+    config = task.config
     spec = spec_of(task)
     channels = task.dataset.channels * spec.depth
     return ModelInfo(
@@ -51,10 +52,10 @@ def model_info(task: "Task") -> ModelInfo:
         data=_data_description(task.dataset),
         split=split_description(task),
         known_cases=_known_cases(task),
-        config=config.model_dump(mode="json", exclude={"data": {"source", "cache"}}),
+        config=config.without_paths(),
         metrics={"selected_by": "validation Dice by patient"},
         versions=environment.versions(),
-        licence=_licence(config, known_as),
+        licence=_licence(config, task.dataset),
     )
 
 
@@ -64,16 +65,41 @@ def spec_of(task: "Task") -> InputSpec:
     return input_of(task.dataset).model_copy(update={"may_lack_channels": may_lack})
 
 
-def _licence(config: Config, known_as: str) -> str:
-    own = LICENCES.get(known_as, "Subject to the terms of the data it was trained on")
+def _licence(config: Config, dataset: Dataset) -> str:
+    """The terms of the weights, with a mark in front where those of a source forbid something."""
+    own = _licence_of_data(dataset)
     origin = origin_of(config)
     return f"{own}; started from '{origin.name}': {origin.licence}" if origin else own
+
+
+def _licence_of_data(dataset: Dataset) -> str:
+    source, terms = dataset.source, terms_of_sources(dataset)
+    known_as = "simulated" if source.simulated and not dataset.members else source.known_as
+    mark = "".join(f"{words}: " for key, words in MARKS.items() if _forbidding(terms, key))
+    if known_as in LICENCES:
+        return mark + LICENCES[known_as]
+    if len(terms) == 1 and not terms[0].licence:
+        return "Subject to the terms of the data it was trained on"
+    named = "; ".join(f"{one.name} ({one.licence or 'terms not stated'})" for one in terms)
+    return f"{mark}Weights trained on {named}. Name the sources where you pass them on"
+
+
+def terms_of_sources(dataset: Dataset) -> list[Terms]:
+    if not dataset.members:
+        return [terms_of(dataset.source.name, dataset)]
+    named = zip(source_names(dataset.settings), dataset.members, dataset.settings.sources, strict=True)
+    return [terms_of(*one) for one in named]
+
+
+def _forbidding(terms: Sequence[Terms], key: str) -> list[str]:
+    """The sources whose terms forbid it."""
+    return [one.name for one in terms if getattr(one, key)]
 
 
 def _constant_masks(task: "Task") -> list[str]:
     dataset = task.dataset
     cases = [dataset.cases[dataset.index[name]] for name in task.split.cases("train")]
-    truths = (read_truth(case, dataset.settings) for case in cases)
+    truths = map(dataset.read_truth, cases)
     return [baselines.to_text(mask) for mask in baselines.constant_masks(truths, [case.group for case in cases])]
 
 
@@ -91,7 +117,22 @@ def _data_description(dataset: Dataset) -> dict[str, Any]:
         "channel": source.channel,
         "label": source.label,
         "attribution": ATTRIBUTIONS.get(source.known_as, ""),
+        **_described_sources(dataset),
     }
+
+
+def _described_sources(dataset: Dataset) -> dict[str, Any]:
+    """Terms of each source, and what they forbid; of several also what each has given. Nothing where there is none."""
+    terms = terms_of_sources(dataset)
+    forbidden = {key: names for key in MARKS if (names := _forbidding(terms, key))}
+    if not dataset.members:
+        return forbidden
+    rows = [
+        {**one.to_json(), "cases": len(member.cases), "patients_unknown": member.source.patients_unknown}
+        for one, member in zip(terms, dataset.members, strict=True)
+    ]
+    joined = " ".join(f"{one.name}: {one.attribution}" for one in terms if one.attribution)
+    return {**forbidden, "sources": rows, "attribution": joined}
 
 
 def split_description(task: "Task") -> dict[str, Any]:

@@ -1,11 +1,15 @@
 """Recipes: TOML files that a user wrote, and those that travel with the package and are known by name."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tumorline.config import Config, load_config
 from tumorline.errors import UserError
+from tumorline.source_spec import with_data
+
+Data = Path | str | Sequence[Path | str] | None
+"""A source, with settings of its own after commas (`lgg,channel=flair`), or several that train together."""
 
 RECIPES = Path(__file__).with_name("recipes")
 DEMO = RECIPES / "demo.toml"
@@ -40,11 +44,9 @@ def what_it_is(recipe: Path) -> str:
     return recipe.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
 
 
-def read_recipe(given: Path | str | None, data: Path | str | None = None, overrides: Iterable[str] = ()) -> Config:
-    """A recipe with the data source and overrides applied; None is the demo, or all defaults where data is given."""
+def read_recipe(given: Path | str | None, data: Data = None, overrides: Iterable[str] = ()) -> Config:
+    """A recipe with the data and overrides applied; None is the demo, or all defaults where data is given."""
     if given is None and data is None:
         given = DEMO
     config = load_config(None if given is None else find_recipe(given), overrides)
-    if data is None:
-        return config
-    return config.model_copy(update={"data": config.data.model_copy(update={"source": str(Path(data).resolve())})})
+    return config if data is None else with_data(config, [data] if isinstance(data, (str, Path)) else list(data))

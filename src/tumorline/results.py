@@ -156,6 +156,24 @@ class Lesions(Result):
     invented: Count
     missed: Count | None = None
     cases_with_invented: Count | None = None
+    invented_beside_tumours: Count | None = None
+    """Those of the invented ones that lie in cases with a tumour, and the cases that have any."""
+    tumour_cases_with_invented: Count | None = None
+
+
+class Presence(Result):
+    """Images, pictures and slices of volumes alike, and in how many of them a tumour is drawn or found."""
+
+    tumour: Count
+    found: Count
+    free: Count
+    """Without any label."""
+    false_positives: Count
+    other: Count
+    """With other labels only."""
+    other_drawn: Count
+    false_positive: Figure
+    """By patient, the share of his free images in which something is drawn."""
 
 
 class GroupSummary(Result):
@@ -455,6 +473,8 @@ class Summary(Warned):
     robustness: dict[str, Robustness] = Field(default={})
     subsets: dict[str, Annotated[list[SubsetLevel], Field(min_length=1)]] = Field(default={})
     """By region, from all channels down to each alone; of a model that may do without some."""
+    presence: dict[str, dict[str, Presence]] = Field(default={})
+    """By region and source, "all" for all together; of volumes, and of several sources."""
     folds: list[Fold] = Field(default=[])
 
     @model_validator(mode="before")

@@ -15,8 +15,8 @@ from tumorline import environment
 from tumorline.audit.check import check, errors, stop_on_errors
 from tumorline.config import Config
 from tumorline.data import split as splits
-from tumorline.data.dataset import Dataset, case_reader, load_dataset
-from tumorline.data.source import source_path
+from tumorline.data.dataset import Dataset
+from tumorline.data.joined import case_reader, load_data
 from tumorline.data.split import Split, split_dataset
 from tumorline.errors import Diverged, UserError, require_extra
 from tumorline.escaping import one_line
@@ -263,7 +263,7 @@ def check_model(config: Config, begun: bool = False) -> None:
 
 def _prepare(config: Config, notify: Notify) -> tuple[Dataset, Split]:
     """Load, split and check the data; stop on errors, say the warnings."""
-    dataset = load_dataset(source_path(config), config.data)
+    dataset = load_data(config)
     stop_on_errors(errors(dataset))
     _refuse_context_of_pictures(dataset)
     if config.augment.channel_dropout:

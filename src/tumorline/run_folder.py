@@ -89,6 +89,11 @@ def region_column(region: str) -> str:
     return f"validation_dice_{region}"
 
 
+def source_columns(source: str) -> tuple[str, str]:
+    """The columns of the history that hold the validation figures of one of several sources."""
+    return f"dice_in_{source}", f"false_positives_in_{source}"
+
+
 def best_validation_dice(run: Path) -> float:
     """By patient, over all epochs. Raises UserError where no epoch is finished."""
     dice = [float(row["validation_dice"]) for row in read_history(run)]
@@ -154,6 +159,7 @@ def _holds_a_cache(folder: str) -> bool:
 def _named_paths(config: Config) -> list[tuple[str, str]]:
     """Keys and texts of what a configuration has opened, but for the cache."""
     named = [("data.source", config.data.source), ("split.file", config.split.file)]
+    named += [(f"data.sources.{number}.path", source.path) for number, source in enumerate(config.data.sources)]
     named.append(("model.start_from", config.model.start_from))
     named += [("model.options", text) for text in texts_in(config.model.options) if _may_be_path(text)]
     return [(key, text) for key, text in named if text]
@@ -172,6 +178,7 @@ def new_run_folder(name: str) -> Path:
 
 EVALUATION_NAME, SUMMARY_NAME, PREDICTIONS_NAME = "evaluation.csv", "summary.json", "predictions"
 BASELINES_NAME, CERTAINTY_NAME = "baselines.csv", "certainty.csv"
+PRESENCE_NAME = "presence.csv"
 
 
 BEST_WEIGHTS_NAME = "best.safetensors"

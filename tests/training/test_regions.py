@@ -10,6 +10,7 @@ from tests.conftest import TINY
 from tests.training.conftest import make_task
 from tests.training.test_loop import history, train
 from tumorline.config import Config, load_config
+from tumorline.data.case import Case
 from tumorline.errors import UserError
 from tumorline.provenance import model_info
 from tumorline.run import fit_only
@@ -57,7 +58,7 @@ def test_the_slices_of_a_case_are_counted_together() -> None:
     answer[:, :1] = 1  # 4 of each region in each slice that is shown
     counts.add(0, 0.5, answer)
     counts.add(1, 1.5, answer)
-    result = counts.result("P1")
+    result = counts.result(Case("s", (), patient="P1"))
     assert result == CaseResult("P1", 1.0, (2 * 8 / (12 + 8), None))
 
 
@@ -66,7 +67,7 @@ def test_an_inner_region_counts_only_within_the_outer_one() -> None:
     truth[:, 0, :2] = True
     counts = CaseCounts(truth, ("whole_tumour", "tumour_core"))
     counts.add(0, 1.0, np.stack([truth[0, 0], np.ones((4, 4))]).astype(np.float32))
-    assert counts.result("P1").dice == (1.0, 1.0)
+    assert counts.result(Case("s", (), patient="P1")).dice == (1.0, 1.0)
 
 
 def test_the_mean_is_over_cases_then_patients_then_regions() -> None:

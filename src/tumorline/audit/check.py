@@ -12,7 +12,7 @@ from tumorline.data.facts import Facts
 from tumorline.data.near_duplicates import NearPair
 from tumorline.data.patients import conflicting_collections
 from tumorline.data.source import Finding, Severity
-from tumorline.data.split import PARTS, Split, stated_split
+from tumorline.data.split import PARTS, Split, shared_groups, stated_split
 from tumorline.errors import UserError
 from tumorline.wording import is_or_are, numbered
 
@@ -20,27 +20,56 @@ SCHEMA_VERSION = 1
 LEAST_FILLED = 0.01
 """Share of the voxels of a volume that are not 0: a head in a wide field of view fills more."""
 SPLIT_ANEW = "--set split.stated=false splits anew, by patient"
+MOST_SHARED = 3
+"""Patients in several sources that are named one by one."""
 FEWEST_PATIENTS = {"validation": 5, "test": 2}
 """Of a part that has any; fewer are warned of."""
 
 
 def check(dataset: Dataset, split: Split | None = None) -> list[Finding]:
     """All findings on a decoded data set, errors first; also what crosses a split: this one, or the source's own."""
-    findings = [
-        *dataset.source.findings,
-        *_unusable(dataset),
-        *_suspicious_masks(dataset),
-        *_patients(dataset),
-    ]
-    findings += _sizes(dataset) + _duplicates(dataset) + _near_duplicates(dataset)
+    findings = _of_cases(dataset) if not dataset.members else _of_members(dataset)
     findings += [*_small_parts(dataset, split), *_without_tumour(dataset, split)] if split else []
-    split = split or stated_split(dataset)
-    findings += _stated_parts(dataset)
-    findings += (
-        [*_crossing(dataset, split), *_near_crossing(dataset, split), *_of_brisc(dataset, split)] if split else []
-    )
+    sides = [(dataset, split)] if split else [(one, own) for one in _alone(dataset) if (own := stated_split(one))]
+    for one in _alone(dataset):
+        findings += _stated_parts(one)
+    for one, parts in sides:
+        findings += [*_crossing(one, parts), *_near_crossing(one, parts), *_of_brisc(one, parts)]
     order = {"error": 0, "warning": 1, "info": 2}
     return sorted(findings, key=lambda finding: order[finding.severity])
+
+
+def _alone(dataset: Dataset) -> tuple[Dataset, ...]:
+    """Each source by itself."""
+    return dataset.members or (dataset,)
+
+
+def _of_cases(dataset: Dataset) -> list[Finding]:
+    """What the cases of one source show, whatever the split."""
+    findings = [*dataset.source.findings, *_unusable(dataset), *_suspicious_masks(dataset), *_patients(dataset)]
+    return findings + _sizes(dataset) + _duplicates(dataset) + _near_duplicates(dataset)
+
+
+def _of_members(dataset: Dataset) -> list[Finding]:
+    """What each of several sources shows, and what they share."""
+    findings = [finding for member in dataset.members for finding in _of_cases(member)]
+    return findings + _unlike_channels(dataset) + _shared(dataset)
+
+
+def _shared(dataset: Dataset) -> list[Finding]:
+    """What several sources show of the same patients; a split keeps it on one side."""
+    found = []
+    for cases in shared_groups(dataset).values():
+        first = cases[0]
+        other = next(case for case in cases if dataset.member_of(case) != dataset.member_of(first))
+        named = f"patient {first.patient}" if first.patient and first.patient == other.patient else "equal or nearly so"
+        message = f"{first.id} and {other.id} are of one patient, or one image ({named}); they are kept on one side"
+        found.append(Finding("shared_by_sources", "warning", message, _files(cases)))
+    if len(found) <= MOST_SHARED:
+        return found
+    rest = tuple(file for finding in found[MOST_SHARED:] for file in finding.files)
+    more = f"{len(found) - MOST_SHARED} more patients or images are in several sources"
+    return [*found[:MOST_SHARED], Finding("shared_by_sources", "warning", more, rest)]
 
 
 def errors(dataset: Dataset) -> list[Finding]:
@@ -121,11 +150,15 @@ def _unusable(dataset: Dataset) -> list[Finding]:
             said.add(message)
             file = case.images[0] if code == "unreadable" and str(case.images[0]) in message else case.mask
             findings.append(Finding(code, "error", message, (str(file),)))
+    return findings + _unlike_channels(dataset)
+
+
+def _unlike_channels(dataset: Dataset) -> list[Finding]:
     channels = {len(case.images) for case in dataset.cases}
-    if len(channels) > 1:
-        message = f"{dataset.source.path}: cases have {sorted(channels)} channels; all must have the same number"
-        findings.append(Finding("channels", "error", message))
-    return findings
+    if len(channels) < 2:
+        return []
+    message = f"{dataset.source.path}: cases have {sorted(channels)} channels; all must have the same number"
+    return [Finding("channels", "error", message)]
 
 
 def _suspicious_masks(dataset: Dataset) -> list[Finding]:

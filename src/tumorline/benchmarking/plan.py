@@ -107,6 +107,8 @@ def read_plan(path: Path, data: Path | None) -> BenchmarkPlan:
     config = parse_config(plan.recipe, f"{path}: recipe")
     if config.data.source:
         set_key(plan.recipe, "data.source", str(written_path(config.data.source).resolve()), str(path))
+    for number, source in enumerate(config.data.sources):
+        plan.recipe["data"]["sources"][number]["path"] = str(written_path(source.path).resolve())
     _check_names(plan, str(path))
     _check_budget(plan, str(path))
     return plan

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tumorline.cli.arguments import require_paths
+from tumorline.cli.arguments import require_paths, require_sources
 from tumorline.cli.options import AsJson, KeepIdentifiers, Overrides, with_identifiers
+from tumorline.errors import UserError
 from tumorline.printing import counter, megabytes, note, print_check, print_json, print_table, say
 from tumorline.wording import numbered
 
@@ -16,12 +17,12 @@ if TYPE_CHECKING:
 
     from tumorline.config import DataConfig
 
-
-Checked = Annotated[Path, typer.Argument(help="Folder in a supported layout, or a CSV.")]
+SOURCES_HELP = "Source with settings of its own after commas; several are looked at as they would train together."
+Checked = Annotated[list[str], typer.Argument(metavar="SOURCE[,KEY=VALUE...]...", help=SOURCES_HELP)]
 
 
 def check(
-    source: Checked,
+    sources: Checked,
     against: Annotated[Path | None, typer.Option(help="Look instead for what this second source shares.")] = None,
     overrides: Overrides = None,
     keep_identifiers: KeepIdentifiers = False,
@@ -32,15 +33,20 @@ def check(
     With --against: pictures and patients that two sources share, which is an error; masks are not needed.
     """
     from tumorline.config import load_config
+    from tumorline.source_spec import with_data
 
-    require_paths(source, against)
-    settings = load_config(None, with_identifiers(overrides, keep_identifiers)).data
+    require_sources(sources)
+    require_paths(against)
+    config = load_config(None, with_identifiers(overrides, keep_identifiers))
     if against is not None:
-        audit(source, against, settings, as_json)
+        if len(sources) > 1:
+            raise UserError("--against compares two sources; give one before it")
+        audit(Path(sources[0]), against, config.data, as_json)
+    config = with_data(config, sources, absolute=False)
     from tumorline.audit import check as checks
-    from tumorline.data.dataset import load_dataset
+    from tumorline.data.joined import load_data
 
-    dataset = load_dataset(source, settings, counter("decoding"))
+    dataset = load_data(config, counter("decoding"))
     findings = checks.check(dataset)
     result = checks.as_json(dataset, findings)
     if as_json:
@@ -64,20 +70,21 @@ def audit(source: Path, against: Path, settings: "DataConfig", as_json: bool) ->
 
 
 def split(
-    source: Checked,
+    sources: Checked,
     overrides: Overrides = None,
     keep_identifiers: KeepIdentifiers = False,
     as_json: AsJson = False,
 ) -> None:
     """Print which patient is in which part."""
     from tumorline.config import load_config
+    from tumorline.source_spec import with_data
 
-    require_paths(source)
-    config = load_config(None, with_identifiers(overrides, keep_identifiers))
+    require_sources(sources)
+    config = with_data(load_config(None, with_identifiers(overrides, keep_identifiers)), sources, absolute=False)
     from tumorline.data import split as splits
-    from tumorline.data.dataset import load_dataset
+    from tumorline.data.joined import load_data
 
-    dataset = load_dataset(source, config.data, counter("decoding"))
+    dataset = load_data(config, counter("decoding"))
     chosen = splits.split_dataset(dataset, config.split)
     if as_json:
         print_json({"origin": chosen.origin, "cases": splits.split_table(dataset, chosen)})
@@ -90,7 +97,7 @@ def split(
 
 
 def plan(
-    source: Path,
+    source: Annotated[Path, typer.Argument(help="Folder in a supported layout, or a CSV.")],
     minutes: Annotated[float, typer.Option(min=1, max=10**6, help="What the training may take.")] = 60.0,
     memory_gb: Annotated[float | None, typer.Option(min=0.1, help="Memory to plan for; all that is here.")] = None,
     gflops: Annotated[

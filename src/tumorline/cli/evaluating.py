@@ -67,7 +67,7 @@ def evaluate(
     require_models(chosen)
     require_sources(data or ())
     from tumorline import api
-    from tumorline.cross_dataset import read_spec
+    from tumorline.source_spec import read_spec
 
     how = api.EvaluationOptions(
         output,

@@ -63,6 +63,14 @@ KeepIdentifiers = Annotated[
 ]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Folder for the results.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace earlier results; never other files.")]
+Sources = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--data",
+        metavar="SOURCE[,KEY=VALUE...]",
+        help="Folder in a supported layout, or a CSV, with settings of its own after commas; several train together.",
+    ),
+]
 
 
 def with_identifiers(overrides: list[str] | None, keep: bool) -> list[str]:

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from tumorline.cli.arguments import require_paths, require_run
-from tumorline.cli.options import AsJson, Output, Overrides, Plan, Recipe, Search, Source, Trusted, TrustPaths
+from tumorline.cli.arguments import require_paths, require_run, require_sources
+from tumorline.cli.options import AsJson, Output, Overrides, Plan, Recipe, Search, Source, Sources, Trusted, TrustPaths
 from tumorline.errors import UserError
 from tumorline.printing import (
     fold_rows,
@@ -25,7 +25,7 @@ from tumorline.signals import stopped_by_signals
 
 def train(
     recipe: Recipe = None,
-    data: Source = None,
+    data: Sources = None,
     overrides: Overrides = None,
     output: Output = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with this run folder.")] = None,
@@ -45,10 +45,10 @@ def train(
         raise UserError("--resume goes on with the run's own configuration; give nothing beside it")
     if find_lr and no_test:
         raise UserError("--find-lr keeps no model, so that there is nothing to test; leave out --no-test")
-    require_paths(data)
+    require_sources(data or ())
     if resume:
         require_run(resume)
-    config = None if resume else read_recipe(recipe, data, overrides or ())
+    config = None if resume else read_recipe(recipe, data or None, overrides or ())
     from tumorline import api
 
     if find_lr:
@@ -71,7 +71,7 @@ def train(
 
 def folds(
     recipe: Recipe = None,
-    data: Source = None,
+    data: Sources = None,
     overrides: Overrides = None,
     output: Output = None,
     fold: Annotated[list[int] | None, typer.Option(help="Only this fold; may be repeated.")] = None,
@@ -82,8 +82,8 @@ def folds(
     """
     from tumorline.recipe_files import read_recipe
 
-    require_paths(data)
-    config = read_recipe(recipe, data, overrides or ())
+    require_sources(data or ())
+    config = read_recipe(recipe, data or None, overrides or ())
     if not config.split.folds:
         raise UserError("split.folds is 0; say how many folds with --set split.folds=5")
     from tumorline import api

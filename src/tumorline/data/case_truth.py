@@ -28,6 +28,18 @@ def read_truth(case: Case, settings: DataConfig) -> MaskArray:
     return truth.swapaxes(1, 2) if case.transposed else truth
 
 
+def read_other_labels(case: Case) -> MaskArray | None:
+    """Where the label map `(*space)` of a case holds labels that are of no region that was asked for.
+
+    None for a case without a label map of several meanings.
+    """
+    if case.labels is None or case.mask is None or case.grid is None:
+        return None
+    wanted = {value for values in case.labels.wanted for value in values}
+    others = [value for value in case.labels.allowed if value and value not in wanted]
+    return np.isin(np.rint(read_label_values(case.mask, case.grid, case.apart)), others) if others else None
+
+
 def _read_volume_truth(case: Case, mask: Path, grid: Grid, settings: DataConfig) -> MaskArray:
     values = [(path, read_label_values(path, grid, case.apart)) for path in (mask, *case.more_masks)]
     if case.labels is not None:

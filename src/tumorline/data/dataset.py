@@ -1,15 +1,18 @@
 """A data set is a source whose files were all decoded once: facts by case, findings, patients."""
 
-from collections.abc import Callable, Collection, Sequence
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import accumulate, combinations
 from pathlib import Path
 from typing import Any
 
-from tumorline.config import Config, DataConfig
+from tumorline.arrays import MaskArray
+from tumorline.config import DataConfig
 from tumorline.data import cheng, near_duplicates
-from tumorline.data.case import Case, image_hash, read_image
-from tumorline.data.case_truth import read_truth
+from tumorline.data.case import Case, read_image
+from tumorline.data.case_truth import read_other_labels, read_truth
 from tumorline.data.facts import (
     VERSION,
     Facts,
@@ -24,8 +27,7 @@ from tumorline.data.label_convention import require_one_convention
 from tumorline.data.memory import remember
 from tumorline.data.patients import collection_patient, collection_patient_of_file
 from tumorline.data.sample import Sample
-from tumorline.data.source import Source, open_source, source_path
-from tumorline.errors import UserError
+from tumorline.data.source import Source, open_source
 from tumorline.geometry.grid import Grid
 from tumorline.regions import REGION
 
@@ -35,6 +37,8 @@ class Dataset:
     source: Source
     facts: tuple[Facts, ...]
     settings: DataConfig
+    members: tuple["Dataset", ...] = ()
+    """Of several sources each as it is by itself; here their cases follow one another, under names of their own."""
 
     @property
     def cases(self) -> tuple[Case, ...]:
@@ -44,9 +48,44 @@ class Dataset:
     def index(self) -> dict[str, int]:
         return {case.id: position for position, case in enumerate(self.cases)}
 
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """Where the sources lie."""
+        return tuple(member.source.path for member in self.members) or (self.source.path,)
+
+    @cached_property
+    def begins(self) -> tuple[int, ...]:
+        """Position of the first case of each member, and the number of cases."""
+        return tuple(accumulate((len(member.cases) for member in self.members), initial=0))
+
+    def member_of(self, case: Case) -> int:
+        """Number of the source that a case comes from."""
+        return bisect_right(self.begins, self.index[case.id]) - 1
+
+    def own(self, case: Case) -> tuple["Dataset", Case]:
+        """The source that a case comes from, and the case as it is there."""
+        if not self.members:
+            return self, case
+        number = self.member_of(case)
+        return self.members[number], self.members[number].cases[self.index[case.id] - self.begins[number]]
+
     @cached_property
     def near_pairs(self) -> tuple[near_duplicates.NearPair, ...]:
         """Near duplicates among the cases, by position; of cases that are equal pixel for pixel the first stands."""
+        return self._pairs_of_members() if self.members else self._own_pairs()
+
+    def _pairs_of_members(self) -> tuple[near_duplicates.NearPair, ...]:
+        """Those within each source, then those between any two."""
+        placed = list(zip(self.begins, self.members, strict=False))
+        within = [pair._replace(a=pair.a + begin, b=pair.b + begin) for begin, one in placed for pair in one.near_pairs]
+        between = [
+            pair._replace(a=pair.a + begin, b=pair.b + other_begin)
+            for (begin, one), (other_begin, other) in combinations(placed, 2)
+            for pair in near_pairs_between(one, other)
+        ]
+        return (*within, *between)
+
+    def _own_pairs(self) -> tuple[near_duplicates.NearPair, ...]:
         positions = distinct_images(self.facts)
 
         def search() -> list[near_duplicates.NearPair]:
@@ -76,18 +115,31 @@ class Dataset:
 
     def read(self, case: Case) -> Sample:
         """Image and truth as the files have them. Raises UserError for a file that cannot be read."""
-        return _read_sample(case, self.settings)
+        member, own = self.own(case)
+        return read_sample(own, member.settings)
+
+    def read_truth(self, case: Case) -> MaskArray:
+        """The regions of a case as boolean `(R, *space)`."""
+        member, own = self.own(case)
+        return read_truth(own, member.settings)
+
+    def read_other_labels(self, case: Case) -> MaskArray | None:
+        """Where a case's label map `(*space)` holds labels that are of no region; None where it has no such map."""
+        return read_other_labels(case)
 
     def spacing_mm(self, case: Case) -> tuple[float, ...] | None:
-        return _spacing_mm(case, self.settings)
+        member, own = self.own(case)
+        return _spacing_mm(own, member.settings)
 
     def patient_keys(self, case: Case, facts: Facts) -> set[str]:
         """The hashes under which a model keeps this case's patient, recognised by its mask as well."""
-        return keys_to_keep(self._names(case, facts)) | _keys_by_mask(facts)
+        member, own = self.own(case)
+        return keys_to_keep(member._names(own, facts)) | _keys_by_mask(facts)
 
     def known_patient_keys(self, case: Case, facts: Facts) -> set[str]:
         """All hashes under which a model, of version 0.1.0 also, may know this case's patient."""
-        names = self._names(case, facts)
+        member, case = self.own(case)
+        names = member._names(case, facts)
         return {key for name in names for key in keys_to_look_up(name, case.patient_written)} | _keys_by_mask(facts)
 
     def _names(self, case: Case, facts: Facts) -> set[str]:
@@ -100,6 +152,19 @@ class Dataset:
             return set()
         borne = collection_patient(case.id) or collection_patient_of_file(case.images[0])
         return {name for name in (case.patient, borne) if name}
+
+
+def near_pairs_between(first: Dataset, second: Dataset) -> tuple[near_duplicates.NearPair, ...]:
+    """Near duplicates of the cases of one set among those of another, by position."""
+    places = [distinct_images(dataset.facts) for dataset in (first, second)]
+    facts = [[one.facts[place] for place in own] for one, own in zip((first, second), places, strict=True)]
+
+    def understand(found: list[Any]) -> tuple[near_duplicates.NearPair, ...]:
+        pairs = [near_duplicates.NearPair(*values) for values in found]
+        return tuple(pair._replace(a=places[0][pair.a], b=places[1][pair.b]) for pair in pairs)
+
+    key = [VERSION, "between", *([fact.image_hash for fact in own] for own in facts)]
+    return remember(memory_of(first.settings), "pairs", key, lambda: search_near_pairs(*facts), understand)
 
 
 def _keys_by_mask(facts: Facts) -> set[str]:
@@ -123,7 +188,8 @@ def load_dataset(path: Path, settings: DataConfig, progress: Progress | None = N
     return Dataset(_identify(source, facts), facts, settings)
 
 
-def _read_sample(case: Case, settings: DataConfig) -> Sample:
+def read_sample(case: Case, settings: DataConfig) -> Sample:
+    """Image and truth of a case as the files have them. Raises UserError for a file that cannot be read."""
     image = read_image(case)
     grid = case.grid or Grid(image.shape[1:], _spacing_mm(case, settings))
     return Sample(image, read_truth(case, settings), grid)
@@ -156,22 +222,3 @@ def _with_known_patient(case: Case, entry: cheng.Entry | None) -> Case:
     if entry is None or case.patient is not None:
         return case
     return replace(case, patient=f"{cheng.NAME}-{entry.patient}", class_name=case.class_name or entry.class_name)
-
-
-def case_reader(config: Config, known: Collection[str]) -> Callable[[str], Sample] | None:
-    """Reads a case by its id; None where the source is not where it was.
-
-    `known` are the hashes of the images that may be shown: a run folder of a stranger may name any folder as its data.
-    """
-    try:
-        cases = {case.id: case for case in open_source(source_path(config), config.data).cases}
-    except UserError:
-        return None
-
-    def read(case_id: str) -> Sample:
-        sample = _read_sample(cases[case_id], config.data)
-        if image_hash(sample.image) not in known:
-            raise UserError(f"{cases[case_id].images[0]}: not the image that the run knows under this name")
-        return sample
-
-    return read

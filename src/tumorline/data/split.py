@@ -39,23 +39,80 @@ def split_dataset(dataset: Dataset, settings: SplitConfig) -> Split:
 
     Raises UserError where a part stays empty or where the file lacks a patient.
     """
-    if settings.file:
-        split = _from_file(dataset, written_path(settings.file))
-    elif settings.stated and not settings.folds and (stated := stated_split(dataset)):
-        split = _with_missing_parts(dataset, stated, settings)
-    elif settings.folds and settings.folds_from == "source":
-        split = _by_source_fold(dataset, settings)
-    elif settings.by == "slice":
-        parts = assign({case.id: case.class_name for case in dataset.cases}, settings)
-        split = Split(parts, f"by slice, {_which(settings)}", leaking=True)
-    else:
-        split = _by_patient(dataset, settings)
+    of_members = dataset.members and not settings.file
+    split = _split_members(dataset, settings) if of_members else _split_whole(dataset, settings)
     if settings.leak:
         split = _leak(dataset, split, settings)
     for part in PARTS:
         if not split.cases(part):
             raise UserError(f"{dataset.source.path}: the {part} part of the split ({split.origin}) is empty")
     return split
+
+
+def _split_whole(dataset: Dataset, settings: SplitConfig) -> Split:
+    if settings.file:
+        return _from_file(dataset, written_path(settings.file))
+    if settings.stated and not settings.folds and (stated := stated_split(dataset)):
+        return _with_missing_parts(dataset, stated, settings)
+    if settings.folds and settings.folds_from == "source":
+        return _by_source_fold(dataset, settings)
+    if settings.by == "slice":
+        parts = assign({case.id: case.class_name for case in dataset.cases}, settings)
+        return Split(parts, f"by slice, {_which(settings)}", leaking=True)
+    return _by_patient(dataset, settings)
+
+
+def _split_members(dataset: Dataset, settings: SplitConfig) -> Split:
+    """Each of several sources as by itself, so that its parts are the same whatever others stand beside it.
+
+    What shows one patient in several sources is in the part that he has in the first of them; of a source that has one
+    part by choice it is left out instead.
+    """
+    parts: list[str] = []
+    origins: list[str] = []
+    for source, member in zip(dataset.settings.sources, dataset.members, strict=True):
+        if source.part:
+            parts += [source.part] * len(member.cases)
+            continue
+        own = _split_member(member, settings)
+        parts += [own.parts[case.id] for case in member.cases]
+        origins.append(own.origin)
+    named = dict(zip((case.id for case in dataset.cases), parts, strict=True))
+    leaking = settings.by == "slice"
+    many = f"within each of {len(dataset.members)} sources: "
+    origin = many + "; ".join(dict.fromkeys(origins) or ["stated"])
+    return Split(named if leaking else _with_shared_on_one_side(dataset, named), origin, leaking)
+
+
+def _split_member(member: Dataset, settings: SplitConfig) -> Split:
+    try:
+        return _split_whole(member, settings)
+    except UserError as error:
+        cure = "or give it to one part as a whole: --data SOURCE,part=train"
+        raise UserError(f"{member.source.path}: {error}, {cure}") from None
+
+
+def _with_shared_on_one_side(dataset: Dataset, parts: Mapping[str, str]) -> dict[str, str]:
+    groups, found = shared_groups(dataset), dict(parts)
+    decided = {
+        name: next((parts[case.id] for case in cases if parts[case.id] != "excluded"), "")
+        for name, cases in groups.items()
+    }
+    for name, cases in groups.items():
+        for case in cases:
+            chosen = dataset.settings.sources[dataset.member_of(case)].part
+            if found[case.id] != decided[name] and found[case.id] != "excluded":
+                found[case.id] = "excluded" if chosen else decided[name]
+    return found
+
+
+def shared_groups(dataset: Dataset) -> dict[str, list[Case]]:
+    """The groups of cases of one patient, equal or nearly equal images, that lie in several sources."""
+    groups: dict[str, list[Case]] = defaultdict(list)
+    of_case = _patient_groups(dataset)
+    for case in dataset.cases:
+        groups[of_case[case.id]].append(case)
+    return {name: cases for name, cases in groups.items() if len(set(map(dataset.member_of, cases))) > 1}
 
 
 def stated_split(dataset: Dataset) -> Split | None:

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 
+import numpy as np
+
 from tumorline.arrays import MaskArray
 from tumorline.data.case import Case
 from tumorline.data.dataset import Dataset
@@ -11,6 +13,13 @@ from tumorline.data.sample import Sample
 from tumorline.errors import UserError
 from tumorline.evaluation import baselines
 from tumorline.evaluation.predictions import find_prediction, read_prediction, write_prediction
+from tumorline.evaluation.presence import (
+    PresenceRow,
+    count_presence,
+    is_worth_counting,
+    summarise_presence,
+    write_presence,
+)
 from tumorline.evaluation.status import Request, case_status, explain_nothing_left
 from tumorline.evaluation.summary import summarise_evaluation, with_baselines
 from tumorline.evaluation.tables import write_certainties, write_evaluation
@@ -48,6 +57,10 @@ def evaluate(model: Model, wanted: Request, progress: Progress | None = None) ->
     ]
     summary = with_baselines(summarise_evaluation(model, wanted, rows, status), found.records)
     summary = summary.model_copy(update={"calibration": _calibrations(wanted, rows, found.certainties)})
+    if found.presence:
+        counted = [row for row in found.presence if row.status in wanted.headline]
+        summary = summary.model_copy(update={"presence": summarise_presence(counted)})
+        write_presence(wanted.output, found.presence)
     write_csv(wanted.output / BASELINES_NAME, baselines.COLUMNS, found.records)
     write_certainties(wanted.output, rows, found.certainties)
     write_evaluation(wanted.output, rows, summary)
@@ -63,6 +76,8 @@ class _Found:
     """Of each case and region."""
     records: list[baselines.Record] = field(default_factory=list)
     """Of the baselines, on the headline's cases."""
+    presence: list[PresenceRow] = field(default_factory=list)
+    """Of each case and region, where that is worth counting."""
 
 
 def require_input(info: ModelInfo, dataset: Dataset) -> None:
@@ -100,6 +115,7 @@ def _predicted(
 ) -> Iterator[Pair]:
     """Truth and prediction of each case and region, as they are asked for; writes the masks and notes the rest."""
     dataset, regions = wanted.dataset, model.info.regions
+    counts = is_worth_counting(dataset)
     constants = {region: baselines.from_text(text) for region, text in model.info.constant_masks.items()}
     for done, name in enumerate(names, start=1):
         case = dataset.cases[dataset.index[name]]
@@ -108,6 +124,9 @@ def _predicted(
         found.certainties += certainties
         if found.status[name] in wanted.headline:
             found.records += baselines.measure_baselines(case, sample, regions, constants)
+        if counts:
+            masks = np.stack([pair.predicted for pair in pairs])
+            found.presence += count_presence(dataset, case, sample, masks, regions, found.status[name])
         yield from pairs
         if progress:
             progress(done, len(names))

@@ -3,6 +3,8 @@
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
+from tumorline.data.dataset import Dataset
+from tumorline.data.joined import source_names
 from tumorline.data.source import Source
 from tumorline.evaluation import baselines
 from tumorline.evaluation.status import SEEN, Request
@@ -218,9 +220,18 @@ def _of_the_cases(wanted: Request, headline: Sequence[Row], leaking: bool) -> di
         WarningCode.PATIENTS_UNKNOWN: source.patients_unknown,
     }
     found = {code: SENTENCES[code] for code, true in holds.items() if true}
+    if source.patients_unknown and wanted.dataset.members:
+        found[WarningCode.PATIENTS_UNKNOWN] = _unknown_in(wanted.dataset)
     if threshold is not None:
         found[WarningCode.MASKS_THRESHOLDED] = f"masks were thresholded above {threshold:g}"
     return found
+
+
+def _unknown_in(dataset: Dataset) -> str:
+    """Which of several sources do not know their patients."""
+    named = zip(source_names(dataset.settings), dataset.members, strict=True)
+    unknown = [name for name, member in named if member.source.patients_unknown]
+    return f"PATIENTS UNKNOWN in {', '.join(unknown)}: each case there counts as a patient of its own"
 
 
 def _other_meaning(info: ModelInfo, source: Source) -> list[ResultWarning]:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from tumorline.wording import numbered
 
 if TYPE_CHECKING:
-    from tumorline.results import Metrics, Summary
+    from tumorline.results import Metrics, Presence, Summary
 
 NOT_COUNTED = "not counted when this was evaluated"
 NOT_MEASURED = "cannot be measured here: no case without a tumour"
@@ -56,8 +56,12 @@ def count_false_lesions(figures: "Metrics") -> str:
     """Lesions that were predicted where the truth has none, in cases with a tumour too."""
     if not figures.lesions:
         return NOT_COUNTED
-    cases = figures.lesions.cases_with_invented
-    return str(figures.lesions.invented) + (f" in {cases} of {figures.cases} cases" if cases else "")
+    cases, beside = figures.lesions.cases_with_invented, figures.lesions.invented_beside_tumours
+    said = str(figures.lesions.invented) + (f" in {cases} of {figures.cases} cases" if cases else "")
+    if beside is None or not figures.lesions.invented:
+        return said
+    having = figures.lesions.tumour_cases_with_invented
+    return f"{said}, {beside} of them in {having} of {figures.tumour_cases} cases with a tumour"
 
 
 def count_false_positives(figures: "Metrics") -> str:
@@ -66,6 +70,28 @@ def count_false_positives(figures: "Metrics") -> str:
     if not free:
         return NOT_MEASURED
     return f"{figures.invented} of {free} cases without a tumour ({figures.invented / free:.1%})"
+
+
+def tell_presence(summary: "Summary", region: str) -> list[str]:
+    """What is drawn in images without a tumour, slices of volumes among them, and what is found: of all, by source."""
+    by_source = summary.presence.get(region, {})
+    told = by_source if len(by_source) > 2 else dict(list(by_source.items())[:1])
+    return [
+        f"{'pictures and slices' if source == 'all' else source}: {_tell_counts(counted)}"
+        for source, counted in told.items()
+    ]
+
+
+def _tell_counts(counted: "Presence") -> str:
+    said = []
+    if counted.free:
+        rate = counted.false_positives / counted.free
+        said.append(f"a tumour drawn in {counted.false_positives} of {counted.free} without one ({rate:.1%})")
+    if counted.other:
+        said.append(f"in {counted.other_drawn} of {counted.other} with other labels only")
+    if counted.tumour:
+        said.append(f"found in {counted.found} of {counted.tumour} with one")
+    return ", ".join(said)
 
 
 def count_volumes(figures: "Metrics") -> str:

@@ -157,7 +157,16 @@ def _lesions(scores: Sequence[CaseScores], prefix: str = "") -> Lesions | None:
         invented=totals["invented"],
         missed=totals["truth"] - totals["detected"],
         cases_with_invented=sum(map(bool, counts["invented"])),
+        **_beside_tumours(scores, counts["invented"]),
     )
+
+
+def _beside_tumours(scores: Sequence[CaseScores], invented: Sequence[int]) -> dict[str, int]:
+    """Where all cases have a tumour they are the counts themselves, and not stated twice."""
+    own = [count for score, count in zip(scores, invented, strict=True) if score.has_tumour]
+    if len(own) == len(scores):
+        return {}
+    return {"invented_beside_tumours": sum(own), "tumour_cases_with_invented": sum(map(bool, own))}
 
 
 def grouping_attributes(rows: Sequence[Row]) -> list[str]:

@@ -19,6 +19,7 @@ from tumorline.data.case import Case, map_cases
 from tumorline.data.dataset import Dataset
 from tumorline.data.sample import Sample
 from tumorline.files import read_json, require_space, write_json
+from tumorline.geometry.slices import to_slices
 from tumorline.model_info import InputSpec
 from tumorline.network_input import fit
 from tumorline.network_input.built_folder import checksums_of, create_array, open_built
@@ -30,6 +31,8 @@ NAMES = (IMAGES, MASKS, ROWS)
 SHAPING = ("axis", "normalisation", "regions")
 """Settings that shape what the network sees of volumes; those that are as they always were are no part of the key."""
 DEFAULT = DataConfig()
+FLAGS = 3
+"""Of a row of a data set with label maps: shown, marked, and whether it holds other labels."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,8 @@ class Cache:
     images: npt.NDArray[np.float16]
     masks: npt.NDArray[np.uint8]
     rows: npt.NDArray[np.bool_]
-    """`(rows, 2)`: whether a slice shows anything, and whether a region is in it. A picture always counts as shown."""
+    """`(rows, 2)`: whether a slice shows anything, and whether a region is in it. A picture always counts as shown. Of
+    label maps `(rows, 3)`: whether other labels are in it as well."""
     begins: npt.NDArray[np.intp]
     """The row at which each case begins, and where the last one ends."""
 
@@ -54,6 +58,11 @@ class Cache:
     def marked(self) -> npt.NDArray[np.bool_]:
         return self.rows[:, 1]
 
+    @property
+    def others(self) -> npt.NDArray[np.bool_]:
+        """Which rows hold labels, but none of a region."""
+        return self.rows[:, 2:].any(axis=1) & ~self.marked
+
     def rows_of(self, case: int) -> range:
         """Of the case at a position of the data set."""
         return range(int(self.begins[case]), int(self.begins[case + 1]))
@@ -63,6 +72,7 @@ def cache_key(dataset: Dataset) -> str:
     """Hash over the content of all cases in order, the size and the version of the preprocessing."""
     settings = {"image_size": dataset.settings.image_size, "preprocess": fit.VERSION}
     settings |= {key: value for key in SHAPING if (value := getattr(dataset.settings, key)) != getattr(DEFAULT, key)}
+    settings |= {"flags": FLAGS} if _has_label_maps(dataset) else {}
     content = [[fact.case_id, fact.image_hash, fact.mask_hash] for fact in dataset.facts]
     return sha256(json.dumps([settings, content]).encode()).hexdigest()[:24]
 
@@ -92,7 +102,12 @@ def _arrays(dataset: Dataset) -> list[tuple[tuple[int, ...], npt.DTypeLike]]:
     """Shape and type of images, masks and rows."""
     count, side = int(first_rows(dataset)[-1]), dataset.settings.image_size
     images, masks = (count, dataset.channels, side, side), (count, len(dataset.regions), side, side)
-    return [(images, np.float16), (masks, np.uint8), ((count, 2), np.bool_)]
+    flags = FLAGS if _has_label_maps(dataset) else FLAGS - 1
+    return [(images, np.float16), (masks, np.uint8), ((count, flags), np.bool_)]
+
+
+def _has_label_maps(dataset: Dataset) -> bool:
+    return any(case.is_volume and case.labels is not None for case in dataset.cases)
 
 
 def first_rows(dataset: Dataset) -> npt.NDArray[np.intp]:
@@ -117,7 +132,10 @@ def _fill(dataset: Dataset, folder: Path, progress: Callable[[int, int], None] |
     spec = input_of(dataset)
 
     def store(case: Case) -> None:
-        _store(cache, cache.rows_of(dataset.index[case.id]), dataset.read(case), spec)
+        rows = cache.rows_of(dataset.index[case.id])
+        _store(cache, rows, dataset.read(case), spec)
+        if cache.rows.shape[1] == FLAGS and (others := dataset.read_other_labels(case)) is not None:
+            cache.rows[rows.start : rows.stop, FLAGS - 1] = to_slices(others[None], spec.axis)[0].any((1, 2))
 
     for done, _ in enumerate(map_cases(store, dataset.cases), start=1):
         if progress:

@@ -94,9 +94,13 @@ def count_slices(shape: Sequence[int], axis: str) -> int:
 
 def count_windows(dataset: Dataset, names: Iterable[str]) -> int:
     """Windows that cases can train at most: of volumes every `data.slice_step`-th slice, blank ones counted."""
-    settings = dataset.settings
-    counts = (count_slices(dataset.facts[dataset.index[name]].shape, settings.axis) for name in names)
-    return sum(1 if count == 1 else len(range(0, count, settings.slice_step)) for count in counts)
+    return sum(_count_of_case(dataset, dataset.index[name]) for name in names)
+
+
+def _count_of_case(dataset: Dataset, position: int) -> int:
+    settings = dataset.own(dataset.cases[position])[0].settings
+    count = count_slices(dataset.facts[position].shape, settings.axis)
+    return 1 if count == 1 else len(range(0, count, settings.slice_step))
 
 
 def neighbours(numbers: Sequence[int] | Numbers, count: int | Numbers, context: int) -> Numbers:

@@ -10,6 +10,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from safetensors import safe_open
 
+from tumorline.data.joined import SOURCE
+from tumorline.data.terms import MARKS
 from tumorline.escaping import for_markdown
 from tumorline.files import write_text
 from tumorline.inference.post import describe_postprocessing
@@ -68,6 +70,8 @@ def render_card(info: ModelInfo, summary: Summary, weights: Path) -> str:
         "parameters": f"{_count_parameters(weights) / 1e6:.1f} M",
         "storage": info.config["model"]["storage"],
         "attribution": info.data.get("attribution", ""),
+        "sources": info.data.get("sources", []),
+        "forbidden": {words: names for key, words in MARKS.items() if (names := info.data.get(key))},
         "configuration": Markup(tomli_w.dumps(_without_empty(info.config)).strip()),
     }
     return str(_template().render(**content))
@@ -84,7 +88,8 @@ def _region_content(summary: Summary, region: str) -> dict[str, Any]:
         "volumes": count_volumes(figures) if figures.truth_ml else "",
         "rows": [(name, digits) for name, digits in FIGURES if getattr(figures, name) and _is_told(figures, name)],
         "calibration": summary.calibration.get(region),
-        "groups": [*figures.by_class.items(), *sizes],
+        "groups": [*figures.by_class.items(), *sizes, *figures.by_attribute.get(SOURCE, {}).items()],
+        "presence": summary.presence.get(region, {}),
         "subsets": subset_rows(summary, region),
     }
 
@@ -115,13 +120,13 @@ def _count_parameters(path: Path) -> int:
         return sum(prod(file.get_slice(name).get_shape()) for name in learnt)
 
 
-def _without_empty(config: dict[str, Any]) -> dict[str, Any]:
+def _without_empty(config: Any) -> Any:
     """TOML has no null: keys without a value are left out."""
-    return {
-        key: _without_empty(value) if isinstance(value, dict) else value
-        for key, value in config.items()
-        if value is not None
-    }
+    if isinstance(config, list):
+        return [_without_empty(value) for value in config]
+    if not isinstance(config, dict):
+        return config
+    return {key: _without_empty(value) for key, value in config.items() if value is not None}
 
 
 def _number(value: float | None, digits: int) -> str:

@@ -30,6 +30,7 @@ from tumorline.run_folder import (
     read_history,
     read_split,
     region_column,
+    source_columns,
 )
 
 Record = dict[str, str]
@@ -126,7 +127,7 @@ def _curves(rows: Sequence[Record], regions: Sequence[str]) -> dict[str, Any] | 
     return {
         "loss": Markup(charts.curves(losses, "loss", best)),
         "dice": Markup(
-            charts.curves({"validation Dice by patient": dice, **_dice_by_region(rows, regions)}, "Dice", best)
+            charts.curves({"validation Dice by patient": dice, **_dice_by_part(rows, regions)}, "Dice", best)
         ),
         "rate": Markup(charts.curves(rate, "rate", height=150)),
         "best": best,
@@ -137,12 +138,14 @@ def _curves(rows: Sequence[Record], regions: Sequence[str]) -> dict[str, Any] | 
     }
 
 
-def _dice_by_region(rows: Sequence[Record], regions: Sequence[str]) -> dict[str, list[float]]:
-    """Where there are several regions, what each has reached."""
+def _dice_by_part(rows: Sequence[Record], regions: Sequence[str]) -> dict[str, list[float]]:
+    """Where there are several regions or sources, what each has reached."""
     columns = {
         region.replace("_", " "): name for region in regions for name in rows[0] if name == region_column(region)
     }
-    return {region: _column(rows, name) for region, name in columns.items()}
+    prefix, _ = source_columns("")
+    columns |= {f"in {name.removeprefix(prefix)}": name for name in rows[0] if name.startswith(prefix)}
+    return {part: _column(rows, name) for part, name in columns.items()}
 
 
 def _column(rows: Sequence[Record], name: str) -> list[float]:
@@ -188,6 +191,8 @@ def _text(path: Path) -> str:
     parse_config(config, str(path))
     for key in ("source", "cache"):
         config.get("data", {}).pop(key, None)
+    for source in config.get("data", {}).get("sources", []):
+        source.pop("path", None)
     return tomli_w.dumps(config)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from tumorline.data.joined import SOURCE
 from tumorline.metrics.headline import count_false_lesions, count_false_positives
 from tumorline.metrics.summary import Row
 from tumorline.report import certainty, charts
@@ -31,6 +32,8 @@ def region_content(summary: Summary, region: str, rows: Sequence[Row]) -> dict[s
         "headline_bar": _headline_bar(figures.dice),
         **_figure_charts(own, figures),
         "folds": summary.folds_of(region),
+        "presence": summary.presence.get(region, {}),
+        "sources": figures.by_attribute.get(SOURCE, {}),
         "baselines": {name: scored[region] for name, scored in summary.baselines.items()},
         "over_segmentation": certainty.over_segmentation(figures, point, calibration),
         "calibration": certainty.calibration(calibration, point),

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tumorline.data.dataset import case_reader
+from tumorline.data.joined import case_reader
 from tumorline.errors import UserError, UserNotice
 from tumorline.model_file import known_images
 from tumorline.report.cases import CaseReader

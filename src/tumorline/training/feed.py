@@ -17,7 +17,15 @@ from tumorline.training.batches import Store
 from tumorline.training.machine import Machine
 from tumorline.training.validation import Validation, validate
 from tumorline.training.volume_validation import validate_volumes
-from tumorline.training.windows import Windows, patient_weights, training_windows
+from tumorline.training.windows import (
+    SourceWindows,
+    TrainingSource,
+    Windows,
+    patient_weights,
+    training_sources,
+    training_windows,
+    with_shares,
+)
 
 PATCH_DRAWS = 0x9A7C
 """Sets the draws of patches apart from those of the augmentation."""
@@ -79,10 +87,14 @@ class PatchFeed:
         self.extent: Sequence[float] = [
             side * spacing for side, spacing in zip(settings.window, settings.voxel_mm, strict=True)
         ]
-        positions = np.array([dataset.index[name] for name in split.cases("train")], np.intp)
+        parts = [self._patches_of(one, config) for one in training_sources(dataset, split.cases("train"))]
+        self.windows = with_shares(parts, [source.share for source in settings.sources])
+
+    def _patches_of(self, source: TrainingSource, config: Config) -> SourceWindows:
+        positions = np.array(source.cases, np.intp)
         rows = (positions[:, None] * self.patches + np.arange(self.patches)).ravel()
-        groups = [dataset.cases[position].group for position in np.repeat(positions, self.patches)]
-        self.windows = Windows(rows, patient_weights(groups, config.train.balance_patients), len(rows))
+        weights = patient_weights(np.repeat(source.groups, self.patches).tolist(), config.train.balance_patients)
+        return SourceWindows(source.name, Windows(rows, weights, len(rows)), float(weights.sum()))
 
     def batch(self, numbers: Sequence[int], epoch: int) -> tuple[Tensor, Tensor]:
         pairs = [self._patch(number, epoch) for number in numbers]

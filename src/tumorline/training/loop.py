@@ -21,12 +21,13 @@ from tumorline import losses, models
 from tumorline.augment import apply, draw
 from tumorline.config import Config, DataConfig, TrainConfig
 from tumorline.data.dataset import Dataset
+from tumorline.data.joined import source_names
 from tumorline.data.split import Split
 from tumorline.errors import Diverged, Interrupted, UserError
 from tumorline.files import write_csv
 from tumorline.model_file import weights_file
 from tumorline.network_input.windows import input_of
-from tumorline.run_folder import BEST_WEIGHTS_NAME, HISTORY_NAME, STATE_NAME, region_column
+from tumorline.run_folder import BEST_WEIGHTS_NAME, HISTORY_NAME, STATE_NAME, region_column, source_columns
 from tumorline.signals import stop_signals
 from tumorline.training.batches import Batches
 from tumorline.training.depthwise import compute_depthwise_in_float32
@@ -53,7 +54,7 @@ OnEpoch = Callable[[Mapping[str, Any]], None]
 
 BEST_KEY = "fingerprint"
 OF_VOLUMES = (
-    *("channels", "regions", "axis", "context", "tumour_free_share", "normalisation"),
+    *("sources", "other_labels", "channels", "regions", "axis", "context", "tumour_free_share", "normalisation"),
     *("window", "voxel_mm", "overlap", "region_share", "patches"),
 )
 CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
@@ -84,6 +85,9 @@ class Task:
         config = self.config.model_dump(mode="json")
         for key in ("source", "cache", "enhancing_label", "keep_identifiers"):  # what masks hold is in the hash itself
             del config["data"][key]
+        for source in config["data"]["sources"]:
+            for key in ("path", "licence", "attribution"):
+                del source[key]
         defaults = DataConfig().model_dump(mode="json")
         for key in OF_VOLUMES:  # a training of pictures goes on that began before there were volumes
             if config["data"].get(key) == defaults.get(key):
@@ -270,6 +274,7 @@ class Loop:
             "validation_loss": result.loss,
             "validation_dice": result.dice,
             **self.by_region(result),
+            **self.by_source(result),
             "best": int((result.dice, -result.loss) > (position.best_dice, -position.best_loss)),
             "seconds": round(position.seconds, 2),
             "images_per_second": round(images / max(position.seconds, 1e-9), 2),
@@ -280,11 +285,24 @@ class Loop:
         regions = self.task.dataset.regions
         return dict(zip(map(region_column, regions), result.by_region, strict=True)) if len(regions) > 1 else {}
 
+    def by_source(self, result: Validation) -> dict[str, float | None]:
+        """The columns of the sources where there are several; None where a source cannot tell."""
+        return {
+            column: value
+            for name in self.sources()
+            for column, value in zip(source_columns(name), result.by_source.get(name, (None, None)), strict=True)
+        }
+
+    def sources(self) -> list[str]:
+        return source_names(self.task.config.data)
+
     def columns(self) -> list[str]:
         """Of the history."""
         regions = self.task.dataset.regions
         place = COLUMNS.index("best")
-        return [*COLUMNS[:place], *(map(region_column, regions) if len(regions) > 1 else ()), *COLUMNS[place:]]
+        of_regions = map(region_column, regions) if len(regions) > 1 else ()
+        of_sources = (column for name in self.sources() for column in source_columns(name))
+        return [*COLUMNS[:place], *of_regions, *of_sources, *COLUMNS[place:]]
 
     def total_loss(self) -> float:
         return float(sum(self.machine.gather(self.loss_sum.item())))

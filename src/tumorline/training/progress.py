@@ -7,7 +7,7 @@ from typing import Any, Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tumorline.run_folder import region_column
+from tumorline.run_folder import region_column, source_columns
 
 
 class TrainingProgress:
@@ -47,7 +47,7 @@ class TrainingProgress:
         self.console.print(
             f"epoch {row['epoch']:>3}/{epochs}  loss {row['train_loss']:.4f}  "
             f"validation loss {row['validation_loss']:.4f}  Dice by patient {row['validation_dice']:.4f}  "
-            f"{_by_region(row)}"
+            f"{_by_region(row)}{_by_source(row)}"
             f"{row['seconds']:.0f} s  {row['images_per_second']:.1f} images/s{best}",
             highlight=False,
             soft_wrap=True,
@@ -60,3 +60,17 @@ def _by_region(row: Mapping[str, Any]) -> str:
     found = {key.removeprefix(prefix): value for key, value in row.items() if key.startswith(prefix)}
     said = ", ".join(f"{name} {'none' if value is None else format(value, '.3f')}" for name, value in found.items())
     return f"({said})  " if said else ""
+
+
+def _by_source(row: Mapping[str, Any]) -> str:
+    """What each of several sources has reached, in brackets; empty where there is one."""
+    dice, _ = source_columns("")
+    names = [key.removeprefix(dice) for key in row if key.startswith(dice)]
+    said = [f"{name} {_figures(*(row[column] for column in source_columns(name)))}" for name in names]
+    return f"({'; '.join(said)})  " if said else ""
+
+
+def _figures(dice: float | None, false_positives: float | None) -> str:
+    told = [] if dice is None else [f"{dice:.3f}"]
+    told += [] if false_positives is None else [f"{false_positives:.0%} false positives"]
+    return ", ".join(told) or "none"

@@ -1,8 +1,9 @@
 """Dice by patient at native resolution, as it will be reported, while the training goes on."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -12,8 +13,9 @@ from torch import Tensor, nn
 
 from tumorline.arrays import MaskArray
 from tumorline.config import Postprocessing
-from tumorline.data.case_truth import read_truth
+from tumorline.data.case import Case
 from tumorline.data.dataset import Dataset
+from tumorline.data.joined import SOURCE
 from tumorline.geometry.slices import to_slices
 from tumorline.inference.post import postprocess
 from tumorline.network_input.fit import Placement, to_native
@@ -34,6 +36,17 @@ class Validation(NamedTuple):
     resolution."""
     by_region: tuple[float | None, ...] = ()
     """None where no case has the region."""
+    by_source: Mapping[str, "SourceValidation"] = MappingProxyType({})
+    """Of several sources, each by itself."""
+
+
+class SourceValidation(NamedTuple):
+    """What of the validation is one source's."""
+
+    dice: float | None
+    """As of all; None where no case has a tumour."""
+    false_positives: float | None
+    """Share of the images, or slices, without any label in which something is drawn; None where there is none."""
 
 
 class CaseResult(NamedTuple):
@@ -41,6 +54,12 @@ class CaseResult(NamedTuple):
     loss: float
     dice: tuple[float | None, ...]
     """Of each region; None where the case lacks it."""
+    source: str = ""
+    """Of several sources, the name of its own."""
+    free: int = 0
+    """Images or slices that show something and no label of any kind."""
+    false: int = 0
+    """Those of them in which something is drawn."""
 
 
 @dataclass
@@ -50,25 +69,31 @@ class CaseCounts:
     truth: MaskArray
     regions: tuple[str, ...]
     losses: list[float] = field(default_factory=list)
+    free: int = 0
+    false: int = 0
 
     def __post_init__(self) -> None:
         self.overlap, self.predicted = np.zeros((2, len(self.truth)), np.int64)
 
-    def add(self, number: int, loss: float, probability: FloatArray) -> None:
-        """A slice, from probabilities `(R, S, S)`."""
+    def add(self, number: int, loss: float, probability: FloatArray, is_other: bool = False) -> None:
+        """A slice, from probabilities `(R, S, S)`; `is_other` where it holds labels, but none of a region."""
         truth = self.truth[:, number]
         placement = Placement((truth.shape[1], truth.shape[2]), probability.shape[-1])
         predicted = draw_masks(to_native(probability, placement), self.regions)
         self.losses.append(loss)
         self.overlap += np.count_nonzero(truth & predicted, axis=(1, 2))
         self.predicted += np.count_nonzero(predicted, axis=(1, 2))
+        is_free = not is_other and not truth.any()
+        self.free += is_free
+        self.false += is_free and bool(predicted.any())
 
-    def result(self, patient: str) -> CaseResult:
+    def result(self, case: Case) -> CaseResult:
         """A slice that is blank, and so was not shown, is predicted to be empty."""
         sizes = np.count_nonzero(self.truth, axis=(1, 2, 3))
         counts = zip(sizes, self.overlap, self.predicted, strict=True)
         dice = tuple(float(2 * overlap / (size + predicted)) if size else None for size, overlap, predicted in counts)
-        return CaseResult(patient, float(np.mean(self.losses)), dice)
+        source = case.attributes.get(SOURCE, "")
+        return CaseResult(case.group, float(np.mean(self.losses)), dice, source, self.free, self.false)
 
 
 def draw_masks(probability: FloatArray, regions: Sequence[str]) -> MaskArray:
@@ -104,10 +129,10 @@ def _score_cases(
         for (case, row), loss, probability in zip(batch, losses, probabilities, strict=True):
             if case not in counts:
                 counts[case] = CaseCounts(_read_slices(dataset, case), dataset.regions)
-            counts[case].add(row - store.cache.rows_of(case).start, loss, probability)
+            counts[case].add(row - store.cache.rows_of(case).start, loss, probability, bool(store.cache.others[row]))
             left[case] -= 1
             if not left[case]:
-                yield counts.pop(case).result(dataset.cases[case].group)
+                yield counts.pop(case).result(dataset.cases[case])
 
 
 def _answer(
@@ -129,15 +154,28 @@ def rows_to_score(store: Store, case: int) -> list[int]:
 
 def _read_slices(dataset: Dataset, case: int) -> MaskArray:
     """The truth of a case `(R, N, H, W)`."""
-    truth = read_truth(dataset.cases[case], dataset.settings)
+    truth = dataset.read_truth(dataset.cases[case])
     return to_slices(truth, dataset.settings.axis) if truth.ndim == 4 else truth[:, None]
 
 
 def gather_results(results: list[CaseResult]) -> Validation:
     by_region = tuple(_mean_over_patients(results, region) for region in range(len(results[0].dice)))
-    known = [dice for dice in by_region if dice is not None]
     loss = float(np.mean([result.loss for result in results]))
-    return Validation(loss, float(np.mean(known)) if known else 0.0, by_region)
+    names = sorted({result.source for result in results})
+    by_source = {name: _of_source([one for one in results if one.source == name]) for name in names if name}
+    return Validation(loss, _mean_of_known(by_region) or 0.0, by_region, by_source)
+
+
+def _mean_of_known(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
+
+
+def _of_source(results: list[CaseResult]) -> SourceValidation:
+    by_region = [_mean_over_patients(results, region) for region in range(len(results[0].dice))]
+    free = sum(result.free for result in results)
+    false = sum(result.false for result in results)
+    return SourceValidation(_mean_of_known(by_region), false / free if free else None)
 
 
 def _mean_over_patients(results: list[CaseResult], region: int) -> float | None:

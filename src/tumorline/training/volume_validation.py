@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tumorline.data.case_truth import read_truth
 from tumorline.data.dataset import Dataset
+from tumorline.data.joined import SOURCE
 from tumorline.geometry.tiles import Tiling, answer_tiles
 from tumorline.inference.model import to_probability
 from tumorline.metrics.overlap import count_overlap, dice_of_tumour
@@ -32,9 +32,9 @@ def validate_volumes(
         logits = answer_volume_in_torch(network, dataset, volume, machine)
         loss = criterion(torch.from_numpy(logits[None]), torch.from_numpy(np.array(volume.mask[None])).float())
         predicted = draw_masks(volume.placement.to_native(to_probability(logits, 1.0)), dataset.regions)
-        masks = zip(read_truth(case, dataset.settings), predicted, strict=True)
+        masks = zip(dataset.read_truth(case), predicted, strict=True)
         dice = tuple(dice_of_tumour(count_overlap(*pair)) for pair in masks)
-        results.append(CaseResult(case.group, float(loss), dice))
+        results.append(CaseResult(case.group, float(loss), dice, case.attributes.get(SOURCE, "")))
     return gather_results([result for part in machine.gather(results) for result in part])
 
 

@@ -3,11 +3,14 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from tumorline.config import DataConfig
 from tumorline.data.dataset import Dataset
+from tumorline.data.joined import source_names
 from tumorline.errors import UserError
 from tumorline.network_input.cache import Cache
 
@@ -29,16 +32,89 @@ def training_windows(dataset: Dataset, cache: Cache, names: Sequence[str], balan
 
     Raises UserError where no window is left.
     """
-    rows, patients = list[int](), list[str]()
-    for case in (dataset.index[name] for name in names):
-        own = rows_to_train(cache, case, dataset.settings.slice_step)
-        rows += own
-        patients += [dataset.cases[case].group] * len(own)
-    if not rows:
+    found = with_shares(
+        [_windows_of(source, cache, balance) for source in training_sources(dataset, names)],
+        [source.share for source in dataset.settings.sources],
+    )
+    if not len(found.rows):
         raise UserError(f"{dataset.source.path}: every slice of the training cases is blank")
+    return found
+
+
+class TrainingSource(NamedTuple):
+    """What of a source trains, and how."""
+
+    name: str
+    settings: DataConfig
+    drops_others: bool
+    """Whether slices that hold labels, but none of a region, are left out."""
+    cases: Sequence[int]
+    """Positions in the data set."""
+    groups: Sequence[str]
+    """The patient of each case."""
+
+
+def training_sources(dataset: Dataset, names: Sequence[str]) -> list[TrainingSource]:
+    """The training cases `names` by source."""
+    members, settings = dataset.members or (dataset,), dataset.settings
+    chosen: list[list[int]] = [[] for _ in members]
+    for position in (dataset.index[name] for name in names):
+        chosen[dataset.member_of(dataset.cases[position]) if dataset.members else 0].append(position)
+    mapped = [bool(source.label_as) for source in settings.sources] or [False]
+    called = source_names(settings) or [str(dataset.source.path)]
+    return [
+        TrainingSource(
+            name,
+            member.settings,
+            (member.settings.other_labels or ("left_out" if is_mapped else "negative")) == "left_out",
+            positions,
+            [dataset.cases[position].group for position in positions],
+        )
+        for name, member, is_mapped, positions in zip(called, members, mapped, chosen, strict=True)
+    ]
+
+
+def _windows_of(source: TrainingSource, cache: Cache, balance: float) -> "SourceWindows":
+    rows, patients = list[int](), list[str]()
+    for case, group in zip(source.cases, source.groups, strict=True):
+        own = rows_to_train(cache, case, source.settings.slice_step)
+        own = [row for row in own if not cache.others[row]] if source.drops_others else own
+        rows += own
+        patients += [group] * len(own)
     found = Windows(np.array(rows, np.intp), patient_weights(patients, balance), len(rows))
-    share = dataset.settings.tumour_free_share
-    return found if share is None else with_tumour_free(found, cache.marked[rows], share)
+    share, pull = source.settings.tumour_free_share, float(found.weights.sum())
+    if share is not None and rows:
+        found = with_tumour_free(found, cache.marked[rows], share)
+    return SourceWindows(source.name, found, pull)
+
+
+class SourceWindows(NamedTuple):
+    name: str
+    windows: Windows
+    pull: float
+    """How much of an epoch they are where no share is stated."""
+
+
+def with_shares(parts: Sequence[SourceWindows], shares: Sequence[float | None]) -> Windows:
+    """The windows of all sources together, those with a share drawn as often as it says, the rest as they come.
+
+    An epoch has as many as the sources have together. Raises UserError where a source with a share has none.
+    """
+    if len(parts) == 1:
+        return parts[0].windows
+    for part, share in zip(parts, shares, strict=True):
+        if share and not part.pull:
+            raise UserError(f"data.sources: '{part.name}' has a share of {share:g}, but no image that trains")
+    stated = sum(share or 0.0 for share in shares)
+    loose = sum(part.pull for part, share in zip(parts, shares, strict=True) if share is None)
+    whole = loose / (1 - stated) if loose else 1.0
+    wanted = [part.pull if share is None else share * whole for part, share in zip(parts, shares, strict=True)]
+    weights = [
+        part.windows.weights * (total / max(part.windows.weights.sum(), 1e-300))
+        for part, total in zip(parts, wanted, strict=True)
+    ]
+    rows = np.concatenate([part.windows.rows for part in parts])
+    return Windows(rows, np.concatenate(weights), sum(part.windows.images for part in parts))
 
 
 def rows_to_train(cache: Cache, case: int, step: int) -> list[int]:

@@ -1,0 +1,151 @@
+"""Several sources as one data set: opened one by one, held to one meaning, their cases under names of their own."""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from tumorline.config import Config, DataConfig, SourceConfig
+from tumorline.data.case import Case, image_hash
+from tumorline.data.dataset import Dataset, load_dataset, read_sample
+from tumorline.data.facts import Facts, Progress
+from tumorline.data.patients import spelling
+from tumorline.data.sample import Sample
+from tumorline.data.source import Source, open_source, source_path
+from tumorline.errors import UserError
+from tumorline.regions import REGION
+from tumorline.user_text import written_path
+
+SOURCE = "source"
+"""The attribute of a case that says which of several sources it comes from."""
+
+
+def load_data(config: Config, progress: Progress | None = None) -> Dataset:
+    """The one source that a configuration names, or its several sources as one data set. Raises UserError."""
+    if not config.data.sources:
+        return load_dataset(source_path(config), config.data, progress)
+    return load_sources(config.data, progress)
+
+
+def load_sources(settings: DataConfig, progress: Progress | None = None) -> Dataset:
+    """The several sources that `data.sources` names as one data set. Raises UserError."""
+    names = source_names(settings)
+    for source in settings.sources:
+        if not written_path(source.path).exists():
+            raise UserError(f"{source.path}: no such folder or file (data.sources)")
+    members = [load_dataset(written_path(own.source), own, progress) for own in settings.of_each_source]
+    return join_datasets(dict(zip(names, members, strict=True)), settings)
+
+
+def source_names(settings: DataConfig) -> list[str]:
+    """What each of several sources is called. Raises UserError where two are called the same."""
+    names = [source.name or written_path(source.path).resolve().stem for source in settings.sources]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise UserError(f"two sources are called '{twice[0]}'; give one another name: --data PATH,name=OTHER")
+    return names
+
+
+def join_datasets(members: dict[str, Dataset], settings: DataConfig) -> Dataset:
+    """Data sets as one, in their order; the cases of each bear its name. Raises UserError where they do not fit."""
+    datasets = list(members.values())
+    _require_same_images(members)
+    channel = _common_meaning(members, settings.sources, "channel")
+    label = _common_meaning(members, settings.sources, "label")
+    cases = _in_one_spelling([_renamed(name, one, case) for name, one in members.items() for case in one.cases])
+    facts = [replace(fact, case_id=case.id) for case, fact in zip(cases, _facts_of(datasets), strict=True)]
+    source = Source(
+        Path(" + ".join(members)),
+        " + ".join(dict.fromkeys(one.source.layout for one in datasets)),
+        tuple(cases),
+        tuple(finding for one in datasets for finding in one.source.findings),
+        simulated=any(one.source.simulated for one in datasets),
+        channel=channel,
+        label=label,
+    )
+    return Dataset(source, tuple(facts), settings, tuple(datasets))
+
+
+def _facts_of(datasets: Sequence[Dataset]) -> list[Facts]:
+    return [fact for one in datasets for fact in one.facts]
+
+
+def _renamed(name: str, dataset: Dataset, case: Case) -> Case:
+    """A case as it is called beside those of other sources.
+
+    The patients of a recognised set are numbers, which mean nothing elsewhere. Other names mean one patient wherever
+    they stand: that two sets call two people alike keeps them on one side, which costs nothing.
+    """
+    known = dataset.source.known_as
+    patient = f"{known}-{case.patient}" if known and case.patient else case.patient
+    return replace(case, id=f"{name}/{case.id}", patient=patient, attributes={**case.attributes, SOURCE: name})
+
+
+def _in_one_spelling(cases: Sequence[Case]) -> list[Case]:
+    first: dict[str, str] = {}
+    return [
+        replace(case, patient=first.setdefault(spelling(case.patient), case.patient)) if case.patient else case
+        for case in cases
+    ]
+
+
+def _require_same_images(members: dict[str, Dataset]) -> None:
+    (first, reference), *others = members.items()
+    for name, dataset in others:
+        if dataset.channels != reference.channels:
+            raise UserError(
+                f"{first} has {reference.channels} channels and {name} {dataset.channels}; sources that train together "
+                "need the same ones (channel=, channels=)"
+            )
+
+
+def _common_meaning(members: dict[str, Dataset], sources: Sequence[SourceConfig], kind: str) -> str:
+    """The one sequence, or what is outlined, of all sources; empty where none knows.
+
+    Raises UserError where two differ and nothing says that one counts as the other.
+    """
+    mapped = [getattr(source, f"{kind}_as") for source in sources]
+    own = [getattr(dataset.source, kind) for dataset in members.values()]
+    meant = {name: to or known for name, to, known in zip(members, mapped, own, strict=True)}
+    known = {name: meaning for name, meaning in meant.items() if meaning and (kind, meaning) != ("label", REGION)}
+    for name, meaning in known.items():
+        first = next(iter(known))
+        if meaning != known[first]:
+            verb = "holds" if kind == "channel" else "outlines"
+            raise UserError(
+                f"{first} {verb} {known[first].replace('_', ' ')}, {name} {meaning.replace('_', ' ')}; choose alike "
+                f"({kind}=), or say that the one counts as the other: --data {members[name].source.path},{kind}_as="
+                f"{known[first]}"
+            )
+    return next(iter(known.values()), "")
+
+
+def case_reader(config: Config, known: Collection[str]) -> Callable[[str], Sample] | None:
+    """Reads a case by its id; None where the source is not where it was.
+
+    `known` are the hashes of the images that may be shown: a run folder of a stranger may name any folder as its data.
+    """
+    try:
+        cases = _readable_cases(config)
+    except UserError:
+        return None
+
+    def read(case_id: str) -> Sample:
+        case, settings = cases[case_id]
+        sample = read_sample(case, settings)
+        if image_hash(sample.image) not in known:
+            raise UserError(f"{case.images[0]}: not the image that the run knows under this name")
+        return sample
+
+    return read
+
+
+def _readable_cases(config: Config) -> dict[str, tuple[Case, DataConfig]]:
+    """Each case by its name in the run, with the settings of its source; nothing is decoded."""
+    settings = config.data
+    if not settings.sources:
+        return {case.id: (case, settings) for case in open_source(source_path(config), settings).cases}
+    opened = zip(source_names(settings), settings.of_each_source, strict=True)
+    return {
+        f"{name}/{case.id}": (case, own)
+        for name, own in opened
+        for case in open_source(written_path(own.source), own).cases
+    }
