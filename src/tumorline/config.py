@@ -422,6 +422,35 @@ class AugmentConfig(Section):
     channel_dropout: float = Field(default=0.0, ge=0, le=0.9)
     """Probability that a channel is absent from a sample; one at least always stays. A model so trained takes cases
     that lack channels (`InputSpec.may_lack_channels`)."""
+    skull_strip: float = Field(default=0.0, ge=0, le=1)
+    """Share of the slices from which what lies around the brain is taken away, more or less of it."""
+    crop: float = Field(default=0.0, ge=0, le=1)
+    """Share of the slices that are cut out anew around the head, more or less tightly, half of them with black bars."""
+    appearance: float = Field(default=0.0, ge=0, le=1)
+    """Share of the slices whose curve of grey values, darkness, resolution, noise and JPEG compression are drawn anew,
+    so that they look as if all came from one source."""
+    paste: float = Field(default=0.0, ge=0, le=1)
+    """Share of the slices without a tumour into which one of another training slice is put."""
+    inpaint: float = Field(default=0.0, ge=0, le=1)
+    """Share of the slices with a tumour from which it is taken out; of the others as many are filled beside it."""
+    donors: str = ""
+    """CSV with a column `id`: the cases whose tumours are pasted, none of a patient who validates or tests. Empty means
+    all training cases."""
+
+    @property
+    def remedies(self) -> list[str]:
+        """Names of what is asked for against learning the source in place of the tumour."""
+        return [name for name in REMEDIES if getattr(self, name)]
+
+    @model_validator(mode="after")
+    def has_donors_to_paste(self) -> Self:
+        if self.donors and not self.paste:
+            raise ValueError("augment.donors is given, but augment.paste is 0, so that nothing is pasted")
+        return self
+
+
+REMEDIES = ("skull_strip", "crop", "appearance", "paste", "inpaint")
+"""Keys of `[augment]` that are for slices only."""
 
 
 class TrainConfig(Section):
@@ -501,6 +530,14 @@ class Config(Section):
     @model_validator(mode="after")
     def postprocesses_its_regions(self) -> Self:
         self.model.postprocessing.require_regions(self.data.regions or (REGION,))
+        return self
+
+    @model_validator(mode="after")
+    def has_slices_for_its_remedies(self) -> Self:
+        if self.data.window and self.augment.remedies:
+            raise ValueError(
+                f"augment.{self.augment.remedies[0]} is for slices; leave it out where data.window is given"
+            )
         return self
 
     @property

@@ -9,6 +9,7 @@ from tumorline.config import Config
 from tumorline.data import cheng
 from tumorline.data import split as splits
 from tumorline.data.dataset import Dataset
+from tumorline.data.donors import donor_names
 from tumorline.data.joined import source_names
 from tumorline.data.terms import MARKS, Terms, terms_of
 from tumorline.evaluation import baselines
@@ -150,8 +151,9 @@ def split_description(task: "Task") -> dict[str, Any]:
 def _known_cases(task: "Task") -> KnownCases:
     patients: dict[str, set[str]] = {part: set() for part in splits.PARTS}
     contents: dict[str, set[str]] = {part: set() for part in splits.PARTS}
+    donors = {*donor_names(task.config.augment, task.dataset, task.split)}
     for case, facts in zip(task.dataset.cases, task.dataset.facts, strict=True):
-        part = task.split.parts[case.id]
+        part = "train" if case.id in donors else task.split.parts[case.id]
         if part in contents:
             contents[part] |= {facts.image_hash, *filter(None, facts.channel_hashes)}
             patients[part] |= task.dataset.patient_keys(case, facts)

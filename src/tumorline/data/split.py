@@ -109,7 +109,7 @@ def _with_shared_on_one_side(dataset: Dataset, parts: Mapping[str, str]) -> dict
 def shared_groups(dataset: Dataset) -> dict[str, list[Case]]:
     """The groups of cases of one patient, equal or nearly equal images, that lie in several sources."""
     groups: dict[str, list[Case]] = defaultdict(list)
-    of_case = _patient_groups(dataset)
+    of_case = patient_groups(dataset)
     for case in dataset.cases:
         groups[of_case[case.id]].append(case)
     return {name: cases for name, cases in groups.items() if len(set(map(dataset.member_of, cases))) > 1}
@@ -133,7 +133,7 @@ def _with_missing_parts(dataset: Dataset, split: Split, settings: SplitConfig) -
     if not missing or "train" in missing:
         return split
     trained = set(split.cases("train"))
-    groups = {case_id: name for case_id, name in _patient_groups(dataset).items() if case_id in trained}
+    groups = {case_id: name for case_id, name in patient_groups(dataset).items() if case_id in trained}
     if len(set(groups.values())) <= len(missing):
         return split
     classes = _majority_class([case for case in dataset.cases if case.id in trained], groups)
@@ -216,7 +216,7 @@ def _which(settings: SplitConfig) -> str:
 
 
 def _by_patient(dataset: Dataset, settings: SplitConfig) -> Split:
-    groups = _patient_groups(dataset)
+    groups = patient_groups(dataset)
     classes = dict(dataset.source.patient_classes) or _majority_class(dataset.cases, groups)
     extra = {groups[case.id] for case in dataset.cases} - classes.keys()
     classes |= _majority_class([case for case in dataset.cases if groups[case.id] in extra], groups)
@@ -236,7 +236,7 @@ def _by_source_fold(dataset: Dataset, settings: SplitConfig) -> Split:
     if len(stated) != settings.folds or "" in stated:
         found = ", ".join(fold or "none" for fold in stated)
         raise UserError(f"{dataset.source.path}: split.folds is {settings.folds}, the source states the folds: {found}")
-    groups = _patient_groups(dataset)
+    groups = patient_groups(dataset)
     tested = {case.id for case in dataset.cases if case.fold == stated[settings.fold]}
     test_groups = {groups[case_id] for case_id in tested}
     rest = {name: label for name, label in _majority_class(dataset.cases, groups).items() if name not in test_groups}
@@ -250,7 +250,7 @@ def _by_source_fold(dataset: Dataset, settings: SplitConfig) -> Split:
 
 def _leak(dataset: Dataset, split: Split, settings: SplitConfig) -> Split:
     """The same split, but a share of each test patient's slices trains and as many training slices are left out."""
-    groups = _patient_groups(dataset)
+    groups = patient_groups(dataset)
     tested: dict[str, list[str]] = defaultdict(list)
     for name in _shuffled(split.cases("test"), settings.seed):
         tested[groups[name]].append(name)
@@ -270,7 +270,7 @@ def _shuffled(names: Iterable[str], seed: int) -> list[str]:
     return sorted(names, key=lambda name: sha256(f"{seed}:{name}".encode(errors="surrogatepass")).digest())
 
 
-def _patient_groups(dataset: Dataset) -> dict[str, str]:
+def patient_groups(dataset: Dataset) -> dict[str, str]:
     """Group of each case: its patient (the case itself where unknown), joined where images are equal or nearly so."""
     own = {case.id: case.group for case in dataset.cases}
     names = [own[case.id] for case in dataset.cases]

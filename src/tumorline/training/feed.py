@@ -4,12 +4,16 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from tumorline.config import Config
+from tumorline import appearance, transplant
+from tumorline.config import AugmentConfig, Config
 from tumorline.data.dataset import Dataset
+from tumorline.data.donors import donor_names
 from tumorline.data.split import Split
+from tumorline.errors import UserError
 from tumorline.network_input.cache import Cache, cache_key, open_cache
 from tumorline.network_input.patches import PatchPlan, cut_patch, draw_patch
 from tumorline.network_input.volume_cache import VolumeCache, open_volume_cache, volume_cache_key
@@ -26,6 +30,7 @@ from tumorline.training.windows import (
     training_windows,
     with_shares,
 )
+from tumorline.transplant import Transplants
 
 PATCH_DRAWS = 0x9A7C
 """Sets the draws of patches apart from those of the augmentation."""
@@ -67,12 +72,42 @@ class SliceFeed:
         self.store = Store(cache, machine.device, config.data.context)
         self.windows = training_windows(dataset, cache, split.cases("train"), config.train.balance_patients)
         self.extent: Sequence[float] = cache.images.shape[-2:]
+        self.augment, self.seed = config.augment, config.seed
+        self.donors = find_donors(config.augment, dataset, split, cache, self.windows.rows)
 
     def batch(self, numbers: Sequence[int], epoch: int) -> tuple[Tensor, Tensor]:
-        return self.store.batch(numbers)
+        """As they are, or as other sources would have them (`augment.skull_strip` and what follows it)."""
+        image, target = self.store.batch(numbers)
+        if transplant.is_asked_for(self.augment):
+            drawn = transplant.draw_transplants(self.augment, self.seed, epoch, numbers, len(self.donors))
+            image, target = self._transplant(image, target, drawn)
+        if appearance.is_asked_for(self.augment):
+            looks = appearance.draw_appearance(self.augment, self.seed, epoch, numbers)
+            image, target = appearance.change_appearance(image, target, looks)
+        return image, target
+
+    def _transplant(self, image: Tensor, target: Tensor, drawn: Transplants) -> tuple[Tensor, Tensor]:
+        """Tumours come from slices that train, and go into slices that have none of their own."""
+        free = ~target.any((1, 2, 3)).cpu().numpy()
+        image, target = transplant.take_out_tumours(image, target, drawn)
+        chosen = np.flatnonzero(free & drawn.paste).tolist()
+        donors = self.store.batch(self.donors[drawn.donor[chosen]].tolist()) if chosen else (image, target)
+        return transplant.paste_tumours(image, target, donors, drawn, chosen)
 
     def validate(self, network: nn.Module, criterion: nn.Module, cases: list[str]) -> Validation:
         return validate(network, criterion, self.dataset, self.store, cases, self.machine)
+
+
+def find_donors(
+    settings: AugmentConfig, dataset: Dataset, split: Split, cache: Cache, trained: npt.NDArray[np.intp]
+) -> npt.NDArray[np.intp]:
+    """Rows of the slices whose tumours are pasted; none where nothing is. Raises UserError without any to paste."""
+    names = donor_names(settings, dataset, split)
+    rows = [row for name in names for row in cache.rows_of(dataset.index[name]) if cache.marked[row]]
+    if settings.paste and (not rows or cache.marked[trained].all()):
+        lack = "no training slice is without a tumour" if rows else "no donor has a tumour"
+        raise UserError(f"augment.paste is {settings.paste:g}, but {lack}")
+    return np.array(rows, np.intp)
 
 
 class PatchFeed:

@@ -19,7 +19,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from tumorline import losses, models
 from tumorline.augment import apply, draw
-from tumorline.config import Config, DataConfig, TrainConfig
+from tumorline.config import REMEDIES, AugmentConfig, Config, DataConfig, TrainConfig
 from tumorline.data.dataset import Dataset
 from tumorline.data.joined import source_names
 from tumorline.data.split import Split
@@ -92,8 +92,10 @@ class Task:
         for key in OF_VOLUMES:  # a training of pictures goes on that began before there were volumes
             if config["data"].get(key) == defaults.get(key):
                 config["data"].pop(key, None)
-        if not self.config.augment.channel_dropout:  # which there was not at first
-            del config["augment"]["channel_dropout"]
+        unaltered = AugmentConfig().model_dump(mode="json")
+        for key in (*REMEDIES, "donors", "channel_dropout"):  # which there were not at first:
+            if config["augment"][key] == unaltered[key]:
+                del config["augment"][key]
         for key in ("device", "checkpoint_minutes"):
             del config["train"][key]
         for key in ("threshold", "storage", "postprocessing"):
