@@ -27,7 +27,9 @@ from tumorline.audit import check as checks
 from tumorline.compared_results import Comparison, Leaderboard, Matrix
 from tumorline.config import Config, DataConfig, load_config, parse_config
 from tumorline.data.dataset import Dataset, load_dataset
+from tumorline.data.joined import load_data
 from tumorline.data.source import Finding
+from tumorline.data.split import Split, split_dataset
 from tumorline.errors import UserError, require_extra
 from tumorline.evaluation.status import request
 from tumorline.evaluation.subsets import add_subsets, require_lacking
@@ -52,9 +54,11 @@ from tumorline.output_folder import (
 from tumorline.progress import Notify, Progress, silent
 from tumorline.recipe_files import Data, find_recipe, read_recipe
 from tumorline.report import write_report
+from tumorline.report.data_page import Described, write_data_page
+from tumorline.report.observation import Observer
 from tumorline.results import Summary
 from tumorline.run_folder import new_run_folder, read_local_config
-from tumorline.source_spec import read_spec
+from tumorline.source_spec import read_spec, with_data
 from tumorline.trust import local_only, modules_in, trusting, trusting_paths
 
 if TYPE_CHECKING:
@@ -458,6 +462,43 @@ def check(
         return checks.check(load_dataset(Path(source), settings, progress))
     sets = [between.load_pictures(Path(path), settings, progress) for path in (source, against)]
     return list(between.compare_sets(*sets).findings)
+
+
+def describe_data(
+    sources: Sequence[Path | str] | Path | str,
+    *,
+    output: Path | str | None = None,
+    overrides: Iterable[str] = (),
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> tuple[Path, list[Finding]]:
+    """Write a page of what a source holds before one trains; returns its folder and the findings of the check.
+
+    Several sources, each with settings of its own after commas, are looked at as they would train together. Every case
+    is decoded once. `data.html` and `cases.csv` go to `output`, else to `data_reports/<time>-<source>`; what lies there
+    is replaced with `overwrite` only.
+    """
+    given = [sources] if isinstance(sources, str | Path) else sources
+    config = with_data(load_config(None, overrides), given, absolute=False)
+    if output:
+        _checked(Path(output), config.data)
+    observer = Observer()
+    dataset = load_data(config, progress, observer.look)
+    described = Described(dataset, observer, checks.check(dataset), _split_or_why(dataset, config))
+    settings = hash_settings(split=config.split.model_dump(mode="json"))
+    identity = {"inputs": hash_dataset(dataset), "settings": settings}
+    purpose = Purpose("data report", identity, "data_reports", dataset.source.name)
+    with open_output(Path(output) if output else None, purpose, overwrite) as folder:
+        write_data_page(described, folder.path)
+    return folder.path, list(described.findings)
+
+
+def _split_or_why(dataset: Dataset, config: Config) -> Split | str:
+    """How the cases would be split, or in one line why they cannot be."""
+    try:
+        return split_dataset(dataset, config.split)
+    except UserError as error:
+        return str(error)
 
 
 def predict(

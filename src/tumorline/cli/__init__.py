@@ -37,7 +37,7 @@ COMMANDS: Commands = (
     models.losses,
 )
 CONFIG_COMMANDS: Commands = (configuration.init, configuration.show, configuration.explain)
-DATA_COMMANDS: Commands = (data.check, data.plan, data.split, data.simulate, data.fetch)
+DATA_COMMANDS: Commands = (data.check, data.report, data.plan, data.split, data.simulate, data.fetch)
 
 UsageError: Any = typer.BadParameter.__base__
 """Typer's own error of a command line that it cannot parse."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tumorline.cli.arguments import require_paths, require_sources
-from tumorline.cli.options import AsJson, KeepIdentifiers, Overrides, with_identifiers
+from tumorline.cli.options import AsJson, KeepIdentifiers, Output, Overrides, Overwrite, with_identifiers
 from tumorline.errors import UserError
 from tumorline.printing import counter, megabytes, note, print_check, print_json, print_table, say
 from tumorline.wording import numbered
@@ -67,6 +67,33 @@ def audit(source: Path, against: Path, settings: "DataConfig", as_json: bool) ->
         for line in between.as_lines(found):
             say(line)
     sys.exit(2 if any(finding.severity == "error" for finding in found.findings) else 0)
+
+
+def report(
+    sources: Checked,
+    overrides: Overrides = None,
+    output: Output = None,
+    overwrite: Overwrite = False,
+    keep_identifiers: KeepIdentifiers = False,
+) -> None:
+    """Write a page of what a set holds: classes, sizes, places, grey values, examples, findings, split.
+
+    The page and a table of all cases go to data_reports/<time>-<source>. Exit status 2 where the check found errors.
+    """
+    require_sources(sources)
+    from tumorline import api
+
+    folder, findings = api.describe_data(
+        sources,
+        output=output,
+        overrides=with_identifiers(overrides, keep_identifiers),
+        overwrite=overwrite,
+        progress=counter("decoding"),
+    )
+    errors = sum(finding.severity == "error" for finding in findings)
+    say(f"{numbered(errors, 'error')}, {numbered(len(findings) - errors, 'further finding')}")
+    say(f"report: {folder / 'data.html'}")
+    sys.exit(2 if errors else 0)
 
 
 def split(

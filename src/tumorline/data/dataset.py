@@ -16,6 +16,7 @@ from tumorline.data.case_truth import read_other_labels, read_truth
 from tumorline.data.facts import (
     VERSION,
     Facts,
+    Look,
     Progress,
     distinct_images,
     memory_of,
@@ -177,13 +178,16 @@ def _entry(facts: Facts) -> cheng.Entry | None:
     return cheng.cheng_table().get(facts.known_mask_hash or facts.mask_hash)
 
 
-def load_dataset(path: Path, settings: DataConfig, progress: Progress | None = None) -> Dataset:
+def load_dataset(
+    path: Path, settings: DataConfig, progress: Progress | None = None, look: Look | None = None
+) -> Dataset:
     """Open a source, decode every case once and recognise public sets by content.
 
-    What decoding showed is kept in the cache folder for as long as no file and no setting changes.
+    What decoding showed is kept in the cache folder for as long as no file and no setting changes. Who wants to `look`
+    at the images meanwhile has them decoded in any case.
     """
     source = open_source(path, settings)
-    facts = remembered_scan(source.cases, settings, progress)
+    facts = remembered_scan(source.cases, settings, progress, look)
     require_one_convention(path, source.cases, (fact.told_labels for fact in facts))
     return Dataset(_identify(source, facts), facts, settings)
 

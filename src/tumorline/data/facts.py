@@ -29,6 +29,8 @@ VERSION = 2
 PACKED = ("thumbnail", "block")
 """Facts that are bytes."""
 Progress = Callable[[int, int], None]
+Look = Callable[[Case, ImageArray, MaskArray | None], None]
+"""Is shown each image that could be read, with its truth where that fits it, as it is decoded; by several threads."""
 
 
 @dataclass(frozen=True)
@@ -61,27 +63,33 @@ class Facts:
     """Share of the pixels that are each region."""
 
 
-def scan(cases: Sequence[Case], settings: DataConfig, progress: Progress | None = None) -> tuple[Facts, ...]:
+def scan(
+    cases: Sequence[Case], settings: DataConfig, progress: Progress | None = None, look: Look | None = None
+) -> tuple[Facts, ...]:
     """Decode all cases with a few threads; errors become facts, none is raised."""
     facts = []
-    for done, fact in enumerate(map_cases(lambda case: _examine(case, settings), cases), start=1):
+    for done, fact in enumerate(map_cases(lambda case: _examine(case, settings, look), cases), start=1):
         facts.append(fact)
         if progress:
             progress(done, len(cases))
     return tuple(facts)
 
 
-def remembered_scan(cases: Sequence[Case], settings: DataConfig, progress: Progress | None) -> tuple[Facts, ...]:
+def remembered_scan(
+    cases: Sequence[Case], settings: DataConfig, progress: Progress | None, look: Look | None = None
+) -> tuple[Facts, ...]:
+    """`scan`, or what an earlier one found where nothing has changed since and nobody wants to `look`."""
     written = stamps(dict.fromkeys(file for case in cases for file in case.files))
-    if written is None:
-        return scan(cases, settings, progress)
+    scanned = scan(cases, settings, progress, look) if look or written is None else None
+    if scanned is not None and written is None:
+        return scanned
     own = settings.model_dump(exclude={"source", "cache", "image_size"})
     key = [VERSION, max_pixels(), [field.name for field in fields(Facts)], own, list(map(repr, cases)), written]
     return remember(
         memory_of(settings),
         "facts",
         key,
-        lambda: [_to_json(fact) for fact in scan(cases, settings, progress)],
+        lambda: [_to_json(fact) for fact in scanned or scan(cases, settings, progress)],
         lambda found: tuple(_from_json(values) for _, values in zip(cases, found, strict=True)),
     )
 
@@ -101,7 +109,7 @@ def memory_of(settings: DataConfig) -> Path:
     return Path(settings.cache or default_folder())
 
 
-def _examine(case: Case, settings: DataConfig) -> Facts:
+def _examine(case: Case, settings: DataConfig, look: Look | None) -> Facts:
     image, image_error = _attempt(lambda: read_image(case))
     truth, truth_error = _attempt(lambda: read_truth(case, settings))
     errors = [*image_error, *truth_error]
@@ -111,6 +119,8 @@ def _examine(case: Case, settings: DataConfig) -> Facts:
     facts = Facts(case.id, errors=tuple(errors), told_labels=_told_labels(case))
     if image is None:
         return facts
+    if look:
+        look(case, image, truth if truth is not None and image.shape[1:] == truth.shape[1:] else None)
     facts = _with_image(facts, case, image)
     return facts if truth is None else _with_truth(facts, case, truth)
 

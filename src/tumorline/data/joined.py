@@ -7,7 +7,7 @@ from pathlib import Path
 from tumorline.config import Config, DataConfig, SourceConfig
 from tumorline.data.case import Case, image_hash
 from tumorline.data.dataset import Dataset, load_dataset, read_sample
-from tumorline.data.facts import Facts, Progress
+from tumorline.data.facts import Facts, Look, Progress
 from tumorline.data.patients import spelling
 from tumorline.data.sample import Sample
 from tumorline.data.source import Source, open_source, source_path
@@ -19,21 +19,32 @@ SOURCE = "source"
 """The attribute of a case that says which of several sources it comes from."""
 
 
-def load_data(config: Config, progress: Progress | None = None) -> Dataset:
-    """The one source that a configuration names, or its several sources as one data set. Raises UserError."""
+def load_data(config: Config, progress: Progress | None = None, look: Look | None = None) -> Dataset:
+    """The one source that a configuration names, or its several sources as one data set. Raises UserError.
+
+    Who wants to `look` is shown each image as it is decoded, with its case as it is called here.
+    """
     if not config.data.sources:
-        return load_dataset(source_path(config), config.data, progress)
-    return load_sources(config.data, progress)
+        return load_dataset(source_path(config), config.data, progress, look)
+    return load_sources(config.data, progress, look)
 
 
-def load_sources(settings: DataConfig, progress: Progress | None = None) -> Dataset:
+def load_sources(settings: DataConfig, progress: Progress | None = None, look: Look | None = None) -> Dataset:
     """The several sources that `data.sources` names as one data set. Raises UserError."""
     names = source_names(settings)
     for source in settings.sources:
         if not written_path(source.path).exists():
             raise UserError(f"{source.path}: no such folder or file (data.sources)")
-    members = [load_dataset(written_path(own.source), own, progress) for own in settings.of_each_source]
+    members = [
+        load_dataset(written_path(own.source), own, progress, _look_below(name, look) if look else None)
+        for name, own in zip(names, settings.of_each_source, strict=True)
+    ]
     return join_datasets(dict(zip(names, members, strict=True)), settings)
+
+
+def _look_below(name: str, look: Look) -> Look:
+    """The same for the cases of one source, which are called otherwise by themselves."""
+    return lambda case, image, truth: look(replace(case, id=f"{name}/{case.id}"), image, truth)
 
 
 def source_names(settings: DataConfig) -> list[str]:

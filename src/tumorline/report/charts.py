@@ -93,8 +93,11 @@ def curves(series: Mapping[str, Sequence[float]], label: str, best: int | None =
     return _svg(parts, f"{label} over epochs", height) + legend(series)
 
 
-def strips(groups: Mapping[str, Strip], label: str, axis: Axis | None = None) -> str:
-    """One row per group: a dot per value, the mean as a bar, its 95 % interval as a band; on an axis from 0 to 1."""
+def strips(groups: Mapping[str, Strip], label: str, axis: Axis | None = None, most_dots: int = 0) -> str:
+    """One row per group: a dot per value, the mean as a bar, its 95 % interval as a band; on an axis from 0 to 1.
+
+    Of more than `most_dots` values an even choice is drawn (0: all).
+    """
     row, left = 46.0, 168.0
     height = row * len(groups) + 34
     axis = axis or Axis(0, 1, FIFTHS, label)
@@ -116,10 +119,18 @@ def strips(groups: Mapping[str, Strip], label: str, axis: Axis | None = None) ->
         parts += _band(figure, x, middle)
         parts += [
             f'<circle class="point series{number % 4}" cx="{x(v):.1f}" cy="{middle + _jitter(i) * 13:.1f}" r="2.6"/>'
-            for i, v in enumerate(values)
+            for i, v in enumerate(thinned(values, most_dots) if most_dots else values)
         ]
         parts += _mean(figure, x, middle)
     return _svg(parts, f"{label} by group", height)
+
+
+def thinned(values: Sequence[float], most: int) -> list[float]:
+    """No more than so many of the values, from the lowest to the highest, in an order that parts neighbours."""
+    ordered = sorted(values)
+    count = min(len(ordered), most)
+    places = {round(number * (len(ordered) - 1) / max(1, count - 1)) for number in range(count)}
+    return [ordered[place] for place in sorted(places, key=lambda place: place * 0.6180339887 % 1)]
 
 
 def levels(figures: Mapping[str, Shown], label: str) -> str:
@@ -248,6 +259,17 @@ def histogram(values: Sequence[float], label: str, bins: int = 20) -> str:
             f'height="{y(0) - y(count):.1f}"/>'
         )
     return _svg(parts, f"distribution of {label}", TALL)
+
+
+def bars(counts: Sequence[int], x_axis: Axis, edges: Sequence[float], what: str = "cases") -> str:
+    """Counts between edges, of which there is one more."""
+    x, y, parts = _frame(x_axis, linear_axis(0, max(counts, default=1) or 1, what, whole=True))
+    for count, left, right in zip(counts, map(x, edges), map(x, edges[1:]), strict=False):
+        parts.append(
+            f'<rect class="bar" x="{left + 1:.1f}" y="{y(count):.1f}" width="{max(right - left - 2, 1):.1f}" '
+            f'height="{y(0) - y(count):.1f}"/>'
+        )
+    return _svg(parts, f"distribution of {x_axis.label}")
 
 
 def legend(names: Iterable[str]) -> str:

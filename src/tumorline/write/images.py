@@ -58,13 +58,20 @@ def write_label_picture(path: Path, labels: npt.NDArray[np.uint8]) -> None:
 
 def write_overlay(path: Path, image: npt.NDArray[np.float32], masks: MaskArray, truth: MaskArray | None = None) -> None:
     """Write an image `(H, W)` with outlines and light fills of predicted regions `(R, H, W)`, the truth in blue."""
-    _save(path, _overlaid(image, masks, truth))
+    _save(path, draw_overlay(image, masks, truth))
 
 
 def write_three_planes(
     path: Path, image: npt.NDArray[Any], masks: MaskArray, spacing_mm: tuple[float, ...] | None
 ) -> None:
-    """Write an axial, a coronal and a sagittal plane through the largest lesion beside one another.
+    """Write what `draw_three_planes` draws."""
+    _save(path, draw_three_planes(image, masks, spacing_mm))
+
+
+def draw_three_planes(
+    image: npt.NDArray[Any], masks: MaskArray, spacing_mm: tuple[float, ...] | None
+) -> npt.NDArray[np.uint8]:
+    """An axial, a coronal and a sagittal plane through the largest lesion beside one another, `(H, W, 3)`.
 
     Slices of the image `(D, H, W)` and of the masks `(R, D, H, W)` are counted from the feet up. Without a lesion the
     planes go through the middle. A pixel is as large as the shortest side of a voxel, unless that makes more than
@@ -81,9 +88,9 @@ def write_three_planes(
         up = slice(None) if axis == 0 else slice(None, None, -1)
         plane = _stretched(to_grey(np.take(image, place[axis], axis)[up]), shape)
         inside = [np.take(mask, place[axis], axis)[up].astype(np.float32) for mask in masks]
-        panels.append(_overlaid(plane, np.stack([_stretched(mask, shape) >= 0.5 for mask in inside])))
+        panels.append(draw_overlay(plane, np.stack([_stretched(mask, shape) >= 0.5 for mask in inside])))
     height = max(len(panel) for panel in panels)
-    _save(path, np.concatenate([_padded(panel, height) for panel in panels], axis=1))
+    return np.concatenate([_padded(panel, height) for panel in panels], axis=1)
 
 
 def find_largest_lesion(mask: MaskArray) -> tuple[int, ...]:
@@ -107,10 +114,10 @@ def _padded(panel: npt.NDArray[np.uint8], height: int) -> npt.NDArray[np.uint8]:
     return np.pad(panel, ((above, height - len(panel) - above), (0, 0), (0, 0)))
 
 
-def _overlaid(
+def draw_overlay(
     image: npt.NDArray[np.float32], masks: MaskArray, truth: MaskArray | None = None
 ) -> npt.NDArray[np.uint8]:
-    """The largest region first, so that those within it stay visible."""
+    """As `write_overlay`, `(H, W, 3)`; the largest region first, so that those within it stay visible."""
     picture = np.repeat(window(image)[..., None], 3, axis=-1)
     regions = sorted(zip(masks, cycle(REGIONS_RGB)), key=lambda region: -int(region[0].sum()))
     for mask, colour in regions:
