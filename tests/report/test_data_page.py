@@ -14,7 +14,7 @@ from tests import sources
 from tests.conftest import PairFolder, Program
 from tumorline import api
 from tumorline.data import facts
-from tumorline.data.case import Case
+from tumorline.data.case import Case, read_image
 from tumorline.report import charts
 from tumorline.report.observation import MAP_SIDE, Observer, mean_map, observe_case
 
@@ -33,11 +33,10 @@ def test_a_set_is_described_and_each_file_is_read_once(
 ) -> None:
     source = pair_folder(patients=12, slices=2)
     read: Counter[str] = Counter()
-    original = facts.read_image
 
     def counting(case: Case) -> Any:
         read[case.id] += 1
-        return original(case)
+        return read_image(case)
 
     monkeypatch.setattr(facts, "read_image", counting)
     cache = f"data.cache={tmp_path / 'cache'}"
