@@ -47,9 +47,9 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     examine = decoding._examine
 
-    def counted(case: Case, settings: DataConfig) -> decoding.Facts:
+    def counted(case: Case, settings: DataConfig, look: decoding.Look | None) -> decoding.Facts:
         names.append(case.id)
-        return examine(case, settings)
+        return examine(case, settings, look)
 
     monkeypatch.setattr(decoding, "_examine", counted)
     return names

@@ -109,7 +109,7 @@ def memory_of(settings: DataConfig) -> Path:
     return Path(settings.cache or default_folder())
 
 
-def _examine(case: Case, settings: DataConfig, look: Look | None = None) -> Facts:
+def _examine(case: Case, settings: DataConfig, look: Look | None) -> Facts:
     image, image_error = _attempt(lambda: read_image(case))
     truth, truth_error = _attempt(lambda: read_truth(case, settings))
     errors = [*image_error, *truth_error]
