@@ -167,7 +167,7 @@ def test_a_run_from_volumes_to_report_and_prediction(volumes: Path, tmp_path: Pa
 
 def exact(volumes: Path, folder: Path, *more: str) -> Path:
     """The configuration of a tiny training with all that is drawn at random, in a file."""
-    drawn = ["augment.channel_dropout=0.3", "model.options={widths=[4,8],dropout=0.2,deep_supervision=true}"]
+    drawn = ["augment.channel_dropout=0.3", "model.options={widths=[4,4,8],dropout=0.2,deep_supervision=true}"]
     configured(volumes, *drawn, "train.checkpoint_minutes=0.005", *more).save(folder / "config.toml")
     return folder / "config.toml"
 
@@ -197,8 +197,11 @@ def test_ten_kills_at_random_moments_of_a_training_on_volumes_do_not_change_the_
 
 
 @pytest.mark.slow
-def test_two_processes_on_volumes_give_the_loss_of_one(volumes: Path, tmp_path: Path) -> None:
-    config = exact(volumes, tmp_path, "model.options={widths=[4,8],norm='batch',deep_supervision=true}")
+@pytest.mark.parametrize("norm", ["instance", "batch"])
+def test_two_processes_on_volumes_give_the_loss_of_one(volumes: Path, tmp_path: Path, norm: str) -> None:
+    """At a rate at which the last digits of a step do not grow to the first ones of the next epoch."""
+    options = f"model.options={{widths=[4,4,8],norm='{norm}',deep_supervision=true}}"
+    config = exact(volumes, tmp_path, options, "train.learning_rate=0.002")
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     arguments = ["-m", "tumorline", "train", str(config), "--output"]
