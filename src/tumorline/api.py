@@ -193,6 +193,35 @@ def benchmark_folder(name: str, output: Path | str | None = None) -> Path:
     return Path(output) if output else Path("runs") / name
 
 
+def plan(
+    source: Path | str,
+    *,
+    minutes: float = 60.0,
+    memory_gb: float | None = None,
+    gflops: float | None = None,
+    axes: int | None = None,
+    overrides: Iterable[str] = (),
+    notify: Notify = silent,
+) -> Config:
+    """Plan a training for a source and this machine; returns a configuration that `train` and `cross_validate` take.
+
+    It is for `minutes` of training, and for the memory and the speed (GFLOP/s) of this machine unless others are
+    stated; `axes` are 2 for slices and 3 for volumes. What `overrides` set stays as it is. `notify` hears each choice
+    with its reason.
+    """
+    from tumorline.planning import find_at_hand, plan_source
+
+    found = plan_source(Path(source), find_at_hand(minutes, memory_gb, gflops), overrides, axes)
+    for line in found.explain():
+        notify(line)
+    return found.config.model_copy(
+        update={
+            "name": found.name,
+            "data": found.config.data.model_copy(update={"source": str(Path(source).resolve())}),
+        }
+    )
+
+
 def write_plan(
     source: Path | str,
     *,

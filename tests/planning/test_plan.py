@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import tumorline
 from tests.conftest import Program
 from tests.training.test_volumes import volumes
 from tumorline.config import load_config
@@ -161,6 +162,44 @@ def test_the_command_says_why_and_writes_a_recipe_that_is_never_replaced(
     assert program(*arguments).err.endswith("exists already; choose another --output\n")
     listed = json.loads(program(*arguments[:-3], tmp_path / "other.toml", "--json").out)
     assert {"key", "value", "why"} == listed["choices"][0].keys()
+
+
+def test_from_python_a_plan_is_a_configuration(volumes: Path) -> None:
+    said: list[str] = []
+    config = tumorline.plan(volumes, minutes=1, gflops=100, overrides=["train.epochs=1"], notify=said.append)
+    assert (config.name, config.data.source, config.train.epochs) == ("source", str(volumes), 1)
+    assert any(line.startswith("data.window = ") for line in said)
+
+
+@pytest.mark.slow
+def test_a_simulated_cohort_is_planned_and_its_recipe_trains(tmp_path: Path, program: Program) -> None:
+    pytest.importorskip("nilearn")
+    cohort = tumorline.simulate(tmp_path / "cohort", volumes=5, spacing_mm=6.0)
+    recipe = tmp_path / "plan.toml"
+    small = ("--set", "train.epochs=1", "--set", "data.patches=1", "--set", f"data.cache={tmp_path / 'cache'}")
+    planned = program("data", "plan", cohort, "--minutes", 1, "--output", recipe, *small)
+    assert planned.status == 0, planned.err
+    config = load_config(recipe)
+    assert config.data.voxel_mm == (6.0, 6.0, 6.0)
+    assert len(config.data.channels) == 4
+    trained = program("folds", recipe, "--data", cohort, "--fold", 0, "--output", tmp_path / "folds")
+    assert trained.status == 0, trained.err
+    assert (tmp_path / "folds" / "fold-0" / "report.html").exists()
+
+
+@pytest.mark.slow
+def test_the_real_scans_are_planned_as_their_recipe_has_it(real_data: Path, tmp_path: Path, program: Program) -> None:
+    if not (real_data / "brats2021").is_dir():
+        pytest.skip("no scans beside this checkout")
+    path = tmp_path / "plan.toml"
+    speed = ("--minutes", 25, "--gflops", 280, "--memory-gb", 24)
+    done = program("data", "plan", real_data / "brats2021", *speed, "--output", path)
+    assert done.status == 0, done.err
+    recipe, planned = load_config(Path("configs/brats_3d.toml")), load_config(path)
+    assert planned.data.window == recipe.data.window
+    assert planned.model.options == recipe.model.options
+    assert {*planned.data.channels} == {*recipe.data.channels}
+    assert "the head is 1" in path.read_text()
 
 
 def test_of_pictures_the_third_axis_is_refused(tiny_source: Path, program: Program, tmp_path: Path) -> None:

@@ -1,16 +1,14 @@
 """What a network costs at a size: of the real network, run without values."""
 
+import tomllib
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-import torch
-
-from tumorline import models
 from tumorline.config import Config, parse_config
 from tumorline.errors import UserError
 from tumorline.planning.machine import GIGA, SLICES, AtHand
-from tumorline.training.memory import NetworkShape, measure
+from tumorline.training.memory import NetworkShape, measure, measure_computing
 
 PASSES = 3
 """A training step computes about as much as so many forward passes."""
@@ -39,7 +37,7 @@ def cost_of(recipe: Mapping[str, Any], shape: NetworkShape, hand: AtHand) -> Cos
     """Raises UserError for a network that cannot be measured without values."""
     config = parse_config(recipe, "the plan")
     found, computed = _measure(config.to_toml(), shape)
-    if found is None:
+    if found is None or computed is None:
         raise UserError(
             f"model.name is '{config.model.name}', whose cost cannot be told; plan with another, and set it later"
         )
@@ -48,15 +46,7 @@ def cost_of(recipe: Mapping[str, Any], shape: NetworkShape, hand: AtHand) -> Cos
 
 
 @lru_cache(maxsize=64)
-def _measure(toml: str, shape: NetworkShape) -> tuple[tuple[int, int] | None, int]:
+def _measure(toml: str, shape: NetworkShape) -> tuple[tuple[int, int] | None, int | None]:
     """Bytes as `measure` gives them, and multiply-adds of a forward pass."""
-    import tomllib
-
     config = Config.model_validate(tomllib.loads(toml))
-    options = models.without_weights(config.model.name, config.network_options)
-    found = measure(config, shape)
-    if found is None:
-        return None, 0
-    with torch.device("meta"):
-        network = models.build(config.model.name, channels=shape.channels, regions=shape.regions, options=options)
-        return found, models.multiply_adds(network, shape.channels, config.network_size)
+    return measure(config, shape), measure_computing(config, shape)

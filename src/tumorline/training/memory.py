@@ -75,6 +75,17 @@ def measure(config: Config, shape: NetworkShape) -> tuple[int, int] | None:
     return COPIES * sum(weight.nbytes for weight in network.parameters()), kept // PROBE
 
 
+def measure_computing(config: Config, shape: NetworkShape) -> int | None:
+    """Multiply-adds of a forward pass of one image; None as for `measure`."""
+    options = models.without_weights(config.model.name, config.network_options)
+    try:
+        with torch.device("meta"), _RatesHaveValues():
+            network = models.build(config.model.name, channels=shape.channels, regions=shape.regions, options=options)
+            return models.multiply_adds(network, shape.channels, config.network_size)
+    except Exception:  # as in `measure`
+        return None
+
+
 class _RatesHaveValues(TorchFunctionMode):
     """Transformers read the rate of their stochastic depth, layer by layer, from `torch.linspace`."""
 
