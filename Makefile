@@ -47,7 +47,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(INSTALL) --editable '.[train,lite,paper,tune,ray,dev]'
+	$(INSTALL) --editable '.[train,lite,app,paper,tune,ray,dev]'
 	touch $@
 
 $(VENV)/.installed-audit: $(VENV)/.installed-dev

@@ -20,6 +20,7 @@ EXTRAS = {
     "models": {"train"},
     "losses": {"train"},
     "training": {"train"},
+    "app": {"app"},
     "augment.py": {"train"},
     "export.py": {"train"},
     "tuning": {"train", "tune"},
@@ -97,7 +98,7 @@ def test_an_import_is_declared_where_its_module_runs(module: Path) -> None:
 
 def test_every_declared_dependency_is_imported() -> None:
     used = {found for module in MODULES for name in third_party(module) for found in distributions(name)}
-    groups = ("", "train", "tune", "ray", "paper")
+    groups = ("", "train", "app", "tune", "ray", "paper")
     assert set().union(*map(declared, groups)) - used - UNIMPORTED.keys() == set()
 
 

@@ -21,7 +21,7 @@ def list_trained_models() -> list[dict[str, str]]:
                 "model": name,
                 "trained on": info.data["name"],
                 "input": _input_size(info),
-                "figure": _headline_figure(info),
+                "figure": headline_figure(info),
             }
         )
     return rows
@@ -33,7 +33,7 @@ def _input_size(info: ModelInfo) -> str:
     return f"{info.image_size} px"
 
 
-def _headline_figure(info: ModelInfo) -> str:
+def headline_figure(info: ModelInfo) -> str:
     """Dice by patient with its limits, of several regions the mean over them."""
     headline = info.metrics["headline"]
     figures = [headline["regions"][region]["dice"] for region in info.regions]

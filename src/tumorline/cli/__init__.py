@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from tumorline import __version__
-from tumorline.cli import configuration, data, evaluating, models, predicting, training
+from tumorline.cli import configuration, data, evaluating, models, predicting, serving, training
 from tumorline.cli.arguments import as_key
 from tumorline.errors import Interrupted, UserError
 from tumorline.escaping import one_line
@@ -30,6 +30,7 @@ COMMANDS: Commands = (
     evaluating.evaluate,
     evaluating.compare,
     predicting.predict,
+    serving.app,
     evaluating.report,
     models.ensemble,
     models.export,

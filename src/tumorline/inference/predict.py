@@ -44,12 +44,13 @@ def _write_tables(rows: Sequence[Mapping[str, Any]], predictor: Predictor, folde
     """Earlier results that were to be overwritten stay where there is nothing to take their place."""
     if folder.replaces and all(row["error"] for row in rows):
         return
-    about = {"schema_version": SCHEMA_VERSION, **_describe(predictor)}
+    about = {"schema_version": SCHEMA_VERSION, **describe_predictor(predictor)}
     write_json(folder.path / "predictions.json", {**about, "predictions": rows})
     write_csv(folder.path / "predictions.csv", predictor.columns, rows)
 
 
-def _describe(predictor: Predictor) -> dict[str, Any]:
+def describe_predictor(predictor: Predictor) -> dict[str, Any]:
+    """What holds for all cases: the model, its thresholds and test-time augmentation, and what the labels mean."""
     model = predictor.model
     by_region = dict(zip(model.info.regions, model.info.thresholds, strict=True))
     if len(by_region) == 1:

@@ -1,0 +1,217 @@
+"""From uploads to the answer of a request: a file of JSON, an archive, or one mask."""
+
+import base64
+import json
+import re
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count
+from math import prod
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from tumorline.app.inputs import CaseGatherer, Gathered
+from tumorline.app.uploads import Upload
+from tumorline.app.views import ViewWriter
+from tumorline.app.watched import WatchedModel
+from tumorline.escaping import one_line
+from tumorline.files import write_csv, write_json
+from tumorline.formats.decode import is_dicom
+from tumorline.formats.dicom import read_dicom_header
+from tumorline.inference.jobs import PredictionJob
+from tumorline.inference.label_map import region_labels
+from tumorline.inference.predict import describe_predictor, predict
+from tumorline.inference.predictor import Predictor
+from tumorline.output_folder import Purpose, open_output
+
+Record = dict[str, Any]
+Notify = Callable[[Record], None]
+MEDIA_TYPES = {
+    ".png": "image/png",
+    ".nii.gz": "application/gzip",
+    ".dcm": "application/dicom",
+    ".zip": "application/zip",
+    ".json": "application/json",
+}
+KINDS = ("mask", "segmentation", "overlay")
+"""Files that `predict` leaves of a case; the first of them is what it was asked for."""
+LONGEST_STEM = 100
+IDENTIFIED = "the mask as DICOM identifies the patient, as its series does"
+TOO_MUCH_MEMORY = "needs more memory than the app may use; see 'tumorline app --max-memory'"
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the server asks of the process that predicts."""
+
+    folder: str
+    uploads: list[tuple[str, str, str]]
+    """As `Upload`."""
+    model: str
+    tta: str = "none"
+    enhancing_label: int | None = None
+    answer: str = "json"
+    """'json', 'zip' or 'mask'."""
+    view: bool = False
+    """Whether what the case viewer shows is sent too."""
+
+
+class AnswerWriter:
+    """Predicts the cases of a task and writes the answer."""
+
+    def __init__(self, task: Task, model: WatchedModel, notify: Notify) -> None:
+        self.task, self.model, self.notify = task, model, notify
+        self.folder = Path(task.folder)
+        uploads = [Upload(shown, Path(path), channel) for shown, path, channel in task.uploads]
+        self.gatherer = CaseGatherer(uploads, uploads[0].path.parent, model.channels)
+        self.labels = region_labels(model.info.regions, task.enhancing_label)
+        self.views = ViewWriter(model, self.labels)
+        self.names: set[str] = set()
+        """Of files that are given out."""
+
+    def write(self) -> Record:
+        """The outcome: a status, and the file that is the answer or the error. Raises UserError, as `predict` does."""
+        began = perf_counter()
+        found = self.gatherer.gather()
+        predictor = Predictor(self.model, self.labels, of_series=any(job.series for job in found.jobs))
+        rows = self._predict(found, predictor)
+        if all(row["error"] for row in rows):
+            return refusal(422, self._why_nothing([str(row["error"]) for row in rows]))
+        about = {
+            **describe_predictor(predictor),
+            "seconds": round(perf_counter() - began, 2),
+            "left_out": [f"{name}: {why}" for name, why in found.left_out.items()],
+            "remarks": [*map(self.gatherer.shown, found.remarks), *_remarks_on_files(rows)],
+        }
+        cases = [self._case(*parts) for parts in zip(found.names, found.jobs, rows, self.views.made, strict=True)]
+        writers = {"json": self._write_json, "zip": self._write_archive, "mask": self._give_mask}
+        return writers[self.task.answer](about, cases)
+
+    def _predict(self, found: Gathered, predictor: Predictor) -> list[Record]:
+        def after_case(done: int, of: int) -> None:
+            job, name = found.jobs[done - 1], found.names[done - 1]
+            self.views.add(name, not job.is_volume, self.task.view)
+            self.notify({"done": done, "of": of})
+
+        self.notify({"done": 0, "of": len(found.jobs)})
+        with open_output(self.folder / "out", Purpose("predict", {})) as output:
+            return predict(found.jobs, predictor, output, after_case)
+
+    def _why_nothing(self, errors: Sequence[str]) -> str:
+        first = self._told(errors[0])
+        return first if len(errors) == 1 else f"none of {len(errors)} cases can be predicted; the first: {first}"
+
+    def _told(self, error: str) -> str:
+        return TOO_MUCH_MEMORY if "(MemoryError" in error else self.gatherer.shown(error)
+
+    def _case(self, name: str, job: PredictionJob, row: Record, view: Record | None) -> Record:
+        error = self._told(row["error"]) if row["error"] else None
+        areas = _Areas(row, job)
+        regions = self.labels if len(self.labels) > 1 else ()
+        return {
+            "name": name,
+            "inputs": [self.gatherer.shown(path.name) for path in job.files],
+            "tumour_found": None if error else row["tumour_px"] > 0,
+            **areas.of("tumour"),
+            "tumour_share": row["tumour_share"],
+            "confidence": row["confidence"],
+            "regions": [{"region": region, **areas.of(region, "")} for region in regions],
+            "note": self.gatherer.shown(row["note"]) if row["note"] else None,
+            "error": error,
+            "files": [] if error else list(self._files(name, row)),
+            "view": view,
+        }
+
+    def _files(self, name: str, row: Record) -> Iterator[Record]:
+        for kind in KINDS:
+            if path := row.get(kind):
+                ending = re.sub(r"^case-\d+", "", Path(path).name)
+                yield {
+                    "kind": kind,
+                    "name": self._free_name(name, ending),
+                    "media_type": media_type(ending),
+                    "path": path,
+                }
+
+    def _free_name(self, name: str, ending: str) -> str:
+        """What a browser or an archive may call a file."""
+        stem = re.sub(r"[^\w.-]+", "_", name).strip("._")[:LONGEST_STEM] or "case"
+        candidates = (f"{stem}{f'-{number}' if number > 1 else ''}{ending}" for number in count(1))
+        free = next(candidate for candidate in candidates if candidate not in self.names)
+        self.names.add(free)
+        return free
+
+    def _write_json(self, about: Record, cases: Sequence[Record]) -> Record:
+        for case in cases:
+            for file in case["files"]:
+                file["data"] = base64.b64encode(Path(file.pop("path")).read_bytes()).decode()
+        path = self.folder / "answer.json"
+        path.write_text(json.dumps({**about, "cases": cases}), encoding="utf-8")
+        return answer_file(path, "answer.json")
+
+    def _write_archive(self, about: Record, cases: Sequence[Record]) -> Record:
+        """Masks, overlays, `predictions.json` and `.csv`, with names in place of the data."""
+        path = self.folder / "answer.zip"
+        with zipfile.ZipFile(path, "w") as archive:
+            for file in (file for case in cases for file in case["files"]):
+                archive.write(file.pop("path"), file["name"])
+            told = [{key: value for key, value in case.items() if key != "view"} for case in cases]
+            write_json(self.folder / "predictions.json", {**about, "cases": told})
+            rows = list(map(_as_row, told))
+            write_csv(self.folder / "predictions.csv", rows[0], rows)
+            for name in ("predictions.json", "predictions.csv"):
+                archive.write(self.folder / name, name)
+        return answer_file(path, "predictions.zip")
+
+    def _give_mask(self, _about: Record, cases: Sequence[Record]) -> Record:
+        if len(cases) > 1:
+            return refusal(422, f"{len(cases)} cases have {len(cases)} masks; ask for answer=zip or answer=json")
+        file = cases[0]["files"][0]
+        return answer_file(Path(file["path"]), file["name"])
+
+
+def _remarks_on_files(rows: Sequence[Record]) -> list[str]:
+    return [IDENTIFIED] if any(row.get("segmentation") for row in rows) else []
+
+
+class _Areas:
+    """Sizes of what was drawn in a case."""
+
+    def __init__(self, row: Record, job: PredictionJob) -> None:
+        self.row = row
+        self.pixel_mm2 = _pixel_mm2(job)
+
+    def of(self, region: str, prefix: str = "tumour_") -> Record:
+        pixels, volume = self.row[f"{region}_px"], self.row[f"{region}_ml"]
+        area = None if None in (pixels, self.pixel_mm2) else round(pixels * self.pixel_mm2, 3)
+        return {f"{prefix}px": pixels, f"{prefix}mm2": area, f"{prefix}ml": volume}
+
+
+def _pixel_mm2(job: PredictionJob) -> float | None:
+    """Of a picture that states it."""
+    if job.is_volume or not job.path.is_file() or not is_dicom(job.path):
+        return None
+    spacing = read_dicom_header(job.path).spacing_mm
+    return prod(spacing) if spacing else None
+
+
+def _as_row(case: Record) -> Record:
+    """A case in one line of a table."""
+    told = {key: value for key, value in case.items() if key not in ("files", "regions", "inputs", "left_out")}
+    by_region = {f"{one['region']}_{unit}": one[unit] for one in case["regions"] for unit in ("px", "mm2", "ml")}
+    names = dict.fromkeys(KINDS, "") | {file["kind"]: file["name"] for file in case["files"]}
+    return {**told, **by_region, **names, "inputs": "; ".join(case["inputs"])}
+
+
+def media_type(name: str) -> str:
+    return next((kind for ending, kind in MEDIA_TYPES.items() if name.endswith(ending)), "application/octet-stream")
+
+
+def answer_file(path: Path, name: str) -> Record:
+    return {"status": 200, "path": str(path), "media_type": media_type(name), "name": name}
+
+
+def refusal(status: int, message: str) -> Record:
+    return {"status": status, "error": one_line(message)}

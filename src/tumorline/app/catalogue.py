@@ -1,0 +1,107 @@
+"""The models that the app offers, each with what it is for and where it fails."""
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from tumorline.errors import UserError
+from tumorline.listing import headline_figure
+from tumorline.model_file import LISTED, ModelInfo, find_model, listed_models, model_name, read_info
+from tumorline.run_folder import CARD_NAME, WEIGHTS_NAME
+
+Record = dict[str, Any]
+LIMITS = re.compile(r"^## (Limits|On other sets)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+BULLET = re.compile(r"^- (.+(?:\n  .+)*)", re.MULTILINE)
+LARGEST_CARD = 1 << 20
+
+
+def collect_models(given: Mapping[str, Path], runs: Mapping[str, Path]) -> dict[str, Path]:
+    """Model files by the name under which a client asks for them: those given, those of the package, those of runs."""
+    listed = {name: find_model(Path(name)) for name in listed_models()}
+    of_runs = {name: folder / WEIGHTS_NAME for name, folder in runs.items() if is_usable(folder / WEIGHTS_NAME)}
+    return {**dict(given), **listed, **{name: path for name, path in of_runs.items() if name not in listed}}
+
+
+def is_usable(path: Path) -> bool:
+    return path.is_file() and path.with_suffix(".onnx").is_file()
+
+
+def name_models(models: list[Path]) -> dict[str, Path]:
+    """Models that the user names at the start. Raises UserError where one is none."""
+    paths = [find_model(model) for model in models]
+    for path in paths:
+        read_info(path)
+    return {model_name(path): path for path in paths if path.parent != LISTED}
+
+
+def describe_models(models: Mapping[str, Path]) -> Iterator[Record]:
+    """What a person has to know before using each; a model that cannot be read is left out."""
+    for name, path in models.items():
+        try:
+            yield {"name": name, **_described(path, path.stat().st_mtime_ns)}
+        except (UserError, OSError):
+            continue
+
+
+@lru_cache(maxsize=64)
+def _described(path: Path, _changed: int) -> Record:
+    info = read_info(path)
+    card = _read_card(path)
+    return {
+        "regions": list(info.regions),
+        "channels": _channels(info),
+        "takes": "volumes" if info.input.dims == 3 or info.input.context else "pictures and volumes",
+        "input": _input_in_words(info),
+        "trained_on": str(info.data["name"]),
+        "simulated": bool(info.data["simulated"]),
+        "figure": _figure(info),
+        "limits": _limits(info, card),
+        "licence": info.licence,
+        "intended_use": info.intended_use,
+        "card": card,
+        "comes_with": "package" if path.parent == LISTED else "run",
+    }
+
+
+def _channels(info: ModelInfo) -> list[str]:
+    """Names of the channels in their order; "" for one that is unknown."""
+    single = str(info.data.get("channel", ""))
+    return list(info.input.channels) or ([single] if info.image_channels == 1 else [""] * info.image_channels)
+
+
+def _input_in_words(info: ModelInfo) -> str:
+    if info.input.window:
+        sides = " x ".join(map(str, info.input.window))
+        voxel = " x ".join(f"{side:g}" for side in info.input.voxel_mm)
+        return f"patches of {sides} voxels of {voxel} mm"
+    neighbours = f" with {info.input.context} neighbours on either side" if info.input.context else ""
+    return f"slices of {info.image_size} x {info.image_size} px{neighbours}"
+
+
+def _figure(info: ModelInfo) -> str:
+    """Empty where a model file, which may come from anyone, does not say it as ours do."""
+    try:
+        return headline_figure(info) if "headline" in info.metrics else ""
+    except (LookupError, TypeError, ValueError, AttributeError):
+        return ""
+
+
+def _limits(info: ModelInfo, card: str) -> list[str]:
+    said = [_plain(bullet) for _, section in LIMITS.findall(card) for bullet in BULLET.findall(section)]
+    simulated = ["Trained on simulated images: it says nothing about patients."] if info.data["simulated"] else []
+    return [*simulated, *said]
+
+
+def _plain(markdown: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"[*`]|\\(?=[|(])", "", markdown)).strip()
+
+
+def _read_card(path: Path) -> str:
+    """The model card beside a model, as Markdown; empty where there is none."""
+    cards = (path.with_suffix(".md"), path.with_name(CARD_NAME))
+    for card in cards:
+        if card.is_file() and not card.is_symlink() and card.stat().st_size <= LARGEST_CARD:
+            return card.read_text(encoding="utf-8", errors="replace")
+    return ""

@@ -1,0 +1,187 @@
+"""Which of the files that were received make up a case, by what their names say and what they hold."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from tumorline.app.uploads import Upload, known_suffix
+from tumorline.data.layouts.brats import sequence_in_name
+from tumorline.data.layouts.gather import channel_meant, split_name
+from tumorline.data.layouts.names import is_in_mask_folder, says_mask
+from tumorline.errors import UserError
+from tumorline.formats.decode import is_dicom, without_suffix
+from tumorline.formats.nifti import is_volume
+from tumorline.inference.jobs import PredictionJob, job_of_channels, list_jobs
+
+OF_SYSTEMS = {"dicomdir", "thumbs.db", "desktop.ini", ".ds_store"}
+DICOM = "dicom"
+UPLOADED = re.compile(r"upload-(\d{4,})(\.[a-z0-9]+(?:\.gz)?)?")
+SERIES = re.compile(r"dicom/series-(\d{4,})")
+BEFORE_A_FILE = re.compile(r"dicom/series-\d{4,}/(?=upload-)")
+CURES = (
+    (re.compile(r"; where it is another, give --channel \S+"), ""),
+    (re.compile(r"give --channel \w+=FOLDER .*"), "say of each which channel it is"),
+    (re.compile(r"^--channel: |--channel \S+=\S+: "), ""),
+    (re.compile(r"give --channel (\w+)=\S+"), r"say so: it is \1"),
+    (re.compile(r"--channel NAME=(?:FILE|FOLDER) for each( channel)?"), "say of each file which channel it is"),
+)
+
+
+@dataclass
+class Gathered:
+    """Cases to predict, each with the name under which it is shown, and what is not predicted."""
+
+    jobs: list[PredictionJob] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
+    """Name of a file -> why."""
+    remarks: list[str] = field(default_factory=list)
+
+
+class CaseGatherer:
+    """Sorts uploads, which lie in one folder; slices of DICOM are moved into a folder for each of the client's."""
+
+    def __init__(self, uploads: Sequence[Upload], root: Path, channels: Sequence[str]) -> None:
+        self.uploads, self.root, self.channels = uploads, root, channels
+        self.folders: list[str] = []
+        """Names of the client's folders, by the number of ours."""
+        self.found = Gathered()
+
+    def gather(self) -> Gathered:
+        """Raises UserError where nothing is left to predict, and where named channels make no case."""
+        if any(upload.channel for upload in self.uploads):
+            self._add(job_of_channels(self._by_channel(), self.channels, self.found.remarks.append))
+            return self.found
+        wanted = [upload for upload in self.uploads if not self._is_left_out(upload)]
+        slices = [upload for upload in wanted if is_dicom(upload.path)]
+        volumes = [upload for upload in wanted if is_volume(upload.path)]
+        if len(self.channels) > 1 and all(self.channels) and len(volumes) > 1:
+            self._add_scans(volumes)
+        else:
+            self._add_files(self._of_own_sequence(volumes))
+        self._add_files([upload for upload in wanted if upload not in volumes and upload not in slices])
+        self._add_series(slices)
+        if not self.found.jobs:
+            name, why = next(iter(self.found.left_out.items()))
+            raise UserError(f"no image to predict; {name}: {why}")
+        return self.found
+
+    def shown(self, text: str) -> str:
+        """A message with the client's names in place of ours, and without the command line's cures."""
+        plain = text.replace(f"{self.root}/", "").replace(str(self.root), "the files")
+        plain = UPLOADED.sub(self._client_file, BEFORE_A_FILE.sub("", plain))
+        plain = SERIES.sub(self._client_folder, plain)
+        for pattern, cure in CURES:
+            plain = pattern.sub(cure, plain)
+        return plain
+
+    def _client_file(self, found: re.Match[str]) -> str:
+        number = int(found[1])
+        if number >= len(self.uploads):
+            return found[0]
+        name = self.uploads[number].name
+        return name if found[2] else without_suffix(Path(name)).name
+
+    def _client_folder(self, found: re.Match[str]) -> str:
+        number = int(found[1])
+        return (self.folders[number] if number < len(self.folders) else "") or "the files"
+
+    def _is_left_out(self, upload: Upload) -> bool:
+        """Of a folder, what `predict` leaves out too; a file that was given by itself is always wanted."""
+        if why := self._why_left_out(upload):
+            self.found.left_out[upload.shown] = why
+        return bool(why)
+
+    def _why_left_out(self, upload: Upload) -> str:
+        if upload.name.lower() in OF_SYSTEMS:
+            return "a file of the system"
+        if len(self.uploads) == 1:
+            return ""
+        stem = without_suffix(Path(upload.shown)).as_posix()
+        is_truth = sequence_in_name(upload.name) == "truth"
+        if is_truth or says_mask(stem) or is_in_mask_folder(stem):
+            return "a mask"
+        is_known = known_suffix(upload.name) or is_dicom(upload.path)
+        return "of no known format" if upload.folder and not is_known else ""
+
+    def _of_own_sequence(self, volumes: Sequence[Upload]) -> list[Upload]:
+        """Of a folder of sequences a model of one channel gets its own, as in `predict`."""
+        own = self.channels[0] if len(self.channels) == 1 else ""
+        kept = []
+        for upload in volumes:
+            stated = sequence_of(upload)
+            if own and len(volumes) > 1 and stated not in ("", own):
+                self.found.left_out[upload.shown] = f"{stated.replace('_', ' ')}, and the model takes {own}"
+            else:
+                kept.append(upload)
+        return kept
+
+    def _add_files(self, uploads: Iterable[Upload]) -> None:
+        for upload in uploads:
+            for job in list_jobs([upload.path], self.channels):
+                self._add(job, without_suffix(Path(upload.shown)).name)
+
+    def _add_scans(self, volumes: Sequence[Upload]) -> None:
+        """The volumes of each scan, told apart by the words in their names."""
+        scans: dict[tuple[str, str], list[Upload]] = defaultdict(list)
+        for upload in volumes:
+            if sequence_of(upload) in self.channels:
+                scans[upload.folder, split_name(Path(upload.name))[0]].append(upload)
+            else:
+                self.found.left_out[upload.shown] = (
+                    f"its name states none of {', '.join(self.channels)}; say of each file which channel it is"
+                )
+        for (folder, scan), members in scans.items():
+            name = scan or folder.rpartition("/")[2] or "scan"
+            try:
+                given = [f"{sequence_of(upload)}={upload.path}" for upload in members]
+                self._add(job_of_channels(given, self.channels), name)
+            except UserError as error:
+                self._add(PredictionJob(tuple(upload.path for upload in members), Path(), problem=str(error)), name)
+
+    def _add_series(self, slices: Sequence[Upload]) -> None:
+        """Slices of one folder of the client's are looked at together."""
+        if not slices:
+            return
+        by_folder: dict[str, list[Upload]] = defaultdict(list)
+        for upload in slices:
+            by_folder[upload.folder].append(upload)
+        places = {self._move(folder, members): folder for folder, members in by_folder.items()}
+        for job in list_jobs(places, self.channels, self.found.remarks.append):
+            name = places[job.path.parent].rpartition("/")[2] or "series"
+            self._add(job, name if job.series or job.problem else self._client_stem(job))
+
+    def _client_stem(self, job: PredictionJob) -> str:
+        return UPLOADED.sub(self._client_file, without_suffix(job.path).name)
+
+    def _move(self, folder: str, members: Iterable[Upload]) -> Path:
+        place = self.root / DICOM / f"series-{len(self.folders):04d}"
+        self.folders.append(folder)
+        place.mkdir(parents=True)
+        for upload in members:
+            upload.path.rename(place / upload.path.name)
+        return place
+
+    def _by_channel(self) -> list[str]:
+        """`NAME=PATH` of each channel that is named: a file, or a folder of DICOM slices."""
+        by_channel: dict[str, list[Upload]] = defaultdict(list)
+        for upload in self.uploads:
+            if upload.name.lower() not in OF_SYSTEMS:
+                by_channel[upload.channel].append(upload)
+        return [
+            f"{channel}={members[0].path if len(members) == 1 else self._move(members[0].folder, members)}"
+            for channel, members in by_channel.items()
+        ]
+
+    def _add(self, job: PredictionJob, name: str = "") -> None:
+        number = len(self.found.jobs)
+        stem = name or self._client_stem(job)
+        self.found.jobs.append(replace(job, target=Path(f"case-{number:04d}")))
+        self.found.names.append(stem)
+
+
+def sequence_of(upload: Upload) -> str:
+    """The channel that the name of a volume states; empty where it states none."""
+    return channel_meant(split_name(Path(upload.name))[1])

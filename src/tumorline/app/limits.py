@@ -1,0 +1,42 @@
+"""What a request may cost, and how it is refused."""
+
+from dataclasses import dataclass
+
+from tumorline.formats.boundary import max_pixels
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Of one request, and of all together. The pixels of a file are those of the command line (`--max-pixels`)."""
+
+    megabytes: int = 512
+    """Of all files of a request."""
+    files: int = 1000
+    seconds: int = 300
+    """For receiving a request, for predicting it, and for sending the answer."""
+    waiting: int = 8
+    """Requests that are held beside the one that is predicted."""
+    memory_mb: int = 1200
+    """Of the process that predicts."""
+
+    @property
+    def bytes(self) -> int:
+        return self.megabytes << 20
+
+    def to_json(self) -> dict[str, int]:
+        return {
+            "megabytes": self.megabytes,
+            "files": self.files,
+            "pixels": max_pixels(),
+            "seconds": self.seconds,
+            "waiting": self.waiting,
+            "memory_mb": self.memory_mb,
+        }
+
+
+class Refusal(Exception):
+    """A request that is not carried out: the status of the answer, and one line for whoever asked."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status

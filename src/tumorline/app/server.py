@@ -1,0 +1,338 @@
+"""The routes: a page, predictions, models, and the run folders below one folder."""
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from fastapi import FastAPI, Query, Request, Response
+from fastapi import Path as PathOf
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse
+from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
+
+from tumorline.app.answer_types import (
+    ErrorAnswer,
+    HealthAnswer,
+    ModelAnswer,
+    PlaceAnswer,
+    PredictionAnswer,
+    RunAnswer,
+)
+from tumorline.app.answers import MEDIA_TYPES, Task
+from tumorline.app.catalogue import collect_models, describe_models
+from tumorline.app.guard import ASK_FOR_TOKEN, COOKIE, Door, Guard
+from tumorline.app.limits import Limits, Refusal
+from tumorline.app.page import STATIC, read_page, read_static
+from tumorline.app.run_pages import RunShelf, describe_runs
+from tumorline.app.uploads import CHANNEL_FIELD, FILE_FIELD, FORM, receive_files, refuse_large_body
+from tumorline.app.waiting import TICKET, Place, WaitingRoom
+from tumorline.app.worker_process import WorkerProcess
+from tumorline.environment import versions
+from tumorline.errors import did_you_mean
+from tumorline.escaping import one_line
+
+Record = dict[str, Any]
+SANDBOX = "sandbox allow-scripts allow-downloads allow-popups allow-modals"
+"""Of run pages, which may come from anyone: their scripts reach nothing of the app."""
+TOO_BUSY, RETRY_S = 503, 5
+VERSION = versions()["tumorline"]
+MEANINGS = {
+    400: "The form is damaged, or the client went away.",
+    401: "The token is missing.",
+    403: "A browser asked for a page of another origin.",
+    404: "There is no such thing.",
+    408: "The files came too slowly.",
+    409: "The ticket is in use.",
+    413: "Too many bytes, files or channels, or more memory than is allowed.",
+    415: "No form with files.",
+    421: "The Host header names another machine.",
+    422: "What was sent cannot be predicted, or a parameter has another value than is accepted.",
+    500: "A fault of Tumorline.",
+    503: "Busy, or the prediction took too long.",
+    507: "The disk is full.",
+}
+BODY = {
+    "required": True,
+    "content": {
+        FORM: {
+            "schema": {
+                "type": "object",
+                "required": [FILE_FIELD],
+                "properties": {
+                    FILE_FIELD: {
+                        "type": "array",
+                        "minItems": 1,
+                        "items": {"type": "string", "format": "binary"},
+                        "description": "Images, NIfTI volumes, DICOM slices; channels of one scan by the words in "
+                        "their names.",
+                    },
+                    CHANNEL_FIELD: {
+                        "type": "array",
+                        "items": {"type": "string"},
+                        "description": "Which channel of the model the files are: one for all, or one for each.",
+                    },
+                },
+            }
+        }
+    },
+}
+
+
+@dataclass(frozen=True)
+class AppSettings:
+    """What a server is started with."""
+
+    models: Mapping[str, Path] = field(default_factory=dict)
+    """Files by name, beside those of the package and of the runs."""
+    first_model: str = "builtin"
+    """What is used where a client names none."""
+    runs: Path | None = None
+    door: Door = field(default_factory=Door)
+    limits: Limits = field(default_factory=Limits)
+
+
+def refusals(*statuses: int) -> dict[int | str, Record]:
+    """Answers that every route may give, and those given, for the OpenAPI document."""
+    every = sorted({401, 403, 421, *statuses})
+    return {status: {"model": ErrorAnswer, "description": MEANINGS[status]} for status in every}
+
+
+class AppState:
+    """What the routes share."""
+
+    def __init__(self, settings: AppSettings) -> None:
+        self.settings = settings
+        self.limits = settings.limits
+        self.room = WaitingRoom(settings.limits.waiting)
+        self.shelf = RunShelf(settings.runs)
+        self.root = Path()
+        self.worker = WorkerProcess(self.root, settings.limits)
+
+    @asynccontextmanager
+    async def running(self, _app: FastAPI) -> AsyncIterator[None]:
+        """A private folder for what is received, and the process that predicts."""
+        self.root = Path(tempfile.mkdtemp(prefix="tumorline-app-"))
+        self.worker = WorkerProcess(self.root, self.limits)
+        try:
+            yield
+        finally:
+            await self.worker.end()
+            shutil.rmtree(self.root, ignore_errors=True)
+
+    async def carry_out(self, task: Task, place: Place) -> Record:
+        """Wait for the turn, then predict."""
+
+        def note_progress(told: Record) -> None:
+            for name, value in told.items():
+                setattr(place, name, value)
+
+        place.state = "waiting"
+        async with self.room.turn:
+            place.state = "predicting"
+            return await self.worker.carry_out(asdict(task), note_progress)
+
+    def models(self) -> dict[str, Path]:
+        return collect_models(self.settings.models, self.shelf.folders())
+
+    def find_model(self, name: str) -> Path:
+        """Raises Refusal for a name that is not listed."""
+        models = self.models()
+        if name not in models:
+            raise Refusal(404, f"no model '{one_line(name)[:100]}'; {did_you_mean(name, models)}")
+        return models[name]
+
+
+class AnswerFile(FileResponse):
+    """The answer of a request, which keeps its place and its folder until it is sent or cannot be sent."""
+
+    def __init__(self, outcome: Mapping[str, str], held: AsyncExitStack, seconds: int) -> None:
+        super().__init__(outcome["path"], media_type=outcome["media_type"], filename=outcome["name"])
+        self.held, self.seconds = held, seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with self.held, asyncio.timeout(self.seconds):
+            await super().__call__(scope, receive, send)
+
+
+def create_app(settings: AppSettings | None = None) -> FastAPI:
+    """The application, to be run by a server or by a test."""
+    state = AppState(settings or AppSettings())
+    app = FastAPI(
+        title="Tumorline",
+        version=VERSION,
+        summary="Segmentation of brain tumours in MRI. Research software: not a medical device.",
+        docs_url=None,  # these pages load scripts from elsewhere
+        redoc_url=None,
+        lifespan=state.running,
+        telemetry={"auto_configure": False, "tracing": False, "metrics": False, "logs": False},
+    )
+    app.add_middleware(Guard, door=state.settings.door)
+    _add_handlers(app)
+    _add_page(app, state)
+    _add_questions(app, state)
+    _add_predict(app, state)
+    _add_runs(app, state)
+    return app
+
+
+def _add_handlers(app: FastAPI) -> None:
+    @app.exception_handler(Refusal)
+    async def refuse(_request: Request, refusal: Refusal) -> Response:
+        headers = {"Retry-After": str(RETRY_S)} if refusal.status == TOO_BUSY else None
+        return JSONResponse({"error": str(refusal)}, refusal.status, headers)
+
+    @app.exception_handler(HTTPException)
+    async def refuse_route(_request: Request, error: HTTPException) -> Response:
+        return JSONResponse({"error": str(error.detail)}, error.status_code, error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def refuse_value(_request: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"][1:]))
+        return JSONResponse({"error": one_line(f"{where}: {first['msg']}")}, 422)
+
+    @app.exception_handler(OSError)
+    async def refuse_writing(_request: Request, error: OSError) -> Response:
+        return JSONResponse({"error": f"the files cannot be kept ({error.strerror})"}, 507)
+
+
+def _add_page(app: FastAPI, state: AppState) -> None:
+    @app.get("/", include_in_schema=False)
+    async def page(request: Request, token: str = "") -> Response:
+        door = state.settings.door
+        if not token:
+            return HTMLResponse(read_page())
+        if not door.accepts(token):
+            raise Refusal(401, ASK_FOR_TOKEN)
+        answer = RedirectResponse("/", 303)
+        answer.set_cookie(COOKIE, token, httponly=True, samesite="lax", secure=request.url.scheme == "https")
+        return answer
+
+    @app.get("/static/{name}", include_in_schema=False)
+    async def static(name: str) -> Response:
+        if name not in STATIC:
+            raise Refusal(404, "no such file")
+        content, kind = read_static(name)
+        return Response(content, media_type=kind)
+
+
+def _add_questions(app: FastAPI, state: AppState) -> None:
+    @app.get("/health", response_model=HealthAnswer, responses=refusals())
+    async def health() -> Record:
+        """Whether the app is there, how busy it is, and what a request may cost."""
+        return {
+            "version": VERSION,
+            "predicting": state.room.predicting,
+            "waiting": state.room.waiting,
+            "limits": state.limits.to_json(),
+        }
+
+    @app.get("/models", response_model=list[ModelAnswer], responses=refusals())
+    def models() -> list[Record]:
+        """The models that can be asked for, each with what it was measured to do and where it fails."""
+        first = state.settings.first_model
+        return sorted(describe_models(state.models()), key=lambda model: bool(model["name"] != first))
+
+    @app.get("/progress/{ticket}", response_model=PlaceAnswer, responses=refusals(404, 422))
+    async def progress(ticket: Annotated[str, PathOf(pattern=TICKET)]) -> Record:
+        """How far a request is that was sent with this ticket."""
+        place = state.room.find_place(ticket)
+        if place is None:
+            raise Refusal(404, "no request with this ticket is here")
+        told = {key: value for key, value in asdict(place).items() if key != "ticket"}
+        return {**told, "ahead": state.room.ahead_of(place)}
+
+
+def _add_predict(app: FastAPI, state: AppState) -> None:
+    files: Record = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in set(MEDIA_TYPES.values())}
+    answered: dict[int | str, Record] = {
+        200: {"model": PredictionAnswer, "description": "The figures, with the files within.", "content": files}
+    }
+
+    @app.post(
+        "/predict",
+        response_class=Response,
+        responses={**answered, **refusals(400, 404, 408, 409, 413, 415, 422, 500, 503, 507)},
+        openapi_extra={"requestBody": BODY},
+    )
+    async def predict(
+        request: Request,
+        model: Annotated[str, Query(description="One of /models.", max_length=300)] = state.settings.first_model,
+        tta: Annotated[Literal["none", "flips", "all"], Query(description="Test-time augmentation.")] = "none",
+        enhancing_label: Annotated[
+            Literal["", "3", "4"], Query(description="As what BraTS's enhancing tumour is written.")
+        ] = "",
+        answer: Annotated[
+            Literal["json", "zip", "mask"],
+            Query(description="Figures with the files in base64, an archive, or the mask of the only case."),
+        ] = "json",
+        view: Annotated[bool, Query(description="Send what the case viewer shows as well.")] = False,
+        ticket: Annotated[
+            str, Query(description="A text of your own by which /progress can be asked.", pattern=f"^$|{TICKET}")
+        ] = "",
+    ) -> Response:
+        """Predict what is sent: images, volumes, DICOM slices, or the channels of a scan. Nothing of it is kept."""
+        refuse_large_body(request, state.limits)
+        path = state.find_model(model)
+        async with AsyncExitStack() as held:
+            place = held.enter_context(state.room.place(ticket))
+            folder = held.enter_context(tempfile.TemporaryDirectory(dir=state.root, ignore_cleanup_errors=True))
+            received = Path(folder, "in")
+            received.mkdir()
+            uploads = await receive_files(request, received, state.limits)
+            told = [(upload.shown, str(upload.path), upload.channel) for upload in uploads]
+            label = int(enhancing_label) if enhancing_label else None
+            task = Task(folder, told, str(path), tta, label, answer, view)
+            outcome = await while_connected(request, state.carry_out(task, place))
+            if outcome["status"] != 200:
+                raise Refusal(outcome["status"], outcome["error"])
+            place.state = "answering"
+            return AnswerFile(outcome, held.pop_all(), state.limits.seconds)
+        raise AssertionError
+
+
+def _add_runs(app: FastAPI, state: AppState) -> None:
+    @app.get("/runs", response_model=list[RunAnswer], responses=refusals())
+    def runs() -> list[Record]:
+        """Folders with results below the one that the app was started with, the newest first."""
+        return list(describe_runs(state.shelf.runs()))
+
+    @app.get("/runs/{key}", include_in_schema=False)
+    def run_page(key: str) -> Response:
+        address = state.shelf.open_page(key)
+        if address is None:
+            raise Refusal(404, "no such run, or no page of it")
+        return RedirectResponse(address, 307)
+
+    @app.get("/pages/{secret}/{key}/{name:path}", include_in_schema=False)
+    def run_file(secret: str, key: str, name: str, request: Request) -> Response:
+        path = state.shelf.find_file(secret, key, name)
+        if path is None:
+            raise Refusal(404, "no such page; open it from the app again")
+        own = f"{request.url.scheme}://{request.url.netloc}"
+        policy = (
+            f"{SANDBOX}; default-src 'none'; script-src 'unsafe-inline' {own}; style-src 'unsafe-inline' {own}; "
+            f"img-src data: blob: {own}; connect-src 'none'; base-uri 'none'; form-action 'none'"
+        )
+        headers = {"Content-Security-Policy": policy, "Cross-Origin-Resource-Policy": "cross-origin"}
+        return FileResponse(path, headers=headers)
+
+
+async def while_connected(request: Request, work: Coroutine[Any, Any, Record]) -> Record:
+    """The outcome of work that is given up where the client goes away."""
+    task, gone = asyncio.ensure_future(work), asyncio.ensure_future(request.receive())
+    try:
+        await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise Refusal(400, "the client went away")
+        return task.result()
+    finally:
+        task.cancel()
+        gone.cancel()
+        await asyncio.gather(task, gone, return_exceptions=True)
