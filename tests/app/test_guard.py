@@ -78,6 +78,8 @@ def test_where_a_token_is_asked_for_nothing_is_answered_without_it() -> None:
         for path in ("/", "/models", "/runs", "/openapi.json", "/static/app.js"):
             assert guarded.get(path).status_code == 401, path
         assert guarded.get("/health").status_code == 200
+        asks = guarded.get("/", headers={"accept": "text/html,*/*"})
+        assert (asks.status_code, "wants its token" in asks.text) == (401, True)
         assert guarded.get("/models", headers={"authorization": "Bearer wrong"}).status_code == 401
         assert guarded.get("/models", headers={"authorization": "Bearer s3cret"}).status_code == 200
         assert guarded.get("/?token=wrong").status_code == 401

@@ -13,6 +13,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tumorline.app.page import read_page
+
 COOKIE = "tumorline_token"
 OPEN_PATHS = ("/health",)
 """Answered without the token, so that a container can be looked after."""
@@ -22,7 +24,7 @@ LINGER_S, LINGER_BYTES = 2.0, 64 << 20
 """For how long, and how much, a body is still read that nobody wants."""
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'"
+    "connect-src 'self'; base-uri 'none'; form-action 'self'"
 )
 ASK_FOR_TOKEN = (
     "this app wants its token: open the address that was printed when it started, or send the header "
@@ -73,7 +75,8 @@ class Guard:
             return
         exchange = _Exchange(scope, receive, send, self.door)
         if refusal := self._refusal(scope):
-            await send_refusal(exchange.send, *refusal)
+            is_page = refusal[0] == 401 and "text/html" in Headers(scope=scope).get("accept", "")
+            await send_refusal(exchange.send, *refusal, page=read_page("token.html") if is_page else b"")
         else:
             await self.app(scope, exchange.receive, exchange.send)
 
@@ -159,9 +162,10 @@ def _add_headers(headers: MutableHeaders, door: Door) -> None:
     headers["Referrer-Policy"] = "no-referrer"
 
 
-async def send_refusal(send: Send, status: int, message: str) -> None:
-    """One line of JSON."""
-    body = json.dumps({"error": message}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+async def send_refusal(send: Send, status: int, message: str, page: bytes = b"") -> None:
+    """One line of JSON, or a page."""
+    body = page or json.dumps({"error": message}).encode()
+    kind = b"text/html; charset=utf-8" if page else b"application/json"
+    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

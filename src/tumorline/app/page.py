@@ -20,8 +20,8 @@ def read_static(name: str) -> tuple[bytes, str]:
     return _bytes_of(package, name), kind
 
 
-def read_page() -> bytes:
-    return _bytes_of(APP, "app.html")
+def read_page(name: str = "app.html") -> bytes:
+    return _bytes_of(APP, name)
 
 
 def _bytes_of(package: str, name: str) -> bytes:

@@ -19,7 +19,7 @@ def app(
     host: Annotated[str, typer.Option(help="Address to serve; any but this machine's own asks for a token.")] = (
         "127.0.0.1"
     ),
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8765,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to serve; 0 takes a free one.")] = 8765,
     token: Annotated[
         str, typer.Option(envvar="TUMORLINE_TOKEN", help="Ask for this token, instead of one that is made.")
     ] = "",
