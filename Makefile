@@ -7,7 +7,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 
 FUZZ_SECONDS ?= 60
 
-.PHONY: demo test install slow fuzz audit golden docs clean
+.PHONY: demo test install slow fuzz audit golden docs package clean
 
 demo: $(VENV)/.installed
 	$(BIN)/tumorline train
@@ -27,6 +27,10 @@ fuzz: $(VENV)/.installed-dev
 
 audit: $(VENV)/.installed-audit
 	$(BIN)/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt
+
+# Whether the wheel is whole: built, from the sdist too, and tried in an empty environment without torch.
+package: $(VENV)/.installed-dev
+	$(BIN)/python tests/package.py
 
 # Whether the working tree writes what the commit BASE wrote: make golden BASE=main~1
 golden: $(VENV)/.installed-dev
