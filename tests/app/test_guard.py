@@ -1,13 +1,15 @@
 """Who is heard, and what a browser may do with the answers."""
 
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
 
 from tests.app.conftest import opened, png
-from tumorline.app.guard import Door
+from tumorline.app.door import Door
 from tumorline.app.server import AppSettings
 from tumorline.app.serving import ServerOptions, describe_start, make_door, open_socket
 from tumorline.errors import UserError
@@ -135,3 +137,11 @@ def test_a_run_page_is_in_a_sandbox_and_reaches_nothing_else(runs: Path) -> None
         assert client.get(place.replace(secret, "guess") + "report.html").status_code == 404
         assert client.get("/runs/..%2F..").status_code == 404
         assert "frozen" in [model["name"] for model in client.get("/models").json()]
+
+
+def test_without_the_extra_one_line_says_what_to_install(tmp_path: Path) -> None:
+    hidden = "import sys; sys.modules.update(dict.fromkeys(('fastapi', 'starlette', 'uvicorn', 'python_multipart')))"
+    code = f"{hidden}; sys.argv = ['tumorline', 'app']; from tumorline.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: the app needs the 'app' extra: pip install 'tumorline[app]'\n"

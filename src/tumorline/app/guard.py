@@ -1,18 +1,15 @@
 """Who is heard: the Host, where a request comes from, and the token; and what a browser may do with the answers."""
 
 import asyncio
-import hmac
-import ipaddress
 import json
-from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tumorline.app.door import Door
 from tumorline.app.page import read_page
 
 COOKIE = "tumorline_token"
@@ -30,37 +27,6 @@ ASK_FOR_TOKEN = (
     "this app wants its token: open the address that was printed when it started, or send the header "
     "'Authorization: Bearer TOKEN'"
 )
-
-
-@dataclass(frozen=True)
-class Door:
-    """Who may come in."""
-
-    token: str = ""
-    """Empty where none is asked for."""
-    hosts: Sequence[str] = ()
-    """Names by which the app may be called beside those of this machine; `*` for any."""
-    frames: Sequence[str] = ()
-    """Origins whose pages may show the app in a frame."""
-
-    def knows_host(self, host: str) -> bool:
-        """Whether a Host header holds an address, which no foreign name server can give, or a known name."""
-        try:
-            name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
-        except ValueError:
-            return False
-        return bool(name) and (name == "localhost" or _is_address(name) or name in self.hosts or "*" in self.hosts)
-
-    def accepts(self, given: str) -> bool:
-        return hmac.compare_digest(given.encode(errors="replace"), self.token.encode())
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
 
 
 class Guard:

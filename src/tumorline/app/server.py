@@ -26,7 +26,8 @@ from tumorline.app.answer_types import (
 )
 from tumorline.app.answers import MEDIA_TYPES, Task
 from tumorline.app.catalogue import collect_models, describe_models
-from tumorline.app.guard import ASK_FOR_TOKEN, COOKIE, Door, Guard
+from tumorline.app.door import Door
+from tumorline.app.guard import ASK_FOR_TOKEN, COOKIE, Guard
 from tumorline.app.limits import Limits, Refusal
 from tumorline.app.page import STATIC, read_page, read_static
 from tumorline.app.run_pages import RunShelf, describe_runs

@@ -7,7 +7,7 @@ from pathlib import Path
 from secrets import token_urlsafe
 
 from tumorline.app.catalogue import name_models
-from tumorline.app.guard import Door
+from tumorline.app.door import Door, is_address
 from tumorline.app.limits import Limits
 from tumorline.errors import UserError, require_extra
 from tumorline.progress import Notify
@@ -77,25 +77,17 @@ def make_door(options: ServerOptions) -> Door:
         raise UserError("--token and --no-token exclude one another")
     if not token and not options.no_token and not is_loopback(options.host):
         token = token_urlsafe(24)
-    named = () if _is_address(options.host) else (options.host,)
+    named = () if is_address(options.host) else (options.host,)
     return Door(token, (*options.hosts, *named), options.frames)
 
 
 def is_loopback(host: str) -> bool:
-    return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
+    return host == "localhost" or (is_address(host) and ipaddress.ip_address(host).is_loopback)
 
 
 def family_of(host: str) -> socket.AddressFamily:
     """Of an address; a name is looked up. Raises OSError for one that nobody knows."""
-    if _is_address(host):
+    if is_address(host):
         return socket.AF_INET6 if ":" in host else socket.AF_INET
     return socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][0]
 
