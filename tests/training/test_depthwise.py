@@ -1,5 +1,6 @@
 import copy
 
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -13,12 +14,13 @@ def gradients(network: nn.Module, image: Tensor, autocast: bool) -> list[Tensor]
     return [parameter.grad.clone() for parameter in network.parameters() if parameter.grad is not None]
 
 
-def test_the_gradient_is_that_of_float32_and_the_result_stays_bfloat16() -> None:
+@pytest.mark.parametrize(("kind", "dims"), [(nn.Conv2d, 2), (nn.Conv3d, 3)])
+def test_the_gradient_is_that_of_float32_and_the_result_stays_bfloat16(kind: type[nn.Module], dims: int) -> None:
     torch.manual_seed(0)
-    exact = nn.Conv2d(4, 4, 3, groups=4, bias=False)
+    exact = kind(4, 4, 3, groups=4, bias=False)
     treated = copy.deepcopy(exact)
     compute_depthwise_in_float32(treated)
-    image = torch.randint(-3, 4, (2, 4, 8, 8)).float()
+    image = torch.randint(-3, 4, (2, 4, *[8] * dims)).float()
     with torch.autocast("cpu", torch.bfloat16):
         result = treated(image.bfloat16())
     assert result.dtype == torch.bfloat16
