@@ -6,9 +6,10 @@ from typing import Any
 
 from tumorline.config import apply_override, parse_config
 from tumorline.errors import UserError
+from tumorline.planning.choices import Plan
 from tumorline.planning.fingerprint import Fingerprint, open_to_plan, take_fingerprint
 from tumorline.planning.machine import AtHand, find_at_hand
-from tumorline.planning.plan import Plan, plan_training
+from tumorline.planning.plan import plan_training
 
 __all__ = ["AtHand", "Fingerprint", "Plan", "find_at_hand", "plan_source", "plan_training", "take_fingerprint"]
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from tumorline.config import Config, parse_config
 from tumorline.errors import UserError
+from tumorline.planning.choices import Plan
 from tumorline.planning.machine import GIGA, SLICES, AtHand
 from tumorline.training.memory import NetworkShape, measure, measure_computing
 
@@ -43,6 +44,13 @@ def cost_of(recipe: Mapping[str, Any], shape: NetworkShape, hand: AtHand) -> Cos
         )
     speed = hand.gflops * (1 if config.dims == 3 else SLICES)
     return Cost(2 * PASSES * computed / (speed * GIGA), *found)
+
+
+def cost_of_plan(plan: Plan) -> Cost:
+    """Of what is chosen so far."""
+    depth = 1 + 2 * plan.recipe.get("data", {}).get("context", 0)
+    shape = NetworkShape(plan.found.channel_count * depth, plan.found.region_count)
+    return cost_of(plan.recipe, shape, plan.hand)
 
 
 @lru_cache(maxsize=64)

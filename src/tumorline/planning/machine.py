@@ -10,6 +10,8 @@ CPU_BFLOAT16, CPU_FLOAT32 = 140.0, 70.0
 """GFLOP/s of a core in the steps of a U-Net in three axes, measured on an AMD EPYC with AVX512-BF16."""
 GPU = 20_000.0
 """GFLOP/s of a GPU in bfloat16; not measured, of the order of what such networks reach on one."""
+OF_STEPS = 0.85
+"""Share of the time that is left for steps beside validation, augmentation and saving."""
 SLICES = 0.55
 """Of that speed in networks of slices whose encoders are light, as measured with the Lite networks."""
 

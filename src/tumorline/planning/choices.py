@@ -1,0 +1,85 @@
+"""Choices with their reasons, which together are a recipe."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import tomli_w
+
+from tumorline.config import Config, parse_config, set_key
+from tumorline.planning.fingerprint import Fingerprint
+from tumorline.planning.machine import AtHand
+
+
+@dataclass(frozen=True)
+class Choice:
+    key: str
+    value: Any
+    why: str
+
+
+@dataclass
+class Plan:
+    """Choices for a set and a machine, in their order."""
+
+    found: Fingerprint
+    hand: AtHand
+    by_hand: Mapping[str, Any]
+    choices: list[Choice] = field(default_factory=list)
+
+    def take(self, key: str, value: Any, why: str) -> Any:
+        """Choose a value; what was set by hand stands. Returns what is taken."""
+        stated = value_at(self.by_hand, key)
+        chosen = Choice(key, value, why) if stated is None else Choice(key, stated, "set by hand")
+        self.choices.append(chosen)
+        return chosen.value
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """What was chosen, and what else was set by hand, as the sections of a recipe."""
+        values: dict[str, Any] = json.loads(json.dumps(self.by_hand))
+        for choice in self.choices:
+            set_key(values, choice.key, choice.value, "plan")
+        return values
+
+    @property
+    def config(self) -> Config:
+        return parse_config(self.recipe, "the plan")
+
+    def explain(self) -> Iterator[str]:
+        """The set, the machine, and each choice with its reason."""
+        yield describe_fingerprint(self.found)
+        yield f"at hand: {self.hand.describe()}"
+        for choice in self.choices:
+            yield f"{choice.key} = {json.dumps(choice.value)}: {choice.why}"
+
+    def to_toml(self) -> str:
+        said = "".join(f"# {line}\n" for line in self.explain())
+        return f"{said}{tomli_w.dumps({'name': self.name, **self.recipe})}"
+
+    @property
+    def name(self) -> str:
+        """Of the runs that are made from it: the set's, in letters that a folder may have."""
+        return re.sub(r"[^A-Za-z0-9._-]+", "-", self.found.name).strip("._-") or "planned"
+
+
+def value_at(values: Mapping[str, Any], key: str) -> Any:
+    """What stands at `section.key`; None where nothing does."""
+    section, _, name = key.partition(".")
+    return values.get(section, {}).get(name)
+
+
+def joined_sides(sides: tuple[float, ...]) -> str:
+    return " x ".join(f"{side:g}" for side in sides)
+
+
+def describe_fingerprint(found: Fingerprint) -> str:
+    what = f"{found.name}: {found.cases} cases of {found.patients} patients, {found.channel_count} channels, "
+    what += f"{found.region_count} regions, {joined_sides(found.size)} {'voxels' if found.volumes else 'px'}"
+    if found.spacing_mm:
+        what += f" of {joined_sides(found.spacing_mm)} mm"
+    if found.head_mm:
+        what += f"; the head is {joined_sides(found.head_mm)} mm"
+    return f"{what} (medians)"

@@ -1,0 +1,150 @@
+"""A network of three axes: how finely, and how much of a head at once."""
+
+from collections.abc import Mapping
+from math import ceil, floor, log2, prod
+from typing import Any, NamedTuple
+
+from tumorline.planning.choices import Plan, joined_sides, value_at
+from tumorline.planning.cost import Cost, cost_of_plan
+from tumorline.planning.fingerprint import Fingerprint
+from tumorline.planning.machine import GIGA, OF_STEPS
+
+COARSER = (1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0)
+"""Times the finest spacing, from which that of a plan is taken."""
+LEAST_PATCHES = 1800
+"""Heads that a network from scratch has to see, as the recipe `brats_3d` lets it."""
+SMALLEST_BOTTOM = 8
+"""Voxels of the deepest level along the shortest side at least, as long as nothing is coarser than that."""
+EPOCHS = 16
+
+Sides = tuple[int, ...]
+Lengths = tuple[float, ...]
+
+
+class _Sight(NamedTuple):
+    """What a network sees at a spacing in the time."""
+
+    spacing: Lengths
+    whole: Sides
+    """The head of the median case in voxels, rounded up to what the depth takes."""
+    window: Sides
+    cost: Cost
+    heads: float
+
+
+def see_heads(plan: Plan, batch: int) -> Cost:
+    """Choose the network, the spacing and the window; the cost of a patch."""
+    plan.take("model.name", "unet", "a plain U-Net with instance norms, as nnU-Net's; the others cost more for no more")
+    tried = []
+    for spacing in _spacings(plan.found, plan.by_hand):
+        tried.append(_try_spacing(plan, spacing, batch))
+        if tried[-1].heads >= LEAST_PATCHES:
+            break
+    sight = tried[-1]
+    plan.take("data.voxel_mm", list(sight.spacing), _why_so_fine(plan, tried))
+    _take_network(plan, sight.whole)
+    plan.take("data.window", list(sight.window), _why_so_large(plan, sight, batch))
+    plan.take("data.region_share", 0.67, "patches around a region beside those anywhere, as nnU-Net's third is forced")
+    return sight.cost
+
+
+def _try_spacing(plan: Plan, spacing: Lengths, batch: int) -> _Sight:
+    draft = Plan(plan.found, plan.hand, plan.by_hand, list(plan.choices))
+    whole = _window_of(_head_mm(plan.found), spacing)
+    _take_network(draft, whole)
+    window, cost = _fit_window(draft, whole, spacing, batch)
+    seconds = OF_STEPS * 60 * plan.hand.minutes
+    return _Sight(spacing, whole, window, cost, seconds / cost.seconds * min(1.0, prod(window) / prod(whole)))
+
+
+def _why_so_fine(plan: Plan, tried: list[_Sight]) -> str:
+    heads = tried[-1].heads
+    short = "" if heads >= LEAST_PATCHES else f", which is short of {LEAST_PATCHES}: give it more minutes"
+    finer = "the set has no finer one"
+    if len(tried) > 1:
+        finer = f"at {joined_sides(tried[-2].spacing)} mm it is {tried[-2].heads:.0f}"
+    seen = f"in {plan.hand.minutes:g} minutes it sees about {heads:.0f} heads{short}; {finer}"
+    return f"the finest at which it sees {LEAST_PATCHES} heads: {seen}"
+
+
+def _why_so_large(plan: Plan, sight: _Sight, batch: int) -> str:
+    share = prod(sight.window) / prod(sight.whole)
+    part = "the whole head" if sight.window == sight.whole else f"{share:.0%} of the head's box"
+    head = joined_sides(tuple(round(side) for side in _head_mm(plan.found)))
+    bytes_taken = sight.cost.weights + batch * sight.cost.kept
+    memory = f"{bytes_taken / GIGA:.2g} of {plan.hand.memory / GIGA:.3g} GB with a batch of {batch}"
+    return f"{part} of the median case ({head} mm), in steps that the depth takes; {memory}"
+
+
+def _head_mm(found: Fingerprint) -> Lengths:
+    assert found.spacing_mm
+    return found.head_mm or tuple(side * length for side, length in zip(found.size, found.spacing_mm, strict=True))
+
+
+def _spacings(found: Fingerprint, by_hand: Mapping[str, Any]) -> list[Lengths]:
+    """From the set's own to four times as coarse; axes that are coarser already stay. One that is set by hand alone."""
+    stated = value_at(by_hand, "data.voxel_mm")
+    if stated is not None:
+        return [tuple(stated)]
+    assert found.spacing_mm
+    finest = min(found.spacing_mm)
+    return [tuple(round(max(own, finest * times), 2) for own in found.spacing_mm) for times in COARSER]
+
+
+def _window_of(head_mm: Lengths, spacing: Lengths) -> Sides:
+    """The head in voxels, rounded up to what the depth for it takes."""
+    sides = [max(1, side / length) for side, length in zip(head_mm, spacing, strict=True)]
+    multiple = 2 ** (_levels(sides) - 1)
+    return tuple(max(8, multiple * ceil(round(side) / multiple)) for side in sides)
+
+
+def _levels(sides: list[float] | Sides) -> int:
+    """Levels of which the deepest has `SMALLEST_BOTTOM` voxels along the shortest side; 2 to 6."""
+    return min(6, max(2, 1 + floor(log2(max(1, min(sides) / SMALLEST_BOTTOM)))))
+
+
+def _take_network(plan: Plan, whole: Sides) -> None:
+    if value_at(plan.by_hand, "model.name") not in (None, "unet"):
+        return
+    levels, first = _levels(whole), 32 if plan.hand.is_large else 16
+    widths = [min(320, first * 2**level) for level in range(levels)]
+    bottom = f"{levels} levels leave {min(whole) // 2 ** (levels - 1)} voxels along the shortest side"
+    width = "32 channels at first as nnU-Net" if first == 32 else "16 channels at first, what a processor can train"
+    why = f"{bottom}; {width}; a loss at each level"
+    stated = value_at(plan.by_hand, "model.options")
+    plan.take("model.options", stated or {"widths": widths, "deep_supervision": True}, why)
+    if not plan.hand.is_large:
+        plan.take("train.channels_last", False, "instance norms of three axes are faster without, on a processor")
+
+
+def _fit_window(plan: Plan, whole: Sides, spacing: Lengths, batch: int) -> tuple[Sides, Cost]:
+    """The window and its cost: the whole head, or as much of it as the memory takes, its longest side cut first."""
+    stated = value_at(plan.by_hand, "data.window")
+    window, multiple = tuple(stated or whole), 2 ** (_levels(whole) - 1)
+    plan.take("data.voxel_mm", list(spacing), "")
+    while True:
+        plan.take("data.window", list(window), "")
+        cost = cost_of_plan(plan)
+        smaller = _cut_window(window, multiple, prod(window) * cost.share(batch, plan.hand))
+        if stated or smaller == window:
+            return window, cost
+        window = smaller
+
+
+def _cut_window(window: Sides, multiple: int, voxels: float) -> Sides:
+    """The longest sides shorter by multiples, until it has so many voxels or two multiples are left."""
+    sides = list(window)
+    while prod(sides) > voxels and max(sides) > 2 * multiple:
+        sides[sides.index(max(sides))] -= multiple
+    return tuple(sides)
+
+
+def share_patches(plan: Plan, images: int, batch: int) -> None:
+    """Epochs, and patches of each case in one: so that an epoch has steps enough for its validation."""
+    train = max(1, round(0.64 * plan.found.cases))
+    epochs = plan.take("train.epochs", EPOCHS, "each is validated on whole volumes, which should cost little beside it")
+    each = max(1, images // (epochs * train))
+    why = f"{images} patches in {plan.hand.minutes:g} minutes over {epochs} epochs and about {train} training cases"
+    plan.take("data.patches", each, why)
+    if images < epochs * train:
+        plan.take("train.epoch_images", max(batch, images // epochs), "the time does not reach all cases in each epoch")
