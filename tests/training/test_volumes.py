@@ -208,5 +208,7 @@ def test_two_processes_on_volumes_give_the_loss_of_one(volumes: Path, tmp_path: 
     subprocess.run([*torchrun, *arguments, str(tmp_path / "two")], check=True, env=environment)
     subprocess.run([sys.executable, *arguments, str(tmp_path / "one")], check=True, env=environment)
     for one, two in zip(history(tmp_path / "one"), history(tmp_path / "two"), strict=True):
-        for column in ("train_loss", "validation_loss", "validation_dice"):
+        for column in ("train_loss", "validation_loss"):
             assert float(one[column]) == pytest.approx(float(two[column]), abs=2e-4)
+        dice = float(one["validation_dice"])
+        assert dice == pytest.approx(float(two["validation_dice"]), abs=0.01), "a voxel at one half may fall either way"
