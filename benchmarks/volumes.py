@@ -56,28 +56,35 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def case_table(rows: Sequence[Row]) -> str:
+def case_table(rows: Sequence[Row], models: Sequence[str] = ()) -> str:
+    """A line for each row; `models` names whose it is, where the rows are of several."""
     head = ("case", "true ml", "drawn ml", "Dice", "both empty = 1", "NSD 2 mm", "HD95 mm", "lesion-wise", "BraTS 2023")
-    return table(
-        head,
-        (
-            [
-                row["case"],
-                shown(number(row["truth_ml"]), 2),
-                shown(number(row["predicted_ml"]), 2),
-                shown(number(row["dice"])),
-                shown(dice_all(row)),
-                shown(number(row["nsd"])),
-                shown(number(row["hd95"]), 1),
-                shown(number(row["lesion_dice"])),
-                shown(number(row["brats2023_lesion_dice"])),
-            ]
-            for row in rows
-        ),
-    )
+    if not models:
+        return table(head, map(case_line, rows))
+    return table(("model", *head), ([model, *case_line(row)] for model, row in zip(models, rows, strict=True)))
 
 
-def summary_line(name: str, rows: Sequence[Row], background: float | None = None) -> list[str]:
+def case_line(row: Row) -> list[str]:
+    return [
+        row["case"],
+        shown(number(row["truth_ml"]), 2),
+        shown(number(row["predicted_ml"]), 2),
+        shown(number(row["dice"])),
+        shown(dice_all(row)),
+        shown(number(row["nsd"])),
+        shown(number(row["hd95"]), 1),
+        shown(number(row["lesion_dice"])),
+        shown(number(row["brats2023_lesion_dice"])),
+    ]
+
+
+def background_line(rows: Sequence[Row]) -> list[str]:
+    """What drawing nothing reaches: 0 wherever there is something, and 1 where there is nothing."""
+    empty = sum(not row["dice"] for row in rows)
+    return ["all background", f"{len(rows) - empty} of {len(rows)}", *["0.000"] * 2, "0.000", shown(empty / len(rows))]
+
+
+def summary_line(name: str, rows: Sequence[Row]) -> list[str]:
     dice = [value for row in rows if (value := number(row["dice"])) is not None]
     everything = [dice_all(row) for row in rows]
     spread = f"{min(dice):.3f} to {max(dice):.3f}" if dice else "-"
@@ -134,19 +141,21 @@ def section(runs: Sequence[Path]) -> list[str]:
     for region in regions:
         members = {run: [row for row in found if row["region"] == region] for run, found in rows.items()}
         summary = [summary_line(run.name, found) for run, found in members.items()]
-        lines += [f"\n### {region.replace('_', ' ')}\n", table(head, [*summary, *baseline_lines(runs[0], region)])]
+        trivial = [background_line(members[runs[0]]), *baseline_lines(runs[0], region)]
+        lines += [f"\n### {region.replace('_', ' ')}\n", table(head, [*summary, *trivial])]
         for run, found in members.items():
             lines += [f"\n{run.name}:\n", case_table(found)]
     return lines
 
 
 def unseen_section(folders: Sequence[Path]) -> list[str]:
-    lines = ["\n## Other data, never trained on\n"] if folders else []
-    for folder in folders:
-        rows = [row for row in read_table(folder / "evaluation.csv") if row["status"] == "unseen"]
-        for region in dict.fromkeys(row["region"] for row in rows):
-            members = [row for row in rows if row["region"] == region]
-            lines += [f"\n{folder.name}, {region.replace('_', ' ')}:\n", case_table(members)]
+    rows = [(folder.name, row) for folder in folders for row in read_table(folder / "evaluation.csv")]
+    rows = [(name, row) for name, row in rows if row["status"] == "unseen"]
+    lines = ["\n## Other data, never trained on"] if rows else []
+    for region in dict.fromkeys(row["region"] for _, row in rows):
+        members = [(name, row) for name, row in rows if row["region"] == region]
+        models, found = zip(*members, strict=True)
+        lines += [f"\n### {region.replace('_', ' ')}, other data\n", case_table(found, models)]
     return lines
 
 
