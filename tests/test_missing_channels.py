@@ -12,7 +12,9 @@ from tests.test_evaluation_regions import Load
 from tests.test_evaluation_regions import load as load_slices
 from tests.test_evaluation_regions import model_of as stand_in
 from tests.training.test_volumes import configured, volumes
-from tumorline.data.dataset import load_dataset
+from tumorline.config import load_config
+from tumorline.cross_validation import gather
+from tumorline.data.dataset import Dataset, load_dataset
 from tumorline.evaluation import scoring
 from tumorline.evaluation.status import Request
 from tumorline.evaluation.subsets import add_subsets, channel_subsets, measure_subsets
@@ -21,8 +23,8 @@ from tumorline.files import read_csv
 from tumorline.inference.jobs import job_of_channels, list_jobs
 from tumorline.inference.model import Model, load
 from tumorline.printing import subset_rows
-from tumorline.results import read_summary
-from tumorline.run_folder import SUBSETS_NAME, SUMMARY_NAME
+from tumorline.results import Summary, read_summary
+from tumorline.run_folder import CONFIG_NAME, SUBSETS_NAME, SUMMARY_NAME
 
 pytest.importorskip("torch")
 __all__ = ["load_slices", "volumes"]
@@ -183,6 +185,33 @@ def test_every_subset_is_scored_and_what_it_loses_is_said(load_slices: Load, tmp
     assert [row["channels"] for row in subset_rows(summary)][:2] == ["flair, post_contrast, t2", "flair, post_contrast"]
 
 
+@pytest.mark.parametrize("lacking", [False, True])
+def test_of_folds_the_subsets_are_put_together_where_all_have_them(
+    load_slices: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lacking: bool
+) -> None:
+    dataset, model = load_slices(), standing_in()
+    load_config(None, ["split.folds=3"]).save(tmp_path / CONFIG_NAME)
+    for fold, case in enumerate(dataset.cases):
+        folder, one = tmp_path / f"fold-{fold}", replace(dataset, source=replace(dataset.source, cases=(case,)))
+        request = Request(replace(one, facts=(dataset.facts[fold],)), folder)
+        summary = scoring.evaluate(model, request)
+        if not (lacking and fold == 1):
+            add_subsets(model, request, summary)
+        rows = (folder / "evaluation.csv").read_text().replace(",unseen,", ",test,")
+        (folder / "evaluation.csv").write_text(rows)
+        (folder / "report.html").touch()
+    monkeypatch.setattr("tumorline.run.render_report", lambda *_: None)
+    monkeypatch.setattr("tumorline.cross_validation.read_certainties", lambda *_: {})
+    subsets = gather(tmp_path).subsets
+    assert bool(subsets) is not lacking
+    assert (tmp_path / SUBSETS_NAME).exists() is not lacking
+    assert lacking or subsets == add_subsets(model, Request(dataset, tmp_path), whole(dataset, model, tmp_path)).subsets
+
+
+def whole(dataset: Dataset, model: Model, folder: Path) -> Summary:
+    return scoring.evaluate(model, Request(dataset, folder))
+
+
 def test_what_was_measured_before_a_stop_is_not_measured_again(load_slices: Load) -> None:
     kept: dict[str, object] = {}
 
@@ -196,8 +225,8 @@ def test_what_was_measured_before_a_stop_is_not_measured_again(load_slices: Load
     assert measure_subsets(nothing, dataset, names, Kept()) == first  # type: ignore[arg-type]
 
 
-def test_a_model_that_needs_all_of_its_channels_refuses_in_one_line(program: Program) -> None:
-    refused = program("evaluate", "builtin", "--data", "nowhere", "--subsets")
+def test_a_model_that_needs_all_of_its_channels_refuses_in_one_line(program: Program, tmp_path: Path) -> None:
+    refused = program("evaluate", "builtin", "--data", tmp_path, "--subsets")
     assert refused.status == 2
     assert "was trained with all of its channels; train with augment.channel_dropout" in refused.err
     image = np.zeros((1, 8, 8), np.float32)

@@ -10,6 +10,7 @@ from tumorline.errors import Diverged, UserError
 from tumorline.evaluation.baselines import Record
 from tumorline.evaluation.predictions import find_prediction
 from tumorline.evaluation.presence import read_presence, summarise_presence, write_presence
+from tumorline.evaluation.subsets import read_subsets, summarise_subsets, write_subsets
 from tumorline.evaluation.summary import of_region, region_figures, with_baselines, without_own
 from tumorline.evaluation.tables import read_baselines, read_certainties, read_rows, write_evaluation
 from tumorline.evaluation.weaknesses import WEAKNESSES
@@ -18,20 +19,30 @@ from tumorline.metrics import calibration
 from tumorline.metrics.calibration import Certainty
 from tumorline.metrics.summary import Row
 from tumorline.output_folder import claim_output
-from tumorline.results import Calibration, Fold, ResultWarning, Summary, WarningCode, read_summary
+from tumorline.results import Calibration, Fold, ResultWarning, SubsetLevel, Summary, WarningCode, read_summary
 from tumorline.run_folder import (
     CONFIG_NAME,
     EVALUATION_NAME,
     PREDICTIONS_NAME,
     PRESENCE_NAME,
     REPORT_NAME,
+    SUBSETS_NAME,
     SUMMARY_NAME,
     read_config,
     save_config,
 )
 
 Notify = Callable[[str], None]
-NAMES = (CONFIG_NAME, "fold-*", EVALUATION_NAME, SUMMARY_NAME, PREDICTIONS_NAME, PRESENCE_NAME, REPORT_NAME)
+NAMES = (
+    CONFIG_NAME,
+    "fold-*",
+    EVALUATION_NAME,
+    SUMMARY_NAME,
+    PREDICTIONS_NAME,
+    PRESENCE_NAME,
+    SUBSETS_NAME,
+    REPORT_NAME,
+)
 """All that a folder of folds holds, with or without a journal."""
 
 
@@ -91,6 +102,7 @@ def gather(folder: Path, wanted: Collection[int] = ()) -> Summary:
     if presence := [row for path in rows for row in read_presence(path, ("test",))]:
         summary = summary.model_copy(update={"presence": summarise_presence(presence)})
         write_presence(folder, presence)
+    summary = summary.model_copy(update={"subsets": _shared_subsets(finished, folder)})
     write_evaluation(folder, together, summary)
     run.render_report(folder, config)
     return summary
@@ -148,6 +160,16 @@ def _shared_baselines(finished: Sequence[Path]) -> list[Record]:
     return [record for fold in records for record in fold if record["baseline"] in shared]
 
 
+def _shared_subsets(finished: Sequence[Path], folder: Path) -> dict[str, list[SubsetLevel]]:
+    """What the folds have measured with some of the channels only, put together; nothing where one has not."""
+    records = [read_subsets(path) for path in finished]
+    if not all(records):
+        return {}
+    together = [record for fold in records for record in fold]
+    write_subsets(folder, together)
+    return summarise_subsets(together)
+
+
 def summarise_folds(config: Config, rows: Sequence[Row], finished: Sequence[Path]) -> Summary:
     """In the form of a run's summary, of which it takes what all folds share."""
     summaries = [read_summary(path / SUMMARY_NAME) for path in finished]
@@ -171,6 +193,7 @@ def summarise_folds(config: Config, rows: Sequence[Row], finished: Sequence[Path
             "regions": {region: region_figures(of_region(rows, region)) for region in shared.regions},
             "validation": None,
             "baselines": {},
+            "subsets": {},
             "operating_points": {},
             "warnings": [*without_own(shared.warnings), *weak, *_missing(len(finished), settings.folds)],
         }

@@ -3,13 +3,14 @@
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from itertools import combinations
+from pathlib import Path
 from typing import Any, TypeGuard
 
 from tumorline.data.case import Case
 from tumorline.data.dataset import Dataset
 from tumorline.errors import UserError
 from tumorline.evaluation.status import Request
-from tumorline.evaluation.tables import read_rows, write_evaluation
+from tumorline.evaluation.tables import read_rows, truth_value, write_evaluation
 from tumorline.files import write_csv
 from tumorline.groups import group_of
 from tumorline.inference.model import Model
@@ -17,6 +18,7 @@ from tumorline.metrics.overlap import count_overlap, dice_of_tumour
 from tumorline.metrics.summary import figure_of
 from tumorline.model_info import ModelInfo
 from tumorline.output_folder import Memory
+from tumorline.own_files import EVALUATE_AGAIN, Cell, any_text, case_name, or_empty, read_own_csv, share, whole_number
 from tumorline.results import SubsetLevel, Summary
 from tumorline.run_folder import SUBSETS_NAME
 
@@ -24,6 +26,13 @@ Record = dict[str, Any]
 Progress = Callable[[int, int], None]
 
 COLUMNS = ("case", "patient", "region", "channels", "dice", "missed", "predicted_px")
+CELLS: dict[str, Cell] = {
+    "case": case_name,
+    **dict.fromkeys(("patient", "region", "channels"), any_text),
+    "missed": truth_value,
+    "dice": or_empty(share),
+    "predicted_px": whole_number,
+}
 MOST_WITH_ALL = 4
 """Of so many channels every subset is measured; of more all, all but one, and each alone."""
 AFTER_TRAINING = 20
@@ -57,7 +66,7 @@ def add_subsets(
     names = _spread([*dict.fromkeys(row.case for row in rows if row.status in wanted.headline)], most)
     records = measure_subsets(model, wanted.dataset, names, wanted.memory, progress)
     summary = summary.model_copy(update={"subsets": summarise_subsets(records)})
-    write_csv(wanted.output / SUBSETS_NAME, COLUMNS, records)
+    write_subsets(wanted.output, records)
     write_evaluation(wanted.output, rows, summary)
     return summary
 
@@ -112,6 +121,20 @@ def _is_measured(records: Any, model: Model, dataset: Dataset) -> TypeGuard[list
     ]
     return isinstance(records, list) and keys == [
         (record.get("channels"), record.get("region")) if isinstance(record, dict) else None for record in records
+    ]
+
+
+def write_subsets(folder: Path, records: Sequence[Record]) -> None:
+    write_csv(folder / SUBSETS_NAME, COLUMNS, records)
+
+
+def read_subsets(folder: Path) -> list[Record]:
+    """The records of a folder's `subsets.csv`; none where it was not asked for."""
+    if not (folder / SUBSETS_NAME).is_file():
+        return []
+    return [
+        {**record, "missed": record["missed"] == "True", "dice": float(record["dice"]) if record["dice"] else None}
+        for record in read_own_csv(folder / SUBSETS_NAME, CELLS, EVALUATE_AGAIN)
     ]
 
 
