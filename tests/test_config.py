@@ -53,6 +53,16 @@ def test_a_mistake_is_named_with_what_is_accepted(override: str, message: str) -
         load_config(None, [override])
 
 
+def test_a_mistake_is_laid_to_the_file_or_to_the_command_line(tmp_path: Path) -> None:
+    path = tmp_path / "c.toml"
+    path.write_text("[train]\nepochs = 7\n")
+    with pytest.raises(UserError, match=r"^--set: unknown key 'train\.epoch'"):
+        load_config(path, ["train.epoch=3"])
+    path.write_text("[train]\nepoch = 7\n")
+    with pytest.raises(UserError, match=r"c\.toml: unknown key 'train\.epoch'"):
+        load_config(path, ["train.epochs=3"])
+
+
 def test_a_broken_or_missing_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_text("[train\n")
     with pytest.raises(UserError, match=r"c\.toml: not a valid TOML file"):

@@ -37,9 +37,14 @@ def test_every_command_and_option_has_words() -> None:
     assert [line for line in lines if line.startswith("| `") and line.split(" | ")[1].strip(" |") == ""] == []
 
 
+def test_every_command_that_takes_output_takes_o() -> None:
+    lines = PAGES["commands.md"]().splitlines()
+    assert [line for line in lines if line.startswith("| `--output") and " -o " not in line] == []
+
+
 @pytest.mark.parametrize("kind", [Config, TuneConfig, BenchmarkPlan, LossTerm])
 def test_every_key_says_what_it_means(kind: type[Config]) -> None:
-    assert [key.name for key in every_key(kind) if not key.meaning] == []
+    assert [key.name for key in every_key(kind, of_lists=True) if not key.meaning] == []
 
 
 def test_every_section_says_what_it_is_about() -> None:
@@ -54,6 +59,8 @@ def test_keys_have_types_limits_and_defaults_in_words() -> None:
     assert keys["model.threshold"] == ('"validation" or number, above 0 to below 1', '"validation"')
     assert keys["augment.flips"] == ('true or false or "horizontal" or "vertical"', "true")
     assert keys["data.window"] == ("list of 3: whole number, 8 to 512", "left out")
+    inner = {key.name: key.shown_default for key in every_key(of_lists=True)}
+    assert (inner["loss.sum[].weight"], "loss.sum[].weight" in keys) == ("1.0", False)
     assert keys["loss.sum"] == ("list: table { name, options, weight }", "[]")
     assert keys["model.postprocessing.smallest_ml"][0] == "table of names, each with number, 0 or more"
 
@@ -64,6 +71,15 @@ def test_a_recipe_begins_with_a_sentence_about_itself(kind: str, name: str) -> N
     assert line[0].isupper()
     assert line.endswith((".", "?", "]'", "d", ")")), line
     assert len(line) < 130
+
+
+def test_all_recipes_travel_in_the_wheel() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    patterns = project["tool"]["setuptools"]["package-data"]["tumorline"]
+    packed = {path for pattern in patterns for path in RECIPES.parent.glob(pattern)}
+    assert {RECIPES / kind / f"{name}.toml" for kind, name in EVERY_RECIPE} <= packed
+    assert find_recipe("lite0").samefile(ROOT / "configs" / "lite0.toml")
+    assert find_recipe("boundary", "benchmark").samefile(ROOT / "benchmarks" / "plans" / "boundary.toml")
 
 
 @pytest.mark.parametrize("name", recipe_names())

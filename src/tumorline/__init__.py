@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         train,
         tune,
     )
+    from tumorline.callbacks import Callback
     from tumorline.config import Config, load_config
     from tumorline.data.dataset import load_dataset
     from tumorline.errors import UserError
@@ -58,12 +59,14 @@ _HOME = {
     "load": "tumorline.inference.model",
     "load_dataset": "tumorline.data.dataset",
     "simulate": "tumorline.simulation",
+    "Callback": "tumorline.callbacks",
     "Config": "tumorline.config",
     "load_config": "tumorline.config",
     "UserError": "tumorline.errors",
 }
 
 __all__ = [
+    "Callback",
     "Config",
     "UserError",
     "benchmark",

@@ -24,6 +24,7 @@ from tumorline.assessment import (
 )
 from tumorline.audit import between
 from tumorline.audit import check as checks
+from tumorline.callbacks import Callback, check_callbacks
 from tumorline.compared_results import Comparison, Leaderboard, Matrix
 from tumorline.config import Config, DataConfig, load_config, parse_config
 from tumorline.data.dataset import Dataset, load_dataset
@@ -78,6 +79,7 @@ def train(
     output: Path | str | None = None,
     test: bool = True,
     notify: Notify = silent,
+    callbacks: Sequence[Callback] = (),
 ) -> Path:
     """Train, evaluate and report; returns the run folder.
 
@@ -91,8 +93,12 @@ def train(
     if not isinstance(config, Config):
         config = read_recipe(config, data, overrides)
     folder = _checked(Path(output) if output else new_run_folder(config.name), config.data)
-    with trusting(modules_in(config.model.name)):
-        (run.train if test else run.fit_only)(config, folder, notify)
+    check_callbacks(callbacks)
+    with trusting(modules_in([config.model.name, *config.train.callbacks])):
+        if test:
+            run.train(config, folder, notify, callbacks)
+        else:
+            run.fit_only(config, folder, notify, callbacks=callbacks)
     return folder
 
 
@@ -136,7 +142,7 @@ def cross_validate(
         config = read_recipe(config, data, overrides)
     folder = Path(output) if output else Path("runs") / f"{config.name}-{config.split.folds}folds"
     _checked(folder, config.data)
-    with trusting(modules_in(config.model.name)):
+    with trusting(modules_in([config.model.name, *config.train.callbacks])):
         cross_validation.cross_validate(config, folder, only, notify)
     return folder
 
@@ -288,8 +294,13 @@ def resume(
     test: bool = True,
     trust_modules: Iterable[str] = (),
     trust_paths: bool = False,
+    callbacks: Sequence[Callback] = (),
+    epochs: int | None = None,
 ) -> Path:
     """Go on with a run that was stopped, or that was trained without `test`.
+
+    More `epochs` lengthen it, where it then is what it would have been with so many: of the schedules 'constant' and
+    'plateau'. Raises UserError elsewhere.
 
     A network from outside Tumorline is imported from `trust_modules` only: that runs its code. Where another user or
     machine began the run, the data that its configuration names are opened with `trust_paths` only.
@@ -298,10 +309,8 @@ def resume(
 
     with trusting(trust_modules), trusting_paths(trust_paths), local_only():
         config = read_local_config(Path(folder))
-        if test:
-            run.resume(Path(folder), config, notify)
-        else:
-            run.fit_only(config, Path(folder), notify)
+        check_callbacks(callbacks)
+        run.resume(Path(folder), config, notify, callbacks, epochs, test)
     return Path(folder)
 
 
@@ -319,6 +328,7 @@ class EvaluationOptions:
     processes: int = 1
     progress: Progress | None = None
     subsets: bool = False
+    stress_progress: Progress | None = None
 
 
 def evaluate(
@@ -358,6 +368,7 @@ def evaluate(
         processes,
         progress,
         subsets,
+        progress,
     )
     return write_evaluation(model, data, how)[1].to_json()
 
@@ -379,7 +390,7 @@ def write_evaluation(model: Path | str, data: Path | str | None, how: Evaluation
         shown = images_to_show(loaded, data)
         summary = evaluate_and_report(loaded, wanted, how.progress, shown)
         if how.stress:
-            summary = add_stress(loaded, wanted, summary, how.progress)
+            summary = add_stress(loaded, wanted, summary, how.stress_progress)
         if how.subsets:
             summary = add_subsets(loaded, wanted, summary, progress=how.progress)
         if how.stress or how.subsets:

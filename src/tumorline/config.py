@@ -1,5 +1,7 @@
 """One TOML file is one run: typed sections, unknown keys refused with the nearest name."""
 
+import copy
+import re
 import tomllib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -28,6 +30,9 @@ ONE_CYCLE_RISE = 0.3
 
 RUN_NAME = r"^[^\W_][\w.-]*$"
 """What the names of runs, benchmarks and models look like: they become names of folders."""
+
+LOGGERS = {"tensorboard": "TensorBoard", "mlflow": "MLflow"}
+"""Callbacks that come with the package: names, each with its class."""
 
 AFTER_TRAINING = ("model.threshold", "model.storage", "model.postprocessing")
 """Keys that change nothing in a training, and so nothing in its validation figure."""
@@ -86,6 +91,7 @@ class SourceConfig(Section):
     licence: str = Field(default="", max_length=1000)
     """Its terms, where they are not known or are others: the model file and its card hand them on."""
     attribution: str = Field(default="", max_length=1000)
+    """Whom its terms want to be named."""
     channel_as: Name | Literal[""] = ""
     """The sequence that its images count as, where they are of another."""
     label_as: Name | Literal[""] = ""
@@ -504,6 +510,21 @@ class TrainConfig(Section):
     """Refuse operations that have no deterministic version (GPU; on CPU every run is repeatable)."""
     checkpoint_minutes: float = Field(default=5.0, ge=1e-3, le=MANY)
     """Save the resumable state at each epoch's end and at least this often within an epoch."""
+    callbacks: tuple[str, ...] = ()
+    """Who is told of each epoch: tensorboard, mlflow (extras of these names), or your own as package.module:Name."""
+
+    @field_validator("callbacks", mode="before")
+    @classmethod
+    def splits_callbacks_at_commas(cls, value: Any) -> Any:
+        return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+
+    @field_validator("callbacks")
+    @classmethod
+    def names_callbacks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if name not in LOGGERS and not re.fullmatch(r"[\w.]+:\w+", name):
+                raise ValueError(f"'{name}' is no package.module:Name and no logger; {did_you_mean(name, LOGGERS)}")
+        return tuple(dict.fromkeys(value))
 
     @model_validator(mode="before")
     @classmethod
@@ -575,9 +596,14 @@ def load_config(path: Path | str | None, overrides: Iterable[str] = ()) -> Confi
     """
     values = {} if path is None else read_toml(Path(path))
     where = "the command line" if path is None else str(path)
+    changed = copy.deepcopy(values)
     for override in overrides:
-        apply_override(values, override)
-    return parse_config(values, where)
+        apply_override(changed, override)
+    try:
+        return parse_config(changed, where)
+    except UserError:
+        parse_config(values, where)
+    return parse_config(changed, "--set")  # which is wrong, since the file by itself is not
 
 
 def parse_config(values: Mapping[str, Any], where: str) -> Config:

@@ -6,7 +6,7 @@ import inspect
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -51,18 +51,26 @@ class Key:
         return "none, it has to be given" if self.needed else "left out" if self.default is None else toml(self.default)
 
 
-def every_key(kind: Kind = Config, section: str = "") -> list[Key]:
-    """All keys of a section and of the sections within it, in their order."""
-    return list(_keys(kind, section))
+def every_key(kind: Kind = Config, section: str = "", of_lists: bool = False) -> list[Key]:
+    """All keys of a section and of the sections within it, in their order.
+
+    With `of_lists` also those of the tables in a list, such as `loss.sum[].weight`.
+    """
+    keys = _keys(kind, section)
+    return [key for key in keys if of_lists or "[]" not in key.name]
 
 
 def sections(kind: Kind = Config, name: str = "") -> dict[str, str]:
     """Name and description of a section and of those within it."""
+    members = {key: field.annotation for key, field in kind.model_fields.items()}
+    members |= {
+        f"{key}[]": get_args(found)[0] for key, found in members.items() if any(_keys_of_tables(found, key, {}))
+    }
     within = {
         inner: text
-        for key, field in kind.model_fields.items()
-        if _is_section(field.annotation)
-        for inner, text in sections(field.annotation, f"{name}.{key}".lstrip(".")).items()  # type: ignore[arg-type]
+        for key, found in members.items()
+        if _is_section(found)
+        for inner, text in sections(found, f"{name}.{key}".lstrip(".")).items()  # type: ignore[arg-type]
     }
     return {name: " ".join((kind.__doc__ or "").split()), **within}
 
@@ -118,6 +126,16 @@ def _keys(kind: Kind, section: str) -> Iterator[Key]:
             needed = field.is_required()
             default = None if needed else field.get_default(call_default_factory=True)
             yield Key(full, _accepts(field), default, needed, meanings.get(name, ""))
+    for name, field in kind.model_fields.items():
+        yield from _keys_of_tables(field.annotation, f"{section}.{name}".lstrip("."), meanings)
+
+
+def _keys_of_tables(annotation: Any, name: str, outer: Mapping[str, str]) -> Iterator[Key]:
+    """Of a list of sections, what each of them holds; a key without a text means what it means outside."""
+    inner = get_args(annotation)
+    if get_origin(annotation) is tuple and inner[1:] == (...,) and _is_section(inner[0]):
+        for key in _keys(inner[0], f"{name}[]"):
+            yield key if key.meaning else replace(key, meaning=outer.get(key.last, ""))
 
 
 def _is_section(annotation: Any) -> bool:
@@ -159,7 +177,7 @@ def _type_in_words(kind: Any, limits: Sequence[Any] = ()) -> str:
     if origin is Annotated:
         return _type_in_words(inner[0], [*_limits(inner[1:]), *limits])
     if origin in (Union, UnionType):
-        return " or ".join(_type_in_words(one, limits) for one in inner if one is not NoneType)
+        return " or ".join(dict.fromkeys(_type_in_words(one, limits) for one in inner if one is not NoneType))
     if origin is Literal:
         return " or ".join(map(toml, inner))
     if origin is tuple and inner[1:] != (...,):
@@ -169,9 +187,13 @@ def _type_in_words(kind: Any, limits: Sequence[Any] = ()) -> str:
     if origin is dict:
         return "table" if inner[1] is Any else f"table of names, each with {_type_in_words(inner[1])}"
     if _is_section(kind):
-        return f"table {{ {', '.join(kind.model_fields)} }}"
+        shown = list(kind.model_fields)
+        return f"table {{ {', '.join(shown if len(shown) <= MOST_NAMED else [*shown[:MOST_NAMED], '...'])} }}"
     return f"{NAMES.get(kind, 'any value')}{_within(limits)}"
 
+
+MOST_NAMED = 4
+"""Keys of a table that are named where it is accepted."""
 
 ABSURD, TINY = 10**6, 1e-6
 """Bounds beyond these are there to refuse slips of the keyboard."""

@@ -133,6 +133,21 @@ def alone_in(folder: Path) -> Iterator[FileLock]:
         lock.release()
 
 
+def is_at_work(folder: Path) -> bool:
+    """Whether a process holds a folder's lock; of a folder that may not be written, nobody does that is known of."""
+    if not (folder / LOCK_NAME).exists():
+        return False
+    lock = FileLock(folder / LOCK_NAME, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        return True
+    except OSError:
+        return False
+    lock.release()
+    return False
+
+
 def remove_unfinished(folder: Path) -> None:
     """Remove what a killed process left of files that it had not finished."""
     for leftover in folder.rglob(".*.part"):

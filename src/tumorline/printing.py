@@ -15,6 +15,7 @@ from tumorline.metrics.headline import (
     count_volumes,
     tell_presence,
 )
+from tumorline.progress import minutely
 from tumorline.wording import numbered
 
 if TYPE_CHECKING:
@@ -40,13 +41,13 @@ def print_json(content: object) -> None:
 
 
 def counter(what: str) -> "Callable[[int, int], None]":
-    """A progress callback that counts on standard error where that is a terminal that can go back in its line."""
+    """A progress callback on standard error: it counts in one line of a terminal, elsewhere it says a line a minute."""
+    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        return minutely(what, note)
     label = one_line(what)
-    shows_progress = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
     def show(done: int, total: int) -> None:
-        if shows_progress:
-            print(f"\r{label} {done}/{total}", end="\n" if done == total else "", file=sys.stderr, flush=True)
+        print(f"\r{label} {done}/{total}", end="\n" if done == total else "", file=sys.stderr, flush=True)
 
     return show
 
@@ -75,21 +76,26 @@ def print_rate(folder: Path, rate: float | None) -> None:
 
 
 def print_headline(summary: "Summary") -> None:
+    for line in headline_lines(summary):
+        say(line)
+
+
+def headline_lines(summary: "Summary") -> "Iterator[str]":
     """The figures that matter, each with what it is."""
     from tumorline.results import mean_dice_over_regions
 
     for warning in summary.warnings:
-        say(f"! {warning.text}")
+        yield f"! {warning.text}"
     if len(summary.regions) > 1:
-        say(f"mean over regions of the Dice by patient {format_number(mean_dice_over_regions(summary.regions))}")
-        say(f"  {count_cases(summary)}")
+        yield f"mean over regions of the Dice by patient {format_number(mean_dice_over_regions(summary.regions))}"
+        yield f"  {count_cases(summary)}"
     for region, figures in summary.regions.items():
         dice = figures.dice
-        say(f"{region}: Dice by patient {format_number(dice.mean)} {_interval(dice)}")
+        yield f"{region}: Dice by patient {format_number(dice.mean)} {_interval(dice)}"
         if len(summary.regions) == 1:
-            say(f"  {count_cases(summary)}")
+            yield f"  {count_cases(summary)}"
         for line in [*_headline_lines(figures), *tell_presence(summary, region), *_of_sources(figures)]:
-            say(f"  {line}")
+            yield f"  {line}"
 
 
 def _of_sources(figures: "RegionSummary") -> "Iterator[str]":
@@ -303,9 +309,20 @@ def print_check(result: "Mapping[str, Any]") -> None:
 
 
 def print_table(rows: "Sequence[Mapping[str, Any]]") -> None:
-    """Rows as tab-separated text with a header; a cell is empty where a row has none of its column."""
+    """Rows with a header: in even columns on a terminal, tab-separated elsewhere.
+
+    A cell is empty where a row has none of its column.
+    """
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    if rows:
-        print("\t".join(map(to_cell, columns)))
-        for row in rows:
-            print("\t".join(to_cell(str(row.get(name, ""))) for name in columns))
+    table = [[to_cell(str(cell)) for cell in line] for line in _table_lines(rows, columns)] if rows else []
+    widths = [max(map(len, cells)) for cells in zip(*table, strict=True)]
+    on_terminal = sys.stdout.isatty()
+    for cells in table:
+        even = "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+        print(even if on_terminal else "\t".join(cells))
+
+
+def _table_lines(rows: "Sequence[Mapping[str, Any]]", columns: "Sequence[str]") -> "Iterator[Sequence[Any]]":
+    yield columns
+    for row in rows:
+        yield [row.get(name, "") for name in columns]

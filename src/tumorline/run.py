@@ -5,21 +5,21 @@ Each stage leaves whole files in the run folder; resuming a run goes on where it
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tumorline import environment
 from tumorline.audit.check import check, errors, stop_on_errors
+from tumorline.callbacks import Callback, Listeners, make_callbacks
 from tumorline.config import Config
 from tumorline.data import split as splits
 from tumorline.data.dataset import Dataset
 from tumorline.data.joined import case_reader, load_data
 from tumorline.data.split import Split, split_dataset
 from tumorline.errors import Diverged, UserError, require_extra
-from tumorline.escaping import one_line
 from tumorline.evaluation import operating_point
 from tumorline.evaluation.choose_postprocessing import choose_postprocessing
 from tumorline.evaluation.scoring import evaluate
@@ -35,30 +35,35 @@ from tumorline.files import (
     remove_unfinished,
     write_csv,
     write_json,
-    writing,
 )
 from tumorline.inference.model import load
 from tumorline.inference.post import describe_postprocessing
+from tumorline.lengthening import earlier_lengths, lengthen
 from tumorline.model_file import ModelInfo, known_images, save_model, stored, with_figures
 from tumorline.network_input.windows import count_slices, count_windows, input_of
 from tumorline.output_folder import amended
+from tumorline.progress import Notify, minutely, silent
 from tumorline.provenance import model_info, origin_of
 from tumorline.report import write_card, write_report
 from tumorline.report.learning_rate import write_learning_rate
 from tumorline.report.run_images import run_images
+from tumorline.results import Summary
 from tumorline.run_folder import (
     CONFIG_NAME,
     ENVIRONMENT_NAME,
     LOG_NAME,
     ONNX_NAME,
+    REPORT_NAME,
     SPLIT_NAME,
     STATE_NAME,
+    SUMMARY_NAME,
     TEST_USES_NAME,
     WEIGHTS_NAME,
     read_config,
     read_history,
     save_config,
 )
+from tumorline.run_log import append_log, begin_log, logged_end, logged_warnings, logging_too
 from tumorline.wording import is_or_are, numbered
 
 if TYPE_CHECKING:
@@ -67,10 +72,8 @@ if TYPE_CHECKING:
     from tumorline.training.loop import Task
     from tumorline.training.machine import Machine
 
-Notify = Callable[[str], None]
 
-
-def train(config: Config, run: Path, notify: Notify) -> None:
+def train(config: Config, run: Path, notify: Notify, callbacks: Sequence[Callback] = ()) -> None:
     """Train, evaluate and report in a new run folder; an existing one is never overwritten.
 
     Raises UserError for data or configuration that cannot be used; nothing is then left behind.
@@ -80,11 +83,15 @@ def train(config: Config, run: Path, notify: Notify) -> None:
     with _claimed(run):
         _refuse_existing(run)
         _begin(config, run)
-        _carry_out(config, run, notify)
+        _carry_out(config, run, Course(notify, callbacks=callbacks))
 
 
 def fit_only(
-    config: Config, run: Path, notify: Notify, on_epoch: Callable[[Mapping[str, Any]], None] | None = None
+    config: Config,
+    run: Path,
+    notify: Notify,
+    on_epoch: Callable[[Mapping[str, Any]], None] | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> Path:
     """Train without a look at the test part, going on where the folder holds a state; returns the best weights.
 
@@ -98,16 +105,27 @@ def fit_only(
     with _claimed(run):
         _refuse_another(config, run)
         _begin(config, run)
-        _carry_out(config, run, notify, on_epoch, finish=False)
+        _carry_out(config, run, Course(notify, on_epoch, callbacks, finish=False))
     return run / BEST_WEIGHTS_NAME
 
 
-def resume(run: Path, config: Config, notify: Notify) -> None:
-    """Go on with a run that was stopped, at whatever stage; the configuration is its own."""
+def resume(
+    run: Path,
+    config: Config,
+    notify: Notify,
+    callbacks: Sequence[Callback] = (),
+    epochs: int | None = None,
+    test: bool = True,
+) -> None:
+    """Go on with a run that was stopped, at whatever stage; the configuration is its own.
+
+    More `epochs` lengthen it, where that is what it would have been with so many. Raises UserError where it is not.
+    """
     require_extra("torch", "training", "train")
     _refuse_strange(run)
     with _claimed(run):
-        _carry_out(config, run, notify)
+        longer = _lengthened(config, run, epochs, notify)
+        _carry_out(longer, run, Course(notify, callbacks=callbacks, finish=test))
 
 
 def render_report(run: Path, config: Config | None = None) -> Path:
@@ -138,7 +156,7 @@ def find_learning_rate(config: Config, output: Path, notify: Notify) -> float | 
         raise UserError(f"{output}: exists already; choose another --output")
     check_model(config)
     with machine(config.train) as place:
-        dataset, split = _prepare(config, notify if place.leads else _silent)
+        dataset, split = _prepare(config, notify if place.leads else silent)
         _require_memory(config, dataset, split, place)
         found = find_rate(Task(config, dataset, split, output), place)
         if place.leads:
@@ -209,8 +227,7 @@ def _emptied_at_error(run: Path, keep: bool) -> Iterator[None]:
     remove_unfinished(run)
     try:
         yield
-    except Diverged as error:
-        _log(run, f"error: {error}")
+    except Diverged:
         raise
     except UserError:
         if not keep and not (run / STATE_NAME).exists():
@@ -218,30 +235,76 @@ def _emptied_at_error(run: Path, keep: bool) -> Iterator[None]:
         raise
 
 
-def _carry_out(
-    config: Config,
-    run: Path,
-    notify: Notify,
-    on_epoch: Callable[[Mapping[str, Any]], None] | None = None,
-    finish: bool = True,
-) -> None:
+@dataclass(frozen=True)
+class Course:
+    """How far a training goes, and who hears of it."""
+
+    notify: Notify
+    on_epoch: Callable[[Mapping[str, Any]], None] | None = None
+    callbacks: Sequence[Callback] = ()
+    finish: bool = True
+    """Whether the test part is looked at."""
+
+
+def _carry_out(config: Config, run: Path, course: Course) -> None:
     from tumorline.training.loop import Task, fit
     from tumorline.training.machine import machine
 
     check_model(config, begun=(run / STATE_NAME).exists())
-    with machine(config.train) as place:
-        notify = _logged(run, notify) if place.leads else _silent
+    callbacks = [*make_callbacks(config.train.callbacks), *course.callbacks]
+    with machine(config.train) as place, _heard(run, course, callbacks if place.leads else None) as (notify, listeners):
         dataset, split = _prepare(config, notify)
         _refuse_seen_before(origin_of(config), dataset, split)
         _require_memory(config, dataset, split, place)
-        task = Task(config, dataset, split, Path(place.gather(str(run))[0]))
+        earlier = tuple(earlier_lengths(run, config)) if place.leads else ()
+        task = Task(config, dataset, split, Path(place.gather(str(run))[0]), tuple(place.gather(earlier)[0]))
         if place.leads:
             write_csv(task.run / SPLIT_NAME, splits.COLUMNS, splits.split_table(dataset, split))
-        state = fit(task, place, on_epoch)
+        state = fit(task, place, _both(listeners, course.on_epoch), listeners.begin(task.run, config))
         if place.leads:
             _write_environment(task, place, state.network)
-        if place.leads and finish:
-            _finish(task, notify)
+        if place.leads and course.finish:
+            listeners.tell("on_test", _finish(task, notify).to_json())
+
+
+@contextmanager
+def _heard(run: Path, course: Course, callbacks: Sequence[Callback] | None) -> Iterator[tuple[Notify, Listeners]]:
+    """What is said within goes to the log, and to the callbacks; None stands for a process that does not lead."""
+    if callbacks is None:
+        yield silent, Listeners((), silent)
+        return
+    began = time.monotonic()
+    notify = logging_too(run, course.notify)
+    begin_log(run)
+    listeners = Listeners(callbacks, notify)
+    with logged_end(run), logged_warnings(run), listeners.listening("finished" if course.finish else "trained"):
+        yield notify, listeners
+    append_log(run, f"done after {(time.monotonic() - began) / 60:.1f} minutes")
+
+
+def _both(
+    listeners: Listeners, on_epoch: Callable[[Mapping[str, Any]], None] | None
+) -> Callable[[Mapping[str, Any]], None]:
+    """The callbacks hear of an epoch first: what `on_epoch` raises ends the training."""
+
+    def tell(row: Mapping[str, Any]) -> None:
+        listeners.tell("on_epoch", row)
+        if on_epoch is not None:
+            on_epoch(row)
+
+    return tell
+
+
+def _lengthened(config: Config, run: Path, epochs: int | None, notify: Notify) -> Config:
+    """With so many epochs, which is then said."""
+    longer = config if epochs is None else lengthen(run, config, epochs, _is_first_process())
+    if longer != config and _is_first_process():
+        before, after = config.train, longer.train
+        warmup = "" if after.warmup == before.warmup else f", train.warmup {before.warmup} to {after.warmup}"
+        again = "; its test part will be looked at once more" if (run / TEST_USES_NAME).exists() else ""
+        said = f"lengthened: train.epochs {before.epochs} to {after.epochs}{warmup}{again}"
+        logging_too(run, notify)(said)
+    return longer
 
 
 def check_model(config: Config, begun: bool = False) -> None:
@@ -263,7 +326,7 @@ def check_model(config: Config, begun: bool = False) -> None:
 
 def _prepare(config: Config, notify: Notify) -> tuple[Dataset, Split]:
     """Load, split and check the data; stop on errors, say the warnings."""
-    dataset = load_data(config)
+    dataset = load_data(config, minutely("decoding", notify))
     stop_on_errors(errors(dataset))
     _refuse_context_of_pictures(dataset)
     if config.augment.channel_dropout:
@@ -325,12 +388,14 @@ def _refuse_seen_before(origin: ModelInfo | None, dataset: Dataset, split: Split
         )
 
 
-def _finish(task: "Task", notify: Notify) -> None:
+def _finish(task: "Task", notify: Notify) -> Summary:
     """From the best weights to model file, ONNX, evaluation and report."""
     from tumorline.export import export_onnx, stamp_onnx
     from tumorline.training.loop import read_best
 
     run = task.run
+    for name in (REPORT_NAME, SUMMARY_NAME):  # of a shorter training
+        (run / name).unlink(missing_ok=True)
     notify(f"writing {WEIGHTS_NAME} and its twin {ONNX_NAME}")
     best = {name: tensor.numpy() for name, tensor in read_best(task).items()}
     weights = stored(best, task.config.model.storage)
@@ -346,7 +411,7 @@ def _finish(task: "Task", notify: Notify) -> None:
     stamp_onnx(run / WEIGHTS_NAME)
     notify("evaluating validation and test patients at native resolution")
     request = Request(task.dataset, run, include=("validation", "test", "unseen"))
-    summary = evaluate(load(run), request)
+    summary = evaluate(load(run), request, minutely("evaluating", notify))
     if info.input.may_lack_channels:
         notify("evaluating them with each subset of their channels")
         summary = add_subsets(load(run), request, summary, AFTER_TRAINING)
@@ -355,6 +420,7 @@ def _finish(task: "Task", notify: Notify) -> None:
     append_line(run / TEST_USES_NAME, {"by": "train", "cases": summary.case_status})
     write_card(run)
     render_report(run, task.config)
+    return summary
 
 
 def _operating_points(info: ModelInfo) -> str:
@@ -409,23 +475,3 @@ def _write_environment(task: "Task", place: "Machine", network: "nn.Module") -> 
 
 def _is_first_process() -> bool:
     return os.environ.get("RANK", "0") == "0"
-
-
-def _logged(run: Path, notify: Notify) -> Notify:
-    """Notices go to the run's log as well."""
-
-    def both(message: str) -> None:
-        _log(run, message)
-        notify(message)
-
-    return both
-
-
-def _log(run: Path, message: str) -> None:
-    path = run / LOG_NAME
-    with writing(path), path.open("a", encoding="utf-8") as file:
-        file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {one_line(message)}\n")
-
-
-def _silent(_message: str) -> None:
-    """Notices of the processes that do not lead."""

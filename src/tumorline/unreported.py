@@ -3,7 +3,7 @@
 import os
 import sys
 
-SETTINGS = {"HF_HUB_DISABLE_TELEMETRY": "1", "RAY_USAGE_STATS_ENABLED": "0"}
+SETTINGS = {"HF_HUB_DISABLE_TELEMETRY": "1", "RAY_USAGE_STATS_ENABLED": "0", "MLFLOW_DISABLE_TELEMETRY": "true"}
 """Whoever has set them otherwise has asked for it."""
 
 

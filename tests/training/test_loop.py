@@ -197,9 +197,12 @@ def test_two_processes_give_the_loss_of_one(tiny_config: Config, tmp_path: Path,
     config.save(tmp_path / "config.toml")
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    arguments = ["-m", "tumorline", "train", str(tmp_path / "config.toml"), "--output"]
+    arguments = ["-m", "tumorline", "train", str(tmp_path / "config.toml"), "--log", "tensorboard", "--output"]
     subprocess.run([*torchrun, *arguments, str(tmp_path / "two")], check=True, env=environment)
     subprocess.run([sys.executable, *arguments, str(tmp_path / "one")], check=True, env=environment)
     for one, two in zip(history(tmp_path / "one"), history(tmp_path / "two"), strict=True):
         for column in ("train_loss", "validation_loss", "validation_dice"):
             assert float(one[column]) == pytest.approx(float(two[column]), abs=2e-4)
+    told = [line.split()[3] for line in (tmp_path / "two" / "log.txt").read_text().splitlines() if " epoch " in line]
+    assert told == [f"{row['epoch']}/{config.train.epochs}" for row in history(tmp_path / "two")]
+    assert len(list((tmp_path / "two" / "tensorboard").iterdir())) == 1

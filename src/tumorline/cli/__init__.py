@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from tumorline import __version__
-from tumorline.cli import configuration, data, evaluating, models, predicting, serving, training
+from tumorline.cli import configuration, data, evaluating, listing_runs, models, predicting, serving, training
 from tumorline.cli.arguments import as_key
 from tumorline.errors import Interrupted, UserError
 from tumorline.escaping import one_line
@@ -32,6 +32,7 @@ COMMANDS: Commands = (
     predicting.predict,
     serving.app,
     evaluating.report,
+    listing_runs.runs,
     models.ensemble,
     models.export,
     models.models,

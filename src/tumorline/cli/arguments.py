@@ -10,6 +10,7 @@ from typing import Any
 from tumorline.errors import UserError
 
 NEAR = 0.75
+WEIGHTS = Path(__file__).parents[1] / "weights"
 
 
 def require_paths(*paths: Path | None) -> None:
@@ -29,7 +30,7 @@ def require_sources(sources: Iterable[str]) -> None:
 def require_models(models: Iterable[Path]) -> None:
     """Raise UserError for what is neither a model that comes with the package nor there."""
     for model in models:
-        if not model.exists():
+        if not model.exists() and not (WEIGHTS / f"{model}.safetensors").is_file():
             from tumorline.model_file import find_model
 
             find_model(model)

@@ -27,6 +27,12 @@ def complete_key_names(incomplete: str) -> list[str]:
     return [key.name for key in every_key() if key.name.startswith(incomplete)]
 
 
+def complete_loggers(incomplete: str) -> list[str]:
+    from tumorline.config import LOGGERS
+
+    return [name for name in LOGGERS if name.startswith(incomplete)]
+
+
 def complete_models(incomplete: str) -> list[str]:
     """Those that come with the package, and run folders that hold a model."""
     weights = Path(__file__).parents[1] / "weights"

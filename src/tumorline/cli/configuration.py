@@ -70,8 +70,7 @@ def explain(
     """Say what a key of the configuration means, what it takes and what it is without it; without KEY list all."""
     from tumorline.config_reference import every_key, find_keys
 
-    keys = every_key()
-    found = find_keys(key, keys) if key else keys
+    found = find_keys(key, every_key(of_lists=True)) if key else every_key()
     if as_json:
         print_json(
             [

@@ -134,7 +134,9 @@ def plan(
         int | None, typer.Option(min=2, max=3, help="2 for slices, 3 for volumes; without it the set decides.")
     ] = None,
     overrides: Overrides = None,
-    output: Annotated[Path | None, typer.Option("--output", help="TOML file to write; plan-<source>.toml.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="TOML file to write; plan-<source>.toml.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Choose spacing, size, network and length of a training for a set, say why, and write the recipe.

@@ -80,6 +80,7 @@ def evaluate(
         os.cpu_count() or 1,
         counter("evaluating"),
         subsets,
+        counter("under stress"),
     )
     if len(chosen) > 1 or len(data or ()) > 1:
         if stress or subsets:

@@ -5,7 +5,14 @@ from typing import Annotated
 
 import typer
 
-from tumorline.cli.completion import complete_keys, complete_models, complete_plans, complete_recipes, complete_searches
+from tumorline.cli.completion import (
+    complete_keys,
+    complete_loggers,
+    complete_models,
+    complete_plans,
+    complete_recipes,
+    complete_searches,
+)
 
 Overrides = Annotated[
     list[str] | None,
@@ -41,6 +48,15 @@ Plan = Annotated[
     ),
 ]
 Source = Annotated[Path | None, typer.Option("--data", help="Folder in a supported layout, or a CSV.")]
+Logged = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--log",
+        metavar="tensorboard|mlflow|MODULE:NAME",
+        help="Tell a logger, or a tumorline.Callback of your own, of each epoch; may be repeated.",
+        autocompletion=complete_loggers,
+    ),
+]
 MODEL_HELP = "Run folder, .safetensors file, or a listed model such as 'builtin'."
 Models = Annotated[
     list[Path] | None,

@@ -51,7 +51,7 @@ def configuration_page() -> str:
     from tumorline.tuning.plan import TuneConfig
 
     lines = [CONFIGURATION_HEAD, *_recipe_table(), "## Keys of a run", ""]
-    lines += _of_sections(every_key(), sections())
+    lines += _of_sections(every_key(of_lists=True), sections())
     lines += [
         "## Keys of a search",
         "",
@@ -80,7 +80,7 @@ def _recipe_table() -> Iterator[str]:
 def _of_sections(keys: list[Key], described: dict[str, str]) -> Iterator[str]:
     for section, members in groupby(keys, lambda key: key.section):
         if section:
-            yield from (f"### [{section}]", "")
+            yield from (f"### {f'[[{section[:-2]}]]' if section.endswith('[]') else f'[{section}]'}", "")
         yield from (described.get(section, ""), "")
         yield from _key_table(list(members))
 

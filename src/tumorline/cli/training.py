@@ -3,15 +3,28 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tumorline.cli.arguments import require_paths, require_run, require_sources
-from tumorline.cli.options import AsJson, Output, Overrides, Plan, Recipe, Search, Source, Sources, Trusted, TrustPaths
+from tumorline.cli.options import (
+    AsJson,
+    Logged,
+    Output,
+    Overrides,
+    Plan,
+    Recipe,
+    Search,
+    Source,
+    Sources,
+    Trusted,
+    TrustPaths,
+)
 from tumorline.errors import UserError
 from tumorline.printing import (
     fold_rows,
+    headline_lines,
     note,
     print_headline,
     print_json,
@@ -22,13 +35,23 @@ from tumorline.printing import (
 )
 from tumorline.signals import stopped_by_signals
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tumorline.callbacks import Callback
+    from tumorline.config import Config
+
 
 def train(
     recipe: Recipe = None,
     data: Sources = None,
     overrides: Overrides = None,
     output: Output = None,
-    resume: Annotated[Path | None, typer.Option(help="Go on with this run folder.")] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(help="Go on with this run folder; with --set train.epochs=N further than it was begun for."),
+    ] = None,
+    log: Logged = None,
     no_test: Annotated[
         bool, typer.Option("--no-test", help="Stop before the test patients; --resume goes on with them.")
     ] = False,
@@ -41,21 +64,23 @@ def train(
     """Train a model, evaluate it on held-out patients and write a report."""
     from tumorline.recipe_files import read_recipe
 
-    if resume and (recipe or data or overrides or output or find_lr):
-        raise UserError("--resume goes on with the run's own configuration; give nothing beside it")
+    if resume and (recipe or data or output or find_lr):
+        raise UserError("--resume goes on with the run's own configuration; give --set train.epochs=N alone beside it")
     if find_lr and no_test:
         raise UserError("--find-lr keeps no model, so that there is nothing to test; leave out --no-test")
     require_sources(data or ())
     if resume:
         require_run(resume)
-    config = None if resume else read_recipe(recipe, data or None, overrides or ())
+    epochs = epochs_to_reach(overrides) if resume and overrides else None
+    config = None if resume else with_loggers(read_recipe(recipe, data or None, overrides or ()), log or ())
     from tumorline import api
 
     if find_lr:
         print_rate(*api.find_learning_rate(config, output=output, notify=note))
         return
     if resume:
-        run = api.resume(resume, note, not no_test, trust_module or (), trust_paths)
+        callbacks = further_callbacks(resume, log or ())
+        run = api.resume(resume, note, not no_test, trust_module or (), trust_paths, callbacks, epochs)
     else:
         run = api.train(config, output=output, test=not no_test, notify=note)
     if os.environ.get("RANK", "0") != "0":
@@ -64,9 +89,48 @@ def train(
         say(f"trained, not tested: {run}")
     else:
         from tumorline.results import read_summary
+        from tumorline.run_log import append_log
 
-        print_headline(read_summary(run / "summary.json"))
-        say(f"report: {run / 'report.html'}")
+        for line in [*headline_lines(read_summary(run / "summary.json")), f"report: {run / 'report.html'}"]:
+            append_log(run, line)
+            say(line)
+
+
+def epochs_to_reach(overrides: "Sequence[str]") -> int:
+    """What `--resume RUN --set train.epochs=N` asks for. Raises UserError for any other key."""
+    from tumorline.config import TrainConfig, apply_override, parse_config
+
+    values: dict[str, Any] = {}
+    for override in overrides:
+        apply_override(values, override)
+    if values.keys() != {"train"} or values["train"].keys() != {"epochs"}:
+        raise UserError("--resume goes on with the run's own configuration; --set train.epochs=N alone can lengthen it")
+    settings: TrainConfig = parse_config(values, "--set").train
+    return settings.epochs
+
+
+def with_loggers(config: "Config", names: "Sequence[str]") -> "Config":
+    """The configuration with more callbacks."""
+    from tumorline.config import parse_config
+
+    if not names:
+        return config
+    values = config.model_dump()
+    values["train"]["callbacks"] = [*config.train.callbacks, *names]
+    return parse_config(values, "--log")
+
+
+def further_callbacks(run: Path, names: "Sequence[str]") -> "list[Callback]":
+    """Those that a run is to tell beside those of its own configuration."""
+    from tumorline.callbacks import make_callbacks
+    from tumorline.config import Config
+    from tumorline.run_folder import read_config
+    from tumorline.trust import modules_in, trusting
+
+    own = read_config(run).train.callbacks
+    more = [name for name in with_loggers(Config(), names).train.callbacks if name not in own]
+    with trusting(modules_in(more)):
+        return make_callbacks(more)
 
 
 def folds(
@@ -74,6 +138,7 @@ def folds(
     data: Sources = None,
     overrides: Overrides = None,
     output: Output = None,
+    log: Logged = None,
     fold: Annotated[list[int] | None, typer.Option(help="Only this fold; may be repeated.")] = None,
 ) -> None:
     """Cross-validate: one run per fold (--set split.folds=5), and a table over all patients out of fold.
@@ -83,7 +148,7 @@ def folds(
     from tumorline.recipe_files import read_recipe
 
     require_sources(data or ())
-    config = read_recipe(recipe, data or None, overrides or ())
+    config = with_loggers(read_recipe(recipe, data or None, overrides or ()), log or ())
     if not config.split.folds:
         raise UserError("split.folds is 0; say how many folds with --set split.folds=5")
     from tumorline import api

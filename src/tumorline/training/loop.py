@@ -5,9 +5,9 @@ import json
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from tumorline.files import write_csv
 from tumorline.model_file import weights_file
 from tumorline.network_input.windows import input_of
 from tumorline.run_folder import BEST_WEIGHTS_NAME, HISTORY_NAME, STATE_NAME, region_column, source_columns
+from tumorline.run_log import append_log
 from tumorline.signals import stop_signals
 from tumorline.training.batches import Batches
 from tumorline.training.depthwise import compute_depthwise_in_float32
@@ -51,6 +52,9 @@ from tumorline.user_text import written_path
 
 OnEpoch = Callable[[Mapping[str, Any]], None]
 """Gets each finished epoch's row of the history, once the state is saved; what it raises ends the training there."""
+
+OnBegin = Callable[[Sequence[Mapping[str, Any]]], None]
+"""Gets the rows of the epochs that are done already, before the first step."""
 
 BEST_KEY = "fingerprint"
 OF_VOLUMES = (
@@ -79,6 +83,12 @@ class Task:
     dataset: Dataset
     split: Split
     run: Path
+    earlier: tuple[Config, ...] = ()
+    """What the configuration was before the run was lengthened."""
+
+    def fingerprints(self) -> set[str]:
+        """Of all lengths that the training has had."""
+        return {replace(self, config=config, earlier=()).fingerprint() for config in (self.config, *self.earlier)}
 
     def fingerprint(self) -> str:
         """Hash of all that determines the result, so that a run is resumed only as what it was."""
@@ -96,7 +106,7 @@ class Task:
         for key in (*REMEDIES, "donors", "channel_dropout"):  # which there were not at first:
             if config["augment"][key] == unaltered[key]:
                 del config["augment"][key]
-        for key in ("device", "checkpoint_minutes"):
+        for key in ("device", "checkpoint_minutes", "callbacks"):
             del config["train"][key]
         for key in ("threshold", "storage", "postprocessing"):
             del config["model"][key]
@@ -105,7 +115,7 @@ class Task:
         return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def fit(task: Task, machine: Machine, on_epoch: OnEpoch | None = None) -> State:
+def fit(task: Task, machine: Machine, on_epoch: OnEpoch | None = None, on_begin: OnBegin | None = None) -> State:
     """Train to the end (or to an early stop), resuming where the run folder holds a state.
 
     Leaves in the run folder `state.safetensors`, `history.csv` and `best.safetensors`: averaged weights of the epoch
@@ -116,6 +126,8 @@ def fit(task: Task, machine: Machine, on_epoch: OnEpoch | None = None) -> State:
     state = start(task, machine)
     loop = Loop(task, machine, feed, state, on_epoch)
     with _stop_signals(loop):
+        if on_begin is not None:
+            on_begin(state.position.history)
         loop.run()
     return state
 
@@ -251,7 +263,9 @@ class Loop:
             weights = self.state.average.state_dict()
             write_tensors(self.task.run / BEST_WEIGHTS_NAME, weights, BEST_KEY, position.fingerprint)
         self.save()
-        progress.epoch(row, settings.epochs)
+        line = progress.epoch(row, settings.epochs)
+        if self.machine.leads:
+            append_log(self.task.run, line)
         if self.on_epoch is not None:
             self.on_epoch(row)
 
@@ -328,7 +342,7 @@ def read_best(task: Task) -> dict[str, Tensor]:
     """The weights that validation has chosen. Raises UserError where they are damaged or of another training."""
     path = task.run / BEST_WEIGHTS_NAME
     fingerprint, weights = read_tensors(path, BEST_KEY)
-    if fingerprint not in ("", task.fingerprint()):
+    if fingerprint not in {"", *task.fingerprints()}:
         raise UserError(f"{path}: the best weights of another training; {CURE}")
     if not all_finite(weights.values()):
         raise Diverged(f"{path}: its weights are not finite, the training had diverged; start a new run")
@@ -356,7 +370,7 @@ def start(task: Task, machine: Machine) -> State:
     average = copy.deepcopy(network).requires_grad_(False)
     state = State(network, average, build_optimiser(network, config.train), Position(task.fingerprint()))
     if begun:
-        state.load(path)
+        state.load(path, task.fingerprints())
     return state
 
 

@@ -1,5 +1,6 @@
 """What the person sees while it trains: a bar with images per second and time left, a line per epoch."""
 
+import time
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -7,6 +8,7 @@ from typing import Any, Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from tumorline.progress import LINE_SECONDS
 from tumorline.run_folder import region_column, source_columns
 
 
@@ -23,6 +25,7 @@ class TrainingProgress:
             console=self.console,
             disable=not (visible and self.console.is_terminal) or self.console.is_dumb_terminal,
         )
+        self.said = time.monotonic()
         self.task = self.bar.add_task("training", total=steps_total, completed=steps_done, note="")
 
     def __enter__(self) -> Self:
@@ -36,22 +39,29 @@ class TrainingProgress:
 
     def step(self, images_per_second: float) -> None:
         self.bar.update(self.task, advance=1, note=f"{images_per_second:.1f} images/s")
+        if not self.console.is_terminal and time.monotonic() - self.said >= LINE_SECONDS:
+            self.said = time.monotonic()
+            task = self.bar.tasks[self.task]
+            self.console.print(
+                f"step {task.completed:.0f}/{task.total:.0f}  {images_per_second:.1f} images/s", highlight=False
+            )
 
     def advance(self) -> None:
         self.bar.update(self.task, advance=1)
 
-    def epoch(self, row: Mapping[str, Any], epochs: int) -> None:
-        """Print one finished epoch."""
+    def epoch(self, row: Mapping[str, Any], epochs: int) -> str:
+        """Print one finished epoch; returns the line."""
         best = "  best" if row["best"] else ""
         self.bar.update(self.task, description=f"epoch {min(row['epoch'] + 1, epochs)}/{epochs}")
-        self.console.print(
+        self.said = time.monotonic()
+        line = (
             f"epoch {row['epoch']:>3}/{epochs}  loss {row['train_loss']:.4f}  "
             f"validation loss {row['validation_loss']:.4f}  Dice by patient {row['validation_dice']:.4f}  "
             f"{_by_region(row)}{_by_source(row)}"
-            f"{row['seconds']:.0f} s  {row['images_per_second']:.1f} images/s{best}",
-            highlight=False,
-            soft_wrap=True,
+            f"{row['seconds']:.0f} s  {row['images_per_second']:.1f} images/s{best}"
         )
+        self.console.print(line, highlight=False, soft_wrap=True)
+        return line
 
 
 def _by_region(row: Mapping[str, Any]) -> str:

@@ -5,8 +5,8 @@ Random numbers need no state: each is drawn from (seed, epoch, step, case).
 
 import json
 import math
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Iterator
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +52,8 @@ class State:
         """Write all of it, whole or not at all."""
         write_tensors(path, dict(self.tensors()), "position", json.dumps(asdict(self.position)))
 
-    def load(self, path: Path) -> None:
-        """Read a saved state into the live objects.
+    def load(self, path: Path, known: Collection[str] = ()) -> None:
+        """Read a saved state into the live objects; `known` are fingerprints that the same training had before.
 
         Raises UserError where it is damaged or belongs to another training, Diverged where its weights are not finite.
         """
@@ -62,7 +62,7 @@ class State:
             position = TypeAdapter(Position).validate_python(json.loads(text))
         except ValueError:
             raise UserError(f"{path}: not a training state of this version; {CURE}") from None
-        if position.fingerprint != self.position.fingerprint:
+        if position.fingerprint not in {self.position.fingerprint, *known}:
             raise UserError(f"{path}: data, split or configuration have changed since; start a new run")
         if not all_finite(tensors.values()):
             raise Diverged(f"{path}: its weights are not finite, the training had diverged; start a new run")
@@ -70,7 +70,7 @@ class State:
             self._take_over(tensors)
         except Exception as error:
             raise UserError(f"{path}: does not fit the network ({type(error).__name__}: {error}); {CURE}") from None
-        self.position = position
+        self.position = replace(position, fingerprint=self.position.fingerprint)
 
     def _take_over(self, tensors: dict[str, Tensor]) -> None:
         self.network.load_state_dict(_below(tensors, "network."))

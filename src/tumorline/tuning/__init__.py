@@ -19,7 +19,7 @@ from tumorline.errors import Diverged, Interrupted, UserError, require_extra
 from tumorline.files import alone_in
 from tumorline.journal import JOURNAL_NAME
 from tumorline.output_folder import claim_output
-from tumorline.run import Notify
+from tumorline.progress import Notify
 from tumorline.run_folder import STATE_NAME
 from tumorline.tuning.plan import TuningPlan, check_choices, read_plan
 from tumorline.tuning.results import BEST_NAME, TRIALS_NAME, trial_rows, write_results

@@ -1,0 +1,113 @@
+"""A run goes on beyond the epochs that it was begun with, to what it would be had it been begun with more.
+
+That is so where the learning rate of an epoch does not depend on how many follow: of the schedules 'constant' and
+'plateau', once the warm-up keeps its number of steps.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from tumorline.begun import is_begun
+from tumorline.config import Config, TrainConfig
+from tumorline.errors import UserError
+from tumorline.files import append_line
+from tumorline.run_folder import CONFIG_NAME, HISTORY_NAME, read_config, read_history, save_config
+from tumorline.wording import numbered
+
+LENGTHENED_NAME = "lengthened.jsonl"
+"""The lengths that a run had before, one a line."""
+LENGTHENABLE = ("constant", "plateau")
+MOST_STEPS = 2000
+"""Steps of an epoch up to which a warm-up is held to be the same."""
+CURE = "restore the file from a copy, or start a new run"
+
+
+def lengthen(run: Path, config: Config, epochs: int, leads: bool) -> Config:
+    """The configuration with more epochs; the process that leads writes it to the run folder, beside the old length.
+
+    Raises UserError where a longer training would be another one.
+    """
+    if epochs == config.train.epochs:
+        return config
+    _refuse(run, config, epochs)
+    if leads:
+        written = read_config(run)
+        append_line(run / LENGTHENED_NAME, {"epochs": config.train.epochs, "warmup": config.train.warmup})
+        _save(run, with_length(written, epochs), is_begun(written.to_toml()))
+    return with_length(config, epochs)
+
+
+def with_length(config: Config, epochs: int) -> Config:
+    """The same with more epochs and as many steps of warm-up."""
+    warmup = same_rise(config.train.warmup, config.train.epochs, epochs)
+    return _with(config, {"epochs": epochs, "warmup": warmup})
+
+
+def same_rise(warmup: float, before: int, after: int) -> float:
+    """The share of the longer training that is as many steps as this share of the shorter one."""
+    share = warmup * before / after
+    nearby = (share, math.nextafter(share, 0), math.nextafter(share, 1))
+    steps = range(1, MOST_STEPS)
+    rises = [math.ceil(warmup * (before * one)) for one in steps]
+    same = (value for value in nearby if [math.ceil(value * (after * one)) for one in steps] == rises)
+    return next(same, share)
+
+
+def earlier_lengths(run: Path, config: Config) -> list[Config]:
+    """The configuration as it was before it was lengthened, each time. Raises UserError for a damaged file."""
+    path = run / LENGTHENED_NAME
+    if not path.is_file():
+        return []
+    try:
+        found = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+        return [_with(config, {key: one[key] for key in ("epochs", "warmup")}) for one in found]
+    except (ValueError, TypeError, KeyError, OSError, RecursionError):
+        raise UserError(f"{path}: damaged; {CURE}") from None
+
+
+def _with(config: Config, changes: Mapping[str, Any]) -> Config:
+    try:
+        train = TrainConfig.model_validate({**config.train.model_dump(), **changes})
+    except ValidationError as error:
+        raise UserError(f"train: {error.errors()[0]['msg']}") from None
+    return config.model_copy(update={"train": train})
+
+
+def _save(run: Path, config: Config, begun_here: bool) -> None:
+    """A run of somebody else's does not become one of this user's."""
+    if begun_here:
+        save_config(config, run)
+    else:
+        config.save(run / CONFIG_NAME)
+
+
+def _refuse(run: Path, config: Config, epochs: int) -> None:
+    settings = config.train
+    if epochs < settings.epochs:
+        raise UserError(f"{run}: train.epochs is {settings.epochs}; a run can be lengthened, not shortened to {epochs}")
+    anew = f"begin another from its weights: tumorline train RECIPE --set model.start_from={run}"
+    if settings.schedule not in LENGTHENABLE:
+        raise UserError(
+            f"{run}: train.schedule is '{settings.schedule}', whose rates are laid out over {settings.epochs} epochs, "
+            f"so that a longer training is another one; '{LENGTHENABLE[0]}' and '{LENGTHENABLE[1]}' go on. Or {anew}"
+        )
+    if any(first != last for first, last in (term.ends for term in config.loss.sum)):
+        raise UserError(
+            f"{run}: weights of loss.sum move over the {settings.epochs} epochs, so that a longer training is another "
+            f"one; {anew}"
+        )
+    if _is_out_of_patience(settings.patience, read_history(run)):
+        raise UserError(
+            f"{run}: stopped early, after {numbered(settings.patience, 'epoch')} without a better validation Dice "
+            f"(train.patience; {HISTORY_NAME} has them); more epochs change nothing"
+        )
+
+
+def _is_out_of_patience(patience: int, history: Sequence[Mapping[str, str]]) -> bool:
+    dice = [float(row["validation_dice"]) for row in history]
+    return bool(patience and dice) and len(dice) - 1 - dice.index(max(dice)) >= patience
