@@ -108,10 +108,10 @@ def refuse_strangers(info: ModelInfo, rows: Sequence[Row], folds: Path) -> None:
     same = [tested_in.input == info.input, tested_in.regions == info.regions]
     if not all(same) or any(member != tested_in.architecture for member in members):
         sys.exit(f"{info.name}: another network, input or regions than those of {folds}")
-    known = {content for contents in info.known_cases.contents.values() for content in contents}
+    known = set(info.known_cases.contents.get("train", []))
     theirs = {content for contents in tested_in.known_cases.contents.values() for content in contents}
-    if not known or not known <= theirs:
-        sys.exit(f"{info.name}: knows cases that {folds} do not, or none")
+    if known != theirs:
+        sys.exit(f"{info.name}: not trained on all cases of {folds}, or on others; train one without a test part")
 
 
 def refuse_weak(folds: Path, rows: Sequence[Row]) -> None:

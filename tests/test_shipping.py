@@ -43,19 +43,23 @@ def ship(scripts: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Modu
     return ship
 
 
-def a_run(folder: Path) -> Path:
+def a_run(folder: Path, trained_on_all: bool = True) -> Path:
     """The model that comes with the package, named as one of whole tumours, stands in for one of BraTS."""
     folder.mkdir(parents=True, exist_ok=True)
     for suffix in (".safetensors", ".onnx"):
         shutil.copyfile(LISTED / f"builtin{suffix}", folder / f"model{suffix}")
-    info = read_info(folder / "model.safetensors").model_copy(update={"regions": ["whole_tumour"]})
+    info = read_info(folder / "model.safetensors")
+    contents = info.known_cases.contents
+    known = {"train": [name for part in contents.values() for name in part]} if trained_on_all else contents
+    changes = {"regions": ["whole_tumour"], "known_cases": info.known_cases.model_copy(update={"contents": known})}
+    info = info.model_copy(update=changes)
     save_model(folder / "model.safetensors", read_content(folder / "model.safetensors").weights, info)
     return folder
 
 
 def some_folds(folder: Path, trivial: float = 0.2, lost: int | None = None) -> Path:
     """One finished fold of five artificial volumes, and what trivial answers reach on them."""
-    fold = a_run(folder / "fold-0")
+    fold = a_run(folder / "fold-0", trained_on_all=False)
     evaluated(fold, SPACE, cases=5, lost=lost)
     shutil.copyfile(fold / "summary.json", folder / "summary.json")
     (fold / "report.html").touch()
@@ -110,8 +114,9 @@ def test_one_of_another_kind_or_of_other_cases_does_not(ship: ModuleType, tmp_pa
     content, info = ship.read_content(run / "model.safetensors"), read_info(run / "model.safetensors")
     more = info.known_cases.model_copy(update={"contents": {"train": ["of another set"]}})
     save_model(run / "model.safetensors", content.weights, info.model_copy(update={"known_cases": more}))
-    with pytest.raises(SystemExit, match=r"knows cases that .* do not"):
-        ship.ship_brats(run, folds)
+    for other in (run, a_run(tmp_path / "part", trained_on_all=False)):
+        with pytest.raises(SystemExit, match="not trained on all cases of"):
+            ship.ship_brats(other, folds)
     wider = info.architecture.model_copy(update={"options": {"encoder": "resnet18"}})
     save_model(run / "model.safetensors", content.weights, info.model_copy(update={"architecture": wider}))
     with pytest.raises(SystemExit, match="another network, input or regions than those of"):
