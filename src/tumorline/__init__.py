@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from tumorline.data.dataset import load_dataset
     from tumorline.errors import UserError
     from tumorline.inference.model import load
+    from tumorline.showing import view
     from tumorline.simulation import simulate
 
 refuse_reports()
@@ -63,6 +64,7 @@ _HOME = {
     "Config": "tumorline.config",
     "load_config": "tumorline.config",
     "UserError": "tumorline.errors",
+    "view": "tumorline.showing",
 }
 
 __all__ = [
@@ -86,6 +88,7 @@ __all__ = [
     "simulate",
     "train",
     "tune",
+    "view",
 ]
 
 

@@ -1,13 +1,13 @@
 """From a model and a source to an evaluation with its report; the use of the test part is noted."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from tumorline.audit import check as checks
 from tumorline.config import DataConfig, load_config
-from tumorline.data.dataset import Dataset, load_dataset
+from tumorline.data.dataset import Dataset, SampleReader, load_dataset
 from tumorline.data.joined import load_sources
 from tumorline.data.sample import Sample
 from tumorline.data.source import channel_names
@@ -87,7 +87,7 @@ def add_stress(model: Model, wanted: Request, summary: Summary, progress: Progre
     return summary
 
 
-def known_reader(dataset: Dataset, known: Collection[str] | None) -> Callable[[str], Sample]:
+def known_reader(dataset: Dataset, known: Collection[str] | None) -> SampleReader:
     """Reads a case by its id, where its image is one of those that are `known` (None: all)."""
 
     def read(name: str) -> Sample:
@@ -96,7 +96,7 @@ def known_reader(dataset: Dataset, known: Collection[str] | None) -> Callable[[s
             raise UserError(f"{dataset.cases[position].images[0]}: not one of the run's own images")
         return dataset.read(dataset.cases[position])
 
-    return read
+    return SampleReader({case.id: case for case in dataset.cases}, read)
 
 
 def images_to_show(model: Model, data: Path | str | None) -> Collection[str] | None:

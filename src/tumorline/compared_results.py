@@ -27,6 +27,8 @@ class MatrixCell(Warned):
     warnings: list[ResultWarning] = Field(default=[])
     orientation: str | None = None
     dice_of_cases: list[Number] = Field(default=[])
+    dice_of_patients: list[Number] = Field(default=[])
+    """Means over the cases of each; empty in files from before it was kept."""
 
     @property
     def group(self) -> tuple[str, str]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tumorline.assessment import known_reader
 from tumorline.audit import describe
 from tumorline.compared_results import Matrix, MatrixCell, MatrixModel
 from tumorline.config import load_config
@@ -15,6 +16,7 @@ from tumorline.files import write_csv, write_json
 from tumorline.metrics.headline import count_false_lesions
 from tumorline.model_file import ModelInfo
 from tumorline.report.matrix import write_page
+from tumorline.report.region import dice_of_patients
 from tumorline.results import Metrics, Summary
 from tumorline.source_spec import SetSpec
 
@@ -86,7 +88,7 @@ def measure_matrix(
     )
     write_json(output / MATRIX_NAME, result.to_json())
     write_csv(output / TABLE_NAME, COLUMNS, [_matrix_row(cell) for cell in cells])
-    write_page(result, output)
+    write_page(result, output, {names: known_reader(dataset, None) for names, dataset in sets.items()})
     return result
 
 
@@ -109,6 +111,11 @@ def _cells(
     except UserError as error:
         return [cell.model_copy(update={"error": str(error)})]
     dice = {region: _dice_of_cases(folder, region) for region in summary.regions}
+    rows = read_rows(folder)
+    by_patient = {
+        region: list(dice_of_patients([row for row in rows if row.region == region]).values())
+        for region in summary.regions
+    }
     shared = {
         "cases": summary.cases,
         "patients": summary.patients,
@@ -116,7 +123,15 @@ def _cells(
         "orientation": _orientation(info, dataset),
     }
     return [
-        cell.model_copy(update={"region": region, "figures": figures, **shared, "dice_of_cases": dice[region]})
+        cell.model_copy(
+            update={
+                "region": region,
+                "figures": figures,
+                **shared,
+                "dice_of_cases": dice[region],
+                "dice_of_patients": by_patient[region],
+            }
+        )
         for region, figures in summary.regions.items()
     ]
 

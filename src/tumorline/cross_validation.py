@@ -12,7 +12,13 @@ from tumorline.evaluation.predictions import find_prediction
 from tumorline.evaluation.presence import read_presence, summarise_presence, write_presence
 from tumorline.evaluation.subsets import read_subsets, summarise_subsets, write_subsets
 from tumorline.evaluation.summary import of_region, region_figures, with_baselines, without_own
-from tumorline.evaluation.tables import read_baselines, read_certainties, read_rows, write_evaluation
+from tumorline.evaluation.tables import (
+    gather_certainties,
+    read_baselines,
+    read_certainties,
+    read_rows,
+    write_evaluation,
+)
 from tumorline.evaluation.weaknesses import WEAKNESSES
 from tumorline.files import refuse_links_outside, write_bytes
 from tumorline.metrics import calibration
@@ -21,10 +27,12 @@ from tumorline.metrics.summary import Row
 from tumorline.output_folder import claim_output
 from tumorline.results import Calibration, Fold, ResultWarning, SubsetLevel, Summary, WarningCode, read_summary
 from tumorline.run_folder import (
+    CERTAINTY_NAME,
     CONFIG_NAME,
     EVALUATION_NAME,
     PREDICTIONS_NAME,
     PRESENCE_NAME,
+    REPORT_IMAGES_NAME,
     REPORT_NAME,
     SUBSETS_NAME,
     SUMMARY_NAME,
@@ -37,11 +45,13 @@ NAMES = (
     CONFIG_NAME,
     "fold-*",
     EVALUATION_NAME,
+    CERTAINTY_NAME,
     SUMMARY_NAME,
     PREDICTIONS_NAME,
     PRESENCE_NAME,
     SUBSETS_NAME,
     REPORT_NAME,
+    REPORT_IMAGES_NAME,
 )
 """All that a folder of folds holds, with or without a journal."""
 
@@ -104,6 +114,7 @@ def gather(folder: Path, wanted: Collection[int] = ()) -> Summary:
         write_presence(folder, presence)
     summary = summary.model_copy(update={"subsets": _shared_subsets(finished, folder)})
     write_evaluation(folder, together, summary)
+    gather_certainties(finished, folder, ("test",))
     run.render_report(folder, config)
     return summary
 

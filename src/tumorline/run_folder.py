@@ -188,10 +188,11 @@ STRESS_NAME = "stress.csv"
 SUBSETS_NAME = "subsets.csv"
 
 
-REPORT_NAME = "report.html"
+REPORT_NAME, REPORT_IMAGES_NAME = "report.html", "report-images"
+"""The page, and the folder of its pictures where they are too large for it."""
 
 
-CARD_NAME = "MODEL_CARD.md"
+CARD_NAME, CARD_PAGE_NAME = "MODEL_CARD.md", "model_card.html"
 
 
 WEIGHTS_NAME = "model.safetensors"

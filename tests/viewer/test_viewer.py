@@ -91,6 +91,7 @@ def test_what_a_key_or_a_slider_changes_is_drawn_at_once(shown: Any) -> None:
     assert page.evaluate("steps") == [1, -1]
 
 
+@pytest.mark.slow
 def test_dragging_sets_the_window_and_the_wheel_zooms(shown: Any) -> None:
     page = shown(picture())
     before, box = pixels(page), page.locator("canvas").bounding_box()
@@ -113,6 +114,7 @@ def test_dragging_sets_the_window_and_the_wheel_zooms(shown: Any) -> None:
     assert pixels(page) == before
 
 
+@pytest.mark.slow
 def test_a_volume_is_scrolled_in_three_planes(shown: Any) -> None:
     page = shown(volume())
     assert state(page, "slice") == [6, 19, 23], "where the tumour is largest"
@@ -135,7 +137,7 @@ def test_a_volume_is_scrolled_in_three_planes(shown: Any) -> None:
     assert "false positive" in page.locator(".tv-legend").inner_text()
 
 
-@pytest.mark.parametrize("name", ["12", HOSTILE])
+@pytest.mark.parametrize("name", [pytest.param("12", marks=pytest.mark.slow), HOSTILE])
 def test_a_corrected_picture_is_saved_as_a_mask_that_can_be_read(shown: Any, tmp_path: Path, name: str) -> None:
     case = picture(name)
     page = shown(case)
@@ -159,6 +161,7 @@ def test_a_corrected_picture_is_saved_as_a_mask_that_can_be_read(shown: Any, tmp
     assert name != HOSTILE or page.locator(".tv-title").inner_text() == HOSTILE
 
 
+@pytest.mark.slow
 def test_a_corrected_volume_is_saved_as_labels_on_its_own_grid(shown: Any, tmp_path: Path) -> None:
     case = volume()
     page = shown(case)

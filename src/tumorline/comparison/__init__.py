@@ -32,7 +32,7 @@ from tumorline.comparison.runs import (
 from tumorline.files import write_json
 from tumorline.metrics.summary import LEAST_FOR_INTERVAL
 from tumorline.report.cases import CaseReader, Drawing
-from tumorline.report.comparison import PAGE_NAME, write_comparison
+from tumorline.report.comparison import IMAGES_NAME, PAGE_NAME, write_comparison
 from tumorline.report.run_images import run_images
 from tumorline.results import WarningCode, read_comparable
 from tumorline.run_folder import CONFIG_NAME, PREDICTIONS_NAME, SUMMARY_NAME
@@ -42,7 +42,7 @@ __all__ = ["NAMES", "Study", "compare", "compared_figures", "name_runs", "ranked
 
 SCHEMA_VERSION = 2
 COMPARISON_NAME = "compare.json"
-NAMES = (COMPARISON_NAME, PAGE_NAME)
+NAMES = (COMPARISON_NAME, PAGE_NAME, IMAGES_NAME)
 
 
 def compare(

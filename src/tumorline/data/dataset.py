@@ -1,7 +1,7 @@
 """A data set is a source whose files were all decoded once: facts by case, findings, patients."""
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate, combinations
@@ -226,3 +226,14 @@ def _with_known_patient(case: Case, entry: cheng.Entry | None) -> Case:
     if entry is None or case.patient is not None:
         return case
     return replace(case, patient=f"{cheng.NAME}-{entry.patient}", class_name=case.class_name or entry.class_name)
+
+
+@dataclass(frozen=True)
+class SampleReader:
+    """Reads a case by its id; `cases` say what else is known of it."""
+
+    cases: Mapping[str, Case]
+    read: Callable[[str], Sample]
+
+    def __call__(self, name: str) -> Sample:
+        return self.read(name)

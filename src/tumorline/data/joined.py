@@ -1,12 +1,12 @@
 """Several sources as one data set: opened one by one, held to one meaning, their cases under names of their own."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from tumorline.config import Config, DataConfig, SourceConfig
 from tumorline.data.case import Case, image_hash
-from tumorline.data.dataset import Dataset, load_dataset, read_sample
+from tumorline.data.dataset import Dataset, SampleReader, load_dataset, read_sample
 from tumorline.data.facts import Facts, Look, Progress
 from tumorline.data.patients import spelling
 from tumorline.data.sample import Sample
@@ -129,7 +129,7 @@ def _common_meaning(members: dict[str, Dataset], sources: Sequence[SourceConfig]
     return next(iter(known.values()), "")
 
 
-def case_reader(config: Config, known: Collection[str]) -> Callable[[str], Sample] | None:
+def case_reader(config: Config, known: Collection[str]) -> SampleReader | None:
     """Reads a case by its id; None where the source is not where it was.
 
     `known` are the hashes of the images that may be shown: a run folder of a stranger may name any folder as its data.
@@ -146,7 +146,7 @@ def case_reader(config: Config, known: Collection[str]) -> Callable[[str], Sampl
             raise UserError(f"{case.images[0]}: not the image that the run knows under this name")
         return sample
 
-    return read
+    return SampleReader({name: case for name, (case, _) in cases.items()}, read)
 
 
 def _readable_cases(config: Config) -> dict[str, tuple[Case, DataConfig]]:

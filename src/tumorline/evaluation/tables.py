@@ -111,6 +111,27 @@ def read_certainties(folder: Path, statuses: Collection[str] = HEADLINE) -> dict
     return dict(found)
 
 
+def gather_certainties(folders: Sequence[Path], output: Path, statuses: Collection[str]) -> None:
+    """Write the certainties of several folders as one table, where all have one."""
+    if all((folder / CERTAINTY_NAME).is_file() for folder in folders):
+        records = [record for folder in folders for record in _certainty_records(folder)]
+        write_csv(output / CERTAINTY_NAME, CERTAINTY_COLUMNS, [one for one in records if one["status"] in statuses])
+
+
+def _certainty_records(folder: Path) -> list[dict[str, str]]:
+    columns = {"case": any_text, **CERTAINTY_CELLS}
+    records = read_own_csv(folder / CERTAINTY_NAME, columns, EVALUATE_AGAIN, REGION_CELL)
+    return [{"region": REGION, **record} for record in records]
+
+
+def read_confidences(folder: Path) -> dict[tuple[str, str], float]:
+    """By case and region, where they are known."""
+    if not (folder / CERTAINTY_NAME).is_file():
+        return {}
+    records = _certainty_records(folder)
+    return {(one["case"], one["region"]): float(one["confidence"]) for one in records if one["confidence"]}
+
+
 def _certainty(record: Mapping[str, str]) -> Certainty:
     dice, at_true_area, confidence = (
         float(record[name]) if record[name] else None for name in ("dice", "dice_at_true_area", "confidence")

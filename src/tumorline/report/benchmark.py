@@ -9,7 +9,7 @@ from tumorline.compared_results import ComparedPair, Leaderboard
 from tumorline.files import write_text
 from tumorline.report import charts
 from tumorline.report.comparison import NAMES
-from tumorline.report.page import template
+from tumorline.report.frame import template
 
 DIGITS = {"volume_error_absolute_ml": 2, "hd95": 1, "hd95_detected": 1, "signed_offset": 2, "volume_ratio": 2}
 PAGE_NAME, MARKDOWN_NAME, PICTURE_NAME = "leaderboard.html", "leaderboard.md", "pareto.svg"

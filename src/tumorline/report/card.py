@@ -23,7 +23,7 @@ from tumorline.metrics.headline import (
     name_figure,
 )
 from tumorline.model_file import ModelInfo, read_info
-from tumorline.report.page import harmless
+from tumorline.report.frame import harmless, shown_count
 from tumorline.report.region import size_limits, subset_rows
 from tumorline.results import RegionSummary, Summary, mean_dice_over_regions, read_summary
 from tumorline.run_folder import CARD_NAME, SUMMARY_NAME, WEIGHTS_NAME
@@ -67,7 +67,7 @@ def render_card(info: ModelInfo, summary: Summary, weights: Path) -> str:
         "points": list(zip(info.regions, info.thresholds, info.temperatures, strict=True)),
         "postprocessing": describe_postprocessing(info.regions, info.postprocessing),
         "options": ", ".join(f"{key} {value}" for key, value in info.architecture.options.items()),
-        "parameters": f"{_count_parameters(weights) / 1e6:.1f} M",
+        "parameters": shown_count(_count_parameters(weights)),
         "storage": info.config["model"]["storage"],
         "attribution": info.data.get("attribution", ""),
         "sources": info.data.get("sources", []),

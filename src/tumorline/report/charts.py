@@ -41,8 +41,12 @@ class Axis:
     names: Sequence[str] = ()
     """What is written at the ticks, where that is not their number."""
 
+    def words(self, number: int) -> str:
+        """What is written at a tick."""
+        return self.names[number] if self.names else f"{self.ticks[number]:g}"
+
     def name(self, number: int) -> str:
-        return for_page(self.names[number]) if self.names else f"{self.ticks[number]:g}"
+        return for_page(self.words(number))
 
     def position(self, value: float, start: float, end: float) -> float:
         low, high = self.low, self.high
@@ -51,8 +55,12 @@ class Axis:
         return start + (value - low) / ((high - low) or 1) * (end - start)
 
 
-KEY_PLACES = (62.0, 134.0, 370.0, 442.0)
-"""Where a picture names its groups, left and right of the label of its horizontal axis."""
+LETTER = 6.4
+"""About how wide a letter of a tick is."""
+NAME_LETTER, WIDEST_NAME = 7.2, 236.0
+"""About how wide a letter of a row's name is, and the most room that names take."""
+KEY_HEIGHT = 20.0
+"""Of the line above a picture in which it names its groups."""
 FIFTHS = (0, 0.2, 0.4, 0.6, 0.8, 1)
 UNIT = {label: Axis(0, 1, FIFTHS, label) for label in ("Dice", "threshold", "share of cases kept")}
 
@@ -98,7 +106,8 @@ def strips(groups: Mapping[str, Strip], label: str, axis: Axis | None = None, mo
 
     Of more than `most_dots` values an even choice is drawn (0: all).
     """
-    row, left = 46.0, 168.0
+    longest = max((len(name) for name in groups), default=0)
+    row, left = 46.0, min(max(168.0, 14 + NAME_LETTER * longest), WIDEST_NAME)
     height = row * len(groups) + 34
     axis = axis or Axis(0, 1, FIFTHS, label)
 
@@ -112,7 +121,9 @@ def strips(groups: Mapping[str, Strip], label: str, axis: Axis | None = None, mo
     ]
     for number, (name, (values, figure)) in enumerate(groups.items()):
         middle = row * number + row / 2 + 2
-        parts.append(f'<text class="name" x="{left - 10}" y="{middle - 2}" text-anchor="end">{for_page(name)}</text>')
+        parts.append(
+            f'<text class="name" x="{left - 10}" y="{middle - 2}" text-anchor="end">{_shortened(name, left)}</text>'
+        )
         cases = "" if len(values) == figure.patients else f", {numbered(len(values), 'case')}"
         note = f"{numbered(figure.patients, 'patient')}{cases}"
         parts.append(f'<text class="tick" x="{left - 10}" y="{middle + 13}" text-anchor="end">{note}</text>')
@@ -133,6 +144,14 @@ def thinned(values: Sequence[float], most: int) -> list[float]:
     return [ordered[place] for place in sorted(places, key=lambda place: place * 0.6180339887 % 1)]
 
 
+def _shortened(name: str, room: float) -> str:
+    """A name beside a row, as much as there is room for; the whole of it is shown where the pointer rests."""
+    most = int((room - 14) / NAME_LETTER)
+    if len(name) <= most:
+        return for_page(name)
+    return f"{for_page(name[: most - 1])}…<title>{for_page(name)}</title>"
+
+
 def levels(figures: Mapping[str, Shown], label: str) -> str:
     """The mean of a figure between 0 and 1 at named levels from left to right, with its 95 % interval as a bar."""
     ticks = range(len(figures))
@@ -141,8 +160,10 @@ def levels(figures: Mapping[str, Shown], label: str) -> str:
     means = [figure.mean for figure in figures.values()]
     line = " ".join(f"{x(i):.1f},{y(mean):.1f}" for i, mean in zip(ticks, means, strict=True) if mean is not None)
     parts.append(f'<polyline class="line series0" points="{line}"/>')
+    named = apart_ticks([(x(number), name) for number, name in enumerate(figures)])
     for number, (name, figure) in enumerate(figures.items()):
-        parts.append(f'<text class="tick middle" x="{x(number):.1f}" y="{base}">{for_page(name)}</text>')
+        if number in named:
+            parts.append(f'<text class="tick middle" x="{x(number):.1f}" y="{base}">{for_page(name)}</text>')
         if figure.ci95:
             top, bottom = y(figure.ci95[1]), y(figure.ci95[0])
             parts.append(
@@ -196,14 +217,25 @@ def pareto(groups: Mapping[str, Mapping[str, tuple[float, float]]], x_label: str
     front = sorted(one for one in every if not any(a >= one[0] and b >= one[1] and (a, b) != one for a, b in every))
     text = " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in front)
     parts.append(f'<polyline class="mark front" points="{text}"/>')
-    for number, (group, points) in enumerate(groups.items()):
-        kind, place = f'circle class="point series{number % 4}"', KEY_PLACES[number % 4]
+    for number, points in enumerate(groups.values()):
+        kind = f'circle class="point series{number % 4}"'
         parts += [f'<{kind} cx="{x(a):.1f}" cy="{y(b):.1f}" r="5"/>' for a, b in points.values()]
-        parts.append(f'<{kind} cx="{place}" cy="{TALL - 8}" r="5"/>')
-        parts.append(f'<text class="tick" x="{place + 10}" y="{TALL - 4}">{for_page(group)}</text>')
     named = [(name, x(a), y(b)) for points in groups.values() for name, (a, b) in points.items()]
     parts += _labels(sorted(named, key=lambda one: one[2]))
-    return _svg(parts, f"{y_label} against {x_label}", TALL)
+    return _svg([*_keys(groups), *parts], f"{y_label} against {x_label}", TALL, above=KEY_HEIGHT)
+
+
+def _keys(names: Iterable[str]) -> list[str]:
+    """A dot and its name for each group, in a line above the picture, as far as there is room."""
+    parts, place = list[str](), LEFT
+    for number, name in enumerate(names):
+        wide = 26 + LETTER * len(name)
+        if place + wide > WIDTH and parts:
+            break
+        parts.append(f'<circle class="point series{number % 4}" cx="{place + 5:.0f}" cy="-8" r="5"/>')
+        parts.append(f'<text class="tick" x="{place + 15:.0f}" y="-4">{for_page(name)}</text>')
+        place += wide
+    return parts
 
 
 def standalone(svg: str, style: str) -> str:
@@ -314,13 +346,14 @@ def _frame(x_axis: Axis, y_axis: Axis, height: float = HEIGHT) -> tuple[Scale, S
         return y_axis.position(value, height - BOTTOM, TOP)
 
     parts = []
-    every = 1 + int(20 * len(y_axis.ticks) > height - TOP - BOTTOM)
-    for tick in y_axis.ticks[::every]:
+    for tick in (y_axis.ticks[number] for number in apart_rows([y(tick) for tick in y_axis.ticks])):
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>')
         parts.append(f'<text class="tick" x="{LEFT - 6}" y="{y(tick) + 4:.1f}" text-anchor="end">{tick:g}</text>')
-    for number, tick in enumerate(x_axis.ticks):
-        text = x_axis.name(number)
-        parts.append(f'<text class="tick middle" x="{x(tick):.1f}" y="{height - BOTTOM + 16}">{text}</text>')
+    for number in apart_ticks([(x(tick), x_axis.words(number)) for number, tick in enumerate(x_axis.ticks)]):
+        place = x(x_axis.ticks[number])
+        parts.append(
+            f'<text class="tick middle" x="{place:.1f}" y="{height - BOTTOM + 16}">{x_axis.name(number)}</text>'
+        )
     base = height - BOTTOM
     parts.append(f'<line class="axis" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{base}" y2="{base}"/>')
     parts.append(
@@ -331,6 +364,31 @@ def _frame(x_axis: Axis, y_axis: Axis, height: float = HEIGHT) -> tuple[Scale, S
         f'<text class="label middle" transform="translate(12 {centre}) rotate(-90)">{for_page(y_axis.label)}</text>'
     )
     return x, y, parts
+
+
+def apart_ticks(ticks: Sequence[tuple[float, str]]) -> list[int]:
+    """Those of the ticks (place and text) from the left whose texts, set in their middle, do not touch."""
+    kept, end = list[int](), -math.inf
+    for number, (place, text) in enumerate(ticks):
+        half = LETTER * len(text) / 2
+        if place - half >= end + LETTER / 2:
+            kept.append(number)
+            end = place + half
+    return kept
+
+
+LINE = 14.0
+"""The height of a line of text."""
+
+
+def apart_rows(places: Sequence[float]) -> list[int]:
+    """Those of the places from the bottom that are a line of text apart."""
+    kept, last = list[int](), math.inf
+    for number, place in enumerate(places):
+        if abs(last - place) >= LINE:
+            kept.append(number)
+            last = place
+    return kept
 
 
 def _labels(points: Sequence[tuple[str, float, float]]) -> list[str]:
@@ -363,8 +421,10 @@ def _mean(figure: Shown, x: Scale, middle: float) -> list[str]:
     return [f'<line class="mean" x1="{place}" x2="{place}" y1="{middle - 17}" y2="{middle + 17}"/>']
 
 
-def _svg(parts: Sequence[str], title: str, height: float = HEIGHT) -> str:
-    return f'<svg viewBox="0 0 {WIDTH:g} {height:g}" role="img" aria-label="{for_page(title)}">{"".join(parts)}</svg>'
+def _svg(parts: Sequence[str], title: str, height: float = HEIGHT, above: float = 0.0) -> str:
+    """`above` is room over the picture's upper edge, whose own places begin at 0."""
+    box = f"0 {-above:g} {WIDTH:g} {height + above:g}"
+    return f'<svg viewBox="{box}" role="img" aria-label="{for_page(title)}">{"".join(parts)}</svg>'
 
 
 def _jitter(index: int) -> float:

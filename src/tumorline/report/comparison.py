@@ -3,20 +3,27 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from markupsafe import Markup
 
 from tumorline.compared_results import ComparedPair, Comparison, Disagreement
+from tumorline.escaping import one_line
 from tumorline.evaluation.tables import read_rows
 from tumorline.files import write_text
+from tumorline.metrics.summary import Row
 from tumorline.report import charts
+from tumorline.report.browsing import picture_content
 from tumorline.report.cases import Drawing, Picture, draw, scored_cases
 from tumorline.report.charts import linear_axis
-from tumorline.report.page import template
+from tumorline.report.compared_cases import entries_of, model_notes, table_of_models
+from tumorline.report.frame import template
+from tumorline.report.picture_files import PictureFiles
+from tumorline.report.viewed import Predicted, ViewedSource, Wanted, add_pictures
 from tumorline.results import read_comparable
 from tumorline.run_folder import PREDICTIONS_NAME, SUMMARY_NAME
 
-PAGE_NAME = "compare.html"
+PAGE_NAME, IMAGES_NAME = "compare.html", "compare-images"
 NAMES = {
     "dice": "Dice",
     "nsd": "NSD",
@@ -43,6 +50,7 @@ def write_comparison(result: Comparison, folders: Sequence[Path], output: Path, 
     `source` says where images and truth come from; without it there are no pictures.
     """
     pictures = _pictures(result, folders, source) if source else []
+    browsed = _browsed(result, folders, output, source)
     volumes = any(one.figures.volume_error_absolute_ml for one in result.contenders)
     content = {
         **dict(result),
@@ -53,10 +61,39 @@ def write_comparison(result: Comparison, folders: Sequence[Path], output: Path, 
         "names": NAMES | ({"volume_ratio": "volume ratio"} if volumes else {}),
         "differences": differences_chart(result),
         "pictures": pictures,
+        "browsed": browsed,
         "classes": sorted({name for contender in result.contenders for name in contender.by_class}),
     }
-    write_text(output / PAGE_NAME, template("comparison.html").render(**content))
+    write_text(output / PAGE_NAME, template("comparison.html", browses=True).render(**content))
     return output / PAGE_NAME
+
+
+def _browsed(result: Comparison, folders: Sequence[Path], output: Path, source: Drawing | None) -> dict[str, Any]:
+    """All cases that every contender was scored on, with their pictures; of recipes by the first seed of each."""
+    rows = {(name, ""): _headline_rows(folder) for name, folder in zip(result.names, folders, strict=True)}
+    shared = set.intersection(*({row.case for row in members} for members in rows.values()))
+    entries = entries_of({key: [row for row in members if row.case in shared] for key, members in rows.items()})
+    files = PictureFiles(output / PAGE_NAME)
+    wanted: list[Wanted | None] = [None] * len(entries)
+    if source:
+        viewed = _viewed_source(result, folders, source)
+        wanted = [Wanted(case, viewed, model_notes(scored)) for (_, case), scored in entries.items()]
+    places = add_pictures(files, wanted)
+    files.finish()
+    return picture_content(table_of_models(entries, result.names, result.regions), places, files)
+
+
+def _headline_rows(folder: Path) -> list[Row]:
+    headline = read_comparable(folder / SUMMARY_NAME).headline_status
+    return [row for row in read_rows(folder) if row.status in headline]
+
+
+def _viewed_source(result: Comparison, folders: Sequence[Path], source: Drawing) -> ViewedSource:
+    predicted = [
+        Predicted(one_line(name), folder / PREDICTIONS_NAME, list(read_comparable(folder / SUMMARY_NAME).regions))
+        for name, folder in zip(result.names, folders, strict=True)
+    ]
+    return ViewedSource(source.read_case, source.true_regions, result.regions, predicted)
 
 
 def differences_chart(result: Comparison) -> Markup:
@@ -69,7 +106,7 @@ def differences_chart(result: Comparison) -> Markup:
 
 
 def _pair_name(pair: ComparedPair, several_regions: bool) -> str:
-    return f"{pair.first} − {pair.second}" + (f", {pair.region}" if several_regions else "")
+    return f"{pair.first} − {pair.second}" + (f", {pair.region.replace('_', ' ')}" if several_regions else "")
 
 
 def _strip(pair: ComparedPair) -> charts.Strip:

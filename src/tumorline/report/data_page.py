@@ -21,8 +21,8 @@ from tumorline.data.split import Split, counts
 from tumorline.files import write_csv, write_text
 from tumorline.metrics.summary import figure_of
 from tumorline.report import charts
+from tumorline.report.frame import template
 from tumorline.report.observation import Example, Observer, Seen, mean_map, to_data_uri
-from tumorline.report.page import template
 
 PAGE_NAME, TABLE_NAME = "data.html", "cases.csv"
 MOST_GROUPS, MOST_DOTS, MOST_FINDINGS, MOST_EXAMPLES = 8, 240, 60, 16

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from tumorline.files import write_csv, write_text
 from tumorline.report import charts
-from tumorline.report.page import template
+from tumorline.report.frame import template
 
 CSV_NAME, PAGE_NAME = "learning_rate.csv", "learning_rate.html"
 COLUMNS = ("step", "learning_rate", "loss", "smoothed")

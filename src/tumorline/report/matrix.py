@@ -1,19 +1,32 @@
 """The page of models by sets."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from markupsafe import Markup
 
 from tumorline.compared_results import Matrix
+from tumorline.data.dataset import SampleReader
+from tumorline.escaping import one_line
+from tumorline.evaluation.tables import read_rows
 from tumorline.files import write_text
 from tumorline.report import charts
-from tumorline.report.page import template
+from tumorline.report.browsing import picture_content
+from tumorline.report.compared_cases import entries_of, key_of, model_notes, table_of_models
+from tumorline.report.frame import template
+from tumorline.report.picture_files import PictureFiles
+from tumorline.report.viewed import Predicted, ViewedSource, Wanted, add_pictures
+from tumorline.run_folder import PREDICTIONS_NAME
 
 PAGE_NAME = "matrix.html"
 
 
-def write_page(result: Matrix, output: Path) -> Path:
-    """Write `matrix.html`, which links to the report of each cell beside it."""
+def write_page(result: Matrix, output: Path, readers: Mapping[tuple[str, str], SampleReader] | None = None) -> Path:
+    """Write `matrix.html`, which links to the report of each cell beside it.
+
+    `readers` give the images of each model and set; without them the table of cases has no pictures.
+    """
     content = {
         **dict(result),
         "several": result.several_regions,
@@ -21,9 +34,46 @@ def write_page(result: Matrix, output: Path) -> Path:
         "cell": {(cell.model, cell.set): cell for cell in result.cells},
         "strips": strip_charts(result),
         "warnings": _warnings(result),
+        "browsed": _browsed(result, output, readers or {}),
     }
-    write_text(output / PAGE_NAME, template("matrix.html").render(**content))
+    write_text(output / PAGE_NAME, template("matrix.html", browses=True).render(**content))
     return output / PAGE_NAME
+
+
+def _browsed(result: Matrix, output: Path, readers: Mapping[tuple[str, str], SampleReader]) -> dict[str, Any]:
+    """All cases of all sets with what each model reaches, and their pictures."""
+    cells = {cell.group: cell for cell in result.cells if not cell.error}
+    entries = entries_of({group: read_rows(output / cell.folder) for group, cell in cells.items()})
+    regions = list(dict.fromkeys(cell.region for cell in result.cells if cell.region))
+    sources = {name: _viewed_source(name, result, output, readers) for name in result.sets}
+    several = len({source for source, _ in entries}) > 1
+    files = PictureFiles(output / PAGE_NAME)
+    wanted = [
+        Wanted(entry[1], source, model_notes(scored), one_line(key_of(entry, several)))
+        if (source := sources[entry[0]])
+        else None
+        for entry, scored in entries.items()
+    ]
+    places = add_pictures(files, wanted)
+    files.finish()
+    return picture_content(table_of_models(entries, list(result.models), regions), places, files) if entries else {}
+
+
+def _viewed_source(
+    name: str, result: Matrix, output: Path, readers: Mapping[tuple[str, str], SampleReader]
+) -> ViewedSource | None:
+    """The images of a set as the first model reads it, in the regions of all models, else of the first."""
+    regions: dict[str, list[str]] = {}
+    for cell in result.cells:
+        if cell.set == name and not cell.error and cell.group in readers:
+            regions.setdefault(cell.model, []).append(cell.region)
+    if not regions:
+        return None
+    first, own = next(iter(regions.items()))
+    shared = [region for region in own if all(region in other for other in regions.values())]
+    folders = {cell.model: output / cell.folder / PREDICTIONS_NAME for cell in result.cells if cell.set == name}
+    predicted = [Predicted(one_line(model), folders[model], found) for model, found in regions.items()]
+    return ViewedSource(readers[first, name], own, shared or own, predicted)
 
 
 def strip_charts(result: Matrix) -> dict[str, Markup]:
@@ -32,11 +82,11 @@ def strip_charts(result: Matrix) -> dict[str, Markup]:
 
 
 def _strips(result: Matrix, model: str) -> Markup:
-    """The Dice of every tumour slice, by set."""
+    """The Dice of every patient, by set; of every case in files from before it was kept by patient."""
     shown = {
-        cell.set + (f", {cell.region}" if result.several_regions else ""): (cell.dice_of_cases, cell.figures.dice)
+        cell.set + (f", {cell.region}" if result.several_regions else ""): (dice, cell.figures.dice)
         for cell in result.cells
-        if cell.model == model and cell.figures and cell.dice_of_cases
+        if cell.model == model and cell.figures and (dice := cell.dice_of_patients or cell.dice_of_cases)
     }
     return Markup(charts.strips(shown, "Dice") if shown else "")
 

@@ -1,31 +1,36 @@
 """Gathers what a run folder holds and renders the page. Missing optional parts leave their section out."""
 
-import math
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tomli_w
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from tumorline.config import parse_config, read_toml
 from tumorline.errors import UserError
-from tumorline.escaping import for_markdown, for_page, one_line
-from tumorline.evaluation.tables import read_rows
+from tumorline.escaping import for_page
+from tumorline.evaluation.tables import read_confidences, read_rows
 from tumorline.files import write_text
-from tumorline.metrics.headline import count_cases, name_figure
+from tumorline.metrics.headline import count_cases
 from tumorline.metrics.summary import Row
 from tumorline.report import charts
+from tumorline.report.browsing import notes_of, picture_content, table_of_rows
+from tumorline.report.card_page import write_card_page
 from tumorline.report.cases import CaseReader, Drawing, Picture, choose, draw, scored_cases
+from tumorline.report.frame import template
+from tumorline.report.picture_files import PictureFiles
 from tumorline.report.region import are_volumes, below_background, region_content
+from tumorline.report.viewed import Predicted, ViewedSource, Wanted, add_pictures
 from tumorline.results import Summary, WarningCode, mean_dice_over_regions, read_summary
 from tumorline.run_folder import (
+    CARD_PAGE_NAME,
     ENVIRONMENT_NAME,
     PREDICTIONS_NAME,
     REPORT_NAME,
+    SUMMARY_NAME,
     read_environment,
     read_history,
     read_split,
@@ -54,38 +59,32 @@ def write_report(run: Path, read_case: CaseReader | None = None) -> Path:
     """Write `report.html` of an evaluated run folder and return its path.
 
     `read_case` gives image and truth of a case; without it, or where it fails, the page says that the pictures are
-    missing. Raises UserError where the folder holds no evaluation.
+    missing. Where those of all cases are too large for the page they lie in `report-images` beside it. Raises UserError
+    where the folder holds no evaluation. A model card beside it becomes a page as well.
     """
     if not (run / "summary.json").is_file():
         raise UserError(f"{run}: not evaluated yet (no summary.json); finish it with: tumorline train --resume {run}")
-    page = template("template.html").render(**page_content(run, read_case))
-    write_text(run / REPORT_NAME, page)
+    write_card_page(run)
+    content = page_content(run, read_case) | {"browsed": _browsed(run, read_case)}
+    write_text(run / REPORT_NAME, template("template.html", browses=True).render(**content))
     return run / REPORT_NAME
 
 
-def template(name: str) -> Any:
-    """A page of this package, with its filters."""
-    environment = Environment(
-        loader=PackageLoader("tumorline.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=harmless(for_markdown if name.endswith(".md") else one_line),
-    )
-    environment.filters |= {
-        "number": _shown_number,
-        "signed": _signed,
-        "percent": _percent,
-        "words": _words,
-        "figure_name": name_figure,
-    }
-    return environment.get_template(name)
-
-
-def harmless(escape: Callable[[str], str]) -> Callable[[Any], Any]:
-    """What a template is to do with each value before it is written: texts are escaped, our own markup is not."""
-    return lambda value: escape(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+def _browsed(run: Path, read_case: CaseReader | None) -> dict[str, Any]:
+    """The table of all cases with their pictures."""
+    rows = read_rows(run)
+    regions = list(read_summary(run / SUMMARY_NAME).regions)
+    by_case: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        by_case[row.case].append(row)
+    files = PictureFiles(run / REPORT_NAME)
+    wanted: list[Wanted | None] = [None] * len(by_case)
+    if read_case:
+        source = ViewedSource(read_case, regions, regions, [Predicted("", run / PREDICTIONS_NAME, regions)])
+        wanted = [Wanted(case, source, notes_of(members)) for case, members in by_case.items()]
+    places = add_pictures(files, wanted)
+    files.finish()
+    return picture_content(table_of_rows(rows, regions, read_confidences(run)), places, files)
 
 
 def page_content(run: Path, read_case: CaseReader | None) -> dict[str, Any]:
@@ -103,6 +102,8 @@ def page_content(run: Path, read_case: CaseReader | None) -> dict[str, Any]:
         "curves": _curves(read_history(run), regions),
         "pictures": _pictures(run, headline, regions, read_case),
         "split": _split_table(read_split(run)),
+        "scored": _scored_table(read_rows(run)),
+        "card": (run / CARD_PAGE_NAME).is_file(),
         "configuration": Markup("\n".join(map(for_page, _text(run / "config.toml").split("\n")))),
         "environment": _environment(run),
     }
@@ -183,6 +184,23 @@ def _split_table(rows: Sequence[Record]) -> list[dict[str, Any]]:
     ]
 
 
+def _scored_table(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Patients and cases that were scored, by what the model knows of them and by class."""
+    groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[row.status, row.attributes.get("class_name") or "not stated"].append(row)
+    return [
+        {
+            "status": status,
+            "class_name": class_name,
+            "patients": len({row.group for row in members}),
+            "cases": len({row.case for row in members}),
+            "tumours": len({row.case for row in members if row.scores.has_tumour}),
+        }
+        for (status, class_name), members in sorted(groups.items())
+    ]
+
+
 def _text(path: Path) -> str:
     """The configuration without its paths, which are this machine's."""
     if not path.is_file():
@@ -204,20 +222,3 @@ def _environment(run: Path) -> dict[str, str]:
         nested = value if isinstance(value, dict) else {key: value}
         flat |= {name.replace("_", " "): str(text) for name, text in nested.items()}
     return flat
-
-
-def _shown_number(value: float | None, digits: int = 3) -> str:
-    return "–" if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
-
-
-def _words(name: str) -> str:
-    """The name of a region, to be read."""
-    return name.replace("_", " ")
-
-
-def _signed(value: float | None, digits: int = 3) -> str:
-    return "–" if value is None or not math.isfinite(value) else f"{value:+.{digits}f}"
-
-
-def _percent(value: float | None, digits: int = 1) -> str:
-    return "–" if value is None or not math.isfinite(value) else f"{100 * value:.{digits}f} %"

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import islice
+from statistics import fmean
 from typing import Any
 
 from markupsafe import Markup
@@ -78,11 +79,20 @@ def _figure_charts(rows: Sequence[Row], figures: RegionSummary) -> dict[str, Any
 
 
 def _size_scatter(classes: Mapping[str, Sequence[Row]]) -> Markup:
-    """Predicted against true size: volumes in ml where they are known."""
+    """Predicted against true size, means by patient: volumes in ml where they are known."""
     in_ml = all(row.scores.truth_ml is not None for members in classes.values() for row in members)
-    sizes = {name: [_size_pair(row, in_ml) for row in members] for name, members in sorted(classes.items())}
+    sizes = {name: _mean_sizes(members, in_ml) for name, members in sorted(classes.items())}
     what = "volume in ml" if in_ml else "area in px"
     return Markup(charts.scatter(sizes, f"true {what}", f"predicted {what}"))
+
+
+def _mean_sizes(rows: Sequence[Row], in_ml: bool) -> list[tuple[float, float]]:
+    """True and predicted size of each patient, over the cases with a tumour."""
+    pairs: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for row in rows:
+        if row.scores.has_tumour:
+            pairs[row.group].append(_size_pair(row, in_ml))
+    return [(fmean(true for true, _ in sizes), fmean(found for _, found in sizes)) for sizes in pairs.values()]
 
 
 def _size_pair(row: Row, in_ml: bool) -> tuple[float, float]:
@@ -93,7 +103,17 @@ def _size_pair(row: Row, in_ml: bool) -> tuple[float, float]:
 
 
 def _dice(rows: Sequence[Row]) -> list[float]:
-    return [row.scores.dice for row in rows if row.scores.dice is not None]
+    """Of each patient, as the headline has it: the mean over its cases with a tumour."""
+    return list(dice_of_patients(rows).values())
+
+
+def dice_of_patients(rows: Sequence[Row]) -> dict[str, float]:
+    """By patient, or by case where the patient is unknown."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for row in rows:
+        if row.scores.dice is not None:
+            found[row.group].append(row.scores.dice)
+    return {group: fmean(values) for group, values in found.items()}
 
 
 def _attribute_strips(scored: Sequence[Row], name: str, groups: Mapping[str, GroupSummary]) -> dict[str, charts.Strip]:

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from tumorline.files import write_text
 from tumorline.report import charts
-from tumorline.report.page import template
+from tumorline.report.frame import template
 
 PAGE_NAME = "tune.html"
 STATES = {"complete": "trained to the end", "pruned": "given up early"}

@@ -1,7 +1,7 @@
 """A case as the viewer takes it: images as mosaics of slices, masks as bits of regions, in one JSON object.
 
 ```
-id, space [H, W] | [D, H, W], spacing (mm) | null, affine (d, h, w) -> mm | null
+id, title, space [H, W] | [D, H, W], spacing (mm) | null, affine (d, h, w) -> mm | null
 regions     names; bit r of every mask is region r
 labels      {value, bits, name}: what the brush paints, and the value that a saved file has there
 images      {name, shape, range} and {encoding: "jpeg" | "png", columns, data} or {encoding: "deflate", dtype, data}
@@ -26,9 +26,10 @@ from PIL import Image
 
 from tumorline.arrays import ImageArray, MaskArray
 from tumorline.errors import UserError
+from tumorline.escaping import one_line
 from tumorline.formats.grey import grey_range
 from tumorline.geometry.grid import Grid
-from tumorline.regions import NESTED
+from tumorline.regions import NESTED, Labels
 
 JPEG_QUALITY = 85
 LARGEST_SIDE = 512
@@ -69,6 +70,8 @@ class ViewedCase:
     notes: Sequence[str] = ()
     labels: Sequence[Label] = ()
     """Where none are given those of `default_labels`."""
+    title: str = ""
+    """What is written above it, where that is not its name."""
 
 
 def encode_case(case: ViewedCase, lossless: bool = False) -> dict[str, Any]:
@@ -80,6 +83,7 @@ def encode_case(case: ViewedCase, lossless: bool = False) -> dict[str, Any]:
     step = coarser_by(case.image.shape)
     return {
         "id": case.name,
+        "title": one_line(case.title or case.name),
         "space": list(case.grid.shape),
         "spacing": list(case.grid.spacing_mm) if case.grid.spacing_mm else None,
         "affine": _affine(case.grid),
@@ -126,6 +130,17 @@ def default_labels(regions: Sequence[str], is_volume: bool) -> list[Label]:
         outer = {name: sum(bits[other] for other in NESTED[: NESTED.index(name) + 1]) for name in NESTED}
         return [Label(values[name], outer[name], name) for name in NESTED]
     return [Label(number, bits[name], name) for number, name in enumerate(regions, start=1)]
+
+
+def labels_of(regions: Sequence[str], true_regions: Sequence[str], labels: Labels) -> list[Label]:
+    """The values of a case's own label map, of which `labels` say what makes each of the true regions."""
+    wanted = dict(zip(true_regions, labels.wanted, strict=True))
+    found: dict[int, Label] = {}
+    for value in sorted({value for name in regions for value in wanted[name]}):
+        holding = [name for name in regions if value in wanted[name]]
+        bits = sum(1 << number for number, name in enumerate(regions) if name in holding)
+        found.setdefault(bits, Label(value, bits, min(holding, key=lambda name: len(wanted[name]))))
+    return sorted(found.values(), key=lambda label: label.bits.bit_count())
 
 
 def coarser_by(shape: Sequence[int]) -> tuple[float, ...]:

@@ -73,7 +73,7 @@ export async function decodeCase(data) {
   if (!images.length) throw new Error("a case without an image");
   const regions = data.regions && data.regions.length ? data.regions : ["tumour"];
   return {
-    id: data.id, space, isVolume: data.space.length === 3, hasSpacing: Boolean(data.spacing),
+    id: data.id, title: data.title || data.id, space, isVolume: data.space.length === 3, hasSpacing: Boolean(data.spacing),
     spacing: spacing.length === 3 ? spacing : [1, ...spacing], affine: data.affine || AS_SEEN, regions,
     labels: data.labels || regions.map((name, r) => ({ value: regions.length > 1 ? r + 1 : 255, bits: 1 << r, name })),
     images, truth, predictions, notes: data.notes || [],
@@ -581,7 +581,7 @@ export class Viewer {
   }
 
   titleBar() {
-    const { onStep } = this.options, title = make("b", { class: "tv-title", text: this.case.id });
+    const { onStep } = this.options, title = make("b", { class: "tv-title", text: this.case.title });
     if (!onStep) return make("div", { class: "tv-bar tv-head" }, title);
     return make("div", { class: "tv-bar tv-head" },
       make("button", { type: "button", "data-action": "previous", title: "previous case (left)", text: "◀", "aria-label": "previous case", onclick: () => onStep(-1) }),

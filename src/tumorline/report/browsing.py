@@ -1,0 +1,183 @@
+"""The table of all cases of a page: what stands in it, region by region, and which picture belongs to which line.
+
+```
+texts   names of the columns of words: "case", "patient", "class", ...      cases   their values, a list for each case
+keys    what a link to a case says (#case=...), where that is not its first text
+views   [{name, columns: [{name, digits}], values: [[number | null]], flags: [text]}]      one for each region
+packs   where pictures lie        places   [pack, number] of each case, or null
+sort    the column that is sorted by at first, descending or not        volumes
+```
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean
+from typing import Any
+
+from markupsafe import Markup
+
+from tumorline.escaping import one_line
+from tumorline.metrics.case import CaseScores
+from tumorline.metrics.summary import Row
+from tumorline.report.picture_files import PictureFiles, Place
+from tumorline.viewer.assets import script_data
+
+Confidences = Mapping[tuple[str, str], float]
+"""By case and region."""
+FLAGS = ("missed", "false positive", "found", "no tumour")
+"""What came of a case; of several regions the first of these that holds for any."""
+SIGNIFICANT = 5
+
+
+@dataclass(frozen=True)
+class Column:
+    name: str
+    digits: int
+
+
+@dataclass(frozen=True)
+class View:
+    """The numbers of all cases in one region, or over all; `flags` are words such as 'missed'."""
+
+    name: str
+    columns: Sequence[Column]
+    values: Sequence[Sequence[float | None]]
+    flags: Sequence[str]
+
+    def to_json(self) -> dict[str, Any]:
+        columns = [{"name": column.name, "digits": column.digits} for column in self.columns]
+        values = [[_rounded(value) for value in row] for row in self.values]
+        return {"name": one_line(self.name), "columns": columns, "values": values, "flags": list(self.flags)}
+
+
+@dataclass(frozen=True)
+class CaseTable:
+    """The table of a page."""
+
+    texts: Sequence[str]
+    cases: Sequence[Sequence[str]]
+    views: Sequence[View]
+    sort: str
+    volumes: bool
+    descending: bool = False
+    keys: Sequence[str] = field(default=())
+
+    def to_script(self, places: Sequence[Place | None], files: PictureFiles) -> Markup:
+        """As it stands in the page. Texts are shown with what could hide in them made visible; keys are as they are."""
+        content = {
+            "texts": list(self.texts),
+            "cases": [[one_line(text) for text in case] for case in self.cases],
+            "keys": list(self.keys) or [case[0] for case in self.cases],
+            "views": [view.to_json() for view in self.views],
+            "places": [list(place) if place else None for place in places],
+            "packs": list(files.addresses),
+            "sort": self.sort,
+            "descending": self.descending,
+            "volumes": self.volumes,
+        }
+        return Markup(script_data(content))
+
+
+def picture_content(table: CaseTable, places: Sequence[Place | None], files: PictureFiles) -> dict[str, Any]:
+    """What `browser.html` shows."""
+    return {
+        "index": table.to_script(places, files),
+        "packs": {files.address(name): Markup(cases) for name, cases in files.inside.items()},
+        "folder": files.in_folder,
+        "megabytes": files.size / 1e6,
+        "cases": len(table.cases),
+        "pictures": files.cases,
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.{SIGNIFICANT}g}")
+
+
+def table_of_rows(rows: Sequence[Row], regions: Sequence[str], confidences: Confidences) -> CaseTable:
+    """Of an evaluation: a view for each region, and where there are several one of their means before them."""
+    by_case: dict[str, dict[str, Row]] = defaultdict(dict)
+    for row in rows:
+        by_case[row.case][row.region] = row
+    cases = [next(iter(found.values())) for found in by_case.values()]
+    views = [_region_view(region, list(by_case.values()), confidences) for region in regions]
+    texts = [(case.case, case.patient or "", case.attributes.get("class_name") or "", case.status) for case in cases]
+    volumes = any(row.scores.depth is not None for row in rows)
+    every = [_mean_view(views), *views] if len(regions) > 1 else views
+    return CaseTable(("case", "patient", "class", "status"), texts, every, "Dice", volumes)
+
+
+def size_in_ml(scores: Sequence[CaseScores]) -> bool:
+    """Whether sizes are volumes."""
+    return any(score.truth_ml is not None for score in scores)
+
+
+def _region_view(region: str, cases: Sequence[Mapping[str, Row]], confidences: Confidences) -> View:
+    found = [case.get(region) for case in cases]
+    scores = [row.scores for row in found if row]
+    in_ml = size_in_ml(scores)
+    size = "ml" if in_ml else "px"
+    units = {score.unit for score in scores}
+    hd95 = f"HD95, {units.pop()}" if len(units) == 1 else "HD95"
+    columns = [Column("Dice", 3), Column(hd95, 1), *(Column(f"{name}, {size}", 2 if in_ml else 0) for name in SIZES)]
+    empty: list[float | None] = [None] * len(columns)
+    values = [_numbers(row.scores, in_ml) if row else [*empty] for row in found]
+    if confidences:
+        columns.append(Column("confidence", 3))
+        for row, case in zip(values, found, strict=True):
+            row.append(confidences.get((case.case, region)) if case else None)
+    return View(region.replace("_", " "), columns, values, [flag_of(row.scores) if row else "" for row in found])
+
+
+SIZES = ("true", "predicted")
+
+
+def _numbers(scores: CaseScores, in_ml: bool) -> list[float | None]:
+    sizes = (scores.truth_ml, scores.predicted_ml) if in_ml else (scores.truth_px, scores.predicted_px)
+    return [scores.dice, scores.hd95, *sizes]
+
+
+def flag_of(scores: CaseScores) -> str:
+    """What came of a case in a region: one of `FLAGS`."""
+    if scores.missed:
+        return "missed"
+    if scores.invented:
+        return "false positive"
+    return "found" if scores.has_tumour else "no tumour"
+
+
+def _mean_view(views: Sequence[View]) -> View:
+    """Means over the regions that a case has; sizes are those of the largest region."""
+    columns = views[0].columns
+    rows = zip(*(view.values for view in views), strict=True)
+    values = [[together(column, [one[place] for one in row]) for place, column in enumerate(columns)] for row in rows]
+    flags = [first_flag(found) for found in zip(*(view.flags for view in views), strict=True)]
+    return View("all regions (means)", columns, values, flags)
+
+
+def together(column: Column, values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    if not known:
+        return None
+    return max(known) if column.name.startswith(SIZES) else fmean(known)
+
+
+def first_flag(flags: Sequence[str]) -> str:
+    return next((flag for flag in FLAGS if flag in flags), "")
+
+
+def notes_of(rows: Sequence[Row]) -> list[str]:
+    """What is said below the picture of a case: whose it is, and its figures by region."""
+    first = rows[0]
+    about = " · ".join(filter(None, (first.patient, first.attributes.get("class_name"), first.status)))
+    return [one_line(text) for text in (about, *(_figures(row, len(rows) > 1) for row in rows)) if text]
+
+
+def _figures(row: Row, named: bool) -> str:
+    scores = row.scores
+    region = f"{row.region.replace('_', ' ')}: " if named else ""
+    dice = "no tumour" if scores.dice is None else f"Dice {scores.dice:.3f}"
+    if scores.truth_ml is not None and scores.predicted_ml is not None:
+        return f"{region}{dice}, true {scores.truth_ml:.2f} ml, predicted {scores.predicted_ml:.2f} ml"
+    return f"{region}{dice}, true {scores.truth_px} px, predicted {scores.predicted_px} px"

@@ -1,0 +1,121 @@
+"""The table of all cases of several models: what each reaches, how far they lie apart, and who missed what."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+
+from tumorline.escaping import one_line
+from tumorline.metrics.summary import Row
+from tumorline.report.browsing import CaseTable, Column, View, first_flag, flag_of, size_in_ml, together
+
+APART = "apart"
+"""The column of the largest difference between two of the models."""
+WORDS = {"missed": "missed by", "false positive": "false positive of"}
+
+Entry = tuple[str, str]
+"""Set and case."""
+Scored = Mapping[str, Mapping[str, Row]]
+"""Of one case: model -> region -> row."""
+
+
+def entries_of(models: Mapping[tuple[str, str], Sequence[Row]]) -> dict[Entry, Scored]:
+    """The rows of each case, of (model, set) to rows; cases in the order in which they come."""
+    found: dict[Entry, dict[str, dict[str, Row]]] = defaultdict(lambda: defaultdict(dict))
+    for (model, source), rows in models.items():
+        for row in rows:
+            found[source, row.case][model][row.region] = row
+    return {entry: dict(scored) for entry, scored in found.items()}
+
+
+def table_of_models(entries: Mapping[Entry, Scored], models: Sequence[str], regions: Sequence[str]) -> CaseTable:
+    """A line for each case, a view for each region; sets have a column where there are several."""
+    several_sets = len({source for source, _ in entries}) > 1
+    firsts = [_any_row(scored) for scored in entries.values()]
+    texts = [
+        [
+            case,
+            *([source] if several_sets else []),
+            row.patient or "",
+            row.attributes.get("class_name") or "",
+            row.status,
+        ]
+        for (source, case), row in zip(entries, firsts, strict=True)
+    ]
+    names = ["case", *(["set"] if several_sets else []), "patient", "class", "status"]
+    views = [_models_view(region, entries, models) for region in regions]
+    return CaseTable(
+        texts=names,
+        cases=texts,
+        views=[_mean_of(views, entries), *views] if len(views) > 1 else views,
+        sort=APART if len(models) > 1 else views[0].columns[0].name,
+        volumes=any(row.scores.depth is not None for row in firsts),
+        descending=len(models) > 1,
+        keys=[key_of(entry, several_sets) for entry in entries],
+    )
+
+
+def key_of(entry: Entry, several_sets: bool) -> str:
+    """What a link to a case says."""
+    source, case = entry
+    return f"{source}/{case}" if several_sets else case
+
+
+def model_notes(scored: Scored) -> list[str]:
+    """What is said below the picture of a case: whose it is, and the Dice of each model."""
+    first = _any_row(scored)
+    about = " · ".join(filter(None, (first.patient, first.attributes.get("class_name"))))
+    return [one_line(text) for text in (about, *map(_dice_note, scored, scored.values())) if text]
+
+
+def _dice_note(model: str, rows: Mapping[str, Row]) -> str:
+    known = [row.scores.dice for row in rows.values() if row.scores.dice is not None]
+    return f"{model}: " + (f"Dice {fmean(known):.3f}" if known else "no tumour")
+
+
+def _any_row(scored: Scored) -> Row:
+    return next(row for regions in scored.values() for row in regions.values())
+
+
+def _models_view(region: str, entries: Mapping[Entry, Scored], models: Sequence[str]) -> View:
+    rows = [[scored.get(model, {}).get(region) for model in models] for scored in entries.values()]
+    in_ml = size_in_ml([row.scores for found in rows for row in found if row])
+    size = Column("true, ml", 2) if in_ml else Column("true, px", 0)
+    apart = [Column(APART, 3)] if len(models) > 1 else []
+    columns = [*(Column(f"Dice, {one_line(model)}", 3) for model in models), *apart, size]
+    values = [_line(found, in_ml) for found in rows]
+    flags = [
+        describe_results({model: flag_of(row.scores) for model, row in zip(models, found, strict=True) if row})
+        for found in rows
+    ]
+    return View(region.replace("_", " "), columns, values, flags)
+
+
+def _line(rows: Sequence[Row | None], in_ml: bool) -> list[float | None]:
+    dice = [row.scores.dice if row else None for row in rows]
+    known = [value for value in dice if value is not None]
+    apart = [max(known) - min(known) if len(known) > 1 else None] if len(rows) > 1 else []
+    sizes = [float(row.scores.truth_ml or 0.0) if in_ml else float(row.scores.truth_px) for row in rows if row]
+    return [*dice, *apart, sizes[0] if sizes else None]
+
+
+def describe_results(flags: Mapping[str, str]) -> str:
+    """What came of a case, in words: who missed it, who drew a tumour where there is none, else that of all."""
+    parts = []
+    for flag, words in WORDS.items():
+        who = [one_line(model) for model, own in flags.items() if own == flag]
+        if who:
+            parts.append(f"{words} {'all' if len(who) == len(flags) > 1 else ', '.join(who)}")
+    return "; ".join(parts) or first_flag(list(flags.values()))
+
+
+def _mean_of(views: Sequence[View], entries: Mapping[Entry, Scored]) -> View:
+    columns = views[0].columns
+    rows = zip(*(view.values for view in views), strict=True)
+    values = [[together(column, [one[place] for one in row]) for place, column in enumerate(columns)] for row in rows]
+    flags = [
+        describe_results(
+            {model: first_flag([flag_of(row.scores) for row in found.values()]) for model, found in scored.items()}
+        )
+        for scored in entries.values()
+    ]
+    return View("all regions (means)", columns, values, flags)

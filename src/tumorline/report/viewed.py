@@ -1,0 +1,113 @@
+"""The cases of a page as the viewer takes them: read one by one, with the masks of one model or of several."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from tumorline.arrays import MaskArray
+from tumorline.data.dataset import SampleReader
+from tumorline.errors import UserError
+from tumorline.evaluation.predictions import read_prediction
+from tumorline.report.cases import CaseReader
+from tumorline.report.picture_files import PictureFiles, Place
+from tumorline.viewer.assets import script_data
+from tumorline.viewer.encoding import ViewedCase, encode_case, labels_of
+
+THREADS, AHEAD = 2, 4
+"""Cases that are read at once, and those that may wait to be written: little is in memory, however many there are."""
+
+T, R = TypeVar("T"), TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Where the masks of a model lie, and the order of its regions there."""
+
+    name: str
+    folder: Path
+    regions: Sequence[str]
+
+
+@dataclass(frozen=True)
+class ViewedSource:
+    """Where the images and the truth of cases come from, which regions are shown, and whose masks."""
+
+    read_case: CaseReader
+    true_regions: Sequence[str]
+    regions: Sequence[str]
+    predicted: Sequence[Predicted]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A case that is to be shown; `notes` are lines of text below it."""
+
+    case: str
+    source: ViewedSource
+    notes: Sequence[str] = ()
+    title: str = ""
+    """Its name on the page, where that is not the case's."""
+
+
+def add_pictures(files: PictureFiles, wanted: Sequence[Wanted | None]) -> list[Place | None]:
+    """Where the picture of each case lies; None where there is none, or its source or all its masks are gone."""
+    return [None if text is None else files.add(text) for text in _in_order(picture_text, wanted)]
+
+
+def picture_text(wanted: Wanted | None) -> str | None:
+    """The JSON of a case, in which nothing ends a script; None as in `add_pictures`."""
+    if wanted is None:
+        return None
+    try:
+        return script_data(encode_case(read_viewed(wanted)))
+    except (UserError, OSError, KeyError, IndexError, ValueError):
+        return None
+
+
+def read_viewed(wanted: Wanted) -> ViewedCase:
+    """Raises UserError where no mask of the case is there, or one is of another size than its image."""
+    case, source = wanted.case, wanted.source
+    sample = source.read_case(case)
+    known = source.read_case.cases.get(case) if isinstance(source.read_case, SampleReader) else None
+    order = [source.true_regions.index(region) for region in source.regions]
+    predictions = dict(_predictions(case, source))
+    if not predictions:
+        raise UserError(f"{case}: no predicted mask is there")
+    return ViewedCase(
+        name=wanted.title or case,
+        image=sample.image,
+        grid=sample.grid,
+        regions=source.regions,
+        channels=known.channels if known else (),
+        truth=sample.truth[order],
+        predictions=predictions,
+        notes=wanted.notes,
+        labels=labels_of(source.regions, source.true_regions, known.labels) if known and known.labels else (),
+    )
+
+
+def _predictions(case: str, source: ViewedSource) -> Iterator[tuple[str, MaskArray]]:
+    for one in source.predicted:
+        if not {*source.regions} <= {*one.regions}:
+            continue
+        try:
+            masks = read_prediction(one.folder, case, one.regions)
+        except (UserError, OSError):
+            continue
+        yield one.name, masks[[list(one.regions).index(region) for region in source.regions]]
+
+
+def _in_order(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    """What `work` gives for each, by a few threads that do not run far ahead; trust and the like hold in them too."""
+    waiting: deque[Future[R]] = deque()
+    with ThreadPoolExecutor(THREADS) as pool:
+        for item in items:
+            waiting.append(pool.submit(copy_context().run, work, item))
+            if len(waiting) > AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()

@@ -1,0 +1,249 @@
+"""Cases, predictions and evaluations to look at in a notebook."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tumorline.arrays import ImageArray, MaskArray
+from tumorline.data.case import Case, read_image
+from tumorline.data.sample import Sample
+from tumorline.data.source import open_picture
+from tumorline.data.truth import read_mask
+from tumorline.errors import UserError
+from tumorline.evaluation.tables import read_rows
+from tumorline.files import read_json
+from tumorline.formats.boundary import decode_one
+from tumorline.formats.decode import is_dicom, read_pixels
+from tumorline.formats.nifti import is_volume, read_volume, read_volume_header, upright
+from tumorline.geometry.grid import Grid
+from tumorline.inference.jobs import job_of_channels, list_jobs
+from tumorline.inference.label_map import from_labels, region_labels
+from tumorline.inference.volumes import read_scan
+from tumorline.regions import REGION
+from tumorline.report.browsing import notes_of
+from tumorline.report.run_images import run_images
+from tumorline.report.viewed import Predicted, ViewedSource, Wanted, read_viewed
+from tumorline.results import read_summary
+from tumorline.run_folder import PREDICTIONS_NAME, SUMMARY_NAME
+from tumorline.trust import local_only, refuse_remote
+from tumorline.viewer.encoding import ViewedCase, encode_case
+from tumorline.viewer.frames import View
+
+MOST_CHARACTERS = 20_000_000
+"""Of cases in one frame; those beyond it are left out."""
+ROWS_NAME = "predictions.json"
+
+Pixels = npt.NDArray[Any]
+Source = Pixels | Path | str
+Shown = Source | Sample | Mapping[str, Any] | Sequence[Mapping[str, Any]]
+
+
+def view(
+    what: Shown,
+    *,
+    truth: Source | None = None,
+    prediction: Source | None = None,
+    case: str = "",
+    regions: Sequence[str] = (),
+    spacing_mm: Sequence[float] | None = None,
+    height: int = 680,
+) -> View:
+    """Show a case, a prediction or an evaluation in a notebook, with its true and its predicted outlines.
+
+    Args:
+        what: One of
+            an image: an array `(H, W)`, `(C, H, W)` or `(C, D, H, W)`, or the path of a picture or a NIfTI volume;
+            a `Sample`, as `load_dataset(...).read(case)` gives it;
+            what `tumorline.predict` returned, one row of it, or the folder that it wrote;
+            a run folder or an evaluation (a folder with `summary.json`), the lowest Dice first.
+        truth: A mask `(*space)` or `(R, *space)`, or the path of one; with an image only.
+        prediction: The same, of a model.
+        case: Of an evaluation or of predictions the one case to show.
+        regions: Names of the regions of the masks.
+        spacing_mm: Of an array the sides of its pixels or voxels.
+        height: Of the frame, in pixels.
+
+    Returns:
+        A `View`, which a notebook shows. `view(...).save("case.html")` writes it as a page, `.html` is its text.
+
+    Raises:
+        UserError: for what cannot be read, masks of another size than the image, or a case that is not there.
+
+    Example:
+        >>> import numpy as np
+        >>> shown = view(np.zeros((32, 32)), prediction=np.eye(32) > 0)
+        >>> [one["space"] for one in shown.cases]
+        [[32, 32]]
+    """
+    if isinstance(what, Mapping):
+        return View(_bounded(_viewed_rows([what], case)), height)
+    if isinstance(what, Sample):
+        names = regions or _region_names(len(what.truth))
+        masks = None if prediction is None else _masks(prediction, what.grid, len(names))
+        found = ViewedCase(case or "case", what.image, what.grid, names, (), what.truth, _named(masks))
+        return View(_bounded([found]), height)
+    if isinstance(what, Sequence) and not isinstance(what, str):
+        return View(_bounded(_viewed_rows(what, case)), height)
+    if not isinstance(what, np.ndarray) and Path(what).is_dir():
+        return View(_bounded(_viewed_folder(Path(what), case)), height)
+    return View(_bounded([_viewed_image(what, truth, prediction, regions, spacing_mm)]), height)
+
+
+def _bounded(cases: Iterable[ViewedCase]) -> list[dict[str, Any]]:
+    """As many of the cases as a frame can hold, at least one."""
+    found: list[dict[str, Any]] = []
+    size = 0
+    for case in cases:
+        encoded = encode_case(case)
+        size += len(json.dumps(encoded))
+        if found and size > MOST_CHARACTERS:
+            break
+        found.append(encoded)
+    return found
+
+
+def _viewed_image(
+    what: Source,
+    truth: Source | None,
+    prediction: Source | None,
+    regions: Sequence[str],
+    spacing_mm: Sequence[float] | None,
+) -> ViewedCase:
+    name, image, grid = _image(what, spacing_mm)
+    given = {"truth": truth, "": prediction}
+    masks = {key: _masks(mask, grid, len(regions)) for key, mask in given.items() if mask is not None}
+    counts = {len(mask) for mask in masks.values()} or {len(regions) or 1}
+    if len(counts) > 1:
+        raise UserError(f"{name}: truth and prediction have different numbers of regions: {sorted(counts)}")
+    names = regions or _region_names(counts.pop())
+    predicted = {key: mask for key, mask in masks.items() if key != "truth"}
+    return ViewedCase(name, image, grid, names, (), masks.get("truth"), predicted)
+
+
+def _image(what: Source, spacing_mm: Sequence[float] | None) -> tuple[str, npt.NDArray[np.float32], Grid]:
+    if isinstance(what, np.ndarray):
+        image = what.astype(np.float32)
+        image = image[None] if image.ndim == 2 else image
+        if image.ndim not in (3, 4):
+            raise UserError(f"an array of {what.ndim} axes; expected (H, W), (C, H, W) or (C, D, H, W)")
+        return "image", image, Grid(image.shape[1:], tuple(spacing_mm) if spacing_mm else None)
+    path = Path(what)
+    if not path.is_file():
+        raise UserError(f"{path}: no such file or folder")
+    if is_volume(path):
+        grid = read_volume_header(path).upright_grid
+        known = Case(path.name, (path,), is_volume=True, grid=grid)
+        return path.name, read_image(known), grid
+    known = open_picture(path)
+    image = read_image(known)
+    return path.name, image, Grid(image.shape[1:], tuple(spacing_mm) if spacing_mm else known.spacing_mm)
+
+
+def _masks(mask: Source, grid: Grid, regions: int) -> MaskArray:
+    """Masks `(R, *space)`; a map of several labels is that of the labels that `tumorline predict` writes."""
+    if isinstance(mask, np.ndarray):
+        values = mask if mask.ndim > grid.ndim else mask[None]
+        return np.asarray(values != 0)
+    return _mask_file(Path(mask), _region_names(regions))
+
+
+def _mask_file(path: Path, regions: Sequence[str]) -> MaskArray:
+    if is_volume(path):
+        with decode_one(path):
+            values = upright(read_volume(path))
+    elif len(regions) < 2:
+        return read_mask(path)[None]
+    else:
+        with decode_one(path):
+            values = read_pixels(path, "mask")
+    if len(regions) < 2:
+        return np.asarray(values != 0)[None]
+    return from_labels(values.astype(np.uint8), region_labels(regions))
+
+
+def _region_names(count: int) -> tuple[str, ...]:
+    return (REGION,) if count < 2 else tuple(f"region_{number}" for number in range(1, count + 1))
+
+
+def _named(masks: MaskArray | None) -> dict[str, MaskArray]:
+    return {} if masks is None else {"": masks}
+
+
+def _viewed_row(row: Mapping[str, Any], masks: Path | None = None) -> ViewedCase:
+    """A row of `tumorline.predict`; `masks` is the folder of its masks where the row came out of a file."""
+    mask = Path(str(row["mask"]))
+    if masks is not None:
+        with local_only():
+            refuse_remote(str(row["input"]), str(masks / ROWS_NAME))
+        mask = masks / mask.name
+    image, grid = _image_of_row(row, is_volume(mask))
+    regions = [key.removesuffix("_px") for key in row if key.endswith("_px") and key != "tumour_px"] or [REGION]
+    notes = [f"confidence {row['confidence']:.3f}"] if isinstance(row.get("confidence"), float) else []
+    notes += [str(row["note"])] if row.get("note") else []
+    predicted = {"": _mask_file(mask, regions)}
+    return ViewedCase(Path(str(row["input"])).name, image, grid, regions, (), None, predicted, notes)
+
+
+def _image_of_row(row: Mapping[str, Any], is_scan: bool) -> tuple[ImageArray, Grid]:
+    """The image that a row is about: its file, the files of its channels, or the series that its file belongs to."""
+    path = Path(str(row["input"]))
+    files = [text for text in str(row.get("channels") or "").split("; ") if "=" in text]
+    if len(files) > 1:
+        job = job_of_channels(files, [text.split("=")[0] for text in files])
+    elif is_scan and is_dicom(path):
+        job = next(job for job in list_jobs([path.parent]) if job.path == path)
+    else:
+        return _image(path, None)[1:]
+    if job.is_volume:
+        image, grid, *_ = read_scan(job)
+        return image, grid
+    image = read_image(Case(path.stem, job.images))
+    return image, Grid(image.shape[1:])
+
+
+def _viewed_rows(rows: Sequence[Mapping[str, Any]], case: str, masks: Path | None = None) -> Iterator[ViewedCase]:
+    chosen = [row for row in rows if case in ("", str(row.get("input")), Path(str(row.get("input"))).name)]
+    usable = [row for row in chosen if row.get("mask") and not row.get("error")]
+    if not usable:
+        why = f" ({chosen[0].get('error')})" if chosen and chosen[0].get("error") else ""
+        raise UserError(f"{case or 'these predictions'}: nothing was predicted that could be shown{why}")
+    return (_viewed_row(row, masks) for row in usable)
+
+
+def _viewed_folder(folder: Path, case: str) -> Iterator[ViewedCase]:
+    if (folder / ROWS_NAME).is_file():
+        return _viewed_rows(_rows_of(folder / ROWS_NAME), case, folder)
+    if not (folder / SUMMARY_NAME).is_file():
+        raise UserError(f"{folder}: neither an evaluation (summary.json) nor predictions ({ROWS_NAME})")
+    return _viewed_evaluation(folder, case)
+
+
+def _rows_of(path: Path) -> list[dict[str, Any]]:
+    try:
+        rows = read_json(path)["predictions"]
+        return [row for row in rows if isinstance(row, dict) and "input" in row]
+    except (ValueError, KeyError, TypeError, OSError):
+        raise UserError(f"{path}: not what 'tumorline predict' writes; predict again") from None
+
+
+def _viewed_evaluation(folder: Path, case: str) -> Iterator[ViewedCase]:
+    """The cases of an evaluation whose images are where they were, the lowest Dice first."""
+    regions = list(read_summary(folder / SUMMARY_NAME).regions)
+    rows = sorted(read_rows(folder), key=lambda row: 2.0 if row.scores.dice is None else row.scores.dice)
+    names = [name for name in dict.fromkeys(row.case for row in rows) if case in ("", name)]
+    if not names:
+        raise UserError(f"{folder}: no case is called '{case}'")
+    with run_images(folder) as reader:
+        if reader is None:
+            raise UserError(f"{folder}: the images of its cases are not where they were")
+        source = ViewedSource(reader, regions, regions, [Predicted("", folder / PREDICTIONS_NAME, regions)])
+        for name in names[:MOST_CASES]:
+            yield read_viewed(Wanted(name, source, notes_of([row for row in rows if row.case == name])))
+
+
+MOST_CASES = 40
+"""Of an evaluation in one frame; the report has all."""
