@@ -39,7 +39,7 @@ ROWS_NAME = "predictions.json"
 
 Pixels = npt.NDArray[Any]
 Source = Pixels | Path | str
-Shown = Source | Sample | Mapping[str, Any] | Sequence[Mapping[str, Any]]
+Shown = Source | Sample | Mapping[str, Any] | list[dict[str, Any]]
 
 
 def view(
@@ -86,7 +86,7 @@ def view(
         masks = None if prediction is None else _masks(prediction, what.grid, len(names))
         found = ViewedCase(case or "case", what.image, what.grid, names, (), what.truth, _named(masks))
         return View(_bounded([found]), height)
-    if isinstance(what, Sequence) and not isinstance(what, str):
+    if isinstance(what, list):
         return View(_bounded(_viewed_rows(what, case)), height)
     if not isinstance(what, np.ndarray) and Path(what).is_dir():
         return View(_bounded(_viewed_folder(Path(what), case)), height)

@@ -122,7 +122,7 @@ def _region_view(region: str, cases: Sequence[Mapping[str, Row]], confidences: C
     hd95 = f"HD95, {units.pop()}" if len(units) == 1 else "HD95"
     columns = [Column("Dice", 3), Column(hd95, 1), *(Column(f"{name}, {size}", 2 if in_ml else 0) for name in SIZES)]
     empty: list[float | None] = [None] * len(columns)
-    values = [_numbers(row.scores, in_ml) if row else [*empty] for row in found]
+    values = [_case_numbers(row.scores, in_ml) if row else [*empty] for row in found]
     if confidences:
         columns.append(Column("confidence", 3))
         for row, case in zip(values, found, strict=True):
@@ -133,7 +133,7 @@ def _region_view(region: str, cases: Sequence[Mapping[str, Row]], confidences: C
 SIZES = ("true", "predicted")
 
 
-def _numbers(scores: CaseScores, in_ml: bool) -> list[float | None]:
+def _case_numbers(scores: CaseScores, in_ml: bool) -> list[float | None]:
     sizes = (scores.truth_ml, scores.predicted_ml) if in_ml else (scores.truth_px, scores.predicted_px)
     return [scores.dice, scores.hd95, *sizes]
 
@@ -171,10 +171,10 @@ def notes_of(rows: Sequence[Row]) -> list[str]:
     """What is said below the picture of a case: whose it is, and its figures by region."""
     first = rows[0]
     about = " · ".join(filter(None, (first.patient, first.attributes.get("class_name"), first.status)))
-    return [one_line(text) for text in (about, *(_figures(row, len(rows) > 1) for row in rows)) if text]
+    return [one_line(text) for text in (about, *(_figures_note(row, len(rows) > 1) for row in rows)) if text]
 
 
-def _figures(row: Row, named: bool) -> str:
+def _figures_note(row: Row, named: bool) -> str:
     scores = row.scores
     region = f"{row.region.replace('_', ' ')}: " if named else ""
     dice = "no tumour" if scores.dice is None else f"Dice {scores.dice:.3f}"

@@ -20,7 +20,8 @@ from tumorline.viewer.encoding import ViewedCase, encode_case, labels_of
 THREADS, AHEAD = 2, 4
 """Cases that are read at once, and those that may wait to be written: little is in memory, however many there are."""
 
-T, R = TypeVar("T"), TypeVar("R")
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
