@@ -4,7 +4,7 @@
 
     run = tumorline.train(data="scans/")          # a run folder with model, figures and report
     model = tumorline.load(run)                   # no torch needed from here on
-    mask = model.mask(image)                      # (C, H, W) -> boolean (R, H, W)
+    mask = model.mask(image)                      # an array, a path or a DICOM dataset -> boolean (R, H, W)
     summary = tumorline.evaluate(run, "other/")   # the dictionary of summary.json
 
 Names are imported on first use, so that `import tumorline` costs nothing.
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         find_learning_rate,
         plan,
         predict,
+        predict_array,
         resume,
         train,
         tune,
@@ -54,6 +55,7 @@ _HOME = {
     "evaluate": "tumorline.api",
     "plan": "tumorline.api",
     "predict": "tumorline.api",
+    "predict_array": "tumorline.api",
     "check": "tumorline.api",
     "compare": "tumorline.api",
     "resume": "tumorline.api",
@@ -84,6 +86,7 @@ __all__ = [
     "load_dataset",
     "plan",
     "predict",
+    "predict_array",
     "resume",
     "simulate",
     "train",

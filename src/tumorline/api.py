@@ -38,7 +38,8 @@ from tumorline.files import fit_file_name, write_text
 from tumorline.inference import predict as prediction
 from tumorline.inference.jobs import job_of_channels, list_jobs
 from tumorline.inference.label_map import region_labels
-from tumorline.inference.model import load
+from tumorline.inference.model import Model, load
+from tumorline.inference.one import predict_given
 from tumorline.inference.predictor import Predictor
 from tumorline.journal import hash_inputs, hash_settings
 from tumorline.model_file import BUILTIN, find_model, model_name
@@ -81,12 +82,32 @@ def train(
     notify: Notify = silent,
     callbacks: Sequence[Callback] = (),
 ) -> Path:
-    """Train, evaluate and report; returns the run folder.
+    """Train, evaluate on held-out patients and report.
 
-    Without `test` it stops once the best weights are chosen on validation; `resume` evaluates and reports.
+    Without a configuration and without data this is the demo: a small U-Net on the simulated cohort.
 
-    Without a configuration and without data this is the demo: a small U-Net on the simulated cohort. Several sources in
-    `data` train together, each with settings of its own after commas (keys of `[[data.sources]]`).
+    Args:
+        config: A TOML file, the name of a recipe that comes with the package, or a `Config`; None takes all defaults.
+        data: A source in any supported layout, or several, which train together; each may have settings of its own
+            after commas (keys of `[[data.sources]]`), as in 'scans,name=ours'. None takes the one of the configuration.
+        overrides: 'section.key=value' texts, as `--set` of the command line.
+        output: Folder of the run, which must not exist; None makes `runs/<time>-<name>`.
+        test: Whether to evaluate. Without it the training stops once the best weights are chosen on validation, and
+            `resume` evaluates and reports.
+        notify: Called with each line of progress.
+        callbacks: Told of begin, epochs and end of the training (`tumorline.Callback`); they change nothing.
+
+    Returns:
+        The run folder: `model.safetensors`, `model.onnx`, `summary.json`, `evaluation.csv`, `report.html` and more.
+
+    Raises:
+        UserError: For data or a configuration that cannot be used; nothing is then left behind.
+
+    Example:
+        >>> small = ["data.image_size=32", "model.options.widths=[4,8]", "train.epochs=1", "train.batch_size=4"]
+        >>> run = tumorline.train(data="scans", overrides=small, output="runs/new")
+        >>> (run / "report.html").is_file()
+        True
     """
     from tumorline import run
 
@@ -110,9 +131,27 @@ def find_learning_rate(
     output: Path | str | None = None,
     notify: Notify = silent,
 ) -> tuple[Path, float | None]:
-    """Try rising learning rates on the training cases alone; returns the folder and the rate to train with.
+    """Try rising learning rates in one short training, on the training cases alone; no weights are kept.
 
-    The folder holds `learning_rate.csv` and `learning_rate.html`. The rate is None where none lowers the loss.
+    Args:
+        config: As in `train`.
+        data: As in `train`.
+        overrides: As in `train`.
+        output: Folder for `learning_rate.csv` and `learning_rate.html`, which must not exist; None makes one in
+            `runs/`.
+        notify: Called with each line of progress.
+
+    Returns:
+        The folder, and the rate to train with; the rate is None where none lowers the loss.
+
+    Raises:
+        UserError: For data or a configuration that cannot be used, and for a folder that exists.
+
+    Example:
+        >>> small = ["data.image_size=32", "model.options.widths=[4,8]", "train.batch_size=4"]
+        >>> folder, rate = tumorline.find_learning_rate(data="scans", overrides=small, output="rates")
+        >>> (folder / "learning_rate.html").is_file()
+        True
     """
     from tumorline import run
 
@@ -132,9 +171,31 @@ def cross_validate(
     only: Collection[int] = (),
     notify: Notify = silent,
 ) -> Path:
-    """Cross-validate: train the folds that are not finished and put their test cases together; returns the folder.
+    """Cross-validate: train the folds that are not finished and put their test cases together, out of fold.
 
-    The same call goes on where it was stopped. `only` names some of the folds.
+    The same call goes on where it was stopped.
+
+    Args:
+        config: As in `train`; `split.folds` has to be 2 or more.
+        data: As in `train`.
+        overrides: As in `train`.
+        output: Folder of the folds; None takes `runs/<name>-<folds>folds`.
+        only: Numbers of the folds to train, counted from 0; empty means all.
+        notify: Called with each line of progress.
+
+    Returns:
+        The folder: a run folder `fold-K` for each fold, and `summary.json`, `evaluation.csv`, `report.html` over those
+        that are finished.
+
+    Raises:
+        UserError: For data or a configuration that cannot be used, for folds of another configuration in the folder,
+            and at the end where folds diverged.
+
+    Example:
+        >>> small = ["data.image_size=32", "model.options.widths=[4,8]", "train.epochs=1", "split.folds=2"]
+        >>> folder = tumorline.cross_validate(data="scans", overrides=small, output="runs/folds")
+        >>> sorted(path.name for path in folder.glob("fold-*"))
+        ['fold-0', 'fold-1']
     """
     from tumorline import cross_validation
 
@@ -157,11 +218,31 @@ def benchmark(
     ray: str = "",
     notify: Notify = silent,
 ) -> dict[str, Any]:
-    """Carry out a benchmark's cells and rank its arms; returns the content of `leaderboard.json`.
+    """Train models x losses x variants x seeds x folds under one budget, and rank them.
 
-    The same call goes on where it was stopped: a finished cell is never run again. `processes` cells run at a time, on
-    this machine or, with `ray`, on each machine of the cluster at that address. Writes `cells/` and `leaderboard.json`,
-    `.html` and `.md` to `output`, else to `runs/<name>`.
+    The same call goes on where it was stopped: a finished cell is never run again.
+
+    Args:
+        plan: TOML file with `[recipe]`, `seeds` and the tables of what is compared; see `benchmarks/plans/`.
+        data: A source in any supported layout; None takes the one of the plan.
+        output: Folder for `cells/` and `leaderboard.json`, `.html` and `.md`; None takes `runs/<name>`.
+        only: Names of the arms to train; empty means all.
+        processes: Cells at a time, on this machine or, with `ray`, on each machine of the cluster.
+        ray: Address of a Ray cluster whose machines share the folder.
+        notify: Called with each line of progress.
+
+    Returns:
+        The content of `leaderboard.json`: `groups` of one initialisation each, with `rows` from the best down and
+        `pairs` of differences; `unmeasured` with the reason and the command of each arm that is not finished.
+
+    Raises:
+        UserError: For a plan whose arms have not one budget, and for data or a configuration that cannot be used.
+
+    Example:
+        >>> _ = Path("plan.toml").write_text(PLAN)
+        >>> board = tumorline.benchmark("plan.toml", data="scans", output="runs/board")
+        >>> [row["name"] for row in board["groups"][0]["rows"]] != []
+        True
     """
     return run_benchmark(
         plan, data=data, output=output, only=only, processes=processes, ray=ray, notify=notify
@@ -264,10 +345,29 @@ def tune(
     trials: int | None = None,
     notify: Notify = silent,
 ) -> Path:
-    """Search for better settings by validation Dice, as the `[tune]` section of a file says; returns the folder.
+    """Search for better settings by validation Dice, as the `[tune]` section of a file says. Needs the `tune` extra.
 
-    The same call goes on where it was stopped. `trials` replaces the file's number. `best.toml` in the folder is the
-    configuration to train; the test part is not looked at. Needs the `tune` extra.
+    The same call goes on where it was stopped; the test part is not looked at.
+
+    Args:
+        config: TOML file with `[tune]` and `[tune.space]`; see `configs/tune/lite0.toml`.
+        data: A source in any supported layout; None takes the one of the file.
+        overrides: As in `train`.
+        output: Folder for the trials; None takes `runs/<name>-tune`.
+        trials: Trials all together, in place of the file's number.
+        notify: Called with each line of progress.
+
+    Returns:
+        The folder: `best.toml` is the configuration to train, `tune.html` shows what was tried.
+
+    Raises:
+        UserError: For a space or a configuration that cannot be used, and without the extra.
+
+    Example:
+        >>> _ = Path("space.toml").write_text(SPACE)
+        >>> folder = tumorline.tune("space.toml", data="scans", output="runs/search", trials=2)
+        >>> (folder / "best.toml").is_file()
+        True
     """
     from tumorline import tuning
 
@@ -297,13 +397,29 @@ def resume(
     callbacks: Sequence[Callback] = (),
     epochs: int | None = None,
 ) -> Path:
-    """Go on with a run that was stopped, or that was trained without `test`.
+    """Go on with a run that was stopped, or that was trained without `test`, to the same weights.
 
-    More `epochs` lengthen it, where it then is what it would have been with so many: of the schedules 'constant' and
-    'plateau'. Raises UserError elsewhere.
+    Args:
+        folder: The run folder.
+        notify: Called with each line of progress.
+        test: Whether to evaluate and report at the end.
+        trust_modules: Modules from outside Tumorline that its network may be imported from: that runs their code.
+        trust_paths: Whether to open the data that its configuration names where another user or machine began the run.
+        callbacks: As in `train`.
+        epochs: More of them than it had lengthen a run of the schedules 'constant' and 'plateau', which then is what it
+            would have been with so many; None leaves it as it is.
 
-    A network from outside Tumorline is imported from `trust_modules` only: that runs its code. Where another user or
-    machine began the run, the data that its configuration names are opened with `trust_paths` only.
+    Returns:
+        The run folder.
+
+    Raises:
+        UserError: For what is no run folder, for data that changed, for code or paths that are not trusted, and for a
+            schedule that cannot be lengthened.
+
+    Example:
+        >>> run = tumorline.train(data="scans", overrides=SMALL, output="runs/halfway", test=False)
+        >>> (tumorline.resume(run) / "summary.json").is_file()
+        True
     """
     from tumorline import run
 
@@ -346,16 +462,40 @@ def evaluate(
     progress: Progress | None = None,
     subsets: bool = False,
 ) -> dict[str, Any]:
-    """Score a model on a source (None: on the test part of the data that it was trained on); returns the summary.
+    """Score a model on cases that it was not trained on, at the masks' own resolution.
 
-    Cases that the model was trained or validated on are left out. Where another user or machine began the run, the data
-    that its configuration names are opened with `trust_paths` only. Writes `evaluation.csv`, `summary.json`,
-    `predictions/` and `report.html` to `output` where it is given, else to `evaluations/<time>-<model>-<source>`.
-    Called again after a stop it goes on there; other results in the folder are replaced with `overwrite` only. `tta` is
-    test-time augmentation: 'none', 'flips' or 'all'. With `stress` the same cases are scored again under noise, blur,
-    turns and the like (see `evaluation.robustness`), which takes about 35 times as long and adds `stress.csv`; with
-    `subsets` with each subset of the channels, of a model that may do without some, which adds `subsets.csv`. More
-    `processes` score the masks where that pays; a script then needs `if __name__ == "__main__"`.
+    Cases that the model was trained or validated on are left out. Called again after a stop it goes on.
+
+    Args:
+        model: A run folder, a `.safetensors` file with its ONNX file beside it, or a listed model such as 'builtin'.
+        data: A source in any supported layout; None is the test part of the data that the model was trained on.
+        output: Folder for `evaluation.csv`, `summary.json`, `predictions/` and `report.html`; None makes
+            `evaluations/<time>-<model>-<source>`.
+        overwrite: Whether to replace other results of Tumorline in that folder; never other files.
+        overrides: 'data.key=value' texts, for how the source is read.
+        allow_training_cases: Score training cases too, and mark every output.
+        trust_paths: Open the data that the configuration names where another user or machine began the run.
+        stress: Score again under noise, blur, turns and the like (`stress.csv`); takes about 35 times as long.
+        tta: Test-time augmentation: 'none', 'flips' (4 copies) or 'all' (8).
+        processes: So many score the masks where that pays; a script then needs `if __name__ == "__main__"`.
+        progress: Called with the number of cases that are done and of all.
+        subsets: Score again with each subset of the channels (`subsets.csv`), of a model that may do without some.
+
+    Returns:
+        The content of `summary.json`. `regions` has, for each region, figures such as `dice`, `nsd`, `hd95` (in mm,
+        else px) and `volume_ratio`, each with `mean`, `median`, `ci95` (None below 20 patients), `mean_over_cases` and
+        `patients`; beside them stand `cases`, `patients`, `case_status`, `baselines`, `warnings` and more.
+
+    Raises:
+        UserError: For a source or model that cannot be used, where no case is left, and for a folder with other
+            results.
+
+    Example:
+        >>> summary = tumorline.evaluate("runs/first", "other", output="evaluations/first")
+        >>> summary["cases"], sorted(summary["regions"])
+        (8, ['tumour'])
+        >>> 0 <= summary["regions"]["tumour"]["dice"]["mean"] <= 1
+        True
     """
     how = EvaluationOptions(
         output,
@@ -410,11 +550,31 @@ def cross_evaluate(
     processes: int = 1,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Score models by sets as one matrix, in-domain against external; returns the content of `matrix.json`.
+    """Score models by sets as one matrix, in-domain against external.
 
-    Each of `data` is a path, with settings of its own after commas: `lgg/kaggle_3m,channel=post_contrast,name=LGG`.
-    All sets are opened before anything is scored. Writes an evaluation for each cell, `matrix.json`, `matrix.csv` and
-    `matrix.html` to `output`, else to `evaluations/<time>-matrix`. Going on and `overwrite` are as in `evaluate`.
+    Args:
+        models: Models as in `evaluate`.
+        data: Sources, each with settings of its own after commas: 'lgg/kaggle_3m,channel=post_contrast,name=LGG'.
+        output: Folder for an evaluation of each cell, `matrix.json`, `matrix.csv` and `matrix.html`; None makes
+            `evaluations/<time>-matrix`.
+        overwrite: As in `evaluate`.
+        overrides: As in `evaluate`, for all sources.
+        allow_training_cases: As in `evaluate`.
+        tta: As in `evaluate`.
+        processes: As in `evaluate`.
+        progress: As in `evaluate`.
+
+    Returns:
+        The content of `matrix.json`: `cells` with `model`, `set`, `domain`, `region` and `figures` as those of
+        `evaluate` (or `error`), `sentences` on what is left elsewhere, `models` and `sets`.
+
+    Raises:
+        UserError: Before anything is scored, for a source or model that cannot be opened.
+
+    Example:
+        >>> matrix = tumorline.cross_evaluate(["runs/first"], ["other", "scans,name=own"], output="evaluations/matrix")
+        >>> [(cell["set"], cell["domain"]) for cell in matrix["cells"]]
+        [('other', 'external'), ('own', 'in-domain')]
     """
     how = EvaluationOptions(
         output,
@@ -463,10 +623,30 @@ def compare(
     reference: str = "",
     output: Path | str | None = None,
 ) -> dict[str, Any]:
-    """Compare evaluated runs on the same cases, or recipes with several seeds each (`groups`); returns the result.
+    """Compare evaluated runs on the same cases, or recipes with several seeds each.
 
-    With a `reference` the others are compared with it only, which leaves fewer tests to correct for.
-    Writes `compare.json` and `compare.html` to `output`, else to `comparisons/<names>`; what lies there is replaced.
+    Args:
+        runs: Folders of `train`, `cross_validate` or `evaluate`, two or more.
+        groups: In their place, names of recipes with the run folders of three seeds or more each.
+        study: 'leak' compares a leaking split with an honest one.
+        reference: Name of the one that the others are compared with, which leaves fewer tests to correct for.
+        output: Folder for `compare.json` and `compare.html`, whose earlier content is replaced; None takes
+            `comparisons/<names>`.
+
+    Returns:
+        The content of `compare.json`: `contenders` with their figures, `pairs` with `difference` (`mean`, `ci95`, `p`),
+        `p_corrected` and `noise`, `ranking`, `verdicts` in sentences, `warnings`, `disagreements`.
+
+    Raises:
+        UserError: For other cases or another truth, for test patients that another run was trained on, for leaking
+            splits outside of the study, and for groups that are not one recipe.
+
+    Example:
+        >>> for name, model in {"a": "runs/first", "b": "builtin"}.items():
+        ...     _ = tumorline.evaluate(model, "other", output=name)
+        >>> result = tumorline.compare(["a", "b"], output="comparison")
+        >>> sorted(result["pairs"][0]["difference"])
+        ['ci95', 'mean', 'p', 'range']
     """
     return write_comparison(runs, groups=groups, study=study, reference=reference, output=output)[1].to_json()
 
@@ -496,7 +676,24 @@ def check(
     progress: Progress | None = None,
     against: Path | str | None = None,
 ) -> list[Finding]:
-    """All findings of a data check, or of the audit of two sources: what `against` shares with the first."""
+    """Look for what would spoil a training or a figure, or for what two sources share.
+
+    Args:
+        source: A source in any supported layout; with `against` also a plain folder of pictures.
+        overrides: 'data.key=value' texts, for how the source is read.
+        progress: Called with the number of cases that are decoded and of all.
+        against: Another source: the findings are then the pictures and patients that are in both.
+
+    Returns:
+        The findings, errors first; each has `code`, `severity` ('error', 'warning' or 'info'), `message` and `files`.
+
+    Raises:
+        UserError: Where the source is in no supported layout.
+
+    Example:
+        >>> [finding.code for finding in tumorline.check("scans") if finding.severity == "error"]
+        []
+    """
     settings = load_config(None, overrides).data
     if against is None:
         return checks.check(load_dataset(Path(source), settings, progress))
@@ -552,15 +749,32 @@ def predict(
     enhancing_label: int | None = None,
     keep_identifiers: bool = False,
 ) -> list[dict[str, Any]]:
-    """Predict pictures, volumes, scans or folders of them; returns one row per case, `error` set where one failed.
+    """Predict pictures, volumes, scans or folders of them, and write masks, overlays and tables.
 
-    A model of several channels takes folders in which the volumes of a scan are named by sequence, a table with a
-    column of files for each channel, or `channels` such as 'flair=a.nii.gz' for one case. One that was trained with
-    `augment.channel_dropout` takes scans that lack some of them as well. Masks, overlays,
-    `predictions.csv` and `.json` go to `output`, else to `predictions/<time>`. Called again after a stop it goes on
-    there; other results in the folder are replaced with `overwrite` only. `tta` is test-time augmentation: 'none',
-    'flips' or 'all'. BraTS's three regions are written as its labels, enhancing tumour as 4 or as `enhancing_label` 3.
-    Of DICOM files the rows hold hashes of PatientID and SeriesInstanceUID, with `keep_identifiers` the two themselves.
+    Args:
+        inputs: A file or folder, or several: PNG, JPEG, TIFF, DICOM, `.mat`, NIfTI, folders of DICOM slices; of a model
+            of several channels also folders in which the volumes of a scan are named by sequence, or a table with a
+            column of files for each channel.
+        model: As in `evaluate`.
+        output: Folder for the masks, overlays, `predictions.csv` and `.json`; None makes `predictions/<time>`.
+        progress: Called with the number of cases that are done and of all.
+        tta: Test-time augmentation: 'none', 'flips' (4 copies) or 'all' (8).
+        overwrite: Whether to replace other results of Tumorline in that folder; never other files.
+        channels: In place of `inputs` the files of one case by channel, such as 'flair=a.nii.gz'.
+        enhancing_label: 3 or 4, as which BraTS's enhancing tumour is written (4 where None).
+        keep_identifiers: Show the patients' ids of DICOM headers instead of their hashes.
+
+    Returns:
+        One row a case: `input`, `mask` and `overlay` (paths), `tumour_px`, `tumour_share`, `tumour_ml` (of volumes),
+        `confidence` (0 to 1, None of an empty mask), `note`, and `error`, which says why a case failed.
+
+    Raises:
+        UserError: Where an input does not exist or holds no image, and for a folder with other results.
+
+    Example:
+        >>> (row,) = tumorline.predict("scans/images/s000.png", "runs/first", output="predictions/one")
+        >>> Path(row["mask"]).name, row["error"]
+        ('s000_mask.png', None)
     """
     return write_predictions(
         inputs,
@@ -573,6 +787,42 @@ def predict(
         keep_identifiers=keep_identifiers,
         progress=progress,
     )[1]
+
+
+def predict_array(
+    image: Any,
+    model: Model | Path | str = BUILTIN,
+    *,
+    spacing_mm: Sequence[float] | None = None,
+    tta: str = "none",
+) -> dict[str, Any]:
+    """Predict one image in memory, or one file, and write nothing.
+
+    Args:
+        image: As `Model.mask` takes it: an array `(H, W)`, `(C, H, W)` or `(C, D, H, W)` in any grey scale, a path, or
+            a pydicom dataset.
+        model: A model from `load`, which is quicker for many images, or what `load` opens.
+        spacing_mm: Of an array the size of a pixel (rows, columns) or voxel (slices, rows, columns) in mm; files state
+            their own.
+        tta: Test-time augmentation as in `load`, of a model that is opened here.
+
+    Returns:
+        `mask` (boolean `(R, *space)`), `probability` (float32, the same shape), `regions` (R names), `threshold` (R
+        numbers), `model` (its name), `tumour_px` and `tumour_share` of all regions together, `tumour_mm2` (of a
+        picture) or `tumour_ml` (of a volume), None where the spacing is unknown, `confidence` (0 to 1, None of an empty
+        mask), `blank` (whether the image shows nothing).
+
+    Raises:
+        UserError: For what is no image, for another number of channels, and for a spacing that does not fit.
+
+    Example:
+        >>> found = tumorline.predict_array(np.zeros((64, 48)), "runs/first")
+        >>> found["mask"].shape, found["tumour_px"], found["blank"]
+        ((1, 64, 48), 0, True)
+    """
+    if isinstance(model, Model) and tta != "none":
+        raise UserError("tta is that of the model which is given; open it with tumorline.load(..., tta=...)")
+    return predict_given(image, model if isinstance(model, Model) else load(model, tta), spacing_mm)
 
 
 def write_predictions(
@@ -620,11 +870,27 @@ def ensemble(
     overwrite: bool = False,
     trust_modules: Iterable[str] = (),
 ) -> Path:
-    """Write several models, or a folder of folds, as one model file with its ONNX twin; returns its path.
+    """Write several models, or a folder of folds, as one model file that averages their probabilities.
 
-    It answers with the mean of its members' probabilities. The threshold is the mean of theirs where none is given.
-    An ensemble that is there already is replaced with `overwrite` only. Needs the `train` extra; the file that it
-    writes does not. Networks from outside Tumorline are imported from `trust_modules` only: that runs their code.
+    It has its ONNX file beside it, and knows the cases of all members. Needs the `train` extra; what it writes does
+    not.
+
+    Args:
+        models: Models as in `evaluate`, two or more, or one folder of `cross_validate`.
+        output: The `.safetensors` file to write.
+        threshold: Probability from which a pixel is tumour; None takes the mean of the members'.
+        overwrite: Whether to replace an ensemble that is there already.
+        trust_modules: Modules from outside Tumorline that its networks may be imported from: that runs their code.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        UserError: For members that do not fit (channels, regions, input), and for a file that is there already.
+
+    Example:
+        >>> tumorline.ensemble(["runs/first", "runs/first"], "both.safetensors").name
+        'both.safetensors'
     """
     from tumorline.ensembles import write_ensemble
 

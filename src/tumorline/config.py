@@ -535,7 +535,27 @@ class TrainConfig(Section):
 
 
 class Config(Section):
-    """A run's whole configuration."""
+    """A run's whole configuration: sections of typed keys, as a TOML file has them; it is never changed.
+
+    Args:
+        name: Of the run; becomes a part of its folder's name.
+        seed: Of all that is random but the split.
+        data: Where the cases come from and how they reach the network (`DataConfig`).
+        split: Who trains, validates and tests (`SplitConfig`).
+        model: The network (`ModelConfig`).
+        loss: The loss, or a sum of them (`LossConfig`).
+        augment: Random changes of the training images (`AugmentConfig`).
+        train: Epochs, optimiser, schedule, precision (`TrainConfig`).
+
+    Raises:
+        ValueError: For an unknown key or a value out of range (pydantic's `ValidationError`); `load_config` says it in
+            one line as UserError.
+
+    Example:
+        >>> config = tumorline.Config(name="mine", train={"epochs": 3})
+        >>> config.train.epochs, config.loss.name
+        (3, 'dice_ce')
+    """
 
     name: str = Field(default="unet", pattern=RUN_NAME)
     """Of the run: its folder is runs/<time>-<name>."""
@@ -590,9 +610,21 @@ class Config(Section):
 
 
 def load_config(path: Path | str | None, overrides: Iterable[str] = ()) -> Config:
-    """Read a TOML file (None: all defaults) and apply `section.key=value` overrides.
+    """Read a TOML file and apply overrides.
 
-    Raises UserError for a missing file, broken TOML, an unknown key or a value out of range.
+    Args:
+        path: The file; None takes all defaults.
+        overrides: 'section.key=value' texts, as `--set` of the command line.
+
+    Returns:
+        The `Config`, whose values are within their ranges.
+
+    Raises:
+        UserError: For a missing file, broken TOML, an unknown key (with the nearest name) or a value out of range.
+
+    Example:
+        >>> tumorline.load_config(None, ["train.epochs=3"]).train.epochs
+        3
     """
     values = {} if path is None else read_toml(Path(path))
     where = "the command line" if path is None else str(path)

@@ -9,6 +9,16 @@ class UserError(ValueError):
     """Input that Tumorline cannot use. The command line prints it as one line and exits with status 2.
 
     The message names the file or key, the value found, what is accepted and what to do.
+
+    Args:
+        message: That line.
+
+    Example:
+        >>> try:
+        ...     tumorline.load_config(None, ["train.epoch=3"])
+        ... except tumorline.UserError as error:
+        ...     print(error)
+        the command line: unknown key 'train.epoch'; did you mean 'epochs'?
     """
 
 

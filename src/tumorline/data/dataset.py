@@ -183,8 +183,25 @@ def load_dataset(
 ) -> Dataset:
     """Open a source, decode every case once and recognise public sets by content.
 
-    What decoding showed is kept in the cache folder for as long as no file and no setting changes. Who wants to `look`
-    at the images meanwhile has them decoded in any case.
+    What decoding showed is kept in the cache folder for as long as no file and no setting changes.
+
+    Args:
+        path: A folder in a supported layout, or a table.
+        settings: How it is read: `load_config(None, [...]).data`.
+        progress: Called with the number of cases that are decoded and of all.
+        look: Is shown the image and truth of each case while they are decoded, which then are in any case.
+
+    Returns:
+        A `Dataset`: `cases`, their `facts`, `source` (layout, findings, what it was recognised as), `regions`, and
+        `read`, which gives `image (C, *space)` in file values, `truth (R, *space)` and `grid` of a case.
+
+    Raises:
+        UserError: Where the source is in no supported layout, or in two.
+
+    Example:
+        >>> dataset = tumorline.load_dataset(Path("scans"), tumorline.load_config(None).data)
+        >>> len(dataset.cases), dataset.read(dataset.cases[0]).image.shape
+        (40, (1, 32, 32))
     """
     source = open_source(path, settings)
     facts = remembered_scan(source.cases, settings, progress, look)

@@ -1,5 +1,6 @@
 """DICOM files. Identifiers leave this module only as a hash, unless whoever asks says that they are to be kept."""
 
+import copy
 import warnings
 import zlib
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pydicom
 from pydicom import filereader, uid
+from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import generate_frames
 from pydicom.errors import InvalidDicomError
 from pydicom.pixels.processing import apply_color_lut
@@ -113,6 +115,18 @@ def read_dicom(path: Path, as_seen: bool = True) -> Array:
         dataset = read_dataset(path)
         _require_one_frame(path, dataset)
         return _displayed(dataset, _stored(path, dataset), as_seen)
+
+
+def read_dataset_pixels(dataset: pydicom.Dataset) -> tuple[Array, tuple[float, float] | None]:
+    """Of a dataset in memory what `read_dicom` gives of a file, and the spacing in mm; the dataset stays as it is."""
+    path = Path("DICOM dataset")
+    with decode_one(path, "DICOM", quote=False):
+        own = copy.copy(dataset)
+        if "TransferSyntaxUID" not in (meta := getattr(own, "file_meta", None) or FileMetaDataset()):
+            own.file_meta = copy.copy(meta)
+            own.file_meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
+        _require_one_frame(path, own)
+        return _displayed(own, _stored(path, own), as_seen=True), _header(own, keep_identifiers=False).spacing_mm
 
 
 def read_dicom_frames(path: Path) -> Array:

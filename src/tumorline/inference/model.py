@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from tumorline.errors import UserError, did_you_mean
 from tumorline.geometry.grid import Grid
 from tumorline.geometry.symmetry import INVERSE, transformed
 from tumorline.geometry.tiles import answer_tiles
+from tumorline.inference.given import read_given
 from tumorline.inference.post import postprocess
 from tumorline.journal import hash_file, hash_settings
 from tumorline.model_file import ModelInfo, find_model, read_info
@@ -143,9 +144,26 @@ class Model:
         voxel_ml = grid.voxel_ml if grid and grid.ndim == 3 else None
         return postprocess(above, self.info.regions, self.info.postprocessing, voxel_ml)
 
-    def mask(self, image: ImageArray, grid: Grid | None = None) -> MaskArray:
-        """Mask of each region, `(C, *space)` to `(R, *space)`."""
-        return self.masks(self.probability(image, grid), grid)
+    def mask(self, image: Any, grid: Grid | None = None) -> MaskArray:
+        """Outline the tumour in an image.
+
+        Args:
+            image: Grey values in any scale: an array `(C, H, W)` or, of a volume, `(C, D, H, W)` with its slices from
+                the feet up; with one channel `(H, W)` or colours `(H, W, 3)` as well. Or a path to a picture, a DICOM
+                slice, a NIfTI volume, a folder of DICOM slices, or a folder with the volumes of a scan. Or a pydicom
+                dataset of one frame.
+            grid: Of an array the grid that it lies on. A network of three axes needs its spacing, and limits of the
+                post-processing in ml its affine. Files state their own.
+
+        Returns:
+            A boolean array `(R, *space)`: for each of `info.regions` a mask of the size of the image. That of a volume
+            from a file lies as `(R, D, H, W)`, slices from the feet up, front first, the patient's right first.
+
+        Raises:
+            UserError: For what is no image, for another number of channels, and for a file that cannot be read.
+        """
+        given = read_given(image, self, grid)
+        return self.masks(self.answer(given.image, given.name, given.grid).probability, given.grid)
 
     def _mean_over_copies(self, windows: FloatArray, name: Path | str) -> FloatArray:
         """Probabilities `(B, R, S, S)` of windows `(B, C, S, S)`."""
@@ -176,9 +194,25 @@ class Model:
 
 
 def load(model: str | Path, tta: str = "none") -> Model:
-    """Open a listed model, a run folder or a `.safetensors` file that has its ONNX file beside it.
+    """Open a model to predict with; no torch is needed.
 
-    `tta` averages the probabilities over copies of the picture: 'flips' (4) or 'all' flips and quarter turns (8).
+    Args:
+        model: A listed model such as 'builtin', a run folder, or a `.safetensors` file with its ONNX file beside it.
+        tta: Test-time augmentation, the mean over copies of the picture: 'none', 'flips' (4) or 'all' flips and quarter
+            turns (8).
+
+    Returns:
+        A `Model`: `mask` and `probability` of an image; `info` with its regions, channels, thresholds and what it says
+        of its data; `channels` in the order in which it takes them.
+
+    Raises:
+        UserError: Where there is none, for a file that is damaged or not Tumorline's, and where the two files differ.
+
+    Example:
+        >>> model = tumorline.load("runs/first")
+        >>> mask = model.mask("scans/images/s000.png")
+        >>> mask.shape, mask.dtype.name, list(model.info.regions)
+        ((1, 32, 32), 'bool', ['tumour'])
     """
     if tta not in TTA:
         raise UserError(f"tta is '{tta}'; {did_you_mean(tta, TTA)}")

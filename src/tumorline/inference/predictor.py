@@ -7,15 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from tumorline.arrays import ImageArray, MaskArray
-from tumorline.data.case import Case, read_image
+from tumorline.arrays import MaskArray
 from tumorline.data.layouts.series import note_on_sequence
-from tumorline.data.source import open_picture
 from tumorline.environment import versions
 from tumorline.errors import UserError, WriteError
 from tumorline.formats.decode import is_dicom
 from tumorline.formats.nifti import from_upright
 from tumorline.geometry.grid import Grid
+from tumorline.inference.given import read_picture
 from tumorline.inference.jobs import PredictionJob
 from tumorline.inference.label_map import LabelArray, from_labels, to_labels
 from tumorline.inference.model import Answer, Model
@@ -87,7 +86,7 @@ class Predictor:
         return "; ".join(f"{name}={path}" for name, path in zip(names, job.images, strict=False))
 
     def _predict_picture(self, job: PredictionJob, mask_path: Path, overlay_path: Path) -> dict[str, Any]:
-        image = self._read_picture(job)
+        image = read_picture(job, self.model)
         answer = self.model.answer(self.model.complete(image, job.channels), job.path)
         masks = self.model.masks(answer.probability)
         labels = to_labels(masks, self.labels)
@@ -98,13 +97,6 @@ class Predictor:
         write_overlay(overlay_path, image[0], masks)
         note = self._note(answer, masks, labels, self._lacking(job))
         return {**self._figures_of(answer, masks, None), "note": note}
-
-    def _read_picture(self, job: PredictionJob) -> ImageArray:
-        """A file that holds all channels is read as its layout says; otherwise each is a file of its own."""
-        if len(job.images) > 1 or job.channels:
-            return read_image(Case(job.path.stem, job.images))
-        names = tuple(self.model.info.input.channels)
-        return read_image(open_picture(job.path, "" if names else self.model.channel, names))
 
     def _predict_scan(self, job: PredictionJob, mask_path: Path, overlay_path: Path) -> dict[str, Any]:
         image, grid, volume, resampled = read_scan(job)

@@ -65,15 +65,33 @@ def simulate(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """Write a simulated cohort in the Kaggle layout and return its folder.
+    """Write a simulated cohort with known truth in the Kaggle layout.
 
-    `images/` and `masks/` hold square 8-bit PNG of 256 mm (128 x 128 at 2 mm), axial, front up, the patient's
-    right on the left; `patients.csv` has groups and kinds of tumour, `simulated.json` settings and truth.
-    Masks are 0 and 255: enhancing rim and necrotic core without oedema, at least 80 mm2 in every slice.
-    Each patient depends on seed and number only. Raises UserError where the folder exists and is not empty.
+    `images/` and `masks/` hold square 8-bit PNG of 256 mm (128 x 128 at 2 mm), axial, front up, the patient's right on
+    the left; `patients.csv` has groups and kinds of tumour, `simulated.json` settings and truth. Masks are 0 and 255:
+    enhancing rim and necrotic core without oedema, at least 80 mm2 in every slice. Each patient depends on seed and
+    number only.
 
-    With `volumes` it is so many examinations instead, named as those of BraTS 2023: T1, T1ce, T2 and FLAIR of the brain
-    as NIfTI, and labels of core (1), oedema (2) and enhancing tumour (3), which every fifth tumour lacks.
+    Args:
+        directory: A folder that does not exist or is empty.
+        patients: How many, 3 or more.
+        slices: Of each patient.
+        volumes: In their place so many examinations, named as those of BraTS 2023: T1, T1ce, T2 and FLAIR of the brain
+            as NIfTI, and labels of core (1), oedema (2) and enhancing tumour (3), which every fifth tumour lacks.
+        spacing_mm: Side of a pixel or voxel.
+        seed: Another one makes other patients.
+        progress: Called with the number of patients that are done and of all.
+
+    Returns:
+        The folder.
+
+    Raises:
+        UserError: Where the folder exists and is not empty, and for values out of range.
+
+    Example:
+        >>> folder = tumorline.simulate(Path("cohort"), patients=3, slices=1)
+        >>> len(list((folder / "images").iterdir()))
+        3
     """
     settings = VolumeSettings(volumes, spacing_mm, seed) if volumes else Settings(patients, slices, spacing_mm, seed)
     if directory.exists() and not (directory.is_dir() and not any(directory.iterdir())):

@@ -1,0 +1,123 @@
+"""What people hand to a model: an array, a path, a DICOM dataset; as `(C, *space)` in file values, with its grid."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from tumorline.arrays import ImageArray
+from tumorline.data.case import Case, read_image
+from tumorline.data.source import open_picture
+from tumorline.errors import UserError
+from tumorline.formats.grey import to_grey
+from tumorline.geometry.grid import Grid, grid_of
+from tumorline.inference.jobs import PredictionJob, list_jobs
+from tumorline.inference.volumes import read_scan
+
+if TYPE_CHECKING:
+    from tumorline.inference.model import Model
+
+ACCEPTED = "give an array (H, W), (C, H, W) or (C, D, H, W), a path, or a pydicom dataset"
+COLOURS = (3, 4)
+"""Sides of a last axis that holds red, green, blue, and how opaque they are."""
+
+
+class GivenImage(NamedTuple):
+    """An image `(C, *space)`, its grid where it is known, and what it is called in messages."""
+
+    image: ImageArray
+    grid: Grid | None
+    name: Path | str
+
+
+def read_given(given: Any, model: "Model", grid: Grid | None = None) -> GivenImage:
+    """Raises UserError for what is no image, for another number of channels, and for what cannot be read."""
+    if isinstance(given, str | Path):
+        return _from_path(Path(given), model)
+    if is_dataset(given):
+        return _from_dataset(given)
+    image = to_channels(given, model.info.image_channels)
+    if grid is not None and grid.shape != image.shape[1:]:
+        raise UserError(f"image: its sides are {image.shape[1:]}, those of the grid {grid.shape}")
+    return GivenImage(image, grid, "image")
+
+
+def is_dataset(given: Any) -> bool:
+    """Whether it is of pydicom, which whoever made it has imported."""
+    pydicom = sys.modules.get("pydicom")
+    return pydicom is not None and isinstance(given, pydicom.Dataset)
+
+
+def to_channels(given: Any, channels: int) -> ImageArray:
+    """An array of numbers as `(C, H, W)` or `(C, D, H, W)`; of a picture with one channel the axis may be missing.
+
+    Colours along the last axis become grey where the model takes one channel. Raises UserError for anything else.
+    """
+    pixels = _as_numbers(given)
+    if channels == 1 and pixels.ndim == 3 and len(pixels) != 1 and pixels.shape[-1] in COLOURS:
+        pixels = to_grey(pixels[..., :3])
+    if pixels.ndim == 2 and channels == 1:
+        pixels = pixels[None]
+    if 0 in pixels.shape or pixels.ndim not in (3, 4) or len(pixels) != channels:
+        raise UserError(f"image: an array of the shape {pixels.shape}; {_wanted_shapes(pixels, channels)}")
+    with np.errstate(over="ignore"):
+        return np.asarray(pixels, np.float32)
+
+
+def spaced_grid(shape: Sequence[int], spacing_mm: Sequence[float]) -> Grid:
+    """Raises UserError where there is not one length above 0 for each axis."""
+    spacing = tuple(float(side) for side in spacing_mm)
+    if len(spacing) != len(shape) or not all(0 < side < np.inf for side in spacing):
+        raise UserError(f"spacing_mm is {tuple(spacing_mm)}; expected a length in mm for each of {len(shape)} axes")
+    return Grid(tuple(shape), spacing) if len(shape) == 2 else grid_of(tuple(shape), np.diag([*spacing, 1.0]))
+
+
+def read_picture(job: PredictionJob, model: "Model") -> ImageArray:
+    """A file that holds all channels is read as its layout says; otherwise each is a file of its own."""
+    if len(job.images) > 1 or job.channels:
+        return read_image(Case(job.path.stem, job.images))
+    names = tuple(model.info.input.channels)
+    return read_image(open_picture(job.path, "" if names else model.channel, names))
+
+
+def _from_path(path: Path, model: "Model") -> GivenImage:
+    jobs = list_jobs([path], model.channels)
+    if len(jobs) > 1:
+        raise UserError(f"{path}: holds {len(jobs)} images, one is expected; 'tumorline.predict' takes folders of them")
+    (job,) = jobs
+    if job.problem:
+        raise UserError(job.problem)
+    if job.is_volume:
+        scan = read_scan(job)
+        return GivenImage(model.complete(scan.image, job.channels), scan.grid, path)
+    return GivenImage(model.complete(read_picture(job, model), job.channels), None, path)
+
+
+def _from_dataset(dataset: Any) -> GivenImage:
+    from tumorline.formats.dicom import read_dataset_pixels
+
+    pixels, spacing_mm = read_dataset_pixels(dataset)
+    image = to_grey(pixels)[None]
+    return GivenImage(image, Grid(image.shape[1:], spacing_mm) if spacing_mm else None, "DICOM dataset")
+
+
+def _as_numbers(given: Any) -> npt.NDArray[Any]:
+    try:
+        pixels = np.asarray(given)
+    except Exception as error:
+        raise UserError(f"image: a {type(given).__name__} that is no array ({error}); {ACCEPTED}") from None
+    if pixels.dtype.kind not in "buif":
+        what = f"a {type(given).__name__}" if pixels.dtype.kind == "O" else f"an array of {pixels.dtype}"
+        raise UserError(f"image: {what}; {ACCEPTED}")
+    return pixels
+
+
+def _wanted_shapes(pixels: npt.NDArray[Any], channels: int) -> str:
+    one = "(H, W) or " if channels == 1 else ""
+    wanted = f"this model takes {one}({channels}, H, W), or volumes ({channels}, D, H, W)"
+    if channels == 1 and pixels.ndim == 3:
+        return f"{wanted}; a volume (D, H, W) is given as image[None]"
+    return wanted

@@ -1,0 +1,127 @@
+"""What people hand to `model.mask` and `predict_array`, and what they are told where it will not do."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+from PIL import Image
+
+import tumorline
+from tests import sources
+from tests.conftest import blob
+from tumorline.errors import UserError
+from tumorline.inference.model import Model, load
+
+
+@pytest.fixture(scope="module")
+def model(tiny_run: Path) -> Model:
+    return load(tiny_run)
+
+
+@pytest.fixture
+def grey() -> Any:
+    return blob(48, 3)[0]
+
+
+def test_one_image_has_one_mask_whatever_it_comes_as(model: Model, grey: Any, tmp_path: Path) -> None:
+    Image.fromarray(grey).save(tmp_path / "one.png")
+    expected = model.mask(grey[None].astype(np.float32))
+    assert expected.shape == (1, 48, 48)
+    assert expected.dtype == bool
+    assert expected.any()
+    given: list[Any] = [
+        grey,
+        grey[None],
+        grey.tolist(),
+        Image.fromarray(grey),
+        grey.astype(np.int64),
+        7 * grey.astype(float),
+    ]
+    given += [tmp_path / "one.png", str(tmp_path / "one.png"), np.stack([grey] * 3, -1), np.stack([grey] * 4, -1)]
+    assert all(np.array_equal(model.mask(one), expected) for one in given)
+    assert np.array_equal(tumorline.predict_array(grey, model)["mask"], expected)
+
+
+def test_a_dicom_dataset_is_what_its_file_is_and_stays_as_it_was(model: Model, grey: Any, tmp_path: Path) -> None:
+    path = sources.save_dicom(tmp_path / "one.dcm", grey.astype(np.uint16) * 9)
+    dataset = pydicom.dcmread(path)
+    before = dataset.to_json()
+    assert np.array_equal(model.mask(dataset), model.mask(path))
+    assert dataset.to_json() == before
+    del dataset.file_meta
+    assert np.array_equal(model.mask(dataset), model.mask(path))
+    assert not hasattr(dataset, "file_meta")
+
+
+def test_a_volume_is_answered_slice_by_slice_and_lies_as_it_was_given(model: Model, tmp_path: Path) -> None:
+    slices = [blob(32, seed)[0].astype(np.float32) for seed in range(4)]
+    volume = np.stack(slices)[None]
+    assert np.array_equal(model.mask(volume), np.stack([model.mask(one) for one in slices], 1))
+    path = sources.save_volume(tmp_path / "scan.nii.gz", list(map(np.asarray, slices)))
+    from tumorline.formats.nifti import read_volume, upright
+
+    mask = model.mask(path)
+    assert mask.shape == (1, *upright(read_volume(path)).shape)
+    assert np.array_equal(mask, model.mask(upright(read_volume(path))[None].astype(np.float32)))
+
+
+def test_sizes_are_told_where_the_spacing_is(model: Model, grey: Any) -> None:
+    plain = tumorline.predict_array(grey, model)
+    assert (plain["tumour_mm2"], plain["tumour_ml"], plain["regions"]) == (None, None, ["tumour"])
+    spaced = tumorline.predict_array(grey, model, spacing_mm=(0.5, 2))
+    assert spaced["tumour_mm2"] == spaced["tumour_px"] == int(spaced["mask"].sum())
+    volume = tumorline.predict_array(np.stack([grey] * 2)[None], model, spacing_mm=(5, 0.5, 0.5))
+    assert volume["tumour_ml"] == pytest.approx(volume["tumour_px"] * 1.25e-3)
+    assert 0 < spaced["confidence"] <= 1
+    assert spaced["probability"].shape == (1, 48, 48)
+
+
+REFUSED: dict[str, tuple[Callable[[Path], Any], str]] = {
+    "nothing": (lambda _: None, "image: a NoneType; give an array (H, W), (C, H, W) or (C, D, H, W), a path"),
+    "a mapping": (lambda _: {"image": 1}, "image: a dict; give an array"),
+    "texts": (lambda _: ["a", "b"], "image: an array of <U1"),
+    "complex numbers": (lambda _: np.zeros((8, 8), complex), "array of complex128"),
+    "ragged lists": (lambda _: [[1, 2], [3]], "image: a list that is no array"),
+    "a number": (lambda _: 3, "an array of the shape ()"),
+    "a line": (lambda _: np.zeros(8), "an array of the shape (8,); this model takes (H, W) or (1, H, W)"),
+    "two channels": (lambda _: np.zeros((2, 8, 8)), "an array of the shape (2, 8, 8)"),
+    "a volume without channels": (lambda _: np.zeros((9, 8, 8)), "a volume (D, H, W) is given as image[None]"),
+    "five axes": (lambda _: np.zeros((1, 1, 8, 8, 8)), "an array of the shape (1, 1, 8, 8, 8)"),
+    "no pixels": (lambda _: np.zeros((0, 8)), "an array of the shape (1, 0, 8)"),
+    "no file": (lambda folder: folder / "nowhere.png", "no such file or folder"),
+    "no image": (lambda folder: text_in(folder), "broken.png"),
+    "several images": (lambda folder: two_in(folder), "holds 2 images, one is expected"),
+    "DICOM without pixels": (lambda _: pydicom.Dataset(), "DICOM dataset: "),
+}
+
+
+def text_in(folder: Path) -> Path:
+    (folder / "broken.png").write_text("no picture")
+    return folder / "broken.png"
+
+
+def two_in(folder: Path) -> Path:
+    for name in ("a", "b"):
+        Image.fromarray(np.zeros((8, 8), np.uint8)).save(folder / f"{name}.png")
+    return folder
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_is_no_image_is_refused_in_one_line(what: str, model: Model, tmp_path: Path) -> None:
+    make, said = REFUSED[what]
+    with pytest.raises(UserError) as refused:
+        model.mask(make(tmp_path))
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_spacing_has_to_fit(model: Model, grey: Any, tmp_path: Path) -> None:
+    Image.fromarray(grey).save(tmp_path / "one.png")
+    for given, spacing in ((grey, (1, 1, 1)), (grey, (0, 1)), (grey, (1, np.inf)), (tmp_path / "one.png", (1, 1))):
+        with pytest.raises(UserError, match="spacing_mm"):
+            tumorline.predict_array(given, model, spacing_mm=spacing)
+    with pytest.raises(UserError, match="tta is that of the model"):
+        tumorline.predict_array(grey, model, tta="flips")
