@@ -110,6 +110,9 @@ def test_a_comparison_has_its_differences_and_its_test(tmp_path: Path) -> None:
     assert [path.stem for path in (kit / "figures").glob("*.pdf")] == ["differences"]
     assert {row["metric"] for row in table(kit / "tables" / "differences.csv")} >= {"Dice", "HD95"}
     assert "sign-flip test" in (kit / "methods.md").read_text()
+    where = {row["what"]: (row["where"], row["open"]) for row in table(kit / "claim.csv")}
+    assert where["Details of the training"] == ("the kit of each run", "yes")
+    assert where["Failure analysis"] == ("tables and figures of this kit", "")
     assert "holm1979" in (kit / "references.bib").read_text()
 
 

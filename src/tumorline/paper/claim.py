@@ -1,11 +1,13 @@
 """The items of CLAIM 2024, and where in the kit each is answered or who has to answer it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tumorline.paper.methods import UNKNOWN, Paragraph
 
 AUTHORS = "for the authors to write"
 RESULTS = "tables and figures of this kit"
+ELSEWHERE = "the kit of each run"
+"""Of what compares several: they know their own training."""
 ITEMS: tuple[tuple[str, str], ...] = (
     ("Title: AI methodology and kind of technology", AUTHORS),
     ("Structured summary", AUTHORS),
@@ -59,17 +61,19 @@ def answer_items(paragraphs: Sequence[Paragraph]) -> list[dict[str, str | int]]:
     """Number, item, where it is answered, and whether something there is still not stated."""
     texts = {paragraph.heading: paragraph.text for paragraph in paragraphs}
     return [
-        {
-            "item": number,
-            "what": what,
-            "where": f"Methods: {where}" if where in texts else where,
-            "open": _gap(texts, where),
-        }
+        {"item": number, "what": what, "where": _place(texts, where), "open": _gap(texts, where)}
         for number, (what, where) in enumerate(ITEMS, 1)
     ]
 
 
-def _gap(texts: dict[str, str], where: str) -> str:
-    if where == AUTHORS:
-        return "yes"
-    return "in part" if UNKNOWN in texts.get(where, "") else ""
+def _place(texts: Mapping[str, str], where: str) -> str:
+    if where in (AUTHORS, RESULTS):
+        return where
+    return f"Methods: {where}" if where in texts else ELSEWHERE
+
+
+def _gap(texts: Mapping[str, str], where: str) -> str:
+    """Whether something is left to write: all of it, a part, or nothing."""
+    if where == RESULTS:
+        return ""
+    return ("in part" if UNKNOWN in texts[where] else "") if where in texts else "yes"

@@ -26,7 +26,9 @@ TESTS = {
 
 
 def describe_comparison(result: Comparison) -> list[Paragraph]:
-    known = SETS.get(result.source.known_as or "", f"a source whose name is {UNKNOWN}")
+    simulated = (result.source.model_extra or {}).get("simulated")
+    name = "simulated" if simulated else result.source.known_as or ""
+    known = SETS.get(name, f"a source whose name is {UNKNOWN}")
     return [
         _design(f"{numbered(len(result.names), 'contender')} ({', '.join(result.names)}) were compared"),
         Paragraph(
