@@ -11,6 +11,7 @@ import pytest
 
 import tumorline
 from tests.conftest import PairFolder
+from tumorline.inference.model import Model
 
 SLOW = {
     "train",
@@ -90,11 +91,5 @@ def test_arguments_result_and_errors_are_described(name: str) -> None:
 
 
 def test_the_mask_of_a_model_says_what_it_takes() -> None:
-    text = inspect.getdoc(type_of_model().mask) or ""
+    text = inspect.getdoc(Model.mask) or ""
     assert all(f"\n{section}:\n" in text for section in ("Args", "Returns", "Raises"))
-
-
-def type_of_model() -> type:
-    from tumorline.inference.model import Model
-
-    return Model
