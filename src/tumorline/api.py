@@ -290,11 +290,27 @@ def plan(
     overrides: Iterable[str] = (),
     notify: Notify = silent,
 ) -> Config:
-    """Plan a training for a source and this machine; returns a configuration that `train` and `cross_validate` take.
+    """Plan a training for a source and this machine.
 
-    It is for `minutes` of training, and for the memory and the speed (GFLOP/s) of this machine unless others are
-    stated; `axes` are 2 for slices and 3 for volumes. What `overrides` set stays as it is. `notify` hears each choice
-    with its reason.
+    Args:
+        source: A source in any supported layout.
+        minutes: Of training.
+        memory_gb: Memory in GB; None takes that of this machine.
+        gflops: Speed in GFLOP/s; None measures this machine.
+        axes: 2 for slices, 3 for patches of volumes; None chooses.
+        overrides: 'section.key=value' texts, which stay as they are.
+        notify: Called with each choice and its reason.
+
+    Returns:
+        A `Config` that `train` and `cross_validate` take.
+
+    Raises:
+        UserError: For a source that cannot be used, and where no network fits the memory or the time.
+
+    Example:
+        >>> config = tumorline.plan("scans", minutes=5, memory_gb=4, gflops=50)
+        >>> config.data.window is None, config.train.epochs > 0
+        (True, True)
     """
     from tumorline.planning import find_at_hand, plan_source
 
