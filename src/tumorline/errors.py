@@ -18,7 +18,7 @@ class UserError(ValueError):
         ...     tumorline.load_config(None, ["train.epoch=3"])
         ... except tumorline.UserError as error:
         ...     print(error)
-        the command line: unknown key 'train.epoch'; did you mean 'epochs'?
+        --set: unknown key 'train.epoch'; did you mean 'epochs'?
     """
 
 

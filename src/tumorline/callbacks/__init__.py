@@ -31,17 +31,19 @@ class Begun:
 
 
 class Callback:
-    """Subclass it and override what you want to hear of. Of several processes only the first tells.
+    """Hears of a training. Subclass it and override what you want to hear of; it cannot change anything.
+
+    Of several processes only the first tells. In a configuration it is named as `train.callbacks =
+    ["package.module:Printer"]`, and made without arguments.
+
+    Args:
+        None: A subclass may take what it likes, unless a configuration names it.
 
     Example:
-
-        class Printer(tumorline.Callback):
-            def on_epoch(self, row):
-                print(row["epoch"], row["validation_dice"])
-
-        tumorline.train("lite0", data="scans/", callbacks=[Printer()])
-
-    In a configuration it is named as `train.callbacks = ["package.module:Printer"]`, and made without arguments.
+        >>> class Printer(tumorline.Callback):
+        ...     def on_epoch(self, row):
+        ...         print(row["epoch"], row["validation_dice"])
+        >>> # tumorline.train("lite0", data="scans", callbacks=[Printer()])
     """
 
     def on_begin(self, begun: Begun) -> None:
