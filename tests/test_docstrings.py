@@ -71,7 +71,15 @@ def workplace(tiny_source: Path, tiny_run: Path, tmp_path: Path, monkeypatch: py
 @pytest.mark.parametrize("name", NAMES)
 def test_the_examples_run(name: str, workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip(NEEDS.get(name, "numpy"))
-    known = {"tumorline": tumorline, "Path": Path, "np": np, "SMALL": SMALL, "PLAN": PLAN, "SPACE": SPACE}
+    known = {
+        "tumorline": tumorline,
+        name: getattr(tumorline, name),
+        "Path": Path,
+        "np": np,
+        "SMALL": SMALL,
+        "PLAN": PLAN,
+        "SPACE": SPACE,
+    }
     (example,) = (one for one in doctest.DocTestFinder(recurse=False).find(getattr(tumorline, name), name, globs=known))
     assert example.examples, f"{name} has no example"
     result = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(example)
