@@ -23,10 +23,10 @@ from tumorline.config import DataConfig, Postprocessing
 from tumorline.data.dataset import load_dataset
 from tumorline.ensembles import describe, mean_postprocessing
 from tumorline.errors import UserError
-from tumorline.export import load_network
 from tumorline.inference.model import to_probability
 from tumorline.model_file import KnownCases, ModelInfo, read_info, save_model
 from tumorline.models.ensemble import Ensemble
+from tumorline.network_file import load_network
 
 
 def recipe(source: Path, *more: str) -> list[str]:

@@ -8,7 +8,7 @@ pytest.importorskip("torch")
 
 import tumorline
 from tests.conftest import TINY, blob
-from tumorline.export import load_network
+from tumorline.network_file import load_network
 
 
 @pytest.fixture(scope="module")

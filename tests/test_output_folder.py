@@ -401,7 +401,9 @@ def test_builtin_is_exported_to_the_current_folder_and_not_into_the_package(
     packaged = Path(tumorline.__file__).parent / "weights"
     before = contents(packaged)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("tumorline.export.export_onnx", lambda path, target: target)
+    from tumorline.export_formats import FORMATS
+
+    monkeypatch.setitem(FORMATS, "onnx", FORMATS["onnx"]._replace(write=lambda path, target: target))
     assert program("export", "builtin").out == "builtin.onnx\n"
     assert program("export", packaged / "builtin.safetensors").out == "builtin.onnx\n"
     for target in (packaged / "builtin.onnx", packaged / "other.onnx"):

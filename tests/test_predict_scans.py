@@ -58,7 +58,7 @@ def model_of(
 @pytest.fixture
 def use(monkeypatch: pytest.MonkeyPatch) -> Callable[[Model], Model]:
     def use_model(model: Model) -> Model:
-        monkeypatch.setattr(api, "load", lambda *_: model)
+        monkeypatch.setattr(api, "load", lambda *_, **__: model)
         return model
 
     return use_model

@@ -150,7 +150,7 @@ def test_loose_pictures_beside_a_series_stay_pictures(series: Path, tmp_path: Pa
 @pytest.fixture
 def two_channels(monkeypatch: pytest.MonkeyPatch) -> None:
     model = model_of(["flair", "post_contrast"], ("tumour",), lambda windows: windows[:, :1])
-    monkeypatch.setattr(api, "load", lambda *_: model)
+    monkeypatch.setattr(api, "load", lambda *_, **__: model)
 
 
 def test_series_of_one_study_that_lie_in_several_folders_are_one_case(

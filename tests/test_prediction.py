@@ -122,7 +122,7 @@ def test_a_model_file_that_is_cut_off_is_named(tiny_run: Path, tmp_path: Path) -
 
 def test_the_onnx_file_computes_what_the_network_computes(tiny_run: Path) -> None:
     torch = pytest.importorskip("torch")
-    from tumorline.export import load_network
+    from tumorline.network_file import load_network
 
     network, _ = load_network(tiny_run / "model.safetensors")
     image = np.random.default_rng(0).standard_normal((3, 1, 32, 32)).astype(np.float32)

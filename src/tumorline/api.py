@@ -35,10 +35,11 @@ from tumorline.errors import UserError, require_extra
 from tumorline.evaluation.status import request
 from tumorline.evaluation.subsets import add_subsets, require_lacking
 from tumorline.files import fit_file_name, write_text
+from tumorline.formats.decode import PICTURE_SUFFIXES
 from tumorline.inference import predict as prediction
 from tumorline.inference.jobs import job_of_channels, list_jobs
 from tumorline.inference.label_map import region_labels
-from tumorline.inference.model import Model, load
+from tumorline.inference.model import AUTO, Model, count_workers, load
 from tumorline.inference.one import predict_given
 from tumorline.inference.predictor import Predictor
 from tumorline.journal import hash_inputs, hash_settings
@@ -60,8 +61,10 @@ from tumorline.report.data_page import Described, write_data_page
 from tumorline.report.observation import Observer
 from tumorline.results import Summary
 from tumorline.run_folder import new_run_folder, read_local_config
+from tumorline.runtime import DEFAULT
 from tumorline.source_spec import read_spec, with_data
 from tumorline.trust import local_only, modules_in, trusting, trusting_paths
+from tumorline.work_ahead import count_cores
 
 if TYPE_CHECKING:
     from tumorline.planning import Plan
@@ -461,6 +464,17 @@ class EvaluationOptions:
     progress: Progress | None = None
     subsets: bool = False
     stress_progress: Progress | None = None
+    precision: str = "float32"
+    runtime: str = DEFAULT
+
+    def load(self, model: Path | str) -> Model:
+        return load(model, self.tta, self.precision, self.runtime, requests=count_cores())
+
+    @property
+    def computed(self) -> dict[str, str]:
+        """What of the settings figures depend on, beside those that were always there."""
+        chosen = {"precision": self.precision, "runtime": self.runtime}
+        return {name: value for name, value in chosen.items() if value not in ("float32", DEFAULT)}
 
 
 def evaluate(
@@ -477,6 +491,8 @@ def evaluate(
     processes: int = 1,
     progress: Progress | None = None,
     subsets: bool = False,
+    precision: str = "float32",
+    runtime: str = DEFAULT,
 ) -> dict[str, Any]:
     """Score a model on cases that it was not trained on, at the masks' own resolution.
 
@@ -495,6 +511,8 @@ def evaluate(
         tta: Test-time augmentation: 'none', 'flips' (4 copies) or 'all' (8).
         processes: So many score the masks where that pays; a script then needs `if __name__ == "__main__"`.
         progress: Called with the number of cases that are done and of all.
+        precision: In which the network computes, as in `load`; `summary.json` says which it was.
+        runtime: The library that runs it, as in `load`.
         subsets: Score again with each subset of the channels (`subsets.csv`), of a model that may do without some.
 
     Returns:
@@ -525,20 +543,24 @@ def evaluate(
         progress,
         subsets,
         progress,
+        precision,
+        runtime,
     )
     return write_evaluation(model, data, how)[1].to_json()
 
 
 def write_evaluation(model: Path | str, data: Path | str | None, how: EvaluationOptions) -> tuple[Path, Summary]:
     """As `evaluate`, with the folder of the results."""
-    loaded = load(model, how.tta)
+    loaded = how.load(model)
     if how.subsets:
         require_lacking(loaded.info)
     with trusting_paths(how.trust_paths):
         dataset = open_wanted(loaded, data, how.overrides)
     name = f"{loaded.info.name}-{dataset.source.name}" + ("" if how.tta == "none" else f"-{how.tta}")
-    more = {"subsets": True} if how.subsets else {}
-    settings = hash_settings(tta=how.tta, training_cases=how.allow_training_cases, stress=how.stress, **more)
+    more: dict[str, Any] = {"subsets": True} if how.subsets else {}
+    settings = hash_settings(
+        tta=how.tta, training_cases=how.allow_training_cases, stress=how.stress, **more, **how.computed
+    )
     identity = {"inputs": hash_dataset(dataset), "model": loaded.fingerprint, "settings": settings}
     purpose = Purpose("evaluate", identity, "evaluations", name)
     with open_evaluation(how.output, purpose, how.overwrite, [dataset]) as folder:
@@ -607,7 +629,7 @@ def cross_evaluate(
 def write_matrix(models: Sequence[Path | str], data: Sequence[str], how: EvaluationOptions) -> tuple[Path, Matrix]:
     """As `cross_evaluate`, with the folder of the results."""
     specs = cross_dataset.checked([read_spec(text) for text in data])
-    loaded = load_named(models, how.tta)
+    loaded = load_named(models, how.load)
     opened = functools.cache(open_usable)
     sets = {
         (name, spec.name): opened(*evaluation_data(model, spec.path, [*how.overrides, *spec.settings]))
@@ -618,7 +640,7 @@ def write_matrix(models: Sequence[Path | str], data: Sequence[str], how: Evaluat
     identity = {
         "inputs": hash_settings(sets=[(*names, hash_dataset(dataset)) for names, dataset in sets.items()]),
         "models": hash_settings(models=[(name, model.fingerprint) for name, model in loaded.items()]),
-        "settings": hash_settings(tta=how.tta, training_cases=how.allow_training_cases),
+        "settings": hash_settings(tta=how.tta, training_cases=how.allow_training_cases, **how.computed),
     }
     purpose = Purpose("evaluate several", identity, "evaluations", "matrix")
     with open_evaluation(how.output, purpose, how.overwrite, sets.values()) as folder:
@@ -764,6 +786,9 @@ def predict(
     channels: Sequence[str] = (),
     enhancing_label: int | None = None,
     keep_identifiers: bool = False,
+    overlay: bool = True,
+    precision: str = AUTO,
+    runtime: str = DEFAULT,
 ) -> list[dict[str, Any]]:
     """Predict pictures, volumes, scans or folders of them, and write masks, overlays and tables.
 
@@ -778,7 +803,10 @@ def predict(
         overwrite: Whether to replace other results of Tumorline in that folder; never other files.
         channels: In place of `inputs` the files of one case by channel, such as 'flair=a.nii.gz'.
         enhancing_label: 3 or 4, as which BraTS's enhancing tumour is written (4 where None).
-        keep_identifiers: Show the patients' ids of DICOM headers instead of their hashes.
+        keep_identifiers: Show the ids of patients and series of DICOM headers instead of their hashes.
+        overlay: Write a picture to look at of each case.
+        precision: In which the network computes, as in `load`; `predictions.json` says which it was.
+        runtime: The library that runs it, as in `load`.
 
     Returns:
         One row a case: `input`, `mask` and `overlay` (paths), `tumour_px`, `tumour_share`, `tumour_ml` (of volumes),
@@ -801,6 +829,9 @@ def predict(
         channels=channels,
         enhancing_label=enhancing_label,
         keep_identifiers=keep_identifiers,
+        overlay=overlay,
+        precision=precision,
+        runtime=runtime,
         progress=progress,
     )[1]
 
@@ -851,6 +882,9 @@ def write_predictions(
     channels: Sequence[str] = (),
     enhancing_label: int | None = None,
     keep_identifiers: bool = False,
+    overlay: bool = True,
+    precision: str = AUTO,
+    runtime: str = DEFAULT,
     progress: Progress | None = None,
     notify: Notify = silent,
 ) -> tuple[Path, list[dict[str, Any]]]:
@@ -858,22 +892,30 @@ def write_predictions(
     given = [Path(path) for path in ([inputs] if isinstance(inputs, (str, Path)) else inputs)]
     if bool(given) == bool(channels):
         raise UserError("predict: give INPUT, or --channel NAME=FILE for each channel of one case")
-    loaded = load(model, tta)
+    is_alone = len(given) == 1 and given[0].suffix.lower() in PICTURE_SUFFIXES and given[0].is_file()
+    loaded = load(model, tta, precision, runtime, requests=1 if is_alone else count_cores())
     labels = region_labels(loaded.info.regions, enhancing_label)
     known, may_lack = loaded.channels, loaded.info.input.may_lack_channels
     listed = job_of_channels(channels, known, notify, may_lack) if channels else None
     jobs = [listed] if listed else list_jobs(given, known, notify, may_lack)
     of_dicom, of_series = any(job.is_dicom for job in jobs), any(job.series for job in jobs)
-    predictor = Predictor(loaded, labels, of_dicom, of_series, keep_identifiers)
+    predictor = Predictor(loaded, labels, of_dicom, of_series, keep_identifiers, overlay)
     if output:
         refuse_inputs_in(Path(output), (path for job in jobs for path in job.files))
     contents = hash_inputs(path for job in jobs for path in job.files)
-    more = {"enhancing_label": enhancing_label, "keep_identifiers": keep_identifiers}
+    more = {
+        "enhancing_label": enhancing_label,
+        "keep_identifiers": keep_identifiers,
+        "no_overlay": not overlay,
+        "precision": "" if loaded.precision == "float32" else loaded.precision,
+        "runtime": "" if runtime == DEFAULT else runtime,
+    }
     settings = {"tta": tta, **{name: value for name, value in more.items() if value}}
     identity = {"inputs": contents, "model": loaded.fingerprint, "settings": hash_settings(**settings)}
     purpose = Purpose("predict", identity, "predictions")
     with open_output(Path(output) if output else None, purpose, overwrite) as folder:
-        rows = prediction.predict(jobs, predictor, folder, progress)
+        workers = count_workers(loaded, any(job.is_volume for job in jobs), len(jobs))
+        rows = prediction.predict(jobs, predictor, folder, progress, workers)
     if any(row.get("segmentation") for row in rows):
         notify(IDENTIFIED)
     return folder.path, rows
@@ -921,20 +963,26 @@ def export(
     output: Path | str | None = None,
     overwrite: bool = False,
     trust_modules: Iterable[str] = (),
+    format: str = "onnx",
 ) -> Path:
-    """Write a model's network as ONNX to `output`, else to `<model>.onnx` in the current folder; returns its path.
+    """Write a model's network to `output`, else to `<model>.onnx` in the current folder; returns its path.
 
-    An ONNX file of Tumorline that is there already is replaced with `overwrite` only. Needs the `train` extra.
-    A network from outside Tumorline is imported from `trust_modules` only: that runs its code.
+    The format is 'onnx', 'openvino' (`.xml`, with its weights beside it as `.bin`) or 'torchscript' (`.pt`); what was
+    written is held against the network in torch first. A file of Tumorline that is there already is replaced with
+    `overwrite` only. Needs the `train` extra. A network from outside Tumorline is imported from `trust_modules` only:
+    that runs its code.
     """
     require_extra("torch", "export", "train")
-    from tumorline.export import SUFFIX, export_onnx, is_exported
+    from tumorline.export_formats import find_format
 
+    suffix, write, is_ours = find_format(format)
     path = find_model(Path(model))
-    target = Path(output) if output else Path(f"{model_name(path)}{SUFFIX}")
-    refuse_taken_file(target, SUFFIX, overwrite, is_exported)
+    target = Path(output) if output else Path(f"{model_name(path)}{suffix}")
+    refuse_taken_file(target, suffix, overwrite, is_ours)
+    if suffix == ".xml" and not target.exists() and target.with_suffix(".bin").exists():
+        raise UserError(f"{target.with_suffix('.bin')}: exists already; choose another --output")
     with trusting(trust_modules):
-        return export_onnx(path, target)
+        return write(path, target)
 
 
 def losses() -> list[dict[str, str]]:

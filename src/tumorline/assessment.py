@@ -1,6 +1,6 @@
 """From a model and a source to an evaluation with its report; the use of the test part is noted."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from tumorline.evaluation import scoring
 from tumorline.evaluation.status import Request
 from tumorline.evaluation.tables import read_rows, write_evaluation
 from tumorline.files import append_line, refuse_links_outside, write_csv
-from tumorline.inference.model import Model, load
+from tumorline.inference.model import Model
 from tumorline.journal import hash_settings
 from tumorline.model_file import find_model, model_name
 from tumorline.output_folder import OutputFolder, Purpose, open_output, refuse_in_data
@@ -59,13 +59,13 @@ def evaluate_and_report(
     summary = scoring.evaluate(model, wanted, progress)
     write_report(wanted.output, known_reader(wanted.dataset, known))
     if summary.case_status.get("test") and (model.path.parent / CONFIG_NAME).is_file():
-        use = {"by": "evaluate", "tta": model.tta, "cases": summary.case_status}
+        use = {"by": "evaluate", "tta": model.tta, "precision": model.precision, "cases": summary.case_status}
         refuse_links_outside(model.path.parent)
         append_line(model.path.parent / TEST_USES_NAME, use)
     return summary
 
 
-def load_named(models: Sequence[Path | str], tta: str) -> dict[str, Model]:
+def load_named(models: Sequence[Path | str], load_model: Callable[[Path], Model]) -> dict[str, Model]:
     """The models by the name of their run folder, file or listing. Raises UserError where two are called the same."""
     named: dict[str, Model] = {}
     for given in map(Path, models):
@@ -73,7 +73,7 @@ def load_named(models: Sequence[Path | str], tta: str) -> dict[str, Model]:
         name = model_name(path)
         if name in named:
             raise UserError(f"{given}: a second model called '{name}'; rename its folder or file")
-        named[name] = load(path, tta)
+        named[name] = load_model(path)
     return named
 
 

@@ -3,25 +3,25 @@
 import contextlib
 import io
 import logging
+import tempfile
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import nn
 
-from tumorline import models
 from tumorline.errors import MissingExtraError, UserError
-from tumorline.files import atomic_path
-from tumorline.model_file import METADATA_KEY, STAMP_KEY, Architecture, ModelInfo, read_content, read_info
-from tumorline.model_info import one_for_each
-from tumorline.models.ensemble import Ensemble
+from tumorline.files import atomic_path, write_bytes
+from tumorline.model_file import METADATA_KEY, STAMP_KEY, ModelInfo, read_content
+from tumorline.network_file import load_network
 from tumorline.onnx_file import NETWORK_KEY, hash_network
+from tumorline.runtime import Runtime, open_runtime
 
+PARITY = 1e-3
+"""Of the largest logit, or of 1 where that is smaller: by so much an exported network may differ."""
 INPUT, OUTPUT = "image", "logits"
 SUFFIX = ".onnx"
 
@@ -37,51 +37,6 @@ def is_exported(path: Path) -> bool:
     return METADATA_KEY in {entry.key for entry in model.metadata_props}
 
 
-def load_network(path: Path) -> tuple[nn.Module, ModelInfo]:
-    """Rebuild the network of a model file with its weights, in evaluation mode; of an ensemble all of them in one."""
-    info = read_info(path)
-    try:
-        weights = load_file(path)
-        _refuse_other_shapes(info, weights)
-        network = _rebuilt(info)
-        network.load_state_dict(weights)
-    except (RuntimeError, MemoryError, OverflowError) as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise UserError(f"{path}: its weights do not fit the network that its metadata states ({reason})") from None
-    return network.eval(), info
-
-
-def _refuse_other_shapes(info: ModelInfo, weights: Mapping[str, torch.Tensor]) -> None:
-    """Raise RuntimeError where the weights are of another network, or whole numbers, before it takes any memory.
-
-    One that cannot be built without values is not refused.
-    """
-    expected: dict[str, tuple[torch.Size, bool]] = {}
-    with contextlib.suppress(Exception), torch.device("meta"):
-        expected = {name: _shape_and_kind(weight) for name, weight in _rebuilt(info).named_parameters()}
-    found = {name: _shape_and_kind(tensor) for name, tensor in weights.items()}
-    if different := [name for name in expected if expected[name] != found.get(name)]:
-        raise RuntimeError(f"{len(different)} of {len(expected)} differ, the first is '{different[0]}'")
-
-
-def _shape_and_kind(tensor: torch.Tensor) -> tuple[torch.Size, bool]:
-    return tensor.shape, tensor.is_floating_point()
-
-
-def _rebuilt(info: ModelInfo) -> nn.Module:
-    members = [_untrained(member.architecture, len(info.regions)) for member in info.members]
-    return (
-        Ensemble(members, [one_for_each(member.temperature, len(info.regions)) for member in info.members])
-        if members
-        else _untrained(info.architecture, len(info.regions))
-    )
-
-
-def _untrained(architecture: Architecture, regions: int) -> nn.Module:
-    options = models.without_weights(architecture.name, architecture.options)
-    return models.build(architecture.name, channels=architecture.channels, regions=regions, options=options)
-
-
 def export_onnx(path: Path, target: Path) -> Path:
     """Write the network as ONNX: `image (B, C, *window)` to `logits (B, R, *window)`, any batch size.
 
@@ -92,14 +47,31 @@ def export_onnx(path: Path, target: Path) -> Path:
     network, info = load_network(path)
     _refuse_other_dims(path, info)
     image = torch.zeros(2, info.architecture.channels, *info.network_size)
-    with atomic_path(target) as temporary:
-        _trace(network, image, temporary)
-        model = onnx.load(temporary)
+    with tempfile.TemporaryDirectory() as place:
+        draft = Path(place) / f"network{SUFFIX}"
+        _trace(network, image, draft)
+        model = onnx.load(draft)
         _forget_origin(model)
         if info.config["model"].get("storage") == "float16":
             _store_in_half(model)
-        _save_stamped(model, path, temporary)
+        _save_stamped(model, path, draft)
+        require_parity(open_runtime(draft).run, network, info, target)
+        write_bytes(target, draft.read_bytes())
     return target
+
+
+def require_parity(run: Runtime, network: nn.Module, info: ModelInfo, target: Path) -> None:
+    """Raise UserError where what was written answers otherwise than the network that it was made from."""
+    shape = (1, info.architecture.channels, *info.network_size)
+    image = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    with torch.no_grad():
+        expected = network(torch.from_numpy(image)).numpy()
+    found = run(image)
+    apart = float(np.abs(found - expected).max()) if found.shape == expected.shape else float("inf")
+    if not apart <= PARITY * max(1.0, float(np.abs(expected).max())):
+        raise UserError(
+            f"{target}: would answer otherwise than the network in torch, by {apart:.3g}; nothing is written"
+        )
 
 
 def stamp_onnx(path: Path) -> None:

@@ -126,11 +126,34 @@ class _Split(Written):
     parts: dict[str, Count]
 
 
+MEAN_CHANGE, LARGEST_CHANGE = 0.005, 0.1
+"""Of the Dice of cases: up to here a precision may take the place of float32."""
+
+
 class _Config(BaseModel):
     model: dict[str, Any]
 
 
+class PrecisionChange(Written):
+    """By how much the Dice of cases changes where the network computes in another precision than float32."""
+
+    cases: int = Field(ge=1)
+    """Cases and regions with a tumour of which it was measured."""
+    mean: float = Field(ge=-1, le=1)
+    """Of the signed changes."""
+    largest: float = Field(ge=0, le=1)
+    """Of their absolute values."""
+    runtime: Text = ""
+    processor: Text = ""
+
+    @property
+    def verified(self) -> bool:
+        return abs(self.mean) <= MEAN_CHANGE and self.largest <= LARGEST_CHANGE
+
+
 class _Metrics(BaseModel):
+    precisions: dict[str, PrecisionChange] = {}
+    """By precision."""
     operating_point: PointFigures = PointFigures()
     operating_points: dict[str, PointFigures] = {}
     """By region, of a model of several."""
@@ -259,6 +282,11 @@ def point_figures(info: ModelInfo, region: str) -> PointFigures:
     """What a model file says of the choice of a region's operating point."""
     by_region = info.metrics.get("operating_points", {})
     return PointFigures.model_validate(by_region.get(region) or info.metrics.get("operating_point", {}))
+
+
+def precision_changes(info: ModelInfo) -> dict[str, PrecisionChange]:
+    """What a model file says of each reduced precision in which it was tried."""
+    return {name: PrecisionChange.model_validate(found) for name, found in info.metrics.get("precisions", {}).items()}
 
 
 def write_info(info: ModelInfo) -> str:

@@ -35,6 +35,29 @@ def hash_network(path: Path) -> str:
     return total.hexdigest()
 
 
+def read_texts(path: Path) -> dict[str, str]:
+    """The texts of an ONNX file by name; none where it is no ONNX file."""
+    texts: dict[str, str] = {}
+    try:
+        content = memoryview(path.read_bytes())
+        for field, start, end in _fields(content):
+            if field == TEXTS:
+                entry = content[_past_length(content, start) : end]
+                pair = {
+                    number: bytes(entry[_past_length(entry, begin) : stop]) for number, begin, stop in _fields(entry)
+                }
+                texts[pair.get(1, b"").decode()] = pair.get(2, b"").decode()
+    except (OSError, ValueError, IndexError):
+        return {}
+    return texts
+
+
+def _past_length(content: memoryview, start: int) -> int:
+    """Where what a field holds begins, after its tag and its length."""
+    _, position = _varint(content, start)
+    return _varint(content, position)[1]
+
+
 def _fields(content: memoryview) -> Iterator[tuple[int, int, int]]:
     """Number, start and end of each field at the top level. Raises ValueError or IndexError for what is none."""
     start = 0

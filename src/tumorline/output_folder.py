@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 from tumorline.environment import versions
@@ -73,6 +74,8 @@ class OutputFolder:
         self.replaced = None if self.goes_on else journal
         """What was here before and goes as soon as there is something to take its place."""
         self.begun = False
+        self.turn = RLock()
+        """Of the threads that write, one at a time looks after the journal."""
 
     @property
     def replaces(self) -> bool:
@@ -94,21 +97,24 @@ class OutputFolder:
         place = path.parent.resolve() / path.name
         if not place.is_relative_to(self.root):
             raise UserError(f"{path}: lies outside the output folder {self.path}")
-        self._begin()
-        if os.path.lexists(place) and not self.journal.wrote(self.root, place):
-            raise UserError(f"{path}: was not written by Tumorline and is not replaced; choose another --output")
-        self._note({"file": place.relative_to(self.root).as_posix(), "sha256": hash_file(temporary)})
+        content = hash_file(temporary)
+        with self.turn:
+            self._begin()
+            if os.path.lexists(place) and not self.journal.wrote(self.root, place):
+                raise UserError(f"{path}: was not written by Tumorline and is not replaced; choose another --output")
+            self._note({"file": place.relative_to(self.root).as_posix(), "sha256": content})
 
     def complete(self) -> None:
         if self.begun:
             self._note({"complete": True})
 
     def _note(self, line: Mapping[str, Any]) -> None:
-        self._begin()
         path = self.path / JOURNAL_NAME
-        with writing(path), path.open("a", encoding="utf-8") as file:
-            file.write("\n" + json.dumps(line))  # what comes before may be cut off
-        self.journal.add(line)
+        with self.turn:
+            self._begin()
+            with writing(path), path.open("a", encoding="utf-8") as file:
+                file.write("\n" + json.dumps(line))  # what comes before may be cut off
+            self.journal.add(line)
 
     def _begin(self) -> None:
         if self.begun:

@@ -22,6 +22,7 @@ from tumorline.data.split import Split, split_dataset
 from tumorline.errors import Diverged, UserError, require_extra
 from tumorline.evaluation import operating_point
 from tumorline.evaluation.choose_postprocessing import choose_postprocessing
+from tumorline.evaluation.precision import describe_changes, measure_precisions, with_precisions
 from tumorline.evaluation.scoring import evaluate
 from tumorline.evaluation.status import SEEN, Request, case_status
 from tumorline.evaluation.subsets import AFTER_TRAINING, add_subsets
@@ -407,6 +408,7 @@ def _finish(task: "Task", notify: Notify) -> Summary:
     for weakness in operating_weaknesses(info):
         notify(f"warning: {weakness.text}")
     info = _with_postprocessing(info, task, notify)
+    info = _with_precisions(info, task, notify)
     save_model(run / WEIGHTS_NAME, weights, info)
     stamp_onnx(run / WEIGHTS_NAME)
     notify("evaluating validation and test patients at native resolution")
@@ -446,6 +448,15 @@ def _with_postprocessing(info: ModelInfo, task: "Task", notify: Notify) -> Model
     notify(f"post-processing from the validation patients: {said}")
     metrics = {**info.metrics, "postprocessing": {"chosen": "validation", "dice": limits.dice}}
     return info.model_copy(update={"postprocessing": limits.postprocessing, "metrics": metrics})
+
+
+def _with_precisions(info: ModelInfo, task: "Task", notify: Notify) -> ModelInfo:
+    """What the validation patients say of the precisions in which this machine computes."""
+    model = replace(load(task.run), info=info)
+    changes = measure_precisions(model, task.dataset, task.split.cases("validation"))
+    for said in describe_changes(changes):
+        notify(said)
+    return with_precisions(info, changes)
 
 
 def _write_environment(task: "Task", place: "Machine", network: "nn.Module") -> None:

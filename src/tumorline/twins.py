@@ -9,20 +9,21 @@ from typing import Any
 from tumorline.errors import UserError, UserNotice
 from tumorline.model_file import METADATA_KEY, STAMP_KEY, Content, ModelInfo, read_content
 from tumorline.onnx_file import NETWORK_KEY, hash_network
-from tumorline.runtime import Twin, open_runtime
+from tumorline.runtime import DEFAULT, RUNTIMES, RuntimeOptions, Twin, open_runtime
 
 SETTLED_LATER = ("threshold", "temperature", "metrics")
 """What version 0.1.0 did not know yet when it wrote the ONNX file."""
 
 
-def open_twin(path: Path, info: ModelInfo) -> Twin:
-    """The compiled ONNX file beside a model file. Raises UserError where it belongs to another model."""
-    onnx = path.with_suffix(".onnx")
-    twin = open_runtime(onnx)
-    _check_stamps(path, onnx, read_content(path), twin.metadata)
+def open_twin(path: Path, info: ModelInfo, options: RuntimeOptions | None = None, runtime: str = DEFAULT) -> Twin:
+    """The network of a model by a runtime. Raises UserError where the file it opens belongs to another model."""
+    twin = open_runtime(path, options, runtime)
+    opened = path.with_suffix(RUNTIMES[runtime].suffix)
+    if opened != path:
+        _check_stamps(path, opened, read_content(path), twin.metadata)
     taken = "takes pictures" if info.input.dims == 2 else "takes volumes"
-    _check_shape(onnx, taken, twin.input_shape, (0, info.architecture.channels, *info.network_size))
-    _check_shape(onnx, "answers", twin.output_shape, (0, len(info.regions), *info.network_size))
+    _check_shape(opened, taken, twin.input_shape, (0, info.architecture.channels, *info.network_size))
+    _check_shape(opened, "answers", twin.output_shape, (0, len(info.regions), *info.network_size))
     return twin
 
 

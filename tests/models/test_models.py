@@ -15,10 +15,11 @@ import tumorline
 from tests.conftest import TINY
 from tumorline.config import TrainConfig
 from tumorline.errors import UserError
-from tumorline.export import export_onnx, load_network
+from tumorline.export import export_onnx
 from tumorline.model_file import Architecture, KnownCases, ModelInfo, save_model
 from tumorline.model_info import InputSpec
 from tumorline.models import MODELS, SOURCES, backbone_layers, build, count_parameters, layers_by_name, weigh_outputs
+from tumorline.network_file import load_network
 from tumorline.runtime import open_runtime
 from tumorline.training.optimiser import build_optimiser, freeze_backbone
 from tumorline.trust import trusting

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tumorline.errors import UserError
+from tumorline.errors import UserError, did_you_mean
 
 NEAR = 0.75
 WEIGHTS = Path(__file__).parents[1] / "weights"
@@ -34,6 +34,15 @@ def require_models(models: Iterable[Path]) -> None:
             from tumorline.model_file import find_model
 
             find_model(model)
+
+
+def require_computing(precision: str, runtime: str) -> None:
+    """Raise UserError for what is no precision or no runtime."""
+    from tumorline.runtime import PRECISIONS, RUNTIMES
+
+    for name, given, known in (("precision", precision, (*PRECISIONS, "auto")), ("runtime", runtime, RUNTIMES)):
+        if given not in known:
+            raise UserError(f"--{name} is '{given}'; {did_you_mean(given, known)}")
 
 
 def require_run(run: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tumorline.cli.arguments import require_models, require_paths, require_sources
+from tumorline.cli.arguments import require_computing, require_models, require_paths, require_sources
 from tumorline.cli.options import (
     AsJson,
     KeepIdentifiers,
@@ -15,6 +15,8 @@ from tumorline.cli.options import (
     Output,
     Overrides,
     Overwrite,
+    Precision,
+    RuntimeName,
     TrustPaths,
     Tta,
     with_identifiers,
@@ -56,6 +58,8 @@ def evaluate(
         bool, typer.Option("--subsets", help="Also with each subset of the channels, of a model that may lack some.")
     ] = False,
     tta: Tta = "none",
+    precision: Precision = "float32",
+    runtime: RuntimeName = "openvino",
     keep_identifiers: KeepIdentifiers = False,
     as_json: AsJson = False,
 ) -> None:
@@ -66,6 +70,7 @@ def evaluate(
     chosen = models or [Path("builtin")]
     require_models(chosen)
     require_sources(data or ())
+    require_computing(precision, runtime)
     from tumorline import api
     from tumorline.source_spec import read_spec
 
@@ -81,6 +86,8 @@ def evaluate(
         counter("evaluating"),
         subsets,
         counter("under stress"),
+        precision,
+        runtime,
     )
     if len(chosen) > 1 or len(data or ()) > 1:
         if stress or subsets:

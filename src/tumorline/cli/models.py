@@ -39,16 +39,19 @@ def ensemble(
 def export(
     model: Annotated[Path, typer.Argument(help="Run folder or .safetensors file.", autocompletion=complete_models)],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="ONNX file; else MODEL.onnx in the current folder.")
+        Path | None, typer.Option("--output", "-o", help="File to write; else MODEL.onnx in the current folder.")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an ONNX file of Tumorline.")] = False,
+    file_format: Annotated[
+        str, typer.Option("--format", metavar="onnx|openvino|torchscript", help="For which programs it is written.")
+    ] = "onnx",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an exported file of Tumorline.")] = False,
     trust_module: Trusted = None,
 ) -> None:
-    """Write a model's network as ONNX."""
+    """Write a model's network as ONNX, OpenVINO's format or TorchScript, and hold it against torch first."""
     require_models([model])
     from tumorline import api
 
-    say(api.export(model, output, overwrite, trust_module or ()))
+    say(api.export(model, output, overwrite, trust_module or (), file_format))
 
 
 def models() -> None:

@@ -65,6 +65,16 @@ Models = Annotated[
 Tta = Annotated[
     str, typer.Option(metavar="none|flips|all", help="Average over flipped, or flipped and turned, copies (4 or 8).")
 ]
+Precision = Annotated[
+    str,
+    typer.Option(
+        metavar="float32|bfloat16|float16|auto",
+        help="In which the network computes; auto: the fastest that was verified for the model.",
+    ),
+]
+RuntimeName = Annotated[
+    str, typer.Option("--runtime", metavar="openvino|onnxruntime|torch", help="The library that runs the network.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 Trusted = Annotated[
     list[str] | None,

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from tumorline.cli.arguments import require_models, require_paths
+from tumorline.cli.arguments import require_computing, require_models, require_paths
 from tumorline.cli.completion import complete_models
-from tumorline.cli.options import MODEL_HELP, AsJson, KeepIdentifiers, Overwrite, Tta
+from tumorline.cli.options import MODEL_HELP, AsJson, KeepIdentifiers, Overwrite, Precision, RuntimeName, Tta
 from tumorline.printing import counter, note, print_json, say
 
 
@@ -33,6 +33,9 @@ def predict(
     ] = None,
     overwrite: Overwrite = False,
     tta: Tta = "none",
+    no_overlay: Annotated[bool, typer.Option("--no-overlay", help="Write masks only, no picture to look at.")] = False,
+    precision: Precision = "auto",
+    runtime: RuntimeName = "openvino",
     keep_identifiers: KeepIdentifiers = False,
     as_json: AsJson = False,
 ) -> None:
@@ -45,6 +48,7 @@ def predict(
     """
     require_paths(*(inputs or ()))
     require_models([model])
+    require_computing(precision, runtime)
     from tumorline import api
 
     folder, rows = api.write_predictions(
@@ -56,6 +60,9 @@ def predict(
         channels=channel or (),
         enhancing_label=enhancing_label,
         keep_identifiers=keep_identifiers,
+        overlay=not no_overlay,
+        precision=precision,
+        runtime=runtime,
         progress=counter("predicting"),
         notify=note,
     )

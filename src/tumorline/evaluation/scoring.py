@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,7 +26,7 @@ from tumorline.evaluation.summary import summarise_evaluation, with_baselines
 from tumorline.evaluation.tables import write_certainties, write_evaluation
 from tumorline.files import write_csv
 from tumorline.geometry.grid import Grid
-from tumorline.inference.model import Model
+from tumorline.inference.model import Model, count_workers
 from tumorline.metrics import calibration
 from tumorline.metrics.calibration import Certainty
 from tumorline.metrics.case import Pair, score_cases
@@ -34,6 +35,7 @@ from tumorline.model_info import ModelInfo, one_or_list
 from tumorline.results import Calibration, Summary
 from tumorline.run_folder import BASELINES_NAME, PREDICTIONS_NAME
 from tumorline.wording import numbered
+from tumorline.work_ahead import map_ahead
 
 Progress = Callable[[int, int], None]
 
@@ -117,19 +119,34 @@ def _predicted(
     dataset, regions = wanted.dataset, model.info.regions
     counts = is_worth_counting(dataset)
     constants = {region: baselines.from_text(text) for region, text in model.info.constant_masks.items()}
-    for done, name in enumerate(names, start=1):
-        case = dataset.cases[dataset.index[name]]
-        sample = dataset.read(case)
+    cases = [dataset.cases[dataset.index[name]] for name in names]
+
+    def work(case: Case) -> _CaseFound:
+        sample, status = dataset.read(case), found.status[case.id]
         certainties, pairs = _recalled(model, wanted, case, sample) or _answered(model, wanted, case, sample)
+        is_headline = status in wanted.headline
+        records = [*baselines.measure_baselines(case, sample, regions, constants)] if is_headline else []
+        masks = np.stack([pair.predicted for pair in pairs])
+        presence = count_presence(dataset, case, sample, masks, regions, status) if counts else []
+        return _CaseFound(pairs, certainties, records, presence)
+
+    ahead = map_ahead(work, cases, count_workers(model, any(case.is_volume for case in cases), len(cases)))
+    for done, (pairs, certainties, records, presence) in enumerate(ahead, start=1):
         found.certainties += certainties
-        if found.status[name] in wanted.headline:
-            found.records += baselines.measure_baselines(case, sample, regions, constants)
-        if counts:
-            masks = np.stack([pair.predicted for pair in pairs])
-            found.presence += count_presence(dataset, case, sample, masks, regions, found.status[name])
+        found.records += records
+        found.presence += presence
         yield from pairs
         if progress:
             progress(done, len(names))
+
+
+class _CaseFound(NamedTuple):
+    """What is found of one case, of all its regions."""
+
+    pairs: list[Pair]
+    certainties: list[Certainty]
+    records: list[baselines.Record]
+    presence: list[PresenceRow]
 
 
 Answered = tuple[list[Certainty], list[Pair]]

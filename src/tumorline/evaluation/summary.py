@@ -102,7 +102,8 @@ def _conventions(rows: Sequence[Row], model: Model) -> dict[str, str]:
     of_volumes = CONVENTIONS_OF_VOLUMES if any(row.scores.depth is not None for row in rows) else {}
     changed = describe_postprocessing(model.info.regions, model.info.postprocessing)
     more = {"postprocessing": changed} if changed else {}
-    return {**CONVENTIONS, **of_volumes, **more, **_test_time_augmentation(model.tta)}
+    computed = {"precision": f"the network computed in {model.precision}, by {model.runtime_name}"}
+    return {**CONVENTIONS, **of_volumes, **more, **_test_time_augmentation(model.tta), **computed}
 
 
 def _describe_source(source: Source) -> SourceDescription:

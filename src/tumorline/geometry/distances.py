@@ -4,8 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import distance_transform_edt
-from scipy.spatial import KDTree
 
 MaskArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
@@ -30,6 +28,8 @@ def nearest_distance(points: PointArray, others: PointArray, spacing: Sequence[f
     """
     if not len(others):
         return np.full(len(points), np.inf)
+    from scipy.spatial import KDTree  # slow to import
+
     _, nearest = KDTree(others * np.asarray(spacing)).query(points * np.asarray(spacing))
     return np.asarray(np.sqrt((((points - others[nearest]) * np.asarray(spacing)) ** 2).sum(1)))
 
@@ -41,6 +41,8 @@ def signed_distance(mask: MaskArray) -> FloatArray:
     """
     if mask.all() or not mask.any():
         return np.zeros(mask.shape)
+    from scipy.ndimage import distance_transform_edt  # slow to import
+
     distance: FloatArray = distance_transform_edt(~mask)
     window = tuple(slice(max(0, side.start - 1), side.stop + 1) for side in bounding_box(mask))
     distance[window] -= distance_transform_edt(mask[window])

@@ -4,7 +4,7 @@ The blend is that of MONAI's sliding window. What is finished is handed on slab 
 never more than one window's depth of weighted sums is held; `answer_tiles` puts the slabs together.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -74,19 +74,22 @@ def _starts(side: int, window: int, overlap: float) -> list[int]:
 
 def answer_tiles(network: Network, image: ImageArray, tiling: Tiling) -> FloatArray:
     """Logits `(R, *space)` of an image `(C, *space)`."""
-    slabs = [slab.logits for slab in slide(network, image, tiling)]
-    return np.concatenate(slabs, axis=1)
+    *_, last = _slabs(network, _padded(image, tiling), tiling, whole=True)
+    return last.held[(slice(None), *tiling.inner)]
 
 
 def slide(network: Network, image: ImageArray, tiling: Tiling) -> Iterator[Slab]:
-    """Logits of an image `(C, *space)` in slabs that follow one another along the first axis."""
+    """Logits of an image `(C, *space)` in slabs that follow one another along the first axis.
+
+    The numbers of a slab are there until the next one is asked for.
+    """
     padded = _padded(image, tiling)
     rows, *others = tiling.inner
-    for slab in _slabs(network, padded, tiling):
-        start, stop = max(slab.rows.start, rows.start), min(slab.rows.stop, rows.stop)
+    for done in _slabs(network, padded, tiling):
+        start, stop = max(done.rows.start, rows.start), min(done.rows.stop, rows.stop)
         if start < stop:
-            kept = (slice(None), slice(start - slab.rows.start, stop - slab.rows.start), *others)
-            yield Slab(slice(start - rows.start, stop - rows.start), slab.logits[kept])
+            kept = (slice(None), slice(start - done.rows.start, stop - done.rows.start), *others)
+            yield Slab(slice(start - rows.start, stop - rows.start), done.held[kept])
 
 
 def _padded(image: ImageArray, tiling: Tiling) -> ImageArray:
@@ -100,39 +103,74 @@ def _padded(image: ImageArray, tiling: Tiling) -> ImageArray:
     return padded
 
 
-def _slabs(network: Network, image: ImageArray, tiling: Tiling) -> Iterator[Slab]:
-    """A window's depth of weighted sums is held; rows that no later window reaches leave it."""
+class _Done(NamedTuple):
+    """Rows of the padded space that no later window reaches, and the logits that are held, these first or all."""
+
+    rows: slice
+    held: FloatArray
+
+
+def _slabs(network: Network, image: ImageArray, tiling: Tiling, whole: bool = False) -> Iterator[_Done]:
+    """Weighted sums are held for a window's depth, or of the whole space; rows that are done are divided in place."""
     firsts, depth = tiling.starts[0], tiling.window[0]
-    sums: FloatArray | None = None  # (R, depth, *rest)
-    total = np.zeros((depth, *tiling.padded[1:]), np.float32)
+    added, sums = _weights_of_a_row(tiling), np.empty(0, np.float32)
     for first, following in zip(firsts, [*firsts[1:], firsts[-1] + depth], strict=True):
+        begin = first if whole else 0
         for windows, places in _batches(image, tiling, first):
-            for logits, place in zip(network(windows), places, strict=True):
-                if sums is None:
-                    sums = np.zeros((len(logits), *total.shape), np.float32)
-                sums[(slice(None), slice(None), *place)] += logits * tiling.weights
-                total[(slice(None), *place)] += tiling.weights
-        assert sums is not None
+            answer = network(windows)
+            if not sums.size:
+                sums = np.zeros((answer.shape[1], tiling.padded[0] if whole else depth, *tiling.padded[1:]), np.float32)
+            for logits, place in zip(answer, places, strict=True):
+                _add_weighted(sums[(slice(None), slice(begin, begin + depth), *place)], logits, tiling.weights)
         done = following - first
-        yield Slab(slice(first, following), sums[:, :done] / total[:done])
-        for held, axis in ((sums, 1), (total, 0)):
-            _move_up(np.moveaxis(held, axis, 0), done)
+        sums[:, begin : begin + done] /= _total(added, firsts, first, done)
+        yield _Done(slice(first, following), sums)
+        if not whole:
+            _move_up(sums, done)
+
+
+def _add_weighted(sums: FloatArray, logits: FloatArray, weights: FloatArray) -> None:
+    """Row by row, so that a product does not leave the processor's cache before it is added."""
+    for row, weights_of_row in enumerate(weights):
+        sums[:, row] += logits[:, row] * weights_of_row
+
+
+def _total(added: FloatArray, firsts: Sequence[int], first: int, rows: int) -> FloatArray:
+    """Sums of the weights of all windows in the rows from `first` on, `(rows, *rest of space)`."""
+    total = added[:rows].copy()
+    for earlier in firsts:
+        if first - len(added) < earlier < first:
+            reached = added[first - earlier : first - earlier + rows]
+            total[: len(reached)] += reached
+    return total
+
+
+def _weights_of_a_row(tiling: Tiling) -> FloatArray:
+    """Sums of the weights of all windows that begin at one place of the first axis, `(depth, *rest of space)`."""
+    total = np.zeros((tiling.window[0], *tiling.padded[1:]), np.float32)
+    for place in _places(tiling):
+        total[(slice(None), *place)] += tiling.weights
+    return total
+
+
+def _places(tiling: Tiling) -> list[tuple[slice, ...]]:
+    """Of windows, along all axes but the first."""
+    return [
+        tuple(slice(start, start + side) for start, side in zip(starts, tiling.window[1:], strict=True))
+        for starts in product(*tiling.starts[1:])
+    ]
 
 
 def _move_up(held: FloatArray, rows: int) -> None:
-    """Drop the first rows, and put empty ones at the end."""
-    kept = len(held) - rows
-    held[:kept] = held[rows:].copy()
-    held[kept:] = 0
+    """Drop the first rows of `(R, depth, *rest)`, and put empty ones at the end."""
+    kept = held.shape[1] - rows
+    held[:, :kept] = held[:, rows:]
+    held[:, kept:] = 0
 
 
 def _batches(image: ImageArray, tiling: Tiling, first: int) -> Iterator[tuple[FloatArray, list[tuple[slice, ...]]]]:
     """Windows whose first row is `first`, with their places along the other axes."""
-    rows = slice(first, first + tiling.window[0])
-    places = [
-        tuple(slice(start, start + side) for start, side in zip(starts, tiling.window[1:], strict=True))
-        for starts in product(*tiling.starts[1:])
-    ]
+    rows, places = slice(first, first + tiling.window[0]), _places(tiling)
     for begin in range(0, len(places), tiling.batch):
         some = places[begin : begin + tiling.batch]
         yield np.stack([image[(slice(None), rows, *place)] for place in some]), some

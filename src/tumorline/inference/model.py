@@ -1,6 +1,6 @@
 """A model as a function from an image to probabilities on the image's own grid."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,16 +14,18 @@ from tumorline.data.layouts import lgg, volumes
 from tumorline.errors import UserError, did_you_mean
 from tumorline.geometry.grid import Grid
 from tumorline.geometry.symmetry import INVERSE, transformed
-from tumorline.geometry.tiles import answer_tiles
+from tumorline.geometry.tiles import answer_tiles, slide
 from tumorline.inference.given import read_given
 from tumorline.inference.post import postprocess
 from tumorline.journal import hash_file, hash_settings
 from tumorline.model_file import ModelInfo, find_model, read_info
+from tumorline.model_info import precision_changes
 from tumorline.network_input import fit
 from tumorline.network_input.spaced import SpacedInput, see_volume
 from tumorline.network_input.windows import NetworkInput, prepare_input
-from tumorline.runtime import FloatArray, Runtime
+from tumorline.runtime import DEFAULT, FloatArray, Runtime, RuntimeOptions, can_compute
 from tumorline.twins import open_twin
+from tumorline.work_ahead import map_ahead
 
 TTA: dict[str, tuple[int, ...]] = {"none": (0,), "flips": (0, 2, 4, 6), "all": tuple(range(8))}
 """Test-time augmentation: which of `near.TRANSFORMS` of its input a network answers as well."""
@@ -31,6 +33,10 @@ TTA: dict[str, tuple[int, ...]] = {"none": (0,), "flips": (0, 2, 4, 6), "all": t
 
 OF_ALL = {("all", len(names)): names for names in (volumes.SEQUENCES, lgg.SEQUENCES)}
 """What a model of "all" sequences takes that was made before a model file named its channels."""
+AUTO, FASTEST = "auto", ("float16", "bfloat16")
+"""The precision that is chosen for the user, from these in this order."""
+MOST_REQUESTS = 16
+"""At a time: each holds what all layers of a network give."""
 WINDOWS_AT_ONCE = 8
 """Of a volume, and not the copies of test-time augmentation."""
 
@@ -52,6 +58,11 @@ class Model:
     runtime: Runtime
     tta: str = "none"
     """Test-time augmentation, one of `TTA`."""
+    precision: str = "float32"
+    """In which the network computes."""
+    requests: int = 1
+    """Batches that the runtime computes at a time."""
+    runtime_name: str = DEFAULT
 
     @property
     def channel(self) -> str:
@@ -120,8 +131,20 @@ class Model:
             logits = answer_tiles(lambda windows: self._run(windows, name), seen.planes, seen.tiling)
             yield from enumerate(logits.swapaxes(0, 1))
             return
-        for numbers in batched(seen.shown, WINDOWS_AT_ONCE):
-            yield from zip(numbers, self._run(seen.batch(numbers), name), strict=True)
+        batches = [*batched(seen.shown, WINDOWS_AT_ONCE)]
+        for numbers, logits in zip(batches, self._over_batches(seen, self._run, batches, name), strict=True):
+            yield from zip(numbers, logits, strict=True)
+
+    def _over_batches(
+        self,
+        seen: NetworkInput,
+        answer: Callable[[FloatArray, Path | str], FloatArray],
+        batches: Sequence[Sequence[int]],
+        name: Path | str,
+    ) -> Iterator[FloatArray]:
+        """Answers to batches of slices, in their order, as many at a time as the runtime takes."""
+        workers = self.requests if self.requests > 1 and len(batches) > 1 else 0
+        return map_ahead(lambda numbers: answer(seen.batch(numbers), name), batches, workers)
 
     def probability(self, image: ImageArray, grid: Grid | None = None) -> FloatArray:
         """Probability of each region, `(C, *space)` in file values to `(R, *space)`, on the image's own grid."""
@@ -134,8 +157,11 @@ class Model:
             return Answer(seen.placement.to_native(self._mean_over_turned(seen, name)), seen.blank)
         side = self.info.image_size
         probability = np.zeros((seen.count, len(self.info.regions), side, side), np.float32)
-        for numbers in batched(seen.shown, WINDOWS_AT_ONCE):
-            probability[[*numbers]] = self._mean_over_copies(seen.batch(numbers), name)
+        batches = [*batched(seen.shown, WINDOWS_AT_ONCE)]
+        for numbers, found in zip(
+            batches, self._over_batches(seen, self._mean_over_copies, batches, name), strict=True
+        ):
+            probability[[*numbers]] = found
         return Answer(seen.to_native(probability), seen.blank)
 
     def masks(self, probability: FloatArray, grid: Grid | None = None) -> MaskArray:
@@ -174,15 +200,19 @@ class Model:
         return np.asarray(np.mean(turned, axis=0))
 
     def _mean_over_turned(self, seen: SpacedInput, name: Path | str) -> FloatArray:
-        """Probabilities `(R, *spaced)`, the mean over copies of the whole volume that are answered one by one."""
+        """Probabilities `(R, *spaced)`, the mean over copies of the whole volume that are answered one by one.
+
+        Logits are held for a slab at a time.
+        """
         copies = TTA[self.tta]
         mean = np.zeros((len(self.info.regions), *seen.placement.spaced), np.float32)
         for copy in copies:
             planes = np.ascontiguousarray(transformed(seen.planes, copy))
             tiling = replace(seen.tiling, space=planes.shape[1:])
-            logits = answer_tiles(lambda windows: self._run(windows, name), planes, tiling)
-            probability = to_probability(logits.swapaxes(0, 1), self.info.temperatures).swapaxes(0, 1)
-            mean += transformed(probability, int(INVERSE[copy])) / len(copies)
+            turned = transformed(mean, copy)  # a view
+            for rows, logits in slide(lambda windows: self._run(windows, name), planes, tiling):
+                probability = to_probability(logits.swapaxes(0, 1), self.info.temperatures).swapaxes(0, 1)
+                turned[:, rows] += probability / len(copies)
         return mean
 
     def _run(self, squares: FloatArray, name: Path | str) -> FloatArray:
@@ -193,13 +223,19 @@ class Model:
         return logits
 
 
-def load(model: str | Path, tta: str = "none") -> Model:
+def load(
+    model: str | Path, tta: str = "none", precision: str = "float32", runtime: str = DEFAULT, requests: int = 1
+) -> Model:
     """Open a model to predict with; no torch is needed.
 
     Args:
         model: A listed model such as 'builtin', a run folder, or a `.safetensors` file with its ONNX file beside it.
         tta: Test-time augmentation, the mean over copies of the picture: 'none', 'flips' (4) or 'all' flips and quarter
             turns (8).
+        precision: In which the network computes: 'float32', 'bfloat16', 'float16', or 'auto', the fastest that was
+            verified for the model.
+        runtime: The library that runs it: 'openvino', 'onnxruntime' or 'torch'.
+        requests: Batches of slices that are computed at a time; of a network of three axes one window.
 
     Returns:
         A `Model`: `mask` and `probability` of an image; `info` with its regions, channels, thresholds and what it says
@@ -220,7 +256,27 @@ def load(model: str | Path, tta: str = "none") -> Model:
     info = read_info(path)
     if info.preprocessing != fit.VERSION:
         raise UserError(f"{path}: made with preprocessing {info.preprocessing}, this version has {fit.VERSION}")
-    return Model(path, info, open_twin(path, info).run, tta)
+    chosen = fastest_verified(info, runtime) if precision == AUTO else precision
+    options = RuntimeOptions(chosen, 1 if info.input.dims == 3 else min(requests, MOST_REQUESTS))
+    run = open_twin(path, info, options, runtime).run
+    return Model(path, info, run, tta, chosen, options.requests, runtime)
+
+
+def fastest_verified(info: ModelInfo, runtime: str = DEFAULT) -> str:
+    """The fastest precision in which this machine computes and that was verified for a model; else float32."""
+    changes = precision_changes(info)
+    verified = [name for name, found in changes.items() if found.verified and found.runtime == runtime]
+    return next((name for name in FASTEST if name in verified and can_compute(name, runtime)), "float32")
+
+
+def count_workers(model: Model, is_volumes: bool, cases: int) -> int:
+    """Threads that should work on cases at a time: one more than the runtime answers; of volumes, which are large, two.
+
+    None for a single case.
+    """
+    if cases < 2:
+        return 0
+    return min(cases, 2 if is_volumes else model.requests + 1)
 
 
 def batched(numbers: Sequence[int], size: int) -> Iterator[Sequence[int]]:

@@ -11,27 +11,37 @@ from tumorline.inference.jobs import PredictionJob
 from tumorline.inference.predictor import Predictor
 from tumorline.output_folder import OutputFolder
 from tumorline.progress import Progress
+from tumorline.work_ahead import map_ahead
 
 SCHEMA_VERSION = 1
 KINDS = ("mask", "overlay")
 
 
 def predict(
-    jobs: Sequence[PredictionJob], predictor: Predictor, folder: OutputFolder, progress: Progress | None = None
+    jobs: Sequence[PredictionJob],
+    predictor: Predictor,
+    folder: OutputFolder,
+    progress: Progress | None = None,
+    workers: int = 0,
 ) -> list[dict[str, Any]]:
     """Predict pictures and volumes; one row per case, with `error` set where one failed.
 
     Writes `<stem>_mask.png` (0/255), of a volume `<stem>_mask.nii.gz` (0/1), of several regions the labels of
     `label_map.region_labels`; `<stem>_overlay.png`, `predictions.json` and `predictions.csv` below the folder, keeping
-    relative folders. What an earlier try has finished there is not done again. Raises WriteError where nothing more can
-    be written; the tables of what was done until then are written where there is room.
+    relative folders. What an earlier try has finished there is not done again. So many `workers` read, ask and write at
+    a time, each a case. Raises WriteError where nothing more can be written; the tables of what was done until then are
+    written where there is room.
     """
     rows: list[dict[str, Any]] = []
+
+    def row_of(job: PredictionJob) -> dict[str, Any]:
+        return _recalled(job, predictor, folder) or _predict_case(job, predictor, folder)
+
     try:
-        for done, job in enumerate(jobs, start=1):
-            rows.append(_recalled(job, predictor, folder) or _predict_case(job, predictor, folder))
+        for row in map_ahead(row_of, jobs, workers):
+            rows.append(row)
             if progress:
-                progress(done, len(jobs))
+                progress(len(rows), len(jobs))
     except WriteError:
         with suppress(WriteError):
             _write_tables(rows, predictor, folder)
@@ -53,9 +63,10 @@ def describe_predictor(predictor: Predictor) -> dict[str, Any]:
     """What holds for all cases: the model, its thresholds and test-time augmentation, and what the labels mean."""
     model = predictor.model
     by_region = dict(zip(model.info.regions, model.info.thresholds, strict=True))
+    how = {"tta": model.tta, "precision": model.precision, "runtime": model.runtime_name}
     if len(by_region) == 1:
-        return {"model": model.info.name, "threshold": model.info.thresholds[0], "tta": model.tta}
-    return {"model": model.info.name, "threshold": by_region, "tta": model.tta, "labels": predictor.labels}
+        return {"model": model.info.name, "threshold": model.info.thresholds[0], **how}
+    return {"model": model.info.name, "threshold": by_region, **how, "labels": predictor.labels}
 
 
 def _recalled(job: PredictionJob, predictor: Predictor, folder: OutputFolder) -> dict[str, Any] | None:
@@ -63,22 +74,22 @@ def _recalled(job: PredictionJob, predictor: Predictor, folder: OutputFolder) ->
     row = folder.recall(job.target.as_posix())
     if not isinstance(row, dict) or set(row) != set(predictor.columns):
         return None
-    paths = _mask_and_overlay(job, folder.path)
-    return {**row, **_as_text(paths)} if all(path.is_file() for path in paths) else None
+    paths = _mask_and_overlay(job, folder.path, predictor.overlays)
+    return {**row, **_as_text(paths)} if all(path.is_file() for path in paths if path) else None
 
 
-def _mask_and_overlay(job: PredictionJob, output: Path) -> tuple[Path, Path]:
+def _mask_and_overlay(job: PredictionJob, output: Path, overlays: bool) -> tuple[Path, Path | None]:
     suffixes = ("_mask.nii.gz" if job.is_volume else "_mask.png", "_overlay.png")
     mask, overlay = (output / job.target.with_name(fit_file_name(job.target.name, suffix)) for suffix in suffixes)
-    return mask, overlay
+    return mask, overlay if overlays else None
 
 
-def _as_text(paths: tuple[Path, Path]) -> dict[str, str]:
-    return dict(zip(KINDS, map(str, paths), strict=True))
+def _as_text(paths: tuple[Path, Path | None]) -> dict[str, str]:
+    return {kind: str(path) for kind, path in zip(KINDS, paths, strict=True) if path}
 
 
 def _predict_case(job: PredictionJob, predictor: Predictor, folder: OutputFolder) -> dict[str, Any]:
-    paths = _mask_and_overlay(job, folder.path)
+    paths = _mask_and_overlay(job, folder.path, predictor.overlays)
     try:
         if job.problem:
             raise UserError(job.problem)

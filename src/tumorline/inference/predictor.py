@@ -1,13 +1,15 @@
 """What a prediction leaves of one case: a map of labels, a picture to look at, and figures."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
 
-from tumorline.arrays import MaskArray
+from tumorline.arrays import ImageArray, MaskArray
 from tumorline.data.layouts.series import note_on_sequence
 from tumorline.environment import versions
 from tumorline.errors import UserError, WriteError
@@ -38,6 +40,7 @@ COLUMNS = (
     "note",
     "error",
 )
+LARGE = 1 << 24
 BLANK_NOTE = "blank: the image shows nothing, so that the mask is empty"
 
 
@@ -54,6 +57,10 @@ class Predictor:
     """Whether there are series among them, whose masks are written as DICOM segmentations too."""
     keep_identifiers: bool = False
     """Whether tables show the ids of patients and series as they are, and not their hashes."""
+    overlays: bool = True
+    """Whether a picture to look at is written of each case."""
+    large: Lock = field(default_factory=Lock)
+    """Of the threads that predict, one at a time works on an image of more than `LARGE` pixels."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -62,14 +69,18 @@ class Predictor:
         place = COLUMNS.index("confidence")
         whose = IDENTIFIERS if self.of_dicom else ()
         columns = (COLUMNS[0], *whose, *files, *COLUMNS[1:place], *self._region_columns(), *COLUMNS[place:])
-        return tuple(column for column in dict.fromkeys(columns) if self.of_series or column != "segmentation")
+        left_out = {*(() if self.of_series else ("segmentation",)), *(() if self.overlays else ("overlay",))}
+        return tuple(column for column in dict.fromkeys(columns) if column not in left_out)
 
     def _region_columns(self) -> list[str]:
         several = self.labels if len(self.labels) > 1 else ()
         return [f"{region}_{unit}" for region in several for unit in ("px", "ml")]
 
-    def predict_case(self, job: PredictionJob, mask_path: Path, overlay_path: Path) -> dict[str, Any]:
-        """Write the mask and the overlay of a case; returns its figures. Raises UserError where it cannot be done."""
+    def predict_case(self, job: PredictionJob, mask_path: Path, overlay_path: Path | None) -> dict[str, Any]:
+        """Write the mask of a case, and the overlay where it has a path; returns its figures.
+
+        Raises UserError where it cannot be done.
+        """
         predict_one = self._predict_scan if job.is_volume else self._predict_picture
         whose = self._identifiers_of(job) if self.of_dicom else {}
         return {"channels": self._files_of(job), **whose, **predict_one(job, mask_path, overlay_path)}
@@ -85,8 +96,14 @@ class Predictor:
         names = job.channels or self.model.channels
         return "; ".join(f"{name}={path}" for name, path in zip(names, job.images, strict=False))
 
-    def _predict_picture(self, job: PredictionJob, mask_path: Path, overlay_path: Path) -> dict[str, Any]:
+    def _predict_picture(self, job: PredictionJob, mask_path: Path, overlay_path: Path | None) -> dict[str, Any]:
         image = read_picture(job, self.model)
+        with self.large if image.size > LARGE else nullcontext():
+            return self._predict_image(image, job, mask_path, overlay_path)
+
+    def _predict_image(
+        self, image: ImageArray, job: PredictionJob, mask_path: Path, overlay_path: Path | None
+    ) -> dict[str, Any]:
         answer = self.model.answer(self.model.complete(image, job.channels), job.path)
         masks = self.model.masks(answer.probability)
         labels = to_labels(masks, self.labels)
@@ -94,17 +111,19 @@ class Predictor:
             write_mask(mask_path, masks[0])
         else:
             write_label_picture(mask_path, labels)
-        write_overlay(overlay_path, image[0], masks)
+        if overlay_path:
+            write_overlay(overlay_path, image[0], masks)
         note = self._note(answer, masks, labels, self._lacking(job))
         return {**self._figures_of(answer, masks, None), "note": note}
 
-    def _predict_scan(self, job: PredictionJob, mask_path: Path, overlay_path: Path) -> dict[str, Any]:
+    def _predict_scan(self, job: PredictionJob, mask_path: Path, overlay_path: Path | None) -> dict[str, Any]:
         image, grid, volume, resampled = read_scan(job)
         answer = self.model.answer(self.model.complete(image, job.channels), job.path, grid)
         masks = self.model.masks(answer.probability, grid)
         labels = to_labels(masks, self.labels)
         write_label_map(mask_path, labels, volume)
-        write_three_planes(overlay_path, image[0], masks, grid.spacing_mm)
+        if overlay_path:
+            write_three_planes(overlay_path, image[0], masks, grid.spacing_mm)
         single = len(job.images) == 1 and not job.series
         channels = job.channels or self.model.channels
         stated = sequence_note(job.path, channels[0]) if single else ""

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage, optimize
+from scipy import ndimage
 
 from tumorline.geometry.distances import MaskArray, bounding_box
 from tumorline.metrics.overlap import count_overlap, dice
@@ -80,6 +80,8 @@ def expected_calibration_error(counts: Reliability) -> float | None:
 
 def fit_temperature(logits: Floats, truth: MaskArray) -> float:
     """The divisor of the logits with the lowest cross-entropy (Guo et al. 2017); 1 where truth has one value only."""
+    from scipy import optimize  # slow to import
+
     if not len(logits) or truth.all() or not truth.any():
         return 1.0
     signed = np.where(truth, -1.0, 1.0) * np.asarray(logits, np.float64)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 from tumorline.metrics.summary import LEAST_FOR_INTERVAL, interval
 
@@ -58,6 +57,8 @@ def between_recipes(first: FloatArray, second: FloatArray) -> Difference:
     recipe's seeds, with Satterthwaite's degrees of freedom (1946, Biometrics 2:110). Three seeds have two degrees of
     freedom: where seeds matter, the interval is as wide as that deserves. A plain bootstrap over three would not be.
     """
+    from scipy import stats  # slow to import
+
     by_patient = first.mean(axis=0) - second.mean(axis=0)
     mean, patients = float(by_patient.mean()), len(by_patient)
     parts = [(by_patient.var(ddof=1) / patients, patients - 1)]
@@ -88,6 +89,8 @@ def rank_shares(values: FloatArray, higher_is_better: bool = True, draws: int = 
     Values are `(M, P)`, or `(M, R, P)` of several regions.
     What ranks is the mean over regions of the means over patients; NaN stands for a patient without the region.
     """
+    from scipy import stats  # slow to import
+
     patients = values.shape[-1]
     drawn = np.random.default_rng(0).integers(patients, size=(draws, patients))
     with warnings.catch_warnings():

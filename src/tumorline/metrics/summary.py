@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 from tumorline.groups import group_of
 from tumorline.metrics.case import CaseScores
@@ -232,6 +231,8 @@ def interval(values: npt.NDArray[np.float64], resamples: int = RESAMPLES) -> lis
 
     None below 20 patients; the percentile interval where BCa is undefined.
     """
+    from scipy import stats  # slow to import
+
     if len(values) < LEAST_FOR_INTERVAL:
         return None
     if np.ptp(values) == 0:

@@ -23,6 +23,7 @@ from tumorline.metrics.headline import (
     name_figure,
 )
 from tumorline.model_file import ModelInfo, read_info
+from tumorline.model_info import precision_changes
 from tumorline.report.frame import harmless, shown_count
 from tumorline.report.region import size_limits, subset_rows
 from tumorline.results import RegionSummary, Summary, mean_dice_over_regions, read_summary
@@ -65,6 +66,7 @@ def render_card(info: ModelInfo, summary: Summary, weights: Path) -> str:
         "mean_dice": mean_dice_over_regions(summary.regions),
         "regions": [_region_content(summary, region) for region in summary.regions],
         "points": list(zip(info.regions, info.thresholds, info.temperatures, strict=True)),
+        "precisions": precision_changes(info),
         "postprocessing": describe_postprocessing(info.regions, info.postprocessing),
         "options": ", ".join(f"{key} {value}" for key, value in info.architecture.options.items()),
         "parameters": shown_count(_count_parameters(weights)),

@@ -1,20 +1,27 @@
-"""A model file becomes a function from image array to logits array."""
+"""A model file becomes a function from image array to logits array, by one of several libraries."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from tumorline.errors import UserError, did_you_mean, require_extra
+
 FloatArray = npt.NDArray[np.float32]
 Runtime = Callable[[FloatArray], FloatArray]
-"""Images `(B, C, S, S)` to logits `(B, R, S, S)`."""
+"""Images `(B, C, *space)` to logits `(B, R, *space)`; may be called by several threads at a time."""
+PRECISIONS = ("float32", "bfloat16", "float16")
+"""In which a network may compute; weights, logits and all that is done with them are float32."""
+DEFAULT = "openvino"
 
 
 @dataclass(frozen=True)
 class Twin:
-    """A compiled ONNX file with what it says of itself."""
+    """A network ready to run, with what its file says of itself."""
 
     run: Runtime
     input_shape: tuple[int, ...]
@@ -23,8 +30,63 @@ class Twin:
     metadata: Mapping[str, str]
 
 
-def open_runtime(onnx: Path) -> Twin:
-    """Compile an ONNX file for this machine. Raises UserError where it is missing, broken or of no such network."""
-    from tumorline.runtime.openvino import compile_onnx
+@dataclass(frozen=True)
+class RuntimeOptions:
+    """How a network is to be run."""
 
-    return compile_onnx(onnx)
+    precision: str = "float32"
+    requests: int = 1
+    """Batches that are computed at a time, each by its share of the cores."""
+
+
+class RuntimeEntry(NamedTuple):
+    """A library that runs networks."""
+
+    module: str
+    """With `open_network(path, options) -> Twin`, and `computes_in(precision) -> bool` on this machine."""
+    suffix: str
+    """Of the file that it opens."""
+    needs: str
+    extra: str
+    """Which brings what it needs; empty for the base install."""
+
+
+RUNTIMES = {
+    "openvino": RuntimeEntry("tumorline.runtime.openvino", ".onnx", "openvino", ""),
+    "onnxruntime": RuntimeEntry("tumorline.runtime.onnxruntime", ".onnx", "onnxruntime", "onnxruntime"),
+    "torch": RuntimeEntry("tumorline.runtime.torch", ".safetensors", "torch", "train"),
+}
+
+
+def open_runtime(path: Path, options: RuntimeOptions | None = None, name: str = DEFAULT) -> Twin:
+    """The network of the file that a runtime opens. Raises UserError where it is missing, broken or of no such network.
+
+    Also for a runtime that is unknown or not installed, and a precision in which it does not compute here.
+    """
+    options, module = options or RuntimeOptions(), _module_of(name)
+    require_precision(options.precision, name)
+    twin: Twin = module.open_network(path.with_suffix(RUNTIMES[name].suffix), options)
+    return twin
+
+
+def require_precision(precision: str, name: str = DEFAULT) -> None:
+    """Raise UserError for what is no precision, or for one in which a runtime does not compute on this machine."""
+    if precision not in PRECISIONS:
+        raise UserError(f"precision is '{precision}'; {did_you_mean(precision, PRECISIONS)}")
+    if not can_compute(precision, name):
+        able = ", ".join(one for one in PRECISIONS if can_compute(one, name))
+        raise UserError(f"precision is {precision}, in which {name} does not compute on this machine; it has {able}")
+
+
+def can_compute(precision: str, name: str = DEFAULT) -> bool:
+    """Whether a runtime computes in a precision on this machine, and not only stands in for it."""
+    return precision == "float32" or bool(_module_of(name).computes_in(precision))
+
+
+def _module_of(name: str) -> Any:
+    if name not in RUNTIMES:
+        raise UserError(f"runtime is '{name}'; {did_you_mean(name, RUNTIMES)}")
+    entry = RUNTIMES[name]
+    if entry.extra:
+        require_extra(entry.needs, f"the runtime '{name}'", entry.extra)
+    return import_module(entry.module)

@@ -1,17 +1,21 @@
-"""OpenVINO on the processor, in float32 so that a figure does not depend on the machine."""
+"""OpenVINO on the processor; in float32, unless asked otherwise, so that a figure does not depend on the machine."""
 
 import mmap
 import re
 from functools import cache
+from io import BytesIO
 from math import prod
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
 import openvino
 
 from tumorline.errors import UserError
-from tumorline.runtime import FloatArray, Twin
+from tumorline.onnx_file import read_texts
+from tumorline.runtime import FloatArray, RuntimeOptions, Twin
+from tumorline.runtime.compiled import LARGEST_KEPT, CompiledNetwork, KeptNetwork, Settings, find_compiled
 
 LARGEST_FILE = 1 << 31
 """Bytes; the limit of ONNX's own format."""
@@ -22,28 +26,92 @@ EXTERNAL = re.compile(rb"(?:\x0a|\x8a\x80*\x00)(?:\x08|\x88\x80*\x00)location")
 """The key of weights that lie in another file, with its tag and its length in any of their spellings."""
 
 
-def compile_onnx(path: Path) -> Twin:
-    """Compile `path`: a function from images `(B, C, *space)` to logits `(B, R, *space)`, its shapes and metadata."""
+HINTS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
+CAPABILITIES = {"bfloat16": "BF16", "float16": "FP16"}
+"""What OpenVINO says of a processor that computes in a precision."""
+
+
+def open_network(path: Path, options: RuntimeOptions) -> Twin:
+    """Compile `path` for this machine, or take what was compiled of the same file before.
+
+    A function from images `(B, C, *space)` to logits `(B, R, *space)`, its shapes and metadata.
+    """
     if not path.is_file():
         raise UserError(f"{path}: the model's ONNX file is missing; write it with 'tumorline export'")
-    _refuse_other_files(path)
+    settings = {"INFERENCE_PRECISION_HINT": HINTS[options.precision]}
+    if options.requests > 1:
+        settings["NUM_STREAMS"] = str(options.requests)
+    kept = find_compiled(path, settings)
     try:
-        model = _core().read_model(path)
-        _refuse_unbounded(path, model)
-        network = _core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        return _imported(path, kept, settings, options) or _compiled(path, kept, settings, options)
     except RuntimeError as error:
         raise UserError(f"{path}: OpenVINO cannot use this ONNX file ({_reason(error)})") from None
 
-    def run(image: FloatArray) -> FloatArray:
-        try:
-            answer = np.array(network(image)[0], np.float32)
-        except RuntimeError as error:
-            raise UserError(f"{path}: OpenVINO cannot carry out this network ({_reason(error)})") from None
-        if answer.ndim != image.ndim or (len(answer), *answer.shape[2:]) != (len(image), *image.shape[2:]):
-            raise UserError(f"{path}: answers {image.shape} with {answer.shape}; its file belongs to no such model")
-        return answer
 
-    return Twin(run, _shape(model.input(0)), _shape(model.output(0)), _metadata(model))
+def computes_in(precision: str) -> bool:
+    """Whether the processor does."""
+    return CAPABILITIES[precision] in get_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def _imported(path: Path, kept: KeptNetwork, settings: Settings, options: RuntimeOptions) -> Twin | None:
+    """What was compiled before; None where there is none, or none that can be used."""
+    found = kept.read()
+    if found is None:
+        return None
+    try:
+        network = get_core().import_model(BytesIO(found.network), "CPU", settings)
+    except RuntimeError:
+        return None
+    run = _Requests(path, network, options.requests)
+    return Twin(run, found.input_shape, found.output_shape, read_texts(path))
+
+
+def _compiled(path: Path, kept: KeptNetwork, settings: Settings, options: RuntimeOptions) -> Twin:
+    model = read_network(path)
+    network = get_core().compile_model(model, "CPU", settings)
+    run = _Requests(path, network, options.requests)
+    twin = Twin(run, _shape(model.input(0)), _shape(model.output(0)), read_texts(path))
+    if path.stat().st_size <= LARGEST_KEPT:
+        exported = network.export_model()
+        content = exported if isinstance(exported, bytes) else exported.getvalue()
+        kept.write(CompiledNetwork(content, twin.input_shape, twin.output_shape))
+    return twin
+
+
+def read_network(path: Path) -> openvino.Model:
+    """The network of an ONNX file. Raises UserError where it is none that Tumorline would write."""
+    _refuse_other_files(path)
+    try:
+        model = get_core().read_model(path)
+    except RuntimeError as error:
+        raise UserError(f"{path}: OpenVINO cannot use this ONNX file ({_reason(error)})") from None
+    _refuse_unbounded(path, model)
+    return model
+
+
+class _Requests:
+    """A compiled network that several threads may ask, so many of them at a time."""
+
+    def __init__(self, path: Path, network: Any, count: int) -> None:
+        self.path, self.network = path, network
+        self.free: SimpleQueue[Any] = SimpleQueue()
+        for _ in range(count):
+            self.free.put(None)  # made when it is first needed
+
+    def __call__(self, image: FloatArray) -> FloatArray:
+        request = self.free.get()
+        try:
+            request = request or self.network.create_infer_request()
+            answer = np.asarray(request.infer([image], share_inputs=True)[0], np.float32)
+        except RuntimeError as error:
+            raise UserError(f"{self.path}: OpenVINO cannot carry out this network ({_reason(error)})") from None
+        finally:
+            self.free.put(request)
+        if answer.ndim != image.ndim or (len(answer), *answer.shape[2:]) != (len(image), *image.shape[2:]):
+            raise UserError(
+                f"{self.path}: answers {image.shape} with {answer.shape}; its file belongs to no such model"
+            )
+        return answer
 
 
 def _reason(error: RuntimeError) -> str:
@@ -81,14 +149,8 @@ def _shape(port: Any) -> tuple[int, ...]:
     return tuple(0 if length.is_dynamic else length.get_length() for length in shape)
 
 
-def _metadata(model: openvino.Model) -> dict[str, str]:
-    """The texts of the file, which the runtime keeps under 'framework'."""
-    found = model.get_rt_info()["framework"] if model.has_rt_info(["framework"]) else {}
-    return {name: str(value.value) for name, value in found.items()} if hasattr(found, "items") else {}
-
-
 @cache
-def _core() -> openvino.Core:
+def get_core() -> openvino.Core:
     """One for the process, never closed.
 
     Each core gives signal handlers a stack of its own (sigaltstack) and takes it away when it is closed. Of two that

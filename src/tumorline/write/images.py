@@ -24,7 +24,7 @@ ROWS_AT_ONCE = 512
 PANEL_SIDE = 1024
 """Pixels of a plane's longest side."""
 LARGE_PIXELS, FAST = 1 << 23, 1
-"""From this size of image on, the least effort of compression."""
+"""From this size of mask on, and for overlays, the least effort of compression: more costs more than the network."""
 
 
 def window(image: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
@@ -141,5 +141,6 @@ def _outline(mask: MaskArray) -> MaskArray:
 
 def _save(path: Path, pixels: npt.NDArray[np.uint8]) -> None:
     with atomic_path(path) as temporary:
-        effort = {"compress_level": FAST} if pixels.shape[0] * pixels.shape[1] > LARGE_PIXELS else {}
+        is_slow = pixels.ndim == 3 or pixels.size > LARGE_PIXELS
+        effort = {"compress_level": FAST} if is_slow else {}
         Image.fromarray(pixels).save(temporary, format="PNG", **effort)

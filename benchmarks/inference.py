@@ -1,0 +1,252 @@
+"""How fast slices become masks: files to files, the network alone in several libraries, and the loops people write.
+
+    python benchmarks/inference.py DATA/images [--model builtin] [--count 600] [--rounds 3] [--seconds 4]
+
+One run, in turns, which go the other way round every second time, so that the ratios mean something on a machine that
+does other things beside. Measured are
+
+- what the processor can do: products of two matrices of 2048 x 2048 by torch, in float32 and bfloat16
+- the network alone at its own input size: eager torch in float32 (batch 8, contiguous and channels last), torch in
+  bfloat16 channels last, OpenVINO in float32 and bfloat16 with one and with several requests under way, ONNX Runtime
+- files to files: `tumorline predict` with and without overlays in float32 and bfloat16, each a process of its own from
+  its start to its end, with the largest memory it had; MONAI's transforms, DataLoader and SlidingWindowInferer, and
+  the loop of the tutorials of segmentation_models_pytorch (DataLoader of PIL images, eager network, sigmoid, PNG), both
+  from the first file on, with the same weights in float32
+
+Writes benchmarks/inference.md (between its markers) and prints the table.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from hardening_speed import describe_machine
+from table import write_table
+from tumorline.errors import UserError
+from tumorline.inference.model import load
+from tumorline.work_ahead import count_cores, map_ahead
+
+BATCH, SIDE = 8, 2048
+Rate = Callable[[float], float]
+"""Seconds that it may take to what it did a second."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("images", type=Path)
+    parser.add_argument("--model", default="builtin")
+    parser.add_argument("--count", type=int, default=600, help="slices of files to files")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=4.0, help="of a turn of the network alone")
+    parser.add_argument("--loops", type=int, default=100, help="slices of MONAI's and smp's loops")
+    given = parser.parse_args()
+    paths = sorted(given.images.iterdir())[: given.count]
+    began = time.perf_counter()
+    rows = [["what", "by", "rate, median (range)", "times eager float32", "peak MiB"]]
+    rows += [[name, *cells, "-", "-"] for name, cells in measure(peaks(), given.rounds, given.seconds, "GFLOP/s")]
+    alone = measure_raw(networks(given.model), given.rounds, given.seconds)
+    eager = median(alone["torch float32, batch 8"])
+    rows += [
+        ["network alone", name, spread(rates, "images/s"), f"{median(rates) / eager:.2f}", "-"]
+        for name, rates in alone.items()
+    ]
+    for name, seconds, count, mib in files_to_files(given.model, paths, paths[: given.loops]):
+        rows.append(
+            [f"files to files, {count}", name, f"{count / seconds:.1f} images/s", f"{count / seconds / eager:.2f}", mib]
+        )
+        print(*rows[-1], sep=" | ", flush=True)
+    minutes = (time.perf_counter() - began) / 60
+    print(f"{describe_machine()}, {time.strftime('%Y-%m-%d')}, {minutes:.0f} min", *map(" | ".join, rows), sep="\n")
+    write_table(Path(__file__).with_name("inference.md"), rows)
+
+
+def spread(rates: list[float], unit: str) -> str:
+    return f"{median(rates):.1f} ({min(rates):.1f} to {max(rates):.1f}) {unit}"
+
+
+def measure_raw(rates: dict[str, Rate], rounds: int, seconds: float) -> dict[str, list[float]]:
+    found: dict[str, list[float]] = {name: [] for name in rates}
+    for turn in range(rounds):
+        for name in sorted(rates, reverse=turn % 2 == 1):
+            found[name].append(rates[name](seconds))
+            print(turn, name, round(found[name][-1], 1), flush=True)
+    return {name: found[name] for name in rates}
+
+
+def measure(rates: dict[str, Rate], rounds: int, seconds: float, unit: str) -> list[tuple[str, list[str]]]:
+    return [
+        ("peak of the machine", [name, spread(own, unit)]) for name, own in measure_raw(rates, rounds, seconds).items()
+    ]
+
+
+def repeated(work: Callable[[], object], each: float) -> Rate:
+    """A rate of something that does `each` at a time."""
+
+    def rate(seconds: float) -> float:
+        work()
+        began, times = time.perf_counter(), 0
+        while time.perf_counter() - began < seconds:
+            work()
+            times += 1
+        return times * each / (time.perf_counter() - began)
+
+    return rate
+
+
+def peaks() -> dict[str, Rate]:
+    import torch
+
+    def product(kind: torch.dtype) -> Rate:
+        first, second = (torch.randn(SIDE, SIDE).to(kind) for _ in range(2))
+        return repeated(lambda: first @ second, 2 * SIDE**3 / 1e9)
+
+    return {"float32": product(torch.float32), "bfloat16": product(torch.bfloat16)}
+
+
+def networks(model: str) -> dict[str, Rate]:
+    import torch
+
+    from tumorline.model_file import find_model
+    from tumorline.network_file import load_network
+
+    info = load_network(find_model(Path(model)))[1]
+    torch.set_num_threads(count_cores())
+    images = np.random.default_rng(0).normal(size=(BATCH, info.architecture.channels, *info.network_size))
+    images = images.astype(np.float32)
+    batch = torch.from_numpy(images)
+    last = batch.to(memory_format=torch.channels_last)
+
+    def eager(image: torch.Tensor, kind: torch.dtype | None, layout: torch.memory_format) -> Rate:
+        own = load_network(find_model(Path(model)))[0].to(memory_format=layout)
+
+        def work() -> None:
+            with torch.inference_mode(), torch.autocast("cpu", kind, enabled=kind is not None):
+                own(image)
+
+        return repeated(work, BATCH)
+
+    found = {
+        "torch float32, batch 8": eager(batch, None, torch.contiguous_format),
+        "torch float32, batch 8, channels last": eager(last, None, torch.channels_last),
+        "torch bfloat16, batch 8, channels last": eager(last, torch.bfloat16, torch.channels_last),
+    }
+    for runtime, precision, requests in [
+        ("openvino", "float32", 1),
+        ("openvino", "float32", count_cores()),
+        ("openvino", "bfloat16", 1),
+        ("openvino", "bfloat16", count_cores()),
+        ("onnxruntime", "float32", 1),
+    ]:
+        try:
+            run = load(model, precision=precision, runtime=runtime, requests=requests).runtime
+        except UserError as error:
+            print(error)
+            continue
+        if requests == 1:
+            work: Callable[[], object] = lambda run=run: run(images)  # noqa: E731
+        else:
+            single = [images[[number]] for number in range(BATCH)]
+            work = lambda run=run, single=single, requests=requests: [*map_ahead(run, single * 4, requests + 1)]  # noqa: E731
+        done = BATCH if requests == 1 else 4 * BATCH
+        many = "one request" if requests == 1 else f"{requests} requests of one image"
+        found[f"{runtime} {precision}, {many}"] = repeated(work, done)
+    return found
+
+
+def files_to_files(model: str, paths: list[Path], few: list[Path]) -> list[tuple[str, float, int, str]]:
+    """Name, seconds, images and MiB of each."""
+    found = []
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place) / "images"
+        folder.mkdir()
+        for path in paths:
+            (folder / path.name).symlink_to(path.resolve())
+        warm = Path(place) / "warm"
+        for number, more in enumerate(
+            [
+                ["--no-overlay", "--precision", "bfloat16"],
+                ["--no-overlay", "--precision", "float32"],
+                ["--precision", "bfloat16"],
+                ["--precision", "float32"],
+            ]
+        ):
+            command = [sys.executable, "-m", "tumorline", "predict", "--model", model, *more]
+            if subprocess.run(
+                [*command, *map(str, few[:2]), "--output", f"{warm}{number}"], capture_output=True
+            ).returncode:
+                continue
+            began = time.perf_counter()
+            child = subprocess.Popen(
+                [*command, str(folder), "--output", f"{place}/out{number}"],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            _, status, used = os.wait4(child.pid, 0)
+            assert status == 0, "predict failed"
+            seconds = time.perf_counter() - began
+            found.append((f"tumorline predict {' '.join(more)}", seconds, len(paths), f"{used.ru_maxrss / 1024:.0f}"))
+        for name, loop in (("MONAI's usual loop, float32", monai_loop), ("smp's usual loop, float32", smp_loop)):
+            began = time.perf_counter()
+            loop(model, few, Path(place) / name)
+            found.append((name, time.perf_counter() - began, len(few), "-"))
+    return found
+
+
+def monai_loop(model: str, paths: list[Path], output: Path) -> None:
+    import torch
+    from monai.data import DataLoader, Dataset
+    from monai.inferers import SlidingWindowInferer
+    from monai.transforms import Compose, EnsureChannelFirst, LoadImage, NormalizeIntensity, Resize, SaveImage
+
+    from tumorline.model_file import find_model
+    from tumorline.network_file import load_network
+
+    network, info = load_network(find_model(Path(model)))
+    side = info.image_size
+    grey = [LoadImage(image_only=True, reader="PILReader", converter=lambda image: image.convert("L"))]
+    steps = Compose([*grey, EnsureChannelFirst(), Resize((side, side)), NormalizeIntensity()])
+    inferer = SlidingWindowInferer((side, side), sw_batch_size=BATCH)
+    save = SaveImage(output, output_ext=".png", scale=255, separate_folder=False, print_log=False)
+    with torch.inference_mode():
+        for batch in DataLoader(Dataset([str(path) for path in paths], steps), batch_size=BATCH):
+            for mask in torch.sigmoid(inferer(batch, network)) >= info.thresholds[0]:
+                save(mask.to(torch.uint8))
+
+
+def smp_loop(model: str, paths: list[Path], output: Path) -> None:
+    import torch
+    from PIL import Image
+    from torch.utils.data import DataLoader, Dataset
+
+    from tumorline.model_file import find_model
+    from tumorline.network_file import load_network
+
+    network, info = load_network(find_model(Path(model)))
+    side = info.image_size
+    output.mkdir()
+
+    class Slices(Dataset[tuple[torch.Tensor, int]]):
+        def __len__(self) -> int:
+            return len(paths)
+
+        def __getitem__(self, number: int) -> tuple[torch.Tensor, int]:
+            image = np.asarray(Image.open(paths[number]).convert("L").resize((side, side)), np.float32)
+            return torch.from_numpy((image - image.mean()) / (image.std() + 1e-6))[None], number
+
+    with torch.inference_mode():
+        for batch, numbers in DataLoader(Slices(), batch_size=BATCH):
+            masks = torch.sigmoid(network(batch)) >= info.thresholds[0]
+            for mask, number in zip(masks, numbers.tolist(), strict=True):
+                Image.fromarray(mask[0].numpy().astype(np.uint8) * 255).save(output / f"{paths[number].stem}.png")
+
+
+if __name__ == "__main__":
+    main()

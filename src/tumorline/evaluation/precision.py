@@ -1,0 +1,93 @@
+"""By how much the Dice changes where a network computes in another precision than float32, on this machine."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from tumorline.arrays import MaskArray
+from tumorline.data.dataset import Dataset
+from tumorline.environment import machine
+from tumorline.inference.model import Model, load
+from tumorline.metrics.overlap import count_overlap, dice
+from tumorline.model_info import ModelInfo, PrecisionChange
+from tumorline.runtime import PRECISIONS, can_compute
+
+MOST, MOST_VOLUMES = 200, 5
+"""Cases that are looked at, evenly spread."""
+
+
+def measure_precisions(model: Model, dataset: Dataset, names: Sequence[str]) -> dict[str, PrecisionChange]:
+    """The change of Dice in each precision in which this machine computes, over the regions of cases with a tumour.
+
+    `model` computes in float32. Nothing where the machine has no other precision, or no case has a tumour.
+    """
+    others = {}
+    for name in PRECISIONS[1:]:
+        if can_compute(name, model.runtime_name):
+            other = load(model.path, precision=name, runtime=model.runtime_name, requests=model.requests)
+            others[name] = replace(other, info=model.info)
+    return measure_changes(model, others, dataset, _spread(dataset, names)) if others else {}
+
+
+def measure_changes(
+    model: Model, others: Mapping[str, Model], dataset: Dataset, names: Sequence[str]
+) -> dict[str, PrecisionChange]:
+    """By how much the Dice of each of the others differs from that of `model`, over the regions of cases."""
+    changes: dict[str, list[float]] = {name: [] for name in others}
+    for change in _changes(model, others, dataset, names):
+        for name, value in change.items():
+            changes[name].append(value)
+    return {name: _summarised(values, others[name].runtime_name) for name, values in changes.items() if values}
+
+
+def with_precisions(info: ModelInfo, changes: Mapping[str, PrecisionChange]) -> ModelInfo:
+    """The description of a model with what was measured."""
+    if not changes:
+        return info
+    kept = {name: change.model_dump() for name, change in changes.items()}
+    return info.model_copy(update={"metrics": {**info.metrics, "precisions": kept}})
+
+
+def describe_changes(changes: Mapping[str, PrecisionChange]) -> list[str]:
+    """A sentence for each precision."""
+    return [
+        f"{name}: the Dice changes by {change.mean:+.4f} in the mean and by {change.largest:.3f} at most "
+        f"({change.cases} regions of cases, {change.runtime}, {change.processor}); "
+        f"{'verified' if change.verified else 'not verified, so that auto leaves it out'}"
+        for name, change in changes.items()
+    ]
+
+
+def _changes(
+    model: Model, others: Mapping[str, Model], dataset: Dataset, names: Sequence[str]
+) -> Iterator[dict[str, float]]:
+    for name in names:
+        case = dataset.cases[dataset.index[name]]
+        image, truth, grid = dataset.read(case)
+        masks = {other: one.masks(one.answer(image, name, grid).probability, grid) for other, one in others.items()}
+        exact = model.masks(model.answer(image, name, grid).probability, grid)
+        for region, true in enumerate(truth):
+            if true.any():
+                before = _dice(true, exact[region])
+                yield {other: _dice(true, found[region]) - before for other, found in masks.items()}
+
+
+def _dice(truth: MaskArray, predicted: MaskArray) -> float:
+    return dice(count_overlap(truth, predicted)) or 0.0
+
+
+def _spread(dataset: Dataset, names: Sequence[str]) -> list[str]:
+    has_volumes = any(dataset.cases[dataset.index[name]].is_volume for name in names)
+    chosen = np.linspace(0, len(names) - 1, min(len(names), MOST_VOLUMES if has_volumes else MOST)).round()
+    return [names[int(position)] for position in dict.fromkeys(chosen)] if names else []
+
+
+def _summarised(values: Sequence[float], runtime: str) -> PrecisionChange:
+    return PrecisionChange(
+        cases=len(values),
+        mean=float(np.mean(values)),
+        largest=float(np.abs(values).max()),
+        runtime=runtime,
+        processor=machine()["processor"],
+    )

@@ -1,0 +1,51 @@
+"""ONNX Runtime: on a GPU of NVIDIA where its build has one, else on the processor; in float32."""
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from tumorline.errors import UserError
+from tumorline.runtime import FloatArray, RuntimeOptions, Twin
+from tumorline.runtime.openvino import read_network
+from tumorline.work_ahead import count_cores
+
+PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
+
+
+def computes_in(precision: str) -> bool:
+    """The ONNX file is in float32, and the runtime keeps to it."""
+    return precision == "float32"
+
+
+def open_network(path: Path, options: RuntimeOptions) -> Twin:
+    """The network of an ONNX file, which is held against the same bounds as for OpenVINO."""
+    if not path.is_file():
+        raise UserError(f"{path}: the model's ONNX file is missing; write it with 'tumorline export'")
+    read_network(path)
+    own = onnxruntime.SessionOptions()
+    own.log_severity_level = 4
+    own.intra_op_num_threads = max(1, count_cores() // options.requests)
+    chosen = [name for name in PROVIDERS if name in onnxruntime.get_available_providers()]
+    try:
+        session = onnxruntime.InferenceSession(path, own, providers=chosen)
+    except Exception as error:
+        raise UserError(f"{path}: ONNX Runtime cannot use this ONNX file ({_reason(error)})") from None
+    (source,), (target,) = session.get_inputs(), session.get_outputs()
+
+    def run(image: FloatArray) -> FloatArray:
+        try:
+            return np.asarray(session.run([target.name], {source.name: image})[0], np.float32)
+        except Exception as error:
+            raise UserError(f"{path}: ONNX Runtime cannot carry out this network ({_reason(error)})") from None
+
+    return Twin(run, _shape(source), _shape(target), dict(session.get_modelmeta().custom_metadata_map))
+
+
+def _shape(port: onnxruntime.NodeArg) -> tuple[int, ...]:
+    """0 where a length has a name instead of a number."""
+    return tuple(length if isinstance(length, int) else 0 for length in port.shape)
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).strip().splitlines() or ["no reason given"])[-1][:200]

@@ -1,0 +1,190 @@
+"""Every library that runs networks gives the same answer, to several threads, and says in a line what it cannot do."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tumorline
+from tests.conftest import Program
+from tumorline.errors import UserError
+from tumorline.inference.model import AUTO, Model, fastest_verified, load
+from tumorline.model_info import PrecisionChange, precision_changes
+from tumorline.runtime import PRECISIONS, RUNTIMES, RuntimeOptions, can_compute, compiled, open_runtime
+
+pytestmark = pytest.mark.filterwarnings("ignore::tumorline.errors.UserNotice")
+GOLDEN = Path(__file__).parent / "golden" / "model.safetensors"
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.fixture(params=RUNTIMES)
+def runtime(request: pytest.FixtureRequest) -> str:
+    pytest.importorskip(RUNTIMES[request.param].needs)
+    return str(request.param)
+
+
+def images(count: int) -> np.ndarray:
+    info = load(GOLDEN).info
+    shape = (count, info.architecture.channels, *info.network_size)
+    return np.random.default_rng(0).normal(size=shape).astype(np.float32)
+
+
+def test_the_answer_is_that_of_openvino_for_any_batch(runtime: str) -> None:
+    expected = load(GOLDEN).runtime(images(5))
+    model = load(GOLDEN, runtime=runtime)
+    assert np.allclose(model.runtime(images(5)), expected, atol=1e-4)
+    assert np.allclose(model.runtime(images(5)[:1]), expected[:1], atol=1e-4)
+    assert model.runtime(images(1)).dtype == np.float32
+
+
+def test_several_threads_may_ask_at_a_time(runtime: str) -> None:
+    model = load(GOLDEN, runtime=runtime, requests=2)
+    batch = images(8)
+    expected = model.runtime(batch)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(model.runtime, [batch[[number]] for number in range(8)] * 3))
+    assert np.allclose(np.concatenate(found[:8]), expected, atol=1e-5)
+    assert np.allclose(np.concatenate(found[16:]), expected, atol=1e-5)
+
+
+def test_a_reduced_precision_computes_another_way_and_nearly_the_same(runtime: str) -> None:
+    exact = load(GOLDEN, runtime=runtime).runtime(images(2))
+    reduced = [name for name in PRECISIONS[1:] if can_compute(name, runtime)]
+    for name in reduced:
+        found = load(GOLDEN, precision=name, runtime=runtime).runtime(images(2))
+        assert 0 < np.abs(found - exact).max() < 0.05 * np.abs(exact).max()
+    for name in {*PRECISIONS} - {*reduced, "float32"}:
+        with pytest.raises(UserError, match=f"precision is {name}, in which {runtime} does not compute on this"):
+            load(GOLDEN, precision=name, runtime=runtime)
+
+
+def test_a_missing_file_is_one_line(runtime: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"x\.(onnx|safetensors)"):
+        open_runtime(tmp_path / "x.safetensors", name=runtime)
+
+
+def test_what_is_no_runtime_or_no_precision_is_one_line(program: Program, tmp_path: Path) -> None:
+    for option, said in (("--runtime=openvin", "did you mean 'openvino'"), ("--precision=bfloat", "did you mean 'bfl")):
+        result = program("predict", GOLDEN, "--model", GOLDEN, option)
+        assert (result.status, said in result.err) == (2, True), result.err
+
+
+def verified(model: Model, **mean: float) -> Model:
+    changes = {
+        name: PrecisionChange(cases=9, mean=value, largest=0.02, runtime="openvino").model_dump()
+        for name, value in mean.items()
+    }
+    metrics = {**model.info.metrics, "precisions": changes}
+    return Model(model.path, model.info.model_copy(update={"metrics": metrics}), model.runtime)
+
+
+def test_auto_takes_what_was_verified_and_the_machine_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = load(GOLDEN, precision=AUTO)
+    assert model.precision == "float32"  # nothing was verified
+    able = {"bfloat16"}
+    monkeypatch.setattr("tumorline.inference.model.can_compute", lambda name, _: name in able)
+    assert fastest_verified(verified(model, bfloat16=0.001, float16=0.001).info) == "bfloat16"
+    assert fastest_verified(verified(model, bfloat16=-0.02).info) == "float32"
+    able = {"bfloat16", "float16"}
+    assert fastest_verified(verified(model, bfloat16=0.001, float16=0.001).info) == "float16"
+    able = set()
+    assert fastest_verified(verified(model, bfloat16=0.001).info) == "float32"
+
+
+def kept(tmp_path: Path) -> list[Path]:
+    return sorted((tmp_path / "cache" / "tumorline" / compiled.FOLDER).glob("*"))
+
+
+def test_a_compiled_network_is_kept_for_each_precision_and_taken_up_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = load(GOLDEN).runtime(images(2))
+    (path,) = kept(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr("tumorline.runtime.openvino.read_network", lambda _: pytest.fail("compiled again"))
+        assert np.array_equal(load(GOLDEN).runtime(images(2)), first)
+    load(GOLDEN, requests=2)
+    assert len(kept(tmp_path)) == 2
+    assert path in kept(tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed", "empty", "folder", "strange"])
+def test_a_damaged_one_is_made_again(tmp_path: Path, damage: str) -> None:
+    first = load(GOLDEN).runtime(images(2))
+    (path,) = kept(tmp_path)
+    whole = path.read_bytes()
+    middle = len(whole) // 2
+    if damage == "folder":
+        path.unlink()
+        path.mkdir()
+    else:
+        path.write_bytes(
+            {
+                "cut": whole[:middle],
+                "changed": whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :],
+                "empty": b"",
+                "strange": b"{}\n" + compiled._checksum(b"{}", b"x").encode() + b"\nx",
+            }[damage]
+        )
+    assert np.array_equal(load(GOLDEN).runtime(images(2)), first)
+    assert path.is_dir() or compiled.KeptNetwork(path).read() is not None
+
+
+def test_another_file_another_version_and_another_processor_are_compiled_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    onnx = GOLDEN.with_suffix(".onnx")
+    names = [compiled.find_compiled(onnx, {"A": "1"}).path, compiled.find_compiled(onnx, {"A": "2"}).path]
+    monkeypatch.setattr(compiled, "machine", lambda: {"processor": "another"})
+    names.append(compiled.find_compiled(onnx, {"A": "1"}).path)
+    monkeypatch.setattr("tumorline.runtime.compiled.metadata.version", lambda _: "0")
+    names.append(compiled.find_compiled(onnx, {"A": "1"}).path)
+    other = Path(tumorline.__file__).parent / "weights" / "builtin.onnx"
+    names.append(compiled.find_compiled(other, {"A": "1"}).path)
+    assert len(set(names)) == 5
+
+
+def test_a_cache_that_cannot_be_written_and_old_networks_cost_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compiled, "MOST", 2)
+    for requests in (1, 2, 3):
+        open_runtime(GOLDEN, RuntimeOptions(requests=requests))
+    assert len(kept(tmp_path)) == 2
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert load(GOLDEN).runtime(images(1)).shape[0] == 1
+
+
+def test_a_training_measures_what_a_reduced_precision_costs_and_the_card_says_it(tiny_run: Path) -> None:
+    able = [name for name in PRECISIONS[1:] if can_compute(name)]
+    changes = precision_changes(load(tiny_run).info)
+    assert list(changes) == able
+    for name, change in changes.items():
+        assert change.largest >= abs(change.mean)
+        assert change.cases > 0
+        assert f"In {name} instead of float32 the Dice changes by" in (tiny_run / "MODEL_CARD.md").read_text()
+    assert load(tiny_run, precision=AUTO).precision in {"float32", *able}
+
+
+def test_every_output_says_in_which_precision_it_was_computed(
+    tiny_run: Path, tiny_source: Path, tmp_path: Path, program: Program
+) -> None:
+    images = tiny_source / "images"
+    assert program("evaluate", tiny_run, "--output", tmp_path / "e").status == 0
+    summary = json.loads((tmp_path / "e" / "summary.json").read_text())
+    assert summary["conventions"]["precision"] == "the network computed in float32, by openvino"
+    assert program("predict", images, "--model", tiny_run, "--output", tmp_path / "p", "--no-overlay").status == 0
+    told = json.loads((tmp_path / "p" / "predictions.json").read_text())
+    assert (told["precision"], told["runtime"]) == (load(tiny_run, precision=AUTO).precision, "openvino")
+    assert "overlay" not in told["predictions"][0]
+    assert not list((tmp_path / "p").rglob("*_overlay.png"))
+    if can_compute("bfloat16"):
+        result = program("evaluate", tiny_run, "--output", tmp_path / "b", "--precision", "bfloat16", "--json")
+        assert json.loads(result.out)["conventions"]["precision"] == "the network computed in bfloat16, by openvino"
