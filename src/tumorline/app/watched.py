@@ -1,7 +1,7 @@
 """A model that tells how far it is with a case, and remembers what it saw of it and answered."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from math import prod
 from pathlib import Path
 
@@ -70,7 +70,8 @@ class WatchedModel(Model):
 
 
 def watch_model(model: Model, watch: Watch) -> WatchedModel:
-    return WatchedModel(model.path, model.info, model.runtime, model.tta, Witness(watch))
+    own = {part.name: getattr(model, part.name) for part in fields(Model)}
+    return WatchedModel(**own, witness=Witness(watch))
 
 
 def count_windows(seen: NetworkInput | SpacedInput) -> int:
