@@ -23,7 +23,6 @@ EXTRAS = {
     "app": {"app"},
     "appearance.py": {"train"},
     "augment.py": {"train"},
-    "appearance.py": {"train"},
     "transplant.py": {"train"},
     "export.py": {"train"},
     "export_formats.py": {"train"},
@@ -31,10 +30,8 @@ EXTRAS = {
     "planning": {"train", "lite"},
     "runtime/onnxruntime.py": {"onnxruntime"},
     "runtime/torch.py": {"train"},
-    "transplant.py": {"train"},
     "tuning": {"train", "tune"},
     "callbacks": {"train"},
-    "planning": {"train", "lite"},
 }
 """Modules that only run where an extra is installed; the others need the base, or ask for an extra first."""
 
