@@ -1,8 +1,9 @@
 """What a network costs at a size: of the real network, run without values."""
 
-import tomllib
+import json
 from collections.abc import Mapping
 from functools import lru_cache
+from math import prod
 from typing import Any, NamedTuple
 
 from tumorline.config import Config, parse_config
@@ -13,6 +14,8 @@ from tumorline.training.memory import NetworkShape, measure, measure_computing
 
 PASSES = 3
 """A training step computes about as much as so many forward passes."""
+PROBE = 64
+"""Sides of the image that is measured, which every network takes as it is."""
 USABLE = 0.6
 """Share of the memory that a plan fills; the rest is for the allocator, the data and others."""
 
@@ -35,15 +38,17 @@ class Cost(NamedTuple):
 
 
 def cost_of(recipe: Mapping[str, Any], shape: NetworkShape, hand: AtHand) -> Cost:
-    """Raises UserError for a network that cannot be measured without values."""
+    """In proportion to the pixels or voxels. Raises UserError for a network that cannot be measured without values."""
     config = parse_config(recipe, "the plan")
-    found, computed = _measure(config.to_toml(), shape)
-    if found is None or computed is None:
+    network = json.dumps([config.model.name, config.model.options])
+    found = _measure_probe(network, config.dims, shape)
+    if found is None:
         raise UserError(
             f"model.name is '{config.model.name}', whose cost cannot be told; plan with another, and set it later"
         )
+    times = prod(config.network_size) / PROBE**config.dims
     speed = hand.gflops * (1 if config.dims == 3 else SLICES)
-    return Cost(2 * PASSES * computed / (speed * GIGA), *found)
+    return Cost(2 * PASSES * found.multiply_adds * times / (speed * GIGA), found.weights, int(found.kept * times))
 
 
 def cost_of_plan(plan: Plan) -> Cost:
@@ -53,8 +58,18 @@ def cost_of_plan(plan: Plan) -> Cost:
     return cost_of(plan.recipe, shape, plan.hand)
 
 
+class _Probe(NamedTuple):
+    """Of an image whose sides are `PROBE`."""
+
+    multiply_adds: int
+    weights: int
+    kept: int
+
+
 @lru_cache(maxsize=64)
-def _measure(toml: str, shape: NetworkShape) -> tuple[tuple[int, int] | None, int | None]:
-    """Bytes as `measure` gives them, and multiply-adds of a forward pass."""
-    config = Config.model_validate(tomllib.loads(toml))
-    return measure(config, shape), measure_computing(config, shape)
+def _measure_probe(network: str, dims: int, shape: NetworkShape) -> _Probe | None:
+    name, options = json.loads(network)
+    data = {"image_size": PROBE} if dims == 2 else {"window": [PROBE] * 3}
+    config = Config.model_validate({"model": {"name": name, "options": options}, "data": data})
+    found, computed = measure(config, shape), measure_computing(config, shape)
+    return None if found is None or computed is None else _Probe(computed, *found)
