@@ -11,6 +11,7 @@ import tomli_w
 from tumorline.config import Config, parse_config, set_key
 from tumorline.planning.fingerprint import Fingerprint
 from tumorline.planning.machine import AtHand
+from tumorline.wording import numbered
 
 
 @dataclass(frozen=True)
@@ -76,10 +77,14 @@ def joined_sides(sides: tuple[float, ...]) -> str:
 
 
 def describe_fingerprint(found: Fingerprint) -> str:
-    what = f"{found.name}: {found.cases} cases of {found.patients} patients, {found.channel_count} channels, "
-    what += f"{found.region_count} regions, {joined_sides(found.size)} {'voxels' if found.volumes else 'px'}"
-    if found.spacing_mm:
-        what += f" of {joined_sides(found.spacing_mm)} mm"
-    if found.head_mm:
-        what += f"; the head is {joined_sides(found.head_mm)} mm"
-    return f"{what} (medians)"
+    size = f"{joined_sides(found.size)} {'voxels' if found.volumes else 'px'}"
+    spacing = f" of {joined_sides(found.spacing_mm)} mm" if found.spacing_mm else ""
+    head = f"; the head is {joined_sides(found.head_mm)} mm" if found.head_mm else ""
+    counted = ", ".join(
+        (
+            f"{numbered(found.cases, 'case')} of {numbered(found.patients, 'patient')}",
+            numbered(found.channel_count, "channel"),
+            numbered(found.region_count, "region"),
+        )
+    )
+    return f"{found.name}: {counted}, {size}{spacing}{head} (medians)"

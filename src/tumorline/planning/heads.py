@@ -139,12 +139,17 @@ def _cut_window(window: Sides, multiple: int, voxels: float) -> Sides:
     return tuple(sides)
 
 
-def share_patches(plan: Plan, images: int, batch: int) -> None:
-    """Epochs, and patches of each case in one: so that an epoch has steps enough for its validation."""
+def share_patches(plan: Plan, images: int, batch: int) -> int:
+    """Epochs, and patches of each case in one: so that an epoch has steps enough for its validation.
+
+    Returns how many patches are seen in all.
+    """
     train = max(1, round(0.64 * plan.found.cases))
     epochs = plan.take("train.epochs", EPOCHS, "each is validated on whole volumes, which should cost little beside it")
     each = max(1, images // (epochs * train))
     why = f"{images} patches in {plan.hand.minutes:g} minutes over {epochs} epochs and about {train} training cases"
-    plan.take("data.patches", each, why)
+    each = plan.take("data.patches", each, why)
     if images < epochs * train:
-        plan.take("train.epoch_images", max(batch, images // epochs), "the time does not reach all cases in each epoch")
+        why = "the time does not reach all cases in each epoch"
+        return int(epochs * plan.take("train.epoch_images", max(batch, images // epochs), why))
+    return int(epochs * train * each)

@@ -37,7 +37,7 @@ def plan_training(
 
     # How long: as many images as the time allows, in epochs that are long enough for their validation.
     images = min(MOST_PATCHES, floor(OF_STEPS * 60 * hand.minutes / patch.seconds))
-    (share_patches if axes == 3 else share_images)(plan, images, batch)
+    images = (share_patches if axes == 3 else share_images)(plan, images, batch)
 
     # How: settings that were found on BraTS and Cheng, whose reasons stand in benchmarks/.
     steps = max(1, images // batch)

@@ -62,10 +62,12 @@ def _images(found: Fingerprint) -> int:
     return max(1, round(0.7 * found.cases * slices))
 
 
-def share_images(plan: Plan, images: int, batch: int) -> None:
+def share_images(plan: Plan, images: int, batch: int) -> int:
+    """Epochs, and images of one where the time does not reach all; returns how many are seen in all."""
     each = _images(plan.found)
     most = max(1, images // LEAST_EPOCHS)
     if each > most:
         each = plan.take("train.epoch_images", max(batch, most), "the time does not reach all images in each epoch")
     epochs = max(1, min(MOST_EPOCHS, images // each))
-    plan.take("train.epochs", epochs, f"of about {each} images each; more than {MOST_EPOCHS} bring little")
+    taken = plan.take("train.epochs", epochs, f"of about {each} images each; more than {MOST_EPOCHS} bring little")
+    return int(taken * each)
