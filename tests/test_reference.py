@@ -188,6 +188,8 @@ def test_show_marks_what_is_no_default(program: Program) -> None:
     assert "patience = 3  # default: 0" in shown
     assert "batch_size = 16" in shown
     assert program("config", "show").out.splitlines()[0] == "recipe\tfor\twhat"
+    for name in ("architectures", "tune/lite0"):
+        assert program("config", "show", name).out.startswith("# ")
     assert "epochs = 6  # default: 16" in program("config", "show", ROOT / "tests" / "frozen" / "0.1.0" / "run").out
 
 

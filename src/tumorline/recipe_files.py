@@ -39,6 +39,17 @@ def find_recipe(given: Path | str, kind: str = "") -> Path:
     return path
 
 
+def other_recipe(name: str) -> Path | None:
+    """A search or a benchmark's plan that comes with the package, where no file and no training is called so.
+
+    One that shares its name with a training is found with its kind: `tune/lite0`.
+    """
+    if Path(name).exists() or name in recipe_names():
+        return None
+    found = (RECIPES / kind / f"{name.removeprefix(f'{kind}/')}.toml" for kind in KINDS if kind)
+    return next((path for path in found if name and path.is_file()), None)
+
+
 def what_it_is(recipe: Path) -> str:
     """The first line of a recipe that comes with the package: what it is."""
     return recipe.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")

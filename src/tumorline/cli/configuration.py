@@ -48,15 +48,22 @@ def show(recipe: Shown = None, overrides: Overrides = None, as_json: AsJson = Fa
         return
     from tumorline.config import load_config
     from tumorline.config_text import as_resolved
-    from tumorline.recipe_files import find_recipe
+    from tumorline.recipe_files import find_recipe, other_recipe
 
+    if (plan := other_recipe(recipe or "")) and not as_json:
+        _say_lines(plan.read_text(encoding="utf-8"))
+        return
     run = Path(recipe or "") / "config.toml"
     path = run if run.is_file() else find_recipe(recipe) if recipe else None
     config = load_config(path, overrides or ())
     if as_json:
         print_json(config.model_dump(mode="json"))
         return
-    for line in as_resolved(config).splitlines():
+    _say_lines(as_resolved(config))
+
+
+def _say_lines(text: str) -> None:
+    for line in text.splitlines():
         say(line)
 
 

@@ -21,7 +21,7 @@ from tumorline.cli.options import (
     Trusted,
     TrustPaths,
 )
-from tumorline.errors import UserError
+from tumorline.errors import UserError, require_extra
 from tumorline.printing import (
     fold_rows,
     headline_lines,
@@ -73,6 +73,7 @@ def train(
         require_run(resume)
     epochs = epochs_to_reach(overrides) if resume and overrides else None
     config = None if resume else with_loggers(read_recipe(recipe, data or None, overrides or ()), log or ())
+    require_extra("torch", "training", "train")
     from tumorline import api
 
     if find_lr:
@@ -151,6 +152,7 @@ def folds(
     config = with_loggers(read_recipe(recipe, data or None, overrides or ()), log or ())
     if not config.split.folds:
         raise UserError("split.folds is 0; say how many folds with --set split.folds=5")
+    require_extra("torch", "training", "train")
     from tumorline import api
 
     folder = api.cross_validate(config, output=output, only=fold or (), notify=note)
