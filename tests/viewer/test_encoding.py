@@ -38,6 +38,7 @@ def test_the_slices_of_a_volume_stand_beside_one_another() -> None:
     case = encode_case(ViewedCase("a", image, Grid((5, 4, 6)), ["tumour"]), lossless=True)
     (shown,) = case["images"]
     assert (shown["shape"], shown["columns"], shown["range"]) == ([5, 4, 6], 3, [0.0, 4.0])
+    assert shown["window"] == [0, 255]
     mosaic = mosaic_of(shown)
     assert mosaic.shape == (8, 18)
     assert [mosaic[4 * (number // 3), 6 * (number % 3)] for number in range(5)] == [0, 64, 128, 191, 255]
@@ -50,6 +51,13 @@ def test_a_large_picture_is_shown_coarser_and_its_masks_are_not() -> None:
     case = encode_case(ViewedCase("a", truth.astype(np.float32), Grid((2048, 1024)), ["tumour"], truth=truth))
     assert case["images"][0]["shape"] == [512, 256]
     assert np.argwhere(bits_of(case["truth"], (2048, 1024))).tolist() == [[1000, 17]]
+
+
+def test_bright_values_are_kept_beyond_the_window_that_is_shown_at_first() -> None:
+    image = np.linspace(0, 1000, 10_000, dtype=np.float32).reshape(1, 100, 100)
+    (shown,) = encode_case(ViewedCase("a", image, Grid((100, 100)), ["tumour"]))["images"]
+    assert shown["range"] == pytest.approx([0.2, 999.8], abs=0.1)
+    assert shown["window"] == pytest.approx([1.2, 253.8], abs=0.1)
 
 
 def test_a_flat_image_is_dark_and_masks_of_another_size_are_refused() -> None:

@@ -4,12 +4,14 @@
 id, title, space [H, W] | [D, H, W], spacing (mm) | null, affine (d, h, w) -> mm | null
 regions     names; bit r of every mask is region r
 labels      {value, bits, name}: what the brush paints, and the value that a saved file has there
-images      {name, shape, range} and {encoding: "jpeg" | "png", columns, data} or {encoding: "deflate", dtype, data}
+images      {name, shape, range, window}, and {encoding: "jpeg" | "png", columns, data}
+            or {encoding: "deflate", dtype, data}
 truth       {encoding: "deflate", dtype, data} | null      exact, of the shape `space`
 predictions [{name, encoding, dtype, data}]
 notes       lines of text
 ```
-`shape` may be coarser than `space`; `range` holds the file values of 0 and of the largest code; `data` is base64.
+`shape` may be coarser than `space`; `range` holds the file values of 0 and of the largest code, `window` the
+codes between which it is shown at first; `data` is base64.
 """
 
 import base64
@@ -27,7 +29,7 @@ from PIL import Image
 from tumorline.arrays import ImageArray, MaskArray
 from tumorline.errors import UserError
 from tumorline.escaping import one_line
-from tumorline.formats.grey import grey_range
+from tumorline.formats.grey import ENOUGH_PIXELS, grey_range
 from tumorline.geometry.grid import Grid
 from tumorline.regions import NESTED, Labels
 
@@ -38,6 +40,8 @@ MOST_VOXELS = 10_000_000
 """Of the images of a volume that are shown, over all channels."""
 MOST_REGIONS = 32
 AS_SEEN = ((0.0, 0.0, -1.0), (0.0, -1.0, 0.0), (1.0, 0.0, 0.0))
+KEPT_PERCENTILES = (0.02, 99.98)
+"""What lies outside of these is not told apart: the window can be set within them."""
 WHITE = 255
 """The value of one region in a picture's mask."""
 
@@ -154,8 +158,12 @@ def coarser_by(shape: Sequence[int]) -> tuple[float, ...]:
 
 
 def encode_image(image: npt.NDArray[np.float32], step: Sequence[float], lossless: bool) -> dict[str, Any]:
-    """A channel `(*space)` in 8 bits between its darkest and brightest half percent, its slices beside one another."""
-    low, high = (float(limit) for limit in grey_range(image.reshape(-1, image.shape[-1])))
+    """A channel `(*space)` in 8 bits, its slices beside one another; it is shown at first as `grey_range` has it."""
+    rows = image.reshape(-1, image.shape[-1])
+    step_of_rows = max(1, ceil(sqrt(rows.size / ENOUGH_PIXELS)))
+    low, high = (float(limit) for limit in np.percentile(rows[::step_of_rows, ::step_of_rows], KEPT_PERCENTILES))
+    darkest, brightest = (float(limit) for limit in grey_range(rows))
+    codes = 255 / (high - low) if high > low else 0.0
     slices = image if image.ndim > 2 else image[None]
     height, width = (max(1, round(side / by)) for side, by in zip(image.shape[-2:], step[-2:], strict=True))
     depth, columns = len(slices), ceil(sqrt(len(slices)))
@@ -168,6 +176,7 @@ def encode_image(image: npt.NDArray[np.float32], step: Sequence[float], lossless
     return {
         "shape": shape,
         "range": [low, high],
+        "window": [(darkest - low) * codes, (brightest - low) * codes] if codes else [0, 255],
         "encoding": encoding,
         "columns": columns,
         "data": _to_base64(_compressed(mosaic, encoding)),

@@ -57,7 +57,8 @@ async function decodeImage(image) {
   const shape = threeAxes(image.shape), count = shape[0] * shape[1] * shape[2];
   const values = image.encoding === "deflate" ? await inflate(image, count) : await decodeMosaic(image, shape);
   const [low, high] = image.range || [0, 255];
-  return { name: image.name || "", shape, values, low, high, most: values.BYTES_PER_ELEMENT === 2 ? 65535 : 255 };
+  const most = values.BYTES_PER_ELEMENT === 2 ? 65535 : 255;
+  return { name: image.name || "", shape, values, low, high, most, window: image.window || [0, most] };
 }
 
 /** A case as arrays: images by channel, masks as bits of regions. Rejects for data that do not keep the contract. */
@@ -486,7 +487,7 @@ export class Viewer {
     this.chosen = Math.min(this.chosen || 0, Math.max(shown.predictions.length - 1, 0));
     if (this.region >= shown.regions.length) this.region = -1;
     this.label = shown.labels[shown.labels.length - 1];
-    this.levels = [0, this.image.most];
+    this.levels = [...this.image.window];
     this.at = this.middleOfTumour();
     this.message = "";
     this.build();
@@ -603,7 +604,7 @@ export class Viewer {
       predictions.length > 1 && this.choice("prediction", "which prediction (1-9)", predictions, this.chosen, (number) => { this.chosen = number; }),
       shown.regions.length > 1 && this.choice("region", "region", ["all regions", ...shown.regions.map(words)], this.region + 1, (number) => { this.region = number - 1; }),
       shown.images.length > 1 && this.choice("channel", "channel", shown.images.map((image, number) => words(image.name) || `channel ${number + 1}`), this.channel,
-        (number) => { this.channel = number; this.levels = [0, this.image.most]; this.planes.forEach((plane) => plane.forget()); }));
+        (number) => { this.channel = number; this.levels = [...this.image.window]; this.planes.forEach((plane) => plane.forget()); }));
   }
 
   toolBar() {
@@ -718,7 +719,7 @@ export class Viewer {
   zoomAll(factor) { this.planes.forEach((plane) => plane.zoomBy(factor)); }
 
   reset() {
-    this.levels = [0, this.image.most];
+    this.levels = [...this.image.window];
     for (const plane of this.planes) Object.assign(plane, { zoom: 1, x: 0, y: 0, base: null });
     this.draw();
   }
