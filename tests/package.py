@@ -5,6 +5,7 @@ needs the package index for what they depend on.
 """
 
 import os
+import shutil
 import subprocess
 import tempfile
 import time
@@ -54,7 +55,7 @@ def try_commands(programs: Path, work: Path) -> None:
     """What the base install is for."""
     tumorline = programs / "tumorline"
     data = work / "data"
-    run(tumorline, "data", "simulate", data, "--patients", "3", "--slices", "1", cwd=work)
+    shutil.copytree(ROOT / "tests" / "golden" / "slices", data)
     (picture, *_) = sorted((data / "images").iterdir())
     print(run(tumorline, "predict", picture, "--output", work / "predicted", cwd=work))
     print(run(tumorline, "evaluate", "builtin", "--data", data, "--output", work / "evaluated", cwd=work))
