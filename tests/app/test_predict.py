@@ -218,3 +218,9 @@ def test_a_slice_of_dicom_has_an_area(client: TestClient, tmp_path: Path) -> Non
     (case,) = sent(client, ("a.dcm", path.read_bytes())).json()["cases"]
     assert case["tumour_px"] > 0
     assert case["tumour_mm2"] == case["tumour_px"]
+
+
+def test_the_figures_are_stated_as_they_are_answered(client: TestClient) -> None:
+    answered = client.get("/openapi.json").json()["paths"]["/predict"]["post"]["responses"]["200"]["content"]
+    assert answered["application/json"]["schema"] == {"$ref": "#/components/schemas/PredictionAnswer"}
+    assert answered["application/zip"]["schema"] == {"type": "string", "format": "binary"}

@@ -251,7 +251,10 @@ def _add_questions(app: FastAPI, state: AppState) -> None:
 
 
 def _add_predict(app: FastAPI, state: AppState) -> None:
-    files: Record = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in set(MEDIA_TYPES.values())}
+    files: Record = {
+        kind: {"schema": {"type": "string", "format": "binary"}}
+        for kind in {*MEDIA_TYPES.values()} - {"application/json"}
+    }
     answered: dict[int | str, Record] = {
         200: {"model": PredictionAnswer, "description": "The figures, with the files within.", "content": files}
     }

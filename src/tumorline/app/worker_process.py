@@ -13,7 +13,7 @@ from tumorline.app.limits import Limits, Refusal
 
 Record = dict[str, Any]
 LONGEST_LINE = 1 << 20
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 """For how long a task that was given up may go on before the process is ended."""
 DIED = "the prediction was ended by the system; it may need more memory than --max-memory allows"
 
