@@ -3,7 +3,6 @@
 import base64
 import io
 import json
-import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -34,10 +33,10 @@ def file_of(case: Answer, kind: str) -> bytes:
     return base64.b64decode(next(file["data"] for file in case["files"] if file["kind"] == kind))
 
 
-def left_in_temporary_folder() -> list[str]:
-    """Files that a request leaves on the disk."""
-    roots = Path(tempfile.gettempdir()).glob("tumorline-app-*")
-    return [str(path) for root in roots for path in root.iterdir()]
+def left_on_the_disk(client: TestClient) -> list[Path]:
+    """What requests leave behind."""
+    app: Any = client.app
+    return list(app.state.shared.root.iterdir())
 
 
 def test_a_mask_is_that_of_predict_byte_for_byte(client: TestClient, tmp_path: Path) -> None:
@@ -51,7 +50,7 @@ def test_a_mask_is_that_of_predict_byte_for_byte(client: TestClient, tmp_path: P
     assert case["confidence"] == row["confidence"]
     assert [file["name"] for file in case["files"]] == ["a_mask.png", "a_overlay.png"]
     assert sent(client, ("a.png", png()), answer="mask").content == Path(row["mask"]).read_bytes()
-    assert left_in_temporary_folder() == []
+    assert left_on_the_disk(client) == []
 
 
 def test_a_blank_image_has_no_tumour_and_says_why(client: TestClient) -> None:

@@ -173,6 +173,7 @@ def create_app(settings: AppSettings | None = None) -> FastAPI:
         lifespan=state.running,
         telemetry={"auto_configure": False, "tracing": False, "metrics": False, "logs": False},
     )
+    app.state.shared = state
     app.add_middleware(Guard, door=state.settings.door)
     _add_handlers(app)
     _add_page(app, state)
