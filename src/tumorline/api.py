@@ -299,7 +299,7 @@ def plan(
         source: A source in any supported layout.
         minutes: Of training.
         memory_gb: Memory in GB; None takes that of this machine.
-        gflops: Speed in GFLOP/s; None measures this machine.
+        gflops: Speed of training in GFLOP/s; None assumes what was measured for a core, or for a GPU.
         axes: 2 for slices, 3 for patches of volumes; None chooses.
         overrides: 'section.key=value' texts, which stay as they are.
         notify: Called with each choice and its reason.
@@ -308,7 +308,7 @@ def plan(
         A `Config` that `train` and `cross_validate` take.
 
     Raises:
-        UserError: For a source that cannot be used, and where no network fits the memory or the time.
+        UserError: For a source or a setting that cannot be used, and for a network whose cost cannot be told.
 
     Example:
         >>> config = tumorline.plan("scans", minutes=5, memory_gb=4, gflops=50)
