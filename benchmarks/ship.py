@@ -1,6 +1,6 @@
 """Make a finished model one that comes with the package.
 
-    python benchmarks/ship.py runs/builtin
+    python benchmarks/ship.py runs/builtin [--folds runs/builtin-5folds]
     python benchmarks/ship.py runs/brats_final --name builtin-brats --folds runs/volumes/brats_3d
 
 Copies model file, ONNX file and card to src/tumorline/weights/. `builtin` gets what the matrix of
@@ -54,19 +54,35 @@ def main() -> None:
             sys.exit(f"{BRATS}: give --folds, the folds of its recipe")
         print(*ship_brats(given.run, given.folds), sep="\n")
     else:
-        print(*ship_builtin(given.run), sep="\n")
+        print(*ship_builtin(given.run, given.folds), sep="\n")
 
 
-def ship_builtin(run: Path) -> list[Path]:
+def ship_builtin(run: Path, folds: Path | None) -> list[Path]:
     info = read_info(run / "model.safetensors")
-    if "CC BY 4.0" not in info.licence or info.split["leaking"]:
+    if "CC BY 4.0" not in info.licence or info.split["leaking"] or info.data.get("forbids_passing_on"):
         sys.exit(f"{run}: {info.licence}; leaking: {info.split['leaking']}: not to be shipped")
     refuse_large(run / name for name in FILES)
     LISTED.mkdir(exist_ok=True)
     copied = [Path(shutil.copyfile(run / name, LISTED / f"{BUILTIN}{suffix}")) for name, suffix in FILES.items()]
     card = LISTED / f"{BUILTIN}.md"
+    if info.split.get("trains_on_all"):
+        if folds is None:
+            sys.exit(f"{run}: trained on all patients; give --folds, the folds of its recipe")
+        card.write_text(with_folds(info, LISTED / f"{BUILTIN}.safetensors", folds))
     card.write_text(card.read_text() + on_other_sets())
     return copied
+
+
+def with_folds(info: ModelInfo, target: Path, folds: Path) -> str:
+    """Give a model of all patients, copied to `target`, the figures of its folds; returns its card."""
+    summary = read_summary(folds / "summary.json")
+    refuse_strangers(info, tested(folds), folds)
+    told = with_figures(info, summary)
+    headline = {**told.metrics["headline"], "headline_status": ["out of fold"]}
+    told = told.model_copy(update={"metrics": {**told.metrics, "headline": headline}})
+    save_model(target, read_content(target).weights, told)
+    stamp_onnx(target)
+    return render_card(told, summary, target)
 
 
 def refuse_large(paths: Iterable[Path]) -> None:

@@ -30,7 +30,7 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Mixed:
     import tumorline
 
     folder = tmp_path_factory.mktemp("mixed")
-    slices = PairFolder(folder / "slices")(patients=8)
+    slices = PairFolder(folder / "slices")(patients=8, first_seed=200)
     scans, heads = scans_with_oedema(folder / "scans", 5), free(folder / "heads", images=10)
     said: list[str] = []
     run = tumorline.train(
@@ -50,6 +50,9 @@ def test_the_figures_are_by_source(mixed: Mixed) -> None:
     summary = read_summary(mixed.run / "summary.json")
     figures = summary.regions["tumour"]
     assert set(figures.by_attribute["source"]) == {"slices", "scans", "heads"}
+    assert figures.by_size == {}
+    assert figures.volume_error_absolute_ml is not None
+    assert figures.volume_error_absolute_ml.patients == 1
     presence = summary.presence["tumour"]
     assert set(presence) == {"all", "slices", "scans", "heads"}
     scans = {row.case for row in read_rows(mixed.run) if row.status == "test" and row.case.startswith("scans")}

@@ -159,13 +159,18 @@ def _since_first(mask: Tensor, axis: int, reverse: bool) -> Tensor:
 def dilate(mask: Tensor, pixels: int) -> Tensor:
     """Of `(B, R, H, W)` in {0, 1}, by squares and diamonds in turns."""
     for step in range(pixels):
-        mask = functional.max_pool2d(mask, 3, 1, 1) if step % 2 else _by_diamond(mask)
+        mask = _by_square(mask) if step % 2 else _by_diamond(mask)
     return mask
 
 
 def erode(mask: Tensor, pixels: int) -> Tensor:
     """The edge of the image takes nothing away."""
     return -dilate(-mask, pixels)
+
+
+def _by_square(mask: Tensor) -> Tensor:
+    """Side by side, which is faster than a window of nine."""
+    return functional.max_pool2d(functional.max_pool2d(mask, (3, 1), 1, (1, 0)), (1, 3), 1, (0, 1))
 
 
 def _by_diamond(mask: Tensor) -> Tensor:
@@ -177,7 +182,7 @@ def depth_in(mask: Tensor, deepest: int) -> Tensor:
     """How many pixels deep each pixel lies in a mask `(B, 1, H, W)`, up to `deepest`."""
     depth = mask.clone()
     for step in range(deepest):
-        mask = -functional.max_pool2d(-mask, 3, 1, 1) if step % 2 else -_by_diamond(-mask)
+        mask = -_by_square(-mask) if step % 2 else -_by_diamond(-mask)
         depth += mask
     return depth
 
@@ -202,7 +207,7 @@ def _strip_skulls(image: Tensor, target: Tensor, drawn: Appearance, chosen: Chos
     """Take away what lies around the brain, more or less of it, but never of a tumour."""
     head, tumour = find_head(image), target.amax(1, keepdim=True)
     size = head.sum((1, 2, 3)).sqrt()
-    depth = depth_in(head, math.ceil(STRIPPED[1] * image.shape[-1]) + 1)
+    depth = _rough_depth(head, math.ceil(STRIPPED[1] * image.shape[-1]) + 1)
     beside = torch.where(tumour > 0, depth, torch.full_like(depth, math.inf)).amin((1, 2, 3)) - BEYOND_TUMOUR_PX
     share, place = torch.from_numpy(drawn.stripped[chosen]).to(image).T
     imagined = torch.stack([_depth_of_share(one, inside, q) for one, inside, q in zip(depth, head, place, strict=True)])
@@ -213,6 +218,13 @@ def _strip_skulls(image: Tensor, target: Tensor, drawn: Appearance, chosen: Chos
     low = image.amin((2, 3), keepdim=True)
     bare = torch.where(depth > margin, image, low)
     return standardise(torch.where(margin > 0, bare, image)), target
+
+
+def _rough_depth(mask: Tensor, deepest: int) -> Tensor:
+    """As `depth_in`, found at half the resolution, which takes an eighth of the time."""
+    small = (functional.avg_pool2d(mask, 2, ceil_mode=True) >= 0.5).to(mask)
+    depth = 2 * depth_in(small, math.ceil(deepest / 2))
+    return functional.interpolate(depth, mask.shape[2:], mode="bilinear") * mask
 
 
 def _depth_of_share(depth: Tensor, head: Tensor, share: Tensor) -> Tensor:

@@ -34,7 +34,7 @@ RUN_NAME = r"^[^\W_][\w.-]*$"
 LOGGERS = {"tensorboard": "TensorBoard", "mlflow": "MLflow"}
 """Callbacks that come with the package: names, each with its class."""
 
-AFTER_TRAINING = ("model.threshold", "model.storage", "model.postprocessing")
+AFTER_TRAINING = ("model.threshold", "model.temperature", "model.gate", "model.storage", "model.postprocessing")
 """Keys that change nothing in a training, and so nothing in its validation figure."""
 
 
@@ -126,7 +126,9 @@ class DataConfig(Section):
     source: str = ""
     """Folder in a supported layout or CSV; empty means the simulated cohort."""
     sources: tuple[SourceConfig, ...] = ()
-    """Several sources that train together, in place of `source`."""
+    """Several sources that train together, in place of `source`: tables `[[data.sources]]`, each with a `path`, and
+    where wanted a `name`, its `share` of the training images, the one `part` it is in, `licence` and `attribution`, the
+    sequence and outline that it counts as (`channel_as`, `label_as`), and keys of `[data]` of its own."""
     image_size: int = Field(default=192, ge=16, le=4096)
     """Side in pixels of the square that the network sees; images keep their aspect ratio."""
     mask_threshold: float | None = Field(default=None, ge=-(2**32), le=2**32)
@@ -241,7 +243,9 @@ class SplitConfig(Section):
 
     by: Literal["patient", "slice"] = "patient"
     """'slice' exists to study the leak; every output is then marked LEAKING."""
-    train: float = Field(default=0.7, ge=1e-6, lt=1)
+    train: float = Field(default=0.7, ge=1e-6, le=1)
+    """Share of the patients. With 1 all train and none is left to validate or test: the last averaged weights are kept,
+    and the recipe states threshold and temperature (`model`), chosen in folds beforehand."""
     """Share of the patients that train; with folds the share is what the folds leave."""
     validation: float = Field(default=0.1, ge=1e-6, lt=1)
     """Share of the patients on which epoch, threshold and temperature are chosen; what is left tests."""
@@ -265,8 +269,20 @@ class SplitConfig(Section):
 
     @model_validator(mode="after")
     def leaves_a_test_part(self) -> Self:
-        if self.train + self.validation >= 1:
+        if self.train < 1 <= self.train + self.validation:
             raise ValueError("split.train + split.validation leave nothing for the test part")
+        return self
+
+    @property
+    def trains_on_all(self) -> bool:
+        """Whether no patient is left to validate or test."""
+        return self.train == 1
+
+    @model_validator(mode="after")
+    def splits_what_it_trains_on(self) -> Self:
+        for key in ("folds", "file", "leak"):
+            if self.trains_on_all and getattr(self, key):
+                raise ValueError(f"split.train is 1, so that all patients train; leave out split.{key}")
         return self
 
     @model_validator(mode="after")
@@ -350,6 +366,12 @@ class ModelConfig(Section):
     """Number format of the weights in the finished model's files; computation is in float32 either way."""
     threshold: Literal["validation"] | Annotated[float, Field(ge=1e-6, le=1 - 1e-6)] = "validation"
     """Probability from which a pixel is tumour: a number, or chosen on the validation patients."""
+    temperature: Literal["validation"] | Annotated[float, Field(ge=1e-3, le=1e3)] = "validation"
+    """By which the logits are divided before they become probabilities: a number, or fitted on the validation
+    patients."""
+    gate: Literal["validation"] | Annotated[float, Field(ge=0, le=1 - 1e-6)] = "validation"
+    """Of a network with a presence head the probability of a tumour below which its masks are empty: a number (0 leaves
+    them alone), or chosen on the validation patients."""
     postprocessing: PostprocessingConfig = PostprocessingConfig()
 
 
@@ -385,6 +407,8 @@ class LossConfig(Section):
     """Of the loss."""
     sum: tuple[LossTerm, ...] = ()
     """Losses to add up, each with its weight, in place of `name` and `options`."""
+    presence: float = Field(default=0.2, ge=0, le=MANY)
+    """Weight of the cross entropy of presence, where the network has a head for it (`model.options.presence`)."""
 
     @model_validator(mode="after")
     def is_one_loss_or_a_sum(self) -> Self:
@@ -571,6 +595,25 @@ class Config(Section):
     @model_validator(mode="after")
     def postprocesses_its_regions(self) -> Self:
         self.model.postprocessing.require_regions(self.data.regions or (REGION,))
+        return self
+
+    @model_validator(mode="after")
+    def states_what_nobody_validates(self) -> Self:
+        if not self.split.trains_on_all:
+            return self
+        stated = {"model.threshold": self.model.threshold, "model.temperature": self.model.temperature}
+        for key, value in stated.items():
+            if value == "validation":
+                raise ValueError(f"split.train is 1, so that nothing is left to choose {key} on; give a number")
+        asked = {
+            "model.postprocessing.choose": self.model.postprocessing.choose,
+            "train.patience": self.train.patience,
+            "train.schedule = 'plateau'": self.train.schedule == "plateau",
+        }
+        if wrong := [key for key, value in asked.items() if value]:
+            raise ValueError(f"split.train is 1, so that nothing is validated; leave out {wrong[0]}")
+        if parts := [source.part for source in self.data.sources if source.part not in ("", "train")]:
+            raise ValueError(f"split.train is 1, so that all patients train; no source is for {parts[0]}")
         return self
 
     @model_validator(mode="after")

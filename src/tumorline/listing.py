@@ -35,14 +35,17 @@ def _input_size(info: ModelInfo) -> str:
 
 def headline_figure(info: ModelInfo) -> str:
     """Dice by patient with its limits, of several regions the mean over them."""
-    headline = info.metrics["headline"]
+    headline = info.metrics.get("headline")
+    if headline is None:
+        return "none of its own"
+    out_of_fold = ", out of fold" if "out of fold" in headline["headline_status"] else ""
     figures = [headline["regions"][region]["dice"] for region in info.regions]
     patients = numbered(headline["patients"], "patient")
     if len(figures) > 1:
         known = [dice["mean"] for dice in figures if dice["mean"] is not None]
-        return f"mean over {len(figures)} regions of the Dice {mean(known):.3f} on {patients}"
+        return f"mean over {len(figures)} regions of the Dice {mean(known):.3f} on {patients}{out_of_fold}"
     low, high = figures[0]["ci95"] or figures[0]["range"]
-    return f"Dice {figures[0]['mean']:.3f} ({low:.3f} to {high:.3f}) on {patients}"
+    return f"Dice {figures[0]['mean']:.3f} ({low:.3f} to {high:.3f}) on {patients}{out_of_fold}"
 
 
 def list_networks() -> list[dict[str, str]]:

@@ -54,7 +54,7 @@ def model_info(task: "Task") -> ModelInfo:
         split=split_description(task),
         known_cases=_known_cases(task),
         config=config.without_paths(),
-        metrics={"selected_by": "validation Dice by patient"},
+        metrics={"selected_by": "being the last" if config.split.trains_on_all else "validation Dice by patient"},
         versions=environment.versions(),
         licence=_licence(config, task.dataset),
     )
@@ -139,6 +139,7 @@ def _described_sources(dataset: Dataset) -> dict[str, Any]:
 def split_description(task: "Task") -> dict[str, Any]:
     """How the data was split, for the summary and the model file."""
     return {
+        **({"trains_on_all": True} if task.config.split.trains_on_all else {}),
         "by": task.config.split.by,
         "seed": task.config.split.seed,
         "origin": task.split.origin,

@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from tumorline import environment
 from tumorline.audit.check import check, errors, stop_on_errors
 from tumorline.callbacks import Callback, Listeners, make_callbacks
@@ -40,12 +42,12 @@ from tumorline.files import (
 from tumorline.inference.model import load
 from tumorline.inference.post import describe_postprocessing
 from tumorline.lengthening import earlier_lengths, lengthen
-from tumorline.model_file import ModelInfo, known_images, save_model, stored, with_figures
+from tumorline.model_file import ModelInfo, Weights, known_images, save_model, stored, with_figures
 from tumorline.network_input.windows import count_slices, count_windows, input_of
 from tumorline.output_folder import amended
 from tumorline.progress import Notify, minutely, silent
 from tumorline.provenance import model_info, origin_of
-from tumorline.report import write_card, write_report
+from tumorline.report import write_bare_card, write_card, write_report
 from tumorline.report.learning_rate import write_learning_rate
 from tumorline.report.run_images import run_images
 from tumorline.results import Summary
@@ -264,8 +266,8 @@ def _carry_out(config: Config, run: Path, course: Course) -> None:
         state = fit(task, place, _both(listeners, course.on_epoch), listeners.begin(task.run, config))
         if place.leads:
             _write_environment(task, place, state.network)
-        if place.leads and course.finish:
-            listeners.tell("on_test", _finish(task, notify).to_json())
+        if place.leads and course.finish and (summary := _finish(task, notify)):
+            listeners.tell("on_test", summary.to_json())
 
 
 @contextmanager
@@ -322,6 +324,8 @@ def check_model(config: Config, begun: bool = False) -> None:
         models.check_takes_volumes(config.model.name)
     if not begun:
         models.check_weights(config.model.name, config.network_options)
+    if config.split.trains_on_all and config.model.options.get("presence") and config.model.gate == "validation":
+        raise UserError("split.train is 1, so that nothing is left to choose model.gate on; give a number")
     losses.build(config.loss)
 
 
@@ -389,8 +393,8 @@ def _refuse_seen_before(origin: ModelInfo | None, dataset: Dataset, split: Split
         )
 
 
-def _finish(task: "Task", notify: Notify) -> Summary:
-    """From the best weights to model file, ONNX, evaluation and report."""
+def _finish(task: "Task", notify: Notify) -> Summary | None:
+    """From the best weights to model file, ONNX, evaluation and report; None where nobody is left to evaluate on."""
     from tumorline.export import export_onnx, stamp_onnx
     from tumorline.training.loop import read_best
 
@@ -404,13 +408,19 @@ def _finish(task: "Task", notify: Notify) -> Summary:
     save_model(run / WEIGHTS_NAME, weights, info)
     export_onnx(run / WEIGHTS_NAME, run / ONNX_NAME)
     info = _with_operating_point(info, task)
-    notify(f"{_operating_points(info)} from the validation patients")
+    chosen_on = "from the recipe" if task.config.split.trains_on_all else "from the validation patients"
+    notify(f"{_operating_points(info)} {chosen_on}")
     for weakness in operating_weaknesses(info):
         notify(f"warning: {weakness.text}")
+    info, weights = _with_gate(info, weights, task, notify)
     info = _with_postprocessing(info, task, notify)
     info = _with_precisions(info, task, notify)
     save_model(run / WEIGHTS_NAME, weights, info)
     stamp_onnx(run / WEIGHTS_NAME)
+    if task.config.split.trains_on_all:
+        notify("all patients have trained: none is left to test; its figures are those of the folds of the recipe")
+        write_bare_card(run)
+        return None
     notify("evaluating validation and test patients at native resolution")
     request = Request(task.dataset, run, include=("validation", "test", "unseen"))
     summary = evaluate(load(run), request, minutely("evaluating", notify))
@@ -433,8 +443,33 @@ def _operating_points(info: ModelInfo) -> str:
 
 def _with_operating_point(info: ModelInfo, task: "Task") -> ModelInfo:
     cases = task.split.cases("validation")
-    points = operating_point.choose_operating_points(load(task.run), task.dataset, cases, task.config.model.threshold)
+    wanted = task.config.model.threshold, task.config.model.temperature
+    points = operating_point.choose_operating_points(load(task.run), task.dataset, cases, *wanted)
     return operating_point.with_operating_points(info, points)
+
+
+def _with_gate(info: ModelInfo, weights: Weights, task: "Task", notify: Notify) -> tuple[ModelInfo, Weights]:
+    """The same with the gate of the presence head, where the network has one; both files are written anew then."""
+    from tumorline import models
+    from tumorline.export import export_onnx, load_network
+    from tumorline.training.gate import choose_gates, describe_gates, open_windows
+
+    network, _ = load_network(task.run / WEIGHTS_NAME)
+    if not models.has_presence(network):
+        return info, weights
+    cases = task.split.cases("validation")
+    gates = choose_gates(network, open_windows(task.dataset), task.dataset, cases, info, task.config.model.gate)
+    for region, gate in zip(info.regions, gates, strict=True):
+        (dice, dice_gated), (empty, empty_gated) = gate.dice, gate.left_empty
+        notify(
+            f"{region}: masks are empty below a presence of {gate.probability:.2f}; on the validation windows Dice "
+            f"{dice:.3f} -> {dice_gated:.3f}, images without a tumour left empty {empty:.1%} -> {empty_gated:.1%}"
+        )
+    info = info.model_copy(update={"metrics": {**info.metrics, "presence_gate": describe_gates(info, gates)}})
+    weights = {**weights, "gate": np.array([gate.logit for gate in gates], np.float32)}
+    save_model(task.run / WEIGHTS_NAME, weights, info)
+    export_onnx(task.run / WEIGHTS_NAME, task.run / ONNX_NAME)
+    return info, weights
 
 
 def _with_postprocessing(info: ModelInfo, task: "Task", notify: Notify) -> ModelInfo:

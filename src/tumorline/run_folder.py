@@ -68,7 +68,7 @@ def read_history(run: Path, needed: Iterable[str] = ()) -> list[dict[str, str]]:
     """The row of each epoch, with a number in the columns that are `needed`; none where nothing was trained."""
     path = run / HISTORY_NAME
     measured = dict.fromkeys(MEASURED, or_empty(measured_number))
-    columns: dict[str, Cell] = {"validation_dice": measured_number, **dict.fromkeys(needed, finite_number)}
+    columns: dict[str, Cell] = {"validation_dice": or_empty(measured_number), **dict.fromkeys(needed, finite_number)}
     return read_own_csv(path, columns, TRAIN_AGAIN, measured) if path.exists() else []
 
 
@@ -96,7 +96,7 @@ def source_columns(source: str) -> tuple[str, str]:
 
 def best_validation_dice(run: Path) -> float:
     """By patient, over all epochs. Raises UserError where no epoch is finished."""
-    dice = [float(row["validation_dice"]) for row in read_history(run)]
+    dice = [float(row["validation_dice"] or "nan") for row in read_history(run)]
     if not (known := [value for value in dice if isfinite(value)]):
         raise UserError(f"{run / HISTORY_NAME}: no epoch is finished; {TRAIN_AGAIN}")
     return max(known)

@@ -94,6 +94,21 @@ def test_equal_and_turned_images_are_on_one_side(join: Join, tmp_path: Path, tur
         assert parts["a/s004"] == parts["b/s107"]
 
 
+def test_a_picture_and_the_volume_that_it_is_a_slice_of_are_on_one_side(join: Join, tmp_path: Path) -> None:
+    random = np.random.default_rng(1)
+    scans = scans_with_oedema(tmp_path / "brats", 5)
+    name = "BraTS2021_00002"
+    planes: list[Array] = [np.kron(random.integers(0, 255, (8, 8)), np.ones((8, 8))).astype(np.uint8) for _ in range(4)]
+    save_volume(scans / name / f"{name}_t1ce.nii.gz", planes)
+    save_volume(scans / name / f"{name}_seg.nii.gz", [np.zeros((64, 64), np.uint8)] * 4)
+    heads = free(tmp_path / "heads")
+    save(heads / "h2.png", planes[1].T[::-1])
+    dataset = join(scans, f"{heads},tumour_free=true")
+    for seed in range(3):
+        parts = sides(dataset, f"split.seed={seed}")
+        assert parts[f"brats/{name}"] == parts["heads/h2"]
+
+
 def test_each_source_is_split_as_by_itself(join: Join, tmp_path: Path) -> None:
     first, second = pairs(tmp_path / "a", patients=9), pairs(tmp_path / "b", 100, patients=5)
     config = configured(tmp_path, first)

@@ -73,15 +73,20 @@ def test_a_miss_counts_in_the_average_surface_distance_and_not_in_that_of_the_de
 def test_lesions_are_counted_over_all_cases() -> None:
     two = TRUTH.copy()
     two[9, 9] = True
-    cases = [score_case(two, TRUTH, None), score_case(np.zeros_like(TRUTH), TRUTH, None)]
+    cases = [score_case(two, TRUTH, None), score_case(TRUTH, two, None)]
     rows = [Row(str(number), None, {}, "test", "tumour", scores) for number, scores in enumerate(cases)]
     assert summarise_rows(rows).to_json()["lesions"] == {
-        "truth": 2,
-        "detected": 1,
+        "truth": 3,
+        "detected": 2,
         "invented": 1,
         "missed": 1,
         "cases_with_invented": 1,
     }
+    free = Row("free", None, {}, "test", "tumour", score_case(np.zeros_like(TRUTH), TRUTH, None))
+    found = Row("found", None, {}, "test", "tumour", score_case(TRUTH, two, None))
+    lesions = summarise_rows([free, found]).lesions
+    assert lesions is not None
+    assert (lesions.invented, lesions.invented_beside_tumours, lesions.tumour_cases_with_invented) == (2, 1, 1)
 
 
 def test_figures_that_old_rows_lack_are_undefined() -> None:

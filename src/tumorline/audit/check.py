@@ -362,7 +362,7 @@ def _without_tumour(dataset: Dataset, split: Split) -> list[Finding]:
             "nothing to learn; check the masks, data.label and data.mask_threshold"
         )
         return [Finding("no_tumour_to_learn", "error", message)]
-    if not tumours & {*validation}:
+    if validation and not tumours & {*validation}:
         message = (
             f"{dataset.source.path}: none of the {len(validation)} validation cases shows a tumour: the epoch is "
             "chosen by the validation loss alone and the threshold stays 0.5; choose another split.seed or more of them"

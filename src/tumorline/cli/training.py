@@ -88,6 +88,8 @@ def train(
         return
     if no_test:
         say(f"trained, not tested: {run}")
+    elif not (run / "summary.json").exists():
+        say(f"trained on all patients, with nobody left to test: {run}; its card: {run / 'MODEL_CARD.md'}")
     else:
         from tumorline.results import read_summary
         from tumorline.run_log import append_log

@@ -26,10 +26,12 @@ from tumorline.data.facts import (
 from tumorline.data.known_patients import hash_patient, keys_to_keep, keys_to_look_up
 from tumorline.data.label_convention import require_one_convention
 from tumorline.data.memory import remember
+from tumorline.data.near_slices import near_slices
 from tumorline.data.patients import collection_patient, collection_patient_of_file
 from tumorline.data.sample import Sample
 from tumorline.data.source import Source, open_source
 from tumorline.geometry.grid import Grid
+from tumorline.geometry.symmetry import inverse_name
 from tumorline.regions import REGION
 
 
@@ -164,8 +166,31 @@ def near_pairs_between(first: Dataset, second: Dataset) -> tuple[near_duplicates
         pairs = [near_duplicates.NearPair(*values) for values in found]
         return tuple(pair._replace(a=places[0][pair.a], b=places[1][pair.b]) for pair in pairs)
 
+    def search() -> list[near_duplicates.NearPair]:
+        forth = _slices_among(first, places[0], facts[1])
+        back = _slices_among(second, places[1], facts[0])
+        turned = [pair._replace(a=pair.b, b=pair.a, transform=inverse_name(pair.transform)) for pair in back]
+        return [*search_near_pairs(*facts), *forth, *turned]
+
     key = [VERSION, "between", *([fact.image_hash for fact in own] for own in facts)]
-    return remember(memory_of(first.settings), "pairs", key, lambda: search_near_pairs(*facts), understand)
+    return remember(memory_of(first.settings), "pairs", key, search, understand)
+
+
+def _slices_among(dataset: Dataset, places: Sequence[int], others: Sequence[Facts]) -> list[near_duplicates.NearPair]:
+    """Pictures of another set that are slices of this one's volumes, by place in the two lists.
+
+    The volumes are decoded once more for it.
+    """
+    pictures = [number for number, fact in enumerate(others) if not fact.block]
+    scans = [number for number, place in enumerate(places) if dataset.facts[place].block]
+    if not scans or not pictures:
+        return []
+    thumbnails = near_duplicates.unpack([others[number].thumbnail for number in pictures])
+    return [
+        pair._replace(a=number, b=pictures[pair.b])
+        for number in scans
+        for pair, _ in near_slices(read_image(dataset.cases[places[number]]), thumbnails)
+    ]
 
 
 def _keys_by_mask(facts: Facts) -> set[str]:

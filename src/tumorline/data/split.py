@@ -39,6 +39,8 @@ def split_dataset(dataset: Dataset, settings: SplitConfig) -> Split:
 
     Raises UserError where a part stays empty or where the file lacks a patient.
     """
+    if settings.trains_on_all:
+        return Split({case.id: "train" for case in dataset.cases}, "all patients train")
     of_members = dataset.members and not settings.file
     split = _split_members(dataset, settings) if of_members else _split_whole(dataset, settings)
     if settings.leak:

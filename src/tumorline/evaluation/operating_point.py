@@ -108,20 +108,27 @@ class _Counts:
 
 
 def choose_operating_points(
-    model: Model, dataset: Dataset, names: Sequence[str], threshold: float | Literal["validation"]
+    model: Model,
+    dataset: Dataset,
+    names: Sequence[str],
+    threshold: float | Literal["validation"],
+    temperature: float | Literal["validation"] = "validation",
 ) -> dict[str, OperatingPoint]:
     """For each region fit the temperature, then take the given threshold or the one with the highest Dice by patient.
+
+    A temperature that is given is taken. Without cases both have to be given.
 
     Where no case of `names` has the region, its temperature stays 1 and its threshold 0.5.
     """
     answers = _Answers(model, dataset, names)
-    temperatures = _fit_temperatures(answers)
+    given = temperature != "validation"
+    temperatures = [float(temperature)] * len(dataset.regions) if given else _fit_temperatures(answers)
     counts = [_Counts() for _ in temperatures]
     patients = set()
     for answer in answers:
         patients.add(answer.patient)
-        for region, (counted, temperature) in enumerate(zip(counts, temperatures, strict=True)):
-            counted.add(answer, region, temperature)
+        for region, (counted, divisor) in enumerate(zip(counts, temperatures, strict=True)):
+            counted.add(answer, region, divisor)
     points = (_point(*both, threshold, len(patients)) for both in zip(counts, temperatures, strict=True))
     return dict(zip(dataset.regions, points, strict=True))
 
@@ -137,7 +144,7 @@ def _point(
         chosen=threshold,
         calibration_error_before=_error(counts.before),
         calibration_error=_error(counts.after),
-        validation_patients=patients,
+        validation_patients=patients or None,
     )
 
 

@@ -57,7 +57,23 @@ def explain_nothing_left(info: ModelInfo, dataset: Dataset, status: Mapping[str,
     counts = Counter(status.values())
     seen = ", ".join(f"{counts[part]} {part}" for part in SEEN if counts[part])
     training = f"the training of one or another of its {len(info.members)} members" if info.members else "its training"
+    known = f"{dataset.source.path}: every case is known to this model from {training} ({seen})"
+    if info.split.get("trains_on_all"):
+        return (
+            f"{known}: it was trained on all patients. {_out_of_fold(info)}; give other cases, or "
+            "--allow-training-cases, which marks every output"
+        )
     return (
-        f"{dataset.source.path}: every case is known to this model from {training} ({seen}); figures on them "
+        f"{known}; figures on them "
         "say nothing about new patients. Give other cases, or --allow-training-cases, which marks every output"
     )
+
+
+def _out_of_fold(info: ModelInfo) -> str:
+    """Where figures of the model's own patients are to be had."""
+    headline = info.metrics.get("headline", {})
+    if not headline:
+        return "Figures of its own patients are those of the folds of its recipe ('tumorline folds')"
+    dice = [figures["dice"]["mean"] for figures in headline["regions"].values()]
+    said = ", ".join("undefined" if value is None else f"{value:.3f}" for value in dice)
+    return f"Its figures out of fold stand in its card ('tumorline models' shows them): Dice by patient {said}"

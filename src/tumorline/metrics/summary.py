@@ -70,6 +70,10 @@ def _of_detected(name: str) -> Value:
     return lambda scores: getattr(scores, name) if scores.detected else None
 
 
+def _absolute(value: float | None) -> float | None:
+    return None if value is None else abs(value)
+
+
 FIGURES: dict[str, Value] = {
     "dice": _of_tumours("dice"),
     "iou": _of_tumours("iou"),
@@ -92,7 +96,7 @@ VOLUME_FIGURES: dict[str, Value] = {
     "truth_ml": _of_tumours("truth_ml"),
     "predicted_ml": _of_tumours("predicted_ml"),
     "volume_error_ml": _of_tumours("volume_error_ml"),
-    "volume_error_absolute_ml": lambda scores: abs(scores.volume_error_ml or 0.0) if scores.has_tumour else None,
+    "volume_error_absolute_ml": lambda scores: _absolute(scores.volume_error_ml) if scores.has_tumour else None,
     "predicted_ml_tumour_free": lambda scores: None if scores.has_tumour else scores.predicted_ml,
     "brats2023_lesion_dice": lambda scores: scores.brats2023_lesion_dice,
     "brats2023_lesion_hd95": lambda scores: scores.brats2023_lesion_hd95,
@@ -186,8 +190,13 @@ def by_group(rows: Sequence[Row], attribute: str) -> dict[str, GroupSummary]:
 
 
 def by_size(rows: Sequence[Row]) -> dict[str, SizeGroup]:
-    """A short summary for each tercile of the true size, with its limits in pixels; of volumes by ml, and in ml too."""
+    """A short summary for each tercile of the true size, with its limits in pixels; of volumes by ml, and in ml too.
+
+    None where there are pictures and volumes, which have no size in common.
+    """
     tumours = [row for row in rows if row.scores.has_tumour]
+    if len({row.scores.depth is None for row in tumours}) > 1:
+        return {}
     in_ml = bool(tumours) and all(row.scores.truth_ml is not None for row in tumours)
     ordered = sorted(tumours, key=lambda row: (row.scores.truth_ml if in_ml else row.scores.truth_px, row.case))
     thirds = np.array_split(np.arange(len(ordered)), len(SIZES))

@@ -29,6 +29,7 @@ from tumorline.models.monai_nets import (
     swin_unetr,
     unet_plus_plus,
 )
+from tumorline.models.presence import has_presence, presence_of, showing_presence
 from tumorline.models.pretrained import SOURCES, fit_weights, from_hub, read_weights, start_from
 from tumorline.models.swin_unet import check_swin_weights as check_swin
 from tumorline.models.swin_unet import swin_unet
@@ -49,9 +50,12 @@ __all__ = [
     "count_parameters",
     "fit_weights",
     "from_hub",
+    "has_presence",
     "initialisation",
     "multiply_adds",
+    "presence_of",
     "read_weights",
+    "showing_presence",
     "start_from",
     "weigh_outputs",
     "without_weights",

@@ -32,13 +32,19 @@ class AnySize(nn.Module):
 
     def forward(self, image: Tensor) -> Outputs:
         space = list(image.shape[2:])
+        image, padded = self.pad(image)
+        outputs = self.network(image)
+        if isinstance(outputs, Tensor):
+            return fit_logits(outputs, padded, space)
+        return tuple(fit_logits(logits, padded, space) for logits in outputs)
+
+    def pad(self, image: Tensor) -> tuple[Tensor, list[int]]:
+        """The image as large as the network takes it, and its sides."""
+        space = list(image.shape[2:])
         padded = self._padded(space)
         if padded != space:
             image = _pad_ends(image, [wanted - side for side, wanted in zip(space, padded, strict=True)])
-        outputs = self.network(image)
-        if isinstance(outputs, Tensor):
-            return _fit(outputs, padded, space)
-        return tuple(_fit(logits, padded, space) for logits in outputs)
+        return image, padded
 
     def _padded(self, space: list[int]) -> list[int]:
         sides = [max(self.least, side + -side % self.multiple) for side in space]
@@ -53,7 +59,8 @@ def _pad_ends(image: Tensor, more: list[int]) -> Tensor:
     return functional.pad(image, pads, mode="replicate")
 
 
-def _fit(logits: Tensor, padded: list[int], space: list[int]) -> Tensor:
+def fit_logits(logits: Tensor, padded: list[int], space: list[int]) -> Tensor:
+    """Logits of a padded image as those of the image."""
     if list(logits.shape[2:]) != padded:
         mode = "bilinear" if len(padded) == 2 else "trilinear"
         logits = functional.interpolate(logits, padded, mode=mode, align_corners=False)

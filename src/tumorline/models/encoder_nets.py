@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from tumorline.errors import UserError, did_you_mean
 from tumorline.models.any_size import AnySize
 from tumorline.models.lite_weights import STAGES, find_lite_weights, load_lite_weights
+from tumorline.models.presence import PresenceGated
 from tumorline.models.pretrained import check_file, fit_weights, read_weights, why_not_from
 from tumorline.models.torchvision_cure import cure_torchvision
 
@@ -25,18 +26,27 @@ class PassOn(nn.Module):
 
 
 def encoder_unet(
-    channels: int, regions: int, encoder: str = DEFAULT_ENCODER, weights: str = "imagenet", output_stride: int = 1
+    channels: int,
+    regions: int,
+    encoder: str = DEFAULT_ENCODER,
+    weights: str = "imagenet",
+    output_stride: int = 1,
+    presence: bool = False,
 ) -> nn.Module:
     """U-Net with an encoder of segmentation-models-pytorch; efficientnet_lite0 to 2 from ImageNet without download.
 
     `output_stride` 2 leaves out the last decoder block, which has no skip connection to refine, and enlarges the
-    logits: about two thirds of the time.
+    logits: about two thirds of the time. With `presence` a head on the deepest features says whether there is a tumour
+    at all, and shuts the masks where it says no (`loss.presence`, `model.gate`).
     """
     if output_stride not in (1, 2):
         raise UserError(f"model.options.output_stride is {output_stride!r}; expected 1 or 2")
     network = _smp("Unet", (channels, regions), encoder, weights)
     if output_stride == 2:
         _end_at_half_size(network, regions)
+    if presence:
+        _add_presence_head(network, regions)
+        return PresenceGated(network, 32, regions, backbone="network.encoder")
     return AnySize(network, 32, backbone="network.encoder")
 
 
@@ -108,6 +118,14 @@ def _with_hub_weights(build: Callable[..., nn.Module], encoder: str, sizes: tupl
         raise UserError(_offline(encoder, reason)) from None
     finally:
         constants.HF_HUB_OFFLINE = before
+
+
+def _add_presence_head(network: nn.Module, regions: int) -> None:
+    """smp gives its classification head's answer beside the masks where there is one."""
+    from segmentation_models_pytorch.base import ClassificationHead
+
+    width: int = network.get_submodule("encoder").out_channels[-1]  # type: ignore[index, assignment]
+    network.classification_head = ClassificationHead(width, regions, pooling="max", dropout=0.2)
 
 
 def _end_at_half_size(network: nn.Module, regions: int) -> None:

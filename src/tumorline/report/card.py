@@ -57,14 +57,21 @@ def write_card(run: Path) -> Path:
     return run / CARD_NAME
 
 
-def render_card(info: ModelInfo, summary: Summary, weights: Path) -> str:
-    """The card of a model file, with the figures of an evaluation."""
+def write_bare_card(run: Path) -> Path:
+    """The card of a model that was trained on all patients: without figures, until those of its folds are known."""
+    info = read_info(run / WEIGHTS_NAME)
+    write_text(run / CARD_NAME, render_card(info, None, run / WEIGHTS_NAME))
+    return run / CARD_NAME
+
+
+def render_card(info: ModelInfo, summary: Summary | None, weights: Path) -> str:
+    """The card of a model file, with the figures of an evaluation where there is one."""
     content = {
         "info": info,
         "summary": summary,
-        "counted": count_cases(summary),
-        "mean_dice": mean_dice_over_regions(summary.regions),
-        "regions": [_region_content(summary, region) for region in summary.regions],
+        **_evaluated(summary),
+        "on_all": bool(info.split.get("trains_on_all")),
+        "gates": info.metrics.get("presence_gate", {}),
         "points": list(zip(info.regions, info.thresholds, info.temperatures, strict=True)),
         "precisions": precision_changes(info),
         "postprocessing": describe_postprocessing(info.regions, info.postprocessing),
@@ -77,6 +84,16 @@ def render_card(info: ModelInfo, summary: Summary, weights: Path) -> str:
         "configuration": Markup(tomli_w.dumps(_without_empty(info.config)).strip()),
     }
     return str(_template().render(**content))
+
+
+def _evaluated(summary: Summary | None) -> dict[str, Any]:
+    if summary is None:
+        return {"counted": "", "mean_dice": None, "regions": []}
+    return {
+        "counted": count_cases(summary),
+        "mean_dice": mean_dice_over_regions(summary.regions),
+        "regions": [_region_content(summary, region) for region in summary.regions],
+    }
 
 
 def _region_content(summary: Summary, region: str) -> dict[str, Any]:

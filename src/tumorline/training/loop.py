@@ -5,7 +5,7 @@ import json
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -14,12 +14,14 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from pydantic import BaseModel
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 
 from tumorline import losses, models
 from tumorline.augment import apply, draw
-from tumorline.config import REMEDIES, AugmentConfig, Config, DataConfig, TrainConfig
+from tumorline.config import REMEDIES, AugmentConfig, Config, DataConfig, LossConfig, TrainConfig
 from tumorline.data.dataset import Dataset
 from tumorline.data.joined import source_names
 from tumorline.data.split import Split
@@ -98,21 +100,24 @@ class Task:
         for source in config["data"]["sources"]:
             for key in ("path", "licence", "attribution"):
                 del source[key]
-        defaults = DataConfig().model_dump(mode="json")
-        for key in OF_VOLUMES:  # a training of pictures goes on that began before there were volumes
-            if config["data"].get(key) == defaults.get(key):
-                config["data"].pop(key, None)
-        unaltered = AugmentConfig().model_dump(mode="json")
-        for key in (*REMEDIES, "donors", "channel_dropout"):  # which there were not at first:
-            if config["augment"][key] == unaltered[key]:
-                del config["augment"][key]
+        _leave_out(config["data"], DataConfig(), OF_VOLUMES)
+        _leave_out(config["augment"], AugmentConfig(), (*REMEDIES, "donors", "channel_dropout"))
+        _leave_out(config["loss"], LossConfig(), ["presence"])
         for key in ("device", "checkpoint_minutes", "callbacks"):
             del config["train"][key]
-        for key in ("threshold", "storage", "postprocessing"):
+        for key in ("threshold", "temperature", "storage", "postprocessing", "gate"):
             del config["model"][key]
         del config["name"], config["split"]["stated"]  # the parts of the split are in the hash themselves
         content = [config, feed_key(self.dataset), sorted(self.split.parts.items())]
         return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _leave_out(section: dict[str, Any], defaults: BaseModel, keys: Iterable[str]) -> None:
+    """Keys that there were not at first, where they are as ever: a training goes on that began before."""
+    unaltered = defaults.model_dump(mode="json")
+    for key in keys:
+        if section[key] == unaltered[key]:
+            del section[key]
 
 
 def fit(task: Task, machine: Machine, on_epoch: OnEpoch | None = None, on_begin: OnBegin | None = None) -> State:
@@ -187,9 +192,18 @@ class Loop:
         with self.machine.autocast():
             outputs = models.weigh_outputs(self.state.network, self.trainee(image))
         self.criterion.progress = step / (self.settings.epochs * self.batches.steps)
-        loss = torch.stack([weight * self.criterion(logits.float(), target) for weight, logits in outputs]).sum()
+        loss = self.weighed_loss(outputs, target)
         self.update_weights(loss, step)
         return loss.detach().double() / self.machine.world
+
+    def weighed_loss(self, outputs: list[tuple[float, Tensor]], target: Tensor) -> Tensor:
+        """Of all outputs of the network, each with its weight; the last one may be presence."""
+        terms = []
+        if models.has_presence(self.state.network):
+            *outputs, (weight, presence) = outputs
+            terms = [weight * self.task.config.loss.presence * presence_loss(presence, target)]
+        terms += [weight * self.criterion(logits.float(), target) for weight, logits in outputs]
+        return torch.stack(terms).sum()
 
     def update_weights(self, loss: Tensor, step: int) -> None:
         state, settings = self.state, self.settings
@@ -252,9 +266,9 @@ class Loop:
         position, settings = self.state.position, self.settings
         result = self.validated()
         row = self.history_row(result)
-        if result.dice > position.best_dice:
+        if result is None or result.dice > position.best_dice:
             position.best_epoch = position.epoch
-        if row["best"]:
+        if row["best"] and result is not None:
             position.best_dice, position.best_loss = result.dice, result.loss
         position.history.append(row)
         position.epoch, position.step, position.loss_sum, position.seconds = position.epoch + 1, 0, 0.0, 0.0
@@ -269,17 +283,26 @@ class Loop:
         if self.on_epoch is not None:
             self.on_epoch(row)
 
-    def validated(self) -> Validation:
-        """The validation figures of the epoch's weights. Raises Diverged where anything is not finite."""
+    def validated(self) -> Validation | None:
+        """The validation figures of the epoch's weights; None where no patient is left to validate.
+
+        Raises Diverged where anything is not finite.
+        """
         self.require_finite()
-        cases = self.task.split.cases("validation")
+        if not (cases := self.task.split.cases("validation")):
+            return None
         self.criterion.progress = self.epoch / self.settings.epochs
         result = self.feed.validate(self.state.average, self.criterion, cases)
         if not (math.isfinite(result.loss) and math.isfinite(result.dice)):
             raise self.diverged(f"the validation loss of epoch {self.epoch} is not finite")
         return result
 
-    def history_row(self, result: Validation) -> dict[str, Any]:
+    def is_best(self, result: Validation | None) -> bool:
+        """Without validation the last weights are the ones that are kept."""
+        best = self.state.position.best_dice, -self.state.position.best_loss
+        return result is None or (result.dice, -result.loss) > best
+
+    def history_row(self, result: Validation | None) -> dict[str, Any]:
         position, steps = self.state.position, self.batches.steps
         last_step = (position.epoch + 1) * steps - 1
         images = steps * self.batches.batch_size
@@ -287,26 +310,28 @@ class Loop:
             "epoch": position.epoch + 1,
             "learning_rate": self.rate(last_step),
             "train_loss": self.total_loss() / steps,
-            "validation_loss": result.loss,
-            "validation_dice": result.dice,
+            "validation_loss": result and result.loss,
+            "validation_dice": result and result.dice,
             **self.by_region(result),
             **self.by_source(result),
-            "best": int((result.dice, -result.loss) > (position.best_dice, -position.best_loss)),
+            "best": int(self.is_best(result)),
             "seconds": round(position.seconds, 2),
             "images_per_second": round(images / max(position.seconds, 1e-9), 2),
         }
 
-    def by_region(self, result: Validation) -> dict[str, float | None]:
+    def by_region(self, result: Validation | None) -> dict[str, float | None]:
         """The columns of the regions where there are several; None where no case has the region."""
         regions = self.task.dataset.regions
-        return dict(zip(map(region_column, regions), result.by_region, strict=True)) if len(regions) > 1 else {}
+        values = result.by_region if result else (None,) * len(regions)
+        return dict(zip(map(region_column, regions), values, strict=True)) if len(regions) > 1 else {}
 
-    def by_source(self, result: Validation) -> dict[str, float | None]:
+    def by_source(self, result: Validation | None) -> dict[str, float | None]:
         """The columns of the sources where there are several; None where a source cannot tell."""
+        found = result.by_source if result else {}
         return {
             column: value
             for name in self.sources()
-            for column, value in zip(source_columns(name), result.by_source.get(name, (None, None)), strict=True)
+            for column, value in zip(source_columns(name), found.get(name, (None, None)), strict=True)
         }
 
     def sources(self) -> list[str]:
@@ -336,6 +361,11 @@ class Loop:
     def out_of_patience(self) -> bool:
         position, patience = self.state.position, self.settings.patience
         return patience > 0 and position.epoch - 1 - position.best_epoch >= patience
+
+
+def presence_loss(logits: Tensor, target: Tensor) -> Tensor:
+    """Cross entropy of presence, given as logits of the size of the target `(B, R, H, W)`."""
+    return functional.binary_cross_entropy_with_logits(logits[:, :, 0, 0].float(), target.amax((2, 3)))
 
 
 def read_best(task: Task) -> dict[str, Tensor]:

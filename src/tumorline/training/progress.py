@@ -56,8 +56,7 @@ class TrainingProgress:
         self.said = time.monotonic()
         line = (
             f"epoch {row['epoch']:>3}/{epochs}  loss {row['train_loss']:.4f}  "
-            f"validation loss {row['validation_loss']:.4f}  Dice by patient {row['validation_dice']:.4f}  "
-            f"{_by_region(row)}{_by_source(row)}"
+            f"{_validated(row)}{_by_region(row)}{_by_source(row)}"
             f"{row['seconds']:.0f} s  {row['images_per_second']:.1f} images/s{best}"
         )
         self.console.print(line, highlight=False, soft_wrap=True)
@@ -84,3 +83,10 @@ def _figures(dice: float | None, false_positives: float | None) -> str:
     told = [] if dice is None else [f"{dice:.3f}"]
     told += [] if false_positives is None else [f"{false_positives:.0%} false positives"]
     return ", ".join(told) or "none"
+
+
+def _validated(row: Mapping[str, Any]) -> str:
+    """Empty where no patient is left to validate."""
+    if row["validation_dice"] is None:
+        return ""
+    return f"validation loss {row['validation_loss']:.4f}  Dice by patient {row['validation_dice']:.4f}  "

@@ -1,0 +1,332 @@
+"""Remedies against learning the source in place of the tumour, screened over folds.
+
+    python benchmarks/screening.py plan ../shared/data --output runs/screening
+    python benchmarks/screening.py measure runs/screening/today runs/screening/three --data ../shared/data
+    python benchmarks/screening.py table runs/screening/today runs/screening/three ... --into benchmarks/screening.md
+    python benchmarks/screening.py point runs/screening/three
+
+`plan` prints a command for each arm. `measure` scores the model of every finished fold on what it has not seen: LGG
+after contrast, the BraTS cases that its fold tests, BRISC's `healthy/`. `table` pairs the arms with the first one, by
+patient of Cheng's set, over the folds that all have finished; intervals are bootstrapped over patients. `point` gives
+what a training on all patients states: the medians of temperature, threshold and gate over the folds.
+"""
+
+import argparse
+import shutil
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from statistics import fmean, median
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import tumorline
+from table import write_table
+from tumorline.config import Config, load_config
+from tumorline.data.dataset import load_dataset
+from tumorline.data.split import split_dataset
+from tumorline.evaluation.presence import PresenceCounts, PresenceRow, read_presence
+from tumorline.evaluation.tables import read_rows
+from tumorline.metrics.comparison import Difference, paired
+from tumorline.metrics.summary import Row, figure_of
+from tumorline.model_file import read_info
+from tumorline.run_folder import read_config
+
+HERE = Path(__file__).parent
+HELD_OUT = "held_out"
+SETS = {
+    "LGG, post-contrast": ("lgg/kaggle_3m", ("channel=post_contrast",)),
+    "BraTS": ("brats2021", ("channel=post_contrast",)),
+    "healthy": ("healthy", ("tumour_free=true",)),
+}
+"""What the models of the folds are measured on: folder and settings."""
+BRATS = "BraTS"
+TCGA = "LGG and BraTS both draw on TCGA; no audit of pixels finds a patient across registrations."
+COMMON = ("split.folds=5", "data.image_size=160", "train.precision=bfloat16")
+CHENG, SCANS, HEADS = "cheng", "brats2021,channel=post_contrast,label_as=tumour,slice_step=2", "healthy_train"
+THREE = (CHENG, SCANS, f"{HEADS},tumour_free=true")
+PASTE_INPAINT = ("augment.paste=0.3", "augment.inpaint=0.2")
+ARMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "today": ((CHENG,), ()),
+    "three": (THREE, ()),
+    "skull_strip": (THREE, ("augment.skull_strip=0.3",)),
+    "crop": (THREE, ("augment.crop=0.3",)),
+    "appearance": (THREE, ("augment.appearance=0.5",)),
+    "paste": (THREE, ("augment.paste=0.3",)),
+    "inpaint": (THREE, ("augment.inpaint=0.2",)),
+    "paste_inpaint": (THREE, PASTE_INPAINT),
+    "presence": (
+        THREE,
+        ("model.options={encoder='efficientnet_lite0',weights='imagenet',output_stride=2,presence=true}",),
+    ),
+    "all_remedies": (
+        THREE,
+        tuple(
+            f"augment.{key}" for key in ("skull_strip=0.3", "crop=0.3", "appearance=0.5", "paste=0.3", "inpaint=0.2")
+        ),
+    ),
+    "without_heads": ((CHENG, SCANS), ()),
+    "without_free_scans": ((CHENG, f"{SCANS},tumour_free_share=0", f"{HEADS},tumour_free=true"), ()),
+}
+"""Sources and settings of each arm; the last two leave one source of tumour-free slices out."""
+COLUMNS = (
+    "arm",
+    "patients, slices",
+    "Dice by patient",
+    "against the first",
+    "over slices",
+    "glioma",
+    "HD95 detected, px",
+    "missed",
+    "area ratio",
+    *(f"false positives, {name}" for name in SETS),
+    "BraTS Dice, cases",
+)
+
+
+class Arm(NamedTuple):
+    name: str
+    folds: dict[str, Path]
+    """The finished folds, by the name of their folder."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    plan = commands.add_parser("plan")
+    plan.add_argument("data", type=Path)
+    plan.add_argument("--output", type=Path, default=Path("runs/screening"))
+    plan.add_argument("--fold", type=int, action="append", default=[])
+    for name in ("measure", "table", "point"):
+        command = commands.add_parser(name)
+        command.add_argument("arms", type=Path, nargs="+")
+        if name == "measure":
+            command.add_argument("--data", type=Path, required=True)
+        if name == "table":
+            command.add_argument("--into", type=Path, help="Markdown file, between its markers; else printed")
+    given = parser.parse_args()
+    if given.command == "plan":
+        print(*plan_lines(given.data, given.output, given.fold or [0, 1]), sep="\n")
+    elif given.command == "measure":
+        measure([open_arm(path) for path in given.arms], given.data)
+    elif given.command == "table":
+        show([open_arm(path) for path in given.arms], given.into)
+    else:
+        print(*(f"{arm.name}: {operating_point(arm)}" for arm in map(open_arm, given.arms)), sep="\n")
+
+
+def plan_lines(data: Path, output: Path, folds: Sequence[int]) -> Iterator[str]:
+    """A command for each arm."""
+    for name, (sources, settings) in ARMS.items():
+        options = [f"--data {data}/{source}" for source in sources]
+        options += [f'--set "{setting}"' for setting in (*COMMON, *settings)]
+        options += [f"--fold {fold}" for fold in folds]
+        yield f"tumorline folds builtin {' '.join(options)} --output {output / name}"
+
+
+def open_arm(path: Path) -> Arm:
+    folders = [path] if (path / "summary.json").is_file() and (path / "model.onnx").is_file() else path.glob("fold-*")
+    return Arm(path.name, {fold.name: fold for fold in sorted(folders) if (fold / "report.html").is_file()})
+
+
+# ---------------------------------------------------------------- measuring
+
+
+def measure(arms: Iterable[Arm], data: Path) -> None:
+    """Score each fold's model on the sets that are for measuring; what is finished is not done again."""
+    for arm in arms:
+        for name, fold in arm.folds.items():
+            for label, (folder, settings) in SETS.items():
+                output = fold / HELD_OUT / Path(folder).parts[0]
+                if (output / "report.html").is_file() or not (data / folder).exists():
+                    continue
+                overrides = [f"data.{setting}" for setting in settings]
+                tumorline.evaluate(fold, data / folder, overrides=overrides, output=output)
+                note_tested(fold, label, data / folder, output)
+                print(arm.name, name, label, flush=True)
+
+
+def note_tested(fold: Path, label: str, folder: Path, output: Path) -> None:
+    """Which of BraTS's cases the fold tests: a model that was trained without the set has seen none of them."""
+    if label != BRATS:
+        return
+    config = read_config(fold)
+    dataset = load_dataset(folder, load_config(None, ["data.channel=post_contrast"]).data)
+    tested = split_dataset(dataset, config.split).cases("test")
+    (output / "tested.txt").write_text("\n".join(sorted(tested)) + "\n")
+
+
+# ---------------------------------------------------------------- the table
+
+
+def show(arms: Sequence[Arm], into: Path | None) -> None:
+    """The table, and beside it what it was made from."""
+    shared = sorted(set.intersection(*(set(arm.folds) for arm in arms)))
+    if not shared:
+        raise SystemExit("no fold is finished in all arms")
+    lines = [list(COLUMNS), *(table_row(arm, arms[0], shared) for arm in arms)]
+    for arm in arms:
+        keep_rows(arm, shared)
+    said = f"Folds {', '.join(shared)}; differences are from `{arms[0].name}`, on the same patients. {TCGA}"
+    if into:
+        write_table(into, lines)
+        print(said)
+    else:
+        print(*(" | ".join(line) for line in lines), said, sep="\n")
+
+
+def table_row(arm: Arm, first: Arm, folds: Sequence[str]) -> list[str]:
+    rows, reference = tested_slices(arm, folds), tested_slices(first, folds)
+    dice = figure_of((group_of_row(row), row.scores.dice) for row in rows)
+    glioma = figure_of((group_of_row(row), row.scores.dice) for row in rows if row.attributes["class_name"] == "glioma")
+    detected = figure_of((group_of_row(row), row.scores.hd95 if row.scores.detected else None) for row in rows)
+    ratio = figure_of((group_of_row(row), row.scores.volume_ratio) for row in rows)
+    missed = sum(row.scores.missed for row in rows)
+    return [
+        arm.name,
+        f"{dice.patients}, {len(rows)}",
+        with_limits(dice.mean, dice.ci95),
+        "" if arm is first else difference(rows, reference),
+        number(dice.mean_over_cases),
+        number(glioma.mean),
+        number(detected.mean, 1),
+        f"{missed} ({missed / len(rows):.1%})",
+        number(ratio.mean, 2),
+        *(false_positives(arm, folds, label) for label in SETS),
+        dice_of_scans(arm, folds),
+    ]
+
+
+def tested_slices(arm: Arm, folds: Sequence[str]) -> list[Row]:
+    """The rows of Cheng's slices in the test parts, under the names that they have in a set by themselves."""
+    rows = [row for fold in folds for row in read_rows(arm.folds[fold]) if row.status == "test"]
+    own = [row for row in rows if "/" not in row.case or row.case.startswith(f"{CHENG}/")]
+    return [row for row in own if row.scores.has_tumour]
+
+
+def group_of_row(row: Row) -> str:
+    return row.group.removeprefix(f"{CHENG}-")
+
+
+def difference(rows: Sequence[Row], reference: Sequence[Row]) -> str:
+    """Of the means by patient, on the patients of both."""
+    first, second = by_patient(rows), by_patient(reference)
+    shared = sorted(first.keys() & second.keys())
+    if len(shared) < len(first):
+        raise SystemExit(f"{len(first) - len(shared)} patients are in one arm only; are the folds the same?")
+    found: Difference = paired(np.array([first[name] for name in shared]), np.array([second[name] for name in shared]))
+    return f"{with_limits(found.mean, found.ci95, sign='+')}, p {found.p:.3f}"
+
+
+def by_patient(rows: Sequence[Row]) -> dict[str, float]:
+    values: dict[str, list[float]] = defaultdict(list)
+    for row in rows:
+        values[group_of_row(row)].append(row.scores.dice or 0.0)
+    return {name: fmean(own) for name, own in values.items()}
+
+
+def held_out_rows(arm: Arm, folds: Sequence[str], label: str) -> list[tuple[str, list[PresenceRow]]]:
+    """Of each fold the rows of a set, pictures and scans alike; of BraTS those of its test cases."""
+    found = []
+    for fold in folds:
+        folder = arm.folds[fold] / HELD_OUT / Path(SETS[label][0]).parts[0]
+        if not (folder / "evaluation.csv").is_file():
+            continue
+        rows = read_presence(folder) or pictures_as_rows(folder)
+        if label == BRATS:
+            tested = (folder / "tested.txt").read_text().split("\n")
+            rows = [row for row in rows if row.case in tested]
+        found.append((fold, rows))
+    return found
+
+
+def pictures_as_rows(folder: Path) -> list[PresenceRow]:
+    """Of a set of pictures there is no table of presence: a row of its figures says the same."""
+    rows = []
+    for row in read_rows(folder):
+        has, scores = int(row.scores.has_tumour), row.scores
+        counts = PresenceCounts(has, int(scores.detected), 1 - has, int(scores.invented), 0, 0)
+        rows.append(PresenceRow(row.case, row.group, row.status, row.region, "", counts))
+    return rows
+
+
+def false_positives(arm: Arm, folds: Sequence[str], label: str) -> str:
+    """Share of the tumour-free images in which something is drawn, the mean over folds; whether the arm knows such."""
+    shares, totals = [], [0, 0]
+    for _, rows in held_out_rows(arm, folds, label):
+        free, false = (sum(getattr(row.counts, name) for row in rows) for name in ("free", "false"))
+        totals = [totals[0] + false, totals[1] + free]
+        shares += [false / free] if free else []
+    if not shares:
+        return "not measured"
+    learnt = ", learnt" if has_learnt(read_config(next(iter(arm.folds.values()))), label) else ""
+    return f"{fmean(shares):.1%} ({totals[0]} of {totals[1]}{learnt})"
+
+
+def has_learnt(config: Config, label: str) -> bool:
+    """Whether tumour-free images of the same source were among the training images."""
+    folder = {"healthy": HEADS, BRATS: "brats2021"}.get(label)
+    return any(Path(one.path).name == folder and one.tumour_free_share != 0 for one in config.data.sources)
+
+
+def dice_of_scans(arm: Arm, folds: Sequence[str]) -> str:
+    """Of each BraTS case that a fold tests, tumour core, as a volume."""
+    values = []
+    for fold in folds:
+        folder = arm.folds[fold] / HELD_OUT / "brats2021"
+        if (folder / "tested.txt").is_file():
+            tested = (folder / "tested.txt").read_text().split("\n")
+            values += [
+                row.scores.dice for row in read_rows(folder) if row.case in tested and row.scores.dice is not None
+            ]
+    return " ".join(f"{value:.2f}" for value in sorted(values)) or "not measured"
+
+
+def keep_rows(arm: Arm, folds: Sequence[str]) -> None:
+    """Rows and summaries go to benchmarks/results/screening/."""
+    for fold in folds:
+        source, target = arm.folds[fold], HERE / "results" / "screening" / arm.name / fold
+        target.mkdir(parents=True, exist_ok=True)
+        for name in ("summary.json", "evaluation.csv", "presence.csv", "history.csv"):
+            if (source / name).is_file():
+                shutil.copyfile(source / name, target / name)
+        for table in sorted((source / HELD_OUT).glob("*/summary.json")):
+            shutil.copyfile(table, target / f"{table.parent.name}.json")
+
+
+# ---------------------------------------------------------------- what a final training states
+
+
+def operating_point(arm: Arm) -> str:
+    """Medians over the folds, each of which chose on its own validation patients."""
+    infos = [read_info(fold / "model.safetensors") for fold in arm.folds.values()]
+    if not infos:
+        return "no fold is finished"
+    settings = {
+        "split.train": "1",
+        "model.temperature": f"{median(info.temperatures[0] for info in infos):.3f}",
+        "model.threshold": f"{median(info.thresholds[0] for info in infos):.2f}",
+    }
+    gates = [gate["probability"] for info in infos for gate in info.metrics.get("presence_gate", {}).values()]
+    settings |= {"model.gate": f"{median(gates):.2f}"} if gates else {}
+    pixels = [info.postprocessing.smallest_px.get(info.regions[0], 0) for info in infos]
+    settings |= (
+        {f"model.postprocessing.smallest_px.{infos[0].regions[0]}": str(int(median(pixels)))} if any(pixels) else {}
+    )
+    return " ".join(f"--set {key}={value}" for key, value in settings.items()) + f"  # medians of {len(infos)} folds"
+
+
+def with_limits(mean: float | None, limits: Any, sign: str = "") -> str:
+    if mean is None:
+        return "undefined"
+    said = f" ({limits[0]:{sign}.3f} to {limits[1]:{sign}.3f})" if limits else ""
+    return f"{mean:{sign}.3f}{said}"
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    return "undefined" if value is None else f"{value:.{digits}f}"
+
+
+if __name__ == "__main__":
+    main()
