@@ -451,7 +451,8 @@ def _with_operating_point(info: ModelInfo, task: "Task") -> ModelInfo:
 def _with_gate(info: ModelInfo, weights: Weights, task: "Task", notify: Notify) -> tuple[ModelInfo, Weights]:
     """The same with the gate of the presence head, where the network has one; both files are written anew then."""
     from tumorline import models
-    from tumorline.export import export_onnx, load_network
+    from tumorline.export import export_onnx
+    from tumorline.network_file import load_network
     from tumorline.training.gate import choose_gates, describe_gates, open_windows
 
     network, _ = load_network(task.run / WEIGHTS_NAME)
