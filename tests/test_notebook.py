@@ -33,16 +33,16 @@ def test_it_names_no_place_of_a_machine() -> None:
 @pytest.mark.slow
 def test_it_runs_to_its_end_on_the_simulated_cohort(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
-    jupyter_client = pytest.importorskip("jupyter_client")
     pytest.importorskip("ipykernel")
     pytest.importorskip("torch")
     for name in ("TUMORLINE_DATA", "TUMORLINE_IMAGE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT / "src"), os.environ.get("PYTHONPATH", "")]))
     notebook = nbformat.read(NOTEBOOK, as_version=4)
-    kernel = jupyter_client.AsyncKernelManager(kernel_name="python3", transport="ipc")  # no open port
     where = {"metadata": {"path": str(tmp_path)}}
-    nbclient.NotebookClient(notebook, kernel, timeout=1200, startup_timeout=300, resources=where).execute()
+    nbclient.NotebookClient(
+        notebook, timeout=1200, startup_timeout=300, kernel_name="python3", resources=where
+    ).execute()
     work = tmp_path / "tumorline-quickstart"
     assert (work / "run" / "report.html").is_file()
     assert (work / "data" / "data.html").is_file()
