@@ -1,12 +1,13 @@
 """What is said below a figure."""
 
+DOT = "one dot a patient, the mean of its cases (a case where patients are unknown)"
 CAPTIONS = {
     "headline_bar": "Dice by patient with its 95 % interval.",
-    "by_class": "Dice by class: one dot a case, the bar the mean over patients, the band its 95 % interval.",
-    "by_size": "Dice by thirds of the true size: one dot a case, the bar the mean over patients.",
-    "by_attribute": "Dice by what else the source states.",
-    "areas": "Predicted against true size; on the dashed line they agree.",
-    "distribution": "Distribution of the Dice of cases.",
+    "by_class": f"Dice by class: {DOT}, the bar the mean over patients, the band its 95 % interval.",
+    "by_size": f"Dice by thirds of the true size: {DOT}, the bar the mean over patients.",
+    "by_attribute": f"Dice by what else the source states: {DOT}.",
+    "areas": f"Predicted against true size: {DOT}; on the dashed line they agree.",
+    "distribution": "Distribution of the Dice over patients (over cases where patients are unknown).",
     "over_segmentation-curve": "Dice on the validation patients against the threshold.",
     "over_segmentation-ratios": "Predicted over true size on the validation patients against the threshold.",
     "calibration": "Reliability near tumours: share of tumour against predicted probability; the area of a dot "
@@ -19,7 +20,7 @@ CAPTIONS = {
     "rate": "Learning rate over the epochs.",
     "differences": "Paired differences of Dice: one dot a patient, the bar the mean, the band its 95 % interval.",
     "pareto": "Dice against images a second in inference; the line joins those that no other beats in both.",
-    "dice": "Dice of every case, by set.",
+    "dice": f"Dice by set: {DOT}.",
 }
 """By a part of the figure's name; the first that fits counts."""
 
