@@ -26,14 +26,14 @@ def portable(chart: str) -> Element:
     """A chart of `report.charts`, with its legend, as an SVG element whose shapes bear their own style."""
     found = ElementTree.fromstring(f"<chart>{chart}</chart>")
     shown = found[0]
-    _, _, width, height = (float(number) for number in shown.attrib["viewBox"].split())
+    left, top, width, height = (float(number) for number in shown.attrib["viewBox"].split())
     names = ["".join(entry.itertext()) for entry in found.iter("span")]
-    legend, below = _legend(names, shown, width, height)
+    legend, below = _legend(names, shown, width, top + height)
     drawn = Element("svg", {"xmlns": NAMESPACE, "font-family": FONTS})
     SubElement(drawn, "title").text = shown.attrib.get("aria-label", "")
     for shape in (*shown, *legend):
         drawn.append(_styled(shape))
-    sides = (-BESIDE, -BESIDE, width + 2 * BESIDE, height + below + 2 * BESIDE)
+    sides = (left - BESIDE, top - BESIDE, width + 2 * BESIDE, height + below + 2 * BESIDE)
     drawn.attrib |= {"viewBox": " ".join(f"{side:g}" for side in sides)}
     drawn.attrib |= {"width": f"{sides[2]:g}", "height": f"{sides[3]:g}"}
     return drawn
@@ -62,9 +62,9 @@ def charts_in(content: object, name: str = "") -> Iterator[tuple[str, str]]:
             yield from charts_in(value, "-".join(filter(None, (name, str(own or "")))))
 
 
-def _legend(names: list[str], chart: Element, width: float, height: float) -> tuple[list[Element], float]:
+def _legend(names: list[str], chart: Element, width: float, bottom: float) -> tuple[list[Element], float]:
     """Samples of the series with their names below the chart, and the height that they take."""
-    shapes, x, y = list[Element](), 0.0, height + LEGEND_ROW - 6
+    shapes, x, y = list[Element](), 0.0, bottom + LEGEND_ROW - 6
     lines = {kind for shape in chart.iter() if "line" in (kinds := _classes(shape)) for kind in kinds}
     for number, name in enumerate(names):
         needed = LETTER * len(name) + LEGEND_GAP
@@ -72,7 +72,7 @@ def _legend(names: list[str], chart: Element, width: float, height: float) -> tu
             x, y = 0.0, y + LEGEND_ROW
         shapes += [_sample(f"series{number % 4}", lines, x, y), _name_beside(name, x + 24, y + 4)]
         x += needed
-    return shapes, y - height + LEGEND_ROW / 2 if names else 0.0
+    return shapes, y - bottom + LEGEND_ROW / 2 if names else 0.0
 
 
 def _sample(series: str, lines: set[str], x: float, y: float) -> Element:
