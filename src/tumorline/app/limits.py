@@ -12,7 +12,7 @@ class Limits:
     megabytes: int = 512
     """Of all files of a request."""
     files: int = 1000
-    seconds: int = 300
+    seconds: int = 600
     """For receiving a request, for predicting it, and for sending the answer."""
     waiting: int = 8
     """Requests that are held beside the one that is predicted."""

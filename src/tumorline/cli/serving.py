@@ -34,7 +34,7 @@ def app(
     ] = None,
     max_megabytes: Annotated[int, typer.Option(min=1, help="Of a request's files.")] = 512,
     max_files: Annotated[int, typer.Option(min=1, help="Of a request.")] = 1000,
-    max_seconds: Annotated[int, typer.Option(min=1, help="To receive a request, and to predict it.")] = 300,
+    max_seconds: Annotated[int, typer.Option(min=1, help="To receive a request, and to predict it.")] = 600,
     max_waiting: Annotated[int, typer.Option(min=0, help="Requests that wait for their turn.")] = 8,
     max_memory: Annotated[int, typer.Option(min=300, help="MB of the process that predicts.")] = 1200,
 ) -> None:
