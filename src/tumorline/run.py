@@ -455,6 +455,8 @@ def _with_gate(info: ModelInfo, weights: Weights, task: "Task", notify: Notify) 
     from tumorline.network_file import load_network
     from tumorline.training.gate import choose_gates, describe_gates, open_windows
 
+    if "gate" not in weights:
+        return info, weights
     network, _ = load_network(task.run / WEIGHTS_NAME)
     if not models.has_presence(network):
         return info, weights

@@ -78,6 +78,15 @@ def test_a_shut_gate_leaves_nothing_and_an_open_one_all() -> None:
     assert torch.equal(gated[~shut, 1], whole[~shut, 1])
 
 
+def test_a_gate_is_not_taken_over() -> None:
+    old, new = network(), network()
+    old.gate[:] = 3.0
+    models.start_from(new, old.state_dict())
+    models.open_gate(new)
+    assert new.gate.item() == OPEN
+    models.open_gate(torch.nn.Identity())
+
+
 def test_presence_is_learnt_from_whether_there_is_a_region() -> None:
     target = torch.zeros(2, 1, 4, 4)
     target[0, 0, 1, 1] = 1

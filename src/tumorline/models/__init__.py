@@ -29,7 +29,7 @@ from tumorline.models.monai_nets import (
     swin_unetr,
     unet_plus_plus,
 )
-from tumorline.models.presence import has_presence, presence_of, showing_presence
+from tumorline.models.presence import has_presence, open_gate, presence_of, showing_presence
 from tumorline.models.pretrained import SOURCES, fit_weights, from_hub, read_weights, start_from
 from tumorline.models.swin_unet import check_swin_weights as check_swin
 from tumorline.models.swin_unet import swin_unet
@@ -53,6 +53,7 @@ __all__ = [
     "has_presence",
     "initialisation",
     "multiply_adds",
+    "open_gate",
     "presence_of",
     "read_weights",
     "showing_presence",

@@ -50,6 +50,12 @@ def showing_presence(network: nn.Module) -> Iterator[None]:
         network.shows_presence = False
 
 
+def open_gate(network: nn.Module) -> None:
+    """Of a network that takes over the weights of another: its gate was chosen for that one."""
+    if isinstance(network, PresenceGated):
+        network.gate.fill_(OPEN)
+
+
 def has_presence(network: nn.Module) -> bool:
     return isinstance(network, PresenceGated)
 

@@ -393,6 +393,7 @@ def start(task: Task, machine: Machine) -> State:
     ).to(machine.device)
     if architecture.start_from and not begun:
         models.start_from(network, models.read_weights(weights_file(written_path(architecture.start_from))))
+        models.open_gate(network)
     if not all_finite(network.state_dict().values()):
         raise UserError("the weights that the training starts from are not finite; give others as model.start_from")
     if config.train.channels_last:
