@@ -72,11 +72,11 @@ def measure(case: Path, model: Path, output: Path) -> dict[str, float]:
     command = [sys.executable, __file__, str(case), str(model), "--steps", str(steps)]
     began = time.perf_counter()
     child = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=output.parent)
-    _, status, used = os.wait4(child.pid, 0)
-    assert status == 0, "predict failed"
+    assert child.wait() == 0, "predict failed"
     seconds = time.perf_counter() - began
     written: dict[str, float] = json.loads(steps.read_text())
-    return {"seconds": seconds, "start": seconds - sum(written.values()), **written, "gib": used.ru_maxrss / (1 << 20)}
+    gib = written.pop("gib")
+    return {"seconds": seconds, "start": seconds - sum(written.values()), **written, "gib": gib}
 
 
 def predict_with_steps(case: Path, model: Path, steps: Path) -> None:
@@ -124,7 +124,9 @@ def predict_with_steps(case: Path, model: Path, steps: Path) -> None:
 
     own._over_batches = answered  # type: ignore[method-assign]
     api.predict(case, model, output=steps.with_suffix(""))
-    steps.write_text(json.dumps(spent))
+    lines = Path("/proc/self/status").read_text().splitlines()
+    peak_kib = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+    steps.write_text(json.dumps({**spent, "gib": peak_kib / (1 << 20)}))
 
 
 def untrained(place: Path) -> Path:
