@@ -72,6 +72,7 @@ from tumorline.wording import is_or_are, numbered
 if TYPE_CHECKING:
     from torch import nn
 
+    from tumorline.training.gate import Gate
     from tumorline.training.loop import Task
     from tumorline.training.machine import Machine
 
@@ -448,6 +449,15 @@ def _with_operating_point(info: ModelInfo, task: "Task") -> ModelInfo:
     return operating_point.with_operating_points(info, points)
 
 
+def _weighed(gate: "Gate") -> str:
+    """What a gate does to the validation windows."""
+    (dice, dice_gated), (empty, empty_gated) = gate.dice, gate.left_empty
+    return (
+        f"; on the validation windows Dice {dice:.3f} -> {dice_gated:.3f}, images without a tumour left empty "
+        f"{empty:.1%} -> {empty_gated:.1%}"
+    )
+
+
 def _with_gate(info: ModelInfo, weights: Weights, task: "Task", notify: Notify) -> tuple[ModelInfo, Weights]:
     """The same with the gate of the presence head, where the network has one; both files are written anew then."""
     from tumorline import models
@@ -463,11 +473,7 @@ def _with_gate(info: ModelInfo, weights: Weights, task: "Task", notify: Notify) 
     cases = task.split.cases("validation")
     gates = choose_gates(network, open_windows(task.dataset), task.dataset, cases, info, task.config.model.gate)
     for region, gate in zip(info.regions, gates, strict=True):
-        (dice, dice_gated), (empty, empty_gated) = gate.dice, gate.left_empty
-        notify(
-            f"{region}: masks are empty below a presence of {gate.probability:.2f}; on the validation windows Dice "
-            f"{dice:.3f} -> {dice_gated:.3f}, images without a tumour left empty {empty:.1%} -> {empty_gated:.1%}"
-        )
+        notify(f"{region}: masks are empty below a presence of {gate.probability:.2f}{_weighed(gate) if cases else ''}")
     info = info.model_copy(update={"metrics": {**info.metrics, "presence_gate": describe_gates(info, gates)}})
     weights = {**weights, "gate": np.array([gate.logit for gate in gates], np.float32)}
     save_model(task.run / WEIGHTS_NAME, weights, info)
