@@ -24,6 +24,8 @@ pytestmark = pytest.mark.slow
 sync_api = pytest.importorskip("playwright.sync_api")
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+PATIENCE_MS = 180_000
+"""On a machine that others use as well."""
 FLAGS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
@@ -68,6 +70,7 @@ def browser() -> Iterator[Any]:
 @pytest.fixture
 def page(browser: Any, address: str) -> Iterator[Any]:
     context = browser.new_context(viewport={"width": 1280, "height": 1000})
+    context.set_default_timeout(PATIENCE_MS)
     opened = context.new_page()
     wrong: list[str] = []
     asked: set[str] = set()
@@ -91,7 +94,7 @@ def drop(page: Any, *paths: Path) -> None:
 
 
 def shown(page: Any, case: str) -> None:
-    page.wait_for_selector(f"[data-case='{case}'][data-ready='1']", timeout=60_000)
+    page.wait_for_selector(f"[data-case='{case}'][data-ready='1']")
 
 
 def pixels(page: Any, plane: str) -> bytes:
