@@ -511,9 +511,9 @@ def evaluate(
         tta: Test-time augmentation: 'none', 'flips' (4 copies) or 'all' (8).
         processes: So many score the masks where that pays; a script then needs `if __name__ == "__main__"`.
         progress: Called with the number of cases that are done and of all.
+        subsets: Score again with each subset of the channels (`subsets.csv`), of a model that may do without some.
         precision: In which the network computes, as in `load`; `summary.json` says which it was.
         runtime: The library that runs it, as in `load`.
-        subsets: Score again with each subset of the channels (`subsets.csv`), of a model that may do without some.
 
     Returns:
         The content of `summary.json`. `regions` has, for each region, figures such as `dice`, `nsd`, `hd95` (in mm,

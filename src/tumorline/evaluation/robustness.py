@@ -8,7 +8,7 @@ import io
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -185,7 +185,7 @@ def _measure_case(model: Model, dataset: Dataset, case: Case) -> list[Record]:
     records = []
     for change, strength in [("unchanged", 0.0), *levels()]:
         worse, moved = (image, truth) if change == "unchanged" else stressed(change, strength, image, truth, seed)
-        masks = model.mask(model.complete(worse, dataset.channel_names), grid)
+        masks = model.mask(model.complete(worse, dataset.channel_names), replace(grid, shape=worse.shape[1:]))
         for region, true, predicted in zip(model.info.regions, moved, masks, strict=True):
             level = {"region": region, "change": change, "strength": strength}
             records.append({**named, **level, **_overlap(true, predicted)})

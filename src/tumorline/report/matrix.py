@@ -17,7 +17,7 @@ from tumorline.report.compared_cases import entries_of, key_of, model_notes, tab
 from tumorline.report.frame import template
 from tumorline.report.picture_files import PictureFiles
 from tumorline.report.viewed import Predicted, ViewedSource, Wanted, add_pictures
-from tumorline.run_folder import PREDICTIONS_NAME
+from tumorline.run_folder import EVALUATION_NAME, PREDICTIONS_NAME
 
 PAGE_NAME = "matrix.html"
 
@@ -42,7 +42,7 @@ def write_page(result: Matrix, output: Path, readers: Mapping[tuple[str, str], S
 
 def _browsed(result: Matrix, output: Path, readers: Mapping[tuple[str, str], SampleReader]) -> dict[str, Any]:
     """All cases of all sets with what each model reaches, and their pictures."""
-    cells = {cell.group: cell for cell in result.cells if not cell.error}
+    cells = {cell.group: cell for cell in result.cells if (output / cell.folder / EVALUATION_NAME).exists()}
     entries = entries_of({group: read_rows(output / cell.folder) for group, cell in cells.items()})
     regions = list(dict.fromkeys(cell.region for cell in result.cells if cell.region))
     sources = {name: _viewed_source(name, result, output, readers) for name in result.sets}
