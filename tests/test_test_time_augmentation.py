@@ -111,7 +111,7 @@ def test_a_matrix_takes_it_too(tiny_run: Path, tmp_path: Path) -> None:
     assert [cell["operating_point"]["tta"] for cell in cells] == ["flips", "flips"]
 
 
-@pytest.mark.parametrize("command", [("predict", "scan.png"), ("evaluate", "builtin", "--data", ".")])
+@pytest.mark.parametrize("command", [("predict", "."), ("evaluate", "builtin", "--data", ".")])
 def test_an_unknown_value_is_one_line_and_status_2(program: Program, tmp_path: Path, command: tuple[str, ...]) -> None:
     shown = program(*command, "--tta", "flip", "--output", tmp_path / "out")
     assert shown == (2, "", "error: tta is 'flip'; did you mean 'flips'?\n")

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import openvino
 import torch
 
 from tumorline.errors import UserError, did_you_mean
@@ -17,7 +16,7 @@ from tumorline.files import write_bytes
 from tumorline.model_file import METADATA_KEY, STAMP_KEY, read_content
 from tumorline.network_file import load_network
 from tumorline.runtime import FloatArray
-from tumorline.runtime.openvino import get_core, read_network
+from tumorline.runtime.openvino import get_core, read_network, save_network
 
 
 class ExportFormat(NamedTuple):
@@ -37,7 +36,7 @@ def export_openvino(path: Path, target: Path) -> Path:
         for key, text in ((METADATA_KEY, content.text), (STAMP_KEY, content.stamp)):
             model.set_rt_info(text, [key])
         draft = Path(place) / target.name
-        openvino.save_model(model, draft, compress_to_fp16=False)
+        save_network(model, draft)
         compiled = get_core().compile_model(draft, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
         require_parity(lambda image: np.asarray(compiled(image)[0], np.float32), network, info, target)
         write_bytes(target.with_suffix(".bin"), draft.with_suffix(".bin").read_bytes())

@@ -114,6 +114,11 @@ class _Requests:
         return answer
 
 
+def save_network(model: openvino.Model, path: Path) -> None:
+    """Write OpenVINO's own format in float32: `path`, and the weights beside it as `.bin`."""
+    openvino.save_model(model, path, compress_to_fp16=False)
+
+
 def _reason(error: RuntimeError) -> str:
     return (str(error).strip().splitlines() or ["no reason given"])[-1][:200]
 
