@@ -51,7 +51,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(INSTALL) --editable '.[train,lite,app,paper,tune,ray,tensorboard,mlflow,dev]'
+	$(INSTALL) --editable '.[train,lite,app,paper,tune,ray,tensorboard,mlflow,onnxruntime,dev]'
 	touch $@
 
 $(VENV)/.installed-audit: $(VENV)/.installed-dev
