@@ -17,6 +17,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import fmean, median
 
+VERY_LITTLE_ML = 2.0
+"""Cases with less of a region stand apart: their Dice says little."""
 BEGIN, END = "<!-- table begins -->", "<!-- table ends -->"
 KEPT = ("config.toml", "evaluation.csv", "baselines.csv")
 Row = dict[str, str]
@@ -92,6 +94,13 @@ def summary_line(name: str, rows: Sequence[Row]) -> list[str]:
     return [name, f"{len(dice)} of {len(rows)}", *map(shown, figures), spread, shown(fmean(everything))]
 
 
+def without_very_little(name: str, rows: Sequence[Row]) -> list[list[str]]:
+    """The summary again, without cases that have next to nothing of the region; empty where there are none."""
+    apart = [row["case"] for row in rows if 0 < (number(row["truth_ml"]) or 0) < VERY_LITTLE_ML]
+    rest = [row for row in rows if row["case"] not in apart]
+    return [summary_line(f"{name} without {', '.join(case[-5:] for case in apart)}", rest)] if apart else []
+
+
 def baseline_lines(run: Path, region: str) -> list[list[str]]:
     """What trivial answers reach on the same cases."""
     by_name: dict[str, list[float]] = defaultdict(list)
@@ -141,6 +150,7 @@ def section(runs: Sequence[Path]) -> list[str]:
     for region in regions:
         members = {run: [row for row in found if row["region"] == region] for run, found in rows.items()}
         summary = [summary_line(run.name, found) for run, found in members.items()]
+        summary += [line for run, found in members.items() for line in without_very_little(run.name, found)]
         trivial = [background_line(members[runs[0]]), *baseline_lines(runs[0], region)]
         lines += [f"\n### {region.replace('_', ' ')}\n", table(head, [*summary, *trivial])]
         for run, found in members.items():
