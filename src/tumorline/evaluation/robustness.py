@@ -19,6 +19,7 @@ from scipy import ndimage
 from tumorline.arrays import ImageArray, MaskArray
 from tumorline.data.case import Case
 from tumorline.data.dataset import Dataset
+from tumorline.evaluation.measured_once import CaseWork, Progress, Record, measure_once
 from tumorline.groups import group_of
 from tumorline.inference.model import Model
 from tumorline.metrics.overlap import count_overlap, dice_of_tumour
@@ -26,8 +27,6 @@ from tumorline.metrics.summary import figure_of
 from tumorline.output_folder import Memory
 from tumorline.results import ChangedLevel, Robustness, RobustnessChange, RobustnessLevel
 
-Record = dict[str, Any]
-Progress = Callable[[int, int], None]
 Pair = tuple[ImageArray, MaskArray]
 Change = Callable[[ImageArray, MaskArray, float, np.random.Generator], Pair]
 
@@ -166,17 +165,12 @@ def measure_robustness(
 
     The cases that `memory` holds from an earlier try are not measured again.
     """
-    records = []
-    for done, name in enumerate(names, start=1):
-        case = dataset.cases[dataset.index[name]]
-        earlier = memory.recall(f"{name} under stress") if memory else None
-        found = earlier if _is_measured(earlier, model.info.regions) else _measure_case(model, dataset, case)
-        if memory and found is not earlier:
-            memory.keep(f"{name} under stress", found)
-        records += found
-        if progress:
-            progress(done, len(names))
-    return records
+    work = CaseWork(
+        "under stress",
+        lambda case: _measure_case(model, dataset, case),
+        lambda found: _is_measured(found, model.info.regions),
+    )
+    return measure_once(work, [dataset.cases[dataset.index[name]] for name in names], memory, progress)
 
 
 def _measure_case(model: Model, dataset: Dataset, case: Case) -> list[Record]:

@@ -1,7 +1,7 @@
 """How a model that may do without some of its channels does with each subset of them."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -9,6 +9,7 @@ from typing import Any, TypeGuard
 from tumorline.data.case import Case
 from tumorline.data.dataset import Dataset
 from tumorline.errors import UserError
+from tumorline.evaluation.measured_once import CaseWork, Progress, Record, measure_once
 from tumorline.evaluation.status import Request
 from tumorline.evaluation.tables import read_rows, truth_value, write_evaluation
 from tumorline.files import write_csv
@@ -21,9 +22,6 @@ from tumorline.output_folder import Memory
 from tumorline.own_files import EVALUATE_AGAIN, Cell, any_text, case_name, or_empty, read_own_csv, share, whole_number
 from tumorline.results import SubsetLevel, Summary
 from tumorline.run_folder import SUBSETS_NAME
-
-Record = dict[str, Any]
-Progress = Callable[[int, int], None]
 
 COLUMNS = ("case", "patient", "region", "channels", "dice", "missed", "predicted_px")
 CELLS: dict[str, Cell] = {
@@ -86,17 +84,12 @@ def measure_subsets(
     progress: Progress | None = None,
 ) -> list[Record]:
     """Dice of the cases `names` with each subset; the cases that `memory` holds are not measured again."""
-    records = []
-    for done, name in enumerate(names, start=1):
-        case, key = dataset.cases[dataset.index[name]], f"{name} by subset"
-        earlier = memory.recall(key) if memory else None
-        found = earlier if _is_measured(earlier, model, dataset) else _measure_case(model, dataset, case)
-        if memory and found is not earlier:
-            memory.keep(key, found)
-        records += found
-        if progress:
-            progress(done, len(names))
-    return records
+    work = CaseWork(
+        "by subset",
+        lambda case: _measure_case(model, dataset, case),
+        lambda found: _is_measured(found, model, dataset),
+    )
+    return measure_once(work, [dataset.cases[dataset.index[name]] for name in names], memory, progress)
 
 
 def _measure_case(model: Model, dataset: Dataset, case: Case) -> list[Record]:
@@ -108,7 +101,7 @@ def _measure_case(model: Model, dataset: Dataset, case: Case) -> list[Record]:
         masks = model.mask(model.complete(some, subset), grid)
         for region, true, predicted in zip(model.info.regions, truth, masks, strict=True):
             counts = count_overlap(true, predicted)
-            level = {"case": case.id, "patient": case.patient, "region": region, "channels": AND.join(subset)}
+            level = {"case": case.id, "patient": case.shown_patient, "region": region, "channels": AND.join(subset)}
             figures = {"dice": dice_of_tumour(counts), "missed": counts.missed, "predicted_px": counts.predicted}
             records.append({**level, **figures})
     return records

@@ -1,0 +1,37 @@
+"""What is measured of each case beside its scores, and not again where an earlier try has it."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from tumorline.data.case import Case
+from tumorline.output_folder import Memory
+
+Record = dict[str, Any]
+Progress = Callable[[int, int], None]
+
+
+class CaseWork(NamedTuple):
+    """What is done with each case."""
+
+    name: str
+    """What it is remembered by, after the case's own name."""
+    measure: Callable[[Case], list[Record]]
+    is_whole: Callable[[Any], bool]
+    """Whether what was remembered is what `measure` would give."""
+
+
+def measure_once(
+    work: CaseWork, cases: Sequence[Case], memory: Memory | None, progress: Progress | None
+) -> list[Record]:
+    """The records of all cases; those that `memory` holds are not measured again."""
+    records: list[Record] = []
+    for done, case in enumerate(cases, start=1):
+        key = f"{case.id} {work.name}"
+        earlier: Any = memory.recall(key) if memory else None
+        found = earlier if work.is_whole(earlier) else work.measure(case)
+        if memory and found is not earlier:
+            memory.keep(key, found)
+        records += found
+        if progress:
+            progress(done, len(cases))
+    return records
