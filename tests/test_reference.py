@@ -9,8 +9,8 @@ from tests.conftest import Program
 from tumorline.benchmarking.plan import BenchmarkPlan
 from tumorline.cli.reference import PAGES
 from tumorline.config import Config, LossTerm, load_config
-from tumorline.config_reference import every_key, keys_meant, sections
-from tumorline.config_text import as_resolved, as_template
+from tumorline.config.as_text import as_resolved, as_template
+from tumorline.config.reference import every_key, keys_meant, sections
 from tumorline.errors import UserError
 from tumorline.recipe_files import KINDS, RECIPES, find_recipe, recipe_names, what_it_is
 from tumorline.tuning.plan import TuneConfig

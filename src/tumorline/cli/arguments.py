@@ -66,7 +66,7 @@ def as_key(error: Any) -> str:
     option = str(error.option_name)
     if difflib.get_close_matches(option, options, n=1, cutoff=NEAR):
         return ""
-    from tumorline.config_reference import every_key, keys_meant
+    from tumorline.config.reference import every_key, keys_meant
 
     keys = [key.name for key in keys_meant(option.lstrip("-").replace("-", "_"), every_key())]
     value = _value_of(option, sys.argv)

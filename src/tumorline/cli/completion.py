@@ -22,7 +22,7 @@ def complete_keys(incomplete: str) -> list[str]:
 
 
 def complete_key_names(incomplete: str) -> list[str]:
-    from tumorline.config_reference import every_key
+    from tumorline.config.reference import every_key
 
     return [key.name for key in every_key() if key.name.startswith(incomplete)]
 

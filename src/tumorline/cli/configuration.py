@@ -29,7 +29,7 @@ def init(
 ) -> None:
     """Write a configuration to edit: every key with what it means; those at their defaults are commented out."""
     from tumorline.config import load_config
-    from tumorline.config_text import as_template
+    from tumorline.config.as_text import as_template
     from tumorline.errors import UserError
     from tumorline.files import write_text
     from tumorline.recipe_files import find_recipe
@@ -47,7 +47,7 @@ def show(recipe: Shown = None, overrides: Overrides = None, as_json: AsJson = Fa
         _list_recipes(as_json)
         return
     from tumorline.config import load_config
-    from tumorline.config_text import as_resolved
+    from tumorline.config.as_text import as_resolved
     from tumorline.recipe_files import find_recipe, other_recipe
 
     if (plan := other_recipe(recipe or "")) and not as_json:
@@ -75,7 +75,7 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """Say what a key of the configuration means, what it takes and what it is without it; without KEY list all."""
-    from tumorline.config_reference import every_key, find_keys
+    from tumorline.config.reference import every_key, find_keys
 
     found = find_keys(key, every_key(of_lists=True)) if key else every_key()
     if as_json:

@@ -12,7 +12,7 @@ from typing import Any, get_args, get_type_hints
 import typer
 
 from tumorline.cli import app
-from tumorline.config_reference import Key, every_key, sections
+from tumorline.config.reference import Key, every_key, sections
 from tumorline.files import write_text
 from tumorline.printing import say
 from tumorline.recipe_files import KINDS, RECIPES, recipe_names, what_it_is

@@ -1,12 +1,12 @@
 """A configuration as TOML that people read: each value beside its default, or each key with what it means."""
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import groupby
 from typing import Any
 
 from tumorline.config import Config
-from tumorline.config_reference import Key, every_key, sections, toml
+from tumorline.config.reference import Key, every_key, sections, toml
 
 WIDTH = 100
 
@@ -27,7 +27,7 @@ INTRODUCTION = """\
 # Explain: tumorline config explain KEY"""
 
 
-def _section_lines(config: Config, of_key: Any) -> Iterator[str]:
+def _section_lines(config: Config, of_key: Callable[[Key, Any], Iterator[str]]) -> Iterator[str]:
     described = sections()
     for section, keys in groupby(every_key(), lambda key: key.section):
         if section:

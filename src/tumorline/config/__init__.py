@@ -1,0 +1,43 @@
+"""One TOML file is one run: typed sections, unknown keys refused with the nearest name."""
+
+from tumorline.config.augment import REMEDIES, AugmentConfig
+from tumorline.config.data import ABSENT, MOST_CHANNELS, OWN_SETTINGS, DataConfig, SourceConfig
+from tumorline.config.loss import LossConfig, LossTerm
+from tumorline.config.mistakes import explain
+from tumorline.config.model import ModelConfig, Postprocessing
+from tumorline.config.reading import apply_override, load_config, parse_config, parse_value, read_toml, set_key
+from tumorline.config.run import Config, is_after_training
+from tumorline.config.section import MANY, RUN_NAME, Section, Side, Spacing
+from tumorline.config.split import SplitConfig
+from tumorline.config.train import LOGGERS, TrainConfig
+
+__all__ = [
+    "ABSENT",
+    "LOGGERS",
+    "MANY",
+    "MOST_CHANNELS",
+    "OWN_SETTINGS",
+    "REMEDIES",
+    "RUN_NAME",
+    "AugmentConfig",
+    "Config",
+    "DataConfig",
+    "LossConfig",
+    "LossTerm",
+    "ModelConfig",
+    "Postprocessing",
+    "Section",
+    "Side",
+    "SourceConfig",
+    "Spacing",
+    "SplitConfig",
+    "TrainConfig",
+    "apply_override",
+    "explain",
+    "is_after_training",
+    "load_config",
+    "parse_config",
+    "parse_value",
+    "read_toml",
+    "set_key",
+]

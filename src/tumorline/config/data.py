@@ -1,0 +1,175 @@
+"""`[data]`: where the cases come from and how they reach the network."""
+
+from collections.abc import Sequence
+from typing import Any, Literal, Self
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from tumorline.config.mistakes import explain
+from tumorline.config.section import MANY, Name, Section, Side, Spacing
+
+MOST_CHANNELS = 64
+"""That an image may have."""
+ABSENT = 0.0
+"""What a network sees everywhere in a channel that is not there: the mean of a head that is normalised."""
+
+
+class SourceConfig(Section):
+    """One of several sources. What is not given is as in `[data]`."""
+
+    path: str = Field(min_length=1)
+    """Folder in a supported layout, or CSV."""
+    name: str = Field(default="", pattern=r"^(?:[^\W_][\w.-]{0,49})?$")
+    """How it is called in tables and case names; empty means the name of its folder."""
+    share: float | None = Field(default=None, gt=0, le=1)
+    """Of the training images those from here; of the sources without it each as it comes."""
+    part: Literal["", "train", "validation", "test"] = ""
+    """All of it is in this part; empty means that its patients are split."""
+    licence: str = Field(default="", max_length=1000)
+    """Its terms, where they are not known or are others: the model file and its card hand them on."""
+    attribution: str = Field(default="", max_length=1000)
+    """Whom its terms want to be named."""
+    channel_as: Name | Literal[""] = ""
+    """The sequence that its images count as, where they are of another."""
+    label_as: Name | Literal[""] = ""
+    """What its masks count as, where they outline something else; `tumour` counts as whatever the others outline."""
+    mask_threshold: float | None = None
+    spacing_mm: float | None = None
+    channel: str | None = None
+    label: str | None = None
+    enhancing_label: int | None = None
+    channels: tuple[str, ...] | str | None = None
+    slice_step: int | None = None
+    tumour_free_share: float | None = None
+    other_labels: str | None = None
+    tumour_free: bool | None = None
+
+    @property
+    def own_settings(self) -> dict[str, Any]:
+        """What it says of `[data]`."""
+        return {key: value for key in OWN_SETTINGS if (value := getattr(self, key)) is not None}
+
+
+OWN_SETTINGS = (
+    *("mask_threshold", "spacing_mm", "channel", "label", "enhancing_label", "channels", "slice_step"),
+    *("tumour_free_share", "other_labels", "tumour_free"),
+)
+"""Keys of `[data]` that each of several sources may have for itself."""
+
+
+class DataConfig(Section):
+    """Where the cases come from and how they reach the network."""
+
+    source: str = ""
+    """Folder in a supported layout or CSV; empty means the simulated cohort."""
+    sources: tuple[SourceConfig, ...] = ()
+    """Several sources that train together, in place of `source`: tables `[[data.sources]]`, each with a `path`, and
+    where wanted a `name`, its `share` of the training images, the one `part` it is in, `licence` and `attribution`, the
+    sequence and outline that it counts as (`channel_as`, `label_as`), and keys of `[data]` of its own."""
+    image_size: int = Field(default=192, ge=16, le=4096)
+    """Side in pixels of the square that the network sees; images keep their aspect ratio."""
+    mask_threshold: float | None = Field(default=None, ge=-(2**32), le=2**32)
+    """Accept masks with more than two values: foreground is what lies above this value."""
+    spacing_mm: float | None = Field(default=None, ge=1e-3, le=1e3)
+    """Pixel size for files that carry none (PNG, JPEG); without it distances are in pixels."""
+    channel: str = ""
+    """Which sequence to read where there are several: flair, post_contrast, pre_contrast, all; of BraTS t2 as well."""
+    label: Literal["", "whole_tumour", "tumour_core", "enhancing_tumour"] = ""
+    """What of BraTS's labels is the tumour; empty means tumour_core."""
+    enhancing_label: Literal[0, 1, 3, 4] = 0
+    """Of volumes in BraTS's names, the label of enhancing tumour where names and labels of the set leave it open."""
+    channels: tuple[Name, ...] = ()
+    """Several sequences by name, in the order in which the network gets them, for example flair, post_contrast."""
+    regions: tuple[Name, ...] = ()
+    """What is outlined, one target each: of BraTS whole_tumour, tumour_core, enhancing_tumour; of a CSV the columns
+    `mask_NAME`. Empty means one target, `tumour`, which `label` chooses."""
+    axis: Literal["axial", "coronal", "sagittal"] = "axial"
+    """Of volumes, how the slices lie that the network sees."""
+    slice_step: int = Field(default=1, ge=1, le=MANY)
+    """Of volumes, train on every n-th slice; validation, test and prediction see all."""
+    context: int = Field(default=0, ge=0, le=16)
+    """Of volumes, so many neighbouring slices on each side are further channels."""
+    tumour_free_share: float | None = Field(default=None, ge=0, le=1)
+    """Of volumes, the share of training slices without any region; without it as they come."""
+    other_labels: Literal["", "negative", "left_out"] = ""
+    """Of label maps, slices that hold labels, but none of a region: whether they train as free of a tumour. Empty means
+    that they do, unless the source counts as another's meaning (`label_as`): such slices then are left out."""
+    normalisation: Literal["picture", "volume"] = "picture"
+    """Whether brightness is measured over each slice or over the whole volume."""
+    window: tuple[Side, Side, Side] | None = None
+    """Of volumes, the patches (slices, rows, columns) that a network of three axes sees; without it it sees slices."""
+    voxel_mm: tuple[Spacing, Spacing, Spacing] = (1.0, 1.0, 1.0)
+    """With a window: the spacing (slices, rows, columns) to which volumes are resampled."""
+    overlap: float = Field(default=0.5, ge=0, le=0.9)
+    """With a window: the share of a patch that the next one covers again when a volume is answered."""
+    region_share: float = Field(default=0.5, ge=0, le=1)
+    """With a window: the share of the training patches that are drawn around a voxel of a region."""
+    patches: int = Field(default=8, ge=1, le=MANY)
+    """With a window: patches of each training volume in one epoch."""
+    keep_identifiers: bool = False
+    """Show the patients' ids of DICOM headers in tables, logs and reports instead of their hashes."""
+    tumour_free: bool = False
+    """The pictures have no masks and show no tumour: to count what a model invents."""
+    cache: str = ""
+    """Folder of the decoded cache; empty means the user's cache folder."""
+
+    @field_validator("channels", "regions", mode="before")
+    @classmethod
+    def splits_at_commas(cls, value: Any) -> Any:
+        return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+
+    @field_validator("channels", "regions")
+    @classmethod
+    def names_each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if twice := [name for name in value if value.count(name) > 1]:
+            raise ValueError(f"'{twice[0]}' stands in it more than once")
+        return value
+
+    @model_validator(mode="after")
+    def chooses_once(self) -> Self:
+        for one, several in (("channel", "channels"), ("label", "regions")):
+            if getattr(self, one) and getattr(self, several):
+                raise ValueError(f"data.{one} and data.{several} are both given; keep one of them")
+        return self
+
+    @model_validator(mode="after")
+    def has_one_source_or_several(self) -> Self:
+        if self.sources and (self.source or self.tumour_free):
+            other = "source" if self.source else "tumour_free"
+            raise ValueError(f"data.sources and data.{other} exclude one another; give it to one of the sources")
+        names = [name for source in self.sources if (name := source.name)]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"data.sources: two are called '{twice[0]}'; give one another name")
+        _check_shares([source.share for source in self.sources if source.part in ("", "train")])
+        for number, source in enumerate(self.sources):
+            self._settings_of(number, source)
+        return self
+
+    @property
+    def of_each_source(self) -> "tuple[DataConfig, ...]":
+        """The settings of each of several sources; none where there is one."""
+        return tuple(self._settings_of(*pair) for pair in enumerate(self.sources))
+
+    def _settings_of(self, number: int, source: SourceConfig) -> "DataConfig":
+        own = source.own_settings
+        replaced = {"channel": "channels", "channels": "channel"}
+        shared = self.model_dump(exclude={"sources", "source", *(replaced[key] for key in own if key in replaced)})
+        try:
+            return DataConfig.model_validate({**shared, **own, "source": source.path})
+        except ValidationError as error:
+            raise ValueError(f"data.sources.{number}.{explain(error, DataConfig)}") from None
+
+    @model_validator(mode="after")
+    def sees_patches_or_slices(self) -> Self:
+        if self.window and (self.context or self.axis != "axial"):
+            raise ValueError("data.window is for networks of three axes; data.context and data.axis are for slices")
+        return self
+
+
+def _check_shares(shares: Sequence[float | None]) -> None:
+    """Raise ValueError where the shares of sources leave nothing for one, or do not make a whole."""
+    given = [share for share in shares if share is not None]
+    total, rest = sum(given), len(shares) - len(given)
+    if given and (total > 1 - 1e-6 if rest else abs(total - 1) > 1e-6):
+        need = "leave something for the sources without one" if rest else "make 1 (or one source goes without)"
+        raise ValueError(f"data.sources: the shares add up to {total:g}; they have to {need}")

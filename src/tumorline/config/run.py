@@ -1,0 +1,118 @@
+"""A run's whole configuration: its sections, and what of them must fit together."""
+
+from pathlib import Path
+from typing import Any, Self
+
+import tomli_w
+from pydantic import Field, model_validator
+
+from tumorline.config.augment import AugmentConfig
+from tumorline.config.data import DataConfig
+from tumorline.config.loss import LossConfig
+from tumorline.config.model import ModelConfig
+from tumorline.config.section import RUN_NAME, Section, Seed
+from tumorline.config.split import SplitConfig
+from tumorline.config.train import TrainConfig
+from tumorline.files import write_text
+from tumorline.regions import REGION
+
+AFTER_TRAINING = ("model.threshold", "model.temperature", "model.gate", "model.storage", "model.postprocessing")
+"""Keys that change nothing in a training, and so nothing in its validation figure."""
+
+
+def is_after_training(key: str) -> bool:
+    return any(f"{key}.".startswith(f"{after}.") for after in AFTER_TRAINING)
+
+
+class Config(Section):
+    """A run's whole configuration: sections of typed keys, as a TOML file has them; it is never changed.
+
+    Args:
+        name: Of the run; becomes a part of its folder's name.
+        seed: Of all that is random but the split.
+        data: Where the cases come from and how they reach the network (`DataConfig`).
+        split: Who trains, validates and tests (`SplitConfig`).
+        model: The network (`ModelConfig`).
+        loss: The loss, or a sum of them (`LossConfig`).
+        augment: Random changes of the training images (`AugmentConfig`).
+        train: Epochs, optimiser, schedule, precision (`TrainConfig`).
+
+    Raises:
+        ValueError: For an unknown key or a value out of range (pydantic's `ValidationError`); `load_config` says it in
+            one line as UserError.
+
+    Example:
+        >>> config = tumorline.Config(name="mine", train={"epochs": 3})
+        >>> config.train.epochs, config.loss.name
+        (3, 'dice_ce')
+    """
+
+    name: str = Field(default="unet", pattern=RUN_NAME)
+    """Of the run: its folder is runs/<time>-<name>."""
+    seed: Seed = 0
+    """Draws the first weights, the order of the images and the augmentation."""
+    data: DataConfig = DataConfig()
+    split: SplitConfig = SplitConfig()
+    model: ModelConfig = ModelConfig()
+    loss: LossConfig = LossConfig()
+    augment: AugmentConfig = AugmentConfig()
+    train: TrainConfig = TrainConfig()
+
+    @model_validator(mode="after")
+    def postprocesses_its_regions(self) -> Self:
+        self.model.postprocessing.require_regions(self.data.regions or (REGION,))
+        return self
+
+    @model_validator(mode="after")
+    def states_what_nobody_validates(self) -> Self:
+        if not self.split.trains_on_all:
+            return self
+        stated = {"model.threshold": self.model.threshold, "model.temperature": self.model.temperature}
+        for key, value in stated.items():
+            if value == "validation":
+                raise ValueError(f"split.train is 1, so that nothing is left to choose {key} on; give a number")
+        asked = {
+            "model.postprocessing.choose": self.model.postprocessing.choose,
+            "train.patience": self.train.patience,
+            "train.schedule = 'plateau'": self.train.schedule == "plateau",
+        }
+        if wrong := [key for key, value in asked.items() if value]:
+            raise ValueError(f"split.train is 1, so that nothing is validated; leave out {wrong[0]}")
+        if parts := [source.part for source in self.data.sources if source.part not in ("", "train")]:
+            raise ValueError(f"split.train is 1, so that all patients train; no source is for {parts[0]}")
+        return self
+
+    @model_validator(mode="after")
+    def has_slices_for_its_remedies(self) -> Self:
+        if self.data.window and self.augment.remedies:
+            raise ValueError(
+                f"augment.{self.augment.remedies[0]} is for slices; leave it out where data.window is given"
+            )
+        return self
+
+    @property
+    def dims(self) -> int:
+        """Axes of what the network sees: 3 of patches of volumes, else 2."""
+        return 3 if self.data.window else 2
+
+    @property
+    def network_size(self) -> tuple[int, ...]:
+        """Sides of what the network sees at once."""
+        return self.data.window or (self.data.image_size, self.data.image_size)
+
+    @property
+    def network_options(self) -> dict[str, Any]:
+        """The options that the network is built with."""
+        return {**self.model.options, "dims": 3} if self.data.window else self.model.options
+
+    def to_toml(self) -> str:
+        """Every key with its value, defaults included; keys without a value are left out."""
+        return tomli_w.dumps(self.model_dump(exclude_none=True))
+
+    def save(self, path: Path) -> None:
+        write_text(path, self.to_toml())
+
+    def without_paths(self) -> dict[str, Any]:
+        """As a model file or a page shows it: no paths of the machine's data."""
+        paths: dict[str, Any] = {"source": True, "cache": True, "sources": {"__all__": {"path"}}}
+        return self.model_dump(mode="json", exclude={"data": paths})

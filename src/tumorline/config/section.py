@@ -1,0 +1,38 @@
+"""What all sections of a configuration share: how strict they are, and the kinds of values that stand in several."""
+
+from typing import Annotated, Any, get_args
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+from tumorline.options import checked_options
+
+RUN_NAME = r"^[^\W_][\w.-]*$"
+"""What the names of runs, benchmarks and models look like: they become names of folders."""
+
+MANY = 10**6
+"""More epochs, cases or the like than anybody means."""
+
+Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9_]{1,64}$")]
+"""Of a channel or a region."""
+Side = Annotated[int, Field(ge=8, le=512)]
+Spacing = Annotated[float, Field(ge=0.1, le=20)]
+Options = Annotated[dict[str, Any], AfterValidator(checked_options)]
+"""Of a network or a loss: numbers, texts, lists and tables of a size that somebody may mean."""
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def is_no_truth_value(cls, value: Any, field: ValidationInfo) -> Any:
+        kinds = get_args(kind := cls.model_fields[str(field.field_name)].annotation) or (kind,)
+        if type(value) is bool and bool not in kinds and {int, float} & {*kinds}:
+            raise ValueError("expected a number")
+        return value
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def has_no_negative_zero(cls, value: Any) -> Any:
+        return value + 0.0 if isinstance(value, float) else value
