@@ -14,7 +14,6 @@ from scipy import ndimage
 import tumorline
 from tests.conftest import Program
 from tests.sources import nib, save_frames, save_volume
-from tumorline import api
 from tumorline.config import Postprocessing
 from tumorline.errors import Interrupted, UserError
 from tumorline.files import read_csv
@@ -58,7 +57,7 @@ def model_of(
 @pytest.fixture
 def use(monkeypatch: pytest.MonkeyPatch) -> Callable[[Model], Model]:
     def use_model(model: Model) -> Model:
-        monkeypatch.setattr(api, "load", lambda *_, **__: model)
+        monkeypatch.setattr("tumorline.api.predicting.load", lambda *_, **__: model)
         return model
 
     return use_model

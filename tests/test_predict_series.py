@@ -14,7 +14,6 @@ import tumorline
 from tests.conftest import Program
 from tests.data.test_dicom_series import write_multi_frame, write_series
 from tests.test_predict_scans import model_of
-from tumorline import api
 from tumorline.formats.dicom_series import open_series, read_series
 from tumorline.formats.nifti import load_nibabel
 
@@ -150,7 +149,7 @@ def test_loose_pictures_beside_a_series_stay_pictures(series: Path, tmp_path: Pa
 @pytest.fixture
 def two_channels(monkeypatch: pytest.MonkeyPatch) -> None:
     model = model_of(["flair", "post_contrast"], ("tumour",), lambda windows: windows[:, :1])
-    monkeypatch.setattr(api, "load", lambda *_, **__: model)
+    monkeypatch.setattr("tumorline.api.predicting.load", lambda *_, **__: model)
 
 
 def test_series_of_one_study_that_lie_in_several_folders_are_one_case(

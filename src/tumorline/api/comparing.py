@@ -1,0 +1,65 @@
+"""`compare`: evaluated runs on the same cases."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tumorline import comparison
+from tumorline.compared_results import Comparison
+from tumorline.files import fit_file_name
+from tumorline.output_folder import claim_output
+
+
+def compare(
+    runs: Sequence[Path | str] = (),
+    *,
+    groups: Mapping[str, Sequence[Path | str]] | None = None,
+    study: comparison.Study | None = None,
+    reference: str = "",
+    output: Path | str | None = None,
+) -> dict[str, Any]:
+    """Compare evaluated runs on the same cases, or recipes with several seeds each.
+
+    Args:
+        runs: Folders of `train`, `cross_validate` or `evaluate`, two or more.
+        groups: In their place, names of recipes with the run folders of three seeds or more each.
+        study: 'leak' compares a leaking split with an honest one.
+        reference: Name of the one that the others are compared with, which leaves fewer tests to correct for.
+        output: Folder for `compare.json` and `compare.html`, whose earlier content is replaced; None takes
+            `comparisons/<names>`.
+
+    Returns:
+        The content of `compare.json`: `contenders` with their figures, `pairs` with `difference` (`mean`, `ci95`, `p`),
+        `p_corrected` and `noise`, `ranking`, `verdicts` in sentences, `warnings`, `disagreements`.
+
+    Raises:
+        UserError: For other cases or another truth, for test patients that another run was trained on, for leaking
+            splits outside of the study, and for groups that are not one recipe.
+
+    Example:
+        >>> for name, model in {"a": "runs/first", "b": "builtin"}.items():
+        ...     _ = tumorline.evaluate(model, "other", output=name)
+        >>> result = tumorline.compare(["a", "b"], output="comparison")
+        >>> sorted(result["pairs"][0]["difference"])
+        ['ci95', 'mean', 'p', 'range']
+    """
+    return write_comparison(runs, groups=groups, study=study, reference=reference, output=output)[1].to_json()
+
+
+def write_comparison(
+    runs: Sequence[Path | str] = (),
+    *,
+    groups: Mapping[str, Sequence[Path | str]] | None = None,
+    study: comparison.Study | None = None,
+    reference: str = "",
+    output: Path | str | None = None,
+) -> tuple[Path, Comparison]:
+    """As `compare`, with the folder of the results."""
+    recipes = {name: [Path(folder) for folder in folders] for name, folders in (groups or {}).items()}
+    result = comparison.compare(comparison.name_runs([Path(run) for run in runs]), recipes, study, reference)
+    names = "-".join(result.names)
+    firsts = [Path(run) for run in runs] or [folders[0] for folders in recipes.values()]
+    folder = Path(output) if output else Path("comparisons") / fit_file_name(names.replace("/", "_"), "")
+    claim_output(folder, "compare", comparison.NAMES)
+    comparison.save_comparison(result, firsts, folder)
+    return folder, result

@@ -1,0 +1,89 @@
+"""Sources looked at before a training: `check` and the data page."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from tumorline.api.places import checked_folder
+from tumorline.assessment import hash_dataset
+from tumorline.audit import between
+from tumorline.audit import check as checks
+from tumorline.config import Config, load_config
+from tumorline.data.dataset import Dataset, load_dataset
+from tumorline.data.joined import load_data
+from tumorline.data.source import Finding
+from tumorline.data.split import Split, split_dataset
+from tumorline.errors import UserError
+from tumorline.journal import hash_settings
+from tumorline.output_folder import Purpose, open_output
+from tumorline.progress import Progress
+from tumorline.report.data_page import Described, write_data_page
+from tumorline.report.observation import Observer
+from tumorline.source_spec import with_data
+
+
+def check(
+    source: Path | str,
+    overrides: Iterable[str] = (),
+    progress: Progress | None = None,
+    against: Path | str | None = None,
+) -> list[Finding]:
+    """Look for what would spoil a training or a figure, or for what two sources share.
+
+    Args:
+        source: A source in any supported layout; with `against` also a plain folder of pictures.
+        overrides: 'data.key=value' texts, for how the source is read.
+        progress: Called with the number of cases that are decoded and of all.
+        against: Another source: the findings are then the pictures and patients that are in both.
+
+    Returns:
+        The findings, errors first; each has `code`, `severity` ('error', 'warning' or 'info'), `message` and `files`.
+
+    Raises:
+        UserError: Where the source is in no supported layout.
+
+    Example:
+        >>> [finding.code for finding in tumorline.check("scans") if finding.severity == "error"]
+        []
+    """
+    settings = load_config(None, overrides).data
+    if against is None:
+        return checks.check(load_dataset(Path(source), settings, progress))
+    sets = [between.load_pictures(Path(path), settings, progress) for path in (source, against)]
+    return list(between.compare_sets(*sets).findings)
+
+
+def describe_data(
+    sources: Sequence[Path | str] | Path | str,
+    *,
+    output: Path | str | None = None,
+    overrides: Iterable[str] = (),
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> tuple[Path, list[Finding]]:
+    """Write a page of what a source holds before one trains; returns its folder and the findings of the check.
+
+    Several sources, each with settings of its own after commas, are looked at as they would train together. Every case
+    is decoded once. `data.html` and `cases.csv` go to `output`, else to `data_reports/<time>-<source>`; what lies there
+    is replaced with `overwrite` only.
+    """
+    given = [sources] if isinstance(sources, str | Path) else sources
+    config = with_data(load_config(None, overrides), given, absolute=False)
+    if output:
+        checked_folder(Path(output), config.data)
+    observer = Observer()
+    dataset = load_data(config, progress, observer.look)
+    described = Described(dataset, observer, checks.check(dataset), _split_or_why(dataset, config))
+    settings = hash_settings(split=config.split.model_dump(mode="json"))
+    identity = {"inputs": hash_dataset(dataset), "settings": settings}
+    purpose = Purpose("data report", identity, "data_reports", dataset.source.name)
+    with open_output(Path(output) if output else None, purpose, overwrite) as folder:
+        write_data_page(described, folder.path)
+    return folder.path, list(described.findings)
+
+
+def _split_or_why(dataset: Dataset, config: Config) -> Split | str:
+    """How the cases would be split, or in one line why they cannot be."""
+    try:
+        return split_dataset(dataset, config.split)
+    except UserError as error:
+        return str(error)

@@ -1,0 +1,155 @@
+"""`evaluate`: a model's figures on cases that it was not trained on."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tumorline.assessment import (
+    add_stress,
+    evaluate_and_report,
+    hash_dataset,
+    images_to_show,
+    known_reader,
+    open_evaluation,
+    open_wanted,
+)
+from tumorline.evaluation.status import request
+from tumorline.evaluation.subsets import add_subsets, require_lacking
+from tumorline.inference.model import Model, load
+from tumorline.journal import hash_settings
+from tumorline.model_file import BUILTIN
+from tumorline.output_folder import Memory, Purpose
+from tumorline.progress import Progress
+from tumorline.report import write_report
+from tumorline.results import Summary
+from tumorline.runtime import DEFAULT
+from tumorline.trust import trusting_paths
+from tumorline.work_ahead import count_cores
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """How an evaluation or a matrix is carried out; see `evaluate`. A matrix has no stress and trusts no paths."""
+
+    output: Path | str | None = None
+    overwrite: bool = False
+    overrides: tuple[str, ...] = ()
+    allow_training_cases: bool = False
+    trust_paths: bool = False
+    stress: bool = False
+    tta: str = "none"
+    processes: int = 1
+    progress: Progress | None = None
+    subsets: bool = False
+    stress_progress: Progress | None = None
+    precision: str = "float32"
+    runtime: str = DEFAULT
+
+    def load(self, model: Path | str) -> Model:
+        return load(model, self.tta, self.precision, self.runtime, requests=count_cores())
+
+    @property
+    def computed(self) -> dict[str, str]:
+        """What of the settings figures depend on, beside those that were always there."""
+        chosen = {"precision": self.precision, "runtime": self.runtime}
+        return {name: value for name, value in chosen.items() if value not in ("float32", DEFAULT)}
+
+
+def evaluate(
+    model: Path | str = BUILTIN,
+    data: Path | str | None = None,
+    *,
+    output: Path | str | None = None,
+    overwrite: bool = False,
+    overrides: Iterable[str] = (),
+    allow_training_cases: bool = False,
+    trust_paths: bool = False,
+    stress: bool = False,
+    tta: str = "none",
+    processes: int = 1,
+    progress: Progress | None = None,
+    subsets: bool = False,
+    precision: str = "float32",
+    runtime: str = DEFAULT,
+) -> dict[str, Any]:
+    """Score a model on cases that it was not trained on, at the masks' own resolution.
+
+    Cases that the model was trained or validated on are left out. Called again after a stop it goes on.
+
+    Args:
+        model: A run folder, a `.safetensors` file with its ONNX file beside it, or a listed model such as 'builtin'.
+        data: A source in any supported layout; None is the test part of the data that the model was trained on.
+        output: Folder for `evaluation.csv`, `summary.json`, `predictions/` and `report.html`; None makes
+            `evaluations/<time>-<model>-<source>`.
+        overwrite: Whether to replace other results of Tumorline in that folder; never other files.
+        overrides: 'data.key=value' texts, for how the source is read.
+        allow_training_cases: Score training cases too, and mark every output.
+        trust_paths: Open the data that the configuration names where another user or machine began the run.
+        stress: Score again under noise, blur, turns and the like (`stress.csv`); takes about 35 times as long.
+        tta: Test-time augmentation: 'none', 'flips' (4 copies) or 'all' (8).
+        processes: So many score the masks where that pays; a script then needs `if __name__ == "__main__"`.
+        progress: Called with the number of cases that are done and of all.
+        subsets: Score again with each subset of the channels (`subsets.csv`), of a model that may do without some.
+        precision: In which the network computes, as in `load`; `summary.json` says which it was.
+        runtime: The library that runs it, as in `load`.
+
+    Returns:
+        The content of `summary.json`. `regions` has, for each region, figures such as `dice`, `nsd`, `hd95` (in mm,
+        else px) and `volume_ratio`, each with `mean`, `median`, `ci95` (None below 20 patients), `mean_over_cases` and
+        `patients`; beside them stand `cases`, `patients`, `case_status`, `baselines`, `warnings` and more.
+
+    Raises:
+        UserError: For a source or model that cannot be used, where no case is left, and for a folder with other
+            results.
+
+    Example:
+        >>> summary = tumorline.evaluate("runs/first", "other", output="evaluations/first")
+        >>> summary["cases"], sorted(summary["regions"])
+        (8, ['tumour'])
+        >>> 0 <= summary["regions"]["tumour"]["dice"]["mean"] <= 1
+        True
+    """
+    how = EvaluationOptions(
+        output,
+        overwrite,
+        tuple(overrides),
+        allow_training_cases,
+        trust_paths,
+        stress,
+        tta,
+        processes,
+        progress,
+        subsets,
+        progress,
+        precision,
+        runtime,
+    )
+    return write_evaluation(model, data, how)[1].to_json()
+
+
+def write_evaluation(model: Path | str, data: Path | str | None, how: EvaluationOptions) -> tuple[Path, Summary]:
+    """As `evaluate`, with the folder of the results."""
+    loaded = how.load(model)
+    if how.subsets:
+        require_lacking(loaded.info)
+    with trusting_paths(how.trust_paths):
+        dataset = open_wanted(loaded, data, how.overrides)
+    name = f"{loaded.info.name}-{dataset.source.name}" + ("" if how.tta == "none" else f"-{how.tta}")
+    more: dict[str, Any] = {"subsets": True} if how.subsets else {}
+    settings = hash_settings(
+        tta=how.tta, training_cases=how.allow_training_cases, stress=how.stress, **more, **how.computed
+    )
+    identity = {"inputs": hash_dataset(dataset), "model": loaded.fingerprint, "settings": settings}
+    purpose = Purpose("evaluate", identity, "evaluations", name)
+    with open_evaluation(how.output, purpose, how.overwrite, [dataset]) as folder:
+        wanted = request(dataset, Memory(folder), how.allow_training_cases, how.processes)
+        shown = images_to_show(loaded, data)
+        summary = evaluate_and_report(loaded, wanted, how.progress, shown)
+        if how.stress:
+            summary = add_stress(loaded, wanted, summary, how.stress_progress)
+        if how.subsets:
+            summary = add_subsets(loaded, wanted, summary, progress=how.progress)
+        if how.stress or how.subsets:
+            write_report(folder.path, known_reader(dataset, shown))
+    return folder.path, summary

@@ -1,0 +1,102 @@
+"""`cross_evaluate`: models by sets."""
+
+import functools
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tumorline import cross_dataset
+from tumorline.api.evaluating import EvaluationOptions
+from tumorline.assessment import (
+    evaluate_and_report,
+    evaluation_data,
+    hash_dataset,
+    load_named,
+    open_evaluation,
+    open_usable,
+)
+from tumorline.compared_results import Matrix
+from tumorline.data.dataset import Dataset
+from tumorline.evaluation.status import request
+from tumorline.journal import hash_settings
+from tumorline.output_folder import Memory, Purpose
+from tumorline.progress import Progress
+from tumorline.results import Summary
+from tumorline.source_spec import read_spec
+
+
+def cross_evaluate(
+    models: Sequence[Path | str],
+    data: Sequence[str],
+    *,
+    output: Path | str | None = None,
+    overwrite: bool = False,
+    overrides: Iterable[str] = (),
+    allow_training_cases: bool = False,
+    tta: str = "none",
+    processes: int = 1,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Score models by sets as one matrix, in-domain against external.
+
+    Args:
+        models: Models as in `evaluate`.
+        data: Sources, each with settings of its own after commas: 'lgg/kaggle_3m,channel=post_contrast,name=LGG'.
+        output: Folder for an evaluation of each cell, `matrix.json`, `matrix.csv` and `matrix.html`; None makes
+            `evaluations/<time>-matrix`.
+        overwrite: As in `evaluate`.
+        overrides: As in `evaluate`, for all sources.
+        allow_training_cases: As in `evaluate`.
+        tta: As in `evaluate`.
+        processes: As in `evaluate`.
+        progress: As in `evaluate`.
+
+    Returns:
+        The content of `matrix.json`: `cells` with `model`, `set`, `domain`, `region` and `figures` as those of
+        `evaluate` (or `error`), `sentences` on what is left elsewhere, `models` and `sets`.
+
+    Raises:
+        UserError: Before anything is scored, for a source or model that cannot be opened.
+
+    Example:
+        >>> matrix = tumorline.cross_evaluate(["runs/first"], ["other", "scans,name=own"], output="evaluations/matrix")
+        >>> [(cell["set"], cell["domain"]) for cell in matrix["cells"]]
+        [('other', 'external'), ('own', 'in-domain')]
+    """
+    how = EvaluationOptions(
+        output,
+        overwrite,
+        tuple(overrides),
+        allow_training_cases,
+        tta=tta,
+        processes=processes,
+        progress=progress,
+    )
+    return write_matrix(models, data, how)[1].to_json()
+
+
+def write_matrix(models: Sequence[Path | str], data: Sequence[str], how: EvaluationOptions) -> tuple[Path, Matrix]:
+    """As `cross_evaluate`, with the folder of the results."""
+    specs = cross_dataset.checked([read_spec(text) for text in data])
+    loaded = load_named(models, how.load)
+    opened = functools.cache(open_usable)
+    sets = {
+        (name, spec.name): opened(*evaluation_data(model, spec.path, [*how.overrides, *spec.settings]))
+        for name, model in loaded.items()
+        for spec in specs
+    }
+
+    identity = {
+        "inputs": hash_settings(sets=[(*names, hash_dataset(dataset)) for names, dataset in sets.items()]),
+        "models": hash_settings(models=[(name, model.fingerprint) for name, model in loaded.items()]),
+        "settings": hash_settings(tta=how.tta, training_cases=how.allow_training_cases, **how.computed),
+    }
+    purpose = Purpose("evaluate several", identity, "evaluations", "matrix")
+    with open_evaluation(how.output, purpose, how.overwrite, sets.values()) as folder:
+
+        def evaluate_cell(model: str, dataset: Dataset, cell: Path) -> Summary:
+            wanted = request(dataset, Memory(folder, cell.name), how.allow_training_cases, how.processes)
+            return evaluate_and_report(loaded[model], wanted, how.progress)
+
+        infos = {name: model.info for name, model in loaded.items()}
+        return folder.path, cross_dataset.measure_matrix(infos, sets, folder.path, evaluate_cell)

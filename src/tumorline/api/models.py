@@ -1,0 +1,86 @@
+"""What is made of models that are trained: `ensemble`, `export`; and the losses that there are."""
+
+import inspect
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from tumorline.errors import UserError, require_extra
+from tumorline.model_file import find_model, model_name
+from tumorline.output_folder import refuse_taken_file
+from tumorline.trust import trusting
+
+
+def ensemble(
+    models: Sequence[Path | str] | Path | str,
+    output: Path | str,
+    threshold: float | None = None,
+    overwrite: bool = False,
+    trust_modules: Iterable[str] = (),
+) -> Path:
+    """Write several models, or a folder of folds, as one model file that averages their probabilities.
+
+    It has its ONNX file beside it, and knows the cases of all members. Needs the `train` extra; what it writes does
+    not.
+
+    Args:
+        models: Models as in `evaluate`, two or more, or one folder of `cross_validate`.
+        output: The `.safetensors` file to write.
+        threshold: Probability from which a pixel is tumour; None takes the mean of the members'.
+        overwrite: Whether to replace an ensemble that is there already.
+        trust_modules: Modules from outside Tumorline that its networks may be imported from: that runs their code.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        UserError: For members that do not fit (channels, regions, input), and for a file that is there already.
+
+    Example:
+        >>> tumorline.ensemble(["runs/first", "runs/first"], "both.safetensors").name
+        'both.safetensors'
+    """
+    from tumorline.ensembles import write_ensemble
+
+    chosen = [models] if isinstance(models, (str, Path)) else models
+    with trusting(trust_modules):
+        write_ensemble([Path(model) for model in chosen], Path(output), threshold, overwrite)
+    return Path(output)
+
+
+def export(
+    model: Path | str,
+    output: Path | str | None = None,
+    overwrite: bool = False,
+    trust_modules: Iterable[str] = (),
+    format: str = "onnx",
+) -> Path:
+    """Write a model's network to `output`, else to `<model>.onnx` in the current folder; returns its path.
+
+    The format is 'onnx', 'openvino' (`.xml`, with its weights beside it as `.bin`) or 'torchscript' (`.pt`); what was
+    written is held against the network in torch first. A file of Tumorline that is there already is replaced with
+    `overwrite` only. Needs the `train` extra. A network from outside Tumorline is imported from `trust_modules` only:
+    that runs its code.
+    """
+    require_extra("torch", "export", "train")
+    from tumorline.export_formats import find_format
+
+    suffix, write, is_ours = find_format(format)
+    path = find_model(Path(model))
+    target = Path(output) if output else Path(f"{model_name(path)}{suffix}")
+    refuse_taken_file(target, suffix, overwrite, is_ours)
+    if suffix == ".xml" and not target.exists() and target.with_suffix(".bin").exists():
+        raise UserError(f"{target.with_suffix('.bin')}: exists already; choose another --output")
+    with trusting(trust_modules):
+        return write(path, target)
+
+
+def losses() -> list[dict[str, str]]:
+    """Name and first line of the description of each loss."""
+    require_extra("torch", "the list of losses", "train")
+    from tumorline.losses import LOSSES
+
+    return [{"loss": name, "what": _first_line(loss)} for name, loss in LOSSES.items()]
+
+
+def _first_line(described: object) -> str:
+    return (inspect.getdoc(described) or "").splitlines()[0]

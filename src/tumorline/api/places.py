@@ -1,0 +1,14 @@
+"""Where results may be."""
+
+from pathlib import Path
+
+from tumorline.config import DataConfig
+from tumorline.output_folder import check_place, refuse_in_data
+
+
+def checked_folder(folder: Path, data: DataConfig) -> Path:
+    """The folder. Raises UserError for a place where no results can be, or where they would lie among the data."""
+    check_place(folder)
+    for source in (data.source, *(source.path for source in data.sources)):
+        refuse_in_data(folder, source)
+    return folder
