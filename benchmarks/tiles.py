@@ -1,6 +1,6 @@
 """Tiles of Tumorline and of MONAI's SlidingWindowInferer, on the same input by the same network, in turns.
 
-    python benchmarks/tiles.py [--rounds 3] [--space 240 240 155] [--window 128 128 128]
+    python benchmarks/tiles.py [--rounds 3] [--space 240 240 155] [--windows 128 96]
 
 Each turn is a process of its own, so that its peak of memory is its own: that of the process at its end less what it
 held, libraries and input included, before the first window. Both blend by Gaussian weights at an overlap of a half, one
@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -32,27 +33,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--space", type=int, nargs=3, default=[240, 240, 155])
-    parser.add_argument("--window", type=int, nargs=3, default=[128, 128, 128])
-    parser.add_argument("--one", nargs=3, metavar=("SIDE", "ONNX", "SAMPLE"), help="what a turn's process is told")
+    parser.add_argument("--windows", type=int, nargs="+", default=[128, 96], help="their sides")
+    parser.add_argument("--one", nargs=4, metavar=("SIDE", "WINDOW", "ONNX", "SAMPLE"), help="what a turn is told")
     given = parser.parse_args()
     if given.one:
-        print(json.dumps(measure(*given.one, tuple(given.space), tuple(given.window))))
+        side, window, onnx, sample = given.one
+        print(json.dumps(measure(side, onnx, sample, tuple(given.space), (int(window),) * 3)))
         return
-    shape = ["--space", *map(str, given.space), "--window", *map(str, given.window)]
-    rows = [["network", "by", "seconds, median (range)", "peak MiB beyond libraries and input", "largest difference"]]
+    rows = [["network", "window", "by", "seconds, median (range)", "peak MiB beyond libraries and input", "apart"]]
     with tempfile.TemporaryDirectory() as place:
-        for network in NETWORKS:
-            onnx = save_network(network, Path(place) / f"{len(network)}.onnx", tuple(given.window))
+        for network, window in product(NETWORKS, given.windows):
+            onnx = save_network(network, Path(place) / f"{len(network)}-{window}.onnx", (window,) * 3)
             found: dict[str, list[dict[str, float]]] = {side: [] for side in SIDES}
             for turn in range(given.rounds):
                 for side in sorted(SIDES, reverse=turn % 2 == 1):
-                    sample = Path(place) / f"{side}.npy"
-                    command = [sys.executable, __file__, "--one", side, str(onnx), str(sample), *shape]
+                    told = ["--one", side, str(window), str(onnx), str(Path(place) / f"{side}.npy")]
+                    command = [sys.executable, __file__, *told, "--space", *map(str, given.space)]
                     found[side].append(json.loads(subprocess.run(command, capture_output=True, check=True).stdout))
-                    print(network, turn, side, found[side][-1], flush=True)
+                    print(network, window, turn, side, found[side][-1], flush=True)
             samples = [np.load(Path(place) / f"{side}.npy") for side in SIDES]
             apart = float(np.abs(samples[0] - samples[1]).max())
-            rows += [[network, side, *as_cells(found[side]), f"{apart:.1e}"] for side in SIDES]
+            rows += [[network, f"{window}^3", side, *as_cells(found[side]), f"{apart:.1e}"] for side in SIDES]
     print(f"{describe_machine()}, {time.strftime('%Y-%m-%d')}", *map(" | ".join, rows), sep="\n")
     write_table(Path(__file__).with_name("tiles.md"), rows)
 

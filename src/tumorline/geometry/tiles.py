@@ -5,24 +5,30 @@ never more than one window's depth of weighted sums is held; `answer_tiles` puts
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
+from itertools import pairwise, product
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from tumorline.arrays import ImageArray
+from tumorline.work_ahead import count_cores
 
 FloatArray = npt.NDArray[np.float32]
 SIGMA = 0.125
 """Of the Gaussian, as a share of the window's side."""
 LEAST_WEIGHT = 1e-3
 """In the corners of a window, so that no voxel is divided by nothing."""
+LARGE = 1 << 18
+"""Voxels of a window from which on threads share what is done with it."""
 
 Network = Callable[[FloatArray], FloatArray]
-"""Windows `(B, C, *window)` to logits `(B, R, *window)`."""
+"""Windows `(B, C, *window)`, which are overwritten after the answer, to logits `(B, R, *window)`."""
 
 
 class Slab(NamedTuple):
@@ -114,25 +120,68 @@ def _slabs(network: Network, image: ImageArray, tiling: Tiling, whole: bool = Fa
     """Weighted sums are held for a window's depth, or of the whole space; rows that are done are divided in place."""
     firsts, depth = tiling.starts[0], tiling.window[0]
     added, sums = _weights_of_a_row(tiling), np.empty(0, np.float32)
-    for first, following in zip(firsts, [*firsts[1:], firsts[-1] + depth], strict=True):
-        begin = first if whole else 0
-        for windows, places in _batches(image, tiling, first):
-            answer = network(windows)
-            if not sums.size:
-                sums = np.zeros((answer.shape[1], tiling.padded[0] if whole else depth, *tiling.padded[1:]), np.float32)
-            for logits, place in zip(answer, places, strict=True):
-                _add_weighted(sums[(slice(None), slice(begin, begin + depth), *place)], logits, tiling.weights)
-        done = following - first
-        sums[:, begin : begin + done] /= _total(added, firsts, first, done)
-        yield _Done(slice(first, following), sums)
-        if not whole:
-            _move_up(sums, done)
+    with _Crew(tiling) as crew:
+        for first, following in zip(firsts, [*firsts[1:], firsts[-1] + depth], strict=True):
+            begin = first if whole else 0
+            for windows, places in crew.batches(image, first):
+                answer = network(windows)
+                if not sums.size:
+                    held = (answer.shape[1], tiling.padded[0] if whole else depth, *tiling.padded[1:])
+                    sums = np.zeros(held, np.float32)
+                for logits, place in zip(answer, places, strict=True):
+                    crew.add_weighted(sums[(slice(None), slice(begin, begin + depth), *place)], logits)
+                del answer
+            done = following - first
+            sums[:, begin : begin + done] /= _total(added, firsts, first, done)
+            yield _Done(slice(first, following), sums)
+            if not whole:
+                _move_up(sums, done)
 
 
-def _add_weighted(sums: FloatArray, logits: FloatArray, weights: FloatArray) -> None:
-    """Row by row, so that a product does not leave the processor's cache before it is added."""
-    for row, weights_of_row in enumerate(weights):
-        sums[:, row] += logits[:, row] * weights_of_row
+class _Crew(ExitStack):
+    """Takes windows out of an image and adds what was answered to the sums; of large windows threads share the rows."""
+
+    def __init__(self, tiling: Tiling) -> None:
+        super().__init__()
+        self.tiling, self.windows = tiling, np.empty(0, np.float32)
+        self.cores = count_cores() if prod(tiling.window) >= LARGE else 1
+        self.pool = self.enter_context(ThreadPoolExecutor(self.cores)) if self.cores > 1 else None
+
+    def batches(self, image: ImageArray, first: int) -> Iterator[tuple[FloatArray, list[tuple[slice, ...]]]]:
+        """Windows whose first row is `first`, with their places along the other axes; all in the same memory."""
+        tiling, places = self.tiling, _places(self.tiling)
+        if not self.windows.size:
+            self.windows = np.empty((min(tiling.batch, len(places)), len(image), *tiling.window), np.float32)
+        for begin in range(0, len(places), tiling.batch):
+            some = places[begin : begin + tiling.batch]
+            for number, place in enumerate(some):
+                self._copy(image[(slice(None), slice(first, first + tiling.window[0]), *place)], self.windows[number])
+            yield self.windows[: len(some)], some
+
+    def add_weighted(self, sums: FloatArray, logits: FloatArray) -> None:
+        """Row by row, so that a product does not leave the processor's cache before it is added."""
+        weights = self.tiling.weights
+
+        def add(rows: slice) -> None:
+            product = np.empty((len(logits), *logits.shape[2:]), np.float32)
+            for row in range(rows.start, rows.stop):
+                np.multiply(logits[:, row], weights[row], out=product)
+                sums[:, row] += product
+
+        self._share(add)
+
+    def _copy(self, source: ImageArray, window: FloatArray) -> None:
+        def copy(rows: slice) -> None:
+            window[:, rows] = source[:, rows]
+
+        self._share(copy)
+
+    def _share(self, work: Callable[[slice], None]) -> None:
+        """Do it for all rows of a window."""
+        ends = [self.tiling.window[0] * core // self.cores for core in range(self.cores + 1)]
+        shares = [slice(*pair) for pair in pairwise(ends)]
+        for _ in (self.pool.map if self.pool else map)(work, shares):
+            pass
 
 
 def _total(added: FloatArray, firsts: Sequence[int], first: int, rows: int) -> FloatArray:
@@ -166,11 +215,3 @@ def _move_up(held: FloatArray, rows: int) -> None:
     kept = held.shape[1] - rows
     held[:, :kept] = held[:, rows:]
     held[:, kept:] = 0
-
-
-def _batches(image: ImageArray, tiling: Tiling, first: int) -> Iterator[tuple[FloatArray, list[tuple[slice, ...]]]]:
-    """Windows whose first row is `first`, with their places along the other axes."""
-    rows, places = slice(first, first + tiling.window[0]), _places(tiling)
-    for begin in range(0, len(places), tiling.batch):
-        some = places[begin : begin + tiling.batch]
-        yield np.stack([image[(slice(None), rows, *place)] for place in some]), some
