@@ -96,3 +96,13 @@ def test_a_volume_and_its_turned_copies_are_answered_as_monai_would(tta: str) ->
         logits[1] /= 2
         answers.append(transformed(1 / (1 + np.exp(-logits)), int(INVERSE[copy])))
     assert np.allclose(found, np.mean(answers, axis=0), atol=1e-5)
+
+
+def test_windows_that_threads_share_are_blended_as_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    image, tiling = picture((13, 9, 10)), Tiling((13, 9, 10), (8, 4, 5), 0.5, batch=2)
+    alone = answer_tiles(network, image, tiling)
+    monkeypatch.setattr("tumorline.geometry.tiles.LARGE", 1)
+    monkeypatch.setattr("tumorline.geometry.tiles.count_cores", lambda: 3)
+    assert np.array_equal(answer_tiles(network, image, tiling), alone)
+    slabs = [slab.logits.copy() for slab in slide(network, image, tiling)]
+    assert np.array_equal(np.concatenate(slabs, axis=1), alone)

@@ -70,8 +70,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
             temporary.chmod(0o644)
             admit_file.get()(temporary, path)
             temporary.replace(path)
-        finally:
+        except BaseException:
             temporary.unlink(missing_ok=True)
+            raise
 
 
 @contextlib.contextmanager

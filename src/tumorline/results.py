@@ -21,7 +21,7 @@ RegionName = Annotated[str, Field(pattern=REGION_NAME)]
 class Result(Written):
     """A part of what was found. Never changed: `model_copy(update=...)` makes another."""
 
-    model_config = ConfigDict(frozen=True, populate_by_name=True)
+    model_config = ConfigDict(frozen=True, populate_by_name=True, defer_build=True)
 
     def to_json(self) -> dict[str, Any]:
         """As it is published."""

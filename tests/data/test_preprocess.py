@@ -1,5 +1,7 @@
 import numpy as np
+import pytest
 
+from tumorline.formats.grey import RANGE_PERCENTILES, grey_range
 from tumorline.network_input.fit import Placement, mask_to_network, to_native, to_network
 
 
@@ -33,3 +35,18 @@ def test_a_mask_goes_to_the_network_and_back_where_it_was() -> None:
     small = mask_to_network(mask, 120)
     assert small.sum() == 4 * mask.sum()
     assert np.array_equal(to_native(small.astype(np.float32), Placement((30, 60), 120))[0] >= 0.5, mask)
+
+
+@pytest.mark.parametrize("largest", [1, 3, 255, 256, 4095, 65535])
+@pytest.mark.parametrize("lowest", [0.0, -1024.0, 0.5])
+def test_counted_percentiles_are_numpys_to_the_last_bit(largest: int, lowest: float) -> None:
+    random = np.random.default_rng(largest)
+    for sides in [(1, 1), (2, 3), (17, 19), (64, 40)]:
+        levels = random.integers(0, largest + 1, sides)
+        levels[random.random(sides) < 0.3] = 0
+        plane = levels.astype(np.float32) + np.float32(lowest)
+        expected = np.percentile(plane, RANGE_PERCENTILES)
+        assert grey_range(plane) == tuple(expected)
+        assert grey_range(plane + np.float32(0.25) * (levels % 2)) == tuple(
+            np.percentile(plane + np.float32(0.25) * (levels % 2), RANGE_PERCENTILES)
+        )

@@ -1,6 +1,6 @@
 """From the colours of a picture to grey values."""
 
-from math import ceil
+from math import ceil, floor
 from typing import Any
 
 import numpy as np
@@ -43,8 +43,36 @@ ENOUGH_PIXELS = 1 << 23
 """Of a larger image every n-th row and column is looked at, which tells the percentiles as well."""
 
 
+LEVELS_OF_A_BYTE, LEVELS = 1 << 8, 1 << 16
+"""Values a step of 1 apart that are counted rather than sorted; of so few Pillow does it at a third of the cost."""
+
+
 def grey_range(plane: npt.NDArray[np.float32]) -> tuple[np.floating, np.floating]:
     """The 0.5 and the 99.5 percentile of a plane `(H, W)`, which leave out what is only a few pixels."""
     step = max(1, ceil((plane.size / ENOUGH_PIXELS) ** 0.5))
-    low, high = np.percentile(plane[::step, ::step], RANGE_PERCENTILES)
+    shown = plane[::step, ::step]
+    low, high = _counted_percentiles(shown) or np.percentile(shown, RANGE_PERCENTILES)
     return low, high
+
+
+def _counted_percentiles(plane: npt.NDArray[np.float32]) -> tuple[np.floating, np.floating] | None:
+    """As `np.percentile` gives them, to the last bit, at a part of its cost; None where values are not levels."""
+    lowest = plane.min()
+    if not plane.max() - lowest < LEVELS:
+        return None
+    few = plane.max() - lowest < LEVELS_OF_A_BYTE
+    levels = (plane - lowest).astype(np.uint8 if few else np.uint16)
+    if not np.array_equal(levels + lowest, plane):
+        return None
+    counts = Image.fromarray(levels).histogram() if few else np.bincount(levels.ravel())
+    reached = np.cumsum(counts)
+    low, high = (_value_at(percentile / 100 * (plane.size - 1), reached, lowest) for percentile in RANGE_PERCENTILES)
+    return low, high
+
+
+def _value_at(place: float, reached: npt.NDArray[np.intp], lowest: np.float32) -> np.floating:
+    """The value at a place among the sorted ones, between two of them in proportion."""
+    before = floor(place)
+    first, second = lowest + np.searchsorted(reached, [before, before + 1], side="right").astype(np.float32)
+    share, apart = np.float64(place - before), second - first
+    return np.float64(first + apart * share if share < 0.5 else second - apart * (1 - share))

@@ -145,7 +145,7 @@ class _Crew(ExitStack):
         super().__init__()
         self.tiling, self.windows = tiling, np.empty(0, np.float32)
         self.cores = count_cores() if prod(tiling.window) >= LARGE else 1
-        self.pool = self.enter_context(ThreadPoolExecutor(self.cores)) if self.cores > 1 else None
+        self.pool = self.enter_context(ThreadPoolExecutor(self.cores - 1)) if self.cores > 1 else None
 
     def batches(self, image: ImageArray, first: int) -> Iterator[tuple[FloatArray, list[tuple[slice, ...]]]]:
         """Windows whose first row is `first`, with their places along the other axes; all in the same memory."""
@@ -177,11 +177,13 @@ class _Crew(ExitStack):
         self._share(copy)
 
     def _share(self, work: Callable[[slice], None]) -> None:
-        """Do it for all rows of a window."""
+        """Do it for all rows of a window, the first of them in this thread."""
         ends = [self.tiling.window[0] * core // self.cores for core in range(self.cores + 1)]
-        shares = [slice(*pair) for pair in pairwise(ends)]
-        for _ in (self.pool.map if self.pool else map)(work, shares):
-            pass
+        own, *others = (slice(*pair) for pair in pairwise(ends))
+        waiting = [self.pool.submit(work, rows) for rows in others] if self.pool else []
+        work(own)
+        for one in waiting:
+            one.result()
 
 
 def _total(added: FloatArray, firsts: Sequence[int], first: int, rows: int) -> FloatArray:

@@ -270,13 +270,13 @@ def fastest_verified(info: ModelInfo, runtime: str = DEFAULT) -> str:
 
 
 def count_workers(model: Model, is_volumes: bool, cases: int) -> int:
-    """Threads that should work on cases at a time: one more than the runtime answers; of volumes, which are large, two.
+    """Threads that should work on cases at a time: more than the runtime answers, as some wait for the disk.
 
-    None for a single case.
+    Of volumes, which are large, two; none for a single case.
     """
     if cases < 2:
         return 0
-    return min(cases, 2 if is_volumes else model.requests + 1)
+    return min(cases, 2 if is_volumes else 2 * model.requests + 2)
 
 
 def batched(numbers: Sequence[int], size: int) -> Iterator[Sequence[int]]:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import ndimage
 
 from tumorline.arrays import MaskArray
 from tumorline.config import Postprocessing
@@ -62,6 +61,8 @@ def _remove_small_components(mask: MaskArray, least: float) -> None:
 
 def label_components(mask: MaskArray) -> tuple[np.ndarray, np.ndarray]:
     """The number of each element's component, 0 outside of all, and the elements of each number, with 0 for 0."""
+    from scipy import ndimage  # slow to import
+
     components, count = ndimage.label(mask, np.ones([3] * mask.ndim))
     sizes = np.bincount(components.ravel(), minlength=count + 1)
     sizes[0] = 0

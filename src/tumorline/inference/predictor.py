@@ -150,7 +150,8 @@ class Predictor:
         return {"segmentation": str(path)}
 
     def _note(self, answer: Answer, masks: MaskArray, labels: LabelArray, *more: str) -> str | None:
-        lost = 0 if {*self.labels} <= {*NESTED} else int((from_labels(labels, self.labels) != masks).any(0).sum())
+        exclusive = len(masks) == 1 or {*self.labels} <= {*NESTED}
+        lost = 0 if exclusive else np.count_nonzero((from_labels(labels, self.labels) != masks).any(0))
         overlap = f"regions overlap in {lost} places, where the map of labels holds the last of them" if lost else ""
         return "; ".join(filter(None, (BLANK_NOTE if answer.blank else "", overlap, *more))) or None
 
@@ -161,16 +162,18 @@ class Predictor:
 
     def _figures_of(self, answer: Answer, masks: MaskArray, grid: Grid | None) -> dict[str, Any]:
         """Of all regions together as `tumour`, and of each; a region of that name stands for itself."""
-        tumour = np.asarray(masks.any(0))
+        tumour, probability = (
+            (masks[0], answer.probability[0])
+            if len(masks) == 1
+            else (np.asarray(masks.any(0)), answer.probability.max(0))
+        )
+        voxel_ml = grid.voxel_ml if grid else None
         figures = {
-            "tumour_share": float(tumour.mean()),
-            "confidence": confidence(answer.probability.max(0), tumour),
+            "tumour_share": int(np.count_nonzero(tumour)) / tumour.size,
+            "confidence": confidence(probability, tumour),
         }
         for name, mask in (("tumour", tumour), *zip(self.labels, masks, strict=True)):
-            figures |= {f"{name}_px": int(mask.sum()), f"{name}_ml": _volume_ml(mask, grid)}
+            elements = int(np.count_nonzero(mask))
+            volume = None if voxel_ml is None else round(elements * voxel_ml, 6)
+            figures |= {f"{name}_px": elements, f"{name}_ml": volume}
         return figures
-
-
-def _volume_ml(mask: MaskArray, grid: Grid | None) -> float | None:
-    voxel_ml = grid.voxel_ml if grid else None
-    return None if voxel_ml is None else round(float(mask.sum()) * voxel_ml, 6)

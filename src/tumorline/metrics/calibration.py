@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from tumorline.geometry.distances import MaskArray, bounding_box
 from tumorline.metrics.overlap import count_overlap, dice
@@ -45,6 +44,8 @@ class Reliability:
 
 def region_of_interest(truth: MaskArray, predicted: MaskArray, margin_px: int = MARGIN_PX) -> MaskArray:
     """Pixels within `margin_px` of either mask `(H, W)`; empty where both are."""
+    from scipy import ndimage  # slow to import
+
     either = truth | predicted
     if not either.any():
         return either
@@ -101,7 +102,9 @@ def confidence(probability: Floats, predicted: MaskArray) -> float | None:
     if not predicted.any():
         return None
     return float(
-        2 * probability[predicted].sum(dtype=np.float64) / (probability.sum(dtype=np.float64) + predicted.sum())
+        2
+        * probability[predicted].sum(dtype=np.float64)
+        / (probability.sum(dtype=np.float64) + np.count_nonzero(predicted))
     )
 
 

@@ -14,7 +14,6 @@ from itertools import product
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from tumorline.geometry.distances import FloatArray, MaskArray
 
@@ -72,6 +71,8 @@ def _triangles_by_code() -> FloatArray:
 
 def _triangles(code: int) -> Iterator[FloatArray]:
     """The smaller side of the window decides; each of its connected parts is cut off by a surface of its own."""
+    from scipy import ndimage  # slow to import
+
     corners = np.array([code >> bit & 1 for bit in reversed(range(8))], bool)
     if corners.sum() > 4:
         corners = ~corners

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from tumorline.geometry.distances import MaskArray, bounding_box
 from tumorline.metrics.surface import hausdorff, surface_distances
@@ -147,10 +146,14 @@ def _cut(lesion: MaskArray, found: MaskArray) -> Match:
 
 
 def _components(mask: MaskArray) -> tuple[npt.NDArray[np.int32], int]:
+    from scipy import ndimage  # slow to import
+
     labels, count = ndimage.label(mask, ndimage.generate_binary_structure(mask.ndim, mask.ndim))
     return labels, int(count)
 
 
 def _dilate(mask: MaskArray) -> MaskArray:
+    from scipy import ndimage  # slow to import
+
     structure = ndimage.generate_binary_structure(mask.ndim, 2)
     return np.asarray(ndimage.binary_dilation(mask, structure, iterations=DILATION))

@@ -52,7 +52,7 @@ def to_network(image: ImageArray, size: int) -> tuple[FloatArray, Placement]:
     for channel, out in zip(image, square, strict=True):
         channel = usual(without_gaps(channel))
         low, high = grey_range(channel)
-        small = resize(np.clip(channel, low, high), placement.inner)
+        small = resize(np.clip(channel, np.float32(low), np.float32(high)), placement.inner)
         deviation = float(small.std())
         small = (small - small.mean()) / deviation if deviation > 1e-6 * max(1.0, abs(float(high))) else 0 * small
         out.fill(float(small.min()))
@@ -76,7 +76,7 @@ def is_blank(image: ImageArray, square: FloatArray, placement: Placement) -> boo
 
 def _is_uniform(channel: FloatArray) -> bool:
     least = LEAST_DIFFERENT * channel.size
-    return bool((channel != channel.min()).sum() < least or (channel != channel.max()).sum() < least)
+    return any(np.count_nonzero(channel != end) < least for end in (channel.min(), channel.max()))
 
 
 def _is_noise(plane: FloatArray, native_side: int) -> bool:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
 from tumorline.arrays import ImageArray, MaskArray
 from tumorline.geometry.distances import bounding_box
@@ -127,6 +126,8 @@ def resize_volume(values: FloatArray, shape: Sequence[int]) -> FloatArray:
 
     The Gaussian before it is half as wide as the excess of the step over one voxel, as in scikit-image's `resize`.
     """
+    from scipy import ndimage  # slow to import
+
     if values.shape == tuple(shape):
         return values
     steps = [side / new for side, new in zip(values.shape, shape, strict=True)]
