@@ -7,7 +7,8 @@ SLOW = (
     *("torch", "scipy", "pydicom", "nibabel", "h5py", "tifffile", "onnx"),
     *("highdicom", "monai", "onnxruntime", "httpx2", "optuna", "ray"),
 )
-CODE = f"import sys, tumorline.api.predicting, tumorline.cli, tumorline.runtime.openvino; print(*({SLOW!r} & sys.modules.keys()))"
+IMPORTED = "tumorline.api.predicting, tumorline.cli, tumorline.runtime.openvino"
+CODE = f"import sys, {IMPORTED}; print(*({SLOW!r} & sys.modules.keys()))"
 
 
 def test_a_prediction_of_a_picture_imports_no_library_that_it_does_not_use() -> None:
