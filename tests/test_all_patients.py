@@ -71,7 +71,7 @@ def test_the_command_says_so_and_goes_on(whole: Path, program: Program) -> None:
         ([*ALL, "train.patience=3"], "leave out train.patience"),
         ([*ALL, "train.schedule=plateau"], "leave out train.schedule"),
         ([*ALL, "model.postprocessing.choose=true"], "leave out model.postprocessing.choose"),
-        ([*ALL, "data.sources=[{path='a'}, {path='b', part='test'}]"], "no source is for test"),
+        ([*ALL, "data.sources=[{path='a'}, {path='b', part='test'}]"], "no source can be for test"),
         (["split.train=1.1"], "less than or equal to 1"),
     ],
 )

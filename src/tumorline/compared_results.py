@@ -192,7 +192,8 @@ class ArmRow(ComparedFigures, ArmName):
     mean_dice: Number | None
     """What the arm is ranked by: the mean over regions of the Dice by patient."""
     chosen: dict[str, Any]
-    validation_dice: Number
+    validation_dice: Number | None
+    """Mean of the best of each run; None where nobody validates."""
     initialisation: str
     parameters: Count
     multiply_adds: Count

@@ -16,7 +16,7 @@ from tumorline.begun import is_begun
 from tumorline.config import Config, TrainConfig
 from tumorline.errors import UserError
 from tumorline.files import append_line
-from tumorline.run_folder import CONFIG_NAME, HISTORY_NAME, read_config, read_history, save_config
+from tumorline.run_folder import CONFIG_NAME, HISTORY_NAME, read_config, read_history, save_config, validation_dice
 from tumorline.wording import numbered
 
 LENGTHENED_NAME = "lengthened.jsonl"
@@ -109,5 +109,5 @@ def _refuse(run: Path, config: Config, epochs: int) -> None:
 
 
 def _is_out_of_patience(patience: int, history: Sequence[Mapping[str, str]]) -> bool:
-    dice = [float(row["validation_dice"]) for row in history]
+    dice = validation_dice(history)
     return bool(patience and dice) and len(dice) - 1 - dice.index(max(dice)) >= patience

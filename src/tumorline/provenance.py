@@ -54,7 +54,7 @@ def model_info(task: "Task") -> ModelInfo:
         split=split_description(task),
         known_cases=_known_cases(task),
         config=config.without_paths(),
-        metrics={"selected_by": "being the last" if config.split.trains_on_all else "validation Dice by patient"},
+        metrics={"selected_by": "validation Dice by patient" if config.split.validates else "being the last"},
         versions=environment.versions(),
         licence=_licence(config, task.dataset),
     )

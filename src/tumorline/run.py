@@ -325,8 +325,9 @@ def check_model(config: Config, begun: bool = False) -> None:
         models.check_takes_volumes(config.model.name)
     if not begun:
         models.check_weights(config.model.name, config.network_options)
-    if config.split.trains_on_all and config.model.options.get("presence") and config.model.gate == "validation":
-        raise UserError("split.train is 1, so that nothing is left to choose model.gate on; give a number")
+    if not config.split.validates and config.model.options.get("presence") and config.model.gate == "validation":
+        why = config.split.why_nobody_validates
+        raise UserError(f"{why}, so that nothing is left to choose model.gate on; give a number")
     losses.build(config.loss)
 
 
@@ -409,7 +410,7 @@ def _finish(task: "Task", notify: Notify) -> Summary | None:
     save_model(run / WEIGHTS_NAME, weights, info)
     export_onnx(run / WEIGHTS_NAME, run / ONNX_NAME)
     info = _with_operating_point(info, task)
-    chosen_on = "from the recipe" if task.config.split.trains_on_all else "from the validation patients"
+    chosen_on = "from the validation patients" if task.config.split.validates else "from the recipe"
     notify(f"{_operating_points(info)} {chosen_on}")
     for weakness in operating_weaknesses(info):
         notify(f"warning: {weakness.text}")
@@ -422,7 +423,8 @@ def _finish(task: "Task", notify: Notify) -> Summary | None:
         notify("all patients have trained: none is left to test; its figures are those of the folds of the recipe")
         write_bare_card(run)
         return None
-    notify("evaluating validation and test patients at native resolution")
+    who = "validation and test patients" if task.config.split.validates else "the test patients"
+    notify(f"evaluating {who} at native resolution")
     request = Request(task.dataset, run, include=("validation", "test", "unseen"))
     summary = evaluate(load(run), request, minutely("evaluating", notify))
     if info.input.may_lack_channels:

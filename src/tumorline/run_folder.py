@@ -3,7 +3,7 @@
 import os
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -94,12 +94,16 @@ def source_columns(source: str) -> tuple[str, str]:
     return f"dice_in_{source}", f"false_positives_in_{source}"
 
 
-def best_validation_dice(run: Path) -> float:
-    """By patient, over all epochs. Raises UserError where no epoch is finished."""
-    dice = [float(row["validation_dice"] or "nan") for row in read_history(run)]
-    if not (known := [value for value in dice if isfinite(value)]):
+def validation_dice(history: Iterable[Mapping[str, str]]) -> list[float]:
+    """By patient, of each epoch; not a number where nobody validates."""
+    return [float(row["validation_dice"] or "nan") for row in history]
+
+
+def best_validation_dice(run: Path) -> float | None:
+    """By patient, over all epochs; None where nobody validates. Raises UserError where no epoch is finished."""
+    if not (history := read_history(run)):
         raise UserError(f"{run / HISTORY_NAME}: no epoch is finished; {TRAIN_AGAIN}")
-    return max(known)
+    return max(filter(isfinite, validation_dice(history)), default=None)
 
 
 def save_config(config: Config, run: Path) -> None:

@@ -22,6 +22,7 @@ from tumorline.run_folder import (
     SUMMARY_NAME,
     read_config,
     read_history,
+    validation_dice,
 )
 
 PASSED_OVER = ("predictions", "tensorboard", "mlruns", "examples")
@@ -95,9 +96,8 @@ def _of_run(run: Path, config: Config) -> Listed:
     history = read_history(run)
     state = _state(run, config, history)
     summary = read_summary(run / SUMMARY_NAME) if state == "finished" else None
-    dice = [value for row in history if isfinite(value := float(row["validation_dice"]))]
     epochs = f"{len(history)}/{config.train.epochs}"
-    best = max(dice, default=None)
+    best = max(filter(isfinite, validation_dice(history)), default=None)
     return Listed(str(run), state, *_figure(summary), best, epochs, _minutes(history), _changed(run), config.model.name)
 
 
@@ -117,7 +117,7 @@ def _state(run: Path, config: Config, history: Sequence[Mapping[str, str]]) -> s
 
 def _is_trained(config: Config, history: Sequence[Mapping[str, str]]) -> bool:
     """To the last epoch, or to where patience ended."""
-    dice = [float(row["validation_dice"]) for row in history]
+    dice = validation_dice(history)
     patience = config.train.patience
     out_of_patience = bool(dice and patience) and len(dice) - 1 - dice.index(max(dice)) >= patience
     return len(dice) >= config.train.epochs or out_of_patience

@@ -102,7 +102,7 @@ class Benchmark:
         if self.plan.choose and not all(map(is_trained, folders)):
             return None
         best = (
-            max(range(len(trained)), key=lambda number: best_validation_dice(folders[number]))
+            max(range(len(trained)), key=lambda number: best_validation_dice(folders[number]) or 0.0)
             if self.plan.choose
             else 0
         )

@@ -116,10 +116,11 @@ def _arm_rows(entry: Entry, speed: float) -> list[ArmRow]:
     first = entry.environments[0]
     means = {region: figure(_together(entry, region), FIGURES["dice"]).mean for region in entry.regions}
     known = [dice for dice in means.values() if dice is not None]
+    validated = [dice for run in entry.runs if (dice := best_validation_dice(run)) is not None]
     shared = {
         "mean_dice": mean(known) if known else None,
         "chosen": dict(entry.choice),
-        "validation_dice": mean(map(best_validation_dice, entry.runs)),
+        "validation_dice": mean(validated) if validated else None,
         **{name: first[name] for name in ("initialisation", "parameters", "multiply_adds", "device", "precision")},
         "training_images_per_second": median(
             float(row["images_per_second"]) for history in histories for row in history

@@ -213,6 +213,9 @@ def _check_budget(plan: BenchmarkPlan, where: str) -> None:
     first, *others = every_cell(plan)
     if first.config.split.by == "slice" or first.config.split.leak:
         raise UserError(f"{where}: the split leaks patients, and leaking figures are not ranked; see compare --study")
+    if plan.choose and not first.config.split.validates:
+        why = first.config.split.why_nobody_validates
+        raise UserError(f"{where}: {why}, so that nothing can choose between values; validate, or leave out choose")
     budget = _budget(first.config)
     for cell in others:
         if different := [key for key, value in _budget(cell.config).items() if value != budget[key]]:

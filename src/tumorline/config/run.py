@@ -65,21 +65,23 @@ class Config(Section):
 
     @model_validator(mode="after")
     def states_what_nobody_validates(self) -> Self:
-        if not self.split.trains_on_all:
+        if self.split.validates:
             return self
+        why = self.split.why_nobody_validates
         stated = {"model.threshold": self.model.threshold, "model.temperature": self.model.temperature}
         for key, value in stated.items():
             if value == "validation":
-                raise ValueError(f"split.train is 1, so that nothing is left to choose {key} on; give a number")
+                raise ValueError(f"{why}, so that nothing is left to choose {key} on; give a number")
         asked = {
             "model.postprocessing.choose": self.model.postprocessing.choose,
             "train.patience": self.train.patience,
             "train.schedule = 'plateau'": self.train.schedule == "plateau",
         }
         if wrong := [key for key, value in asked.items() if value]:
-            raise ValueError(f"split.train is 1, so that nothing is validated; leave out {wrong[0]}")
-        if parts := [source.part for source in self.data.sources if source.part not in ("", "train")]:
-            raise ValueError(f"split.train is 1, so that all patients train; no source is for {parts[0]}")
+            raise ValueError(f"{why}, so that nothing is validated; leave out {wrong[0]}")
+        left = ("train",) if self.split.trains_on_all else ("train", "test")
+        if parts := [source.part for source in self.data.sources if source.part not in ("", *left)]:
+            raise ValueError(f"{why}, so that no source can be for {parts[0]}")
         return self
 
     @model_validator(mode="after")

@@ -16,8 +16,10 @@ class SplitConfig(Section):
     """Share of the patients. With 1 all train and none is left to validate or test: the last averaged weights are kept,
     and the recipe states threshold and temperature (`model`), chosen in folds beforehand."""
     """Share of the patients that train; with folds the share is what the folds leave."""
-    validation: float = Field(default=0.1, ge=1e-6, lt=1)
-    """Share of the patients on which epoch, threshold and temperature are chosen; what is left tests."""
+    validation: float = Field(default=0.1, ge=0, lt=1)
+    """Share of the patients on which epoch, threshold and temperature are chosen; what is left tests. With 0 nobody
+    validates, for sets so small that a few patients would choose badly: those whom the source states for validation
+    train, the last averaged weights are kept, and the recipe states threshold and temperature (`model`)."""
     seed: Seed = 0
     """Draws which patient goes where; equal seeds give equal parts, whatever `seed` of the run."""
     folds: int = Field(default=0, ge=0, le=MANY)
@@ -46,6 +48,15 @@ class SplitConfig(Section):
     def trains_on_all(self) -> bool:
         """Whether no patient is left to validate or test."""
         return self.train == 1
+
+    @property
+    def validates(self) -> bool:
+        """Whether patients are left on which something can be chosen."""
+        return not self.trains_on_all and self.validation > 0
+
+    @property
+    def why_nobody_validates(self) -> str:
+        return "split.train is 1" if self.trains_on_all else "split.validation is 0"
 
     @model_validator(mode="after")
     def splits_what_it_trains_on(self) -> Self:

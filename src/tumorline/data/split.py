@@ -43,12 +43,25 @@ def split_dataset(dataset: Dataset, settings: SplitConfig) -> Split:
         return Split({case.id: "train" for case in dataset.cases}, "all patients train")
     of_members = dataset.members and not settings.file
     split = _split_members(dataset, settings) if of_members else _split_whole(dataset, settings)
+    if not settings.validates:
+        split = _without_validation(split)
     if settings.leak:
         split = _leak(dataset, split, settings)
-    for part in PARTS:
+    for part in _wanted(settings):
         if not split.cases(part):
             raise UserError(f"{dataset.source.path}: the {part} part of the split ({split.origin}) is empty")
     return split
+
+
+def _wanted(settings: SplitConfig) -> tuple[str, ...]:
+    """The parts that may not be empty."""
+    return PARTS if settings.validates else ("train", "test")
+
+
+def _without_validation(split: Split) -> Split:
+    """The same, with those who were stated to validate among those who train."""
+    parts = {name: "train" if part == "validation" else part for name, part in split.parts.items()}
+    return replace(split, parts=parts, origin=f"{split.origin}, nobody validates")
 
 
 def _split_whole(dataset: Dataset, settings: SplitConfig) -> Split:
@@ -131,7 +144,7 @@ def stated_split(dataset: Dataset) -> Split | None:
 
 def _with_missing_parts(dataset: Dataset, split: Split, settings: SplitConfig) -> Split:
     """The split, with a validation or test part that it lacks taken from the patients that train."""
-    missing = [part for part in PARTS if not split.cases(part)]
+    missing = [part for part in _wanted(settings) if not split.cases(part)]
     if not missing or "train" in missing:
         return split
     trained = set(split.cases("train"))
@@ -155,15 +168,18 @@ def assign(groups: Mapping[str, str], settings: SplitConfig) -> dict[str, str]:
     With folds, every k-th group of that order is a fold, so that folds share nothing, cover all and differ by at most
     one group in size and in each class. Raises UserError where a part would have no group.
     """
-    least = max(len(PARTS), settings.folds) + (settings.folds == 2)  # so that any fold leaves two to train and validate
+    wanted = _wanted(settings)
+    least = max(len(wanted), settings.folds)
+    if settings.validates and settings.folds == 2:
+        least += 1  # so that any fold leaves two to train and validate
     if len(groups) < least:
-        needed = f"{least} are the least for {settings.folds} folds" if settings.folds else "3 is the least"
-        raise UserError(f"{numbered(len(groups), 'patient')} cannot be split into train, validation and test; {needed}")
+        needed = f"{least} are the least for {settings.folds} folds" if settings.folds else f"{least} is the least"
+        raise UserError(f"{numbered(len(groups), 'patient')} cannot be split into {', '.join(wanted[:-1])} and test; {needed}")
     strata = _strata(groups, settings.seed)
     if settings.folds:
         return _fold(strata, settings)
     test = 1 - settings.train - settings.validation
-    return _leave_none_empty(_cut(strata, {"validation": settings.validation, "test": test}), PARTS)
+    return _leave_none_empty(_cut(strata, {"validation": settings.validation, "test": test}), wanted)
 
 
 def _fold(strata: Sequence[Sequence[str]], settings: SplitConfig) -> dict[str, str]:
@@ -171,7 +187,7 @@ def _fold(strata: Sequence[Sequence[str]], settings: SplitConfig) -> dict[str, s
     tested = everyone[settings.fold :: settings.folds]
     rest = [[name for name in members if name not in set(tested)] for members in strata]
     share = settings.validation * len(everyone) / (len(everyone) - len(tested))
-    parts = _leave_none_empty(_cut(rest, {"validation": share}), ("train", "validation"))
+    parts = _leave_none_empty(_cut(rest, {"validation": share}), _wanted(settings)[:-1])
     return parts | dict.fromkeys(tested, "test")
 
 
@@ -243,7 +259,7 @@ def _by_source_fold(dataset: Dataset, settings: SplitConfig) -> Split:
     test_groups = {groups[case_id] for case_id in tested}
     rest = {name: label for name, label in _majority_class(dataset.cases, groups).items() if name not in test_groups}
     share = settings.validation * (len(rest) + len(test_groups)) / max(1, len(rest))
-    by_group = _leave_none_empty(_cut(_strata(rest, settings.seed), {"validation": share}), ("train", "validation"))
+    by_group = _leave_none_empty(_cut(_strata(rest, settings.seed), {"validation": share}), _wanted(settings)[:-1])
     parts = {
         case_id: "test" if case_id in tested else by_group.get(name, "excluded") for case_id, name in groups.items()
     }

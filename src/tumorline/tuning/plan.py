@@ -165,7 +165,9 @@ def _check_values(values: list[Any], where: str) -> None:
 def _check_space(plan: TuningPlan, path: Path) -> None:
     """Raise UserError where a recipe or one value of the space is none that a run would take."""
     with_name = f"{path}: tune.space"
-    parse_config(plan.recipe, str(path))
+    split = parse_config(plan.recipe, str(path)).split
+    if not split.validates:
+        raise UserError(f"{path}: {split.why_nobody_validates}, so that nothing says which trial is best; validate")
     for key, domain in plan.tune.space.items():
         if key.split(".")[0] in NOT_TUNED and key not in TUNED_ALL_THE_SAME:
             raise UserError(

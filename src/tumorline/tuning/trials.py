@@ -12,7 +12,7 @@ from tumorline.config import Section, read_toml
 from tumorline.errors import UserError
 from tumorline.files import write_json, write_text
 from tumorline.own_files import Number, read_own_json
-from tumorline.run_folder import STATE_NAME, read_history
+from tumorline.run_folder import STATE_NAME, read_history, validation_dice
 from tumorline.tuning.plan import Domain, Range, TuningPlan
 
 TUNE_NAME, RECORD_NAME = "tune.toml", "trials.json"
@@ -90,7 +90,7 @@ def best_trial(trials: Sequence[Trial]) -> Trial | None:
 
 
 def scores(place: Path) -> list[float]:
-    return [float(row["validation_dice"]) for row in read_history(place)]
+    return validation_dice(read_history(place))
 
 
 def drop_weights(trials: Sequence[Trial], folder: Path) -> None:
