@@ -10,8 +10,8 @@ from tumorline.config import load_config
 from tumorline.data.dataset import load_dataset
 from tumorline.data.split import split_dataset
 from tumorline.errors import UserError
-from tumorline.results import read_summary
 from tumorline.model_file import read_info
+from tumorline.results import read_summary
 from tumorline.run_folder import read_history
 
 NOBODY = ("split.validation=0", "model.threshold=0.4", "model.temperature=1.5")
@@ -56,7 +56,11 @@ def test_those_whom_the_source_states_for_validation_train(tmp_path: Path) -> No
     table = "id,image,mask,patient,split\n" + "".join(
         f"{mask.stem},images/{mask.name},masks/{mask.name},{number // 2},{part}\n"
         for number, (mask, part) in enumerate(
-            zip(sorted((source / "masks").iterdir()), ("train", "train", "val", "val", "test", "test", "val", "val"), strict=True)
+            zip(
+                sorted((source / "masks").iterdir()),
+                ("train", "train", "val", "val", "test", "test", "val", "val"),
+                strict=True,
+            )
         )
     )
     (source / "cases.csv").write_text(table)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import tumorline
-from tests.conftest import Program
+from tests.conftest import PairFolder, Program
 from tests.training.test_volumes import volumes
 from tumorline.config import load_config
 from tumorline.errors import UserError
@@ -224,3 +224,16 @@ def test_a_setting_that_is_none_is_refused_before_anything_is_read(program: Prog
     assert "unknown key 'data.windows'" in done.err
     with pytest.raises(UserError, match="whose cost cannot be told"):
         plan_training(BRATS, TWO_CORES, {"model": {"name": "json:loads"}})
+
+
+def test_of_few_patients_nobody_validates_and_nothing_is_left_to_choose(tmp_path: Path, program: Program) -> None:
+    source = PairFolder(tmp_path / "source")(patients=9)
+    done = program("data", "plan", source, "--minutes", 1, "--output", tmp_path / "plan.toml")
+    assert done.status == 0, done.err
+    recipe = load_config(tmp_path / "plan.toml")
+    assert (recipe.split.folds, recipe.split.validation) == (5, 0)
+    assert (recipe.model.threshold, recipe.model.temperature) == (0.5, 1.0)
+    by_hand = ("--set", "split.validation=0.2", "--output", tmp_path / "validated.toml")
+    assert program("data", "plan", source, "--minutes", 1, *by_hand).status == 0
+    validated = load_config(tmp_path / "validated.toml")
+    assert (validated.split.validation, validated.model.threshold) == (0.2, "validation")

@@ -174,7 +174,9 @@ def assign(groups: Mapping[str, str], settings: SplitConfig) -> dict[str, str]:
         least += 1  # so that any fold leaves two to train and validate
     if len(groups) < least:
         needed = f"{least} are the least for {settings.folds} folds" if settings.folds else f"{least} is the least"
-        raise UserError(f"{numbered(len(groups), 'patient')} cannot be split into {', '.join(wanted[:-1])} and test; {needed}")
+        raise UserError(
+            f"{numbered(len(groups), 'patient')} cannot be split into {', '.join(wanted[:-1])} and test; {needed}"
+        )
     strata = _strata(groups, settings.seed)
     if settings.folds:
         return _fold(strata, settings)

@@ -144,7 +144,7 @@ def share_patches(plan: Plan, images: int, batch: int) -> int:
 
     Returns how many patches are seen in all.
     """
-    train = max(1, round(0.64 * plan.found.cases))
+    train = max(1, round(plan.training_share * plan.found.cases))
     epochs = plan.take("train.epochs", EPOCHS, "each is validated on whole volumes, which should cost little beside it")
     each = max(1, images // (epochs * train))
     why = f"{images} patches in {plan.hand.minutes:g} minutes over {epochs} epochs and about {train} training cases"

@@ -4,16 +4,20 @@ from collections.abc import Iterator, Mapping
 from math import floor
 from typing import Any
 
+from tumorline.evaluation.weaknesses import FEWEST_PATIENTS
 from tumorline.planning.choices import Plan, value_at
 from tumorline.planning.cost import Cost
 from tumorline.planning.fingerprint import COARSE, Fingerprint
 from tumorline.planning.heads import see_heads, share_patches
 from tumorline.planning.machine import GIGA, OF_STEPS, AtHand
 from tumorline.planning.slices import see_slices, share_images
+from tumorline.wording import numbered
 
 MOST_PATCHES = 500_000
 """nnU-Net's 1000 epochs of 250 steps of 2."""
 FEW_PATIENTS = 30
+VALIDATION = 0.2
+"""Share of few patients, where it makes enough of them to choose on."""
 
 
 def plan_training(
@@ -28,6 +32,10 @@ def plan_training(
         plan.take("data.channels", list(found.channels), "all sequences of the set")
     if found.regions:
         plan.take("data.regions", list(found.regions), "all regions of the set")
+
+    # Who is left out.
+    if 4 <= found.patients < FEW_PATIENTS:
+        _leave_out_few(plan)
 
     # How it is seen. In three axes: the network, then the finest spacing at which the time lets it see enough heads
     # whole, then as much of a head at once as the memory takes. In slices: the largest size for which both suffice.
@@ -47,12 +55,20 @@ def plan_training(
     for key, value, why in _augmentation(found, axes):
         plan.take(key, value, why)
 
-    # Who is left out.
-    if found.patients < FEW_PATIENTS and found.patients >= 4:
-        folds = min(5, found.patients)
-        plan.take("split.folds", folds, f"{found.patients} patients are few: 'tumorline folds' tests on each of them")
-        plan.take("split.validation", 0.2, "of what a fold leaves to train on")
     return plan
+
+
+def _leave_out_few(plan: Plan) -> None:
+    """Folds, and nobody who validates where those would be too few to choose anything well."""
+    patients = plan.found.patients
+    plan.take("split.folds", min(5, patients), f"{patients} are few: 'tumorline folds' tests on each of them")
+    if VALIDATION * patients >= FEWEST_PATIENTS:
+        plan.take("split.validation", VALIDATION, "of what a fold leaves to train on")
+        return
+    few = numbered(max(1, round(VALIDATION * patients)), "patient")
+    if not plan.take("split.validation", 0, f"{few} would choose badly; the last weights are kept"):
+        plan.take("model.threshold", 0.5, "fixed beforehand: nobody validates")
+        plan.take("model.temperature", 1.0, "fixed beforehand: nobody validates")
 
 
 def _axes(found: Fingerprint, by_hand: Mapping[str, Any]) -> int:

@@ -5,7 +5,6 @@ from math import ceil
 
 from tumorline.planning.choices import Plan, joined_sides, value_at
 from tumorline.planning.cost import Cost, cost_of_plan
-from tumorline.planning.fingerprint import Fingerprint
 from tumorline.planning.machine import OF_STEPS
 
 SIZES = (512, 448, 384, 320, 256, 224, 192, 160, 128, 96)
@@ -20,7 +19,7 @@ def see_slices(plan: Plan, batch: int) -> Cost:
     """Choose the network and the size; the cost of a slice."""
     found, hand = plan.found, plan.hand
     _take_network(plan)
-    needed = max(LEAST_IMAGES, LEAST_PASSES * _images(found))
+    needed = max(LEAST_IMAGES, LEAST_PASSES * _images(plan))
     for size in _sizes_to_try(plan):
         draft = Plan(found, hand, plan.by_hand, list(plan.choices))
         draft.take("data.image_size", size, "")
@@ -56,15 +55,16 @@ def _sizes_to_try(plan: Plan) -> list[int]:
     return [size for size in SIZES if size <= 32 * ceil(max(plan.found.size[-2:]) / 32)] or [SIZES[-1]]
 
 
-def _images(found: Fingerprint) -> int:
+def _images(plan: Plan) -> int:
     """Of an epoch."""
+    found = plan.found
     slices = found.size[0] * SLICES_SHOWN if found.volumes else 1
-    return max(1, round(0.7 * found.cases * slices))
+    return max(1, round(plan.training_share * found.cases * slices))
 
 
 def share_images(plan: Plan, images: int, batch: int) -> int:
     """Epochs, and images of one where the time does not reach all; returns how many are seen in all."""
-    each = _images(plan.found)
+    each = _images(plan)
     most = max(1, images // LEAST_EPOCHS)
     if each > most:
         each = plan.take("train.epoch_images", max(batch, most), "the time does not reach all images in each epoch")
