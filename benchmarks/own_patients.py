@@ -2,28 +2,16 @@
 
     python benchmarks/own_patients.py [SOURCE] [--output runs/own_patients] [--set section.key=value ...]
 
-`builtin` is scored on all patients as it is; then a training from its weights for each of five folds, so that every
-patient is tested once by a model that has not seen him; then both are compared on the same patients. Without a source
-20 simulated patients with 4 slices each, which no model was trained on (and which say nothing of real ones). Patients
-of Cheng's set are refused: `builtin` knows them.
+`builtin` is scored on all patients as it is; then the recipe `own_patients` trains five folds from its weights, so
+that every patient is tested once by a model that has not seen him; then both are compared on the same patients.
+Without a source 20 simulated patients with 4 slices each, which no model was trained on (and which say nothing of real
+ones). Patients of Cheng's set are refused: `builtin` knows them.
 """
 
 import argparse
 from pathlib import Path
 
 import tumorline
-
-FROM_BUILTIN = (
-    "model.name=encoder_unet",
-    'model.options={encoder="efficientnet_lite0", weights="none", output_stride=2}',
-    "model.start_from=builtin",
-    "data.image_size=256",
-    "split.folds=5",
-    "split.validation=0.2",
-    "train.learning_rate=3e-4",
-    "train.epochs=6",
-    "train.batch_size=8",
-)
 
 
 def main(source: Path | None, output: Path, overrides: list[str]) -> None:
@@ -34,7 +22,7 @@ def main(source: Path | None, output: Path, overrides: list[str]) -> None:
     of_data = [text for text in overrides if text.startswith("data.")]
     before = tumorline.evaluate("builtin", source, output=output / "before", overwrite=True, overrides=of_data)
     after = tumorline.cross_validate(
-        data=source, overrides=[*FROM_BUILTIN, *overrides], output=output / "folds", notify=print
+        "own_patients", data=source, overrides=overrides, output=output / "folds", notify=print
     )
     print("builtin as it is:", before["regions"]["tumour"]["dice"])
     result = tumorline.compare([after, output / "before"], output=output / "comparison")

@@ -12,6 +12,7 @@ from tumorline.config import Config, LossTerm, load_config
 from tumorline.config.as_text import as_resolved, as_template
 from tumorline.config.reference import every_key, keys_meant, sections
 from tumorline.errors import UserError
+from tumorline.inference.model import load
 from tumorline.recipe_files import KINDS, RECIPES, find_recipe, recipe_names, what_it_is
 from tumorline.tuning.plan import TuneConfig
 
@@ -224,3 +225,12 @@ def test_the_shell_is_offered_names(
     monkeypatch.setenv("COMP_WORDS", words)
     monkeypatch.setenv("COMP_CWORD", str(len(words.split()) - 1))
     assert offered in program().out.splitlines()
+
+
+def test_the_recipe_for_own_patients_goes_on_from_the_network_that_comes_with_the_package() -> None:
+    recipe, builtin = load_config(find_recipe("own_patients")), load("builtin").info
+    assert recipe.model.start_from == "builtin"
+    assert recipe.model.name == builtin.architecture.name
+    ours, its = recipe.model.options, builtin.architecture.options
+    assert {**ours, "weights": ""} == {**its, "weights": ""}
+    assert recipe.data.image_size == builtin.image_size
