@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tumorline.audit import check as checks
-from tumorline.config import DataConfig, load_config
+from tumorline.config import PATHS, DataConfig, load_config
 from tumorline.data.dataset import Dataset, SampleReader, load_dataset
 from tumorline.data.joined import load_sources
 from tumorline.data.sample import Sample
@@ -45,7 +45,7 @@ def hash_dataset(dataset: Dataset) -> str:
     """Hash of all that an evaluation takes from a data set: contents by case, what is stated of them, settings."""
     contents = [(facts.image_hash, facts.mask_hash) for facts in dataset.facts]
     stated = [(case.id, case.patient, case.class_name, case.spacing_mm, case.attributes) for case in dataset.cases]
-    settings = dataset.settings.model_dump(exclude={"source", "sources", "cache"})
+    settings = dataset.settings.model_dump(exclude={"sources", *PATHS})
     return hash_settings(name=dataset.source.name, contents=contents, stated=stated, settings=settings)
 
 

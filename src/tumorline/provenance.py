@@ -111,6 +111,7 @@ def _mean_image(task: "Task") -> str:
 
 def _data_description(dataset: Dataset) -> dict[str, Any]:
     source = dataset.source
+    corrected = sum(case.correction is not None for case in dataset.cases)
     return {
         "name": source.name,
         "simulated": source.simulated,
@@ -118,6 +119,7 @@ def _data_description(dataset: Dataset) -> dict[str, Any]:
         "channel": source.channel,
         "label": source.label,
         "attribution": ATTRIBUTIONS.get(source.known_as, ""),
+        **({"corrected": corrected} if corrected else {}),
         **_described_sources(dataset),
     }
 

@@ -1,6 +1,6 @@
 """What is outlined: names of target regions, and the label values that make them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 REGION = "tumour"
@@ -21,6 +21,23 @@ class Labels:
     """How the values that may be there are known, in words."""
     by_names: bool = False
     """Whether names alone say what 3 and 4 mean, so that the labels of the whole set have to agree."""
+
+
+SAVED_BY_VIEWER = "tumorline "
+"""How the note in a volume begins that the viewer saves; `label_sets` of what it outlined follow."""
+
+
+def label_sets(wanted: Iterable[Iterable[int]]) -> str:
+    """The values that make each region, as '1,2,4;1,4;4'."""
+    return ";".join(",".join(map(str, sorted(values))) for values in wanted)
+
+
+def brush_labels(regions: Sequence[str]) -> Labels:
+    """What the viewer's brush writes where a set has no labels of its own: BraTS's, else 1, 2 and so on."""
+    wanted = ((1, 2, 4), (1, 4), (4,)) if {*regions} == {*NESTED} else [(place + 1,) for place in range(len(regions))]
+    values = dict(zip(NESTED if {*regions} == {*NESTED} else regions, wanted, strict=True))
+    allowed = sorted({0, *(value for own in wanted for value in own)})
+    return Labels(tuple(values[name] for name in regions), tuple(allowed), "corrected masks of these regions have")
 
 
 @dataclass(frozen=True)

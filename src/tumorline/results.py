@@ -44,6 +44,7 @@ class WarningCode(StrEnum):
     ONE_PATIENT = "one_patient"
     PATIENTS_UNKNOWN = "patients_unknown"
     MASKS_THRESHOLDED = "masks_thresholded"
+    MASKS_CORRECTED = "masks_corrected"
     FEW_VALIDATION_PATIENTS = "few_validation_patients"
     TEMPERATURE_AT_LIMIT = "temperature_at_limit"
     THRESHOLD_AT_LIMIT = "threshold_at_limit"
@@ -65,6 +66,7 @@ WORDS = {
     "ONE PATIENT": WarningCode.ONE_PATIENT,
     "PATIENTS UNKNOWN": WarningCode.PATIENTS_UNKNOWN,
     "masks were thresholded": WarningCode.MASKS_THRESHOLDED,
+    "MASKS CORRECTED": WarningCode.MASKS_CORRECTED,
     "FEW VALIDATION PATIENTS": WarningCode.FEW_VALIDATION_PATIENTS,
     "TEMPERATURE AT ITS LIMIT": WarningCode.TEMPERATURE_AT_LIMIT,
     "THRESHOLD AT ITS LIMIT": WarningCode.THRESHOLD_AT_LIMIT,

@@ -163,7 +163,10 @@ def _holds_a_cache(folder: str) -> bool:
 def _named_paths(config: Config) -> list[tuple[str, str]]:
     """Keys and texts of what a configuration has opened, but for the cache."""
     named = [("data.source", config.data.source), ("split.file", config.split.file)]
-    named += [(f"data.sources.{number}.path", source.path) for number, source in enumerate(config.data.sources)]
+    named.append(("data.corrections", config.data.corrections))
+    for number, source in enumerate(config.data.sources):
+        named.append((f"data.sources.{number}.path", source.path))
+        named.append((f"data.sources.{number}.corrections", source.corrections or ""))
     named.append(("model.start_from", config.model.start_from))
     named += [("model.options", text) for text in texts_in(config.model.options) if _may_be_path(text)]
     return [(key, text) for key, text in named if text]

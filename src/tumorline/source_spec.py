@@ -14,7 +14,7 @@ KEYS = ("name", *sorted(DataConfig.model_fields.keys() - {"source", "sources", "
 TRAINING_KEYS = tuple(name for name in SourceConfig.model_fields if name != "path")
 """What may be set for one of several sources that train together."""
 
-TEXTS = ("name", "licence", "attribution")
+TEXTS = ("name", "licence", "attribution", "corrections")
 """Of them those that are texts, even where they look like numbers."""
 
 
@@ -57,7 +57,8 @@ def _read_source(text: str, absolute: bool) -> dict[str, Any]:
     """`PATH,key=value,...` as a table of `[[data.sources]]`."""
     path, settings = _parts(text, TRAINING_KEYS)
     values = {key: value if key in TEXTS else parse_value(value) for key, value in settings.items()}
-    return {"path": str(path.resolve() if absolute else path), **values}
+    places = {"path": str(path), **{key: text for key, text in settings.items() if key == "corrections"}}
+    return {**values, **{key: str(Path(text).resolve()) if absolute else text for key, text in places.items()}}
 
 
 def _parts(text: str, keys: Collection[str]) -> tuple[Path, dict[str, str]]:

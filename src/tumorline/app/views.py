@@ -5,6 +5,7 @@ from typing import Any
 
 from tumorline.app.watched import WatchedModel
 from tumorline.geometry.grid import Grid
+from tumorline.regions import label_sets
 from tumorline.viewer.encoding import Label, ViewedCase, encode_case
 
 Record = dict[str, Any]
@@ -40,6 +41,7 @@ class ViewWriter:
                 channels=[channel.replace("_", " ") for channel in self.model.channels],
                 predictions={self.model.info.name: witness.masks},
                 labels=self._labels(is_picture),
+                outlined=label_sets(self.labels.values()) if len(self.labels) > 1 else "",
             )
         )
 

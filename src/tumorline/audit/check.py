@@ -14,7 +14,7 @@ from tumorline.data.patients import conflicting_collections
 from tumorline.data.source import Finding, Severity
 from tumorline.data.split import PARTS, Split, shared_groups, stated_split
 from tumorline.errors import UserError
-from tumorline.wording import is_or_are, numbered
+from tumorline.wording import is_or_are, numbered, some_of
 
 SCHEMA_VERSION = 1
 LEAST_FILLED = 0.01
@@ -46,7 +46,8 @@ def _alone(dataset: Dataset) -> tuple[Dataset, ...]:
 
 def _of_cases(dataset: Dataset) -> list[Finding]:
     """What the cases of one source show, whatever the split."""
-    findings = [*dataset.source.findings, *_unusable(dataset), *_suspicious_masks(dataset), *_patients(dataset)]
+    findings = [*dataset.source.findings, *_unusable(dataset), *_corrections(dataset), *_suspicious_masks(dataset)]
+    findings += _patients(dataset)
     return findings + _sizes(dataset) + _duplicates(dataset) + _near_duplicates(dataset)
 
 
@@ -148,7 +149,7 @@ def _unusable(dataset: Dataset) -> list[Finding]:
             if message in said:  # the slices of one volume
                 continue
             said.add(message)
-            file = case.images[0] if code == "unreadable" and str(case.images[0]) in message else case.mask
+            file = case.images[0] if code == "unreadable" and str(case.images[0]) in message else case.truth_file
             findings.append(Finding(code, "error", message, (str(file),)))
     return findings + _unlike_channels(dataset)
 
@@ -159,6 +160,25 @@ def _unlike_channels(dataset: Dataset) -> list[Finding]:
         return []
     message = f"{dataset.source.path}: cases have {sorted(channels)} channels; all must have the same number"
     return [Finding("channels", "error", message)]
+
+
+def _corrections(dataset: Dataset) -> list[Finding]:
+    """Corrected masks that change nothing, and those that lack a region which the mask that they stand for has."""
+    findings, equal = [], []
+    for case, fact in _pairs(dataset):
+        if case.correction is None or not fact.given_hash or fact.errors:
+            continue
+        if fact.given_hash == fact.mask_hash:
+            equal.append(case)
+        both = zip(dataset.regions, fact.given_foregrounds, fact.foregrounds, strict=True)
+        if lost := [region for region, before, after in both if before and not after]:
+            message = f"{case.correction}: marks no {' and no '.join(lost)}, which the mask that it corrects does"
+            findings.append(Finding("correction_takes_out", "warning", message, (str(case.correction),)))
+    if equal:
+        names = some_of([case.id for case in equal])
+        message = f"{numbered(len(equal), 'corrected mask')} as the source has them, unchanged: {names}"
+        findings.append(Finding("correction_equal", "info", message, tuple(str(case.correction) for case in equal)))
+    return findings
 
 
 def _suspicious_masks(dataset: Dataset) -> list[Finding]:
@@ -173,8 +193,8 @@ def _suspicious_masks(dataset: Dataset) -> list[Finding]:
             message = f"{case.images[0]}: {fact.filled:.2%} of its voxels are not 0; is this a head?"
             findings.append(Finding("nearly_empty", "warning", message, _files([case])))
         if fact.foreground > 0.5:
-            message = f"{case.mask}: {fact.foreground:.0%} of the image is foreground; are the values inverted?"
-            findings.append(Finding("over_half", "warning", message, (str(case.mask),)))
+            message = f"{case.truth_file}: {fact.foreground:.0%} of the image is foreground; are the values inverted?"
+            findings.append(Finding("over_half", "warning", message, (str(case.truth_file),)))
     return findings + _empty_masks(dataset) + _absent_regions(dataset)
 
 
@@ -196,7 +216,7 @@ def _empty_masks(dataset: Dataset) -> list[Finding]:
         return []
     kind = "volumes" if empty[0].is_volume else "slices"
     message = f"{_example(empty)}: {len(empty)} of {len(dataset.cases)} masks are empty (tumour-free {kind})"
-    return [Finding("empty", "warning", message, tuple(str(case.mask) for case in empty))]
+    return [Finding("empty", "warning", message, tuple(str(case.truth_file) for case in empty))]
 
 
 def _patients(dataset: Dataset) -> list[Finding]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from tumorline.begun import note_begun
 from tumorline.benchmarking.plan import Cell
-from tumorline.config import Config, load_config
+from tumorline.config import PATHS, Config, load_config
 from tumorline.errors import UserError
 from tumorline.files import write_bytes
 from tumorline.run_folder import CONFIG_NAME, ENVIRONMENT_NAME, HISTORY_NAME, SPLIT_NAME, STATE_NAME, read_config
@@ -122,7 +122,7 @@ def share_training(job: CellJob, other: Path) -> None:
 
 
 def _recipe(config: Config) -> dict[str, Any]:
-    return config.model_dump(exclude={"data": {"source", "cache"}})
+    return config.model_dump(exclude={"data": {*PATHS}})
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
-from tumorline.config import Config
+from tumorline.config import PATHS, Config
 from tumorline.data.patients import patient_meant, spelling
 from tumorline.errors import UserError
 from tumorline.evaluation.tables import read_rows
@@ -101,7 +101,7 @@ def _recipe(run: Run) -> dict[str, Any]:
     """All that must be the same within a group, as flat keys."""
     if run.config is None:
         raise UserError(f"{run.folder}: no {CONFIG_NAME}; --group takes run folders, whose recipe is known")
-    sections = run.config.model_dump(exclude={"seed": True, "name": True, "data": {"source", "cache"}})
+    sections = run.config.model_dump(exclude={"seed": True, "name": True, "data": {*PATHS}})
     return {f"{section}.{key}": value for section, keys in sections.items() for key, value in keys.items()}
 
 

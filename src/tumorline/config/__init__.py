@@ -1,7 +1,7 @@
 """One TOML file is one run: typed sections, unknown keys refused with the nearest name."""
 
 from tumorline.config.augment import REMEDIES, AugmentConfig
-from tumorline.config.data import ABSENT, MOST_CHANNELS, OWN_SETTINGS, DataConfig, SourceConfig
+from tumorline.config.data import ABSENT, MOST_CHANNELS, OWN_SETTINGS, PATHS, DataConfig, SourceConfig
 from tumorline.config.loss import LossConfig, LossTerm
 from tumorline.config.mistakes import explain
 from tumorline.config.model import ModelConfig, Postprocessing
@@ -17,6 +17,7 @@ __all__ = [
     "MANY",
     "MOST_CHANNELS",
     "OWN_SETTINGS",
+    "PATHS",
     "REMEDIES",
     "RUN_NAME",
     "AugmentConfig",

@@ -43,6 +43,7 @@ class SourceConfig(Section):
     tumour_free_share: float | None = None
     other_labels: str | None = None
     tumour_free: bool | None = None
+    corrections: str | None = None
 
     @property
     def own_settings(self) -> dict[str, Any]:
@@ -52,9 +53,13 @@ class SourceConfig(Section):
 
 OWN_SETTINGS = (
     *("mask_threshold", "spacing_mm", "channel", "label", "enhancing_label", "channels", "slice_step"),
-    *("tumour_free_share", "other_labels", "tumour_free"),
+    *("tumour_free_share", "other_labels", "tumour_free", "corrections"),
 )
 """Keys of `[data]` that each of several sources may have for itself."""
+
+
+PATHS = ("source", "cache", "corrections")
+"""Keys of `[data]` that are places on this machine."""
 
 
 class DataConfig(Section):
@@ -110,6 +115,9 @@ class DataConfig(Section):
     """Show the patients' ids of DICOM headers in tables, logs and reports instead of their hashes."""
     tumour_free: bool = False
     """The pictures have no masks and show no tumour: to count what a model invents."""
+    corrections: str = ""
+    """Folder of corrected masks, as the viewer saves them (`CASE_mask.png`, `CASE_seg.nii.gz`). They are read in place
+    of the source's own, which stay as they are."""
     cache: str = ""
     """Folder of the decoded cache; empty means the user's cache folder."""
 
@@ -130,6 +138,14 @@ class DataConfig(Section):
         for one, several in (("channel", "channels"), ("label", "regions")):
             if getattr(self, one) and getattr(self, several):
                 raise ValueError(f"data.{one} and data.{several} are both given; keep one of them")
+        return self
+
+    @model_validator(mode="after")
+    def corrects_what_has_masks(self) -> Self:
+        if self.corrections and self.tumour_free:
+            raise ValueError(
+                "data.corrections and data.tumour_free exclude one another; give pictures masks of their own"
+            )
         return self
 
     @model_validator(mode="after")

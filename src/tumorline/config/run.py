@@ -7,7 +7,7 @@ import tomli_w
 from pydantic import Field, model_validator
 
 from tumorline.config.augment import AugmentConfig
-from tumorline.config.data import DataConfig
+from tumorline.config.data import PATHS, DataConfig
 from tumorline.config.loss import LossConfig
 from tumorline.config.model import ModelConfig
 from tumorline.config.section import RUN_NAME, Section, Seed
@@ -116,5 +116,5 @@ class Config(Section):
 
     def without_paths(self) -> dict[str, Any]:
         """As a model file or a page shows it: no paths of the machine's data."""
-        paths: dict[str, Any] = {"source": True, "cache": True, "sources": {"__all__": {"path"}}}
+        paths: dict[str, Any] = dict.fromkeys(PATHS, True) | {"sources": {"__all__": {"path", "corrections"}}}
         return self.model_dump(mode="json", exclude={"data": paths})

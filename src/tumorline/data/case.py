@@ -55,6 +55,8 @@ class Case:
     """Of a volume the files that lie on other grids, and are resampled onto its own."""
     labels: Labels | None = None
     """Which values of the mask make the regions; None: any but 0, of one kind."""
+    correction: Path | None = None
+    """A corrected mask, which is read in place of `mask`."""
     more_masks: tuple[Path, ...] = ()
     """Further masks of the same image: the tumour is what any of them marks, or each is a region."""
     mask_per_region: bool = False
@@ -80,7 +82,13 @@ class Case:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        return self.images if self.mask is None else (*self.images, self.mask, *self.more_masks)
+        masks = () if self.mask is None else (self.mask, *self.more_masks)
+        return (*self.images, *masks, *((self.correction,) if self.correction else ()))
+
+    @property
+    def truth_file(self) -> Path | None:
+        """The file that is read as the truth, or the first of them."""
+        return self.correction or self.mask
 
 
 def map_cases(work: Callable[[Case], T], cases: Sequence[Case]) -> Iterator[T]:

@@ -9,14 +9,33 @@ from tumorline.arrays import MaskArray
 from tumorline.config import DataConfig
 from tumorline.data.case import Case, read_image
 from tumorline.data.outlines import draw_outlines
-from tumorline.data.truth import mask_of_values, read_mask, split_labels
+from tumorline.data.truth import mask_of_values, read_label_picture, read_mask, split_labels
 from tumorline.data.volumes import read_label_values
 from tumorline.errors import UserError
 from tumorline.geometry.grid import Grid
+from tumorline.regions import REGION, brush_labels
 
 
 def read_truth(case: Case, settings: DataConfig) -> MaskArray:
-    """The regions of a case as boolean `(R, *space)`."""
+    """The regions of a case as boolean `(R, *space)`: those of its correction, where it has one."""
+    if case.correction is None:
+        return read_given_truth(case, settings)
+    return _read_correction(case, case.correction, settings)
+
+
+def _read_correction(case: Case, file: Path, settings: DataConfig) -> MaskArray:
+    """A corrected mask lies as the case is shown; its values are those of the set, or what the brush writes."""
+    regions = settings.regions or (REGION,)
+    if case.grid is None and len(regions) == 1:
+        return read_mask(file)[None]
+    values = read_label_picture(file) if case.grid is None else read_label_values(file, case.grid, case.apart)
+    if len(regions) == 1 and case.labels is None:
+        return mask_of_values(file, values, None)[None]
+    return split_labels(values, case.labels or brush_labels(regions), f"{file}:")
+
+
+def read_given_truth(case: Case, settings: DataConfig) -> MaskArray:
+    """The regions of a case as its source has them, whether they were corrected or not."""
     if case.mask is None:
         return _no_tumour(case, settings)
     if case.grid is not None:
@@ -33,11 +52,11 @@ def read_other_labels(case: Case) -> MaskArray | None:
 
     None for a case without a label map of several meanings.
     """
-    if case.labels is None or case.mask is None or case.grid is None:
+    if case.labels is None or case.truth_file is None or case.grid is None:
         return None
     wanted = {value for values in case.labels.wanted for value in values}
     others = [value for value in case.labels.allowed if value and value not in wanted]
-    return np.isin(np.rint(read_label_values(case.mask, case.grid, case.apart)), others) if others else None
+    return np.isin(np.rint(read_label_values(case.truth_file, case.grid, case.apart)), others) if others else None
 
 
 def _read_volume_truth(case: Case, mask: Path, grid: Grid, settings: DataConfig) -> MaskArray:

@@ -53,8 +53,10 @@ class Dataset:
 
     @property
     def paths(self) -> tuple[Path, ...]:
-        """Where the sources lie."""
-        return tuple(member.source.path for member in self.members) or (self.source.path,)
+        """Where the sources lie, and what corrects them."""
+        members = self.members or (self,)
+        corrections = (Path(one.settings.corrections) for one in members if one.settings.corrections)
+        return (*(member.source.path for member in members), *corrections)
 
     @cached_property
     def begins(self) -> tuple[int, ...]:
@@ -204,7 +206,11 @@ def _entry(facts: Facts) -> cheng.Entry | None:
 
 
 def load_dataset(
-    path: Path, settings: DataConfig, progress: Progress | None = None, look: Look | None = None
+    path: Path,
+    settings: DataConfig,
+    progress: Progress | None = None,
+    look: Look | None = None,
+    called: str = "",
 ) -> Dataset:
     """Open a source, decode every case once and recognise public sets by content.
 
@@ -215,6 +221,7 @@ def load_dataset(
         settings: How it is read: `load_config(None, [...]).data`.
         progress: Called with the number of cases that are decoded and of all.
         look: Is shown the image and truth of each case while they are decoded, which then are in any case.
+        called: Its name among several sources, which may stand in the names of corrected masks.
 
     Returns:
         A `Dataset`: `cases`, their `facts`, `source` (layout, findings, what it was recognised as), `regions`, and
@@ -228,7 +235,7 @@ def load_dataset(
         >>> len(dataset.cases), dataset.read(dataset.cases[0]).image.shape
         (40, (1, 32, 32))
     """
-    source = open_source(path, settings)
+    source = open_source(path, settings, called)
     facts = remembered_scan(source.cases, settings, progress, look)
     require_one_convention(path, source.cases, (fact.told_labels for fact in facts))
     return Dataset(_identify(source, facts), facts, settings)

@@ -14,7 +14,7 @@ from tumorline.config import DataConfig
 from tumorline.data import cheng, near_duplicates, near_volumes
 from tumorline.data.brisc import is_brisc
 from tumorline.data.case import Case, image_hash, joined_hash, map_cases, read_image
-from tumorline.data.case_truth import read_truth
+from tumorline.data.case_truth import read_given_truth, read_truth
 from tumorline.data.label_convention import held_labels
 from tumorline.data.memory import remember, stamps
 from tumorline.data.truth import NotBinaryError, truth_hash
@@ -61,6 +61,10 @@ class Facts:
     stands for a sequence that is missing and would be that of many."""
     foregrounds: tuple[float, ...] = ()
     """Share of the pixels that are each region."""
+    given_hash: str = ""
+    """Of a corrected mask, `mask_hash` of the one that it stands for; empty where that could not be read."""
+    given_foregrounds: tuple[float, ...] = ()
+    """Of a corrected mask, `foregrounds` of the one that it stands for."""
 
 
 def scan(
@@ -101,7 +105,7 @@ def _to_json(fact: Facts) -> dict[str, Any]:
 def _from_json(values: Mapping[str, Any]) -> Facts:
     errors = tuple((code, message) for code, message in values["errors"])
     own = {"shape": tuple(values["shape"]), "errors": errors} | {name: b64decode(values[name]) for name in PACKED}
-    own |= {name: tuple(values[name]) for name in ("told_labels", "channel_hashes", "foregrounds")}
+    own |= {name: tuple(values[name]) for name in ("told_labels", "channel_hashes", "foregrounds", "given_foregrounds")}
     return Facts(**{**values, **own})
 
 
@@ -115,14 +119,15 @@ def _examine(case: Case, settings: DataConfig, look: Look | None) -> Facts:
     errors = [*image_error, *truth_error]
     if image is not None and truth is not None and image.shape[1:] != truth.shape[1:]:
         sizes = f"image {_sides(image)}, mask {_sides(truth)}"
-        errors.append(("size", f"{case.mask}: {sizes}; a pair must have one size"))
+        errors.append(("size", f"{case.truth_file}: {sizes}; a pair must have one size"))
     facts = Facts(case.id, errors=tuple(errors), told_labels=_told_labels(case))
     if image is None:
         return facts
     if look:
         look(case, image, truth if truth is not None and image.shape[1:] == truth.shape[1:] else None)
     facts = _with_image(facts, case, image)
-    return facts if truth is None else _with_truth(facts, case, truth)
+    facts = facts if truth is None else _with_truth(facts, case, truth)
+    return facts if case.correction is None else _with_given_truth(facts, case, settings)
 
 
 def _with_image(facts: Facts, case: Case, image: ImageArray) -> Facts:
@@ -151,6 +156,17 @@ def _with_truth(facts: Facts, case: Case, truth: MaskArray) -> Facts:
     )
 
 
+def _with_given_truth(facts: Facts, case: Case, settings: DataConfig) -> Facts:
+    """What a corrected mask stands for: by it a public set, and so its patients, are recognised as before."""
+    given, _ = _attempt(lambda: read_given_truth(case, settings))
+    if given is None:
+        return facts
+    hashed = truth_hash(given)
+    known = cheng.known_mask_hash(given[0]) if _may_be_copied(case) else ""
+    shares = tuple(float(region.mean()) for region in given)
+    return replace(facts, given_hash=hashed, given_foregrounds=shares, known_mask_hash=known or hashed)
+
+
 def _hash_whole(image: ImageArray, hashes: Sequence[str]) -> str:
     """`image_hash` of an image, of which those of its channels are known."""
     if len(hashes) == 1:
@@ -164,10 +180,10 @@ def _sides(array: ImageArray | MaskArray) -> str:
 
 
 def _told_labels(case: Case) -> tuple[int, ...]:
-    if case.mask is None or case.grid is None or case.labels is None or not case.labels.by_names:
+    if case.truth_file is None or case.grid is None or case.labels is None or not case.labels.by_names:
         return ()
     with suppress(UserError):
-        return tuple(held_labels(read_label_values(case.mask, case.grid, case.apart)))
+        return tuple(held_labels(read_label_values(case.truth_file, case.grid, case.apart)))
     return ()
 
 

@@ -1,11 +1,13 @@
 """Several sources as one data set: opened one by one, held to one meaning, their cases under names of their own."""
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from tumorline.config import Config, DataConfig, SourceConfig
 from tumorline.data.case import Case, image_hash
+from tumorline.data.corrections import stranger_findings
 from tumorline.data.dataset import Dataset, SampleReader, load_dataset, read_sample
 from tumorline.data.facts import Facts, Look, Progress
 from tumorline.data.patients import spelling
@@ -36,10 +38,22 @@ def load_sources(settings: DataConfig, progress: Progress | None = None, look: L
         if not written_path(source.path).exists():
             raise UserError(f"{source.path}: no such folder or file (data.sources)")
     members = [
-        load_dataset(written_path(own.source), own, progress, _look_below(name, look) if look else None)
+        load_dataset(written_path(own.source), own, progress, _look_below(name, look) if look else None, name)
         for name, own in zip(names, settings.of_each_source, strict=True)
     ]
-    return join_datasets(dict(zip(names, members, strict=True)), settings)
+    return join_datasets(dict(zip(names, _with_strangers(members), strict=True)), settings)
+
+
+def _with_strangers(members: Sequence[Dataset]) -> list[Dataset]:
+    """The data sets, the first of which names the corrected masks that are of no case of any."""
+    strangers = Counter(file for one in members for file in one.source.strangers)
+    readers = Counter(one.settings.corrections for one in members)
+    lost = [
+        file for one in members for file in one.source.strangers if strangers[file] == readers[one.settings.corrections]
+    ]
+    findings = stranger_findings(dict.fromkeys(lost), "any of the sources")
+    first, *others = members
+    return [replace(first, source=replace(first.source, findings=(*first.source.findings, *findings))), *others]
 
 
 def _look_below(name: str, look: Look) -> Look:
@@ -158,5 +172,5 @@ def _readable_cases(config: Config) -> dict[str, tuple[Case, DataConfig]]:
     return {
         f"{name}/{case.id}": (case, own)
         for name, own in opened
-        for case in open_source(written_path(own.source), own).cases
+        for case in open_source(written_path(own.source), own, name).cases
     }

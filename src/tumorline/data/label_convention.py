@@ -85,8 +85,8 @@ def require_one_convention(path: Path, cases: Iterable[Case], labels: Iterable[C
     found: dict[Path, set[int]] = {}
     later = False
     for case, values in zip(cases, labels, strict=True):
-        if case.mask and case.labels and case.labels.by_names:
-            found.setdefault(case.mask, set()).update(values)
+        if case.truth_file and case.labels and case.labels.by_names:
+            found.setdefault(case.truth_file, set()).update(values)
             later = LATER in case.labels.allowed
     only_later, only_earlier, both = _told_apart(found)
     if only_later and only_earlier and not both:

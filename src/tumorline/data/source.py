@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tumorline.config import Config, DataConfig
 from tumorline.data.case import Case
+from tumorline.data.corrections import correct_cases, stranger_findings
 from tumorline.data.finding import Finding, Severity
 from tumorline.data.layouts import (
     brats,
@@ -64,6 +65,8 @@ class Source:
     """The sequence that was read, in the words of `data.channel`, or several; empty where it is unknown."""
     label: str = ""
     """What the masks outline, or several names; empty where it is unknown."""
+    strangers: tuple[Path, ...] = ()
+    """Corrected masks that are of no case here."""
 
     @property
     def name(self) -> str:
@@ -153,11 +156,12 @@ LAYOUTS: dict[str, Layout] = {
 }
 
 
-def open_source(path: Path, settings: DataConfig = DEFAULTS) -> Source:
+def open_source(path: Path, settings: DataConfig = DEFAULTS, called: str = "") -> Source:
     """List the cases of a folder or CSV; of the pictures only headers are read.
 
-    Raises UserError where the path is missing, where it is of no known layout or of more than one, where no pair
-    is found, and where `data.channel` is none of the layout's.
+    `called` is its name among several sources, whose corrections may lie in one folder: those of no case here are then
+    left to whoever joins them. Raises UserError where the path is missing, where it is of no known layout or of more
+    than one, where no pair is found, and where `data.channel` is none of the layout's.
     """
     contents = Contents(path)
     if settings.tumour_free:
@@ -174,7 +178,18 @@ def open_source(path: Path, settings: DataConfig = DEFAULTS) -> Source:
         raise UserError(f"{path}: no pair of image and mask was found in this {name} source{why}")
     source = _as_source(contents, name, cases, findings, settings.keep_identifiers)
     channel = settings.channel or ", ".join(filter(None, source.cases[0].channels))
-    return replace(source, channel=channel, label=settings.label or ", ".join(settings.regions) or layout.label)
+    label = settings.label or ", ".join(settings.regions) or layout.label
+    return _corrected(replace(source, channel=channel, label=label), settings, called)
+
+
+def _corrected(source: Source, settings: DataConfig, called: str) -> Source:
+    """The source with the corrections of its masks, where there are any."""
+    if not settings.corrections:
+        return source
+    found = correct_cases(source.path, source.cases, settings, filter(None, {called, source.name}))
+    strange = [] if called else stranger_findings(found.strangers, str(source.path))
+    findings = (*source.findings, *found.findings, *strange)
+    return replace(source, cases=found.cases, findings=findings, strangers=found.strangers)
 
 
 def _as_source(

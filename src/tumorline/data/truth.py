@@ -57,6 +57,13 @@ def read_mask(path: Path, threshold: float | None = None) -> MaskArray:
         return _binary(path, read_pixels(path, "mask"), threshold)
 
 
+def read_label_picture(path: Path) -> npt.NDArray[Any]:
+    """The grey values `(H, W)` of a picture that holds a label for each region. Raises UserError."""
+    with decode_one(path):
+        pixels = read_pixels(path, "mask")
+        return pixels if pixels.ndim == 2 else _colourless(path, pixels)
+
+
 def _binary(path: Path, pixels: npt.NDArray[Any], threshold: float | None) -> MaskArray:
     _require_finite(path, pixels)
     if threshold is not None:

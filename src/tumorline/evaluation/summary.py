@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
+from tumorline.data.corrections import CORRECTED, TRUTH
 from tumorline.data.dataset import Dataset
 from tumorline.data.joined import source_names
 from tumorline.data.source import Source
@@ -24,6 +25,7 @@ from tumorline.results import (
     Summary,
     WarningCode,
 )
+from tumorline.wording import some_of
 
 OF_THESE_CASES = {WarningCode.BASELINE_NOT_BEATEN, WarningCode.ONE_PATIENT, *WEAKNESSES}
 """Warnings that say nothing of other cases of the same source, or of other models."""
@@ -225,7 +227,19 @@ def _of_the_cases(wanted: Request, headline: Sequence[Row], leaking: bool) -> di
         found[WarningCode.PATIENTS_UNKNOWN] = _unknown_in(wanted.dataset)
     if threshold is not None:
         found[WarningCode.MASKS_THRESHOLDED] = f"masks were thresholded above {threshold:g}"
+    if any(row.attributes.get(TRUTH) == CORRECTED for row in headline):
+        found[WarningCode.MASKS_CORRECTED] = _which_corrected(headline)
     return found
+
+
+def _which_corrected(rows: Sequence[Row]) -> str:
+    """Which cases are scored against a corrected mask, and whom that may favour."""
+    cases = {row.case: row.attributes.get(TRUTH) == CORRECTED for row in rows}
+    corrected = [case for case, is_corrected in cases.items() if is_corrected]
+    return (
+        f"MASKS CORRECTED: {len(corrected)} of {len(cases)} cases are scored against a corrected mask "
+        f"({some_of(corrected)}); masks that were corrected from a model's own prediction favour that model"
+    )
 
 
 def _unknown_in(dataset: Dataset) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tumorline.data.corrections import CORRECTED, TRUTH
 from tumorline.data.patients import patient_meant
 from tumorline.evaluation import baselines
 from tumorline.evaluation.status import HEADLINE
@@ -155,7 +156,8 @@ def read_baselines(folder: Path) -> list[baselines.Record]:
 def write_evaluation(output: Path, rows: Sequence[Row], summary: Result) -> None:
     """Write `evaluation.csv` and `summary.json`."""
     scores = _score_columns(rows)
-    attributes = grouping_attributes(rows)
+    corrected = any(row.attributes.get(TRUTH) == CORRECTED for row in rows)
+    attributes = dict.fromkeys([*grouping_attributes(rows), *([TRUTH] if corrected else [])])
     table = [
         {
             "case": row.case,

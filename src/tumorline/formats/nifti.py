@@ -47,6 +47,8 @@ class VolumeHeader(NamedTuple):
     grid: Grid
     """Right, anterior and superior increase along its axes."""
     frames: int
+    description: str = ""
+    """What the file says of itself, in at most 80 characters."""
 
     @property
     def slices(self) -> int:
@@ -94,7 +96,13 @@ def read_volume_header(path: Path) -> VolumeHeader:
         turned = volume.image.affine @ load_nibabel().orientations.inv_ornt_aff(volume.turn, volume.shape)
         turned[:3] *= _unit_mm(volume.image.header)
         sides = sorted(zip(volume.turn[:, 0], volume.shape, strict=True))
-        return VolumeHeader(grid_of(tuple(side for _, side in sides), turned), volume.frames)
+        return VolumeHeader(
+            grid_of(tuple(side for _, side in sides), turned), volume.frames, _description(volume.image.header)
+        )
+
+
+def _description(header: Any) -> str:
+    return bytes(header["descrip"].item()).rstrip(b"\0").decode("latin-1")
 
 
 def axial_slice(voxels: Voxels, number: int) -> Voxels:

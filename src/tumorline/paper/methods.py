@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tumorline.config import AugmentConfig, Config, LossConfig, TrainConfig
+from tumorline.config import PATHS, AugmentConfig, Config, LossConfig, TrainConfig
 from tumorline.environment import versions
 from tumorline.metrics.case import NSD_TOLERANCE
 from tumorline.metrics.summary import LEAST_FOR_INTERVAL, RESAMPLES
@@ -468,7 +468,7 @@ def _each(regions: int) -> str:
 
 def settings_of(config: Config) -> list[dict[str, str]]:
     """Every setting of a run but for paths, as rows of `section.key` and value."""
-    values = config.model_dump(mode="json", exclude={"data": {"source", "cache"}, "split": {"file"}}, exclude_none=True)
+    values = config.model_dump(mode="json", exclude={"data": {*PATHS}, "split": {"file"}}, exclude_none=True)
     return list(_settings_below(values, ""))
 
 

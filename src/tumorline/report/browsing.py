@@ -17,6 +17,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from tumorline.data.corrections import CORRECTED, TRUTH
 from tumorline.escaping import one_line
 from tumorline.metrics.case import CaseScores
 from tumorline.metrics.summary import Row
@@ -102,10 +103,17 @@ def table_of_rows(rows: Sequence[Row], regions: Sequence[str], confidences: Conf
         by_case[row.case][row.region] = row
     cases = [next(iter(found.values())) for found in by_case.values()]
     views = [_region_view(region, list(by_case.values()), confidences) for region in regions]
-    texts = [(case.case, case.patient or "", case.attributes.get("class_name") or "", case.status) for case in cases]
+    corrected = any(TRUTH in case.attributes for case in cases)
+    texts = [(*case_texts(case), *([case.attributes.get(TRUTH, "")] if corrected else [])) for case in cases]
     volumes = any(row.scores.depth is not None for row in rows)
     every = [_mean_view(views), *views] if len(regions) > 1 else views
-    return CaseTable(("case", "patient", "class", "status"), texts, every, "Dice", volumes)
+    names = ("case", "patient", "class", "status", *([TRUTH] if corrected else []))
+    return CaseTable(names, texts, every, "Dice", volumes)
+
+
+def case_texts(row: Row) -> tuple[str, str, str, str]:
+    """Name, patient, class and status of a case."""
+    return row.case, row.patient or "", row.attributes.get("class_name") or "", row.status
 
 
 def size_in_ml(scores: Sequence[CaseScores]) -> bool:
@@ -170,7 +178,8 @@ def first_flag(flags: Sequence[str]) -> str:
 def notes_of(rows: Sequence[Row]) -> list[str]:
     """What is said below the picture of a case: whose it is, and its figures by region."""
     first = rows[0]
-    about = " · ".join(filter(None, (first.patient, first.attributes.get("class_name"), first.status)))
+    corrected = "mask corrected" if first.attributes.get(TRUTH) == CORRECTED else ""
+    about = " · ".join(filter(None, (first.patient, first.attributes.get("class_name"), first.status, corrected)))
     return [one_line(text) for text in (about, *(_figures_note(row, len(rows) > 1) for row in rows)) if text]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import tomli_w
 from markupsafe import Markup
 
-from tumorline.config import parse_config, read_toml
+from tumorline.config import PATHS, parse_config, read_toml
 from tumorline.errors import UserError
 from tumorline.escaping import for_page
 from tumorline.evaluation.tables import read_confidences, read_rows
@@ -210,10 +210,11 @@ def _text(path: Path) -> str:
         return ""
     config = read_toml(path)
     parse_config(config, str(path))
-    for key in ("source", "cache"):
+    for key in PATHS:
         config.get("data", {}).pop(key, None)
     for source in config.get("data", {}).get("sources", []):
         source.pop("path", None)
+        source.pop("corrections", None)
     return tomli_w.dumps(config)
 
 

@@ -12,6 +12,7 @@ from tumorline.arrays import MaskArray
 from tumorline.data.dataset import SampleReader
 from tumorline.errors import UserError
 from tumorline.evaluation.predictions import read_prediction
+from tumorline.regions import label_sets
 from tumorline.report.cases import CaseReader
 from tumorline.report.picture_files import PictureFiles, Place
 from tumorline.viewer.assets import script_data
@@ -74,6 +75,7 @@ def read_viewed(wanted: Wanted) -> ViewedCase:
     case, source = wanted.case, wanted.source
     sample = source.read_case(case)
     known = source.read_case.cases.get(case) if isinstance(source.read_case, SampleReader) else None
+    labels = known.labels if known else None
     order = [source.true_regions.index(region) for region in source.regions]
     predictions = dict(_predictions(case, source))
     if not predictions:
@@ -87,7 +89,8 @@ def read_viewed(wanted: Wanted) -> ViewedCase:
         truth=sample.truth[order],
         predictions=predictions,
         notes=wanted.notes,
-        labels=labels_of(source.regions, source.true_regions, known.labels) if known and known.labels else (),
+        labels=labels_of(source.regions, source.true_regions, labels) if labels else (),
+        outlined=label_sets(labels.wanted[place] for place in order) if labels else "",
     )
 
 

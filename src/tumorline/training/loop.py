@@ -21,7 +21,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from tumorline import losses, models
 from tumorline.augment import apply, draw
-from tumorline.config import REMEDIES, AugmentConfig, Config, DataConfig, LossConfig, TrainConfig
+from tumorline.config import PATHS, REMEDIES, AugmentConfig, Config, DataConfig, LossConfig, TrainConfig
 from tumorline.data.dataset import Dataset
 from tumorline.data.joined import source_names
 from tumorline.data.split import Split
@@ -95,10 +95,10 @@ class Task:
     def fingerprint(self) -> str:
         """Hash of all that determines the result, so that a run is resumed only as what it was."""
         config = self.config.model_dump(mode="json")
-        for key in ("source", "cache", "enhancing_label", "keep_identifiers"):  # what masks hold is in the hash itself
+        for key in (*PATHS, "enhancing_label", "keep_identifiers"):  # what masks hold is in the hash itself
             del config["data"][key]
         for source in config["data"]["sources"]:
-            for key in ("path", "licence", "attribution"):
+            for key in ("path", "licence", "attribution", "corrections"):
                 del source[key]
         _leave_out(config["data"], DataConfig(), OF_VOLUMES)
         _leave_out(config["augment"], AugmentConfig(), (*REMEDIES, "donors", "channel_dropout"))

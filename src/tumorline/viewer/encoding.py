@@ -4,6 +4,7 @@
 id, title, space [H, W] | [D, H, W], spacing (mm) | null, affine (d, h, w) -> mm | null
 regions     names; bit r of every mask is region r
 labels      {value, bits, name}: what the brush paints, and the value that a saved file has there
+outlined    label_sets of the regions, which a saved volume notes; "" where no label map stands behind them
 images      {name, shape, range, window}, and {encoding: "jpeg" | "png", columns, data}
             or {encoding: "deflate", dtype, data}
 truth       {encoding: "deflate", dtype, data} | null      exact, of the shape `space`
@@ -31,7 +32,7 @@ from tumorline.errors import UserError
 from tumorline.escaping import one_line
 from tumorline.formats.grey import ENOUGH_PIXELS, grey_range
 from tumorline.geometry.grid import Grid
-from tumorline.regions import NESTED, Labels
+from tumorline.regions import Labels, brush_labels
 
 JPEG_QUALITY = 85
 LARGEST_SIDE = 512
@@ -74,6 +75,8 @@ class ViewedCase:
     notes: Sequence[str] = ()
     labels: Sequence[Label] = ()
     """Where none are given those of `default_labels`."""
+    outlined: str = ""
+    """`label_sets` of the regions in the label map of the set; empty where there is none."""
     title: str = ""
     """What is written above it, where that is not its name."""
 
@@ -93,6 +96,7 @@ def encode_case(case: ViewedCase, lossless: bool = False) -> dict[str, Any]:
         "affine": _affine(case.grid),
         "regions": list(case.regions),
         "labels": [label.to_json() for label in labels],
+        "outlined": case.outlined,
         "images": [{"name": name, **encode_image(channel, step, lossless)} for name, channel in channels],
         "truth": None if case.truth is None else encode_masks(case.truth),
         "predictions": [{"name": name, **encode_masks(masks)} for name, masks in (case.predictions or {}).items()],
@@ -126,14 +130,9 @@ def _affine(grid: Grid) -> list[list[float]] | None:
 
 def default_labels(regions: Sequence[str], is_volume: bool) -> list[Label]:
     """Of one region 255 in a picture and 1 in a volume; of BraTS's its labels; else one for each, from 1 on."""
-    bits = {name: 1 << number for number, name in enumerate(regions)}
     if len(regions) == 1:
         return [Label(1 if is_volume else WHITE, 1, regions[0])]
-    if {*regions} == {*NESTED}:
-        values = dict(zip(NESTED, (2, 1, 4), strict=True))
-        outer = {name: sum(bits[other] for other in NESTED[: NESTED.index(name) + 1]) for name in NESTED}
-        return [Label(values[name], outer[name], name) for name in NESTED]
-    return [Label(number, bits[name], name) for number, name in enumerate(regions, start=1)]
+    return labels_of(regions, regions, brush_labels(regions))
 
 
 def labels_of(regions: Sequence[str], true_regions: Sequence[str], labels: Labels) -> list[Label]:

@@ -77,7 +77,7 @@ export async function decodeCase(data) {
     id: data.id, title: data.title || data.id, space, isVolume: data.space.length === 3, hasSpacing: Boolean(data.spacing),
     spacing: spacing.length === 3 ? spacing : [1, ...spacing], affine: data.affine || AS_SEEN, regions,
     labels: data.labels || regions.map((name, r) => ({ value: regions.length > 1 ? r + 1 : 255, bits: 1 << r, name })),
-    images, truth, predictions, notes: data.notes || [],
+    outlined: data.outlined || "", images, truth, predictions, notes: data.notes || [],
   };
 }
 
@@ -156,7 +156,7 @@ export async function toPng(values, height, width) {
 }
 
 /** A gzipped NIfTI of unsigned bytes (D, H, W); the affine leads from (d, h, w) to millimetres. */
-export async function toNifti(values, [depth, height, width], affine, inMm) {
+export async function toNifti(values, [depth, height, width], affine, inMm, outlined = "") {
   const bytes = new Uint8Array(352 + values.length), view = new DataView(bytes.buffer);
   const columns = [2, 1, 0]; // the file's first axis is the last of ours
   view.setInt32(0, 348, true);
@@ -170,6 +170,7 @@ export async function toNifti(values, [depth, height, width], affine, inMm) {
   view.setFloat32(108, 352, true);
   view.setFloat32(112, 1, true);
   view.setUint8(123, inMm ? 2 : 0);
+  if (outlined) bytes.set(new TextEncoder().encode(`tumorline ${outlined}`).slice(0, 79), 148); // see corrections.py
   view.setInt16(254, 1, true);
   for (let row = 0; row < 3; row++) {
     [...columns, 3].forEach((from, i) => view.setFloat32(280 + 16 * row + 4 * i, affine[row][from], true));
@@ -840,8 +841,8 @@ export class Viewer {
   }
 
   async save() {
-    const { id, space, isVolume, affine, hasSpacing } = this.case, values = this.labelValues();
-    const blob = isVolume ? await toNifti(values, space, affine, hasSpacing) : await toPng(values, space[1], space[2]);
+    const { id, space, isVolume, affine, hasSpacing, outlined } = this.case, values = this.labelValues();
+    const blob = isVolume ? await toNifti(values, space, affine, hasSpacing, outlined) : await toPng(values, space[1], space[2]);
     const name = String(id).replace(/[^\p{L}\p{N}._-]+/gu, "_").replace(/^\.+/, "_").slice(0, 120);
     const correction = { id, file: name + (isVolume ? "_seg.nii.gz" : "_mask.png"), blob, values, space };
     try {
