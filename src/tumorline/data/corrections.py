@@ -49,9 +49,7 @@ def correct_cases(source: Path, cases: Sequence[Case], settings: DataConfig, cal
     for name, file in files.items():
         found = next((ids for one in _bases(name) if (ids := by_name.get(one))), ())
         if len(found) > 1:
-            message = (
-                f"{file}: may be the correction of {' or of '.join(sorted(found))}; put its folder's name first"
-            )
+            message = f"{file}: may be the correction of {' or of '.join(sorted(found))}; put its folder's name first"
             findings.append(_error(message, file))
         elif found:
             claimed[next(iter(found))].append(file)

@@ -16,6 +16,16 @@ LEFT_OUT_AS = {
     "unseen": "the model has not seen them",
 }
 FIGURE_NAMES = {
+    "dice": "Dice",
+    "iou": "IoU",
+    "nsd": "NSD",
+    "hd95": "HD95",
+    "hd95_detected": "HD95 of detected tumours",
+    "average_surface_distance_detected": "average surface distance of detected tumours",
+    "signed_offset": "offset of the boundary, outside positive",
+    "volume_ratio": "predicted / true size",
+    "lesion_dice": "lesion-wise Dice",
+    "accuracy": "pixel accuracy",
     "truth_ml": "true volume, ml",
     "predicted_ml": "predicted volume, ml",
     "volume_error_ml": "volume error, ml",
@@ -62,6 +72,14 @@ def count_false_lesions(figures: "Metrics") -> str:
         return said
     having = figures.lesions.tumour_cases_with_invented
     return f"{said}, {beside} of them in {having} of {figures.tumour_cases} cases with a tumour"
+
+
+def split_false_lesions(figures: "Metrics") -> tuple[str, str]:
+    """The number of false lesions, and in how many cases they lie; for where there is room for little."""
+    if not figures.lesions:
+        return "–", NOT_COUNTED
+    number, _, where = count_false_lesions(figures).partition(" in ")
+    return number, f"in {where}" if where else ""
 
 
 def count_false_positives(figures: "Metrics") -> str:

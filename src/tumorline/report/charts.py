@@ -189,7 +189,7 @@ def scatter(groups: Mapping[str, Sequence[tuple[float, float]]], x_label: str, y
             for a, b in points
             if a > 0 and b > 0
         ]
-    return _svg(parts, f"{y_label} against {x_label}", TALL) + legend(groups)
+    return _svg(parts, f"{y_label} against {x_label}", TALL) + (legend(groups) if len(groups) > 1 else "")
 
 
 def lines(
@@ -276,14 +276,14 @@ def reliability(bins: Sequence[tuple[float, float]], shares: Sequence[float]) ->
     return _svg(parts, "reliability diagram", TALL)
 
 
-def histogram(values: Sequence[float], label: str, bins: int = 20) -> str:
-    """Counts of values in [0, 1]."""
+def histogram(values: Sequence[float], label: str, what: str, bins: int = 20) -> str:
+    """Counts of values in [0, 1], of patients or the like."""
     counts = [0] * bins
     for value in values:
         counts[min(int(value * bins), bins - 1)] += 1
     most = max(counts, default=1) or 1
     x_axis = Axis(0, 1, FIFTHS, label)
-    x, y, parts = _frame(x_axis, linear_axis(0, most, "cases", whole=True), TALL)
+    x, y, parts = _frame(x_axis, linear_axis(0, most, what, whole=True), TALL)
     for number, count in enumerate(counts):
         left, right = x(number / bins), x((number + 1) / bins)
         parts.append(

@@ -49,6 +49,7 @@ MARKS = {
     WarningCode.OTHER_MEANING: "another meaning of the mask",
     WarningCode.BASELINE_NOT_BEATEN: "does not beat a trivial baseline",
     WarningCode.ONE_PATIENT: "one patient",
+    WarningCode.MASKS_CORRECTED: "corrected masks",
     WarningCode.FEW_VALIDATION_PATIENTS: "few validation patients",
     WarningCode.TEMPERATURE_AT_LIMIT: "temperature at its limit",
     WarningCode.THRESHOLD_AT_LIMIT: "threshold at its limit",

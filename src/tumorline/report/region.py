@@ -9,7 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from tumorline.data.joined import SOURCE
-from tumorline.metrics.headline import count_false_lesions, count_false_positives
+from tumorline.metrics.headline import count_false_positives, split_false_lesions
 from tumorline.metrics.summary import Row
 from tumorline.report import certainty, charts
 from tumorline.results import Figure, GroupSummary, RegionSummary, Robustness, SizeGroup, Summary
@@ -27,7 +27,7 @@ def region_content(summary: Summary, region: str, rows: Sequence[Row]) -> dict[s
         "region": region,
         "figures": figures,
         "validation": (summary.validation or {}).get(region),
-        "false_lesions": count_false_lesions(figures),
+        "false_lesions": split_false_lesions(figures),
         "false_positives": count_false_positives(figures),
         "below_background": below_background(figures),
         "headline_bar": _headline_bar(figures.dice),
@@ -74,8 +74,13 @@ def _figure_charts(rows: Sequence[Row], figures: RegionSummary) -> dict[str, Any
         "by_attribute": by_attribute,
         "by_size": Markup(charts.strips(by_size, "Dice") if by_size else ""),
         "areas": _size_scatter(classes) if rows else Markup(""),
-        "distribution": Markup(charts.histogram(_dice(scored), "Dice") if scored else ""),
+        "distribution": Markup(charts.histogram(_dice(scored), "Dice", _who(scored)) if scored else ""),
     }
+
+
+def _who(rows: Sequence[Row]) -> str:
+    """What is counted where each patient is, or each case whose patient is unknown."""
+    return "patients" if all(row.patient for row in rows) else "cases"
 
 
 def _size_scatter(classes: Mapping[str, Sequence[Row]]) -> Markup:

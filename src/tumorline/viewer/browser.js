@@ -16,6 +16,9 @@ function element(name, attributes = {}, ...children) {
   return made;
 }
 
+/** A name that may go on in a new line after a folder or a word. */
+const breakable = (name) => (name.match(/[^/_]+[/_]*|[/_]+/g) || [name]).flatMap((part, i) => (i ? [element("wbr"), part] : [part]));
+
 /** The pictures of a few cases: out of the page, or out of a file of the folder beside it. */
 function loadPack(name) {
   if (!packs.has(name)) {
@@ -84,7 +87,7 @@ export class CaseBrowser {
       return list;
     };
     const distinct = (name) => [...new Set(this.index.cases.map((values) => values[this.textAt(name)]))].sort(collator.compare);
-    const chosen = ["class", "status", "set", "model"].filter((name) => this.textAt(name) >= 0 && distinct(name).length > 1)
+    const chosen = ["class", "status", "truth", "set", "model"].filter((name) => this.textAt(name) >= 0 && distinct(name).length > 1)
       .map((name) => select(name, name, [["\n", `every ${name}`], ...distinct(name).map((value) => [value, value || "not stated"])],
         (value) => (value === "\n" ? this.texts.delete(name) : this.texts.set(name, value))));
     const flags = [...new Set(views.flatMap((view) => view.flags))].filter(Boolean).sort();
@@ -202,7 +205,7 @@ export class CaseBrowser {
   caseRow(one) {
     const cells = this.columns.map((column, place) => {
       const value = column.value(one), cell = element("td", { class: column.name === "result" ? "browser-flag" : column.text ? "" : "right" });
-      if (place === 0) cell.append(element("a", { href: `#case=${encodeURIComponent(this.keyOf(one))}`, text: value }));
+      if (place === 0) cell.append(element("a", { href: `#case=${encodeURIComponent(this.keyOf(one))}` }, ...breakable(value)));
       else cell.textContent = column.text ? value || "–" : shown(value, column.digits);
       return cell;
     });
