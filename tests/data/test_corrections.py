@@ -116,7 +116,7 @@ def test_labels_of_another_convention_are_not_taken_for_a_cavity(load: Load, tmp
         _, _, image, mask = next(slices(1, patient))
         for kind in ("t1c", "t1n", "t2w", "t2f"):
             save_volume(source / name / f"{name}-{kind}.nii.gz", [image, image])
-        save_volume(source / name / f"{name}-seg.nii.gz", [mask * np.uint8(3)] * 2)
+        save_volume(source / name / f"{name}-seg.nii.gz", [mask.astype(np.uint8) * np.uint8(3)] * 2)
     fixed = save_volume(tmp_path / "fixed" / "BraTS-GLI-00000-000_seg.nii.gz", [(SQUARE > 0) * np.uint8(4)] * 2)
     with pytest.raises(UserError, match=f"marks enhancing tumour by 3, {fixed} by 4"):
         load(source)

@@ -57,10 +57,10 @@ def test_a_pdf_holds_its_font_and_is_the_same_each_time(tiny_run: Path, kit: Pat
 
 def test_the_tables_say_what_the_summary_says(tiny_run: Path, kit: Path) -> None:
     dice = read_summary(tiny_run / "summary.json").regions["tumour"].dice
-    row = next(row for row in table(kit / "tables" / "figures.csv") if row["figure"] == "dice")
+    row = next(row for row in table(kit / "tables" / "figures.csv") if row["figure"] == "Dice")
     assert float(row["mean"]) == dice.mean
     shown = (kit / "tables" / "figures.tex").read_text()
-    assert f"dice & {dice.mean:.3f}" in shown
+    assert f"Dice & {dice.mean:.3f}" in shown
     assert all(rule in shown for rule in ("\\toprule", "\\midrule", "\\bottomrule"))
     parts = {row["part"]: int(row["cases"]) for row in table(kit / "tables" / "split.csv")}
     assert sum(parts.values()) == 40

@@ -14,7 +14,7 @@ from tumorline.report import write_card
 def test_the_card_states_what_the_summary_and_the_model_file_hold(tiny_run: Path) -> None:
     card = (tiny_run / "MODEL_CARD.md").read_text(encoding="utf-8")
     figures = json.loads((tiny_run / "summary.json").read_text())["regions"]["tumour"]
-    assert f"| dice | {figures['dice']['mean']:.3f} | –" in card
+    assert f"| Dice | {figures['dice']['mean']:.3f} | –" in card
     assert f"{figures['missed']} of {figures['tumour_cases']} tumours were missed altogether" in card
     assert f"False lesions (predicted where the truth has none): {figures['lesions']['invented']}" in card
     assert "False positives: cannot be measured here: no case without a tumour" in card

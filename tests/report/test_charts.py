@@ -39,7 +39,7 @@ def test_an_interval_bar_spans_its_interval() -> None:
 
 
 def test_a_histogram_counts_every_value_once_and_one_belongs_to_the_last_bin() -> None:
-    low, high = heights(charts.histogram([0.0, 0.49, 1.0, 0.5, 0.7, 0.99], "Dice", bins=2))
+    low, high = heights(charts.histogram([0.0, 0.49, 1.0, 0.5, 0.7, 0.99], "Dice", "patients", bins=2))
     assert high == pytest.approx(2 * low, abs=0.2)
 
 
@@ -79,7 +79,7 @@ def test_names_are_escaped_and_every_chart_is_well_formed() -> None:
         charts.strips({name: ([0.5], figure)}, name),
         charts.scatter({name: [(2.0, 3.0)]}, name, name),
         charts.curves({name: [0.1, 0.2]}, name),
-        charts.histogram([0.5], name),
+        charts.histogram([0.5], name, "patients"),
     ):
         ElementTree.fromstring(f"<div>{chart}</div>")
         assert "<b>" not in chart

@@ -113,7 +113,7 @@ def test_false_positives_are_told_where_there_are_cases_without_a_tumour(run: Pa
 def test_false_lesions_beside_a_tumour_are_told(run: Path) -> None:
     lesions = {"truth": 9, "detected": 8, "invented": 55, "missed": 1, "cases_with_invented": 3}
     change_summary(run, lambda summary: summary["regions"]["tumour"].update(lesions=lesions))
-    assert "<b>55 in 3 of 8 cases</b><span>false lesions" in page(run)
+    assert "<b>55</b><span>false lesions: predicted where the truth has none, in 3 of 8 cases" in page(run)
 
 
 def test_names_cannot_turn_the_text_of_a_page_around(run: Path) -> None:

@@ -108,17 +108,19 @@ def strips(groups: Mapping[str, Strip], label: str, axis: Axis | None = None, mo
     """
     longest = max((len(name) for name in groups), default=0)
     row, left = 46.0, min(max(168.0, 14 + NAME_LETTER * longest), WIDEST_NAME)
-    height = row * len(groups) + 34
+    height = row * len(groups) + 50
     axis = axis or Axis(0, 1, FIFTHS, label)
 
     def x(value: float) -> float:
         return axis.position(value, left, WIDTH - RIGHT)
 
     parts = [
-        f'<line class="grid" x1="{x(t):.1f}" x2="{x(t):.1f}" y1="4" y2="{height - 30}"/>'
-        f'<text class="tick middle" x="{x(t):.1f}" y="{height - 16}">{t:g}</text>'
+        f'<line class="grid" x1="{x(t):.1f}" x2="{x(t):.1f}" y1="4" y2="{height - 46}"/>'
+        f'<text class="tick middle" x="{x(t):.1f}" y="{height - 32}">{t:g}</text>'
         for t in axis.ticks
     ]
+    centre = (left + WIDTH - RIGHT) / 2
+    parts.append(f'<text class="label middle" x="{centre:.1f}" y="{height - 10}">{for_page(axis.label)}</text>')
     for number, (name, (values, figure)) in enumerate(groups.items()):
         middle = row * number + row / 2 + 2
         parts.append(

@@ -102,7 +102,7 @@ def differences_chart(result: Comparison) -> Markup:
     largest = max((abs(value) for pair in shown for value in pair.by_patient or ()), default=0) or 0.1
     several = len(result.regions) > 1
     strips = {_pair_name(pair, several): _strip(pair) for pair in shown}
-    return Markup(charts.strips(strips, "difference of Dice", linear_axis(-largest, largest, "")))
+    return Markup(charts.strips(strips, "difference of Dice", linear_axis(-largest, largest, "difference of Dice")))
 
 
 def _pair_name(pair: ComparedPair, several_regions: bool) -> str:

@@ -136,7 +136,7 @@ def _tiles(described: Described, usable: Sequence[Entry], unit: str) -> list[tup
             f"{round_number(median(sizes))} {unit}" if sizes else "–",
             f"median size of {dataset.regions[0].replace('_', ' ')}; {spread}",
         ),
-        (f"{median(shares):.2%}" if shares else "–", "of the image is tumour, median of those with one"),
+        (f"{100 * median(shares):.2f} %" if shares else "–", "of the image is tumour, median of those with one"),
         (f"{severities['error']} · {severities['warning']}", "errors · warnings of the check"),
     ]
 
