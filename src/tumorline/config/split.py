@@ -13,9 +13,9 @@ class SplitConfig(Section):
     by: Literal["patient", "slice"] = "patient"
     """'slice' exists to study the leak; every output is then marked LEAKING."""
     train: float = Field(default=0.7, ge=1e-6, le=1)
-    """Share of the patients. With 1 all train and none is left to validate or test: the last averaged weights are kept,
-    and the recipe states threshold and temperature (`model`), chosen in folds beforehand."""
-    """Share of the patients that train; with folds the share is what the folds leave."""
+    """Share of the patients that train; with folds it is what the folds leave. With 1 all train and none is left to
+    validate or test: the last averaged weights are kept, and the recipe states threshold and temperature (`model`),
+    chosen in folds beforehand."""
     validation: float = Field(default=0.1, ge=0, lt=1)
     """Share of the patients on which epoch, threshold and temperature are chosen; what is left tests. With 0 nobody
     validates, for sets so small that a few patients would choose badly: those whom the source states for validation
