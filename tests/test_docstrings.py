@@ -101,3 +101,10 @@ def test_arguments_result_and_errors_are_described(name: str) -> None:
 def test_the_mask_of_a_model_says_what_it_takes() -> None:
     text = inspect.getdoc(Model.mask) or ""
     assert all(f"\n{section}:\n" in text for section in ("Args", "Returns", "Raises"))
+
+
+@pytest.mark.parametrize("name", ["evaluate", "predict", "cross_evaluate", "plan", "benchmark"])
+def test_a_keyword_that_is_none_is_refused_by_name(name: str) -> None:
+    positional = {"cross_evaluate": 2}.get(name, 1)
+    with pytest.raises(TypeError, match="overwritte"):
+        getattr(tumorline, name)(*["nowhere"] * positional, overwritte=True)

@@ -7,19 +7,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tumorline.api.benchmarks import benchmark, benchmark_folder, run_benchmark
+    from tumorline.api.benchmarks import BenchmarkOptions, benchmark, benchmark_folder, run_benchmark
     from tumorline.api.comparing import compare, write_comparison
     from tumorline.api.data import check, describe_data
     from tumorline.api.evaluating import EvaluationOptions, evaluate, write_evaluation
     from tumorline.api.folds import cross_validate
     from tumorline.api.matrix import cross_evaluate, write_matrix
     from tumorline.api.models import ensemble, export, losses
-    from tumorline.api.planning import plan, write_plan
-    from tumorline.api.predicting import predict, predict_array, write_predictions
+    from tumorline.api.planning import PlanOptions, plan, write_plan
+    from tumorline.api.predicting import PredictionOptions, predict, predict_array, write_predictions
     from tumorline.api.training import find_learning_rate, resume, train
     from tumorline.api.tuning import tune
 
 _HOME = {
+    "BenchmarkOptions": "tumorline.api.benchmarks",
     "benchmark": "tumorline.api.benchmarks",
     "benchmark_folder": "tumorline.api.benchmarks",
     "run_benchmark": "tumorline.api.benchmarks",
@@ -36,8 +37,10 @@ _HOME = {
     "ensemble": "tumorline.api.models",
     "export": "tumorline.api.models",
     "losses": "tumorline.api.models",
+    "PlanOptions": "tumorline.api.planning",
     "plan": "tumorline.api.planning",
     "write_plan": "tumorline.api.planning",
+    "PredictionOptions": "tumorline.api.predicting",
     "predict": "tumorline.api.predicting",
     "predict_array": "tumorline.api.predicting",
     "write_predictions": "tumorline.api.predicting",
@@ -48,7 +51,10 @@ _HOME = {
 }
 
 __all__ = [
+    "BenchmarkOptions",
     "EvaluationOptions",
+    "PlanOptions",
+    "PredictionOptions",
     "benchmark",
     "benchmark_folder",
     "check",

@@ -3,9 +3,11 @@
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
+from tumorline.api.keywords import spelled_out
 from tumorline.api.places import checked_folder
 from tumorline.compared_results import Leaderboard
 from tumorline.config import parse_config
@@ -15,16 +17,37 @@ from tumorline.progress import Notify, silent
 from tumorline.recipe_files import find_recipe
 
 
-def benchmark(
-    plan: Path | str,
-    *,
-    data: Path | str | None = None,
-    output: Path | str | None = None,
-    only: Sequence[str] = (),
-    processes: int = 1,
-    ray: str = "",
-    notify: Notify = silent,
-) -> dict[str, Any]:
+class BenchmarkKeywords(TypedDict, total=False):
+    """What `benchmark` takes by name."""
+
+    data: Path | str | None
+    output: Path | str | None
+    only: Sequence[str]
+    processes: int
+    ray: str
+    notify: Notify
+
+
+@dataclass(frozen=True)
+class BenchmarkOptions:
+    """How a benchmark is carried out; see `benchmark`."""
+
+    data: Path | str | None = None
+    output: Path | str | None = None
+    only: Sequence[str] = ()
+    processes: int = 1
+    ray: str = ""
+    notify: Notify = silent
+
+    def command(self, plan: Path | str) -> str:
+        """What carries the same out on the command line."""
+        data = ["--data", "SOURCE"] if self.data else []
+        output = ["--output", str(self.output)] if self.output else []
+        return shlex.join(["tumorline", "benchmark", str(plan), *data, *output])
+
+
+@spelled_out(BenchmarkKeywords, BenchmarkOptions)
+def benchmark(plan: Path | str, **options: Unpack[BenchmarkKeywords]) -> dict[str, Any]:
     """Train models x losses x variants x seeds x folds under one budget, and rank them.
 
     The same call goes on where it was stopped: a finished cell is never run again.
@@ -51,21 +74,10 @@ def benchmark(
         >>> [row["name"] for row in board["groups"][0]["rows"]] != []
         True
     """
-    return run_benchmark(
-        plan, data=data, output=output, only=only, processes=processes, ray=ray, notify=notify
-    ).to_json()
+    return run_benchmark(plan, BenchmarkOptions(**options)).to_json()
 
 
-def run_benchmark(
-    plan: Path | str,
-    *,
-    data: Path | str | None = None,
-    output: Path | str | None = None,
-    only: Sequence[str] = (),
-    processes: int = 1,
-    ray: str = "",
-    notify: Notify = silent,
-) -> Leaderboard:
+def run_benchmark(plan: Path | str, how: BenchmarkOptions) -> Leaderboard:
     """As `benchmark`, with the result as it is typed."""
     if sys.platform == "win32":
         raise UserError("benchmark needs file locks that a process inherits, which Windows lacks; run it under WSL")
@@ -73,13 +85,12 @@ def run_benchmark(
 
     require_extra("torch", "benchmark", "train")
     file = find_recipe(plan, "benchmark")
-    read = read_plan(file, Path(data) if data else None)
-    folder = checked_folder(benchmark_folder(read.name, output), parse_config(read.recipe, str(file)).data).resolve()
+    read = read_plan(file, Path(how.data) if how.data else None)
+    data = parse_config(read.recipe, str(file)).data
+    folder = checked_folder(benchmark_folder(read.name, how.output), data).resolve()
     claim_output(folder, "benchmark", NAMES)
-    executor = on_ray(ray, processes) if ray else local(processes)
-    options = [*(["--data", "SOURCE"] if data else []), *(["--output", str(output)] if output else [])]
-    command = shlex.join(["tumorline", "benchmark", str(plan), *options])
-    return Benchmark(read, folder, notify, command, processes).run(executor, only)
+    executor = on_ray(how.ray, how.processes) if how.ray else local(how.processes)
+    return Benchmark(read, folder, how.notify, how.command(plan), how.processes).run(executor, how.only)
 
 
 def benchmark_folder(name: str, output: Path | str | None = None) -> Path:

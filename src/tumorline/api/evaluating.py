@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
+from tumorline.api.keywords import spelled_out
 from tumorline.assessment import (
     add_stress,
     evaluate_and_report,
@@ -14,6 +15,7 @@ from tumorline.assessment import (
     open_evaluation,
     open_wanted,
 )
+from tumorline.data.dataset import Dataset
 from tumorline.evaluation.status import request
 from tumorline.evaluation.subsets import add_subsets, require_lacking
 from tumorline.inference.model import Model, load
@@ -28,13 +30,35 @@ from tumorline.trust import trusting_paths
 from tumorline.work_ahead import count_cores
 
 
+class ScoringKeywords(TypedDict, total=False):
+    """What `cross_evaluate` takes by name."""
+
+    output: Path | str | None
+    overwrite: bool
+    overrides: Iterable[str]
+    allow_training_cases: bool
+    tta: str
+    processes: int
+    progress: Progress | None
+    precision: str
+    runtime: str
+
+
+class EvaluationKeywords(ScoringKeywords, total=False):
+    """What `evaluate` takes by name."""
+
+    trust_paths: bool
+    stress: bool
+    subsets: bool
+
+
 @dataclass(frozen=True)
 class EvaluationOptions:
     """How an evaluation or a matrix is carried out; see `evaluate`. A matrix has no stress and trusts no paths."""
 
     output: Path | str | None = None
     overwrite: bool = False
-    overrides: tuple[str, ...] = ()
+    overrides: Iterable[str] = ()
     allow_training_cases: bool = False
     trust_paths: bool = False
     stress: bool = False
@@ -42,36 +66,25 @@ class EvaluationOptions:
     processes: int = 1
     progress: Progress | None = None
     subsets: bool = False
-    stress_progress: Progress | None = None
     precision: str = "float32"
     runtime: str = DEFAULT
+    stress_progress: Progress | None = None
+    """Where the scoring under stress is counted by itself; None counts it as the rest is."""
 
     def load(self, model: Path | str) -> Model:
         return load(model, self.tta, self.precision, self.runtime, requests=count_cores())
 
     @property
-    def computed(self) -> dict[str, str]:
-        """What of the settings figures depend on, beside those that were always there."""
+    def settings(self) -> dict[str, str | bool]:
+        """What of them figures depend on. What came later is named only where it is chosen, so that folders stay."""
         chosen = {"precision": self.precision, "runtime": self.runtime}
-        return {name: value for name, value in chosen.items() if value not in ("float32", DEFAULT)}
+        later = {name: value for name, value in chosen.items() if value not in ("float32", DEFAULT)}
+        return {"tta": self.tta, "training_cases": self.allow_training_cases, **later}
 
 
+@spelled_out(EvaluationKeywords, EvaluationOptions)
 def evaluate(
-    model: Path | str = BUILTIN,
-    data: Path | str | None = None,
-    *,
-    output: Path | str | None = None,
-    overwrite: bool = False,
-    overrides: Iterable[str] = (),
-    allow_training_cases: bool = False,
-    trust_paths: bool = False,
-    stress: bool = False,
-    tta: str = "none",
-    processes: int = 1,
-    progress: Progress | None = None,
-    subsets: bool = False,
-    precision: str = "float32",
-    runtime: str = DEFAULT,
+    model: Path | str = BUILTIN, data: Path | str | None = None, **options: Unpack[EvaluationKeywords]
 ) -> dict[str, Any]:
     """Score a model on cases that it was not trained on, at the masks' own resolution.
 
@@ -110,22 +123,7 @@ def evaluate(
         >>> 0 <= summary["regions"]["tumour"]["dice"]["mean"] <= 1
         True
     """
-    how = EvaluationOptions(
-        output,
-        overwrite,
-        tuple(overrides),
-        allow_training_cases,
-        trust_paths,
-        stress,
-        tta,
-        processes,
-        progress,
-        subsets,
-        progress,
-        precision,
-        runtime,
-    )
-    return write_evaluation(model, data, how)[1].to_json()
+    return write_evaluation(model, data, EvaluationOptions(**options))[1].to_json()
 
 
 def write_evaluation(model: Path | str, data: Path | str | None, how: EvaluationOptions) -> tuple[Path, Summary]:
@@ -135,21 +133,26 @@ def write_evaluation(model: Path | str, data: Path | str | None, how: Evaluation
         require_lacking(loaded.info)
     with trusting_paths(how.trust_paths):
         dataset = open_wanted(loaded, data, how.overrides)
-    name = f"{loaded.info.name}-{dataset.source.name}" + ("" if how.tta == "none" else f"-{how.tta}")
-    more: dict[str, Any] = {"subsets": True} if how.subsets else {}
-    settings = hash_settings(
-        tta=how.tta, training_cases=how.allow_training_cases, stress=how.stress, **more, **how.computed
-    )
-    identity = {"inputs": hash_dataset(dataset), "model": loaded.fingerprint, "settings": settings}
-    purpose = Purpose("evaluate", identity, "evaluations", name)
-    with open_evaluation(how.output, purpose, how.overwrite, [dataset]) as folder:
+    with open_evaluation(how.output, _purpose(loaded, dataset, how), how.overwrite, [dataset]) as folder:
         wanted = request(dataset, Memory(folder), how.allow_training_cases, how.processes)
         shown = images_to_show(loaded, data)
         summary = evaluate_and_report(loaded, wanted, how.progress, shown)
         if how.stress:
-            summary = add_stress(loaded, wanted, summary, how.stress_progress)
+            summary = add_stress(loaded, wanted, summary, how.stress_progress or how.progress)
         if how.subsets:
             summary = add_subsets(loaded, wanted, summary, progress=how.progress)
         if how.stress or how.subsets:
             write_report(folder.path, known_reader(dataset, shown))
     return folder.path, summary
+
+
+def _purpose(model: Model, dataset: Dataset, how: EvaluationOptions) -> Purpose:
+    """What the folder of an evaluation is for: the same again goes on in it."""
+    more = {"subsets": True} if how.subsets else {}
+    identity = {
+        "inputs": hash_dataset(dataset),
+        "model": model.fingerprint,
+        "settings": hash_settings(stress=how.stress, **more, **how.settings),
+    }
+    name = f"{model.info.name}-{dataset.source.name}" + ("" if how.tta == "none" else f"-{how.tta}")
+    return Purpose("evaluate", identity, "evaluations", name)

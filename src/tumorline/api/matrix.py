@@ -1,12 +1,13 @@
 """`cross_evaluate`: models by sets."""
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from tumorline import cross_dataset
-from tumorline.api.evaluating import EvaluationOptions
+from tumorline.api.evaluating import EvaluationOptions, ScoringKeywords
+from tumorline.api.keywords import spelled_out
 from tumorline.assessment import (
     evaluate_and_report,
     evaluation_data,
@@ -20,22 +21,13 @@ from tumorline.data.dataset import Dataset
 from tumorline.evaluation.status import request
 from tumorline.journal import hash_settings
 from tumorline.output_folder import Memory, Purpose
-from tumorline.progress import Progress
 from tumorline.results import Summary
 from tumorline.source_spec import read_spec
 
 
+@spelled_out(ScoringKeywords, EvaluationOptions)
 def cross_evaluate(
-    models: Sequence[Path | str],
-    data: Sequence[str],
-    *,
-    output: Path | str | None = None,
-    overwrite: bool = False,
-    overrides: Iterable[str] = (),
-    allow_training_cases: bool = False,
-    tta: str = "none",
-    processes: int = 1,
-    progress: Progress | None = None,
+    models: Sequence[Path | str], data: Sequence[str], **options: Unpack[ScoringKeywords]
 ) -> dict[str, Any]:
     """Score models by sets as one matrix, in-domain against external.
 
@@ -50,6 +42,8 @@ def cross_evaluate(
         tta: As in `evaluate`.
         processes: As in `evaluate`.
         progress: As in `evaluate`.
+        precision: As in `evaluate`.
+        runtime: As in `evaluate`.
 
     Returns:
         The content of `matrix.json`: `cells` with `model`, `set`, `domain`, `region` and `figures` as those of
@@ -63,25 +57,17 @@ def cross_evaluate(
         >>> [(cell["set"], cell["domain"]) for cell in matrix["cells"]]
         [('other', 'external'), ('own', 'in-domain')]
     """
-    how = EvaluationOptions(
-        output,
-        overwrite,
-        tuple(overrides),
-        allow_training_cases,
-        tta=tta,
-        processes=processes,
-        progress=progress,
-    )
-    return write_matrix(models, data, how)[1].to_json()
+    return write_matrix(models, data, EvaluationOptions(**options))[1].to_json()
 
 
 def write_matrix(models: Sequence[Path | str], data: Sequence[str], how: EvaluationOptions) -> tuple[Path, Matrix]:
     """As `cross_evaluate`, with the folder of the results."""
     specs = cross_dataset.checked([read_spec(text) for text in data])
+    overrides = tuple(how.overrides)
     loaded = load_named(models, how.load)
     opened = functools.cache(open_usable)
     sets = {
-        (name, spec.name): opened(*evaluation_data(model, spec.path, [*how.overrides, *spec.settings]))
+        (name, spec.name): opened(*evaluation_data(model, spec.path, [*overrides, *spec.settings]))
         for name, model in loaded.items()
         for spec in specs
     }
@@ -89,7 +75,7 @@ def write_matrix(models: Sequence[Path | str], data: Sequence[str], how: Evaluat
     identity = {
         "inputs": hash_settings(sets=[(*names, hash_dataset(dataset)) for names, dataset in sets.items()]),
         "models": hash_settings(models=[(name, model.fingerprint) for name, model in loaded.items()]),
-        "settings": hash_settings(tta=how.tta, training_cases=how.allow_training_cases, **how.computed),
+        "settings": hash_settings(**how.settings),
     }
     purpose = Purpose("evaluate several", identity, "evaluations", "matrix")
     with open_evaluation(how.output, purpose, how.overwrite, sets.values()) as folder:

@@ -1,9 +1,11 @@
 """`plan`: a configuration for a source and this machine."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
+from tumorline.api.keywords import spelled_out
 from tumorline.config import Config
 from tumorline.errors import UserError
 from tumorline.files import write_text
@@ -13,26 +15,45 @@ if TYPE_CHECKING:
     from tumorline.planning import Plan
 
 
-def plan(
-    source: Path | str,
-    *,
-    minutes: float = 60.0,
-    memory_gb: float | None = None,
-    gflops: float | None = None,
-    axes: int | None = None,
-    overrides: Iterable[str] = (),
-    notify: Notify = silent,
-) -> Config:
+class PlanKeywords(TypedDict, total=False):
+    """What `plan` takes by name beside `notify`."""
+
+    minutes: float
+    memory_gb: float | None
+    gflops: float | None
+    axes: int | None
+    overrides: Iterable[str]
+
+
+@dataclass(frozen=True)
+class PlanOptions:
+    """What a training is planned for, and what of it is settled; see `plan`."""
+
+    minutes: float = 60.0
+    memory_gb: float | None = None
+    gflops: float | None = None
+    axes: int | None = None
+    overrides: Iterable[str] = ()
+
+    def plan(self, source: Path, progress: Progress | None = None) -> "Plan":
+        from tumorline.planning import find_at_hand, plan_source
+
+        hand = find_at_hand(self.minutes, self.memory_gb, self.gflops)
+        return plan_source(source, hand, self.overrides, self.axes, progress)
+
+
+@spelled_out(PlanKeywords, PlanOptions)
+def plan(source: Path | str, *, notify: Notify = silent, **options: Unpack[PlanKeywords]) -> Config:
     """Plan a training for a source and this machine.
 
     Args:
         source: A source in any supported layout.
+        notify: Called with each choice and its reason.
         minutes: Of training.
         memory_gb: Memory in GB; None takes that of this machine.
         gflops: Speed of training in GFLOP/s; None assumes what was measured for a core, or for a GPU.
         axes: 2 for slices, 3 for patches of volumes; None chooses.
         overrides: 'section.key=value' texts, which stay as they are.
-        notify: Called with each choice and its reason.
 
     Returns:
         A `Config` that `train` and `cross_validate` take.
@@ -45,9 +66,7 @@ def plan(
         >>> config.data.window is None, config.train.epochs > 0
         (True, True)
     """
-    from tumorline.planning import find_at_hand, plan_source
-
-    found = plan_source(Path(source), find_at_hand(minutes, memory_gb, gflops), overrides, axes)
+    found = PlanOptions(**options).plan(Path(source))
     for line in found.explain():
         notify(line)
     return found.config.model_copy(
@@ -59,25 +78,10 @@ def plan(
 
 
 def write_plan(
-    source: Path | str,
-    *,
-    minutes: float = 60.0,
-    memory_gb: float | None = None,
-    gflops: float | None = None,
-    axes: int | None = None,
-    overrides: Iterable[str] = (),
-    output: Path | str | None = None,
-    progress: Progress | None = None,
+    source: Path | str, how: PlanOptions, output: Path | str | None = None, progress: Progress | None = None
 ) -> "tuple[Path, Plan]":
-    """Plan a training for a source and this machine, and write its recipe; returns the file and the plan.
-
-    The plan is for `minutes` of training, and for the memory and the speed of this machine unless others are stated.
-    What `overrides` set stays as it is. The recipe goes to `output`, else to `plan-<source>.toml`, replacing nothing.
-    """
-    from tumorline.planning import find_at_hand, plan_source
-
-    hand = find_at_hand(minutes, memory_gb, gflops)
-    found = plan_source(Path(source), hand, overrides, axes, progress)
+    """As `plan`, with the recipe in a file: `output`, else `plan-<source>.toml`, replacing nothing."""
+    found = how.plan(Path(source), progress)
     path = Path(output) if output else Path(f"plan-{found.name}.toml")
     if path.exists():
         raise UserError(f"{path}: exists already; choose another --output")

@@ -1,13 +1,15 @@
 """`predict`: masks of images, as files or in memory."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
+from tumorline.api.keywords import spelled_out
 from tumorline.errors import UserError
 from tumorline.formats.decode import PICTURE_SUFFIXES
 from tumorline.inference import predict as prediction
-from tumorline.inference.jobs import job_of_channels, list_jobs
+from tumorline.inference.jobs import PredictionJob, job_of_channels, list_jobs
 from tumorline.inference.label_map import region_labels
 from tumorline.inference.model import AUTO, Model, count_workers, load
 from tumorline.inference.one import predict_given
@@ -25,19 +27,65 @@ IDENTIFIED = (
 )
 
 
+class PredictionKeywords(TypedDict, total=False):
+    """What `predict` takes by name."""
+
+    progress: Progress | None
+    tta: str
+    overwrite: bool
+    channels: Sequence[str]
+    enhancing_label: int | None
+    keep_identifiers: bool
+    overlay: bool
+    precision: str
+    runtime: str
+
+
+@dataclass(frozen=True)
+class PredictionOptions:
+    """How images are predicted; see `predict`."""
+
+    output: Path | str | None = None
+    progress: Progress | None = None
+    tta: str = "none"
+    overwrite: bool = False
+    channels: Sequence[str] = ()
+    enhancing_label: int | None = None
+    keep_identifiers: bool = False
+    overlay: bool = True
+    precision: str = AUTO
+    runtime: str = DEFAULT
+    notify: Notify = silent
+    """Hears what is left out and how series were understood."""
+
+    def load(self, model: Path | str, requests: int) -> Model:
+        return load(model, self.tta, self.precision, self.runtime, requests)
+
+    def list_jobs(self, inputs: Sequence[Path], model: Model) -> list[PredictionJob]:
+        """What is to be predicted."""
+        known, may_lack = model.channels, model.info.input.may_lack_channels
+        if self.channels:
+            return [job_of_channels(self.channels, known, self.notify, may_lack)]
+        return list_jobs(inputs, known, self.notify, may_lack)
+
+    def settings(self, model: Model) -> dict[str, str | int]:
+        """What of them results depend on; what came after `tta` only where it is chosen, so that folders stay."""
+        later = {
+            "enhancing_label": self.enhancing_label,
+            "keep_identifiers": self.keep_identifiers,
+            "no_overlay": not self.overlay,
+            "precision": "" if model.precision == "float32" else model.precision,
+            "runtime": "" if self.runtime == DEFAULT else self.runtime,
+        }
+        return {"tta": self.tta, **{name: value for name, value in later.items() if value}}
+
+
+@spelled_out(PredictionKeywords, PredictionOptions)
 def predict(
     inputs: Sequence[Path | str] | Path | str = (),
     model: Path | str = BUILTIN,
     output: Path | str | None = None,
-    progress: Progress | None = None,
-    tta: str = "none",
-    overwrite: bool = False,
-    channels: Sequence[str] = (),
-    enhancing_label: int | None = None,
-    keep_identifiers: bool = False,
-    overlay: bool = True,
-    precision: str = AUTO,
-    runtime: str = DEFAULT,
+    **options: Unpack[PredictionKeywords],
 ) -> list[dict[str, Any]]:
     """Predict pictures, volumes, scans or folders of them, and write masks, overlays and tables.
 
@@ -69,20 +117,7 @@ def predict(
         >>> Path(row["mask"]).name, row["error"]
         ('s000_mask.png', None)
     """
-    return write_predictions(
-        inputs,
-        model,
-        output=output,
-        overwrite=overwrite,
-        tta=tta,
-        channels=channels,
-        enhancing_label=enhancing_label,
-        keep_identifiers=keep_identifiers,
-        overlay=overlay,
-        precision=precision,
-        runtime=runtime,
-        progress=progress,
-    )[1]
+    return write_predictions(inputs, model, PredictionOptions(output, **options))[1]
 
 
 def predict_array(
@@ -122,49 +157,36 @@ def predict_array(
 
 
 def write_predictions(
-    inputs: Sequence[Path | str] | Path | str = (),
-    model: Path | str = BUILTIN,
-    *,
-    output: Path | str | None = None,
-    overwrite: bool = False,
-    tta: str = "none",
-    channels: Sequence[str] = (),
-    enhancing_label: int | None = None,
-    keep_identifiers: bool = False,
-    overlay: bool = True,
-    precision: str = AUTO,
-    runtime: str = DEFAULT,
-    progress: Progress | None = None,
-    notify: Notify = silent,
+    inputs: Sequence[Path | str] | Path | str, model: Path | str, how: PredictionOptions
 ) -> tuple[Path, list[dict[str, Any]]]:
-    """As `predict`, with the folder of the results; `notify` hears what is left out and how series were understood."""
+    """As `predict`, with the folder of the results."""
     given = [Path(path) for path in ([inputs] if isinstance(inputs, (str, Path)) else inputs)]
-    if bool(given) == bool(channels):
+    if bool(given) == bool(how.channels):
         raise UserError("predict: give INPUT, or --channel NAME=FILE for each channel of one case")
-    is_alone = len(given) == 1 and given[0].suffix.lower() in PICTURE_SUFFIXES and given[0].is_file()
-    loaded = load(model, tta, precision, runtime, requests=1 if is_alone else count_cores())
-    labels = region_labels(loaded.info.regions, enhancing_label)
-    known, may_lack = loaded.channels, loaded.info.input.may_lack_channels
-    listed = job_of_channels(channels, known, notify, may_lack) if channels else None
-    jobs = [listed] if listed else list_jobs(given, known, notify, may_lack)
-    of_dicom, of_series = any(job.is_dicom for job in jobs), any(job.series for job in jobs)
-    predictor = Predictor(loaded, labels, of_dicom, of_series, keep_identifiers, overlay)
+    loaded = how.load(model, requests=1 if _is_one_picture(given) else count_cores())
+    labels = region_labels(loaded.info.regions, how.enhancing_label)
+    jobs = how.list_jobs(given, loaded)
+    predictor = _predictor(loaded, labels, jobs, how)
+    files = [path for job in jobs for path in job.files]
+    output = Path(how.output) if how.output else None
     if output:
-        refuse_inputs_in(Path(output), (path for job in jobs for path in job.files))
-    contents = hash_inputs(path for job in jobs for path in job.files)
-    more = {
-        "enhancing_label": enhancing_label,
-        "keep_identifiers": keep_identifiers,
-        "no_overlay": not overlay,
-        "precision": "" if loaded.precision == "float32" else loaded.precision,
-        "runtime": "" if runtime == DEFAULT else runtime,
-    }
-    settings = {"tta": tta, **{name: value for name, value in more.items() if value}}
-    identity = {"inputs": contents, "model": loaded.fingerprint, "settings": hash_settings(**settings)}
-    purpose = Purpose("predict", identity, "predictions")
-    with open_output(Path(output) if output else None, purpose, overwrite) as folder:
+        refuse_inputs_in(output, files)
+    settings = hash_settings(**how.settings(loaded))
+    identity = {"inputs": hash_inputs(files), "model": loaded.fingerprint, "settings": settings}
+    with open_output(output, Purpose("predict", identity, "predictions"), how.overwrite) as folder:
         workers = count_workers(loaded, any(job.is_volume for job in jobs), len(jobs))
-        rows = prediction.predict(jobs, predictor, folder, progress, workers)
+        rows = prediction.predict(jobs, predictor, folder, how.progress, workers)
     if any(row.get("segmentation") for row in rows):
-        notify(IDENTIFIED)
+        how.notify(IDENTIFIED)
     return folder.path, rows
+
+
+def _is_one_picture(paths: Sequence[Path]) -> bool:
+    return len(paths) == 1 and paths[0].suffix.lower() in PICTURE_SUFFIXES and paths[0].is_file()
+
+
+def _predictor(
+    model: Model, labels: Mapping[str, Sequence[int]], jobs: Sequence[PredictionJob], how: PredictionOptions
+) -> Predictor:
+    of_dicom, of_series = any(job.is_dicom for job in jobs), any(job.series for job in jobs)
+    return Predictor(model, labels, of_dicom, of_series, how.keep_identifiers, how.overlay)

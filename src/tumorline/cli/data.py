@@ -145,16 +145,8 @@ def plan(
     """
     from tumorline import api
 
-    path, found = api.write_plan(
-        source,
-        minutes=minutes,
-        memory_gb=memory_gb,
-        gflops=gflops,
-        axes=axes,
-        overrides=overrides or (),
-        output=output,
-        progress=counter("looking for heads"),
-    )
+    how = api.PlanOptions(minutes, memory_gb, gflops, axes, overrides or ())
+    path, found = api.write_plan(source, how, output, counter("looking for heads"))
     if as_json:
         choices = [{"key": choice.key, "value": choice.value, "why": choice.why} for choice in found.choices]
         print_json({"recipe": str(path), "choices": choices})

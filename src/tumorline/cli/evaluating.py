@@ -75,19 +75,19 @@ def evaluate(
     from tumorline.source_spec import read_spec
 
     how = api.EvaluationOptions(
-        output,
-        overwrite,
-        tuple(with_identifiers(overrides, keep_identifiers)),
-        allow_training_cases,
-        trust_paths,
-        stress,
-        tta,
-        os.cpu_count() or 1,
-        counter("evaluating"),
-        subsets,
-        counter("under stress"),
-        precision,
-        runtime,
+        output=output,
+        overwrite=overwrite,
+        overrides=with_identifiers(overrides, keep_identifiers),
+        allow_training_cases=allow_training_cases,
+        trust_paths=trust_paths,
+        stress=stress,
+        tta=tta,
+        processes=os.cpu_count() or 1,
+        progress=counter("evaluating"),
+        subsets=subsets,
+        precision=precision,
+        runtime=runtime,
+        stress_progress=counter("under stress"),
     )
     if len(chosen) > 1 or len(data or ()) > 1:
         if stress or subsets:

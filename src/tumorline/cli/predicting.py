@@ -51,9 +51,7 @@ def predict(
     require_computing(precision, runtime)
     from tumorline import api
 
-    folder, rows = api.write_predictions(
-        inputs or (),
-        model,
+    how = api.PredictionOptions(
         output=output,
         overwrite=overwrite,
         tta=tta,
@@ -66,6 +64,7 @@ def predict(
         progress=counter("predicting"),
         notify=note,
     )
+    folder, rows = api.write_predictions(inputs or (), model, how)
     failed = [row for row in rows if row["error"]]
     for row in failed:
         note(f"error: {row['error']}")

@@ -185,10 +185,9 @@ def benchmark(
     require_paths(data, find_recipe(plan, "benchmark"))
     from tumorline import api
 
+    how = api.BenchmarkOptions(data, output, only or (), processes, ray, note)
     with stopped_by_signals("stopped; the same command goes on"):
-        result = api.run_benchmark(
-            plan, data=data, output=output, only=only or (), processes=processes, ray=ray, notify=note
-        )
+        result = api.run_benchmark(plan, how)
     if as_json:
         print_json(result.to_json())
     else:
