@@ -29,6 +29,7 @@ EXTRAS = {
     "network_file.py": {"train"},
     "planning": {"train", "lite"},
     "runtime/onnxruntime.py": {"onnxruntime"},
+    "run": {"train"},
     "runtime/torch.py": {"train"},
     "tuning": {"train", "tune"},
     "callbacks": {"train"},

@@ -200,7 +200,7 @@ def test_of_folds_the_subsets_are_put_together_where_all_have_them(
         rows = (folder / "evaluation.csv").read_text().replace(",unseen,", ",test,")
         (folder / "evaluation.csv").write_text(rows)
         (folder / "report.html").touch()
-    monkeypatch.setattr("tumorline.run.render_report", lambda *_: None)
+    monkeypatch.setattr("tumorline.run.finishing.render_report", lambda *_: None)
     monkeypatch.setattr("tumorline.cross_validation.read_certainties", lambda *_: {})
     subsets = gather(tmp_path).subsets
     assert bool(subsets) is not lacking

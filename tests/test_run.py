@@ -229,9 +229,10 @@ def test_of_two_starts_at_once_one_run_is_whole_and_the_other_leaves_nothing(
 ) -> None:
     """The second starts where the first has claimed the folder and has not yet written anything there."""
     from tumorline import run as running
+    from tumorline.run.folder import begin_run
 
     first, second = (read_recipe(None, tiny_source, [*FAST, f"seed={seed}"]) for seed in (1, 2))
-    begin = running._begin
+    begin = begin_run
 
     def start_the_other(config: Config, folder: Path) -> None:
         with pytest.raises(UserError, match="run: another process is at work there"):
@@ -240,7 +241,7 @@ def test_of_two_starts_at_once_one_run_is_whole_and_the_other_leaves_nothing(
         with pytest.raises(UserError, match="run: exists already"):
             running.train(second, folder, print)
 
-    monkeypatch.setattr(running, "_begin", start_the_other)
+    monkeypatch.setattr(running, "begin_run", start_the_other)
     running.fit_only(first, tmp_path / "run", print)
     assert read_config(tmp_path / "run") == first
 

@@ -21,7 +21,7 @@ from tumorline.data.dataset import load_dataset
 from tumorline.formats.nifti import load_nibabel
 from tumorline.inference.model import load
 from tumorline.provenance import spec_of
-from tumorline.run import check_model
+from tumorline.run.preparing import check_model
 from tumorline.training.feed import PatchFeed, open_feed
 from tumorline.training.machine import Machine
 

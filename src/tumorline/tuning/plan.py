@@ -8,10 +8,10 @@ from typing import Any, Self
 import tomli_w
 from pydantic import Field, ValidationError, model_validator
 
-from tumorline import run
 from tumorline.config import MANY, Config, Section, apply_override, is_after_training, parse_config, read_toml, set_key
 from tumorline.errors import UserError, did_you_mean
 from tumorline.recipe_files import find_recipe, recipe_names
+from tumorline.run.preparing import check_model
 from tumorline.user_text import written_path
 
 NOT_TUNED = ("name", "seed", "split", "data")
@@ -112,11 +112,11 @@ def _base(recipe: str, folder: Path) -> Path:
 
 def check_choices(plan: TuningPlan) -> None:
     """Raise UserError for a network or loss among the choices that cannot be built beside the rest of the recipe."""
-    run.check_model(plan.config({}))
+    check_model(plan.config({}))
     for key, domain in plan.tune.space.items():
         if key.startswith(("model.", "loss.")) and isinstance(domain, list):
             for value in domain:
-                run.check_model(plan.config({key: value}))
+                check_model(plan.config({key: value}))
 
 
 def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,103 @@
+"""What is read and refused before a training: the network that is asked for, the data, the memory that it takes."""
+
+from typing import TYPE_CHECKING
+
+from tumorline.audit.check import check, errors, stop_on_errors
+from tumorline.config import Config
+from tumorline.data import split as splits
+from tumorline.data.dataset import Dataset
+from tumorline.data.joined import load_data
+from tumorline.data.split import Split, split_dataset
+from tumorline.errors import UserError
+from tumorline.evaluation.status import SEEN, case_status
+from tumorline.model_file import ModelInfo
+from tumorline.network_input.windows import count_slices, count_windows, input_of
+from tumorline.progress import Notify, minutely
+from tumorline.wording import is_or_are, numbered
+
+if TYPE_CHECKING:
+    from tumorline.training.machine import Machine
+
+
+def check_model(config: Config, begun: bool = False) -> None:
+    """Raise UserError for a network, its weights or a loss that cannot be had, before the data are read."""
+    from tumorline import losses, models
+
+    models.check_options(config.model.name, config.model.options)
+    if config.model.options.get("dims", config.dims) != config.dims:
+        cure = "give data.window" if config.dims == 2 else "leave data.window out"
+        raise UserError(
+            f"model.options.dims is {config.model.options['dims']}; {cure} where the network is to see that"
+        )
+    if config.dims == 3:
+        models.check_takes_volumes(config.model.name)
+    if not begun:
+        models.check_weights(config.model.name, config.network_options)
+    if not config.split.validates and config.model.options.get("presence") and config.model.gate == "validation":
+        why = config.split.why_nobody_validates
+        raise UserError(f"{why}, so that nothing is left to choose model.gate on; give a number")
+    losses.build(config.loss)
+
+
+def prepare_data(config: Config, notify: Notify) -> tuple[Dataset, Split]:
+    """Load, split and check the data; stop on errors, say the warnings."""
+    dataset = load_data(config, minutely("decoding", notify))
+    stop_on_errors(errors(dataset))
+    _refuse_context_of_pictures(dataset)
+    if config.augment.channel_dropout:
+        _refuse_dropout_of_nameless(dataset)
+    split = split_dataset(dataset, config.split)
+    findings = check(dataset, split)
+    stop_on_errors(findings)
+    for finding in findings:
+        if finding.severity == "warning":
+            notify(f"warning: {finding.message}")
+    sizes = ", ".join(f"{len(split.cases(part))} {part}" for part in splits.PARTS)
+    notify(f"{dataset.source.path}: {numbered(len(dataset.cases), 'case')} ({sizes}), {split.origin}")
+    if (images := count_windows(dataset, split.cases("train"))) < config.train.batch_size:
+        notify(
+            f"train.batch_size is {config.train.batch_size}, but there {is_or_are(images)} "
+            f"{numbered(images, 'training image')}: one batch is all"
+        )
+    return dataset, split
+
+
+def _refuse_context_of_pictures(dataset: Dataset) -> None:
+    """Raise UserError where neighbouring slices are asked for and no case has any."""
+    settings = dataset.settings
+    if settings.context and all(count_slices(facts.shape, settings.axis) == 1 for facts in dataset.facts):
+        raise UserError(
+            f"data.context is {settings.context}, but the cases of {dataset.source.path} are pictures, which have no "
+            "neighbouring slices; leave it out, or give volumes"
+        )
+
+
+def _refuse_dropout_of_nameless(dataset: Dataset) -> None:
+    """Raise UserError where channels are to be absent from training samples, and there are not several with names."""
+    if len(input_of(dataset).channels) < 2:
+        raise UserError(
+            f"augment.channel_dropout is for several channels with names; {dataset.source.path} is read with "
+            f"{numbered(dataset.channels, 'channel')}: choose them as data.channels, or leave it out"
+        )
+
+
+def require_memory(config: Config, dataset: Dataset, split: Split, place: "Machine") -> None:
+    from tumorline.training.memory import network_shape, require_memory
+
+    images = count_windows(dataset, split.cases("train"))
+    batch = min(config.train.batch_size, config.train.epoch_images or images, images)
+    require_memory(config, network_shape(dataset), max(1, batch // place.world), place.device)
+
+
+def refuse_seen_before(origin: ModelInfo | None, dataset: Dataset, split: Split) -> None:
+    """Raise UserError where the model to start from was trained or tuned on what is held out here."""
+    if origin is None:
+        return
+    status = case_status(origin, dataset)
+    held_out = [*split.cases("validation"), *split.cases("test")]
+    seen = [name for name in held_out if status[name] in SEEN]
+    if seen:
+        raise UserError(
+            f"model.start_from: '{origin.name}' was trained or tuned on {len(seen)} of the {len(held_out)} validation "
+            "and test cases of this split; train it with the same split, or start from another model"
+        )
