@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.report.evaluated import evaluated
+from tumorline import report
 from tumorline.report import charts, write_report
 from tumorline.report.card_page import render_markdown, write_card_page
 from tumorline.report.frame import shown_count, template
@@ -23,7 +24,7 @@ def test_a_count_is_never_rounded_away(value: float, shown: str) -> None:
 
 @pytest.mark.parametrize("name", ["template.html", "comparison.html", "matrix.html", "benchmark.html", "tune.html"])
 def test_all_pages_have_one_frame_and_no_script_in_an_attribute(name: str) -> None:
-    text = (Path(charts.__file__).parent / name).read_text()
+    text = (Path(report.__file__).parent / name).read_text()
     assert text.startswith('{% extends "frame.html" %}')
     assert not re.search(r"\son\w+=", text)
     assert template(name)
