@@ -159,13 +159,13 @@ def test_a_folder_without_results_is_refused_in_one_line(program: Program, tmp_p
 def test_every_network_and_loss_has_its_reference() -> None:
     pytest.importorskip("torch")
     from tumorline import losses, models
-    from tumorline.paper import methods
+    from tumorline.paper import works
 
-    assert {*methods.NETWORKS} == {*models.MODELS}
-    assert {*methods.LOSSES} == {*losses.LOSSES}
-    source = "".join(path.read_text() for path in Path(methods.__file__).parent.glob("*.py"))
-    keys = {*methods.NETWORKS.values(), *(key for _, key in methods.LOSSES.values() if key)}
-    keys |= {key for _, key in methods.SOFTWARE.values()}
+    assert {*works.NETWORKS} == {*models.MODELS}
+    assert {*works.LOSSES} == {*losses.LOSSES}
+    source = "".join(path.read_text() for path in Path(works.__file__).parent.glob("*.py"))
+    keys = {*works.NETWORKS.values(), *(key for _, key in works.LOSSES.values() if key)}
+    keys |= {key for _, key in works.SOFTWARE.values()}
     keys |= {*re.findall(r"@([a-z]+\d{4}|tumorline)\b", source)}
     assert keys - {*all_references()} == set()
 

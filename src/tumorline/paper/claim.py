@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from tumorline.paper.methods import UNKNOWN, Paragraph
+from tumorline.paper.methods import Paragraph
+from tumorline.paper.works import UNKNOWN
 
 AUTHORS = "for the authors to write"
 RESULTS = "tables and figures of this kit"

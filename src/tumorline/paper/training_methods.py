@@ -1,0 +1,199 @@
+"""How a model was trained, in sentences: from what the network sees to which weights were kept."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tumorline.config import AugmentConfig, LossConfig, TrainConfig
+from tumorline.paper.study import Study
+from tumorline.paper.works import INITIAL, LOSSES, NETWORKS, SCHEDULES, UNKNOWN, cite
+from tumorline.wording import numbered
+
+
+def describe_preprocessing(study: Study) -> list[str]:
+    if study.info is None:
+        return [f"Preprocessing: {UNKNOWN}."]
+    info, seen = study.info, study.info.input
+    if seen.window:
+        window, voxel = (" x ".join(f"{side:g}" for side in sides) for sides in (seen.window, seen.voxel_mm))
+        return [
+            f"Volumes were resampled to voxels of {voxel} mm, cropped to the head, clipped at the 0.5 and 99.5 "
+            f"percentile "
+            "of each channel, and given mean 0 and standard deviation 1 over the head.",
+            f"The network sees patches of {window} voxels; answers of overlapping patches (by {seen.overlap:.0%}) are "
+            "blended with Gaussian weights.",
+        ]
+    over = "the head of the whole volume" if seen.normalisation == "volume" else "each slice"
+    of_volumes = any(metrics.truth_ml for metrics in study.summary.regions.values())
+    cut = f"Volumes were cut into {seen.axis} slices" if of_volumes else ""
+    beside = f", each with {seen.context} neighbours on either side as further channels" if seen.context else ""
+    return [
+        f"{cut}{beside}." if cut else "",
+        f"Each channel was clipped at its 0.5 and 99.5 percentile, scaled to {info.image_size} x "
+        f"{info.image_size} pixels "
+        f"with the aspect kept, and given mean 0 and standard deviation 1 over {over}.",
+        "Missing and infinite grey values take the darkest of the others; blank images get an empty mask.",
+    ]
+
+
+def describe_augmentation(settings: AugmentConfig | None) -> list[str]:
+    if settings is None:
+        return [f"Augmentation: {UNKNOWN}."]
+    along = f"the {settings.flips} axis" if isinstance(settings.flips, str) else "both axes"
+    geometry = [
+        f"rotation by up to {settings.rotation_degrees:g} degrees" if settings.rotation_degrees else "",
+        f"scaling by up to {settings.scale:.0%}" if settings.scale else "",
+        f"shifts of up to {settings.shift:.0%} of the side" if settings.shift else "",
+        f"elastic displacements of up to {settings.elastic:.0%} of the side" if settings.elastic else "",
+    ]
+    grey = [
+        f"gamma from {1 - settings.gamma:g} to {1 + settings.gamma:g}" if settings.gamma else "",
+        f"contrast by up to {settings.contrast:.0%}" if settings.contrast else "",
+        f"Gaussian noise of up to {settings.noise:g} standard deviations" if settings.noise else "",
+        f"blur of up to {settings.blur:g} pixels" if settings.blur else "",
+        f"a resolution down to {settings.low_resolution:g}" if 0 < settings.low_resolution < 1 else "",
+    ]
+    whole = [
+        f"mirroring along {along}" if settings.flips else "",
+        f"quarter turns of {settings.quarter_turns:.0%} of the samples" if settings.quarter_turns else "",
+        _with_probability(geometry, settings.geometry_probability),
+        _with_probability(grey, settings.intensity_probability, each=True),
+    ]
+    said = "; ".join(filter(None, whole))
+    return [f"Training images were changed at random: {said}." if said else "Training images were not augmented."]
+
+
+def _with_probability(changes: Iterable[str], probability: float, each: bool = False) -> str:
+    known = list(filter(None, changes))
+    how = "each with" if each else "together with"
+    return f"{', '.join(known)} ({how} probability {probability:g})" if known and probability else ""
+
+
+def describe_network(study: Study) -> list[str]:
+    if study.info is None:
+        return [f"Network, its parameters and their initial values: {UNKNOWN} (model '{study.summary.model}')."]
+    info, found = study.info, study.environment
+    if info.members:
+        return [f"An ensemble of {len(info.members)} networks, whose probabilities are averaged."]
+    name, options = info.architecture.name, info.architecture.options
+    chosen = ", ".join(f"{key} {value}" for key, value in options.items())
+    cited = cite(NETWORKS.get(name, ""), "tan2019" if "efficientnet" in str(options.get("encoder", "")) else "")
+    size = (
+        f"{found['parameters'] / 1e6:.2f} million parameters and {found['multiply_adds'] / 1e9:.2f} thousand million "
+        f"multiply-adds for one {'patch' if info.input.window else 'slice of 256 x 256 pixels'}"
+        if found
+        else f"a number of parameters that is {UNKNOWN}"
+    )
+    initial = str(found.get("initialisation", UNKNOWN))
+    how = {"scratch": "at random"}.get(initial, f"from {initial}{INITIAL.get(initial, '')}")
+    count, regions = info.architecture.channels, len(info.regions)
+    return [
+        f"The network is '{name}'{f' ({chosen})' if chosen else ''}{cited}, with {size}; it takes "
+        f"{numbered(count, 'channel')} and gives the probability of {each_region(regions)} in each pixel.",
+        f"Its weights began {how if initial != UNKNOWN else UNKNOWN}.",
+    ]
+
+
+def describe_training(study: Study) -> list[str]:
+    if study.config is None:
+        return [f"Loss, optimiser, schedule and the other settings of the training: {UNKNOWN}."]
+    settings, found = study.config.train, study.environment
+    images = f"{settings.epoch_images} images" if settings.epoch_images else "all training images"
+    minutes = f"{float(found['seconds_of_training_steps']) / 60:.0f} minutes" if found else UNKNOWN
+    return [
+        f"The loss is {describe_loss(study.config.loss)}.",
+        _optimiser(settings),
+        f"The rate {_schedule(settings)}.",
+        f"Training took {numbered(settings.epochs, 'epoch')} of {images} in batches of {settings.batch_size}, "
+        f"{'every case drawn alike' if not settings.balance_patients else _balance(settings)}; seed "
+        f"{study.config.seed}; "
+        f"time of the training steps: {minutes}.",
+        _details(settings, str(found.get("precision", UNKNOWN))),
+    ]
+
+
+def describe_loss(loss: LossConfig) -> str:
+    """In words, with citations."""
+    if loss.sum:
+        return "the sum of " + "; ".join(
+            f"{_named_loss(term.name, term.options)} with weight {_weight(term.ends)}" for term in loss.sum
+        )
+    return _named_loss(loss.name, loss.options)
+
+
+def _named_loss(name: str, options: Mapping[str, Any]) -> str:
+    words, key = LOSSES.get(name, (f"'{name}'", ""))
+    chosen = ", ".join(f"{option} {value}" for option, value in options.items())
+    return f"{words}{f' ({chosen})' if chosen else ''}{cite(key)}"
+
+
+def _weight(ends: tuple[float, float]) -> str:
+    return f"{ends[0]:g}" if ends[0] == ends[1] else f"{ends[0]:g} at the start to {ends[1]:g} at the end"
+
+
+def _optimiser(settings: TrainConfig) -> str:
+    name, key = {"adamw": ("AdamW", "loshchilov2019"), "adam": ("Adam", "kingma2015")}[settings.optimiser]
+    backbone = f" ({settings.backbone_rate:g} of it for the backbone)" if settings.backbone_rate != 1 else ""
+    return (
+        f"It was minimised by {name}{cite(key)} with a learning rate of {settings.learning_rate:g}{backbone} "
+        f"and a weight "
+        f"decay of {settings.weight_decay:g}."
+    )
+
+
+def _schedule(settings: TrainConfig) -> str:
+    falls = SCHEDULES[settings.schedule].format(factor=settings.plateau_factor, patience=settings.plateau_patience)
+    return (
+        f"rises linearly over the first {settings.warmup:.0%} of the steps and then {falls}"
+        if settings.warmup
+        else falls
+    )
+
+
+def _balance(settings: TrainConfig) -> str:
+    share = f"{settings.balance_patients:g} between every case alike (0) and every patient alike (1)"
+    return f"drawn with a balance of {share}"
+
+
+def _details(settings: TrainConfig, precision: str) -> str:
+    said = [
+        f"gradients were clipped at a norm of {settings.clip_norm:g}" if settings.clip_norm else "",
+        f"the weights kept are a moving average (decay {settings.average_decay:g} a step)"
+        if settings.average_decay
+        else "",
+        f"layer-wise decay of the rate by {settings.layer_decay:g}" if settings.layer_decay != 1 else "",
+        f"the backbone was frozen for {numbered(settings.freeze_epochs, 'epoch')}" if settings.freeze_epochs else "",
+        f"training stopped after {settings.patience} epochs without improvement" if settings.patience else "",
+        f"computed in {precision}",
+    ]
+    text = "; ".join(filter(None, said))
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def describe_selection(study: Study) -> list[str]:
+    info = study.info
+    if info is None:
+        return [f"How the final model and its threshold were chosen: {UNKNOWN}."]
+    best = max((number for number, row in enumerate(study.history, 1) if row.get("best") == "1"), default=None)
+    epoch = f" (epoch {best} of {len(study.history)})" if best else ""
+    points = "; ".join(
+        f"{in_words(region)}: threshold {threshold:g}, temperature {temperature:.2f}"
+        for region, threshold, temperature in zip(info.regions, info.thresholds, info.temperatures, strict=True)
+    )
+    return [
+        f"The weights with the highest {_selected_by(info.metrics)} were kept{epoch}; the test part had no say.",
+        "Temperature [@guo2017] and threshold were then fitted on the validation patients: "
+        f"{points if not study.in_folds else 'in each fold its own'}.",
+        f"After the threshold: {study.summary.conventions.get('postprocessing', 'no post-processing')}.",
+    ]
+
+
+def _selected_by(metrics: Mapping[str, Any]) -> str:
+    return str(metrics.get("selected_by", "validation Dice by patient"))
+
+
+def in_words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def each_region(regions: int) -> str:
+    return "the tumour" if regions == 1 else f"each of {regions} regions"
