@@ -308,7 +308,7 @@ def operating_point(arm: Arm) -> str:
         "model.temperature": f"{median(info.temperatures[0] for info in infos):.3f}",
         "model.threshold": f"{median(info.thresholds[0] for info in infos):.2f}",
     }
-    gates = [gate["probability"] for info in infos for gate in info.metrics.get("presence_gate", {}).values()]
+    gates = [gate.probability for info in infos for gate in info.metrics.presence_gate.values()]
     settings |= {"model.gate": f"{median(gates):.2f}"} if gates else {}
     pixels = [info.postprocessing.smallest_px.get(info.regions[0], 0) for info in infos]
     settings |= (

@@ -59,13 +59,13 @@ def main() -> None:
 
 def ship_builtin(run: Path, folds: Path | None) -> list[Path]:
     info = read_info(run / "model.safetensors")
-    if "CC BY 4.0" not in info.licence or info.split["leaking"] or info.data.get("forbids_passing_on"):
-        sys.exit(f"{run}: {info.licence}; leaking: {info.split['leaking']}: not to be shipped")
+    if "CC BY 4.0" not in info.licence or info.split.leaking or info.data.forbids_passing_on:
+        sys.exit(f"{run}: {info.licence}; leaking: {info.split.leaking}: not to be shipped")
     refuse_large(run / name for name in FILES)
     LISTED.mkdir(exist_ok=True)
     copied = [Path(shutil.copyfile(run / name, LISTED / f"{BUILTIN}{suffix}")) for name, suffix in FILES.items()]
     card = LISTED / f"{BUILTIN}.md"
-    if info.split.get("trains_on_all"):
+    if info.split.trains_on_all:
         if folds is None:
             sys.exit(f"{run}: trained on all patients; give --folds, the folds of its recipe")
         card.write_text(with_folds(info, LISTED / f"{BUILTIN}.safetensors", folds))
@@ -78,8 +78,7 @@ def with_folds(info: ModelInfo, target: Path, folds: Path) -> str:
     summary = read_summary(folds / "summary.json")
     refuse_strangers(info, tested(folds), folds)
     told = with_figures(info, summary)
-    headline = {**told.metrics["headline"], "headline_status": ["out of fold"]}
-    told = told.model_copy(update={"metrics": {**told.metrics, "headline": headline}})
+    told = told.with_metrics(headline={**(told.metrics.headline or {}), "headline_status": ["out of fold"]})
     save_model(target, read_content(target).weights, told)
     stamp_onnx(target)
     return render_card(told, summary, target)
@@ -158,15 +157,9 @@ def mean_over_regions(rows: Iterable[Row]) -> float:
 def as_told(info: ModelInfo, summary: Summary) -> ModelInfo:
     """What the model says of itself, with the figures of the folds."""
     told = with_figures(info, summary)
-    headline = {**told.metrics["headline"], "headline_status": ["out of fold"]}
-    return told.model_copy(
-        update={
-            "name": BRATS,
-            "licence": TERMS,
-            "data": {**info.data, "name": f"BraTS 2021, {CALLED}", "attribution": ATTRIBUTION},
-            "metrics": {**told.metrics, "headline": headline},
-        }
-    )
+    data = info.data.model_copy(update={"name": f"BraTS 2021, {CALLED}", "attribution": ATTRIBUTION})
+    headline = {**(told.metrics.headline or {}), "headline_status": ["out of fold"]}
+    return told.model_copy(update={"name": BRATS, "licence": TERMS, "data": data}).with_metrics(headline=headline)
 
 
 def card_of(info: ModelInfo, summary: Summary, weights: Path, rows: Sequence[Row], folds: str) -> str:

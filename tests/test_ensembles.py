@@ -24,7 +24,8 @@ from tumorline.data.dataset import load_dataset
 from tumorline.ensembles import describe, mean_postprocessing
 from tumorline.errors import UserError
 from tumorline.inference.model import to_probability
-from tumorline.model_file import KnownCases, ModelInfo, read_info, save_model
+from tumorline.model_file import read_info, save_model
+from tumorline.model_info import KnownCases, ModelInfo
 from tumorline.models.ensemble import Ensemble
 from tumorline.network_file import load_network
 
@@ -76,7 +77,7 @@ def test_an_ensemble_answers_with_the_mean_probability(pair: Path, tiny_run: Pat
     assert np.allclose(answers[0], (answers[1] + answers[2]) / 2, atol=1e-5)
     infos = [tumorline.load(model).info for model in (pair, tiny_run, other_run)]
     assert infos[0].thresholds[0] == pytest.approx((infos[1].thresholds[0] + infos[2].thresholds[0]) / 2)
-    assert infos[0].metrics["operating_point"]["members"][1] == {
+    assert infos[0].metrics.operating_point.to_json()["members"][1] == {
         "name": infos[2].name,
         "threshold": infos[2].threshold,
         "temperature": infos[2].temperature,
@@ -172,7 +173,7 @@ def test_a_tested_image_of_a_patient_that_was_trained_on_is_training_unless_slic
     known = KnownCases(patients={"train": patients}, contents={"test": [facts.image_hash]})
     single = read_info(tiny_run / "model.safetensors").model_copy(update={"known_cases": known})
     both = describe("both", [single, single])
-    by_slice = single.model_copy(update={"split": {**single.split, "leaking": True}})
+    by_slice = single.model_copy(update={"split": single.split.model_copy(update={"leaking": True})})
     assert case_status(single, dataset)[case.id] == "train"
     assert case_status(by_slice, dataset)[case.id] == "test"
     assert case_status(both, dataset)[case.id] == "train"
@@ -191,7 +192,7 @@ def test_folds_become_one_model_that_no_case_is_left_to_test(folds: Path, tiny_s
     model = tumorline.ensemble(folds, tmp_path / "folds.safetensors")
     info = read_info(model)
     assert [member.config["split"]["fold"] for member in info.members] == [0, 1]
-    assert info.split["parts"]["test"] == 0
+    assert info.split.parts["test"] == 0
     with pytest.raises(UserError, match="known to this model from the training of one or another of its 2 members"):
         tumorline.evaluate(model, tiny_source, output=tmp_path / "out")
 
@@ -200,7 +201,7 @@ def test_a_threshold_by_hand_is_kept(tiny_run: Path) -> None:
     infos = [read_info(tiny_run / "model.safetensors").model_copy(update={"threshold": x}) for x in (0.3, 0.6)]
     assert describe("mean", infos).threshold == pytest.approx(0.45)
     by_hand = describe("hand", infos, 0.7)
-    assert (by_hand.threshold, by_hand.metrics["operating_point"]["chosen"]) == (0.7, 0.7)
+    assert (by_hand.threshold, by_hand.metrics.operating_point.chosen) == (0.7, 0.7)
     with pytest.raises(UserError, match="--threshold 2: expected a probability between 0 and 1"):
         describe("wrong", infos, 2)
 
@@ -208,11 +209,13 @@ def test_a_threshold_by_hand_is_kept(tiny_run: Path) -> None:
 def test_all_licences_and_attributions_are_named_once(tiny_run: Path) -> None:
     info = read_info(tiny_run / "model.safetensors")
     others = [
-        info.model_copy(update={"licence": f"licence {x}", "data": {**info.data, "attribution": f"by {x}"}})
+        info.model_copy(
+            update={"licence": f"licence {x}", "data": info.data.model_copy(update={"attribution": f"by {x}"})}
+        )
         for x in "aba"
     ]
     both = describe("both", others)
-    assert (both.licence, both.data["attribution"]) == ("licence a; licence b", "by a; by b")
+    assert (both.licence, both.data.attribution) == ("licence a; licence b", "by a; by b")
 
 
 @pytest.mark.parametrize(
@@ -234,7 +237,7 @@ def test_members_that_do_not_agree_are_refused(
 
 def test_other_sequences_are_refused(tiny_run: Path, tmp_path: Path) -> None:
     data = read_info(tiny_run / "model.safetensors").data
-    other = changed(tiny_run, tmp_path / "other.safetensors", data={**data, "channel": "flair"})
+    other = changed(tiny_run, tmp_path / "other.safetensors", data=data.model_copy(update={"channel": "flair"}))
     with pytest.raises(UserError, match=r"its channel \(sequence\) is flair, that of .* is not stated"):
         tumorline.ensemble([tiny_run, other], tmp_path / "both.safetensors")
 

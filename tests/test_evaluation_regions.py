@@ -19,8 +19,8 @@ from tumorline.evaluation.weaknesses import operating_weaknesses
 from tumorline.files import read_csv
 from tumorline.inference.model import Model
 from tumorline.metrics.summary import Row
-from tumorline.model_file import ModelInfo, find_model, read_info
-from tumorline.model_info import InputSpec, KnownCases, point_figures
+from tumorline.model_file import find_model, read_info
+from tumorline.model_info import InputSpec, KnownCases, ModelInfo, point_figures
 from tumorline.results import OperatingPoint, Summary
 from tumorline.runtime import FloatArray
 
@@ -107,7 +107,7 @@ def model_of(regions: Sequence[str] = BRATS, channels: Sequence[str] = CHANNELS)
         "threshold": 0.5,
         "temperature": 1.0,
         "constant_mask": "",
-        "data": {**info.data, "channel": "", "label": ""},
+        "data": info.data.model_copy(update={"channel": "", "label": ""}),
     }
     return Model(Path("model.safetensors"), info.model_copy(update=changes), bright)
 

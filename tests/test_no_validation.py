@@ -30,7 +30,7 @@ def folds(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_all_that_do_not_test_train_and_the_last_weights_are_kept(folds: Path) -> None:
     info = read_info(folds / "fold-0" / "model.safetensors")
-    assert info.split["parts"] == {"train": 4, "validation": 0, "test": 4}
+    assert info.split.parts == {"train": 4, "validation": 0, "test": 4}
     assert (info.threshold, info.temperature) == (0.4, 1.5)
     rows = read_history(folds / "fold-0")
     assert [row["validation_dice"] for row in rows] == ["", ""]

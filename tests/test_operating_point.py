@@ -17,10 +17,10 @@ from tumorline.errors import UserError
 from tumorline.evaluation import operating_point
 from tumorline.evaluation.weaknesses import operating_weaknesses
 from tumorline.metrics import calibration
-from tumorline.model_file import ModelInfo, find_model, read_info
-from tumorline.model_info import InputSpec
+from tumorline.model_file import find_model, read_info
+from tumorline.model_info import InputSpec, ModelInfo
 from tumorline.network_input.windows import NetworkInput, prepare_input
-from tumorline.results import OperatingPoint, guess_code
+from tumorline.results import OperatingPoint, PointFigures, guess_code
 from tumorline.runtime import FloatArray
 
 
@@ -86,15 +86,16 @@ def test_a_run_keeps_its_operating_point_in_model_and_summary(tiny_run: Path) ->
     summary = json.loads((tiny_run / "summary.json").read_text())
     assert summary["operating_point"]["threshold"] == info.threshold
     assert summary["operating_point"]["temperature"] == info.temperature != 1
-    assert summary["operating_point"]["threshold_curve"] == info.metrics["operating_point"]["threshold_curve"]
+    assert summary["operating_point"]["threshold_curve"] == info.metrics.operating_point.to_json()["threshold_curve"]
     assert "Too much or too little" in (tiny_run / "report.html").read_text()
     assert "Do the probabilities mean what they say?" in (tiny_run / "report.html").read_text()
 
 
 def described(**changes: Any) -> ModelInfo:
-    point = {"chosen": "validation", "validation_patients": changes.pop("patients", 12)}
-    info = read_info(find_model(Path("builtin")))
-    return info.model_copy(update={"temperature": 1.2, "metrics": {"operating_point": point}, **changes})
+    chosen, patients = changes.pop("chosen", "validation"), changes.pop("patients", 12)
+    point = PointFigures(chosen=chosen, validation_patients=patients)
+    info = read_info(find_model(Path("builtin"))).model_copy(update={"temperature": 1.2, **changes})
+    return info.with_metrics(operating_point=point)
 
 
 @pytest.mark.parametrize(
@@ -116,8 +117,7 @@ def test_an_operating_point_that_rests_on_little_is_warned_of(changes: dict[str,
 
 def test_a_sound_operating_point_and_a_threshold_by_hand_are_not() -> None:
     assert operating_weaknesses(described(patients=5)) == []
-    by_hand = {"operating_point": {"chosen": 0.95, "validation_patients": 9}}
-    assert operating_weaknesses(described(threshold=0.95, metrics=by_hand)) == []
+    assert operating_weaknesses(described(threshold=0.95, chosen=0.95, patients=9)) == []
 
 
 def test_the_search_ends_at_the_limits_that_are_warned_of() -> None:

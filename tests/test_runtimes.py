@@ -11,7 +11,7 @@ import tumorline
 from tests.conftest import Program
 from tumorline.errors import UserError
 from tumorline.inference.model import AUTO, Model, fastest_verified, load
-from tumorline.model_info import PrecisionChange, precision_changes
+from tumorline.model_info import PrecisionChange
 from tumorline.runtime import PRECISIONS, RUNTIMES, RuntimeOptions, can_compute, compiled, open_runtime
 
 pytestmark = pytest.mark.filterwarnings("ignore::tumorline.errors.UserNotice")
@@ -77,11 +77,9 @@ def test_what_is_no_runtime_or_no_precision_is_one_line(program: Program, tmp_pa
 
 def verified(model: Model, **mean: float) -> Model:
     changes = {
-        name: PrecisionChange(cases=9, mean=value, largest=0.02, runtime="openvino").model_dump()
-        for name, value in mean.items()
+        name: PrecisionChange(cases=9, mean=value, largest=0.02, runtime="openvino") for name, value in mean.items()
     }
-    metrics = {**model.info.metrics, "precisions": changes}
-    return Model(model.path, model.info.model_copy(update={"metrics": metrics}), model.runtime)
+    return Model(model.path, model.info.with_metrics(precisions=changes), model.runtime)
 
 
 def test_auto_takes_what_was_verified_and_the_machine_has(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,7 +162,7 @@ def test_a_cache_that_cannot_be_written_and_old_networks_cost_nothing(
 
 def test_a_training_measures_what_a_reduced_precision_costs_and_the_card_says_it(tiny_run: Path) -> None:
     able = [name for name in PRECISIONS[1:] if can_compute(name)]
-    changes = precision_changes(load(tiny_run).info)
+    changes = load(tiny_run).info.metrics.precisions
     assert list(changes) == able
     for name, change in changes.items():
         assert change.largest >= abs(change.mean)

@@ -92,9 +92,9 @@ def test_report_and_card_show_the_sources(mixed: Mixed) -> None:
 def test_the_model_knows_terms_and_cases_of_all_sources(mixed: Mixed) -> None:
     info = read_info(mixed.run / "model.safetensors")
     assert str(mixed.folder) not in info.model_dump_json()
-    assert [source["name"] for source in info.data["sources"]] == ["slices", "scans", "heads"]
-    assert info.data["forbids_passing_on"] == ["scans"]
-    assert "heads: Somebody" in info.data["attribution"]
+    assert [source.name for source in info.data.sources] == ["slices", "scans", "heads"]
+    assert info.data.forbids_passing_on == ["scans"]
+    assert "heads: Somebody" in info.data.attribution
     assert info.licence.startswith("NOT TO BE PASSED ON: Weights trained on slices (terms not stated); scans (no redis")
     hashes = {content for part in info.known_cases.contents.values() for content in part}
     assert len(hashes) == 16 + 5 + 10

@@ -90,8 +90,9 @@ def test_a_model_of_nine_cases_ships_with_the_figures_of_its_folds(
     ):
         assert words in card
     info = read_info(paths[0])
-    assert (info.name, info.metrics["headline"]["headline_status"]) == ("builtin-brats", ["out of fold"])
-    assert set(info.metrics["headline"]["regions"]) == set(REGIONS)
+    headline = info.metrics.headline or {}
+    assert (info.name, headline["headline_status"]) == ("builtin-brats", ["out of fold"])
+    assert set(headline["regions"]) == set(REGIONS)
     assert "TCIA" in info.licence
     done = program("models")
     assert "builtin-brats" in done.out

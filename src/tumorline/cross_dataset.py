@@ -14,7 +14,7 @@ from tumorline.evaluation.status import case_status
 from tumorline.evaluation.tables import read_rows
 from tumorline.files import write_csv, write_json
 from tumorline.metrics.headline import count_false_lesions
-from tumorline.model_file import ModelInfo
+from tumorline.model_info import ModelInfo
 from tumorline.report.matrix import write_page
 from tumorline.report.region import dice_of_patients
 from tumorline.results import Metrics, Summary
@@ -81,7 +81,7 @@ def measure_matrix(
     ]
     result = Matrix(
         schema_version=SCHEMA_VERSION,
-        models={name: MatrixModel(data=info.data, threshold=info.threshold) for name, info in models.items()},
+        models={name: MatrixModel(data=info.data.stated(), threshold=info.threshold) for name, info in models.items()},
         sets={name: _describe_set(dataset) for name, dataset in _first_of_each(sets).items()},
         cells=cells,
         sentences=[sentence for cell in cells if (sentence := _sentence(cell, cells))],

@@ -12,18 +12,18 @@ from tumorline.config import RUN_NAME, Postprocessing
 from tumorline.data.split import PARTS
 from tumorline.errors import UserError, require_extra
 from tumorline.files import require_writable
-from tumorline.model_file import (
+from tumorline.model_file import Weights, find_model, read_content, read_info, save_model
+from tumorline.model_info import (
     Architecture,
     KnownCases,
     Member,
     ModelInfo,
-    Weights,
-    find_model,
-    read_content,
-    read_info,
-    save_model,
+    ModelMetrics,
+    TrainingData,
+    TrainingSplit,
+    describe_points,
+    one_or_list,
 )
-from tumorline.model_info import describe_points, one_or_list
 from tumorline.output_folder import refuse_taken_file
 from tumorline.results import MemberPoint, PointFigures
 from tumorline.run_folder import CONFIG_NAME, REPORT_NAME, read_config
@@ -71,7 +71,7 @@ def describe(name: str, infos: Sequence[ModelInfo], threshold: float | None = No
         raise UserError(f"--threshold {threshold:g}: expected a probability between 0 and 1")
     first = infos[0]
     known = _known_cases(infos)
-    halves = all(info.config["model"].get("storage") == "float16" for info in infos)
+    halves = all(info.storage == "float16" for info in infos)
     means = [round(fmean(values), 6) for values in zip(*(info.thresholds for info in infos), strict=True)]
     chosen = "mean of the members" if threshold is None else threshold
     return ModelInfo(
@@ -90,7 +90,7 @@ def describe(name: str, infos: Sequence[ModelInfo], threshold: float | None = No
         split=_split(infos, known),
         known_cases=known,
         config={"model": {"name": "ensemble", "storage": "float16" if halves else "float32"}},
-        metrics=describe_points({region: _point(infos, region, chosen) for region in first.regions}),
+        metrics=ModelMetrics(**describe_points({region: _point(infos, region, chosen) for region in first.regions})),
         versions=environment.versions(),
         licence=_distinct(info.licence for info in infos),
     )
@@ -164,8 +164,8 @@ def _shared(info: ModelInfo) -> dict[str, Any]:
         "normalisation": info.input.normalisation,
         "image size": info.image_size,
         "preprocessing": info.preprocessing,
-        "channel (sequence)": info.data.get("channel", ""),
-        "label (what is outlined)": info.data.get("label", ""),
+        "channel (sequence)": info.data.channel,
+        "label (what is outlined)": info.data.label,
     }
 
 
@@ -196,33 +196,34 @@ def _union(members: Sequence[Mapping[str, Sequence[str]]]) -> dict[str, list[str
     return union
 
 
-def _data(infos: Sequence[ModelInfo], known: KnownCases) -> dict[str, Any]:
+def _data(infos: Sequence[ModelInfo], known: KnownCases) -> TrainingData:
     data = [info.data for info in infos]
-    return {
-        **data[0],
-        "name": _distinct(each["name"] for each in data),
-        "simulated": all(each["simulated"] for each in data),
-        "cases": sum(_count_cases(infos, known).values()),
-        "attribution": _distinct(each.get("attribution", "") for each in data),
-    }
+    return data[0].model_copy(
+        update={
+            "name": _distinct(each.name for each in data),
+            "simulated": all(each.simulated for each in data),
+            "cases": sum(_count_cases(infos, known).values()),
+            "attribution": _distinct(each.attribution for each in data),
+        }
+    )
 
 
-def _split(infos: Sequence[ModelInfo], known: KnownCases) -> dict[str, Any]:
+def _split(infos: Sequence[ModelInfo], known: KnownCases) -> TrainingSplit:
     splits = [info.split for info in infos]
-    return {
-        "by": _distinct(split["by"] for split in splits),
-        "seed": splits[0]["seed"] if len({split["seed"] for split in splits}) == 1 else None,
-        "origin": f"members: {_distinct(split['origin'] for split in splits)}",
-        "leaking": any(split["leaking"] for split in splits),
-        "patients_unknown": any(split["patients_unknown"] for split in splits),
-        "parts": _count_cases(infos, known),
-    }
+    return TrainingSplit(
+        by=_distinct(split.by for split in splits),
+        seed=splits[0].seed if len({split.seed for split in splits}) == 1 else None,
+        origin=f"members: {_distinct(split.origin for split in splits)}",
+        leaking=any(split.leaking for split in splits),
+        patients_unknown=any(split.patients_unknown for split in splits),
+        parts=_count_cases(infos, known),
+    )
 
 
 def _count_cases(infos: Sequence[ModelInfo], known: KnownCases) -> dict[str, int]:
     """Cases of each part; of each the hash of the image is known and, of several channels, those of the channels."""
     hashes = sum(len(names) for info in infos for names in info.known_cases.contents.values())
-    each = max(1, round(hashes / max(1, sum(info.data.get("cases", 0) for info in infos))))
+    each = max(1, round(hashes / max(1, sum(info.data.cases for info in infos))))
     return {part: round(len(names) / each) for part, names in known.contents.items()}
 
 

@@ -15,7 +15,8 @@ from torch import nn
 
 from tumorline.errors import MissingExtraError, UserError
 from tumorline.files import atomic_path, write_bytes
-from tumorline.model_file import METADATA_KEY, STAMP_KEY, ModelInfo, read_content
+from tumorline.model_file import METADATA_KEY, STAMP_KEY, read_content
+from tumorline.model_info import ModelInfo
 from tumorline.network_file import load_network
 from tumorline.onnx_file import NETWORK_KEY, hash_network
 from tumorline.runtime import Runtime, open_runtime
@@ -52,7 +53,7 @@ def export_onnx(path: Path, target: Path) -> Path:
         _trace(network, image, draft)
         model = onnx.load(draft)
         _forget_origin(model)
-        if info.config["model"].get("storage") == "float16":
+        if info.storage == "float16":
             _store_in_half(model)
         _save_stamped(model, path, draft)
         require_parity(open_runtime(draft).run, network, info, target)

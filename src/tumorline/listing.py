@@ -4,7 +4,8 @@ import csv
 from pathlib import Path
 from statistics import mean
 
-from tumorline.model_file import ModelInfo, find_model, listed_models, read_info
+from tumorline.model_file import find_model, listed_models, read_info
+from tumorline.model_info import ModelInfo
 from tumorline.wording import numbered
 
 NETWORKS = Path(__file__).with_name("models") / "networks.csv"
@@ -19,7 +20,7 @@ def list_trained_models() -> list[dict[str, str]]:
         rows.append(
             {
                 "model": name,
-                "trained on": info.data["name"],
+                "trained on": info.data.name,
                 "input": _input_size(info),
                 "figure": headline_figure(info),
             }
@@ -35,7 +36,7 @@ def _input_size(info: ModelInfo) -> str:
 
 def headline_figure(info: ModelInfo) -> str:
     """Dice by patient with its limits, of several regions the mean over them."""
-    headline = info.metrics.get("headline")
+    headline = info.metrics.headline
     if headline is None:
         return "none of its own"
     out_of_fold = ", out of fold" if "out of fold" in headline["headline_status"] else ""

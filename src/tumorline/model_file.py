@@ -16,11 +16,9 @@ from safetensors.numpy import save_file
 
 from tumorline.errors import UserError
 from tumorline.files import atomic_path, sort_metadata
-from tumorline.model_info import Architecture, InputSpec, KnownCases, Member, ModelInfo, parse_info, write_info
+from tumorline.model_info import ModelInfo, parse_info, write_info
 from tumorline.results import Summary
 from tumorline.run_folder import CONFIG_NAME, WEIGHTS_NAME
-
-__all__ = ["Architecture", "InputSpec", "KnownCases", "Member", "ModelInfo"]
 
 METADATA_KEY, STAMP_KEY = "tumorline", "tumorline_stamp"
 LISTED = Path(__file__).with_name("weights")
@@ -79,7 +77,7 @@ def with_figures(info: ModelInfo, summary: Summary) -> ModelInfo:
         for region, figures in published["regions"].items()
     }
     headline = {key: published[key] for key in ("headline_status", "cases", "patients")} | {"regions": regions}
-    return info.model_copy(update={"metrics": {**info.metrics, "headline": headline}})
+    return info.with_metrics(headline=headline)
 
 
 def read_info(path: Path) -> ModelInfo:

@@ -10,8 +10,8 @@ from torch import nn
 
 from tumorline import models
 from tumorline.errors import UserError
-from tumorline.model_file import Architecture, ModelInfo, read_info
-from tumorline.model_info import one_for_each
+from tumorline.model_file import read_info
+from tumorline.model_info import Architecture, ModelInfo, one_for_each
 from tumorline.models.ensemble import Ensemble
 
 

@@ -1,7 +1,7 @@
 """What a model file says of the data, the split and the terms that it comes from."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tumorline import environment
 from tumorline.audit import describe
@@ -14,8 +14,19 @@ from tumorline.data.joined import source_names
 from tumorline.data.terms import MARKS, Terms, terms_of
 from tumorline.evaluation import baselines
 from tumorline.evaluation.status import SEEN
-from tumorline.model_file import Architecture, KnownCases, ModelInfo, read_origin
-from tumorline.model_info import InputSpec, one_or_list
+from tumorline.model_file import read_origin
+from tumorline.model_info import (
+    VALIDATION_DICE,
+    Architecture,
+    InputSpec,
+    KnownCases,
+    ModelInfo,
+    ModelMetrics,
+    TrainingData,
+    TrainingSource,
+    TrainingSplit,
+    one_or_list,
+)
 from tumorline.network_input.fit import VERSION as PREPROCESSING
 from tumorline.network_input.windows import input_of
 from tumorline.user_text import written_path
@@ -50,11 +61,11 @@ def model_info(task: "Task") -> ModelInfo:
         preprocessing=PREPROCESSING,
         constant_mask=one_or_list(_constant_masks(task)),
         mean_image=_mean_image(task),
-        data=_data_description(task.dataset),
-        split=split_description(task),
+        data=_training_data(task.dataset),
+        split=describe_split(task),
         known_cases=_known_cases(task),
         config=config.without_paths(),
-        metrics={"selected_by": "validation Dice by patient" if config.split.validates else "being the last"},
+        metrics=ModelMetrics(selected_by=VALIDATION_DICE if config.split.validates else "being the last"),
         versions=environment.versions(),
         licence=_licence(config, task.dataset),
     )
@@ -109,46 +120,43 @@ def _mean_image(task: "Task") -> str:
     return describe.to_text(describe.mean_picture([task.dataset.facts[position] for position in positions]))
 
 
-def _data_description(dataset: Dataset) -> dict[str, Any]:
-    source = dataset.source
-    corrected = sum(case.correction is not None for case in dataset.cases)
-    return {
-        "name": source.name,
-        "simulated": source.simulated,
-        "cases": len(dataset.cases),
-        "channel": source.channel,
-        "label": source.label,
-        "attribution": ATTRIBUTIONS.get(source.known_as, ""),
-        **({"corrected": corrected} if corrected else {}),
-        **_described_sources(dataset),
-    }
+def _training_data(dataset: Dataset) -> TrainingData:
+    """The data with the terms of each source, and what they forbid; of several also what each has given."""
+    source, terms = dataset.source, terms_of_sources(dataset)
+    described = TrainingData(
+        name=source.name,
+        simulated=source.simulated,
+        cases=len(dataset.cases),
+        channel=source.channel,
+        label=source.label,
+        attribution=ATTRIBUTIONS.get(source.known_as, ""),
+    )
+    more: dict[str, object] = {key: names for key in MARKS if (names := _forbidding(terms, key))}
+    if corrected := sum(case.correction is not None for case in dataset.cases):
+        more["corrected"] = corrected
+    if dataset.members:
+        more["attribution"] = " ".join(f"{one.name}: {one.attribution}" for one in terms if one.attribution)
+        more["sources"] = [_training_source(*pair) for pair in zip(terms, dataset.members, strict=True)]
+    return described.model_copy(update=more)
 
 
-def _described_sources(dataset: Dataset) -> dict[str, Any]:
-    """Terms of each source, and what they forbid; of several also what each has given. Nothing where there is none."""
-    terms = terms_of_sources(dataset)
-    forbidden = {key: names for key in MARKS if (names := _forbidding(terms, key))}
-    if not dataset.members:
-        return forbidden
-    rows = [
-        {**one.to_json(), "cases": len(member.cases), "patients_unknown": member.source.patients_unknown}
-        for one, member in zip(terms, dataset.members, strict=True)
-    ]
-    joined = " ".join(f"{one.name}: {one.attribution}" for one in terms if one.attribution)
-    return {**forbidden, "sources": rows, "attribution": joined}
+def _training_source(terms: Terms, member: Dataset) -> TrainingSource:
+    return TrainingSource.model_validate(
+        {**terms.to_json(), "cases": len(member.cases), "patients_unknown": member.source.patients_unknown}
+    )
 
 
-def split_description(task: "Task") -> dict[str, Any]:
+def describe_split(task: "Task") -> TrainingSplit:
     """How the data was split, for the summary and the model file."""
-    return {
-        **({"trains_on_all": True} if task.config.split.trains_on_all else {}),
-        "by": task.config.split.by,
-        "seed": task.config.split.seed,
-        "origin": task.split.origin,
-        "leaking": task.split.leaking,
-        "patients_unknown": task.dataset.source.patients_unknown,
-        "parts": {part: len(task.split.cases(part)) for part in splits.PARTS},
-    }
+    described = TrainingSplit(
+        by=task.config.split.by,
+        seed=task.config.split.seed,
+        origin=task.split.origin,
+        leaking=task.split.leaking,
+        patients_unknown=task.dataset.source.patients_unknown,
+        parts={part: len(task.split.cases(part)) for part in splits.PARTS},
+    )
+    return described.model_copy(update={"trains_on_all": True}) if task.config.split.trains_on_all else described
 
 
 def _known_cases(task: "Task") -> KnownCases:

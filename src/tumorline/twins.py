@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from tumorline.errors import UserError, UserNotice
-from tumorline.model_file import METADATA_KEY, STAMP_KEY, Content, ModelInfo, read_content
+from tumorline.model_file import METADATA_KEY, STAMP_KEY, Content, read_content
+from tumorline.model_info import ModelInfo
 from tumorline.onnx_file import NETWORK_KEY, hash_network
 from tumorline.runtime import DEFAULT, RUNTIMES, RuntimeOptions, Twin, open_runtime
 

@@ -13,7 +13,8 @@ from tumorline.audit.between import compare_sets, load_pictures
 from tumorline.config import DataConfig
 from tumorline.data.dataset import load_dataset
 from tumorline.evaluation.status import case_status
-from tumorline.model_file import KnownCases, ModelInfo, read_info, save_model
+from tumorline.model_file import read_info, save_model
+from tumorline.model_info import KnownCases, ModelInfo
 
 FROZEN = Path(__file__).parents[1] / "frozen" / "0.1.0" / "run" / "model.safetensors"
 

@@ -16,8 +16,16 @@ from tests.conftest import TINY
 from tumorline.config import TrainConfig
 from tumorline.errors import UserError
 from tumorline.export import export_onnx
-from tumorline.model_file import Architecture, KnownCases, ModelInfo, save_model
-from tumorline.model_info import InputSpec
+from tumorline.model_file import save_model
+from tumorline.model_info import (
+    Architecture,
+    InputSpec,
+    KnownCases,
+    ModelInfo,
+    ModelMetrics,
+    TrainingData,
+    TrainingSplit,
+)
 from tumorline.models import MODELS, SOURCES, backbone_layers, build, count_parameters, layers_by_name, weigh_outputs
 from tumorline.network_file import load_network
 from tumorline.runtime import open_runtime
@@ -236,11 +244,11 @@ def saved(
         input=spec,
         image_size=image_size,
         preprocessing=1,
-        data={"name": "tiny", "simulated": True},
-        split={"by": "patient", "seed": 0, "origin": "", "leaking": False, "patients_unknown": False, "parts": {}},
+        data=TrainingData(name="tiny", simulated=True),
+        split=TrainingSplit(by="patient", seed=0, origin="", leaking=False, patients_unknown=False, parts={}),
         known_cases=KnownCases(patients={}, contents={}),
         config={"model": {}},
-        metrics={},
+        metrics=ModelMetrics(),
         versions={},
         licence="",
     )

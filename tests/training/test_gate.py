@@ -111,7 +111,7 @@ def test_a_run_chooses_its_gate_and_keeps_it_in_the_exported_network(tmp_path: P
     run = train(with_data(config, [slices, f"{heads},tumour_free=true"]), output=tmp_path / "run", notify=said.append)
     assert any("masks are empty below a presence of" in line for line in said)
     info = read_info(run / "model.safetensors")
-    assert info.metrics["presence_gate"]["tumour"]["probability"] == pytest.approx(0.999999)
+    assert info.metrics.presence_gate["tumour"].probability == pytest.approx(0.999999)
     model = load(run)
     image = np.random.default_rng(0).uniform(0, 200, (1, 64, 64)).astype(np.float32)
     assert model.probability(image).max() < 1e-6

@@ -8,7 +8,8 @@ from typing import Any
 
 from tumorline.errors import UserError
 from tumorline.listing import headline_figure
-from tumorline.model_file import LISTED, ModelInfo, find_model, listed_models, model_name, read_info
+from tumorline.model_file import LISTED, find_model, listed_models, model_name, read_info
+from tumorline.model_info import ModelInfo
 from tumorline.run_folder import CARD_NAME, WEIGHTS_NAME
 
 Record = dict[str, Any]
@@ -54,8 +55,8 @@ def _described(path: Path, _changed: int) -> Record:
         "channels": _channels(info),
         "takes": "volumes" if info.input.dims == 3 or info.input.context else "pictures and volumes",
         "input": _input_in_words(info),
-        "trained_on": str(info.data["name"]),
-        "simulated": bool(info.data["simulated"]),
+        "trained_on": info.data.name,
+        "simulated": info.data.simulated,
         "figure": _figure(info),
         "limits": _limits(info, card),
         "licence": info.licence,
@@ -67,7 +68,7 @@ def _described(path: Path, _changed: int) -> Record:
 
 def _channels(info: ModelInfo) -> list[str]:
     """Names of the channels in their order; "" for one that is unknown."""
-    single = str(info.data.get("channel", ""))
+    single = info.data.channel
     return list(info.input.channels) or ([single] if info.image_channels == 1 else [""] * info.image_channels)
 
 
@@ -83,14 +84,14 @@ def _input_in_words(info: ModelInfo) -> str:
 def _figure(info: ModelInfo) -> str:
     """Empty where a model file, which may come from anyone, does not say it as ours do."""
     try:
-        return headline_figure(info) if "headline" in info.metrics else ""
+        return headline_figure(info) if info.metrics.headline is not None else ""
     except (LookupError, TypeError, ValueError, AttributeError):
         return ""
 
 
 def _limits(info: ModelInfo, card: str) -> list[str]:
     said = [_plain(bullet) for _, section in LIMITS.findall(card) for bullet in BULLET.findall(section)]
-    simulated = ["Trained on simulated images: it says nothing about patients."] if info.data["simulated"] else []
+    simulated = ["Trained on simulated images: it says nothing about patients."] if info.data.simulated else []
     return [*simulated, *said]
 
 

@@ -26,7 +26,7 @@ def ensemble(
     from tumorline.model_file import read_info
 
     info = read_info(api.ensemble(models, output, threshold, overwrite, trust_module or ()))
-    known = info.split["parts"]
+    known = info.split.parts
     say(f"{output}: {len(info.members)} members, threshold {', '.join(f'{value:g}' for value in info.thresholds)}")
     say("known cases: " + ", ".join(f"{number} {part}" for part, number in known.items()))
     if not known["test"]:

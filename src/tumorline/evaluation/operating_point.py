@@ -151,14 +151,12 @@ def _point(
 def with_operating_points(info: ModelInfo, points: Mapping[str, OperatingPoint]) -> ModelInfo:
     """The description of a model with what was chosen for each of its regions."""
     chosen = [points[region] for region in info.regions]
-    said = describe_points({region: points[region].figures for region in info.regions})
     return info.model_copy(
         update={
             "temperature": one_or_list([point.temperature for point in chosen]),
             "threshold": one_or_list([point.threshold for point in chosen]),
-            "metrics": {**info.metrics, **said},
         }
-    )
+    ).with_metrics(**describe_points({region: points[region].figures for region in info.regions}))
 
 
 def _fit_temperatures(answers: _Answers) -> list[float]:

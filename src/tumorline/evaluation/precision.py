@@ -45,8 +45,7 @@ def with_precisions(info: ModelInfo, changes: Mapping[str, PrecisionChange]) -> 
     """The description of a model with what was measured."""
     if not changes:
         return info
-    kept = {name: change.model_dump() for name, change in changes.items()}
-    return info.model_copy(update={"metrics": {**info.metrics, "precisions": kept}})
+    return info.with_metrics(precisions=dict(changes))
 
 
 def describe_changes(changes: Mapping[str, PrecisionChange]) -> list[str]:

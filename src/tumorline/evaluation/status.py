@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tumorline.data.dataset import Dataset
-from tumorline.model_file import ModelInfo
+from tumorline.model_info import ModelInfo
 from tumorline.output_folder import Memory
 
 HEADLINE = ("test", "unseen")
@@ -37,7 +37,7 @@ def case_status(info: ModelInfo, dataset: Dataset) -> dict[str, str]:
     contents = {name: part for part in (*HEADLINE, *SEEN) for name in info.known_cases.contents.get(part, [])}
     patients = {name: part for part in (*HEADLINE, *SEEN) for name in info.known_cases.patients.get(part, [])}
     severity = {"train": 0, "validation": 1, "test": 2, "unseen": 3}
-    by_slice = bool(info.split.get("leaking")) and not info.members
+    by_slice = info.split.leaking and not info.members
     status = {}
     for case, facts in zip(dataset.cases, dataset.facts, strict=True):
         by_content = [contents[name] for name in {facts.image_hash, *facts.channel_hashes} if name in contents]
@@ -58,7 +58,7 @@ def explain_nothing_left(info: ModelInfo, dataset: Dataset, status: Mapping[str,
     seen = ", ".join(f"{counts[part]} {part}" for part in SEEN if counts[part])
     training = f"the training of one or another of its {len(info.members)} members" if info.members else "its training"
     known = f"{dataset.source.path}: every case is known to this model from {training} ({seen})"
-    if info.split.get("trains_on_all"):
+    if info.split.trains_on_all:
         return (
             f"{known}: it was trained on all patients. {_out_of_fold(info)}; give other cases, or "
             "--allow-training-cases, which marks every output"
@@ -71,7 +71,7 @@ def explain_nothing_left(info: ModelInfo, dataset: Dataset, status: Mapping[str,
 
 def _out_of_fold(info: ModelInfo) -> str:
     """Where figures of the model's own patients are to be had."""
-    headline = info.metrics.get("headline", {})
+    headline = info.metrics.headline
     if not headline:
         return "Figures of its own patients are those of the folds of its recipe ('tumorline folds')"
     dice = [figures["dice"]["mean"] for figures in headline["regions"].values()]

@@ -121,8 +121,8 @@ def _describe_source(source: Source) -> SourceDescription:
 def _describe_split(info: ModelInfo, wanted: Request, headline: Sequence[Row]) -> SplitDescription:
     return SplitDescription.model_validate(
         {
-            **info.split,
-            "leaking": bool(info.split.get("leaking")) and any(row.status == "test" for row in headline),
+            **info.split.stated(),
+            "leaking": info.split.leaking and any(row.status == "test" for row in headline),
             "patients_unknown": wanted.dataset.source.patients_unknown,
             "training_cases_included": any(row.status in SEEN for row in headline),
         }
@@ -206,7 +206,7 @@ def _warnings(info: ModelInfo, wanted: Request, headline: Sequence[Row], leaking
     source = wanted.dataset.source
     own = [ResultWarning(code=code, text=text) for code, text in _of_the_cases(wanted, headline, leaking).items()]
     own += [*operating_weaknesses(info), *_other_meaning(info, source)]
-    if info.data.get("simulated") and not source.simulated:
+    if info.data.simulated and not source.simulated:
         text = "the model was trained on simulated images only"
         own.append(ResultWarning(code=WarningCode.TRAINED_ON_SIMULATED, text=text))
     return own
@@ -251,7 +251,7 @@ def _unknown_in(dataset: Dataset) -> str:
 
 def _other_meaning(info: ModelInfo, source: Source) -> list[ResultWarning]:
     """Warnings where the model was trained on another sequence, or to outline something else."""
-    channel, label = info.data.get("channel"), info.data.get("label")
+    channel, label = info.data.channel, info.data.label
     found = {}
     if channel and source.channel and channel != source.channel:
         text = f"OTHER SEQUENCE: the model was trained on {channel}, these pictures are {source.channel}"

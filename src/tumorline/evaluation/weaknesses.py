@@ -34,7 +34,7 @@ def _few_patients(info: ModelInfo, figures: PointFigures) -> str:
     patients = figures.validation_patients or len(info.known_cases.patients.get("validation", []))
     if info.members or not 0 < patients < FEWEST_PATIENTS:
         return ""
-    also = (("threshold", figures.chosen == "validation"), ("post-processing", "postprocessing" in info.metrics))
+    also = (("threshold", figures.chosen == "validation"), ("post-processing", info.metrics.postprocessing is not None))
     *first, last = ["epoch", "temperature", *(name for name, was_chosen in also if was_chosen)]
     chosen = f"{', '.join(first)} and {last}"
     who = "one patient" if patients == 1 else numbered(patients, "patient")

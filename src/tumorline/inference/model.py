@@ -18,8 +18,8 @@ from tumorline.geometry.tiles import answer_tiles, slide
 from tumorline.inference.given import read_given
 from tumorline.inference.post import postprocess
 from tumorline.journal import hash_file, hash_settings
-from tumorline.model_file import ModelInfo, find_model, read_info
-from tumorline.model_info import precision_changes
+from tumorline.model_file import find_model, read_info
+from tumorline.model_info import ModelInfo
 from tumorline.network_input import fit
 from tumorline.network_input.spaced import SpacedInput, see_volume
 from tumorline.network_input.windows import NetworkInput, prepare_input
@@ -67,7 +67,7 @@ class Model:
     @property
     def channel(self) -> str:
         """The sequence that it was trained on; empty where its pictures were one sequence."""
-        return str(self.info.data.get("channel", ""))
+        return self.info.data.channel
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -264,7 +264,7 @@ def load(
 
 def fastest_verified(info: ModelInfo, runtime: str = DEFAULT) -> str:
     """The fastest precision in which this machine computes and that was verified for a model; else float32."""
-    changes = precision_changes(info)
+    changes = info.metrics.precisions
     verified = [name for name, found in changes.items() if found.verified and found.runtime == runtime]
     return next((name for name in FASTEST if name in verified and can_compute(name, runtime)), "float32")
 

@@ -65,7 +65,7 @@ def _data(study: Study) -> list[str]:
     source, summary = study.summary.source, study.summary
     name = "simulated" if source.simulated else source.known_as or source.layout
     origin = SETS.get(name, f"a source in the layout '{source.layout}', whose name and origin are {UNKNOWN}")
-    total = study.info.data.get("cases") if study.info and study.config else None
+    total = study.info.data.cases if study.info and study.config else None
     used = f" The model was made from {numbered(int(total), 'case')} in all." if total else ""
     names = study.info.input.channels if study.info and study.config else []
     channels = ", ".join(names) or source.channel

@@ -180,15 +180,11 @@ def describe_selection(study: Study) -> list[str]:
         for region, threshold, temperature in zip(info.regions, info.thresholds, info.temperatures, strict=True)
     )
     return [
-        f"The weights with the highest {_selected_by(info.metrics)} were kept{epoch}; the test part had no say.",
+        f"The weights with the highest {info.metrics.selected_by} were kept{epoch}; the test part had no say.",
         "Temperature [@guo2017] and threshold were then fitted on the validation patients: "
         f"{points if not study.in_folds else 'in each fold its own'}.",
         f"After the threshold: {study.summary.conventions.get('postprocessing', 'no post-processing')}.",
     ]
-
-
-def _selected_by(metrics: Mapping[str, Any]) -> str:
-    return str(metrics.get("selected_by", "validation Dice by patient"))
 
 
 def in_words(name: str) -> str:

@@ -2,7 +2,6 @@
 
 UNKNOWN = "not stated"
 
-
 NETWORKS = {
     "unet": "ronneberger2015",
     "monai_unet": "kerfoot2018",
@@ -23,7 +22,6 @@ NETWORKS = {
     "smp": "smp",
 }
 
-
 LOSSES = {
     "dice_ce": ("the Dice loss plus binary cross-entropy", "milletari2016"),
     "dice": ("the Dice loss", "milletari2016"),
@@ -39,7 +37,6 @@ LOSSES = {
     "bounded_surface": ("the generalised surface loss", "celaya2023"),
 }
 
-
 SCHEDULES = {
     "cosine": "falls to zero along half a cosine [@loshchilov2017]",
     "constant": "stays as it is",
@@ -48,9 +45,7 @@ SCHEDULES = {
     "plateau": "is multiplied by {factor:g} after {patience} epochs without a better validation Dice",
 }
 
-
 INITIAL = {"ImageNet": " [@deng2009]", "COCO": " [@lin2014]"}
-
 
 SOFTWARE = {
     "torch": ("PyTorch", "pytorch"),
@@ -64,9 +59,7 @@ SOFTWARE = {
     "scipy": ("SciPy", "scipy"),
 }
 
-
 OF_ENCODERS = ("encoder_unet", "deeplabv3_plus", "fpn", "segformer", "smp")
-
 
 NETWORKS_OF = {
     "torchvision": ("deeplabv3", "fcn", "lraspp", "swin_unet"),

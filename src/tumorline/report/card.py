@@ -22,8 +22,8 @@ from tumorline.metrics.headline import (
     count_volumes,
     name_figure,
 )
-from tumorline.model_file import ModelInfo, read_info
-from tumorline.model_info import precision_changes
+from tumorline.model_file import read_info
+from tumorline.model_info import ModelInfo
 from tumorline.report.frame import harmless, shown_count
 from tumorline.report.region import size_limits, subset_rows
 from tumorline.results import RegionSummary, Summary, mean_dice_over_regions, read_summary
@@ -70,17 +70,17 @@ def render_card(info: ModelInfo, summary: Summary | None, weights: Path) -> str:
         "info": info,
         "summary": summary,
         **_evaluated(summary),
-        "on_all": bool(info.split.get("trains_on_all")),
-        "gates": info.metrics.get("presence_gate", {}),
+        "on_all": info.split.trains_on_all,
+        "gates": info.metrics.presence_gate,
         "points": list(zip(info.regions, info.thresholds, info.temperatures, strict=True)),
-        "precisions": precision_changes(info),
+        "precisions": info.metrics.precisions,
         "postprocessing": describe_postprocessing(info.regions, info.postprocessing),
         "options": ", ".join(f"{key} {value}" for key, value in info.architecture.options.items()),
         "parameters": shown_count(_count_parameters(weights)),
-        "storage": info.config["model"]["storage"],
-        "attribution": info.data.get("attribution", ""),
-        "sources": info.data.get("sources", []),
-        "forbidden": {words: names for key, words in MARKS.items() if (names := info.data.get(key))},
+        "storage": info.storage,
+        "attribution": info.data.attribution,
+        "sources": info.data.sources,
+        "forbidden": {words: names for key, words in MARKS.items() if (names := getattr(info.data, key))},
         "configuration": Markup(tomli_w.dumps(_without_empty(info.config)).strip()),
     }
     return str(_template().render(**content))

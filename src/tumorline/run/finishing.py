@@ -17,7 +17,8 @@ from tumorline.evaluation.weaknesses import operating_weaknesses
 from tumorline.files import append_line, write_json
 from tumorline.inference.model import load
 from tumorline.inference.post import describe_postprocessing
-from tumorline.model_file import ModelInfo, Weights, save_model, stored, with_figures
+from tumorline.model_file import Weights, save_model, stored, with_figures
+from tumorline.model_info import ChosenLimits, ModelInfo
 from tumorline.progress import Notify, minutely
 from tumorline.provenance import model_info
 from tumorline.report import write_bare_card, write_card
@@ -140,7 +141,7 @@ def _with_gate(info: ModelInfo, weights: Weights, task: "Task", notify: Notify) 
     gates = choose_gates(network, open_windows(task.dataset), task.dataset, cases, info, task.config.model.gate)
     for region, gate in zip(info.regions, gates, strict=True):
         notify(f"{region}: masks are empty below a presence of {gate.probability:.2f}{_weighed(gate) if cases else ''}")
-    info = info.model_copy(update={"metrics": {**info.metrics, "presence_gate": describe_gates(info, gates)}})
+    info = info.with_metrics(presence_gate=describe_gates(info, gates))
     weights = {**weights, "gate": np.array([gate.logit for gate in gates], np.float32)}
     save_model(task.run / WEIGHTS_NAME, weights, info)
     export_onnx(task.run / WEIGHTS_NAME, task.run / ONNX_NAME)
@@ -156,8 +157,8 @@ def _with_postprocessing(info: ModelInfo, task: "Task", notify: Notify) -> Model
     limits = choose_postprocessing(model, task.dataset, task.split.cases("validation"))
     said = describe_postprocessing(info.regions, limits.postprocessing) or "none"
     notify(f"post-processing from the validation patients: {said}")
-    metrics = {**info.metrics, "postprocessing": {"chosen": "validation", "dice": limits.dice}}
-    return info.model_copy(update={"postprocessing": limits.postprocessing, "metrics": metrics})
+    chosen = ChosenLimits(chosen="validation", dice=limits.dice)
+    return info.model_copy(update={"postprocessing": limits.postprocessing}).with_metrics(postprocessing=chosen)
 
 
 def _with_precisions(info: ModelInfo, task: "Task", notify: Notify) -> ModelInfo:

@@ -10,7 +10,7 @@ from tumorline.data.joined import load_data
 from tumorline.data.split import Split, split_dataset
 from tumorline.errors import UserError
 from tumorline.evaluation.status import SEEN, case_status
-from tumorline.model_file import ModelInfo
+from tumorline.model_info import ModelInfo
 from tumorline.network_input.windows import count_slices, count_windows, input_of
 from tumorline.progress import Notify, minutely
 from tumorline.wording import is_or_are, numbered

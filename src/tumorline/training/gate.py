@@ -7,8 +7,8 @@ own size.
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from statistics import fmean
 from typing import Any
 
@@ -20,7 +20,7 @@ from tumorline import models
 from tumorline.data.dataset import Dataset
 from tumorline.data.joined import SOURCE
 from tumorline.inference.model import to_probability
-from tumorline.model_info import ModelInfo
+from tumorline.model_info import ChosenGate, ModelInfo
 from tumorline.models.presence import OPEN
 from tumorline.network_input.cache import open_cache
 from tumorline.training.batches import Store
@@ -143,14 +143,6 @@ def _seen(
     return SeenWindow(case.id, case.group, case.attributes.get(SOURCE, ""), other, *counts, presence)
 
 
-def describe_gates(info: ModelInfo, gates: Sequence[Gate]) -> Mapping[str, Any]:
+def describe_gates(info: ModelInfo, gates: Sequence[Gate]) -> dict[str, ChosenGate]:
     """As a model file's metrics keep it."""
-    return {
-        region: {
-            "probability": gate.probability,
-            "chosen": gate.chosen,
-            "dice": list(gate.dice),
-            "left_empty": list(gate.left_empty),
-        }
-        for region, gate in zip(info.regions, gates, strict=True)
-    }
+    return {region: ChosenGate(**asdict(gate)) for region, gate in zip(info.regions, gates, strict=True)}

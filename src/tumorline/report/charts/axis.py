@@ -39,8 +39,6 @@ LETTER = 6.4
 """About how wide a letter of a tick is."""
 
 FIFTHS = (0, 0.2, 0.4, 0.6, 0.8, 1)
-
-
 UNIT = {label: Axis(0, 1, FIFTHS, label) for label in ("Dice", "threshold", "share of cases kept")}
 
 

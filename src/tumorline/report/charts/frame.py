@@ -7,11 +7,7 @@ from tumorline.escaping import for_page
 from tumorline.report.charts.axis import LETTER, Axis, Scale, apart_ticks
 
 WIDTH, HEIGHT, TALL = 520.0, 250.0, 340.0
-
-
 LEFT, RIGHT, TOP, BOTTOM = 62.0, 14.0, 12.0, 40.0
-
-
 KEY_HEIGHT = 20.0
 """Of the line above a picture in which it names its groups."""
 

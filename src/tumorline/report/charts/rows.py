@@ -22,8 +22,6 @@ class Shown(Protocol):
 
 Strip = tuple[Sequence[float], Shown]
 """The values of a group, and its figure from the summary."""
-
-
 NAME_LETTER, WIDEST_NAME = 7.2, 236.0
 """About how wide a letter of a row's name is, and the most room that names take."""
 

@@ -1,0 +1,147 @@
+"""What a model file describes for people and later programs: data, split, and how choices came out."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_serializer
+
+from tumorline.model_info.bounds import Hashes, Text
+from tumorline.own_files import Count, Written
+from tumorline.results import PointFigures
+
+
+class KnownCases(BaseModel):
+    """Hashes of what a model has seen: a model knows its cases."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    patients: dict[str, Hashes]
+    """Part (train, validation, test) -> hashed patient groups."""
+    contents: dict[str, Hashes]
+    """Part -> content hashes of the images."""
+
+
+class Described(BaseModel):
+    """A part whose further keys, of other versions, are kept, and in which nothing is written that was not stated."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    def stated(self) -> dict[str, Any]:
+        """What was given, in the order in which it is written."""
+        return {name: value for name, value in self if name in self.model_fields_set}
+
+    @model_serializer
+    def publishes_what_is_stated(self) -> dict[str, Any]:
+        return {name: _published(value) for name, value in self.stated().items()}
+
+
+def _published(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    if isinstance(value, dict):
+        return {key: _published(one) for key, one in value.items()}
+    return [_published(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+class TrainingSource(Described):
+    """One of several sources that a model was trained on, with its terms."""
+
+    name: Text = ""
+    licence: Text = ""
+    attribution: Text = ""
+    cases: int = Field(default=0, ge=0)
+    patients_unknown: bool = False
+
+
+class TrainingData(Described):
+    """What a model was trained on."""
+
+    name: Text
+    simulated: bool
+    cases: int = Field(default=0, ge=0)
+    channel: Text = ""
+    label: Text = ""
+    attribution: Text = ""
+    corrected: int = Field(default=0, ge=0)
+    """Cases whose masks were replaced by corrected ones."""
+    forbids_passing_on: list[Text] = []
+    """Names of the sources whose terms forbid it."""
+    forbids_commerce: list[Text] = []
+    sources: list[TrainingSource] = []
+    """Where there were several."""
+
+
+class TrainingSplit(Described):
+    """Who trained, validated and tested."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+    trains_on_all: bool = False
+    """Whether nobody was left to validate or test."""
+    by: Text
+    seed: int | None
+    """None of an ensemble whose members were split by several."""
+    origin: Text
+    leaking: bool
+    patients_unknown: bool
+    parts: dict[str, Count]
+
+
+MEAN_CHANGE, LARGEST_CHANGE = 0.005, 0.1
+"""Of the Dice of cases: up to here a precision may take the place of float32."""
+
+
+class PrecisionChange(Written):
+    """By how much the Dice of cases changes where the network computes in another precision than float32."""
+
+    cases: int = Field(ge=1)
+    """Cases and regions with a tumour of which it was measured."""
+    mean: float = Field(ge=-1, le=1)
+    """Of the signed changes."""
+    largest: float = Field(ge=0, le=1)
+    """Of their absolute values."""
+    runtime: Text = ""
+    processor: Text = ""
+
+    @property
+    def verified(self) -> bool:
+        return abs(self.mean) <= MEAN_CHANGE and self.largest <= LARGEST_CHANGE
+
+
+class ChosenLimits(Described):
+    """How the limits of the post-processing were come by."""
+
+    chosen: Text = ""
+    dice: dict[str, tuple[float, float]] = {}
+    """By region, without and with them."""
+
+
+class ChosenGate(Described):
+    """How the gate of a presence head was come by, and what it did to the validation windows."""
+
+    probability: float
+    chosen: str | float
+    dice: tuple[float, float]
+    """By patient, without and with it."""
+    left_empty: tuple[float, float]
+    """Of the images without a tumour the share whose mask is empty, without and with it."""
+
+
+VALIDATION_DICE = "validation Dice by patient"
+
+
+class ModelMetrics(Described):
+    """How the choices for a model came out, and the figures of its evaluation."""
+
+    selected_by: Text = VALIDATION_DICE
+    """By what the weights were chosen among those of all epochs."""
+    operating_point: PointFigures = PointFigures()
+    operating_points: dict[str, PointFigures] = {}
+    """By region, of a model of several."""
+    presence_gate: dict[str, ChosenGate] = {}
+    """By region."""
+    postprocessing: ChosenLimits | None = None
+    """None where no limits were chosen."""
+    precisions: dict[str, PrecisionChange] = {}
+    """By precision."""
+    headline: dict[str, Any] | None = None
+    """Its figures, as `with_figures` keeps them; None before there are any."""
