@@ -7,10 +7,10 @@ from typing import Any
 
 from tumorline.audit import check as checks
 from tumorline.config import PATHS, DataConfig, load_config
-from tumorline.data.dataset import Dataset, SampleReader, load_dataset
+from tumorline.data.dataset import Dataset, SampleReader, load_dataset, read_sample
 from tumorline.data.joined import load_sources
 from tumorline.data.sample import Sample
-from tumorline.data.source import channel_names
+from tumorline.data.source import channel_names, open_source
 from tumorline.errors import UserError
 from tumorline.evaluation import robustness as stresses
 from tumorline.evaluation import scoring
@@ -20,12 +20,13 @@ from tumorline.files import append_line, refuse_links_outside, write_csv
 from tumorline.inference.model import Model
 from tumorline.journal import hash_settings
 from tumorline.model_file import find_model, model_name
-from tumorline.output_folder import OutputFolder, Purpose, open_output, refuse_in_data
+from tumorline.output_folder import OutputFolder, Purpose, amended, open_output, refuse_in_data
 from tumorline.progress import Progress
 from tumorline.regions import REGION
 from tumorline.report import write_report
-from tumorline.results import Summary
-from tumorline.run_folder import CONFIG_NAME, STRESS_NAME, TEST_USES_NAME, read_local_config
+from tumorline.results import Summary, read_summary
+from tumorline.run_folder import CONFIG_NAME, STRESS_NAME, SUMMARY_NAME, TEST_USES_NAME, read_local_config
+from tumorline.source_spec import read_spec
 from tumorline.trust import local_only
 
 
@@ -97,6 +98,36 @@ def known_reader(dataset: Dataset, known: Collection[str] | None) -> SampleReade
         return dataset.read(dataset.cases[position])
 
     return SampleReader({case.id: case for case in dataset.cases}, read)
+
+
+def show_evaluation(folder: Path, data: str) -> Path:
+    """Write `report.html` of an evaluation again, with the images of the source `PATH,key=value,...` that it is of.
+
+    Sequences and regions are those that were evaluated, where no others are chosen. Raises UserError for a source that
+    holds none of its cases.
+    """
+    refuse_links_outside(folder)
+    spec, summary = read_spec(data), read_summary(folder / SUMMARY_NAME)
+    settings = load_config(None, spec.settings).data
+    if not settings.tumour_free:
+        settings = settings.model_copy(update=_as_evaluated(summary, settings, spec.path))
+    cases = {case.id: case for case in open_source(spec.path, settings).cases}
+    if not any(row.case in cases for row in read_rows(folder)):
+        raise UserError(f"{data}: holds none of the cases of {folder}; give the source that was evaluated")
+    with amended(folder):
+        return write_report(folder, SampleReader(cases, lambda name: read_sample(cases[name], settings)))
+
+
+def _as_evaluated(summary: Summary, settings: DataConfig, source: Path) -> dict[str, Any]:
+    """What was read of the source, where nothing else is chosen."""
+    names = tuple((summary.source.channel or "").split(", "))
+    known = channel_names(source)
+    chosen: dict[str, Any] = {}
+    if not settings.channel and not settings.channels and {*names} <= {*known}:
+        chosen = {"channels": names} if len(names) > 1 else {"channel": names[0]}
+    if not settings.label and not settings.regions and [*summary.regions] != [REGION]:
+        chosen["regions"] = tuple(summary.regions)
+    return chosen
 
 
 def images_to_show(model: Model, data: Path | str | None) -> Collection[str] | None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.conftest import PairFolder, Program
 from tumorline.data.sample import Sample
 from tumorline.errors import UserError
 from tumorline.evaluation.tables import read_rows
@@ -170,3 +171,21 @@ def test_undefined_figures_are_dashes(run: Path) -> None:
 def test_a_run_without_evaluation_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="not evaluated yet"):
         write_report(tmp_path)
+
+
+def test_an_evaluation_gets_its_images_again_from_its_source_only(
+    tiny_run: Path, program: Program, tmp_path: Path
+) -> None:
+    other = PairFolder(tmp_path / "other")(patients=3, first_seed=900)
+    out = tmp_path / "out"
+    cache = ("--set", f"data.cache='{tmp_path / 'cache'}'")
+    assert program("evaluate", tiny_run, "--data", other, "--output", out, *cache).status == 0
+    made = (out / "report.html").read_text()
+    refused = program("report", out)
+    assert (refused.status, "say --data SOURCE" in refused.err) == (2, True)
+    assert (out / "report.html").read_text() == made
+    (out / "report.html").unlink()
+    assert program("report", out, "--data", other).status == 0
+    assert (out / "report.html").read_text() == made
+    strange = program("report", out, "--data", PairFolder(tmp_path / "strange")(patients=3))
+    assert (strange.status, "holds none of the cases" in strange.err) == (2, True)

@@ -152,7 +152,16 @@ def read_group(text: str) -> "tuple[str, list[Path]]":
 
 
 def report(
-    run: Annotated[Path, typer.Argument(help="Finished run folder; with --figures a comparison or a matrix as well.")],
+    run: Annotated[
+        Path,
+        typer.Argument(help="Finished run folder, or an evaluation; with --figures a comparison or a matrix as well."),
+    ],
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SOURCE[,KEY=VALUE...]", help="Of an evaluation of other data: where they are, for its images."
+        ),
+    ] = None,
     figures: Annotated[
         Path | None,
         typer.Option(
@@ -168,10 +177,16 @@ def report(
     a bibliography of what was used. The same command writes them again; what you have changed there is not replaced.
     """
     require_paths(run)
+    require_sources([data] if data else [])
     if figures:
         from tumorline.paper import write_paper
 
         say(f"for a paper: {write_paper(run, figures, overwrite)}")
+        return
+    if data:
+        from tumorline.assessment import show_evaluation
+
+        say(show_evaluation(run, data))
         return
     from tumorline.run import render_report
 

@@ -68,7 +68,7 @@ def count_false_lesions(figures: "Metrics") -> str:
         return NOT_COUNTED
     cases, beside = figures.lesions.cases_with_invented, figures.lesions.invented_beside_tumours
     said = str(figures.lesions.invented) + (f" in {cases} of {figures.cases} cases" if cases else "")
-    if beside is None or not figures.lesions.invented:
+    if beside is None or not figures.lesions.invented or not figures.tumour_cases:
         return said
     having = figures.lesions.tumour_cases_with_invented
     return f"{said}, {beside} of them in {having} of {figures.tumour_cases} cases with a tumour"

@@ -9,13 +9,15 @@ from tumorline.data.joined import case_reader
 from tumorline.errors import UserError, UserNotice
 from tumorline.model_file import known_images
 from tumorline.report.cases import CaseReader
-from tumorline.run_folder import read_local_config
+from tumorline.run_folder import CONFIG_NAME, SUMMARY_NAME, read_local_config
 from tumorline.trust import local_only
 
 
 @contextmanager
 def run_images(run: Path) -> Iterator[CaseReader | None]:
     """Image and truth by case while a page is made; None, and a notice afterwards, where a stranger names them."""
+    if not (run / CONFIG_NAME).is_file() and (run / SUMMARY_NAME).is_file():
+        raise UserError(f"{run}: an evaluation of other data; say --data SOURCE where they are, for the page's images")
     try:
         config = read_local_config(run)
     except UserError as error:

@@ -16,8 +16,8 @@ function element(name, attributes = {}, ...children) {
   return made;
 }
 
-/** A name that may go on in a new line after a folder or a word. */
-const breakable = (name) => (name.match(/[^/_]+[/_]*|[/_]+/g) || [name]).flatMap((part, i) => (i ? [element("wbr"), part] : [part]));
+/** A name that may go on in a new line after a folder. */
+const breakable = (name) => (name.match(/[^/]+\/*|\/+/g) || [name]).flatMap((part, i) => (i ? [element("wbr"), part] : [part]));
 
 /** The pictures of a few cases: out of the page, or out of a file of the folder beside it. */
 function loadPack(name) {
