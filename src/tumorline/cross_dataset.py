@@ -178,7 +178,8 @@ def _sentence(cell: MatrixCell, cells: Sequence[MatrixCell]) -> str | None:
     if figures.tumour_free_cases:
         found.append(f"a tumour drawn in {figures.invented} of {figures.tumour_free_cases} slices without one")
     if cell.orientation not in (None, "identity"):
-        found.append(f"its pictures lie another way round than in training ({cell.orientation.replace('_', ' and ')} would turn them)")
+        turn = str(cell.orientation).replace("_", " and ")
+        found.append(f"its pictures lie another way round than in training ({turn} would turn them)")
     where = f", {cell.region}" if any(one.region not in ("", cell.region) for one in cells) else ""
     return f"{cell.model} on {cell.set}{where}: {'; '.join(found)}."
 
