@@ -1,0 +1,101 @@
+"""Warnings: codes for the program, sentences for people."""
+
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+from pydantic import SerializerFunctionWrapHandler, model_serializer, model_validator
+
+from tumorline.results.result import Result
+
+
+class WarningCode(StrEnum):
+    """What a warning is about; the program decides by it, never by the sentence."""
+
+    SIMULATED = "simulated"
+    LEAKING = "leaking"
+    TRAINING_CASES = "training_cases"
+    ONE_PATIENT = "one_patient"
+    PATIENTS_UNKNOWN = "patients_unknown"
+    MASKS_THRESHOLDED = "masks_thresholded"
+    MASKS_CORRECTED = "masks_corrected"
+    FEW_VALIDATION_PATIENTS = "few_validation_patients"
+    TEMPERATURE_AT_LIMIT = "temperature_at_limit"
+    THRESHOLD_AT_LIMIT = "threshold_at_limit"
+    OTHER_SEQUENCE = "other_sequence"
+    OTHER_MEANING = "other_meaning"
+    TRAINED_ON_SIMULATED = "trained_on_simulated"
+    BASELINE_NOT_BEATEN = "baseline_not_beaten"
+    ONE_FOLD = "one_fold"
+    """What holds for the model of one fold, in a summary of all."""
+    FOLDS_MISSING = "folds_missing"
+    OTHER = "other"
+    """Of a later version."""
+
+
+WORDS = {
+    "SIMULATED DATA": WarningCode.SIMULATED,
+    "LEAKING": WarningCode.LEAKING,
+    "TRAINING CASES INCLUDED": WarningCode.TRAINING_CASES,
+    "ONE PATIENT": WarningCode.ONE_PATIENT,
+    "PATIENTS UNKNOWN": WarningCode.PATIENTS_UNKNOWN,
+    "masks were thresholded": WarningCode.MASKS_THRESHOLDED,
+    "MASKS CORRECTED": WarningCode.MASKS_CORRECTED,
+    "FEW VALIDATION PATIENTS": WarningCode.FEW_VALIDATION_PATIENTS,
+    "TEMPERATURE AT ITS LIMIT": WarningCode.TEMPERATURE_AT_LIMIT,
+    "THRESHOLD AT ITS LIMIT": WarningCode.THRESHOLD_AT_LIMIT,
+    "OTHER SEQUENCE": WarningCode.OTHER_SEQUENCE,
+    "OTHER MEANING": WarningCode.OTHER_MEANING,
+    "the model was trained on simulated images": WarningCode.TRAINED_ON_SIMULATED,
+    "BASELINE NOT BEATEN": WarningCode.BASELINE_NOT_BEATEN,
+    r"fold-\d+": WarningCode.ONE_FOLD,
+    r"\d+ OF \d+ FOLDS": WarningCode.FOLDS_MISSING,
+}
+"""First words of the sentences -> code, for files from before there were codes."""
+
+
+class ResultWarning(Result):
+    """What a reader has to know before quoting a figure."""
+
+    code: WarningCode
+    text: str
+
+
+def guess_code(text: str) -> WarningCode:
+    """The code of a sentence that was written without one."""
+    return next((code for words, code in WORDS.items() if re.match(words, text)), WarningCode.OTHER)
+
+
+def _known_code(code: str) -> WarningCode:
+    return WarningCode(code) if code in set(WarningCode) else WarningCode.OTHER
+
+
+class Warned(Result):
+    """Its `warnings` are published as sentences, with their codes in the same order as `warning_codes`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def pairs_sentences_and_codes(cls, values: Any) -> Any:
+        texts = values.get("warnings") if isinstance(values, dict) else None
+        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+            return values
+        codes = values.get("warning_codes") or [guess_code(text) for text in texts]
+        if not isinstance(codes, list) or len(codes) != len(texts):
+            raise ValueError("warning_codes: expected one for each of the warnings")
+        found = [ResultWarning(code=_known_code(str(code)), text=text) for code, text in zip(codes, texts, strict=True)]
+        return {**values, "warnings": found}
+
+    @model_serializer(mode="wrap")
+    def publishes(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _sentences_and_codes(handler(self))
+
+
+def _sentences_and_codes(values: Mapping[str, Any]) -> dict[str, Any]:
+    published: dict[str, Any] = {}
+    for key, value in values.items():
+        published[key] = value
+        if key == "warnings":
+            published |= {"warnings": [one["text"] for one in value]}
+            published |= {"warning_codes": [one["code"] for one in value]}
+    return published
