@@ -21,7 +21,7 @@ EXTRAS = {
     "losses": {"train"},
     "training": {"train"},
     "app": {"app"},
-    "appearance.py": {"train"},
+    "appearance": {"train"},
     "augment.py": {"train"},
     "transplant.py": {"train"},
     "export.py": {"train"},

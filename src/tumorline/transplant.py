@@ -15,7 +15,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tumorline.appearance import dilate, find_box, find_head, sample_generator, standardise
+from tumorline.appearance import sample_generator
+from tumorline.appearance.greys import standardise
+from tumorline.appearance.heads import dilate, find_box, find_head
 from tumorline.config import AugmentConfig
 
 DRAWS = 0xCA_2B_E5

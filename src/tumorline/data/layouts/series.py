@@ -105,7 +105,8 @@ def holds_series(path: Path) -> bool:
     """Whether a file is DICOM of so many frames that it is a volume by itself."""
     if not is_dicom(path):
         return False
-    from tumorline.formats.dicom_series import FEWEST, read_slice_place
+    from tumorline.formats.dicom_slice import read_slice_place
+    from tumorline.formats.dicom_stack import FEWEST
 
     return len(read_slice_place(path).places) >= FEWEST
 
@@ -138,7 +139,8 @@ def _folders_of_slices(pictures: Iterable[Path]) -> dict[Path, list[Path]]:
 
 def _slices_of_volumes(files: Sequence[Path]) -> list[Path]:
     """Slices at fewer places than a volume needs are strays where they are few beside one, else pictures."""
-    from tumorline.formats.dicom_series import FEWEST, read_slice_place
+    from tumorline.formats.dicom_slice import read_slice_place
+    from tumorline.formats.dicom_stack import FEWEST
 
     by_series: dict[str, list[Path]] = defaultdict(list)
     places: dict[str, set[tuple[float, ...]]] = defaultdict(set)

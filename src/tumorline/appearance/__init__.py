@@ -15,44 +15,35 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from tumorline.appearance.greys import KNOTS, add_background_noise, coarsen, compress, follow_curve, standardise
+from tumorline.appearance.heads import depth_of_share, find_box, find_head, rough_depth
 from tumorline.config import AugmentConfig
 
 DRAWS = 0x50_0C_E5
 """Sets these draws apart from those of the augmentation."""
-DARK = 0.15
-"""Share of the brightness from which a pixel is head."""
+
 STRIPPED = (0.05, 0.12)
 """How much is taken off around the head, as a share of the root of its area."""
+
 LEAST_STRIPPED = 0.03
 BEYOND_TUMOUR_PX = 2.0
 IMAGINED = 0.08
 """A head without a tumour is stripped as if it had one of this radius somewhere, as a share of the root of its area:
 else one that was stripped would more often be one without."""
+
 VIEW = (0.9, 1.6)
 """Side of what is seen, as a share of the head's longer side."""
+
 OFF_CENTRE = 0.1
 _MIDDLE = torch.tensor([[0.75, 0.25, 0, 0], [0.25, 0.75, 0, 0], [0, 0, 0.75, 0.25], [0, 0, 0.25, 0.75]])
 """From a box to the middle of it, which is always seen where there is no tumour that has to be."""
+
 BARS = (-0.03, 0.12)
 """Where black bars begin beside the head, as a share of its sides."""
-KNOTS = 6
-COARSEST = 0.4
+
 QUALITY = (15.0, 95.0)
 SATURATED = (0.75, 1.0)
 DARKEST = 0.06
-NOISE = 0.03
-JPEG_TABLE = (
-    (16, 11, 10, 16, 24, 40, 51, 61),
-    (12, 12, 14, 19, 26, 58, 60, 55),
-    (14, 13, 16, 24, 40, 57, 69, 56),
-    (14, 17, 22, 29, 51, 87, 80, 62),
-    (18, 22, 37, 56, 68, 109, 103, 77),
-    (24, 35, 55, 64, 81, 104, 113, 92),
-    (49, 64, 78, 87, 103, 121, 120, 101),
-    (72, 92, 95, 98, 112, 100, 103, 99),
-)
-"""Steps of the brightness at quality 50 (ITU-T T.81, annex K)."""
-
 Floats = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
 Chosen = npt.NDArray[np.intp]
@@ -136,81 +127,14 @@ def change_appearance(image: Tensor, target: Tensor, drawn: Appearance) -> tuple
     return image, target
 
 
-# ---------------------------------------------------------------- heads
-
-
-def find_head(image: Tensor) -> Tensor:
-    """Where the head is in `(B, C, H, W)`, as `(B, 1, H, W)` in {0, 1}, without holes; by its first channel."""
-    plane = image[:, :1]
-    low, high = plane.amin((2, 3), keepdim=True), plane.amax((2, 3), keepdim=True)
-    bright = functional.avg_pool2d(plane, 3, 1, 1) > low + DARK * (high - low)
-    core = dilate(erode(bright.to(plane.dtype), 1), 1)
-    inside = [_since_first(core, axis, reverse) for axis in (2, 3) for reverse in (False, True)]
-    return torch.stack(inside).amin(0)
-
-
-def _since_first(mask: Tensor, axis: int, reverse: bool) -> Tensor:
-    """1 from the first pixel of the mask on along an axis."""
-    turned = mask.flip(axis) if reverse else mask
-    found = turned.cummax(axis).values
-    return found.flip(axis) if reverse else found
-
-
-def dilate(mask: Tensor, pixels: int) -> Tensor:
-    """Of `(B, R, H, W)` in {0, 1}, by squares and diamonds in turns."""
-    for step in range(pixels):
-        mask = _by_square(mask) if step % 2 else _by_diamond(mask)
-    return mask
-
-
-def erode(mask: Tensor, pixels: int) -> Tensor:
-    """The edge of the image takes nothing away."""
-    return -dilate(-mask, pixels)
-
-
-def _by_square(mask: Tensor) -> Tensor:
-    """Side by side, which is faster than a window of nine."""
-    return functional.max_pool2d(functional.max_pool2d(mask, (3, 1), 1, (1, 0)), (1, 3), 1, (0, 1))
-
-
-def _by_diamond(mask: Tensor) -> Tensor:
-    down = functional.max_pool2d(mask, (3, 1), 1, (1, 0))
-    return torch.maximum(down, functional.max_pool2d(mask, (1, 3), 1, (0, 1)))
-
-
-def depth_in(mask: Tensor, deepest: int) -> Tensor:
-    """How many pixels deep each pixel lies in a mask `(B, 1, H, W)`, up to `deepest`."""
-    depth = mask.clone()
-    for step in range(deepest):
-        mask = -_by_square(-mask) if step % 2 else -_by_diamond(-mask)
-        depth += mask
-    return depth
-
-
-def find_box(mask: Tensor) -> Tensor:
-    """First and last row, first and last column of `(B, 1, H, W)` in {0, 1}, `(B, 4)`; of an empty one all of it."""
-    ends = []
-    for axis in (3, 2):
-        line = mask[:, 0].amax(axis - 1)  # (B, H) or (B, W)
-        line = torch.where(line.any(1, keepdim=True), line, torch.ones_like(line))
-        ends += [line.argmax(1), line.shape[1] - 1 - line.flip(1).argmax(1)]
-    return torch.stack(ends, 1).to(mask.dtype)
-
-
-def standardise(image: Tensor) -> Tensor:
-    """Mean 0 and deviation 1 of each channel, as every picture has before the network."""
-    image = image - image.mean((2, 3), keepdim=True)
-    return image / image.std((2, 3), keepdim=True).clamp_min(1e-6)
-
-
 def _strip_skulls(image: Tensor, target: Tensor, drawn: Appearance, chosen: Chosen) -> tuple[Tensor, Tensor]:
     """Take away what lies around the brain, more or less of it, but never of a tumour."""
     head, tumour = find_head(image), target.amax(1, keepdim=True)
     size = head.sum((1, 2, 3)).sqrt()
-    depth = _rough_depth(head, math.ceil(STRIPPED[1] * image.shape[-1]) + 1)
+    depth = rough_depth(head, math.ceil(STRIPPED[1] * image.shape[-1]) + 1)
     beside = torch.where(tumour > 0, depth, torch.full_like(depth, math.inf)).amin((1, 2, 3)) - BEYOND_TUMOUR_PX
     share, place = torch.from_numpy(drawn.stripped[chosen]).to(image).T
-    imagined = torch.stack([_depth_of_share(one, inside, q) for one, inside, q in zip(depth, head, place, strict=True)])
+    imagined = torch.stack([depth_of_share(one, inside, q) for one, inside, q in zip(depth, head, place, strict=True)])
     beside = torch.where(beside.isinf(), imagined - IMAGINED * size, beside)
     wanted = size * (STRIPPED[0] + (STRIPPED[1] - STRIPPED[0]) * share)
     margin = torch.minimum(wanted, beside)
@@ -218,19 +142,6 @@ def _strip_skulls(image: Tensor, target: Tensor, drawn: Appearance, chosen: Chos
     low = image.amin((2, 3), keepdim=True)
     bare = torch.where(depth > margin, image, low)
     return standardise(torch.where(margin > 0, bare, image)), target
-
-
-def _rough_depth(mask: Tensor, deepest: int) -> Tensor:
-    """As `depth_in`, found at half the resolution, which takes an eighth of the time."""
-    small = (functional.avg_pool2d(mask, 2, ceil_mode=True) >= 0.5).to(mask)
-    depth = 2 * depth_in(small, math.ceil(deepest / 2))
-    return functional.interpolate(depth, mask.shape[2:], mode="bilinear") * mask
-
-
-def _depth_of_share(depth: Tensor, head: Tensor, share: Tensor) -> Tensor:
-    """The depth than which a share of a head's pixels is less deep."""
-    depths = depth[head > 0].sort().values
-    return depths[int(float(share) * (len(depths) - 1))] if len(depths) else depth.amax()
 
 
 def _cut_out(image: Tensor, target: Tensor, drawn: Appearance, chosen: Chosen) -> tuple[Tensor, Tensor]:
@@ -278,81 +189,15 @@ def _view_matrix(size: Sequence[int], boxes: tuple[Tensor, Tensor], view: Tensor
     )
 
 
-# ---------------------------------------------------------------- grey values
-
-
 def _change_greys(image: Tensor, target: Tensor, drawn: Appearance, chosen: Chosen) -> tuple[Tensor, Tensor]:
     """Another curve of grey values, darkness, resolution, noise and compression."""
     saturation, dark, noise, coarse = (torch.from_numpy(column).to(image) for column in drawn.grey[chosen].T)
     low, high = image.amin((2, 3), keepdim=True), image.amax((2, 3), keepdim=True)
     top = SATURATED[0] + (SATURATED[1] - SATURATED[0]) * saturation[:, None, None, None]
     grey = ((image - low) / ((high - low) * top).clamp_min(1e-6)).clamp(0, 1)
-    grey = _follow_curve(grey, torch.from_numpy(drawn.curve[chosen]).to(image))
+    grey = follow_curve(grey, torch.from_numpy(drawn.curve[chosen]).to(image))
     floor = DARKEST * dark.clamp_min(0)[:, None, None, None]
     grey = (grey - floor).clamp_min(0) / (1 - floor)
-    grey = _coarsen(grey, coarse.tolist())
-    grey = _add_background_noise(grey, noise.tolist(), drawn.noise_seed[chosen].tolist())
+    grey = coarsen(grey, coarse.tolist())
+    grey = add_background_noise(grey, noise.tolist(), drawn.noise_seed[chosen].tolist())
     return standardise(compress(grey, torch.from_numpy(drawn.quality[chosen]).to(image))), target
-
-
-def _follow_curve(grey: Tensor, curve: Tensor) -> Tensor:
-    """Grey values from 0 to 1 along straight lines between knots `(B, KNOTS)`."""
-    place = grey * (KNOTS - 1)
-    below = place.floor().clamp(0, KNOTS - 2).long()
-    flat = below.flatten(1)
-    first, second = curve.gather(1, flat), curve.gather(1, flat + 1)
-    return (first + (second - first) * (place - below).flatten(1)).reshape(grey.shape)
-
-
-def _coarsen(grey: Tensor, coarse: Sequence[float]) -> Tensor:
-    for sample, share in enumerate(coarse):
-        if share >= 0:
-            factor = COARSEST + (1 - COARSEST) * share
-            side = [max(2, round(length * factor)) for length in grey.shape[2:]]
-            small = functional.interpolate(grey[sample : sample + 1], side, mode="area")
-            grey[sample : sample + 1] = functional.interpolate(small, grey.shape[2:], mode="bilinear")
-    return grey
-
-
-def _add_background_noise(grey: Tensor, strengths: Sequence[float], seeds: Sequence[int]) -> Tensor:
-    """Of magnitude images: what is dark becomes a little brighter, never darker."""
-    for sample, strength in enumerate(strengths):
-        if strength > 0:
-            generator = torch.Generator(grey.device).manual_seed(int(seeds[sample]))
-            shape = (2, *grey.shape[1:])
-            real, imaginary = NOISE * strength * torch.randn(shape, generator=generator, device=grey.device)
-            grey[sample] = ((grey[sample] + real) ** 2 + imaginary**2).sqrt()
-    return grey
-
-
-def compress(grey: Tensor, quality: Tensor) -> Tensor:
-    """Grey values `(B, C, H, W)` from 0 to 1 after JPEG of a quality `(B,)` from 1 to 100; 0 leaves a sample alone."""
-    chosen = torch.nonzero(quality > 0)[:, 0]
-    if not len(chosen):
-        return grey
-    height, width = grey.shape[2:]
-    whole = functional.pad(grey[chosen], (0, -width % 8, 0, -height % 8), mode="replicate")
-    rows, columns = whole.shape[2] // 8, whole.shape[3] // 8
-    blocks = whole.reshape(*whole.shape[:2], rows, 8, columns, 8).transpose(3, 4) * 255 - 128
-    cosines, steps = _cosines().to(grey), _steps(quality[chosen])
-    frequencies = cosines @ blocks @ cosines.T
-    blocks = cosines.T @ ((frequencies / steps).round() * steps) @ cosines
-    back = ((blocks + 128) / 255).clamp(0, 1).transpose(3, 4).reshape(whole.shape)
-    grey = grey.clone()
-    grey[chosen] = back[:, :, :height, :width]
-    return grey
-
-
-def _cosines() -> Tensor:
-    """The cosine transform of 8 values, orthonormal `(8, 8)`."""
-    place = torch.arange(8, dtype=torch.float64)
-    waves = torch.cos(math.pi / 8 * (place[None] + 0.5) * place[:, None]) / 2
-    waves[0] /= math.sqrt(2)
-    return waves.float()
-
-
-def _steps(quality: Tensor) -> Tensor:
-    """Steps of the frequencies `(B, 1, 1, 1, 8, 8)`, as libjpeg scales its table."""
-    scale = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality).floor()
-    table = torch.tensor(JPEG_TABLE, dtype=quality.dtype, device=quality.device)
-    return ((table * scale[:, None, None] + 50) / 100).floor().clamp(1, 255)[:, None, None, None]

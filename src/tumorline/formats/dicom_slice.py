@@ -1,0 +1,139 @@
+"""One slice of a series, or one frame of a file: where it lies, as its header says."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pydicom
+
+from tumorline.errors import UserError
+from tumorline.formats.boundary import decode_one, require_regular, require_size
+from tumorline.formats.dicom import is_inverted, read_dataset
+
+APART_BY = {
+    "TemporalPositionIdentifier": "points in time",
+    "TemporalPositionIndex": "points in time",
+    "EchoNumbers": "echoes",
+    "EchoTime": "echo times",
+    "DiffusionBValue": "b-values",
+    "InversionTime": "inversion times",
+    "ImageType": "kinds of image",
+    "AcquisitionNumber": "acquisitions",
+    "ContentTime": "times",
+}
+"""What may tell several slices at one place apart, and its words."""
+Numbers = tuple[float, ...]
+Floats = npt.NDArray[np.float64]
+
+
+class SeriesSlice(NamedTuple):
+    """One frame of a file, and where it lies."""
+
+    path: Path
+    frame: int
+    instance: str
+    """SOPInstanceUID."""
+    series: str
+    size: tuple[int, int]
+    """Rows and columns."""
+    spacing_mm: Numbers
+    """From row to row and from column to column."""
+    orientation: Numbers
+    """Direction in which the column number grows, then that in which the row number grows; left, back and head."""
+    position_mm: Numbers
+    """Centre of the first pixel."""
+    number: int | None
+    """InstanceNumber."""
+    apart: tuple[str, ...]
+    """Values of `APART_BY`."""
+    inverted: bool
+    """Whether low values are bright."""
+
+
+class SlicePlace(NamedTuple):
+    """To which series a file belongs, and at how many places it has slices."""
+
+    series: str
+    """SeriesInstanceUID; empty where it has none or cannot be read."""
+    places: frozenset[tuple[float, ...]]
+
+
+def read_slice_place(path: Path) -> SlicePlace:
+    """Of a file of many frames the places are as many as its frames."""
+    tags = ["SeriesInstanceUID", "NumberOfFrames", "ImagePositionPatient", "PerFrameFunctionalGroupsSequence"]
+    try:
+        with decode_one(path, "DICOM", quote=False):
+            require_regular(path)
+            header = read_dataset(path, stop_before_pixels=True, specific_tags=tags)
+            position = header.get("ImagePositionPatient")
+            stated = int(header.get("NumberOfFrames") or 1)
+            frames = min(stated, len(header.get("PerFrameFunctionalGroupsSequence") or ()))
+            places = [tuple(map(float, position))] if position else [(float(frame),) for frame in range(frames)]
+            return SlicePlace(str(header.get("SeriesInstanceUID") or ""), frozenset(places))
+    except UserError:
+        return SlicePlace("", frozenset())
+
+
+def read_slice_header(path: Path) -> pydicom.Dataset:
+    with decode_one(path, "DICOM", quote=False):
+        require_regular(path)
+        return read_dataset(path, stop_before_pixels=True)
+
+
+def frames_of(path: Path, header: pydicom.Dataset) -> list[SeriesSlice]:
+    """The frames of a file. Raises UserError where it does not say where they lie."""
+    with decode_one(path, "DICOM", quote=False):
+        frames = int(header.get("NumberOfFrames") or 1)
+        require_size(path, int(header.Rows), int(header.Columns), frames)
+        if "MOSAIC" in (header.get("ImageType") or ()):
+            raise UserError(f"{path}: a mosaic, many slices laid into one picture; save it as one slice a file")
+        return [_slice(path, header, frame, _functional_groups(path, header, frame, frames)) for frame in range(frames)]
+
+
+def _functional_groups(path: Path, header: pydicom.Dataset, frame: int, frames: int) -> list[pydicom.Dataset]:
+    """Where to look for what is said of a frame, the nearest first."""
+    own = header.get("PerFrameFunctionalGroupsSequence")
+    shared = header.get("SharedFunctionalGroupsSequence") or []
+    if own is None and frames > 1:
+        raise UserError(f"{path}: holds {frames} frames and does not say where they lie")
+    nested = [item for group in [*(own[frame : frame + 1] if own else []), *shared] for item in _items(group)]
+    return [*nested, header]
+
+
+def _items(group: pydicom.Dataset) -> list[pydicom.Dataset]:
+    return [element.value[0] for element in group if element.VR == "SQ" and len(element.value)]
+
+
+def _slice(path: Path, header: pydicom.Dataset, frame: int, places: Sequence[pydicom.Dataset]) -> SeriesSlice:
+    geometry = {
+        keyword: _numbers(path, keyword, _first_value(places, keyword), count)
+        for keyword, count in (("PixelSpacing", 2), ("ImageOrientationPatient", 6), ("ImagePositionPatient", 3))
+    }
+    return SeriesSlice(
+        path,
+        frame,
+        str(header.get("SOPInstanceUID", "")),
+        str(header.get("SeriesInstanceUID", "")),
+        (int(header.Rows), int(header.Columns)),
+        geometry["PixelSpacing"],
+        geometry["ImageOrientationPatient"],
+        geometry["ImagePositionPatient"],
+        None if header.get("InstanceNumber") is None else int(header.InstanceNumber),
+        tuple(str(_first_value(places, keyword)) for keyword in APART_BY),
+        is_inverted(header),
+    )
+
+
+def _first_value(places: Sequence[pydicom.Dataset], keyword: str) -> Any:
+    return next((place[keyword].value for place in places if keyword in place), None)
+
+
+def _numbers(path: Path, keyword: str, value: Any, count: int) -> Numbers:
+    numbers = tuple(float(number) for number in value) if value is not None else ()
+    if len(numbers) != count or not np.isfinite(numbers).all():
+        raise UserError(f"{path}: its {keyword} does not say where the slice lies; it cannot be part of a volume")
+    if keyword == "PixelSpacing" and min(numbers) <= 0:
+        raise UserError(f"{path}: its PixelSpacing is {numbers[0]:g} x {numbers[1]:g}; expected sizes above 0")
+    return numbers

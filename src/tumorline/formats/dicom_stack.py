@@ -1,0 +1,132 @@
+"""What slices have to be to make a stack: alike, parallel, even, each once."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tumorline.errors import UserError
+from tumorline.formats.dicom_slice import APART_BY, Floats, SeriesSlice
+
+FEWEST = 3
+"""Slices that are a volume."""
+
+SAME_PLACE = 0.01
+"""Two slices lie at one place where they are apart by less than this share of the usual step."""
+
+EVEN = 0.1
+"""Steps from slice to slice may differ by this share."""
+
+PARALLEL = 1e-3
+"""By so much the numbers of two orientations may differ."""
+
+TILT_DEGREES = 0.5
+"""By more than this the stack leans to its normal."""
+
+
+def refuse_strays(by_series: dict[str, list[SeriesSlice]]) -> None:
+    """Raise UserError for a slice or two of another series among the slices of a whole one."""
+    largest = max(by_series.values(), key=len, default=[])
+    for slices in by_series.values():
+        if slices is not largest and len(slices) < FEWEST <= len(largest):
+            raise UserError(
+                f"{slices[0].path}: of another series than the {len(largest)} slices beside it "
+                f"(for example {largest[0].path.name}); take it away, or give each series as a folder of its own"
+            )
+
+
+def require_alike(slices: Sequence[SeriesSlice]) -> None:
+    """Raise UserError for a slice whose size, spacing or orientation is not that of most of the others."""
+    if len(slices) < FEWEST:
+        raise UserError(
+            f"{slices[0].path}: a series of {len(slices)} slices; a volume has {FEWEST} and more. "
+            "Give a file by itself to have it read as a picture"
+        )
+    _require_same(slices, "size", [(one.size[1], one.size[0]) for one in slices], " x ")
+    for name in ("spacing_mm", "orientation"):
+        values = [tuple(round(value / PARALLEL) * PARALLEL for value in getattr(one, name)) for one in slices]
+        _require_same(slices, {"spacing_mm": "pixel spacing"}.get(name, name), values, " / ")
+
+
+def _require_same(slices: Sequence[SeriesSlice], name: str, values: Sequence[tuple[float, ...]], joint: str) -> None:
+    usual, count = Counter(values).most_common(1)[0]
+    for one, value in zip(slices, values, strict=True):
+        if value != usual:
+            here, there = (joint.join(f"{number:g}" for number in numbers) for numbers in (value, usual))
+            raise UserError(
+                f"{one.path}: its {name} is {here}, that of {count} others of its series {there}; it is foreign here, "
+                "take it away"
+            )
+
+
+def in_order(slices: Sequence[SeriesSlice]) -> list[SeriesSlice]:
+    """By their place along the normal. Raises UserError where two lie at one place."""
+    heights = heights_of(slices)
+    order = np.argsort(heights, kind="stable")
+    ordered, heights = [slices[number] for number in order], heights[order]
+    steps = np.diff(heights)
+    usual = float(np.median(steps[steps > SAME_PLACE * steps.max()])) if steps.max() > 0 else 0.0
+    starts = np.flatnonzero(np.r_[True, steps > SAME_PLACE * usual])
+    counts = np.diff(np.r_[starts, len(ordered)])
+    if (counts > 1).any() or not usual:
+        _refuse_doubled(ordered, starts, counts)
+    return ordered
+
+
+def heights_of(slices: Sequence[SeriesSlice]) -> Floats:
+    """Places along the normal in mm."""
+    across, down = np.array(slices[0].orientation).reshape(2, 3)
+    return np.array([one.position_mm for one in slices]) @ np.cross(across, down)
+
+
+def _refuse_doubled(ordered: Sequence[SeriesSlice], starts: npt.NDArray[Any], counts: npt.NDArray[Any]) -> None:
+    if len(set(counts.tolist())) == 1 and len(starts) >= FEWEST:
+        volumes, members = int(counts[0]), ordered[: counts[0]]
+        named = [
+            words for place, words in enumerate(APART_BY.values()) if len({one.apart[place] for one in members}) > 1
+        ]
+        how = f", which differ in {named[0]}" if named else ""
+        raise UserError(
+            f"{ordered[0].path.parent}: a series of {volumes} volumes at one place (4D){how}; give the files of one"
+        )
+    start = int(starts[np.argmax(counts > 1)])
+    first, second = ordered[start], ordered[start + 1]
+    raise UserError(f"{second.path}: lies where {first.path.name} lies; a slice is there twice, take one of them away")
+
+
+def require_upright(ordered: Sequence[SeriesSlice]) -> None:
+    """Raise UserError where the slices are pushed aside from one to the next, or one of them is."""
+    positions = np.array([one.position_mm for one in ordered])
+    heights = heights_of(ordered)
+    across, down = np.array(ordered[0].orientation).reshape(2, 3)
+    normal = np.cross(across, down)
+    aside = positions - positions[0] - np.outer(heights - heights[0], normal)  # (slices, 3)
+    lean = np.degrees(np.arctan2(np.linalg.norm(aside[-1]), heights[-1] - heights[0]))
+    if lean > TILT_DEGREES:
+        raise UserError(
+            f"{ordered[0].path.parent}: the slices of the series lean by {lean:.1f} degrees (gantry tilt); "
+            "resample it to upright slices first"
+        )
+    apart = np.linalg.norm(aside, axis=1)
+    if apart.max() > min(ordered[0].spacing_mm):
+        odd = ordered[int(np.argmax(apart))]
+        raise UserError(f"{odd.path}: lies {apart.max():.1f} mm beside the others of its series; it is foreign here")
+
+
+def require_even(ordered: Sequence[SeriesSlice]) -> None:
+    """Raise UserError where slices are missing, or lie at uneven steps."""
+    steps = np.diff(heights_of(ordered))
+    usual = float(np.median(steps))
+    wide = int(np.argmax(steps))
+    missing = round(float(steps[wide]) / usual) - 1
+    if missing >= 1 and abs(steps[wide] / usual - missing - 1) <= EVEN * (missing + 1):
+        between = f"between {ordered[wide].path.name} and {ordered[wide + 1].path.name}"
+        count = "a slice is" if missing == 1 else f"{missing} slices are"
+        raise UserError(f"{ordered[wide].path.parent}: {count} missing {between} ({steps[wide]:.3g} mm apart)")
+    if (np.abs(steps - usual) > EVEN * usual).any():
+        raise UserError(
+            f"{ordered[0].path.parent}: the slices of the series are {steps.min():.3g} to {steps.max():.3g} mm apart; "
+            "expected even steps"
+        )
