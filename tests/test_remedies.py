@@ -14,6 +14,8 @@ import tumorline
 from tests.conftest import TINY, PairFolder, Program
 from tests.data.test_joined import free
 from tumorline import appearance, transplant
+from tumorline.appearance import greys
+from tumorline.appearance import heads as outlines
 from tumorline.config import AugmentConfig, Config, load_config
 from tumorline.data.donors import donor_names, refuse_held_out
 from tumorline.data.joined import load_data
@@ -38,7 +40,7 @@ def heads(count: int = 4) -> tuple[Tensor, Tensor]:
     target = torch.zeros_like(image)
     for number in range(count - 1):
         target[number, 0, 28 : 34 + number, 36:42] = 1
-    return appearance.standardise(image + 80 * target), target
+    return greys.standardise(image + 80 * target), target
 
 
 def look(settings: AugmentConfig, seed: int = 0, numbers: tuple[int, ...] = (0, 1, 2, 3)) -> tuple[Tensor, Tensor]:
@@ -67,7 +69,7 @@ def test_each_depends_on_seed_epoch_and_sample_alone(name: str) -> None:
 
 def test_stripping_takes_the_skull_and_leaves_the_tumour() -> None:
     image, target = heads()
-    head = appearance.find_head(image)
+    head = outlines.find_head(image)
     assert abs(int(head[0].sum()) - 2124) < 200
     stripped, same = look(AugmentConfig(skull_strip=1))
     assert torch.equal(same, target)
@@ -92,7 +94,7 @@ def test_jpeg_is_that_of_a_codec() -> None:
     stream = BytesIO()
     Image.fromarray(grey).save(stream, "JPEG", quality=30)
     expected = np.asarray(Image.open(stream), float)
-    found = appearance.compress(torch.from_numpy(grey / 255.0)[None, None].float(), torch.tensor([30.0]))
+    found = greys.compress(torch.from_numpy(grey / 255.0)[None, None].float(), torch.tensor([30.0]))
     differences = np.abs(found[0, 0].numpy() * 255 - expected)[:56, :48]
     assert differences.mean() < 0.6  # a frequency between two steps may be rounded either way
     assert np.abs(expected - grey)[:56, :48].mean() > 5
@@ -101,14 +103,14 @@ def test_jpeg_is_that_of_a_codec() -> None:
 def test_boxes_depths_and_dilation_by_hand() -> None:
     mask = torch.zeros(1, 1, 9, 9)
     mask[0, 0, 2:7, 3:8] = 1
-    assert appearance.find_box(mask).tolist() == [[2, 6, 3, 7]]
-    assert appearance.find_box(torch.zeros(1, 1, 4, 6)).tolist() == [[0, 3, 0, 5]]
-    assert appearance.depth_in(mask, 4)[0, 0, 4].tolist() == [0, 0, 0, 1, 2, 3, 2, 1, 0]
+    assert outlines.find_box(mask).tolist() == [[2, 6, 3, 7]]
+    assert outlines.find_box(torch.zeros(1, 1, 4, 6)).tolist() == [[0, 3, 0, 5]]
+    assert outlines.depth_in(mask, 4)[0, 0, 4].tolist() == [0, 0, 0, 1, 2, 3, 2, 1, 0]
     dot = torch.zeros(1, 1, 9, 9)
     dot[0, 0, 4, 4] = 1
-    assert appearance.dilate(dot, 1).sum() == 5
-    assert appearance.dilate(dot, 2).sum() == 21
-    assert torch.equal(appearance.erode(appearance.dilate(dot, 2), 2), dot)
+    assert outlines.dilate(dot, 1).sum() == 5
+    assert outlines.dilate(dot, 2).sum() == 21
+    assert torch.equal(outlines.erode(outlines.dilate(dot, 2), 2), dot)
 
 
 def test_a_tumour_is_pasted_into_the_head_of_another() -> None:
@@ -118,9 +120,9 @@ def test_a_tumour_is_pasted_into_the_head_of_another() -> None:
     pasted, masks = transplant.paste_tumours(image, target, donors, drawn, [3])
     assert torch.equal(pasted[:3], image[:3])
     assert 10 < masks[3].sum() < 120
-    assert (appearance.find_head(image)[3][masks[3] > 0] == 1).all()
+    assert (outlines.find_head(image)[3][masks[3] > 0] == 1).all()
     assert pasted[3][masks[3] > 0].mean() > 2 * pasted[3].std()
-    far = appearance.dilate(masks[3:], 4)[0] == 0
+    far = outlines.dilate(masks[3:], 4)[0] == 0
     change = (pasted[3] - image[3])[far]
     assert change.std() < 0.05  # standardised anew, nothing else
 

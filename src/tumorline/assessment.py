@@ -20,7 +20,8 @@ from tumorline.files import append_line, refuse_links_outside, write_csv
 from tumorline.inference.model import Model
 from tumorline.journal import hash_settings
 from tumorline.model_file import find_model, model_name
-from tumorline.output_folder import OutputFolder, Purpose, amended, open_output, refuse_in_data
+from tumorline.output_folder import OutputFolder, Purpose, amended, open_output
+from tumorline.output_place import refuse_in_data
 from tumorline.progress import Progress
 from tumorline.regions import REGION
 from tumorline.report import write_report

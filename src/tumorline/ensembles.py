@@ -24,7 +24,7 @@ from tumorline.model_info import (
     describe_points,
     one_or_list,
 )
-from tumorline.output_folder import refuse_taken_file
+from tumorline.output_place import refuse_taken_file
 from tumorline.results import MemberPoint, PointFigures
 from tumorline.run_folder import CONFIG_NAME, REPORT_NAME, read_config
 

@@ -7,9 +7,8 @@ journal does not list, or lists with another hash, is the user's.
 
 import json
 import os
-import re
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -31,13 +30,15 @@ from tumorline.files import (
 )
 from tumorline.first_version import read_first_version
 from tumorline.journal import JOURNAL_NAME, Journal, files_below, hash_file, hash_settings, read_journal
+from tumorline.output_place import check_place, shorten_name
 
 SCHEMA_VERSION = 1
-PACKAGE = Path(__file__).resolve().parent
+
+
 PASSED_OVER = (JOURNAL_NAME, LOCK_NAME, ".*.part", ".DS_Store", "Thumbs.db", "desktop.ini")
 """Names that say nothing about whose a folder is: our own, and those that systems leave everywhere."""
+
 CHOICE = "choose another --output, or replace them with --overwrite"
-LONGEST_NAME = 60
 
 
 @dataclass(frozen=True)
@@ -215,38 +216,6 @@ def amended(path: Path) -> Iterator[None]:
         yield
 
 
-def check_place(path: Path) -> None:
-    """Raise UserError where no folder of results can be: a file, a link that leads nowhere, the installed package."""
-    for place in (path, *path.parents):
-        if place.is_symlink() and not place.exists():
-            raise UserError(f"{place}: a symbolic link that leads nowhere; choose another --output")
-        if place.exists() and not place.is_dir():
-            raise UserError(f"{place}: is a file, not a folder; choose another --output")
-    refuse_package(path)
-
-
-def refuse_package(path: Path) -> None:
-    """Raise UserError for a path inside the installed package."""
-    if path.resolve().is_relative_to(PACKAGE):
-        raise UserError(f"{path}: lies in the installed package, which is never written to; choose another --output")
-
-
-def refuse_in_data(output: Path, source: Path | str | None) -> None:
-    """Raise UserError where results would lie among the data that they are made from."""
-    if source and Path(source).is_dir() and output.resolve().is_relative_to(Path(source).resolve()):
-        raise UserError(
-            f"{output}: lies in the data folder {source}; choose an --output outside, or it becomes data itself"
-        )
-
-
-def refuse_inputs_in(output: Path, inputs: Iterable[Path]) -> None:
-    """Raise UserError where inputs are earlier results, which would be gone before they are read."""
-    if read_journal(output) is not None:
-        for path in inputs:
-            if path.resolve().is_relative_to(output.resolve()):
-                raise UserError(f"{path}: lies in the output folder {output}; choose another --output")
-
-
 def _refuse_taken(path: Path, purpose: Purpose, overwrite: bool) -> Journal | None:
     """The journal of what is there, where it may be gone on with or overwritten. Raises UserError elsewhere."""
     journal = read_journal(path) or read_first_version(path)
@@ -326,23 +295,3 @@ def claim_output(folder: Path, command: str, names: Collection[str]) -> None:
         raise UserError(f"{folder}: not an empty folder; {why}; choose another --output")
     if journal is None:
         write_text(folder / JOURNAL_NAME, json.dumps(Purpose(command, {}).header()) + "\n")
-
-
-def refuse_taken_file(path: Path, suffix: str, overwrite: bool, is_ours: Callable[[Path], bool]) -> None:
-    """Raise UserError where a file may not be written: another suffix, in the package, or in place of a user's file."""
-    if path.is_dir():
-        raise UserError(f"{path}: is a folder; give the name of a {suffix} file")
-    if path.suffix != suffix:
-        raise UserError(f"{path}: is written as {suffix}; choose --output {path.with_suffix(suffix).name}")
-    check_place(path.absolute().parent)
-    if not os.path.lexists(path):
-        return
-    if not overwrite:
-        raise UserError(f"{path}: exists already; choose another --output, or --overwrite")
-    if path.is_symlink() or not is_ours(path):
-        raise UserError(f"{path}: was not written by this command and is not replaced; choose another --output")
-
-
-def shorten_name(name: str) -> str:
-    """A name for a folder, of letters that every system takes."""
-    return re.sub(r"[^\w.-]+", "_", name.encode(errors="replace").decode()).strip("._")[:LONGEST_NAME]

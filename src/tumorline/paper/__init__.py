@@ -8,7 +8,8 @@ from pathlib import Path
 from tumorline.errors import UserError, require_extra
 from tumorline.files import fit_file_name, write_bytes, write_csv, write_text
 from tumorline.journal import hash_settings, read_journal
-from tumorline.output_folder import Purpose, open_output, refuse_inputs_in
+from tumorline.output_folder import Purpose, open_output
+from tumorline.output_place import refuse_inputs_in
 from tumorline.paper.captions import caption_of
 from tumorline.paper.claim import answer_items
 from tumorline.paper.contents import (
