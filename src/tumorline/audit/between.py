@@ -7,7 +7,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tumorline.audit.check import SCHEMA_VERSION, count_patients
+from tumorline.audit.case_findings import count_patients
+from tumorline.audit.check import SCHEMA_VERSION
 from tumorline.config import DataConfig
 from tumorline.data.case import Case, read_image
 from tumorline.data.dataset import Dataset, load_dataset

@@ -12,7 +12,7 @@ import numpy as np
 from markupsafe import Markup
 from PIL import Image
 
-from tumorline.audit.check import count_patients
+from tumorline.audit.case_findings import count_patients
 from tumorline.data.case import Case
 from tumorline.data.dataset import Dataset
 from tumorline.data.facts import Facts

@@ -1,0 +1,204 @@
+"""What the cases of one source show, whatever the split."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from tumorline.data.case import Case
+from tumorline.data.dataset import Dataset
+from tumorline.data.facts import Facts
+from tumorline.data.near_duplicates import NearPair
+from tumorline.data.patients import conflicting_collections
+from tumorline.data.source import Finding
+from tumorline.wording import numbered, some_of
+
+LEAST_FILLED = 0.01
+"""Share of the voxels of a volume that are not 0: a head in a wide field of view fills more."""
+
+
+def count_patients(dataset: Dataset) -> int | None:
+    """Number of patients, or None where they are unknown."""
+    if dataset.source.patients_unknown:
+        return None
+    return len({case.patient for case in dataset.cases})
+
+
+def duplicate_groups(dataset: Dataset) -> list[list[Case]]:
+    """Cases whose images are equal pixel for pixel, in groups of two and more."""
+    groups: dict[str, list[Case]] = defaultdict(list)
+    for case, fact in pairs_with_facts(dataset):
+        if fact.image_hash:
+            groups[fact.image_hash].append(case)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def near_duplicates(dataset: Dataset) -> list[tuple[Case, Case, NearPair]]:
+    """Cases that show the same picture, though not pixel for pixel: its transform turns the first into the second."""
+    return [(dataset.cases[pair.a], dataset.cases[pair.b], pair) for pair in dataset.near_pairs]
+
+
+def pairs_with_facts(dataset: Dataset) -> Iterable[tuple[Case, Facts]]:
+    return zip(dataset.cases, dataset.facts, strict=True)
+
+
+def files_of_cases(cases: Iterable[Case]) -> tuple[str, ...]:
+    return tuple(str(case.images[0]) for case in cases)
+
+
+def find_unusable(dataset: Dataset) -> list[Finding]:
+    findings = []
+    said = set()
+    for case, fact in pairs_with_facts(dataset):
+        for code, message in fact.errors:
+            if message in said:  # the slices of one volume
+                continue
+            said.add(message)
+            file = case.images[0] if code == "unreadable" and str(case.images[0]) in message else case.truth_file
+            findings.append(Finding(code, "error", message, (str(file),)))
+    return findings + find_unlike_channels(dataset)
+
+
+def find_unlike_channels(dataset: Dataset) -> list[Finding]:
+    channels = {len(case.images) for case in dataset.cases}
+    if len(channels) < 2:
+        return []
+    message = f"{dataset.source.path}: cases have {sorted(channels)} channels; all must have the same number"
+    return [Finding("channels", "error", message)]
+
+
+def find_corrections(dataset: Dataset) -> list[Finding]:
+    """Corrected masks that change nothing, and those that lack a region which the mask that they stand for has."""
+    findings, equal = [], []
+    for case, fact in pairs_with_facts(dataset):
+        if case.correction is None or not fact.given_hash or fact.errors:
+            continue
+        if fact.given_hash == fact.mask_hash:
+            equal.append(case)
+        both = zip(dataset.regions, fact.given_foregrounds, fact.foregrounds, strict=True)
+        if lost := [region for region, before, after in both if before and not after]:
+            message = f"{case.correction}: marks no {' and no '.join(lost)}, which the mask that it corrects does"
+            findings.append(Finding("correction_takes_out", "warning", message, (str(case.correction),)))
+    if equal:
+        names = some_of([case.id for case in equal])
+        message = f"{numbered(len(equal), 'corrected mask')} as the source has them, unchanged: {names}"
+        findings.append(Finding("correction_equal", "info", message, tuple(str(case.correction) for case in equal)))
+    return findings
+
+
+def find_suspicious_masks(dataset: Dataset) -> list[Finding]:
+    findings = []
+    for case, fact in pairs_with_facts(dataset):
+        if fact.errors:
+            continue
+        if fact.constant:
+            message = f"{case.images[0]}: constant image, every pixel has the same value"
+            findings.append(Finding("constant", "warning", message, files_of_cases([case])))
+        elif case.is_volume and fact.filled < LEAST_FILLED:
+            message = f"{case.images[0]}: {fact.filled:.2%} of its voxels are not 0; is this a head?"
+            findings.append(Finding("nearly_empty", "warning", message, files_of_cases([case])))
+        if fact.foreground > 0.5:
+            message = f"{case.truth_file}: {fact.foreground:.0%} of the image is foreground; are the values inverted?"
+            findings.append(Finding("over_half", "warning", message, (str(case.truth_file),)))
+    return findings + _empty_masks(dataset) + _absent_regions(dataset)
+
+
+def _absent_regions(dataset: Dataset) -> list[Finding]:
+    """Regions that some cases lack, of several: each such case counts as free of it; that all lack one is a warning."""
+    findings = []
+    shares = [fact.foregrounds for fact in dataset.facts if len(fact.foregrounds) > 1 and fact.foreground]
+    for region, values in zip(dataset.regions, zip(*shares, strict=True), strict=False):
+        lacking = sum(not value for value in values)
+        if lacking:
+            message = f"{dataset.source.path}: {lacking} of {len(values)} cases with a tumour have no {region}"
+            findings.append(Finding("no_region", "warning" if lacking == len(values) else "info", message))
+    return findings
+
+
+def _empty_masks(dataset: Dataset) -> list[Finding]:
+    empty = [case for case, fact in pairs_with_facts(dataset) if not fact.errors and fact.foreground == 0]
+    if not empty or dataset.settings.tumour_free:
+        return []
+    kind = "volumes" if empty[0].is_volume else "slices"
+    message = f"{example_of(empty)}: {len(empty)} of {len(dataset.cases)} masks are empty (tumour-free {kind})"
+    return [Finding("empty", "warning", message, tuple(str(case.truth_file) for case in empty))]
+
+
+def find_patients(dataset: Dataset) -> list[Finding]:
+    return _unknown_patients(dataset) + _conflicting_patients(dataset)
+
+
+def _conflicting_patients(dataset: Dataset) -> list[Finding]:
+    """Names of one patient of a public collection under which the source states different patients."""
+    conflict = conflicting_collections({case.id: case.patient for case in dataset.cases if case.patient})
+    if conflict is None:
+        return []
+    first, second = (dataset.cases[dataset.index[name]] for name in conflict)
+    message = (
+        f"{dataset.source.path}: by their names '{first.id}' and '{second.id}' are one patient, but the patients "
+        f"stated are '{first.shown_patient}' and '{second.shown_patient}'; state one patient, or rename the files"
+    )
+    return [Finding("patient_conflict", "error", message, files_of_cases([first, second]))]
+
+
+def _unknown_patients(dataset: Dataset) -> list[Finding]:
+    unknown = [case for case in dataset.cases if case.patient is None]
+    if not unknown:
+        return []
+    kind = "scans" if unknown[0].is_volume else "slices"
+    message = (
+        f"{dataset.source.path}: patients unknown for {len(unknown)} of {len(dataset.cases)} cases; {kind} of one "
+        "patient may lie on both sides of the split. Put a patients.csv (id, patient) into this folder"
+    )
+    return [Finding("patients_unknown", "warning", message)]
+
+
+def find_sizes(dataset: Dataset) -> list[Finding]:
+    sizes: dict[tuple[int, ...], int] = defaultdict(int)
+    for fact in dataset.facts:
+        if fact.shape:
+            sizes[fact.shape[1:]] += 1
+    if len(sizes) < 2:
+        return []
+    common = sorted(sizes.items(), key=lambda item: -item[1])
+    listed = ", ".join(f"{count} of {' x '.join(map(str, sides[::-1]))}" for sides, count in common[:4])
+    message = f"{dataset.source.path}: images of {len(sizes)} sizes ({listed}); each is scaled with its aspect kept"
+    return [Finding("mixed_sizes", "info", message)]
+
+
+def find_duplicates(dataset: Dataset) -> list[Finding]:
+    findings = []
+    for group in duplicate_groups(dataset):
+        patients = {case.patient for case in group}
+        across = " under different patients" if len(patients - {None}) > 1 else ""
+        message = f"{example_of(group)}: exact duplicate of {names_of(group[1:])}{across}"
+        findings.append(Finding("duplicate", "warning", message, files_of_cases(group)))
+    return findings
+
+
+def find_near_duplicates(dataset: Dataset) -> list[Finding]:
+    found = near_duplicates(dataset)
+    if not found:
+        return []
+    message = f"{looks_like(*found[0])}; {count_pairs(found)} of near duplicates, see 'pairs' of --json"
+    return [Finding("near_duplicate", "warning", message, files_of_pairs(found))]
+
+
+def looks_like(a: Case, b: Case, pair: NearPair) -> str:
+    how = "" if pair.transform == "identity" else f" after {pair.transform}"
+    return f"{a.images[0]}: looks like {b.images[0].name}{how} (correlation {pair.correlation:.3f})"
+
+
+def count_pairs(found: Sequence[tuple[Case, Case, NearPair]]) -> str:
+    return numbered(len(found), "pair")
+
+
+def files_of_pairs(found: Iterable[tuple[Case, Case, NearPair]]) -> tuple[str, ...]:
+    return files_of_cases({case.id: case for a, b, _ in found for case in (a, b)}.values())
+
+
+def example_of(cases: Sequence[Case]) -> str:
+    return str(cases[0].images[0])
+
+
+def names_of(cases: Sequence[Case]) -> str:
+    shown = ", ".join(case.images[0].name for case in cases[:3])
+    return shown + (f" and {len(cases) - 3} more" if len(cases) > 3 else "")

@@ -1,0 +1,138 @@
+"""What crosses a split, or leaves a part of it with too little."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+from tumorline.audit.case_findings import (
+    count_pairs,
+    duplicate_groups,
+    example_of,
+    files_of_cases,
+    files_of_pairs,
+    looks_like,
+    names_of,
+    near_duplicates,
+    pairs_with_facts,
+)
+from tumorline.data import brisc
+from tumorline.data.dataset import Dataset
+from tumorline.data.source import Finding, Severity
+from tumorline.data.split import PARTS, Split, stated_split
+from tumorline.wording import is_or_are, numbered
+
+SPLIT_ANEW = "--set split.stated=false splits anew, by patient"
+FEWEST_PATIENTS = {"validation": 5, "test": 2}
+"""Of a part that has any; fewer are warned of."""
+
+
+def find_stated_parts(dataset: Dataset) -> list[Finding]:
+    """What the source says of train and test; whether to trust it, the other findings say."""
+    split = stated_split(dataset)
+    if split is None:
+        return []
+    counted = ", ".join(f"{len(split.cases(part))} {part}" for part in PARTS)
+    path, left_out = dataset.source.path, len(split.cases("excluded"))
+    findings = [Finding("stated_parts", "info", f"{path}: the source states the parts {counted}; {SPLIT_ANEW}")]
+    if dataset.source.patients_unknown:
+        message = f"{path}: whether the parts that the source states share patients cannot be known"
+        findings.append(Finding("stated_parts_unproven", "warning", message))
+    if left_out:
+        message = f"{path}: {left_out} of {len(dataset.cases)} cases are in none of the stated parts and are left out"
+        findings.append(Finding("part_unknown", "warning", message))
+    return findings
+
+
+def find_brisc_overlap(dataset: Dataset, split: Split) -> list[Finding]:
+    """BRISC's own test part, recognised by its names, is no test of anything."""
+    tests = [case for case in dataset.cases if brisc.shows_tumour(case.id) and case.part == "test"]
+    trains = [case for case in dataset.cases if brisc.shows_tumour(case.id) and case.part == "train"]
+    own = trains and tests and all(split.parts[case.id] == "test" for case in tests)
+    if not own:
+        return []
+    message = f"{dataset.source.path}: the parts of BRISC leak, {brisc.LEAK}; {SPLIT_ANEW}"
+    return [Finding("brisc_leaks", "warning" if split.leaking else "error", message, files_of_cases(tests))]
+
+
+def find_near_crossing(dataset: Dataset, split: Split) -> list[Finding]:
+    """Near duplicates on both sides of a split: an error, unless slices were split on purpose."""
+    crossing = []
+    for a, b, pair in near_duplicates(dataset):
+        parts = {split.parts[a.id], split.parts[b.id]} - {"excluded"}
+        if len(parts) > 1:
+            crossing.append((a, b, pair))
+    if not crossing:
+        return []
+    a, b, _ = crossing[0]
+    message = (
+        f"{looks_like(*crossing[0])}, but they are in {_join({split.parts[a.id], split.parts[b.id]})}; "
+        f"{count_pairs(crossing)} of near duplicates lie{'s' if len(crossing) == 1 else ''} on two sides of the split"
+    )
+    return [
+        Finding("near_duplicate_crosses", "warning" if split.leaking else "error", message, files_of_pairs(crossing))
+    ]
+
+
+def find_crossing(dataset: Dataset, split: Split) -> list[Finding]:
+    """Patients and equal images on both sides of a split: an error, unless slices were split on purpose."""
+    severity: Severity = "warning" if split.leaking else "error"
+    found = _parts_by(split.parts, ((case.shown_patient, case.id) for case in dataset.cases))
+    torn = {patient: parts for patient, parts in found.items() if patient is not None and len(parts) > 1}
+    findings = []
+    if torn:
+        first, parts = next(iter(torn.items()))
+        others = len(torn) - 1
+        more = f", and {numbered(others, 'more patient')} {is_or_are(others)} in several parts" if others else ""
+        message = f"{split.origin}: patient {first} is in {_join(parts)}{more}; a patient belongs to one part"
+        if split.parts_are_stated:
+            message += f"; {SPLIT_ANEW}"
+        findings.append(Finding("patient_crosses", severity, message))
+    for group in duplicate_groups(dataset):
+        parts = {split.parts[case.id] for case in group} - {"excluded"}
+        if len(parts) > 1:
+            message = f"{example_of(group)}: equal to {names_of(group[1:])}, but they are in {_join(parts)}"
+            findings.append(Finding("duplicate_crosses", severity, message, files_of_cases(group)))
+    return findings
+
+
+def find_small_parts(dataset: Dataset, split: Split) -> list[Finding]:
+    """Parts of few patients: what validation chooses, and what a test says, then holds for these."""
+    found = []
+    for part, fewest in FEWEST_PATIENTS.items():
+        names = set(split.cases(part))
+        patients = len({case.group for case in dataset.cases if case.id in names})
+        if 0 < patients < fewest:
+            who = "one patient" if patients == 1 else numbered(patients, "patient")
+            message = f"{split.origin}: the {part} part is {who}; give it more (split.train, split.validation)"
+            found.append(Finding("few_patients", "warning", message))
+    return found
+
+
+def find_without_tumour(dataset: Dataset, split: Split) -> list[Finding]:
+    """Training cases that show nothing to learn are an error, validation cases that show nothing to find a warning."""
+    tumours = {case.id for case, fact in pairs_with_facts(dataset) if fact.foreground > 0}
+    train, validation = split.cases("train"), split.cases("validation")
+    if not tumours & {*train}:
+        message = (
+            f"{dataset.source.path}: none of the {len(train)} training cases shows a tumour, so that there is "
+            "nothing to learn; check the masks, data.label and data.mask_threshold"
+        )
+        return [Finding("no_tumour_to_learn", "error", message)]
+    if validation and not tumours & {*validation}:
+        message = (
+            f"{dataset.source.path}: none of the {len(validation)} validation cases shows a tumour: the epoch is "
+            "chosen by the validation loss alone and the threshold stays 0.5; choose another split.seed or more of them"
+        )
+        return [Finding("no_tumour_to_find", "warning", message)]
+    return []
+
+
+def _parts_by(parts: Mapping[str, str], pairs: Iterable[tuple[str | None, str]]) -> dict[str | None, set[str]]:
+    found: dict[str | None, set[str]] = defaultdict(set)
+    for patient, case_id in pairs:
+        if parts[case_id] != "excluded":
+            found[patient].add(parts[case_id])
+    return found
+
+
+def _join(parts: Iterable[str]) -> str:
+    return " and ".join(sorted(parts))
