@@ -59,7 +59,7 @@ def try_commands(programs: Path, work: Path) -> None:
     (picture, *_) = sorted((data / "images").iterdir())
     print(run(tumorline, "predict", picture, "--output", work / "predicted", cwd=work))
     print(run(tumorline, "evaluate", "builtin", "--data", data, "--output", work / "evaluated", cwd=work))
-    print(run(tumorline, "report", work / "evaluated", cwd=work))
+    print(run(tumorline, "report", work / "evaluated", "--data", data, cwd=work))
     run(tumorline, "models", cwd=work)
 
 
