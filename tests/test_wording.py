@@ -1,12 +1,18 @@
 from pathlib import Path
 
 from tests.conftest import PairFolder, Program
-from tumorline.wording import is_or_are, numbered
+from tumorline.wording import is_or_are, numbered, said_once, some_of
 
 
 def test_one_is_not_several() -> None:
     assert [numbered(number, "patient") for number in (0, 1, 2)] == ["0 patients", "1 patient", "2 patients"]
     assert [is_or_are(number) for number in (0, 1, 2)] == ["are", "is", "are"]
+
+
+def test_what_several_folds_say_is_said_once() -> None:
+    lines = ["fold-0: FEW", "fold-0: LIMIT: 0.05", "SIMULATED: x", "fold-1: FEW"]
+    assert said_once(lines) == ["fold-0, fold-1: FEW", "fold-0: LIMIT: 0.05", "SIMULATED: x"]
+    assert some_of(["a", "b", "c"], 2) == "a, b and 1 more"
 
 
 def test_a_set_of_one_is_told_in_the_singular(program: Program, pair_folder: PairFolder) -> None:

@@ -1,5 +1,6 @@
-"""A number with its noun, as people say it."""
+"""A number with its noun, as people say it, and what is said several times, once."""
 
+import re
 from collections.abc import Sequence
 
 
@@ -11,6 +12,15 @@ def numbered(number: int, noun: str) -> str:
 def some_of(names: Sequence[str], most: int = 10) -> str:
     """The first of the names, and how many more there are."""
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def said_once(lines: Sequence[str]) -> list[str]:
+    """Lines 'fold-1: ...' that say the same of several folds as one, where the first of them stands."""
+    who: dict[str, list[str]] = {}
+    for line in lines:
+        fold = re.match(r"fold-\d+(?=: )", line)
+        who.setdefault(line[fold.end() + 2 :] if fold else line, []).append(fold[0] if fold else "")
+    return [f"{', '.join(filter(None, folds))}: {text}" if any(folds) else text for text, folds in who.items()]
 
 
 def is_or_are(number: int) -> str:
