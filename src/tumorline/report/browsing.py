@@ -21,6 +21,7 @@ from tumorline.data.corrections import CORRECTED, TRUTH
 from tumorline.escaping import one_line
 from tumorline.metrics.case import CaseScores
 from tumorline.metrics.summary import Row
+from tumorline.report.content import BrowserContent
 from tumorline.report.picture_files import PictureFiles, Place
 from tumorline.viewer.assets import script_data
 
@@ -80,7 +81,7 @@ class CaseTable:
         return Markup(script_data(content))
 
 
-def picture_content(table: CaseTable, places: Sequence[Place | None], files: PictureFiles) -> dict[str, Any]:
+def picture_content(table: CaseTable, places: Sequence[Place | None], files: PictureFiles) -> BrowserContent:
     """What `browser.html` shows."""
     return {
         "index": table.to_script(places, files),

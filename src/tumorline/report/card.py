@@ -24,6 +24,7 @@ from tumorline.metrics.headline import (
 )
 from tumorline.model_file import read_info
 from tumorline.model_info import ModelInfo
+from tumorline.report.content import CardFigures, CardRegion
 from tumorline.report.frame import harmless, shown_count
 from tumorline.report.region import size_limits, subset_rows
 from tumorline.results import RegionSummary, Summary, mean_dice_over_regions, read_summary
@@ -86,7 +87,7 @@ def render_card(info: ModelInfo, summary: Summary | None, weights: Path) -> str:
     return str(_template().render(**content))
 
 
-def _evaluated(summary: Summary | None) -> dict[str, Any]:
+def _evaluated(summary: Summary | None) -> CardFigures:
     if summary is None:
         return {"counted": "", "mean_dice": None, "regions": []}
     return {
@@ -96,7 +97,7 @@ def _evaluated(summary: Summary | None) -> dict[str, Any]:
     }
 
 
-def _region_content(summary: Summary, region: str) -> dict[str, Any]:
+def _region_content(summary: Summary, region: str) -> CardRegion:
     figures = summary.regions[region]
     sizes = [(f"{name}, {size_limits(group, ' to ')}", group) for name, group in figures.by_size.items()]
     return {

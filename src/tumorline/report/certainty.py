@@ -1,17 +1,16 @@
 """What the report says of areas, the threshold, calibration and confidence."""
 
-from typing import Any
-
 from markupsafe import Markup
 
 from tumorline.report import charts
 from tumorline.report.charts import UNIT, linear_axis
+from tumorline.report.content import CalibrationContent, ConfidenceContent, SizeContent, ThresholdContent
 from tumorline.results import Calibration, OperatingPoint, RegionSummary
 
 
 def over_segmentation(
     figures: RegionSummary, point: OperatingPoint | None, calibration: Calibration | None
-) -> dict[str, Any] | None:
+) -> SizeContent | None:
     """Area ratio, signed offset and what a wrong area costs; the threshold's curve on validation where it is known.
 
     None where the folder was evaluated before these figures were made, or without a tumour.
@@ -27,7 +26,7 @@ def over_segmentation(
     }
 
 
-def _threshold(point: OperatingPoint | None, size: str) -> dict[str, Any]:
+def _threshold(point: OperatingPoint | None, size: str) -> ThresholdContent:
     if not point or not point.threshold_curve:
         return {"curve": "", "ratios": "", "threshold": None, "by_hand": False}
     dice = [(one.threshold, one.dice) for one in point.threshold_curve]
@@ -42,7 +41,7 @@ def _threshold(point: OperatingPoint | None, size: str) -> dict[str, Any]:
     }
 
 
-def calibration(figures: Calibration | None, point: OperatingPoint | None) -> dict[str, Any] | None:
+def calibration(figures: Calibration | None, point: OperatingPoint | None) -> CalibrationContent | None:
     """Reliability diagram and calibration error; None without a pixel near a tumour."""
     if figures is None or figures.expected_calibration_error is None:
         return None
@@ -57,7 +56,7 @@ def calibration(figures: Calibration | None, point: OperatingPoint | None) -> di
     }
 
 
-def confidence(figures: Calibration | None) -> dict[str, Any] | None:
+def confidence(figures: Calibration | None) -> ConfidenceContent | None:
     """Risk against coverage; None without a tumour."""
     if figures is None or figures.risk_coverage is None:
         return None

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from markupsafe import Markup
 
@@ -17,6 +16,7 @@ from tumorline.report.browsing import picture_content
 from tumorline.report.cases import Drawing, Picture, draw, scored_cases
 from tumorline.report.charts import linear_axis
 from tumorline.report.compared_cases import entries_of, model_notes, table_of_models
+from tumorline.report.content import BrowserContent
 from tumorline.report.frame import template
 from tumorline.report.picture_files import PictureFiles
 from tumorline.report.viewed import Predicted, ViewedSource, Wanted, add_pictures
@@ -68,7 +68,7 @@ def write_comparison(result: Comparison, folders: Sequence[Path], output: Path, 
     return output / PAGE_NAME
 
 
-def _browsed(result: Comparison, folders: Sequence[Path], output: Path, source: Drawing | None) -> dict[str, Any]:
+def _browsed(result: Comparison, folders: Sequence[Path], output: Path, source: Drawing | None) -> BrowserContent:
     """All cases that every contender was scored on, with their pictures; of recipes by the first seed of each."""
     rows = {(name, ""): _headline_rows(folder) for name, folder in zip(result.names, folders, strict=True)}
     shared = set.intersection(*({row.case for row in members} for members in rows.values()))

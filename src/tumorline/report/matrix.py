@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from markupsafe import Markup
 
@@ -14,6 +13,7 @@ from tumorline.files import write_text
 from tumorline.report import charts
 from tumorline.report.browsing import picture_content
 from tumorline.report.compared_cases import entries_of, key_of, model_notes, table_of_models
+from tumorline.report.content import BrowserContent
 from tumorline.report.frame import template
 from tumorline.report.picture_files import PictureFiles
 from tumorline.report.viewed import Predicted, ViewedSource, Wanted, add_pictures
@@ -40,8 +40,8 @@ def write_page(result: Matrix, output: Path, readers: Mapping[tuple[str, str], S
     return output / PAGE_NAME
 
 
-def _browsed(result: Matrix, output: Path, readers: Mapping[tuple[str, str], SampleReader]) -> dict[str, Any]:
-    """All cases of all sets with what each model reaches, and their pictures."""
+def _browsed(result: Matrix, output: Path, readers: Mapping[tuple[str, str], SampleReader]) -> BrowserContent | None:
+    """All cases of all sets with what each model reaches, and their pictures; None where none was scored."""
     cells = {cell.group: cell for cell in result.cells if (output / cell.folder / EVALUATION_NAME).exists()}
     entries = entries_of({group: read_rows(output / cell.folder) for group, cell in cells.items()})
     regions = list(dict.fromkeys(cell.region for cell in result.cells if cell.region))
@@ -56,7 +56,7 @@ def _browsed(result: Matrix, output: Path, readers: Mapping[tuple[str, str], Sam
     ]
     places = add_pictures(files, wanted)
     files.finish()
-    return picture_content(table_of_models(entries, list(result.models), regions), places, files) if entries else {}
+    return picture_content(table_of_models(entries, list(result.models), regions), places, files) if entries else None
 
 
 def _viewed_source(

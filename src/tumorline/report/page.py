@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tomli_w
@@ -20,6 +19,7 @@ from tumorline.report import charts
 from tumorline.report.browsing import notes_of, picture_content, table_of_rows
 from tumorline.report.card_page import write_card_page
 from tumorline.report.cases import CaseReader, Drawing, Picture, choose, draw, scored_cases
+from tumorline.report.content import BrowserContent, Curves, PageContent, ScoredRow, SplitRow
 from tumorline.report.frame import template
 from tumorline.report.picture_files import PictureFiles
 from tumorline.report.region import are_volumes, below_background, region_content
@@ -71,7 +71,7 @@ def write_report(run: Path, read_case: CaseReader | None = None) -> Path:
     return run / REPORT_NAME
 
 
-def _browsed(run: Path, read_case: CaseReader | None) -> dict[str, Any]:
+def _browsed(run: Path, read_case: CaseReader | None) -> BrowserContent:
     """The table of all cases with their pictures."""
     rows = read_rows(run)
     regions = list(read_summary(run / SUMMARY_NAME).regions)
@@ -88,7 +88,7 @@ def _browsed(run: Path, read_case: CaseReader | None) -> dict[str, Any]:
     return picture_content(table_of_rows(rows, regions, read_confidences(run)), places, files)
 
 
-def page_content(run: Path, read_case: CaseReader | None) -> dict[str, Any]:
+def page_content(run: Path, read_case: CaseReader | None) -> PageContent:
     summary = read_summary(run / "summary.json")
     headline = [row for row in read_rows(run) if row.status in summary.headline_status]
     regions = list(summary.regions)
@@ -119,7 +119,7 @@ def _marks(summary: Summary) -> list[str]:
     return marks
 
 
-def _curves(rows: Sequence[Record], regions: Sequence[str]) -> dict[str, Any] | None:
+def _curves(rows: Sequence[Record], regions: Sequence[str]) -> Curves | None:
     if not rows:
         return None
     losses = {"training": _column(rows, "train_loss")}
@@ -171,7 +171,7 @@ def _pictures(
     return {name: pictures for name, pictures in drawn.items() if pictures}
 
 
-def _split_table(rows: Sequence[Record]) -> list[dict[str, Any]]:
+def _split_table(rows: Sequence[Record]) -> list[SplitRow]:
     """Patients and cases of each part and class."""
     groups: dict[tuple[str, str], list[Record]] = defaultdict(list)
     for row in rows:
@@ -188,7 +188,7 @@ def _split_table(rows: Sequence[Record]) -> list[dict[str, Any]]:
     ]
 
 
-def _scored_table(rows: Sequence[Row]) -> list[dict[str, Any]]:
+def _scored_table(rows: Sequence[Row]) -> list[ScoredRow]:
     """Patients and cases that were scored, by what the model knows of them and by class."""
     groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in rows:

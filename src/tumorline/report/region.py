@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from statistics import fmean
-from typing import Any
 
 from markupsafe import Markup
 
@@ -12,13 +11,14 @@ from tumorline.data.joined import SOURCE
 from tumorline.metrics.headline import count_false_positives, split_false_lesions
 from tumorline.metrics.summary import Row
 from tumorline.report import certainty, charts
+from tumorline.report.content import FigureCharts, RegionContent, StressContent, StressPanel, SubsetRow
 from tumorline.results import Figure, GroupSummary, RegionSummary, Robustness, SizeGroup, Summary
 
 COSTLY = 0.05
 """A change that costs more Dice than this at every strength is named."""
 
 
-def region_content(summary: Summary, region: str, rows: Sequence[Row]) -> dict[str, Any]:
+def region_content(summary: Summary, region: str, rows: Sequence[Row]) -> RegionContent:
     """Of the rows of the headline those of the region are shown."""
     figures = summary.regions[region]
     own = [row for row in rows if row.region == region]
@@ -56,7 +56,7 @@ def _headline_bar(dice: Figure) -> Markup:
     return Markup(charts.interval_bar(dice.mean, dice.ci95) if dice.mean is not None else "")
 
 
-def _figure_charts(rows: Sequence[Row], figures: RegionSummary) -> dict[str, Any]:
+def _figure_charts(rows: Sequence[Row], figures: RegionSummary) -> FigureCharts:
     """Dice by class, by attribute and by size, sizes, and the distribution of Dice."""
     scored = [row for row in rows if row.scores.dice is not None]
     classes: dict[str, list[Row]] = defaultdict(list)
@@ -146,7 +146,7 @@ def size_limits(group: SizeGroup, to: str = "–") -> str:
     return f"{low}{to}{high} px"
 
 
-def subset_rows(summary: Summary, region: str) -> list[dict[str, Any]]:
+def subset_rows(summary: Summary, region: str) -> list[SubsetRow]:
     """What is told of each subset of the channels; nothing where they were not asked for."""
     levels = summary.subsets.get(region, [])
     return [
@@ -161,12 +161,12 @@ def subset_rows(summary: Summary, region: str) -> list[dict[str, Any]]:
     ]
 
 
-def _stress(stress: Robustness | None) -> dict[str, Any] | None:
+def _stress(stress: Robustness | None) -> StressContent | None:
     """A chart for each change, and the changes whose mildest strength costs more than `COSTLY`."""
     if not stress or stress.unchanged.dice.mean is None:
         return None
     unchanged = stress.unchanged.dice
-    panels, fragile = [], []
+    panels, fragile = list[StressPanel](), list[str]()
     for name, change in stress.changes.items():
         levels = {f"{level.strength:g}": level.dice for level in change.levels}
         title = name.replace("_", " ").replace("jpeg", "JPEG")
