@@ -16,7 +16,8 @@ from tumorline.errors import UserError
 from tumorline.journal import hash_settings
 from tumorline.output_folder import Purpose, open_output
 from tumorline.progress import Progress
-from tumorline.report.data_page import Described, write_data_page
+from tumorline.report.data_entries import Described
+from tumorline.report.data_page import write_data_page
 from tumorline.report.observation import Observer
 from tumorline.source_spec import with_data
 

@@ -5,6 +5,7 @@ from typing import TypedDict
 
 from markupsafe import Markup
 
+from tumorline.data.source import Source
 from tumorline.report.cases import Picture
 from tumorline.results import (
     Baseline,
@@ -200,3 +201,76 @@ class CardFigures(TypedDict):
     counted: str
     mean_dice: float | None
     regions: Sequence[CardRegion]
+
+
+class ClassRow(TypedDict):
+    """The cases of one class of a data set."""
+
+    name: str
+    patients: int
+    cases: int
+    tumours: int
+    median: str
+    """Of the sizes of its tumours."""
+    range: str
+
+
+class HeatMap(TypedDict):
+    """How often a tumour lies where."""
+
+    label: str
+    peak: float
+    cases: int
+    image: str
+
+
+class HeatMaps(TypedDict):
+    """Of one region, or of all classes."""
+
+    name: str
+    maps: Sequence[HeatMap]
+
+
+class LabelledChart(TypedDict):
+    label: str
+    chart: Markup
+
+
+class ExampleContent(TypedDict):
+    case: str
+    image: str
+    class_name: str
+    has_tumour: bool
+
+
+class FindingContent(TypedDict):
+    severity: str
+    code: str
+    message: str
+
+
+class DataContent(TypedDict):
+    """The page of a data set."""
+
+    title: str
+    source: Source
+    volumes: bool
+    thing: str
+    """What a case is called: volume or slice."""
+    unit: str
+    tiles: Sequence[tuple[str, str]]
+    classes: Sequence[ClassRow]
+    attributes: Mapping[str, Sequence[tuple[str, int]]]
+    shapes: Sequence[tuple[str, int]]
+    spacings: Sequence[tuple[str, int]]
+    size_charts: Mapping[str, Markup]
+    patients: Markup
+    maps: Sequence[HeatMaps]
+    grey: Sequence[LabelledChart]
+    examples: Sequence[ExampleContent]
+    findings: Sequence[FindingContent]
+    more_findings: int
+    split: str
+    """Why the cases cannot be split; empty where they can."""
+    origin: str
+    parts: Sequence[Mapping[str, str | int]]

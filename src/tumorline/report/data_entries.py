@@ -1,0 +1,86 @@
+"""The cases of a data set with what decoding showed of them, for its page."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+from tumorline.data.case import Case
+from tumorline.data.dataset import Dataset
+from tumorline.data.facts import Facts
+from tumorline.data.finding import Finding
+from tumorline.data.split import Split
+from tumorline.report.observation import Observer, Seen
+
+NO_CLASS = "not stated"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A case with what decoding showed of it."""
+
+    case: Case
+    facts: Facts
+    seen: Seen | None
+    spacing_mm: tuple[float, ...] | None
+
+    @property
+    def class_name(self) -> str:
+        return self.case.class_name or NO_CLASS
+
+    @property
+    def pixel(self) -> float | None:
+        """Size of a pixel in mm2, of a voxel in ml; None where it is unknown."""
+        if self.case.grid is not None:
+            return self.case.grid.voxel_ml
+        return prod(self.spacing_mm) if self.spacing_mm else None
+
+    def sizes(self, in_px: bool) -> list[float | None]:
+        """Of each region; None where it is not there."""
+        elements = prod(self.facts.shape[1:])
+        scale = 1.0 if in_px else self.pixel or 1.0
+        return [share * elements * scale or None for share in self.facts.foregrounds]
+
+
+@dataclass(frozen=True)
+class Described:
+    """A data set that was looked at, with what was found."""
+
+    dataset: Dataset
+    observer: Observer
+    findings: Sequence[Finding]
+    split: Split | str
+    """How the cases would be split, or why they cannot be."""
+
+
+def list_entries(described: Described) -> list[Entry]:
+    dataset, seen = described.dataset, described.observer.seen
+    pairs = zip(dataset.cases, dataset.facts, strict=True)
+    return [Entry(case, facts, seen.get(case.id), dataset.spacing_mm(case)) for case, facts in pairs]
+
+
+def size_unit(entries: Sequence[Entry]) -> str:
+    """In what tumours are measured: ml or mm2 where every usable case has a pixel size, else px."""
+    known = [entry for entry in entries if entry.facts.shape]
+    if not known or any(entry.pixel is None for entry in known):
+        return "px"
+    return "ml" if known[0].case.is_volume else "mm²"
+
+
+def round_number(value: float) -> str:
+    """Three digits, without an exponent."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def attribute_tables(entries: Sequence[Entry]) -> dict[str, list[tuple[str, int]]]:
+    """How often the values of the source's further columns are there, of those with few."""
+    values: dict[str, Counter[str]] = defaultdict(Counter)
+    for entry in entries:
+        for name, value in entry.case.attributes.items():
+            values[name][value or NO_CLASS] += 1
+    return {name: found.most_common() for name, found in sorted(values.items()) if 1 < len(found) <= 12}
+
+
+def spacing_in_words(entry: Entry) -> str:
+    spacing = (entry.case.grid.spacing_mm if entry.case.grid else None) or entry.spacing_mm
+    return " x ".join(f"{side:.3g}" for side in spacing) + " mm" if spacing else "not known"
