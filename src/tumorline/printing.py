@@ -21,6 +21,7 @@ from tumorline.wording import numbered
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from tumorline.audit.published import CheckResult
     from tumorline.compared_results import ArmRow, Comparison, Leaderboard, Matrix, MatrixCell
     from tumorline.results import Figure, Metrics, RegionSummary, Robustness, Summary
 
@@ -295,7 +296,7 @@ def _interval(figure: "Figure") -> str:
     return ""
 
 
-def print_check(result: "Mapping[str, Any]") -> None:
+def print_check(result: "CheckResult") -> None:
     patients = "unknown patients" if result["patients"] is None else numbered(result["patients"], "patient")
     known = f", recognised as '{result['known_as']}'" if result["known_as"] else ""
     simulated = ", SIMULATED" if result["simulated"] else ""

@@ -27,6 +27,7 @@ from tumorline.errors import UserError
 from tumorline.fetch import Patience, fetch
 from tumorline.fetch.archive import ArchiveError, Limits, extract, read_members
 from tumorline.fetch.download import RemoteFile, Web, download
+from tumorline.fetch.job import FetchResult
 
 QUICK = Patience(timeout_s=5, tries=3, pause_s=0.01)
 NOISE = np.random.default_rng(0).bytes(200_000)
@@ -82,7 +83,7 @@ def list_files(server: Server, files: dict[str, bytes], **changes: Any) -> None:
     server.routes[ARTICLE] = File(json.dumps({"title": "brain tumor dataset", "files": entries}).encode())
 
 
-def run(server: Server, folder: Path, name: str = "figshare", patience: Patience = QUICK) -> dict[str, Any]:
+def run(server: Server, folder: Path, name: str = "figshare", patience: Patience = QUICK) -> FetchResult:
     return fetch(name, folder, base_url=server.url, patience=patience)
 
 

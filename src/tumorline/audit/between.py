@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tumorline.audit.case_findings import count_patients
-from tumorline.audit.check import SCHEMA_VERSION
+from tumorline.audit.published import SCHEMA_VERSION, AuditResult, publish_findings, publish_set
 from tumorline.config import DataConfig
 from tumorline.data.case import Case, read_image
 from tumorline.data.dataset import Dataset, load_dataset
@@ -91,19 +91,16 @@ def compare_sets(first: Dataset, second: Dataset) -> Audit:
     return Audit(sets, same, pairs, patients, tuple(findings))
 
 
-def as_json(audit: Audit) -> dict[str, Any]:
+def as_json(audit: Audit) -> AuditResult:
     """The machine-readable result of `tumorline data check A --against B --json`."""
-    first, second = (_summary(dataset) for dataset in audit.sets)
+    first, second = (publish_set(dataset) for dataset in audit.sets)
     return {
         "schema_version": SCHEMA_VERSION,
         **first,
         "against": second,
         "patients_in_both": audit.patients,
         "counts": audit.counts,
-        "findings": [
-            {"code": f.code, "severity": f.severity, "files": list(f.files), "message": f.message}
-            for f in audit.findings
-        ],
+        "findings": publish_findings(audit.findings),
         "pairs": [{**pair._asdict(), "a": pair.a.id, "b": pair.b.id} for pair in audit.pairs],
     }
 
@@ -224,18 +221,6 @@ def _count(cases: Iterable[Case]) -> str:
 
 def _files(pairs: list[Shared]) -> tuple[str, ...]:
     return tuple({str(case.images[0]): None for pair in pairs for case in (pair.a, pair.b)})
-
-
-def _summary(dataset: Dataset) -> dict[str, Any]:
-    source = dataset.source
-    return {
-        "source": str(source.path),
-        "layout": source.layout,
-        "known_as": source.known_as or None,
-        "simulated": source.simulated,
-        "cases": len(dataset.cases),
-        "patients": count_patients(dataset),
-    }
 
 
 def as_lines(audit: Audit) -> Iterator[str]:

@@ -1,11 +1,9 @@
 """What is wrong with a data set, before anything is trained or measured on it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Any
 
 from tumorline.audit.case_findings import (
-    count_patients,
     duplicate_groups,
     files_of_cases,
     find_corrections,
@@ -18,6 +16,7 @@ from tumorline.audit.case_findings import (
     find_unusable,
     near_duplicates,
 )
+from tumorline.audit.published import SCHEMA_VERSION, CheckResult, PublishedPair, publish_findings, publish_set
 from tumorline.audit.split_findings import (
     find_brisc_overlap,
     find_crossing,
@@ -31,7 +30,6 @@ from tumorline.data.source import Finding
 from tumorline.data.split import Split, shared_groups, stated_split
 from tumorline.errors import UserError
 
-SCHEMA_VERSION = 1
 MOST_SHARED = 3
 """Patients in several sources that are named one by one."""
 
@@ -102,26 +100,19 @@ def stop_on_errors(findings: Sequence[Finding]) -> None:
     raise UserError(errors[0].message + more)
 
 
-def as_json(dataset: Dataset, findings: Sequence[Finding]) -> dict[str, Any]:
+def as_json(dataset: Dataset, findings: Sequence[Finding]) -> CheckResult:
     """The machine-readable result of `tumorline data check --json`."""
     return {
         "schema_version": SCHEMA_VERSION,
-        "source": str(dataset.source.path),
-        "layout": dataset.source.layout,
-        "known_as": dataset.source.known_as or None,
-        "simulated": dataset.source.simulated,
-        "cases": len(dataset.cases),
-        "patients": count_patients(dataset),
-        "findings": [
-            {"code": f.code, "severity": f.severity, "files": list(f.files), "message": f.message} for f in findings
-        ],
-        "pairs": [
-            {"a": a.id, "b": b.id, "kind": "exact", "transform": "identity", "correlation": 1.0}
-            for group in duplicate_groups(dataset)
-            for a, b in pairwise(group)
-        ]
-        + [
-            {"a": a.id, "b": b.id, "kind": "near", "transform": pair.transform, "correlation": pair.correlation}
-            for a, b, pair in near_duplicates(dataset)
-        ],
+        **publish_set(dataset),
+        "findings": publish_findings(findings),
+        "pairs": [*_publish_pairs(dataset)],
     }
+
+
+def _publish_pairs(dataset: Dataset) -> Iterator[PublishedPair]:
+    for group in duplicate_groups(dataset):
+        for a, b in pairwise(group):
+            yield {"a": a.id, "b": b.id, "kind": "exact", "transform": "identity", "correlation": 1.0}
+    for a, b, pair in near_duplicates(dataset):
+        yield {"a": a.id, "b": b.id, "kind": "near", "transform": pair.transform, "correlation": pair.correlation}

@@ -1,12 +1,11 @@
 """Public data sets over the network: downloaded, verified, unpacked, and there as a whole or not at all."""
 
 from pathlib import Path
-from typing import Any
 
 from tumorline.errors import UserError, did_you_mean
 from tumorline.fetch.catalogue import DATASETS
 from tumorline.fetch.download import PATIENCE, Patience, Progress, Web
-from tumorline.fetch.job import FetchJob, Notify, recorded
+from tumorline.fetch.job import FetchJob, FetchResult, Notify, recorded
 
 __all__ = ["DATASETS", "Patience", "fetch"]
 
@@ -19,7 +18,7 @@ def fetch(
     patience: Patience = PATIENCE,
     notify: Notify = lambda message: None,
     progress: Progress = lambda done, total: None,
-) -> dict[str, Any]:
+) -> FetchResult:
     """Bring a public data set into a new folder and say what is there: name, licence, number of files, bytes, remarks.
 
     `notify` gets one line at a time, `progress(done, total)` the bytes of the file on its way. `base_url` replaces the

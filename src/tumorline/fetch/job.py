@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from tumorline.errors import UserError
 from tumorline.fetch.archive import ArchiveError, Member, check_tree, extract, read_members
@@ -25,7 +25,28 @@ RECORD_FILE = "fetched.json"
 Notify = Callable[[str], None]
 
 
-def recorded(name: str, folder: Path) -> dict[str, Any] | None:
+class FetchRecord(TypedDict):
+    """What a folder says of the set that was fetched into it."""
+
+    schema_version: int
+    name: str
+    licence: str
+    attribution: str
+    page: str
+    files: int
+    bytes: int
+    remarks: list[str]
+
+
+class FetchResult(FetchRecord):
+    """What `fetch` says."""
+
+    folder: str
+    status: str
+    """'fetched', or 'present' where it was there already."""
+
+
+def recorded(name: str, folder: Path) -> FetchRecord | None:
     """What a finished fetch left in the folder, None for a folder that can be made. Raises UserError for one in use."""
     if not folder.exists():
         return None
@@ -35,8 +56,8 @@ def recorded(name: str, folder: Path) -> dict[str, Any] | None:
     if empty:
         return None
     try:
-        record: dict[str, Any] = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
-        found, sizes = record["name"], record.pop("sizes")
+        content = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
+        found, sizes = content["name"], content.pop("sizes")
         lost = [path for path, size in sizes.items() if not _has_size(folder / path, size)]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise UserError(f"{folder}: holds something else already; give a folder that does not exist yet") from None
@@ -45,6 +66,7 @@ def recorded(name: str, folder: Path) -> dict[str, Any] | None:
     if lost:
         lack = f"{len(lost)} of {len(sizes)} files are missing or changed, such as {lost[0]}"
         raise UserError(f"{folder}: {lack}; remove the folder and fetch it again")
+    record: FetchRecord = content
     return record
 
 
@@ -61,7 +83,7 @@ class FetchJob:
         self.work = folder.parent / f"{folder.name}.part"
         self.files, self.unpacked = self.work / "files", self.work / "unpacked"
 
-    def run(self, web: Web) -> dict[str, Any]:
+    def run(self, web: Web) -> FetchRecord:
         """From nothing, or from what an earlier run left, to the whole folder."""
         self.claim()
         try:
@@ -127,7 +149,7 @@ class FetchJob:
             self.notify(f"file {number} of {len(remotes)}: {remote.name}{size}")
             download(web, remote, self.files, self.progress)
 
-    def unpack(self, files: Sequence[Path]) -> dict[str, Any]:
+    def unpack(self, files: Sequence[Path]) -> FetchRecord:
         """Fill unpacked/ with the set, its terms and its record."""
         loose = [file for file in files if file.suffix.lower() != ".zip"]
         plan, remarks = self.plan([file for file in files if file not in loose], [file.name for file in loose])
@@ -160,7 +182,7 @@ class FetchJob:
             check_tree(archive, [LICENCE_FILE, RECORD_FILE, *loose, *(place for place, _ in places)])
         return dict(places), remarks
 
-    def record(self, sizes: Mapping[str, int], remarks: Sequence[str]) -> dict[str, Any]:
+    def record(self, sizes: Mapping[str, int], remarks: Sequence[str]) -> FetchRecord:
         return {
             "schema_version": SCHEMA_VERSION,
             "name": self.name,

@@ -3,20 +3,19 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from tumorline.compared_results import Comparison, Leaderboard, Matrix
+from tumorline.compared_results import ComparedFigures, Comparison, Leaderboard, Matrix
 from tumorline.metrics.headline import name_figure
 from tumorline.own_files import EVALUATE_AGAIN, read_own_model
 from tumorline.paper.compared_methods import describe_comparison, describe_leaderboard, describe_matrix
 from tumorline.paper.methods import Paragraph, describe_methods, settings_of
 from tumorline.paper.study import Study, count_parts
-from tumorline.paper.tables import Column, Table
+from tumorline.paper.tables import Cell, Column, Table
 from tumorline.report.benchmark import pareto_chart
 from tumorline.report.comparison import NAMES, differences_chart
 from tumorline.report.matrix import strip_charts
 from tumorline.report.page import page_content
-from tumorline.results import Figure, Fold, GroupSummary, Metrics, Summary
+from tumorline.results import Figure, Fold, GroupSummary, Metrics, RegionSummary, Summary
 
 COMPARE_AGAIN = "run the command that made it again"
 FIGURES = (
@@ -37,7 +36,7 @@ GROUP = (
     Column("volume_ratio", "size ratio", 2),
     Column("missed", "missed", 0),
 )
-Rows = list[dict[str, Any]]
+Rows = list[dict[str, Cell]]
 
 
 @dataclass(frozen=True)
@@ -142,7 +141,7 @@ COUNTS = (
 )
 
 
-def _counts(region: str, metrics: Metrics) -> dict[str, Any]:
+def _counts(region: str, metrics: Metrics) -> dict[str, Cell]:
     same = ("patients", "cases", "tumour_cases", "missed", "tumour_free_cases")
     return {
         "region": region.replace("_", " "),
@@ -152,7 +151,7 @@ def _counts(region: str, metrics: Metrics) -> dict[str, Any]:
     }
 
 
-def _figure_rows(summary: Summary, region: str, metrics: Metrics) -> Iterator[dict[str, Any]]:
+def _figure_rows(summary: Summary, region: str, metrics: Metrics) -> Iterator[dict[str, Cell]]:
     validation = (summary.validation or {}).get(region)
     for name in FIGURES:
         figure: Figure | None = getattr(metrics, name)
@@ -188,11 +187,11 @@ def _groupings(summary: Summary) -> Iterator[tuple[str, str, Rows]]:
         yield name, caption, rows
 
 
-def _group(found: GroupSummary | Fold) -> dict[str, Any]:
+def _group(found: GroupSummary | Fold) -> dict[str, Cell]:
     return {**_group_figures(found), **{key: getattr(found, key) for key in ("patients", "cases", "missed")}}
 
 
-def _group_figures(found: Any) -> dict[str, Any]:
+def _group_figures(found: GroupSummary | RegionSummary | ComparedFigures) -> dict[str, Cell]:
     """Of whatever has these figures."""
     means = {key: getattr(found, key).mean for key in ("dice", "nsd", "hd95_detected", "volume_ratio")}
     return {**means, "ci95": found.dice.ci95, "missed": getattr(found, "missed", None)}
@@ -306,7 +305,7 @@ def _pair_table(result: Comparison, several: bool) -> Table:
 
 def _ranking_table(result: Comparison) -> Table:
     places = range(max((len(one.rank_shares) for one in result.ranking), default=0))
-    rows = [
+    rows: Rows = [
         {"name": one.name, "dice": one.dice, **{f"rank_{place + 1}": one.rank_shares[place] for place in places}}
         for one in result.ranking
     ]

@@ -4,13 +4,14 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from tumorline.paper.latex import for_latex
 
 LONG = 40
 """Rows from which on a table may break over pages."""
-Row = Mapping[str, Any]
+Cell = str | int | float | Sequence[float] | None
+"""Text, a number, or limits."""
+Row = Mapping[str, Cell]
 
 
 @dataclass(frozen=True)
@@ -35,17 +36,18 @@ class Table:
     columns: Sequence[Column]
     rows: Sequence[Row]
 
-    def for_csv(self) -> tuple[list[str], list[dict[str, Any]]]:
+    def for_csv(self) -> tuple[list[str], list[dict[str, Cell]]]:
         """Names of columns and rows; limits become two columns."""
         return list(dict.fromkeys(name for row in self.rows for name in self._flat(row))), list(
             map(self._flat, self.rows)
         )
 
-    def _flat(self, row: Row) -> dict[str, Any]:
-        flat: dict[str, Any] = {}
+    def _flat(self, row: Row) -> dict[str, Cell]:
+        flat: dict[str, Cell] = {}
         for column in self.columns:
             if column.key in self._limits:
-                low, high = row.get(column.key) or (None, None)
+                limits = row.get(column.key)
+                low, high = limits if isinstance(limits, list | tuple) else (None, None)
                 flat |= {f"{column.key}_low": low, f"{column.key}_high": high}
             else:
                 flat[column.key] = row.get(column.key)
@@ -81,14 +83,14 @@ class Table:
         )
 
     def _cell(self, row: Row, column: Column) -> str:
-        value = row.get(column.key)
-        digits = column.digits if column.digits in (None, 0) else row.get("digits", column.digits)
+        value, own = row.get(column.key), row.get("digits")
+        digits = own if column.digits and isinstance(own, int) else column.digits
         if isinstance(value, list | tuple):
             return " to ".join(_to_digits(limit, digits) for limit in value)
         return _to_digits(value, digits)
 
 
-def _to_digits(value: Any, digits: int | None) -> str:
+def _to_digits(value: object, digits: int | None) -> str:
     if value is None or value == "" or (isinstance(value, float) and not math.isfinite(value)):
         return "--"
     if isinstance(value, int | float) and not isinstance(value, bool) and digits is not None:
