@@ -12,16 +12,12 @@ from tumorline.output_folder import Purpose, open_output
 from tumorline.output_place import refuse_inputs_in
 from tumorline.paper.captions import caption_of
 from tumorline.paper.claim import answer_items
-from tumorline.paper.contents import (
-    Contents,
-    contents_of_comparison,
-    contents_of_leaderboard,
-    contents_of_matrix,
-    contents_of_study,
-)
+from tumorline.paper.compared_contents import contents_of_comparison, contents_of_leaderboard, contents_of_matrix
+from tumorline.paper.contents import contents_of_study
 from tumorline.paper.figures import charts_in, portable, to_text
 from tumorline.paper.latex import cited_keys, for_latex, with_citations
 from tumorline.paper.methods import Paragraph
+from tumorline.paper.parts import Contents
 from tumorline.paper.pdf import to_pdf
 from tumorline.paper.references import select_references
 from tumorline.paper.study import read_study

@@ -1,51 +1,22 @@
 """The charts and tables of a folder of results, by the kind of the folder."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from tumorline.compared_results import ComparedFigures, Comparison, Leaderboard, Matrix
 from tumorline.metrics.headline import name_figure
-from tumorline.own_files import EVALUATE_AGAIN, read_own_model
-from tumorline.paper.compared_methods import describe_comparison, describe_leaderboard, describe_matrix
-from tumorline.paper.methods import Paragraph, describe_methods, settings_of
+from tumorline.paper.methods import describe_methods, settings_of
+from tumorline.paper.parts import GROUP, Contents, Rows, chosen, group_row, with_region
 from tumorline.paper.study import Study, count_parts
 from tumorline.paper.tables import Cell, Column, Table
-from tumorline.report.benchmark import pareto_chart
-from tumorline.report.comparison import NAMES, differences_chart
-from tumorline.report.matrix import strip_charts
 from tumorline.report.page import page_content
-from tumorline.results import Figure, Fold, GroupSummary, Metrics, RegionSummary, Summary
+from tumorline.results import Figure, GroupSummary, Metrics, Summary
 
-COMPARE_AGAIN = "run the command that made it again"
 FIGURES = (
     *("dice", "iou", "precision", "recall", "nsd", "hd95", "hd95_detected", "average_surface_distance_detected"),
     *("signed_offset", "volume_ratio", "truth_ml", "predicted_ml", "volume_error_ml", "volume_error_absolute_ml"),
     *("predicted_ml_tumour_free", "lesion_dice", "brats2023_lesion_dice", "brats2023_lesion_hd95", "false_positive"),
     *("accuracy", "accuracy_background"),
 )
-REGION = Column("region", "region")
-GROUP = (
-    Column("group", "group"),
-    Column("patients", "patients", 0),
-    Column("cases", "cases", 0),
-    Column("dice", "Dice", 3),
-    Column("ci95", "95 % interval", 3),
-    Column("nsd", "NSD", 3),
-    Column("hd95_detected", "HD95, detected", 1),
-    Column("volume_ratio", "size ratio", 2),
-    Column("missed", "missed", 0),
-)
-Rows = list[dict[str, Cell]]
-
-
-@dataclass(frozen=True)
-class Contents:
-    title: str
-    charts: Mapping[str, object]
-    """Content of the page, in which the charts are."""
-    tables: Sequence[Table]
-    methods: Sequence[Paragraph] = ()
 
 
 def contents_of_study(folder: Path, study: Study) -> Contents:
@@ -54,59 +25,6 @@ def contents_of_study(folder: Path, study: Study) -> Contents:
     shown = {"regions": page["regions"], "training": page["curves"]}
     found = (*_figure_tables(study.summary), *_study_tables(study))
     return Contents(page["title"], shown, [table for table in found if table.rows], describe_methods(study))
-
-
-def contents_of_comparison(path: Path) -> Contents:
-    result = read_own_model(path, Comparison, COMPARE_AGAIN)
-    several = len(result.regions) > 1
-    return Contents(
-        " against ".join(result.names),
-        {"differences": differences_chart(result)},
-        [_contender_table(result, several), _pair_table(result, several), _ranking_table(result)],
-        describe_comparison(result),
-    )
-
-
-def contents_of_matrix(path: Path) -> Contents:
-    result = read_own_model(path, Matrix, EVALUATE_AGAIN)
-    rows: Rows = [
-        {
-            **{key: getattr(cell, key) for key in ("model", "set", "region", "domain")},
-            **(_group_figures(cell.figures) if cell.figures else {}),
-            "cases": cell.cases,
-            "patients": cell.patients,
-        }
-        for cell in result.cells
-    ]
-    columns = [Column("model", "model"), Column("set", "set"), Column("domain", "domain"), *GROUP[1:]]
-    table = Table("matrix", "Models by sets", _with_region(columns, result.several_regions), rows)
-    return Contents("Models by sets", {"dice": strip_charts(result)}, [table], describe_matrix(result))
-
-
-def contents_of_leaderboard(path: Path) -> Contents:
-    result = read_own_model(path, Leaderboard, COMPARE_AGAIN)
-    rows: Rows = [
-        {
-            "initialisation": group.initialisation,
-            **{key: getattr(row, key) for key in ("name", "region", "parameters", "multiply_adds", "training_minutes")},
-            "speed": row.inference_images_per_second,
-            **_group_figures(row),
-            **{key: getattr(row, key) for key in ("patients", "cases", "missed")},
-        }
-        for group in result.groups
-        for row in group.rows
-    ]
-    columns = [
-        Column("initialisation", "weights before"),
-        Column("name", "arm"),
-        *GROUP[3:],
-        Column("parameters", "parameters", 0),
-        Column("speed", "images/s", 1),
-        Column("training_minutes", "minutes", 1),
-    ]
-    several = len({row["region"] for row in rows}) > 1
-    table = Table("leaderboard", f"Leaderboard; {result.budget}", _with_region(columns, several), rows)
-    return Contents(result.name, {"pareto": pareto_chart(result)}, [table], describe_leaderboard(result))
 
 
 def _figure_tables(summary: Summary) -> Iterator[Table]:
@@ -121,7 +39,7 @@ def _figure_tables(summary: Summary) -> Iterator[Table]:
         *([Column("validation", "validation", 3)] if summary.validation else []),
     ]
     rows = [row for region, metrics in summary.regions.items() for row in _figure_rows(summary, region, metrics)]
-    yield Table("figures", "All figures, by patient", _with_region(columns, several), rows)
+    yield Table("figures", "All figures, by patient", with_region(columns, several), rows)
     counts = [_counts(region, metrics) for region, metrics in summary.regions.items()]
     yield Table(
         "counts",
@@ -130,7 +48,7 @@ def _figure_tables(summary: Summary) -> Iterator[Table]:
         counts,
     )
     for name, caption, groups in _groupings(summary):
-        yield Table(name, caption, _with_region(GROUP, several), groups)
+        yield Table(name, caption, with_region(GROUP, several), groups)
     yield _baseline_table(summary, several)
     yield _stress_table(summary, several)
 
@@ -145,7 +63,7 @@ def _counts(region: str, metrics: Metrics) -> dict[str, Cell]:
     same = ("patients", "cases", "tumour_cases", "missed", "tumour_free_cases")
     return {
         "region": region.replace("_", " "),
-        **{key: getattr(metrics, key) for key in same},
+        **chosen(metrics, *same),
         "false_positive_cases": metrics.invented,
         "false_lesions": metrics.lesions.invented if metrics.lesions else None,
     }
@@ -162,7 +80,7 @@ def _figure_rows(summary: Summary, region: str, metrics: Metrics) -> Iterator[di
         yield {
             "region": region.replace("_", " "),
             "figure": name_figure(name) + unit,
-            **{key: getattr(figure, key) for key in ("mean", "ci95", "median", "mean_over_cases", "patients")},
+            **chosen(figure, "mean", "ci95", "median", "mean_over_cases", "patients"),
             "validation": other.mean if other else None,
             "digits": 1 if figure.unit else 3,
         }
@@ -182,19 +100,9 @@ def _groupings(summary: Summary) -> Iterator[tuple[str, str, Rows]]:
             }
             groups = known.get(name) or metrics.by_attribute.get(name[3:], {})
             rows += [
-                {"region": region.replace("_", " "), "group": key, **_group(found)} for key, found in groups.items()
+                {"region": region.replace("_", " "), "group": key, **group_row(found)} for key, found in groups.items()
             ]
         yield name, caption, rows
-
-
-def _group(found: GroupSummary | Fold) -> dict[str, Cell]:
-    return {**_group_figures(found), **{key: getattr(found, key) for key in ("patients", "cases", "missed")}}
-
-
-def _group_figures(found: GroupSummary | RegionSummary | ComparedFigures) -> dict[str, Cell]:
-    """Of whatever has these figures."""
-    means = {key: getattr(found, key).mean for key in ("dice", "nsd", "hd95_detected", "volume_ratio")}
-    return {**means, "ci95": found.dice.ci95, "missed": getattr(found, "missed", None)}
 
 
 def _baseline_table(summary: Summary, several: bool) -> Table:
@@ -203,7 +111,7 @@ def _baseline_table(summary: Summary, several: bool) -> Table:
         {
             "region": region.replace("_", " "),
             "answer": name_figure(name),
-            **{key: getattr(found[region], key) for key in keys},
+            **chosen(found[region], *keys),
         }
         for name, found in summary.baselines.items()
         for region in summary.regions
@@ -216,7 +124,7 @@ def _baseline_table(summary: Summary, several: bool) -> Table:
         Column("volume_ratio", "size ratio", 2),
         Column("accuracy", "accuracy", 4),
     ]
-    return Table("baselines", "What trivial answers reach on the same cases", _with_region(columns, several), rows)
+    return Table("baselines", "What trivial answers reach on the same cases", with_region(columns, several), rows)
 
 
 def _stress_table(summary: Summary, several: bool) -> Table:
@@ -240,16 +148,16 @@ def _stress_table(summary: Summary, several: bool) -> Table:
         Column("ci95", "95 % interval", 3),
         Column("missed", "missed", 0),
     ]
-    return Table("stress", "Under changes of the images", _with_region(columns, several), rows)
+    return Table("stress", "Under changes of the images", with_region(columns, several), rows)
 
 
 def _study_tables(study: Study) -> Iterator[Table]:
     several = len(study.summary.regions) > 1
     folds: Rows = [
-        {"region": fold.region.replace("_", " "), "group": fold.fold, **_group(fold)} for fold in study.summary.folds
+        {"region": fold.region.replace("_", " "), "group": fold.fold, **group_row(fold)} for fold in study.summary.folds
     ]
     yield Table(
-        "folds", "Folds: each patient is scored by the model that has not seen it", _with_region(GROUP, several), folds
+        "folds", "Folds: each patient is scored by the model that has not seen it", with_region(GROUP, several), folds
     )
     parts: Rows = [
         {"part": part, "patients": patients, "cases": cases}
@@ -260,59 +168,3 @@ def _study_tables(study: Study) -> Iterator[Table]:
     if study.config:
         columns = [Column("setting", "setting"), Column("value", "value")]
         yield Table("settings", "All settings of the run", columns, settings_of(study.config))
-
-
-def _contender_table(result: Comparison, several: bool) -> Table:
-    rows: Rows = [
-        {
-            "region": one.region.replace("_", " "),
-            "group": one.name,
-            **_group_figures(one.figures),
-            "missed": one.missed,
-            "cases": one.tumour_cases,
-            "patients": one.figures.dice.patients,
-            "seed_deviation": one.seed_deviation,
-        }
-        for one in result.contenders
-    ]
-    columns = [*GROUP, *([Column("seed_deviation", "deviation of seeds", 3)] if result.about != "models" else [])]
-    return Table("contenders", "Contenders on the same cases", _with_region(columns, several), rows)
-
-
-def _pair_table(result: Comparison, several: bool) -> Table:
-    rows: Rows = [
-        {
-            "region": pair.region.replace("_", " "),
-            "pair": f"{pair.first} − {pair.second}",
-            "metric": NAMES.get(pair.metric, pair.metric),
-            **{key: getattr(pair.difference, key) for key in ("mean", "ci95", "p")},
-            "p_corrected": pair.p_corrected,
-            "verdict": "within noise" if pair.noise else f"{pair.better} is better",
-        }
-        for pair in result.pairs
-    ]
-    columns = [
-        Column("pair", "first − second"),
-        Column("metric", "metric"),
-        Column("mean", "difference", 3),
-        Column("ci95", "95 % interval", 3),
-        Column("p", "p", 3),
-        Column("p_corrected", "p corrected", 3),
-        Column("verdict", "verdict"),
-    ]
-    return Table("differences", "Paired differences; p corrected after Holm", _with_region(columns, several), rows)
-
-
-def _ranking_table(result: Comparison) -> Table:
-    places = range(max((len(one.rank_shares) for one in result.ranking), default=0))
-    rows: Rows = [
-        {"name": one.name, "dice": one.dice, **{f"rank_{place + 1}": one.rank_shares[place] for place in places}}
-        for one in result.ranking
-    ]
-    ranks = [Column(f"rank_{place + 1}", f"rank {place + 1}", 2) for place in places]
-    caption = f"Share of redrawn sets of patients in which each takes each rank, by {result.ranked_by}"
-    return Table("ranking", caption, [Column("name", "contender"), Column("dice", "Dice", 3), *ranks], rows)
-
-
-def _with_region(columns: Sequence[Column], several: bool) -> list[Column]:
-    return [REGION, *columns] if several else list(columns)

@@ -1,0 +1,117 @@
+"""The charts and tables of what compares several models or sets: a comparison, a matrix, a leaderboard."""
+
+from pathlib import Path
+
+from tumorline.compared_results import Comparison, Leaderboard, Matrix
+from tumorline.own_files import EVALUATE_AGAIN, read_own_model
+from tumorline.paper.compared_methods import describe_comparison, describe_leaderboard, describe_matrix
+from tumorline.paper.parts import COMPARE_AGAIN, GROUP, Contents, Rows, chosen, figures_of_group, with_region
+from tumorline.paper.tables import Column, Table
+from tumorline.report.benchmark import pareto_chart
+from tumorline.report.comparison import NAMES, differences_chart
+from tumorline.report.matrix import strip_charts
+
+
+def contents_of_comparison(path: Path) -> Contents:
+    result = read_own_model(path, Comparison, COMPARE_AGAIN)
+    several = len(result.regions) > 1
+    return Contents(
+        " against ".join(result.names),
+        {"differences": differences_chart(result)},
+        [_contender_table(result, several), _pair_table(result, several), _ranking_table(result)],
+        describe_comparison(result),
+    )
+
+
+def contents_of_matrix(path: Path) -> Contents:
+    result = read_own_model(path, Matrix, EVALUATE_AGAIN)
+    rows: Rows = [
+        {
+            **chosen(cell, "model", "set", "region", "domain"),
+            **(figures_of_group(cell.figures) if cell.figures else {}),
+            "cases": cell.cases,
+            "patients": cell.patients,
+        }
+        for cell in result.cells
+    ]
+    columns = [Column("model", "model"), Column("set", "set"), Column("domain", "domain"), *GROUP[1:]]
+    table = Table("matrix", "Models by sets", with_region(columns, result.several_regions), rows)
+    return Contents("Models by sets", {"dice": strip_charts(result)}, [table], describe_matrix(result))
+
+
+def contents_of_leaderboard(path: Path) -> Contents:
+    result = read_own_model(path, Leaderboard, COMPARE_AGAIN)
+    rows: Rows = [
+        {
+            "initialisation": group.initialisation,
+            **chosen(row, "name", "region", "parameters", "multiply_adds", "training_minutes"),
+            "speed": row.inference_images_per_second,
+            **figures_of_group(row),
+            **chosen(row, "patients", "cases", "missed"),
+        }
+        for group in result.groups
+        for row in group.rows
+    ]
+    columns = [
+        Column("initialisation", "weights before"),
+        Column("name", "arm"),
+        *GROUP[3:],
+        Column("parameters", "parameters", 0),
+        Column("speed", "images/s", 1),
+        Column("training_minutes", "minutes", 1),
+    ]
+    several = len({row["region"] for row in rows}) > 1
+    table = Table("leaderboard", f"Leaderboard; {result.budget}", with_region(columns, several), rows)
+    return Contents(result.name, {"pareto": pareto_chart(result)}, [table], describe_leaderboard(result))
+
+
+def _contender_table(result: Comparison, several: bool) -> Table:
+    rows: Rows = [
+        {
+            "region": one.region.replace("_", " "),
+            "group": one.name,
+            **figures_of_group(one.figures),
+            "missed": one.missed,
+            "cases": one.tumour_cases,
+            "patients": one.figures.dice.patients,
+            "seed_deviation": one.seed_deviation,
+        }
+        for one in result.contenders
+    ]
+    columns = [*GROUP, *([Column("seed_deviation", "deviation of seeds", 3)] if result.about != "models" else [])]
+    return Table("contenders", "Contenders on the same cases", with_region(columns, several), rows)
+
+
+def _pair_table(result: Comparison, several: bool) -> Table:
+    rows: Rows = [
+        {
+            "region": pair.region.replace("_", " "),
+            "pair": f"{pair.first} − {pair.second}",
+            "metric": NAMES.get(pair.metric, pair.metric),
+            **chosen(pair.difference, "mean", "ci95", "p"),
+            "p_corrected": pair.p_corrected,
+            "verdict": "within noise" if pair.noise else f"{pair.better} is better",
+        }
+        for pair in result.pairs
+    ]
+    columns = [
+        Column("pair", "first − second"),
+        Column("metric", "metric"),
+        Column("mean", "difference", 3),
+        Column("ci95", "95 % interval", 3),
+        Column("p", "p", 3),
+        Column("p_corrected", "p corrected", 3),
+        Column("verdict", "verdict"),
+    ]
+    return Table("differences", "Paired differences; p corrected after Holm", with_region(columns, several), rows)
+
+
+def _ranking_table(result: Comparison) -> Table:
+    places = range(max((len(one.rank_shares) for one in result.ranking), default=0))
+    rows: Rows = [
+        {"name": one.name, "dice": one.dice, **{f"rank_{place + 1}": one.rank_shares[place] for place in places}}
+        for one in result.ranking
+    ]
+    ranks = [Column(f"rank_{place + 1}", f"rank {place + 1}", 2) for place in places]
+    caption = f"Share of redrawn sets of patients in which each takes each rank, by {result.ranked_by}"
+    return Table("ranking", caption, [Column("name", "contender"), Column("dice", "Dice", 3), *ranks], rows)

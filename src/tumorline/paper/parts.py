@@ -1,0 +1,54 @@
+"""What charts and tables of every kind of folder are made of."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tumorline.compared_results import ComparedFigures
+from tumorline.paper.methods import Paragraph
+from tumorline.paper.tables import Cell, Column, Table
+from tumorline.results import Fold, GroupSummary, RegionSummary
+
+COMPARE_AGAIN = "run the command that made it again"
+REGION = Column("region", "region")
+
+GROUP = (
+    Column("group", "group"),
+    Column("patients", "patients", 0),
+    Column("cases", "cases", 0),
+    Column("dice", "Dice", 3),
+    Column("ci95", "95 % interval", 3),
+    Column("nsd", "NSD", 3),
+    Column("hd95_detected", "HD95, detected", 1),
+    Column("volume_ratio", "size ratio", 2),
+    Column("missed", "missed", 0),
+)
+
+Rows = list[dict[str, Cell]]
+
+
+@dataclass(frozen=True)
+class Contents:
+    title: str
+    charts: Mapping[str, object]
+    """Content of the page, in which the charts are."""
+    tables: Sequence[Table]
+    methods: Sequence[Paragraph] = ()
+
+
+def chosen(found: object, *keys: str) -> dict[str, Cell]:
+    """Some of the fields of a result, by name."""
+    return {key: getattr(found, key) for key in keys}
+
+
+def group_row(found: GroupSummary | Fold) -> dict[str, Cell]:
+    return {**figures_of_group(found), **chosen(found, "patients", "cases", "missed")}
+
+
+def figures_of_group(found: GroupSummary | RegionSummary | ComparedFigures) -> dict[str, Cell]:
+    """Of whatever has these figures."""
+    means = {key: getattr(found, key).mean for key in ("dice", "nsd", "hd95_detected", "volume_ratio")}
+    return {**means, "ci95": found.dice.ci95, "missed": getattr(found, "missed", None)}
+
+
+def with_region(columns: Sequence[Column], several: bool) -> list[Column]:
+    return [REGION, *columns] if several else list(columns)
