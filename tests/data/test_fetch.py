@@ -26,8 +26,9 @@ from tumorline.data.source import open_source
 from tumorline.errors import UserError
 from tumorline.fetch import Patience, fetch
 from tumorline.fetch.archive import ArchiveError, Limits, extract, read_members
-from tumorline.fetch.download import RemoteFile, Web, download
+from tumorline.fetch.download import RemoteFile, download
 from tumorline.fetch.job import FetchResult
+from tumorline.fetch.web import Web
 
 QUICK = Patience(timeout_s=5, tries=3, pause_s=0.01)
 NOISE = np.random.default_rng(0).bytes(200_000)

@@ -18,7 +18,8 @@ from tumorline.audit.check import check
 from tumorline.config import DataConfig
 from tumorline.data import cheng
 from tumorline.data.dataset import load_dataset
-from tumorline.data.source import LAYOUTS, open_source
+from tumorline.data.known_layouts import LAYOUTS
+from tumorline.data.source import open_source
 from tumorline.data.split import split_dataset
 from tumorline.data.truth import mask_hash
 from tumorline.errors import UserError

@@ -14,11 +14,12 @@ from tumorline.data.case import Case, read_image
 from tumorline.data.dataset import Dataset, load_dataset
 from tumorline.data.facts import Facts, Progress, distinct_images, scan, search_near_pairs
 from tumorline.data.finding import Finding, Severity
+from tumorline.data.known_layouts import LAYOUTS
 from tumorline.data.layouts.contents import Contents
 from tumorline.data.near_duplicates import NearPair, unpack
 from tumorline.data.near_slices import near_slices
 from tumorline.data.patients import collection_patient
-from tumorline.data.source import LAYOUTS, Source, open_picture, with_patient
+from tumorline.data.source import Source, open_picture, with_patient
 from tumorline.formats.decode import without_suffix
 from tumorline.geometry.symmetry import inverse_name
 from tumorline.wording import numbered

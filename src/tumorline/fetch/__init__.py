@@ -4,8 +4,9 @@ from pathlib import Path
 
 from tumorline.errors import UserError, did_you_mean
 from tumorline.fetch.catalogue import DATASETS
-from tumorline.fetch.download import PATIENCE, Patience, Progress, Web
+from tumorline.fetch.download import Progress
 from tumorline.fetch.job import FetchJob, FetchResult, Notify, recorded
+from tumorline.fetch.web import PATIENCE, Patience, Web
 
 __all__ = ["DATASETS", "Patience", "fetch"]
 

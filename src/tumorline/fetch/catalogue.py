@@ -8,8 +8,9 @@ from pydantic import BaseModel, Field, ValidationError
 from tumorline.errors import UserError
 from tumorline.fetch.archive import name_fault
 from tumorline.fetch.credentials import kaggle_authorisation
-from tumorline.fetch.download import RemoteFile, Web
+from tumorline.fetch.download import RemoteFile
 from tumorline.fetch.layout import Arrange, flat, folders
+from tumorline.fetch.web import Web
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from typing import TypedDict
 from tumorline.errors import UserError
 from tumorline.fetch.archive import ArchiveError, Member, check_tree, extract, read_members
 from tumorline.fetch.catalogue import DataSet
-from tumorline.fetch.download import Progress, RemoteFile, Web, download
+from tumorline.fetch.download import Progress, RemoteFile, download
+from tumorline.fetch.web import Web
 from tumorline.files import remove_unfinished, require_space, require_writable, write_json, write_text, writing
 from tumorline.wording import numbered
 

@@ -12,7 +12,8 @@ from tumorline.audit.check import errors, stop_on_errors
 from tumorline.config import DataConfig, parse_config
 from tumorline.data.case import read_image
 from tumorline.data.dataset import Dataset, load_dataset
-from tumorline.data.source import LAYOUTS, channel_names, open_source
+from tumorline.data.known_layouts import LAYOUTS
+from tumorline.data.source import channel_names, open_source
 from tumorline.errors import UserError
 from tumorline.network_input.spaced import head_box
 
