@@ -1,6 +1,6 @@
 """How fast slices become masks: files to files, the network alone in several libraries, and the loops people write.
 
-    python benchmarks/inference.py DATA/images [--model builtin] [--count 600] [--rounds 3] [--seconds 4]
+    python benchmarks/inference.py DATA/images [--model builtin] [--count 600] [--rounds 3] [--seconds 4] [--long 6000]
 
 One run, in turns, which go the other way round every second time, so that the ratios mean something on a machine that
 does other things beside. Measured are
@@ -11,7 +11,7 @@ does other things beside. Measured are
 - files to files: `tumorline predict` with and without overlays in float32 and bfloat16, each a process of its own from
   its start to its end, with the largest memory it had; MONAI's transforms, DataLoader and SlidingWindowInferer, and
   the loop of the tutorials of segmentation_models_pytorch (DataLoader of PIL images, eager network, sigmoid, PNG), both
-  from the first file on, with the same weights in float32
+  from the first file on, with the same weights in float32; with --long so many files as well, masks only in bfloat16
 
 Writes benchmarks/inference.md (between its markers) and prints the table.
 """
@@ -52,6 +52,10 @@ def main() -> None:
     parser.add_argument("--model", default="builtin")
     parser.add_argument("--count", type=int, default=600, help="slices of files to files")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--turns", type=int, default=3, help="of files to files")
+    parser.add_argument(
+        "--long", type=int, default=0, help="files of one more turn, for its memory; repeated if need be"
+    )
     parser.add_argument("--seconds", type=float, default=4.0, help="of a turn of the network alone")
     parser.add_argument("--loops", type=int, default=100, help="slices of MONAI's and smp's loops")
     given = parser.parse_args()
@@ -65,11 +69,12 @@ def main() -> None:
         ["network alone", name, spread(rates, "images/s"), f"{median(rates) / eager:.2f}", "-"]
         for name, rates in alone.items()
     ]
-    for name, seconds, count, mib in files_to_files(given.model, paths, paths[: given.loops]):
-        rows.append(
-            [f"files to files, {count}", name, f"{count / seconds:.1f} images/s", f"{count / seconds / eager:.2f}", mib]
-        )
-        print(*rows[-1], sep=" | ", flush=True)
+    every = sorted(given.images.iterdir())
+    found = files_to_files(given.model, paths, paths[: given.loops], given.turns)
+    found += predict_many(given.model, [every[number % len(every)] for number in range(given.long)])
+    for name, rates, count, mib in found:
+        times = f"{median(rates) / eager:.2f}"
+        rows.append([f"files to files, {count}", name, spread(rates, "images/s"), times, mib])
     minutes = (time.perf_counter() - began) / 60
     print(f"{describe_machine()}, {time.strftime('%Y-%m-%d')}, {minutes:.0f} min", *map(" | ".join, rows), sep="\n")
     write_table(Path(__file__).with_name("inference.md"), rows)
@@ -168,40 +173,52 @@ def networks(model: str) -> dict[str, Rate]:
     return found
 
 
-def files_to_files(model: str, paths: list[Path], few: list[Path]) -> list[tuple[str, float, int, str]]:
-    """Name, seconds, images and MiB of each."""
-    found = []
+Found = list[tuple[str, list[float], int, str]]
+"""Name, images a second, images and MiB of each."""
+MASKS_ONLY = ["--no-overlay", "--precision", "bfloat16"]
+
+
+def files_to_files(model: str, paths: list[Path], few: list[Path], turns: int) -> Found:
+    settings = [MASKS_ONLY, ["--no-overlay", "--precision", "float32"]]
+    settings += [["--precision", "bfloat16"], ["--precision", "float32"]]
+    able = [more for more in settings if predict_files(model, few[:2], more)]  # what is compiled is kept from here on
+    measured: dict[str, list[tuple[float, int]]] = {" ".join(more): [] for more in able}
+    for turn in range(turns):
+        for more in able[:: 1 if turn % 2 == 0 else -1]:
+            measured[" ".join(more)] += filter(None, [predict_files(model, paths, more)])
+            print(turn, *more, measured[" ".join(more)][-1], flush=True)
+    found = [
+        (f"tumorline predict {name}", [rate for rate, _ in own], len(paths), str(max(mib for _, mib in own)))
+        for name, own in measured.items()
+    ]
+    for name, loop in (("MONAI's usual loop, float32", monai_loop), ("smp's usual loop, float32", smp_loop)):
+        with tempfile.TemporaryDirectory() as place:
+            began = time.perf_counter()
+            loop(model, few, Path(place) / "masks")
+            found.append((name, [len(few) / (time.perf_counter() - began)], len(few), "-"))
+    return found
+
+
+def predict_many(model: str, paths: list[Path]) -> Found:
+    measured = predict_files(model, paths, MASKS_ONLY) if paths else None
+    return (
+        [(f"tumorline predict {' '.join(MASKS_ONLY)}", [measured[0]], len(paths), str(measured[1]))] if measured else []
+    )
+
+
+def predict_files(model: str, paths: list[Path], more: list[str]) -> tuple[float, int] | None:
+    """Images a second and peak MiB of a process of its own; None where it fails."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "images"
         folder.mkdir()
-        for path in paths:
-            (folder / path.name).symlink_to(path.resolve())
-        warm = Path(place) / "warm"
-        for number, more in enumerate(
-            [
-                ["--no-overlay", "--precision", "bfloat16"],
-                ["--no-overlay", "--precision", "float32"],
-                ["--precision", "bfloat16"],
-                ["--precision", "float32"],
-            ]
-        ):
-            command = [sys.executable, "-m", "tumorline", "predict", "--model", model, *more]
-            if subprocess.run(
-                [*command, *map(str, few[:2]), "--output", f"{warm}{number}"], capture_output=True
-            ).returncode:
-                continue
-            began = time.perf_counter()
-            whole = [*command, str(folder), "--output", f"{place}/out{number}"]
-            child = subprocess.run(
-                [sys.executable, "-c", WITH_PEAK, *whole], capture_output=True, text=True, check=True
-            )
-            seconds = time.perf_counter() - began
-            found.append((f"tumorline predict {' '.join(more)}", seconds, len(paths), child.stdout.strip()))
-        for name, loop in (("MONAI's usual loop, float32", monai_loop), ("smp's usual loop, float32", smp_loop)):
-            began = time.perf_counter()
-            loop(model, few, Path(place) / name)
-            found.append((name, time.perf_counter() - began, len(few), "-"))
-    return found
+        for number, path in enumerate(paths):
+            (folder / f"{number:05d}{path.suffix}").symlink_to(path.resolve())
+        command = [sys.executable, "-m", "tumorline", "predict", str(folder), "--model", model, *more]
+        whole = [sys.executable, "-c", WITH_PEAK, *command, "--output", f"{place}/out"]
+        began = time.perf_counter()
+        child = subprocess.run(whole, capture_output=True, text=True)
+        seconds = time.perf_counter() - began
+    return None if child.returncode else (len(paths) / seconds, int(child.stdout))
 
 
 def monai_loop(model: str, paths: list[Path], output: Path) -> None:
