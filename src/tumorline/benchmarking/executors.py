@@ -1,6 +1,5 @@
 """Where the cells run: processes on this machine, or tasks of a Ray cluster whose machines share the folder."""
 
-import socket
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -10,16 +9,11 @@ from typing import Any
 
 from tumorline.benchmarking import cell
 from tumorline.benchmarking.cell import CellJob
-from tumorline.errors import Interrupted, UserError, require_extra
+from tumorline.cluster import RETRIES, connect_ray
+from tumorline.errors import Interrupted
 
 Executor = Callable[[Sequence[CellJob]], Iterator[tuple[CellJob, str]]]
 """Carries out jobs and yields each with its error, or nothing, as it ends."""
-
-RETRIES = 3
-"""A cell whose Ray worker dies is begun again so often; each time it goes on from its last saved state."""
-
-PATIENCE_S = 5
-"""How long a cluster may take to answer; Ray itself would wait for minutes."""
 
 
 class Launcher:
@@ -67,18 +61,9 @@ def on_ray(address: str, processes: int) -> Executor:
     All machines need the output folder and the data at the same paths. A cell whose worker dies is begun again on
     another and goes on from its last saved state. Raises UserError where the cluster cannot be reached.
     """
-    require_extra("ray", "--ray", "ray")
+    each = max(1, max(connect_ray(address), default=1) // processes)
     import ray
 
-    try:
-        if ":" in address:
-            host, _, port = address.removeprefix("ray://").rpartition(":")
-            socket.create_connection((host, int(port)), PATIENCE_S).close()
-        ray.init(address, log_to_driver=False, configure_logging=False)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise UserError(f"--ray {address}: no cluster there ({str(error).splitlines()[0]})") from None
-    cores = max((int(node["Resources"].get("CPU", 1)) for node in ray.nodes() if node["Alive"]), default=1)
-    each = max(1, cores // processes)
     task = ray.remote(num_cpus=each, max_retries=RETRIES)(cell.run)
 
     def execute(jobs: Sequence[CellJob]) -> Iterator[tuple[CellJob, str]]:

@@ -3,21 +3,15 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from typing import NamedTuple
 
-import numpy as np
-
-from tumorline.arrays import MaskArray
 from tumorline.data.case import Case
 from tumorline.data.dataset import Dataset
-from tumorline.data.sample import Sample
 from tumorline.errors import UserError
 from tumorline.evaluation import baselines
-from tumorline.evaluation.predictions import find_prediction, read_prediction, write_prediction
+from tumorline.evaluation.judging import CaseFound, Judging, recall_answer, write_answer
+from tumorline.evaluation.on_cluster import judge_on
 from tumorline.evaluation.presence import (
     PresenceRow,
-    count_presence,
-    is_worth_counting,
     summarise_presence,
     write_presence,
 )
@@ -25,15 +19,14 @@ from tumorline.evaluation.status import Request, case_status, explain_nothing_le
 from tumorline.evaluation.summary import summarise_evaluation, with_baselines
 from tumorline.evaluation.tables import write_certainties, write_evaluation
 from tumorline.files import write_csv
-from tumorline.geometry.grid import Grid
 from tumorline.inference.model import Model, count_workers
 from tumorline.metrics import calibration
 from tumorline.metrics.calibration import Certainty
-from tumorline.metrics.case import Pair, score_cases
+from tumorline.metrics.case import CaseScores, Pair, score_cases
 from tumorline.metrics.summary import Row
-from tumorline.model_info import ModelInfo, one_or_list
+from tumorline.model_info import ModelInfo
 from tumorline.results import Calibration, Summary
-from tumorline.run_folder import BASELINES_NAME, PREDICTIONS_NAME
+from tumorline.run_folder import BASELINES_NAME
 from tumorline.wording import numbered
 from tumorline.work_ahead import map_ahead
 
@@ -51,7 +44,7 @@ def evaluate(model: Model, wanted: Request, progress: Progress | None = None) ->
         raise UserError(explain_nothing_left(model.info, wanted.dataset, status))
     require_input(model.info, wanted.dataset)
     found = _Found(status)
-    scores = score_cases(_predicted(model, wanted, names, found, progress), wanted.processes)
+    scores = _scores(model, wanted, names, found, progress)
     cases = [wanted.dataset.cases[wanted.dataset.index[name]] for name in names]
     rows = [
         Row(case.id, case.shown_patient, _attributes(case), status[case.id], region, score)
@@ -80,6 +73,14 @@ class _Found:
     """Of the baselines, on the headline's cases."""
     presence: list[PresenceRow] = field(default_factory=list)
     """Of each case and region, where that is worth counting."""
+
+    def note(
+        self, certainties: Sequence[Certainty], records: Sequence[baselines.Record], presence: Sequence[PresenceRow]
+    ) -> None:
+        """Of one case."""
+        self.certainties += certainties
+        self.records += records
+        self.presence += presence
 
 
 def require_input(info: ModelInfo, dataset: Dataset) -> None:
@@ -112,75 +113,47 @@ def _calibrations(wanted: Request, rows: Sequence[Row], certainties: Sequence[Ce
     return {region: calibration.summarise_calibration(members) for region, members in headline.items()}
 
 
-def _predicted(
+def _scores(
     model: Model, wanted: Request, names: Sequence[str], found: _Found, progress: Progress | None
-) -> Iterator[Pair]:
-    """Truth and prediction of each case and region, as they are asked for; writes the masks and notes the rest."""
-    dataset, regions = wanted.dataset, model.info.regions
-    counts = is_worth_counting(dataset)
-    constants = {region: baselines.from_text(text) for region, text in model.info.constant_masks.items()}
-    cases = [dataset.cases[dataset.index[name]] for name in names]
+) -> list[CaseScores]:
+    """Of each case and region; masks are written and the rest is noted on the way."""
+    cases = [wanted.dataset.cases[wanted.dataset.index[name]] for name in names]
+    judging = Judging.of(model, wanted, found.status)
+    if wanted.cluster is None:
+        return score_cases(_judged_here(model, wanted, judging, cases, found, progress), wanted.processes)
+    scores: list[CaseScores] = []
+    for done, judged in enumerate(judge_on(wanted.cluster, model, wanted, judging, cases), start=1):
+        found.note(judged.certainties, judged.records, judged.presence)
+        scores += judged.scores
+        if progress:
+            progress(done, len(cases))
+    return scores
 
-    def work(case: Case) -> _CaseFound:
-        sample, status = dataset.read(case), found.status[case.id]
-        certainties, pairs = _recalled(model, wanted, case, sample) or _answered(model, wanted, case, sample)
-        is_headline = status in wanted.headline
-        records = [*baselines.measure_baselines(case, sample, regions, constants)] if is_headline else []
-        masks = np.stack([pair.predicted for pair in pairs])
-        presence = count_presence(dataset, case, sample, masks, regions, status) if counts else []
-        return _CaseFound(pairs, certainties, records, presence)
+
+def _judged_here(
+    model: Model,
+    wanted: Request,
+    judging: Judging,
+    cases: Sequence[Case],
+    found: _Found,
+    progress: Progress | None,
+) -> Iterator[Pair]:
+    """Truth and prediction of each case and region, as they are asked for."""
+    regions = model.info.regions
+
+    def work(case: Case) -> CaseFound:
+        earlier = recall_answer(wanted, case, regions)
+        judged = judging.case(model, case, earlier)
+        if earlier is None:
+            write_answer(wanted, case, regions, judged)
+        return judged
 
     ahead = map_ahead(work, cases, count_workers(model, any(case.is_volume for case in cases), len(cases)))
-    for done, (pairs, certainties, records, presence) in enumerate(ahead, start=1):
-        found.certainties += certainties
-        found.records += records
-        found.presence += presence
-        yield from pairs
+    for done, judged in enumerate(ahead, start=1):
+        found.note(judged.answered.certainties, judged.records, judged.presence)
+        yield from judged.pairs
         if progress:
-            progress(done, len(names))
-
-
-class _CaseFound(NamedTuple):
-    """What is found of one case, of all its regions."""
-
-    pairs: list[Pair]
-    certainties: list[Certainty]
-    records: list[baselines.Record]
-    presence: list[PresenceRow]
-
-
-Answered = tuple[list[Certainty], list[Pair]]
-"""Of each region of a case."""
-
-
-def _answered(model: Model, wanted: Request, case: Case, sample: Sample) -> Answered:
-    image, truth, grid = sample
-    whole = model.complete(image, wanted.dataset.channel_names)
-    probability = model.answer(whole, case.images[0], grid).probability
-    masks = model.masks(probability, grid)
-    found = [
-        calibration.judge(case.shown_patient or case.id, *arrays)
-        for arrays in zip(probability, truth, masks, strict=True)
-    ]
-    write_prediction(wanted.output / PREDICTIONS_NAME, case.id, model.info.regions, masks, grid)
-    if wanted.memory:
-        wanted.memory.keep(case.id, one_or_list([calibration.to_record(certainty) for certainty in found]))
-    return found, _pairs(truth, masks, grid)
-
-
-def _recalled(model: Model, wanted: Request, case: Case, sample: Sample) -> Answered | None:
-    """What an earlier try has found, with the masks that it wrote; None where the case is still to be done."""
-    regions, folder = model.info.regions, wanted.output / PREDICTIONS_NAME
-    recalled = wanted.memory.recall(case.id) if wanted.memory else None
-    records = recalled if isinstance(recalled, list) else [recalled]
-    certainties = [certainty for record in records if (certainty := calibration.from_record(record))]
-    if len(certainties) != len(regions) or not find_prediction(folder, case.id, regions):
-        return None
-    return certainties, _pairs(sample.truth, read_prediction(folder, case.id, regions), sample.grid)
-
-
-def _pairs(truth: MaskArray, masks: MaskArray, grid: Grid) -> list[Pair]:
-    return [Pair(*both, grid.spacing_mm, voxel_ml=grid.voxel_ml) for both in zip(truth, masks, strict=True)]
+            progress(done, len(cases))
 
 
 def _attributes(case: Case) -> dict[str, str]:

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tumorline.cluster import Cluster
 from tumorline.data.dataset import Dataset
 from tumorline.model_info import ModelInfo
 from tumorline.output_folder import Memory
@@ -24,6 +25,8 @@ class Request:
     processes: int = 1
     memory: Memory | None = None
     """What an earlier try has finished in the same folder."""
+    cluster: Cluster | None = None
+    """Whose machines do it; None: this one."""
 
 
 def case_status(info: ModelInfo, dataset: Dataset) -> dict[str, str]:
@@ -47,10 +50,16 @@ def case_status(info: ModelInfo, dataset: Dataset) -> dict[str, str]:
     return status
 
 
-def request(dataset: Dataset, memory: Memory, allow_training_cases: bool = False, processes: int = 1) -> Request:
+def request(
+    dataset: Dataset,
+    memory: Memory,
+    allow_training_cases: bool = False,
+    processes: int = 1,
+    cluster: Cluster | None = None,
+) -> Request:
     """An evaluation of `dataset` into a folder; training cases are left out unless they are allowed."""
     statuses = (*HEADLINE, *SEEN) if allow_training_cases else HEADLINE
-    return Request(dataset, memory.path, statuses, statuses, processes, memory)
+    return Request(dataset, memory.path, statuses, statuses, processes, memory, cluster)
 
 
 def explain_nothing_left(info: ModelInfo, dataset: Dataset, status: Mapping[str, str]) -> str:

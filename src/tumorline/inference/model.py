@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -26,6 +26,8 @@ from tumorline.network_input.windows import NetworkInput, prepare_input
 from tumorline.runtime import DEFAULT, FloatArray, Runtime, RuntimeOptions, can_compute
 from tumorline.twins import open_twin
 from tumorline.work_ahead import map_ahead
+
+T = TypeVar("T")
 
 TTA: dict[str, tuple[int, ...]] = {"none": (0,), "flips": (0, 2, 4, 6), "all": tuple(range(8))}
 """Test-time augmentation: which of `near.TRANSFORMS` of its input a network answers as well."""
@@ -224,7 +226,12 @@ class Model:
 
 
 def load(
-    model: str | Path, tta: str = "none", precision: str = "float32", runtime: str = DEFAULT, requests: int = 1
+    model: str | Path,
+    tta: str = "none",
+    precision: str = "float32",
+    runtime: str = DEFAULT,
+    requests: int = 1,
+    threads: int = 0,
 ) -> Model:
     """Open a model to predict with; no torch is needed.
 
@@ -236,6 +243,7 @@ def load(
             verified for the model.
         runtime: The library that runs it: 'openvino', 'onnxruntime' or 'torch'.
         requests: Batches of slices that are computed at a time; of a network of three axes one window.
+        threads: That compute the network; 0 is as many as there are cores.
 
     Returns:
         A `Model`: `mask` and `probability` of an image; `info` with its regions, channels, thresholds and what it says
@@ -257,7 +265,7 @@ def load(
     if info.preprocessing != fit.VERSION:
         raise UserError(f"{path}: made with preprocessing {info.preprocessing}, this version has {fit.VERSION}")
     chosen = fastest_verified(info, runtime) if precision == AUTO else precision
-    options = RuntimeOptions(chosen, 1 if info.input.dims == 3 else min(requests, MOST_REQUESTS))
+    options = RuntimeOptions(chosen, 1 if info.input.dims == 3 else min(requests, MOST_REQUESTS), threads)
     run = open_twin(path, info, options, runtime).run
     return Model(path, info, run, tta, chosen, options.requests, runtime)
 
@@ -279,9 +287,9 @@ def count_workers(model: Model, is_volumes: bool, cases: int) -> int:
     return min(cases, 2 if is_volumes else 2 * model.requests + 2)
 
 
-def batched(numbers: Sequence[int], size: int) -> Iterator[Sequence[int]]:
-    """The numbers, so many at a time."""
-    yield from (numbers[start : start + size] for start in range(0, len(numbers), size))
+def batched(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """The items, so many at a time."""
+    yield from (items[start : start + size] for start in range(0, len(items), size))
 
 
 def to_probability(logits: FloatArray, temperatures: float | Sequence[float]) -> FloatArray:

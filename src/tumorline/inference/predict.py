@@ -1,6 +1,6 @@
 """From pictures and scans to masks in their own geometry, without torch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,10 @@ from tumorline.work_ahead import map_ahead
 
 SCHEMA_VERSION = 1
 KINDS = ("mask", "overlay")
+FILES = (*KINDS, "segmentation")
+"""Columns that name what was written of a case."""
+Rows = Callable[[Sequence[PredictionJob], Predictor, OutputFolder], Iterator[dict[str, Any]]]
+"""Gives the row of each case, in their order, with its files written and noted."""
 
 
 def predict(
@@ -22,23 +26,19 @@ def predict(
     predictor: Predictor,
     folder: OutputFolder,
     progress: Progress | None = None,
-    workers: int = 0,
+    rows_of: Rows | None = None,
 ) -> list[dict[str, Any]]:
     """Predict pictures and volumes; one row per case, with `error` set where one failed.
 
     Writes `<stem>_mask.png` (0/255), of a volume `<stem>_mask.nii.gz` (0/1), of several regions the labels of
     `label_map.region_labels`; `<stem>_overlay.png`, `predictions.json` and `predictions.csv` below the folder, keeping
-    relative folders. What an earlier try has finished there is not done again. So many `workers` read, ask and write at
-    a time, each a case. Raises WriteError where nothing more can be written; the tables of what was done until then are
-    written where there is room.
+    relative folders. What an earlier try has finished there is not done again. `rows_of` does the work, one after the
+    other where it is None. Raises WriteError where nothing more can be written; the tables of what was done until then
+    are written where there is room.
     """
     rows: list[dict[str, Any]] = []
-
-    def row_of(job: PredictionJob) -> dict[str, Any]:
-        return _recalled(job, predictor, folder) or _predict_case(job, predictor, folder)
-
     try:
-        for row in map_ahead(row_of, jobs, workers):
+        for row in (rows_of or rows_by(0))(jobs, predictor, folder):
             rows.append(row)
             if progress:
                 progress(len(rows), len(jobs))
@@ -47,6 +47,18 @@ def predict(
             _write_tables(rows, predictor, folder)
         raise
     _write_tables(rows, predictor, folder)
+    return rows
+
+
+def rows_by(workers: int) -> Rows:
+    """By so many threads, each of which reads, asks and writes a case."""
+
+    def rows(jobs: Sequence[PredictionJob], predictor: Predictor, folder: OutputFolder) -> Iterator[dict[str, Any]]:
+        def row_of(job: PredictionJob) -> dict[str, Any]:
+            return recalled(job, predictor, folder) or keep_row(job, predict_case(job, predictor, folder.path), folder)
+
+        return map_ahead(row_of, jobs, workers)
+
     return rows
 
 
@@ -69,7 +81,7 @@ def describe_predictor(predictor: Predictor) -> dict[str, Any]:
     return {"model": model.info.name, "threshold": by_region, **how, "labels": predictor.labels}
 
 
-def _recalled(job: PredictionJob, predictor: Predictor, folder: OutputFolder) -> dict[str, Any] | None:
+def recalled(job: PredictionJob, predictor: Predictor, folder: OutputFolder) -> dict[str, Any] | None:
     """The row that an earlier try has kept, as long as both of its files are there."""
     row = folder.recall(job.target.as_posix())
     if not isinstance(row, dict) or set(row) != set(predictor.columns):
@@ -88,21 +100,31 @@ def _as_text(paths: tuple[Path, Path | None]) -> dict[str, str]:
     return {kind: str(path) for kind, path in zip(KINDS, paths, strict=True) if path}
 
 
-def _predict_case(job: PredictionJob, predictor: Predictor, folder: OutputFolder) -> dict[str, Any]:
-    paths = _mask_and_overlay(job, folder.path, predictor.overlays)
+def predict_case(job: PredictionJob, predictor: Predictor, output: Path) -> dict[str, Any]:
+    """The row of a case whose files are written below `output`. Raises WriteError where nothing can be written."""
+    paths = _mask_and_overlay(job, output, predictor.overlays)
     try:
         if job.problem:
             raise UserError(job.problem)
-        figures = predictor.predict_case(job, *paths)
+        return _row(job, predictor, {**predictor.predict_case(job, *paths), **_as_text(paths)})
     except WriteError as error:
         if not error.only_this:
             raise
-        figures = {"error": str(error)}
+        return failed_row(job, predictor, str(error))
     except UserError as error:
-        figures = {"error": str(error)}
-    else:
-        figures |= _as_text(paths)
-    row = {column: figures.get(column) for column in predictor.columns} | {"input": str(job.path)}
+        return failed_row(job, predictor, str(error))
+
+
+def failed_row(job: PredictionJob, predictor: Predictor, why: str) -> dict[str, Any]:
+    return _row(job, predictor, {"error": why})
+
+
+def _row(job: PredictionJob, predictor: Predictor, figures: Mapping[str, Any]) -> dict[str, Any]:
+    return {column: figures.get(column) for column in predictor.columns} | {"input": str(job.path)}
+
+
+def keep_row(job: PredictionJob, row: dict[str, Any], folder: OutputFolder) -> dict[str, Any]:
+    """The row, noted as done where it is."""
     if not row["error"]:
         folder.keep(job.target.as_posix(), row)
     return row

@@ -37,6 +37,8 @@ class RuntimeOptions:
     precision: str = "float32"
     requests: int = 1
     """Batches that are computed at a time, each by its share of the cores."""
+    threads: int = 0
+    """That compute in all; 0: as many as there are cores."""
 
 
 class RuntimeEntry(NamedTuple):

@@ -25,7 +25,7 @@ def open_network(path: Path, options: RuntimeOptions) -> Twin:
     read_network(path)
     own = onnxruntime.SessionOptions()
     own.log_severity_level = 4
-    own.intra_op_num_threads = max(1, count_cores() // options.requests)
+    own.intra_op_num_threads = max(1, (options.threads or count_cores()) // options.requests)
     chosen = [name for name in PROVIDERS if name in onnxruntime.get_available_providers()]
     try:
         session = onnxruntime.InferenceSession(path, own, providers=chosen)

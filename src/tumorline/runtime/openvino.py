@@ -41,6 +41,8 @@ def open_network(path: Path, options: RuntimeOptions) -> Twin:
     settings = {"INFERENCE_PRECISION_HINT": HINTS[options.precision]}
     if options.requests > 1:
         settings["NUM_STREAMS"] = str(options.requests)
+    if options.threads:
+        settings["INFERENCE_NUM_THREADS"] = str(options.threads)
     kept = find_compiled(path, settings)
     try:
         return _imported(path, kept, settings, options) or _compiled(path, kept, settings, options)

@@ -23,6 +23,8 @@ def computes_in(precision: str) -> bool:
 def open_network(path: Path, options: RuntimeOptions) -> Twin:
     """The network of a model file with its weights, channels last."""
     read_content(path)  # held against its stamp
+    if options.threads:
+        torch.set_num_threads(options.threads)
     network, info = load_network(path)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     layout = torch.channels_last if info.input.dims == 2 else torch.channels_last_3d
