@@ -4,7 +4,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-
 from tumorline.arrays import MaskArray
 from tumorline.data.case import Case
 from tumorline.data.dataset import Dataset
