@@ -1,6 +1,7 @@
 """`evaluate`: a model's figures on cases that it was not trained on."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
@@ -15,7 +16,9 @@ from tumorline.assessment import (
     open_evaluation,
     open_wanted,
 )
+from tumorline.cluster import Cluster, open_cluster
 from tumorline.data.dataset import Dataset
+from tumorline.errors import UserError
 from tumorline.evaluation.status import request
 from tumorline.evaluation.subsets import add_subsets, require_lacking
 from tumorline.inference.model import Model, load
@@ -42,6 +45,7 @@ class ScoringKeywords(TypedDict, total=False):
     progress: Progress | None
     precision: str
     runtime: str
+    ray: str
 
 
 class EvaluationKeywords(ScoringKeywords, total=False):
@@ -68,11 +72,23 @@ class EvaluationOptions:
     subsets: bool = False
     precision: str = "float32"
     runtime: str = DEFAULT
+    ray: str = ""
     stress_progress: Progress | None = None
     """Where the scoring under stress is counted by itself; None counts it as the rest is."""
 
     def load(self, model: Path | str) -> Model:
         return load(model, self.tta, self.precision, self.runtime, requests=count_cores())
+
+    @contextmanager
+    def cluster(self) -> Iterator[Cluster | None]:
+        """The one at `ray`, connected to; None where none is wanted."""
+        if not self.ray:
+            yield None
+            return
+        if self.stress or self.subsets:
+            raise UserError("--ray: stress and subsets are scored on one machine; give it without them")
+        with open_cluster(self.ray) as cluster:
+            yield cluster
 
     @property
     def settings(self) -> dict[str, str | bool]:
@@ -106,6 +122,8 @@ def evaluate(
         subsets: Score again with each subset of the channels (`subsets.csv`), of a model that may do without some.
         precision: In which the network computes, as in `load`; `summary.json` says which it was.
         runtime: The library that runs it, as in `load`.
+        ray: Address of a Ray cluster whose machines predict and score, 'HOST:PORT', or 'local'. All need the data and
+            the model at the same paths; the results are written by this one and are those of one machine.
 
     Returns:
         The content of `summary.json`. `regions` has, for each region, figures such as `dice`, `nsd`, `hd95` (in mm,
@@ -134,9 +152,10 @@ def write_evaluation(model: Path | str, data: Path | str | None, how: Evaluation
     with trusting_paths(how.trust_paths):
         dataset = open_wanted(loaded, data, how.overrides)
     with open_evaluation(how.output, _purpose(loaded, dataset, how), how.overwrite, [dataset]) as folder:
-        wanted = request(dataset, Memory(folder), how.allow_training_cases, how.processes)
         shown = images_to_show(loaded, data)
-        summary = evaluate_and_report(loaded, wanted, how.progress, shown)
+        with how.cluster() as cluster:
+            wanted = request(dataset, Memory(folder), how.allow_training_cases, how.processes, cluster)
+            summary = evaluate_and_report(loaded, wanted, how.progress, shown)
         if how.stress:
             summary = add_stress(loaded, wanted, summary, how.stress_progress or how.progress)
         if how.subsets:

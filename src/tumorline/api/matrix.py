@@ -44,6 +44,7 @@ def cross_evaluate(
         progress: As in `evaluate`.
         precision: As in `evaluate`.
         runtime: As in `evaluate`.
+        ray: As in `evaluate`.
 
     Returns:
         The content of `matrix.json`: `cells` with `model`, `set`, `domain`, `region` and `figures` as those of
@@ -78,10 +79,10 @@ def write_matrix(models: Sequence[Path | str], data: Sequence[str], how: Evaluat
         "settings": hash_settings(**how.settings),
     }
     purpose = Purpose("evaluate several", identity, "evaluations", "matrix")
-    with open_evaluation(how.output, purpose, how.overwrite, sets.values()) as folder:
+    with how.cluster() as cluster, open_evaluation(how.output, purpose, how.overwrite, sets.values()) as folder:
 
         def evaluate_cell(model: str, dataset: Dataset, cell: Path) -> Summary:
-            wanted = request(dataset, Memory(folder, cell.name), how.allow_training_cases, how.processes)
+            wanted = request(dataset, Memory(folder, cell.name), how.allow_training_cases, how.processes, cluster)
             return evaluate_and_report(loaded[model], wanted, how.progress)
 
         infos = {name: model.info for name, model in loaded.items()}

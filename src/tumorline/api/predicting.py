@@ -1,17 +1,20 @@
 """`predict`: masks of images, as files or in memory."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 from tumorline.api.keywords import spelled_out
+from tumorline.cluster import open_cluster
 from tumorline.errors import UserError
 from tumorline.formats.decode import PICTURE_SUFFIXES
 from tumorline.inference import predict as prediction
 from tumorline.inference.jobs import PredictionJob, job_of_channels, list_jobs
 from tumorline.inference.label_map import region_labels
 from tumorline.inference.model import AUTO, Model, count_workers, load
+from tumorline.inference.on_cluster import rows_on
 from tumorline.inference.one import predict_given
 from tumorline.inference.predictor import Predictor
 from tumorline.journal import hash_inputs, hash_settings
@@ -40,6 +43,7 @@ class PredictionKeywords(TypedDict, total=False):
     overlay: bool
     precision: str
     runtime: str
+    ray: str
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,7 @@ class PredictionOptions:
     overlay: bool = True
     precision: str = AUTO
     runtime: str = DEFAULT
+    ray: str = ""
     notify: Notify = silent
     """Hears what is left out and how series were understood."""
 
@@ -105,6 +110,8 @@ def predict(
         overlay: Write a picture to look at of each case.
         precision: In which the network computes, as in `load`; `predictions.json` says which it was.
         runtime: The library that runs it, as in `load`.
+        ray: Address of a Ray cluster whose machines predict, 'HOST:PORT', or 'local'. All need the inputs and the model
+            at the same paths; the results are written by this one and are those of one machine.
 
     Returns:
         One row a case: `input`, `mask` and `overlay` (paths), `tumour_px`, `tumour_share`, `tumour_ml` (of volumes),
@@ -174,12 +181,22 @@ def write_predictions(
         refuse_inputs_in(output, files)
     settings = hash_settings(**how.settings(loaded))
     identity = {"inputs": hash_inputs(files), "model": loaded.fingerprint, "settings": settings}
-    with open_output(output, Purpose("predict", identity, "predictions"), how.overwrite) as folder:
-        workers = count_workers(loaded, any(job.is_volume for job in jobs), len(jobs))
-        rows = prediction.predict(jobs, predictor, folder, how.progress, workers)
+    purpose = Purpose("predict", identity, "predictions")
+    with open_output(output, purpose, how.overwrite) as folder, _carried_out(loaded, jobs, how.ray) as rows_of:
+        rows = prediction.predict(jobs, predictor, folder, how.progress, rows_of)
     if any(row.get("segmentation") for row in rows):
         how.notify(IDENTIFIED)
     return folder.path, rows
+
+
+@contextmanager
+def _carried_out(model: Model, jobs: Sequence[PredictionJob], ray: str) -> Iterator[prediction.Rows]:
+    """What predicts: the threads of this machine, or a cluster."""
+    if not ray:
+        yield prediction.rows_by(count_workers(model, any(job.is_volume for job in jobs), len(jobs)))
+        return
+    with open_cluster(ray) as cluster:
+        yield rows_on(cluster)
 
 
 def _is_one_picture(paths: Sequence[Path]) -> bool:

@@ -16,6 +16,7 @@ from tumorline.cli.options import (
     Overrides,
     Overwrite,
     Precision,
+    RayAddress,
     RuntimeName,
     TrustPaths,
     Tta,
@@ -60,6 +61,7 @@ def evaluate(
     tta: Tta = "none",
     precision: Precision = "float32",
     runtime: RuntimeName = "openvino",
+    ray: RayAddress = "",
     keep_identifiers: KeepIdentifiers = False,
     as_json: AsJson = False,
 ) -> None:
@@ -87,6 +89,7 @@ def evaluate(
         subsets=subsets,
         precision=precision,
         runtime=runtime,
+        ray=ray,
         stress_progress=counter("under stress"),
     )
     if len(chosen) > 1 or len(data or ()) > 1:

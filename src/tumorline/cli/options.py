@@ -75,6 +75,10 @@ Precision = Annotated[
 RuntimeName = Annotated[
     str, typer.Option("--runtime", metavar="openvino|onnxruntime|torch", help="The library that runs the network.")
 ]
+RayAddress = Annotated[
+    str,
+    typer.Option("--ray", metavar="ADDRESS", help="By a Ray cluster, whose machines have data and model as here."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 Trusted = Annotated[
     list[str] | None,

@@ -8,7 +8,16 @@ import typer
 
 from tumorline.cli.arguments import require_computing, require_models, require_paths
 from tumorline.cli.completion import complete_models
-from tumorline.cli.options import MODEL_HELP, AsJson, KeepIdentifiers, Overwrite, Precision, RuntimeName, Tta
+from tumorline.cli.options import (
+    MODEL_HELP,
+    AsJson,
+    KeepIdentifiers,
+    Overwrite,
+    Precision,
+    RayAddress,
+    RuntimeName,
+    Tta,
+)
 from tumorline.printing import counter, note, print_json, say
 
 
@@ -36,6 +45,7 @@ def predict(
     no_overlay: Annotated[bool, typer.Option("--no-overlay", help="Write masks only, no picture to look at.")] = False,
     precision: Precision = "auto",
     runtime: RuntimeName = "openvino",
+    ray: RayAddress = "",
     keep_identifiers: KeepIdentifiers = False,
     as_json: AsJson = False,
 ) -> None:
@@ -61,6 +71,7 @@ def predict(
         overlay=not no_overlay,
         precision=precision,
         runtime=runtime,
+        ray=ray,
         progress=counter("predicting"),
         notify=note,
     )
