@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -150,3 +150,17 @@ def real_data() -> Path:
     if not REAL.is_dir():
         pytest.skip("the real data are not beside this checkout")
     return REAL
+
+
+@pytest.fixture
+def cluster() -> Iterator[object]:
+    """A Ray cluster on this machine: a head that runs nothing, and two workers."""
+    ray = pytest.importorskip("ray")
+    from ray.cluster_utils import Cluster
+
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    for _ in range(2):
+        made.add_node(num_cpus=1)
+    yield made
+    ray.shutdown()
+    made.shutdown()

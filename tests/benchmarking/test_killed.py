@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -96,20 +96,6 @@ def test_stopped_then_killed_it_loses_no_more_than_since_the_last_checkpoint(tmp
         assert rows[: len(reached[name])] == reached[name], "what was saved is not trained again"
         assert reached[name][: len(saved[name])] == saved[name]
     assert (tmp_path / "out/leaderboard.html").is_file()
-
-
-@pytest.fixture
-def cluster() -> Iterator[object]:
-    """A Ray cluster on this machine: a head that runs nothing, and two workers."""
-    ray = pytest.importorskip("ray")
-    from ray.cluster_utils import Cluster
-
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    for _ in range(2):
-        made.add_node(num_cpus=1)
-    yield made
-    ray.shutdown()
-    made.shutdown()
 
 
 def parent(process: int) -> int:
