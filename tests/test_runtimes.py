@@ -1,6 +1,8 @@
 """Every library that runs networks gives the same answer, to several threads, and says in a line what it cannot do."""
 
 import json
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -186,3 +188,27 @@ def test_every_output_says_in_which_precision_it_was_computed(
     if can_compute("bfloat16"):
         result = program("evaluate", tiny_run, "--output", tmp_path / "b", "--precision", "bfloat16", "--json")
         assert json.loads(result.out)["conventions"]["precision"] == "the network computed in bfloat16, by openvino"
+
+
+FIRST_ANSWERS = """
+import sys
+from threading import Barrier, Thread
+import numpy as np
+from tumorline.inference.model import load
+model = load(sys.argv[1], requests=4)
+image = np.zeros((1, 1, *model.info.network_size), np.float32)
+ready = Barrier(4)
+sys.setswitchinterval(1e-6)
+threads = [Thread(target=lambda: (ready.wait(), model.runtime(image))) for _ in range(4)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+"""
+
+
+@pytest.mark.slow
+def test_threads_that_ask_for_the_first_answer_at_once_do_not_wait_for_one_another_for_ever() -> None:
+    """One process in four did, before the first answer was asked for by one thread alone."""
+    for _ in range(12):
+        subprocess.run([sys.executable, "-c", FIRST_ANSWERS, str(GOLDEN)], check=True, timeout=60)

@@ -2,11 +2,14 @@
 
 import mmap
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from io import BytesIO
 from math import prod
 from pathlib import Path
 from queue import SimpleQueue
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -91,6 +94,29 @@ def read_network(path: Path) -> openvino.Model:
     return model
 
 
+class _FirstCall:
+    """The first answer of the process is asked for by one thread alone.
+
+    OpenVINO's bindings set up what they know of numpy when they first need it, and take a lock for that which they hold
+    while they give up Python's own. Two threads that come to it at once wait for one another for ever.
+    """
+
+    def __init__(self) -> None:
+        self.lock, self.done = Lock(), False
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        if self.done:
+            yield
+            return
+        with self.lock:
+            yield
+            self.done = True
+
+
+FIRST_CALL = _FirstCall()
+
+
 class _Requests:
     """A compiled network that several threads may ask, so many of them at a time."""
 
@@ -103,8 +129,9 @@ class _Requests:
     def __call__(self, image: FloatArray) -> FloatArray:
         request = self.free.get()
         try:
-            request = request or self.network.create_infer_request()
-            answer = np.asarray(request.infer([image], share_inputs=True)[0], np.float32)
+            with FIRST_CALL.alone():
+                request = request or self.network.create_infer_request()
+                answer = np.asarray(request.infer([image], share_inputs=True)[0], np.float32)
         except RuntimeError as error:
             raise UserError(f"{self.path}: OpenVINO cannot carry out this network ({_reason(error)})") from None
         finally:
