@@ -262,11 +262,15 @@ def test_connections_that_ask_nothing_are_closed(running: Running) -> None:
 
 
 def test_an_interface_that_keeps_its_word(running: Running) -> None:
-    """Schemathesis asks what the OpenAPI document allows, and much that it does not."""
+    """Schemathesis asks what the OpenAPI document allows, and much that it does not.
+
+    One check is left out: a schema cannot say that an option is for some of the models, or that one file has one mask.
+    """
     pytest.importorskip("schemathesis")
     seconds = os.environ.get("SCHEMATHESIS_SECONDS", "20")
     command = [str(Path(sys.executable).with_name("schemathesis")), "run", f"{running.address}/openapi.json"]
     options = ["--max-time", seconds, "--request-timeout", "120", "--seed", "1", "--no-color"]
+    options += ["--exclude-checks", "positive_data_acceptance"]
     done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
     print(done.stdout)
     assert done.returncode == 0, json.dumps(done.stdout[-6000:])

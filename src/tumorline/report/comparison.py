@@ -106,7 +106,8 @@ def differences_chart(result: Comparison) -> Markup:
 
 
 def _pair_name(pair: ComparedPair, several_regions: bool) -> str:
-    return f"{pair.first} − {pair.second}" + (f", {pair.region.replace('_', ' ')}" if several_regions else "")
+    """The region first: of a long name the end is cut off."""
+    return (f"{pair.region.replace('_', ' ')}: " if several_regions else "") + f"{pair.first} − {pair.second}"
 
 
 def _strip(pair: ComparedPair) -> charts.Strip:
