@@ -176,14 +176,17 @@ def _regions_of(model: Model, settings: DataConfig) -> dict[str, Any]:
     return {"regions": tuple(model.info.regions)}
 
 
-def open_wanted(model: Model, data: Path | str | None, overrides: Iterable[str]) -> Dataset:
+def open_wanted(
+    model: Model, data: Path | str | None, overrides: Iterable[str], progress: Progress | None = None
+) -> Dataset:
     """`evaluation_data`, opened; what a run folder names lies on this machine."""
     with nullcontext() if data else local_only():
-        return open_usable(*evaluation_data(model, data, overrides))
+        return open_usable(*evaluation_data(model, data, overrides), progress)
 
 
-def open_usable(settings: DataConfig, source: Path) -> Dataset:
-    return usable(load_sources(settings) if settings.sources else load_dataset(source, settings))
+def open_usable(settings: DataConfig, source: Path, progress: Progress | None = None) -> Dataset:
+    opened = load_sources(settings, progress) if settings.sources else load_dataset(source, settings, progress)
+    return usable(opened)
 
 
 def usable(dataset: Dataset) -> Dataset:

@@ -75,6 +75,8 @@ class EvaluationOptions:
     ray: str = ""
     stress_progress: Progress | None = None
     """Where the scoring under stress is counted by itself; None counts it as the rest is."""
+    decoding_progress: Progress | None = None
+    """Counts the cases that are decoded, of a source that was not read before."""
 
     def load(self, model: Path | str) -> Model:
         return load(model, self.tta, self.precision, self.runtime, requests=count_cores())
@@ -150,7 +152,7 @@ def write_evaluation(model: Path | str, data: Path | str | None, how: Evaluation
     if how.subsets:
         require_lacking(loaded.info)
     with trusting_paths(how.trust_paths):
-        dataset = open_wanted(loaded, data, how.overrides)
+        dataset = open_wanted(loaded, data, how.overrides, how.decoding_progress)
     with open_evaluation(how.output, _purpose(loaded, dataset, how), how.overwrite, [dataset]) as folder:
         shown = images_to_show(loaded, data)
         with how.cluster() as cluster:

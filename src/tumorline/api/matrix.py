@@ -66,7 +66,7 @@ def write_matrix(models: Sequence[Path | str], data: Sequence[str], how: Evaluat
     specs = cross_dataset.checked([read_spec(text) for text in data])
     overrides = tuple(how.overrides)
     loaded = load_named(models, how.load)
-    opened = functools.cache(open_usable)
+    opened = functools.cache(functools.partial(open_usable, progress=how.decoding_progress))
     sets = {
         (name, spec.name): opened(*evaluation_data(model, spec.path, [*overrides, *spec.settings]))
         for name, model in loaded.items()

@@ -91,6 +91,7 @@ def evaluate(
         runtime=runtime,
         ray=ray,
         stress_progress=counter("under stress"),
+        decoding_progress=counter("reading"),
     )
     if len(chosen) > 1 or len(data or ()) > 1:
         if stress or subsets:
