@@ -10,6 +10,7 @@ from PIL import Image
 import tumorline
 from tests.conftest import PairFolder
 from tumorline.errors import UserError
+from tumorline.evaluation import baselines
 from tumorline.evaluation.summary import region_figures, with_baselines
 from tumorline.evaluation.tables import read_rows, write_evaluation
 from tumorline.files import read_csv
@@ -113,8 +114,18 @@ def test_a_baseline_that_is_not_beaten_is_a_warning(tiny_run: Path) -> None:
     written = json.loads((tiny_run / "summary.json").read_text()) | {"warnings": [], "warning_codes": []}
     (figures,) = written["regions"].values()
     better = figures["dice"]["mean"] + 0.01
-    record = {"case": "a", "patient": "a", "region": "tumour", "baseline": "otsu_in_head", "dice": better}
-    records = [record | {"missed": False, "volume_ratio": 1.0, "accuracy": 1.0}]
+    records: list[baselines.Record] = [
+        {
+            "case": "a",
+            "patient": "a",
+            "region": "tumour",
+            "baseline": "otsu_in_head",
+            "dice": better,
+            "missed": False,
+            "volume_ratio": 1.0,
+            "accuracy": 1.0,
+        }
+    ]
     (warning,) = with_baselines(Summary.model_validate(written), records).warnings
     assert warning.code is WarningCode.BASELINE_NOT_BEATEN
     assert warning.text.startswith(f"BASELINE NOT BEATEN: otsu in head has Dice {better:.3f}")

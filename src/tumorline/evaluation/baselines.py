@@ -16,12 +16,12 @@ from tumorline.arrays import ImageArray, MaskArray
 from tumorline.audit import describe
 from tumorline.data.case import Case
 from tumorline.data.sample import Sample
+from tumorline.evaluation.measured_once import CaseRecord
 from tumorline.groups import group_of
-from tumorline.metrics.overlap import OverlapCounts, accuracy, count_overlap, dice_of_tumour, volume_ratio
+from tumorline.metrics.overlap import accuracy, count_overlap, dice_of_tumour, volume_ratio
 from tumorline.metrics.summary import figure_of
-from tumorline.results import Baseline
+from tumorline.results import Baseline, Figure
 
-Record = dict[str, Any]
 Packed = npt.NDArray[np.uint8]
 """A mask, eight places a byte."""
 
@@ -128,6 +128,14 @@ def otsu(values: npt.NDArray[np.float64]) -> float:
     return float(edges[1 + np.nanargmax(between[:-1])]) if np.ptp(values) else float(values.max())
 
 
+class Record(CaseRecord):
+    """Of one trivial answer."""
+
+    baseline: str
+    volume_ratio: float | None
+    accuracy: float | None
+
+
 def measure_baselines(
     case: Case, sample: Sample, regions: Sequence[str], constants: Mapping[str, MaskArray]
 ) -> Iterator[Record]:
@@ -138,8 +146,17 @@ def measure_baselines(
         if region in constants and constants[region].ndim <= truth.ndim:
             answers["constant_mask"] = fitted(constants[region], truth.shape)
         for baseline, answer in answers.items():
-            named = {"case": case.id, "patient": case.shown_patient, "region": region, "baseline": baseline}
-            yield named | _figures(count_overlap(truth, answer))
+            counts = count_overlap(truth, answer)
+            yield {
+                "case": case.id,
+                "patient": case.shown_patient,
+                "region": region,
+                "baseline": baseline,
+                "dice": dice_of_tumour(counts),
+                "missed": counts.missed,
+                "volume_ratio": volume_ratio(counts),
+                "accuracy": accuracy(counts),
+            }
 
 
 def summarise_baselines(records: Iterable[Record]) -> dict[str, Baseline]:
@@ -150,26 +167,19 @@ def summarise_baselines(records: Iterable[Record]) -> dict[str, Baseline]:
     return {baseline: _summary(members) for baseline, members in groups.items()}
 
 
-def _figures(counts: OverlapCounts) -> Record:
-    return {
-        "dice": dice_of_tumour(counts),
-        "missed": counts.missed,
-        "volume_ratio": volume_ratio(counts),
-        "accuracy": accuracy(counts),
-    }
-
-
 def _summary(records: Sequence[Record]) -> Baseline:
-    figures = {
-        name: figure_of((group_of(record["patient"], record["case"]), record[name]) for record in records)
-        for name in ("dice", "volume_ratio", "accuracy")
-    }
+    groups = [group_of(record["patient"], record["case"]) for record in records]
+
+    def figure(values: Iterable[float | None]) -> Figure:
+        return figure_of(zip(groups, values, strict=True))
+
+    dice = figure(record["dice"] for record in records)
     return Baseline(
-        dice=figures["dice"].mean,
-        ci95=figures["dice"].ci95,
+        dice=dice.mean,
+        ci95=dice.ci95,
         missed=sum(record["missed"] for record in records),
-        volume_ratio=figures["volume_ratio"].mean,
-        accuracy=figures["accuracy"].mean,
+        volume_ratio=figure(record["volume_ratio"] for record in records).mean,
+        accuracy=figure(record["accuracy"] for record in records).mean,
     )
 
 

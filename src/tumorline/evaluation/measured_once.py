@@ -1,16 +1,29 @@
 """What is measured of each case beside its scores, and not again where an earlier try has it."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypedDict, TypeVar
 
 from tumorline.data.case import Case
 from tumorline.output_folder import Memory
 
-Record = dict[str, Any]
 Progress = Callable[[int, int], None]
 
 
-class CaseWork(NamedTuple):
+class CaseRecord(TypedDict):
+    """What is measured of one region of a case, whatever is done to it."""
+
+    case: str
+    patient: str | None
+    region: str
+    dice: float | None
+    """None without a tumour."""
+    missed: bool
+
+
+Record = TypeVar("Record", bound=CaseRecord)
+
+
+class CaseWork(NamedTuple, Generic[Record]):
     """What is done with each case."""
 
     name: str
@@ -21,14 +34,14 @@ class CaseWork(NamedTuple):
 
 
 def measure_once(
-    work: CaseWork, cases: Sequence[Case], memory: Memory | None, progress: Progress | None
+    work: CaseWork[Record], cases: Sequence[Case], memory: Memory | None, progress: Progress | None
 ) -> list[Record]:
     """The records of all cases; those that `memory` holds are not measured again."""
     records: list[Record] = []
     for done, case in enumerate(cases, start=1):
         key = f"{case.id} {work.name}"
         earlier: Any = memory.recall(key) if memory else None
-        found = earlier if work.is_whole(earlier) else work.measure(case)
+        found: list[Record] = earlier if work.is_whole(earlier) else work.measure(case)
         if memory and found is not earlier:
             memory.keep(key, found)
         records += found

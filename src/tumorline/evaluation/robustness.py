@@ -19,7 +19,7 @@ from scipy import ndimage
 from tumorline.arrays import ImageArray, MaskArray
 from tumorline.data.case import Case
 from tumorline.data.dataset import Dataset
-from tumorline.evaluation.measured_once import CaseWork, Progress, Record, measure_once
+from tumorline.evaluation.measured_once import CaseRecord, CaseWork, Progress, measure_once
 from tumorline.groups import group_of
 from tumorline.inference.model import Model
 from tumorline.metrics.overlap import count_overlap, dice_of_tumour
@@ -149,6 +149,13 @@ STRESSES: Mapping[str, Stress] = {
 }
 
 
+class ChangeRecord(CaseRecord):
+    """Under one change of the image at one strength."""
+
+    change: str
+    strength: float
+
+
 def levels() -> list[tuple[str, float]]:
     """All changes with all their strengths."""
     return [(name, strength) for name, stress in STRESSES.items() for strength in stress.strengths]
@@ -160,7 +167,7 @@ def measure_robustness(
     names: Sequence[str],
     memory: Memory | None = None,
     progress: Progress | None = None,
-) -> list[Record]:
+) -> list[ChangeRecord]:
     """Dice of the cases `names` as they are ("unchanged") and under every change; cases without a tumour have none.
 
     The cases that `memory` holds from an earlier try are not measured again.
@@ -173,20 +180,30 @@ def measure_robustness(
     return measure_once(work, [dataset.cases[dataset.index[name]] for name in names], memory, progress)
 
 
-def _measure_case(model: Model, dataset: Dataset, case: Case) -> list[Record]:
+def _measure_case(model: Model, dataset: Dataset, case: Case) -> list[ChangeRecord]:
     image, truth, grid = dataset.read(case)
-    named, seed = {"case": case.id, "patient": case.shown_patient}, zlib.crc32(case.id.encode(errors="surrogateescape"))
-    records = []
+    seed = zlib.crc32(case.id.encode(errors="surrogateescape"))
+    records = list[ChangeRecord]()
     for change, strength in [("unchanged", 0.0), *levels()]:
         worse, moved = (image, truth) if change == "unchanged" else stressed(change, strength, image, truth, seed)
         masks = model.mask(model.complete(worse, dataset.channel_names), replace(grid, shape=worse.shape[1:]))
         for region, true, predicted in zip(model.info.regions, moved, masks, strict=True):
-            level = {"region": region, "change": change, "strength": strength}
-            records.append({**named, **level, **_overlap(true, predicted)})
+            counts = count_overlap(true, predicted)
+            records.append(
+                {
+                    "case": case.id,
+                    "patient": case.shown_patient,
+                    "region": region,
+                    "change": change,
+                    "strength": strength,
+                    "dice": dice_of_tumour(counts),
+                    "missed": counts.missed,
+                }
+            )
     return records
 
 
-def _is_measured(records: Any, regions: Sequence[str]) -> TypeGuard[list[Record]]:
+def _is_measured(records: Any, regions: Sequence[str]) -> TypeGuard[list[ChangeRecord]]:
     """Whether what was kept of a case is a record for each change and strength and region."""
     keys = ("change", "strength", "region")
     return isinstance(records, list) and [
@@ -194,16 +211,16 @@ def _is_measured(records: Any, regions: Sequence[str]) -> TypeGuard[list[Record]
     ] == [(*level, region) for level in [("unchanged", 0.0), *levels()] for region in regions]
 
 
-def summarise_robustness(records: Sequence[Record]) -> dict[str, Robustness]:
+def summarise_robustness(records: Sequence[ChangeRecord]) -> dict[str, Robustness]:
     """By region, Dice by patient and missed tumours for each change and strength."""
-    by_region: dict[str, list[Record]] = defaultdict(list)
+    by_region: dict[str, list[ChangeRecord]] = defaultdict(list)
     for record in records:
         by_region[record["region"]].append(record)
     return {region: _summarise_region(members) for region, members in by_region.items()}
 
 
-def _summarise_region(records: Sequence[Record]) -> Robustness:
-    groups: dict[tuple[str, float], list[Record]] = defaultdict(list)
+def _summarise_region(records: Sequence[ChangeRecord]) -> Robustness:
+    groups: dict[tuple[str, float], list[ChangeRecord]] = defaultdict(list)
     for record in records:
         groups[record["change"], record["strength"]].append(record)
     changes = {
@@ -216,11 +233,6 @@ def _summarise_region(records: Sequence[Record]) -> Robustness:
     return Robustness(unchanged=_level(groups["unchanged", 0.0]), changes=changes)
 
 
-def _overlap(truth: MaskArray, predicted: MaskArray) -> Record:
-    counts = count_overlap(truth, predicted)
-    return {"dice": dice_of_tumour(counts), "missed": counts.missed}
-
-
-def _level(records: Sequence[Record]) -> RobustnessLevel:
+def _level(records: Sequence[ChangeRecord]) -> RobustnessLevel:
     values = ((group_of(record["patient"], record["case"]), record["dice"]) for record in records)
     return RobustnessLevel(dice=figure_of(values), missed=sum(record["missed"] for record in records))

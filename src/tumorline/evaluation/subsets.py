@@ -9,7 +9,7 @@ from typing import Any, TypeGuard
 from tumorline.data.case import Case
 from tumorline.data.dataset import Dataset
 from tumorline.errors import UserError
-from tumorline.evaluation.measured_once import CaseWork, Progress, Record, measure_once
+from tumorline.evaluation.measured_once import CaseRecord, CaseWork, Progress, measure_once
 from tumorline.evaluation.status import Request
 from tumorline.evaluation.tables import read_rows, truth_value, write_evaluation
 from tumorline.files import write_csv
@@ -24,6 +24,16 @@ from tumorline.results import SubsetLevel, Summary
 from tumorline.run_folder import SUBSETS_NAME
 
 COLUMNS = ("case", "patient", "region", "channels", "dice", "missed", "predicted_px")
+
+
+class SubsetRecord(CaseRecord):
+    """With one subset of the channels."""
+
+    channels: str
+    """Names, joined by `AND`."""
+    predicted_px: int
+
+
 CELLS: dict[str, Cell] = {
     "case": case_name,
     **dict.fromkeys(("patient", "region", "channels"), any_text),
@@ -82,7 +92,7 @@ def measure_subsets(
     names: Sequence[str],
     memory: Memory | None = None,
     progress: Progress | None = None,
-) -> list[Record]:
+) -> list[SubsetRecord]:
     """Dice of the cases `names` with each subset; the cases that `memory` holds are not measured again."""
     work = CaseWork(
         "by subset",
@@ -92,22 +102,30 @@ def measure_subsets(
     return measure_once(work, [dataset.cases[dataset.index[name]] for name in names], memory, progress)
 
 
-def _measure_case(model: Model, dataset: Dataset, case: Case) -> list[Record]:
+def _measure_case(model: Model, dataset: Dataset, case: Case) -> list[SubsetRecord]:
     image, truth, grid = dataset.read(case)
     channels = dataset.channel_names
-    records = []
+    records = list[SubsetRecord]()
     for subset in channel_subsets(channels):
         some = image[[channels.index(name) for name in subset]]
         masks = model.mask(model.complete(some, subset), grid)
         for region, true, predicted in zip(model.info.regions, truth, masks, strict=True):
             counts = count_overlap(true, predicted)
-            level = {"case": case.id, "patient": case.shown_patient, "region": region, "channels": AND.join(subset)}
-            figures = {"dice": dice_of_tumour(counts), "missed": counts.missed, "predicted_px": counts.predicted}
-            records.append({**level, **figures})
+            records.append(
+                {
+                    "case": case.id,
+                    "patient": case.shown_patient,
+                    "region": region,
+                    "channels": AND.join(subset),
+                    "dice": dice_of_tumour(counts),
+                    "missed": counts.missed,
+                    "predicted_px": counts.predicted,
+                }
+            )
     return records
 
 
-def _is_measured(records: Any, model: Model, dataset: Dataset) -> TypeGuard[list[Record]]:
+def _is_measured(records: Any, model: Model, dataset: Dataset) -> TypeGuard[list[SubsetRecord]]:
     """Whether what was kept of a case is a record for each subset and region."""
     keys = [
         (AND.join(subset), region) for subset in channel_subsets(dataset.channel_names) for region in model.info.regions
@@ -117,23 +135,31 @@ def _is_measured(records: Any, model: Model, dataset: Dataset) -> TypeGuard[list
     ]
 
 
-def write_subsets(folder: Path, records: Sequence[Record]) -> None:
+def write_subsets(folder: Path, records: Sequence[SubsetRecord]) -> None:
     write_csv(folder / SUBSETS_NAME, COLUMNS, records)
 
 
-def read_subsets(folder: Path) -> list[Record]:
+def read_subsets(folder: Path) -> list[SubsetRecord]:
     """The records of a folder's `subsets.csv`; none where it was not asked for."""
     if not (folder / SUBSETS_NAME).is_file():
         return []
     return [
-        {**record, "missed": record["missed"] == "True", "dice": float(record["dice"]) if record["dice"] else None}
+        {
+            "case": record["case"],
+            "patient": record["patient"],
+            "region": record["region"],
+            "channels": record["channels"],
+            "dice": float(record["dice"]) if record["dice"] else None,
+            "missed": record["missed"] == "True",
+            "predicted_px": int(record["predicted_px"]),
+        }
         for record in read_own_csv(folder / SUBSETS_NAME, CELLS, EVALUATE_AGAIN)
     ]
 
 
-def summarise_subsets(records: Sequence[Record]) -> dict[str, list[SubsetLevel]]:
+def summarise_subsets(records: Sequence[SubsetRecord]) -> dict[str, list[SubsetLevel]]:
     """By region, Dice by patient and missed tumours with each subset, in the order in which they were measured."""
-    by_region: dict[str, dict[str, list[Record]]] = defaultdict(lambda: defaultdict(list))
+    by_region: dict[str, dict[str, list[SubsetRecord]]] = defaultdict(lambda: defaultdict(list))
     for record in records:
         by_region[record["region"]][record["channels"]].append(record)
     return {
@@ -142,7 +168,7 @@ def summarise_subsets(records: Sequence[Record]) -> dict[str, list[SubsetLevel]]
     }
 
 
-def _summarise_subset(channels: str, records: Sequence[Record]) -> SubsetLevel:
+def _summarise_subset(channels: str, records: Sequence[SubsetRecord]) -> SubsetLevel:
     values = ((group_of(record["patient"], record["case"]), record["dice"]) for record in records)
     return SubsetLevel(
         channels=channels.split(AND),

@@ -145,12 +145,21 @@ def read_baselines(folder: Path) -> list[baselines.Record]:
     """The records of a folder's `baselines.csv`; none where it was evaluated before there were any."""
     if not (folder / BASELINES_NAME).is_file():
         return []
-    numbers = ("dice", "volume_ratio", "accuracy")
-    return [
-        {"region": REGION, **record, "missed": record["missed"] == "True"}
-        | {name: float(record[name]) if record[name] else None for name in numbers}
-        for record in read_own_csv(folder / BASELINES_NAME, BASELINE_CELLS, EVALUATE_AGAIN, REGION_CELL)
-    ]
+    records = read_own_csv(folder / BASELINES_NAME, BASELINE_CELLS, EVALUATE_AGAIN, REGION_CELL)
+    return [_parse_baseline(record) for record in records]
+
+
+def _parse_baseline(record: Mapping[str, str]) -> baselines.Record:
+    return {
+        "case": record["case"],
+        "patient": record["patient"],
+        "region": record.get("region", REGION),
+        "baseline": record["baseline"],
+        "dice": float(record["dice"]) if record["dice"] else None,
+        "missed": record["missed"] == "True",
+        "volume_ratio": float(record["volume_ratio"]) if record["volume_ratio"] else None,
+        "accuracy": float(record["accuracy"]) if record["accuracy"] else None,
+    }
 
 
 def write_evaluation(output: Path, rows: Sequence[Row], summary: Result) -> None:
