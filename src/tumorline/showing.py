@@ -30,7 +30,7 @@ from tumorline.report.viewed import Predicted, ViewedSource, Wanted, read_viewed
 from tumorline.results import read_summary
 from tumorline.run_folder import PREDICTIONS_NAME, SUMMARY_NAME
 from tumorline.trust import local_only, refuse_remote
-from tumorline.viewer.encoding import ViewedCase, encode_case
+from tumorline.viewer.encoding import EncodedCase, ViewedCase, encode_case
 from tumorline.viewer.frames import View
 
 MOST_CHARACTERS = 20_000_000
@@ -93,9 +93,9 @@ def view(
     return View(_bounded([_viewed_image(what, truth, prediction, regions, spacing_mm)]), height)
 
 
-def _bounded(cases: Iterable[ViewedCase]) -> list[dict[str, Any]]:
+def _bounded(cases: Iterable[ViewedCase]) -> list[EncodedCase]:
     """As many of the cases as a frame can hold, at least one."""
-    found: list[dict[str, Any]] = []
+    found: list[EncodedCase] = []
     size = 0
     for case in cases:
         encoded = encode_case(case)

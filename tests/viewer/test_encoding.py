@@ -12,15 +12,15 @@ from tumorline.errors import UserError
 from tumorline.geometry.grid import Grid
 from tumorline.regions import NESTED
 from tumorline.viewer.assets import content_policy, inline_module, script_data
-from tumorline.viewer.encoding import ViewedCase, default_labels, encode_case, encode_masks
+from tumorline.viewer.encoding import EncodedImage, EncodedMasks, ViewedCase, default_labels, encode_case, encode_masks
 
 
-def bits_of(array: dict[str, Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
+def bits_of(array: EncodedMasks, shape: tuple[int, ...]) -> npt.NDArray[Any]:
     raw = zlib.decompress(base64.b64decode(array["data"]))
     return np.frombuffer(raw, np.dtype(array["dtype"]).newbyteorder("<")).reshape(shape)
 
 
-def mosaic_of(image: dict[str, Any]) -> npt.NDArray[Any]:
+def mosaic_of(image: EncodedImage) -> npt.NDArray[Any]:
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(image["data"]))))
 
 
@@ -50,6 +50,7 @@ def test_a_large_picture_is_shown_coarser_and_its_masks_are_not() -> None:
     truth[0, 1000, 17] = True
     case = encode_case(ViewedCase("a", truth.astype(np.float32), Grid((2048, 1024)), ["tumour"], truth=truth))
     assert case["images"][0]["shape"] == [512, 256]
+    assert case["truth"] is not None
     assert np.argwhere(bits_of(case["truth"], (2048, 1024))).tolist() == [[1000, 17]]
 
 

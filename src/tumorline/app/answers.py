@@ -10,9 +10,9 @@ from itertools import count
 from math import prod
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 from tumorline.app.inputs import CaseGatherer, Gathered
+from tumorline.app.records import Record
 from tumorline.app.uploads import Upload
 from tumorline.app.views import ViewWriter
 from tumorline.app.watched import WatchedModel
@@ -25,8 +25,8 @@ from tumorline.inference.label_map import region_labels
 from tumorline.inference.predict import describe_predictor, predict
 from tumorline.inference.predictor import Predictor
 from tumorline.output_folder import Purpose, open_output
+from tumorline.viewer.encoding import EncodedCase
 
-Record = dict[str, Any]
 Notify = Callable[[Record], None]
 MEDIA_TYPES = {
     ".png": "image/png",
@@ -106,7 +106,7 @@ class AnswerWriter:
     def _told(self, error: str) -> str:
         return TOO_MUCH_MEMORY if "(MemoryError" in error else self.gatherer.shown(error)
 
-    def _case(self, name: str, job: PredictionJob, row: Record, view: Record | None) -> Record:
+    def _case(self, name: str, job: PredictionJob, row: Record, view: EncodedCase | None) -> Record:
         error = self._told(row["error"]) if row["error"] else None
         areas = _Areas(row, job)
         regions = self.labels if len(self.labels) > 1 else ()

@@ -4,15 +4,14 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
+from tumorline.app.records import Record
 from tumorline.errors import UserError
 from tumorline.listing import headline_figure
 from tumorline.model_file import LISTED, find_model, listed_models, model_name, read_info
 from tumorline.model_info import ModelInfo
 from tumorline.run_folder import CARD_NAME, WEIGHTS_NAME
 
-Record = dict[str, Any]
 LIMITS = re.compile(r"^## (Limits|On other sets)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 BULLET = re.compile(r"^- (.+(?:\n  .+)*)", re.MULTILINE)
 LARGEST_CARD = 1 << 20

@@ -6,14 +6,14 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from secrets import token_urlsafe
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from tumorline.app.records import Record
 from tumorline.errors import UserError
 from tumorline.metrics.headline import count_cases
 from tumorline.results import mean_dice_over_regions, read_summary
 from tumorline.run_folder import CONFIG_NAME, HISTORY_NAME, REPORT_NAME, SUMMARY_NAME
 
-Record = dict[str, Any]
 PAGES = {
     REPORT_NAME: "report",
     "compare.html": "comparison",

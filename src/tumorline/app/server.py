@@ -30,6 +30,7 @@ from tumorline.app.door import Door
 from tumorline.app.guard import ASK_FOR_TOKEN, COOKIE, Guard
 from tumorline.app.limits import Limits, Refusal
 from tumorline.app.page import STATIC, read_page, read_static
+from tumorline.app.records import Record
 from tumorline.app.run_pages import RunShelf, describe_runs
 from tumorline.app.uploads import CHANNEL_FIELD, FILE_FIELD, FORM, receive_files, refuse_large_body
 from tumorline.app.waiting import TICKET, Place, WaitingRoom
@@ -38,7 +39,6 @@ from tumorline.environment import versions
 from tumorline.errors import did_you_mean
 from tumorline.escaping import one_line
 
-Record = dict[str, Any]
 SANDBOX = "sandbox allow-scripts allow-downloads allow-popups allow-modals"
 """Of run pages, which may come from anyone: their scripts reach nothing of the app."""
 TOO_BUSY, RETRY_S = 503, 5

@@ -1,14 +1,12 @@
 """What the case viewer shows of the cases that were predicted."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from tumorline.app.watched import WatchedModel
 from tumorline.geometry.grid import Grid
 from tumorline.regions import label_sets
-from tumorline.viewer.encoding import Label, ViewedCase, encode_case
+from tumorline.viewer.encoding import EncodedCase, Label, ViewedCase, encode_case
 
-Record = dict[str, Any]
 MOST_BYTES = 200 << 20
 """Of all cases of an answer; further ones are answered without."""
 
@@ -18,7 +16,7 @@ class ViewWriter:
 
     def __init__(self, model: WatchedModel, labels: Mapping[str, Sequence[int]]) -> None:
         self.model, self.labels = model, labels
-        self.made: list[Record | None] = []
+        self.made: list[EncodedCase | None] = []
         self.bytes = 0
 
     def add(self, name: str, is_picture: bool, wanted: bool) -> None:
@@ -27,7 +25,7 @@ class ViewWriter:
         self.made.append(view)
         self.model.witness.forget()
 
-    def _view(self, name: str, is_picture: bool) -> Record | None:
+    def _view(self, name: str, is_picture: bool) -> EncodedCase | None:
         """None of a case that could not be predicted."""
         witness = self.model.witness
         if witness.image is None or witness.masks is None:
@@ -55,7 +53,7 @@ class ViewWriter:
         return sum(1 << place for place, values in enumerate(self.labels.values()) if value in values)
 
 
-def _size_of(view: Record | None) -> int:
+def _size_of(view: EncodedCase | None) -> int:
     """Bytes of its arrays, which is about what it takes."""
     arrays = [*view["images"], *view["predictions"]] if view else []
     return sum(len(array["data"]) for array in arrays)

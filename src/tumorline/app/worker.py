@@ -12,14 +12,14 @@ from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from tumorline.app.answers import TOO_MUCH_MEMORY, AnswerWriter, Task, refusal
+from tumorline.app.records import Record
 from tumorline.app.watched import WatchedModel, watch_model
 from tumorline.errors import UserError, WriteError
 from tumorline.inference.model import Model, load
 
-Record = dict[str, Any]
 KEPT = 2
 """Models that stay loaded."""
 

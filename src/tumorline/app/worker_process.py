@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from tumorline.app.limits import Limits, Refusal
+from tumorline.app.records import Record
 
-Record = dict[str, Any]
 LONGEST_LINE = 1 << 20
 PATIENCE_S = 60.0
 """For how long a task that was given up may go on before the process is ended."""

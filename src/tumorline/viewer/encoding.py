@@ -21,7 +21,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, sqrt
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -49,6 +49,61 @@ WHITE = 255
 Grey = npt.NDArray[np.uint8]
 
 
+class EncodedLabel(TypedDict):
+    value: int
+    bits: int
+    name: str
+
+
+class EncodedImage(TypedDict):
+    """A channel in 8 bits, its slices beside one another in one picture."""
+
+    shape: list[int]
+    """Of the volume that is shown, slices first; of a picture rows and columns."""
+    range: list[float]
+    """Grey values of the file that 0 and 255 stand for."""
+    window: list[float]
+    """Between which codes it is shown at first."""
+    encoding: str
+    """png or jpeg."""
+    columns: int
+    """Slices in a row of the picture."""
+    data: str
+
+
+class EncodedMasks(TypedDict):
+    """Masks of all regions as bits of one number for each voxel."""
+
+    encoding: str
+    dtype: str
+    data: str
+
+
+class NamedImage(EncodedImage):
+    name: str
+
+
+class NamedMasks(EncodedMasks):
+    name: str
+
+
+class EncodedCase(TypedDict):
+    """A case as `viewer.js` takes it."""
+
+    id: str
+    title: str
+    space: list[int]
+    spacing: list[float] | None
+    affine: list[list[float]] | None
+    regions: list[str]
+    labels: list[EncodedLabel]
+    outlined: str
+    images: list[NamedImage]
+    truth: EncodedMasks | None
+    predictions: list[NamedMasks]
+    notes: list[str]
+
+
 @dataclass(frozen=True)
 class Label:
     """What a brush paints: the regions (as bits) of a voxel, and the value that means them in a file."""
@@ -57,7 +112,7 @@ class Label:
     bits: int
     name: str
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> EncodedLabel:
         return {"value": self.value, "bits": self.bits, "name": self.name}
 
 
@@ -81,7 +136,7 @@ class ViewedCase:
     """What is written above it, where that is not its name."""
 
 
-def encode_case(case: ViewedCase, lossless: bool = False) -> dict[str, Any]:
+def encode_case(case: ViewedCase, lossless: bool = False) -> EncodedCase:
     """The case as JSON. Raises UserError for masks of another size than the image, and for too many regions."""
     _require_fitting(case)
     names = [*case.channels, *[""] * len(case.image)][: len(case.image)]
@@ -156,7 +211,7 @@ def coarser_by(shape: Sequence[int]) -> tuple[float, ...]:
     return (1.0, side, side)
 
 
-def encode_image(image: npt.NDArray[np.float32], step: Sequence[float], lossless: bool) -> dict[str, Any]:
+def encode_image(image: npt.NDArray[np.float32], step: Sequence[float], lossless: bool) -> EncodedImage:
     """A channel `(*space)` in 8 bits, its slices beside one another; it is shown at first as `grey_range` has it."""
     rows = image.reshape(-1, image.shape[-1])
     step_of_rows = max(1, ceil(sqrt(rows.size / ENOUGH_PIXELS)))
@@ -201,7 +256,7 @@ def _compressed(mosaic: Grey, encoding: str) -> bytes:
     return buffer.getvalue()
 
 
-def encode_masks(masks: MaskArray) -> dict[str, Any]:
+def encode_masks(masks: MaskArray) -> EncodedMasks:
     """Masks `(R, *space)` as bits of regions, exactly."""
     kind = next(kind for kind in (np.uint8, np.uint16, np.uint32) if len(masks) <= 8 * kind().itemsize)
     bits = np.zeros(masks.shape[1:], kind)

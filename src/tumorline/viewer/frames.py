@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import Any
 
 from tumorline.files import write_text
 from tumorline.viewer.assets import asset, content_policy, inline_module, script_data
+from tumorline.viewer.encoding import EncodedCase
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1b2430; --soft: #5d6b7c; --line: #dde3ea; --card: #fff; --a: #0b6fb4; }
@@ -22,7 +22,7 @@ body { margin: 8px; background: var(--card); }
 class View:
     """Cases that a notebook shows where they are the last value of a cell; see `tumorline.view`."""
 
-    cases: Sequence[dict[str, Any]]
+    cases: Sequence[EncodedCase]
     height: int = 680
     """Of the frame, in pixels."""
 
