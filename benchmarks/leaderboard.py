@@ -25,7 +25,8 @@ def main(folder: Path, page: Path) -> None:
             shutil.copyfile(folder / name, target / name)
     for config in sorted((folder / "cells").rglob("config.toml")):
         keep_cell(config.parent, target / config.parent.relative_to(folder / "cells"))
-    before, _, rest = page.read_text().partition(BEGIN)
+    text = page.read_text() if page.exists() else f"# {page.stem.replace('_', ' ').capitalize()}\n\n{BEGIN}\n{END}\n"
+    before, _, rest = text.partition(BEGIN)
     after = rest.partition(END)[2]
     board = (folder / "leaderboard.md").read_text().strip()
     page.write_text(f"{before}{BEGIN}\n{board}\n{END}{after}")

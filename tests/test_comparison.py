@@ -185,6 +185,32 @@ def test_a_leaking_run_is_compared_only_as_a_study_of_the_leak(runs: Runs, tmp_p
         tumorline.compare([honest, honest], study="leak")
 
 
+def as_folds(run: Path, trained: list[int]) -> None:
+    """The folder as `folds` leaves it: how many trained is known of each fold only."""
+    summary = json.loads((run / "summary.json").read_text())
+    (run / "split.csv").unlink()
+    for fold, number in enumerate(trained):
+        (run / f"fold-{fold}").mkdir()
+        summary["split"]["parts"] = {"train": number}
+        (run / f"fold-{fold}" / "summary.json").write_text(json.dumps(summary))
+    summary["split"]["parts"] = {"test": 24}
+    (run / "summary.json").write_text(json.dumps(summary))
+
+
+def test_the_leak_is_studied_out_of_fold(runs: Runs, tmp_path: Path) -> None:
+    honest = runs("honest", lambda _: 2)
+    leaking = runs("leaking", lambda _: 1, leaking=True, cases=range(0, 24, 2))
+    more = runs("more", lambda _: 1, leaking=True)
+    for run, trained in ((honest, [20, 21]), (leaking, [20, 21]), (more, [20, 22])):
+        as_folds(run, trained)
+    result = tumorline.compare([leaking, honest], study="leak", output=tmp_path / "out")
+    assert result["cases"] == 12
+    dice = next(pair for pair in result["pairs"] if pair["metric"] == "dice")
+    assert dice["difference"]["mean"] == pytest.approx(2 * 8 * 7 / 128 - 2 * 8 * 6 / 128)
+    with pytest.raises(UserError, match=r"different numbers of cases \(more 20 \+ 22, honest 20 \+ 21\)"):
+        tumorline.compare([more, honest], study="leak")
+
+
 def test_the_command_prints_the_verdict_and_errors_are_one_line(runs: Runs, tmp_path: Path) -> None:
     first, second = str(runs("first", lambda _: 1)), str(runs("second", lambda _: 3))
     done = CliRunner().invoke(app, ["compare", first, second, "--output", str(tmp_path / "out")])

@@ -127,6 +127,15 @@ def test_a_tumour_is_pasted_into_the_head_of_another() -> None:
     assert change.std() < 0.05  # standardised anew, nothing else
 
 
+def test_a_second_tumour_joins_the_one_that_is_there() -> None:
+    image, target = heads()
+    drawn = transplant.draw_transplants(AugmentConfig(paste=1, paste_into="all"), 0, 0, range(4), donors=3)
+    donors = image[drawn.donor[[0]]], target[drawn.donor[[0]]]
+    _, masks = transplant.paste_tumours(image, target, donors, drawn, [0])
+    assert (masks[0] >= target[0]).all()
+    assert masks[0].sum() >= target[0].sum()
+
+
 def test_a_tumour_is_taken_out_and_other_places_are_filled() -> None:
     image, target = heads()
     drawn = transplant.draw_transplants(AugmentConfig(inpaint=1), 0, 0, range(4), donors=0)
@@ -216,6 +225,7 @@ def test_donors_join_the_cases_that_a_model_knows(config: Config, tmp_path: Path
     [
         (["augment.paste=0.5", "data.window=[8,8,8]"], "augment.paste is for slices"),
         (["augment.donors=x.csv"], "nothing is pasted"),
+        (["augment.paste_into=all"], "augment.paste is 0, so that nothing is pasted"),
         (["augment.crop=1.5"], "less than or equal to 1"),
     ],
 )
@@ -224,13 +234,18 @@ def test_wrong_settings_are_one_line(given: list[str], said: str) -> None:
         load_config(None, given)
 
 
-def test_pasting_needs_slices_without_a_tumour(program: Program, tmp_path: Path) -> None:
+def test_pasting_needs_slices_without_a_tumour(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     slices = PairFolder(tmp_path / "slices")(patients=6)
     settings = [*TINY, "augment.paste=0.5", f"data.cache='{tmp_path}'"]
     options = [text for setting in settings for text in ("--set", setting)]
+    monkeypatch.chdir(tmp_path)
     said = program("train", "--data", slices, *options, "--output", tmp_path / "run")
     assert said.status == 2
     assert "no training slice is without a tumour" in said.err
+    everywhere = program("train", "--data", slices, *options, "--set", "augment.paste_into=all", "--no-test")
+    assert everywhere.status == 0
 
 
 @pytest.mark.slow

@@ -177,6 +177,17 @@ class ArmName(Result):
     region: str
 
 
+class LongerTraining(Result):
+    """An arm's first seed at more epochs, on the same patients."""
+
+    epochs: Count
+    gain: Number
+    """Of Dice by patient, over that of the plan's length."""
+    interval: Limits | None
+    """95 %, over patients; None where there are too few, and of several regions."""
+    still_rises: bool
+
+
 class ArmRow(ComparedFigures, ArmName):
     """A finished arm in one region; of its classes the last one's fields are published first."""
 
@@ -197,13 +208,18 @@ class ArmRow(ComparedFigures, ArmName):
     initialisation: str
     parameters: Count
     multiply_adds: Count
-    training_images_per_second: Measured
+    training_images_per_second: Measured | None
+    """None where it was trained on another kind of processor than most."""
     inference_images_per_second: Measured
     peak_memory_mb: Measured
-    training_minutes: Number
+    training_minutes: Number | None
     machine: str
+    """Each kind of processor that it was trained on."""
     device: str
     precision: str
+    output_stride: Count | None = None
+    """Pixels of the network's input to one of its answer before it is enlarged; None where nobody has measured it."""
+    longer: LongerTraining | None = None
 
 
 class LeaderboardGroup(Result):

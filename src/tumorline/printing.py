@@ -185,8 +185,13 @@ def print_leaderboard(result: "Leaderboard") -> None:
     for warning in result.warnings:
         say(f"! {warning}")
     for group in result.groups:
-        say(f"# from {group.initialisation}")
+        seeds = numbered(len(group.rows[0].seeds), "seed")
+        say(f"# from {group.initialisation}, {seeds} each")
         print_table([leaderboard_row(row, _has_several_regions(group.rows)) for row in group.rows])
+        for row in group.arms:
+            if row.longer:
+                said = "still rising" if row.longer.still_rises else "no more than a point"
+                say(f"{row.name} at {row.longer.epochs} epochs: Dice {row.longer.gain:+.3f}, {said}")
     for one in result.unmeasured:
         note(f"not measured here: {one.name}: {one.reason}")
 

@@ -1,6 +1,6 @@
 """What a model file says of the data, the split and the terms that it comes from."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tumorline import environment
@@ -14,7 +14,7 @@ from tumorline.data.joined import source_names
 from tumorline.data.terms import MARKS, Terms, terms_of
 from tumorline.evaluation import baselines
 from tumorline.evaluation.status import SEEN
-from tumorline.model_file import read_origin
+from tumorline.model_file import find_model, read_info, read_origin
 from tumorline.model_info import (
     VALIDATION_DICE,
     Architecture,
@@ -45,6 +45,11 @@ ATTRIBUTIONS = {cheng.NAME: cheng.ATTRIBUTION}
 def origin_of(config: Config) -> ModelInfo | None:
     """What the model that the training starts from says of itself; None for weights that are not Tumorline's."""
     return read_origin(written_path(config.model.start_from)) if config.model.start_from else None
+
+
+def teacher_of(config: Config) -> ModelInfo | None:
+    """What the model whose answers are learnt says of itself."""
+    return read_info(find_model(written_path(config.loss.teacher))) if config.loss.teacher else None
 
 
 def model_info(task: "Task") -> ModelInfo:
@@ -80,8 +85,9 @@ def spec_of(task: "Task") -> InputSpec:
 def _licence(config: Config, dataset: Dataset) -> str:
     """The terms of the weights, with a mark in front where those of a source forbid something."""
     own = _licence_of_data(dataset)
-    origin = origin_of(config)
-    return f"{own}; started from '{origin.name}': {origin.licence}" if origin else own
+    for how, other in (("started from", origin_of(config)), ("taught by", teacher_of(config))):
+        own += f"; {how} '{other.name}': {other.licence}" if other else ""
+    return own
 
 
 def _licence_of_data(dataset: Dataset) -> str:
@@ -159,6 +165,13 @@ def describe_split(task: "Task") -> TrainingSplit:
     return described.model_copy(update={"trains_on_all": True}) if task.config.split.trains_on_all else described
 
 
+def _take_over(known: dict[str, set[str]], other: Mapping[str, Collection[str]]) -> None:
+    """What another model has seen counts as seen in training; what only tuned both still does."""
+    tuned = (known["validation"] & {*other.get("validation", ())}) - {*other.get("train", ())}
+    known["train"] |= {name for part in SEEN for name in other.get(part, ())} - tuned
+    known["validation"] -= known["train"]
+
+
 def _known_cases(task: "Task") -> KnownCases:
     patients: dict[str, set[str]] = {part: set() for part in splits.PARTS}
     contents: dict[str, set[str]] = {part: set() for part in splits.PARTS}
@@ -168,11 +181,9 @@ def _known_cases(task: "Task") -> KnownCases:
         if part in contents:
             contents[part] |= {facts.image_hash, *filter(None, facts.channel_hashes)}
             patients[part] |= task.dataset.patient_keys(case, facts)
-    if origin := origin_of(task.config):
-        patients["train"] |= {name for part in SEEN for name in origin.known_cases.patients.get(part, [])}
-        contents["train"] |= {name for part in SEEN for name in origin.known_cases.contents.get(part, [])}
-        patients["validation"] -= patients["train"]
-        contents["validation"] -= contents["train"]
+    for other in filter(None, (origin_of(task.config), teacher_of(task.config))):
+        _take_over(patients, other.known_cases.patients)
+        _take_over(contents, other.known_cases.contents)
     return KnownCases(
         patients={part: sorted(hashes) for part, hashes in patients.items()},
         contents={part: sorted(hashes) for part, hashes in contents.items()},

@@ -49,7 +49,7 @@ class Transplants:
     """One batch's draws; the first axis is the sample."""
 
     paste: Flags
-    """Into samples without a tumour."""
+    """Into samples without a tumour, or all (`augment.paste_into`)."""
     donor: npt.NDArray[np.int64]
     """Number of the donor among all of them."""
     place: Floats
@@ -158,9 +158,10 @@ def _soft(mask: Tensor) -> Tensor:
 def paste_tumours(
     image: Tensor, target: Tensor, donors: tuple[Tensor, Tensor], drawn: Transplants, chosen: Sequence[int]
 ) -> tuple[Tensor, Tensor]:
-    """The samples `chosen`, which have no tumour, with that of a donor each: image and target `(len(chosen), ...)`.
+    """The samples `chosen` with the tumour of a donor each: image and target `(len(chosen), ...)`.
 
-    It lands about where it lies in the donor's head, and its brightness is that of its new surroundings.
+    It lands about where it lies in the donor's head, and its brightness is that of its new surroundings. Where there is
+    a tumour already both are the target.
     """
     if not len(chosen):
         return image, target
@@ -180,7 +181,7 @@ def paste_tumours(
     pasted = into + _soft(tumour) * head * (matched - into)
     image, target = image.clone(), target.clone()
     image[[*chosen]] = torch.where(done, standardise(pasted), into)
-    target[[*chosen]] = torch.where(done, kept, mask)
+    target[[*chosen]] = torch.where(done, torch.maximum(kept, mask), mask)
     return image, target
 
 

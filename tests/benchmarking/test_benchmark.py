@@ -9,6 +9,8 @@ import pytest
 pytest.importorskip("torch")
 
 from tests.benchmarking.conftest import in_this_process, open_benchmark, write_plan
+from tumorline.benchmarking import Benchmark
+from tumorline.benchmarking.plan import arms
 from tumorline.errors import UserError
 from tumorline.files import read_csv
 
@@ -105,6 +107,48 @@ def test_another_configuration_in_the_same_folder_is_refused(finished: Path, tin
         with pytest.raises(UserError, match="holds a cell of another configuration; choose another --output"):
             open_benchmark(changed, tiny_source).run(in_this_process, only)
     assert (finished / "out/leaderboard.json").read_bytes() == before
+
+
+BEST = """
+name = "best"
+seeds = [0, 1, 2]
+best = 1
+longer = 1
+[recipe.train]
+epochs = 2
+[models.plain]
+name = "unet"
+[models.gated]
+name = "attention_unet"
+[models.foreign]
+name = "fcn"
+options = { weights = "none" }
+"""
+
+
+def pretend_trained(benchmark: Benchmark, name: str, dice: float) -> None:
+    folder = benchmark.output / "cells" / name
+    folder.mkdir(parents=True)
+    (folder / "environment.json").write_text("{}")
+    (folder / "history.csv").write_text(f"epoch,validation_dice\n1,{dice}\n")
+
+
+def test_the_best_on_validation_get_all_seeds_and_the_longer_training(tmp_path: Path) -> None:
+    (tmp_path / "plan.toml").write_text(BEST)
+    benchmark = open_benchmark(tmp_path / "plan.toml", tmp_path)
+    plain, gated, foreign = arms(benchmark.plan)
+    pretend_trained(benchmark, "plain_seed-0", 0.4)
+    pretend_trained(benchmark, "gated_seed-0", 0.6)
+    assert [len(benchmark.cells(arm)) for arm in (plain, gated, foreign)] == [1, 1, 1], "one of them may yet be better"
+    log = benchmark.output / "cells/foreign_seed-0.log"
+    log.write_text("error: stopped and saved; go on with: tumorline train --resume X\n")
+    assert benchmark.leaders(1) == set(), "what was stopped goes on"
+    log.write_text("error: no memory\n")
+    assert benchmark.leaders(1) == {"gated"}
+    assert [cell.seed for cell in benchmark.cells(gated)] == [0, 1, 2]
+    assert [len(benchmark.cells(arm)) for arm in (plain, foreign)] == [1, 1]
+    assert [cell.name for cell in benchmark.longer_cells(gated)] == ["gated_length-2_seed-0"]
+    assert benchmark.longer_cells(plain) == []
 
 
 SEEDS_AND_FOLDS = """

@@ -11,7 +11,7 @@ from tumorline.benchmarking import leaderboard
 from tumorline.benchmarking.leaderboard import Entry
 from tumorline.compared_results import Leaderboard
 from tumorline.printing import leaderboard_row
-from tumorline.report.benchmark import differences, write_leaderboard
+from tumorline.report.benchmark import differences, headings, write_leaderboard
 
 ENVIRONMENT = {
     "machine": {"processor": "x"},
@@ -28,15 +28,22 @@ ENVIRONMENT = {
 def arm(folder: Path, name: str, lost: int | None, speed: int) -> Entry:
     """A finished run, which finds nothing of the region that is `lost`."""
     run = evaluated(folder / name, (12, 40, 48), lost=lost).folder
-    (run / "environment.json").write_text(json.dumps(ENVIRONMENT | {"multiply_adds": speed}))
-    (run / "history.csv").write_text("epoch,validation_dice,images_per_second\n1,0.5,20\n")
+    write_training(run, {"multiply_adds": speed})
     return Entry(name, (), {0: run}, [run])
+
+
+def write_training(run: Path, environment: dict[str, object]) -> None:
+    (run / "environment.json").write_text(json.dumps(ENVIRONMENT | environment))
+    (run / "history.csv").write_text("epoch,validation_dice,images_per_second\n1,0.5,20\n")
 
 
 @pytest.fixture
 def result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Leaderboard:
     monkeypatch.setattr(leaderboard, "images_per_second", lambda runs: {name: 50.0 + len(name) for name in runs})
-    entries = [arm(tmp_path, "without_core", 1, 10), arm(tmp_path, "whole", None, 20)]
+    return ranked([arm(tmp_path, "without_core", 1, 10), arm(tmp_path, "whole", None, 20)])
+
+
+def ranked(entries: list[Entry]) -> Leaderboard:
     return Leaderboard(
         schema_version=leaderboard.SCHEMA_VERSION,
         name="volumes",
@@ -85,3 +92,45 @@ def test_a_line_is_printed_for_each_region(result: Leaderboard) -> None:
     row = leaderboard_row(result.groups[0].rows[2], with_region=True)
     assert list(row)[:3] == ["arm", "region", "mean over regions"]
     assert row["region"] == "enhancing_tumour"
+
+
+@pytest.fixture
+def mixed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Leaderboard:
+    """One arm with a seed, one with three and a longer training, one of whose seeds has seen another processor."""
+    monkeypatch.setattr(leaderboard, "images_per_second", lambda runs: dict.fromkeys(runs, 50.0))
+    alone = arm(tmp_path, "without_core", 1, 10)
+    seeds = {seed: arm(tmp_path, f"whole_{seed}", None, 20).runs[0] for seed in range(3)}
+    write_training(seeds[2], {"machine": {"processor": "y", "instructions": "AMX"}, "output_stride": 4})
+    longer = evaluated(tmp_path / "longer", (12, 40, 48)).folder
+    (longer / "config.toml").write_text("[train]\nepochs = 6\n")
+    return ranked([alone, Entry("whole", (), seeds, list(seeds.values()), longer)])
+
+
+def test_arms_with_more_seeds_stand_in_a_table_of_their_own_too(mixed: Leaderboard, tmp_path: Path) -> None:
+    everyone, repeated = mixed.groups
+    assert [(row.name, list(row.seeds)) for row in everyone.arms] == [("whole", ["0"]), ("without_core", ["0"])]
+    assert [(row.name, list(row.seeds)) for row in repeated.arms] == [("whole", ["0", "1", "2"])]
+    assert (everyone.about, repeated.about) == ("models", "recipes")
+    assert any("ONE SEED of all arms" in warning for warning in mixed.warnings)
+    assert headings(mixed) == ["From scratch, one seed", "From scratch, 3 seeds"]
+    write_leaderboard(mixed, tmp_path)
+    text = (tmp_path / "leaderboard.md").read_text()
+    assert text.count("| whole | scratch |") == 1, "speed is of the arm"
+    assert "whole at 6 epochs: Dice +0.000: no more than a point" in text
+    tables = [[line.count("|") for line in block.splitlines()] for block in text.split("\n\n") if block[:1] == "|"]
+    assert all(len(set(counts)) == 1 for counts in tables)
+
+
+def test_speeds_of_several_kinds_of_processors_do_not_stand_side_by_side(mixed: Leaderboard) -> None:
+    _, repeated = mixed.groups
+    assert repeated.arms[0].machine == "x; y, AMX"
+    (warning,) = [text for text in mixed.warnings if "kinds of processors" in text]
+    assert warning.endswith("training speed and minutes are those of x alone")
+
+
+def test_an_arm_of_another_processor_has_no_training_speed_here(mixed: Leaderboard, tmp_path: Path) -> None:
+    runs = [arm(tmp_path / "again", name, None, 10) for name in ("a", "b", "c")]
+    write_training(runs[2].runs[0], {"machine": {"processor": "z"}})
+    (group,) = ranked(runs).groups
+    found = {row.name: (row.training_images_per_second, row.training_minutes) for row in group.arms}
+    assert found == {"a": (20.0, 1.0), "b": (20.0, 1.0), "c": (None, None)}

@@ -4,7 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from tumorline.benchmarking.plan import arms, candidates, cells, read_plan, selected
+from tumorline.benchmarking.plan import (
+    arms,
+    budget_in_words,
+    candidates,
+    cells,
+    every_cell,
+    longer_cells,
+    read_plan,
+    selected,
+)
 from tumorline.errors import UserError
 
 EXAMPLE = """
@@ -95,7 +104,20 @@ def test_arms_are_selected_by_name(tmp_path: Path) -> None:
             "[variants.long]\n'train.epochs' = 99\n[variants.short]",
             r"arm 'short' changes train.epochs; all arms need one",
         ),
-        ("[variants.a]\n'data.image_size' = 64\n[variants.b]", r"arm 'b' changes data; all arms need one budget"),
+        (
+            "[variants.a]\n'data.image_size' = 64\n[variants.b]",
+            r"arm 'b' changes data.image_size; all arms need one budget, or vary = \[\"data.image_size\"\]",
+        ),
+        (
+            "[variants.a]\n'data.axis' = 'coronal'\n[variants.b]",
+            r"arm 'b' changes data.axis; all arms need one budget$",
+        ),
+        (
+            "vary = ['data.imagesize']",
+            r"vary: 'data.imagesize' cannot be what is compared; did you mean 'data.image_size'",
+        ),
+        ("choose_at = 0.5", r"choose_at is 0.5, but there is nothing to choose"),
+        ("best = 2", r"best is 2, but all arms have the one seed that there is"),
         ("[variants.a]\n'train.learning_rat' = 1", r"arm 'a': unknown key 'train.learning_rat'; did you mean"),
         ("[variants.a]\n'seed' = 1", r"seed belongs to each cell; give the benchmark's own name and seeds"),
         ("[recipe]\nname = 'y'", r"name belongs to each cell"),
@@ -123,3 +145,37 @@ def test_a_source_beside_the_caller_is_found_from_every_folder(tmp_path: Path, m
     monkeypatch.chdir(tmp_path)
     plan = read_plan(written(tmp_path, 'name = "x"\n[recipe.data]\nsource = "set"'), None)
     assert cells(plan, arms(plan)[0])[0].config.data.source == str(tmp_path.resolve() / "set")
+
+
+LENGTHS = """
+name = "x"
+seeds = [0, 1, 2]
+choose_at = 0.34
+best = 1
+longer = 1
+vary = ["data.image_size"]
+[recipe.train]
+epochs = 9
+[choose]
+"train.learning_rate" = [0.1, 0.2]
+[variants.small]
+"data.image_size" = 32
+[variants.large]
+"data.image_size" = 64
+"""
+
+
+def test_a_choice_may_be_made_at_a_part_of_the_length_and_leaders_trained_at_more(tmp_path: Path) -> None:
+    plan = read_plan(written(tmp_path, LENGTHS), None)
+    small, large = arms(plan)
+    tried = candidates(plan, small)
+    assert [(cell.name, cell.config.train.epochs) for cell in tried] == [
+        ("small_learning-rate-0.1_length-0.34_seed-0", 3),
+        ("small_learning-rate-0.2_length-0.34_seed-0", 3),
+    ]
+    (longer,) = longer_cells(plan, large, tried[1].choice)
+    assert (longer.name, longer.config.train.epochs) == ("large_learning-rate-0.2_length-2_seed-0", 18)
+    assert (longer.config.data.image_size, longer.config.train.learning_rate) == (64, 0.2)
+    assert len(every_cell(plan)) == 2 * (2 + 2 * (3 + 1))
+    assert "seeds 0, 1, 2 of the best 1 on validation" in budget_in_words(plan)
+    assert "the arms differ in data.image_size" in budget_in_words(plan)

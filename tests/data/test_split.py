@@ -217,3 +217,20 @@ def test_names_that_are_not_utf_8_are_split_and_known(pair_folder: PairFolder) -
     dataset = load_dataset(folder, DataConfig())
     assert "m\udcfcller" in split_dataset(dataset, SplitConfig()).parts
     assert len(hash_patient("m\udcfcller", "")) == 16
+
+
+def test_a_share_of_the_training_patients_trains_and_nobody_else_moves(pair_folder: PairFolder) -> None:
+    folder = pair_folder(20)
+    whole = split_of(folder)[1].parts
+    kept = {}
+    for share in (0.25, 0.5, 1.0):
+        _, split = split_of(folder, trained_share=share)
+        kept[share] = set(split.cases("train"))
+        assert {case: part for case, part in split.parts.items() if whole[case] != "train"} == {
+            case: part for case, part in whole.items() if part != "train"
+        }
+        assert set(split.parts.values()) <= {"train", "validation", "test", "excluded"}
+    assert kept[0.25] < kept[0.5] < kept[1.0], "a larger share keeps those of a smaller one"
+    assert len(kept[0.5]) == pytest.approx(len(kept[1.0]) / 2, abs=2)
+    assert "trained on 4 of 14 training patients" in split_of(folder, trained_share=0.25)[1].origin
+    assert len(split_of(folder, trained_share=0.001)[1].cases("train")) >= 1

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tumorline.api.benchmarks import BenchmarkOptions, benchmark, benchmark_folder, run_benchmark
+    from tumorline.api.benchmarks import BenchmarkOptions, benchmark, benchmark_folder, benchmark_hours, run_benchmark
     from tumorline.api.comparing import compare, write_comparison
     from tumorline.api.data import check, describe_data
     from tumorline.api.evaluating import EvaluationOptions, evaluate, write_evaluation
@@ -23,6 +23,7 @@ _HOME = {
     "BenchmarkOptions": "tumorline.api.benchmarks",
     "benchmark": "tumorline.api.benchmarks",
     "benchmark_folder": "tumorline.api.benchmarks",
+    "benchmark_hours": "tumorline.api.benchmarks",
     "run_benchmark": "tumorline.api.benchmarks",
     "compare": "tumorline.api.comparing",
     "write_comparison": "tumorline.api.comparing",
@@ -57,6 +58,7 @@ __all__ = [
     "PredictionOptions",
     "benchmark",
     "benchmark_folder",
+    "benchmark_hours",
     "check",
     "compare",
     "cross_evaluate",

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from tumorline.api.keywords import spelled_out
 from tumorline.api.places import checked_folder
@@ -15,6 +15,10 @@ from tumorline.errors import UserError, require_extra
 from tumorline.output_folder import claim_output
 from tumorline.progress import Notify, silent
 from tumorline.recipe_files import find_recipe
+
+if TYPE_CHECKING:
+    from tumorline.benchmarking.hours import ArmHours
+    from tumorline.benchmarking.plan import BenchmarkPlan
 
 
 class BenchmarkKeywords(TypedDict, total=False):
@@ -81,16 +85,36 @@ def run_benchmark(plan: Path | str, how: BenchmarkOptions) -> Leaderboard:
     """As `benchmark`, with the result as it is typed."""
     if sys.platform == "win32":
         raise UserError("benchmark needs file locks that a process inherits, which Windows lacks; run it under WSL")
-    from tumorline.benchmarking import NAMES, Benchmark, local, on_ray, read_plan
+    from tumorline.benchmarking import Benchmark, local, on_ray
 
+    read, folder = _open_plan(plan, how)
+    executor = on_ray(how.ray, how.processes) if how.ray else local(how.processes)
+    return Benchmark(read, folder, how.notify, how.command(plan), how.processes).run(executor, how.only)
+
+
+def benchmark_hours(plan: Path | str, how: BenchmarkOptions) -> "list[ArmHours]":
+    """What a benchmark will take on this machine, from a few steps of each arm; no cell is begun.
+
+    The paces are kept in `hours.json` of its folder. Raises UserError for a plan whose arms have not one budget.
+    """
+    from tumorline.benchmarking.hours import count_hours
+    from tumorline.benchmarking.plan import selected
+
+    read, folder = _open_plan(plan, how)
+    return count_hours(read, selected(read, how.only), folder, how.notify)
+
+
+def _open_plan(plan: Path | str, how: BenchmarkOptions) -> "tuple[BenchmarkPlan, Path]":
+    """The plan, and its folder, which is this command's from now on."""
     require_extra("torch", "benchmark", "train")
+    from tumorline.benchmarking import NAMES, read_plan
+
     file = find_recipe(plan, "benchmark")
     read = read_plan(file, Path(how.data) if how.data else None)
     data = parse_config(read.recipe, str(file)).data
     folder = checked_folder(benchmark_folder(read.name, how.output), data).resolve()
     claim_output(folder, "benchmark", NAMES)
-    executor = on_ray(how.ray, how.processes) if how.ray else local(how.processes)
-    return Benchmark(read, folder, how.notify, how.command(plan), how.processes).run(executor, how.only)
+    return read, folder
 
 
 def benchmark_folder(name: str, output: Path | str | None = None) -> Path:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import mean
 
 from tumorline import cross_validation
 from tumorline.benchmarking import leaderboard
@@ -28,6 +29,8 @@ from tumorline.benchmarking.plan import (
     candidates,
     cells,
     every_cell,
+    initialisation,
+    longer_cells,
     read_plan,
     selected,
 )
@@ -40,8 +43,11 @@ from tumorline.user_folders import home_folder
 __all__ = ["NAMES", "Benchmark", "Plan", "local", "on_ray", "read_plan"]
 
 RESULT_NAME = "leaderboard.json"
-NAMES = ("cells", "leaderboard.*")
+NAMES = ("cells", "leaderboard.*", "hours.json")
 """All that a benchmark's folder holds, with or without a journal."""
+
+STOPPED_WORD = "stopped"
+"""How the last line of a training begins that was asked to stop."""
 
 Notify = Callable[[str], None]
 
@@ -68,7 +74,8 @@ class Benchmark:
             if self.plan.choose:
                 self.carry_out([cell for arm in chosen for cell in candidates(self.plan, arm)], execute, test=False)
             able = [arm for arm in chosen if self.choice(arm) is not None]
-            self.carry_out([cell for arm in able for cell in self.cells(arm)], execute, test=True)
+            for wanted in (self.cells, self.cells, self.longer_cells):  # which arms are the best shows after the first
+                self.carry_out([cell for arm in able for cell in wanted(arm)], execute, test=True)
         finally:
             result = self.gather()
         return result
@@ -91,9 +98,46 @@ class Benchmark:
             self.notify(f"{number}/{len(waiting)} {job.name}: {error or ('finished' if job.test else 'trained')}")
 
     def cells(self, arm: Arm) -> list[Cell]:
-        """An arm's cells with what validation has chosen for it; none as long as nothing is chosen."""
+        """An arm's cells with what validation has chosen for it, as far as that is known; none without a choice."""
         choice = self.choice(arm)
-        return [] if choice is None else cells(self.plan, arm, choice)
+        every = [] if choice is None else cells(self.plan, arm, choice)
+        return every if self.has_all_seeds(arm) else [cell for cell in every if cell.seed == self.plan.seeds[0]]
+
+    def has_all_seeds(self, arm: Arm) -> bool:
+        return not self.plan.best or arm.name in self.leaders(self.plan.best)
+
+    def longer_cells(self, arm: Arm) -> list[Cell]:
+        """Those of a leader at more epochs."""
+        choice = self.choice(arm)
+        is_wanted = choice is not None and arm.name in self.leaders(self.plan.longer)
+        return longer_cells(self.plan, arm, choice or ()) if is_wanted else []
+
+    def leaders(self, number: int) -> set[str]:
+        """Names of so many arms of each initialisation, the best on validation; of none that still waits for an arm."""
+        groups: dict[str, list[Arm]] = {}
+        for arm in arms(self.plan):
+            groups.setdefault(initialisation(arm), []).append(arm)
+        found: set[str] = set()
+        for members in groups.values():
+            dice = {arm.name: value for arm in members if (value := self.validation_dice(arm)) is not None}
+            if all(arm.name in dice or self.has_failed(arm) for arm in members):
+                found |= set(sorted(dice, key=lambda name: -dice[name])[:number])
+        return found
+
+    def validation_dice(self, arm: Arm) -> float | None:
+        """Of the first seed, the mean over folds; None where a fold is not trained."""
+        choice = self.choice(arm)
+        every = [] if choice is None else cells(self.plan, arm, choice)
+        folders = [self.folder(cell) for cell in every if cell.seed == self.plan.seeds[0]]
+        trained = folders if all(map(is_trained, folders)) else []
+        found = [dice for folder in trained if (dice := best_validation_dice(folder)) is not None]
+        return mean(found) if found else None
+
+    def has_failed(self, arm: Arm) -> bool:
+        """Whether it ended with an error, which is not to say that it was stopped."""
+        begun = [*candidates(self.plan, arm), *cells(self.plan, arm, self.choice(arm) or ())]
+        errors = [last_error(self.folder(cell)) for cell in begun if not is_trained(self.folder(cell))]
+        return any(error and not error.startswith(STOPPED_WORD) for error in errors)
 
     def choice(self, arm: Arm) -> Choice | None:
         """What validation has chosen: the highest Dice by patient, the first of equals; None while one is missing."""
@@ -113,12 +157,15 @@ class Benchmark:
         every = arms(self.plan)
         entries = [entry for arm in every if (entry := self.entry(arm))]
         measured = {entry.name for entry in entries}
-        wanted = len(every) * len(cells(self.plan, every[0]))
+        each = cells(self.plan, every[0])
+        first = sum(cell.seed == self.plan.seeds[0] for cell in each)
+        known = {arm.name: [*self.cells(arm), *self.longer_cells(arm)] for arm in every}
+        planned = [len(known[arm.name]) or (first if self.plan.best else len(each)) for arm in every]
         result = Leaderboard(
             schema_version=leaderboard.SCHEMA_VERSION,
             name=self.plan.name,
-            cells=wanted,
-            finished=sum(is_finished(self.folder(cell)) for arm in every for cell in self.cells(arm)),
+            cells=sum(planned),
+            finished=sum(is_finished(self.folder(cell)) for found in known.values() for cell in found),
             budget=budget_in_words(self.plan),
             processes=self.processes,
             reference=self.plan.reference,
@@ -132,17 +179,32 @@ class Benchmark:
         return result
 
     def entry(self, arm: Arm) -> Entry | None:
-        """A finished arm, its folds put together; None while a cell is missing."""
+        """A finished arm, its folds put together; None while a cell is missing.
+
+        One of the best is there with its first seed until all of its seeds are.
+        """
         own = self.cells(arm)
-        if not own or not all(is_finished(self.folder(cell)) for cell in own):
+        first = [cell for cell in own if cell.seed == self.plan.seeds[0]]
+        own = next((some for some in (own, first if self.plan.best else []) if some and self.are_finished(some)), [])
+        if not own:
             return None
+        longer = self.longer_cells(arm)
+        twice = self.put_together(longer) if longer and self.are_finished(longer) else {}
+        folders = [self.folder(cell) for cell in own]
+        return Entry(arm.name, own[0].choice, self.put_together(own), folders, next(iter(twice.values()), None))
+
+    def are_finished(self, some: Sequence[Cell]) -> bool:
+        return all(is_finished(self.folder(cell)) for cell in some)
+
+    def put_together(self, own: Sequence[Cell]) -> dict[int, Path]:
+        """The folder of each seed: a run, or the folds of one with a table over all."""
         seeds = {cell.seed: self.output / "cells" / cell.unit for cell in own}
         if own[0].fold is not None:
             for cell in own:
                 save_config(cell.config, seeds[cell.seed])
             for folder in seeds.values():
                 cross_validation.gather(folder, [fold for cell in own if (fold := cell.fold) is not None])
-        return Entry(arm.name, own[0].choice, seeds, [self.folder(cell) for cell in own])
+        return seeds
 
     def unmeasured(self, arm: Arm) -> Unmeasured:
         begun = [*candidates(self.plan, arm), *self.cells(arm)]

@@ -1,7 +1,8 @@
 """Finished cells side by side: figures with intervals, paired tests within one initialisation, speed and size."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from statistics import mean, median
@@ -10,15 +11,27 @@ from typing import Any
 from tumorline import comparison
 from tumorline.benchmarking.plan import Choice
 from tumorline.benchmarking.speed import images_per_second
-from tumorline.compared_results import ArmRow, ComparedPair, Comparison, LeaderboardGroup
+from tumorline.compared_results import ArmRow, ComparedPair, Comparison, LeaderboardGroup, LongerTraining
+from tumorline.environment import processor_kind
 from tumorline.evaluation.tables import read_rows
 from tumorline.metrics.case import CaseScores
 from tumorline.metrics.comparison import LEAST_SEEDS
 from tumorline.metrics.summary import FIGURES, Row, figure
 from tumorline.results import read_comparable
-from tumorline.run_folder import SUMMARY_NAME, best_validation_dice, read_environment, read_history
+from tumorline.run_folder import SUMMARY_NAME, best_validation_dice, read_config, read_environment, read_history
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+STILL_RISES = 0.01
+"""Dice that more epochs have to gain before an arm is said to rise still."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What is not of one arm: whom the others are compared with, measured speeds, whose training speeds count."""
+
+    reference: str
+    speeds: Mapping[str, float]
+    kind: str
 
 
 @dataclass(frozen=True)
@@ -29,6 +42,8 @@ class Entry:
     choice: Choice
     seeds: Mapping[int, Path]
     runs: Sequence[Path]
+    longer: Path | None = None
+    """Its first seed at more epochs."""
 
     @property
     def initialisation(self) -> str:
@@ -47,6 +62,14 @@ class Entry:
     def regions(self) -> list[str]:
         return list(read_comparable(first_folder(self) / SUMMARY_NAME).regions)
 
+    @property
+    def first_seed(self) -> "Entry":
+        """The same arm as if it had one seed."""
+        seed = next(iter(self.seeds))
+        folder = self.seeds[seed]
+        runs = [run for run in self.runs if run == folder or folder in run.parents]
+        return replace(self, seeds={seed: folder}, runs=runs)
+
     def of_region(self, region: str) -> dict[int, list[Row]]:
         return {seed: [row for row in rows if row.region == region] for seed, rows in self.tested.items()}
 
@@ -56,19 +79,64 @@ def shared_warnings(entries: Sequence[Entry]) -> list[str]:
     runs = [read_comparable(folder / SUMMARY_NAME).warnings for entry in entries for folder in entry.seeds.values()]
     found = [warning.text for warning in (runs[0] if runs else []) if all(warning in others for others in runs)]
     if entries and not about_recipes(entries):
-        seeds = len(entries[0].seeds)
-        each = "ONE SEED EACH" if seeds == 1 else f"{seeds} SEEDS EACH, of which the tests take the first"
+        seeds = {len(entry.seeds) for entry in entries}
+        each = "ONE SEED EACH" if max(seeds) == 1 else f"{max(seeds)} SEEDS EACH, of which the tests take the first"
+        if len(seeds) > 1:
+            each = "ONE SEED of all arms; only the best on validation have more, and stand in a table of their own"
         found.append(f"{each}: a ranking of these models; a claim about recipes needs {LEAST_SEEDS} seeds")
+    return [*found, *_of_mixed_machines(entries)]
+
+
+def _of_mixed_machines(entries: Sequence[Entry]) -> list[str]:
+    """Dice may come from several kinds of processors where all compute alike; speeds may not."""
+    environments = [one for entry in entries for one in entry.environments]
+    kinds, precisions = sorted(set(map(kind_of, environments))), sorted({one["precision"] for one in environments})
+    found = []
+    if len(kinds) > 1:
+        usual = usual_kind(entries)
+        found.append(
+            f"trained on {len(kinds)} kinds of processors ({'; '.join(kinds)}), named with each arm: training speed "
+            f"and minutes are those of {usual} alone"
+        )
+    if len(precisions) > 1:
+        found.append(
+            f"trained in {' and '.join(precisions)}: Dice of different precisions stand side by side; "
+            "say recipe.train.precision"
+        )
     return found
 
 
+def kind_of(described: Mapping[str, Any]) -> str:
+    """Of the environment of a run, what decides over its speed."""
+    return processor_kind(described["machine"])
+
+
+def usual_kind(entries: Sequence[Entry]) -> str:
+    """The kind of processor on which most runs were trained; the first by name of equal ones."""
+    counted = Counter(kind_of(one) for entry in entries for one in entry.environments)
+    return min(counted, key=lambda kind: (-counted[kind], kind))
+
+
 def rank(entries: Sequence[Entry], reference: str) -> list[LeaderboardGroup]:
-    """A group for each initialisation, with its rows from the best Dice down and the paired differences."""
+    """A group for each initialisation, with its rows from the best Dice down and the paired differences.
+
+    Where some arms have more seeds than others, all are ranked by their first one, and those by themselves once more.
+    """
+    if not entries:
+        return []
     speeds = images_per_second({entry.name: entry.runs[0] for entry in entries})
+    shown = Shown(reference, speeds, usual_kind(entries))
     groups: dict[str, list[Entry]] = {}
     for entry in entries:
         groups.setdefault(entry.initialisation, []).append(entry)
-    return [_group(name, members, reference, speeds) for name, members in sorted(groups.items())]
+    return [_group(name, some, shown) for name in sorted(groups) for some in _alike(groups[name])]
+
+
+def _alike(members: Sequence[Entry]) -> list[Sequence[Entry]]:
+    if len({len(entry.seeds) for entry in members}) == 1:
+        return [members]
+    repeated = [entry for entry in members if len(entry.seeds) >= LEAST_SEEDS]
+    return [[entry.first_seed for entry in members], *([repeated] if repeated else [])]
 
 
 def compared(members: Sequence[Entry], reference: str) -> Comparison:
@@ -91,11 +159,9 @@ def first_folder(entry: Entry) -> Path:
     return next(iter(entry.seeds.values()))
 
 
-def _group(
-    initialisation: str, members: Sequence[Entry], reference: str, speeds: Mapping[str, float]
-) -> LeaderboardGroup:
-    arms = sorted((_arm_rows(entry, speeds[entry.name]) for entry in members), key=_rank_of)
-    pairs = compared(members, reference).pairs if len(members) > 1 else []
+def _group(initialisation: str, members: Sequence[Entry], shown: Shown) -> LeaderboardGroup:
+    arms = sorted((_arm_rows(entry, shown) for entry in members), key=_rank_of)
+    pairs = compared(members, shown.reference).pairs if len(members) > 1 else []
     return LeaderboardGroup(
         initialisation=initialisation,
         about="recipes" if about_recipes(members) else "models",
@@ -110,9 +176,10 @@ def _rank_of(rows: Sequence[ArmRow]) -> tuple[bool, float, str]:
     return dice is None, -(dice or 0.0), rows[0].name
 
 
-def _arm_rows(entry: Entry, speed: float) -> list[ArmRow]:
+def _arm_rows(entry: Entry, shown: Shown) -> list[ArmRow]:
     """A row for each region; what is not of a region stands in each."""
-    histories = [read_history(run, ["images_per_second"]) for run in entry.runs]
+    own = [number for number, one in enumerate(entry.environments) if kind_of(one) == shown.kind]
+    histories = [read_history(entry.runs[number], ["images_per_second"]) for number in own]
     first = entry.environments[0]
     means = {region: figure(_together(entry, region), FIGURES["dice"]).mean for region in entry.regions}
     known = [dice for dice in means.values() if dice is not None]
@@ -124,13 +191,34 @@ def _arm_rows(entry: Entry, speed: float) -> list[ArmRow]:
         **{name: first[name] for name in ("initialisation", "parameters", "multiply_adds", "device", "precision")},
         "training_images_per_second": median(
             float(row["images_per_second"]) for history in histories for row in history
-        ),
-        "inference_images_per_second": speed,
+        )
+        if own
+        else None,
+        "inference_images_per_second": shown.speeds[entry.name],
         "peak_memory_mb": max(environment["peak_memory_mb"] for environment in entry.environments),
-        "training_minutes": mean(one["seconds_of_training_steps"] for one in entry.environments) / 60,
-        "machine": first["machine"]["processor"],
+        "training_minutes": mean(entry.environments[number]["seconds_of_training_steps"] for number in own) / 60
+        if own
+        else None,
+        "machine": "; ".join(sorted(set(map(kind_of, entry.environments)))),
+        "output_stride": first.get("output_stride"),
+        "longer": _longer(entry),
     }
     return [_arm_row(entry, region, shared) for region in entry.regions]
+
+
+def _longer(entry: Entry) -> LongerTraining | None:
+    """What more epochs gained over the first seed, on the same patients."""
+    if entry.longer is None:
+        return None
+    names = {"longer": entry.longer, "as long": first_folder(entry)}
+    pairs = [pair for pair in comparison.compare(names, {}, None, "as long").pairs if pair.metric == "dice"]
+    gain = mean(pair.difference.mean for pair in pairs)
+    return LongerTraining(
+        epochs=read_config(entry.longer).train.epochs,
+        gain=gain,
+        interval=pairs[0].difference.ci95 if len(pairs) == 1 else None,
+        still_rises=gain > STILL_RISES,
+    )
 
 
 def _together(entry: Entry, region: str) -> list[Row]:

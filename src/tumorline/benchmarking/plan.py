@@ -22,6 +22,12 @@ Choice = tuple[tuple[str, Any], ...]
 BUDGET = ("data", "split", "train.epochs", "train.epoch_images", "train.batch_size")
 """What must be equal in all cells: the cases, and how many images of them are seen."""
 
+VARIABLE = ("data.image_size", "split.trained_share", "train.epochs", "train.epoch_images", "train.batch_size")
+"""What of the budget a study may be about."""
+
+LONGER = 2
+"""Times as many epochs, to see whether an arm still rises."""
+
 Values = Annotated[list[Any], Field(min_length=1)]
 
 
@@ -42,6 +48,18 @@ class BenchmarkPlan(BaseModel):
     """Name -> `section.key` -> value: whatever else is to be compared."""
     choose: dict[str, Values] = {}
     """`section.key` -> values, of which each arm takes the one with the best validation Dice of the first seed."""
+    choose_at: float = Field(default=1.0, gt=0, le=1)
+    """Share of the epochs at which `choose` is decided. Below 1 the candidates are shorter trainings of their own,
+    whose schedules end, and what they choose is trained anew at full length."""
+    vary: list[str] = []
+    """Keys of the budget (`data.image_size`, `split.trained_share`, `train.epochs`, `train.epoch_images`,
+    `train.batch_size`) in which variants may differ, because that is what is compared."""
+    best: int = Field(default=0, ge=0)
+    """So many arms of each initialisation, those with the best validation Dice of the first seed, get all seeds, the
+    others the first one only; 0: all arms do."""
+    longer: int = Field(default=0, ge=0)
+    """So many arms of each initialisation, chosen alike, are trained at twice the epochs as well, with the first seed:
+    whether they still rise."""
     seeds: list[int] = Field(default=[0], min_length=1)
     """Of each arm; it takes three to speak of recipes."""
     folds: list[int] = []
@@ -71,12 +89,15 @@ class Cell:
     seed: int
     fold: int | None = None
     choice: Choice = ()
+    length: float = 1.0
+    """Times the epochs of the recipe."""
 
     @property
     def unit(self) -> str:
         """Folder of one seed of an arm: a run, or the folds of one."""
         chosen = [re.sub(r"[^A-Za-z0-9.-]+", "-", f"{key.split('.')[-1]}-{value}") for key, value in self.choice]
-        return "_".join([self.arm.slug, *chosen, f"seed-{self.seed}"])
+        length = [] if self.length == 1 else [f"length-{self.length:.3g}"]
+        return "_".join([self.arm.slug, *chosen, *length, f"seed-{self.seed}"])
 
     @property
     def name(self) -> str:
@@ -91,6 +112,10 @@ class Cell:
             set_key(values, key, value, where)
         if self.fold is not None:
             set_key(values, "split.fold", self.fold, where)
+        config = parse_config({**values, "name": self.unit, "seed": self.seed}, where)
+        if self.length == 1:
+            return config
+        set_key(values, "train.epochs", max(1, round(self.length * config.train.epochs)), where)
         return parse_config({**values, "name": self.unit, "seed": self.seed}, where)
 
 
@@ -104,6 +129,7 @@ def read_plan(path: Path, data: Path | None) -> BenchmarkPlan:
     except ValidationError as error:
         raise UserError(f"{path}: {explain(error, BenchmarkPlan)}") from None
     _check_keys(plan, str(path))
+    _check_lengths(plan, str(path))
     config = parse_config(plan.recipe, f"{path}: recipe")
     if config.data.source:
         set_key(plan.recipe, "data.source", str(written_path(config.data.source).resolve()), str(path))
@@ -132,14 +158,25 @@ def cells(plan: BenchmarkPlan, arm: Arm, choice: Choice = ()) -> list[Cell]:
     return [Cell(arm, seed, fold, choice) for seed in plan.seeds for fold in folds(plan)]
 
 
+def longer_cells(plan: BenchmarkPlan, arm: Arm, choice: Choice = ()) -> list[Cell]:
+    """The first seed again at more epochs."""
+    return [Cell(arm, plan.seeds[0], fold, choice, LONGER) for fold in folds(plan)]
+
+
 def candidates(plan: BenchmarkPlan, arm: Arm) -> list[Cell]:
     """What validation chooses between: each combination of the values, with the first seed and fold."""
-    return [Cell(arm, plan.seeds[0], folds(plan)[0], choice) for choice in _choices(plan)]
+    return [Cell(arm, plan.seeds[0], folds(plan)[0], choice, plan.choose_at) for choice in _choices(plan)]
 
 
 def every_cell(plan: BenchmarkPlan) -> list[Cell]:
-    """Those of all arms, with all that validation may choose."""
-    return [cell for arm in arms(plan) for choice in _choices(plan) for cell in cells(plan, arm, choice)]
+    """Those of all arms, with all that validation may choose, at all lengths."""
+    found: list[Cell] = []
+    for arm in arms(plan):
+        found += candidates(plan, arm) if plan.choose_at < 1 else []
+        for choice in _choices(plan):
+            found += cells(plan, arm, choice)
+            found += longer_cells(plan, arm, choice) if plan.longer else []
+    return found
 
 
 def folds(plan: BenchmarkPlan) -> Sequence[int | None]:
@@ -157,15 +194,26 @@ def selected(plan: BenchmarkPlan, only: Sequence[str]) -> list[Arm]:
     return [arm for arm in every if not only or arm.name in only]
 
 
+def initialisation(arm: Arm) -> str:
+    """What its weights are before the training, as far as the file says: arms of one are ranked together."""
+    from tumorline import models  # not before it is asked for: it takes torch a second
+
+    model = parse_config(arm.values, f"arm '{arm.name}'").model
+    return model.start_from or models.initialisation(model.name, model.options)
+
+
 def budget_in_words(plan: BenchmarkPlan) -> str:
-    config = cells(plan, arms(plan)[0])[0].config
+    config = parse_config(plan.recipe, "recipe")
     settings = config.train
     images = numbered(settings.epoch_images, "image") if settings.epoch_images else "all training images"
-    return (
-        f"{numbered(settings.epochs, 'epoch')} of {images} in batches of {settings.batch_size}, "
-        f"{config.data.image_size} x {config.data.image_size}, seed{'s' if len(plan.seeds) > 1 else ''} "
-        + ", ".join(map(str, plan.seeds))
-    )
+    said = [
+        f"{numbered(settings.epochs, 'epoch')} of {images} in batches of {settings.batch_size}",
+        f"{config.data.image_size} x {config.data.image_size}",
+        f"seed{'s' if len(plan.seeds) > 1 else ''} " + ", ".join(map(str, plan.seeds)),
+    ]
+    if plan.best and len(plan.seeds) > 1:
+        said[-1] += f" of the best {plan.best} on validation, the first of the others"
+    return ", ".join(said) + (f"; the arms differ in {' and '.join(plan.vary)}" if plan.vary else "")
 
 
 def _check_keys(plan: BenchmarkPlan, where: str) -> None:
@@ -182,6 +230,17 @@ def _check_keys(plan: BenchmarkPlan, where: str) -> None:
                 raise UserError(f"{where}: variant '{name}': write \"{key}.{next(iter(value))}\" in quotes")
             if "." not in key:
                 raise UserError(f"{where}: variant '{name}': '{key}' names no key; expected \"section.key\" in quotes")
+
+
+def _check_lengths(plan: BenchmarkPlan, where: str) -> None:
+    """What may differ between arms, and what is chosen when."""
+    for key in plan.vary:
+        if key not in VARIABLE:
+            raise UserError(f"{where}: vary: '{key}' cannot be what is compared; {did_you_mean(key, VARIABLE)}")
+    if plan.choose_at < 1 and not plan.choose:
+        raise UserError(f"{where}: choose_at is {plan.choose_at:g}, but there is nothing to choose")
+    if plan.best and len(plan.seeds) == 1:
+        raise UserError(f"{where}: best is {plan.best}, but all arms have the one seed that there is")
 
 
 def _check_names(plan: BenchmarkPlan, where: str) -> None:
@@ -210,21 +269,30 @@ def _check_budget(plan: BenchmarkPlan, where: str) -> None:
     """Every cell's configuration, that all have one budget, and that their figures may be ranked."""
     if plan.folds and not plan.recipe.get("split", {}).get("folds"):
         raise UserError(f"{where}: folds is {plan.folds}, but recipe.split.folds does not say how many there are")
-    first, *others = every_cell(plan)
+    every = every_cell(plan)
+    first = every[0]
     if first.config.split.by == "slice" or first.config.split.leak:
         raise UserError(f"{where}: the split leaks patients, and leaking figures are not ranked; see compare --study")
-    if plan.choose and not first.config.split.validates:
+    needs = next((key for key in ("choose", "best", "longer") if getattr(plan, key)), "")
+    if needs and not first.config.split.validates:
         why = first.config.split.why_nobody_validates
-        raise UserError(f"{where}: {why}, so that nothing can choose between values; validate, or leave out choose")
-    budget = _budget(first.config)
-    for cell in others:
-        if different := [key for key, value in _budget(cell.config).items() if value != budget[key]]:
-            raise UserError(f"{where}: arm '{cell.arm.name}' changes {different[0]}; all arms need one budget")
+        raise UserError(f"{where}: {why}, so that nothing can choose between values; validate, or leave out {needs}")
+    budgets: dict[float, dict[str, Any]] = {}
+    for cell in every:
+        budget = budgets.setdefault(cell.length, _budget(cell.config, plan.vary))
+        if different := [key for key, value in _budget(cell.config, plan.vary).items() if value != budget[key]]:
+            cure = f', or vary = ["{different[0]}"] where that is compared' if different[0] in VARIABLE else ""
+            raise UserError(f"{where}: arm '{cell.arm.name}' changes {different[0]}; all arms need one budget{cure}")
 
 
-def _budget(config: Config) -> dict[str, Any]:
-    found = config.model_dump(exclude={"split": {"fold"}})
-    return {key: found[key] if "." not in key else found["train"][key.removeprefix("train.")] for key in BUDGET}
+def _budget(config: Config, vary: Sequence[str]) -> dict[str, Any]:
+    """By key, a section by its keys; what is compared and the fold are left out."""
+    found: dict[str, Any] = {}
+    for entry in BUDGET:
+        section, _, name = entry.partition(".")
+        values = config.model_dump()[section]
+        found |= {f"{section}.{key}": value for key, value in values.items() if name in ("", key)}
+    return {key: value for key, value in found.items() if key not in (*vary, "split.fold")}
 
 
 def _choices(plan: BenchmarkPlan) -> list[Choice]:

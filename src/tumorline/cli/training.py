@@ -38,6 +38,7 @@ from tumorline.signals import stopped_by_signals
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tumorline.benchmarking.hours import ArmHours
     from tumorline.callbacks import Callback
     from tumorline.config import Config
 
@@ -174,6 +175,9 @@ def benchmark(
     only: Annotated[list[str] | None, typer.Option(metavar="ARM", help="Only this arm; may be repeated.")] = None,
     processes: Annotated[int, typer.Option(min=1, help="Cells at a time on one machine, which share its cores.")] = 1,
     ray: Annotated[str, typer.Option(metavar="ADDRESS", help="On a Ray cluster; all machines share the folder.")] = "",
+    hours: Annotated[
+        bool, typer.Option("--hours", help="Only count the hours, from a few steps of each arm on this machine.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Train models x losses x variants x seeds x folds under one budget, and rank them.
@@ -186,6 +190,9 @@ def benchmark(
     from tumorline import api
 
     how = api.BenchmarkOptions(data, output, only or (), processes, ray, note)
+    if hours:
+        print_hours(api.benchmark_hours(plan, how), as_json)
+        return
     with stopped_by_signals("stopped; the same command goes on"):
         result = api.run_benchmark(plan, how)
     if as_json:
@@ -195,6 +202,15 @@ def benchmark(
         say(f"report: {api.benchmark_folder(result.name, output) / 'leaderboard.html'}")
     if any(not only or one.name in only for one in result.unmeasured):
         sys.exit(2)
+
+
+def print_hours(found: "Sequence[ArmHours]", as_json: bool) -> None:
+    total = sum(arm.hours or 0.0 for arm in found)
+    if as_json:
+        print_json({"arms": [arm.row() for arm in found], "hours": round(total, 2)})
+        return
+    print_table([arm.row() for arm in found])
+    say(f"about {total:.1f} hours in all, one cell at a time")
 
 
 def tune(

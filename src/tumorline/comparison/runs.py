@@ -52,6 +52,13 @@ class Run:
         return read_config(self.folder) if (self.folder / CONFIG_NAME).is_file() else None
 
     @cached_property
+    def trained(self) -> tuple[int, ...]:
+        """Cases that it was trained on; of a folder of folds those of each."""
+        folds = sorted(self.folder.glob(f"fold-*/{SUMMARY_NAME}"), key=lambda path: path.parent.name)
+        summaries = [read_comparable(path) for path in folds] or [self.summary]
+        return tuple(size for summary in summaries if (size := summary.split.parts.get("train")) is not None)
+
+    @cached_property
     def known(self) -> Mapping[str, set[str]]:
         """The cases and patients that it was trained and tuned on, as far as the folder says so."""
         seen = [row for row in read_split(self.folder) if row["part"] in ("train", "validation")]
@@ -128,9 +135,9 @@ def refuse_unfit(runs: Sequence[Run], study: Study | None) -> None:
     leaking = sum(run.leaking for run in runs)
     if study == "leak" and leaking in (0, len(runs)):
         raise UserError(f"--study leak: {leaking} of {len(runs)} runs are leaking; it needs both kinds")
-    sizes = {run.name: run.summary.split.parts.get("train") for run in runs}
+    sizes = {run.name: run.trained for run in runs}
     if study == "leak" and len(set(sizes.values())) > 1:
-        found = ", ".join(f"{name} {size}" for name, size in sizes.items())
+        found = ", ".join(f"{name} {' + '.join(map(str, size)) or 'unknown'}" for name, size in sizes.items())
         raise UserError(f"--study leak: the runs were trained on different numbers of cases ({found})")
 
 

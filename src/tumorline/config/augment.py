@@ -48,6 +48,8 @@ class AugmentConfig(Section):
     so that they look as if all came from one source."""
     paste: float = Field(default=0.0, ge=0, le=1)
     """Share of the slices without a tumour into which one of another training slice is put."""
+    paste_into: Literal["tumour_free", "all"] = "tumour_free"
+    """Which slices `paste` is for: those without a tumour, or all; a second tumour joins the one that is there."""
     inpaint: float = Field(default=0.0, ge=0, le=1)
     """Share of the slices with a tumour from which it is taken out; of the others as many are filled beside it."""
     donors: str = ""
@@ -63,6 +65,8 @@ class AugmentConfig(Section):
     def has_donors_to_paste(self) -> Self:
         if self.donors and not self.paste:
             raise ValueError("augment.donors is given, but augment.paste is 0, so that nothing is pasted")
+        if self.paste_into == "all" and not self.paste:
+            raise ValueError("augment.paste_into is 'all', but augment.paste is 0, so that nothing is pasted")
         return self
 
 

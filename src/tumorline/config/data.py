@@ -33,6 +33,8 @@ class SourceConfig(Section):
     """The sequence that its images count as, where they are of another."""
     label_as: Name | Literal[""] = ""
     """What its masks count as, where they outline something else; `tumour` counts as whatever the others outline."""
+    unlabelled: bool = False
+    """Its images train by what the teacher says of them (`loss.teacher`) and by nothing else: they need no masks."""
     mask_threshold: float | None = None
     spacing_mm: float | None = None
     channel: str | None = None
@@ -48,7 +50,14 @@ class SourceConfig(Section):
     @property
     def own_settings(self) -> dict[str, Any]:
         """What it says of `[data]`."""
-        return {key: value for key in OWN_SETTINGS if (value := getattr(self, key)) is not None}
+        own = {key: value for key in OWN_SETTINGS if (value := getattr(self, key)) is not None}
+        return {"tumour_free": True, **own} if self.unlabelled else own
+
+    @model_validator(mode="after")
+    def trains_only_without_labels(self) -> Self:
+        if self.unlabelled and self.part not in ("", "train"):
+            raise ValueError(f"an unlabelled source trains only; it cannot be the {self.part} part")
+        return self
 
 
 OWN_SETTINGS = (

@@ -42,6 +42,13 @@ class LossConfig(Section):
     presence: float = Field(default=0.2, ge=0, le=MANY)
     """Weight of the cross entropy of presence, where the network has a head for it (`model.options.presence`)."""
 
+    teacher: str = ""
+    """A run folder, a listed model or a model file, ensembles too, whose probabilities are learnt beside the masks. It
+    may not have been trained or tuned on a patient who validates or tests here; its cases join the known ones."""
+    teacher_share: float = Field(default=0.5, gt=0, le=1)
+    """Of the loss, what is the cross entropy with the teacher's probabilities; the rest is that of the masks. Samples
+    of unlabelled sources (`data.sources.unlabelled`) have the teacher's alone."""
+
     @model_validator(mode="after")
     def is_one_loss_or_a_sum(self) -> Self:
         if self.sum and (self.name, self.options) != ("dice_ce", {}):

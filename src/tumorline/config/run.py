@@ -85,6 +85,12 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def has_a_teacher_for_unlabelled_images(self) -> Self:
+        if not self.loss.teacher and (without := [one.path for one in self.data.sources if one.unlabelled]):
+            raise ValueError(f"{without[0]} is unlabelled; say with loss.teacher whose answers are learnt there")
+        return self
+
+    @model_validator(mode="after")
     def has_slices_for_its_remedies(self) -> Self:
         if self.data.window and self.augment.remedies:
             raise ValueError(

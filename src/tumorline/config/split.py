@@ -38,6 +38,10 @@ class SplitConfig(Section):
     """Share of each test patient's slices that trains, in place of as many slices of training patients: to measure what
     the leak is worth (recipe `leak`). Every output is then marked LEAKING."""
 
+    trained_share: float = Field(default=1.0, ge=1e-6, le=1)
+    """Share of the training patients that are trained on, of each class alike; the others are left out. A larger share
+    keeps those of a smaller one: whether more patients would help."""
+
     @model_validator(mode="after")
     def leaves_a_test_part(self) -> Self:
         if self.train < 1 <= self.train + self.validation:

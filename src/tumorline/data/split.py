@@ -40,7 +40,8 @@ def split_dataset(dataset: Dataset, settings: SplitConfig) -> Split:
     Raises UserError where a part stays empty or where the file lacks a patient.
     """
     if settings.trains_on_all:
-        return Split({case.id: "train" for case in dataset.cases}, "all patients train")
+        everyone = Split({case.id: "train" for case in dataset.cases}, "all patients train")
+        return _train_on_share(dataset, everyone, settings)
     of_members = dataset.members and not settings.file
     split = _split_members(dataset, settings) if of_members else _split_whole(dataset, settings)
     if not settings.validates:
@@ -50,7 +51,20 @@ def split_dataset(dataset: Dataset, settings: SplitConfig) -> Split:
     for part in _wanted(settings):
         if not split.cases(part):
             raise UserError(f"{dataset.source.path}: the {part} part of the split ({split.origin}) is empty")
-    return split
+    return _train_on_share(dataset, split, settings)
+
+
+def _train_on_share(dataset: Dataset, split: Split, settings: SplitConfig) -> Split:
+    """The same split with some of the training patients left out; one stays at least."""
+    if settings.trained_share == 1:
+        return split
+    groups, trained = patient_groups(dataset), set(split.cases("train"))
+    classes = _majority_class([case for case in dataset.cases if case.id in trained], groups)
+    chosen = _cut(_strata(classes, settings.seed), {"kept": settings.trained_share})
+    kept = {name for name, part in _leave_none_empty(chosen, ["kept"]).items() if part == "kept"}
+    left_out = {name: "excluded" for name in trained if groups[name] not in kept}
+    origin = f"{split.origin}, trained on {len(kept)} of {numbered(len(classes), 'training patient')}"
+    return replace(split, parts={**split.parts, **left_out}, origin=origin)
 
 
 def _wanted(settings: SplitConfig) -> tuple[str, ...]:
@@ -86,8 +100,8 @@ def _split_members(dataset: Dataset, settings: SplitConfig) -> Split:
     parts: list[str] = []
     origins: list[str] = []
     for source, member in zip(dataset.settings.sources, dataset.members, strict=True):
-        if source.part:
-            parts += [source.part] * len(member.cases)
+        if source.part or source.unlabelled:
+            parts += [source.part or "train"] * len(member.cases)
             continue
         own = _split_member(member, settings)
         parts += [own.parts[case.id] for case in member.cases]
@@ -115,7 +129,8 @@ def _with_shared_on_one_side(dataset: Dataset, parts: Mapping[str, str]) -> dict
     }
     for name, cases in groups.items():
         for case in cases:
-            chosen = dataset.settings.sources[dataset.member_of(case)].part
+            source = dataset.settings.sources[dataset.member_of(case)]
+            chosen = source.part or source.unlabelled
             if found[case.id] != decided[name] and found[case.id] != "excluded":
                 found[case.id] = "excluded" if chosen else decided[name]
     return found

@@ -54,6 +54,7 @@ __all__ = [
     "initialisation",
     "multiply_adds",
     "open_gate",
+    "output_stride",
     "presence_of",
     "read_weights",
     "showing_presence",
@@ -194,6 +195,24 @@ def multiply_adds(network: nn.Module, channels: int, space: Sequence[int] = (256
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network.eval()(torch.zeros(1, channels, *space, device=device))
     return int(counter.get_total_flops()) // 2
+
+
+def output_stride(network: nn.Module, channels: int, space: Sequence[int] = (256, 256)) -> int | None:
+    """Pixels of the input, along an axis, to one of what the network's last convolution makes; None without any.
+
+    What is coarser than the input is enlarged without learning anything.
+    """
+    sides: list[int] = []
+    hooks = [
+        module.register_forward_hook(lambda _, __, output: sides.append(output.shape[-1]))
+        for module in network.modules()
+        if isinstance(module, nn.Conv2d | nn.Conv3d | nn.ConvTranspose2d | nn.ConvTranspose3d)
+    ]
+    with torch.no_grad():
+        network.eval()(torch.zeros(1, channels, *space, device=next(network.parameters()).device))
+    for hook in hooks:
+        hook.remove()
+    return max(1, round(space[-1] / sides[-1])) if sides else None
 
 
 def initialisation(name: str, options: Mapping[str, Any]) -> str:

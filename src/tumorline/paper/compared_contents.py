@@ -44,6 +44,7 @@ def contents_of_leaderboard(path: Path) -> Contents:
     rows: Rows = [
         {
             "initialisation": group.initialisation,
+            "seeds": len(row.seeds),
             **chosen(row, "name", "region", "parameters", "multiply_adds", "training_minutes"),
             "speed": row.inference_images_per_second,
             **figures_of_group(row),
@@ -55,6 +56,7 @@ def contents_of_leaderboard(path: Path) -> Contents:
     columns = [
         Column("initialisation", "weights before"),
         Column("name", "arm"),
+        *([Column("seeds", "seeds", 0)] if len({row["seeds"] for row in rows}) > 1 else []),
         *GROUP[3:],
         Column("parameters", "parameters", 0),
         Column("speed", "images/s", 1),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from tumorline.compared_results import ComparedPair, Leaderboard
+from tumorline.compared_results import ArmRow, ComparedPair, Leaderboard, LeaderboardGroup, LongerTraining
 from tumorline.files import write_text
 from tumorline.report import charts
 from tumorline.report.comparison import NAMES
@@ -22,6 +22,9 @@ def write_leaderboard(result: Leaderboard, output: Path) -> Path:
         **dict(result),
         "several": _has_several_regions(result),
         "size": "volume" if _are_volumes(result) else "area",
+        "headings": headings(result),
+        "arms": arms(result),
+        "has_longer": any(row.longer for group in result.groups for row in group.rows),
         "pareto": Markup(picture),
         "findings": findings(result),
         "differences": differences(result),
@@ -41,14 +44,45 @@ def _are_volumes(result: Leaderboard) -> bool:
     return any(row.volume_error_absolute_ml for group in result.groups for row in group.rows)
 
 
+def headings(result: Leaderboard) -> list[str]:
+    """Of each group its initialisation, and its seeds where another group has the same."""
+    starts = [
+        "From scratch" if group.initialisation == "scratch" else f"From {group.initialisation}"
+        for group in result.groups
+    ]
+    return [
+        start + (_seeds(group) if starts.count(start) > 1 else "")
+        for start, group in zip(starts, result.groups, strict=True)
+    ]
+
+
+def _seeds(group: LeaderboardGroup) -> str:
+    number = len(group.rows[0].seeds)
+    return ", one seed" if number == 1 else f", {number} seeds"
+
+
+def arms(result: Leaderboard) -> list[ArmRow]:
+    """A row of each arm, in whatever groups it is."""
+    return list({row.name: row for group in reversed(result.groups) for row in reversed(group.arms)}.values())[::-1]
+
+
 def findings(result: Leaderboard) -> list[str]:
-    """A sentence for each difference of Dice."""
+    """A sentence for each difference of Dice, and for each arm that was trained at more epochs."""
     said, several = [], _has_several_regions(result)
-    for pair in (pair for group in result.groups for pair in group.pairs if pair.metric == "dice"):
-        verdict = "within noise" if pair.noise else f"{pair.better} is better"
-        where = f", {pair.region}" if several else ""
-        said.append(f"{pair.first} minus {pair.second}{where}: Dice {_difference(pair)}: {verdict}")
-    return said
+    for group, heading in zip(result.groups, headings(result), strict=True):
+        seeds = heading.partition(",")[2]
+        for pair in (pair for pair in group.pairs if pair.metric == "dice"):
+            verdict = "within noise" if pair.noise else f"{pair.better} is better"
+            where = (f", {pair.region}" if several else "") + (f" ({seeds.strip()})" if seeds else "")
+            said.append(f"{pair.first} minus {pair.second}{where}: Dice {_difference(pair)}: {verdict}")
+    return said + [_rises(row.name, row.longer) for row in arms(result) if row.longer]
+
+
+def _rises(name: str, longer: LongerTraining) -> str:
+    low, high = longer.interval or (None, None)
+    limits = "" if low is None else f" ({low:+.3f} to {high:+.3f})"
+    verdict = "it still rises" if longer.still_rises else "no more than a point"
+    return f"{name} at {longer.epochs} epochs: Dice {longer.gain:+.3f}{limits}: {verdict}"
 
 
 def differences(result: Leaderboard) -> dict[str, dict[str, str]]:
@@ -57,10 +91,16 @@ def differences(result: Leaderboard) -> dict[str, dict[str, str]]:
     Of several regions each arm has a line for each. All lines have the same metrics: a dash stands where a difference
     is undefined.
     """
-    pairs = [pair for group in result.groups for pair in group.pairs if pair.second == result.reference]
     several = _has_several_regions(result)
-    known = {(_line_name(pair, several), pair.metric): _difference(pair) for pair in pairs}
-    metrics = {pair.metric: NAMES[pair.metric] for pair in pairs}
+    seeds = [heading.partition(",")[2] for heading in headings(result)]
+    pairs = {
+        (_line_name(pair, several) + (f" ({of.strip()})" if of else ""), pair.metric): pair
+        for group, of in zip(result.groups, seeds, strict=True)
+        for pair in group.pairs
+        if pair.second == result.reference
+    }
+    known = {key: _difference(pair) for key, pair in pairs.items()}
+    metrics = {metric: NAMES[metric] for _, metric in known}
     lines = dict.fromkeys(line for line, _ in known)
     return {line: {name: known.get((line, metric), "–") for metric, name in metrics.items()} for line in lines}
 
@@ -80,10 +120,10 @@ def pareto_chart(result: Leaderboard) -> str:
     """Dice against images a second; empty where all arms are one network, or none is finished."""
     if len({row.multiply_adds for group in result.groups for row in group.rows}) < 2:
         return ""
-    points = {
-        group.initialisation: {row.name: (row.inference_images_per_second, row.mean_dice or 0.0) for row in group.arms}
-        for group in result.groups
-    }
+    points: dict[str, dict[str, tuple[float, float]]] = {}
+    for row in arms(result):
+        found = points.setdefault(row.initialisation, {})
+        found[row.name] = (row.inference_images_per_second, row.mean_dice or 0.0)
     label = "Dice by patient" + (", mean over regions" if _has_several_regions(result) else "")
     return charts.pareto(points, "images a second, inference", label)
 

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 from tumorline.callbacks import Callback, Listeners, make_callbacks
 from tumorline.config import Config
@@ -17,7 +18,7 @@ from tumorline.errors import UserError, require_extra
 from tumorline.files import write_csv
 from tumorline.lengthening import earlier_lengths, lengthen
 from tumorline.progress import Notify, silent
-from tumorline.provenance import origin_of
+from tumorline.provenance import origin_of, teacher_of
 from tumorline.report.learning_rate import write_learning_rate
 from tumorline.run.finishing import finish_run, write_environment
 from tumorline.run.folder import (
@@ -33,7 +34,10 @@ from tumorline.run.rendering import render_report
 from tumorline.run_folder import SPLIT_NAME, STATE_NAME, TEST_USES_NAME
 from tumorline.run_log import append_log, begin_log, logged_end, logged_warnings, logging_too
 
-__all__ = ["find_learning_rate", "fit_only", "render_report", "resume", "train"]
+if TYPE_CHECKING:
+    from tumorline.training.pace import Pace
+
+__all__ = ["find_learning_rate", "fit_only", "measure_pace", "render_report", "resume", "train"]
 
 
 def train(config: Config, run: Path, notify: Notify, callbacks: Sequence[Callback] = ()) -> None:
@@ -114,6 +118,23 @@ def find_learning_rate(config: Config, output: Path, notify: Notify) -> float | 
     return found.suggestion
 
 
+def measure_pace(config: Config, notify: Notify = silent) -> "Pace":
+    """Train a few steps to see how long it will take; nothing is kept but the decoded images.
+
+    Raises UserError for data or configuration that cannot be used.
+    """
+    require_extra("torch", "training", "train")
+    from tumorline.training.loop import Task
+    from tumorline.training.machine import machine
+    from tumorline.training.pace import measure_pace
+
+    check_model(config)
+    with machine(config.train) as place, TemporaryDirectory() as nowhere:
+        dataset, split = prepare_data(config, notify)
+        require_memory(config, dataset, split, place)
+        return measure_pace(Task(config, dataset, split, Path(nowhere)), place)
+
+
 @dataclass(frozen=True)
 class Course:
     """How far a training goes, and who hears of it."""
@@ -133,7 +154,8 @@ def _carry_out(config: Config, run: Path, course: Course) -> None:
     callbacks = [*make_callbacks(config.train.callbacks), *course.callbacks]
     with machine(config.train) as place, _heard(run, course, callbacks if place.leads else None) as (notify, listeners):
         dataset, split = prepare_data(config, notify)
-        refuse_seen_before(origin_of(config), dataset, split)
+        refuse_seen_before("model.start_from", origin_of(config), dataset, split)
+        refuse_seen_before("loss.teacher", teacher_of(config), dataset, split)
         require_memory(config, dataset, split, place)
         earlier = tuple(earlier_lengths(run, config)) if place.leads else ()
         task = Task(config, dataset, split, Path(place.gather(str(run))[0]), tuple(place.gather(earlier)[0]))

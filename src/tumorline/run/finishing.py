@@ -190,6 +190,7 @@ def write_environment(task: "Task", place: "Machine", network: "nn.Module") -> N
             "peak_memory_mb": round(peak_memory_mb(place.device)),
             "parameters": models.count_parameters(network),
             "multiply_adds": models.multiply_adds(network, network_shape(task.dataset).channels, *space),
+            "output_stride": models.output_stride(network, network_shape(task.dataset).channels, *space),
             "initialisation": model.start_from or models.initialisation(model.name, model.options),
         },
     )

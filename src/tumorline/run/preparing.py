@@ -18,6 +18,8 @@ from tumorline.wording import is_or_are, numbered
 if TYPE_CHECKING:
     from tumorline.training.machine import Machine
 
+OTHERWISE = {"model.start_from": "start from another model", "loss.teacher": "choose another teacher"}
+
 
 def check_model(config: Config, begun: bool = False) -> None:
     """Raise UserError for a network, its weights or a loss that cannot be had, before the data are read."""
@@ -89,15 +91,19 @@ def require_memory(config: Config, dataset: Dataset, split: Split, place: "Machi
     require_memory(config, network_shape(dataset), max(1, batch // place.world), place.device)
 
 
-def refuse_seen_before(origin: ModelInfo | None, dataset: Dataset, split: Split) -> None:
-    """Raise UserError where the model to start from was trained or tuned on what is held out here."""
+def refuse_seen_before(key: str, origin: ModelInfo | None, dataset: Dataset, split: Split) -> None:
+    """Raise UserError where a model to start from, or to learn from, was trained or tuned on what is held out here.
+
+    What tuned it may tune again.
+    """
     if origin is None:
         return
     status = case_status(origin, dataset)
     held_out = [*split.cases("validation"), *split.cases("test")]
-    seen = [name for name in held_out if status[name] in SEEN]
+    seen = [name for name in split.cases("validation") if status[name] == "train"]
+    seen += [name for name in split.cases("test") if status[name] in SEEN]
     if seen:
         raise UserError(
-            f"model.start_from: '{origin.name}' was trained or tuned on {len(seen)} of the {len(held_out)} validation "
-            "and test cases of this split; train it with the same split, or start from another model"
+            f"{key}: '{origin.name}' was trained or tuned on {len(seen)} of the {len(held_out)} validation "
+            f"and test cases of this split; train it with the same split, or {OTHERWISE[key]}"
         )

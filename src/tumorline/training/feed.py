@@ -48,6 +48,9 @@ class Feed(Protocol):
     def batch(self, numbers: Sequence[int], epoch: int) -> tuple[Tensor, Tensor]:
         """Images `(B, C, *space)` float32 and targets `(B, R, *space)` float32 in {0, 1} on the device."""
 
+    def labelled(self, numbers: Sequence[int]) -> Tensor:
+        """Which of the windows have masks `(B,)`, on the device; the others are of unlabelled sources."""
+
     def validate(self, network: nn.Module, criterion: nn.Module, cases: list[str]) -> Validation:
         """Score the cases, shared among all processes."""
 
@@ -86,9 +89,13 @@ class SliceFeed:
             image, target = appearance.change_appearance(image, target, looks)
         return image, target
 
+    def labelled(self, numbers: Sequence[int]) -> Tensor:
+        cases = np.searchsorted(self.store.cache.begins, numbers, side="right") - 1
+        return _labelled(self.dataset, cases.tolist(), self.machine)
+
     def _transplant(self, image: Tensor, target: Tensor, drawn: Transplants) -> tuple[Tensor, Tensor]:
-        """Tumours come from slices that train, and go into slices that have none of their own."""
-        free = ~target.any((1, 2, 3)).cpu().numpy()
+        """Tumours come from slices that train, and go into slices that have none of their own, or into all."""
+        free = ~target.any((1, 2, 3)).cpu().numpy() | (self.augment.paste_into == "all")
         image, target = transplant.take_out_tumours(image, target, drawn)
         chosen = np.flatnonzero(free & drawn.paste).tolist()
         donors = self.store.batch(self.donors[drawn.donor[chosen]].tolist()) if chosen else (image, target)
@@ -98,15 +105,23 @@ class SliceFeed:
         return validate(network, criterion, self.dataset, self.store, cases, self.machine)
 
 
+def _labelled(dataset: Dataset, cases: Sequence[int], machine: Machine) -> Tensor:
+    """Of the cases at positions of the data set, whether their masks are to be learnt."""
+    sources = dataset.settings.sources
+    flags = [not (sources and sources[dataset.member_of(dataset.cases[case])].unlabelled) for case in cases]
+    return torch.tensor(flags, device=machine.device)
+
+
 def find_donors(
     settings: AugmentConfig, dataset: Dataset, split: Split, cache: Cache, trained: npt.NDArray[np.intp]
 ) -> npt.NDArray[np.intp]:
     """Rows of the slices whose tumours are pasted; none where nothing is. Raises UserError without any to paste."""
     names = donor_names(settings, dataset, split)
     rows = [row for name in names for row in cache.rows_of(dataset.index[name]) if cache.marked[row]]
-    if settings.paste and (not rows or cache.marked[trained].all()):
-        lack = "no training slice is without a tumour" if rows else "no donor has a tumour"
-        raise UserError(f"augment.paste is {settings.paste:g}, but {lack}")
+    nowhere = settings.paste_into == "tumour_free" and cache.marked[trained].all()
+    if settings.paste and (not rows or nowhere):
+        cure = "no training slice is without a tumour; augment.paste_into=all puts it beside the one that is there"
+        raise UserError(f"augment.paste is {settings.paste:g}, but {cure if rows else 'no donor has a tumour'}")
     return np.array(rows, np.intp)
 
 
@@ -137,6 +152,9 @@ class PatchFeed:
             torch.from_numpy(np.stack(parts)).to(self.machine.device) for parts in zip(*pairs, strict=True)
         )
         return image.float(), target.float()
+
+    def labelled(self, numbers: Sequence[int]) -> Tensor:
+        return _labelled(self.dataset, [number // self.patches for number in numbers], self.machine)
 
     def _patch(self, number: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:
         case = self.cache.cases[number // self.patches]

@@ -21,13 +21,23 @@ from torch.nn.parallel import DistributedDataParallel
 
 from tumorline import losses, models
 from tumorline.augment import apply, draw
-from tumorline.config import PATHS, REMEDIES, AugmentConfig, Config, DataConfig, LossConfig, TrainConfig
+from tumorline.config import (
+    PATHS,
+    REMEDIES,
+    AugmentConfig,
+    Config,
+    DataConfig,
+    LossConfig,
+    SplitConfig,
+    TrainConfig,
+)
 from tumorline.data.dataset import Dataset
 from tumorline.data.joined import source_names
 from tumorline.data.split import Split
 from tumorline.errors import Diverged, Interrupted, UserError
 from tumorline.files import write_csv
-from tumorline.model_file import weights_file
+from tumorline.journal import hash_file
+from tumorline.model_file import find_model, weights_file
 from tumorline.network_input.windows import input_of
 from tumorline.run_folder import BEST_WEIGHTS_NAME, HISTORY_NAME, STATE_NAME, region_column, source_columns
 from tumorline.run_log import append_log
@@ -48,6 +58,7 @@ from tumorline.training.optimiser import (
 from tumorline.training.progress import TrainingProgress
 from tumorline.training.shared_norm import share_batch_statistics
 from tumorline.training.state import Position, State
+from tumorline.training.teacher import Teacher, imitation, open_teacher
 from tumorline.training.tensor_file import CURE, read_tensors, write_tensors
 from tumorline.training.validation import Validation
 from tumorline.user_text import written_path
@@ -100,9 +111,14 @@ class Task:
         for source in config["data"]["sources"]:
             for key in ("path", "licence", "attribution", "corrections"):
                 del source[key]
+            if not source["unlabelled"]:
+                del source["unlabelled"]
         _leave_out(config["data"], DataConfig(), OF_VOLUMES)
-        _leave_out(config["augment"], AugmentConfig(), (*REMEDIES, "donors", "channel_dropout"))
-        _leave_out(config["loss"], LossConfig(), ["presence"])
+        _leave_out(config["augment"], AugmentConfig(), (*REMEDIES, "paste_into", "donors", "channel_dropout"))
+        if self.config.loss.teacher:
+            config["loss"]["teacher"] = hash_file(find_model(written_path(self.config.loss.teacher)))
+        _leave_out(config["loss"], LossConfig(), ["presence", "teacher", "teacher_share"])
+        _leave_out(config["split"], SplitConfig(), ["trained_share"])
         for key in ("device", "checkpoint_minutes", "callbacks"):
             del config["train"][key]
         for key in ("threshold", "temperature", "storage", "postprocessing", "gate"):
@@ -145,6 +161,8 @@ class Loop:
         self.settings = task.config.train
         self.batches = Batches(feed.windows, self.settings, task.config.seed, machine)
         self.criterion = losses.build(task.config.loss).to(machine.device)
+        teacher = task.config.loss.teacher
+        self.teacher = open_teacher(teacher, task.dataset, machine) if teacher else None
         self.trainee = _wrap(state.network, self.settings, machine)
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=machine.device)
         self.stop_asked = False
@@ -192,7 +210,10 @@ class Loop:
         with self.machine.autocast():
             outputs = models.weigh_outputs(self.state.network, self.trainee(image))
         self.criterion.progress = step / (self.settings.epochs * self.batches.steps)
-        loss = self.weighed_loss(outputs, target)
+        if self.teacher is None:
+            loss = self.weighed_loss(outputs, target)
+        else:
+            loss = self.taught_loss(self.teacher, outputs, (image, target), self.feed.labelled(numbers))
         self.update_weights(loss, step)
         return loss.detach().double() / self.machine.world
 
@@ -204,6 +225,26 @@ class Loop:
             terms = [weight * self.task.config.loss.presence * presence_loss(presence, target)]
         terms += [weight * self.criterion(logits.float(), target) for weight, logits in outputs]
         return torch.stack(terms).sum()
+
+    def taught_loss(
+        self,
+        teacher: Teacher,
+        outputs: list[tuple[float, Tensor]],
+        samples: tuple[Tensor, Tensor],
+        labelled: Tensor,
+    ) -> Tensor:
+        """That of the masks and of the teacher's answers; samples that are not `labelled` have the latter's alone."""
+        image, target = samples
+        share = torch.where(labelled, self.task.config.loss.teacher_share, 1.0)
+        with self.machine.autocast():
+            answers = teacher.probability(image)
+        masks = outputs[:-1] if models.has_presence(self.state.network) else outputs
+        imitated = torch.stack([weight * (share * imitation(logits, answers)).mean() for weight, logits in masks]).sum()
+        if not labelled.any():
+            return imitated
+        kept = [(weight, logits[labelled]) for weight, logits in outputs]
+        own = (1 - self.task.config.loss.teacher_share) * self.weighed_loss(kept, target[labelled])
+        return imitated + own * labelled.float().mean()
 
     def update_weights(self, loss: Tensor, step: int) -> None:
         state, settings = self.state, self.settings
