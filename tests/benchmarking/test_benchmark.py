@@ -197,3 +197,48 @@ def test_arms_that_were_not_asked_for_are_not_finished(tmp_path: Path, tiny_sour
     reasons = {one.name: one.reason[:12] for one in result.unmeasured}
     assert reasons == {"base": "not finished", "fixed": "not finished", "foreign": "the weights "}
     assert "Not measured here" in (tmp_path / "out/leaderboard.html").read_text()
+
+
+STUDY = """
+name = "study"
+seeds = [0, 1, 2]
+choose_at = 0.5
+best = 1
+longer = 1
+vary = ["data.image_size"]
+[choose]
+"train.learning_rate" = [1e-6, 0.02]
+[recipe.data]
+image_size = 32
+cache = "{cache}"
+[recipe.model]
+name = "unet"
+options = {{ widths = [4, 8] }}
+[recipe.train]
+epochs = 2
+batch_size = 4
+precision = "float32"
+[variants.small]
+"data.image_size" = 16
+[variants.large]
+"""
+
+
+@pytest.mark.slow
+def test_a_study_chooses_repeats_the_best_and_trains_it_longer(tmp_path: Path, tiny_source: Path) -> None:
+    plan = write_plan(tmp_path, tiny_source, STUDY)
+    result = open_benchmark(plan, tiny_source).run(in_this_process)
+    everyone, repeated = result.groups
+    assert (everyone.about, repeated.about) == ("models", "recipes")
+    assert {row.name for row in everyone.rows} == {"small", "large"}
+    (best,) = repeated.rows
+    assert list(best.seeds) == ["0", "1", "2"]
+    assert best.longer is not None
+    assert best.longer.epochs == 4
+    assert best.output_stride == 1
+    assert (result.finished, result.cells, result.unmeasured) == (5, 5, [])
+    cells = {path.name for path in (tmp_path / "out/cells").iterdir() if path.is_dir()}
+    assert cells >= {f"{name}_learning-rate-1e-06_length-0.5_seed-0" for name in ("small", "large")}
+    text = (tmp_path / "out/leaderboard.md").read_text()
+    assert "### From scratch, one seed" in text
+    assert f"{best.name} at 4 epochs: Dice" in text
