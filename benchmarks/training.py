@@ -36,9 +36,11 @@ from tumorline.models.torchvision_cure import cure_torchvision
 from tumorline.network_input import fit
 from tumorline.simulation import default_cohort
 from tumorline.training.feed import open_feed
-from tumorline.training.loop import Loop, Task, start
+from tumorline.training.loop import Loop
 from tumorline.training.machine import Machine, machine
 from tumorline.training.progress import TrainingProgress
+from tumorline.training.task import Task
+from tumorline.training.weights import start
 from tumorline.user_folders import default_folder
 
 HERE = Path(__file__).parent

@@ -25,8 +25,8 @@ from tumorline.model_file import read_info
 from tumorline.provenance import model_info
 from tumorline.source_spec import with_data
 from tumorline.training.feed import open_feed
-from tumorline.training.loop import Task
 from tumorline.training.machine import machine
+from tumorline.training.task import Task
 
 SIDE = 64
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from tumorline import environment
 from tumorline.config import RUN_NAME, Postprocessing
-from tumorline.data.split import PARTS
+from tumorline.data.parts import PARTS
 from tumorline.errors import UserError, require_extra
 from tumorline.files import require_writable
 from tumorline.model_file import Weights, find_model, read_content, read_info, save_model

@@ -7,10 +7,10 @@ from tumorline import environment
 from tumorline.audit import describe
 from tumorline.config import Config
 from tumorline.data import cheng
-from tumorline.data import split as splits
 from tumorline.data.dataset import Dataset
 from tumorline.data.donors import donor_names
 from tumorline.data.joined import source_names
+from tumorline.data.parts import PARTS
 from tumorline.data.terms import MARKS, Terms, terms_of
 from tumorline.evaluation import baselines
 from tumorline.evaluation.status import SEEN
@@ -32,7 +32,7 @@ from tumorline.network_input.windows import input_of
 from tumorline.user_text import written_path
 
 if TYPE_CHECKING:
-    from tumorline.training.loop import Task
+    from tumorline.training.task import Task
 
 
 LICENCES = {
@@ -160,7 +160,7 @@ def describe_split(task: "Task") -> TrainingSplit:
         origin=task.split.origin,
         leaking=task.split.leaking,
         patients_unknown=task.dataset.source.patients_unknown,
-        parts={part: len(task.split.cases(part)) for part in splits.PARTS},
+        parts={part: len(task.split.cases(part)) for part in PARTS},
     )
     return described.model_copy(update={"trains_on_all": True}) if task.config.split.trains_on_all else described
 
@@ -173,8 +173,8 @@ def _take_over(known: dict[str, set[str]], other: Mapping[str, Collection[str]])
 
 
 def _known_cases(task: "Task") -> KnownCases:
-    patients: dict[str, set[str]] = {part: set() for part in splits.PARTS}
-    contents: dict[str, set[str]] = {part: set() for part in splits.PARTS}
+    patients: dict[str, set[str]] = {part: set() for part in PARTS}
+    contents: dict[str, set[str]] = {part: set() for part in PARTS}
     donors = {*donor_names(task.config.augment, task.dataset, task.split)}
     for case, facts in zip(task.dataset.cases, task.dataset.facts, strict=True):
         part = "train" if case.id in donors else task.split.parts[case.id]

@@ -11,7 +11,9 @@ from tumorline.config import DataConfig, SplitConfig, load_config
 from tumorline.data import cheng
 from tumorline.data.dataset import Dataset, load_dataset
 from tumorline.data.known_patients import hash_patient
-from tumorline.data.split import Split, assign, split_dataset
+from tumorline.data.parts import Split
+from tumorline.data.patient_draw import assign
+from tumorline.data.split import split_dataset
 from tumorline.errors import UserError
 
 REFERENCE = Path(__file__).parents[2] / "configs" / "splits" / "cheng.csv"

@@ -11,8 +11,9 @@ from tests.conftest import PairFolder, blob
 from tumorline.audit.check import check
 from tumorline.config import DataConfig, SplitConfig
 from tumorline.data.dataset import load_dataset
+from tumorline.data.parts import Split
 from tumorline.data.source import Source, open_source
-from tumorline.data.split import Split, split_dataset
+from tumorline.data.split import split_dataset
 from tumorline.data.user_tables import match_ids
 from tumorline.errors import UserError
 

@@ -10,7 +10,8 @@ from tests.training.conftest import make_task
 from tests.training.test_volumes import MACHINE, configured, feed_of, volumes
 from tumorline import losses
 from tumorline.models import build, weigh_outputs
-from tumorline.training.loop import Loop, start
+from tumorline.training.loop import Loop
+from tumorline.training.weights import start
 
 __all__ = ["volumes"]
 

@@ -8,7 +8,7 @@ from tests.conftest import TINY, PairFolder
 from tumorline.config import Config, load_config
 from tumorline.data.dataset import load_dataset
 from tumorline.data.split import split_dataset
-from tumorline.training.loop import Task
+from tumorline.training.task import Task
 
 
 @pytest.fixture

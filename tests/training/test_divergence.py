@@ -20,9 +20,9 @@ from tumorline.errors import Diverged, UserError
 from tumorline.run_folder import BEST_WEIGHTS_NAME, STATE_NAME
 from tumorline.training import loop
 from tumorline.training.divergence import all_finite
-from tumorline.training.loop import BEST_KEY
 from tumorline.training.tensor_file import read_tensors
 from tumorline.training.validation import Validation
+from tumorline.training.weights import BEST_KEY, read_best
 
 Spoil = Callable[[loop.Loop], None]
 
@@ -137,7 +137,7 @@ def test_a_state_or_best_weights_that_had_diverged_before_this_version_are_refus
     train(tiny_config, tmp_path / "run")
     as_published(tmp_path / "run" / BEST_WEIGHTS_NAME, spoiled=True)
     with pytest.raises(Diverged, match=r"best\.safetensors: its weights are not finite"):
-        loop.read_best(make_task(tiny_config, tmp_path / "run"))
+        read_best(make_task(tiny_config, tmp_path / "run"))
     as_published(tmp_path / "run" / STATE_NAME, spoiled=True)
     with pytest.raises(Diverged, match=r"state\.safetensors: its weights are not finite, the training had diverged"):
         train(tiny_config, tmp_path / "run")

@@ -11,6 +11,7 @@ from tumorline.errors import UserError
 from tumorline.training import loop
 from tumorline.training.batches import Store
 from tumorline.training.rate_finder import HIGHEST, LOWEST, diverged, summarise_range_test
+from tumorline.training.task import Task
 
 
 def valley(rate: float) -> float:
@@ -55,7 +56,7 @@ def test_only_training_cases_are_read_and_only_two_files_are_written(
     kept: list[tuple[Dataset, set[str]]] = []
     original, batch = loop.Loop.__init__, Store.batch
 
-    def spy(self: loop.Loop, task: loop.Task, *rest: object) -> None:
+    def spy(self: loop.Loop, task: Task, *rest: object) -> None:
         kept.append((task.dataset, set(task.split.cases("train"))))
         original(self, task, *rest)  # type: ignore[arg-type]
 

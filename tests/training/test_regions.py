@@ -14,8 +14,8 @@ from tumorline.data.case import Case
 from tumorline.errors import UserError
 from tumorline.provenance import model_info
 from tumorline.run import fit_only
-from tumorline.training.loop import Task
 from tumorline.training.progress import TrainingProgress
+from tumorline.training.task import Task
 from tumorline.training.validation import CaseCounts, CaseResult, gather_results
 
 REGIONS = ("whole_tumour", "tumour_core", "enhancing_tumour")

@@ -25,7 +25,7 @@ from tumorline.network_input.cache import cache_key, open_cache
 from tumorline.network_input.windows import input_of, prepare_input
 from tumorline.provenance import model_info
 from tumorline.training import loop
-from tumorline.training.loop import read_best
+from tumorline.training.weights import read_best
 from tumorline.training.windows import training_windows
 
 REGIONS = ["whole_tumour", "tumour_core", "enhancing_tumour"]

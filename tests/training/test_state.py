@@ -17,9 +17,9 @@ from tests.training.test_loop import history, same, train, with_train
 from tumorline.config import Config
 from tumorline.errors import UserError
 from tumorline.run_folder import BEST_WEIGHTS_NAME, STATE_NAME
-from tumorline.training.loop import read_best
 from tumorline.training.state import Position
 from tumorline.training.tensor_file import read_tensors, write_tensors
+from tumorline.training.weights import read_best
 
 
 @pytest.fixture

@@ -21,9 +21,11 @@ from tumorline.model_file import read_info
 from tumorline.network_input.cache import open_cache
 from tumorline.source_spec import with_data
 from tumorline.training.feed import open_feed
-from tumorline.training.loop import Loop, Task, start
+from tumorline.training.loop import Loop
 from tumorline.training.machine import machine
+from tumorline.training.task import Task
 from tumorline.training.teacher import imitation, open_teacher
+from tumorline.training.weights import start
 
 
 def taught(source: Path, teacher: Path, *more: str) -> Config:

@@ -10,8 +10,9 @@ from tumorline.audit import check as checks
 from tumorline.config import Config, load_config
 from tumorline.data.dataset import Dataset, load_dataset
 from tumorline.data.joined import load_data
+from tumorline.data.parts import Split
 from tumorline.data.source import Finding
-from tumorline.data.split import Split, split_dataset
+from tumorline.data.split import split_dataset
 from tumorline.errors import UserError
 from tumorline.journal import hash_settings
 from tumorline.output_folder import Purpose, open_output

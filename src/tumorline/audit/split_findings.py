@@ -16,8 +16,9 @@ from tumorline.audit.case_findings import (
 )
 from tumorline.data import brisc
 from tumorline.data.dataset import Dataset
+from tumorline.data.parts import PARTS, Split
 from tumorline.data.source import Finding, Severity
-from tumorline.data.split import PARTS, Split, stated_split
+from tumorline.data.split import stated_split
 from tumorline.wording import is_or_are, numbered
 
 SPLIT_ANEW = "--set split.stated=false splits anew, by patient"

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from tumorline.config import AugmentConfig
 from tumorline.data.dataset import Dataset
-from tumorline.data.split import Split, patient_groups
+from tumorline.data.parts import Split
+from tumorline.data.split import patient_groups
 from tumorline.data.user_tables import match_ids, read_rows_of_cases, refuse_mismatch
 from tumorline.errors import UserError
 from tumorline.user_text import written_path

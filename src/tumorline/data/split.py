@@ -1,37 +1,20 @@
 """Who trains, who validates, who tests: by patient, stratified by class, independent of files and their order."""
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from hashlib import sha256
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from tumorline.config import SplitConfig
 from tumorline.data.case import Case
 from tumorline.data.dataset import Dataset
-from tumorline.data.patients import patient_meant
-from tumorline.data.user_tables import match_ids, read_rows_of_cases, refuse_mismatch
+from tumorline.data.parts import PARTS, Split
+from tumorline.data.patient_draw import assign, cut_strata, leave_none_empty, shuffled, strata_of, wanted_parts
+from tumorline.data.split_file import checked_part, read_split_file, tell_unknown_patients
 from tumorline.errors import UserError
-from tumorline.user_text import says_nothing, written_path
+from tumorline.user_text import written_path
 from tumorline.wording import numbered
 
-PARTS = ("train", "validation", "test")
-SHORT_NAMES = {"val": "validation", "valid": "validation", "": "excluded"}
 COLUMNS = ("case", "patient", "class_name", "part")
-
-
-@dataclass(frozen=True)
-class Split:
-    """Part of each case. `origin` says in words where the split comes from."""
-
-    parts: Mapping[str, str]
-    origin: str
-    leaking: bool = False
-    parts_are_stated: bool = False
-    """Whether the source itself says which case is in which part."""
-
-    def cases(self, part: str) -> list[str]:
-        return [name for name, its_part in self.parts.items() if its_part == part]
 
 
 def split_dataset(dataset: Dataset, settings: SplitConfig) -> Split:
@@ -48,7 +31,7 @@ def split_dataset(dataset: Dataset, settings: SplitConfig) -> Split:
         split = _without_validation(split)
     if settings.leak:
         split = _leak(dataset, split, settings)
-    for part in _wanted(settings):
+    for part in wanted_parts(settings):
         if not split.cases(part):
             raise UserError(f"{dataset.source.path}: the {part} part of the split ({split.origin}) is empty")
     return _train_on_share(dataset, split, settings)
@@ -60,16 +43,11 @@ def _train_on_share(dataset: Dataset, split: Split, settings: SplitConfig) -> Sp
         return split
     groups, trained = patient_groups(dataset), set(split.cases("train"))
     classes = _majority_class([case for case in dataset.cases if case.id in trained], groups)
-    chosen = _cut(_strata(classes, settings.seed), {"kept": settings.trained_share})
-    kept = {name for name, part in _leave_none_empty(chosen, ["kept"]).items() if part == "kept"}
+    chosen = cut_strata(strata_of(classes, settings.seed), {"kept": settings.trained_share})
+    kept = {name for name, part in leave_none_empty(chosen, ["kept"]).items() if part == "kept"}
     left_out = {name: "excluded" for name in trained if groups[name] not in kept}
     origin = f"{split.origin}, trained on {len(kept)} of {numbered(len(classes), 'training patient')}"
     return replace(split, parts={**split.parts, **left_out}, origin=origin)
-
-
-def _wanted(settings: SplitConfig) -> tuple[str, ...]:
-    """The parts that may not be empty."""
-    return PARTS if settings.validates else ("train", "test")
 
 
 def _without_validation(split: Split) -> Split:
@@ -80,7 +58,7 @@ def _without_validation(split: Split) -> Split:
 
 def _split_whole(dataset: Dataset, settings: SplitConfig) -> Split:
     if settings.file:
-        return _from_file(dataset, written_path(settings.file))
+        return read_split_file(dataset, written_path(settings.file))
     if settings.stated and not settings.folds and (stated := stated_split(dataset)):
         return _with_missing_parts(dataset, stated, settings)
     if settings.folds and settings.folds_from == "source":
@@ -151,15 +129,15 @@ def stated_split(dataset: Dataset) -> Split | None:
         return None
     where = "split column" if dataset.source.path.is_file() else "own parts"
     return Split(
-        {case.id: _checked(case.part, case.id) for case in dataset.cases},
-        f"the source's {where}{_unknown_patients(dataset, 'id')}",
+        {case.id: checked_part(case.part, case.id) for case in dataset.cases},
+        f"the source's {where}{tell_unknown_patients(dataset, 'id')}",
         parts_are_stated=True,
     )
 
 
 def _with_missing_parts(dataset: Dataset, split: Split, settings: SplitConfig) -> Split:
     """The split, with a validation or test part that it lacks taken from the patients that train."""
-    missing = [part for part in _wanted(settings) if not split.cases(part)]
+    missing = [part for part in wanted_parts(settings) if not split.cases(part)]
     if not missing or "train" in missing:
         return split
     trained = set(split.cases("train"))
@@ -168,81 +146,13 @@ def _with_missing_parts(dataset: Dataset, split: Split, settings: SplitConfig) -
         return split
     classes = _majority_class([case for case in dataset.cases if case.id in trained], groups)
     shares = {"validation": settings.validation, "test": 1 - settings.train - settings.validation}
-    taken = _cut(_strata(classes, settings.seed), {part: shares[part] for part in missing})
-    by_group = _leave_none_empty(taken, ("train", *missing))
+    taken = cut_strata(strata_of(classes, settings.seed), {part: shares[part] for part in missing})
+    by_group = leave_none_empty(taken, ("train", *missing))
     parts = {
         case_id: by_group[groups[case_id]] if case_id in trained else part for case_id, part in split.parts.items()
     }
     origin = f"{split.origin}, {' and '.join(missing)} taken from its train by patient, {_which(settings)}"
     return replace(split, parts=parts, origin=origin)
-
-
-def assign(groups: Mapping[str, str], settings: SplitConfig) -> dict[str, str]:
-    """Part of each group, given the class of each: a fixed order by hash, cut class by class.
-
-    With folds, every k-th group of that order is a fold, so that folds share nothing, cover all and differ by at most
-    one group in size and in each class. Raises UserError where a part would have no group.
-    """
-    wanted = _wanted(settings)
-    least = max(len(wanted), settings.folds)
-    if settings.validates and settings.folds == 2:
-        least += 1  # so that any fold leaves two to train and validate
-    if len(groups) < least:
-        needed = f"{least} are the least for {settings.folds} folds" if settings.folds else f"{least} is the least"
-        raise UserError(
-            f"{numbered(len(groups), 'patient')} cannot be split into {', '.join(wanted[:-1])} and test; {needed}"
-        )
-    strata = _strata(groups, settings.seed)
-    if settings.folds:
-        return _fold(strata, settings)
-    test = 1 - settings.train - settings.validation
-    return _leave_none_empty(_cut(strata, {"validation": settings.validation, "test": test}), wanted)
-
-
-def _fold(strata: Sequence[Sequence[str]], settings: SplitConfig) -> dict[str, str]:
-    everyone = [name for members in strata for name in members]
-    tested = everyone[settings.fold :: settings.folds]
-    rest = [[name for name in members if name not in set(tested)] for members in strata]
-    share = settings.validation * len(everyone) / (len(everyone) - len(tested))
-    parts = _leave_none_empty(_cut(rest, {"validation": share}), _wanted(settings)[:-1])
-    return parts | dict.fromkeys(tested, "test")
-
-
-def _cut(strata: Iterable[Sequence[str]], shares: Mapping[str, float]) -> dict[str, str]:
-    """The first groups of each class to the parts in `shares`, the rest to train.
-
-    The cut is rounded over the classes together, so that the parts' sizes are right as a whole and within one
-    group of right in each class.
-    """
-    taken: Counter[str] = Counter()
-    seen = 0
-    parts = {}
-    for members in strata:
-        seen += len(members)
-        rest = iter(members)
-        for part, share in shares.items():
-            wanted = round(share * seen + 1e-9) - taken[part]
-            chosen = [name for _, name in zip(range(wanted), rest, strict=False)]
-            taken[part] += len(chosen)
-            parts.update(dict.fromkeys(chosen, part))
-        parts.update(dict.fromkeys(rest, "train"))
-    return parts
-
-
-def _strata(groups: Mapping[str, str], seed: int) -> list[list[str]]:
-    by_class: dict[str, list[str]] = defaultdict(list)
-    for name in _shuffled(groups, seed):
-        by_class[groups[name]].append(name)
-    return [by_class[class_name] for class_name in sorted(by_class)]
-
-
-def _leave_none_empty(parts: dict[str, str], wanted: Iterable[str]) -> dict[str, str]:
-    for part in wanted:
-        if part not in parts.values():
-            most = Counter(parts.values()).most_common(1)[0][0]
-            giver = min(name for name, its_part in parts.items() if its_part == most)
-            parts[giver] = part
-    return parts
 
 
 def _which(settings: SplitConfig) -> str:
@@ -276,7 +186,9 @@ def _by_source_fold(dataset: Dataset, settings: SplitConfig) -> Split:
     test_groups = {groups[case_id] for case_id in tested}
     rest = {name: label for name, label in _majority_class(dataset.cases, groups).items() if name not in test_groups}
     share = settings.validation * (len(rest) + len(test_groups)) / max(1, len(rest))
-    by_group = _leave_none_empty(_cut(_strata(rest, settings.seed), {"validation": share}), _wanted(settings)[:-1])
+    by_group = leave_none_empty(
+        cut_strata(strata_of(rest, settings.seed), {"validation": share}), wanted_parts(settings)[:-1]
+    )
     parts = {
         case_id: "test" if case_id in tested else by_group.get(name, "excluded") for case_id, name in groups.items()
     }
@@ -287,10 +199,10 @@ def _leak(dataset: Dataset, split: Split, settings: SplitConfig) -> Split:
     """The same split, but a share of each test patient's slices trains and as many training slices are left out."""
     groups = patient_groups(dataset)
     tested: dict[str, list[str]] = defaultdict(list)
-    for name in _shuffled(split.cases("test"), settings.seed):
+    for name in shuffled(split.cases("test"), settings.seed):
         tested[groups[name]].append(name)
     leaked = [name for names in tested.values() for name in names[: round(settings.leak * len(names))]]
-    left_out = _shuffled(split.cases("train"), settings.seed)[: len(leaked)]
+    left_out = shuffled(split.cases("train"), settings.seed)[: len(leaked)]
     if not leaked or len(left_out) < len(leaked):
         raise UserError(
             f"split.leak is {settings.leak:g}; that moves {numbered(len(leaked), 'slice')}, "
@@ -298,11 +210,6 @@ def _leak(dataset: Dataset, split: Split, settings: SplitConfig) -> Split:
         )
     parts = {**split.parts, **dict.fromkeys(leaked, "train"), **dict.fromkeys(left_out, "excluded")}
     return Split(parts, f"{split.origin}, with {settings.leak:.0%} of each test patient's slices leaked", leaking=True)
-
-
-def _shuffled(names: Iterable[str], seed: int) -> list[str]:
-    """A fixed order by hash."""
-    return sorted(names, key=lambda name: sha256(f"{seed}:{name}".encode(errors="surrogatepass")).digest())
 
 
 def patient_groups(dataset: Dataset) -> dict[str, str]:
@@ -337,67 +244,6 @@ def _majority_class(cases: Iterable[Case], groups: Mapping[str, str]) -> dict[st
     for case in cases:
         votes[groups[case.id]][case.class_name] += 1
     return {name: min(count, key=lambda label: (-count[label], label)) for name, count in votes.items()}
-
-
-def _from_file(dataset: Dataset, path: Path) -> Split:
-    """Raises UserError for a table without parts, one that names little of the set, and one that contradicts itself."""
-    rows = read_rows_of_cases(path, ())
-    columns = list(next(iter(rows.values()), ()))
-    key = next((name for name in ("id", "patient_group", "patient") if name in columns), None)
-    value = next((name for name in ("split", "part") if name in columns), None)
-    if key is None or value is None:
-        raise UserError(
-            f"{path}: columns are {columns}; expected id, case, patient or patient_group, and split or part"
-        )
-    wanted = _wanted_parts(path, key, [(row[key], _checked(row[value], row[key])) for row in rows.values()])
-    names = {case.id: case.id if key == "id" else case.shown_patient for case in dataset.cases}
-    parts = _parts_by_name(path, key, wanted, {name for name in names.values() if name}, dataset)
-    return Split(
-        {case_id: parts.get(name or "", "excluded") for case_id, name in names.items()},
-        f"{path}{_unknown_patients(dataset, key)}",
-    )
-
-
-def _wanted_parts(path: Path, key: str, stated: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Part of each name of the table. Raises UserError where one patient, or one case, is in two parts."""
-    wanted: dict[str, str] = {}
-    for written, part in stated:
-        if key != "id" and says_nothing(written):
-            continue
-        name = written if key == "id" else patient_meant(written)
-        if wanted.setdefault(name, part) != part:
-            raise UserError(f"{path}: {key} '{name}' is in {wanted[name]} and in {part}; it belongs to one part")
-    return wanted
-
-
-def _parts_by_name(
-    path: Path, key: str, wanted: Mapping[str, str], names: Collection[str], dataset: Dataset
-) -> dict[str, str]:
-    """Part of each name of the set that the table means."""
-    meant = match_ids(wanted, names)
-    where = f"{dataset.source.path} ({'cases' if key == 'id' else 'patients'})"
-    refuse_mismatch(path, key, wanted, meant, names, where)
-    parts: dict[str, str] = {}
-    for written, name in meant.items():
-        if parts.setdefault(name, wanted[written]) != wanted[written]:
-            raise UserError(f"{path}: '{name}' is in {parts[name]} and, as '{written}', in {wanted[written]}; keep one")
-    return parts
-
-
-def _unknown_patients(dataset: Dataset, key: str) -> str:
-    """What to say of a split by hand where it is not known whose the cases are."""
-    count = sum(case.patient is None for case in dataset.cases)
-    if not count:
-        return ""
-    what = "may be of patients in two parts" if key == "id" else "are in no part"
-    return f" (unknown patients: {count} of {len(dataset.cases)} cases {what})"
-
-
-def _checked(part: str, name: str) -> str:
-    part = SHORT_NAMES.get(part.casefold(), part.casefold())
-    if part not in (*PARTS, "excluded"):
-        raise UserError(f"'{name}': part '{part}' is not one of train, validation, test, excluded")
-    return part
 
 
 def split_table(dataset: Dataset, split: Split) -> list[dict[str, str]]:

@@ -7,7 +7,8 @@ from statistics import median
 
 from tumorline.audit.case_findings import count_patients
 from tumorline.data.dataset import Dataset
-from tumorline.data.split import Split, counts
+from tumorline.data.parts import Split
+from tumorline.data.split import counts
 from tumorline.files import write_csv, write_text
 from tumorline.report.content import ClassRow, DataContent, ExampleContent, FindingContent
 from tumorline.report.data_charts import grey_charts, size_charts, slices_by_patient, tumour_maps

@@ -102,9 +102,9 @@ def find_learning_rate(config: Config, output: Path, notify: Notify) -> float | 
     `output` exists.
     """
     require_extra("torch", "training", "train")
-    from tumorline.training.loop import Task
     from tumorline.training.machine import machine
     from tumorline.training.rate_finder import RULE, find_rate
+    from tumorline.training.task import Task
 
     if output.exists():
         raise UserError(f"{output}: exists already; choose another --output")
@@ -124,9 +124,9 @@ def measure_pace(config: Config, notify: Notify = silent) -> "Pace":
     Raises UserError for data or configuration that cannot be used.
     """
     require_extra("torch", "training", "train")
-    from tumorline.training.loop import Task
     from tumorline.training.machine import machine
     from tumorline.training.pace import measure_pace
+    from tumorline.training.task import Task
 
     check_model(config)
     with machine(config.train) as place, TemporaryDirectory() as nowhere:
@@ -147,8 +147,9 @@ class Course:
 
 
 def _carry_out(config: Config, run: Path, course: Course) -> None:
-    from tumorline.training.loop import Task, fit
+    from tumorline.training.loop import fit
     from tumorline.training.machine import machine
+    from tumorline.training.task import Task
 
     check_model(config, begun=(run / STATE_NAME).exists())
     callbacks = [*make_callbacks(config.train.callbacks), *course.callbacks]

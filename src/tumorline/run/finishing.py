@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from tumorline.training.gate import Gate
-    from tumorline.training.loop import Task
     from tumorline.training.machine import Machine
+    from tumorline.training.task import Task
 
 
 def finish_run(task: "Task", notify: Notify) -> Summary | None:
@@ -63,7 +63,7 @@ def finish_run(task: "Task", notify: Notify) -> Summary | None:
 def _finish_model(task: "Task", notify: Notify) -> tuple[ModelInfo, Weights]:
     """Write model file and ONNX, with all that the validation patients choose."""
     from tumorline.export import export_onnx
-    from tumorline.training.loop import read_best
+    from tumorline.training.weights import read_best
 
     run = task.run
     notify(f"writing {WEIGHTS_NAME} and its twin {ONNX_NAME}")

@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING
 
 from tumorline.audit.check import check, errors, stop_on_errors
 from tumorline.config import Config
-from tumorline.data import split as splits
 from tumorline.data.dataset import Dataset
 from tumorline.data.joined import load_data
-from tumorline.data.split import Split, split_dataset
+from tumorline.data.parts import PARTS, Split
+from tumorline.data.split import split_dataset
 from tumorline.errors import UserError
 from tumorline.evaluation.status import SEEN, case_status
 from tumorline.model_info import ModelInfo
@@ -54,7 +54,7 @@ def prepare_data(config: Config, notify: Notify) -> tuple[Dataset, Split]:
     for finding in findings:
         if finding.severity == "warning":
             notify(f"warning: {finding.message}")
-    sizes = ", ".join(f"{len(split.cases(part))} {part}" for part in splits.PARTS)
+    sizes = ", ".join(f"{len(split.cases(part))} {part}" for part in PARTS)
     notify(f"{dataset.source.path}: {numbered(len(dataset.cases), 'case')} ({sizes}), {split.origin}")
     if (images := count_windows(dataset, split.cases("train"))) < config.train.batch_size:
         notify(

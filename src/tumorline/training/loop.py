@@ -1,81 +1,44 @@
 """The training loop."""
 
-import copy
-import json
 import math
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
-from pydantic import BaseModel
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.parallel import DistributedDataParallel
 
 from tumorline import losses, models
 from tumorline.augment import apply, draw
-from tumorline.config import (
-    PATHS,
-    REMEDIES,
-    AugmentConfig,
-    Config,
-    DataConfig,
-    LossConfig,
-    SplitConfig,
-    TrainConfig,
-)
-from tumorline.data.dataset import Dataset
 from tumorline.data.joined import source_names
-from tumorline.data.split import Split
-from tumorline.errors import Diverged, Interrupted, UserError
+from tumorline.errors import Diverged, Interrupted
 from tumorline.files import write_csv
-from tumorline.journal import hash_file
-from tumorline.model_file import find_model, weights_file
 from tumorline.network_input.windows import input_of
 from tumorline.run_folder import BEST_WEIGHTS_NAME, HISTORY_NAME, STATE_NAME, region_column, source_columns
 from tumorline.run_log import append_log
 from tumorline.signals import stop_signals
 from tumorline.training.batches import Batches
-from tumorline.training.depthwise import compute_depthwise_in_float32
 from tumorline.training.divergence import LOOK_EVERY, all_finite, divergence
-from tumorline.training.feed import Feed, feed_key, open_feed
+from tumorline.training.feed import Feed, open_feed
 from tumorline.training.machine import Machine
-from tumorline.training.memory import network_shape
-from tumorline.training.optimiser import (
-    build_optimiser,
-    freeze_backbone,
-    learning_rate,
-    set_learning_rate,
-    update_average,
-)
+from tumorline.training.optimiser import freeze_backbone, learning_rate, set_learning_rate, update_average
 from tumorline.training.progress import TrainingProgress
-from tumorline.training.shared_norm import share_batch_statistics
-from tumorline.training.state import Position, State
+from tumorline.training.state import State
+from tumorline.training.task import Task
 from tumorline.training.teacher import Teacher, imitation, open_teacher
-from tumorline.training.tensor_file import CURE, read_tensors, write_tensors
+from tumorline.training.tensor_file import write_tensors
 from tumorline.training.validation import Validation
-from tumorline.user_text import written_path
+from tumorline.training.weights import BEST_KEY, CHANNELS_LAST, start, wrap_network
 
 OnEpoch = Callable[[Mapping[str, Any]], None]
 """Gets each finished epoch's row of the history, once the state is saved; what it raises ends the training there."""
-
 OnBegin = Callable[[Sequence[Mapping[str, Any]]], None]
 """Gets the rows of the epochs that are done already, before the first step."""
 
-BEST_KEY = "fingerprint"
-OF_VOLUMES = (
-    *("sources", "other_labels", "channels", "regions", "axis", "context", "tumour_free_share", "normalisation"),
-    *("window", "voxel_mm", "overlap", "region_share", "patches"),
-)
-CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
-"""By the number of axes of a batch."""
 COLUMNS = (
     "epoch",
     "learning_rate",
@@ -86,54 +49,6 @@ COLUMNS = (
     "seconds",
     "images_per_second",
 )
-
-
-@dataclass(frozen=True)
-class Task:
-    """What is trained on what; fixed from the first step to the last."""
-
-    config: Config
-    dataset: Dataset
-    split: Split
-    run: Path
-    earlier: tuple[Config, ...] = ()
-    """What the configuration was before the run was lengthened."""
-
-    def fingerprints(self) -> set[str]:
-        """Of all lengths that the training has had."""
-        return {replace(self, config=config, earlier=()).fingerprint() for config in (self.config, *self.earlier)}
-
-    def fingerprint(self) -> str:
-        """Hash of all that determines the result, so that a run is resumed only as what it was."""
-        config = self.config.model_dump(mode="json")
-        for key in (*PATHS, "enhancing_label", "keep_identifiers"):  # what masks hold is in the hash itself
-            del config["data"][key]
-        for source in config["data"]["sources"]:
-            for key in ("path", "licence", "attribution", "corrections"):
-                del source[key]
-            if not source["unlabelled"]:
-                del source["unlabelled"]
-        _leave_out(config["data"], DataConfig(), OF_VOLUMES)
-        _leave_out(config["augment"], AugmentConfig(), (*REMEDIES, "paste_into", "donors", "channel_dropout"))
-        if self.config.loss.teacher:
-            config["loss"]["teacher"] = hash_file(find_model(written_path(self.config.loss.teacher)))
-        _leave_out(config["loss"], LossConfig(), ["presence", "teacher", "teacher_share"])
-        _leave_out(config["split"], SplitConfig(), ["trained_share"])
-        for key in ("device", "checkpoint_minutes", "callbacks"):
-            del config["train"][key]
-        for key in ("threshold", "temperature", "storage", "postprocessing", "gate"):
-            del config["model"][key]
-        del config["name"], config["split"]["stated"]  # the parts of the split are in the hash themselves
-        content = [config, feed_key(self.dataset), sorted(self.split.parts.items())]
-        return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _leave_out(section: dict[str, Any], defaults: BaseModel, keys: Iterable[str]) -> None:
-    """Keys that there were not at first, where they are as ever: a training goes on that began before."""
-    unaltered = defaults.model_dump(mode="json")
-    for key in keys:
-        if section[key] == unaltered[key]:
-            del section[key]
 
 
 def fit(task: Task, machine: Machine, on_epoch: OnEpoch | None = None, on_begin: OnBegin | None = None) -> State:
@@ -163,7 +78,7 @@ class Loop:
         self.criterion = losses.build(task.config.loss).to(machine.device)
         teacher = task.config.loss.teacher
         self.teacher = open_teacher(teacher, task.dataset, machine) if teacher else None
-        self.trainee = _wrap(state.network, self.settings, machine)
+        self.trainee = wrap_network(state.network, self.settings, machine)
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=machine.device)
         self.stop_asked = False
         self.last_saved = time.monotonic()
@@ -407,54 +322,6 @@ class Loop:
 def presence_loss(logits: Tensor, target: Tensor) -> Tensor:
     """Cross entropy of presence, given as logits of the size of the target `(B, R, H, W)`."""
     return functional.binary_cross_entropy_with_logits(logits[:, :, 0, 0].float(), target.amax((2, 3)))
-
-
-def read_best(task: Task) -> dict[str, Tensor]:
-    """The weights that validation has chosen. Raises UserError where they are damaged or of another training."""
-    path = task.run / BEST_WEIGHTS_NAME
-    fingerprint, weights = read_tensors(path, BEST_KEY)
-    if fingerprint not in {"", *task.fingerprints()}:
-        raise UserError(f"{path}: the best weights of another training; {CURE}")
-    if not all_finite(weights.values()):
-        raise Diverged(f"{path}: its weights are not finite, the training had diverged; start a new run")
-    return weights
-
-
-def start(task: Task, machine: Machine) -> State:
-    """A new network with average, optimiser and position, or those that the run folder holds."""
-    config = task.config
-    torch.manual_seed(config.seed)
-    architecture, path, shape = config.model, task.run / STATE_NAME, network_shape(task.dataset)
-    begun, options = path.exists(), config.network_options
-    network = models.build(
-        architecture.name,
-        channels=shape.channels,
-        regions=shape.regions,
-        options=models.without_weights(architecture.name, options) if begun else options,
-    ).to(machine.device)
-    if architecture.start_from and not begun:
-        models.start_from(network, models.read_weights(weights_file(written_path(architecture.start_from))))
-        models.open_gate(network)
-    if not all_finite(network.state_dict().values()):
-        raise UserError("the weights that the training starts from are not finite; give others as model.start_from")
-    if config.train.channels_last:
-        network = network.to(memory_format=CHANNELS_LAST[2 + config.dims])  # type: ignore[call-overload]
-    average = copy.deepcopy(network).requires_grad_(False)
-    state = State(network, average, build_optimiser(network, config.train), Position(task.fingerprint()))
-    if begun:
-        state.load(path, task.fingerprints())
-    return state
-
-
-def _wrap(network: nn.Module, settings: TrainConfig, machine: Machine) -> nn.Module:
-    if machine.world > 1:
-        share_batch_statistics(network)
-    if machine.bfloat16 and machine.device.type == "cpu":
-        compute_depthwise_in_float32(network)
-    wrapped: nn.Module = torch.compile(network) if settings.compile else network  # type: ignore[assignment]
-    if machine.world == 1:
-        return wrapped
-    return DistributedDataParallel(wrapped, find_unused_parameters=settings.freeze_epochs > 0)
 
 
 @contextmanager

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from statistics import median
 
 from tumorline.training.feed import open_feed
-from tumorline.training.loop import Loop, Task, start
+from tumorline.training.loop import Loop
 from tumorline.training.machine import Machine
+from tumorline.training.task import Task
+from tumorline.training.weights import start
 
 WARM_UP, STEPS = 2, 6
 """Steps that are not counted, because the first ones take longer, and steps that are."""

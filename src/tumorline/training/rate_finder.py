@@ -13,9 +13,11 @@ from scipy.ndimage import gaussian_filter1d
 
 from tumorline.errors import Diverged, UserError
 from tumorline.training.feed import open_feed
-from tumorline.training.loop import Loop, Task, start
+from tumorline.training.loop import Loop
 from tumorline.training.machine import Machine
 from tumorline.training.progress import TrainingProgress
+from tumorline.training.task import Task
+from tumorline.training.weights import start
 
 LOWEST, HIGHEST = 1e-6, 1.0
 STEPS = 100
