@@ -28,7 +28,7 @@ from volumes import BEGIN, END, KEPT, Row, dice_all, finished, keep, number, rea
 
 HERE = Path(__file__).parent
 ARMS = ("simulated only", "pre-trained", "from scratch")
-TRAINED, OF_FOLD = 0.8, 5
+TRAINED, OF_FOLD = 0.8, 7
 """Share of the cohort that trains, and real cases that train in a fold: what the steps are shared by."""
 
 

@@ -144,7 +144,7 @@ def test_three_trainings_stand_beside_each_other_case_by_case(
     monkeypatch.setattr(sys, "argv", given)
     sim_to_real.main()
     assert [words[0] for words in said] == ["data", "train", "evaluate", "folds", "folds"]
-    assert "data.patches=4" in said[1]
+    assert "data.patches=5" in said[1], "21 of each of seven cases, shared by 32 volumes"
     assert f"model.start_from={output / 'simulated' / 'model.safetensors'}" in said[3]
     assert "train.learning_rate=0.001" in said[3]
     assert not [word for word in said[4] if "start_from" in word]
