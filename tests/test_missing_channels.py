@@ -12,6 +12,7 @@ from tests.test_evaluation_regions import Load
 from tests.test_evaluation_regions import load as load_slices
 from tests.test_evaluation_regions import model_of as stand_in
 from tests.training.test_volumes import configured, volumes
+from tumorline.cli.shown_results import subset_rows
 from tumorline.config import load_config
 from tumorline.cross_validation import gather
 from tumorline.data.dataset import Dataset, load_dataset
@@ -22,7 +23,6 @@ from tumorline.evaluation.tables import read_rows
 from tumorline.files import read_csv
 from tumorline.inference.jobs import job_of_channels, list_jobs
 from tumorline.inference.model import Model, load
-from tumorline.printing import subset_rows
 from tumorline.results import Summary, read_summary
 from tumorline.run_folder import CONFIG_NAME, SUBSETS_NAME, SUMMARY_NAME
 

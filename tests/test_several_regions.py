@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from tumorline.cli.shown_results import fold_rows, print_headline, print_matrix
 from tumorline.compared_results import Matrix, MatrixCell
 from tumorline.cross_dataset import _matrix_row, _sentence
 from tumorline.metrics.headline import count_volumes
-from tumorline.printing import fold_rows, print_headline, print_matrix, print_table
+from tumorline.printing import print_table
 from tumorline.report.matrix import write_page
 from tumorline.results import Figure, Fold, Metrics, Summary
 

@@ -9,8 +9,8 @@ import pytest
 from tests.report.evaluated import REGIONS, evaluated
 from tumorline.benchmarking import leaderboard
 from tumorline.benchmarking.leaderboard import Entry
+from tumorline.cli.shown_results import leaderboard_row
 from tumorline.compared_results import Leaderboard
-from tumorline.printing import leaderboard_row
 from tumorline.report.benchmark import differences, headings, write_leaderboard
 
 ENVIRONMENT = {

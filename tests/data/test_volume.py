@@ -11,13 +11,13 @@ from tests import sources
 from tests.conftest import blob
 from tests.sources import nib, save, save_volume
 from tumorline.audit.check import check
+from tumorline.cli.shown_results import print_headline
 from tumorline.config import DataConfig
 from tumorline.data.case import read_image
 from tumorline.data.dataset import load_dataset
 from tumorline.data.source import open_source
 from tumorline.errors import UserError
 from tumorline.formats import nifti
-from tumorline.printing import print_headline
 from tumorline.results import Summary
 
 FRONT_LEFT = np.zeros((4, 6), np.int16)

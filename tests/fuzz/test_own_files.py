@@ -12,8 +12,8 @@ from tests.fuzz.budget import fuzzed
 from tests.fuzz.damage import damage
 from tumorline import comparison, cross_validation
 from tumorline.benchmarking import leaderboard
+from tumorline.cli.shown_results import print_headline
 from tumorline.errors import UserError
-from tumorline.printing import print_headline
 from tumorline.report import write_report
 from tumorline.results import read_summary
 

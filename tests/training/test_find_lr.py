@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tumorline import api, cli, printing, run
+from tumorline import api, cli, run
+from tumorline.cli import shown_results
 from tumorline.config import Config
 from tumorline.data.dataset import Dataset
 from tumorline.errors import UserError
@@ -93,10 +94,10 @@ def test_find_lr_with_resume_is_refused_in_one_line(tmp_path: Path) -> None:
 
 
 def test_the_line_to_use_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    printing.print_rate(tmp_path, 0.00123)
+    shown_results.print_rate(tmp_path, 0.00123)
     assert capsys.readouterr().out.endswith("suggested: --set train.learning_rate=0.0012\n")
     with pytest.raises(UserError, match="no learning rate lowers the loss"):
-        printing.print_rate(tmp_path, None)
+        shown_results.print_rate(tmp_path, None)
 
 
 def test_find_lr_with_no_test_is_refused_in_one_line() -> None:

@@ -8,8 +8,9 @@ import typer
 
 from tumorline.cli.arguments import require_paths, require_sources
 from tumorline.cli.options import AsJson, KeepIdentifiers, Output, Overrides, Overwrite, with_identifiers
+from tumorline.cli.shown_results import print_check
 from tumorline.errors import UserError
-from tumorline.printing import counter, megabytes, note, print_check, print_json, print_table, say
+from tumorline.printing import counter, megabytes, note, print_json, print_table, say
 from tumorline.wording import numbered
 
 if TYPE_CHECKING:

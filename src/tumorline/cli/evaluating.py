@@ -22,19 +22,9 @@ from tumorline.cli.options import (
     Tta,
     with_identifiers,
 )
+from tumorline.cli.shown_results import contender_rows, print_headline, print_matrix, stress_rows, subset_rows
 from tumorline.errors import UserError
-from tumorline.printing import (
-    contender_rows,
-    counter,
-    note,
-    print_headline,
-    print_json,
-    print_matrix,
-    print_table,
-    say,
-    stress_rows,
-    subset_rows,
-)
+from tumorline.printing import counter, note, print_json, print_table, say
 from tumorline.trust import trusting_paths
 
 

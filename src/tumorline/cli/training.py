@@ -21,18 +21,9 @@ from tumorline.cli.options import (
     Trusted,
     TrustPaths,
 )
+from tumorline.cli.shown_results import fold_rows, headline_lines, print_headline, print_leaderboard, print_rate
 from tumorline.errors import UserError, require_extra
-from tumorline.printing import (
-    fold_rows,
-    headline_lines,
-    note,
-    print_headline,
-    print_json,
-    print_leaderboard,
-    print_rate,
-    print_table,
-    say,
-)
+from tumorline.printing import note, print_json, print_table, say
 from tumorline.signals import stopped_by_signals
 
 if TYPE_CHECKING:

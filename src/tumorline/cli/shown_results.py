@@ -1,0 +1,272 @@
+"""What commands print of results: headlines, and rows of tables."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tumorline.errors import UserError
+from tumorline.metrics.headline import (
+    count_cases,
+    count_false_lesions,
+    count_false_positives,
+    count_volumes,
+    tell_presence,
+)
+from tumorline.printing import note, print_json, print_table, say
+from tumorline.wording import numbered
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tumorline.audit.published import CheckResult
+    from tumorline.compared_results import ArmRow, Comparison, Leaderboard, Matrix, MatrixCell
+    from tumorline.results import Figure, Metrics, RegionSummary, Robustness, Summary
+
+
+def print_rate(folder: Path, rate: float | None) -> None:
+    """What a range test found; exit status 2 where it found nothing."""
+    if os.environ.get("RANK", "0") != "0":
+        return
+    say(f"report: {folder / 'learning_rate.html'}")
+    if rate is None:
+        raise UserError("no learning rate lowers the loss; look at the curve, at train.batch_size and at the loss")
+    say(f"suggested: --set train.learning_rate={rate:.2g}")
+
+
+def print_headline(summary: "Summary") -> None:
+    for line in headline_lines(summary):
+        say(line)
+
+
+def headline_lines(summary: "Summary") -> "Iterator[str]":
+    """The figures that matter, each with what it is."""
+    from tumorline.results import mean_dice_over_regions
+
+    for warning in summary.warnings:
+        yield f"! {warning.text}"
+    if len(summary.regions) > 1:
+        yield f"mean over regions of the Dice by patient {format_number(mean_dice_over_regions(summary.regions))}"
+        yield f"  {count_cases(summary)}"
+    for region, figures in summary.regions.items():
+        dice = figures.dice
+        yield f"{region}: Dice by patient {format_number(dice.mean)} {_interval(dice)}"
+        if len(summary.regions) == 1:
+            yield f"  {count_cases(summary)}"
+        for line in [*_headline_lines(figures), *tell_presence(summary, region), *_of_sources(figures)]:
+            yield f"  {line}"
+
+
+def _of_sources(figures: "RegionSummary") -> "Iterator[str]":
+    """The Dice in each of several sources."""
+    for name, group in figures.by_attribute.get("source", {}).items():
+        if group.tumour_cases:
+            missed = f"missed {group.missed} of {group.tumour_cases}"
+            yield f"{name}: Dice by patient {format_number(group.dice.mean)} {_interval(group.dice)}, {missed}"
+
+
+def _headline_lines(figures: "Metrics") -> "Iterator[str]":
+    dice, hd95 = figures.dice, figures.hd95_detected
+    yield f"over cases {format_number(dice.mean_over_cases)}, median patient {format_number(dice.median)}"
+    yield f"missed {figures.missed} of {figures.tumour_cases} tumours"
+    yield f"false lesions {count_false_lesions(figures)}"
+    yield f"false positives {'on ' if figures.tumour_free_cases else ''}{count_false_positives(figures)}"
+    yield f"HD95 over detected {format_number(hd95.mean, 1)} {figures.hd95.unit}"
+    if figures.truth_ml:
+        yield count_volumes(figures)
+    size = "volume" if figures.truth_ml else "area"
+    yield f"predicted / true {size} {format_number(figures.volume_ratio.mean, 2)}"
+    accuracy, background = figures.accuracy.mean, figures.accuracy_background.mean
+    right = f"{'voxel' if figures.truth_ml else 'pixel'} accuracy {format_number(accuracy, 4)}"
+    yield f"{right}; all background reaches {format_number(background, 4)} with Dice 0"
+
+
+def fold_rows(summary: "Summary") -> "list[dict[str, object]]":
+    """A line for each fold, and one for all of them together; of each region."""
+    several = len(summary.regions) > 1
+    return [
+        {"fold": name, **({"region": region} if several else {}), **_fold_cells(figures)}
+        for region, together in summary.regions.items()
+        for name, figures in [*((fold.fold, fold) for fold in summary.folds_of(region)), ("out of fold", together)]
+    ]
+
+
+def _fold_cells(figures: "RegionSummary") -> "dict[str, object]":
+    return {
+        "patients": figures.patients,
+        "cases": figures.cases,
+        "dice": format_number(figures.dice.mean),
+        "over cases": format_number(figures.dice.mean_over_cases),
+        "missed": figures.missed,
+        "false lesions": _false_lesions(figures),
+        "false positives": _share(figures.invented, figures.tumour_free_cases),
+        **{name: format_number(group.dice.mean) for name, group in {**figures.by_class, **figures.by_size}.items()},
+    }
+
+
+def print_matrix(result: "Matrix", folder: Path, as_json: bool) -> None:
+    """The cells as a table, and the sentences; exit status 2 where one could not be evaluated."""
+    if as_json:
+        print_json(result.to_json())
+        note(f"report: {folder / 'matrix.html'}")
+    else:
+        several = result.several_regions
+        print_table([matrix_row(cell, cell.figures, several) for cell in result.cells if cell.figures])
+        for sentence in result.sentences:
+            say(sentence)
+        say(f"report: {folder / 'matrix.html'}")
+    failed = [cell for cell in result.cells if cell.error]
+    for cell in failed:
+        note(f"error: {cell.model} on {cell.set}: {cell.error}")
+    if failed:
+        sys.exit(2)
+
+
+def matrix_row(cell: "MatrixCell", figures: "Metrics", with_region: bool) -> "dict[str, object]":
+    return {
+        "model": cell.model,
+        "set": cell.set,
+        "domain": cell.domain,
+        **({"region": cell.region} if with_region else {}),
+        "patients": cell.patients,
+        "cases": cell.cases,
+        "dice": format_number(figures.dice.mean),
+        "interval": _interval(figures.dice),
+        "missed": f"{figures.missed}/{figures.tumour_cases}",
+        "false lesions": _false_lesions(figures),
+        "false positives": _share(figures.invented, figures.tumour_free_cases),
+    }
+
+
+def print_leaderboard(result: "Leaderboard") -> None:
+    """A table for each initialisation, then what could not be measured."""
+    for warning in result.warnings:
+        say(f"! {warning}")
+    for group in result.groups:
+        seeds = numbered(len(group.rows[0].seeds), "seed")
+        say(f"# from {group.initialisation}, {seeds} each")
+        print_table([leaderboard_row(row, _has_several_regions(group.rows)) for row in group.rows])
+        for row in group.arms:
+            if row.longer:
+                said = "still rising" if row.longer.still_rises else "no more than a point"
+                say(f"{row.name} at {row.longer.epochs} epochs: Dice {row.longer.gain:+.3f}, {said}")
+    for one in result.unmeasured:
+        note(f"not measured here: {one.name}: {one.reason}")
+
+
+def _has_several_regions(rows: "Sequence[ArmRow]") -> bool:
+    return len({row.region for row in rows}) > 1
+
+
+def leaderboard_row(row: "ArmRow", with_region: bool = False) -> "dict[str, object]":
+    ranked = {"region": row.region, "mean over regions": format_number(row.mean_dice)} if with_region else {}
+    return {
+        "arm": row.name,
+        **ranked,
+        "dice": format_number(row.dice.mean),
+        "interval": _interval(row.dice),
+        "nsd": format_number(row.nsd.mean),
+        "hd95": format_number(row.hd95.mean, 1),
+        "area": format_number(row.volume_ratio.mean, 2),
+        "missed": f"{row.missed:g}/{row.tumour_cases}",
+        "false lesions": _count(row.false_lesions),
+        "false positives": _share(row.false_positives, row.tumour_free_cases),
+        "images/s": row.inference_images_per_second,
+        **row.chosen,
+    }
+
+
+def contender_rows(result: "Comparison") -> "list[dict[str, object]]":
+    """A line for each contender and region."""
+    several = len(result.regions) > 1
+    return [
+        {
+            "name": one.name,
+            **({"region": one.region} if several else {}),
+            "dice": format_number(one.figures.dice.mean),
+            "over cases": format_number(one.figures.dice.mean_over_cases),
+            "nsd": format_number(one.figures.nsd.mean),
+            "hd95": format_number(one.figures.hd95.mean, 1),
+            "missed": f"{one.missed:g}",
+            "seeds": " ".join(format_number(run.dice) for run in one.runs) if len(one.runs) > 1 else "-",
+        }
+        for one in result.contenders
+    ]
+
+
+def stress_rows(summary: "Summary") -> "list[dict[str, object]]":
+    """A line for each change and strength; nothing where no stress was asked for. Of each region."""
+    several = len(summary.robustness) > 1
+    return [
+        {**({"region": region} if several else {}), **row}
+        for region, robustness in summary.robustness.items()
+        for row in _stress_levels(robustness)
+    ]
+
+
+def _stress_levels(robustness: "Robustness") -> "list[dict[str, object]]":
+    levels = [
+        (name, f"{level.strength:g} {change.unit}", level.dice, level.missed)
+        for name, change in robustness.changes.items()
+        for level in change.levels
+    ]
+    unchanged = robustness.unchanged
+    return [
+        {"change": name, "strength": strength, "dice": format_number(dice.mean), "missed": missed}
+        for name, strength, dice, missed in [("unchanged", "", unchanged.dice, unchanged.missed), *levels]
+    ]
+
+
+def subset_rows(summary: "Summary") -> "list[dict[str, object]]":
+    """A line for each region and subset of the channels; nothing where they were not asked for."""
+    several = len(summary.subsets) > 1
+    return [
+        {
+            **({"region": region} if several else {}),
+            "channels": ", ".join(level.channels),
+            "dice": format_number(level.dice.mean),
+            "lost": format_number(level.lost_against(levels[0])),
+            "missed": level.missed,
+        }
+        for region, levels in summary.subsets.items()
+        for level in levels
+    ]
+
+
+def _false_lesions(figures: "Metrics") -> str:
+    return _count(figures.lesions.invented if figures.lesions else None)
+
+
+def _count(number: float | None) -> str:
+    return "not counted" if number is None else f"{number:g}"
+
+
+def _share(number: float, of: int) -> str:
+    """Nothing can be found where there is nothing to look at."""
+    return f"{number:g}/{of}" if of else "not measured"
+
+
+def format_number(value: float | None, digits: int = 3) -> str:
+    return "undefined" if value is None else f"{value:.{digits}f}"
+
+
+def _interval(figure: "Figure") -> str:
+    if figure.ci95:
+        return f"(95 % interval {format_number(figure.ci95[0])} to {format_number(figure.ci95[1])})"
+    if figure.range:
+        low, high = figure.range
+        return f"(too few patients for an interval; they range from {format_number(low)} to {format_number(high)})"
+    return ""
+
+
+def print_check(result: "CheckResult") -> None:
+    patients = "unknown patients" if result["patients"] is None else numbered(result["patients"], "patient")
+    known = f", recognised as '{result['known_as']}'" if result["known_as"] else ""
+    simulated = ", SIMULATED" if result["simulated"] else ""
+    say(f"{result['source']}: {numbered(result['cases'], 'case')}, {patients}{known}{simulated}")
+    for finding in result["findings"]:
+        say(f"{finding['severity']} [{finding['code']}] {finding['message']}")
+    errors = sum(finding["severity"] == "error" for finding in result["findings"])
+    others = len(result["findings"]) - errors
+    notes = "1 warning or note" if others == 1 else f"{others} warnings and notes"
+    say(f"{numbered(errors, 'error')}, {notes}")
