@@ -44,21 +44,27 @@ def export_onnx(path: Path, target: Path) -> Path:
     The model file's metadata and stamp go along. Weights that the model file keeps in float16 are kept so here too, and
     become float32 before they are used.
     """
-    onnx = _import_onnx()
+    _import_onnx()
     network, info = load_network(path)
     _refuse_other_dims(path, info)
     image = torch.zeros(2, info.architecture.channels, *info.network_size)
     with tempfile.TemporaryDirectory() as place:
         draft = Path(place) / f"network{SUFFIX}"
-        _trace(network, image, draft)
-        model = onnx.load(draft)
-        _forget_origin(model)
+        model = prepare_onnx(network, image, draft)
         if info.storage == "float16":
             _store_in_half(model)
-        _save_stamped(model, path, draft)
+        save_stamped(model, path, draft)
         require_parity(open_runtime(draft).run, network, info, target)
         write_bytes(target, draft.read_bytes())
     return target
+
+
+def prepare_onnx(network: nn.Module, image: torch.Tensor, draft: Path) -> Any:
+    """The network as ONNX, by way of a file."""
+    _trace(network, image, draft)
+    model = _import_onnx().load(draft)
+    _forget_origin(model)
+    return model
 
 
 def require_parity(run: Runtime, network: nn.Module, info: ModelInfo, target: Path) -> None:
@@ -80,7 +86,7 @@ def stamp_onnx(path: Path) -> None:
     target = path.with_suffix(".onnx")
     model = _import_onnx().load(target, load_external_data=False)
     with atomic_path(target) as temporary:
-        _save_stamped(model, path, temporary)
+        save_stamped(model, path, temporary)
 
 
 def _import_onnx() -> ModuleType:
@@ -91,7 +97,7 @@ def _import_onnx() -> ModuleType:
     return onnx
 
 
-def _save_stamped(model: Any, path: Path, target: Path) -> None:
+def save_stamped(model: Any, path: Path, target: Path) -> None:
     """Write a network with the metadata and the stamp of its model file, and with the hash of the network itself."""
     onnx = _import_onnx()
     content = read_content(path)

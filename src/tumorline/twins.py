@@ -10,7 +10,7 @@ from tumorline.errors import UserError, UserNotice
 from tumorline.model_file import METADATA_KEY, STAMP_KEY, Content, read_content
 from tumorline.model_info import ModelInfo
 from tumorline.onnx_file import NETWORK_KEY, hash_network
-from tumorline.runtime import DEFAULT, RUNTIMES, RuntimeOptions, Twin, open_runtime
+from tumorline.runtime import DEFAULT, RuntimeOptions, Twin, open_runtime, opened_file
 
 SETTLED_LATER = ("threshold", "temperature", "metrics")
 """What version 0.1.0 did not know yet when it wrote the ONNX file."""
@@ -19,7 +19,7 @@ SETTLED_LATER = ("threshold", "temperature", "metrics")
 def open_twin(path: Path, info: ModelInfo, options: RuntimeOptions | None = None, runtime: str = DEFAULT) -> Twin:
     """The network of a model by a runtime. Raises UserError where the file it opens belongs to another model."""
     twin = open_runtime(path, options, runtime)
-    opened = path.with_suffix(RUNTIMES[runtime].suffix)
+    opened = opened_file(path, (options or RuntimeOptions()).precision, runtime)
     if opened != path:
         _check_stamps(path, opened, read_content(path), twin.metadata)
     taken = "takes pictures" if info.input.dims == 2 else "takes volumes"

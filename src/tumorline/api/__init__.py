@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tumorline.api.evaluating import EvaluationOptions, evaluate, write_evaluation
     from tumorline.api.folds import cross_validate
     from tumorline.api.matrix import cross_evaluate, write_matrix
-    from tumorline.api.models import ensemble, export, losses
+    from tumorline.api.models import ensemble, export, export_rounded, losses
     from tumorline.api.planning import PlanOptions, plan, write_plan
     from tumorline.api.predicting import PredictionOptions, predict, predict_array, write_predictions
     from tumorline.api.training import find_learning_rate, resume, train
@@ -37,6 +37,7 @@ _HOME = {
     "write_matrix": "tumorline.api.matrix",
     "ensemble": "tumorline.api.models",
     "export": "tumorline.api.models",
+    "export_rounded": "tumorline.api.models",
     "losses": "tumorline.api.models",
     "PlanOptions": "tumorline.api.planning",
     "plan": "tumorline.api.planning",
@@ -67,6 +68,7 @@ __all__ = [
     "ensemble",
     "evaluate",
     "export",
+    "export_rounded",
     "find_learning_rate",
     "losses",
     "plan",

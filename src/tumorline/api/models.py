@@ -7,6 +7,7 @@ from pathlib import Path
 from tumorline.errors import UserError, require_extra
 from tumorline.model_file import find_model, model_name
 from tumorline.output_place import refuse_taken_file
+from tumorline.runtime import QUANTISED
 from tumorline.trust import trusting
 
 
@@ -72,6 +73,32 @@ def export(
         raise UserError(f"{target.with_suffix('.bin')}: exists already; choose another --output")
     with trusting(trust_modules):
         return write(path, target)
+
+
+def export_rounded(
+    model: Path | str,
+    output: Path | str | None = None,
+    overwrite: bool = False,
+    format: str = "onnx",
+    precision: str = "int8",
+    data: Path | str | None = None,
+) -> tuple[Path, list[str]]:
+    """Write a network rounded to int8, which processors compute faster, to `output`, else to `<model>.int8.onnx`.
+
+    Its ranges come from training images of the model: the run's own, or those among `data`. Returns the path, and what
+    the rounding changes on validation cases, in sentences. Needs the extras `train` and `int8`. Raises UserError for
+    another format or precision, where no training image is at hand, and where the masks would change too much.
+    """
+    if precision != QUANTISED or format != "onnx":
+        raise UserError(f"--precision {precision} --format {format}: only an ONNX network is rounded, and to int8")
+    for module, extra in (("torch", "train"), ("nncf", "int8"), ("onnxruntime", "int8")):
+        require_extra(module, "export --precision int8", extra)
+    from tumorline.quantise import is_exported, write_rounded
+
+    path = find_model(Path(model))
+    target = Path(output) if output else Path(f"{model_name(path)}.{QUANTISED}.onnx")
+    refuse_taken_file(target, ".onnx", overwrite, is_exported)
+    return target, write_rounded(path, target, data)
 
 
 def losses() -> list[dict[str, str]]:

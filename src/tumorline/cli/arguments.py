@@ -38,9 +38,10 @@ def require_models(models: Iterable[Path]) -> None:
 
 def require_computing(precision: str, runtime: str) -> None:
     """Raise UserError for what is no precision or no runtime."""
-    from tumorline.runtime import PRECISIONS, RUNTIMES
+    from tumorline.runtime import PRECISIONS, QUANTISED, RUNTIMES
 
-    for name, given, known in (("precision", precision, (*PRECISIONS, "auto")), ("runtime", runtime, RUNTIMES)):
+    precisions = (*PRECISIONS, QUANTISED, "auto")
+    for name, given, known in (("precision", precision, precisions), ("runtime", runtime, RUNTIMES)):
         if given not in known:
             raise UserError(f"--{name} is '{given}'; {did_you_mean(given, known)}")
 

@@ -7,7 +7,7 @@ import typer
 
 from tumorline.cli.arguments import require_models
 from tumorline.cli.completion import complete_models
-from tumorline.cli.options import Trusted
+from tumorline.cli.options import Source, Trusted
 from tumorline.printing import note, print_table, say
 
 
@@ -44,14 +44,28 @@ def export(
     file_format: Annotated[
         str, typer.Option("--format", metavar="onnx|openvino|torchscript", help="For which programs it is written.")
     ] = "onnx",
+    precision: Annotated[
+        str, typer.Option(metavar="float32|int8", help="int8 rounds an ONNX network, calibrated on training images.")
+    ] = "float32",
+    data: Source = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an exported file of Tumorline.")] = False,
     trust_module: Trusted = None,
 ) -> None:
-    """Write a model's network as ONNX, OpenVINO's format or TorchScript, and hold it against torch first."""
+    """Write a model's network as ONNX, OpenVINO's format or TorchScript, and hold it against torch first.
+
+    A network in int8 is found by predict and evaluate where it lies beside the model file, as MODEL.int8.onnx. Its
+    images are those of the run's own training, or of --data; what the rounding changes is said.
+    """
     require_models([model])
     from tumorline import api
 
-    say(api.export(model, output, overwrite, trust_module or (), file_format))
+    if precision == "float32":
+        say(api.export(model, output, overwrite, trust_module or (), file_format))
+        return
+    written, said = api.export_rounded(model, output, overwrite, file_format, precision, data)
+    for line in said:
+        say(line)
+    say(written)
 
 
 def models() -> None:

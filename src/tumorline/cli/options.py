@@ -68,8 +68,8 @@ Tta = Annotated[
 Precision = Annotated[
     str,
     typer.Option(
-        metavar="float32|bfloat16|float16|auto",
-        help="In which the network computes; auto: the fastest that was verified for the model.",
+        metavar="float32|bfloat16|float16|int8|auto",
+        help="In which the network computes; auto: the fastest that was verified; int8: see 'tumorline export'.",
     ),
 ]
 RuntimeName = Annotated[

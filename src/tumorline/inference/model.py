@@ -23,7 +23,7 @@ from tumorline.model_info import ModelInfo
 from tumorline.network_input import fit
 from tumorline.network_input.spaced import SpacedInput, see_volume
 from tumorline.network_input.windows import NetworkInput, prepare_input
-from tumorline.runtime import DEFAULT, FloatArray, Runtime, RuntimeOptions, can_compute
+from tumorline.runtime import DEFAULT, QUANTISED, FloatArray, Runtime, RuntimeOptions, can_compute, opened_file
 from tumorline.twins import open_twin
 from tumorline.work_ahead import map_ahead
 
@@ -81,8 +81,11 @@ class Model:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hash of its two files."""
-        return hash_settings(files=[hash_file(path) for path in (self.path, self.path.with_suffix(".onnx"))])
+        """Hash of its two files, and of the rounded network where that is used."""
+        files = [self.path, self.path.with_suffix(".onnx")]
+        if self.precision == QUANTISED:
+            files.append(opened_file(self.path, QUANTISED, self.runtime_name))
+        return hash_settings(files=[hash_file(path) for path in files])
 
     def see(
         self, image: ImageArray, name: Path | str = "image", grid: Grid | None = None
@@ -239,8 +242,8 @@ def load(
         model: A listed model such as 'builtin', a run folder, or a `.safetensors` file with its ONNX file beside it.
         tta: Test-time augmentation, the mean over copies of the picture: 'none', 'flips' (4) or 'all' flips and quarter
             turns (8).
-        precision: In which the network computes: 'float32', 'bfloat16', 'float16', or 'auto', the fastest that was
-            verified for the model.
+        precision: In which the network computes: 'float32', 'bfloat16', 'float16', 'int8' where `export` has written
+            that file, or 'auto', the fastest of the first three that was verified for the model.
         runtime: The library that runs it: 'openvino', 'onnxruntime' or 'torch'.
         requests: Batches of slices that are computed at a time; of a network of three axes one window.
         threads: That compute the network; 0 is as many as there are cores.

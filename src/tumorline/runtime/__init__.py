@@ -16,6 +16,8 @@ Runtime = Callable[[FloatArray], FloatArray]
 """Images `(B, C, *space)` to logits `(B, R, *space)`; may be called by several threads at a time."""
 PRECISIONS = ("float32", "bfloat16", "float16")
 """In which a network may compute; weights, logits and all that is done with them are float32."""
+QUANTISED = "int8"
+"""The precision of a network that `export --precision int8` has rounded: a file of its own beside the model file."""
 DEFAULT = "openvino"
 
 
@@ -67,14 +69,25 @@ def open_runtime(path: Path, options: RuntimeOptions | None = None, name: str = 
     """
     options, module = options or RuntimeOptions(), _module_of(name)
     require_precision(options.precision, name)
-    twin: Twin = module.open_network(path.with_suffix(RUNTIMES[name].suffix), options)
+    twin: Twin = module.open_network(opened_file(path, options.precision, name), options)
     return twin
+
+
+def opened_file(path: Path, precision: str = "float32", name: str = DEFAULT) -> Path:
+    """The file beside a model file that a runtime opens. Raises UserError for a rounded network that is not there."""
+    suffix = RUNTIMES[name].suffix
+    if precision != QUANTISED:
+        return path.with_suffix(suffix)
+    rounded = path.with_suffix(f".{QUANTISED}{suffix}")
+    if not rounded.is_file():
+        raise UserError(f"{rounded}: not there; write it with 'tumorline export {path} --precision int8'")
+    return rounded
 
 
 def require_precision(precision: str, name: str = DEFAULT) -> None:
     """Raise UserError for what is no precision, or for one in which a runtime does not compute on this machine."""
-    if precision not in PRECISIONS:
-        raise UserError(f"precision is '{precision}'; {did_you_mean(precision, PRECISIONS)}")
+    if precision not in (*PRECISIONS, QUANTISED):
+        raise UserError(f"precision is '{precision}'; {did_you_mean(precision, (*PRECISIONS, QUANTISED))}")
     if not can_compute(precision, name):
         able = ", ".join(one for one in PRECISIONS if can_compute(one, name))
         raise UserError(f"precision is {precision}, in which {name} does not compute on this machine; it has {able}")

@@ -6,7 +6,7 @@ import numpy as np
 import onnxruntime
 
 from tumorline.errors import UserError
-from tumorline.runtime import FloatArray, RuntimeOptions, Twin
+from tumorline.runtime import QUANTISED, FloatArray, RuntimeOptions, Twin
 from tumorline.runtime.openvino import read_network
 from tumorline.work_ahead import count_cores
 
@@ -14,8 +14,8 @@ PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
 
 
 def computes_in(precision: str) -> bool:
-    """The ONNX file is in float32, and the runtime keeps to it."""
-    return precision == "float32"
+    """The ONNX file is in float32, or rounded, and the runtime keeps to it."""
+    return precision in ("float32", QUANTISED)
 
 
 def open_network(path: Path, options: RuntimeOptions) -> Twin:

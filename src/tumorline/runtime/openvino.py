@@ -29,8 +29,9 @@ EXTERNAL = re.compile(rb"(?:\x0a|\x8a\x80*\x00)(?:\x08|\x88\x80*\x00)location")
 """The key of weights that lie in another file, with its tag and its length in any of their spellings."""
 
 
-HINTS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
-CAPABILITIES = {"bfloat16": "BF16", "float16": "FP16"}
+HINTS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16", "int8": "f32"}
+"""In a rounded network what is not rounded is computed in float32."""
+CAPABILITIES = {"bfloat16": "BF16", "float16": "FP16", "int8": "INT8"}
 """What OpenVINO says of a processor that computes in a precision."""
 
 

@@ -16,7 +16,7 @@ KINDS = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 def computes_in(precision: str) -> bool:
     """On a GPU both; on a processor bfloat16 where it has instructions for it."""
     if torch.cuda.is_available():
-        return precision == "float16" or torch.cuda.is_bf16_supported()
+        return precision == "float16" or (precision == "bfloat16" and torch.cuda.is_bf16_supported())
     return precision == "bfloat16" and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 

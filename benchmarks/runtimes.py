@@ -1,0 +1,98 @@
+"""Whether runtimes and precisions draw the same masks: the change of Dice of each slice that no fold has trained on.
+
+    python benchmarks/runtimes.py FOLDS DATA [--most N] [--work out.jsonl]
+
+FOLDS is a folder of `tumorline folds`: each slice is answered by the model of the fold that tests its patient, by
+OpenVINO in float32 and by every other runtime and precision that is installed and computes here (int8 where
+`export --precision int8` has written it beside the model). Each slice is a line of the work file as soon as it is done,
+and a second run goes on where the first one ended; --most ends a run after so many slices, evenly spread over those
+that are left. Writes benchmarks/runtimes.md (between its markers) and prints the table: of how many slices of how many.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+
+from hardening_speed import describe_machine
+from table import write_table
+from tumorline.assessment import open_wanted
+from tumorline.errors import UserError
+from tumorline.evaluation.precision import measure_changes
+from tumorline.evaluation.status import case_status
+from tumorline.inference.model import Model, load
+from tumorline.runtime import PRECISIONS, QUANTISED, RUNTIMES
+
+EXACT = ("openvino", "float32")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folds", type=Path)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--most", type=int, default=10**6)
+    parser.add_argument("--work", type=Path, default=Path("runtimes.jsonl"))
+    given = parser.parse_args()
+    began, every = time.perf_counter(), 0
+    done = {line["case"]: line["changes"] for line in read_lines(given.work)}
+    folds = sorted(given.folds.glob("fold-*/model.safetensors")) or [given.folds]
+    for path in folds:
+        model = load(path)
+        dataset = open_wanted(model, given.data, ())
+        status = case_status(model.info, dataset)
+        names = [name for name, own in status.items() if own == "test"]
+        every += len(names)
+        left = [name for name in names if name not in done]
+        others = other_ways(path)
+        for name in spread(left, given.most // len(folds)):
+            changes = {way: one.mean for way, one in measure_changes(model, others, dataset, [name]).items()}
+            done[name] = changes
+            with given.work.open("a") as file:
+                file.write(json.dumps({"case": name, "changes": changes}) + "\n")
+    rows = [["against OpenVINO in float32", "slices", "mean change of Dice", "mean size of it", "largest", "of slice"]]
+    rows += [as_row(way, done) for way in dict.fromkeys(way for changes in done.values() for way in changes)]
+    minutes = (time.perf_counter() - began) / 60
+    said = f"{len(done)} of {every} slices, {describe_machine()}, {time.strftime('%Y-%m-%d')}, {minutes:.0f} min"
+    print(said, *map(" | ".join, rows), sep="\n")
+    write_table(Path(__file__).with_name("runtimes.md"), rows)
+
+
+def read_lines(path: Path) -> list[dict[str, dict[str, float]]]:
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+
+
+def spread(names: list[str], most: int) -> list[str]:
+    places = np.linspace(0, max(len(names) - 1, 0), min(len(names), most)).round().astype(int)
+    return [names[place] for place in dict.fromkeys(places.tolist())]
+
+
+def other_ways(path: Path) -> dict[str, Model]:
+    found = {}
+    for runtime in RUNTIMES:
+        for precision in (*PRECISIONS, QUANTISED):
+            try:
+                if (runtime, precision) != EXACT:
+                    found[f"{runtime}, {precision}"] = load(path, precision=precision, runtime=runtime)
+            except UserError:
+                continue
+    return found
+
+
+def as_row(way: str, done: dict[str, dict[str, float]]) -> list[str]:
+    changes = {name: found[way] for name, found in done.items() if way in found}
+    worst = max(changes, key=lambda name: abs(changes[name]))
+    values = np.array(list(changes.values()))
+    return [
+        way,
+        str(len(values)),
+        f"{values.mean():+.5f}",
+        f"{np.abs(values).mean():.5f}",
+        f"{changes[worst]:+.4f}",
+        worst,
+    ]
+
+
+if __name__ == "__main__":
+    main()

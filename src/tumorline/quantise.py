@@ -1,0 +1,92 @@
+"""A network rounded to int8: the ranges of its values come from training images of the model itself."""
+
+import contextlib
+import io
+import logging
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from tumorline.assessment import open_wanted
+from tumorline.data.dataset import Dataset
+from tumorline.errors import UserError
+from tumorline.evaluation.precision import describe_changes, measure_changes
+from tumorline.evaluation.status import case_status
+from tumorline.export import INPUT, is_exported, prepare_onnx, save_stamped
+from tumorline.files import write_bytes
+from tumorline.inference.model import Model, load
+from tumorline.network_file import load_network
+from tumorline.network_input.windows import NetworkInput
+from tumorline.runtime import QUANTISED, FloatArray, RuntimeOptions, open_runtime
+
+__all__ = ["is_exported", "write_rounded"]
+
+IMAGES, CHECKED = 120, 120
+"""Training images that tell the ranges, and validation cases on which the change of Dice is measured."""
+
+
+def write_rounded(path: Path, target: Path, data: Path | str | None) -> list[str]:
+    """Round the network of a model file; what that changes on validation cases, in sentences.
+
+    Raises UserError where no training image is at hand, and where the masks change more than is accepted.
+    """
+    model = load(path, requests=2)
+    if model.info.input.dims == 3:
+        raise UserError(f"{path}: a network of three axes; only those of slices are rounded to int8")
+    dataset = open_wanted(model, data, ())
+    status = case_status(model.info, dataset)
+    with tempfile.TemporaryDirectory() as place:
+        draft = Path(place) / f"network.{QUANTISED}.onnx"
+        network, info = load_network(path)
+        whole = prepare_onnx(network, torch.zeros(2, info.architecture.channels, *info.network_size), draft)
+        save_stamped(_rounded(whole, _windows(model, dataset, _spread(status, "train", IMAGES))), path, draft)
+        said = _held_against(model, draft, dataset, _spread(status, "validation", CHECKED))
+        write_bytes(target, draft.read_bytes())
+    return said
+
+
+def _spread(status: dict[str, str], part: str, most: int) -> list[str]:
+    """Cases of a part, evenly spread."""
+    names = [name for name, own in status.items() if own == part]
+    places = np.linspace(0, max(len(names) - 1, 0), min(len(names), most)).round().astype(int)
+    return [names[place] for place in dict.fromkeys(places.tolist())]
+
+
+def _windows(model: Model, dataset: Dataset, names: Sequence[str]) -> list[FloatArray]:
+    """What the network sees of them: of a volume its middle slice."""
+    if not names:
+        raise UserError(f"{dataset.source.path}: no training image of this model; give those with --data SOURCE")
+    found = []
+    for name in names:
+        image, _, grid = dataset.read(dataset.cases[dataset.index[name]])
+        seen = model.see(model.complete(image, dataset.channel_names), name, grid)
+        assert isinstance(seen, NetworkInput)
+        if seen.shown:
+            found.append(seen.batch([seen.shown[len(seen.shown) // 2]]))
+    return found
+
+
+def _rounded(network: Any, windows: Sequence[FloatArray]) -> Any:
+    import nncf
+
+    nncf.set_log_level(logging.ERROR)
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        images = nncf.Dataset(windows, lambda window: {INPUT: window})
+        return nncf.quantize(network, images, subset_size=len(windows))
+
+
+def _held_against(model: Model, draft: Path, dataset: Dataset, names: Sequence[str]) -> list[str]:
+    """The change of Dice in words. Raises UserError where it is more than is accepted."""
+    run = open_runtime(draft.with_name("network.safetensors"), RuntimeOptions(QUANTISED, 2)).run
+    changes = measure_changes(model, {QUANTISED: replace(model, runtime=run, precision=QUANTISED)}, dataset, names)
+    if not changes:
+        return ["int8: no validation case with a tumour is at hand, so that what it changes is unknown"]
+    said = describe_changes(changes)
+    if not changes[QUANTISED].verified:
+        raise UserError(f"{said[0]}; nothing is written")
+    return said
