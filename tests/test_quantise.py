@@ -15,6 +15,7 @@ from tumorline import api
 from tumorline.errors import UserError
 from tumorline.evaluation import precision as changes
 from tumorline.inference.model import load
+from tumorline.model_info import PrecisionChange
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.slow]
 
@@ -55,7 +56,7 @@ def test_a_rounded_network_is_used_beside_its_own_model_only(
         load(own_run, precision="int8")
 
 
-ACCEPTED = changes.PrecisionChange(cases=4, mean=0.001, largest=0.01, runtime="openvino", processor="of a test")
+ACCEPTED = PrecisionChange(cases=4, mean=0.001, largest=0.01, runtime="openvino", processor="of a test")
 REFUSED = ACCEPTED.model_copy(update={"mean": -0.05})
 
 
