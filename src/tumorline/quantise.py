@@ -44,7 +44,7 @@ def write_rounded(path: Path, target: Path, data: Path | str | None) -> list[str
         draft = Path(place) / f"network.{QUANTISED}.onnx"
         network, info = load_network(path)
         whole = prepare_onnx(network, torch.zeros(2, info.architecture.channels, *info.network_size), draft)
-        save_stamped(_rounded(whole, _windows(model, dataset, _spread(status, "train", IMAGES))), path, draft)
+        save_stamped(_round_network(whole, _windows(model, dataset, _spread(status, "train", IMAGES))), path, draft)
         said = _held_against(model, draft, dataset, _spread(status, "validation", CHECKED))
         write_bytes(target, draft.read_bytes())
     return said
@@ -71,7 +71,7 @@ def _windows(model: Model, dataset: Dataset, names: Sequence[str]) -> list[Float
     return found
 
 
-def _rounded(network: Any, windows: Sequence[FloatArray]) -> Any:
+def _round_network(network: Any, windows: Sequence[FloatArray]) -> Any:
     import nncf
 
     nncf.set_log_level(logging.ERROR)
