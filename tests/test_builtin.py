@@ -51,7 +51,7 @@ def test_every_encoding_of_a_slice_gives_the_same_tumour(real_data: Path, tmp_pa
     grey.convert("RGB").save(tmp_path / "colour.png")
     Image.fromarray(np.asarray(grey).astype(np.uint16) * 100).save(tmp_path / "deep.png")
     grey.save(tmp_path / "photo.jpg", quality=95)
-    rows = tumorline.predict(sorted(tmp_path.glob("*.*")), output=tmp_path / "out")
+    rows = tumorline.predict(sorted(tmp_path.glob("*.*")), output=tmp_path / "out", precision="float32")
     masks = {
         name: np.asarray(Image.open(tmp_path / "out" / f"{name}_mask.png")) > 0 for name in ("grey", "colour", "deep")
     }
