@@ -35,7 +35,6 @@ EXTRAS = {
     "runtime/torch.py": {"train"},
     "tuning": {"train", "tune"},
     "callbacks": {"train"},
-    "benchmarking/executors.py": {"ray"},
 }
 """Modules that only run where an extra is installed; the others need the base, or ask for an extra first."""
 
