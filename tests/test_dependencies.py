@@ -92,7 +92,7 @@ INSTALLED = packages_distributions()
 
 
 def distributions(name: str) -> set[str]:
-    return {canonicalize_name(found) for found in INSTALLED.get(name, [])}
+    return {canonicalize_name(found) for found in INSTALLED.get(name, [name])}
 
 
 MODULES = sorted(SOURCE.rglob("*.py"))

@@ -18,8 +18,8 @@ def pair(first: str, second: str, metric: str, mean: float) -> ComparedPair:
     )
 
 
-def group(*pairs: ComparedPair) -> LeaderboardGroup:
-    return LeaderboardGroup(initialisation="scratch", about="models", rows=[], pairs=list(pairs))
+def group(initialisation: str, *pairs: ComparedPair) -> LeaderboardGroup:
+    return LeaderboardGroup(initialisation=initialisation, about="models", rows=[], pairs=list(pairs))
 
 
 RESULT = Leaderboard(
@@ -33,8 +33,8 @@ RESULT = Leaderboard(
     ranked_by="Dice by patient",
     warnings=[],
     groups=[
-        group(pair("A", "ref", "dice", 0.1), pair("B", "ref", "dice", 0.2), pair("B", "ref", "hd95", -3.0)),
-        group(pair("C", "D", "dice", 0.4), pair("A", "D", "dice", 0.9)),
+        group("scratch", pair("A", "ref", "dice", 0.1), pair("B", "ref", "dice", 0.2), pair("B", "ref", "hd95", -3.0)),
+        group("imagenet", pair("C", "D", "dice", 0.4), pair("A", "D", "dice", 0.9)),
     ],
     unmeasured=[],
 )
