@@ -4,13 +4,17 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.report.evaluated import REGIONS, evaluated
 from tumorline.comparison import compare
+from tumorline.metrics.case import score_case
+from tumorline.metrics.summary import Row
 from tumorline.report import write_report
 from tumorline.report.cases import Drawing
 from tumorline.report.comparison import write_comparison
+from tumorline.report.region import are_mixed
 from tumorline.results import read_summary
 
 PICTURE, VOLUME = (40, 48), (12, 40, 48)
@@ -106,3 +110,13 @@ def test_undrawn_cases_leave_the_figures(tmp_path: Path) -> None:
     page = write_report(made.folder).read_text()
     assert "The pictures could not be made" in page
     assert '<a href="#tumour_core">' in page
+
+
+def test_pictures_beside_volumes_are_called_cases() -> None:
+    picture, volume = (
+        Row(name, None, {}, "test", "tumour", score_case(truth, truth, None))
+        for name, truth in (("picture", np.ones((4, 4), bool)), ("volume", np.ones((2, 4, 4), bool)))
+    )
+    assert are_mixed([picture, volume])
+    assert not are_mixed([picture])
+    assert not are_mixed([volume])

@@ -97,17 +97,25 @@ def _viewed_source(result: Comparison, folders: Sequence[Path], source: Drawing)
 
 
 def differences_chart(result: Comparison) -> Markup:
-    """A dot for each patient: the difference of its Dice."""
+    """A dot for each patient: the difference of its Dice. Where two are compared, the axis says which."""
     shown = [pair for pair in result.pairs if pair.metric == "dice"][:MOST_PAIRS]
     largest = max((abs(value) for pair in shown for value in pair.by_patient or ()), default=0) or 0.1
-    several = len(result.regions) > 1
-    strips = {_pair_name(pair, several): _strip(pair) for pair in shown}
-    return Markup(charts.strips(strips, "difference of Dice", linear_axis(-largest, largest, "difference of Dice")))
+    compared = {_compared(pair) for pair in shown}
+    label = f"difference of Dice, {compared.pop()}" if len(compared) == 1 else "difference of Dice"
+    strips = {_row_name(pair, len(result.names), len(result.regions)): _strip(pair) for pair in shown}
+    return Markup(charts.strips(strips, label, linear_axis(-largest, largest, label)))
 
 
-def _pair_name(pair: ComparedPair, several_regions: bool) -> str:
+def _compared(pair: ComparedPair) -> str:
+    return f"{pair.first} − {pair.second}"
+
+
+def _row_name(pair: ComparedPair, contenders: int, regions: int) -> str:
     """The region first: of a long name the end is cut off."""
-    return (f"{pair.region.replace('_', ' ')}: " if several_regions else "") + f"{pair.first} − {pair.second}"
+    region = pair.region.replace("_", " ")
+    if contenders == 2:
+        return region
+    return f"{region}: {_compared(pair)}" if regions > 1 else _compared(pair)
 
 
 def _strip(pair: ComparedPair) -> charts.Strip:

@@ -157,6 +157,8 @@ class PageContent(TypedDict):
     regions: Sequence[RegionContent]
     mean_dice: float | None
     volumes: bool
+    mixed: bool
+    """Whether pictures stand beside volumes."""
     marks: Sequence[str]
     counted: str
     curves: Curves | None

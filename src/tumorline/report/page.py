@@ -22,7 +22,7 @@ from tumorline.report.cases import CaseReader, Drawing, Picture, choose, draw, s
 from tumorline.report.content import BrowserContent, Curves, PageContent, ScoredRow, SplitRow
 from tumorline.report.frame import template
 from tumorline.report.picture_files import PictureFiles
-from tumorline.report.region import are_volumes, below_background, region_content
+from tumorline.report.region import are_mixed, are_volumes, below_background, region_content
 from tumorline.report.viewed import Predicted, ViewedSource, Wanted, add_pictures
 from tumorline.results import Summary, WarningCode, mean_dice_over_regions, read_summary
 from tumorline.run_folder import (
@@ -98,6 +98,7 @@ def page_content(run: Path, read_case: CaseReader | None) -> PageContent:
         "regions": [region_content(summary, region, headline) for region in regions],
         "mean_dice": mean_dice_over_regions(summary.regions),
         "volumes": are_volumes(headline),
+        "mixed": are_mixed(headline),
         "marks": _marks(summary),
         "counted": count_cases(summary),
         "curves": _curves(read_history(run), regions),

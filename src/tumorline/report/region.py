@@ -52,6 +52,11 @@ def are_volumes(rows: Sequence[Row]) -> bool:
     return any(row.scores.depth is not None for row in rows)
 
 
+def are_mixed(rows: Sequence[Row]) -> bool:
+    """Whether pictures stand beside volumes."""
+    return are_volumes(rows) and any(row.scores.depth is None for row in rows)
+
+
 def _headline_bar(dice: Figure) -> Markup:
     return Markup(charts.interval_bar(dice.mean, dice.ci95) if dice.mean is not None else "")
 
