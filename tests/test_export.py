@@ -1,3 +1,4 @@
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -6,8 +7,12 @@ from safetensors.numpy import load_file
 
 pytest.importorskip("torch")
 
+import torch
+
 import tumorline
 from tests.conftest import TINY, blob
+from tumorline.errors import UserError
+from tumorline.export import require_parity
 from tumorline.network_file import load_network
 
 
@@ -25,6 +30,21 @@ def test_float16_storage_halves_both_files_and_changes_the_mask_hardly(half_run:
     image = blob(40, 0)[0][None].astype(np.float32)
     whole, half = (tumorline.load(run).probability(image) for run in (tiny_run, half_run))
     assert 0 < np.abs(whole - half).max() < 0.01
+
+
+@pytest.mark.parametrize(("storage", "passes"), [("float32", False), ("float16", True)])
+def test_weights_in_half_precision_may_differ_as_much_as_their_rounding(
+    storage: str, passes: bool, half_run: Path, tiny_run: Path
+) -> None:
+    network, info = load_network((half_run if storage == "float16" else tiny_run) / "model.safetensors")
+
+    def rounded(image: np.ndarray) -> np.ndarray:
+        with torch.no_grad():
+            logits: np.ndarray = network(torch.from_numpy(image)).numpy()
+        return logits + 0.002 * max(1.0, float(np.abs(logits).max()))
+
+    with nullcontext() if passes else pytest.raises(UserError, match="would answer otherwise"):
+        require_parity(rounded, network, info, Path("x.onnx"))
 
 
 def test_a_network_from_a_float16_file_computes_in_float32(half_run: Path) -> None:
