@@ -1,7 +1,6 @@
 """What a request may cost: bytes, files, time, and its place among others."""
 
 import asyncio
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from starlette.testclient import TestClient
 from tests.app.conftest import opened, png
 from tests.strange_models import RUN
 from tumorline.app.limits import Limits, Refusal
+from tumorline.app.request_folder import open_request_folder, remove_folder
 from tumorline.app.server import AppSettings, while_connected
 from tumorline.app.waiting import WaitingRoom
 from tumorline.app.worker_process import WorkerProcess
@@ -139,6 +139,25 @@ def test_a_client_that_goes_away_ends_what_is_done_for_it() -> None:
     assert ended == [True]
 
 
+def test_nothing_is_left_of_a_request_while_somebody_still_writes_into_its_folder(tmp_path: Path) -> None:
+    async def go() -> None:
+        async with open_request_folder(tmp_path) as folder:
+            writing = threading.Thread(target=write_for_a_while, args=(folder,))
+            writing.start()
+        assert not folder.exists()
+        writing.join()
+
+    def write_for_a_while(folder: Path) -> None:
+        for number in range(2000):
+            try:
+                (folder / f"deep-{number}").mkdir()
+            except FileNotFoundError:  # by this the worker notices
+                return
+
+    asyncio.run(go())
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_task_that_nobody_waits_for_leaves_the_process_to_the_next_one(tmp_path: Path) -> None:
     """The process is not started anew; it notices by the folder of the request."""
 
@@ -160,7 +179,7 @@ def test_a_task_that_nobody_waits_for_leaves_the_process_to_the_next_one(tmp_pat
         before = worker.process.pid
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        shutil.rmtree(tmp_path / "first")
+        await remove_folder(tmp_path / "first")
         outcome = await worker.carry_out(second, lambda _: None)
         after = worker.process.pid
         await worker.end()

@@ -31,6 +31,7 @@ from tumorline.app.guard import ASK_FOR_TOKEN, COOKIE, Guard
 from tumorline.app.limits import Limits, Refusal
 from tumorline.app.page import STATIC, read_page, read_static
 from tumorline.app.records import Record
+from tumorline.app.request_folder import open_request_folder
 from tumorline.app.run_pages import RunShelf, describe_runs
 from tumorline.app.uploads import CHANNEL_FIELD, FILE_FIELD, FORM, receive_files, refuse_large_body
 from tumorline.app.waiting import TICKET, Place, WaitingRoom
@@ -287,13 +288,13 @@ def _add_predict(app: FastAPI, state: AppState) -> None:
         path = state.find_model(model)
         async with AsyncExitStack() as held:
             place = held.enter_context(state.room.place(ticket))
-            folder = held.enter_context(tempfile.TemporaryDirectory(dir=state.root, ignore_cleanup_errors=True))
-            received = Path(folder, "in")
+            folder = await held.enter_async_context(open_request_folder(state.root))
+            received = folder / "in"
             received.mkdir()
             uploads = await receive_files(request, received, state.limits)
             told = [(upload.shown, str(upload.path), upload.channel) for upload in uploads]
             label = int(enhancing_label) if enhancing_label else None
-            task = Task(folder, told, str(path), tta, label, answer, view)
+            task = Task(str(folder), told, str(path), tta, label, answer, view)
             outcome = await while_connected(request, state.carry_out(task, place))
             if outcome["status"] != 200:
                 raise Refusal(outcome["status"], outcome["error"])
