@@ -78,6 +78,10 @@ class EvaluationOptions:
     decoding_progress: Progress | None = None
     """Counts the cases that are decoded, of a source that was not read before."""
 
+    def __post_init__(self) -> None:
+        if self.ray and (self.stress or self.subsets):
+            raise UserError("--ray: stress and subsets are scored on one machine; give it without them")
+
     def load(self, model: Path | str) -> Model:
         return load(model, self.tta, self.precision, self.runtime, requests=count_cores())
 
@@ -87,8 +91,6 @@ class EvaluationOptions:
         if not self.ray:
             yield None
             return
-        if self.stress or self.subsets:
-            raise UserError("--ray: stress and subsets are scored on one machine; give it without them")
         with open_cluster(self.ray) as cluster:
             yield cluster
 
