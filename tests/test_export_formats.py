@@ -51,7 +51,7 @@ def test_each_format_answers_as_torch_and_replaces_only_its_own(
 def test_what_would_answer_otherwise_is_not_written(
     name: str, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tumorline.export.PARITY", {"float32": -1.0})
+    monkeypatch.setattr("tumorline.export.PARITY", -1.0)
     target = tmp_path / f"net{FORMATS[name].suffix}"
     with pytest.raises(UserError, match="would answer otherwise than the network in torch"):
         FORMATS[name].write(tiny_run / "model.safetensors", target)

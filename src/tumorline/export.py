@@ -21,10 +21,10 @@ from tumorline.network_file import load_network
 from tumorline.onnx_file import NETWORK_KEY, hash_network
 from tumorline.runtime import Runtime, open_runtime
 
-PARITY = {"float32": 1e-3, "float16": 5e-3}
-"""Of the largest logit, or of 1 where that is smaller: by so much an exported network may differ, by the storage of its
-weights. Convolutions are exported with the norm that follows them: rounded to half precision as one, they answer by
-0.0007 to 0.001 of it otherwise than those that were rounded apart (three networks of `builtin`'s kind)."""
+PARITY, HALF_PARITY = 1e-3, 5e-3
+"""Of the largest logit, or of 1 where that is smaller: by so much an exported network may differ, and one with weights
+in half precision. A convolution is exported with the norm that follows it: rounded as one, they answer otherwise than
+rounded apart."""
 INPUT, OUTPUT = "image", "logits"
 SUFFIX = ".onnx"
 
@@ -77,7 +77,8 @@ def require_parity(run: Runtime, network: nn.Module, info: ModelInfo, target: Pa
         expected = network(torch.from_numpy(image)).numpy()
     found = run(image)
     apart = float(np.abs(found - expected).max()) if found.shape == expected.shape else float("inf")
-    if not apart <= PARITY[info.storage] * max(1.0, float(np.abs(expected).max())):
+    limit = HALF_PARITY if info.storage == "float16" else PARITY
+    if not apart <= limit * max(1.0, float(np.abs(expected).max())):
         raise UserError(
             f"{target}: would answer otherwise than the network in torch, by {apart:.3g}; nothing is written"
         )

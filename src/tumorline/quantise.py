@@ -17,14 +17,12 @@ from tumorline.data.dataset import Dataset
 from tumorline.errors import UserError
 from tumorline.evaluation.precision import describe_changes, measure_changes
 from tumorline.evaluation.status import case_status
-from tumorline.export import INPUT, is_exported, prepare_onnx, save_stamped
+from tumorline.export import INPUT, prepare_onnx, save_stamped
 from tumorline.files import write_bytes
 from tumorline.inference.model import Model, load
 from tumorline.network_file import load_network
 from tumorline.network_input.windows import NetworkInput
 from tumorline.runtime import QUANTISED, FloatArray, RuntimeOptions, open_runtime
-
-__all__ = ["is_exported", "write_rounded"]
 
 IMAGES, CHECKED = 120, 120
 """Training images that tell the ranges, and validation cases on which the change of Dice is measured."""

@@ -93,7 +93,8 @@ def export_rounded(
         raise UserError(f"--precision {precision} --format {format}: only an ONNX network is rounded, and to int8")
     for module, extra in (("torch", "train"), ("nncf", "int8"), ("onnxruntime", "int8")):
         require_extra(module, "export --precision int8", extra)
-    from tumorline.quantise import is_exported, write_rounded
+    from tumorline.export import is_exported
+    from tumorline.quantise import write_rounded
 
     path = find_model(Path(model))
     target = Path(output) if output else Path(f"{model_name(path)}.{QUANTISED}.onnx")

@@ -40,7 +40,7 @@ from tumorline.report.benchmark import write_leaderboard
 from tumorline.run_folder import best_validation_dice, save_config
 from tumorline.user_folders import home_folder
 
-__all__ = ["NAMES", "Benchmark", "Plan", "local", "on_ray", "read_plan"]
+__all__ = ["NAMES", "Benchmark", "local", "on_ray", "read_plan"]
 
 RESULT_NAME = "leaderboard.json"
 NAMES = ("cells", "leaderboard.*", "hours.json")
