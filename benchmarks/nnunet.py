@@ -10,8 +10,7 @@ trained on, imagesTs what is tested, so that no side can see the latter. In thre
 as they are. The minutes count from the start of the command: preprocessing and reading are in them. All sides run with
 a malloc that keeps its memory (MALLOC), without which nnU-Net takes three times as long in 2D.
 
-Each side chooses as it would: nnU-Net trains on all cases of imagesTr and keeps its last weights, as MONAI's recipe
-does here and Tumorline's `brats_3d`; `brats_2d` keeps some of them apart and chooses epoch and thresholds on them.
+All sides train on all cases of imagesTr and keep their last weights, as nnU-Net does; nothing is chosen on any case.
 Writes the tables between the markers of benchmarks/nnunet.md and keeps the rows in benchmarks/results/nnunet/.
 """
 
