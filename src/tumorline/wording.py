@@ -9,6 +9,11 @@ def numbered(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def in_words(name: str) -> str:
+    """`whole tumour` of `whole_tumour`."""
+    return name.replace("_", " ")
+
+
 def some_of(names: Sequence[str], most: int = 10) -> str:
     """The first of the names, and how many more there are."""
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -6,6 +6,7 @@ from tumorline.app.watched import WatchedModel
 from tumorline.geometry.grid import Grid
 from tumorline.regions import label_sets
 from tumorline.viewer.encoding import EncodedCase, Label, ViewedCase, encode_case
+from tumorline.wording import in_words
 
 MOST_BYTES = 200 << 20
 """Of all cases of an answer; further ones are answered without."""
@@ -36,7 +37,7 @@ class ViewWriter:
                 witness.image,
                 witness.grid or Grid(witness.image.shape[1:]),
                 self.model.info.regions,
-                channels=[channel.replace("_", " ") for channel in self.model.channels],
+                channels=[in_words(channel) for channel in self.model.channels],
                 predictions={self.model.info.name: witness.masks},
                 labels=self._labels(is_picture),
                 outlined=label_sets(self.labels.values()) if len(self.labels) > 1 else "",

@@ -25,7 +25,7 @@ from tumorline.results import (
     Summary,
     WarningCode,
 )
-from tumorline.wording import some_of
+from tumorline.wording import in_words, some_of
 
 OF_THESE_CASES = {WarningCode.BASELINE_NOT_BEATEN, WarningCode.ONE_PATIENT, *WEAKNESSES}
 """Warnings that say nothing of other cases of the same source, or of other models."""
@@ -171,7 +171,7 @@ def with_baselines(summary: Summary, records: Sequence[baselines.Record]) -> Sum
     warnings = list(summary.warnings)
     for region, figures in summary.regions.items():
         measured = baselines.summarise_baselines(record for record in records if record["region"] == region)
-        of = f" ({region})".replace("_", " ") if len(summary.regions) > 1 else ""
+        of = f" ({in_words(region)})" if len(summary.regions) > 1 else ""
         for name, baseline in {"all_background": _all_background(figures), **measured}.items():
             found[name][region] = baseline
             if text := _not_beaten(figures.dice.mean, name, baseline, of):
@@ -259,4 +259,4 @@ def _other_meaning(info: ModelInfo, source: Source) -> list[ResultWarning]:
     if label and source.label and label != source.label:
         text = f"OTHER MEANING: the model was trained to outline {label}, here {source.label} is outlined"
         found[WarningCode.OTHER_MEANING] = text
-    return [ResultWarning(code=code, text=text.replace("_", " ")) for code, text in found.items()]
+    return [ResultWarning(code=code, text=in_words(text)) for code, text in found.items()]

@@ -4,7 +4,7 @@ from tumorline.evaluation.operating_point import THRESHOLDS
 from tumorline.metrics.calibration import TEMPERATURES
 from tumorline.model_info import ModelInfo, point_figures
 from tumorline.results import PointFigures, ResultWarning, WarningCode
-from tumorline.wording import numbered
+from tumorline.wording import in_words, numbered
 
 FEWEST_PATIENTS = 5
 """Validation patients; what fewer of them choose is said to be chosen by few."""
@@ -23,7 +23,7 @@ def operating_weaknesses(info: ModelInfo) -> list[ResultWarning]:
     figures = {region: point_figures(info, region) for region in info.regions}
     found = [(WarningCode.FEW_VALIDATION_PATIENTS, _few_patients(info, next(iter(figures.values()))))]
     for region, threshold, temperature in zip(figures, info.thresholds, info.temperatures, strict=True):
-        of = f" ({region})".replace("_", " ") if len(figures) > 1 else ""
+        of = f" ({in_words(region)})" if len(figures) > 1 else ""
         found.append((WarningCode.TEMPERATURE_AT_LIMIT, _temperature_at_limit(temperature, of)))
         chosen = figures[region].chosen == "validation"
         found.append((WarningCode.THRESHOLD_AT_LIMIT, _threshold_at_limit(threshold, of) if chosen else ""))

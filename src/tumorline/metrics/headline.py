@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from tumorline.wording import numbered
+from tumorline.wording import in_words, numbered
 
 if TYPE_CHECKING:
     from tumorline.results import Metrics, Presence, Summary
@@ -38,7 +38,7 @@ FIGURE_NAMES = {
 
 
 def name_figure(key: str) -> str:
-    return FIGURE_NAMES.get(key, key.replace("_", " "))
+    return FIGURE_NAMES.get(key, in_words(key))
 
 
 def count_cases(summary: "Summary") -> str:

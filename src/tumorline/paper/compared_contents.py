@@ -10,6 +10,7 @@ from tumorline.paper.tables import Column, Table
 from tumorline.report.benchmark import pareto_chart
 from tumorline.report.comparison import NAMES, differences_chart
 from tumorline.report.matrix import strip_charts
+from tumorline.wording import in_words
 
 
 def contents_of_comparison(path: Path) -> Contents:
@@ -70,7 +71,7 @@ def contents_of_leaderboard(path: Path) -> Contents:
 def _contender_table(result: Comparison, several: bool) -> Table:
     rows: Rows = [
         {
-            "region": one.region.replace("_", " "),
+            "region": in_words(one.region),
             "group": one.name,
             **figures_of_group(one.figures),
             "missed": one.missed,
@@ -87,7 +88,7 @@ def _contender_table(result: Comparison, several: bool) -> Table:
 def _pair_table(result: Comparison, several: bool) -> Table:
     rows: Rows = [
         {
-            "region": pair.region.replace("_", " "),
+            "region": in_words(pair.region),
             "pair": f"{pair.first} − {pair.second}",
             "metric": NAMES.get(pair.metric, pair.metric),
             **chosen(pair.difference, "mean", "ci95", "p"),

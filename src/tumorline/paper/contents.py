@@ -10,6 +10,7 @@ from tumorline.paper.study import Study, count_parts
 from tumorline.paper.tables import Cell, Column, Table
 from tumorline.report.page import page_content
 from tumorline.results import Figure, GroupSummary, Metrics, Summary
+from tumorline.wording import in_words
 
 FIGURES = (
     *("dice", "iou", "precision", "recall", "nsd", "hd95", "hd95_detected", "average_surface_distance_detected"),
@@ -44,7 +45,7 @@ def _figure_tables(summary: Summary) -> Iterator[Table]:
     yield Table(
         "counts",
         "Cases, misses and false lesions",
-        [Column(key, key.replace("_", " "), 0 if number else None) for key, number in COUNTS],
+        [Column(key, in_words(key), 0 if number else None) for key, number in COUNTS],
         counts,
     )
     for name, caption, groups in _groupings(summary):
@@ -62,7 +63,7 @@ COUNTS = (
 def _counts(region: str, metrics: Metrics) -> dict[str, Cell]:
     same = ("patients", "cases", "tumour_cases", "missed", "tumour_free_cases")
     return {
-        "region": region.replace("_", " "),
+        "region": in_words(region),
         **chosen(metrics, *same),
         "false_positive_cases": metrics.invented,
         "false_lesions": metrics.lesions.invented if metrics.lesions else None,
@@ -78,7 +79,7 @@ def _figure_rows(summary: Summary, region: str, metrics: Metrics) -> Iterator[di
         other: Figure | None = getattr(validation, name) if validation else None
         unit = f", {figure.unit}" if figure.unit else ""
         yield {
-            "region": region.replace("_", " "),
+            "region": in_words(region),
             "figure": name_figure(name) + unit,
             **chosen(figure, "mean", "ci95", "median", "mean_over_cases", "patients"),
             "validation": other.mean if other else None,
@@ -99,9 +100,7 @@ def _groupings(summary: Summary) -> Iterator[tuple[str, str, Rows]]:
                 "by-size": {**metrics.by_size},
             }
             groups = known.get(name) or metrics.by_attribute.get(name[3:], {})
-            rows += [
-                {"region": region.replace("_", " "), "group": key, **group_row(found)} for key, found in groups.items()
-            ]
+            rows += [{"region": in_words(region), "group": key, **group_row(found)} for key, found in groups.items()]
         yield name, caption, rows
 
 
@@ -109,7 +108,7 @@ def _baseline_table(summary: Summary, several: bool) -> Table:
     keys = ("dice", "ci95", "missed", "volume_ratio", "accuracy")
     rows = [
         {
-            "region": region.replace("_", " "),
+            "region": in_words(region),
             "answer": name_figure(name),
             **chosen(found[region], *keys),
         }
@@ -130,7 +129,7 @@ def _baseline_table(summary: Summary, several: bool) -> Table:
 def _stress_table(summary: Summary, several: bool) -> Table:
     rows = [
         {
-            "region": region.replace("_", " "),
+            "region": in_words(region),
             "change": f"{name.replace('_', ' ')}, {change.unit}",
             "strength": str(level.strength),
             "dice": level.dice.mean,
@@ -154,7 +153,7 @@ def _stress_table(summary: Summary, several: bool) -> Table:
 def _study_tables(study: Study) -> Iterator[Table]:
     several = len(study.summary.regions) > 1
     folds: Rows = [
-        {"region": fold.region.replace("_", " "), "group": fold.fold, **group_row(fold)} for fold in study.summary.folds
+        {"region": in_words(fold.region), "group": fold.fold, **group_row(fold)} for fold in study.summary.folds
     ]
     yield Table(
         "folds", "Folds: each patient is scored by the model that has not seen it", with_region(GROUP, several), folds

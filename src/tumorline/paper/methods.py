@@ -18,10 +18,9 @@ from tumorline.paper.training_methods import (
     describe_preprocessing,
     describe_selection,
     describe_training,
-    in_words,
 )
 from tumorline.paper.works import NETWORKS_OF, SETS, SOFTWARE, UNKNOWN, cite
-from tumorline.wording import numbered
+from tumorline.wording import in_words, numbered
 
 
 @dataclass(frozen=True)

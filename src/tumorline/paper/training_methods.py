@@ -6,7 +6,7 @@ from typing import Any
 from tumorline.config import AugmentConfig, LossConfig, TrainConfig
 from tumorline.paper.study import Study
 from tumorline.paper.works import INITIAL, LOSSES, NETWORKS, SCHEDULES, UNKNOWN, cite
-from tumorline.wording import numbered
+from tumorline.wording import in_words, numbered
 
 
 def describe_preprocessing(study: Study) -> list[str]:
@@ -185,10 +185,6 @@ def describe_selection(study: Study) -> list[str]:
         f"{points if not study.in_folds else 'in each fold its own'}.",
         f"After the threshold: {study.summary.conventions.get('postprocessing', 'no post-processing')}.",
     ]
-
-
-def in_words(name: str) -> str:
-    return name.replace("_", " ")
 
 
 def each_region(regions: int) -> str:

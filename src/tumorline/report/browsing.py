@@ -24,6 +24,7 @@ from tumorline.metrics.summary import Row
 from tumorline.report.content import BrowserContent
 from tumorline.report.picture_files import PictureFiles, Place
 from tumorline.viewer.assets import script_data
+from tumorline.wording import in_words
 
 Confidences = Mapping[tuple[str, str], float]
 """By case and region."""
@@ -136,7 +137,7 @@ def _region_view(region: str, cases: Sequence[Mapping[str, Row]], confidences: C
         columns.append(Column("confidence", 3))
         for row, case in zip(values, found, strict=True):
             row.append(confidences.get((case.case, region)) if case else None)
-    return View(region.replace("_", " "), columns, values, [flag_of(row.scores) if row else "" for row in found])
+    return View(in_words(region), columns, values, [flag_of(row.scores) if row else "" for row in found])
 
 
 SIZES = ("true", "predicted")

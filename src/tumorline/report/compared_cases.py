@@ -7,6 +7,7 @@ from statistics import fmean
 from tumorline.escaping import one_line
 from tumorline.metrics.summary import Row
 from tumorline.report.browsing import CaseTable, Column, View, first_flag, flag_of, size_in_ml, together
+from tumorline.wording import in_words
 
 APART = "apart"
 """The column of the largest difference between two of the models."""
@@ -87,7 +88,7 @@ def _models_view(region: str, entries: Mapping[Entry, Scored], models: Sequence[
         describe_results({model: flag_of(row.scores) for model, row in zip(models, found, strict=True) if row})
         for found in rows
     ]
-    return View(region.replace("_", " "), columns, values, flags)
+    return View(in_words(region), columns, values, flags)
 
 
 def _line(rows: Sequence[Row | None], in_ml: bool) -> list[float | None]:

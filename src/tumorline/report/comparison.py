@@ -22,6 +22,7 @@ from tumorline.report.picture_files import PictureFiles
 from tumorline.report.viewed import Predicted, ViewedSource, Wanted, add_pictures
 from tumorline.results import read_comparable
 from tumorline.run_folder import PREDICTIONS_NAME, SUMMARY_NAME
+from tumorline.wording import in_words
 
 PAGE_NAME, IMAGES_NAME = "compare.html", "compare-images"
 NAMES = {
@@ -112,7 +113,7 @@ def _compared(pair: ComparedPair) -> str:
 
 def _row_name(pair: ComparedPair, contenders: int, regions: int) -> str:
     """The region first: of a long name the end is cut off."""
-    region = pair.region.replace("_", " ")
+    region = in_words(pair.region)
     if contenders == 2:
         return region
     return f"{region}: {_compared(pair)}" if regions > 1 else _compared(pair)

@@ -14,6 +14,7 @@ from tumorline.report import charts
 from tumorline.report.content import HeatMap, HeatMaps, LabelledChart
 from tumorline.report.data_entries import NO_CLASS, Entry, attribute_tables
 from tumorline.report.observation import mean_map, to_data_uri
+from tumorline.wording import in_words
 
 MOST_GROUPS, MOST_DOTS = 8, 240
 BINS = 24
@@ -27,7 +28,7 @@ def size_charts(dataset: Dataset, usable: Sequence[Entry], unit: str) -> Iterato
         sizes = {entry.case.id: size for entry in usable if (size := entry.sizes(unit == "px")[number])}
         if not sizes:
             continue
-        name = region.replace("_", " ")
+        name = in_words(region)
         label = f"size of {name} in {unit}"
         yield name, Markup(_size_bars(list(sizes.values()), label))
         values = [(entry, sizes[entry.case.id]) for entry in usable if entry.case.id in sizes]
@@ -85,7 +86,7 @@ def tumour_maps(dataset: Dataset, usable: Sequence[Entry]) -> list[HeatMaps]:
         ]
         sides: Sequence[str] = ("from above", "from the front", "from the side")
         groups = [
-            (region.replace("_", " "), [(side, [maps[k] for maps in found]) for k, side in enumerate(sides)])
+            (in_words(region), [(side, [maps[k] for maps in found]) for k, side in enumerate(sides)])
             for region, found in rows
         ]
     else:

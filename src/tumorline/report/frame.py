@@ -11,7 +11,7 @@ from markupsafe import Markup
 from tumorline.escaping import for_markdown, one_line
 from tumorline.metrics.headline import name_figure
 from tumorline.viewer.assets import content_policy, inline_module, inline_style
-from tumorline.wording import said_once
+from tumorline.wording import in_words, said_once
 
 TOOLBAR = ("toolbar.js",)
 BROWSING = ("viewer.js", "browser.js", "toolbar.js")
@@ -32,7 +32,7 @@ def template(name: str, browses: bool = False) -> Any:
         "number": _shown_number,
         "signed": _signed,
         "percent": _percent,
-        "words": _words,
+        "words": in_words,
         "count": shown_count,
         "figure_name": name_figure,
         "once": said_once,
@@ -64,11 +64,6 @@ def shown_count(value: float) -> str:
         if value >= 0.9995 * size:
             return f"{value / size:.3g} {unit}"
     return f"{value:.3g}"
-
-
-def _words(name: str) -> str:
-    """The name of a region, to be read."""
-    return name.replace("_", " ")
 
 
 def _signed(value: float | None, digits: int = 3) -> str:

@@ -37,6 +37,7 @@ from tumorline.run_folder import (
     region_column,
     source_columns,
 )
+from tumorline.wording import in_words
 
 Record = dict[str, str]
 
@@ -146,9 +147,7 @@ def _curves(rows: Sequence[Record], regions: Sequence[str]) -> Curves | None:
 
 def _dice_by_part(rows: Sequence[Record], regions: Sequence[str]) -> dict[str, list[float]]:
     """Where there are several regions or sources, what each has reached."""
-    columns = {
-        region.replace("_", " "): name for region in regions for name in rows[0] if name == region_column(region)
-    }
+    columns = {in_words(region): name for region in regions for name in rows[0] if name == region_column(region)}
     prefix, _ = source_columns("")
     columns |= {f"in {name.removeprefix(prefix)}": name for name in rows[0] if name.startswith(prefix)}
     return {part: _column(rows, name) for part, name in columns.items()}
@@ -226,5 +225,5 @@ def _environment(run: Path) -> dict[str, str]:
     flat: dict[str, str] = {}
     for key, value in read_environment(run).items():
         nested = value if isinstance(value, dict) else {key: value}
-        flat |= {name.replace("_", " "): str(text) for name, text in nested.items()}
+        flat |= {in_words(name): str(text) for name, text in nested.items()}
     return flat

@@ -13,6 +13,7 @@ from tumorline.metrics.summary import Row
 from tumorline.report import certainty, charts
 from tumorline.report.content import FigureCharts, RegionContent, StressContent, StressPanel, SubsetRow
 from tumorline.results import Figure, GroupSummary, RegionSummary, Robustness, SizeGroup, Summary
+from tumorline.wording import in_words
 
 COSTLY = 0.05
 """A change that costs more Dice than this at every strength is named."""
@@ -69,7 +70,7 @@ def _figure_charts(rows: Sequence[Row], figures: RegionSummary) -> FigureCharts:
         classes[row.attributes.get("class_name") or "not stated"].append(row)
     by_class = {name: (_dice(classes[name]), group.dice) for name, group in figures.by_class.items()}
     by_attribute = {
-        name.replace("_", " "): Markup(charts.strips(strips, "Dice"))
+        in_words(name): Markup(charts.strips(strips, "Dice"))
         for name, groups in figures.by_attribute.items()
         if (strips := _attribute_strips(scored, name, groups))
     }
@@ -156,7 +157,7 @@ def subset_rows(summary: Summary, region: str) -> list[SubsetRow]:
     levels = summary.subsets.get(region, [])
     return [
         {
-            "channels": ", ".join(name.replace("_", " ") for name in level.channels),
+            "channels": ", ".join(in_words(name) for name in level.channels),
             "dice": level.dice.mean,
             "lost": level.lost_against(levels[0]),
             "missed": level.missed,
@@ -174,7 +175,7 @@ def _stress(stress: Robustness | None) -> StressContent | None:
     panels, fragile = list[StressPanel](), list[str]()
     for name, change in stress.changes.items():
         levels = {f"{level.strength:g}": level.dice for level in change.levels}
-        title = name.replace("_", " ").replace("jpeg", "JPEG")
+        title = in_words(name).replace("jpeg", "JPEG")
         chart = Markup(charts.levels({"as it is": unchanged, **levels}, "Dice"))
         panels.append({"title": title, "unit": change.unit, "chart": chart})
         if stress.unchanged.dice.mean - max(figure.mean or 0.0 for figure in levels.values()) > COSTLY:

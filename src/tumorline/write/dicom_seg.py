@@ -16,6 +16,7 @@ from tumorline.files import write_bytes
 from tumorline.formats.boundary import decode_one
 from tumorline.formats.dicom import read_dataset
 from tumorline.formats.dicom_series import DicomSeries
+from tumorline.wording import in_words
 
 MANUFACTURER = "Tumorline"
 SERIES_NUMBER = 900
@@ -145,7 +146,7 @@ def _describe(number: int, region: str, author: Author) -> Any:
     )
     return highdicom.seg.SegmentDescription(
         segment_number=number,
-        segment_label=region.replace("_", " "),
+        segment_label=in_words(region),
         segmented_property_category=codes.cid7150.MorphologicallyAbnormalStructure,
         segmented_property_type=getattr(codes.cid7159, CODES.get(region, "Lesion")),
         algorithm_type=highdicom.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
