@@ -11,6 +11,8 @@ from tumorline.data.dataset import load_dataset
 from tumorline.data.split import split_dataset
 from tumorline.errors import UserError
 from tumorline.model_file import read_info
+from tumorline.paper.study import read_study
+from tumorline.paper.training_methods import describe_selection
 from tumorline.results import read_summary
 from tumorline.run_folder import read_history
 
@@ -42,7 +44,13 @@ def test_page_and_card_say_that_nothing_was_chosen(folds: Path) -> None:
     page = (folds / "fold-0" / "report.html").read_text()
     assert "nobody validates, and nothing was chosen" in page
     assert "best epoch" not in page
-    assert "chosen by being the last" in (folds / "fold-0" / "MODEL_CARD.md").read_text()
+    card = (folds / "fold-0" / "MODEL_CARD.md").read_text()
+    assert "chosen by being the last" in card
+    assert "threshold and temperature 1.50 stated by the recipe" in card
+    methods = " ".join(describe_selection(read_study(folds / "fold-0")))
+    assert "nothing was chosen on any patient" in methods
+    assert "fixed beforehand: tumour: threshold 0.4, temperature 1.50" in methods
+    assert "validation" not in methods
 
 
 def test_runs_lists_them(folds: Path, program: Program) -> None:

@@ -85,6 +85,11 @@ class TrainingSplit(Described):
     patients_unknown: bool
     parts: dict[str, Count]
 
+    @property
+    def validated(self) -> bool:
+        """Whether there were cases on which something could be chosen."""
+        return self.parts.get("validation", 0) > 0
+
 
 MEAN_CHANGE, LARGEST_CHANGE = 0.005, 0.1
 """Of the Dice of cases: up to here a precision may take the place of float32."""

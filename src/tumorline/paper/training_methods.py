@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tumorline.config import AugmentConfig, LossConfig, TrainConfig
+from tumorline.model_info import ModelInfo
 from tumorline.paper.study import Study
 from tumorline.paper.works import INITIAL, LOSSES, NETWORKS, SCHEDULES, UNKNOWN, cite
 from tumorline.wording import in_words, numbered
@@ -173,17 +174,31 @@ def describe_selection(study: Study) -> list[str]:
     info = study.info
     if info is None:
         return [f"How the final model and its threshold were chosen: {UNKNOWN}."]
-    best = max((number for number, row in enumerate(study.history, 1) if row.get("best") == "1"), default=None)
-    epoch = f" (epoch {best} of {len(study.history)})" if best else ""
     points = "; ".join(
         f"{in_words(region)}: threshold {threshold:g}, temperature {temperature:.2f}"
         for region, threshold, temperature in zip(info.regions, info.thresholds, info.temperatures, strict=True)
     )
     return [
+        *(_chosen(study, info, points) if info.split.validated else _fixed(points)),
+        f"After the threshold: {study.summary.conventions.get('postprocessing', 'no post-processing')}.",
+    ]
+
+
+def _chosen(study: Study, info: ModelInfo, points: str) -> list[str]:
+    best = max((number for number, row in enumerate(study.history, 1) if row.get("best") == "1"), default=None)
+    epoch = f" (epoch {best} of {len(study.history)})" if best else ""
+    return [
         f"The weights with the highest {info.metrics.selected_by} were kept{epoch}; the test part had no say.",
         "Temperature [@guo2017] and threshold were then fitted on the validation patients: "
         f"{points if not study.in_folds else 'in each fold its own'}.",
-        f"After the threshold: {study.summary.conventions.get('postprocessing', 'no post-processing')}.",
+    ]
+
+
+def _fixed(points: str) -> list[str]:
+    """Where nobody validates."""
+    return [
+        "The weights after the last step were kept; nothing was chosen on any patient.",
+        f"Threshold and temperature were fixed beforehand: {points}.",
     ]
 
 

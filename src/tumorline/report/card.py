@@ -72,6 +72,7 @@ def render_card(info: ModelInfo, summary: Summary | None, weights: Path) -> str:
         "summary": summary,
         **_evaluated(summary),
         "on_all": info.split.trains_on_all,
+        "chosen": "chosen on validation patients" if info.split.validated else "stated by the recipe",
         "gates": info.metrics.presence_gate,
         "points": list(zip(info.regions, info.thresholds, info.temperatures, strict=True)),
         "precisions": info.metrics.precisions,
