@@ -44,6 +44,7 @@ def test_page_and_card_say_that_nothing_was_chosen(folds: Path) -> None:
     page = (folds / "fold-0" / "report.html").read_text()
     assert "nobody validates, and nothing was chosen" in page
     assert "best epoch" not in page
+    assert ">best 2<" not in page
     card = (folds / "fold-0" / "MODEL_CARD.md").read_text()
     assert "chosen by being the last" in card
     assert "threshold and temperature 1.50 stated by the recipe" in card

@@ -128,7 +128,7 @@ def _curves(rows: Sequence[Record], regions: Sequence[str]) -> Curves | None:
     dice = _column(rows, "validation_dice")
     validated = not all(np.isnan(dice))
     parts = {"validation Dice by patient": dice, **_dice_by_part(rows, regions)}
-    best = max((epoch for epoch, row in enumerate(rows, 1) if row.get("best") == "1"), default=None)
+    best = max((epoch for epoch, row in enumerate(rows, 1) if validated and row.get("best") == "1"), default=None)
     if validated:
         losses["validation"] = _column(rows, "validation_loss")
     rate = {"learning rate × 1000": [1000 * value for value in _column(rows, "learning_rate")]}
@@ -138,7 +138,7 @@ def _curves(rows: Sequence[Record], regions: Sequence[str]) -> Curves | None:
         "rate": Markup(charts.curves(rate, "rate", height=150)),
         "validated": validated,
         "best": best,
-        "best_dice": dice[best - 1] if best and validated else None,
+        "best_dice": dice[best - 1] if best else None,
         "epochs": len(rows),
         "minutes": float(np.nansum(_column(rows, "seconds"))) / 60,
         "images_per_second": _column(rows, "images_per_second")[-1],
