@@ -17,7 +17,7 @@ from tumorline.model_file import read_info
 from tumorline.models.presence import OPEN, SHUT, PresenceGated
 from tumorline.source_spec import with_data
 from tumorline.training.gate import Gate, SeenWindow, choose_gate, dice_behind, left_empty_behind
-from tumorline.training.loop import presence_loss
+from tumorline.training.objective import presence_loss
 
 NETWORK = ("encoder_unet", {"weights": "none", "output_stride": 2, "presence": True})
 

@@ -23,6 +23,7 @@ from tumorline.source_spec import with_data
 from tumorline.training.feed import open_feed
 from tumorline.training.loop import Loop
 from tumorline.training.machine import machine
+from tumorline.training.objective import Samples
 from tumorline.training.task import Task
 from tumorline.training.teacher import imitation, open_teacher
 from tumorline.training.weights import start
@@ -89,15 +90,16 @@ def test_a_sample_without_masks_has_the_teachers_answers_alone(
         labelled = feed.labelled(numbers)
         assert labelled.tolist() == [not dataset.cases[number].id.startswith("heads") for number in numbers]
         image, target = feed.batch(numbers, 0)
-        assert loop.teacher is not None
-        answers = loop.teacher.probability(image)
+        objective = loop.objective
+        assert objective.teacher is not None
+        answers = objective.teacher.probability(image)
         own = image.new_zeros(image.shape)
         alone, mixed = ~labelled, labelled
         expected = imitation(own[alone], answers[alone]).mean()
-        found = loop.taught_loss(loop.teacher, [(1.0, own[alone])], (image[alone], target[alone]), labelled[alone])
+        found = objective.loss(own[alone], Samples(image[alone], target[alone], labelled[alone]))
         assert found.item() == pytest.approx(expected.item())
-        half = loop.taught_loss(loop.teacher, [(1.0, own[mixed])], (image[mixed], target[mixed]), labelled[mixed])
-        masks = loop.criterion(own[mixed], target[mixed])
+        half = objective.loss(own[mixed], Samples(image[mixed], target[mixed], labelled[mixed]))
+        masks = objective.criterion(own[mixed], target[mixed])
         assert half.item() == pytest.approx(0.5 * (imitation(own[mixed], answers[mixed]).mean() + masks).item())
 
 

@@ -10,26 +10,25 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.nn import functional
 
-from tumorline import losses, models
 from tumorline.augment import apply, draw
 from tumorline.data.joined import source_names
 from tumorline.errors import Diverged, Interrupted
 from tumorline.files import write_csv
 from tumorline.network_input.windows import input_of
-from tumorline.run_folder import BEST_WEIGHTS_NAME, HISTORY_NAME, STATE_NAME, region_column, source_columns
+from tumorline.run_folder import BEST_WEIGHTS_NAME, HISTORY_NAME, STATE_NAME
 from tumorline.run_log import append_log
 from tumorline.signals import stop_signals
 from tumorline.training.batches import Batches
 from tumorline.training.divergence import LOOK_EVERY, all_finite, divergence
 from tumorline.training.feed import Feed, open_feed
+from tumorline.training.history import HistoryParts
 from tumorline.training.machine import Machine
+from tumorline.training.objective import Objective, Samples
 from tumorline.training.optimiser import freeze_backbone, learning_rate, set_learning_rate, update_average
 from tumorline.training.progress import TrainingProgress
 from tumorline.training.state import State
 from tumorline.training.task import Task
-from tumorline.training.teacher import Teacher, imitation, open_teacher
 from tumorline.training.tensor_file import write_tensors
 from tumorline.training.validation import Validation
 from tumorline.training.weights import BEST_KEY, CHANNELS_LAST, start, wrap_network
@@ -38,17 +37,6 @@ OnEpoch = Callable[[Mapping[str, Any]], None]
 """Gets each finished epoch's row of the history, once the state is saved; what it raises ends the training there."""
 OnBegin = Callable[[Sequence[Mapping[str, Any]]], None]
 """Gets the rows of the epochs that are done already, before the first step."""
-
-COLUMNS = (
-    "epoch",
-    "learning_rate",
-    "train_loss",
-    "validation_loss",
-    "validation_dice",
-    "best",
-    "seconds",
-    "images_per_second",
-)
 
 
 def fit(task: Task, machine: Machine, on_epoch: OnEpoch | None = None, on_begin: OnBegin | None = None) -> State:
@@ -75,9 +63,8 @@ class Loop:
         self.task, self.machine, self.feed, self.state, self.on_epoch = task, machine, feed, state, on_epoch
         self.settings = task.config.train
         self.batches = Batches(feed.windows, self.settings, task.config.seed, machine)
-        self.criterion = losses.build(task.config.loss).to(machine.device)
-        teacher = task.config.loss.teacher
-        self.teacher = open_teacher(teacher, task.dataset, machine) if teacher else None
+        self.objective = Objective(task.config.loss, state.network, task.dataset, machine)
+        self.history_parts = HistoryParts(task.dataset.regions, source_names(task.config.data))
         self.trainee = wrap_network(state.network, self.settings, machine)
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=machine.device)
         self.stop_asked = False
@@ -123,43 +110,11 @@ class Loop:
         if self.settings.channels_last:
             image = image.contiguous(memory_format=CHANNELS_LAST[image.ndim])
         with self.machine.autocast():
-            outputs = models.weigh_outputs(self.state.network, self.trainee(image))
-        self.criterion.progress = step / (self.settings.epochs * self.batches.steps)
-        if self.teacher is None:
-            loss = self.weighed_loss(outputs, target)
-        else:
-            loss = self.taught_loss(self.teacher, outputs, (image, target), self.feed.labelled(numbers))
+            outputs = self.trainee(image)
+        self.objective.criterion.progress = step / (self.settings.epochs * self.batches.steps)
+        loss = self.objective.loss(outputs, Samples(image, target, self.feed.labelled(numbers)))
         self.update_weights(loss, step)
         return loss.detach().double() / self.machine.world
-
-    def weighed_loss(self, outputs: list[tuple[float, Tensor]], target: Tensor) -> Tensor:
-        """Of all outputs of the network, each with its weight; the last one may be presence."""
-        terms = []
-        if models.has_presence(self.state.network):
-            *outputs, (weight, presence) = outputs
-            terms = [weight * self.task.config.loss.presence * presence_loss(presence, target)]
-        terms += [weight * self.criterion(logits.float(), target) for weight, logits in outputs]
-        return torch.stack(terms).sum()
-
-    def taught_loss(
-        self,
-        teacher: Teacher,
-        outputs: list[tuple[float, Tensor]],
-        samples: tuple[Tensor, Tensor],
-        labelled: Tensor,
-    ) -> Tensor:
-        """That of the masks and of the teacher's answers; samples that are not `labelled` have the latter's alone."""
-        image, target = samples
-        share = torch.where(labelled, self.task.config.loss.teacher_share, 1.0)
-        with self.machine.autocast():
-            answers = teacher.probability(image)
-        masks = outputs[:-1] if models.has_presence(self.state.network) else outputs
-        imitated = torch.stack([weight * (share * imitation(logits, answers)).mean() for weight, logits in masks]).sum()
-        if not labelled.any():
-            return imitated
-        kept = [(weight, logits[labelled]) for weight, logits in outputs]
-        own = (1 - self.task.config.loss.teacher_share) * self.weighed_loss(kept, target[labelled])
-        return imitated + own * labelled.float().mean()
 
     def update_weights(self, loss: Tensor, step: int) -> None:
         state, settings = self.state, self.settings
@@ -247,8 +202,9 @@ class Loop:
         self.require_finite()
         if not (cases := self.task.split.cases("validation")):
             return None
-        self.criterion.progress = self.epoch / self.settings.epochs
-        result = self.feed.validate(self.state.average, self.criterion, cases)
+        criterion = self.objective.criterion
+        criterion.progress = self.epoch / self.settings.epochs
+        result = self.feed.validate(self.state.average, criterion, cases)
         if not (math.isfinite(result.loss) and math.isfinite(result.dice)):
             raise self.diverged(f"the validation loss of epoch {self.epoch} is not finite")
         return result
@@ -268,38 +224,11 @@ class Loop:
             "train_loss": self.total_loss() / steps,
             "validation_loss": result and result.loss,
             "validation_dice": result and result.dice,
-            **self.by_region(result),
-            **self.by_source(result),
+            **self.history_parts.values(result),
             "best": int(self.is_best(result)),
             "seconds": round(position.seconds, 2),
             "images_per_second": round(images / max(position.seconds, 1e-9), 2),
         }
-
-    def by_region(self, result: Validation | None) -> dict[str, float | None]:
-        """The columns of the regions where there are several; None where no case has the region."""
-        regions = self.task.dataset.regions
-        values = result.by_region if result else (None,) * len(regions)
-        return dict(zip(map(region_column, regions), values, strict=True)) if len(regions) > 1 else {}
-
-    def by_source(self, result: Validation | None) -> dict[str, float | None]:
-        """The columns of the sources where there are several; None where a source cannot tell."""
-        found = result.by_source if result else {}
-        return {
-            column: value
-            for name in self.sources()
-            for column, value in zip(source_columns(name), found.get(name, (None, None)), strict=True)
-        }
-
-    def sources(self) -> list[str]:
-        return source_names(self.task.config.data)
-
-    def columns(self) -> list[str]:
-        """Of the history."""
-        regions = self.task.dataset.regions
-        place = COLUMNS.index("best")
-        of_regions = map(region_column, regions) if len(regions) > 1 else ()
-        of_sources = (column for name in self.sources() for column in source_columns(name))
-        return [*COLUMNS[:place], *of_regions, *of_sources, *COLUMNS[place:]]
 
     def total_loss(self) -> float:
         return float(sum(self.machine.gather(self.loss_sum.item())))
@@ -309,7 +238,7 @@ class Loop:
         self.state.position.loss_sum = self.total_loss()
         if self.machine.leads:
             self.state.save(self.task.run / STATE_NAME)
-            write_csv(self.task.run / HISTORY_NAME, self.columns(), self.state.position.history)
+            write_csv(self.task.run / HISTORY_NAME, self.history_parts.columns(), self.state.position.history)
         else:
             self.state.position.loss_sum = 0.0
         self.last_saved = time.monotonic()
@@ -317,11 +246,6 @@ class Loop:
     def out_of_patience(self) -> bool:
         position, patience = self.state.position, self.settings.patience
         return patience > 0 and position.epoch - 1 - position.best_epoch >= patience
-
-
-def presence_loss(logits: Tensor, target: Tensor) -> Tensor:
-    """Cross entropy of presence, given as logits of the size of the target `(B, R, H, W)`."""
-    return functional.binary_cross_entropy_with_logits(logits[:, :, 0, 0].float(), target.amax((2, 3)))
 
 
 @contextmanager

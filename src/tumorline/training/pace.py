@@ -61,7 +61,7 @@ def measure_pace(task: Task, machine: Machine) -> Pace:
     some = validated[:CASES]
     began = time.perf_counter()
     if some:
-        feed.validate(loop.state.average, loop.criterion, some)
+        feed.validate(loop.state.average, loop.objective.criterion, some)
     case_s = (time.perf_counter() - began) / len(some) if some else 0.0
     tested = len(task.split.cases("test"))
     return Pace(step_s, loop.batches.batch_size, loop.batches.steps, case_s, len(validated), tested)
