@@ -41,8 +41,9 @@ from tumorline.run_folder import read_config
 
 HERE = Path(__file__).parent
 HELD_OUT = "held_out"
+LGG = "LGG, post-contrast"
 SETS = {
-    "LGG, post-contrast": ("lgg/kaggle_3m", ("channel=post_contrast",)),
+    LGG: ("lgg/kaggle_3m", ("channel=post_contrast",)),
     "BraTS": ("brats2021", ("channel=post_contrast",)),
     "healthy": ("healthy", ("tumour_free=true",)),
 }
@@ -52,6 +53,7 @@ TCGA = "LGG and BraTS both draw on TCGA; no audit of pixels finds a patient acro
 COMMON = ("split.folds=5", "data.image_size=160", "train.precision=bfloat16")
 CHENG, SCANS, HEADS = "cheng", "brats2021,channel=post_contrast,label_as=tumour,slice_step=2", "healthy_train"
 THREE = (CHENG, SCANS, f"{HEADS},tumour_free=true")
+PRESENCE = ("model.options={encoder='efficientnet_lite0',weights='imagenet',output_stride=2,presence=true}",)
 PASTE_INPAINT = ("augment.paste=0.3", "augment.inpaint=0.2")
 ARMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "today": ((CHENG,), ()),
@@ -62,10 +64,9 @@ ARMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "paste": (THREE, ("augment.paste=0.3",)),
     "inpaint": (THREE, ("augment.inpaint=0.2",)),
     "paste_inpaint": (THREE, PASTE_INPAINT),
-    "presence": (
-        THREE,
-        ("model.options={encoder='efficientnet_lite0',weights='imagenet',output_stride=2,presence=true}",),
-    ),
+    "presence": (THREE, PRESENCE),
+    "presence_appearance": (THREE, (*PRESENCE, "augment.appearance=0.5")),
+    "presence_inpaint": (THREE, (*PRESENCE, "augment.inpaint=0.15")),
     "all_remedies": (
         THREE,
         tuple(
@@ -88,6 +89,7 @@ COLUMNS = (
     "missed",
     "area ratio",
     *(f"false positives, {name}" for name in SETS),
+    "LGG tumours missed",
     "BraTS Dice, cases",
 )
 
@@ -226,6 +228,7 @@ def table_row(arm: Arm, first: Arm, folds: Sequence[str]) -> list[str]:
         f"{missed} ({missed / len(rows):.1%})",
         number(ratio.mean, 2),
         *(false_positives(arm, folds, label) for label in SETS),
+        missed_tumours(arm, folds, LGG),
         dice_of_scans(arm, folds),
     ]
 
@@ -294,6 +297,13 @@ def false_positives(arm: Arm, folds: Sequence[str], label: str) -> str:
         return "not measured"
     learnt = ", learnt" if has_learnt(read_config(next(iter(arm.folds.values()))), label) else ""
     return f"{fmean(shares):.1%} ({totals[0]} of {totals[1]}{learnt})"
+
+
+def missed_tumours(arm: Arm, folds: Sequence[str], label: str) -> str:
+    """Share of the images with a tumour in which none of it is found: what an arm that stays silent pays."""
+    counts = [row.counts for _, rows in held_out_rows(arm, folds, label) for row in rows]
+    present, found = sum(count.tumour for count in counts), sum(count.found for count in counts)
+    return f"{1 - found / present:.1%} ({present - found} of {present})" if present else "not measured"
 
 
 def has_learnt(config: Config, label: str) -> bool:
