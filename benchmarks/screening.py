@@ -5,6 +5,7 @@
     python benchmarks/screening.py measure runs/screening/today runs/screening/three --data ../shared/data
     python benchmarks/screening.py table runs/screening/today runs/screening/three ... --into benchmarks/screening.md
     python benchmarks/screening.py point runs/screening/three
+    python benchmarks/screening.py gates runs/screening/presence --data ../shared/data
 
 `plan` prints a command for each arm; `run` carries some of them out, measures them and writes their table, and goes on
 where it was stopped: without `--arm` the training on three sources and the two that leave out a source of tumour-free
@@ -12,7 +13,9 @@ slices, which are then the ones to look at. About 12 minutes a fold and arm on t
 to measure it. `measure` scores the model of every finished fold on what it has not seen: LGG
 after contrast, the BraTS cases that its fold tests, BRISC's `healthy/`. `table` pairs the arms with the first one, by
 patient of Cheng's set, over the folds that all have finished; intervals are bootstrapped over patients. `point` gives
-what a training on all patients states: the medians of temperature, threshold and gate over the folds.
+what a training on all patients states: the medians of temperature, threshold and gate over the folds. `gates` moves the
+gate of a presence head and counts, on LGG, in how many free slices something is still drawn and how many tumours are
+shut out.
 """
 
 import argparse
@@ -37,7 +40,9 @@ from tumorline.evaluation.tables import read_rows
 from tumorline.metrics.comparison import Difference, paired
 from tumorline.metrics.summary import Row, figure_of
 from tumorline.model_file import read_info
+from tumorline.network_file import load_network
 from tumorline.run_folder import read_config
+from tumorline.training.gate import look_at_windows, open_windows
 
 HERE = Path(__file__).parent
 HELD_OUT = "held_out"
@@ -49,6 +54,7 @@ SETS = {
 }
 """What the models of the folds are measured on: folder and settings."""
 BRATS = "BraTS"
+GATES = (0.0, 0.5, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995, 0.998)
 TCGA = "LGG and BraTS both draw on TCGA; no audit of pixels finds a patient across registrations."
 COMMON = ("split.folds=5", "data.image_size=160", "train.precision=bfloat16")
 CHENG, SCANS, HEADS = "cheng", "brats2021,channel=post_contrast,label_as=tumour,slice_step=2", "healthy_train"
@@ -114,10 +120,10 @@ def main() -> None:
     run.add_argument("--fold", type=int, action="append", default=[])
     run.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="for all arms")
     run.add_argument("--into", type=Path, help="Markdown file, between its markers; else printed")
-    for name in ("measure", "table", "point"):
+    for name in ("measure", "table", "point", "gates"):
         command = commands.add_parser(name)
         command.add_argument("arms", type=Path, nargs="+")
-        if name == "measure":
+        if name in ("measure", "gates"):
             command.add_argument("--data", type=Path, required=True)
         if name == "table":
             command.add_argument("--into", type=Path, help="Markdown file, between its markers; else printed")
@@ -128,6 +134,9 @@ def main() -> None:
         carry_out(given)
     elif given.command == "measure":
         measure([open_arm(path) for path in given.arms], given.data)
+    elif given.command == "gates":
+        for arm in map(open_arm, given.arms):
+            print(*move_gate(arm, given.data), sep="\n")
     elif given.command == "table":
         show([open_arm(path) for path in given.arms], given.into)
     else:
@@ -357,6 +366,26 @@ def operating_point(arm: Arm) -> str:
         {f"model.postprocessing.smallest_px.{infos[0].regions[0]}": str(int(median(pixels)))} if any(pixels) else {}
     )
     return " ".join(f"--set {key}={value}" for key, value in settings.items()) + f"  # medians of {len(infos)} folds"
+
+
+# ---------------------------------------------------------------- the gate moved
+
+
+def move_gate(arm: Arm, data: Path) -> Iterator[str]:
+    """Of each fold what a gate leaves drawn in LGG's free slices, and which of its tumours it shuts out."""
+    folder, settings = SETS[LGG]
+    for name, fold in arm.folds.items():
+        network, info = load_network(fold / "model.safetensors")
+        wanted = [f"data.{setting}" for setting in (*settings, f"image_size={info.image_size}")]
+        dataset = load_dataset(data / folder, load_config(None, wanted).data)
+        cases = [case.id for case in dataset.cases]
+        seen = [first for first, *_ in look_at_windows(network, open_windows(dataset), dataset, cases, info)]
+        free = [one.presence for one in seen if one.predicted and not one.truth and not one.is_other]
+        tumours = [one.presence for one in seen if one.truth]
+        without = sum(not one.truth and not one.is_other for one in seen)
+        for gate in GATES:
+            drawn, shut = sum(value >= gate for value in free), sum(value < gate for value in tumours)
+            yield f"{arm.name} {name} gate {gate}: {drawn} of {without} free drawn, {shut} of {len(tumours)} shut out"
 
 
 def with_limits(mean: float | None, limits: Any, sign: str = "") -> str:
