@@ -7,15 +7,15 @@
     python benchmarks/screening.py point runs/screening/three
     python benchmarks/screening.py gates runs/screening/presence --data ../shared/data
 
-`plan` prints a command for each arm; `run` carries some of them out, measures them and writes their table, and goes on
-where it was stopped: without `--arm` the training on three sources and the two that leave out a source of tumour-free
-slices, which are then the ones to look at. About 12 minutes a fold and arm on two cores (AMD EPYC, AVX512-BF16), and 3
-to measure it. `measure` scores the model of every finished fold on what it has not seen: LGG
-after contrast, the BraTS cases that its fold tests, BRISC's `healthy/`. `table` pairs the arms with the first one, by
-patient of Cheng's set, over the folds that all have finished; intervals are bootstrapped over patients. `point` gives
-what a training on all patients states: the medians of temperature, threshold and gate over the folds. `gates` moves the
-gate of a presence head and counts, on LGG, in how many free slices something is still drawn and how many tumours are
-shut out.
+`plan` prints a command for each arm; `run` carries some of them out, measures them and writes their table, and goes
+on where it was stopped: without `--arm` the training on three sources with a presence head and the two that leave out
+a source of tumour-free slices, which are then the ones to look at. About 12 minutes a fold and arm on two cores (AMD
+EPYC, AVX512-BF16), and 3 to measure it. `measure` scores the model of every finished fold on what it has not seen:
+LGG after contrast, the BraTS cases that its fold tests, BRISC's `healthy/`. `table` pairs the arms with the first
+one, by patient of Cheng's set, over the folds that all have finished; intervals are bootstrapped over patients.
+`point` gives what a training on all patients states: the medians of temperature, threshold and gate over the folds.
+`gates` moves the gate of a presence head and counts, on LGG, in how many free slices something is still drawn and how
+many tumours are shut out.
 """
 
 import argparse
@@ -56,10 +56,16 @@ SETS = {
 BRATS = "BraTS"
 GATES = (0.0, 0.5, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995, 0.998)
 TCGA = "LGG and BraTS both draw on TCGA; no audit of pixels finds a patient across registrations."
-COMMON = ("split.folds=5", "data.image_size=160", "train.precision=bfloat16")
+COMMON = (
+    "split.folds=5",
+    "data.image_size=160",
+    "train.precision=bfloat16",
+    "train.epoch_images=1837",
+    "model.options.presence=false",
+)
 CHENG, SCANS, HEADS = "cheng", "brats2021,channel=post_contrast,label_as=tumour,slice_step=2", "healthy_train"
 THREE = (CHENG, SCANS, f"{HEADS},tumour_free=true")
-PRESENCE = ("model.options={encoder='efficientnet_lite0',weights='imagenet',output_stride=2,presence=true}",)
+PRESENCE = ("model.options.presence=true",)
 PASTE_INPAINT = ("augment.paste=0.3", "augment.inpaint=0.2")
 ARMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "today": ((CHENG,), ()),
@@ -79,11 +85,11 @@ ARMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             f"augment.{key}" for key in ("skull_strip=0.3", "crop=0.3", "appearance=0.5", "paste=0.3", "inpaint=0.2")
         ),
     ),
-    "without_heads": ((CHENG, SCANS), ()),
-    "without_free_scans": ((CHENG, f"{SCANS},tumour_free_share=0", f"{HEADS},tumour_free=true"), ()),
+    "without_heads": ((CHENG, SCANS), PRESENCE),
+    "without_free_scans": ((CHENG, f"{SCANS},tumour_free_share=0", f"{HEADS},tumour_free=true"), PRESENCE),
 }
 """Sources and settings of each arm; the last two leave one source of tumour-free slices out."""
-LEAVE_ONE_OUT = ("three", "without_heads", "without_free_scans")
+LEAVE_ONE_OUT = ("presence", "without_heads", "without_free_scans")
 COLUMNS = (
     "arm",
     "patients, slices",

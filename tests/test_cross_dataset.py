@@ -111,12 +111,24 @@ def test_the_turn_that_makes_a_set_lie_as_in_training_is_named(number: int) -> N
     training[5:60, 10:50] = 0.5
     training[8:20, 12:30] = 1
     lying = transformed(training, number)
-    name = describe.orientation(training, lying)
+    name = describe.orientation([training], lying)
     assert np.array_equal(transformed(lying, TRANSFORMS.index(name)), training)
     assert (name == "identity") == (number == 0)
 
 
+def test_a_set_may_lie_as_any_of_several_sources() -> None:
+    first = np.zeros((64, 64))
+    first[5:60, 10:50] = 0.5
+    first[8:20, 12:30] = 1
+    second = transformed(first, 1)
+    assert describe.orientation([first, second], second) == "identity"
+    assert describe.orientation([first], second) != "identity"
+    third = transformed(first, 6)
+    name = describe.orientation([first, second], third)
+    assert np.array_equal(transformed(third, TRANSFORMS.index(name)), first)
+
+
 def test_a_set_without_detail_is_not_called_turned() -> None:
     training = np.random.default_rng(0).random((64, 64))
-    assert describe.orientation(training, np.zeros((64, 64))) == "identity"
+    assert describe.orientation([training], np.zeros((64, 64))) == "identity"
     assert np.abs(describe.from_text(describe.to_text(training)) - training).max() < 1 / 255

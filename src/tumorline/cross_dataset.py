@@ -143,9 +143,9 @@ def _dice_of_cases(folder: Path, region: str) -> list[float]:
 
 def _orientation(info: ModelInfo, dataset: Dataset) -> str | None:
     """Which turn or mirroring would make the pictures lie as in training; None for models that keep no mean picture."""
-    if not info.mean_image:
+    if not info.mean_images:
         return None
-    return describe.orientation(describe.from_text(info.mean_image), describe.mean_picture(dataset.facts))
+    return describe.orientation(map(describe.from_text, info.mean_images), describe.mean_picture(dataset.facts))
 
 
 def _domain(info: ModelInfo, dataset: Dataset) -> str:

@@ -9,6 +9,7 @@ from tumorline.config import Config
 from tumorline.data import cheng
 from tumorline.data.dataset import Dataset
 from tumorline.data.donors import donor_names
+from tumorline.data.facts import Facts
 from tumorline.data.joined import source_names
 from tumorline.data.parts import PARTS
 from tumorline.data.terms import MARKS, Terms, terms_of
@@ -65,7 +66,7 @@ def model_info(task: "Task") -> ModelInfo:
         image_size=config.data.image_size,
         preprocessing=PREPROCESSING,
         constant_mask=one_or_list(_constant_masks(task)),
-        mean_image=_mean_image(task),
+        mean_image=one_or_list(_mean_images(task)),
         data=_training_data(task.dataset),
         split=describe_split(task),
         known_cases=_known_cases(task),
@@ -121,9 +122,14 @@ def _constant_masks(task: "Task") -> list[str]:
     return [baselines.to_text(mask) for mask in baselines.constant_masks(truths, [case.group for case in cases])]
 
 
-def _mean_image(task: "Task") -> str:
-    positions = [task.dataset.index[name] for name in task.split.cases("train")]
-    return describe.to_text(describe.mean_picture([task.dataset.facts[position] for position in positions]))
+def _mean_images(task: "Task") -> list[str]:
+    """Of the training cases of each source; empty for one that none of them comes from."""
+    dataset = task.dataset
+    facts: list[list[Facts]] = [[] for _ in dataset.members or (dataset,)]
+    for name in task.split.cases("train"):
+        position = dataset.index[name]
+        facts[dataset.member_of(dataset.cases[position])].append(dataset.facts[position])
+    return [describe.to_text(describe.mean_picture(own)) if own else "" for own in facts]
 
 
 def _training_data(dataset: Dataset) -> TrainingData:

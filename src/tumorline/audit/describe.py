@@ -3,7 +3,7 @@
 import base64
 import io
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -67,11 +67,17 @@ def mean_picture(facts: Sequence[Facts]) -> FloatArray:
     return np.asarray(near_duplicates.unpack(thumbnails).mean(axis=0), np.float64)
 
 
-def orientation(training: FloatArray, pictures: FloatArray) -> str:
+def orientation(trainings: Iterable[FloatArray], pictures: FloatArray) -> str:
     """The turn or mirroring that makes the mean picture of a set most like that of the training; usually "identity".
 
-    Heads are nearly symmetric: that they lie turned by a quarter is sure, which quarter and whether mirrored is not.
+    Where the training had several sources, with a mean picture each, it is enough that the set lies as one of them.
     """
+    turns = [_turn(training, pictures) for training in trainings]
+    return TRANSFORMS[0] if TRANSFORMS[0] in turns else turns[0]
+
+
+def _turn(training: FloatArray, pictures: FloatArray) -> str:
+    """Heads are nearly symmetric: a turn by a quarter is sure, which quarter and whether mirrored is not."""
     first, second = _head(training), _head(pictures)
     likeness = [_correlation(first, transformed(second, number)) for number in range(len(TRANSFORMS))]
     best = int(np.argmax(likeness))

@@ -51,8 +51,9 @@ class ModelInfo(BaseModel):
     constant_mask: Embedded | list[Embedded] = ""
     """The best constant answer to the training cases (`baselines.constant_masks`) as text; empty where unknown. Of
     several regions one for each."""
-    mean_image: Embedded = ""
-    """The mean of the training pictures (`data.describe.mean_picture`) as text; empty where unknown."""
+    mean_image: Embedded | list[Embedded] = ""
+    """The mean of the training pictures (`audit.describe.mean_picture`) as text; empty where unknown. Of several
+    sources one for each."""
     data: TrainingData
     split: TrainingSplit
     known_cases: KnownCases
@@ -62,6 +63,12 @@ class ModelInfo(BaseModel):
     versions: dict[str, Text]
     licence: Text
     intended_use: Text = "Research on brain tumour segmentation in MRI. Not a medical device."
+
+    @property
+    def mean_images(self) -> tuple[str, ...]:
+        """As text, of each source that keeps one."""
+        texts = self.mean_image if isinstance(self.mean_image, list) else [self.mean_image]
+        return tuple(filter(None, texts))
 
     @property
     def thresholds(self) -> tuple[float, ...]:
