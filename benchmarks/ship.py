@@ -92,8 +92,10 @@ def refuse_large(paths: Iterable[Path]) -> None:
 
 def on_other_sets() -> str:
     matrix = json.loads(OTHER_SETS.read_text())
-    warnings = [f"{cell['set']}: {warning}" for cell in matrix["cells"] for warning in cell["warnings"]]
-    return "\n## On other sets\n\n" + "".join(f"- {text}\n" for text in [*matrix["sentences"], *warnings])
+    own = [cell for cell in matrix["cells"] if cell["model"] == BUILTIN and cell["domain"] == "external"]
+    said = [text for text in matrix["sentences"] if text.startswith(f"{BUILTIN} on ")]
+    warnings = [f"{cell['set']}: {warning}" for cell in own for warning in cell["warnings"]]
+    return "\n## On other sets\n\n" + "".join(f"- {text}\n" for text in [*said, *warnings])
 
 
 # ---------------------------------------------------------------- builtin-brats

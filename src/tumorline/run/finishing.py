@@ -116,6 +116,12 @@ def _with_operating_point(info: ModelInfo, task: "Task") -> ModelInfo:
     return operating_point.with_operating_points(info, points)
 
 
+def _said_of(gate: "Gate") -> str:
+    if not gate.probability:
+        return "the gate of presence is open"
+    return f"masks are empty below a presence of {gate.probability:.2f}"
+
+
 def _weighed(gate: "Gate") -> str:
     """What a gate does to the validation windows."""
     (dice, dice_gated), (empty, empty_gated) = gate.dice, gate.left_empty
@@ -140,7 +146,7 @@ def _with_gate(info: ModelInfo, weights: Weights, task: "Task", notify: Notify) 
     cases = task.split.cases("validation")
     gates = choose_gates(network, open_windows(task.dataset), task.dataset, cases, info, task.config.model.gate)
     for region, gate in zip(info.regions, gates, strict=True):
-        notify(f"{region}: masks are empty below a presence of {gate.probability:.2f}{_weighed(gate) if cases else ''}")
+        notify(f"{region}: {_said_of(gate)}{_weighed(gate) if cases else ''}")
     info = info.with_metrics(presence_gate=describe_gates(info, gates))
     weights = {**weights, "gate": np.array([gate.logit for gate in gates], np.float32)}
     save_model(task.run / WEIGHTS_NAME, weights, info)
