@@ -14,13 +14,20 @@ def silent(_message: str) -> None:
 
 
 def minutely(what: str, notify: Notify) -> Progress:
-    """A line a minute, with about how long the rest takes; none of work that is done sooner."""
+    """A line a minute, with about how long the rest takes; none of work that is done sooner.
+
+    Where the count begins anew, as with the next cell of a matrix, so does the time that the rest is reckoned from.
+    """
     began = said = time.monotonic()
+    before = 0
 
     def show(done: int, total: int) -> None:
-        nonlocal said
+        nonlocal began, said, before
         now = time.monotonic()
-        if now - said >= LINE_SECONDS and done < total:
+        if done < before:
+            began = now
+        before = done
+        if now - said >= LINE_SECONDS and began < now and done < total:
             said = now
             notify(f"{what} {done}/{total}, {left_in_words((now - began) / max(1, done) * (total - done))}")
 
