@@ -50,7 +50,10 @@ NETWORKS = {
         ["data.image_size=256", "model.options.widths=[32, 64, 128, 256, 512]"],
     ),
     "Lite0 U-Net, 192 px, configs/lite0.toml": (HERE.parent / "configs" / "lite0.toml", []),
-    "Lite0 U-Net, 256 px, configs/builtin.toml": (HERE.parent / "configs" / "builtin.toml", []),
+    "Lite0 U-Net, 256 px, configs/builtin.toml": (
+        HERE.parent / "configs" / "builtin.toml",
+        ["model.options.presence=false"],  # one output, as the other loops expect it
+    ),
 }
 Step = Callable[[], None]
 
@@ -100,7 +103,7 @@ def learn(loop: Loop, image: Tensor, target: Tensor) -> None:
         image = image.contiguous(memory_format=torch.channels_last)
     with loop.machine.autocast():
         logits = loop.trainee(image)
-    loop.update_weights(loop.criterion(logits.float(), target), step=100)
+    loop.update_weights(loop.objective.criterion(logits.float(), target), step=100)
 
 
 def monai_batches(task: Task, workers: int) -> Iterator[dict[str, Tensor]]:
