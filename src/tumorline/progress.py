@@ -24,7 +24,7 @@ def minutely(what: str, notify: Notify) -> Progress:
     def show(done: int, total: int) -> None:
         nonlocal began, said, before
         now = time.monotonic()
-        if done < before:
+        if done <= before:
             began = now
         before = done
         if now - said >= LINE_SECONDS and began < now and done < total:
