@@ -12,8 +12,8 @@ from tumorline.data.dataset import Dataset
 from tumorline.training.machine import Machine
 from tumorline.training.teacher import Teacher, imitation, open_teacher
 
-Outputs = list[tuple[float, Tensor]]
-"""Those of a network, each with its weight; of one with a presence head the last one is presence."""
+Weighed = list[tuple[float, Tensor]]
+"""The outputs of a network, each with its weight; of one with a presence head the last one is presence."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Objective:
             return self.truth_loss(weighed, samples.target)
         return self.taught_loss(self.teacher, weighed, samples)
 
-    def truth_loss(self, outputs: Outputs, target: Tensor) -> Tensor:
+    def truth_loss(self, outputs: Weighed, target: Tensor) -> Tensor:
         """Of the masks, and of presence where the network tells it."""
         terms = []
         if models.has_presence(self.network):
@@ -52,7 +52,7 @@ class Objective:
         terms += [weight * self.criterion(logits.float(), target) for weight, logits in outputs]
         return torch.stack(terms).sum()
 
-    def taught_loss(self, teacher: Teacher, outputs: Outputs, samples: Samples) -> Tensor:
+    def taught_loss(self, teacher: Teacher, outputs: Weighed, samples: Samples) -> Tensor:
         """Of the masks and of the teacher's answers; samples that are not labelled have the latter's alone."""
         labelled = samples.labelled
         share = torch.where(labelled, self.config.teacher_share, 1.0)
