@@ -4,15 +4,18 @@
     python benchmarks/comparison.py evaluations/matrix benchmarks/cross_dataset.md
 
 The table goes between the markers of the Markdown file, the figures to benchmarks/results/<name of the Markdown>.json.
+Of scans in a matrix the counts by slice (`presence.csv`) are kept in benchmarks/results/<name of the Markdown>/.
 The pages with pictures stay where they are: the pictures are the data's.
 """
 
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 from table import write_table
+from tumorline.run_folder import PRESENCE_NAME
 
 RESULTS = Path(__file__).parent / "results"
 LEFT_OUT = {"disagreements", "dice_of_cases"}
@@ -24,6 +27,14 @@ def main(folder: Path, target: Path) -> None:
     result = _without_cases(json.loads(path.read_text()))
     (RESULTS / f"{target.stem}.json").write_text(json.dumps(result, indent=1) + "\n")
     write_table(target, contenders(result) if "contenders" in result else cells(result))
+    keep_presence(folder, RESULTS / target.stem)
+
+
+def keep_presence(folder: Path, target: Path) -> None:
+    """Of each cell of a matrix in how many slices of a scan something is there, drawn or found."""
+    for path in sorted(folder.glob(f"*/{PRESENCE_NAME}")):
+        target.mkdir(exist_ok=True)
+        shutil.copyfile(path, target / f"{path.parent.name}.csv")
 
 
 def contenders(result: dict[str, Any]) -> list[list[str]]:
