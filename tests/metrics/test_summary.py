@@ -53,11 +53,22 @@ def test_each_figure_is_the_one_of_its_name(name: str) -> None:
     assert len({scores.dice, scores.iou, scores.precision, scores.recall, scores.nsd, scores.hd95}) == 6
 
 
-def test_distances_in_mm_and_in_pixels_are_not_passed_off_as_one_unit() -> None:
-    rows = [row("a", "p", 1.0), Row("b", "q", {}, "test", "tumour", score_case(TRUTH, TRUTH, (1.0, 1.0)))]
+def test_distances_in_mm_and_in_pixels_have_no_mean_but_by_source() -> None:
+    own, other = {"source": "a"}, {"source": "b"}
+    picture = Row("a", "p", own, "test", "tumour", score_case(TRUTH, TRUTH, None))
+    volume = Row("b", "q", other, "test", "tumour", score_case(TRUTH, TRUTH, (1.0, 1.0)))
+    both = summarise_rows([picture, volume])
     for name in ("hd95", "average_surface_distance", "signed_offset", "lesion_hd95"):
-        assert summarise_rows(rows).to_json()[name]["unit"] == "mixed mm and px"
-        assert summarise_rows(rows[:1]).to_json()[name]["unit"] == "px"
+        figure = getattr(both, name)
+        assert (figure.mean, figure.unit) == (None, "")
+        assert figure.warning == "undefined: distances in mm and in pixels have no mean"
+        assert getattr(summarise_rows([picture]), name).unit == "px"
+    assert both.dice.mean == 1
+    groups = by_group([picture, volume], "source")
+    assert {name: (group.hd95_detected.mean, group.hd95_detected.unit) for name, group in groups.items()} == {
+        "a": (0, "px"),
+        "b": (0, "mm"),
+    }
 
 
 def test_a_miss_counts_in_the_average_surface_distance_and_not_in_that_of_the_detected() -> None:

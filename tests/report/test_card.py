@@ -54,5 +54,5 @@ def test_the_card_of_several_regions_states_each_with_its_volumes(
     assert "whole tumour 0.5 (temperature 1.00), tumour core 0.4 (temperature 2.00), enhancing tumour 0.3" in card
     assert "The mean over regions of the Dice by patient is **0." in card
     assert card.count("| absolute volume error, ml |") == 3
-    assert card.count("| predicted where there is none, ml |") == 1, "one case lacks the innermost region"
+    assert card.count("| predicted where there is none, ml (1 patient) |") == 1, "one case lacks the innermost region"
     assert "- enhancing_tumour: 0 of 5 tumours were missed altogether" in card

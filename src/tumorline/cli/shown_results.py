@@ -61,17 +61,22 @@ def _of_sources(figures: "RegionSummary") -> "Iterator[str]":
     """The Dice in each of several sources."""
     for name, group in figures.by_attribute.get("source", {}).items():
         if group.tumour_cases:
-            missed = f"missed {group.missed} of {group.tumour_cases}"
+            missed = f"missed {group.missed} of {group.tumour_cases}, {_detected(group.hd95_detected)}"
             yield f"{name}: Dice by patient {format_number(group.dice.mean)} {_interval(group.dice)}, {missed}"
 
 
+def _detected(hd95: "Figure") -> str:
+    """Not of sources that measure in pixels and in mm together."""
+    return f"HD95 over detected {format_number(hd95.mean, 1)} {hd95.unit}".rstrip()
+
+
 def _headline_lines(figures: "Metrics") -> "Iterator[str]":
-    dice, hd95 = figures.dice, figures.hd95_detected
+    dice = figures.dice
     yield f"over cases {format_number(dice.mean_over_cases)}, median patient {format_number(dice.median)}"
     yield f"missed {figures.missed} of {figures.tumour_cases} tumours"
     yield f"false lesions {count_false_lesions(figures)}"
     yield f"false positives {'on ' if figures.tumour_free_cases else ''}{count_false_positives(figures)}"
-    yield f"HD95 over detected {format_number(hd95.mean, 1)} {figures.hd95.unit}"
+    yield _detected(figures.hd95_detected)
     if figures.truth_ml:
         yield count_volumes(figures)
     size = "volume" if figures.truth_ml else "area"

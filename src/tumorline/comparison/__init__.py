@@ -60,7 +60,7 @@ def compare(
     refuse_seen(runs, study)
     regions = common_regions(runs)
     cases = common_cases(runs, regions, study)
-    metrics = compared_metrics(row for run in runs for row in run.rows.values())
+    metrics = compared_metrics([row for run in runs for row in run.rows.values()])
     means = [average_patients(runs, cases, region, metrics) for region in regions]
     matched = match_contenders(contenders, reference)
     pairs = [pair for metric in metrics for pair in compare_pairs(metric, matched, means, bool(groups))]

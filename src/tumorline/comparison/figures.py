@@ -24,7 +24,7 @@ from tumorline.errors import UserError, did_you_mean
 from tumorline.metrics import comparison as tests
 from tumorline.metrics.case import CaseScores
 from tumorline.metrics.comparison import LEVEL, Difference
-from tumorline.metrics.summary import DISTANCES, FIGURES, VOLUME_FIGURES, Row, figure, with_unit
+from tumorline.metrics.summary import DISTANCES, FIGURES, VOLUME_FIGURES, Row, figure, figures_of
 
 MERIT: dict[str, Callable[[float], float]] = {
     "dice": lambda mean: mean,
@@ -66,8 +66,13 @@ class _Difference(NamedTuple):
     by_patient: FloatArray
 
 
-def compared_metrics(rows: Iterable[Row]) -> list[str]:
-    """Those that all rows have."""
+def compared_metrics(rows: Sequence[Row]) -> list[str]:
+    """Those that all rows have, and in one unit."""
+    mixed = len({row.scores.unit for row in rows}) > 1
+    return [metric for metric in _metrics_of(rows) if not (mixed and metric in DISTANCES)]
+
+
+def _metrics_of(rows: Sequence[Row]) -> list[str]:
     in_ml = all(row.scores.volume_error_ml is not None for row in rows)
     return [metric for metric in MERIT if in_ml or metric not in VOLUME_FIGURES]
 
@@ -175,11 +180,7 @@ def describe_contender(contender: Contender, cases: Sequence[str], means: Patien
 
 def compared_figures(rows: Sequence[Row]) -> ComparedFigures:
     """The metrics that are compared, of one contender in one region; distances with their unit."""
-    found = {metric: figure(rows, VALUES[metric]) for metric in compared_metrics(rows)}
-    unit = " and ".join(sorted({row.scores.unit for row in rows}))
-    return ComparedFigures(
-        **{metric: with_unit(value, unit) if metric in DISTANCES else value for metric, value in found.items()}
-    )
+    return ComparedFigures(**figures_of(rows, {metric: VALUES[metric] for metric in _metrics_of(rows)}))
 
 
 def rank_contenders(contenders: Sequence[Contender], means: Sequence[PatientMeans]) -> list[Ranked]:

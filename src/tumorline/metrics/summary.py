@@ -42,6 +42,7 @@ UNDEFINED = Figure(
     patients=0,
     warning="undefined: no case has a value",
 )
+UNPOOLED = UNDEFINED.model_copy(update={"warning": "undefined: distances in mm and in pixels have no mean"})
 
 Value = Callable[[CaseScores], float | None]
 
@@ -111,11 +112,8 @@ def summarise_rows(rows: Sequence[Row]) -> Metrics:
     """
     scores = [row.scores for row in rows]
     tumour_free = [score for score in scores if not score.has_tumour]
-    units = sorted({score.unit for score in scores})
-    unit = "mixed mm and px" if len(units) > 1 else "".join(units)
-    figures = {name: figure(rows, value) for name, value in FIGURES.items()}
     found = Metrics(
-        **_with_units(figures, unit),
+        **figures_of(rows, FIGURES),
         cases=len(rows),
         patients=len({row.group for row in rows}),
         tumour_cases=len(rows) - len(tumour_free),
@@ -127,25 +125,17 @@ def summarise_rows(rows: Sequence[Row]) -> Metrics:
         false_positive_rate=sum(score.invented for score in tumour_free) / len(tumour_free) if tumour_free else None,
         dice_all=figure(rows, lambda score: score.dice_all).mean,
     )
-    return found.model_copy(update=_figures_of_volumes(rows, unit)) if _have_ml(rows) else found
+    return found.model_copy(update=_figures_of_volumes(rows)) if _have_ml(rows) else found
 
 
-def _with_units(figures: Mapping[str, Figure], unit: str) -> dict[str, Any]:
-    return {name: with_unit(found, unit) if name in DISTANCES else found for name, found in figures.items()}
-
-
-def _figures_of_volumes(rows: Sequence[Row], unit: str) -> dict[str, Any]:
-    figures = {name: figure(rows, value) for name, value in VOLUME_FIGURES.items()}
-    return {**_with_units(figures, unit), "brats2023_lesions": _lesions([row.scores for row in rows], "brats2023_")}
+def _figures_of_volumes(rows: Sequence[Row]) -> dict[str, Any]:
+    lesions = _lesions([row.scores for row in rows], "brats2023_")
+    return {**figures_of(rows, VOLUME_FIGURES), "brats2023_lesions": lesions}
 
 
 def _have_ml(rows: Sequence[Row]) -> bool:
     """Whether there are volumes of known spacing among the rows."""
     return any(row.scores.truth_ml is not None for row in rows)
-
-
-def with_unit(found: Figure, unit: str) -> Figure:
-    return found.model_copy(update={"unit": unit})
 
 
 def _lesions(scores: Sequence[CaseScores], prefix: str = "") -> Lesions | None:
@@ -204,6 +194,19 @@ def by_size(rows: Sequence[Row]) -> dict[str, SizeGroup]:
     return {name: _size_group(members, in_ml) for name, members in groups.items() if members}
 
 
+def figures_of(rows: Sequence[Row], values: Mapping[str, Value]) -> dict[str, Any]:
+    """A figure of each value, by name; distances with their unit."""
+    return {name: (distance if name in DISTANCES else figure)(rows, value) for name, value in values.items()}
+
+
+def distance(rows: Sequence[Row], value: Value) -> Figure:
+    """One figure of the rows with its unit; undefined where it is in mm for some and in pixels for others."""
+    units = {row.scores.unit for row in rows if value(row.scores) is not None} or {row.scores.unit for row in rows}
+    if len(units) > 1:
+        return UNPOOLED
+    return figure(rows, value).model_copy(update={"unit": "".join(units)})
+
+
 def figure(rows: Sequence[Row], value: Value) -> Figure:
     """One figure of the rows, as `figure_of`."""
     return figure_of((row.group, value(row.scores)) for row in rows)
@@ -258,7 +261,7 @@ def interval(values: npt.NDArray[np.float64], resamples: int = RESAMPLES) -> lis
 
 def _short_summary(rows: Sequence[Row]) -> GroupSummary:
     found = GroupSummary(
-        **{name: figure(rows, FIGURES[name]) for name in SHORT},
+        **figures_of(rows, {name: FIGURES[name] for name in SHORT}),
         cases=len(rows),
         tumour_cases=sum(row.scores.has_tumour for row in rows),
         patients=len({row.group for row in rows}),

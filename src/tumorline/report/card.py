@@ -27,7 +27,7 @@ from tumorline.model_info import ModelInfo
 from tumorline.report.content import CardFigures, CardRegion
 from tumorline.report.frame import harmless, shown_count
 from tumorline.report.region import size_limits, subset_rows
-from tumorline.results import RegionSummary, Summary, mean_dice_over_regions, read_summary
+from tumorline.results import Figure, Summary, mean_dice_over_regions, read_summary
 from tumorline.run_folder import CARD_NAME, SUMMARY_NAME, WEIGHTS_NAME
 
 FIGURES = (
@@ -108,7 +108,7 @@ def _region_content(summary: Summary, region: str) -> CardRegion:
         "false_lesions": count_false_lesions(figures),
         "false_positives": count_false_positives(figures),
         "volumes": count_volumes(figures) if figures.truth_ml else "",
-        "rows": [(name, digits) for name, digits in FIGURES if getattr(figures, name) and _is_told(figures, name)],
+        "rows": [(name, digits) for name, digits in FIGURES if _is_told(getattr(figures, name))],
         "calibration": summary.calibration.get(region),
         "groups": [*figures.by_class.items(), *sizes, *figures.by_attribute.get(SOURCE, {}).items()],
         "presence": summary.presence.get(region, {}),
@@ -116,9 +116,8 @@ def _region_content(summary: Summary, region: str) -> CardRegion:
     }
 
 
-def _is_told(figures: RegionSummary, name: str) -> bool:
-    """What was predicted where there is no tumour, only where there is such a case."""
-    return name != "predicted_ml_tumour_free" or figures.tumour_free_cases > 0
+def _is_told(figure: Figure | None) -> bool:
+    return figure is not None and figure.mean is not None
 
 
 def _template() -> Any:

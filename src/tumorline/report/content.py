@@ -108,6 +108,7 @@ class RegionContent(FigureCharts):
     folds: Sequence[Fold]
     presence: Mapping[str, Presence]
     sources: Mapping[str, GroupSummary]
+    distances_by_source: Mapping[str, Figure]
     baselines: Mapping[str, Baseline]
     over_segmentation: SizeContent | None
     calibration: CalibrationContent | None

@@ -36,6 +36,7 @@ def region_content(summary: Summary, region: str, rows: Sequence[Row]) -> Region
         "folds": summary.folds_of(region),
         "presence": summary.presence.get(region, {}),
         "sources": figures.by_attribute.get(SOURCE, {}),
+        "distances_by_source": _distances_by_source(figures),
         "baselines": {name: scored[region] for name, scored in summary.baselines.items()},
         "over_segmentation": certainty.over_segmentation(figures, point, calibration),
         "calibration": certainty.calibration(calibration, point),
@@ -43,6 +44,13 @@ def region_content(summary: Summary, region: str, rows: Sequence[Row]) -> Region
         "stress": _stress(summary.robustness.get(region)),
         "subsets": subset_rows(summary, region),
     }
+
+
+def _distances_by_source(figures: RegionSummary) -> dict[str, Figure]:
+    """HD95 of detected tumours in each source, where their units have no mean in common."""
+    found = {name: group.hd95_detected for name, group in figures.by_attribute.get(SOURCE, {}).items()}
+    together = figures.hd95_detected.mean is not None
+    return {} if together else {name: hd95 for name, hd95 in found.items() if hd95.mean is not None}
 
 
 def below_background(figures: RegionSummary) -> bool:
