@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 import tumorline
 from tests.conftest import PairFolder, blob
+from tests.sources import save_volume
 from tumorline.audit import describe
 from tumorline.cli import app
 from tumorline.errors import UserError
@@ -53,6 +54,23 @@ def test_a_matrix_tells_in_domain_from_external(
     assert [row["false_positive_rate"] != "" for row in rows] == [False, False, True]
     assert 'href="run--others/report.html"' in (tmp_path / "out" / "matrix.html").read_text()
     assert (tmp_path / "out" / "run--others" / "report.html").is_file()
+
+
+def test_of_scans_the_matrix_counts_slices(tiny_run: Path, tmp_path: Path) -> None:
+    """Two scans of four slices, the first of which has no tumour: no scan is tumour-free, a slice of each is."""
+    for number in range(2):
+        pictures = [blob(32, 700 + 4 * number + place) for place in range(4)]
+        pictures[0] = (pictures[0][0], np.zeros_like(pictures[0][1]))
+        for kind, slices in zip(("images", "masks"), zip(*pictures, strict=True), strict=True):
+            save_volume(tmp_path / "scans" / kind / f"s{number}.nii.gz", list(slices))
+    result = tumorline.cross_evaluate([tiny_run], [str(tmp_path / "scans")], output=tmp_path / "out")
+    (cell,) = result["cells"]
+    assert cell["figures"]["tumour_free_cases"] == 0
+    assert (cell["presence"]["free"], cell["presence"]["tumour"]) == (2, 6)
+    assert f"a tumour drawn in {cell['presence']['false_positives']} of 2 slices without one" in result["sentences"][0]
+    (row,) = read_csv(tmp_path / "out" / "matrix.csv")
+    assert (row["images_free"], row["images_tumour"], row["images_found"]) == ("2", "6", str(cell["presence"]["found"]))
+    assert f"<b>{row['images_free_drawn']} of 2</b>" in (tmp_path / "out" / "matrix.html").read_text()
 
 
 def test_a_cell_that_cannot_be_evaluated_says_why_and_the_others_go_on(

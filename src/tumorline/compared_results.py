@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from tumorline.own_files import Count, Limits, Number
-from tumorline.results import Figure, Origin, RegionSummary, Result, ResultWarning, Warned
+from tumorline.results import Figure, Origin, Presence, RegionSummary, Result, ResultWarning, Warned
 
 Measured = Annotated[int | float, Field(ge=-1e15, le=1e15)]
 """A number that stays whole where it was."""
@@ -22,6 +22,8 @@ class MatrixCell(Warned):
     region: str = ""
     """Empty where the cell could not be evaluated, and in files from before there were several."""
     figures: RegionSummary | None = None
+    presence: Presence | None = None
+    """Image by image, slices of volumes too; None in files from before it was kept."""
     cases: Count = 0
     patients: Count = 0
     warnings: list[ResultWarning] = Field(default=[])

@@ -10,6 +10,7 @@ from tumorline.compared_results import Matrix, MatrixCell, MatrixModel
 from tumorline.config import load_config
 from tumorline.data.dataset import Dataset
 from tumorline.errors import UserError
+from tumorline.evaluation.presence import ALL
 from tumorline.evaluation.status import case_status
 from tumorline.evaluation.tables import read_rows
 from tumorline.files import write_csv, write_json
@@ -25,6 +26,15 @@ MATRIX_NAME = "matrix.json"
 TABLE_NAME = "matrix.csv"
 VOLUME_COLUMNS = ("truth_ml", "predicted_ml", "volume_error_ml", "volume_error_absolute_ml", "predicted_ml_tumour_free")
 """Means by patient, of volumes."""
+PRESENCE_COLUMNS = {
+    "images_free": "free",
+    "images_free_drawn": "false_positives",
+    "images_other": "other",
+    "images_other_drawn": "other_drawn",
+    "images_tumour": "tumour",
+    "images_found": "found",
+}
+"""Pictures and slices of volumes: without any label, with other labels only, with a tumour."""
 COLUMNS = (
     "model",
     "set",
@@ -48,6 +58,7 @@ COLUMNS = (
     "false_positive_low",
     "false_positive_high",
     *VOLUME_COLUMNS,
+    *PRESENCE_COLUMNS,
     "error",
 )
 Evaluate = Callable[[str, Dataset, Path], Summary]
@@ -127,6 +138,7 @@ def _cells(
             update={
                 "region": region,
                 "figures": figures,
+                "presence": summary.presence.get(region, {}).get(ALL),
                 **shared,
                 "dice_of_cases": dice[region],
                 "dice_of_patients": by_patient[region],
@@ -175,7 +187,9 @@ def _sentence(cell: MatrixCell, cells: Sequence[MatrixCell]) -> str | None:
     if figures.tumour_cases:
         found.append(f"{figures.missed} of {figures.tumour_cases} tumours missed")
     found.append(f"false lesions {count_false_lesions(figures)}")
-    if figures.tumour_free_cases:
+    if (presence := cell.presence) and presence.free:
+        found.append(f"a tumour drawn in {presence.false_positives} of {presence.free} slices without one")
+    elif figures.tumour_free_cases:
         found.append(f"a tumour drawn in {figures.invented} of {figures.tumour_free_cases} slices without one")
     if cell.orientation not in (None, "identity"):
         turn = str(cell.orientation).replace("_", " and ")
@@ -203,7 +217,9 @@ def _matrix_row(cell: MatrixCell) -> dict[str, object]:
     }
     if cell.figures is None:
         return named
-    return named | {"cases": cell.cases, "patients": cell.patients} | _matrix_figures(cell.figures)
+    counted = {"cases": cell.cases, "patients": cell.patients}
+    images = {column: getattr(cell.presence, name) for column, name in PRESENCE_COLUMNS.items() if cell.presence}
+    return named | counted | _matrix_figures(cell.figures) | images
 
 
 def _matrix_figures(figures: Metrics) -> dict[str, object]:

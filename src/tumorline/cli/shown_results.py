@@ -139,8 +139,15 @@ def matrix_row(cell: "MatrixCell", figures: "Metrics", with_region: bool) -> "di
         "interval": _interval(figures.dice),
         "missed": f"{figures.missed}/{figures.tumour_cases}",
         "false lesions": _false_lesions(figures),
-        "false positives": _share(figures.invented, figures.tumour_free_cases),
+        "false positives": _drawn_in_free(cell, figures),
     }
+
+
+def _drawn_in_free(cell: "MatrixCell", figures: "Metrics") -> str:
+    """Image by image, as the page has it; by case in files from before it was counted."""
+    if cell.presence:
+        return _share(cell.presence.false_positives, cell.presence.free)
+    return _share(figures.invented, figures.tumour_free_cases)
 
 
 def print_leaderboard(result: "Leaderboard") -> None:
