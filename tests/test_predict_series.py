@@ -3,6 +3,7 @@
 import csv
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -144,6 +145,60 @@ def test_loose_pictures_beside_a_series_stay_pictures(series: Path, tmp_path: Pa
     masks = [row["mask"] for row in rows_of(tmp_path / "out")]
     assert [mask.endswith(".nii.gz") for mask in masks].count(True) == 1
     assert len(masks) == 6
+
+
+OBJECTS = {"PR": "1.2.840.10008.5.1.4.1.1.11.1", "SR": "1.2.840.10008.5.1.4.1.1.88.22"}
+"""Modalities and SOP classes of what an archive exports beside images."""
+
+
+@pytest.fixture
+def objects(series: Path) -> Path:
+    """A presentation state, a report, a directory and a segmentation of five frames beside the slices."""
+    first = pydicom.dcmread(min(series.glob("*.dcm")))
+    for modality, kind in OBJECTS.items():
+        other = pydicom.Dataset()
+        other.Modality, other.SOPClassUID, other.PatientID = modality, kind, first.PatientID
+        other.SeriesInstanceUID = other.SOPInstanceUID = pydicom.uid.generate_uid()
+        other.file_meta = pydicom.dataset.FileMetaDataset()
+        other.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+        other.save_as(series / f"{modality}.dcm", enforce_file_format=True)
+    write_multi_frame(series / "X5.dcm", [0, 1, 2, 3, 4])
+    drawn = pydicom.dcmread(series / "X5.dcm")
+    drawn.Modality = "SEG"
+    drawn.save_as(series / "X5.dcm")
+    shutil.copy(series / "SR.dcm", series / "DICOMDIR")
+    return series
+
+
+def test_what_is_no_image_is_left_out_of_a_series_and_named(objects: Path, tmp_path: Path, program: Program) -> None:
+    shown = program("predict", objects, "--output", tmp_path / "out")
+    assert (shown.status, len(rows_of(tmp_path / "out"))) == (0, 1)
+    assert "left out are 3 DICOM files without an image of a scan (for example PR.dcm)" in shown.err
+    for path in objects.glob("[0-9]*.dcm"):
+        path.unlink()
+    alone = program("predict", objects, "--output", tmp_path / "none")
+    assert alone.status == 2
+    assert "no image in this folder" in alone.err
+
+
+def test_a_series_of_ct_is_refused_with_the_way_to_insist(tmp_path: Path, program: Program) -> None:
+    folder = draw(tmp_path / "ct", lambda _, own: own.update({"Modality": "CT", "SeriesDescription": "T1 post"}))
+    shown = program("predict", folder, "--output", tmp_path / "out")
+    assert shown.status == 2
+    assert "5 slices read as CT (its modality)" in shown.err
+    assert program("predict", "--channel", f"post_contrast={folder}", "--output", tmp_path / "insisted").status == 0
+
+
+def test_warnings_of_the_writer_which_may_quote_a_name_are_never_shown() -> None:
+    """From any thread: a filter of the moment, as `catch_warnings` sets it, holds in one only."""
+    script = (
+        "import threading, warnings, tumorline.write.dicom_seg\n"
+        "quoted = ('JANE-DOE is no name', UserWarning, 'base.py', 1, 'highdicom.base')\n"
+        "thread = threading.Thread(target=warnings.warn_explicit, args=quoted)\n"
+        "thread.start(); thread.join(); print('done')"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("done\n", "")
 
 
 @pytest.fixture

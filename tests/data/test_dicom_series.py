@@ -124,6 +124,9 @@ def test_a_slice_that_is_there_twice_is_named(tmp_path: Path) -> None:
         ({"ImagePositionPatient": []}, "ImagePositionPatient does not say where"),
         ({"PixelSpacing": [0.0, 1.0]}, "its PixelSpacing is 0 x 1"),
         ({"ImageType": ["ORIGINAL", "PRIMARY", "M", "MOSAIC"]}, "a mosaic"),
+        ({"PatientID": "OTHER"}, "its PatientID is not that of the 6 others of its series; it is foreign here"),
+        ({"StudyInstanceUID": "1.2.99"}, "its StudyInstanceUID is not that of the 6 others"),
+        ({"FrameOfReferenceUID": "1.2.99"}, "its FrameOfReferenceUID is not that of the 6 others"),
     ],
 )
 def test_a_foreign_slice_is_named(tmp_path: Path, elements: dict[str, Any], expected: str) -> None:
@@ -131,6 +134,11 @@ def test_a_foreign_slice_is_named(tmp_path: Path, elements: dict[str, Any], expe
     found = refusal(paths)
     assert expected in found
     assert paths[3].name in found or "even steps" in found
+
+
+def test_a_slice_that_does_not_say_whose_it_is_is_not_foreign(tmp_path: Path) -> None:
+    paths = write_series(tmp_path, change=lambda number, own: own.update({"PatientID": "" if number else "JANE"}))
+    assert len(opened(paths).slices) == 5
 
 
 def test_a_tilted_gantry_is_named(tmp_path: Path) -> None:
@@ -212,6 +220,9 @@ def test_a_file_of_many_frames_is_a_volume(tmp_path: Path) -> None:
         ({"RepetitionTime": 4000, "EchoTime": 100}, "t2"),
         ({"RepetitionTime": 600, "EchoTime": 9}, "pre_contrast"),
         ({"RepetitionTime": 2300, "EchoTime": 3, "InversionTime": 900, "ContrastBolusAgent": "GD"}, "post_contrast"),
+        ({"Modality": "CT", "SeriesDescription": "brain post contrast t1 protocol"}, "CT"),
+        ({"Modality": "PT"}, "PT"),
+        ({"Modality": "OT", "SeriesDescription": "AX T2 TSE"}, "t2"),
         ({"SeriesDescription": "ep2d_diff_ADC"}, ""),
         ({"SeriesDescription": "T2* GRE"}, ""),
         ({"SeriesDescription": "localizer", "RepetitionTime": 8, "EchoTime": 3}, ""),

@@ -24,7 +24,7 @@ from tumorline.formats.boundary import decode_one, max_bytes, require_regular, r
 from tumorline.user_text import says_nothing
 
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE  # its warnings quote identifiers
-warnings.filterwarnings("ignore", module="pydicom")
+warnings.filterwarnings("ignore", module="pydicom|highdicom")  # for all threads, as a filter of the moment is not
 
 HEADER_TAGS = ["PatientID", "PixelSpacing"]
 PIXEL_DATA = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")

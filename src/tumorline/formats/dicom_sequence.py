@@ -18,6 +18,7 @@ CONTRAST = re.compile(
     r"post|gado|(?<![a-z])gd|\+ ?c(?![a-z])|(?<![a-z])ce(?![a-z])|c\+|contrast|(?<![a-z])km(?![a-z])|\+$"
 )
 NATIVE = re.compile(r"(?<![a-z])pre(?![a-z])|with.?out|w/o|nativ|non.?contrast|(?<![a-z])no.?contrast")
+OTHER_MODALITIES = ("CT", "PT", "NM", "US", "CR", "DX", "XA", "RF", "MG")
 SHORT_TE_MS, SHORT_TR_MS, LONG_TE_MS, LONG_TR_MS = 30, 1200, 60, 2000
 FLAIR_TI_MS, T1_TI_MS = (1500, 3500), (300, 1300)
 
@@ -35,8 +36,11 @@ class _Said(NamedTuple):
 def recognise_sequence(header: pydicom.Dataset) -> tuple[str, str]:
     """The sequence (flair, post_contrast, pre_contrast, t2; empty where it is none or not told) and by what.
 
-    The reason quotes what was matched, and nothing else of the headers, where a name may stand.
+    Of images that are no MR it is the modality.
+        The reason quotes what was matched, and nothing else of the headers, where a name may stand.
     """
+    if (modality := header.get("Modality")) in OTHER_MODALITIES:
+        return str(modality), "its modality"
     said = _read_words(header)
     if other := OTHER.search(said.words):
         return "", f"its words hold '{other[0]}'"

@@ -34,7 +34,10 @@ class DicomSeries:
 
     slices: tuple[SeriesSlice, ...]
     sequence: str
-    """Which sequence its headers tell, one of `layouts.volumes.SEQUENCES`; empty where they do not."""
+    """Which sequence its headers tell, one of `layouts.volumes.SEQUENCES`; empty where they do not.
+
+    Of other images than MR the modality.
+    """
     reason: str
     """By what the sequence was recognised."""
     study: str

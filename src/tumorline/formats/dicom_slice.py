@@ -24,6 +24,10 @@ APART_BY = {
     "ContentTime": "times",
 }
 """What may tell several slices at one place apart, and its words."""
+SHARED = ("PatientID", "StudyInstanceUID", "FrameOfReferenceUID")
+"""What is one of all slices of a series that state it."""
+NO_IMAGES = ("SEG", "PR", "KO", "SR", "DOC", "REG", "RWV", "FID", "PLAN", "RTSTRUCT", "RTPLAN", "RTDOSE", "RTRECORD")
+"""Modalities of objects that lie beside images and are none of a scan."""
 Numbers = tuple[float, ...]
 Floats = npt.NDArray[np.float64]
 
@@ -48,6 +52,8 @@ class SeriesSlice(NamedTuple):
     """InstanceNumber."""
     apart: tuple[str, ...]
     """Values of `APART_BY`."""
+    shared: tuple[str, ...]
+    """Values of `SHARED`, empty where not stated. Never to be quoted: they identify."""
     inverted: bool
     """Whether low values are bright."""
 
@@ -58,11 +64,16 @@ class SlicePlace(NamedTuple):
     series: str
     """SeriesInstanceUID; empty where it has none or cannot be read."""
     places: frozenset[tuple[float, ...]]
+    is_image: bool = True
+    """Not a report, a presentation state or a segmentation. A file that cannot be read may be one: decoding says so."""
 
 
 def read_slice_place(path: Path) -> SlicePlace:
     """Of a file of many frames the places are as many as its frames."""
-    tags = ["SeriesInstanceUID", "NumberOfFrames", "ImagePositionPatient", "PerFrameFunctionalGroupsSequence"]
+    tags = [
+        *("SeriesInstanceUID", "Modality", "Rows", "SOPClassUID"),
+        *("NumberOfFrames", "ImagePositionPatient", "PerFrameFunctionalGroupsSequence"),
+    ]
     try:
         with decode_one(path, "DICOM", quote=False):
             require_regular(path)
@@ -71,9 +82,15 @@ def read_slice_place(path: Path) -> SlicePlace:
             stated = int(header.get("NumberOfFrames") or 1)
             frames = min(stated, len(header.get("PerFrameFunctionalGroupsSequence") or ()))
             places = [tuple(map(float, position))] if position else [(float(frame),) for frame in range(frames)]
-            return SlicePlace(str(header.get("SeriesInstanceUID") or ""), frozenset(places))
+            return SlicePlace(str(header.get("SeriesInstanceUID") or ""), frozenset(places), _is_image(header))
     except UserError:
         return SlicePlace("", frozenset())
+
+
+def _is_image(header: pydicom.Dataset) -> bool:
+    """A file of a class of its own that has no rows is an object without pixels; one without a class is damaged."""
+    no_pixels = "Rows" not in header and bool(header.get("SOPClassUID"))
+    return not no_pixels and header.get("Modality") not in NO_IMAGES
 
 
 def read_slice_header(path: Path) -> pydicom.Dataset:
@@ -122,6 +139,7 @@ def _slice(path: Path, header: pydicom.Dataset, frame: int, places: Sequence[pyd
         geometry["ImagePositionPatient"],
         None if header.get("InstanceNumber") is None else int(header.InstanceNumber),
         tuple(str(_first_value(places, keyword)) for keyword in APART_BY),
+        tuple(str(header.get(keyword) or "").strip() for keyword in SHARED),
         is_inverted(header),
     )
 

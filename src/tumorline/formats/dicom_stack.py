@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tumorline.errors import UserError
-from tumorline.formats.dicom_slice import APART_BY, Floats, SeriesSlice
+from tumorline.formats.dicom_slice import APART_BY, SHARED, Floats, SeriesSlice
 
 FEWEST = 3
 """Slices that are a volume."""
@@ -38,16 +38,29 @@ def refuse_strays(by_series: dict[str, list[SeriesSlice]]) -> None:
 
 
 def require_alike(slices: Sequence[SeriesSlice]) -> None:
-    """Raise UserError for a slice whose size, spacing or orientation is not that of most of the others."""
+    """Raise UserError for a slice whose owner, size, spacing or orientation is not that of most of the others."""
     if len(slices) < FEWEST:
         raise UserError(
             f"{slices[0].path}: a series of {len(slices)} slices; a volume has {FEWEST} and more. "
             "Give a file by itself to have it read as a picture"
         )
+    for place, keyword in enumerate(SHARED):
+        _require_shared(slices, keyword, [one.shared[place] for one in slices])
     _require_same(slices, "size", [(one.size[1], one.size[0]) for one in slices], " x ")
     for name in ("spacing_mm", "orientation"):
         values = [tuple(round(value / PARALLEL) * PARALLEL for value in getattr(one, name)) for one in slices]
         _require_same(slices, {"spacing_mm": "pixel spacing"}.get(name, name), values, " / ")
+
+
+def _require_shared(slices: Sequence[SeriesSlice], keyword: str, values: Sequence[str]) -> None:
+    """Of the slices that state it; what identifies is not quoted."""
+    ((usual, count),) = Counter(filter(None, values)).most_common(1) or [("", 0)]
+    for one, value in zip(slices, values, strict=True):
+        if value not in ("", usual):
+            raise UserError(
+                f"{one.path}: its {keyword} is not that of the {count} others of its series; it is foreign here, "
+                "take it away"
+            )
 
 
 def _require_same(slices: Sequence[SeriesSlice], name: str, values: Sequence[tuple[float, ...]], joint: str) -> None:

@@ -134,11 +134,12 @@ def _jobs_of_folder(
     """The cases of a folder, and its folders that cannot be listed, each with the name of its results."""
     of_series = [scan for scan in slices.scans if scan.root == given]
     had_slices = any(path in slices.used for path in selection.images)
-    selection = replace(selection, images=tuple(path for path in selection.images if path not in slices.used))
+    others = tuple(path for path in selection.images if path not in slices.used | slices.objects)
+    selection = replace(selection, images=others)
     if not selection.images and not selection.problems and not scans and not had_slices:
         raise UserError(f"{given}: no {_wanted(channels)} in this folder{_seen(selection)}; accepted are {_accepted()}")
     if notify and selection.remark:
-        found = len(selection.images) + len(scans)
+        found = len(selection.images) + len(scans) + len(of_series)
         notify(f"{given}: images only, {found} of them; left out are {selection.remark}")
     locked = [PredictionJob((path,), path.relative_to(given), problem=why) for path, why in selection.problems.items()]
     single = [PredictionJob((path,), without_suffix(path.relative_to(given))) for path in selection.images]

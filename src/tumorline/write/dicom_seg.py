@@ -1,6 +1,5 @@
 """Masks of a DICOM series as a DICOM segmentation object, which refers to the slices that it was drawn on."""
 
-import warnings
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -67,8 +66,7 @@ def write_dicom_seg(
     """
     require_extra("highdicom", "writing DICOM segmentations", "dicom")
     source = series.slices[0].path
-    with decode_one(source, "DICOM source of a segmentation", quote=False), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # highdicom's warnings quote identifiers
+    with decode_one(source, "DICOM source of a segmentation", quote=False):
         segmentation = _segmentation(masks, regions, series, author)
     content = BytesIO()
     segmentation.save_as(content)

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from tumorline.data.layouts.gather import channels_there
 from tumorline.errors import UserError
 from tumorline.formats.decode import is_dicom, without_suffix
+from tumorline.wording import is_or_are, numbered
 
 if TYPE_CHECKING:
     from tumorline.formats.dicom_series import DicomSeries
+    from tumorline.formats.dicom_slice import SlicePlace
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class SeriesFound:
     scans: list[SeriesScan] = field(default_factory=list)
     used: set[Path] = field(default_factory=set)
     """Files that are no pictures by themselves."""
+    objects: set[Path] = field(default_factory=set)
+    """Files that hold no image of a scan."""
     remarks: list[str] = field(default_factory=list)
     """How each series was understood, to be confirmed by whoever knows."""
 
@@ -66,7 +70,9 @@ def gather_series(
     found = SeriesFound()
     studies: dict[str, list[_Member]] = defaultdict(list)
     for root, pictures in places:
-        for folder, files in _folders_of_slices(pictures).items():
+        slices, objects = _folders_of_slices(pictures)
+        _leave_out(found, root, objects)
+        for folder, files in slices.items():
             found.used.update(files)
             name = folder.relative_to(root) if folder.is_relative_to(root) else without_suffix(Path(root.name))
             name = name if name.parts else Path(root.resolve().name or "series")
@@ -83,6 +89,13 @@ def gather_series(
     return found
 
 
+def _leave_out(found: SeriesFound, root: Path, objects: Sequence[Path]) -> None:
+    if objects:
+        found.objects.update(objects)
+        count = f"{is_or_are(len(objects))} {numbered(len(objects), 'DICOM file')}"
+        found.remarks.append(f"{root}: left out {count} without an image of a scan (for example {objects[0].name})")
+
+
 def _open_series(files: Sequence[Path]) -> "list[DicomSeries]":
     from tumorline.formats.dicom_series import open_series  # imports pydicom
 
@@ -92,7 +105,7 @@ def _open_series(files: Sequence[Path]) -> "list[DicomSeries]":
 def series_at(place: Path) -> "DicomSeries":
     """The one series of a folder, or of a file of many frames. Raises UserError where there is none, or another."""
     listed = sorted(place.iterdir()) if place.is_dir() else [place]
-    files = [path for path in listed if path.is_file() and is_dicom(path)]
+    files = [path for path in listed if path.is_file() and is_dicom(path) and _place_of(path).is_image]
     found = _open_series(files) if files else []
     if len(found) != 1:
         raise UserError(
@@ -105,10 +118,10 @@ def holds_series(path: Path) -> bool:
     """Whether a file is DICOM of so many frames that it is a volume by itself."""
     if not is_dicom(path):
         return False
-    from tumorline.formats.dicom_slice import read_slice_place
     from tumorline.formats.dicom_stack import FEWEST
 
-    return len(read_slice_place(path).places) >= FEWEST
+    place = _place_of(path)
+    return place.is_image and len(place.places) >= FEWEST
 
 
 def describe_series(series: "DicomSeries") -> str:
@@ -127,25 +140,36 @@ def note_on_sequence(series: "DicomSeries", channel: str) -> str:
     return f"{series.paths[0].parent}: taken as {channel}, {told}{reason}"
 
 
-def _folders_of_slices(pictures: Iterable[Path]) -> dict[Path, list[Path]]:
-    """Folders in which a series has slices enough for a volume, with the files of such series and what strayed in."""
-    by_folder: dict[Path, list[Path]] = defaultdict(list)
-    for path in pictures:
-        if is_dicom(path):
-            by_folder[path.parent].append(path)
-    chosen = {place: _slices_of_volumes(files) for place, files in by_folder.items()}
-    return {place: files for place, files in chosen.items() if files}
+def _place_of(path: Path) -> "SlicePlace":
+    from tumorline.formats.dicom_slice import read_slice_place  # imports pydicom
+
+    return read_slice_place(path)
 
 
-def _slices_of_volumes(files: Sequence[Path]) -> list[Path]:
+def _folders_of_slices(pictures: Iterable[Path]) -> tuple[dict[Path, list[Path]], list[Path]]:
+    """Folders in which a series has slices enough for a volume, with the files of such series and what strayed in.
+
+    Beside them the DICOM files that hold no image.
+    """
+    by_folder: dict[Path, dict[Path, SlicePlace]] = defaultdict(dict)
+    objects = []
+    for path in filter(is_dicom, pictures):
+        place = _place_of(path)
+        if place.is_image:
+            by_folder[path.parent][path] = place
+        else:
+            objects.append(path)
+    chosen = {folder: _slices_of_volumes(files) for folder, files in by_folder.items()}
+    return {folder: files for folder, files in chosen.items() if files}, objects
+
+
+def _slices_of_volumes(files: "Mapping[Path, SlicePlace]") -> list[Path]:
     """Slices at fewer places than a volume needs are strays where they are few beside one, else pictures."""
-    from tumorline.formats.dicom_slice import read_slice_place
     from tumorline.formats.dicom_stack import FEWEST
 
     by_series: dict[str, list[Path]] = defaultdict(list)
     places: dict[str, set[tuple[float, ...]]] = defaultdict(set)
-    for path in files:
-        place = read_slice_place(path)
+    for path, place in files.items():
         by_series[place.series].append(path)
         places[place.series] |= place.places
     by_series.pop("", None)
@@ -165,9 +189,11 @@ def _add_single_scans(found: SeriesFound, members: Sequence[_Member], channels: 
         if has_channel and member.series.sequence != channel:
             found.remarks.append(f"{what}; left out, the model takes {channel}")
             continue
-        found.remarks.append(f"{what}; where it is another, give --channel {channel or 'NAME'}=FOLDER")
         alone = sum(other.folder == member.folder for other in members) == 1
-        found.scans.append(_single_scan(member, channel, alone))
+        scan = _single_scan(member, channel, alone)
+        found.scans.append(scan)
+        if not scan.problem:
+            found.remarks.append(f"{what}; where it is another, give --channel {channel or 'NAME'}=FOLDER")
 
 
 def _single_scan(member: _Member, channel: str, alone: bool) -> SeriesScan:
