@@ -103,6 +103,14 @@ def test_slices_of_a_folder_are_one_case_and_what_they_are_is_said(sender: Sende
     assert found.left_out == {"jane/DICOMDIR": "a file of the system"}
 
 
+def test_a_report_in_a_folder_of_its_own_costs_nothing(sender: Sender, tmp_path: Path) -> None:
+    sender.slices(tmp_path / "a", "jane/t1")
+    report = write_series(tmp_path / "b", 1, change=lambda _, own: own.update({"Modality": "SR"}))[0]
+    shutil.copy(report, sender.place("jane/report/1.dcm", ""))
+    found = sender.gather(("",))
+    assert (found.names, found.left_out) == (["t1"], {"jane/report/1.dcm": "no image of a scan"})
+
+
 def test_slices_that_are_named_as_a_channel_are_taken_for_it(sender: Sender, tmp_path: Path) -> None:
     sender.slices(tmp_path / "a", "jane/t1", "post_contrast")
     (job,) = sender.gather().jobs

@@ -10,6 +10,7 @@ from tumorline.app.uploads import Upload, known_suffix
 from tumorline.data.layouts.brats import sequence_in_name
 from tumorline.data.layouts.gather import channel_meant, split_name
 from tumorline.data.layouts.names import is_in_mask_folder, says_mask
+from tumorline.data.layouts.series import is_image_of_scan
 from tumorline.errors import UserError
 from tumorline.formats.decode import is_dicom, without_suffix
 from tumorline.formats.nifti import is_volume
@@ -103,7 +104,10 @@ class CaseGatherer:
         is_truth = sequence_in_name(upload.name) == "truth"
         if is_truth or says_mask(stem) or is_in_mask_folder(stem):
             return "a mask"
-        is_known = known_suffix(upload.name) or is_dicom(upload.path)
+        of_dicom = is_dicom(upload.path)
+        if of_dicom and not is_image_of_scan(upload.path):
+            return "no image of a scan"
+        is_known = of_dicom or known_suffix(upload.name)
         return "of no known format" if upload.folder and not is_known else ""
 
     def _of_own_sequence(self, volumes: Sequence[Upload]) -> list[Upload]:

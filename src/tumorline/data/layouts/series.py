@@ -105,13 +105,18 @@ def _open_series(files: Sequence[Path]) -> "list[DicomSeries]":
 def series_at(place: Path) -> "DicomSeries":
     """The one series of a folder, or of a file of many frames. Raises UserError where there is none, or another."""
     listed = sorted(place.iterdir()) if place.is_dir() else [place]
-    files = [path for path in listed if path.is_file() and is_dicom(path) and _place_of(path).is_image]
+    files = [path for path in listed if path.is_file() and is_dicom(path) and is_image_of_scan(path)]
     found = _open_series(files) if files else []
     if len(found) != 1:
         raise UserError(
             f"{place}: holds {len(found) or 'no'} DICOM series; expected one, give each a folder of its own"
         )
     return found[0]
+
+
+def is_image_of_scan(path: Path) -> bool:
+    """Whether a DICOM file is no report, presentation state or segmentation."""
+    return _place_of(path).is_image
 
 
 def holds_series(path: Path) -> bool:
