@@ -66,8 +66,8 @@ def _of_sources(figures: "RegionSummary") -> "Iterator[str]":
 
 
 def _detected(hd95: "Figure") -> str:
-    """Not of sources that measure in pixels and in mm together."""
-    return f"HD95 over detected {format_number(hd95.mean, 1)} {hd95.unit}".rstrip()
+    """Undefined where none is detected, and of sources that measure in pixels and in mm together."""
+    return f"HD95 over detected {format_number(hd95.mean, 1)}" + (f" {hd95.unit}" if hd95.mean is not None else "")
 
 
 def _headline_lines(figures: "Metrics") -> "Iterator[str]":
