@@ -12,8 +12,6 @@ import argparse
 import time
 from pathlib import Path
 
-import numpy as np
-
 from hardening_speed import describe_machine
 from table import write_table
 from tumorline.assessment import open_wanted
@@ -23,6 +21,7 @@ from tumorline.evaluation.status import case_status
 from tumorline.inference.model import load
 from tumorline.model_file import find_model, read_content, save_model
 from tumorline.runtime import PRECISIONS, RUNTIMES
+from tumorline.spread import spread_evenly
 
 
 def main() -> None:
@@ -42,9 +41,8 @@ def main() -> None:
                 print(error)
     dataset = open_wanted(model, given.data, ())
     names = [name for name, status in case_status(model.info, dataset).items() if status in ("test", "unseen")]
-    places = np.linspace(0, len(names) - 1, min(len(names), given.count)).round().astype(int)
     began = time.perf_counter()
-    changes = measure_changes(model, others, dataset, [names[place] for place in dict.fromkeys(places.tolist())])
+    changes = measure_changes(model, others, dataset, spread_evenly(names, given.count))
     rows = [["against OpenVINO in float32", "cases", "mean change of Dice", "largest"]]
     rows += [[name, str(one.cases), f"{one.mean:+.5f}", f"{one.largest:.4f}"] for name, one in changes.items()]
     minutes = (time.perf_counter() - began) / 60

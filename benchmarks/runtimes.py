@@ -24,6 +24,7 @@ from tumorline.evaluation.precision import measure_changes
 from tumorline.evaluation.status import case_status
 from tumorline.inference.model import Model, load
 from tumorline.runtime import PRECISIONS, QUANTISED, RUNTIMES
+from tumorline.spread import spread_evenly
 
 EXACT = ("openvino", "float32")
 
@@ -46,7 +47,7 @@ def main() -> None:
         every += len(names)
         left = [name for name in names if name not in done]
         others = other_ways(path)
-        for name in spread(left, given.most // len(folds)):
+        for name in spread_evenly(left, given.most // len(folds)):
             changes = {way: one.mean for way, one in measure_changes(model, others, dataset, [name]).items()}
             done[name] = changes
             with given.work.open("a") as file:
@@ -61,11 +62,6 @@ def main() -> None:
 
 def read_lines(path: Path) -> list[dict[str, dict[str, float]]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
-
-
-def spread(names: list[str], most: int) -> list[str]:
-    places = np.linspace(0, max(len(names) - 1, 0), min(len(names), most)).round().astype(int)
-    return [names[place] for place in dict.fromkeys(places.tolist())]
 
 
 def other_ways(path: Path) -> dict[str, Model]:

@@ -17,9 +17,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import fmean, median
 
+from tumorline.evaluation.precision import with_precisions
 from tumorline.export import stamp_onnx
 from tumorline.model_file import BUILTIN, LISTED, find_model, read_content, read_info, save_model, with_figures
-from tumorline.model_info import ModelInfo
+from tumorline.model_info import ModelInfo, PrecisionChange
 from tumorline.report.card import render_card
 from tumorline.results import Summary, read_summary
 from volumes import Row, finished, number, read_table, shown, table, tested
@@ -79,9 +80,27 @@ def with_folds(info: ModelInfo, target: Path, folds: Path) -> str:
     refuse_strangers(info, tested(folds), folds)
     told = with_figures(info, summary)
     told = told.with_metrics(headline={**(told.metrics.headline or {}), "headline_status": ["out of fold"]})
+    told = with_precisions(told, precisions_of(sorted(folds.glob("fold-*/model.safetensors"))))
     save_model(target, read_content(target).weights, told)
     stamp_onnx(target)
     return render_card(told, summary, target)
+
+
+def precisions_of(models: Sequence[Path]) -> dict[str, PrecisionChange]:
+    """What the folds found on their validation cases, all together; only precisions that all of them tried."""
+    found = [read_info(model).metrics.precisions for model in models]
+    return {name: together([one[name] for one in found]) for name in found[0] if all(name in one for one in found)}
+
+
+def together(changes: Sequence[PrecisionChange]) -> PrecisionChange:
+    cases = sum(change.cases for change in changes)
+    return PrecisionChange(
+        cases=cases,
+        mean=sum(change.mean * change.cases for change in changes) / cases,
+        largest=max(change.largest for change in changes),
+        runtime=" and ".join(sorted({change.runtime for change in changes})),
+        processor=" and ".join(sorted({change.processor for change in changes})),
+    )
 
 
 def refuse_large(paths: Iterable[Path]) -> None:

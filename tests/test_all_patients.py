@@ -12,6 +12,7 @@ from tumorline.config import load_config
 from tumorline.errors import UserError
 from tumorline.model_file import read_info
 from tumorline.run_folder import read_history
+from tumorline.runtime import can_compute
 
 pytest.importorskip("torch")
 ALL = ("split.train=1", "model.threshold=0.4", "model.temperature=1.5")
@@ -99,7 +100,8 @@ def test_a_shipped_one_bears_the_figures_of_its_folds(ship: ModuleType, tmp_path
     ship.ship_builtin(run, tmp_path / "folds")
     card = (tmp_path / "listed" / "builtin.md").read_text()
     assert "Out of fold: each case was scored by a model of the same recipe" in card
-    assert "| dice |" in card
+    assert "| Dice |" in card
+    assert (" regions of validation cases of its folds, openvino" in card) == can_compute("bfloat16")
     assert ", out of fold" in program("models").out
     said = program("evaluate", "builtin", "--data", tmp_path / "source", "--output", tmp_path / "evaluated")
     assert "Its figures out of fold stand in its card ('tumorline models' shows them): Dice by patient" in said.err

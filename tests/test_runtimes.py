@@ -5,6 +5,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import pytest
 import tumorline
 from tests.conftest import Program
 from tumorline.errors import UserError
+from tumorline.evaluation.precision import chosen_cases
 from tumorline.inference.model import AUTO, Model, fastest_verified, load
 from tumorline.model_info import PrecisionChange
 from tumorline.runtime import PRECISIONS, RUNTIMES, RuntimeOptions, can_compute, compiled, open_runtime
@@ -171,6 +173,15 @@ def test_a_training_measures_what_a_reduced_precision_costs_and_the_card_says_it
         assert change.cases > 0
         assert f"In {name} instead of float32 the Dice changes by" in (tiny_run / "MODEL_CARD.md").read_text()
     assert load(tiny_run, precision=AUTO).precision in {"float32", *able}
+
+
+def test_of_pictures_beside_volumes_both_are_looked_at() -> None:
+    """A volume has many slices, a picture one: 5 of the one and 200 of the other."""
+    cases = [SimpleNamespace(is_volume=number < 9) for number in range(300)]
+    names = [str(number) for number in range(300)]
+    dataset = SimpleNamespace(cases=cases, index={name: int(name) for name in names})
+    found = [cases[int(name)].is_volume for name in chosen_cases(dataset, names)]  # type: ignore[arg-type]
+    assert (found.count(False), found.count(True)) == (200, 5)
 
 
 def test_every_output_says_in_which_precision_it_was_computed(

@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from tumorline.assessment import open_wanted
@@ -23,6 +22,7 @@ from tumorline.inference.model import Model, load
 from tumorline.network_file import load_network
 from tumorline.network_input.windows import NetworkInput
 from tumorline.runtime import QUANTISED, FloatArray, RuntimeOptions, open_runtime
+from tumorline.spread import spread_evenly
 
 IMAGES, CHECKED = 120, 120
 """Training images that tell the ranges, and validation cases on which the change of Dice is measured."""
@@ -42,17 +42,14 @@ def write_rounded(path: Path, target: Path, data: Path | str | None) -> list[str
         draft = Path(place) / f"network.{QUANTISED}.onnx"
         network, info = load_network(path)
         whole = prepare_onnx(network, torch.zeros(2, info.architecture.channels, *info.network_size), draft)
-        save_stamped(_round_network(whole, _windows(model, dataset, _spread(status, "train", IMAGES))), path, draft)
-        said = _held_against(model, draft, dataset, _spread(status, "validation", CHECKED))
+        save_stamped(_round_network(whole, _windows(model, dataset, _some_of(status, "train", IMAGES))), path, draft)
+        said = _held_against(model, draft, dataset, _some_of(status, "validation", CHECKED))
         write_bytes(target, draft.read_bytes())
     return said
 
 
-def _spread(status: dict[str, str], part: str, most: int) -> list[str]:
-    """Cases of a part, evenly spread."""
-    names = [name for name, own in status.items() if own == part]
-    places = np.linspace(0, max(len(names) - 1, 0), min(len(names), most)).round().astype(int)
-    return [names[place] for place in dict.fromkeys(places.tolist())]
+def _some_of(status: dict[str, str], part: str, most: int) -> list[str]:
+    return spread_evenly([name for name, own in status.items() if own == part], most)
 
 
 def _windows(model: Model, dataset: Dataset, names: Sequence[str]) -> list[FloatArray]:

@@ -12,9 +12,10 @@ from tumorline.inference.model import Model, load
 from tumorline.metrics.overlap import count_overlap, dice
 from tumorline.model_info import ModelInfo, PrecisionChange
 from tumorline.runtime import PRECISIONS, can_compute
+from tumorline.spread import spread_evenly
 
 MOST, MOST_VOLUMES = 200, 5
-"""Cases that are looked at, evenly spread."""
+"""Pictures and volumes that are looked at."""
 
 
 def measure_precisions(model: Model, dataset: Dataset, names: Sequence[str]) -> dict[str, PrecisionChange]:
@@ -27,7 +28,7 @@ def measure_precisions(model: Model, dataset: Dataset, names: Sequence[str]) -> 
         if can_compute(name, model.runtime_name):
             other = load(model.path, precision=name, runtime=model.runtime_name, requests=model.requests)
             others[name] = replace(other, info=model.info)
-    return measure_changes(model, others, dataset, _spread(dataset, names)) if others else {}
+    return measure_changes(model, others, dataset, chosen_cases(dataset, names)) if others else {}
 
 
 def measure_changes(
@@ -76,10 +77,12 @@ def _dice(truth: MaskArray, predicted: MaskArray) -> float:
     return dice(count_overlap(truth, predicted)) or 0.0
 
 
-def _spread(dataset: Dataset, names: Sequence[str]) -> list[str]:
-    has_volumes = any(dataset.cases[dataset.index[name]].is_volume for name in names)
-    chosen = np.linspace(0, len(names) - 1, min(len(names), MOST_VOLUMES if has_volumes else MOST)).round()
-    return [names[int(position)] for position in dict.fromkeys(chosen)] if names else []
+def chosen_cases(dataset: Dataset, names: Sequence[str]) -> list[str]:
+    """Of many cases those that are looked at, evenly spread over pictures and over volumes."""
+    pictures, volumes = (
+        [name for name in names if dataset.cases[dataset.index[name]].is_volume is wanted] for wanted in (False, True)
+    )
+    return [*spread_evenly(pictures, MOST), *spread_evenly(volumes, MOST_VOLUMES)]
 
 
 def _summarised(values: Sequence[float], runtime: str) -> PrecisionChange:

@@ -22,6 +22,7 @@ from tumorline.output_folder import Memory
 from tumorline.own_files import EVALUATE_AGAIN, Cell, any_text, case_name, or_empty, read_own_csv, share, whole_number
 from tumorline.results import SubsetLevel, Summary
 from tumorline.run_folder import SUBSETS_NAME
+from tumorline.spread import spread_evenly
 
 COLUMNS = ("case", "patient", "region", "channels", "dice", "missed", "predicted_px")
 
@@ -71,19 +72,12 @@ def add_subsets(
 ) -> Summary:
     """Score the cases of the headline, `most` of them, with each subset of their channels; writes `subsets.csv`."""
     rows = read_rows(wanted.output)
-    names = _spread([*dict.fromkeys(row.case for row in rows if row.status in wanted.headline)], most)
+    names = spread_evenly([*dict.fromkeys(row.case for row in rows if row.status in wanted.headline)], most)
     records = measure_subsets(model, wanted.dataset, names, wanted.memory, progress)
     summary = summary.model_copy(update={"subsets": summarise_subsets(records)})
     write_subsets(wanted.output, records)
     write_evaluation(wanted.output, rows, summary)
     return summary
-
-
-def _spread(names: Sequence[str], most: int | None) -> list[str]:
-    """So many names, spread evenly over all of them."""
-    if most is None or len(names) <= most:
-        return [*names]
-    return [names[number * len(names) // most] for number in range(most)]
 
 
 def measure_subsets(
