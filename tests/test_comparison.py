@@ -229,7 +229,10 @@ def test_each_region_is_compared_by_itself_and_their_mean_ranks(runs: Runs, tmp_
         ["tumour", "core"],
         "mean over regions of the Dice by patient",
     )
-    whole, core = (pair for pair in result["pairs"] if pair["metric"] == "dice")
+    mean, whole, core = (pair for pair in result["pairs"] if pair["metric"] == "dice")
+    assert (mean["region"], len(mean["by_patient"])) == ("mean over regions", 24)
+    assert mean["difference"]["mean"] == pytest.approx((whole["difference"]["mean"] + core["difference"]["mean"]) / 2)
+    assert mean["p_corrected"] == mean["difference"]["p"]
     assert (whole["region"], whole["better"], len(whole["by_patient"])) == ("tumour", "first", 24)
     assert (core["region"], core["better"], len(core["by_patient"])) == ("core", "second", 10)
     assert [one["name"] for one in result["ranking"]] == ["second", "first"]
@@ -241,7 +244,8 @@ def test_each_region_is_compared_by_itself_and_their_mean_ranks(runs: Runs, tmp_
         ("second", "core", 10),
     ]
     assert "core: 10 patients are too few for an interval; values and range only" in result["warnings"]
-    assert result["verdicts"][1].startswith("first minus second, core: Dice -0.625")
+    assert result["verdicts"][0].startswith("first minus second, mean over regions: Dice -0.25")
+    assert result["verdicts"][2].startswith("first minus second, core: Dice -0.625")
     assert result["disagreements"][0]["region"] == "core"
     page = (tmp_path / "out" / "compare.html").read_text()
     assert "mean over regions of the Dice by patient" in page
@@ -257,7 +261,7 @@ def test_p_is_corrected_over_the_regions_of_a_metric(runs: Runs, tmp_path: Path)
         runs(f"{name}2", partial(alternating, add), core=partial(shifted, add)) for name, add in (("a", 0), ("b", 1))
     ]
     (alone,) = [pair for pair in tumorline.compare(noisy, output=tmp_path / "one")["pairs"] if pair["metric"] == "dice"]
-    pairs = [pair for pair in tumorline.compare(both, output=tmp_path / "two")["pairs"] if pair["metric"] == "dice"]
+    pairs = [pair for pair in tumorline.compare(both, output=tmp_path / "two")["pairs"] if pair["metric"] == "dice"][1:]
     assert alone["p_corrected"] == alone["difference"]["p"]
     smallest = min(pairs, key=lambda pair: pair["difference"]["p"])
     assert smallest["p_corrected"] == 2 * smallest["difference"]["p"]

@@ -83,7 +83,10 @@ class PairDifference(Result):
 
 
 class ComparedPair(Result):
-    """Two contenders in one metric of one region; p is corrected over all pairs and regions of the metric."""
+    """Two contenders in one metric of one region; p is corrected over all pairs and regions of the metric.
+
+    Of several regions the mean over regions of the Dice stands beside them, corrected over its own pairs.
+    """
 
     metric: str
     region: str

@@ -212,12 +212,12 @@ def _longer(entry: Entry) -> LongerTraining | None:
         return None
     names = {"longer": entry.longer, "as long": first_folder(entry)}
     pairs = [pair for pair in comparison.compare(names, {}, None, "as long").pairs if pair.metric == "dice"]
-    gain = mean(pair.difference.mean for pair in pairs)
+    difference = pairs[0].difference  # of several regions their mean
     return LongerTraining(
         epochs=read_config(entry.longer).train.epochs,
-        gain=gain,
-        interval=pairs[0].difference.ci95 if len(pairs) == 1 else None,
-        still_rises=gain > STILL_RISES,
+        gain=difference.mean,
+        interval=difference.ci95,
+        still_rises=difference.mean > STILL_RISES,
     )
 
 

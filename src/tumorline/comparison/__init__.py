@@ -18,6 +18,7 @@ from tumorline.comparison.figures import (
     describe_contender,
     find_disagreements,
     match_contenders,
+    over_regions,
     rank_contenders,
 )
 from tumorline.comparison.runs import (
@@ -64,6 +65,8 @@ def compare(
     means = [average_patients(runs, cases, region, metrics) for region in regions]
     matched = match_contenders(contenders, reference)
     pairs = [pair for metric in metrics for pair in compare_pairs(metric, matched, means, bool(groups))]
+    if len(regions) > 1:
+        pairs = [*compare_pairs(HEADLINE, matched, [over_regions(means)], bool(groups)), *pairs]
     return Comparison(
         schema_version=SCHEMA_VERSION,
         about="leak" if study else "recipes" if groups else "models",

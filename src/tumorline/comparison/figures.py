@@ -40,6 +40,8 @@ detected tumours, offset and ratio are undefined for a missed one: a difference 
 have a value. The error in ml is of volumes only."""
 VALUES = FIGURES | VOLUME_FIGURES
 HEADLINE = "dice"
+OVER_REGIONS = "mean over regions"
+"""What stands for all regions together in a pair."""
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -93,6 +95,22 @@ def _patient_means(run: Run, groups: Mapping[Key, str], metric: str) -> FloatArr
         if value is not None:
             found[patient].append(value)
     return np.array([np.mean(found[name]) if found[name] else np.nan for name in sorted(set(groups.values()))])
+
+
+def over_regions(means: Sequence[PatientMeans]) -> PatientMeans:
+    """What each patient adds to the mean over regions of the Dice by patient; their mean is that figure.
+
+    Regions weigh alike, however many patients have them.
+    """
+    known = [region for region in means if region.patients]
+    patients = sorted({patient for region in known for patient in region.patients})
+    dice = {run: np.zeros(len(patients)) for region in known for run in region.values[HEADLINE]}
+    for region in known:
+        places = np.searchsorted(patients, region.patients)
+        weight = len(patients) / len(region.patients) / len(known)
+        for run, values in region.values[HEADLINE].items():
+            dice[run][places] += weight * values
+    return PatientMeans(OVER_REGIONS, patients, {HEADLINE: dice})
 
 
 def match_contenders(contenders: Sequence[Contender], reference: str) -> list[tuple[Contender, Contender]]:
