@@ -56,11 +56,11 @@ def bright_channels(number: int) -> dict[str, np.ndarray]:
 def scan(folder: Path, number: int) -> None:
     name, nested = f"BraTS2021_{number:05d}", boxes(number)
     for kind, slices in bright_channels(number).items():
-        save_volume(folder / name / f"{name}_{kind}.nii.gz", [*slices], (3, 1, 1))
+        save_volume(folder / name / f"{name}_{kind}.nii.gz", [*slices], (1, 1, 3))
     labels = [2 * plane for plane in nested[0].astype(np.uint8)]
     for plane, core, enhancing in zip(labels, nested[1], nested[2], strict=True):
         plane[core], plane[enhancing] = 1, 4
-    save_volume(folder / name / f"{name}_seg.nii.gz", labels, (3, 1, 1))
+    save_volume(folder / name / f"{name}_seg.nii.gz", labels, (1, 1, 3))
 
 
 def picture(folder: Path, number: int) -> None:

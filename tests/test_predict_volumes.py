@@ -59,6 +59,20 @@ def test_every_labelled_voxel_lies_where_it_was_seen(tmp_path: Path, name: str, 
         assert np.array_equal(one.header[key], other.header[key]), key
 
 
+def test_a_coronal_series_is_seen_in_its_own_slices(tiny_run: Path, tmp_path: Path) -> None:
+    """Slices 6 mm apart from front to back: axial ones would be strips of three rows."""
+    slices = [blob(32, number)[0] for number in (1, 2, 3)]
+    voxels = np.stack([plane[::-1].T for plane in slices], 1).astype(np.int16)  # (left, back, head)
+    nib.save(nib.Nifti1Image(voxels, np.diag([-1.0, -6.0, 1.0, 1.0])), tmp_path / "case_t1ce.nii.gz")
+    (row,) = tumorline.predict(tmp_path / "case_t1ce.nii.gz", tiny_run, tmp_path / "out")
+    model = tumorline.load(tiny_run)
+    expected = [model.mask(to_grey(np.asarray(plane, np.int16))[None])[0] for plane in slices]
+    found = np.asarray(nib.load(row["mask"]).dataobj)
+    assert [found[:, number].T[::-1].tolist() for number in range(3)] == [mask.tolist() for mask in expected]
+    assert np.any(expected)
+    assert row["note"] == "seen in coronal slices, as it was acquired"
+
+
 def test_a_volume_is_its_slices_side_by_side(tiny_run: Path, tmp_path: Path) -> None:
     slices: list[sources.Array] = [blob(32, 1)[0], np.zeros((32, 32)), blob(32, 2)[0]]
     path = save_volume(tmp_path / "in" / "case_t1ce.nii.gz", slices, (1, 2, 3))

@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from tumorline.geometry.slices import from_slices, to_slices
+from tumorline.geometry.slices import from_slices, plane_of, to_slices
 from tumorline.model_info import InputSpec
 from tumorline.network_input import fit
 from tumorline.network_input.normalise import normalise_volume
@@ -108,3 +108,22 @@ def test_a_volume_that_is_normalised_as_one_keeps_the_differences_between_its_sl
     planes = prepare_input(image, 16, InputSpec(normalisation="volume")).planes[0]
     assert planes[1].max() < planes[2].max()
     assert planes[0].min() == planes[3].max() == planes.min()
+
+
+@pytest.mark.parametrize(
+    ("spacing_mm", "wanted", "expected"),
+    [
+        (None, "axial", "axial"),
+        ((1.0, 1.0, 1.0), "axial", "axial"),
+        ((6.0, 0.7, 0.7), "axial", "axial"),
+        ((0.7, 6.0, 0.7), "axial", "coronal"),
+        ((0.7, 0.7, 6.0), "axial", "sagittal"),
+        ((0.7, 0.7, 1.4), "axial", "axial"),
+        ((6.0, 0.7, 0.7), "coronal", "axial"),
+        ((0.7, 6.0, 0.7), "coronal", "coronal"),
+    ],
+)
+def test_a_volume_is_cut_as_it_was_acquired_where_pixels_would_be_long(
+    spacing_mm: tuple[float, ...] | None, wanted: str, expected: str
+) -> None:
+    assert plane_of(spacing_mm, wanted) == expected

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tests.conftest import TINY, blob
-from tests.sources import Array, save_volume
+from tests.sources import Array, nib, save_volume
 from tests.training.conftest import make_task
 from tests.training.test_loop import history, same, train
 from tumorline.config import Config, load_config
@@ -18,6 +18,7 @@ from tumorline.data.dataset import Dataset, load_dataset
 from tumorline.ensembles import write_ensemble
 from tumorline.errors import Interrupted
 from tumorline.export import export_onnx
+from tumorline.geometry.slices import plane_of
 from tumorline.inference.model import load
 from tumorline.metrics.overlap import count_overlap, dice
 from tumorline.model_file import save_model
@@ -99,6 +100,24 @@ def test_other_axes_train_as_well(volumes_config: Config, tmp_path: Path, axis: 
     config = changed(volumes_config, axis=axis)
     assert open_cache(dataset_of(config)).images.shape[0] == 6 * SIZE
     train(config, tmp_path / "run")
+    assert len(history(tmp_path / "run")) == 2
+
+
+def test_a_scan_whose_slices_lie_far_apart_is_cut_as_it_was_acquired(volumes_config: Config, tmp_path: Path) -> None:
+    """The second of six scans was acquired in coronal slices, 6 mm from one to the next."""
+    scan = tmp_path / "source" / "BraTS2021_00001"
+    for path in scan.iterdir():
+        image = nib.load(path)
+        nib.save(nib.Nifti1Image(np.asarray(image.dataobj), np.diag([-1.0, -6.0, 1.0, 1.0])), path)
+    dataset = dataset_of(volumes_config)
+    assert [dataset.plane_of(case) for case in dataset.cases] == ["axial", "coronal", *["axial"] * 4]
+    cache = open_cache(dataset)
+    assert [len(cache.rows_of(number)) for number in range(6)] == [SLICES, SIZE, *[SLICES] * 4]
+    image, _, grid = dataset.read(dataset.cases[1])
+    plane = plane_of(grid.spacing_mm, dataset.settings.axis)
+    seen = prepare_input(image, 32, input_of(dataset).cut(plane))
+    assert np.array_equal(cache.images[SLICES : SLICES + SIZE], seen.planes.swapaxes(0, 1).astype(np.float16))
+    train(volumes_config, tmp_path / "run")
     assert len(history(tmp_path / "run")) == 2
 
 

@@ -98,7 +98,8 @@ class DataConfig(Section):
     """What is outlined, one target each: of BraTS whole_tumour, tumour_core, enhancing_tumour; of a CSV the columns
     `mask_NAME`. Empty means one target, `tumour`, which `label` chooses."""
     axis: Literal["axial", "coronal", "sagittal"] = "axial"
-    """Of volumes, how the slices lie that the network sees."""
+    """Of volumes, how the slices lie that the network sees. A volume whose slices lie so far apart that pixels would be
+    more than twice as long as wide is cut as it was acquired."""
     slice_step: int = Field(default=1, ge=1, le=MANY)
     """Of volumes, train on every n-th slice; validation, test and prediction see all."""
     context: int = Field(default=0, ge=0, le=16)

@@ -31,6 +31,7 @@ from tumorline.data.patients import collection_patient, collection_patient_of_fi
 from tumorline.data.sample import Sample
 from tumorline.data.source import Source, open_source
 from tumorline.geometry.grid import Grid
+from tumorline.geometry.slices import plane_of
 from tumorline.geometry.symmetry import inverse_name
 from tumorline.regions import REGION
 
@@ -135,6 +136,11 @@ class Dataset:
     def spacing_mm(self, case: Case) -> tuple[float, ...] | None:
         member, own = self.own(case)
         return _spacing_mm(own, member.settings)
+
+    def plane_of(self, case: Case) -> str:
+        """Which slices of a volume are looked at: those of `data.axis`, or those that it was acquired in."""
+        _, own = self.own(case)
+        return plane_of(own.grid.spacing_mm if own.grid else None, self.settings.axis)
 
     def patient_keys(self, case: Case, facts: Facts) -> set[str]:
         """The hashes under which a model keeps this case's patient, recognised by its mask as well."""

@@ -179,11 +179,12 @@ def _draw(pixels: int) -> npt.NDArray[np.int64]:
 
 def _drawn_from(answers: _Answers, name: str) -> tuple[int, int]:
     """Slices of a case, and pixels of each, that are drawn from: the network's; of volumes at a spacing their own."""
-    _, *space = answers.dataset.facts[answers.dataset.index[name]].shape
-    info = answers.model.info
+    dataset, info = answers.dataset, answers.model.info
+    case = dataset.cases[dataset.index[name]]
+    _, *space = dataset.facts[dataset.index[name]].shape
     if info.input.dims == 3:
         return space[0], space[1] * space[2]
-    return space[AXES[info.input.axis]] if len(space) > 2 else 1, info.image_size**2
+    return space[AXES[dataset.plane_of(case)]] if len(space) > 2 else 1, info.image_size**2
 
 
 class _Drawn:

@@ -69,7 +69,7 @@ def count_presence(
     dataset: Dataset, case: Case, sample: Sample, masks: MaskArray, regions: Sequence[str], status: str
 ) -> list[PresenceRow]:
     """A row for each region, from its predicted masks `(R, *space)`."""
-    axis, others = dataset.settings.axis, dataset.read_other_labels(case)
+    axis, others = dataset.plane_of(case), dataset.read_other_labels(case)
     truth, drawn = _slices(sample.truth, axis), _slices(masks, axis)
     labelled: MaskArray = np.asarray(truth.any((0, 2, 3)))
     if others is not None:

@@ -4,6 +4,7 @@ Space `(D, H, W)` are axial slices from the feet up, each as radiologists see it
 sagittal ones from the patient's right to the left; in both the top of the head is up.
 """
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -13,6 +14,20 @@ T = TypeVar("T", bound=np.generic)
 
 AXES = {"axial": -3, "coronal": -2, "sagittal": -1}
 """Which axis of `(..., D, H, W)` the slices follow one another along."""
+LONG = 2.0
+"""A pixel more than so many times as long as wide shows no anatomy."""
+
+
+def plane_of(spacing_mm: Sequence[float] | None, wanted: str) -> str:
+    """How a volume of this spacing `(D, H, W)` is cut: as wanted, or as it was acquired.
+
+    The second where the wanted slices would cross slices that lie far apart, and so have long pixels.
+    """
+    if spacing_mm is None:
+        return wanted
+    sides = dict(zip(AXES, spacing_mm, strict=True))
+    within = [side for name, side in sides.items() if name != wanted]
+    return wanted if max(within) <= LONG * min(within) else max(sides, key=sides.__getitem__)
 
 
 def to_slices(array: npt.NDArray[T], axis: str) -> npt.NDArray[T]:

@@ -13,6 +13,7 @@ from tumorline.config import ABSENT
 from tumorline.data.layouts import lgg, volumes
 from tumorline.errors import UserError, did_you_mean
 from tumorline.geometry.grid import Grid
+from tumorline.geometry.slices import plane_of
 from tumorline.geometry.symmetry import INVERSE, transformed
 from tumorline.geometry.tiles import answer_tiles, slide
 from tumorline.inference.given import read_given
@@ -104,7 +105,8 @@ class Model:
             if grid is None or grid.spacing_mm is None:
                 raise UserError(f"{name}: its voxels have no size; this model needs one")
             return see_volume(image, grid.spacing_mm, self.info.input)
-        return prepare_input(image, self.info.image_size, self.info.input)
+        plane = plane_of(grid.spacing_mm if grid and image.ndim == 4 else None, self.info.input.axis)
+        return prepare_input(image, self.info.image_size, self.info.input.cut(plane))
 
     def complete(self, image: ImageArray, channels: Sequence[str]) -> ImageArray:
         """An image of some of the channels, by name, as the model takes it: all of them, the others absent.

@@ -16,6 +16,7 @@ from tumorline.errors import UserError, WriteError
 from tumorline.formats.decode import is_dicom
 from tumorline.formats.nifti import from_upright
 from tumorline.geometry.grid import Grid
+from tumorline.geometry.slices import plane_of
 from tumorline.inference.given import read_picture
 from tumorline.inference.jobs import PredictionJob
 from tumorline.inference.label_map import LabelArray, from_labels, to_labels
@@ -129,9 +130,8 @@ class Predictor:
         stated = sequence_note(job.path, channels[0]) if single else ""
         written = self._write_segmentation(mask_path, masks, job) if job.series else {}
         taken = [note_on_sequence(*pair) for pair in zip(job.series, channels, strict=False)]
-        note = self._note(
-            answer, masks, labels, self._lacking(job), stated, *taken, *resampled, written.pop("note", "")
-        )
+        notes = (stated, *taken, *resampled, self._cut(grid), written.pop("note", ""))
+        note = self._note(answer, masks, labels, self._lacking(job), *notes)
         return {**self._figures_of(answer, masks, grid), "note": note, **written}
 
     def _write_segmentation(self, mask_path: Path, masks: MaskArray, job: PredictionJob) -> dict[str, str]:
@@ -159,6 +159,12 @@ class Predictor:
         """Which of the model's channels the case has not."""
         lacking = [name for name in self.model.channels if name not in job.channels] if job.channels else []
         return f"answered without {', '.join(lacking)}" if lacking else ""
+
+    def _cut(self, grid: Grid) -> str:
+        """In which slices a volume was seen, where these are not those of the model's training."""
+        seen = self.model.info.input
+        plane = plane_of(grid.spacing_mm, seen.axis)
+        return f"seen in {plane} slices, as it was acquired" if seen.dims == 2 and plane != seen.axis else ""
 
     def _figures_of(self, answer: Answer, masks: MaskArray, grid: Grid | None) -> dict[str, Any]:
         """Of all regions together as `tumour`, and of each; a region of that name stands for itself."""

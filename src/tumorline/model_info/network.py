@@ -53,6 +53,10 @@ class InputSpec(BaseModel):
             raise ValueError("channels may be lacking where there are several, with names")
         return self
 
+    def cut(self, plane: str) -> Self:
+        """The same of volumes that are cut in another plane, one of `geometry.slices.AXES`."""
+        return self if plane == self.axis else self.model_copy(update={"axis": plane})
+
     @property
     def depth(self) -> int:
         """Slices that are seen at once."""

@@ -70,9 +70,11 @@ class Cache:
 
 def cache_key(dataset: Dataset) -> str:
     """Hash over the content of all cases in order, the size and the version of the preprocessing."""
-    settings = {"image_size": dataset.settings.image_size, "preprocess": fit.VERSION}
+    settings: dict[str, object] = {"image_size": dataset.settings.image_size, "preprocess": fit.VERSION}
     settings |= {key: value for key in SHAPING if (value := getattr(dataset.settings, key)) != getattr(DEFAULT, key)}
     settings |= {"flags": FLAGS} if _has_label_maps(dataset) else {}
+    planes = [plane for case in dataset.cases if (plane := dataset.plane_of(case)) != dataset.settings.axis]
+    settings |= {"planes": planes} if planes else {}
     content = [[fact.case_id, fact.image_hash, fact.mask_hash] for fact in dataset.facts]
     return sha256(json.dumps([settings, content]).encode()).hexdigest()[:24]
 
@@ -112,7 +114,8 @@ def _has_label_maps(dataset: Dataset) -> bool:
 
 def first_rows(dataset: Dataset) -> npt.NDArray[np.intp]:
     """The row at which each case begins, and where the last one ends: `(cases + 1,)`."""
-    counts = [count_slices(facts.shape, dataset.settings.axis) for facts in dataset.facts]
+    pairs = zip(dataset.cases, dataset.facts, strict=True)
+    counts = [count_slices(facts.shape, dataset.plane_of(case)) for case, facts in pairs]
     return np.concatenate([[0], np.cumsum(counts, dtype=np.intp)]).astype(np.intp)
 
 
@@ -132,10 +135,10 @@ def _fill(dataset: Dataset, folder: Path, progress: Callable[[int, int], None] |
     spec = input_of(dataset)
 
     def store(case: Case) -> None:
-        rows = cache.rows_of(dataset.index[case.id])
-        _store(cache, rows, dataset.read(case), spec)
+        rows, plane = cache.rows_of(dataset.index[case.id]), dataset.plane_of(case)
+        _store(cache, rows, dataset.read(case), spec.cut(plane))
         if cache.rows.shape[1] == FLAGS and (others := dataset.read_other_labels(case)) is not None:
-            cache.rows[rows.start : rows.stop, FLAGS - 1] = to_slices(others[None], spec.axis)[0].any((1, 2))
+            cache.rows[rows.start : rows.stop, FLAGS - 1] = to_slices(others[None], plane)[0].any((1, 2))
 
     for done, _ in enumerate(map_cases(store, dataset.cases), start=1):
         if progress:

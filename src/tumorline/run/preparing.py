@@ -11,7 +11,7 @@ from tumorline.data.split import split_dataset
 from tumorline.errors import UserError
 from tumorline.evaluation.status import SEEN, case_status
 from tumorline.model_info import ModelInfo
-from tumorline.network_input.windows import count_slices, count_windows, input_of
+from tumorline.network_input.windows import count_windows, input_of
 from tumorline.progress import Notify, minutely
 from tumorline.wording import is_or_are, numbered
 
@@ -67,7 +67,7 @@ def prepare_data(config: Config, notify: Notify) -> tuple[Dataset, Split]:
 def _refuse_context_of_pictures(dataset: Dataset) -> None:
     """Raise UserError where neighbouring slices are asked for and no case has any."""
     settings = dataset.settings
-    if settings.context and all(count_slices(facts.shape, settings.axis) == 1 for facts in dataset.facts):
+    if settings.context and not any(case.is_volume for case in dataset.cases):
         raise UserError(
             f"data.context is {settings.context}, but the cases of {dataset.source.path} are pictures, which have no "
             "neighbouring slices; leave it out, or give volumes"

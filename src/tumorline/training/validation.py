@@ -155,7 +155,7 @@ def rows_to_score(store: Store, case: int) -> list[int]:
 def _read_slices(dataset: Dataset, case: int) -> MaskArray:
     """The truth of a case `(R, N, H, W)`."""
     truth = dataset.read_truth(dataset.cases[case])
-    return to_slices(truth, dataset.settings.axis) if truth.ndim == 4 else truth[:, None]
+    return to_slices(truth, dataset.plane_of(dataset.cases[case])) if truth.ndim == 4 else truth[:, None]
 
 
 def gather_results(results: list[CaseResult]) -> Validation:
