@@ -16,8 +16,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-KEPT = ("config.toml", "history.csv", "summary.json", "environment.json")
 BEGIN, END = "<!-- table begins -->", "<!-- table ends -->"
+KEPT = ("config.toml", "history.csv", "summary.json", "environment.json")
 COLUMNS = (
     "recipe",
     "network",
@@ -111,12 +111,13 @@ def background_row(folder: Path) -> list[str]:
     return [*nothing, f"{background['accuracy']:.4f}"]
 
 
-def write_table(target: Path, rows: list[list[str]]) -> None:
-    """Replace what stands between the markers; the first row is the head."""
+def write_table(target: Path, rows: list[list[str]], name: str = "table") -> None:
+    """Replace what stands between the markers of this name; the first row is the head."""
+    begin, end = (marker.replace("table", name) for marker in (BEGIN, END))
     table = "\n".join("| " + " | ".join(cells) + " |" for cells in [rows[0], ["---"] * len(rows[0]), *rows[1:]])
-    text = target.read_text() if target.exists() else f"{BEGIN}\n{END}\n"
-    before, _, rest = text.partition(BEGIN)
-    target.write_text(f"{before}{BEGIN}\n{table}\n{END}{rest.partition(END)[2]}")
+    text = target.read_text() if target.exists() else f"{begin}\n{end}\n"
+    before, _, rest = text.partition(begin)
+    target.write_text(f"{before}{begin}\n{table}\n{end}{rest.partition(end)[2]}")
 
 
 def main(target: Path, runs: list[Path], validation: bool) -> None:
