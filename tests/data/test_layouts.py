@@ -86,7 +86,7 @@ def test_a_model_reads_the_sequences_that_it_was_trained_on(tmp_path: Path) -> N
     assert tumorline.evaluate(run, source, output=tmp_path / "out")["source"]["channel"] == "pre_contrast, flair, post_contrast"
     rows = tumorline.predict(source / "TCGA_AA_0000_19990101", run, tmp_path / "predicted")
     assert [row["error"] for row in rows] == [None, None]
-    with pytest.raises(UserError, match="1 channels; the model takes 3"):
+    with pytest.raises(UserError, match="1 channel; the model takes 3"):
         tumorline.evaluate(run, source, output=tmp_path / "of-one", overrides=["data.channel=flair"])
 
 
