@@ -1,0 +1,69 @@
+"""What the scripts of benchmarks/, which take hours to run, import of the package and of one another is there."""
+
+import ast
+import importlib
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+pytest.importorskip("torch")
+SCRIPTS = Path(__file__).parents[1] / "benchmarks"
+OWN = {path.stem: path for path in SCRIPTS.glob("*.py")}
+
+
+def names_of(path: Path) -> set[str]:
+    """What a script defines at its top level."""
+    found: set[str] = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            found |= {name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)}
+        elif isinstance(node, ast.ImportFrom | ast.Import):
+            found |= {alias.asname or alias.name for alias in node.names}
+    return found
+
+
+def taken(path: Path) -> Iterator[tuple[str, str]]:
+    """Module and name of everything that a script imports from the package or from another script, or reads of it."""
+    nodes = [*ast.walk(ast.parse(path.read_text()))]
+    modules: dict[str, str] = {}
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in {"tumorline", *OWN}:
+            for alias in node.names:
+                yield node.module, alias.name
+                modules[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+    given_anew = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    given_anew |= {node.arg for node in nodes if isinstance(node, ast.arg)}
+    for node in nodes:
+        if (
+            isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Name)
+            and node.value.id in {*modules} - given_anew
+        ):
+            whole = modules[node.value.id]
+            if whole.startswith("tumorline.") and is_module(whole):
+                yield whole, node.attr
+
+
+def is_module(name: str) -> bool:
+    parent, _, last = name.rpartition(".")
+    return not hasattr(importlib.import_module(parent), last) or isinstance(
+        getattr(importlib.import_module(parent), last), ModuleType
+    )
+
+
+def is_there(module: str, name: str) -> bool:
+    if module in OWN:
+        return name in names_of(OWN[module])
+    return hasattr(importlib.import_module(module), name) or bool(importlib.util.find_spec(f"{module}.{name}"))
+
+
+@pytest.mark.parametrize("script", sorted(OWN))
+def test_what_a_script_takes_is_there(script: str) -> None:
+    missing = [f"{module}.{name}" for module, name in set(taken(OWN[script])) if not is_there(module, name)]
+    assert not missing
