@@ -136,8 +136,10 @@ def test_a_foreign_slice_is_named(tmp_path: Path, elements: dict[str, Any], expe
     assert paths[3].name in found or "even steps" in found
 
 
-def test_a_slice_that_does_not_say_whose_it_is_is_not_foreign(tmp_path: Path) -> None:
-    paths = write_series(tmp_path, change=lambda number, own: own.update({"PatientID": "" if number else "JANE"}))
+@pytest.mark.parametrize("identifier", [lambda number: "" if number else "JANE", str])
+def test_a_slice_that_does_not_say_whose_it_is_is_not_foreign(tmp_path: Path, identifier: Callable[[int], str]) -> None:
+    """Not stated, or made up for each file by whoever took the names out."""
+    paths = write_series(tmp_path, change=lambda number, own: own.update({"PatientID": identifier(number)}))
     assert len(opened(paths).slices) == 5
 
 

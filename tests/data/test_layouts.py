@@ -83,7 +83,10 @@ def test_a_model_reads_the_sequences_that_it_was_trained_on(tmp_path: Path) -> N
     source = sources.lgg(tmp_path / "lgg", 10)
     overrides = [*TINY, "train.epochs=1", "data.channel=all", f"data.cache='{tmp_path / 'cache'}'"]
     run = tumorline.train(data=source, overrides=overrides, output=tmp_path / "run")
-    assert tumorline.evaluate(run, source, output=tmp_path / "out")["source"]["channel"] == "pre_contrast, flair, post_contrast"
+    assert (
+        tumorline.evaluate(run, source, output=tmp_path / "out")["source"]["channel"]
+        == "pre_contrast, flair, post_contrast"
+    )
     rows = tumorline.predict(source / "TCGA_AA_0000_19990101", run, tmp_path / "predicted")
     assert [row["error"] for row in rows] == [None, None]
     with pytest.raises(UserError, match="1 channel; the model takes 3"):

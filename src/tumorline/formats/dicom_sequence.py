@@ -37,7 +37,7 @@ def recognise_sequence(header: pydicom.Dataset) -> tuple[str, str]:
     """The sequence (flair, post_contrast, pre_contrast, t2; empty where it is none or not told) and by what.
 
     Of images that are no MR it is the modality.
-        The reason quotes what was matched, and nothing else of the headers, where a name may stand.
+    The reason quotes what was matched, and nothing else of the headers, where a name may stand.
     """
     if (modality := header.get("Modality")) in OTHER_MODALITIES:
         return str(modality), "its modality"

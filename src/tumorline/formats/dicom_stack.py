@@ -53,10 +53,13 @@ def require_alike(slices: Sequence[SeriesSlice]) -> None:
 
 
 def _require_shared(slices: Sequence[SeriesSlice], keyword: str, values: Sequence[str]) -> None:
-    """Of the slices that state it; what identifies is not quoted."""
+    """Of the slices that state it; what identifies is not quoted.
+
+    Where each has a value of its own, whoever took the names out made it up file by file.
+    """
     ((usual, count),) = Counter(filter(None, values)).most_common(1) or [("", 0)]
     for one, value in zip(slices, values, strict=True):
-        if value not in ("", usual):
+        if value not in ("", usual) and count > 1:
             raise UserError(
                 f"{one.path}: its {keyword} is not that of the {count} others of its series; it is foreign here, "
                 "take it away"

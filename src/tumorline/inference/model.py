@@ -185,8 +185,9 @@ class Model:
                 the feet up; with one channel `(H, W)` or colours `(H, W, 3)` as well. Or a path to a picture, a DICOM
                 slice, a NIfTI volume, a folder of DICOM slices, or a folder with the volumes of a scan. Or a pydicom
                 dataset of one frame.
-            grid: Of an array the grid that it lies on. A network of three axes needs its spacing, and limits of the
-                post-processing in ml its affine. Files state their own.
+            grid: Of an array the grid that it lies on. A network of three axes needs its spacing; one of slices cuts a
+                volume as it was acquired where slices lie far apart; limits of the post-processing in ml need its
+                affine. Files state their own.
 
         Returns:
             A boolean array `(R, *space)`: for each of `info.regions` a mask of the size of the image. That of a volume
