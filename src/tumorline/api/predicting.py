@@ -16,7 +16,7 @@ from tumorline.inference.label_map import region_labels
 from tumorline.inference.model import AUTO, Model, count_workers, load
 from tumorline.inference.on_cluster import rows_on
 from tumorline.inference.one import predict_given
-from tumorline.inference.predictor import Predictor
+from tumorline.inference.predictor import CaseRow, Predictor
 from tumorline.journal import hash_inputs, hash_settings
 from tumorline.model_file import BUILTIN
 from tumorline.output_folder import Purpose, open_output
@@ -166,7 +166,7 @@ def predict_array(
 
 def write_predictions(
     inputs: Sequence[Path | str] | Path | str, model: Path | str, how: PredictionOptions
-) -> tuple[Path, list[dict[str, Any]]]:
+) -> tuple[Path, list[CaseRow]]:
     """As `predict`, with the folder of the results."""
     given = [Path(path) for path in ([inputs] if isinstance(inputs, (str, Path)) else inputs)]
     if bool(given) == bool(how.channels):

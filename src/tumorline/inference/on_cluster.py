@@ -19,7 +19,7 @@ from tumorline.files import write_bytes
 from tumorline.inference.jobs import PredictionJob
 from tumorline.inference.model import Model, batched, count_workers, load
 from tumorline.inference.predict import FILES, Rows, failed_row, keep_row, predict_case, recalled
-from tumorline.inference.predictor import Predictor
+from tumorline.inference.predictor import CaseRow, Predictor
 from tumorline.output_folder import OutputFolder
 from tumorline.work_ahead import map_ahead
 
@@ -63,7 +63,7 @@ def spec_of(model: Model, cluster: Cluster) -> ModelSpec:
 class Predicted(NamedTuple):
     """The row of a case, and what is to be written for it by paths within the folder of results."""
 
-    row: dict[str, Any]
+    row: CaseRow
     files: Mapping[str, bytes]
 
 
@@ -84,7 +84,7 @@ class Prediction:
             rows = map_ahead(lambda job: predict_case(job, predictor, Path(place)), jobs, workers)
             return [self._gathered(row, Path(place)) for row in rows]
 
-    def _gathered(self, row: dict[str, Any], place: Path) -> Predicted:
+    def _gathered(self, row: CaseRow, place: Path) -> Predicted:
         paths = [Path(row[name]) for name in FILES if row.get(name)]
         files = {path.relative_to(place).as_posix(): path.read_bytes() for path in paths}
         moved = {
@@ -101,7 +101,7 @@ def predict_chunk(shared: Prediction, jobs: Sequence[PredictionJob]) -> list[Pre
 def rows_on(cluster: Cluster) -> Rows:
     """The rows of cases as `predict` asks for them, found by a cluster."""
 
-    def rows(jobs: Sequence[PredictionJob], predictor: Predictor, folder: OutputFolder) -> Iterator[dict[str, Any]]:
+    def rows(jobs: Sequence[PredictionJob], predictor: Predictor, folder: OutputFolder) -> Iterator[CaseRow]:
         earlier = {job.target: row for job in jobs if (row := recalled(job, predictor, folder))}
         todo = [job for job in jobs if job.target not in earlier]
         size = 1 if any(job.is_volume for job in todo) else PICTURES
@@ -121,7 +121,7 @@ def rows_on(cluster: Cluster) -> Rows:
 SWITCHES = ("of_dicom", "of_series", "keep_identifiers", "overlays")
 
 
-def _taken(found: Predicted, job: PredictionJob, predictor: Predictor, folder: OutputFolder) -> dict[str, Any]:
+def _taken(found: Predicted, job: PredictionJob, predictor: Predictor, folder: OutputFolder) -> CaseRow:
     """Write what another machine found, and note it as done. Raises WriteError where nothing more can be written."""
     try:
         for relative, content in found.files.items():

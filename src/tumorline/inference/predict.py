@@ -8,7 +8,7 @@ from typing import Any
 from tumorline.errors import UserError, WriteError
 from tumorline.files import fit_file_name, write_csv, write_json
 from tumorline.inference.jobs import PredictionJob
-from tumorline.inference.predictor import Predictor
+from tumorline.inference.predictor import CaseRow, Predictor
 from tumorline.output_folder import OutputFolder
 from tumorline.progress import Progress
 from tumorline.work_ahead import map_ahead
@@ -17,7 +17,7 @@ SCHEMA_VERSION = 1
 KINDS = ("mask", "overlay")
 FILES = (*KINDS, "segmentation")
 """Columns that name what was written of a case."""
-Rows = Callable[[Sequence[PredictionJob], Predictor, OutputFolder], Iterator[dict[str, Any]]]
+Rows = Callable[[Sequence[PredictionJob], Predictor, OutputFolder], Iterator[CaseRow]]
 """Gives the row of each case, in their order, with its files written and noted."""
 
 
@@ -27,7 +27,7 @@ def predict(
     folder: OutputFolder,
     progress: Progress | None = None,
     rows_of: Rows | None = None,
-) -> list[dict[str, Any]]:
+) -> list[CaseRow]:
     """Predict pictures and volumes; one row per case, with `error` set where one failed.
 
     Writes `<stem>_mask.png` (0/255), of a volume `<stem>_mask.nii.gz` (0/1), of several regions the labels of
@@ -36,7 +36,7 @@ def predict(
     other where it is None. Raises WriteError where nothing more can be written; the tables of what was done until then
     are written where there is room.
     """
-    rows: list[dict[str, Any]] = []
+    rows: list[CaseRow] = []
     try:
         for row in (rows_of or rows_by(0))(jobs, predictor, folder):
             rows.append(row)
@@ -53,8 +53,8 @@ def predict(
 def rows_by(workers: int) -> Rows:
     """By so many threads, each of which reads, asks and writes a case."""
 
-    def rows(jobs: Sequence[PredictionJob], predictor: Predictor, folder: OutputFolder) -> Iterator[dict[str, Any]]:
-        def row_of(job: PredictionJob) -> dict[str, Any]:
+    def rows(jobs: Sequence[PredictionJob], predictor: Predictor, folder: OutputFolder) -> Iterator[CaseRow]:
+        def row_of(job: PredictionJob) -> CaseRow:
             return recalled(job, predictor, folder) or keep_row(job, predict_case(job, predictor, folder.path), folder)
 
         return map_ahead(row_of, jobs, workers)
@@ -81,7 +81,7 @@ def describe_predictor(predictor: Predictor) -> dict[str, Any]:
     return {"model": model.info.name, "threshold": by_region, **how, "labels": predictor.labels}
 
 
-def recalled(job: PredictionJob, predictor: Predictor, folder: OutputFolder) -> dict[str, Any] | None:
+def recalled(job: PredictionJob, predictor: Predictor, folder: OutputFolder) -> CaseRow | None:
     """The row that an earlier try has kept, as long as both of its files are there."""
     row = folder.recall(job.target.as_posix())
     if not isinstance(row, dict) or set(row) != set(predictor.columns):
@@ -100,7 +100,7 @@ def _as_text(paths: tuple[Path, Path | None]) -> dict[str, str]:
     return {kind: str(path) for kind, path in zip(KINDS, paths, strict=True) if path}
 
 
-def predict_case(job: PredictionJob, predictor: Predictor, output: Path) -> dict[str, Any]:
+def predict_case(job: PredictionJob, predictor: Predictor, output: Path) -> CaseRow:
     """The row of a case whose files are written below `output`. Raises WriteError where nothing can be written."""
     paths = _mask_and_overlay(job, output, predictor.overlays)
     try:
@@ -115,15 +115,15 @@ def predict_case(job: PredictionJob, predictor: Predictor, output: Path) -> dict
         return failed_row(job, predictor, str(error))
 
 
-def failed_row(job: PredictionJob, predictor: Predictor, why: str) -> dict[str, Any]:
+def failed_row(job: PredictionJob, predictor: Predictor, why: str) -> CaseRow:
     return _row(job, predictor, {"error": why})
 
 
-def _row(job: PredictionJob, predictor: Predictor, figures: Mapping[str, Any]) -> dict[str, Any]:
+def _row(job: PredictionJob, predictor: Predictor, figures: Mapping[str, Any]) -> CaseRow:
     return {column: figures.get(column) for column in predictor.columns} | {"input": str(job.path)}
 
 
-def keep_row(job: PredictionJob, row: dict[str, Any], folder: OutputFolder) -> dict[str, Any]:
+def keep_row(job: PredictionJob, row: CaseRow, folder: OutputFolder) -> CaseRow:
     """The row, noted as done where it is."""
     if not row["error"]:
         folder.keep(job.target.as_posix(), row)

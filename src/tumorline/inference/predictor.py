@@ -41,6 +41,8 @@ COLUMNS = (
     "note",
     "error",
 )
+CaseRow = dict[str, Any]
+"""What a table of predictions holds of a case, by column."""
 LARGE = 1 << 24
 BLANK_NOTE = "blank: the image shows nothing, so that the mask is empty"
 
@@ -77,7 +79,7 @@ class Predictor:
         several = self.labels if len(self.labels) > 1 else ()
         return [f"{region}_{unit}" for region in several for unit in ("px", "ml")]
 
-    def predict_case(self, job: PredictionJob, mask_path: Path, overlay_path: Path | None) -> dict[str, Any]:
+    def predict_case(self, job: PredictionJob, mask_path: Path, overlay_path: Path | None) -> CaseRow:
         """Write the mask of a case, and the overlay where it has a path; returns its figures.
 
         Raises UserError where it cannot be done.
@@ -97,14 +99,14 @@ class Predictor:
         names = job.channels or self.model.channels
         return "; ".join(f"{name}={path}" for name, path in zip(names, job.images, strict=False))
 
-    def _predict_picture(self, job: PredictionJob, mask_path: Path, overlay_path: Path | None) -> dict[str, Any]:
+    def _predict_picture(self, job: PredictionJob, mask_path: Path, overlay_path: Path | None) -> CaseRow:
         image = read_picture(job, self.model)
         with self.large if image.size > LARGE else nullcontext():
             return self._predict_image(image, job, mask_path, overlay_path)
 
     def _predict_image(
         self, image: ImageArray, job: PredictionJob, mask_path: Path, overlay_path: Path | None
-    ) -> dict[str, Any]:
+    ) -> CaseRow:
         answer = self.model.answer(self.model.complete(image, job.channels), job.path)
         masks = self.model.masks(answer.probability)
         labels = to_labels(masks, self.labels)
@@ -117,7 +119,7 @@ class Predictor:
         note = self._note(answer, masks, labels, self._lacking(job))
         return {**self._figures_of(answer, masks, None), "note": note}
 
-    def _predict_scan(self, job: PredictionJob, mask_path: Path, overlay_path: Path | None) -> dict[str, Any]:
+    def _predict_scan(self, job: PredictionJob, mask_path: Path, overlay_path: Path | None) -> CaseRow:
         image, grid, volume, resampled = read_scan(job)
         answer = self.model.answer(self.model.complete(image, job.channels), job.path, grid)
         masks = self.model.masks(answer.probability, grid)
@@ -166,7 +168,7 @@ class Predictor:
         plane = plane_of(grid.spacing_mm, seen.axis)
         return f"seen in {plane} slices, as it was acquired" if seen.dims == 2 and plane != seen.axis else ""
 
-    def _figures_of(self, answer: Answer, masks: MaskArray, grid: Grid | None) -> dict[str, Any]:
+    def _figures_of(self, answer: Answer, masks: MaskArray, grid: Grid | None) -> CaseRow:
         """Of all regions together as `tumour`, and of each; a region of that name stands for itself."""
         tumour, probability = (
             (masks[0], answer.probability[0])
