@@ -181,6 +181,21 @@ def test_what_is_no_image_is_left_out_of_a_series_and_named(objects: Path, tmp_p
     assert "no image in this folder" in alone.err
 
 
+@pytest.mark.parametrize(
+    ("elements", "note"),
+    [
+        ({"SeriesDescription": "AX FLAIR"}, "taken as post_contrast, its header tells flair (its words hold 'flair')"),
+        ({"Modality": "CT"}, "taken as post_contrast, its header tells CT (its modality)"),
+        ({"SeriesDescription": "T1 post"}, ""),
+        ({}, ""),
+    ],
+)
+def test_a_slice_of_another_sequence_is_said(tmp_path: Path, elements: dict[str, object], note: str) -> None:
+    folder = draw(tmp_path / "in", lambda _, own: own.update(elements))
+    (row,) = tumorline.predict(folder / "3.dcm", "builtin", tmp_path / "out")
+    assert (row["note"] or "") == note
+
+
 def test_a_series_of_ct_is_refused_with_the_way_to_insist(tmp_path: Path, program: Program) -> None:
     folder = draw(tmp_path / "ct", lambda _, own: own.update({"Modality": "CT", "SeriesDescription": "T1 post"}))
     shown = program("predict", folder, "--output", tmp_path / "out")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tumorline.arrays import ImageArray, MaskArray
-from tumorline.data.layouts.series import note_on_sequence
+from tumorline.data.layouts.series import note_on_sequence, note_on_slice
 from tumorline.environment import versions
 from tumorline.errors import UserError, WriteError
 from tumorline.formats.decode import is_dicom
@@ -116,7 +116,8 @@ class Predictor:
             write_label_picture(mask_path, labels)
         if overlay_path:
             write_overlay(overlay_path, image[0], masks)
-        note = self._note(answer, masks, labels, self._lacking(job))
+        stated = note_on_slice(job.path, self.model.channel if len(job.images) == 1 else "")
+        note = self._note(answer, masks, labels, self._lacking(job), stated)
         return {**self._figures_of(answer, masks, None), "note": note}
 
     def _predict_scan(self, job: PredictionJob, mask_path: Path, overlay_path: Path | None) -> CaseRow:

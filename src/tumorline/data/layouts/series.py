@@ -151,6 +151,17 @@ def _place_of(path: Path) -> "SlicePlace":
     return read_slice_place(path)
 
 
+def note_on_slice(path: Path, channel: str) -> str:
+    """What is to be known of a DICOM slice whose header tells another sequence than it is taken as; else empty."""
+    if not channel or not is_dicom(path):
+        return ""
+    from tumorline.formats.dicom_sequence import recognise_sequence  # imports pydicom
+    from tumorline.formats.dicom_slice import read_slice_header
+
+    sequence, reason = recognise_sequence(read_slice_header(path))
+    return f"taken as {channel}, its header tells {sequence} ({reason})" if sequence not in ("", channel) else ""
+
+
 def _folders_of_slices(pictures: Iterable[Path]) -> tuple[dict[Path, list[Path]], list[Path]]:
     """Folders in which a series has slices enough for a volume, with the files of such series and what strayed in.
 
