@@ -50,7 +50,8 @@ def test_the_figures_are_by_source(mixed: Mixed) -> None:
     summary = read_summary(mixed.run / "summary.json")
     figures = summary.regions["tumour"]
     assert set(figures.by_attribute["source"]) == {"slices", "scans", "heads"}
-    assert figures.by_size == {}
+    assert {name.partition(" ")[2] for name in figures.by_size} == {"pictures", "volumes"}
+    assert all(bool(group.limits_ml) == ("volumes" in name) for name, group in figures.by_size.items())
     assert figures.volume_error_absolute_ml is not None
     assert figures.volume_error_absolute_ml.patients == 1
     presence = summary.presence["tumour"]

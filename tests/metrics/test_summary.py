@@ -239,3 +239,15 @@ def test_volumes_are_grouped_by_ml_and_not_by_voxels() -> None:
         "large": [3, 3],
     }
     assert found["small"].limits_ml == pytest.approx([0.02, 0.02])
+
+
+def test_pictures_and_volumes_are_grouped_by_size_each_by_themselves() -> None:
+    pictures = [row(name, name, 1.0) for name in "abc"]
+    found = by_size([*pictures, volume_row("v", 20, 20, spacing=1.0), volume_row("w", 2, 2)])
+    assert {name: group.cases for name, group in found.items()} == {
+        **{f"{size} pictures": 1 for size in ("small", "medium", "large")},
+        "small volumes": 1,
+        "medium volumes": 1,
+    }
+    assert found["small pictures"].limits_ml is None
+    assert found["small volumes"].limits_ml == pytest.approx([0.02, 0.02])

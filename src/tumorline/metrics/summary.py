@@ -180,18 +180,41 @@ def by_group(rows: Sequence[Row], attribute: str) -> dict[str, GroupSummary]:
 
 
 def by_size(rows: Sequence[Row]) -> dict[str, SizeGroup]:
-    """A short summary for each tercile of the true size, with its limits in pixels; of volumes by ml, and in ml too.
+    """A short summary for each of `size_groups`, with its limits in pixels; of volumes in ml too."""
+    return {
+        name: _size_group(members, _in_ml(own))
+        for kind, own in _kinds(rows).items()
+        for name, members in _thirds(own, kind).items()
+    }
 
-    None where there are pictures and volumes, which have no size in common.
+
+def size_groups(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """Thirds of the cases with a tumour by its true size: in pixels, of volumes in ml.
+
+    Pictures and volumes, which have no size in common, are cut by themselves where there are both.
     """
+    return {name: members for kind, own in _kinds(rows).items() for name, members in _thirds(own, kind).items()}
+
+
+def _kinds(rows: Sequence[Row]) -> dict[str, list[Row]]:
     tumours = [row for row in rows if row.scores.has_tumour]
-    if len({row.scores.depth is None for row in tumours}) > 1:
-        return {}
-    in_ml = bool(tumours) and all(row.scores.truth_ml is not None for row in tumours)
-    ordered = sorted(tumours, key=lambda row: (row.scores.truth_ml if in_ml else row.scores.truth_px, row.case))
-    thirds = np.array_split(np.arange(len(ordered)), len(SIZES))
-    groups = {name: [ordered[index] for index in third] for name, third in zip(SIZES, thirds, strict=True)}
-    return {name: _size_group(members, in_ml) for name, members in groups.items() if members}
+    kinds = {
+        "pictures": [row for row in tumours if row.scores.depth is None],
+        "volumes": [row for row in tumours if row.scores.depth is not None],
+    }
+    return kinds if all(kinds.values()) else {"": tumours}
+
+
+def _in_ml(rows: Sequence[Row]) -> bool:
+    return bool(rows) and all(row.scores.truth_ml is not None for row in rows)
+
+
+def _thirds(rows: Sequence[Row], kind: str) -> dict[str, list[Row]]:
+    """Of one kind of cases, by name; fewer where there are not so many."""
+    in_ml = _in_ml(rows)
+    ordered = sorted(rows, key=lambda row: (row.scores.truth_ml if in_ml else row.scores.truth_px, row.case))
+    parts = [[ordered[index] for index in part] for part in np.array_split(np.arange(len(ordered)), len(SIZES))]
+    return {f"{name} {kind}".rstrip(): part for name, part in zip(SIZES, parts, strict=True) if part}
 
 
 def figures_of(rows: Sequence[Row], values: Mapping[str, Value]) -> dict[str, Any]:

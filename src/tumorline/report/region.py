@@ -2,14 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from itertools import islice
 from statistics import fmean
 
 from markupsafe import Markup
 
 from tumorline.data.joined import SOURCE
 from tumorline.metrics.headline import count_false_positives, split_false_lesions
-from tumorline.metrics.summary import Row
+from tumorline.metrics.summary import Row, size_groups
 from tumorline.report import certainty, charts
 from tumorline.report.content import FigureCharts, RegionContent, StressContent, StressPanel, SubsetRow
 from tumorline.results import Figure, GroupSummary, RegionSummary, Robustness, SizeGroup, Summary
@@ -143,12 +142,9 @@ def _attribute_strips(scored: Sequence[Row], name: str, groups: Mapping[str, Gro
 
 
 def _size_strips(scored: Sequence[Row], groups: Mapping[str, SizeGroup]) -> dict[str, charts.Strip]:
-    """The cases of each third by true size, in the order in which the summary cut them."""
-    ranked = iter(sorted(scored, key=lambda row: (row.scores.truth_ml or row.scores.truth_px, row.case)))
-    strips: dict[str, charts.Strip] = {}
-    for name, group in groups.items():
-        strips[f"{name}, {size_limits(group)}"] = (_dice(list(islice(ranked, group.cases))), group.dice)
-    return strips
+    """The cases of each third by true size."""
+    found = {name: _dice(members) for name, members in size_groups(scored).items()}
+    return {f"{name}, {size_limits(group)}": (found.get(name, []), group.dice) for name, group in groups.items()}
 
 
 def size_limits(group: SizeGroup, to: str = "–") -> str:
