@@ -1,14 +1,16 @@
 """Make a finished model one that comes with the package.
 
-    python benchmarks/ship.py runs/builtin [--folds runs/builtin-5folds]
+    python benchmarks/ship.py runs/builtin [--folds runs/builtin-5folds [--stress evaluations/fold-0 ...]]
     python benchmarks/ship.py runs/brats_final --name builtin-brats --folds runs/volumes/brats_3d
 
 Copies model file, ONNX file and card to src/tumorline/weights/. `builtin` gets what the matrix of
 benchmarks/cross_dataset.md says of other sets. `builtin-brats` is a model of all cases, which nothing is left to test:
-its figures are those of the folds of its recipe, and it ships only where these allow it.
+its figures are those of the folds of its recipe, and it ships only where these allow it. --stress are evaluations of
+the models of folds with `--stress`, each on its own test part.
 """
 
 import argparse
+import csv
 import json
 import shutil
 import sys
@@ -18,11 +20,13 @@ from pathlib import Path
 from statistics import fmean, median
 
 from tumorline.evaluation.precision import with_precisions
+from tumorline.evaluation.robustness import ChangeRecord, summarise_robustness
 from tumorline.export import stamp_onnx
 from tumorline.model_file import BUILTIN, LISTED, find_model, read_content, read_info, save_model, with_figures
 from tumorline.model_info import ModelInfo, PrecisionChange
 from tumorline.report.card import render_card
 from tumorline.results import Summary, read_summary
+from tumorline.run_folder import STRESS_NAME
 from volumes import Row, finished, number, read_table, shown, table, tested
 
 LARGEST_MB = 15
@@ -49,16 +53,19 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--name", default=BUILTIN, choices=(BUILTIN, BRATS))
     parser.add_argument("--folds", type=Path, help="folds of the same recipe, whose figures the model bears")
+    parser.add_argument(
+        "--stress", type=Path, nargs="*", default=[], help="evaluations whose stress.csv the card tells"
+    )
     given = parser.parse_args()
     if given.name == BRATS:
         if not given.folds:
             sys.exit(f"{BRATS}: give --folds, the folds of its recipe")
         print(*ship_brats(given.run, given.folds), sep="\n")
     else:
-        print(*ship_builtin(given.run, given.folds), sep="\n")
+        print(*ship_builtin(given.run, given.folds, given.stress), sep="\n")
 
 
-def ship_builtin(run: Path, folds: Path | None) -> list[Path]:
+def ship_builtin(run: Path, folds: Path | None, stress: Sequence[Path] = ()) -> list[Path]:
     info = read_info(run / "model.safetensors")
     if "CC BY 4.0" not in info.licence or info.split.leaking or info.data.forbids_passing_on:
         sys.exit(f"{run}: {info.licence}; leaking: {info.split.leaking}: not to be shipped")
@@ -69,14 +76,15 @@ def ship_builtin(run: Path, folds: Path | None) -> list[Path]:
     if info.split.trains_on_all:
         if folds is None:
             sys.exit(f"{run}: trained on all patients; give --folds, the folds of its recipe")
-        card.write_text(with_folds(info, LISTED / f"{BUILTIN}.safetensors", folds))
+        card.write_text(with_folds(info, LISTED / f"{BUILTIN}.safetensors", folds, stress))
     card.write_text(card.read_text() + on_other_sets())
     return copied
 
 
-def with_folds(info: ModelInfo, target: Path, folds: Path) -> str:
+def with_folds(info: ModelInfo, target: Path, folds: Path, stress: Sequence[Path]) -> str:
     """Give a model of all patients, copied to `target`, the figures of its folds; returns its card."""
-    summary = read_summary(folds / "summary.json")
+    records = [record for evaluation in stress for record in read_stress(evaluation)]
+    summary = read_summary(folds / "summary.json").model_copy(update={"robustness": summarise_robustness(records)})
     refuse_strangers(info, tested(folds), folds)
     told = with_figures(info, summary)
     told = told.with_metrics(headline={**(told.metrics.headline or {}), "headline_status": ["out of fold"]})
@@ -84,6 +92,22 @@ def with_folds(info: ModelInfo, target: Path, folds: Path) -> str:
     save_model(target, read_content(target).weights, told)
     stamp_onnx(target)
     return render_card(told, summary, target)
+
+
+def read_stress(evaluation: Path) -> list[ChangeRecord]:
+    with (evaluation / STRESS_NAME).open(newline="") as file:
+        return [
+            {
+                "case": row["case"],
+                "patient": row["patient"] or None,
+                "region": row["region"],
+                "change": row["change"],
+                "strength": float(row["strength"]),
+                "dice": float(row["dice"]) if row["dice"] else None,
+                "missed": row["missed"] in ("True", "true", "1"),
+            }
+            for row in csv.DictReader(file)
+        ]
 
 
 def precisions_of(models: Sequence[Path]) -> dict[str, PrecisionChange]:

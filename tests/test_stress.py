@@ -9,6 +9,9 @@ import pytest
 import tumorline
 from tumorline.evaluation.robustness import STRESSES, levels, stressed
 from tumorline.files import read_csv
+from tumorline.model_file import read_info
+from tumorline.report.card import render_card
+from tumorline.results import read_summary
 
 TRUTH = np.zeros((40, 60), bool)
 TRUTH[10:20, 30:50] = True
@@ -77,4 +80,9 @@ def test_a_model_is_measured_under_every_change(tiny_run: Path, tmp_path: Path) 
     records = read_csv(tmp_path / "out" / "stress.csv")
     assert len(records) == (1 + len(levels())) * summary["cases"]
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["stress"] == summary["stress"]
+    weights = tiny_run / "model.safetensors"
+    card = render_card(read_info(weights), read_summary(tmp_path / "out" / "summary.json"), weights)
+    unchanged = summary["stress"]["unchanged"]
+    assert f"| as they are | {unchanged['dice']['mean']:.3f} | 0.000 | {unchanged['missed']} |" in card
+    assert card.count("| noise, ") == len(STRESSES["noise"].strengths)
     assert "Under stress" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")

@@ -24,11 +24,12 @@ from tumorline.metrics.headline import (
 )
 from tumorline.model_file import read_info
 from tumorline.model_info import ModelInfo
-from tumorline.report.content import CardFigures, CardRegion
+from tumorline.report.content import CardFigures, CardRegion, StressRow
 from tumorline.report.frame import harmless, shown_count
 from tumorline.report.region import size_limits, subset_rows
-from tumorline.results import Figure, Summary, mean_dice_over_regions, read_summary
+from tumorline.results import Figure, Robustness, Summary, mean_dice_over_regions, read_summary
 from tumorline.run_folder import CARD_NAME, SUMMARY_NAME, WEIGHTS_NAME
+from tumorline.wording import in_words
 
 FIGURES = (
     ("dice", 3),
@@ -113,7 +114,29 @@ def _region_content(summary: Summary, region: str) -> CardRegion:
         "groups": [*figures.by_class.items(), *sizes, *figures.by_attribute.get(SOURCE, {}).items()],
         "presence": summary.presence.get(region, {}),
         "subsets": subset_rows(summary, region),
+        "stress": _stress_rows(summary.robustness.get(region)),
     }
+
+
+def _stress_rows(stress: Robustness | None) -> list[StressRow]:
+    """A row of the images as they are, and of each change at each strength; nothing where it was not asked for."""
+    if stress is None:
+        return []
+    levels = [
+        (f"{in_words(name)}, {level.strength:g} {change.unit}".rstrip(), level.dice.mean, level.missed)
+        for name, change in stress.changes.items()
+        for level in change.levels
+    ]
+    before = stress.unchanged
+    return [
+        {
+            "change": name,
+            "dice": dice,
+            "lost": None if dice is None or before.dice.mean is None else before.dice.mean - dice,
+            "missed": missed,
+        }
+        for name, dice, missed in [("as they are", before.dice.mean, before.missed), *levels]
+    ]
 
 
 def _is_told(figure: Figure | None) -> bool:

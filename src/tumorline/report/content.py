@@ -182,6 +182,15 @@ class BrowserContent(TypedDict):
     pictures: int
 
 
+class StressRow(TypedDict):
+    """What one change of the images at one strength costs."""
+
+    change: str
+    dice: float | None
+    lost: float | None
+    missed: int
+
+
 class CardRegion(TypedDict):
     """One region of a card."""
 
@@ -196,6 +205,7 @@ class CardRegion(TypedDict):
     groups: Sequence[tuple[str, GroupSummary]]
     presence: Mapping[str, Presence]
     subsets: Sequence[SubsetRow]
+    stress: Sequence[StressRow]
 
 
 class CardFigures(TypedDict):
