@@ -158,7 +158,7 @@ def test_no_image_is_shown_in_a_comparison_that_a_run_does_not_know(program: Pro
     assert not pictures(Path("after/compare.html"))
 
 
-@pytest.mark.parametrize("command", ["evaluate", *map(slow, [name for name in COMMANDS if name != "evaluate"])])
+@pytest.mark.parametrize("command", ["evaluate", "resume", *map(slow, sorted({*COMMANDS} - {"evaluate", "resume"}))])
 @pytest.mark.parametrize("key", ["source", "file", "start_from", slow("cache"), slow("weights")])
 def test_nothing_of_a_private_file_is_in_any_result(program: Program, asked: list[Any], key: str, command: str) -> None:
     pytest.importorskip("torch")

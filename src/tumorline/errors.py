@@ -1,7 +1,8 @@
 """The one exception that is meant for the person at the keyboard."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 
 
@@ -20,6 +21,19 @@ class UserError(ValueError):
         ...     print(error)
         --set: unknown key 'train.epoch'; did you mean 'epochs'?
     """
+
+    kept_off_files = False
+    """Whether it may quote files that are not the run's own, so that no file of the run repeats it."""
+
+
+@contextmanager
+def kept_off_files() -> Iterator[None]:
+    """What is raised within is told to whoever is at the keyboard, and written to no file of a run."""
+    try:
+        yield
+    except UserError as error:
+        error.kept_off_files = True
+        raise
 
 
 class WriteError(UserError):

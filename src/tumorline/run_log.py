@@ -17,6 +17,8 @@ from tumorline.files import writing
 from tumorline.progress import Notify
 from tumorline.run_folder import LOG_NAME
 
+UNTOLD = "the data cannot be used; what was said of them may quote files of others and is not repeated here"
+
 
 def append_log(run: Path, message: str) -> None:
     """One line, at once on the disk."""
@@ -83,6 +85,6 @@ def _reason_lines(error: BaseException) -> list[str]:
     if not isinstance(error, Exception):
         return [str(error) or type(error).__name__]
     if isinstance(error, UserError):
-        return [f"error: {error}"]
+        return [f"error: {UNTOLD if error.kept_off_files else error}"]
     where = [line for part in traceback.format_exception(error) for line in part.rstrip("\n").split("\n")]
     return [*where, f"error: {type(error).__name__}: {error}"]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tumorline.callbacks import Callback, Listeners, make_callbacks
 from tumorline.config import Config
 from tumorline.data import split as splits
-from tumorline.errors import UserError, require_extra
+from tumorline.errors import UserError, kept_off_files, require_extra
 from tumorline.files import write_csv
 from tumorline.lengthening import earlier_lengths, lengthen
 from tumorline.progress import Notify, silent
@@ -154,7 +154,8 @@ def _carry_out(config: Config, run: Path, course: Course) -> None:
     check_model(config, begun=(run / STATE_NAME).exists())
     callbacks = [*make_callbacks(config.train.callbacks), *course.callbacks]
     with machine(config.train) as place, _heard(run, course, callbacks if place.leads else None) as (notify, listeners):
-        dataset, split = prepare_data(config, notify)
+        with kept_off_files():
+            dataset, split = prepare_data(config, notify)
         refuse_seen_before("model.start_from", origin_of(config), dataset, split)
         refuse_seen_before("loss.teacher", teacher_of(config), dataset, split)
         require_memory(config, dataset, split, place)
