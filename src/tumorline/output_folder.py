@@ -120,13 +120,13 @@ class OutputFolder:
     def _begin(self) -> None:
         if self.begun:
             return
-        self.begun = True
         if not self.goes_on:
             lines = [self.purpose.header(), *_as_earlier(self.replaced)]
             write_text(self.path / JOURNAL_NAME, "".join(json.dumps(line) + "\n" for line in lines))
             for line in lines:
                 self.journal.add(line)
         self._remove_earlier()
+        self.begun = True  # not before: where one thread fails at it, the next has to do it
 
     def _remove_earlier(self) -> None:
         """The last written goes first, so that no table outlives the masks that it is about."""
