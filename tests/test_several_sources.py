@@ -54,6 +54,8 @@ def test_the_figures_are_by_source(mixed: Mixed) -> None:
     assert all(bool(group.limits_ml) == ("volumes" in name) for name, group in figures.by_size.items())
     assert figures.volume_error_absolute_ml is not None
     assert figures.volume_error_absolute_ml.patients == 1
+    page = (mixed.run / "report.html").read_text()
+    assert all(f"true, {unit}" in page for unit in ("px", "ml")), "pictures have no volume, volumes no pixels"
     presence = summary.presence["tumour"]
     assert set(presence) == {"all", "slices", "scans", "heads"}
     scans = {row.case for row in read_rows(mixed.run) if row.status == "test" and row.case.startswith("scans")}

@@ -123,16 +123,26 @@ def size_in_ml(scores: Sequence[CaseScores]) -> bool:
     return any(score.truth_ml is not None for score in scores)
 
 
+def size_units(scores: Sequence[CaseScores]) -> list[str]:
+    """In what sizes are told: pixels, ml, or both where pictures stand beside volumes."""
+    if not size_in_ml(scores):
+        return ["px"]
+    return ["px", "ml"] if any(score.depth is None for score in scores) else ["ml"]
+
+
 def _region_view(region: str, cases: Sequence[Mapping[str, Row]], confidences: Confidences) -> View:
     found = [case.get(region) for case in cases]
     scores = [row.scores for row in found if row]
-    in_ml = size_in_ml(scores)
-    size = "ml" if in_ml else "px"
+    sizes = size_units(scores)
     units = {score.unit for score in scores}
     hd95 = f"HD95, {units.pop()}" if len(units) == 1 else "HD95"
-    columns = [Column("Dice", 3), Column(hd95, 1), *(Column(f"{name}, {size}", 2 if in_ml else 0) for name in SIZES)]
+    columns = [
+        Column("Dice", 3),
+        Column(hd95, 1),
+        *(Column(f"{name}, {size}", SIZE_DIGITS[size]) for size in sizes for name in SIZES),
+    ]
     empty: list[float | None] = [None] * len(columns)
-    values = [_case_numbers(row.scores, in_ml) if row else [*empty] for row in found]
+    values = [_case_numbers(row.scores, sizes) if row else [*empty] for row in found]
     if confidences:
         columns.append(Column("confidence", 3))
         for row, case in zip(values, found, strict=True):
@@ -141,11 +151,15 @@ def _region_view(region: str, cases: Sequence[Mapping[str, Row]], confidences: C
 
 
 SIZES = ("true", "predicted")
+SIZE_DIGITS = {"px": 0, "ml": 2}
 
 
-def _case_numbers(scores: CaseScores, in_ml: bool) -> list[float | None]:
-    sizes = (scores.truth_ml, scores.predicted_ml) if in_ml else (scores.truth_px, scores.predicted_px)
-    return [scores.dice, scores.hd95, *sizes]
+def _case_numbers(scores: CaseScores, sizes: Sequence[str]) -> list[float | None]:
+    """A picture beside volumes has its size in pixels only, a volume in ml only."""
+    of_picture = scores.truth_ml is None or sizes == ["px"]
+    pixels = (scores.truth_px, scores.predicted_px) if of_picture else (None, None)
+    found = {"px": pixels, "ml": (scores.truth_ml, scores.predicted_ml)}
+    return [scores.dice, scores.hd95, *(value for size in sizes for value in found[size])]
 
 
 def flag_of(scores: CaseScores) -> str:
