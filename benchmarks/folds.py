@@ -18,6 +18,7 @@ from tumorline.evaluation.tables import read_rows
 from tumorline.metrics.summary import Row, by_group, by_size, summarise_rows
 from tumorline.results import Figure, GroupSummary, Metrics
 from tumorline.run_folder import EVALUATION_NAME, PRESENCE_NAME, SUMMARY_NAME
+from volumes import shown
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
@@ -63,11 +64,11 @@ def as_cells(name: str, figures: Metrics | GroupSummary) -> list[str]:
         str(figures.cases),
         with_limits(figures.dice),
         shown(figures.dice.mean_over_cases, 3),
-        f"{shown(hd95.mean, 1)} {hd95.unit}" if hd95.mean is not None else "–",
+        f"{shown(hd95.mean, 1)} {hd95.unit}" if hd95.mean is not None else "-",
         f"{figures.missed} of {figures.tumour_cases} ({figures.missed / figures.tumour_cases:.1%})"
         if figures.tumour_cases
-        else "–",
-        f"{shown(ratio.mean, 2)} (median {shown(ratio.median, 2)})" if ratio.mean is not None else "–",
+        else "-",
+        f"{shown(ratio.mean, 2)} (median {shown(ratio.median, 2)})" if ratio.mean is not None else "-",
     ]
 
 
@@ -87,13 +88,9 @@ def presence_lines(rows: Sequence[PresenceRow]) -> Iterator[list[str]]:
 
 def with_limits(figure: Figure) -> str:
     if figure.mean is None:
-        return "–"
+        return "-"
     low, high = figure.ci95 or figure.range or (figure.mean, figure.mean)
     return f"{figure.mean:.3f} ({'' if figure.ci95 else 'range '}{low:.3f} to {high:.3f})"
-
-
-def shown(value: float | None, digits: int) -> str:
-    return "–" if value is None else f"{value:.{digits}f}"
 
 
 if __name__ == "__main__":

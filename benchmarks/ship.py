@@ -84,7 +84,9 @@ def ship_builtin(run: Path, folds: Path | None, stress: Sequence[Path] = ()) -> 
 def with_folds(info: ModelInfo, target: Path, folds: Path, stress: Sequence[Path]) -> str:
     """Give a model of all patients, copied to `target`, the figures of its folds; returns its card."""
     records = [record for evaluation in stress for record in read_stress(evaluation)]
-    summary = read_summary(folds / "summary.json").model_copy(update={"robustness": summarise_robustness(records)})
+    summary = read_summary(folds / "summary.json")
+    if records:
+        summary = summary.model_copy(update={"robustness": summarise_robustness(records)})
     refuse_strangers(info, tested(folds), folds)
     told = with_figures(info, summary)
     told = told.with_metrics(headline={**(told.metrics.headline or {}), "headline_status": ["out of fold"]})

@@ -10,6 +10,7 @@ the markers of the Markdown file (or at its end), so that no figure is typed by 
 
 import csv
 import json
+import re
 import shutil
 import sys
 import tomllib
@@ -17,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 BEGIN, END = "<!-- table begins -->", "<!-- table ends -->"
+SOURCE_PATH = re.compile(r'^(path = ").*/', re.MULTILINE)
+"""Of one of several sources, up to the name of its folder."""
 KEPT = ("config.toml", "history.csv", "summary.json", "environment.json")
 COLUMNS = (
     "recipe",
@@ -52,7 +55,8 @@ def keep(run: Path, results: Path) -> Path:
     for name in KEPT:
         shutil.copyfile(run / name, folder / name)
     lines = (folder / "config.toml").read_text().splitlines(keepends=True)
-    (folder / "config.toml").write_text("".join(line for line in lines if not line.startswith(("source", "cache"))))
+    kept = "".join(line for line in lines if not line.startswith(("source", "cache")))
+    (folder / "config.toml").write_text(SOURCE_PATH.sub(r"\1", kept))
     return folder
 
 

@@ -1,8 +1,9 @@
-"""What the scripts of benchmarks/, which take hours to run, import of the package and of one another is there."""
+"""What the scripts of benchmarks/, which take hours to run, import is there; what they keep names no machine."""
 
 import ast
 import importlib
 import importlib.util
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -67,3 +68,8 @@ def is_there(module: str, name: str) -> bool:
 def test_what_a_script_takes_is_there(script: str) -> None:
     missing = [f"{module}.{name}" for module, name in set(taken(OWN[script])) if not is_there(module, name)]
     assert not missing
+
+
+@pytest.mark.parametrize("path", sorted((SCRIPTS / "results").rglob("config.toml")), ids=lambda path: path.parent.name)
+def test_a_kept_configuration_names_no_folder_of_a_machine(path: Path) -> None:
+    assert not re.search(r"""["'](/|~|[A-Z]:)""", path.read_text())
