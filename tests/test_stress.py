@@ -83,6 +83,6 @@ def test_a_model_is_measured_under_every_change(tiny_run: Path, tmp_path: Path) 
     weights = tiny_run / "model.safetensors"
     card = render_card(read_info(weights), read_summary(tmp_path / "out" / "summary.json"), weights)
     unchanged = summary["stress"]["unchanged"]
-    assert f"| as they are | {unchanged['dice']['mean']:.3f} | 0.000 | {unchanged['missed']} |" in card
+    assert f"| unchanged | {unchanged['dice']['mean']:.3f} | 0.000 | {unchanged['missed']} |" in card
     assert card.count("| noise, ") == len(STRESSES["noise"].strengths)
     assert "Under stress" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")

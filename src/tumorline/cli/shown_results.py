@@ -217,15 +217,9 @@ def stress_rows(summary: "Summary") -> "list[dict[str, object]]":
 
 
 def _stress_levels(robustness: "Robustness") -> "list[dict[str, object]]":
-    levels = [
-        (name, f"{level.strength:g} {change.unit}", level.dice, level.missed)
-        for name, change in robustness.changes.items()
-        for level in change.levels
-    ]
-    unchanged = robustness.unchanged
     return [
-        {"change": name, "strength": strength, "dice": format_number(dice.mean), "missed": missed}
-        for name, strength, dice, missed in [("unchanged", "", unchanged.dice, unchanged.missed), *levels]
+        {"change": name, "strength": strength, "dice": format_number(level.dice.mean), "missed": level.missed}
+        for name, strength, level in robustness.levels()
     ]
 
 

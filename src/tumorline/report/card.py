@@ -122,20 +122,15 @@ def _stress_rows(stress: Robustness | None) -> list[StressRow]:
     """A row of the images as they are, and of each change at each strength; nothing where it was not asked for."""
     if stress is None:
         return []
-    levels = [
-        (f"{in_words(name)}, {level.strength:g} {change.unit}".rstrip(), level.dice.mean, level.missed)
-        for name, change in stress.changes.items()
-        for level in change.levels
-    ]
-    before = stress.unchanged
+    before = stress.unchanged.dice.mean
     return [
         {
-            "change": name,
-            "dice": dice,
-            "lost": None if dice is None or before.dice.mean is None else before.dice.mean - dice,
-            "missed": missed,
+            "change": f"{in_words(name)}, {strength}".rstrip(", "),
+            "dice": level.dice.mean,
+            "lost": None if level.dice.mean is None or before is None else before - level.dice.mean,
+            "missed": level.missed,
         }
-        for name, dice, missed in [("as they are", before.dice.mean, before.missed), *levels]
+        for name, strength, level in stress.levels()
     ]
 
 

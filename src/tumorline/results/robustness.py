@@ -1,5 +1,6 @@
 """Figures under changes of the images, and with subsets of the channels."""
 
+from collections.abc import Iterator
 from typing import Annotated, Self
 
 from pydantic import Field
@@ -28,6 +29,12 @@ class RobustnessChange(Result):
 class Robustness(Result):
     unchanged: RobustnessLevel
     changes: dict[str, RobustnessChange]
+
+    def levels(self) -> Iterator[tuple[str, str, RobustnessLevel | ChangedLevel]]:
+        """Name of the change, strength with its unit, and what is reached; the images as they are first."""
+        yield "unchanged", "", self.unchanged
+        for name, change in self.changes.items():
+            yield from ((name, f"{level.strength:g} {change.unit}", level) for level in change.levels)
 
 
 class SubsetLevel(Result):
