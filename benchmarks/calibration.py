@@ -42,16 +42,16 @@ def answers(model: Model, dataset: Dataset, names: list[str]) -> list[Answer]:
     found = []
     for name in names:
         case = dataset.cases[dataset.index[name]]
-        image, (truth, *_), _ = dataset.read(case)
-        found.append((case.patient or name, *model.logits(image), truth))
+        image, (truth, *_), grid = dataset.read(case)
+        found.append((case.patient or name, *model.logits(image, grid), truth))
     return found
 
 
 def fitted(cases: list[Answer], near: bool) -> float:
     """The temperature over all pixels at the network's size, or over those near true or predicted tumours."""
     logits, truths = [], []
-    for _, values, _, truth in cases:
-        small = mask_to_network(truth, values.shape[-1])[0].astype(bool)
+    for _, values, placement, truth in cases:
+        small = mask_to_network(truth, placement)
         region = calibration.region_of_interest(small, values[0] >= 0) if near else np.ones_like(small)
         logits.append(values[0][region])
         truths.append(small[region])

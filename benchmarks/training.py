@@ -130,10 +130,10 @@ def monai_batches(task: Task, workers: int) -> Iterator[dict[str, Tensor]]:
 def decode(dataset: Dataset, index: int, size: int) -> dict[str, Any]:
     """A case as the cache holds it, so that both pipelines start from the same pixels."""
     image, (mask, *_), _ = dataset.read(dataset.cases[index])
-    square, _ = fit.to_network(image, size)
+    square, placement = fit.to_network(image, size)
     return {
         "image": square.astype(np.float32),
-        "mask": fit.mask_to_network(mask, size).reshape(1, size, size).astype(np.float32),
+        "mask": fit.mask_to_network(mask, placement).reshape(1, size, size).astype(np.float32),
     }
 
 

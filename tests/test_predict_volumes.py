@@ -73,9 +73,19 @@ def test_a_coronal_series_is_seen_in_its_own_slices(tiny_run: Path, tmp_path: Pa
     assert row["note"] == "seen in coronal slices, as it was acquired"
 
 
+def test_a_scan_acquired_in_other_slices_is_seen_in_its_proportions(tiny_run: Path, tmp_path: Path) -> None:
+    """Sagittal slices of 2 mm, seen as axial ones: half the columns, for the same width in mm."""
+    model, whole = tumorline.load(tiny_run), np.repeat(np.repeat(blob(32, 1)[0], 2, 0), 2, 1)
+    path = save_volume(tmp_path / "case_t1ce.nii.gz", [whole[:, ::2]], (1, 2, 2))
+    mask, expected = model.mask(path)[0, 0], model.mask(whole)[0][:, ::2]
+    assert mask.shape == (64, 32)
+    assert expected.any()
+    assert np.count_nonzero(mask != expected) < 0.1 * np.count_nonzero(expected)
+
+
 def test_a_volume_is_its_slices_side_by_side(tiny_run: Path, tmp_path: Path) -> None:
     slices: list[sources.Array] = [blob(32, 1)[0], np.zeros((32, 32)), blob(32, 2)[0]]
-    path = save_volume(tmp_path / "in" / "case_t1ce.nii.gz", slices, (1, 2, 3))
+    path = save_volume(tmp_path / "in" / "case_t1ce.nii.gz", slices, (1, 1, 6))
     (row,) = tumorline.predict(path, tiny_run, tmp_path / "out")
     model = tumorline.load(tiny_run)
     expected = [model.mask(to_grey(np.asarray(plane, np.int16))[None])[0] for plane in slices]
@@ -86,7 +96,7 @@ def test_a_volume_is_its_slices_side_by_side(tiny_run: Path, tmp_path: Path) -> 
     assert not expected[1].any()
     assert row["tumour_px"] == sum(mask.sum() for mask in expected)
     assert row["tumour_ml"] == pytest.approx(row["tumour_px"] * 6 / 1000)
-    assert Image.open(row["overlay"]).size == (64 + 64 + 32, 32)
+    assert Image.open(row["overlay"]).size == (32 + 32 + 32, 32)
     for record in (read_csv(tmp_path / "out" / "predictions.csv")[0], _json(tmp_path / "out")):
         assert float(record["tumour_ml"]) == row["tumour_ml"]
 

@@ -2,13 +2,21 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import tumorline
-from tumorline.evaluation.robustness import STRESSES, levels, stressed
+from tests.conftest import blob
+from tests.sources import save_dicom
+from tumorline.arrays import ImageArray, MaskArray
+from tumorline.config import DataConfig
+from tumorline.data.dataset import load_dataset
+from tumorline.evaluation.robustness import STRESSES, levels, measure_robustness, stressed
 from tumorline.files import read_csv
+from tumorline.geometry.grid import Grid
 from tumorline.model_file import read_info
 from tumorline.report.card import render_card
 from tumorline.results import read_summary
@@ -69,6 +77,38 @@ def test_cropping_cuts_the_share_it_says() -> None:
 def test_mirroring_names_its_axis() -> None:
     assert (stressed("mirroring", 1, IMAGE, TRUTH, seed=0)[1] == TRUTH[:, ::-1]).all()
     assert (stressed("mirroring", 2, IMAGE, TRUTH, seed=0)[1] == TRUTH[::-1]).all()
+
+
+class Onlooker:
+    """Answers with the truth of nothing, and keeps the spacing that it was told for each picture."""
+
+    info = SimpleNamespace(regions=["tumour"])
+
+    def __init__(self) -> None:
+        self.told: list[tuple[float, ...] | None] = []
+
+    def complete(self, image: ImageArray, _names: object) -> ImageArray:
+        return image
+
+    def mask(self, image: ImageArray, grid: Grid) -> MaskArray:
+        assert grid.shape == image.shape[1:]
+        self.told.append(grid.spacing_mm)
+        return np.zeros((1, *grid.shape), bool)
+
+
+def test_a_quarter_turn_swaps_the_sides_of_the_pixels(tmp_path: Path) -> None:
+    picture, truth = blob(32, 1)
+    save_dicom(tmp_path / "images" / "a.dcm", picture.astype(np.uint16), PixelSpacing=[0.5, 0.75])
+    (tmp_path / "masks").mkdir()
+    Image.fromarray(truth.astype(np.uint8) * 255).save(tmp_path / "masks" / "a.png")
+    dataset, model = load_dataset(tmp_path, DataConfig()), Onlooker()
+    measure_robustness(model, dataset, [dataset.cases[0].id])  # type: ignore[arg-type]
+    told = dict(zip([("unchanged", 0.0), *levels()], model.told, strict=True))
+    assert {level for level, spacing in told.items() if spacing == (0.75, 0.5)} == {
+        ("quarter_turns", 90),
+        ("quarter_turns", 270),
+    }
+    assert set(told.values()) == {(0.5, 0.75), (0.75, 0.5)}
 
 
 def test_a_model_is_measured_under_every_change(tiny_run: Path, tmp_path: Path) -> None:

@@ -71,6 +71,31 @@ def test_answers_of_slices_come_back_into_the_volume(axis: Literal["axial", "cor
         assert np.array_equal(back > 0.5, image > 0)
 
 
+SPACED = {"axial": (2.0, 1.0, 1.5), "coronal": (1.5, 2.0, 1.0), "sagittal": (1.5, 1.0, 2.0)}
+"""Spacing in mm (slices, rows, columns) of which slices in each direction have pixels of two sides, 1 and 1.5."""
+
+
+@pytest.mark.parametrize("axis", ["axial", "coronal", "sagittal"])
+@pytest.mark.parametrize("normalisation", ["picture", "volume"])
+def test_slices_of_a_volume_get_square_pixels(
+    axis: Literal["axial", "coronal", "sagittal"], normalisation: Literal["picture", "volume"]
+) -> None:
+    """A block of as many mm along each axis is a square in each slice that crosses it."""
+    spacing = SPACED[axis]
+    sides = [round(48 / side) for side in spacing]
+    image = np.zeros((1, *sides), np.float32)
+    block = image[0][tuple(slice(round(12 / side), round(36 / side)) for side in spacing)]
+    block[:] = np.random.default_rng(0).uniform(5, 6, block.shape)
+    seen = prepare_input(image, 48, InputSpec(axis=axis, normalisation=normalisation), spacing)
+    middle = seen.planes[0, seen.count // 2]
+    bright = middle > (middle.min() + np.median(middle[middle > 0])) / 2
+    rows, columns = (np.flatnonzero(bright.any(axis)) for axis in (1, 0))
+    assert (len(rows), len(columns)) == (24, 24)
+    truth = seen.truth(image > 0)
+    assert truth[seen.count // 2, 0].sum() == 24 * 24
+    assert np.array_equal(seen.to_native(truth.astype(np.float32)) >= 0.5, image > 0)
+
+
 def test_slices_that_show_nothing_are_blank() -> None:
     image = _volume(depth=4)
     image[:, 1] = 7

@@ -32,9 +32,24 @@ def test_a_constant_image_becomes_zeros() -> None:
 def test_a_mask_goes_to_the_network_and_back_where_it_was() -> None:
     mask = np.zeros((30, 60), bool)
     mask[10:20, 20:40] = True
-    small = mask_to_network(mask, 120)
+    placement = Placement((30, 60), 120)
+    small = mask_to_network(mask, placement)
     assert small.sum() == 4 * mask.sum()
-    assert np.array_equal(to_native(small.astype(np.float32), Placement((30, 60), 120))[0] >= 0.5, mask)
+    assert np.array_equal(to_native(small[None].astype(np.float32), placement)[0] >= 0.5, mask)
+
+
+@pytest.mark.parametrize(("pixel", "inner"), [((2.0, 1.0), (40, 40)), ((1.0, 2.0), (10, 40)), ((1.0, 1.0), (20, 40))])
+def test_long_pixels_become_square(pixel: tuple[float, float], inner: tuple[int, int]) -> None:
+    image = np.random.default_rng(0).random((1, 20, 40), np.float32)
+    square, placement = to_network(image, 40, pixel)
+    assert placement.inner == inner
+    around = np.ones((40, 40), bool)
+    around[placement.window] = False
+    assert np.all(square[0][around] == square.min())
+    mask = np.zeros((20, 40), bool)
+    mask[5:15, 10:30] = True
+    fine = Placement((20, 40), 160, pixel)
+    assert np.array_equal(to_native(mask_to_network(mask, fine)[None].astype(np.float32), fine)[0] >= 0.5, mask)
 
 
 @pytest.mark.parametrize("largest", [1, 3, 255, 256, 4095, 65535])

@@ -121,6 +121,27 @@ def test_a_scan_whose_slices_lie_far_apart_is_cut_as_it_was_acquired(volumes_con
     assert len(history(tmp_path / "run")) == 2
 
 
+def test_a_training_sees_long_pixels_in_their_proportions(volumes_config: Config, tmp_path: Path) -> None:
+    """The second of six scans has pixels half as long again from front to back."""
+    scan = tmp_path / "source" / "BraTS2021_00001"
+    before = cache_key(dataset_of(volumes_config))
+    for path in scan.iterdir():
+        nib.save(nib.Nifti1Image(np.asarray(nib.load(path).dataobj), np.diag([-1.0, -1.5, 1.0, 1.0])), path)
+    dataset = dataset_of(volumes_config)
+    assert cache_key(dataset) != before
+    assert [dataset.pixel_of(case) for case in dataset.cases] == [(1, 1), (1.5, 1), *[(1, 1)] * 4]
+    image, truth, grid = dataset.read(dataset.cases[1])
+    seen = prepare_input(image, 32, input_of(dataset), grid.spacing_mm)
+    rows, columns = seen.placement.window
+    assert (rows, columns) == (slice(0, 32), slice(5, 26))
+    cache = open_cache(dataset)
+    place = cache.rows_of(1)
+    assert np.array_equal(cache.images[place.start : place.stop], seen.planes.swapaxes(0, 1).astype(np.float16))
+    assert np.array_equal(cache.masks[place.start : place.stop], seen.truth(truth))
+    train(volumes_config, tmp_path / "run")
+    assert len(history(tmp_path / "run")) == 2
+
+
 def test_a_training_on_volumes_is_resumed_to_equal_weights(
     volumes_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

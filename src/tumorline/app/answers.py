@@ -18,8 +18,7 @@ from tumorline.app.views import ViewWriter
 from tumorline.app.watched import WatchedModel
 from tumorline.escaping import one_line
 from tumorline.files import write_csv, write_json
-from tumorline.formats.decode import is_dicom
-from tumorline.formats.dicom import read_dicom_header
+from tumorline.inference.given import spacing_of_picture
 from tumorline.inference.jobs import PredictionJob
 from tumorline.inference.label_map import region_labels
 from tumorline.inference.predict import describe_predictor, predict
@@ -181,20 +180,13 @@ class _Areas:
 
     def __init__(self, row: Record, job: PredictionJob) -> None:
         self.row = row
-        self.pixel_mm2 = _pixel_mm2(job)
+        spacing_mm = None if job.is_volume else spacing_of_picture(job.path)
+        self.pixel_mm2 = prod(spacing_mm) if spacing_mm else None
 
     def of(self, region: str, prefix: str = "tumour_") -> Record:
         pixels, volume = self.row[f"{region}_px"], self.row[f"{region}_ml"]
         area = None if None in (pixels, self.pixel_mm2) else round(pixels * self.pixel_mm2, 3)
         return {f"{prefix}px": pixels, f"{prefix}mm2": area, f"{prefix}ml": volume}
-
-
-def _pixel_mm2(job: PredictionJob) -> float | None:
-    """Of a picture that states it."""
-    if job.is_volume or not job.path.is_file() or not is_dicom(job.path):
-        return None
-    spacing = read_dicom_header(job.path).spacing_mm
-    return prod(spacing) if spacing else None
 
 
 def _as_row(case: Record) -> Record:

@@ -111,8 +111,8 @@ def _resampled_pixels(dataset: Dataset, index: int) -> tuple[float, float | None
     """Share of background, and brightness of the tumour."""
     image, truth = _shown(dataset.read(dataset.cases[index]))
     brightest = grey_range(image[0])[1]
-    square = fit.to_network(image, NETWORK_SIDE)[0][0]
-    small = fit.mask_to_network(truth, NETWORK_SIDE)[0].astype(bool)
+    (square, *_), placement = fit.to_network(image, NETWORK_SIDE)
+    small = fit.mask_to_network(truth, placement)
     return float((image[0] <= DARK * brightest).mean()), float(square[small].mean()) if small.any() else None
 
 

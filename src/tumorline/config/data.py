@@ -81,7 +81,7 @@ class DataConfig(Section):
     where wanted a `name`, its `share` of the training images, the one `part` it is in, `licence` and `attribution`, the
     sequence and outline that it counts as (`channel_as`, `label_as`), and keys of `[data]` of its own."""
     image_size: int = Field(default=192, ge=16, le=4096)
-    """Side in pixels of the square that the network sees; images keep their aspect ratio."""
+    """Side in pixels of the square the network sees; images keep their proportions, in mm where these are known."""
     mask_threshold: float | None = Field(default=None, ge=-(2**32), le=2**32)
     """Accept masks with more than two values: foreground is what lies above this value."""
     spacing_mm: float | None = Field(default=None, ge=1e-3, le=1e3)

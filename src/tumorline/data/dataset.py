@@ -31,7 +31,7 @@ from tumorline.data.patients import collection_patient, collection_patient_of_fi
 from tumorline.data.sample import Sample
 from tumorline.data.source import Source, open_source
 from tumorline.geometry.grid import Grid
-from tumorline.geometry.slices import plane_of
+from tumorline.geometry.slices import Pixel, pixel_of, plane_of
 from tumorline.geometry.symmetry import inverse_name
 from tumorline.regions import REGION
 
@@ -141,6 +141,11 @@ class Dataset:
         """Which slices of a volume are looked at: those of `data.axis`, or those that it was acquired in."""
         _, own = self.own(case)
         return plane_of(own.grid.spacing_mm if own.grid else None, self.settings.axis)
+
+    def pixel_of(self, case: Case) -> Pixel:
+        """Of a picture, or of the slices of a volume that are looked at."""
+        _, own = self.own(case)
+        return pixel_of(own.grid.spacing_mm if own.grid else self.spacing_mm(case), self.plane_of(case))
 
     def patient_keys(self, case: Case, facts: Facts) -> set[str]:
         """The hashes under which a model keeps this case's patient, recognised by its mask as well."""

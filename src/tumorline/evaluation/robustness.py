@@ -20,6 +20,7 @@ from tumorline.arrays import ImageArray, MaskArray
 from tumorline.data.case import Case
 from tumorline.data.dataset import Dataset
 from tumorline.evaluation.measured_once import CaseRecord, CaseWork, Progress, measure_once
+from tumorline.geometry.grid import Grid
 from tumorline.groups import group_of
 from tumorline.inference.model import Model
 from tumorline.metrics.overlap import count_overlap, dice_of_tumour
@@ -186,7 +187,7 @@ def _measure_case(model: Model, dataset: Dataset, case: Case) -> list[ChangeReco
     records = list[ChangeRecord]()
     for change, strength in [("unchanged", 0.0), *levels()]:
         worse, moved = (image, truth) if change == "unchanged" else stressed(change, strength, image, truth, seed)
-        masks = model.mask(model.complete(worse, dataset.channel_names), replace(grid, shape=worse.shape[1:]))
+        masks = model.mask(model.complete(worse, dataset.channel_names), _moved(grid, worse, change, strength))
         for region, true, predicted in zip(model.info.regions, moved, masks, strict=True):
             counts = count_overlap(true, predicted)
             records.append(
@@ -201,6 +202,14 @@ def _measure_case(model: Model, dataset: Dataset, case: Case) -> list[ChangeReco
                 }
             )
     return records
+
+
+def _moved(grid: Grid, image: ImageArray, change: str, strength: float) -> Grid:
+    """The grid on which a changed image lies; quarter turns swap the sides of its pixels."""
+    spacing = grid.spacing_mm
+    if spacing and change == "quarter_turns" and strength % 180:
+        spacing = (*spacing[:-2], spacing[-1], spacing[-2])
+    return replace(grid, shape=image.shape[1:], spacing_mm=spacing)
 
 
 def _is_measured(records: Any, regions: Sequence[str]) -> TypeGuard[list[ChangeRecord]]:

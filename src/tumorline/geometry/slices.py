@@ -11,11 +11,16 @@ import numpy as np
 import numpy.typing as npt
 
 T = TypeVar("T", bound=np.generic)
+Pixel = tuple[float, float]
+"""Height and width of a pixel, of which the smaller is 1."""
 
 AXES = {"axial": -3, "coronal": -2, "sagittal": -1}
 """Which axis of `(..., D, H, W)` the slices follow one another along."""
 LONG = 2.0
 """A pixel more than so many times as long as wide shows no anatomy."""
+SQUARE: Pixel = (1.0, 1.0)
+DIGITS = 3
+"""Of the proportions of a pixel: what is further off comes from rounding in headers."""
 
 
 def plane_of(spacing_mm: Sequence[float] | None, wanted: str) -> str:
@@ -28,6 +33,16 @@ def plane_of(spacing_mm: Sequence[float] | None, wanted: str) -> str:
     sides = dict(zip(AXES, spacing_mm, strict=True))
     within = [side for name, side in sides.items() if name != wanted]
     return wanted if max(within) <= LONG * min(within) else max(sides, key=sides.__getitem__)
+
+
+def pixel_of(spacing_mm: Sequence[float] | None, plane: str) -> Pixel:
+    """Of a picture of this spacing `(H, W)`, or of such slices of a volume `(D, H, W)`; square where it is unknown."""
+    if spacing_mm is None:
+        return SQUARE
+    across = AXES[plane] if len(spacing_mm) == len(AXES) else None
+    height, width = (side for number, side in enumerate(spacing_mm, -len(spacing_mm)) if number != across)
+    smaller = min(height, width)
+    return round(height / smaller, DIGITS), round(width / smaller, DIGITS)
 
 
 def to_slices(array: npt.NDArray[T], axis: str) -> npt.NDArray[T]:

@@ -12,6 +12,7 @@ from tumorline.arrays import ImageArray
 from tumorline.data.case import Case, read_image
 from tumorline.data.source import open_picture
 from tumorline.errors import UserError
+from tumorline.formats.decode import is_dicom
 from tumorline.formats.grey import to_grey
 from tumorline.geometry.grid import Grid, grid_of
 from tumorline.inference.jobs import PredictionJob, list_jobs
@@ -75,12 +76,27 @@ def spaced_grid(shape: Sequence[int], spacing_mm: Sequence[float]) -> Grid:
     return Grid(tuple(shape), spacing) if len(shape) == 2 else grid_of(tuple(shape), np.diag([*spacing, 1.0]))
 
 
-def read_picture(job: PredictionJob, model: "Model") -> ImageArray:
+def read_picture(job: PredictionJob, model: "Model") -> GivenImage:
     """A file that holds all channels is read as its layout says; otherwise each is a file of its own."""
+    image = model.complete(read_image(_picture_case(job, model)), job.channels)
+    spacing_mm = spacing_of_picture(job.path)
+    return GivenImage(image, Grid(image.shape[1:], spacing_mm) if spacing_mm else None, job.path)
+
+
+def _picture_case(job: PredictionJob, model: "Model") -> Case:
     if len(job.images) > 1 or job.channels:
-        return read_image(Case(job.path.stem, job.images))
+        return Case(job.path.stem, job.images)
     names = tuple(model.info.input.channels)
-    return read_image(open_picture(job.path, "" if names else model.channel, names))
+    return open_picture(job.path, "" if names else model.channel, names)
+
+
+def spacing_of_picture(path: Path) -> tuple[float, float] | None:
+    """From top to bottom and from left to right, of a picture that states it."""
+    if not path.is_file() or not is_dicom(path):
+        return None
+    from tumorline.formats.dicom import read_dicom_header  # imports pydicom
+
+    return read_dicom_header(path).spacing_mm
 
 
 def _from_path(path: Path, model: "Model") -> GivenImage:
@@ -93,7 +109,7 @@ def _from_path(path: Path, model: "Model") -> GivenImage:
     if job.is_volume:
         scan = read_scan(job)
         return GivenImage(model.complete(scan.image, job.channels), scan.grid, path)
-    return GivenImage(model.complete(read_picture(job, model), job.channels), None, path)
+    return read_picture(job, model)
 
 
 def _from_dataset(dataset: Any) -> GivenImage:

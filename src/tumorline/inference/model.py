@@ -105,8 +105,9 @@ class Model:
             if grid is None or grid.spacing_mm is None:
                 raise UserError(f"{name}: its voxels have no size; this model needs one")
             return see_volume(image, grid.spacing_mm, self.info.input)
-        plane = plane_of(grid.spacing_mm if grid and image.ndim == 4 else None, self.info.input.axis)
-        return prepare_input(image, self.info.image_size, self.info.input.cut(plane))
+        spacing_mm = grid.spacing_mm if grid else None
+        plane = plane_of(spacing_mm if image.ndim == 4 else None, self.info.input.axis)
+        return prepare_input(image, self.info.image_size, self.info.input.cut(plane), spacing_mm)
 
     def complete(self, image: ImageArray, channels: Sequence[str]) -> ImageArray:
         """An image of some of the channels, by name, as the model takes it: all of them, the others absent.
@@ -124,9 +125,9 @@ class Model:
             whole[own.index(name)] = channel
         return whole
 
-    def logits(self, image: ImageArray) -> tuple[FloatArray, fit.Placement]:
+    def logits(self, image: ImageArray, grid: Grid | None = None) -> tuple[FloatArray, fit.Placement]:
         """The network's answer `(R, S, S)` to a picture `(C, H, W)` in file values, and where in it the image lies."""
-        seen = self.see(image)
+        seen = self.see(image, grid=grid)
         assert isinstance(seen, NetworkInput)
         return self._run(seen.batch([0]), "image")[0], seen.placement
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tumorline.arrays import ImageArray, MaskArray
+from tumorline.arrays import MaskArray
 from tumorline.data.layouts.series import note_on_sequence, note_on_slice
 from tumorline.environment import versions
 from tumorline.errors import UserError, WriteError
@@ -17,7 +17,7 @@ from tumorline.formats.decode import is_dicom
 from tumorline.formats.nifti import from_upright
 from tumorline.geometry.grid import Grid
 from tumorline.geometry.slices import plane_of
-from tumorline.inference.given import read_picture
+from tumorline.inference.given import GivenImage, read_picture
 from tumorline.inference.jobs import PredictionJob
 from tumorline.inference.label_map import LabelArray, from_labels, to_labels
 from tumorline.inference.model import Answer, Model
@@ -100,14 +100,14 @@ class Predictor:
         return "; ".join(f"{name}={path}" for name, path in zip(names, job.images, strict=False))
 
     def _predict_picture(self, job: PredictionJob, mask_path: Path, overlay_path: Path | None) -> CaseRow:
-        image = read_picture(job, self.model)
-        with self.large if image.size > LARGE else nullcontext():
-            return self._predict_image(image, job, mask_path, overlay_path)
+        picture = read_picture(job, self.model)
+        with self.large if picture.image.size > LARGE else nullcontext():
+            return self._predict_image(picture, job, mask_path, overlay_path)
 
     def _predict_image(
-        self, image: ImageArray, job: PredictionJob, mask_path: Path, overlay_path: Path | None
+        self, picture: GivenImage, job: PredictionJob, mask_path: Path, overlay_path: Path | None
     ) -> CaseRow:
-        answer = self.model.answer(self.model.complete(image, job.channels), job.path)
+        answer = self.model.answer(picture.image, job.path, picture.grid)
         masks = self.model.masks(answer.probability)
         labels = to_labels(masks, self.labels)
         if len(masks) == 1:
@@ -115,7 +115,7 @@ class Predictor:
         else:
             write_label_picture(mask_path, labels)
         if overlay_path:
-            write_overlay(overlay_path, image[0], masks)
+            write_overlay(overlay_path, picture.image[0], masks)
         stated = note_on_slice(job.path, self.model.channel if len(job.images) == 1 else "")
         note = self._note(answer, masks, labels, self._lacking(job), stated)
         return {**self._figures_of(answer, masks, None), "note": note}

@@ -19,11 +19,11 @@ from tumorline.data.case import Case, map_cases
 from tumorline.data.dataset import Dataset
 from tumorline.data.sample import Sample
 from tumorline.files import read_json, require_space, write_json
-from tumorline.geometry.slices import to_slices
+from tumorline.geometry.slices import SQUARE, to_slices
 from tumorline.model_info import InputSpec
 from tumorline.network_input import fit
 from tumorline.network_input.built_folder import checksums_of, create_array, open_built
-from tumorline.network_input.windows import count_slices, input_of, prepare_input, truth_to_network
+from tumorline.network_input.windows import count_slices, input_of, prepare_input
 from tumorline.user_folders import default_folder
 
 IMAGES, MASKS, ROWS, CHECKSUMS = "images.npy", "masks.npy", "rows.npy", "checksums.json"
@@ -75,6 +75,8 @@ def cache_key(dataset: Dataset) -> str:
     settings |= {"flags": FLAGS} if _has_label_maps(dataset) else {}
     planes = [plane for case in dataset.cases if (plane := dataset.plane_of(case)) != dataset.settings.axis]
     settings |= {"planes": planes} if planes else {}
+    pixels = {case.id: pixel for case in dataset.cases if (pixel := dataset.pixel_of(case)) != SQUARE}
+    settings |= {"pixels": pixels} if pixels else {}
     content = [[fact.case_id, fact.image_hash, fact.mask_hash] for fact in dataset.facts]
     return sha256(json.dumps([settings, content]).encode()).hexdigest()[:24]
 
@@ -149,8 +151,8 @@ def _fill(dataset: Dataset, folder: Path, progress: Callable[[int, int], None] |
 
 
 def _store(cache: Cache, rows: range, sample: Sample, spec: InputSpec) -> None:
-    seen = prepare_input(sample.image, cache.images.shape[-1], spec)
-    masks = truth_to_network(sample.truth, cache.masks.shape[-1], spec)
+    seen = prepare_input(sample.image, cache.images.shape[-1], spec, sample.grid.spacing_mm)
+    masks = seen.truth(sample.truth)
     place = slice(rows.start, rows.stop)
     cache.images[place] = seen.planes.swapaxes(0, 1)
     cache.masks[place] = masks

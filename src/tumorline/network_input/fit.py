@@ -8,6 +8,7 @@ from PIL import Image
 
 from tumorline.arrays import ImageArray, MaskArray
 from tumorline.formats.grey import grey_range, without_gaps
+from tumorline.geometry.slices import SQUARE, Pixel
 
 VERSION = 1
 UNUSUAL = (1e-6, 1e18)
@@ -26,12 +27,14 @@ class Placement:
 
     native: tuple[int, int]
     size: int
+    pixel: Pixel = SQUARE
 
     @property
     def inner(self) -> tuple[int, int]:
-        """Height and width of the scaled image within the square."""
-        scale = self.size / max(self.native)
-        height, width = (max(1, round(side * scale)) for side in self.native)
+        """Height and width of the scaled image within the square, where its pixels are square."""
+        sides = [count * side for count, side in zip(self.native, self.pixel, strict=True)]
+        scale = self.size / max(sides)
+        height, width = (max(1, round(side * scale)) for side in sides)
         return height, width
 
     @property
@@ -41,13 +44,13 @@ class Placement:
         return slice(top, top + self.inner[0]), slice(left, left + self.inner[1])
 
 
-def to_network(image: ImageArray, size: int) -> tuple[FloatArray, Placement]:
-    """Scale `(C, H, W)` to `(C, size, size)` with the aspect kept; clip, and give mean 0 and deviation 1.
+def to_network(image: ImageArray, size: int, pixel: Pixel = SQUARE) -> tuple[FloatArray, Placement]:
+    """Scale `(C, H, W)` to `(C, size, size)` with the shape of the head kept; clip, and give mean 0 and deviation 1.
 
     Clipping is at the 0.5 and 99.5 percentile of each channel; the rest of the square is filled with the
     channel's lowest value. A constant image becomes zeros. NaN and infinite values are as `without_gaps` says.
     """
-    placement = Placement((image.shape[1], image.shape[2]), size)
+    placement = Placement((image.shape[1], image.shape[2]), size, pixel)
     square = np.empty((len(image), size, size), np.float32)
     for channel, out in zip(image, square, strict=True):
         channel = usual(without_gaps(channel))
@@ -69,7 +72,7 @@ def usual(channel: FloatArray) -> FloatArray:
 def is_blank(image: ImageArray, square: FloatArray, placement: Placement) -> bool:
     """Whether an image `(C, H, W)`, of which `to_network` made the square, shows nothing at all in any channel."""
     return all(
-        _is_uniform(channel) or _is_noise(plane[placement.window], max(placement.native))
+        _is_uniform(channel) or _is_noise(plane[placement.window], placement.native)
         for channel, plane in zip(image, square, strict=True)
     )
 
@@ -79,23 +82,22 @@ def _is_uniform(channel: FloatArray) -> bool:
     return any(np.count_nonzero(channel != end) < least for end in (channel.min(), channel.max()))
 
 
-def _is_noise(plane: FloatArray, native_side: int) -> bool:
+def _is_noise(plane: FloatArray, native: tuple[int, int]) -> bool:
     """Whether neighbouring pixels do not resemble one another, at a size to which scaling has spread none of them."""
-    side = min(BLANK_SIDE, native_side // 2, max(plane.shape) // 2)
+    side = min(BLANK_SIDE, max(native) // 2, max(plane.shape) // 2)
     if side < 2:
         return False
-    small = resize(plane, Placement((plane.shape[0], plane.shape[1]), side).inner, Image.Resampling.BOX)
+    small = resize(plane, Placement(native, side).inner, Image.Resampling.BOX)
     small = small - small.mean()
     neighbours = (small[1:] * small[:-1], small[:, 1:] * small[:, :-1])
     likeness = np.mean([float(products.mean()) for products in neighbours if products.size])
     return bool(likeness <= LEAST_LIKENESS * float((small**2).mean()))
 
 
-def mask_to_network(mask: MaskArray, size: int) -> npt.NDArray[np.uint8]:
-    """Scale a mask `(H, W)` to `(1, size, size)` of {0, 1}: a pixel is foreground where at least half of it is."""
-    placement = Placement((mask.shape[0], mask.shape[1]), size)
-    square = np.zeros((1, size, size), np.uint8)
-    square[0][placement.window] = resize(mask.astype(np.float32), placement.inner) >= 0.5
+def mask_to_network(mask: MaskArray, placement: Placement) -> MaskArray:
+    """Scale a mask `(H, W)` to `(size, size)`: a pixel is foreground where at least half of it is."""
+    square = np.zeros((placement.size, placement.size), np.bool_)
+    square[placement.window] = resize(mask.astype(np.float32), placement.inner) >= 0.5
     return square
 
 

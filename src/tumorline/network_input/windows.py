@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from tumorline.arrays import ImageArray, MaskArray
 from tumorline.data.dataset import Dataset
-from tumorline.geometry.slices import AXES, from_slices, to_slices
+from tumorline.geometry.slices import AXES, from_slices, pixel_of, to_slices
 from tumorline.model_info import InputSpec
 from tumorline.network_input import fit
 from tumorline.network_input.fit import FloatArray, Placement
@@ -54,8 +54,10 @@ class NetworkInput:
         return np.ascontiguousarray(windows).reshape(len(numbers), -1, *self.planes.shape[2:])
 
     def truth(self, truth: MaskArray) -> MaskArray:
-        """Regions `(R, *space)` as the network should answer `(N, R, S, S)`."""
-        return truth_to_network(truth, self.planes.shape[-1], self.spec).astype(bool)
+        """Regions `(R, *space)` as the network should answer `(N, R, S, S)`, slice by slice."""
+        slices = to_slices(truth, self.spec.axis) if truth.ndim == 4 else truth[:, None]
+        squares = [[fit.mask_to_network(mask, self.placement) for mask in regions] for regions in slices.swapaxes(0, 1)]
+        return np.array(squares)
 
     def to_native(self, probability: FloatArray) -> FloatArray:
         """Probabilities `(N, R, S, S)` of all slices on the case's own grid `(R, *space)`."""
@@ -112,18 +114,23 @@ def neighbours(numbers: Sequence[int] | Numbers, count: int | Numbers, context: 
     return np.asarray(np.clip(np.asarray(numbers)[:, None] + offsets, 0, np.reshape(count, (-1, 1)) - 1))
 
 
-def prepare_input(image: ImageArray, size: int, spec: InputSpec) -> NetworkInput:
-    """A case `(C, H, W)` or `(C, D, H, W)` in file values as a network of squares of side `size` sees it."""
+def prepare_input(
+    image: ImageArray, size: int, spec: InputSpec, spacing_mm: Sequence[float] | None = None
+) -> NetworkInput:
+    """A case `(C, *space)` in file values as a network of squares of side `size` sees it.
+
+    Pixels become square by the spacing of the case's axes; without one they are taken to be square.
+    """
     space = image.shape[1:]
     volume = image if image.ndim == 4 else image[:, None]
     axis = spec.axis if image.ndim == 4 else "axial"
     slices = to_slices(volume, axis)
+    placement = Placement((slices.shape[2], slices.shape[3]), size, pixel_of(spacing_mm, axis))
     if spec.normalisation == "volume":
         normalised = np.stack([normalise_volume(channel) for channel in volume])
-        squares = _placed(to_slices(normalised, axis), size)
+        squares = _placed(to_slices(normalised, axis), placement)
     else:
-        squares = (fit.to_network(np.ascontiguousarray(one), size)[0] for one in slices.swapaxes(0, 1))
-    placement = Placement((slices.shape[2], slices.shape[3]), size)
+        squares = (fit.to_network(np.ascontiguousarray(one), size, placement.pixel)[0] for one in slices.swapaxes(0, 1))
     planes = np.empty((len(image), slices.shape[1], size, size), np.float32)
     blanks = np.zeros(slices.shape[1], bool)
     for number, square in enumerate(squares):
@@ -132,17 +139,9 @@ def prepare_input(image: ImageArray, size: int, spec: InputSpec) -> NetworkInput
     return NetworkInput(planes, blanks, space, placement, spec)
 
 
-def truth_to_network(truth: MaskArray, size: int, spec: InputSpec) -> npt.NDArray[np.uint8]:
-    """The regions of a case `(R, *space)`, slice by slice, as the network should answer `(N, R, S, S)`, in {0, 1}."""
-    slices = to_slices(truth, spec.axis) if truth.ndim == 4 else truth[:, None]
-    squares = [[fit.mask_to_network(mask, size)[0] for mask in regions] for regions in slices.swapaxes(0, 1)]
-    return np.array(squares, np.uint8)
-
-
-def _placed(slices: FloatArray, size: int) -> Iterator[FloatArray]:
+def _placed(slices: FloatArray, placement: Placement) -> Iterator[FloatArray]:
     """Normalised slices `(C, N, A, B)` as squares `(C, size, size)`; around them is the channel's lowest value."""
-    placement = Placement((slices.shape[2], slices.shape[3]), size)
-    lowest = slices.min((1, 2, 3))
+    lowest, size = slices.min((1, 2, 3)), placement.size
     for number in range(slices.shape[1]):
         square = np.empty((len(slices), size, size), np.float32)
         square[:] = lowest[:, None, None]

@@ -16,7 +16,7 @@ from tumorline.config import Postprocessing
 from tumorline.data.case import Case
 from tumorline.data.dataset import Dataset
 from tumorline.data.joined import SOURCE
-from tumorline.geometry.slices import to_slices
+from tumorline.geometry.slices import SQUARE, Pixel, to_slices
 from tumorline.inference.post import postprocess
 from tumorline.network_input.fit import Placement, to_native
 from tumorline.training.batches import Store
@@ -68,6 +68,7 @@ class CaseCounts:
 
     truth: MaskArray
     regions: tuple[str, ...]
+    pixel: Pixel = SQUARE
     losses: list[float] = field(default_factory=list)
     free: int = 0
     false: int = 0
@@ -78,7 +79,7 @@ class CaseCounts:
     def add(self, number: int, loss: float, probability: FloatArray, is_other: bool = False) -> None:
         """A slice, from probabilities `(R, S, S)`; `is_other` where it holds labels, but none of a region."""
         truth = self.truth[:, number]
-        placement = Placement((truth.shape[1], truth.shape[2]), probability.shape[-1])
+        placement = Placement((truth.shape[1], truth.shape[2]), probability.shape[-1], self.pixel)
         predicted = draw_masks(to_native(probability, placement), self.regions)
         self.losses.append(loss)
         self.overlap += np.count_nonzero(truth & predicted, axis=(1, 2))
@@ -128,7 +129,8 @@ def _score_cases(
         losses, probabilities = _answer(network, criterion, store, [row for _, row in batch], machine)
         for (case, row), loss, probability in zip(batch, losses, probabilities, strict=True):
             if case not in counts:
-                counts[case] = CaseCounts(_read_slices(dataset, case), dataset.regions)
+                pixel = dataset.pixel_of(dataset.cases[case])
+                counts[case] = CaseCounts(_read_slices(dataset, case), dataset.regions, pixel)
             counts[case].add(row - store.cache.rows_of(case).start, loss, probability, bool(store.cache.others[row]))
             left[case] -= 1
             if not left[case]:
