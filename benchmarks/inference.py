@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -31,6 +32,7 @@ from hardening_speed import describe_machine
 from table import write_table
 from tumorline.errors import UserError
 from tumorline.inference.model import load
+from tumorline.runtime import FloatArray, Runtime
 from tumorline.work_ahead import count_cores, map_ahead
 
 BATCH, SIDE = 8, 2048
@@ -113,6 +115,13 @@ def repeated(work: Callable[[], object], each: float) -> Rate:
     return rate
 
 
+def one_by_one(run: Runtime, images: FloatArray, requests: int) -> None:
+    """Each image four times, so many requests at a time."""
+    single = [images[[number]] for number in range(len(images))] * 4
+    for _ in map_ahead(run, single, requests + 1):
+        pass
+
+
 def peaks() -> dict[str, Rate]:
     import torch
 
@@ -131,13 +140,14 @@ def networks(model: str) -> dict[str, Rate]:
 
     info = load_network(find_model(Path(model)))[1]
     torch.set_num_threads(count_cores())
-    images = np.random.default_rng(0).normal(size=(BATCH, info.architecture.channels, *info.network_size))
-    images = images.astype(np.float32)
+    shape = (BATCH, info.architecture.channels, *info.network_size)
+    images = np.random.default_rng(0).normal(size=shape).astype(np.float32)
     batch = torch.from_numpy(images)
     last = batch.to(memory_format=torch.channels_last)
 
     def eager(image: torch.Tensor, kind: torch.dtype | None, layout: torch.memory_format) -> Rate:
-        own = load_network(find_model(Path(model)))[0].to(memory_format=layout)
+        own = load_network(find_model(Path(model)))[0]
+        own.to(memory_format=layout)  # type: ignore[call-overload]
 
         def work() -> None:
             with torch.inference_mode(), torch.autocast("cpu", kind, enabled=kind is not None):
@@ -162,11 +172,7 @@ def networks(model: str) -> dict[str, Rate]:
         except UserError as error:
             print(error)
             continue
-        if requests == 1:
-            work: Callable[[], object] = lambda run=run: run(images)  # noqa: E731
-        else:
-            single = [images[[number]] for number in range(BATCH)]
-            work = lambda run=run, single=single, requests=requests: [*map_ahead(run, single * 4, requests + 1)]  # noqa: E731
+        work = partial(run, images) if requests == 1 else partial(one_by_one, run, images, requests)
         done = BATCH if requests == 1 else 4 * BATCH
         many = "one request" if requests == 1 else f"{requests} requests of one image"
         found[f"{runtime} {precision}, {many}"] = repeated(work, done)
@@ -238,7 +244,8 @@ def monai_loop(model: str, paths: list[Path], output: Path) -> None:
     save = SaveImage(output, output_ext=".png", scale=255, separate_folder=False, print_log=False)
     with torch.inference_mode():
         for batch in DataLoader(Dataset([str(path) for path in paths], steps), batch_size=BATCH):
-            for mask in torch.sigmoid(inferer(batch, network)) >= info.thresholds[0]:
+            logits = torch.as_tensor(inferer(batch, network))
+            for mask in torch.sigmoid(logits) >= info.thresholds[0]:
                 save(mask.to(torch.uint8))
 
 

@@ -8,6 +8,7 @@ patients and Beta(6, 1.5) for the others (mean 0.8, skewed to the left, as on re
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -77,7 +78,7 @@ def sign_flip(first: FloatArray, second: FloatArray) -> float:
 
 def level(patients: int) -> dict[str, float]:
     """How often p is below 0.05 where there is nothing to find."""
-    tests = {
+    tests: dict[str, Callable[[np.random.Generator], float]] = {
         "two equal models": lambda random: sign_flip(*equal_models(random, patients)),
         "equal means, unequal spread": lambda random: sign_flip(*unequal_spread(random, patients)),
         "two equal recipes, three seeds each": lambda random: (

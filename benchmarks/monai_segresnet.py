@@ -33,6 +33,9 @@ from monai.transforms import (
     SpatialPadd,
 )
 
+nib: Any = nibabel
+"""Its types do not tell images with voxels from others."""
+
 CROP = (112, 112, 72)
 WINDOW = (120, 120, 80)
 CHANNELS = 4
@@ -59,7 +62,7 @@ def build() -> SegResNet:
 
 def read_case(images: Path, name: str) -> np.ndarray:
     files = [images / f"{name}_{channel:04d}.nii.gz" for channel in range(CHANNELS)]
-    return np.stack([nibabel.load(file).get_fdata(dtype=np.float32) for file in files])
+    return np.stack([nib.load(file).get_fdata(dtype=np.float32) for file in files])
 
 
 def case_names(images: Path) -> list[str]:
@@ -69,12 +72,13 @@ def case_names(images: Path) -> list[str]:
 def read_training_cases(dataset: Path) -> list[dict[str, torch.Tensor]]:
     """Normalised once, as the tutorial's cache holds them."""
     normalise = NormalizeIntensityd(keys="image", nonzero=True, channel_wise=True)
-    found = []
+    found = list[dict[str, torch.Tensor]]()
     for name in case_names(dataset / "imagesTr"):
-        labels = np.asarray(nibabel.load(dataset / "labelsTr" / f"{name}.nii.gz").dataobj)
+        labels = np.asarray(nib.load(dataset / "labelsTr" / f"{name}.nii.gz").dataobj)
         regions = np.stack([np.isin(labels, values) for values in REGIONS]).astype(np.float32)
         image = read_case(dataset / "imagesTr", name)
-        found.append(normalise({"image": torch.from_numpy(image), "label": torch.from_numpy(regions)}))
+        whole = normalise({"image": torch.from_numpy(image), "label": torch.from_numpy(regions)})
+        found.append({key: torch.as_tensor(whole[key]) for key in ("image", "label")})
     return found
 
 
@@ -114,7 +118,8 @@ class Training:
         self.restore()
 
     def elapsed(self) -> float:
-        return self.times["spent"] + time.time() - self.began
+        spent: float = self.times["spent"]
+        return spent + time.time() - self.began
 
     def restore(self) -> None:
         file = self.given.output / STATE_NAME
@@ -176,8 +181,8 @@ def predict(given: argparse.Namespace) -> None:
         labels = np.zeros(logits.shape[1:], np.uint8)
         for value, region in zip(LABELS, logits, strict=True):
             labels[region.numpy() > 0] = value
-        affine = nibabel.load(given.dataset / f"{name}_0000.nii.gz").affine
-        nibabel.save(nibabel.Nifti1Image(labels, affine), given.masks / f"{name}.nii.gz")
+        affine = nib.load(given.dataset / f"{name}_0000.nii.gz").affine
+        nib.save(nib.Nifti1Image(labels, affine), given.masks / f"{name}.nii.gz")
 
 
 def main() -> None:

@@ -51,7 +51,8 @@ def cropped(picture: Picture, cut: npt.NDArray[np.float64]) -> Picture:
 def grey_curve(picture: Picture, random: Random) -> Picture:
     """Gamma 0.8 to 1.25, contrast 0.8 to 1.1, brightness -15 to 25."""
     values = 255 * (picture / 255) ** np.exp(random.uniform(np.log(0.8), np.log(1.25)))
-    return (values * random.uniform(0.8, 1.1) + random.uniform(-15, 25)).clip(0, 255).astype(np.uint8)
+    changed: npt.NDArray[np.float64] = values * random.uniform(0.8, 1.1) + random.uniform(-15, 25)
+    return changed.clip(0, 255).astype(np.uint8)
 
 
 CHANGES: dict[str, Callable[[Picture, Random], Picture]] = {
@@ -181,12 +182,12 @@ def cost(known: npt.NDArray[np.float32], pictures: list[Picture]) -> Iterator[st
     for _ in range(100):
         near_duplicates.thumbnail(big)
     yield f"- one thumbnail of a 512 x 512 slice: {(time.process_time() - started) * 10:.2f} ms of one core"
-    for what, search in (
-        (f"{len(known)} slices among themselves", lambda: near_duplicates.near_pairs(known)),
-        (f"{len(known)} against {len(known)}", lambda: near_duplicates.near_pairs(known, known[:, ::-1])),
+    for what, *searched in (
+        (f"{len(known)} slices among themselves", known),
+        (f"{len(known)} against {len(known)}", known, known[:, ::-1]),
     ):
         wall, core = time.perf_counter(), time.process_time()
-        search()
+        near_duplicates.near_pairs(*searched)
         yield f"- {what}: {time.process_time() - core:.1f} s of core time, {time.perf_counter() - wall:.1f} s elapsed"
 
 

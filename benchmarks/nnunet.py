@@ -25,7 +25,7 @@ import sys
 import threading
 import time
 import tomllib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -39,6 +39,9 @@ import numpy as np
 import numpy.typing as npt
 
 from volumes import BEGIN, END, shown, table
+
+nib: Any = nibabel
+"""Its types do not tell images with voxels from others."""
 
 HERE = Path(__file__).parent
 NNUNET, TORCHVISION = "nnunetv2==2.8.1", "torchvision==0.28.0"
@@ -110,7 +113,7 @@ class Fold:
 
     @property
     def folder(self) -> Path:
-        return self.given.output / self.name / f"fold-{self.number}"
+        return Path(self.given.output, self.name, f"fold-{self.number}")
 
     @property
     def weights(self) -> Path:
@@ -122,7 +125,7 @@ class Fold:
     @property
     def nnunet_results(self) -> Path:
         trained = f"TimedTrainer__nnUNetPlans__{self.side.configuration}"
-        return self.given.output / "results" / self.dataset.name / trained / "fold_all"
+        return Path(self.given.output, "results", self.dataset.name, trained, "fold_all")
 
     def note(self, name: str) -> dict[str, Any]:
         file = self.folder.with_name(f"{self.folder.name}.{name}.json")
@@ -176,11 +179,11 @@ def write_dataset(data: Path, target: Path, parts: dict[str, str], halved: bool)
     """The table of names comes last: a folder with it is whole."""
     for case, part in parts.items():
         for channel, word in enumerate(CHANNELS.values()):
-            image = nibabel.load(data / case / f"{case}_{word}.nii.gz")
+            image = nib.load(data / case / f"{case}_{word}.nii.gz")
             values = np.asarray(image.dataobj, np.float32)
             voxels = np.rint(halve(values) if halved else values).astype(np.int16)
             save_volume(target / f"images{part}" / f"{case}_{channel:04d}.nii.gz", voxels, image, halved)
-        truth = nibabel.load(data / case / f"{case}_seg.nii.gz")
+        truth = nib.load(data / case / f"{case}_seg.nii.gz")
         labels = relabelled(np.asarray(truth.dataobj))
         save_volume(
             target / f"labels{part}" / f"{case}.nii.gz", halve_labels(labels) if halved else labels, truth, halved
@@ -206,7 +209,8 @@ def halve(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """The mean of each block of 2 x 2 x 2 voxels; an odd end is repeated."""
     even = np.pad(values, [(0, side % 2) for side in values.shape], mode="edge")
     first, second, third = (side // 2 for side in even.shape)
-    return even.reshape(first, 2, second, 2, third, 2).mean((1, 3, 5))
+    blocks = even.reshape(first, 2, second, 2, third, 2)
+    return np.asarray(blocks.mean((1, 3, 5)), np.float32)
 
 
 def halve_labels(labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
@@ -223,13 +227,13 @@ def save_volume(path: Path, values: npt.NDArray[Any], like: Any, halved: bool) -
         affine[:3, 3] += affine[:3, :3] @ np.full(3, 0.5)
         affine[:3, :3] *= 2
     path.parent.mkdir(parents=True, exist_ok=True)
-    nibabel.save(nibabel.Nifti1Image(values, affine), path)
+    nib.save(nib.Nifti1Image(values, affine), path)
 
 
 # ----------------------------------------------------------------------------------------------- running commands
 
 
-def environment(given: argparse.Namespace, **more: str) -> dict[str, str]:
+def environment(given: argparse.Namespace) -> dict[str, str]:
     own = {name: str(given.output / name) for name in ("raw", "preprocessed", "results")}
     return {
         **os.environ,
@@ -237,15 +241,16 @@ def environment(given: argparse.Namespace, **more: str) -> dict[str, str]:
         **{f"nnUNet_{name}": path for name, path in own.items()},
         "nnUNet_extTrainer": str(HERE / "nnunet_trainer"),
         "PYTHONPATH": os.pathsep.join(filter(None, [str(HERE.parent / "src"), os.environ.get("PYTHONPATH", "")])),
-        **more,
     }
 
 
-def run_nnunet(given: argparse.Namespace, *command: str, quiet: bool = False, **more: str) -> dict[str, float]:
+def run_nnunet(
+    given: argparse.Namespace, *command: str, quiet: bool = False, variables: Mapping[str, str] | None = None
+) -> dict[str, float]:
     python = given.python / "bin" / "python"
-    variables = environment(given, **more)
-    del variables["PYTHONPATH"]
-    return run_timed([str(python), str(HERE / "nnunet_launch.py"), *command], variables, quiet)
+    own = environment(given) | dict(variables or {})
+    del own["PYTHONPATH"]
+    return run_timed([str(python), str(HERE / "nnunet_launch.py"), *command], own, quiet)
 
 
 def run_here(given: argparse.Namespace, *command: str) -> dict[str, float]:
@@ -329,7 +334,7 @@ def train_nnunet(fold: Fold) -> None:
         "TIMED_BEGAN": str(time.time()),
         "TIMED_ITERATIONS": str(ITERATIONS),
     }
-    used = run_nnunet(given, *command, *goes_on, **timing)
+    used = run_nnunet(given, *command, *goes_on, variables=timing)
     keep_training(fold, read_times(fold.nnunet_results), max(used["peak_mb"], planned["peak_mb"]))
 
 
@@ -421,7 +426,7 @@ def plan_epochs(fold: Fold) -> int:
         shutil.rmtree(trial, ignore_errors=True)
         run_here(fold.given, *training_command(fold, trial, RATE_EPOCHS), "--no-test")
     facts, seconds = epoch_seconds(trial), 60 * fold.given.minutes
-    epochs = max(1, math.floor((ALLOWANCE * seconds - facts["before_s"]) / facts["epoch_s"]))
+    epochs: int = max(1, math.floor((ALLOWANCE * seconds - facts["before_s"]) / facts["epoch_s"]))
     print(
         f"{fold.name}: {facts['epoch_s']:.1f} s an epoch: {epochs} epochs in {fold.given.minutes:g} minutes", flush=True
     )
@@ -483,7 +488,7 @@ def score(fold: Fold, masks: Path, case: str, way: str) -> list[dict[str, Any]]:
     """Every side by Tumorline's own figures, at the resolution of the files."""
     from tumorline.metrics.case import score_case
 
-    truth = nibabel.load(fold.dataset / "labelsTs" / f"{case}.nii.gz")
+    truth = nib.load(fold.dataset / "labelsTs" / f"{case}.nii.gz")
     spacing = [float(side) for side in truth.header.get_zooms()[:3]]
     true, drawn = np.asarray(truth.dataobj), read_mask(fold.side, masks, case)
     rows = []
@@ -498,7 +503,7 @@ def score(fold: Fold, masks: Path, case: str, way: str) -> list[dict[str, Any]]:
 def read_mask(side: Side, masks: Path, case: str) -> npt.NDArray[np.uint8]:
     """In nnU-Net's labels; Tumorline writes BraTS's own."""
     (file,) = [path for path in masks.rglob("*.nii.gz") if path.name.startswith(case)]
-    labels = np.asarray(nibabel.load(file).dataobj)
+    labels = np.asarray(nib.load(file).dataobj)
     return relabelled(labels) if side.tool == "tumorline" else labels.astype(np.uint8)
 
 

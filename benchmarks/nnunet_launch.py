@@ -6,19 +6,20 @@ PyPI's torchvision, which nnU-Net imports, stops there at "operator torchvision:
 declared first, here and, because this file is imported by them too, in the processes that nnU-Net spawns.
 """
 
-import importlib.util
 import sys
+from importlib.machinery import SourceFileLoader
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import ModuleType
 
 CURE = Path(__file__).parents[1] / "src" / "tumorline" / "models" / "torchvision_cure.py"
 
 
 def declare_operators() -> object:
     """By the file alone: Tumorline itself is not in nnU-Net's environment."""
-    spec = importlib.util.spec_from_file_location("torchvision_cure", CURE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    loader = SourceFileLoader("torchvision_cure", str(CURE))
+    module = ModuleType(loader.name)
+    loader.exec_module(module)
     return module.cure_torchvision()
 
 

@@ -100,9 +100,8 @@ def predict_with_steps(case: Path, model: Path, steps: Path) -> None:
 
         return run
 
-    for name in ("write_label_map", "write_three_planes"):
-        setattr(predictor, name, clocked("writing", getattr(predictor, name)))
-    predictor.read_scan = clocked("loading", predictor.read_scan)
+    for name, step in [("read_scan", "loading"), ("write_label_map", "writing"), ("write_three_planes", "writing")]:
+        setattr(predictor, name, clocked(step, getattr(predictor, name)))
     own = models.Model
     for name, step, within in [
         ("answer", "back to the voxels", ""),

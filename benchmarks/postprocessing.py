@@ -30,14 +30,14 @@ def main(run: Path) -> None:
     config = read_config(run)
     dataset = load_dataset(source_path(config), config.data)
     model = tumorline.load(run)
-    by_patient: dict[str, list[list[float | None]]] = defaultdict(list)
+    by_patient: dict[str, list[list[float]]] = defaultdict(list)
     for row in read_csv(run / "split.csv"):
         if row["part"] == "validation":
-            image, (truth, *_), _ = dataset.read(dataset.cases[dataset.index[row["case"]]])
-            probability = model.probability(image)[0]
+            image, (truth, *_), grid = dataset.read(dataset.cases[dataset.index[row["case"]]])
+            probability = model.probability(image, grid)[0]
             masks = [probability >= threshold for threshold in THRESHOLDS]
             masks.append(largest_component(probability >= model.info.thresholds[0]))
-            by_patient[row["patient"]].append([dice(count_overlap(truth, mask)) for mask in masks])
+            by_patient[row["patient"]].append([dice(count_overlap(truth, mask)) or 0.0 for mask in masks])
     figures = np.mean([np.mean(cases, axis=0) for cases in by_patient.values()], axis=0)
     names = [*(f"threshold {threshold:.1f}" for threshold in THRESHOLDS), "largest component"]
     print("| | validation Dice by patient |\n| --- | --- |")

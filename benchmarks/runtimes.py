@@ -13,6 +13,7 @@ import argparse
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -37,7 +38,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("runtimes.jsonl"))
     given = parser.parse_args()
     began, every = time.perf_counter(), 0
-    done = {line["case"]: line["changes"] for line in read_lines(given.work)}
+    done: dict[str, dict[str, float]] = {line["case"]: line["changes"] for line in read_lines(given.work)}
     folds = sorted(given.folds.glob("fold-*/model.safetensors")) or [given.folds]
     for path in folds:
         model = load(path)
@@ -60,7 +61,7 @@ def main() -> None:
     write_table(Path(__file__).with_name("runtimes.md"), rows)
 
 
-def read_lines(path: Path) -> list[dict[str, dict[str, float]]]:
+def read_lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
 
 

@@ -140,6 +140,7 @@ def decode(dataset: Dataset, index: int, size: int) -> dict[str, Any]:
 def monai_transforms(config: Config) -> list[Any]:
     """The dictionary transforms with the same changes and probabilities as the configuration."""
     from monai import transforms as t
+    from monai.transforms import MapTransform
 
     s, both, side = config.augment, ["image", "mask"], config.data.image_size
     affine: dict[str, Any] = {
@@ -151,8 +152,8 @@ def monai_transforms(config: Config) -> list[Any]:
     }
     shift = [(-s.shift * side, s.shift * side)] * 2
     if s.elastic:
-        bend = {"spacing": (side / 6, side / 6), "magnitude_range": (0, s.elastic * side)}
-        geometry = t.Rand2DElasticd(both, translate_range=shift, **bend, **affine)
+        bend: dict[str, Any] = {"spacing": (side / 6, side / 6), "magnitude_range": (0, s.elastic * side)}
+        geometry: MapTransform = t.Rand2DElasticd(both, translate_range=shift, **bend, **affine)
     else:
         geometry = t.RandAffined(both, translate_range=shift, **affine)
     axes = {"horizontal": [1], "vertical": [0], True: [0, 1], False: []}[s.flips]

@@ -21,7 +21,7 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 def nnunet(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     before = set(sys.modules)
     monkeypatch.syspath_prepend(str(BENCHMARKS))
-    import nnunet  # type: ignore[import-not-found]
+    import nnunet
 
     yield nnunet
     for name in {"nnunet", "volumes"} - before:

@@ -34,7 +34,7 @@ def scripts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def ship(scripts: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    import ship  # type: ignore[import-not-found]
+    import ship
 
     (tmp_path / "listed").mkdir()
     monkeypatch.setattr(ship, "LISTED", tmp_path / "listed")
@@ -127,7 +127,7 @@ def test_one_of_another_kind_or_of_other_cases_does_not(ship: ModuleType, tmp_pa
 def test_three_trainings_stand_beside_each_other_case_by_case(
     scripts: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import sim_to_real  # type: ignore[import-not-found]
+    import sim_to_real
 
     output, said = tmp_path / "out", list[list[str]]()
 

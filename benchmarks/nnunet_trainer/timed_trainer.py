@@ -24,15 +24,15 @@ class TimeIsOver(Exception):
     """All seconds are spent."""
 
 
-class TimedTrainer(nnUNetTrainer):
+class TimedTrainer(nnUNetTrainer):  # type: ignore[misc]
     """TIMED_SECONDS in all, of which TIMED_SPENT are spent already; TIMED_BEGAN is when this process was started."""
 
     def __init__(
         self,
-        plans: dict,
+        plans: dict[str, Any],
         configuration: str,
         fold: int,
-        dataset_json: dict,
+        dataset_json: dict[str, Any],
         device: torch.device = torch.device("cuda"),  # noqa: B008  nnU-Net asks for this very signature
     ) -> None:
         super().__init__(plans, configuration, fold, dataset_json, device)
@@ -48,7 +48,8 @@ class TimedTrainer(nnUNetTrainer):
     def kept_times(self) -> dict[str, Any]:
         """Iterations that are done, and the seconds of the last ones, of all processes that trained this."""
         file = Path(self.output_folder) / TIMES_NAME
-        return json.loads(file.read_text()) if file.is_file() else {"iterations": 0, "step_seconds": []}
+        times: dict[str, Any] = {"iterations": 0, "step_seconds": []}
+        return times | json.loads(file.read_text()) if file.is_file() else times
 
     def elapsed(self) -> float:
         return self.spent + time.time() - self.began
@@ -59,14 +60,14 @@ class TimedTrainer(nnUNetTrainer):
         except TimeIsOver:
             self.on_train_end()
 
-    def train_step(self, batch: dict) -> dict:
+    def train_step(self, batch: dict[str, Any]) -> dict[str, Any]:
         share = self.elapsed() / self.seconds
         if share >= 1:
             raise TimeIsOver
         for group in self.optimizer.param_groups:
             group["lr"] = self.initial_lr * (1 - share) ** POWER
         began = time.perf_counter()
-        result = super().train_step(batch)
+        result: dict[str, Any] = super().train_step(batch)
         self.times["iterations"] += 1
         self.times["step_seconds"].append(time.perf_counter() - began)
         return result
