@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from table import write_table
 from tumorline.metrics import comparison
-from tumorline.metrics.summary import interval
+from tumorline.metrics.figure import interval
 
 HERE = Path(__file__).parent
 DRAWS, PATIENTS, FAILURES = 2000, (20, 40, 160), 0.05

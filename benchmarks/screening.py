@@ -38,7 +38,8 @@ from tumorline.data.split import split_dataset
 from tumorline.evaluation.presence import PresenceCounts, PresenceRow, read_presence
 from tumorline.evaluation.tables import read_rows
 from tumorline.metrics.comparison import Difference, paired
-from tumorline.metrics.summary import Row, figure_of
+from tumorline.metrics.figure import figure_of
+from tumorline.metrics.summary import Row
 from tumorline.model_file import read_info
 from tumorline.network_file import load_network
 from tumorline.run_folder import read_config

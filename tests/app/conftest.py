@@ -20,7 +20,8 @@ from tumorline.regions import NESTED
 pytest.importorskip("fastapi")
 from starlette.testclient import TestClient
 
-from tumorline.app.server import AppSettings, create_app
+from tumorline.app.server import create_app
+from tumorline.app.state import AppSettings
 
 FOUR = ("flair", "pre_contrast", "post_contrast", "t2")
 HERE = "http://127.0.0.1:8765"

@@ -10,8 +10,8 @@ from starlette.testclient import TestClient
 
 from tests.app.conftest import opened, png
 from tumorline.app.door import Door
-from tumorline.app.server import AppSettings
 from tumorline.app.serving import ServerOptions, describe_start, make_door, open_socket
+from tumorline.app.state import AppSettings
 from tumorline.errors import UserError
 
 

@@ -14,7 +14,8 @@ from tests.app.conftest import opened, png
 from tests.strange_models import RUN
 from tumorline.app.limits import Limits, Refusal
 from tumorline.app.request_folder import open_request_folder, remove_folder
-from tumorline.app.server import AppSettings, while_connected
+from tumorline.app.server import while_connected
+from tumorline.app.state import AppSettings
 from tumorline.app.waiting import WaitingRoom
 from tumorline.app.worker_process import WorkerProcess
 

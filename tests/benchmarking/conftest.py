@@ -7,7 +7,7 @@ import pytest
 
 from tumorline.benchmarking import Benchmark
 from tumorline.benchmarking.cell import CellJob, last_error
-from tumorline.benchmarking.plan import read_plan
+from tumorline.benchmarking.plan_file import read_plan
 from tumorline.cli import app
 
 PLAN = """

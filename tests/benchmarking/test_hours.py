@@ -11,7 +11,8 @@ from tests.benchmarking.conftest import write_plan
 from tests.conftest import Program
 from tumorline.benchmarking import hours
 from tumorline.benchmarking.hours import count_hours, pace_key
-from tumorline.benchmarking.plan import arms, candidates, read_plan
+from tumorline.benchmarking.plan import arms, candidates
+from tumorline.benchmarking.plan_file import read_plan
 from tumorline.errors import UserError
 from tumorline.training.pace import Pace
 

@@ -11,9 +11,9 @@ from tumorline.benchmarking.plan import (
     cells,
     every_cell,
     longer_cells,
-    read_plan,
     selected,
 )
+from tumorline.benchmarking.plan_file import read_plan
 from tumorline.errors import UserError
 
 EXAMPLE = """

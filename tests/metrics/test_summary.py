@@ -7,7 +7,8 @@ from scipy import stats
 
 from tumorline.evaluation.summary import region_figures
 from tumorline.metrics.case import CaseScores, score_case
-from tumorline.metrics.summary import VOLUME_FIGURES, Row, by_group, by_size, interval, summarise_rows
+from tumorline.metrics.figure import interval
+from tumorline.metrics.summary import VOLUME_FIGURES, Row, by_group, by_size, summarise_rows
 
 TRUTH = np.zeros((10, 10), bool)
 TRUTH[:2, :5] = True

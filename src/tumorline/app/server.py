@@ -1,12 +1,9 @@
 """The routes: a page, predictions, models, and the run folders below one folder."""
 
 import asyncio
-import shutil
-import tempfile
-from collections.abc import AsyncIterator, Coroutine, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from collections.abc import Coroutine, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI, Query, Request, Response
@@ -17,7 +14,6 @@ from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from tumorline.app.answer_types import (
-    ErrorAnswer,
     HealthAnswer,
     ModelAnswer,
     PlaceAnswer,
@@ -25,129 +21,24 @@ from tumorline.app.answer_types import (
     RunAnswer,
 )
 from tumorline.app.answers import MEDIA_TYPES, Task
-from tumorline.app.catalogue import collect_models, describe_models
-from tumorline.app.door import Door
+from tumorline.app.catalogue import describe_models
 from tumorline.app.guard import ASK_FOR_TOKEN, COOKIE, Guard
-from tumorline.app.limits import Limits, Refusal
+from tumorline.app.limits import Refusal
+from tumorline.app.openapi import BODY, refusals
 from tumorline.app.page import STATIC, read_page, read_static
 from tumorline.app.records import Record
 from tumorline.app.request_folder import open_request_folder
-from tumorline.app.run_pages import RunShelf, describe_runs
-from tumorline.app.uploads import CHANNEL_FIELD, FILE_FIELD, FORM, receive_files, refuse_large_body
-from tumorline.app.waiting import TICKET, Place, WaitingRoom
-from tumorline.app.worker_process import WorkerProcess
+from tumorline.app.run_pages import describe_runs
+from tumorline.app.state import AppSettings, AppState
+from tumorline.app.uploads import receive_files, refuse_large_body
+from tumorline.app.waiting import TICKET
 from tumorline.environment import versions
-from tumorline.errors import did_you_mean
 from tumorline.escaping import one_line
 
 SANDBOX = "sandbox allow-scripts allow-downloads allow-popups allow-modals"
 """Of run pages, which may come from anyone: their scripts reach nothing of the app."""
 TOO_BUSY, RETRY_S = 503, 5
 VERSION = versions()["tumorline"]
-MEANINGS = {
-    400: "The form is damaged, or the client went away.",
-    401: "The token is missing.",
-    403: "A browser asked for a page of another origin.",
-    404: "There is no such thing.",
-    408: "The files came too slowly.",
-    409: "The ticket is in use.",
-    413: "Too many bytes, files or channels, or more memory than is allowed.",
-    415: "No form with files.",
-    421: "The Host header names another machine.",
-    422: "What was sent cannot be predicted, or a parameter has another value than is accepted.",
-    500: "A fault of Tumorline.",
-    503: "Busy, or the prediction took too long.",
-    507: "The disk is full.",
-}
-BODY = {
-    "required": True,
-    "content": {
-        FORM: {
-            "schema": {
-                "type": "object",
-                "required": [FILE_FIELD],
-                "properties": {
-                    FILE_FIELD: {
-                        "type": "array",
-                        "minItems": 1,
-                        "items": {"type": "string", "format": "binary"},
-                        "description": "Images, NIfTI volumes, DICOM slices; channels of one scan by the words in "
-                        "their names.",
-                    },
-                    CHANNEL_FIELD: {
-                        "type": "array",
-                        "items": {"type": "string"},
-                        "description": "Which channel of the model the files are: one for all, or one for each.",
-                    },
-                },
-            }
-        }
-    },
-}
-
-
-@dataclass(frozen=True)
-class AppSettings:
-    """What a server is started with."""
-
-    models: Mapping[str, Path] = field(default_factory=dict)
-    """Files by name, beside those of the package and of the runs."""
-    first_model: str = "builtin"
-    """What is used where a client names none."""
-    runs: Path | None = None
-    door: Door = field(default_factory=Door)
-    limits: Limits = field(default_factory=Limits)
-
-
-def refusals(*statuses: int) -> dict[int | str, Record]:
-    """Answers that every route may give, and those given, for the OpenAPI document."""
-    every = sorted({401, 403, 421, *statuses})
-    return {status: {"model": ErrorAnswer, "description": MEANINGS[status]} for status in every}
-
-
-class AppState:
-    """What the routes share."""
-
-    def __init__(self, settings: AppSettings) -> None:
-        self.settings = settings
-        self.limits = settings.limits
-        self.room = WaitingRoom(settings.limits.waiting)
-        self.shelf = RunShelf(settings.runs)
-        self.root = Path()
-        self.worker = WorkerProcess(self.root, settings.limits)
-
-    @asynccontextmanager
-    async def running(self, _app: FastAPI) -> AsyncIterator[None]:
-        """A private folder for what is received, and the process that predicts."""
-        self.root = Path(tempfile.mkdtemp(prefix="tumorline-app-"))
-        self.worker = WorkerProcess(self.root, self.limits)
-        try:
-            yield
-        finally:
-            await self.worker.end()
-            shutil.rmtree(self.root, ignore_errors=True)
-
-    async def carry_out(self, task: Task, place: Place) -> Record:
-        """Wait for the turn, then predict."""
-
-        def note_progress(told: Record) -> None:
-            for name, value in told.items():
-                setattr(place, name, value)
-
-        place.state = "waiting"
-        async with self.room.turn:
-            place.state = "predicting"
-            return await self.worker.carry_out(asdict(task), note_progress)
-
-    def models(self) -> dict[str, Path]:
-        return collect_models(self.settings.models, self.shelf.folders())
-
-    def find_model(self, name: str) -> Path:
-        """Raises Refusal for a name that is not listed."""
-        models = self.models()
-        if name not in models:
-            raise Refusal(404, f"no model '{one_line(name)[:100]}'; {did_you_mean(name, models)}")
-        return models[name]
 
 
 class AnswerFile(FileResponse):

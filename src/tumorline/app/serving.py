@@ -44,7 +44,8 @@ def serve(options: ServerOptions, say: Notify) -> None:
     import uvicorn
 
     from tumorline.app.connections import HastyProtocol
-    from tumorline.app.server import AppSettings, create_app
+    from tumorline.app.server import create_app
+    from tumorline.app.state import AppSettings
 
     if options.runs and not options.runs.is_dir():
         raise UserError(f"{options.runs}: no such folder; --runs is the folder in which run folders lie")

@@ -31,9 +31,9 @@ from tumorline.benchmarking.plan import (
     every_cell,
     initialisation,
     longer_cells,
-    read_plan,
     selected,
 )
+from tumorline.benchmarking.plan_file import read_plan
 from tumorline.compared_results import Leaderboard, Unmeasured
 from tumorline.files import write_json
 from tumorline.report.benchmark import write_leaderboard

@@ -31,7 +31,7 @@ from tumorline.comparison.runs import (
     refuse_unfit,
 )
 from tumorline.files import write_json
-from tumorline.metrics.summary import LEAST_FOR_INTERVAL
+from tumorline.metrics.figure import LEAST_FOR_INTERVAL
 from tumorline.report.cases import CaseReader, Drawing
 from tumorline.report.comparison import IMAGES_NAME, PAGE_NAME, write_comparison
 from tumorline.report.run_images import run_images

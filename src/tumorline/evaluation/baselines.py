@@ -18,8 +18,8 @@ from tumorline.data.case import Case
 from tumorline.data.sample import Sample
 from tumorline.evaluation.measured_once import CaseRecord
 from tumorline.groups import group_of
+from tumorline.metrics.figure import figure_of
 from tumorline.metrics.overlap import accuracy, count_overlap, dice_of_tumour, volume_ratio
-from tumorline.metrics.summary import figure_of
 from tumorline.results import Baseline, Figure
 
 Packed = npt.NDArray[np.uint8]

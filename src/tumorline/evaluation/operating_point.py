@@ -19,7 +19,7 @@ from tumorline.geometry.slices import AXES
 from tumorline.inference.model import Model, to_probability
 from tumorline.metrics import calibration
 from tumorline.metrics.calibration import Reliability
-from tumorline.metrics.summary import figure_of
+from tumorline.metrics.figure import figure_of
 from tumorline.model_info import ModelInfo, describe_points, one_or_list
 from tumorline.network_input.spaced import SpacedInput
 from tumorline.network_input.windows import NetworkInput

@@ -23,8 +23,8 @@ from tumorline.evaluation.measured_once import CaseRecord, CaseWork, Progress, m
 from tumorline.geometry.grid import Grid
 from tumorline.groups import group_of
 from tumorline.inference.model import Model
+from tumorline.metrics.figure import figure_of
 from tumorline.metrics.overlap import count_overlap, dice_of_tumour
-from tumorline.metrics.summary import figure_of
 from tumorline.output_folder import Memory
 from tumorline.results import ChangedLevel, Robustness, RobustnessChange, RobustnessLevel
 

@@ -15,8 +15,8 @@ from tumorline.evaluation.tables import read_rows, truth_value, write_evaluation
 from tumorline.files import write_csv
 from tumorline.groups import group_of
 from tumorline.inference.model import Model
+from tumorline.metrics.figure import figure_of
 from tumorline.metrics.overlap import count_overlap, dice_of_tumour
-from tumorline.metrics.summary import figure_of
 from tumorline.model_info import ModelInfo
 from tumorline.output_folder import Memory
 from tumorline.own_files import EVALUATE_AGAIN, Cell, any_text, case_name, or_empty, read_own_csv, share, whole_number

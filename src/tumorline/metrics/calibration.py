@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tumorline.geometry.distances import MaskArray, bounding_box
+from tumorline.metrics.figure import figure_of
 from tumorline.metrics.overlap import count_overlap, dice
-from tumorline.metrics.summary import figure_of
 from tumorline.results import Bin, Calibration, RiskCoverage
 
 TEMPERATURES = (float(np.exp(-3)), float(np.exp(3)))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tumorline.metrics.summary import LEAST_FOR_INTERVAL, interval
+from tumorline.metrics.figure import LEAST_FOR_INTERVAL, interval
 
 LEVEL = 0.05
 DRAWS = 10_000

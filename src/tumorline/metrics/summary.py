@@ -1,26 +1,18 @@
-"""From cases to patients to a figure with its interval.
+"""What the scores of many cases come to: a figure for each measure, by region, group and size."""
 
-A case's value is averaged over its patient's cases, then over patients: a patient with many slices counts as much as
-one with few. Intervals are bootstrapped over patients.
-"""
-
-import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from tumorline.groups import group_of
 from tumorline.metrics.case import CaseScores
+from tumorline.metrics.figure import UNDEFINED, figure_of
 from tumorline.results import Figure, GroupSummary, Lesions, Metrics, SizeGroup
-from tumorline.wording import is_or_are, numbered
 
-LEAST_FOR_INTERVAL, LEAST_WITHOUT_WARNING = 20, 30
 MOST_GROUPS = 12
-RESAMPLES = 5000
 SHORT = ("dice", "nsd", "hd95_detected", "volume_ratio", "signed_offset")
 DISTANCES = (
     "hd95",
@@ -32,16 +24,6 @@ DISTANCES = (
     "brats2023_lesion_hd95",
 )
 SIZES = ("small", "medium", "large")
-UNDEFINED = Figure(
-    mean=None,
-    median=None,
-    quartiles=None,
-    range=None,
-    ci95=None,
-    mean_over_cases=None,
-    patients=0,
-    warning="undefined: no case has a value",
-)
 UNPOOLED = UNDEFINED.model_copy(update={"warning": "undefined: distances in mm and in pixels have no mean"})
 
 Value = Callable[[CaseScores], float | None]
@@ -235,53 +217,6 @@ def figure(rows: Sequence[Row], value: Value) -> Figure:
     return figure_of((row.group, value(row.scores)) for row in rows)
 
 
-def figure_of(values: Iterable[tuple[str, float | None]]) -> Figure:
-    """One figure over patients from (patient, value of a case): mean, median, quartiles, range, 95 % interval.
-
-    `mean_over_cases` stands beside it. Undefined values are left out. `ci95` is None below 20 patients, and `warning`
-    says so; it warns below 30.
-    """
-    by_patient: dict[str, list[float]] = defaultdict(list)
-    for patient, number in values:
-        if number is not None:
-            by_patient[patient].append(number)
-    every = [number for _, numbers in sorted(by_patient.items()) for number in sorted(numbers)]
-    means = np.sort([float(np.mean(sorted(numbers))) for numbers in by_patient.values()])
-    if not every:
-        return UNDEFINED
-    return Figure(
-        mean=float(means.mean()),
-        median=float(np.median(means)),
-        quartiles=[float(quartile) for quartile in np.percentile(means, (25, 75))],
-        range=[float(means[0]), float(means[-1])],
-        ci95=interval(means),
-        mean_over_cases=float(np.mean(every)),
-        patients=len(means),
-        warning=_warning(len(means)),
-    )
-
-
-def interval(values: npt.NDArray[np.float64], resamples: int = RESAMPLES) -> list[float] | None:
-    """95 % interval of the mean over patients: BCa bootstrap (Efron 1987, JASA 82:171) with a fixed seed.
-
-    None below 20 patients; the percentile interval where BCa is undefined.
-    """
-    from scipy import stats  # slow to import
-
-    if len(values) < LEAST_FOR_INTERVAL:
-        return None
-    if np.ptp(values) == 0:
-        return [float(values[0]), float(values[0])]
-    for method in ("BCa", "percentile"):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            result = stats.bootstrap((values,), np.mean, n_resamples=resamples, method=method, rng=0)
-        low, high = (float(limit) for limit in result.confidence_interval)
-        if np.isfinite(low) and np.isfinite(high):
-            break
-    return [low, high]
-
-
 def _short_summary(rows: Sequence[Row]) -> GroupSummary:
     found = GroupSummary(
         **figures_of(rows, {name: FIGURES[name] for name in SHORT}),
@@ -300,11 +235,3 @@ def _size_group(rows: Sequence[Row], in_ml: bool) -> SizeGroup:
     group = SizeGroup(**_short_summary(rows).stated(), limits_px=[min(pixels), max(pixels)])
     ml = [rows[place].scores.truth_ml for place in (0, -1)]
     return group.model_copy(update={"limits_ml": ml}) if in_ml else group
-
-
-def _warning(patients: int) -> str | None:
-    if patients < LEAST_FOR_INTERVAL:
-        return f"{numbered(patients, 'patient')} {is_or_are(patients)} too few for an interval; values and range only"
-    if patients < LEAST_WITHOUT_WARNING:
-        return f"{numbered(patients, 'patient')}: the interval is rough"
-    return None

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from tumorline.compared_results import Comparison, Leaderboard, Matrix
 from tumorline.environment import versions
-from tumorline.metrics.summary import LEAST_FOR_INTERVAL, RESAMPLES
+from tumorline.metrics.figure import LEAST_FOR_INTERVAL, RESAMPLES
 from tumorline.paper.methods import Paragraph
 from tumorline.paper.works import SETS, UNKNOWN
 from tumorline.wording import numbered

@@ -10,7 +10,7 @@ from typing import Any
 from tumorline.config import PATHS, Config
 from tumorline.environment import versions
 from tumorline.metrics.case import NSD_TOLERANCE
-from tumorline.metrics.summary import LEAST_FOR_INTERVAL, RESAMPLES
+from tumorline.metrics.figure import LEAST_FOR_INTERVAL, RESAMPLES
 from tumorline.paper.study import Study, count_parts
 from tumorline.paper.training_methods import (
     describe_augmentation,

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from tumorline.data.dataset import Dataset
-from tumorline.metrics.summary import figure_of
+from tumorline.metrics.figure import figure_of
 from tumorline.report import charts
 from tumorline.report.content import HeatMap, HeatMaps, LabelledChart
 from tumorline.report.data_entries import NO_CLASS, Entry, attribute_tables
