@@ -14,7 +14,7 @@ KEYS = ("name", *sorted(DataConfig.model_fields.keys() - {"source", "sources", "
 TRAINING_KEYS = tuple(name for name in SourceConfig.model_fields if name != "path")
 """What may be set for one of several sources that train together."""
 
-TEXTS = ("name", "licence", "attribution", "corrections")
+TEXTS = ("name", "licence", "attribution", "corrections", "leave_out")
 """Of them those that are texts, even where they look like numbers."""
 
 

@@ -62,6 +62,15 @@ def test_cases_bear_the_name_of_their_source_and_are_read_by_its_settings(join: 
     assert last.attributes["source"] == "heads"
 
 
+def test_each_source_leaves_out_its_own_cases(join: Join, tmp_path: Path) -> None:
+    heads = f"{free(tmp_path / 'b')},tumour_free=true,leave_out=h1,h4"
+    dataset = join(pairs(tmp_path / "a"), heads)
+    assert {case.id for case in dataset.cases if case.id.startswith("b/")} == {"b/h0", "b/h2", "b/h3", "b/h5"}
+    assert len(join(heads).cases) == 4
+    with pytest.raises(UserError, match="exclude one another; give it to one of the sources"):
+        join(pairs(tmp_path / "c"), heads, leave_out="h1")
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_a_common_patient_is_on_one_side(join: Join, tmp_path: Path, seed: int) -> None:
     first, second = pairs(tmp_path / "a"), pairs(tmp_path / "b", first_seed=100)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import PairFolder
+from tests.conftest import PairFolder, Program
 from tumorline.config import DataConfig
 from tumorline.data import cheng
 from tumorline.data.dataset import load_dataset
@@ -112,3 +112,22 @@ def test_the_packaged_table_has_group_numbers_for_all_slices() -> None:
     assert len(cheng.cheng_table()) == 3064
     assert len(cheng.patient_classes()) == 209
     assert all(entry.patient.isdecimal() for entry in cheng.cheng_table().values())
+
+
+def test_cases_that_are_named_are_left_out(pair_folder: PairFolder, program: Program) -> None:
+    folder = pair_folder(patients=4, slices=1)
+    (folder / "images" / "s002.png").write_bytes(b"no picture")
+    source = open_source(folder, DataConfig(leave_out=("s001", "s002")))
+    assert [case.id for case in source.cases] == ["s000", "s003"]
+    checked = program("data", "check", folder, "--set", "data.leave_out=s001,s002")
+    assert checked.status == 0
+    assert "2 cases are left out (s001, s002)" in checked.out
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [(["s9"], "leave_out: no case 's9' here"), (["s000", "s001"], "names every case; nothing is left")],
+)
+def test_what_cannot_be_left_out_is_one_line(pair_folder: PairFolder, names: list[str], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        open_source(pair_folder(patients=2, slices=1), DataConfig.model_validate({"leave_out": names}))

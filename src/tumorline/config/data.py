@@ -46,6 +46,7 @@ class SourceConfig(Section):
     other_labels: str | None = None
     tumour_free: bool | None = None
     corrections: str | None = None
+    leave_out: tuple[str, ...] | str | None = None
 
     @property
     def own_settings(self) -> dict[str, Any]:
@@ -62,7 +63,7 @@ class SourceConfig(Section):
 
 OWN_SETTINGS = (
     *("mask_threshold", "spacing_mm", "channel", "label", "enhancing_label", "channels", "slice_step"),
-    *("tumour_free_share", "other_labels", "tumour_free", "corrections"),
+    *("tumour_free_share", "other_labels", "tumour_free", "corrections", "leave_out"),
 )
 """Keys of `[data]` that each of several sources may have for itself."""
 
@@ -128,15 +129,17 @@ class DataConfig(Section):
     corrections: str = ""
     """Folder of corrected masks, as the viewer saves them (`CASE_mask.png`, `CASE_seg.nii.gz`). They are read in place
     of the source's own, which stay as they are."""
+    leave_out: tuple[str, ...] = ()
+    """Ids of cases that are not read: of a bad scan, or of a picture that another set holds as well."""
     cache: str = ""
     """Folder of the decoded cache; empty means the user's cache folder."""
 
-    @field_validator("channels", "regions", mode="before")
+    @field_validator("channels", "regions", "leave_out", mode="before")
     @classmethod
     def splits_at_commas(cls, value: Any) -> Any:
         return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
 
-    @field_validator("channels", "regions")
+    @field_validator("channels", "regions", "leave_out")
     @classmethod
     def names_each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if twice := [name for name in value if value.count(name) > 1]:
@@ -160,8 +163,9 @@ class DataConfig(Section):
 
     @model_validator(mode="after")
     def has_one_source_or_several(self) -> Self:
-        if self.sources and (self.source or self.tumour_free):
-            other = "source" if self.source else "tumour_free"
+        given = [key for key in ("source", "tumour_free", "leave_out") if getattr(self, key)]
+        if self.sources and given:
+            other = given[0]
             raise ValueError(f"data.sources and data.{other} exclude one another; give it to one of the sources")
         names = [name for source in self.sources if (name := source.name)]
         if twice := [name for name in names if names.count(name) > 1]:

@@ -19,6 +19,7 @@ from tumorline.formats.decode import is_dicom
 from tumorline.formats.nifti import is_volume
 from tumorline.user_folders import default_folder
 from tumorline.user_text import written_path
+from tumorline.wording import is_or_are, numbered
 
 __all__ = [
     "Finding",
@@ -65,8 +66,13 @@ def open_source(path: Path, settings: DataConfig = DEFAULTS, called: str = "") -
 
     `called` is its name among several sources, whose corrections may lie in one folder: those of no case here are then
     left to whoever joins them. Raises UserError where the path is missing, where it is of no known layout or of more
-    than one, where no pair is found, and where `data.channel` is none of the layout's.
+    than one, where no pair is found, where `data.channel` is none of the layout's, and where a case of
+    `data.leave_out` is not there.
     """
+    return _without(_read_source(path, settings, called), settings.leave_out)
+
+
+def _read_source(path: Path, settings: DataConfig, called: str) -> Source:
     contents = Contents(path)
     if settings.tumour_free:
         return _tumour_free(contents, settings.keep_identifiers)
@@ -84,6 +90,20 @@ def open_source(path: Path, settings: DataConfig = DEFAULTS, called: str = "") -
     channel = settings.channel or ", ".join(filter(None, source.cases[0].channels))
     label = settings.label or ", ".join(settings.regions) or layout.label
     return _corrected(replace(source, channel=channel, label=label), settings, called)
+
+
+def _without(source: Source, names: Sequence[str]) -> Source:
+    """The source without the cases of these ids."""
+    here = {case.id for case in source.cases}
+    if strange := [name for name in names if name not in here]:
+        raise UserError(f"{source.path}: leave_out: no case '{strange[0]}' here; tables list the cases by their ids")
+    left = tuple(case for case in source.cases if case.id not in names)
+    if not left:
+        raise UserError(f"{source.path}: leave_out names every case; nothing is left")
+    if len(left) == len(here):
+        return source
+    message = f"{source.path}: {numbered(len(names), 'case')} {is_or_are(len(names))} left out ({', '.join(names[:3])})"
+    return replace(source, cases=left, findings=(*source.findings, Finding("left_out", "info", message)))
 
 
 def _corrected(source: Source, settings: DataConfig, called: str) -> Source:
