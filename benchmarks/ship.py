@@ -32,6 +32,8 @@ from volumes import Row, finished, number, read_table, shown, table, tested
 LARGEST_MB = 15
 LEAST_MEDIAN = 0.75
 """Of whole tumour, over the cases of all folds."""
+NEARLY_ALL = 0.99
+"""Of the cases of the folds, those that a model of all patients has to know: a few may have been left out."""
 OTHER_SETS = Path(__file__).parent / "results" / "cross_dataset.json"
 FILES = {"model.safetensors": ".safetensors", "model.onnx": ".onnx", "MODEL_CARD.md": ".md"}
 BRATS = "builtin-brats"
@@ -164,7 +166,7 @@ def ship_brats(run: Path, folds: Path) -> list[Path]:
 
 
 def refuse_strangers(info: ModelInfo, rows: Sequence[Row], folds: Path) -> None:
-    """What ships was trained on the set of the folds, by the same recipe, and on nothing else."""
+    """What ships was trained on the set of the folds, a few cases aside, by the same recipe, and on nothing else."""
     tested_in = read_info(finished(folds)[0] / "model.safetensors")
     members = [member.architecture for member in info.members] or [info.architecture]
     same = [tested_in.input == info.input, tested_in.regions == info.regions]
@@ -172,7 +174,7 @@ def refuse_strangers(info: ModelInfo, rows: Sequence[Row], folds: Path) -> None:
         sys.exit(f"{info.name}: another network, input or regions than those of {folds}")
     known = set(info.known_cases.contents.get("train", []))
     theirs = {content for contents in tested_in.known_cases.contents.values() for content in contents}
-    if known != theirs:
+    if not known <= theirs or len(known) < NEARLY_ALL * len(theirs):
         sys.exit(f"{info.name}: not trained on all cases of {folds}, or on others; train one without a test part")
 
 
