@@ -179,3 +179,10 @@ def test_a_choice_may_be_made_at_a_part_of_the_length_and_leaders_trained_at_mor
     assert len(every_cell(plan)) == 2 * (2 + 2 * (3 + 1))
     assert "seeds 0, 1, 2 of the best 1 on validation" in budget_in_words(plan)
     assert "the arms differ in data.image_size" in budget_in_words(plan)
+
+
+def test_the_example_of_the_documents_is_a_plan(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "evaluation.md").read_text()
+    example = next(block for block in page.split("```")[1::2] if block.startswith("toml\n") and "[losses." in block)
+    plan = read_plan(written(tmp_path, example.removeprefix("toml\n")), tmp_path)
+    assert (plan.best, plan.longer, plan.choose_at, plan.recipe["train"]) == (3, 1, 0.34, {"epochs": 12})

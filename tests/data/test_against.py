@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import tumorline
 from tests.conftest import PairFolder, Program, grey
 from tests.data.test_near import Picture, copy, stack
 from tests.data.test_near_volumes import head
@@ -40,6 +41,16 @@ def audit(a: Path, b: Path) -> Audit:
 
 def found(result: Audit) -> list[tuple[str, str, str, str]]:
     return [(pair.a.id, pair.b.id, pair.kind, pair.transform) for pair in result.pairs]
+
+
+def test_each_side_is_read_by_its_own_settings(tmp_path: Path, program: Program) -> None:
+    a = with_masks(tmp_path / "a", {"1": stack(0)[0], "2": stack(1)[0]})
+    b = without_masks(tmp_path / "b", {"1": stack(5)[0], "x": stack(0)[0]})
+    assert program("data", "check", a, "--against", b).status == 2
+    assert program("data", "check", f"{a},leave_out=1", "--against", b).status == 0
+    assert program("data", "check", a, "--against", f"{b},leave_out=x").status == 0
+    assert [finding.code for finding in tumorline.check(f"{a},leave_out=1", against=b)] == []
+    assert "no case 'y' here" in program("data", "check", a, "--against", f"{b},leave_out=y").err
 
 
 def test_each_kind_is_named_and_counted(tmp_path: Path) -> None:

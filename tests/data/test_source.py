@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from tests.conftest import PairFolder, Program
-from tumorline.config import DataConfig
+from tests.sources import brats
+from tumorline.config import DataConfig, load_config
 from tumorline.data import cheng
 from tumorline.data.dataset import load_dataset
 from tumorline.data.source import open_source
@@ -131,3 +132,29 @@ def test_cases_that_are_named_are_left_out(pair_folder: PairFolder, program: Pro
 def test_what_cannot_be_left_out_is_one_line(pair_folder: PairFolder, names: list[str], said: str) -> None:
     with pytest.raises(UserError, match=said):
         open_source(pair_folder(patients=2, slices=1), DataConfig.model_validate({"leave_out": names}))
+
+
+def test_a_scan_that_cannot_be_read_can_be_left_out(tmp_path: Path) -> None:
+    folder = brats(tmp_path / "brats", 3)
+    (folder / "BraTS2021_00001" / "BraTS2021_00001_t1ce.nii.gz").write_bytes(b"cut off")
+    assert [finding.code for finding in open_source(folder).findings if finding.severity == "error"] == ["unreadable"]
+    source = open_source(folder, DataConfig(leave_out=("BraTS2021_00001",)))
+    assert [finding.code for finding in source.findings] == ["left_out"]
+    assert len(source.cases) == 2
+
+
+def test_an_image_without_a_mask_can_be_left_out(pair_folder: PairFolder) -> None:
+    folder = pair_folder(patients=3, slices=1)
+    (folder / "masks" / "s001.png").unlink()
+    source = open_source(folder, DataConfig(leave_out=("s001",)))
+    assert not [finding for finding in source.findings if finding.severity == "error"]
+
+
+@pytest.mark.parametrize("written", ["17", "'17'", "['17']", "17,"])
+def test_one_number_is_the_id_of_a_case(written: str) -> None:
+    assert load_config(None, [f"data.leave_out={written}"]).data.leave_out == ("17",)
+
+
+def test_what_is_left_out_stays_out_of_a_model_file() -> None:
+    config = load_config(None, ["data.leave_out=Mueller_Anna"])
+    assert "Mueller" not in str(config.without_paths())

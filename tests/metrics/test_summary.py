@@ -7,7 +7,7 @@ from scipy import stats
 
 from tumorline.evaluation.summary import region_figures
 from tumorline.metrics.case import CaseScores, score_case
-from tumorline.metrics.figure import interval
+from tumorline.metrics.figure import figure_of, interval
 from tumorline.metrics.summary import VOLUME_FIGURES, Row, by_group, by_size, summarise_rows
 
 TRUTH = np.zeros((10, 10), bool)
@@ -155,8 +155,12 @@ def test_the_interval_follows_the_skew_of_the_patients() -> None:
     assert low < plain.low
 
 
-def test_equal_patients_have_an_interval_of_no_width() -> None:
-    assert interval(np.full(30, 0.7)) == [0.7, 0.7]
+def test_of_patients_with_one_value_no_interval_is_told() -> None:
+    """Nothing invented in 30 heads is no proof that nothing ever will be."""
+    figure = figure_of((str(number), 0.0) for number in range(30))
+    assert (figure.mean, figure.ci95) == (0, None)
+    assert figure.warning == "30 patients with one value: resampling tells no interval"
+    assert interval(np.zeros(30)) == [0, 0]  # of differences between a model and itself
 
 
 def test_missed_and_invented_are_counted_and_tumour_free_cases_kept_apart() -> None:

@@ -8,7 +8,7 @@ from tumorline.assessment import hash_dataset
 from tumorline.audit import between
 from tumorline.audit import check as checks
 from tumorline.config import Config, load_config
-from tumorline.data.dataset import Dataset, load_dataset
+from tumorline.data.dataset import Dataset
 from tumorline.data.joined import load_data
 from tumorline.data.parts import Split
 from tumorline.data.source import Finding
@@ -32,10 +32,11 @@ def check(
     """Look for what would spoil a training or a figure, or for what two sources share.
 
     Args:
-        source: A source in any supported layout; with `against` also a plain folder of pictures.
+        source: A source in any supported layout, with settings of its own after commas; with `against` also a plain
+            folder of pictures.
         overrides: 'data.key=value' texts, for how the source is read.
         progress: Called with the number of cases that are decoded and of all.
-        against: Another source: the findings are then the pictures and patients that are in both.
+        against: Another source, as the first one: the findings are then the pictures and patients that are in both.
 
     Returns:
         The findings, errors first; each has `code`, `severity` ('error', 'warning' or 'info'), `message` and `files`.
@@ -47,10 +48,11 @@ def check(
         >>> [finding.code for finding in tumorline.check("scans") if finding.severity == "error"]
         []
     """
-    settings = load_config(None, overrides).data
+    changes = list(overrides)
     if against is None:
-        return checks.check(load_dataset(Path(source), settings, progress))
-    sets = [between.load_pictures(Path(path), settings, progress) for path in (source, against)]
+        config = with_data(load_config(None, changes), [source], absolute=False)
+        return checks.check(load_data(config, progress))
+    sets = [between.open_side(given, changes, progress) for given in (source, against)]
     return list(between.compare_sets(*sets).findings)
 
 

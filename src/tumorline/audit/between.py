@@ -9,19 +9,21 @@ from typing import NamedTuple
 
 from tumorline.audit.case_findings import count_patients
 from tumorline.audit.published import SCHEMA_VERSION, AuditResult, publish_findings, publish_set
-from tumorline.config import DataConfig
+from tumorline.config import DataConfig, load_config
 from tumorline.data.case import Case, read_image
 from tumorline.data.dataset import Dataset, load_dataset
 from tumorline.data.facts import Facts, Progress, distinct_images, scan, search_near_pairs
 from tumorline.data.finding import Finding, Severity
 from tumorline.data.known_layouts import LAYOUTS
 from tumorline.data.layouts.contents import Contents
+from tumorline.data.left_out import leave_out
 from tumorline.data.near_duplicates import NearPair, unpack
 from tumorline.data.near_slices import near_slices
 from tumorline.data.patients import collection_patient
 from tumorline.data.source import Source, open_picture, with_patient
 from tumorline.formats.decode import without_suffix
 from tumorline.geometry.symmetry import inverse_name
+from tumorline.source_spec import read_spec
 from tumorline.wording import numbered
 
 PICTURES_ONLY = "pictures only"
@@ -76,8 +78,15 @@ def load_pictures(path: Path, settings: DataConfig, progress: Progress | None = 
     contents = Contents(path)
     if not contents.pictures or any(layout.find(contents) for layout in LAYOUTS.values()):
         return load_dataset(path, settings, progress)
-    cases = tuple(with_patient(_picture(file, path)) for file in contents.pictures)
-    return Dataset(Source(path, PICTURES_ONLY, cases), scan(cases, settings, progress), settings)
+    every = [with_patient(_picture(file, path)) for file in contents.pictures]
+    cases, findings = leave_out(path, every, (), settings.leave_out) if settings.leave_out else (tuple(every), ())
+    return Dataset(Source(path, PICTURES_ONLY, cases, findings), scan(cases, settings, progress), settings)
+
+
+def open_side(given: Path | str, overrides: Iterable[str] = (), progress: Progress | None = None) -> Dataset:
+    """The same of `PATH` or `PATH,key=value,...`, whose settings are its own."""
+    spec = read_spec(str(given))
+    return load_pictures(spec.path, load_config(None, [*overrides, *spec.settings]).data, progress)
 
 
 def compare_sets(first: Dataset, second: Dataset) -> Audit:

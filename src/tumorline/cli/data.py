@@ -1,12 +1,13 @@
 """Commands about data sets: data check, split, simulate, fetch."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tumorline.cli.arguments import require_paths, require_sources
+from tumorline.cli.arguments import require_sources
 from tumorline.cli.options import AsJson, KeepIdentifiers, Output, Overrides, Overwrite, with_identifiers
 from tumorline.cli.shown_results import print_check
 from tumorline.errors import UserError
@@ -16,15 +17,17 @@ from tumorline.wording import numbered
 if TYPE_CHECKING:
     from typing import NoReturn
 
-    from tumorline.config import DataConfig
 
 SOURCES_HELP = "Source with settings of its own after commas; several are looked at as they would train together."
-Checked = Annotated[list[str], typer.Argument(metavar="SOURCE[,KEY=VALUE...]...", help=SOURCES_HELP)]
+Checked = Annotated[list[str], typer.Argument(metavar="SOURCE[,KEY=VALUE...]", help=SOURCES_HELP)]
 
 
 def check(
     sources: Checked,
-    against: Annotated[Path | None, typer.Option(help="Look instead for what this second source shares.")] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="SOURCE[,KEY=VALUE...]", help="Look instead for what this second source shares."),
+    ] = None,
     overrides: Overrides = None,
     keep_identifiers: KeepIdentifiers = False,
     as_json: AsJson = False,
@@ -36,14 +39,13 @@ def check(
     from tumorline.config import load_config
     from tumorline.source_spec import with_data
 
-    require_sources(sources)
-    require_paths(against)
-    config = load_config(None, with_identifiers(overrides, keep_identifiers))
+    require_sources([*sources, *([against] if against else [])])
+    changes = with_identifiers(overrides, keep_identifiers)
     if against is not None:
         if len(sources) > 1:
             raise UserError("--against compares two sources; give one before it")
-        audit(Path(sources[0]), against, config.data, as_json)
-    config = with_data(config, sources, absolute=False)
+        audit(sources[0], against, changes, as_json)
+    config = with_data(load_config(None, changes), sources, absolute=False)
     from tumorline.audit import check as checks
     from tumorline.data.joined import load_data
 
@@ -57,10 +59,10 @@ def check(
     sys.exit(2 if any(finding.severity == "error" for finding in findings) else 0)
 
 
-def audit(source: Path, against: Path, settings: "DataConfig", as_json: bool) -> "NoReturn":
+def audit(source: str, against: str, changes: Sequence[str], as_json: bool) -> "NoReturn":
     from tumorline.audit import between
 
-    sets = [between.load_pictures(path, settings, counter(f"decoding {path.name}")) for path in (source, against)]
+    sets = [between.open_side(given, changes, counter(f"decoding {Path(given).name}")) for given in (source, against)]
     found = between.compare_sets(*sets)
     if as_json:
         print_json(between.as_json(found))

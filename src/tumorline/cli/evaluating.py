@@ -172,6 +172,10 @@ def report(
     """
     require_paths(run)
     require_sources([data] if data else [])
+    if figures and (data or trust_paths):
+        raise UserError("--figures writes what a finished folder holds; --data and --trust-paths are for its page")
+    if overwrite and not figures:
+        raise UserError("--overwrite is for --figures; the page of a folder is always written again")
     if figures:
         from tumorline.paper import write_paper
 

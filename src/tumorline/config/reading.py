@@ -13,6 +13,9 @@ from tumorline.config.run import Config
 from tumorline.errors import UserError
 from tumorline.user_text import parse_user_toml, read_user_text
 
+NAMES = ("data.channels", "data.regions", "data.leave_out")
+"""Keys whose values are names, even where they look like numbers."""
+
 
 def load_config(path: Path | str | None, overrides: Iterable[str] = ()) -> Config:
     """Read a TOML file and apply overrides.
@@ -65,7 +68,9 @@ def apply_override(values: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals or not key.strip():
         raise UserError(f"--set {override}: expected section.key=value, for example train.epochs=20")
-    set_key(values, key.strip(), parse_value(text.strip()), f"--set {override}")
+    key, text = key.strip(), text.strip()
+    is_written = key in NAMES and not text.startswith(("[", '"', "'"))
+    set_key(values, key, text if is_written else parse_value(text), f"--set {override}")
 
 
 def set_key(values: dict[str, Any], key: str, value: Any, where: str) -> None:

@@ -72,7 +72,8 @@ def sections(kind: Kind = Config, name: str = "") -> dict[str, str]:
         if _is_section(found)
         for inner, text in sections(found, f"{name}.{key}".lstrip(".")).items()  # type: ignore[arg-type]
     }
-    return {name: " ".join((kind.__doc__ or "").split()), **within}
+    said, *_ = (kind.__doc__ or "").partition("\n\n")
+    return {name: " ".join(said.split()), **within}
 
 
 def find_keys(wanted: str, keys: Sequence[Key]) -> list[Key]:

@@ -121,6 +121,7 @@ class Config(Section):
         write_text(path, self.to_toml())
 
     def without_paths(self) -> dict[str, Any]:
-        """As a model file or a page shows it: no paths of the machine's data."""
-        paths: dict[str, Any] = dict.fromkeys(PATHS, True) | {"sources": {"__all__": {"path", "corrections"}}}
-        return self.model_dump(mode="json", exclude={"data": paths})
+        """As a model file or a page shows it: no paths of the machine's data, no names of cases."""
+        of_sources = {"__all__": {"path", "corrections", "leave_out"}}
+        kept_back: dict[str, Any] = {**dict.fromkeys((*PATHS, "leave_out"), True), "sources": of_sources}
+        return self.model_dump(mode="json", exclude={"data": kept_back})

@@ -13,13 +13,13 @@ from tumorline.data.layouts import figshare, lgg, tumour_free
 from tumorline.data.layouts.contents import Contents
 from tumorline.data.layouts.names import stated_part
 from tumorline.data.layouts.unread import mask_beside_images, unread_kind
+from tumorline.data.left_out import leave_out
 from tumorline.data.patients import collection_patient_of_file, patient_in_name, patient_meant, spelling
 from tumorline.errors import UserError
 from tumorline.formats.decode import is_dicom
 from tumorline.formats.nifti import is_volume
 from tumorline.user_folders import default_folder
 from tumorline.user_text import written_path
-from tumorline.wording import is_or_are, numbered
 
 __all__ = [
     "Finding",
@@ -69,7 +69,12 @@ def open_source(path: Path, settings: DataConfig = DEFAULTS, called: str = "") -
     than one, where no pair is found, where `data.channel` is none of the layout's, and where a case of
     `data.leave_out` is not there.
     """
-    return _without(_read_source(path, settings, called), settings.leave_out)
+    source = _read_source(path, settings, called)
+    if not settings.leave_out:
+        return source
+    names = [name.removeprefix(f"{called or source.name}/") for name in settings.leave_out]
+    cases, findings = leave_out(path, source.cases, source.findings, names)
+    return replace(source, cases=cases, findings=findings)
 
 
 def _read_source(path: Path, settings: DataConfig, called: str) -> Source:
@@ -90,20 +95,6 @@ def _read_source(path: Path, settings: DataConfig, called: str) -> Source:
     channel = settings.channel or ", ".join(filter(None, source.cases[0].channels))
     label = settings.label or ", ".join(settings.regions) or layout.label
     return _corrected(replace(source, channel=channel, label=label), settings, called)
-
-
-def _without(source: Source, names: Sequence[str]) -> Source:
-    """The source without the cases of these ids."""
-    here = {case.id for case in source.cases}
-    if strange := [name for name in names if name not in here]:
-        raise UserError(f"{source.path}: leave_out: no case '{strange[0]}' here; tables list the cases by their ids")
-    left = tuple(case for case in source.cases if case.id not in names)
-    if not left:
-        raise UserError(f"{source.path}: leave_out names every case; nothing is left")
-    if len(left) == len(here):
-        return source
-    message = f"{source.path}: {numbered(len(names), 'case')} {is_or_are(len(names))} left out ({', '.join(names[:3])})"
-    return replace(source, cases=left, findings=(*source.findings, Finding("left_out", "info", message)))
 
 
 def _corrected(source: Source, settings: DataConfig, called: str) -> Source:

@@ -31,8 +31,8 @@ UNDEFINED = Figure(
 def figure_of(values: Iterable[tuple[str, float | None]]) -> Figure:
     """One figure over patients from (patient, value of a case): mean, median, quartiles, range, 95 % interval.
 
-    `mean_over_cases` stands beside it. Undefined values are left out. `ci95` is None below 20 patients, and `warning`
-    says so; it warns below 30.
+    `mean_over_cases` stands beside it. Undefined values are left out. `ci95` is None below 20 patients and
+    where all of them have one value, and `warning` says so; it warns below 30.
     """
     by_patient: dict[str, list[float]] = defaultdict(list)
     for patient, number in values:
@@ -47,10 +47,10 @@ def figure_of(values: Iterable[tuple[str, float | None]]) -> Figure:
         median=float(np.median(means)),
         quartiles=[float(quartile) for quartile in np.percentile(means, (25, 75))],
         range=[float(means[0]), float(means[-1])],
-        ci95=interval(means),
+        ci95=interval(means) if np.ptp(means) else None,
         mean_over_cases=float(np.mean(every)),
         patients=len(means),
-        warning=_warning(len(means)),
+        warning=_warning(len(means), bool(np.ptp(means))),
     )
 
 
@@ -75,9 +75,11 @@ def interval(values: npt.NDArray[np.float64], resamples: int = RESAMPLES) -> lis
     return [low, high]
 
 
-def _warning(patients: int) -> str | None:
+def _warning(patients: int, differ: bool) -> str | None:
     if patients < LEAST_FOR_INTERVAL:
         return f"{numbered(patients, 'patient')} {is_or_are(patients)} too few for an interval; values and range only"
+    if not differ:
+        return f"{numbered(patients, 'patient')} with one value: resampling tells no interval"
     if patients < LEAST_WITHOUT_WARNING:
         return f"{numbered(patients, 'patient')}: the interval is rough"
     return None
