@@ -96,6 +96,13 @@ def test_a_folder_of_nnunet_says_what_its_channels_are(tmp_path: Path) -> None:
     assert "dataset.json: names no adc; it has flair, pre_contrast, post_contrast, t2" in lacking.problem
 
 
+def test_a_scan_of_nnunet_without_a_truth_is_told_from_one_of_its_name(tmp_path: Path) -> None:
+    touch(tmp_path / "set", *(f"images{part}/{name}_0000.nii.gz" for part in ("Tr", "Ts") for name in ("P", part)))
+    (tmp_path / "set" / "dataset.json").write_text('{"channel_names": {"0": "FLAIR"}}')
+    found = {str(scan.name): scan.images[0].parent.name for scan in gather_scans(Contents(tmp_path), ("flair",))}
+    assert found == {"Tr/P": "imagesTr", "Ts/P": "imagesTs", "Tr": "imagesTr", "Ts": "imagesTs"}
+
+
 @pytest.mark.parametrize(
     ("word", "channel"),
     [("t1c", "post_contrast"), ("T1CE", "post_contrast"), ("T2-FLAIR", "flair"), ("t2w", "t2"), ("seg", ""), ("", "")],

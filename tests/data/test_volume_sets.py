@@ -259,3 +259,54 @@ def test_a_sequence_that_dataset_json_does_not_name_is_one_line(tmp_path: Path) 
     (folder / "dataset.json").write_text('{"channel_names": {"0": "FLAIR"}, "labels": {"background": 0, "TC": 3}}')
     with pytest.raises(UserError, match="names no post_contrast; it has flair"):
         open_source(folder)
+
+
+def two_parts(folder: Path, with_truth: bool) -> Path:
+    """Of three scans the last is in imagesTs, where it has the name of the first."""
+    sources.nnunet(folder, 3)
+    for kind in ("images", "labels"):
+        (folder / f"{kind}Ts").mkdir()
+        (folder / f"{kind}Tr" / "P_002.nii.gz").rename(folder / f"{kind}Ts" / "P_000.nii.gz")
+    if not with_truth:
+        (folder / "labelsTs" / "P_000.nii.gz").unlink()
+    return folder
+
+
+def test_one_name_in_both_parts_is_two_scans(tmp_path: Path) -> None:
+    dataset = load(two_parts(tmp_path / "in", with_truth=True))
+    assert [(case.id, case.part, case.images[0].parent.name) for case in dataset.cases] == [
+        ("P_001", "train", "imagesTr"),
+        ("Tr/P_000", "train", "imagesTr"),
+        ("Ts/P_000", "test", "imagesTs"),
+    ]
+    for case, number in zip(dataset.cases, (1, 0, 2), strict=True):
+        sample = dataset.read(case)
+        image, mask = blob(32, 2 * number)
+        assert np.array_equal(sample.image[0, 0], image)
+        assert np.array_equal(sample.truth[0, 0], mask)
+
+
+def test_scans_of_imagests_without_a_truth_are_left_out(tmp_path: Path) -> None:
+    dataset = load(two_parts(tmp_path / "in", with_truth=False))
+    assert [(case.id, case.part, case.images[0].parent.name) for case in dataset.cases] == [
+        ("P_000", "", "imagesTr"),
+        ("P_001", "", "imagesTr"),
+    ]
+    (finding,) = dataset.source.findings
+    assert (finding.severity, finding.files) == ("info", (str(tmp_path / "in" / "imagesTs" / "P_000.nii.gz"),))
+    assert finding.message == f"{tmp_path / 'in'}: 1 scan of imagesTs/ left out, without a truth in labelsTs/"
+    (tmp_path / "in" / "labelsTr" / "P_001.nii.gz").unlink()
+    assert "P_001.nii.gz: no truth of this name in labelsTr/" in refusal(tmp_path / "in")
+
+
+def test_a_truth_of_labelsts_without_its_image_is_one_line(tmp_path: Path) -> None:
+    folder = two_parts(tmp_path / "in", with_truth=True)
+    (folder / "imagesTs" / "P_000.nii.gz").unlink()
+    assert "no channel 0002 of Ts/P_000 in imagesTs/" in refusal(folder)
+
+
+def test_sets_of_one_name_in_two_folders_stay_apart(tmp_path: Path) -> None:
+    for number, place in enumerate(("a", "b")):
+        sources.nnunet(tmp_path / "in" / place / "Task01", number + 1)
+    cases = open_source(tmp_path / "in").cases
+    assert [case.id for case in cases] == ["Task01/P_001", "a/Task01/Tr/P_000", "b/Task01/Tr/P_000"]

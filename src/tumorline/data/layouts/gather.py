@@ -163,8 +163,7 @@ def _file_of(channel: str, found: _Found, place: Path) -> Path:
 
 
 def nnunet_scans(contents: Contents, channels: Sequence[str], may_lack: bool = False) -> list[Scan]:
-    scans = {name: scan for name, scan in scans_in_nnunet(contents).items() if scan.channels or scan.whole}
-    return [_nnunet_scan(name, scan, channels, may_lack) for name, scan in scans.items()]
+    return [_nnunet_scan(name, scan, channels, may_lack) for name, scan in scans_in_nnunet(contents).items()]
 
 
 def _nnunet_scan(name: str, scan: NnunetScan, channels: Sequence[str], may_lack: bool) -> Scan:

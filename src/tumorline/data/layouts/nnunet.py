@@ -1,6 +1,7 @@
 """Folders of nnU-Net and of the Medical Segmentation Decathlon: imagesTr/, labelsTr/ and a dataset.json of names."""
 
 import re
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -27,7 +28,7 @@ from tumorline.formats.nifti import without_volume_suffix
 from tumorline.regions import Labels, LabelScheme, scheme_of_parts
 from tumorline.wording import numbered
 
-PARTS = {"tr": "train", "ts": "test"}
+PARTS = {"Tr": "train", "Ts": "test"}
 FOLDER = re.compile(r"(images|labels)(tr|ts)", re.IGNORECASE)
 CHANNEL_FILE = re.compile(r"(?P<scan>.+)_(?P<channel>\d{4})")
 TASK01 = re.compile(r"BRATS_\d{3}")
@@ -52,8 +53,12 @@ EXAMPLE = (
 class Scan:
     """A scan's channels by number, or its one file, and its truth."""
 
+    names: tuple[str, ...]
+    """The shortest first; its id is the first that no other scan has."""
     folder: Path
     """In which imagesTr lies."""
+    ending: str
+    """Of the folders of its files: Tr or Ts."""
     part: str
     channels: dict[int, Path] = field(default_factory=dict)
     whole: Path | None = None
@@ -90,12 +95,13 @@ def is_in_nnunet_folder(path: Path) -> bool:
 def find_nnunet(contents: Contents) -> str:
     scans = _scans(contents)
     return (
-        f"{numbered(len(scans), 'scan')} in imagesTr/ and labelsTr/ (for example {next(iter(scans))})" if scans else ""
+        f"{numbered(len(scans), 'scan')} in imagesTr/ and labelsTr/ (for example {scans[0].names[0]})" if scans else ""
     )
 
 
 def scans_in_nnunet(contents: Contents) -> dict[str, Scan]:
-    return _scans(contents)
+    """Those that have an image."""
+    return _by_id([scan for scan in _scans(contents) if scan.channels or scan.whole])
 
 
 def files_of_channels(name: str, scan: Scan, channels: Sequence[str]) -> tuple[tuple[Path, ...], tuple[int, ...]]:
@@ -117,11 +123,12 @@ def files_of_channels(name: str, scan: Scan, channels: Sequence[str]) -> tuple[t
 
 
 def read_nnunet(contents: Contents, settings: DataConfig) -> Listing:
-    """One case for every scan that has a truth.
+    """One case for every scan that has a truth; of imagesTs many have none, which is no error.
 
     Raises UserError where neither dataset.json nor names tell what channels and labels are.
     """
-    scans = {name: scan for name, scan in _scans(contents).items() if scan.part != "test" or scan.truth}
+    found = _scans(contents)
+    scans = _by_id([scan for scan in found if scan.ending == "Tr" or scan.truth])
     folders = {scan.folder for scan in scans.values()}
     names = {folder: [name for name, scan in scans.items() if scan.folder == folder] for folder in sorted(folders)}
     legends = {folder: _legend(folder, names[folder], settings) for folder in names}
@@ -133,31 +140,59 @@ def read_nnunet(contents: Contents, settings: DataConfig) -> Listing:
 
     with ThreadPoolExecutor() as pool:
         listed = list(pool.map(listed_scan, scans))
-    notes = [note for legend in legends.values() for note in legend.notes]
-    return [case for cases, _ in listed for case in cases], [*notes, *(found for _, more in listed for found in more)]
+    notes = [note for legend in legends.values() for note in legend.notes] + _left_out(found)
+    return [case for cases, _ in listed for case in cases], [*notes, *(note for _, more in listed for note in more)]
 
 
-def _scans(contents: Contents) -> dict[str, Scan]:
-    """Scans by name, that of the folder of their set before it where there are several sets."""
+def _left_out(scans: Sequence[Scan]) -> list[Finding]:
+    """A note for each set whose scans of imagesTs have no truth."""
+    without: dict[Path, list[Scan]] = defaultdict(list)
+    for scan in scans:
+        if scan.ending == "Ts" and not scan.truth:
+            without[scan.folder].append(scan)
+    return [
+        Finding(
+            "without_truth",
+            "info",
+            f"{folder}: {numbered(len(lone), 'scan')} of imagesTs/ left out, without a truth in labelsTs/",
+            tuple(str(file) for scan in lone for file in scan.files),
+        )
+        for folder, lone in without.items()
+    ]
+
+
+def _scans(contents: Contents) -> list[Scan]:
     files = [path for path in contents.volumes if is_in_nnunet_folder(path)]
     several = len({path.parent.parent for path in files}) > 1
     has_test = any(path.parent.name.lower() == "labelsts" for path in files)
-    scans: dict[str, Scan] = {}
+    scans: dict[tuple[Path, str, str], Scan] = {}
     for path in files:
-        kind, part = (word.lower() for word in FOLDER.fullmatch(path.parent.name).groups())  # type: ignore[union-attr]
+        kind, ending = FOLDER.fullmatch(path.parent.name).groups()  # type: ignore[union-attr]
+        kind, ending = kind.lower(), ending.capitalize()
         stem, folder = without_volume_suffix(path.name), path.parent.parent
         channel = CHANNEL_FILE.fullmatch(stem) if kind == "images" else None
         name = channel["scan"] if channel else stem
-        scan = scans.setdefault(
-            f"{folder.name}/{name}" if several else name, Scan(folder, PARTS[part] if has_test else "")
-        )
+        names = _names(contents.path, folder if several else Path(), ending, name)
+        scan = scans.setdefault((folder, ending, name), Scan(names, folder, ending, PARTS[ending] if has_test else ""))
         if channel:
             scan.channels[int(channel["channel"])] = path
         elif kind == "images":
             scan.whole = path
         else:
             scan.truth = path
-    return scans
+    return list(scans.values())
+
+
+def _names(root: Path, folder: Path, ending: str, name: str) -> tuple[str, ...]:
+    """Of a scan of the set in this folder below the source, which is named where there are several."""
+    before = f"{folder.name}/" if folder.name else ""
+    whole = (folder / ending / name).as_posix().removeprefix(f"{root.as_posix()}/")
+    return f"{before}{name}", f"{before}{ending}/{name}", whole
+
+
+def _by_id(scans: Sequence[Scan]) -> dict[str, Scan]:
+    count = Counter(name for scan in scans for name in set(scan.names))
+    return {next((name for name in scan.names if count[name] == 1), scan.names[-1]): scan for scan in scans}
 
 
 def _legend(folder: Path, names: Sequence[str], settings: DataConfig) -> Legend:
@@ -280,5 +315,5 @@ def _case_of_scan(name: str, patient: str, scan: Scan, choice: Choice) -> Listin
 def _file_of_channel(name: str, scan: Scan, number: int) -> Path:
     file = scan.channels.get(number) if scan.channels else scan.whole
     if file is None:
-        raise UserError(f"{scan.folder}: no channel {number:04d} of {name} in imagesTr/")
+        raise UserError(f"{scan.folder}: no channel {number:04d} of {name} in images{scan.ending}/")
     return file
