@@ -1,8 +1,17 @@
 """Which patient a name means."""
 
+from pathlib import Path
+
 import pytest
 
-from tumorline.data.patients import earlier_spellings, patient_in_name, patient_meant, patients_of_scans, spelling
+from tumorline.data.patients import (
+    collection_patient_of_file,
+    earlier_spellings,
+    patient_in_name,
+    patient_meant,
+    patients_of_scans,
+    spelling,
+)
 from tumorline.user_text import says_nothing
 
 SAME_PATIENT = [
@@ -13,7 +22,8 @@ SAME_PATIENT = [
     ["BraTS-MEN-RT-0012-1", "BraTS-MEN-RT-0012-2"],
     ["BraTS-MET-00101-000", "BraTS-METS-00101-003"],
     ["BraTS-SSA-00002-000", "BraTS_SSA_00002_001"],
-    ["BraTS-PED-00030-000", "BraTS-PED-00030"],
+    ["BraTS-GoAT-00002-000", "BraTS2024-GoAT-00002"],
+    ["BraTS-PED-00030-000", "BraTS-PED-00030", "BraTS-PEDs-00030-001"],
     ["Brats17_TCIA_105_1", "Brats18_TCIA02_105_1", "brats_tcia_pat105_0001"],
     ["Brats17_CBICA_AAB_1", "Brats18_CBICA_AAB_1", "BraTS19_CBICA_AAB_2"],
     ["Brats17_2013_1_1", "brats_2013_pat0001_1"],
@@ -64,10 +74,25 @@ def test_what_a_name_means_means_itself(name: str) -> None:
         ("brisc2025_train_00001_gl_ax_t1", None),
         ("IMG_20200131_1", None),
         ("inpatient", None),
+        ("BraTS_slice_001", None),
+        ("BraTS_flair_00100", None),
+        ("BraTS-seg_12_slice_3", None),
+        ("BraTS2021_slice_00012", None),
+        ("BraTS21_img_12", None),
+        ("BraTS21_12", None),
+        ("BraTS_GLI_2023/12", None),
     ],
 )
 def test_a_file_bears_a_patient_or_none(name: str, patient: str | None) -> None:
     assert patient_in_name(name) == patient
+
+
+@pytest.mark.parametrize(
+    "folder", ["brats_png_256", "brats2021_256", "BraTS_2021_02", "brats_gli_256", "BraTS_MEN_2024"]
+)
+def test_a_folder_of_a_set_is_no_patient(folder: str) -> None:
+    assert collection_patient_of_file(Path(folder, "images", "a.png")) is None
+    assert collection_patient_of_file(Path("set", "BraTS2021_00005", "a.png")) == "BraTS-GLI-00005"
 
 
 def test_patient_and_visit_are_told_from_site_and_patient_by_the_other_names() -> None:

@@ -20,6 +20,9 @@ VISITS = range(200)
 _START, _END = r"(?<![^\W_])", r"(?![^\W_])"
 _EARLY = r"(?:[-_]?(?:20)?1\d)?[-_]"
 _SUCCESSOR = r"(?:[-_]?(?:20)?2\d)?[-_]"
+_COHORT = r"(men[-_]rt|men|mets?|peds?|ssa|goat)"
+_NUMBER = r"(0\d{2,4}|\d{5})"
+"""As these sets write it; what stands in `brats2021_256/` and `BraTS_GLI_2023/` is a size and a year."""
 
 
 def _pattern(text: str) -> re.Pattern[str]:
@@ -42,8 +45,7 @@ def _institution(found: re.Match[str]) -> str:
 
 
 COLLECTIONS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
-    (_pattern(r"(?:brats[-_]?(?:20)?2[12][-_](?:[a-z]+[-_])?|fets[-_]?2022[-_])(\d{1,5})"), _glioma),
-    (_pattern(rf"brats{_SUCCESSOR}gli[-_](\d{{1,5}})"), _glioma),
+    (_pattern(rf"(?:brats[-_]?(?:20)?2[12]|brats{_SUCCESSOR}gli|fets[-_]?2022)[-_]{_NUMBER}"), _glioma),
     (
         _pattern(r"brats[-_]?(?:20)?20[-_](training|validation|test)(?:ing)?[-_](\d{1,5})"),
         lambda found: f"BraTS20_{found[1].capitalize()}_{int(found[2]):03d}",
@@ -51,7 +53,7 @@ COLLECTIONS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] 
     (_pattern(r"bratsreg[-_](\d{1,5})"), lambda found: f"BraTSReg_{int(found[1]):03d}"),
     (_pattern(rf"brats{_EARLY}(cbica|tmc|washu|2013)[-_]([a-z0-9]+)"), _institution),
     (_pattern(rf"brats{_EARLY}(tcia)(?:\d\d)?[-_]([a-z0-9]+)"), _institution),
-    (_pattern(rf"brats{_SUCCESSOR}([a-z]+(?:[-_]rt)?)[-_](\d{{1,5}})"), _cohort),
+    (_pattern(rf"brats{_SUCCESSOR}{_COHORT}[-_]{_NUMBER}"), _cohort),
     (_pattern(r"ucsf[-_]pdgm[-_](\d{1,5})"), lambda found: f"UCSF-PDGM-{int(found[1]):04d}"),
     (_pattern(r"upenn[-_]gbm[-_](\d{1,5})"), lambda found: f"UPENN-GBM-{int(found[1]):05d}"),
     (_pattern(r"rhuh[-_](\d{1,5})"), lambda found: f"RHUH-{int(found[1]):04d}"),
