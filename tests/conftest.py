@@ -85,6 +85,12 @@ class PairFolder:
             (self.folder / "patients.csv").write_text("\n".join(rows) + "\n")
         return self.folder
 
+    def blank(self, *names: str) -> None:
+        """Let these images show nothing and their masks be empty."""
+        for name in names:
+            nothing = Image.new("L", Image.open(self.folder / "images" / f"{name}.png").size)
+            self.add(name, nothing, nothing)
+
     def add(self, name: str, image: Image.Image, mask: Image.Image) -> None:
         for kind, picture in (("images", image), ("masks", mask)):
             (self.folder / kind).mkdir(parents=True, exist_ok=True)

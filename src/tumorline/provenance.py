@@ -185,7 +185,7 @@ def _known_cases(task: "Task") -> KnownCases:
     for case, facts in zip(task.dataset.cases, task.dataset.facts, strict=True):
         part = "train" if case.id in donors else task.split.parts[case.id]
         if part in contents:
-            contents[part] |= {facts.image_hash, *filter(None, facts.channel_hashes)}
+            contents[part] |= facts.contents
             patients[part] |= task.dataset.patient_keys(case, facts)
     for other in filter(None, (origin_of(task.config), teacher_of(task.config))):
         _take_over(patients, other.known_cases.patients)

@@ -8,12 +8,14 @@ import pytest
 from PIL import Image
 
 import tumorline
+from tests import sources
 from tests.conftest import PairFolder, Program, grey
 from tests.data.test_near import Picture, copy, stack
 from tests.data.test_near_volumes import head
 from tumorline.arrays import ImageArray
 from tumorline.audit.between import Audit, as_json, as_lines, compare_sets, load_pictures
 from tumorline.config import DataConfig
+from tumorline.data.dataset import load_dataset
 from tumorline.errors import UserError
 from tumorline.formats.nifti import load_nibabel
 from tumorline.geometry.symmetry import TRANSFORMS
@@ -98,6 +100,12 @@ def test_constant_pictures_and_empty_masks_are_no_duplicates(tmp_path: Path) -> 
     for name in "ab":
         PairFolder(tmp_path / name).add("s", Image.fromarray(blank), grey(255)(blank > 0))
     assert found(audit(tmp_path / "a", tmp_path / "b")) == []
+
+
+def test_cases_whose_first_channel_is_blank_are_found_by_the_others(tmp_path: Path) -> None:
+    settings = DataConfig(channels=("t2", "post_contrast"))  # sources.brats shows something after contrast alone
+    first, second = (load_dataset(sources.brats(tmp_path / name, 1), settings) for name in "ab")
+    assert [pair.kind for pair in compare_sets(first, second).pairs if pair.kind != "mask"] == ["exact"]
 
 
 def test_a_set_against_itself_is_one_line(tmp_path: Path) -> None:

@@ -85,6 +85,16 @@ def test_a_patient_on_both_sides_of_a_given_split_is_an_error(pair_folder: PairF
         stop_on_errors(check(dataset, split))
 
 
+def test_blank_slices_in_several_parts_are_no_duplicates(pair_folder: PairFolder, tmp_path: Path) -> None:
+    folder = pair_folder(patients=3, slices=2)
+    pair_folder.blank("s000", "s002", "s004")
+    table = tmp_path / "split.csv"
+    table.write_text("patient,split\nP0-00,train\nP0-01,test\nP0-02,validation\n")
+    dataset = load_dataset(folder, DataConfig())
+    findings = check(dataset, split_dataset(dataset, SplitConfig(file=str(table))))
+    assert {finding.code for finding in findings} == {"constant", "empty", "few_patients"}
+
+
 def test_mixed_sizes_are_told(real_data: Path) -> None:
     dataset = load_dataset(real_data / "cheng_png", DataConfig())
     messages = [finding.message for finding in check(dataset) if finding.code == "mixed_sizes"]

@@ -101,6 +101,17 @@ def test_own_patients_that_0_1_0_put_beside_a_recognised_set_are_known_and_its_n
     assert status == {"a": "train", "b": "unseen"}
 
 
+def test_a_blank_slice_is_not_known_by_its_image(tmp_path: Path) -> None:
+    info = model_of_0_1_0(tmp_path / "m.safetensors", ["seen"])
+    folder = pictures(tmp_path / "s", a="seen", b="other", c="other")
+    PairFolder(folder).blank("a", "b")
+    dataset = load_dataset(folder, DataConfig())
+    contents = {"train": [dataset.facts[0].image_hash], "validation": [], "test": []}
+    known = info.known_cases.model_copy(update={"contents": contents})
+    status = case_status(info.model_copy(update={"known_cases": known}), dataset)
+    assert status == {"a": "train", "b": "unseen", "c": "unseen"}
+
+
 def test_what_is_kept_is_one_hash_a_patient_and_found_again(tmp_path: Path) -> None:
     dataset = load_dataset(scans(tmp_path / "s", "A01_1", "A01_2", "A02_1", "A02_2"), DataConfig())
     keys = [dataset.patient_keys(*pair) for pair in zip(dataset.cases, dataset.facts, strict=True)]

@@ -13,7 +13,7 @@ from tumorline.data.dataset import Dataset, load_dataset
 from tumorline.data.known_patients import hash_patient
 from tumorline.data.parts import Split
 from tumorline.data.patient_draw import assign
-from tumorline.data.split import split_dataset
+from tumorline.data.split import patient_groups, split_dataset
 from tumorline.errors import UserError
 
 REFERENCE = Path(__file__).parents[2] / "configs" / "splits" / "cheng.csv"
@@ -236,3 +236,15 @@ def test_a_share_of_the_training_patients_trains_and_nobody_else_moves(pair_fold
     assert len(kept[0.5]) == pytest.approx(len(kept[1.0]) / 2, abs=2)
     assert "trained on 4 of 14 training patients" in split_of(folder, trained_share=0.25)[1].origin
     assert len(split_of(folder, trained_share=0.001)[1].cases("train")) >= 1
+
+
+def test_blank_slices_do_not_make_one_patient_of_many(pair_folder: PairFolder) -> None:
+    folder = pair_folder(patients=4)
+    pair_folder.blank("s000", "s002", "s004", "s006")
+    dataset, split = split_of(folder)
+    assert len(set(patient_groups(dataset).values())) == 4
+    assert {part: len(split.cases(part)) for part in ("train", "validation", "test")} == {
+        "train": 4,
+        "validation": 2,
+        "test": 2,
+    }

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 from tests import sources
-from tests.conftest import TINY
+from tests.conftest import TINY, PairFolder
 from tests.training.conftest import make_task
 from tests.training.test_loop import history, train
+from tumorline.assessment import known_reader
 from tumorline.config import Config, load_config
 from tumorline.data.case import Case
+from tumorline.data.joined import case_reader
 from tumorline.errors import UserError
 from tumorline.provenance import model_info
 from tumorline.run import fit_only
@@ -97,6 +99,22 @@ def test_a_model_keeps_the_hash_of_each_channel_that_shows_anything(brats_config
     facts = [fact for fact in task.dataset.facts if task.split.parts[fact.case_id] == "train"]
     assert "" not in known
     assert set(known) == {name for fact in facts for name in (fact.image_hash, fact.channel_hashes[1])}
+
+
+def test_a_model_keeps_no_hash_of_a_blank_image_which_is_shown_none_the_less(
+    tiny_config: Config, tmp_path: Path
+) -> None:
+    source = Path(tiny_config.data.source)
+    names = [f"s{number:03d}" for number in range(0, 20, 2)]
+    PairFolder(source).blank(*names)
+    task = make_task(tiny_config, tmp_path)
+    known = {content for part in model_info(task).known_cases.contents.values() for content in part}
+    assert known == {fact.image_hash for fact in task.dataset.facts if fact.case_id not in names}
+    for read in (case_reader(tiny_config, known - {task.dataset.facts[1].image_hash}), known_reader(task.dataset, ())):
+        assert read is not None
+        assert not read("s000").image.any()
+        with pytest.raises(UserError, match=r"s001\.png: not "):
+            read("s001")
 
 
 def test_neighbours_of_pictures_are_refused(tiny_config: Config, tmp_path: Path) -> None:

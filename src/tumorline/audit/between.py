@@ -149,7 +149,7 @@ def _equal(first: Dataset, second: Dataset, what: str) -> Iterator[tuple[int, in
 
 def _content(fact: Facts, what: str) -> str:
     if what == "image":
-        return fact.image_hash if fact.thumbnail else ""
+        return fact.content
     return fact.mask_hash if fact.foreground else ""
 
 

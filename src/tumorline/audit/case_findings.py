@@ -23,11 +23,11 @@ def count_patients(dataset: Dataset) -> int | None:
 
 
 def duplicate_groups(dataset: Dataset) -> list[list[Case]]:
-    """Cases whose images are equal pixel for pixel, in groups of two and more."""
+    """Cases whose images show the same pixel for pixel, in groups of two and more."""
     groups: dict[str, list[Case]] = defaultdict(list)
     for case, fact in pairs_with_facts(dataset):
-        if fact.image_hash:
-            groups[fact.image_hash].append(case)
+        if fact.content:
+            groups[fact.content].append(case)
     return [group for group in groups.values() if len(group) > 1]
 
 

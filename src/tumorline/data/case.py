@@ -127,6 +127,10 @@ def image_hash(image: ImageArray) -> str:
     return digest.hexdigest()[:16]
 
 
+def is_constant(channel: npt.NDArray[Any]) -> bool:
+    return not np.ptp(channel)
+
+
 def joined_hash(hashes: Sequence[str]) -> str:
     """Content hash of a volume of several channels from theirs: a hundred megabytes need not be hashed twice."""
     return hashlib.sha256(":".join(hashes).encode()).hexdigest()[:16]

@@ -7,13 +7,11 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-
 from tumorline.arrays import ImageArray, MaskArray
 from tumorline.config import DataConfig
 from tumorline.data import cheng, near_duplicates, near_volumes
 from tumorline.data.brisc import is_brisc
-from tumorline.data.case import Case, image_hash, joined_hash, map_cases, read_image
+from tumorline.data.case import Case, image_hash, is_constant, joined_hash, map_cases, read_image
 from tumorline.data.case_truth import read_given_truth, read_truth
 from tumorline.data.label_convention import held_labels
 from tumorline.data.memory import remember, stamps
@@ -65,6 +63,19 @@ class Facts:
     """Of a corrected mask, `mask_hash` of the one that it stands for; empty where that could not be read."""
     given_foregrounds: tuple[float, ...] = ()
     """Of a corrected mask, `foregrounds` of the one that it stands for."""
+
+    @property
+    def content(self) -> str:
+        """`image_hash` where the image shows anything: by it the same examination is found elsewhere.
+
+        Empty where each channel is constant, as blank slices are of many patients.
+        """
+        return self.image_hash if any(self.channel_hashes) else ""
+
+    @property
+    def contents(self) -> set[str]:
+        """`content` and those of its channels: by any of them a model knows the image."""
+        return {name for name in (self.content, *self.channel_hashes) if name}
 
 
 def scan(
@@ -132,7 +143,7 @@ def _examine(case: Case, settings: DataConfig, look: Look | None) -> Facts:
 
 def _with_image(facts: Facts, case: Case, image: ImageArray) -> Facts:
     hashes = [image_hash(channel[None]) for channel in image]
-    flat = [not np.ptp(channel) for channel in image]
+    flat = list(map(is_constant, image))
     return replace(
         facts,
         shape=image.shape,

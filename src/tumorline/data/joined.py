@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tumorline.config import Config, DataConfig, SourceConfig
-from tumorline.data.case import Case, image_hash
+from tumorline.data.case import Case, image_hash, is_constant
 from tumorline.data.corrections import stranger_findings
 from tumorline.data.dataset import Dataset, SampleReader, load_dataset, read_sample
 from tumorline.data.facts import Facts, Look, Progress
@@ -146,7 +146,8 @@ def _common_meaning(members: dict[str, Dataset], sources: Sequence[SourceConfig]
 def case_reader(config: Config, known: Collection[str]) -> SampleReader | None:
     """Reads a case by its id; None where the source is not where it was.
 
-    `known` are the hashes of the images that may be shown: a run folder of a stranger may name any folder as its data.
+    `known` are the hashes of the images that may be shown, beside blank ones: a run folder of a stranger may name any
+    folder as its data.
     """
     try:
         cases = _readable_cases(config)
@@ -156,7 +157,7 @@ def case_reader(config: Config, known: Collection[str]) -> SampleReader | None:
     def read(case_id: str) -> Sample:
         case, settings = cases[case_id]
         sample = read_sample(case, settings)
-        if image_hash(sample.image) not in known:
+        if image_hash(sample.image) not in known and not all(map(is_constant, sample.image)):
             raise UserError(f"{case.images[0]}: not the image that the run knows under this name")
         return sample
 

@@ -218,7 +218,7 @@ def patient_groups(dataset: Dataset) -> dict[str, str]:
     names = [own[case.id] for case in dataset.cases]
     first_with: dict[str, str] = {}
     named = zip(names, dataset.facts, strict=True)
-    equal = [(name, first_with.setdefault(fact.image_hash, name)) for name, fact in named]
+    equal = [(name, first_with.setdefault(fact.content, name)) for name, fact in named if fact.content]
     alike = [(names[pair.a], names[pair.b]) for pair in dataset.near_pairs]
     root = _join(names, equal + alike)
     return {case_id: root[name] for case_id, name in own.items()}

@@ -43,7 +43,7 @@ def case_status(info: ModelInfo, dataset: Dataset) -> dict[str, str]:
     by_slice = info.split.leaking and not info.members
     status = {}
     for case, facts in zip(dataset.cases, dataset.facts, strict=True):
-        by_content = [contents[name] for name in {facts.image_hash, *facts.channel_hashes} if name in contents]
+        by_content = [contents[name] for name in facts.contents if name in contents]
         by_patient = [patients.get(key, "unseen") for key in dataset.known_patient_keys(case, facts)]
         found = by_content or by_patient if by_slice else by_content + by_patient
         status[case.id] = min(found, key=severity.__getitem__, default="unseen")
