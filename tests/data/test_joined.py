@@ -148,6 +148,34 @@ def test_a_patient_who_trains_is_left_out_of_a_source_for_testing(join: Join, tm
     assert [parts[f"b/s{number}"] for number in (100, 101, 102)] == ["excluded", "excluded", "test"]
 
 
+@pytest.mark.parametrize(
+    ("given", "part"), [("part=train", "train"), ("part=test", "test"), ("unlabelled=true", "train")]
+)
+def test_a_split_file_leaves_a_whole_source_in_its_part(tmp_path: Path, given: str, part: str) -> None:
+    table = tmp_path / "parts.csv"
+    table.write_text("id,split\na/s000,train\na/s002,val\na/s004,test\nb/h0,excluded\n")
+    heads = f"{free(tmp_path / 'b', images=3)},tumour_free=true,{given}"
+    taught = load_config(None, [f"data.cache='{tmp_path / 'cache'}'", "loss.teacher=teacher.safetensors"])
+    dataset = load_data(with_data(taught, [pairs(tmp_path / "a", patients=3), heads]))
+    split = split_dataset(dataset, load_config(None, [f"split.file={table}"]).split)
+    assert [split.parts[f"b/h{number}"] for number in range(3)] == ["excluded", part, part]
+    assert split.cases("excluded") == ["a/s001", "a/s003", "a/s005", "b/h0"]
+    assert split.origin.startswith(f"{table}, 3 of 9 cases left out that it lacks (unknown patients: 3 of 9 cases")
+    assert split.origin.endswith(", 2 cases that it lacks are in the part of their source")
+    table.write_text("patient,split\nP0-00,train\nP0-01,val\nP0-02,test\n")
+    split = split_dataset(dataset, load_config(None, [f"split.file={table}"]).split)
+    assert split.origin == f"{table}, 3 cases that it lacks are in the part of their source"
+
+
+def test_a_patient_of_a_split_file_is_left_out_of_a_whole_source(join: Join, tmp_path: Path) -> None:
+    first, second = pairs(tmp_path / "a", patients=3), pairs(tmp_path / "b", first_seed=100, patients=2)
+    text = (second / "patients.csv").read_text()
+    (second / "patients.csv").write_text(text.replace("P100-00", "P0-02"))
+    (tmp_path / "parts.csv").write_text("id,split\na/s000,train\na/s002,val\na/s004,test\n")
+    parts = sides(join(first, f"{second},part=train"), f"split.file={tmp_path / 'parts.csv'}")
+    assert [parts[f"b/s{number}"] for number in range(100, 104)] == ["excluded", "excluded", "train", "train"]
+
+
 def test_other_meanings_are_refused_unless_mapped(join: Join, tmp_path: Path) -> None:
     scans, slices = brats(tmp_path / "brats", 4), lgg(tmp_path / "lgg", 4)
     with pytest.raises(UserError, match=r"brats holds post contrast, lgg flair.*channel_as=post_contrast"):

@@ -54,6 +54,11 @@ class SourceConfig(Section):
         own = {key: value for key in OWN_SETTINGS if (value := getattr(self, key)) is not None}
         return {"tumour_free": True, **own} if self.unlabelled else own
 
+    @property
+    def whole_part(self) -> str:
+        """The part that all of it is in; empty where its patients are split."""
+        return self.part or ("train" if self.unlabelled else "")
+
     @model_validator(mode="after")
     def trains_only_without_labels(self) -> Self:
         if self.unlabelled and self.part not in ("", "train"):

@@ -30,7 +30,8 @@ class SplitConfig(Section):
     folds_from: Literal["patients", "source"] = "patients"
     """Folds computed over the patients, or those that the source states (a `fold` column; `cvind.mat` of figshare)."""
     file: str = ""
-    """CSV with `patient_group` (or `patient`, or `id`) and `split` that fixes the parts by hand."""
+    """CSV with `patient_group` (or `patient`, or `id`) and `split` that fixes the parts by hand. Cases that it lacks
+    are left out, those of a source with a `part` stay in it."""
     stated: bool = True
     """Use the parts that the source states (a `split` column, folders `train/` and `test/`); where false, the patients
     are split as if none were stated."""

@@ -68,6 +68,10 @@ class Dataset:
         """Number of the source that a case comes from."""
         return bisect_right(self.begins, self.index[case.id]) - 1
 
+    def whole_part(self, case: Case) -> str:
+        """The part that all of the source of a case is in by choice; empty where its patients are split."""
+        return self.settings.sources[self.member_of(case)].whole_part if self.members else ""
+
     def own(self, case: Case) -> tuple["Dataset", Case]:
         """The source that a case comes from, and the case as it is there."""
         if not self.members:

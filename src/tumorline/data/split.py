@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from tumorline.config import SplitConfig
 from tumorline.data.case import Case
@@ -12,7 +13,7 @@ from tumorline.data.patient_draw import assign, cut_strata, leave_none_empty, sh
 from tumorline.data.split_file import checked_part, read_split_file, tell_unknown_patients
 from tumorline.errors import UserError
 from tumorline.user_text import written_path
-from tumorline.wording import numbered
+from tumorline.wording import is_or_are, numbered
 
 COLUMNS = ("case", "patient", "class_name", "part")
 
@@ -58,7 +59,7 @@ def _without_validation(split: Split) -> Split:
 
 def _split_whole(dataset: Dataset, settings: SplitConfig) -> Split:
     if settings.file:
-        return read_split_file(dataset, written_path(settings.file))
+        return _split_by_file(dataset, written_path(settings.file))
     if settings.stated and not settings.folds and (stated := stated_split(dataset)):
         return _with_missing_parts(dataset, stated, settings)
     if settings.folds and settings.folds_from == "source":
@@ -67,6 +68,24 @@ def _split_whole(dataset: Dataset, settings: SplitConfig) -> Split:
         parts = assign({case.id: case.class_name for case in dataset.cases}, settings)
         return Split(parts, f"by slice, {_which(settings)}", leaking=True)
     return _by_patient(dataset, settings)
+
+
+def _split_by_file(dataset: Dataset, path: Path) -> Split:
+    """The split of a table; cases that it lacks are left out, or in the part that their source is in as a whole."""
+    split = read_split_file(dataset, path)
+    lacking = [case for case in dataset.cases if case.id not in split.parts]
+    whole = _beside(dataset, split.parts, {case.id: part for case in lacking if (part := dataset.whole_part(case))})
+    parts = {**{case.id: "excluded" for case in dataset.cases}, **split.parts, **whole}
+    added = len(whole) - [*whole.values()].count("excluded")
+    said = f", {numbered(added, 'case')} that it lacks {is_or_are(added)} in the part of their source" if added else ""
+    return replace(split, parts=parts, origin=f"{split.origin}{said}")
+
+
+def _beside(dataset: Dataset, stated: Mapping[str, str], whole: Mapping[str, str]) -> dict[str, str]:
+    """The parts of whole sources, out of which those are left whose patients are stated to be in another part."""
+    groups = patient_groups(dataset) if whole else {}
+    sides = {groups[name]: part for name, part in stated.items() if part != "excluded"} if whole else {}
+    return {name: part if sides.setdefault(groups[name], part) == part else "excluded" for name, part in whole.items()}
 
 
 def _split_members(dataset: Dataset, settings: SplitConfig) -> Split:
@@ -78,8 +97,8 @@ def _split_members(dataset: Dataset, settings: SplitConfig) -> Split:
     parts: list[str] = []
     origins: list[str] = []
     for source, member in zip(dataset.settings.sources, dataset.members, strict=True):
-        if source.part or source.unlabelled:
-            parts += [source.part or "train"] * len(member.cases)
+        if source.whole_part:
+            parts += [source.whole_part] * len(member.cases)
             continue
         own = _split_member(member, settings)
         parts += [own.parts[case.id] for case in member.cases]
@@ -107,10 +126,8 @@ def _with_shared_on_one_side(dataset: Dataset, parts: Mapping[str, str]) -> dict
     }
     for name, cases in groups.items():
         for case in cases:
-            source = dataset.settings.sources[dataset.member_of(case)]
-            chosen = source.part or source.unlabelled
             if found[case.id] != decided[name] and found[case.id] != "excluded":
-                found[case.id] = "excluded" if chosen else decided[name]
+                found[case.id] = "excluded" if dataset.whole_part(case) else decided[name]
     return found
 
 

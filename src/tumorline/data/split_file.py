@@ -12,7 +12,10 @@ from tumorline.user_text import says_nothing
 
 
 def read_split_file(dataset: Dataset, path: Path) -> Split:
-    """Raises UserError for a table without parts, one that names little of the set, and one that contradicts itself."""
+    """The parts of the cases that a table means.
+
+    Raises UserError for a table without parts, one that names little of the set, and one that contradicts itself.
+    """
     rows = read_rows_of_cases(path, ())
     columns = list(next(iter(rows.values()), ()))
     key = next((name for name in ("id", "patient_group", "patient") if name in columns), None)
@@ -24,10 +27,11 @@ def read_split_file(dataset: Dataset, path: Path) -> Split:
     wanted = _wanted_parts(path, key, [(row[key], checked_part(row[value], row[key])) for row in rows.values()])
     names = {case.id: case.id if key == "id" else case.shown_patient for case in dataset.cases}
     parts = _parts_by_name(path, key, wanted, {name for name in names.values() if name}, dataset)
-    return Split(
-        {case_id: parts.get(name or "", "excluded") for case_id, name in names.items()},
-        f"{path}{tell_unknown_patients(dataset, key)}",
-    )
+    stated = {case_id: parts[name] for case_id, name in names.items() if name in parts}
+    named = [case for case in dataset.cases if names[case.id] and not dataset.whole_part(case)]
+    lacking = sum(case.id not in stated for case in named)
+    said = f", {lacking} of {len(names)} cases left out that it lacks" if lacking else ""
+    return Split(stated, f"{path}{said}{tell_unknown_patients(dataset, key)}")
 
 
 def _wanted_parts(path: Path, key: str, stated: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -58,7 +62,8 @@ def _parts_by_name(
 
 def tell_unknown_patients(dataset: Dataset, key: str) -> str:
     """What to say of a split by hand where it is not known whose the cases are."""
-    count = sum(case.patient is None for case in dataset.cases)
+    unknown = [case for case in dataset.cases if case.patient is None]
+    count = len(unknown) if key == "id" else sum(not dataset.whole_part(case) for case in unknown)
     if not count:
         return ""
     what = "may be of patients in two parts" if key == "id" else "are in no part"
