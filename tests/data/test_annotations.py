@@ -79,6 +79,13 @@ def test_an_image_without_annotations_shows_no_tumour_and_an_unlisted_one_is_an_
         (["tumor", "no tumor"], False),
         (["tumor", "ventricle"], False),
         (["normal"], False),
+        (["Brain Tumor"], True),
+        (["brain-tumor", "skull_base_meningioma"], True),
+        (["enhancing tumor", "non-enhancing tumor"], True),
+        (["tumor", "brain"], False),
+        (["tumor", "non-tumor"], False),
+        (["normal brain", "brain tumor"], False),
+        (["brain without tumor"], False),
     ],
 )
 def test_outlines_of_other_things_than_tumours_are_refused(tmp_path: Path, names: list[str], accepted: bool) -> None:

@@ -24,17 +24,19 @@ TUMOUR_WORDS = re.compile(
     re.IGNORECASE,
 )
 OTHER_WORDS = re.compile(
-    r"(?<![a-z])(?:no|non|not|without|brain|head|skull|scalp|ventricles?|negative|normal|healthy|background|eyes?)"
+    r"(?<![a-z])(?:no|non(?![-_ ]?enhancing)|not|without|ventricles?|negative|normal|healthy|background|eyes?)"
     r"(?![a-z])|notumou?r",
     re.IGNORECASE,
 )
+HEAD_WORDS = re.compile(r"(?<![a-z])(?:brain|head|skull|scalp)(?![a-z])", re.IGNORECASE)
+"""They say where a tumour is, or that the whole of it is outlined."""
 
 
 def check_categories(path: Path, names: Collection[str]) -> None:
     """Raise UserError where outlines may be of other things than tumours: their union is taken as the tumour."""
     others = [name for name in names if OTHER_WORDS.search(name)]
-    if len(names) > 1:
-        others += [name for name in names if name not in others and not TUMOUR_WORDS.search(name)]
+    unsaid = [name for name in names if name not in others and not TUMOUR_WORDS.search(name)]
+    others += [name for name in unsaid if len(names) > 1 or HEAD_WORDS.search(name)]
     if others:
         listed = ", ".join(sorted(names)[:MOST_NAMES]) + (", ..." if len(names) > MOST_NAMES else "")
         raise UserError(
