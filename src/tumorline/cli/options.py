@@ -60,7 +60,9 @@ Logged = Annotated[
 MODEL_HELP = "Run folder, .safetensors file, or a listed model such as 'builtin'."
 Models = Annotated[
     list[Path] | None,
-    typer.Argument(help=MODEL_HELP + " Several make a matrix; without one it is 'builtin'.", autocompletion=complete_models),
+    typer.Argument(
+        help=MODEL_HELP + " Several make a matrix; without one it is 'builtin'.", autocompletion=complete_models
+    ),
 ]
 Tta = Annotated[
     str, typer.Option(metavar="none|flips|all", help="Average over flipped, or flipped and turned, copies (4 or 8).")
