@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +18,7 @@ from tumorline.data.case import Case
 from tumorline.data.sample import Sample
 from tumorline.evaluation.choose_postprocessing import choose_postprocessing
 from tumorline.geometry.grid import Grid, grid_of
+from tumorline.inference.model import Model
 from tumorline.model_file import read_info
 from tumorline.regions import ENHANCING
 
@@ -54,12 +56,15 @@ def dataset_of(pairs: Sequence[tuple[np.ndarray, np.ndarray]], grid: Grid) -> An
     return SimpleNamespace(cases=cases, index=index, read=lambda case: samples[case.id])
 
 
+def bright_model(region: str, **stated: Any) -> Model:
+    return model_of(["t2", "flair"], (region,), lambda windows: windows[:, :1] - np.float32(0.5), **stated)
+
+
 def limits_of(
     pairs: Sequence[tuple[np.ndarray, np.ndarray]], grid: Grid, region: str = "tumour", **stated: Any
 ) -> tuple[Postprocessing, tuple[float, float]]:
-    model = model_of(["t2", "flair"], (region,), lambda windows: windows[:, :1] - np.float32(0.5), **stated)
     dataset = dataset_of(pairs, grid)
-    limits = choose_postprocessing(model, dataset, [*dataset.index])
+    limits = choose_postprocessing(bright_model(region, **stated), dataset, [*dataset.index])
     return limits.postprocessing, limits.dice[region]
 
 
@@ -72,6 +77,18 @@ def test_components_that_are_never_true_are_below_the_limit() -> None:
     assert (before, after) == pytest.approx(((2 * 81 / (81 + 85) + 1) / 2, 1))
     settings, _ = limits_of([(BIG, FALSE)], PICTURE)
     assert settings == Postprocessing(smallest_px={"tumour": 5})
+
+
+def test_beside_pictures_components_of_volumes_are_measured_in_voxels() -> None:
+    """The false spots are of 4 pixels, and of 12 voxels that together are 0.12 ml."""
+    both = [dataset_of([(BIG, FALSE)], grid) for grid in (VOLUME, PICTURE)]
+    samples = {case.id + str(number): one.read(case) for number, one in enumerate(both) for case in one.cases}
+    cases = [replace(case, id=case.id + str(number)) for number, one in enumerate(both) for case in one.cases]
+    index = {case.id: position for position, case in enumerate(cases)}
+    dataset: Any = SimpleNamespace(cases=cases, index=index, read=lambda case: samples[case.id])
+    limits = choose_postprocessing(bright_model("tumour"), dataset, [*index])
+    assert limits.postprocessing == Postprocessing(smallest_px={"tumour": 20})
+    assert limits.dice["tumour"] == pytest.approx((2 * 81 / (81 + 85), 1))
 
 
 def test_nothing_is_limited_where_small_components_are_as_often_true() -> None:

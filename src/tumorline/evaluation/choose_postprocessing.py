@@ -43,7 +43,7 @@ class _Counts(NamedTuple):
     predicted: npt.NDArray[np.int64]
     both: npt.NDArray[np.int64]
     element_ml: float
-    """0 of a picture, of which no volume is known."""
+    """0 where limits are in pixels."""
 
     def dice(self, limit: int, least_ml: float) -> float:
         """After the limit of this number, where less than `least_ml` in all counts as nothing; both empty counts 1."""
@@ -61,8 +61,8 @@ def choose_postprocessing(model: Model, dataset: Dataset, names: Sequence[str]) 
     """The limits with the highest Dice by patient over the validation cases `names`, region by region."""
     plain = replace(model, info=model.info.model_copy(update={"postprocessing": Postprocessing()}))
     in_ml = all(case.is_volume for case in dataset.cases)
-    limits = SMALLEST_ML if in_ml else SMALLEST_PX
-    counted = [_count_case(plain, dataset, name, limits) for name in names]
+    limits = _limits_tried(in_ml)
+    counted = [_count_case(plain, dataset, name, in_ml) for name in names]
     counts = dict(zip(model.info.regions, zip(*counted, strict=True), strict=True)) if counted else {}
     chosen = {region: _choose(region, found, len(limits), in_ml) for region, found in counts.items()}
     smallest = {region: limits[limit] for region, (limit, _) in chosen.items() if limit}
@@ -72,6 +72,10 @@ def choose_postprocessing(model: Model, dataset: Dataset, names: Sequence[str]) 
         region: (_mean_dice(found, (0, 0.0)), _mean_dice(found, chosen[region])) for region, found in counts.items()
     }
     return Limits(Postprocessing.model_validate(settings), dice)
+
+
+def _limits_tried(in_ml: bool) -> Sequence[float]:
+    return SMALLEST_ML if in_ml else SMALLEST_PX
 
 
 def _choose(region: str, found: Sequence[_Counts], limits: int, in_ml: bool) -> Choice:
@@ -94,12 +98,12 @@ def _mean_dice(found: Sequence[_Counts], choice: Choice) -> float:
     return fmean(map(fmean, by_patient.values()))
 
 
-def _count_case(model: Model, dataset: Dataset, name: str, limits: Sequence[float]) -> list[_Counts]:
+def _count_case(model: Model, dataset: Dataset, name: str, in_ml: bool) -> list[_Counts]:
     case = dataset.cases[dataset.index[name]]
     image, truth, grid = dataset.read(case)
     masks = model.masks(model.answer(image, case.images[0], grid).probability, grid)
-    element_ml = (grid.voxel_ml if case.is_volume else None) or 0.0
-    least = np.array(limits) / (element_ml or 1.0)
+    element_ml = (grid.voxel_ml if in_ml else None) or 0.0
+    least = np.array(_limits_tried(in_ml)) / (element_ml or 1.0)
     return [_count_components(case.group, *pair, least, element_ml) for pair in zip(truth, masks, strict=True)]
 
 
