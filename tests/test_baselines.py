@@ -1,11 +1,15 @@
 """Baselines that know nothing."""
 
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tumorline.data.case import Case
+from tumorline.data.sample import Sample
 from tumorline.evaluation import baselines
+from tumorline.geometry.grid import Grid
 
 
 def square(side: int, *slices: slice) -> np.ndarray:
@@ -90,6 +94,31 @@ def test_the_constant_mask_of_volumes_fits_a_volume_of_any_size() -> None:
 def test_the_constant_mask_of_pictures_answers_each_slice_of_a_volume() -> None:
     mask = square(256, slice(0, 128))
     assert (baselines.fitted(mask, (3, 64, 64)) == square(64, slice(0, 32))).all()
+
+
+def box() -> np.ndarray:
+    volume = np.zeros(baselines.VOLUME_GRID, bool)
+    volume[10:20, 20:40, 20:40] = True
+    return volume
+
+
+@pytest.mark.parametrize("last", ["picture", "volume"])
+def test_pictures_and_volumes_have_a_constant_mask_each(last: str) -> None:
+    picture, volume = square(256, slice(100, 150), slice(100, 150)), box()
+    truths = [picture, volume] if last == "volume" else [volume, picture]
+    found = baselines.constant_masks([truth[None] for truth in truths], ["a", "b"])
+    assert [(mask == expected).all() for mask, expected in zip(found, (picture, volume), strict=True)] == [True, True]
+
+
+def test_a_volume_is_answered_by_the_mask_of_volumes_and_else_by_that_of_pictures() -> None:
+    picture, volume = square(64, slice(20, 40), slice(20, 40)), box()
+    case = Case("a", (Path("a"),))
+    sample = Sample(np.zeros((1, *volume.shape), np.float32), volume[None], Grid(volume.shape))
+    found = [
+        [record["dice"] for record in baselines.measure_baselines(case, sample, ["tumour"], {"tumour": known})][1:]
+        for known in ([picture, volume], [picture], [])
+    ]
+    assert found == [[1], [pytest.approx(2 * 4000 / (4000 + 12800))], []]
 
 
 def test_a_mask_of_volumes_survives_as_text() -> None:

@@ -274,7 +274,7 @@ def test_baselines_are_measured_against_each_region(load: Load) -> None:
     dataset = load()
     truths = [dataset.read(case).truth for case in dataset.cases]
     masks = baselines.constant_masks(truths, [case.group for case in dataset.cases])
-    constants = dict(zip(BRATS, masks, strict=True))
+    constants = {region: [mask] for region, mask in zip(BRATS, masks, strict=True)}
     records = [
         record
         for case in dataset.cases

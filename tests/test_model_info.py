@@ -54,3 +54,18 @@ def test_neighbouring_slices_are_channels_of_the_network_and_not_of_the_image() 
     names = ["flair", "post_contrast", "t2", "pre_contrast"]
     info = _changed(architecture=architecture, input={"channels": names, "context": 1})
     assert (info.image_channels, info.input.depth) == (4, 3)
+
+
+def test_constant_masks_of_pictures_and_of_volumes_are_found_by_region() -> None:
+    both = ["outer picture", "inner picture", "outer volume", "inner volume"]
+    two = {"regions": REGIONS[:2], "threshold": 0.4, "temperature": 1.0}
+    assert _changed(**two, constant_mask=both).constant_masks == {
+        "whole_tumour": ["outer picture", "outer volume"],
+        "tumour_core": ["inner picture", "inner volume"],
+    }
+    assert _changed(**two, constant_mask=both[:2]).constant_masks == {
+        "whole_tumour": ["outer picture"],
+        "tumour_core": ["inner picture"],
+    }
+    assert _changed(constant_mask="one").constant_masks == {"tumour": ["one"]}
+    assert _changed(constant_mask="").constant_masks == {}

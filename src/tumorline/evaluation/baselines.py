@@ -37,16 +37,22 @@ def constant_masks(truths: Iterable[MaskArray], patients: Sequence[str]) -> list
     """For each region the best single answer to every case: the masks' frequency per pixel above one threshold.
 
     Truths `(R, *space)` of any sizes are brought to a grid of 256 x 256, or `VOLUME_GRID`; the threshold is the one
-    with the highest mean Dice by patient over the same masks. Empty where no mask has the region.
+    with the highest mean Dice by patient over the same masks. Empty where no mask has the region. Where there are
+    pictures beside volumes, the masks of all regions of the pictures come first, then those of the volumes.
 
     A bit is kept of each place of each mask: thousands of cases fit the memory.
     """
-    shape: tuple[int, ...] = ()
-    packed: list[list[Packed]] = []
-    for truth in truths:
+    packed: dict[tuple[int, ...], list[list[Packed]]] = defaultdict(list)
+    groups: dict[tuple[int, ...], list[str]] = defaultdict(list)
+    for truth, patient in zip(truths, patients, strict=True):
         shape = _grid_shape(truth[0])
-        packed.append([np.packbits(_resized(mask, shape)) for mask in truth])
-    return [_constant_mask(masks, shape, patients) for masks in zip(*packed, strict=True)]
+        packed[shape].append([np.packbits(_resized(mask, shape)) for mask in truth])
+        groups[shape].append(patient)
+    return [
+        _constant_mask(masks, shape, groups[shape])
+        for shape in sorted(packed, key=len)
+        for masks in zip(*packed[shape], strict=True)
+    ]
 
 
 def _grid_shape(mask: MaskArray) -> tuple[int, ...]:
@@ -137,14 +143,17 @@ class Record(CaseRecord):
 
 
 def measure_baselines(
-    case: Case, sample: Sample, regions: Sequence[str], constants: Mapping[str, MaskArray]
+    case: Case, sample: Sample, regions: Sequence[str], constants: Mapping[str, Sequence[MaskArray]]
 ) -> Iterator[Record]:
-    """Each baseline's figures on a case, by region; without a constant mask there is none of it."""
+    """Each baseline's figures on a case, by region; without a constant mask there is none of it.
+
+    A volume is answered by the constant mask of volumes, where there is one.
+    """
     otsu_mask = otsu_in_head(sample.image)
     for region, truth in zip(regions, sample.truth, strict=True):
         answers = {"otsu_in_head": otsu_mask}
-        if region in constants and constants[region].ndim <= truth.ndim:
-            answers["constant_mask"] = fitted(constants[region], truth.shape)
+        if fitting := [mask for mask in constants.get(region, ()) if mask.ndim <= truth.ndim]:
+            answers["constant_mask"] = fitted(max(fitting, key=np.ndim), truth.shape)
         for baseline, answer in answers.items():
             counts = count_overlap(truth, answer)
             yield {

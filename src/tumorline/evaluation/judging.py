@@ -45,14 +45,15 @@ class Judging:
     dataset: Dataset
     status: Mapping[str, str]
     headline: Collection[str]
-    constants: Mapping[str, MaskArray]
-    """The masks that say the same of every case, by region."""
+    constants: Mapping[str, Sequence[MaskArray]]
+    """The masks that say the same of every case, by region: of pictures, of volumes or both."""
     counts: bool
     """Whether presence is counted."""
 
     @classmethod
     def of(cls, model: Model, wanted: Request, status: Mapping[str, str]) -> "Judging":
-        constants = {region: baselines.from_text(text) for region, text in model.info.constant_masks.items()}
+        known = model.info.constant_masks
+        constants = {region: [*map(baselines.from_text, texts)] for region, texts in known.items()}
         return cls(wanted.dataset, status, wanted.headline, constants, is_worth_counting(wanted.dataset))
 
     def without_facts(self) -> "Judging":

@@ -50,7 +50,7 @@ class ModelInfo(BaseModel):
     """What is taken out of the masks that the thresholds give."""
     constant_mask: Embedded | list[Embedded] = ""
     """The best constant answer to the training cases (`baselines.constant_masks`) as text; empty where unknown. Of
-    several regions one for each."""
+    several regions one for each, and of pictures beside volumes those of the pictures before those of the volumes."""
     mean_image: Embedded | list[Embedded] = ""
     """The mean of the training pictures (`audit.describe.mean_picture`) as text; empty where unknown. Of several
     sources one for each."""
@@ -81,10 +81,11 @@ class ModelInfo(BaseModel):
         return one_for_each(self.temperature, len(self.regions))
 
     @property
-    def constant_masks(self) -> dict[str, str]:
-        """By region; without those that are unknown."""
+    def constant_masks(self) -> dict[str, list[str]]:
+        """By region, of pictures beside volumes one of each; without those that are unknown."""
         texts = self.constant_mask if isinstance(self.constant_mask, list) else [self.constant_mask]
-        return {region: text for region, text in zip(self.regions, texts, strict=False) if text}
+        own = {region: texts[place :: len(self.regions)] for place, region in enumerate(self.regions)}
+        return {region: known for region, found in own.items() if (known := [*filter(None, found)])}
 
     @property
     def image_channels(self) -> int:
