@@ -20,7 +20,11 @@ from tumorline.metrics import calibration
 from tumorline.model_file import find_model, read_info
 from tumorline.model_info import InputSpec, ModelInfo
 from tumorline.network_input.windows import NetworkInput, prepare_input
-from tumorline.results import OperatingPoint, PointFigures, guess_code
+from tumorline.paper.study import Study
+from tumorline.paper.training_methods import describe_selection
+from tumorline.report.card import render_card
+from tumorline.results import OperatingPoint, PointFigures, guess_code, read_summary
+from tumorline.run.finishing import _operating_points
 from tumorline.runtime import FloatArray
 
 
@@ -92,10 +96,17 @@ def test_a_run_keeps_its_operating_point_in_model_and_summary(tiny_run: Path) ->
 
 
 def described(**changes: Any) -> ModelInfo:
+    """As a training writes it, by default with both chosen on its 12 validation patients; `stated` is a temperature."""
     chosen, patients = changes.pop("chosen", "validation"), changes.pop("patients", 12)
+    stated = changes.pop("stated", None)
+    config = {"model": {"name": "unet", "temperature": "validation" if stated is None else stated}}
+    builtin = read_info(find_model(Path("builtin")))
+    split = builtin.split.model_copy(
+        update={"trains_on_all": False, "parts": {"train": 70, "validation": 10, "test": 20}}
+    )
+    own = {"temperature": stated or 1.2, "config": config, "split": split}
     point = PointFigures(chosen=chosen, validation_patients=patients)
-    info = read_info(find_model(Path("builtin"))).model_copy(update={"temperature": 1.2, **changes})
-    return info.with_metrics(operating_point=point)
+    return builtin.model_copy(update={**own, **changes}).with_metrics(operating_point=point)
 
 
 @pytest.mark.parametrize(
@@ -103,6 +114,8 @@ def described(**changes: Any) -> ModelInfo:
     [
         ({"patients": 1}, "FEW VALIDATION PATIENTS: one patient chose epoch, temperature and threshold"),
         ({"patients": 4}, "FEW VALIDATION PATIENTS: 4 patients chose"),
+        ({"patients": 4, "stated": 2.0}, "FEW VALIDATION PATIENTS: 4 patients chose epoch and threshold;"),
+        ({"patients": 4, "stated": 2.0, "chosen": 0.5}, "FEW VALIDATION PATIENTS: 4 patients chose epoch;"),
         ({"temperature": 20.085}, "TEMPERATURE AT ITS LIMIT: 20.09"),
         ({"temperature": 0.0498}, "TEMPERATURE AT ITS LIMIT: 0.05"),
         ({"threshold": 0.05}, "THRESHOLD AT ITS LIMIT: 0.05"),
@@ -115,9 +128,50 @@ def test_an_operating_point_that_rests_on_little_is_warned_of(changes: dict[str,
     assert guess_code(said.text) is said.code
 
 
-def test_a_sound_operating_point_and_a_threshold_by_hand_are_not() -> None:
+def test_a_sound_operating_point_and_one_by_hand_are_not() -> None:
     assert operating_weaknesses(described(patients=5)) == []
     assert operating_weaknesses(described(threshold=0.95, chosen=0.95, patients=9)) == []
+    assert operating_weaknesses(described(stated=20.085, patients=9)) == []
+
+
+STATED = [
+    (
+        {"threshold": 0.4},
+        "(threshold and temperature 1.20 chosen on validation patients;",
+        "temperature 1.20 and threshold 0.40 from the validation patients",
+        "Temperature [@guo2017] and threshold were then fitted on the validation patients: tumour: threshold 0.4, "
+        "temperature 1.20.",
+    ),
+    (
+        {"threshold": 0.3, "chosen": 0.3},
+        "(threshold stated by the recipe and temperature 1.20 chosen on validation patients;",
+        "temperature 1.20 from the validation patients and threshold 0.30 from the recipe",
+        "The temperature [@guo2017] was then fitted on the validation patients: tumour: 1.20. "
+        "The threshold was fixed beforehand: tumour: 0.3.",
+    ),
+    (
+        {"threshold": 0.4, "stated": 2.0},
+        "(threshold chosen on validation patients and temperature 2.00 stated by the recipe;",
+        "temperature 2.00 from the recipe and threshold 0.40 from the validation patients",
+        "The temperature was fixed beforehand: tumour: 2.00. "
+        "The threshold was then chosen on the validation patients: tumour: 0.4.",
+    ),
+    (
+        {"threshold": 0.3, "chosen": 0.3, "stated": 2.0},
+        "(threshold and temperature 2.00 stated by the recipe;",
+        "temperature 2.00 and threshold 0.30 from the recipe",
+        "The temperature was fixed beforehand: tumour: 2.00. The threshold was fixed beforehand: tumour: 0.3.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "card", "line", "methods"), STATED)
+def test_what_was_stated_is_not_said_to_be_chosen(changes: dict[str, Any], card: str, line: str, methods: str) -> None:
+    info = described(**changes)
+    assert card in render_card(info, None, find_model(Path("builtin")))
+    assert _operating_points(info) == line
+    study = Study(read_summary(Path(__file__).parent / "frozen/0.1.0/run/summary.json"), info=info)
+    assert methods in " ".join(describe_selection(study))
 
 
 def test_the_search_ends_at_the_limits_that_are_warned_of() -> None:

@@ -24,8 +24,8 @@ def operating_weaknesses(info: ModelInfo) -> list[ResultWarning]:
     found = [(WarningCode.FEW_VALIDATION_PATIENTS, _few_patients(info, next(iter(figures.values()))))]
     for region, threshold, temperature in zip(figures, info.thresholds, info.temperatures, strict=True):
         of = f" ({in_words(region)})" if len(figures) > 1 else ""
-        found.append((WarningCode.TEMPERATURE_AT_LIMIT, _temperature_at_limit(temperature, of)))
-        chosen = figures[region].chosen == "validation"
+        fitted, chosen = not info.states_temperature, figures[region].chosen == "validation"
+        found.append((WarningCode.TEMPERATURE_AT_LIMIT, _temperature_at_limit(temperature, of) if fitted else ""))
         found.append((WarningCode.THRESHOLD_AT_LIMIT, _threshold_at_limit(threshold, of) if chosen else ""))
     return [ResultWarning(code=code, text=text) for code, text in found if text]
 
@@ -34,9 +34,13 @@ def _few_patients(info: ModelInfo, figures: PointFigures) -> str:
     patients = figures.validation_patients or len(info.known_cases.patients.get("validation", []))
     if info.members or not 0 < patients < FEWEST_PATIENTS:
         return ""
-    also = (("threshold", figures.chosen == "validation"), ("post-processing", info.metrics.postprocessing is not None))
-    *first, last = ["epoch", "temperature", *(name for name, was_chosen in also if was_chosen)]
-    chosen = f"{', '.join(first)} and {last}"
+    also = {
+        "temperature": not info.states_temperature,
+        "threshold": figures.chosen == "validation",
+        "post-processing": info.metrics.postprocessing is not None,
+    }
+    *first, last = ["epoch", *(name for name, was_chosen in also.items() if was_chosen)]
+    chosen = f"{', '.join(first)} and {last}" if first else last
     who = "one patient" if patients == 1 else numbered(patients, "patient")
     return f"FEW VALIDATION PATIENTS: {who} chose {chosen}; give validation more patients (split.validation)"
 

@@ -81,6 +81,16 @@ class ModelInfo(BaseModel):
         return one_for_each(self.temperature, len(self.regions))
 
     @property
+    def states_threshold(self) -> bool:
+        """Whether its thresholds were given, and not chosen on validation patients."""
+        return not isinstance(point_figures(self, self.regions[0]).chosen, str)
+
+    @property
+    def states_temperature(self) -> bool:
+        """Whether its temperatures were given, and not fitted on validation patients."""
+        return bool(self.config["model"].get("temperature", "validation") != "validation")
+
+    @property
     def constant_masks(self) -> dict[str, list[str]]:
         """By region, of pictures beside volumes one of each; without those that are unknown."""
         texts = self.constant_mask if isinstance(self.constant_mask, list) else [self.constant_mask]

@@ -174,31 +174,55 @@ def describe_selection(study: Study) -> list[str]:
     info = study.info
     if info is None:
         return [f"How the final model and its threshold were chosen: {UNKNOWN}."]
-    points = "; ".join(
-        f"{in_words(region)}: threshold {threshold:g}, temperature {temperature:.2f}"
-        for region, threshold, temperature in zip(info.regions, info.thresholds, info.temperatures, strict=True)
-    )
     return [
-        *(_chosen(study, info, points) if info.split.validated else _fixed(points)),
+        *(_chosen(study, info) if info.split.validated else _fixed(info)),
         f"After the threshold: {study.summary.conventions.get('postprocessing', 'no post-processing')}.",
     ]
 
 
-def _chosen(study: Study, info: ModelInfo, points: str) -> list[str]:
+def _points(info: ModelInfo) -> str:
+    return "; ".join(
+        f"{in_words(region)}: threshold {threshold:g}, temperature {temperature:.2f}"
+        for region, threshold, temperature in zip(info.regions, info.thresholds, info.temperatures, strict=True)
+    )
+
+
+def _chosen(study: Study, info: ModelInfo) -> list[str]:
     best = max((number for number, row in enumerate(study.history, 1) if row.get("best") == "1"), default=None)
     epoch = f" (epoch {best} of {len(study.history)})" if best else ""
     return [
         f"The weights with the highest {info.metrics.selected_by} were kept{epoch}; the test part had no say.",
-        "Temperature [@guo2017] and threshold were then fitted on the validation patients: "
-        f"{points if not study.in_folds else 'in each fold its own'}.",
+        *_points_chosen(study, info),
     ]
 
 
-def _fixed(points: str) -> list[str]:
+def _points_chosen(study: Study, info: ModelInfo) -> list[str]:
+    """Where there are validation patients, who need not have chosen both."""
+    own = "in each fold its own" if study.in_folds else ""
+    if not (info.states_temperature or info.states_threshold):
+        said = "Temperature [@guo2017] and threshold were then fitted on the validation patients"
+        return [f"{said}: {own or _points(info)}."]
+    temperatures = _of_regions(info, [f"{value:.2f}" for value in info.temperatures])
+    thresholds = _of_regions(info, [f"{value:g}" for value in info.thresholds])
+    return [
+        f"The temperature was fixed beforehand: {temperatures}."
+        if info.states_temperature
+        else f"The temperature [@guo2017] was then fitted on the validation patients: {own or temperatures}.",
+        f"The threshold was fixed beforehand: {thresholds}."
+        if info.states_threshold
+        else f"The threshold was then chosen on the validation patients: {own or thresholds}.",
+    ]
+
+
+def _of_regions(info: ModelInfo, values: Iterable[str]) -> str:
+    return "; ".join(f"{in_words(region)}: {value}" for region, value in zip(info.regions, values, strict=True))
+
+
+def _fixed(info: ModelInfo) -> list[str]:
     """Where nobody validates."""
     return [
         "The weights after the last step were kept; nothing was chosen on any patient.",
-        f"Threshold and temperature were fixed beforehand: {points}.",
+        f"Threshold and temperature were fixed beforehand: {_points(info)}.",
     ]
 
 

@@ -73,7 +73,8 @@ def render_card(info: ModelInfo, summary: Summary | None, weights: Path) -> str:
         "summary": summary,
         **_evaluated(summary),
         "on_all": info.split.trains_on_all,
-        "chosen": "chosen on validation patients" if info.split.validated else "stated by the recipe",
+        "threshold_from": _origin(info, info.states_threshold),
+        "temperature_from": _origin(info, info.states_temperature),
         "gates": info.metrics.presence_gate,
         "points": list(zip(info.regions, info.thresholds, info.temperatures, strict=True)),
         "precisions": info.metrics.precisions,
@@ -88,6 +89,10 @@ def render_card(info: ModelInfo, summary: Summary | None, weights: Path) -> str:
         "configuration": Markup(tomli_w.dumps(_without_empty(info.config)).strip()),
     }
     return str(_template().render(**content))
+
+
+def _origin(info: ModelInfo, is_stated: bool) -> str:
+    return "stated by the recipe" if is_stated or not info.split.validated else "chosen on validation patients"
 
 
 def _evaluated(summary: Summary | None) -> CardFigures:

@@ -73,8 +73,7 @@ def _finish_model(task: "Task", notify: Notify) -> tuple[ModelInfo, Weights]:
     save_model(run / WEIGHTS_NAME, weights, info)
     export_onnx(run / WEIGHTS_NAME, run / ONNX_NAME)
     info = _with_operating_point(info, task)
-    chosen_on = "from the validation patients" if task.config.split.validates else "from the recipe"
-    notify(f"{_operating_points(info)} {chosen_on}")
+    notify(_operating_points(info))
     for weakness in operating_weaknesses(info):
         notify(f"warning: {weakness.text}")
     info, weights = _with_gate(info, weights, task, notify)
@@ -104,9 +103,16 @@ def _evaluate(task: "Task", info: ModelInfo, notify: Notify) -> Summary:
 
 
 def _operating_points(info: ModelInfo) -> str:
+    """Of each region, and from whom."""
+    stated = info.states_temperature, info.states_threshold
+    temperature_from, threshold_from = ("from the recipe" if one else "from the validation patients" for one in stated)
+    between = f" {temperature_from}" if temperature_from != threshold_from else ""
     points = zip(info.regions, info.temperatures, info.thresholds, strict=True)
-    named = [(region, f"temperature {divisor:.2f} and threshold {least:.2f}") for region, divisor, least in points]
-    return named[0][1] if len(named) == 1 else ", ".join(f"{region}: {point}" for region, point in named)
+    named = [
+        (region, f"temperature {divisor:.2f}{between} and threshold {least:.2f}") for region, divisor, least in points
+    ]
+    said = named[0][1] if len(named) == 1 else ", ".join(f"{region}: {point}" for region, point in named)
+    return f"{said} {threshold_from}"
 
 
 def _with_operating_point(info: ModelInfo, task: "Task") -> ModelInfo:
