@@ -174,6 +174,12 @@ def test_what_was_stated_is_not_said_to_be_chosen(changes: dict[str, Any], card:
     assert methods in " ".join(describe_selection(study))
 
 
+def test_the_card_of_several_regions_tells_both_origins() -> None:
+    points = {"threshold": [0.3, 0.3], "temperature": [1.1, 1.2], "regions": ["whole_tumour", "tumour_core"]}
+    card = render_card(described(chosen=0.3, **points), None, find_model(Path("builtin")))
+    assert "thresholds stated by the recipe and temperatures chosen on validation patients; the ONNX" in card
+
+
 def test_the_search_ends_at_the_limits_that_are_warned_of() -> None:
     truth = np.array([True, False] * 50)
     confused = np.where(truth, -9.0, 9.0)

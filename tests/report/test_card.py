@@ -2,11 +2,13 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import tumorline
 from tests.report.evaluated import REGIONS, evaluated
-from tumorline.model_file import read_info
+from tumorline.evaluation import baselines
+from tumorline.model_file import find_model, read_info
 from tumorline.report import card as cards
 from tumorline.report import write_card
 
@@ -56,3 +58,21 @@ def test_the_card_of_several_regions_states_each_with_its_volumes(
     assert card.count("| absolute volume error, ml |") == 3
     assert card.count("| predicted where there is none, ml (1 patient) |") == 1, "one case lacks the innermost region"
     assert "- enhancing_tumour: 0 of 5 tumours were missed altogether" in card
+
+
+PICTURE, VOLUME = (baselines.to_text(np.zeros(shape, bool)) for shape in ((256, 256), baselines.VOLUME_GRID))
+
+
+@pytest.mark.parametrize(
+    ("masks", "said"),
+    [
+        ("", "two-dimensional MRI slices"),
+        (PICTURE, "two-dimensional MRI slices"),
+        (VOLUME, "MRI volumes, slice by slice"),
+        ([PICTURE, VOLUME], "MRI slices and volumes, slice by slice"),
+    ],
+)
+def test_a_card_without_figures_says_of_what_the_model_is(masks: str | list[str], said: str) -> None:
+    weights = find_model(Path("builtin"))
+    info = read_info(weights).model_copy(update={"constant_mask": masks})
+    assert f"Segments the region **tumour** in {said}. Research" in cards.render_card(info, None, weights)

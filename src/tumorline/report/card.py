@@ -13,6 +13,7 @@ from safetensors import safe_open
 from tumorline.data.joined import SOURCE
 from tumorline.data.terms import MARKS
 from tumorline.escaping import for_markdown
+from tumorline.evaluation.baselines import from_text
 from tumorline.files import write_text
 from tumorline.inference.post import describe_postprocessing
 from tumorline.metrics.headline import (
@@ -72,6 +73,7 @@ def render_card(info: ModelInfo, summary: Summary | None, weights: Path) -> str:
         "info": info,
         "summary": summary,
         **_evaluated(summary),
+        "images": _images(info, summary),
         "on_all": info.split.trains_on_all,
         "threshold_from": _origin(info, info.states_threshold),
         "temperature_from": _origin(info, info.states_temperature),
@@ -89,6 +91,20 @@ def render_card(info: ModelInfo, summary: Summary | None, weights: Path) -> str:
         "configuration": Markup(tomli_w.dumps(_without_empty(info.config)).strip()),
     }
     return str(_template().render(**content))
+
+
+def _images(info: ModelInfo, summary: Summary | None) -> str:
+    """What the model segments; where there are no figures, its constant masks tell pictures from volumes."""
+    if info.input.dims == 3:
+        return "MRI volumes"
+    if summary is None:
+        texts = (text for masks in info.constant_masks.values() for text in masks)
+        of_volumes = {from_text(text).ndim == 3 for text in texts}
+    else:
+        of_volumes = {bool(next(iter(summary.regions.values())).truth_ml), *([False] if info.data.sources else [])}
+    if True not in of_volumes:
+        return "two-dimensional MRI slices"
+    return "MRI slices and volumes, slice by slice" if False in of_volumes else "MRI volumes, slice by slice"
 
 
 def _origin(info: ModelInfo, is_stated: bool) -> str:
