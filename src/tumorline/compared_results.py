@@ -99,6 +99,10 @@ class ComparedPair(Result):
     by_patient: list[Number] | None = None
     """None in a leaderboard, which has no room for it."""
 
+    def verdict(self, of_better: str = "is better") -> str:
+        """What is to be said of the pair, and of the one that is better."""
+        return "within noise" if self.noise else f"{self.better} {of_better}"
+
 
 class SeedDice(Result):
     """Dice by patient of one run."""

@@ -1,6 +1,7 @@
 """What `report --figures` writes: all charts, tables that agree with the results, methods; nothing is lost."""
 
 import csv
+import json
 import re
 import shutil
 import subprocess
@@ -12,8 +13,10 @@ import pytest
 import tumorline
 from tests.conftest import Program
 from tests.report.evaluated import evaluated
+from tumorline.comparison import compare
 from tumorline.errors import UserError
 from tumorline.paper import write_paper
+from tumorline.paper.compared_contents import contents_of_comparison
 from tumorline.paper.references import all_references
 from tumorline.results import read_summary
 
@@ -114,6 +117,19 @@ def test_a_comparison_has_its_differences_and_its_test(tmp_path: Path) -> None:
     assert where["Details of the training"] == ("the kit of each run", "yes")
     assert where["Failure analysis"] == ("tables and figures of this kit", "")
     assert "holm1979" in (kit / "references.bib").read_text()
+
+
+def test_a_study_of_the_leak_ranks_nothing_and_says_who_was_trained_on_whom(tmp_path: Path) -> None:
+    folders = [evaluated(tmp_path / name, (24, 24), regions=1, cases=8).folder for name in ("leaking", "honest")]
+    result = compare({folder.name: folder for folder in folders}, {})
+    study = result.model_copy(update={"about": "leak"})
+    (tmp_path / "compare.json").write_text(json.dumps(study.to_json()))
+    found = contents_of_comparison(tmp_path / "compare.json")
+    assert [table.name for table in found.tables] == ["contenders", "differences"]
+    text = " ".join(paragraph.text for paragraph in found.methods)
+    assert "those that leak were trained on images of the patients on whom all were tested" in text
+    assert "none was trained on a patient" not in text
+    assert "Ranked" not in text
 
 
 def test_what_the_user_changed_stays_and_what_is_ours_is_written_again(

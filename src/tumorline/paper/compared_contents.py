@@ -19,7 +19,7 @@ def contents_of_comparison(path: Path) -> Contents:
     return Contents(
         " against ".join(result.names),
         {"differences": differences_chart(result)},
-        [_contender_table(result, several), _pair_table(result, several), _ranking_table(result)],
+        [_contender_table(result, several), _pair_table(result, several), *_ranking_tables(result)],
         describe_comparison(result),
     )
 
@@ -93,7 +93,7 @@ def _pair_table(result: Comparison, several: bool) -> Table:
             "metric": NAMES.get(pair.metric, pair.metric),
             **chosen(pair.difference, "mean", "ci95", "p"),
             "p_corrected": pair.p_corrected,
-            "verdict": "within noise" if pair.noise else f"{pair.better} is better",
+            "verdict": pair.verdict("scores higher" if result.about == "leak" else "is better"),
         }
         for pair in result.pairs
     ]
@@ -109,7 +109,10 @@ def _pair_table(result: Comparison, several: bool) -> Table:
     return Table("differences", "Paired differences; p corrected after Holm", with_region(columns, several), rows)
 
 
-def _ranking_table(result: Comparison) -> Table:
+def _ranking_tables(result: Comparison) -> list[Table]:
+    """None of a study of the leak, which ranks nothing."""
+    if result.about == "leak":
+        return []
     places = range(max((len(one.rank_shares) for one in result.ranking), default=0))
     rows: Rows = [
         {"name": one.name, "dice": one.dice, **{f"rank_{place + 1}": one.rank_shares[place] for place in places}}
@@ -117,4 +120,4 @@ def _ranking_table(result: Comparison) -> Table:
     ]
     ranks = [Column(f"rank_{place + 1}", f"rank {place + 1}", 2) for place in places]
     caption = f"Share of redrawn sets of patients in which each takes each rank, by {result.ranked_by}"
-    return Table("ranking", caption, [Column("name", "contender"), Column("dice", "Dice", 3), *ranks], rows)
+    return [Table("ranking", caption, [Column("name", "contender"), Column("dice", "Dice", 3), *ranks], rows)]

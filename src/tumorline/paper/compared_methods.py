@@ -35,14 +35,25 @@ def describe_comparison(result: Comparison) -> list[Paragraph]:
         Paragraph(
             "Data",
             f"All were given the same {numbered(result.cases, 'case')} of {numbered(result.patients, 'patient')} from "
-            f"{known}; none was trained on a patient on which another was tested. Data, partitions, networks "
-            f"and training "
-            f"of each: {UNKNOWN} here; see the methods of each run.",
+            f"{known}; {_who_was_trained_on_whom(result)}. Data, partitions, networks and training of each: {UNKNOWN} "
+            "here; see the methods of each run.",
         ),
-        Paragraph("Statistics", f"{TESTS[result.about]} {CORRECTED} {INTERVALS} Ranked by {result.ranked_by}."),
+        Paragraph("Statistics", f"{TESTS[result.about]} {CORRECTED} {INTERVALS}{_order(result)}"),
         _findings([*result.warnings, *result.verdicts]),
         _software(),
     ]
+
+
+def _who_was_trained_on_whom(result: Comparison) -> str:
+    if result.about == "leak":
+        return (
+            "those that leak were trained on images of the patients on whom all were tested, the others on none of them"
+        )
+    return "none was trained on a patient on which another was tested"
+
+
+def _order(result: Comparison) -> str:
+    return "" if result.about == "leak" else f" Ranked by {result.ranked_by}."
 
 
 def describe_matrix(result: Matrix) -> list[Paragraph]:

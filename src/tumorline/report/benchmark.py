@@ -72,9 +72,8 @@ def findings(result: Leaderboard) -> list[str]:
     for group, heading in zip(result.groups, headings(result), strict=True):
         seeds = heading.partition(",")[2]
         for pair in (pair for pair in group.pairs if pair.metric == "dice"):
-            verdict = "within noise" if pair.noise else f"{pair.better} is better"
             where = (f", {pair.region}" if several else "") + (f" ({seeds.strip()})" if seeds else "")
-            said.append(f"{pair.first} minus {pair.second}{where}: Dice {_difference(pair)}: {verdict}")
+            said.append(f"{pair.first} minus {pair.second}{where}: Dice {_difference(pair)}: {pair.verdict()}")
     return said + [_rises(row.name, row.longer) for row in arms(result) if row.longer]
 
 
