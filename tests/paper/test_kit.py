@@ -14,14 +14,19 @@ import tumorline
 from tests.conftest import Program
 from tests.report.evaluated import evaluated
 from tumorline.comparison import compare
+from tumorline.config import Config
 from tumorline.errors import UserError
 from tumorline.paper import write_paper
 from tumorline.paper.compared_contents import contents_of_comparison
+from tumorline.paper.methods import describe_methods
 from tumorline.paper.references import all_references
+from tumorline.paper.study import Study
+from tumorline.paper.training_methods import describe_training
 from tumorline.results import read_summary
 
 pytest.importorskip("reportlab")
 FROZEN = Path(__file__).parents[1] / "frozen" / "0.1.0"
+SUMMARY = read_summary(FROZEN / "run" / "summary.json")
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +85,44 @@ def test_the_methods_name_what_the_run_knows_and_what_it_does_not(kit: Path) -> 
     items = table(kit / "claim.csv")
     assert [row["item"] for row in items] == [str(number) for number in range(1, 45)]
     assert items[24]["where"] == "Methods: Training"
+
+
+@pytest.mark.parametrize(
+    ("epochs", "patience", "history", "said"),
+    [
+        (100, 4, 7, ("took 7 of at most 100 epochs of", "training stopped after 4 epochs without improvement")),
+        (7, 4, 7, ("took 7 epochs of",)),
+        (100, 0, 0, ("took 100 epochs of",)),
+        (100, 1, 0, ("took at most 100 epochs of", "training was to stop after 1 epoch without improvement")),
+    ],
+)
+def test_the_methods_state_the_epochs_that_were_trained(
+    epochs: int, patience: int, history: int, said: tuple[str, ...]
+) -> None:
+    config = Config.model_validate({"train": {"epochs": epochs, "patience": patience}})
+    text = " ".join(describe_training(Study(SUMMARY, config, history=[{"epoch": "1"}] * history)))
+    assert [words for words in said if words not in text] == []
+    assert ("without improvement" in text) == (len(said) > 1)
+
+
+@pytest.mark.parametrize(
+    ("origin", "said"),
+    [
+        ("by patient, seed 0", "Wanted shares of the patients: 70% training, 10% validation, 20% test, within"),
+        ("by slice, seed 0", "Wanted shares of the slices: 70% training, 10% validation, 20% test, within"),
+        ("within each of 2 sources: by patient, seed 0; by hand.csv", "Wanted shares of the patients that were drawn:"),
+        ("parts.csv", ""),
+        ("the source's own parts", ""),
+        ("the source's own parts, test taken from its train by patient, seed 0", ""),
+        ("all patients train", ""),
+    ],
+)
+def test_shares_are_stated_where_the_parts_were_drawn(origin: str, said: str) -> None:
+    split = SUMMARY.split.model_copy(update={"origin": origin, "by": "slice" if "slice" in origin else "patient"})
+    study = Study(SUMMARY.model_copy(update={"split": split}), Config())
+    text = next(one.text for one in describe_methods(study) if one.heading == "Partitions")
+    assert said in text
+    assert ("shares" in text) == bool(said)
 
 
 def test_the_bibliography_has_what_is_cited_and_nothing_else(kit: Path) -> None:

@@ -104,12 +104,31 @@ def describe_training(study: Study) -> list[str]:
         f"The loss is {describe_loss(study.config.loss)}.",
         _optimiser(settings),
         f"The rate {_schedule(settings)}.",
-        f"Training took {numbered(settings.epochs, 'epoch')} of {images} in batches of {settings.batch_size}, "
+        f"Training took {_epochs(study, settings)} of {images} in batches of {settings.batch_size}, "
         f"{'every case drawn alike' if not settings.balance_patients else _balance(settings)}; seed "
         f"{study.config.seed}; "
         f"time of the training steps: {minutes}.",
-        _details(settings, str(found.get("precision", UNKNOWN))),
+        _details(study, settings),
     ]
+
+
+def _epochs(study: Study, settings: TrainConfig) -> str:
+    """Those that were trained; where the folder does not say, those that the configuration allows."""
+    wanted = numbered(settings.epochs, "epoch")
+    if not study.history:
+        return f"at most {wanted}" if settings.patience else wanted
+    return f"{len(study.history)} of at most {wanted}" if _stopped_early(study, settings) else wanted
+
+
+def _stopped_early(study: Study, settings: TrainConfig) -> bool:
+    return 0 < len(study.history) < settings.epochs
+
+
+def _patience(study: Study, settings: TrainConfig) -> str:
+    if not settings.patience or (study.history and not _stopped_early(study, settings)):
+        return ""
+    stopped = "stopped" if study.history else "was to stop"
+    return f"training {stopped} after {numbered(settings.patience, 'epoch')} without improvement"
 
 
 def describe_loss(loss: LossConfig) -> str:
@@ -155,7 +174,7 @@ def _balance(settings: TrainConfig) -> str:
     return f"drawn with a balance of {share}"
 
 
-def _details(settings: TrainConfig, precision: str) -> str:
+def _details(study: Study, settings: TrainConfig) -> str:
     said = [
         f"gradients were clipped at a norm of {settings.clip_norm:g}" if settings.clip_norm else "",
         f"the weights kept are a moving average (decay {settings.average_decay:g} a step)"
@@ -163,8 +182,8 @@ def _details(settings: TrainConfig, precision: str) -> str:
         else "",
         f"layer-wise decay of the rate by {settings.layer_decay:g}" if settings.layer_decay != 1 else "",
         f"the backbone was frozen for {numbered(settings.freeze_epochs, 'epoch')}" if settings.freeze_epochs else "",
-        f"training stopped after {settings.patience} epochs without improvement" if settings.patience else "",
-        f"computed in {precision}",
+        _patience(study, settings),
+        f"computed in {study.environment.get('precision', UNKNOWN)}",
     ]
     text = "; ".join(filter(None, said))
     return f"{text[0].upper()}{text[1:]}."
