@@ -18,14 +18,16 @@ from tumorline.config import Config
 from tumorline.errors import UserError
 from tumorline.paper import write_paper
 from tumorline.paper.compared_contents import contents_of_comparison
+from tumorline.paper.contents import contents_of_study
 from tumorline.paper.methods import describe_methods
 from tumorline.paper.references import all_references
-from tumorline.paper.study import Study
+from tumorline.paper.study import Study, read_study
 from tumorline.paper.training_methods import describe_training
 from tumorline.results import read_summary
 
 pytest.importorskip("reportlab")
 FROZEN = Path(__file__).parents[1] / "frozen" / "0.1.0"
+FOLDERS = {"pictures": (24, 24), "volumes": (6, 24, 24)}
 SUMMARY = read_summary(FROZEN / "run" / "summary.json")
 
 
@@ -173,6 +175,31 @@ def test_a_study_of_the_leak_ranks_nothing_and_says_who_was_trained_on_whom(tmp_
     assert "those that leak were trained on images of the patients on whom all were tested" in text
     assert "none was trained on a patient" not in text
     assert "Ranked" not in text
+
+
+def test_distances_of_groups_have_their_unit(tmp_path: Path) -> None:
+    folders = [evaluated(tmp_path / name, space, regions=1).folder for name, space in FOLDERS.items()]
+    for folder, unit in zip(folders, ("px", "mm"), strict=True):
+        tables = {one.name: one for one in contents_of_study(folder, read_study(folder)).tables}
+        assert {row["hd95_unit"] for row in tables["by-size"].rows} == {unit}
+        assert f" & {unit} & " in tables["by-size"].to_latex()
+
+
+def test_what_is_missed_on_average_has_a_digit_after_the_point(tmp_path: Path) -> None:
+    folders = [evaluated(tmp_path / name, (24, 24), regions=1, cases=8).folder for name in ("first", "second")]
+    result = compare({folder.name: folder for folder in folders}, {})
+    recipes = result.model_copy(
+        update={
+            "about": "recipes",
+            "contenders": [one.model_copy(update={"missed": 1 / 3}) for one in result.contenders],
+        }
+    )
+    shown = []
+    for found in (result, recipes):
+        (tmp_path / "compare.json").write_text(json.dumps(found.to_json()))
+        shown.append(contents_of_comparison(tmp_path / "compare.json").tables[0].to_latex())
+    assert re.findall(r"& (\S+) \\\\", shown[0]) == ["missed", "0", "0"]
+    assert shown[1].count(" & 0.3 & ") == 2
 
 
 def test_what_the_user_changed_stays_and_what_is_ours_is_written_again(

@@ -5,7 +5,16 @@ from pathlib import Path
 from tumorline.compared_results import Comparison, Leaderboard, Matrix
 from tumorline.own_files import EVALUATE_AGAIN, read_own_model
 from tumorline.paper.compared_methods import describe_comparison, describe_leaderboard, describe_matrix
-from tumorline.paper.parts import COMPARE_AGAIN, GROUP, Contents, Rows, chosen, figures_of_group, with_region
+from tumorline.paper.parts import (
+    COMPARE_AGAIN,
+    GROUP,
+    Contents,
+    Rows,
+    chosen,
+    figures_of_group,
+    over_seeds,
+    with_region,
+)
 from tumorline.paper.tables import Column, Table
 from tumorline.report.benchmark import pareto_chart
 from tumorline.report.comparison import NAMES, differences_chart
@@ -54,11 +63,13 @@ def contents_of_leaderboard(path: Path) -> Contents:
         for group in result.groups
         for row in group.rows
     ]
+    has_seeds = any(len(row.seeds) > 1 for group in result.groups for row in group.rows)
+    figures = over_seeds(GROUP[3:]) if has_seeds else GROUP[3:]
     columns = [
         Column("initialisation", "weights before"),
         Column("name", "arm"),
         *([Column("seeds", "seeds", 0)] if len({row["seeds"] for row in rows}) > 1 else []),
-        *GROUP[3:],
+        *figures,
         Column("parameters", "parameters", 0),
         Column("speed", "images/s", 1),
         Column("training_minutes", "minutes", 1),
@@ -81,7 +92,8 @@ def _contender_table(result: Comparison, several: bool) -> Table:
         }
         for one in result.contenders
     ]
-    columns = [*GROUP, *([Column("seed_deviation", "deviation of seeds", 3)] if result.about != "models" else [])]
+    of_seeds = [*over_seeds(GROUP), Column("seed_deviation", "deviation of seeds", 3)]
+    columns = GROUP if result.about == "models" else of_seeds
     return Table("contenders", "Contenders on the same cases", with_region(columns, several), rows)
 
 

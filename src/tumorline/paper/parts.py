@@ -1,7 +1,7 @@
 """What charts and tables of every kind of folder are made of."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tumorline.compared_results import ComparedFigures
 from tumorline.paper.methods import Paragraph
@@ -19,6 +19,7 @@ GROUP = (
     Column("ci95", "95 % interval", 3),
     Column("nsd", "NSD", 3),
     Column("hd95_detected", "HD95, detected", 1),
+    Column("hd95_unit", "unit"),
     Column("volume_ratio", "size ratio", 2),
     Column("missed", "missed", 0),
 )
@@ -47,7 +48,13 @@ def group_row(found: GroupSummary | Fold) -> dict[str, Cell]:
 def figures_of_group(found: GroupSummary | RegionSummary | ComparedFigures) -> dict[str, Cell]:
     """Of whatever has these figures."""
     means = {key: getattr(found, key).mean for key in ("dice", "nsd", "hd95_detected", "volume_ratio")}
-    return {**means, "ci95": found.dice.ci95, "missed": getattr(found, "missed", None)}
+    unit = found.hd95_detected.unit
+    return {**means, "hd95_unit": unit, "ci95": found.dice.ci95, "missed": getattr(found, "missed", None)}
+
+
+def over_seeds(columns: Sequence[Column]) -> list[Column]:
+    """The same where what is missed is a mean over seeds."""
+    return [replace(column, digits=1) if column.key == "missed" else column for column in columns]
 
 
 def with_region(columns: Sequence[Column], several: bool) -> list[Column]:
