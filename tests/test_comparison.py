@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from typer.testing import CliRunner
 
 import tumorline
 from tumorline.cli import app
+from tumorline.comparison.figures import PatientMeans, compare_pairs
 from tumorline.config import load_config
 from tumorline.errors import UserError
 from tumorline.evaluation.tables import read_rows, write_evaluation
@@ -299,3 +302,28 @@ def test_real_runs_show_their_disagreements(tiny_run: Path, tmp_path: Path) -> N
     result = tumorline.compare([tiny_run, worse], output=tmp_path / "out")
     page = (tmp_path / "out" / "compare.html").read_text()
     assert page.count("<figure>") == 2 * len(result["disagreements"]) > 0
+
+
+@pytest.mark.parametrize(
+    ("metric", "first", "second", "better"),
+    [
+        ("signed_offset", -1.0, 1.03, None),
+        ("signed_offset", 1.0, 2.0, "first"),
+        ("signed_offset", -2.0, -1.0, "second"),
+        ("signed_offset", 0.1, 1.0, "first"),
+        ("volume_ratio", 0.8, 1.22, None),
+        ("volume_ratio", 1.2, 1.1, "second"),
+        ("volume_ratio", 0.5, 0.9, "second"),
+        ("hd95", 1.0, 5.0, "first"),
+    ],
+)
+def test_on_two_sides_of_a_target_neither_is_better(
+    metric: str, first: float, second: float, better: str | None
+) -> None:
+    """A signed difference is real there however alike the distances from the target are."""
+    spread = np.linspace(-0.05, 0.05, 24)
+    means = PatientMeans("tumour", [], {metric: {"first": first + spread, "second": second - spread}})
+    pair: Any = [SimpleNamespace(name=name, runs=[SimpleNamespace(key=name)]) for name in ("first", "second")]
+    (found,) = compare_pairs(metric, [tuple(pair)], [means], False)
+    assert (found.noise, found.better) == (False, better)
+    assert found.verdict() == (f"{better} is better" if better else "they differ")

@@ -96,12 +96,15 @@ class ComparedPair(Result):
     p_corrected: Number
     noise: bool
     better: str | None
+    """None within noise, and of offset and ratio where the means lie on two sides of 0 or 1."""
     by_patient: list[Number] | None = None
     """None in a leaderboard, which has no room for it."""
 
     def verdict(self, of_better: str = "is better") -> str:
         """What is to be said of the pair, and of the one that is better."""
-        return "within noise" if self.noise else f"{self.better} {of_better}"
+        if self.noise:
+            return "within noise"
+        return f"{self.better} {of_better}" if self.better else "they differ"
 
 
 class SeedDice(Result):

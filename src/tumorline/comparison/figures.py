@@ -26,13 +26,19 @@ from tumorline.metrics.case import CaseScores
 from tumorline.metrics.comparison import LEVEL, Difference
 from tumorline.metrics.summary import DISTANCES, FIGURES, VOLUME_FIGURES, Row, figure, figures_of
 
+
+def _near(target: float) -> Callable[[float], float]:
+    return lambda mean: -abs(mean - target)
+
+
+TARGETS = {"signed_offset": 0.0, "volume_ratio": 1.0}
+"""What a mean should be, where neither more nor less is better."""
 MERIT: dict[str, Callable[[float], float]] = {
     "dice": lambda mean: mean,
     "nsd": lambda mean: mean,
     "hd95": lambda mean: -mean,
     "hd95_detected": lambda mean: -mean,
-    "signed_offset": lambda mean: -abs(mean),
-    "volume_ratio": lambda mean: -abs(mean - 1),
+    **{metric: _near(target) for metric, target in TARGETS.items()},
     "volume_error_absolute_ml": lambda mean: -mean,
 }
 """The metrics compared, and how good a mean is; misses count as the conventions of `summary.json` say. HD95 of
@@ -63,7 +69,7 @@ class _Difference(NamedTuple):
     region: str
     first: str
     second: str
-    better: str
+    better: str | None
     difference: Difference
     by_patient: FloatArray
 
@@ -147,7 +153,11 @@ def _difference(
     return _Difference(means.region, first, second, better, difference, one.mean(axis=0) - two.mean(axis=0))
 
 
-def _better(metric: str, means: Mapping[str, float]) -> str:
+def _better(metric: str, means: Mapping[str, float]) -> str | None:
+    """None on two sides of a target: that the means differ does not say that their distances from it do."""
+    target = TARGETS.get(metric)
+    if target is not None and min(means.values()) < target < max(means.values()):
+        return None
     return max(means, key=lambda name: MERIT[metric](means[name]))
 
 
