@@ -1,19 +1,23 @@
 import csv
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import tumorline
 from tests.conftest import TINY
-from tumorline.cross_validation import gather
+from tumorline.config import load_config
+from tumorline.cross_validation import gather, summarise_folds
 from tumorline.errors import UserError
 from tumorline.evaluation.summary import without_own
-from tumorline.results import read_summary
+from tumorline.evaluation.tables import read_rows
+from tumorline.results import ResultWarning, WarningCode, read_summary
 
 pytest.importorskip("torch")
 
+FROZEN = Path(__file__).parent / "frozen" / "0.1.0" / "run"
 FEW = (
     "FEW VALIDATION PATIENTS: 2 patients chose epoch, temperature and threshold; "
     "give validation more patients (split.validation)"
@@ -105,3 +109,44 @@ def test_folds_that_do_not_exist_are_refused_before_anything_is_written(tiny_sou
     with pytest.raises(UserError, match=r"split.folds is 0; say how many folds with --set split.folds=5"):
         tumorline.cross_validate(data=tiny_source, output=tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+def fold_of(folder: Path, *warnings: ResultWarning, **conventions: str) -> Path:
+    """A finished fold that says this beside what all say."""
+    summary = read_summary(FROZEN / "summary.json")
+    more = {"warnings": list(warnings), "conventions": {"miss": "counts 0", **conventions}}
+    folder.mkdir()
+    (folder / "summary.json").write_text(json.dumps(summary.model_copy(update=more).to_json()))
+    return folder
+
+
+def test_warnings_and_conventions_are_those_of_all_folds_in_any_order(tmp_path: Path) -> None:
+    corrected = ResultWarning(code=WarningCode.MASKS_CORRECTED, text="MASKS CORRECTED: 1 of 5 cases")
+    other = ResultWarning(code=WarningCode.OTHER_SEQUENCE, text="OTHER SEQUENCE: another one")
+    folds = [
+        fold_of(tmp_path / "fold-0", corrected, postprocessing="below 100 px"),
+        fold_of(tmp_path / "fold-1", other, postprocessing="below 5 px", test_time_augmentation="flips"),
+    ]
+    first, *others = [row for row in read_rows(FROZEN) if row.status == "test"]
+    rows = [replace(first, attributes={"truth": "corrected"}), *others]
+    config = load_config(None, ["split.folds=2"])
+    cases = len({row.case for row in rows})
+    for order in (folds, folds[::-1]):
+        found = summarise_folds(config, rows, order)
+        assert found.conventions == {
+            "miss": "counts 0",
+            "postprocessing": "in each fold its own",
+            "test_time_augmentation": "in each fold its own",
+        }
+        assert [warning.text.partition(" are ")[0] for warning in found.warnings] == [
+            "OTHER SEQUENCE: another one",
+            f"MASKS CORRECTED: 1 of {cases} cases",
+        ]
+
+
+def test_without_corrected_masks_among_the_rows_nothing_is_said_of_them(tmp_path: Path) -> None:
+    corrected = ResultWarning(code=WarningCode.MASKS_CORRECTED, text="MASKS CORRECTED: 1 of 5 cases")
+    rows = [row for row in read_rows(FROZEN) if row.status == "test"]
+    found = summarise_folds(load_config(None, ["split.folds=2"]), rows, [fold_of(tmp_path / "fold-0", corrected)])
+    assert [warning.code for warning in found.warnings] == [WarningCode.FOLDS_MISSING]
+    assert found.conventions == {"miss": "counts 0"}

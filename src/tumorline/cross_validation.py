@@ -11,7 +11,7 @@ from tumorline.evaluation.baselines import Record
 from tumorline.evaluation.predictions import find_prediction
 from tumorline.evaluation.presence import read_presence, summarise_presence, write_presence
 from tumorline.evaluation.subsets import read_subsets, summarise_subsets, write_subsets
-from tumorline.evaluation.summary import of_region, region_figures, with_baselines, without_own
+from tumorline.evaluation.summary import of_region, region_figures, which_corrected, with_baselines, without_own
 from tumorline.evaluation.tables import (
     gather_certainties,
     read_baselines,
@@ -54,6 +54,7 @@ NAMES = (
     REPORT_IMAGES_NAME,
 )
 """All that a folder of folds holds, with or without a journal."""
+IN_EACH_ITS_OWN = "in each fold its own"
 
 
 def cross_validate(config: Config, folder: Path, wanted: Collection[int], notify: Notify) -> None:
@@ -182,16 +183,10 @@ def _shared_subsets(finished: Sequence[Path], folder: Path) -> dict[str, list[Su
 
 
 def summarise_folds(config: Config, rows: Sequence[Row], finished: Sequence[Path]) -> Summary:
-    """In the form of a run's summary, of which it takes what all folds share."""
+    """In the form of a run's summary: what all folds share, what each says by itself, and figures over all cases."""
     summaries = [read_summary(path / SUMMARY_NAME) for path in finished]
     shared, settings = summaries[0], config.split
     origin = f"out of fold: {len(finished)} of {settings.folds} folds, by {settings.by}, seed {settings.seed}"
-    weak = [
-        ResultWarning(code=WarningCode.ONE_FOLD, text=f"{path.name}: {warning.text}")
-        for path, summary in zip(finished, summaries, strict=True)
-        for warning in summary.warnings
-        if warning.code in WEAKNESSES
-    ]
     return shared.model_copy(
         update={
             "schema_version": 2,
@@ -206,9 +201,40 @@ def summarise_folds(config: Config, rows: Sequence[Row], finished: Sequence[Path
             "baselines": {},
             "subsets": {},
             "operating_points": {},
-            "warnings": [*without_own(shared.warnings), *weak, *_missing(len(finished), settings.folds)],
+            "conventions": _shared_conventions(summaries),
+            "warnings": [
+                *_warnings_of_any(summaries),
+                *_corrected(rows),
+                *_weaknesses(finished, summaries),
+                *_missing(len(finished), settings.folds),
+            ],
         }
     )
+
+
+def _shared_conventions(summaries: Sequence[Summary]) -> dict[str, str]:
+    names = dict.fromkeys(name for summary in summaries for name in summary.conventions)
+    found = {name: {summary.conventions.get(name, "") for summary in summaries} for name in names}
+    return {name: IN_EACH_ITS_OWN if len(texts) > 1 else texts.pop() for name, texts in found.items()}
+
+
+def _warnings_of_any(summaries: Sequence[Summary]) -> list[ResultWarning]:
+    """Those that hold for other cases as well, each once."""
+    return [*{warning.text: warning for summary in summaries for warning in without_own(summary.warnings)}.values()]
+
+
+def _corrected(rows: Sequence[Row]) -> list[ResultWarning]:
+    text = which_corrected(rows)
+    return [ResultWarning(code=WarningCode.MASKS_CORRECTED, text=text)] if text else []
+
+
+def _weaknesses(finished: Sequence[Path], summaries: Sequence[Summary]) -> list[ResultWarning]:
+    return [
+        ResultWarning(code=WarningCode.ONE_FOLD, text=f"{path.name}: {warning.text}")
+        for path, summary in zip(finished, summaries, strict=True)
+        for warning in summary.warnings
+        if warning.code in WEAKNESSES
+    ]
 
 
 def _missing(finished: int, folds: int) -> list[ResultWarning]:

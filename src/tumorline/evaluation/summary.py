@@ -27,7 +27,12 @@ from tumorline.results import (
 )
 from tumorline.wording import in_words, some_of
 
-OF_THESE_CASES = {WarningCode.BASELINE_NOT_BEATEN, WarningCode.ONE_PATIENT, *WEAKNESSES}
+OF_THESE_CASES = {
+    WarningCode.BASELINE_NOT_BEATEN,
+    WarningCode.ONE_PATIENT,
+    WarningCode.MASKS_CORRECTED,
+    *WEAKNESSES,
+}
 """Warnings that say nothing of other cases of the same source, or of other models."""
 CONVENTIONS = {
     "resolution": "masks are compared at their native size, after the prediction was brought back to it",
@@ -227,15 +232,17 @@ def _of_the_cases(wanted: Request, headline: Sequence[Row], leaking: bool) -> di
         found[WarningCode.PATIENTS_UNKNOWN] = _unknown_in(wanted.dataset)
     if threshold is not None:
         found[WarningCode.MASKS_THRESHOLDED] = f"masks were thresholded above {threshold:g}"
-    if any(row.attributes.get(TRUTH) == CORRECTED for row in headline):
-        found[WarningCode.MASKS_CORRECTED] = _which_corrected(headline)
+    if said := which_corrected(headline):
+        found[WarningCode.MASKS_CORRECTED] = said
     return found
 
 
-def _which_corrected(rows: Sequence[Row]) -> str:
-    """Which cases are scored against a corrected mask, and whom that may favour."""
+def which_corrected(rows: Sequence[Row]) -> str:
+    """Which cases are scored against a corrected mask, and whom that may favour; empty where none is."""
     cases = {row.case: row.attributes.get(TRUTH) == CORRECTED for row in rows}
     corrected = [case for case, is_corrected in cases.items() if is_corrected]
+    if not corrected:
+        return ""
     return (
         f"MASKS CORRECTED: {len(corrected)} of {len(cases)} cases are scored against a corrected mask "
         f"({some_of(corrected)}); masks that were corrected from a model's own prediction favour that model"
