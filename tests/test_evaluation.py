@@ -2,6 +2,8 @@ import csv
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,11 +13,12 @@ import tumorline
 from tests.conftest import PairFolder
 from tumorline.errors import UserError
 from tumorline.evaluation import baselines
-from tumorline.evaluation.summary import region_figures, with_baselines
+from tumorline.evaluation.summary import _describe_split, region_figures, with_baselines
 from tumorline.evaluation.tables import read_rows, write_evaluation
 from tumorline.files import read_csv
 from tumorline.metrics.case import score_case
 from tumorline.metrics.summary import Row
+from tumorline.model_info import TrainingSplit
 from tumorline.results import Result, Summary, WarningCode
 
 
@@ -206,3 +209,28 @@ def test_a_table_from_before_a_figure_was_computed_is_still_read(tmp_path: Path)
     assert (row.scores.dice, row.scores.truth_px, row.scores.width) == (0.5, 10, 40)
     assert (row.scores.signed_offset, row.scores.lesions_truth, row.scores.depth) == (None, None, None)
     assert region_figures([row]).to_json()["lesion_dice"]["mean"] is None
+
+
+@pytest.mark.parametrize(
+    ("own", "unknown", "status", "said"),
+    [
+        ((True, False), False, "test", {"leaking": True, "patients_unknown": False}),
+        ((False, True), True, "test", {"leaking": False, "patients_unknown": True}),
+        ((False, False), False, "unseen", {"leaking": False, "patients_unknown": False}),
+        ((True, True), False, "unseen", {"leaking": False, "patients_unknown": False, "own": (True, True)}),
+        ((False, False), True, "unseen", {"leaking": False, "patients_unknown": True, "own": (False, False)}),
+    ],
+)
+def test_of_other_data_the_split_of_the_models_own_is_told_apart(
+    own: tuple[bool, bool], unknown: bool, status: str, said: dict[str, Any]
+) -> None:
+    parts = dict(zip(("leaking", "patients_unknown"), own, strict=True))
+    split = TrainingSplit(by="patient", seed=0, origin="by patient, seed 0", parts={}, **parts)
+    wanted: Any = SimpleNamespace(dataset=SimpleNamespace(source=SimpleNamespace(patients_unknown=unknown)))
+    info: Any = SimpleNamespace(split=split)
+    found = _describe_split(info, wanted, [Row("a", "p", {}, status, "tumour", None)])  # type: ignore[arg-type]
+    written = found.to_json()
+    if "own" in said:
+        said = said | {"own": dict(zip(("leaking", "patients_unknown"), said["own"], strict=True))}
+    assert {key: written[key] for key in ("leaking", "patients_unknown", "own") if key in written} == said
+    assert (found.own_parts.leaking, found.own_parts.patients_unknown) == own

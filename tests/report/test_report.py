@@ -104,6 +104,30 @@ def test_a_clean_split_is_claimed_only_where_it_is_one(run: Path, fact: str, sen
     assert claim not in text
 
 
+def test_of_other_data_the_page_says_how_the_models_own_were_split(run: Path) -> None:
+    (run / "split.csv").unlink()
+    change_summary(run, lambda summary: summary["split"].update(own={"leaking": True, "patients_unknown": True}))
+    assert "The model's own data were split by patient, seed 0. This split is LEAKING" in page(run)
+    change_summary(run, lambda summary: summary["split"].update(own={"leaking": False, "patients_unknown": True}))
+    assert "seed 0. Their patients are unknown: slices of one person" in page(run)
+    own = {"own": {"leaking": False, "patients_unknown": False}, "patients_unknown": True}
+    change_summary(run, lambda summary: summary["split"].update(own))
+    assert "seed 0. No patient is in two parts." in page(run)
+    change_summary(run, lambda summary: summary["split"].update(origin=""))
+    text = page(run)
+    assert "Other data than the model's own.  " in text.replace("</p>", " ")
+    assert "in two parts" not in text
+
+
+def test_the_page_counts_the_sources_of_its_cases(run: Path) -> None:
+    assert "The cases come from one source. On scanners, sequences, planes or tumours that it lacks" in page(run)
+    by_size = json.loads((run / "summary.json").read_text())["regions"]["tumour"]["by_size"]
+    group = {key: value for key, value in by_size["small"].items() if key != "limits_px"}
+    sources = dict.fromkeys(("brats", "cheng", "own"), group)
+    change_summary(run, lambda summary: summary["regions"]["tumour"].update(by_attribute={"source": sources}))
+    assert "The cases come from 3 sources. On scanners, sequences, planes or tumours that they lack" in page(run)
+
+
 def test_false_positives_are_told_where_there_are_cases_without_a_tumour(run: Path) -> None:
     assert "false positives cannot be measured here: no case without a tumour" in page(run)
     found = {"tumour_free_cases": 7, "invented": 2, "false_positive_rate": 2 / 7}

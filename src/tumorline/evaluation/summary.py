@@ -18,6 +18,7 @@ from tumorline.results import (
     Baseline,
     Metrics,
     OperatingPoint,
+    OwnParts,
     RegionSummary,
     ResultWarning,
     SourceDescription,
@@ -124,12 +125,15 @@ def _describe_source(source: Source) -> SourceDescription:
 
 
 def _describe_split(info: ModelInfo, wanted: Request, headline: Sequence[Row]) -> SplitDescription:
+    leaking = info.split.leaking and any(row.status == "test" for row in headline)
+    scored = OwnParts(leaking=leaking, patients_unknown=wanted.dataset.source.patients_unknown)
+    own = OwnParts(leaking=info.split.leaking, patients_unknown=info.split.patients_unknown)
     return SplitDescription.model_validate(
         {
             **info.split.stated(),
-            "leaking": info.split.leaking and any(row.status == "test" for row in headline),
-            "patients_unknown": wanted.dataset.source.patients_unknown,
+            **scored.stated(),
             "training_cases_included": any(row.status in SEEN for row in headline),
+            **({} if own == scored else {"own": own}),
         }
     )
 

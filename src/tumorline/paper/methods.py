@@ -111,9 +111,9 @@ def _partitions(study: Study) -> list[str]:
         sentences.append(f"Wanted shares of the {of}: {shares}, within each class.")
     if counted:
         sentences.append(f"Found were {'; '.join(counted)}.")
-    if split.leaking:
+    if split.own_parts.leaking:
         sentences.append("THE SPLIT LEAKS: slices of one patient are in several parts.")
-    elif split.patients_unknown:
+    elif split.own_parts.patients_unknown:
         sentences.append("Patients are unknown, so that slices of one patient may lie in several parts.")
     elif settings:
         sentences.append(

@@ -37,7 +37,16 @@ class Honesty(Result):
     parts: dict[str, Count] = Field(default={})
 
 
+class OwnParts(Result):
+    """Of a model's own data: whether patients are, or may be, in several parts."""
+
+    leaking: bool
+    patients_unknown: bool
+
+
 class SplitDescription(Result):
+    """How a model's own data were split, and what that means for the cases that were scored."""
+
     model_config = ConfigDict(extra="allow")
 
     by: str = ""
@@ -48,6 +57,12 @@ class SplitDescription(Result):
     patients_unknown: bool
     parts: dict[str, Count] = Field(default={})
     training_cases_included: bool
+    own: OwnParts | None = None
+    """Stated where it differs from `leaking` and `patients_unknown`, which are of the cases that were scored."""
+
+    @property
+    def own_parts(self) -> "OwnParts | SplitDescription":
+        return self.own or self
 
 
 class Comparable(Warned):
