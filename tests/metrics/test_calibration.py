@@ -105,3 +105,9 @@ def test_without_a_tumour_there_is_no_risk() -> None:
     empty = calibration.judge("p", np.zeros((4, 4)), np.zeros((4, 4), bool), np.zeros((4, 4), bool))
     found = calibration.summarise_calibration([empty])
     assert (found.risk_coverage, found.expected_calibration_error) == (None, None)
+
+
+def test_empty_masks_of_cases_without_a_tumour_are_not_missing_from_the_curve() -> None:
+    truth, nothing = np.eye(4, dtype=bool), np.zeros((4, 4), bool)
+    missed, free = (calibration.judge("p", np.zeros((4, 4)), mask, nothing) for mask in (truth, nothing))
+    assert calibration.summarise_calibration([missed, free, free]).without_confidence == 1

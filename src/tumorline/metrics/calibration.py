@@ -172,7 +172,7 @@ def summarise_calibration(cases: Sequence[Certainty]) -> Calibration:
         margin_px=MARGIN_PX,
         reliability=_bins(counts),
         risk_coverage=_risk_coverage(tumours),
-        without_confidence=sum(case.confidence is None for case in cases),
+        without_confidence=sum(case.confidence is None for case in tumours),
         dice_at_true_area=figure_of((case.patient, case.dice_at_true_area) for case in tumours),
         dice_lost_to_area=figure_of((case.patient, case.dice_lost_to_area) for case in tumours),
     )

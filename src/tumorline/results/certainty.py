@@ -39,6 +39,7 @@ class Calibration(Result):
     reliability: list[Bin]
     risk_coverage: RiskCoverage | None
     without_confidence: Count
+    """Of the cases with a tumour, which the risk is over."""
     dice_at_true_area: Figure | None = None
     dice_lost_to_area: Figure
 
