@@ -13,7 +13,7 @@ import tumorline
 from tests.conftest import PairFolder
 from tumorline.errors import UserError
 from tumorline.evaluation import baselines
-from tumorline.evaluation.summary import _describe_split, region_figures, with_baselines
+from tumorline.evaluation.summary import _all_background, _describe_split, region_figures, with_baselines
 from tumorline.evaluation.tables import read_rows, write_evaluation
 from tumorline.files import read_csv
 from tumorline.metrics.case import score_case
@@ -234,3 +234,13 @@ def test_of_other_data_the_split_of_the_models_own_is_told_apart(
         said = said | {"own": dict(zip(("leaking", "patients_unknown"), said["own"], strict=True))}
     assert {key: written[key] for key in ("leaking", "patients_unknown", "own") if key in written} == said
     assert (found.own_parts.leaking, found.own_parts.patients_unknown) == own
+
+
+def test_predicting_nothing_has_no_dice_where_the_model_has_none() -> None:
+    nothing = score_case(np.zeros((8, 8), bool), np.zeros((8, 8), bool), None)
+    figures = region_figures([Row("a", "p", {}, "unseen", "tumour", nothing)])
+    found = _all_background(figures)
+    assert (figures.dice.mean, found.dice, found.missed) == (None, None, 0)
+    tumour = np.eye(8, dtype=bool)
+    figures = region_figures([Row("a", "p", {}, "unseen", "tumour", score_case(tumour, tumour, None))])
+    assert _all_background(figures).dice == 0

@@ -203,7 +203,7 @@ def without_own(warnings: Sequence[ResultWarning]) -> list[ResultWarning]:
 def _all_background(figures: Metrics) -> Baseline:
     """What predicting no tumour anywhere reaches on the same cases."""
     return Baseline(
-        dice=0.0,
+        dice=0.0 if figures.tumour_cases else None,
         ci95=None,
         missed=figures.tumour_cases,
         volume_ratio=None,
