@@ -134,3 +134,16 @@ def test_an_arm_of_another_processor_has_no_training_speed_here(mixed: Leaderboa
     (group,) = ranked(runs).groups
     found = {row.name: (row.training_images_per_second, row.training_minutes) for row in group.arms}
     assert found == {"a": (20.0, 1.0), "b": (20.0, 1.0), "c": (None, None)}
+
+
+@pytest.mark.parametrize(("cases", "gain"), [(1, None), (2, 0.0)])
+def test_what_more_epochs_gain_takes_two_patients_with_a_tumour(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cases: int, gain: float | None
+) -> None:
+    monkeypatch.setattr(leaderboard, "images_per_second", lambda runs: dict.fromkeys(runs, 50.0))
+    run, longer = (evaluated(tmp_path / name, (24, 24), cases, regions=1).folder for name in ("run", "longer"))
+    write_training(run, {})
+    (longer / "config.toml").write_text("[train]\nepochs = 6\n")
+    (group,) = ranked([Entry("alone", (), {0: run}, [run], longer)]).groups
+    found = group.rows[0].longer
+    assert (found and found.gain) == gain

@@ -207,8 +207,9 @@ def _arm_rows(entry: Entry, shown: Shown) -> list[ArmRow]:
 
 
 def _longer(entry: Entry) -> LongerTraining | None:
-    """What more epochs gained over the first seed, on the same patients."""
-    if entry.longer is None:
+    """What more epochs gained over the first seed, on the same patients; None where fewer than two have a tumour."""
+    rows = next(iter(entry.tested.values()))
+    if entry.longer is None or len({row.group for row in rows if row.scores.has_tumour}) < 2:
         return None
     names = {"longer": entry.longer, "as long": first_folder(entry)}
     pairs = [pair for pair in comparison.compare(names, {}, None, "as long").pairs if pair.metric == "dice"]
