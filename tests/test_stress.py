@@ -3,10 +3,12 @@
 import json
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import ndimage
 
 import tumorline
 from tests.conftest import blob
@@ -14,6 +16,7 @@ from tests.sources import save_dicom
 from tumorline.arrays import ImageArray, MaskArray
 from tumorline.config import DataConfig
 from tumorline.data.dataset import load_dataset
+from tumorline.evaluation import robustness
 from tumorline.evaluation.robustness import STRESSES, levels, measure_robustness, stressed
 from tumorline.files import read_csv
 from tumorline.geometry.grid import Grid
@@ -74,6 +77,29 @@ def test_cropping_cuts_the_share_it_says() -> None:
     assert image.shape == (2, 36, 54)
 
 
+@pytest.mark.parametrize("strength", STRESSES["rotation"].strengths)
+def test_square_pixels_turn_as_the_picture_does(strength: float) -> None:
+    turned, moved = stressed("rotation", strength, IMAGE, TRUTH, seed=0)
+    expected = [
+        ndimage.rotate(IMAGE, sign * strength, axes=(-2, -1), reshape=False, order=1, mode="nearest")
+        for sign in (-1, 1)
+    ]
+    (angle,) = (sign * strength for sign, one in zip((-1, 1), expected, strict=True) if (one == turned).all())
+    share = ndimage.rotate(TRUTH.astype(np.float32), angle, axes=(-2, -1), reshape=False, order=1)
+    assert (moved == (share >= 0.5)).all()
+
+
+@pytest.mark.parametrize(("pixel", "shape"), [((1.0, 2.0), (81, 41)), ((2.0, 1.0), (41, 81))])
+def test_pixels_longer_than_wide_turn_in_millimetres(pixel: tuple[float, float], shape: tuple[int, int]) -> None:
+    """A disc around the middle stays what it is; turned in numbers of pixels it would lie askew."""
+    places = np.meshgrid(*(side * (np.arange(size) - size // 2) for size, side in zip(shape, pixel, strict=True)))
+    disc = (np.hypot(*places) < 30).T
+    image = np.stack([disc]).astype(np.float32)
+    _, moved = stressed("rotation", 45, image, disc, 0, pixel)
+    assert (moved != disc).sum() < 0.03 * disc.sum()
+    assert (stressed("rotation", 45, image, disc, 0)[1] != disc).sum() > 0.2 * disc.sum()
+
+
 def test_mirroring_names_its_axis() -> None:
     assert (stressed("mirroring", 1, IMAGE, TRUTH, seed=0)[1] == TRUTH[:, ::-1]).all()
     assert (stressed("mirroring", 2, IMAGE, TRUTH, seed=0)[1] == TRUTH[::-1]).all()
@@ -96,13 +122,23 @@ class Onlooker:
         return np.zeros((1, *grid.shape), bool)
 
 
-def test_a_quarter_turn_swaps_the_sides_of_the_pixels(tmp_path: Path) -> None:
+def test_turns_know_the_sides_of_the_pixels_and_a_quarter_turn_swaps_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     picture, truth = blob(32, 1)
     save_dicom(tmp_path / "images" / "a.dcm", picture.astype(np.uint16), PixelSpacing=[0.5, 0.75])
     (tmp_path / "masks").mkdir()
     Image.fromarray(truth.astype(np.uint8) * 255).save(tmp_path / "masks" / "a.png")
     dataset, model = load_dataset(tmp_path, DataConfig()), Onlooker()
+    pixels = set()
+
+    def watched(*wanted: Any) -> tuple[ImageArray, MaskArray]:
+        pixels.add(wanted[-1])
+        return stressed(*wanted)
+
+    monkeypatch.setattr(robustness, "stressed", watched)
     measure_robustness(model, dataset, [dataset.cases[0].id])  # type: ignore[arg-type]
+    assert pixels == {(1.0, 1.5)}
     told = dict(zip([("unchanged", 0.0), *levels()], model.told, strict=True))
     assert {level for level, spacing in told.items() if spacing == (0.75, 0.5)} == {
         ("quarter_turns", 90),

@@ -9,18 +9,19 @@ import zlib
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from scipy import ndimage
+from scipy import ndimage, special
 
 from tumorline.arrays import ImageArray, MaskArray
 from tumorline.data.case import Case
 from tumorline.data.dataset import Dataset
 from tumorline.evaluation.measured_once import CaseRecord, CaseWork, Progress, measure_once
 from tumorline.geometry.grid import Grid
+from tumorline.geometry.slices import SQUARE, Pixel, pixel_of
 from tumorline.groups import group_of
 from tumorline.inference.model import Model
 from tumorline.metrics.figure import figure_of
@@ -29,7 +30,16 @@ from tumorline.output_folder import Memory
 from tumorline.results import ChangedLevel, Robustness, RobustnessChange, RobustnessLevel
 
 Pair = tuple[ImageArray, MaskArray]
-Change = Callable[[ImageArray, MaskArray, float, np.random.Generator], Pair]
+
+
+class Chance(NamedTuple):
+    """What a change of a case depends on besides its strength."""
+
+    random: np.random.Generator
+    pixel: Pixel
+
+
+Change = Callable[[ImageArray, MaskArray, float, Chance], Pair]
 
 
 @dataclass(frozen=True)
@@ -44,17 +54,17 @@ class Stress:
 COLUMNS = ("case", "patient", "region", "change", "strength", "dice", "missed")
 
 
-def stressed(name: str, strength: float, image: ImageArray, truth: MaskArray, seed: int) -> Pair:
+def stressed(name: str, strength: float, image: ImageArray, truth: MaskArray, seed: int, pixel: Pixel = SQUARE) -> Pair:
     """Apply a change of `STRESSES` to image `(C, *space)` and truth `(..., *space)`; equal seeds give equal results.
 
     Of a volume all slices are changed alike, each in its plane; what a change is measured by is the whole volume's.
     """
-    return STRESSES[name].change(image, truth, strength, np.random.default_rng(seed))
+    return STRESSES[name].change(image, truth, strength, Chance(np.random.default_rng(seed), pixel))
 
 
-def _noise(image: ImageArray, truth: MaskArray, strength: float, random: np.random.Generator) -> Pair:
+def _noise(image: ImageArray, truth: MaskArray, strength: float, chance: Chance) -> Pair:
     deviation = image.std(axis=_space(image), keepdims=True)
-    return _float(image + strength * deviation * random.standard_normal(image.shape)), truth
+    return _float(image + strength * deviation * chance.random.standard_normal(image.shape)), truth
 
 
 def _space(image: ImageArray) -> tuple[int, ...]:
@@ -62,11 +72,11 @@ def _space(image: ImageArray) -> tuple[int, ...]:
     return tuple(range(1, image.ndim))
 
 
-def _blur(image: ImageArray, truth: MaskArray, strength: float, _: np.random.Generator) -> Pair:
+def _blur(image: ImageArray, truth: MaskArray, strength: float, _: Chance) -> Pair:
     return _float(ndimage.gaussian_filter(image, (*[0] * (image.ndim - 2), strength, strength))), truth
 
 
-def _low_resolution(image: ImageArray, truth: MaskArray, strength: float, _: np.random.Generator) -> Pair:
+def _low_resolution(image: ImageArray, truth: MaskArray, strength: float, _: Chance) -> Pair:
     height, width = image.shape[-2:]
     small = (max(1, round(width / strength)), max(1, round(height / strength)))
     planes = (Image.fromarray(plane).resize(small, Image.Resampling.BOX) for plane in _planes(image))
@@ -79,39 +89,48 @@ def _planes(image: ImageArray) -> ImageArray:
     return image.reshape(-1, *image.shape[-2:])
 
 
-def _gamma(image: ImageArray, truth: MaskArray, strength: float, _: np.random.Generator) -> Pair:
+def _gamma(image: ImageArray, truth: MaskArray, strength: float, _: Chance) -> Pair:
     low, span = image.min(axis=_space(image), keepdims=True), np.ptp(image, axis=_space(image), keepdims=True)
     return _float(((image - low) / np.maximum(span, 1e-6)) ** strength * span + low), truth
 
 
-def _bias_field(image: ImageArray, truth: MaskArray, strength: float, random: np.random.Generator) -> Pair:
+def _bias_field(image: ImageArray, truth: MaskArray, strength: float, chance: Chance) -> Pair:
     """A smooth factor between exp(-strength) and exp(strength), from a polynomial of the third degree."""
     down, right = (np.linspace(-1, 1, size) for size in image.shape[-2:])
-    field = np.polynomial.polynomial.polygrid2d(down, right, np.tril(random.uniform(-1, 1, (4, 4)))[::-1])
+    field = np.polynomial.polynomial.polygrid2d(down, right, np.tril(chance.random.uniform(-1, 1, (4, 4)))[::-1])
     field -= (field.max() + field.min()) / 2
     return _float(image * np.exp(strength * field / max(np.abs(field).max(), 1e-6))), truth
 
 
-def _rotation(image: ImageArray, truth: MaskArray, strength: float, random: np.random.Generator) -> Pair:
-    angle = strength * random.choice([-1, 1])
-    turned = ndimage.rotate(image, angle, axes=(-2, -1), reshape=False, order=1, mode="nearest")
-    share = ndimage.rotate(truth.astype(np.float32), angle, axes=(-2, -1), reshape=False, order=1)
-    return _float(turned), share >= 0.5
+def _rotation(image: ImageArray, truth: MaskArray, strength: float, chance: Chance) -> Pair:
+    """Around the middle of the picture, whatever the proportions of its pixels."""
+    angle = strength * chance.random.choice([-1, 1])
+    height, width = chance.pixel
+    cosine, sine = special.cosdg(angle), special.sindg(angle)
+    turn = np.array([[cosine, sine * width / height], [-sine * height / width, cosine]])
+    turned = [_turned_plane(plane, turn, "nearest") for plane in _planes(image)]
+    shares = [_turned_plane(plane, turn, "constant") for plane in _planes(truth.astype(np.float32))]
+    return np.stack(turned).reshape(image.shape), np.stack(shares).reshape(truth.shape) >= 0.5
 
 
-def _quarter_turn(image: ImageArray, truth: MaskArray, strength: float, _: np.random.Generator) -> Pair:
+def _turned_plane(plane: ImageArray, turn: npt.NDArray[np.float64], mode: str) -> ImageArray:
+    middle = (np.array(plane.shape) - 1) / 2
+    return _float(ndimage.affine_transform(plane, turn, middle - turn @ middle, order=1, mode=mode))
+
+
+def _quarter_turn(image: ImageArray, truth: MaskArray, strength: float, _: Chance) -> Pair:
     turns = round(strength / 90)
     image, truth = np.rot90(image, turns, (-2, -1)), np.rot90(truth, turns, (-2, -1))
     return np.ascontiguousarray(image), np.ascontiguousarray(truth)
 
 
-def _mirroring(image: ImageArray, truth: MaskArray, strength: float, _: np.random.Generator) -> Pair:
+def _mirroring(image: ImageArray, truth: MaskArray, strength: float, _: Chance) -> Pair:
     """1 swaps left and right, 2 top and bottom."""
     axis = -round(strength)
     return np.ascontiguousarray(np.flip(image, axis)), np.ascontiguousarray(np.flip(truth, axis))
 
 
-def _jpeg(image: ImageArray, truth: MaskArray, strength: float, _: np.random.Generator) -> Pair:
+def _jpeg(image: ImageArray, truth: MaskArray, strength: float, _: Chance) -> Pair:
     planes = [_through_jpeg(plane, round(strength)) for plane in _planes(image)]
     return np.stack(planes).reshape(image.shape), truth
 
@@ -123,11 +142,11 @@ def _through_jpeg(channel: npt.NDArray[np.float32], quality: int) -> npt.NDArray
     return _float(np.asarray(Image.open(content), np.float32) / 255 * span + low)
 
 
-def _cropping(image: ImageArray, truth: MaskArray, strength: float, random: np.random.Generator) -> Pair:
+def _cropping(image: ImageArray, truth: MaskArray, strength: float, chance: Chance) -> Pair:
     """Cut `strength` per cent of the height and of the width, from one side each."""
     sides = image.shape[-2:]
     kept = [size - round(size * strength / 100) for size in sides]
-    top, left = (int(random.choice([0, size - keep])) for size, keep in zip(sides, kept, strict=True))
+    top, left = (int(chance.random.choice([0, size - keep])) for size, keep in zip(sides, kept, strict=True))
     window = (..., slice(top, top + kept[0]), slice(left, left + kept[1]))
     return np.ascontiguousarray(image[window]), np.ascontiguousarray(truth[window])
 
@@ -183,10 +202,12 @@ def measure_robustness(
 
 def _measure_case(model: Model, dataset: Dataset, case: Case) -> list[ChangeRecord]:
     image, truth, grid = dataset.read(case)
-    seed = zlib.crc32(case.id.encode(errors="surrogateescape"))
+    seed, pixel = zlib.crc32(case.id.encode(errors="surrogateescape")), pixel_of(grid.spacing_mm, "axial")
     records = list[ChangeRecord]()
     for change, strength in [("unchanged", 0.0), *levels()]:
-        worse, moved = (image, truth) if change == "unchanged" else stressed(change, strength, image, truth, seed)
+        worse, moved = (
+            (image, truth) if change == "unchanged" else stressed(change, strength, image, truth, seed, pixel)
+        )
         masks = model.mask(model.complete(worse, dataset.channel_names), _moved(grid, worse, change, strength))
         for region, true, predicted in zip(model.info.regions, moved, masks, strict=True):
             counts = count_overlap(true, predicted)
