@@ -5,6 +5,7 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from tumorline.errors import Interrupted, UserError
 from tumorline.files import read_csv
 from tumorline.formats.nifti import axial_slice, read_volume
 from tumorline.inference.model import Model
+from tumorline.journal import JOURNAL_NAME, hash_inputs
 from tumorline.model_file import read_info
 from tumorline.model_info import Architecture, InputSpec
 from tumorline.regions import CORE, ENHANCING, NESTED, WHOLE
@@ -389,3 +391,65 @@ def test_an_interrupted_batch_goes_on_without_doing_a_case_twice(use: Callable[[
     assert done == 4
     assert [row["whole_tumour_px"] for row in rows] == [DEPTH * 100] * 3
     shutil.rmtree(tmp_path / "out")
+
+
+def stopped_after_one(*given: Path, output: Path, **options: Any) -> None:
+    def stop(_done: int, _total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted):
+        tumorline.predict(given, output=output, progress=stop, **options)
+
+
+def name_frames(folder: Path, names: list[str]) -> None:
+    (folder / "dataset.json").write_text(json.dumps({"channel_names": dict(enumerate(names))}))
+
+
+def test_a_stopped_batch_does_not_go_on_with_other_frames(use: Callable[[Model], Model], tmp_path: Path) -> None:
+    use(model_of(["flair"], ("tumour",), lambda windows: windows))
+    save_frames(tmp_path / "in" / "imagesTs" / "P.nii.gz", [[picture(word)] * DEPTH for word in ("t1", "flair")])
+    name_frames(tmp_path / "in", ["FLAIR", "T1w"])
+    stopped_after_one(tmp_path / "in", output=tmp_path / "out")
+    name_frames(tmp_path / "in", ["T1w", "FLAIR"])
+    with pytest.raises(UserError, match="holds an unfinished 'predict' with other inputs"):
+        tumorline.predict(tmp_path / "in", output=tmp_path / "out")
+
+
+def test_a_stopped_batch_does_not_go_on_under_the_ids_of_others(use: Callable[[Model], Model], tmp_path: Path) -> None:
+    use(model_of(["flair"], ("tumour",), lambda windows: windows))
+    table = tmp_path / "cases.csv"
+    for word in ("flair", "t2"):
+        save_volume(tmp_path / f"{word}.nii.gz", [picture(word)] * DEPTH)
+    table.write_text("id,image\nA,flair.nii.gz\nB,t2.nii.gz\n")
+    stopped_after_one(table, output=tmp_path / "out")
+    table.write_text("id,image\nB,flair.nii.gz\nA,t2.nii.gz\n")
+    with pytest.raises(UserError, match="holds an unfinished 'predict' with other inputs"):
+        tumorline.predict(table, output=tmp_path / "out")
+
+
+def lacking(use: Callable[[Model], Model], channels: list[str]) -> Model:
+    """A model that may do without all but one of these."""
+    spec = InputSpec(channels=channels, may_lack_channels=True)
+    return use(model_of(channels, ("tumour",), lambda windows: windows[:, :1], input=spec))
+
+
+def test_a_stopped_case_does_not_go_on_as_another_channel(use: Callable[[Model], Model], tmp_path: Path) -> None:
+    lacking(use, ["flair", "t2"])
+    scan = save_volume(tmp_path / "a.nii.gz", [picture("flair")] * DEPTH)
+    stopped_after_one(output=tmp_path / "out", channels=[f"flair={scan}"])
+    with pytest.raises(UserError, match="holds an unfinished 'predict' with other inputs"):
+        tumorline.predict(output=tmp_path / "out", channels=[f"t2={scan}"])
+    (row,) = tumorline.predict(output=tmp_path / "out", channels=[f"flair={scan}"])
+    assert row["tumour_px"] == DEPTH * 100
+
+
+def test_a_folder_that_knew_its_inputs_by_content_alone_is_of_other_inputs(four: Model, tmp_path: Path) -> None:
+    save_scan(tmp_path / "in", "A")
+    stopped_after_one(tmp_path / "in", output=tmp_path / "out")
+    journal = tmp_path / "out" / JOURNAL_NAME
+    first, *others = journal.read_text().splitlines()
+    header = json.loads(first)
+    header["identity"]["inputs"] = hash_inputs(tmp_path / "in" / f"A_{word}.nii.gz" for word in WORDS)
+    journal.write_text("\n".join([json.dumps(header), *others]))
+    with pytest.raises(UserError, match="holds an unfinished 'predict' with other inputs"):
+        tumorline.predict(tmp_path / "in", output=tmp_path / "out")

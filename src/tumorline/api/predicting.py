@@ -175,18 +175,23 @@ def write_predictions(
     labels = region_labels(loaded.info.regions, how.enhancing_label)
     jobs = how.list_jobs(given, loaded)
     predictor = _predictor(loaded, labels, jobs, how)
-    files = [path for job in jobs for path in job.files]
     output = Path(how.output) if how.output else None
     if output:
-        refuse_inputs_in(output, files)
+        refuse_inputs_in(output, [path for job in jobs for path in job.files])
     settings = hash_settings(**how.settings(loaded))
-    identity = {"inputs": hash_inputs(files), "model": loaded.fingerprint, "settings": settings}
+    identity = {"inputs": _hash_jobs(jobs), "model": loaded.fingerprint, "settings": settings}
     purpose = Purpose("predict", identity, "predictions")
     with open_output(output, purpose, how.overwrite) as folder, _carried_out(loaded, jobs, how.ray) as rows_of:
         rows = prediction.predict(jobs, predictor, folder, how.progress, rows_of)
     if any(row.get("segmentation") for row in rows):
         how.notify(IDENTIFIED)
     return folder.path, rows
+
+
+def _hash_jobs(jobs: Sequence[PredictionJob]) -> str:
+    """One hash of what is read, as what, and of where its results go."""
+    told = [[hash_inputs(job.files), job.target.as_posix(), job.planes, job.channels] for job in jobs]
+    return hash_settings(jobs=told)
 
 
 @contextmanager
