@@ -83,7 +83,7 @@ def picture(word: str) -> np.ndarray:
 
 
 def save_scan(
-    folder: Path, name: str, words: list[str] = WORDS, spacing: tuple[float, float, float] = (2, 1, 5)
+    folder: Path, name: str, words: list[str] = WORDS, spacing: tuple[float, float, float] = (2, 2, 2.5)
 ) -> None:
     for word in words:
         save_volume(folder / f"{name}_{word}.nii.gz", [picture(word)] * DEPTH, spacing)
@@ -120,7 +120,7 @@ def test_a_folder_of_scans_is_predicted_by_the_names_of_its_files(four: Model, t
     one, other = nib.load(first["mask"]), nib.load(tmp_path / "in" / "BraTS_001" / "BraTS_001_flair.nii.gz")
     assert np.array_equal(one.affine, other.affine)
     assert one.shape == other.shape
-    assert Image.open(first["overlay"]).size == (SIDE + SIDE + 2 * SIDE, 2 * SIDE)
+    assert Image.open(first["overlay"]).size == (3 * SIDE, SIDE)
     assert f"t2={tmp_path / 'in' / 'BraTS_001' / 'BraTS_001_t2.nii.gz'}" in first["channels"]
 
 
@@ -330,7 +330,7 @@ def test_a_models_post_processing_is_in_its_masks(use: Callable[[Model], Model],
 def test_a_channel_of_other_geometry_is_laid_on_the_first_and_said(four: Model, tmp_path: Path) -> None:
     save_scan(tmp_path / "in", "A")
     thin = [plane for plane in [picture("t2")] * DEPTH for _ in range(5)]
-    t2 = save_volume(tmp_path / "in" / "A_t2.nii.gz", thin, (2, 1, 1))
+    t2 = save_volume(tmp_path / "in" / "A_t2.nii.gz", thin, (2, 2, 0.5))
     (row,) = tumorline.predict(tmp_path / "in", output=tmp_path / "out")
     assert row["note"].startswith(f"{t2}: resampled onto the grid of A_flair.nii.gz (16 x 16 x 3 against 16 x 16 x 15)")
     assert np.array_equal(slices_of(Path(row["mask"])), [EXPECTED] * DEPTH)
