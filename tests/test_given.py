@@ -13,7 +13,12 @@ import tumorline
 from tests import sources
 from tests.conftest import blob
 from tumorline.errors import UserError
+from tumorline.geometry.grid import Grid
+from tumorline.inference.jobs import list_jobs
 from tumorline.inference.model import Model, load
+
+WIDE = (0.5, 1.0)
+"""From top to bottom and from left to right, in mm: pixels twice as wide as high."""
 
 
 @pytest.fixture(scope="module")
@@ -125,3 +130,115 @@ def test_spacing_has_to_fit(model: Model, grey: Any, tmp_path: Path) -> None:
             tumorline.predict_array(given, model, spacing_mm=spacing)
     with pytest.raises(UserError, match="tta is that of the model"):
         tumorline.predict_array(grey, model, tta="flips")
+
+
+def wide_picture(grey: Any, path: Path) -> Any:
+    """A disc whose columns are twice as far apart as its rows; the picture as it is written."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(grey[:, ::2]).save(path)
+    return grey[:, ::2]
+
+
+def outlined(model: Model, given: Any) -> Any:
+    """In its proportions, which is not what square pixels give."""
+    mask = model.mask(given, Grid(given.shape, WIDE))
+    assert not np.array_equal(mask, model.mask(given))
+    return mask
+
+
+def test_the_pixels_that_a_row_of_a_table_states_are_seen(model: Model, grey: Any, tmp_path: Path) -> None:
+    expected = outlined(model, wide_picture(grey, tmp_path / "a.png"))
+    (tmp_path / "cases.csv").write_text("id,image,Spacing mm\nq,a.png,0.5x1.0\n")
+    assert np.array_equal(model.mask(tmp_path / "cases.csv"), expected)
+    found = tumorline.predict_array(tmp_path / "cases.csv", model)
+    assert found["tumour_mm2"] == pytest.approx(0.5 * found["tumour_px"])
+
+
+@pytest.mark.parametrize(
+    ("image", "table", "written"),
+    [
+        ("a.png", "patients.csv", "a"),
+        ("images/a.png", "patients.csv", "a"),
+        ("images/p1/a_image.png", "patients.csv", "p1/a_image"),
+        ("p1/a_image.png", "Patients.csv", "p1/a"),
+        ("train/images/a.png", "patients.csv", "train/a"),
+        ("train/images/a.png", "train/patients.csv", "a"),
+        ("train_images/a.png", "patients.csv", "train_images/a"),
+    ],
+)
+def test_the_pixels_that_a_folder_states_are_seen(
+    model: Model, tiny_run: Path, grey: Any, tmp_path: Path, image: str, table: str, written: str
+) -> None:
+    expected = outlined(model, wide_picture(grey, tmp_path / "in" / image))
+    wide_picture(255 - grey, (tmp_path / "in" / image).with_name("other.png"))
+    (tmp_path / "in" / table).write_text(f"id,patient,spacing_mm\n{written},P1,0.5 x 1.0\n")
+    rows = {Path(row["input"]).stem: row for row in tumorline.predict(tmp_path / "in", tiny_run, tmp_path / "out")}
+    mask = rows[Path(image).stem]["mask"]
+    assert np.array_equal(np.asarray(Image.open(mask)) > 0, expected[0])
+    assert [job.spacing_mm for job in list_jobs([tmp_path / "in"]) if job.path.stem == "other"] == [None]
+
+
+def test_a_table_before_a_header_and_a_header_before_nothing(model: Model, grey: Any, tmp_path: Path) -> None:
+    sources.save_dicom(tmp_path / "a.dcm", grey.astype(np.uint16), PixelSpacing=[2, 2])
+    (tmp_path / "cases.csv").write_text("id,image,spacing_mm\nq,a.dcm,0.5x1.0\n")
+    for path, pixel_mm2 in ((tmp_path / "a.dcm", 4), (tmp_path / "cases.csv", 0.5)):
+        found = tumorline.predict_array(path, model)
+        assert found["tumour_mm2"] == pytest.approx(pixel_mm2 * found["tumour_px"])
+
+
+def test_a_table_that_says_nothing_of_pixels_is_not_asked(grey: Any, tmp_path: Path) -> None:
+    Image.fromarray(grey).save(tmp_path / "a.png")
+    for text in ("name,age\nx,3\n", "id,patient\nb,P1\nc,p1\n", "not,a\ntable,at,all\n", '"'):
+        (tmp_path / "patients.csv").write_text(text)
+        assert [job.spacing_mm for job in list_jobs([tmp_path])] == [None]
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("id,spacing_mm\nb,1x2\n", "0 of its 1 row mean one of the 1 names in "),
+        ("id,spacing_mm\na,1x2x3\n", "case 'a': spacing_mm is '1x2x3'; expected one or two positive numbers"),
+        ("patient,spacing_mm\na,1x2\n", "patients.csv: column id is missing"),
+    ],
+)
+def test_a_table_of_pixels_that_does_not_fit_the_pictures_is_one_line(
+    grey: Any, tmp_path: Path, table: str, message: str
+) -> None:
+    Image.fromarray(grey).save(tmp_path / "a.png")
+    (tmp_path / "patients.csv").write_text(table)
+    with pytest.raises(UserError) as refused:
+        list_jobs([tmp_path])
+    assert message in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_row_with_pixels_that_mean_nothing_costs_only_itself(grey: Any, tmp_path: Path) -> None:
+    Image.fromarray(grey).save(tmp_path / "a.png")
+    volume = sources.save_volume(tmp_path / "v.nii.gz", [grey] * 2)
+    table = tmp_path / "cases.csv"
+    table.write_text(f"id,image,spacing_mm\np,a.png,0.5x1.0\nq,a.png,wide\nr,a.png,\ns,{volume},1x1x3\n")
+    jobs = list_jobs([table])
+    assert [job.spacing_mm for job in jobs] == [WIDE, None, None, None]
+    wrong = f"case 'q': spacing_mm is 'wide'; expected one or two positive numbers (line 3 of {table})"
+    assert [job.problem for job in jobs] == ["", wrong, "", ""]
+
+
+def test_a_grid_is_that_of_a_picture_that_states_none(model: Model, grey: Any, tmp_path: Path) -> None:
+    wide = wide_picture(grey, tmp_path / "a.png")
+    grid = Grid(wide.shape, WIDE)
+    assert np.array_equal(model.mask(tmp_path / "a.png", grid), outlined(model, wide))
+    path = sources.save_dicom(tmp_path / "a.dcm", wide.astype(np.uint16), PixelSpacing=None)
+    assert np.array_equal(model.mask(path, grid), model.mask(pydicom.dcmread(path), grid))
+    assert not np.array_equal(model.mask(path, grid), model.mask(path))
+    with pytest.raises(UserError, match=r"a\.png: its sides are \(48, 24\), those of the grid \(24, 24\)"):
+        model.mask(tmp_path / "a.png", Grid((24, 24), WIDE))
+
+
+def test_a_grid_beside_one_that_is_stated_is_refused(model: Model, grey: Any, tmp_path: Path) -> None:
+    slice_ = sources.save_dicom(tmp_path / "a.dcm", grey.astype(np.uint16))
+    Image.fromarray(grey).save(tmp_path / "a.png")
+    (tmp_path / "cases.csv").write_text("id,image,spacing_mm\nq,a.png,0.5x1.0\n")
+    volume = sources.save_volume(tmp_path / "v.nii.gz", [grey] * 2)
+    for given in (slice_, pydicom.dcmread(slice_), volume, tmp_path / "cases.csv"):
+        with pytest.raises(UserError, match="states its own grid; leave out grid"):
+            model.mask(given, Grid((48, 48), WIDE))

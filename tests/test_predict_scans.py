@@ -427,6 +427,17 @@ def test_a_stopped_batch_does_not_go_on_under_the_ids_of_others(use: Callable[[M
         tumorline.predict(table, output=tmp_path / "out")
 
 
+def test_a_stopped_batch_does_not_go_on_with_other_pixels(use: Callable[[Model], Model], tmp_path: Path) -> None:
+    use(model_of([], ("tumour",), lambda windows: windows[:, :1]))
+    Image.fromarray(picture("flair").astype(np.uint8)).save(tmp_path / "a.png")
+    table = tmp_path / "patients.csv"
+    table.write_text("id,spacing_mm\na,1\n")
+    stopped_after_one(tmp_path, output=tmp_path / "out")
+    table.write_text("id,spacing_mm\na,1x2\n")
+    with pytest.raises(UserError, match="holds an unfinished 'predict' with other inputs"):
+        tumorline.predict(tmp_path, output=tmp_path / "out")
+
+
 def lacking(use: Callable[[Model], Model], channels: list[str]) -> Model:
     """A model that may do without all but one of these."""
     spec = InputSpec(channels=channels, may_lack_channels=True)

@@ -190,7 +190,7 @@ def write_predictions(
 
 def _hash_jobs(jobs: Sequence[PredictionJob]) -> str:
     """One hash of what is read, as what, and of where its results go."""
-    told = [[hash_inputs(job.files), job.target.as_posix(), job.planes, job.channels] for job in jobs]
+    told = [[hash_inputs(job.files), job.target.as_posix(), job.planes, job.channels, job.spacing_mm] for job in jobs]
     return hash_settings(jobs=told)
 
 

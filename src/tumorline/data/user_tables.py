@@ -3,6 +3,7 @@
 Wherever a table leaves it open what is meant, it is refused.
 """
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
@@ -43,6 +44,23 @@ def stated_patient(row: Mapping[str, str]) -> str:
     """The patient as a row writes it, the group before the single one; empty where it is unknown."""
     cells = (row.get(column, "") for column in ("patient_group", "patient"))
     return next((cell for cell in cells if not says_nothing(cell)), "")
+
+
+def stated_spacing(row: Mapping[str, str], name: str) -> tuple[float, float] | None:
+    """From top to bottom and from left to right, where a row states the size of a pixel. Raises UserError for no size.
+
+    One number is that of a square.
+    """
+    text = row.get("spacing_mm", "")
+    if says_nothing(text):
+        return None
+    try:
+        values = [float(part) for part in text.replace(",", ".").replace("x", " ").split()]
+    except ValueError:
+        values = []
+    if len(values) not in (1, 2) or not all(0 < value < math.inf for value in values):
+        raise UserError(f"case '{name}': spacing_mm is '{text}'; expected one or two positive numbers")
+    return (values[0], values[-1])
 
 
 def refuse_two_spellings(path: Path, stated: Iterable[str]) -> None:

@@ -35,15 +35,26 @@ class GivenImage(NamedTuple):
 
 
 def read_given(given: Any, model: "Model", grid: Grid | None = None) -> GivenImage:
-    """Raises UserError for what is no image, for another number of channels, and for what cannot be read."""
+    """The image, on its own grid or else on `grid`.
+
+    Raises UserError for what is no image, for another number of channels, for what cannot be read, and for a grid that
+    does not fit or stands beside the image's own.
+    """
     if isinstance(given, str | Path):
-        return _from_path(Path(given), model)
+        return _on_grid(_from_path(Path(given), model), grid)
     if is_dataset(given):
-        return _from_dataset(given)
-    image = to_channels(given, model.info.image_channels)
-    if grid is not None and grid.shape != image.shape[1:]:
-        raise UserError(f"image: its sides are {image.shape[1:]}, those of the grid {grid.shape}")
-    return GivenImage(image, grid, "image")
+        return _on_grid(_from_dataset(given), grid)
+    return _on_grid(GivenImage(to_channels(given, model.info.image_channels), None, "image"), grid)
+
+
+def _on_grid(given: GivenImage, grid: Grid | None) -> GivenImage:
+    if grid is None:
+        return given
+    if given.grid is not None:
+        raise UserError(f"{given.name}: states its own grid; leave out grid")
+    if grid.shape != given.image.shape[1:]:
+        raise UserError(f"{given.name}: its sides are {given.image.shape[1:]}, those of the grid {grid.shape}")
+    return given._replace(grid=grid)
 
 
 def is_dataset(given: Any) -> bool:
@@ -79,7 +90,7 @@ def spaced_grid(shape: Sequence[int], spacing_mm: Sequence[float]) -> Grid:
 def read_picture(job: PredictionJob, model: "Model") -> GivenImage:
     """A file that holds all channels is read as its layout says; otherwise each is a file of its own."""
     image = model.complete(read_image(_picture_case(job, model)), job.channels)
-    spacing_mm = spacing_of_picture(job.path)
+    spacing_mm = job.spacing_mm or spacing_of_picture(job.path)
     return GivenImage(image, Grid(image.shape[1:], spacing_mm) if spacing_mm else None, job.path)
 
 

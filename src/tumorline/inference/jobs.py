@@ -46,6 +46,8 @@ class PredictionJob:
     """Of DICOM slices the series of each channel, whose first files `images` then are."""
     channels: tuple[str, ...] = ()
     """Of which of the model's channels they are, where the case lacks others; empty where it has all."""
+    spacing_mm: tuple[float, float] | None = None
+    """Of a picture the size of a pixel as a table states it, which counts before its header."""
 
     @property
     def path(self) -> Path:
@@ -142,7 +144,10 @@ def _jobs_of_folder(
         found = len(selection.images) + len(scans) + len(of_series)
         notify(f"{given}: images only, {found} of them; left out are {selection.remark}")
     locked = [PredictionJob((path,), path.relative_to(given), problem=why) for path, why in selection.problems.items()]
-    single = [PredictionJob((path,), without_suffix(path.relative_to(given))) for path in selection.images]
+    single = [
+        PredictionJob((path,), without_suffix(path.relative_to(given)), spacing_mm=selection.spacings_mm.get(path))
+        for path in selection.images
+    ]
     return [*single, *map(_job_of_scan, scans), *map(_job_of_series, of_series), *locked]
 
 
@@ -189,7 +194,9 @@ def _require_names(channels: Channels, where: str) -> None:
 
 
 def _job_of_scan(scan: Scan) -> PredictionJob:
-    return PredictionJob(scan.images, scan.name, scan.planes, scan.problem, channels=scan.channels)
+    return PredictionJob(
+        scan.images, scan.name, scan.planes, scan.problem, channels=scan.channels, spacing_mm=scan.spacing_mm
+    )
 
 
 def _job_of_series(scan: SeriesScan) -> PredictionJob:

@@ -186,16 +186,18 @@ class Model:
                 the feet up; with one channel `(H, W)` or colours `(H, W, 3)` as well. Or a path to a picture, a DICOM
                 slice, a NIfTI volume, a folder of DICOM slices, or a folder with the volumes of a scan. Or a pydicom
                 dataset of one frame.
-            grid: Of an array the grid that it lies on. A network of three axes needs its spacing; one of slices cuts a
-                volume as it was acquired where slices lie far apart; limits of the post-processing in ml need its
-                affine. Files state their own.
+            grid: Of an array, and of a picture that states no spacing, the grid that it lies on. A network of three
+                axes needs its spacing; one of slices sees pixels in their proportions, and cuts a volume as it was
+                acquired where slices lie far apart; limits of the post-processing in ml need its affine. Other files
+                state their own.
 
         Returns:
             A boolean array `(R, *space)`: for each of `info.regions` a mask of the size of the image. That of a volume
             from a file lies as `(R, D, H, W)`, slices from the feet up, front first, the patient's right first.
 
         Raises:
-            UserError: For what is no image, for another number of channels, and for a file that cannot be read.
+            UserError: For what is no image, for another number of channels, for a file that cannot be read, and for a
+                grid where a file states its own.
         """
         given = read_given(image, self, grid)
         return self.masks(self.answer(given.image, given.name, given.grid).probability, given.grid)

@@ -6,8 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from tumorline.data.layouts.gather import Scan, channel_meant, channels_there, common_name, stating_channels
-from tumorline.data.user_tables import read_rows_of_cases
+from tumorline.data.user_tables import read_rows_of_cases, stated_spacing
 from tumorline.errors import UserError
+from tumorline.formats.nifti import is_volume
 from tumorline.user_text import written_path
 
 PREFIX = "image"
@@ -66,5 +67,14 @@ def _scan_of_row(path: Path, line: int, row: Mapping[str, str], columns: Sequenc
     name = Path((row.get("id") or common_name(images)).replace("\\", "/"))
     if name.is_absolute() or ".." in name.parts:
         raise UserError(f"{path}: line {line} has the id '{row['id']}'; expected a name without '..' or a root")
-    lost = [image for image in images if not image.is_file()]
-    return Scan(Path(name), images, problem=f"{lost[0]}: no such file (line {line} of {path})" if lost else "")
+    try:
+        return Scan(name, images, spacing_mm=_pixel_of(images, row, name.as_posix()))
+    except UserError as error:
+        return Scan(name, images, problem=f"{error} (line {line} of {path})")
+
+
+def _pixel_of(images: Sequence[Path], row: Mapping[str, str], name: str) -> tuple[float, float] | None:
+    """As a row states it, of pictures. Raises UserError where a file is not there, and for no size."""
+    if lost := [image for image in images if not image.is_file()]:
+        raise UserError(f"{lost[0]}: no such file")
+    return None if is_volume(images[0]) else stated_spacing(row, name)

@@ -35,6 +35,8 @@ class Scan:
     """Why it lacks a channel or has one twice; empty where it does not."""
     channels: tuple[str, ...] = ()
     """Of which channels the images are, where it lacks some and may; empty where it has all."""
+    spacing_mm: tuple[float, float] | None = None
+    """Of pictures the size of a pixel as a table states it."""
 
 
 @dataclass

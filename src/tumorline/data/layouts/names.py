@@ -79,6 +79,14 @@ def name_below(file: Path, folder: Path) -> str:
     return normalised(without_suffix(file).as_posix().removeprefix(folder.as_posix().rstrip("/") + "/"))
 
 
+def without_image_folders(name: str) -> str:
+    """The name without what its folders say of image: 'train/images/x' is 'train/x', 'images_a/x' is 'a/x'."""
+    *above, stem = name.split("/")
+    said = [read_folder_name(folder) for folder in above]
+    kept = ["_".join(one.key) if one and one.kind == "image" else own for own, one in zip(above, said, strict=True)]
+    return "/".join((*filter(None, kept), stem))
+
+
 def read_folder_name(name: str) -> FolderName | None:
     """'images', 'train_masks' or 'GroundTruth'; None where a name says neither image nor mask, or both."""
     words = folder_words(name)

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tumorline.data.layouts.brats import sequence_in_name
@@ -10,6 +10,7 @@ from tumorline.data.layouts.contents import Contents
 from tumorline.data.layouts.gather import sequence_of_volume
 from tumorline.data.layouts.names import is_in_mask_folder, name_below, says_mask
 from tumorline.data.layouts.nnunet import is_in_nnunet_folder
+from tumorline.data.layouts.stated_pixels import Spacings, stated_pixels
 
 OVERLAY = "_overlay"
 
@@ -22,6 +23,8 @@ class Selection:
     left_out: Mapping[Path, str]
     problems: Mapping[Path, str]
     """Folders that could not be listed, with what is said of them."""
+    spacings_mm: Spacings = field(default_factory=dict)
+    """Of the pictures whose pixels a table states."""
 
     @property
     def remark(self) -> str:
@@ -34,7 +37,8 @@ class Selection:
 def select_images(contents: Contents, channel: str = "") -> Selection:
     """The images and volumes below a folder, without masks, earlier results and what no reader knows.
 
-    Volumes whose names state another sequence than `channel` are left out where that is known.
+    Volumes whose names state another sequence than `channel` are left out where that is known. Raises UserError as
+    `stated_pixels`.
     """
     images = {*contents.pictures, *contents.matlab_files, *contents.volumes}
     left_out = {file: _other_kind(file) for file in contents.files if file not in images}
@@ -44,7 +48,8 @@ def select_images(contents: Contents, channel: str = "") -> Selection:
         file for file in (*contents.pictures, *contents.matlab_files, *contents.volumes) if file not in left_out
     )
     problems = {Path(f.files[0]): f.message for f in contents.tree.findings if f.severity == "error"}
-    return Selection(kept, left_out, problems)
+    pictures = [file for file in contents.pictures if file not in left_out]
+    return Selection(kept, left_out, problems, stated_pixels(contents, pictures))
 
 
 def _no_scan(contents: Contents, file: Path, channel: str) -> str:

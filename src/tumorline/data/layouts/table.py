@@ -1,6 +1,5 @@
 """A CSV with one row per case, and the `patients.csv` that may stand beside pictures."""
 
-import math
 import os
 import re
 from collections import Counter
@@ -15,10 +14,10 @@ from tumorline.data.finding import Finding
 from tumorline.data.layouts.contents import Contents, Listing
 from tumorline.data.layouts.listed_volumes import holds_volumes, list_scans
 from tumorline.data.layouts.volumes import REGION_WORDS, SEQUENCE_WORDS, plain_word
-from tumorline.data.user_tables import read_rows_of_cases, rows_by_name, stated_patient
+from tumorline.data.user_tables import read_rows_of_cases, rows_by_name, stated_patient, stated_spacing
 from tumorline.errors import UserError
 from tumorline.formats.decode import PICTURE_SUFFIXES
-from tumorline.user_text import Rows, says_nothing, written_path
+from tumorline.user_text import Rows, written_path
 
 KNOWN_COLUMNS = {"id", "patient", "patient_group", "mask", "class_name", "split", "fold", "spacing_mm"}
 ONE_LABEL = "but the masks of this source have one label"
@@ -178,7 +177,7 @@ def read_patients(path: Path, names: Collection[str], where: str) -> tuple[dict[
 
     Raises UserError for a table that names little of what is there, and for rows that contradict one another.
     """
-    table = _beside(path)
+    table = table_beside(path)
     if table is None:
         return {}, []
     rows = read_rows_of_cases(table, required={"id"})
@@ -191,7 +190,7 @@ def read_patients(path: Path, names: Collection[str], where: str) -> tuple[dict[
     return found, [Finding("rows_without_file", "info", message, (str(table),))]
 
 
-def _beside(path: Path) -> Path | None:
+def table_beside(path: Path) -> Path | None:
     """The table of a name, whatever its capitals and its kind. Raises UserError where there are two."""
     names = {path.with_suffix(suffix).name for suffix in TABLE_SUFFIXES}
     folder = path.parent
@@ -212,18 +211,6 @@ def case_from_row(name: str, image: Path, mask: Path | None, row: Row) -> Case:
         class_name=row.get("class_name", ""),
         part=row.get("split", ""),
         fold=row.get("fold", ""),
-        spacing_mm=_spacing(row.get("spacing_mm", ""), name),
+        spacing_mm=stated_spacing(row, name),
         attributes=attributes,
     )
-
-
-def _spacing(text: str, name: str) -> tuple[float, ...] | None:
-    if says_nothing(text):
-        return None
-    try:
-        values = [float(part) for part in text.replace(",", ".").replace("x", " ").split()]
-    except ValueError:
-        values = []
-    if len(values) not in (1, 2) or not all(0 < value < math.inf for value in values):
-        raise UserError(f"case '{name}': spacing_mm is '{text}'; expected one or two positive numbers")
-    return (values[0], values[-1])
