@@ -1,8 +1,10 @@
 import errno
+import json
 import os
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,12 +12,14 @@ import numpy as np
 import pytest
 
 from tests.conftest import PairFolder
+from tests.sources import save_volume
 from tumorline.config import DataConfig
 from tumorline.data.dataset import Dataset, load_dataset
 from tumorline.errors import UserError
 from tumorline.network_input import cache, fit
 from tumorline.network_input.built_folder import create_array
 from tumorline.network_input.cache import cache_key, open_cache
+from tumorline.network_input.volume_cache import open_volume_cache, volume_cache_key
 
 
 @pytest.fixture
@@ -158,3 +162,31 @@ def test_the_room_is_kept_before_anything_is_written(tmp_path: Path) -> None:
     array = create_array(tmp_path / "x.npy", np.uint8, (64, 1024))
     assert (tmp_path / "x.npy").stat().st_blocks * 512 >= array.nbytes
     assert not np.load(tmp_path / "x.npy").any()
+
+
+def volumes(folder: Path, spacing: tuple[float, float, float]) -> Dataset:
+    """One scan of 4 slices of 12 x 8 voxels, whatever its header says of their size."""
+    slices = [np.pad(np.full((8, 4), 100 + number), 2) for number in range(4)]
+    mask = [np.pad(np.ones((2, 2)), ((5, 5), (3, 3)))] * 4
+    save_volume(folder / "images" / "UPENN-GBM-00001.nii.gz", [*slices], spacing)
+    save_volume(folder / "masks" / "UPENN-GBM-00001.nii.gz", [*mask], spacing)
+    settings = DataConfig(window=(8, 8, 8), voxel_mm=(1, 1, 1), cache=str(folder / "cache"))
+    return load_dataset(folder, settings)
+
+
+def test_volumes_whose_headers_were_corrected_are_decoded_again(tmp_path: Path) -> None:
+    sides = []
+    for spacing in ((1, 1, 1), (2, 2, 2), (1, 1, 3), (1, 1, 1)):
+        (case,) = open_volume_cache(volumes(tmp_path, spacing)).cases
+        box = [along.stop - along.start for along in case.placement.box]
+        millimetres = [length * side for length, side in zip(box, (spacing[2], *spacing[:2]), strict=True)]
+        sides.append((list(case.placement.spaced), millimetres))
+    assert [spaced for spaced, _ in sides] == [millimetres for _, millimetres in sides]
+
+
+def test_the_key_of_volumes_of_1_mm_is_as_it_was(tmp_path: Path) -> None:
+    dataset = volumes(tmp_path, (1, 1, 1))
+    (fact,) = dataset.facts
+    settings = {"voxel_mm": [1.0, 1.0, 1.0], "regions": ["tumour"], "version": [1, fit.VERSION]}
+    content = [settings, [[fact.case_id, fact.image_hash, fact.mask_hash]]]
+    assert volume_cache_key(dataset) == sha256(json.dumps(content).encode()).hexdigest()[:24]

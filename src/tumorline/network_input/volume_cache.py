@@ -25,6 +25,8 @@ from tumorline.user_folders import default_folder
 VERSION = 1
 """Of what stands in the cache of equal volumes and settings."""
 INDEX = "cases.json"
+USUAL_MM = (1.0, 1.0, 1.0)
+"""Spacing of BraTS's volumes, which is no part of the key: a training that began before there was any goes on."""
 
 
 class CachedVolume(NamedTuple):
@@ -47,8 +49,11 @@ class VolumeCache:
 
 
 def volume_cache_key(dataset: Dataset) -> str:
-    """Hash over the content of all cases in order, the spacing and the version of the preprocessing."""
-    settings = {"voxel_mm": dataset.settings.voxel_mm, "regions": dataset.regions, "version": [VERSION, fit.VERSION]}
+    """Hash over the content of all cases in order, their spacing and the network's, and the preprocessing's version."""
+    settings: dict[str, object] = {"voxel_mm": dataset.settings.voxel_mm, "regions": dataset.regions}
+    settings |= {"version": [VERSION, fit.VERSION]}
+    spacings = {case.id: own for case in dataset.cases if (own := dataset.spacing_mm(case)) != USUAL_MM}
+    settings |= {"spacings": spacings} if spacings else {}
     content = [[fact.case_id, fact.image_hash, fact.mask_hash] for fact in dataset.facts]
     return sha256(json.dumps([settings, content]).encode()).hexdigest()[:24]
 
