@@ -8,7 +8,7 @@ import pytest
 from tumorline.config import Config, Postprocessing, load_config
 from tumorline.data.label_convention import SCHEMES
 from tumorline.errors import UserError
-from tumorline.inference.label_map import from_labels, region_labels, to_labels
+from tumorline.inference.label_map import from_labels, region_labels, to_labels, written_order
 from tumorline.inference.post import describe_postprocessing, postprocess
 from tumorline.regions import CORE, NESTED, WHOLE
 
@@ -50,6 +50,25 @@ def test_other_regions_are_counted_from_1(names: tuple[str, ...], expected: dict
     if names[0] == "cyst":
         masks = np.stack([masks[0], masks[1] & ~masks[0]])
     assert np.array_equal(from_labels(to_labels(masks, region_labels(names)), region_labels(names)), masks)
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("whole_tumour", "oedema", "necrosis"), [1, 2, 3, 2, 1]),
+        (("oedema", "necrosis", "whole_tumour"), [3, 1, 2, 1, 3]),
+        (("necrosis", "whole_tumour", "oedema"), [2, 3, 3, 3, 2]),
+    ],
+)
+def test_regions_inside_the_whole_tumour_are_kept(names: tuple[str, ...], expected: list[int]) -> None:
+    drawn = {"whole_tumour": [1, 1, 1, 1, 1], "oedema": [0, 1, 1, 1, 0], "necrosis": [0, 0, 1, 0, 0]}
+    masks = np.array([drawn[name] for name in names], bool)
+    assert to_labels(masks, region_labels(names)).tolist() == expected
+
+
+def test_of_nested_regions_and_others_the_nested_ones_are_written_first() -> None:
+    names = ("cyst", "tumour_core", "oedema", "whole_tumour")
+    assert written_order(region_labels(names)) == ["whole_tumour", "tumour_core", "cyst", "oedema"]
 
 
 def test_an_inner_region_counts_only_where_the_outer_one_is() -> None:

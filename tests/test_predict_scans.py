@@ -360,8 +360,26 @@ def test_regions_that_overlap_without_nesting_are_said(use: Callable[[Model], Mo
     use(model_of(["flair"], ("cyst", "oedema"), lambda windows: np.concatenate([windows, windows], 1)))
     Image.fromarray(picture("flair").astype(np.uint8)).save(tmp_path / "a.png")
     (row,) = tumorline.predict(tmp_path / "a.png", output=tmp_path / "out")
-    assert row["note"] == "regions overlap in 100 places, where the map of labels holds the last of them"
+    assert (
+        row["note"] == "regions overlap in 100 places, where the map of labels holds the last one there of cyst, oedema"
+    )
     assert (row["cyst_px"], row["oedema_px"], row["tumour_px"]) == (100, 100, 100)
+
+
+def test_a_region_inside_the_whole_tumour_is_written_over_it(use: Callable[[Model], Model], tmp_path: Path) -> None:
+    def oedema_is_its_upper_rows(windows: np.ndarray) -> np.ndarray:
+        whole = windows - 1
+        inner = np.where(np.arange(SIDE)[:, None] < 5, whole, -1)
+        return np.concatenate([inner, whole], 1).astype(np.float32)
+
+    use(model_of(["flair"], ("oedema", WHOLE), oedema_is_its_upper_rows))
+    Image.fromarray(picture("flair").astype(np.uint8)).save(tmp_path / "a.png")
+    (row,) = tumorline.predict(tmp_path / "a.png", output=tmp_path / "out")
+    upper = square(10) & (np.arange(SIDE)[:, None] < 5)
+    assert np.array_equal(np.asarray(Image.open(row["mask"])), np.select([upper, square(10)], [1, 2]))
+    assert row["note"] == (
+        "regions overlap in 30 places, where the map of labels holds the last one there of whole_tumour, oedema"
+    )
 
 
 def test_volumes_that_are_called_as_sequences_are_told_apart(use: Callable[[Model], Model], tmp_path: Path) -> None:

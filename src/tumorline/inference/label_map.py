@@ -1,6 +1,6 @@
 """Regions as one map of labels that exclude one another, and back."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -37,12 +37,17 @@ def _own_labels(regions: Sequence[str], enhancing_label: int) -> dict[str, int]:
 
 
 def to_labels(masks: MaskArray, labels: Mapping[str, Sequence[int]]) -> LabelArray:
-    """One map `(*space)` of the masks `(R, *space)`; where regions overlap that do not nest, the last is kept."""
+    """One map `(*space)` of the masks `(R, *space)`; where regions overlap, the last in `written_order` is kept."""
     found = np.zeros(masks.shape[1:], np.uint8)
     names = list(labels)
-    for name in sorted(names, key=lambda name: NESTED.index(name) if name in NESTED else -1):
+    for name in written_order(names):
         found[masks[names.index(name)]] = labels[name][0]
     return found
+
+
+def written_order(regions: Iterable[str]) -> list[str]:
+    """BraTS's regions from the outside inwards, then the others, which may lie within them, in the model's order."""
+    return sorted(regions, key=lambda name: NESTED.index(name) if name in NESTED else len(NESTED))
 
 
 def from_labels(found: LabelArray, labels: Mapping[str, Sequence[int]]) -> MaskArray:

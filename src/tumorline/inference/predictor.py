@@ -19,7 +19,7 @@ from tumorline.geometry.grid import Grid
 from tumorline.geometry.slices import plane_of
 from tumorline.inference.given import GivenImage, read_picture
 from tumorline.inference.jobs import PredictionJob
-from tumorline.inference.label_map import LabelArray, from_labels, to_labels
+from tumorline.inference.label_map import LabelArray, from_labels, to_labels, written_order
 from tumorline.inference.model import Answer, Model
 from tumorline.inference.volumes import read_scan, sequence_note
 from tumorline.metrics.calibration import confidence
@@ -153,10 +153,16 @@ class Predictor:
         return {"segmentation": str(path)}
 
     def _note(self, answer: Answer, masks: MaskArray, labels: LabelArray, *more: str) -> str | None:
+        blank = BLANK_NOTE if answer.blank else ""
+        return "; ".join(filter(None, (blank, self._overlap(masks, labels), *more))) or None
+
+    def _overlap(self, masks: MaskArray, labels: LabelArray) -> str:
+        """Where the map of labels cannot hold all regions that are there."""
         exclusive = len(masks) == 1 or {*self.labels} <= {*NESTED}
         lost = 0 if exclusive else np.count_nonzero((from_labels(labels, self.labels) != masks).any(0))
-        overlap = f"regions overlap in {lost} places, where the map of labels holds the last of them" if lost else ""
-        return "; ".join(filter(None, (BLANK_NOTE if answer.blank else "", overlap, *more))) or None
+        order = ", ".join(written_order(self.labels))
+        where = f"regions overlap in {lost} places, where the map of labels holds the last one there of {order}"
+        return where if lost else ""
 
     def _lacking(self, job: PredictionJob) -> str:
         """Which of the model's channels the case has not."""
