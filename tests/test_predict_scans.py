@@ -462,6 +462,28 @@ def lacking(use: Callable[[Model], Model], channels: list[str]) -> Model:
     return use(model_of(channels, ("tumour",), lambda windows: windows[:, :1], input=spec))
 
 
+def test_what_may_be_lacking_may_be_lacking_from_python(use: Callable[[Model], Model], tmp_path: Path) -> None:
+    model = lacking(use, ["flair", "t2"])
+    save_scan(tmp_path / "in", "A", ["flair"])
+    alone = tmp_path / "in" / "A_flair.nii.gz"
+    (tmp_path / "cases.csv").write_text(f"id,flair\nA,{alone}\n")
+    for number, given in enumerate((alone, tmp_path / "in", tmp_path / "cases.csv")):
+        (row,) = tumorline.predict(given, output=tmp_path / f"out{number}")
+        mask = model.mask(given)[0]
+        assert np.array_equal(mask, [square(10)] * DEPTH)
+        assert tumorline.predict_array(given, model)["tumour_px"] == row["tumour_px"] == DEPTH * 100
+
+
+def test_frames_of_one_file_may_lack_channels_too(use: Callable[[Model], Model], tmp_path: Path) -> None:
+    lacking(use, ["flair", "t2"])
+    scan = tmp_path / "in" / "imagesTs" / "P.nii.gz"
+    save_frames(scan, [[picture(word)] * DEPTH for word in ("t1", "flair")])
+    name_frames(tmp_path / "in", ["T1w", "FLAIR"])
+    for number, given in enumerate((tmp_path / "in", scan)):
+        (row,) = tumorline.predict(given, output=tmp_path / f"out{number}")
+        assert (row["error"], row["tumour_px"]) == (None, DEPTH * 100)
+
+
 def test_a_stopped_case_does_not_go_on_as_another_channel(use: Callable[[Model], Model], tmp_path: Path) -> None:
     lacking(use, ["flair", "t2"])
     scan = save_volume(tmp_path / "a.nii.gz", [picture("flair")] * DEPTH)

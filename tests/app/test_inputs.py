@@ -41,8 +41,8 @@ class Sender:
         for path in write_series(folder):
             shutil.copy(path, self.place(f"{shown}/{path.name}", channel))
 
-    def gather(self, channels: tuple[str, ...] = ONE) -> Gathered:
-        return CaseGatherer(self.uploads, self.folder, channels).gather()
+    def gather(self, channels: tuple[str, ...] = ONE, may_lack: bool = False) -> Gathered:
+        return CaseGatherer(self.uploads, self.folder, channels, may_lack).gather()
 
 
 @pytest.fixture
@@ -71,6 +71,44 @@ def test_a_scan_that_lacks_a_channel_costs_only_itself(sender: Sender) -> None:
     found = sender.gather(FOUR)
     assert found.jobs[0].problem == ""
     assert "t2 is not given" in found.jobs[1].problem
+
+
+def test_a_scan_may_lack_channels_where_the_model_says_so(sender: Sender) -> None:
+    for name in ("A_flair", "A_t1ce", "B_t2"):
+        sender.volume(f"{name}.nii.gz")
+    found = sender.gather(FOUR, may_lack=True)
+    assert (found.names, [job.problem for job in found.jobs]) == (["A", "B"], ["", ""])
+    assert [job.channels for job in found.jobs] == [("flair", "post_contrast"), ("t2",)]
+
+
+def test_one_volume_is_what_its_name_says_where_others_may_be_lacking(sender: Sender) -> None:
+    sender.volume("A_t1ce.nii.gz")
+    (job,) = sender.gather(FOUR, may_lack=True).jobs
+    assert (job.problem, job.channels) == ("", ("post_contrast",))
+    assert "one volume; this model takes flair" in sender.gather(FOUR).jobs[0].problem
+
+
+def test_one_volume_whose_name_says_nothing_is_refused_with_the_cure(sender: Sender) -> None:
+    sender.volume("A.nii.gz")
+    with pytest.raises(UserError, match=r"A\.nii\.gz: its name states none of flair.* say of each file which channel"):
+        sender.gather(FOUR, may_lack=True)
+
+
+def test_one_channel_that_is_named_is_a_case_where_others_may_be_lacking(sender: Sender, tmp_path: Path) -> None:
+    sender.volume("a.nii.gz", "t2")
+    assert sender.gather(FOUR, may_lack=True).jobs[0].channels == ("t2",)
+    with pytest.raises(UserError, match="flair, pre_contrast, post_contrast is not given"):
+        sender.gather(FOUR)
+
+
+def test_of_slices_too_channels_may_be_lacking(sender: Sender, tmp_path: Path) -> None:
+    def of_flair(_: int, elements: dict[str, object]) -> None:
+        elements["SeriesDescription"] = "AX FLAIR"
+
+    for path in write_series(tmp_path / "a", change=of_flair):
+        shutil.copy(path, sender.place(f"jane/1/{path.name}", ""))
+    (job,) = sender.gather(FOUR, may_lack=True).jobs
+    assert (job.problem, job.channels, len(job.series)) == ("", ("flair",), 1)
 
 
 def test_a_model_of_one_channel_gets_its_own(sender: Sender) -> None:

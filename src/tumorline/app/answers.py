@@ -64,7 +64,9 @@ class AnswerWriter:
         self.task, self.model, self.notify = task, model, notify
         self.folder = Path(task.folder)
         uploads = [Upload(shown, Path(path), channel) for shown, path, channel in task.uploads]
-        self.gatherer = CaseGatherer(uploads, uploads[0].path.parent, model.channels)
+        self.gatherer = CaseGatherer(
+            uploads, uploads[0].path.parent, model.channels, model.info.input.may_lack_channels
+        )
         self.labels = region_labels(model.info.regions, task.enhancing_label)
         self.views = ViewWriter(model, self.labels)
         self.names: set[str] = set()

@@ -44,8 +44,8 @@ class Gathered:
 class CaseGatherer:
     """Sorts uploads, which lie in one folder; slices of DICOM are moved into a folder for each of the client's."""
 
-    def __init__(self, uploads: Sequence[Upload], root: Path, channels: Sequence[str]) -> None:
-        self.uploads, self.root, self.channels = uploads, root, channels
+    def __init__(self, uploads: Sequence[Upload], root: Path, channels: Sequence[str], may_lack: bool = False) -> None:
+        self.uploads, self.root, self.channels, self.may_lack = uploads, root, channels, may_lack
         self.folders: list[str] = []
         """Names of the client's folders, by the number of ours."""
         self.found = Gathered()
@@ -53,12 +53,13 @@ class CaseGatherer:
     def gather(self) -> Gathered:
         """Raises UserError where nothing is left to predict, and where named channels make no case."""
         if any(upload.channel for upload in self.uploads):
-            self._add(job_of_channels(self._by_channel(), self.channels, self.found.remarks.append))
+            self._add(job_of_channels(self._by_channel(), self.channels, self.found.remarks.append, self.may_lack))
             return self.found
         wanted = [upload for upload in self.uploads if not self._is_left_out(upload)]
         slices = [upload for upload in wanted if is_dicom(upload.path)]
         volumes = [upload for upload in wanted if is_volume(upload.path)]
-        if len(self.channels) > 1 and all(self.channels) and len(volumes) > 1:
+        several = len(self.channels) > 1 and all(self.channels)
+        if several and (self.may_lack or len(volumes) > 1):
             self._add_scans(volumes)
         else:
             self._add_files(self._of_own_sequence(volumes))
@@ -124,7 +125,7 @@ class CaseGatherer:
 
     def _add_files(self, uploads: Iterable[Upload]) -> None:
         for upload in uploads:
-            for job in list_jobs([upload.path], self.channels):
+            for job in list_jobs([upload.path], self.channels, may_lack=self.may_lack):
                 self._add(job, without_suffix(Path(upload.shown)).name)
 
     def _add_scans(self, volumes: Sequence[Upload]) -> None:
@@ -141,7 +142,7 @@ class CaseGatherer:
             name = scan or folder.rpartition("/")[2] or "scan"
             try:
                 given = [f"{sequence_of(upload)}={upload.path}" for upload in members]
-                self._add(job_of_channels(given, self.channels), name)
+                self._add(job_of_channels(given, self.channels, may_lack=self.may_lack), name)
             except UserError as error:
                 self._add(PredictionJob(tuple(upload.path for upload in members), Path(), problem=str(error)), name)
 
@@ -153,7 +154,7 @@ class CaseGatherer:
         for upload in slices:
             by_folder[upload.folder].append(upload)
         places = {self._move(folder, members): folder for folder, members in by_folder.items()}
-        for job in list_jobs(places, self.channels, self.found.remarks.append):
+        for job in list_jobs(places, self.channels, self.found.remarks.append, self.may_lack):
             name = places[job.path.parent].rpartition("/")[2] or "series"
             self._add(job, name if job.series or job.problem else self._client_stem(job))
 

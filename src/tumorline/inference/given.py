@@ -111,7 +111,7 @@ def spacing_of_picture(path: Path) -> tuple[float, float] | None:
 
 
 def _from_path(path: Path, model: "Model") -> GivenImage:
-    jobs = list_jobs([path], model.channels)
+    jobs = list_jobs([path], model.channels, may_lack=model.info.input.may_lack_channels)
     if len(jobs) > 1:
         raise UserError(f"{path}: holds {len(jobs)} images, one is expected; 'tumorline.predict' takes folders of them")
     (job,) = jobs

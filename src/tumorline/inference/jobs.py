@@ -172,7 +172,7 @@ def _jobs_of_file(path: Path, channels: Channels, may_lack: bool) -> list[Predic
         return [_job_of_scan(scan) for scan in list_scans(path, channels, may_lack)]
     job = PredictionJob((path,), without_suffix(Path(path.name)))
     if len(channels) > 1 and job.is_volume:
-        if of_frames := [scan for scan in _scans_beside(path, channels) if path in scan.images and scan.planes]:
+        if of_frames := _scans_of_frames(path, channels, may_lack):
             return [replace(_job_of_scan(of_frames[0]), target=job.target)]
         if may_lack and (stated := sequence_of_volume(path)) in channels:
             return [replace(job, channels=(stated,))]
@@ -181,9 +181,10 @@ def _jobs_of_file(path: Path, channels: Channels, may_lack: bool) -> list[Predic
     return [job]
 
 
-def _scans_beside(path: Path, channels: Channels) -> list[Scan]:
-    """Those of the nnU-Net folder in which a file lies, which says what its frames are."""
-    return gather_scans(Contents(path.parent.parent), channels) if is_in_nnunet_folder(path) else []
+def _scans_of_frames(path: Path, channels: Channels, may_lack: bool) -> list[Scan]:
+    """The scan that a file is where it lies in a folder of nnU-Net that says what its frames are."""
+    scans = gather_scans(Contents(path.parent.parent), channels, may_lack) if is_in_nnunet_folder(path) else []
+    return [scan for scan in scans if path in scan.images and scan.planes]
 
 
 def _require_names(channels: Channels, where: str) -> None:
