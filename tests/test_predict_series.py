@@ -15,6 +15,7 @@ import tumorline
 from tests.conftest import Program
 from tests.data.test_dicom_series import write_multi_frame, write_series
 from tests.test_predict_scans import model_of
+from tumorline.errors import Interrupted
 from tumorline.formats.dicom_series import open_series, read_series
 from tumorline.formats.nifti import load_nibabel
 
@@ -62,6 +63,22 @@ def test_a_folder_of_slices_is_one_case_with_a_nifti_and_a_dicom_segmentation(
     drawn = np.asarray(image.dataobj).transpose(2, 1, 0).astype(bool)
     frames = segmentation.pixel_array.reshape(-1, 24, 24).astype(bool)
     assert frames.sum() == drawn.sum() == int(row["tumour_px"])
+
+
+def test_a_stopped_predict_looks_for_its_segmentations_where_the_folder_lies_now(series: Path, tmp_path: Path) -> None:
+    def stop(_done: int, _total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted):
+        tumorline.predict(series, output=tmp_path / "out", progress=stop)
+    (written,) = (tmp_path / "out").rglob("*.dcm")
+    written.unlink()
+    with pytest.raises(Interrupted):
+        tumorline.predict(series, output=tmp_path / "out", progress=stop)
+    assert written.is_file()
+    (tmp_path / "out").rename(tmp_path / "moved")
+    (row,) = tumorline.predict(series, output=tmp_path / "moved")
+    assert row["segmentation"] == str(tmp_path / "moved" / written.name)
 
 
 def test_a_slice_that_is_missing_or_foreign_is_one_line_and_status_2(

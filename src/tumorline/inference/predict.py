@@ -8,14 +8,13 @@ from typing import Any
 from tumorline.errors import UserError, WriteError
 from tumorline.files import fit_file_name, write_csv, write_json
 from tumorline.inference.jobs import PredictionJob
-from tumorline.inference.predictor import CaseRow, Predictor
+from tumorline.inference.predictor import CaseRow, Predictor, segmentation_beside
 from tumorline.output_folder import OutputFolder
 from tumorline.progress import Progress
 from tumorline.work_ahead import map_ahead
 
 SCHEMA_VERSION = 1
-KINDS = ("mask", "overlay")
-FILES = (*KINDS, "segmentation")
+FILES = ("mask", "overlay", "segmentation")
 """Columns that name what was written of a case."""
 Rows = Callable[[Sequence[PredictionJob], Predictor, OutputFolder], Iterator[CaseRow]]
 """Gives the row of each case, in their order, with its files written and noted."""
@@ -82,12 +81,13 @@ def describe_predictor(predictor: Predictor) -> dict[str, Any]:
 
 
 def recalled(job: PredictionJob, predictor: Predictor, folder: OutputFolder) -> CaseRow | None:
-    """The row that an earlier try has kept, as long as both of its files are there."""
+    """The row that an earlier try has kept, as long as all of its files are there."""
     row = folder.recall(job.target.as_posix())
     if not isinstance(row, dict) or set(row) != set(predictor.columns):
         return None
-    paths = _mask_and_overlay(job, folder.path, predictor.overlays)
-    return {**row, **_as_text(paths)} if all(path.is_file() for path in paths if path) else None
+    mask, overlay = _mask_and_overlay(job, folder.path, predictor.overlays)
+    files = _as_text(mask, overlay, segmentation_beside(mask) if row.get("segmentation") else None)
+    return {**row, **files} if all(Path(file).is_file() for file in files.values()) else None
 
 
 def _mask_and_overlay(job: PredictionJob, output: Path, overlays: bool) -> tuple[Path, Path | None]:
@@ -96,8 +96,8 @@ def _mask_and_overlay(job: PredictionJob, output: Path, overlays: bool) -> tuple
     return mask, overlay if overlays else None
 
 
-def _as_text(paths: tuple[Path, Path | None]) -> dict[str, str]:
-    return {kind: str(path) for kind, path in zip(KINDS, paths, strict=True) if path}
+def _as_text(*paths: Path | None) -> dict[str, str]:
+    return {kind: str(path) for kind, path in zip(FILES, paths, strict=False) if path}
 
 
 def predict_case(job: PredictionJob, predictor: Predictor, output: Path) -> CaseRow:
@@ -106,7 +106,7 @@ def predict_case(job: PredictionJob, predictor: Predictor, output: Path) -> Case
     try:
         if job.problem:
             raise UserError(job.problem)
-        return _row(job, predictor, {**predictor.predict_case(job, *paths), **_as_text(paths)})
+        return _row(job, predictor, {**predictor.predict_case(job, *paths), **_as_text(*paths)})
     except WriteError as error:
         if not error.only_this:
             raise

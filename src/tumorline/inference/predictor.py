@@ -47,6 +47,11 @@ LARGE = 1 << 24
 BLANK_NOTE = "blank: the image shows nothing, so that the mask is empty"
 
 
+def segmentation_beside(mask_path: Path) -> Path:
+    """Where the DICOM segmentation of a series lies."""
+    return mask_path.with_name(mask_path.name.removesuffix(".nii.gz") + ".dcm")
+
+
 @dataclass(frozen=True)
 class Predictor:
     """A model and how its regions are written."""
@@ -141,7 +146,7 @@ class Predictor:
         """A DICOM segmentation beside the NIfTI mask; where the series does not allow one, a note says why."""
         from tumorline.write.dicom_seg import Author, write_dicom_seg
 
-        path = mask_path.with_name(mask_path.name.removesuffix(".nii.gz") + ".dcm")
+        path = segmentation_beside(mask_path)
         author = Author(self.model.info.name, self.model.fingerprint, versions()["tumorline"])
         voxels = np.stack([from_upright(mask) for mask in masks])  # (R, X, Y, Z)
         try:
