@@ -474,6 +474,16 @@ def test_what_may_be_lacking_may_be_lacking_from_python(use: Callable[[Model], M
         assert tumorline.predict_array(given, model)["tumour_px"] == row["tumour_px"] == DEPTH * 100
 
 
+def test_the_overlay_of_a_picture_shows_a_channel_that_is_there(use: Callable[[Model], Model], tmp_path: Path) -> None:
+    model = lacking(use, ["flair", "t2"])
+    Image.fromarray(picture("t2").astype(np.uint8)).save(tmp_path / "a.png")
+    for number, channel in enumerate(model.channels):
+        (tmp_path / "cases.csv").write_text(f"id,{channel}\nA,a.png\n")
+        (row,) = tumorline.predict(tmp_path / "cases.csv", output=tmp_path / f"out{number}")
+        inside = np.asarray(Image.open(row["overlay"]))[13:15, 4:12, 0]  # no outline goes through it
+        assert np.unique(inside).size > 1
+
+
 def test_frames_of_one_file_may_lack_channels_too(use: Callable[[Model], Model], tmp_path: Path) -> None:
     lacking(use, ["flair", "t2"])
     scan = tmp_path / "in" / "imagesTs" / "P.nii.gz"

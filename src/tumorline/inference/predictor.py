@@ -120,7 +120,8 @@ class Predictor:
         else:
             write_label_picture(mask_path, labels)
         if overlay_path:
-            write_overlay(overlay_path, picture.image[0], masks)
+            shown = self.model.channels.index(job.channels[0]) if job.channels else 0
+            write_overlay(overlay_path, picture.image[shown], masks)
         stated = note_on_slice(job.path, self.model.channel if len(job.images) == 1 else "")
         note = self._note(answer, masks, labels, self._lacking(job), stated)
         return {**self._figures_of(answer, masks, None), "note": note}
