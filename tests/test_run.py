@@ -13,14 +13,19 @@ from PIL import Image
 import tumorline
 from tests.conftest import ENCODINGS, TINY, PairFolder, blob
 from tumorline.api import resume
-from tumorline.config import Config, load_config
+from tumorline.config import Config, DataConfig, load_config
+from tumorline.data.dataset import load_dataset
+from tumorline.data.parts import PARTS
 from tumorline.data.split import split_dataset
 from tumorline.errors import UserError
+from tumorline.evaluation.status import case_status
+from tumorline.evaluation.tables import read_rows
 from tumorline.files import alone_in
 from tumorline.model_file import read_info
 from tumorline.recipe_files import read_recipe
+from tumorline.results import read_summary
 from tumorline.run import fit_only
-from tumorline.run_folder import read_config, save_config
+from tumorline.run_folder import read_config, read_split, save_config
 
 TIMINGS = {"seconds", "images_per_second"}
 FAST = [*TINY, "train.epochs=2"]
@@ -121,6 +126,24 @@ def test_a_split_by_slice_marks_every_output(tiny_source: Path, tmp_path: Path) 
     assert summary["split"]["leaking"]
     assert any(warning.startswith("LEAKING") for warning in summary["warnings"])
     assert '<span class="badge">leaking split</span>' in (run / "report.html").read_text()
+
+
+def test_cases_that_the_split_leaves_out_are_counted_and_not_scored(tiny_source: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    settings = [*TINY, "train.epochs=1", "split.trained_share=0.25", f"data.cache='{tmp_path / 'cache'}'"]
+    run = tumorline.train(data=tiny_source, overrides=settings, output=tmp_path / "run", notify=said.append)
+    summary, split = read_summary(run / "summary.json"), read_split(run)
+    parts = {part: {row["case"] for row in split if row["part"] == part} for part in (*PARTS, "excluded")}
+    assert {row.case for row in read_rows(run)} == parts["validation"] | parts["test"]
+    assert (summary.cases, summary.headline_status) == (len(parts["test"]), ["test"])
+    left_out = len(parts["excluded"])
+    assert summary.left_out == {"in no part of the split": left_out}
+    assert sum(summary.case_status.values()) == 40 - left_out
+    evaluated = "evaluating validation and test patients at native resolution"
+    assert f"{evaluated}; {left_out} cases in no part of the split" in said
+    dataset = load_dataset(tiny_source, DataConfig(cache=str(tmp_path / "cache")))
+    status = case_status(read_info(run / "model.safetensors"), dataset)
+    assert {status[name] for name in parts["excluded"]} == {"unseen"}
 
 
 @pytest.mark.parametrize(

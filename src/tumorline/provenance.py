@@ -12,6 +12,7 @@ from tumorline.data.donors import donor_names
 from tumorline.data.facts import Facts
 from tumorline.data.joined import source_names
 from tumorline.data.parts import PARTS
+from tumorline.data.split import patient_groups
 from tumorline.data.terms import MARKS, Terms, terms_of
 from tumorline.evaluation import baselines
 from tumorline.evaluation.status import SEEN
@@ -178,13 +179,24 @@ def _take_over(known: dict[str, set[str]], other: Mapping[str, Collection[str]])
     known["validation"] -= known["train"]
 
 
+def _parts_seen(task: "Task") -> dict[str, str]:
+    """Part of each case. One that was left out is in that of whatever shows the same patient or image, if anything."""
+    split = task.split
+    parts = {**split.parts, **dict.fromkeys(donor_names(task.config.augment, task.dataset, split), "train")}
+    left_out = [name for name, part in parts.items() if part not in PARTS]
+    if split.leaking or not left_out:
+        return parts
+    groups = patient_groups(task.dataset)
+    of_group = {groups[name]: part for part in reversed(PARTS) for name in split.cases(part)}
+    return parts | {name: of_group[groups[name]] for name in left_out if groups[name] in of_group}
+
+
 def _known_cases(task: "Task") -> KnownCases:
     patients: dict[str, set[str]] = {part: set() for part in PARTS}
     contents: dict[str, set[str]] = {part: set() for part in PARTS}
-    donors = {*donor_names(task.config.augment, task.dataset, task.split)}
+    parts = _parts_seen(task)
     for case, facts in zip(task.dataset.cases, task.dataset.facts, strict=True):
-        part = "train" if case.id in donors else task.split.parts[case.id]
-        if part in contents:
+        if (part := parts[case.id]) in contents:
             contents[part] |= facts.contents
             patients[part] |= task.dataset.patient_keys(case, facts)
     for other in filter(None, (origin_of(task.config), teacher_of(task.config))):

@@ -16,8 +16,11 @@ from tumorline.data.joined import load_data
 from tumorline.data.split import split_dataset
 from tumorline.data.terms import terms_of
 from tumorline.errors import UserError
+from tumorline.evaluation.status import case_status
 from tumorline.network_input.cache import open_cache
+from tumorline.provenance import model_info
 from tumorline.source_spec import with_data
+from tumorline.training.task import Task
 from tumorline.training.windows import training_windows
 
 Join = Callable[..., Dataset]
@@ -174,6 +177,22 @@ def test_a_patient_of_a_split_file_is_left_out_of_a_whole_source(join: Join, tmp
     (tmp_path / "parts.csv").write_text("id,split\na/s000,train\na/s002,val\na/s004,test\n")
     parts = sides(join(first, f"{second},part=train"), f"split.file={tmp_path / 'parts.csv'}")
     assert [parts[f"b/s{number}"] for number in range(100, 104)] == ["excluded", "excluded", "train", "train"]
+
+
+def test_a_near_copy_of_a_training_picture_that_was_left_out_is_known(tmp_path: Path) -> None:
+    first, second = pairs(tmp_path / "a"), pairs(tmp_path / "b", first_seed=100)
+    trained = next(n for n, part in sides(load_data(configured(tmp_path, first))).items() if part == "train")
+    image = np.kron(np.random.default_rng(0).integers(0, 255, (8, 8)), np.ones((8, 8))).astype(np.uint8)
+    mask = np.zeros((64, 64), bool)
+    mask[20:40, 20:40] = True
+    PairFolder(first).add(trained, Image.fromarray(image), grey(255)(mask))
+    PairFolder(second).add("s107", Image.fromarray(np.rot90(image)), grey(255)(np.rot90(mask)))
+    config = configured(tmp_path, first, f"{second},part=test")
+    dataset = load_data(config)
+    task = Task(config, dataset, split_dataset(dataset, config.split), tmp_path / "run")
+    assert task.split.parts["b/s107"] == "excluded"
+    status = case_status(model_info(task), dataset)
+    assert [status[f"b/s{number}"] for number in (105, 106, 107)] == ["test", "train", "train"]
 
 
 def test_other_meanings_are_refused_unless_mapped(join: Join, tmp_path: Path) -> None:

@@ -38,7 +38,8 @@ def evaluate(model: Model, wanted: Request, progress: Progress | None = None) ->
 
     Returns the summary. Raises UserError where no case is left that the model has not been trained on.
     """
-    status = case_status(model.info, wanted.dataset)
+    known = case_status(model.info, wanted.dataset)
+    status = {name: known[name] for name in known if name not in wanted.left_out}
     names = [name for name in status if status[name] in wanted.include]
     if not any(status[name] in wanted.headline for name in names):
         raise UserError(explain_nothing_left(model.info, wanted.dataset, status))

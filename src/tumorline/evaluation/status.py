@@ -22,6 +22,8 @@ class Request:
     output: Path
     include: Collection[str] = HEADLINE
     headline: Collection[str] = HEADLINE
+    left_out: Collection[str] = ()
+    """Cases that are in no part of the split: they are counted and not scored, whatever their status."""
     processes: int = 1
     memory: Memory | None = None
     """What an earlier try has finished in the same folder."""
@@ -59,7 +61,7 @@ def request(
 ) -> Request:
     """An evaluation of `dataset` into a folder; training cases are left out unless they are allowed."""
     statuses = (*HEADLINE, *SEEN) if allow_training_cases else HEADLINE
-    return Request(dataset, memory.path, statuses, statuses, processes, memory, cluster)
+    return Request(dataset, memory.path, statuses, statuses, processes=processes, memory=memory, cluster=cluster)
 
 
 def explain_nothing_left(info: ModelInfo, dataset: Dataset, status: Mapping[str, str]) -> str:

@@ -35,6 +35,7 @@ OF_THESE_CASES = {
     *WEAKNESSES,
 }
 """Warnings that say nothing of other cases of the same source, or of other models."""
+IN_NO_PART = "in no part of the split"
 CONVENTIONS = {
     "resolution": "masks are compared at their native size, after the prediction was brought back to it",
     "aggregation": "slice, then mean over a patient's slices, then mean over patients",
@@ -92,7 +93,7 @@ def summarise_evaluation(model: Model, wanted: Request, rows: Sequence[Row], sta
         split=split,
         cases=len({row.case for row in headline}),
         patients=len({row.group for row in headline}),
-        left_out={},
+        left_out={IN_NO_PART: len(wanted.left_out)} if wanted.left_out else {},
         case_status=dict(Counter(status.values())),
         headline_status=sorted({row.status for row in headline}),
         regions={region: region_figures(of_region(headline, region)) for region in info.regions},
