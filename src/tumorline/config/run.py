@@ -96,6 +96,11 @@ class Config(Section):
             raise ValueError(
                 f"augment.{self.augment.remedies[0]} is for slices; leave it out where data.window is given"
             )
+        if self.data.normalisation == "volume" and self.augment.remedies:
+            raise ValueError(
+                f"augment.{self.augment.remedies[0]} measures brightness over each slice; leave it out where "
+                "data.normalisation is 'volume'"
+            )
         return self
 
     @property
