@@ -224,7 +224,10 @@ def test_donors_join_the_cases_that_a_model_knows(config: Config, tmp_path: Path
     ("given", "said"),
     [
         (["augment.paste=0.5", "data.window=[8,8,8]"], "augment.paste is for slices"),
-        (["augment.crop=0.5", "data.normalisation=volume"], "augment.crop measures brightness over each slice; leave it"),
+        (
+            ["augment.crop=0.5", "data.normalisation=volume"],
+            "augment.crop measures brightness over each slice; leave it",
+        ),
         (["augment.donors=x.csv"], "nothing is pasted"),
         (["augment.paste_into=all"], "augment.paste is 0, so that nothing is pasted"),
         (["augment.crop=1.5"], "less than or equal to 1"),

@@ -1,5 +1,7 @@
 """A finished model's probabilities are learnt beside the masks, and alone where there are none."""
 
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +27,7 @@ from tumorline.training.loop import Loop
 from tumorline.training.machine import machine
 from tumorline.training.objective import Samples
 from tumorline.training.task import Task
-from tumorline.training.teacher import imitation, open_teacher
+from tumorline.training.teacher import imitation, open_teacher, refuse_another_view
 from tumorline.training.weights import start
 
 
@@ -54,6 +56,30 @@ def test_a_teacher_has_to_see_what_its_student_sees(
 ) -> None:
     with pytest.raises(UserError, match=said):
         tumorline.train(taught(tiny_source, tiny_run, change), output=tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("its", "own", "said"),
+    [
+        (
+            ("flair", ""),
+            ("post_contrast", ""),
+            r"'unet' sees the sequence flair, this training post_contrast; a teacher",
+        ),
+        (("", "whole_tumour"), ("", "tumour_core"), r"'unet' takes as tumour whole_tumour, this training tumour_core"),
+        (("flair", "tumour"), ("", "tumour_core"), ""),
+        (("flair", "whole_tumour"), ("flair", ""), ""),
+    ],
+)
+def test_a_teacher_of_another_sequence_or_outline_is_refused_where_both_are_known(
+    tiny_source: Path, tiny_run: Path, its: tuple[str, str], own: tuple[str, str], said: str
+) -> None:
+    info, dataset = read_info(tiny_run / "model.safetensors"), load_data(taught(tiny_source, tiny_run))
+    data = info.data.model_copy(update=dict(zip(("channel", "label"), its, strict=True)))
+    info = info.model_copy(update={"data": data})
+    dataset = replace(dataset, source=replace(dataset.source, channel=own[0], label=own[1]))
+    with pytest.raises(UserError, match=said) if said else nullcontext():
+        refuse_another_view(info, dataset)
 
 
 def test_its_answers_are_those_that_its_files_give(tiny_source: Path, tiny_run: Path) -> None:

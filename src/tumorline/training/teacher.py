@@ -17,6 +17,7 @@ from tumorline.model_info import ModelInfo
 from tumorline.network_file import load_network
 from tumorline.network_input import fit
 from tumorline.network_input.windows import input_of
+from tumorline.regions import REGION
 from tumorline.training.machine import Machine
 from tumorline.user_text import written_path
 
@@ -50,6 +51,7 @@ def refuse_another_view(info: ModelInfo, dataset: Dataset) -> None:
     size = settings.window or (settings.image_size, settings.image_size)
     pairs = {
         "outlines": (info.regions, list(dataset.regions)),
+        **_known_meanings(info, dataset),
         "sees at once": (info.network_size, tuple(size)),
         "takes channels": (info.image_channels, dataset.channels),
         "reads images as": (info.input.model_dump(), own.model_dump()),
@@ -61,6 +63,13 @@ def refuse_another_view(info: ModelInfo, dataset: Dataset) -> None:
                 f"loss.teacher: '{info.name}' {what} {_words(its)}, this training {_words(wanted)}; a teacher has to "
                 "see what its student sees"
             )
+
+
+def _known_meanings(info: ModelInfo, dataset: Dataset) -> dict[str, tuple[str, str]]:
+    """The sequence and what is outlined, where both know it; `tumour` is whatever the others outline."""
+    own = dataset.source
+    pairs = {"sees the sequence": (info.data.channel, own.channel), "takes as tumour": (info.data.label, own.label)}
+    return {what: pair for what, pair in pairs.items() if not {*pair} & {"", REGION}}
 
 
 def _words(value: object) -> str:
