@@ -21,13 +21,15 @@ from tests.conftest import TINY, Program, blob
 from tumorline import cli
 from tumorline.config import DataConfig, Postprocessing
 from tumorline.data.dataset import load_dataset
-from tumorline.ensembles import describe, mean_postprocessing
+from tumorline.ensembles import _check_members, describe, mean_postprocessing
 from tumorline.errors import UserError
 from tumorline.inference.model import to_probability
 from tumorline.model_file import read_info, save_model
-from tumorline.model_info import KnownCases, ModelInfo
+from tumorline.model_info import Architecture, InputSpec, KnownCases, ModelInfo
 from tumorline.models.ensemble import Ensemble
 from tumorline.network_file import load_network
+
+OF_VOLUMES = InputSpec(dims=3, channels=["flair", "t2"], normalisation="volume", window=(16, 16, 16))
 
 
 def recipe(source: Path, *more: str) -> list[str]:
@@ -240,6 +242,30 @@ def test_other_sequences_are_refused(tiny_run: Path, tmp_path: Path) -> None:
     other = changed(tiny_run, tmp_path / "other.safetensors", data=data.model_copy(update={"channel": "flair"}))
     with pytest.raises(UserError, match=r"its channel \(sequence\) is flair, that of .* is not stated"):
         tumorline.ensemble([tiny_run, other], tmp_path / "both.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("its", "said"),
+    [
+        (InputSpec(channels=["flair", "t2"]), "its number of axes is 2, that of a is 3"),
+        (OF_VOLUMES.model_copy(update={"window": (8, 16, 16)}), "its window is 8 x 16 x 16, that of a is 16 x 16 x 16"),
+        (OF_VOLUMES.model_copy(update={"voxel_mm": (2.0, 1.5, 1.5)}), "its voxel size in mm is 2 x 1.5 x 1.5, that of"),
+    ],
+)
+def test_members_that_see_volumes_otherwise_are_refused(tiny_run: Path, its: InputSpec, said: str) -> None:
+    first = read_info(tiny_run / "model.safetensors").model_copy(update={"input": OF_VOLUMES})
+    _check_members([Path("a"), Path("b")], [first, first])
+    with pytest.raises(UserError, match=f"^b: {said}"):
+        _check_members([Path("a"), Path("b")], [first, first.model_copy(update={"input": its})])
+
+
+def test_an_ensemble_may_lack_channels_where_all_members_may(tiny_run: Path) -> None:
+    inputs = [OF_VOLUMES.model_copy(update={"may_lack_channels": may}) for may in (True, False)]
+    architecture = Architecture(name="unet", options={}, channels=2)
+    fields = [{"architecture": architecture, "input": its} for its in inputs]
+    may, never = [read_info(tiny_run / "model.safetensors").model_copy(update=update) for update in fields]
+    together = [[may, may], [may, never], [never, may]]
+    assert [describe("both", members).input.may_lack_channels for members in together] == [True, False, False]
 
 
 def test_ensembles_of_ensembles_and_of_unfinished_folds_are_refused(

@@ -71,6 +71,7 @@ def describe(name: str, infos: Sequence[ModelInfo], threshold: float | None = No
         raise UserError(f"--threshold {threshold:g}: expected a probability between 0 and 1")
     first = infos[0]
     known = _known_cases(infos)
+    may_lack = all(info.input.may_lack_channels for info in infos)
     halves = all(info.storage == "float16" for info in infos)
     means = [round(fmean(values), 6) for values in zip(*(info.thresholds for info in infos), strict=True)]
     chosen = "mean of the members" if threshold is None else threshold
@@ -79,7 +80,7 @@ def describe(name: str, infos: Sequence[ModelInfo], threshold: float | None = No
         architecture=Architecture(name="ensemble", options={}, channels=first.architecture.channels),
         members=[Member.model_validate(info.model_dump(include=set(Member.model_fields))) for info in infos],
         regions=first.regions,
-        input=first.input,
+        input=first.input.model_copy(update={"may_lack_channels": may_lack}),
         image_size=first.image_size,
         preprocessing=first.preprocessing,
         threshold=one_or_list(means) if threshold is None else threshold,
@@ -161,7 +162,10 @@ def _shared(info: ModelInfo) -> dict[str, Any]:
         "list of channels": ", ".join(info.input.channels),
         "number of neighbouring slices": info.input.context,
         "axis of the slices": info.input.axis,
+        "number of axes": info.input.dims,
         "normalisation": info.input.normalisation,
+        "window": " x ".join(map(str, info.input.window or ())),
+        "voxel size in mm": " x ".join(f"{side:g}" for side in info.input.voxel_mm),
         "image size": info.image_size,
         "preprocessing": info.preprocessing,
         "channel (sequence)": info.data.channel,
