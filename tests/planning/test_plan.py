@@ -10,7 +10,7 @@ import pytest
 import tumorline
 from tests.conftest import PairFolder, Program
 from tests.training.test_volumes import volumes
-from tumorline.config import load_config
+from tumorline.config import SplitConfig, load_config
 from tumorline.errors import UserError
 from tumorline.planning import AtHand, Fingerprint, Plan, plan_training
 from tumorline.planning.fingerprint import target_spacing
@@ -237,3 +237,50 @@ def test_of_few_patients_nobody_validates_and_nothing_is_left_to_choose(tmp_path
     assert program("data", "plan", source, "--minutes", 1, *by_hand).status == 0
     validated = load_config(tmp_path / "validated.toml")
     assert (validated.split.validation, validated.model.threshold) == (0.2, "validation")
+
+
+FEW = replace(PICTURES, cases=60, patients=12)
+
+
+@pytest.mark.parametrize("split", [{"file": "mine.csv"}, {"train": 0.8}, {"folds": 3}])
+def test_a_split_of_few_patients_that_is_set_by_hand_stays_as_it_is(split: dict[str, Any]) -> None:
+    plan = plan_training(FEW, TWO_CORES, {"split": split})
+    assert plan.config.split == SplitConfig(**split)
+    assert plan.config.model.threshold == "validation"
+
+
+def test_all_of_few_patients_may_train() -> None:
+    by_hand = {"split": {"train": 1}, "model": {"threshold": 0.5, "temperature": 1.0}}
+    assert plan_training(FEW, TWO_CORES, by_hand).config.split.trains_on_all
+
+
+@pytest.mark.parametrize(
+    ("by_hand", "key"),
+    [
+        ({"train": {"patience": 3}}, "train.patience"),
+        ({"train": {"schedule": "plateau"}}, "train.schedule = 'plateau'"),
+        ({"model": {"postprocessing": {"choose": True}}}, "model.postprocessing.choose"),
+        ({"model": {"threshold": "validation"}}, "model.threshold"),
+    ],
+)
+def test_of_few_patients_some_validate_where_what_is_set_by_hand_needs_them(by_hand: dict[str, Any], key: str) -> None:
+    plan = plan_training(FEW, TWO_CORES, by_hand)
+    assert (plan.config.split.folds, plan.config.split.validation) == (5, 0.2)
+    nobody = plan_training(FEW, TWO_CORES, {"split": {"validation": 0}})
+    assert (nobody.config.split.folds, nobody.config.split.validation, nobody.config.model.threshold) == (5, 0, 0.5)
+    (why,) = [choice.why for choice in plan.choices if choice.key == "split.validation"]
+    assert why == f"{key} is set by hand, and needs somebody who validates"
+
+
+def test_shares_that_leave_nothing_are_one_line() -> None:
+    with pytest.raises(UserError, match=r"^the plan: split\.train \+ split\.validation leave nothing for the test"):
+        plan_training(PICTURES, TWO_CORES, {"split": {"validation": 0.35}})
+
+
+def test_a_window_is_never_longer_than_a_network_may_see() -> None:
+    fine = replace(BRATS, size=(180, 576, 576), spacing_mm=(1.0, 0.4, 0.4), head_mm=(175.0, 225.0, 180.0))
+    vast = replace(GPU, memory=10**13, minutes=10.0**6)
+    plan = plan_training(fine, vast)
+    assert plan.config.data.voxel_mm == (1.0, 0.4, 0.4)
+    assert plan.config.data.window == (176, 512, 464)
+    assert "89% of the head's box" in next(choice.why for choice in plan.choices if choice.key == "data.window")

@@ -7,13 +7,14 @@ from tumorline.config.mistakes import explain
 from tumorline.config.model import ModelConfig, Postprocessing
 from tumorline.config.reading import apply_override, load_config, parse_config, parse_value, read_toml, set_key
 from tumorline.config.run import Config, is_after_training
-from tumorline.config.section import MANY, RUN_NAME, Section, Side, Spacing
+from tumorline.config.section import LONGEST_SIDE, MANY, RUN_NAME, Section, Side, Spacing
 from tumorline.config.split import SplitConfig
 from tumorline.config.train import LOGGERS, TrainConfig
 
 __all__ = [
     "ABSENT",
     "LOGGERS",
+    "LONGEST_SIDE",
     "MANY",
     "MOST_CHANNELS",
     "OWN_SETTINGS",

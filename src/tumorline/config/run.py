@@ -72,13 +72,8 @@ class Config(Section):
         for key, value in stated.items():
             if value == "validation":
                 raise ValueError(f"{why}, so that nothing is left to choose {key} on; give a number")
-        asked = {
-            "model.postprocessing.choose": self.model.postprocessing.choose,
-            "train.patience": self.train.patience,
-            "train.schedule = 'plateau'": self.train.schedule == "plateau",
-        }
-        if wrong := [key for key, value in asked.items() if value]:
-            raise ValueError(f"{why}, so that nothing is validated; leave out {wrong[0]}")
+        if self.needs_validation:
+            raise ValueError(f"{why}, so that nothing is validated; leave out {self.needs_validation[0]}")
         left = ("train",) if self.split.trains_on_all else ("train", "test")
         if parts := [source.part for source in self.data.sources if source.part not in ("", *left)]:
             raise ValueError(f"{why}, so that no source can be for {parts[0]}")
@@ -102,6 +97,16 @@ class Config(Section):
                 "data.normalisation is 'volume'"
             )
         return self
+
+    @property
+    def needs_validation(self) -> list[str]:
+        """Keys that are asked for and mean nothing where nobody validates."""
+        asked = {
+            "model.postprocessing.choose": self.model.postprocessing.choose,
+            "train.patience": self.train.patience,
+            "train.schedule = 'plateau'": self.train.schedule == "plateau",
+        }
+        return [key for key, value in asked.items() if value]
 
     @property
     def dims(self) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 import tomli_w
 
-from tumorline.config import Config, SplitConfig, parse_config, set_key
+from tumorline.config import Config, parse_config, set_key
 from tumorline.planning.fingerprint import Fingerprint
 from tumorline.planning.machine import AtHand
 from tumorline.wording import numbered
@@ -40,7 +40,7 @@ class Plan:
     @property
     def training_share(self) -> float:
         """About how much of the set trains, by what is chosen of the split so far."""
-        split = SplitConfig.model_validate(self.recipe.get("split", {}))
+        split = self.config.split
         return 1 - 1 / split.folds - split.validation if split.folds else split.train
 
     @property

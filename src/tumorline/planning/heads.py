@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from math import ceil, floor, log2, prod
 from typing import Any, NamedTuple
 
+from tumorline.config import LONGEST_SIDE
 from tumorline.planning.choices import Plan, joined_sides, value_at
 from tumorline.planning.cost import Cost, cost_of_plan
 from tumorline.planning.fingerprint import Fingerprint
@@ -119,8 +120,9 @@ def _take_network(plan: Plan, whole: Sides) -> None:
 
 def _fit_window(plan: Plan, whole: Sides, spacing: Lengths, batch: int) -> tuple[Sides, Cost]:
     """The window and its cost: the whole head, or as much of it as the memory takes, its longest side cut first."""
-    stated = value_at(plan.by_hand, "data.window")
-    window, multiple = tuple(stated or whole), 2 ** (_levels(whole) - 1)
+    stated, multiple = value_at(plan.by_hand, "data.window"), 2 ** (_levels(whole) - 1)
+    longest = LONGEST_SIDE // multiple * multiple
+    window = tuple(stated or (min(side, longest) for side in whole))
     plan.take("data.voxel_mm", list(spacing), "")
     while True:
         plan.take("data.window", list(window), "")

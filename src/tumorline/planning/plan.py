@@ -18,6 +18,8 @@ MOST_PATCHES = 500_000
 FEW_PATIENTS = 30
 VALIDATION = 0.2
 """Share of few patients, where it makes enough of them to choose on."""
+OWN_SPLIT = ("split.file", "split.train", "split.folds")
+"""Keys of a split that nothing is added to."""
 
 
 def plan_training(
@@ -59,16 +61,32 @@ def plan_training(
 
 
 def _leave_out_few(plan: Plan) -> None:
-    """Folds, and nobody who validates where those would be too few to choose anything well."""
+    """Folds, and nobody who validates where those would be too few to choose anything well.
+
+    A split that is set by hand stays as it is, and what needs validation gets it.
+    """
+    if any(value_at(plan.by_hand, key) is not None for key in OWN_SPLIT):
+        return
     patients = plan.found.patients
     plan.take("split.folds", min(5, patients), f"{patients} are few: 'tumorline folds' tests on each of them")
     if VALIDATION * patients >= FEWEST_PATIENTS:
         plan.take("split.validation", VALIDATION, "of what a fold leaves to train on")
         return
+    if needed := _needing_validation(plan):
+        plan.take("split.validation", VALIDATION, f"{needed[0]} is set by hand, and needs somebody who validates")
+        return
     few = numbered(max(1, round(VALIDATION * patients)), "patient")
     if not plan.take("split.validation", 0, f"{few} would choose badly; the last weights are kept"):
         plan.take("model.threshold", 0.5, "fixed beforehand: nobody validates")
         plan.take("model.temperature", 1.0, "fixed beforehand: nobody validates")
+
+
+def _needing_validation(plan: Plan) -> list[str]:
+    """What is set by hand and takes patients who validate; nothing where their share is set by hand as well."""
+    if value_at(plan.by_hand, "split.validation") is not None:
+        return []
+    point = ("model.threshold", "model.temperature")
+    return plan.config.needs_validation + [key for key in point if value_at(plan.by_hand, key) == "validation"]
 
 
 def _axes(found: Fingerprint, by_hand: Mapping[str, Any]) -> int:
