@@ -53,6 +53,11 @@ def test_a_mistake_is_named_with_what_is_accepted(override: str, message: str) -
         load_config(None, [override])
 
 
+@pytest.mark.parametrize("own", ["split.folds=5", "split.file=parts.csv"])
+def test_the_share_that_trains_says_nothing_beside_folds_or_a_file(own: str) -> None:
+    assert load_config(None, [own, "split.validation=0.3"]).split.validation == 0.3
+
+
 def test_a_mistake_is_laid_to_the_file_or_to_the_command_line(tmp_path: Path) -> None:
     path = tmp_path / "c.toml"
     path.write_text("[train]\nepochs = 7\n")

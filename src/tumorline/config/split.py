@@ -45,7 +45,8 @@ class SplitConfig(Section):
 
     @model_validator(mode="after")
     def leaves_a_test_part(self) -> Self:
-        if self.train < 1 <= self.train + self.validation:
+        by_shares = not (self.folds or self.file)
+        if by_shares and self.train < 1 <= self.train + self.validation:
             raise ValueError("split.train + split.validation leave nothing for the test part")
         return self
 
