@@ -117,6 +117,14 @@ def test_evaluate_takes_the_path_where_the_user_says_so(program: Program, strang
     assert program("evaluate", "run", "--output", "set", "--set", f"data.source={FROZEN / 'source'}").status == 0
 
 
+def test_a_strangers_list_of_donors_is_not_opened(program: Program, strange: Path) -> None:
+    config = Path("run/config.toml")
+    config.write_text(config.read_text().replace("[augment]", "[augment]\npaste = 0.1\ndonors = 'private/donors.csv'"))
+    outcome = program("evaluate", "run", "--output", "out")
+    assert (outcome.status, outcome.err.count("\n")) == (2, 1)
+    assert "names augment.donors = 'private/donors.csv', but this run was not begun by you" in outcome.err
+
+
 def test_python_is_asked_alike(strange: Path) -> None:
     configure("source", "private")
     with pytest.raises(tumorline.UserError, match="was not begun by you on this machine"):

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from tumorline.config import Config, load_config, parse_config
 from tumorline.errors import UserError
+from tumorline.paper.methods import settings_of
 
 ROOT = Path(__file__).parents[1]
 RECIPES = sorted((ROOT / "configs").glob("*.toml"))
@@ -194,3 +195,23 @@ def test_channels_and_regions_are_lists_of_names() -> None:
 def test_channels_and_regions_that_cannot_be_meant(overrides: list[str], message: str) -> None:
     with pytest.raises(UserError, match=message):
         load_config(None, overrides)
+
+
+PLACES = (
+    "split.file='/home/me/parts.csv'",
+    "model.start_from='runs/20240101-mine/'",
+    r"loss.teacher='C:\Users\me\teacher.safetensors'",
+    "augment={paste = 0.5, donors = '/home/me/donors.csv'}",
+)
+
+
+def test_what_is_published_names_files_and_not_their_places() -> None:
+    config = load_config(None, [*PLACES, "data.sources=[{path = '/home/me/set', name = 'mine'}]"])
+    shown = config.without_paths()
+    names = [shown["split"]["file"], shown["model"]["start_from"], shown["loss"]["teacher"], shown["augment"]["donors"]]
+    assert names == ["parts.csv", "20240101-mine", "teacher.safetensors", "donors.csv"]
+    assert load_config(None, ["model.start_from=builtin"]).without_paths()["model"]["start_from"] == "builtin"
+    rows = {row["setting"]: row["value"] for row in settings_of(config)}
+    assert (rows["loss.teacher"], "split.file" in rows) == ("teacher.safetensors", False)
+    assert "me/" not in str(rows)
+    assert "'name': 'mine'" in rows["data.sources"]

@@ -220,6 +220,23 @@ def test_donors_join_the_cases_that_a_model_knows(config: Config, tmp_path: Path
     assert all(dataset.facts[dataset.index[name]].image_hash in known for name in group)
 
 
+def test_a_training_is_resumed_with_the_donors_that_it_had_wherever_they_are_listed(
+    config: Config, tmp_path: Path
+) -> None:
+    dataset = load_data(config)
+    split = split_dataset(dataset, config.split)
+    first, second = [name for name in split.cases("train") if name.startswith("slices")][:2]
+
+    def fingerprint(file: str, *names: str) -> str:
+        (tmp_path / file).write_text("\n".join(["id", *names]) + "\n")
+        augment = config.augment.model_copy(update={"donors": str(tmp_path / file)})
+        return Task(config.model_copy(update={"augment": augment}), dataset, split, tmp_path / "run").fingerprint()
+
+    before = fingerprint("donors.csv", first)
+    assert fingerprint("elsewhere.csv", first) == before
+    assert fingerprint("donors.csv", second) != before
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [

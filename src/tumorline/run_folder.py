@@ -168,6 +168,7 @@ def _named_paths(config: Config) -> list[tuple[str, str]]:
         named.append((f"data.sources.{number}.path", source.path))
         named.append((f"data.sources.{number}.corrections", source.corrections or ""))
     named += [("model.start_from", config.model.start_from), ("loss.teacher", config.loss.teacher)]
+    named.append(("augment.donors", config.augment.donors))
     named += [("model.options", text) for text in texts_in(config.model.options) if _may_be_path(text)]
     return [(key, text) for key, text in named if text]
 

@@ -163,11 +163,11 @@ def test_a_split_file_leaves_a_whole_source_in_its_part(tmp_path: Path, given: s
     split = split_dataset(dataset, load_config(None, [f"split.file={table}"]).split)
     assert [split.parts[f"b/h{number}"] for number in range(3)] == ["excluded", part, part]
     assert split.cases("excluded") == ["a/s001", "a/s003", "a/s005", "b/h0"]
-    assert split.origin.startswith(f"{table}, 3 of 9 cases left out that it lacks (unknown patients: 3 of 9 cases")
+    assert split.origin.startswith(f"{table.name}, 3 of 9 cases left out that it lacks (unknown patients: 3 of 9 cases")
     assert split.origin.endswith(", 2 cases that it lacks are in the part of their source")
     table.write_text("patient,split\nP0-00,train\nP0-01,val\nP0-02,test\n")
     split = split_dataset(dataset, load_config(None, [f"split.file={table}"]).split)
-    assert split.origin == f"{table}, 3 cases that it lacks are in the part of their source"
+    assert split.origin == f"{table.name}, 3 cases that it lacks are in the part of their source"
 
 
 def test_a_patient_of_a_split_file_is_left_out_of_a_whole_source(join: Join, tmp_path: Path) -> None:

@@ -191,9 +191,9 @@ def test_a_split_file_by_patient_is_followed(pair_folder: PairFolder, tmp_path: 
     _, split = split_of(folder, file=str(table))
     assert split.cases("validation") == ["s002", "s003"]
     assert split.cases("excluded") == ["s006", "s007"]
-    assert split.origin == f"{table}, 2 of 8 cases left out that it lacks"
+    assert split.origin == f"{table.name}, 2 of 8 cases left out that it lacks"
     table.write_text("patient,split\nP0-00,train\nP0-01,val\nP0-02,test\nP0-03,excluded\n")
-    assert split_of(folder, file=str(table))[1].origin == str(table)
+    assert split_of(folder, file=str(table))[1].origin == table.name
 
 
 def test_a_wrong_part_in_a_split_file_is_named(pair_folder: PairFolder, tmp_path: Path) -> None:

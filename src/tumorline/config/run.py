@@ -1,5 +1,8 @@
 """A run's whole configuration: its sections, and what of them must fit together."""
 
+import copy
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,6 +21,9 @@ from tumorline.regions import REGION
 
 AFTER_TRAINING = ("model.threshold", "model.temperature", "model.gate", "model.storage", "model.postprocessing")
 """Keys that change nothing in a training, and so nothing in its validation figure."""
+
+READ_BESIDE_DATA = (("split", "file"), ("model", "start_from"), ("loss", "teacher"), ("augment", "donors"))
+"""Section and key of what may be a place on this machine."""
 
 
 def is_after_training(key: str) -> bool:
@@ -130,8 +136,17 @@ class Config(Section):
     def save(self, path: Path) -> None:
         write_text(path, self.to_toml())
 
-    def without_paths(self) -> dict[str, Any]:
-        """As a model file or a page shows it: no paths of the machine's data, no names of cases."""
+    def without_paths(self, exclude_none: bool = False) -> dict[str, Any]:
+        """As a model file or a page shows it: no places on the machine, no names of cases."""
         of_sources = {"__all__": {"path", "corrections", "leave_out"}}
         kept_back: dict[str, Any] = {**dict.fromkeys((*PATHS, "leave_out"), True), "sources": of_sources}
-        return self.model_dump(mode="json", exclude={"data": kept_back})
+        return with_bare_names(self.model_dump(mode="json", exclude={"data": kept_back}, exclude_none=exclude_none))
+
+
+def with_bare_names(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration in which what is read beside the data bears its name alone, without its place."""
+    bare: dict[str, Any] = copy.deepcopy({**values})
+    for section, key in READ_BESIDE_DATA:
+        if text := bare.get(section, {}).get(key):
+            bare[section][key] = re.split(r"[\\/]", text.rstrip("\\/"))[-1]
+    return bare

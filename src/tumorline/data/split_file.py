@@ -31,7 +31,7 @@ def read_split_file(dataset: Dataset, path: Path) -> Split:
     named = [case for case in dataset.cases if names[case.id] and not dataset.whole_part(case)]
     lacking = sum(case.id not in stated for case in named)
     said = f", {lacking} of {len(names)} cases left out that it lacks" if lacking else ""
-    return Split(stated, f"{path}{said}{tell_unknown_patients(dataset, key)}")
+    return Split(stated, f"{path.name}{said}{tell_unknown_patients(dataset, key)}")
 
 
 def _wanted_parts(path: Path, key: str, stated: Iterable[tuple[str, str]]) -> dict[str, str]:

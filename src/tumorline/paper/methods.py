@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tumorline.config import PATHS, Config
+from tumorline.config import Config
 from tumorline.environment import versions
 from tumorline.metrics.case import NSD_TOLERANCE
 from tumorline.metrics.figure import LEAST_FOR_INTERVAL, RESAMPLES
@@ -218,7 +218,8 @@ def _are(things: Iterable[object]) -> str:
 
 def settings_of(config: Config) -> list[dict[str, str]]:
     """Every setting of a run but for paths, as rows of `section.key` and value."""
-    values = config.model_dump(mode="json", exclude={"data": {*PATHS}, "split": {"file"}}, exclude_none=True)
+    values = config.without_paths(exclude_none=True)
+    del values["split"]["file"]
     return list(_settings_below(values, ""))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import tomli_w
 from markupsafe import Markup
 
-from tumorline.config import PATHS, parse_config, read_toml
+from tumorline.config import PATHS, parse_config, read_toml, with_bare_names
 from tumorline.errors import UserError
 from tumorline.escaping import for_page
 from tumorline.evaluation.tables import read_confidences, read_rows
@@ -216,7 +216,7 @@ def _text(path: Path) -> str:
     for source in config.get("data", {}).get("sources", []):
         source.pop("path", None)
         source.pop("corrections", None)
-    return tomli_w.dumps(config)
+    return tomli_w.dumps(with_bare_names(config))
 
 
 def _environment(run: Path) -> dict[str, str]:

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from tumorline.config import PATHS, REMEDIES, AugmentConfig, Config, DataConfig, LossConfig, SplitConfig
 from tumorline.data.dataset import Dataset
+from tumorline.data.donors import donor_names
 from tumorline.data.parts import Split
 from tumorline.journal import hash_file
 from tumorline.model_file import find_model
@@ -55,6 +56,8 @@ class Task:
                 del source["unlabelled"]
         _leave_out(config["data"], DataConfig(), OF_VOLUMES)
         _leave_out(config["augment"], AugmentConfig(), (*REMEDIES, "paste_into", "donors", "channel_dropout"))
+        if self.config.augment.donors:  # in their order, by which they are drawn
+            config["augment"]["donors"] = donor_names(self.config.augment, self.dataset, self.split)
         if self.config.loss.teacher:
             config["loss"]["teacher"] = hash_file(find_model(written_path(self.config.loss.teacher)))
         _leave_out(config["loss"], LossConfig(), ["presence", "teacher", "teacher_share"])
