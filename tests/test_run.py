@@ -151,6 +151,10 @@ def test_cases_that_the_split_leaves_out_are_counted_and_not_scored(tiny_source:
     [
         ("model.name=unnet", "model.name is 'unnet'; did you mean 'unet'"),
         ("model.options.widths=3", "model.options of 'unet' are {'widths': 3}, which it does not take"),
+        ("train.freeze_epochs=1", "train.freeze_epochs is for networks with a backbone, and 'unet' has none"),
+        ("train.backbone_rate=0.1", "train.backbone_rate is for networks with a backbone"),
+        ("train.layer_decay=0.9", "train.layer_decay is for networks with a backbone"),
+        ("model.gate=0.5", "model.gate is 0.5, but the network has no presence head; leave it out"),
         ("loss.name=dise", "loss.name is 'dise'; did you mean 'dice'"),
     ],
 )

@@ -73,6 +73,8 @@ OWN_SETTINGS = (
 """Keys of `[data]` that each of several sources may have for itself."""
 
 
+OF_SLICES = ("context", "axis", "slice_step", "tumour_free_share", "other_labels")
+"""Keys of `[data]` that say nothing to networks of three axes."""
 PATHS = ("source", "cache", "corrections")
 """Keys of `[data]` that are places on this machine."""
 
@@ -196,8 +198,9 @@ class DataConfig(Section):
 
     @model_validator(mode="after")
     def sees_patches_or_slices(self) -> Self:
-        if self.window and (self.context or self.axis != "axial"):
-            raise ValueError("data.window is for networks of three axes; data.context and data.axis are for slices")
+        defaults = {key: type(self).model_fields[key].default for key in OF_SLICES}
+        if self.window and (given := [key for key in OF_SLICES if getattr(self, key) != defaults[key]]):
+            raise ValueError(f"data.{given[0]} is for slices; leave it out where data.window is given")
         return self
 
 

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from tumorline.audit.check import check, errors, stop_on_errors
-from tumorline.config import Config
+from tumorline.config import Config, TrainConfig
 from tumorline.data.dataset import Dataset
 from tumorline.data.joined import load_data
 from tumorline.data.parts import PARTS, Split
@@ -18,6 +18,8 @@ from tumorline.wording import is_or_are, numbered
 if TYPE_CHECKING:
     from tumorline.training.machine import Machine
 
+OF_BACKBONES = ("freeze_epochs", "backbone_rate", "layer_decay")
+"""Keys of `[train]` that say nothing where no layer may be pretrained."""
 OTHERWISE = {"model.start_from": "start from another model", "loss.teacher": "choose another teacher"}
 
 
@@ -34,11 +36,27 @@ def check_model(config: Config, begun: bool = False) -> None:
     if config.dims == 3:
         models.check_takes_volumes(config.model.name)
     if not begun:
+        _refuse_unheeded(config)
         models.check_weights(config.model.name, config.network_options)
     if not config.split.validates and config.model.options.get("presence") and config.model.gate == "validation":
         why = config.split.why_nobody_validates
         raise UserError(f"{why}, so that nothing is left to choose model.gate on; give a number")
     losses.build(config.loss)
+
+
+def _refuse_unheeded(config: Config) -> None:
+    """Raise UserError for a key that says nothing to the network; of one from outside nothing is known beforehand."""
+    from tumorline import models
+
+    name, gate = config.model.name, config.model.gate
+    if ":" in name:
+        return
+    given = [key for key in OF_BACKBONES if getattr(config.train, key) != TrainConfig.model_fields[key].default]
+    if given and name not in models.SOURCES:
+        raise UserError(f"train.{given[0]} is for networks with a backbone, and '{name}' has none; leave it out")
+    if gate != "validation" and not config.model.options.get("presence"):
+        cure = "leave it out, or take encoder_unet with model.options.presence = true"
+        raise UserError(f"model.gate is {gate:g}, but the network has no presence head; {cure}")
 
 
 def prepare_data(config: Config, notify: Notify) -> tuple[Dataset, Split]:
