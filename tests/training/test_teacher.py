@@ -10,24 +10,27 @@ import pytest
 pytest.importorskip("torch")
 
 import torch
+from torch import nn
 
 import tumorline
 from tests.conftest import TINY, PairFolder
 from tests.data.test_joined import free
 from tumorline.config import Config, load_config
+from tumorline.data.dataset import load_dataset
 from tumorline.data.joined import load_data
 from tumorline.data.split import split_dataset
 from tumorline.errors import UserError
 from tumorline.inference.model import load
 from tumorline.model_file import read_info
+from tumorline.models.presence import PresenceGated
 from tumorline.network_input.cache import open_cache
 from tumorline.source_spec import with_data
 from tumorline.training.feed import open_feed
 from tumorline.training.loop import Loop
 from tumorline.training.machine import machine
-from tumorline.training.objective import Samples
+from tumorline.training.objective import Objective, Samples
 from tumorline.training.task import Task
-from tumorline.training.teacher import imitation, open_teacher, refuse_another_view
+from tumorline.training.teacher import Teacher, imitation, open_teacher, refuse_another_view
 from tumorline.training.weights import start
 
 
@@ -127,6 +130,33 @@ def test_a_sample_without_masks_has_the_teachers_answers_alone(
         half = objective.loss(own[mixed], Samples(image[mixed], target[mixed], labelled[mixed]))
         masks = objective.criterion(own[mixed], target[mixed])
         assert half.item() == pytest.approx(0.5 * (imitation(own[mixed], answers[mixed]).mean() + masks).item())
+
+
+class TwoAnswers(nn.Module):
+    """Masks and presence, each by a weight of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mask, self.presence = nn.Parameter(torch.ones(())), nn.Parameter(torch.ones(()))
+
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.mask * image, self.presence * image.mean((2, 3))
+
+
+def test_a_batch_without_masks_reaches_presence_as_well_and_changes_nothing_of_it(tiny_source: Path) -> None:
+    """Several processes wait for a gradient of every parameter."""
+    config = load_config(None, [*TINY, f"data.source='{tiny_source}'"])
+    network, image = PresenceGated(TwoAnswers(), 1, 1), torch.ones(2, 1, 4, 4)
+    with machine(config.train) as place:
+        objective = Objective(config.loss, network, load_dataset(tiny_source, config.data), place)
+        objective.teacher = Teacher(nn.Identity(), torch.ones(1, 1, 1, 1))
+        loss = objective.loss(network(image), Samples(image, image, torch.zeros(2, dtype=torch.bool)))
+    loss.backward()
+    mask, presence = (parameter.grad for parameter in network.parameters())
+    assert mask is not None
+    assert presence is not None
+    assert presence.item() == 0
+    assert loss.item() == pytest.approx(imitation(image, image.sigmoid()).mean().item())
 
 
 def test_unlabelled_images_need_a_teacher_and_train_only(tiny_source: Path, tmp_path: Path) -> None:

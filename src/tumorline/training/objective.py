@@ -60,8 +60,8 @@ class Objective:
             answers = teacher.probability(samples.image)
         masks = outputs[:-1] if models.has_presence(self.network) else outputs
         imitated = torch.stack([weight * (share * imitation(logits, answers)).mean() for weight, logits in masks]).sum()
-        if not labelled.any():
-            return imitated
+        if not labelled.any():  # every parameter takes part, which several processes wait for
+            return imitated + 0 * outputs[-1][1].float().sum()
         kept = [(weight, logits[labelled]) for weight, logits in outputs]
         own = (1 - self.config.teacher_share) * self.truth_loss(kept, samples.target[labelled])
         return imitated + own * labelled.float().mean()
