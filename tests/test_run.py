@@ -146,6 +146,17 @@ def test_cases_that_the_split_leaves_out_are_counted_and_not_scored(tiny_source:
     assert {status[name] for name in parts["excluded"]} == {"unseen"}
 
 
+def test_blank_slices_of_unknown_patients_are_in_the_part_of_the_split(pair_folder: PairFolder, tmp_path: Path) -> None:
+    """No model knows a blank image; the run knows where it put each."""
+    source = pair_folder(patients=12, slices=1)
+    (source / "patients.csv").unlink()
+    pair_folder.blank(*(f"s{number:03d}" for number in range(0, 12, 2)))
+    settings = [*TINY, "train.epochs=1", f"data.cache='{tmp_path / 'cache'}'"]
+    run = tumorline.train(data=source, overrides=settings, output=tmp_path / "run")
+    test = {row["case"] for row in read_split(run) if row["part"] == "test"}
+    assert {row.case for row in read_rows(run) if row.status == "test"} == test
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [

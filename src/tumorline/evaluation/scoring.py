@@ -15,7 +15,7 @@ from tumorline.evaluation.presence import (
     summarise_presence,
     write_presence,
 )
-from tumorline.evaluation.status import Request, case_status, explain_nothing_left
+from tumorline.evaluation.status import Request, explain_nothing_left, status_in
 from tumorline.evaluation.summary import summarise_evaluation, with_baselines
 from tumorline.evaluation.tables import write_certainties, write_evaluation
 from tumorline.files import write_csv
@@ -38,8 +38,7 @@ def evaluate(model: Model, wanted: Request, progress: Progress | None = None) ->
 
     Returns the summary. Raises UserError where no case is left that the model has not been trained on.
     """
-    known = case_status(model.info, wanted.dataset)
-    status = {name: known[name] for name in known if name not in wanted.left_out}
+    status = status_in(wanted, model.info)
     names = [name for name in status if status[name] in wanted.include]
     if not any(status[name] in wanted.headline for name in names):
         raise UserError(explain_nothing_left(model.info, wanted.dataset, status))

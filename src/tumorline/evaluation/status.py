@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tumorline.cluster import Cluster
@@ -12,6 +12,8 @@ from tumorline.output_folder import Memory
 
 HEADLINE = ("test", "unseen")
 SEEN = ("train", "validation")
+SEVERITY = {"train": 0, "validation": 1, "test": 2, "unseen": 3}
+"""Of statuses, the worst first."""
 
 
 @dataclass(frozen=True)
@@ -22,13 +24,26 @@ class Request:
     output: Path
     include: Collection[str] = HEADLINE
     headline: Collection[str] = HEADLINE
-    left_out: Collection[str] = ()
-    """Cases that are in no part of the split: they are counted and not scored, whatever their status."""
+    parts: Mapping[str, str] = field(default_factory=dict)
+    """Of a run's own evaluation the part of each case; those in none are counted and not scored."""
     processes: int = 1
     memory: Memory | None = None
     """What an earlier try has finished in the same folder."""
     cluster: Cluster | None = None
     """Whose machines do it; None: this one."""
+
+    @property
+    def left_out(self) -> list[str]:
+        """Cases that are in no part of the split."""
+        return [name for name, part in self.parts.items() if part not in SEVERITY]
+
+
+def status_in(wanted: Request, info: ModelInfo) -> dict[str, str]:
+    """Status of each case that may be scored: the worst of what the model knows of it and its part of the split."""
+    known = case_status(info, wanted.dataset)
+    for name in wanted.left_out:
+        del known[name]
+    return {name: min(own, wanted.parts.get(name, own), key=SEVERITY.__getitem__) for name, own in known.items()}
 
 
 def case_status(info: ModelInfo, dataset: Dataset) -> dict[str, str]:
@@ -41,14 +56,13 @@ def case_status(info: ModelInfo, dataset: Dataset) -> dict[str, str]:
     """
     contents = {name: part for part in (*HEADLINE, *SEEN) for name in info.known_cases.contents.get(part, [])}
     patients = {name: part for part in (*HEADLINE, *SEEN) for name in info.known_cases.patients.get(part, [])}
-    severity = {"train": 0, "validation": 1, "test": 2, "unseen": 3}
     by_slice = info.split.leaking and not info.members
     status = {}
     for case, facts in zip(dataset.cases, dataset.facts, strict=True):
         by_content = [contents[name] for name in facts.contents if name in contents]
         by_patient = [patients.get(key, "unseen") for key in dataset.known_patient_keys(case, facts)]
         found = by_content or by_patient if by_slice else by_content + by_patient
-        status[case.id] = min(found, key=severity.__getitem__, default="unseen")
+        status[case.id] = min(found, key=SEVERITY.__getitem__, default="unseen")
     return status
 
 

@@ -94,10 +94,9 @@ def _save_stamped(run: Path, weights: Weights, info: ModelInfo) -> None:
 
 def _evaluate(task: "Task", info: ModelInfo, notify: Notify) -> Summary:
     who = "validation and test patients" if task.config.split.validates else "the test patients"
-    left_out = {*task.split.cases("excluded")}
-    of_no_part = f"; {numbered(len(left_out), 'case')} in no part of the split" if left_out else ""
+    request = Request(task.dataset, task.run, include=("validation", "test"), parts=task.split.parts)
+    of_no_part = f"; {numbered(len(request.left_out), 'case')} in no part of the split" if request.left_out else ""
     notify(f"evaluating {who} at native resolution{of_no_part}")
-    request = Request(task.dataset, task.run, include=("validation", "test"), left_out=left_out)
     summary = evaluate(load(task.run), request, minutely("evaluating", notify))
     if info.input.may_lack_channels:
         notify("evaluating them with each subset of their channels")
