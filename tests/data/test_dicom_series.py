@@ -232,12 +232,139 @@ def test_a_file_of_many_frames_is_a_volume(tmp_path: Path) -> None:
     ],
 )
 def test_a_sequence_is_recognised_by_words_and_times(elements: dict[str, Any], sequence: str) -> None:
+    found, reason = recognised(**elements)
+    assert found == sequence
+    assert reason
+
+
+MAKERS = {
+    "flair": (
+        *(
+            "AX T2 FLAIR",
+            "Ax T2 FLAIR POST",
+            "SAG CUBE T2 FLAIR",
+            "t2_tirm_tra_dark-fluid_fs",
+            "t2_spc_da-fl_flair_sag",
+        ),
+        *("FLAIR_longTR", "3D Brain View FLAIR", "sFLAIR tra", "OAx T2 FLAIR +C"),
+    ),
+    "t2": ("t2_tse_tra_512", "AX T2 PROPELLER", "T2W_TSE", "eT2W_TSE", "AxT2 FSE", "T2 vor KM", "3DT2 SPACE"),
+    "post_contrast": (
+        *("Ax T1 +C", "+C Ax T1 FSE", "AX T1 FSE+C", "AX T1 C+", "AX T1 W/ GAD", "AX T1 GADO", "T1post", "T1 POST-GAD"),
+        *("t1_mprage_sag_KM", "T1 SE tra nach KM", "t1_se_tra mit KM", "T1 FS tra +KM", "T1W_SE_GD", "sT1W_3D_TFE CE"),
+        *(
+            "T1 TSE avec gado",
+            "T1 apres injection",
+            "T1 con contrasto",
+            "T1 con contraste",
+            "T1 con mdc",
+            "t1c",
+            "T1-C",
+        ),
+        *("Sag T1 FLAIR +C", "T1_TIRM_dark-fluid KM", "MPR T1 POST thick cor", "BRAVO +C", "Ax 3D SPGR post", "T1ce"),
+        *("T1 pre-op with contrast", "T1 POSTCONTRAST posterior fossa", "AX VIBE C+"),
+    ),
+    "pre_contrast": (
+        *("Ax T1", "Sag T1 FLAIR", "T1W FLAIR", "FLAIR T1 sag", "t1_tirm_tra_dark-fluid", "sT1W_SE", "3DT1", "AXT1 SE"),
+        *("T1 SE tra ohne KM", "T1 vor KM", "t1 vor", "t1_se_nativ", "T1 native", "SAG T1 SANS GADO", "T1 sans inj"),
+        *(
+            "T1 w/o",
+            "T1 W/O GAD",
+            "AX T1 WO",
+            "AX T1 WO CONTRAST",
+            "T1 without contrast",
+            "t1 precontrast",
+            "T1 PREGAD",
+        ),
+        *("T1 pre gado", "T1 NC", "T1 non-contrast", "T1 NONCON", "T1 no contrast", "T1 unenhanced", "T1 C-"),
+        *("Ax T1 posterior fossa", "T1 post-op", "T1 POSTOP", "T1 senza mdc", "T1 sin contraste", "T1 avant injection"),
+    ),
+    "": (
+        *("ep2d_diff_3scan_trace_p2_ADC", "Ax DWI", "eADC", "DTI_64", "ep2d_bold_rest", "fMRI", "ep2d_T2_perf", "DSC"),
+        *("RelCBF", "relCBV T1", "MTT", "pcasl", "SWI_Images", "Mag_Images", "mIP_Images(SW)", "SWAN", "AX MPGR T2"),
+        *("T2* GRE", "T2_star", "T2_GRE_hemo", "t2_fl2d_tra_hemo", "T2W_FFE", "localizer", "AAHead_Scout", "SURVEY"),
+        *("3-Plane Loc", "3Pl Loc", "ASSET calibration", "T1 map", "T2 mapping", "gre_field_mapping", "tof_fl3d_tra"),
+        *("MRA T1 3D TOF", "Phase Contrast T1 flash", "t2_tirm_cor_fs STIR", "AX T1 +C SUB", "svs_se_135", "T2 CISS"),
+    ),
+}
+"""How makers and sites of several countries describe series, by the sequence that these are."""
+
+
+@pytest.mark.parametrize(("text", "sequence"), [(text, name) for name, texts in MAKERS.items() for text in texts])
+@pytest.mark.parametrize("keyword", ["SeriesDescription", "ProtocolName"])
+def test_descriptions_of_all_makers_are_understood(text: str, sequence: str, keyword: str) -> None:
+    assert recognised(**{keyword: text})[0] == sequence
+    assert recognised(**{keyword: text}, RepetitionTime=22, EchoTime=3.6)[0] == sequence
+
+
+BOTH = (
+    *(
+        "w/wo",
+        "W WO",
+        "WWO CONTRAST",
+        "w/ & w/o",
+        "without and with contrast",
+        "with and without contrast",
+        "pre + post",
+    ),
+    *("mit und ohne KM", "vor und nach KM", "avec et sans gado", "W/O AND W/ CONTRAST", "without and with", "pre/post"),
+)
+
+
+@pytest.mark.parametrize("text", BOTH)
+def test_with_and_without_in_one_text_leaves_it_to_the_agent(text: str) -> None:
+    sequence, reason = recognised(SeriesDescription=f"T1 {text}", ContrastBolusAgent="Gadavist")
+    assert (sequence, reason.rpartition(", ")[2]) == ("post_contrast", "a contrast agent is named")
+    sequence, reason = recognised(SeriesDescription=f"T1 {text}")
+    assert (sequence, reason.rpartition(", ")[2]) == ("pre_contrast", "no contrast agent is named")
+
+
+@pytest.mark.parametrize(
+    ("description", "protocol", "sequence"),
+    [
+        ("Ax T1 +C", "BRAIN WITHOUT AND WITH CONTRAST", "post_contrast"),
+        ("Ax T1", "BRAIN W/WO CONTRAST", "pre_contrast"),
+        ("Ax T1", "BRAIN TUMOR POST OP", "pre_contrast"),
+        ("Ax T1 pre", "BRAIN +C", "pre_contrast"),
+        ("Ax T2", "BRAIN TUMOR PERFUSION", "t2"),
+        ("T2W_TSE", "T1W contrast", "t2"),
+        ("sag 1 mm", "t1_mprage_KM", "post_contrast"),
+        ("KM", "t1_mprage", "post_contrast"),
+        ("vor KM", "t1_mprage +C", "pre_contrast"),
+        ("RelCBF", "T1", ""),
+        ("", "T1", "pre_contrast"),
+    ],
+)
+def test_the_protocol_counts_only_where_the_description_tells_nothing(
+    description: str, protocol: str, sequence: str
+) -> None:
+    assert recognised(SeriesDescription=description, ProtocolName=protocol)[0] == sequence
+
+
+@pytest.mark.parametrize(
+    ("agents", "sequence"),
+    [
+        ([{"CodeMeaning": "Gadobutrol"}], "post_contrast"),
+        ([{}], "post_contrast"),
+        ([{"CodeMeaning": "None"}], "pre_contrast"),
+        ([], "pre_contrast"),
+    ],
+)
+def test_the_agent_of_enhanced_mr_is_read(agents: list[dict[str, str]], sequence: str) -> None:
+    coded = group({"ContrastBolusAgentSequence": agents[0]} if agents else {})
+    assert recognised(SeriesDescription="3D T1 TFE", **{e.keyword: e.value for e in coded})[0] == sequence
+
+
+@pytest.mark.parametrize("agent", ["NONE", "no", "No contrast", "ohne", "kein KM", "w/o", "0", "N", "n/a", " "])
+def test_an_agent_that_is_none_is_no_agent(agent: str) -> None:
+    assert recognised(SeriesDescription="T1", ContrastBolusAgent=agent)[0] == "pre_contrast"
+
+
+def recognised(**elements: Any) -> tuple[str, str]:
     header = pydicom.Dataset()
     for keyword, value in elements.items():
         setattr(header, keyword, value)
-    found, reason = recognise_sequence(header)
-    assert found == sequence
-    assert reason
+    return recognise_sequence(header)
 
 
 def test_the_reason_quotes_no_name() -> None:

@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from tumorline.data.layouts.contents import Contents
-from tumorline.data.layouts.gather import channel_meant, common_name, gather_scans, name_channels
+from tumorline.data.layouts.gather import (
+    channel_meant,
+    common_name,
+    gather_scans,
+    name_channels,
+    sequence_of_volume,
+    split_name,
+)
 from tumorline.errors import UserError
 
 BRATS = ("flair", "post_contrast", "t2", "pre_contrast")
@@ -110,6 +117,18 @@ def test_a_scan_of_nnunet_without_a_truth_is_told_from_one_of_its_name(tmp_path:
 def test_a_word_means_a_channel(word: str, channel: str) -> None:
     assert channel_meant(word) == channel
     assert channel_meant("my-map", ("my_map",)) == "my_map"
+
+
+@pytest.mark.parametrize(
+    ("name", "channel"),
+    [
+        *(("S1_T1_FLAIR", "pre_contrast"), ("S1_T1-FLAIR", "pre_contrast"), ("S1_t1w_flair", "pre_contrast")),
+        *(("S1_T2_FLAIR", "flair"), ("S1_t2flair", "flair"), ("S1_T2w_FLAIR", "flair"), ("S1_flair", "flair")),
+    ],
+)
+def test_t1_flair_is_t1(name: str, channel: str) -> None:
+    assert sequence_of_volume(Path(f"{name}.nii.gz")) == channel
+    assert split_name(Path(f"{name}.nii.gz"))[0] == "S1"
 
 
 def test_channels_are_given_by_name_in_any_order(tmp_path: Path) -> None:

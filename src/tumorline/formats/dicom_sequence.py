@@ -1,6 +1,7 @@
 """Which MR sequence a series is, from what its headers say of it: words, contrast agent, times in ms."""
 
 import re
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import pydicom
@@ -8,16 +9,35 @@ import pydicom
 from tumorline.user_text import says_nothing
 
 WORDS = ("SeriesDescription", "ProtocolName", "SequenceName")
+"""Asked in this order, each only where those before it tell nothing: a protocol may be that of the examination."""
+WEIGHTED = r"(?:(?<![a-z0-9])|(?<=ax)|(?<=sag)|(?<=cor)|(?<=tra)|(?<=[23]d))[se]?t"
 FLAIR = re.compile(r"flair|dark.?fluid|tirm")
-T1 = re.compile(r"(?<![a-z0-9])t1|mp.?rage|bravo|spgr|(?<![a-z])tfl|vibe|flash")
-T2 = re.compile(r"(?<![a-z0-9])t2(?!.?(star|\*))")
+T1_WORD = re.compile(rf"{WEIGHTED}1(?!\d)")
+T1 = re.compile(rf"{T1_WORD.pattern}|mp.?rage|bravo|spgr|(?<![a-z])tfl|vibe|flash")
+T2 = re.compile(rf"{WEIGHTED}2(?!\d)")
 OTHER = re.compile(
-    r"dwi|diff|(?<![a-z])adc|(?<![a-z])swi|perf|(?<![a-z])asl|(?<![a-z])dti|bold|locali|scout|t2.?star|t2\*|dsc|dce"
+    r"dwi|diff|tensor|bold|fmri|ep2d|perf|dsc|dce|swan|(?:mag|pha)_images|map|mpgr"
+    r"|t2.?(?:star|\*)|t2w?[ _-]?(?:gre|ffe|fl[23]d|me2d|medic)"
+    r"|locali|scout|survey|pilot|smartbrain|calibration|3.?plane|angio|phase.?contrast|spectro|ciss|fiesta|trufi|subtra"
+    r"|(?<![a-z])(?:[de]?adc|dti|swi|[pc]*asl|tof|mip|stir)"
+    r"|(?<![a-z])(?:cb[fv]|tracew?|b1000|epi|rel?cb[fv]|mtt|ttp|tmax|ha?emo|loc|3.?pl|mr[av]|svs|csi|dir|sub)(?![a-z])"
+)
+AGENT = r"[ _./-]*(?:iv[ _./-]*)?(?:[ck]ontrast[eo]?|gado(?:linium)?|gad|gd|km|mdc|inj(?:ection)?|con|enh(?:anced)?)"
+ABSENT = r"vor|ohne|sans|senza|sin|avant|with.?out|wo|w[/\\]o|native?|nc|pre(?!.?op)"
+NATIVE = re.compile(
+    rf"(?:(?<![a-z])|(?<=(?<![a-z])w))(?:(?:{ABSENT}|non?|un){AGENT}|{ABSENT})(?![a-z])|(?<![a-z])c-(?![a-z0-9])"
 )
 CONTRAST = re.compile(
-    r"post|gado|(?<![a-z])gd|\+ ?c(?![a-z])|(?<![a-z])ce(?![a-z])|c\+|contrast|(?<![a-z])km(?![a-z])|\+$"
+    r"post(?!eri|ero|.?op|.?surg)|(?<![a-z])(?:gad|gd|enhanced)|\+ ?c(?![a-z])|c\+|[ck]ontrast"
+    r"|(?<![a-z])(?:ce|km|mdc|inj|nach|apr[eè]s)(?![a-z])|t1[-_]?c(?![a-z-])|\+$"
 )
-NATIVE = re.compile(r"(?<![a-z])pre(?![a-z])|with.?out|w/o|nativ|non.?contrast|(?<![a-z])no.?contrast")
+WITHOUT = "|"
+"""Stands for what `NATIVE` has found."""
+AND = r"[ _]*(?:[/&+,]|(?:and|und|et|e|y|or)(?![a-z]))[ _]*"
+WITH = re.compile(
+    rf"(?<![a-z0-9])(?:w|with|mit|avec|con)(?=/?(?:{AND}|[ _]*)\|)|(?<=\|)(?:{AND})(?:w|with|mit|avec|con)(?![a-z])"
+)
+NO_AGENT = re.compile(r"(?:non?|none|nein|without|w/?o|ohne|kein[a-z]*|sans|0)(?![a-z]).*|n", re.IGNORECASE)
 OTHER_MODALITIES = ("CT", "PT", "NM", "US", "CR", "DX", "XA", "RF", "MG")
 SHORT_TE_MS, SHORT_TR_MS, LONG_TE_MS, LONG_TR_MS = 30, 1200, 60, 2000
 FLAIR_TI_MS, T1_TI_MS = (1500, 3500), (300, 1300)
@@ -26,7 +46,8 @@ FLAIR_TI_MS, T1_TI_MS = (1500, 3500), (300, 1300)
 class _Said(NamedTuple):
     """What the headers of a series say."""
 
-    words: str
+    texts: tuple[str, ...]
+    """Of `WORDS`."""
     agent: bool
     repetition_ms: float | None
     echo_ms: float | None
@@ -41,48 +62,56 @@ def recognise_sequence(header: pydicom.Dataset) -> tuple[str, str]:
     """
     if (modality := header.get("Modality")) in OTHER_MODALITIES:
         return str(modality), "its modality"
-    said = _read_words(header)
-    if other := OTHER.search(said.words):
+    said = _read_said(header)
+    by_words = (_by_words(said, said.texts[:asked]) for asked in range(1, len(WORDS) + 1))
+    return next(filter(None, by_words), None) or _by_times(said) or ("", "its headers do not tell")
+
+
+def _by_words(said: _Said, texts: Sequence[str]) -> tuple[str, str] | None:
+    """By the last of the texts; whether there was contrast any of them may say."""
+    if other := OTHER.search(texts[-1]):
         return "", f"its words hold '{other[0]}'"
-    for found in (_flair(said), _t1(said), _t2(said)):
-        if found:
-            return found
-    return "", "its headers do not tell"
+    t1, t2, flair = (kind.search(texts[-1]) for kind in (T1, T2, FLAIR))
+    if flair and (t2 or not T1_WORD.search(texts[-1])):
+        return "flair", f"its words hold '{flair[0]}'"
+    if t1:
+        return _with_contrast(f"its words hold '{t1[0]}'", said, texts)
+    if t2:
+        return _flair_by_times(said) or ("t2", f"its words hold '{t2[0]}'")
+    return None
 
 
-def _flair(said: _Said) -> tuple[str, str] | None:
-    if word := FLAIR.search(said.words):
-        return "flair", f"its words hold '{word[0]}'"
+def _by_times(said: _Said) -> tuple[str, str] | None:
+    times = f"TR {said.repetition_ms or 0:g} ms, TE {said.echo_ms or 0:g} ms"
+    if _has_t1_times(said):
+        return _with_contrast(times, said, said.texts)
+    if (said.repetition_ms or 0) >= LONG_TR_MS and (said.echo_ms or 0) >= LONG_TE_MS and not said.inversion_ms:
+        return "t2", times
+    return _flair_by_times(said)
+
+
+def _flair_by_times(said: _Said) -> tuple[str, str] | None:
     if _within(said.inversion_ms, FLAIR_TI_MS) and (said.echo_ms or 0) >= LONG_TE_MS:
         return "flair", f"TI {said.inversion_ms:g} ms, TE {said.echo_ms:g} ms"
     return None
 
 
-def _t1(said: _Said) -> tuple[str, str] | None:
-    by_times = T2.search(said.words) is None and _has_t1_times(said)
-    word = T1.search(said.words)
-    if not word and not by_times:
-        return None
-    reasons = [f"its words hold '{word[0]}'"] if word else [f"TR {said.repetition_ms:g} ms, TE {said.echo_ms:g} ms"]
-    enhanced, reason = _contrast(said)
-    return ("post_contrast" if enhanced else "pre_contrast"), ", ".join([*reasons, reason])
+def _with_contrast(reason: str, said: _Said, texts: Sequence[str]) -> tuple[str, str]:
+    """The first text that tells decides; where it tells with and without, or none tells, the agent does."""
+    native, enhanced = next(filter(any, map(_words_of_contrast, texts)), ("", ""))
+    reasons = [reason, *(f"'{word}'" for word in (native, enhanced) if word)]
+    if bool(native) == bool(enhanced):
+        reasons.append("a contrast agent is named" if said.agent else "no contrast agent is named")
+    is_enhanced = bool(enhanced) if bool(native) != bool(enhanced) else said.agent
+    return "post_contrast" if is_enhanced else "pre_contrast", ", ".join(reasons)
 
 
-def _contrast(said: _Said) -> tuple[bool, str]:
-    """Words that say there was none come before an agent, which may be that of the examination."""
-    if word := NATIVE.search(said.words):
-        return False, f"'{word[0]}'"
-    if word := CONTRAST.search(said.words):
-        return True, f"'{word[0]}'"
-    return said.agent, "a contrast agent is named" if said.agent else "no contrast agent is named"
-
-
-def _t2(said: _Said) -> tuple[str, str] | None:
-    if word := T2.search(said.words):
-        return "t2", f"its words hold '{word[0]}'"
-    if (said.repetition_ms or 0) >= LONG_TR_MS and (said.echo_ms or 0) >= LONG_TE_MS and not said.inversion_ms:
-        return "t2", f"TR {said.repetition_ms:g} ms, TE {said.echo_ms:g} ms"
-    return None
+def _words_of_contrast(text: str) -> tuple[str, str]:
+    """Which words say that there was none, and which that there was; empty where none do."""
+    native = NATIVE.search(text)
+    rest = NATIVE.sub(WITHOUT, text)
+    enhanced = CONTRAST.search(rest) or WITH.search(rest)
+    return native[0] if native else "", enhanced[0].strip() if enhanced else ""
 
 
 def _has_t1_times(said: _Said) -> bool:
@@ -95,12 +124,20 @@ def _within(value: float | None, limits: tuple[float, float]) -> bool:
     return value is not None and limits[0] <= value <= limits[1]
 
 
-def _read_words(header: pydicom.Dataset) -> _Said:
-    words = " ".join(str(header.get(keyword) or "") for keyword in WORDS).lower()
-    agent = str(header.get("ContrastBolusAgent") or "").strip()
+def _read_said(header: pydicom.Dataset) -> _Said:
+    texts = tuple(str(header.get(keyword) or "").lower().replace(WITHOUT, " ").strip() for keyword in WORDS)
     times = (_time_ms(header.get(keyword)) for keyword in ("RepetitionTime", "EchoTime", "InversionTime"))
-    none_named = says_nothing(agent) or agent.lower() in ("no", "none", "without")
-    return _Said(words.strip(), not none_named, *times)
+    return _Said(texts, any(map(_is_agent, _agents(header))), *times)
+
+
+def _agents(header: pydicom.Dataset) -> list[str]:
+    """What is named as contrast agent; of enhanced MR the meaning of its code, or that there is an item."""
+    coded = header.get("ContrastBolusAgentSequence") or []
+    return [str(header.get("ContrastBolusAgent") or ""), *(str(item.get("CodeMeaning") or "agent") for item in coded)]
+
+
+def _is_agent(name: str) -> bool:
+    return not says_nothing(name) and not NO_AGENT.fullmatch(name.strip())
 
 
 def _time_ms(value: Any) -> float | None:

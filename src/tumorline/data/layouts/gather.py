@@ -16,8 +16,8 @@ from tumorline.errors import UserError, did_you_mean
 from tumorline.formats.decode import without_suffix
 from tumorline.formats.nifti import is_volume, without_volume_suffix
 
-T2_FLAIR = r"t2[-_ ]?flair"
-LAST_WORD = re.compile(rf"(?:(.+?)[-_. ])?({T2_FLAIR}|[^-_. ]+)", re.IGNORECASE)
+WEIGHTED_FLAIR = r"t[12]w?[-_ ]?flair"
+LAST_WORD = re.compile(rf"(?:(.+?)[-_. ])?({WEIGHTED_FLAIR}|[^-_. ]+)", re.IGNORECASE)
 BIAS = "_bias"
 """Ends the word of a volume that is read only where there is none without it."""
 
@@ -81,7 +81,7 @@ def stating_channels(scan: Scan, channels: Sequence[str]) -> Scan:
 def split_name(path: Path) -> tuple[str, str]:
     """The scan and the word for its sequence in a volume's name: `A_t1ce.nii.gz` is `A` and `t1ce`."""
     named = NAME.fullmatch(path.name)
-    if named and not re.search(T2_FLAIR, path.name, re.IGNORECASE):
+    if named and not re.search(WEIGHTED_FLAIR, path.name, re.IGNORECASE):
         return named[1], named[2].lower()
     last = LAST_WORD.fullmatch(without_volume_suffix(path.name))
     return (last[1] or "", last[2].lower()) if last else ("", "")

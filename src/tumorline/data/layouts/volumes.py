@@ -28,8 +28,8 @@ FILE_WORDS = {
 """What the names of a sequence's files end in; the first that is there is read."""
 OTHER_WORDS = {
     "post_contrast": ("t1post", "t1contrast", "t1wce", "t1wgd", "ce", "postcontrast"),
-    "pre_contrast": ("t1w", "precontrast"),
-    "flair": ("t2flair", "fl"),
+    "pre_contrast": ("t1w", "precontrast", "t1flair", "t1wflair"),
+    "flair": ("t2flair", "t2wflair", "fl"),
 }
 """What people call a sequence elsewhere, as `plain_word` spells it."""
 SEQUENCE_WORDS = {
