@@ -273,3 +273,31 @@ def test_a_coarser_grid_is_smoothed_and_not_sampled() -> None:
     found = resample(stripes, fine, coarse, nearest=False)
     assert np.abs(found[..., 1:] - 0.5).max() < 0.01
     assert set(resample(stripes, fine, coarse, nearest=True).ravel()) <= {0, 1}
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.float32])
+def test_nothing_is_lost_at_a_face_that_two_grids_share(kind: type) -> None:
+    """Both cover 0 to 50 mm, in slices of 5 and of 1 mm: the outermost centres lie 2 mm beyond those of the source."""
+    thick = grid_of((10, 4, 4), np.array([[0, 0, 1, 0], [0, 1, 0, 0], [5.0, 0, 0, 2.5], [0, 0, 0, 1]]))
+    thin = grid_of((50, 4, 4), np.array([[0, 0, 1, 0], [0, 1, 0, 0], [1.0, 0, 0, 0.5], [0, 0, 0, 1]]))
+    values = np.ones(thick.shape, kind)
+    values[:, 0, 0] = 0
+    found = resample(values, thick, thin, nearest=kind is np.uint8)
+    assert (found[:, 2, 2].tolist(), found[:, 0, 0].tolist()) == ([1] * 50, [0] * 50)
+    beyond = np.array([[0, 0, 1, 0], [0, 1, 0, 0], [1.0, 0, 0, -1.5], [0, 0, 0, 1]])
+    found = resample(values, thick, grid_of((54, 4, 4), beyond), nearest=kind is np.uint8)
+    assert found[:, 2, 2].tolist() == [0, 0, *[1] * 50, 0, 0]
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.float32])
+def test_no_slice_is_lost_to_rounding_on_an_oblique_lattice(kind: type) -> None:
+    """The same voxels with one slice fewer, whose coordinates are whole but for 1e-16."""
+    random = np.random.default_rng(0)
+    values = random.integers(1, 9, (6, 6, 6)).astype(kind)
+    values[0, 5, 5] = 0
+    for _ in range(50):
+        affine = np.eye(4)
+        affine[:3, :3] = np.linalg.qr(random.normal(size=(3, 3)))[0] * [1, 0.9, 0.9]
+        affine[:3, 3] = random.normal(size=3) * 50
+        found = resample(values, grid_of((6, 6, 6), affine), grid_of((5, 6, 6), affine), nearest=kind is np.uint8)
+        assert np.allclose(found, values[:5], atol=1e-5)

@@ -22,7 +22,7 @@ from tumorline.formats.boundary import max_pixels
 from tumorline.user_folders import default_folder
 
 T = TypeVar("T")
-VERSION = 2
+VERSION = 3
 """Of what decoding and the search for near duplicates find: raise it where they find something else than before."""
 PACKED = ("thumbnail", "block")
 """Facts that are bytes."""

@@ -16,27 +16,34 @@ LATTICE = 9
 def resample(values: npt.NDArray[Any], source: Grid, target: Grid, nearest: bool) -> npt.NDArray[Any]:
     """Values `(D, H, W)` of one grid as they lie on another: linear, or the nearest of labels; the lowest outside.
 
-    What is finer than the other grid can show is smoothed away first, but for labels.
+    A grid reaches half a voxel beyond the centres at its border. What is finer than the other grid can show is
+    smoothed away first, but for labels.
     """
-    from scipy.ndimage import affine_transform, gaussian_filter  # slow to import
-
     leads = _leads(target, source)
+    if nearest:
+        return _moved(values, leads, target.shape, order=0)
+    smooth = _smoothed(values, leads)
+    found = _moved(smooth, leads, target.shape, order=1)
+    found[_moved(np.ones(source.shape, np.uint8), leads, target.shape, order=0) == 0] = smooth.min()
+    return found
+
+
+def _smoothed(values: npt.NDArray[Any], leads: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
+    from scipy.ndimage import gaussian_filter  # slow to import
+
     deviations = SMOOTHING * np.maximum(np.linalg.norm(leads[:3, :3], axis=1) - 1, 0)
-    if not nearest and deviations.max() > 0:
-        values = gaussian_filter(values, deviations)
-    kind = values.dtype if nearest else np.dtype(np.float32)
-    outside = 0.0 if nearest else float(values.min())
-    found = np.empty(target.shape, kind)
-    affine_transform(
-        values,
-        leads[:3, :3],
-        leads[:3, 3],
-        target.shape,
-        found,
-        order=0 if nearest else 1,
-        cval=outside,
-        prefilter=False,
-    )
+    return np.asarray(gaussian_filter(values, deviations)) if deviations.max() > 0 else values
+
+
+def _moved(
+    values: npt.NDArray[Any], leads: npt.NDArray[np.float64], shape: tuple[int, ...], order: int
+) -> npt.NDArray[Any]:
+    """The nearest values, 0 outside; or linear between them, outside that at the border."""
+    from scipy.ndimage import affine_transform  # slow to import
+
+    found = np.empty(shape, values.dtype if order == 0 else np.float32)
+    mode = "nearest" if order else "grid-constant"
+    affine_transform(values, leads[:3, :3], leads[:3, 3], shape, found, order, mode, prefilter=False)
     return found
 
 
