@@ -59,6 +59,8 @@ def test_a_mask_may_be_dicom(tmp_path: Path) -> None:
 
 def test_several_frames_colour_and_no_pixels_are_refused(tmp_path: Path) -> None:
     assert "holds 2 frames, one is expected" in refusal(save_dicom(tmp_path / "a.dcm", PIXELS, NumberOfFrames=2))
+    mosaic = save_dicom(tmp_path / "m.dcm", PIXELS, ImageType=["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"])
+    assert f"{mosaic}: a mosaic, many slices laid into one picture; save it as one slice a file" in refusal(mosaic)
     colour = save_dicom(tmp_path / "b.dcm", PIXELS, PhotometricInterpretation="RGB")
     assert "RGB pixels; accepted are MONOCHROME1, MONOCHROME2, PALETTE COLOR" in refusal(colour)
     nothing = save_dicom(tmp_path / "c.dcm", PIXELS, PhotometricInterpretation=None, PixelData=None)

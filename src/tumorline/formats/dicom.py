@@ -190,8 +190,14 @@ def _read_deflated(path: Path, file: BinaryIO, meta: Any) -> pydicom.Dataset:
 
 def _require_one_frame(path: Path, dataset: pydicom.Dataset) -> None:
     frames = _require_pixels(path, dataset, COLOURS)
+    refuse_mosaic(path, dataset)
     if frames > 1:
         raise UserError(f"{path}: holds {frames} frames, one is expected; save each as a file of its own")
+
+
+def refuse_mosaic(path: Path, header: pydicom.Dataset) -> None:
+    if "MOSAIC" in (header.get("ImageType") or ()):
+        raise UserError(f"{path}: a mosaic, many slices laid into one picture; save it as one slice a file")
 
 
 def _require_grey(path: Path, dataset: pydicom.Dataset) -> int:

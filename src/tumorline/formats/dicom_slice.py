@@ -10,7 +10,7 @@ import pydicom
 
 from tumorline.errors import UserError
 from tumorline.formats.boundary import decode_one, require_regular, require_size
-from tumorline.formats.dicom import is_inverted, read_dataset
+from tumorline.formats.dicom import is_inverted, read_dataset, refuse_mosaic
 
 APART_BY = {
     "TemporalPositionIdentifier": "points in time",
@@ -104,8 +104,7 @@ def frames_of(path: Path, header: pydicom.Dataset) -> list[SeriesSlice]:
     with decode_one(path, "DICOM", quote=False):
         frames = int(header.get("NumberOfFrames") or 1)
         require_size(path, int(header.Rows), int(header.Columns), frames)
-        if "MOSAIC" in (header.get("ImageType") or ()):
-            raise UserError(f"{path}: a mosaic, many slices laid into one picture; save it as one slice a file")
+        refuse_mosaic(path, header)
         return [_slice(path, header, frame, _functional_groups(path, header, frame, frames)) for frame in range(frames)]
 
 
