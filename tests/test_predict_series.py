@@ -338,3 +338,133 @@ def require_valid(path: Path) -> None:
     if validator := shutil.which("dciodvfy"):
         said = subprocess.run([validator, path], capture_output=True, text=True, check=False).stderr
         assert "Error" not in said
+
+
+def localizer(folder: Path, description: str = "localizer") -> Path:
+    """Two stacks of four slices, axial and coronal, under one number of a series."""
+    for number, orientation in enumerate([(1, 0, 0, 0, 1, 0), (1, 0, 0, 0, 0, -1)]):
+        names = {"SeriesInstanceUID": "1.2.50", "SeriesDescription": description}
+        paths = write_series(folder / "drawn", 4, orientation, lambda _, own, names=names: own.update(names))
+        for path in paths:
+            path.rename(folder / f"loc{number}_{path.name}")
+    (folder / "drawn").rmdir()
+    return folder
+
+
+@pytest.mark.parametrize("where", ["t1", "loc"])
+def test_a_localizer_costs_nothing_wherever_it_lies(tmp_path: Path, program: Program, where: str) -> None:
+    named_series(tmp_path / "study" / "t1", "1.2.31", "AX T1 post")
+    folder = localizer(tmp_path / "study" / where)
+    result = program("predict", tmp_path / "study", "--output", tmp_path / "out")
+    assert result.status == 0, result.err
+    assert f"{folder}: left out a series of an unknown sequence (its words hold 'locali'), which is no volume" in (
+        result.err
+    )
+    assert len(rows_of(tmp_path / "out")) == 1
+
+
+def test_diffusion_at_several_b_values_costs_nothing(tmp_path: Path, program: Program) -> None:
+    folder = named_series(tmp_path / "flat", "1.2.31", "AX T1 post")
+    for b_value in (0, 1000):
+        names = {"SeriesInstanceUID": "1.2.60", "SeriesDescription": "DWI", "DiffusionBValue": b_value}
+        for path in draw(tmp_path / "b", lambda _, own, names=names: own.update(names)).iterdir():
+            path.rename(folder / f"b{b_value}_{path.name}")
+    result = program("predict", folder, "--output", tmp_path / "out")
+    assert result.status == 0, result.err
+    assert "which is no volume: " in result.err
+    assert "a series of 2 volumes at one place (4D), which differ in b-values" in result.err
+    chosen = program("predict", "--channel", f"t1c={folder}", "--output", tmp_path / "chosen")
+    assert chosen.status == 0, chosen.err
+    assert "left out a series of an unknown sequence (its words hold 'dwi')" in chosen.err
+
+
+def test_a_broken_series_of_the_wanted_channel_stays_an_error(tmp_path: Path, program: Program) -> None:
+    folder = localizer(named_series(tmp_path / "flat", "1.2.31", "AX T1 post"), "T1 post")
+    result = program("predict", folder, "--output", tmp_path / "out")
+    assert result.status == 2
+    assert [bool(row["error"]) for row in rows_of(tmp_path / "out")].count(True) == 1
+    chosen = program("predict", "--channel", f"t1c={folder}", "--output", tmp_path / "chosen")
+    assert (chosen.status, "its orientation is" in chosen.err) == (2, True)
+
+
+def test_a_localizer_alone_is_an_error(tmp_path: Path, program: Program) -> None:
+    result = program("predict", localizer(tmp_path / "loc"), "--output", tmp_path / "out")
+    assert (result.status, "its orientation is" in result.err) == (2, True)
+
+
+def test_of_several_channels_a_broken_series_of_none_is_said(
+    two_channels: None, tmp_path: Path, program: Program
+) -> None:
+    named_series(tmp_path / "study" / "a", "1.2.31", "AX T1 post")
+    named_series(tmp_path / "study" / "b", "1.2.32", "AX FLAIR")
+    loc = localizer(tmp_path / "study" / "loc")
+    result = program("predict", tmp_path / "study", "--output", tmp_path / "out")
+    assert result.status == 0, result.err
+    assert f"{loc}: left out a series of an unknown sequence" in result.err
+    localizer(tmp_path / "study" / "loc", "FLAIR")
+    result = program("predict", tmp_path / "study", "--output", tmp_path / "broken")
+    assert (result.status, "its orientation is" in result.err) == (2, True)
+
+
+def test_series_of_two_patients_under_one_study_are_two_cases(
+    two_channels: None, tmp_path: Path, program: Program
+) -> None:
+    """Whoever took the names out gave all the same study; no channel is taken from another head."""
+    for patient in ("A", "B"):
+        for uid, description in ((f"1.2.3{patient == 'A':d}", "AX T1 post"), (f"1.2.4{patient == 'A':d}", "AX FLAIR")):
+            elements = {"SeriesInstanceUID": uid, "SeriesDescription": description, "patient": patient}
+            draw(tmp_path / "all" / patient / description[-4:], lambda _, own, elements=elements: own.update(elements))
+    result = program("predict", tmp_path / "all", "--output", tmp_path / "out")
+    assert result.status == 0, result.err
+    rows = rows_of(tmp_path / "out")
+    assert [row["channels"].count(f"/{patient}/") for row, patient in zip(rows, "AB", strict=True)] == [2, 2]
+    shutil.rmtree(tmp_path / "all" / "A" / "LAIR")
+    shutil.rmtree(tmp_path / "all" / "B" / "post")
+    result = program("predict", tmp_path / "all", "--output", tmp_path / "mixed")
+    assert result.status == 2
+    assert "no series was recognised as flair" in result.err
+
+
+def test_two_frames_of_reference_are_a_note(two_channels: None, tmp_path: Path, program: Program) -> None:
+    one = named_series(tmp_path / "study" / "a", "1.2.31", "AX FLAIR")
+    elements = {"SeriesInstanceUID": "1.2.32", "SeriesDescription": "AX T1 post", "FrameOfReferenceUID": "1.2.4.9"}
+    other = draw(tmp_path / "study" / "b", lambda _, own: own.update(elements))
+    assert program("predict", tmp_path / "study", "--output", tmp_path / "out").status == 0
+    (row,) = rows_of(tmp_path / "out")
+    assert row["note"].startswith(f"{other}: has another frame of reference: the head may have moved between the two")
+    assert "1.2.4.9" not in row["note"]
+    elements = {**elements, "FrameOfReferenceUID": "1.2.4", "patient": "OTHER"}
+    other = draw(tmp_path / "other", lambda _, own: own.update(elements))
+    given = ["--channel", f"flair={one}", "--channel", f"t1c={other}"]
+    assert program("predict", *given, "--output", tmp_path / "given").status == 0
+    (row,) = rows_of(tmp_path / "given")
+    assert f"{other}: is of another patient, by its PatientID (against a)" in row["note"]
+
+
+def test_a_series_that_is_spread_over_folders_is_one(tmp_path: Path, program: Program) -> None:
+    whole = named_series(tmp_path / "whole", "1.2.31", "AX T1 post")
+    for path in whole.iterdir():
+        half = tmp_path / "split" / f"IM{pydicom.dcmread(path).InstanceNumber > 4:d}"
+        half.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, half / path.name)
+    for given in ([tmp_path / "split"], ["--channel", f"t1c={tmp_path / 'split'}"]):
+        result = program("predict", *given, "--output", tmp_path / f"out{len(given)}")
+        assert result.status == 0, result.err
+        (row,) = rows_of(tmp_path / f"out{len(given)}")
+        assert load_nibabel().load(row["mask"]).shape[2] == 5
+    (third,) = [path for path in (tmp_path / "split" / "IM0").iterdir() if pydicom.dcmread(path).InstanceNumber == 3]
+    third.unlink()
+    result = program("predict", tmp_path / "split", "--output", tmp_path / "gap")
+    assert (result.status, "a slice is missing between" in result.err) == (2, True)
+    assert len(rows_of(tmp_path / "gap")) == 1
+
+
+def test_copies_of_a_series_in_another_folder_stay_apart(tmp_path: Path, program: Program) -> None:
+    whole = named_series(tmp_path / "all" / "a", "1.2.31", "AX T1 post")
+    shutil.copytree(whole, tmp_path / "all" / "b")
+    (tmp_path / "all" / "key").mkdir()
+    shutil.copy(whole / "3.dcm", tmp_path / "all" / "key" / "3.dcm")
+    assert program("predict", tmp_path / "all", "--output", tmp_path / "out").status == 0
+    assert sorted(Path(row["mask"]).name for row in rows_of(tmp_path / "out")) == [
+        *("3_mask.png", "a_mask.nii.gz", "b_mask.nii.gz")
+    ]

@@ -9,23 +9,22 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pydicom
 
+from tumorline.errors import UserError
 from tumorline.formats.dicom import read_dicom_frames
 from tumorline.formats.dicom_sequence import recognise_sequence
-from tumorline.formats.dicom_slice import Floats, SeriesSlice, frames_of, read_slice_header
-from tumorline.formats.dicom_stack import in_order, refuse_strays, require_alike, require_even, require_upright
+from tumorline.formats.dicom_slice import SHARED, Floats, SeriesSlice, frames_of, read_slice_header
+from tumorline.formats.dicom_stack import in_order, refuse_stray, require_alike, require_even, require_upright
 from tumorline.formats.nifti import OpenVolume, Voxels, load_nibabel
 from tumorline.geometry.grid import Grid, grid_of
 
 TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 """From DICOM's axes (left, back, head) to those of NIfTI (right, front, head)."""
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -42,6 +41,15 @@ class DicomSeries:
     """By what the sequence was recognised."""
     study: str
     """StudyInstanceUID, or a stand-in for it where it is not stated."""
+
+    @property
+    def patient(self) -> str:
+        """PatientID, never to be quoted; empty where it is not one."""
+        return self.stated("PatientID")
+
+    def stated(self, keyword: str) -> str:
+        """What its slices state of one of `SHARED`; empty where it is not one."""
+        return one_stated(one.shared[SHARED.index(keyword)] for one in self.slices)
 
     @property
     def note(self) -> str:
@@ -103,6 +111,19 @@ class DicomSeries:
         return np.asarray(orientations.apply_orientation(voxels, back)).transpose(2, 1, 0)
 
 
+@dataclass(frozen=True)
+class BrokenSeries:
+    """Files of one series that are no whole volume."""
+
+    paths: tuple[Path, ...]
+    sequence: str
+    reason: str
+    study: str
+    patient: str
+    problem: str
+    """In one line."""
+
+
 def read_series(series: DicomSeries) -> Voxels:
     """Voxels `(X, Y, Z)` after rescaling; right, front and head increase along the axes.
 
@@ -117,22 +138,82 @@ def read_series(series: DicomSeries) -> Voxels:
 
 def open_series(paths: Iterable[Path]) -> list[DicomSeries]:
     """The series that files hold, by their first file. Raises UserError where one of them is no whole volume."""
-    headers = [(path, read_slice_header(path)) for path in sorted(paths)]
-    by_series: dict[str, list[SeriesSlice]] = defaultdict(list)
-    first_header: dict[str, pydicom.Dataset] = {}
-    for path, header in headers:
-        for one in frames_of(path, header):
-            by_series[one.series].append(one)
-            first_header.setdefault(one.series, header)
-    refuse_strays(by_series)
-    return [_series(slices, first_header[name]) for name, slices in by_series.items()]
+    whole, broken = open_each(paths)
+    if broken:
+        raise UserError(min(broken, key=lambda one: len(one.paths)).problem)
+    return whole
 
 
-def _series(slices: Sequence[SeriesSlice], header: pydicom.Dataset) -> DicomSeries:
-    require_alike(slices)
-    ordered = in_order(slices)
+def open_each(paths: Iterable[Path]) -> tuple[list[DicomSeries], list[BrokenSeries]]:
+    """The series that files hold, by their first file, and those of them that are no whole volume."""
+    read = [_read_files(files) for files in _by_series(paths)]
+    largest = max((one.slices for one in read), key=len, default=())
+    whole, broken = [], []
+    for one in read:
+        try:
+            whole.append(_whole(one, largest))
+        except UserError as error:
+            broken.append(_broken(one, str(error)))
+    return whole, broken
+
+
+class _Read(NamedTuple):
+    """What the headers of one series say."""
+
+    headers: dict[Path, pydicom.Dataset]
+    slices: Sequence[SeriesSlice]
+    problem: str
+    """Why there are no slices."""
+
+    @property
+    def first(self) -> pydicom.Dataset:
+        return next(iter(self.headers.values()))
+
+    @property
+    def study(self) -> str:
+        return str(self.first.get("StudyInstanceUID") or next(iter(self.headers)).parent)
+
+
+def _by_series(paths: Iterable[Path]) -> list[dict[Path, pydicom.Dataset]]:
+    """A file that cannot be read stands alone, without a header."""
+    found: dict[str, dict[Path, pydicom.Dataset]] = defaultdict(dict)
+    for path in sorted(paths):
+        try:
+            header = read_slice_header(path)
+            found[str(header.get("SeriesInstanceUID", ""))][path] = header
+        except UserError:
+            found[str(path)][path] = pydicom.Dataset()
+    return list(found.values())
+
+
+def _read_files(headers: dict[Path, pydicom.Dataset]) -> _Read:
+    try:
+        slices = [one for path, header in headers.items() for one in frames_of(path, header)]
+    except UserError as error:
+        return _Read(headers, (), str(error))
+    return _Read(headers, slices, "")
+
+
+def _whole(read: _Read, largest: Sequence[SeriesSlice]) -> DicomSeries:
+    """Raises UserError where the slices are no whole volume; `largest` is the longest of the series beside it."""
+    if read.problem:
+        raise UserError(read.problem)
+    refuse_stray(read.slices, largest)
+    require_alike(read.slices)
+    ordered = in_order(read.slices)
     require_upright(ordered)
     require_even(ordered)
-    sequence, reason = recognise_sequence(header)
-    study = str(header.get("StudyInstanceUID") or ordered[0].path.parent)
-    return DicomSeries(tuple(ordered), sequence, reason, study)
+    sequence, reason = recognise_sequence(read.first)
+    return DicomSeries(tuple(ordered), sequence, reason, read.study)
+
+
+def _broken(read: _Read, problem: str) -> BrokenSeries:
+    sequence, reason = recognise_sequence(read.first)
+    patient = one_stated(str(header.get("PatientID") or "").strip() for header in read.headers.values())
+    return BrokenSeries(tuple(read.headers), sequence, reason, read.study, patient, problem)
+
+
+def one_stated(values: Iterable[str]) -> str:
+    """What all that state it state; empty where none does, or where values differ, made up file by file."""
+    stated = {*values} - {""}
+    return stated.pop() if len(stated) == 1 else ""

@@ -26,6 +26,7 @@ APART_BY = {
 """What may tell several slices at one place apart, and its words."""
 SHARED = ("PatientID", "StudyInstanceUID", "FrameOfReferenceUID")
 """What is one of all slices of a series that state it."""
+KIND = (*SHARED, "ImageOrientationPatient", "Rows", "Columns")
 NO_IMAGES = ("SEG", "PR", "KO", "SR", "DOC", "REG", "RWV", "FID", "PLAN", "RTSTRUCT", "RTPLAN", "RTDOSE", "RTRECORD")
 """Modalities of objects that lie beside images and are none of a scan."""
 Numbers = tuple[float, ...]
@@ -66,12 +67,14 @@ class SlicePlace(NamedTuple):
     places: frozenset[tuple[float, ...]]
     is_image: bool = True
     """Not a report, a presentation state or a segmentation. A file that cannot be read may be one: decoding says so."""
+    kind: tuple[str, ...] = ()
+    """What is one of all slices of a series. Never to be quoted: it identifies."""
 
 
 def read_slice_place(path: Path) -> SlicePlace:
     """Of a file of many frames the places are as many as its frames."""
     tags = [
-        *("SeriesInstanceUID", "Modality", "Rows", "SOPClassUID"),
+        *("SeriesInstanceUID", "Modality", "SOPClassUID", *KIND),
         *("NumberOfFrames", "ImagePositionPatient", "PerFrameFunctionalGroupsSequence"),
     ]
     try:
@@ -82,7 +85,8 @@ def read_slice_place(path: Path) -> SlicePlace:
             stated = int(header.get("NumberOfFrames") or 1)
             frames = min(stated, len(header.get("PerFrameFunctionalGroupsSequence") or ()))
             places = [tuple(map(float, position))] if position else [(float(frame),) for frame in range(frames)]
-            return SlicePlace(str(header.get("SeriesInstanceUID") or ""), frozenset(places), _is_image(header))
+            kind = tuple(str(header.get(keyword) or "") for keyword in KIND)
+            return SlicePlace(str(header.get("SeriesInstanceUID") or ""), frozenset(places), _is_image(header), kind)
     except UserError:
         return SlicePlace("", frozenset())
 

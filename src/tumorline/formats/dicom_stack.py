@@ -26,15 +26,13 @@ TILT_DEGREES = 0.5
 """By more than this the stack leans to its normal."""
 
 
-def refuse_strays(by_series: dict[str, list[SeriesSlice]]) -> None:
-    """Raise UserError for a slice or two of another series among the slices of a whole one."""
-    largest = max(by_series.values(), key=len, default=[])
-    for slices in by_series.values():
-        if slices is not largest and len(slices) < FEWEST <= len(largest):
-            raise UserError(
-                f"{slices[0].path}: of another series than the {len(largest)} slices beside it "
-                f"(for example {largest[0].path.name}); take it away, or give each series as a folder of its own"
-            )
+def refuse_stray(slices: Sequence[SeriesSlice], largest: Sequence[SeriesSlice]) -> None:
+    """Raise UserError for a slice or two of another series than the largest beside it, which is a whole one."""
+    if slices is not largest and len(slices) < FEWEST <= len(largest):
+        raise UserError(
+            f"{slices[0].path}: of another series than the {len(largest)} slices beside it "
+            f"(for example {largest[0].path.name}); take it away, or give each series as a folder of its own"
+        )
 
 
 def require_alike(slices: Sequence[SeriesSlice]) -> None:

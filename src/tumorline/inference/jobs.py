@@ -100,9 +100,10 @@ def job_of_channels(
     if not all(of_series):
         other = scan.images[of_series.index(False)]
         raise UserError(f"--channel: {other} is a file, other channels are DICOM series; give one kind")
-    series = tuple(map(series_at, scan.images))
+    taken = scan.channels or channels
+    series = tuple(series_at(place, channel, notify) for place, channel in zip(scan.images, taken, strict=True))
     if notify:
-        for channel, one in zip(scan.channels or channels, series, strict=True):
+        for channel, one in zip(taken, series, strict=True):
             notify(f"{one.paths[0].parent}: {describe_series(one)}; taken as {channel}, as you say")
     return _job_of_series(SeriesScan(Path(), scan.name, series, (), channels=scan.channels))
 

@@ -27,7 +27,7 @@ class ScanImage(NamedTuple):
     grid: Grid
     volume: OpenVolume
     notes: tuple[str, ...]
-    """What was resampled."""
+    """What was resampled, and what is said to lie apart."""
 
 
 def read_scan(job: PredictionJob) -> ScanImage:
@@ -45,6 +45,7 @@ def _read_series(series: "Sequence[DicomSeries]") -> ScanImage:
     grid = _upright_grid(first)
     channels, notes = [_grey(first)], []
     for other in others:
+        notes += _apart(first, other)
         if difference := first.grid.difference(other.grid):
             covered = share_covered(first.grid, other.grid)
             notes.append(resampled_finding(first.paths[0].parent, other.paths[0].parent, difference, covered).message)
@@ -52,6 +53,20 @@ def _read_series(series: "Sequence[DicomSeries]") -> ScanImage:
         else:
             channels.append(_grey(other))
     return ScanImage(np.stack(channels), grid, first.as_volume, tuple(notes))
+
+
+def _apart(first: "DicomSeries", other: "DicomSeries") -> list[str]:
+    """Notes of two series that do not say they belong together; what identifies is not quoted."""
+    words = {
+        "PatientID": "is of another patient, by its PatientID",
+        "FrameOfReferenceUID": "has another frame of reference: the head may have moved between the two",
+    }
+    stated = {keyword: (first.stated(keyword), other.stated(keyword)) for keyword in words}
+    return [
+        f"{other.paths[0].parent}: {words[keyword]} (against {first.paths[0].parent.name})"
+        for keyword, (here, there) in stated.items()
+        if here and there and here != there
+    ]
 
 
 def _upright_grid(series: "DicomSeries") -> Grid:

@@ -1,8 +1,10 @@
 """Which DICOM files of a folder are slices of series, and which channels of a scan the series are."""
 
+import os
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,7 +14,7 @@ from tumorline.formats.decode import is_dicom, without_suffix
 from tumorline.wording import is_or_are, numbered
 
 if TYPE_CHECKING:
-    from tumorline.formats.dicom_series import DicomSeries
+    from tumorline.formats.dicom_series import BrokenSeries, DicomSeries
     from tumorline.formats.dicom_slice import SlicePlace
 
 
@@ -56,7 +58,23 @@ class _Member(NamedTuple):
 
     @property
     def folder(self) -> Path:
-        return self.series.paths[0].parent
+        return common_folder(self.series.paths)
+
+
+class _Lost(NamedTuple):
+    """A series that is no volume, and where it was found."""
+
+    series: "BrokenSeries"
+    root: Path
+    name: Path
+
+
+@dataclass
+class _Study:
+    """Series of one study, and of one patient where they say whose they are."""
+
+    whole: list[_Member] = field(default_factory=list)
+    broken: list[_Lost] = field(default_factory=list)
 
 
 def gather_series(
@@ -65,28 +83,46 @@ def gather_series(
     """The scans among the pictures below given folders; slices that lie alone stay pictures.
 
     For a model of several channels the series of one study are one scan, also where each lies in a folder of its own;
-    where scans `may_lack` channels, one is enough.
+    where scans `may_lack` channels, one is enough. A series that is no volume and not of a channel costs nothing.
     """
     found = SeriesFound()
-    studies: dict[str, list[_Member]] = defaultdict(list)
+    studies: dict[str, _Study] = defaultdict(_Study)
     for root, pictures in places:
         slices, objects = _folders_of_slices(pictures)
         _leave_out(found, root, objects)
-        for folder, files in slices.items():
+        for folder, files in slices:
             found.used.update(files)
-            name = folder.relative_to(root) if folder.is_relative_to(root) else without_suffix(Path(root.name))
-            name = name if name.parts else Path(root.resolve().name or "series")
-            try:
-                for series in _open_series(files):
-                    studies[series.study].append(_Member(series, root, name))
-            except UserError as error:
-                found.scans.append(SeriesScan(root, name, (), tuple(files), str(error)))
-    for members in studies.values():
+            _add_members(studies, root, folder, files)
+    for study in [one for both in studies.values() for one in _by_patient(both)]:
         if len(channels) == 1:
-            _add_single_scans(found, members, channels)
+            _add_single_scans(found, study, channels)
         else:
-            _add_scan_of_channels(found, members, channels, may_lack)
+            _add_scan_of_channels(found, study, channels, may_lack)
     return found
+
+
+def _add_members(studies: dict[str, _Study], root: Path, folder: Path, files: Sequence[Path]) -> None:
+    name = folder.relative_to(root) if folder.is_relative_to(root) else without_suffix(Path(root.name))
+    name = name if name.parts else Path(root.resolve().name or "series")
+    whole, broken = _open_each(files)
+    for series in whole:
+        studies[series.study].whole.append(_Member(series, root, name))
+    for lost in broken:
+        studies[lost.study].broken.append(_Lost(lost, root, name))
+
+
+def _by_patient(study: _Study) -> list[_Study]:
+    """Whoever took the names out may have given one study to several patients; mostly it is one."""
+    patients = {one.series.patient for one in (*study.whole, *study.broken)}
+    if len(patients - {""}) < 2:
+        return [study]
+    return [
+        _Study(
+            [one for one in study.whole if one.series.patient == patient],
+            [one for one in study.broken if one.series.patient == patient],
+        )
+        for patient in sorted(patients)
+    ]
 
 
 def _leave_out(found: SeriesFound, root: Path, objects: Sequence[Path]) -> None:
@@ -96,22 +132,36 @@ def _leave_out(found: SeriesFound, root: Path, objects: Sequence[Path]) -> None:
         found.remarks.append(f"{root}: left out {count} without an image of a scan (for example {objects[0].name})")
 
 
-def _open_series(files: Sequence[Path]) -> "list[DicomSeries]":
-    from tumorline.formats.dicom_series import open_series  # imports pydicom
+def _open_each(files: Sequence[Path]) -> "tuple[list[DicomSeries], list[BrokenSeries]]":
+    from tumorline.formats.dicom_series import open_each  # imports pydicom
 
-    return open_series(files)
+    return open_each(files)
 
 
-def series_at(place: Path) -> "DicomSeries":
-    """The one series of a folder, or of a file of many frames. Raises UserError where there is none, or another."""
-    listed = sorted(place.iterdir()) if place.is_dir() else [place]
-    files = [path for path in listed if path.is_file() and is_dicom(path) and is_image_of_scan(path)]
-    found = _open_series(files) if files else []
-    if len(found) != 1:
+def series_at(place: Path, channel: str, notify: Callable[[str], None] | None = None) -> "DicomSeries":
+    """The one series of a folder, also where it lies in folders below, or of a file of many frames.
+
+    `notify` hears which series of the folder is left out, as it is no volume and not of the channel.
+    Raises UserError where there is none, or another.
+    """
+    whole, broken = _open_each(_images_at(place))
+    if of_channel := [lost for lost in broken if not whole or lost.sequence == channel]:
+        raise UserError(max(of_channel, key=lambda lost: len(lost.paths)).problem)
+    if len(whole) != 1:
         raise UserError(
-            f"{place}: holds {len(found) or 'no'} DICOM series; expected one, give each a folder of its own"
+            f"{place}: holds {len(whole) or 'no'} DICOM series; expected one, give each a folder of its own"
         )
-    return found[0]
+    for lost in broken if notify else ():
+        notify(_left_out(lost))
+    return whole[0]
+
+
+def _images_at(place: Path) -> list[Path]:
+    if not place.is_dir():
+        return [place]
+    here = [path for path in sorted(place.iterdir()) if path.is_file() and is_dicom(path)]
+    files = here or [path for path in sorted(place.rglob("*")) if path.is_file() and is_dicom(path)]
+    return [path for path in files if is_image_of_scan(path)]
 
 
 def is_image_of_scan(path: Path) -> bool:
@@ -134,6 +184,12 @@ def describe_series(series: "DicomSeries") -> str:
     what = f"read as {series.sequence}" if series.sequence else "of an unknown sequence"
     said = f"{len(series.slices)} slices {what} ({series.reason})"
     return f"{said}; {series.note}" if series.note else said
+
+
+def _left_out(lost: "BrokenSeries") -> str:
+    """What is said of a series that is no volume and need not be one."""
+    what = f"read as {lost.sequence}" if lost.sequence else "of an unknown sequence"
+    return f"{common_folder(lost.paths)}: left out a series {what} ({lost.reason}), which is no volume: {lost.problem}"
 
 
 def note_on_sequence(series: "DicomSeries", channel: str) -> str:
@@ -162,7 +218,7 @@ def note_on_slice(path: Path, channel: str) -> str:
     return f"taken as {channel}, its header tells {sequence} ({reason})" if sequence not in ("", channel) else ""
 
 
-def _folders_of_slices(pictures: Iterable[Path]) -> tuple[dict[Path, list[Path]], list[Path]]:
+def _folders_of_slices(pictures: Iterable[Path]) -> tuple[list[tuple[Path, list[Path]]], list[Path]]:
     """Folders in which a series has slices enough for a volume, with the files of such series and what strayed in.
 
     Beside them the DICOM files that hold no image.
@@ -175,8 +231,41 @@ def _folders_of_slices(pictures: Iterable[Path]) -> tuple[dict[Path, list[Path]]
             by_folder[path.parent][path] = place
         else:
             objects.append(path)
-    chosen = {folder: _slices_of_volumes(files) for folder, files in by_folder.items()}
-    return {folder: files for folder, files in chosen.items() if files}, objects
+    chosen = [(folder, _slices_of_volumes(files)) for folder, files in _joined(by_folder)]
+    return [(folder, files) for folder, files in chosen if files], objects
+
+
+def _joined(by_folder: "Mapping[Path, Mapping[Path, SlicePlace]]") -> "list[tuple[Path, dict[Path, SlicePlace]]]":
+    """Folders with what lies in them; those over which one series is spread are one, the folder that holds them."""
+    groups = {folder: [folder] for folder in by_folder}
+    for one, other in _sharing(by_folder):
+        if groups[one] is not groups[other]:
+            groups[one] += groups[other]
+            groups.update(dict.fromkeys(groups[other], groups[one]))
+    return [
+        (
+            common_folder(folder / "x" for folder in folders),
+            {p: at for own in folders for p, at in by_folder[own].items()},
+        )
+        for folders in {id(folders): folders for folders in groups.values()}.values()
+    ]
+
+
+def _sharing(by_folder: "Mapping[Path, Mapping[Path, SlicePlace]]") -> list[tuple[Path, Path]]:
+    """Pairs of folders with slices of one series at other places each, enough in one of them; copies are none."""
+    from tumorline.formats.dicom_stack import FEWEST
+
+    places: dict[tuple[str, ...], dict[Path, set[tuple[float, ...]]]] = defaultdict(lambda: defaultdict(set))
+    for folder, files in by_folder.items():
+        for place in files.values():
+            if place.series:
+                places[(place.series, *place.kind)][folder] |= place.places
+    return [
+        (one, other)
+        for folders in places.values()
+        for (one, here), (other, there) in combinations(folders.items(), 2)
+        if max(len(here), len(there)) >= FEWEST and not here <= there and not there <= here
+    ]
 
 
 def _slices_of_volumes(files: "Mapping[Path, SlicePlace]") -> list[Path]:
@@ -196,16 +285,21 @@ def _slices_of_volumes(files: "Mapping[Path, SlicePlace]") -> list[Path]:
     return slices if len(strays) >= largest else [*slices, *strays]
 
 
-def _add_single_scans(found: SeriesFound, members: Sequence[_Member], channels: Sequence[str]) -> None:
+def _add_single_scans(found: SeriesFound, study: _Study, channels: Sequence[str]) -> None:
     """Of a model of one channel. Where a study has a series of it, its others are left out."""
     (channel,) = channels
-    has_channel = bool(channel) and any(member.series.sequence == channel for member in members)
-    for member in members:
+    has_channel = bool(channel) and any(member.series.sequence == channel for member in study.whole)
+    for lost in study.broken:
+        if study.whole and channel and lost.series.sequence != channel:
+            found.remarks.append(_left_out(lost.series))
+        else:
+            found.scans.append(SeriesScan(lost.root, lost.name, (), lost.series.paths, lost.series.problem))
+    for member in study.whole:
         what = f"{member.folder}: {describe_series(member.series)}"
         if has_channel and member.series.sequence != channel:
             found.remarks.append(f"{what}; left out, the model takes {channel}")
             continue
-        alone = sum(other.folder == member.folder for other in members) == 1
+        alone = sum((other.root, other.name) == (member.root, member.name) for other in study.whole) == 1
         scan = _single_scan(member, channel, alone)
         found.scans.append(scan)
         if not scan.problem:
@@ -224,24 +318,32 @@ def _single_scan(member: _Member, channel: str, alone: bool) -> SeriesScan:
     return SeriesScan(member.root, name, (series,), series.paths, problem)
 
 
-def _add_scan_of_channels(
-    found: SeriesFound, members: Sequence[_Member], channels: Sequence[str], may_lack: bool
-) -> None:
-    files = tuple(path for member in members for path in member.series.paths)
+def _add_scan_of_channels(found: SeriesFound, study: _Study, channels: Sequence[str], may_lack: bool) -> None:
+    of_study = (*study.whole, *study.broken)
+    files = tuple(path for one in of_study for path in one.series.paths)
     by_sequence: dict[str, list[DicomSeries]] = defaultdict(list)
-    for member in members:
+    for member in study.whole:
         by_sequence[member.series.sequence].append(member.series)
-    root, place = members[0].root, _common_folder(members)
+    root, place = of_study[0].root, common_folder(files)
     below = place.relative_to(root) if place.is_relative_to(root) else Path()
     name = below if below.parts else Path(place.resolve().name or "scan")
     there = channels_there(channels, by_sequence, may_lack)
     try:
+        _require_whole(study, channels)
         chosen = tuple(_series_of(channel, by_sequence, place) for channel in there)
         scan = SeriesScan(root, name, chosen, files, channels=tuple(there) if len(there) < len(channels) else ())
     except UserError as error:
         scan = SeriesScan(root, name, (), files, str(error))
     found.scans.append(scan)
-    found.remarks += _remarks_on(place, members, dict(zip(there, scan.series, strict=False)))
+    found.remarks += [_left_out(lost.series) for lost in study.broken if lost.series.problem != scan.problem]
+    found.remarks += _remarks_on(place, study.whole, dict(zip(there, scan.series, strict=False)))
+
+
+def _require_whole(study: _Study, channels: Sequence[str]) -> None:
+    """Raise UserError for a series of a channel that is no volume, and for any where none is."""
+    for lost in study.broken:
+        if lost.series.sequence in channels or not study.whole:
+            raise UserError(lost.series.problem)
 
 
 def _remarks_on(place: Path, members: Sequence[_Member], chosen: "Mapping[str, DicomSeries]") -> list[str]:
@@ -270,8 +372,9 @@ def _series_of(channel: str, by_sequence: "Mapping[str, Sequence[DicomSeries]]",
     raise UserError(f"{place}: {what}; give --channel NAME=FOLDER for each channel")
 
 
-def _common_folder(members: Sequence[_Member]) -> Path:
-    first, *others = [member.folder for member in members]
-    while not all(other.is_relative_to(first) for other in others):
-        first = first.parent
-    return first
+def common_folder(paths: Iterable[Path]) -> Path:
+    """The folder below which all files lie."""
+    folders = [path.parent for path in paths]
+    if len({folder.is_absolute() for folder in folders}) > 1:
+        folders = [folder.absolute() for folder in folders]
+    return Path(os.path.commonpath(folders))
