@@ -439,3 +439,82 @@ def test_a_source_without_a_study_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="its headers lack StudyInstanceUID, which a DICOM segmentation needs"):
         write_dicom_seg(tmp_path / "seg.dcm", drawn(series), ("whole_tumour", "enhancing_tumour"), series, AUTHOR)
     assert not (tmp_path / "seg.dcm").exists()
+
+
+NAMES = [
+    ("", "John^Doe"),
+    ("ISO 2022 IR 100", "M\u00fcller^J\u00f6rg"),
+    ("ISO_IR 100", "M\u00fcller^J\u00f6rg"),
+    (["", "ISO 2022 IR 87"], "Yamada^Tarou=\u5c71\u7530^\u592a\u90ce"),
+    (["", "ISO 2022 IR 149"], "Hong^Gildong=\u6d2a^\u5409\u6d1e=\ud64d^\uae38\ub3d9"),
+    ("ISO_IR 192", "\u0141ukasz^\u017b"),
+    ("GB18030", "Wang^X=\u738b^\u5c0f"),
+    (None, "John^Doe"),
+]
+
+
+@pytest.mark.parametrize(("characters", "name"), NAMES)
+def test_a_segmentation_names_the_patient_as_the_source_does_in_any_script(
+    tmp_path: Path, characters: Any, name: str
+) -> None:
+    pytest.importorskip("highdicom")
+    elements = {"SpecificCharacterSet": characters, "PatientName": name, "ReferringPhysicianName": name}
+    series = opened(write_series(tmp_path / "in", change=lambda _, own: own.update(elements)))
+    write_dicom_seg(tmp_path / "seg.dcm", drawn(series)[:1], ("tumour",), series, AUTHOR)
+    read = pydicom.dcmread(tmp_path / "seg.dcm")
+    assert (str(read.PatientName), str(read.ReferringPhysicianName)) == (name, name)
+    assert read.SpecificCharacterSet == "ISO_IR 192"
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "written"),
+    [
+        ("PatientSex", "U", ""),
+        ("PatientSex", "F", "F"),
+        ("PatientBirthDate", "19700000", ""),
+        ("PatientBirthDate", "19700131", "19700131"),
+        ("StudyDate", "unknown", ""),
+        ("StudyTime", "10:22:33", ""),
+        ("StudyTime", "102233.5", "102233.5"),
+    ],
+)
+def test_a_value_that_is_none_of_its_kind_is_left_empty_in_a_segmentation(
+    tmp_path: Path, keyword: str, value: str, written: str
+) -> None:
+    pytest.importorskip("highdicom")
+    series = opened(write_series(tmp_path / "in", change=lambda _, own: own.update({keyword: value})))
+    write_dicom_seg(tmp_path / "seg.dcm", drawn(series)[:1], ("tumour",), series, AUTHOR)
+    assert str(pydicom.dcmread(tmp_path / "seg.dcm")[keyword].value or "") == written
+
+
+def write_enhanced(folder: Path, frames: list[list[int]]) -> list[Path]:
+    """Files of many frames that are one series."""
+    folder.mkdir()
+    paths = [write_multi_frame(folder / f"{number}.dcm", order) for number, order in enumerate(frames)]
+    for path in paths:
+        dataset = pydicom.dcmread(path)
+        dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+        dataset.save_as(path)
+    return paths
+
+
+def test_a_segmentation_of_one_frame_a_file_is_written(tmp_path: Path) -> None:
+    highdicom = pytest.importorskip("highdicom")
+    series = opened(write_enhanced(tmp_path / "in", [[2], [0], [1], [3]]))
+    masks = np.zeros((1, *series.grid.shape), bool)
+    masks[0, 1:3, 1:3, 3] = True  # the uppermost slice
+    write_dicom_seg(tmp_path / "seg.dcm", masks, ("tumour",), series, AUTHOR)
+    frames = highdicom.seg.segread(tmp_path / "seg.dcm").get_pixels_by_source_instance(
+        [one.instance for one in series.slices], segment_numbers=[1], assert_missing_frames_are_empty=True
+    )
+    assert np.array_equal(frames[..., 0].astype(bool), series.to_stored(masks[0]))
+    assert "Enhanced MR Image Storage" in (said := str(pydicom.dcmread(tmp_path / "seg.dcm")))
+    assert ": MR Image Storage" not in said
+
+
+def test_headers_that_do_not_allow_a_segmentation_are_no_damaged_file(tmp_path: Path) -> None:
+    pytest.importorskip("highdicom")
+    series = opened(write_enhanced(tmp_path / "in", [[0, 1, 2], [3, 4, 5]]))
+    with pytest.raises(UserError, match=r"0\.dcm: its headers do not allow a DICOM segmentation \(ValueError\)"):
+        write_dicom_seg(tmp_path / "seg.dcm", drawn(series)[:1], ("tumour",), series, AUTHOR)
+    assert not (tmp_path / "seg.dcm").exists()

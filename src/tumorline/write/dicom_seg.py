@@ -12,7 +12,7 @@ import pydicom
 from tumorline.arrays import MaskArray
 from tumorline.errors import UserError, require_extra
 from tumorline.files import write_bytes
-from tumorline.formats.boundary import decode_one
+from tumorline.formats.boundary import decode_one, log
 from tumorline.formats.dicom import read_dataset
 from tumorline.formats.dicom_series import DicomSeries
 from tumorline.wording import in_words
@@ -45,6 +45,9 @@ CODES = {
 """Which concept of DICOM's context group 7159 (lesion segmentation types) a region is; others are a lesion."""
 
 
+OF_FRAME = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness")
+
+
 @dataclass(frozen=True)
 class Author:
     """The model that has drawn a segmentation."""
@@ -62,24 +65,30 @@ def write_dicom_seg(
 
     The standard wants patient and study of the source in it: the file identifies the patient as the source does. What
     else the source says of people and places is left out.
-    Raises UserError without highdicom (the 'dicom' extra) and for a source that lacks what the standard requires.
+    Raises UserError without highdicom (the 'dicom' extra) and for a source whose headers do not allow one.
     """
     require_extra("highdicom", "writing DICOM segmentations", "dicom")
     source = series.slices[0].path
     with decode_one(source, "DICOM source of a segmentation", quote=False):
-        segmentation = _segmentation(masks, regions, series, author)
+        sources = [_read_source(file, series.step_mm) for file in series.paths]
     content = BytesIO()
-    segmentation.save_as(content)
+    try:
+        _segmentation(masks, regions, series, author, sources).save_as(content)
+    except Exception as error:
+        log.debug("%s: %s", source, type(error).__name__)  # its text may hold a name
+        what = f"its headers do not allow a DICOM segmentation ({type(error).__name__})"
+        raise UserError(f"{source}: {what}; mend them, or take the NIfTI mask") from None
     write_bytes(path, content.getvalue())
 
 
-def _segmentation(masks: MaskArray, regions: tuple[str, ...], series: DicomSeries, author: Author) -> Any:
+def _segmentation(
+    masks: MaskArray, regions: tuple[str, ...], series: DicomSeries, author: Author, sources: list[pydicom.Dataset]
+) -> Any:
     import highdicom
 
-    sources = [_read_source(file, series.step_mm) for file in series.paths]
     stored = np.stack([series.to_stored(mask) for mask in masks], axis=-1)  # (slices, rows, columns, R)
-    return highdicom.seg.Segmentation(
-        sources,
+    segmentation = highdicom.seg.Segmentation(
+        [_flat(source) for source in sources],
         _in_source_order(stored, series, sources),
         highdicom.seg.SegmentationTypeValues.BINARY,
         [_describe(number, region, author) for number, region in enumerate(regions, start=1)],
@@ -96,6 +105,8 @@ def _segmentation(masks: MaskArray, regions: tuple[str, ...], series: DicomSerie
         series_description=f"Tumour segmentation, {author.model}"[:64],
         omit_empty_frames=bool(masks.any()),
     )
+    _refer_to(sources, segmentation)
+    return segmentation
 
 
 def _read_source(path: Path, step_mm: float) -> pydicom.Dataset:
@@ -107,13 +118,55 @@ def _read_source(path: Path, step_mm: float) -> pydicom.Dataset:
     for tag in [element for element in source.keys() if element.group in OF_PEOPLE or element == EQUIPMENT]:  # noqa: SIM118
         if pydicom.datadict.keyword_for_tag(tag) not in KEPT:
             del source[tag]
-    for keyword in MAY_BE_EMPTY:
-        if keyword not in source:
-            setattr(source, keyword, "")
+    _recode(source)
     for measures in _pixel_measures(source):
         if "SliceThickness" not in measures:
             measures.SliceThickness = step_mm
     return source
+
+
+def _recode(source: pydicom.Dataset) -> None:
+    """Texts in UTF-8, whatever they were in; empty where there is none, or none that the standard knows."""
+    source.decode()
+    source.SpecificCharacterSet = "ISO_IR 192"
+    for keyword in MAY_BE_EMPTY:
+        value = source.get(keyword) or ""
+        text = "\\".join(map(str, value)) if isinstance(value, pydicom.multival.MultiValue) else str(value)
+        setattr(source, keyword, text if _is_valid(keyword, text) else "")
+
+
+def _is_valid(keyword: str, text: str) -> bool:
+    if keyword == "PatientSex":
+        return text in ("M", "F", "O")
+    kind = {"DA": pydicom.valuerep.DA, "TM": pydicom.valuerep.TM}.get(pydicom.datadict.dictionary_VR(keyword))
+    try:
+        return kind is None or kind(text) is not None
+    except ValueError:
+        return False
+
+
+def _flat(source: pydicom.Dataset) -> pydicom.Dataset:
+    """A file of many frames that holds one, as a slice: highdicom takes one file of many frames, or many slices."""
+    if source.get("NumberOfFrames") != 1:
+        return source
+    flat = pydicom.Dataset()
+    for group in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
+        for nested in [item for groups in source.get(group) or [] for item in groups if item.VR == "SQ"]:
+            flat.update({own.tag: own for own in nested.value[0] if own.keyword in OF_FRAME})
+    flat.update({own.tag: own for own in source if own.keyword not in ("NumberOfFrames", "SOPClassUID")})
+    flat.SOPClassUID = pydicom.uid.MRImageStorage
+    return flat
+
+
+def _refer_to(sources: list[pydicom.Dataset], segmentation: pydicom.Dataset) -> None:
+    """Say of each source that is referred to what it is, where it was flat."""
+    classes = {source.SOPInstanceUID: source.SOPClassUID for source in sources}
+
+    def mend(holder: pydicom.Dataset, element: pydicom.DataElement) -> None:
+        if element.keyword == "ReferencedSOPClassUID":
+            element.value = classes.get(holder.get("ReferencedSOPInstanceUID"), element.value)
+
+    segmentation.walk(mend)
 
 
 def _pixel_measures(source: pydicom.Dataset) -> list[pydicom.Dataset]:
