@@ -36,6 +36,12 @@ def test_further_names_are_those_that_were_allowed() -> None:
     assert Door(hosts=["*"]).knows_host("other.example")
 
 
+@pytest.mark.parametrize("host", ["Mri.Example.org", "mri.example.org", "MRI.EXAMPLE.ORG.:8765"])
+def test_capitals_in_a_name_make_no_difference(host: str) -> None:
+    assert Door(hosts=["Mri.Example.org"]).knows_host(host)
+    assert make_door(ServerOptions(host="Mri.Example.org.")).knows_host(host)
+
+
 @pytest.mark.parametrize(
     "headers",
     [

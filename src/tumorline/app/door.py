@@ -24,7 +24,8 @@ class Door:
             name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
         except ValueError:
             return False
-        return bool(name) and (name == "localhost" or is_address(name) or name in self.hosts or "*" in self.hosts)
+        known = {host.lower().rstrip(".") for host in self.hosts}
+        return bool(name) and (name == "localhost" or is_address(name) or name in known or "*" in known)
 
     def accepts(self, given: str) -> bool:
         return hmac.compare_digest(given.encode(errors="replace"), self.token.encode())
