@@ -15,7 +15,7 @@ import tumorline
 from tests.conftest import Program
 from tests.data.test_dicom_series import write_multi_frame, write_series
 from tests.test_predict_scans import model_of
-from tumorline.errors import Interrupted
+from tumorline.errors import Interrupted, UserError
 from tumorline.formats.dicom_series import open_series, read_series
 from tumorline.formats.nifti import load_nibabel
 
@@ -468,3 +468,11 @@ def test_copies_of_a_series_in_another_folder_stay_apart(tmp_path: Path, program
     assert sorted(Path(row["mask"]).name for row in rows_of(tmp_path / "out")) == [
         *("3_mask.png", "a_mask.nii.gz", "b_mask.nii.gz")
     ]
+
+
+def test_a_series_whose_first_slice_was_moved_is_not_shown(series: Path, tmp_path: Path) -> None:
+    rows = tumorline.predict(series, output=tmp_path / "out")
+    assert len(tumorline.view(rows).cases) == 1
+    Path(rows[0]["input"]).rename(tmp_path / "moved.dcm")
+    with pytest.raises(UserError, match="no longer the first slice of its series; put its slices back"):
+        tumorline.view(rows)

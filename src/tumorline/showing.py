@@ -20,7 +20,7 @@ from tumorline.formats.boundary import decode_one
 from tumorline.formats.decode import is_dicom, read_pixels
 from tumorline.formats.nifti import is_volume, read_volume, read_volume_header, upright
 from tumorline.geometry.grid import Grid
-from tumorline.inference.jobs import job_of_channels, list_jobs
+from tumorline.inference.jobs import PredictionJob, job_of_channels, list_jobs
 from tumorline.inference.label_map import from_labels, region_labels
 from tumorline.inference.volumes import read_scan
 from tumorline.regions import REGION
@@ -195,7 +195,7 @@ def _image_of_row(row: Mapping[str, Any], is_scan: bool) -> tuple[ImageArray, Gr
     if len(files) > 1:
         job = job_of_channels(files, [text.split("=")[0] for text in files])
     elif is_scan and is_dicom(path):
-        job = next(job for job in list_jobs([path.parent]) if job.path == path)
+        job = _job_of(path)
     else:
         return _image(path, None)[1:]
     if job.is_volume:
@@ -203,6 +203,15 @@ def _image_of_row(row: Mapping[str, Any], is_scan: bool) -> tuple[ImageArray, Gr
         return image, grid
     image = read_image(Case(path.stem, job.images))
     return image, Grid(image.shape[1:])
+
+
+def _job_of(path: Path) -> PredictionJob:
+    """The series that begins with a file. Raises UserError where it does no longer."""
+    jobs = list_jobs([path.parent]) if path.is_file() else []
+    for job in jobs:
+        if job.path == path:
+            return job
+    raise UserError(f"{path}: no longer the first slice of its series; put its slices back, or predict again")
 
 
 def _viewed_rows(rows: Sequence[Mapping[str, Any]], case: str, masks: Path | None = None) -> Iterator[ViewedCase]:
