@@ -151,8 +151,9 @@ def series_at(place: Path, channel: str, notify: Callable[[str], None] | None = 
         raise UserError(
             f"{place}: holds {len(whole) or 'no'} DICOM series; expected one, give each a folder of its own"
         )
-    for lost in broken if notify else ():
-        notify(_left_out(lost))
+    if notify:
+        for lost in broken:
+            notify(_left_out(lost))
     return whole[0]
 
 
