@@ -68,7 +68,7 @@ def cells(result: dict[str, Any]) -> list[list[str]]:
     """A row for each model and set."""
     head = ["model", "set", "patients", "slices", "Dice by patient", "over slices", "NSD", "HD95 detected", "missed"]
     rows = [[*head, "area ratio, median", "false positives", "their rate by patient"]]
-    for cell in result["cells"]:
+    for cell in (cell for cell in result["cells"] if not cell["error"]):  # of which nothing is left to score
         figures = cell["figures"]
         dice = figures["dice"]
         rows.append(

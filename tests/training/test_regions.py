@@ -93,6 +93,14 @@ def test_the_line_of_an_epoch_names_the_regions(capsys: pytest.CaptureFixture[st
     assert "Dice by patient 0.5000  (core 0.500, rim none)" in capsys.readouterr().err
 
 
+def test_the_line_of_an_epoch_says_nothing_of_a_validation_that_was_not(capsys: pytest.CaptureFixture[str]) -> None:
+    row = {"epoch": 1, "train_loss": 1.0, "validation_loss": None, "validation_dice": None, "seconds": 1.0}
+    row |= {"images_per_second": 9.0, "best": 1, "dice_in_a": None, "false_positives_in_a": None}
+    with TrainingProgress(0, 1, visible=True) as progress:
+        line = progress.epoch(row, 2)
+    assert line == "epoch   1/2  loss 1.0000  1 s  9.0 images/s"
+
+
 def test_a_model_keeps_the_hash_of_each_channel_that_shows_anything(brats_config: Config, tmp_path: Path) -> None:
     task = make_task(brats_config, tmp_path)  # three of its four channels are the same everywhere
     known = model_info(task).known_cases.contents["train"]

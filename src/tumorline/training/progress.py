@@ -51,12 +51,13 @@ class TrainingProgress:
 
     def epoch(self, row: Mapping[str, Any], epochs: int) -> str:
         """Print one finished epoch; returns the line."""
-        best = "  best" if row["best"] else ""
+        validated = row["validation_dice"] is not None
+        best = "  best" if row["best"] and validated else ""
         self.bar.update(self.task, description=f"epoch {min(row['epoch'] + 1, epochs)}/{epochs}")
         self.said = time.monotonic()
         line = (
             f"epoch {row['epoch']:>3}/{epochs}  loss {row['train_loss']:.4f}  "
-            f"{_validated(row)}{_by_region(row)}{_by_source(row)}"
+            f"{_validation(row) if validated else ''}"
             f"{row['seconds']:.0f} s  {row['images_per_second']:.1f} images/s{best}"
         )
         self.console.print(line, highlight=False, soft_wrap=True)
@@ -85,8 +86,6 @@ def _figures(dice: float | None, false_positives: float | None) -> str:
     return ", ".join(told) or "none"
 
 
-def _validated(row: Mapping[str, Any]) -> str:
-    """Empty where no patient is left to validate."""
-    if row["validation_dice"] is None:
-        return ""
-    return f"validation loss {row['validation_loss']:.4f}  Dice by patient {row['validation_dice']:.4f}  "
+def _validation(row: Mapping[str, Any]) -> str:
+    loss_and_dice = f"validation loss {row['validation_loss']:.4f}  Dice by patient {row['validation_dice']:.4f}  "
+    return f"{loss_and_dice}{_by_region(row)}{_by_source(row)}"
