@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom
@@ -13,7 +14,7 @@ import pytest
 
 import tumorline
 from tests.conftest import Program
-from tests.data.test_dicom_series import write_multi_frame, write_series
+from tests.data.test_dicom_series import Change, write_multi_frame, write_series
 from tests.test_predict_scans import model_of
 from tumorline.errors import Interrupted, UserError
 from tumorline.formats.dicom_series import open_series, read_series
@@ -340,11 +341,16 @@ def require_valid(path: Path) -> None:
         assert "Error" not in said
 
 
+def changing(elements: dict[str, Any]) -> Change:
+    """What gives every slice these elements."""
+    return lambda _, own: own.update(elements)
+
+
 def localizer(folder: Path, description: str = "localizer") -> Path:
     """Two stacks of four slices, axial and coronal, under one number of a series."""
     for number, orientation in enumerate([(1, 0, 0, 0, 1, 0), (1, 0, 0, 0, 0, -1)]):
         names = {"SeriesInstanceUID": "1.2.50", "SeriesDescription": description}
-        paths = write_series(folder / "drawn", 4, orientation, lambda _, own, names=names: own.update(names))
+        paths = write_series(folder / "drawn", 4, orientation, changing(names))
         for path in paths:
             path.rename(folder / f"loc{number}_{path.name}")
     (folder / "drawn").rmdir()
@@ -367,7 +373,7 @@ def test_diffusion_at_several_b_values_costs_nothing(tmp_path: Path, program: Pr
     folder = named_series(tmp_path / "flat", "1.2.31", "AX T1 post")
     for b_value in (0, 1000):
         names = {"SeriesInstanceUID": "1.2.60", "SeriesDescription": "DWI", "DiffusionBValue": b_value}
-        for path in draw(tmp_path / "b", lambda _, own, names=names: own.update(names)).iterdir():
+        for path in draw(tmp_path / "b", changing(names)).iterdir():
             path.rename(folder / f"b{b_value}_{path.name}")
     result = program("predict", folder, "--output", tmp_path / "out")
     assert result.status == 0, result.err
@@ -413,7 +419,7 @@ def test_series_of_two_patients_under_one_study_are_two_cases(
     for patient in ("A", "B"):
         for uid, description in ((f"1.2.3{patient == 'A':d}", "AX T1 post"), (f"1.2.4{patient == 'A':d}", "AX FLAIR")):
             elements = {"SeriesInstanceUID": uid, "SeriesDescription": description, "patient": patient}
-            draw(tmp_path / "all" / patient / description[-4:], lambda _, own, elements=elements: own.update(elements))
+            draw(tmp_path / "all" / patient / description[-4:], changing(elements))
     result = program("predict", tmp_path / "all", "--output", tmp_path / "out")
     assert result.status == 0, result.err
     rows = rows_of(tmp_path / "out")

@@ -1,8 +1,10 @@
 """Volumes as cases: where their voxels lie, what decoding finds, and files of one scan on several grids."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from tests import sources
@@ -280,7 +282,7 @@ def test_nothing_is_lost_at_a_face_that_two_grids_share(kind: type) -> None:
     """Both cover 0 to 50 mm, in slices of 5 and of 1 mm: the outermost centres lie 2 mm beyond those of the source."""
     thick = grid_of((10, 4, 4), np.array([[0, 0, 1, 0], [0, 1, 0, 0], [5.0, 0, 0, 2.5], [0, 0, 0, 1]]))
     thin = grid_of((50, 4, 4), np.array([[0, 0, 1, 0], [0, 1, 0, 0], [1.0, 0, 0, 0.5], [0, 0, 0, 1]]))
-    values = np.ones(thick.shape, kind)
+    values: npt.NDArray[Any] = np.ones(thick.shape, kind)
     values[:, 0, 0] = 0
     found = resample(values, thick, thin, nearest=kind is np.uint8)
     assert (found[:, 2, 2].tolist(), found[:, 0, 0].tolist()) == ([1] * 50, [0] * 50)
@@ -293,7 +295,7 @@ def test_nothing_is_lost_at_a_face_that_two_grids_share(kind: type) -> None:
 def test_no_slice_is_lost_to_rounding_on_an_oblique_lattice(kind: type) -> None:
     """The same voxels with one slice fewer, whose coordinates are whole but for 1e-16."""
     random = np.random.default_rng(0)
-    values = random.integers(1, 9, (6, 6, 6)).astype(kind)
+    values: npt.NDArray[Any] = random.integers(1, 9, (6, 6, 6)).astype(kind)
     values[0, 5, 5] = 0
     for _ in range(50):
         affine = np.eye(4)

@@ -76,6 +76,10 @@ class _Study:
     whole: list[_Member] = field(default_factory=list)
     broken: list[_Lost] = field(default_factory=list)
 
+    @property
+    def every(self) -> list[_Member | _Lost]:
+        return [*self.whole, *self.broken]
+
 
 def gather_series(
     places: Iterable[tuple[Path, Iterable[Path]]], channels: Sequence[str], may_lack: bool = False
@@ -113,7 +117,7 @@ def _add_members(studies: dict[str, _Study], root: Path, folder: Path, files: Se
 
 def _by_patient(study: _Study) -> list[_Study]:
     """Whoever took the names out may have given one study to several patients; mostly it is one."""
-    patients = {one.series.patient for one in (*study.whole, *study.broken)}
+    patients = {one.series.patient for one in study.every}
     if len(patients - {""}) < 2:
         return [study]
     return [
@@ -320,12 +324,11 @@ def _single_scan(member: _Member, channel: str, alone: bool) -> SeriesScan:
 
 
 def _add_scan_of_channels(found: SeriesFound, study: _Study, channels: Sequence[str], may_lack: bool) -> None:
-    of_study = (*study.whole, *study.broken)
-    files = tuple(path for one in of_study for path in one.series.paths)
+    files = tuple(path for one in study.every for path in one.series.paths)
     by_sequence: dict[str, list[DicomSeries]] = defaultdict(list)
     for member in study.whole:
         by_sequence[member.series.sequence].append(member.series)
-    root, place = of_study[0].root, common_folder(files)
+    root, place = study.every[0].root, common_folder(files)
     below = place.relative_to(root) if place.is_relative_to(root) else Path()
     name = below if below.parts else Path(place.resolve().name or "scan")
     there = channels_there(channels, by_sequence, may_lack)
