@@ -107,8 +107,10 @@ def _share(count: int, of: int) -> str:
 
 
 def _without_cases(value: Any) -> Any:
+    """The same without what is of single cases, and without the place of a set that an error names first."""
     if isinstance(value, dict):
-        return {key: _without_cases(one) for key, one in value.items() if key not in LEFT_OUT}
+        kept = {key: _without_cases(one) for key, one in value.items() if key not in LEFT_OUT}
+        return kept | {"error": kept["error"].partition(": ")[2]} if kept.get("error") else kept
     return [_without_cases(one) for one in value] if isinstance(value, list) else value
 
 

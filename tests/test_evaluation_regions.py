@@ -98,7 +98,9 @@ def bright(squares: FloatArray) -> FloatArray:
 def model_of(regions: Sequence[str] = BRATS, channels: Sequence[str] = CHANNELS) -> Model:
     info = read_info(find_model(Path("builtin")))
     known = KnownCases(patients={}, contents={})
+    chosen = {"temperature": "validation", "threshold": "validation"}
     changes = {
+        "config": {**info.config, "model": {**info.config["model"], **chosen}},
         "regions": list(regions),
         "input": InputSpec(channels=list(channels)),
         "architecture": info.architecture.model_copy(update={"channels": len(channels)}),

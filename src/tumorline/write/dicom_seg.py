@@ -88,7 +88,7 @@ def _segmentation(
 
     stored = np.stack([series.to_stored(mask) for mask in masks], axis=-1)  # (slices, rows, columns, R)
     segmentation = highdicom.seg.Segmentation(
-        [_flat(source) for source in sources],
+        [_as_slice(source) for source in sources],
         _in_source_order(stored, series, sources),
         highdicom.seg.SegmentationTypeValues.BINARY,
         [_describe(number, region, author) for number, region in enumerate(regions, start=1)],
@@ -145,7 +145,7 @@ def _is_valid(keyword: str, text: str) -> bool:
         return False
 
 
-def _flat(source: pydicom.Dataset) -> pydicom.Dataset:
+def _as_slice(source: pydicom.Dataset) -> pydicom.Dataset:
     """A file of many frames that holds one, as a slice: highdicom takes one file of many frames, or many slices."""
     if source.get("NumberOfFrames") != 1:
         return source

@@ -140,11 +140,11 @@ def read_nnunet(contents: Contents, settings: DataConfig) -> Listing:
 
     with ThreadPoolExecutor() as pool:
         listed = list(pool.map(listed_scan, scans))
-    notes = [note for legend in legends.values() for note in legend.notes] + _left_out(found)
+    notes = [note for legend in legends.values() for note in legend.notes] + _without_truth(found)
     return [case for cases, _ in listed for case in cases], [*notes, *(note for _, more in listed for note in more)]
 
 
-def _left_out(scans: Sequence[Scan]) -> list[Finding]:
+def _without_truth(scans: Sequence[Scan]) -> list[Finding]:
     """A note for each set whose scans of imagesTs have no truth."""
     without: dict[Path, list[Scan]] = defaultdict(list)
     for scan in scans:

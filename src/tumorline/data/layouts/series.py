@@ -157,7 +157,7 @@ def series_at(place: Path, channel: str, notify: Callable[[str], None] | None = 
         )
     if notify:
         for lost in broken:
-            notify(_left_out(lost))
+            notify(_tell_left_out(lost))
     return whole[0]
 
 
@@ -191,7 +191,7 @@ def describe_series(series: "DicomSeries") -> str:
     return f"{said}; {series.note}" if series.note else said
 
 
-def _left_out(lost: "BrokenSeries") -> str:
+def _tell_left_out(lost: "BrokenSeries") -> str:
     """What is said of a series that is no volume and need not be one."""
     what = f"read as {lost.sequence}" if lost.sequence else "of an unknown sequence"
     return f"{common_folder(lost.paths)}: left out a series {what} ({lost.reason}), which is no volume: {lost.problem}"
@@ -296,7 +296,7 @@ def _add_single_scans(found: SeriesFound, study: _Study, channels: Sequence[str]
     has_channel = bool(channel) and any(member.series.sequence == channel for member in study.whole)
     for lost in study.broken:
         if study.whole and channel and lost.series.sequence != channel:
-            found.remarks.append(_left_out(lost.series))
+            found.remarks.append(_tell_left_out(lost.series))
         else:
             found.scans.append(SeriesScan(lost.root, lost.name, (), lost.series.paths, lost.series.problem))
     for member in study.whole:
@@ -339,7 +339,7 @@ def _add_scan_of_channels(found: SeriesFound, study: _Study, channels: Sequence[
     except UserError as error:
         scan = SeriesScan(root, name, (), files, str(error))
     found.scans.append(scan)
-    found.remarks += [_left_out(lost.series) for lost in study.broken if lost.series.problem != scan.problem]
+    found.remarks += [_tell_left_out(lost.series) for lost in study.broken if lost.series.problem != scan.problem]
     found.remarks += _remarks_on(place, study.whole, dict(zip(there, scan.series, strict=False)))
 
 
