@@ -42,12 +42,8 @@ class Task:
     def fingerprint(self) -> str:
         """Hash of all that determines the result, so that a run is resumed only as what it was."""
         config = self.config.model_dump(mode="json")
-        for key in (
-            *PATHS,
-            "enhancing_label",
-            "keep_identifiers",
-            "leave_out",
-        ):  # what masks hold is in the hash itself
+        # what masks hold is in the hash itself, and so are the cases
+        for key in (*PATHS, "enhancing_label", "keep_identifiers", "leave_out"):
             del config["data"][key]
         for source in config["data"]["sources"]:
             for key in ("path", "licence", "attribution", "corrections", "leave_out"):
