@@ -11,6 +11,7 @@ from PIL import Image
 import tumorline
 from tests.conftest import blob
 from tumorline.errors import UserError
+from tumorline.listing import headline_figure
 from tumorline.model_file import BUILTIN, LISTED, find_model, read_info
 
 
@@ -23,6 +24,14 @@ def test_it_is_small_and_says_what_it_is() -> None:
     info = read_info(find_model(Path(BUILTIN)))
     assert not info.split.leaking
     assert (info.metrics.headline or {})["headline_status"] == ["out of fold"]
+
+
+def test_its_dice_is_said_of_the_patients_that_have_a_tumour() -> None:
+    info = read_info(find_model(Path(BUILTIN)))
+    headline = info.metrics.headline or {}
+    counted = headline["regions"]["tumour"]["dice"]["patients"]
+    assert counted < headline["patients"]  # heads without a tumour have no Dice
+    assert f"on {counted} patients, out of fold" in headline_figure(info)
 
 
 def test_it_holds_no_path_of_a_machine() -> None:

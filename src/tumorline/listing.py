@@ -35,13 +35,13 @@ def _input_size(info: ModelInfo) -> str:
 
 
 def headline_figure(info: ModelInfo) -> str:
-    """Dice by patient with its limits, of several regions the mean over them."""
+    """Dice by patient with its limits, of several regions the mean over them; of the patients with a tumour."""
     headline = info.metrics.headline
     if headline is None:
         return "none of its own"
     out_of_fold = ", out of fold" if "out of fold" in headline["headline_status"] else ""
     figures = [headline["regions"][region]["dice"] for region in info.regions]
-    patients = numbered(headline["patients"], "patient")
+    patients = numbered(max(dice["patients"] for dice in figures), "patient")
     if len(figures) > 1:
         known = [dice["mean"] for dice in figures if dice["mean"] is not None]
         return f"mean over {len(figures)} regions of the Dice {mean(known):.3f} on {patients}{out_of_fold}"
