@@ -79,7 +79,7 @@ def load_pictures(path: Path, settings: DataConfig, progress: Progress | None = 
     if not contents.pictures or any(layout.find(contents) for layout in LAYOUTS.values()):
         return load_dataset(path, settings, progress)
     every = [with_patient(_picture(file, path)) for file in contents.pictures]
-    cases, findings = leave_out(path, every, (), settings.leave_out) if settings.leave_out else (tuple(every), ())
+    cases, findings = leave_out(path, every, (), settings.leave_out)
     return Dataset(Source(path, PICTURES_ONLY, cases, findings), scan(cases, settings, progress), settings)
 
 

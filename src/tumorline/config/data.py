@@ -172,8 +172,7 @@ class DataConfig(Section):
     def has_one_source_or_several(self) -> Self:
         given = [key for key in ("source", "tumour_free", "leave_out") if getattr(self, key)]
         if self.sources and given:
-            other = given[0]
-            raise ValueError(f"data.sources and data.{other} exclude one another; give it to one of the sources")
+            raise ValueError(f"data.sources and data.{given[0]} exclude one another; give it to one of the sources")
         names = [name for source in self.sources if (name := source.name)]
         if twice := [name for name in names if names.count(name) > 1]:
             raise ValueError(f"data.sources: two are called '{twice[0]}'; give one another name")

@@ -16,6 +16,8 @@ def leave_out(
     path: Path, cases: Sequence[Case], findings: Sequence[Finding], names: Sequence[str]
 ) -> tuple[tuple[Case, ...], tuple[Finding, ...]]:
     """The cases and findings of a source without those of these ids. Raises UserError for a name that is of none."""
+    if not names:
+        return tuple(cases), tuple(findings)
     here = {case.id for case in cases}
     for name in names:
         if name not in here and not any(_is_about(finding, [name]) for finding in findings):

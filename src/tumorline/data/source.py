@@ -70,8 +70,6 @@ def open_source(path: Path, settings: DataConfig = DEFAULTS, called: str = "") -
     `data.leave_out` is not there.
     """
     source = _read_source(path, settings, called)
-    if not settings.leave_out:
-        return source
     names = [name.removeprefix(f"{called or source.name}/") for name in settings.leave_out]
     cases, findings = leave_out(path, source.cases, source.findings, names)
     return replace(source, cases=cases, findings=findings)
