@@ -183,10 +183,12 @@ def _together(paths: Sequence[Path]) -> Weights:
 
 
 def _known_cases(infos: Sequence[ModelInfo]) -> KnownCases:
-    return KnownCases(
+    known = KnownCases(
         patients=_union([info.known_cases.patients for info in infos]),
         contents=_union([info.known_cases.contents for info in infos]),
     )
+    looks = _union([info.known_cases.looks for info in infos])
+    return known.model_copy(update={"looks": looks}) if any(looks.values()) else known
 
 
 def _union(members: Sequence[Mapping[str, Sequence[str]]]) -> dict[str, list[str]]:

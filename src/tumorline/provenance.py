@@ -11,6 +11,7 @@ from tumorline.data.dataset import Dataset
 from tumorline.data.donors import donor_names
 from tumorline.data.facts import Facts
 from tumorline.data.joined import source_names
+from tumorline.data.looks import MOST_LOOKS, looks_of
 from tumorline.data.parts import PARTS
 from tumorline.data.split import patient_groups
 from tumorline.data.terms import MARKS, Terms, terms_of
@@ -31,6 +32,7 @@ from tumorline.model_info import (
 )
 from tumorline.network_input.fit import VERSION as PREPROCESSING
 from tumorline.network_input.windows import input_of
+from tumorline.spread import spread_evenly
 from tumorline.user_text import written_path
 
 if TYPE_CHECKING:
@@ -192,17 +194,30 @@ def _parts_seen(task: "Task") -> dict[str, str]:
 
 
 def _known_cases(task: "Task") -> KnownCases:
+    dataset, parts = task.dataset, _parts_seen(task)
+    kept = [(parts[case.id], case, facts) for case, facts in zip(dataset.cases, dataset.facts, strict=True)]
+    seen = [one for one in kept if one[0] in PARTS]
     patients: dict[str, set[str]] = {part: set() for part in PARTS}
     contents: dict[str, set[str]] = {part: set() for part in PARTS}
-    parts = _parts_seen(task)
-    for case, facts in zip(task.dataset.cases, task.dataset.facts, strict=True):
-        if (part := parts[case.id]) in contents:
-            contents[part] |= facts.contents
-            patients[part] |= task.dataset.patient_keys(case, facts)
+    for part, case, facts in seen:
+        contents[part] |= facts.contents
+        patients[part] |= dataset.patient_keys(case, facts)
+    looks = _looks([(part, facts) for part, _, facts in seen])
     for other in filter(None, (origin_of(task.config), teacher_of(task.config))):
         _take_over(patients, other.known_cases.patients)
         _take_over(contents, other.known_cases.contents)
-    return KnownCases(
-        patients={part: sorted(hashes) for part, hashes in patients.items()},
-        contents={part: sorted(hashes) for part, hashes in contents.items()},
-    )
+        _take_over(looks, other.known_cases.looks)
+    return KnownCases(patients=_in_order(patients), contents=_in_order(contents), looks=_in_order(looks))
+
+
+def _looks(seen: Sequence[tuple[str, Facts]]) -> dict[str, set[str]]:
+    """What the images of each part look like, of at most so many as a model keeps."""
+    some = spread_evenly(seen, MOST_LOOKS)
+    looks: dict[str, set[str]] = {part: set() for part in PARTS}
+    for (part, _), look in zip(some, looks_of([facts.thumbnail for _, facts in some]), strict=True):
+        looks[part] |= {look} - {""}
+    return looks
+
+
+def _in_order(known: Mapping[str, Collection[str]]) -> dict[str, list[str]]:
+    return {part: sorted(keys) for part, keys in known.items()}

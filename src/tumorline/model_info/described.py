@@ -4,20 +4,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_serializer
 
-from tumorline.model_info.bounds import Hashes, Text
+from tumorline.model_info.bounds import Hashes, Look, Text
 from tumorline.own_files import Count, Written
 from tumorline.results import PointFigures
-
-
-class KnownCases(BaseModel):
-    """Hashes of what a model has seen: a model knows its cases."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    patients: dict[str, Hashes]
-    """Part (train, validation, test) -> hashed patient groups."""
-    contents: dict[str, Hashes]
-    """Part -> content hashes of the images."""
 
 
 class Described(BaseModel):
@@ -40,6 +29,17 @@ def _published(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _published(one) for key, one in value.items()}
     return [_published(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+class KnownCases(Described):
+    """What a model keeps of what it has seen: a model knows its cases. Each by its part (train, validation, test)."""
+
+    patients: dict[str, Hashes]
+    """Hashed patient groups."""
+    contents: dict[str, Hashes]
+    """Content hashes of the images."""
+    looks: dict[str, list[Look]] = {}
+    """What the images look like (`data.looks`), by which resized and newly saved copies are known."""
 
 
 class TrainingSource(Described):

@@ -20,7 +20,7 @@ LARGEST_METADATA = 1 << 26
 
 def write_info(info: ModelInfo) -> str:
     """The metadata as JSON; what version 1 can say is said in version 1, so that 0.1.0 reads it."""
-    is_plain = info.input == InputSpec() and info.postprocessing == Postprocessing()
+    is_plain = info.input == InputSpec() and info.postprocessing == Postprocessing() and not info.known_cases.looks
     if is_plain and len(info.regions) == 1:
         return info.model_copy(update={"schema_version": 1}).model_dump_json(exclude={"input", "postprocessing"})
     return info.model_copy(update={"schema_version": SCHEMA_VERSION}).model_dump_json()
