@@ -1,4 +1,4 @@
-"""What a picture looks like, in few characters: by it a model knows resized, turned and newly saved copies of what it saw.
+"""What a picture looks like, in few characters: by it a model knows resized, turned and newly saved copies again.
 
 Each of 24 x 24 points of a thumbnail is brighter than its surroundings, darker, or neither. Cropped pictures and slices
 cut from a volume are not known by it; benchmarks/near_duplicates.md has the measures that the limit rests on.
