@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from table import write_table
-from tumorline.run_folder import PRESENCE_NAME
+from tumorline.file_names import PRESENCE_NAME
 
 RESULTS = Path(__file__).parent / "results"
 LEFT_OUT = {"disagreements", "dice_of_cases"}

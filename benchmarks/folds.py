@@ -15,9 +15,9 @@ from table import keep, write_table
 from tumorline.data.joined import SOURCE
 from tumorline.evaluation.presence import PresenceRow, read_presence, summarise_presence
 from tumorline.evaluation.tables import read_rows
+from tumorline.file_names import EVALUATION_NAME, PRESENCE_NAME, SUMMARY_NAME
 from tumorline.metrics.summary import Row, by_group, by_size, summarise_rows
 from tumorline.results import Figure, GroupSummary, Metrics
-from tumorline.run_folder import EVALUATION_NAME, PRESENCE_NAME, SUMMARY_NAME
 from volumes import shown
 
 HERE = Path(__file__).parent

@@ -22,11 +22,11 @@ from statistics import fmean, median
 from tumorline.evaluation.precision import with_precisions
 from tumorline.evaluation.robustness import ChangeRecord, summarise_robustness
 from tumorline.export import stamp_onnx
+from tumorline.file_names import STRESS_NAME
 from tumorline.model_file import BUILTIN, LISTED, find_model, read_content, read_info, save_model, with_figures
 from tumorline.model_info import ModelInfo, PrecisionChange
 from tumorline.report.card import render_card
 from tumorline.results import Summary, read_summary
-from tumorline.run_folder import STRESS_NAME
 from volumes import Row, finished, number, read_table, shown, table, tested
 
 LARGEST_MB = 15

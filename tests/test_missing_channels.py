@@ -20,11 +20,11 @@ from tumorline.evaluation import scoring
 from tumorline.evaluation.status import Request
 from tumorline.evaluation.subsets import add_subsets, channel_subsets, measure_subsets
 from tumorline.evaluation.tables import read_rows
+from tumorline.file_names import CONFIG_NAME, SUBSETS_NAME, SUMMARY_NAME
 from tumorline.files import read_csv
 from tumorline.inference.jobs import job_of_channels, list_jobs
 from tumorline.inference.model import Model, load
 from tumorline.results import Summary, read_summary
-from tumorline.run_folder import CONFIG_NAME, SUBSETS_NAME, SUMMARY_NAME
 
 pytest.importorskip("torch")
 __all__ = ["load_slices", "volumes"]

@@ -16,6 +16,7 @@ from tumorline.evaluation import robustness as stresses
 from tumorline.evaluation import scoring
 from tumorline.evaluation.status import Request
 from tumorline.evaluation.tables import read_rows, write_evaluation
+from tumorline.file_names import CONFIG_NAME, STRESS_NAME, SUMMARY_NAME, TEST_USES_NAME
 from tumorline.files import append_line, refuse_links_outside, write_csv
 from tumorline.inference.model import Model
 from tumorline.journal import hash_settings
@@ -26,9 +27,9 @@ from tumorline.progress import Progress
 from tumorline.regions import REGION
 from tumorline.report import write_report
 from tumorline.results import Summary, read_summary
-from tumorline.run_folder import CONFIG_NAME, STRESS_NAME, SUMMARY_NAME, TEST_USES_NAME, read_local_config
 from tumorline.source_spec import read_spec
 from tumorline.trust import local_only
+from tumorline.trusted_paths import read_local_config
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from tumorline.errors import UserError
 from tumorline.evaluation.presence import ALL
 from tumorline.evaluation.status import case_status
 from tumorline.evaluation.tables import read_rows
+from tumorline.file_names import MATRIX_NAME, MATRIX_TABLE_NAME
 from tumorline.files import write_csv, write_json
 from tumorline.metrics.headline import count_false_lesions
 from tumorline.model_info import ModelInfo
@@ -22,8 +23,6 @@ from tumorline.results import Metrics, Summary
 from tumorline.source_spec import SetSpec
 
 SCHEMA_VERSION = 1
-MATRIX_NAME = "matrix.json"
-TABLE_NAME = "matrix.csv"
 VOLUME_COLUMNS = ("truth_ml", "predicted_ml", "volume_error_ml", "volume_error_absolute_ml", "predicted_ml_tumour_free")
 """Means by patient, of volumes."""
 PRESENCE_COLUMNS = {
@@ -98,7 +97,7 @@ def measure_matrix(
         sentences=[sentence for cell in cells if (sentence := _sentence(cell, cells))],
     )
     write_json(output / MATRIX_NAME, result.to_json())
-    write_csv(output / TABLE_NAME, COLUMNS, [_matrix_row(cell) for cell in cells])
+    write_csv(output / MATRIX_TABLE_NAME, COLUMNS, [_matrix_row(cell) for cell in cells])
     write_page(result, output, {names: known_reader(dataset, None) for names, dataset in sets.items()})
     return result
 

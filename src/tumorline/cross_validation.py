@@ -20,13 +20,7 @@ from tumorline.evaluation.tables import (
     write_evaluation,
 )
 from tumorline.evaluation.weaknesses import WEAKNESSES
-from tumorline.files import refuse_links_outside, write_bytes
-from tumorline.metrics import calibration
-from tumorline.metrics.calibration import Certainty
-from tumorline.metrics.summary import Row
-from tumorline.output_folder import claim_output
-from tumorline.results import Calibration, Fold, ResultWarning, SubsetLevel, Summary, WarningCode, read_summary
-from tumorline.run_folder import (
+from tumorline.file_names import (
     CERTAINTY_NAME,
     CONFIG_NAME,
     EVALUATION_NAME,
@@ -36,9 +30,14 @@ from tumorline.run_folder import (
     REPORT_NAME,
     SUBSETS_NAME,
     SUMMARY_NAME,
-    read_config,
-    save_config,
 )
+from tumorline.files import refuse_links_outside, write_bytes
+from tumorline.metrics import calibration
+from tumorline.metrics.calibration import Certainty
+from tumorline.metrics.summary import Row
+from tumorline.output_folder import claim_output
+from tumorline.results import Calibration, Fold, ResultWarning, SubsetLevel, Summary, WarningCode, read_summary
+from tumorline.run_folder import read_config, save_config
 
 Notify = Callable[[str], None]
 NAMES = (

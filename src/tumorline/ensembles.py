@@ -11,6 +11,7 @@ from tumorline import environment
 from tumorline.config import RUN_NAME, Postprocessing
 from tumorline.data.parts import PARTS
 from tumorline.errors import UserError, require_extra
+from tumorline.file_names import CONFIG_NAME, REPORT_NAME
 from tumorline.files import require_writable
 from tumorline.model_file import Weights, find_model, read_content, read_info, save_model
 from tumorline.model_info import (
@@ -26,7 +27,7 @@ from tumorline.model_info import (
 )
 from tumorline.output_place import refuse_taken_file
 from tumorline.results import MemberPoint, PointFigures
-from tumorline.run_folder import CONFIG_NAME, REPORT_NAME, read_config
+from tumorline.run_folder import read_config
 
 
 def write_ensemble(

@@ -15,12 +15,11 @@ from pydantic import ValidationError
 from tumorline.begun import is_begun
 from tumorline.config import Config, TrainConfig
 from tumorline.errors import UserError
+from tumorline.file_names import CONFIG_NAME, HISTORY_NAME, LENGTHENED_NAME
 from tumorline.files import append_line
-from tumorline.run_folder import CONFIG_NAME, HISTORY_NAME, read_config, read_history, save_config, validation_dice
+from tumorline.run_folder import read_config, read_history, save_config, validation_dice
 from tumorline.wording import numbered
 
-LENGTHENED_NAME = "lengthened.jsonl"
-"""The lengths that a run had before, one a line."""
 LENGTHENABLE = ("constant", "plateau")
 MOST_STEPS = 2000
 """Steps of an epoch up to which a warm-up is held to be the same."""

@@ -15,10 +15,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from tumorline.errors import UserError
+from tumorline.file_names import CONFIG_NAME, WEIGHTS_NAME
 from tumorline.files import atomic_path, sort_metadata
 from tumorline.model_info import ModelInfo, parse_info, write_info
 from tumorline.results import Summary
-from tumorline.run_folder import CONFIG_NAME, WEIGHTS_NAME
 
 METADATA_KEY, STAMP_KEY = "tumorline", "tumorline_stamp"
 LISTED = Path(__file__).with_name("weights")

@@ -13,9 +13,9 @@ from typing import Any
 from tumorline import environment
 from tumorline.errors import UserError
 from tumorline.escaping import one_line
+from tumorline.file_names import LOG_NAME
 from tumorline.files import writing
 from tumorline.progress import Notify
-from tumorline.run_folder import LOG_NAME
 
 UNTOLD = "the data cannot be used; what was said of them may quote files of others and is not repeated here"
 

@@ -15,6 +15,7 @@ from tumorline.data.source import open_picture
 from tumorline.data.truth import read_mask
 from tumorline.errors import UserError
 from tumorline.evaluation.tables import read_rows
+from tumorline.file_names import PREDICTED_NAME, PREDICTIONS_NAME, SUMMARY_NAME
 from tumorline.files import read_json
 from tumorline.formats.boundary import decode_one
 from tumorline.formats.decode import is_dicom, read_pixels
@@ -28,14 +29,12 @@ from tumorline.report.browsing import notes_of
 from tumorline.report.run_images import run_images
 from tumorline.report.viewed import Predicted, ViewedSource, Wanted, read_viewed
 from tumorline.results import read_summary
-from tumorline.run_folder import PREDICTIONS_NAME, SUMMARY_NAME
 from tumorline.trust import local_only, refuse_remote
 from tumorline.viewer.encoding import EncodedCase, ViewedCase, encode_case
 from tumorline.viewer.frames import View
 
 MOST_CHARACTERS = 20_000_000
 """Of cases in one frame; those beyond it are left out."""
-ROWS_NAME = "predictions.json"
 
 Pixels = npt.NDArray[Any]
 Source = Pixels | Path | str
@@ -178,7 +177,7 @@ def _viewed_row(row: Mapping[str, Any], masks: Path | None = None) -> ViewedCase
     mask = Path(str(row["mask"]))
     if masks is not None:
         with local_only():
-            refuse_remote(str(row["input"]), str(masks / ROWS_NAME))
+            refuse_remote(str(row["input"]), str(masks / PREDICTED_NAME))
         mask = masks / mask.name
     image, grid = _image_of_row(row, is_volume(mask))
     regions = [key.removesuffix("_px") for key in row if key.endswith("_px") and key != "tumour_px"] or [REGION]
@@ -224,10 +223,10 @@ def _viewed_rows(rows: Sequence[Mapping[str, Any]], case: str, masks: Path | Non
 
 
 def _viewed_folder(folder: Path, case: str) -> Iterator[ViewedCase]:
-    if (folder / ROWS_NAME).is_file():
-        return _viewed_rows(_rows_of(folder / ROWS_NAME), case, folder)
+    if (folder / PREDICTED_NAME).is_file():
+        return _viewed_rows(_rows_of(folder / PREDICTED_NAME), case, folder)
     if not (folder / SUMMARY_NAME).is_file():
-        raise UserError(f"{folder}: neither an evaluation (summary.json) nor predictions ({ROWS_NAME})")
+        raise UserError(f"{folder}: neither an evaluation (summary.json) nor predictions ({PREDICTED_NAME})")
     return _viewed_evaluation(folder, case)
 
 

@@ -17,7 +17,7 @@ from tests.training.test_loop import history, same, train, weights, with_train
 from tumorline import cross_validation, run, tuning
 from tumorline.config import Config
 from tumorline.errors import Diverged, UserError
-from tumorline.run_folder import BEST_WEIGHTS_NAME, STATE_NAME
+from tumorline.file_names import BEST_WEIGHTS_NAME, STATE_NAME
 from tumorline.training import loop
 from tumorline.training.divergence import all_finite
 from tumorline.training.tensor_file import read_tensors

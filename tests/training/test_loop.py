@@ -16,8 +16,8 @@ from safetensors.torch import load_file
 from tests.training.conftest import make_task
 from tumorline.config import Config, LossConfig, LossTerm
 from tumorline.errors import Interrupted, UserError
+from tumorline.file_names import BEST_WEIGHTS_NAME, HISTORY_NAME, STATE_NAME
 from tumorline.losses import WeightedSum
-from tumorline.run_folder import BEST_WEIGHTS_NAME, HISTORY_NAME, STATE_NAME
 from tumorline.training import loop
 from tumorline.training.loop import fit
 from tumorline.training.machine import machine

@@ -16,7 +16,7 @@ from tests.training.test_divergence import as_published
 from tests.training.test_loop import history, same, train, with_train
 from tumorline.config import Config
 from tumorline.errors import UserError
-from tumorline.run_folder import BEST_WEIGHTS_NAME, STATE_NAME
+from tumorline.file_names import BEST_WEIGHTS_NAME, STATE_NAME
 from tumorline.training.state import Position
 from tumorline.training.tensor_file import read_tensors, write_tensors
 from tumorline.training.weights import read_best

@@ -8,8 +8,9 @@ from tumorline.callbacks import Callback, check_callbacks
 from tumorline.config import Config
 from tumorline.progress import Notify, silent
 from tumorline.recipe_files import Data, read_recipe
-from tumorline.run_folder import new_run_folder, read_local_config
+from tumorline.run_folder import new_run_folder
 from tumorline.trust import local_only, modules_in, trusting, trusting_paths
+from tumorline.trusted_paths import read_local_config
 
 
 def train(

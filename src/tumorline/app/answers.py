@@ -17,6 +17,7 @@ from tumorline.app.uploads import Upload
 from tumorline.app.views import ViewWriter
 from tumorline.app.watched import WatchedModel
 from tumorline.escaping import one_line
+from tumorline.file_names import PREDICTED_NAME, PREDICTED_TABLE_NAME
 from tumorline.files import write_csv, write_json
 from tumorline.inference.given import spacing_of_picture
 from tumorline.inference.jobs import PredictionJob
@@ -159,10 +160,10 @@ class AnswerWriter:
             for file in (file for case in cases for file in case["files"]):
                 archive.write(file.pop("path"), file["name"])
             told = [{key: value for key, value in case.items() if key != "view"} for case in cases]
-            write_json(self.folder / "predictions.json", {**about, "cases": told})
+            write_json(self.folder / PREDICTED_NAME, {**about, "cases": told})
             rows = list(map(_as_row, told))
-            write_csv(self.folder / "predictions.csv", rows[0], rows)
-            for name in ("predictions.json", "predictions.csv"):
+            write_csv(self.folder / PREDICTED_TABLE_NAME, rows[0], rows)
+            for name in (PREDICTED_NAME, PREDICTED_TABLE_NAME):
                 archive.write(self.folder / name, name)
         return answer_file(path, "predictions.zip")
 

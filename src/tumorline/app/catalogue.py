@@ -7,10 +7,10 @@ from pathlib import Path
 
 from tumorline.app.records import Record
 from tumorline.errors import UserError
+from tumorline.file_names import CARD_NAME, WEIGHTS_NAME
 from tumorline.listing import headline_figure
 from tumorline.model_file import LISTED, find_model, listed_models, model_name, read_info
 from tumorline.model_info import ModelInfo
-from tumorline.run_folder import CARD_NAME, WEIGHTS_NAME
 
 LIMITS = re.compile(r"^## (Limits|On other sets)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 BULLET = re.compile(r"^- (.+(?:\n  .+)*)", re.MULTILINE)

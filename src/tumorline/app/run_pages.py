@@ -10,17 +10,27 @@ from typing import NamedTuple
 
 from tumorline.app.records import Record
 from tumorline.errors import UserError
+from tumorline.file_names import (
+    COMPARISON_PAGE_NAME,
+    CONFIG_NAME,
+    HISTORY_NAME,
+    LEADERBOARD_PAGE_NAME,
+    LEARNING_RATE_PAGE_NAME,
+    MATRIX_PAGE_NAME,
+    REPORT_NAME,
+    SEARCH_PAGE_NAME,
+    SUMMARY_NAME,
+)
 from tumorline.metrics.headline import count_cases
 from tumorline.results import mean_dice_over_regions, read_summary
-from tumorline.run_folder import CONFIG_NAME, HISTORY_NAME, REPORT_NAME, SUMMARY_NAME
 
 PAGES = {
     REPORT_NAME: "report",
-    "compare.html": "comparison",
-    "matrix.html": "matrix",
-    "leaderboard.html": "leaderboard",
-    "tune.html": "search",
-    "learning_rate.html": "learning rate",
+    COMPARISON_PAGE_NAME: "comparison",
+    MATRIX_PAGE_NAME: "matrix",
+    LEADERBOARD_PAGE_NAME: "leaderboard",
+    SEARCH_PAGE_NAME: "search",
+    LEARNING_RATE_PAGE_NAME: "learning rate",
 }
 """Pages that Tumorline writes, and what each is of."""
 BESIDE = (".html", ".png", ".jpg", ".jpeg", ".webp", ".svg", ".js", ".css", ".json", ".md")

@@ -35,6 +35,7 @@ from tumorline.benchmarking.plan import (
 )
 from tumorline.benchmarking.plan_file import read_plan
 from tumorline.compared_results import Leaderboard, Unmeasured
+from tumorline.file_names import HOURS_NAME, LEADERBOARD_NAME
 from tumorline.files import write_json
 from tumorline.report.benchmark import write_leaderboard
 from tumorline.run_folder import best_validation_dice, save_config
@@ -42,8 +43,7 @@ from tumorline.user_folders import home_folder
 
 __all__ = ["NAMES", "Benchmark", "local", "on_ray", "read_plan"]
 
-RESULT_NAME = "leaderboard.json"
-NAMES = ("cells", "leaderboard.*", "hours.json")
+NAMES = ("cells", "leaderboard.*", HOURS_NAME)
 """All that a benchmark's folder holds, with or without a journal."""
 
 STOPPED_WORD = "stopped"
@@ -174,7 +174,7 @@ class Benchmark:
             groups=leaderboard.rank(entries, self.plan.reference),
             unmeasured=[self.unmeasured(arm) for arm in every if arm.name not in measured],
         )
-        write_json(self.output / RESULT_NAME, result.to_json())
+        write_json(self.output / LEADERBOARD_NAME, result.to_json())
         write_leaderboard(result, self.output)
         return result
 

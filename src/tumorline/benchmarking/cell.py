@@ -15,13 +15,22 @@ from tumorline.begun import note_begun
 from tumorline.benchmarking.plan import Cell
 from tumorline.config import PATHS, Config, load_config
 from tumorline.errors import UserError
+from tumorline.file_names import (
+    BEST_WEIGHTS_NAME,
+    CONFIG_NAME,
+    ENVIRONMENT_NAME,
+    HISTORY_NAME,
+    REPORT_NAME,
+    SPLIT_NAME,
+    STATE_NAME,
+)
 from tumorline.files import write_bytes
-from tumorline.run_folder import CONFIG_NAME, ENVIRONMENT_NAME, HISTORY_NAME, SPLIT_NAME, STATE_NAME, read_config
+from tumorline.run_folder import read_config
 from tumorline.trust import modules_in
 
-FINISHED_NAME = "report.html"
+FINISHED_NAME = REPORT_NAME
 """What a run writes last."""
-TRAINED = (ENVIRONMENT_NAME, HISTORY_NAME, SPLIT_NAME, STATE_NAME, "best.safetensors")
+TRAINED = (ENVIRONMENT_NAME, HISTORY_NAME, SPLIT_NAME, STATE_NAME, BEST_WEIGHTS_NAME)
 """What a training leaves, the environment last, before anything is tested."""
 STOPPED = 130
 """Exit status of a training that was asked to stop."""

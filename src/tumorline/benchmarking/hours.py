@@ -11,12 +11,12 @@ from tumorline import environment
 from tumorline.benchmarking.plan import Arm, BenchmarkPlan, Cell, candidates, cells, initialisation, longer_cells
 from tumorline.config import Config
 from tumorline.errors import UserError
+from tumorline.file_names import HOURS_NAME
 from tumorline.files import write_json
 from tumorline.own_files import read_own_json
 from tumorline.run import measure_pace
 from tumorline.training.pace import Pace
 
-HOURS_NAME = "hours.json"
 CURE = "remove it, and it is measured anew"
 BEFORE_S, AFTER_S, EACH_CASE_S = 20.0, 60.0, 0.12
 """What a cell takes beside its steps and validation: start and data; export, thresholds and report; and of each case

@@ -14,11 +14,12 @@ from tumorline.benchmarking.speed import images_per_second
 from tumorline.compared_results import ArmRow, ComparedPair, Comparison, LeaderboardGroup, LongerTraining
 from tumorline.environment import processor_kind
 from tumorline.evaluation.tables import read_rows
+from tumorline.file_names import SUMMARY_NAME
 from tumorline.metrics.case import CaseScores
 from tumorline.metrics.comparison import LEAST_SEEDS
 from tumorline.metrics.summary import FIGURES, Row, figure
 from tumorline.results import read_comparable
-from tumorline.run_folder import SUMMARY_NAME, best_validation_dice, read_config, read_environment, read_history
+from tumorline.run_folder import best_validation_dice, read_config, read_environment, read_history
 
 SCHEMA_VERSION = 3
 STILL_RISES = 0.01

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tumorline.errors import UserError, did_you_mean
+from tumorline.file_names import CONFIG_NAME
 
 NEAR = 0.75
 WEIGHTS = Path(__file__).parents[1] / "weights"
@@ -48,7 +49,7 @@ def require_computing(precision: str, runtime: str) -> None:
 
 def require_run(run: Path) -> None:
     """Raise UserError where there is no run folder."""
-    if not (run / "config.toml").is_file():
+    if not (run / CONFIG_NAME).is_file():
         what = "not a run folder (no config.toml)" if run.is_dir() else "no such folder"
         raise UserError(f"{run}: {what}; runs are made by 'tumorline train', and 'tumorline runs' lists them")
 

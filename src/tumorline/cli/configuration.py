@@ -7,6 +7,7 @@ import typer
 
 from tumorline.cli.completion import complete_key_names, complete_recipes
 from tumorline.cli.options import AsJson, Overrides
+from tumorline.file_names import CONFIG_NAME
 from tumorline.printing import note, print_json, print_table, say
 
 INIT_NAME = "tumorline.toml"
@@ -53,7 +54,7 @@ def show(recipe: Shown = None, overrides: Overrides = None, as_json: AsJson = Fa
     if (plan := other_recipe(recipe or "")) and not as_json:
         _say_lines(plan.read_text(encoding="utf-8"))
         return
-    run = Path(recipe or "") / "config.toml"
+    run = Path(recipe or "") / CONFIG_NAME
     path = run if run.is_file() else find_recipe(recipe) if recipe else None
     config = load_config(path, overrides or ())
     if as_json:

@@ -11,6 +11,7 @@ from tumorline.cli.arguments import require_sources
 from tumorline.cli.options import AsJson, KeepIdentifiers, Output, Overrides, Overwrite, with_identifiers
 from tumorline.cli.shown_results import print_check
 from tumorline.errors import UserError
+from tumorline.file_names import DATA_PAGE_NAME
 from tumorline.printing import counter, megabytes, note, print_json, print_table, say
 from tumorline.wording import numbered
 
@@ -95,7 +96,7 @@ def report(
     )
     errors = sum(finding.severity == "error" for finding in findings)
     say(f"{numbered(errors, 'error')}, {numbered(len(findings) - errors, 'further finding')}")
-    say(f"report: {folder / 'data.html'}")
+    say(f"report: {folder / DATA_PAGE_NAME}")
     sys.exit(2 if errors else 0)
 
 

@@ -24,6 +24,7 @@ from tumorline.cli.options import (
 )
 from tumorline.cli.shown_results import contender_rows, print_headline, print_matrix, stress_rows, subset_rows
 from tumorline.errors import UserError
+from tumorline.file_names import COMPARISON_PAGE_NAME, REPORT_NAME
 from tumorline.printing import counter, note, print_json, print_table, say
 from tumorline.trust import trusting_paths
 
@@ -96,12 +97,12 @@ def evaluate(
     folder, summary = api.write_evaluation(chosen[0], spec.path if spec else None, how)
     if as_json:
         print_json(summary.to_json())
-        note(f"report: {folder / 'report.html'}")
+        note(f"report: {folder / REPORT_NAME}")
     else:
         print_headline(summary)
         print_table(stress_rows(summary))
         print_table(subset_rows(summary))
-        say(f"report: {folder / 'report.html'}")
+        say(f"report: {folder / REPORT_NAME}")
 
 
 def compare(
@@ -129,12 +130,12 @@ def compare(
         )
     if as_json:
         print_json(result.to_json())
-        note(f"report: {folder / 'compare.html'}")
+        note(f"report: {folder / COMPARISON_PAGE_NAME}")
         return
     for line in [*(f"! {warning}" for warning in result.warnings), *result.verdicts]:
         say(line)
     print_table(contender_rows(result))
-    say(f"report: {folder / 'compare.html'}")
+    say(f"report: {folder / COMPARISON_PAGE_NAME}")
 
 
 def read_group(text: str) -> "tuple[str, list[Path]]":

@@ -18,6 +18,7 @@ from tumorline.cli.options import (
     RuntimeName,
     Tta,
 )
+from tumorline.file_names import PREDICTED_TABLE_NAME
 from tumorline.printing import counter, note, print_json, say
 
 
@@ -81,8 +82,8 @@ def predict(
         note(f"error: {row['error']}")
     if as_json:
         print_json(rows)
-        note(f"predictions: {folder / 'predictions.csv'}")
+        note(f"predictions: {folder / PREDICTED_TABLE_NAME}")
     else:
         kept = " (earlier results, which stay as they are)" if overwrite and len(failed) == len(rows) else ""
-        say(f"{len(rows) - len(failed)} of {len(rows)} predicted: {folder / 'predictions.csv'}{kept}")
+        say(f"{len(rows) - len(failed)} of {len(rows)} predicted: {folder / PREDICTED_TABLE_NAME}{kept}")
     sys.exit(2 if failed else 0)

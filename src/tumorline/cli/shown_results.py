@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tumorline.errors import UserError
+from tumorline.file_names import LEARNING_RATE_PAGE_NAME, MATRIX_PAGE_NAME
 from tumorline.metrics.headline import (
     count_cases,
     count_false_lesions,
@@ -28,7 +29,7 @@ def print_rate(folder: Path, rate: float | None) -> None:
     """What a range test found; exit status 2 where it found nothing."""
     if os.environ.get("RANK", "0") != "0":
         return
-    say(f"report: {folder / 'learning_rate.html'}")
+    say(f"report: {folder / LEARNING_RATE_PAGE_NAME}")
     if rate is None:
         raise UserError("no learning rate lowers the loss; look at the curve, at train.batch_size and at the loss")
     say(f"suggested: --set train.learning_rate={rate:.2g}")
@@ -113,13 +114,13 @@ def print_matrix(result: "Matrix", folder: Path, as_json: bool) -> None:
     """The cells as a table, and the sentences; exit status 2 where one could not be evaluated."""
     if as_json:
         print_json(result.to_json())
-        note(f"report: {folder / 'matrix.html'}")
+        note(f"report: {folder / MATRIX_PAGE_NAME}")
     else:
         several = result.several_regions
         print_table([matrix_row(cell, cell.figures, several) for cell in result.cells if cell.figures])
         for sentence in result.sentences:
             say(sentence)
-        say(f"report: {folder / 'matrix.html'}")
+        say(f"report: {folder / MATRIX_PAGE_NAME}")
     failed = [cell for cell in result.cells if cell.error]
     for cell in failed:
         note(f"error: {cell.model} on {cell.set}: {cell.error}")

@@ -23,6 +23,14 @@ from tumorline.cli.options import (
 )
 from tumorline.cli.shown_results import fold_rows, headline_lines, print_headline, print_leaderboard, print_rate
 from tumorline.errors import UserError, require_extra
+from tumorline.file_names import (
+    BEST_TRIAL_NAME,
+    CARD_NAME,
+    LEADERBOARD_PAGE_NAME,
+    REPORT_NAME,
+    SEARCH_PAGE_NAME,
+    SUMMARY_NAME,
+)
 from tumorline.printing import note, print_json, print_table, say
 from tumorline.signals import stopped_by_signals
 
@@ -80,13 +88,13 @@ def train(
         return
     if no_test:
         say(f"trained, not tested: {run}")
-    elif not (run / "summary.json").exists():
-        say(f"trained on all patients, with nobody left to test: {run}; its card: {run / 'MODEL_CARD.md'}")
+    elif not (run / SUMMARY_NAME).exists():
+        say(f"trained on all patients, with nobody left to test: {run}; its card: {run / CARD_NAME}")
     else:
         from tumorline.results import read_summary
         from tumorline.run_log import append_log
 
-        for line in [*headline_lines(read_summary(run / "summary.json")), f"report: {run / 'report.html'}"]:
+        for line in [*headline_lines(read_summary(run / SUMMARY_NAME)), f"report: {run / REPORT_NAME}"]:
             append_log(run, line)
             say(line)
 
@@ -153,10 +161,10 @@ def folds(
     if os.environ.get("RANK", "0") == "0":
         from tumorline.results import read_summary
 
-        summary = read_summary(folder / "summary.json")
+        summary = read_summary(folder / SUMMARY_NAME)
         print_headline(summary)
         print_table(fold_rows(summary))
-        say(f"report: {folder / 'report.html'}")
+        say(f"report: {folder / REPORT_NAME}")
 
 
 def benchmark(
@@ -190,7 +198,7 @@ def benchmark(
         print_json(result.to_json())
     else:
         print_leaderboard(result)
-        say(f"report: {api.benchmark_folder(result.name, output) / 'leaderboard.html'}")
+        say(f"report: {api.benchmark_folder(result.name, output) / LEADERBOARD_PAGE_NAME}")
     if any(not only or one.name in only for one in result.unmeasured):
         sys.exit(2)
 
@@ -223,5 +231,5 @@ def tune(
 
     folder = api.tune(search, data=data, overrides=overrides or (), output=output, trials=trials, notify=note)
     print_table(trial_rows(read_trials(folder)))
-    say(f"chosen on validation; the test part was not looked at. Train it: tumorline train {folder / 'best.toml'}")
-    say(f"report: {folder / 'tune.html'}")
+    say(f"chosen on validation; the test part was not looked at. Train it: tumorline train {folder / BEST_TRIAL_NAME}")
+    say(f"report: {folder / SEARCH_PAGE_NAME}")

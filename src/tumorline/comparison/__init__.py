@@ -30,20 +30,26 @@ from tumorline.comparison.runs import (
     refuse_seen,
     refuse_unfit,
 )
+from tumorline.file_names import (
+    COMPARISON_IMAGES_NAME,
+    COMPARISON_NAME,
+    COMPARISON_PAGE_NAME,
+    CONFIG_NAME,
+    PREDICTIONS_NAME,
+    SUMMARY_NAME,
+)
 from tumorline.files import write_json
 from tumorline.metrics.figure import LEAST_FOR_INTERVAL
 from tumorline.report.cases import CaseReader, Drawing
-from tumorline.report.comparison import IMAGES_NAME, PAGE_NAME, write_comparison
+from tumorline.report.comparison import write_comparison
 from tumorline.report.run_images import run_images
 from tumorline.results import WarningCode, read_comparable
-from tumorline.run_folder import CONFIG_NAME, PREDICTIONS_NAME, SUMMARY_NAME
 from tumorline.wording import is_or_are, numbered
 
 __all__ = ["NAMES", "Study", "compare", "compared_figures", "name_runs", "ranked_by", "save_comparison"]
 
 SCHEMA_VERSION = 2
-COMPARISON_NAME = "compare.json"
-NAMES = (COMPARISON_NAME, PAGE_NAME, IMAGES_NAME)
+NAMES = (COMPARISON_NAME, COMPARISON_PAGE_NAME, COMPARISON_IMAGES_NAME)
 
 
 def compare(

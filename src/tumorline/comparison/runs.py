@@ -11,11 +11,12 @@ from tumorline.config import PATHS, Config
 from tumorline.data.patients import patient_meant, spelling
 from tumorline.errors import UserError
 from tumorline.evaluation.tables import read_rows
+from tumorline.file_names import CONFIG_NAME, EVALUATION_NAME, SUMMARY_NAME
 from tumorline.metrics.comparison import LEAST_SEEDS
 from tumorline.metrics.summary import Row
 from tumorline.own_files import EVALUATE_AGAIN
 from tumorline.results import Comparable, read_comparable
-from tumorline.run_folder import CONFIG_NAME, EVALUATION_NAME, SUMMARY_NAME, read_config, read_split
+from tumorline.run_folder import read_config, read_split
 from tumorline.wording import is_or_are, numbered
 
 EXAMPLES = 3

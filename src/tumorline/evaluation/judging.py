@@ -12,13 +12,13 @@ from tumorline.evaluation import baselines
 from tumorline.evaluation.predictions import find_prediction, read_prediction, write_prediction
 from tumorline.evaluation.presence import PresenceRow, count_presence, is_worth_counting
 from tumorline.evaluation.status import Request
+from tumorline.file_names import PREDICTIONS_NAME
 from tumorline.geometry.grid import Grid
 from tumorline.inference.model import Model
 from tumorline.metrics import calibration
 from tumorline.metrics.calibration import Certainty
 from tumorline.metrics.case import Pair
 from tumorline.model_info import one_or_list
-from tumorline.run_folder import PREDICTIONS_NAME
 
 
 class Answered(NamedTuple):

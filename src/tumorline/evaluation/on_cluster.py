@@ -17,12 +17,12 @@ from tumorline.evaluation.judging import Answered, Judging, note_answer, recall_
 from tumorline.evaluation.predictions import write_prediction
 from tumorline.evaluation.presence import PresenceRow
 from tumorline.evaluation.status import Request
+from tumorline.file_names import PREDICTIONS_NAME
 from tumorline.files import write_bytes
 from tumorline.inference.model import Model, batched, count_workers
 from tumorline.inference.on_cluster import PICTURES, ModelSpec, spec_of
 from tumorline.metrics.calibration import Certainty
 from tumorline.metrics.case import CaseScores, score_cases
-from tumorline.run_folder import PREDICTIONS_NAME
 from tumorline.work_ahead import map_ahead
 
 Todo = tuple[Case, Answered | None]

@@ -17,12 +17,12 @@ from tumorline.data.dataset import Dataset
 from tumorline.data.joined import SOURCE
 from tumorline.data.sample import Sample
 from tumorline.evaluation.status import HEADLINE
+from tumorline.file_names import PRESENCE_NAME
 from tumorline.files import write_csv
 from tumorline.geometry.slices import to_slices
 from tumorline.metrics.figure import figure_of
 from tumorline.own_files import EVALUATE_AGAIN, Cell, any_text, case_name, read_own_csv, whole_number
 from tumorline.results import Presence
-from tumorline.run_folder import PRESENCE_NAME
 
 ALL = "all"
 """What stands for all sources together."""

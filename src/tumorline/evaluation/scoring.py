@@ -18,6 +18,7 @@ from tumorline.evaluation.presence import (
 from tumorline.evaluation.status import Request, explain_nothing_left, status_in
 from tumorline.evaluation.summary import summarise_evaluation, with_baselines
 from tumorline.evaluation.tables import write_certainties, write_evaluation
+from tumorline.file_names import BASELINES_NAME
 from tumorline.files import write_csv
 from tumorline.inference.model import Model, count_workers
 from tumorline.metrics import calibration
@@ -26,7 +27,6 @@ from tumorline.metrics.case import CaseScores, Pair, score_cases
 from tumorline.metrics.summary import Row
 from tumorline.model_info import ModelInfo
 from tumorline.results import Calibration, Summary
-from tumorline.run_folder import BASELINES_NAME
 from tumorline.wording import numbered
 from tumorline.work_ahead import map_ahead
 

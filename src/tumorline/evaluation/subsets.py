@@ -12,6 +12,7 @@ from tumorline.errors import UserError
 from tumorline.evaluation.measured_once import CaseRecord, CaseWork, Progress, measure_once
 from tumorline.evaluation.status import Request
 from tumorline.evaluation.tables import read_rows, truth_value, write_evaluation
+from tumorline.file_names import SUBSETS_NAME
 from tumorline.files import write_csv
 from tumorline.groups import group_of
 from tumorline.inference.model import Model
@@ -21,7 +22,6 @@ from tumorline.model_info import ModelInfo
 from tumorline.output_folder import Memory
 from tumorline.own_files import EVALUATE_AGAIN, Cell, any_text, case_name, or_empty, read_own_csv, share, whole_number
 from tumorline.results import SubsetLevel, Summary
-from tumorline.run_folder import SUBSETS_NAME
 from tumorline.spread import spread_evenly
 
 COLUMNS = ("case", "patient", "region", "channels", "dice", "missed", "predicted_px")

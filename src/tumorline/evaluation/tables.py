@@ -12,6 +12,7 @@ from tumorline.data.corrections import CORRECTED, TRUTH
 from tumorline.data.patients import patient_meant
 from tumorline.evaluation import baselines
 from tumorline.evaluation.status import HEADLINE
+from tumorline.file_names import BASELINES_NAME, CERTAINTY_NAME, EVALUATION_NAME, SUMMARY_NAME
 from tumorline.files import write_csv, write_json
 from tumorline.metrics import calibration
 from tumorline.metrics.calibration import Certainty, Reliability
@@ -31,7 +32,6 @@ from tumorline.own_files import (
 )
 from tumorline.regions import REGION
 from tumorline.results import Result
-from tumorline.run_folder import BASELINES_NAME, CERTAINTY_NAME, EVALUATION_NAME, SUMMARY_NAME
 
 ID_COLUMNS = ("case", "patient", "class_name", "status", "region")
 ATTRIBUTE = "attribute: "

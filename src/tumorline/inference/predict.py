@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tumorline.errors import UserError, WriteError
+from tumorline.file_names import PREDICTED_NAME, PREDICTED_TABLE_NAME
 from tumorline.files import fit_file_name, write_csv, write_json
 from tumorline.inference.jobs import PredictionJob
 from tumorline.inference.predictor import CaseRow, Predictor, segmentation_beside
@@ -66,8 +67,8 @@ def _write_tables(rows: Sequence[Mapping[str, Any]], predictor: Predictor, folde
     if folder.replaces and all(row["error"] for row in rows):
         return
     about = {"schema_version": SCHEMA_VERSION, **describe_predictor(predictor)}
-    write_json(folder.path / "predictions.json", {**about, "predictions": rows})
-    write_csv(folder.path / "predictions.csv", predictor.columns, rows)
+    write_json(folder.path / PREDICTED_NAME, {**about, "predictions": rows})
+    write_csv(folder.path / PREDICTED_TABLE_NAME, predictor.columns, rows)
 
 
 def describe_predictor(predictor: Predictor) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from importlib import resources
 from pathlib import Path
 
 from tumorline.errors import UserError, require_extra
+from tumorline.file_names import COMPARISON_NAME, LEADERBOARD_NAME, MATRIX_NAME, SUMMARY_NAME
 from tumorline.files import fit_file_name, write_bytes, write_csv, write_text
 from tumorline.journal import hash_settings, read_journal
 from tumorline.output_folder import Purpose, open_output
@@ -22,12 +23,11 @@ from tumorline.paper.pdf import to_pdf
 from tumorline.paper.references import select_references
 from tumorline.paper.study import read_study
 from tumorline.paper.tables import Table, label_of
-from tumorline.run_folder import SUMMARY_NAME
 
 COMPARED: Mapping[str, Callable[[Path], Contents]] = {
-    "compare.json": contents_of_comparison,
-    "matrix.json": contents_of_matrix,
-    "leaderboard.json": contents_of_leaderboard,
+    COMPARISON_NAME: contents_of_comparison,
+    MATRIX_NAME: contents_of_matrix,
+    LEADERBOARD_NAME: contents_of_leaderboard,
 }
 """What a folder holds that compares several, and how it is read."""
 FIGURES_AT_ONCE = 12

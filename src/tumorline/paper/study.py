@@ -7,19 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from tumorline.config import Config
+from tumorline.file_names import CONFIG_NAME, ENVIRONMENT_NAME, SUMMARY_NAME, WEIGHTS_NAME
 from tumorline.model_file import read_info
 from tumorline.model_info import ModelInfo
 from tumorline.results import Summary, read_summary
-from tumorline.run_folder import (
-    CONFIG_NAME,
-    ENVIRONMENT_NAME,
-    SUMMARY_NAME,
-    WEIGHTS_NAME,
-    read_config,
-    read_environment,
-    read_history,
-    read_split,
-)
+from tumorline.run_folder import read_config, read_environment, read_history, read_split
 
 SplitRow = Mapping[str, str]
 

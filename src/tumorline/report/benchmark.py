@@ -6,13 +6,13 @@ from pathlib import Path
 from markupsafe import Markup
 
 from tumorline.compared_results import ArmRow, ComparedPair, Leaderboard, LeaderboardGroup, LongerTraining
+from tumorline.file_names import LEADERBOARD_PAGE_NAME, LEADERBOARD_TEXT_NAME, PARETO_NAME
 from tumorline.files import write_text
 from tumorline.report import charts
 from tumorline.report.comparison import NAMES
 from tumorline.report.frame import template
 
 DIGITS = {"volume_error_absolute_ml": 2, "hd95": 1, "hd95_detected": 1, "signed_offset": 2, "volume_ratio": 2}
-PAGE_NAME, MARKDOWN_NAME, PICTURE_NAME = "leaderboard.html", "leaderboard.md", "pareto.svg"
 
 
 def write_leaderboard(result: Leaderboard, output: Path) -> Path:
@@ -29,11 +29,11 @@ def write_leaderboard(result: Leaderboard, output: Path) -> Path:
         "findings": findings(result),
         "differences": differences(result),
     }
-    write_text(output / PAGE_NAME, template("benchmark.html").render(**content))
-    write_text(output / MARKDOWN_NAME, re.sub(r"\n{3,}", "\n\n", template("benchmark.md").render(**content)))
+    write_text(output / LEADERBOARD_PAGE_NAME, template("benchmark.html").render(**content))
+    write_text(output / LEADERBOARD_TEXT_NAME, re.sub(r"\n{3,}", "\n\n", template("benchmark.md").render(**content)))
     if picture:
-        write_text(output / PICTURE_NAME, charts.standalone(picture, _style()))
-    return output / PAGE_NAME
+        write_text(output / PARETO_NAME, charts.standalone(picture, _style()))
+    return output / LEADERBOARD_PAGE_NAME
 
 
 def _has_several_regions(result: Leaderboard) -> bool:

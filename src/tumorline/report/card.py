@@ -14,6 +14,7 @@ from tumorline.data.joined import SOURCE
 from tumorline.data.terms import MARKS
 from tumorline.escaping import for_markdown
 from tumorline.evaluation.baselines import from_text
+from tumorline.file_names import CARD_NAME, SUMMARY_NAME, WEIGHTS_NAME
 from tumorline.files import write_text
 from tumorline.inference.post import describe_postprocessing
 from tumorline.metrics.headline import (
@@ -29,7 +30,6 @@ from tumorline.report.content import CardFigures, CardRegion, StressRow
 from tumorline.report.frame import harmless, shown_count
 from tumorline.report.region import size_limits, subset_rows
 from tumorline.results import Figure, Robustness, Summary, mean_dice_over_regions, read_summary
-from tumorline.run_folder import CARD_NAME, SUMMARY_NAME, WEIGHTS_NAME
 from tumorline.wording import in_words
 
 FIGURES = (

@@ -6,9 +6,9 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from tumorline.escaping import one_line
+from tumorline.file_names import CARD_NAME, CARD_PAGE_NAME
 from tumorline.files import write_text
 from tumorline.report.frame import template
-from tumorline.run_folder import CARD_NAME, CARD_PAGE_NAME
 
 LONGEST_CARD = 1_000_000
 """Characters that are read: the folder may come from anyone."""

@@ -9,6 +9,7 @@ from markupsafe import Markup
 from tumorline.compared_results import ComparedPair, Comparison, Disagreement
 from tumorline.escaping import one_line
 from tumorline.evaluation.tables import read_rows
+from tumorline.file_names import COMPARISON_PAGE_NAME, PREDICTIONS_NAME, SUMMARY_NAME
 from tumorline.files import write_text
 from tumorline.metrics.summary import Row
 from tumorline.report import charts
@@ -21,10 +22,8 @@ from tumorline.report.frame import template
 from tumorline.report.picture_files import PictureFiles
 from tumorline.report.viewed import Predicted, ViewedSource, Wanted, add_pictures
 from tumorline.results import read_comparable
-from tumorline.run_folder import PREDICTIONS_NAME, SUMMARY_NAME
 from tumorline.wording import in_words
 
-PAGE_NAME, IMAGES_NAME = "compare.html", "compare-images"
 NAMES = {
     "dice": "Dice",
     "nsd": "NSD",
@@ -65,8 +64,8 @@ def write_comparison(result: Comparison, folders: Sequence[Path], output: Path, 
         "browsed": browsed,
         "classes": sorted({name for contender in result.contenders for name in contender.by_class}),
     }
-    write_text(output / PAGE_NAME, template("comparison.html", browses=True).render(**content))
-    return output / PAGE_NAME
+    write_text(output / COMPARISON_PAGE_NAME, template("comparison.html", browses=True).render(**content))
+    return output / COMPARISON_PAGE_NAME
 
 
 def _browsed(result: Comparison, folders: Sequence[Path], output: Path, source: Drawing | None) -> BrowserContent:
@@ -74,7 +73,7 @@ def _browsed(result: Comparison, folders: Sequence[Path], output: Path, source: 
     rows = {(name, ""): _headline_rows(folder) for name, folder in zip(result.names, folders, strict=True)}
     shared = set.intersection(*({row.case for row in members} for members in rows.values()))
     entries = entries_of({key: [row for row in members if row.case in shared] for key, members in rows.items()})
-    files = PictureFiles(output / PAGE_NAME)
+    files = PictureFiles(output / COMPARISON_PAGE_NAME)
     wanted: list[Wanted | None] = [None] * len(entries)
     if source:
         viewed = _viewed_source(result, folders, source)

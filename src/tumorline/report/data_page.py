@@ -9,6 +9,7 @@ from tumorline.audit.case_findings import count_patients
 from tumorline.data.dataset import Dataset
 from tumorline.data.parts import Split
 from tumorline.data.split import counts
+from tumorline.file_names import DATA_PAGE_NAME, DATA_TABLE_NAME
 from tumorline.files import write_csv, write_text
 from tumorline.report.content import ClassRow, DataContent, ExampleContent, FindingContent
 from tumorline.report.data_charts import grey_charts, size_charts, slices_by_patient, tumour_maps
@@ -24,7 +25,6 @@ from tumorline.report.data_entries import (
 from tumorline.report.frame import template
 from tumorline.report.observation import Example
 
-PAGE_NAME, TABLE_NAME = "data.html", "cases.csv"
 Value = str | int | float | None
 """Of a cell of the table of cases."""
 MOST_FINDINGS, MOST_EXAMPLES = 60, 16
@@ -33,9 +33,9 @@ MOST_FINDINGS, MOST_EXAMPLES = 60, 16
 def write_data_page(described: Described, output: Path) -> Path:
     """Write `data.html` and `cases.csv`, and return the path of the page."""
     entries = list_entries(described)
-    write_csv(output / TABLE_NAME, *_case_table(described, entries))
-    write_text(output / PAGE_NAME, template("data.html").render(**_data_content(described, entries)))
-    return output / PAGE_NAME
+    write_csv(output / DATA_TABLE_NAME, *_case_table(described, entries))
+    write_text(output / DATA_PAGE_NAME, template("data.html").render(**_data_content(described, entries)))
+    return output / DATA_PAGE_NAME
 
 
 def _data_content(described: Described, entries: Sequence[Entry]) -> DataContent:

@@ -6,11 +6,11 @@ from typing import Any
 
 from markupsafe import Markup
 
+from tumorline.file_names import LEARNING_RATE_PAGE_NAME, LEARNING_RATE_TABLE_NAME
 from tumorline.files import write_csv, write_text
 from tumorline.report import charts
 from tumorline.report.frame import template
 
-CSV_NAME, PAGE_NAME = "learning_rate.csv", "learning_rate.html"
 COLUMNS = ("step", "learning_rate", "loss", "smoothed")
 
 
@@ -18,9 +18,9 @@ def write_learning_rate(found: Mapping[str, Any], output: Path) -> Path:
     """Write `learning_rate.csv` and `learning_rate.html` from the fields of a range test."""
     columns = zip(found["rates"], found["losses"], found["smoothed"], strict=True)
     rows = [dict(zip(COLUMNS, (step, *values), strict=True)) for step, values in enumerate(columns, 1)]
-    write_csv(output / CSV_NAME, COLUMNS, rows)
-    write_text(output / PAGE_NAME, template("learning_rate.html").render(**found, curve=_curve(found)))
-    return output / PAGE_NAME
+    write_csv(output / LEARNING_RATE_TABLE_NAME, COLUMNS, rows)
+    write_text(output / LEARNING_RATE_PAGE_NAME, template("learning_rate.html").render(**found, curve=_curve(found)))
+    return output / LEARNING_RATE_PAGE_NAME
 
 
 def _curve(found: Mapping[str, Any]) -> Markup:

@@ -9,6 +9,7 @@ from tumorline.compared_results import Matrix
 from tumorline.data.dataset import SampleReader
 from tumorline.escaping import one_line
 from tumorline.evaluation.tables import read_rows
+from tumorline.file_names import EVALUATION_NAME, MATRIX_PAGE_NAME, PREDICTIONS_NAME
 from tumorline.files import write_text
 from tumorline.report import charts
 from tumorline.report.browsing import picture_content
@@ -17,9 +18,6 @@ from tumorline.report.content import BrowserContent
 from tumorline.report.frame import template
 from tumorline.report.picture_files import PictureFiles
 from tumorline.report.viewed import Predicted, ViewedSource, Wanted, add_pictures
-from tumorline.run_folder import EVALUATION_NAME, PREDICTIONS_NAME
-
-PAGE_NAME = "matrix.html"
 
 
 def write_page(result: Matrix, output: Path, readers: Mapping[tuple[str, str], SampleReader] | None = None) -> Path:
@@ -36,8 +34,8 @@ def write_page(result: Matrix, output: Path, readers: Mapping[tuple[str, str], S
         "warnings": _warnings(result),
         "browsed": _browsed(result, output, readers or {}),
     }
-    write_text(output / PAGE_NAME, template("matrix.html", browses=True).render(**content))
-    return output / PAGE_NAME
+    write_text(output / MATRIX_PAGE_NAME, template("matrix.html", browses=True).render(**content))
+    return output / MATRIX_PAGE_NAME
 
 
 def _browsed(result: Matrix, output: Path, readers: Mapping[tuple[str, str], SampleReader]) -> BrowserContent | None:
@@ -47,7 +45,7 @@ def _browsed(result: Matrix, output: Path, readers: Mapping[tuple[str, str], Sam
     regions = list(dict.fromkeys(cell.region for cell in result.cells if cell.region))
     sources = {name: _viewed_source(name, result, output, readers) for name in result.sets}
     several = len({source for source, _ in entries}) > 1
-    files = PictureFiles(output / PAGE_NAME)
+    files = PictureFiles(output / MATRIX_PAGE_NAME)
     wanted = [
         Wanted(entry[1], source, model_notes(scored), one_line(key_of(entry, several)))
         if (source := sources[entry[0]])

@@ -12,6 +12,14 @@ from tumorline.config import PATHS, parse_config, read_toml, with_bare_names
 from tumorline.errors import UserError
 from tumorline.escaping import for_page
 from tumorline.evaluation.tables import read_confidences, read_rows
+from tumorline.file_names import (
+    CARD_PAGE_NAME,
+    CONFIG_NAME,
+    ENVIRONMENT_NAME,
+    PREDICTIONS_NAME,
+    REPORT_NAME,
+    SUMMARY_NAME,
+)
 from tumorline.files import write_text
 from tumorline.metrics.headline import count_cases
 from tumorline.metrics.summary import Row
@@ -25,18 +33,7 @@ from tumorline.report.picture_files import PictureFiles
 from tumorline.report.region import are_mixed, are_volumes, below_background, region_content
 from tumorline.report.viewed import Predicted, ViewedSource, Wanted, add_pictures
 from tumorline.results import Summary, WarningCode, mean_dice_over_regions, read_summary
-from tumorline.run_folder import (
-    CARD_PAGE_NAME,
-    ENVIRONMENT_NAME,
-    PREDICTIONS_NAME,
-    REPORT_NAME,
-    SUMMARY_NAME,
-    read_environment,
-    read_history,
-    read_split,
-    region_column,
-    source_columns,
-)
+from tumorline.run_folder import read_environment, read_history, read_split, region_column, source_columns
 from tumorline.wording import in_words
 
 Record = dict[str, str]
@@ -64,7 +61,7 @@ def write_report(run: Path, read_case: CaseReader | None = None) -> Path:
     missing. Where those of all cases are too large for the page they lie in `report-images` beside it. Raises UserError
     where the folder holds no evaluation. A model card beside it becomes a page as well.
     """
-    if not (run / "summary.json").is_file():
+    if not (run / SUMMARY_NAME).is_file():
         raise UserError(f"{run}: not evaluated yet (no summary.json); finish it with: tumorline train --resume {run}")
     write_card_page(run)
     content = page_content(run, read_case) | {"browsed": _browsed(run, read_case)}
@@ -90,7 +87,7 @@ def _browsed(run: Path, read_case: CaseReader | None) -> BrowserContent:
 
 
 def page_content(run: Path, read_case: CaseReader | None) -> PageContent:
-    summary = read_summary(run / "summary.json")
+    summary = read_summary(run / SUMMARY_NAME)
     headline = [row for row in read_rows(run) if row.status in summary.headline_status]
     regions = list(summary.regions)
     return {
@@ -107,7 +104,7 @@ def page_content(run: Path, read_case: CaseReader | None) -> PageContent:
         "split": _split_table(read_split(run)),
         "scored": _scored_table(read_rows(run)),
         "card": (run / CARD_PAGE_NAME).is_file(),
-        "configuration": Markup("\n".join(map(for_page, _text(run / "config.toml").split("\n")))),
+        "configuration": Markup("\n".join(map(for_page, _text(run / CONFIG_NAME).split("\n")))),
         "environment": _environment(run),
     }
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from tumorline.data.joined import case_reader
 from tumorline.errors import UserError, UserNotice
+from tumorline.file_names import CONFIG_NAME, SUMMARY_NAME
 from tumorline.model_file import known_images
 from tumorline.report.cases import CaseReader
-from tumorline.run_folder import CONFIG_NAME, SUMMARY_NAME, read_local_config
 from tumorline.trust import local_only
+from tumorline.trusted_paths import read_local_config
 
 
 @contextmanager

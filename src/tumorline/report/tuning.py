@@ -8,11 +8,11 @@ from typing import Any
 
 from markupsafe import Markup
 
+from tumorline.file_names import SEARCH_PAGE_NAME
 from tumorline.files import write_text
 from tumorline.report import charts
 from tumorline.report.frame import template
 
-PAGE_NAME = "tune.html"
 STATES = {"complete": "trained to the end", "pruned": "given up early"}
 LABEL = "validation Dice"
 LONGEST_NAME = 14
@@ -33,8 +33,8 @@ def write_page(search: Mapping[str, Any], output: Path) -> Path:
         "course": _course(scored),
         "settings": {key: _setting(key, domain, scored) for key, domain in search["space"].items()},
     }
-    write_text(output / PAGE_NAME, template("tune.html").render(**content, text=_text))
-    return output / PAGE_NAME
+    write_text(output / SEARCH_PAGE_NAME, template("tune.html").render(**content, text=_text))
+    return output / SEARCH_PAGE_NAME
 
 
 def _course(scored: Sequence[Trial]) -> Markup:

@@ -15,6 +15,7 @@ from tumorline.callbacks import Callback, Listeners, make_callbacks
 from tumorline.config import Config
 from tumorline.data import split as splits
 from tumorline.errors import UserError, kept_off_files, require_extra
+from tumorline.file_names import BEST_WEIGHTS_NAME, SPLIT_NAME, STATE_NAME, TEST_USES_NAME
 from tumorline.files import write_csv
 from tumorline.lengthening import earlier_lengths, lengthen
 from tumorline.progress import Notify, silent
@@ -31,7 +32,6 @@ from tumorline.run.folder import (
 )
 from tumorline.run.preparing import check_model, prepare_data, refuse_seen_before, require_memory
 from tumorline.run.rendering import render_report
-from tumorline.run_folder import SPLIT_NAME, STATE_NAME, TEST_USES_NAME
 from tumorline.run_log import append_log, begin_log, logged_end, logged_warnings, logging_too
 
 if TYPE_CHECKING:
@@ -67,7 +67,6 @@ def fit_only(
     `resume` finishes such a folder. Raises UserError for a folder of another configuration.
     """
     require_extra("torch", "training", "train")
-    from tumorline.run_folder import BEST_WEIGHTS_NAME
 
     with claimed_folder(run):
         refuse_another(config, run)

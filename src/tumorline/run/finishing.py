@@ -14,6 +14,7 @@ from tumorline.evaluation.scoring import evaluate
 from tumorline.evaluation.status import Request
 from tumorline.evaluation.subsets import AFTER_TRAINING, add_subsets
 from tumorline.evaluation.weaknesses import operating_weaknesses
+from tumorline.file_names import ENVIRONMENT_NAME, ONNX_NAME, REPORT_NAME, SUMMARY_NAME, TEST_USES_NAME, WEIGHTS_NAME
 from tumorline.files import append_line, write_json
 from tumorline.inference.model import load
 from tumorline.inference.post import describe_postprocessing
@@ -24,15 +25,7 @@ from tumorline.provenance import model_info
 from tumorline.report import write_bare_card, write_card
 from tumorline.results import Summary
 from tumorline.run.rendering import render_report
-from tumorline.run_folder import (
-    ENVIRONMENT_NAME,
-    ONNX_NAME,
-    REPORT_NAME,
-    SUMMARY_NAME,
-    TEST_USES_NAME,
-    WEIGHTS_NAME,
-    read_history,
-)
+from tumorline.run_folder import read_history
 from tumorline.wording import numbered
 
 if TYPE_CHECKING:

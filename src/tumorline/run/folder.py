@@ -8,16 +8,9 @@ from typing import Any
 
 from tumorline.config import Config
 from tumorline.errors import Diverged, UserError
+from tumorline.file_names import CONFIG_NAME, ENVIRONMENT_NAME, LOG_NAME, SPLIT_NAME, STATE_NAME
 from tumorline.files import alone_in, is_leftover, remove_content, remove_unfinished
-from tumorline.run_folder import (
-    CONFIG_NAME,
-    ENVIRONMENT_NAME,
-    LOG_NAME,
-    SPLIT_NAME,
-    STATE_NAME,
-    read_config,
-    save_config,
-)
+from tumorline.run_folder import read_config, save_config
 
 
 def refuse_existing(run: Path) -> None:

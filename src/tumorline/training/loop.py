@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from tumorline.augment import apply, draw
 from tumorline.data.joined import source_names
 from tumorline.errors import Diverged, Interrupted
+from tumorline.file_names import BEST_WEIGHTS_NAME, HISTORY_NAME, STATE_NAME
 from tumorline.files import write_csv
 from tumorline.network_input.windows import input_of
-from tumorline.run_folder import BEST_WEIGHTS_NAME, HISTORY_NAME, STATE_NAME
 from tumorline.run_log import append_log
 from tumorline.signals import stop_signals
 from tumorline.training.batches import Batches

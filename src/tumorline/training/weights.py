@@ -9,8 +9,8 @@ from torch.nn.parallel import DistributedDataParallel
 from tumorline import models
 from tumorline.config import TrainConfig
 from tumorline.errors import Diverged, UserError
+from tumorline.file_names import BEST_WEIGHTS_NAME, STATE_NAME
 from tumorline.model_file import weights_file
-from tumorline.run_folder import BEST_WEIGHTS_NAME, STATE_NAME
 from tumorline.training.depthwise import compute_depthwise_in_float32
 from tumorline.training.divergence import all_finite
 from tumorline.training.machine import Machine

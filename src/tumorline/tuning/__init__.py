@@ -16,17 +16,22 @@ from typing import Literal
 
 from tumorline import run
 from tumorline.errors import Diverged, Interrupted, UserError, require_extra
+from tumorline.file_names import (
+    BEST_TRIAL_NAME,
+    SEARCH_NAME,
+    SEARCH_PAGE_NAME,
+    STATE_NAME,
+    TRIALS_NAME,
+    TRIALS_TABLE_NAME,
+)
 from tumorline.files import alone_in
 from tumorline.journal import JOURNAL_NAME
 from tumorline.output_folder import claim_output
 from tumorline.progress import Notify
-from tumorline.run_folder import STATE_NAME
 from tumorline.tuning.plan import TuningPlan, check_choices, read_plan
-from tumorline.tuning.results import BEST_NAME, TRIALS_NAME, trial_rows, write_results
+from tumorline.tuning.results import trial_rows, write_results
 from tumorline.tuning.sampler import ask_again, propose
 from tumorline.tuning.trials import (
-    RECORD_NAME,
-    TUNE_NAME,
     Trial,
     best_trial,
     claim,
@@ -40,7 +45,7 @@ from tumorline.tuning.trials import (
 
 __all__ = ["Plan", "best_trial", "read_plan", "read_trials", "trial_rows", "tune"]
 
-NAMES = (TUNE_NAME, RECORD_NAME, TRIALS_NAME, BEST_NAME, "tune.html", "trial-*")
+NAMES = (SEARCH_NAME, TRIALS_NAME, TRIALS_TABLE_NAME, BEST_TRIAL_NAME, SEARCH_PAGE_NAME, "trial-*")
 """All that a search's folder holds, with or without a journal."""
 
 
@@ -88,7 +93,7 @@ def _unclaimed_at_first_error(trials: Sequence[Trial], folder: Path) -> Iterator
     except UserError:
         if len(trials) == 1 and not (first / STATE_NAME).exists():
             shutil.rmtree(first, ignore_errors=True)
-            for name in (TUNE_NAME, RECORD_NAME, JOURNAL_NAME):
+            for name in (SEARCH_NAME, TRIALS_NAME, JOURNAL_NAME):
                 (folder / name).unlink(missing_ok=True)
         raise
 

@@ -6,25 +6,24 @@ from pathlib import Path
 from typing import Any
 
 from tumorline.config import Config
+from tumorline.file_names import BEST_TRIAL_NAME, SPLIT_NAME, TRIALS_TABLE_NAME
 from tumorline.files import write_csv, write_text
 from tumorline.report.tuning import write_page
-from tumorline.run_folder import SPLIT_NAME, read_split
+from tumorline.run_folder import read_split
 from tumorline.tuning.plan import Domain, TuningPlan
 from tumorline.tuning.trials import Trial, best_trial, trial_folder
-
-TRIALS_NAME, BEST_NAME = "trials.csv", "best.toml"
 
 
 def write_results(plan: TuningPlan, trials: Sequence[Trial], folder: Path) -> None:
     """Write `trials.csv`, `best.toml` and `tune.html`."""
     best = best_trial(trials)
-    write_csv(folder / TRIALS_NAME, _trial_row(trials[0]), [_trial_row(trial) for trial in trials])
+    write_csv(folder / TRIALS_TABLE_NAME, _trial_row(trials[0]), [_trial_row(trial) for trial in trials])
     if best is not None:
         note = (
             f"# Trial {best.number} of {len(trials)}, chosen on validation (Dice by patient {best.value:.4f}); "
             "the test part was not looked at.\n"
         )
-        write_text(folder / BEST_NAME, note + plan.config(best.params).to_toml())
+        write_text(folder / BEST_TRIAL_NAME, note + plan.config(best.params).to_toml())
     write_page(
         {
             "name": plan.config({}).name,

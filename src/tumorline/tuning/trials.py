@@ -10,12 +10,12 @@ from pydantic import Field
 
 from tumorline.config import Section, read_toml
 from tumorline.errors import UserError
+from tumorline.file_names import BEST_WEIGHTS_NAME, SEARCH_NAME, STATE_NAME, TRIALS_NAME
 from tumorline.files import write_json, write_text
 from tumorline.own_files import Number, read_own_json
-from tumorline.run_folder import STATE_NAME, read_history, validation_dice
+from tumorline.run_folder import read_history, validation_dice
 from tumorline.tuning.plan import Domain, Range, TuningPlan
 
-TUNE_NAME, RECORD_NAME = "tune.toml", "trials.json"
 TUNE_AGAIN = "restore it from a copy, or search in another --output"
 
 
@@ -40,7 +40,7 @@ def trial_folder(folder: Path, number: int) -> Path:
 
 def claim(plan: TuningPlan, folder: Path) -> None:
     """Keep the plan in the folder, or compare it with the one that is there; only `tune.trials` may differ."""
-    path = folder / TUNE_NAME
+    path = folder / SEARCH_NAME
     if path.exists():
         ours, theirs = tomllib.loads(plan.to_toml()), read_toml(path)
         ours["tune"].pop("trials")
@@ -53,7 +53,7 @@ def claim(plan: TuningPlan, folder: Path) -> None:
 
 def read_trials(folder: Path) -> list[Trial]:
     """What was tried so far."""
-    path = folder / RECORD_NAME
+    path = folder / TRIALS_NAME
     rows = read_own_json(path, list[Trial], TUNE_AGAIN) if path.exists() else []
     return [Trial.model_validate(row) for row in rows]
 
@@ -65,7 +65,7 @@ def trials_to_go_on_with(plan: TuningPlan, folder: Path) -> list[Trial]:
         measured = trial.state not in ("complete", "pruned") or trial.dice
         last_or_ended = number == len(trials) or trial.state != "running"
         if not (trial.number == number and measured and last_or_ended and _is_of(plan, trial)):
-            raise UserError(f"{folder / RECORD_NAME}: trial {number} is none of this search; {TUNE_AGAIN}")
+            raise UserError(f"{folder / TRIALS_NAME}: trial {number} is none of this search; {TUNE_AGAIN}")
     return trials
 
 
@@ -81,7 +81,7 @@ def _holds(domain: Domain, value: Any) -> bool:
 
 
 def write_trials(trials: Sequence[Trial], folder: Path) -> None:
-    write_json(folder / RECORD_NAME, [trial.model_dump() for trial in trials])
+    write_json(folder / TRIALS_NAME, [trial.model_dump() for trial in trials])
 
 
 def best_trial(trials: Sequence[Trial]) -> Trial | None:
@@ -98,7 +98,7 @@ def drop_weights(trials: Sequence[Trial], folder: Path) -> None:
     best = best_trial(trials)
     for trial in trials:
         if trial.state != "running" and trial is not best:
-            for name in (STATE_NAME, "best.safetensors"):
+            for name in (STATE_NAME, BEST_WEIGHTS_NAME):
                 (trial_folder(folder, trial.number) / name).unlink(missing_ok=True)
 
 

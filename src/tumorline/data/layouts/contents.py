@@ -13,6 +13,7 @@ from tumorline.data.layouts.documents import read_json_document
 from tumorline.data.layouts.names import Match, image_id, match_masks, name_below, read_mask_names, says_mask
 from tumorline.data.layouts.tree import Tree, folders_above, list_tree
 from tumorline.errors import UserError
+from tumorline.file_names import PREDICTED_NAME
 from tumorline.formats.decode import MATLAB_SUFFIX, is_picture
 from tumorline.formats.nifti import is_volume
 
@@ -95,7 +96,7 @@ class Contents:
     @cached_property
     def result_folders(self) -> frozenset[Path]:
         """Folders in which earlier predictions lie."""
-        return frozenset(file.parent for file in self.files if file.name == "predictions.json")
+        return frozenset(file.parent for file in self.files if file.name == PREDICTED_NAME)
 
     @cached_property
     def names(self) -> dict[Path, str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from tumorline.data.layouts.annotations import TUMOUR_WORDS
 from tumorline.data.layouts.contents import Contents
 from tumorline.data.layouts.names import folder_words, is_in_mask_folder, name_below, says_mask
+from tumorline.file_names import PREDICTED_NAME
 
 HEAD_BYTES = 4096
 LOOKED_AT = 20
@@ -14,7 +15,7 @@ YOLO_LINE = re.compile(rb"\s*\d+(?:[ \t]+-?(?:\d+\.?\d*|\.\d+)(?:e-?\d+)?){4,}[ 
 OTHER_VOLUMES = (".nrrd", ".nhdr", ".mha", ".mhd", ".mgz", ".mgh", ".hdr")
 DOCUMENT_SUFFIXES = {".md", ".rst", ".pdf", ".html", ".htm", ".doc", ".docx", ".bib", ".cff"}
 DOCUMENT_WORDS = {"readme", "license", "licence", "copying", "terms", "notes", "citation", "attribution", "changelog"}
-OWN_FILES = {"patients.csv", "fetched.json", "simulated.json", "predictions.json"}
+OWN_FILES = {"patients.csv", "fetched.json", "simulated.json", PREDICTED_NAME}
 CURE = "export it as COCO (polygons) or as one mask of two values for each image"
 
 
