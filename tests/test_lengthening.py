@@ -11,7 +11,7 @@ import tumorline
 from tests.conftest import TINY, Program
 from tumorline.config import load_config
 from tumorline.errors import UserError
-from tumorline.lengthening import lengthen, same_rise
+from tumorline.run.lengthening import lengthen, same_rise
 from tumorline.run_folder import read_config, read_history
 
 pytest.importorskip("torch")
@@ -101,7 +101,7 @@ def test_nothing_else_is_changed_by_going_on(override: str, program: Program, tm
 
 @pytest.mark.parametrize("content", ["{", '{"epochs": 0, "warmup": 0}', '{"epochs": 3}', "[1]"])
 def test_a_damaged_record_of_lengths_is_one_line(content: str, tmp_path: Path) -> None:
-    from tumorline.lengthening import earlier_lengths
+    from tumorline.run.lengthening import earlier_lengths
 
     (tmp_path / "lengthened.jsonl").write_text(content + "\n")
     with pytest.raises(UserError, match=r"lengthened\.jsonl: damaged|train: "):

@@ -27,7 +27,7 @@ from tumorline.evaluation.status import Request
 from tumorline.files import read_csv
 from tumorline.inference.model import load
 from tumorline.inference.on_cluster import ModelSpec
-from tumorline.journal import JOURNAL_NAME
+from tumorline.output.journal import JOURNAL_NAME
 
 GOLDEN = Path(__file__).parent / "golden" / "model.safetensors"
 pytestmark = pytest.mark.filterwarnings("ignore::tumorline.errors.UserNotice")

@@ -16,8 +16,8 @@ from tests.conftest import PairFolder, Program, blob
 from tumorline import files
 from tumorline.errors import Interrupted, UserError
 from tumorline.export import is_exported
-from tumorline.journal import JOURNAL_NAME, hash_file, read_journal
-from tumorline.output_folder import Purpose, open_output
+from tumorline.output.folder import Purpose, open_output
+from tumorline.output.journal import JOURNAL_NAME, hash_file, read_journal
 from tumorline.write.images import mask_path
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from tests.conftest import Program, blob
 from tumorline.files import read_csv
-from tumorline.journal import JOURNAL_NAME
+from tumorline.output.journal import JOURNAL_NAME
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kills a process as only POSIX does")
 

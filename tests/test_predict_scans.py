@@ -20,9 +20,9 @@ from tumorline.errors import Interrupted, UserError
 from tumorline.files import read_csv
 from tumorline.formats.nifti import axial_slice, read_volume
 from tumorline.inference.model import Model
-from tumorline.journal import JOURNAL_NAME, hash_inputs
 from tumorline.model_file import read_info
 from tumorline.model_info import Architecture, InputSpec
+from tumorline.output.journal import JOURNAL_NAME, hash_inputs
 from tumorline.regions import CORE, ENHANCING, NESTED, WHOLE
 
 SIDE, DEPTH = 16, 3

@@ -22,7 +22,7 @@ from tumorline.data.joined import load_data
 from tumorline.data.split import split_dataset
 from tumorline.errors import UserError
 from tumorline.model_file import read_info
-from tumorline.provenance import model_info
+from tumorline.run.provenance import model_info
 from tumorline.source_spec import with_data
 from tumorline.training.feed import open_feed
 from tumorline.training.machine import machine

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from tumorline.compared_results import MatrixCell
 from tumorline.evaluation.summary import SENTENCES, region_figures
 from tumorline.results import (
     Fold,
@@ -18,6 +17,7 @@ from tumorline.results import (
     read_comparable,
     read_summary,
 )
+from tumorline.results.compared import MatrixCell
 
 FROZEN = Path(__file__).with_name("frozen") / "0.1.0"
 

@@ -267,7 +267,7 @@ def test_of_two_starts_at_once_one_run_is_whole_and_the_other_leaves_nothing(
 ) -> None:
     """The second starts where the first has claimed the folder and has not yet written anything there."""
     from tumorline import run as running
-    from tumorline.run.folder import begin_run
+    from tumorline.run.claiming import begin_run
 
     first, second = (read_recipe(None, tiny_source, [*FAST, f"seed={seed}"]) for seed in (1, 2))
     begin = begin_run

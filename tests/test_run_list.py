@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Program
-from tumorline import printing
+from tumorline.cli import printing
 from tumorline.config import load_config
 from tumorline.files import alone_in
 from tumorline.run_list import list_runs

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
+from tumorline.cli.printing import print_table
 from tumorline.cli.shown_results import fold_rows, print_headline, print_matrix
-from tumorline.compared_results import Matrix, MatrixCell
 from tumorline.cross_dataset import _matrix_row, _sentence
 from tumorline.metrics.headline import count_volumes
-from tumorline.printing import print_table
 from tumorline.report.matrix import write_page
 from tumorline.results import Figure, Fold, Metrics, Summary
+from tumorline.results.compared import Matrix, MatrixCell
 
 FROZEN = Path(__file__).with_name("frozen") / "0.1.0" / "run" / "summary.json"
 REGIONS = ("whole_tumour", "enhancing_tumour")

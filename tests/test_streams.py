@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Program
-from tumorline import api, printing
+from tumorline import api
+from tumorline.cli import printing
+from tumorline.cli.streams import prepared_streams
 from tumorline.errors import UserError, UserNotice
-from tumorline.streams import prepared_streams
 
 SNIPPET = """
 import sys
-from tumorline import streams, printing
+from tumorline.cli import streams, printing
 with streams.prepared_streams():
     printing.note("a note")
     printing.say("t\\u00eate \\u8111 \\udcff")

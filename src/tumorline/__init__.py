@@ -33,13 +33,13 @@ if TYPE_CHECKING:
         resume,
         train,
         tune,
+        view,
     )
     from tumorline.callbacks import Callback
     from tumorline.config import Config, load_config
     from tumorline.data.dataset import load_dataset
     from tumorline.errors import UserError
     from tumorline.inference.model import load
-    from tumorline.showing import view
     from tumorline.simulation import simulate
 
 refuse_reports()
@@ -66,7 +66,7 @@ _HOME = {
     "Config": "tumorline.config",
     "load_config": "tumorline.config",
     "UserError": "tumorline.errors",
-    "view": "tumorline.showing",
+    "view": "tumorline.api",
 }
 
 __all__ = [

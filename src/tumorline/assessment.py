@@ -19,10 +19,10 @@ from tumorline.evaluation.tables import read_rows, write_evaluation
 from tumorline.file_names import CONFIG_NAME, STRESS_NAME, SUMMARY_NAME, TEST_USES_NAME
 from tumorline.files import append_line, refuse_links_outside, write_csv
 from tumorline.inference.model import Model
-from tumorline.journal import hash_settings
 from tumorline.model_file import find_model, model_name
-from tumorline.output_folder import OutputFolder, Purpose, amended, open_output
-from tumorline.output_place import refuse_in_data
+from tumorline.output.folder import OutputFolder, Purpose, amended, open_output
+from tumorline.output.journal import hash_settings
+from tumorline.output.place import refuse_in_data
 from tumorline.progress import Progress
 from tumorline.regions import REGION
 from tumorline.report import write_report

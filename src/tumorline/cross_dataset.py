@@ -6,7 +6,6 @@ from typing import Any
 
 from tumorline.assessment import known_reader
 from tumorline.audit import describe
-from tumorline.compared_results import Matrix, MatrixCell, MatrixModel
 from tumorline.config import load_config
 from tumorline.data.dataset import Dataset
 from tumorline.errors import UserError
@@ -20,6 +19,7 @@ from tumorline.model_info import ModelInfo
 from tumorline.report.matrix import write_page
 from tumorline.report.region import dice_of_patients
 from tumorline.results import Metrics, Summary
+from tumorline.results.compared import Matrix, MatrixCell, MatrixModel
 from tumorline.source_spec import SetSpec
 
 SCHEMA_VERSION = 1

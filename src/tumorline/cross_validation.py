@@ -35,7 +35,7 @@ from tumorline.files import refuse_links_outside, write_bytes
 from tumorline.metrics import calibration
 from tumorline.metrics.calibration import Certainty
 from tumorline.metrics.summary import Row
-from tumorline.output_folder import claim_output
+from tumorline.output.folder import claim_output
 from tumorline.results import Calibration, Fold, ResultWarning, SubsetLevel, Summary, WarningCode, read_summary
 from tumorline.run_folder import read_config, save_config
 

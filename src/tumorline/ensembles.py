@@ -25,7 +25,7 @@ from tumorline.model_info import (
     describe_points,
     one_or_list,
 )
-from tumorline.output_place import refuse_taken_file
+from tumorline.output.place import refuse_taken_file
 from tumorline.results import MemberPoint, PointFigures
 from tumorline.run_folder import read_config
 

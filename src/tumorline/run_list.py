@@ -12,7 +12,7 @@ from tumorline.config import Config
 from tumorline.errors import UserError
 from tumorline.file_names import CONFIG_NAME, HISTORY_NAME, LOG_NAME, REPORT_NAME, STATE_NAME, SUMMARY_NAME
 from tumorline.files import is_at_work
-from tumorline.journal import read_journal
+from tumorline.output.journal import read_journal
 from tumorline.results import Summary, mean_dice_over_regions, read_summary
 from tumorline.run_folder import read_config, read_history, validation_dice
 

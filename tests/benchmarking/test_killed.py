@@ -16,9 +16,9 @@ pytest.importorskip("torch")
 
 from tests.benchmarking.conftest import open_benchmark, write_plan
 from tumorline.benchmarking import on_ray
-from tumorline.compared_results import Leaderboard
 from tumorline.errors import UserError
 from tumorline.files import read_csv
+from tumorline.results.compared import Leaderboard
 
 EPOCHS = 12
 LONG = """

@@ -10,8 +10,8 @@ from tests.report.evaluated import REGIONS, evaluated
 from tumorline.benchmarking import leaderboard
 from tumorline.benchmarking.leaderboard import Entry
 from tumorline.cli.shown_results import leaderboard_row
-from tumorline.compared_results import Leaderboard
 from tumorline.report.benchmark import differences, headings, write_leaderboard
+from tumorline.results.compared import Leaderboard
 
 ENVIRONMENT = {
     "machine": {"processor": "x"},

@@ -18,7 +18,7 @@ from tumorline.data.terms import terms_of
 from tumorline.errors import UserError
 from tumorline.evaluation.status import case_status
 from tumorline.network_input.cache import open_cache
-from tumorline.provenance import model_info
+from tumorline.run.provenance import model_info
 from tumorline.source_spec import with_data
 from tumorline.training.task import Task
 from tumorline.training.windows import training_windows

@@ -1,7 +1,7 @@
 """What the page of a benchmark says of differences."""
 
-from tumorline.compared_results import ComparedPair, Leaderboard, LeaderboardGroup, PairDifference
 from tumorline.report.benchmark import differences, findings
+from tumorline.results.compared import ComparedPair, Leaderboard, LeaderboardGroup, PairDifference
 
 
 def pair(first: str, second: str, metric: str, mean: float) -> ComparedPair:

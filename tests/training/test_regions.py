@@ -14,8 +14,8 @@ from tumorline.config import Config, load_config
 from tumorline.data.case import Case
 from tumorline.data.joined import case_reader
 from tumorline.errors import UserError
-from tumorline.provenance import model_info
 from tumorline.run import fit_only
+from tumorline.run.provenance import model_info
 from tumorline.training.progress import TrainingProgress
 from tumorline.training.task import Task
 from tumorline.training.validation import CaseCounts, CaseResult, gather_results

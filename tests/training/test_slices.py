@@ -24,7 +24,7 @@ from tumorline.metrics.overlap import count_overlap, dice
 from tumorline.model_file import save_model
 from tumorline.network_input.cache import cache_key, open_cache
 from tumorline.network_input.windows import input_of, prepare_input
-from tumorline.provenance import model_info
+from tumorline.run.provenance import model_info
 from tumorline.training import loop
 from tumorline.training.weights import read_best
 from tumorline.training.windows import training_windows

@@ -20,8 +20,8 @@ from tumorline.config import Config, load_config
 from tumorline.data.dataset import load_dataset
 from tumorline.formats.nifti import load_nibabel
 from tumorline.inference.model import load
-from tumorline.provenance import spec_of
 from tumorline.run.preparing import check_model
+from tumorline.run.provenance import spec_of
 from tumorline.training.feed import PatchFeed, open_feed
 from tumorline.training.machine import Machine
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tumorline.api.predicting import PredictionOptions, predict, predict_array, write_predictions
     from tumorline.api.training import find_learning_rate, resume, train
     from tumorline.api.tuning import tune
+    from tumorline.api.viewing import view
 
 _HOME = {
     "BenchmarkOptions": "tumorline.api.benchmarks",
@@ -50,6 +51,7 @@ _HOME = {
     "resume": "tumorline.api.training",
     "train": "tumorline.api.training",
     "tune": "tumorline.api.tuning",
+    "view": "tumorline.api.viewing",
 }
 
 __all__ = [
@@ -78,6 +80,7 @@ __all__ = [
     "run_benchmark",
     "train",
     "tune",
+    "view",
     "write_comparison",
     "write_evaluation",
     "write_matrix",

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from tumorline.api.keywords import spelled_out
 from tumorline.api.places import checked_folder
-from tumorline.compared_results import Leaderboard
 from tumorline.config import parse_config
 from tumorline.errors import UserError, require_extra
-from tumorline.output_folder import claim_output
+from tumorline.output.folder import claim_output
 from tumorline.progress import Notify, silent
 from tumorline.recipe_files import find_recipe
+from tumorline.results.compared import Leaderboard
 
 if TYPE_CHECKING:
     from tumorline.benchmarking.hours import ArmHours

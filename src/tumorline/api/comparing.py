@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from tumorline import comparison
-from tumorline.compared_results import Comparison
 from tumorline.files import fit_file_name
-from tumorline.output_folder import claim_output
+from tumorline.output.folder import claim_output
+from tumorline.results.compared import Comparison
 
 
 def compare(

@@ -22,9 +22,9 @@ from tumorline.errors import UserError
 from tumorline.evaluation.status import request
 from tumorline.evaluation.subsets import add_subsets, require_lacking
 from tumorline.inference.model import Model, load
-from tumorline.journal import hash_settings
 from tumorline.model_file import BUILTIN
-from tumorline.output_folder import Memory, Purpose
+from tumorline.output.folder import Memory, Purpose
+from tumorline.output.journal import hash_settings
 from tumorline.progress import Progress
 from tumorline.report import write_report
 from tumorline.results import Summary

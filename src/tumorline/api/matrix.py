@@ -16,12 +16,12 @@ from tumorline.assessment import (
     open_evaluation,
     open_usable,
 )
-from tumorline.compared_results import Matrix
 from tumorline.data.dataset import Dataset
 from tumorline.evaluation.status import request
-from tumorline.journal import hash_settings
-from tumorline.output_folder import Memory, Purpose
+from tumorline.output.folder import Memory, Purpose
+from tumorline.output.journal import hash_settings
 from tumorline.results import Summary
+from tumorline.results.compared import Matrix
 from tumorline.source_spec import read_spec
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tumorline.errors import UserError, require_extra
 from tumorline.model_file import find_model, model_name
-from tumorline.output_place import refuse_taken_file
+from tumorline.output.place import refuse_taken_file
 from tumorline.runtime import QUANTISED
 from tumorline.trust import trusting
 

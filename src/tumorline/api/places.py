@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tumorline.config import DataConfig
-from tumorline.output_place import check_place, refuse_in_data
+from tumorline.output.place import check_place, refuse_in_data
 
 
 def checked_folder(folder: Path, data: DataConfig) -> Path:

@@ -17,10 +17,10 @@ from tumorline.inference.model import AUTO, Model, count_workers, load
 from tumorline.inference.on_cluster import rows_on
 from tumorline.inference.one import predict_given
 from tumorline.inference.predictor import CaseRow, Predictor
-from tumorline.journal import hash_inputs, hash_settings
 from tumorline.model_file import BUILTIN
-from tumorline.output_folder import Purpose, open_output
-from tumorline.output_place import refuse_inputs_in
+from tumorline.output.folder import Purpose, open_output
+from tumorline.output.journal import hash_inputs, hash_settings
+from tumorline.output.place import refuse_inputs_in
 from tumorline.progress import Notify, Progress, silent
 from tumorline.runtime import DEFAULT
 from tumorline.work_ahead import count_cores

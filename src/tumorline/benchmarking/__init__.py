@@ -34,10 +34,10 @@ from tumorline.benchmarking.plan import (
     selected,
 )
 from tumorline.benchmarking.plan_file import read_plan
-from tumorline.compared_results import Leaderboard, Unmeasured
 from tumorline.file_names import HOURS_NAME, LEADERBOARD_NAME
 from tumorline.files import write_json
 from tumorline.report.benchmark import write_leaderboard
+from tumorline.results.compared import Leaderboard, Unmeasured
 from tumorline.run_folder import best_validation_dice, save_config
 from tumorline.user_folders import home_folder
 

@@ -11,7 +11,6 @@ from typing import Any
 from tumorline import comparison
 from tumorline.benchmarking.plan import Choice
 from tumorline.benchmarking.speed import images_per_second
-from tumorline.compared_results import ArmRow, ComparedPair, Comparison, LeaderboardGroup, LongerTraining
 from tumorline.environment import processor_kind
 from tumorline.evaluation.tables import read_rows
 from tumorline.file_names import SUMMARY_NAME
@@ -19,6 +18,7 @@ from tumorline.metrics.case import CaseScores
 from tumorline.metrics.comparison import LEAST_SEEDS
 from tumorline.metrics.summary import FIGURES, Row, figure
 from tumorline.results import read_comparable
+from tumorline.results.compared import ArmRow, ComparedPair, Comparison, LeaderboardGroup, LongerTraining
 from tumorline.run_folder import best_validation_dice, read_config, read_environment, read_history
 
 SCHEMA_VERSION = 3

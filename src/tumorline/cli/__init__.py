@@ -14,12 +14,12 @@ import typer
 from tumorline import __version__
 from tumorline.cli import configuration, data, evaluating, listing_runs, models, predicting, serving, training
 from tumorline.cli.arguments import as_key
+from tumorline.cli.printing import note, say
+from tumorline.cli.streams import NOT_PRINTED, is_all_printed, prepared_streams
 from tumorline.errors import Interrupted, UserError
 from tumorline.escaping import one_line
 from tumorline.formats.boundary import MAX_PIXELS
-from tumorline.printing import note, say
 from tumorline.signals import stopped_by_signals
-from tumorline.streams import NOT_PRINTED, is_all_printed, prepared_streams
 
 Commands = tuple[Callable[..., object], ...]
 COMMANDS: Commands = (

@@ -7,8 +7,8 @@ import typer
 
 from tumorline.cli.completion import complete_key_names, complete_recipes
 from tumorline.cli.options import AsJson, Overrides
+from tumorline.cli.printing import note, print_json, print_table, say
 from tumorline.file_names import CONFIG_NAME
-from tumorline.printing import note, print_json, print_table, say
 
 INIT_NAME = "tumorline.toml"
 Begun = Annotated[

@@ -9,10 +9,10 @@ import typer
 
 from tumorline.cli.arguments import require_sources
 from tumorline.cli.options import AsJson, KeepIdentifiers, Output, Overrides, Overwrite, with_identifiers
+from tumorline.cli.printing import counter, megabytes, note, print_json, print_table, say
 from tumorline.cli.shown_results import print_check
 from tumorline.errors import UserError
 from tumorline.file_names import DATA_PAGE_NAME
-from tumorline.printing import counter, megabytes, note, print_json, print_table, say
 from tumorline.wording import numbered
 
 if TYPE_CHECKING:

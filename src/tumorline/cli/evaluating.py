@@ -22,10 +22,10 @@ from tumorline.cli.options import (
     Tta,
     with_identifiers,
 )
+from tumorline.cli.printing import counter, note, print_json, print_table, say
 from tumorline.cli.shown_results import contender_rows, print_headline, print_matrix, stress_rows, subset_rows
 from tumorline.errors import UserError
 from tumorline.file_names import COMPARISON_PAGE_NAME, REPORT_NAME
-from tumorline.printing import counter, note, print_json, print_table, say
 from tumorline.trust import trusting_paths
 
 

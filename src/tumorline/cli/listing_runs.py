@@ -7,8 +7,8 @@ import typer
 
 from tumorline.cli.arguments import require_paths
 from tumorline.cli.options import AsJson
+from tumorline.cli.printing import note, print_json, print_table
 from tumorline.cli.shown_results import format_number
-from tumorline.printing import note, print_json, print_table
 
 if TYPE_CHECKING:
     from tumorline.run_list import Listed

@@ -8,7 +8,7 @@ import typer
 from tumorline.cli.arguments import require_models
 from tumorline.cli.completion import complete_models
 from tumorline.cli.options import Source, Trusted
-from tumorline.printing import note, print_table, say
+from tumorline.cli.printing import note, print_table, say
 
 
 def ensemble(

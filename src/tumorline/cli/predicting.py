@@ -18,8 +18,8 @@ from tumorline.cli.options import (
     RuntimeName,
     Tta,
 )
+from tumorline.cli.printing import counter, note, print_json, say
 from tumorline.file_names import PREDICTED_TABLE_NAME
-from tumorline.printing import counter, note, print_json, say
 
 
 def predict(

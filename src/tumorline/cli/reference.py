@@ -12,9 +12,9 @@ from typing import Any, get_args, get_type_hints
 import typer
 
 from tumorline.cli import app
+from tumorline.cli.printing import say
 from tumorline.config.reference import Key, every_key, sections
 from tumorline.files import write_text
-from tumorline.printing import say
 from tumorline.recipe_files import KINDS, RECIPES, recipe_names, what_it_is
 
 COMMANDS_HEAD = """\

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from tumorline.cli.options import MODEL_HELP
-from tumorline.printing import note
+from tumorline.cli.printing import note
 
 
 def app(

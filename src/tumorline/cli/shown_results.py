@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tumorline.cli.printing import note, print_json, print_table, say
 from tumorline.errors import UserError
 from tumorline.file_names import LEARNING_RATE_PAGE_NAME, MATRIX_PAGE_NAME
 from tumorline.metrics.headline import (
@@ -14,15 +15,14 @@ from tumorline.metrics.headline import (
     count_volumes,
     tell_presence,
 )
-from tumorline.printing import note, print_json, print_table, say
 from tumorline.wording import numbered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from tumorline.audit.published import CheckResult
-    from tumorline.compared_results import ArmRow, Comparison, Leaderboard, Matrix, MatrixCell
     from tumorline.results import Figure, Metrics, RegionSummary, Robustness, Summary
+    from tumorline.results.compared import ArmRow, Comparison, Leaderboard, Matrix, MatrixCell
 
 
 def print_rate(folder: Path, rate: float | None) -> None:

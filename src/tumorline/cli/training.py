@@ -21,6 +21,7 @@ from tumorline.cli.options import (
     Trusted,
     TrustPaths,
 )
+from tumorline.cli.printing import note, print_json, print_table, say
 from tumorline.cli.shown_results import fold_rows, headline_lines, print_headline, print_leaderboard, print_rate
 from tumorline.errors import UserError, require_extra
 from tumorline.file_names import (
@@ -31,7 +32,6 @@ from tumorline.file_names import (
     SEARCH_PAGE_NAME,
     SUMMARY_NAME,
 )
-from tumorline.printing import note, print_json, print_table, say
 from tumorline.signals import stopped_by_signals
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
-from tumorline.compared_results import ComparedPair, Comparison
 from tumorline.comparison.figures import (
     HEADLINE,
     PatientMeans,
@@ -44,6 +43,7 @@ from tumorline.report.cases import CaseReader, Drawing
 from tumorline.report.comparison import write_comparison
 from tumorline.report.run_images import run_images
 from tumorline.results import WarningCode, read_comparable
+from tumorline.results.compared import ComparedPair, Comparison
 from tumorline.wording import is_or_are, numbered
 
 __all__ = ["NAMES", "Study", "compare", "compared_figures", "name_runs", "ranked_by", "save_comparison"]

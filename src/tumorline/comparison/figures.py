@@ -9,7 +9,13 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tumorline.compared_results import (
+from tumorline.comparison.runs import Contender, Key, Run
+from tumorline.errors import UserError, did_you_mean
+from tumorline.metrics import comparison as tests
+from tumorline.metrics.case import CaseScores
+from tumorline.metrics.comparison import LEVEL, Difference
+from tumorline.metrics.summary import DISTANCES, FIGURES, VOLUME_FIGURES, Row, figure, figures_of
+from tumorline.results.compared import (
     ComparedFigures,
     ComparedPair,
     Contestant,
@@ -19,12 +25,6 @@ from tumorline.compared_results import (
     SeedDice,
     ShownScores,
 )
-from tumorline.comparison.runs import Contender, Key, Run
-from tumorline.errors import UserError, did_you_mean
-from tumorline.metrics import comparison as tests
-from tumorline.metrics.case import CaseScores
-from tumorline.metrics.comparison import LEVEL, Difference
-from tumorline.metrics.summary import DISTANCES, FIGURES, VOLUME_FIGURES, Row, figure, figures_of
 
 
 def _near(target: float) -> Callable[[float], float]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Generic, NamedTuple, TypedDict, TypeVar
 
 from tumorline.data.case import Case
-from tumorline.output_folder import Memory
+from tumorline.output.folder import Memory
 
 Progress = Callable[[int, int], None]
 

@@ -26,7 +26,7 @@ from tumorline.groups import group_of
 from tumorline.inference.model import Model
 from tumorline.metrics.figure import figure_of
 from tumorline.metrics.overlap import count_overlap, dice_of_tumour
-from tumorline.output_folder import Memory
+from tumorline.output.folder import Memory
 from tumorline.results import ChangedLevel, Robustness, RobustnessChange, RobustnessLevel
 
 Pair = tuple[ImageArray, MaskArray]

@@ -8,7 +8,7 @@ from pathlib import Path
 from tumorline.cluster import Cluster
 from tumorline.data.dataset import Dataset
 from tumorline.model_info import ModelInfo
-from tumorline.output_folder import Memory
+from tumorline.output.folder import Memory
 
 HEADLINE = ("test", "unseen")
 SEEN = ("train", "validation")

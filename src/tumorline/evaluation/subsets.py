@@ -19,7 +19,7 @@ from tumorline.inference.model import Model
 from tumorline.metrics.figure import figure_of
 from tumorline.metrics.overlap import count_overlap, dice_of_tumour
 from tumorline.model_info import ModelInfo
-from tumorline.output_folder import Memory
+from tumorline.output.folder import Memory
 from tumorline.own_files import EVALUATE_AGAIN, Cell, any_text, case_name, or_empty, read_own_csv, share, whole_number
 from tumorline.results import SubsetLevel, Summary
 from tumorline.spread import spread_evenly

@@ -18,12 +18,12 @@ from tumorline.geometry.symmetry import INVERSE, transformed
 from tumorline.geometry.tiles import answer_tiles, slide
 from tumorline.inference.given import read_given
 from tumorline.inference.post import postprocess
-from tumorline.journal import hash_file, hash_settings
 from tumorline.model_file import find_model, read_info
 from tumorline.model_info import ModelInfo
 from tumorline.network_input import fit
 from tumorline.network_input.spaced import SpacedInput, see_volume
 from tumorline.network_input.windows import NetworkInput, prepare_input
+from tumorline.output.journal import hash_file, hash_settings
 from tumorline.runtime import DEFAULT, QUANTISED, FloatArray, Runtime, RuntimeOptions, can_compute, opened_file
 from tumorline.twins import open_twin
 from tumorline.work_ahead import map_ahead

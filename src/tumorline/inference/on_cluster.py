@@ -20,7 +20,7 @@ from tumorline.inference.jobs import PredictionJob
 from tumorline.inference.model import Model, batched, count_workers, load
 from tumorline.inference.predict import FILES, Rows, failed_row, keep_row, predict_case, recalled
 from tumorline.inference.predictor import CaseRow, Predictor
-from tumorline.output_folder import OutputFolder
+from tumorline.output.folder import OutputFolder
 from tumorline.work_ahead import map_ahead
 
 PICTURES = 32

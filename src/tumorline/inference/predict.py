@@ -10,7 +10,7 @@ from tumorline.file_names import PREDICTED_NAME, PREDICTED_TABLE_NAME
 from tumorline.files import fit_file_name, write_csv, write_json
 from tumorline.inference.jobs import PredictionJob
 from tumorline.inference.predictor import CaseRow, Predictor, segmentation_beside
-from tumorline.output_folder import OutputFolder
+from tumorline.output.folder import OutputFolder
 from tumorline.progress import Progress
 from tumorline.work_ahead import map_ahead
 

@@ -8,14 +8,14 @@ from pathlib import Path
 from tumorline.errors import UserError, require_extra
 from tumorline.file_names import COMPARISON_NAME, LEADERBOARD_NAME, MATRIX_NAME, SUMMARY_NAME
 from tumorline.files import fit_file_name, write_bytes, write_csv, write_text
-from tumorline.journal import hash_settings, read_journal
-from tumorline.output_folder import Purpose, open_output
-from tumorline.output_place import refuse_inputs_in
+from tumorline.output.folder import Purpose, open_output
+from tumorline.output.journal import hash_settings, read_journal
+from tumorline.output.place import refuse_inputs_in
 from tumorline.paper.captions import caption_of
 from tumorline.paper.claim import answer_items
 from tumorline.paper.compared_contents import contents_of_comparison, contents_of_leaderboard, contents_of_matrix
 from tumorline.paper.contents import contents_of_study
-from tumorline.paper.figures import charts_in, portable, to_text
+from tumorline.paper.drawings import charts_in, portable, to_text
 from tumorline.paper.latex import cited_keys, for_latex, with_citations
 from tumorline.paper.methods import Paragraph
 from tumorline.paper.parts import Contents

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from tumorline.compared_results import Comparison, Leaderboard, Matrix
 from tumorline.own_files import EVALUATE_AGAIN, read_own_model
 from tumorline.paper.compared_methods import describe_comparison, describe_leaderboard, describe_matrix
 from tumorline.paper.parts import (
@@ -19,6 +18,7 @@ from tumorline.paper.tables import Column, Table
 from tumorline.report.benchmark import pareto_chart
 from tumorline.report.comparison import NAMES, differences_chart
 from tumorline.report.matrix import strip_charts
+from tumorline.results.compared import Comparison, Leaderboard, Matrix
 from tumorline.wording import in_words
 
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 
-from tumorline.compared_results import Comparison, Leaderboard, Matrix
 from tumorline.environment import versions
 from tumorline.metrics.figure import LEAST_FOR_INTERVAL, RESAMPLES
 from tumorline.paper.methods import Paragraph
 from tumorline.paper.works import SETS, UNKNOWN
+from tumorline.results.compared import Comparison, Leaderboard, Matrix
 from tumorline.wording import numbered
 
 INTERVALS = (

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from tumorline.compared_results import ComparedFigures
 from tumorline.paper.methods import Paragraph
 from tumorline.paper.tables import Cell, Column, Table
 from tumorline.results import Fold, GroupSummary, RegionSummary
+from tumorline.results.compared import ComparedFigures
 
 COMPARE_AGAIN = "run the command that made it again"
 REGION = Column("region", "region")

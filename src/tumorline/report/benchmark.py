@@ -5,12 +5,12 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from tumorline.compared_results import ArmRow, ComparedPair, Leaderboard, LeaderboardGroup, LongerTraining
 from tumorline.file_names import LEADERBOARD_PAGE_NAME, LEADERBOARD_TEXT_NAME, PARETO_NAME
 from tumorline.files import write_text
 from tumorline.report import charts
 from tumorline.report.comparison import NAMES
-from tumorline.report.frame import template
+from tumorline.report.templates import template
+from tumorline.results.compared import ArmRow, ComparedPair, Leaderboard, LeaderboardGroup, LongerTraining
 
 DIGITS = {"volume_error_absolute_ml": 2, "hd95": 1, "hd95_detected": 1, "signed_offset": 2, "volume_ratio": 2}
 

@@ -27,8 +27,8 @@ from tumorline.metrics.headline import (
 from tumorline.model_file import read_info
 from tumorline.model_info import ModelInfo
 from tumorline.report.content import CardFigures, CardRegion, StressRow
-from tumorline.report.frame import harmless, shown_count
 from tumorline.report.region import size_limits, subset_rows
+from tumorline.report.templates import harmless, shown_count
 from tumorline.results import Figure, Robustness, Summary, mean_dice_over_regions, read_summary
 from tumorline.wording import in_words
 

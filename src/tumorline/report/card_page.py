@@ -8,7 +8,7 @@ from markupsafe import Markup
 from tumorline.escaping import one_line
 from tumorline.file_names import CARD_NAME, CARD_PAGE_NAME
 from tumorline.files import write_text
-from tumorline.report.frame import template
+from tumorline.report.templates import template
 
 LONGEST_CARD = 1_000_000
 """Characters that are read: the folder may come from anyone."""

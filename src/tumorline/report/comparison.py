@@ -6,7 +6,6 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from tumorline.compared_results import ComparedPair, Comparison, Disagreement
 from tumorline.escaping import one_line
 from tumorline.evaluation.tables import read_rows
 from tumorline.file_names import COMPARISON_PAGE_NAME, PREDICTIONS_NAME, SUMMARY_NAME
@@ -18,10 +17,11 @@ from tumorline.report.cases import Drawing, Picture, draw, scored_cases
 from tumorline.report.charts import linear_axis
 from tumorline.report.compared_cases import entries_of, model_notes, table_of_models
 from tumorline.report.content import BrowserContent
-from tumorline.report.frame import template
 from tumorline.report.picture_files import PictureFiles
+from tumorline.report.templates import template
 from tumorline.report.viewed import Predicted, ViewedSource, Wanted, add_pictures
 from tumorline.results import read_comparable
+from tumorline.results.compared import ComparedPair, Comparison, Disagreement
 from tumorline.wording import in_words
 
 NAMES = {

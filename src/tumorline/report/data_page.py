@@ -22,8 +22,8 @@ from tumorline.report.data_entries import (
     size_unit,
     spacing_in_words,
 )
-from tumorline.report.frame import template
 from tumorline.report.observation import Example
+from tumorline.report.templates import template
 
 Value = str | int | float | None
 """Of a cell of the table of cases."""

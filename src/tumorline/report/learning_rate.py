@@ -9,7 +9,7 @@ from markupsafe import Markup
 from tumorline.file_names import LEARNING_RATE_PAGE_NAME, LEARNING_RATE_TABLE_NAME
 from tumorline.files import write_csv, write_text
 from tumorline.report import charts
-from tumorline.report.frame import template
+from tumorline.report.templates import template
 
 COLUMNS = ("step", "learning_rate", "loss", "smoothed")
 

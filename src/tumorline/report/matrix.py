@@ -5,7 +5,6 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from tumorline.compared_results import Matrix
 from tumorline.data.dataset import SampleReader
 from tumorline.escaping import one_line
 from tumorline.evaluation.tables import read_rows
@@ -15,9 +14,10 @@ from tumorline.report import charts
 from tumorline.report.browsing import picture_content
 from tumorline.report.compared_cases import entries_of, key_of, model_notes, table_of_models
 from tumorline.report.content import BrowserContent
-from tumorline.report.frame import template
 from tumorline.report.picture_files import PictureFiles
+from tumorline.report.templates import template
 from tumorline.report.viewed import Predicted, ViewedSource, Wanted, add_pictures
+from tumorline.results.compared import Matrix
 
 
 def write_page(result: Matrix, output: Path, readers: Mapping[tuple[str, str], SampleReader] | None = None) -> Path:

@@ -28,9 +28,9 @@ from tumorline.report.browsing import notes_of, picture_content, table_of_rows
 from tumorline.report.card_page import write_card_page
 from tumorline.report.cases import CaseReader, Drawing, Picture, choose, draw, scored_cases
 from tumorline.report.content import BrowserContent, Curves, PageContent, ScoredRow, SplitRow
-from tumorline.report.frame import template
 from tumorline.report.picture_files import PictureFiles
 from tumorline.report.region import are_mixed, are_volumes, below_background, region_content
+from tumorline.report.templates import template
 from tumorline.report.viewed import Predicted, ViewedSource, Wanted, add_pictures
 from tumorline.results import Summary, WarningCode, mean_dice_over_regions, read_summary
 from tumorline.run_folder import read_environment, read_history, read_split, region_column, source_columns

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from tumorline.file_names import SEARCH_PAGE_NAME
 from tumorline.files import write_text
 from tumorline.report import charts
-from tumorline.report.frame import template
+from tumorline.report.templates import template
 
 STATES = {"complete": "trained to the end", "pruned": "given up early"}
 LABEL = "validation Dice"

@@ -17,12 +17,9 @@ from tumorline.data import split as splits
 from tumorline.errors import UserError, kept_off_files, require_extra
 from tumorline.file_names import BEST_WEIGHTS_NAME, SPLIT_NAME, STATE_NAME, TEST_USES_NAME
 from tumorline.files import write_csv
-from tumorline.lengthening import earlier_lengths, lengthen
 from tumorline.progress import Notify, silent
-from tumorline.provenance import origin_of, teacher_of
 from tumorline.report.learning_rate import write_learning_rate
-from tumorline.run.finishing import finish_run, write_environment
-from tumorline.run.folder import (
+from tumorline.run.claiming import (
     begin_run,
     claimed_folder,
     is_first_process,
@@ -30,7 +27,10 @@ from tumorline.run.folder import (
     refuse_existing,
     refuse_strange,
 )
+from tumorline.run.finishing import finish_run, write_environment
+from tumorline.run.lengthening import earlier_lengths, lengthen
 from tumorline.run.preparing import check_model, prepare_data, refuse_seen_before, require_memory
+from tumorline.run.provenance import origin_of, teacher_of
 from tumorline.run.rendering import render_report
 from tumorline.run_log import append_log, begin_log, logged_end, logged_warnings, logging_too
 

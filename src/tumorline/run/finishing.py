@@ -21,9 +21,9 @@ from tumorline.inference.post import describe_postprocessing
 from tumorline.model_file import Weights, save_model, stored, with_figures
 from tumorline.model_info import ChosenLimits, ModelInfo
 from tumorline.progress import Notify, minutely
-from tumorline.provenance import model_info
 from tumorline.report import write_bare_card, write_card
 from tumorline.results import Summary
+from tumorline.run.provenance import model_info
 from tumorline.run.rendering import render_report
 from tumorline.run_folder import read_history
 from tumorline.wording import numbered

@@ -6,7 +6,7 @@ from tumorline.config import Config
 from tumorline.data.joined import case_reader
 from tumorline.files import refuse_links_outside
 from tumorline.model_file import known_images
-from tumorline.output_folder import amended
+from tumorline.output.folder import amended
 from tumorline.report import write_report
 from tumorline.report.run_images import run_images
 

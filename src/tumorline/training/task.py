@@ -13,8 +13,8 @@ from tumorline.config import PATHS, REMEDIES, AugmentConfig, Config, DataConfig,
 from tumorline.data.dataset import Dataset
 from tumorline.data.donors import donor_names
 from tumorline.data.parts import Split
-from tumorline.journal import hash_file
 from tumorline.model_file import find_model
+from tumorline.output.journal import hash_file
 from tumorline.training.feed import feed_key
 from tumorline.user_text import written_path
 

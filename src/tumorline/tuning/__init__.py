@@ -25,8 +25,8 @@ from tumorline.file_names import (
     TRIALS_TABLE_NAME,
 )
 from tumorline.files import alone_in
-from tumorline.journal import JOURNAL_NAME
-from tumorline.output_folder import claim_output
+from tumorline.output.folder import claim_output
+from tumorline.output.journal import JOURNAL_NAME
 from tumorline.progress import Notify
 from tumorline.tuning.plan import TuningPlan, check_choices, read_plan
 from tumorline.tuning.results import trial_rows, write_results

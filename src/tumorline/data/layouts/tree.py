@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tumorline.data.finding import Finding
-from tumorline.journal import JOURNAL_NAME
+from tumorline.output.journal import JOURNAL_NAME
 
 SYSTEM_NAMES = {
     "__macosx",

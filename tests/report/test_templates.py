@@ -11,7 +11,7 @@ from tests.report.evaluated import evaluated
 from tumorline import report
 from tumorline.report import charts, write_report
 from tumorline.report.card_page import render_markdown, write_card_page
-from tumorline.report.frame import shown_count, template
+from tumorline.report.templates import shown_count, template
 
 
 @pytest.mark.parametrize(

@@ -28,9 +28,9 @@ from tumorline.files import (
     write_text,
     writing,
 )
-from tumorline.first_version import read_first_version
-from tumorline.journal import JOURNAL_NAME, Journal, files_below, hash_file, hash_settings, read_journal
-from tumorline.output_place import check_place, shorten_name
+from tumorline.output.first_version import read_first_version
+from tumorline.output.journal import JOURNAL_NAME, Journal, files_below, hash_file, hash_settings, read_journal
+from tumorline.output.place import check_place, shorten_name
 
 SCHEMA_VERSION = 1
 

@@ -11,7 +11,7 @@ from PIL import Image
 import tumorline
 from tests.report.evaluated import AFFINE, nested_balls
 from tests.strange_models import write_pair
-from tumorline import showing
+from tumorline.api import viewing
 from tumorline.data.sample import Sample
 from tumorline.errors import UserError
 from tumorline.geometry.grid import grid_of
@@ -85,6 +85,6 @@ def test_a_notebook_gets_a_frame_that_can_do_nothing_outside_of_it(tmp_path: Pat
 
 
 def test_the_example_of_the_docstring_holds() -> None:
-    outcome: Any = doctest.testmod(showing)
+    outcome: Any = doctest.testmod(viewing)
     assert outcome.attempted
     assert not outcome.failed

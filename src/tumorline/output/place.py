@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from tumorline.errors import UserError
-from tumorline.journal import read_journal
+from tumorline.output.journal import read_journal
 
-PACKAGE = Path(__file__).resolve().parent
+PACKAGE = Path(__file__).resolve().parents[1]
 
 
 LONGEST_NAME = 60

@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from tumorline.files import read_csv
-from tumorline.journal import Journal, files_below, hash_file
+from tumorline.output.journal import Journal, files_below, hash_file
 
 TABLES = {"evaluate": ("evaluation.csv", "summary.json"), "predict": ("predictions.csv", "predictions.json")}
 FURTHER = {"evaluate": ("certainty.csv", "baselines.csv", "stress.csv", "report.html"), "predict": ()}
