@@ -1,0 +1,1 @@
+"""Grids of pixels and voxels: distances, flips, slices, resampling, and windows that tile a space."""
