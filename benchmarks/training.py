@@ -72,7 +72,7 @@ class Variants:
 
     def fixed_batch(self) -> Step:
         loop = self.loop()
-        image, target = loop.feed.batch(loop.batches.indices(0, 0), 0)
+        image, target = loop.feed.batch(loop.batches.numbers(0, 0), 0)
         return lambda: learn(loop, image, target)
 
     def tumorline(self) -> Step:

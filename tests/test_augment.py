@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tumorline.augment import Parameters, apply, draw
+from tumorline.augmentation.transforms import Parameters, apply, draw
 from tumorline.config import AugmentConfig
 
 SIZE = (32, 32)
@@ -22,8 +22,8 @@ def pictures(count: int) -> tuple[Tensor, Tensor]:
     return image, (image > 1).float()
 
 
-def drawn(settings: AugmentConfig, indices: list[int], epoch: int = 0) -> Parameters:
-    return draw(settings, seed=0, epoch=epoch, indices=indices, extent=SIZE)
+def drawn(settings: AugmentConfig, numbers: list[int], epoch: int = 0) -> Parameters:
+    return draw(settings, seed=0, epoch=epoch, numbers=numbers, extent=SIZE)
 
 
 def test_nothing_chosen_gives_the_exact_input() -> None:

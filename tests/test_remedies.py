@@ -13,9 +13,8 @@ from torch import Tensor
 import tumorline
 from tests.conftest import TINY, PairFolder, Program
 from tests.data.test_joined import free
-from tumorline import appearance, transplant
-from tumorline.appearance import greys
-from tumorline.appearance import heads as outlines
+from tumorline.augmentation import appearance, greys, transplant
+from tumorline.augmentation import heads as outlines
 from tumorline.config import AugmentConfig, Config, load_config
 from tumorline.data.donors import donor_names, refuse_held_out
 from tumorline.data.joined import load_data

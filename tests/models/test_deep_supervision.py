@@ -63,7 +63,7 @@ def test_the_loss_of_a_step_is_that_of_all_scales_by_their_weights(volumes: Path
     config = configured(volumes, *deep, *(f"augment.{key}" for key in nothing))
     feed, task = feed_of(config, tmp_path), make_task(config, tmp_path)
     loop = Loop(task, MACHINE, feed, start(task, MACHINE))
-    image, target = feed.batch(loop.batches.indices(0, 0), 0)
+    image, target = feed.batch(loop.batches.numbers(0, 0), 0)
     loop.trainee.train()
     first, second = loop.trainee(image)
     criterion = losses.build(config.loss)

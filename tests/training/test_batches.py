@@ -28,7 +28,7 @@ def one_of(rank: int, world: int) -> Machine:
 
 def test_an_epoch_shows_each_case_at_most_once_and_the_next_in_another_order() -> None:
     batches = Batches(windows_of(list(range(100, 110)), np.ones(10)), of(3), seed=0, machine=one_of(0, 1))
-    epochs = [[batches.indices(epoch, step) for step in range(batches.steps)] for epoch in (0, 1)]
+    epochs = [[batches.numbers(epoch, step) for step in range(batches.steps)] for epoch in (0, 1)]
     shown = [index for batch in epochs[0] for index in batch]
     assert batches.steps == 3
     assert len(set(shown)) == len(shown) == 9
@@ -37,9 +37,9 @@ def test_an_epoch_shows_each_case_at_most_once_and_the_next_in_another_order() -
 
 
 def test_processes_share_the_batch_that_one_process_would_see() -> None:
-    whole = Batches(windows_of(list(range(20)), np.ones(20)), of(4), seed=1, machine=one_of(0, 1)).indices(2, 1)
+    whole = Batches(windows_of(list(range(20)), np.ones(20)), of(4), seed=1, machine=one_of(0, 1)).numbers(2, 1)
     shares = [
-        Batches(windows_of(list(range(20)), np.ones(20)), of(4), seed=1, machine=one_of(rank, 2)).indices(2, 1)
+        Batches(windows_of(list(range(20)), np.ones(20)), of(4), seed=1, machine=one_of(rank, 2)).numbers(2, 1)
         for rank in (0, 1)
     ]
     assert sorted(shares[0] + shares[1]) == sorted(whole)
@@ -48,13 +48,13 @@ def test_processes_share_the_batch_that_one_process_would_see() -> None:
 
 def test_a_small_set_is_one_batch() -> None:
     batches = Batches(windows_of([4, 5, 6], np.ones(3)), of(16), seed=0, machine=one_of(0, 1))
-    assert (batches.steps, sorted(batches.indices(0, 0))) == (1, [4, 5, 6])
+    assert (batches.steps, sorted(batches.numbers(0, 0))) == (1, [4, 5, 6])
 
 
 def test_an_epoch_may_be_cut_and_the_next_shows_others() -> None:
     batches = Batches(windows_of(list(range(40)), np.ones(40)), of(4, epoch_images=10), seed=0, machine=one_of(0, 1))
     assert (batches.batch_size, batches.steps) == (4, 2)
-    first, second = ({index for step in (0, 1) for index in batches.indices(epoch, step)} for epoch in (0, 1))
+    first, second = ({index for step in (0, 1) for index in batches.numbers(epoch, step)} for epoch in (0, 1))
     assert len(first) == len(second) == 8
     assert first != second
 
@@ -68,7 +68,7 @@ def test_balanced_patients_come_up_alike_whatever_their_number_of_slices() -> No
     patients = ["many"] * 9 + ["one"] + ["two"] * 2
     batches = Batches(windows_of(list(range(12)), patient_weights(patients, 1.0)), of(12), seed=0, machine=one_of(0, 1))
     for epoch in range(3):
-        shown = Counter(patients[index] for index in batches.indices(epoch, 0))
+        shown = Counter(patients[index] for index in batches.numbers(epoch, 0))
         assert shown == {"many": 4, "one": 4, "two": 4}
 
 
@@ -110,7 +110,7 @@ def test_windows_without_a_region_come_up_as_often_as_is_asked() -> None:
     windows = with_tumour_free(windows_of(list(range(40)), np.ones(40)), marked, 0.25)
     assert windows.images == 16
     batches = Batches(windows, of(16), seed=0, machine=one_of(0, 1))
-    drawn = np.array([batches.indices(epoch, 0) for epoch in range(200)])
+    drawn = np.array([batches.numbers(epoch, 0) for epoch in range(200)])
     assert (drawn >= 12).mean() == pytest.approx(0.25, abs=0.02)
     assert np.bincount(drawn[drawn < 12]).std() < 20
 

@@ -61,9 +61,9 @@ def test_only_training_cases_are_read_and_only_two_files_are_written(
         kept.append((task.dataset, set(task.split.cases("train"))))
         original(self, task, *rest)  # type: ignore[arg-type]
 
-    def note(self: Store, indices: list[int]) -> object:
-        read.update(indices)
-        return batch(self, indices)
+    def note(self: Store, numbers: list[int]) -> object:
+        read.update(numbers)
+        return batch(self, numbers)
 
     monkeypatch.setattr(loop.Loop, "__init__", spy)
     monkeypatch.setattr(Store, "batch", note)

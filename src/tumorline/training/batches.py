@@ -54,7 +54,7 @@ class Batches:
             self.latest = epoch, epoch_order(self.seed, epoch, self.windows.weights)
         return self.latest[1]
 
-    def indices(self, epoch: int, step: int) -> list[int]:
+    def numbers(self, epoch: int, step: int) -> list[int]:
         """Rows of the cache in this process's share of one batch."""
         batch = self.order(epoch)[step * self.batch_size : (step + 1) * self.batch_size]
         mine: list[int] = self.windows.rows[batch[self.machine.rank :: self.machine.world]].tolist()

@@ -8,7 +8,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from tumorline import appearance, transplant
+from tumorline.augmentation import appearance, transplant
+from tumorline.augmentation.draws import sample_generator
+from tumorline.augmentation.transplant import Transplants
 from tumorline.config import AugmentConfig, Config
 from tumorline.data.dataset import Dataset
 from tumorline.data.donors import donor_names
@@ -30,7 +32,6 @@ from tumorline.training.windows import (
     training_windows,
     with_shares,
 )
-from tumorline.transplant import Transplants
 
 PATCH_DRAWS = 0x9A7C
 """Sets the draws of patches apart from those of the augmentation."""
@@ -158,8 +159,7 @@ class PatchFeed:
 
     def _patch(self, number: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:
         case = self.cache.cases[number // self.patches]
-        key = np.array([(self.seed ^ PATCH_DRAWS) & 0xFFFFFFFFFFFFFFFF, (epoch << 32) | number], np.uint64)
-        random = np.random.Generator(np.random.Philox(key=key))
+        random = sample_generator(self.seed ^ PATCH_DRAWS, epoch, number)
         start = draw_patch(random, self.plan, case.image.shape[1:], case.places)
         return cut_patch(case.image, start, self.plan.window), cut_patch(case.mask, start, self.plan.window)
 

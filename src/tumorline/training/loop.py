@@ -11,7 +11,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from tumorline.augment import apply, draw
+from tumorline.augmentation.transforms import apply, draw
 from tumorline.data.joined import source_names
 from tumorline.errors import Diverged, Interrupted
 from tumorline.file_names import BEST_WEIGHTS_NAME, HISTORY_NAME, STATE_NAME
@@ -103,7 +103,7 @@ class Loop:
         config, position = self.task.config, self.state.position
         step = position.epoch * self.batches.steps + position.step
         torch.manual_seed(hash((config.seed, step, self.machine.rank)) & 0x7FFFFFFF)
-        numbers = self.batches.indices(position.epoch, position.step)
+        numbers = self.batches.numbers(position.epoch, position.step)
         image, target = self.feed.batch(numbers, position.epoch)
         parameters = draw(config.augment, config.seed, position.epoch, numbers, self.feed.extent)
         image, target = apply(image, target, parameters, input_of(self.task.dataset).depth)

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tumorline.appearance import sample_generator
-from tumorline.appearance.greys import standardise
-from tumorline.appearance.heads import dilate, find_box, find_head
+from tumorline.augmentation.draws import sample_generator, stack_samples
+from tumorline.augmentation.greys import standardise
+from tumorline.augmentation.heads import dilate, find_box, find_head
 from tumorline.config import AugmentConfig
 
 DRAWS = 0xCA_2B_E5
@@ -69,24 +69,23 @@ def draw_transplants(
 ) -> Transplants:
     """Draw for the samples `numbers` of an epoch, with so many donors."""
     samples = [_draw_one(settings, sample_generator(seed ^ DRAWS, epoch, number), donors) for number in numbers]
-    return Transplants(*(np.stack(column) for column in zip(*samples, strict=True)))
+    return stack_samples(Transplants, samples)
 
 
-def _draw_one(settings: AugmentConfig, random: np.random.Generator, donors: int) -> tuple[npt.NDArray[np.generic], ...]:
+def _draw_one(settings: AugmentConfig, random: np.random.Generator, donors: int) -> Transplants:
     """As many draws whatever the settings."""
     pasted, removed, beside = random.random(3)
     donor = int(random.random() * donors)
     down, right, size = random.uniform(-1, 1, 3)
     turn, mirror = random.integers(4) * math.pi / 2 + random.uniform(-0.35, 0.35), 1 - 2 * random.integers(2)
     take_out = removed < settings.inpaint
-    values = (
-        pasted < settings.paste,
-        np.int64(donor),
-        np.array([down, right, size, turn, mirror], np.float32),
-        take_out,
-        not take_out and beside < settings.inpaint,
+    return Transplants(
+        paste=np.asarray(pasted < settings.paste),
+        donor=np.asarray(donor, np.int64),
+        place=np.array([down, right, size, turn, mirror], np.float32),
+        take_out=np.asarray(take_out),
+        fill_beside=np.asarray(not take_out and beside < settings.inpaint),
     )
-    return tuple(np.asarray(value) for value in values)
 
 
 def take_out_tumours(image: Tensor, target: Tensor, drawn: Transplants) -> tuple[Tensor, Tensor]:

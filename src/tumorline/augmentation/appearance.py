@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tumorline.appearance.greys import KNOTS, add_background_noise, coarsen, compress, follow_curve, standardise
-from tumorline.appearance.heads import depth_of_share, find_box, find_head, rough_depth
+from tumorline.augmentation.draws import sample_generator, stack_samples
+from tumorline.augmentation.greys import KNOTS, add_background_noise, coarsen, compress, follow_curve, standardise
+from tumorline.augmentation.heads import depth_of_share, find_box, find_head, rough_depth
 from tumorline.config import AugmentConfig
 
 DRAWS = 0x50_0C_E5
@@ -79,15 +80,10 @@ def is_asked_for(settings: AugmentConfig) -> bool:
 def draw_appearance(settings: AugmentConfig, seed: int, epoch: int, numbers: Sequence[int]) -> Appearance:
     """Draw for the samples `numbers` of an epoch."""
     samples = [_draw_one(settings, sample_generator(seed ^ DRAWS, epoch, number)) for number in numbers]
-    return Appearance(*(np.stack(column) for column in zip(*samples, strict=True)))
+    return stack_samples(Appearance, samples)
 
 
-def sample_generator(seed: int, epoch: int, number: int) -> np.random.Generator:
-    key = np.array([seed & 0xFFFFFFFFFFFFFFFF, (epoch << 32) | number], np.uint64)
-    return np.random.Generator(np.random.Philox(key=key))
-
-
-def _draw_one(settings: AugmentConfig, random: np.random.Generator) -> tuple[npt.NDArray[np.generic], ...]:
+def _draw_one(settings: AugmentConfig, random: np.random.Generator) -> Appearance:
     """As many draws whatever the settings."""
     chosen = random.random(3) < (settings.skull_strip, settings.crop, settings.appearance)
     stripped, view, bars = random.random(2), random.random(3), random.random(4)
@@ -97,19 +93,18 @@ def _draw_one(settings: AugmentConfig, random: np.random.Generator) -> tuple[npt
     has_bars, (dark, noisy, coarse, compressed) = random.random() < 0.5, random.random(4) < 0.5
     view = np.array([view[0], 2 * view[1] - 1, 2 * view[2] - 1])
     grey = np.where([True, dark, noisy, coarse], grey, -1)
-    values = (
-        chosen[0],
-        stripped.astype(np.float32),
-        chosen[1],
-        view.astype(np.float32),
-        (bars if has_bars else np.full(4, -1)).astype(np.float32),
-        chosen[2],
-        curve.astype(np.float32),
-        grey.astype(np.float32),
-        np.float32(_between(QUALITY, quality) if compressed else 0),
-        np.int64(noise_seed),
+    return Appearance(
+        strip=np.asarray(chosen[0]),
+        stripped=stripped.astype(np.float32),
+        crop=np.asarray(chosen[1]),
+        view=view.astype(np.float32),
+        bars=(bars if has_bars else np.full(4, -1)).astype(np.float32),
+        change=np.asarray(chosen[2]),
+        curve=curve.astype(np.float32),
+        grey=grey.astype(np.float32),
+        quality=np.asarray(_between(QUALITY, quality) if compressed else 0, np.float32),
+        noise_seed=np.asarray(noise_seed, np.int64),
     )
-    return tuple(np.asarray(value) for value in values)
 
 
 def _between(limits: tuple[float, float], share: float) -> float:

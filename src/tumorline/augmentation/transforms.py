@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from tumorline.augmentation.draws import sample_generator, stack_samples
 from tumorline.config import ABSENT, MOST_CHANNELS, AugmentConfig
 
 ELASTIC_POINTS = 6
@@ -51,14 +52,13 @@ class Parameters:
     """The same for all samples."""
 
 
-def draw(settings: AugmentConfig, seed: int, epoch: int, indices: Sequence[int], extent: Sequence[float]) -> Parameters:
-    """Draw for the samples `indices` of an epoch.
+def draw(settings: AugmentConfig, seed: int, epoch: int, numbers: Sequence[int], extent: Sequence[float]) -> Parameters:
+    """Draw for the samples `numbers` of an epoch.
 
     `extent` are the sides of the images in one unit, `(H, W)` or `(D, H, W)`; quarter turns only where H is W.
     """
-    generators = (np.random.Generator(np.random.Philox(key=_key(seed, epoch, index))) for index in indices)
-    samples = [_draw_one(settings, random, tuple(extent)) for random in generators]
-    return Parameters(*(np.stack(column) for column in zip(*samples, strict=True)))
+    samples = [_draw_one(settings, sample_generator(seed, epoch, number), tuple(extent)) for number in numbers]
+    return stack_samples(Parameters, samples)
 
 
 def apply(image: Tensor, target: Tensor, parameters: Parameters, slices: int = 1) -> tuple[Tensor, Tensor]:
@@ -77,49 +77,70 @@ def apply(image: Tensor, target: Tensor, parameters: Parameters, slices: int = 1
 # ---------------------------------------------------------------- drawing
 
 
-def _key(seed: int, epoch: int, index: int) -> npt.NDArray[np.uint64]:
-    return np.array([seed & 0xFFFFFFFFFFFFFFFF, (epoch << 32) | index], np.uint64)
+@dataclass(frozen=True)
+class _Motion:
+    """What is drawn for the geometry of one sample, from -1 to 1 unless said."""
+
+    chosen: bool
+    """Whether the sample is rotated, scaled and shifted; quarter turns and flips are of all."""
+    turned: float
+    scaled: float
+    shifts: Doubles
+    """Along x, y and, of a volume, z."""
+    tilts: Doubles
+    """Of a volume."""
+    quarter_turns: int
+    flips: npt.NDArray[np.int64]
+    """Horizontal and vertical, 0 or 1."""
 
 
-def _draw_one(
-    settings: AugmentConfig, random: np.random.Generator, extent: tuple[float, ...]
-) -> tuple[npt.NDArray[np.generic], ...]:
+def _draw_one(settings: AugmentConfig, random: np.random.Generator, extent: tuple[float, ...]) -> Parameters:
     """As many draws whatever the settings, so that switching one transform off leaves the others as they were."""
-    turned, scaled, shifted_x, shifted_y, gamma, contrast, noise, blur, resolution = random.uniform(-1, 1, 9)
-    geometry = random.random() < settings.geometry_probability
-    chosen = random.random(5) < settings.intensity_probability
+    turned, scaled, shifted_x, shifted_y, *intensities = random.uniform(-1, 1, 9)
+    moved = random.random() < settings.geometry_probability
+    changed = random.random(5) < settings.intensity_probability
     quarter_turns, flips = int(random.integers(4)), random.integers(2, size=2)
     bend = random.uniform(-1, 1, (2, ELASTIC_POINTS, ELASTIC_POINTS))
     noise_seed = random.integers(1 << 62)
     is_turned = random.random() < settings.quarter_turns
-    shifts, tilts = [shifted_x, shifted_y], np.zeros(0)
-    if volume := len(extent) == 3:
-        shifts, tilts = [*shifts, random.uniform(-1, 1)], random.uniform(-1, 1, 2)
+    shifts, tilts = np.array([shifted_x, shifted_y]), np.zeros(0)
+    if len(extent) == 3:
+        shifts, tilts = np.append(shifts, random.uniform(-1, 1)), random.uniform(-1, 1, 2)
         bend = random.uniform(-1, 1, (3, *[ELASTIC_POINTS] * 3))
     fate = random.random(MOST_CHANNELS)
 
-    turns = quarter_turns if is_turned and extent[-2] == extent[-1] else 0
-    angle = math.radians(settings.rotation_degrees * turned * geometry) + turns * math.pi / 2
-    zoom = math.exp(-math.log1p(settings.scale) * scaled * geometry)
-    shift = 2 * settings.shift * geometry * np.array(shifts)
-    mirror = 1 - 2 * flips * np.isin(("horizontal", "vertical"), _axes(settings.flips))
-    smallest = settings.low_resolution or 1.0
-    rotation = _rotation(angle, extent[-2] / extent[-1])
-    if volume:
-        rotation = _tilted(rotation, np.radians(settings.rotation_degrees * tilts * geometry), extent)
-        mirror = np.append(mirror, 1)
-    values = (
-        np.concatenate([rotation * (zoom * mirror), shift[:, None]], axis=1),
-        2 * settings.elastic * geometry * bend,
-        math.exp(math.log1p(settings.gamma) * gamma * chosen[0]),
-        1 + settings.contrast * contrast * chosen[1],
-        settings.noise * abs(noise) * chosen[2],
-        settings.blur * abs(blur) * chosen[3],
-        1 - (1 - smallest) * abs(resolution) * chosen[4],
+    motion = _Motion(moved, turned, scaled, shifts, tilts, quarter_turns * is_turned, flips)
+    gamma, contrast, noise, blur, resolution = np.array(intensities) * changed
+    return Parameters(
+        matrix=_float(_matrix(settings, motion, extent)),
+        displacement=_float(2 * settings.elastic * moved * bend),
+        gamma=_float(math.exp(math.log1p(settings.gamma) * gamma)),
+        contrast=_float(1 + settings.contrast * contrast),
+        noise=_float(settings.noise * abs(noise)),
+        blur=_float(settings.blur * abs(blur)),
+        resolution=_float(1 - (1 - (settings.low_resolution or 1.0)) * abs(resolution)),
+        noise_seed=np.asarray(noise_seed),
+        fate=_float(fate),
+        channel_dropout=_float(settings.channel_dropout),
     )
-    of_channels = (fate, settings.channel_dropout)
-    floats, last = ([np.asarray(value, np.float32) for value in some] for some in (values, of_channels))
-    return (*floats, np.asarray(noise_seed), *last)
+
+
+def _float(value: npt.ArrayLike) -> Floats:
+    return np.asarray(value, np.float32)
+
+
+def _matrix(settings: AugmentConfig, motion: _Motion, extent: tuple[float, ...]) -> Doubles:
+    """`(n, n + 1)` from output to input coordinates; quarter turns only where height is width."""
+    turns = motion.quarter_turns if extent[-2] == extent[-1] else 0
+    angle = math.radians(settings.rotation_degrees * motion.turned * motion.chosen) + turns * math.pi / 2
+    zoom = math.exp(-math.log1p(settings.scale) * motion.scaled * motion.chosen)
+    shift = 2 * settings.shift * motion.chosen * motion.shifts
+    mirror = 1 - 2 * motion.flips * np.isin(("horizontal", "vertical"), _axes(settings.flips))
+    rotation = _rotation(angle, extent[-2] / extent[-1])
+    if len(extent) == 3:
+        rotation = _tilted(rotation, np.radians(settings.rotation_degrees * motion.tilts * motion.chosen), extent)
+        mirror = np.append(mirror, 1)
+    return np.concatenate([rotation * (zoom * mirror), shift[:, None]], axis=1)
 
 
 def _axes(flips: bool | str) -> list[str]:
