@@ -22,7 +22,8 @@ LEFT_OUT = {"disagreements", "dice_of_cases"}
 """Case by case; the pages have them."""
 
 
-def main(folder: Path, target: Path) -> None:
+def write_comparison(folder: Path, target: Path) -> None:
+    """The table into the page `target`, the figures beside it."""
     (path,) = [path for name in ("compare.json", "matrix.json") if (path := folder / name).is_file()]
     result = _without_cases(json.loads(path.read_text()))
     (RESULTS / f"{target.stem}.json").write_text(json.dumps(result, indent=1) + "\n")
@@ -115,4 +116,4 @@ def _without_cases(value: Any) -> Any:
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:3]))
+    write_comparison(*map(Path, sys.argv[1:3]))

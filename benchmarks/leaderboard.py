@@ -10,7 +10,8 @@ import shutil
 import sys
 from pathlib import Path
 
-from table import BEGIN, END
+from kept import leave_paths_out
+from marked import write_marked
 
 RESULTS = Path(__file__).parent / "results"
 KEPT = ("leaderboard.json", "pareto.svg")
@@ -25,11 +26,8 @@ def main(folder: Path, page: Path) -> None:
             shutil.copyfile(folder / name, target / name)
     for config in sorted((folder / "cells").rglob("config.toml")):
         keep_cell(config.parent, target / config.parent.relative_to(folder / "cells"))
-    text = page.read_text() if page.exists() else f"# {page.stem.replace('_', ' ').capitalize()}\n\n{BEGIN}\n{END}\n"
-    before, _, rest = text.partition(BEGIN)
-    after = rest.partition(END)[2]
     board = (folder / "leaderboard.md").read_text().strip()
-    page.write_text(f"{before}{BEGIN}\n{board}\n{END}{after}")
+    write_marked(page, board, title=page.stem.replace("_", " ").capitalize())
 
 
 def keep_cell(cell: Path, target: Path) -> None:
@@ -38,8 +36,7 @@ def keep_cell(cell: Path, target: Path) -> None:
     for name in KEPT_OF_CELLS:
         if (cell / name).is_file():
             shutil.copyfile(cell / name, target / name)
-    lines = (target / "config.toml").read_text().splitlines(keepends=True)
-    (target / "config.toml").write_text("".join(line for line in lines if not line.startswith(("source", "cache"))))
+    leave_paths_out(target / "config.toml")
 
 
 if __name__ == "__main__":

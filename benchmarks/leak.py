@@ -11,20 +11,14 @@ Hours: about 1.6 on two cores (AMD EPYC, AVX512-BF16): ten trainings of 17 000 i
 """
 
 import argparse
-import subprocess
-import sys
 from pathlib import Path
 
-from comparison import main as write_table
+from comparison import write_comparison
+from own_commands import tumorline
 
 HERE = Path(__file__).parent
 ARMS = {"leaking": [], "honest": ["split.leak=0"]}
 SETTINGS = ("split.folds=5", "train.precision=bfloat16")
-
-
-def tumorline(*arguments: str) -> None:
-    print("tumorline", *arguments, flush=True)
-    subprocess.run([sys.executable, "-m", "tumorline", *arguments], check=True)
 
 
 def carry_out(given: argparse.Namespace) -> None:
@@ -48,7 +42,7 @@ def main() -> None:
         if not given.data:
             parser.error("--data is needed")
         carry_out(given)
-    write_table(given.output / "compared", given.page)
+    write_comparison(given.output / "compared", given.page)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import fmean, median
 
+from marked import markdown_table
 from tumorline.evaluation.precision import with_precisions
 from tumorline.evaluation.robustness import ChangeRecord, summarise_robustness
 from tumorline.export import stamp_onnx
@@ -27,7 +28,7 @@ from tumorline.model_file import BUILTIN, LISTED, find_model, read_content, read
 from tumorline.model_info import ModelInfo, PrecisionChange
 from tumorline.report.card import render_card
 from tumorline.results import Summary, read_summary
-from volumes import Row, finished, number, read_table, shown, table, tested
+from volumes import Row, finished, number, read_table, shown, tested
 
 LARGEST_MB = 15
 LEAST_MEDIAN = 0.75
@@ -244,7 +245,7 @@ def values_table(rows: Sequence[Row], regions: Sequence[str]) -> str:
     }
     lines.append(["**median**", *(shown(median(values)) if values else "-" for values in dice.values())])
     lines.append(["range", *(f"{min(values):.3f} to {max(values):.3f}" if values else "-" for values in dice.values())])
-    return table(["case", *(region.replace("_", " ") for region in regions)], lines)
+    return markdown_table(["case", *(region.replace("_", " ") for region in regions)], lines)
 
 
 if __name__ == "__main__":

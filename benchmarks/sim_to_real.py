@@ -17,24 +17,19 @@ and keeps the rows in benchmarks/results/.
 
 import argparse
 import shutil
-import subprocess
-import sys
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean, median
 
-from volumes import BEGIN, END, KEPT, Row, dice_all, finished, keep, number, read_table, shown, table, tested
+from marked import markdown_table, write_marked
+from own_commands import tumorline
+from volumes import KEPT, Row, dice_all, finished, keep, number, read_table, shown, tested
 
 HERE = Path(__file__).parent
 ARMS = ("simulated only", "pre-trained", "from scratch")
 TRAINED, OF_FOLD = 0.8, 7
 """Share of the cohort that trains, and real cases that train in a fold: what the steps are shared by."""
-
-
-def tumorline(*arguments: str) -> None:
-    print("tumorline", *arguments, flush=True)
-    subprocess.run([sys.executable, "-m", "tumorline", *arguments], check=True)
 
 
 def set_all(**values: object) -> list[str]:
@@ -107,7 +102,7 @@ def region_table(arms: dict[str, list[Row]], region: str) -> str:
     everything = [[dice_all(row) for row in rows.values()] for rows in by_case.values()]
     lines.append(["mean, both empty = 1", "", *(shown(fmean(values)) for values in everything)])
     lines.append(["cases", "", *(str(len(rows)) for rows in by_case.values())])
-    return table(["case", "true ml", *by_case], lines)
+    return markdown_table(["case", "true ml", *by_case], lines)
 
 
 def true_ml(by_case: dict[str, dict[str, Row]], case: str) -> str:
@@ -120,12 +115,6 @@ def cell(row: Row | None) -> str:
         return "-"
     dice = number(row["dice"])
     return shown(dice) if dice is not None else f"none; {shown(number(row['predicted_ml']), 2)} ml drawn"
-
-
-def write_page(page: Path, arms: dict[str, list[Row]]) -> None:
-    text = page.read_text() if page.exists() else f"# Simulated volumes before real ones\n\n{BEGIN}\n{END}\n"
-    before, _, rest = text.partition(BEGIN)
-    page.write_text(f"{before}{BEGIN}\n\n{as_tables(arms)}\n\n{END}{rest.partition(END)[2]}")
 
 
 def keep_rows(given: argparse.Namespace) -> None:
@@ -154,7 +143,8 @@ def main() -> None:
     if not given.table:
         carry_out(given)
     keep_rows(given)
-    write_page(given.page, rows_of_arms(given))
+    tables = as_tables(rows_of_arms(given))
+    write_marked(given.page, f"\n{tables}\n", title="Simulated volumes before real ones")
 
 
 if __name__ == "__main__":

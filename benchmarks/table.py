@@ -10,16 +10,15 @@ the markers of the Markdown file (or at its end), so that no figure is typed by 
 
 import csv
 import json
-import re
 import shutil
 import sys
 import tomllib
 from pathlib import Path
 from typing import Any
 
-BEGIN, END = "<!-- table begins -->", "<!-- table ends -->"
-SOURCE_PATH = re.compile(r'^(path = ").*/', re.MULTILINE)
-"""Of one of several sources, up to the name of its folder."""
+from kept import leave_paths_out
+from marked import markdown_table, write_marked
+
 KEPT = ("config.toml", "history.csv", "summary.json", "environment.json")
 COLUMNS = (
     "recipe",
@@ -54,9 +53,7 @@ def keep(run: Path, results: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for name in KEPT:
         shutil.copyfile(run / name, folder / name)
-    lines = (folder / "config.toml").read_text().splitlines(keepends=True)
-    kept = "".join(line for line in lines if not line.startswith(("source", "cache")))
-    (folder / "config.toml").write_text(SOURCE_PATH.sub(r"\1", kept))
+    leave_paths_out(folder / "config.toml")
     return folder
 
 
@@ -117,11 +114,7 @@ def background_row(folder: Path) -> list[str]:
 
 def write_table(target: Path, rows: list[list[str]], name: str = "table") -> None:
     """Replace what stands between the markers of this name; the first row is the head."""
-    begin, end = (marker.replace("table", name) for marker in (BEGIN, END))
-    table = "\n".join("| " + " | ".join(cells) + " |" for cells in [rows[0], ["---"] * len(rows[0]), *rows[1:]])
-    text = target.read_text() if target.exists() else f"{begin}\n{end}\n"
-    before, _, rest = text.partition(begin)
-    target.write_text(f"{before}{begin}\n{table}\n{end}{rest.partition(end)[2]}")
+    write_marked(target, markdown_table(rows[0], rows[1:]), name)
 
 
 def main(target: Path, runs: list[Path], validation: bool) -> None:

@@ -13,13 +13,15 @@ import csv
 import json
 import shutil
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean, median
 
+from kept import leave_paths_out
+from marked import markdown_table, write_marked
+
 VERY_LITTLE_ML = 2.0
 """Cases with less of a region stand apart: their Dice says little."""
-BEGIN, END = "<!-- table begins -->", "<!-- table ends -->"
 KEPT = ("config.toml", "evaluation.csv", "baselines.csv")
 Row = dict[str, str]
 
@@ -53,17 +55,12 @@ def dice_all(row: Row) -> float:
     return dice if dice is not None else float(int(row["predicted_px"]) == 0)
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
 def case_table(rows: Sequence[Row], models: Sequence[str] = ()) -> str:
     """A line for each row; `models` names whose it is, where the rows are of several."""
     head = ("case", "true ml", "drawn ml", "Dice", "both empty = 1", "NSD 2 mm", "HD95 mm", "lesion-wise", "BraTS 2023")
     if not models:
-        return table(head, map(case_line, rows))
-    return table(("model", *head), ([model, *case_line(row)] for model, row in zip(models, rows, strict=True)))
+        return markdown_table(head, map(case_line, rows))
+    return markdown_table(("model", *head), ([model, *case_line(row)] for model, row in zip(models, rows, strict=True)))
 
 
 def case_line(row: Row) -> list[str]:
@@ -128,10 +125,7 @@ def keep(run: Path, results: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for name in KEPT:
             shutil.copyfile(fold / name, folder / name)
-        lines = (folder / "config.toml").read_text().splitlines(keepends=True)
-        (folder / "config.toml").write_text(
-            "".join(line for line in lines if not line.startswith(("source", "cache", "start_from")))
-        )
+        leave_paths_out(folder / "config.toml", "start_from")
 
 
 def minutes(run: Path) -> str:
@@ -152,7 +146,7 @@ def section(runs: Sequence[Path]) -> list[str]:
         summary = [summary_line(run.name, found) for run, found in members.items()]
         summary += [line for run, found in members.items() for line in without_very_little(run.name, found)]
         trivial = [background_line(members[runs[0]]), *baseline_lines(runs[0], region)]
-        lines += [f"\n### {region.replace('_', ' ')}\n", table(head, [*summary, *trivial])]
+        lines += [f"\n### {region.replace('_', ' ')}\n", markdown_table(head, [*summary, *trivial])]
         for run, found in members.items():
             lines += [f"\n{run.name}:\n", case_table(found)]
     return lines
@@ -177,11 +171,8 @@ def main() -> None:
     given = parser.parse_args()
     for run in given.runs:
         keep(run, given.report.parent / "results")
-    text = given.report.read_text() if given.report.exists() else f"{BEGIN}\n{END}\n"
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
     made = "\n".join([*section(given.runs), *unseen_section(given.unseen)])
-    given.report.write_text(f"{before}{BEGIN}\n\n{made}\n\n{END}{after}")
+    write_marked(given.report, f"\n{made}\n")
 
 
 if __name__ == "__main__":
