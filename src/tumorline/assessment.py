@@ -7,9 +7,9 @@ from typing import Any
 
 from tumorline.audit import check as checks
 from tumorline.config import PATHS, DataConfig, load_config
-from tumorline.data.dataset import Dataset, SampleReader, load_dataset, read_sample
+from tumorline.data.dataset import Dataset, load_dataset, read_sample
 from tumorline.data.joined import load_sources
-from tumorline.data.sample import Sample
+from tumorline.data.sample import Sample, SampleReader
 from tumorline.data.source import channel_names, open_source
 from tumorline.errors import UserError
 from tumorline.evaluation import robustness as stresses

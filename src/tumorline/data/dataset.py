@@ -1,43 +1,34 @@
 """A data set is a source whose files were all decoded once: facts by case, findings, patients."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import accumulate, combinations
+from itertools import accumulate
 from pathlib import Path
-from typing import Any
 
 from tumorline.arrays import MaskArray
 from tumorline.config import DataConfig
-from tumorline.data import cheng, near_duplicates
+from tumorline.data import cheng
 from tumorline.data.case import Case, read_image
 from tumorline.data.case_truth import read_other_labels, read_truth
-from tumorline.data.facts import (
-    VERSION,
-    Facts,
-    Look,
-    Progress,
-    distinct_images,
-    memory_of,
-    remembered_scan,
-    search_near_pairs,
-)
+from tumorline.data.facts import Facts, Look, Progress, remembered_scan
 from tumorline.data.known_patients import hash_patient, keys_to_keep, keys_to_look_up
 from tumorline.data.label_convention import require_one_convention
-from tumorline.data.memory import remember
-from tumorline.data.near_slices import near_slices
+from tumorline.data.near_duplicates import NearPair
+from tumorline.data.near_pairs import own_pairs, pairs_of_members
 from tumorline.data.patients import collection_patient, collection_patient_of_file
 from tumorline.data.sample import Sample
 from tumorline.data.source import Source, open_source
 from tumorline.geometry.grid import Grid
 from tumorline.geometry.slices import Pixel, pixel_of, plane_of
-from tumorline.geometry.symmetry import inverse_name
 from tumorline.regions import REGION
 
 
 @dataclass(frozen=True)
 class Dataset:
+    """Cases and what their decoding showed, of one source or of several (`members`); `read` gives a case its arrays."""
+
     source: Source
     facts: tuple[Facts, ...]
     settings: DataConfig
@@ -80,33 +71,9 @@ class Dataset:
         return self.members[number], self.members[number].cases[self.index[case.id] - self.begins[number]]
 
     @cached_property
-    def near_pairs(self) -> tuple[near_duplicates.NearPair, ...]:
+    def near_pairs(self) -> tuple[NearPair, ...]:
         """Near duplicates among the cases, by position; of cases that are equal pixel for pixel the first stands."""
-        return self._pairs_of_members() if self.members else self._own_pairs()
-
-    def _pairs_of_members(self) -> tuple[near_duplicates.NearPair, ...]:
-        """Those within each source, then those between any two."""
-        placed = list(zip(self.begins, self.members, strict=False))
-        within = [pair._replace(a=pair.a + begin, b=pair.b + begin) for begin, one in placed for pair in one.near_pairs]
-        between = [
-            pair._replace(a=pair.a + begin, b=pair.b + other_begin)
-            for (begin, one), (other_begin, other) in combinations(placed, 2)
-            for pair in near_pairs_between(one, other)
-        ]
-        return (*within, *between)
-
-    def _own_pairs(self) -> tuple[near_duplicates.NearPair, ...]:
-        positions = distinct_images(self.facts)
-
-        def search() -> list[near_duplicates.NearPair]:
-            return search_near_pairs([self.facts[position] for position in positions])
-
-        def understand(found: list[Any]) -> tuple[near_duplicates.NearPair, ...]:
-            pairs = [near_duplicates.NearPair(*values) for values in found]
-            return tuple(pair._replace(a=positions[pair.a], b=positions[pair.b]) for pair in pairs)
-
-        key = [VERSION, [self.facts[position].image_hash for position in positions]]
-        return remember(memory_of(self.settings), "pairs", key, search, understand)
+        return pairs_of_members(self.members, self.begins) if self.members else own_pairs(self.facts, self.settings)
 
     @property
     def channels(self) -> int:
@@ -172,42 +139,6 @@ class Dataset:
             return set()
         borne = collection_patient(case.id) or collection_patient_of_file(case.images[0])
         return {name for name in (case.patient, borne) if name}
-
-
-def near_pairs_between(first: Dataset, second: Dataset) -> tuple[near_duplicates.NearPair, ...]:
-    """Near duplicates of the cases of one set among those of another, by position."""
-    places = [distinct_images(dataset.facts) for dataset in (first, second)]
-    facts = [[one.facts[place] for place in own] for one, own in zip((first, second), places, strict=True)]
-
-    def understand(found: list[Any]) -> tuple[near_duplicates.NearPair, ...]:
-        pairs = [near_duplicates.NearPair(*values) for values in found]
-        return tuple(pair._replace(a=places[0][pair.a], b=places[1][pair.b]) for pair in pairs)
-
-    def search() -> list[near_duplicates.NearPair]:
-        forth = _slices_among(first, places[0], facts[1])
-        back = _slices_among(second, places[1], facts[0])
-        turned = [pair._replace(a=pair.b, b=pair.a, transform=inverse_name(pair.transform)) for pair in back]
-        return [*search_near_pairs(*facts), *forth, *turned]
-
-    key = [VERSION, "between", *([fact.image_hash for fact in own] for own in facts)]
-    return remember(memory_of(first.settings), "pairs", key, search, understand)
-
-
-def _slices_among(dataset: Dataset, places: Sequence[int], others: Sequence[Facts]) -> list[near_duplicates.NearPair]:
-    """Pictures of another set that are slices of this one's volumes, by place in the two lists.
-
-    The volumes are decoded once more for it.
-    """
-    pictures = [number for number, fact in enumerate(others) if not fact.block]
-    scans = [number for number, place in enumerate(places) if dataset.facts[place].block]
-    if not scans or not pictures:
-        return []
-    thumbnails = near_duplicates.unpack([others[number].thumbnail for number in pictures])
-    return [
-        pair._replace(a=number, b=pictures[pair.b])
-        for number in scans
-        for pair, _ in near_slices(read_image(dataset.cases[places[number]]), thumbnails)
-    ]
 
 
 def _keys_by_mask(facts: Facts) -> set[str]:
@@ -290,14 +221,3 @@ def _with_known_patient(case: Case, entry: cheng.Entry | None) -> Case:
     if entry is None or case.patient is not None:
         return case
     return replace(case, patient=f"{cheng.NAME}-{entry.patient}", class_name=case.class_name or entry.class_name)
-
-
-@dataclass(frozen=True)
-class SampleReader:
-    """Reads a case by its id; `cases` say what else is known of it."""
-
-    cases: Mapping[str, Case]
-    read: Callable[[str], Sample]
-
-    def __call__(self, name: str) -> Sample:
-        return self.read(name)

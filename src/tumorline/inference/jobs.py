@@ -10,14 +10,8 @@ from tumorline.data.layouts.contents import Contents
 from tumorline.data.layouts.gather import Scan, gather_scans, name_channels, nnunet_scans, sequence_of_volume
 from tumorline.data.layouts.nnunet import is_in_nnunet_folder
 from tumorline.data.layouts.selection import Selection, select_images
-from tumorline.data.layouts.series import (
-    SeriesFound,
-    SeriesScan,
-    describe_series,
-    gather_series,
-    holds_series,
-    series_at,
-)
+from tumorline.data.layouts.series import SeriesFound, SeriesScan, gather_series, holds_series, series_at
+from tumorline.data.layouts.series_words import describe_series
 from tumorline.data.layouts.table import TABLE_SUFFIXES
 from tumorline.errors import UserError
 from tumorline.formats.decode import PICTURE_SUFFIXES, is_dicom, without_suffix

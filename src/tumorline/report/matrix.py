@@ -5,7 +5,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from tumorline.data.dataset import SampleReader
+from tumorline.data.sample import SampleReader
 from tumorline.escaping import one_line
 from tumorline.evaluation.tables import read_rows
 from tumorline.file_names import EVALUATION_NAME, MATRIX_PAGE_NAME, PREDICTIONS_NAME

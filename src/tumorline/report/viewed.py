@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from tumorline.arrays import MaskArray
-from tumorline.data.dataset import SampleReader
+from tumorline.data.sample import SampleReader
 from tumorline.errors import UserError
 from tumorline.evaluation.predictions import read_prediction
 from tumorline.regions import label_sets

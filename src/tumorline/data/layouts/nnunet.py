@@ -2,51 +2,28 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tumorline.config import DataConfig
 from tumorline.data.case import Case
 from tumorline.data.finding import Finding
 from tumorline.data.layouts.contents import Contents, Listing
 from tumorline.data.layouts.documents import read_json_document
-from tumorline.data.layouts.volumes import (
-    REGION_WORDS,
-    SEQUENCE_WORDS,
-    SEQUENCES,
-    list_scan,
-    plain_word,
-    wanted_regions,
-    wanted_sequences,
-)
+from tumorline.data.layouts.nnunet_legend import EXAMPLE, TASK01, TASK01_CHANNELS, Legend, read_channels, read_legend
+from tumorline.data.layouts.volumes import SEQUENCES, list_scan, wanted_regions, wanted_sequences
 from tumorline.data.patients import patients_of_scans
 from tumorline.errors import UserError
 from tumorline.formats.nifti import without_volume_suffix
-from tumorline.regions import Labels, LabelScheme, scheme_of_parts
+from tumorline.regions import Labels
 from tumorline.wording import numbered
 
 PARTS = {"Tr": "train", "Ts": "test"}
 FOLDER = re.compile(r"(images|labels)(tr|ts)", re.IGNORECASE)
 CHANNEL_FILE = re.compile(r"(?P<scan>.+)_(?P<channel>\d{4})")
-TASK01 = re.compile(r"BRATS_\d{3}")
-"""Scans of the Decathlon's first task, whose channels and labels are known without its dataset.json."""
-TASK01_CHANNELS = {0: "flair", 1: "pre_contrast", 2: "post_contrast", 3: "t2"}
-TASK01_SCHEME = scheme_of_parts(oedema=(1,), core=(2,), enhancing=(3,))
-PART_WORDS = {
-    **dict.fromkeys(("oedema", "peritumouraloedema", "ed", "snfh", "wholetumour"), "oedema"),
-    **dict.fromkeys(("nonenhancing", "nonenhancingtumour", "nonenhancingtumourcore", "nonenhancingcore"), "core"),
-    **dict.fromkeys(("necrosis", "necrotic", "necroticcore", "necrotictumourcore", "ncr", "net", "ncrnet"), "core"),
-    **dict.fromkeys(("netc", "tumourcore", "core"), "core"),
-    **dict.fromkeys(("enhancingtumour", "enhancing", "et", "enhancingcore"), "enhancing"),
-    **dict.fromkeys(("background", "resectioncavity", "rc"), "others"),
-}
-EXAMPLE = (
-    'write them into it, such as {"channel_names": {"0": "FLAIR", "1": "T1w", "2": "T1gd", "3": "T2w"}, '
-    '"labels": {"background": 0, "edema": 1, "non-enhancing tumor": 2, "enhancing tumor": 3}}'
-)
 
 
 @dataclass
@@ -67,16 +44,6 @@ class Scan:
     @property
     def files(self) -> tuple[Path, ...]:
         return tuple(path for path in (self.whole, *self.channels.values(), self.truth) if path)
-
-
-@dataclass(frozen=True)
-class Legend:
-    """What the dataset.json of a set, or its names, say: the sequence of each channel and what the labels mean."""
-
-    file: Path
-    channels: Mapping[int, str]
-    scheme: LabelScheme
-    notes: tuple[Finding, ...] = ()
 
 
 class Choice(NamedTuple):
@@ -112,7 +79,7 @@ def files_of_channels(name: str, scan: Scan, channels: Sequence[str]) -> tuple[t
     file = scan.folder / "dataset.json"
     content = read_json_document(file) if file.exists() else {}
     stated = content.get("channel_names") or content.get("modality")
-    known = _read_channels(file, stated) if stated else TASK01_CHANNELS if TASK01.fullmatch(Path(name).name) else {}
+    known = read_channels(file, stated) if stated else TASK01_CHANNELS if TASK01.fullmatch(Path(name).name) else {}
     by_name = {sequence: number for number, sequence in reversed(list(known.items()))}
     if lacking := [channel for channel in channels if channel not in by_name]:
         there = f"it has {', '.join(known.values())}" if known else EXAMPLE
@@ -131,7 +98,7 @@ def read_nnunet(contents: Contents, settings: DataConfig) -> Listing:
     scans = _by_id([scan for scan in found if scan.ending == "Tr" or scan.truth])
     folders = {scan.folder for scan in scans.values()}
     names = {folder: [name for name, scan in scans.items() if scan.folder == folder] for folder in sorted(folders)}
-    legends = {folder: _legend(folder, names[folder], settings) for folder in names}
+    legends = {folder: read_legend(folder, names[folder], settings) for folder in names}
     choices = {folder: _choose(legends[folder], settings) for folder in names}
     patients = patients_of_scans(scans)
 
@@ -193,77 +160,6 @@ def _names(root: Path, folder: Path, ending: str, name: str) -> tuple[str, ...]:
 def _by_id(scans: Sequence[Scan]) -> dict[str, Scan]:
     count = Counter(name for scan in scans for name in set(scan.names))
     return {next((name for name in scan.names if count[name] == 1), scan.names[-1]): scan for scan in scans}
-
-
-def _legend(folder: Path, names: Sequence[str], settings: DataConfig) -> Legend:
-    """What channels and labels of one set are, with a note where its names tell."""
-    file = folder / "dataset.json"
-    content = read_json_document(file) if file.exists() else {}
-    channels = content.get("channel_names") or content.get("modality")
-    labels = content.get("labels")
-    if channels and labels:
-        return Legend(file, _read_channels(file, channels), _read_labels(file, labels, settings))
-    if channels or labels or not all(TASK01.fullmatch(name.rpartition("/")[2]) for name in names):
-        lacking = " and ".join(key for key, value in (("channels", channels), ("labels", labels)) if not value)
-        raise UserError(f"{file}: {'names no' if file.exists() else 'is not there to name the'} {lacking}; {EXAMPLE}")
-    said = "FLAIR, T1w, T1gd, T2w; 1 oedema, 2 not enhancing, 3 enhancing"
-    message = f"{folder}: read as Task01 of the Medical Segmentation Decathlon by its names ({names[0]}): {said}"
-    return Legend(file, TASK01_CHANNELS, TASK01_SCHEME, (Finding("recognised_by_names", "info", message),))
-
-
-def _read_channels(file: Path, channels: Any) -> dict[int, str]:
-    found = {}
-    for number, name in _entries(file, "channels", channels):
-        if not number.isdecimal():
-            raise UserError(f"{file}: channel '{number}' is no number; {EXAMPLE}")
-        found[int(number)] = SEQUENCE_WORDS.get(plain_word(name), plain_word(name))
-    return found
-
-
-def _entries(file: Path, key: str, value: Any) -> list[tuple[str, Any]]:
-    if not isinstance(value, dict):
-        raise UserError(f"{file}: its {key} are no table; {EXAMPLE}")
-    return [(str(name), content) for name, content in value.items()]
-
-
-def _read_labels(file: Path, labels: Any, settings: DataConfig) -> LabelScheme:
-    """The regions of labels by name (nnU-Net) or names by label (the Decathlon)."""
-    found: dict[str, tuple[int, ...]] = {}
-    for key, value in _entries(file, "labels", labels):
-        name, values = (str(value), key) if key.isdecimal() else (key, value)
-        numbers = values if isinstance(values, list) else [values]
-        if not all(str(number).isdecimal() for number in numbers):
-            raise UserError(f"{file}: the label '{name}' is {values}; expected whole numbers")
-        found[plain_word(name)] = tuple(int(number) for number in numbers)
-    foreground = {name: values for name, values in found.items() if any(values)}
-    if len(foreground) == 1:
-        return _one_region(file, *next(iter(foreground.items())), settings)
-    if any(len(values) > 1 for values in foreground.values()):
-        return _nested_regions(file, foreground)
-    return _exclusive_parts(file, foreground)
-
-
-def _one_region(file: Path, name: str, values: tuple[int, ...], settings: DataConfig) -> LabelScheme:
-    region = REGION_WORDS.get(name, "".join(settings.regions[:1]) or settings.label)
-    if not region:
-        raise UserError(f"{file}: names one label, '{name}'; say what it outlines, for example data.label=whole_tumour")
-    return LabelScheme({region: values})
-
-
-def _nested_regions(file: Path, labels: Mapping[str, tuple[int, ...]]) -> LabelScheme:
-    known = {REGION_WORDS[name]: values for name, values in labels.items() if name in REGION_WORDS}
-    others = {value for name, values in labels.items() if name not in REGION_WORDS for value in values}
-    return LabelScheme(known, (0, *sorted(others)))
-
-
-def _exclusive_parts(file: Path, labels: Mapping[str, tuple[int, ...]]) -> LabelScheme:
-    parts: dict[str, tuple[int, ...]] = {"oedema": (), "core": (), "enhancing": (), "others": (0,)}
-    for name, values in labels.items():
-        if name not in PART_WORDS:
-            known = "edema, non-enhancing tumor, necrosis, enhancing tumor, resection cavity"
-            raise UserError(f"{file}: the label '{name}' is not known; expected {known}, or regions as lists of labels")
-        parts[PART_WORDS[name]] += values
-    return scheme_of_parts(**parts)
 
 
 def _choose(legend: Legend, settings: DataConfig) -> Choice:

@@ -1,6 +1,5 @@
 """Which DICOM files of a folder are slices of series, and which channels of a scan the series are."""
 
-import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from tumorline.data.layouts.gather import channels_there
+from tumorline.data.layouts.series_words import describe_series, tell_left_out
+from tumorline.data.layouts.tree import common_folder
 from tumorline.errors import UserError
 from tumorline.formats.decode import is_dicom, without_suffix
 from tumorline.wording import is_or_are, numbered
@@ -157,7 +158,7 @@ def series_at(place: Path, channel: str, notify: Callable[[str], None] | None = 
         )
     if notify:
         for lost in broken:
-            notify(_tell_left_out(lost))
+            notify(tell_left_out(lost))
     return whole[0]
 
 
@@ -184,43 +185,10 @@ def holds_series(path: Path) -> bool:
     return place.is_image and len(place.places) >= FEWEST
 
 
-def describe_series(series: "DicomSeries") -> str:
-    """What a person may confirm."""
-    what = f"read as {series.sequence}" if series.sequence else "of an unknown sequence"
-    said = f"{len(series.slices)} slices {what} ({series.reason})"
-    return f"{said}; {series.note}" if series.note else said
-
-
-def _tell_left_out(lost: "BrokenSeries") -> str:
-    """What is said of a series that is no volume and need not be one."""
-    what = f"read as {lost.sequence}" if lost.sequence else "of an unknown sequence"
-    return f"{common_folder(lost.paths)}: left out a series {what} ({lost.reason}), which is no volume: {lost.problem}"
-
-
-def note_on_sequence(series: "DicomSeries", channel: str) -> str:
-    """What is to be known of a series that is taken as a channel which its headers do not tell; else empty."""
-    if not channel or series.sequence == channel:
-        return ""
-    told = f"its headers tell {series.sequence}" if series.sequence else "its headers do not tell the sequence"
-    reason = "" if not series.sequence and "do not tell" in series.reason else f" ({series.reason})"
-    return f"{series.paths[0].parent}: taken as {channel}, {told}{reason}"
-
-
 def _place_of(path: Path) -> "SlicePlace":
     from tumorline.formats.dicom_slice import read_slice_place  # imports pydicom
 
     return read_slice_place(path)
-
-
-def note_on_slice(path: Path, channel: str) -> str:
-    """What is to be known of a DICOM slice whose header tells another sequence than it is taken as; else empty."""
-    if not channel or not is_dicom(path):
-        return ""
-    from tumorline.formats.dicom_sequence import recognise_sequence  # imports pydicom
-    from tumorline.formats.dicom_slice import read_slice_header
-
-    sequence, reason = recognise_sequence(read_slice_header(path))
-    return f"taken as {channel}, its header tells {sequence} ({reason})" if sequence not in ("", channel) else ""
 
 
 def _folders_of_slices(pictures: Iterable[Path]) -> tuple[list[tuple[Path, list[Path]]], list[Path]]:
@@ -296,7 +264,7 @@ def _add_single_scans(found: SeriesFound, study: _Study, channels: Sequence[str]
     has_channel = bool(channel) and any(member.series.sequence == channel for member in study.whole)
     for lost in study.broken:
         if study.whole and channel and lost.series.sequence != channel:
-            found.remarks.append(_tell_left_out(lost.series))
+            found.remarks.append(tell_left_out(lost.series))
         else:
             found.scans.append(SeriesScan(lost.root, lost.name, (), lost.series.paths, lost.series.problem))
     for member in study.whole:
@@ -339,7 +307,7 @@ def _add_scan_of_channels(found: SeriesFound, study: _Study, channels: Sequence[
     except UserError as error:
         scan = SeriesScan(root, name, (), files, str(error))
     found.scans.append(scan)
-    found.remarks += [_tell_left_out(lost.series) for lost in study.broken if lost.series.problem != scan.problem]
+    found.remarks += [tell_left_out(lost.series) for lost in study.broken if lost.series.problem != scan.problem]
     found.remarks += _remarks_on(place, study.whole, dict(zip(there, scan.series, strict=False)))
 
 
@@ -374,11 +342,3 @@ def _series_of(channel: str, by_sequence: "Mapping[str, Sequence[DicomSeries]]",
         else f"no series was recognised as {channel}"
     )
     raise UserError(f"{place}: {what}; give --channel NAME=FOLDER for each channel")
-
-
-def common_folder(paths: Iterable[Path]) -> Path:
-    """The folder below which all files lie."""
-    folders = [path.parent for path in paths]
-    if len({folder.is_absolute() for folder in folders}) > 1:
-        folders = [folder.absolute() for folder in folders]
-    return Path(os.path.commonpath(folders))

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -144,3 +144,11 @@ def folders_above(files: tuple[Path, ...], root: Path) -> Iterator[Path]:
             yield folder
             if folder == root:
                 break
+
+
+def common_folder(paths: Iterable[Path]) -> Path:
+    """The folder below which all files lie."""
+    folders = [path.parent for path in paths]
+    if len({folder.is_absolute() for folder in folders}) > 1:
+        folders = [folder.absolute() for folder in folders]
+    return Path(os.path.commonpath(folders))

@@ -1,0 +1,43 @@
+"""What is said of DICOM series: as what each was taken, against its headers or by them, and which was left out."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tumorline.data.layouts.tree import common_folder
+from tumorline.formats.decode import is_dicom
+
+if TYPE_CHECKING:
+    from tumorline.formats.dicom_series import BrokenSeries, DicomSeries
+
+
+def describe_series(series: "DicomSeries") -> str:
+    """What a person may confirm."""
+    what = f"read as {series.sequence}" if series.sequence else "of an unknown sequence"
+    said = f"{len(series.slices)} slices {what} ({series.reason})"
+    return f"{said}; {series.note}" if series.note else said
+
+
+def tell_left_out(lost: "BrokenSeries") -> str:
+    """What is said of a series that is no volume and need not be one."""
+    what = f"read as {lost.sequence}" if lost.sequence else "of an unknown sequence"
+    return f"{common_folder(lost.paths)}: left out a series {what} ({lost.reason}), which is no volume: {lost.problem}"
+
+
+def note_on_sequence(series: "DicomSeries", channel: str) -> str:
+    """What is to be known of a series that is taken as a channel which its headers do not tell; else empty."""
+    if not channel or series.sequence == channel:
+        return ""
+    told = f"its headers tell {series.sequence}" if series.sequence else "its headers do not tell the sequence"
+    reason = "" if not series.sequence and "do not tell" in series.reason else f" ({series.reason})"
+    return f"{series.paths[0].parent}: taken as {channel}, {told}{reason}"
+
+
+def note_on_slice(path: Path, channel: str) -> str:
+    """What is to be known of a DICOM slice whose header tells another sequence than it is taken as; else empty."""
+    if not channel or not is_dicom(path):
+        return ""
+    from tumorline.formats.dicom_sequence import recognise_sequence  # imports pydicom
+    from tumorline.formats.dicom_slice import read_slice_header
+
+    sequence, reason = recognise_sequence(read_slice_header(path))
+    return f"taken as {channel}, its header tells {sequence} ({reason})" if sequence not in ("", channel) else ""

@@ -1,0 +1,79 @@
+"""Near duplicates of a data set, within its sources and between them, kept as long as no picture changes."""
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+from tumorline.config import DataConfig
+from tumorline.data.case import read_image
+from tumorline.data.facts import VERSION, Facts, distinct_images, memory_of, search_near_pairs
+from tumorline.data.memory import remember
+from tumorline.data.near_duplicates import NearPair, unpack
+from tumorline.data.near_slices import near_slices
+from tumorline.geometry.symmetry import inverse_name
+
+if TYPE_CHECKING:
+    from tumorline.data.dataset import Dataset
+
+
+def own_pairs(facts: Sequence[Facts], settings: DataConfig) -> tuple[NearPair, ...]:
+    """Those among the cases of one source, by position; of cases that are equal pixel for pixel the first stands."""
+    positions = distinct_images(facts)
+
+    def search() -> list[NearPair]:
+        return search_near_pairs([facts[position] for position in positions])
+
+    def understand(found: list[Any]) -> tuple[NearPair, ...]:
+        pairs = [NearPair(*values) for values in found]
+        return tuple(pair._replace(a=positions[pair.a], b=positions[pair.b]) for pair in pairs)
+
+    key = [VERSION, [facts[position].image_hash for position in positions]]
+    return remember(memory_of(settings), "pairs", key, search, understand)
+
+
+def pairs_of_members(members: "Sequence[Dataset]", begins: Sequence[int]) -> tuple[NearPair, ...]:
+    """Those within each of several sources, whose cases begin at these positions, then those between any two."""
+    placed = list(zip(begins, members, strict=False))
+    within = [pair._replace(a=pair.a + begin, b=pair.b + begin) for begin, one in placed for pair in one.near_pairs]
+    between = [
+        pair._replace(a=pair.a + begin, b=pair.b + other_begin)
+        for (begin, one), (other_begin, other) in combinations(placed, 2)
+        for pair in pairs_between(one, other)
+    ]
+    return (*within, *between)
+
+
+def pairs_between(first: "Dataset", second: "Dataset") -> tuple[NearPair, ...]:
+    """Near duplicates of the cases of one set among those of another, by position."""
+    places = [distinct_images(dataset.facts) for dataset in (first, second)]
+    facts = [[one.facts[place] for place in own] for one, own in zip((first, second), places, strict=True)]
+
+    def understand(found: list[Any]) -> tuple[NearPair, ...]:
+        pairs = [NearPair(*values) for values in found]
+        return tuple(pair._replace(a=places[0][pair.a], b=places[1][pair.b]) for pair in pairs)
+
+    def search() -> list[NearPair]:
+        forth = _slices_among(first, places[0], facts[1])
+        back = _slices_among(second, places[1], facts[0])
+        turned = [pair._replace(a=pair.b, b=pair.a, transform=inverse_name(pair.transform)) for pair in back]
+        return [*search_near_pairs(*facts), *forth, *turned]
+
+    key = [VERSION, "between", *([fact.image_hash for fact in own] for own in facts)]
+    return remember(memory_of(first.settings), "pairs", key, search, understand)
+
+
+def _slices_among(dataset: "Dataset", places: Sequence[int], others: Sequence[Facts]) -> list[NearPair]:
+    """Pictures of another set that are slices of this one's volumes, by place in the two lists.
+
+    The volumes are decoded once more for it.
+    """
+    pictures = [number for number, fact in enumerate(others) if not fact.block]
+    scans = [number for number, place in enumerate(places) if dataset.facts[place].block]
+    if not scans or not pictures:
+        return []
+    thumbnails = unpack([others[number].thumbnail for number in pictures])
+    return [
+        pair._replace(a=number, b=pictures[pair.b])
+        for number in scans
+        for pair, _ in near_slices(read_image(dataset.cases[places[number]]), thumbnails)
+    ]
