@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI, Query, Request, Response
@@ -23,7 +24,7 @@ from tumorline.app.answer_types import (
 from tumorline.app.answers import MEDIA_TYPES, Task
 from tumorline.app.catalogue import describe_models
 from tumorline.app.guard import ASK_FOR_TOKEN, COOKIE, Guard
-from tumorline.app.limits import Refusal
+from tumorline.app.limits import Limits, Refusal
 from tumorline.app.openapi import BODY, refusals
 from tumorline.app.page import STATIC, read_page, read_static
 from tumorline.app.records import Record
@@ -39,6 +40,26 @@ SANDBOX = "sandbox allow-scripts allow-downloads allow-popups allow-modals"
 """Of run pages, which may come from anyone: their scripts reach nothing of the app."""
 TOO_BUSY, RETRY_S = 503, 5
 VERSION = versions()["tumorline"]
+
+Model = Annotated[str, Query(description="One of /models.", max_length=300)]
+Tta = Annotated[Literal["none", "flips", "all"], Query(description="Test-time augmentation.")]
+EnhancingLabel = Annotated[Literal["", "3", "4"], Query(description="As what BraTS's enhancing tumour is written.")]
+Answer = Annotated[
+    Literal["json", "zip", "mask"],
+    Query(description="Figures with the files in base64, an archive, or the mask of the only case."),
+]
+View = Annotated[bool, Query(description="Send what the case viewer shows as well.")]
+Ticket = Annotated[
+    str, Query(description="A text of your own by which /progress can be asked.", pattern=f"^$|{TICKET}")
+]
+PREDICTED: Record = {
+    "model": PredictionAnswer,
+    "description": "The figures, with the files within.",
+    "content": {
+        kind: {"schema": {"type": "string", "format": "binary"}}
+        for kind in {*MEDIA_TYPES.values()} - {"application/json"}
+    },
+}
 
 
 class AnswerFile(FileResponse):
@@ -144,54 +165,44 @@ def _add_questions(app: FastAPI, state: AppState) -> None:
 
 
 def _add_predict(app: FastAPI, state: AppState) -> None:
-    files: Record = {
-        kind: {"schema": {"type": "string", "format": "binary"}}
-        for kind in {*MEDIA_TYPES.values()} - {"application/json"}
-    }
-    answered: dict[int | str, Record] = {
-        200: {"model": PredictionAnswer, "description": "The figures, with the files within.", "content": files}
-    }
-
     @app.post(
         "/predict",
         response_class=Response,
-        responses={**answered, **refusals(400, 404, 408, 409, 413, 415, 422, 500, 503, 507)},
+        responses={200: PREDICTED, **refusals(400, 404, 408, 409, 413, 415, 422, 500, 503, 507)},
         openapi_extra={"requestBody": BODY},
     )
     async def predict(
         request: Request,
-        model: Annotated[str, Query(description="One of /models.", max_length=300)] = state.settings.first_model,
-        tta: Annotated[Literal["none", "flips", "all"], Query(description="Test-time augmentation.")] = "none",
-        enhancing_label: Annotated[
-            Literal["", "3", "4"], Query(description="As what BraTS's enhancing tumour is written.")
-        ] = "",
-        answer: Annotated[
-            Literal["json", "zip", "mask"],
-            Query(description="Figures with the files in base64, an archive, or the mask of the only case."),
-        ] = "json",
-        view: Annotated[bool, Query(description="Send what the case viewer shows as well.")] = False,
-        ticket: Annotated[
-            str, Query(description="A text of your own by which /progress can be asked.", pattern=f"^$|{TICKET}")
-        ] = "",
+        model: Model = state.settings.first_model,
+        tta: Tta = "none",
+        enhancing_label: EnhancingLabel = "",
+        answer: Answer = "json",
+        view: View = False,
+        ticket: Ticket = "",
     ) -> Response:
         """Predict what is sent: images, volumes, DICOM slices, or the channels of a scan. Nothing of it is kept."""
         refuse_large_body(request, state.limits)
+        label = int(enhancing_label) if enhancing_label else None
         path = state.find_model(model)
+        asked = Task("", [], model=str(path), tta=tta, enhancing_label=label, answer=answer, view=view)
         async with AsyncExitStack() as held:
             place = held.enter_context(state.room.place(ticket))
             folder = await held.enter_async_context(open_request_folder(state.root))
-            received = folder / "in"
-            received.mkdir()
-            uploads = await receive_files(request, received, state.limits)
-            told = [(upload.shown, str(upload.path), upload.channel) for upload in uploads]
-            label = int(enhancing_label) if enhancing_label else None
-            task = Task(str(folder), told, str(path), tta, label, answer, view)
+            task = await _receive(request, asked, folder, state.limits)
             outcome = await while_connected(request, state.carry_out(task, place))
             if outcome["status"] != 200:
                 raise Refusal(outcome["status"], outcome["error"])
             place.state = "answering"
-            return AnswerFile(outcome, held.pop_all(), state.limits.seconds)
-        raise AssertionError
+            sent = AnswerFile(outcome, held.pop_all(), state.limits.seconds)
+        return sent
+
+
+async def _receive(request: Request, asked: Task, folder: Path, limits: Limits) -> Task:
+    """What is asked, with the files of the request, which are kept in the folder."""
+    received = folder / "in"
+    received.mkdir()
+    uploads = await receive_files(request, received, limits)
+    return replace(asked, folder=str(folder), uploads=[(one.shown, str(one.path), one.channel) for one in uploads])
 
 
 def _add_runs(app: FastAPI, state: AppState) -> None:
