@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from tests.conftest import Outcome, Program
+from tests.inference.test_predict_series import draw
 from tests.sources import save_dicom
-from tests.test_predict_series import draw
 
 INVENTED = {
     "PatientName": "Quillfeather^Zebulon",

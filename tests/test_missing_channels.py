@@ -8,9 +8,9 @@ import pytest
 
 import tumorline
 from tests.conftest import Program
-from tests.test_evaluation_regions import Load
-from tests.test_evaluation_regions import load as load_slices
-from tests.test_evaluation_regions import model_of as stand_in
+from tests.evaluation.test_evaluation_regions import Load
+from tests.evaluation.test_evaluation_regions import load as load_slices
+from tests.evaluation.test_evaluation_regions import model_of as stand_in
 from tests.training.test_volumes import configured, volumes
 from tumorline.cli.shown_results import subset_rows
 from tumorline.config import load_config

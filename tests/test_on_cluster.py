@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import tumorline
-from tests.test_predict_killed import pictures, require_whole, times_done
+from tests.inference.test_predict_killed import pictures, require_whole, times_done
 from tumorline import cluster as clusters
 from tumorline.api import EvaluationOptions
 from tumorline.cluster import Cluster, Surroundings

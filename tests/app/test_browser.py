@@ -17,8 +17,8 @@ from PIL import Image
 
 import tumorline
 from tests.app.conftest import png, write_model_of_four, write_scan
+from tests.inference.test_predict_series import draw
 from tests.strange_models import RUN
-from tests.test_predict_series import draw
 
 pytestmark = pytest.mark.slow
 sync_api = pytest.importorskip("playwright.sync_api")

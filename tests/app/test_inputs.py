@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.data.test_dicom_series import write_series
+from tests.formats.test_dicom_series import write_series
 from tests.sources import save_volume
 from tumorline.app.inputs import CaseGatherer, Gathered
 from tumorline.app.uploads import Upload, known_suffix

@@ -17,9 +17,9 @@ from starlette.testclient import TestClient
 import tumorline
 from tests.app.conftest import FOUR, png, write_scan
 from tests.conftest import blob
+from tests.inference.test_predict_series import draw
 from tests.sources import save_dicom
 from tests.strange_models import RUN
-from tests.test_predict_series import draw
 from tumorline.regions import NESTED
 
 Answer = dict[str, Any]

@@ -12,7 +12,7 @@ import pytest
 
 import tumorline
 from tests.conftest import TINY, PairFolder
-from tests.test_predict_scans import SIDE, model_of
+from tests.inference.test_predict_scans import SIDE, model_of
 from tumorline.config import Postprocessing
 from tumorline.data.case import Case
 from tumorline.data.sample import Sample

@@ -170,7 +170,7 @@ def test_what_was_stated_is_not_said_to_be_chosen(changes: dict[str, Any], card:
     info = described(**changes)
     assert card in render_card(info, None, find_model(Path("builtin")))
     assert _operating_points(info) == line
-    study = Study(read_summary(Path(__file__).parent / "frozen/0.1.0/run/summary.json"), info=info)
+    study = Study(read_summary(Path(__file__).parents[1] / "frozen/0.1.0/run/summary.json"), info=info)
     assert methods in " ".join(describe_selection(study))
 
 

@@ -19,7 +19,7 @@ from tumorline.model_info import PrecisionChange
 from tumorline.runtime import PRECISIONS, RUNTIMES, RuntimeOptions, can_compute, compiled, open_runtime
 
 pytestmark = pytest.mark.filterwarnings("ignore::tumorline.errors.UserNotice")
-GOLDEN = Path(__file__).parent / "golden" / "model.safetensors"
+GOLDEN = Path(__file__).parents[1] / "golden" / "model.safetensors"
 
 
 @pytest.fixture(autouse=True)

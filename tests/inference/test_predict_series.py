@@ -14,8 +14,8 @@ import pytest
 
 import tumorline
 from tests.conftest import Program
-from tests.data.test_dicom_series import Change, write_multi_frame, write_series
-from tests.test_predict_scans import model_of
+from tests.formats.test_dicom_series import Change, write_multi_frame, write_series
+from tests.inference.test_predict_scans import model_of
 from tumorline.errors import Interrupted, UserError
 from tumorline.formats.dicom_series import open_series, read_series
 from tumorline.formats.nifti import load_nibabel

@@ -30,7 +30,7 @@ CHANNELS = ["flair", "post_contrast", "t2", "pre_contrast"]
 WORDS = ["flair", "t1ce", "t2", "t1"]
 BRIGHT = {"flair": 10, "t2": 6, "t1ce": 3}
 """Sides of the squares that are bright in a sequence: whole tumour, core and enhancing tumour."""
-GOLDEN = Path(__file__).parent / "golden" / "model.safetensors"
+GOLDEN = Path(__file__).parents[1] / "golden" / "model.safetensors"
 
 Answers = Callable[[np.ndarray], np.ndarray]
 

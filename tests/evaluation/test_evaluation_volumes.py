@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.test_evaluation_regions import BRATS, CHANNELS, boxes, model_of, scan
+from tests.evaluation.test_evaluation_regions import BRATS, CHANNELS, boxes, model_of, scan
 from tumorline.config import DataConfig
 from tumorline.data.case import Case
 from tumorline.data.dataset import Dataset, load_dataset

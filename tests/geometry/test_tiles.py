@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.test_predict_scans import GOLDEN
+from tests.inference.test_predict_scans import GOLDEN
 from tumorline.geometry.grid import Grid
 from tumorline.geometry.symmetry import INVERSE, transformed
 from tumorline.geometry.tiles import Slab, Tiling, answer_tiles, slide

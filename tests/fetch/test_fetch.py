@@ -21,7 +21,7 @@ import httpx2
 import numpy as np
 import pytest
 
-from tests.data.hostile_server import Answer, File, Server, hanging, serving, status
+from tests.fetch.hostile_server import Answer, File, Server, hanging, serving, status
 from tumorline.data.source import open_source
 from tumorline.errors import UserError
 from tumorline.fetch import Patience, fetch
