@@ -6,6 +6,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ import pytest
 from PIL import Image
 
 from tumorline.cli import main
+from tumorline.errors import UserError
 
 # What the tests begin is noted in no home; their processes inherit it.
 OWN_DATA = "tumorline-tests-"
@@ -100,6 +102,16 @@ class PairFolder:
 @pytest.fixture
 def pair_folder(tmp_path: Path) -> PairFolder:
     return PairFolder(tmp_path / "source")
+
+
+@contextmanager
+def refused_in_one_line(
+    match: str | None = None, error: type[UserError] = UserError
+) -> Iterator[pytest.ExceptionInfo[UserError]]:
+    """What is done within is refused, in one line."""
+    with pytest.raises(error, match=match) as caught:
+        yield caught
+    assert "\n" not in str(caught.value)
 
 
 class Outcome(NamedTuple):

@@ -6,6 +6,7 @@ from typing import get_args
 import pytest
 from pydantic import BaseModel
 
+from tests.conftest import refused_in_one_line
 from tumorline.config import Config, load_config, parse_config
 from tumorline.errors import UserError
 from tumorline.paper.methods import settings_of
@@ -120,10 +121,9 @@ def test_a_number_that_is_no_setting_is_refused_by_name(key: str) -> None:
     values = ["inf", "-inf", "nan", "1e30", "-1e30", "1e300", "true", "10" + 30 * "0", "1" + 5000 * "0"]
     values += [] if key in MAY_BE_NEGATIVE else ["-1", "-1e-300"]
     for value in values:
-        with pytest.raises(UserError) as caught:
+        with refused_in_one_line() as caught:
             load_config(None, [f"{key}={value}"])
         assert f"{key}: " in str(caught.value), value
-        assert "\n" not in str(caught.value)
         assert len(str(caught.value)) < 300
 
 
@@ -176,9 +176,8 @@ def test_options_that_are_no_settings_are_refused_by_name(section: str, value: s
 @pytest.mark.parametrize("text", ["x = 1" + "0" * 5000, "x = " + "[" * 5000, "x = " + "{a=" * 5000])
 def test_a_file_that_no_parser_takes_is_one_line(tmp_path: Path, text: str) -> None:
     (tmp_path / "c.toml").write_text(text)
-    with pytest.raises(UserError, match=r"c\.toml: ") as caught:
+    with refused_in_one_line(r"c\.toml: "):
         load_config(tmp_path / "c.toml")
-    assert "\n" not in str(caught.value)
 
 
 def test_channels_and_regions_are_lists_of_names() -> None:

@@ -17,7 +17,7 @@ import onnx
 from onnx import TensorProto, helper
 
 import tumorline
-from tests.conftest import Program
+from tests.conftest import Program, refused_in_one_line
 from tests.strange_models import FROZEN, RUN, Change, metadata_of, picture, write_pair, write_properties
 from tumorline.audit import describe
 from tumorline.errors import UserError, UserNotice
@@ -46,9 +46,8 @@ def copy_pair(source: Path, folder: Path) -> Path:
 
 
 def refused(model: Path, words: str) -> None:
-    with pytest.raises(UserError, match=words) as error:
+    with refused_in_one_line(words) as error:
         tumorline.load(model)
-    assert "\n" not in str(error.value)
     assert len(str(error.value)) < 700
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import PairFolder, Program, blob, grey
+from tests.conftest import PairFolder, Program, blob, grey, refused_in_one_line
 from tests.sources import SIZE, Array, brats, lgg, save, save_volume
 from tumorline.audit.check import check
 from tumorline.config import Config, load_config
@@ -224,9 +224,8 @@ def test_different_numbers_of_channels_are_refused(join: Join, tmp_path: Path) -
     ],
 )
 def test_wrong_settings_are_one_line(given: tuple[str, str], said: str, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=said) as error:
+    with refused_in_one_line(said):
         with_data(load_config(None), given)
-    assert "\n" not in str(error.value)
 
 
 def test_two_folders_of_one_name_are_told_apart_by_hand(join: Join, tmp_path: Path) -> None:

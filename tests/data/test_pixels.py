@@ -12,7 +12,7 @@ import tifffile
 from PIL import Image
 
 import tumorline
-from tests.conftest import Program, blob
+from tests.conftest import Program, blob, refused_in_one_line
 from tests.sources import Array, nib, save, save_dicom
 from tumorline.config import DataConfig
 from tumorline.data.case import Case, read_image
@@ -351,6 +351,5 @@ def test_what_pillow_unpacks_may_be_any_number_in_any_strips(
 def test_a_strip_that_does_not_fit_its_size_is_one_line(tmp_path: Path, kind: str, strip: bytes | None) -> None:
     content = packed_bytes(bytes(40), kind) if strip is None else strip
     write_packed(tmp_path / "a.tif", np.zeros((9, 7)), kind, lambda _: content, rowsperstrip=9)
-    with pytest.raises(UserError, match=r"a\.tif: ") as caught:
+    with refused_in_one_line(r"a\.tif: "):
         grey(tmp_path / "a.tif")
-    assert "\n" not in str(caught.value)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import refused_in_one_line
 from tumorline import api, cli, run
 from tumorline.cli import shown_results
 from tumorline.config import Config
@@ -88,9 +89,8 @@ def test_too_few_steps_are_refused_and_leave_nothing(tiny_config: Config, tmp_pa
 
 
 def test_find_lr_with_resume_is_refused_in_one_line(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="--resume goes on with the run's own configuration") as caught:
+    with refused_in_one_line("--resume goes on with the run's own configuration"):
         cli.training.train(find_lr=True, resume=tmp_path)
-    assert "\n" not in str(caught.value)
 
 
 def test_the_line_to_use_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
