@@ -14,6 +14,9 @@ from PIL import Image
 from pydicom.uid import ExplicitVRLittleEndian
 
 from tests.conftest import PairFolder, blob
+from tumorline.config import DataConfig
+from tumorline.data.dataset import Dataset, load_dataset
+from tumorline.formats.nifti import axial_slice, read_volume
 
 Array = npt.NDArray[np.generic]
 nib: Any = nibabel
@@ -25,6 +28,17 @@ def slices(patients: int, first_seed: int = 0) -> Iterator[tuple[int, int, Array
     """Number of the slice, number of the patient, image and mask."""
     for number in range(2 * patients):
         yield number, number // 2, *blob(SIZE, first_seed + number)
+
+
+def load(source: Path, **settings: object) -> Dataset:
+    """The data set of a source, with its cache beside it."""
+    return load_dataset(source, DataConfig.model_validate({"cache": str(source.parent / "cache"), **settings}))
+
+
+def slices_of(path: Path) -> npt.NDArray[Any]:
+    """The axial slices of a NIfTI volume, as they are seen."""
+    voxels = read_volume(path)
+    return np.stack([axial_slice(voxels, number) for number in range(voxels.shape[2])])
 
 
 def save(path: Path, array: Array) -> Path:

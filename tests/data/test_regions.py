@@ -7,9 +7,8 @@ import pytest
 
 from tests import sources
 from tests.conftest import blob
-from tests.sources import save, save_volume
-from tumorline.config import DataConfig
-from tumorline.data.dataset import Dataset, load_dataset
+from tests.sources import load, save, save_volume
+from tumorline.data.dataset import Dataset
 from tumorline.data.source import open_picture
 from tumorline.errors import UserError
 
@@ -28,11 +27,6 @@ def scan(folder: Path, name: str = "BraTS2021_00001", leave_out: str = "") -> Pa
             save_volume(at / f"{name}_{kind}.nii.gz", [image] * 2)
     save_volume(at / f"{name}_seg.nii.gz", [PLANE] * 2)
     return folder
-
-
-def load(source: Path, **settings: object) -> Dataset:
-    cache = source.parent / "cache"
-    return load_dataset(source, DataConfig.model_validate({"cache": str(cache), **settings}))
 
 
 def values(dataset: Dataset) -> list[float]:

@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 
 from tests.conftest import PairFolder
+from tests.sources import load
 from tumorline.config import DataConfig
 from tumorline.data import facts as decoding
 from tumorline.data.case import Case
-from tumorline.data.dataset import Dataset, load_dataset
 from tumorline.data.memory import SETTLED_S, remember, stamps
 
 
@@ -53,10 +53,6 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(decoding, "_examine", counted)
     return names
-
-
-def load(folder: Path, **settings: float) -> Dataset:
-    return load_dataset(folder, DataConfig(cache=str(folder.parent / "cache"), **settings))  # type: ignore[arg-type]
 
 
 def test_an_unchanged_source_is_decoded_once(settled: Path, decoded: list[str]) -> None:

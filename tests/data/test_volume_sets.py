@@ -9,11 +9,9 @@ import pytest
 
 from tests import sources
 from tests.conftest import blob
-from tests.sources import nib, save_frames, save_volume
+from tests.sources import load, nib, save_frames, save_volume
 from tumorline.audit.check import check
-from tumorline.config import DataConfig
 from tumorline.data.case import read_image
-from tumorline.data.dataset import Dataset, load_dataset
 from tumorline.data.source import open_source
 from tumorline.errors import UserError
 from tumorline.formats import nifti
@@ -30,10 +28,6 @@ def scan(folder: Path, name: str, images: Sequence[str], truth: str, labels: Seq
     plane = np.zeros((32, 32), np.uint8)
     plane[: len(labels)] = np.array(labels)[:, None]
     return save_volume(folder / name / f"{name}{truth}.nii.gz", [plane] * 2)
-
-
-def load(folder: Path, **settings: object) -> Dataset:
-    return load_dataset(folder, DataConfig.model_validate({"cache": str(folder.parent / "cache"), **settings}))
 
 
 def rows(folder: Path, **settings: object) -> float:

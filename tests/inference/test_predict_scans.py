@@ -14,11 +14,10 @@ from scipy import ndimage
 
 import tumorline
 from tests.conftest import Program
-from tests.sources import nib, save_frames, save_volume
+from tests.sources import nib, save_frames, save_volume, slices_of
 from tumorline.config import Postprocessing
 from tumorline.errors import Interrupted, UserError
 from tumorline.files import read_csv
-from tumorline.formats.nifti import axial_slice, read_volume
 from tumorline.inference.model import Model
 from tumorline.model_file import read_info
 from tumorline.model_info import Architecture, InputSpec
@@ -87,11 +86,6 @@ def save_scan(
 ) -> None:
     for word in words:
         save_volume(folder / f"{name}_{word}.nii.gz", [picture(word)] * DEPTH, spacing)
-
-
-def slices_of(path: Path) -> np.ndarray:
-    voxels = read_volume(path)
-    return np.stack([axial_slice(voxels, number) for number in range(voxels.shape[2])])
 
 
 def smooth(channels: int, depth: int) -> np.ndarray:

@@ -9,18 +9,13 @@ from PIL import Image
 
 import tumorline
 from tests.conftest import PairFolder, Program, blob
+from tests.sources import save
 from tumorline.data.source import open_picture
 from tumorline.errors import UserError, WriteError
 from tumorline.files import read_csv
 from tumorline.inference import predict as prediction
 from tumorline.inference import predictor
 from tumorline.write.images import write_overlay
-
-
-def save(path: Path, array: np.ndarray) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(array).save(path)
-    return path
 
 
 def test_a_mask_has_the_pictures_own_size_and_finds_the_blob(tiny_run: Path, tmp_path: Path) -> None:

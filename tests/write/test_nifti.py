@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.sources import nib
-from tumorline.formats.nifti import axial_slice, open_volume, read_volume
+from tests.sources import nib, slices_of
+from tumorline.formats.nifti import open_volume
 from tumorline.inference.label_map import from_labels, region_labels, to_labels
 from tumorline.regions import NESTED
 from tumorline.write.nifti import write_label_map
@@ -61,16 +61,11 @@ def save_random_labels(path: Path, affine: np.ndarray, codes: tuple[int, int]) -
     return path
 
 
-def as_slices(path: Path) -> np.ndarray:
-    voxels = read_volume(path)
-    return np.stack([axial_slice(voxels, number) for number in range(voxels.shape[2])])
-
-
 @pytest.mark.parametrize("codes", CODES)
 @pytest.mark.parametrize("affine", AFFINES)
 def test_two_readers_agree_where_every_labelled_voxel_lies(tmp_path: Path, affine: str, codes: str) -> None:
     given = save_random_labels(tmp_path / "a.nii.gz", AFFINES[affine], CODES[codes])
-    write_label_map(tmp_path / "b.nii.gz", as_slices(given), open_volume(given))
+    write_label_map(tmp_path / "b.nii.gz", slices_of(given), open_volume(given))
     expected = seen_by_nibabel(given)
     assert {*expected} == {1, 2, 4}
     assert seen_by_nibabel(tmp_path / "b.nii.gz") == expected
@@ -87,7 +82,7 @@ def test_a_volume_that_simple_itk_wrote_is_lain_upon(tmp_path: Path, suffix: str
     image.SetDirection(TURN.ravel().tolist())
     given = tmp_path / f"a{suffix}"
     itk.WriteImage(image, str(given))
-    write_label_map(tmp_path / "b.nii.gz", as_slices(given), open_volume(given))
+    write_label_map(tmp_path / "b.nii.gz", slices_of(given), open_volume(given))
     found = itk.ReadImage(str(tmp_path / "b.nii.gz"))
     for ask in ("GetSize", "GetSpacing", "GetOrigin", "GetDirection"):
         assert np.allclose(getattr(found, ask)(), getattr(image, ask)(), atol=1e-5), ask
@@ -105,5 +100,5 @@ def test_regions_come_back_from_the_file_in_both_conventions(
     masks = np.cumprod(masks, 0).astype(bool)
     labels = region_labels(NESTED, enhancing)
     write_label_map(tmp_path / "b.nii.gz", to_labels(masks, labels), open_volume(given))
-    assert np.array_equal(from_labels(as_slices(tmp_path / "b.nii.gz"), labels), masks)
+    assert np.array_equal(from_labels(slices_of(tmp_path / "b.nii.gz"), labels), masks)
     assert {*look(tmp_path / "b.nii.gz")} == {1, 2, enhancing}
