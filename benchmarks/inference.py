@@ -30,9 +30,10 @@ import numpy as np
 
 from hardening_speed import describe_machine
 from table import write_table
+from tumorline.arrays import Float32Array
 from tumorline.errors import UserError
 from tumorline.inference.model import load
-from tumorline.runtime import FloatArray, Runtime
+from tumorline.runtime import Runtime
 from tumorline.work_ahead import count_cores, map_ahead
 
 BATCH, SIDE = 8, 2048
@@ -115,7 +116,7 @@ def repeated(work: Callable[[], object], each: float) -> Rate:
     return rate
 
 
-def one_by_one(run: Runtime, images: FloatArray, requests: int) -> None:
+def one_by_one(run: Runtime, images: Float32Array, requests: int) -> None:
     """Each image four times, so many requests at a time."""
     single = [images[[number]] for number in range(len(images))] * 4
     for _ in map_ahead(run, single, requests + 1):

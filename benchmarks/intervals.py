@@ -12,9 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from table import write_table
+from tumorline.arrays import Float64Array
 from tumorline.metrics import comparison
 from tumorline.metrics.figure import interval
 
@@ -24,10 +24,8 @@ A, B = 6.0, 1.5
 MEAN = (1 - FAILURES) * A / (A + B)
 SEEDS, SEED_DEVIATION, NOISE = 3, 0.01, 0.05
 
-FloatArray = npt.NDArray[np.float64]
 
-
-def population(random: np.random.Generator, patients: int) -> FloatArray:
+def population(random: np.random.Generator, patients: int) -> Float64Array:
     values = random.beta(A, B, patients)
     values[random.random(patients) < FAILURES] = 0
     return values
@@ -48,7 +46,7 @@ def coverage(patients: int) -> dict[str, float]:
     }
 
 
-def equal_models(random: np.random.Generator, patients: int) -> tuple[FloatArray, FloatArray]:
+def equal_models(random: np.random.Generator, patients: int) -> tuple[Float64Array, Float64Array]:
     """Two models of the same quality: a shared difficulty, errors and failures of their own."""
     difficulty = random.beta(A, B, patients)
     both = np.clip(difficulty + NOISE * random.standard_normal((2, patients)), 0, 1)
@@ -56,14 +54,14 @@ def equal_models(random: np.random.Generator, patients: int) -> tuple[FloatArray
     return both[0], both[1]
 
 
-def unequal_spread(random: np.random.Generator, patients: int) -> tuple[FloatArray, FloatArray]:
+def unequal_spread(random: np.random.Generator, patients: int) -> tuple[Float64Array, Float64Array]:
     """The same mean, but the first fails altogether where the second is a little worse everywhere."""
     first = population(random, patients)
     steady = random.beta(A, B, patients) * (1 - FAILURES)
     return first, steady
 
 
-def equal_recipes(random: np.random.Generator, patients: int) -> tuple[FloatArray, FloatArray]:
+def equal_recipes(random: np.random.Generator, patients: int) -> tuple[Float64Array, Float64Array]:
     """Two recipes of the same quality, three seeds each: difficulty, luck of the seed, errors and failures."""
     difficulty = random.beta(A, B, patients)
     luck = SEED_DEVIATION * random.standard_normal((2, SEEDS, 1))
@@ -72,7 +70,7 @@ def equal_recipes(random: np.random.Generator, patients: int) -> tuple[FloatArra
     return values[0], values[1]
 
 
-def sign_flip(first: FloatArray, second: FloatArray) -> float:
+def sign_flip(first: Float64Array, second: Float64Array) -> float:
     return comparison.sign_flip_test(first - second)
 
 

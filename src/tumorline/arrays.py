@@ -3,5 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-ImageArray = npt.NDArray[np.float32]
-MaskArray = npt.NDArray[np.bool_]
+Float32Array = npt.NDArray[np.float32]
+Float64Array = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+ImageArray = Float32Array
+MaskArray = BoolArray

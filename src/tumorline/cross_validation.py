@@ -1,7 +1,7 @@
 """Cross-validation: each fold is a run of its own, and every patient is scored by the model that has not seen it."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from tumorline import run
@@ -36,10 +36,10 @@ from tumorline.metrics import calibration
 from tumorline.metrics.calibration import Certainty
 from tumorline.metrics.summary import Row
 from tumorline.output.folder import claim_output
+from tumorline.progress import Notify
 from tumorline.results import Calibration, Fold, ResultWarning, SubsetLevel, Summary, WarningCode, read_summary
 from tumorline.run_folder import read_config, save_config
 
-Notify = Callable[[str], None]
 NAMES = (
     CONFIG_NAME,
     "fold-*",

@@ -10,12 +10,12 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from tumorline.arrays import Float32Array
 from tumorline.errors import UserError, did_you_mean
 from tumorline.export import SUFFIX, export_onnx, is_exported, require_parity
 from tumorline.files import write_bytes
 from tumorline.model_file import METADATA_KEY, STAMP_KEY, read_content
 from tumorline.network_file import load_network
-from tumorline.runtime import FloatArray
 from tumorline.runtime.openvino import get_core, read_network, save_network
 
 
@@ -63,7 +63,7 @@ def export_torchscript(path: Path, target: Path) -> Path:
         torch.jit.save(torch.jit.trace(network, image), draft, _extra_files=extra)
         loaded = torch.jit.load(draft)
 
-        def run(batch: FloatArray) -> FloatArray:
+        def run(batch: Float32Array) -> Float32Array:
             return np.asarray(loaded(torch.from_numpy(batch)).numpy(), np.float32)
 
         require_parity(run, network, info, target)

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from tumorline.arrays import Float32Array
 from tumorline.assessment import open_wanted
 from tumorline.data.dataset import Dataset
 from tumorline.errors import UserError
@@ -21,7 +22,7 @@ from tumorline.files import write_bytes
 from tumorline.inference.model import Model, load
 from tumorline.network_file import load_network
 from tumorline.network_input.windows import NetworkInput
-from tumorline.runtime import QUANTISED, FloatArray, RuntimeOptions, open_runtime
+from tumorline.runtime import QUANTISED, RuntimeOptions, open_runtime
 from tumorline.spread import spread_evenly
 
 IMAGES, CHECKED = 120, 120
@@ -52,7 +53,7 @@ def _some_of(status: dict[str, str], part: str, most: int) -> list[str]:
     return spread_evenly([name for name, own in status.items() if own == part], most)
 
 
-def _windows(model: Model, dataset: Dataset, names: Sequence[str]) -> list[FloatArray]:
+def _windows(model: Model, dataset: Dataset, names: Sequence[str]) -> list[Float32Array]:
     """What the network sees of them: of a volume its middle slice."""
     if not names:
         raise UserError(f"{dataset.source.path}: no training image of this model; give those with --data SOURCE")
@@ -66,7 +67,7 @@ def _windows(model: Model, dataset: Dataset, names: Sequence[str]) -> list[Float
     return found
 
 
-def _round_network(network: Any, windows: Sequence[FloatArray]) -> Any:
+def _round_network(network: Any, windows: Sequence[Float32Array]) -> Any:
     import nncf
 
     nncf.set_log_level(logging.ERROR)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.sources import save, save_volume
+from tumorline.arrays import Float32Array
 from tumorline.config import DataConfig
 from tumorline.data.dataset import Dataset, load_dataset
 from tumorline.ensembles import describe
@@ -22,7 +23,6 @@ from tumorline.metrics.summary import Row
 from tumorline.model_file import find_model, read_info
 from tumorline.model_info import InputSpec, KnownCases, ModelInfo, point_figures
 from tumorline.results import OperatingPoint, Summary
-from tumorline.runtime import FloatArray
 
 BRATS = ("whole_tumour", "tumour_core", "enhancing_tumour")
 CHANNELS = ("flair", "post_contrast", "t2")
@@ -90,7 +90,7 @@ def load(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return load
 
 
-def bright(squares: FloatArray) -> FloatArray:
+def bright(squares: Float32Array) -> Float32Array:
     """Logits: each channel is the evidence of its own region."""
     return np.asarray(4 * (squares - 1.5), np.float32)
 
@@ -199,7 +199,7 @@ def test_what_an_earlier_try_has_done_is_not_done_again(load: Load, tmp_path: Pa
     dataset, memory = load(), Kept()
     asked: list[int] = []
 
-    def counting(squares: FloatArray) -> FloatArray:
+    def counting(squares: Float32Array) -> Float32Array:
         asked.append(len(squares))
         return bright(squares)
 

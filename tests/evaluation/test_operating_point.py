@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import PairFolder
-from tumorline.arrays import ImageArray
+from tumorline.arrays import Float32Array, ImageArray
 from tumorline.config import DataConfig, load_config
 from tumorline.data.dataset import Dataset, load_dataset
 from tumorline.errors import UserError
@@ -25,7 +25,6 @@ from tumorline.paper.training_methods import describe_selection
 from tumorline.report.card import render_card
 from tumorline.results import OperatingPoint, PointFigures, guess_code, read_summary
 from tumorline.run.finishing import _operating_points
-from tumorline.runtime import FloatArray
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class Sloped:
     def see(self, image: ImageArray, name: object, grid: object) -> NetworkInput:
         return prepare_input(image, self.size, InputSpec())
 
-    def slice_logits(self, seen: NetworkInput) -> Iterator[tuple[int, FloatArray]]:
+    def slice_logits(self, seen: NetworkInput) -> Iterator[tuple[int, Float32Array]]:
         for number in seen.shown:
             bright = seen.planes[0, number] > 1
             odds = np.where(bright, 0.3 / 0.7, 0.1 / 0.9)

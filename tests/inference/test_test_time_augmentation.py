@@ -8,10 +8,11 @@ from PIL import Image
 
 import tumorline
 from tests.conftest import PairFolder, Program, blob
+from tumorline.arrays import Float32Array
 from tumorline.errors import UserError
 from tumorline.inference.model import TTA, Model
 from tumorline.model_file import BUILTIN, find_model, read_info
-from tumorline.runtime import FloatArray, Runtime
+from tumorline.runtime import Runtime
 
 SQUARE = np.log(np.array([[1, 3], [7, 1 / 3]], np.float32))
 """Logits of the probabilities 1/2, 3/4, 7/8 and 1/4."""
@@ -22,11 +23,11 @@ def model(runtime: Runtime, tta: str, size: int) -> Model:
     return Model(Path("none"), info, runtime, tta)
 
 
-def always_the_same(images: FloatArray) -> FloatArray:
+def always_the_same(images: Float32Array) -> Float32Array:
     return np.broadcast_to(SQUARE, (len(images), 1, 2, 2)).astype(np.float32)
 
 
-def identity(images: FloatArray) -> FloatArray:
+def identity(images: Float32Array) -> Float32Array:
     return images
 
 
@@ -44,7 +45,7 @@ def test_a_network_that_knows_only_places_is_averaged_over_them(tta: str, expect
 
 
 def test_the_flips_leave_rows_and_columns_apart() -> None:
-    def rows(images: FloatArray) -> FloatArray:
+    def rows(images: Float32Array) -> Float32Array:
         return np.broadcast_to(np.array([[0], [np.log(3)], [0]], np.float32), (len(images), 1, 3, 3)).copy()
 
     image = np.arange(9.0, dtype=np.float32).reshape(1, 3, 3)
@@ -63,7 +64,7 @@ def test_a_network_that_ignores_orientation_answers_the_same(tta: str) -> None:
 def test_every_copy_is_asked_once() -> None:
     asked: list[npt.NDArray[np.float32]] = []
 
-    def note(images: FloatArray) -> FloatArray:
+    def note(images: Float32Array) -> Float32Array:
         asked.append(images)
         return images
 

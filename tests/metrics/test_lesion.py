@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tumorline.geometry.distances import MaskArray
+from tumorline.arrays import MaskArray
 from tumorline.metrics.case import CaseScores, score_case
 from tumorline.metrics.lesion import LESION_RULES, Lesions, LesionScores, match_lesions, score_lesions
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from tumorline.geometry.distances import MaskArray
+from tumorline.arrays import MaskArray
 from tumorline.metrics import overlap
 from tumorline.metrics.case import score_case
 from tumorline.metrics.surface import (

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tumorline.arrays import ImageArray, MaskArray
+from tumorline.arrays import Float32Array, ImageArray, MaskArray
 from tumorline.data.case import Case, read_image
 from tumorline.data.sample import Sample
 from tumorline.data.source import open_picture
@@ -123,7 +123,7 @@ def _viewed_image(
     return ViewedCase(name, image, grid, names, (), masks.get("truth"), predicted)
 
 
-def _image(what: Source, spacing_mm: Sequence[float] | None) -> tuple[str, npt.NDArray[np.float32], Grid]:
+def _image(what: Source, spacing_mm: Sequence[float] | None) -> tuple[str, Float32Array, Grid]:
     if isinstance(what, np.ndarray):
         image = what.astype(np.float32)
         image = image[None] if image.ndim == 2 else image

@@ -4,7 +4,7 @@ import base64
 import json
 import re
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 from math import prod
@@ -12,7 +12,7 @@ from pathlib import Path
 from time import perf_counter
 
 from tumorline.app.inputs import CaseGatherer, Gathered
-from tumorline.app.records import Record
+from tumorline.app.records import Record, Send
 from tumorline.app.uploads import Upload
 from tumorline.app.views import ViewWriter
 from tumorline.app.watched import WatchedModel
@@ -27,7 +27,6 @@ from tumorline.inference.predictor import Predictor
 from tumorline.output.folder import Purpose, open_output
 from tumorline.viewer.encoding import EncodedCase
 
-Notify = Callable[[Record], None]
 MEDIA_TYPES = {
     ".png": "image/png",
     ".nii.gz": "application/gzip",
@@ -61,7 +60,7 @@ class Task:
 class AnswerWriter:
     """Predicts the cases of a task and writes the answer."""
 
-    def __init__(self, task: Task, model: WatchedModel, notify: Notify) -> None:
+    def __init__(self, task: Task, model: WatchedModel, notify: Send) -> None:
         self.task, self.model, self.notify = task, model, notify
         self.folder = Path(task.folder)
         uploads = [Upload(shown, Path(path), channel) for shown, path, channel in task.uploads]

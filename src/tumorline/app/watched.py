@@ -1,27 +1,24 @@
 """A model that tells how far it is with a case, and remembers what it saw of it and answered."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from math import prod
 from pathlib import Path
 
 import numpy as np
 
-from tumorline.arrays import ImageArray, MaskArray
+from tumorline.arrays import Float32Array, ImageArray, MaskArray
 from tumorline.geometry.grid import Grid
 from tumorline.inference.model import TTA, Answer, Model
 from tumorline.network_input.spaced import SpacedInput
 from tumorline.network_input.windows import NetworkInput
-from tumorline.runtime import FloatArray
-
-Watch = Callable[[int, int], None]
+from tumorline.progress import Progress
 
 
 @dataclass
 class Witness:
     """Of the case at hand."""
 
-    watch: Watch
+    watch: Progress
     """Told how many windows of how many the network has seen."""
     seen: int = 0
     of: int = 0
@@ -58,18 +55,18 @@ class WatchedModel(Model):
         self.witness.of = count_windows(seen) * len(TTA[self.tta])
         return seen
 
-    def masks(self, probability: FloatArray, grid: Grid | None = None) -> MaskArray:
+    def masks(self, probability: Float32Array, grid: Grid | None = None) -> MaskArray:
         masks = super().masks(probability, grid)
         self.witness.masks = np.asarray(masks)
         return masks
 
-    def _run(self, squares: FloatArray, name: Path | str) -> FloatArray:
+    def _run(self, squares: Float32Array, name: Path | str) -> Float32Array:
         logits = super()._run(squares, name)
         self.witness.count(len(squares))
         return logits
 
 
-def watch_model(model: Model, watch: Watch) -> WatchedModel:
+def watch_model(model: Model, watch: Progress) -> WatchedModel:
     own = {part.name: getattr(model, part.name) for part in fields(Model)}
     return WatchedModel(**own, witness=Witness(watch))
 

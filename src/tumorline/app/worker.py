@@ -9,13 +9,12 @@ import shutil
 import sys
 import traceback
 from collections import OrderedDict
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
 from tumorline.app.answers import TOO_MUCH_MEMORY, AnswerWriter, Task, refusal
-from tumorline.app.records import Record
+from tumorline.app.records import Record, Send
 from tumorline.app.watched import WatchedModel, watch_model
 from tumorline.errors import UserError, WriteError
 from tumorline.inference.model import Model, load
@@ -34,7 +33,7 @@ class Worker:
     def __init__(self) -> None:
         self.models: OrderedDict[tuple[object, ...], Model] = OrderedDict()
 
-    def carry_out(self, task: Task, notify: Callable[[Record], None]) -> Record:
+    def carry_out(self, task: Task, notify: Send) -> Record:
         """The outcome; whatever goes wrong is one line."""
         writer: AnswerWriter | None = None
 
@@ -60,7 +59,7 @@ class Worker:
                 return refusal(413, TOO_MUCH_MEMORY)
             return refusal(500, f"a fault of Tumorline ({type(error).__name__}); the terminal of the app says more")
 
-    def _model(self, task: Task, notify: Callable[[Record], None]) -> WatchedModel:
+    def _model(self, task: Task, notify: Send) -> WatchedModel:
         model = self._loaded(Path(task.model), task.tta)
         return watch_model(model, lambda seen, of: notify({"windows": seen, "windows_of": of}))
 

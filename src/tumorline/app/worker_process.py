@@ -4,13 +4,13 @@ import asyncio
 import json
 import logging
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from tumorline.app.limits import Limits, Refusal
-from tumorline.app.records import Record
+from tumorline.app.records import Record, Send
 
 LONGEST_LINE = 1 << 20
 PATIENCE_S = 60.0
@@ -29,7 +29,7 @@ class WorkerProcess:
         self.owes = False
         """Whether it is still at a task that nobody waits for."""
 
-    async def carry_out(self, task: Mapping[str, Any], notify: Callable[[Record], None]) -> Record:
+    async def carry_out(self, task: Mapping[str, Any], notify: Send) -> Record:
         """The outcome of a task; `notify` hears how far it is. Raises Refusal where it takes too long or too much.
 
         A task that is given up ends where the process next tells how far it is; without that it is ended with the
@@ -59,7 +59,7 @@ class WorkerProcess:
             await self.end()
         self.owes = False
 
-    async def _ask(self, task: Mapping[str, Any], notify: Callable[[Record], None]) -> Record:
+    async def _ask(self, task: Mapping[str, Any], notify: Send) -> Record:
         """Raises OSError where the process has ended, and ValueError for what is no message of it."""
         process = await self._started()
         assert process.stdin
@@ -67,7 +67,7 @@ class WorkerProcess:
         await process.stdin.drain()
         return await self._outcome(notify)
 
-    async def _outcome(self, notify: Callable[[Record], None]) -> Record:
+    async def _outcome(self, notify: Send) -> Record:
         assert self.process
         assert self.process.stdout
         while line := await self.process.stdout.readline():

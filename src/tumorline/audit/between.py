@@ -12,7 +12,7 @@ from tumorline.audit.published import SCHEMA_VERSION, AuditResult, publish_findi
 from tumorline.config import DataConfig, load_config
 from tumorline.data.case import Case, read_image
 from tumorline.data.dataset import Dataset, load_dataset
-from tumorline.data.facts import Facts, Progress, distinct_images, scan, search_near_pairs
+from tumorline.data.facts import Facts, distinct_images, scan, search_near_pairs
 from tumorline.data.finding import Finding, Severity
 from tumorline.data.known_layouts import LAYOUTS
 from tumorline.data.layouts.contents import Contents
@@ -23,6 +23,7 @@ from tumorline.data.patients import collection_patient
 from tumorline.data.source import Source, open_picture, with_patient
 from tumorline.formats.decode import without_suffix
 from tumorline.geometry.symmetry import inverse_name
+from tumorline.progress import Progress
 from tumorline.source_spec import read_spec
 from tumorline.wording import numbered
 

@@ -7,10 +7,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
-from tumorline.arrays import ImageArray, MaskArray
+from tumorline.arrays import Float64Array, ImageArray, MaskArray
 from tumorline.data import near_duplicates
 from tumorline.data.dataset import Dataset
 from tumorline.data.facts import Facts
@@ -31,8 +30,6 @@ HEAD = 0.15
 """Above this share of its brightest pixel a mean picture shows the head."""
 CLEARLY = 0.5
 """Another orientation is named where it leaves at most this share of what does not correlate as it lies."""
-
-FloatArray = npt.NDArray[np.float64]
 
 
 def describe(dataset: Dataset, names: Sequence[str]) -> dict[str, Any]:
@@ -59,7 +56,7 @@ def describe(dataset: Dataset, names: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def mean_picture(facts: Sequence[Facts]) -> FloatArray:
+def mean_picture(facts: Sequence[Facts]) -> Float64Array:
     """Mean of the thumbnails, `(64, 64)` from 0 to 1."""
     thumbnails = [fact.thumbnail for fact in facts if fact.thumbnail]
     if not thumbnails:
@@ -67,7 +64,7 @@ def mean_picture(facts: Sequence[Facts]) -> FloatArray:
     return np.asarray(near_duplicates.unpack(thumbnails).mean(axis=0), np.float64)
 
 
-def orientation(trainings: Iterable[FloatArray], pictures: FloatArray) -> str:
+def orientation(trainings: Iterable[Float64Array], pictures: Float64Array) -> str:
     """The turn or mirroring that makes the mean picture of a set most like that of the training; usually "identity".
 
     Where the training had several sources, with a mean picture each, it is enough that the set lies as one of them.
@@ -76,7 +73,7 @@ def orientation(trainings: Iterable[FloatArray], pictures: FloatArray) -> str:
     return TRANSFORMS[0] if TRANSFORMS[0] in turns else turns[0]
 
 
-def _turn(training: FloatArray, pictures: FloatArray) -> str:
+def _turn(training: Float64Array, pictures: Float64Array) -> str:
     """Heads are nearly symmetric: a turn by a quarter is sure, which quarter and whether mirrored is not."""
     first, second = _head(training), _head(pictures)
     likeness = [_correlation(first, transformed(second, number)) for number in range(len(TRANSFORMS))]
@@ -84,14 +81,14 @@ def _turn(training: FloatArray, pictures: FloatArray) -> str:
     return TRANSFORMS[best] if 1 - likeness[best] <= CLEARLY * (1 - likeness[0]) else TRANSFORMS[0]
 
 
-def to_text(picture: FloatArray) -> str:
+def to_text(picture: Float64Array) -> str:
     """A mean picture as base64 of a PNG, for the model file."""
     content = io.BytesIO()
     Image.fromarray(np.round(255 * picture).astype(np.uint8)).save(content, "PNG", optimize=True)
     return base64.b64encode(content.getvalue()).decode("ascii")
 
 
-def from_text(text: str) -> FloatArray:
+def from_text(text: str) -> Float64Array:
     """The picture that `to_text` wrote."""
     return np.asarray(embedded_picture(text), np.float64) / 255
 
@@ -126,7 +123,7 @@ def _shown(sample: Sample) -> tuple[ImageArray, MaskArray]:
     return image[:, number], truth[number]
 
 
-def _head(picture: FloatArray) -> FloatArray:
+def _head(picture: Float64Array) -> Float64Array:
     """The square around the head, as large as the picture."""
     inside = picture > HEAD * picture.max()
     if not inside.any():
@@ -141,7 +138,7 @@ def _head(picture: FloatArray) -> FloatArray:
     return np.asarray(cut, np.float64)
 
 
-def _correlation(first: FloatArray, second: FloatArray) -> float:
+def _correlation(first: Float64Array, second: Float64Array) -> float:
     if not np.ptp(first) or not np.ptp(second):
         return 0.0
     return float(np.corrcoef(first.ravel(), second.ravel())[0, 1])

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from tumorline.arrays import BoolArray, Float32Array
 from tumorline.augmentation.draws import sample_generator, stack_samples
 from tumorline.augmentation.greys import KNOTS, add_background_noise, coarsen, compress, follow_curve, standardise
 from tumorline.augmentation.heads import depth_of_share, find_box, find_head, rough_depth
@@ -45,8 +46,6 @@ BARS = (-0.03, 0.12)
 QUALITY = (15.0, 95.0)
 SATURATED = (0.75, 1.0)
 DARKEST = 0.06
-Floats = npt.NDArray[np.float32]
-Flags = npt.NDArray[np.bool_]
 Chosen = npt.NDArray[np.intp]
 """Numbers of the samples of a batch that are changed."""
 
@@ -55,20 +54,20 @@ Chosen = npt.NDArray[np.intp]
 class Appearance:
     """One batch's draws; the first axis is the sample, numbers are from 0 to 1 unless said."""
 
-    strip: Flags
-    stripped: Floats
+    strip: BoolArray
+    stripped: Float32Array
     """`(B, 2)`: how much is taken off, and where a tumour would lie in a head that has none."""
-    crop: Flags
-    view: Floats
+    crop: BoolArray
+    view: Float32Array
     """`(B, 3)`: side, and shift down and right from -1 to 1."""
-    bars: Floats
+    bars: Float32Array
     """`(B, 4)`: top, bottom, left, right; below 0 there is none."""
-    change: Flags
-    curve: Floats
+    change: BoolArray
+    curve: Float32Array
     """`(B, KNOTS)` rising from 0 to 1."""
-    grey: Floats
+    grey: Float32Array
     """`(B, 4)`: saturation, darkness, noise, coarseness; the last three below 0 are none."""
-    quality: Floats
+    quality: Float32Array
     """Of JPEG, from 1 to 100; 0 is none."""
     noise_seed: npt.NDArray[np.int64]
 

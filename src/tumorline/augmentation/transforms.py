@@ -15,14 +15,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from tumorline.arrays import Float32Array, Float64Array
 from tumorline.augmentation.draws import sample_generator, stack_samples
 from tumorline.config import ABSENT, MOST_CHANNELS, AugmentConfig
 
 ELASTIC_POINTS = 6
 """Control points along each side of the elastic displacement."""
 
-Floats = npt.NDArray[np.float32]
-Doubles = npt.NDArray[np.float64]
 SMOOTH = {2: "bicubic", 3: "trilinear"}
 LINEAR = {2: "bilinear", 3: "trilinear"}
 CONVOLUTION = {2: functional.conv2d, 3: functional.conv3d}
@@ -33,22 +32,22 @@ CONVOLUTION = {2: functional.conv2d, 3: functional.conv3d}
 class Parameters:
     """One batch's draws; the first axis is the sample."""
 
-    matrix: Floats
+    matrix: Float32Array
     """`(B, n, n + 1)` from output to input coordinates in [-1, 1], of which x, along the last axis, is the first."""
-    displacement: Floats
+    displacement: Float32Array
     """`(B, n, K, ...)` elastic displacement at control points, in the same coordinates."""
-    gamma: Floats
-    contrast: Floats
-    noise: Floats
+    gamma: Float32Array
+    contrast: Float32Array
+    noise: Float32Array
     """Standard deviation; 0 leaves the sample alone."""
-    blur: Floats
+    blur: Float32Array
     """Standard deviation in pixels; 0 leaves the sample alone."""
-    resolution: Floats
+    resolution: Float32Array
     """Factor; 1 leaves the sample alone."""
     noise_seed: npt.NDArray[np.int64]
-    fate: Floats
+    fate: Float32Array
     """`(B, MOST_CHANNELS)` in [0, 1), of which those below `channel_dropout` make their channel an absent one."""
-    channel_dropout: Floats
+    channel_dropout: Float32Array
     """The same for all samples."""
 
 
@@ -85,9 +84,9 @@ class _Motion:
     """Whether the sample is rotated, scaled and shifted; quarter turns and flips are of all."""
     turned: float
     scaled: float
-    shifts: Doubles
+    shifts: Float64Array
     """Along x, y and, of a volume, z."""
-    tilts: Doubles
+    tilts: Float64Array
     """Of a volume."""
     quarter_turns: int
     flips: npt.NDArray[np.int64]
@@ -125,11 +124,11 @@ def _draw_one(settings: AugmentConfig, random: np.random.Generator, extent: tupl
     )
 
 
-def _float(value: npt.ArrayLike) -> Floats:
+def _float(value: npt.ArrayLike) -> Float32Array:
     return np.asarray(value, np.float32)
 
 
-def _matrix(settings: AugmentConfig, motion: _Motion, extent: tuple[float, ...]) -> Doubles:
+def _matrix(settings: AugmentConfig, motion: _Motion, extent: tuple[float, ...]) -> Float64Array:
     """`(n, n + 1)` from output to input coordinates; quarter turns only where height is width."""
     turns = motion.quarter_turns if extent[-2] == extent[-1] else 0
     angle = math.radians(settings.rotation_degrees * motion.turned * motion.chosen) + turns * math.pi / 2
@@ -147,13 +146,13 @@ def _axes(flips: bool | str) -> list[str]:
     return [flips] if isinstance(flips, str) else ["horizontal", "vertical"] * flips
 
 
-def _rotation(angle: float, aspect: float) -> Doubles:
+def _rotation(angle: float, aspect: float) -> Float64Array:
     """Rotation `(2, 2)` in coordinates of [-1, 1], where `aspect` is height over width; exact at quarter turns."""
     cosine, sine = (round(value, 12) for value in (math.cos(angle), math.sin(angle)))
     return np.array([[cosine, -sine * aspect], [sine / aspect, cosine]])
 
 
-def _tilted(rotation: Doubles, angles: Doubles, extent: tuple[float, ...]) -> Doubles:
+def _tilted(rotation: Float64Array, angles: Float64Array, extent: tuple[float, ...]) -> Float64Array:
     """A rotation `(3, 3)` of (x, y, z): that of the slices, then nodding and leaning by two angles."""
     depth, height, width = extent
     whole = np.eye(3)
@@ -190,7 +189,7 @@ def _is_identity(parameters: Parameters) -> bool:
     return bool((parameters.matrix == unit).all() and not parameters.displacement.any())
 
 
-def _lower_resolution(image: Tensor, factors: Floats) -> Tensor:
+def _lower_resolution(image: Tensor, factors: Float32Array) -> Tensor:
     """Shrink and enlarge the chosen samples."""
     image = image.clone() if (factors < 1).any() else image
     for sample in np.flatnonzero(factors < 1):
@@ -201,7 +200,7 @@ def _lower_resolution(image: Tensor, factors: Floats) -> Tensor:
     return image
 
 
-def _blur(image: Tensor, deviations: Floats) -> Tensor:
+def _blur(image: Tensor, deviations: Float32Array) -> Tensor:
     """Gaussian blur of the chosen samples, each with a separable kernel that ends at three deviations of its own."""
     chosen = np.flatnonzero(deviations > 0.1)
     if not len(chosen):

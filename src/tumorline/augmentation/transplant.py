@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from tumorline.arrays import BoolArray, Float32Array
 from tumorline.augmentation.draws import sample_generator, stack_samples
 from tumorline.augmentation.greys import standardise
 from tumorline.augmentation.heads import dilate, find_box, find_head
@@ -40,23 +41,20 @@ LARGEST_HOLE = 0.1
 """Of a head: a larger tumour is not taken out, since nothing around it tells what was there."""
 GRAIN_PX = 1.5
 
-Flags = npt.NDArray[np.bool_]
-Floats = npt.NDArray[np.float32]
-
 
 @dataclass(frozen=True)
 class Transplants:
     """One batch's draws; the first axis is the sample."""
 
-    paste: Flags
+    paste: BoolArray
     """Into samples without a tumour, or all (`augment.paste_into`)."""
     donor: npt.NDArray[np.int64]
     """Number of the donor among all of them."""
-    place: Floats
+    place: Float32Array
     """`(B, 5)`: down, right and size from -1 to 1; turn as an angle; mirrored as -1 or 1."""
-    take_out: Flags
+    take_out: BoolArray
     """Of samples with a tumour."""
-    fill_beside: Flags
+    fill_beside: BoolArray
     """Of samples with a tumour that stays: fill the same shape elsewhere."""
 
 

@@ -1,7 +1,7 @@
 """Models, losses, variants, seeds and folds under one budget: independent cells, gone on with, one leaderboard."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
 
@@ -36,6 +36,7 @@ from tumorline.benchmarking.plan import (
 from tumorline.benchmarking.plan_file import read_plan
 from tumorline.file_names import HOURS_NAME, LEADERBOARD_NAME
 from tumorline.files import write_json
+from tumorline.progress import Notify
 from tumorline.report.benchmark import write_leaderboard
 from tumorline.results.compared import Leaderboard, Unmeasured
 from tumorline.run_folder import best_validation_dice, save_config
@@ -48,8 +49,6 @@ NAMES = ("cells", "leaderboard.*", HOURS_NAME)
 
 STOPPED_WORD = "stopped"
 """How the last line of a training begins that was asked to stop."""
-
-Notify = Callable[[str], None]
 
 
 class Benchmark:

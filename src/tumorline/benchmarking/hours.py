@@ -1,7 +1,7 @@
 """The hours of a benchmark before it is begun: each network's pace on this machine, by its cells and their lengths."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -14,6 +14,7 @@ from tumorline.errors import UserError
 from tumorline.file_names import HOURS_NAME
 from tumorline.files import write_json
 from tumorline.own_files import read_own_json
+from tumorline.progress import Notify
 from tumorline.run import measure_pace
 from tumorline.training.pace import Pace
 
@@ -56,9 +57,7 @@ class ArmHours:
         }
 
 
-def count_hours(
-    plan: BenchmarkPlan, chosen: Sequence[Arm], output: Path, notify: Callable[[str], None]
-) -> list[ArmHours]:
+def count_hours(plan: BenchmarkPlan, chosen: Sequence[Arm], output: Path, notify: Notify) -> list[ArmHours]:
     """Measure what was not measured on this kind of machine before, and count; paces are kept in `hours.json`.
 
     Which arms will be the best is not known yet: the slowest ones are taken for them, so that it takes no longer.

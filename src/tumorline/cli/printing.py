@@ -6,10 +6,10 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from tumorline.escaping import one_line, to_cell
-from tumorline.progress import minutely
+from tumorline.progress import Progress, minutely
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 
 def say(line: object = "") -> None:
@@ -27,7 +27,7 @@ def print_json(content: object) -> None:
     print(json.dumps(content, indent=2).replace("\x7f", "\\u007f"))
 
 
-def counter(what: str) -> "Callable[[int, int], None]":
+def counter(what: str) -> Progress:
     """A progress callback on standard error: it counts in one line of a terminal, elsewhere it says a line a minute."""
     if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         return minutely(what, note)
@@ -39,7 +39,7 @@ def counter(what: str) -> "Callable[[int, int], None]":
     return show
 
 
-def megabytes(show: "Callable[[int, int], None]") -> "Callable[[int, int], None]":
+def megabytes(show: Progress) -> Progress:
     """Bytes as whole megabytes, rounded up, and only where the figure changes."""
     shown: list[tuple[int, int]] = []
 

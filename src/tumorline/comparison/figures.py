@@ -7,8 +7,8 @@ from itertools import combinations, product
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from tumorline.arrays import Float64Array
 from tumorline.comparison.runs import Contender, Key, Run
 from tumorline.errors import UserError, did_you_mean
 from tumorline.metrics import comparison as tests
@@ -49,8 +49,6 @@ HEADLINE = "dice"
 OVER_REGIONS = "mean over regions"
 """What stands for all regions together in a pair."""
 
-FloatArray = npt.NDArray[np.float64]
-
 
 @dataclass(frozen=True)
 class PatientMeans:
@@ -58,9 +56,9 @@ class PatientMeans:
 
     region: str
     patients: Sequence[str]
-    values: Mapping[str, Mapping[str, FloatArray]]
+    values: Mapping[str, Mapping[str, Float64Array]]
 
-    def of_runs(self, contender: Contender, metric: str) -> FloatArray:
+    def of_runs(self, contender: Contender, metric: str) -> Float64Array:
         """`(S, P)`: of each seed and patient."""
         return np.stack([self.values[metric][run.key] for run in contender.runs])
 
@@ -71,7 +69,7 @@ class _Difference(NamedTuple):
     second: str
     better: str | None
     difference: Difference
-    by_patient: FloatArray
+    by_patient: Float64Array
 
 
 def compared_metrics(rows: Sequence[Row]) -> list[str]:
@@ -93,7 +91,7 @@ def average_patients(runs: Sequence[Run], cases: Sequence[str], region: str, met
     return PatientMeans(region, sorted(set(groups.values())), values)
 
 
-def _patient_means(run: Run, groups: Mapping[Key, str], metric: str) -> FloatArray:
+def _patient_means(run: Run, groups: Mapping[Key, str], metric: str) -> Float64Array:
     """In the order of the patients, which are given by case; NaN where none of a patient's cases has a value."""
     found: dict[str, list[float]] = defaultdict(list)
     for key, patient in groups.items():
@@ -222,7 +220,7 @@ def rank_contenders(contenders: Sequence[Contender], means: Sequence[PatientMean
     return [Ranked(name=contenders[i].name, dice=dice[i], rank_shares=shares[i].tolist()) for i in order]
 
 
-def _of_contenders(contenders: Sequence[Contender], means: PatientMeans, patients: Sequence[str]) -> FloatArray:
+def _of_contenders(contenders: Sequence[Contender], means: PatientMeans, patients: Sequence[str]) -> Float64Array:
     """Dice `(M, P)` over the seeds of each; NaN for a patient without the region."""
     found = np.full((len(contenders), len(patients)), np.nan)
     place = {patient: number for number, patient in enumerate(patients)}

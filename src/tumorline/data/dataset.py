@@ -12,7 +12,7 @@ from tumorline.config import DataConfig
 from tumorline.data import cheng
 from tumorline.data.case import Case, read_image
 from tumorline.data.case_truth import read_other_labels, read_truth
-from tumorline.data.facts import Facts, Look, Progress, remembered_scan
+from tumorline.data.facts import Facts, Look, remembered_scan
 from tumorline.data.known_patients import hash_patient, keys_to_keep, keys_to_look_up
 from tumorline.data.label_convention import require_one_convention
 from tumorline.data.near_duplicates import NearPair
@@ -22,6 +22,7 @@ from tumorline.data.sample import Sample
 from tumorline.data.source import Source, open_source
 from tumorline.geometry.grid import Grid
 from tumorline.geometry.slices import Pixel, pixel_of, plane_of
+from tumorline.progress import Progress
 from tumorline.regions import REGION
 
 

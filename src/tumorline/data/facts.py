@@ -19,6 +19,7 @@ from tumorline.data.truth import NotBinaryError, truth_hash
 from tumorline.data.volumes import read_label_values
 from tumorline.errors import UserError
 from tumorline.formats.boundary import max_pixels
+from tumorline.progress import Progress
 from tumorline.user_folders import default_folder
 
 T = TypeVar("T")
@@ -26,7 +27,6 @@ VERSION = 3
 """Of what decoding and the search for near duplicates find: raise it where they find something else than before."""
 PACKED = ("thumbnail", "block")
 """Facts that are bytes."""
-Progress = Callable[[int, int], None]
 Look = Callable[[Case, ImageArray, MaskArray | None], None]
 """Is shown each image that could be read, with its truth where that fits it, as it is decoded; by several threads."""
 

@@ -9,11 +9,12 @@ from tumorline.config import Config, DataConfig, SourceConfig
 from tumorline.data.case import Case, image_hash, is_constant
 from tumorline.data.corrections import stranger_findings
 from tumorline.data.dataset import Dataset, load_dataset, read_sample
-from tumorline.data.facts import Facts, Look, Progress
+from tumorline.data.facts import Facts, Look
 from tumorline.data.patients import spelling
 from tumorline.data.sample import Sample, SampleReader
 from tumorline.data.source import Source, open_source, source_path
 from tumorline.errors import UserError
+from tumorline.progress import Progress
 from tumorline.regions import REGION
 from tumorline.user_text import written_path
 

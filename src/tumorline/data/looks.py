@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from tumorline.arrays import Float32Array
 from tumorline.data.near_duplicates import detail, shrink, unpack
 from tumorline.geometry.symmetry import TRANSFORMS, transformed
 
@@ -25,7 +26,6 @@ PACKED = 5
 BYTES = -(-SIDE * SIDE // PACKED)
 ROWS_AT_ONCE = 512
 
-FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
 
@@ -61,7 +61,7 @@ def _pack(points: IntArray) -> str:
     return base64.b64encode((digits.reshape(-1, PACKED) @ 3 ** np.arange(PACKED)).astype(np.uint8).tobytes()).decode()
 
 
-def _unpack(looks: Sequence[str]) -> FloatArray:
+def _unpack(looks: Sequence[str]) -> Float32Array:
     """-1, 0 and 1 `(N, 24, 24)`; zeros for an empty look."""
     packed = np.frombuffer(b"".join(map(_bytes_of, looks)), np.uint8).reshape(len(looks), BYTES, 1)
     digits = packed.astype(np.int64) // 3 ** np.arange(PACKED) % 3
@@ -72,7 +72,7 @@ def _bytes_of(look: str) -> bytes:
     return base64.b64decode(look) if look else bytes([sum(3**place for place in range(PACKED))]) * BYTES
 
 
-def _unit(points: FloatArray) -> FloatArray:
+def _unit(points: Float32Array) -> Float32Array:
     """Rows of mean 0 and length 1, of zeros for a look without any detail."""
     flat = points.reshape(len(points), -1)
     flat = flat - flat.mean(axis=1, keepdims=True)

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from tumorline.arrays import ImageArray
+from tumorline.arrays import Float32Array, Float64Array, ImageArray
 from tumorline.geometry.symmetry import INVERSE, TRANSFORMS, transformed
 
 SIDE = 64
@@ -46,7 +46,6 @@ LEAST_CUT = 0.015
 """Share of the side, one pixel of the largest thumbnail, from which a pair counts as cropped."""
 ROWS_AT_ONCE, PAIRS_AT_ONCE = 512, 256
 
-FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 Window = tuple[tuple[float, float], tuple[float, float]]
 """Shares cut of the rows at top and bottom, of the columns at left and right."""
@@ -87,12 +86,12 @@ def _middle(volume: ImageArray) -> int:
     return int(np.searchsorted(shown, shown[-1] / 2))
 
 
-def unpack(thumbnails: list[bytes]) -> FloatArray:
+def unpack(thumbnails: list[bytes]) -> Float32Array:
     """Thumbnails as `(N, 64, 64)`."""
     return np.frombuffer(b"".join(thumbnails), np.float16).reshape(-1, SIDE, SIDE).astype(np.float32)
 
 
-def near_pairs(first: FloatArray, second: FloatArray | None = None) -> list[NearPair]:
+def near_pairs(first: Float32Array, second: Float32Array | None = None) -> list[NearPair]:
     """Near duplicates within the thumbnails `(N, 64, 64)`, `a` before `b`; or of the first set in a second one."""
     if not len(first) or (second is not None and not len(second)):
         return []
@@ -112,7 +111,7 @@ def near_pairs(first: FloatArray, second: FloatArray | None = None) -> list[Near
 # ---------------------------------------------------------------- candidates
 
 
-def _candidates(first: FloatArray, second: FloatArray | None) -> IntArray:
+def _candidates(first: Float32Array, second: Float32Array | None) -> IntArray:
     """Rows of (a, b, number of the transform) that deserve a closer look, from either picture's view."""
     forth = _best_matches(first, first if second is None else second, within=second is None)
     back = forth if second is None else _best_matches(second, first, within=False)
@@ -121,7 +120,7 @@ def _candidates(first: FloatArray, second: FloatArray | None) -> IntArray:
     return rows[rows[:, 0] < rows[:, 1]] if second is None else rows
 
 
-def _best_matches(first: FloatArray, second: FloatArray, within: bool) -> IntArray:
+def _best_matches(first: Float32Array, second: Float32Array, within: bool) -> IntArray:
     side = LEVELS[0][0]
     whole = detail(shrink(first, side))
     turned = [_unit(transformed(whole, number)) for number in range(len(TRANSFORMS))]
@@ -136,7 +135,7 @@ def _best_matches(first: FloatArray, second: FloatArray, within: bool) -> IntArr
     return np.concatenate(blocks)
 
 
-def _best_transform(turned: list[FloatArray], views: list[FloatArray]) -> tuple[FloatArray, npt.NDArray[np.int8]]:
+def _best_transform(turned: list[Float32Array], views: list[Float32Array]) -> tuple[Float32Array, npt.NDArray[np.int8]]:
     """Highest correlation of each row with each column over the symmetries and views, and whose it is."""
     best = np.full((len(turned[0]), len(views[0])), -1, np.float32)
     number = np.zeros(best.shape, np.int8)
@@ -148,7 +147,7 @@ def _best_transform(turned: list[FloatArray], views: list[FloatArray]) -> tuple[
     return best, number
 
 
-def _highest(best: FloatArray) -> tuple[IntArray, IntArray]:
+def _highest(best: Float32Array) -> tuple[IntArray, IntArray]:
     count = min(CANDIDATES, best.shape[1])
     columns = np.argpartition(-best, count - 1, axis=1)[:, :count]
     rows = np.repeat(np.arange(len(best))[:, None], count, axis=1)
@@ -156,7 +155,7 @@ def _highest(best: FloatArray) -> tuple[IntArray, IntArray]:
     return rows[kept], columns[kept]
 
 
-def _unit(features: FloatArray) -> FloatArray:
+def _unit(features: Float32Array) -> Float32Array:
     flat = features.reshape(len(features), -1)
     flat = flat - flat.mean(axis=1, keepdims=True)
     return np.asarray(flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-9), np.float32)
@@ -165,11 +164,11 @@ def _unit(features: FloatArray) -> FloatArray:
 # ---------------------------------------------------------------- a closer look
 
 
-def _details(thumbnails: FloatArray) -> list[FloatArray]:
+def _details(thumbnails: Float32Array) -> list[Float32Array]:
     return [detail(shrink(thumbnails, side), NOISE_PX) for side, _, _ in LEVELS]
 
 
-def _verify(rows: IntArray, first: list[FloatArray], second: list[FloatArray]) -> npt.NDArray[np.float64]:
+def _verify(rows: IntArray, first: list[Float32Array], second: list[Float32Array]) -> Float64Array:
     """Align each candidate level by level; rows of (a, b, number, correlation, cut) of those that remain."""
     place = np.tile(np.array([1, 0, 1, 0], np.float32), (len(rows), 1))
     score = np.zeros(len(rows), np.float32)
@@ -185,7 +184,9 @@ def _verify(rows: IntArray, first: list[FloatArray], second: list[FloatArray]) -
     return np.concatenate([rows, score[:, None], cut[:, None]], axis=1)
 
 
-def align(still: FloatArray, moving: FloatArray, place: FloatArray, steps: int) -> tuple[FloatArray, FloatArray]:
+def align(
+    still: Float32Array, moving: Float32Array, place: Float32Array, steps: int
+) -> tuple[Float32Array, Float32Array]:
     """Improve where `moving` `(N, S, S)` shows `still`; returns that place and the correlation there.
 
     A place `(N, 4)` is scale and shift of the rows, scale and shift of the columns, in coordinates of [-1, 1].
@@ -202,7 +203,7 @@ def align(still: FloatArray, moving: FloatArray, place: FloatArray, steps: int) 
     return place, (_standardised(seen, inside) * _standardised(still, inside)).sum(axis=(1, 2))
 
 
-def _slopes(still: FloatArray) -> FloatArray:
+def _slopes(still: Float32Array) -> Float32Array:
     """Derivatives `(N, 4, S * S)` of the standardised picture by each number of its place."""
     side = still.shape[1]
     grid = _grid(side)
@@ -211,7 +212,7 @@ def _slopes(still: FloatArray) -> FloatArray:
     return np.asarray(stacked.reshape(len(still), 4, side * side), np.float32)
 
 
-def _compose(place: FloatArray, step: FloatArray) -> FloatArray:
+def _compose(place: Float32Array, step: Float32Array) -> Float32Array:
     """Follow a place by the inverse of a small step, within the limits."""
     scale, shift = place[:, ::2], place[:, 1::2]
     wider = scale / (1 + step[:, ::2])
@@ -221,7 +222,7 @@ def _compose(place: FloatArray, step: FloatArray) -> FloatArray:
     return new
 
 
-def _show(moving: FloatArray, place: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _show(moving: Float32Array, place: Float32Array) -> tuple[Float32Array, Float32Array]:
     """Sample each picture at its place: the samples, and 1 where they lie inside the picture."""
     side = moving.shape[1]
     down, right = (place[:, axis : axis + 1] * _grid(side) + place[:, axis + 1 : axis + 2] for axis in (0, 2))
@@ -230,7 +231,7 @@ def _show(moving: FloatArray, place: FloatArray) -> tuple[FloatArray, FloatArray
     return np.asarray(seen, np.float32), inside.astype(np.float32)
 
 
-def _standardised(pictures: FloatArray, inside: FloatArray) -> FloatArray:
+def _standardised(pictures: Float32Array, inside: Float32Array) -> Float32Array:
     """Mean 0 and length 1 over the pixels inside, 0 outside."""
     mean = (pictures * inside).sum(axis=(1, 2), keepdims=True) / inside.sum(axis=(1, 2), keepdims=True)
     centred = (pictures - mean) * inside
@@ -241,7 +242,7 @@ def _standardised(pictures: FloatArray, inside: FloatArray) -> FloatArray:
 # ---------------------------------------------------------------- thumbnails of other sizes
 
 
-def detail(pictures: FloatArray, noise_px: float = 0.0) -> FloatArray:
+def detail(pictures: Float32Array, noise_px: float = 0.0) -> Float32Array:
     """Pictures `(N, S, S)` without their local mean and with even local contrast."""
     from scipy.ndimage import gaussian_filter  # slow to import; pairs that are remembered need none of it
 
@@ -252,7 +253,7 @@ def detail(pictures: FloatArray, noise_px: float = 0.0) -> FloatArray:
     return np.asarray(rough / np.sqrt(energy + floor + 1e-12), np.float32)
 
 
-def shrink(pictures: FloatArray, side: int, window: Window = (SPANS[0], SPANS[0])) -> FloatArray:
+def shrink(pictures: Float32Array, side: int, window: Window = (SPANS[0], SPANS[0])) -> Float32Array:
     """The pictures `(N, S, S)` without what the window cuts, at another side, area-weighted."""
     old = pictures.shape[1]
     if side == old and window == (SPANS[0], SPANS[0]):
@@ -261,18 +262,18 @@ def shrink(pictures: FloatArray, side: int, window: Window = (SPANS[0], SPANS[0]
     return np.asarray(down @ pictures @ right.T, np.float32)
 
 
-def _span(old: int, side: int, start: float, end: float) -> FloatArray:
+def _span(old: int, side: int, start: float, end: float) -> Float32Array:
     """Weights that show a side of `old` pixels without its two ends at `side` pixels."""
     share = 1 - start - end
     return _weights(_grid(side) * np.float32(share) + np.float32(start - end), old, width=max(1.0, share * old / side))
 
 
-def _grid(side: int) -> FloatArray:
+def _grid(side: int) -> Float32Array:
     """Centres of the pixels of a side that spans [-1, 1]."""
     return np.asarray((2 * np.arange(side) + 1) / side - 1, np.float32)
 
 
-def _weights(positions: FloatArray, side: int, width: float = 1.0) -> FloatArray:
+def _weights(positions: Float32Array, side: int, width: float = 1.0) -> Float32Array:
     """Weights `(..., P, side)` of linear interpolation at positions `(..., P)`; edges are repeated outside."""
     pixels = np.clip(((positions + 1) * side - 1) / 2, 0, side - 1)
     weights = np.maximum(0, 1 - np.abs(pixels[..., None] - np.arange(side, dtype=np.float32)) / np.float32(width))

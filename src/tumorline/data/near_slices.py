@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tumorline.arrays import ImageArray
-from tumorline.data.near_duplicates import FloatArray, NearPair, near_pairs, thumbnail, unpack
+from tumorline.arrays import Float32Array, ImageArray
+from tumorline.data.near_duplicates import NearPair, near_pairs, thumbnail, unpack
 from tumorline.geometry.slices import AXES, to_slices
 
 LEAST_SHOWN = 0.25
@@ -26,7 +26,7 @@ class SlicePlace(NamedTuple):
         return f"{self.axis} slice {self.number}"
 
 
-def near_slices(volume: ImageArray, pictures: FloatArray) -> list[tuple[NearPair, SlicePlace]]:
+def near_slices(volume: ImageArray, pictures: Float32Array) -> list[tuple[NearPair, SlicePlace]]:
     """The slice of `(C, D, H, W)` that is most like each of the pictures `(N, 64, 64)`, where one is the same picture.
 
     Of a pair `a` is 0 and `b` the picture; the transform leads from the slice to it.

@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from itertools import product
 
 import numpy as np
-import numpy.typing as npt
 
-from tumorline.arrays import ImageArray
+from tumorline.arrays import Float32Array, ImageArray, MaskArray
 from tumorline.data.near_duplicates import NearPair
 from tumorline.geometry.symmetry import TRANSFORMS, transformed
 
@@ -37,8 +36,6 @@ UPSIDE_DOWN = " and upside down"
 SHIFTS = tuple(product((-1, 0, 1), repeat=3))
 ROWS_AT_ONCE = 256
 
-FloatArray = npt.NDArray[np.float32]
-
 
 def volume_block(volume: ImageArray) -> bytes:
     """The head in `(D, H, W)` as 32 x 32 x 32 bytes; empty where the volume is constant."""
@@ -61,7 +58,7 @@ def _head_box(volume: ImageArray, low: float) -> tuple[slice, ...]:
     return tuple(window)
 
 
-def _shrunk(box: ImageArray, parts: int) -> FloatArray:
+def _shrunk(box: ImageArray, parts: int) -> Float32Array:
     """Means over parts of about equal size along each axis; a side that is too short is repeated."""
     for axis in range(3):
         side = box.shape[axis]
@@ -75,12 +72,12 @@ def _shrunk(box: ImageArray, parts: int) -> FloatArray:
     return np.asarray(box, np.float32)
 
 
-def unpack_blocks(blocks: list[bytes]) -> FloatArray:
+def unpack_blocks(blocks: list[bytes]) -> Float32Array:
     """Blocks as `(N, 32, 32, 32)`."""
     return np.frombuffer(b"".join(blocks), np.uint8).reshape(-1, SIDE, SIDE, SIDE).astype(np.float32)
 
 
-def near_volumes(first: FloatArray, second: FloatArray | None = None, least: float = LEAST) -> list[NearPair]:
+def near_volumes(first: Float32Array, second: Float32Array | None = None, least: float = LEAST) -> list[NearPair]:
     """Near duplicates within blocks `(N, 32, 32, 32)`, `a` before `b`; or of the first set in a second one."""
     if not len(first) or (second is not None and not len(second)):
         return []
@@ -95,15 +92,15 @@ def near_volumes(first: FloatArray, second: FloatArray | None = None, least: flo
     return [found[key] for key in sorted(found)]
 
 
-def _details(blocks: FloatArray) -> FloatArray:
+def _details(blocks: Float32Array) -> Float32Array:
     return np.stack([_detail(block, block > DARK * 255) for block in blocks])
 
 
-def _detail(block: FloatArray, inside: npt.NDArray[np.bool_]) -> FloatArray:
+def _detail(block: Float32Array, inside: MaskArray) -> Float32Array:
     """A block without its local mean and with even local contrast, over the head; 0 elsewhere."""
     from scipy.ndimage import gaussian_filter  # slow to import; pairs that are remembered need none of it
 
-    def local(values: FloatArray, deviation: float) -> FloatArray:
+    def local(values: Float32Array, deviation: float) -> Float32Array:
         weights = np.maximum(gaussian_filter(inside.astype(np.float32), deviation), 1e-3)
         return np.asarray(gaussian_filter(values * inside, deviation) / weights)
 
@@ -113,7 +110,7 @@ def _detail(block: FloatArray, inside: npt.NDArray[np.bool_]) -> FloatArray:
     return np.asarray(rough / np.sqrt(local(np.square(rough), LOCAL_PX) + floor + 1e-12) * inside, np.float32)
 
 
-def _lain(blocks: FloatArray) -> Iterator[tuple[str, FloatArray]]:
+def _lain(blocks: Float32Array) -> Iterator[tuple[str, Float32Array]]:
     """The blocks in each of the ways in which they can lie, with its name."""
     for number, name in enumerate(TRANSFORMS):
         turned = transformed(blocks, number)
@@ -121,7 +118,7 @@ def _lain(blocks: FloatArray) -> Iterator[tuple[str, FloatArray]]:
         yield f"{name}{UPSIDE_DOWN}", turned[:, ::-1]
 
 
-def _candidates(first: FloatArray, second: FloatArray, within: bool) -> Iterator[tuple[int, int]]:
+def _candidates(first: Float32Array, second: Float32Array, within: bool) -> Iterator[tuple[int, int]]:
     """Pairs whose detail correlates a little, without any shift."""
     rows, columns = _unit(first), _unit(second)
     for start in range(0, len(rows), ROWS_AT_ONCE):
@@ -131,12 +128,12 @@ def _candidates(first: FloatArray, second: FloatArray, within: bool) -> Iterator
                 yield start + a, b
 
 
-def _unit(blocks: FloatArray) -> FloatArray:
+def _unit(blocks: Float32Array) -> Float32Array:
     flat = blocks.reshape(len(blocks), -1)
     return np.asarray(flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-9), np.float32)
 
 
-def _closest(a: FloatArray, b: FloatArray) -> float:
+def _closest(a: Float32Array, b: Float32Array) -> float:
     """The highest correlation of two blocks `(32, 32, 32)`, one of them moved by up to a voxel along each axis."""
     inner = _unit(a[None, 1:-1, 1:-1, 1:-1])[0]
     moved = np.stack([b[tuple(slice(1 + s, SIDE - 1 + s) for s in shift)] for shift in SHIFTS])

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tumorline.arrays import Float64Array, MaskArray
 from tumorline.errors import UserError
 from tumorline.formats.boundary import require_size
 
 MOST_CROSSINGS = 20_000_000
 """Of the edges of one polygon with rows of pixels; an honest outline has some thousands."""
 
-BoolArray = npt.NDArray[np.bool_]
 Polygon = tuple[float, ...]
 """x and y of each corner in turn, in pixels from the image's upper left; the first pixel's centre is (0.5, 0.5)."""
 Runs = tuple[int, ...]
@@ -31,7 +31,7 @@ class Outlines:
     runs: tuple[Runs, ...] = ()
 
 
-def draw_outlines(outlines: Outlines, size: tuple[int, int], name: str) -> BoolArray:
+def draw_outlines(outlines: Outlines, size: tuple[int, int], name: str) -> MaskArray:
     """The mask `(H, W)` of `size`; `name` is what errors begin with. Raises UserError for what does not fit it."""
     require_size(Path(name), *size)
     mask = np.zeros(size, bool)
@@ -42,7 +42,7 @@ def draw_outlines(outlines: Outlines, size: tuple[int, int], name: str) -> BoolA
     return mask
 
 
-def fill_polygon(mask: BoolArray, polygon: Polygon, name: str) -> None:
+def fill_polygon(mask: MaskArray, polygon: Polygon, name: str) -> None:
     """Add the pixels whose centres lie inside by the even-odd rule to a mask `(H, W)`.
 
     Every edge flips the pixels to its right in the rows whose centres it crosses.
@@ -59,7 +59,7 @@ def fill_polygon(mask: BoolArray, polygon: Polygon, name: str) -> None:
     window |= inside[:, : window.shape[1]]
 
 
-def _crossings(polygon: Polygon, height: int, name: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+def _crossings(polygon: Polygon, height: int, name: str) -> tuple[npt.NDArray[np.int64], Float64Array]:
     """Row, and first column whose centre lies right of it, of each place where an edge crosses a row's centres."""
     corners = np.asarray(polygon, np.float64).reshape(-1, 2)
     following = np.roll(corners, -1, axis=0)
@@ -75,7 +75,7 @@ def _crossings(polygon: Polygon, height: int, name: str) -> tuple[npt.NDArray[np
     return rows, np.ceil(upper[edges, 0] + share * (lower[edges, 0] - upper[edges, 0]) - 0.5)
 
 
-def fill_runs(runs: Runs, size: tuple[int, int], name: str) -> BoolArray:
+def fill_runs(runs: Runs, size: tuple[int, int], name: str) -> MaskArray:
     """Runs as a mask `(H, W)`. Raises UserError where they do not add up to the image."""
     height, width = size
     if min(runs, default=0) < 0 or sum(runs) != height * width:

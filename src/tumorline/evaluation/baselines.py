@@ -12,7 +12,7 @@ import numpy.typing as npt
 from PIL import Image
 from scipy import ndimage
 
-from tumorline.arrays import ImageArray, MaskArray
+from tumorline.arrays import Float32Array, Float64Array, ImageArray, MaskArray
 from tumorline.audit import describe
 from tumorline.data.case import Case
 from tumorline.data.sample import Sample
@@ -74,7 +74,7 @@ def _constant_mask(masks: Sequence[Packed], shape: tuple[int, ...], patients: Se
     return np.asarray(frequency >= best).reshape(shape)
 
 
-def _frequency(masks: Sequence[Packed], places: int, patients: Sequence[str]) -> npt.NDArray[np.float64]:
+def _frequency(masks: Sequence[Packed], places: int, patients: Sequence[str]) -> Float64Array:
     """How often each place is marked: the mean over each patient's masks, then over patients."""
     weights = _weights(patients)
     total = np.zeros(places)
@@ -87,9 +87,7 @@ def _unpacked(mask: Packed, places: int) -> MaskArray:
     return np.unpackbits(mask, count=places).astype(bool)
 
 
-def _dice_by_size(
-    mask: MaskArray, order: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64]
-) -> npt.NDArray[np.float64]:
+def _dice_by_size(mask: MaskArray, order: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64]) -> Float64Array:
     """Of one mask with the first `sizes` places of an order, `(1, len(sizes))`."""
     overlap = _running_overlap(mask[order][None], sizes)
     return np.asarray(2 * overlap / (sizes + mask.sum()))
@@ -122,7 +120,7 @@ def _filled(mask: MaskArray) -> MaskArray:
     return np.asarray(ndimage.binary_fill_holes(mask))
 
 
-def otsu(values: npt.NDArray[np.float64]) -> float:
+def otsu(values: Float64Array) -> float:
     """The threshold between 256 bins with the largest variance between the two classes."""
     counts, edges = np.histogram(values, 256)
     centres = (edges[:-1] + edges[1:]) / 2
@@ -218,7 +216,7 @@ def _resized(mask: MaskArray, shape: Sequence[int]) -> MaskArray:
     return np.asarray(share >= 0.5).reshape(shape)
 
 
-def _stretched_plane(plane: npt.NDArray[np.float32], height: int, width: int) -> npt.NDArray[np.float32]:
+def _stretched_plane(plane: Float32Array, height: int, width: int) -> Float32Array:
     return np.asarray(Image.fromarray(plane).resize((width, height), Image.Resampling.BILINEAR))
 
 
@@ -229,12 +227,12 @@ def _running_overlap(pixels: MaskArray, sizes: npt.NDArray[np.int64]) -> npt.NDA
     return np.asarray(parts.cumsum(axis=1))
 
 
-def _mean_by_patient(values: npt.NDArray[Any], patients: npt.ArrayLike) -> npt.NDArray[np.float64]:
+def _mean_by_patient(values: npt.NDArray[Any], patients: npt.ArrayLike) -> Float64Array:
     """Mean over each patient's rows of `(N, ...)`, then over patients."""
     return np.asarray(np.average(values, axis=0, weights=_weights(patients)), np.float64)
 
 
-def _weights(patients: npt.ArrayLike) -> npt.NDArray[np.float64]:
+def _weights(patients: npt.ArrayLike) -> Float64Array:
     """Of each row, so that every patient counts alike."""
     _, numbers = np.unique(patients, return_inverse=True)
     return np.asarray(1 / np.bincount(numbers)[numbers])

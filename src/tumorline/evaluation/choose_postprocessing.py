@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tumorline.arrays import MaskArray
+from tumorline.arrays import Float64Array, MaskArray
 from tumorline.config import Postprocessing
 from tumorline.data.dataset import Dataset
 from tumorline.inference.model import Model
@@ -108,7 +108,7 @@ def _count_case(model: Model, dataset: Dataset, name: str, in_ml: bool) -> list[
 
 
 def _count_components(
-    patient: str, truth: MaskArray, mask: MaskArray, least: npt.NDArray[np.float64], element_ml: float
+    patient: str, truth: MaskArray, mask: MaskArray, least: Float64Array, element_ml: float
 ) -> _Counts:
     components, sizes = label_components(mask)
     both = np.bincount(components[truth], minlength=len(sizes))

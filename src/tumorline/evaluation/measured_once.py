@@ -5,8 +5,7 @@ from typing import Any, Generic, NamedTuple, TypedDict, TypeVar
 
 from tumorline.data.case import Case
 from tumorline.output.folder import Memory
-
-Progress = Callable[[int, int], None]
+from tumorline.progress import Progress
 
 
 class CaseRecord(TypedDict):

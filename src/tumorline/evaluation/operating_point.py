@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from tumorline.arrays import MaskArray
+from tumorline.arrays import Float32Array, MaskArray
 from tumorline.data.dataset import Dataset
 from tumorline.geometry.slices import AXES
 from tumorline.inference.model import Model, to_probability
@@ -24,7 +24,6 @@ from tumorline.model_info import ModelInfo, describe_points, one_or_list
 from tumorline.network_input.spaced import SpacedInput
 from tumorline.network_input.windows import NetworkInput
 from tumorline.results import CurvePoint, OperatingPoint
-from tumorline.runtime import FloatArray
 
 THRESHOLDS = np.linspace(0.05, 0.95, 19)
 PIXELS = 2_000_000
@@ -42,10 +41,10 @@ class _Answer:
     patient: str
     seen: NetworkInput | SpacedInput
     """Without its planes."""
-    logits: FloatArray
+    logits: Float32Array
     truth: MaskArray
 
-    def probability(self, region: int, temperature: float) -> FloatArray:
+    def probability(self, region: int, temperature: float) -> Float32Array:
         """Of one region on the case's own grid."""
         slices = np.zeros((self.seen.count, 1, *self.logits.shape[2:]), np.float32)
         slices[self.seen.shown] = to_probability(self.logits[:, [region]], temperature)
@@ -219,7 +218,7 @@ def _flat(planes: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return planes.reshape(-1, planes.shape[-2] * planes.shape[-1])
 
 
-def _reliability(probability: FloatArray, truth: MaskArray) -> Reliability:
+def _reliability(probability: Float32Array, truth: MaskArray) -> Reliability:
     region = calibration.region_of_interest(truth, probability >= 0.5)
     return calibration.reliability(probability, truth, region).scaled()
 
@@ -248,7 +247,7 @@ def _threshold_curve(counts: _Counts) -> list[CurvePoint]:
     return curve
 
 
-def _at_least(values: FloatArray) -> npt.NDArray[np.int64]:
+def _at_least(values: Float32Array) -> npt.NDArray[np.int64]:
     """How many values reach each threshold."""
     passed = np.bincount(np.searchsorted(THRESHOLDS, values, side="right"), minlength=len(THRESHOLDS) + 1)
     return np.asarray(passed[::-1].cumsum()[::-1][1:])

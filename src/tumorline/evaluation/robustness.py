@@ -16,10 +16,10 @@ import numpy.typing as npt
 from PIL import Image
 from scipy import ndimage, special
 
-from tumorline.arrays import ImageArray, MaskArray
+from tumorline.arrays import Float32Array, Float64Array, ImageArray, MaskArray
 from tumorline.data.case import Case
 from tumorline.data.dataset import Dataset
-from tumorline.evaluation.measured_once import CaseRecord, CaseWork, Progress, measure_once
+from tumorline.evaluation.measured_once import CaseRecord, CaseWork, measure_once
 from tumorline.geometry.grid import Grid
 from tumorline.geometry.slices import SQUARE, Pixel, pixel_of
 from tumorline.groups import group_of
@@ -27,6 +27,7 @@ from tumorline.inference.model import Model
 from tumorline.metrics.figure import figure_of
 from tumorline.metrics.overlap import count_overlap, dice_of_tumour
 from tumorline.output.folder import Memory
+from tumorline.progress import Progress
 from tumorline.results import ChangedLevel, Robustness, RobustnessChange, RobustnessLevel
 
 Pair = tuple[ImageArray, MaskArray]
@@ -113,7 +114,7 @@ def _rotation(image: ImageArray, truth: MaskArray, strength: float, chance: Chan
     return np.stack(turned).reshape(image.shape), np.stack(shares).reshape(truth.shape) >= 0.5
 
 
-def _turned_plane(plane: ImageArray, turn: npt.NDArray[np.float64], mode: str) -> ImageArray:
+def _turned_plane(plane: ImageArray, turn: Float64Array, mode: str) -> ImageArray:
     middle = (np.array(plane.shape) - 1) / 2
     return _float(ndimage.affine_transform(plane, turn, middle - turn @ middle, order=1, mode=mode))
 
@@ -135,7 +136,7 @@ def _jpeg(image: ImageArray, truth: MaskArray, strength: float, _: Chance) -> Pa
     return np.stack(planes).reshape(image.shape), truth
 
 
-def _through_jpeg(channel: npt.NDArray[np.float32], quality: int) -> npt.NDArray[np.float32]:
+def _through_jpeg(channel: Float32Array, quality: int) -> Float32Array:
     low, span = channel.min(), max(float(np.ptp(channel)), 1e-6)
     content = io.BytesIO()
     Image.fromarray(np.round((channel - low) / span * 255).astype(np.uint8)).save(content, "JPEG", quality=quality)
@@ -151,7 +152,7 @@ def _cropping(image: ImageArray, truth: MaskArray, strength: float, chance: Chan
     return np.ascontiguousarray(image[window]), np.ascontiguousarray(truth[window])
 
 
-def _float(image: npt.ArrayLike) -> npt.NDArray[np.float32]:
+def _float(image: npt.ArrayLike) -> Float32Array:
     return np.asarray(image, np.float32)
 
 

@@ -1,6 +1,6 @@
 """A model's figures on cases that it has not seen, at native resolution, with all conventions stated."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 
@@ -26,11 +26,10 @@ from tumorline.metrics.calibration import Certainty
 from tumorline.metrics.case import CaseScores, Pair, score_cases
 from tumorline.metrics.summary import Row
 from tumorline.model_info import ModelInfo
+from tumorline.progress import Progress
 from tumorline.results import Calibration, Summary
 from tumorline.wording import numbered
 from tumorline.work_ahead import map_ahead
-
-Progress = Callable[[int, int], None]
 
 
 def evaluate(model: Model, wanted: Request, progress: Progress | None = None) -> Summary:

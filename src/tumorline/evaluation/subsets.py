@@ -9,7 +9,7 @@ from typing import Any, TypeGuard
 from tumorline.data.case import Case
 from tumorline.data.dataset import Dataset
 from tumorline.errors import UserError
-from tumorline.evaluation.measured_once import CaseRecord, CaseWork, Progress, measure_once
+from tumorline.evaluation.measured_once import CaseRecord, CaseWork, measure_once
 from tumorline.evaluation.status import Request
 from tumorline.evaluation.tables import read_rows, truth_value, write_evaluation
 from tumorline.file_names import SUBSETS_NAME
@@ -21,6 +21,7 @@ from tumorline.metrics.overlap import count_overlap, dice_of_tumour
 from tumorline.model_info import ModelInfo
 from tumorline.output.folder import Memory
 from tumorline.own_files import EVALUATE_AGAIN, Cell, any_text, case_name, or_empty, read_own_csv, share, whole_number
+from tumorline.progress import Progress
 from tumorline.results import SubsetLevel, Summary
 from tumorline.spread import spread_evenly
 

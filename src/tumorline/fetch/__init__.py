@@ -4,9 +4,9 @@ from pathlib import Path
 
 from tumorline.errors import UserError, did_you_mean
 from tumorline.fetch.catalogue import DATASETS
-from tumorline.fetch.download import Progress
-from tumorline.fetch.job import FetchJob, FetchResult, Notify, recorded
+from tumorline.fetch.job import FetchJob, FetchResult, recorded
 from tumorline.fetch.web import PATIENCE, Patience, Web
+from tumorline.progress import Notify, Progress
 
 __all__ = ["DATASETS", "Patience", "fetch"]
 

@@ -14,8 +14,7 @@ import httpx2
 from tumorline.errors import UserError
 from tumorline.fetch.web import MOST_BYTES, Fault, Web, header_number, shown_url
 from tumorline.files import flush, require_space, write_json, writing
-
-Progress = Callable[[int, int], None]
+from tumorline.progress import Progress
 
 
 @dataclass(frozen=True)

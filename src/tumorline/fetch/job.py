@@ -7,7 +7,7 @@ on with when the command is run again. One rename makes it `DIR`.
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import TypedDict
@@ -15,15 +15,15 @@ from typing import TypedDict
 from tumorline.errors import UserError
 from tumorline.fetch.archive import ArchiveError, Member, check_tree, extract, read_members
 from tumorline.fetch.catalogue import DataSet
-from tumorline.fetch.download import Progress, RemoteFile, download
+from tumorline.fetch.download import RemoteFile, download
 from tumorline.fetch.web import Web
 from tumorline.files import remove_unfinished, require_space, require_writable, write_json, write_text, writing
+from tumorline.progress import Notify, Progress
 from tumorline.wording import numbered
 
 SCHEMA_VERSION = 1
 LICENCE_FILE = "LICENSE-DATA.txt"
 RECORD_FILE = "fetched.json"
-Notify = Callable[[str], None]
 
 
 class FetchRecord(TypedDict):

@@ -15,10 +15,11 @@ import numpy as np
 import numpy.typing as npt
 import pydicom
 
+from tumorline.arrays import Float64Array
 from tumorline.errors import UserError
 from tumorline.formats.dicom import read_dicom_frames
 from tumorline.formats.dicom_sequence import recognise_sequence
-from tumorline.formats.dicom_slice import SHARED, Floats, SeriesSlice, frames_of, read_slice_header
+from tumorline.formats.dicom_slice import SHARED, SeriesSlice, frames_of, read_slice_header
 from tumorline.formats.dicom_stack import in_order, refuse_stray, require_alike, require_even, require_upright
 from tumorline.formats.nifti import OpenVolume, Voxels, load_nibabel
 from tumorline.geometry.grid import Grid, grid_of
@@ -70,7 +71,7 @@ class DicomSeries:
         return round(float(np.linalg.norm(self.affine[:3, 2])), 6)
 
     @cached_property
-    def affine(self) -> Floats:
+    def affine(self) -> Float64Array:
         """From (column, row, slice) to mm (right, front, head)."""
         first, last = self.slices[0], self.slices[-1]
         affine = np.eye(4)
@@ -87,7 +88,7 @@ class DicomSeries:
         return columns, rows, len(self.slices)
 
     @cached_property
-    def turn(self) -> Floats:
+    def turn(self) -> Float64Array:
         """How its axes lie to those of the patient, as nibabel says it."""
         return np.asarray(load_nibabel().io_orientation(self.affine))
 

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pydicom
 
 from tumorline.errors import UserError
@@ -30,7 +29,6 @@ KIND = (*SHARED, "ImageOrientationPatient", "Rows", "Columns")
 NO_IMAGES = ("SEG", "PR", "KO", "SR", "DOC", "REG", "RWV", "FID", "PLAN", "RTSTRUCT", "RTPLAN", "RTDOSE", "RTRECORD")
 """Modalities of objects that lie beside images and are none of a scan."""
 Numbers = tuple[float, ...]
-Floats = npt.NDArray[np.float64]
 
 
 class SeriesSlice(NamedTuple):

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tumorline.arrays import Float64Array
 from tumorline.errors import UserError
-from tumorline.formats.dicom_slice import APART_BY, SHARED, Floats, SeriesSlice
+from tumorline.formats.dicom_slice import APART_BY, SHARED, SeriesSlice
 
 FEWEST = 3
 """Slices that are a volume."""
@@ -89,7 +90,7 @@ def in_order(slices: Sequence[SeriesSlice]) -> list[SeriesSlice]:
     return ordered
 
 
-def heights_of(slices: Sequence[SeriesSlice]) -> Floats:
+def heights_of(slices: Sequence[SeriesSlice]) -> Float64Array:
     """Places along the normal in mm."""
     across, down = np.array(slices[0].orientation).reshape(2, 3)
     return np.array([one.position_mm for one in slices]) @ np.cross(across, down)

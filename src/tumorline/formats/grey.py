@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from tumorline.arrays import ImageArray
+from tumorline.arrays import Float32Array, ImageArray
 
 LUMINANCE = (0.299, 0.587, 0.114)
 """Of red, green and blue, as Pillow weighs them."""
@@ -47,7 +47,7 @@ LEVELS_OF_A_BYTE, LEVELS = 1 << 8, 1 << 16
 """Values a step of 1 apart that are counted rather than sorted; of so few Pillow does it at a third of the cost."""
 
 
-def grey_range(plane: npt.NDArray[np.float32]) -> tuple[np.floating, np.floating]:
+def grey_range(plane: Float32Array) -> tuple[np.floating, np.floating]:
     """The 0.5 and the 99.5 percentile of a plane `(H, W)`, which leave out what is only a few pixels."""
     step = max(1, ceil((plane.size / ENOUGH_PIXELS) ** 0.5))
     shown = plane[::step, ::step]
@@ -55,7 +55,7 @@ def grey_range(plane: npt.NDArray[np.float32]) -> tuple[np.floating, np.floating
     return low, high
 
 
-def _counted_percentiles(plane: npt.NDArray[np.float32]) -> tuple[np.floating, np.floating] | None:
+def _counted_percentiles(plane: Float32Array) -> tuple[np.floating, np.floating] | None:
     """As `np.percentile` gives them, to the last bit, at a part of its cost; None where values are not levels."""
     lowest = plane.min()
     if not plane.max() - lowest < LEVELS:

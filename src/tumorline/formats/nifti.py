@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from tumorline.arrays import Float64Array
 from tumorline.errors import UserError
 from tumorline.formats.boundary import decode_one, max_pixels, require_regular, require_size
 from tumorline.geometry.grid import Grid, grid_of
@@ -75,7 +76,7 @@ class OpenVolume(NamedTuple):
 
     image: Any
     """As nibabel has it."""
-    turn: npt.NDArray[np.float64]
+    turn: Float64Array
     """How its axes lie to those of the patient."""
     shape: tuple[int, int, int]
     frames: int
@@ -209,7 +210,7 @@ def open_volume(path: Path) -> OpenVolume:
     return OpenVolume(image, nib.io_orientation(image.affine), shape, frames)
 
 
-def _require_directions(path: Path, affine: npt.NDArray[np.float64]) -> None:
+def _require_directions(path: Path, affine: Float64Array) -> None:
     axes = affine[:3, :3]
     if np.isfinite(affine).all():
         room = float(np.linalg.norm(axes, axis=0).prod())

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-MaskArray = npt.NDArray[np.bool_]
-FloatArray = npt.NDArray[np.float64]
+from tumorline.arrays import Float64Array, MaskArray
+
 PointArray = npt.NDArray[np.intp]
 
 
@@ -20,7 +20,7 @@ def bounding_box(mask: MaskArray) -> tuple[slice, ...]:
     return tuple(window)
 
 
-def nearest_distance(points: PointArray, others: PointArray, spacing: Sequence[float]) -> FloatArray:
+def nearest_distance(points: PointArray, others: PointArray, spacing: Sequence[float]) -> Float64Array:
     """Distance from each of `points (N, dims)` to the nearest of `others (M, dims)`, in units of `spacing`.
 
     Both are whole steps on a grid. A tree finds the neighbour and the distance comes from the difference in steps, so
@@ -34,7 +34,7 @@ def nearest_distance(points: PointArray, others: PointArray, spacing: Sequence[f
     return np.asarray(np.sqrt((((points - others[nearest]) * np.asarray(spacing)) ** 2).sum(1)))
 
 
-def signed_distance(mask: MaskArray) -> FloatArray:
+def signed_distance(mask: MaskArray) -> Float64Array:
     """Steps from each pixel to the nearest of the other kind, negative inside; 0 everywhere where there is none.
 
     Inside, the nearest pixel of the background is at most one step out of the bounding box: no more is searched.
@@ -43,7 +43,7 @@ def signed_distance(mask: MaskArray) -> FloatArray:
         return np.zeros(mask.shape)
     from scipy.ndimage import distance_transform_edt  # slow to import
 
-    distance: FloatArray = distance_transform_edt(~mask)
+    distance: Float64Array = distance_transform_edt(~mask)
     window = tuple(slice(max(0, side.start - 1), side.stop + 1) for side in bounding_box(mask))
     distance[window] -= distance_transform_edt(mask[window])
     return distance

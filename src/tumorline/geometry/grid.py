@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
+
+from tumorline.arrays import Float64Array
 
 SAME_WITHIN = 0.1
 """Two grids are one where no corner lies further apart than this share of the smallest side of a voxel."""
@@ -43,7 +44,7 @@ class Grid:
         return "" if apart <= SAME_WITHIN * smallest else f"the same voxel lies up to {apart:.3g} mm apart"
 
 
-def grid_of(shape: tuple[int, ...], affine: npt.NDArray[np.float64]) -> Grid:
+def grid_of(shape: tuple[int, ...], affine: Float64Array) -> Grid:
     sides = np.linalg.norm(affine[:3, :3], axis=0)
     spacing_mm = tuple(float(np.float32(side)) for side in sides)
     return Grid(shape, spacing_mm, tuple(tuple(map(float, row)) for row in affine))
@@ -53,7 +54,7 @@ def _sizes(shape: tuple[int, ...]) -> str:
     return " x ".join(map(str, shape))
 
 
-def _corners(grid: Grid) -> npt.NDArray[np.float64]:
+def _corners(grid: Grid) -> Float64Array:
     """Positions of the corner voxels, `(3, 8)` in mm."""
     ends = np.array(np.meshgrid(*[(0, side - 1) for side in grid.shape], indexing="ij")).reshape(3, -1)
     affine = np.asarray(grid.affine)

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tumorline.arrays import Float64Array
 from tumorline.geometry.grid import Grid
 
 SMOOTHING = 0.5
@@ -28,16 +29,14 @@ def resample(values: npt.NDArray[Any], source: Grid, target: Grid, nearest: bool
     return found
 
 
-def _smoothed(values: npt.NDArray[Any], leads: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
+def _smoothed(values: npt.NDArray[Any], leads: Float64Array) -> npt.NDArray[Any]:
     from scipy.ndimage import gaussian_filter  # slow to import
 
     deviations = SMOOTHING * np.maximum(np.linalg.norm(leads[:3, :3], axis=1) - 1, 0)
     return np.asarray(gaussian_filter(values, deviations)) if deviations.max() > 0 else values
 
 
-def _moved(
-    values: npt.NDArray[Any], leads: npt.NDArray[np.float64], shape: tuple[int, ...], order: int
-) -> npt.NDArray[Any]:
+def _moved(values: npt.NDArray[Any], leads: Float64Array, shape: tuple[int, ...], order: int) -> npt.NDArray[Any]:
     """The nearest values, 0 outside; or linear between them, outside that at the border."""
     from scipy.ndimage import affine_transform  # slow to import
 
@@ -57,6 +56,6 @@ def share_covered(target: Grid, source: Grid) -> float:
     return float(((there >= -0.5) & (there <= ends - 0.5)).all(axis=0).mean())
 
 
-def _leads(start: Grid, end: Grid) -> npt.NDArray[np.float64]:
+def _leads(start: Grid, end: Grid) -> Float64Array:
     """The affine from indices of one grid to those of another."""
     return np.asarray(np.linalg.solve(np.asarray(end.affine), np.asarray(start.affine)))

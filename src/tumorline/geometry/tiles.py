@@ -14,12 +14,10 @@ from math import prod
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from tumorline.arrays import ImageArray
+from tumorline.arrays import Float32Array, ImageArray
 from tumorline.work_ahead import count_cores
 
-FloatArray = npt.NDArray[np.float32]
 SIGMA = 0.125
 """Of the Gaussian, as a share of the window's side."""
 LEAST_WEIGHT = 1e-3
@@ -27,7 +25,7 @@ LEAST_WEIGHT = 1e-3
 LARGE = 1 << 18
 """Voxels of a window from which on threads share what is done with it."""
 
-Network = Callable[[FloatArray], FloatArray]
+Network = Callable[[Float32Array], Float32Array]
 """Windows `(B, C, *window)`, which are overwritten after the answer, to logits `(B, R, *window)`."""
 
 
@@ -35,7 +33,7 @@ class Slab(NamedTuple):
     """Logits `(R, rows, *rest of space)` of some rows of the first axis."""
 
     rows: slice
-    logits: FloatArray
+    logits: Float32Array
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,7 @@ class Tiling:
         return [_starts(*sides, self.overlap) for sides in zip(self.padded, self.window, strict=True)]
 
     @cached_property
-    def weights(self) -> FloatArray:
+    def weights(self) -> Float32Array:
         """How much each voxel of a window counts."""
         weights = np.ones((), np.float32)
         for side in self.window:
@@ -78,7 +76,7 @@ def _starts(side: int, window: int, overlap: float) -> list[int]:
     return [*range(0, side - window, step), side - window]
 
 
-def answer_tiles(network: Network, image: ImageArray, tiling: Tiling) -> FloatArray:
+def answer_tiles(network: Network, image: ImageArray, tiling: Tiling) -> Float32Array:
     """Logits `(R, *space)` of an image `(C, *space)`."""
     *_, last = _slabs(network, _padded(image, tiling), tiling, whole=True)
     return last.held[(slice(None), *tiling.inner)]
@@ -113,7 +111,7 @@ class _Done(NamedTuple):
     """Rows of the padded space that no later window reaches, and the logits that are held, these first or all."""
 
     rows: slice
-    held: FloatArray
+    held: Float32Array
 
 
 def _slabs(network: Network, image: ImageArray, tiling: Tiling, whole: bool = False) -> Iterator[_Done]:
@@ -147,7 +145,7 @@ class _Crew(ExitStack):
         self.cores = count_cores() if prod(tiling.window) >= LARGE else 1
         self.pool = self.enter_context(ThreadPoolExecutor(self.cores - 1)) if self.cores > 1 else None
 
-    def batches(self, image: ImageArray, first: int) -> Iterator[tuple[FloatArray, list[tuple[slice, ...]]]]:
+    def batches(self, image: ImageArray, first: int) -> Iterator[tuple[Float32Array, list[tuple[slice, ...]]]]:
         """Windows whose first row is `first`, with their places along the other axes; all in the same memory."""
         tiling, places = self.tiling, _places(self.tiling)
         if not self.windows.size:
@@ -158,7 +156,7 @@ class _Crew(ExitStack):
                 self._copy(image[(slice(None), slice(first, first + tiling.window[0]), *place)], self.windows[number])
             yield self.windows[: len(some)], some
 
-    def add_weighted(self, sums: FloatArray, logits: FloatArray) -> None:
+    def add_weighted(self, sums: Float32Array, logits: Float32Array) -> None:
         """Row by row, so that a product does not leave the processor's cache before it is added."""
         weights = self.tiling.weights
 
@@ -170,7 +168,7 @@ class _Crew(ExitStack):
 
         self._share(add)
 
-    def _copy(self, source: ImageArray, window: FloatArray) -> None:
+    def _copy(self, source: ImageArray, window: Float32Array) -> None:
         def copy(rows: slice) -> None:
             window[:, rows] = source[:, rows]
 
@@ -186,7 +184,7 @@ class _Crew(ExitStack):
             one.result()
 
 
-def _total(added: FloatArray, firsts: Sequence[int], first: int, rows: int) -> FloatArray:
+def _total(added: Float32Array, firsts: Sequence[int], first: int, rows: int) -> Float32Array:
     """Sums of the weights of all windows in the rows from `first` on, `(rows, *rest of space)`."""
     total = added[:rows].copy()
     for earlier in firsts:
@@ -196,7 +194,7 @@ def _total(added: FloatArray, firsts: Sequence[int], first: int, rows: int) -> F
     return total
 
 
-def _weights_of_a_row(tiling: Tiling) -> FloatArray:
+def _weights_of_a_row(tiling: Tiling) -> Float32Array:
     """Sums of the weights of all windows that begin at one place of the first axis, `(depth, *rest of space)`."""
     total = np.zeros((tiling.window[0], *tiling.padded[1:]), np.float32)
     for place in _places(tiling):
@@ -212,7 +210,7 @@ def _places(tiling: Tiling) -> list[tuple[slice, ...]]:
     ]
 
 
-def _move_up(held: FloatArray, rows: int) -> None:
+def _move_up(held: Float32Array, rows: int) -> None:
     """Drop the first rows of `(R, depth, *rest)`, and put empty ones at the end."""
     kept = held.shape[1] - rows
     held[:, :kept] = held[:, rows:]

@@ -16,13 +16,13 @@ from tumorline.data.layouts.table import TABLE_SUFFIXES
 from tumorline.errors import UserError
 from tumorline.formats.decode import PICTURE_SUFFIXES, is_dicom, without_suffix
 from tumorline.formats.nifti import is_volume
+from tumorline.progress import Notify
 
 if TYPE_CHECKING:
     from tumorline.formats.dicom_series import DicomSeries
 
 Channels = Sequence[str]
 """Names of the channels that a model takes, in its order; "" where one is unknown."""
-Notify = Callable[[str], None]
 
 
 @dataclass(frozen=True)

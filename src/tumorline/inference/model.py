@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from tumorline.arrays import ImageArray, MaskArray
+from tumorline.arrays import Float32Array, ImageArray, MaskArray
 from tumorline.config import ABSENT
 from tumorline.data.layouts import lgg, volumes
 from tumorline.errors import UserError, did_you_mean
@@ -24,7 +24,7 @@ from tumorline.network_input import fit
 from tumorline.network_input.spaced import SpacedInput, see_volume
 from tumorline.network_input.windows import NetworkInput, prepare_input
 from tumorline.output.journal import hash_file, hash_settings
-from tumorline.runtime import DEFAULT, QUANTISED, FloatArray, Runtime, RuntimeOptions, can_compute, opened_file
+from tumorline.runtime import DEFAULT, QUANTISED, Runtime, RuntimeOptions, can_compute, opened_file
 from tumorline.twins import open_twin
 from tumorline.work_ahead import map_ahead
 
@@ -47,7 +47,7 @@ WINDOWS_AT_ONCE = 8
 class Answer(NamedTuple):
     """What a model says of an image: probability of each region `(R, *space)`, 0 where a picture or slice is blank."""
 
-    probability: FloatArray
+    probability: Float32Array
     blank: bool
     """Whether the image shows nothing at all."""
 
@@ -125,7 +125,7 @@ class Model:
             whole[own.index(name)] = channel
         return whole
 
-    def logits(self, image: ImageArray, grid: Grid | None = None) -> tuple[FloatArray, fit.Placement]:
+    def logits(self, image: ImageArray, grid: Grid | None = None) -> tuple[Float32Array, fit.Placement]:
         """The network's answer `(R, S, S)` to a picture `(C, H, W)` in file values, and where in it the image lies."""
         seen = self.see(image, grid=grid)
         assert isinstance(seen, NetworkInput)
@@ -133,7 +133,7 @@ class Model:
 
     def slice_logits(
         self, seen: NetworkInput | SpacedInput, name: Path | str = "image"
-    ) -> Iterator[tuple[int, FloatArray]]:
+    ) -> Iterator[tuple[int, Float32Array]]:
         """Number and logits `(R, S, S)` of each slice that is not blank; of a picture there is one."""
         if isinstance(seen, SpacedInput):
             logits = answer_tiles(lambda windows: self._run(windows, name), seen.planes, seen.tiling)
@@ -146,15 +146,15 @@ class Model:
     def _over_batches(
         self,
         seen: NetworkInput,
-        answer: Callable[[FloatArray, Path | str], FloatArray],
+        answer: Callable[[Float32Array, Path | str], Float32Array],
         batches: Sequence[Sequence[int]],
         name: Path | str,
-    ) -> Iterator[FloatArray]:
+    ) -> Iterator[Float32Array]:
         """Answers to batches of slices, in their order, as many at a time as the runtime takes."""
         workers = self.requests if self.requests > 1 and len(batches) > 1 else 0
         return map_ahead(lambda numbers: answer(seen.batch(numbers), name), batches, workers)
 
-    def probability(self, image: ImageArray, grid: Grid | None = None) -> FloatArray:
+    def probability(self, image: ImageArray, grid: Grid | None = None) -> Float32Array:
         """Probability of each region, `(C, *space)` in file values to `(R, *space)`, on the image's own grid."""
         return self.answer(image, grid=grid).probability
 
@@ -172,7 +172,7 @@ class Model:
             probability[[*numbers]] = found
         return Answer(seen.to_native(probability), seen.blank)
 
-    def masks(self, probability: FloatArray, grid: Grid | None = None) -> MaskArray:
+    def masks(self, probability: Float32Array, grid: Grid | None = None) -> MaskArray:
         """Masks `(R, *space)` of probabilities on a grid: by each region's threshold, then post-processed."""
         above = np.asarray(probability >= for_regions(self.info.thresholds, probability.ndim))
         voxel_ml = grid.voxel_ml if grid and grid.ndim == 3 else None
@@ -202,7 +202,7 @@ class Model:
         given = read_given(image, self, grid)
         return self.masks(self.answer(given.image, given.name, given.grid).probability, given.grid)
 
-    def _mean_over_copies(self, windows: FloatArray, name: Path | str) -> FloatArray:
+    def _mean_over_copies(self, windows: Float32Array, name: Path | str) -> Float32Array:
         """Probabilities `(B, R, S, S)` of windows `(B, C, S, S)`."""
         copies = TTA[self.tta]
         logits = self._run(np.concatenate([transformed(windows, copy) for copy in copies]), name)
@@ -210,7 +210,7 @@ class Model:
         turned = [transformed(answer, int(INVERSE[copy])) for answer, copy in zip(answers, copies, strict=True)]
         return np.asarray(np.mean(turned, axis=0))
 
-    def _mean_over_turned(self, seen: SpacedInput, name: Path | str) -> FloatArray:
+    def _mean_over_turned(self, seen: SpacedInput, name: Path | str) -> Float32Array:
         """Probabilities `(R, *spaced)`, the mean over copies of the whole volume that are answered one by one.
 
         Logits are held for a slab at a time.
@@ -226,7 +226,7 @@ class Model:
                 turned[:, rows] += probability / len(copies)
         return mean
 
-    def _run(self, squares: FloatArray, name: Path | str) -> FloatArray:
+    def _run(self, squares: Float32Array, name: Path | str) -> Float32Array:
         """Logits of a batch; what is not finite must not pass for "no tumour"."""
         logits = self.runtime(squares)
         if not np.isfinite(logits).all():
@@ -301,11 +301,11 @@ def batched(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     yield from (items[start : start + size] for start in range(0, len(items), size))
 
 
-def to_probability(logits: FloatArray, temperatures: float | Sequence[float]) -> FloatArray:
+def to_probability(logits: Float32Array, temperatures: float | Sequence[float]) -> Float32Array:
     """Sigmoid of logits `(..., R, S, S)` divided by one temperature, or each region's own (Guo et al. 2017, ICML)."""
     return np.asarray(0.5 * (1 + np.tanh(0.5 * logits / for_regions(temperatures, 3))), np.float32)
 
 
-def for_regions(values: float | Sequence[float], ndim: int) -> FloatArray:
+def for_regions(values: float | Sequence[float], ndim: int) -> Float32Array:
     """A value, or one of each region, in the shape `(R, 1, ...)` of so many axes, to be held against `(R, *space)`."""
     return np.array(values, np.float32).reshape(-1, *[1] * (ndim - 1))

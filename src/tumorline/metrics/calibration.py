@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tumorline.geometry.distances import MaskArray, bounding_box
+from tumorline.arrays import Float64Array, MaskArray
+from tumorline.geometry.distances import bounding_box
 from tumorline.metrics.figure import figure_of
 from tumorline.metrics.overlap import count_overlap, dice
 from tumorline.results import Bin, Calibration, RiskCoverage
@@ -24,7 +25,6 @@ POINTS = 51
 MARGIN_PX = 10
 """Pixels up to this far from the true or predicted tumour are the region of interest."""
 
-FloatArray = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.floating[Any]]
 
 
@@ -32,9 +32,9 @@ Floats = npt.NDArray[np.floating[Any]]
 class Reliability:
     """Counts per bin of probability: pixels, the sum of their probabilities, and how many are tumour."""
 
-    pixels: FloatArray
-    probabilities: FloatArray
-    tumours: FloatArray
+    pixels: Float64Array
+    probabilities: Float64Array
+    tumours: Float64Array
 
     def scaled(self) -> "Reliability":
         """The same with a weight of one in all, so that cases or patients count alike."""
@@ -213,7 +213,7 @@ def _risk_coverage(tumours: Sequence[Certainty]) -> RiskCoverage | None:
     )
 
 
-def risk_coverage(confidence: Sequence[float], risk: Sequence[float]) -> tuple[FloatArray, FloatArray]:
+def risk_coverage(confidence: Sequence[float], risk: Sequence[float]) -> tuple[Float64Array, Float64Array]:
     """Mean risk of the most confident share of cases, for each share from 1 / N to 1 (Geifman and El-Yaniv 2017).
 
     Cases of equal confidence share their mean risk, so that their order does not matter.

@@ -10,7 +10,8 @@ from itertools import chain, islice
 from multiprocessing import get_context
 from typing import Any
 
-from tumorline.geometry.distances import MaskArray, bounding_box, diagonal
+from tumorline.arrays import MaskArray
+from tumorline.geometry.distances import bounding_box, diagonal
 from tumorline.metrics import overlap, surface
 from tumorline.metrics.lesion import LESION_RULES, match_lesions, score_lesions
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from tumorline.arrays import Float64Array
 from tumorline.metrics.figure import LEAST_FOR_INTERVAL, interval
 
 LEVEL = 0.05
@@ -14,8 +14,6 @@ DRAWS = 10_000
 EXACT_UP_TO = 13
 """Up to so many patients all assignments of signs are tried."""
 LEAST_SEEDS = 3
-
-FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -27,7 +25,7 @@ class Difference:
     p: float
 
 
-def paired(first: FloatArray, second: FloatArray) -> Difference:
+def paired(first: Float64Array, second: Float64Array) -> Difference:
     """Two models on the same patients `(P,)`: BCa interval and sign-flip test of the mean difference."""
     differences = np.asarray(first - second, np.float64)
     limits = interval(np.sort(differences))
@@ -35,7 +33,7 @@ def paired(first: FloatArray, second: FloatArray) -> Difference:
     return Difference(float(differences.mean()), ci95, sign_flip_test(differences))
 
 
-def sign_flip_test(differences: FloatArray, draws: int = DRAWS) -> float:
+def sign_flip_test(differences: Float64Array, draws: int = DRAWS) -> float:
     """Two-sided p of a mean of paired differences `(P,)` under exchange within each pair (Fisher 1935; Good 2005).
 
     All 2^P exchanges up to 13 patients, else `draws` random ones with a fixed seed, where p = (1 + k) / (1 + draws).
@@ -50,7 +48,7 @@ def sign_flip_test(differences: FloatArray, draws: int = DRAWS) -> float:
     return float((1 + (np.abs(signs @ differences) >= observed).sum()) / (1 + draws))
 
 
-def between_recipes(first: FloatArray, second: FloatArray) -> Difference:
+def between_recipes(first: Float64Array, second: Float64Array) -> Difference:
     """Two recipes, each trained with several seeds, on the same patients: `(S, P)` and `(S', P)`.
 
     Seeds and patients both count as drawn: the variance of the mean difference is that over patients plus that of each
@@ -83,7 +81,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def rank_shares(values: FloatArray, higher_is_better: bool = True, draws: int = 2000) -> FloatArray:
+def rank_shares(values: Float64Array, higher_is_better: bool = True, draws: int = 2000) -> Float64Array:
     """How often each takes each rank when patients are drawn again: `(M, M)`, rank 1 first; ties share.
 
     Values are `(M, P)`, or `(M, R, P)` of several regions.

@@ -15,7 +15,7 @@ from itertools import product
 import numpy as np
 import numpy.typing as npt
 
-from tumorline.geometry.distances import FloatArray, MaskArray
+from tumorline.arrays import Float64Array, MaskArray
 
 CodeArray = npt.NDArray[np.uint8]
 FULL = {2: 0b1111, 3: 0b11111111}
@@ -37,13 +37,13 @@ def neighbourhood_codes(mask: MaskArray) -> CodeArray:
     return codes
 
 
-def element_sizes(spacing: Sequence[float]) -> FloatArray:
+def element_sizes(spacing: Sequence[float]) -> Float64Array:
     """Length (2D, 16 codes) or area (3D, 256 codes) of an element by its code; 0 where there is no boundary."""
     return _lengths(*map(float, spacing)) if len(spacing) == 2 else _areas(*map(float, spacing))
 
 
 @lru_cache
-def _lengths(height: float, width: float) -> FloatArray:
+def _lengths(height: float, width: float) -> Float64Array:
     corner = 0.5 * float(np.hypot(height, width))
     lengths = np.full(16, corner)
     lengths[[0b0000, 0b1111]] = 0
@@ -54,13 +54,13 @@ def _lengths(height: float, width: float) -> FloatArray:
 
 
 @lru_cache
-def _areas(depth: float, height: float, width: float) -> FloatArray:
+def _areas(depth: float, height: float, width: float) -> Float64Array:
     faces = np.array([height * width, depth * width, depth * height])
     return np.asarray(np.linalg.norm(_triangles_by_code() * faces, axis=-1).sum(-1))
 
 
 @cache
-def _triangles_by_code() -> FloatArray:
+def _triangles_by_code() -> Float64Array:
     """The at most four triangles of each code's surface in a unit cube, as vector areas `(256, 4, 3)`."""
     areas = np.zeros((256, 4, 3))
     for code in range(256):
@@ -69,7 +69,7 @@ def _triangles_by_code() -> FloatArray:
     return areas
 
 
-def _triangles(code: int) -> Iterator[FloatArray]:
+def _triangles(code: int) -> Iterator[Float64Array]:
     """The smaller side of the window decides; each of its connected parts is cut off by a surface of its own."""
     from scipy import ndimage  # slow to import
 
@@ -81,7 +81,7 @@ def _triangles(code: int) -> Iterator[FloatArray]:
         yield from _triangles_of_part(parts == part)
 
 
-def _triangles_of_part(part: MaskArray) -> Iterator[FloatArray]:
+def _triangles_of_part(part: MaskArray) -> Iterator[Float64Array]:
     """A triangle over each corner with a single edge out of the part, then a fan over the middles that are left.
 
     Four corners of one face have one such edge each; there the fan alone is the surface. The fan starts at the longest
@@ -101,7 +101,7 @@ def _triangles_of_part(part: MaskArray) -> Iterator[FloatArray]:
         yield fan[[0, index, index + 1]]
 
 
-def _ring(part: MaskArray) -> list[tuple[int, FloatArray]]:
+def _ring(part: MaskArray) -> list[tuple[int, Float64Array]]:
     """Middles of the edges that lead out of a part, each with the number of its corner, in the order around it.
 
     Neighbours in this order lie in one face of the cube.
@@ -120,5 +120,5 @@ def _ring(part: MaskArray) -> list[tuple[int, FloatArray]]:
     return ring
 
 
-def _in_one_face(here: FloatArray, there: FloatArray) -> bool:
+def _in_one_face(here: Float64Array, there: Float64Array) -> bool:
     return bool(((here == there) & (here != 0.5)).any())

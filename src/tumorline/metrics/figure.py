@@ -9,8 +9,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 import numpy as np
-import numpy.typing as npt
 
+from tumorline.arrays import Float64Array
 from tumorline.results import Figure
 from tumorline.wording import is_or_are, numbered
 
@@ -54,7 +54,7 @@ def figure_of(values: Iterable[tuple[str, float | None]]) -> Figure:
     )
 
 
-def interval(values: npt.NDArray[np.float64], resamples: int = RESAMPLES) -> list[float] | None:
+def interval(values: Float64Array, resamples: int = RESAMPLES) -> list[float] | None:
     """95 % interval of the mean over patients: BCa bootstrap (Efron 1987, JASA 82:171) with a fixed seed.
 
     None below 20 patients; the percentile interval where BCa is undefined.

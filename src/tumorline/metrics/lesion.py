@@ -20,7 +20,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tumorline.geometry.distances import MaskArray, bounding_box
+from tumorline.arrays import MaskArray
+from tumorline.geometry.distances import bounding_box
 from tumorline.metrics.surface import hausdorff, surface_distances
 
 DILATION = 3

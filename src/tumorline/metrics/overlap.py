@@ -7,9 +7,8 @@ None: nothing is made up for it here.
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-MaskArray = npt.NDArray[np.bool_]
+from tumorline.arrays import MaskArray
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tumorline.geometry.distances import FloatArray, MaskArray, PointArray, bounding_box, nearest_distance
+from tumorline.arrays import Float64Array, MaskArray
+from tumorline.geometry.distances import PointArray, bounding_box, nearest_distance
 from tumorline.metrics.elements import FULL, CodeArray, element_sizes, neighbourhood_codes
 
 
@@ -23,10 +24,10 @@ class SurfaceDistances:
     boundary lie inside the true tumour, off its boundary.
     """
 
-    from_truth: FloatArray
-    from_predicted: FloatArray
-    truth_sizes: FloatArray
-    predicted_sizes: FloatArray
+    from_truth: Float64Array
+    from_predicted: Float64Array
+    truth_sizes: Float64Array
+    predicted_sizes: Float64Array
     predicted_inside: MaskArray
 
 
@@ -92,7 +93,7 @@ class _Boundary:
 
     codes: CodeArray
     places: PointArray
-    sizes: FloatArray
+    sizes: Float64Array
 
 
 def _boundary(mask: MaskArray, spacing: Sequence[float]) -> _Boundary:
@@ -101,7 +102,7 @@ def _boundary(mask: MaskArray, spacing: Sequence[float]) -> _Boundary:
     return _Boundary(codes, np.stack(places, axis=1), element_sizes(spacing)[codes[places]])
 
 
-def _percentile(distances: FloatArray, sizes: FloatArray, percentile: float) -> float:
+def _percentile(distances: Float64Array, sizes: Float64Array, percentile: float) -> float:
     """Equal distances are ordered by size, so that a figure is the same to the last bit however an image is turned."""
     order = np.lexsort((sizes, distances))
     ordered = sizes[order]

@@ -6,7 +6,6 @@ made again.
 
 import json
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from tumorline.arrays import BoolArray
 from tumorline.config import DataConfig
 from tumorline.data.case import Case, map_cases
 from tumorline.data.dataset import Dataset
@@ -24,6 +24,7 @@ from tumorline.model_info import InputSpec
 from tumorline.network_input import fit
 from tumorline.network_input.built_folder import checksums_of, create_array, open_built
 from tumorline.network_input.windows import count_slices, input_of, prepare_input
+from tumorline.progress import Progress
 from tumorline.user_folders import default_folder
 
 IMAGES, MASKS, ROWS, CHECKSUMS = "images.npy", "masks.npy", "rows.npy", "checksums.json"
@@ -44,22 +45,22 @@ class Cache:
 
     images: npt.NDArray[np.float16]
     masks: npt.NDArray[np.uint8]
-    rows: npt.NDArray[np.bool_]
+    rows: BoolArray
     """`(rows, 2)`: whether a slice shows anything, and whether a region is in it. A picture always counts as shown. Of
     label maps `(rows, 3)`: whether other labels are in it as well."""
     begins: npt.NDArray[np.intp]
     """The row at which each case begins, and where the last one ends."""
 
     @property
-    def shown(self) -> npt.NDArray[np.bool_]:
+    def shown(self) -> BoolArray:
         return self.rows[:, 0]
 
     @property
-    def marked(self) -> npt.NDArray[np.bool_]:
+    def marked(self) -> BoolArray:
         return self.rows[:, 1]
 
     @property
-    def others(self) -> npt.NDArray[np.bool_]:
+    def others(self) -> BoolArray:
         """Which rows hold labels, but none of a region."""
         return self.rows[:, 2:].any(axis=1) & ~self.marked
 
@@ -81,7 +82,7 @@ def cache_key(dataset: Dataset) -> str:
     return sha256(json.dumps([settings, content]).encode()).hexdigest()[:24]
 
 
-def open_cache(dataset: Dataset, progress: Callable[[int, int], None] | None = None) -> Cache:
+def open_cache(dataset: Dataset, progress: Progress | None = None) -> Cache:
     """Map the decoded cases, building the cache first where it is not there or is damaged.
 
     Raises UserError without space.
@@ -126,7 +127,7 @@ def _checksums(cache: Cache) -> list[list[int]]:
     return [checksums_of(array) for array in (cache.images, cache.masks, cache.rows)]
 
 
-def _fill(dataset: Dataset, folder: Path, progress: Callable[[int, int], None] | None) -> None:
+def _fill(dataset: Dataset, folder: Path, progress: Progress | None) -> None:
     count, side = len(dataset.cases), dataset.settings.image_size
     needed = sum(math.prod(shape) * np.dtype(dtype).itemsize for shape, dtype in _arrays(dataset))
     require_space(folder.parent, needed, f"for the decoded cache of {count} cases at data.image_size {side}")

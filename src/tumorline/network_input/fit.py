@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
-from tumorline.arrays import ImageArray, MaskArray
+from tumorline.arrays import Float32Array, ImageArray, MaskArray
 from tumorline.formats.grey import grey_range, without_gaps
 from tumorline.geometry.slices import SQUARE, Pixel
 
@@ -17,8 +16,6 @@ LEAST_DIFFERENT = 0.01
 """An image is blank where a smaller share of its pixels differs from the darkest, or from the brightest."""
 BLANK_SIDE, LEAST_LIKENESS = 64, 0.3
 """At this side neighbouring pixels of a head correlate by 0.5 and more, and those of noise by 0.1 and less."""
-
-FloatArray = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -44,7 +41,7 @@ class Placement:
         return slice(top, top + self.inner[0]), slice(left, left + self.inner[1])
 
 
-def to_network(image: ImageArray, size: int, pixel: Pixel = SQUARE) -> tuple[FloatArray, Placement]:
+def to_network(image: ImageArray, size: int, pixel: Pixel = SQUARE) -> tuple[Float32Array, Placement]:
     """Scale `(C, H, W)` to `(C, size, size)` with the shape of the head kept; clip, and give mean 0 and deviation 1.
 
     Clipping is at the 0.5 and 99.5 percentile of each channel; the rest of the square is filled with the
@@ -63,13 +60,13 @@ def to_network(image: ImageArray, size: int, pixel: Pixel = SQUARE) -> tuple[Flo
     return square, placement
 
 
-def usual(channel: FloatArray) -> FloatArray:
+def usual(channel: Float32Array) -> Float32Array:
     """The channel, by a power of two larger or smaller where its values are unusually small or large."""
     peak = max(abs(float(channel.max())), abs(float(channel.min())))
     return channel if not peak or UNUSUAL[0] < peak < UNUSUAL[1] else np.ldexp(channel, -int(np.frexp(peak)[1]))
 
 
-def is_blank(image: ImageArray, square: FloatArray, placement: Placement) -> bool:
+def is_blank(image: ImageArray, square: Float32Array, placement: Placement) -> bool:
     """Whether an image `(C, H, W)`, of which `to_network` made the square, shows nothing at all in any channel."""
     return all(
         _is_uniform(channel) or _is_noise(plane[placement.window], placement.native)
@@ -77,12 +74,12 @@ def is_blank(image: ImageArray, square: FloatArray, placement: Placement) -> boo
     )
 
 
-def _is_uniform(channel: FloatArray) -> bool:
+def _is_uniform(channel: Float32Array) -> bool:
     least = LEAST_DIFFERENT * channel.size
     return any(np.count_nonzero(channel != end) < least for end in (channel.min(), channel.max()))
 
 
-def _is_noise(plane: FloatArray, native: tuple[int, int]) -> bool:
+def _is_noise(plane: Float32Array, native: tuple[int, int]) -> bool:
     """Whether neighbouring pixels do not resemble one another, at a size to which scaling has spread none of them."""
     side = min(BLANK_SIDE, max(native) // 2, max(plane.shape) // 2)
     if side < 2:
@@ -101,14 +98,16 @@ def mask_to_network(mask: MaskArray, placement: Placement) -> MaskArray:
     return square
 
 
-def to_native(probability: FloatArray, placement: Placement) -> FloatArray:
+def to_native(probability: Float32Array, placement: Placement) -> Float32Array:
     """Bring probabilities `(R, size, size)` back to the image's own geometry `(R, H, W)`."""
     rows, columns = placement.window
     regions = [resize(region[rows, columns], placement.native) for region in probability]
     return regions[0][None] if len(regions) == 1 else np.stack(regions)
 
 
-def resize(plane: FloatArray, shape: tuple[int, int], how: Image.Resampling = Image.Resampling.BILINEAR) -> FloatArray:
+def resize(
+    plane: Float32Array, shape: tuple[int, int], how: Image.Resampling = Image.Resampling.BILINEAR
+) -> Float32Array:
     """Bilinear, area-weighted when shrinking."""
     if plane.shape == shape:
         return np.asarray(plane, np.float32)

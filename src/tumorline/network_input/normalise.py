@@ -3,9 +3,8 @@
 from itertools import product
 
 import numpy as np
-import numpy.typing as npt
 
-from tumorline.arrays import ImageArray
+from tumorline.arrays import Float32Array, ImageArray
 from tumorline.formats.grey import RANGE_PERCENTILES, without_gaps
 from tumorline.network_input.fit import usual
 
@@ -34,7 +33,7 @@ def normalise_volume(channel: ImageArray) -> ImageArray:
     return normalised
 
 
-def _background(channel: npt.NDArray[np.float32]) -> np.float32:
+def _background(channel: Float32Array) -> np.float32:
     """The value that all corners share, as they do around a skull-stripped head; otherwise the lowest."""
     corners = {float(channel[corner]) for corner in product((0, -1), repeat=channel.ndim)}
     return np.float32(corners.pop()) if len(corners) == 1 else channel.min()

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tumorline.arrays import ImageArray, MaskArray
+from tumorline.arrays import Float32Array, ImageArray, MaskArray
 from tumorline.geometry.distances import bounding_box
 from tumorline.geometry.tiles import Tiling
 from tumorline.model_info import InputSpec
-from tumorline.network_input.fit import FloatArray
 from tumorline.network_input.normalise import normalise_volume
 
 MARGIN = 2
@@ -29,7 +28,7 @@ class SpacedPlacement:
     spaced: tuple[int, ...]
     """Sides of the box, in voxels of the network."""
 
-    def to_native(self, probability: FloatArray) -> FloatArray:
+    def to_native(self, probability: Float32Array) -> Float32Array:
         """Probabilities `(R, *spaced)` on the case's own grid `(R, *native)`; none outside the box."""
         whole = np.zeros((len(probability), *self.native), np.float32)
         for region, out in zip(probability, whole, strict=True):
@@ -41,7 +40,7 @@ class SpacedPlacement:
 class SpacedInput:
     """A case as a network of volumes sees it, with the face of `windows.NetworkInput`: slice by slice."""
 
-    planes: FloatArray
+    planes: Float32Array
     """`(C, N, H, W)` at the network's spacing; N are its slices."""
     placement: SpacedPlacement
     spec: InputSpec
@@ -70,7 +69,7 @@ class SpacedInput:
         assert self.spec.window is not None
         return Tiling(self.placement.spaced, self.spec.window, self.spec.overlap)
 
-    def to_native(self, probability: FloatArray) -> FloatArray:
+    def to_native(self, probability: Float32Array) -> Float32Array:
         """Probabilities `(N, R, H, W)` of all slices on the case's own grid `(R, *native)`."""
         return self.placement.to_native(probability.swapaxes(0, 1))
 
@@ -111,7 +110,7 @@ def head_box(image: ImageArray) -> tuple[slice, ...]:
     )
 
 
-def to_spaced(image: ImageArray, placement: SpacedPlacement) -> FloatArray:
+def to_spaced(image: ImageArray, placement: SpacedPlacement) -> Float32Array:
     """A volume `(C, *native)` in file values as `(C, *spaced)`, normalised over its head."""
     return np.stack([resize_volume(normalise_volume(channel)[placement.box], placement.spaced) for channel in image])
 
@@ -121,7 +120,7 @@ def truth_to_spaced(truth: MaskArray, placement: SpacedPlacement) -> MaskArray:
     return np.stack([resize_volume(mask[placement.box].astype(np.float32), placement.spaced) >= 0.5 for mask in truth])
 
 
-def resize_volume(values: FloatArray, shape: Sequence[int]) -> FloatArray:
+def resize_volume(values: Float32Array, shape: Sequence[int]) -> Float32Array:
     """Values `(*space)` at another number of voxels over the same extent: linear, smoothed first where fewer are left.
 
     The Gaussian before it is half as wide as the excess of the step over one voxel, as in scikit-image's `resize`.

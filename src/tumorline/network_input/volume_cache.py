@@ -1,7 +1,7 @@
 """Volumes as a network of three axes sees them, decoded once: memory-mapped arrays for each case."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from math import ceil, prod
@@ -20,6 +20,7 @@ from tumorline.network_input import fit
 from tumorline.network_input.built_folder import create_array, open_built
 from tumorline.network_input.patches import Places, region_places
 from tumorline.network_input.spaced import SpacedPlacement, place_head, to_spaced, truth_to_spaced
+from tumorline.progress import Progress
 from tumorline.user_folders import default_folder
 
 VERSION = 1
@@ -58,7 +59,7 @@ def volume_cache_key(dataset: Dataset) -> str:
     return sha256(json.dumps([settings, content]).encode()).hexdigest()[:24]
 
 
-def open_volume_cache(dataset: Dataset, progress: Callable[[int, int], None] | None = None) -> VolumeCache:
+def open_volume_cache(dataset: Dataset, progress: Progress | None = None) -> VolumeCache:
     """Map the volumes, building the cache first where it is not there or is damaged.
 
     Raises UserError for a picture among the cases, for a volume without spacing, and without space.
@@ -101,7 +102,7 @@ def _array_path(folder: Path, number: int, kind: str) -> Path:
     return folder / f"{number:06d}-{kind}.npy"
 
 
-def _fill(dataset: Dataset, folder: Path, progress: Callable[[int, int], None] | None) -> None:
+def _fill(dataset: Dataset, folder: Path, progress: Progress | None) -> None:
     require_space(folder.parent, _most_bytes(dataset), f"for the decoded cache of {len(dataset.cases)} volumes")
     entries: dict[int, dict[str, Any]] = {}
 

@@ -7,12 +7,12 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from tumorline.arrays import ImageArray, MaskArray
+from tumorline.arrays import Float32Array, ImageArray, MaskArray
 from tumorline.data.dataset import Dataset
 from tumorline.geometry.slices import AXES, from_slices, pixel_of, to_slices
 from tumorline.model_info import InputSpec
 from tumorline.network_input import fit
-from tumorline.network_input.fit import FloatArray, Placement
+from tumorline.network_input.fit import Placement
 from tumorline.network_input.normalise import normalise_volume
 
 Numbers = npt.NDArray[np.intp]
@@ -22,7 +22,7 @@ Numbers = npt.NDArray[np.intp]
 class NetworkInput:
     """A case at the network's size, slice by slice."""
 
-    planes: FloatArray
+    planes: Float32Array
     """`(C, N, S, S)`; N is 1 for a picture."""
     blanks: MaskArray
     """`(N,)`: which slices show nothing at all in any channel."""
@@ -47,7 +47,7 @@ class NetworkInput:
         """Numbers of the slices that are not blank."""
         return np.flatnonzero(~self.blanks).tolist()
 
-    def batch(self, numbers: Sequence[int]) -> FloatArray:
+    def batch(self, numbers: Sequence[int]) -> Float32Array:
         """The windows around these slices `(B, (2k+1) * C, S, S)`, from the lowest of their slices up."""
         chosen = self.planes[:, neighbours(numbers, self.count, self.spec.context)]  # (C, B, 2k+1, S, S)
         windows = chosen.transpose(1, 2, 0, 3, 4)
@@ -59,7 +59,7 @@ class NetworkInput:
         squares = [[fit.mask_to_network(mask, self.placement) for mask in regions] for regions in slices.swapaxes(0, 1)]
         return np.array(squares)
 
-    def to_native(self, probability: FloatArray) -> FloatArray:
+    def to_native(self, probability: Float32Array) -> Float32Array:
         """Probabilities `(N, R, S, S)` of all slices on the case's own grid `(R, *space)`."""
         if len(self.space) == 2:
             return fit.to_native(probability[0], self.placement)
@@ -139,7 +139,7 @@ def prepare_input(
     return NetworkInput(planes, blanks, space, placement, spec)
 
 
-def _placed(slices: FloatArray, placement: Placement) -> Iterator[FloatArray]:
+def _placed(slices: Float32Array, placement: Placement) -> Iterator[Float32Array]:
     """Normalised slices `(C, N, A, B)` as squares `(C, size, size)`; around them is the channel's lowest value."""
     lowest, size = slices.min((1, 2, 3)), placement.size
     for number in range(slices.shape[1]):

@@ -1,6 +1,6 @@
 """From a data set, a machine and a stated time to a recipe, each choice with its reason."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from tumorline.planning.choices import Plan
 from tumorline.planning.fingerprint import Fingerprint, open_to_plan, take_fingerprint
 from tumorline.planning.machine import AtHand, find_at_hand
 from tumorline.planning.plan import plan_training
+from tumorline.progress import Progress
 
 __all__ = ["AtHand", "Fingerprint", "Plan", "find_at_hand", "plan_source", "plan_training", "take_fingerprint"]
 
@@ -19,7 +20,7 @@ def plan_source(
     hand: AtHand,
     overrides: Iterable[str] = (),
     axes: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Plan:
     """The plan for a source; what `overrides` set by hand stays as it is, and the rest is chosen around it.
 

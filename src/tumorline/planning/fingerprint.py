@@ -1,6 +1,6 @@
 """What of a data set a plan is made from."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from tumorline.data.known_layouts import LAYOUTS
 from tumorline.data.source import channel_names, open_source
 from tumorline.errors import UserError
 from tumorline.network_input.spaced import head_box
+from tumorline.progress import Progress
 
 LOOKED_AT = 12
 """Volumes, spread over the set, in which the head is looked for."""
@@ -83,7 +84,7 @@ def _all_regions(source: Path) -> tuple[str, ...]:
     return LAYOUTS[open_source(source).layout].regions
 
 
-def take_fingerprint(dataset: Dataset, progress: Callable[[int, int], None] | None = None) -> Fingerprint:
+def take_fingerprint(dataset: Dataset, progress: Progress | None = None) -> Fingerprint:
     """Sizes and spacings of all cases, from the pass that has been; the head of some."""
     shapes = [facts.shape[1:] for facts in dataset.facts]
     dims = {len(shape) for shape in shapes}
@@ -118,7 +119,7 @@ def target_spacing(spacings: Sequence[Sequence[float]]) -> Lengths:
     return tuple(round(float(length), 3) for length in chosen)
 
 
-def _heads_mm(dataset: Dataset, progress: Callable[[int, int], None] | None) -> list[Lengths]:
+def _heads_mm(dataset: Dataset, progress: Progress | None) -> list[Lengths]:
     count = len(dataset.cases)
     chosen = [dataset.cases[number * count // min(count, LOOKED_AT)] for number in range(min(count, LOOKED_AT))]
     found = []

@@ -10,10 +10,9 @@ from statistics import mean
 
 import contourpy
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
-from tumorline.arrays import MaskArray
+from tumorline.arrays import Float32Array, MaskArray
 from tumorline.data.sample import Sample
 from tumorline.errors import UserError
 from tumorline.evaluation.predictions import read_prediction
@@ -160,7 +159,7 @@ Masks = Mapping[str, tuple[MaskArray, MaskArray]]
 """Region -> truth and prediction."""
 
 
-def _three_planes(image: npt.NDArray[np.float32], masks: Masks, spacing: Sequence[float]) -> Iterator[Plane]:
+def _three_planes(image: Float32Array, masks: Masks, spacing: Sequence[float]) -> Iterator[Plane]:
     """Through the largest true lesion, or the largest predicted one of a case without a tumour; the head is up."""
     every = [np.logical_or.reduce([pair[which] for pair in masks.values()]) for which in (0, 1)]
     place = find_largest_lesion(every[0] if every[0].any() else every[1])
@@ -174,7 +173,7 @@ def _three_planes(image: npt.NDArray[np.float32], masks: Masks, spacing: Sequenc
         yield _plane(name, np.take(image, place[axis], axis)[up], cut, wide / tall)
 
 
-def _plane(name: str, image: npt.NDArray[np.float32], masks: Masks, stretch: float) -> Plane:
+def _plane(name: str, image: Float32Array, masks: Masks, stretch: float) -> Plane:
     """`stretch`: how much wider than tall a pixel is."""
     height, width = image.shape
     every = np.logical_or.reduce([mask for pair in masks.values() for mask in pair])
@@ -214,7 +213,7 @@ def close_up(mask: MaskArray) -> str:
     return f"scale({scale:.2f}) translate({-left:.1f}px, {-top:.1f}px)"
 
 
-def _data_uri(image: npt.NDArray[np.float32]) -> str:
+def _data_uri(image: Float32Array) -> str:
     picture = Image.fromarray(window(image))
     picture.thumbnail((LARGEST_SIDE, LARGEST_SIDE), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from tumorline.arrays import ImageArray, MaskArray
+from tumorline.arrays import Float64Array, ImageArray, MaskArray
 from tumorline.data.case import Case
 from tumorline.write.images import draw_overlay, draw_three_planes
 
@@ -150,7 +150,7 @@ def to_data_uri(picture: Image.Image, largest: int = LARGEST_SIDE) -> str:
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def mean_map(maps: Sequence[Map]) -> npt.NDArray[np.float64]:
+def mean_map(maps: Sequence[Map]) -> Float64Array:
     """The mean of maps `(S, S)`, from 0 to 1: how often, and how much of, a cell is tumour."""
     total = np.zeros((MAP_SIDE, MAP_SIDE))
     for one in maps:

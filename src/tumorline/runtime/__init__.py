@@ -6,13 +6,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
+from tumorline.arrays import Float32Array
 from tumorline.errors import UserError, did_you_mean, require_extra
 
-FloatArray = npt.NDArray[np.float32]
-Runtime = Callable[[FloatArray], FloatArray]
+Runtime = Callable[[Float32Array], Float32Array]
 """Images `(B, C, *space)` to logits `(B, R, *space)`; may be called by several threads at a time."""
 PRECISIONS = ("float32", "bfloat16", "float16")
 """In which a network may compute; weights, logits and all that is done with them are float32."""

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
+from tumorline.arrays import Float32Array
 from tumorline.errors import UserError
-from tumorline.runtime import QUANTISED, FloatArray, RuntimeOptions, Twin
+from tumorline.runtime import QUANTISED, RuntimeOptions, Twin
 from tumorline.runtime.openvino import read_network
 from tumorline.work_ahead import count_cores
 
@@ -33,7 +34,7 @@ def open_network(path: Path, options: RuntimeOptions) -> Twin:
         raise UserError(f"{path}: ONNX Runtime cannot use this ONNX file ({_reason(error)})") from None
     (source,), (target,) = session.get_inputs(), session.get_outputs()
 
-    def run(image: FloatArray) -> FloatArray:
+    def run(image: Float32Array) -> Float32Array:
         try:
             return np.asarray(session.run([target.name], {source.name: image})[0], np.float32)
         except Exception as error:

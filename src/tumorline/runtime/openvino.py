@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 import openvino
 
+from tumorline.arrays import Float32Array
 from tumorline.errors import UserError
 from tumorline.onnx_file import read_texts
-from tumorline.runtime import FloatArray, RuntimeOptions, Twin
+from tumorline.runtime import RuntimeOptions, Twin
 from tumorline.runtime.compiled import LARGEST_KEPT, CompiledNetwork, KeptNetwork, Settings, find_compiled
 
 LARGEST_FILE = 1 << 31
@@ -127,7 +128,7 @@ class _Requests:
         for _ in range(count):
             self.free.put(None)  # made when it is first needed
 
-    def __call__(self, image: FloatArray) -> FloatArray:
+    def __call__(self, image: Float32Array) -> Float32Array:
         request = self.free.get()
         try:
             with FIRST_CALL.alone():

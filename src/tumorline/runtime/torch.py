@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from tumorline.arrays import Float32Array
 from tumorline.errors import UserError
 from tumorline.model_file import read_content
 from tumorline.network_file import load_network
-from tumorline.runtime import FloatArray, RuntimeOptions, Twin
+from tumorline.runtime import RuntimeOptions, Twin
 
 KINDS = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -31,7 +32,7 @@ def open_network(path: Path, options: RuntimeOptions) -> Twin:
     network = network.to(device).to(memory_format=layout)  # type: ignore[call-overload]
     reduced = KINDS.get(options.precision)
 
-    def run(image: FloatArray) -> FloatArray:
+    def run(image: Float32Array) -> Float32Array:
         batch = torch.from_numpy(image).to(device).to(memory_format=layout)
         try:
             with torch.inference_mode(), torch.autocast(device.type, reduced, enabled=reduced is not None):

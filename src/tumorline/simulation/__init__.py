@@ -6,7 +6,6 @@ Nothing here is a patient. The anatomy is the ICBM 152 2009a template that nilea
 
 import shutil
 import tempfile
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from tumorline.arrays import Float32Array, MaskArray
 from tumorline.errors import UserError, WriteError
 from tumorline.files import write_csv, write_json, writing
+from tumorline.progress import Progress
 from tumorline.simulation.anatomy import TEMPLATE, Head, Template
-from tumorline.simulation.field import FIELD_OF_VIEW_MM, Array, Axes, Mask, grid
+from tumorline.simulation.field import FIELD_OF_VIEW_MM, Axes, grid
 from tumorline.simulation.render import T1CE, Scanner
 from tumorline.simulation.scene import Patient, Surroundings
 from tumorline.simulation.tumour import KINDS, Kind, Tumour
@@ -63,7 +64,7 @@ def simulate(
     volumes: int = 0,
     spacing_mm: float = 2.0,
     seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Path:
     """Write a simulated cohort with known truth in the Kaggle layout.
 
@@ -115,7 +116,7 @@ def simulate(
     return directory
 
 
-def default_cohort(folder: Path, progress: Callable[[int, int], None] | None = None) -> Path:
+def default_cohort(folder: Path, progress: Progress | None = None) -> Path:
     """The cohort of all default settings below `folder`, made on first use; another process may be quicker."""
     directory = folder / f"simulated-{GENERATOR}"
     try:
@@ -126,7 +127,7 @@ def default_cohort(folder: Path, progress: Callable[[int, int], None] | None = N
         return directory
 
 
-def _write_cohort(directory: Path, settings: Settings, progress: Callable[[int, int], None]) -> None:
+def _write_cohort(directory: Path, settings: Settings, progress: Progress) -> None:
     for folder in ("images", "masks"):
         (directory / folder).mkdir()
     rows: list[dict[str, str]] = []
@@ -146,7 +147,7 @@ class Study:
     """Slices `(N, height, width)` of one simulated patient and what is true of them."""
 
     images: npt.NDArray[np.uint8]
-    masks: Mask
+    masks: MaskArray
     truth: dict[str, Any]
 
 
@@ -161,7 +162,7 @@ def simulate_patient(settings: Settings, number: int) -> Study:
     return Study(_as_seen(image), _as_seen(patient.mask(axes)), truth)
 
 
-def grow(rng: np.random.Generator, settings: Settings, kind: Kind) -> tuple[Patient, Array]:
+def grow(rng: np.random.Generator, settings: Settings, kind: Kind) -> tuple[Patient, Float32Array]:
     """A patient whose tumour shows in enough planes, and the heights in mm of those to show."""
     head, surroundings = Head.draw(rng), Surroundings.draw(rng)
     least_mm = float(np.hypot(settings.slices * settings.spacing_mm / 2, 7))
@@ -190,7 +191,7 @@ def _as_seen(volume: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return volume[::-1, ::-1].transpose(2, 1, 0)
 
 
-def _truth(patient: Patient, settings: Settings, heights: Array) -> dict[str, Any]:
+def _truth(patient: Patient, settings: Settings, heights: Float32Array) -> dict[str, Any]:
     axes = _box(patient, settings.spacing_mm)
     voxel_ml = settings.spacing_mm**3 / 1000
     tumour = patient.tumour
@@ -208,7 +209,7 @@ def _truth(patient: Patient, settings: Settings, heights: Array) -> dict[str, An
     }
 
 
-def _rounded(values: Array) -> list[float]:
+def _rounded(values: Float32Array) -> list[float]:
     return [round(float(value), 2) for value in values]
 
 

@@ -11,8 +11,9 @@ import numpy.typing as npt
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
+from tumorline.arrays import Float32Array, MaskArray
 from tumorline.errors import MissingExtraError, UserError
-from tumorline.simulation.field import Array, Axes, Mask, Noise, positions
+from tumorline.simulation.field import Axes, Noise, positions
 
 TEMPLATE = {
     "name": "ICBM 152 nonlinear symmetric 2009a: skull-stripped T1, grey and white matter, from nilearn",
@@ -41,8 +42,8 @@ class Template:
     grey: Bytes
     white: Bytes
     brain: Bytes
-    depth: Array
-    away: Array
+    depth: Float32Array
+    away: Float32Array
 
     @classmethod
     @functools.cache
@@ -69,21 +70,21 @@ def _centred(volume: Bytes) -> Bytes:
     return np.ascontiguousarray(volume[12:185, 17:218, :157])
 
 
-def _surroundings(brain: Bytes) -> tuple[Array, Array]:
+def _surroundings(brain: Bytes) -> tuple[Float32Array, Float32Array]:
     """Depth under the closed surface of the brain and distance to the brain, in mm, on a coarse grid."""
     step = int(HULL_SPACING_MM)
-    coarse: Mask = np.pad(brain[step // 2 :: step, step // 2 :: step, step // 2 :: step] > 0, 16)
+    coarse: MaskArray = np.pad(brain[step // 2 :: step, step // 2 :: step, step // 2 :: step] > 0, 16)
     away = ndimage.distance_transform_edt(~coarse) * step
     hull = ndimage.distance_transform_edt(away <= HULL_CLOSING_MM) * step > HULL_CLOSING_MM
     signed = ndimage.distance_transform_edt(hull) - ndimage.distance_transform_edt(~hull)
     return ndimage.gaussian_filter(signed * step, 1.2).astype(np.float32), away.astype(np.float32)
 
 
-def _sample(volume: Array | Bytes, points_mm: Array, spacing_mm: float) -> Array:
+def _sample(volume: Float32Array | Bytes, points_mm: Float32Array, spacing_mm: float) -> Float32Array:
     middle = (np.array(volume.shape, np.float32) - 1) / 2
     indices = points_mm / np.float32(spacing_mm) + middle.reshape(3, *[1] * (points_mm.ndim - 1))
     mode = "nearest" if volume.dtype == np.float32 else "constant"
-    values: Array = ndimage.map_coordinates(volume, indices, np.float32, order=1, mode=mode)
+    values: Float32Array = ndimage.map_coordinates(volume, indices, np.float32, order=1, mode=mode)
     return values
 
 
@@ -92,7 +93,7 @@ class Head:
     """One patient's anatomy: where each point of the patient lies in the template."""
 
     template: Template
-    matrix: Array
+    matrix: Float32Array
     bends: tuple[tuple[Noise, float], ...]
     """Displacement along x, y and z, far-reaching and then fine: fields and their sizes in mm."""
     atrophy: float
@@ -114,26 +115,26 @@ class Head:
             scalp_mm=rng.uniform(3, 6),
         )
 
-    def to_template(self, axes: Axes) -> Array:
+    def to_template(self, axes: Axes) -> Float32Array:
         """Points `(3, x, y, z)` in mm of the template that lie at the points of a patient's grid."""
         x, y, z, fine_x, fine_y, fine_z = (size * noise(axes) for noise, size in self.bends)
-        bent: Array = self.turned(positions(axes)) + np.stack([x + fine_x, y + fine_y, z + fine_z])
+        bent: Float32Array = self.turned(positions(axes)) + np.stack([x + fine_x, y + fine_y, z + fine_z])
         return bent
 
-    def turned(self, vectors_mm: Array) -> Array:
+    def turned(self, vectors_mm: Float32Array) -> Float32Array:
         """Vectors `(3, ...)` of the patient in the template's directions and size."""
-        turned: Array = np.tensordot(self.matrix, vectors_mm, axes=1)
+        turned: Float32Array = np.tensordot(self.matrix, vectors_mm, axes=1)
         return turned
 
-    def depth(self, template_mm: Array) -> Array:
+    def depth(self, template_mm: Float32Array) -> Float32Array:
         """Depth in mm below the inner surface of the skull, negative outside."""
         return _sample(self.template.depth, template_mm, HULL_SPACING_MM)
 
-    def away_from_brain(self, template_mm: Array) -> Array:
+    def away_from_brain(self, template_mm: Float32Array) -> Float32Array:
         """Distance in mm to the brain, 0 inside."""
         return _sample(self.template.away, template_mm, HULL_SPACING_MM)
 
-    def tissue(self, template_mm: Array) -> dict[str, Array]:
+    def tissue(self, template_mm: Float32Array) -> dict[str, Float32Array]:
         """Fractions of fluid, grey and white matter in the brain, sharper than the average template's."""
         maps = (self.template.grey, self.template.white, self.template.brain)
         grey, white, brain = (_sample(values, template_mm, 1.0) / 255 for values in maps)

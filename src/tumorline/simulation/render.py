@@ -4,7 +4,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from tumorline.simulation.field import Array, Axes, Noise
+from tumorline.arrays import Float32Array
+from tumorline.simulation.field import Axes, Noise
 from tumorline.simulation.scene import Scene
 
 T1CE = {
@@ -75,7 +76,7 @@ class Scanner:
 
         Gudbjartsson and Patz, The Rician distribution of noisy MRI data, 1995.
         """
-        signal: Array = sum(self._signals[name] * fraction for name, fraction in scene.items())
+        signal: Float32Array = sum(self._signals[name] * fraction for name, fraction in scene.items())
         signal = ndimage.gaussian_filter(signal, (self._blur_px, self._blur_px, 0))
         signal = signal * np.exp(self._bias_strength * self._bias(axes))
         real, imaginary = self._noise * self._rng.standard_normal((2, *signal.shape))

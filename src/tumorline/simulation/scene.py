@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tumorline.arrays import Float32Array, MaskArray
 from tumorline.simulation.anatomy import Head
-from tumorline.simulation.field import Array, Axes, Mask, Noise, positions, ramp
+from tumorline.simulation.field import Axes, Noise, positions, ramp
 from tumorline.simulation.tumour import Tumour
 
-Scene = dict[str, Array]
+Scene = dict[str, Float32Array]
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,8 @@ class View:
     """What all painters need to know about a grid: where it lies and how deep."""
 
     axes: Axes
-    template_mm: Array
-    depth: Array
+    template_mm: Float32Array
+    depth: Float32Array
     width_mm: float
 
 
@@ -44,12 +45,12 @@ class Patient:
     tumour: Tumour
     surroundings: Surroundings
 
-    def mask(self, axes: Axes) -> Mask:
+    def mask(self, axes: Axes) -> MaskArray:
         """Tumour `(x, y, z)`: enhancing rim and necrotic core, without oedema."""
         points = self.head.to_template(axes)
         return self._level(axes, self.head.depth(points), points) > 0
 
-    def necrosis(self, axes: Axes) -> Mask:
+    def necrosis(self, axes: Axes) -> MaskArray:
         """Necrotic core `(x, y, z)`, a part of the mask."""
         points = self.head.to_template(axes)
         return self.tumour.core(axes, self._level(axes, self.head.depth(points), points)) > 0
@@ -67,7 +68,7 @@ class Patient:
         self._paint_tumour(scene, view, level)
         return scene
 
-    def _level(self, axes: Axes, depth: Array, points: Array) -> Array:
+    def _level(self, axes: Axes, depth: Float32Array, points: Float32Array) -> Float32Array:
         return self.tumour.level(axes, depth, self.head.tissue(points))
 
     def _paint_shell(self, scene: Scene, view: View) -> None:
@@ -104,7 +105,7 @@ class Patient:
         _paint(scene, {"dura": falx})
         _paint(scene, {"vessel": np.maximum.reduce([tubes, sinus, 0.7 * plexus])})
 
-    def _paint_tumour(self, scene: Scene, view: View, level: Array) -> None:
+    def _paint_tumour(self, scene: Scene, view: View, level: Float32Array) -> None:
         """Oedema along the white matter, dural tail, tumour as it enhances, necrotic core."""
         texture = self.tumour.texture(view.axes)
         if self.tumour.oedema_mm > 1:
@@ -120,14 +121,14 @@ class Patient:
         _paint(scene, {"necrosis": inside * ramp(self.tumour.core(view.axes, level), 1.5 * view.width_mm)})
 
 
-def _paint_base(scene: Scene, base: Array, speckle: Array) -> None:
+def _paint_base(scene: Scene, base: Float32Array, speckle: Float32Array) -> None:
     """Below the brain: bone, muscle and fat in a mixture that looks like none of them."""
     _paint(scene, {"bone": base})
     _paint(scene, {"muscle": base * ramp(speckle, 0.8)})
     _paint(scene, {"fat": base * ramp(speckle - 1.4, 0.5)})
 
 
-def _paint(scene: Scene, parts: Mapping[str, Array]) -> None:
+def _paint(scene: Scene, parts: Mapping[str, Float32Array]) -> None:
     """Cover the scene with layers of the given opacity; what was there before keeps the rest."""
     rest = 1 - np.sum(list(parts.values()), axis=0)
     for name in scene:

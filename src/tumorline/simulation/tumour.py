@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tumorline.arrays import Float32Array
 from tumorline.simulation.anatomy import Head
-from tumorline.simulation.field import Array, Axes, Noise, positions
+from tumorline.simulation.field import Axes, Noise, positions
 
 Range = tuple[float, float]
 
@@ -75,29 +76,29 @@ KINDS = (MENINGIOMA, GLIOMA, METASTASIS)
 class Lesion:
     """One focus: an ellipsoid whose surface is modulated by noise."""
 
-    centre_mm: Array
+    centre_mm: Float32Array
     radius_mm: float
-    stretch: Array
+    stretch: Float32Array
     roughness: float
     bumps: tuple[Noise, Noise]
 
     @classmethod
-    def draw(cls, rng: np.random.Generator, kind: Kind, centre_mm: Array, radius_mm: float) -> "Lesion":
+    def draw(cls, rng: np.random.Generator, kind: Kind, centre_mm: Float32Array, radius_mm: float) -> "Lesion":
         bumps = (Noise.draw(rng, max(0.7 * radius_mm, 5)), Noise.draw(rng, max(0.3 * radius_mm, 3)))
         stretch = np.exp(rng.normal(0, 0.12, 3)).astype(np.float32)
         return cls(centre_mm, radius_mm, stretch, rng.uniform(*kind.roughness), bumps)
 
-    def radial(self, points_mm: Array) -> tuple[Array, Array]:
+    def radial(self, points_mm: Float32Array) -> tuple[Float32Array, Float32Array]:
         """Offsets `(3, ...)` and distance in mm from the centre, in the ellipsoid's stretched space."""
         offset = points_mm - self.centre_mm[:, None, None, None]
-        distance: Array = np.linalg.norm(offset * self.stretch[:, None, None, None], axis=0)
+        distance: Float32Array = np.linalg.norm(offset * self.stretch[:, None, None, None], axis=0)
         return offset, distance
 
-    def level(self, axes: Axes) -> Array:
+    def level(self, axes: Axes) -> Float32Array:
         """About the signed distance in mm to the surface, positive inside."""
         _, distance = self.radial(positions(axes))
         coarse, fine = self.bumps
-        bumps: Array = np.clip(self.roughness * (coarse(axes) + 0.4 * fine(axes)), -0.6, 0.6)
+        bumps: Float32Array = np.clip(self.roughness * (coarse(axes) + 0.4 * fine(axes)), -0.6, 0.6)
         return self.radius_mm * (1 + bumps) - distance
 
 
@@ -131,25 +132,25 @@ class Tumour:
             texture=Noise.draw(rng, 5.0),
         )
 
-    def level(self, axes: Axes, depth_mm: Array, tissue: Mapping[str, Array]) -> Array:
+    def level(self, axes: Axes, depth_mm: Float32Array, tissue: Mapping[str, Float32Array]) -> Float32Array:
         """About the signed distance in mm to the tumour's surface; it stops at the skull and shuns fluid."""
-        grown: Array = np.max([lesion.level(axes) for lesion in self.lesions], axis=0)
+        grown: Float32Array = np.max([lesion.level(axes) for lesion in self.lesions], axis=0)
         if not self.kind.extra_axial:
             grown = grown - 0.35 * self.lesions[0].radius_mm * tissue["fluid"]
         if self.kind.white_matter:
             reach = np.float32(self.kind.white_matter * self.lesions[0].radius_mm / 2)
             grown = grown + reach * (tissue["white"] - tissue["grey"])
-        level: Array = np.minimum(grown, depth_mm if self.kind.extra_axial else depth_mm - 2)
+        level: Float32Array = np.minimum(grown, depth_mm if self.kind.extra_axial else depth_mm - 2)
         return level
 
-    def core(self, axes: Axes, level_mm: Array) -> Array:
+    def core(self, axes: Axes, level_mm: Float32Array) -> Float32Array:
         """About the signed distance in mm to the necrotic core, far outside where the tumour has none."""
         if self.rim_mm is None:
             return np.full_like(level_mm, -np.inf)
-        core: Array = level_mm - self.rim_mm * np.maximum(1 + 0.35 * self.texture(axes), 0.4)
+        core: Float32Array = level_mm - self.rim_mm * np.maximum(1 + 0.35 * self.texture(axes), 0.4)
         return core
 
-    def push(self, points_mm: Array, depth_mm: Array) -> Array:
+    def push(self, points_mm: Float32Array, depth_mm: Float32Array) -> Float32Array:
         """Displacement `(3, ...)` in mm by which tissue here was pushed away; none at the skull."""
         total = np.zeros_like(points_mm)
         for lesion in self.lesions:
@@ -160,9 +161,9 @@ class Tumour:
         return total * np.clip(depth_mm / 10, 0, 1)
 
 
-def _places(rng: np.random.Generator, kind: Kind, head: Head, count: int) -> list[Array]:
+def _places(rng: np.random.Generator, kind: Kind, head: Head, count: int) -> list[Float32Array]:
     """Centres in mm in tissue and at a depth that the kind prefers."""
-    found: list[Array] = []
+    found: list[Float32Array] = []
     while len(found) < count:
         point = rng.uniform((-70, -88, -30), (70, 85, 50)).astype(np.float32)
         axes = (point[:1], point[1:2], point[2:])

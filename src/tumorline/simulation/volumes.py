@@ -1,7 +1,7 @@
 """Simulated examinations as volumes: four sequences of one head and the labels of BraTS 2023, as NIfTI."""
 
 import gzip
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,12 @@ import nibabel
 import numpy as np
 import numpy.typing as npt
 
+from tumorline.arrays import MaskArray
 from tumorline.errors import UserError
 from tumorline.files import write_bytes, write_json
+from tumorline.progress import Progress
 from tumorline.simulation.anatomy import TEMPLATE, Head
-from tumorline.simulation.field import Axes, Mask
+from tumorline.simulation.field import Axes
 from tumorline.simulation.render import FLAIR, T1, T1CE, T2, Scanner
 from tumorline.simulation.scene import Patient, Scene, Surroundings
 from tumorline.simulation.tumour import GLIOMA, Tumour
@@ -69,7 +71,7 @@ class Examination:
     truth: dict[str, Any]
 
 
-def write_volumes(directory: Path, settings: VolumeSettings, progress: Callable[[int, int], None]) -> None:
+def write_volumes(directory: Path, settings: VolumeSettings, progress: Progress) -> None:
     """A folder for each patient, named as those of BraTS 2023, and `simulated.json`."""
     truths = []
     for number in range(settings.volumes):
@@ -124,7 +126,7 @@ def _show_slab(
 
 
 def _label(patient: Patient, scene: Scene, axes: Axes) -> Labels:
-    inside: Mask = patient.mask(axes)
+    inside: MaskArray = patient.mask(axes)
     oedema = scene.get("oedema", np.zeros(inside.shape, np.float32)) > 0.4
     labels = np.where(oedema & ~inside, OEDEMA, 0)
     enhancing = inside & (scene["enhancing"] > LEAST_ENHANCEMENT) & ~patient.necrosis(axes)

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from tumorline.arrays import Float64Array
 from tumorline.config import TrainConfig
 from tumorline.errors import UserError
 from tumorline.network_input.cache import Cache
@@ -15,10 +16,8 @@ from tumorline.training.machine import Machine
 from tumorline.training.windows import Windows
 from tumorline.wording import numbered
 
-FloatArray = npt.NDArray[np.float64]
 
-
-def epoch_order(seed: int, epoch: int, weights: FloatArray) -> npt.NDArray[np.intp]:
+def epoch_order(seed: int, epoch: int, weights: Float64Array) -> npt.NDArray[np.intp]:
     """Training windows of one epoch in their order, as many as there are, each as often as its weight lets it.
 
     Equal weights give a permutation; unequal ones are drawn by systematic resampling, so that one comes up its

@@ -7,11 +7,10 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from tumorline.arrays import MaskArray
+from tumorline.arrays import Float32Array, MaskArray
 from tumorline.config import Postprocessing
 from tumorline.data.case import Case
 from tumorline.data.dataset import Dataset
@@ -24,8 +23,6 @@ from tumorline.training.machine import Machine
 
 THRESHOLD = 0.5
 BATCH = 16
-
-FloatArray = npt.NDArray[np.float32]
 
 
 class Validation(NamedTuple):
@@ -76,7 +73,7 @@ class CaseCounts:
     def __post_init__(self) -> None:
         self.overlap, self.predicted = np.zeros((2, len(self.truth)), np.int64)
 
-    def add(self, number: int, loss: float, probability: FloatArray, is_other: bool = False) -> None:
+    def add(self, number: int, loss: float, probability: Float32Array, is_other: bool = False) -> None:
         """A slice, from probabilities `(R, S, S)`; `is_other` where it holds labels, but none of a region."""
         truth = self.truth[:, number]
         placement = Placement((truth.shape[1], truth.shape[2]), probability.shape[-1], self.pixel)
@@ -97,7 +94,7 @@ class CaseCounts:
         return CaseResult(case.group, float(np.mean(self.losses)), dice, source, self.free, self.false)
 
 
-def draw_masks(probability: FloatArray, regions: Sequence[str]) -> MaskArray:
+def draw_masks(probability: Float32Array, regions: Sequence[str]) -> MaskArray:
     """Masks `(R, *space)` at the threshold of the validation, nested as those that are written and scored."""
     return postprocess(probability >= THRESHOLD, regions, Postprocessing(), None)
 
@@ -139,7 +136,7 @@ def _score_cases(
 
 def _answer(
     network: nn.Module, criterion: nn.Module, store: Store, rows: Sequence[int], machine: Machine
-) -> tuple[list[float], FloatArray]:
+) -> tuple[list[float], Float32Array]:
     """Loss and probabilities `(R, S, S)` of each window."""
     image, target = store.batch(rows)
     with machine.autocast():

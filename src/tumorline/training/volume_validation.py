@@ -4,12 +4,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tumorline.arrays import Float32Array
 from tumorline.data.dataset import Dataset
 from tumorline.data.joined import SOURCE
 from tumorline.geometry.tiles import Tiling, answer_tiles
 from tumorline.inference.model import to_probability
 from tumorline.metrics.overlap import count_overlap, dice_of_tumour
-from tumorline.network_input.fit import FloatArray
 from tumorline.network_input.volume_cache import CachedVolume, VolumeCache
 from tumorline.training.machine import Machine
 from tumorline.training.validation import CaseResult, Validation, draw_masks, gather_results
@@ -38,13 +38,15 @@ def validate_volumes(
     return gather_results([result for part in machine.gather(results) for result in part])
 
 
-def answer_volume_in_torch(network: nn.Module, dataset: Dataset, volume: CachedVolume, machine: Machine) -> FloatArray:
+def answer_volume_in_torch(
+    network: nn.Module, dataset: Dataset, volume: CachedVolume, machine: Machine
+) -> Float32Array:
     """Logits `(R, *spaced)` of a volume."""
     settings = dataset.settings
     assert settings.window is not None
     image = np.asarray(volume.image, np.float32)
 
-    def answer(windows: FloatArray) -> FloatArray:
+    def answer(windows: Float32Array) -> Float32Array:
         with machine.autocast():
             logits: Tensor = network(torch.from_numpy(windows).to(machine.device))
         return np.asarray(logits.float().cpu().numpy())

@@ -8,13 +8,12 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from tumorline.arrays import BoolArray, Float64Array
 from tumorline.config import DataConfig
 from tumorline.data.dataset import Dataset
 from tumorline.data.joined import source_names
 from tumorline.errors import UserError
 from tumorline.network_input.cache import Cache
-
-FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,7 @@ class Windows:
     """Rows of the cache that train, each with the weight by which it is drawn."""
 
     rows: npt.NDArray[np.intp]
-    weights: FloatArray
+    weights: Float64Array
     images: int
     """Of one epoch."""
 
@@ -122,13 +121,13 @@ def rows_to_train(cache: Cache, case: int, step: int) -> list[int]:
     return list(rows) if len(rows) == 1 else [row for row in rows[::step] if cache.shown[row]]
 
 
-def patient_weights(patients: Sequence[str], balance: float) -> FloatArray:
+def patient_weights(patients: Sequence[str], balance: float) -> Float64Array:
     """Weight of each window, given its patient: `balance` 0 counts every window alike, 1 every patient alike."""
     windows = Counter(patients)
     return np.array([windows[patient] ** -balance for patient in patients])
 
 
-def with_tumour_free(windows: Windows, marked: npt.NDArray[np.bool_], share: float) -> Windows:
+def with_tumour_free(windows: Windows, marked: BoolArray, share: float) -> Windows:
     """The same drawn so that windows without any region are `share` of an epoch.
 
     An epoch then has as many windows as show each with a region about once. Where there are no windows without a

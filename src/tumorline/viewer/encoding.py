@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from tumorline.arrays import ImageArray, MaskArray
+from tumorline.arrays import Float32Array, ImageArray, MaskArray
 from tumorline.errors import UserError
 from tumorline.escaping import one_line
 from tumorline.formats.grey import ENOUGH_PIXELS, grey_range
@@ -211,7 +211,7 @@ def coarser_by(shape: Sequence[int]) -> tuple[float, ...]:
     return (1.0, side, side)
 
 
-def encode_image(image: npt.NDArray[np.float32], step: Sequence[float], lossless: bool) -> EncodedImage:
+def encode_image(image: Float32Array, step: Sequence[float], lossless: bool) -> EncodedImage:
     """A channel `(*space)` in 8 bits, its slices beside one another; it is shown at first as `grey_range` has it."""
     rows = image.reshape(-1, image.shape[-1])
     step_of_rows = max(1, ceil(sqrt(rows.size / ENOUGH_PIXELS)))
@@ -237,9 +237,7 @@ def encode_image(image: npt.NDArray[np.float32], step: Sequence[float], lossless
     }
 
 
-def _shown_slices(
-    slices: npt.NDArray[np.float32], limits: tuple[float, float], size: tuple[int, int]
-) -> Iterator[Grey]:
+def _shown_slices(slices: Float32Array, limits: tuple[float, float], size: tuple[int, int]) -> Iterator[Grey]:
     low, high = limits
     scale = 255 / (high - low) if high > low else 0.0
     for plane in slices:

@@ -178,9 +178,7 @@ def _pixel_measures(source: pydicom.Dataset) -> list[pydicom.Dataset]:
     return [item for group in groups for item in group.get("PixelMeasuresSequence") or []] or [source]
 
 
-def _in_source_order(
-    stored: npt.NDArray[np.bool_], series: DicomSeries, sources: list[pydicom.Dataset]
-) -> npt.NDArray[np.uint8]:
+def _in_source_order(stored: MaskArray, series: DicomSeries, sources: list[pydicom.Dataset]) -> npt.NDArray[np.uint8]:
     """Frames as the sources have them: a file of many frames may keep them in another order than along the normal."""
     if len(sources) > 1:
         return stored.astype(np.uint8)

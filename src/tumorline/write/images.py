@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from tumorline.arrays import Float32Array, MaskArray
 from tumorline.files import atomic_path, fit_file_name
 from tumorline.formats.grey import grey_range, to_grey
 from tumorline.geometry.distances import bounding_box
 
-MaskArray = npt.NDArray[np.bool_]
 PREDICTED_RGB, TRUTH_RGB = (230, 159, 0), (86, 180, 233)
 """Orange and sky blue of Okabe and Ito, which colour-blind readers can tell apart."""
 REGIONS_RGB = (PREDICTED_RGB, (0, 158, 115), (204, 121, 167), (240, 228, 66))
@@ -26,7 +26,7 @@ FAST, RUNS = 1, 3
 """For overlays the least effort of compression, for masks that of runs alone: half the time, and files no larger."""
 
 
-def window(image: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+def window(image: Float32Array) -> npt.NDArray[np.uint8]:
     """Grey values `(H, W)` to 0..255 between the 0.5 and 99.5 percentile."""
     low, high = grey_range(image)
     shown = np.empty(image.shape, np.uint8)
@@ -55,7 +55,7 @@ def write_label_picture(path: Path, labels: npt.NDArray[np.uint8]) -> None:
     _save(path, labels)
 
 
-def write_overlay(path: Path, image: npt.NDArray[np.float32], masks: MaskArray, truth: MaskArray | None = None) -> None:
+def write_overlay(path: Path, image: Float32Array, masks: MaskArray, truth: MaskArray | None = None) -> None:
     """Write an image `(H, W)` with outlines and light fills of predicted regions `(R, H, W)`, the truth in blue."""
     _save(path, draw_overlay(image, masks, truth))
 
@@ -105,7 +105,7 @@ def find_largest_lesion(mask: MaskArray) -> tuple[int, ...]:
     return tuple(part.start + int(largest.sum(axis=axes).argmax()) for part, axes in zip(box, others, strict=True))
 
 
-def _stretched(plane: npt.NDArray[np.float32], shape: tuple[int, int]) -> npt.NDArray[np.float32]:
+def _stretched(plane: Float32Array, shape: tuple[int, int]) -> Float32Array:
     picture = Image.fromarray(np.ascontiguousarray(plane, np.float32))
     return np.asarray(picture.resize((shape[1], shape[0]), Image.Resampling.BILINEAR))
 
@@ -115,9 +115,7 @@ def _padded(panel: npt.NDArray[np.uint8], height: int) -> npt.NDArray[np.uint8]:
     return np.pad(panel, ((above, height - len(panel) - above), (0, 0), (0, 0)))
 
 
-def draw_overlay(
-    image: npt.NDArray[np.float32], masks: MaskArray, truth: MaskArray | None = None
-) -> npt.NDArray[np.uint8]:
+def draw_overlay(image: Float32Array, masks: MaskArray, truth: MaskArray | None = None) -> npt.NDArray[np.uint8]:
     """As `write_overlay`, `(H, W, 3)`; the largest region first, so that those within it stay visible."""
     picture = np.repeat(window(image)[..., None], 3, axis=-1)
     regions = sorted(zip(masks, cycle(REGIONS_RGB)), key=lambda region: -int(region[0].sum()))

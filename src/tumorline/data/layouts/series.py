@@ -1,7 +1,7 @@
 """Which DICOM files of a folder are slices of series, and which channels of a scan the series are."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
@@ -12,6 +12,7 @@ from tumorline.data.layouts.series_words import describe_series, tell_left_out
 from tumorline.data.layouts.tree import common_folder
 from tumorline.errors import UserError
 from tumorline.formats.decode import is_dicom, without_suffix
+from tumorline.progress import Notify
 from tumorline.wording import is_or_are, numbered
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ def _open_each(files: Sequence[Path]) -> "tuple[list[DicomSeries], list[BrokenSe
     return open_each(files)
 
 
-def series_at(place: Path, channel: str, notify: Callable[[str], None] | None = None) -> "DicomSeries":
+def series_at(place: Path, channel: str, notify: Notify | None = None) -> "DicomSeries":
     """The one series of a folder, also where it lies in folders below, or of a file of many frames.
 
     `notify` hears which series of the folder is left out, as it is no volume and not of the channel.
