@@ -1,4 +1,4 @@
-"""What a result was made with: versions and machine, without importing what it names."""
+"""What a result was made with: versions and machine, without importing what it names; and which process this is."""
 
 import os
 import platform
@@ -46,6 +46,11 @@ def machine() -> dict[str, str]:
         "cores": str(os.cpu_count()),
         "interpreter": sys.implementation.name,
     }
+
+
+def is_first_process() -> bool:
+    """Of those that torchrun started for one training, or of one alone."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def processor_kind(described: Mapping[str, str]) -> str:

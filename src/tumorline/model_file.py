@@ -18,13 +18,12 @@ from tumorline.errors import UserError
 from tumorline.file_names import CONFIG_NAME, WEIGHTS_NAME
 from tumorline.files import atomic_path, sort_metadata
 from tumorline.model_info import ModelInfo, parse_info, write_info
+from tumorline.onnx_file import LARGEST_FILE
 from tumorline.results import Summary
 
 METADATA_KEY, STAMP_KEY = "tumorline", "tumorline_stamp"
 LISTED = Path(__file__).with_name("weights")
 BUILTIN = "builtin"
-LARGEST_FILE = 1 << 31
-"""Bytes; an ONNX file cannot be larger."""
 
 NUMBERS = "fiub"
 """Kinds of numpy's own types that weights and counters have."""

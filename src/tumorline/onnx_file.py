@@ -7,6 +7,8 @@ from pathlib import Path
 
 from tumorline.errors import UserError
 
+LARGEST_FILE = 1 << 31
+"""Bytes; the limit of the format itself."""
 NETWORK_KEY = "tumorline_network"
 """Of an ONNX file's texts, the one that holds the hash of all the rest."""
 TEXTS = 14

@@ -185,9 +185,25 @@ def or_empty(cell: Cell) -> Cell:
     return lambda text: cell(text) if text else None
 
 
+def truth_value(text: str) -> None:
+    if text not in ("True", "False"):
+        raise ValueError(f"expected True or False (found {text[:40]!r})")
+
+
 def _as_number(text: str) -> bool:
     try:
         float(text)
     except ValueError:
         return False
     return text.isascii() and "_" not in text
+
+
+# ---------------------------------------------------------------- what a cell says
+
+
+def number_or_none(text: str) -> float | None:
+    return float(text) if text else None
+
+
+def is_true(text: str) -> bool:
+    return text == "True"

@@ -1,12 +1,12 @@
 """Which paths of a run folder's configuration are opened: the folder may come from anyone, and they with it."""
 
-import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
 
 from tumorline.begun import is_begun
 from tumorline.config import Config
+from tumorline.environment import is_first_process
 from tumorline.errors import UserError
 from tumorline.file_names import CONFIG_NAME
 from tumorline.run_folder import read_config
@@ -33,7 +33,7 @@ def read_local_config(run: Path, overrides: Iterable[str] = ()) -> Config:
 
 def _is_chosen_here(path: Path) -> bool:
     """Whether this user chose the paths of a configuration; a process that follows another leaves that to it."""
-    if os.environ.get("RANK", "0") != "0":
+    if not is_first_process():
         return True
     return is_begun(path.read_text(encoding="utf-8", errors="surrogateescape"))
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from tumorline.arrays import BoolArray, Float32Array
-from tumorline.augmentation.draws import sample_generator, stack_samples
+from tumorline.augmentation.draws import between, sample_generator, stack_samples
 from tumorline.augmentation.greys import KNOTS, add_background_noise, coarsen, compress, follow_curve, standardise
 from tumorline.augmentation.heads import depth_of_share, find_box, find_head, rough_depth
 from tumorline.config import AugmentConfig
@@ -101,13 +101,9 @@ def _draw_one(settings: AugmentConfig, random: np.random.Generator) -> Appearanc
         change=np.asarray(chosen[2]),
         curve=curve.astype(np.float32),
         grey=grey.astype(np.float32),
-        quality=np.asarray(_between(QUALITY, quality) if compressed else 0, np.float32),
+        quality=np.asarray(between(QUALITY, quality) if compressed else 0, np.float32),
         noise_seed=np.asarray(noise_seed, np.int64),
     )
-
-
-def _between(limits: tuple[float, float], share: float) -> float:
-    return limits[0] + (limits[1] - limits[0]) * share
 
 
 def change_appearance(image: Tensor, target: Tensor, drawn: Appearance) -> tuple[Tensor, Tensor]:
@@ -130,7 +126,7 @@ def _strip_skulls(image: Tensor, target: Tensor, drawn: Appearance, chosen: Chos
     share, place = torch.from_numpy(drawn.stripped[chosen]).to(image).T
     imagined = torch.stack([depth_of_share(one, inside, q) for one, inside, q in zip(depth, head, place, strict=True)])
     beside = torch.where(beside.isinf(), imagined - IMAGINED * size, beside)
-    wanted = size * (STRIPPED[0] + (STRIPPED[1] - STRIPPED[0]) * share)
+    wanted = size * between(STRIPPED, share)
     margin = torch.minimum(wanted, beside)
     margin = torch.where(margin >= LEAST_STRIPPED * size, margin, torch.zeros_like(margin))[:, None, None, None]
     low = image.amin((2, 3), keepdim=True)
@@ -157,7 +153,7 @@ def _cut_out(image: Tensor, target: Tensor, drawn: Appearance, chosen: Chosen) -
 def _beside_bars(image: Tensor, head: Tensor, inner: Tensor, bars: Tensor) -> Tensor:
     """`(B, 1, H, W)`: what no black bar covers."""
     lengths = torch.stack([head[:, 1] - head[:, 0], head[:, 3] - head[:, 2]], 1).repeat_interleave(2, 1)
-    off = lengths * (BARS[0] + (BARS[1] - BARS[0]) * bars)
+    off = lengths * between(BARS, bars)
     off = torch.where(bars < 0, torch.full_like(off, math.inf), off)
     rows, columns = (torch.arange(side, device=image.device) for side in image.shape[-2:])
     first = torch.minimum(head[:, ::2] - off[:, ::2], inner[:, ::2])
@@ -171,7 +167,7 @@ def _view_matrix(size: Sequence[int], boxes: tuple[Tensor, Tensor], view: Tensor
     """From what is seen to the image, `(B, 2, 3)` in coordinates of [-1, 1]."""
     head, inner = boxes
     spans = [torch.stack([box[:, 1] - box[:, 0], box[:, 3] - box[:, 2]], 1) + 1 for box in boxes]
-    side = spans[0].amax(1) * (VIEW[0] + (VIEW[1] - VIEW[0]) * view[:, 0])
+    side = spans[0].amax(1) * between(VIEW, view[:, 0])
     side = torch.maximum(side, spans[1].amax(1) + 2)[:, None]
     centre = (head[:, ::2] + head[:, 1::2]) / 2 + OFF_CENTRE * side * view[:, 1:]
     centre = torch.maximum(torch.minimum(centre, inner[:, ::2] - 1 + side / 2), inner[:, 1::2] + 1 - side / 2)
@@ -187,7 +183,7 @@ def _change_greys(image: Tensor, target: Tensor, drawn: Appearance, chosen: Chos
     """Another curve of grey values, darkness, resolution, noise and compression."""
     saturation, dark, noise, coarse = (torch.from_numpy(column).to(image) for column in drawn.grey[chosen].T)
     low, high = image.amin((2, 3), keepdim=True), image.amax((2, 3), keepdim=True)
-    top = SATURATED[0] + (SATURATED[1] - SATURATED[0]) * saturation[:, None, None, None]
+    top = between(SATURATED, saturation[:, None, None, None])
     grey = ((image - low) / ((high - low) * top).clamp_min(1e-6)).clamp(0, 1)
     grey = follow_curve(grey, torch.from_numpy(drawn.curve[chosen]).to(image))
     floor = DARKEST * dark.clamp_min(0)[:, None, None, None]

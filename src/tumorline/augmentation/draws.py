@@ -4,8 +4,10 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import numpy as np
+from torch import Tensor
 
 Drawn = TypeVar("Drawn")
+Share = TypeVar("Share", float, Tensor)
 
 
 def sample_generator(seed: int, epoch: int, number: int) -> np.random.Generator:
@@ -18,3 +20,8 @@ def stack_samples(kind: Callable[..., Drawn], samples: Sequence[Drawn]) -> Drawn
     """The draws of single samples as those of a batch, whose first axis is the sample."""
     fields = {name: np.stack([getattr(sample, name) for sample in samples]) for name in vars(samples[0])}
     return kind(**fields)
+
+
+def between(limits: tuple[float, float], share: Share) -> Share:
+    """Share 0 is the first limit, 1 the second."""
+    return limits[0] + (limits[1] - limits[0]) * share

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from tumorline.arrays import BoolArray, Float32Array
-from tumorline.augmentation.draws import sample_generator, stack_samples
+from tumorline.augmentation.draws import between, sample_generator, stack_samples
 from tumorline.augmentation.greys import standardise
 from tumorline.augmentation.heads import dilate, find_box, find_head
 from tumorline.config import AugmentConfig
@@ -190,7 +190,7 @@ def _landing(into: Tensor, head: Tensor, donors: tuple[Tensor, Tensor], place: T
     sides = [box[:, 1::2] - box[:, ::2] + 1 for box in boxes]
     landing = centres[0] + ((centres[2] - centres[1]) / sides[1] + ELSEWHERE * place[:, :2]) * sides[0]
     ratio = (sides[1].prod(1) / sides[0].prod(1)).sqrt()
-    grown = SIZES[0] + (SIZES[1] - SIZES[0]) * (place[:, 2] + 1) / 2
+    grown = between(SIZES, (place[:, 2] + 1) / 2)
     scale = ratio / grown
     cosine, sine = torch.cos(place[:, 3]), torch.sin(place[:, 3])
     turned = torch.stack(

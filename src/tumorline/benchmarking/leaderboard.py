@@ -12,7 +12,7 @@ from tumorline import comparison
 from tumorline.benchmarking.plan import Choice
 from tumorline.benchmarking.speed import images_per_second
 from tumorline.environment import processor_kind
-from tumorline.evaluation.tables import read_rows
+from tumorline.evaluation.tables import read_headline_rows
 from tumorline.file_names import SUMMARY_NAME
 from tumorline.metrics.case import CaseScores
 from tumorline.metrics.comparison import LEAST_SEEDS
@@ -57,7 +57,7 @@ class Entry:
     @cached_property
     def tested(self) -> Mapping[int, list[Row]]:
         """The headline's rows of each seed."""
-        return {seed: _headline(folder) for seed, folder in self.seeds.items()}
+        return {seed: read_headline_rows(folder) for seed, folder in self.seeds.items()}
 
     @property
     def regions(self) -> list[str]:
@@ -251,8 +251,3 @@ def _false_findings(scores: Sequence[CaseScores], seeds: int) -> dict[str, Any]:
         "false_positives": sum(score.invented for score in scores) / seeds,
         "tumour_free_cases": sum(not score.has_tumour for score in scores) // seeds,
     }
-
-
-def _headline(folder: Path) -> list[Row]:
-    wanted = read_comparable(folder / SUMMARY_NAME).headline_status
-    return [row for row in read_rows(folder) if row.status in wanted]

@@ -16,6 +16,7 @@ from tumorline.cli import configuration, data, evaluating, listing_runs, models,
 from tumorline.cli.arguments import as_key
 from tumorline.cli.printing import note, say
 from tumorline.cli.streams import NOT_PRINTED, is_all_printed, prepared_streams
+from tumorline.environment import is_first_process
 from tumorline.errors import Interrupted, UserError
 from tumorline.escaping import one_line
 from tumorline.formats.boundary import MAX_PIXELS
@@ -102,7 +103,7 @@ def _exit_status() -> int:
 
 
 def _say_error(message: str) -> None:
-    if os.environ.get("RANK", "0") == "0":
+    if is_first_process():
         note(f"error: {message}")
 
 

@@ -1,11 +1,11 @@
 """What commands print of results: headlines, and rows of tables."""
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tumorline.cli.printing import note, print_json, print_table, say
+from tumorline.environment import is_first_process
 from tumorline.errors import UserError
 from tumorline.file_names import LEARNING_RATE_PAGE_NAME, MATRIX_PAGE_NAME
 from tumorline.metrics.headline import (
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 def print_rate(folder: Path, rate: float | None) -> None:
     """What a range test found; exit status 2 where it found nothing."""
-    if os.environ.get("RANK", "0") != "0":
+    if not is_first_process():
         return
     say(f"report: {folder / LEARNING_RATE_PAGE_NAME}")
     if rate is None:

@@ -1,6 +1,5 @@
 """Commands that train: train, folds, benchmark, tune."""
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,6 +22,7 @@ from tumorline.cli.options import (
 )
 from tumorline.cli.printing import note, print_json, print_table, say
 from tumorline.cli.shown_results import fold_rows, headline_lines, print_headline, print_leaderboard, print_rate
+from tumorline.environment import is_first_process
 from tumorline.errors import UserError, require_extra
 from tumorline.file_names import (
     BEST_TRIAL_NAME,
@@ -84,7 +84,7 @@ def train(
         run = api.resume(resume, note, not no_test, trust_module or (), trust_paths, callbacks, epochs)
     else:
         run = api.train(config, output=output, test=not no_test, notify=note)
-    if os.environ.get("RANK", "0") != "0":
+    if not is_first_process():
         return
     if no_test:
         say(f"trained, not tested: {run}")
@@ -158,7 +158,7 @@ def folds(
     from tumorline import api
 
     folder = api.cross_validate(config, output=output, only=fold or (), notify=note)
-    if os.environ.get("RANK", "0") == "0":
+    if is_first_process():
         from tumorline.results import read_summary
 
         summary = read_summary(folder / SUMMARY_NAME)

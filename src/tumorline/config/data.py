@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from tumorline.config.mistakes import explain
-from tumorline.config.section import MANY, Name, Section, Side, Spacing
+from tumorline.config.section import MANY, Name, Section, Side, Spacing, split_at_commas
 
 MOST_CHANNELS = 64
 """That an image may have."""
@@ -144,7 +144,7 @@ class DataConfig(Section):
     @field_validator("channels", "regions", "leave_out", mode="before")
     @classmethod
     def splits_at_commas(cls, value: Any) -> Any:
-        return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+        return split_at_commas(value)
 
     @field_validator("channels", "regions", "leave_out")
     @classmethod

@@ -23,6 +23,11 @@ Options = Annotated[dict[str, Any], AfterValidator(checked_options)]
 """Of a network or a loss: numbers, texts, lists and tables of a size that somebody may mean."""
 
 
+def split_at_commas(value: Any) -> Any:
+    """Names that were given as one text."""
+    return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+
+
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 

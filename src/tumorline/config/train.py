@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from tumorline.config.section import MANY, Section
+from tumorline.config.section import MANY, Section, split_at_commas
 from tumorline.errors import did_you_mean
 
 ONE_CYCLE_RISE = 0.3
@@ -73,7 +73,7 @@ class TrainConfig(Section):
     @field_validator("callbacks", mode="before")
     @classmethod
     def splits_callbacks_at_commas(cls, value: Any) -> Any:
-        return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+        return split_at_commas(value)
 
     @field_validator("callbacks")
     @classmethod

@@ -10,9 +10,8 @@ from tumorline.data.case import Case, image_hash, is_constant
 from tumorline.data.corrections import stranger_findings
 from tumorline.data.dataset import Dataset, load_dataset, read_sample
 from tumorline.data.facts import Facts, Look
-from tumorline.data.patients import spelling
 from tumorline.data.sample import Sample, SampleReader
-from tumorline.data.source import Source, open_source, source_path
+from tumorline.data.source import Source, in_one_spelling, open_source, source_path
 from tumorline.errors import UserError
 from tumorline.progress import Progress
 from tumorline.regions import REGION
@@ -76,7 +75,7 @@ def join_datasets(members: dict[str, Dataset], settings: DataConfig) -> Dataset:
     _require_same_images(members)
     channel = _common_meaning(members, settings.sources, "channel")
     label = _common_meaning(members, settings.sources, "label")
-    cases = _in_one_spelling([_renamed(name, one, case) for name, one in members.items() for case in one.cases])
+    cases = in_one_spelling(_renamed(name, one, case) for name, one in members.items() for case in one.cases)
     facts = [replace(fact, case_id=case.id) for case, fact in zip(cases, _facts_of(datasets), strict=True)]
     source = Source(
         Path(" + ".join(members)),
@@ -103,14 +102,6 @@ def _renamed(name: str, dataset: Dataset, case: Case) -> Case:
     known = dataset.source.known_as
     patient = f"{known}-{case.patient}" if known and case.patient else case.patient
     return replace(case, id=f"{name}/{case.id}", patient=patient, attributes={**case.attributes, SOURCE: name})
-
-
-def _in_one_spelling(cases: Sequence[Case]) -> list[Case]:
-    first: dict[str, str] = {}
-    return [
-        replace(case, patient=first.setdefault(spelling(case.patient), case.patient)) if case.patient else case
-        for case in cases
-    ]
 
 
 def _require_same_images(members: dict[str, Dataset]) -> None:

@@ -24,8 +24,7 @@ def own_pairs(facts: Sequence[Facts], settings: DataConfig) -> tuple[NearPair, .
         return search_near_pairs([facts[position] for position in positions])
 
     def understand(found: list[Any]) -> tuple[NearPair, ...]:
-        pairs = [NearPair(*values) for values in found]
-        return tuple(pair._replace(a=positions[pair.a], b=positions[pair.b]) for pair in pairs)
+        return _placed_pairs(found, positions, positions)
 
     key = [VERSION, [facts[position].image_hash for position in positions]]
     return remember(memory_of(settings), "pairs", key, search, understand)
@@ -49,8 +48,7 @@ def pairs_between(first: "Dataset", second: "Dataset") -> tuple[NearPair, ...]:
     facts = [[one.facts[place] for place in own] for one, own in zip((first, second), places, strict=True)]
 
     def understand(found: list[Any]) -> tuple[NearPair, ...]:
-        pairs = [NearPair(*values) for values in found]
-        return tuple(pair._replace(a=places[0][pair.a], b=places[1][pair.b]) for pair in pairs)
+        return _placed_pairs(found, *places)
 
     def search() -> list[NearPair]:
         forth = _slices_among(first, places[0], facts[1])
@@ -60,6 +58,12 @@ def pairs_between(first: "Dataset", second: "Dataset") -> tuple[NearPair, ...]:
 
     key = [VERSION, "between", *([fact.image_hash for fact in own] for own in facts)]
     return remember(memory_of(first.settings), "pairs", key, search, understand)
+
+
+def _placed_pairs(found: Sequence[Any], first: Sequence[int], second: Sequence[int]) -> tuple[NearPair, ...]:
+    """What was remembered of pairs within two lists, by the positions of what stands in the lists."""
+    pairs = [NearPair(*values) for values in found]
+    return tuple(pair._replace(a=first[pair.a], b=second[pair.b]) for pair in pairs)
 
 
 def _slices_among(dataset: "Dataset", places: Sequence[int], others: Sequence[Facts]) -> list[NearPair]:

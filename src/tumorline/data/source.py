@@ -114,7 +114,7 @@ def _as_source(
 ) -> Source:
     path = contents.path
     stated = _with_stated_parts(contents, cases)
-    cases = _in_one_spelling(with_patient(_with_header(case, keep_identifiers)) for case in stated)
+    cases = in_one_spelling(with_patient(_with_header(case, keep_identifiers)) for case in stated)
     return Source(
         path,
         layout,
@@ -197,7 +197,7 @@ def with_patient(case: Case) -> Case:
     return replace(case, patient=patient, patient_written=written or patient or "")
 
 
-def _in_one_spelling(cases: Iterable[Case]) -> list[Case]:
+def in_one_spelling(cases: Iterable[Case]) -> list[Case]:
     """The cases with patients that files and folders write in several ways under the first of them."""
     first: dict[str, str] = {}
     return [

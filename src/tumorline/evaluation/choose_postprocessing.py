@@ -18,13 +18,12 @@ from tumorline.config import Postprocessing
 from tumorline.data.dataset import Dataset
 from tumorline.inference.model import Model
 from tumorline.inference.post import label_components
+from tumorline.metrics.figure import AS_GOOD
 from tumorline.regions import ENHANCING
 
 SMALLEST_ML = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 SMALLEST_PX = (0, 5, 10, 20, 50, 100, 200)
 LEAST_ENHANCING_ML = (0.0, 0.05, 0.1, 0.2, 0.5, 1.0)
-FLAT = 0.002
-"""Of limits whose Dice lies within this of the best, the lowest is taken."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +85,9 @@ def _choose(region: str, found: Sequence[_Counts], limits: int, in_ml: bool) -> 
 
 
 def _first_of_best(found: Sequence[_Counts], choices: Sequence[Choice]) -> Choice:
+    """Of limits whose Dice is as good as the best the lowest."""
     means = [_mean_dice(found, choice) for choice in choices]
-    return next(choice for choice, mean in zip(choices, means, strict=True) if mean >= max(means) - FLAT)
+    return next(choice for choice, mean in zip(choices, means, strict=True) if mean >= max(means) - AS_GOOD)
 
 
 def _mean_dice(found: Sequence[_Counts], choice: Choice) -> float:

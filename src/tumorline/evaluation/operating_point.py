@@ -19,7 +19,7 @@ from tumorline.geometry.slices import AXES
 from tumorline.inference.model import Model, to_probability
 from tumorline.metrics import calibration
 from tumorline.metrics.calibration import Reliability
-from tumorline.metrics.figure import figure_of
+from tumorline.metrics.figure import AS_GOOD, figure_of
 from tumorline.model_info import ModelInfo, describe_points, one_or_list
 from tumorline.network_input.spaced import SpacedInput
 from tumorline.network_input.windows import NetworkInput
@@ -30,8 +30,6 @@ PIXELS = 2_000_000
 """As many are drawn for the temperatures."""
 KEPT_BYTES = 1 << 29
 """Answers of so many bytes are kept from the first pass; what is beyond is asked for again."""
-FLAT = 0.002
-"""Where the Dice of several thresholds lies within this of the best, the one nearest to 0.5 is taken."""
 
 
 @dataclass(frozen=True)
@@ -254,8 +252,9 @@ def _at_least(values: Float32Array) -> npt.NDArray[np.int64]:
 
 
 def _best(curve: Sequence[CurvePoint]) -> float:
+    """Of thresholds whose Dice is as good as the best the one nearest to 0.5."""
     if not curve:
         return 0.5
     highest = max(point.dice for point in curve)
-    good = [point.threshold for point in curve if point.dice >= highest - FLAT]
+    good = [point.threshold for point in curve if point.dice >= highest - AS_GOOD]
     return min(good, key=lambda threshold: abs(threshold - 0.5))

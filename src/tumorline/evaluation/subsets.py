@@ -11,7 +11,7 @@ from tumorline.data.dataset import Dataset
 from tumorline.errors import UserError
 from tumorline.evaluation.measured_once import CaseRecord, CaseWork, measure_once
 from tumorline.evaluation.status import Request
-from tumorline.evaluation.tables import read_rows, truth_value, write_evaluation
+from tumorline.evaluation.tables import read_rows, write_evaluation
 from tumorline.file_names import SUBSETS_NAME
 from tumorline.files import write_csv
 from tumorline.groups import group_of
@@ -20,7 +20,19 @@ from tumorline.metrics.figure import figure_of
 from tumorline.metrics.overlap import count_overlap, dice_of_tumour
 from tumorline.model_info import ModelInfo
 from tumorline.output.folder import Memory
-from tumorline.own_files import EVALUATE_AGAIN, Cell, any_text, case_name, or_empty, read_own_csv, share, whole_number
+from tumorline.own_files import (
+    EVALUATE_AGAIN,
+    Cell,
+    any_text,
+    case_name,
+    is_true,
+    number_or_none,
+    or_empty,
+    read_own_csv,
+    share,
+    truth_value,
+    whole_number,
+)
 from tumorline.progress import Progress
 from tumorline.results import SubsetLevel, Summary
 from tumorline.spread import spread_evenly
@@ -144,8 +156,8 @@ def read_subsets(folder: Path) -> list[SubsetRecord]:
             "patient": record["patient"],
             "region": record["region"],
             "channels": record["channels"],
-            "dice": float(record["dice"]) if record["dice"] else None,
-            "missed": record["missed"] == "True",
+            "dice": number_or_none(record["dice"]),
+            "missed": is_true(record["missed"]),
             "predicted_px": int(record["predicted_px"]),
         }
         for record in read_own_csv(folder / SUBSETS_NAME, CELLS, EVALUATE_AGAIN)

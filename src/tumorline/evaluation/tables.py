@@ -25,13 +25,16 @@ from tumorline.own_files import (
     any_text,
     case_name,
     finite_number,
+    is_true,
+    number_or_none,
     or_empty,
     read_own_csv,
     share,
+    truth_value,
     whole_number,
 )
 from tumorline.regions import REGION
-from tumorline.results import Result
+from tumorline.results import Result, read_comparable
 
 ID_COLUMNS = ("case", "patient", "class_name", "status", "region")
 ATTRIBUTE = "attribute: "
@@ -78,11 +81,6 @@ def bin_counts(text: str) -> None:
         amount(count)
     if len(counts) != calibration.BINS:
         raise ValueError(f"expected {calibration.BINS} numbers (found {len(counts)})")
-
-
-def truth_value(text: str) -> None:
-    if text not in ("True", "False"):
-        raise ValueError(f"expected True or False (found {text[:40]!r})")
 
 
 CERTAINTY_CELLS: dict[str, Cell] = {
@@ -135,7 +133,7 @@ def read_confidences(folder: Path) -> dict[tuple[str, str], float]:
 
 def _certainty(record: Mapping[str, str]) -> Certainty:
     dice, at_true_area, confidence = (
-        float(record[name]) if record[name] else None for name in ("dice", "dice_at_true_area", "confidence")
+        number_or_none(record[name]) for name in ("dice", "dice_at_true_area", "confidence")
     )
     bins = Reliability(*(np.array(record[name].split(), np.float64) for name in BIN_COLUMNS))
     return Certainty(record["patient"], dice, at_true_area, confidence, bins)
@@ -155,10 +153,10 @@ def _parse_baseline(record: Mapping[str, str]) -> baselines.Record:
         "patient": record["patient"],
         "region": record.get("region", REGION),
         "baseline": record["baseline"],
-        "dice": float(record["dice"]) if record["dice"] else None,
-        "missed": record["missed"] == "True",
-        "volume_ratio": float(record["volume_ratio"]) if record["volume_ratio"] else None,
-        "accuracy": float(record["accuracy"]) if record["accuracy"] else None,
+        "dice": number_or_none(record["dice"]),
+        "missed": is_true(record["missed"]),
+        "volume_ratio": number_or_none(record["volume_ratio"]),
+        "accuracy": number_or_none(record["accuracy"]),
     }
 
 
@@ -195,6 +193,12 @@ def _score_columns(rows: Sequence[Row]) -> list[str]:
 def read_rows(folder: Path) -> list[Row]:
     """The rows of a folder's `evaluation.csv`; figures that it lacks, from before they were computed, are None."""
     return [_parse_row(record) for record in read_records(folder)]
+
+
+def read_headline_rows(folder: Path) -> list[Row]:
+    """Those of the cases that the headline is over."""
+    headline = read_comparable(folder / SUMMARY_NAME).headline_status
+    return [row for row in read_rows(folder) if row.status in headline]
 
 
 def read_records(folder: Path) -> list[dict[str, str]]:

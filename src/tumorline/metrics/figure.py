@@ -16,6 +16,8 @@ from tumorline.wording import is_or_are, numbered
 
 LEAST_FOR_INTERVAL, LEAST_WITHOUT_WARNING = 20, 30
 RESAMPLES = 5000
+AS_GOOD = 0.002
+"""A figure, such as Dice, that lies within this of the best counts as equally good."""
 UNDEFINED = Figure(
     mean=None,
     median=None,

@@ -108,7 +108,7 @@ def table_of_rows(rows: Sequence[Row], regions: Sequence[str], confidences: Conf
     corrected = any(TRUTH in case.attributes for case in cases)
     texts = [(*case_texts(case), *([case.attributes.get(TRUTH, "")] if corrected else [])) for case in cases]
     volumes = any(row.scores.depth is not None for row in rows)
-    every = [_mean_view(views), *views] if len(regions) > 1 else views
+    every = [mean_view(views, _first_flags(views)), *views] if len(regions) > 1 else views
     names = ("case", "patient", "class", "status", *([TRUTH] if corrected else []))
     return CaseTable(names, texts, every, "Dice", volumes)
 
@@ -171,20 +171,23 @@ def flag_of(scores: CaseScores) -> str:
     return "found" if scores.has_tumour else "no tumour"
 
 
-def _mean_view(views: Sequence[View]) -> View:
+def mean_view(views: Sequence[View], flags: Sequence[str]) -> View:
     """Means over the regions that a case has; sizes are those of the largest region."""
     columns = views[0].columns
     rows = zip(*(view.values for view in views), strict=True)
-    values = [[together(column, [one[place] for one in row]) for place, column in enumerate(columns)] for row in rows]
-    flags = [first_flag(found) for found in zip(*(view.flags for view in views), strict=True)]
+    values = [[_together(column, [one[place] for one in row]) for place, column in enumerate(columns)] for row in rows]
     return View("all regions (means)", columns, values, flags)
 
 
-def together(column: Column, values: Sequence[float | None]) -> float | None:
+def _together(column: Column, values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     if not known:
         return None
     return max(known) if column.name.startswith(SIZES) else fmean(known)
+
+
+def _first_flags(views: Sequence[View]) -> list[str]:
+    return [first_flag(flags) for flags in zip(*(view.flags for view in views), strict=True)]
 
 
 def first_flag(flags: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ from statistics import fmean
 
 from tumorline.escaping import one_line
 from tumorline.metrics.summary import Row
-from tumorline.report.browsing import CaseTable, Column, View, first_flag, flag_of, size_in_ml, together
+from tumorline.report.browsing import CaseTable, Column, View, first_flag, flag_of, mean_view, size_in_ml
 from tumorline.wording import in_words
 
 APART = "apart"
@@ -44,10 +44,11 @@ def table_of_models(entries: Mapping[Entry, Scored], models: Sequence[str], regi
     ]
     names = ["case", *(["set"] if several_sets else []), "patient", "class", "status"]
     views = [_models_view(region, entries, models) for region in regions]
+    together = [mean_view(views, list(map(_describe_all_regions, entries.values())))] if len(views) > 1 else []
     return CaseTable(
         texts=names,
         cases=texts,
-        views=[_mean_of(views, entries), *views] if len(views) > 1 else views,
+        views=[*together, *views],
         sort=APART if len(models) > 1 else views[0].columns[0].name,
         volumes=any(row.scores.depth is not None for row in firsts),
         descending=len(models) > 1,
@@ -109,14 +110,7 @@ def describe_results(flags: Mapping[str, str]) -> str:
     return "; ".join(parts) or first_flag(list(flags.values()))
 
 
-def _mean_of(views: Sequence[View], entries: Mapping[Entry, Scored]) -> View:
-    columns = views[0].columns
-    rows = zip(*(view.values for view in views), strict=True)
-    values = [[together(column, [one[place] for one in row]) for place, column in enumerate(columns)] for row in rows]
-    flags = [
-        describe_results(
-            {model: first_flag([flag_of(row.scores) for row in found.values()]) for model, found in scored.items()}
-        )
-        for scored in entries.values()
-    ]
-    return View("all regions (means)", columns, values, flags)
+def _describe_all_regions(scored: Scored) -> str:
+    return describe_results(
+        {model: first_flag([flag_of(row.scores) for row in found.values()]) for model, found in scored.items()}
+    )

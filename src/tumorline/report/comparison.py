@@ -7,10 +7,9 @@ from pathlib import Path
 from markupsafe import Markup
 
 from tumorline.escaping import one_line
-from tumorline.evaluation.tables import read_rows
+from tumorline.evaluation.tables import read_headline_rows, read_rows
 from tumorline.file_names import COMPARISON_PAGE_NAME, PREDICTIONS_NAME, SUMMARY_NAME
 from tumorline.files import write_text
-from tumorline.metrics.summary import Row
 from tumorline.report import charts
 from tumorline.report.browsing import picture_content
 from tumorline.report.cases import Drawing, Picture, draw, scored_cases
@@ -70,7 +69,7 @@ def write_comparison(result: Comparison, folders: Sequence[Path], output: Path, 
 
 def _browsed(result: Comparison, folders: Sequence[Path], output: Path, source: Drawing | None) -> BrowserContent:
     """All cases that every contender was scored on, with their pictures; of recipes by the first seed of each."""
-    rows = {(name, ""): _headline_rows(folder) for name, folder in zip(result.names, folders, strict=True)}
+    rows = {(name, ""): read_headline_rows(folder) for name, folder in zip(result.names, folders, strict=True)}
     shared = set.intersection(*({row.case for row in members} for members in rows.values()))
     entries = entries_of({key: [row for row in members if row.case in shared] for key, members in rows.items()})
     files = PictureFiles(output / COMPARISON_PAGE_NAME)
@@ -81,11 +80,6 @@ def _browsed(result: Comparison, folders: Sequence[Path], output: Path, source: 
     places = add_pictures(files, wanted)
     files.finish()
     return picture_content(table_of_models(entries, result.names, result.regions), places, files)
-
-
-def _headline_rows(folder: Path) -> list[Row]:
-    headline = read_comparable(folder / SUMMARY_NAME).headline_status
-    return [row for row in read_rows(folder) if row.status in headline]
 
 
 def _viewed_source(result: Comparison, folders: Sequence[Path], source: Drawing) -> ViewedSource:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tumorline.callbacks import Callback, Listeners, make_callbacks
 from tumorline.config import Config
 from tumorline.data import split as splits
+from tumorline.environment import is_first_process
 from tumorline.errors import UserError, kept_off_files, require_extra
 from tumorline.file_names import BEST_WEIGHTS_NAME, SPLIT_NAME, STATE_NAME, TEST_USES_NAME
 from tumorline.files import write_csv
@@ -22,7 +23,6 @@ from tumorline.report.learning_rate import write_learning_rate
 from tumorline.run.claiming import (
     begin_run,
     claimed_folder,
-    is_first_process,
     refuse_another,
     refuse_existing,
     refuse_strange,

@@ -1,12 +1,12 @@
 """The folder of a run: what it may hold beforehand, and that one training has it to itself."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from tumorline.config import Config
+from tumorline.environment import is_first_process
 from tumorline.errors import Diverged, UserError
 from tumorline.file_names import CONFIG_NAME, ENVIRONMENT_NAME, LOG_NAME, SPLIT_NAME, STATE_NAME
 from tumorline.files import alone_in, is_leftover, remove_content, remove_unfinished
@@ -82,7 +82,3 @@ def _emptied_at_error(run: Path, keep: bool) -> Iterator[None]:
         if not keep and not (run / STATE_NAME).exists():
             remove_content(run)
         raise
-
-
-def is_first_process() -> bool:
-    return os.environ.get("RANK", "0") == "0"

@@ -102,3 +102,8 @@ def _module_of(name: str) -> Any:
     if entry.extra:
         require_extra(entry.needs, f"the runtime '{name}'", entry.extra)
     return import_module(entry.module)
+
+
+def reason_in(error: Exception, line: int = -1) -> str:
+    """The line of a library's message that says why; most say it last."""
+    return (str(error).strip().splitlines() or ["no reason given"])[line][:200]

@@ -7,7 +7,7 @@ import onnxruntime
 
 from tumorline.arrays import Float32Array
 from tumorline.errors import UserError
-from tumorline.runtime import QUANTISED, RuntimeOptions, Twin
+from tumorline.runtime import QUANTISED, RuntimeOptions, Twin, reason_in
 from tumorline.runtime.openvino import read_network
 from tumorline.work_ahead import count_cores
 
@@ -31,14 +31,14 @@ def open_network(path: Path, options: RuntimeOptions) -> Twin:
     try:
         session = onnxruntime.InferenceSession(path, own, providers=chosen)
     except Exception as error:
-        raise UserError(f"{path}: ONNX Runtime cannot use this ONNX file ({_reason(error)})") from None
+        raise UserError(f"{path}: ONNX Runtime cannot use this ONNX file ({reason_in(error)})") from None
     (source,), (target,) = session.get_inputs(), session.get_outputs()
 
     def run(image: Float32Array) -> Float32Array:
         try:
             return np.asarray(session.run([target.name], {source.name: image})[0], np.float32)
         except Exception as error:
-            raise UserError(f"{path}: ONNX Runtime cannot carry out this network ({_reason(error)})") from None
+            raise UserError(f"{path}: ONNX Runtime cannot carry out this network ({reason_in(error)})") from None
 
     return Twin(run, _shape(source), _shape(target), dict(session.get_modelmeta().custom_metadata_map))
 
@@ -46,7 +46,3 @@ def open_network(path: Path, options: RuntimeOptions) -> Twin:
 def _shape(port: onnxruntime.NodeArg) -> tuple[int, ...]:
     """0 where a length has a name instead of a number."""
     return tuple(length if isinstance(length, int) else 0 for length in port.shape)
-
-
-def _reason(error: Exception) -> str:
-    return (str(error).strip().splitlines() or ["no reason given"])[-1][:200]

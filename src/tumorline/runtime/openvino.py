@@ -17,12 +17,10 @@ import openvino
 
 from tumorline.arrays import Float32Array
 from tumorline.errors import UserError
-from tumorline.onnx_file import read_texts
-from tumorline.runtime import RuntimeOptions, Twin
+from tumorline.onnx_file import LARGEST_FILE, read_texts
+from tumorline.runtime import RuntimeOptions, Twin, reason_in
 from tumorline.runtime.compiled import LARGEST_KEPT, CompiledNetwork, KeptNetwork, Settings, find_compiled
 
-LARGEST_FILE = 1 << 31
-"""Bytes; the limit of ONNX's own format."""
 LARGEST_ARRAY = 1 << 30
 """Numbers in what one layer gives for one picture; for large pictures 256 a pixel."""
 WITHOUT_BOUND = {"If", "Loop", "TensorIterator"}
@@ -52,7 +50,7 @@ def open_network(path: Path, options: RuntimeOptions) -> Twin:
     try:
         return _imported(path, kept, settings, options) or _compiled(path, kept, settings, options)
     except RuntimeError as error:
-        raise UserError(f"{path}: OpenVINO cannot use this ONNX file ({_reason(error)})") from None
+        raise UserError(f"{path}: OpenVINO cannot use this ONNX file ({reason_in(error)})") from None
 
 
 def computes_in(precision: str) -> bool:
@@ -91,7 +89,7 @@ def read_network(path: Path) -> openvino.Model:
     try:
         model = get_core().read_model(path)
     except RuntimeError as error:
-        raise UserError(f"{path}: OpenVINO cannot use this ONNX file ({_reason(error)})") from None
+        raise UserError(f"{path}: OpenVINO cannot use this ONNX file ({reason_in(error)})") from None
     _refuse_unbounded(path, model)
     return model
 
@@ -135,7 +133,7 @@ class _Requests:
                 request = request or self.network.create_infer_request()
                 answer = np.asarray(request.infer([image], share_inputs=True)[0], np.float32)
         except RuntimeError as error:
-            raise UserError(f"{self.path}: OpenVINO cannot carry out this network ({_reason(error)})") from None
+            raise UserError(f"{self.path}: OpenVINO cannot carry out this network ({reason_in(error)})") from None
         finally:
             self.free.put(request)
         if answer.ndim != image.ndim or (len(answer), *answer.shape[2:]) != (len(image), *image.shape[2:]):
@@ -148,10 +146,6 @@ class _Requests:
 def save_network(model: openvino.Model, path: Path) -> None:
     """Write OpenVINO's own format in float32: `path`, and the weights beside it as `.bin`."""
     openvino.save_model(model, path, compress_to_fp16=False)
-
-
-def _reason(error: RuntimeError) -> str:
-    return (str(error).strip().splitlines() or ["no reason given"])[-1][:200]
 
 
 def _refuse_other_files(path: Path) -> None:

@@ -9,7 +9,7 @@ from tumorline.arrays import Float32Array
 from tumorline.errors import UserError
 from tumorline.model_file import read_content
 from tumorline.network_file import load_network
-from tumorline.runtime import RuntimeOptions, Twin
+from tumorline.runtime import RuntimeOptions, Twin, reason_in
 
 KINDS = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -38,7 +38,7 @@ def open_network(path: Path, options: RuntimeOptions) -> Twin:
             with torch.inference_mode(), torch.autocast(device.type, reduced, enabled=reduced is not None):
                 return np.asarray(network(batch).float().cpu().numpy(), np.float32)
         except RuntimeError as error:
-            reason = (str(error).strip().splitlines() or ["no reason given"])[0][:200]
+            reason = reason_in(error, line=0)
             raise UserError(f"{path}: torch cannot carry out this network ({reason})") from None
 
     channels, regions = info.architecture.channels, len(info.regions)

@@ -20,6 +20,7 @@ from tumorline import models
 from tumorline.data.dataset import Dataset
 from tumorline.data.joined import SOURCE
 from tumorline.inference.model import to_probability
+from tumorline.metrics.figure import AS_GOOD
 from tumorline.model_info import ChosenGate, ModelInfo
 from tumorline.models.presence import OPEN
 from tumorline.network_input.cache import open_cache
@@ -28,8 +29,6 @@ from tumorline.training.validation import rows_to_score
 
 BATCH = 16
 PROBABILITIES = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9)
-FLAT = 0.002
-"""Of gates whose figure lies within this of the best the lowest is taken."""
 
 
 @dataclass(frozen=True)
@@ -82,11 +81,11 @@ def choose_gates(
 
 
 def choose_gate(windows: Sequence[SeenWindow], wanted: float | str) -> Gate:
-    """Of one region."""
+    """Of one region. Of gates whose figure is as good as the best the lowest is taken."""
     figures = {gate: (dice_behind(windows, gate), left_empty_behind(windows, gate)) for gate in PROBABILITIES}
     if isinstance(wanted, str):
         means = {gate: fmean(pair) for gate, pair in figures.items()}
-        chosen = next(gate for gate in PROBABILITIES if means[gate] >= max(means.values()) - FLAT)
+        chosen = next(gate for gate in PROBABILITIES if means[gate] >= max(means.values()) - AS_GOOD)
     else:
         chosen = wanted
         figures[chosen] = dice_behind(windows, chosen), left_empty_behind(windows, chosen)
