@@ -41,7 +41,7 @@ def answers(model: Model, dataset: Dataset, names: list[str]) -> list[Answer]:
     """Patient, logits `(R, S, S)`, placement and truth `(H, W)` of each case."""
     found = []
     for name in names:
-        case = dataset.cases[dataset.index[name]]
+        case = dataset.case(name)
         image, (truth, *_), grid = dataset.read(case)
         found.append((case.patient or name, *model.logits(image, grid), truth))
     return found

@@ -33,7 +33,7 @@ def main(run: Path) -> None:
     by_patient: dict[str, list[list[float]]] = defaultdict(list)
     for row in read_csv(run / "split.csv"):
         if row["part"] == "validation":
-            image, (truth, *_), grid = dataset.read(dataset.cases[dataset.index[row["case"]]])
+            image, (truth, *_), grid = dataset.read(dataset.case(row["case"]))
             probability = model.probability(image, grid)[0]
             masks = [probability >= threshold for threshold in THRESHOLDS]
             masks.append(largest_component(probability >= model.info.thresholds[0]))

@@ -15,6 +15,7 @@ from tumorline.evaluation.tables import read_rows
 from tumorline.file_names import MATRIX_NAME, MATRIX_TABLE_NAME
 from tumorline.files import write_csv, write_json
 from tumorline.metrics.headline import count_false_lesions
+from tumorline.metrics.summary import Row, of_region
 from tumorline.model_info import ModelInfo
 from tumorline.report.matrix import write_page
 from tumorline.report.region import dice_of_patients
@@ -120,36 +121,28 @@ def _cells(
         summary = evaluate(model, dataset, folder)
     except UserError as error:
         return [cell.model_copy(update={"error": str(error)})]
-    dice = {region: _dice_of_cases(folder, region) for region in summary.regions}
-    rows = read_rows(folder)
-    by_patient = {
-        region: list(dice_of_patients([row for row in rows if row.region == region]).values())
-        for region in summary.regions
-    }
     shared = {
         "cases": summary.cases,
         "patients": summary.patients,
         "warnings": summary.warnings,
         "orientation": _orientation(info, dataset),
     }
+    rows = read_rows(folder)
     return [
-        cell.model_copy(
-            update={
-                "region": region,
-                "figures": figures,
-                "presence": summary.presence.get(region, {}).get(ALL),
-                **shared,
-                "dice_of_cases": dice[region],
-                "dice_of_patients": by_patient[region],
-            }
-        )
-        for region, figures in summary.regions.items()
+        cell.model_copy(update=shared | _of_region(summary, region, of_region(rows, region)))
+        for region in summary.regions
     ]
 
 
-def _dice_of_cases(folder: Path, region: str) -> list[float]:
-    dice = [row.scores.dice for row in read_rows(folder) if row.region == region]
-    return [value for value in dice if value is not None]
+def _of_region(summary: Summary, region: str, rows: Sequence[Row]) -> dict[str, Any]:
+    """What the cell of a region says of it alone."""
+    return {
+        "region": region,
+        "figures": summary.regions[region],
+        "presence": summary.presence.get(region, {}).get(ALL),
+        "dice_of_cases": [row.scores.dice for row in rows if row.scores.dice is not None],
+        "dice_of_patients": list(dice_of_patients(rows).values()),
+    }
 
 
 def _orientation(info: ModelInfo, dataset: Dataset) -> str | None:

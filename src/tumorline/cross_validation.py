@@ -11,7 +11,7 @@ from tumorline.evaluation.baselines import Record
 from tumorline.evaluation.predictions import find_prediction
 from tumorline.evaluation.presence import read_presence, summarise_presence, write_presence
 from tumorline.evaluation.subsets import read_subsets, summarise_subsets, write_subsets
-from tumorline.evaluation.summary import of_region, region_figures, which_corrected, with_baselines, without_own
+from tumorline.evaluation.summary import region_figures, which_corrected, with_baselines, without_own
 from tumorline.evaluation.tables import (
     gather_certainties,
     read_baselines,
@@ -34,7 +34,7 @@ from tumorline.file_names import (
 from tumorline.files import refuse_links_outside, write_bytes
 from tumorline.metrics import calibration
 from tumorline.metrics.calibration import Certainty
-from tumorline.metrics.summary import Row
+from tumorline.metrics.summary import Row, of_region
 from tumorline.output.folder import claim_output
 from tumorline.progress import Notify
 from tumorline.results import Calibration, Fold, ResultWarning, SubsetLevel, Summary, WarningCode, read_summary

@@ -59,7 +59,7 @@ def _windows(model: Model, dataset: Dataset, names: Sequence[str]) -> list[Float
         raise UserError(f"{dataset.source.path}: no training image of this model; give those with --data SOURCE")
     found = []
     for name in names:
-        image, _, grid = dataset.read(dataset.cases[dataset.index[name]])
+        image, _, grid = dataset.read(dataset.case(name))
         seen = model.see(model.complete(image, dataset.channel_names), name, grid)
         assert isinstance(seen, NetworkInput)
         if seen.shown:

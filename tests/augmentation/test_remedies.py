@@ -209,7 +209,7 @@ def test_donors_join_the_cases_that_a_model_knows(config: Config, tmp_path: Path
     dataset = load_data(config)
     split = split_dataset(dataset, config.split)
     spare = next(name for name in split.cases("train") if name.startswith("slices"))
-    patient = dataset.cases[dataset.index[spare]].patient
+    patient = dataset.case(spare).patient
     group = [case.id for case in dataset.cases if case.patient == patient]
     (tmp_path / "donors.csv").write_text("\n".join(["id", *group]) + "\n")
     left_out = replace(split, parts={**split.parts, **dict.fromkeys(group, "excluded")})

@@ -42,7 +42,7 @@ def found(findings: list[Finding], code: str) -> list[str]:
 
 
 def truth_of(dataset: Dataset, name: str) -> Array:
-    return dataset.read(dataset.cases[dataset.index[name]]).truth
+    return dataset.read(dataset.case(name)).truth
 
 
 @pytest.mark.parametrize(

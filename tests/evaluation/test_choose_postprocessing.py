@@ -52,8 +52,8 @@ def dataset_of(pairs: Sequence[tuple[np.ndarray, np.ndarray]], grid: Grid) -> An
         for number, (truth, seen) in enumerate(pairs)
     }
     cases = [Case(name, (Path(name),), patient=name, is_volume=is_volume) for name in samples]
-    index = {name: position for position, name in enumerate(samples)}
-    return SimpleNamespace(cases=cases, index=index, read=lambda case: samples[case.id])
+    by_id = {case.id: case for case in cases}
+    return SimpleNamespace(cases=cases, case=by_id.__getitem__, read=lambda case: samples[case.id])
 
 
 def bright_model(region: str, **stated: Any) -> Model:
@@ -64,7 +64,7 @@ def limits_of(
     pairs: Sequence[tuple[np.ndarray, np.ndarray]], grid: Grid, region: str = "tumour", **stated: Any
 ) -> tuple[Postprocessing, tuple[float, float]]:
     dataset = dataset_of(pairs, grid)
-    limits = choose_postprocessing(bright_model(region, **stated), dataset, [*dataset.index])
+    limits = choose_postprocessing(bright_model(region, **stated), dataset, [case.id for case in dataset.cases])
     return limits.postprocessing, limits.dice[region]
 
 
@@ -84,9 +84,9 @@ def test_beside_pictures_components_of_volumes_are_measured_in_voxels() -> None:
     both = [dataset_of([(BIG, FALSE)], grid) for grid in (VOLUME, PICTURE)]
     samples = {case.id + str(number): one.read(case) for number, one in enumerate(both) for case in one.cases}
     cases = [replace(case, id=case.id + str(number)) for number, one in enumerate(both) for case in one.cases]
-    index = {case.id: position for position, case in enumerate(cases)}
-    dataset: Any = SimpleNamespace(cases=cases, index=index, read=lambda case: samples[case.id])
-    limits = choose_postprocessing(bright_model("tumour"), dataset, [*index])
+    by_id = {case.id: case for case in cases}
+    dataset: Any = SimpleNamespace(cases=cases, case=by_id.__getitem__, read=lambda case: samples[case.id])
+    limits = choose_postprocessing(bright_model("tumour"), dataset, [*by_id])
     assert limits.postprocessing == Postprocessing(smallest_px={"tumour": 20})
     assert limits.dice["tumour"] == pytest.approx((2 * 81 / (81 + 85), 1))
 

@@ -10,11 +10,11 @@ import numpy as np
 from tumorline.arrays import MaskArray
 from tumorline.data.sample import Sample
 from tumorline.evaluation.predictions import write_prediction
-from tumorline.evaluation.summary import of_region, region_figures, with_baselines
+from tumorline.evaluation.summary import region_figures, with_baselines
 from tumorline.evaluation.tables import write_evaluation
 from tumorline.geometry.grid import Grid, grid_of
 from tumorline.metrics.case import Pair, score_cases
-from tumorline.metrics.summary import Row
+from tumorline.metrics.summary import Row, of_region
 from tumorline.report.cases import CaseReader
 from tumorline.results import Summary
 

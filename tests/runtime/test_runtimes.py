@@ -179,7 +179,7 @@ def test_of_pictures_beside_volumes_both_are_looked_at() -> None:
     """A volume has many slices, a picture one: 5 of the one and 200 of the other."""
     cases = [SimpleNamespace(is_volume=number < 9) for number in range(300)]
     names = [str(number) for number in range(300)]
-    dataset = SimpleNamespace(cases=cases, index={name: int(name) for name in names})
+    dataset = SimpleNamespace(case=lambda name: cases[int(name)])
     found = [cases[int(name)].is_volume for name in chosen_cases(dataset, names)]  # type: ignore[arg-type]
     assert (found.count(False), found.count(True)) == (200, 5)
 

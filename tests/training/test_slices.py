@@ -173,7 +173,7 @@ def test_validation_finds_what_the_finished_model_draws(volumes_config: Config, 
     export_onnx(tmp_path / "model.safetensors", tmp_path / "model.onnx")
     model = load(tmp_path)
     (name,) = task.split.cases("validation")
-    sample = task.dataset.read(task.dataset.cases[task.dataset.index[name]])
+    sample = task.dataset.read(task.dataset.case(name))
     drawn = model.mask(sample.image)
     best = max(history(tmp_path), key=lambda row: float(row["validation_dice"]))
     for region, mask, truth in zip(REGIONS, drawn, sample.truth, strict=True):

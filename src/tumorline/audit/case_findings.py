@@ -131,7 +131,7 @@ def _conflicting_patients(dataset: Dataset) -> list[Finding]:
     conflict = conflicting_collections({case.id: case.patient for case in dataset.cases if case.patient})
     if conflict is None:
         return []
-    first, second = (dataset.cases[dataset.index[name]] for name in conflict)
+    first, second = (dataset.case(name) for name in conflict)
     message = (
         f"{dataset.source.path}: by their names '{first.id}' and '{second.id}' are one patient, but the patients "
         f"stated are '{first.shown_patient}' and '{second.shown_patient}'; state one patient, or rename the files"

@@ -16,7 +16,7 @@ from tumorline.evaluation.tables import read_headline_rows
 from tumorline.file_names import SUMMARY_NAME
 from tumorline.metrics.case import CaseScores
 from tumorline.metrics.comparison import LEAST_SEEDS
-from tumorline.metrics.summary import FIGURES, Row, figure
+from tumorline.metrics.summary import FIGURES, Row, figure, of_region
 from tumorline.results import read_comparable
 from tumorline.results.compared import ArmRow, ComparedPair, Comparison, LeaderboardGroup, LongerTraining
 from tumorline.run_folder import best_validation_dice, read_config, read_environment, read_history
@@ -72,7 +72,7 @@ class Entry:
         return replace(self, seeds={seed: folder}, runs=runs)
 
     def of_region(self, region: str) -> dict[int, list[Row]]:
-        return {seed: [row for row in rows if row.region == region] for seed, rows in self.tested.items()}
+        return {seed: of_region(rows, region) for seed, rows in self.tested.items()}
 
 
 def shared_warnings(entries: Sequence[Entry]) -> list[str]:

@@ -44,6 +44,9 @@ class Dataset:
     def index(self) -> dict[str, int]:
         return {case.id: position for position, case in enumerate(self.cases)}
 
+    def case(self, case_id: str) -> Case:
+        return self.cases[self.index[case_id]]
+
     @property
     def paths(self) -> tuple[Path, ...]:
         """Where the sources lie, and what corrects them."""

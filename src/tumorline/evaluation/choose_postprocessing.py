@@ -99,7 +99,7 @@ def _mean_dice(found: Sequence[_Counts], choice: Choice) -> float:
 
 
 def _count_case(model: Model, dataset: Dataset, name: str, in_ml: bool) -> list[_Counts]:
-    case = dataset.cases[dataset.index[name]]
+    case = dataset.case(name)
     image, truth, grid = dataset.read(case)
     masks = model.masks(model.answer(image, case.images[0], grid).probability, grid)
     element_ml = (grid.voxel_ml if in_ml else None) or 0.0

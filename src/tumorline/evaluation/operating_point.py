@@ -68,7 +68,7 @@ class _Answers:
             yield self.kept.get(name) or self._ask(name)
 
     def _ask(self, name: str) -> _Answer:
-        case = self.dataset.cases[self.dataset.index[name]]
+        case = self.dataset.case(name)
         image, truth, grid = self.dataset.read(case)
         seen = self.model.see(image, case.images[0], grid)
         logits = [logits for _, logits in self.model.slice_logits(seen)]
@@ -177,7 +177,7 @@ def _draw(pixels: int) -> npt.NDArray[np.int64]:
 def _drawn_from(answers: _Answers, name: str) -> tuple[int, int]:
     """Slices of a case, and pixels of each, that are drawn from: the network's; of volumes at a spacing their own."""
     dataset, info = answers.dataset, answers.model.info
-    case = dataset.cases[dataset.index[name]]
+    case = dataset.case(name)
     _, *space = dataset.facts[dataset.index[name]].shape
     if info.input.dims == 3:
         return space[0], space[1] * space[2]

@@ -63,7 +63,7 @@ def _changes(
     model: Model, others: Mapping[str, Model], dataset: Dataset, names: Sequence[str]
 ) -> Iterator[dict[str, float]]:
     for name in names:
-        case = dataset.cases[dataset.index[name]]
+        case = dataset.case(name)
         image, truth, grid = dataset.read(case)
         masks = {other: one.masks(one.answer(image, name, grid).probability, grid) for other, one in others.items()}
         exact = model.masks(model.answer(image, name, grid).probability, grid)
@@ -79,9 +79,7 @@ def _dice(truth: MaskArray, predicted: MaskArray) -> float:
 
 def chosen_cases(dataset: Dataset, names: Sequence[str]) -> list[str]:
     """Of many cases those that are looked at, evenly spread over pictures and over volumes."""
-    pictures, volumes = (
-        [name for name in names if dataset.cases[dataset.index[name]].is_volume is wanted] for wanted in (False, True)
-    )
+    pictures, volumes = ([name for name in names if dataset.case(name).is_volume is wanted] for wanted in (False, True))
     return [*spread_evenly(pictures, MOST), *spread_evenly(volumes, MOST_VOLUMES)]
 
 

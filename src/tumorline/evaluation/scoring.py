@@ -44,7 +44,7 @@ def evaluate(model: Model, wanted: Request, progress: Progress | None = None) ->
     require_input(model.info, wanted.dataset)
     found = _Found(status)
     scores = _scores(model, wanted, names, found, progress)
-    cases = [wanted.dataset.cases[wanted.dataset.index[name]] for name in names]
+    cases = [wanted.dataset.case(name) for name in names]
     rows = [
         Row(case.id, case.shown_patient, _attributes(case), status[case.id], region, score)
         for (case, region), score in zip(product(cases, model.info.regions), scores, strict=True)
@@ -116,7 +116,7 @@ def _scores(
     model: Model, wanted: Request, names: Sequence[str], found: _Found, progress: Progress | None
 ) -> list[CaseScores]:
     """Of each case and region; masks are written and the rest is noted on the way."""
-    cases = [wanted.dataset.cases[wanted.dataset.index[name]] for name in names]
+    cases = [wanted.dataset.case(name) for name in names]
     judging = Judging.of(model, wanted, found.status)
     if wanted.cluster is None:
         return score_cases(_judged_here(model, wanted, judging, cases, found, progress), wanted.processes)

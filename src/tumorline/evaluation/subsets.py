@@ -106,7 +106,7 @@ def measure_subsets(
         lambda case: _measure_case(model, dataset, case),
         lambda found: _is_measured(found, model, dataset),
     )
-    return measure_once(work, [dataset.cases[dataset.index[name]] for name in names], memory, progress)
+    return measure_once(work, [dataset.case(name) for name in names], memory, progress)
 
 
 def _measure_case(model: Model, dataset: Dataset, case: Case) -> list[SubsetRecord]:

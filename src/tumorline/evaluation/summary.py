@@ -12,7 +12,15 @@ from tumorline.evaluation.status import SEEN, Request
 from tumorline.evaluation.weaknesses import WEAKNESSES, operating_weaknesses
 from tumorline.inference.model import TTA, Model
 from tumorline.inference.post import describe_postprocessing
-from tumorline.metrics.summary import Row, by_group, by_size, grouping_attributes, summarise_rows
+from tumorline.metrics.summary import (
+    Row,
+    are_volumes,
+    by_group,
+    by_size,
+    grouping_attributes,
+    of_region,
+    summarise_rows,
+)
 from tumorline.model_info import ModelInfo, point_figures
 from tumorline.results import (
     Baseline,
@@ -108,7 +116,7 @@ def summarise_evaluation(model: Model, wanted: Request, rows: Sequence[Row], sta
 
 
 def _conventions(rows: Sequence[Row], model: Model) -> dict[str, str]:
-    of_volumes = CONVENTIONS_OF_VOLUMES if any(row.scores.depth is not None for row in rows) else {}
+    of_volumes = CONVENTIONS_OF_VOLUMES if are_volumes(rows) else {}
     changed = describe_postprocessing(model.info.regions, model.info.postprocessing)
     more = {"postprocessing": changed} if changed else {}
     computed = {"precision": f"the network computed in {model.precision}, by {model.runtime_name}"}
@@ -137,10 +145,6 @@ def _describe_split(info: ModelInfo, wanted: Request, headline: Sequence[Row]) -
             **({} if own == scored else {"own": own}),
         }
     )
-
-
-def of_region(rows: Sequence[Row], region: str) -> list[Row]:
-    return [row for row in rows if row.region == region]
 
 
 def _describe_points(model: Model) -> dict[str, OperatingPoint]:

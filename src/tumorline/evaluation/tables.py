@@ -17,7 +17,7 @@ from tumorline.files import write_csv, write_json
 from tumorline.metrics import calibration
 from tumorline.metrics.calibration import Certainty, Reliability
 from tumorline.metrics.case import CaseScores
-from tumorline.metrics.summary import Row, grouping_attributes
+from tumorline.metrics.summary import Row, are_volumes, grouping_attributes
 from tumorline.own_files import (
     EVALUATE_AGAIN,
     Cell,
@@ -185,7 +185,7 @@ def write_evaluation(output: Path, rows: Sequence[Row], summary: Result) -> None
 def _score_columns(rows: Sequence[Row]) -> list[str]:
     """Names of all figures but those of volumes where there are none."""
     names = [field.name for field in fields(CaseScores)]
-    if any(row.scores.depth is not None for row in rows):
+    if are_volumes(rows):
         return names
     return [name for name in names if not name.endswith("_ml") and not name.startswith("brats2023_")]
 

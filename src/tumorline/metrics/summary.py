@@ -45,6 +45,15 @@ class Row:
         return group_of(self.patient, self.case)
 
 
+def of_region(rows: Sequence[Row], region: str) -> list[Row]:
+    return [row for row in rows if row.region == region]
+
+
+def are_volumes(rows: Sequence[Row]) -> bool:
+    """Whether any of them is of a volume."""
+    return any(row.scores.depth is not None for row in rows)
+
+
 def _of_tumours(name: str) -> Value:
     return lambda scores: getattr(scores, name) if scores.has_tumour else None
 

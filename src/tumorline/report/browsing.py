@@ -20,7 +20,7 @@ from markupsafe import Markup
 from tumorline.data.corrections import CORRECTED, TRUTH
 from tumorline.escaping import one_line
 from tumorline.metrics.case import CaseScores
-from tumorline.metrics.summary import Row
+from tumorline.metrics.summary import Row, are_volumes
 from tumorline.report.content import BrowserContent
 from tumorline.report.picture_files import PictureFiles, Place
 from tumorline.viewer.assets import script_data
@@ -107,10 +107,9 @@ def table_of_rows(rows: Sequence[Row], regions: Sequence[str], confidences: Conf
     views = [_region_view(region, list(by_case.values()), confidences) for region in regions]
     corrected = any(TRUTH in case.attributes for case in cases)
     texts = [(*case_texts(case), *([case.attributes.get(TRUTH, "")] if corrected else [])) for case in cases]
-    volumes = any(row.scores.depth is not None for row in rows)
     every = [mean_view(views, _first_flags(views)), *views] if len(regions) > 1 else views
     names = ("case", "patient", "class", "status", *([TRUTH] if corrected else []))
-    return CaseTable(names, texts, every, "Dice", volumes)
+    return CaseTable(names, texts, every, "Dice", are_volumes(rows))
 
 
 def case_texts(row: Row) -> tuple[str, str, str, str]:

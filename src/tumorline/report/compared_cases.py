@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from tumorline.escaping import one_line
-from tumorline.metrics.summary import Row
+from tumorline.metrics.summary import Row, are_volumes
 from tumorline.report.browsing import CaseTable, Column, View, first_flag, flag_of, mean_view, size_in_ml
 from tumorline.wording import in_words
 
@@ -50,7 +50,7 @@ def table_of_models(entries: Mapping[Entry, Scored], models: Sequence[str], regi
         cases=texts,
         views=[*together, *views],
         sort=APART if len(models) > 1 else views[0].columns[0].name,
-        volumes=any(row.scores.depth is not None for row in firsts),
+        volumes=are_volumes(firsts),
         descending=len(models) > 1,
         keys=[key_of(entry, several_sets) for entry in entries],
     )

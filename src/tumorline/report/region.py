@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from tumorline.data.joined import SOURCE
 from tumorline.metrics.headline import count_false_positives, split_false_lesions
-from tumorline.metrics.summary import Row, size_groups
+from tumorline.metrics.summary import Row, are_volumes, of_region, size_groups
 from tumorline.report import certainty, charts
 from tumorline.report.content import FigureCharts, RegionContent, StressContent, StressPanel, SubsetRow
 from tumorline.results import Figure, GroupSummary, RegionSummary, Robustness, SizeGroup, Summary
@@ -21,7 +21,7 @@ COSTLY = 0.05
 def region_content(summary: Summary, region: str, rows: Sequence[Row]) -> RegionContent:
     """Of the rows of the headline those of the region are shown."""
     figures = summary.regions[region]
-    own = [row for row in rows if row.region == region]
+    own = of_region(rows, region)
     point, calibration = summary.operating_points.get(region), summary.calibration.get(region)
     return {
         "region": region,
@@ -54,10 +54,6 @@ def _distances_by_source(figures: RegionSummary) -> dict[str, Figure]:
 
 def below_background(figures: RegionSummary) -> bool:
     return (figures.accuracy.mean or 0) < (figures.accuracy_background.mean or 0)
-
-
-def are_volumes(rows: Sequence[Row]) -> bool:
-    return any(row.scores.depth is not None for row in rows)
 
 
 def are_mixed(rows: Sequence[Row]) -> bool:

@@ -120,7 +120,7 @@ def _forbidding(terms: Sequence[Terms], key: str) -> list[str]:
 
 def _constant_masks(task: "Task") -> list[str]:
     dataset = task.dataset
-    cases = [dataset.cases[dataset.index[name]] for name in task.split.cases("train")]
+    cases = [dataset.case(name) for name in task.split.cases("train")]
     truths = map(dataset.read_truth, cases)
     return [baselines.to_text(mask) for mask in baselines.constant_masks(truths, [case.group for case in cases])]
 
