@@ -16,7 +16,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from tests.conftest import PairFolder, blob
 from tumorline.config import DataConfig
 from tumorline.data.dataset import Dataset, load_dataset
-from tumorline.formats.nifti import axial_slice, read_volume
+from tumorline.formats.nifti import read_volume, upright
 
 Array = npt.NDArray[np.generic]
 nib: Any = nibabel
@@ -37,8 +37,7 @@ def load(source: Path, **settings: object) -> Dataset:
 
 def slices_of(path: Path) -> npt.NDArray[Any]:
     """The axial slices of a NIfTI volume, as they are seen."""
-    voxels = read_volume(path)
-    return np.stack([axial_slice(voxels, number) for number in range(voxels.shape[2])])
+    return upright(read_volume(path))
 
 
 def save(path: Path, array: Array) -> Path:

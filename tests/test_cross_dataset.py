@@ -97,7 +97,7 @@ def test_a_cell_that_cannot_be_evaluated_says_why_and_the_others_go_on(
     ("data", "message"),
     [
         (["{others}", "{others}"], "two sets are called 'others'; give one another name"),
-        (["{others}", "{others}/nowhere"], "nowhere: no such folder or file"),
+        (["{others}", "{others}/nowhere"], "nowhere: no such file or folder"),
         (["{others}", "{others},colour=red"], "'colour=red' is no setting of a source; expected PATH,key=value"),
         (["{others}", "{others},name=b,slice_step=none"], "slice_step"),
     ],

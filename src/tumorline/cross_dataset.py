@@ -73,7 +73,7 @@ def checked(specs: Sequence[SetSpec]) -> list[SetSpec]:
     for spec in specs:
         load_config(None, spec.settings)
         if not spec.path.exists():
-            raise UserError(f"{spec.path}: no such folder or file")
+            raise UserError(f"{spec.path}: no such file or folder")
     return list(specs)
 
 

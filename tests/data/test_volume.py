@@ -34,7 +34,7 @@ def test_a_volume_is_seen_the_same_way_round_however_it_is_stored(tmp_path: Path
     first, second = nifti.upright(nifti.read_volume(tmp_path / "b.nii"))
     assert (first.tolist(), second.any()) == (FRONT_LEFT.tolist(), False)
     header = nifti.read_volume_header(tmp_path / "b.nii")
-    assert (header.slices, header.slice_spacing_mm, header.frames) == (2, (2, 3), 1)
+    assert (header.slices, header.grid.spacing_mm, header.frames) == (2, (3, 2, 5), 1)
     assert header.grid.voxel_ml == pytest.approx(0.03)
 
 

@@ -10,11 +10,10 @@ import numpy as np
 import pydicom
 import pytest
 
-from tests.conftest import refused_in_one_line
 from tests.sources import save_dicom
 from tumorline.errors import UserError
 from tumorline.formats.dicom_sequence import recognise_sequence
-from tumorline.formats.dicom_series import DicomSeries, open_series, read_series
+from tumorline.formats.dicom_series import DicomSeries, open_each, read_series
 from tumorline.write.dicom_seg import Author, write_dicom_seg
 
 SIZE = (4, 6)
@@ -50,14 +49,16 @@ def write_series(
 
 
 def opened(paths: list[Path]) -> DicomSeries:
-    (series,) = open_series(paths)
+    (series,), broken = open_each(paths)
+    assert not broken
     return series
 
 
 def refusal(paths: list[Path]) -> str:
-    with refused_in_one_line() as caught:
-        open_series(paths)
-    return str(caught.value)
+    _, broken = open_each(paths)
+    problem = min(broken, key=lambda one: len(one.paths)).problem
+    assert "\n" not in problem
+    return problem
 
 
 def test_slices_are_sorted_by_place_and_turned_to_the_patient(tmp_path: Path) -> None:
@@ -159,7 +160,8 @@ def test_volumes_at_one_place_are_named(tmp_path: Path) -> None:
 def test_two_whole_series_of_one_folder_stay_two(tmp_path: Path) -> None:
     first = write_series(tmp_path / "a")
     second = write_series(tmp_path / "b", 4, change=lambda _, own: own.update(SeriesInstanceUID="1.2.9"))
-    assert [len(series.slices) for series in open_series([*first, *second])] == [5, 4]
+    whole, broken = open_each([*first, *second])
+    assert ([len(series.slices) for series in whole], broken) == ([5, 4], [])
 
 
 def test_a_picture_is_no_volume(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from tests.conftest import Program
 from tests.formats.test_dicom_series import Change, write_multi_frame, write_series
 from tests.inference.test_predict_scans import model_of
 from tumorline.errors import Interrupted, UserError
-from tumorline.formats.dicom_series import open_series, read_series
+from tumorline.formats.dicom_series import open_each, read_series
 from tumorline.formats.nifti import load_nibabel
 
 Rows = list[dict[str, str]]
@@ -55,7 +55,7 @@ def test_a_folder_of_slices_is_one_case_with_a_nifti_and_a_dicom_segmentation(
     assert result.status == 0
     assert "5 slices read as post_contrast (its words hold 't1', 'post')" in result.err
     (row,) = rows_of(tmp_path / "out")
-    (opened,) = open_series(series.glob("*.dcm"))
+    (opened,), _ = open_each(series.glob("*.dcm"))
     image = load_nibabel().load(row["mask"])
     assert image.shape == opened.stored_shape
     assert np.allclose(image.affine, opened.affine)
@@ -133,7 +133,7 @@ def test_a_series_without_a_study_has_its_mask_and_says_why_there_is_no_segmenta
 
 def test_the_answer_is_that_of_the_slices_side_by_side(series: Path, tmp_path: Path) -> None:
     (row,) = tumorline.predict(series, output=tmp_path / "out")
-    (opened,) = open_series(series.glob("*.dcm"))
+    (opened,), _ = open_each(series.glob("*.dcm"))
     model = tumorline.load("builtin")
     stored = opened.to_stored(read_series(opened)).astype(np.float32)
     expected = np.stack([model.mask(one[None])[0] for one in stored])

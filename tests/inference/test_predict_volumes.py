@@ -12,10 +12,9 @@ from tests import sources
 from tests.conftest import Program, blob
 from tests.sources import nib, save_frames, save_volume
 from tests.write.test_nifti import AFFINES
-from tumorline.arrays import MaskArray
 from tumorline.files import read_csv
 from tumorline.formats.grey import to_grey
-from tumorline.formats.nifti import axial_slice, open_volume, read_volume
+from tumorline.formats.nifti import open_volume, read_volume, upright
 from tumorline.write.images import PREDICTED_RGB, write_three_planes
 from tumorline.write.nifti import write_label_map
 
@@ -38,8 +37,7 @@ def test_every_labelled_voxel_lies_where_it_was_seen(tmp_path: Path, name: str, 
     image.header.extensions.append(nib.nifti1.Nifti1Extension("comment", b"JANE DOE"))
     nib.save(image, tmp_path / "a.nii.gz")
     seen = read_volume(tmp_path / "a.nii.gz") > 0
-    mask: MaskArray = np.stack([axial_slice(seen, number) for number in range(seen.shape[2])])
-    write_label_map(tmp_path / "b.nii.gz", mask, open_volume(tmp_path / "a.nii.gz"))
+    write_label_map(tmp_path / "b.nii.gz", upright(seen), open_volume(tmp_path / "a.nii.gz"))
     assert positions(tmp_path / "b.nii.gz") == positions(tmp_path / "a.nii.gz")
     one, other = (nib.load(tmp_path / file) for file in ("a.nii.gz", "b.nii.gz"))
     assert (other.shape, other.get_data_dtype()) == (shape, np.uint8)
@@ -90,7 +88,7 @@ def test_a_volume_is_its_slices_side_by_side(tiny_run: Path, tmp_path: Path) -> 
     model = tumorline.load(tiny_run)
     expected = [model.mask(to_grey(np.asarray(plane, np.int16))[None])[0] for plane in slices]
     found = read_volume(Path(row["mask"]))
-    assert [axial_slice(found, number).tolist() for number in range(3)] == [mask.tolist() for mask in expected]
+    assert upright(found).tolist() == [mask.tolist() for mask in expected]
     assert Path(row["mask"]).name == "case_t1ce_mask.nii.gz"
     assert expected[0].any()
     assert not expected[1].any()

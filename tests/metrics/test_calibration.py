@@ -58,12 +58,10 @@ def test_risk_grows_with_coverage_where_confidence_finds_the_failures() -> None:
     coverage, risk = calibration.risk_coverage([0.9, 0.5, 0.8, 0.1], [0.0, 0.5, 0.1, 1.0])
     assert coverage.tolist() == [0.25, 0.5, 0.75, 1.0]
     assert risk == pytest.approx([0.0, 0.05, 0.2, 0.4])
-    assert calibration.area_under_risk_coverage([0.9, 0.5, 0.8, 0.1], [0.0, 0.5, 0.1, 1.0]) == pytest.approx(0.1625)
 
 
 def test_equal_confidence_says_nothing() -> None:
     assert calibration.risk_coverage([0.5, 0.5], [0.0, 1.0])[1].tolist() == [0.5, 0.5]
-    assert calibration.area_under_risk_coverage([], []) is None
 
 
 def test_confidence_is_the_dice_that_the_probabilities_expect() -> None:

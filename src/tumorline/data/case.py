@@ -1,4 +1,4 @@
-"""A case and its two files: what is read from disk, under which rules, and what a mask may hold."""
+"""A case and its files: which they are, under which rules they are read, and its image."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -36,7 +36,7 @@ def load_sources(settings: DataConfig, progress: Progress | None = None, look: L
     names = source_names(settings)
     for source in settings.sources:
         if not written_path(source.path).exists():
-            raise UserError(f"{source.path}: no such folder or file (data.sources)")
+            raise UserError(f"{source.path}: no such file or folder (data.sources)")
     members = [
         load_dataset(written_path(own.source), own, progress, _look_below(name, look) if look else None, name)
         for name, own in zip(names, settings.of_each_source, strict=True)

@@ -108,7 +108,7 @@ def recognise_layout(contents: Contents) -> str:
     """The name of the one layout that a path has."""
     path = contents.path
     if not path.exists():
-        raise UserError(f"{path}: no such folder or file; give {_accepted()}")
+        raise UserError(f"{path}: no such file or folder; give {_accepted()}")
     if unread := colour_masks(contents):
         raise UserError(unread)
     found = {name: seen for name, layout in LAYOUTS.items() if (seen := layout.find(contents))}

@@ -137,14 +137,6 @@ def read_series(series: DicomSeries) -> Voxels:
     return np.asarray(load_nibabel().apply_orientation(stack.transpose(2, 1, 0), series.turn))
 
 
-def open_series(paths: Iterable[Path]) -> list[DicomSeries]:
-    """The series that files hold, by their first file. Raises UserError where one of them is no whole volume."""
-    whole, broken = open_each(paths)
-    if broken:
-        raise UserError(min(broken, key=lambda one: len(one.paths)).problem)
-    return whole
-
-
 def open_each(paths: Iterable[Path]) -> tuple[list[DicomSeries], list[BrokenSeries]]:
     """The series that files hold, by their first file, and those of them that are no whole volume."""
     read = [_read_files(files) for files in _by_series(paths)]

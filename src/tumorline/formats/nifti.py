@@ -64,12 +64,6 @@ class VolumeHeader(NamedTuple):
         )
         return grid_of((up, along, across), turned)
 
-    @property
-    def slice_spacing_mm(self) -> tuple[float, float]:
-        """Top to bottom and left to right."""
-        across, along, _ = self.grid.spacing_mm or (1.0, 1.0, 1.0)
-        return along, across
-
 
 class OpenVolume(NamedTuple):
     """A file whose voxels are read when they are asked for."""
@@ -106,13 +100,8 @@ def _description(header: Any) -> str:
     return bytes(header["descrip"].item()).rstrip(b"\0").decode("latin-1")
 
 
-def axial_slice(voxels: Voxels, number: int) -> Voxels:
-    """The slice `(H, W)` of voxels as `read_volume` gives them."""
-    return voxels[::-1, ::-1, number].T
-
-
 def upright(voxels: Voxels) -> Voxels:
-    """Voxels `(X, Y, Z)` as slices from the feet up, `(D, H, W)`, each as `axial_slice` gives it; a view."""
+    """Voxels `(X, Y, Z)`, as `read_volume` gives them, as slices from the feet up, `(D, H, W)`; a view."""
     return voxels[::-1, ::-1].transpose(2, 1, 0)
 
 

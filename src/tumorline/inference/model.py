@@ -31,7 +31,7 @@ from tumorline.work_ahead import map_ahead
 T = TypeVar("T")
 
 TTA: dict[str, tuple[int, ...]] = {"none": (0,), "flips": (0, 2, 4, 6), "all": tuple(range(8))}
-"""Test-time augmentation: which of `near.TRANSFORMS` of its input a network answers as well."""
+"""Test-time augmentation: which of `geometry.symmetry.TRANSFORMS` of its input a network answers as well."""
 
 
 OF_ALL = {("all", len(names)): names for names in (volumes.SEQUENCES, lgg.SEQUENCES)}

@@ -223,8 +223,3 @@ def risk_coverage(confidence: Sequence[float], risk: Sequence[float]) -> tuple[F
     ordered = shared[np.sort(groups)]
     count = np.arange(1, len(ordered) + 1)
     return count / len(ordered), np.cumsum(ordered) / count
-
-
-def area_under_risk_coverage(confidence: Sequence[float], risk: Sequence[float]) -> float | None:
-    """Mean of the risk-coverage curve: the lower, the better confidence finds failures; None without cases."""
-    return float(risk_coverage(confidence, risk)[1].mean()) if len(risk) else None

@@ -41,7 +41,7 @@ class ModelInfo(BaseModel):
     input: InputSpec = InputSpec()
     image_size: int = Field(ge=16, le=4096)
     preprocessing: int
-    """Version of `data.preprocess`."""
+    """Version of `network_input.fit`."""
     threshold: Threshold | list[Threshold] = 0.5
     """Probability from which a pixel is tumour; of several regions one for each, or one for all."""
     temperature: Temperature | list[Temperature] = 1.0

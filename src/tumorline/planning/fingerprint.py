@@ -41,8 +41,6 @@ class Fingerprint:
     """Of volumes: the median, and of an axis that is far coarser than the others the 10th percentile."""
     head_mm: Lengths | None = None
     """Of volumes: median sides of the box around what is bright."""
-    tumour_slices: float = 1.0
-    """Share of the slices that hold a region, as far as it is known; 1 of pictures."""
 
     @property
     def volumes(self) -> bool:

@@ -41,7 +41,7 @@ def plan_training(
 
     # How it is seen. In three axes: the network, then the finest spacing at which the time lets it see enough heads
     # whole, then as much of a head at once as the memory takes. In slices: the largest size for which both suffice.
-    batch = plan.take("train.batch_size", *_first_batch(axes, hand))
+    batch = plan.take("train.batch_size", *_first_batch(axes))
     patch = see_heads(plan, batch) if axes == 3 else see_slices(plan, batch)
     batch = _fit_batch(plan, patch, batch)
 
@@ -99,7 +99,7 @@ def _axes(found: Fingerprint, by_hand: Mapping[str, Any]) -> int:
     return 2 if found.spacing_mm[0] > COARSE * min(found.spacing_mm) else 3
 
 
-def _first_batch(axes: int, hand: AtHand) -> tuple[int, str]:
+def _first_batch(axes: int) -> tuple[int, str]:
     if axes == 3:
         return 2, "nnU-Net's least: gradients of one head alone are noisy, and each costs as much"
     return 16, "slices of several patients in each step"

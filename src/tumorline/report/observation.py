@@ -37,8 +37,6 @@ class Seen:
 
     medians: tuple[float | None, ...]
     """Of each channel over what is not background, in the file's own grey values."""
-    ranges: tuple[tuple[float, float], ...]
-    """1 and 99 percentile of each channel."""
     contrast: float | None
     """Mean of the tumour minus that of the rest of the head, in deviations of that rest; None without either."""
     places: Map
@@ -98,7 +96,6 @@ def observe_case(image: ImageArray, truth: MaskArray | None) -> Seen:
         medians=tuple(
             float(np.median(own[head])) if head.any() else None for own, head in zip(values, heads, strict=True)
         ),
-        ranges=tuple(ranges),
         contrast=None if tumour is None else _contrast(values[0][heads[0] & ~tumour.ravel()[::step]], image[0][tumour]),
         places=np.zeros((0, 1, MAP_SIDE, MAP_SIDE), np.uint8)
         if truth is None

@@ -85,7 +85,7 @@ def _read_labels(file: Path, labels: Any, settings: DataConfig) -> LabelScheme:
     if len(foreground) == 1:
         return _one_region(file, *next(iter(foreground.items())), settings)
     if any(len(values) > 1 for values in foreground.values()):
-        return _nested_regions(file, foreground)
+        return _nested_regions(foreground)
     return _exclusive_parts(file, foreground)
 
 
@@ -96,7 +96,7 @@ def _one_region(file: Path, name: str, values: tuple[int, ...], settings: DataCo
     return LabelScheme({region: values})
 
 
-def _nested_regions(file: Path, labels: Mapping[str, tuple[int, ...]]) -> LabelScheme:
+def _nested_regions(labels: Mapping[str, tuple[int, ...]]) -> LabelScheme:
     known = {REGION_WORDS[name]: values for name, values in labels.items() if name in REGION_WORDS}
     others = {value for name, values in labels.items() if name not in REGION_WORDS for value in values}
     return LabelScheme(known, (0, *sorted(others)))
