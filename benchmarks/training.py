@@ -37,7 +37,7 @@ from tumorline.network_input import fit
 from tumorline.simulation import default_cohort
 from tumorline.training.feed import open_feed
 from tumorline.training.loop import Loop
-from tumorline.training.machine import Machine, machine
+from tumorline.training.machine import Machine, open_machine
 from tumorline.training.progress import TrainingProgress
 from tumorline.training.task import Task
 from tumorline.training.weights import start
@@ -61,14 +61,14 @@ Step = Callable[[], None]
 class Variants:
     """The steps of one network, all on its own copy of the weights."""
 
-    def __init__(self, task: Task, place: Machine) -> None:
-        self.task, self.place = task, place
-        self.feed = open_feed(task.config, task.dataset, task.split, place)
+    def __init__(self, task: Task, machine: Machine) -> None:
+        self.task, self.machine = task, machine
+        self.feed = open_feed(task.config, task.dataset, task.split, machine)
 
     def loop(self, precision: str = "auto") -> Loop:
-        bfloat16 = self.place.bfloat16 and precision == "auto"
-        place = Machine(self.place.device, bfloat16)
-        return Loop(self.task, place, self.feed, start(self.task, place))
+        bfloat16 = self.machine.bfloat16 and precision == "auto"
+        machine = Machine(self.machine.device, bfloat16)
+        return Loop(self.task, machine, self.feed, start(self.task, machine))
 
     def fixed_batch(self) -> Step:
         loop = self.loop()
@@ -201,8 +201,8 @@ def make_task(recipe: Path | None, overrides: list[str], source: Path, run: Path
 
 
 def measure_network(task: Task, rounds: int, steps: int) -> dict[str, Any]:
-    with machine(task.config.train) as place:
-        make = Variants(task, place)
+    with open_machine(task.config.train) as machine:
+        make = Variants(task, machine)
         variants = {
             "fixed batch": make.fixed_batch(),
             "tumorline": make.tumorline(),

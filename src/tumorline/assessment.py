@@ -53,14 +53,14 @@ def hash_dataset(dataset: Dataset) -> str:
 
 
 def evaluate_and_report(
-    model: Model, wanted: Request, progress: Progress | None, known: Collection[str] | None = None
+    model: Model, request: Request, progress: Progress | None, known: Collection[str] | None = None
 ) -> Summary:
     """The evaluation with its report; a look at test cases is noted in the run folder of the model.
 
     `known` are the hashes of the images that may be shown; None stands for all, a blank one always may.
     """
-    summary = scoring.evaluate(model, wanted, progress)
-    write_report(wanted.output, known_reader(wanted.dataset, known))
+    summary = scoring.evaluate(model, request, progress)
+    write_report(request.output, known_reader(request.dataset, known))
     if summary.case_status.get("test") and (model.path.parent / CONFIG_NAME).is_file():
         use = {"by": "evaluate", "tta": model.tta, "precision": model.precision, "cases": summary.case_status}
         refuse_links_outside(model.path.parent)
@@ -80,13 +80,13 @@ def load_named(models: Sequence[Path | str], load_model: Callable[[Path], Model]
     return named
 
 
-def add_stress(model: Model, wanted: Request, summary: Summary, progress: Progress | None) -> Summary:
-    rows = read_rows(wanted.output)
-    names = list(dict.fromkeys(row.case for row in rows if row.status in wanted.headline))
-    records = stresses.measure_robustness(model, wanted.dataset, names, wanted.memory, progress)
+def add_stress(model: Model, request: Request, summary: Summary, progress: Progress | None) -> Summary:
+    rows = read_rows(request.output)
+    case_ids = list(dict.fromkeys(row.case for row in rows if row.status in request.headline))
+    records = stresses.measure_robustness(model, request.dataset, case_ids, request.memory, progress)
     summary = summary.model_copy(update={"robustness": stresses.summarise_robustness(records)})
-    write_csv(wanted.output / STRESS_NAME, stresses.COLUMNS, records)
-    write_evaluation(wanted.output, rows, summary)
+    write_csv(request.output / STRESS_NAME, stresses.COLUMNS, records)
+    write_evaluation(request.output, rows, summary)
     return summary
 
 

@@ -58,17 +58,17 @@ def _reversible(text: str) -> str:
     return "".join(_code(character) if _is_harmful(character) else character for character in marked)
 
 
-def _spelled_out(found: re.Match[str]) -> str:
-    text = found[0]
-    return _code("\\") + text[1:] if _original(found) != text else text
+def _spelled_out(match: re.Match[str]) -> str:
+    text = match[0]
+    return _code("\\") + text[1:] if _original(match) != text else text
 
 
 def _code(character: str) -> str:
     return f"\\u{ord(character):04x}" if ord(character) < 0x10000 else f"\\U{ord(character):08x}"
 
 
-def _original(found: re.Match[str]) -> str:
+def _original(match: re.Match[str]) -> str:
     """The character of an escape; another one's escape is text like any other."""
-    number = int(found[1] or found[2], 16)
+    number = int(match[1] or match[2], 16)
     is_ours = number < 0x110000 and (chr(number) == "\\" or _is_harmful(chr(number)))
-    return chr(number) if is_ours else found[0]
+    return chr(number) if is_ours else match[0]

@@ -50,17 +50,17 @@ def write_rounded(path: Path, target: Path, data: Path | str | None) -> list[str
 
 
 def _some_of(status: dict[str, str], part: str, most: int) -> list[str]:
-    return spread_evenly([name for name, own in status.items() if own == part], most)
+    return spread_evenly([case_id for case_id, own in status.items() if own == part], most)
 
 
-def _windows(model: Model, dataset: Dataset, names: Sequence[str]) -> list[Float32Array]:
+def _windows(model: Model, dataset: Dataset, case_ids: Sequence[str]) -> list[Float32Array]:
     """What the network sees of them: of a volume its middle slice."""
-    if not names:
+    if not case_ids:
         raise UserError(f"{dataset.source.path}: no training image of this model; give those with --data SOURCE")
     found = []
-    for name in names:
-        image, _, grid = dataset.read(dataset.case(name))
-        seen = model.see(model.complete(image, dataset.channel_names), name, grid)
+    for case_id in case_ids:
+        image, _, grid = dataset.read(dataset.case(case_id))
+        seen = model.see(model.complete(image, dataset.channel_names), case_id, grid)
         assert isinstance(seen, NetworkInput)
         if seen.shown:
             found.append(seen.batch([seen.shown[len(seen.shown) // 2]]))
@@ -76,10 +76,10 @@ def _round_network(network: Any, windows: Sequence[Float32Array]) -> Any:
         return nncf.quantize(network, images, subset_size=len(windows))
 
 
-def _held_against(model: Model, draft: Path, dataset: Dataset, names: Sequence[str]) -> list[str]:
+def _held_against(model: Model, draft: Path, dataset: Dataset, case_ids: Sequence[str]) -> list[str]:
     """The change of Dice in words. Raises UserError where it is more than is accepted."""
     run = open_runtime(draft.with_name("network.safetensors"), RuntimeOptions(QUANTISED, 2)).run
-    changes = measure_changes(model, {QUANTISED: replace(model, runtime=run, precision=QUANTISED)}, dataset, names)
+    changes = measure_changes(model, {QUANTISED: replace(model, runtime=run, precision=QUANTISED)}, dataset, case_ids)
     if not changes:
         return ["int8: no validation case with a tumour is at hand, so that what it changes is unknown"]
     said = describe_changes(changes)

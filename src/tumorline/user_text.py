@@ -88,8 +88,8 @@ def parse_user_toml(text: str) -> dict[str, Any]:
 
 
 def _with_plain_backslashes(toml: str) -> str:
-    def mend(found: re.Match[str]) -> str:
-        return ESCAPE.sub(lambda one: one[0] if one[1] else "\\\\", found[0]) if found["text"] else found[0]
+    def mend(match: re.Match[str]) -> str:
+        return ESCAPE.sub(lambda one: one[0] if one[1] else "\\\\", match[0]) if match["text"] else match[0]
 
     return TOML_PIECE.sub(mend, toml)
 

@@ -24,7 +24,7 @@ from tumorline.model_file import read_info
 from tumorline.run.provenance import model_info
 from tumorline.source_spec import with_data
 from tumorline.training.feed import open_feed
-from tumorline.training.machine import machine
+from tumorline.training.machine import open_machine
 from tumorline.training.task import Task
 
 SIDE = 64
@@ -173,8 +173,8 @@ def config(tmp_path: Path) -> Config:
 def test_tumours_of_training_slices_are_pasted_into_training_slices(config: Config) -> None:
     dataset = load_data(config)
     split = split_dataset(dataset, config.split)
-    with machine(config.train) as place:
-        feed = open_feed(config, dataset, split, place)
+    with open_machine(config.train) as machine:
+        feed = open_feed(config, dataset, split, machine)
         numbers = feed.windows.rows.tolist()
         _, target = feed.batch(numbers, epoch=0)
         plain = feed.store.batch(numbers)[1]  # type: ignore[attr-defined]

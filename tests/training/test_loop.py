@@ -20,7 +20,7 @@ from tumorline.file_names import BEST_WEIGHTS_NAME, HISTORY_NAME, STATE_NAME
 from tumorline.losses import WeightedSum
 from tumorline.training import loop
 from tumorline.training.loop import fit
-from tumorline.training.machine import machine
+from tumorline.training.machine import open_machine
 from tumorline.training.validation import Validation
 
 MOVING_SUM = LossConfig(sum=(LossTerm(name="dice_ce", weight=(1.0, 0.5)), LossTerm(name="boundary", weight=(0.0, 0.5))))
@@ -29,8 +29,8 @@ TIMINGS = {"seconds", "images_per_second"}
 
 def train(config: Config, run: Path) -> None:
     task = make_task(config, run)
-    with machine(config.train) as place:
-        fit(task, place)
+    with open_machine(config.train) as machine:
+        fit(task, machine)
 
 
 def history(run: Path) -> list[dict[str, str]]:
@@ -118,8 +118,8 @@ def test_a_plateau_is_resumed_to_equal_weights(tiny_config: Config, tmp_path: Pa
         if row["epoch"] == 3:
             raise KeyError
 
-    with machine(config.train) as place, pytest.raises(KeyError):
-        fit(make_task(config, tmp_path / "stopped"), place, stop)
+    with open_machine(config.train) as machine, pytest.raises(KeyError):
+        fit(make_task(config, tmp_path / "stopped"), machine, stop)
     train(config, tmp_path / "stopped")
     assert float(history(tmp_path / "whole")[-1]["learning_rate"]) < 0.5
     assert same(tmp_path / "whole", tmp_path / "stopped")

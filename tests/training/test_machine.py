@@ -5,7 +5,7 @@ import torch
 
 from tumorline.config import TrainConfig
 from tumorline.errors import UserError
-from tumorline.training.machine import computes_in_bfloat16, keep_freed_memory, machine
+from tumorline.training.machine import computes_in_bfloat16, keep_freed_memory, open_machine
 
 
 def test_the_allocator_is_told_to_keep_memory_where_it_is_glibc() -> None:
@@ -13,16 +13,16 @@ def test_the_allocator_is_told_to_keep_memory_where_it_is_glibc() -> None:
 
 
 def test_precision_follows_the_hardware_unless_it_is_set() -> None:
-    with machine(TrainConfig(device="cpu")) as place:
-        assert place.bfloat16 == computes_in_bfloat16(torch.device("cpu"))
-    with machine(TrainConfig(device="cpu", precision="float32")) as place:
-        assert not place.bfloat16
+    with open_machine(TrainConfig(device="cpu")) as machine:
+        assert machine.bfloat16 == computes_in_bfloat16(torch.device("cpu"))
+    with open_machine(TrainConfig(device="cpu", precision="float32")) as machine:
+        assert not machine.bfloat16
 
 
 def test_an_unusable_device_is_named() -> None:
     with (
         pytest.raises(UserError, match=r"train\.device is 'gpu0'.*try auto or cpu"),
-        machine(TrainConfig(device="gpu0")),
+        open_machine(TrainConfig(device="gpu0")),
     ):
         pass
 
@@ -31,6 +31,6 @@ def test_a_batch_must_divide_among_the_processes(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("WORLD_SIZE", "3")
     with (
         pytest.raises(UserError, match="batch_size is 16; it must be a multiple of the 3 processes"),
-        machine(TrainConfig(device="cpu")),
+        open_machine(TrainConfig(device="cpu")),
     ):
         pass

@@ -118,15 +118,15 @@ def test_a_run_of_the_published_version_goes_on_to_equal_weights(tiny_config: Co
 
 def stop_after_two(config: Config, run: Path) -> None:
     from tumorline.training.loop import fit
-    from tumorline.training.machine import machine
+    from tumorline.training.machine import open_machine
 
     def stop(row: object) -> None:
         assert isinstance(row, dict)
         if row["epoch"] == 2:
             raise KeyError
 
-    with machine(config.train) as place, pytest.raises(KeyError):
-        fit(make_task(config, run), place, stop)
+    with open_machine(config.train) as machine, pytest.raises(KeyError):
+        fit(make_task(config, run), machine, stop)
 
 
 def test_a_position_is_written_as_the_published_version_wrote_it() -> None:

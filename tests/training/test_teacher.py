@@ -27,7 +27,7 @@ from tumorline.network_input.cache import open_cache
 from tumorline.source_spec import with_data
 from tumorline.training.feed import open_feed
 from tumorline.training.loop import Loop
-from tumorline.training.machine import machine
+from tumorline.training.machine import open_machine
 from tumorline.training.objective import Objective, Samples
 from tumorline.training.task import Task
 from tumorline.training.teacher import Teacher, imitation, open_teacher, refuse_another_view
@@ -90,8 +90,8 @@ def test_its_answers_are_those_that_its_files_give(tiny_source: Path, tiny_run: 
     dataset = load_data(config)
     model, case = load(tiny_run), dataset.cases[0]
     seen = torch.from_numpy(np.array(open_cache(dataset).images[:1], np.float32))
-    with machine(config.train) as place:
-        mine = open_teacher(str(tiny_run), dataset, place).probability(seen).numpy()[0]
+    with open_machine(config.train) as machine:
+        mine = open_teacher(str(tiny_run), dataset, machine).probability(seen).numpy()[0]
     logits, _ = model.logits(dataset.read(case).image)
     theirs = 1 / (1 + np.exp(-logits / np.array(model.info.temperatures)[:, None, None]))
     assert np.abs(mine - theirs).max() < 2e-3
@@ -112,9 +112,9 @@ def test_a_sample_without_masks_has_the_teachers_answers_alone(
     split = split_dataset(dataset, config.split)
     assert {split.parts[case.id] for case in dataset.cases if case.id.startswith("heads")} == {"train"}
     task = Task(config, dataset, split, tmp_path / "run")
-    with machine(config.train) as place:
-        feed = open_feed(config, dataset, split, place)
-        loop = Loop(task, place, feed, start(task, place))
+    with open_machine(config.train) as machine:
+        feed = open_feed(config, dataset, split, machine)
+        loop = Loop(task, machine, feed, start(task, machine))
         numbers = feed.windows.rows.tolist()
         labelled = feed.labelled(numbers)
         assert labelled.tolist() == [not dataset.cases[number].id.startswith("heads") for number in numbers]
@@ -147,8 +147,8 @@ def test_a_batch_without_masks_reaches_presence_as_well_and_changes_nothing_of_i
     """Several processes wait for a gradient of every parameter."""
     config = load_config(None, [*TINY, f"data.source='{tiny_source}'"])
     network, image = PresenceGated(TwoAnswers(), 1, 1), torch.ones(2, 1, 4, 4)
-    with machine(config.train) as place:
-        objective = Objective(config.loss, network, load_dataset(tiny_source, config.data), place)
+    with open_machine(config.train) as machine:
+        objective = Objective(config.loss, network, load_dataset(tiny_source, config.data), machine)
         objective.teacher = Teacher(nn.Identity(), torch.ones(1, 1, 1, 1))
         loss = objective.loss(network(image), Samples(image, image, torch.zeros(2, dtype=torch.bool)))
     loss.backward()

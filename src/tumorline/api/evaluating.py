@@ -19,7 +19,7 @@ from tumorline.assessment import (
 from tumorline.cluster import Cluster, open_cluster
 from tumorline.data.dataset import Dataset
 from tumorline.errors import UserError
-from tumorline.evaluation.status import request
+from tumorline.evaluation.status import Request
 from tumorline.evaluation.subsets import add_subsets, require_lacking
 from tumorline.inference.model import Model, load
 from tumorline.model_file import BUILTIN
@@ -158,12 +158,12 @@ def write_evaluation(model: Path | str, data: Path | str | None, how: Evaluation
     with open_evaluation(how.output, _purpose(loaded, dataset, how), how.overwrite, [dataset]) as folder:
         shown = images_to_show(loaded, data)
         with how.cluster() as cluster:
-            wanted = request(dataset, Memory(folder), how.allow_training_cases, how.processes, cluster)
-            summary = evaluate_and_report(loaded, wanted, how.progress, shown)
+            request = Request.of(dataset, Memory(folder), how.allow_training_cases, how.processes, cluster)
+            summary = evaluate_and_report(loaded, request, how.progress, shown)
         if how.stress:
-            summary = add_stress(loaded, wanted, summary, how.stress_progress or how.progress)
+            summary = add_stress(loaded, request, summary, how.stress_progress or how.progress)
         if how.subsets:
-            summary = add_subsets(loaded, wanted, summary, progress=how.progress)
+            summary = add_subsets(loaded, request, summary, progress=how.progress)
         if how.stress or how.subsets:
             write_report(folder.path, known_reader(dataset, shown))
     return folder.path, summary

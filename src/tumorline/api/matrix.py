@@ -17,7 +17,7 @@ from tumorline.assessment import (
     open_usable,
 )
 from tumorline.data.dataset import Dataset
-from tumorline.evaluation.status import request
+from tumorline.evaluation.status import Request
 from tumorline.output.folder import Memory, Purpose
 from tumorline.output.journal import hash_settings
 from tumorline.results import Summary
@@ -82,8 +82,8 @@ def write_matrix(models: Sequence[Path | str], data: Sequence[str], how: Evaluat
     with how.cluster() as cluster, open_evaluation(how.output, purpose, how.overwrite, sets.values()) as folder:
 
         def evaluate_cell(model: str, dataset: Dataset, cell: Path) -> Summary:
-            wanted = request(dataset, Memory(folder, cell.name), how.allow_training_cases, how.processes, cluster)
-            return evaluate_and_report(loaded[model], wanted, how.progress)
+            request = Request.of(dataset, Memory(folder, cell.name), how.allow_training_cases, how.processes, cluster)
+            return evaluate_and_report(loaded[model], request, how.progress)
 
         infos = {name: model.info for name, model in loaded.items()}
         return folder.path, cross_dataset.measure_matrix(infos, sets, folder.path, evaluate_cell)

@@ -79,15 +79,15 @@ class CaseGatherer:
             plain = pattern.sub(cure, plain)
         return plain
 
-    def _client_file(self, found: re.Match[str]) -> str:
-        number = int(found[1])
+    def _client_file(self, match: re.Match[str]) -> str:
+        number = int(match[1])
         if number >= len(self.uploads):
-            return found[0]
+            return match[0]
         name = self.uploads[number].name
-        return name if found[2] else without_suffix(Path(name)).name
+        return name if match[2] else without_suffix(Path(name)).name
 
-    def _client_folder(self, found: re.Match[str]) -> str:
-        number = int(found[1])
+    def _client_folder(self, match: re.Match[str]) -> str:
+        number = int(match[1])
         return (self.folders[number] if number < len(self.folders) else "") or "the files"
 
     def _is_left_out(self, upload: Upload) -> bool:

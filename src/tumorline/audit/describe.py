@@ -32,13 +32,13 @@ CLEARLY = 0.5
 """Another orientation is named where it leaves at most this share of what does not correlate as it lies."""
 
 
-def describe(dataset: Dataset, names: Sequence[str]) -> dict[str, Any]:
-    """Sizes, pixel spacing, background, area and brightness of the tumours of the cases `names`.
+def describe(dataset: Dataset, case_ids: Sequence[str]) -> dict[str, Any]:
+    """Sizes, pixel spacing, background, area and brightness of the tumours of the cases `case_ids`.
 
     Brightness is in standard deviations of the picture above its mean, as the network sees it. Undefined values are
     None.
     """
-    chosen = [dataset.index[name] for name in names]
+    chosen = [dataset.index[case_id] for case_id in case_ids]
     sizes = Counter(" x ".join(map(str, dataset.facts[index].shape[:0:-1])) for index in chosen)
     spacing = [spacing for index in chosen if (spacing := dataset.spacing_mm(dataset.cases[index]))]
     tumours = [dataset.facts[index].foreground for index in chosen if dataset.facts[index].foreground]

@@ -29,19 +29,19 @@ def _pattern(text: str) -> re.Pattern[str]:
     return re.compile(_START + text + _END, re.IGNORECASE)
 
 
-def _glioma(found: re.Match[str]) -> str:
-    number = int(found[1])
+def _glioma(match: re.Match[str]) -> str:
+    number = int(match[1])
     return f"BraTS-GLI-{SAME_PEOPLE.get(number, number):05d}"
 
 
-def _cohort(found: re.Match[str]) -> str:
-    name = {"METS": "MET", "PEDS": "PED"}.get(found[1].upper(), found[1].upper())
-    return f"BraTS-{name.replace('_', '-')}-{int(found[2]):05d}"
+def _cohort(match: re.Match[str]) -> str:
+    name = {"METS": "MET", "PEDS": "PED"}.get(match[1].upper(), match[1].upper())
+    return f"BraTS-{name.replace('_', '-')}-{int(match[2]):05d}"
 
 
-def _institution(found: re.Match[str]) -> str:
-    number = found[2].removeprefix("pat")
-    return f"BraTS-{found[1].upper()}-{int(number) if number.isdecimal() else number.upper()}"
+def _institution(match: re.Match[str]) -> str:
+    number = match[2].removeprefix("pat")
+    return f"BraTS-{match[1].upper()}-{int(number) if number.isdecimal() else number.upper()}"
 
 
 COLLECTIONS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
@@ -141,8 +141,8 @@ def split_visit(stated: str) -> Visit:
     return Visit(stated, None)
 
 
-def _number(found: re.Match[str]) -> tuple[int, int] | None:
-    return next((found.span(group) for group, text in found.groupdict().items() if text), None)
+def _number(match: re.Match[str]) -> tuple[int, int] | None:
+    return next((match.span(group) for group, text in match.groupdict().items() if text), None)
 
 
 def patient_in_name(name: str) -> str | None:

@@ -56,12 +56,12 @@ Choice = tuple[int, float]
 """The number of a limit, and the least volume in all."""
 
 
-def choose_postprocessing(model: Model, dataset: Dataset, names: Sequence[str]) -> Limits:
-    """The limits with the highest Dice by patient over the validation cases `names`, region by region."""
+def choose_postprocessing(model: Model, dataset: Dataset, case_ids: Sequence[str]) -> Limits:
+    """The limits with the highest Dice by patient over the validation cases `case_ids`, region by region."""
     plain = replace(model, info=model.info.model_copy(update={"postprocessing": Postprocessing()}))
     in_ml = all(case.is_volume for case in dataset.cases)
     limits = _limits_tried(in_ml)
-    counted = [_count_case(plain, dataset, name, in_ml) for name in names]
+    counted = [_count_case(plain, dataset, case_id, in_ml) for case_id in case_ids]
     counts = dict(zip(model.info.regions, zip(*counted, strict=True), strict=True)) if counted else {}
     chosen = {region: _choose(region, found, len(limits), in_ml) for region, found in counts.items()}
     smallest = {region: limits[limit] for region, (limit, _) in chosen.items() if limit}
@@ -98,8 +98,8 @@ def _mean_dice(found: Sequence[_Counts], choice: Choice) -> float:
     return fmean(map(fmean, by_patient.values()))
 
 
-def _count_case(model: Model, dataset: Dataset, name: str, in_ml: bool) -> list[_Counts]:
-    case = dataset.case(name)
+def _count_case(model: Model, dataset: Dataset, case_id: str, in_ml: bool) -> list[_Counts]:
+    case = dataset.case(case_id)
     image, truth, grid = dataset.read(case)
     masks = model.masks(model.answer(image, case.images[0], grid).probability, grid)
     element_ml = (grid.voxel_ml if in_ml else None) or 0.0

@@ -51,10 +51,10 @@ class Judging:
     """Whether presence is counted."""
 
     @classmethod
-    def of(cls, model: Model, wanted: Request, status: Mapping[str, str]) -> "Judging":
+    def of(cls, model: Model, request: Request, status: Mapping[str, str]) -> "Judging":
         known = model.info.constant_masks
         constants = {region: [*map(baselines.from_text, texts)] for region, texts in known.items()}
-        return cls(wanted.dataset, status, wanted.headline, constants, is_worth_counting(wanted.dataset))
+        return cls(request.dataset, status, request.headline, constants, is_worth_counting(request.dataset))
 
     def without_facts(self) -> "Judging":
         """As little as another machine has to have."""
@@ -82,10 +82,10 @@ class Judging:
         return Answered(found, masks)
 
 
-def recall_answer(wanted: Request, case: Case, regions: Sequence[str]) -> Answered | None:
+def recall_answer(request: Request, case: Case, regions: Sequence[str]) -> Answered | None:
     """What an earlier try has found, with the masks that it wrote; None where the case is still to be done."""
-    folder = wanted.output / PREDICTIONS_NAME
-    recalled = wanted.memory.recall(case.id) if wanted.memory else None
+    folder = request.output / PREDICTIONS_NAME
+    recalled = request.memory.recall(case.id) if request.memory else None
     records = recalled if isinstance(recalled, list) else [recalled]
     certainties = [certainty for record in records if (certainty := calibration.from_record(record))]
     if len(certainties) != len(regions) or not find_prediction(folder, case.id, regions):
@@ -93,15 +93,15 @@ def recall_answer(wanted: Request, case: Case, regions: Sequence[str]) -> Answer
     return Answered(certainties, read_prediction(folder, case.id, regions))
 
 
-def write_answer(wanted: Request, case: Case, regions: Sequence[str], found: CaseFound) -> None:
+def write_answer(request: Request, case: Case, regions: Sequence[str], found: CaseFound) -> None:
     """Write the masks of a case and note it as done."""
-    write_prediction(wanted.output / PREDICTIONS_NAME, case.id, regions, found.answered.masks, found.grid)
-    note_answer(wanted, case, found.answered.certainties)
+    write_prediction(request.output / PREDICTIONS_NAME, case.id, regions, found.answered.masks, found.grid)
+    note_answer(request, case, found.answered.certainties)
 
 
-def note_answer(wanted: Request, case: Case, certainties: Sequence[Certainty]) -> None:
-    if wanted.memory:
-        wanted.memory.keep(case.id, one_or_list([calibration.to_record(certainty) for certainty in certainties]))
+def note_answer(request: Request, case: Case, certainties: Sequence[Certainty]) -> None:
+    if request.memory:
+        request.memory.keep(case.id, one_or_list([calibration.to_record(certainty) for certainty in certainties]))
 
 
 def _pairs(truth: MaskArray, masks: MaskArray, grid: Grid) -> list[Pair]:

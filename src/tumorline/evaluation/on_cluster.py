@@ -68,18 +68,18 @@ def judge_chunk(shared: Evaluation, chunk: Sequence[Todo]) -> list[Judged]:
 
 
 def judge_on(
-    cluster: Cluster, model: Model, wanted: Request, judging: Judging, cases: Sequence[Case]
+    cluster: Cluster, model: Model, request: Request, judging: Judging, cases: Sequence[Case]
 ) -> Iterator[Judged]:
     """What is found of each case, in their order, with its masks written. Raises UserError for one that is lost."""
     shared = Evaluation(spec_of(model, cluster), judging.without_facts())
     size = 1 if any(case.is_volume for case in cases) else PICTURES
     regions = model.info.regions
-    chunks = ([(case, recall_answer(wanted, case, regions)) for case in some] for some in batched(cases, size))
+    chunks = ([(case, recall_answer(request, case, regions)) for case in some] for some in batched(cases, size))
     for case, found in zip(cases, map_chunks(cluster, judge_chunk, shared, chunks, _lost), strict=True):
         for relative, content in found.files.items():
-            write_bytes(wanted.output / PREDICTIONS_NAME / relative, content)
+            write_bytes(request.output / PREDICTIONS_NAME / relative, content)
         if found.files:
-            note_answer(wanted, case, found.certainties)
+            note_answer(request, case, found.certainties)
         yield found
 
 

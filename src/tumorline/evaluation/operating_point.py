@@ -59,16 +59,16 @@ class _Answers:
 
     model: Model
     dataset: Dataset
-    names: Sequence[str]
+    case_ids: Sequence[str]
     kept: dict[str, _Answer] = field(default_factory=dict)
     free: int = field(default_factory=lambda: KEPT_BYTES)
 
     def __iter__(self) -> Iterator[_Answer]:
-        for name in self.names:
-            yield self.kept.get(name) or self._ask(name)
+        for case_id in self.case_ids:
+            yield self.kept.get(case_id) or self._ask(case_id)
 
-    def _ask(self, name: str) -> _Answer:
-        case = self.dataset.case(name)
+    def _ask(self, case_id: str) -> _Answer:
+        case = self.dataset.case(case_id)
         image, truth, grid = self.dataset.read(case)
         seen = self.model.see(image, case.images[0], grid)
         logits = [logits for _, logits in self.model.slice_logits(seen)]
@@ -77,7 +77,7 @@ class _Answers:
         answer = _Answer(case.group, bare, np.stack(logits) if logits else none, truth)
         if (size := answer.logits.nbytes + truth.nbytes) <= self.free:
             self.free -= size
-            self.kept[name] = answer
+            self.kept[case_id] = answer
         return answer
 
 
@@ -107,7 +107,7 @@ class _Counts:
 def choose_operating_points(
     model: Model,
     dataset: Dataset,
-    names: Sequence[str],
+    case_ids: Sequence[str],
     threshold: float | Literal["validation"],
     temperature: float | Literal["validation"] = "validation",
 ) -> dict[str, OperatingPoint]:
@@ -115,9 +115,9 @@ def choose_operating_points(
 
     A temperature that is given is taken. Without cases both have to be given.
 
-    Where no case of `names` has the region, its temperature stays 1 and its threshold 0.5.
+    Where no case of `case_ids` has the region, its temperature stays 1 and its threshold 0.5.
     """
-    answers = _Answers(model, dataset, names)
+    answers = _Answers(model, dataset, case_ids)
     given = temperature != "validation"
     temperatures = [float(temperature)] * len(dataset.regions) if given else _fit_temperatures(answers)
     counts = [_Counts() for _ in temperatures]
@@ -162,7 +162,7 @@ def _fit_temperatures(answers: _Answers) -> list[float]:
     Fitted near tumours only, the temperature would smear a little probability over the whole picture, and confidence
     would find the failures less well (`benchmarks/calibration.md`). Blank slices, which nobody asks, have no say.
     """
-    sizes = [_drawn_from(answers, name) for name in answers.names]
+    sizes = [_drawn_from(answers, case_id) for case_id in answers.case_ids]
     starts = np.cumsum([0, *(slices * pixels for slices, pixels in sizes)])
     drawn = _Drawn(_draw(int(starts[-1])), len(answers.dataset.regions))
     for answer, (start, end), size in zip(answers, pairwise(starts), sizes, strict=True):
@@ -174,11 +174,11 @@ def _draw(pixels: int) -> npt.NDArray[np.int64]:
     return np.random.default_rng(0).integers(pixels, size=min(pixels, PIXELS)) if pixels else np.zeros(0, np.int64)
 
 
-def _drawn_from(answers: _Answers, name: str) -> tuple[int, int]:
+def _drawn_from(answers: _Answers, case_id: str) -> tuple[int, int]:
     """Slices of a case, and pixels of each, that are drawn from: the network's; of volumes at a spacing their own."""
     dataset, info = answers.dataset, answers.model.info
-    case = dataset.case(name)
-    _, *space = dataset.facts[dataset.index[name]].shape
+    case = dataset.case(case_id)
+    _, *space = dataset.facts[dataset.index[case_id]].shape
     if info.input.dims == 3:
         return space[0], space[1] * space[2]
     return space[AXES[dataset.plane_of(case)]] if len(space) > 2 else 1, info.image_size**2

@@ -18,7 +18,7 @@ MOST, MOST_VOLUMES = 200, 5
 """Pictures and volumes that are looked at."""
 
 
-def measure_precisions(model: Model, dataset: Dataset, names: Sequence[str]) -> dict[str, PrecisionChange]:
+def measure_precisions(model: Model, dataset: Dataset, case_ids: Sequence[str]) -> dict[str, PrecisionChange]:
     """The change of Dice in each precision in which this machine computes, over the regions of cases with a tumour.
 
     `model` computes in float32. Nothing where the machine has no other precision, or no case has a tumour.
@@ -28,15 +28,15 @@ def measure_precisions(model: Model, dataset: Dataset, names: Sequence[str]) -> 
         if can_compute(name, model.runtime_name):
             other = load(model.path, precision=name, runtime=model.runtime_name, requests=model.requests)
             others[name] = replace(other, info=model.info)
-    return measure_changes(model, others, dataset, chosen_cases(dataset, names)) if others else {}
+    return measure_changes(model, others, dataset, chosen_cases(dataset, case_ids)) if others else {}
 
 
 def measure_changes(
-    model: Model, others: Mapping[str, Model], dataset: Dataset, names: Sequence[str]
+    model: Model, others: Mapping[str, Model], dataset: Dataset, case_ids: Sequence[str]
 ) -> dict[str, PrecisionChange]:
     """By how much the Dice of each of the others differs from that of `model`, over the regions of cases."""
     changes: dict[str, list[float]] = {name: [] for name in others}
-    for change in _changes(model, others, dataset, names):
+    for change in _changes(model, others, dataset, case_ids):
         for name, value in change.items():
             changes[name].append(value)
     return {name: _summarised(values, others[name].runtime_name) for name, values in changes.items() if values}
@@ -60,13 +60,13 @@ def describe_changes(changes: Mapping[str, PrecisionChange]) -> list[str]:
 
 
 def _changes(
-    model: Model, others: Mapping[str, Model], dataset: Dataset, names: Sequence[str]
+    model: Model, others: Mapping[str, Model], dataset: Dataset, case_ids: Sequence[str]
 ) -> Iterator[dict[str, float]]:
-    for name in names:
-        case = dataset.case(name)
+    for case_id in case_ids:
+        case = dataset.case(case_id)
         image, truth, grid = dataset.read(case)
-        masks = {other: one.masks(one.answer(image, name, grid).probability, grid) for other, one in others.items()}
-        exact = model.masks(model.answer(image, name, grid).probability, grid)
+        masks = {other: one.masks(one.answer(image, case_id, grid).probability, grid) for other, one in others.items()}
+        exact = model.masks(model.answer(image, case_id, grid).probability, grid)
         for region, true in enumerate(truth):
             if true.any():
                 before = _dice(true, exact[region])
@@ -77,9 +77,11 @@ def _dice(truth: MaskArray, predicted: MaskArray) -> float:
     return dice(count_overlap(truth, predicted)) or 0.0
 
 
-def chosen_cases(dataset: Dataset, names: Sequence[str]) -> list[str]:
+def chosen_cases(dataset: Dataset, case_ids: Sequence[str]) -> list[str]:
     """Of many cases those that are looked at, evenly spread over pictures and over volumes."""
-    pictures, volumes = ([name for name in names if dataset.case(name).is_volume is wanted] for wanted in (False, True))
+    pictures, volumes = (
+        [case_id for case_id in case_ids if dataset.case(case_id).is_volume is wanted] for wanted in (False, True)
+    )
     return [*spread_evenly(pictures, MOST), *spread_evenly(volumes, MOST_VOLUMES)]
 
 

@@ -185,11 +185,11 @@ def levels() -> list[tuple[str, float]]:
 def measure_robustness(
     model: Model,
     dataset: Dataset,
-    names: Sequence[str],
+    case_ids: Sequence[str],
     memory: Memory | None = None,
     progress: Progress | None = None,
 ) -> list[ChangeRecord]:
-    """Dice of the cases `names` as they are ("unchanged") and under every change; cases without a tumour have none.
+    """Dice of the cases `case_ids` as they are ("unchanged") and under every change; cases without a tumour have none.
 
     The cases that `memory` holds from an earlier try are not measured again.
     """
@@ -198,7 +198,7 @@ def measure_robustness(
         lambda case: _measure_case(model, dataset, case),
         lambda found: _is_measured(found, model.info.regions),
     )
-    return measure_once(work, [dataset.case(name) for name in names], memory, progress)
+    return measure_once(work, [dataset.case(case_id) for case_id in case_ids], memory, progress)
 
 
 def _measure_case(model: Model, dataset: Dataset, case: Case) -> list[ChangeRecord]:

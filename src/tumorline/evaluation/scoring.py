@@ -32,32 +32,32 @@ from tumorline.wording import numbered
 from tumorline.work_ahead import map_ahead
 
 
-def evaluate(model: Model, wanted: Request, progress: Progress | None = None) -> Summary:
+def evaluate(model: Model, request: Request, progress: Progress | None = None) -> Summary:
     """Score a model and write `evaluation.csv`, `summary.json` and `predictions/` below the output folder.
 
     Returns the summary. Raises UserError where no case is left that the model has not been trained on.
     """
-    status = status_in(wanted, model.info)
-    names = [name for name in status if status[name] in wanted.include]
-    if not any(status[name] in wanted.headline for name in names):
-        raise UserError(explain_nothing_left(model.info, wanted.dataset, status))
-    require_input(model.info, wanted.dataset)
+    status = status_in(request, model.info)
+    case_ids = [case_id for case_id in status if status[case_id] in request.include]
+    if not any(status[case_id] in request.headline for case_id in case_ids):
+        raise UserError(explain_nothing_left(model.info, request.dataset, status))
+    require_input(model.info, request.dataset)
     found = _Found(status)
-    scores = _scores(model, wanted, names, found, progress)
-    cases = [wanted.dataset.case(name) for name in names]
+    scores = _scores(model, request, case_ids, found, progress)
+    cases = [request.dataset.case(case_id) for case_id in case_ids]
     rows = [
         Row(case.id, case.shown_patient, _attributes(case), status[case.id], region, score)
         for (case, region), score in zip(product(cases, model.info.regions), scores, strict=True)
     ]
-    summary = with_baselines(summarise_evaluation(model, wanted, rows, status), found.records)
-    summary = summary.model_copy(update={"calibration": _calibrations(wanted, rows, found.certainties)})
+    summary = with_baselines(summarise_evaluation(model, request, rows, status), found.records)
+    summary = summary.model_copy(update={"calibration": _calibrations(request, rows, found.certainties)})
     if found.presence:
-        counted = [row for row in found.presence if row.status in wanted.headline]
+        counted = [row for row in found.presence if row.status in request.headline]
         summary = summary.model_copy(update={"presence": summarise_presence(counted)})
-        write_presence(wanted.output, found.presence)
-    write_csv(wanted.output / BASELINES_NAME, baselines.COLUMNS, found.records)
-    write_certainties(wanted.output, rows, found.certainties)
-    write_evaluation(wanted.output, rows, summary)
+        write_presence(request.output, found.presence)
+    write_csv(request.output / BASELINES_NAME, baselines.COLUMNS, found.records)
+    write_certainties(request.output, rows, found.certainties)
+    write_evaluation(request.output, rows, summary)
     return summary
 
 
@@ -104,24 +104,24 @@ def _require_channels(info: ModelInfo, dataset: Dataset) -> None:
         raise UserError(f"{where}: the channels {', '.join(stated)}; the model takes {', '.join(info.input.channels)}")
 
 
-def _calibrations(wanted: Request, rows: Sequence[Row], certainties: Sequence[Certainty]) -> dict[str, Calibration]:
+def _calibrations(request: Request, rows: Sequence[Row], certainties: Sequence[Certainty]) -> dict[str, Calibration]:
     headline: dict[str, list[Certainty]] = {row.region: [] for row in rows}
     for row, certainty in zip(rows, certainties, strict=True):
-        if row.status in wanted.headline:
+        if row.status in request.headline:
             headline[row.region].append(certainty)
     return {region: calibration.summarise_calibration(members) for region, members in headline.items()}
 
 
 def _scores(
-    model: Model, wanted: Request, names: Sequence[str], found: _Found, progress: Progress | None
+    model: Model, request: Request, case_ids: Sequence[str], found: _Found, progress: Progress | None
 ) -> list[CaseScores]:
     """Of each case and region; masks are written and the rest is noted on the way."""
-    cases = [wanted.dataset.case(name) for name in names]
-    judging = Judging.of(model, wanted, found.status)
-    if wanted.cluster is None:
-        return score_cases(_judged_here(model, wanted, judging, cases, found, progress), wanted.processes)
+    cases = [request.dataset.case(case_id) for case_id in case_ids]
+    judging = Judging.of(model, request, found.status)
+    if request.cluster is None:
+        return score_cases(_judged_here(model, request, judging, cases, found, progress), request.processes)
     scores: list[CaseScores] = []
-    for done, judged in enumerate(judge_on(wanted.cluster, model, wanted, judging, cases), start=1):
+    for done, judged in enumerate(judge_on(request.cluster, model, request, judging, cases), start=1):
         found.note(judged.certainties, judged.records, judged.presence)
         scores += judged.scores
         if progress:
@@ -131,7 +131,7 @@ def _scores(
 
 def _judged_here(
     model: Model,
-    wanted: Request,
+    request: Request,
     judging: Judging,
     cases: Sequence[Case],
     found: _Found,
@@ -141,10 +141,10 @@ def _judged_here(
     regions = model.info.regions
 
     def work(case: Case) -> CaseFound:
-        earlier = recall_answer(wanted, case, regions)
+        earlier = recall_answer(request, case, regions)
         judged = judging.case(model, case, earlier)
         if earlier is None:
-            write_answer(wanted, case, regions, judged)
+            write_answer(request, case, regions, judged)
         return judged
 
     ahead = map_ahead(work, cases, count_workers(model, any(case.is_volume for case in cases), len(cases)))

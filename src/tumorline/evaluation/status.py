@@ -32,18 +32,33 @@ class Request:
     cluster: Cluster | None = None
     """Whose machines do it; None: this one."""
 
+    @classmethod
+    def of(
+        cls,
+        dataset: Dataset,
+        memory: Memory,
+        allow_training_cases: bool = False,
+        processes: int = 1,
+        cluster: Cluster | None = None,
+    ) -> "Request":
+        """An evaluation of `dataset` into a folder; training cases are left out unless they are allowed."""
+        statuses = (*HEADLINE, *SEEN) if allow_training_cases else HEADLINE
+        return cls(dataset, memory.path, statuses, statuses, processes=processes, memory=memory, cluster=cluster)
+
     @property
     def left_out(self) -> list[str]:
         """Cases that are in no part of the split."""
-        return [name for name, part in self.parts.items() if part not in SEVERITY]
+        return [case_id for case_id, part in self.parts.items() if part not in SEVERITY]
 
 
-def status_in(wanted: Request, info: ModelInfo) -> dict[str, str]:
+def status_in(request: Request, info: ModelInfo) -> dict[str, str]:
     """Status of each case that may be scored: the worst of what the model knows of it and its part of the split."""
-    known = case_status(info, wanted.dataset)
-    for name in wanted.left_out:
-        del known[name]
-    return {name: min(own, wanted.parts.get(name, own), key=SEVERITY.__getitem__) for name, own in known.items()}
+    known = case_status(info, request.dataset)
+    for case_id in request.left_out:
+        del known[case_id]
+    return {
+        case_id: min(own, request.parts.get(case_id, own), key=SEVERITY.__getitem__) for case_id, own in known.items()
+    }
 
 
 def case_status(info: ModelInfo, dataset: Dataset) -> dict[str, str]:
@@ -64,18 +79,6 @@ def case_status(info: ModelInfo, dataset: Dataset) -> dict[str, str]:
         found = by_content or by_patient if by_slice else by_content + by_patient
         status[case.id] = min(found, key=SEVERITY.__getitem__, default="unseen")
     return status
-
-
-def request(
-    dataset: Dataset,
-    memory: Memory,
-    allow_training_cases: bool = False,
-    processes: int = 1,
-    cluster: Cluster | None = None,
-) -> Request:
-    """An evaluation of `dataset` into a folder; training cases are left out unless they are allowed."""
-    statuses = (*HEADLINE, *SEEN) if allow_training_cases else HEADLINE
-    return Request(dataset, memory.path, statuses, statuses, processes=processes, memory=memory, cluster=cluster)
 
 
 def explain_nothing_left(info: ModelInfo, dataset: Dataset, status: Mapping[str, str]) -> str:

@@ -81,32 +81,32 @@ def channel_subsets(channels: Sequence[str]) -> list[tuple[str, ...]]:
 
 
 def add_subsets(
-    model: Model, wanted: Request, summary: Summary, most: int | None = None, progress: Progress | None = None
+    model: Model, request: Request, summary: Summary, most: int | None = None, progress: Progress | None = None
 ) -> Summary:
     """Score the cases of the headline, `most` of them, with each subset of their channels; writes `subsets.csv`."""
-    rows = read_rows(wanted.output)
-    names = spread_evenly([*dict.fromkeys(row.case for row in rows if row.status in wanted.headline)], most)
-    records = measure_subsets(model, wanted.dataset, names, wanted.memory, progress)
+    rows = read_rows(request.output)
+    case_ids = spread_evenly([*dict.fromkeys(row.case for row in rows if row.status in request.headline)], most)
+    records = measure_subsets(model, request.dataset, case_ids, request.memory, progress)
     summary = summary.model_copy(update={"subsets": summarise_subsets(records)})
-    write_subsets(wanted.output, records)
-    write_evaluation(wanted.output, rows, summary)
+    write_subsets(request.output, records)
+    write_evaluation(request.output, rows, summary)
     return summary
 
 
 def measure_subsets(
     model: Model,
     dataset: Dataset,
-    names: Sequence[str],
+    case_ids: Sequence[str],
     memory: Memory | None = None,
     progress: Progress | None = None,
 ) -> list[SubsetRecord]:
-    """Dice of the cases `names` with each subset; the cases that `memory` holds are not measured again."""
+    """Dice of the cases `case_ids` with each subset; the cases that `memory` holds are not measured again."""
     work = CaseWork(
         "by subset",
         lambda case: _measure_case(model, dataset, case),
         lambda found: _is_measured(found, model, dataset),
     )
-    return measure_once(work, [dataset.case(name) for name in names], memory, progress)
+    return measure_once(work, [dataset.case(case_id) for case_id in case_ids], memory, progress)
 
 
 def _measure_case(model: Model, dataset: Dataset, case: Case) -> list[SubsetRecord]:

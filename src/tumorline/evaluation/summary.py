@@ -89,19 +89,19 @@ SENTENCES = {
 }
 
 
-def summarise_evaluation(model: Model, wanted: Request, rows: Sequence[Row], status: Mapping[str, str]) -> Summary:
+def summarise_evaluation(model: Model, request: Request, rows: Sequence[Row], status: Mapping[str, str]) -> Summary:
     info = model.info
-    headline = [row for row in rows if row.status in wanted.headline]
+    headline = [row for row in rows if row.status in request.headline]
     validation = [row for row in rows if row.status == "validation"]
-    split = _describe_split(info, wanted, headline)
+    split = _describe_split(info, request, headline)
     return Summary(
         schema_version=2,
         model=info.name,
-        source=_describe_source(wanted.dataset.source),
+        source=_describe_source(request.dataset.source),
         split=split,
         cases=len({row.case for row in headline}),
         patients=len({row.group for row in headline}),
-        left_out={IN_NO_PART: len(wanted.left_out)} if wanted.left_out else {},
+        left_out={IN_NO_PART: len(request.left_out)} if request.left_out else {},
         case_status=dict(Counter(status.values())),
         headline_status=sorted({row.status for row in headline}),
         regions={region: region_figures(of_region(headline, region)) for region in info.regions},
@@ -111,7 +111,7 @@ def summarise_evaluation(model: Model, wanted: Request, rows: Sequence[Row], sta
         baselines={},
         operating_points=_describe_points(model),
         conventions=_conventions(rows, model),
-        warnings=_warnings(info, wanted, headline, split.leaking),
+        warnings=_warnings(info, request, headline, split.leaking),
     )
 
 
@@ -133,9 +133,9 @@ def _describe_source(source: Source) -> SourceDescription:
     )
 
 
-def _describe_split(info: ModelInfo, wanted: Request, headline: Sequence[Row]) -> SplitDescription:
+def _describe_split(info: ModelInfo, request: Request, headline: Sequence[Row]) -> SplitDescription:
     leaking = info.split.leaking and any(row.status == "test" for row in headline)
-    scored = OwnParts(leaking=leaking, patients_unknown=wanted.dataset.source.patients_unknown)
+    scored = OwnParts(leaking=leaking, patients_unknown=request.dataset.source.patients_unknown)
     own = OwnParts(leaking=info.split.leaking, patients_unknown=info.split.patients_unknown)
     return SplitDescription.model_validate(
         {
@@ -216,9 +216,9 @@ def _all_background(figures: Metrics) -> Baseline:
     )
 
 
-def _warnings(info: ModelInfo, wanted: Request, headline: Sequence[Row], leaking: bool) -> list[ResultWarning]:
-    source = wanted.dataset.source
-    own = [ResultWarning(code=code, text=text) for code, text in _of_the_cases(wanted, headline, leaking).items()]
+def _warnings(info: ModelInfo, request: Request, headline: Sequence[Row], leaking: bool) -> list[ResultWarning]:
+    source = request.dataset.source
+    own = [ResultWarning(code=code, text=text) for code, text in _of_the_cases(request, headline, leaking).items()]
     own += [*operating_weaknesses(info), *_other_meaning(info, source)]
     if info.data.simulated and not source.simulated:
         text = "the model was trained on simulated images only"
@@ -226,8 +226,8 @@ def _warnings(info: ModelInfo, wanted: Request, headline: Sequence[Row], leaking
     return own
 
 
-def _of_the_cases(wanted: Request, headline: Sequence[Row], leaking: bool) -> dict[WarningCode, str]:
-    source, threshold = wanted.dataset.source, wanted.dataset.settings.mask_threshold
+def _of_the_cases(request: Request, headline: Sequence[Row], leaking: bool) -> dict[WarningCode, str]:
+    source, threshold = request.dataset.source, request.dataset.settings.mask_threshold
     one_patient = not source.patients_unknown and len({row.patient for row in headline}) == 1
     holds = {
         WarningCode.SIMULATED: source.simulated,
@@ -237,8 +237,8 @@ def _of_the_cases(wanted: Request, headline: Sequence[Row], leaking: bool) -> di
         WarningCode.PATIENTS_UNKNOWN: source.patients_unknown,
     }
     found = {code: SENTENCES[code] for code, true in holds.items() if true}
-    if source.patients_unknown and wanted.dataset.members:
-        found[WarningCode.PATIENTS_UNKNOWN] = _unknown_in(wanted.dataset)
+    if source.patients_unknown and request.dataset.members:
+        found[WarningCode.PATIENTS_UNKNOWN] = _unknown_in(request.dataset)
     if threshold is not None:
         found[WarningCode.MASKS_THRESHOLDED] = f"masks were thresholded above {threshold:g}"
     if said := which_corrected(headline):

@@ -31,7 +31,7 @@ def plan_source(
     for override in overrides:
         apply_override(by_hand, override)
     parse_config(by_hand, "the command line")
-    found = take_fingerprint(open_to_plan(source, by_hand), progress)
-    if axes == 3 and not found.spacing_mm:
+    fingerprint = take_fingerprint(open_to_plan(source, by_hand), progress)
+    if axes == 3 and not fingerprint.spacing_mm:
         raise UserError(f"{source}: no volumes with a spacing, so that there is nothing to see in three axes")
-    return plan_training(found, hand, by_hand, axes)
+    return plan_training(fingerprint, hand, by_hand, axes)

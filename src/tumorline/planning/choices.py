@@ -25,7 +25,7 @@ class Choice:
 class Plan:
     """Choices for a set and a machine, in their order."""
 
-    found: Fingerprint
+    fingerprint: Fingerprint
     hand: AtHand
     by_hand: Mapping[str, Any]
     choices: list[Choice] = field(default_factory=list)
@@ -57,7 +57,7 @@ class Plan:
 
     def explain(self) -> Iterator[str]:
         """The set, the machine, and each choice with its reason."""
-        yield describe_fingerprint(self.found)
+        yield describe_fingerprint(self.fingerprint)
         yield f"at hand: {self.hand.describe()}"
         for choice in self.choices:
             yield f"{choice.key} = {json.dumps(choice.value)}: {choice.why}"
@@ -69,7 +69,7 @@ class Plan:
     @property
     def name(self) -> str:
         """Of the runs that are made from it: the set's, in letters that a folder may have."""
-        return re.sub(r"[^A-Za-z0-9._-]+", "-", self.found.name).strip("._-") or "planned"
+        return re.sub(r"[^A-Za-z0-9._-]+", "-", self.fingerprint.name).strip("._-") or "planned"
 
 
 def value_at(values: Mapping[str, Any], key: str) -> Any:
@@ -82,15 +82,15 @@ def joined_sides(sides: tuple[float, ...]) -> str:
     return " x ".join(f"{side:g}" for side in sides)
 
 
-def describe_fingerprint(found: Fingerprint) -> str:
-    size = f"{joined_sides(found.size)} {'voxels' if found.volumes else 'px'}"
-    spacing = f" of {joined_sides(found.spacing_mm)} mm" if found.spacing_mm else ""
-    head = f"; the head is {joined_sides(found.head_mm)} mm" if found.head_mm else ""
+def describe_fingerprint(fingerprint: Fingerprint) -> str:
+    size = f"{joined_sides(fingerprint.size)} {'voxels' if fingerprint.volumes else 'px'}"
+    spacing = f" of {joined_sides(fingerprint.spacing_mm)} mm" if fingerprint.spacing_mm else ""
+    head = f"; the head is {joined_sides(fingerprint.head_mm)} mm" if fingerprint.head_mm else ""
     counted = ", ".join(
         (
-            f"{numbered(found.cases, 'case')} of {numbered(found.patients, 'patient')}",
-            numbered(found.channel_count, "channel"),
-            numbered(found.region_count, "region"),
+            f"{numbered(fingerprint.cases, 'case')} of {numbered(fingerprint.patients, 'patient')}",
+            numbered(fingerprint.channel_count, "channel"),
+            numbered(fingerprint.region_count, "region"),
         )
     )
-    return f"{found.name}: {counted}, {size}{spacing}{head} (medians)"
+    return f"{fingerprint.name}: {counted}, {size}{spacing}{head} (medians)"

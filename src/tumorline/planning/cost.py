@@ -54,7 +54,7 @@ def cost_of(recipe: Mapping[str, Any], shape: NetworkShape, hand: AtHand) -> Cos
 def cost_of_plan(plan: Plan) -> Cost:
     """Of what is chosen so far."""
     depth = 1 + 2 * plan.recipe.get("data", {}).get("context", 0)
-    shape = NetworkShape(plan.found.channel_count * depth, plan.found.region_count)
+    shape = NetworkShape(plan.fingerprint.channel_count * depth, plan.fingerprint.region_count)
     return cost_of(plan.recipe, shape, plan.hand)
 
 

@@ -37,7 +37,7 @@ def see_heads(plan: Plan, batch: int) -> Cost:
     """Choose the network, the spacing and the window; the cost of a patch."""
     plan.take("model.name", "unet", "a plain U-Net with instance norms, as nnU-Net's; the others cost more for no more")
     tried = []
-    for spacing in _spacings(plan.found, plan.by_hand):
+    for spacing in _spacings(plan.fingerprint, plan.by_hand):
         tried.append(_try_spacing(plan, spacing, batch))
         if tried[-1].heads >= LEAST_PATCHES:
             break
@@ -50,8 +50,8 @@ def see_heads(plan: Plan, batch: int) -> Cost:
 
 
 def _try_spacing(plan: Plan, spacing: Lengths, batch: int) -> _Sight:
-    draft = Plan(plan.found, plan.hand, plan.by_hand, list(plan.choices))
-    whole = _window_of(_head_mm(plan.found), spacing)
+    draft = Plan(plan.fingerprint, plan.hand, plan.by_hand, list(plan.choices))
+    whole = _window_of(_head_mm(plan.fingerprint), spacing)
     _take_network(draft, whole)
     window, cost = _fit_window(draft, whole, spacing, batch)
     seconds = OF_STEPS * 60 * plan.hand.minutes
@@ -71,25 +71,27 @@ def _why_so_fine(plan: Plan, tried: list[_Sight]) -> str:
 def _why_so_large(plan: Plan, sight: _Sight, batch: int) -> str:
     share = prod(sight.window) / prod(sight.whole)
     part = "the whole head" if sight.window == sight.whole else f"{share:.0%} of the head's box"
-    head = joined_sides(tuple(round(side) for side in _head_mm(plan.found)))
+    head = joined_sides(tuple(round(side) for side in _head_mm(plan.fingerprint)))
     bytes_taken = sight.cost.weights + batch * sight.cost.kept
     memory = f"{bytes_taken / GIGA:.2g} of {plan.hand.memory / GIGA:.3g} GB with a batch of {batch}"
     return f"{part} of the median case ({head} mm), in steps that the depth takes; {memory}"
 
 
-def _head_mm(found: Fingerprint) -> Lengths:
-    assert found.spacing_mm
-    return found.head_mm or tuple(side * length for side, length in zip(found.size, found.spacing_mm, strict=True))
+def _head_mm(fingerprint: Fingerprint) -> Lengths:
+    assert fingerprint.spacing_mm
+    return fingerprint.head_mm or tuple(
+        side * length for side, length in zip(fingerprint.size, fingerprint.spacing_mm, strict=True)
+    )
 
 
-def _spacings(found: Fingerprint, by_hand: Mapping[str, Any]) -> list[Lengths]:
+def _spacings(fingerprint: Fingerprint, by_hand: Mapping[str, Any]) -> list[Lengths]:
     """From the set's own to four times as coarse; axes that are coarser already stay. One that is set by hand alone."""
     stated = value_at(by_hand, "data.voxel_mm")
     if stated is not None:
         return [tuple(stated)]
-    assert found.spacing_mm
-    finest = min(found.spacing_mm)
-    return [tuple(round(max(own, finest * times), 2) for own in found.spacing_mm) for times in COARSER]
+    assert fingerprint.spacing_mm
+    finest = min(fingerprint.spacing_mm)
+    return [tuple(round(max(own, finest * times), 2) for own in fingerprint.spacing_mm) for times in COARSER]
 
 
 def _window_of(head_mm: Lengths, spacing: Lengths) -> Sides:
@@ -146,7 +148,7 @@ def share_patches(plan: Plan, images: int, batch: int) -> int:
 
     Returns how many patches are seen in all.
     """
-    train = max(1, round(plan.training_share * plan.found.cases))
+    train = max(1, round(plan.training_share * plan.fingerprint.cases))
     epochs = plan.take("train.epochs", EPOCHS, "each is validated on whole volumes, which should cost little beside it")
     each = max(1, images // (epochs * train))
     why = f"{images} patches in {plan.hand.minutes:g} minutes over {epochs} epochs and about {train} training cases"

@@ -23,20 +23,20 @@ OWN_SPLIT = ("split.file", "split.train", "split.folds")
 
 
 def plan_training(
-    found: Fingerprint, hand: AtHand, by_hand: Mapping[str, Any] | None = None, axes: int | None = None
+    fingerprint: Fingerprint, hand: AtHand, by_hand: Mapping[str, Any] | None = None, axes: int | None = None
 ) -> Plan:
     """What to train, how finely and for how long, each with its reason; what is set by hand stays as it is."""
-    plan = Plan(found, hand, by_hand or {})
-    axes = axes or _axes(found, plan.by_hand)
+    plan = Plan(fingerprint, hand, by_hand or {})
+    axes = axes or _axes(fingerprint, plan.by_hand)
 
     # What is read: all that the set has names for.
-    if found.channels:
-        plan.take("data.channels", list(found.channels), "all sequences of the set")
-    if found.regions:
-        plan.take("data.regions", list(found.regions), "all regions of the set")
+    if fingerprint.channels:
+        plan.take("data.channels", list(fingerprint.channels), "all sequences of the set")
+    if fingerprint.regions:
+        plan.take("data.regions", list(fingerprint.regions), "all regions of the set")
 
     # Who is left out.
-    if 4 <= found.patients < FEW_PATIENTS:
+    if 4 <= fingerprint.patients < FEW_PATIENTS:
         _leave_out_few(plan)
 
     # How it is seen. In three axes: the network, then the finest spacing at which the time lets it see enough heads
@@ -54,7 +54,7 @@ def plan_training(
     decay = round(min(0.999, max(0.98, 1 - 10 / steps)), 4)
     plan.take("train.average_decay", decay, f"an average over about a tenth of the {steps} steps")
     plan.take("train.learning_rate", 2e-3, "AdamW's for batches of this size; 'train --find-lr' tries others")
-    for key, value, why in _augmentation(found, axes):
+    for key, value, why in _augmentation(fingerprint, axes):
         plan.take(key, value, why)
 
     return plan
@@ -67,7 +67,7 @@ def _leave_out_few(plan: Plan) -> None:
     """
     if any(value_at(plan.by_hand, key) is not None for key in OWN_SPLIT):
         return
-    patients = plan.found.patients
+    patients = plan.fingerprint.patients
     plan.take("split.folds", min(5, patients), f"{patients} are few: 'tumorline folds' tests on each of them")
     if VALIDATION * patients >= FEWEST_PATIENTS:
         plan.take("split.validation", VALIDATION, "of what a fold leaves to train on")
@@ -89,14 +89,14 @@ def _needing_validation(plan: Plan) -> list[str]:
     return plan.config.needs_validation + [key for key in point if value_at(plan.by_hand, key) == "validation"]
 
 
-def _axes(found: Fingerprint, by_hand: Mapping[str, Any]) -> int:
+def _axes(fingerprint: Fingerprint, by_hand: Mapping[str, Any]) -> int:
     """Three of volumes, unless their slices lie far apart or slices were asked for by hand."""
     data = by_hand.get("data", {})
     if "window" in data:
         return 3
-    if not found.spacing_mm or {"image_size", "context", "axis"} & {*data}:
+    if not fingerprint.spacing_mm or {"image_size", "context", "axis"} & {*data}:
         return 2
-    return 2 if found.spacing_mm[0] > COARSE * min(found.spacing_mm) else 3
+    return 2 if fingerprint.spacing_mm[0] > COARSE * min(fingerprint.spacing_mm) else 3
 
 
 def _first_batch(axes: int) -> tuple[int, str]:
@@ -118,8 +118,8 @@ def _fit_batch(plan: Plan, cost: Cost, batch: int) -> int:
     return fitting
 
 
-def _augmentation(found: Fingerprint, axes: int) -> Iterator[tuple[str, Any, str]]:
-    if found.volumes:
+def _augmentation(fingerprint: Fingerprint, axes: int) -> Iterator[tuple[str, Any, str]]:
+    if fingerprint.volumes:
         yield "augment.quarter_turns", 0, "heads of volumes lie as their headers say"
         yield "augment.flips", "horizontal", "left and right may be swapped, top and bottom not"
     if axes == 3:

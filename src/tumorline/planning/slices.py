@@ -17,18 +17,18 @@ LEAST_EPOCHS, MOST_EPOCHS = 16, 40
 
 def see_slices(plan: Plan, batch: int) -> Cost:
     """Choose the network and the size; the cost of a slice."""
-    found, hand = plan.found, plan.hand
+    fingerprint, hand = plan.fingerprint, plan.hand
     _take_network(plan)
     needed = max(LEAST_IMAGES, LEAST_PASSES * _images(plan))
     for size in _sizes_to_try(plan):
-        draft = Plan(found, hand, plan.by_hand, list(plan.choices))
+        draft = Plan(fingerprint, hand, plan.by_hand, list(plan.choices))
         draft.take("data.image_size", size, "")
         cost = cost_of_plan(draft)
         seen = OF_STEPS * 60 * hand.minutes / cost.seconds
         if seen >= needed and cost.fits(max(1, batch // 4), hand):
             break
     short = "" if seen >= needed else f", which is short of {needed}: give it more minutes"
-    sides = joined_sides(found.size[-2:])
+    sides = joined_sides(fingerprint.size[-2:])
     what = f"images are {sides} px; in {hand.minutes:g} minutes it sees about {seen:.0f} of them{short}"
     plan.take("data.image_size", size, f"the largest at which it sees {needed}: {what}")
     return cost
@@ -41,7 +41,7 @@ def _take_network(plan: Plan) -> None:
         plan.take("model.options", options, "the lightest that is at hand; weights from ImageNet")
     else:
         plan.take("model.name", "unet", "from scratch: there are no pretrained weights at hand (extra: lite)")
-    if plan.found.volumes:
+    if plan.fingerprint.volumes:
         plan.take("data.normalisation", "volume", "grey values of a slice mean what they mean in its volume")
         plan.take("data.context", 1, "the slice below and the slice above are seen as well")
         plan.take("data.tumour_free_share", 0.15, "most slices show no region")
@@ -52,14 +52,14 @@ def _sizes_to_try(plan: Plan) -> list[int]:
     stated = value_at(plan.by_hand, "data.image_size")
     if stated is not None:
         return [int(stated)]
-    return [size for size in SIZES if size <= 32 * ceil(max(plan.found.size[-2:]) / 32)] or [SIZES[-1]]
+    return [size for size in SIZES if size <= 32 * ceil(max(plan.fingerprint.size[-2:]) / 32)] or [SIZES[-1]]
 
 
 def _images(plan: Plan) -> int:
     """Of an epoch."""
-    found = plan.found
-    slices = found.size[0] * SLICES_SHOWN if found.volumes else 1
-    return max(1, round(plan.training_share * found.cases * slices))
+    fingerprint = plan.fingerprint
+    slices = fingerprint.size[0] * SLICES_SHOWN if fingerprint.volumes else 1
+    return max(1, round(plan.training_share * fingerprint.cases * slices))
 
 
 def share_images(plan: Plan, images: int, batch: int) -> int:

@@ -101,18 +101,18 @@ def find_learning_rate(config: Config, output: Path, notify: Notify) -> float | 
     `output` exists.
     """
     require_extra("torch", "training", "train")
-    from tumorline.training.machine import machine
+    from tumorline.training.machine import open_machine
     from tumorline.training.rate_finder import RULE, find_rate
     from tumorline.training.task import Task
 
     if output.exists():
         raise UserError(f"{output}: exists already; choose another --output")
     check_model(config)
-    with machine(config.train) as place:
-        dataset, split = prepare_data(config, notify if place.leads else silent)
-        require_memory(config, dataset, split, place)
-        found = find_rate(Task(config, dataset, split, output), place)
-        if place.leads:
+    with open_machine(config.train) as machine:
+        dataset, split = prepare_data(config, notify if machine.leads else silent)
+        require_memory(config, dataset, split, machine)
+        found = find_rate(Task(config, dataset, split, output), machine)
+        if machine.leads:
             write_learning_rate(asdict(found) | {"name": config.name, "rule": RULE}, output)
     return found.suggestion
 
@@ -123,15 +123,15 @@ def measure_pace(config: Config, notify: Notify = silent) -> "Pace":
     Raises UserError for data or configuration that cannot be used.
     """
     require_extra("torch", "training", "train")
-    from tumorline.training.machine import machine
+    from tumorline.training.machine import open_machine
     from tumorline.training.pace import measure_pace
     from tumorline.training.task import Task
 
     check_model(config)
-    with machine(config.train) as place, TemporaryDirectory() as nowhere:
+    with open_machine(config.train) as machine, TemporaryDirectory() as nowhere:
         dataset, split = prepare_data(config, notify)
-        require_memory(config, dataset, split, place)
-        return measure_pace(Task(config, dataset, split, Path(nowhere)), place)
+        require_memory(config, dataset, split, machine)
+        return measure_pace(Task(config, dataset, split, Path(nowhere)), machine)
 
 
 @dataclass(frozen=True)
@@ -147,25 +147,28 @@ class Course:
 
 def _carry_out(config: Config, run: Path, course: Course) -> None:
     from tumorline.training.loop import fit
-    from tumorline.training.machine import machine
+    from tumorline.training.machine import open_machine
     from tumorline.training.task import Task
 
     check_model(config, begun=(run / STATE_NAME).exists())
     callbacks = [*make_callbacks(config.train.callbacks), *course.callbacks]
-    with machine(config.train) as place, _heard(run, course, callbacks if place.leads else None) as (notify, listeners):
+    with (
+        open_machine(config.train) as machine,
+        _heard(run, course, callbacks if machine.leads else None) as (notify, listeners),
+    ):
         with kept_off_files():
             dataset, split = prepare_data(config, notify)
         refuse_seen_before("model.start_from", origin_of(config), dataset, split)
         refuse_seen_before("loss.teacher", teacher_of(config), dataset, split)
-        require_memory(config, dataset, split, place)
-        earlier = tuple(earlier_lengths(run, config)) if place.leads else ()
-        task = Task(config, dataset, split, Path(place.gather(str(run))[0]), tuple(place.gather(earlier)[0]))
-        if place.leads:
+        require_memory(config, dataset, split, machine)
+        earlier = tuple(earlier_lengths(run, config)) if machine.leads else ()
+        task = Task(config, dataset, split, Path(machine.gather(str(run))[0]), tuple(machine.gather(earlier)[0]))
+        if machine.leads:
             write_csv(task.run / SPLIT_NAME, splits.COLUMNS, splits.split_table(dataset, split))
-        state = fit(task, place, _both(listeners, course.on_epoch), listeners.begin(task.run, config))
-        if place.leads:
-            write_environment(task, place, state.network)
-        if place.leads and course.finish and (summary := finish_run(task, notify)):
+        state = fit(task, machine, _both(listeners, course.on_epoch), listeners.begin(task.run, config))
+        if machine.leads:
+            write_environment(task, machine, state.network)
+        if machine.leads and course.finish and (summary := finish_run(task, notify)):
             listeners.tell("on_test", summary.to_json())
 
 

@@ -177,7 +177,7 @@ def _with_precisions(info: ModelInfo, task: "Task", notify: Notify) -> ModelInfo
     return with_precisions(info, changes)
 
 
-def write_environment(task: "Task", place: "Machine", network: "nn.Module") -> None:
+def write_environment(task: "Task", machine: "Machine", network: "nn.Module") -> None:
     from tumorline import models
     from tumorline.training.machine import peak_memory_mb
     from tumorline.training.memory import network_shape
@@ -190,11 +190,11 @@ def write_environment(task: "Task", place: "Machine", network: "nn.Module") -> N
         {
             "versions": environment.versions(),
             "machine": environment.machine(),
-            "device": str(place.device),
-            "processes": place.world,
-            "precision": "bfloat16 autocast" if place.bfloat16 else "float32",
+            "device": str(machine.device),
+            "processes": machine.world,
+            "precision": "bfloat16 autocast" if machine.bfloat16 else "float32",
             "seconds_of_training_steps": round(steps_seconds, 1),
-            "peak_memory_mb": round(peak_memory_mb(place.device)),
+            "peak_memory_mb": round(peak_memory_mb(machine.device)),
             "parameters": models.count_parameters(network),
             "multiply_adds": models.multiply_adds(network, network_shape(task.dataset).channels, *space),
             "output_stride": models.output_stride(network, network_shape(task.dataset).channels, *space),

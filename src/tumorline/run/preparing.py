@@ -101,12 +101,12 @@ def _refuse_dropout_of_nameless(dataset: Dataset) -> None:
         )
 
 
-def require_memory(config: Config, dataset: Dataset, split: Split, place: "Machine") -> None:
+def require_memory(config: Config, dataset: Dataset, split: Split, machine: "Machine") -> None:
     from tumorline.training.memory import network_shape, require_memory
 
     images = count_windows(dataset, split.cases("train"))
     batch = min(config.train.batch_size, config.train.epoch_images or images, images)
-    require_memory(config, network_shape(dataset), max(1, batch // place.world), place.device)
+    require_memory(config, network_shape(dataset), max(1, batch // machine.world), machine.device)
 
 
 def refuse_seen_before(key: str, origin: ModelInfo | None, dataset: Dataset, split: Split) -> None:

@@ -117,8 +117,8 @@ def find_donors(
     settings: AugmentConfig, dataset: Dataset, split: Split, cache: Cache, trained: npt.NDArray[np.intp]
 ) -> npt.NDArray[np.intp]:
     """Rows of the slices whose tumours are pasted; none where nothing is. Raises UserError without any to paste."""
-    names = donor_names(settings, dataset, split)
-    rows = [row for name in names for row in cache.rows_of(dataset.index[name]) if cache.marked[row]]
+    case_ids = donor_names(settings, dataset, split)
+    rows = [row for case_id in case_ids for row in cache.rows_of(dataset.index[case_id]) if cache.marked[row]]
     nowhere = settings.paste_into == "tumour_free" and cache.marked[trained].all()
     if settings.paste and (not rows or nowhere):
         cure = "no training slice is without a tumour; augment.paste_into=all puts it beside the one that is there"

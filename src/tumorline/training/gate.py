@@ -70,13 +70,13 @@ def open_windows(dataset: Dataset) -> Store:
 
 
 def choose_gates(
-    network: nn.Module, store: Store, dataset: Dataset, names: Sequence[str], info: ModelInfo, wanted: float | str
+    network: nn.Module, store: Store, dataset: Dataset, case_ids: Sequence[str], info: ModelInfo, wanted: float | str
 ) -> list[Gate]:
-    """The gate of each region: the number that is wanted, or the best on the cases `names`.
+    """The gate of each region: the number that is wanted, or the best on the cases `case_ids`.
 
     Without tumour-free windows, or without windows at all, it stays open unless a number is wanted.
     """
-    seen = list(look_at_windows(network, store, dataset, names, info))
+    seen = list(look_at_windows(network, store, dataset, case_ids, info))
     return [choose_gate([windows[region] for windows in seen], wanted) for region in range(len(info.regions))]
 
 
@@ -118,11 +118,11 @@ def left_empty_behind(windows: Sequence[SeenWindow], gate: float) -> float:
 
 @torch.no_grad()
 def look_at_windows(
-    network: nn.Module, store: Store, dataset: Dataset, names: Sequence[str], info: ModelInfo
+    network: nn.Module, store: Store, dataset: Dataset, case_ids: Sequence[str], info: ModelInfo
 ) -> Iterator[list[SeenWindow]]:
     """Each validation window, region by region."""
     network.eval()
-    rows = [(case, row) for case in map(dataset.index.__getitem__, names) for row in rows_to_score(store, case)]
+    rows = [(case, row) for case in map(dataset.index.__getitem__, case_ids) for row in rows_to_score(store, case)]
     with models.showing_presence(network):
         for batch in (rows[start : start + BATCH] for start in range(0, len(rows), BATCH)):
             image, target = store.batch([row for _, row in batch])

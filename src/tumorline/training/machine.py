@@ -57,7 +57,7 @@ class Machine:
 
 
 @contextmanager
-def machine(settings: TrainConfig) -> Iterator[Machine]:
+def open_machine(settings: TrainConfig) -> Iterator[Machine]:
     """Choose device and precision; join the other processes where torchrun started several."""
     keep_freed_memory()
     world, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))

@@ -110,7 +110,7 @@ def validate(
 ) -> Validation:
     """Score the cases, shared among all processes."""
     network.eval()
-    mine = [dataset.index[name] for name in cases[machine.rank :: machine.world]]
+    mine = [dataset.index[case_id] for case_id in cases[machine.rank :: machine.world]]
     results = list(_score_cases(network, criterion, dataset, store, mine, machine))
     return gather_results([result for part in machine.gather(results) for result in part])
 

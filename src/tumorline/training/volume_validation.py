@@ -27,7 +27,7 @@ def validate_volumes(
     """Score the cases, shared among all processes."""
     network.eval()
     results = []
-    for position in (dataset.index[name] for name in cases[machine.rank :: machine.world]):
+    for position in (dataset.index[case_id] for case_id in cases[machine.rank :: machine.world]):
         case, volume = dataset.cases[position], cache.cases[position]
         logits = answer_volume_in_torch(network, dataset, volume, machine)
         loss = criterion(torch.from_numpy(logits[None]), torch.from_numpy(np.array(volume.mask[None])).float())

@@ -26,13 +26,13 @@ class Windows:
     """Of one epoch."""
 
 
-def training_windows(dataset: Dataset, cache: Cache, names: Sequence[str], balance: float) -> Windows:
-    """Every window of the cases `names`; of volumes every `data.slice_step`-th slice that is not blank.
+def training_windows(dataset: Dataset, cache: Cache, case_ids: Sequence[str], balance: float) -> Windows:
+    """Every window of the cases `case_ids`; of volumes every `data.slice_step`-th slice that is not blank.
 
     Raises UserError where no window is left.
     """
     found = with_shares(
-        [_windows_of(source, cache, balance) for source in training_sources(dataset, names)],
+        [_windows_of(source, cache, balance) for source in training_sources(dataset, case_ids)],
         [source.share for source in dataset.settings.sources],
     )
     if not len(found.rows):
@@ -53,11 +53,11 @@ class TrainingSource(NamedTuple):
     """The patient of each case."""
 
 
-def training_sources(dataset: Dataset, names: Sequence[str]) -> list[TrainingSource]:
-    """The training cases `names` by source."""
+def training_sources(dataset: Dataset, case_ids: Sequence[str]) -> list[TrainingSource]:
+    """The training cases `case_ids` by source."""
     members, settings = dataset.members or (dataset,), dataset.settings
     chosen: list[list[int]] = [[] for _ in members]
-    for position in (dataset.index[name] for name in names):
+    for position in (dataset.index[case_id] for case_id in case_ids):
         chosen[dataset.member_of(dataset.cases[position]) if dataset.members else 0].append(position)
     mapped = [bool(source.label_as) for source in settings.sources] or [False]
     called = source_names(settings) or [str(dataset.source.path)]
