@@ -51,6 +51,35 @@ def test_training_cases_are_refused_whatever_their_encoding(tiny_run: Path, tiny
     assert not (tmp_path / "out").exists()
 
 
+def resized(source: Path, target: Path, names: list[str], prefix: str = "copy") -> Path:
+    """Copies under other names, half as large again, on their side; without patients."""
+    for kind in ("images", "masks"):
+        (target / kind).mkdir(parents=True, exist_ok=True)
+        for number, name in enumerate(names):
+            picture = Image.open(source / kind / f"{name}.png").rotate(90, expand=True)
+            size = (picture.width * 3 // 2, picture.height * 3 // 2)
+            how = Image.Resampling.BILINEAR if kind == "images" else Image.Resampling.NEAREST
+            picture.resize(size, how).save(target / kind / f"{prefix}_{chr(97 + number)}.png")
+    return target
+
+
+def test_resized_copies_of_training_pictures_are_refused(tiny_run: Path, tiny_source: Path, tmp_path: Path) -> None:
+    folder = resized(tiny_source, tmp_path / "copies", names(parts(tiny_run)["train"])[:4])
+    with pytest.raises(UserError, match=r"every case .* \(4 train; 4 of them as copies, by what they look like\)"):
+        tumorline.evaluate(tiny_run, folder, output=tmp_path / "out")
+
+
+def test_resized_copies_among_others_are_left_out_and_told(tiny_run: Path, tiny_source: Path, tmp_path: Path) -> None:
+    mine = parts(tiny_run)
+    folder = resized(tiny_source, tmp_path / "mixed", names(mine["train"])[:1])
+    resized(tiny_source, folder, names(mine["test"])[:2], "tested")
+    PairFolder(folder)(patients=1, slices=2, first_seed=700, with_patients=False)
+    summary = tumorline.evaluate(tiny_run, folder, output=tmp_path / "out")
+    assert summary["case_status"] == {"train": 1, "test": 2, "unseen": 2}
+    (told,) = [warning for warning in summary["warnings"] if warning.startswith("COPIES")]
+    assert told.startswith("COPIES: 1 case (copy_a) of what the model was trained or tuned on")
+
+
 def test_other_slices_of_a_training_patient_are_refused(tiny_run: Path, tmp_path: Path) -> None:
     patient = parts(tiny_run)["train"][0]["patient"]
     folder = PairFolder(tmp_path / "others")(patients=1, slices=3, first_seed=500)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tumorline.cluster import Cluster
 from tumorline.data.dataset import Dataset
+from tumorline.data.looks import looks_of, most_alike
 from tumorline.model_info import ModelInfo
 from tumorline.output.folder import Memory
 
@@ -61,29 +62,55 @@ def status_in(request: Request, info: ModelInfo) -> dict[str, str]:
     }
 
 
-def case_status(info: ModelInfo, dataset: Dataset) -> dict[str, str]:
+def case_status(info: ModelInfo, dataset: Dataset, by_look: bool = True) -> dict[str, str]:
     """Status of each case for this model: train, validation, test or unseen.
 
-    A case is known by the content of its image, or of any of its channels whatever others stand beside it, and by its
-    patient, and the worst of these counts: one member of an ensemble may have tested the image itself where another was
-    trained on the patient, and version 0.1.0 took visits of one patient for patients. Only where slices of one patient
-    were split on purpose does the image alone decide.
+    A case is known by the content of its image, or of any of its channels whatever others stand beside it; where that
+    is not known, `by_look` (`data.looks`), as a copy; and by its patient. The worst of these counts: one member of an
+    ensemble may have tested the image itself where another was trained on the patient, and version 0.1.0 took visits of
+    one patient for patients. Only where slices of one patient were split on purpose does the image alone decide.
     """
-    contents = {name: part for part in (*HEADLINE, *SEEN) for name in info.known_cases.contents.get(part, [])}
-    patients = {name: part for part in (*HEADLINE, *SEEN) for name in info.known_cases.patients.get(part, [])}
+    patients = _part_of_each(info.known_cases.patients)
     by_slice = info.split.leaking and not info.members
     status = {}
-    for case, facts in zip(dataset.cases, dataset.facts, strict=True):
-        by_content = [contents[name] for name in facts.contents if name in contents]
+    for case, facts, by_image in zip(
+        dataset.cases, dataset.facts, _parts_of_images(info, dataset, by_look), strict=True
+    ):
         by_patient = [patients.get(key, "unseen") for key in dataset.known_patient_keys(case, facts)]
-        found = by_content or by_patient if by_slice else by_content + by_patient
+        found = by_image or by_patient if by_slice else by_image + by_patient
         status[case.id] = min(found, key=SEVERITY.__getitem__, default="unseen")
     return status
+
+
+def copies_among(info: ModelInfo, dataset: Dataset, status: Mapping[str, str]) -> list[str]:
+    """Ids of the cases that count as trained or tuned on for what they look like, and for nothing else."""
+    if not any(info.known_cases.looks.values()):
+        return []
+    exact = case_status(info, dataset, by_look=False)
+    return [case_id for case_id, own in status.items() if own in SEEN and exact[case_id] not in SEEN]
+
+
+def _part_of_each(known: Mapping[str, Collection[str]]) -> dict[str, str]:
+    """The worst part of each key."""
+    return {key: part for part in reversed(SEVERITY) for key in known.get(part, ())}
+
+
+def _parts_of_images(info: ModelInfo, dataset: Dataset, by_look: bool) -> list[list[str]]:
+    """The parts that hold each case's image, or one of its channels; else that of the picture it is a copy of."""
+    contents, looks = _part_of_each(info.known_cases.contents), _part_of_each(info.known_cases.looks)
+    parts = [[contents[name] for name in facts.contents if name in contents] for facts in dataset.facts]
+    strange = [number for number, own in enumerate(parts) if not own] if by_look and looks else []
+    own_looks = looks_of([dataset.facts[number].thumbnail for number in strange])
+    for number, place in zip(strange, most_alike(own_looks, [*looks]), strict=True):
+        parts[number] = [] if place is None else [[*looks.values()][place]]
+    return parts
 
 
 def explain_nothing_left(info: ModelInfo, dataset: Dataset, status: Mapping[str, str]) -> str:
     counts = Counter(status.values())
     seen = ", ".join(f"{counts[part]} {part}" for part in SEEN if counts[part])
+    if copies := copies_among(info, dataset, status):
+        seen += f"; {len(copies)} of them as copies, by what they look like"
     training = f"the training of one or another of its {len(info.members)} members" if info.members else "its training"
     known = f"{dataset.source.path}: every case is known to this model from {training} ({seen})"
     if info.split.trains_on_all:

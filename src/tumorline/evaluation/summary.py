@@ -8,7 +8,7 @@ from tumorline.data.dataset import Dataset
 from tumorline.data.joined import source_names
 from tumorline.data.source import Source
 from tumorline.evaluation import baselines
-from tumorline.evaluation.status import SEEN, Request
+from tumorline.evaluation.status import SEEN, Request, copies_among
 from tumorline.evaluation.weaknesses import WEAKNESSES, operating_weaknesses
 from tumorline.inference.model import TTA, Model
 from tumorline.inference.post import describe_postprocessing
@@ -34,10 +34,11 @@ from tumorline.results import (
     Summary,
     WarningCode,
 )
-from tumorline.wording import in_words, some_of
+from tumorline.wording import in_words, numbered, some_of
 
 OF_THESE_CASES = {
     WarningCode.BASELINE_NOT_BEATEN,
+    WarningCode.COPIES,
     WarningCode.ONE_PATIENT,
     WarningCode.MASKS_CORRECTED,
     *WEAKNESSES,
@@ -111,7 +112,7 @@ def summarise_evaluation(model: Model, request: Request, rows: Sequence[Row], st
         baselines={},
         operating_points=_describe_points(model),
         conventions=_conventions(rows, model),
-        warnings=_warnings(info, request, headline, split.leaking),
+        warnings=_warnings(info, request, headline, split.leaking, copies_among(info, request.dataset, status)),
     )
 
 
@@ -216,9 +217,17 @@ def _all_background(figures: Metrics) -> Baseline:
     )
 
 
-def _warnings(info: ModelInfo, request: Request, headline: Sequence[Row], leaking: bool) -> list[ResultWarning]:
+def _warnings(
+    info: ModelInfo, request: Request, headline: Sequence[Row], leaking: bool, copies: Sequence[str]
+) -> list[ResultWarning]:
     source = request.dataset.source
     own = [ResultWarning(code=code, text=text) for code, text in _of_the_cases(request, headline, leaking).items()]
+    if copies:
+        text = (
+            f"COPIES: {numbered(len(copies), 'case')} ({some_of(copies)}) of what the model was trained or tuned on, "
+            "resized, turned or saved anew by their looks; they count as known to it"
+        )
+        own.append(ResultWarning(code=WarningCode.COPIES, text=text))
     own += [*operating_weaknesses(info), *_other_meaning(info, source)]
     if info.data.simulated and not source.simulated:
         text = "the model was trained on simulated images only"

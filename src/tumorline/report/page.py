@@ -46,6 +46,7 @@ MARKS = {
     WarningCode.OTHER_SEQUENCE: "another sequence",
     WarningCode.OTHER_MEANING: "another meaning of the mask",
     WarningCode.BASELINE_NOT_BEATEN: "does not beat a trivial baseline",
+    WarningCode.COPIES: "copies of training pictures",
     WarningCode.ONE_PATIENT: "one patient",
     WarningCode.MASKS_CORRECTED: "corrected masks",
     WarningCode.FEW_VALIDATION_PATIENTS: "few validation patients",

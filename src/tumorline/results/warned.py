@@ -16,6 +16,7 @@ class WarningCode(StrEnum):
     SIMULATED = "simulated"
     LEAKING = "leaking"
     TRAINING_CASES = "training_cases"
+    COPIES = "copies"
     ONE_PATIENT = "one_patient"
     PATIENTS_UNKNOWN = "patients_unknown"
     MASKS_THRESHOLDED = "masks_thresholded"
@@ -38,6 +39,7 @@ WORDS = {
     "SIMULATED DATA": WarningCode.SIMULATED,
     "LEAKING": WarningCode.LEAKING,
     "TRAINING CASES INCLUDED": WarningCode.TRAINING_CASES,
+    "COPIES": WarningCode.COPIES,
     "ONE PATIENT": WarningCode.ONE_PATIENT,
     "PATIENTS UNKNOWN": WarningCode.PATIENTS_UNKNOWN,
     "masks were thresholded": WarningCode.MASKS_THRESHOLDED,
