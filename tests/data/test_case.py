@@ -49,9 +49,21 @@ def test_a_mask_without_background_is_refused(tmp_path: Path) -> None:
 
 def test_a_coloured_mask_is_refused_with_its_colours(tmp_path: Path) -> None:
     coloured = np.zeros((4, 4, 3), np.uint8)
-    coloured[1, 1] = (255, 0, 0)
-    with pytest.raises(NotBinaryError, match="#ff0000"):
-        read_mask(save(coloured, tmp_path / "m.png"))
+    coloured[1, 1], coloured[2, 2] = (255, 0, 0), (0, 255, 0)
+    path = save(coloured, tmp_path / "m.png")
+    with pytest.raises(NotBinaryError, match=r"3 colours \(#000000, #00ff00, #ff0000\).* or set data\.mask_threshold"):
+        read_mask(path)
+    assert read_mask(path, threshold=100).sum() == 1  # of green's luminance, 150; red's is 76
+
+
+def test_a_mask_of_one_colour_on_black_is_read_as_its_palette_would_be(tmp_path: Path) -> None:
+    mask = np.eye(4, dtype=bool)
+    red = mask[..., None] * np.array([255, 0, 0], np.uint8)
+    assert np.array_equal(read_mask(save(red, tmp_path / "m.png")), mask)
+    assert np.array_equal(read_mask(save(red, tmp_path / "m.bmp")), mask)
+    blue_beside_red = np.where(mask[..., None], red, np.array([0, 0, 255], np.uint8))
+    with pytest.raises(NotBinaryError, match="2 colours"):
+        read_mask(save(blue_beside_red, tmp_path / "b.png"))
 
 
 def test_a_threshold_accepts_a_smoothed_mask(tmp_path: Path) -> None:

@@ -308,7 +308,7 @@ def test_labels_of_a_volume_are_rounded_within_a_hundredth(tmp_path: Path) -> No
 
 def test_a_colour_mask_of_any_format_is_one_finding(tmp_path: Path) -> None:
     save(tmp_path / "images" / "1.png", IMAGE)
-    colours = np.stack([MASK * 1.0, MASK * 0.5, MASK * 0.0], -1)
+    colours = np.stack([MASK * 1.0, MASK * 0.5, ~MASK * 1.0], -1)
     (tmp_path / "masks").mkdir()
     tifffile.imwrite(tmp_path / "masks" / "1.tif", colours, photometric="rgb")
     ((code, message),) = load_dataset(tmp_path, DataConfig()).facts[0].errors

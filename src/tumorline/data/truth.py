@@ -11,7 +11,7 @@ from tumorline.arrays import MaskArray
 from tumorline.errors import UserError
 from tumorline.formats.boundary import decode_one
 from tumorline.formats.decode import read_pixels
-from tumorline.formats.grey import channels_agree, to_grey
+from tumorline.formats.grey import channels_agree, is_black_and_one, to_grey
 from tumorline.regions import Labels
 
 NEAR_WHOLE = 0.01
@@ -48,8 +48,8 @@ def mask_of_values(path: Path, values: npt.NDArray[Any], threshold: float | None
 def read_mask(path: Path, threshold: float | None = None) -> MaskArray:
     """Read a mask as boolean `(H, W)`.
 
-    A mask holds at most two values, one of them 0: {0,1}, {0,255}, boolean, a palette by its colours, RGB(A)
-    whose channels agree, or alpha where what is visible is of one colour. Labels with a point are rounded within
+    A mask holds at most two values, one of them 0: {0,1}, {0,255}, boolean, black and one colour, RGB(A) whose
+    channels agree, or alpha where what is visible is of one colour. Labels with a point are rounded within
     `NEAR_WHOLE`. With `threshold`, foreground is every value above it.
     Raises NotBinaryError with the file and the values found for anything else.
     """
@@ -68,7 +68,11 @@ def _binary(path: Path, pixels: npt.NDArray[Any], threshold: float | None) -> Ma
     _require_finite(path, pixels)
     if threshold is not None:
         return np.asarray(to_grey(pixels) > threshold)
-    return _two_valued(path, pixels if pixels.ndim == 2 else _colourless(path, pixels))
+    if pixels.ndim == 2 or channels_agree(pixels):
+        return _two_valued(path, pixels if pixels.ndim == 2 else pixels[..., 0])
+    if is_black_and_one(pixels):
+        return np.asarray(pixels.any(-1))
+    raise NotBinaryError(_coloured(path, pixels))
 
 
 def _colourless(path: Path, pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -124,7 +128,8 @@ def _coloured(path: Path, pixels: npt.NDArray[Any]) -> str:
     colours = ", ".join("#" + "".join(f"{value:02x}" for value in colour.astype(int)) for colour in found[:5])
     return (
         f"{path}: mask is a colour picture with {len(found)} colours ({colours}{', ...' if len(found) > 5 else ''}); "
-        "accepted are grey values or a palette of black and one colour"
+        "accepted are grey values, or black and one colour. Save it as 0/1 or 0/255, or set data.mask_threshold, which "
+        "goes by luminance"
     )
 
 

@@ -21,6 +21,24 @@ def without_gaps(channel: ImageArray) -> ImageArray:
     return np.where(finite, channel, channel[finite].min() if finite.any() else np.float32(0))
 
 
+def is_black_and_one(pixels: npt.NDArray[Any]) -> bool:
+    """Whether a picture `(H, W, 3)` has black pixels, and others that are all of one colour."""
+    colours = pixels[pixels.any(-1)]
+    return 0 < len(colours) < pixels[..., 0].size and bool((colours == colours[0]).all())
+
+
+COLOURED = 0.1
+"""Share of the range of its values by which the channels of a coloured pixel differ; lossy saving makes less."""
+
+
+def is_coloured(pixels: npt.NDArray[Any]) -> bool:
+    """Whether a picture shows colours, which grey values mix."""
+    if pixels.ndim == 2 or channels_agree(pixels):
+        return False
+    values = pixels.astype(np.float32)
+    return bool(np.ptp(values, axis=-1).max() > COLOURED * np.ptp(values))
+
+
 def to_grey(pixels: npt.NDArray[Any]) -> ImageArray:
     if pixels.ndim == 2:
         grey = pixels

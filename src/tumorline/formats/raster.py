@@ -12,6 +12,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from tumorline.errors import UserError
 from tumorline.formats.boundary import max_pixels, require_size
+from tumorline.formats.grey import is_black_and_one
 
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "PPM", "JPEG2000")
 """Told from one another by their content; TGA, which has no signature, by its suffix."""
@@ -128,7 +129,7 @@ def _mask_pixels(image: Image.Image) -> Pixels:
         if _one_colour(visible[visible[..., 3] > 0]) and np.ptp(visible[..., 3]):
             return np.asarray(visible[..., 3])
     pixels = _pixels(image)
-    if image.mode in ("P", "PA") and _black_and_one(pixels):
+    if image.mode in ("P", "PA") and is_black_and_one(pixels):
         return np.asarray(pixels.any(-1))
     return pixels
 
@@ -136,8 +137,3 @@ def _mask_pixels(image: Image.Image) -> Pixels:
 def _one_colour(pixels: Pixels) -> bool:
     """Whether pixels `(N, 4)` differ in alpha alone."""
     return bool(len(pixels) and (pixels[:, :3] == pixels[0, :3]).all())
-
-
-def _black_and_one(pixels: Pixels) -> bool:
-    colours = pixels[pixels.any(-1)]
-    return 0 < len(colours) < pixels[..., 0].size and bool((colours == colours[0]).all())
