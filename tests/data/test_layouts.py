@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -17,9 +18,10 @@ from tests.sources import OF_VOLUMES, WRITERS, save, save_dicom, save_mat
 from tumorline.audit.check import check
 from tumorline.config import DataConfig
 from tumorline.data import cheng
+from tumorline.data.case import read_image
 from tumorline.data.dataset import load_dataset
 from tumorline.data.known_layouts import LAYOUTS
-from tumorline.data.source import open_source
+from tumorline.data.source import open_picture, open_source
 from tumorline.data.split import split_dataset
 from tumorline.data.truth import mask_hash
 from tumorline.errors import UserError
@@ -228,6 +230,78 @@ def test_a_grey_picture_among_the_lgg_files_is_an_error_of_that_file(tmp_path: P
     save(folder / "TCGA_AA_0001_19990101" / "TCGA_AA_0001_19990101_2.tif", IMAGE)
     (finding,) = [finding for finding in check(load_dataset(folder, DataConfig())) if finding.severity == "error"]
     assert "_2.tif: a grey picture; expected three colour channels" in finding.message
+
+
+def lgg_triple(grey: np.ndarray) -> np.ndarray:
+    return np.stack([np.full_like(grey, 7), grey, np.full_like(grey, 9)], -1)
+
+
+def lgg_folders(folder: Path, suffix: str) -> Path:
+    for number in range(2):
+        image, mask = blob(32, number)
+        name = f"TCGA_AA_{number:04d}_19990101_5"
+        save(folder / "images" / f"{name}{suffix}", lgg_triple(image))
+        save(folder / "masks" / f"{name}.png", np.stack([mask * np.uint8(255)] * 3, -1))
+    return folder
+
+
+def lgg_table(folder: Path, suffix: str) -> Path:
+    lgg_folders(folder, suffix)
+    rows = [f"{image.stem},images/{image.name},masks/{image.stem}.png" for image in (folder / "images").iterdir()]
+    (folder / "cases.csv").write_text("\n".join(["id,image,mask", *sorted(rows)]) + "\n")
+    return folder / "cases.csv"
+
+
+@pytest.mark.parametrize("write", [lgg_folders, lgg_table])
+@pytest.mark.parametrize("suffix", [".tif", ".png"])
+def test_lgg_pictures_are_sequences_in_any_layout(
+    tmp_path: Path, write: Callable[[Path, str], Path], suffix: str
+) -> None:
+    path = write(tmp_path, suffix)
+    dataset = load_dataset(path, DataConfig())
+    assert (dataset.source.channel, dataset.source.label) == ("flair", "flair_abnormality")
+    assert [case.patient for case in dataset.cases] == ["TCGA_AA_0000", "TCGA_AA_0001"]
+    assert np.array_equal(dataset.read(dataset.cases[0]).image[0], blob(32, 0)[0])
+    assert np.array_equal(read_image(open_picture(dataset.cases[0].images[0])), dataset.read(dataset.cases[0]).image)
+    assert [finding.code for finding in check(dataset)] == []
+    of_contrast = load_dataset(path, DataConfig(channel="post_contrast"))
+    assert np.unique(of_contrast.read(of_contrast.cases[0]).image) == [9]
+    assert "this source has flair, post_contrast, pre_contrast, all" in refusal(path, channel="t2")
+
+
+def test_grey_pictures_of_tcga_patients_are_plain_pairs(tmp_path: Path) -> None:
+    for number in range(2):
+        image, mask = blob(32, number)
+        save(tmp_path / f"TCGA_AA_{number:04d}_19990101_5.tif", image)
+        save(tmp_path / f"TCGA_AA_{number:04d}_19990101_5_mask.png", np.stack([mask * np.uint8(255)] * 3, -1))
+    dataset = load_dataset(tmp_path, DataConfig())
+    assert (dataset.source.layout, dataset.source.channel, dataset.source.label) == ("suffix pairs", "", "")
+    assert [case.patient for case in dataset.cases] == ["TCGA_AA_0000", "TCGA_AA_0001"]
+    assert np.array_equal(dataset.read(dataset.cases[0]).image[0], blob(32, 0)[0])
+    assert read_image(open_picture(dataset.cases[0].images[0])).shape == (1, 32, 32)
+    assert [finding.code for finding in check(dataset)] == []
+
+
+def test_the_name_of_the_archive_hides_no_sequences(tmp_path: Path) -> None:
+    sources.lgg(tmp_path / "lgg-mri-segmentation" / "kaggle_3m", 2)
+    source = open_source(tmp_path)
+    assert (source.layout, source.channel, source.label) == ("lgg", "flair", "flair_abnormality")
+
+
+def test_lgg_pictures_among_others_leave_the_sequence_open(tmp_path: Path) -> None:
+    lgg_folders(tmp_path, ".tif")
+    save(tmp_path / "images" / "x.png", IMAGE)
+    save(tmp_path / "masks" / "x.png", MASK)
+    source = open_source(tmp_path)
+    assert (source.channel, source.label) == ("", "")
+    assert [case.channels for case in source.cases] == [("flair",), ("flair",), ()]
+
+
+def test_lgg_pictures_without_tumours_are_sequences(tmp_path: Path) -> None:
+    save(tmp_path / "TCGA_AA_0001_19990101_5.tif", lgg_triple(IMAGE))
+    source = open_source(tmp_path, DataConfig(tumour_free=True, channel="pre_contrast"))
+    assert source.channel == "pre_contrast"
+    assert np.unique(read_image(source.cases[0])) == [7]
 
 
 def test_the_real_lgg_set_is_read(real_data: Path) -> None:

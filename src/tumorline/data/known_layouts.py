@@ -32,6 +32,10 @@ def _no_names(_: Contents) -> tuple[str, ...]:
     return ()
 
 
+def _names_of_planes(contents: Contents) -> tuple[str, ...]:
+    return lgg.names_in(contents.triples)
+
+
 @dataclass(frozen=True)
 class Layout:
     """One way in which people keep pictures and masks."""
@@ -53,7 +57,10 @@ class Layout:
 
 LAYOUTS: dict[str, Layout] = {
     "images/masks": Layout(
-        "images/ and masks/ with files of the same names", folders.find_folders, folders.read_folders
+        "images/ and masks/ with files of the same names",
+        folders.find_folders,
+        folders.read_folders,
+        _names_of_planes,
     ),
     "csv": Layout(
         "a CSV with id, patient, image, mask",
@@ -66,8 +73,8 @@ LAYOUTS: dict[str, Layout] = {
     "lgg": Layout(
         "TCGA_... folders with X.tif and X_mask.tif",
         lgg.find_lgg,
-        lgg.read_lgg,
-        lambda _: tuple(lgg.PLANES),
+        pairs.read_pairs,
+        _names_of_planes,
         label=lgg.LABEL,
     ),
     "brats": Layout(
@@ -98,8 +105,8 @@ LAYOUTS: dict[str, Layout] = {
         loose_volumes.read_volume_pairs,
         asks_itself=True,
     ),
-    "coco": Layout("images with COCO annotations", coco.find_coco, coco.read_coco),
-    "labelme": Layout("x.png beside x.json of LabelMe", labelme.find_labelme, labelme.read_labelme),
+    "coco": Layout("images with COCO annotations", coco.find_coco, coco.read_coco, _names_of_planes),
+    "labelme": Layout("x.png beside x.json of LabelMe", labelme.find_labelme, labelme.read_labelme, _names_of_planes),
     "figshare": Layout("N.mat files of figshare 1512427", figshare.find_figshare, figshare.read_figshare),
 }
 

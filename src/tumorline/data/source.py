@@ -12,6 +12,7 @@ from tumorline.data.known_layouts import LAYOUTS, check_channels, check_regions,
 from tumorline.data.layouts import figshare, lgg, tumour_free
 from tumorline.data.layouts.contents import Contents
 from tumorline.data.layouts.names import stated_part
+from tumorline.data.layouts.tcga import is_triple
 from tumorline.data.layouts.unread import mask_beside_images, unread_kind
 from tumorline.data.left_out import leave_out
 from tumorline.data.patients import collection_patient_of_file, patient_in_name, patient_meant, spelling
@@ -78,21 +79,27 @@ def open_source(path: Path, settings: DataConfig = DEFAULTS, called: str = "") -
 def _read_source(path: Path, settings: DataConfig, called: str) -> Source:
     contents = Contents(path)
     if settings.tumour_free:
-        return _tumour_free(contents, settings.keep_identifiers)
+        return _tumour_free(contents, settings)
     name = recognise_layout(contents)
     layout = LAYOUTS[name]
     check_channels(contents, layout, settings)
     if not layout.asks_itself:
         check_regions(path, layout, settings)
     cases, findings = layout.read(contents, settings)
+    cases, notes = lgg.with_sequences(path, cases, settings)
     if not cases:
         worst = sorted(findings, key=lambda finding: finding.severity != "error")
         why = f"; {worst[0].message}" if worst else ""
         raise UserError(f"{path}: no pair of image and mask was found in this {name} source{why}")
-    source = _as_source(contents, name, cases, findings, settings.keep_identifiers)
-    channel = settings.channel or ", ".join(filter(None, source.cases[0].channels))
-    label = settings.label or ", ".join(settings.regions) or layout.label
+    source = _as_source(contents, name, cases, [*findings, *notes], settings.keep_identifiers)
+    channel = settings.channel or _common_channels(cases)
+    label = settings.label or ", ".join(settings.regions) or layout.label or lgg.label_of(cases)
     return _corrected(replace(source, channel=channel, label=label), settings, called)
+
+
+def _common_channels(cases: Sequence[Case]) -> str:
+    """The sequences of all cases; empty where those of some are unknown."""
+    return ", ".join(filter(None, cases[0].channels)) if all(case.channels for case in cases) else ""
 
 
 def _corrected(source: Source, settings: DataConfig, called: str) -> Source:
@@ -145,7 +152,7 @@ def _with_stated_parts(contents: Contents, cases: Sequence[Case]) -> Sequence[Ca
     return [replace(case, part=parts[case.id]) for case in cases]
 
 
-def _tumour_free(contents: Contents, keep_identifiers: bool) -> Source:
+def _tumour_free(contents: Contents, settings: DataConfig) -> Source:
     path = contents.path
     if not path.is_dir():
         raise UserError(f"{path}: data.tumour_free is set; give a folder of pictures without masks")
@@ -153,7 +160,10 @@ def _tumour_free(contents: Contents, keep_identifiers: bool) -> Source:
     seen = (*(layout.find(contents) for layout in LAYOUTS.values()), unread_kind(contents), mask and str(mask))
     if found := [what for what in seen if what]:
         raise UserError(f"{path}: data.tumour_free is set, but there are masks: {found[0]}")
-    return _as_source(contents, tumour_free.LAYOUT, *tumour_free.read_tumour_free(contents), keep_identifiers)
+    cases, findings = tumour_free.read_tumour_free(contents)
+    cases, notes = lgg.with_sequences(path, cases, settings)
+    source = _as_source(contents, tumour_free.LAYOUT, cases, [*findings, *notes], settings.keep_identifiers)
+    return replace(source, channel=_common_channels(cases))
 
 
 def open_picture(path: Path, channel: str = "", channels: tuple[str, ...] = ()) -> Case:
@@ -165,7 +175,7 @@ def open_picture(path: Path, channel: str = "", channels: tuple[str, ...] = ()) 
         raise UserError(f"{path}: a volume, where an image of one slice is expected")
     if figshare.is_figshare_picture(path):
         return figshare.figshare_case(path)
-    return lgg.lgg_case(path, channel, channels) if lgg.is_lgg_picture(path) else Case(path.stem, (path,))
+    return lgg.lgg_case(path, channel, channels) if is_triple(path) else Case(path.stem, (path,))
 
 
 def channel_names(path: Path) -> tuple[str, ...]:

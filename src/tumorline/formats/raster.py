@@ -50,6 +50,15 @@ def read_raster(path: Path, part: Part) -> Pixels:
         return _mask_pixels(_upright(image)) if part == "mask" else _pixels(_upright(image))
 
 
+def count_bands(path: Path) -> int:
+    """How many values a picture has for each pixel, by its header; 0 where that is not understood."""
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            return len(image.getbands())
+    except Exception:  # whatever is wrong is said where the file is decoded
+        return 0
+
+
 def _read_other(path: Path) -> Pixels:
     with path.open("rb") as file:
         is_tiff = file.read(4) in TIFF_SIGNATURES

@@ -10,7 +10,16 @@ from typing import Any
 from tumorline.data.case import Case
 from tumorline.data.finding import Finding
 from tumorline.data.layouts.documents import read_json_document
-from tumorline.data.layouts.names import Match, image_id, match_masks, name_below, read_mask_names, says_mask
+from tumorline.data.layouts.names import (
+    Match,
+    image_id,
+    is_in_mask_folder,
+    match_masks,
+    name_below,
+    read_mask_names,
+    says_mask,
+)
+from tumorline.data.layouts.tcga import triples
 from tumorline.data.layouts.tree import Tree, folders_above, list_tree
 from tumorline.errors import UserError
 from tumorline.file_names import PREDICTED_NAME
@@ -111,6 +120,13 @@ class Contents:
     def picture_folders(self) -> tuple[Path, ...]:
         """The folders that hold pictures, at whatever depth, from the outside inwards; `path` itself is none."""
         return tuple(sorted(folders_above(self.pictures, self.path))[1:]) if self.path.is_dir() else ()
+
+    @cached_property
+    def triples(self) -> frozenset[Path]:
+        """Pictures whose colours are three sequences."""
+        paired = {image for group in self.pairs.values() for image in group.images}
+        outside = {file for file, name in self.names.items() if not is_in_mask_folder(name)}
+        return triples(paired | (outside - self.masks))
 
     @cached_property
     def matched(self) -> Match:

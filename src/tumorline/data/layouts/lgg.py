@@ -4,6 +4,7 @@ A patient's folder `TCGA_XX_XXXX_date` holds `X.tif` and `X_mask.tif`. The masks
 Where a sequence is missing, its channel repeats FLAIR.
 """
 
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +14,8 @@ import numpy as np
 from tumorline.config import DataConfig
 from tumorline.data.case import Case
 from tumorline.data.finding import Finding
-from tumorline.data.layouts import pairs
 from tumorline.data.layouts.contents import Contents, Listing
+from tumorline.data.layouts.tcga import tcga_patient, triples
 from tumorline.errors import UserError
 from tumorline.formats.decode import read_pixels
 from tumorline.wording import numbered
@@ -28,41 +29,59 @@ LABEL = "flair_abnormality"
 
 
 def find_lgg(contents: Contents) -> str:
-    found = [group.masks[0].parent.name for group in contents.pairs.values() if pairs.tcga_patient(group.masks[0])]
-    return f"{numbered(len(found), 'pair')} of TCGA patients (for example in {found[0]}/)" if found else ""
+    found = [group.images[0] for group in contents.pairs.values() if group.images[0] in contents.triples]
+    return f"{numbered(len(found), 'pair')} of TCGA patients (for example in {found[0].parent.name}/)" if found else ""
 
 
-def read_lgg(contents: Contents, settings: DataConfig) -> Listing:
-    """Pairs with the patient of their folder and the planes that `data.channel` names."""
-    cases, findings = pairs.read_pairs(contents, settings)
-    cases = [_as_lgg(case, _planes(settings.channel, settings.channels)) for case in cases]
-    return cases, findings + _repeated(contents.path, cases)
+def names_in(pictures: Iterable[Path]) -> tuple[str, ...]:
+    """The names that `data.channel` may take for pictures of one plane or three; none where all are one sequence."""
+    return tuple(PLANES) if triples(pictures) else ()
 
 
-def is_lgg_picture(path: Path) -> bool:
-    """Whether a file by itself is one of the set's pictures."""
-    return path.suffix.lower() in (".tif", ".tiff") and pairs.tcga_patient(path) is not None
+def with_sequences(path: Path, cases: Sequence[Case], settings: DataConfig) -> Listing:
+    """The cases, and of those whose picture holds three sequences the planes that `data.channel` names.
+
+    A note says where a chosen sequence is missing.
+    """
+    found = triples(case.images[0] for case in cases if _is_one_picture(case))
+    planes = _planes(path, settings.channel, settings.channels) if found else ()
+    seen = [_as_lgg(case, planes) if _is_one_picture(case) and case.images[0] in found else case for case in cases]
+    return seen, _repeated(path, list(filter(is_lgg_case, seen)))
+
+
+def is_lgg_case(case: Case) -> bool:
+    return bool(case.planes) and not case.is_volume
+
+
+def label_of(cases: Iterable[Case]) -> str:
+    """What the masks outline where each picture is one of the set; empty where one is not."""
+    return LABEL if all(map(is_lgg_case, cases)) else ""
+
+
+def _is_one_picture(case: Case) -> bool:
+    """Whether nothing says yet which sequence a case is."""
+    return len(case.images) == 1 and not case.is_volume and not case.channels
 
 
 def lgg_case(path: Path, channel: str, channels: tuple[str, ...] = ()) -> Case:
     """The case of one picture by itself. Raises UserError for a sequence that the set lacks."""
+    return _as_lgg(Case(path.stem, (path,)), _planes(path, channel, channels))
+
+
+def _planes(path: Path, channel: str, channels: tuple[str, ...]) -> tuple[int, ...]:
     for name in filter(None, (channel, *channels)):
         if name not in PLANES:
             raise UserError(f"{path}: has no {name}; pictures of the LGG set have {', '.join(PLANES)}")
-    return _as_lgg(Case(path.stem, (path,)), _planes(channel, channels))
-
-
-def _planes(channel: str, channels: tuple[str, ...]) -> tuple[int, ...]:
     return tuple(SEQUENCES.index(name) for name in channels) or PLANES[channel or "flair"]
 
 
 def _as_lgg(case: Case, planes: tuple[int, ...]) -> Case:
-    patient = case.patient or pairs.tcga_patient(case.images[0])
+    patient = case.patient or tcga_patient(case.images[0])
     channels = tuple(SEQUENCES[plane] for plane in planes)
     return replace(case, patient=patient, images=case.images * len(planes), planes=planes, channels=channels)
 
 
-def _repeated(path: Path, cases: list[Case]) -> list[Finding]:
+def _repeated(path: Path, cases: Sequence[Case]) -> list[Finding]:
     """A note where a chosen sequence is missing; it needs the pixels, so only where another than FLAIR is chosen."""
     chosen = [plane for plane in cases[0].planes if plane != FLAIR] if cases else []
     if not chosen:

@@ -1,6 +1,5 @@
 """Picture and mask in one folder, flat or nested: `x.png` and `x_mask.png`."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,17 +11,9 @@ from tumorline.data.layouts.contents import Contents, Group, Listing
 from tumorline.data.layouts.table import case_from_row, read_patients
 from tumorline.wording import numbered
 
-TCGA = re.compile(r"TCGA[-_]\w{2}[-_]\w{4}(?![^\W_])", re.IGNORECASE)
-
-
-def tcga_patient(picture: Path) -> str | None:
-    """The patient's barcode where the folder or, in a flat copy, the file bears one."""
-    found = TCGA.match(picture.parent.name) or TCGA.match(picture.name)
-    return found[0].upper().replace("-", "_") if found else None
-
 
 def find_pairs(contents: Contents) -> str:
-    plain = [group.masks[0].name for group in contents.pairs.values() if not tcga_patient(group.masks[0])]
+    plain = [group.masks[0].name for group in contents.pairs.values() if group.images[0] not in contents.triples]
     return f"{numbered(len(plain), 'pair')} by suffix (for example {plain[0]})" if plain else ""
 
 

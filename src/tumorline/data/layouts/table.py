@@ -12,6 +12,7 @@ from tumorline.config import DataConfig
 from tumorline.data.case import Case
 from tumorline.data.finding import Finding
 from tumorline.data.layouts.contents import Contents, Listing
+from tumorline.data.layouts.lgg import names_in
 from tumorline.data.layouts.listed_volumes import holds_volumes, list_scans
 from tumorline.data.layouts.volumes import REGION_WORDS, SEQUENCE_WORDS, plain_word
 from tumorline.data.user_tables import read_rows_of_cases, rows_by_name, stated_patient, stated_spacing
@@ -93,14 +94,19 @@ def image_columns(path: Path, rows: Rows) -> list[str]:
 
 
 def channels_of_table(contents: Contents) -> tuple[str, ...]:
-    """The sequences that the columns of images name, and "all"; none where they name none."""
-    named = _named_images(contents.path, read_rows_of_cases(contents.path, required={"id"}))
-    return (*(name for name in named if name), "all") if any(named) else ()
+    """The sequences that the columns of images name, and "all", or those of the planes; none where none is named."""
+    path = contents.path
+    rows = read_rows_of_cases(path, required={"id"})
+    named = _named_images(path, rows)
+    if any(named):
+        return (*(name for name in named if name), "all")
+    return names_in(written_path(row["image"], path.parent) for row in rows.values() if row.get("image"))
 
 
 def _choose_columns(path: Path, rows: Rows, settings: DataConfig) -> Columns:
     named = _named_images(path, rows)
-    wanted = settings.channels or ((settings.channel,) if settings.channel not in ("", "all") else tuple(named))
+    chosen = settings.channels or ((settings.channel,) if settings.channel not in ("", "all") else ())
+    wanted = chosen if any(named) and chosen else tuple(named)
     others = (*named.values(), *(column for column in _named_masks(rows).values() if _names_files(path, rows, column)))
     return Columns(tuple(named[name] for name in wanted), wanted, _choose_masks(path, rows, settings), others)
 
