@@ -60,6 +60,21 @@ def test_suspicious_masks_and_images_are_warnings(pair_folder: PairFolder) -> No
     assert codes(folder) == {"constant": "warning", "empty": "warning", "over_half": "warning"}
 
 
+def test_images_in_colour_are_a_warning_and_grey_ones_as_rgb_are_none(pair_folder: PairFolder) -> None:
+    folder = pair_folder(encoding="grey RGB")
+    drawn = np.stack([np.asarray(Image.open(folder / "images" / "s003.png"))] * 3, -1)
+    Image.fromarray(drawn).save(folder / "images" / "s003.png")
+    assert codes(folder) == {}
+    drawn[4, 4:9] = (255, 0, 0)
+    Image.fromarray(drawn).save(folder / "images" / "s003.png")
+    (finding,) = check(load_dataset(folder, DataConfig()))
+    assert (finding.code, finding.severity) == ("coloured", "warning")
+    assert finding.message == (
+        f"{folder}/images/s003.png: 1 of 20 images are in colour, which is read as luminance; outlines drawn into them "
+        "would give the tumours away, so give the images without, in grey"
+    )
+
+
 def test_unknown_patients_and_duplicates_are_warnings(pair_folder: PairFolder) -> None:
     folder = pair_folder(with_patients=False)
     Image.open(folder / "images" / "s000.png").save(folder / "images" / "s001.png")

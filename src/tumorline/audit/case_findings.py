@@ -98,7 +98,19 @@ def find_suspicious_masks(dataset: Dataset) -> list[Finding]:
         if fact.foreground > 0.5:
             message = f"{case.truth_file}: {fact.foreground:.0%} of the image is foreground; are the values inverted?"
             findings.append(Finding("over_half", "warning", message, (str(case.truth_file),)))
-    return findings + _empty_masks(dataset) + _absent_regions(dataset)
+    return findings + _empty_masks(dataset) + _absent_regions(dataset) + _coloured(dataset)
+
+
+def _coloured(dataset: Dataset) -> list[Finding]:
+    """A warning of colours: burnt-in outlines give the truth away, and colours that are sequences are mixed."""
+    found = [case for case, fact in pairs_with_facts(dataset) if fact.coloured]
+    if not found:
+        return []
+    message = (
+        f"{example_of(found)}: {len(found)} of {len(dataset.cases)} images are in colour, which is read as luminance; "
+        "outlines drawn into them would give the tumours away, so give the images without, in grey"
+    )
+    return [Finding("coloured", "warning", message, files_of_cases(found))]
 
 
 def _absent_regions(dataset: Dataset) -> list[Finding]:

@@ -17,7 +17,7 @@ from tumorline.data.volumes import read_channels
 from tumorline.errors import UserError
 from tumorline.formats.boundary import decode_one
 from tumorline.formats.decode import read_pixels
-from tumorline.formats.grey import to_grey
+from tumorline.formats.grey import is_coloured, to_grey
 from tumorline.geometry.grid import Grid
 from tumorline.groups import group_of
 from tumorline.regions import Labels
@@ -103,14 +103,24 @@ def read_image(case: Case) -> ImageArray:
     Colour files are reduced to luminance, unless the case names planes of them. Raises UserError for an unreadable
     or truncated file, for more than one frame and for channels of different size.
     """
+    return read_and_look(case)[0]
+
+
+def read_and_look(case: Case) -> tuple[ImageArray, bool]:
+    """`read_image`, and whether colours were mixed to grey for it."""
     if case.grid is not None:
-        return read_channels(case.images, case.planes, case.grid, case.apart)
+        return read_channels(case.images, case.planes, case.grid, case.apart), False
     with decode_one(case.images[0]):
-        channels = [to_grey(plane.T if case.transposed else plane) for plane in _planes(case)]
-        shapes = {channel.shape for channel in channels}
-        if len(shapes) > 1:
-            raise UserError(f"{case.id}: the channels differ in size: {_sizes(shapes)}")
-        return np.ascontiguousarray(channels[0])[None] if len(channels) == 1 else np.stack(channels)
+        planes = _planes(case)
+        return _stack(case, planes), any(map(is_coloured, planes))
+
+
+def _stack(case: Case, planes: Sequence[npt.NDArray[Any]]) -> ImageArray:
+    channels = [to_grey(plane.T if case.transposed else plane) for plane in planes]
+    shapes = {channel.shape for channel in channels}
+    if len(shapes) > 1:
+        raise UserError(f"{case.id}: the channels differ in size: {_sizes(shapes)}")
+    return np.ascontiguousarray(channels[0])[None] if len(channels) == 1 else np.stack(channels)
 
 
 def _planes(case: Case) -> list[npt.NDArray[Any]]:

@@ -11,7 +11,7 @@ from tumorline.arrays import ImageArray, MaskArray
 from tumorline.config import DataConfig
 from tumorline.data import cheng, near_duplicates, near_volumes
 from tumorline.data.brisc import is_brisc
-from tumorline.data.case import Case, image_hash, is_constant, joined_hash, map_cases, read_image
+from tumorline.data.case import Case, image_hash, is_constant, joined_hash, map_cases, read_and_look
 from tumorline.data.case_truth import read_given_truth, read_truth
 from tumorline.data.label_convention import held_labels
 from tumorline.data.memory import remember, stamps
@@ -63,6 +63,8 @@ class Facts:
     """Of a corrected mask, `mask_hash` of the one that it stands for; empty where that could not be read."""
     given_foregrounds: tuple[float, ...] = ()
     """Of a corrected mask, `foregrounds` of the one that it stands for."""
+    coloured: bool = False
+    """Whether colours were mixed to grey."""
 
     @property
     def content(self) -> str:
@@ -125,13 +127,14 @@ def memory_of(settings: DataConfig) -> Path:
 
 
 def _examine(case: Case, settings: DataConfig, look: Look | None) -> Facts:
-    image, image_error = _attempt(lambda: read_image(case))
+    seen, image_error = _attempt(lambda: read_and_look(case))
+    image, coloured = seen or (None, False)
     truth, truth_error = _attempt(lambda: read_truth(case, settings))
     errors = [*image_error, *truth_error]
     if image is not None and truth is not None and image.shape[1:] != truth.shape[1:]:
         sizes = f"image {_sides(image)}, mask {_sides(truth)}"
         errors.append(("size", f"{case.truth_file}: {sizes}; a pair must have one size"))
-    facts = Facts(case.id, errors=tuple(errors), told_labels=_told_labels(case))
+    facts = Facts(case.id, errors=tuple(errors), told_labels=_told_labels(case), coloured=coloured)
     if image is None:
         return facts
     if look:
