@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import PairFolder
+from tests.conftest import PairFolder, blob
+from tests.sources import save
 from tumorline.audit.check import as_json, check, stop_on_errors
 from tumorline.config import DataConfig, SplitConfig
 from tumorline.data.dataset import load_dataset
@@ -79,6 +80,78 @@ def test_unknown_patients_and_duplicates_are_warnings(pair_folder: PairFolder) -
     folder = pair_folder(with_patients=False)
     Image.open(folder / "images" / "s000.png").save(folder / "images" / "s001.png")
     assert codes(folder) == {"patients_unknown": "warning", "duplicate": "warning"}
+
+
+def copy_images(folder: Path, *names: str) -> None:
+    """The image of the first name under the others too."""
+    for name in names[1:]:
+        Image.open(folder / "images" / f"{names[0]}.png").save(folder / "images" / f"{name}.png")
+
+
+def test_equal_images_are_one_line_with_those_of_several_patients_first(pair_folder: PairFolder) -> None:
+    folder = pair_folder()
+    copy_images(folder, "s000", "s001")
+    copy_images(folder, "s002", "s003", "s004")
+    (finding,) = check(load_dataset(folder, DataConfig()))
+    assert finding.message == (
+        f"{folder}/images/s002.png: exact duplicate of s003.png, s004.png under different patients; 2 groups of exact "
+        "duplicates (1 under different patients), see 'pairs' of --json"
+    )
+    assert len(finding.files) == 5
+
+
+def test_equal_images_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    for number, name in enumerate(("a/x", "a/y", "b/x", "b/z")):
+        image, mask = blob(32, number % 2)
+        save(tmp_path / f"{name}.png", image)
+        save(tmp_path / f"{name}_mask.png", mask)
+    (message,) = [f.message for f in check(load_dataset(tmp_path, DataConfig())) if f.code == "duplicate"]
+    assert message.startswith(f"{tmp_path}/a/x.png: exact duplicate of b/x.png; 2 groups of exact duplicates")
+
+
+@pytest.mark.parametrize("copy", ["other", "one/again", "one"])
+def test_a_folder_that_is_a_copy_of_another_is_one_line(tmp_path: Path, copy: str) -> None:
+    one = tmp_path / "one"
+    for number in range(3):
+        for below in (one, tmp_path / copy / "set"):
+            image, mask = blob(32, number)
+            save(below / f"p{number}" / "x.png", image)
+            save(below / f"p{number}" / "y.png", np.zeros_like(image))
+            save(below / f"p{number}" / "y_mask.png", mask)
+            save(below / f"p{number}" / "x_mask.png", mask)
+    others = {"patients_unknown", "constant"}
+    (finding,) = [f for f in check(load_dataset(tmp_path, DataConfig())) if f.code not in others]
+    assert (finding.code, finding.severity, len(finding.files)) == ("folder_twice", "warning", 6)
+    assert finding.message == (
+        f"{tmp_path}/{copy}/set: all 3 images are equal to those of the same names in {one}; keep one of the two "
+        "folders, or give one of them as the source"
+    )
+
+
+def test_several_folders_that_are_copies_are_one_line(tmp_path: Path) -> None:
+    for number in range(6):
+        image, mask = blob(32, number)
+        for patient in (f"p{number // 2}", f"q{number // 2}"):
+            save(tmp_path / patient / f"{number}.png", image)
+            save(tmp_path / patient / f"{number}_mask.png", mask)
+    (message,) = [f.message for f in check(load_dataset(tmp_path, DataConfig())) if f.code != "patients_unknown"]
+    assert message.startswith(f"{tmp_path}/q0: all 2 images are equal to those of the same names in {tmp_path}/p0; ")
+    assert message.endswith("; 2 more folders are there twice")
+
+
+def test_equal_images_on_two_sides_of_a_split_are_one_line(pair_folder: PairFolder, tmp_path: Path) -> None:
+    folder = pair_folder(patients=4, slices=1)
+    copy_images(folder, "s000", "s001")
+    copy_images(folder, "s002", "s003")
+    table = tmp_path / "split.csv"
+    table.write_text("id,split\ns000,train\ns001,test\ns002,validation\ns003,train\n")
+    dataset = load_dataset(folder, DataConfig())
+    findings = check(dataset, split_dataset(dataset, SplitConfig(file=str(table))))
+    (message,) = [finding.message for finding in findings if finding.code == "duplicate_crosses"]
+    assert message == (
+        f"{folder}/images/s000.png: equal to s001.png, but they are in test and train; 2 groups of equal images lie on "
+        "two sides of the split"
+    )
 
 
 def test_the_json_lists_exact_pairs(pair_folder: PairFolder) -> None:

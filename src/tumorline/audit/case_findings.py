@@ -176,16 +176,6 @@ def find_sizes(dataset: Dataset) -> list[Finding]:
     return [Finding("mixed_sizes", "info", message)]
 
 
-def find_duplicates(dataset: Dataset) -> list[Finding]:
-    findings = []
-    for group in duplicate_groups(dataset):
-        patients = {case.patient for case in group}
-        across = " under different patients" if len(patients - {None}) > 1 else ""
-        message = f"{example_of(group)}: exact duplicate of {names_of(group[1:])}{across}"
-        findings.append(Finding("duplicate", "warning", message, files_of_cases(group)))
-    return findings
-
-
 def find_near_duplicates(dataset: Dataset) -> list[Finding]:
     found = near_duplicates(dataset)
     if not found:
@@ -196,7 +186,7 @@ def find_near_duplicates(dataset: Dataset) -> list[Finding]:
 
 def looks_like(a: Case, b: Case, pair: NearPair) -> str:
     how = "" if pair.transform == "identity" else f" after {pair.transform}"
-    return f"{a.images[0]}: looks like {b.images[0].name}{how} (correlation {pair.correlation:.3f})"
+    return f"{a.images[0]}: looks like {beside(a, b)}{how} (correlation {pair.correlation:.3f})"
 
 
 def count_pairs(found: Sequence[tuple[Case, Case, NearPair]]) -> str:
@@ -211,6 +201,15 @@ def example_of(cases: Sequence[Case]) -> str:
     return str(cases[0].images[0])
 
 
-def names_of(cases: Sequence[Case]) -> str:
-    shown = ", ".join(case.images[0].name for case in cases[:3])
-    return shown + (f" and {len(cases) - 3} more" if len(cases) > 3 else "")
+def names_of(group: Sequence[Case]) -> str:
+    """The others of a group as they lie beside the first."""
+    first, *others = group
+    shown = ", ".join(beside(first, case) for case in others[:3])
+    return shown + (f" and {len(others) - 3} more" if len(others) > 3 else "")
+
+
+def beside(first: Case, other: Case) -> str:
+    """The path of another case's image from the innermost folder that it shares with the first."""
+    path = other.images[0]
+    shared = next((folder for folder in first.images[0].parents if path.is_relative_to(folder)), None)
+    return path.relative_to(shared).as_posix() if shared else str(path)

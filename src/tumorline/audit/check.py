@@ -7,7 +7,6 @@ from tumorline.audit.case_findings import (
     duplicate_groups,
     files_of_cases,
     find_corrections,
-    find_duplicates,
     find_near_duplicates,
     find_patients,
     find_sizes,
@@ -16,6 +15,7 @@ from tumorline.audit.case_findings import (
     find_unusable,
     near_duplicates,
 )
+from tumorline.audit.duplicates import find_duplicates
 from tumorline.audit.published import SCHEMA_VERSION, CheckResult, PublishedPair, publish_findings, publish_set
 from tumorline.audit.split_findings import (
     find_brisc_overlap,

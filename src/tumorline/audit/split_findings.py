@@ -87,12 +87,20 @@ def find_crossing(dataset: Dataset, split: Split) -> list[Finding]:
         if split.parts_are_stated:
             message += f"; {SPLIT_ANEW}"
         findings.append(Finding("patient_crosses", severity, message))
-    for group in duplicate_groups(dataset):
-        parts = {split.parts[case.id] for case in group} - {"excluded"}
-        if len(parts) > 1:
-            message = f"{example_of(group)}: equal to {names_of(group[1:])}, but they are in {_join(parts)}"
-            findings.append(Finding("duplicate_crosses", severity, message, files_of_cases(group)))
-    return findings
+    return findings + _equal_crossing(dataset, split, severity)
+
+
+def _equal_crossing(dataset: Dataset, split: Split, severity: Severity) -> list[Finding]:
+    parts = [(group, {split.parts[case.id] for case in group} - {"excluded"}) for group in duplicate_groups(dataset)]
+    crossing = [(group, own) for group, own in parts if len(own) > 1]
+    if not crossing:
+        return []
+    group, own = crossing[0]
+    message = f"{example_of(group)}: equal to {names_of(group)}, but they are in {_join(own)}"
+    if len(crossing) > 1:
+        message += f"; {len(crossing)} groups of equal images lie on two sides of the split"
+    files = files_of_cases(case for group, _ in crossing for case in group)
+    return [Finding("duplicate_crosses", severity, message, files)]
 
 
 def find_small_parts(dataset: Dataset, split: Split) -> list[Finding]:
