@@ -232,6 +232,20 @@ def labelme(folder: Path, patients: int = 10) -> Path:
     return folder
 
 
+def via(folder: Path, patients: int = 10) -> Path:
+    entries, rows = {}, ["id,patient"]
+    for number, patient, image, mask in slices(patients):
+        save(folder / f"{number}.png", image)
+        corners = np.reshape(border(mask), (-1, 2)).tolist()
+        shape = {"name": "polygon", "all_points_x": [x for x, _ in corners], "all_points_y": [y for _, y in corners]}
+        regions = [{"shape_attributes": shape, "region_attributes": {}}]
+        entries[f"{number}.png9"] = {"filename": f"{number}.png", "size": 9, "regions": regions, "file_attributes": {}}
+        rows.append(f"{number},P{patient}")
+    (folder / "annotations_all.json").write_text(json.dumps(entries))
+    (folder / "patients.csv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
 def border(mask: Array) -> list[float]:
     """The border of a disc along the sides of its pixels, as a polygon: down its right side, up its left one."""
     right, left = [], []
@@ -260,6 +274,7 @@ WRITERS: dict[str, Callable[[Path, int], Path]] = {
     "suffix pairs of volumes": volume_pairs,
     "coco": coco,
     "labelme": labelme,
+    "via": via,
     "figshare": figshare,
     "dicom": dicom,
 }

@@ -138,6 +138,13 @@ def test_a_listed_image_that_is_none_is_an_error(tmp_path: Path, entry: object) 
     assert "a.json" in message
 
 
+def test_an_outline_may_be_one_flat_list_as_via_writes_it(tmp_path: Path) -> None:
+    save(tmp_path / "0.png", IMAGE)
+    write_coco(tmp_path / "a.json", ["0.png"], annotations=[{"image_id": 0, "category_id": 1, "segmentation": SQUARE}])
+    dataset = load_dataset(tmp_path, DataConfig())
+    assert dataset.read(dataset.cases[0]).truth[0].sum() == 16
+
+
 def test_outlines_for_another_size_are_an_error(tmp_path: Path) -> None:
     save(tmp_path / "0.png", IMAGE)
     write_coco(tmp_path / "a.json", [], images=[{"id": 0, "file_name": "0.png", "height": 64, "width": 64}])
@@ -146,9 +153,20 @@ def test_outlines_for_another_size_are_an_error(tmp_path: Path) -> None:
 
 def test_an_image_in_two_files_is_an_error(tmp_path: Path) -> None:
     save(tmp_path / "0.png", IMAGE)
-    for name in "ab":
-        write_coco(tmp_path / f"{name}.json", ["0.png"])
+    write_coco(tmp_path / "a.json", ["0.png"])
+    write_coco(tmp_path / "b.json", ["0.png"], annotations=[])
     assert "annotated twice" in errors_of(tmp_path)[0]
+
+
+def test_a_file_of_all_parts_beside_those_of_each_says_nothing_new(tmp_path: Path) -> None:
+    for number, part in enumerate(("train", "val")):
+        save(tmp_path / part / f"{number}.png", blob(32, number)[0])
+        write_coco(tmp_path / f"{part}.json", [f"{number}.png"])
+    write_coco(tmp_path / "all.json", ["0.png", "1.png"])
+    assert errors_of(tmp_path) == []
+    assert [case.part for case in open_source(tmp_path).cases] == ["train", "validation"]
+    write_coco(tmp_path / "test.json", ["1.png"])
+    assert "1.png: annotated twice" in errors_of(tmp_path)[0]
 
 
 # ---------------------------------------------------------------- LabelMe
@@ -196,6 +214,108 @@ def test_one_broken_file_costs_only_itself(tmp_path: Path) -> None:
     assert {message.split(": ")[0] for message in messages} == {f"{folder}/0.json", f"{folder}/0.png"}
 
 
+# ---------------------------------------------------------------- VIA
+
+CORNERS = {"name": "polygon", "all_points_x": [4, 8, 8, 4], "all_points_y": [4, 4, 8, 8]}
+
+
+def via_image(name: str, *shapes: dict[str, Any], **attributes: Any) -> dict[str, Any]:
+    regions = [{"shape_attributes": shape, "region_attributes": attributes} for shape in shapes]
+    return {"filename": name, "size": 99, "regions": regions, "file_attributes": {}}
+
+
+def write_via(path: Path, *images: dict[str, Any]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({f"{image['filename']}99": image for image in images}))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("shape", "pixels"),
+    [
+        (CORNERS, 16),
+        ({**CORNERS, "name": "polyline"}, 16),
+        ({"name": "rect", "x": 4, "y": 4, "width": 6, "height": 2}, 12),
+        ({"name": "circle", "cx": 10, "cy": 10, "r": 3}, 32),
+        ({"name": "ellipse", "cx": 10, "cy": 10, "rx": 3, "ry": 3}, 32),
+        ({"name": "ellipse", "cx": 16, "cy": 16, "rx": 8, "ry": 0.6, "theta": 0}, 16),
+        ({"name": "ellipse", "cx": 16, "cy": 16, "rx": 0.6, "ry": 8, "theta": 1.5707963}, 16),
+    ],
+)
+def test_shapes_of_via_are_read(tmp_path: Path, shape: dict[str, Any], pixels: int) -> None:
+    save(tmp_path / "x.png", IMAGE)
+    write_via(tmp_path / "a.json", via_image("x.png", shape))
+    dataset = load_dataset(tmp_path, DataConfig())
+    assert dataset.source.layout == "via"
+    assert dataset.read(dataset.cases[0]).truth[0].sum() == pixels
+
+
+def test_an_ellipse_of_via_is_turned_clockwise(tmp_path: Path) -> None:
+    save(tmp_path / "x.png", IMAGE)
+    shape = {"name": "ellipse", "cx": 16, "cy": 16, "rx": 10, "ry": 2, "theta": 0.7853981}
+    write_via(tmp_path / "a.json", via_image("x.png", shape))
+    dataset = load_dataset(tmp_path, DataConfig())
+    (truth,) = dataset.read(dataset.cases[0]).truth
+    assert (truth[21, 21], truth[10, 21]) == (True, False)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"name": "point", "cx": 3, "cy": 3},
+        {},
+        None,
+        {"name": "rect", "x": 4},
+        {"name": "polygon", "all_points_x": [1, 2, 3]},
+    ],
+)
+def test_what_has_no_inside_in_via_is_an_error_of_that_image(tmp_path: Path, shape: Any) -> None:
+    for number in range(2):
+        save(tmp_path / f"{number}.png", blob(32, number)[0])
+    write_via(tmp_path / "a.json", via_image("0.png", CORNERS), via_image("1.png", shape))
+    assert errors_of(tmp_path)[0].startswith(f"{tmp_path}/a.json (1.png): ")
+
+
+def test_br35h_is_read_with_its_file_of_all_parts(tmp_path: Path) -> None:
+    entries = [via_image(f"y{number}.jpg", CORNERS) for number in range(3)]
+    for number, (entry, part) in enumerate(zip(entries, ("TRAIN", "VAL", "TEST"), strict=True)):
+        save(tmp_path / part / entry["filename"], blob(32, number)[0])
+        write_via(tmp_path / part / f"annotations_{part.lower()}.json", entry)
+    write_via(tmp_path / "annotations_all.json", *entries)
+    assert errors_of(tmp_path) == []
+    cases = {case.id: case.part for case in open_source(tmp_path).cases}
+    assert cases == {"TRAIN/y0": "train", "VAL/y1": "validation", "TEST/y2": "test"}
+
+
+def test_a_project_of_via_and_the_numbered_regions_of_version_1_are_read(tmp_path: Path) -> None:
+    save(tmp_path / "x.png", IMAGE)
+    entry = via_image("x.png", CORNERS)
+    entry["regions"] = {"0": entry["regions"][0]}
+    (tmp_path / "a.json").write_text(json.dumps({"_via_settings": {}, "_via_img_metadata": {"x.png99": entry}}))
+    dataset = load_dataset(tmp_path, DataConfig())
+    assert dataset.read(dataset.cases[0]).truth[0].sum() == 16
+
+
+@pytest.mark.parametrize("hash_mark", ["", "#"])
+def test_a_table_of_via_is_read(tmp_path: Path, hash_mark: str) -> None:
+    for number in range(2):
+        save(tmp_path / f"{number}.png", blob(32, number)[0])
+    rows = [
+        f"{hash_mark}filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,region_attributes",
+        '0.png,9,"{}",1,0,"{""name"":""rect"",""x"":4,""y"":4,""width"":4,""height"":4}","{""kind"":""tumor""}"',
+        '1.png,9,"{}",0,0,"{}","{}"',
+    ]
+    (tmp_path / "via.csv").write_text("\n".join(rows) + "\n")
+    dataset = load_dataset(tmp_path, DataConfig())
+    assert [dataset.read(case).truth[0].sum() for case in dataset.cases] == [16, 0]
+
+
+def test_outlines_of_other_things_in_via_are_refused(tmp_path: Path) -> None:
+    save(tmp_path / "x.png", IMAGE)
+    write_via(tmp_path / "a.json", via_image("x.png", CORNERS, kind={"skull": True, "tumor": False}))
+    assert "outlines of skull; 'skull' is not known as a tumour" in errors_of(tmp_path)[0]
+
+
 # ---------------------------------------------------------------- whatever stands in them
 
 VALUES = st.recursive(
@@ -206,18 +326,26 @@ VALUES = st.recursive(
 
 
 @settings(max_examples=30, deadline=None, derandomize=True)
-@given(name=st.sampled_from(["image", "annotation", "category", "shape"]), key=st.integers(0, 4), value=VALUES)
+@given(
+    name=st.sampled_from(["image", "annotation", "category", "shape", "region", "corners"]),
+    key=st.integers(0, 4),
+    value=VALUES,
+)
 def test_whatever_stands_in_annotations_gives_masks_or_one_line(name: str, key: int, value: object) -> None:
     entries: dict[str, dict[str, Any]] = {
         "image": {"id": 0, "file_name": "x.png", "height": 32, "width": 32},
         "annotation": {"image_id": 0, "category_id": 1, "segmentation": [SQUARE], "iscrowd": 0},
         "category": {"id": 1, "name": "tumor", "supercategory": "none"},
         "shape": {"label": "tumor", "points": [[4, 4], [8, 8], [4, 8]], "shape_type": "polygon"},
+        "region": via_image("x.png", CORNERS),
+        "corners": {**CORNERS},
     }
     chosen = sorted(entries[name])[key % len(entries[name])]
     entries[name][chosen] = value
     coco = {"images": [entries["image"]], "annotations": [entries["annotation"]], "categories": [entries["category"]]}
-    document = {"shapes": [entries["shape"]], "imageHeight": 32, "imageWidth": 32} if name == "shape" else coco
+    via = {"x": entries["region"] if name == "region" else via_image("x.png", entries["corners"])}
+    shapes = {"shapes": [entries["shape"]], "imageHeight": 32, "imageWidth": 32}
+    document = {"shape": shapes, "region": via, "corners": via}.get(name, coco)
     with TemporaryDirectory() as folder:
         save(Path(folder) / "x.png", IMAGE)
         (Path(folder) / "x.json").write_text(json.dumps(document))

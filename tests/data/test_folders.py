@@ -463,7 +463,7 @@ def test_tumour_free_beside_a_truth_is_refused(tmp_path: Path, name: str) -> Non
             "annotations as XML (CVAT, Pascal VOC) are not read",
         ),
         ("labelmap.txt", "background:0,0,0::\n", "the colour masks of CVAT and VOC with a labelmap.txt are not read"),
-        ("via.json", '{"x.png12": {"regions": []}}', "JSON of another kind than COCO and LabelMe is not read"),
+        ("via.json", '{"x.png12": {"regions": []}}', "JSON of another kind than COCO, LabelMe and VIA is not read"),
         ("bad.json", '{"images": [', "no readable JSON"),
         ("deep.json", "[" * 100_000, "no readable JSON"),
         ("a_t1ce.nii.gz", "", "no truth is known for volumes of this name; accepted are X_t1ce.nii.gz beside"),

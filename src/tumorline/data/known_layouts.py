@@ -17,6 +17,7 @@ from tumorline.data.layouts import (
     nnunet,
     pairs,
     table,
+    via,
     volumes,
 )
 from tumorline.data.layouts.contents import Contents, Listing
@@ -107,6 +108,7 @@ LAYOUTS: dict[str, Layout] = {
     ),
     "coco": Layout("images with COCO annotations", coco.find_coco, coco.read_coco, _names_of_planes),
     "labelme": Layout("x.png beside x.json of LabelMe", labelme.find_labelme, labelme.read_labelme, _names_of_planes),
+    "via": Layout("images with annotations of VIA, as JSON or CSV", via.find_via, via.read_via, _names_of_planes),
     "figshare": Layout("N.mat files of figshare 1512427", figshare.find_figshare, figshare.read_figshare),
 }
 

@@ -1,5 +1,6 @@
 """Outlines of annotation tools as masks: polygons, filled on pixel centres, and the runs of COCO."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from tumorline.arrays import Float64Array, MaskArray
 from tumorline.errors import UserError
 from tumorline.formats.boundary import require_size
 
+CORNERS_OF_CIRCLE = 720
 MOST_CROSSINGS = 20_000_000
 """Of the edges of one polygon with rows of pixels; an honest outline has some thousands."""
 
@@ -113,6 +115,14 @@ def as_polygon(values: Any, name: str) -> Polygon:
     if len(numbers) < 6 or len(numbers) % 2 or not all(_is_number(value) for value in numbers):
         raise UserError(f"{name}: an outline is no list of three corners or more")
     return tuple(float(value) for value in numbers)
+
+
+def ellipse(centre: Sequence[float], radii: Sequence[float], turned: float = 0.0) -> Polygon:
+    """An ellipse as a polygon, `turned` clockwise by radians."""
+    (x, y), (width, height), (cos, sin) = centre, radii, (math.cos(turned), math.sin(turned))
+    angles = [2 * math.pi * corner / CORNERS_OF_CIRCLE for corner in range(CORNERS_OF_CIRCLE)]
+    across = [(width * math.cos(angle), height * math.sin(angle)) for angle in angles]
+    return tuple(value for a, b in across for value in (x + a * cos - b * sin, y + a * sin + b * cos))
 
 
 def _flat(values: Any) -> Sequence[Any]:

@@ -87,14 +87,14 @@ def annotated_cases(contents: Contents, found: Sequence[Annotated], what: str) -
     by_name: dict[str, list[Annotated]] = defaultdict(list)
     for entry in found:
         by_name[name_below(entry.image, contents.path)].append(entry)
-    findings = [_annotated_twice(entries) for entries in by_name.values() if len(entries) > 1]
+    findings = [_annotated_twice(entries) for entries in by_name.values() if not _agree(entries)]
     findings += [Finding("unreadable", "error", str(e), (str(path),)) for path, e in contents.unread_documents.items()]
     used = {entry.image for entry in found}
     for image in contents.pictures:
         if image not in used:
             findings.append(Finding("unpaired", "error", f"{image}: image without {what}", (str(image),)))
     table, notes = read_patients(contents.path / "patients.csv", by_name, "the annotations")
-    cases = [_case(name, entries[0], table.get(name, {})) for name, entries in by_name.items()]
+    cases = [_case(name, _first_with_part(entries), table.get(name, {})) for name, entries in by_name.items()]
     return cases, findings + notes
 
 
@@ -110,6 +110,17 @@ def as_size(height: Any, width: Any, name: str) -> tuple[int, int] | None:
 def _case(name: str, entry: Annotated, row: Mapping[str, str]) -> Case:
     case = case_from_row(name, entry.image, entry.annotations, row)
     return replace(case, outlines=entry.outlines, part=case.part or stated_part(name) or entry.part)
+
+
+def _agree(entries: Sequence[Annotated]) -> bool:
+    """Whether all say the same, as the file of all parts does and that of one; the same file never lists one twice."""
+    outlines, parts = {entry.outlines for entry in entries}, {entry.part for entry in entries} - {""}
+    files = {entry.annotations for entry in entries}
+    return len(files) == len(entries) and len(outlines) == 1 and len(parts) <= 1
+
+
+def _first_with_part(entries: Sequence[Annotated]) -> Annotated:
+    return next((entry for entry in entries if entry.part), entries[0])
 
 
 def _annotated_twice(entries: Sequence[Annotated]) -> Finding:

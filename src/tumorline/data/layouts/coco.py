@@ -97,7 +97,8 @@ def _add_outlines(
     if not segmentation:
         raise UserError(f"{name}: a box without an outline; only polygons and runs are read")
     if isinstance(segmentation, list):
-        polygons += [as_polygon(polygon, name) for polygon in segmentation]
+        flat = not any(isinstance(polygon, list) for polygon in segmentation)  # as VIA writes it
+        polygons += [as_polygon(polygon, name) for polygon in ([segmentation] if flat else segmentation)]
     elif isinstance(segmentation, dict) and list(size or ()) == segmentation.get("size"):
         runs.append(as_runs(segmentation.get("counts"), name))
     else:

@@ -1,6 +1,8 @@
-"""JSON files of annotation tools: bounded, and in one line where they cannot be read."""
+"""JSON and CSV files of annotation tools: bounded, and in one line where they cannot be read."""
 
+import csv
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -21,3 +23,15 @@ def read_json_document(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise UserError(f"{path}: JSON without an object at its top")
     return document
+
+
+def read_csv_document(path: Path, columns: Collection[str]) -> list[dict[str, str]]:
+    """The rows of a CSV that has these columns; none where it lacks one, or is no text, or larger than 256 MB."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            names = [name.lstrip("#") for name in next(csv.reader(file), [])]
+            if not {*columns} <= {*names} or path.stat().st_size > MOST_BYTES:
+                return []
+            return list(csv.DictReader(file, names, restval=""))
+    except (OSError, ValueError, csv.Error):
+        return []

@@ -15,11 +15,9 @@ from tumorline.data.layouts.annotations import (
     check_categories,
 )
 from tumorline.data.layouts.contents import Contents, Listing
-from tumorline.data.outlines import Outlines, Polygon, as_polygon
+from tumorline.data.outlines import Outlines, Polygon, as_polygon, ellipse
 from tumorline.errors import UserError
 from tumorline.wording import numbered
-
-CORNERS_OF_CIRCLE = 720
 
 Document = Mapping[str, Any]
 
@@ -72,5 +70,4 @@ def _polygon(shape: Mapping[str, Any], name: str) -> Polygon:
     if kind == "rectangle":
         return (x, y, other_x, y, other_x, other_y, x, other_y)
     radius = math.hypot(other_x - x, other_y - y)
-    angles = [2 * math.pi * corner / CORNERS_OF_CIRCLE for corner in range(CORNERS_OF_CIRCLE)]
-    return tuple(value for a in angles for value in (x + radius * math.cos(a), y + radius * math.sin(a)))
+    return ellipse((x, y), (radius, radius))

@@ -69,7 +69,7 @@ def _other_json(contents: Contents) -> str:
     if contents.unread_documents:
         return str(next(iter(contents.unread_documents.values())))
     found = [path for path in contents.documents if path.name not in OWN_FILES]
-    return f"{found[0]}: JSON of another kind than COCO and LabelMe is not read; {CURE}" if found else ""
+    return f"{found[0]}: JSON of another kind than COCO, LabelMe and VIA is not read; {CURE}" if found else ""
 
 
 def _volumes(contents: Contents) -> str:
