@@ -449,6 +449,74 @@ def test_tumour_free_beside_a_truth_is_refused(tmp_path: Path, name: str) -> Non
         open_source(tmp_path, DataConfig(tumour_free=True))
 
 
+def refusal_as_tumour_free(path: Path) -> str:
+    with pytest.raises(UserError) as caught:
+        open_source(path, DataConfig(tumour_free=True))
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+# ---------------------------------------------------------------- masks whose names say it only with their pixels
+
+
+@pytest.mark.parametrize("word", ["tumor", "roi", "lesion", "bw", "L", "annotated", "tumour_2"])
+def test_a_word_of_tumours_behind_an_image_is_its_mask_where_it_holds_two_values(tmp_path: Path, word: str) -> None:
+    for number in range(3):
+        image, mask = blob(32, number)
+        save(tmp_path / f"{number}.png", image)
+        save(tmp_path / f"{number}_{word}.png", mask if number else np.zeros_like(mask))
+    dataset = load_dataset(tmp_path, DataConfig())
+    assert [(case.id, case.mask and case.mask.name) for case in dataset.cases] == [
+        (f"{number}", f"{number}_{word}.png") for number in range(3)
+    ]
+    assert np.array_equal(dataset.read(dataset.cases[2]).truth[0], blob(32, 2)[1])
+    assert "there are masks: 3 pairs by suffix" in refusal_as_tumour_free(tmp_path)
+    assert [image.name for image in select_images(Contents(tmp_path)).images] == ["0.png", "1.png", "2.png"]
+
+
+def test_a_word_of_tumours_behind_an_image_is_no_mask_where_it_is_a_picture(tmp_path: Path) -> None:
+    save(tmp_path / "x.png", IMAGE)
+    save(tmp_path / "x_annotated.png", IMAGE // 2)
+    assert "2 pictures, and what may be their truth: x_annotated.png" in refusal(tmp_path)
+    assert "there are masks: " in refusal_as_tumour_free(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "tif", "bmp"])
+def test_a_mask_may_have_the_name_of_its_image_but_for_the_suffix(tmp_path: Path, suffix: str) -> None:
+    for number in range(3):
+        image, mask = blob(32, number)
+        save(tmp_path / f"{number}.{suffix}", image)
+        save(tmp_path / f"{number}.png", mask)
+    dataset = load_dataset(tmp_path, DataConfig())
+    assert [(case.id, case.images[0].suffix, case.mask and case.mask.suffix) for case in dataset.cases] == [
+        (f"{number}", f".{suffix}", ".png") for number in range(3)
+    ]
+    assert "error" not in {finding.severity for finding in check(dataset)}
+    assert "there are masks: 3 pairs by suffix" in refusal_as_tumour_free(tmp_path)
+    assert len(select_images(Contents(tmp_path)).images) == 3
+
+
+def test_pictures_of_one_name_of_which_none_is_a_mask_are_images(tmp_path: Path) -> None:
+    save(tmp_path / "x.jpg", IMAGE)
+    save(tmp_path / "x.png", IMAGE)
+    assert "2 pictures, and what may be their truth: x.png" in refusal(tmp_path)
+    assert len(select_images(Contents(tmp_path)).images) == 2
+
+
+def test_words_behind_one_another_are_no_masks_of_masks(tmp_path: Path) -> None:
+    for name, pixels in (("x", IMAGE), ("x_tumor", MASK), ("x_tumor_L", MASK)):
+        save(tmp_path / f"{name}.png", pixels)
+    source = open_source(tmp_path)
+    assert [case.id for case in source.cases] == ["x"]
+    assert [Path(finding.files[0]).name for finding in source.findings] == ["x_tumor_L.png"]
+
+
+def test_masks_in_their_folder_may_have_a_word_of_tumours(tmp_path: Path) -> None:
+    write_pairs(tmp_path, ["1"])
+    (tmp_path / "masks" / "1.png").rename(tmp_path / "masks" / "1_tumor.png")
+    assert [case.id for case in open_source(tmp_path).cases] == ["1"]
+
+
 # ---------------------------------------------------------------- named, not read
 
 

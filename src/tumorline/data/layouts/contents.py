@@ -21,6 +21,7 @@ from tumorline.data.layouts.names import (
 )
 from tumorline.data.layouts.tcga import triples
 from tumorline.data.layouts.tree import Tree, folders_above, list_tree
+from tumorline.data.layouts.unsaid import unsaid_masks
 from tumorline.errors import UserError
 from tumorline.file_names import PREDICTED_NAME
 from tumorline.formats.decode import MATLAB_SUFFIX, is_picture
@@ -85,6 +86,12 @@ class Contents:
     @cached_property
     def groups(self) -> dict[str, Group]:
         """Pictures and masks that stand in one folder, by the name of the case relative to `path`."""
+        groups = self._group_by_words()
+        if any(group.masks for group in groups.values()):
+            return groups
+        return _regrouped(groups, unsaid_masks(self.names), self.names)
+
+    def _group_by_words(self) -> dict[str, Group]:
         match = self.matched
         image_of = {mask: image for image, masks in match.masks.items() for mask in masks} | match.surplus
         groups: dict[str, Group] = defaultdict(Group)
@@ -117,16 +124,16 @@ class Contents:
         return frozenset(self.names.values())
 
     @cached_property
-    def picture_folders(self) -> tuple[Path, ...]:
-        """The folders that hold pictures, at whatever depth, from the outside inwards; `path` itself is none."""
-        return tuple(sorted(folders_above(self.pictures, self.path))[1:]) if self.path.is_dir() else ()
-
-    @cached_property
     def triples(self) -> frozenset[Path]:
         """Pictures whose colours are three sequences."""
         paired = {image for group in self.pairs.values() for image in group.images}
         outside = {file for file, name in self.names.items() if not is_in_mask_folder(name)}
         return triples(paired | (outside - self.masks))
+
+    @cached_property
+    def picture_folders(self) -> tuple[Path, ...]:
+        """The folders that hold pictures, at whatever depth, from the outside inwards; `path` itself is none."""
+        return tuple(sorted(folders_above(self.pictures, self.path))[1:]) if self.path.is_dir() else ()
 
     @cached_property
     def matched(self) -> Match:
@@ -139,6 +146,17 @@ class Contents:
     @cached_property
     def pairs(self) -> dict[str, Group]:
         return {name: group for name, group in self.groups.items() if group.is_pair}
+
+
+def _regrouped(groups: dict[str, Group], masks: Mapping[Path, str], names: Mapping[Path, str]) -> dict[str, Group]:
+    """Groups of images, some of which are masks after all, of the images of these names."""
+    for mask, image in masks.items():
+        own = image_id(names[mask])
+        groups[own].images.remove(mask)
+        groups[image_id(image)].masks.append(mask)
+        if groups[own] == Group():
+            del groups[own]
+    return groups
 
 
 def _read_document(path: Path) -> Mapping[str, Any] | UserError:

@@ -49,6 +49,8 @@ MASK_WORD = (
 IMAGE_WORD = "images?|imgs?|originals?|orig|input"
 WEAK_WORDS = {"m"}
 """Say mask only where there is an image of the other name."""
+TRUTH_WORD = "tumou?rs?|lesions?|rois?|bw|annotated|marked|binary|bin|l"
+"""Say mask behind an image's own name, in a folder of masks or where the pixels bear it out."""
 GAP = "[-_. ]"
 NUMBER = rf"(?:{GAP}?\(?(?P<number>\d+)\)?)?"
 
@@ -141,6 +143,7 @@ MASK_FORMS = tuple(
         rf"(?P<base>)(?P<word>{MASK_WORD}){NUMBER}",
     )
 )
+TRUTH_FORM = re.compile(rf"(?P<base>.+?){GAP}(?P<word>{TRUTH_WORD}){NUMBER}", re.IGNORECASE)
 SAYS_MASK = re.compile(MASK_WORD, re.IGNORECASE)
 MASK_WITHIN = re.compile(rf"(?P<first>.+?)(?P<gap>{GAP})(?P<word>{MASK_WORD}){GAP}(?P<last>.+)", re.IGNORECASE)
 NUMBERED = re.compile(r"(.+?)[-_ ]\(?(\d+)\)?")
@@ -165,6 +168,12 @@ def read_mask_names(name: str) -> list[MaskName]:
     if within:
         ways.append(MaskName(f"{folder}{within['first']}{within['gap']}{within['last']}", within["word"].lower()))
     return ways
+
+
+def read_truth_name(name: str) -> MaskName | None:
+    """'folder/x_tumor' as the name of a mask, if it be one."""
+    found = TRUTH_FORM.fullmatch(name)
+    return MaskName(found["base"], found["word"].lower(), found["number"] or "") if found else None
 
 
 def says_mask(name: str) -> bool:
@@ -280,6 +289,8 @@ def _ways(mask: str, index: ImageIndex) -> Iterator[list[MaskName]]:
         yield [MaskName(folder.rstrip("/"), INSIDE, stem)]
     if (numbered := NUMBERED.fullmatch(mask)) and not index.has_numbered_copies:
         yield [MaskName(numbered[1], OWN, numbered[2])]
+    if truth := read_truth_name(mask):
+        yield [truth]
 
 
 def _joined(claimed: Mapping[str, MaskName]) -> list[str]:
