@@ -456,6 +456,57 @@ def refusal_as_tumour_free(path: Path) -> str:
     return str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["glioma_1.png", "x_tumor.png", "x_edges.png", "x.tif"])
+def test_tumour_free_is_never_advised_beside_pictures_that_may_be_a_truth(tmp_path: Path, name: str) -> None:
+    save(tmp_path / "x.png", IMAGE)
+    save(tmp_path / name, 255 - IMAGE)
+    assert f"2 pictures, and what may be their truth: {name}" in refusal(tmp_path)
+
+
+def classes(folder: Path, *names: str) -> Path:
+    for number, name in enumerate(names):
+        save(folder / name / f"Tr_{number}.png", blob(32, number)[0])
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("names", "named", "cure"),
+    [
+        (("Training/glioma", "Training/notumor"), "Training/glioma/", "give Training/notumor/, alone"),
+        (("yes", "no"), "yes/", "give no/, alone"),
+        (("meningioma_tumor",), "meningioma_tumor/", "give a folder of pictures without tumours"),
+        (
+            ("a/pituitary", "a/healthy", "b/no_tumor"),
+            "a/pituitary/",
+            "give a/healthy/, b/no_tumor/, each as a source of its own",
+        ),
+    ],
+)
+def test_classes_of_tumours_are_no_tumour_free_pictures(
+    tmp_path: Path, names: tuple[str, ...], named: str, cure: str
+) -> None:
+    said = refusal_as_tumour_free(classes(tmp_path, *names))
+    assert said == f"{tmp_path}: data.tumour_free is set, but {named} names tumours; {cure}"
+
+
+def test_a_class_of_tumours_alone_is_none_either(tmp_path: Path) -> None:
+    classes(tmp_path, "glioma_tumor")
+    assert "glioma_tumor/ names tumours" in refusal_as_tumour_free(tmp_path / "glioma_tumor")
+
+
+@pytest.mark.parametrize("name", ["Testing/notumor", "no_tumor", "Brain Tumor Data/no", "healthy", "tumor study"])
+def test_a_class_without_tumours_may_be_tumour_free(tmp_path: Path, name: str) -> None:
+    classes(tmp_path / name, "." if name == "tumor study" else "")
+    source = open_source(tmp_path / "tumor study" if name == "tumor study" else tmp_path, DataConfig(tumour_free=True))
+    assert len(source.cases) == 1
+
+
+def test_classes_without_masks_are_told_which_of_them_show_no_tumour(tmp_path: Path) -> None:
+    classes(tmp_path, "glioma", "notumor")
+    assert "glioma/Tr_0.png; with --set data.tumour_free=true give notumor/, alone" in refusal(tmp_path)
+    assert "say --set data.tumour_free=true" in refusal(classes(tmp_path / "Testing", "notumor"))
+
+
 # ---------------------------------------------------------------- masks whose names say it only with their pixels
 
 

@@ -20,6 +20,7 @@ from tumorline.data.layouts import (
     via,
     volumes,
 )
+from tumorline.data.layouts.classes import healthy_folders
 from tumorline.data.layouts.contents import Contents, Listing
 from tumorline.data.layouts.unread import colour_masks, sign_of_truth, unread_kind
 from tumorline.errors import UserError
@@ -180,9 +181,15 @@ def _seen_pictures(contents: Contents) -> str:
     """Pictures without a layout; that they show no tumour is only asked where nothing may hold a truth."""
     seen = f"seen: {numbered(len(contents.pictures), 'picture')}"
     if sign := sign_of_truth(contents):
-        return f"{seen}, and what may be their truth: {sign.relative_to(contents.path)}"
+        return f"{seen}, and what may be their truth: {sign.relative_to(contents.path)}{_of_healthy(contents)}"
     example = contents.pictures[0].relative_to(contents.path)
     return f"{seen} without any mask, for example {example}; where none shows a tumour, say --set data.tumour_free=true"
+
+
+def _of_healthy(contents: Contents) -> str:
+    """What may be done with pictures whose folders say that they show no tumour."""
+    healthy = healthy_folders(contents)
+    return f"; with --set data.tumour_free=true give {healthy}" if healthy else ""
 
 
 def _refuse_unread(contents: Contents) -> None:

@@ -10,6 +10,7 @@ from tumorline.data.corrections import correct_cases, stranger_findings
 from tumorline.data.finding import Finding, Severity
 from tumorline.data.known_layouts import LAYOUTS, check_channels, check_regions, recognise_layout
 from tumorline.data.layouts import figshare, lgg, tumour_free
+from tumorline.data.layouts.classes import refuse_tumours
 from tumorline.data.layouts.contents import Contents
 from tumorline.data.layouts.names import stated_part
 from tumorline.data.layouts.tcga import is_triple
@@ -160,6 +161,7 @@ def _tumour_free(contents: Contents, settings: DataConfig) -> Source:
     seen = (*(layout.find(contents) for layout in LAYOUTS.values()), unread_kind(contents), mask and str(mask))
     if found := [what for what in seen if what]:
         raise UserError(f"{path}: data.tumour_free is set, but there are masks: {found[0]}")
+    refuse_tumours(contents)
     cases, findings = tumour_free.read_tumour_free(contents)
     cases, notes = lgg.with_sequences(path, cases, settings)
     source = _as_source(contents, tumour_free.LAYOUT, cases, [*findings, *notes], settings.keep_identifiers)

@@ -1,17 +1,21 @@
 """What is recognised and not read: named in one line, so that nobody takes its images for images without truth."""
 
 import re
+from collections.abc import Collection, Iterator
+from itertools import chain
 from pathlib import Path
 
-from tumorline.data.layouts.annotations import TUMOUR_WORDS
+from tumorline.data.layouts.classes import shows_tumour
 from tumorline.data.layouts.contents import Contents
-from tumorline.data.layouts.names import folder_words, is_in_mask_folder, name_below, says_mask
+from tumorline.data.layouts.names import folder_words, is_in_mask_folder, says_mask
+from tumorline.data.layouts.unsaid import masks_by_word, twins
 from tumorline.file_names import PREDICTED_NAME
 
 HEAD_BYTES = 4096
 LOOKED_AT = 20
 """Files of one suffix that are opened to see what they are."""
 YOLO_LINE = re.compile(rb"\s*\d+(?:[ \t]+-?(?:\d+\.?\d*|\.\d+)(?:e-?\d+)?){4,}[ \t]*(?:\r?\n|$)", re.IGNORECASE)
+WITH_WORD = re.compile(r"(?P<base>.+)[-_. ][a-z]+\d*", re.IGNORECASE)
 OTHER_VOLUMES = (".nrrd", ".nhdr", ".mha", ".mhd", ".mgz", ".mgh", ".hdr")
 DOCUMENT_SUFFIXES = {".md", ".rst", ".pdf", ".html", ".htm", ".doc", ".docx", ".bib", ".cff"}
 DOCUMENT_WORDS = {"readme", "license", "licence", "copying", "terms", "notes", "citation", "attribution", "changelog"}
@@ -33,24 +37,43 @@ def unread_kind(contents: Contents) -> str:
 def sign_of_truth(contents: Contents) -> Path | None:
     """A file that may hold a truth: a mask by its name or folder, or anything but images and plain documents."""
     images = set(contents.pictures)
-    return next((file for file in contents.files if _may_hold_truth(file, contents.path, file in images)), None)
+    others = (file for file in contents.files if file not in images and not _is_document(file))
+    return next(chain(others, _pictures_with_truth(contents)), None)
+
+
+def _pictures_with_truth(contents: Contents) -> Iterator[Path]:
+    """Pictures that may be a mask or show a tumour, by their names and folders, and those beside others of the name."""
+    yield from (file for file, name in contents.names.items() if _is_mask(name) or _names_tumour(name))
+    yield from masks_by_word(contents.names)
+    yield from (files[-1] for files in twins(contents.names))
+    yield from (file for file, name in contents.names.items() if _lengthens(name, contents.picture_names))
 
 
 def mask_beside_images(contents: Contents) -> Path | None:
-    """An image that is a mask by its name or by the name of a folder above it."""
-    return next((file for file in contents.pictures if _is_mask(file, contents.path)), None)
+    """An image that is a mask by its name, by that of a folder above it or by a picture beside it."""
+    by_name = (file for file, name in contents.names.items() if _is_mask(name))
+    return next(chain(by_name, masks_by_word(contents.names)), None)
 
 
-def _may_hold_truth(file: Path, root: Path, is_image: bool) -> bool:
-    if is_image:
-        return _is_mask(file, root) or any(TUMOUR_WORDS.search(part) for part in file.relative_to(root).parts[:-1])
-    is_document = file.suffix.lower() in DOCUMENT_SUFFIXES or DOCUMENT_WORDS & set(folder_words(file.stem))
-    return not is_document and file.name.lower() not in OWN_FILES
+def _is_document(file: Path) -> bool:
+    says_so = file.suffix.lower() in DOCUMENT_SUFFIXES or DOCUMENT_WORDS & set(folder_words(file.stem))
+    return bool(says_so) or file.name.lower() in OWN_FILES
 
 
-def _is_mask(file: Path, root: Path) -> bool:
-    name = name_below(file, root)
+def _is_mask(name: str) -> bool:
     return says_mask(name) or is_in_mask_folder(name)
+
+
+def _names_tumour(name: str) -> bool:
+    *folders, stem = name.split("/")
+    said = shows_tumour(folders)
+    return bool(shows_tumour([stem]) if said is None else said)
+
+
+def _lengthens(name: str, names: Collection[str]) -> bool:
+    """Whether a picture has the name of another and a word behind it."""
+    found = WITH_WORD.fullmatch(name)
+    return found is not None and found["base"] in names
 
 
 def _yolo(contents: Contents) -> str:
