@@ -9,9 +9,10 @@ import pytest
 from tumorline.cli.printing import print_table
 from tumorline.cli.shown_results import fold_rows, print_headline, print_matrix
 from tumorline.cross_dataset import _matrix_row, _sentence
+from tumorline.metrics.figure import figure_of
 from tumorline.metrics.headline import count_volumes
 from tumorline.report.matrix import write_page
-from tumorline.results import Figure, Fold, Metrics, Summary
+from tumorline.results import Figure, Fold, Metrics, Summary, read_summary
 from tumorline.results.compared import Matrix, MatrixCell
 
 FROZEN = Path(__file__).with_name("frozen") / "0.1.0" / "run" / "summary.json"
@@ -47,6 +48,24 @@ def test_the_headline_is_printed_by_region_below_their_mean(capsys: pytest.Captu
     assert "whole_tumour: Dice by patient 0.900" in shown
     assert shown.count("cases given, ") == 1, "the cases are those of all regions"
     assert "enhancing_tumour: Dice by patient 0.400" in shown
+
+
+@pytest.mark.parametrize(
+    ("dice", "said"),
+    [
+        ([0.0] * 24, "0.000 (24 patients with one value: resampling tells no interval)"),
+        ([0.25, 0.5], "0.375 (2 patients are too few for an interval; values and range only: 0.250 to 0.500)"),
+        ([0.5], "0.500 (1 patient is too few for an interval; values and range only)"),
+    ],
+)
+def test_why_there_is_no_interval_is_said_by_the_figure(
+    dice: list[float], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    summary = read_summary(FROZEN)
+    figures = summary.regions["tumour"]
+    own = {"dice": figure_of((f"P{number}", value) for number, value in enumerate(dice))}
+    print_headline(summary.model_copy(update={"regions": {"tumour": figures.model_copy(update=own)}}))
+    assert f"tumour: Dice by patient {said}\n" in capsys.readouterr().out
 
 
 def test_volumes_are_told_in_millilitres() -> None:

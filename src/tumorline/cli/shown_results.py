@@ -261,8 +261,8 @@ def _interval(figure: "Figure") -> str:
     if figure.ci95:
         return f"(95 % interval {format_number(figure.ci95[0])} to {format_number(figure.ci95[1])})"
     if figure.range:
-        low, high = figure.range
-        return f"(too few patients for an interval; they range from {format_number(low)} to {format_number(high)})"
+        why, (low, high) = figure.warning or "no interval", map(format_number, figure.range)
+        return f"({why}: {low} to {high})" if low != high else f"({why})"
     return ""
 
 
