@@ -78,3 +78,6 @@ def test_the_mean_over_regions_ranks_and_not_the_one_that_more_patients_have() -
 
 def test_equals_share_their_ranks() -> None:
     assert comparison.rank_shares(np.ones((2, 10))).tolist() == [[0.5, 0.5], [0.5, 0.5]]
+    assert comparison.rank_shares(np.ones((3, 10))) == pytest.approx(np.full((3, 3), 1 / 3))
+    best_of_three = np.array([[1.0] * 10, [0.5] * 10, [0.5] * 10])
+    assert comparison.rank_shares(best_of_three).tolist() == [[1, 0, 0], [0, 0.5, 0.5], [0, 0.5, 0.5]]

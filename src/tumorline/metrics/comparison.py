@@ -95,8 +95,8 @@ def rank_shares(values: Float64Array, higher_is_better: bool = True, draws: int 
         warnings.simplefilter("ignore", RuntimeWarning)  # a region that none of those drawn has
         by_region = [np.stack([np.nanmean(one[drawn], axis=1) for one in np.atleast_2d(own)]) for own in values]
     means = np.stack([np.nanmean(one, axis=0) for one in by_region])  # (M, draws)
-    ranks = stats.rankdata(-means if higher_is_better else means, axis=0)
+    merit = -means if higher_is_better else means
+    best, worst = (stats.rankdata(merit, method, axis=0)[..., None] for method in ("min", "max"))  # of ties
     places = np.arange(1, len(values) + 1)
-    lower = np.stack([(np.floor(ranks) == place).mean(axis=1) for place in places], axis=1)
-    upper = np.stack([(np.ceil(ranks) == place).mean(axis=1) for place in places], axis=1)
-    return np.asarray((lower + upper) / 2)
+    shares = ((best <= places) & (places <= worst)) / (worst - best + 1)  # (M, draws, M)
+    return np.asarray(shares.mean(axis=1))

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from tumorline.metrics.summary import DISTANCES
 from tumorline.own_files import EVALUATE_AGAIN, read_own_model
 from tumorline.paper.compared_methods import describe_comparison, describe_leaderboard, describe_matrix
 from tumorline.paper.parts import (
@@ -16,7 +17,7 @@ from tumorline.paper.parts import (
 )
 from tumorline.paper.tables import Column, Table
 from tumorline.report.benchmark import pareto_chart
-from tumorline.report.comparison import NAMES, differences_chart
+from tumorline.report.comparison import differences_chart, is_ranked, names_of
 from tumorline.report.matrix import strip_charts
 from tumorline.results.compared import Comparison, Leaderboard, Matrix
 from tumorline.wording import in_words
@@ -98,11 +99,13 @@ def _contender_table(result: Comparison, several: bool) -> Table:
 
 
 def _pair_table(result: Comparison, several: bool) -> Table:
+    names, unit = names_of(result), result.contenders[0].figures.hd95.unit
     rows: Rows = [
         {
             "region": in_words(pair.region),
             "pair": f"{pair.first} − {pair.second}",
-            "metric": NAMES.get(pair.metric, pair.metric),
+            "metric": names[pair.metric],
+            "unit": unit if pair.metric in DISTANCES else "",
             **chosen(pair.difference, "mean", "ci95", "p"),
             "p_corrected": pair.p_corrected,
             "verdict": pair.verdict("scores higher" if result.about == "leak" else "is better"),
@@ -112,6 +115,7 @@ def _pair_table(result: Comparison, several: bool) -> Table:
     columns = [
         Column("pair", "first − second"),
         Column("metric", "metric"),
+        Column("unit", "unit"),
         Column("mean", "difference", 3),
         Column("ci95", "95 % interval", 3),
         Column("p", "p", 3),
@@ -122,8 +126,7 @@ def _pair_table(result: Comparison, several: bool) -> Table:
 
 
 def _ranking_tables(result: Comparison) -> list[Table]:
-    """None of a study of the leak, which ranks nothing."""
-    if result.about == "leak":
+    if not is_ranked(result):
         return []
     places = range(max((len(one.rank_shares) for one in result.ranking), default=0))
     rows: Rows = [

@@ -6,6 +6,7 @@ from tumorline.environment import versions
 from tumorline.metrics.figure import LEAST_FOR_INTERVAL, RESAMPLES
 from tumorline.paper.methods import Paragraph
 from tumorline.paper.works import SETS, UNKNOWN
+from tumorline.report.comparison import is_ranked
 from tumorline.results.compared import Comparison, Leaderboard, Matrix
 from tumorline.wording import numbered
 
@@ -53,7 +54,7 @@ def _who_was_trained_on_whom(result: Comparison) -> str:
 
 
 def _order(result: Comparison) -> str:
-    return "" if result.about == "leak" else f" Ranked by {result.ranked_by}."
+    return f" Ranked by {result.ranked_by}." if is_ranked(result) else ""
 
 
 def describe_matrix(result: Matrix) -> list[Paragraph]:

@@ -10,6 +10,7 @@ from tumorline.escaping import one_line
 from tumorline.evaluation.tables import read_headline_rows, read_rows
 from tumorline.file_names import COMPARISON_PAGE_NAME, PREDICTIONS_NAME, SUMMARY_NAME
 from tumorline.files import write_text
+from tumorline.metrics.figure import LEAST_FOR_INTERVAL
 from tumorline.report import charts
 from tumorline.report.browsing import picture_content
 from tumorline.report.cases import Drawing, Picture, draw, scored_cases
@@ -50,14 +51,16 @@ def write_comparison(result: Comparison, folders: Sequence[Path], output: Path, 
     """
     pictures = _pictures(result, folders, source) if source else []
     browsed = _browsed(result, folders, output, source)
-    volumes = any(one.figures.volume_error_absolute_ml for one in result.contenders)
     content = {
         **dict(result),
         "contender_names": result.names,
         "several": len(result.regions) > 1,
-        "volumes": volumes,
+        "volumes": _are_volumes(result),
+        "by_seeds": any(len(one.runs) > 1 for one in result.contenders),
+        "least_patients": LEAST_FOR_INTERVAL,
+        "ranked": is_ranked(result),
         "by_region": {region: result.of_region(region) for region in result.regions},
-        "names": NAMES | ({"volume_ratio": "volume ratio"} if volumes else {}),
+        "names": names_of(result),
         "differences": differences_chart(result),
         "pictures": pictures,
         "browsed": browsed,
@@ -65,6 +68,20 @@ def write_comparison(result: Comparison, folders: Sequence[Path], output: Path, 
     }
     write_text(output / COMPARISON_PAGE_NAME, template("comparison.html", browses=True).render(**content))
     return output / COMPARISON_PAGE_NAME
+
+
+def names_of(result: Comparison) -> dict[str, str]:
+    """How the metrics are called."""
+    return NAMES | ({"volume_ratio": "volume ratio"} if _are_volumes(result) else {})
+
+
+def _are_volumes(result: Comparison) -> bool:
+    return any(one.figures.volume_error_absolute_ml for one in result.contenders)
+
+
+def is_ranked(result: Comparison) -> bool:
+    """Whether redrawn patients tell how stable the ranking is: not of a leak, of one alone, or of too few to redraw."""
+    return result.about != "leak" and len(result.names) > 1 and result.patients >= LEAST_FOR_INTERVAL
 
 
 def _browsed(result: Comparison, folders: Sequence[Path], output: Path, source: Drawing | None) -> BrowserContent:
