@@ -29,9 +29,12 @@ def test_it_is_small_and_says_what_it_is() -> None:
 def test_its_dice_is_said_of_the_patients_that_have_a_tumour() -> None:
     info = read_info(find_model(Path(BUILTIN)))
     headline = info.metrics.headline or {}
-    counted = headline["regions"]["tumour"]["dice"]["patients"]
-    assert counted < headline["patients"]  # heads without a tumour have no Dice
-    assert f"on {counted} patients, out of fold" in headline_figure(info)
+    tumour = headline["regions"]["tumour"]
+    told = tumour.get("dice_of_sources", {"": tumour["dice"]})
+    assert sum(dice["patients"] for dice in told.values()) < headline["patients"]  # heads without a tumour have none
+    for dice in told.values():
+        assert f"on {dice['patients']} patients" in headline_figure(info)
+    assert headline_figure(info).endswith(", out of fold")
 
 
 def test_it_holds_no_path_of_a_machine() -> None:

@@ -1,8 +1,10 @@
 """What there is to use: the models that come with the package, and the networks that can be trained."""
 
 import csv
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean
+from typing import Any
 
 from tumorline.model_file import find_model, listed_models, read_info
 from tumorline.model_info import ModelInfo
@@ -35,18 +37,30 @@ def _input_size(info: ModelInfo) -> str:
 
 
 def headline_figure(info: ModelInfo) -> str:
-    """Dice by patient with its limits, of several regions the mean over them; of the patients with a tumour."""
+    """Dice by patient, of several regions the mean over them; of the patients with a tumour, of each source its own."""
     headline = info.metrics.headline
     if headline is None:
         return "none of its own"
     out_of_fold = ", out of fold" if "out of fold" in headline["headline_status"] else ""
-    figures = [headline["regions"][region]["dice"] for region in info.regions]
-    patients = numbered(max(dice["patients"] for dice in figures), "patient")
-    if len(figures) > 1:
-        known = [dice["mean"] for dice in figures if dice["mean"] is not None]
-        return f"mean over {len(figures)} regions of the Dice {mean(known):.3f} on {patients}{out_of_fold}"
-    low, high = figures[0]["ci95"] or figures[0]["range"]
-    return f"Dice {figures[0]['mean']:.3f} ({low:.3f} to {high:.3f}) on {patients}{out_of_fold}"
+    regions = [headline["regions"][region] for region in info.regions]
+    by_source = [region.get("dice_of_sources", {}) for region in regions]
+    told = [
+        f"{source} {_tell_dice([dice[source] for dice in by_source if source in dice])}"
+        for source in dict.fromkeys(name for dice in by_source for name in dice)
+    ]
+    what = f"mean over {len(regions)} regions of the Dice" if len(regions) > 1 else "Dice"
+    return f"{what} {', '.join(told) or _tell_dice([region['dice'] for region in regions])}{out_of_fold}"
+
+
+def _tell_dice(of_regions: Sequence[Mapping[str, Any]]) -> str:
+    """Of one region with its limits."""
+    patients = numbered(max(dice["patients"] for dice in of_regions), "patient")
+    if len(of_regions) > 1:
+        known = [dice["mean"] for dice in of_regions if dice["mean"] is not None]
+        return f"{mean(known):.3f} on {patients}"
+    (dice,) = of_regions
+    low, high = dice["ci95"] or dice["range"]
+    return f"{dice['mean']:.3f} ({'' if dice['ci95'] else 'range '}{low:.3f} to {high:.3f}) on {patients}"
 
 
 def list_networks() -> list[dict[str, str]]:

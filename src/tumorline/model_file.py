@@ -5,7 +5,7 @@ metadata, so that a file of another training is noticed.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,9 +17,10 @@ from safetensors.numpy import save_file
 from tumorline.errors import UserError
 from tumorline.file_names import CONFIG_NAME, WEIGHTS_NAME
 from tumorline.files import atomic_path, sort_metadata
+from tumorline.metrics.headline import dice_of_sources
 from tumorline.model_info import ModelInfo, parse_info, write_info
 from tumorline.onnx_file import LARGEST_FILE
-from tumorline.results import Summary
+from tumorline.results import RegionSummary, Summary
 
 METADATA_KEY, STAMP_KEY = "tumorline", "tumorline_stamp"
 LISTED = Path(__file__).with_name("weights")
@@ -69,14 +70,18 @@ def compute_stamp(weights: Weights, text: str) -> str:
 
 
 def with_figures(info: ModelInfo, summary: Summary) -> ModelInfo:
-    """The same with the headline figures of its evaluation."""
+    """The same with the headline figures of its evaluation; of several sources with the Dice of each."""
     published = summary.to_json()
-    regions = {
-        region: {name: figures[name] for name in ("dice", "hd95_detected", "volume_ratio", "missed", "tumour_cases")}
-        for region, figures in published["regions"].items()
-    }
+    sources = [source.name for source in info.data.sources]
+    regions = {region: _headline(figures, sources) for region, figures in summary.regions.items()}
     headline = {key: published[key] for key in ("headline_status", "cases", "patients")} | {"regions": regions}
     return info.with_metrics(headline=headline)
+
+
+def _headline(figures: RegionSummary, sources: Sequence[str]) -> dict[str, Any]:
+    published, by_source = figures.to_json(), dice_of_sources(figures, sources)
+    kept = {name: published[name] for name in ("dice", "hd95_detected", "volume_ratio", "missed", "tumour_cases")}
+    return kept | ({"dice_of_sources": {name: dice.to_json() for name, dice in by_source.items()}} if by_source else {})
 
 
 def read_info(path: Path) -> ModelInfo:

@@ -8,9 +8,15 @@ import pytest
 import tumorline
 from tests.report.evaluated import REGIONS, evaluated
 from tumorline.evaluation import baselines
-from tumorline.model_file import find_model, read_info
+from tumorline.evaluation.status import _out_of_fold
+from tumorline.listing import headline_figure
+from tumorline.metrics.figure import figure_of
+from tumorline.model_file import find_model, read_info, with_figures
 from tumorline.report import card as cards
 from tumorline.report import write_card
+from tumorline.results import Summary, read_summary
+
+FROZEN = Path(__file__).parents[1] / "frozen" / "0.1.0" / "run"
 
 
 def test_the_card_states_what_the_summary_and_the_model_file_hold(tiny_run: Path) -> None:
@@ -76,3 +82,50 @@ def test_a_card_without_figures_says_of_what_the_model_is(masks: str | list[str]
     weights = find_model(Path("builtin"))
     info = read_info(weights).model_copy(update={"constant_mask": masks})
     assert f"Segments the region **tumour** in {said}. Research" in cards.render_card(info, None, weights)
+
+
+def two_sources() -> Summary:
+    """Pictures of 24 patients, two scans and 30 heads without a tumour, in one set; nothing is drawn in most heads."""
+    known = json.loads((FROZEN / "summary.json").read_text())
+    own = known["regions"]["tumour"]
+    group = {key: value for key, value in own["by_size"]["small"].items() if key != "limits_px"}
+    dice = {
+        "healthy_train": figure_of([]),
+        "brats2021": figure_of([("B0", 0.25), ("B1", 0.5)]),
+        "cheng": figure_of((f"C{number}", 0.7 + number % 2 / 10) for number in range(24)),
+    }
+    sources = {
+        name: group | {"dice": one.to_json(), "patients": 30, "cases": 40, "tumour_cases": one.patients}
+        for name, one in dice.items()
+    }
+    drawn = figure_of((f"H{number}", float(not number)) for number in range(25)).to_json()
+    counts = {"tumour": 26, "found": 20, "free": 100, "false_positives": 40, "other": 0, "other_drawn": 0}
+    regions = {"tumour": own | {"dice": own["dice"] | {"patients": 26}, "by_attribute": {"source": sources}}}
+    presence = {"tumour": {"all": counts | {"false_positive": drawn}}}
+    return Summary.model_validate(known | {"regions": regions, "presence": presence, "cases": 90, "patients": 56})
+
+
+def test_no_figure_stands_beside_numbers_of_other_cases_than_its_own() -> None:
+    weights = find_model(Path("builtin"))
+    card = cards.render_card(read_info(weights), two_sources(), weights)
+    assert "| figure, of 26 patients with a tumour | mean over patients |" in card
+    assert "| group | patients with a tumour | cases with a tumour | Dice by patient |" in card
+    assert "| brats2021 | 2 | 2 | 0.375 | – |" in card
+    assert "| healthy_train | 0 | 0 | – | – |" in card
+    assert "| all | 100 | 40 (40.0 %) | 4.0 % (0.0 to 20.0) |" in card, "the mean by patient, of which the interval is"
+
+
+def test_each_of_several_sources_has_its_own_dice_the_first_one_first() -> None:
+    weights = find_model(Path("builtin"))
+    info, summary = read_info(weights), two_sources()
+    card = cards.render_card(info, summary, weights)
+    said = "Dice by patient of each source: cheng **0.750** (0.729 to 0.771) on 24 patients, brats2021 **0.375** on 2"
+    assert f"{said} patients. A mean over sources, as in the table below, is the figure of none of them." in card
+    told = with_figures(info, summary)
+    assert _out_of_fold(told).endswith("Dice by patient 0.750 (cheng), 0.375 (brats2021)")
+    assert headline_figure(told).startswith(
+        "Dice cheng 0.750 (0.729 to 0.771) on 24 patients, brats2021 0.375 (range 0.250 to 0.500)"
+    )
+    of_one = cards.render_card(info, read_summary(FROZEN / "summary.json"), weights)
+    assert "of each source" not in of_one
+    assert "\n| figure | mean over patients |" in of_one

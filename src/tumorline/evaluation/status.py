@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tumorline.cluster import Cluster
 from tumorline.data.dataset import Dataset
@@ -129,6 +130,14 @@ def _out_of_fold(info: ModelInfo) -> str:
     headline = info.metrics.headline
     if not headline:
         return "Figures of its own patients are those of the folds of its recipe ('tumorline folds')"
-    dice = [figures["dice"]["mean"] for figures in headline["regions"].values()]
-    said = ", ".join("undefined" if value is None else f"{value:.3f}" for value in dice)
+    said = ", ".join(text for figures in headline["regions"].values() for text in _means(figures))
     return f"Its figures out of fold stand in its card ('tumorline models' shows them): Dice by patient {said}"
+
+
+def _means(figures: Mapping[str, Any]) -> list[str]:
+    """Of a region, of several sources that of each."""
+    by_source = figures.get("dice_of_sources") or {"": figures["dice"]}
+    return [
+        ("undefined" if dice["mean"] is None else f"{dice['mean']:.3f}") + (f" ({source})" if source else "")
+        for source, dice in by_source.items()
+    ]

@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING
 from tumorline.wording import in_words, numbered
 
 if TYPE_CHECKING:
-    from tumorline.results import Metrics, Presence, Summary
+    from collections.abc import Iterable
+
+    from tumorline.results import Figure, Metrics, Presence, RegionSummary, Summary
 
 NOT_COUNTED = "not counted when this was evaluated"
 NOT_MEASURED = "cannot be measured here: no case without a tumour"
@@ -110,6 +112,12 @@ def _tell_counts(counted: "Presence") -> str:
     if counted.tumour:
         said.append(f"found in {counted.found} of {counted.tumour} with one")
     return ", ".join(said)
+
+
+def dice_of_sources(figures: "RegionSummary", order: "Iterable[str]") -> "dict[str, Figure]":
+    """The Dice in each of several sources that have tumours, in the order in which they were given."""
+    groups = figures.by_attribute.get("source", {})
+    return {name: groups[name].dice for name in order if name in groups and groups[name].tumour_cases}
 
 
 def count_volumes(figures: "Metrics") -> str:

@@ -42,7 +42,9 @@ def chosen(found: object, *keys: str) -> dict[str, Cell]:
 
 
 def group_row(found: GroupSummary | Fold) -> dict[str, Cell]:
-    return {**figures_of_group(found), **chosen(found, "patients", "cases", "missed")}
+    """Patients and cases are those of the Dice, which have the region."""
+    counted = {"patients": found.dice.patients, "cases": found.tumour_cases}
+    return {**figures_of_group(found), **counted, **chosen(found, "missed")}
 
 
 def figures_of_group(found: GroupSummary | RegionSummary | ComparedFigures) -> dict[str, Cell]:

@@ -22,6 +22,7 @@ from tumorline.metrics.headline import (
     count_false_lesions,
     count_false_positives,
     count_volumes,
+    dice_of_sources,
     name_figure,
 )
 from tumorline.model_file import read_info
@@ -72,7 +73,7 @@ def render_card(info: ModelInfo, summary: Summary | None, weights: Path) -> str:
     content = {
         "info": info,
         "summary": summary,
-        **_evaluated(summary),
+        **_evaluated(summary, [source.name for source in info.data.sources]),
         "images": _images(info, summary),
         "on_all": info.split.trains_on_all,
         "threshold_from": _origin(info, info.states_threshold),
@@ -111,17 +112,17 @@ def _origin(info: ModelInfo, is_stated: bool) -> str:
     return "stated by the recipe" if is_stated or not info.split.validated else "chosen on validation patients"
 
 
-def _evaluated(summary: Summary | None) -> CardFigures:
+def _evaluated(summary: Summary | None, sources: Sequence[str]) -> CardFigures:
     if summary is None:
         return {"counted": "", "mean_dice": None, "regions": []}
     return {
         "counted": count_cases(summary),
         "mean_dice": mean_dice_over_regions(summary.regions),
-        "regions": [_region_content(summary, region) for region in summary.regions],
+        "regions": [_region_content(summary, region, sources) for region in summary.regions],
     }
 
 
-def _region_content(summary: Summary, region: str) -> CardRegion:
+def _region_content(summary: Summary, region: str, sources: Sequence[str]) -> CardRegion:
     figures = summary.regions[region]
     sizes = [(f"{name}, {size_limits(group, ' to ')}", group) for name, group in figures.by_size.items()]
     return {
@@ -132,6 +133,7 @@ def _region_content(summary: Summary, region: str) -> CardRegion:
         "volumes": count_volumes(figures) if figures.truth_ml else "",
         "rows": [(name, digits) for name, digits in FIGURES if _is_told(getattr(figures, name))],
         "calibration": summary.calibration.get(region),
+        "dice_of_sources": dice_of_sources(figures, sources),
         "groups": [*figures.by_class.items(), *sizes, *figures.by_attribute.get(SOURCE, {}).items()],
         "presence": summary.presence.get(region, {}),
         "subsets": subset_rows(summary, region),
@@ -169,7 +171,7 @@ def _template() -> Any:
         keep_trailing_newline=True,
         finalize=harmless(for_markdown),
     )
-    environment.filters |= {"number": _number, "interval": _interval, "figure_name": name_figure}
+    environment.filters |= {"number": _number, "interval": _interval, "shares": _shares, "figure_name": name_figure}
     return environment.get_template("card.md")
 
 
@@ -191,6 +193,14 @@ def _without_empty(config: Any) -> Any:
 
 def _number(value: float | None, digits: int) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
+
+
+def _shares(figure: Figure) -> str:
+    """A mean with its limits, in percent."""
+    if figure.mean is None:
+        return "–"
+    limits = f" ({_interval([100 * limit for limit in figure.ci95], 1)})" if figure.ci95 else ""
+    return f"{100 * figure.mean:.1f} %{limits}"
 
 
 def _interval(limits: Sequence[float] | None, digits: int) -> str:

@@ -202,6 +202,7 @@ class CardRegion(TypedDict):
     rows: Sequence[tuple[str, int]]
     """Names of figures, each with its digits."""
     calibration: Calibration | None
+    dice_of_sources: Mapping[str, Figure]
     groups: Sequence[tuple[str, GroupSummary]]
     presence: Mapping[str, Presence]
     subsets: Sequence[SubsetRow]
