@@ -3,7 +3,6 @@
 Citations stand in the text as `[@key]`, as Pandoc reads them. What the folder does not know is "not stated".
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -90,10 +89,6 @@ def _reference_standard(study: Study) -> list[str]:
     ]
 
 
-DRAWN = re.compile(r"(?:^|: |; )by (?:patient|slice), ")
-"""In the words of a split: parts that were drawn, of all cases or (later in it) of those of some sources."""
-
-
 def _partitions(study: Study) -> list[str]:
     split, settings = study.summary.split, study.config.split if study.config else None
     unit = "slice" if split.by == "slice" else "patient"
@@ -104,10 +99,10 @@ def _partitions(study: Study) -> list[str]:
     sentences = [f"How the cases were assigned to the parts: {split.origin or UNKNOWN}."]
     if settings and settings.folds:
         sentences.append(f"There were {settings.folds} folds, each the test part of one model.")
-    elif settings and (drawn := DRAWN.search(split.origin)):
+    elif settings and split.drawn:
         rest = 1 - settings.train - settings.validation
         shares = f"{settings.train:.0%} training, {settings.validation:.0%} validation, {rest:.0%} test"
-        of = f"{unit}s that were drawn" if drawn.start() else f"{unit}s"
+        of = f"{unit}s" if split.drawn == "all" else f"{unit}s that were drawn"
         sentences.append(f"Wanted shares of the {of}: {shares}, within each class.")
     if counted:
         sentences.append(f"Found were {'; '.join(counted)}.")

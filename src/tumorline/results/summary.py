@@ -1,5 +1,6 @@
 """All that an evaluation found: the content of `summary.json`."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -44,6 +45,10 @@ class OwnParts(Result):
     patients_unknown: bool
 
 
+DRAWN = re.compile(r"(?:^|: |; )by (?:patient|slice), ")
+"""In an origin; later in it only of some sources."""
+
+
 class SplitDescription(Result):
     """How a model's own data were split, and what that means for the cases that were scored."""
 
@@ -59,6 +64,12 @@ class SplitDescription(Result):
     training_cases_included: bool
     own: OwnParts | None = None
     """Stated where it differs from `leaking` and `patients_unknown`, which are of the cases that were scored."""
+
+    @property
+    def drawn(self) -> Literal["all", "some", ""]:
+        """Whose parts were drawn: those of all cases, of the cases of some sources, or of none."""
+        found = DRAWN.search(self.origin)
+        return "" if found is None else "some" if found.start() else "all"
 
     @property
     def own_parts(self) -> "OwnParts | SplitDescription":
