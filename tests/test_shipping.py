@@ -1,6 +1,7 @@
 """The scripts that ship a model of nine cases, and that hold simulated volumes against real ones."""
 
 import csv
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import tumorline
 from tests.conftest import Program, blob
 from tests.report.evaluated import REGIONS, evaluated
 from tumorline.model_file import LISTED, read_content, read_info, save_model
+from tumorline.model_info import ModelInfo
 
 pytest.importorskip("torch")
 SPACE = (12, 24, 24)
@@ -122,6 +124,23 @@ def test_one_of_another_kind_or_of_other_cases_does_not(ship: ModuleType, tmp_pa
     save_model(run / "model.safetensors", content.weights, info.model_copy(update={"architecture": wider}))
     with pytest.raises(SystemExit, match="another network, input or regions than those of"):
         ship.ship_brats(run, folds)
+
+
+def test_one_that_left_out_a_hundredth_of_the_cases_ships_and_one_of_fewer_does_not(
+    ship: ModuleType, tmp_path: Path
+) -> None:
+    folds, info = some_folds(tmp_path / "folds"), read_info(a_run(tmp_path / "run") / "model.safetensors")
+    every = info.known_cases.contents["train"]
+
+    def without(count: int) -> ModelInfo:
+        known = info.known_cases.model_copy(update={"contents": {"train": every[count:]}})
+        return info.model_copy(update={"known_cases": known})
+
+    few = len(every) // 100
+    assert few > 1
+    ship.refuse_strangers(without(few), [], folds)
+    with pytest.raises(SystemExit, match=rf"not trained on all cases of {re.escape(str(folds))}, or on others"):
+        ship.refuse_strangers(without(few + 1), [], folds)
 
 
 def test_three_trainings_stand_beside_each_other_case_by_case(
