@@ -16,6 +16,7 @@ from typing import Any
 
 from table import write_table
 from tumorline.file_names import PRESENCE_NAME
+from tumorline.wording import tell_p
 
 RESULTS = Path(__file__).parent / "results"
 LEFT_OUT = {"disagreements", "dice_of_cases"}
@@ -61,7 +62,7 @@ def contenders(result: dict[str, Any]) -> list[list[str]]:
         said = "within noise" if pair["noise"] else "real"
         difference = f"{pair['difference']['mean']:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})"
         name = f"{pair['first']} minus {pair['second']}: {pair['metric']}"
-        rows.append([name, difference, f"p = {pair['p_corrected']:.2g}, {said}", *[""] * 5])
+        rows.append([name, difference, f"{tell_p(pair['p_corrected'])}, {said}", *[""] * 5])
     return rows
 
 

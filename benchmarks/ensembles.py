@@ -23,6 +23,7 @@ from tumorline.data.dataset import Dataset, load_dataset
 from tumorline.evaluation.scoring import evaluate
 from tumorline.evaluation.status import Request
 from tumorline.inference.model import TTA, Model, load
+from tumorline.wording import short_p
 
 HERE = Path(__file__).parent
 KEPT = HERE / "results" / "ensembles.json"
@@ -72,7 +73,7 @@ def row(name: str, tta: str, found: dict[str, Any], pair: dict[str, Any] | None)
         f"{validation['dice']['mean']:.3f}",
         f"{test['dice']['mean']:.3f} ({low:.3f} to {high:.3f})",
         "{:+.3f} ({:+.3f} to {:+.3f})".format(*change) if pair else "",
-        f"{pair['difference']['p']:.2g}" if pair else "",
+        short_p(pair["difference"]["p"]) if pair else "",
         f"{test['dice']['mean_over_cases']:.3f}",
         f"{test['missed']} of {test['tumour_cases']}",
         f"{test['hd95_detected']['mean']:.1f} {test['hd95']['unit']}",

@@ -44,6 +44,7 @@ from tumorline.model_file import read_info
 from tumorline.network_file import load_network
 from tumorline.run_folder import read_config
 from tumorline.training.gate import look_at_windows, open_windows
+from tumorline.wording import tell_p
 
 HERE = Path(__file__).parent
 HELD_OUT = "held_out"
@@ -267,7 +268,7 @@ def difference(rows: Sequence[Row], reference: Sequence[Row]) -> str:
     if len(shared) < len(first):
         raise SystemExit(f"{len(first) - len(shared)} patients are in one arm only; are the folds the same?")
     found: Difference = paired(np.array([first[name] for name in shared]), np.array([second[name] for name in shared]))
-    return f"{with_limits(found.mean, found.ci95, sign='+')}, p {found.p:.3f}"
+    return f"{with_limits(found.mean, found.ci95, sign='+')}, {tell_p(found.p)}"
 
 
 def by_patient(rows: Sequence[Row]) -> dict[str, float]:

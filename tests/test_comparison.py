@@ -121,6 +121,65 @@ def test_three_seeds_each_support_a_claim_about_recipes(runs: Runs, tmp_path: Pa
     assert result["verdicts"][0].endswith("near is better.")
 
 
+STEADY: dict[str, Shift] = {"good": lambda _: 1, "bad": lambda _: 3}
+
+
+def recipes_of(runs: Runs, patients: int) -> dict[str, list[Path]]:
+    """Three seeds each; the first is better in every patient, by as much in each."""
+    return {
+        name: [runs(f"{name}-{patients}-{seed}", steady, seed, cases=range(patients)) for seed in range(3)]
+        for name, steady in STEADY.items()
+    }
+
+
+def test_of_recipes_nothing_is_claimed_from_fewer_patients_than_an_interval_takes(runs: Runs, tmp_path: Path) -> None:
+    result = tumorline.compare(groups=recipes_of(runs, 2), output=tmp_path / "two")
+    assert result["verdicts"] == [
+        "good minus bad: Dice +0.250: too few patients for a claim about recipes, which takes 20."
+    ]
+    assert [(pair["noise"], pair["better"], pair["too_few"]) for pair in result["pairs"]] == [
+        (True, None, True) for _ in result["pairs"]
+    ]
+    page = (tmp_path / "two" / "compare.html").read_text()
+    assert "<td>too few patients for a claim</td>" in page
+    assert "is better</td>" not in page
+    assert "where p is below 0.05 and there are 20 patients or more." in page
+    enough = tumorline.compare(groups=recipes_of(runs, 20), output=tmp_path / "twenty")
+    assert enough["verdicts"][0].endswith("good is better.")
+    assert not [pair for pair in enough["pairs"] if "too_few" in pair]
+
+
+def test_no_ranking_is_shown_of_too_few_patients_to_redraw(runs: Runs, tmp_path: Path) -> None:
+    for patients, shown in ((1, False), (19, False), (20, True)):
+        folders = [runs(f"{name}-{patients}", steady, cases=range(patients)) for name, steady in STEADY.items()]
+        tumorline.compare(folders, output=tmp_path / f"{patients}")
+        page = (tmp_path / f"{patients}" / "compare.html").read_text()
+        assert ("How stable is the ranking?" in page, "is a guess" in page) == (shown, shown)
+
+
+def test_the_page_says_of_what_its_intervals_are(runs: Runs, tmp_path: Path) -> None:
+    of_patients = "95 % intervals, which cover the choice of patients"
+    tumorline.compare([runs(name, steady) for name, steady in STEADY.items()], output=tmp_path / "models")
+    models = (tmp_path / "models" / "compare.html").read_text()
+    assert f"{of_patients}; a miss" in models
+    assert "sign-flip test" in models
+    tumorline.compare(groups=recipes_of(runs, 20), output=tmp_path / "recipes")
+    recipes = (tmp_path / "recipes" / "compare.html").read_text()
+    assert f"{of_patients}, not that of seeds; a miss" in recipes
+    assert "The interval of a difference and its test cover the choice of patients and of seeds" in recipes
+
+
+def test_no_p_is_told_as_nothing(runs: Runs, tmp_path: Path) -> None:
+    result = tumorline.compare(groups=recipes_of(runs, 24), output=tmp_path / "out")
+    assert result["verdicts"][0] == (
+        "good minus bad: Dice +0.250, 95 % interval +0.250 to +0.250, p < 0.001: good is better."
+    )
+    assert (
+        '<td class="right">&lt; 0.001</td><td class="right">&lt; 0.001</td>'
+        in (tmp_path / "out" / "compare.html").read_text()
+    )
+
+
 @pytest.mark.parametrize(
     ("seeds", "epochs", "message"),
     [

@@ -1,12 +1,23 @@
 from pathlib import Path
 
 from tests.conftest import PairFolder, Program
-from tumorline.wording import is_or_are, numbered, said_once, some_of
+from tumorline.wording import is_or_are, numbered, said_once, short_p, some_of, tell_p
 
 
 def test_one_is_not_several() -> None:
     assert [numbered(number, "patient") for number in (0, 1, 2)] == ["0 patients", "1 patient", "2 patients"]
     assert [is_or_are(number) for number in (0, 1, 2)] == ["are", "is", "are"]
+
+
+def test_a_p_is_told_to_two_digits_and_never_as_nothing() -> None:
+    assert [tell_p(p) for p in (1.0, 0.0456, 0.001, 0.0004, 0.0)] == [
+        "p = 1",
+        "p = 0.046",
+        "p = 0.001",
+        "p < 0.001",
+        "p < 0.001",
+    ]
+    assert [short_p(p) for p in (0.28, 0.0)] == ["0.28", "< 0.001"]
 
 
 def test_what_several_folds_say_is_said_once() -> None:

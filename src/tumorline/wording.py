@@ -3,6 +3,9 @@
 import re
 from collections.abc import Sequence
 
+LEAST_P = 0.001
+"""Of a test, that is told by its number."""
+
 
 def numbered(number: int, noun: str) -> str:
     """`1 patient`, `2 patients`."""
@@ -12,6 +15,16 @@ def numbered(number: int, noun: str) -> str:
 def in_words(name: str) -> str:
     """`whole tumour` of `whole_tumour`."""
     return name.replace("_", " ")
+
+
+def short_p(p: float) -> str:
+    """The p of a test to two digits; no test is so sure that it says 0."""
+    return f"< {LEAST_P:g}" if p < LEAST_P else f"{p:.2g}"
+
+
+def tell_p(p: float) -> str:
+    """`p = 0.03`, `p < 0.001`."""
+    return f"p {short_p(p)}" if p < LEAST_P else f"p = {short_p(p)}"
 
 
 def some_of(names: Sequence[str], most: int = 10) -> str:

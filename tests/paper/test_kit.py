@@ -164,6 +164,25 @@ def test_a_comparison_has_its_differences_and_its_test(tmp_path: Path) -> None:
     assert "holm1979" in (kit / "references.bib").read_text()
 
 
+@pytest.mark.parametrize(("patients", "ranked"), [(19, False), (20, True)])
+def test_a_ranking_of_too_few_patients_to_redraw_is_left_out(tmp_path: Path, patients: int, ranked: bool) -> None:
+    folders = [evaluated(tmp_path / name, (24, 24), regions=1, cases=8).folder for name in ("first", "second")]
+    result = compare({folder.name: folder for folder in folders}, {}).model_copy(update={"patients": patients})
+    (tmp_path / "compare.json").write_text(json.dumps(result.to_json()))
+    found = contents_of_comparison(tmp_path / "compare.json")
+    assert ("ranking" in [one.name for one in found.tables]) == ranked
+    assert any("Ranked by Dice by patient" in paragraph.text for paragraph in found.methods) == ranked
+
+
+def test_a_p_is_told_as_everywhere(tmp_path: Path) -> None:
+    folders = [evaluated(tmp_path / name, (24, 24), regions=1, cases=8).folder for name in ("first", "second")]
+    result = compare({folder.name: folder for folder in folders}, {})
+    sure = [one.model_copy(update={"p_corrected": 0.0}) for one in result.pairs]
+    (tmp_path / "compare.json").write_text(json.dumps(result.model_copy(update={"pairs": sure}).to_json()))
+    differences = contents_of_comparison(tmp_path / "compare.json").tables[1].to_latex()
+    assert differences.count(r" & 1 & \textless{} 0.001 & ") == len(sure)
+
+
 def test_a_study_of_the_leak_ranks_nothing_and_says_who_was_trained_on_whom(tmp_path: Path) -> None:
     folders = [evaluated(tmp_path / name, (24, 24), regions=1, cases=8).folder for name in ("leaking", "honest")]
     result = compare({folder.name: folder for folder in folders}, {})
@@ -183,6 +202,17 @@ def test_distances_of_groups_have_their_unit(tmp_path: Path) -> None:
         tables = {one.name: one for one in contents_of_study(folder, read_study(folder)).tables}
         assert {row["hd95_unit"] for row in tables["by-size"].rows} == {unit}
         assert f" & {unit} & " in tables["by-size"].to_latex()
+
+
+def test_distances_of_pairs_have_their_unit(tmp_path: Path) -> None:
+    for kind, unit in (("pictures", "px"), ("volumes", "mm")):
+        folders = [evaluated(tmp_path / kind / name, FOLDERS[kind], regions=1).folder for name in ("one", "two")]
+        tumorline.compare(folders, output=tmp_path / kind / "compared")
+        pairs = contents_of_comparison(tmp_path / kind / "compared" / "compare.json").tables[1]
+        units = {row["metric"]: row["unit"] for row in pairs.rows}
+        assert (units["Dice"], units["HD95"], units["boundary offset"]) == ("", unit, unit)
+        assert f"HD95 & {unit} & " in pairs.to_latex()
+        assert ("volume ratio" in units) == (kind == "volumes")
 
 
 def test_what_is_missed_on_average_has_a_digit_after_the_point(tmp_path: Path) -> None:

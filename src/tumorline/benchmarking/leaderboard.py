@@ -167,7 +167,7 @@ def _group(initialisation: str, members: Sequence[Entry], shown: Shown) -> Leade
         initialisation=initialisation,
         about="recipes" if about_recipes(members) else "models",
         rows=[row for rows in arms for row in rows],
-        pairs=[ComparedPair(**pair.model_dump(exclude={"by_patient"})) for pair in pairs],
+        pairs=[ComparedPair(**pair.model_dump(exclude={"by_patient"}, exclude_unset=True)) for pair in pairs],
     )
 
 

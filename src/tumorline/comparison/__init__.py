@@ -44,7 +44,7 @@ from tumorline.report.comparison import write_comparison
 from tumorline.report.run_images import run_images
 from tumorline.results import WarningCode, read_comparable
 from tumorline.results.compared import ComparedPair, Comparison
-from tumorline.wording import is_or_are, numbered
+from tumorline.wording import is_or_are, numbered, tell_p
 
 __all__ = ["NAMES", "Study", "compare", "compared_figures", "name_runs", "ranked_by", "save_comparison"]
 
@@ -107,7 +107,10 @@ def _verdict(pair: ComparedPair, study: Study | None, regions: int) -> str:
     mean, ci95, p = pair.difference.mean, pair.difference.ci95, pair.p_corrected
     limits = f", 95 % interval {ci95[0]:+.3f} to {ci95[1]:+.3f}" if ci95 else ""
     where = f", {pair.region}" if regions > 1 else ""
-    figures = f"{pair.first} minus {pair.second}{where}: Dice {mean:+.3f}{limits}, p = {p:.2g}"
+    difference = f"{pair.first} minus {pair.second}{where}: Dice {mean:+.3f}"
+    if pair.too_few:
+        return f"{difference}: too few patients for a claim about recipes, which takes {LEAST_FOR_INTERVAL}."
+    figures = f"{difference}{limits}, {tell_p(p)}"
     if pair.difference.range == [0, 0]:
         return f"{figures}: no difference."
     if pair.noise:

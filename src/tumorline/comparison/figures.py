@@ -70,6 +70,7 @@ class _Difference(NamedTuple):
     better: str | None
     difference: Difference
     by_patient: Float64Array
+    too_few: bool
 
 
 def compared_metrics(rows: Sequence[Row]) -> list[str]:
@@ -148,7 +149,9 @@ def _difference(
     first, second = (contender.name for contender in pair)
     difference = tests.between_recipes(one, two) if recipes else tests.paired(one[0], two[0])
     better = _better(metric, {first: float(one.mean()), second: float(two.mean())})
-    return _Difference(means.region, first, second, better, difference, one.mean(axis=0) - two.mean(axis=0))
+    by_patient = one.mean(axis=0) - two.mean(axis=0)
+    too_few = recipes and difference.ci95 is None
+    return _Difference(means.region, first, second, better, difference, by_patient, too_few)
 
 
 def _better(metric: str, means: Mapping[str, float]) -> str | None:
@@ -160,6 +163,7 @@ def _better(metric: str, means: Mapping[str, float]) -> str | None:
 
 
 def _pair(metric: str, one: _Difference, p: float) -> ComparedPair:
+    noise = one.too_few or p >= LEVEL
     return ComparedPair(
         metric=metric,
         region=one.region,
@@ -172,9 +176,10 @@ def _pair(metric: str, one: _Difference, p: float) -> ComparedPair:
             range=[float(one.by_patient.min()), float(one.by_patient.max())],
         ),
         p_corrected=p,
-        noise=p >= LEVEL,
-        better=None if p >= LEVEL else one.better,
+        noise=noise,
+        better=None if noise else one.better,
         by_patient=one.by_patient.tolist(),
+        **({"too_few": True} if one.too_few else {}),
     )
 
 

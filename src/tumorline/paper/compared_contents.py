@@ -20,7 +20,7 @@ from tumorline.report.benchmark import pareto_chart
 from tumorline.report.comparison import differences_chart, is_ranked, names_of
 from tumorline.report.matrix import strip_charts
 from tumorline.results.compared import Comparison, Leaderboard, Matrix
-from tumorline.wording import in_words
+from tumorline.wording import in_words, short_p
 
 
 def contents_of_comparison(path: Path) -> Contents:
@@ -118,8 +118,8 @@ def _pair_table(result: Comparison, several: bool) -> Table:
         Column("unit", "unit"),
         Column("mean", "difference", 3),
         Column("ci95", "95 % interval", 3),
-        Column("p", "p", 3),
-        Column("p_corrected", "p corrected", 3),
+        Column("p", "p", 3, short_p),
+        Column("p_corrected", "p corrected", 3, short_p),
         Column("verdict", "verdict"),
     ]
     return Table("differences", "Paired differences; p corrected after Holm", with_region(columns, several), rows)

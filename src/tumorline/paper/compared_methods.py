@@ -22,7 +22,7 @@ TESTS = {
     "is about "
     "these models and not about their recipes.",
     "recipes": "Two recipes are compared over patients and seeds together, with Satterthwaite's degrees of freedom "
-    "[@satterthwaite1946].",
+    f"[@satterthwaite1946], and nothing is claimed of them below {LEAST_FOR_INTERVAL} patients.",
     "leak": "A leaking split is compared with an honest one, to measure what the leak adds; nothing is ranked.",
 }
 

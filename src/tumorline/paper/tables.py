@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tumorline.paper.latex import for_latex
@@ -16,11 +16,12 @@ Row = Mapping[str, Cell]
 
 @dataclass(frozen=True)
 class Column:
-    """A column of numbers (with `digits` after the point), of limits `[low, high]`, or of text."""
+    """A column of numbers (with `digits` after the point, or in words), of limits `[low, high]`, or of text."""
 
     key: str
     heading: str
     digits: int | None = None
+    in_words: Callable[[float], str] | None = None
 
     @property
     def is_number(self) -> bool:
@@ -84,6 +85,8 @@ class Table:
 
     def _cell(self, row: Row, column: Column) -> str:
         value, own = row.get(column.key), row.get("digits")
+        if column.in_words and isinstance(value, int | float):
+            return for_latex(column.in_words(value))
         digits = own if column.digits and isinstance(own, int) else column.digits
         if isinstance(value, list | tuple):
             return " to ".join(_to_digits(limit, digits) for limit in value)

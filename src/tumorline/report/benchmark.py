@@ -11,6 +11,7 @@ from tumorline.report import charts
 from tumorline.report.comparison import NAMES
 from tumorline.report.templates import template
 from tumorline.results.compared import ArmRow, ComparedPair, Leaderboard, LeaderboardGroup, LongerTraining
+from tumorline.wording import tell_p
 
 DIGITS = {"volume_error_absolute_ml": 2, "hd95": 1, "hd95_detected": 1, "signed_offset": 2, "volume_ratio": 2}
 
@@ -112,7 +113,7 @@ def _difference(pair: ComparedPair) -> str:
     digits, values = DIGITS.get(pair.metric, 3), pair.difference
     low, high = values.ci95 or values.range
     limits = f"{low:+.{digits}f} to {high:+.{digits}f}"
-    return f"{values.mean:+.{digits}f} ({limits}), p = {pair.p_corrected:.2g}"
+    return f"{values.mean:+.{digits}f} ({limits}), {tell_p(pair.p_corrected)}"
 
 
 def pareto_chart(result: Leaderboard) -> str:

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from tumorline.escaping import for_markdown, one_line
 from tumorline.metrics.headline import name_figure
 from tumorline.viewer.assets import content_policy, inline_module, inline_style
-from tumorline.wording import in_words, said_once
+from tumorline.wording import in_words, said_once, short_p
 
 TOOLBAR = ("toolbar.js",)
 BROWSING = ("viewer.js", "browser.js", "toolbar.js")
@@ -35,6 +35,7 @@ def template(name: str, browses: bool = False) -> Any:
         "words": in_words,
         "count": shown_count,
         "figure_name": name_figure,
+        "p": short_p,
         "once": said_once,
     }
     environment.globals |= _parts(browses)

@@ -97,11 +97,15 @@ class ComparedPair(Result):
     noise: bool
     better: str | None
     """None within noise, and of offset and ratio where the means lie on two sides of 0 or 1."""
+    too_few: bool = False
+    """Fewer patients than an interval needs, of recipes: whatever p is, nothing is claimed, as within noise."""
     by_patient: list[Number] | None = None
     """None in a leaderboard, which has no room for it."""
 
     def verdict(self, of_better: str = "is better") -> str:
         """What is to be said of the pair, and of the one that is better."""
+        if self.too_few:
+            return "too few patients for a claim"
         if self.noise:
             return "within noise"
         return f"{self.better} {of_better}" if self.better else "they differ"
