@@ -163,6 +163,18 @@ def test_the_json_lists_exact_pairs(pair_folder: PairFolder) -> None:
     assert [(pair["a"], pair["b"], pair["kind"]) for pair in result["pairs"]] == [("s000", "s005", "exact")]
 
 
+@pytest.mark.parametrize("stages", [4, 1])
+def test_stages_of_a_disease_are_nobodys_names(tmp_path: Path, stages: int) -> None:
+    for number in range(16):
+        name = f"stage{number % stages + 1}/scan_{number // stages + 1}"
+        image, mask = blob(32, number)
+        save(tmp_path / f"{name}.png", image)
+        save(tmp_path / f"{name}_mask.png", mask)
+    dataset = load_dataset(tmp_path, DataConfig())
+    assert [finding.code for finding in check(dataset)] == ["patients_unknown"]
+    assert set(split_dataset(dataset, SplitConfig()).parts.values()) == {"train", "validation", "test"}
+
+
 def test_a_patient_on_both_sides_of_a_given_split_is_an_error(pair_folder: PairFolder, tmp_path: Path) -> None:
     folder = pair_folder(patients=3, slices=2)
     table = tmp_path / "split.csv"

@@ -9,6 +9,7 @@ from tumorline.data.patients import (
     earlier_spellings,
     patient_in_name,
     patient_meant,
+    patients_in_names,
     patients_of_scans,
     spelling,
 )
@@ -28,8 +29,9 @@ SAME_PATIENT = [
     ["Brats17_CBICA_AAB_1", "Brats18_CBICA_AAB_1", "BraTS19_CBICA_AAB_2"],
     ["Brats17_2013_1_1", "brats_2013_pat0001_1"],
     ["BraTS20_Training_012", "BraTS20_Training_012_slice_40"],
-    ["UCSF-PDGM-0004", "UCSF-PDGM-004", "UCSF-PDGM-0004_FU003d"],
-    ["UPENN-GBM-00001_11", "UPENN-GBM-00001_21"],
+    ["UCSF-PDGM-0004", "UCSF-PDGM-004", "UCSF-PDGM-0004_FU003d", "ucsf_pdgm_0000004"],
+    ["UPENN-GBM-00001_11", "UPENN-GBM-00001_21", "UPENN-GBM-0000001_11"],
+    ["RHUH-0001", "RHUH-1", "rhuh_0000001_2"],
     ["TCGA_CS_4941_19960909", "TCGA-CS-4941", "tcga_cs_4941"],
     ["sub-01_ses-02", "sub-01_ses-baseline", "sub-01"],
     ["PatientID_0003_Timepoint_1", "PatientID_0003_Timepoint_2"],
@@ -51,6 +53,7 @@ def test_patients_who_differ_are_told_apart() -> None:
     first = [patient_meant(names[0]) for names in SAME_PATIENT]
     assert len({spelling(name) for name in first}) == len(SAME_PATIENT)
     others = ["P0-00", "P0-01", "S1_005", "MR017260C", "17", "18", "glioma_scan_01", "glioma_scan_02", "dicom-00ff"]
+    others += ["T1_scan_3", "dataset2_scan_17", "fold_1_scan_4", "Br35H/scan_3", "256x256_v2"]
     assert [patient_meant(name) for name in others] == others
 
 
@@ -81,10 +84,64 @@ def test_what_a_name_means_means_itself(name: str) -> None:
         ("BraTS21_img_12", None),
         ("BraTS21_12", None),
         ("BraTS_GLI_2023/12", None),
+        ("UCSF-PDGM-0000004_slice_3", "UCSF-PDGM-0004"),
+        ("RHUH-0001/0/12", "RHUH-0001"),
+        ("patient_012_slice_5", "patient_012"),
+        ("pat1_t1_5", "pat1"),
+        ("P001/week-044/5", "P001"),
+        ("stage2/P05_20200131_3", "P05"),
+        ("OAS30001_MR_d0757_12", "OAS30001"),
+        ("batch3/20200131_1", None),
+        ("T1_baseline_012", None),
+        ("dataset_v2/2020-01-31/5", None),
+        ("256x256/visit1/5", None),
+        ("fold_1/day3/5", None),
+        ("P7_scan2", None),
     ],
 )
 def test_a_file_bears_a_patient_or_none(name: str, patient: str | None) -> None:
     assert patient_in_name(name) == patient
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        *(
+            "stage1/",
+            "fold1/",
+            "batch3/",
+            "grade2/",
+            "class1/",
+            "v2/",
+            "256x256/",
+            "T2/",
+            "train1/",
+            "split0/",
+            "Br35H/",
+        ),
+        *("T1_", "Br35H_", "dataset2_", "stage_1_"),
+    ],
+)
+def test_a_folder_or_prefix_with_a_digit_is_no_patient(prefix: str) -> None:
+    scans = [f"{prefix}scan_{number}" for number in range(1, 13)]
+    assert patients_in_names(scans) == {}
+    others = [name.replace("1", "4").replace("2", "5").replace("3", "6") for name in scans]
+    assert patients_in_names([*scans, *others]) == {}
+
+
+def test_stages_with_as_many_scans_each_are_no_patients() -> None:
+    assert patients_in_names([f"{a}{n}_scan_{m}" for a in ("stage", "grade") for n in (1, 2) for m in (1, 2)]) == {}
+
+
+def test_words_that_are_perhaps_visits_tell_where_several_patients_have_a_few_each() -> None:
+    visits = ["P1_scan1_4", "P1_scan2_4", "P2_scan1_4", "sub/P2_scan1_5", "sub-9_x", "17"]
+    assert patients_in_names(visits) == {
+        **{"P1_scan1_4": "P1", "P1_scan2_4": "P1", "P2_scan1_4": "P2", "sub/P2_scan1_5": "P2"},
+        "sub-9_x": "sub-9",
+    }
+    assert patients_in_names(["P1_scan1", "P1_scan2", "P1_scan3", "P2_scan4"]) == {}
+    oasis = [f"OAS1_000{number}_MR1_{place}" for number in (1, 2) for place in (100, 101)]
+    assert patients_in_names(oasis) == {name: name[:9] for name in oasis}
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from tumorline.data.left_out import leave_out
 from tumorline.data.near_duplicates import NearPair, unpack
 from tumorline.data.near_slices import near_slices
 from tumorline.data.patients import collection_patient
-from tumorline.data.source import Source, open_picture, with_patient
+from tumorline.data.source import Source, open_picture, with_patients
 from tumorline.formats.decode import without_suffix
 from tumorline.geometry.symmetry import inverse_name
 from tumorline.progress import Progress
@@ -79,7 +79,7 @@ def load_pictures(path: Path, settings: DataConfig, progress: Progress | None = 
     contents = Contents(path)
     if not contents.pictures or any(layout.find(contents) for layout in LAYOUTS.values()):
         return load_dataset(path, settings, progress)
-    every = [with_patient(_picture(file, path)) for file in contents.pictures]
+    every = with_patients([_picture(file, path) for file in contents.pictures])
     cases, findings = leave_out(path, every, (), settings.leave_out)
     return Dataset(Source(path, PICTURES_ONLY, cases, findings), scan(cases, settings, progress), settings)
 

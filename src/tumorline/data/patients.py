@@ -23,6 +23,7 @@ _SUCCESSOR = r"(?:[-_]?(?:20)?2\d)?[-_]"
 _COHORT = r"(men[-_]rt|men|mets?|peds?|ssa|goat)"
 _NUMBER = r"(0\d{2,4}|\d{5})"
 """As these sets write it; what stands in `brats2021_256/` and `BraTS_GLI_2023/` is a size and a year."""
+_ANY_WIDTH = r"(\d{1,30})"
 
 
 def _pattern(text: str) -> re.Pattern[str]:
@@ -50,13 +51,13 @@ COLLECTIONS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] 
         _pattern(r"brats[-_]?(?:20)?20[-_](training|validation|test)(?:ing)?[-_](\d{1,5})"),
         lambda found: f"BraTS20_{found[1].capitalize()}_{int(found[2]):03d}",
     ),
-    (_pattern(r"bratsreg[-_](\d{1,5})"), lambda found: f"BraTSReg_{int(found[1]):03d}"),
+    (_pattern(rf"bratsreg[-_]{_ANY_WIDTH}"), lambda found: f"BraTSReg_{int(found[1]):03d}"),
     (_pattern(rf"brats{_EARLY}(cbica|tmc|washu|2013)[-_]([a-z0-9]+)"), _institution),
     (_pattern(rf"brats{_EARLY}(tcia)(?:\d\d)?[-_]([a-z0-9]+)"), _institution),
     (_pattern(rf"brats{_SUCCESSOR}{_COHORT}[-_]{_NUMBER}"), _cohort),
-    (_pattern(r"ucsf[-_]pdgm[-_](\d{1,5})"), lambda found: f"UCSF-PDGM-{int(found[1]):04d}"),
-    (_pattern(r"upenn[-_]gbm[-_](\d{1,5})"), lambda found: f"UPENN-GBM-{int(found[1]):05d}"),
-    (_pattern(r"rhuh[-_](\d{1,5})"), lambda found: f"RHUH-{int(found[1]):04d}"),
+    (_pattern(rf"ucsf[-_]pdgm[-_]{_ANY_WIDTH}"), lambda found: f"UCSF-PDGM-{int(found[1]):04d}"),
+    (_pattern(rf"upenn[-_]gbm[-_]{_ANY_WIDTH}"), lambda found: f"UPENN-GBM-{int(found[1]):05d}"),
+    (_pattern(rf"rhuh[-_]{_ANY_WIDTH}"), lambda found: f"RHUH-{int(found[1]):04d}"),
     (
         _pattern(r"tcga[-_]([a-z0-9]{2})[-_]([a-z0-9]{4})"),
         lambda found: f"TCGA_{found[1].upper()}_{found[2].upper()}",
@@ -69,11 +70,26 @@ _CLEARLY = (
     r"(?:ses(?:sion)?|visit|time[-_ ]?point|tp|fu|follow[-_ ]?up)[-_ ]?(?P<visit>\d+)[a-z]?|ses-[a-z0-9]+|baseline|bl"
     r"|follow[-_ ]?up|(?:pre|post)[-_ ]?op(?:erative)?|(?:19|20)\d{6}|(?:19|20)\d\d[-_.]\d\d?[-_.]\d\d?"
 )
-_PERHAPS = r"(?:time|week|wk|mo(?:nth)?|day|scan|exam|study|mr|v)[-_ ]?(?P<number>\d+)[a-z]?|mr[-_]d\d+"
+_MEASURED = r"(?:week|wk|mo(?:nth)?|day)[-_ ]?(?P<passed>\d+)[a-z]?|mr[-_]d\d+"
+_COUNTED = r"(?:time|scan|exam|study|mr|v)[-_ ]?(?P<number>\d+)[a-z]?"
 _GAP = r"(?<![-_. /])[-_. /]+"
 CLEAR_VISIT = re.compile(rf"{_GAP}(?:{_CLEARLY}){_END}", re.IGNORECASE)
-VISIT = re.compile(rf"{_GAP}(?:{_CLEARLY}|{_PERHAPS}){_END}", re.IGNORECASE)
+VISIT = re.compile(rf"{_GAP}(?:{_CLEARLY}|{_MEASURED}|{_COUNTED}){_END}", re.IGNORECASE)
 """Of `P7_week3` P7 is the patient; of `glioma_scan_3` no one: only after a number are words like these visits."""
+FILE_VISIT = re.compile(rf"{_GAP}(?:{_CLEARLY}|{_MEASURED}){_END}", re.IGNORECASE)
+"""In the name of a file, of which `Br35H_scan_3` says nobody and `P7_week3` P7."""
+COUNTED = re.compile(rf"(?<![-_. /])[-_. ]+(?:{_COUNTED}){_END}", re.IGNORECASE)
+"""A visit or a running number of pictures: the other names of the set tell."""
+_PARTS = "train(?:ing)?|val(?:id(?:ation)?)?|test(?:ing)?|data"
+_KINDS = (
+    "stage|grade|fold|batch|class|cat(?:egory)?|part|task|group|folder|site|cent(?:er|re)|scanner|type|level|run|round"
+    "|seed|exp(?:eriment)?|version|ver|size"
+)
+_SEQUENCES, _SIZES = r"t[12](?:wi?|ce?|gd|n|f|[-_ ]?flair)?", r"\d+x\d+(?:x\d+)?|\d+(?:px|d|t)"
+NOBODY = _pattern(
+    rf"(?:(?:{_PARTS})?[-_ ]?(?:set|split)|{_PARTS}|{_KINDS})s?[-_ ]?\d+|{_SEQUENCES}|{_SIZES}|v[1-9](?:\.\d+)?"
+)
+"""Parts, kinds and sizes of a set, and sequences: their numbers are of no person."""
 TIME = re.compile(r"(?<![-_ ])[-_ ]+t(?P<visit>\d+)$", re.IGNORECASE)
 """A visit at the end of a patient's name; in the name of a file it would be the sequence T1 or T2."""
 NUMBERED = re.compile(r"(?P<patient>.*\d)[-_.](?P<visit>\d{1,3})")
@@ -136,24 +152,57 @@ def split_visit(stated: str) -> Visit:
     candidates = (pattern.search(stated) for pattern in (CLEAR_VISIT, VISIT, TIME))
     for found in candidates:
         patient = stated[: found.start()] if found else ""
-        if found and patient and (found.re is CLEAR_VISIT or re.search(r"\d", patient)):
+        if found and patient and (found.re is CLEAR_VISIT or _may_be_somebody(patient, found)):
             return Visit(patient, _number(found))
     return Visit(stated, None)
+
+
+def _may_be_somebody(patient: str, visit: re.Match[str]) -> bool:
+    """Whether what stands before a visit is a person: of the folder in `a1/scan_3` nobody knows."""
+    in_folder = "/" in visit[0] and visit.groupdict().get("number")
+    return bool(SAYS_PATIENT.search(patient)) if in_folder else _has_number(patient)
+
+
+def _has_number(text: str) -> bool:
+    """Whether a person may be called so: a number is in it that is not of a part or kind of the set."""
+    return re.search(r"\d", NOBODY.sub("", text)) is not None
 
 
 def _number(match: re.Match[str]) -> tuple[int, int] | None:
     return next((match.span(group) for group, text in match.groupdict().items() if text), None)
 
 
+def patients_in_names(names: Collection[str]) -> dict[str, str]:
+    """The patients whom the names of a set's cases bear, without the cases that say nothing of a patient or visit.
+
+    `P7_scan2` bears P7 where the set has more such patients than scans of each.
+    """
+    sure = {name: patient for name in names if (patient := patient_in_name(name))}
+    counted = {name: found for name in names if name not in sure and (found := _counted(name))}
+    patients, visits = ({found[place] for found in counted.values()} for place in (0, 1))
+    few = len(patients) > 1 and len(visits) <= len(patients)
+    return sure | ({name: patient for name, (patient, _) in counted.items()} if few else {})
+
+
 def patient_in_name(name: str) -> str | None:
-    """The patient whom the name of a case or file bears; None where it says nothing of a patient or visit."""
+    """The patient whom the name of a case or file bears by itself; None where it says nothing of a patient or visit."""
     if known := collection_patient(name):
         return known
     if found := BIDS.search(name) or SAYS_PATIENT.search(name):
         return found[0]
-    visit = VISIT.search(name)
-    patient = name[: visit.start()].rsplit("/", 1)[-1] if visit else ""
-    return patient if re.search(r"\d", patient) else None
+    return next((patient for visit in FILE_VISIT.finditer(name) if (patient := _before(visit))), None)
+
+
+def _counted(name: str) -> tuple[str, int] | None:
+    """Patient and visit, if this is what a name that ends in a count of scans says."""
+    found = ((patient, int(visit["number"])) for visit in COUNTED.finditer(name) if (patient := _before(visit)))
+    return next(found, None)
+
+
+def _before(visit: re.Match[str]) -> str:
+    """What stands before a visit in the last folder there; empty where it is nobody."""
+    patient = visit.string[: visit.start()].rsplit("/", 1)[-1]
+    return patient if _has_number(patient) else ""
 
 
 def patients_of_scans(names: Collection[str]) -> dict[str, str]:

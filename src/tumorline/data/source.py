@@ -16,7 +16,7 @@ from tumorline.data.layouts.names import stated_part
 from tumorline.data.layouts.tcga import is_triple
 from tumorline.data.layouts.unread import mask_beside_images, unread_kind
 from tumorline.data.left_out import leave_out
-from tumorline.data.patients import collection_patient_of_file, patient_in_name, patient_meant, spelling
+from tumorline.data.patients import collection_patient_of_file, patient_meant, patients_in_names, spelling
 from tumorline.errors import UserError
 from tumorline.formats.decode import is_dicom
 from tumorline.formats.nifti import is_volume
@@ -122,7 +122,7 @@ def _as_source(
 ) -> Source:
     path = contents.path
     stated = _with_stated_parts(contents, cases)
-    cases = in_one_spelling(with_patient(_with_header(case, keep_identifiers)) for case in stated)
+    cases = in_one_spelling(with_patients([_with_header(case, keep_identifiers) for case in stated]))
     return Source(
         path,
         layout,
@@ -201,11 +201,15 @@ def _with_header(case: Case, keep_identifiers: bool) -> Case:
     )
 
 
-def with_patient(case: Case) -> Case:
-    """The case with the patient whom its stated name means, or whom its own name bears where none is stated."""
+def with_patients(cases: Sequence[Case]) -> list[Case]:
+    """The cases with the patients whom their stated names mean, or whom their own names bear where none is stated."""
+    borne = patients_in_names([case.id for case in cases if not case.patient])
+    return [_with_patient(case, borne.get(case.id)) for case in cases]
+
+
+def _with_patient(case: Case, borne: str | None) -> Case:
     written = case.patient_written or case.patient or ""
-    borne = patient_in_name(case.id) or collection_patient_of_file(case.images[0])
-    patient = patient_meant(case.patient) if case.patient else borne
+    patient = patient_meant(case.patient) if case.patient else borne or collection_patient_of_file(case.images[0])
     return replace(case, patient=patient, patient_written=written or patient or "")
 
 
