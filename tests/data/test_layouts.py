@@ -65,6 +65,18 @@ def test_every_layout_has_the_same_masks(tmp_path: Path, name: str) -> None:
     assert {mask_hash(plane) for plane in slices} == {mask_hash(blob(32, seed)[1]) for seed in range(6)}
 
 
+@pytest.mark.parametrize("place", ["", "inner", "inner/notes"])
+@pytest.mark.parametrize("name", [name for name in WRITERS if name != "csv"])
+def test_a_table_of_patients_is_read_wherever_it_lies_in_any_layout(tmp_path: Path, name: str, place: str) -> None:
+    inner = WRITERS[name](tmp_path / "inner", 2)
+    (inner / "patients.csv").unlink(missing_ok=True)
+    ids = [case.id for case in open_source(inner if place else tmp_path).cases]
+    table = tmp_path / place / "Patients.csv"
+    table.parent.mkdir(exist_ok=True)
+    table.write_text("id,patient\n" + "".join(f"{written},Q{number}\n" for number, written in enumerate(ids)))
+    assert [case.patient for case in open_source(tmp_path).cases] == [f"Q{number}" for number in range(len(ids))]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", WRITERS)
 def test_every_layout_trains_and_evaluates(tmp_path: Path, name: str) -> None:

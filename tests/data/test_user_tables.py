@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import PairFolder, blob
+from tests.conftest import PairFolder, Program, blob
+from tests.sources import save
+from tumorline.audit.between import load_pictures
 from tumorline.audit.check import check
 from tumorline.config import DataConfig, SplitConfig
 from tumorline.data.dataset import load_dataset
@@ -102,6 +104,85 @@ def test_a_table_of_another_kind_or_capitals_is_found_and_two_are_refused(named:
     (folder / "patients.csv").write_text("id,patient\n1,b\n")
     with pytest.raises(UserError, match=r"holds Patients\.TSV and patients\.csv; keep one"):
         open_source(folder)
+
+
+def parted(folder: Path, table: str) -> Path:
+    """train/ and test/ of one name each, whose `patients.csv` lies at `table`."""
+    for number, name in enumerate(["train/images/1", "test/images/1", "test/images/2"]):
+        image, mask = blob(32, number)
+        save(folder / f"{name}.png", image)
+        save(folder / f"{name.replace('images', 'masks')}.png", mask)
+    (folder / table).parent.mkdir(exist_ok=True)
+    (folder / table).write_text("id,patient\ntrain/1,a\ntest/1,b\n2,a\n")
+    return folder
+
+
+@pytest.mark.parametrize("above", [".", ".."])
+@pytest.mark.parametrize("table", ["patients.csv", "about/patients.csv"])
+def test_a_table_above_or_beside_the_images_is_that_of_the_source(tmp_path: Path, table: str, above: str) -> None:
+    source = open_source(parted(tmp_path / "archive", table) / above)
+    assert {case.id.removeprefix("archive/"): case.patient for case in source.cases} == {
+        "train/1": "a",
+        "test/1": "b",
+        "test/2": "a",
+    }
+
+
+def test_a_patient_in_two_parts_is_found_from_the_folder_above(tmp_path: Path, program: Program) -> None:
+    parted(tmp_path / "archive", "patients.csv")
+    checked = program("data", "check", tmp_path)
+    assert checked.status == 2
+    assert "patient a is in test and train" in checked.out
+
+
+@pytest.mark.parametrize("folder", ["images", "masks"])
+def test_a_table_among_the_images_or_masks_is_read(named: Named, folder: str) -> None:
+    source = named(["1", "2"], "id,patient\n1,a\n2.png,b\n")
+    (source / "patients.csv").rename(source / folder / "patients.csv")
+    assert patients_of(open_source(source)) == {"1": "a", "2": "b"}
+
+
+def test_a_table_of_each_part_is_of_that_part(tmp_path: Path) -> None:
+    parted(tmp_path, "patients.csv").joinpath("patients.csv").unlink()
+    (tmp_path / "train" / "patients.csv").write_text("id,patient\n1,a\n")
+    (tmp_path / "test" / "images" / "patients.csv").write_text("id,patient\n1,b\n2,c\n")
+    assert patients_of(open_source(tmp_path)) == {"train/1": "a", "test/1": "b", "test/2": "c"}
+
+
+def test_two_tables_of_the_same_images_are_refused(tmp_path: Path) -> None:
+    parted(tmp_path, "old/patients.csv")
+    (tmp_path / "patients.tsv").write_text("id\tpatient\ntrain/1\ta\n")
+    with pytest.raises(UserError) as refused:
+        open_source(tmp_path)
+    assert str(refused.value) == f"{tmp_path}: holds old/patients.csv and patients.tsv; keep one of them"
+
+
+@pytest.mark.parametrize(
+    "name", ["patients.xlsx", "Patient.CSV", "patients_list.tsv", "images/patients.ods", "patient ids.xls"]
+)
+def test_a_table_that_is_not_read_is_named_with_its_cure(named: Named, name: str) -> None:
+    folder = named(["1", "2"], "id,patient\n1,a\n2,b\n")
+    (folder / "patients.csv").rename(folder / name)
+    with pytest.raises(UserError) as refused:
+        open_source(folder)
+    cure = f"save it as {folder / 'patients.csv'} with the columns id and patient, or move it away"
+    assert str(refused.value) == f"{folder / name}: is not read, and the patients of 2 cases are unknown; {cure}"
+
+
+def test_a_spreadsheet_beside_a_table_or_beside_names_that_say_the_patient_is_left_alone(named: Named) -> None:
+    folder = named(["patient_1_2", "patient_1_3"], "id,patient\npatient_1_2,a\npatient_1_3,b\n")
+    (folder / "patients.xlsx").touch()
+    assert set(patients_of(open_source(folder)).values()) == {"a", "b"}
+    (folder / "patients.csv").unlink()
+    assert set(patients_of(open_source(folder)).values()) == {"patient_1"}
+
+
+def test_pictures_without_masks_have_a_table_too(tmp_path: Path) -> None:
+    for number in range(2):
+        save(tmp_path / "a" / f"{number}.png", blob(32, number)[0])
+    (tmp_path / "a" / "patients.csv").write_text("id,patient\n0,x\n1,y\n")
+    assert patients_of(open_source(tmp_path, DataConfig(tumour_free=True))) == {"a/0": "x", "a/1": "y"}
+    assert patients_of(load_pictures(tmp_path, DataConfig()).source) == {"a/0": "x", "a/1": "y"}
 
 
 def test_files_that_bear_their_patients_need_no_table(named: Named) -> None:

@@ -16,6 +16,7 @@ from tumorline.data.facts import Facts, distinct_images, scan, search_near_pairs
 from tumorline.data.finding import Finding, Severity
 from tumorline.data.known_layouts import LAYOUTS
 from tumorline.data.layouts.contents import Contents
+from tumorline.data.layouts.patient_tables import with_patients_of_tables
 from tumorline.data.left_out import leave_out
 from tumorline.data.near_duplicates import NearPair, unpack
 from tumorline.data.near_slices import near_slices
@@ -79,8 +80,10 @@ def load_pictures(path: Path, settings: DataConfig, progress: Progress | None = 
     contents = Contents(path)
     if not contents.pictures or any(layout.find(contents) for layout in LAYOUTS.values()):
         return load_dataset(path, settings, progress)
-    every = with_patients([_picture(file, path) for file in contents.pictures])
-    cases, findings = leave_out(path, every, (), settings.leave_out)
+    pictures, notes = with_patients_of_tables(
+        contents, [_picture(file, path) for file in contents.pictures], "this folder"
+    )
+    cases, findings = leave_out(path, with_patients(pictures), notes, settings.leave_out)
     return Dataset(Source(path, PICTURES_ONLY, cases, findings), scan(cases, settings, progress), settings)
 
 

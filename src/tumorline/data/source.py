@@ -13,6 +13,7 @@ from tumorline.data.layouts import figshare, lgg, tumour_free
 from tumorline.data.layouts.classes import refuse_tumours
 from tumorline.data.layouts.contents import Contents
 from tumorline.data.layouts.names import stated_part
+from tumorline.data.layouts.patient_tables import refuse_unread_tables
 from tumorline.data.layouts.tcga import is_triple
 from tumorline.data.layouts.unread import mask_beside_images, unread_kind
 from tumorline.data.left_out import leave_out
@@ -123,6 +124,7 @@ def _as_source(
     path = contents.path
     stated = _with_stated_parts(contents, cases)
     cases = in_one_spelling(with_patients([_with_header(case, keep_identifiers) for case in stated]))
+    refuse_unread_tables(contents, cases)
     return Source(
         path,
         layout,

@@ -14,6 +14,7 @@ from tumorline.formats.decode import without_suffix
 from tumorline.user_text import Rows, read_user_table, says_nothing
 from tumorline.wording import numbered
 
+TABLE_SUFFIXES = (".csv", ".tsv", ".txt")
 ALIASES = {
     "id": ("case", "case_id", "image_id", "filename", "file_name", "file"),
     "patient": ("patient_id", "patientid", "pid", "subject", "subject_id", "participant_id"),

@@ -12,7 +12,7 @@ from tumorline.data.layouts.nnunet import is_in_nnunet_folder
 from tumorline.data.layouts.selection import Selection, select_images
 from tumorline.data.layouts.series import SeriesFound, SeriesScan, gather_series, holds_series, series_at
 from tumorline.data.layouts.series_words import describe_series
-from tumorline.data.layouts.table import TABLE_SUFFIXES
+from tumorline.data.user_tables import TABLE_SUFFIXES
 from tumorline.errors import UserError
 from tumorline.formats.decode import PICTURE_SUFFIXES, is_dicom, without_suffix
 from tumorline.formats.nifti import is_volume

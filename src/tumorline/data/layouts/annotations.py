@@ -11,7 +11,7 @@ from tumorline.data.case import Case
 from tumorline.data.finding import Finding
 from tumorline.data.layouts.contents import Contents, Listing
 from tumorline.data.layouts.names import name_below, normalised, stated_part
-from tumorline.data.layouts.table import case_from_row, read_patients
+from tumorline.data.layouts.patient_tables import case_from_row, read_patients
 from tumorline.data.outlines import Outlines
 from tumorline.errors import UserError
 from tumorline.wording import numbered
@@ -93,7 +93,8 @@ def annotated_cases(contents: Contents, found: Sequence[Annotated], what: str) -
     for image in contents.pictures:
         if image not in used:
             findings.append(Finding("unpaired", "error", f"{image}: image without {what}", (str(image),)))
-    table, notes = read_patients(contents.path / "patients.csv", by_name, "the annotations")
+    images = {name: entries[0].image for name, entries in by_name.items()}
+    table, notes = read_patients(contents, images, "the annotations")
     cases = [_case(name, _first_with_part(entries), table.get(name, {})) for name, entries in by_name.items()]
     return cases, findings + notes
 

@@ -12,6 +12,7 @@ from tumorline.data.finding import Finding
 from tumorline.data.label_convention import find_scheme, labels_for
 from tumorline.data.layouts.contents import Contents, Listing
 from tumorline.data.layouts.nnunet import is_in_nnunet_folder
+from tumorline.data.layouts.patient_tables import with_patients_of_tables
 from tumorline.data.layouts.volumes import FILE_WORDS, list_scan, wanted_regions, wanted_sequences
 from tumorline.data.patients import patients_of_scans
 from tumorline.errors import UserError
@@ -67,7 +68,8 @@ def read_brats(contents: Contents, settings: DataConfig) -> Listing:
     with ThreadPoolExecutor() as pool:
         found = list(pool.map(lambda name: _case_of_names(name, patients[name], scans[name], labels, settings), scans))
     findings = [*adopted, *_automated(scans), *(finding for _, findings in found for finding in findings)]
-    return [case for cases, _ in found for case in cases], findings
+    cases, notes = with_patients_of_tables(contents, [case for cases, _ in found for case in cases], "the scans")
+    return cases, findings + notes
 
 
 def scans_by_name(contents: Contents) -> tuple[dict[str, ScanFiles], list[Finding]]:

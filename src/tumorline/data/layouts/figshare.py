@@ -9,6 +9,7 @@ from tumorline.data import cheng
 from tumorline.data.case import Case
 from tumorline.data.finding import Finding
 from tumorline.data.layouts.contents import Contents, Listing
+from tumorline.data.layouts.patient_tables import with_patients_of_tables
 from tumorline.data.truth import mask_hash
 from tumorline.errors import UserError
 from tumorline.formats.cjdata import read_folds, read_patient, read_plane
@@ -42,7 +43,9 @@ def read_figshare(contents: Contents, _settings: DataConfig) -> Listing:
             findings.append(Finding("ambiguous", "error", message, (str(file),)))
         cases.setdefault(case.id, case)
     transposed = is_transposed([case.images[0] for case in cases.values()])
-    return [replace(case, transposed=transposed) for case in cases.values()], findings
+    turned = [replace(case, transposed=transposed) for case in cases.values()]
+    found, notes = with_patients_of_tables(contents, turned, "the .mat files")
+    return found, findings + notes
 
 
 def is_figshare_picture(path: Path) -> bool:

@@ -10,7 +10,7 @@ from tumorline.data.finding import Finding
 from tumorline.data.layouts.contents import Contents, Listing
 from tumorline.data.layouts.names import Kind, Match, folder_words, match_masks, normalised, read_folder_name
 from tumorline.data.layouts.pairs import join_masks, joined_note
-from tumorline.data.layouts.table import case_from_row, read_patients
+from tumorline.data.layouts.patient_tables import case_from_row, read_patients
 from tumorline.errors import UserError
 from tumorline.wording import is_or_are, numbered
 
@@ -56,12 +56,11 @@ def read_folders(contents: Contents, _settings: DataConfig) -> Listing:
     Raises UserError where it is not clear which folder belongs to which.
     """
     paired = [_match_files(contents, folders) for folders in folder_pairs(contents)]
-    rows, notes = _read_tables(contents, paired)
-    cases = [
-        join_masks(case_from_row(pair.folders.prefix + name, pair.images[name], None, rows.get(name, {})), masks)
-        for pair, rows in zip(paired, rows, strict=True)
-        for name, masks in pair.masks.items()
-    ]
+    images = {pair.folders.prefix + name: image for pair in paired for name, image in pair.images.items()}
+    where = f"{paired[0].folders.images.name}/" if len(paired) == 1 else "the folders of images"
+    rows, notes = read_patients(contents, images, where)
+    masks = {pair.folders.prefix + name: found for pair in paired for name, found in pair.masks.items()}
+    cases = [join_masks(case_from_row(n, images[n], None, rows.get(n, {})), found) for n, found in masks.items()]
     findings = [finding for pair in paired for finding in pair.findings]
     return cases, findings + notes + joined_note(contents.path, cases) + _without_masks(contents)
 
@@ -204,23 +203,3 @@ def _unpaired(images: Files, masks: Files, match: Match, folders: str) -> list[F
         for name, found in sorted(match.unclear.items())
     ]
     return [Finding("unpaired", "error", f"{path}: {what}", (str(path),)) for path, what in lonely]
-
-
-# ---------------------------------------------------------------- patients
-
-Rows = Mapping[str, Mapping[str, str]]
-
-
-def _read_tables(contents: Contents, paired: Sequence[_Paired]) -> tuple[list[Rows], list[Finding]]:
-    """For each pair its rows by name, from the `patients.csv` beside its folders or the one of the whole source."""
-    everything = {pair.folders.prefix + name for pair in paired for name in pair.images}
-    where = f"{paired[0].folders.images.name}/" if len(paired) == 1 else "the folders of images"
-    whole, notes = read_patients(contents.path / "patients.csv", everything, where)
-    rows: list[Rows] = []
-    for pair in paired:
-        at = pair.folders.images.parent
-        names = {name for other in paired if other.folders.images.parent == at for name in other.images}
-        own, more = ({}, []) if at == contents.path else read_patients(at / "patients.csv", names, where)
-        rows.append({name: own.get(name) or whole.get(pair.folders.prefix + name, {}) for name in pair.images})
-        notes += more
-    return rows, notes

@@ -14,6 +14,7 @@ from tumorline.data.finding import Finding
 from tumorline.data.layouts.contents import Contents, Listing
 from tumorline.data.layouts.documents import read_json_document
 from tumorline.data.layouts.nnunet_legend import EXAMPLE, TASK01, TASK01_CHANNELS, Legend, read_channels, read_legend
+from tumorline.data.layouts.patient_tables import with_patients_of_tables
 from tumorline.data.layouts.volumes import SEQUENCES, list_scan, wanted_regions, wanted_sequences
 from tumorline.data.patients import patients_of_scans
 from tumorline.errors import UserError
@@ -108,7 +109,8 @@ def read_nnunet(contents: Contents, settings: DataConfig) -> Listing:
     with ThreadPoolExecutor() as pool:
         listed = list(pool.map(listed_scan, scans))
     notes = [note for legend in legends.values() for note in legend.notes] + _without_truth(found)
-    return [case for cases, _ in listed for case in cases], [*notes, *(note for _, more in listed for note in more)]
+    cases, more = with_patients_of_tables(contents, [case for cases, _ in listed for case in cases], "the scans")
+    return cases, [*notes, *(note for _, found in listed for note in found), *more]
 
 
 def _without_truth(scans: Sequence[Scan]) -> list[Finding]:

@@ -8,7 +8,7 @@ from tumorline.config import DataConfig
 from tumorline.data.case import Case
 from tumorline.data.finding import Finding
 from tumorline.data.layouts.contents import Contents, Group, Listing
-from tumorline.data.layouts.table import case_from_row, read_patients
+from tumorline.data.layouts.patient_tables import case_from_row, read_patients
 from tumorline.wording import numbered
 
 
@@ -21,7 +21,8 @@ def read_pairs(contents: Contents, _settings: DataConfig) -> Listing:
     """Pairs of one folder, named relative to the source. Patients come from `patients.csv` alone."""
     doubtful = {name: message for name, pair in contents.groups.items() if (message := _doubt(contents, pair))}
     clear = {name: pair for name, pair in contents.pairs.items() if name not in doubtful}
-    table, notes = read_patients(contents.path / "patients.csv", contents.pairs, "this folder")
+    images = {name: pair.images[0] for name, pair in contents.pairs.items()}
+    table, notes = read_patients(contents, images, "this folder")
     cases = [join_masks(case_from_row(n, p.images[0], None, table.get(n, {})), p.masks) for n, p in clear.items()]
     findings = [Finding("ambiguous", "error", message, (message.split(": ")[0],)) for message in doubtful.values()]
     return cases, findings + _unpaired(contents) + joined_note(contents.path, cases) + notes

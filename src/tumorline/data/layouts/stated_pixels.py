@@ -1,13 +1,13 @@
 """What `patients.csv` says of the pixels of pictures that are predicted, as it does of those of a training."""
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from tumorline.data.layouts.contents import Contents
 from tumorline.data.layouts.names import image_id, name_below, without_image_folders
-from tumorline.data.layouts.table import table_beside
+from tumorline.data.layouts.patient_tables import patient_tables
 from tumorline.data.user_tables import match_ids, read_rows_of_cases, rows_by_name, stated_spacing
 from tumorline.errors import UserError
 from tumorline.user_text import read_user_text
@@ -30,26 +30,23 @@ def stated_pixels(contents: Contents, pictures: Collection[Path]) -> Spacings:
     Raises UserError for a table of spacings that names little of what is there, or that contradicts itself.
     """
     found: dict[Path, tuple[float, float]] = {}
-    for table in _tables(contents):
-        within = [picture for picture in pictures if picture.is_relative_to(table.parent)]
-        found |= _stated_in(table, within) if within else {}
+    for folder, table in patient_tables(contents, pictures).items():
+        if _speaks_of_pixels(table):
+            found |= _stated_in(table, folder, [picture for picture in pictures if picture.is_relative_to(folder)])
     return found
 
 
-def _tables(contents: Contents) -> Iterator[Path]:
-    """Those that speak of spacings, from the outside inwards; others may be of any kind."""
-    folders = {file.parent for file in contents.files if file.stem.casefold() == "patients"}
-    for folder in sorted(folders, key=lambda folder: len(folder.parts)):
-        table = table_beside(folder / "patients.csv")
-        with suppress(UserError):
-            if table and COLUMN.search(read_user_text(table)):
-                yield table
+def _speaks_of_pixels(table: Path) -> bool:
+    """Whether a table has a column of spacings; others may be of any kind."""
+    with suppress(UserError):
+        return COLUMN.search(read_user_text(table)) is not None
+    return False
 
 
-def _stated_in(table: Path, pictures: Collection[Path]) -> dict[Path, tuple[float, float]]:
+def _stated_in(table: Path, folder: Path, pictures: Collection[Path]) -> dict[Path, tuple[float, float]]:
     rows = read_rows_of_cases(table, required={"id"})
-    called = _as_written({row["id"] for row in rows.values()}, table.parent, pictures)
-    found = rows_by_name(table, rows, {*called.values()}, f"{table.parent.name}/")
+    called = _as_written({row["id"] for row in rows.values()}, folder, pictures)
+    found = rows_by_name(table, rows, {*called.values()}, f"{folder.name}/")
     stated = {picture: stated_spacing(found.get(name, {}), name) for picture, name in called.items()}
     return {picture: spacing for picture, spacing in stated.items() if spacing}
 

@@ -1,32 +1,28 @@
-"""A CSV with one row per case, and the `patients.csv` that may stand beside pictures."""
+"""A CSV with one row per case."""
 
 import os
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from tumorline.config import DataConfig
 from tumorline.data.case import Case
-from tumorline.data.finding import Finding
 from tumorline.data.layouts.contents import Contents, Listing
 from tumorline.data.layouts.lgg import names_in
 from tumorline.data.layouts.listed_volumes import holds_volumes, list_scans
+from tumorline.data.layouts.patient_tables import Row, case_from_row
 from tumorline.data.layouts.volumes import REGION_WORDS, SEQUENCE_WORDS, plain_word
-from tumorline.data.user_tables import read_rows_of_cases, rows_by_name, stated_patient, stated_spacing
+from tumorline.data.user_tables import TABLE_SUFFIXES, read_rows_of_cases
 from tumorline.errors import UserError
 from tumorline.formats.decode import PICTURE_SUFFIXES
 from tumorline.user_text import Rows, written_path
 
-KNOWN_COLUMNS = {"id", "patient", "patient_group", "mask", "class_name", "split", "fold", "spacing_mm"}
 ONE_LABEL = "but the masks of this source have one label"
-TABLE_SUFFIXES = (".csv", ".tsv", ".txt")
 PER_REGION = re.compile(r"mask[-_ ][\w-]+", re.IGNORECASE)
 PER_CHANNEL = re.compile(r"image[-_ ]?[\w-]+", re.IGNORECASE)
-
-Row = Mapping[str, str]
 
 
 def find_table(contents: Contents) -> str:
@@ -175,48 +171,4 @@ def _case_of_row(path: Path, line: int, row: Row, columns: Columns) -> Case:
         channels=columns.channels if any(columns.channels) else (),
         more_masks=tuple(masks[1:]),
         mask_per_region=len(masks) > 1,
-    )
-
-
-def read_patients(path: Path, names: Collection[str], where: str) -> tuple[dict[str, dict[str, str]], list[Finding]]:
-    """Rows of a `patients.csv` by case, and a note on rows without a file; nothing where there is no such table.
-
-    Raises UserError for a table that names little of what is there, and for rows that contradict one another.
-    """
-    table = table_beside(path)
-    if table is None:
-        return {}, []
-    rows = read_rows_of_cases(table, required={"id"})
-    found = rows_by_name(table, rows, names, where)
-    ids = {row["id"] for row in rows.values()}
-    without_file = len(ids) - len(found)
-    if without_file <= 0:
-        return found, []
-    message = f"{table}: {without_file} of {len(ids)} rows name no file in {where} and are ignored"
-    return found, [Finding("rows_without_file", "info", message, (str(table),))]
-
-
-def table_beside(path: Path) -> Path | None:
-    """The table of a name, whatever its capitals and its kind. Raises UserError where there are two."""
-    names = {path.with_suffix(suffix).name for suffix in TABLE_SUFFIXES}
-    folder = path.parent
-    found = sorted(entry for entry in folder.iterdir() if entry.name.casefold() in names) if folder.is_dir() else []
-    if len(found) > 1:
-        raise UserError(f"{folder}: holds {' and '.join(entry.name for entry in found)}; keep one of them")
-    return found[0] if found else None
-
-
-def case_from_row(name: str, image: Path, mask: Path | None, row: Row) -> Case:
-    """A pair with what a table says of it; an empty row says nothing."""
-    attributes = {key: value for key, value in row.items() if key not in {*KNOWN_COLUMNS, "image"}}
-    return Case(
-        id=name,
-        images=(image,),
-        mask=mask,
-        patient=stated_patient(row) or None,
-        class_name=row.get("class_name", ""),
-        part=row.get("split", ""),
-        fold=row.get("fold", ""),
-        spacing_mm=stated_spacing(row, name),
-        attributes=attributes,
     )

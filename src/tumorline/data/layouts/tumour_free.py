@@ -3,7 +3,7 @@
 from tumorline.data.case import Case
 from tumorline.data.finding import Finding
 from tumorline.data.layouts.contents import Contents, Listing
-from tumorline.data.layouts.table import case_from_row, read_patients
+from tumorline.data.layouts.patient_tables import case_from_row, read_patients
 from tumorline.errors import UserError
 from tumorline.formats.decode import without_suffix
 
@@ -14,7 +14,8 @@ def read_tumour_free(contents: Contents) -> Listing:
     """Every picture of the folder. Raises UserError where two have one name, and where there is none."""
     cases: dict[str, Case] = {}
     names = [without_suffix(file.relative_to(contents.path)).as_posix() for file in contents.pictures]
-    table, findings = read_patients(contents.path / "patients.csv", names, f"{contents.path.name}/")
+    images = dict(zip(names, contents.pictures, strict=True))
+    table, findings = read_patients(contents, images, f"{contents.path.name}/")
     for name, file in zip(names, contents.pictures, strict=True):
         if name in cases:
             message = f"{file}: same name as {cases[name].images[0].name} but for the suffix; keep one of them"
