@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+from tumorline.data.augmented_copies import copy_groups
 from tumorline.data.case import Case
 from tumorline.data.dataset import Dataset
 from tumorline.data.facts import Facts
@@ -182,6 +183,20 @@ def find_near_duplicates(dataset: Dataset) -> list[Finding]:
         return []
     message = f"{looks_like(*found[0])}; {count_pairs(found)} of near duplicates, see 'pairs' of --json"
     return [Finding("near_duplicate", "warning", message, files_of_pairs(found))]
+
+
+def find_augmented_copies(dataset: Dataset) -> list[Finding]:
+    groups = copy_groups(dataset.cases)
+    if not groups:
+        return []
+    cases = [case for group in groups for case in group]
+    first, second, *_ = groups[0]
+    message = (
+        f"{dataset.source.path}: by their names {len(cases)} cases are augmented copies of "
+        f"{numbered(len(groups), 'picture')} (for example {first.id} and {second.id}); a split by patient keeps those "
+        "of one picture in one part"
+    )
+    return [Finding("augmented_copies", "warning", message, files_of_cases(cases))]
 
 
 def looks_like(a: Case, b: Case, pair: NearPair) -> str:

@@ -6,6 +6,7 @@ from itertools import pairwise
 from tumorline.audit.case_findings import (
     duplicate_groups,
     files_of_cases,
+    find_augmented_copies,
     find_corrections,
     find_near_duplicates,
     find_patients,
@@ -19,6 +20,7 @@ from tumorline.audit.duplicates import find_duplicates
 from tumorline.audit.published import SCHEMA_VERSION, CheckResult, PublishedPair, publish_findings, publish_set
 from tumorline.audit.split_findings import (
     find_brisc_overlap,
+    find_copies_crossing,
     find_crossing,
     find_near_crossing,
     find_small_parts,
@@ -43,7 +45,8 @@ def check(dataset: Dataset, split: Split | None = None) -> list[Finding]:
     for one in _alone(dataset):
         findings += find_stated_parts(one)
     for one, parts in sides:
-        findings += [*find_crossing(one, parts), *find_near_crossing(one, parts), *find_brisc_overlap(one, parts)]
+        findings += [*find_crossing(one, parts), *find_near_crossing(one, parts), *find_copies_crossing(one, parts)]
+        findings += find_brisc_overlap(one, parts)
     order = {"error": 0, "warning": 1, "info": 2}
     return sorted(findings, key=lambda finding: order[finding.severity])
 
@@ -62,7 +65,8 @@ def _of_cases(dataset: Dataset) -> list[Finding]:
         *find_suspicious_masks(dataset),
     ]
     findings += find_patients(dataset)
-    return findings + find_sizes(dataset) + find_duplicates(dataset) + find_near_duplicates(dataset)
+    findings += find_sizes(dataset) + find_duplicates(dataset) + find_near_duplicates(dataset)
+    return findings + find_augmented_copies(dataset)
 
 
 def _of_members(dataset: Dataset) -> list[Finding]:

@@ -15,6 +15,8 @@ from tumorline.audit.case_findings import (
     pairs_with_facts,
 )
 from tumorline.data import brisc
+from tumorline.data.augmented_copies import copy_groups
+from tumorline.data.case import Case
 from tumorline.data.dataset import Dataset
 from tumorline.data.parts import PARTS, Split
 from tumorline.data.source import Finding, Severity
@@ -58,8 +60,7 @@ def find_near_crossing(dataset: Dataset, split: Split) -> list[Finding]:
     """Near duplicates on both sides of a split: an error, unless slices were split on purpose."""
     crossing = []
     for a, b, pair in near_duplicates(dataset):
-        parts = {split.parts[a.id], split.parts[b.id]} - {"excluded"}
-        if len(parts) > 1:
+        if len(_parts_of((a, b), split)) > 1:
             crossing.append((a, b, pair))
     if not crossing:
         return []
@@ -71,6 +72,24 @@ def find_near_crossing(dataset: Dataset, split: Split) -> list[Finding]:
     return [
         Finding("near_duplicate_crosses", "warning" if split.leaking else "error", message, files_of_pairs(crossing))
     ]
+
+
+def find_copies_crossing(dataset: Dataset, split: Split) -> list[Finding]:
+    """Augmented copies of one picture on both sides of a split: an error, unless slices were split on purpose."""
+    crossing = [group for group in copy_groups(dataset.cases) if len(_parts_of(group, split)) > 1]
+    if not crossing:
+        return []
+    first, *others = [case for case in crossing[0] if split.parts[case.id] != "excluded"]
+    other = next(case for case in others if split.parts[case.id] != split.parts[first.id])
+    message = (
+        f"{split.origin}: by their names {first.id} and {other.id} are augmented copies of one picture, but are in "
+        f"{_join({split.parts[first.id], split.parts[other.id]})}; the copies of {numbered(len(crossing), 'picture')} "
+        "lie on two sides of the split"
+    )
+    if split.parts_are_stated:
+        message += f"; {SPLIT_ANEW}"
+    files = files_of_cases([case for group in crossing for case in group])
+    return [Finding("augmented_copies_cross", "warning" if split.leaking else "error", message, files)]
 
 
 def find_crossing(dataset: Dataset, split: Split) -> list[Finding]:
@@ -91,7 +110,7 @@ def find_crossing(dataset: Dataset, split: Split) -> list[Finding]:
 
 
 def _equal_crossing(dataset: Dataset, split: Split, severity: Severity) -> list[Finding]:
-    parts = [(group, {split.parts[case.id] for case in group} - {"excluded"}) for group in duplicate_groups(dataset)]
+    parts = [(group, _parts_of(group, split)) for group in duplicate_groups(dataset)]
     crossing = [(group, own) for group, own in parts if len(own) > 1]
     if not crossing:
         return []
@@ -141,6 +160,10 @@ def _parts_by(parts: Mapping[str, str], pairs: Iterable[tuple[str | None, str]])
         if parts[case_id] != "excluded":
             found[patient].add(parts[case_id])
     return found
+
+
+def _parts_of(cases: Iterable[Case], split: Split) -> set[str]:
+    return {split.parts[case.id] for case in cases} - {"excluded"}
 
 
 def _join(parts: Iterable[str]) -> str:

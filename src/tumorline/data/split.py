@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tumorline.config import SplitConfig
+from tumorline.data.augmented_copies import copy_groups
 from tumorline.data.case import Case
 from tumorline.data.dataset import Dataset
 from tumorline.data.parts import PARTS, Split
@@ -230,14 +231,18 @@ def _leak(dataset: Dataset, split: Split, settings: SplitConfig) -> Split:
 
 
 def patient_groups(dataset: Dataset) -> dict[str, str]:
-    """Group of each case: its patient (the case itself where unknown), joined where images are equal or nearly so."""
+    """Group of each case: its patient (the case itself where unknown), joined where images are one picture.
+
+    They are where they are equal, nearly equal, or augmented versions by their names.
+    """
     own = {case.id: case.group for case in dataset.cases}
     names = [own[case.id] for case in dataset.cases]
     first_with: dict[str, str] = {}
     named = zip(names, dataset.facts, strict=True)
     equal = [(name, first_with.setdefault(fact.content, name)) for name, fact in named if fact.content]
     alike = [(names[pair.a], names[pair.b]) for pair in dataset.near_pairs]
-    root = _join(names, equal + alike)
+    copies = [(own[group[0].id], own[case.id]) for group in copy_groups(dataset.cases) for case in group[1:]]
+    root = _join(names, equal + alike + copies)
     return {case_id: root[name] for case_id, name in own.items()}
 
 
