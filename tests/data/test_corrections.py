@@ -45,6 +45,14 @@ def truth_of(dataset: Dataset, name: str) -> Array:
     return dataset.read(dataset.case(name)).truth
 
 
+def test_a_case_that_is_left_out_takes_what_is_wrong_with_its_correction_along(load: Load, tmp_path: Path) -> None:
+    for name in ("s000_mask.png", "s000.png"):
+        save(tmp_path / "fixed" / name, SQUARE)
+    source = pairs(tmp_path / "source")
+    assert len(errors(load(source))) == 1
+    assert errors(load(source, "data.leave_out=s000")) == []
+
+
 @pytest.mark.parametrize(
     "name", ["s000_mask.png", "s000.png", "s000_mask (1).png", "deeper/s000-seg.tif", "source_s000_mask.png"]
 )

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import PairFolder, Program
-from tests.sources import brats
+from tests.conftest import PairFolder, Program, blob
+from tests.sources import OF_VOLUMES, WRITERS, brats, save
 from tumorline.config import DataConfig, load_config
 from tumorline.data import cheng
 from tumorline.data.dataset import load_dataset
@@ -115,6 +115,14 @@ def test_the_packaged_table_has_group_numbers_for_all_slices() -> None:
     assert all(entry.patient.isdecimal() for entry in cheng.cheng_table().values())
 
 
+def test_an_id_that_begins_as_its_source_is_called_is_left_out(tmp_path: Path) -> None:
+    for number in range(2):
+        save(tmp_path / "a" / "a" / f"{number}.png", blob(32, number)[0])
+    for name in ("a/1", "a/a/1"):
+        settings = DataConfig(tumour_free=True, leave_out=(name,))
+        assert [case.id for case in open_source(tmp_path / "a", settings).cases] == ["a/0"]
+
+
 def test_cases_that_are_named_are_left_out(pair_folder: PairFolder, program: Program) -> None:
     folder = pair_folder(patients=4, slices=1)
     (folder / "images" / "s002.png").write_bytes(b"no picture")
@@ -141,6 +149,43 @@ def test_a_scan_that_cannot_be_read_can_be_left_out(tmp_path: Path) -> None:
     source = open_source(folder, DataConfig(leave_out=("BraTS2021_00001",)))
     assert [finding.code for finding in source.findings] == ["left_out"]
     assert len(source.cases) == 2
+
+
+def test_a_broken_scan_is_left_out_by_its_whole_id_alone(tmp_path: Path) -> None:
+    folder = brats(tmp_path / "brats", 4)
+    for number, name in enumerate(("P01_1", "P01_2", "P02_1")):
+        for file in sorted((folder / f"BraTS2021_{number:05d}").iterdir()):
+            file.rename(file.with_name(file.name.replace(f"BraTS2021_{number:05d}", name)))
+            if number < 2:
+                (folder / f"BraTS2021_{number:05d}" / f"{name}_t1ce.nii.gz").write_bytes(b"cut off")
+    for part in ("P01", "BraTS2021_00000", "P01_1_t1ce", "BraTS2021_00000/P01_1"):
+        with pytest.raises(UserError, match=f"leave_out: no case '{part}' here"):
+            open_source(folder, DataConfig(leave_out=(part,)))
+    source = open_source(folder, DataConfig(leave_out=("P01_1",)))
+    [broken] = [finding for finding in source.findings if finding.severity == "error"]
+    assert "P01_2_t1ce.nii.gz" in broken.message
+
+
+def test_a_name_that_is_of_no_case_is_shown_with_the_nearest(pair_folder: PairFolder) -> None:
+    folder = pair_folder(patients=2, slices=1)
+    with pytest.raises(UserError) as refused:
+        open_source(folder, DataConfig(leave_out=("s001", "s01", "x")))
+    said = "no case 's01' here (did you mean 's001'?); no case 'x' here; tables list the cases by their ids"
+    assert str(refused.value) == f"{folder}: leave_out: {said}"
+
+
+@pytest.mark.parametrize("name", sorted(WRITERS.keys() - {"csv", "coco"}))
+def test_what_stands_in_the_place_of_a_case_is_left_out_by_its_id_in_every_layout(tmp_path: Path, name: str) -> None:
+    folder = WRITERS[name](tmp_path / "source", 3)
+    case = open_source(folder).cases[0]
+    assert case.mask is not None
+    if name in OF_VOLUMES or name in ("figshare", "labelme"):
+        case.mask.write_bytes(b"broken")
+    else:
+        case.mask.unlink()
+    assert case.id not in {one.id for one in open_source(folder).cases}
+    left = open_source(folder, DataConfig(leave_out=(case.id,)))
+    assert [finding.message for finding in left.findings if finding.severity == "error"] == []
 
 
 def test_an_image_without_a_mask_can_be_left_out(pair_folder: PairFolder) -> None:

@@ -128,13 +128,14 @@ def _with_corrections(cases: Iterable[Case], claimed: Mapping[str, Sequence[Path
         corrected.append(replace(case, attributes={**case.attributes, TRUTH: AS_GIVEN}))
         if len(files) > 1:
             both = f"{files[0].name} and {files[1].name}"
-            findings.append(_error(f"{files[1]}: {both} correct the same case, {case.id}; keep one of them", *files))
+            message = f"{files[1]}: {both} correct the same case, {case.id}; keep one of them"
+            findings.append(_error(message, *files, stands_for=case.id))
         elif files:
             try:
                 corrected[-1], more = _corrected(case, files[0])
                 findings += more
             except UserError as error:
-                findings.append(_error(str(error), files[0]))
+                findings.append(_error(str(error), files[0], stands_for=case.id))
     return corrected, findings
 
 
@@ -181,5 +182,5 @@ def _noted(cases: Sequence[Case], settings: DataConfig) -> list[Finding]:
     return [Finding("corrected", "info", message, tuple(str(case.correction) for case in corrected))]
 
 
-def _error(message: str, *files: Path) -> Finding:
-    return Finding("correction", "error", message, tuple(map(str, files)))
+def _error(message: str, *files: Path, stands_for: str = "") -> Finding:
+    return Finding("correction", "error", message, tuple(map(str, files)), stands_for)

@@ -14,3 +14,5 @@ class Finding:
     severity: Severity
     message: str
     files: tuple[str, ...] = ()
+    stands_for: str = ""
+    """The id of the case in whose place an error stands; empty where there is none."""

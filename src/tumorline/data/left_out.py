@@ -1,12 +1,12 @@
 """What `data.leave_out` names: cases, and scans of which an error stands in the place of a case."""
 
-from collections.abc import Collection, Iterator, Sequence
+import difflib
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from tumorline.data.case import Case
 from tumorline.data.finding import Finding
 from tumorline.errors import UserError
-from tumorline.formats.decode import without_suffix
 from tumorline.wording import is_or_are, numbered
 
 SHOWN = 3
@@ -18,10 +18,7 @@ def leave_out(
     """The cases and findings of a source without those of these ids. Raises UserError for a name that is of none."""
     if not names:
         return tuple(cases), tuple(findings)
-    here = {case.id for case in cases}
-    for name in names:
-        if name not in here and not any(_is_about(finding, [name]) for finding in findings):
-            raise UserError(f"{path}: leave_out: no case '{name}' here; tables list the cases by their ids")
+    _require_known(path, names, [*(case.id for case in cases), *(finding.stands_for for finding in findings)])
     left = tuple(case for case in cases if case.id not in names)
     if not left:
         raise UserError(f"{path}: leave_out names every case; nothing is left")
@@ -29,19 +26,25 @@ def leave_out(
     note = Finding(
         "left_out", "info", f"{path}: {numbered(len(names), 'case')} {is_or_are(len(names))} left out ({said})"
     )
-    return left, (*(finding for finding in findings if not _is_about(finding, names)), note)
+    files = {str(file) for case in cases if case.id in names for file in case.files}
+    return left, (*(finding for finding in findings if not _is_about(finding, names, files)), note)
 
 
-def _is_about(finding: Finding, names: Collection[str]) -> bool:
-    """Whether all files that a finding is about belong to cases of these ids."""
-    return bool(finding.files) and all(any(name in names for name in _ids(file)) for file in finding.files)
+def _require_known(path: Path, names: Sequence[str], known: Sequence[str]) -> None:
+    """Raise UserError where names are those of no case, with the nearest of what is there."""
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        said = "; ".join(f"no case '{name}' here{_nearest(name, known)}" for name in unknown[:SHOWN])
+        raise UserError(f"{path}: leave_out: {said}; tables list the cases by their ids")
 
 
-def _ids(file: str) -> Iterator[str]:
-    """What a case may be called that has this file: by its stem, with or without what follows a `_`, or its folder."""
-    *folders, last = without_suffix(Path(file)).parts
-    stems = [last, *(last[:place] for place, letter in enumerate(last) if letter == "_")]
-    for stem in [*stems, *([folders.pop()] if folders else [])]:
-        yield stem
-        for place in range(1, len(folders) + 1):
-            yield "/".join([*folders[-place:], stem])
+def _nearest(name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, filter(None, known), n=1)
+    return f" (did you mean '{near[0]}'?)" if near else ""
+
+
+def _is_about(finding: Finding, names: Collection[str], files: set[str]) -> bool:
+    """Whether a finding stands for a case of these ids, or all files that it is about are those of such cases."""
+    if finding.stands_for:
+        return finding.stands_for in names
+    return bool(finding.files) and files >= {*finding.files}

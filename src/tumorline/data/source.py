@@ -73,7 +73,8 @@ def open_source(path: Path, settings: DataConfig = DEFAULTS, called: str = "") -
     `data.leave_out` is not there.
     """
     source = _read_source(path, settings, called)
-    names = [name.removeprefix(f"{called or source.name}/") for name in settings.leave_out]
+    here = {case.id for case in source.cases}
+    names = [name if name in here else name.removeprefix(f"{called or source.name}/") for name in settings.leave_out]
     cases, findings = leave_out(path, source.cases, source.findings, names)
     return replace(source, cases=cases, findings=findings)
 

@@ -87,12 +87,16 @@ def annotated_cases(contents: Contents, found: Sequence[Annotated], what: str) -
     by_name: dict[str, list[Annotated]] = defaultdict(list)
     for entry in found:
         by_name[name_below(entry.image, contents.path)].append(entry)
-    findings = [_annotated_twice(entries) for entries in by_name.values() if not _agree(entries)]
-    findings += [Finding("unreadable", "error", str(e), (str(path),)) for path, e in contents.unread_documents.items()]
+    findings = [_annotated_twice(name, entries) for name, entries in by_name.items() if not _agree(entries)]
+    findings += [
+        Finding("unreadable", "error", str(error), (str(path),), name_below(path.with_suffix(""), contents.path))
+        for path, error in contents.unread_documents.items()
+    ]
     used = {entry.image for entry in found}
     for image in contents.pictures:
         if image not in used:
-            findings.append(Finding("unpaired", "error", f"{image}: image without {what}", (str(image),)))
+            name, message = name_below(image, contents.path), f"{image}: image without {what}"
+            findings.append(Finding("unpaired", "error", message, (str(image),), name))
     images = {name: entries[0].image for name, entries in by_name.items()}
     table, notes = read_patients(contents, images, "the annotations")
     cases = [_case(name, _first_with_part(entries), table.get(name, {})) for name, entries in by_name.items()]
@@ -124,7 +128,7 @@ def _first_with_part(entries: Sequence[Annotated]) -> Annotated:
     return next((entry for entry in entries if entry.part), entries[0])
 
 
-def _annotated_twice(entries: Sequence[Annotated]) -> Finding:
+def _annotated_twice(name: str, entries: Sequence[Annotated]) -> Finding:
     first, second, *_ = entries
     message = f"{second.image}: annotated twice, in {first.annotations} and {second.annotations}; keep one"
-    return Finding("ambiguous", "error", message, (str(first.image), str(second.image)))
+    return Finding("ambiguous", "error", message, (str(first.image), str(second.image)), name)

@@ -119,7 +119,7 @@ def _case_of_names(name: str, patient: str, scan: ScanFiles, labels: Labels, set
         images = tuple(_file_of(name, scan, key, FILE_WORDS[key]) for key in channels)
         mask = _file_of(name, scan, "truth", TRUTHS)
     except UserError as error:
-        return [], [Finding("unreadable", "error", str(error), tuple(map(str, scan.paths)))]
+        return [], [Finding("unreadable", "error", str(error), tuple(map(str, scan.paths)), name)]
     whole = Case(name, images, mask, patient, labels=labels, channels=channels, patient_written=name)
     return list_scan(whole)
 

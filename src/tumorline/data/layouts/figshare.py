@@ -36,11 +36,11 @@ def read_figshare(contents: Contents, _settings: DataConfig) -> Listing:
         try:
             case = _case(file, folds)
         except UserError as error:
-            findings.append(Finding("unreadable", "error", str(error), (str(file),)))
+            findings.append(Finding("unreadable", "error", str(error), (str(file),), file.stem))
             continue
         if case.id in cases:
             message = f"{file}: same name as {cases[case.id].images[0]}; keep one of them"
-            findings.append(Finding("ambiguous", "error", message, (str(file),)))
+            findings.append(Finding("ambiguous", "error", message, (str(file),), case.id))
         cases.setdefault(case.id, case)
     transposed = is_transposed([case.images[0] for case in cases.values()])
     turned = [replace(case, transposed=transposed) for case in cases.values()]

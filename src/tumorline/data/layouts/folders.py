@@ -8,7 +8,15 @@ from pathlib import Path
 from tumorline.config import DataConfig
 from tumorline.data.finding import Finding
 from tumorline.data.layouts.contents import Contents, Listing
-from tumorline.data.layouts.names import Kind, Match, folder_words, match_masks, normalised, read_folder_name
+from tumorline.data.layouts.names import (
+    Kind,
+    Match,
+    folder_words,
+    image_of_mask,
+    match_masks,
+    normalised,
+    read_folder_name,
+)
 from tumorline.data.layouts.pairs import join_masks, joined_note
 from tumorline.data.layouts.patient_tables import case_from_row, read_patients
 from tumorline.errors import UserError
@@ -155,17 +163,17 @@ def _without_masks(contents: Contents) -> list[Finding]:
 
 
 def _match_files(contents: Contents, folders: FolderPair) -> _Paired:
-    images, findings = _by_name(contents, folders.images, "image")
-    masks, more = _by_name(contents, folders.masks, "mask")
+    images, findings = _by_name(contents, folders, "image")
+    masks, more = _by_name(contents, folders, "mask")
     match = match_masks(images, masks)
     of_images = {name: [masks[mask] for mask in match.masks[name]] for name in images if name in match.masks}
-    where = f"{folders.images.name}/ and {folders.masks.name}/"
-    return _Paired(folders, images, of_images, findings + more + _unpaired(images, masks, match, where))
+    return _Paired(folders, images, of_images, findings + more + _unpaired(folders, images, masks, match))
 
 
-def _by_name(contents: Contents, folder: Path, kind: Kind) -> tuple[Files, list[Finding]]:
+def _by_name(contents: Contents, folders: FolderPair, kind: Kind) -> tuple[Files, list[Finding]]:
     files: Files = {}
     findings = []
+    folder = folders.images if kind == "image" else folders.masks
     prefix = normalised(f"{folder.relative_to(contents.path).as_posix()}/")
     for file, below in contents.names.items():
         if not below.startswith(prefix):
@@ -173,7 +181,9 @@ def _by_name(contents: Contents, folder: Path, kind: Kind) -> tuple[Files, list[
         name = _inner_name(below.removeprefix(prefix), kind)
         if name in files:
             message = f"{file}: same name as {files[name].name} but for the suffix; keep one of them"
-            findings.append(Finding("ambiguous", "error", message, (str(files[name]), str(file))))
+            findings.append(
+                Finding("ambiguous", "error", message, (str(files[name]), str(file)), folders.prefix + name)
+            )
         files.setdefault(name, file)
     return files, findings
 
@@ -190,16 +200,19 @@ def _inner_name(name: str, kind: Kind) -> str:
     return "/".join((*kept, stem))
 
 
-def _unpaired(images: Files, masks: Files, match: Match, folders: str) -> list[Finding]:
-    hint = f"a pair has the same name in {folders}"
-    lonely = [(images[name], f"image without a mask; {hint}") for name in sorted(images.keys() - match.masks.keys())]
-    lonely += [(masks[name], f"mask without an image; {hint}") for name in sorted(match.lonely)]
-    lonely += [
-        (masks[name], f"a second mask of {images[image].name}; keep one, or number them")
+def _unpaired(folders: FolderPair, images: Files, masks: Files, match: Match) -> list[Finding]:
+    hint = f"a pair has the same name in {folders.images.name}/ and {folders.masks.name}/"
+    found = [(name, images[name], f"image without a mask; {hint}") for name in sorted({*images} - {*match.masks})]
+    found += [(image_of_mask(n), masks[n], f"mask without an image; {hint}") for n in sorted(match.lonely)]
+    found += [
+        (image, masks[name], f"a second mask of {images[image].name}; keep one, or number them")
         for name, image in sorted(match.surplus.items())
     ]
-    lonely += [
-        (masks[name], f"may be the mask of {' or of '.join(images[one].name for one in found)}; rename it")
-        for name, found in sorted(match.unclear.items())
+    found += [
+        (name, masks[name], f"may be the mask of {' or of '.join(images[one].name for one in of)}; rename it")
+        for name, of in sorted(match.unclear.items())
     ]
-    return [Finding("unpaired", "error", f"{path}: {what}", (str(path),)) for path, what in lonely]
+    return [
+        Finding("unpaired", "error", f"{path}: {what}", (str(path),), folders.prefix + name)
+        for name, path, what in found
+    ]

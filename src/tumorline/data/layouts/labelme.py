@@ -15,6 +15,7 @@ from tumorline.data.layouts.annotations import (
     check_categories,
 )
 from tumorline.data.layouts.contents import Contents, Listing
+from tumorline.data.layouts.names import name_below
 from tumorline.data.outlines import Outlines, Polygon, as_polygon, ellipse
 from tumorline.errors import UserError
 from tumorline.wording import numbered
@@ -38,7 +39,11 @@ def read_labelme(contents: Contents, _settings: DataConfig) -> Listing:
         try:
             found.append(_read_file(path, document, finder))
         except UserError as error:
-            findings.append(Finding("unreadable", "error", str(error), (str(path),)))
+            findings.append(
+                Finding(
+                    "unreadable", "error", str(error), (str(path),), name_below(path.with_suffix(""), contents.path)
+                )
+            )
     cases, notes = annotated_cases(contents, found, "a LabelMe file of its name")
     return cases, findings + notes
 

@@ -176,6 +176,11 @@ def read_truth_name(name: str) -> MaskName | None:
     return MaskName(found["base"], found["word"].lower(), found["number"] or "") if found else None
 
 
+def image_of_mask(name: str) -> str:
+    """What the image of a mask is called, of which nothing but the mask is there."""
+    return next((way.base for way in read_mask_names(name)), name)
+
+
 def says_mask(name: str) -> bool:
     """Whether a name says mask by itself, without an image of the other name."""
     return any(way.word not in WEAK_WORDS for way in read_mask_names(name))

@@ -194,7 +194,7 @@ def _case_of_scan(name: str, patient: str, scan: Scan, choice: Choice) -> Listin
             raise UserError(f"{scan.files[0]}: no truth of this name in labelsTr/")
         images = tuple(_file_of_channel(name, scan, number) for number in choice.channels)
     except UserError as error:
-        return [], [Finding("unreadable", "error", str(error), tuple(map(str, scan.files)))]
+        return [], [Finding("unreadable", "error", str(error), tuple(map(str, scan.files)), name)]
     frames = choice.channels if choice.of_several and not scan.channels else ()
     case = Case(
         name,

@@ -8,6 +8,7 @@ from tumorline.config import DataConfig
 from tumorline.data.case import Case
 from tumorline.data.finding import Finding
 from tumorline.data.layouts.contents import Contents, Group, Listing
+from tumorline.data.layouts.names import image_of_mask
 from tumorline.data.layouts.patient_tables import case_from_row, read_patients
 from tumorline.wording import numbered
 
@@ -24,7 +25,9 @@ def read_pairs(contents: Contents, _settings: DataConfig) -> Listing:
     images = {name: pair.images[0] for name, pair in contents.pairs.items()}
     table, notes = read_patients(contents, images, "this folder")
     cases = [join_masks(case_from_row(n, p.images[0], None, table.get(n, {})), p.masks) for n, p in clear.items()]
-    findings = [Finding("ambiguous", "error", message, (message.split(": ")[0],)) for message in doubtful.values()]
+    findings = [
+        Finding("ambiguous", "error", message, (message.split(": ")[0],), name) for name, message in doubtful.items()
+    ]
     return cases, findings + _unpaired(contents) + joined_note(contents.path, cases) + notes
 
 
@@ -65,5 +68,7 @@ def _unpaired(contents: Contents) -> list[Finding]:
         for file in [] if group.is_pair or name in contents.matched.unclear else group.images + group.masks:
             what = "mask without a picture" if group.masks else "picture without a mask"
             message = f"{file}: {what}; the mask of x.png is x_mask.png in the same folder"
-            findings.append(Finding("unpaired", "error", message, (str(file),)))
+            findings.append(
+                Finding("unpaired", "error", message, (str(file),), image_of_mask(name) if group.masks else name)
+            )
     return findings

@@ -64,7 +64,7 @@ def list_scan(whole: Case) -> Listing:
     try:
         return volume_of_scan(whole)
     except UserError as error:
-        return [], [Finding("unreadable", "error", str(error), tuple(map(str, whole.files)))]
+        return [], [Finding("unreadable", "error", str(error), tuple(map(str, whole.files)), whole.id)]
 
 
 def volume_of_scan(whole: Case) -> Listing:
