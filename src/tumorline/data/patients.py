@@ -5,8 +5,8 @@ Names of a public collection mean the same person in every set. Where numbers we
 
 import re
 import unicodedata
-from collections.abc import Callable, Collection, Iterable, Mapping
-from itertools import product
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from itertools import islice, product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +16,8 @@ LEAST_TELLING = 4
 """Characters of a name that is hardly given twice by chance."""
 VISITS = range(200)
 """Numbers of follow-ups that are looked for."""
+MOST_VISITS = 20
+"""Words for visits that are looked at in one name."""
 
 _START, _END = r"(?<![^\W_])", r"(?![^\W_])"
 _EARLY = r"(?:[-_]?(?:20)?1\d)?[-_]"
@@ -190,13 +192,17 @@ def patient_in_name(name: str) -> str | None:
         return known
     if found := BIDS.search(name) or SAYS_PATIENT.search(name):
         return found[0]
-    return next((patient for visit in FILE_VISIT.finditer(name) if (patient := _before(visit))), None)
+    return next((patient for visit in _visits(FILE_VISIT, name) if (patient := _before(visit))), None)
 
 
-def _counted(name: str) -> tuple[str, int] | None:
+def _counted(name: str) -> tuple[str, str] | None:
     """Patient and visit, if this is what a name that ends in a count of scans says."""
-    found = ((patient, int(visit["number"])) for visit in COUNTED.finditer(name) if (patient := _before(visit)))
-    return next(found, None)
+    found = ((patient, visit["number"]) for visit in _visits(COUNTED, name) if (patient := _before(visit)))
+    return next(((patient, number.lstrip("0")) for patient, number in found), None)
+
+
+def _visits(pattern: re.Pattern[str], name: str) -> Iterator[re.Match[str]]:
+    return islice(pattern.finditer(name), MOST_VISITS)
 
 
 def _before(visit: re.Match[str]) -> str:
