@@ -131,6 +131,55 @@ def test_t1_flair_is_t1(name: str, channel: str) -> None:
     assert split_name(Path(f"{name}.nii.gz"))[0] == "S1"
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("S1_ce-gadolinium_T1w", "S1_ce-gad_T1w", "S1_postGd_T1", "S1_Gd_T1", "S1_CE_T1w", "S1-T1-CE", "S1_CT1"),
+        *("S1_T1_post", "S1_post_T1", "S1_contrast_T1", "S1_T1_GD", "S1_T1w_ce", "S1_T1KM", "S1 T1 post contrast"),
+        *("S1_T1post", "S1_T1C+", "S1_T1+C", "S1_post-contrast_T1", "S1_T1_FLAIR_post", "S1_with_contrast_T1"),
+    ],
+)
+def test_a_word_for_the_agent_beside_t1_is_t1_after_contrast(name: str) -> None:
+    assert sequence_of_volume(Path(f"{name}.nii.gz")) == "post_contrast"
+    assert split_name(Path(f"{name}.nii.gz")).scan == "S1"
+    alone = name.removeprefix("S1")[1:]
+    assert alone.startswith("ce-") or split_name(Path(f"{alone}.nii.gz")).scan == ""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("S1_pre_T1", "S1_T1_pre", "S1_pre_contrast_T1", "S1_T1_no_contrast", "S1_precontrast_T1w", "S1_nonCE_T1"),
+        *("S1_T1_native", "S1_T1", "S1_T1w", "S1_without_contrast_T1"),
+    ],
+)
+def test_a_word_for_no_agent_beside_t1_is_t1_before_contrast(name: str) -> None:
+    assert sequence_of_volume(Path(f"{name}.nii.gz")) == "pre_contrast"
+    assert split_name(Path(f"{name}.nii.gz")).scan == "S1"
+
+
+@pytest.mark.parametrize("name", ["S1_ce-none_T1w", "S1_postop_T1", "GD_012_T1", "S1_contrast_T2", "S1_ce-gd_FLAIR"])
+def test_what_is_no_agent_beside_t1_stays_in_the_name(name: str) -> None:
+    assert split_name(Path(f"{name}.nii.gz")).scan == name.rpartition("_")[0]
+
+
+def test_the_entity_of_an_agent_is_no_part_of_a_name_of_bids(tmp_path: Path) -> None:
+    names = [f"sub-01_{word}.nii.gz" for word in ("FLAIR", "ce-gadolinium_T1w", "T2w", "T1w")]
+    touch(tmp_path / "anat", *names)
+    assert gathered(tmp_path) == {"anat/sub-01": names}
+    assert split_name(Path("sub-01_ses-2_ce-gd_run-1_T1w.nii")) == ("sub-01_ses-2_run-1", "t1c")
+
+
+def test_visits_before_and_after_surgery_are_no_contrast(tmp_path: Path) -> None:
+    words = ["flair", "t1ce", "t2", "t1"]
+    touch(tmp_path, *(f"P_{visit}_{word}.nii.gz" for visit in ("pre", "post") for word in words))
+    assert gathered(tmp_path) == {
+        f"P_{visit}": [f"P_{visit}_{word}.nii.gz" for word in words] for visit in ("pre", "post")
+    }
+    images = [tmp_path / f"P_post_{word}.nii.gz" for word in words]
+    assert common_name(images) == "P_post"
+
+
 def test_channels_are_given_by_name_in_any_order(tmp_path: Path) -> None:
     touch(tmp_path, "A_1.nii", "A_2.nii")
     scan = name_channels([f"t1c={tmp_path / 'A_2.nii'}", f"flair={tmp_path / 'A_1.nii'}"], ("flair", "post_contrast"))

@@ -97,6 +97,22 @@ def test_the_labels_of_ucsf_tell_their_convention(tmp_path: Path, labels: Sequen
     assert {case.patient for case in load(tmp_path / "in").cases} == {name}
 
 
+@pytest.mark.parametrize("name", ["_postGd_T1", "_ce-gadolinium_T1w", "_T1_GD", "_CT1"])
+def test_a_t1_with_a_word_for_its_agent_is_that_after_contrast(tmp_path: Path, name: str) -> None:
+    scan(tmp_path / "in", "P7", ("_T1", name, "_T2", "_FLAIR"), "_seg", (1, 3))
+    assert rows(tmp_path / "in") == 2
+    (case,) = load(tmp_path / "in").cases
+    assert (case.id, case.images[0].name) == ("P7", f"P7{name}.nii.gz")
+
+
+def test_a_truth_that_bears_the_name_of_one_image_stays_its_mask(tmp_path: Path) -> None:
+    for name in ("sub-01", "sub-02"):
+        save_volume(tmp_path / "in" / f"{name}_ce-gd_T1w.nii.gz", [np.where(MASK, 200, 10)] * 2)
+        save_volume(tmp_path / "in" / f"{name}_ce-gd_T1w_seg.nii.gz", [MASK.astype(np.uint8)] * 2)
+    dataset = load(tmp_path / "in")
+    assert (dataset.source.layout, len(dataset.cases)) == ("suffix pairs of volumes", 2)
+
+
 def test_names_that_tell_nothing_beside_a_4_are_asked_about(tmp_path: Path) -> None:
     truth = scan(tmp_path / "in", "P7", ("_t1", "_t1c", "_t2", "_flair"), "_seg", (1, 4))
     assert refusal(tmp_path / "in").startswith(f"{truth}: holds the label 4, no file of these 3")

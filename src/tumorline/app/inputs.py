@@ -133,7 +133,7 @@ class CaseGatherer:
         scans: dict[tuple[str, str], list[Upload]] = defaultdict(list)
         for upload in volumes:
             if sequence_of(upload) in self.channels:
-                scans[upload.folder, split_name(Path(upload.name))[0]].append(upload)
+                scans[upload.folder, split_name(Path(upload.name)).scan].append(upload)
             else:
                 self.found.left_out[upload.shown] = (
                     f"its name states none of {', '.join(self.channels)}; say of each file which channel it is"
@@ -189,4 +189,4 @@ class CaseGatherer:
 
 def sequence_of(upload: Upload) -> str:
     """The channel that the name of a volume states; empty where it states none."""
-    return channel_meant(split_name(Path(upload.name))[1])
+    return channel_meant(split_name(Path(upload.name)).word)

@@ -1,7 +1,6 @@
 """Volumes of BraTS, UCSF-PDGM and UPENN-GBM as cases: NIfTI files named by scan and sequence."""
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,16 +12,15 @@ from tumorline.data.label_convention import find_scheme, labels_for
 from tumorline.data.layouts.contents import Contents, Listing
 from tumorline.data.layouts.nnunet import is_in_nnunet_folder
 from tumorline.data.layouts.patient_tables import with_patients_of_tables
+from tumorline.data.layouts.volume_names import NAME, TRUTHS, Stated, read_volume_name, visits_among
 from tumorline.data.layouts.volumes import FILE_WORDS, list_scan, wanted_regions, wanted_sequences
 from tumorline.data.patients import patients_of_scans
 from tumorline.errors import UserError
+from tumorline.formats.nifti import without_volume_suffix
 from tumorline.regions import Labels
 from tumorline.wording import numbered
 
-TRUTHS = ("seg", "tumor_segmentation", "tumour_segmentation", "segm", "automated_approx_segm")
 AUTOMATED = "automated_approx_segm"
-BY_LENGTH = sorted((word for words in (*FILE_WORDS.values(), TRUTHS) for word in words), key=len, reverse=True)
-NAME = re.compile(rf"(.+?)[-_]({'|'.join(BY_LENGTH)})\.nii(?:\.gz)?", re.IGNORECASE)
 
 
 @dataclass
@@ -42,10 +40,9 @@ class ScanFiles:
         return next((self.by_word[word] for word in TRUTHS if word in self.by_word), None)
 
 
-def sequence_in_name(name: str) -> str:
+def sequence_in_name(name: str, visits: Collection[str] = ()) -> str:
     """The sequence that the name of a volume states, or 'truth'; empty where it states neither."""
-    named = NAME.fullmatch(name)
-    word = named[2].lower() if named else ""
+    word = read_volume_name(name, visits).word
     return "truth" if word in TRUTHS else next((key for key, words in FILE_WORDS.items() if word in words), "")
 
 
@@ -75,13 +72,23 @@ def read_brats(contents: Contents, settings: DataConfig) -> Listing:
 def scans_by_name(contents: Contents) -> tuple[dict[str, ScanFiles], list[Finding]]:
     """The files of each scan, with a note for each truth of another name that was taken for a scan's."""
     scans: dict[str, ScanFiles] = {}
-    for path in contents.volumes:
-        named = NAME.fullmatch(path.name)
-        if named and not is_in_nnunet_folder(path):
-            scan = scans.setdefault(named[1], ScanFiles())
-            if scan.by_word.setdefault(named[2].lower(), path) != path:
-                scan.twice.append(path)
+    for path, stated in _read_names(contents).items():
+        scan = scans.setdefault(stated.scan, ScanFiles())
+        if scan.by_word.setdefault(stated.word, path) != path:
+            scan.twice.append(path)
     return _with_lonely_truths(scans)
+
+
+def _read_names(contents: Contents) -> dict[Path, Stated]:
+    """What names state, but for images beside `X_seg` that are called X, which are pairs."""
+    visits = visits_among(path.name for path in contents.volumes)
+    read = {path: read_volume_name(path.name, visits) for path in contents.volumes if not is_in_nnunet_folder(path)}
+    truths = {stated.scan for stated in read.values() if stated.word in TRUTHS}
+    return {
+        path: stated
+        for path, stated in read.items()
+        if stated.scan and (NAME.fullmatch(path.name) or without_volume_suffix(path.name) not in truths)
+    }
 
 
 def _with_lonely_truths(scans: dict[str, ScanFiles]) -> tuple[dict[str, ScanFiles], list[Finding]]:

@@ -6,11 +6,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tumorline.data.layouts.brats import NAME
 from tumorline.data.layouts.contents import Contents
 from tumorline.data.layouts.names import is_in_mask_folder, name_below, says_mask
 from tumorline.data.layouts.nnunet import Scan as NnunetScan
 from tumorline.data.layouts.nnunet import files_of_channels, is_in_nnunet_folder, scans_in_nnunet
+from tumorline.data.layouts.volume_names import Stated, read_volume_name, visits_among
 from tumorline.data.layouts.volumes import FILE_WORDS, SEQUENCE_WORDS, SEQUENCES, plain_word
 from tumorline.errors import UserError, did_you_mean
 from tumorline.formats.decode import without_suffix
@@ -58,9 +58,10 @@ def gather_scans(contents: Contents, channels: Sequence[str], may_lack: bool = F
     Where they `may_lack` channels, one is enough.
     """
     found: dict[str, _Found] = {}
+    visits = visits_among(path.name for path in contents.volumes)
     for path in contents.volumes:
         if not is_in_nnunet_folder(path) and not _is_mask(contents, path):
-            name, word = split_name(path)
+            name, word = split_name(path, visits)
             if channel := channel_meant(word, channels):
                 scan = found.setdefault(name or path.parent.as_posix(), _Found(name))
                 scan.files[channel][word].append(path)
@@ -78,18 +79,18 @@ def stating_channels(scan: Scan, channels: Sequence[str]) -> Scan:
     return replace(scan, channels=()) if len(scan.channels) == len(channels) else scan
 
 
-def split_name(path: Path) -> tuple[str, str]:
+def split_name(path: Path, visits: Collection[str] = ()) -> Stated:
     """The scan and the word for its sequence in a volume's name: `A_t1ce.nii.gz` is `A` and `t1ce`."""
-    named = NAME.fullmatch(path.name)
-    if named and not re.search(WEIGHTED_FLAIR, path.name, re.IGNORECASE):
-        return named[1], named[2].lower()
+    stated = read_volume_name(path.name, visits)
+    if stated.word and not ("flair" in stated.word and re.search(WEIGHTED_FLAIR, path.name, re.IGNORECASE)):
+        return stated
     last = LAST_WORD.fullmatch(without_volume_suffix(path.name))
-    return (last[1] or "", last[2].lower()) if last else ("", "")
+    return Stated(last[1] or "", last[2].lower()) if last else Stated()
 
 
-def sequence_of_volume(path: Path) -> str:
+def sequence_of_volume(path: Path, visits: Collection[str] = ()) -> str:
     """The sequence that the name of a volume states; empty where it states none."""
-    return channel_meant(split_name(path)[1])
+    return channel_meant(split_name(path, visits).word)
 
 
 def channel_meant(word: str, channels: Sequence[str] = SEQUENCES) -> str:
@@ -129,7 +130,8 @@ def name_channels(given: Sequence[str], channels: Sequence[str], may_lack: bool 
 
 def common_name(images: Sequence[Path]) -> str:
     """What the files of one scan are called together: the scan that all their names state, or the first by itself."""
-    stated = {split_name(path)[0] if is_volume(path) else "" for path in images}
+    visits = visits_among(path.name for path in images)
+    stated = {split_name(path, visits).scan if is_volume(path) else "" for path in images}
     common = stated.pop() if len(stated) == 1 and len(images) > 1 else ""
     return common or without_suffix(Path(images[0].name)).name
 

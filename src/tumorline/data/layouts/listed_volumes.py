@@ -8,8 +8,8 @@ from pathlib import Path
 from tumorline.config import DataConfig
 from tumorline.data.case import Case
 from tumorline.data.label_convention import find_scheme, labels_for
-from tumorline.data.layouts.brats import NAME
 from tumorline.data.layouts.contents import Listing
+from tumorline.data.layouts.volume_names import read_volume_name
 from tumorline.data.layouts.volumes import list_scan
 from tumorline.errors import UserError
 from tumorline.formats.nifti import is_volume
@@ -45,5 +45,4 @@ def _labels(path: Path, cases: Sequence[Case], settings: DataConfig) -> Labels |
 
 def _words_of(case: Case) -> set[str]:
     """The words in which the names of a case's images end."""
-    named = [NAME.fullmatch(path.name) for path in case.images]
-    return {found[2].lower() for found in named if found}
+    return {word for path in case.images if (word := read_volume_name(path.name).word)}

@@ -1,7 +1,7 @@
 """Which files of a folder are images to predict, and what is left out and why."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from tumorline.data.layouts.gather import sequence_of_volume
 from tumorline.data.layouts.names import is_in_mask_folder, name_below, says_mask
 from tumorline.data.layouts.nnunet import is_in_nnunet_folder
 from tumorline.data.layouts.stated_pixels import Spacings, stated_pixels
+from tumorline.data.layouts.volume_names import visits_among
 
 OVERLAY = "_overlay"
 
@@ -43,7 +44,7 @@ def select_images(contents: Contents, channel: str = "") -> Selection:
     images = {*contents.pictures, *contents.matlab_files, *contents.volumes}
     left_out = {file: _other_kind(file) for file in contents.files if file not in images}
     left_out |= {file: why for file in contents.pictures if (why := _no_image(contents, file))}
-    left_out |= {file: why for file in contents.volumes if (why := _no_scan(contents, file, channel))}
+    left_out |= dict(_no_scans(contents, channel))
     kept = tuple(
         file for file in (*contents.pictures, *contents.matlab_files, *contents.volumes) if file not in left_out
     )
@@ -52,9 +53,17 @@ def select_images(contents: Contents, channel: str = "") -> Selection:
     return Selection(kept, left_out, problems, stated_pixels(contents, pictures))
 
 
-def _no_scan(contents: Contents, file: Path, channel: str) -> str:
-    """Why a volume is none to predict; empty where it is one."""
-    name, stated = name_below(file, contents.path), sequence_in_name(file.name) or sequence_of_volume(file)
+def _no_scans(contents: Contents, channel: str) -> Iterator[tuple[Path, str]]:
+    """The volumes that are none to predict, and why."""
+    visits = visits_among(file.name for file in contents.volumes)
+    for file in contents.volumes:
+        stated = sequence_in_name(file.name, visits) or sequence_of_volume(file, visits)
+        if why := _no_scan(contents, file, stated, channel):
+            yield file, why
+
+
+def _no_scan(contents: Contents, file: Path, stated: str, channel: str) -> str:
+    name = name_below(file, contents.path)
     in_labels = is_in_nnunet_folder(file) and file.parent.name.lower().startswith("labels")
     if stated == "truth" or in_labels or says_mask(name) or is_in_mask_folder(name):
         return "masks"
