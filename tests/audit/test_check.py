@@ -37,6 +37,17 @@ def test_a_truncated_file_is_an_error(pair_folder: PairFolder) -> None:
     assert codes(folder) == {"unreadable": "error"}
 
 
+def test_names_that_differ_in_their_last_words_alone_are_a_warning(pair_folder: PairFolder) -> None:
+    folder = pair_folder()
+    names = [f"P{number // 2}-{'erste' if number % 2 else 'zweite'}" for number in range(20)]
+    rows = [f"s{number:03d},{name}" for number, name in enumerate(names)]
+    (folder / "patients.csv").write_text("\n".join(["id,patient", *rows]) + "\n")
+    (found,) = check(load_dataset(folder, DataConfig()))
+    assert (found.code, found.severity) == ("visits_perhaps", "warning")
+    assert found.message.startswith(f"{folder}: 20 names of patients differ in their last words alone, as 'P0-erste' a")
+    assert "where they are visits, say so in a patients.csv (id, patient)" in found.message
+
+
 def test_a_pair_of_different_size_stops_with_both_sizes(pair_folder: PairFolder) -> None:
     folder = pair_folder()
     Image.fromarray(np.eye(16, dtype=np.uint8)).save(folder / "masks" / "s002.png")

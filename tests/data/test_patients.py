@@ -7,6 +7,7 @@ import pytest
 from tumorline.data.patients import (
     collection_patient_of_file,
     earlier_spellings,
+    names_of_one_patient,
     patient_in_name,
     patient_meant,
     patients_in_names,
@@ -35,10 +36,15 @@ SAME_PATIENT = [
     ["TCGA_CS_4941_19960909", "TCGA-CS-4941", "tcga_cs_4941"],
     ["sub-01_ses-02", "sub-01_ses-baseline", "sub-01"],
     ["PatientID_0003_Timepoint_1", "PatientID_0003_Timepoint_2"],
-    ["Patient-001/week-000-1", "Patient-001/week-044"],
+    ["Patient-001/week-000-1", "Patient-001_week-000-1", "Patient-001/week-044"],
     ["OAS1_0001_MR1", "OAS1_0001_MR2"],
     ["100118_time1", "100118_time2"],
     ["P7_visit2", "P7_v3", "P7_T1", "P7 follow-up", "P7_preop", "P7_20200131", "P7_2020-01-31", "P7_scan2", "P7"],
+    ["ReMIND-001-preop", "ReMIND-001-intraop", "ReMIND-001-earlypostop", "ReMIND-001-intra-op", "ReMIND-001_prae-op"],
+    ["G-012-preRT", "G-012-post-RT", "G-012-pre-treatment", "G-012_post_surgery", "G-012-postchemoradiotherapy"],
+    ["G-013-M0", "G-013-m06", "G-013-w12", "G-013-6mo", "G-013_12months", "G-013-2yrs", "G-013"],
+    ["G-014-pre", "G-014-post", "G-014-relapse", "G-014-recurrence", "G-014-progression2", "G-014-initial"],
+    ["G-015-nadir", "G-015-screening", "G-015-recurrent", "G-015-diagnosis"],
     ["Mueller_visit2", "Mueller_20200131"],
     ["17", "17.0"],
 ]
@@ -54,6 +60,7 @@ def test_patients_who_differ_are_told_apart() -> None:
     assert len({spelling(name) for name in first}) == len(SAME_PATIENT)
     others = ["P0-00", "P0-01", "S1_005", "MR017260C", "17", "18", "glioma_scan_01", "glioma_scan_02", "dicom-00ff"]
     others += ["T1_scan_3", "dataset2_scan_17", "fold_1_scan_4", "Br35H/scan_3", "256x256_v2"]
+    others += ["glioma_post_01", "glioma_recurrence_02", "P0-M", "G7-woman"]
     assert [patient_meant(name) for name in others] == others
 
 
@@ -157,6 +164,14 @@ def test_patient_and_visit_are_told_from_site_and_patient_by_the_other_names() -
     assert patients_of_scans(followed) == {name: name[:3] for name in followed}
     sites = ["S1_001", "S1_002", "S1_003", "S2_001"]
     assert patients_of_scans(sites) == {name: name for name in sites}
+
+
+def test_unknown_words_that_end_the_names_of_many_patients_are_perhaps_visits() -> None:
+    names = [f"ABC-{number:03d}-{word}" for number in range(3) for word in ("erste", "zweite")]
+    assert names_of_one_patient([*names, "XYZ-001-erste", "Mueller"]) == names
+    assert names_of_one_patient(names[:4]) == []
+    for others in (["S1_ada", "S1_bob", "S2_eve", "S2_kim", "S3_lea", "S3_max"], ["TCGA_CS_4941", "17", "P1-a"]):
+        assert names_of_one_patient(others) == []
 
 
 @pytest.mark.parametrize("text", ["", " ", "nan", "NaN", "NA", "N/A", "#N/A", "None", "null", "unknown", "-", "?", "."])

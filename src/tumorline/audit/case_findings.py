@@ -8,7 +8,7 @@ from tumorline.data.case import Case
 from tumorline.data.dataset import Dataset
 from tumorline.data.facts import Facts
 from tumorline.data.near_duplicates import NearPair
-from tumorline.data.patients import conflicting_collections
+from tumorline.data.patients import conflicting_collections, names_of_one_patient
 from tumorline.data.source import Finding
 from tumorline.wording import numbered, some_of
 
@@ -136,7 +136,7 @@ def _empty_masks(dataset: Dataset) -> list[Finding]:
 
 
 def find_patients(dataset: Dataset) -> list[Finding]:
-    return _unknown_patients(dataset) + _conflicting_patients(dataset)
+    return _unknown_patients(dataset) + _conflicting_patients(dataset) + _visits_perhaps(dataset)
 
 
 def _conflicting_patients(dataset: Dataset) -> list[Finding]:
@@ -162,6 +162,20 @@ def _unknown_patients(dataset: Dataset) -> list[Finding]:
         "patient may lie on both sides of the split. Put a patients.csv (id, patient) into this folder"
     )
     return [Finding("patients_unknown", "warning", message)]
+
+
+def _visits_perhaps(dataset: Dataset) -> list[Finding]:
+    """Patients whose names differ in a last word that others have as well, and no known one for a visit."""
+    patients = sorted({case.shown_patient for case in dataset.cases if case.shown_patient})
+    names = names_of_one_patient(patients)
+    if not names:
+        return []
+    message = (
+        f"{dataset.source.path}: {len(names)} names of patients differ in their last words alone, as '{names[0]}' and "
+        f"'{names[1]}' do, and count as {len(names)} patients; where they are visits, say so in a patients.csv "
+        "(id, patient)"
+    )
+    return [Finding("visits_perhaps", "warning", message)]
 
 
 def find_sizes(dataset: Dataset) -> list[Finding]:

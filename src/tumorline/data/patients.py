@@ -5,6 +5,7 @@ Names of a public collection mean the same person in every set. Where numbers we
 
 import re
 import unicodedata
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import islice, product
 from pathlib import Path
@@ -68,15 +69,22 @@ COLLECTIONS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] 
 """Public collections: how their names are written, and the one spelling of the patient."""
 
 BIDS = _pattern(r"sub-[a-z0-9]+")
+_OPERATED = r"(?:early[-_ ]?|late[-_ ]?)?(?:pra?e|intra|post)[-_ ]?op(?:erative)?"
 _CLEARLY = (
     r"(?:ses(?:sion)?|visit|time[-_ ]?point|tp|fu|follow[-_ ]?up)[-_ ]?(?P<visit>\d+)[a-z]?|ses-[a-z0-9]+|baseline|bl"
-    r"|follow[-_ ]?up|(?:pre|post)[-_ ]?op(?:erative)?|(?:19|20)\d{6}|(?:19|20)\d\d[-_.]\d\d?[-_.]\d\d?"
+    rf"|{_OPERATED}"
+    r"|follow[-_ ]?up|(?:19|20)\d{6}|(?:19|20)\d\d[-_.]\d\d?[-_.]\d\d?"
 )
 _MEASURED = r"(?:week|wk|mo(?:nth)?|day)[-_ ]?(?P<passed>\d+)[a-z]?|mr[-_]d\d+"
 _COUNTED = r"(?:time|scan|exam|study|mr|v)[-_ ]?(?P<number>\d+)[a-z]?"
+_COURSE = (
+    r"(?:pre|post)(?:[-_ ]?(?:[cs]?rt|rx|tx|tmz|chemo|radi(?:o|ation)|(?:(?:chemo|radio)[-_ ]?)*therapy|treatment"
+    r"|surg(?:ery|ical)|resection|biopsy))?|relapse\d?|recurr?en(?:ce|t)\d?|progress(?:ion)?\d?|initial|nadir|screening"
+    r"|diagnosis|[mw]\d{1,3}|\d{1,3}(?:mo(?:nths?)?|wks?|weeks?|yrs?|years?)"
+)
 _GAP = r"(?<![-_. /])[-_. /]+"
 CLEAR_VISIT = re.compile(rf"{_GAP}(?:{_CLEARLY}){_END}", re.IGNORECASE)
-VISIT = re.compile(rf"{_GAP}(?:{_CLEARLY}|{_MEASURED}|{_COUNTED}){_END}", re.IGNORECASE)
+VISIT = re.compile(rf"{_GAP}(?:{_CLEARLY}|{_MEASURED}|{_COUNTED}|{_COURSE}){_END}", re.IGNORECASE)
 """Of `P7_week3` P7 is the patient; of `glioma_scan_3` no one: only after a number are words like these visits."""
 FILE_VISIT = re.compile(rf"{_GAP}(?:{_CLEARLY}|{_MEASURED}){_END}", re.IGNORECASE)
 """In the name of a file, of which `Br35H_scan_3` says nobody and `P7_week3` P7."""
@@ -96,6 +104,10 @@ TIME = re.compile(r"(?<![-_ ])[-_ ]+t(?P<visit>\d+)$", re.IGNORECASE)
 """A visit at the end of a patient's name; in the name of a file it would be the sequence T1 or T2."""
 NUMBERED = re.compile(r"(?P<patient>.*\d)[-_.](?P<visit>\d{1,3})")
 """Patient and visit, or site and patient: the other names of the set tell."""
+NAMED = re.compile(r"(?P<patient>.*\d)[-_. ](?P<visit>[^-_. ]*[^\W\d_][^-_. ]*)")
+"""Patient and visit perhaps, where the visit has a name that is not known."""
+FEWEST_FOLLOWED = 3
+"""Patients who seem to have the same visits, before it is said."""
 SAYS_PATIENT = _pattern(r"(?:patient|subject|subj|pat)[-_ ]?(?:id)?[-_ ]?\d+")
 WHOLE_NUMBER = re.compile(r"(\d+)[.,]0+")
 
@@ -219,6 +231,19 @@ def patients_of_scans(names: Collection[str]) -> dict[str, str]:
     if len(visits) <= len(patients) < len(rest):
         meant |= {name: found["patient"] for name, found in rest.items()}
     return meant
+
+
+def names_of_one_patient(patients: Iterable[str]) -> list[str]:
+    """Names of patients that differ in their endings alone, in few and the same of them: visits perhaps, else none."""
+    found = [match for name in patients if not collection_patient(name) and (match := NAMED.fullmatch(name))]
+    visits: dict[str, set[str]] = defaultdict(set)
+    for one in found:
+        visits[one["patient"]].add(one["visit"].casefold())
+    followed = [patient for patient, ends in visits.items() if len(ends) > 1]
+    endings = {end for patient in followed for end in visits[patient]}
+    if len(followed) < max(FEWEST_FOLLOWED, len(endings)):
+        return []
+    return [one[0] for one in found if one["patient"] in followed]
 
 
 def conflicting_collections(patients: Mapping[str, str]) -> tuple[str, str] | None:
