@@ -413,6 +413,30 @@ def test_a_segmentation_of_a_file_of_many_frames_refers_to_its_frames(tmp_path: 
     assert frames[..., 0].any(axis=(1, 2)).tolist() == [False, False, True, False]
 
 
+@pytest.mark.parametrize("per_frame", [["PlaneOrientation"], ["PixelMeasures"], ["PlaneOrientation", "PixelMeasures"]])
+def test_what_stands_at_each_frame_alike_allows_a_segmentation(tmp_path: Path, per_frame: list[str]) -> None:
+    highdicom = pytest.importorskip("highdicom")
+    path = write_multi_frame(tmp_path / "x.dcm", [2, 0, 3, 1])
+    dataset = pydicom.dcmread(path)
+    shared = dataset.SharedFunctionalGroupsSequence[0]
+    for name in [f"{one}Sequence" for one in per_frame]:
+        for own in dataset.PerFrameFunctionalGroupsSequence:
+            own[name] = shared[name]
+        del shared[name]
+    if len(per_frame) > 1:
+        del dataset.SharedFunctionalGroupsSequence
+    dataset.save_as(path)
+    series = opened([path])
+    masks = np.zeros((1, *series.grid.shape), bool)
+    masks[0, 1:3, 1:3, 3] = True  # the uppermost slice, the third frame
+    write_dicom_seg(tmp_path / "seg.dcm", masks, ("tumour",), series, AUTHOR)
+    frames = highdicom.seg.segread(tmp_path / "seg.dcm").get_pixels_by_source_frame(
+        series.slices[0].instance, [1, 2, 3, 4], segment_numbers=[1], assert_missing_frames_are_empty=True
+    )
+    assert frames[..., 0].any(axis=(1, 2)).tolist() == [False, False, True, False]
+    assert pydicom.dcmread(path) == dataset
+
+
 def test_a_real_series_goes_there_and_back(tmp_path: Path, real_data: Path) -> None:
     pytest.importorskip("highdicom")
     series = opened(sorted((real_data / "dicom").glob("*.dcm")))
@@ -514,9 +538,27 @@ def test_a_segmentation_of_one_frame_a_file_is_written(tmp_path: Path) -> None:
     assert ": MR Image Storage" not in said
 
 
-def test_headers_that_do_not_allow_a_segmentation_are_no_damaged_file(tmp_path: Path) -> None:
+def test_a_series_in_two_files_of_many_frames_says_why_it_has_no_segmentation(tmp_path: Path) -> None:
     pytest.importorskip("highdicom")
     series = opened(write_enhanced(tmp_path / "in", [[0, 1, 2], [3, 4, 5]]))
-    with pytest.raises(UserError, match=r"0\.dcm: its headers do not allow a DICOM segmentation \(ValueError\)"):
+    message = (
+        r"0\.dcm: one of 2 files of many frames that are one series; a DICOM segmentation is written of one such file"
+    )
+    with pytest.raises(UserError, match=message):
+        write_dicom_seg(tmp_path / "seg.dcm", drawn(series)[:1], ("tumour",), series, AUTHOR)
+    assert not (tmp_path / "seg.dcm").exists()
+
+
+def test_headers_that_do_not_allow_a_segmentation_are_no_damaged_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("highdicom")
+    series = opened(write_series(tmp_path / "in"))
+
+    def refuse(*_: object) -> None:
+        raise ValueError("JANE-DOE")
+
+    monkeypatch.setattr("tumorline.write.dicom_seg._segmentation", refuse)
+    with pytest.raises(UserError, match=r"dcm: its headers do not allow a DICOM segmentation \(ValueError\); mend"):
         write_dicom_seg(tmp_path / "seg.dcm", drawn(series)[:1], ("tumour",), series, AUTHOR)
     assert not (tmp_path / "seg.dcm").exists()

@@ -45,6 +45,8 @@ CODES = {
 """Which concept of DICOM's context group 7159 (lesion segmentation types) a region is; others are a lesion."""
 
 
+OF_ALL_FRAMES = ("PlaneOrientationSequence", "PixelMeasuresSequence")
+"""Functional groups that are alike in all frames of a series; highdicom looks for them in the shared ones alone."""
 OF_FRAME = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness")
 
 
@@ -71,6 +73,7 @@ def write_dicom_seg(
     source = series.slices[0].path
     with decode_one(source, "DICOM source of a segmentation", quote=False):
         sources = [_read_source(file, series.step_mm) for file in series.paths]
+    _require_one_file_or_slices(sources, source)
     content = BytesIO()
     try:
         _segmentation(masks, regions, series, author, sources).save_as(content)
@@ -79,6 +82,14 @@ def write_dicom_seg(
         what = f"its headers do not allow a DICOM segmentation ({type(error).__name__})"
         raise UserError(f"{source}: {what}; mend them, or take the NIfTI mask") from None
     write_bytes(path, content.getvalue())
+
+
+def _require_one_file_or_slices(sources: list[pydicom.Dataset], first: Path) -> None:
+    if len(sources) > 1 and any((source.get("NumberOfFrames") or 1) > 1 for source in sources):
+        raise UserError(
+            f"{first}: one of {len(sources)} files of many frames that are one series; a DICOM segmentation is written "
+            "of one such file or of one slice a file; take the NIfTI mask"
+        )
 
 
 def _segmentation(
@@ -119,10 +130,23 @@ def _read_source(path: Path, step_mm: float) -> pydicom.Dataset:
         if pydicom.datadict.keyword_for_tag(tag) not in KEPT:
             del source[tag]
     _recode(source)
+    _share_groups(source)
     for measures in _pixel_measures(source):
         if "SliceThickness" not in measures:
             measures.SliceThickness = step_mm
     return source
+
+
+def _share_groups(source: pydicom.Dataset) -> None:
+    """Say once what each frame says of itself alike."""
+    frames = source.get("PerFrameFunctionalGroupsSequence") or []
+    stated = [keyword for keyword in OF_ALL_FRAMES if frames and keyword in frames[0]]
+    if stated and not source.get("SharedFunctionalGroupsSequence"):
+        source.SharedFunctionalGroupsSequence = [pydicom.Dataset()]
+    for keyword in stated:
+        source.SharedFunctionalGroupsSequence[0][keyword] = frames[0][keyword]
+        for frame in frames:
+            frame.pop(keyword, None)
 
 
 def _recode(source: pydicom.Dataset) -> None:
