@@ -134,6 +134,40 @@ def test_files_that_lie_elsewhere_are_refused_by_name(tmp_path: Path) -> None:
         load(tmp_path / "in", channels=["post_contrast", "flair"])
 
 
+def cropped(folder: Path, offset: float) -> Dataset:
+    """A volume `(12, 10, 8)` whose truth is a block of `(2, 3, 2)` voxels, of which all but one are marked."""
+    affine = np.diag([1.0, 2, 3, 1])
+    values = np.random.default_rng(0).integers(1, 99, (12, 10, 8)).astype(np.int16)
+    marked = np.ones((2, 3, 2), np.uint8)
+    marked[0, 0, 0] = 0
+    for name, voxels in (("images", values), ("masks", marked)):
+        own = affine.copy()
+        own[:3, 3] = [4 + offset, 6, 9] if name == "masks" else 0  # voxel (4, 3, 3)
+        (folder / name).mkdir(parents=True)
+        nib.save(nib.Nifti1Image(voxels, own), folder / name / "P1.nii.gz")
+    return load(folder)
+
+
+def test_a_truth_that_is_cropped_to_what_it_marks_is_background_elsewhere(tmp_path: Path) -> None:
+    dataset = cropped(tmp_path / "in", 0)
+    image, truth, _ = dataset.read(dataset.cases[0])
+    stored = np.zeros((12, 10, 8), bool)
+    stored[4:6, 3:6, 3:5] = True
+    stored[4, 3, 3] = False
+    assert np.array_equal(truth[0], nifti.upright(stored))
+    assert image.shape[1:] == truth.shape[1:]
+    (found,) = [finding for finding in check(dataset) if finding.code == "resampled"]
+    assert found.message == (
+        f"{tmp_path / 'in' / 'masks' / 'P1.nii.gz'}: resampled onto the grid of P1.nii.gz, of which it is a part; "
+        "what lies outside is background"
+    )
+
+
+def test_a_cropped_truth_that_lies_elsewhere_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"P1\.nii\.gz: lies elsewhere than .*P1\.nii\.gz, of whose room it covers 0%"):
+        cropped(tmp_path / "in", 90)
+
+
 @pytest.mark.parametrize("affine", [np.zeros((4, 4)), np.diag([1.0, 0, 1, 1]), np.full((4, 4), np.nan)])
 def test_a_broken_affine_is_one_line(tmp_path: Path, affine: np.ndarray) -> None:
     scan(tmp_path / "in")

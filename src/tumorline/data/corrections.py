@@ -11,11 +11,10 @@ from tumorline.data.case import Case
 from tumorline.data.finding import Finding
 from tumorline.data.layouts.contents import Contents
 from tumorline.data.layouts.names import name_below, normalised, read_mask_names
-from tumorline.data.layouts.volumes import resampled_finding
+from tumorline.data.layouts.volumes import resampled_truth_finding
 from tumorline.errors import UserError
 from tumorline.formats.decode import is_picture
 from tumorline.formats.nifti import is_volume, read_volume_header
-from tumorline.geometry.resample import share_covered
 from tumorline.regions import SAVED_BY_VIEWER, Labels, label_sets
 from tumorline.user_text import written_path
 from tumorline.wording import is_or_are, numbered, some_of
@@ -152,10 +151,9 @@ def _corrected(case: Case, file: Path) -> tuple[Case, list[Finding]]:
         raise UserError(f"{file}: holds {header.frames} frames; expected one volume")
     _require_regions(case.labels, header.description, file)
     apart, findings = dict(case.apart), []
-    if difference := case.grid.difference(header.upright_grid):
+    if case.grid.difference(header.upright_grid):
         apart[file] = header.upright_grid
-        covered = share_covered(case.grid, header.upright_grid)
-        findings.append(resampled_finding(case.images[0], file, difference, covered))
+        findings.append(resampled_truth_finding(case.images[0], file, (case.grid, header.upright_grid)))
     return replace(case, correction=file, attributes=attributes, apart=apart), findings
 
 

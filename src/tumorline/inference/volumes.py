@@ -12,7 +12,7 @@ from tumorline.data.layouts.gather import sequence_of_volume
 from tumorline.data.layouts.volumes import resampled_finding, volume_of_scan
 from tumorline.formats.nifti import OpenVolume, VolumeHeader, open_volume, upright
 from tumorline.geometry.grid import Grid
-from tumorline.geometry.resample import resample, share_covered
+from tumorline.geometry.resample import resample
 from tumorline.inference.jobs import PredictionJob
 
 if TYPE_CHECKING:
@@ -46,9 +46,9 @@ def _read_series(series: "Sequence[DicomSeries]") -> ScanImage:
     channels, notes = [_grey(first)], []
     for other in others:
         notes += _apart(first, other)
-        if difference := first.grid.difference(other.grid):
-            covered = share_covered(first.grid, other.grid)
-            notes.append(resampled_finding(first.paths[0].parent, other.paths[0].parent, difference, covered).message)
+        if first.grid.difference(other.grid):
+            places = first.paths[0].parent, other.paths[0].parent
+            notes.append(resampled_finding(*places, (first.grid, other.grid)).message)
             channels.append(resample(_grey(other), _upright_grid(other), grid, nearest=False))
         else:
             channels.append(_grey(other))

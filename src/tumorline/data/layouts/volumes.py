@@ -10,6 +10,7 @@ from tumorline.data.finding import Finding
 from tumorline.data.layouts.contents import Listing
 from tumorline.errors import UserError
 from tumorline.formats.nifti import VolumeHeader, read_volume_header
+from tumorline.geometry.grid import Grid
 from tumorline.geometry.resample import share_covered
 
 SEQUENCES = ("post_contrast", "pre_contrast", "t2", "flair")
@@ -74,21 +75,32 @@ def volume_of_scan(whole: Case) -> Listing:
     (first_path, first), *others = headers.items()
     apart, findings = {}, []
     for path, header in others:
-        if difference := first.grid.difference(header.grid):
+        if first.grid.difference(header.grid):
             apart[path] = header.upright_grid
-            findings.append(resampled_finding(first_path, path, difference, share_covered(first.grid, header.grid)))
+            find = resampled_finding if path in whole.images else resampled_truth_finding
+            findings.append(find(first_path, path, (first.grid, header.grid)))
     grid = first.upright_grid
     return [replace(whole, is_volume=True, grid=grid, spacing_mm=grid.spacing_mm, apart=apart)], findings
 
 
-def resampled_finding(first: Path, path: Path, difference: str, covered: float) -> Finding:
-    """A note of what is resampled. Raises UserError where two files hardly share any room."""
-    if covered < LEAST_COVERED:
+def resampled_truth_finding(first: Path, path: Path, grids: tuple[Grid, Grid]) -> Finding:
+    """The same of a truth, which may be cropped to what it marks as long as that lies in the image."""
+    here, own = grids
+    if share_covered(here, own) >= LEAST_COVERED or share_covered(own, here) < LEAST_COVERED:
+        return resampled_finding(first, path, grids)
+    message = f"{path}: resampled onto the grid of {first.name}, of which it is a part; what lies outside is background"
+    return Finding("resampled", "warning", message, (str(path),))
+
+
+def resampled_finding(first: Path, path: Path, grids: tuple[Grid, Grid]) -> Finding:
+    """A note of what is resampled onto the first of two grids. Raises UserError where they hardly share any room."""
+    here, own = grids
+    if (covered := share_covered(here, own)) < LEAST_COVERED:
         raise UserError(
             f"{path}: lies elsewhere than {first}, of whose room it covers {covered:.0%}; volumes of one scan have to "
             "overlap, mend the affines"
         )
-    message = f"{path}: resampled onto the grid of {first.name} ({difference})"
+    message = f"{path}: resampled onto the grid of {first.name} ({here.difference(own)})"
     return Finding("resampled", "warning", message, (str(path),))
 
 
