@@ -298,6 +298,14 @@ def test_a_file_of_many_frames_is_predicted_as_a_volume(tmp_path: Path, program:
     assert result.status == 0
 
 
+def test_folders_of_one_name_are_cases_of_the_folders_above(tmp_path: Path, program: Program) -> None:
+    folders = [named_series(tmp_path / patient / "DICOM", f"1.2.3{patient}", "T1 post") for patient in "123"]
+    result = program("predict", *folders, "--output", tmp_path / "out", "--no-overlay")
+    assert result.status == 0, result.err
+    masks = [Path(row["mask"]).relative_to(tmp_path / "out").as_posix() for row in rows_of(tmp_path / "out")]
+    assert masks == [f"{patient}/DICOM_mask.nii.gz" for patient in "123"]
+
+
 def named_series(folder: Path, uid: str, description: str) -> Path:
     return draw(folder, lambda _, elements: elements.update(SeriesInstanceUID=uid, SeriesDescription=description))
 

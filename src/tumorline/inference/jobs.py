@@ -16,6 +16,7 @@ from tumorline.data.user_tables import TABLE_SUFFIXES
 from tumorline.errors import UserError
 from tumorline.formats.decode import PICTURE_SUFFIXES, is_dicom, without_suffix
 from tumorline.formats.nifti import is_volume
+from tumorline.inference.targets import targets_apart
 from tumorline.progress import Notify
 
 if TYPE_CHECKING:
@@ -71,15 +72,9 @@ def list_jobs(
 
     Raises UserError where an input does not exist or holds no image, and where two would have the same results.
     """
-    jobs: dict[Path, PredictionJob] = {}
-    for job in _all_jobs([*inputs], channels, notify, may_lack):
-        target = job.target
-        if target in jobs:
-            target = target.with_name(job.path.name.replace(".", "_"))
-        if target in jobs:
-            raise UserError(f"{job.path}: its results would overwrite those of {jobs[target].path}; predict them apart")
-        jobs[target] = replace(job, target=target)
-    return list(jobs.values())
+    jobs = [*_all_jobs([*inputs], channels, notify, may_lack)]
+    targets = targets_apart([job.path for job in jobs], [job.target for job in jobs])
+    return [replace(job, target=target) for job, target in zip(jobs, targets, strict=True)]
 
 
 def job_of_channels(

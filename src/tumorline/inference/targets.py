@@ -1,0 +1,54 @@
+"""Under which names the results of files go that are called alike."""
+
+import os
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from tumorline.errors import UserError
+
+
+def targets_apart(files: Sequence[Path], targets: Sequence[Path]) -> list[Path]:
+    """A target for each file: of a second of one name by the file's name, of more by the folders that tell them apart.
+
+    Raises UserError where two would have the same results.
+    """
+    by_folders = _by_folders(files, targets)
+    taken: dict[Path, Path] = {}
+    for number, (file, target) in enumerate(zip(files, targets, strict=True)):
+        own = by_folders.get(number, target)
+        if own in taken:
+            own = _by_file(file, own)
+        if own in taken:
+            raise UserError(f"{file}: its results would overwrite those of {taken[own]}; predict them apart")
+        taken[own] = file
+    return list(taken)
+
+
+def _by_file(file: Path, target: Path) -> Path:
+    return target.with_name(file.name.replace(".", "_"))
+
+
+def _by_folders(files: Sequence[Path], targets: Sequence[Path]) -> dict[int, Path]:
+    """The targets, by number, of files of one target that their names do not tell apart."""
+    groups: dict[Path, list[int]] = defaultdict(list)
+    for number, target in enumerate(targets):
+        groups[target].append(number)
+    found: dict[int, Path] = {}
+    for target, numbers in groups.items():
+        if len({target, *(_by_file(files[number], target) for number in numbers[1:])}) < len(numbers):
+            heads = _folders_apart([files[number] for number in numbers])
+            found |= {number: head / target for number, head in zip(numbers, heads, strict=True)}
+    return found
+
+
+def _folders_apart(files: Sequence[Path]) -> list[Path]:
+    """The first folders of each file that no other has, below what is common to all; none where they lie in one."""
+    folders = [Path(os.path.abspath(file)).parent for file in files]
+    common = os.path.commonpath(folders)
+    below = [folder.relative_to(common).parts for folder in folders]
+    for depth in range(1, max(map(len, below)) + 1):
+        heads = [parts[:depth] for parts in below]
+        if len({*heads}) == len(heads):
+            return [Path(*head) for head in heads]
+    return [Path()] * len(files)
