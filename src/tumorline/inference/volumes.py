@@ -9,7 +9,7 @@ import numpy as np
 from tumorline.arrays import ImageArray
 from tumorline.data.case import Case, read_image
 from tumorline.data.layouts.gather import sequence_of_volume
-from tumorline.data.layouts.volumes import resampled_finding, volume_of_scan
+from tumorline.data.layouts.volumes import name_beside, resampled_finding, volume_of_scan
 from tumorline.formats.nifti import OpenVolume, VolumeHeader, open_volume, upright
 from tumorline.geometry.grid import Grid
 from tumorline.geometry.resample import resample
@@ -62,8 +62,9 @@ def _apart(first: "DicomSeries", other: "DicomSeries") -> list[str]:
         "FrameOfReferenceUID": "has another frame of reference: the head may have moved between the two",
     }
     stated = {keyword: (first.stated(keyword), other.stated(keyword)) for keyword in words}
+    place, against = other.paths[0].parent, first.paths[0].parent
     return [
-        f"{other.paths[0].parent}: {words[keyword]} (against {first.paths[0].parent.name})"
+        f"{place}: {words[keyword]} (against {name_beside(against, place)})"
         for keyword, (here, there) in stated.items()
         if here and there and here != there
     ]

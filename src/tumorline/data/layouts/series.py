@@ -1,5 +1,6 @@
 """Which DICOM files of a folder are slices of series, and which channels of a scan the series are."""
 
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -336,10 +337,16 @@ def _series_of(channel: str, by_sequence: "Mapping[str, Sequence[DicomSeries]]",
     of_channel = by_sequence.get(channel, ())
     if len(of_channel) == 1:
         return of_channel[0]
-    folders = ", ".join(series.paths[0].parent.name for series in of_channel)
+    folders = ", ".join(_name_below(place, series) for series in of_channel)
     what = (
         f"{len(of_channel)} series are {channel} ({folders})"
         if of_channel
         else f"no series was recognised as {channel}"
     )
     raise UserError(f"{place}: {what}; give --channel NAME=FOLDER for each channel")
+
+
+def _name_below(place: Path, series: "DicomSeries") -> str:
+    """The folder of a series as seen from one above it, or its first file where they lie in that one."""
+    folder = os.path.relpath(series.paths[0].parent, place)
+    return series.paths[0].name if folder == os.curdir else folder

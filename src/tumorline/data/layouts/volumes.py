@@ -1,5 +1,6 @@
 """From the volumes of a scan to a case on one grid; the sequences and regions that such scans have."""
 
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -88,7 +89,8 @@ def resampled_truth_finding(first: Path, path: Path, grids: tuple[Grid, Grid]) -
     here, own = grids
     if share_covered(here, own) >= LEAST_COVERED or share_covered(own, here) < LEAST_COVERED:
         return resampled_finding(first, path, grids)
-    message = f"{path}: resampled onto the grid of {first.name}, of which it is a part; what lies outside is background"
+    where = f"resampled onto the grid of {name_beside(first, path)}, of which it is a part"
+    message = f"{path}: {where}; what lies outside is background"
     return Finding("resampled", "warning", message, (str(path),))
 
 
@@ -100,8 +102,16 @@ def resampled_finding(first: Path, path: Path, grids: tuple[Grid, Grid]) -> Find
             f"{path}: lies elsewhere than {first}, of whose room it covers {covered:.0%}; volumes of one scan have to "
             "overlap, mend the affines"
         )
-    message = f"{path}: resampled onto the grid of {first.name} ({here.difference(own)})"
+    message = f"{path}: resampled onto the grid of {name_beside(first, path)} ({here.difference(own)})"
     return Finding("resampled", "warning", message, (str(path),))
+
+
+def name_beside(file: Path, other: Path) -> str:
+    """A file's or folder's name, with the folders that tell it from another of this name."""
+    if file.name != other.name or file == other:
+        return file.name
+    places = [os.path.abspath(path) for path in (file, other)]
+    return Path(os.path.relpath(places[0], os.path.commonpath(places))).as_posix()
 
 
 def _require_frames(whole: Case, headers: dict[Path, VolumeHeader]) -> None:
