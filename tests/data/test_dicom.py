@@ -14,13 +14,16 @@ from pydicom.pixels.processing import convert_color_space
 import tumorline
 from tests import sources
 from tests.conftest import blob, refused_in_one_line
+from tests.formats.test_dicom_series import write_series
 from tests.sources import save, save_dicom
 from tumorline.audit.check import check
 from tumorline.config import DataConfig
 from tumorline.data.case import Case, read_image
 from tumorline.data.dataset import load_dataset
+from tumorline.data.layouts.series import gather_series, series_at
 from tumorline.data.source import open_source
 from tumorline.data.truth import read_mask
+from tumorline.errors import UserError
 
 IMAGE, MASK = blob(32, 1)
 PIXELS = IMAGE.astype(np.uint16) * 16
@@ -202,3 +205,58 @@ def test_a_real_series_is_read(real_data: Path, tmp_path: Path) -> None:
     assert len({case.patient for case in dataset.cases}) == 1
     assert identifier not in repr(dataset)
     assert not {finding.severity for finding in check(dataset)} & {"error"}
+
+
+# ---------------------------------------------------------------- series as they are told
+
+
+def remarks(folder: Path) -> list[str]:
+    return gather_series([(folder, sorted(folder.iterdir()))], ["post_contrast"]).remarks
+
+
+@pytest.mark.parametrize("series", ["", "1.2.{}"])
+def test_slices_without_a_common_series_are_told_with_the_option_that_stacks_them(tmp_path: Path, series: str) -> None:
+    write_series(tmp_path / "in", change=lambda number, own: own.update(SeriesInstanceUID=series.format(number)))
+    assert remarks(tmp_path / "in") == [
+        f"{tmp_path / 'in'}: 5 DICOM slices are read as pictures, as they name no common series (SeriesInstanceUID); "
+        "where they are one volume, give --channel post_contrast=FOLDER"
+    ]
+    assert len(series_at(tmp_path / "in", "post_contrast").slices) == 5
+
+
+def test_slices_of_a_series_that_do_not_say_where_they_lie_are_told(tmp_path: Path) -> None:
+    write_series(tmp_path / "in", change=lambda _, own: own.update(ImagePositionPatient=None))
+    assert remarks(tmp_path / "in") == [
+        f"{tmp_path / 'in'}: 5 DICOM slices are read as pictures, as they do not say where they lie "
+        "(ImagePositionPatient); where they are one volume, save it as NIfTI"
+    ]
+
+
+def test_loose_pictures_of_people_are_not_told(tmp_path: Path) -> None:
+    changes = {"SeriesInstanceUID": "1.2.{}", "patient": "P{}"}
+    write_series(
+        tmp_path / "in",
+        change=lambda number, own: own.update({key: text.format(number) for key, text in changes.items()}),
+    )
+    assert remarks(tmp_path / "in") == []
+
+
+def test_series_in_folders_of_one_name_are_told_by_the_folders_above(tmp_path: Path) -> None:
+    for number in (1, 2):
+        elements = {"SeriesInstanceUID": f"1.2.3{number}", "SeriesDescription": "T1 post"}
+        place = tmp_path / "scans" / str(number) / "DICOM" / "files"
+        write_series(place, change=lambda _, own, said=elements: own.update(said))  # type: ignore[misc]
+    files = sorted((tmp_path / "scans").rglob("*.dcm"))
+    (scan,) = gather_series([(tmp_path, files)], ["post_contrast", "flair"], may_lack=True).scans
+    assert "2 series are post_contrast (1/DICOM/files, 2/DICOM/files); give --channel NAME=FOLDER" in scan.problem
+
+
+def test_series_are_no_cases_of_a_data_set_and_the_cure_is_said(tmp_path: Path) -> None:
+    for place in (tmp_path / "a", tmp_path / "b" / "images" / "p1"):
+        write_series(place, change=lambda _, own: own.update(SeriesDescription="T1 post"))
+    (tmp_path / "b" / "masks").mkdir()
+    save_dicom(tmp_path / "b" / "masks" / "p1.dcm", np.zeros((4, 6), np.uint16), Modality="SEG")
+    cure = "of a DICOM series, which only predict reads as a volume; to train or evaluate, save images and masks as N"
+    for folder in ("a", "b"):
+        with pytest.raises(UserError, match=cure):
+            open_source(tmp_path / folder)

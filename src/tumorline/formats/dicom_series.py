@@ -20,7 +20,7 @@ from tumorline.errors import UserError
 from tumorline.formats.dicom import read_dicom_frames
 from tumorline.formats.dicom_sequence import recognise_sequence
 from tumorline.formats.dicom_slice import SHARED, SeriesSlice, frames_of, read_slice_header
-from tumorline.formats.dicom_stack import in_order, refuse_stray, require_alike, require_even, require_upright
+from tumorline.formats.dicom_stack import FEWEST, in_order, refuse_stray, require_alike, require_even, require_upright
 from tumorline.formats.nifti import OpenVolume, Voxels, load_nibabel
 from tumorline.geometry.grid import Grid, grid_of
 
@@ -176,7 +176,14 @@ def _by_series(paths: Iterable[Path]) -> list[dict[Path, pydicom.Dataset]]:
             found[str(header.get("SeriesInstanceUID", ""))][path] = header
         except UserError:
             found[str(path)][path] = pydicom.Dataset()
-    return list(found.values())
+    return _joined_again(list(found.values()))
+
+
+def _joined_again(series: list[dict[Path, pydicom.Dataset]]) -> list[dict[Path, pydicom.Dataset]]:
+    """One series of slices that name one each: whoever took the names out made it up file by file."""
+    headers = {path: header for one in series for path, header in one.items()}
+    are_slices = all(own.get("SeriesInstanceUID") and (own.get("NumberOfFrames") or 1) == 1 for own in headers.values())
+    return [headers] if are_slices and len(series) == len(headers) >= FEWEST else series
 
 
 def _read_files(headers: dict[Path, pydicom.Dataset]) -> _Read:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from tumorline.data.layouts.gather import channels_there
-from tumorline.data.layouts.series_words import describe_series, tell_left_out
+from tumorline.data.layouts.series_words import describe_series, tell_left_out, tell_loose
 from tumorline.data.layouts.tree import common_folder
 from tumorline.errors import UserError
 from tumorline.formats.decode import is_dicom, without_suffix
@@ -95,8 +95,9 @@ def gather_series(
     found = SeriesFound()
     studies: dict[str, _Study] = defaultdict(_Study)
     for root, pictures in places:
-        slices, objects = _folders_of_slices(pictures)
+        slices, objects, loose = _folders_of_slices(pictures)
         _leave_out(found, root, objects)
+        found.remarks += filter(None, (tell_loose(files, channels) for files in loose))
         for folder, files in slices:
             found.used.update(files)
             _add_members(studies, root, folder, files)
@@ -193,10 +194,12 @@ def _place_of(path: Path) -> "SlicePlace":
     return read_slice_place(path)
 
 
-def _folders_of_slices(pictures: Iterable[Path]) -> tuple[list[tuple[Path, list[Path]]], list[Path]]:
+def _folders_of_slices(
+    pictures: Iterable[Path],
+) -> "tuple[list[tuple[Path, list[Path]]], list[Path], list[dict[Path, SlicePlace]]]":
     """Folders in which a series has slices enough for a volume, with the files of such series and what strayed in.
 
-    Beside them the DICOM files that hold no image.
+    Beside them the DICOM files that hold no image, and by folder those that stay pictures.
     """
     by_folder: dict[Path, dict[Path, SlicePlace]] = defaultdict(dict)
     objects = []
@@ -207,7 +210,9 @@ def _folders_of_slices(pictures: Iterable[Path]) -> tuple[list[tuple[Path, list[
         else:
             objects.append(path)
     chosen = [(folder, _slices_of_volumes(files)) for folder, files in _joined(by_folder)]
-    return [(folder, files) for folder, files in chosen if files], objects
+    used = {path for _, files in chosen for path in files}
+    loose = [{path: at for path, at in files.items() if path not in used} for files in by_folder.values()]
+    return [(folder, files) for folder, files in chosen if files], objects, loose
 
 
 def _joined(by_folder: "Mapping[Path, Mapping[Path, SlicePlace]]") -> "list[tuple[Path, dict[Path, SlicePlace]]]":

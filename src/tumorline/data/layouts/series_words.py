@@ -1,5 +1,6 @@
 """What is said of DICOM series: as what each was taken, against its headers or by them, and which was left out."""
 
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,6 +9,7 @@ from tumorline.formats.decode import is_dicom
 
 if TYPE_CHECKING:
     from tumorline.formats.dicom_series import BrokenSeries, DicomSeries
+    from tumorline.formats.dicom_slice import SlicePlace
 
 
 def describe_series(series: "DicomSeries") -> str:
@@ -21,6 +23,27 @@ def tell_left_out(lost: "BrokenSeries") -> str:
     """What is said of a series that is no volume and need not be one."""
     what = f"read as {lost.sequence}" if lost.sequence else "of an unknown sequence"
     return f"{common_folder(lost.paths)}: left out a series {what} ({lost.reason}), which is no volume: {lost.problem}"
+
+
+def tell_loose(files: "Mapping[Path, SlicePlace]", channels: Sequence[str]) -> str:
+    """What is said of a folder's slices that may be a volume and are read as pictures; empty where they may not be."""
+    from tumorline.formats.dicom_stack import FEWEST  # imports pydicom
+
+    if len(files) < FEWEST:
+        return ""
+    said = f"{common_folder(files)}: {len(files)} DICOM slices are read as pictures, as they"
+    if _may_be_stacked(files.values()):
+        option = f"--channel {channels[0] or 'NAME' if len(channels) == 1 else 'NAME'}=FOLDER"
+        return f"{said} name no common series (SeriesInstanceUID); where they are one volume, give {option}"
+    if not any(at.places for at in files.values()) and len({at.series for at in files.values()} | {""}) == 2:
+        return f"{said} do not say where they lie (ImagePositionPatient); where they are one volume, save it as NIfTI"
+    return ""
+
+
+def _may_be_stacked(slices: "Collection[SlicePlace]") -> bool:
+    """Whether slices of one patient, size and orientation lie each at a place of its own."""
+    of_one = len({(*at.kind[:1], *at.kind[3:]) for at in slices}) == 1
+    return of_one and all(at.places for at in slices) and len({at.places for at in slices}) == len(slices)
 
 
 def note_on_sequence(series: "DicomSeries", channel: str) -> str:
