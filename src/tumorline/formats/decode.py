@@ -22,6 +22,8 @@ MATLAB_SUFFIX = ".mat"
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 WITHOUT_PREAMBLE = re.compile(rb"\x02\0\0\0UL\x04\0|\x08\0[\0-\x20]\0(?:UL|CS|UI|DA|SH)")
 """How a DICOM file begins that lacks the preamble: with its meta elements, or with those that identify it."""
+LONGEST_FIRST = 256
+"""Bytes of the first value of such a file whose elements do not state their kinds."""
 
 Pixels = npt.NDArray[Any]
 
@@ -67,7 +69,14 @@ def _decode(path: Path, part: Part) -> Pixels:
 
 
 def _begins_as_dicom(head: bytes) -> bool:
-    return head[128:132] == b"DICM" or WITHOUT_PREAMBLE.match(head) is not None
+    return head[128:132] == b"DICM" or WITHOUT_PREAMBLE.match(head) is not None or _begins_without_kinds(head)
+
+
+def _begins_without_kinds(head: bytes) -> bool:
+    """Whether two elements of the group that identifies follow one another: tag, length in four bytes and value."""
+    length = int.from_bytes(head[4:8], "little")
+    is_first = head[:2] == b"\x08\0" and head[3:4] == b"\0" and head[2] <= 0x20
+    return is_first and length <= LONGEST_FIRST and head[8 + length : 10 + length] == b"\x08\0"
 
 
 def _head(path: Path) -> bytes:
