@@ -16,6 +16,7 @@ from tumorline import api
 from tumorline.data import facts
 from tumorline.data.case import Case, read_image
 from tumorline.report import charts
+from tumorline.report.data_entries import Entry, spacing_in_words
 from tumorline.report.observation import MAP_SIDE, Observer, mean_map, observe_case
 
 
@@ -165,3 +166,12 @@ def test_several_sources_are_told_apart(pair_folder: PairFolder, program: Progra
     assert "median grey value of the head, by source" in page
     assert {row["id"].partition("/")[0] for row in table_of(tmp_path / "page")} == {"one", "two"}
     assert all(row["contrast"] for row in table_of(tmp_path / "page"))
+
+
+@pytest.mark.parametrize("shape", [(1, 10, 48, 40), (1, 48, 40)])
+def test_size_and_spacing_are_told_in_one_order(shape: tuple[int, ...]) -> None:
+    case = Case("a", (Path("a"),))
+    spacing = (14.0, 4.5, 4.0)[4 - len(shape) :]
+    entry = Entry(case, facts.Facts("a", shape=shape), None, spacing)
+    told = "4 x 4.5 x 14 mm" if len(shape) == 4 else "4 x 4.5 mm"
+    assert spacing_in_words(entry) == told

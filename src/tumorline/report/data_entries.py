@@ -82,5 +82,6 @@ def attribute_tables(entries: Sequence[Entry]) -> dict[str, list[tuple[str, int]
 
 
 def spacing_in_words(entry: Entry) -> str:
+    """In the order of sizes: width first."""
     spacing = (entry.case.grid.spacing_mm if entry.case.grid else None) or entry.spacing_mm
-    return " x ".join(f"{side:.3g}" for side in spacing) + " mm" if spacing else "not known"
+    return " x ".join(f"{side:.3g}" for side in spacing[::-1]) + " mm" if spacing else "not known"
