@@ -14,6 +14,7 @@ from tumorline.audit.between import compare_sets
 from tumorline.audit.check import check
 from tumorline.audit.describe import describe
 from tumorline.data.case import read_image
+from tumorline.data.dataset import Dataset
 from tumorline.errors import UserError
 from tumorline.formats import nifti
 from tumorline.geometry.grid import grid_of
@@ -158,7 +159,8 @@ def test_a_truth_that_is_cropped_to_what_it_marks_is_background_elsewhere(tmp_pa
     assert image.shape[1:] == truth.shape[1:]
     (found,) = [finding for finding in check(dataset) if finding.code == "resampled"]
     assert found.message == (
-        f"{tmp_path / 'in' / 'masks' / 'P1.nii.gz'}: resampled onto the grid of P1.nii.gz, of which it is a part; "
+        f"{tmp_path / 'in' / 'masks' / 'P1.nii.gz'}: resampled onto the grid of images/P1.nii.gz, of which it is a "
+        "part; "
         "what lies outside is background"
     )
 
@@ -256,6 +258,7 @@ def test_a_pair_may_hold_a_label_map(tmp_path: Path) -> None:
     assert load(tmp_path / "in", label="whole_tumour", enhancing_label=4).facts[0].foreground == 0.75
     (finding,) = [finding for finding in check(load(tmp_path / "in")) if finding.severity == "error"]
     assert "holds the values {0, 1, 2, 4}; accepted are two values at most" in finding.message
+    assert finding.message.endswith("where these are the labels of BraTS, set data.label=whole_tumour")
     with pytest.raises(UserError, match=r"data.regions names 'other'; a label map holds whole_tumour"):
         load(tmp_path / "in", regions=["whole_tumour", "other"])
 

@@ -26,7 +26,7 @@ from tumorline.data.source import open_source
 from tumorline.errors import UserError
 from tumorline.formats import decode, nifti
 from tumorline.formats.boundary import MAX_PIXELS, decode_one, log
-from tumorline.formats.decode import read_pixels
+from tumorline.formats.decode import is_dicom, read_pixels
 
 IMAGE, MASK = blob(32, 1)
 
@@ -120,6 +120,9 @@ def test_an_empty_file_and_another_format_are_named(tmp_path: Path) -> None:
         ("wmf.jpg", b"\xd7\xcd\xc6\x9a\0\0" + bytes(40), "not a picture in a format that is read"),
         ("xpm.bmp", b"/* XPM */\n", "not a picture in a format that is read"),
         ("page.png", b"<html>404", "not a picture in a format that is read"),
+        ("x.nrrd", b"NRRD0004\n", "x.nrrd: volumes of this format are not read; save them as NIfTI (.nii.gz)"),
+        ("fs.MGZ", b"\x1f\x8b\0\0", "volumes of this format are not read; save them as NIfTI (.nii.gz)"),
+        ("pair.hdr", (348).to_bytes(4, "little"), "volumes of this format are not read; save them as NIfTI (.nii.gz)"),
     ):
         (tmp_path / name).write_bytes(content)
         assert why in refusal(tmp_path / name)
@@ -324,3 +327,33 @@ def test_a_text_chunk_of_ordinary_size_is_no_bomb(tmp_path: Path) -> None:
     Image.fromarray(IMAGE).save(content, "PNG", pnginfo=notes)
     (tmp_path / "a.png").write_bytes(content.getvalue())
     assert np.array_equal(read_pixels(tmp_path / "a.png"), IMAGE)
+
+
+def test_a_volume_that_is_packed_otherwise_than_its_name_says_is_named_with_the_cure(tmp_path: Path) -> None:
+    save_volume(tmp_path / "a.nii.gz", [np.zeros((4, 4))] * 3)
+    save_volume(tmp_path / "b.nii", [np.zeros((4, 4))] * 3)
+    (tmp_path / "a.nii.gz").rename(tmp_path / "a.nii")
+    (tmp_path / "b.nii").rename(tmp_path / "b.nii.gz")
+    assert refusal(tmp_path / "a.nii").endswith("a.nii: is packed with gzip; call it a.nii.gz")
+    assert refusal(tmp_path / "b.nii.gz").endswith("b.nii.gz: is not packed with gzip; call it b.nii")
+
+
+def test_what_nibabel_says_by_itself_is_not_shown(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    save_volume(tmp_path / "a.nii", [np.zeros((4, 4))] * 3)
+    content = bytearray((tmp_path / "a.nii").read_bytes())
+    content[80:84] = np.float32(-3).tobytes()  # the first of pixdim
+    (tmp_path / "a.nii").write_bytes(content)
+    nifti.read_volume(tmp_path / "a.nii")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_dicom_without_preamble_is_known_by_its_first_elements(tmp_path: Path) -> None:
+    save_dicom(tmp_path / "a.dcm", np.arange(16, dtype=np.uint16).reshape(4, 4))
+    dataset = pydicom.dcmread(tmp_path / "a.dcm")
+    expected = read_pixels(tmp_path / "a.dcm")
+    del dataset.file_meta
+    pydicom.dcmwrite(tmp_path / "IM1", dataset, implicit_vr=True, little_endian=True, enforce_file_format=False)
+    assert is_dicom(tmp_path / "IM1")
+    assert np.array_equal(read_pixels(tmp_path / "IM1"), expected)
+    (tmp_path / "IM2").write_bytes(b"\x08\0\x05\0\x04\0\0\0abcdefgh")
+    assert not is_dicom(tmp_path / "IM2")

@@ -157,6 +157,39 @@ def test_volumes_at_one_place_are_named(tmp_path: Path) -> None:
     assert "a series of 2 volumes at one place (4D), which differ in echo times" in refusal([*first, *second])
 
 
+def frames_with(tmp_path: Path, order: list[int], elements: Callable[[int], dict[str, dict[str, Any]]]) -> Path:
+    """A file of many frames with a further functional group at each."""
+    path = write_multi_frame(tmp_path / "x.dcm", order)
+    dataset = pydicom.dcmread(path)
+    del dataset.SharedFunctionalGroupsSequence[0].PlaneOrientationSequence
+    for number, own in enumerate(dataset.PerFrameFunctionalGroupsSequence):
+        own.update(group({"PlaneOrientationSequence": {"ImageOrientationPatient": list(AXIAL)}, **elements(number)}))
+    dataset.save_as(path)
+    return path
+
+
+def test_volumes_in_one_file_are_to_be_saved_apart(tmp_path: Path) -> None:
+    path = frames_with(tmp_path, [0, 1, 2] * 2, lambda n: {"MREchoSequence": {"EffectiveEchoTime": 10 + n // 3}})
+    assert refusal([path]) == (
+        f"{path}: a series of 2 volumes at one place (4D), which differ in echo times; "
+        "save one of them as a file of its own"
+    )
+    other = {"PlaneOrientationSequence": {"ImageOrientationPatient": [0, 1, 0, 0, 0, -1]}}
+    path = frames_with(tmp_path, [0, 1, 2, 3, 4], lambda n: other if n > 2 else {})
+    assert refusal([path]) == (
+        f"{path}: the orientation of 3 of its frames is 1 / 0 / 0 / 0 / 1 / 0, that of others 0 / 1 / 0 / 0 / 0 / -1; "
+        "save each volume as a file of its own"
+    )
+    path = write_multi_frame(tmp_path / "x.dcm", [0, 1, 2, 1])
+    assert refusal([path]) == f"{path}: its frames 2 and 4 lie at one place; save it with each slice once"
+
+
+def test_slices_that_name_a_series_each_are_one(tmp_path: Path) -> None:
+    """Whoever took the names out made them up file by file."""
+    paths = write_series(tmp_path, change=lambda number, own: own.update(SeriesInstanceUID=f"1.2.9.{number}"))
+    assert read_series(opened(paths))[0, 0].tolist() == [0, 1, 2, 3, 4]
+
+
 def test_two_whole_series_of_one_folder_stay_two(tmp_path: Path) -> None:
     first = write_series(tmp_path / "a")
     second = write_series(tmp_path / "b", 4, change=lambda _, own: own.update(SeriesInstanceUID="1.2.9"))

@@ -22,7 +22,7 @@ from tumorline.data.layouts import (
 )
 from tumorline.data.layouts.classes import healthy_folders
 from tumorline.data.layouts.contents import Contents, Listing
-from tumorline.data.layouts.unread import colour_masks, sign_of_truth, unread_kind
+from tumorline.data.layouts.unread import colour_masks, sign_of_truth, told_of_series, unread_kind
 from tumorline.errors import UserError
 from tumorline.regions import NESTED
 from tumorline.wording import numbered
@@ -196,5 +196,5 @@ def _refuse_unread(contents: Contents) -> None:
     """Raise UserError for what is known and not read, and for a folder that could not be listed."""
     if locked := [finding for finding in contents.tree.findings if finding.severity == "error"]:
         raise UserError(locked[0].message)
-    if unread := unread_kind(contents):
+    if unread := unread_kind(contents) or told_of_series(contents.pictures):
         raise UserError(unread)

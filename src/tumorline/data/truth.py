@@ -12,8 +12,10 @@ from tumorline.errors import UserError
 from tumorline.formats.boundary import decode_one
 from tumorline.formats.decode import read_pixels
 from tumorline.formats.grey import channels_agree, is_black_and_one, to_grey
+from tumorline.formats.nifti import is_volume
 from tumorline.regions import Labels
 
+BRATS_LABELS = (0, 1, 2, 3, 4)
 NEAR_WHOLE = 0.01
 """So far from a whole number a label with a point may lie."""
 
@@ -87,8 +89,14 @@ def _two_valued(path: Path, values: npt.NDArray[Any]) -> MaskArray:
             return np.asarray(candidate != 0)
     raise NotBinaryError(
         f"{path}: mask holds the values {_some(np.unique(values))}; accepted are two values at most, the lower one 0. "
-        "Save it as 0/1 or 0/255, or set data.mask_threshold"
+        f"Save it as 0/1 or 0/255, or set data.mask_threshold{_label_cure(path, values)}"
     )
+
+
+def _label_cure(path: Path, values: npt.NDArray[Any]) -> str:
+    """Of a volume that holds no other labels than those of BraTS."""
+    is_map = is_volume(path) and np.isin(values, BRATS_LABELS).all()
+    return "; where these are the labels of BraTS, set data.label=whole_tumour" if is_map else ""
 
 
 def _require_finite(path: Path, values: npt.NDArray[Any]) -> None:

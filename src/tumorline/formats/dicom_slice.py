@@ -16,6 +16,7 @@ APART_BY = {
     "TemporalPositionIndex": "points in time",
     "EchoNumbers": "echoes",
     "EchoTime": "echo times",
+    "EffectiveEchoTime": "echo times",
     "DiffusionBValue": "b-values",
     "InversionTime": "inversion times",
     "ImageType": "kinds of image",

@@ -70,10 +70,20 @@ def _require_same(slices: Sequence[SeriesSlice], name: str, values: Sequence[tup
     for one, value in zip(slices, values, strict=True):
         if value != usual:
             here, there = (joint.join(f"{number:g}" for number in numbers) for numbers in (value, usual))
+            if _of_one_file(slices):
+                raise UserError(
+                    f"{one.path}: the {name} of {count} of its frames is {there}, that of others {here}; "
+                    "save each volume as a file of its own"
+                )
             raise UserError(
                 f"{one.path}: its {name} is {here}, that of {count} others of its series {there}; it is foreign here, "
                 "take it away"
             )
+
+
+def _of_one_file(slices: Sequence[SeriesSlice]) -> bool:
+    """Whether slices are the frames of a file, which cannot be taken away."""
+    return len(slices) > 1 and len({one.path for one in slices}) == 1
 
 
 def in_order(slices: Sequence[SeriesSlice]) -> list[SeriesSlice]:
@@ -103,11 +113,16 @@ def _refuse_doubled(ordered: Sequence[SeriesSlice], starts: npt.NDArray[Any], co
             words for place, words in enumerate(APART_BY.values()) if len({one.apart[place] for one in members}) > 1
         ]
         how = f", which differ in {named[0]}" if named else ""
-        raise UserError(
-            f"{ordered[0].path.parent}: a series of {volumes} volumes at one place (4D){how}; give the files of one"
-        )
+        if _of_one_file(ordered):
+            place, cure = ordered[0].path, "save one of them as a file of its own"
+        else:
+            place, cure = ordered[0].path.parent, "give the files of one"
+        raise UserError(f"{place}: a series of {volumes} volumes at one place (4D){how}; {cure}")
     start = int(starts[np.argmax(counts > 1)])
     first, second = ordered[start], ordered[start + 1]
+    if _of_one_file(ordered):
+        frames = f"its frames {first.frame + 1} and {second.frame + 1} lie at one place"
+        raise UserError(f"{first.path}: {frames}; save it with each slice once")
     raise UserError(f"{second.path}: lies where {first.path.name} lies; a slice is there twice, take one of them away")
 
 

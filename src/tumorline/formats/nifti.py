@@ -4,6 +4,7 @@ A slice `(H, W)` is seen as radiologists look at it: the front of the head is up
 """
 
 import gzip
+import logging
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable
 from math import prod
@@ -20,12 +21,17 @@ from tumorline.formats.boundary import decode_one, max_pixels, require_regular, 
 from tumorline.geometry.grid import Grid, grid_of
 
 SUFFIXES = (".nii", ".nii.gz")
+OTHER_SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd", ".mgz", ".mgh", ".hdr", ".img")
+"""Of volumes in other formats."""
+GZIP = b"\x1f\x8b"
+"""How packed files begin."""
 KEPT, KEPT_BYTES = 8, 1 << 29
 """Decoded volumes that are held at most, and their bytes where there is more than one."""
 
 LONGEST_HEADER = 540
 """Bytes of NIfTI-2's, the longer one."""
 NIFTI2_SIZES = ((540).to_bytes(4, "little"), (540).to_bytes(4, "big"))
+HEADER_SIZES = ((348).to_bytes(4, "little"), (348).to_bytes(4, "big"), *NIFTI2_SIZES)
 MOST_EXTENSIONS = 1 << 24
 """Bytes that may lie between header and voxels."""
 DEFLATED_MOST = 1032
@@ -41,6 +47,7 @@ def load_nibabel() -> Any:
     """The library, imported only where there are volumes: that takes as long as decoding fifty images."""
     import nibabel
 
+    nibabel.imageglobals.logger.setLevel(logging.CRITICAL)  # what it finds it does not say of which file
     return nibabel
 
 
@@ -78,6 +85,12 @@ class OpenVolume(NamedTuple):
 
 def is_volume(path: Path) -> bool:
     return path.name.lower().endswith(SUFFIXES)
+
+
+def unread_volume(path: Path) -> str:
+    """What is said of a volume in another format; empty where its name is of none."""
+    is_other = path.name.lower().endswith(OTHER_SUFFIXES)
+    return f"{path}: volumes of this format are not read; save them as NIfTI (.nii.gz)" if is_other else ""
 
 
 def without_volume_suffix(name: str) -> str:
@@ -189,6 +202,7 @@ def _turned_voxels(path: Path) -> Voxels | UserError:
 def open_volume(path: Path) -> OpenVolume:
     """Raises UserError where the header promises what the file cannot hold, or where the affine has no inverse."""
     require_regular(path)
+    _require_named_as_packed(path)
     with gzip.open(path) if _is_packed(path) else path.open("rb") as file:
         start = file.read(LONGEST_HEADER)
     nib = load_nibabel()
@@ -197,6 +211,16 @@ def open_volume(path: Path) -> OpenVolume:
     image = kind.from_filename(path)
     _require_directions(path, image.affine)
     return OpenVolume(image, nib.io_orientation(image.affine), shape, frames)
+
+
+def _require_named_as_packed(path: Path) -> None:
+    with path.open("rb") as file:
+        start = file.read(4)
+    name = without_volume_suffix(path.name)
+    if start.startswith(GZIP) and not _is_packed(path):
+        raise UserError(f"{path}: is packed with gzip; call it {name}.nii.gz")
+    if start in HEADER_SIZES and _is_packed(path):
+        raise UserError(f"{path}: is not packed with gzip; call it {name}.nii")
 
 
 def _require_directions(path: Path, affine: Float64Array) -> None:

@@ -13,10 +13,11 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from tumorline.errors import UserError
 from tumorline.formats.boundary import max_pixels, require_size
 from tumorline.formats.grey import is_black_and_one
+from tumorline.formats.nifti import unread_volume
 
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "PPM", "JPEG2000")
 """Told from one another by their content; TGA, which has no signature, by its suffix."""
-ACCEPTED = "PNG, JPEG, TIFF, BMP, GIF, WebP, PPM, JPEG 2000, TGA, DICOM, MATLAB v7.3"
+ACCEPTED = "PNG, JPEG, TIFF, BMP, GIF, WebP, PPM, JPEG 2000, TGA, DICOM, MATLAB v7.3, NIfTI as .nii or .nii.gz"
 TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 TILE_SIDES, PHOTOMETRIC, MIN_IS_WHITE = (322, 323), 262, 0
 """Numbers of TIFF's tags, and a value."""
@@ -63,6 +64,8 @@ def _read_other(path: Path) -> Pixels:
     with path.open("rb") as file:
         is_tiff = file.read(4) in TIFF_SIGNATURES
     if not is_tiff:
+        if said := unread_volume(path):
+            raise UserError(said)
         raise UserError(f"{path}: not a picture in a format that is read ({ACCEPTED})")
     from tumorline.formats.tiff import read_tiff  # slow to import, seldom needed
 
