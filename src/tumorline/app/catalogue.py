@@ -18,10 +18,18 @@ LARGEST_CARD = 1 << 20
 
 
 def collect_models(given: Mapping[str, Path], runs: Mapping[str, Path]) -> dict[str, Path]:
-    """Model files by the name under which a client asks for them: those given, those of the package, those of runs."""
-    listed = {name: find_model(Path(name)) for name in listed_models()}
+    """Model files by the name under which a client asks for them: those given, those of the package, those of runs.
+
+    Of two that are called the same it is the first in this order.
+    """
+    listed = _listed()
     of_runs = {name: folder / WEIGHTS_NAME for name, folder in runs.items() if is_usable(folder / WEIGHTS_NAME)}
-    return {**dict(given), **listed, **{name: path for name, path in of_runs.items() if name not in listed}}
+    found = {**of_runs, **listed, **given}
+    return {name: found[name] for name in (*given, *listed, *of_runs)}
+
+
+def _listed() -> dict[str, Path]:
+    return {name: find_model(Path(name)) for name in listed_models()}
 
 
 def is_usable(path: Path) -> bool:
@@ -29,11 +37,19 @@ def is_usable(path: Path) -> bool:
 
 
 def name_models(models: list[Path]) -> dict[str, Path]:
-    """Models that the user names at the start. Raises UserError where one is none."""
-    paths = [find_model(model) for model in models]
-    for path in paths:
+    """Models that the user names at the start, in their order.
+
+    Raises UserError where one is none, and where another one, or one that comes with the package, is called the same.
+    """
+    named: dict[str, Path] = {}
+    for model in models:
+        path = find_model(model)
         read_info(path)
-    return {model_name(path): path for path in paths if path.parent != LISTED}
+        name = model_name(path)
+        if not {**_listed(), **named}.get(name, path).samefile(path):
+            raise UserError(f"{model}: a second model called '{name}'; rename its folder or file")
+        named[name] = path
+    return named
 
 
 def describe_models(models: Mapping[str, Path]) -> Iterator[Record]:
