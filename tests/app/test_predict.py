@@ -1,6 +1,7 @@
 """POST /predict: what is sent, what is answered, and that nothing of it is kept."""
 
 import base64
+import csv
 import io
 import json
 import re
@@ -18,7 +19,7 @@ import tumorline
 from tests.app.conftest import FOUR, png, write_scan
 from tests.conftest import blob
 from tests.inference.test_predict_series import draw
-from tests.sources import save_dicom
+from tests.sources import save_dicom, save_volume
 from tests.strange_models import RUN
 from tumorline.regions import NESTED
 
@@ -72,11 +73,32 @@ def test_several_pictures_come_as_an_archive_and_masks_of_a_folder_are_left_out(
     ]
     answer = sent(client, *files, answer="zip")
     archive = zipfile.ZipFile(io.BytesIO(answer.content))
-    names = {"a_mask.png", "a_overlay.png", "b_mask.png", "b_overlay.png", "a-2_mask.png", "a-2_overlay.png"}
+    names = {f"{case}_{kind}.png" for case in ("d_a", "b", "e_a") for kind in ("mask", "overlay")}
     assert set(archive.namelist()) == {*names, "predictions.json", "predictions.csv"}
     told = json.loads(archive.read("predictions.json"))
     assert told["left_out"] == ["d/b_mask.png: a mask", "d/notes.txt: of no known format"]
     assert sent(client, *files[:2], answer="mask").status_code == 422
+
+
+def test_patients_whose_files_are_called_the_same_are_told_apart_by_their_folders(client: TestClient) -> None:
+    files = [(f"{patient}/slice.png", png(number)) for number, patient in enumerate(("p1", "p2", "p3"))]
+    archive = zipfile.ZipFile(io.BytesIO(sent(client, *files, ("p0/scan.png", png(7)), answer="zip").content))
+    told = json.loads(archive.read("predictions.json"))["cases"]
+    assert [case["name"] for case in told] == ["p1/slice", "p2/slice", "p3/slice", "scan"]
+    assert [case["inputs"] for case in told] == [["p1/slice.png"], ["p2/slice.png"], ["p3/slice.png"], ["p0/scan.png"]]
+    assert [file["name"] for file in told[1]["files"]] == ["p2_slice_mask.png", "p2_slice_overlay.png"]
+    rows = csv.DictReader(io.StringIO(archive.read("predictions.csv").decode()))
+    assert [row["inputs"] for row in rows][:2] == ["p1/slice.png", "p2/slice.png"]
+    (alone,) = sent(client, ("p2/slice.png", png(1))).json()["cases"]
+    assert archive.read("p2_slice_mask.png") == file_of(alone, "mask")
+
+
+def test_all_files_of_a_case_begin_with_one_stem(client: TestClient, tmp_path: Path) -> None:
+    volume = save_volume(tmp_path / "a.nii.gz", [blob(32, 1)[0].astype(np.int16)] * 2).read_bytes()
+    answer = sent(client, ("d/a.nii.gz", volume), ("d/A.png", png(1)), ("d/A.png", png(2)), ("d/a.png", png(3)))
+    stems = [[file["name"].rpartition("_")[0] for file in case["files"]] for case in answer.json()["cases"]]
+    assert all(len({*of_case}) == 1 for of_case in stems)
+    assert len({of_case[0].lower() for of_case in stems}) == 4
 
 
 def test_one_bad_file_costs_itself_and_no_name_of_ours_is_shown(client: TestClient) -> None:

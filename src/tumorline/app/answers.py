@@ -69,8 +69,8 @@ class AnswerWriter:
         )
         self.labels = region_labels(model.info.regions, task.enhancing_label)
         self.views = ViewWriter(model, self.labels)
-        self.names: set[str] = set()
-        """Of files that are given out."""
+        self.stems: set[str] = set()
+        """With which files that are given out begin, in small letters."""
 
     def write(self) -> Record:
         """The outcome: a status, and the file that is the answer or the error. Raises UserError, as `predict` does."""
@@ -113,7 +113,7 @@ class AnswerWriter:
         regions = self.labels if len(self.labels) > 1 else ()
         return {
             "name": name,
-            "inputs": [self.gatherer.shown(path.name) for path in job.files],
+            "inputs": self.gatherer.client_names(job),
             "tumour_found": None if error else row["tumour_px"] > 0,
             **areas.of("tumour"),
             "tumour_share": row["tumour_share"],
@@ -126,22 +126,23 @@ class AnswerWriter:
         }
 
     def _files(self, name: str, row: Record) -> Iterator[Record]:
+        stem = self._free_stem(name)
         for kind in KINDS:
             if path := row.get(kind):
                 ending = re.sub(r"^case-\d+", "", Path(path).name)
                 yield {
                     "kind": kind,
-                    "name": self._free_name(name, ending),
+                    "name": stem + ending,
                     "media_type": media_type(ending),
                     "path": path,
                 }
 
-    def _free_name(self, name: str, ending: str) -> str:
-        """What a browser or an archive may call a file."""
+    def _free_stem(self, name: str) -> str:
+        """With what a browser or an archive may begin the names of a case's files."""
         stem = re.sub(r"[^\w.-]+", "_", name).strip("._")[:LONGEST_STEM] or "case"
-        candidates = (f"{stem}{f'-{number}' if number > 1 else ''}{ending}" for number in count(1))
-        free = next(candidate for candidate in candidates if candidate not in self.names)
-        self.names.add(free)
+        candidates = (f"{stem}{f'-{number}' if number > 1 else ''}" for number in count(1))
+        free = next(candidate for candidate in candidates if candidate.lower() not in self.stems)
+        self.stems.add(free.lower())
         return free
 
     def _write_json(self, about: Record, cases: Sequence[Record]) -> Record:

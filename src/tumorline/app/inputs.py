@@ -1,7 +1,7 @@
 """Which of the files that were received make up a case, by what their names say and what they hold."""
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -48,13 +48,20 @@ class CaseGatherer:
         self.uploads, self.root, self.channels, self.may_lack = uploads, root, channels, may_lack
         self.folders: list[str] = []
         """Names of the client's folders, by the number of ours."""
+        self.called: list[tuple[str, ...]] = []
+        """What each case may be called: the shortest name first."""
         self.found = Gathered()
 
     def gather(self) -> Gathered:
         """Raises UserError where nothing is left to predict, and where named channels make no case."""
+        self._gather_jobs()
+        self.found.names = tell_apart(self.called)
+        return self.found
+
+    def _gather_jobs(self) -> None:
         if any(upload.channel for upload in self.uploads):
             self._add(job_of_channels(self._by_channel(), self.channels, self.found.remarks.append, self.may_lack))
-            return self.found
+            return
         wanted = [upload for upload in self.uploads if not self._is_left_out(upload)]
         slices = [upload for upload in wanted if is_dicom(upload.path)]
         volumes = [upload for upload in wanted if is_volume(upload.path)]
@@ -68,7 +75,13 @@ class CaseGatherer:
         if not self.found.jobs:
             name, why = next(iter(self.found.left_out.items()))
             raise UserError(f"no image to predict; {name}: {why}")
-        return self.found
+
+    def client_names(self, job: PredictionJob) -> list[str]:
+        """Of the files of a case, with the client's folders."""
+        return [self._upload_at(path).shown for path in job.files]
+
+    def _upload_at(self, path: Path) -> Upload:
+        return next(upload for upload in self.uploads if upload.path.name == path.name)
 
     def shown(self, text: str) -> str:
         """A message with the client's names in place of ours, and without the command line's cures."""
@@ -126,7 +139,7 @@ class CaseGatherer:
     def _add_files(self, uploads: Iterable[Upload]) -> None:
         for upload in uploads:
             for job in list_jobs([upload.path], self.channels, may_lack=self.may_lack):
-                self._add(job, without_suffix(Path(upload.shown)).name)
+                self._add(job, *names_of(upload))
 
     def _add_scans(self, volumes: Sequence[Upload]) -> None:
         """The volumes of each scan, told apart by the words in their names."""
@@ -142,9 +155,10 @@ class CaseGatherer:
             name = scan or folder.rpartition("/")[2] or "scan"
             try:
                 given = [f"{sequence_of(upload)}={upload.path}" for upload in members]
-                self._add(job_of_channels(given, self.channels, may_lack=self.may_lack), name)
+                job = job_of_channels(given, self.channels, may_lack=self.may_lack)
             except UserError as error:
-                self._add(PredictionJob(tuple(upload.path for upload in members), Path(), problem=str(error)), name)
+                job = PredictionJob(tuple(upload.path for upload in members), Path(), problem=str(error))
+            self._add(job, name, f"{folder}/{scan}" if scan else folder)
 
     def _add_series(self, slices: Sequence[Upload]) -> None:
         """Slices of one folder of the client's are looked at together."""
@@ -155,11 +169,9 @@ class CaseGatherer:
             by_folder[upload.folder].append(upload)
         places = {self._move(folder, members): folder for folder, members in by_folder.items()}
         for job in list_jobs(places, self.channels, self.found.remarks.append, self.may_lack):
-            name = places[job.path.parent].rpartition("/")[2] or "series"
-            self._add(job, name if job.series or job.problem else self._client_stem(job))
-
-    def _client_stem(self, job: PredictionJob) -> str:
-        return UPLOADED.sub(self._client_file, without_suffix(job.path).name)
+            folder = places[job.path.parent] or "series"
+            of_series = (folder.rpartition("/")[2], folder)
+            self._add(job, *(of_series if job.series or job.problem else ()))
 
     def _move(self, folder: str, members: Iterable[Upload]) -> Path:
         place = self.root / DICOM / f"series-{len(self.folders):04d}"
@@ -180,11 +192,29 @@ class CaseGatherer:
             for channel, members in by_channel.items()
         ]
 
-    def _add(self, job: PredictionJob, name: str = "") -> None:
+    def _add(self, job: PredictionJob, *names: str) -> None:
+        """A case, called as its first file where no names are given."""
         number = len(self.found.jobs)
-        stem = name or self._client_stem(job)
         self.found.jobs.append(replace(job, target=Path(f"case-{number:04d}")))
-        self.found.names.append(stem)
+        self.called.append(names or names_of(self._upload_at(job.path)))
+
+
+def names_of(upload: Upload) -> tuple[str, ...]:
+    """What a case of one file may be called."""
+    stem = without_suffix(Path(upload.shown))
+    return stem.name, stem.as_posix(), upload.shown
+
+
+def tell_apart(called: Sequence[tuple[str, ...]]) -> list[str]:
+    """A name of each case, a longer one where a shorter is that of another case as well."""
+    names = [shortest for shortest, *_ in called]
+    for length in (1, 2):
+        counts = Counter(names)
+        names = [
+            choice[min(length, len(choice) - 1)] if counts[name] > 1 else name
+            for name, choice in zip(names, called, strict=True)
+        ]
+    return names
 
 
 def sequence_of(upload: Upload) -> str:
