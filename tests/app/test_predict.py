@@ -21,6 +21,7 @@ from tests.conftest import blob
 from tests.inference.test_predict_series import draw
 from tests.sources import save_dicom, save_volume
 from tests.strange_models import RUN
+from tumorline.inference.model import load
 from tumorline.regions import NESTED
 
 Answer = dict[str, Any]
@@ -53,6 +54,14 @@ def test_a_mask_is_that_of_predict_byte_for_byte(client: TestClient, tmp_path: P
     assert [file["name"] for file in case["files"]] == ["a_mask.png", "a_overlay.png"]
     assert sent(client, ("a.png", png()), answer="mask").content == Path(row["mask"]).read_bytes()
     assert left_on_the_disk(client) == []
+
+
+def test_the_precision_is_that_of_predict(client: TestClient, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(png())
+    (row,) = tumorline.predict(tmp_path / "a.png", "builtin", tmp_path / "out")
+    answer = sent(client, ("a.png", png()), model="builtin").json()
+    assert answer["precision"] == load("builtin", precision="auto").precision
+    assert file_of(answer["cases"][0], "mask") == Path(row["mask"]).read_bytes()
 
 
 def test_a_blank_image_has_no_tumour_and_says_why(client: TestClient) -> None:

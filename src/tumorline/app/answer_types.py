@@ -96,6 +96,8 @@ class PredictionAnswer(BaseModel):
     model: str
     threshold: float | dict[str, float]
     tta: str
+    precision: str = Field(description="In which the network computed, chosen as 'tumorline predict' does.")
+    runtime: str
     labels: dict[str, list[int]] | None = Field(
         None, description="Values of the mask, where there are several regions."
     )

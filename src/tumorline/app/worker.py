@@ -17,7 +17,7 @@ from tumorline.app.answers import TOO_MUCH_MEMORY, AnswerWriter, Task, refusal
 from tumorline.app.records import Record, Send
 from tumorline.app.watched import WatchedModel, watch_model
 from tumorline.errors import UserError, WriteError
-from tumorline.inference.model import Model, load
+from tumorline.inference.model import AUTO, Model, load
 
 KEPT = 2
 """Models that stay loaded."""
@@ -67,7 +67,7 @@ class Worker:
         state = path.stat() if path.exists() else None
         key = (str(path), tta, state and (state.st_mtime_ns, state.st_size))
         if key not in self.models:
-            self.models[key] = load(path, tta)
+            self.models[key] = load(path, tta, AUTO)
             while len(self.models) > KEPT:
                 self.models.popitem(last=False)
         self.models.move_to_end(key)
