@@ -39,6 +39,21 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path)
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.txt"]
 
 
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])
+def test_a_file_has_the_permissions_that_the_umask_leaves(umask: int, tmp_path: Path) -> None:
+    before = os.umask(umask)
+    try:
+        write_text(tmp_path / "a.csv", "a")
+        write_mask(tmp_path / "mask.png", np.ones((2, 2), bool))
+        with atomic_path(tmp_path / "weights") as temporary:
+            save_file({"a": np.ones(2)}, temporary)
+    finally:
+        os.umask(before)
+    assert {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == dict.fromkeys(
+        ("a.csv", "mask.png", "weights"), 0o666 & ~umask
+    )
+
+
 def test_a_csv_reads_back_and_none_is_an_empty_cell(tmp_path: Path) -> None:
     write_csv(tmp_path / "t.csv", ("a", "b"), [{"a": 1, "b": None}, {"a": "x,y", "c": 3}])
     assert read_csv(tmp_path / "t.csv") == [{"a": "1", "b": ""}, {"a": "x,y", "b": ""}]

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, BinaryIO
 
 from filelock import FileLock, Timeout
@@ -61,13 +62,13 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name[:20]}.", suffix=".part", dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
+        temporary = path.parent / f".{path.name[:20]}.{token_hex(8)}.part"
+        temporary.touch(exist_ok=False)
+        mode = temporary.stat().st_mode  # what the umask leaves
         try:
             yield temporary
             flush(temporary)
-            temporary.chmod(0o644)
+            temporary.chmod(mode)  # a library may have put a file of its own in its place
             admit_file.get()(temporary, path)
             temporary.replace(path)
         except BaseException:
