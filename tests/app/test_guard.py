@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 
 from tests.app.conftest import opened, png
 from tumorline.app.door import Door
-from tumorline.app.serving import ServerOptions, describe_start, make_door, open_socket
+from tumorline.app.serving import ServerOptions, describe_start, make_door, open_socket, serve
 from tumorline.app.state import AppSettings
 from tumorline.errors import UserError
 
@@ -113,6 +113,16 @@ def test_a_port_that_is_taken_and_a_name_that_nobody_knows_are_one_line() -> Non
         open_socket("127.0.0.1", taken.getsockname()[1])
     with open_socket("::1", 0) as other:
         assert other.family == socket.AF_INET6
+
+
+def test_without_a_folder_for_temporary_files_no_address_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
+    said: list[str] = []
+    with pytest.raises(UserError, match=r"^no folder for temporary files can be written \(.*\); name one with TMPDIR$"):
+        serve(ServerOptions(port=0), said.append)
+    assert said == []
 
 
 def test_what_is_printed_says_who_can_use_it() -> None:

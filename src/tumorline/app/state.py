@@ -1,6 +1,5 @@
 """What a server is started with, and what its routes share."""
 
-import shutil
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -17,7 +16,7 @@ from tumorline.app.records import Record
 from tumorline.app.run_pages import RunShelf
 from tumorline.app.waiting import Place, WaitingRoom
 from tumorline.app.worker_process import WorkerProcess
-from tumorline.errors import did_you_mean
+from tumorline.errors import UserError, did_you_mean
 from tumorline.escaping import one_line
 
 
@@ -34,6 +33,15 @@ class AppSettings:
     limits: Limits = field(default_factory=Limits)
 
 
+def make_private_folder() -> tempfile.TemporaryDirectory[str]:
+    """Raises UserError where no folder for temporary files can be written."""
+    try:
+        return tempfile.TemporaryDirectory(prefix="tumorline-app-", ignore_cleanup_errors=True)
+    except OSError as error:
+        why = error.strerror or "there is none"
+        raise UserError(f"no folder for temporary files can be written ({why}); name one with TMPDIR") from None
+
+
 class AppState:
     """What the routes share."""
 
@@ -42,19 +50,19 @@ class AppState:
         self.limits = settings.limits
         self.room = WaitingRoom(settings.limits.waiting)
         self.shelf = RunShelf(settings.runs)
-        self.root = Path()
+        self.folder = make_private_folder()
+        self.root = Path(self.folder.name)
+        """For what is received."""
         self.worker = WorkerProcess(self.root, settings.limits)
 
     @asynccontextmanager
     async def running(self, _app: FastAPI) -> AsyncIterator[None]:
-        """A private folder for what is received, and the process that predicts."""
-        self.root = Path(tempfile.mkdtemp(prefix="tumorline-app-"))
-        self.worker = WorkerProcess(self.root, self.limits)
+        """Until the app is closed, which ends the process that predicts and leaves nothing."""
         try:
             yield
         finally:
             await self.worker.end()
-            shutil.rmtree(self.root, ignore_errors=True)
+            self.folder.cleanup()
 
     async def carry_out(self, task: Task, place: Place) -> Record:
         """Wait for the turn, then predict."""
