@@ -170,7 +170,7 @@ def test_a_task_that_nobody_waits_for_leaves_the_process_to_the_next_one(tmp_pat
         for source in sources:
             source.write_bytes(png())
         first, second = (
-            {"folder": str(path.parents[1]), "uploads": [("a.png", str(path), "")], "model": str(RUN)}
+            {"folder": str(path.parents[1]), "uploads": [("a.png", str(path), "")], "model": str(RUN), "name": ""}
             for path in sources
         )
         told = asyncio.Event()

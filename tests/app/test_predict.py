@@ -16,11 +16,13 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 import tumorline
-from tests.app.conftest import FOUR, png, write_scan
+from tests.app.conftest import FOUR, opened, png, write_scan
 from tests.conftest import blob
 from tests.inference.test_predict_series import draw
 from tests.sources import save_dicom, save_volume
 from tests.strange_models import RUN
+from tumorline.app.state import AppSettings
+from tumorline.environment import versions
 from tumorline.inference.model import load
 from tumorline.regions import NESTED
 
@@ -62,6 +64,26 @@ def test_the_precision_is_that_of_predict(client: TestClient, tmp_path: Path) ->
     answer = sent(client, ("a.png", png()), model="builtin").json()
     assert answer["precision"] == load("builtin", precision="auto").precision
     assert file_of(answer["cases"][0], "mask") == Path(row["mask"]).read_bytes()
+
+
+def test_answers_say_which_model_it_was(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(png())
+    tumorline.predict(tmp_path / "a.png", RUN, tmp_path / "out")
+    written = json.loads((tmp_path / "out" / "predictions.json").read_text())
+    one = load(RUN)
+    assert (written["model"], written["fingerprint"]) == (one.info.name, one.fingerprint)
+    assert written["version"] == versions()["tumorline"]
+    in_memory = tumorline.predict_array(np.zeros((8, 8)), one)
+    assert [in_memory[key] for key in ("fingerprint", "version")] == [
+        written[key] for key in ("fingerprint", "version")
+    ]
+    with opened(AppSettings({"fold-0": RUN / "model.safetensors"}, "fold-0")) as client:
+        answer = sent(client, ("a.png", png())).json()
+    assert (answer["model"], answer["fingerprint"], answer["version"]) == (
+        "fold-0",
+        written["fingerprint"],
+        written["version"],
+    )
 
 
 def test_a_blank_image_has_no_tumour_and_says_why(client: TestClient) -> None:
@@ -161,6 +183,40 @@ def test_parameters_that_mean_nothing_are_one_line(client: TestClient) -> None:
     assert "label" in sent(client, file, enhancing_label="3").json()["error"]
     assert sent(client, file, ticket="x").status_code == 422
     assert sent(client, file, file, channels=("a", "b", "c")).status_code == 422
+
+
+def test_a_parameter_that_is_not_known_is_refused(client: TestClient) -> None:
+    known = "answer, enhancing_label, model, ticket, tta, view"
+    for name, cure in (("modle", "did you mean 'model'?"), ("threshold", f"known: {known}")):
+        answer = sent(client, ("a.png", png()), **{name: "four"})
+        assert (answer.status_code, answer.json()["error"]) == (422, f"unknown parameter '{name}'; {cure}")
+    assert client.get("/health?x=1").json()["error"] == "unknown parameter 'x'; /health takes none"
+    assert client.get("/?x=1").status_code == 200
+
+
+def test_head_is_answered_as_get_without_its_body(client: TestClient) -> None:
+    for path in ("/health", "/models", "/"):
+        answer = client.head(path)
+        assert (answer.status_code, answer.content) == (200, b"")
+        assert answer.headers["content-length"] == client.get(path).headers["content-length"]
+    assert client.head("/predict").status_code == 405
+    assert list(client.get("/openapi.json").json()["paths"]["/health"]) == ["get"]
+
+
+@pytest.mark.parametrize("name", ["filename*=UTF-8''sch%C3%A4del.png", "filename*=iso-8859-1'de'sch%E4del.png"])
+def test_a_name_may_be_spelled_as_rfc_5987_has_it(client: TestClient, name: str) -> None:
+    head = f"--x\r\nContent-Disposition: form-data; name=file; {name}\r\n\r\n".encode()
+    kind = {"content-type": "multipart/form-data; boundary=x"}
+    answer = client.post("/predict", content=head + png() + b"\r\n--x--\r\n", headers=kind).json()
+    assert answer["cases"][0]["inputs"] == ["schädel.png"]
+
+
+def test_one_channel_may_be_said_of_several_pictures(client: TestClient) -> None:
+    files = (("a.png", png(1)), ("b.png", png(2)))
+    cases = sent(client, *files, model="builtin", channels=("post_contrast",)).json()["cases"]
+    assert [(case["name"], case["error"]) for case in cases] == [("a", None), ("b", None)]
+    mixed = sent(client, *files, ("c.png", png(3)), model="four", channels=("t2", "t2", "flair"))
+    assert mixed.json()["error"] == "2 files are said to be t2, one is expected, or DICOM slices"
 
 
 def test_progress_is_known_for_requests_that_are_here(client: TestClient) -> None:

@@ -147,9 +147,9 @@ def predict_array(
 
     Returns:
         `mask` (boolean `(R, *space)`), `probability` (float32, the same shape), `regions` (R names), `threshold` (R
-        numbers), `model` (its name), `tumour_px` and `tumour_share` of all regions together, `tumour_mm2` (of a
-        picture) or `tumour_ml` (of a volume), None where the spacing is unknown, `confidence` (0 to 1, None of an empty
-        mask), `blank` (whether the image shows nothing).
+        numbers), `model` (its name), `fingerprint` (hash of its files), `version` (of Tumorline), `tumour_px` and
+        `tumour_share` of all regions together, `tumour_mm2` (of a picture) or `tumour_ml` (of a volume), None where the
+        spacing is unknown, `confidence` (0 to 1, None of an empty mask), `blank` (whether the image shows nothing).
 
     Raises:
         UserError: For what is no image, for another number of channels, and for a spacing that does not fit.

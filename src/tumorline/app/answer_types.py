@@ -93,7 +93,9 @@ class CaseAnswer(BaseModel):
 
 
 class PredictionAnswer(BaseModel):
-    model: str
+    model: str = Field(description="Its name in /models.")
+    fingerprint: str = Field(description="Hash of its files, as in the predictions.json of 'tumorline predict'.")
+    version: str = Field(description="Of Tumorline.")
     threshold: float | dict[str, float]
     tta: str
     precision: str = Field(description="In which the network computed, chosen as 'tumorline predict' does.")

@@ -49,6 +49,9 @@ class Task:
     uploads: list[tuple[str, str, str]]
     """As `Upload`."""
     model: str
+    """Its file."""
+    name: str
+    """By which the client asked for it."""
     tta: str = "none"
     enhancing_label: int | None = None
     answer: str = "json"
@@ -82,6 +85,7 @@ class AnswerWriter:
             return refusal(422, self._why_nothing([str(row["error"]) for row in rows]))
         about = {
             **describe_predictor(predictor),
+            "model": self.task.name,
             "seconds": round(perf_counter() - began, 2),
             "left_out": [f"{name}: {why}" for name, why in found.left_out.items()],
             "remarks": [*map(self.gatherer.shown, found.remarks), *_remarks_on_files(rows)],

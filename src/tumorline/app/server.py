@@ -184,7 +184,7 @@ def _add_predict(app: FastAPI, state: AppState) -> None:
         refuse_large_body(request, state.limits)
         label = int(enhancing_label) if enhancing_label else None
         path = state.find_model(model)
-        asked = Task("", [], model=str(path), tta=tta, enhancing_label=label, answer=answer, view=view)
+        asked = Task("", [], str(path), model, tta=tta, enhancing_label=label, answer=answer, view=view)
         async with AsyncExitStack() as held:
             place = held.enter_context(state.room.place(ticket))
             folder = await held.enter_async_context(open_request_folder(state.root))

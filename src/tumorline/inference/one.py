@@ -5,11 +5,17 @@ from typing import Any
 
 import numpy as np
 
+from tumorline.environment import versions
 from tumorline.errors import UserError
 from tumorline.geometry.grid import Grid
 from tumorline.inference.given import is_dataset, read_given, spaced_grid, to_channels
 from tumorline.inference.model import Model
 from tumorline.metrics.calibration import confidence
+
+
+def identify(model: Model) -> dict[str, str]:
+    """Which model it was: its name, which others may bear, the hash of its files, and the version of Tumorline."""
+    return {"model": model.info.name, "fingerprint": model.fingerprint, "version": versions()["tumorline"]}
 
 
 def predict_given(image: Any, model: Model, spacing_mm: Sequence[float] | None) -> dict[str, Any]:
@@ -24,7 +30,7 @@ def predict_given(image: Any, model: Model, spacing_mm: Sequence[float] | None) 
         "probability": answer.probability,
         "regions": list(model.info.regions),
         "threshold": list(model.info.thresholds),
-        "model": model.info.name,
+        **identify(model),
         "tumour_px": elements,
         "tumour_share": float(tumour.mean()),
         "tumour_mm2": None if volume else _size(elements, _pixel_mm2(given.grid)),

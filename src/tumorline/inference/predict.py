@@ -9,6 +9,7 @@ from tumorline.errors import UserError, WriteError
 from tumorline.file_names import PREDICTED_NAME, PREDICTED_TABLE_NAME
 from tumorline.files import fit_file_name, write_csv, write_json
 from tumorline.inference.jobs import PredictionJob
+from tumorline.inference.one import identify
 from tumorline.inference.predictor import CaseRow, Predictor, segmentation_beside
 from tumorline.output.folder import OutputFolder
 from tumorline.progress import Progress
@@ -32,9 +33,9 @@ def predict(
 
     Writes `<stem>_mask.png` (0/255), of a volume `<stem>_mask.nii.gz` (0/1), of several regions the labels of
     `label_map.region_labels`; `<stem>_overlay.png`, `predictions.json` and `predictions.csv` below the folder, keeping
-    relative folders. What an earlier try has finished there is not done again. `rows_of` does the work, one after the
-    other where it is None. Raises WriteError where nothing more can be written; the tables of what was done until then
-    are written where there is room.
+    relative folders. What an earlier try has finished there is not done again; what failed is tried again, by the same
+    command. `rows_of` does the work, one after the other where it is None. Raises WriteError where nothing more can be
+    written; the tables of what was done until then are written where there is room.
     """
     rows: list[CaseRow] = []
     try:
@@ -77,8 +78,8 @@ def describe_predictor(predictor: Predictor) -> dict[str, Any]:
     by_region = dict(zip(model.info.regions, model.info.thresholds, strict=True))
     how = {"tta": model.tta, "precision": model.precision, "runtime": model.runtime_name}
     if len(by_region) == 1:
-        return {"model": model.info.name, "threshold": model.info.thresholds[0], **how}
-    return {"model": model.info.name, "threshold": by_region, **how, "labels": predictor.labels}
+        return {**identify(model), "threshold": model.info.thresholds[0], **how}
+    return {**identify(model), "threshold": by_region, **how, "labels": predictor.labels}
 
 
 def recalled(job: PredictionJob, predictor: Predictor, folder: OutputFolder) -> CaseRow | None:
