@@ -60,7 +60,8 @@ class CaseGatherer:
 
     def _gather_jobs(self) -> None:
         if any(upload.channel for upload in self.uploads):
-            self._add(job_of_channels(self._by_channel(), self.channels, self.found.remarks.append, self.may_lack))
+            for given in self._given_channels():
+                self._add(job_of_channels(given, self.channels, self.found.remarks.append, self.may_lack))
             return
         wanted = [upload for upload in self.uploads if not self._is_left_out(upload)]
         slices = [upload for upload in wanted if is_dicom(upload.path)]
@@ -181,16 +182,25 @@ class CaseGatherer:
             upload.path.rename(place / upload.path.name)
         return place
 
-    def _by_channel(self) -> list[str]:
-        """`NAME=PATH` of each channel that is named: a file, or a folder of DICOM slices."""
+    def _given_channels(self) -> list[list[str]]:
+        """`NAME=PATH` of each channel that is named, by case: each file of one channel, or the channels of one scan."""
         by_channel: dict[str, list[Upload]] = defaultdict(list)
         for upload in self.uploads:
             if upload.name.lower() not in OF_SYSTEMS:
                 by_channel[upload.channel].append(upload)
-        return [
-            f"{channel}={members[0].path if len(members) == 1 else self._move(members[0].folder, members)}"
-            for channel, members in by_channel.items()
-        ]
+        if len(by_channel) == 1:
+            ((channel, members),) = by_channel.items()
+            if not any(is_dicom(upload.path) for upload in members):
+                return [[f"{channel}={upload.path}"] for upload in members]
+        return [[f"{channel}={self._place_of(channel, members)}" for channel, members in by_channel.items()]]
+
+    def _place_of(self, channel: str, members: Sequence[Upload]) -> Path:
+        """The file of a channel, or a folder of its DICOM slices. Raises UserError for several of other kinds."""
+        if len(members) == 1:
+            return members[0].path
+        if not all(is_dicom(upload.path) for upload in members):
+            raise UserError(f"{len(members)} files are said to be {channel}, one is expected, or DICOM slices")
+        return self._move(members[0].folder, members)
 
     def _add(self, job: PredictionJob, *names: str) -> None:
         """A case, called as its first file where no names are given."""

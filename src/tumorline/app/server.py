@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from fastapi import FastAPI, Query, Request, Response
+from fastapi import Depends, FastAPI, Query, Request, Response
 from fastapi import Path as PathOf
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse
@@ -24,9 +24,11 @@ from tumorline.app.answer_types import (
 from tumorline.app.answers import MEDIA_TYPES, Task
 from tumorline.app.catalogue import describe_models
 from tumorline.app.guard import ASK_FOR_TOKEN, COOKIE, Guard
+from tumorline.app.head import AnswerHead
 from tumorline.app.limits import Limits, Refusal
 from tumorline.app.openapi import BODY, refusals
 from tumorline.app.page import STATIC, read_page, read_static
+from tumorline.app.parameters import refuse_unknown_parameters
 from tumorline.app.records import Record
 from tumorline.app.request_folder import open_request_folder
 from tumorline.app.run_pages import describe_runs
@@ -84,9 +86,11 @@ def create_app(settings: AppSettings | None = None) -> FastAPI:
         docs_url=None,  # these pages load scripts from elsewhere
         redoc_url=None,
         lifespan=state.running,
+        dependencies=[Depends(refuse_unknown_parameters)],
         telemetry={"auto_configure": False, "tracing": False, "metrics": False, "logs": False},
     )
     app.state.shared = state
+    app.add_middleware(AnswerHead)
     app.add_middleware(Guard, door=state.settings.door)
     _add_handlers(app)
     _add_page(app, state)

@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
+from urllib.parse import unquote_to_bytes
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -20,6 +22,7 @@ SUFFIXES = sorted({*nifti.SUFFIXES, *PICTURE_SUFFIXES, MATLAB_SUFFIX}, key=len, 
 """What a file's own name may add to ours: one of these, and nothing else."""
 LONGEST_NAME, LONGEST_FIELD = 300, 100
 FORM = "multipart/form-data"
+EXTENDED_NAME = re.compile(rb";\s*filename\*\s*=\s*(utf-8|iso-8859-1)'[^']*'([^\s;]+)", re.IGNORECASE)
 
 logging.getLogger("python_multipart").setLevel(logging.ERROR)  # what it warns of is answered
 
@@ -138,12 +141,14 @@ class _Receiver:
         self.value.clear()
 
     def _open(self) -> None:
-        _, options = parse_options_header(bytes(self.headers.get("content-disposition", b"")))
+        disposition = bytes(self.headers.get("content-disposition", b""))
+        _, options = parse_options_header(disposition)
         field = options.get(b"name", b"").decode("utf-8", "replace")
-        if field == CHANNEL_FIELD and b"filename" not in options:
+        name = options.get(b"filename", extended_name(disposition))
+        if field == CHANNEL_FIELD and name is None:
             self.field = bytearray()
-        elif field == FILE_FIELD and b"filename" in options:
-            self._open_file(shown_name(options[b"filename"]))
+        elif field == FILE_FIELD and name is not None:
+            self._open_file(shown_name(name))
         else:
             expected = f"expected '{FILE_FIELD}' with a file name, or '{CHANNEL_FIELD}' with a text"
             raise Refusal(422, f"the form has a field '{one_line(field)[:50]}'; {expected}")
@@ -188,6 +193,13 @@ class _Receiver:
                 422,
                 f"{len(self.channels)} channels for {len(self.paths)} files; give none, one for all, or one for each",
             )
+
+
+def extended_name(disposition: bytes) -> bytes | None:
+    """The name of a file in the spelling of RFC 5987, which some clients send alone; None where there is none."""
+    if found := EXTENDED_NAME.search(disposition):
+        return unquote_to_bytes(found[2]).decode(found[1].decode(), "replace").encode()
+    return None
 
 
 def shown_name(given: bytes) -> str:
