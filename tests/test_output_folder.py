@@ -13,6 +13,7 @@ from PIL import Image
 
 import tumorline
 from tests.conftest import PairFolder, Program, blob
+from tests.strange_models import RUN
 from tumorline import files
 from tumorline.errors import Interrupted, UserError
 from tumorline.export import is_exported
@@ -263,6 +264,33 @@ def test_an_earlier_table_outlives_a_prediction_of_which_nothing_came(
 
 
 @pytest.mark.slow
+def test_after_a_failure_the_same_command_does_what_failed_and_nothing_else(tmp_path: Path) -> None:
+    given, out = tmp_path / "in", tmp_path / "out"
+    given.mkdir()
+    Image.fromarray(blob(32, 1)[0]).save(given / "a.png")
+    (given / "b.png").write_text("no picture")
+    errors = [bool(row["error"]) for row in tumorline.predict(given, RUN, out)]
+    first = (out / "a_mask.png").stat()
+    assert [bool(row["error"]) for row in tumorline.predict(given, RUN, out)] == errors == [False, True]
+    Image.fromarray(blob(32, 2)[0]).save(given / "b.png")
+    assert [row["error"] for row in tumorline.predict(given, RUN, out)] == [None, None]
+    assert (out / "a_mask.png").stat() == first
+    assert (out / "b_mask.png").is_file()
+    with pytest.raises(UserError, match="holds the results of 'predict' already"):
+        tumorline.predict(given, RUN, out)
+
+
+def test_after_a_failure_what_was_done_of_another_image_is_not_gone_on_with(tmp_path: Path) -> None:
+    given, out = tmp_path / "in", tmp_path / "out"
+    given.mkdir()
+    Image.fromarray(blob(32, 1)[0]).save(given / "a.png")
+    (given / "b.png").write_text("no picture")
+    tumorline.predict(given, RUN, out)
+    Image.fromarray(blob(32, 2)[0]).save(given / "a.png")
+    with pytest.raises(UserError, match="holds an unfinished 'predict' with other inputs"):
+        tumorline.predict(given, RUN, out)
+
+
 def test_a_report_written_again_belongs_to_its_evaluation(tiny_run: Path, unseen: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     tumorline.evaluate(tiny_run, unseen, output=out)

@@ -179,8 +179,9 @@ def write_predictions(
     if output:
         refuse_inputs_in(output, [path for job in jobs for path in job.files])
     settings = hash_settings(**how.settings(loaded))
+    contents = {job.target.as_posix(): hash_inputs(job.files) for job in jobs}
     identity = {"inputs": _hash_jobs(jobs), "model": loaded.fingerprint, "settings": settings}
-    purpose = Purpose("predict", identity, "predictions")
+    purpose = Purpose("predict", identity, "predictions", contents=contents)
     with open_output(output, purpose, how.overwrite) as folder, _carried_out(loaded, jobs, how.ray) as rows_of:
         rows = prediction.predict(jobs, predictor, folder, how.progress, rows_of)
     if any(row.get("segmentation") for row in rows):
@@ -189,8 +190,8 @@ def write_predictions(
 
 
 def _hash_jobs(jobs: Sequence[PredictionJob]) -> str:
-    """One hash of what is read, as what, and of where its results go."""
-    told = [[hash_inputs(job.files), job.target.as_posix(), job.planes, job.channels, job.spacing_mm] for job in jobs]
+    """One hash of the names of what is read, as what, and of where its results go."""
+    told = [[[*map(str, job.files)], job.target.as_posix(), job.planes, job.channels, job.spacing_mm] for job in jobs]
     return hash_settings(jobs=told)
 
 

@@ -48,6 +48,7 @@ def predict(
             _write_tables(rows, predictor, folder)
         raise
     _write_tables(rows, predictor, folder)
+    folder.lacks_cases = any(row["error"] for row in rows)
     return rows
 
 

@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
 from threading import RLock
@@ -51,14 +51,19 @@ class Purpose:
     base: str = ""
     name: str = ""
     """A fresh folder is `<base>/<time>-<name>`."""
+    contents: Mapping[str, str] = field(default_factory=dict)
+    """By case, the hash of what its result is made from: it may have changed where there is no result yet."""
 
     def difference(self, journal: "Journal") -> str:
         """In what an earlier folder had another purpose, in words; empty where it is the same one."""
         ours = self.header()["identity"]
-        changed = [what for what in ours if ours[what] != journal.identity.get(what)]
+        changed = {what for what in ours if ours[what] != journal.identity.get(what)}
+        if any(journal.contents.get(case, content) != content for case, content in self.contents.items()):
+            changed.add("inputs")
         if journal.command != self.command:
             return f"'{journal.command}'"
-        return f"'{self.command}' with other {' and '.join(changed)}" if changed else ""
+        named = " and ".join(what for what in ours if what in changed)
+        return f"'{self.command}' with other {named}" if changed else ""
 
     def header(self) -> dict[str, Any]:
         identity = {**self.identity, "versions": hash_settings(**versions())}
@@ -75,6 +80,8 @@ class OutputFolder:
         self.replaced = None if self.goes_on else journal
         """What was here before and goes as soon as there is something to take its place."""
         self.begun = False
+        self.lacks_cases = False
+        """Whether some could not be done, so that the same command is not done with it."""
         self.turn = RLock()
         """Of the threads that write, one at a time looks after the journal."""
 
@@ -89,7 +96,7 @@ class OutputFolder:
 
     def keep(self, name: str, result: Any) -> None:
         """Note a case as done, with what is needed to go on without doing it again."""
-        self._note({"done": name, "result": result})
+        self._note({"done": name, "result": result, "content": self.purpose.contents.get(name)})
 
     def admit(self, temporary: Path, path: Path) -> None:
         """Before a file gets its name: list it. Raises UserError outside the folder and in place of a user's file."""
@@ -106,7 +113,7 @@ class OutputFolder:
             self._note({"file": place.relative_to(self.root).as_posix(), "sha256": content})
 
     def complete(self) -> None:
-        if self.begun:
+        if self.begun and not self.lacks_cases:
             self._note({"complete": True})
 
     def _note(self, line: Mapping[str, Any]) -> None:

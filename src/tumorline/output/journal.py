@@ -23,6 +23,8 @@ class Journal:
     hashes: dict[str, set[str]] = field(default_factory=dict)
     """All that were ever written under a relative path."""
     results: dict[str, Any] = field(default_factory=dict)
+    contents: dict[str, str] = field(default_factory=dict)
+    """By case that is done, the hash of what its result is made from."""
     earlier: set[str] = field(default_factory=set)
     """Files of results that are being replaced."""
     complete: bool = False
@@ -36,6 +38,8 @@ class Journal:
             self.earlier.add(str(line.get("file")))
         if "done" in line:
             self.results[str(line["done"])] = line.get("result")
+            if line.get("content"):
+                self.contents[str(line["done"])] = str(line["content"])
         self.complete = self.complete or line.get("complete") is True
 
     def wrote(self, folder: Path, path: Path) -> bool:
