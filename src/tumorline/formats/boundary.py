@@ -52,15 +52,20 @@ def _where(error: Exception) -> str:
     return f": {type(error).__name__};" + "".join(lines)
 
 
+def require_kind(path: Path) -> None:
+    """Raise UserError for what is there and is no regular file."""
+    kind = stat.S_IFMT(path.stat().st_mode)
+    if kind != stat.S_IFREG:
+        raise UserError(f"{path}: {KINDS.get(kind, 'something else')}; expected a regular file")
+
+
 def require_regular(path: Path) -> None:
     """Raise UserError for what is no regular file, for an empty one, and for one too large to hold what is accepted."""
     try:
         status = path.stat()
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
-    if not stat.S_ISREG(status.st_mode):
-        kind = KINDS.get(stat.S_IFMT(status.st_mode), "something else")
-        raise UserError(f"{path}: {kind}; expected a regular file")
+    require_kind(path)
     if not status.st_size:
         raise UserError(f"{path}: an empty file")
     if status.st_size > max_bytes():

@@ -24,6 +24,10 @@ WITHOUT_PREAMBLE = re.compile(rb"\x02\0\0\0UL\x04\0|\x08\0[\0-\x20]\0(?:UL|CS|UI
 """How a DICOM file begins that lacks the preamble: with its meta elements, or with those that identify it."""
 LONGEST_FIRST = 256
 """Bytes of the first value of such a file whose elements do not state their kinds."""
+BEGINNING_OF_PICTURE = re.compile(
+    rb"\x89PNG\r\n|\xff\xd8\xff|GIF8[79]a|II[*+]\0|MM\0[*+]|RIFF....WEBP|\0\0\0\x0cjP  ", re.DOTALL
+)
+"""Signatures of the formats that Pillow reads, which no DICOM file without a preamble begins with."""
 
 Pixels = npt.NDArray[Any]
 
@@ -41,7 +45,13 @@ def without_suffix(path: Path) -> Path:
 
 
 def is_dicom(path: Path) -> bool:
-    return path.suffix.lower() in DICOM_SUFFIXES or _begins_as_dicom(_head(path))
+    """By its content, or by its suffix where the content is not that of a picture."""
+    return _is_dicom(path, _head(path))
+
+
+def _is_dicom(path: Path, head: bytes) -> bool:
+    named = path.suffix.lower() in DICOM_SUFFIXES and not BEGINNING_OF_PICTURE.match(head)
+    return named or _begins_as_dicom(head)
 
 
 def read_pixels(path: Path, part: Part = "image") -> Pixels:
@@ -57,7 +67,7 @@ def read_pixels(path: Path, part: Part = "image") -> Pixels:
 
 def _decode(path: Path, part: Part) -> Pixels:
     head = _head(path)
-    if path.suffix.lower() in DICOM_SUFFIXES or _begins_as_dicom(head):
+    if _is_dicom(path, head):
         from tumorline.formats import dicom
 
         return dicom.read_dicom(path, as_seen=part == "image")

@@ -14,6 +14,7 @@ from tumorline.data.layouts.series import SeriesFound, SeriesScan, gather_series
 from tumorline.data.layouts.series_words import describe_series
 from tumorline.data.user_tables import TABLE_SUFFIXES
 from tumorline.errors import UserError
+from tumorline.formats.boundary import require_kind
 from tumorline.formats.decode import PICTURE_SUFFIXES, is_dicom, without_suffix
 from tumorline.formats.nifti import is_volume
 from tumorline.inference.targets import targets_apart
@@ -154,8 +155,9 @@ def _images_and_scans(contents: Contents, channels: Channels, may_lack: bool) ->
 
 
 def _jobs_of_file(path: Path, channels: Channels, may_lack: bool) -> list[PredictionJob]:
-    if not path.is_file():
+    if not path.exists():
         raise UserError(f"{path}: no such file or folder")
+    require_kind(path)
     if path.suffix.lower() in TABLE_SUFFIXES:
         if len(channels) > 1:
             _require_names(channels, str(path))
