@@ -72,6 +72,13 @@ class Interrupted(BaseException):
     """
 
 
+def require_one_of(options: Iterable[str], name: str, value: object) -> None:
+    """Raise UserError for a parameter whose value is none of those that there are."""
+    known = [*options]
+    if not isinstance(value, str) or value not in known:
+        raise UserError(f"{name} is '{value}'; {did_you_mean(str(value), known)}")
+
+
 def did_you_mean(word: str, options: Iterable[str]) -> str:
     """' Did you mean X?' for the nearest option, or the list of options where none is near."""
     known = sorted(options)

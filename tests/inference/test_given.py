@@ -1,6 +1,10 @@
 """What people hand to `model.mask` and `predict_array`, and what they are told where it will not do."""
 
+import copy
+import os
+import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,7 @@ from PIL import Image
 import tumorline
 from tests import sources
 from tests.conftest import blob, refused_in_one_line
+from tests.strange_models import RUN
 from tumorline.errors import UserError
 from tumorline.geometry.grid import Grid
 from tumorline.inference.jobs import list_jobs
@@ -129,6 +134,80 @@ def test_spacing_has_to_fit(model: Model, grey: Any, tmp_path: Path) -> None:
             tumorline.predict_array(given, model, spacing_mm=spacing)
     with pytest.raises(UserError, match="tta is that of the model"):
         tumorline.predict_array(grey, model, tta="flips")
+
+
+MISUSED: dict[str, tuple[Callable[[Model], Any], str]] = {
+    "one spacing": (lambda model: spaced(model, 0.5), "spacing_mm is 0.5; expected a length in mm for each of 2 axes"),
+    "half a spacing": (lambda model: spaced(model, (None, 1)), "spacing_mm is (None, 1); expected a length in mm"),
+    "a text as spacing": (lambda model: spaced(model, "0.5"), "spacing_mm is '0.5'; expected a length in mm"),
+    "an array as inputs": (lambda _: tumorline.predict(np.zeros((2, 2)), RUN), "inputs: a ndarray; give a path"),
+    "nothing as inputs": (lambda _: tumorline.predict(None, RUN), "inputs: a NoneType; give a path"),  # type: ignore[arg-type]
+    "no model": (lambda _: load(None), "model: a NoneType; give a path"),  # type: ignore[arg-type]
+    "a list as tta": (lambda _: load(RUN, tta=["flips"]), "tta is '['flips']'; "),  # type: ignore[arg-type]
+    "a truth as tta": (lambda _: load(RUN, tta=True), "tta is 'True'; known: all, flips, none"),  # type: ignore[arg-type]
+    "a number as precision": (lambda _: load(RUN, precision=16), "precision is '16'; "),  # type: ignore[arg-type]
+    "nothing as runtime": (lambda _: load(RUN, runtime=None), "runtime is 'None'; "),  # type: ignore[arg-type]
+    "no requests": (lambda _: load(RUN, requests=0), "requests is 0; expected a whole number, 1 or more"),
+    "half a request": (lambda _: load(RUN, requests=1.5), "requests is 1.5; expected"),  # type: ignore[arg-type]
+    "threads below none": (lambda _: load(RUN, threads=-1), "threads is -1; expected a whole number, 0 or more"),
+    "nothing to view": (lambda _: tumorline.view(object()), "view: a object; give a path"),  # type: ignore[arg-type]
+    "one run to compare": (lambda _: tumorline.compare("some/run"), "give two runs or more"),
+}
+
+
+def spaced(model: Model, spacing_mm: Any) -> Any:
+    return tumorline.predict_array(np.zeros((8, 8)), model, spacing_mm=spacing_mm)
+
+
+@pytest.fixture(scope="module")
+def frozen() -> Model:
+    return load(RUN)
+
+
+@pytest.mark.parametrize("what", MISUSED)
+def test_what_a_script_gets_wrong_is_one_line(what: str, frozen: Model) -> None:
+    call, said = MISUSED[what]
+    with pytest.raises(UserError) as refused:
+        call(frozen)
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize("mode", ["P", "CMYK", "HSV", "YCbCr", "LA"])
+def test_an_image_of_pillow_is_read_as_its_file_would_be(mode: str, frozen: Model, grey: Any) -> None:
+    colours = Image.fromarray(np.stack([grey, grey // 2, grey // 3], -1))
+    given = colours.convert("L").convert("LA") if mode == "LA" else colours.convert(mode)
+    expected = np.asarray(given.convert("L" if mode == "LA" else "RGB"))
+    assert np.array_equal(frozen.mask(given), frozen.mask(expected))
+    assert frozen.mask(given).any()
+
+
+def test_a_model_goes_to_another_process_with_what_was_changed_of_it(frozen: Model, grey: Any) -> None:
+    changed = replace(frozen, info=frozen.info.model_copy(update={"threshold": 0.9}), tta="flips")
+    for again in (pickle.loads(pickle.dumps(changed)), copy.deepcopy(changed)):
+        assert (again.info, again.tta, again.path) == (changed.info, "flips", changed.path)
+        assert np.array_equal(again.mask(grey), changed.mask(grey))
+
+
+def test_a_picture_that_is_called_dicom_is_read_by_its_content(frozen: Model, grey: Any, tmp_path: Path) -> None:
+    Image.fromarray(grey).save(tmp_path / "one.png")
+    (tmp_path / "one.png").rename(tmp_path / "one.dcm")
+    assert np.array_equal(frozen.mask(tmp_path / "one.dcm"), frozen.mask(grey))
+    (row,) = tumorline.predict(tmp_path / "one.dcm", RUN, tmp_path / "out")
+    assert row["error"] is None
+
+
+def test_a_pipe_is_told_from_what_is_not_there(frozen: Model, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(UserError, match=r"pipe.png: a pipe; expected a regular file"):
+        frozen.mask(tmp_path / "pipe.png")
+
+
+def test_a_link_to_a_model_finds_the_network_beside_what_it_leads_to(grey: Any, frozen: Model, tmp_path: Path) -> None:
+    (tmp_path / "best.safetensors").symlink_to(RUN / "model.safetensors")
+    model = load(tmp_path / "best.safetensors")
+    assert model.path == tmp_path / "best.safetensors"
+    assert model.fingerprint == frozen.fingerprint
+    assert np.array_equal(model.mask(grey), frozen.mask(grey))
 
 
 def wide_picture(grey: Any, path: Path) -> Any:

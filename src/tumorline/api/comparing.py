@@ -6,12 +6,13 @@ from typing import Any
 
 from tumorline import comparison
 from tumorline.files import fit_file_name
+from tumorline.given_paths import as_paths
 from tumorline.output.folder import claim_output
 from tumorline.results.compared import Comparison
 
 
 def compare(
-    runs: Sequence[Path | str] = (),
+    runs: Sequence[Path | str] | Path | str = (),
     *,
     groups: Mapping[str, Sequence[Path | str]] | None = None,
     study: comparison.Study | None = None,
@@ -47,7 +48,7 @@ def compare(
 
 
 def write_comparison(
-    runs: Sequence[Path | str] = (),
+    runs: Sequence[Path | str] | Path | str = (),
     *,
     groups: Mapping[str, Sequence[Path | str]] | None = None,
     study: comparison.Study | None = None,
@@ -55,10 +56,11 @@ def write_comparison(
     output: Path | str | None = None,
 ) -> tuple[Path, Comparison]:
     """As `compare`, with the folder of the results."""
-    recipes = {name: [Path(folder) for folder in folders] for name, folders in (groups or {}).items()}
-    result = comparison.compare(comparison.name_runs([Path(run) for run in runs]), recipes, study, reference)
+    folders = as_paths(runs, "runs")
+    recipes = {name: as_paths(given, f"groups, {name}") for name, given in (groups or {}).items()}
+    result = comparison.compare(comparison.name_runs(folders), recipes, study, reference)
     names = "-".join(result.names)
-    firsts = [Path(run) for run in runs] or [folders[0] for folders in recipes.values()]
+    firsts = folders or [given[0] for given in recipes.values()]
     folder = Path(output) if output else Path("comparisons") / fit_file_name(names.replace("/", "_"), "")
     claim_output(folder, "compare", comparison.NAMES)
     comparison.save_comparison(result, firsts, folder)

@@ -10,6 +10,7 @@ from tumorline.api.keywords import spelled_out
 from tumorline.cluster import open_cluster
 from tumorline.errors import UserError
 from tumorline.formats.decode import PICTURE_SUFFIXES
+from tumorline.given_paths import as_paths
 from tumorline.inference import predict as prediction
 from tumorline.inference.jobs import PredictionJob, job_of_channels, list_jobs
 from tumorline.inference.label_map import region_labels
@@ -168,7 +169,7 @@ def write_predictions(
     inputs: Sequence[Path | str] | Path | str, model: Path | str, how: PredictionOptions
 ) -> tuple[Path, list[CaseRow]]:
     """As `predict`, with the folder of the results."""
-    given = [Path(path) for path in ([inputs] if isinstance(inputs, (str, Path)) else inputs)]
+    given = as_paths(inputs, "inputs")
     if bool(given) == bool(how.channels):
         raise UserError("predict: give INPUT, or --channel NAME=FILE for each channel of one case")
     loaded = how.load(model, requests=1 if _is_one_picture(given) else count_cores())

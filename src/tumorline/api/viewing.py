@@ -21,6 +21,7 @@ from tumorline.formats.boundary import decode_one
 from tumorline.formats.decode import is_dicom, read_pixels
 from tumorline.formats.nifti import is_volume, read_volume, read_volume_header, upright
 from tumorline.geometry.grid import Grid
+from tumorline.given_paths import as_path
 from tumorline.inference.jobs import PredictionJob, job_of_channels, list_jobs
 from tumorline.inference.label_map import from_labels, region_labels
 from tumorline.inference.volumes import read_scan
@@ -87,7 +88,7 @@ def view(
         return View(_bounded([found]), height)
     if isinstance(what, list):
         return View(_bounded(_viewed_rows(what, case)), height)
-    if not isinstance(what, np.ndarray) and Path(what).is_dir():
+    if not isinstance(what, np.ndarray) and as_path(what, "view").is_dir():
         return View(_bounded(_viewed_folder(Path(what), case)), height)
     return View(_bounded([_viewed_image(what, truth, prediction, regions, spacing_mm)]), height)
 

@@ -25,6 +25,7 @@ MANY_FRAMES, COUNTED_BYTES = 1000, 1 << 20
 """Frames are counted up to here, and those of a GIF up to this size of file."""
 VISIBLE_MODES = ("L", "LA", "P", "PA", "RGB", "RGBA")
 
+PictureOfPillow = Image.Image
 Pixels = npt.NDArray[Any]
 Part = Literal["image", "mask"]
 
@@ -48,7 +49,12 @@ def read_raster(path: Path, part: Part) -> Pixels:
         raise
     with image:
         _require_one(path, image)
-        return _mask_pixels(_upright(image)) if part == "mask" else _pixels(_upright(image))
+        return _mask_pixels(_upright(image)) if part == "mask" else decoded(image)
+
+
+def decoded(image: Image.Image) -> Pixels:
+    """Pixels of a picture that was opened."""
+    return _pixels(_upright(image))
 
 
 def count_bands(path: Path) -> int:

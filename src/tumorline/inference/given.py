@@ -14,6 +14,7 @@ from tumorline.data.source import open_picture
 from tumorline.errors import UserError
 from tumorline.formats.decode import is_dicom
 from tumorline.formats.grey import to_grey
+from tumorline.formats.raster import PictureOfPillow, decoded
 from tumorline.geometry.grid import Grid, grid_of
 from tumorline.inference.jobs import PredictionJob, list_jobs
 from tumorline.inference.volumes import read_scan
@@ -81,10 +82,19 @@ def to_channels(given: Any, channels: int) -> ImageArray:
 
 def spaced_grid(shape: Sequence[int], spacing_mm: Sequence[float]) -> Grid:
     """Raises UserError where there is not one length above 0 for each axis."""
-    spacing = tuple(float(side) for side in spacing_mm)
+    spacing = _as_lengths(spacing_mm)
     if len(spacing) != len(shape) or not all(0 < side < np.inf for side in spacing):
-        raise UserError(f"spacing_mm is {tuple(spacing_mm)}; expected a length in mm for each of {len(shape)} axes")
+        said = spacing or repr(spacing_mm)
+        raise UserError(f"spacing_mm is {said}; expected a length in mm for each of {len(shape)} axes")
     return Grid(tuple(shape), spacing) if len(shape) == 2 else grid_of(tuple(shape), np.diag([*spacing, 1.0]))
+
+
+def _as_lengths(given: Any) -> tuple[float, ...]:
+    """Empty for what are no numbers."""
+    try:
+        return () if isinstance(given, str) else tuple(float(side) for side in given)
+    except (TypeError, ValueError):
+        return ()
 
 
 def read_picture(job: PredictionJob, model: "Model") -> GivenImage:
@@ -133,7 +143,7 @@ def _from_dataset(dataset: Any) -> GivenImage:
 
 def _as_numbers(given: Any) -> npt.NDArray[Any]:
     try:
-        pixels = np.asarray(given)
+        pixels = decoded(given) if isinstance(given, PictureOfPillow) else np.asarray(given)
     except Exception as error:
         raise UserError(f"image: a {type(given).__name__} that is no array ({error}); {ACCEPTED}") from None
     if pixels.dtype.kind not in "buif":

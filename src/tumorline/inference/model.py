@@ -11,11 +11,12 @@ import numpy as np
 from tumorline.arrays import Float32Array, ImageArray, MaskArray
 from tumorline.config import ABSENT
 from tumorline.data.layouts import lgg, volumes
-from tumorline.errors import UserError, did_you_mean
+from tumorline.errors import UserError, require_one_of
 from tumorline.geometry.grid import Grid
 from tumorline.geometry.slices import plane_of
 from tumorline.geometry.symmetry import INVERSE, transformed
 from tumorline.geometry.tiles import answer_tiles, slide
+from tumorline.given_paths import as_path
 from tumorline.inference.given import read_given
 from tumorline.inference.post import postprocess
 from tumorline.model_file import find_model, read_info
@@ -24,7 +25,7 @@ from tumorline.network_input import fit
 from tumorline.network_input.spaced import SpacedInput, see_volume
 from tumorline.network_input.windows import NetworkInput, prepare_input
 from tumorline.output.journal import hash_file, hash_settings
-from tumorline.runtime import DEFAULT, QUANTISED, Runtime, RuntimeOptions, can_compute, opened_file
+from tumorline.runtime import DEFAULT, QUANTISED, Runtime, RuntimeOptions, beside, can_compute, opened_file
 from tumorline.twins import open_twin
 from tumorline.work_ahead import map_ahead
 
@@ -66,6 +67,11 @@ class Model:
     requests: int = 1
     """Batches that the runtime computes at a time."""
     runtime_name: str = DEFAULT
+    threads: int = 0
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        how = (self.path, self.tta, self.precision, self.runtime_name, self.requests, self.threads)
+        return _load_again, (self.info, *how)
 
     @property
     def channel(self) -> str:
@@ -83,10 +89,10 @@ class Model:
     @cached_property
     def fingerprint(self) -> str:
         """Hash of its two files, and of the rounded network where that is used."""
-        files = [self.path, self.path.with_suffix(".onnx")]
+        files = [self.path, beside(self.path, ".onnx")]
         if self.precision == QUANTISED:
             files.append(opened_file(self.path, QUANTISED, self.runtime_name))
-        return hash_settings(files=[hash_file(path) for path in files])
+        return hash_settings(files=[hash_file(path) for path in files if path.is_file()])
 
     def see(
         self, image: ImageArray, name: Path | str = "image", grid: Grid | None = None
@@ -267,16 +273,27 @@ def load(
         >>> mask.shape, mask.dtype.name, list(model.info.regions)
         ((1, 32, 32), 'bool', ['tumour'])
     """
-    if tta not in TTA:
-        raise UserError(f"tta is '{tta}'; {did_you_mean(tta, TTA)}")
-    path = find_model(Path(model))
+    require_one_of(TTA, "tta", tta)
+    _require_number("requests", requests, 1)
+    _require_number("threads", threads, 0)
+    path = find_model(as_path(model, "model"))
     info = read_info(path)
     if info.preprocessing != fit.VERSION:
         raise UserError(f"{path}: made with preprocessing {info.preprocessing}, this version has {fit.VERSION}")
     chosen = fastest_verified(info, runtime) if precision == AUTO else precision
     options = RuntimeOptions(chosen, 1 if info.input.dims == 3 else min(requests, MOST_REQUESTS), threads)
     run = open_twin(path, info, options, runtime).run
-    return Model(path, info, run, tta, chosen, options.requests, runtime)
+    return Model(path, info, run, tta, chosen, options.requests, runtime, threads)
+
+
+def _load_again(info: ModelInfo, *how: Any) -> Model:
+    """A model in another process: what a library has compiled stays behind."""
+    return replace(load(*how), info=info)
+
+
+def _require_number(name: str, value: object, least: int) -> None:
+    if not isinstance(value, int) or value < least:
+        raise UserError(f"{name} is {value!r}; expected a whole number, {least} or more")
 
 
 def fastest_verified(info: ModelInfo, runtime: str = DEFAULT) -> str:

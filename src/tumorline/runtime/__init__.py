@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tumorline.arrays import Float32Array
-from tumorline.errors import UserError, did_you_mean, require_extra
+from tumorline.errors import UserError, require_extra, require_one_of
 
 Runtime = Callable[[Float32Array], Float32Array]
 """Images `(B, C, *space)` to logits `(B, R, *space)`; may be called by several threads at a time."""
@@ -74,17 +74,22 @@ def opened_file(path: Path, precision: str = "float32", name: str = DEFAULT) -> 
     """The file beside a model file that a runtime opens. Raises UserError for a rounded network that is not there."""
     suffix = RUNTIMES[name].suffix
     if precision != QUANTISED:
-        return path.with_suffix(suffix)
-    rounded = path.with_suffix(f".{QUANTISED}{suffix}")
+        return beside(path, suffix)
+    rounded = beside(path, f".{QUANTISED}{suffix}")
     if not rounded.is_file():
         raise UserError(f"{rounded}: not there; write it with 'tumorline export {path} --precision int8'")
     return rounded
 
 
+def beside(path: Path, suffix: str) -> Path:
+    """A file beside a model file, or of a link to one, where it is not there, beside the file that it leads to."""
+    own, linked = path.with_suffix(suffix), path.resolve().with_suffix(suffix)
+    return linked if linked.is_file() and not own.is_file() else own
+
+
 def require_precision(precision: str, name: str = DEFAULT) -> None:
     """Raise UserError for what is no precision, or for one in which a runtime does not compute on this machine."""
-    if precision not in (*PRECISIONS, QUANTISED):
-        raise UserError(f"precision is '{precision}'; {did_you_mean(precision, (*PRECISIONS, QUANTISED))}")
+    require_one_of((*PRECISIONS, QUANTISED), "precision", precision)
     if not can_compute(precision, name):
         able = ", ".join(one for one in PRECISIONS if can_compute(one, name))
         raise UserError(f"precision is {precision}, in which {name} does not compute on this machine; it has {able}")
@@ -96,8 +101,7 @@ def can_compute(precision: str, name: str = DEFAULT) -> bool:
 
 
 def _module_of(name: str) -> Any:
-    if name not in RUNTIMES:
-        raise UserError(f"runtime is '{name}'; {did_you_mean(name, RUNTIMES)}")
+    require_one_of(RUNTIMES, "runtime", name)
     entry = RUNTIMES[name]
     if entry.extra:
         require_extra(entry.needs, f"the runtime '{name}'", entry.extra)
