@@ -191,6 +191,7 @@ def test_a_parameter_that_is_not_known_is_refused(client: TestClient) -> None:
         answer = sent(client, ("a.png", png()), **{name: "four"})
         assert (answer.status_code, answer.json()["error"]) == (422, f"unknown parameter '{name}'; {cure}")
     assert client.get("/health?x=1").json()["error"] == "unknown parameter 'x'; /health takes none"
+    assert "422" in client.get("/openapi.json").json()["paths"]["/health"]["get"]["responses"]
     assert client.get("/?x=1").status_code == 200
 
 

@@ -14,7 +14,7 @@ MEANINGS = {
     413: "Too many bytes, files or channels, or more memory than is allowed.",
     415: "No form with files.",
     421: "The Host header names another machine.",
-    422: "What was sent cannot be predicted, or a parameter has another value than is accepted.",
+    422: "What was sent cannot be predicted, or a parameter is unknown or has another value than is accepted.",
     500: "A fault of Tumorline.",
     503: "Busy, or the prediction took too long.",
     507: "The disk is full.",
@@ -48,5 +48,5 @@ BODY = {
 
 def refusals(*statuses: int) -> dict[int | str, Record]:
     """Answers that every route may give, and those given, for the OpenAPI document."""
-    every = sorted({401, 403, 421, *statuses})
+    every = sorted({401, 403, 421, 422, *statuses})
     return {status: {"model": ErrorAnswer, "description": MEANINGS[status]} for status in every}
