@@ -1,17 +1,21 @@
 """Every library that runs networks gives the same answer, to several threads, and says in a line what it cannot do."""
 
 import json
+import re
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import tumorline
-from tests.conftest import Program
+from tests.conftest import Program, blob
 from tumorline.errors import UserError
 from tumorline.evaluation.precision import chosen_cases
 from tumorline.inference.model import AUTO, Model, fastest_verified, load
@@ -19,6 +23,7 @@ from tumorline.model_info import PrecisionChange
 from tumorline.runtime import PRECISIONS, RUNTIMES, RuntimeOptions, can_compute, compiled, open_runtime
 
 pytestmark = pytest.mark.filterwarnings("ignore::tumorline.errors.UserNotice")
+DOCUMENT = Path(__file__).parents[2] / "docs" / "python.md"
 GOLDEN = Path(__file__).parents[1] / "golden" / "model.safetensors"
 
 
@@ -223,3 +228,25 @@ def test_threads_that_ask_for_the_first_answer_at_once_do_not_wait_for_one_anoth
     """One process in four did, before the first answer was asked for by one thread alone."""
     for _ in range(12):
         subprocess.run([sys.executable, "-c", FIRST_ANSWERS, str(GOLDEN)], check=True, timeout=60)
+
+
+def test_the_example_with_the_onnx_file_alone_gives_the_mask_of_the_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnxruntime")
+    (example,) = (code for code in blocks_of(DOCUMENT) if "InferenceSession" in code)
+    monkeypatch.chdir(tmp_path)
+    model = load("builtin")
+    shutil.copy(model.path.with_suffix(".onnx"), "model.onnx")
+    grey = blob(300, 3)[0][:, :200]
+    Image.fromarray(grey).save("slice.png")
+    found: dict[str, Any] = {}
+    exec(example, found)
+    expected = model.mask(grey)[0]
+    assert found["mask"].shape == (300, 200)
+    assert np.abs(found["native"] - model.probability(grey[None].astype(np.float32))[0]).max() < 1e-3
+    assert np.count_nonzero(found["mask"] != expected) < 10
+
+
+def blocks_of(document: Path) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", document.read_text(encoding="utf-8"), re.DOTALL)
