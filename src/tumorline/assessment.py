@@ -18,6 +18,7 @@ from tumorline.evaluation.status import Request
 from tumorline.evaluation.tables import read_rows, write_evaluation
 from tumorline.file_names import CONFIG_NAME, STRESS_NAME, SUMMARY_NAME, TEST_USES_NAME
 from tumorline.files import append_line, refuse_links_outside, write_csv
+from tumorline.given_paths import as_paths
 from tumorline.inference.model import Model
 from tumorline.model_file import find_model, model_name
 from tumorline.output.folder import OutputFolder, Purpose, amended, open_output
@@ -71,7 +72,7 @@ def evaluate_and_report(
 def load_named(models: Sequence[Path | str], load_model: Callable[[Path], Model]) -> dict[str, Model]:
     """The models by the name of their run folder, file or listing. Raises UserError where two are called the same."""
     named: dict[str, Model] = {}
-    for given in map(Path, models):
+    for given in as_paths(models, "models"):
         path = find_model(given).resolve()
         name = model_name(path)
         if name in named:

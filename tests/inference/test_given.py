@@ -151,6 +151,8 @@ MISUSED: dict[str, tuple[Callable[[Model], Any], str]] = {
     "half a request": (lambda _: load(RUN, requests=1.5), "requests is 1.5; expected"),  # type: ignore[arg-type]
     "threads below none": (lambda _: load(RUN, threads=-1), "threads is -1; expected a whole number, 0 or more"),
     "nothing to view": (lambda _: tumorline.view(object()), "view: a object; give a path"),  # type: ignore[arg-type]
+    "no model to export": (lambda _: tumorline.ensemble(None, "a.safetensors"), "models: a NoneType; give a path"),  # type: ignore[arg-type]
+    "no run to resume": (lambda _: tumorline.resume(None), "run: a NoneType; give a path"),  # type: ignore[arg-type]
     "one run to compare": (lambda _: tumorline.compare("some/run"), "give two runs or more"),
 }
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tumorline.errors import UserError, require_extra
+from tumorline.given_paths import as_path, as_paths
 from tumorline.model_file import find_model, model_name
 from tumorline.output.place import refuse_taken_file
 from tumorline.runtime import QUANTISED
@@ -42,9 +43,9 @@ def ensemble(
     """
     from tumorline.ensembles import write_ensemble
 
-    chosen = [models] if isinstance(models, (str, Path)) else models
+    chosen = as_paths(models, "models")
     with trusting(trust_modules):
-        write_ensemble([Path(model) for model in chosen], Path(output), threshold, overwrite)
+        write_ensemble(chosen, Path(output), threshold, overwrite)
     return Path(output)
 
 
@@ -66,7 +67,7 @@ def export(
     from tumorline.export_formats import find_format
 
     suffix, write, is_ours = find_format(format)
-    path = find_model(Path(model))
+    path = find_model(as_path(model, "model"))
     target = Path(output) if output else Path(f"{model_name(path)}{suffix}")
     refuse_taken_file(target, suffix, overwrite, is_ours)
     if suffix == ".xml" and not target.exists() and target.with_suffix(".bin").exists():
@@ -96,7 +97,7 @@ def export_rounded(
     from tumorline.export import is_exported
     from tumorline.quantise import write_rounded
 
-    path = find_model(Path(model))
+    path = find_model(as_path(model, "model"))
     target = Path(output) if output else Path(f"{model_name(path)}.{QUANTISED}.onnx")
     refuse_taken_file(target, ".onnx", overwrite, is_exported)
     return target, write_rounded(path, target, data)

@@ -6,6 +6,7 @@ from pathlib import Path
 from tumorline.api.places import checked_folder
 from tumorline.callbacks import Callback, check_callbacks
 from tumorline.config import Config
+from tumorline.given_paths import as_path
 from tumorline.progress import Notify, silent
 from tumorline.recipe_files import Data, read_recipe
 from tumorline.run_folder import new_run_folder
@@ -99,11 +100,12 @@ def resume(
     """
     from tumorline import run
 
+    place = as_path(folder, "run")
     with trusting(trust_modules), trusting_paths(trust_paths), local_only():
-        config = read_local_config(Path(folder))
+        config = read_local_config(place)
         check_callbacks(callbacks)
-        run.resume(Path(folder), config, notify, callbacks, epochs, test)
-    return Path(folder)
+        run.resume(place, config, notify, callbacks, epochs, test)
+    return place
 
 
 def find_learning_rate(
