@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from numbers import Integral
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -292,7 +293,7 @@ def _load_again(info: ModelInfo, *how: Any) -> Model:
 
 
 def _require_number(name: str, value: object, least: int) -> None:
-    if not isinstance(value, int) or value < least:
+    if not isinstance(value, Integral) or value < least:
         raise UserError(f"{name} is {value!r}; expected a whole number, {least} or more")
 
 
