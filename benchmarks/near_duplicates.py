@@ -5,11 +5,12 @@
 
 Prints (and with --output writes between the markers of the Markdown file) the highest correlations of pairs that are
 different slices, the correlations of true pairs after JPEG, resizing, gamma, brightness and crops, how many hidden
-copies are found within a set and between two, and what it costs. The figures of two sets have markers of their own
-and also go to --json; --only-sets makes these alone.
+copies are found within a set and between two, what it costs, and how far a model knows copies by what it keeps. The
+figures of two sets also go to --json; --only sets and --only looks make one section alone.
 """
 
 import argparse
+import csv
 import json
 import os
 import re
@@ -28,6 +29,7 @@ from PIL import Image
 from tumorline.audit.between import compare_sets, load_pictures
 from tumorline.config import DataConfig
 from tumorline.data import near_duplicates
+from tumorline.data.looks import LEAST_ALIKE, looks_of, most_alike
 from tumorline.geometry.symmetry import TRANSFORMS, transformed
 
 Picture = npt.NDArray[np.uint8]
@@ -176,6 +178,42 @@ def between_lines(figures: dict[str, Any]) -> Iterator[str]:
     )
 
 
+def kept_looks(folder: Path, pictures: list[Picture], known: npt.NDArray[np.float32], count: int) -> Iterator[str]:
+    """What a model keeps of its pictures: are copies known by it, and slices of other patients not?"""
+    patients = patients_of(folder)
+    theirs = [one or "" for one in looks_of([small.astype(np.float16).tobytes() for small in known])]
+    random = np.random.default_rng(0)
+    yield f"| change (and one of the eight symmetries) | known as a copy, of {count} | as one of another picture |"
+    yield "|---|---|---|"
+    for change in CHANGES:
+        chosen = random.choice(len(pictures), count, replace=False)
+        copies, _ = changed([pictures[place] for place in chosen], change, random)
+        found = most_alike(looks_of([small.astype(np.float16).tobytes() for small in copies]), theirs)
+        right = sum(place == own for place, own in zip(found, chosen, strict=True))
+        yield f"| {change} | {right} | {sum(place is not None for place in found) - right} |"
+    strange = sum(taken_for_others(patient, theirs, patients) for patient in set(patients))
+    yield ""
+    yield (
+        f"- of {len(theirs)} slices {strange} are taken for a copy of another patient's "
+        f"(limit {LEAST_ALIKE}, every slice against all of other patients)"
+    )
+
+
+def taken_for_others(patient: str, looks: list[str], patients: list[str]) -> int:
+    """How many slices of a patient would be known as copies of another's."""
+    own, others = (
+        [look for look, whose in zip(looks, patients, strict=True) if (whose == patient) is is_own]
+        for is_own in (True, False)
+    )
+    return sum(place is not None for place in most_alike(own, others))
+
+
+def patients_of(folder: Path) -> list[str]:
+    with (folder.parent / "patients.csv").open(newline="") as file:
+        by_id = {row["id"]: row.get("patient_group") or row["patient"] for row in csv.DictReader(file)}
+    return [by_id[file.stem] for file in listed(folder)]
+
+
 def cost(known: npt.NDArray[np.float32], pictures: list[Picture]) -> Iterator[str]:
     big = np.resize(pictures[0], (1, 512, 512)).astype(np.float32)
     started = time.process_time()
@@ -237,18 +275,22 @@ def main() -> None:
     parser.add_argument("images", type=Path)
     parser.add_argument("--seed", type=int, default=0, help="first of five seeds for two sets; one set has seed 0")
     parser.add_argument("--count", type=int, default=200, help="true pairs of each kind")
-    parser.add_argument("--only-sets", action="store_true")
+    parser.add_argument("--only", choices=("sets", "looks"), help="one section alone; default: all three")
     parser.add_argument("--output", type=Path)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     pictures = read(arguments.images)
     known = thumbnails(pictures)
-    started = time.perf_counter()
-    figures = two_sets(arguments.images, pictures, known, arguments.seed)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    show("two sets", between_lines(figures), arguments.output, started)
-    if not arguments.only_sets:
+    if arguments.only != "looks":
+        started = time.perf_counter()
+        figures = two_sets(arguments.images, pictures, known, arguments.seed)
+        if arguments.json:
+            arguments.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        show("two sets", between_lines(figures), arguments.output, started)
+    if arguments.only != "sets":
+        started = time.perf_counter()
+        show("looks", kept_looks(arguments.images, pictures, known, arguments.count), arguments.output, started)
+    if not arguments.only:
         started = time.perf_counter()
         show("results", one_set(arguments.images, pictures, known, arguments.count), arguments.output, started)
 

@@ -17,10 +17,16 @@ def _changed(**changes: Any) -> ModelInfo:
 
 
 def test_a_model_of_one_region_and_of_pictures_is_written_as_version_1() -> None:
-    text = write_info(BUILTIN)
+    known = {"patients": {}, "contents": {}}
+    text = write_info(_changed(known_cases=known))
     assert '"schema_version":1' in text
     assert '"input"' not in text
     assert parse_info(text).input == InputSpec()
+
+
+def test_a_model_that_knows_what_its_pictures_look_like_is_of_version_2() -> None:
+    again = parse_info(write_info(BUILTIN))
+    assert (again.schema_version, len(again.known_cases.looks["train"])) == (2, BUILTIN.data.cases)
 
 
 def test_a_model_of_several_regions_keeps_a_point_for_each() -> None:

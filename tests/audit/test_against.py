@@ -135,7 +135,7 @@ def test_a_picture_that_cannot_be_read_is_an_error_and_a_bad_mask_is_none(tmp_pa
 
 
 def test_a_missing_or_empty_folder_is_an_error_of_the_user(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no such folder"):
+    with pytest.raises(UserError, match="no such file or folder"):
         load_pictures(tmp_path / "nowhere", DataConfig())
     with pytest.raises(UserError, match="layout not recognised"):
         load_pictures(tmp_path, DataConfig())

@@ -233,7 +233,7 @@ def test_two_folders_of_one_name_are_told_apart_by_hand(join: Join, tmp_path: Pa
     with pytest.raises(UserError, match="two sources are called 'set'"):
         join(*folders)
     assert len(join(folders[0], f"{folders[1]},name=other").cases) == 24
-    with pytest.raises(UserError, match=r"nowhere: no such folder"):
+    with pytest.raises(UserError, match=r"nowhere: no such file or folder"):
         join(folders[0], tmp_path / "nowhere")
 
 

@@ -41,9 +41,10 @@ def train_anew(folder: Path) -> dict[str, Any]:
     """What a training of the frozen images leaves that is the same on every machine, or nearly so."""
     settings = [f"data.cache='{folder / 'cache'}'" if "cache" in text else text for text in TRAINING]
     run = tumorline.train(data=HERE / "slices", overrides=settings, output=folder / "run")
+    known = read_info(run / "model.safetensors").known_cases
     with (run / "history.csv").open() as history, (run / "split.csv").open() as split:
         return {
-            "known_cases": read_info(run / "model.safetensors").known_cases.model_dump(),
+            "known_cases": {"patients": known.patients, "contents": known.contents},
             "split": {row["case"]: row["part"] for row in csv.DictReader(split)},
             "history": [[float(row[name]) for name in FIGURES] for row in csv.DictReader(history)],
         }

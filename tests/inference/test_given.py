@@ -140,8 +140,8 @@ MISUSED: dict[str, tuple[Callable[[Model], Any], str]] = {
     "one spacing": (lambda model: spaced(model, 0.5), "spacing_mm is 0.5; expected a length in mm for each of 2 axes"),
     "half a spacing": (lambda model: spaced(model, (None, 1)), "spacing_mm is (None, 1); expected a length in mm"),
     "a text as spacing": (lambda model: spaced(model, "0.5"), "spacing_mm is '0.5'; expected a length in mm"),
-    "an array as inputs": (lambda _: tumorline.predict(np.zeros((2, 2)), RUN), "inputs: a ndarray; give a path"),
-    "nothing as inputs": (lambda _: tumorline.predict(None, RUN), "inputs: a NoneType; give a path"),  # type: ignore[arg-type]
+    "an array as inputs": (lambda _: predicted(np.zeros((2, 2))), "inputs: a ndarray; give a path"),
+    "nothing as inputs": (lambda _: predicted(None), "inputs: a NoneType; give a path"),
     "no model": (lambda _: load(None), "model: a NoneType; give a path"),  # type: ignore[arg-type]
     "a list as tta": (lambda _: load(RUN, tta=["flips"]), "tta is '['flips']'; "),  # type: ignore[arg-type]
     "a truth as tta": (lambda _: load(RUN, tta=True), "tta is 'True'; known: all, flips, none"),  # type: ignore[arg-type]
@@ -159,6 +159,10 @@ MISUSED: dict[str, tuple[Callable[[Model], Any], str]] = {
 
 def spaced(model: Model, spacing_mm: Any) -> Any:
     return tumorline.predict_array(np.zeros((8, 8)), model, spacing_mm=spacing_mm)
+
+
+def predicted(inputs: Any) -> Any:
+    return tumorline.predict(inputs, RUN)
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from tests import sources
 from tests.conftest import PairFolder, Program
 from tumorline import api
 from tumorline.data import facts
-from tumorline.data.case import Case, read_image
+from tumorline.data.case import Case, read_and_look
 from tumorline.report import charts
 from tumorline.report.data_entries import Entry, spacing_in_words
 from tumorline.report.observation import MAP_SIDE, Observer, mean_map, observe_case
@@ -37,9 +37,9 @@ def test_a_set_is_described_and_each_file_is_read_once(
 
     def counting(case: Case) -> Any:
         read[case.id] += 1
-        return read_image(case)
+        return read_and_look(case)
 
-    monkeypatch.setattr(facts, "read_image", counting)
+    monkeypatch.setattr(facts, "read_and_look", counting)
     cache = f"data.cache={tmp_path / 'cache'}"
     result = program("data", "report", source, "--output", tmp_path / "page", "--set", cache)
     assert (result.status, set(read.values())) == (0, {1})

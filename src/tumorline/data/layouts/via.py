@@ -28,7 +28,7 @@ NEEDED = {
 Region = Mapping[str, Any]
 
 
-class Entry(NamedTuple):
+class ViaImage(NamedTuple):
     """An image as a file of VIA lists it."""
 
     image: str
@@ -63,7 +63,7 @@ def read_via(contents: Contents, _settings: DataConfig) -> Listing:
 # ---------------------------------------------------------------- files
 
 
-def _files(contents: Contents) -> dict[Path, list[Entry]]:
+def _files(contents: Contents) -> dict[Path, list[ViaImage]]:
     """The images that each file of VIA lists."""
     listed = {path: list(_of_json(document)) for path, document in contents.documents.items()}
     tables = (path for path in contents.files if path.suffix.lower() == ".csv")
@@ -71,14 +71,14 @@ def _files(contents: Contents) -> dict[Path, list[Entry]]:
     return {path: entries for path, entries in listed.items() if entries}
 
 
-def _of_json(document: Mapping[str, Any]) -> Iterator[Entry]:
+def _of_json(document: Mapping[str, Any]) -> Iterator[ViaImage]:
     images = document.get(PROJECT, document)
     entries = list(images.values()) if isinstance(images, dict) else []
     if not all(map(_is_entry, entries)):
         return
     for entry in entries:
         regions = entry["regions"].values() if isinstance(entry["regions"], dict) else entry["regions"]
-        yield Entry(str(entry["filename"]), list(regions))
+        yield ViaImage(str(entry["filename"]), list(regions))
 
 
 def _is_entry(entry: Any) -> bool:
@@ -86,11 +86,11 @@ def _is_entry(entry: Any) -> bool:
     return isinstance(entry, dict) and "filename" in entry and isinstance(entry.get("regions"), (list, dict))
 
 
-def _of_csv(rows: Iterable[Mapping[str, str]]) -> list[Entry]:
+def _of_csv(rows: Iterable[Mapping[str, str]]) -> list[ViaImage]:
     """A row for each region; an image without any has one with empty attributes."""
-    entries: dict[str, Entry] = {}
+    entries: dict[str, ViaImage] = {}
     for row in rows:
-        entry = entries.setdefault(row["filename"], Entry(row["filename"], []))
+        entry = entries.setdefault(row["filename"], ViaImage(row["filename"], []))
         shape, attributes = (_object(row[f"region_{kind}"]) for kind in ("shape_attributes", "attributes"))
         if shape:
             entry.regions.append({"shape_attributes": shape, "region_attributes": attributes})
@@ -117,7 +117,7 @@ def _names(region: Region) -> Iterator[str]:
             yield str(value)
 
 
-def _read_image(path: Path, entry: Entry, finder: ImageFinder) -> Annotated:
+def _read_image(path: Path, entry: ViaImage, finder: ImageFinder) -> Annotated:
     """Raises UserError for an image that is not there and for shapes that have no inside."""
     name = f"{path} ({entry.image})"
     polygons = tuple(_polygon(region, name) for region in entry.regions)
