@@ -87,6 +87,7 @@ def render_card(info: ModelInfo, summary: Summary | None, weights: Path) -> str:
         "storage": info.storage,
         "attribution": info.data.attribution,
         "sources": info.data.sources,
+        "knows_looks": any(info.known_cases.looks.values()),
         "unknown": [source.name for source in info.data.sources if source.patients_unknown],
         "forbidden": {words: names for key, words in MARKS.items() if (names := getattr(info.data, key))},
         "configuration": Markup(tomli_w.dumps(_without_empty(info.config)).strip()),
