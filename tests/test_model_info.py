@@ -17,7 +17,7 @@ def _changed(**changes: Any) -> ModelInfo:
 
 
 def test_a_model_of_one_region_and_of_pictures_is_written_as_version_1() -> None:
-    known = {"patients": {}, "contents": {}}
+    known: dict[str, Any] = {"patients": {}, "contents": {}}
     text = write_info(_changed(known_cases=known))
     assert '"schema_version":1' in text
     assert '"input"' not in text
