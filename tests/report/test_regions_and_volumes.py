@@ -1,5 +1,6 @@
 """The page of an evaluation of several regions, of pictures and of volumes."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.report.evaluated import REGIONS, evaluated
+from tests.report.test_card import two_sources
 from tumorline.comparison import compare
 from tumorline.metrics.case import score_case
 from tumorline.metrics.summary import Row
@@ -35,6 +37,19 @@ def test_each_region_has_its_line_and_its_own_figures(space: tuple[int, ...], tm
         assert f'<a href="#{region}">{region.replace("_", " ")}</a></td><td class="right"><b>{mean:.3f}</b>' in page
         assert f'<h2 class="region" id="{region}">' in page
         assert f'<div class="big">{mean:.3f}<small>' in page
+
+
+def test_beside_the_mean_over_sources_stands_the_dice_of_each(tmp_path: Path) -> None:
+    made = evaluated(tmp_path, PICTURE, regions=1)
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    (figures,) = summary["regions"].values()
+    groups = two_sources().regions["tumour"].by_attribute["source"]
+    figures["by_attribute"] = {"source": {name: group.model_dump(mode="json") for name, group in groups.items()}}
+    (tmp_path / "summary.json").write_text(json.dumps(summary))
+    page = re.sub(r"</?b>", "", write_report(made.folder, made.read_case).read_text())
+    assert "cheng 0.750 (0.729 to 0.771) on 24 patients" in page
+    assert "brats2021 0.375 on 2 patients" in page
+    assert "A mean over sources is the figure of none of them." in page
 
 
 def test_a_case_is_shown_with_the_contours_of_all_regions(tmp_path: Path) -> None:

@@ -108,6 +108,7 @@ class RegionContent(FigureCharts):
     folds: Sequence[Fold]
     presence: Mapping[str, Presence]
     sources: Mapping[str, GroupSummary]
+    dice_of_sources: Mapping[str, Figure]
     distances_by_source: Mapping[str, Figure]
     baselines: Mapping[str, Baseline]
     over_segmentation: SizeContent | None

@@ -7,7 +7,7 @@ from statistics import fmean
 from markupsafe import Markup
 
 from tumorline.data.joined import SOURCE
-from tumorline.metrics.headline import count_false_positives, split_false_lesions
+from tumorline.metrics.headline import count_false_positives, dice_of_sources, split_false_lesions
 from tumorline.metrics.summary import Row, are_volumes, of_region, size_groups
 from tumorline.report import certainty, charts
 from tumorline.report.content import FigureCharts, RegionContent, StressContent, StressPanel, SubsetRow
@@ -35,6 +35,7 @@ def region_content(summary: Summary, region: str, rows: Sequence[Row]) -> Region
         "folds": summary.folds_of(region),
         "presence": summary.presence.get(region, {}),
         "sources": figures.by_attribute.get(SOURCE, {}),
+        "dice_of_sources": dice_of_sources(figures, figures.by_attribute.get(SOURCE, {})),
         "distances_by_source": _distances_by_source(figures),
         "baselines": {name: scored[region] for name, scored in summary.baselines.items()},
         "over_segmentation": certainty.over_segmentation(figures, point, calibration),
