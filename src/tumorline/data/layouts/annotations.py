@@ -2,10 +2,10 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from tumorline.data.case import Case
 from tumorline.data.finding import Finding
@@ -15,6 +15,8 @@ from tumorline.data.layouts.patient_tables import case_from_row, read_patients
 from tumorline.data.outlines import Outlines
 from tumorline.errors import UserError
 from tumorline.wording import numbered
+
+Listed = TypeVar("Listed")
 
 MOST_NAMES = 6
 """Of categories in one line."""
@@ -80,6 +82,20 @@ class Annotated(NamedTuple):
     annotations: Path
     outlines: Outlines
     part: str = ""
+
+
+def read_entries(
+    files: Mapping[Path, Sequence[Listed]], read: Callable[[Path, Listed], Annotated]
+) -> tuple[list[Annotated], list[Finding]]:
+    """What files say of images that they list; an error for each entry that cannot be read."""
+    found, findings = [], []
+    for path, entries in files.items():
+        for entry in entries:
+            try:
+                found.append(read(path, entry))
+            except UserError as error:
+                findings.append(Finding("unreadable", "error", str(error), (str(path),)))
+    return found, findings
 
 
 def annotated_cases(contents: Contents, found: Sequence[Annotated], what: str) -> Listing:

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from tumorline.config import DataConfig
-from tumorline.data.finding import Finding
 from tumorline.data.layouts.annotations import (
     Annotated,
     ImageFinder,
     annotated_cases,
     as_size,
     check_categories,
+    read_entries,
 )
 from tumorline.data.layouts.contents import Contents, Listing
 from tumorline.data.layouts.names import part_in_words
@@ -37,14 +37,9 @@ def read_coco(contents: Contents, _settings: DataConfig) -> Listing:
     documents = _documents(contents)
     _check_all_categories(contents, documents)
     finder = ImageFinder(contents.pictures)
-    found, findings = [], []
-    for path, document in documents.items():
-        marked = _by_image(document)
-        for entry in document["images"]:
-            try:
-                found.append(_read_image(path, entry, marked, finder))
-            except UserError as error:
-                findings.append(Finding("unreadable", "error", str(error), (str(path),)))
+    marked = {path: _by_image(document) for path, document in documents.items()}
+    listed = {path: document["images"] for path, document in documents.items()}
+    found, findings = read_entries(listed, lambda path, entry: _read_image(path, entry, marked[path], finder))
     cases, notes = annotated_cases(contents, found, "annotations in a COCO file")
     return cases, findings + notes
 

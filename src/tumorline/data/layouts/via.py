@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tumorline.config import DataConfig
-from tumorline.data.finding import Finding
-from tumorline.data.layouts.annotations import Annotated, ImageFinder, annotated_cases, check_categories
+from tumorline.data.layouts.annotations import Annotated, ImageFinder, annotated_cases, check_categories, read_entries
 from tumorline.data.layouts.contents import Contents, Listing
 from tumorline.data.layouts.documents import read_csv_document
 from tumorline.data.layouts.names import part_in_words
@@ -49,13 +48,7 @@ def read_via(contents: Contents, _settings: DataConfig) -> Listing:
     regions = [region for entries in files.values() for entry in entries for region in entry.regions]
     check_categories(contents.path, {name for region in regions for name in _names(region)})
     finder = ImageFinder(contents.pictures)
-    found, findings = [], []
-    for path, entries in files.items():
-        for entry in entries:
-            try:
-                found.append(_read_image(path, entry, finder))
-            except UserError as error:
-                findings.append(Finding("unreadable", "error", str(error), (str(path),)))
+    found, findings = read_entries(files, lambda path, entry: _read_image(path, entry, finder))
     cases, notes = annotated_cases(contents, found, "annotations in a file of VIA")
     return cases, findings + notes
 
