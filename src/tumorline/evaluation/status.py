@@ -102,8 +102,9 @@ def _parts_of_images(info: ModelInfo, dataset: Dataset, by_look: bool) -> list[l
     parts = [[contents[name] for name in facts.contents if name in contents] for facts in dataset.facts]
     strange = [number for number, own in enumerate(parts) if not own] if by_look and looks else []
     own_looks = looks_of([dataset.facts[number].thumbnail for number in strange])
-    for number, place in zip(strange, most_alike(own_looks, [*looks]), strict=True):
-        parts[number] = [] if place is None else [[*looks.values()][place]]
+    parts_of_looks = list(looks.values())
+    for number, place in zip(strange, most_alike(own_looks, list(looks)), strict=True):
+        parts[number] = [] if place is None else [parts_of_looks[place]]
     return parts
 
 
