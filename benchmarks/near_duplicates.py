@@ -181,14 +181,14 @@ def between_lines(figures: dict[str, Any]) -> Iterator[str]:
 def kept_looks(folder: Path, pictures: list[Picture], known: npt.NDArray[np.float32], count: int) -> Iterator[str]:
     """What a model keeps of its pictures: are copies known by it, and slices of other patients not?"""
     patients = patients_of(folder)
-    theirs = [one or "" for one in looks_of([small.astype(np.float16).tobytes() for small in known])]
+    theirs = looks(known)
     random = np.random.default_rng(0)
     yield f"| change (and one of the eight symmetries) | known as a copy, of {count} | as one of another picture |"
     yield "|---|---|---|"
     for change in CHANGES:
         chosen = random.choice(len(pictures), count, replace=False)
         copies, _ = changed([pictures[place] for place in chosen], change, random)
-        found = most_alike(looks_of([small.astype(np.float16).tobytes() for small in copies]), theirs)
+        found = most_alike(looks(copies), theirs)
         right = sum(place == own for place, own in zip(found, chosen, strict=True))
         yield f"| {change} | {right} | {sum(place is not None for place in found) - right} |"
     strange = sum(taken_for_others(patient, theirs, patients) for patient in set(patients))
@@ -199,10 +199,14 @@ def kept_looks(folder: Path, pictures: list[Picture], known: npt.NDArray[np.floa
     )
 
 
-def taken_for_others(patient: str, looks: list[str], patients: list[str]) -> int:
+def looks(small: npt.NDArray[np.float32]) -> list[str]:
+    return looks_of([thumbnail.astype(np.float16).tobytes() for thumbnail in small])
+
+
+def taken_for_others(patient: str, known: list[str], patients: list[str]) -> int:
     """How many slices of a patient would be known as copies of another's."""
     own, others = (
-        [look for look, whose in zip(looks, patients, strict=True) if (whose == patient) is is_own]
+        [look for look, whose in zip(known, patients, strict=True) if (whose == patient) is is_own]
         for is_own in (True, False)
     )
     return sum(place is not None for place in most_alike(own, others))
