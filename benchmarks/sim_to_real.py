@@ -2,6 +2,7 @@
 
     python benchmarks/sim_to_real.py --real ../shared/data/brats2021 --output runs/sim_to_real
     python benchmarks/sim_to_real.py ... --scratch runs/volumes/brats_3d     # folds from scratch that are there already
+    python benchmarks/sim_to_real.py ... --recipe configs/brats_25d.toml --spacing-mm 1.5     # any recipe of volumes
     python benchmarks/sim_to_real.py ... --table                             # only the table of what is finished
 
 1. "simulated only": the recipe trained on a simulated cohort, scored on all real cases;
@@ -9,10 +10,10 @@
    rate;
 3. "from scratch": the same folds without 1.
 
-2 and 3 have equal steps; what 1 costs comes on top. A step that is finished is not done again, one that was stopped
-goes on. About 2.7 hours on two cores (AMD EPYC, AVX512-BF16) where the folds from scratch are there, 4.7 where not,
-reckoned from 25 minutes for each of the trainings. Writes the tables between the markers of benchmarks/sim_to_real.md
-and keeps the rows in benchmarks/results/.
+1, 2 and 3 have equal steps, all in one precision. A step that is finished is not done again, one that was stopped goes
+on. In 3D about 2.7 hours on two cores (AMD EPYC, AVX512-BF16) where the folds from scratch are there, 4.7 where not,
+reckoned from 25 minutes for each of the trainings; in 2.5D 4 to 5 minutes for each. Writes the tables between the
+markers of benchmarks/sim_to_real.md and keeps the rows in benchmarks/results/.
 """
 
 import argparse
@@ -30,44 +31,52 @@ HERE = Path(__file__).parent
 ARMS = ("simulated only", "pre-trained", "from scratch")
 TRAINED, OF_FOLD = 0.8, 7
 """Share of the cohort that trains, and real cases that train in a fold: what the steps are shared by."""
+PRECISION = ("--set", "train.precision=bfloat16")
+"""That of the folds from scratch, so that all arms have one."""
 
 
 def set_all(**values: object) -> list[str]:
     return [word for key, value in values.items() for word in ("--set", f"{key.replace('__', '.')}={value}")]
 
 
-def train_simulated(recipe: Path, output: Path, volumes: int) -> Path:
+def train_simulated(given: argparse.Namespace) -> Path:
     """On a cohort that is made first, in as many steps as a fold of the real cases has."""
-    cohort, run = output / "cohort", output / "simulated"
+    cohort, run = given.output / "cohort", given.output / "simulated"
     if not (cohort / "simulated.json").exists():
-        tumorline("data", "simulate", str(cohort), "--volumes", str(volumes), "--spacing-mm", "2")
+        size = ("--volumes", str(given.volumes), "--spacing-mm", str(given.spacing_mm))
+        tumorline("data", "simulate", str(cohort), *size)
     if (run / "config.toml").exists():
         if not (run / "report.html").exists():
             tumorline("train", "--resume", str(run))
         return run
-    patches = tomllib.loads(recipe.read_text())["data"]["patches"]
-    each = max(1, round(patches * OF_FOLD / (TRAINED * volumes)))
-    changes = set_all(
-        name="simulated", data__patches=each, split__folds=0, split__train=TRAINED, split__validation=(1 - TRAINED) / 2
-    )
-    tumorline("train", str(recipe), "--data", str(cohort), "--output", str(run), *changes)
+    parts = set_all(name="simulated", split__folds=0, split__train=TRAINED, split__validation=(1 - TRAINED) / 2)
+    changes = [*parts, *steps_of_fold(given), *PRECISION]
+    tumorline("train", str(given.recipe), "--data", str(cohort), "--output", str(run), *changes)
     return run
+
+
+def steps_of_fold(given: argparse.Namespace) -> list[str]:
+    """What gives the cohort the steps that a fold of the real cases has: patches of a case, or slices of an epoch."""
+    if patches := tomllib.loads(given.recipe.read_text())["data"].get("patches"):
+        return set_all(data__patches=max(1, round(patches * OF_FOLD / (TRAINED * given.volumes))))
+    first_epoch = read_table(finished(given.scratch)[0] / "history.csv")[0]
+    return set_all(train__epoch_images=round(float(first_epoch["seconds"]) * float(first_epoch["images_per_second"])))
 
 
 def train_folds(recipe: Path, real: Path, run: Path, changes: Sequence[str] = ()) -> None:
     """The same command goes on where it was stopped."""
-    tumorline("folds", str(recipe), "--data", str(real), "--output", str(run), *changes)
+    tumorline("folds", str(recipe), "--data", str(real), "--output", str(run), *PRECISION, *changes)
 
 
 def carry_out(given: argparse.Namespace) -> None:
-    simulated = train_simulated(given.recipe, given.output, given.volumes)
+    if given.scratch == given.output / "from_scratch":
+        train_folds(given.recipe, given.real, given.scratch)
+    simulated = train_simulated(given)
     if not (given.output / "on_real" / "report.html").exists():
         tumorline("evaluate", str(simulated), "--data", str(given.real), "--output", str(given.output / "on_real"))
     rate = tomllib.loads(given.recipe.read_text())["train"]["learning_rate"] / 2
     started = set_all(name="pre-trained", model__start_from=(simulated / "model.safetensors").resolve())
     train_folds(given.recipe, given.real, given.output / "pre-trained", [*started, *set_all(train__learning_rate=rate)])
-    if given.scratch == given.output / "from_scratch":
-        train_folds(given.recipe, given.real, given.scratch)
 
 
 def rows_of_arms(given: argparse.Namespace) -> dict[str, list[Row]]:
@@ -135,6 +144,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("runs/sim_to_real"))
     parser.add_argument("--recipe", type=Path, default=Path("configs/brats_3d.toml"))
     parser.add_argument("--volumes", type=int, default=60, help="in the simulated cohort")
+    parser.add_argument("--spacing-mm", type=float, default=2.0, help="of the simulated cohort")
     parser.add_argument("--scratch", type=Path, help="folder of folds from scratch; without it they are trained")
     parser.add_argument("--page", type=Path, default=HERE / "sim_to_real.md")
     parser.add_argument("--table", action="store_true", help="only write the tables of what is finished")
