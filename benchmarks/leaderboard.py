@@ -1,13 +1,17 @@
-"""Keep a benchmark's leaderboard, and the configurations and histories of its cells, and write it into its page.
+"""Keep a benchmark's leaderboard and what its finished cells are ranked by, write it into its page, and bring it back.
 
-    python benchmarks/leaderboard.py runs/architectures benchmarks/architectures.md
+    python benchmarks/leaderboard.py runs/decoders benchmarks/decoders.md              # keep
+    python benchmarks/leaderboard.py runs/decoders benchmarks/decoders.md --restore    # on another machine, to go on
 
-The tables go between the markers of the Markdown file, `leaderboard.json`, the picture, and of each cell what it was
-trained with and how it went to benchmarks/results/<name of the Markdown>/. Pictures of cases stay where they are.
+The tables go between the markers of the Markdown file; `leaderboard.json`, the picture, and of each cell what it was
+trained with, how it went and what it scored to benchmarks/results/<name of the Markdown>/. Pictures of cases and
+weights stay where they are: a cell that was brought back is finished and ranked, but has no inference speed. Rates that
+validation has to choose between are trained again.
 """
 
+import argparse
+import gzip
 import shutil
-import sys
 from pathlib import Path
 
 from kept import leave_paths_out
@@ -16,28 +20,64 @@ from marked import write_marked
 RESULTS = Path(__file__).parent / "results"
 KEPT = ("leaderboard.json", "pareto.svg")
 KEPT_OF_CELLS = ("config.toml", "history.csv")
+SCORES = ("environment.json", "evaluation.csv", "split.csv", "summary.json")
+"""Of a finished cell, compressed: hundreds of rows each."""
+LAST = "report.html"
+"""What a run writes last; of a kept cell it says where the rows are from."""
+BROUGHT_BACK = (
+    "<!doctype html><title>Kept</title><p>The rows of this run were kept; its pictures and weights were not.\n"
+)
 
 
-def main(folder: Path, page: Path) -> None:
-    target = RESULTS / page.stem
-    target.mkdir(parents=True, exist_ok=True)
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("page", type=Path)
+    parser.add_argument("--restore", action="store_true", help="finished cells of the page, into the folder")
+    given = parser.parse_args()
+    kept = RESULTS / given.page.stem
+    if given.restore:
+        restore(kept, given.folder / "cells")
+    else:
+        keep(given.folder, kept)
+        board = (given.folder / "leaderboard.md").read_text().strip()
+        write_marked(given.page, board, title=given.page.stem.replace("_", " ").capitalize())
+
+
+def keep(folder: Path, kept: Path) -> None:
+    kept.mkdir(parents=True, exist_ok=True)
     for name in KEPT:
         if (folder / name).is_file():
-            shutil.copyfile(folder / name, target / name)
+            shutil.copyfile(folder / name, kept / name)
     for config in sorted((folder / "cells").rglob("config.toml")):
-        keep_cell(config.parent, target / config.parent.relative_to(folder / "cells"))
-    board = (folder / "leaderboard.md").read_text().strip()
-    write_marked(page, board, title=page.stem.replace("_", " ").capitalize())
+        keep_cell(config.parent, kept / config.parent.relative_to(folder / "cells"))
 
 
-def keep_cell(cell: Path, target: Path) -> None:
-    """The small text files of a cell, without the paths of the machine it ran on."""
-    target.mkdir(parents=True, exist_ok=True)
+def keep_cell(cell: Path, kept: Path) -> None:
+    """The text files of a cell, without the paths of the machine it ran on."""
+    kept.mkdir(parents=True, exist_ok=True)
     for name in KEPT_OF_CELLS:
         if (cell / name).is_file():
-            shutil.copyfile(cell / name, target / name)
-    leave_paths_out(target / "config.toml")
+            shutil.copyfile(cell / name, kept / name)
+    leave_paths_out(kept / "config.toml")
+    if (cell / LAST).is_file():
+        for name in SCORES:
+            (kept / f"{name}.gz").write_bytes(gzip.compress((cell / name).read_bytes(), mtime=0))
+
+
+def restore(kept: Path, cells: Path) -> None:
+    """Finished cells that are not there yet."""
+    for scores in sorted(kept.rglob(f"{SCORES[0]}.gz")):
+        cell = cells / scores.parent.relative_to(kept)
+        if cell.exists():
+            continue
+        cell.mkdir(parents=True)
+        for name in KEPT_OF_CELLS:
+            shutil.copyfile(scores.parent / name, cell / name)
+        for name in SCORES:
+            (cell / name).write_bytes(gzip.decompress((scores.parent / f"{name}.gz").read_bytes()))
+        (cell / LAST).write_text(BROUGHT_BACK)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main()

@@ -242,3 +242,23 @@ def test_a_study_chooses_repeats_the_best_and_trains_it_longer(tmp_path: Path, t
     text = (tmp_path / "out/leaderboard.md").read_text()
     assert "### From scratch, one seed" in text
     assert f"{best.name} at 4 epochs: Dice" in text
+
+
+def test_a_benchmark_that_was_kept_goes_on_elsewhere_with_the_same_ranking(
+    finished: Path, tiny_source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
+    import leaderboard
+
+    leaderboard.keep(finished / "out", tmp_path / "kept")
+    plan = write_plan(tmp_path / "elsewhere", tiny_source)
+    leaderboard.restore(tmp_path / "kept", tmp_path / "elsewhere/out/cells")
+    notices: list[str] = []
+    open_benchmark(plan, tiny_source, notices).run(in_this_process, ["base", "fixed"])
+    assert not [text for text in notices if "finished" in text], "no cell is tested again"
+    before, after = result_of(finished), result_of(tmp_path / "elsewhere")
+    (old,), (new,) = before["groups"], after["groups"]
+    assert {row.pop("inference_images_per_second") for row in new["rows"]} == {None}
+    for row in old["rows"]:
+        del row["inference_images_per_second"]
+    assert new == old

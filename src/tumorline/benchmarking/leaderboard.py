@@ -195,7 +195,7 @@ def _arm_rows(entry: Entry, shown: Shown) -> list[ArmRow]:
         )
         if own
         else None,
-        "inference_images_per_second": shown.speeds[entry.name],
+        "inference_images_per_second": shown.speeds.get(entry.name),
         "peak_memory_mb": max(environment["peak_memory_mb"] for environment in entry.environments),
         "training_minutes": mean(entry.environments[number]["seconds_of_training_steps"] for number in own) / 60
         if own

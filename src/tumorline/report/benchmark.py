@@ -117,13 +117,13 @@ def _difference(pair: ComparedPair) -> str:
 
 
 def pareto_chart(result: Leaderboard) -> str:
-    """Dice against images a second; empty where all arms are one network, or none is finished."""
-    if len({row.multiply_adds for group in result.groups for row in group.rows}) < 2:
+    """Dice against images a second; empty where all arms are one network, or the speed of fewer than two is known."""
+    timed = [(row, speed) for row in arms(result) if (speed := row.inference_images_per_second) is not None]
+    if len({row.multiply_adds for row, _ in timed}) < 2:
         return ""
     points: dict[str, dict[str, tuple[float, float]]] = {}
-    for row in arms(result):
-        found = points.setdefault(row.initialisation, {})
-        found[row.name] = (row.inference_images_per_second, row.mean_dice or 0.0)
+    for row, speed in timed:
+        points.setdefault(row.initialisation, {})[row.name] = (speed, row.mean_dice or 0.0)
     label = "Dice by patient" + (", mean over regions" if _has_several_regions(result) else "")
     return charts.pareto(points, "images a second, inference", label)
 

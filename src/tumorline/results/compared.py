@@ -226,7 +226,8 @@ class ArmRow(ComparedFigures, ArmName):
     multiply_adds: Count
     training_images_per_second: Measured | None
     """None where it was trained on another kind of processor than most."""
-    inference_images_per_second: Measured
+    inference_images_per_second: Measured | None
+    """None where the weights are no longer there."""
     peak_memory_mb: Measured
     training_minutes: Number | None
     machine: str
