@@ -41,7 +41,8 @@ def set_all(**values: object) -> list[str]:
 
 def train_simulated(given: argparse.Namespace) -> Path:
     """On a cohort that is made first, in as many steps as a fold of the real cases has."""
-    cohort, run = given.output / "cohort", given.output / "simulated"
+    output: Path = given.output
+    cohort, run = output / "cohort", output / "simulated"
     if not (cohort / "simulated.json").exists():
         size = ("--volumes", str(given.volumes), "--spacing-mm", str(given.spacing_mm))
         tumorline("data", "simulate", str(cohort), *size)
