@@ -173,10 +173,19 @@ def refuse_strangers(info: ModelInfo, rows: Sequence[Row], folds: Path) -> None:
     same = [tested_in.input == info.input, tested_in.regions == info.regions]
     if not all(same) or any(member != tested_in.architecture for member in members):
         sys.exit(f"{info.name}: another network, input or regions than those of {folds}")
-    known = set(info.known_cases.contents.get("train", []))
-    theirs = {content for contents in tested_in.known_cases.contents.values() for content in contents}
+    known, theirs = set(info.known_cases.contents.get("train", [])), cases_of(finished(folds))
     if not known <= theirs or len(known) < NEARLY_ALL * len(theirs):
         sys.exit(f"{info.name}: not trained on all cases of {folds}, or on others; train one without a test part")
+
+
+def cases_of(folds: Sequence[Path]) -> set[str]:
+    """Contents that the folds train on or test, without what the model that they all start from was held out of."""
+    known = [read_info(fold / "model.safetensors").known_cases.contents for fold in folds]
+    every = {content for contents in known for part in contents.values() for content in part}
+    if len(known) == 1:
+        return every
+    held_out = [[set(contents.get(part, [])) for contents in known] for part in ("validation", "test")]
+    return every - set.union(*(set.intersection(*parts) for parts in held_out))
 
 
 def refuse_weak(folds: Path, rows: Sequence[Row]) -> None:
@@ -209,7 +218,9 @@ def as_told(info: ModelInfo, summary: Summary) -> ModelInfo:
     told = with_figures(info, summary)
     data = info.data.model_copy(update={"name": f"BraTS 2021, {CALLED}", "attribution": ATTRIBUTION})
     headline = {**(told.metrics.headline or {}), "headline_status": ["out of fold"]}
-    return told.model_copy(update={"name": BRATS, "licence": TERMS, "data": data}).with_metrics(headline=headline)
+    _, begins, origin = info.licence.partition("; started from ")
+    licence = f"{TERMS}{begins}{origin}"
+    return told.model_copy(update={"name": BRATS, "licence": licence, "data": data}).with_metrics(headline=headline)
 
 
 def card_of(info: ModelInfo, summary: Summary, weights: Path, rows: Sequence[Row], folds: str) -> str:

@@ -143,6 +143,17 @@ def test_one_that_left_out_a_hundredth_of_the_cases_ships_and_one_of_fewer_does_
         ship.refuse_strangers(without(few + 1), [], folds)
 
 
+def test_what_the_folds_start_from_was_tested_on_is_not_theirs(ship: ModuleType, tmp_path: Path) -> None:
+    for fold in ("fold-0", "fold-1"):
+        other = "fold-1" if fold == "fold-0" else "fold-0"
+        model = a_run(tmp_path / fold) / "model.safetensors"
+        parts = {"train": ["simulated", other], "validation": ["chosen"], "test": ["kept apart", fold]}
+        info = read_info(model)
+        known = info.known_cases.model_copy(update={"contents": parts})
+        save_model(model, read_content(model).weights, info.model_copy(update={"known_cases": known}))
+    assert ship.cases_of([tmp_path / "fold-0", tmp_path / "fold-1"]) == {"simulated", "fold-0", "fold-1"}
+
+
 def test_three_trainings_stand_beside_each_other_case_by_case(
     scripts: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,11 +173,12 @@ def test_three_trainings_stand_beside_each_other_case_by_case(
     given = ["x", "--real", str(tmp_path), "--output", str(output), "--page", str(page), "--volumes", "40"]
     monkeypatch.setattr(sys, "argv", given)
     sim_to_real.main()
-    assert [words[0] for words in said] == ["data", "train", "evaluate", "folds", "folds"]
-    assert "data.patches=5" in said[1], "21 of each of seven cases, shared by 32 volumes"
-    assert f"model.start_from={output / 'simulated' / 'model.safetensors'}" in said[3]
-    assert "train.learning_rate=0.001" in said[3]
-    assert not [word for word in said[4] if "start_from" in word]
+    assert [words[0] for words in said] == ["folds", "data", "train", "evaluate", "folds"]
+    assert "data.patches=5" in said[2], "21 of each of seven cases, shared by 32 volumes"
+    assert f"model.start_from={output / 'simulated' / 'model.safetensors'}" in said[4]
+    assert "train.learning_rate=0.001" in said[4]
+    assert not [word for word in said[0] if "start_from" in word]
+    assert all("train.precision=bfloat16" in said[number] for number in (0, 2, 4))
     text = page.read_text()
     assert text.count("| case | true ml | simulated only | pre-trained | from scratch |") == 3
     whole = next(line for line in text.splitlines() if line.startswith("| scan0 |"))
