@@ -51,8 +51,8 @@ def read_given(given: Any, model: "Model", grid: Grid | None = None) -> GivenIma
 def _on_grid(given: GivenImage, grid: Grid | None) -> GivenImage:
     if grid is None:
         return given
-    if given.grid is not None:
-        raise UserError(f"{given.name}: states its own grid; leave out grid")
+    if given.grid is not None and given.grid != grid:
+        raise UserError(f"{given.name}: its header or a table states its own grid; leave out grid")
     if grid.shape != given.image.shape[1:]:
         raise UserError(f"{given.name}: its sides are {given.image.shape[1:]}, those of the grid {grid.shape}")
     return given._replace(grid=grid)
