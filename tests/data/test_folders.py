@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.conftest import Program, blob, refused_in_one_line
 from tests.sources import save
@@ -523,6 +524,16 @@ def test_a_word_of_tumours_behind_an_image_is_its_mask_where_it_holds_two_values
     assert np.array_equal(dataset.read(dataset.cases[2]).truth[0], blob(32, 2)[1])
     assert "there are masks: 3 pairs by suffix" in refusal_as_tumour_free(tmp_path)
     assert [image.name for image in select_images(Contents(tmp_path)).images] == ["0.png", "1.png", "2.png"]
+
+
+def test_a_mask_by_a_word_of_tumours_may_be_saved_as_jpeg(tmp_path: Path) -> None:
+    for number in range(3):
+        image, mask = blob(32, number)
+        for name, pixels in ((f"{number}", image), (f"{number}_tumor", mask * np.uint8(255))):
+            Image.fromarray(pixels).save(tmp_path / f"{name}.jpg")
+    dataset = load_dataset(tmp_path, DataConfig())
+    assert [case.id for case in dataset.cases] == ["0", "1", "2"]
+    assert np.array_equal(dataset.read(dataset.cases[2]).truth[0], blob(32, 2)[1])
 
 
 def test_a_word_of_tumours_behind_an_image_is_no_mask_where_it_is_a_picture(tmp_path: Path) -> None:
