@@ -20,6 +20,7 @@ from tumorline.data.layouts.selection import select_images
 from tumorline.data.source import open_source
 from tumorline.data.split import split_dataset
 from tumorline.errors import UserError
+from tumorline.formats.decode import read_pixels
 
 IMAGE, MASK = blob(32, 1)
 
@@ -606,6 +607,17 @@ def test_what_is_not_read_is_named_in_one_line(tmp_path: Path, name: str, conten
     (tmp_path / name).write_text(content)
     assert refusal(tmp_path).startswith(f"{tmp_path / name}: ")
     assert message in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".h5", ".pkl"])
+def test_arrays_are_named_with_the_cure(tmp_path: Path, suffix: str) -> None:
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / f"0{suffix}").write_bytes(b"\x93NUMPY")
+    said = f"{tmp_path}/images/0{suffix}: arrays in {suffix} files are not read; save images and masks as PNG or TIFF, "
+    assert refusal(tmp_path).startswith(said)
+    with pytest.raises(UserError, match=f"arrays in {suffix} files are not read"):
+        read_pixels(tmp_path / "images" / f"0{suffix}")
 
 
 # ---------------------------------------------------------------- images to predict

@@ -292,6 +292,15 @@ def test_several_files_of_a_set_have_their_own_pixels(
     assert [job.spacing_mm for job in jobs] == [WIDE, None, (2, 2)]
 
 
+def test_an_input_that_is_given_twice_is_predicted_once(
+    grey: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wide_picture(grey, tmp_path / "in" / "a.png")
+    monkeypatch.chdir(tmp_path)
+    jobs = list_jobs([Path("in/a.png"), Path("./in/a.png"), tmp_path / "in" / "a.png"])
+    assert [job.target for job in jobs] == [Path("a")]
+
+
 def test_a_table_above_a_folder_of_no_set_is_not_asked(grey: Any, tmp_path: Path) -> None:
     wide_picture(grey, tmp_path / "other" / "a.png")
     (tmp_path / "patients.csv").write_text("id,spacing_mm\na,0.5x1.0\n")

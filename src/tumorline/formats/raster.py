@@ -14,7 +14,7 @@ from tumorline.errors import UserError
 from tumorline.formats.boundary import max_pixels, require_size
 from tumorline.formats.deep_colours import first_word, is_deep_png, is_deep_pnm, read_deep
 from tumorline.formats.grey import is_black_and_one
-from tumorline.formats.nifti import unread_volume
+from tumorline.formats.unread import unread_file
 
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "PPM", "JPEG2000")
 """Told from one another by their content; TGA, which has no signature, by its suffix."""
@@ -77,7 +77,7 @@ def _read_other(path: Path) -> Pixels:
     with path.open("rb") as file:
         is_tiff = file.read(4) in TIFF_SIGNATURES
     if not is_tiff:
-        if said := unread_volume(path):
+        if said := unread_file(path):
             raise UserError(said)
         raise UserError(f"{path}: not a picture in a format that is read ({ACCEPTED})")
     return _read_tiff(path)

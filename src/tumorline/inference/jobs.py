@@ -68,14 +68,15 @@ class PredictionJob:
 def list_jobs(
     inputs: Iterable[Path], channels: Channels = ("",), notify: Notify | None = None, may_lack: bool = False
 ) -> list[PredictionJob]:
-    """The cases to predict, without earlier results; `notify` hears what of a folder is left out, and why.
+    """The cases to predict, without earlier results, each input once; `notify` hears what of a folder is left out, and why.
 
     Of a folder's volumes a model of one channel gets those of its channel and those whose names do not say what they
     are; a model of several gets the scans that have all of them, or where they `may_lack` channels, one at least.
 
     Raises UserError where an input does not exist or holds no image, and where two would have the same results.
     """
-    jobs = [*_all_jobs([*inputs], channels, notify, may_lack)]
+    once = {os.path.abspath(given): given for given in inputs}
+    jobs = [*_all_jobs([*once.values()], channels, notify, may_lack)]
     targets = targets_apart([job.path for job in jobs], [job.target for job in jobs])
     return [replace(job, target=target) for job, target in zip(jobs, targets, strict=True)]
 
