@@ -13,7 +13,8 @@ from tumorline.data.split import split_dataset
 from tumorline.errors import UserError
 
 
-def codes(folder: Path, settings: DataConfig = DataConfig()) -> dict[str, str]:
+def codes(folder: Path, mask_threshold: float | None = None) -> dict[str, str]:
+    settings = DataConfig(mask_threshold=mask_threshold)
     return {finding.code: finding.severity for finding in check(load_dataset(folder, settings))}
 
 
@@ -98,7 +99,7 @@ def test_masks_saved_with_loss_are_read_and_told(pair_folder: PairFolder) -> Non
     (finding,) = check(dataset)
     assert (finding.code, finding.severity, len(finding.files)) == ("lossy_masks", "warning", 3)
     assert finding.message.startswith(f"{folder}/masks/s000.jpg: 3 of 20 masks were saved with loss (JPEG); ")
-    assert "lossy_masks" not in codes(folder, DataConfig(mask_threshold=127))
+    assert "lossy_masks" not in codes(folder, mask_threshold=127)
 
 
 def test_unknown_patients_and_duplicates_are_warnings(pair_folder: PairFolder) -> None:

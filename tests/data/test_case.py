@@ -52,7 +52,9 @@ def test_a_jpeg_of_more_than_two_values_is_refused(tmp_path: Path) -> None:
     faint = disc(96, 20) * np.uint8(9)
     for pixels in (three, ramp, faint, 255 - 60 * disc(96, 20).astype(np.uint8)):
         Image.fromarray(pixels).save(tmp_path / "m.jpg", quality=75)
-        with pytest.raises(NotBinaryError, match=r"m\.jpg: mask holds .* 0/255 as PNG, as JPEG loses values, or set data"):
+        with pytest.raises(
+            NotBinaryError, match=r"m\.jpg: mask holds .* 0/255 as PNG, as JPEG loses values, or set data"
+        ):
             read_mask(tmp_path / "m.jpg")
     Image.fromarray(three).save(tmp_path / "m.jpg", quality=75)
     assert np.array_equal(read_mask(tmp_path / "m.jpg", threshold=64), disc(96, 20))

@@ -194,7 +194,9 @@ def write_predictions(
     if any(row.get("segmentation") for row in rows):
         how.notify(IDENTIFIED)
     if coloured := sum(COLOURED_NOTE in (row["note"] or "") for row in rows):
-        how.notify(f"warning: {coloured} of {numbered(len(rows), 'image')} {is_or_are(coloured)} {COLOURED_NOTE}{IN_COLOUR}")
+        how.notify(
+            f"warning: {coloured} of {numbered(len(rows), 'image')} {is_or_are(coloured)} {COLOURED_NOTE}{IN_COLOUR}"
+        )
     return folder.path, rows
 
 

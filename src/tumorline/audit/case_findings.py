@@ -108,8 +108,8 @@ def _lossy_masks(dataset: Dataset) -> list[Finding]:
         return []
     files = tuple(str(case.truth_file) for case in found)
     message = (
-        f"{files[0]}: {len(found)} of {len(dataset.cases)} masks were saved with loss (JPEG); what is above half of the "
-        "brightest value is read as tumour. Save masks as PNG"
+        f"{files[0]}: {len(found)} of {len(dataset.cases)} masks were saved with loss (JPEG); what is above half "
+        "of the brightest value is read as tumour. Save masks as PNG"
     )
     return [Finding("lossy_masks", "warning", message, files)]
 

@@ -29,9 +29,9 @@ def attribution(slices: int) -> str:
     """What a model says of the set, of which it was trained on data with so many of the slices."""
     return (
         "Trained on: Jun Cheng et al., Brain tumor dataset, figshare 1512427, doi:10.6084/m9.figshare.1512427, CC BY "
-        f"4.0: {slices} of the {len(cheng_table())} contrast-enhanced T1-weighted slices, of 233 patients with "
-        "meningioma, glioma or pituitary tumour. The images were resized and augmented for training; the authors of the "
-        "data have no part in this model."
+        f"4.0: {slices} of the {len(cheng_table())} contrast-enhanced T1-weighted slices that it has of 233 patients "
+        "with meningioma, glioma or pituitary tumour. The images were resized and augmented for training; the authors "
+        "of the data have no part in this model."
     )
 
 

@@ -24,7 +24,7 @@ from tumorline.progress import Progress
 from tumorline.user_folders import default_folder
 
 T = TypeVar("T")
-VERSION = 3
+VERSION = 4
 """Of what decoding and the search for near duplicates find: raise it where they find something else than before."""
 PACKED = ("thumbnail", "block")
 """Facts that are bytes."""

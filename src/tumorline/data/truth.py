@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
 from tumorline.arrays import ImageArray, MaskArray
 from tumorline.errors import UserError
 from tumorline.formats.boundary import decode_one
@@ -55,7 +56,8 @@ def read_mask(path: Path, threshold: float | None = None) -> MaskArray:
 
     A mask holds at most two values, one of them 0: {0,1}, {0,255}, boolean, black and one colour, RGB(A) whose
     channels agree, or alpha where what is visible is of one colour. Labels with a point are rounded within
-    `NEAR_WHOLE`; of a picture saved with loss (JPEG) values near either of the two count as it. With `threshold`, foreground is every value above it.
+    `NEAR_WHOLE`; of a picture saved with loss (JPEG) values near either of the two count as it. With `threshold`,
+    foreground is every value above it.
     Raises NotBinaryError with the file and the values found for anything else.
     """
     with decode_one(path):

@@ -258,8 +258,8 @@ def _of_the_cases(request: Request, headline: Sequence[Row], leaking: bool) -> d
         found[WarningCode.MASKS_THRESHOLDED] = f"masks were thresholded above half of their brightest value, {saved}"
     if coloured := sum(fact.coloured for fact in facts):
         found[WarningCode.COLOURED] = (
-            f"IN COLOUR: {coloured} of {numbered(len(facts), 'image')} {is_or_are(coloured)} in colour, which is read as "
-            "luminance; outlines drawn into them give tumours away, and sequences laid into colours are mixed"
+            f"IN COLOUR: {coloured} of {numbered(len(facts), 'image')} {is_or_are(coloured)} in colour, which is read "
+            "as luminance; outlines drawn into them give tumours away, and sequences laid into colours are mixed"
         )
     if said := which_corrected(headline):
         found[WarningCode.MASKS_CORRECTED] = said

@@ -68,10 +68,11 @@ class PredictionJob:
 def list_jobs(
     inputs: Iterable[Path], channels: Channels = ("",), notify: Notify | None = None, may_lack: bool = False
 ) -> list[PredictionJob]:
-    """The cases to predict, without earlier results, each input once; `notify` hears what of a folder is left out, and why.
+    """The cases to predict, without earlier results, each input once.
 
-    Of a folder's volumes a model of one channel gets those of its channel and those whose names do not say what they
-    are; a model of several gets the scans that have all of them, or where they `may_lack` channels, one at least.
+    `notify` hears what of a folder is left out, and why. Of a folder's volumes a model of one channel gets those of its
+    channel and those whose names do not say what they are; a model of several gets the scans that have all of them, or
+    where they `may_lack` channels, one at least.
 
     Raises UserError where an input does not exist or holds no image, and where two would have the same results.
     """

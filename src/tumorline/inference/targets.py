@@ -12,8 +12,8 @@ from tumorline.errors import UserError
 def targets_apart(files: Sequence[Path], targets: Sequence[Path]) -> list[Path]:
     """A target for each file: of a second of one name by the file's name, of more by the folders that tell them apart.
 
-    Names are one where they differ in capitals or accents alone, as many systems hold them to be. Raises UserError where
-    two would have the same results.
+    Names are one where they differ in capitals or in how accents are stored, as many systems hold them to be. Raises
+    UserError where two would have the same results.
     """
     by_folders = _by_folders(files, targets)
     taken: dict[Path, Path] = {}
