@@ -39,7 +39,7 @@ def read_deep(path: Path, image: Image.Image, upright: Turned) -> npt.NDArray[np
     if first_word(image) == GREY:
         return _read_grey(path, upright)
     high, low = (_bytes_of(path, order, upright) for order in ORDERS)
-    return _joined(high, low)
+    return _both_bytes(high, low)
 
 
 def _bytes_of(path: Path, order: str, upright: Turned) -> npt.NDArray[np.uint8]:
@@ -57,10 +57,10 @@ def _read_grey(path: Path, upright: Turned) -> npt.NDArray[np.uint16]:
     content[CHECKSUM] = zlib.crc32(content[HEADER]).to_bytes(4, "big")
     with Image.open(BytesIO(content), formats=("PNG",)) as image:
         pixels = np.asarray(upright(image))
-    return _joined(pixels[..., ::2], pixels[..., 1::2])
+    return _both_bytes(pixels[..., ::2], pixels[..., 1::2])
 
 
-def _joined(high: npt.NDArray[np.uint8], low: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint16]:
+def _both_bytes(high: npt.NDArray[np.uint8], low: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint16]:
     return high.astype(np.uint16) << 8 | low
 
 
