@@ -13,8 +13,9 @@ from tumorline.data.split import split_dataset
 from tumorline.errors import UserError
 
 
-def codes(folder: Path) -> dict[str, str]:
-    return {finding.code: finding.severity for finding in check(load_dataset(folder, DataConfig()))}
+def codes(folder: Path, mask_threshold: float | None = None) -> dict[str, str]:
+    settings = DataConfig(mask_threshold=mask_threshold)
+    return {finding.code: finding.severity for finding in check(load_dataset(folder, settings))}
 
 
 def test_a_clean_folder_has_no_findings(pair_folder: PairFolder) -> None:
@@ -85,6 +86,20 @@ def test_images_in_colour_are_a_warning_and_grey_ones_as_rgb_are_none(pair_folde
         f"{folder}/images/s003.png: 1 of 20 images are in colour, which is read as luminance; outlines drawn into them "
         "would give the tumours away, so give the images without, in grey"
     )
+
+
+def test_masks_saved_with_loss_are_read_and_told(pair_folder: PairFolder) -> None:
+    folder = pair_folder()
+    exact = load_dataset(folder, DataConfig())
+    for path in sorted((folder / "masks").iterdir())[:3]:
+        Image.open(path).convert("L").save(path.with_suffix(".jpg"), quality=75)
+        path.unlink()
+    dataset = load_dataset(folder, DataConfig())
+    assert [fact.mask_hash for fact in dataset.facts] == [fact.mask_hash for fact in exact.facts]
+    (finding,) = check(dataset)
+    assert (finding.code, finding.severity, len(finding.files)) == ("lossy_masks", "warning", 3)
+    assert finding.message.startswith(f"{folder}/masks/s000.jpg: 3 of 20 masks were saved with loss (JPEG); ")
+    assert "lossy_masks" not in codes(folder, mask_threshold=127)
 
 
 def test_unknown_patients_and_duplicates_are_warnings(pair_folder: PairFolder) -> None:

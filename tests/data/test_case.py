@@ -29,6 +29,43 @@ def test_a_16_bit_and_a_float_mask_are_read(tmp_path: Path) -> None:
     assert np.array_equal(read_mask(save(MASK.astype(np.float32), tmp_path / "m.tif")), MASK)
 
 
+def disc(side: int, radius: float) -> np.ndarray:
+    rows, columns = np.ogrid[:side, :side]
+    return np.asarray((rows - 0.4 * side) ** 2 + (columns - 0.6 * side) ** 2 < radius**2)
+
+
+@pytest.mark.parametrize("quality", [95, 75, 50])
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_a_mask_saved_as_jpeg_is_the_mask_that_was_saved(tmp_path: Path, quality: int, mode: str) -> None:
+    for radius in (1, 4, 20):
+        mask = disc(96, radius)
+        Image.fromarray(mask).convert(mode).save(tmp_path / "m.jpg", quality=quality)
+        assert len(np.unique(np.asarray(Image.open(tmp_path / "m.jpg")))) > 2
+        assert np.array_equal(read_mask(tmp_path / "m.jpg"), mask)
+        Image.fromarray(mask).convert(mode).save(tmp_path / "m.webp", quality=quality)
+        assert np.array_equal(read_mask(tmp_path / "m.webp"), mask)
+
+
+def test_a_jpeg_of_more_than_two_values_is_refused(tmp_path: Path) -> None:
+    three = disc(96, 20) * np.uint8(127) + disc(96, 8) * np.uint8(128)
+    ramp = np.tile(np.linspace(0, 255, 96).astype(np.uint8), (96, 1))
+    faint = disc(96, 20) * np.uint8(9)
+    for pixels in (three, ramp, faint, 255 - 60 * disc(96, 20).astype(np.uint8)):
+        Image.fromarray(pixels).save(tmp_path / "m.jpg", quality=75)
+        with pytest.raises(
+            NotBinaryError, match=r"m\.jpg: mask holds .* 0/255 as PNG, as JPEG loses values, or set data"
+        ):
+            read_mask(tmp_path / "m.jpg")
+    Image.fromarray(three).save(tmp_path / "m.jpg", quality=75)
+    assert np.array_equal(read_mask(tmp_path / "m.jpg", threshold=64), disc(96, 20))
+
+
+def test_values_between_are_refused_where_nothing_was_lost(tmp_path: Path) -> None:
+    Image.fromarray(disc(96, 20)).convert("L").save(tmp_path / "m.jpg")
+    with pytest.raises(NotBinaryError, match="mask holds the values"):
+        read_mask(save(np.asarray(Image.open(tmp_path / "m.jpg")), tmp_path / "m.png"))
+
+
 def test_an_empty_mask_is_accepted(tmp_path: Path) -> None:
     assert not read_mask(save(np.zeros((4, 4), np.uint8), tmp_path / "m.png")).any()
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.conftest import Program, blob, refused_in_one_line
 from tests.sources import save
@@ -19,6 +20,7 @@ from tumorline.data.layouts.selection import select_images
 from tumorline.data.source import open_source
 from tumorline.data.split import split_dataset
 from tumorline.errors import UserError
+from tumorline.formats.decode import read_pixels
 
 IMAGE, MASK = blob(32, 1)
 
@@ -525,6 +527,16 @@ def test_a_word_of_tumours_behind_an_image_is_its_mask_where_it_holds_two_values
     assert [image.name for image in select_images(Contents(tmp_path)).images] == ["0.png", "1.png", "2.png"]
 
 
+def test_a_mask_by_a_word_of_tumours_may_be_saved_as_jpeg(tmp_path: Path) -> None:
+    for number in range(3):
+        image, mask = blob(32, number)
+        for name, pixels in ((f"{number}", image), (f"{number}_tumor", mask * np.uint8(255))):
+            Image.fromarray(pixels).save(tmp_path / f"{name}.jpg")
+    dataset = load_dataset(tmp_path, DataConfig())
+    assert [case.id for case in dataset.cases] == ["0", "1", "2"]
+    assert np.array_equal(dataset.read(dataset.cases[2]).truth[0], blob(32, 2)[1])
+
+
 def test_a_word_of_tumours_behind_an_image_is_no_mask_where_it_is_a_picture(tmp_path: Path) -> None:
     save(tmp_path / "x.png", IMAGE)
     save(tmp_path / "x_annotated.png", IMAGE // 2)
@@ -595,6 +607,17 @@ def test_what_is_not_read_is_named_in_one_line(tmp_path: Path, name: str, conten
     (tmp_path / name).write_text(content)
     assert refusal(tmp_path).startswith(f"{tmp_path / name}: ")
     assert message in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".h5", ".pkl"])
+def test_arrays_are_named_with_the_cure(tmp_path: Path, suffix: str) -> None:
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / f"0{suffix}").write_bytes(b"\x93NUMPY")
+    said = f"{tmp_path}/images/0{suffix}: arrays in {suffix} files are not read; save images and masks as PNG or TIFF, "
+    assert refusal(tmp_path).startswith(said)
+    with pytest.raises(UserError, match=f"arrays in {suffix} files are not read"):
+        read_pixels(tmp_path / "images" / f"0{suffix}")
 
 
 # ---------------------------------------------------------------- images to predict

@@ -1,6 +1,8 @@
 """What is read of a file is what a viewer shows, in every encoding; what shows nothing is said to be blank."""
 
 import io
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,84 @@ WIDE = np.arange(24, dtype=np.uint8).reshape(4, 6) * 10
 
 def grey(path: Path) -> np.ndarray:
     return np.asarray(read_image(Case("x", (path,)))[0])
+
+
+DEEP = WIDE.astype(np.uint16) * 3 + 300
+"""Levels of which the upper byte holds next to nothing."""
+
+
+def save_deep_png(path: Path, pixels: np.ndarray, colour_type: int, orientation: int = 1) -> Path:
+    """As `(H, W, C)` of 16 bit, which Pillow does not write."""
+    height, width = pixels.shape[:2]
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    header = struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"eXIf", exif.tobytes()[6:]), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    whole = (struct.pack(">I", len(c)) + k + c + struct.pack(">I", zlib.crc32(k + c)) for k, c in chunks)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(whole))
+    return path
+
+
+def test_colours_of_16_bit_keep_all_of_them(tmp_path: Path) -> None:
+    opaque = np.full_like(DEEP, 65535)
+    three = np.stack([DEEP] * 3, axis=-1)
+    files = [
+        save_deep_png(tmp_path / "rgb.png", three, 2),
+        save_deep_png(tmp_path / "la.png", np.stack([DEEP, opaque], -1), 4),
+        save_deep_png(tmp_path / "rgba.png", np.dstack([three, opaque]), 6),
+        tmp_path / "a.ppm",
+        tmp_path / "rgb.tif",
+        tmp_path / "rgba.tif",
+        tmp_path / "packed.tif",
+    ]
+    files[3].write_bytes(b"P6\n6 4\n1023\n" + three.astype(">u2").tobytes())
+    tifffile.imwrite(files[4], three, photometric="rgb")
+    tifffile.imwrite(files[5], np.dstack([three, opaque]), photometric="rgb", extrasamples=["unassalpha"])
+    tifffile.imwrite(files[6], three, photometric="rgb", compression="zlib", predictor=True, byteorder=">")
+    for path in files:
+        assert np.array_equal(grey(path), DEEP), path.name
+    turned = save_deep_png(tmp_path / "turned.png", np.rot90(three), 2, orientation=6)
+    assert np.array_equal(grey(turned), DEEP)
+    cut = save_deep_png(tmp_path / "cut.png", three, 2)
+    cut.write_bytes(cut.read_bytes()[:120])
+    with pytest.raises(UserError, match=r"cut\.png: unreadable or truncated"):
+        grey(cut)
+
+
+def test_a_mask_in_colours_of_16_bit_is_read(tmp_path: Path) -> None:
+    mask = np.stack([MASK * np.uint16(1)] * 3, axis=-1)
+    assert np.array_equal(read_mask(save_deep_png(tmp_path / "m.png", mask, 2)), MASK)
+
+
+def test_signed_bytes_are_read_as_signed(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", (WIDE.astype(int) - 128).astype(np.int8))
+    assert np.array_equal(grey(tmp_path / "a.tif"), WIDE.astype(int) - 128)
+
+
+@pytest.mark.parametrize("background", [0, 255])
+def test_what_is_transparent_and_of_one_colour_is_dark(tmp_path: Path, background: int) -> None:
+    opaque = np.where(IMAGE > 60, np.uint8(255), np.uint8(0))
+    shown = np.where(opaque > 0, IMAGE, np.uint8(background))
+    for name, channels in (("la.png", [shown, opaque]), ("rgba.png", [shown] * 3 + [opaque])):
+        path = save(tmp_path / name, np.stack(channels, -1))
+        assert np.array_equal(grey(path), np.where(opaque > 0, IMAGE, 0))
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        np.stack([shown * np.uint16(257)] * 3 + [opaque * np.uint16(257)], -1),
+        photometric="rgb",
+        extrasamples=["unassalpha"],
+    )
+    assert np.array_equal(grey(tmp_path / "a.tif"), np.where(opaque > 0, IMAGE * np.float32(257), 0))
+    palette = Image.fromarray(shown).convert("P")
+    palette.save(tmp_path / "p.png", transparency=background)
+    assert np.array_equal(grey(tmp_path / "p.png"), np.where(shown == background, 0, shown))
+
+
+def test_a_picture_beneath_what_is_transparent_is_read(tmp_path: Path) -> None:
+    for opaque in (np.zeros_like(IMAGE), MASK * np.uint8(255)):
+        path = save(tmp_path / "a.png", np.stack([IMAGE, IMAGE, IMAGE, opaque], -1))
+        assert np.array_equal(grey(path), IMAGE)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

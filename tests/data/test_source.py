@@ -109,6 +109,10 @@ def test_numeric_names_alone_are_not_the_cheng_set(pair_folder: PairFolder) -> N
     assert dataset.source.patients_unknown
 
 
+def test_the_attribution_of_a_part_of_the_cheng_set_counts_the_part() -> None:
+    assert "CC BY 4.0: 27 of the 3064 contrast-enhanced T1-weighted slices that it has of 233 " in cheng.attribution(27)
+
+
 def test_the_packaged_table_has_group_numbers_for_all_slices() -> None:
     assert len(cheng.cheng_table()) == 3064
     assert len(cheng.patient_classes()) == 209

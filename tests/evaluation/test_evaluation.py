@@ -172,6 +172,21 @@ def test_unknown_patients_are_said_in_the_summary(tiny_run: Path, tmp_path: Path
     assert any("PATIENTS UNKNOWN" in warning for warning in summary["warnings"])
 
 
+def test_colours_and_masks_saved_with_loss_are_said_in_the_summary(tiny_run: Path, tmp_path: Path) -> None:
+    folder = PairFolder(tmp_path / "new")(patients=2, slices=1, first_seed=900)
+    image, mask = (folder / kind / "s900.png" for kind in ("images", "masks"))
+    drawn = np.stack([np.asarray(Image.open(image))] * 3, axis=-1)
+    drawn[4, 4:9] = (255, 0, 0)
+    Image.fromarray(drawn).save(image)
+    Image.open(mask).convert("L").save(mask.with_suffix(".jpg"))
+    mask.unlink()
+    summary = tumorline.evaluate(tiny_run, folder, output=tmp_path / "out")
+    said = dict(zip(summary["warning_codes"], summary["warnings"], strict=True))
+    assert said["coloured"].startswith("IN COLOUR: 1 of 2 images is in colour, which is read as luminance; ")
+    assert "half of their brightest value, 1 of 2 cases saved with loss (JPEG)" in said["masks_thresholded"]
+    assert "pictures in colour" in (tmp_path / "out" / "report.html").read_text()
+
+
 @pytest.mark.parametrize(("patients", "said"), [(1, True), (2, False)])
 def test_figures_of_one_patient_are_marked(patients: int, said: bool, tiny_run: Path, tmp_path: Path) -> None:
     folder = PairFolder(tmp_path / "new")(patients=patients, slices=2, first_seed=900)

@@ -262,6 +262,51 @@ def test_the_pixels_that_a_folder_states_are_seen(
     assert [job.spacing_mm for job in list_jobs([tmp_path / "in"]) if job.path.stem == "other"] == [None]
 
 
+@pytest.mark.parametrize(
+    ("image", "given", "table", "written"),
+    [
+        ("a.png", "a.png", "patients.csv", "a"),
+        ("images/a.png", "images/a.png", "patients.csv", "a"),
+        ("images/a.png", "images", "patients.csv", "a"),
+        ("train/images/a.png", "train/images/a.png", "patients.csv", "train/a"),
+        ("train/images/a.png", "train", "Patients.csv", "train/a"),
+    ],
+)
+def test_a_file_of_a_set_has_the_pixels_that_the_set_states(
+    model: Model, grey: Any, tmp_path: Path, image: str, given: str, table: str, written: str
+) -> None:
+    expected = outlined(model, wide_picture(grey, tmp_path / image))
+    (tmp_path / table).write_text(f"id,patient,spacing_mm\n{written},P1,0.5 x 1.0\n")
+    assert np.array_equal(model.mask(tmp_path / given), expected)
+    assert np.array_equal(model.mask(tmp_path / image, Grid(expected.shape[1:], WIDE)), expected)
+
+
+def test_several_files_of_a_set_have_their_own_pixels(
+    grey: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abc":
+        wide_picture(grey, tmp_path / "set" / "images" / f"{name}.png")
+    (tmp_path / "set" / "patients.csv").write_text("id,spacing_mm\na,0.5x1.0\nb,2\n")
+    monkeypatch.chdir(tmp_path / "set" / "images")
+    jobs = list_jobs([Path("a.png"), Path("c.png"), Path("../images/b.png")])
+    assert [job.spacing_mm for job in jobs] == [WIDE, None, (2, 2)]
+
+
+def test_an_input_that_is_given_twice_is_predicted_once(
+    grey: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wide_picture(grey, tmp_path / "in" / "a.png")
+    monkeypatch.chdir(tmp_path)
+    jobs = list_jobs([Path("in/a.png"), Path("./in/a.png"), tmp_path / "in" / "a.png"])
+    assert [job.target for job in jobs] == [Path("a")]
+
+
+def test_a_table_above_a_folder_of_no_set_is_not_asked(grey: Any, tmp_path: Path) -> None:
+    wide_picture(grey, tmp_path / "other" / "a.png")
+    (tmp_path / "patients.csv").write_text("id,spacing_mm\na,0.5x1.0\n")
+    assert [job.spacing_mm for job in list_jobs([tmp_path / "other" / "a.png"])] == [None]
+
+
 def test_a_table_before_a_header_and_a_header_before_nothing(model: Model, grey: Any, tmp_path: Path) -> None:
     sources.save_dicom(tmp_path / "a.dcm", grey.astype(np.uint16), PixelSpacing=[2, 2])
     (tmp_path / "cases.csv").write_text("id,image,spacing_mm\nq,a.dcm,0.5x1.0\n")
@@ -324,4 +369,4 @@ def test_a_grid_beside_one_that_is_stated_is_refused(model: Model, grey: Any, tm
     volume = sources.save_volume(tmp_path / "v.nii.gz", [grey] * 2)
     for given in (slice_, pydicom.dcmread(slice_), volume, tmp_path / "cases.csv"):
         with pytest.raises(UserError, match="states its own grid; leave out grid"):
-            model.mask(given, Grid((48, 48), WIDE))
+            model.mask(given, Grid((48, 48), (2.0, 2.0)))

@@ -74,6 +74,16 @@ def test_of_a_data_set_only_images_are_predicted_and_the_rest_is_named(
     assert "images only, 2 of them; left out are 3 masks (for example s000.png)" in outcome.err
 
 
+def test_pictures_in_colour_are_told(tiny_run: Path, tmp_path: Path, program: Program) -> None:
+    grey = np.stack([blob(32, 1)[0]] * 3, axis=-1)
+    drawn = grey.copy()
+    drawn[4, 4:9] = (255, 0, 0)
+    files = [save(tmp_path / "in" / "drawn.png", drawn), save(tmp_path / "in" / "grey.png", grey)]
+    outcome = program("predict", *files, "--model", tiny_run, "--output", tmp_path / "out", "--json")
+    assert [row["note"] for row in json.loads(outcome.out)] == ["in colour, which is read as luminance", None]
+    assert "warning: 1 of 2 images is in colour, which is read as luminance: outlines, text and " in outcome.err
+
+
 def test_a_locked_folder_costs_only_itself(tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save(tmp_path / "in" / "x.png", blob(32, 1)[0])
     save(tmp_path / "in" / "locked" / "y.png", blob(32, 2)[0])

@@ -33,6 +33,20 @@ def test_more_of_a_name_are_called_by_the_first_folders_that_differ(
     assert targets(*files) == expected
 
 
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("x/A.png", "y/a.png"), ["A", "a_png"]),
+        (("x/A.png", "x/a.png", "x/A.PNG"), ["A", "a_png", "A_PNG"]),
+        (("x/A.png", "y/a.png", "z/A.png"), ["x/A", "y/a", "z/A"]),
+        (("x/t\u00eate.png", "y/te\u0302te.png"), ["t\u00eate", "te\u0302te_png"]),
+    ],
+)
+def test_names_that_a_system_may_take_for_one_are_told_apart(names: tuple[str, ...], expected: list[str]) -> None:
+    found = targets_apart([Path(name) for name in names], [Path(Path(name).stem) for name in names])
+    assert [path.as_posix() for path in found] == expected
+
+
 def test_one_file_three_times_is_refused() -> None:
     with pytest.raises(UserError, match=r"a/T1c\.nii: its results would overwrite those of a/T1c\.nii; predict them"):
         targets("a/T1c.nii", "a/T1c.nii", "a/T1c.nii")

@@ -17,18 +17,24 @@ from tumorline.inference.label_map import region_labels
 from tumorline.inference.model import AUTO, Model, count_workers, load
 from tumorline.inference.on_cluster import rows_on
 from tumorline.inference.one import predict_given
-from tumorline.inference.predictor import CaseRow, Predictor
+from tumorline.inference.predictor import COLOURED_NOTE, CaseRow, Predictor
 from tumorline.model_file import BUILTIN
 from tumorline.output.folder import Purpose, open_output
 from tumorline.output.journal import hash_inputs, hash_settings
 from tumorline.output.place import refuse_inputs_in
 from tumorline.progress import Notify, Progress, silent
 from tumorline.runtime import DEFAULT
+from tumorline.wording import is_or_are, numbered
 from tumorline.work_ahead import count_cores
 
 IDENTIFIED = (
     "DICOM segmentations keep the headers of patient and study that the standard requires (PatientName, PatientID, "
     "PatientBirthDate, AccessionNumber, StudyDate and others): they identify the patient as their series do"
+)
+
+IN_COLOUR = (
+    ": outlines, text and colour maps in them may be taken for tumour, and sequences laid into colours are mixed; give "
+    "grey pictures of one sequence"
 )
 
 
@@ -187,6 +193,10 @@ def write_predictions(
         rows = prediction.predict(jobs, predictor, folder, how.progress, rows_of)
     if any(row.get("segmentation") for row in rows):
         how.notify(IDENTIFIED)
+    if coloured := sum(COLOURED_NOTE in (row["note"] or "") for row in rows):
+        how.notify(
+            f"warning: {coloured} of {numbered(len(rows), 'image')} {is_or_are(coloured)} {COLOURED_NOTE}{IN_COLOUR}"
+        )
     return folder.path, rows
 
 

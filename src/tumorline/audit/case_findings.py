@@ -99,7 +99,19 @@ def find_suspicious_masks(dataset: Dataset) -> list[Finding]:
         if fact.foreground > 0.5:
             message = f"{case.truth_file}: {fact.foreground:.0%} of the image is foreground; are the values inverted?"
             findings.append(Finding("over_half", "warning", message, (str(case.truth_file),)))
-    return findings + _empty_masks(dataset) + _absent_regions(dataset) + _coloured(dataset)
+    return findings + _lossy_masks(dataset) + _empty_masks(dataset) + _absent_regions(dataset) + _coloured(dataset)
+
+
+def _lossy_masks(dataset: Dataset) -> list[Finding]:
+    found = [case for case, fact in pairs_with_facts(dataset) if fact.lossy_truth and not fact.errors]
+    if not found:
+        return []
+    files = tuple(str(case.truth_file) for case in found)
+    message = (
+        f"{files[0]}: {len(found)} of {len(dataset.cases)} masks were saved with loss (JPEG); what is above half "
+        "of the brightest value is read as tumour. Save masks as PNG"
+    )
+    return [Finding("lossy_masks", "warning", message, files)]
 
 
 def _coloured(dataset: Dataset) -> list[Finding]:

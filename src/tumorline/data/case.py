@@ -86,6 +86,12 @@ class Case:
         return (*self.images, *masks, *((self.correction,) if self.correction else ()))
 
     @property
+    def masks(self) -> tuple[Path, ...]:
+        """The files that are read as the truth."""
+        given = () if self.mask is None else (self.mask, *self.more_masks)
+        return given if self.correction is None else (self.correction,)
+
+    @property
     def truth_file(self) -> Path | None:
         """The file that is read as the truth, or the first of them."""
         return self.correction or self.mask

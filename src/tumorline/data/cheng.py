@@ -16,11 +16,6 @@ from tumorline.arrays import MaskArray
 from tumorline.data.truth import mask_hash
 
 NAME = "cheng"
-ATTRIBUTION = (
-    "Trained on: Jun Cheng et al., Brain tumor dataset, figshare 1512427, doi:10.6084/m9.figshare.1512427, CC BY 4.0: "
-    "3064 contrast-enhanced T1-weighted slices of 233 patients with meningioma, glioma or pituitary tumour. The images "
-    "were resized and augmented for training; the authors of the data have no part in this model."
-)
 CHANNEL, LABEL = "post_contrast", "tumour_on_post_contrast"
 ENOUGH = 0.95
 
@@ -28,6 +23,16 @@ ENOUGH = 0.95
 class Entry(NamedTuple):
     class_name: str
     patient: str
+
+
+def attribution(slices: int) -> str:
+    """What a model says of the set, of which it was trained on data with so many of the slices."""
+    return (
+        "Trained on: Jun Cheng et al., Brain tumor dataset, figshare 1512427, doi:10.6084/m9.figshare.1512427, CC BY "
+        f"4.0: {slices} of the {len(cheng_table())} contrast-enhanced T1-weighted slices that it has of 233 patients "
+        "with meningioma, glioma or pituitary tumour. The images were resized and augmented for training; the authors "
+        "of the data have no part in this model."
+    )
 
 
 @cache

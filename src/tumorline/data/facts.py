@@ -19,11 +19,12 @@ from tumorline.data.truth import NotBinaryError, truth_hash
 from tumorline.data.volumes import read_label_values
 from tumorline.errors import UserError
 from tumorline.formats.boundary import max_pixels
+from tumorline.formats.decode import is_lossy
 from tumorline.progress import Progress
 from tumorline.user_folders import default_folder
 
 T = TypeVar("T")
-VERSION = 3
+VERSION = 4
 """Of what decoding and the search for near duplicates find: raise it where they find something else than before."""
 PACKED = ("thumbnail", "block")
 """Facts that are bytes."""
@@ -65,6 +66,8 @@ class Facts:
     """Of a corrected mask, `foregrounds` of the one that it stands for."""
     coloured: bool = False
     """Whether colours were mixed to grey."""
+    lossy_truth: bool = False
+    """Whether a mask was saved with loss, so that its two values were guessed."""
 
     @property
     def content(self) -> str:
@@ -135,6 +138,7 @@ def _examine(case: Case, settings: DataConfig, look: Look | None) -> Facts:
         sizes = f"image {_sides(image)}, mask {_sides(truth)}"
         errors.append(("size", f"{case.truth_file}: {sizes}; a pair must have one size"))
     facts = Facts(case.id, errors=tuple(errors), told_labels=_told_labels(case), coloured=coloured)
+    facts = replace(facts, lossy_truth=settings.mask_threshold is None and any(map(is_lossy, case.masks)))
     if image is None:
         return facts
     if look:

@@ -24,6 +24,7 @@ from tumorline.data.layouts.classes import healthy_folders
 from tumorline.data.layouts.contents import Contents, Listing
 from tumorline.data.layouts.unread import colour_masks, sign_of_truth, told_of_series, unread_kind
 from tumorline.errors import UserError
+from tumorline.formats.unread import unread_array
 from tumorline.regions import NESTED
 from tumorline.wording import numbered
 
@@ -197,4 +198,6 @@ def _refuse_unread(contents: Contents) -> None:
     if locked := [finding for finding in contents.tree.findings if finding.severity == "error"]:
         raise UserError(locked[0].message)
     if unread := unread_kind(contents) or told_of_series(contents.pictures):
+        raise UserError(unread)
+    if not contents.pictures and (unread := next(filter(None, map(unread_array, contents.files)), "")):
         raise UserError(unread)

@@ -95,7 +95,7 @@ def _known(dataset: Dataset) -> tuple[str, str]:
     if source.simulated:
         return SIMULATED, ""
     if source.known_as == cheng.NAME:
-        return CHENG_LICENCE, cheng.ATTRIBUTION
+        return CHENG_LICENCE, cheng.attribution(len(source.cases))
     if source.layout == "lgg":
         return LGG_LICENCE, "M. Buda et al., 2019; images from TCGA-LGG, The Cancer Imaging Archive"
     names = [case.images[0].name for case in source.cases]

@@ -7,17 +7,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tumorline.arrays import MaskArray
+from tumorline.arrays import ImageArray, MaskArray
 from tumorline.errors import UserError
 from tumorline.formats.boundary import decode_one
-from tumorline.formats.decode import read_pixels
-from tumorline.formats.grey import channels_agree, is_black_and_one, to_grey
+from tumorline.formats.decode import is_lossy, read_pixels
+from tumorline.formats.grey import channels_agree, is_black_and_one, is_coloured, to_grey
 from tumorline.formats.nifti import is_volume
 from tumorline.regions import Labels
 
 BRATS_LABELS = (0, 1, 2, 3, 4)
 NEAR_WHOLE = 0.01
 """So far from a whole number a label with a point may lie."""
+LEAST_PEAK = 32
+"""Grey value of the foreground of a mask that was saved with loss: below it, what is there may be the loss."""
+EDGE = 5
+"""Side in pixels of the square around a pixel in which it lies on the edge of what is before and after it."""
 
 
 class NotBinaryError(UserError):
@@ -52,7 +56,8 @@ def read_mask(path: Path, threshold: float | None = None) -> MaskArray:
 
     A mask holds at most two values, one of them 0: {0,1}, {0,255}, boolean, black and one colour, RGB(A) whose
     channels agree, or alpha where what is visible is of one colour. Labels with a point are rounded within
-    `NEAR_WHOLE`. With `threshold`, foreground is every value above it.
+    `NEAR_WHOLE`; of a picture saved with loss (JPEG) values near either of the two count as it. With `threshold`,
+    foreground is every value above it.
     Raises NotBinaryError with the file and the values found for anything else.
     """
     with decode_one(path):
@@ -70,11 +75,25 @@ def _binary(path: Path, pixels: npt.NDArray[Any], threshold: float | None) -> Ma
     _require_finite(path, pixels)
     if threshold is not None:
         return np.asarray(to_grey(pixels) > threshold)
+    if is_lossy(path) and not is_coloured(pixels):
+        pixels = _without_loss(to_grey(pixels))
     if pixels.ndim == 2 or channels_agree(pixels):
         return _two_valued(path, pixels if pixels.ndim == 2 else pixels[..., 0])
     if is_black_and_one(pixels):
         return np.asarray(pixels.any(-1))
     raise NotBinaryError(_coloured(path, pixels))
+
+
+def _without_loss(values: ImageArray) -> npt.NDArray[Any]:
+    """The two values that were meant, where all lie near one of them but for an edge between both; else as they are."""
+    from scipy.ndimage import maximum_filter  # slow to import
+
+    high = values.max()
+    light, dark = values > 0.75 * high, values < 0.25 * high
+    on_edge = maximum_filter(light, EDGE) & maximum_filter(dark, EDGE)
+    if high < LEAST_PEAK or not dark.any() or not (light | dark | on_edge).all():
+        return values
+    return np.asarray(values > high / 2)
 
 
 def _colourless(path: Path, pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -89,8 +108,12 @@ def _two_valued(path: Path, values: npt.NDArray[Any]) -> MaskArray:
             return np.asarray(candidate != 0)
     raise NotBinaryError(
         f"{path}: mask holds the values {_some(np.unique(values))}; accepted are two values at most, the lower one 0. "
-        f"Save it as 0/1 or 0/255, or set data.mask_threshold{_label_cure(path, values)}"
+        f"Save it as 0/1 or 0/255{_loss_cure(path)}, or set data.mask_threshold{_label_cure(path, values)}"
     )
+
+
+def _loss_cure(path: Path) -> str:
+    return " as PNG, as JPEG loses values" if is_lossy(path) else ""
 
 
 def _label_cure(path: Path, values: npt.NDArray[Any]) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from tumorline.data.corrections import CORRECTED, TRUTH
 from tumorline.data.dataset import Dataset
+from tumorline.data.facts import Facts
 from tumorline.data.joined import source_names
 from tumorline.data.source import Source
 from tumorline.evaluation import baselines
@@ -34,13 +35,14 @@ from tumorline.results import (
     Summary,
     WarningCode,
 )
-from tumorline.wording import in_words, numbered, some_of
+from tumorline.wording import in_words, is_or_are, numbered, some_of
 
 OF_THESE_CASES = {
     WarningCode.BASELINE_NOT_BEATEN,
     WarningCode.COPIES,
     WarningCode.ONE_PATIENT,
     WarningCode.MASKS_CORRECTED,
+    WarningCode.COLOURED,
     *WEAKNESSES,
 }
 """Warnings that say nothing of other cases of the same source, or of other models."""
@@ -248,11 +250,24 @@ def _of_the_cases(request: Request, headline: Sequence[Row], leaking: bool) -> d
     found = {code: SENTENCES[code] for code, true in holds.items() if true}
     if source.patients_unknown and request.dataset.members:
         found[WarningCode.PATIENTS_UNKNOWN] = _unknown_in(request.dataset)
+    facts = _facts_of(request.dataset, headline)
     if threshold is not None:
         found[WarningCode.MASKS_THRESHOLDED] = f"masks were thresholded above {threshold:g}"
+    elif lossy := sum(fact.lossy_truth for fact in facts):
+        saved = f"{lossy} of {numbered(len(facts), 'case')} saved with loss (JPEG)"
+        found[WarningCode.MASKS_THRESHOLDED] = f"masks were thresholded above half of their brightest value, {saved}"
+    if coloured := sum(fact.coloured for fact in facts):
+        found[WarningCode.COLOURED] = (
+            f"IN COLOUR: {coloured} of {numbered(len(facts), 'image')} {is_or_are(coloured)} in colour, which is read "
+            "as luminance; outlines drawn into them give tumours away, and sequences laid into colours are mixed"
+        )
     if said := which_corrected(headline):
         found[WarningCode.MASKS_CORRECTED] = said
     return found
+
+
+def _facts_of(dataset: Dataset, rows: Sequence[Row]) -> list[Facts]:
+    return [dataset.facts[dataset.index[name]] for name in dict.fromkeys(row.case for row in rows)]
 
 
 def which_corrected(rows: Sequence[Row]) -> str:

@@ -22,6 +22,8 @@ MATLAB_SUFFIX = ".mat"
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 WITHOUT_PREAMBLE = re.compile(rb"\x02\0\0\0UL\x04\0|\x08\0[\0-\x20]\0(?:UL|CS|UI|DA|SH)")
 """How a DICOM file begins that lacks the preamble: with its meta elements, or with those that identify it."""
+SAVED_WITH_LOSS = re.compile(rb"\xff\xd8\xff|RIFF....WEBPVP8 ", re.DOTALL)
+"""How JPEG begins, and WebP where it is not lossless; one with alpha or an animation does not tell."""
 LONGEST_FIRST = 256
 """Bytes of the first value of such a file whose elements do not state their kinds."""
 BEGINNING_OF_PICTURE = re.compile(
@@ -52,6 +54,11 @@ def is_dicom(path: Path) -> bool:
 def _is_dicom(path: Path, head: bytes) -> bool:
     named = path.suffix.lower() in DICOM_SUFFIXES and not BEGINNING_OF_PICTURE.match(head)
     return named or _begins_as_dicom(head)
+
+
+def is_lossy(path: Path) -> bool:
+    """Whether a picture was saved so that its values are near those that were meant, and not these."""
+    return SAVED_WITH_LOSS.match(_head(path)) is not None
 
 
 def read_pixels(path: Path, part: Part = "image") -> Pixels:

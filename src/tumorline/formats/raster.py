@@ -12,15 +12,17 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from tumorline.errors import UserError
 from tumorline.formats.boundary import max_pixels, require_size
+from tumorline.formats.deep_colours import first_word, is_deep_png, is_deep_pnm, read_deep
 from tumorline.formats.grey import is_black_and_one
-from tumorline.formats.nifti import unread_volume
+from tumorline.formats.unread import unread_file
 
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "PPM", "JPEG2000")
 """Told from one another by their content; TGA, which has no signature, by its suffix."""
 ACCEPTED = "PNG, JPEG, TIFF, BMP, GIF, WebP, PPM, JPEG 2000, TGA, DICOM, MATLAB v7.3, NIfTI as .nii or .nii.gz"
 TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 TILE_SIDES, PHOTOMETRIC, MIN_IS_WHITE = (322, 323), 262, 0
-"""Numbers of TIFF's tags, and a value."""
+BITS, SAMPLE_FORMAT, SIGNED = 258, 339, 2
+"""Numbers of TIFF's tags, and values."""
 MANY_FRAMES, COUNTED_BYTES = 1000, 1 << 20
 """Frames are counted up to here, and those of a GIF up to this size of file."""
 VISIBLE_MODES = ("L", "LA", "P", "PA", "RGB", "RGBA")
@@ -49,6 +51,11 @@ def read_raster(path: Path, part: Part) -> Pixels:
         raise
     with image:
         _require_one(path, image)
+        if _is_read_whole_elsewhere(image):
+            return _read_tiff(path)
+        if is_deep_png(image) or is_deep_pnm(image):
+            deep = read_deep(path, image, _upright)
+            return deep if deep.shape[-1] == len("RGB") else without_alpha(deep)
         return _mask_pixels(_upright(image)) if part == "mask" else decoded(image)
 
 
@@ -70,12 +77,23 @@ def _read_other(path: Path) -> Pixels:
     with path.open("rb") as file:
         is_tiff = file.read(4) in TIFF_SIGNATURES
     if not is_tiff:
-        if said := unread_volume(path):
+        if said := unread_file(path):
             raise UserError(said)
         raise UserError(f"{path}: not a picture in a format that is read ({ACCEPTED})")
+    return _read_tiff(path)
+
+
+def _read_tiff(path: Path) -> Pixels:
     from tumorline.formats.tiff import read_tiff  # slow to import, seldom needed
 
     return read_tiff(path)
+
+
+def _is_read_whole_elsewhere(image: Image.Image) -> bool:
+    """Whether it is a TIFF of which Pillow keeps the upper bytes of colours alone, or takes signed bytes for others."""
+    tags = getattr(image, "tag_v2", {})
+    signed = tags.get(BITS, (1,))[0] == 8 and tags.get(SAMPLE_FORMAT, (1,))[0] == SIGNED
+    return image.format == "TIFF" and (signed or (first_word(image).startswith("RGB") and ";16" in first_word(image)))
 
 
 def _require_one(path: Path, image: Image.Image) -> None:
@@ -123,14 +141,27 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def _pixels(image: Image.Image) -> Pixels:
-    if image.mode in ("P", "PA", "RGBA", "RGBX", "CMYK", "YCbCr", "LAB", "HSV"):
+    if image.mode in ("PA", "RGBA", "RGBa") or (image.mode == "P" and "transparency" in image.info):
+        return without_alpha(np.asarray(image.convert("RGBA")))
+    if image.mode in ("P", "RGBX", "CMYK", "YCbCr", "LAB", "HSV"):
         return np.asarray(image.convert("RGB"))
     if image.mode in ("LA", "La"):
-        return np.asarray(image.convert("L"))
+        return without_alpha(np.asarray(image.convert("LA")))
     values = np.asarray(image)
     photometric = getattr(image, "tag_v2", {}).get(PHOTOMETRIC)
     turned = photometric == MIN_IS_WHITE and values.dtype.itemsize > 1  # Pillow turns those of 8 bit and less
     return invert(values) if turned else values
+
+
+def without_alpha(pixels: Pixels) -> Pixels:
+    """Grey `(H, W)` or colours `(H, W, 3)` of pixels whose last channel says how opaque they are.
+
+    What cannot be seen is black where it is all of one colour; elsewhere it is a picture, and stays.
+    """
+    colours, hidden = pixels[..., :-1], pixels[..., -1] == 0
+    if not hidden.all() and _one_colour(colours[hidden]):
+        colours = np.where(hidden[..., None], colours.dtype.type(0), colours)
+    return colours if colours.shape[-1] > 1 else colours[..., 0]
 
 
 def invert(values: Pixels) -> Pixels:
@@ -144,7 +175,7 @@ def invert(values: Pixels) -> Pixels:
 def _mask_pixels(image: Image.Image) -> Pixels:
     if image.mode in VISIBLE_MODES and (image.mode.endswith("A") or "transparency" in image.info):
         visible = np.asarray(image.convert("RGBA"))
-        if _one_colour(visible[visible[..., 3] > 0]) and np.ptp(visible[..., 3]):
+        if _one_colour(visible[visible[..., 3] > 0][:, :3]) and np.ptp(visible[..., 3]):
             return np.asarray(visible[..., 3])
     pixels = _pixels(image)
     if image.mode in ("P", "PA") and is_black_and_one(pixels):
@@ -153,5 +184,5 @@ def _mask_pixels(image: Image.Image) -> Pixels:
 
 
 def _one_colour(pixels: Pixels) -> bool:
-    """Whether pixels `(N, 4)` differ in alpha alone."""
-    return bool(len(pixels) and (pixels[:, :3] == pixels[0, :3]).all())
+    """Whether there are pixels `(N, C)`, and all are equal."""
+    return bool(len(pixels) and (pixels == pixels[0]).all())

@@ -16,7 +16,7 @@ from PIL import Image
 
 from tumorline.errors import UserError
 from tumorline.formats.boundary import require_size
-from tumorline.formats.raster import MIN_IS_WHITE, invert
+from tumorline.formats.raster import MIN_IS_WHITE, invert, without_alpha
 
 PLAIN, DEFLATED, UNPACKED_BY_PILLOW = 1, (8, 32946), (5, 32773)
 """Compressions that need no further library; the last are LZW and PackBits."""
@@ -109,6 +109,8 @@ def _colours_last(values: Array, axes: str) -> Array:
     if axes == "YX":
         return values
     colours = values if axes == "YXS" else np.moveaxis(values, 0, -1)
+    if colours.shape[-1] == len("RGBA"):
+        return without_alpha(colours)
     return colours[..., :3] if colours.shape[-1] >= 3 else colours[..., 0]
 
 

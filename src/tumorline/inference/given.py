@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tumorline.arrays import ImageArray
-from tumorline.data.case import Case, read_image
+from tumorline.data.case import Case, read_and_look
 from tumorline.data.source import open_picture
 from tumorline.errors import UserError
 from tumorline.formats.decode import is_dicom
@@ -33,6 +33,8 @@ class GivenImage(NamedTuple):
     image: ImageArray
     grid: Grid | None
     name: Path | str
+    coloured: bool = False
+    """Whether colours were mixed to grey."""
 
 
 def read_given(given: Any, model: "Model", grid: Grid | None = None) -> GivenImage:
@@ -51,8 +53,8 @@ def read_given(given: Any, model: "Model", grid: Grid | None = None) -> GivenIma
 def _on_grid(given: GivenImage, grid: Grid | None) -> GivenImage:
     if grid is None:
         return given
-    if given.grid is not None:
-        raise UserError(f"{given.name}: states its own grid; leave out grid")
+    if given.grid is not None and given.grid != grid:
+        raise UserError(f"{given.name}: its header or a table states its own grid; leave out grid")
     if grid.shape != given.image.shape[1:]:
         raise UserError(f"{given.name}: its sides are {given.image.shape[1:]}, those of the grid {grid.shape}")
     return given._replace(grid=grid)
@@ -99,9 +101,10 @@ def _as_lengths(given: Any) -> tuple[float, ...]:
 
 def read_picture(job: PredictionJob, model: "Model") -> GivenImage:
     """A file that holds all channels is read as its layout says; otherwise each is a file of its own."""
-    image = model.complete(read_image(_picture_case(job, model)), job.channels)
+    pixels, coloured = read_and_look(_picture_case(job, model))
+    image = model.complete(pixels, job.channels)
     spacing_mm = job.spacing_mm or spacing_of_picture(job.path)
-    return GivenImage(image, Grid(image.shape[1:], spacing_mm) if spacing_mm else None, job.path)
+    return GivenImage(image, Grid(image.shape[1:], spacing_mm) if spacing_mm else None, job.path, coloured)
 
 
 def _picture_case(job: PredictionJob, model: "Model") -> Case:

@@ -1,5 +1,6 @@
 """What is to be predicted: pictures, volumes, and scans whose channels are files of their own."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,9 +10,10 @@ from tumorline.data.layouts.case_list import list_scans
 from tumorline.data.layouts.contents import Contents
 from tumorline.data.layouts.gather import Scan, gather_scans, name_channels, nnunet_scans, sequence_of_volume
 from tumorline.data.layouts.nnunet import is_in_nnunet_folder
-from tumorline.data.layouts.selection import Selection, select_images
+from tumorline.data.layouts.selection import Selection, pixels_around, select_images
 from tumorline.data.layouts.series import SeriesFound, SeriesScan, gather_series, holds_series, series_at
 from tumorline.data.layouts.series_words import describe_series
+from tumorline.data.layouts.stated_pixels import Spacings
 from tumorline.data.user_tables import TABLE_SUFFIXES
 from tumorline.errors import UserError
 from tumorline.formats.boundary import require_kind
@@ -66,14 +68,16 @@ class PredictionJob:
 def list_jobs(
     inputs: Iterable[Path], channels: Channels = ("",), notify: Notify | None = None, may_lack: bool = False
 ) -> list[PredictionJob]:
-    """The cases to predict, without earlier results; `notify` hears what of a folder is left out, and why.
+    """The cases to predict, without earlier results, each input once.
 
-    Of a folder's volumes a model of one channel gets those of its channel and those whose names do not say what they
-    are; a model of several gets the scans that have all of them, or where they `may_lack` channels, one at least.
+    `notify` hears what of a folder is left out, and why. Of a folder's volumes a model of one channel gets those of its
+    channel and those whose names do not say what they are; a model of several gets the scans that have all of them, or
+    where they `may_lack` channels, one at least.
 
     Raises UserError where an input does not exist or holds no image, and where two would have the same results.
     """
-    jobs = [*_all_jobs([*inputs], channels, notify, may_lack)]
+    once = {os.path.abspath(given): given for given in inputs}
+    jobs = [*_all_jobs([*once.values()], channels, notify, may_lack)]
     targets = targets_apart([job.path for job in jobs], [job.target for job in jobs])
     return [replace(job, target=target) for job, target in zip(jobs, targets, strict=True)]
 
@@ -106,14 +110,25 @@ def _all_jobs(
     listed |= {given: (Selection((given,), {}, {}), []) for given in inputs if given.is_file() and holds_series(given)}
     pictures = ((given, selection.images) for given, (selection, _) in listed.items())
     slices = gather_series(pictures, channels, may_lack)
+    around = pixels_around(given for given in inputs if given in listed or not _is_table(given))
     for given in inputs:
         if given in listed:
-            yield from _jobs_of_folder(given, *listed[given], slices, channels, notify)
+            jobs = _jobs_of_folder(given, *listed[given], slices, channels, notify)
         else:
-            yield from _jobs_of_file(given, channels, may_lack)
+            jobs = _jobs_of_file(given, channels, may_lack)
+        yield from jobs if _is_table(given) else (_with_pixels(job, around) for job in jobs)
     if notify:
         for remark in slices.remarks:
             notify(remark)
+
+
+def _with_pixels(job: PredictionJob, around: Spacings) -> PredictionJob:
+    """The job with the size of a pixel that a table outside of what is given states, where none within does."""
+    return replace(job, spacing_mm=job.spacing_mm or around.get(Path(os.path.abspath(job.path))))
+
+
+def _is_table(path: Path) -> bool:
+    return path.suffix.lower() in TABLE_SUFFIXES and path.is_file()
 
 
 def _jobs_of_folder(
@@ -158,7 +173,7 @@ def _jobs_of_file(path: Path, channels: Channels, may_lack: bool) -> list[Predic
     if not path.exists():
         raise UserError(f"{path}: no such file or folder")
     require_kind(path)
-    if path.suffix.lower() in TABLE_SUFFIXES:
+    if _is_table(path):
         if len(channels) > 1:
             _require_names(channels, str(path))
         return [_job_of_scan(scan) for scan in list_scans(path, channels, may_lack)]

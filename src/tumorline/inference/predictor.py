@@ -45,6 +45,7 @@ CaseRow = dict[str, Any]
 """What a table of predictions holds of a case, by column."""
 LARGE = 1 << 24
 BLANK_NOTE = "blank: the image shows nothing, so that the mask is empty"
+COLOURED_NOTE = "in colour, which is read as luminance"
 
 
 def segmentation_beside(mask_path: Path) -> Path:
@@ -123,7 +124,8 @@ class Predictor:
             shown = self.model.channels.index(job.channels[0]) if job.channels else 0
             write_overlay(overlay_path, picture.image[shown], masks)
         stated = note_on_slice(job.path, self.model.channel if len(job.images) == 1 else "")
-        note = self._note(answer, masks, labels, self._lacking(job), stated)
+        coloured = COLOURED_NOTE if picture.coloured else ""
+        note = self._note(answer, masks, labels, coloured, self._lacking(job), stated)
         return {**self._figures_of(answer, masks, None), "note": note}
 
     def _predict_scan(self, job: PredictionJob, mask_path: Path, overlay_path: Path | None) -> CaseRow:

@@ -5,24 +5,33 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
+from tumorline.data.layouts.names import normalised
 from tumorline.errors import UserError
 
 
 def targets_apart(files: Sequence[Path], targets: Sequence[Path]) -> list[Path]:
     """A target for each file: of a second of one name by the file's name, of more by the folders that tell them apart.
 
-    Raises UserError where two would have the same results.
+    Names are one where they differ in capitals or in how accents are stored, as many systems hold them to be. Raises
+    UserError where two would have the same results.
     """
     by_folders = _by_folders(files, targets)
     taken: dict[Path, Path] = {}
+    spelled: set[str] = set()
     for number, (file, target) in enumerate(zip(files, targets, strict=True)):
         own = by_folders.get(number, target)
-        if own in taken:
+        if _spelling(own) in spelled:
             own = _by_file(file, own)
         if own in taken:
             raise UserError(f"{file}: its results would overwrite those of {taken[own]}; predict them apart")
         taken[own] = file
+        spelled.add(_spelling(own))
     return list(taken)
+
+
+def _spelling(target: Path) -> str:
+    """One for all names that a system may take for one."""
+    return normalised(normalised(target.as_posix()).casefold())
 
 
 def _by_file(file: Path, target: Path) -> Path:
@@ -31,14 +40,15 @@ def _by_file(file: Path, target: Path) -> Path:
 
 def _by_folders(files: Sequence[Path], targets: Sequence[Path]) -> dict[int, Path]:
     """The targets, by number, of files of one target that their names do not tell apart."""
-    groups: dict[Path, list[int]] = defaultdict(list)
+    groups: dict[str, list[int]] = defaultdict(list)
     for number, target in enumerate(targets):
-        groups[target].append(number)
+        groups[_spelling(target)].append(number)
     found: dict[int, Path] = {}
-    for target, numbers in groups.items():
-        if len({target, *(_by_file(files[number], target) for number in numbers[1:])}) < len(numbers):
+    for spelled, numbers in groups.items():
+        others = (_spelling(_by_file(files[number], targets[number])) for number in numbers[1:])
+        if len({spelled, *others}) < len(numbers):
             heads = _folders_apart([files[number] for number in numbers])
-            found |= {number: head / target for number, head in zip(numbers, heads, strict=True)}
+            found |= {number: head / targets[number] for number, head in zip(numbers, heads, strict=True)}
     return found
 
 

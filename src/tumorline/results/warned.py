@@ -21,6 +21,7 @@ class WarningCode(StrEnum):
     PATIENTS_UNKNOWN = "patients_unknown"
     MASKS_THRESHOLDED = "masks_thresholded"
     MASKS_CORRECTED = "masks_corrected"
+    COLOURED = "coloured"
     FEW_VALIDATION_PATIENTS = "few_validation_patients"
     TEMPERATURE_AT_LIMIT = "temperature_at_limit"
     THRESHOLD_AT_LIMIT = "threshold_at_limit"
@@ -44,6 +45,7 @@ WORDS = {
     "PATIENTS UNKNOWN": WarningCode.PATIENTS_UNKNOWN,
     "masks were thresholded": WarningCode.MASKS_THRESHOLDED,
     "MASKS CORRECTED": WarningCode.MASKS_CORRECTED,
+    "IN COLOUR": WarningCode.COLOURED,
     "FEW VALIDATION PATIENTS": WarningCode.FEW_VALIDATION_PATIENTS,
     "TEMPERATURE AT ITS LIMIT": WarningCode.TEMPERATURE_AT_LIMIT,
     "THRESHOLD AT ITS LIMIT": WarningCode.THRESHOLD_AT_LIMIT,

@@ -43,7 +43,6 @@ LICENCES = {
     cheng.NAME: "Weights trained on Cheng et al., figshare 1512427 (CC BY 4.0); name the source when you pass them on",
     "simulated": "Weights trained on simulated images only; free of data terms",
 }
-ATTRIBUTIONS = {cheng.NAME: cheng.ATTRIBUTION}
 
 
 def origin_of(config: Config) -> ModelInfo | None:
@@ -144,7 +143,7 @@ def _training_data(dataset: Dataset) -> TrainingData:
         cases=len(dataset.cases),
         channel=source.channel,
         label=source.label,
-        attribution=ATTRIBUTIONS.get(source.known_as, ""),
+        attribution=cheng.attribution(len(dataset.cases)) if source.known_as == cheng.NAME else "",
     )
     more: dict[str, object] = {key: names for key in MARKS if (names := _forbidding(terms, key))}
     if corrected := sum(case.correction is not None for case in dataset.cases):

@@ -1,16 +1,25 @@
 """Which files of a folder are images to predict, and what is left out and why."""
 
+import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tumorline.data.layouts.brats import sequence_in_name
 from tumorline.data.layouts.contents import Contents
 from tumorline.data.layouts.gather import sequence_of_volume
-from tumorline.data.layouts.names import is_in_mask_folder, name_below, says_mask
+from tumorline.data.layouts.names import (
+    is_in_mask_folder,
+    name_below,
+    says_mask,
+    stated_part,
+    without_image_folders,
+)
 from tumorline.data.layouts.nnunet import is_in_nnunet_folder
-from tumorline.data.layouts.stated_pixels import Spacings, stated_pixels
+from tumorline.data.layouts.patient_tables import NAMES
+from tumorline.data.layouts.stated_pixels import Spacings, speaks_of_pixels, stated_pixels
 from tumorline.data.layouts.volume_names import visits_among
 
 OVERLAY = "_overlay"
@@ -51,6 +60,34 @@ def select_images(contents: Contents, channel: str = "") -> Selection:
     problems = {Path(f.files[0]): f.message for f in contents.tree.findings if f.severity == "error"}
     pictures = [file for file in contents.pictures if file not in left_out]
     return Selection(kept, left_out, problems, stated_pixels(contents, pictures))
+
+
+def pixels_around(inputs: Iterable[Path]) -> Spacings:
+    """Spacings of pictures, by absolute path, as tables state that lie beside a file or above a folder of images.
+
+    They are those of the whole set, of which the inputs are a part. Raises UserError as `stated_pixels`.
+    """
+    absolute = {Path(os.path.abspath(given)) for given in inputs}
+    beside = {at.parent for at in absolute if not at.is_dir()}
+    above = {folder for at in beside | {at for at in absolute if at.is_dir()} for folder in _folders_of_set(at)}
+    found: dict[Path, tuple[float, float]] = {}
+    for folder in sorted(beside | above, key=lambda folder: len(folder.parts)):
+        if _has_table_of_pixels(folder):
+            found |= select_images(Contents(folder)).spacings_mm
+    return found
+
+
+def _folders_of_set(folder: Path) -> Iterator[Path]:
+    """The folders above one that says image, or part of a split, as far as it is of one set by these names."""
+    while without_image_folders(f"{folder.name}/x") == "x" or stated_part(f"{folder.name}/x"):
+        folder = folder.parent
+        yield folder
+
+
+def _has_table_of_pixels(folder: Path) -> bool:
+    with suppress(OSError):
+        return any(file.name.casefold() in NAMES and speaks_of_pixels(file) for file in folder.iterdir())
+    return False
 
 
 def _no_scans(contents: Contents, channel: str) -> Iterator[tuple[Path, str]]:

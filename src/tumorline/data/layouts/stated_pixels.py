@@ -31,12 +31,12 @@ def stated_pixels(contents: Contents, pictures: Collection[Path]) -> Spacings:
     """
     found: dict[Path, tuple[float, float]] = {}
     for folder, table in patient_tables(contents, pictures).items():
-        if _speaks_of_pixels(table):
+        if speaks_of_pixels(table):
             found |= _stated_in(table, folder, [picture for picture in pictures if picture.is_relative_to(folder)])
     return found
 
 
-def _speaks_of_pixels(table: Path) -> bool:
+def speaks_of_pixels(table: Path) -> bool:
     """Whether a table has a column of spacings; others may be of any kind."""
     with suppress(UserError):
         return COLUMN.search(read_user_text(table)) is not None
