@@ -184,8 +184,9 @@ def cases_of(folds: Sequence[Path]) -> set[str]:
     every = {content for contents in known for part in contents.values() for content in part}
     if len(known) == 1:
         return every
-    held_out = [[set(contents.get(part, [])) for contents in known] for part in ("validation", "test")]
-    return every - set.union(*(set.intersection(*parts) for parts in held_out))
+    for part in ("validation", "test"):
+        every -= set.intersection(*(set(contents.get(part, [])) for contents in known))
+    return every
 
 
 def refuse_weak(folds: Path, rows: Sequence[Row]) -> None:

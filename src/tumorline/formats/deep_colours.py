@@ -61,7 +61,7 @@ def _read_grey(path: Path, upright: Turned) -> npt.NDArray[np.uint16]:
 
 
 def _both_bytes(high: npt.NDArray[np.uint8], low: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint16]:
-    return high.astype(np.uint16) << 8 | low
+    return np.asarray(high.astype(np.uint16) << 8 | low, dtype=np.uint16)
 
 
 def _tile(image: Any) -> Any:
