@@ -185,7 +185,8 @@ def cases_of(folds: Sequence[Path]) -> set[str]:
     if len(known) == 1:
         return every
     for part in ("validation", "test"):
-        every -= set.intersection(*(set(contents.get(part, [])) for contents in known))
+        held_out = [set(contents.get(part, [])) for contents in known]
+        every -= held_out[0].intersection(*held_out[1:])
     return every
 
 
