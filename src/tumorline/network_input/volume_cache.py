@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from math import ceil, prod
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 from zlib import crc32
 
 import numpy as np
@@ -42,6 +42,15 @@ class CachedVolume(NamedTuple):
     placement: SpacedPlacement
 
 
+class CacheEntry(TypedDict):
+    """What the index says of the arrays of one case."""
+
+    native: list[int]
+    box: list[list[int]]
+    """Begin and end of the head along each axis."""
+    checksums: dict[str, int]
+
+
 @dataclass(frozen=True)
 class VolumeCache:
     """In the data set's order."""
@@ -74,7 +83,7 @@ def open_volume_cache(dataset: Dataset, progress: Progress | None = None) -> Vol
 
 
 def _read_volumes(dataset: Dataset, folder: Path) -> VolumeCache | None:
-    index = read_json(folder / INDEX)
+    index: list[CacheEntry] = read_json(folder / INDEX)
     if len(index) != len(dataset.cases):
         return None
     cases = []
@@ -86,7 +95,7 @@ def _read_volumes(dataset: Dataset, folder: Path) -> VolumeCache | None:
     return VolumeCache(cases)
 
 
-def _cached(arrays: dict[str, npt.NDArray[Any]], entry: dict[str, Any]) -> CachedVolume:
+def _cached(arrays: dict[str, npt.NDArray[Any]], entry: CacheEntry) -> CachedVolume:
     placement = SpacedPlacement(
         tuple(entry["native"]), tuple(slice(*ends) for ends in entry["box"]), arrays["image"].shape[1:]
     )
@@ -104,7 +113,7 @@ def _array_path(folder: Path, number: int, kind: str) -> Path:
 
 def _fill(dataset: Dataset, folder: Path, progress: Progress | None) -> None:
     require_space(folder.parent, _most_bytes(dataset), f"for the decoded cache of {len(dataset.cases)} volumes")
-    entries: dict[int, dict[str, Any]] = {}
+    entries: dict[int, CacheEntry] = {}
 
     def store(case: Case) -> None:
         number = dataset.index[case.id]
@@ -138,7 +147,7 @@ def require_spacing(dataset: Dataset, case: Case) -> Sequence[float]:
     return spacing
 
 
-def _store(dataset: Dataset, case: Case, folder: Path, number: int) -> dict[str, Any]:
+def _store(dataset: Dataset, case: Case, folder: Path, number: int) -> CacheEntry:
     """Write the arrays of a case; gives its entry in the index."""
     sample = dataset.read(case)
     placement = place_head(sample.image, require_spacing(dataset, case), dataset.settings.voxel_mm)

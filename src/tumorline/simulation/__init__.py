@@ -6,9 +6,10 @@ Nothing here is a patient. The anatomy is the ICBM 152 2009a template that nilea
 
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -142,13 +143,31 @@ def _write_cohort(directory: Path, settings: Settings, progress: Progress) -> No
     write_json(directory / "simulated.json", _description(settings, truths))
 
 
+class LesionTruth(TypedDict):
+    centre_mm: list[float]
+    radius_mm: float
+
+
+class StudyTruth(TypedDict):
+    """What `simulated.json` says of one patient."""
+
+    patient_group: str
+    class_name: str
+    volume_ml: float
+    necrosis_ml: float
+    lesions: list[LesionTruth]
+    enhancement: float
+    oedema_mm: float
+    slice_heights_mm: list[float]
+
+
 @dataclass(frozen=True)
 class Study:
     """Slices `(N, height, width)` of one simulated patient and what is true of them."""
 
     images: npt.NDArray[np.uint8]
     masks: MaskArray
-    truth: dict[str, Any]
+    truth: StudyTruth
 
 
 def simulate_patient(settings: Settings, number: int) -> Study:
@@ -158,7 +177,7 @@ def simulate_patient(settings: Settings, number: int) -> Study:
     side = grid(settings.spacing_mm)
     axes = (side, side, heights)
     image = Scanner(rng, T1CE).acquire(patient.scene(axes, settings.spacing_mm), axes)
-    truth = {"patient_group": f"simulated-s{settings.seed}-p{number:03d}"} | _truth(patient, settings, heights)
+    truth = _truth(f"simulated-s{settings.seed}-p{number:03d}", patient, settings, heights)
     return Study(_as_seen(image), _as_seen(patient.mask(axes)), truth)
 
 
@@ -191,11 +210,12 @@ def _as_seen(volume: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return volume[::-1, ::-1].transpose(2, 1, 0)
 
 
-def _truth(patient: Patient, settings: Settings, heights: Float32Array) -> dict[str, Any]:
+def _truth(group: str, patient: Patient, settings: Settings, heights: Float32Array) -> StudyTruth:
     axes = _box(patient, settings.spacing_mm)
     voxel_ml = settings.spacing_mm**3 / 1000
     tumour = patient.tumour
     return {
+        "patient_group": group,
         "class_name": tumour.kind.class_name,
         "volume_ml": round(float(patient.mask(axes).sum() * voxel_ml), 3),
         "necrosis_ml": round(float(patient.necrosis(axes).sum() * voxel_ml), 3),
@@ -222,7 +242,7 @@ def _write_slice(directory: Path, study: Study, index: int) -> dict[str, str]:
     return {"id": name, "patient_group": group, "class_name": study.truth["class_name"]}
 
 
-def _description(settings: Settings, truths: list[dict[str, Any]]) -> dict[str, Any]:
+def _description(settings: Settings, truths: Sequence[StudyTruth]) -> dict[str, object]:
     return {
         "simulated": True,
         "note": "Simulated pictures of simulated tumours: no patient was imaged, no result is clinical.",

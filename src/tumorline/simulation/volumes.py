@@ -1,10 +1,10 @@
 """Simulated examinations as volumes: four sequences of one head and the labels of BraTS 2023, as NIfTI."""
 
 import gzip
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import nibabel
 import numpy as np
@@ -62,13 +62,24 @@ class VolumeSettings:
         return x, y, z
 
 
+class ExaminationTruth(TypedDict):
+    """What `simulated.json` says of one patient."""
+
+    patient_group: str
+    core_ml: float
+    oedema_ml: float
+    enhancing_ml: float
+    centre_mm: list[float]
+    radius_mm: float
+
+
 @dataclass(frozen=True)
 class Examination:
     """Volumes `(x, y, z)` of one simulated patient, without skull, and what is true of them."""
 
     images: dict[str, npt.NDArray[np.int16]]
     labels: Labels
-    truth: dict[str, Any]
+    truth: ExaminationTruth
 
 
 def write_volumes(directory: Path, settings: VolumeSettings, progress: Progress) -> None:
@@ -93,8 +104,7 @@ def simulate_examination(settings: VolumeSettings, number: int) -> Examination:
     slabs = [_show_slab(patient, scanners, axes, settings.spacing_mm) for axes in _slabs(settings.axes)]
     labels = np.concatenate([labels for labels, _ in slabs], axis=2)
     images = {ending: np.concatenate([images[ending] for _, images in slabs], axis=2) for ending in SEQUENCES}
-    truth = {"patient_group": f"simulated-v{settings.seed}-p{number:04d}"} | _true_volumes(patient, labels, settings)
-    return Examination(images, labels, truth)
+    return Examination(images, labels, _truth(f"simulated-v{settings.seed}-p{number:04d}", patient, labels, settings))
 
 
 def _slabs(axes: Axes) -> Iterator[Axes]:
@@ -133,13 +143,20 @@ def _label(patient: Patient, scene: Scene, axes: Axes) -> Labels:
     return np.where(enhancing, ENHANCING, np.where(inside, CORE, labels)).astype(np.uint8)
 
 
-def _true_volumes(patient: Patient, labels: Labels, settings: VolumeSettings) -> dict[str, Any]:
+def _truth(group: str, patient: Patient, labels: Labels, settings: VolumeSettings) -> ExaminationTruth:
     voxel_ml = settings.spacing_mm**3 / 1000
-    named = {"core_ml": CORE, "oedema_ml": OEDEMA, "enhancing_ml": ENHANCING}
-    volumes = {name: round(float((labels == label).sum() * voxel_ml), 3) for name, label in named.items()}
+    core, oedema, enhancing = (
+        round(float((labels == label).sum() * voxel_ml), 3) for label in (CORE, OEDEMA, ENHANCING)
+    )
     lesion = patient.tumour.lesions[0]
-    centre = [round(float(value), 2) for value in lesion.centre_mm]
-    return {**volumes, "centre_mm": centre, "radius_mm": round(float(lesion.radius_mm), 2)}
+    return {
+        "patient_group": group,
+        "core_ml": core,
+        "oedema_ml": oedema,
+        "enhancing_ml": enhancing,
+        "centre_mm": [round(float(value), 2) for value in lesion.centre_mm],
+        "radius_mm": round(float(lesion.radius_mm), 2),
+    }
 
 
 def _write_nifti(path: Path, volume: npt.NDArray[Any], settings: VolumeSettings) -> None:
@@ -152,7 +169,7 @@ def _write_nifti(path: Path, volume: npt.NDArray[Any], settings: VolumeSettings)
     write_bytes(path, gzip.compress(image.to_bytes(), compresslevel=6, mtime=0))
 
 
-def _describe_volumes(settings: VolumeSettings, truths: list[dict[str, Any]]) -> dict[str, Any]:
+def _describe_volumes(settings: VolumeSettings, truths: Sequence[ExaminationTruth]) -> dict[str, object]:
     return {
         "simulated": True,
         "note": "Simulated volumes of simulated tumours: no patient was imaged, no result is clinical.",
