@@ -4,10 +4,10 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tumorline.config import OWN_SETTINGS, Config, DataConfig, SourceConfig, parse_config, parse_value
 from tumorline.errors import UserError
+from tumorline.user_text import TomlTable
 
 KEYS = ("name", *sorted(DataConfig.model_fields.keys() - {"source", "sources", "cache", "image_size"}))
 """What may be set for a source that is evaluated."""
@@ -53,7 +53,7 @@ def with_data(config: Config, sources: Sequence[Path | str], absolute: bool = Tr
     return parse_config({**config.model_dump(exclude={"data"}), "data": data}, "--data")
 
 
-def _read_source(text: str, absolute: bool) -> dict[str, Any]:
+def _read_source(text: str, absolute: bool) -> TomlTable:
     """`PATH,key=value,...` as a table of `[[data.sources]]`."""
     path, settings = _parts(text, TRAINING_KEYS)
     values = {key: value if key in TEXTS else parse_value(value) for key, value in settings.items()}

@@ -33,6 +33,8 @@ DRIVE = re.compile(r'"[A-Za-z]:\\(?!\\)')
 ESCAPE = re.compile(r"""\\([\\"]|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8})?""")
 SEPARATORS = (",", ";", "\t", "|")
 
+TomlTable = dict[str, Any]
+"""A table of a TOML file: values, lists and tables below it by key."""
 Rows = dict[int, dict[str, str]]
 """Cells of a table by column, for each number of a line in the file."""
 
@@ -72,7 +74,7 @@ def read_user_table(path: Path) -> Rows:
     return {number: dict(_cells(path, number, header, row)) for number, row in lines.items()}
 
 
-def parse_user_toml(text: str) -> dict[str, Any]:
+def parse_user_toml(text: str) -> TomlTable:
     """The content of TOML in which the backslashes of a Windows path in double quotes may stand for themselves.
 
     They do behind a drive's letter, and where the text is no TOML otherwise. Raises TOMLDecodeError.

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tumorline.begun import note_begun
 from tumorline.benchmarking.plan import Cell
@@ -130,7 +129,7 @@ def share_training(job: CellJob, other: Path) -> None:
     shutil.copyfile(job.recipe, job.folder / CONFIG_NAME)
 
 
-def _recipe(config: Config) -> dict[str, Any]:
+def _recipe(config: Config) -> dict[str, object]:
     return config.model_dump(exclude={"data": {*PATHS}})
 
 

@@ -11,9 +11,10 @@ from pydantic import BaseModel, Field
 
 from tumorline.config import RUN_NAME, Config, Section, parse_config, set_key
 from tumorline.errors import UserError, did_you_mean
+from tumorline.user_text import TomlTable
 from tumorline.wording import numbered
 
-Choice = tuple[tuple[str, Any], ...]
+Choice = tuple[tuple[str, object], ...]
 """Keys of the configuration with the values that validation is to choose between, or has chosen."""
 
 LONGER = 2
@@ -29,13 +30,13 @@ class BenchmarkPlan(BaseModel):
 
     name: str = Field(pattern=RUN_NAME)
     """Of the benchmark: its folder is runs/<name>."""
-    recipe: dict[str, Any] = {}
+    recipe: TomlTable = {}
     """Sections of a run's configuration that all cells share."""
-    models: dict[str, dict[str, Any]] = {}
+    models: dict[str, TomlTable] = {}
     """Name -> section `model`."""
-    losses: dict[str, dict[str, Any]] = {}
+    losses: dict[str, TomlTable] = {}
     """Name -> section `loss`."""
-    variants: dict[str, dict[str, Any]] = {}
+    variants: dict[str, TomlTable] = {}
     """Name -> `section.key` -> value: whatever else is to be compared."""
     choose: dict[str, Values] = {}
     """`section.key` -> values, of which each arm takes the one with the best validation Dice of the first seed."""
@@ -64,7 +65,7 @@ class Arm:
     """What is ranked: one model with one loss and one variant, over its seeds and folds."""
 
     name: str
-    values: Mapping[str, Any]
+    values: Mapping[str, object]
     """A run's configuration, apart from name, seed, fold and what is chosen on validation."""
 
     @property
@@ -190,15 +191,15 @@ def _choices(plan: BenchmarkPlan) -> list[Choice]:
     return [tuple(zip(plan.choose, values, strict=True)) for values in product(*plan.choose.values())]
 
 
-def _product(axes: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Sequence[str], Sequence[Mapping[str, Any]]]]:
+def _product(axes: Sequence[Mapping[str, TomlTable]]) -> Iterator[tuple[Sequence[str], Sequence[TomlTable]]]:
     for members in product(*(axis.items() for axis in axes)):
         yield [name for name, _ in members], [values for _, values in members]
 
 
-def _values(recipe: Mapping[str, Any], members: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _values(recipe: TomlTable, members: Sequence[TomlTable]) -> TomlTable:
     """The recipe with a model and a loss in the place of its own, and the keys of a variant."""
     model, loss, variant = members
-    values = {**copy.deepcopy(dict(recipe)), **copy.deepcopy(dict(model)), **copy.deepcopy(dict(loss))}
+    values = copy.deepcopy(recipe | model | loss)
     for key, value in variant.items():
         set_key(values, key, copy.deepcopy(value), f"variants.{key}")
     return values

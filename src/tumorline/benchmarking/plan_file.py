@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -101,7 +100,7 @@ def _check_budget(plan: BenchmarkPlan, where: str) -> None:
     if needs and not first.config.split.validates:
         why = first.config.split.why_nobody_validates
         raise UserError(f"{where}: {why}, so that nothing can choose between values; validate, or leave out {needs}")
-    budgets: dict[float, dict[str, Any]] = {}
+    budgets: dict[float, dict[str, object]] = {}
     for cell in every:
         budget = budgets.setdefault(cell.length, _budget(cell.config, plan.vary))
         if different := [key for key, value in _budget(cell.config, plan.vary).items() if value != budget[key]]:
@@ -109,11 +108,11 @@ def _check_budget(plan: BenchmarkPlan, where: str) -> None:
             raise UserError(f"{where}: arm '{cell.arm.name}' changes {different[0]}; all arms need one budget{cure}")
 
 
-def _budget(config: Config, vary: Sequence[str]) -> dict[str, Any]:
+def _budget(config: Config, vary: Sequence[str]) -> dict[str, object]:
     """By key, a section by its keys; what is compared and the fold are left out."""
-    found: dict[str, Any] = {}
+    budget: dict[str, object] = {}
     for entry in BUDGET:
         section, _, name = entry.partition(".")
         values = config.model_dump()[section]
-        found |= {f"{section}.{key}": value for key, value in values.items() if name in ("", key)}
-    return {key: value for key, value in found.items() if key not in (*vary, "split.fold")}
+        budget |= {f"{section}.{key}": value for key, value in values.items() if name in ("", key)}
+    return {key: value for key, value in budget.items() if key not in (*vary, "split.fold")}

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from tumorline.benchmarking.hours import ArmHours
     from tumorline.callbacks import Callback
     from tumorline.config import Config
+    from tumorline.user_text import TomlTable
 
 
 def train(
@@ -103,7 +104,7 @@ def epochs_to_reach(overrides: "Sequence[str]") -> int:
     """What `--resume RUN --set train.epochs=N` asks for. Raises UserError for any other key."""
     from tumorline.config import TrainConfig, apply_override, parse_config
 
-    values: dict[str, Any] = {}
+    values: TomlTable = {}
     for override in overrides:
         apply_override(values, override)
     if values.keys() != {"train"} or values["train"].keys() != {"epochs"}:

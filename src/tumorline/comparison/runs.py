@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from tumorline.config import PATHS, Config
 from tumorline.data.patients import patient_meant, spelling
@@ -105,7 +105,7 @@ def _group(name: str, folders: Sequence[Path]) -> Contender:
     return Contender(name, runs)
 
 
-def _recipe(run: Run) -> dict[str, Any]:
+def _recipe(run: Run) -> dict[str, object]:
     """All that must be the same within a group, as flat keys."""
     if run.config is None:
         raise UserError(f"{run.folder}: no {CONFIG_NAME}; --group takes run folders, whose recipe is known")

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from tumorline.config.mistakes import explain
 from tumorline.config.run import Config
 from tumorline.errors import UserError
-from tumorline.user_text import parse_user_toml, read_user_text
+from tumorline.user_text import TomlTable, parse_user_toml, read_user_text
 
 NAMES = ("data.channels", "data.regions", "data.leave_out")
 """Keys whose values are names, even where they look like numbers."""
@@ -46,7 +46,7 @@ def load_config(path: Path | str | None, overrides: Iterable[str] = ()) -> Confi
     return parse_config(changed, "--set")  # which is wrong, since the file by itself is not
 
 
-def parse_config(values: Mapping[str, Any], where: str) -> Config:
+def parse_config(values: Mapping[str, object], where: str) -> Config:
     """Check a nested dictionary; `where` names its origin in error messages."""
     try:
         return Config.model_validate(values)
@@ -54,7 +54,7 @@ def parse_config(values: Mapping[str, Any], where: str) -> Config:
         raise UserError(f"{where}: {explain(error, Config)}") from None
 
 
-def read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> TomlTable:
     """The content of a TOML file. Raises UserError where it cannot be read."""
     text = read_user_text(path)
     try:
@@ -63,7 +63,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: not a valid TOML file ({error})") from None
 
 
-def apply_override(values: dict[str, Any], override: str) -> None:
+def apply_override(values: TomlTable, override: str) -> None:
     """Set the key that `section.key=value` names in a nested dictionary."""
     key, equals, text = override.partition("=")
     if not equals or not key.strip():
@@ -73,7 +73,7 @@ def apply_override(values: dict[str, Any], override: str) -> None:
     set_key(values, key, text if is_written else parse_value(text), f"--set {override}")
 
 
-def set_key(values: dict[str, Any], key: str, value: Any, where: str) -> None:
+def set_key(values: TomlTable, key: str, value: object, where: str) -> None:
     """Put a value at `section.key` of a nested dictionary; `where` names the origin in the error message."""
     *sections, last = key.split(".")
     for section in sections:

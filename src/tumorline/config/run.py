@@ -18,6 +18,7 @@ from tumorline.config.split import SplitConfig
 from tumorline.config.train import TrainConfig
 from tumorline.files import write_text
 from tumorline.regions import REGION
+from tumorline.user_text import TomlTable
 
 AFTER_TRAINING = ("model.threshold", "model.temperature", "model.gate", "model.storage", "model.postprocessing")
 """Keys that change nothing in a training, and so nothing in its validation figure."""
@@ -136,16 +137,16 @@ class Config(Section):
     def save(self, path: Path) -> None:
         write_text(path, self.to_toml())
 
-    def without_paths(self, exclude_none: bool = False) -> dict[str, Any]:
+    def without_paths(self, exclude_none: bool = False) -> TomlTable:
         """As a model file or a page shows it: no places on the machine, no names of cases."""
         of_sources = {"__all__": {"path", "corrections", "leave_out"}}
         kept_back: dict[str, Any] = {**dict.fromkeys((*PATHS, "leave_out"), True), "sources": of_sources}
         return with_bare_names(self.model_dump(mode="json", exclude={"data": kept_back}, exclude_none=exclude_none))
 
 
-def with_bare_names(values: Mapping[str, Any]) -> dict[str, Any]:
+def with_bare_names(values: Mapping[str, object]) -> TomlTable:
     """A configuration in which what is read beside the data bears its name alone, without its place."""
-    bare: dict[str, Any] = copy.deepcopy({**values})
+    bare: TomlTable = copy.deepcopy({**values})
     for section, key in READ_BESIDE_DATA:
         if text := bare.get(section, {}).get(key):
             bare[section][key] = re.split(r"[\\/]", text.rstrip("\\/"))[-1]

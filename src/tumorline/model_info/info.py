@@ -11,6 +11,7 @@ from tumorline.model_info.bounds import MOST_REGIONS, SCHEMA_VERSION, Embedded, 
 from tumorline.model_info.described import KnownCases, ModelMetrics, TrainingData, TrainingSplit
 from tumorline.model_info.network import Architecture, InputSpec
 from tumorline.results import PointFigures
+from tumorline.user_text import TomlTable
 
 Value = TypeVar("Value")
 
@@ -24,7 +25,7 @@ class Member(BaseModel):
     architecture: Architecture
     threshold: Threshold | list[Threshold]
     temperature: Temperature | list[Temperature]
-    config: dict[str, Any]
+    config: TomlTable
 
 
 class ModelInfo(BaseModel):
@@ -57,7 +58,7 @@ class ModelInfo(BaseModel):
     data: TrainingData
     split: TrainingSplit
     known_cases: KnownCases
-    config: dict[str, Any]
+    config: TomlTable
     """The configuration of its training, of whatever version, for people to read."""
     metrics: ModelMetrics
     versions: dict[str, Text]
@@ -127,7 +128,7 @@ class ModelInfo(BaseModel):
 
     @field_validator("config")
     @classmethod
-    def tells_of_the_model(cls, value: dict[str, Any]) -> dict[str, Any]:
+    def tells_of_the_model(cls, value: TomlTable) -> TomlTable:
         if not isinstance(value.get("model"), dict):
             raise ValueError("it says nothing of the model")
         return value

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from tumorline.config import apply_override, parse_config
 from tumorline.errors import UserError
@@ -11,6 +10,7 @@ from tumorline.planning.fingerprint import Fingerprint, open_to_plan, take_finge
 from tumorline.planning.machine import AtHand, find_at_hand
 from tumorline.planning.plan import plan_training
 from tumorline.progress import Progress
+from tumorline.user_text import TomlTable
 
 __all__ = ["AtHand", "Fingerprint", "Plan", "find_at_hand", "plan_source", "plan_training", "take_fingerprint"]
 
@@ -27,7 +27,7 @@ def plan_source(
     `axes` are those that the network sees: 2 for slices, 3 for patches of volumes; without it the set decides. Raises
     UserError for a source or a setting that cannot be used.
     """
-    by_hand: dict[str, Any] = {}
+    by_hand: TomlTable = {}
     for override in overrides:
         apply_override(by_hand, override)
     parse_config(by_hand, "the command line")

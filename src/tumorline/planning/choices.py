@@ -11,6 +11,7 @@ import tomli_w
 from tumorline.config import Config, parse_config, set_key
 from tumorline.planning.fingerprint import Fingerprint
 from tumorline.planning.machine import AtHand
+from tumorline.user_text import TomlTable
 from tumorline.wording import numbered
 
 
@@ -44,9 +45,9 @@ class Plan:
         return 1 - 1 / split.folds - split.validation if split.folds else split.train
 
     @property
-    def recipe(self) -> dict[str, Any]:
+    def recipe(self) -> TomlTable:
         """What was chosen, and what else was set by hand, as the sections of a recipe."""
-        values: dict[str, Any] = json.loads(json.dumps(self.by_hand))
+        values: TomlTable = json.loads(json.dumps(self.by_hand))
         for choice in self.choices:
             set_key(values, choice.key, choice.value, "plan")
         return values

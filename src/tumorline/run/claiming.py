@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from tumorline.config import Config
 from tumorline.environment import is_first_process
@@ -28,7 +27,7 @@ def refuse_another(config: Config, run: Path) -> None:
     refuse_strange(run)
 
 
-def _without_cache(config: Config) -> dict[str, Any]:
+def _without_cache(config: Config) -> dict[str, object]:
     return config.model_dump(exclude={"data": {"cache"}})
 
 

@@ -1,7 +1,7 @@
 """A tune file: a recipe, and the space of settings that is searched around it."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,13 +12,13 @@ from tumorline.config import MANY, Config, Section, apply_override, is_after_tra
 from tumorline.errors import UserError, did_you_mean
 from tumorline.recipe_files import find_recipe, recipe_names
 from tumorline.run.preparing import check_model
-from tumorline.user_text import written_path
+from tumorline.user_text import TomlTable, written_path
 
 NOT_TUNED = ("name", "seed", "split", "data")
 """They decide what the figure is measured on, or by what luck; two values of them cannot be compared."""
 TUNED_ALL_THE_SAME = ("data.image_size",)
 
-Params = Mapping[str, Any]
+Params = Mapping[str, object]
 """Values of a trial by `section.key`."""
 
 
@@ -62,7 +62,7 @@ class TuneConfig(Section):
 class TuningPlan(Section):
     """A tune file with its recipe filled in."""
 
-    recipe: dict[str, Any]
+    recipe: TomlTable
     tune: TuneConfig
 
     def to_toml(self) -> str:
@@ -119,7 +119,7 @@ def check_choices(plan: TuningPlan) -> None:
                 check_model(plan.config({key: value}))
 
 
-def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def _merged(base: TomlTable, changes: TomlTable) -> TomlTable:
     """Tables are merged, everything else is replaced."""
     both = {
         key for key in base.keys() & changes.keys() if isinstance(base[key], dict) and isinstance(changes[key], dict)
@@ -131,11 +131,11 @@ def _flat(space: Any, prefix: str = "") -> Any:
     """Dotted keys, whether the file has them in quotes or as nested tables."""
     if not isinstance(space, dict):
         return space
-    found: dict[str, Any] = {}
+    flat: TomlTable = {}
     for key, value in space.items():
         nested = isinstance(value, dict) and not value.keys() & Range.model_fields.keys()
-        found |= _flat(value, f"{prefix}{key}.") if nested else {prefix + key: value}
-    return found
+        flat |= _flat(value, f"{prefix}{key}.") if nested else {prefix + key: value}
+    return flat
 
 
 def _explained(error: ValidationError) -> str:
@@ -152,7 +152,7 @@ def _explained(error: ValidationError) -> str:
     return f"{key}: {message} (found {first['input']!r}){hint if path[0] == 'space' else ''}"
 
 
-def _check_values(values: list[Any], where: str) -> None:
+def _check_values(values: Sequence[object], where: str) -> None:
     if len(values) < 2:
         raise UserError(f"{where} has {len(values)} values; expected 2 or more")
     for value in values:

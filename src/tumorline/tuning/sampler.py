@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import optuna
 
 
-def propose(plan: TuningPlan, trials: Sequence[Trial]) -> dict[str, Any]:
+def propose(plan: TuningPlan, trials: Sequence[Trial]) -> dict[str, object]:
     """The settings of the next trial; they depend on the plan and the trials before it alone."""
     params = _study(plan, trials).ask(_distributions(plan)).params
     return {key: _decoded(plan.tune.space[key], params[key]) for key in plan.tune.space}
@@ -78,7 +78,7 @@ def _is_whole(domain: Range) -> bool:
     return all(isinstance(number, int) for number in (domain.low, domain.high, domain.step or 1))
 
 
-def _encoded(plan: TuningPlan, params: Params) -> dict[str, Any]:
+def _encoded(plan: TuningPlan, params: Params) -> dict[str, object]:
     """Values of a list travel as JSON: Optuna takes no lists and tables as choices."""
     return {
         key: json.dumps(value) if isinstance(plan.tune.space[key], list) else value for key, value in params.items()

@@ -74,7 +74,7 @@ def _is_of(plan: TuningPlan, trial: Trial) -> bool:
     return trial.params.keys() == space.keys() and all(_holds(space[key], trial.params[key]) for key in space)
 
 
-def _holds(domain: Domain, value: Any) -> bool:
+def _holds(domain: Domain, value: object) -> bool:
     if isinstance(domain, Range):
         return isinstance(value, (int, float)) and domain.low <= value <= domain.high
     return value in domain
@@ -102,7 +102,7 @@ def drop_weights(trials: Sequence[Trial], folder: Path) -> None:
                 (trial_folder(folder, trial.number) / name).unlink(missing_ok=True)
 
 
-def _leaves(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+def _leaves(values: Mapping[str, object], prefix: str = "") -> dict[str, str]:
     """Every value as JSON by its dotted key."""
     found: dict[str, str] = {}
     for key, value in values.items():
