@@ -16,7 +16,12 @@ from tumorline.errors import Interrupted, UserError
 from tumorline.progress import Notify
 from tumorline.trust import is_trusted
 
-Row = Mapping[str, Any]
+EpochRow = Mapping[str, Any]
+"""A finished epoch's row of `history.csv` by column, numbers as numbers."""
+OnBegin = Callable[[Sequence[EpochRow]], None]
+"""Gets the rows of the epochs that are done already, before the first step."""
+OnEpoch = Callable[[EpochRow], None]
+"""Gets each finished epoch's row, once the state is saved; what it raises ends the training there."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +31,7 @@ class Begun:
     folder: Path
     """Of the run; a listener may keep files of its own in it."""
     config: Config
-    history: Sequence[Row]
+    history: Sequence[EpochRow]
     """The epochs that are done already, of a run that goes on; rows as `on_epoch` gets them."""
 
 
@@ -49,7 +54,7 @@ class Callback:
     def on_begin(self, begun: Begun) -> None:
         """Before the first step."""
 
-    def on_epoch(self, row: Row) -> None:
+    def on_epoch(self, row: EpochRow) -> None:
         """After each epoch, once its state is saved: a row of `history.csv`, numbers as numbers."""
 
     def on_test(self, summary: Mapping[str, Any]) -> None:
@@ -65,10 +70,10 @@ class Listeners:
     def __init__(self, callbacks: Iterable[Callback], notify: Notify) -> None:
         self.callbacks, self.notify, self.has_begun = list(callbacks), notify, False
 
-    def begin(self, folder: Path, config: Config) -> Callable[[Sequence[Row]], None]:
+    def begin(self, folder: Path, config: Config) -> OnBegin:
         """To be called with the epochs that are done already, before the first step."""
 
-        def tell(history: Sequence[Row]) -> None:
+        def tell(history: Sequence[EpochRow]) -> None:
             self.has_begun = True
             self.tell("on_begin", Begun(folder, config, tuple(history)))
 

@@ -4,13 +4,13 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from tumorline.callbacks import Row
+from tumorline.callbacks import EpochRow
 from tumorline.config import Config
 
 NOT_CURVES = ("epoch", "best", "seconds")
 
 
-def figures_of_epoch(row: Row) -> dict[str, float]:
+def figures_of_epoch(row: EpochRow) -> dict[str, float]:
     """The columns of `history.csv` that are curves."""
     return {key: value for key, value in _numbers(row).items() if key not in NOT_CURVES}
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tumorline.callbacks import Begun, Callback, Row
+from tumorline.callbacks import Begun, Callback, EpochRow
 from tumorline.callbacks.figures import figures_of_epoch, figures_of_test, settings_of
 from tumorline.errors import require_extra
 from tumorline.files import write_text
@@ -47,7 +47,7 @@ class MLflow(Callback):
             if row["epoch"] > logged:
                 self.on_epoch(row)
 
-    def on_epoch(self, row: Row) -> None:
+    def on_epoch(self, row: EpochRow) -> None:
         self.epoch = int(row["epoch"])
         self._log(figures_of_epoch(row))
 

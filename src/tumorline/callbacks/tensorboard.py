@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tumorline.callbacks import Begun, Callback, Row
+from tumorline.callbacks import Begun, Callback, EpochRow
 from tumorline.callbacks.figures import figures_of_epoch, figures_of_test
 from tumorline.errors import require_extra
 
@@ -25,7 +25,7 @@ class TensorBoard(Callback):
         for row in begun.history:
             self.on_epoch(row)
 
-    def on_epoch(self, row: Row) -> None:
+    def on_epoch(self, row: EpochRow) -> None:
         self.epoch = int(row["epoch"])
         self._write(figures_of_epoch(row))
 

@@ -4,14 +4,14 @@ Each stage leaves whole files in the run folder; resuming a run goes on where it
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tumorline.callbacks import Callback, Listeners, make_callbacks
+from tumorline.callbacks import Callback, EpochRow, Listeners, OnEpoch, make_callbacks
 from tumorline.config import Config
 from tumorline.data import split as splits
 from tumorline.environment import is_first_process
@@ -57,7 +57,7 @@ def fit_only(
     config: Config,
     run: Path,
     notify: Notify,
-    on_epoch: Callable[[Mapping[str, Any]], None] | None = None,
+    on_epoch: OnEpoch | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> Path:
     """Train without a look at the test part, going on where the folder holds a state; returns the best weights.
@@ -139,7 +139,7 @@ class Course:
     """How far a training goes, and who hears of it."""
 
     notify: Notify
-    on_epoch: Callable[[Mapping[str, Any]], None] | None = None
+    on_epoch: OnEpoch | None = None
     callbacks: Sequence[Callback] = ()
     finish: bool = True
     """Whether the test part is looked at."""
@@ -187,12 +187,10 @@ def _heard(run: Path, course: Course, callbacks: Sequence[Callback] | None) -> I
     append_log(run, f"done after {(time.monotonic() - began) / 60:.1f} minutes")
 
 
-def _both(
-    listeners: Listeners, on_epoch: Callable[[Mapping[str, Any]], None] | None
-) -> Callable[[Mapping[str, Any]], None]:
+def _both(listeners: Listeners, on_epoch: OnEpoch | None) -> OnEpoch:
     """The callbacks hear of an epoch first: what `on_epoch` raises ends the training."""
 
-    def tell(row: Mapping[str, Any]) -> None:
+    def tell(row: EpochRow) -> None:
         listeners.tell("on_epoch", row)
         if on_epoch is not None:
             on_epoch(row)

@@ -3,15 +3,15 @@
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
 from tumorline.augmentation.transforms import apply, draw
+from tumorline.callbacks import EpochRow, OnBegin, OnEpoch
 from tumorline.data.joined import source_names
 from tumorline.errors import Diverged, Interrupted
 from tumorline.file_names import BEST_WEIGHTS_NAME, HISTORY_NAME, STATE_NAME
@@ -32,11 +32,6 @@ from tumorline.training.task import Task
 from tumorline.training.tensor_file import write_tensors
 from tumorline.training.validation import Validation
 from tumorline.training.weights import BEST_KEY, CHANNELS_LAST, start, wrap_network
-
-OnEpoch = Callable[[Mapping[str, Any]], None]
-"""Gets each finished epoch's row of the history, once the state is saved; what it raises ends the training there."""
-OnBegin = Callable[[Sequence[Mapping[str, Any]]], None]
-"""Gets the rows of the epochs that are done already, before the first step."""
 
 
 def fit(task: Task, machine: Machine, on_epoch: OnEpoch | None = None, on_begin: OnBegin | None = None) -> State:
@@ -214,7 +209,7 @@ class Loop:
         best = self.state.position.best_dice, -self.state.position.best_loss
         return result is None or (result.dice, -result.loss) > best
 
-    def history_row(self, result: Validation | None) -> dict[str, Any]:
+    def history_row(self, result: Validation | None) -> EpochRow:
         position, steps = self.state.position, self.batches.steps
         last_step = (position.epoch + 1) * steps - 1
         images = steps * self.batches.batch_size

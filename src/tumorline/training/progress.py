@@ -1,13 +1,13 @@
 """What the person sees while it trains: a bar with images per second and time left, a line per epoch."""
 
 import time
-from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from tumorline.callbacks import EpochRow
 from tumorline.progress import LINE_SECONDS
 from tumorline.run_folder import region_column, source_columns
 
@@ -49,7 +49,7 @@ class TrainingProgress:
     def advance(self) -> None:
         self.bar.update(self.task, advance=1)
 
-    def epoch(self, row: Mapping[str, Any], epochs: int) -> str:
+    def epoch(self, row: EpochRow, epochs: int) -> str:
         """Print one finished epoch; returns the line."""
         validated = row["validation_dice"] is not None
         best = "  best" if row["best"] and validated else ""
@@ -64,7 +64,7 @@ class TrainingProgress:
         return line
 
 
-def _by_region(row: Mapping[str, Any]) -> str:
+def _by_region(row: EpochRow) -> str:
     """The regions' own figures in brackets; empty where there is one region."""
     prefix = region_column("")
     found = {key.removeprefix(prefix): value for key, value in row.items() if key.startswith(prefix)}
@@ -72,7 +72,7 @@ def _by_region(row: Mapping[str, Any]) -> str:
     return f"({said})  " if said else ""
 
 
-def _by_source(row: Mapping[str, Any]) -> str:
+def _by_source(row: EpochRow) -> str:
     """What each of several sources has reached, in brackets; empty where there is one."""
     dice, _ = source_columns("")
     names = [key.removeprefix(dice) for key in row if key.startswith(dice)]
@@ -86,6 +86,6 @@ def _figures(dice: float | None, false_positives: float | None) -> str:
     return ", ".join(told) or "none"
 
 
-def _validation(row: Mapping[str, Any]) -> str:
+def _validation(row: EpochRow) -> str:
     loss_and_dice = f"validation loss {row['validation_loss']:.4f}  Dice by patient {row['validation_dice']:.4f}  "
     return f"{loss_and_dice}{_by_region(row)}{_by_source(row)}"

@@ -8,12 +8,12 @@ import math
 from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from pydantic import TypeAdapter
 from torch import Tensor, nn
 
+from tumorline.callbacks import EpochRow
 from tumorline.errors import Diverged, UserError
 from tumorline.training.divergence import all_finite
 from tumorline.training.tensor_file import CURE, read_tensors, write_tensors
@@ -36,7 +36,7 @@ class Position:
     """Validation loss of the epoch that is kept."""
     best_epoch: int = -1
     """The first one that had the best Dice."""
-    history: list[dict[str, Any]] = field(default_factory=list)
+    history: list[EpochRow] = field(default_factory=list)
 
 
 @dataclass
