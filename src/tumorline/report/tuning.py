@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypedDict
 
 from markupsafe import Markup
 
@@ -17,41 +17,89 @@ STATES = {"complete": "trained to the end", "pruned": "given up early"}
 LABEL = "validation Dice"
 LONGEST_NAME = 14
 
-Trial = Mapping[str, Any]
+
+class ShownDomain(TypedDict, total=False):
+    """What was tried of one setting: `values`, or a range of numbers."""
+
+    values: list[Any]
+    low: float
+    high: float
+    log: bool
 
 
-def write_page(search: Mapping[str, Any], output: Path) -> Path:
+class ShownTrial(TypedDict):
+    number: int
+    state: str
+    value: float | None
+    """The best validation Dice by patient; None before there is any."""
+    dice: Sequence[float]
+    """Of each epoch."""
+    params: Mapping[str, Any]
+    error: str
+
+
+class Search(TypedDict):
+    """What the page of a search shows."""
+
+    name: str
+    space: Mapping[str, ShownDomain]
+    recipe: Mapping[str, object]
+    """The recipe's own value of each setting."""
+    trials: Sequence[ShownTrial]
+    wanted: int
+    best: int | None
+    """Number of the best trial."""
+    patients: int | None
+    """Of validation; None where it is not known."""
+
+
+class Dot(NamedTuple):
+    """A trial with a figure."""
+
+    number: int
+    state: str
+    value: float
+    params: Mapping[str, Any]
+
+
+def write_page(search: Search, output: Path) -> Path:
     """Write `tune.html`: the best values, the course of the search, and each setting against the figure."""
     trials = search["trials"]
-    scored = [trial for trial in trials if trial["value"] is not None and trial["state"] in STATES]
+    dots = [dot for trial in trials if (dot := _as_dot(trial))]
     ranked = sorted(trials, key=lambda trial: (trial["state"] != "complete", -(trial["value"] or 0), trial["number"]))
     content = {
         **search,
         "ranked": ranked,
         "best": next((trial for trial in trials if trial["number"] == search["best"]), None),
         "counts": {state: sum(trial["state"] == state for trial in trials) for state in (*STATES, "failed")},
-        "course": _course(scored),
-        "settings": {key: _setting(key, domain, scored) for key, domain in search["space"].items()},
+        "course": _course(dots),
+        "settings": {key: _setting(key, domain, dots) for key, domain in search["space"].items()},
     }
     write_text(output / SEARCH_PAGE_NAME, template("tune.html").render(**content, text=_text))
     return output / SEARCH_PAGE_NAME
 
 
-def _course(scored: Sequence[Trial]) -> Markup:
+def _as_dot(trial: ShownTrial) -> Dot | None:
+    if trial["value"] is None or trial["state"] not in STATES:
+        return None
+    return Dot(trial["number"], trial["state"], trial["value"], trial["params"])
+
+
+def _course(dots: Sequence[Dot]) -> Markup:
     """The figure of each trial, and the best so far as a line."""
-    if not scored:
+    if not dots:
         return Markup("")
-    last = max(2, max(trial["number"] for trial in scored))
-    axes = charts.whole_axis(1, last, "trial"), _dice_axis(scored)
-    complete = [(trial["number"], trial["value"]) for trial in scored if trial["state"] == "complete"]
+    last = max(2, max(dot.number for dot in dots))
+    axes = charts.whole_axis(1, last, "trial"), _dice_axis(dots)
+    complete = [(dot.number, dot.value) for dot in dots if dot.state == "complete"]
     best = accumulate((value for _, value in complete), max)
     line = [(number, value) for (number, _), value in zip(complete, best, strict=True)]
-    return Markup(charts.points(_dots(scored, lambda trial: trial["number"]), axes, line))
+    return Markup(charts.points(_by_state(dots, lambda dot: dot.number), axes, line))
 
 
-def _setting(key: str, domain: Mapping[str, Any], scored: Sequence[Trial]) -> Markup:
+def _setting(key: str, domain: ShownDomain, dots: Sequence[Dot]) -> Markup:
     """The figure against one setting; choices from left to right in the order of the file."""
-    if not scored:
+    if not dots:
         return Markup("")
     places = {json.dumps(value): number for number, value in enumerate(domain.get("values", ()))}
     if places:
@@ -61,24 +109,21 @@ def _setting(key: str, domain: Mapping[str, Any], scored: Sequence[Trial]) -> Ma
     else:
         axis = charts.linear_axis(domain["low"], domain["high"], key)
 
-    def x(trial: Trial) -> float:
-        value = trial["params"][key]
+    def x(dot: Dot) -> float:
+        value: float = dot.params[key]
         return places[json.dumps(value)] if places else value
 
-    return Markup(charts.points(_dots(scored, x), (axis, _dice_axis(scored))))
+    return Markup(charts.points(_by_state(dots, x), (axis, _dice_axis(dots))))
 
 
-def _dots(scored: Sequence[Trial], x: Callable[[Trial], float]) -> dict[str, list[tuple[float, float]]]:
+def _by_state(dots: Sequence[Dot], x: Callable[[Dot], float]) -> dict[str, list[tuple[float, float]]]:
     """Place and figure of the trials of each state; states that none is in are left out."""
-    groups = {
-        name: [(x(trial), trial["value"]) for trial in scored if trial["state"] == state]
-        for state, name in STATES.items()
-    }
-    return {name: dots for name, dots in groups.items() if dots}
+    groups = {name: [(x(dot), dot.value) for dot in dots if dot.state == state] for state, name in STATES.items()}
+    return {name: places for name, places in groups.items() if places}
 
 
-def _dice_axis(scored: Sequence[Trial]) -> charts.Axis:
-    values = [trial["value"] for trial in scored]
+def _dice_axis(dots: Sequence[Dot]) -> charts.Axis:
+    values = [dot.value for dot in dots]
     return charts.linear_axis(min(values), max(values), LABEL)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from tumorline.config import Config
 from tumorline.file_names import BEST_TRIAL_NAME, SPLIT_NAME, TRIALS_TABLE_NAME
 from tumorline.files import write_csv, write_text
-from tumorline.report.tuning import write_page
+from tumorline.report.tuning import ShownDomain, ShownTrial, write_page
 from tumorline.run_folder import read_split
 from tumorline.tuning.plan import Domain, TuningPlan
 from tumorline.tuning.trials import Trial, best_trial, trial_folder
@@ -27,9 +27,9 @@ def write_results(plan: TuningPlan, trials: Sequence[Trial], folder: Path) -> No
     write_page(
         {
             "name": plan.config({}).name,
-            "space": {key: _describe_best(domain) for key, domain in plan.tune.space.items()},
+            "space": {key: _shown_domain(domain) for key, domain in plan.tune.space.items()},
             "recipe": {key: _value_at(plan.config({}), key) for key in plan.tune.space},
-            "trials": [trial.model_dump() | {"value": trial.value} for trial in trials],
+            "trials": [_shown_trial(trial) for trial in trials],
             "wanted": plan.tune.trials,
             "best": None if best is None else best.number,
             "patients": _validation_patients(trial_folder(folder, (best or trials[0]).number)),
@@ -38,13 +38,13 @@ def write_results(plan: TuningPlan, trials: Sequence[Trial], folder: Path) -> No
     )
 
 
-def trial_rows(trials: Sequence[Trial]) -> list[dict[str, Any]]:
+def trial_rows(trials: Sequence[Trial]) -> list[dict[str, object]]:
     """The rows of `trials.csv` to read: the best first, those that were not completed last, numbers short."""
     ranked = sorted(trials, key=lambda trial: (trial.state != "complete", -(trial.value or 0.0), trial.number))
     return [{key: _short(value) for key, value in _trial_row(trial).items()} for trial in ranked]
 
 
-def _trial_row(trial: Trial) -> dict[str, Any]:
+def _trial_row(trial: Trial) -> dict[str, object]:
     return {
         "trial": trial.number,
         "state": trial.state,
@@ -59,16 +59,27 @@ def _trial_row(trial: Trial) -> dict[str, Any]:
     }
 
 
-def _short(value: Any) -> Any:
+def _short(value: object) -> object:
     if value is None:
         return ""
     return f"{value:.4g}" if isinstance(value, float) else value
 
 
-def _describe_best(domain: Domain) -> dict[str, Any]:
+def _shown_domain(domain: Domain) -> ShownDomain:
     if isinstance(domain, list):
         return {"values": domain}
-    return domain.model_dump()
+    return {"low": domain.low, "high": domain.high, "log": domain.log}
+
+
+def _shown_trial(trial: Trial) -> ShownTrial:
+    return {
+        "number": trial.number,
+        "state": trial.state,
+        "value": trial.value,
+        "dice": trial.dice,
+        "params": trial.params,
+        "error": trial.error,
+    }
 
 
 def _value_at(config: Config, key: str) -> Any:
