@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from tumorline.assessment import known_reader
 from tumorline.audit import describe
@@ -121,7 +120,7 @@ def _cells(
         summary = evaluate(model, dataset, folder)
     except UserError as error:
         return [cell.model_copy(update={"error": str(error)})]
-    shared = {
+    shared: dict[str, object] = {
         "cases": summary.cases,
         "patients": summary.patients,
         "warnings": summary.warnings,
@@ -134,7 +133,7 @@ def _cells(
     ]
 
 
-def _of_region(summary: Summary, region: str, rows: Sequence[Row]) -> dict[str, Any]:
+def _of_region(summary: Summary, region: str, rows: Sequence[Row]) -> dict[str, object]:
     """What the cell of a region says of it alone."""
     return {
         "region": region,
@@ -157,7 +156,7 @@ def _domain(info: ModelInfo, dataset: Dataset) -> str:
     return "in-domain" if {"train", "validation", "test"} & set(case_status(info, dataset).values()) else "external"
 
 
-def _describe_set(dataset: Dataset) -> dict[str, Any]:
+def _describe_set(dataset: Dataset) -> dict[str, object]:
     source = dataset.source
     return {
         "layout": source.layout,

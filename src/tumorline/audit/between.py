@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tumorline.audit.case_findings import count_patients
-from tumorline.audit.published import SCHEMA_VERSION, AuditResult, publish_findings, publish_set
+from tumorline.audit.published import SCHEMA_VERSION, AuditResult, PublishedShared, publish_findings, publish_set
 from tumorline.config import DataConfig, load_config
 from tumorline.data.case import Case, read_image
 from tumorline.data.dataset import Dataset, load_dataset
@@ -115,7 +115,19 @@ def as_json(audit: Audit) -> AuditResult:
         "patients_in_both": audit.patients,
         "counts": audit.counts,
         "findings": publish_findings(audit.findings),
-        "pairs": [{**pair._asdict(), "a": pair.a.id, "b": pair.b.id} for pair in audit.pairs],
+        "pairs": [_publish_shared(pair) for pair in audit.pairs],
+    }
+
+
+def _publish_shared(pair: Shared) -> PublishedShared:
+    return {
+        "a": pair.a.id,
+        "b": pair.b.id,
+        "kind": pair.kind,
+        "transform": pair.transform,
+        "correlation": pair.correlation,
+        "cropped": pair.cropped,
+        "slice": pair.slice,
     }
 
 

@@ -4,7 +4,7 @@ import base64
 import io
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 from PIL import Image
@@ -32,12 +32,21 @@ CLEARLY = 0.5
 """Another orientation is named where it leaves at most this share of what does not correlate as it lies."""
 
 
-def describe(dataset: Dataset, case_ids: Sequence[str]) -> dict[str, Any]:
-    """Sizes, pixel spacing, background, area and brightness of the tumours of the cases `case_ids`.
+class SetDescription(TypedDict):
+    """What the pictures of a set are like; what is undefined is None."""
 
-    Brightness is in standard deviations of the picture above its mean, as the network sees it. Undefined values are
-    None.
-    """
+    sizes: dict[str, int]
+    """How many cases have the three most frequent ones."""
+    spacing_mm: list[float] | None
+    background_share: float
+    tumour_share: float | None
+    tumour_brightness: float | None
+    """In standard deviations of the picture above its mean, as the network sees it."""
+    tumour_free_share: float
+
+
+def describe(dataset: Dataset, case_ids: Sequence[str]) -> SetDescription:
+    """Sizes, pixel spacing, background, area and brightness of the tumours of the cases `case_ids`."""
     chosen = [dataset.index[case_id] for case_id in case_ids]
     sizes = Counter(" x ".join(map(str, dataset.facts[index].shape[:0:-1])) for index in chosen)
     spacing = [spacing for index in chosen if (spacing := dataset.spacing_mm(dataset.cases[index]))]

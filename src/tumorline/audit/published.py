@@ -1,7 +1,7 @@
 """The machine-readable results of `tumorline data check`."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from tumorline.audit.case_findings import count_patients
 from tumorline.data.dataset import Dataset
@@ -27,6 +27,18 @@ class PublishedPair(TypedDict):
     transform: str
     """How the second lies to the first."""
     correlation: float
+
+
+class PublishedShared(TypedDict):
+    """A case of each of two sets that are one, by name; see `between.Shared`."""
+
+    a: str
+    b: str
+    kind: str
+    transform: str
+    correlation: float | None
+    cropped: bool
+    slice: str
 
 
 class PublishedSet(TypedDict):
@@ -57,8 +69,7 @@ class AuditResult(PublishedSet):
     patients_in_both: int
     counts: Mapping[str, int]
     findings: list[PublishedFinding]
-    pairs: list[dict[str, Any]]
-    """As `between.Shared` has them, with the names of the cases."""
+    pairs: list[PublishedShared]
 
 
 def publish_set(dataset: Dataset) -> PublishedSet:
