@@ -3,14 +3,14 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from tumorline.audit import check as checks
 from tumorline.config import PATHS, DataConfig, load_config
 from tumorline.data.dataset import Dataset, load_dataset, read_sample
 from tumorline.data.joined import load_sources
 from tumorline.data.sample import Sample, SampleReader
-from tumorline.data.source import channel_names, open_source
+from tumorline.data.source import channel_names, open_source, source_path
 from tumorline.errors import UserError
 from tumorline.evaluation import robustness as stresses
 from tumorline.evaluation import scoring
@@ -31,6 +31,14 @@ from tumorline.results import Summary, read_summary
 from tumorline.source_spec import read_spec
 from tumorline.trust import local_only
 from tumorline.trusted_paths import read_local_config
+
+
+class Chosen(TypedDict, total=False):
+    """What is read of a source where the user chooses nothing else: keys of `DataConfig`."""
+
+    channel: str
+    channels: tuple[str, ...]
+    regions: tuple[str, ...]
 
 
 @contextmanager
@@ -122,11 +130,11 @@ def show_evaluation(folder: Path, data: str) -> Path:
         return write_report(folder, SampleReader(cases, lambda name: read_sample(cases[name], settings)))
 
 
-def _as_evaluated(summary: Summary, settings: DataConfig, source: Path) -> dict[str, Any]:
+def _as_evaluated(summary: Summary, settings: DataConfig, source: Path) -> Chosen:
     """What was read of the source, where nothing else is chosen."""
     names = tuple((summary.source.channel or "").split(", "))
     known = channel_names(source)
-    chosen: dict[str, Any] = {}
+    chosen: Chosen = {}
     if not settings.channel and not settings.channels and {*names} <= {*known}:
         chosen = {"channels": names} if len(names) > 1 else {"channel": names[0]}
     if not settings.label and not settings.regions and [*summary.regions] != [REGION]:
@@ -146,21 +154,19 @@ def evaluation_data(model: Model, data: Path | str | None, overrides: Iterable[s
     Of a run of several sources the settings name them.
     Where the other data have several sequences or regions, those that the model was trained on are the default.
     """
-    from tumorline.data.source import source_path
-
     if data is None:
         if not (model.path.parent / CONFIG_NAME).is_file():
             raise UserError("the model lies in no run folder, so it has no test part at hand; give --data SOURCE")
         config = read_local_config(model.path.parent, overrides)
         return config.data, Path() if config.data.sources else source_path(config)
     settings = load_config(None, overrides).data
-    chosen = (
-        {} if settings.tumour_free else {**_channels_of(model, settings, Path(data)), **_regions_of(model, settings)}
-    )
+    if settings.tumour_free:
+        return settings, Path(data)
+    chosen = {**_channels_of(model, settings, Path(data)), **_regions_of(model, settings)}
     return settings.model_copy(update=chosen), Path(data)
 
 
-def _channels_of(model: Model, settings: DataConfig, data: Path) -> dict[str, Any]:
+def _channels_of(model: Model, settings: DataConfig, data: Path) -> Chosen:
     """The model's channels, where none are chosen and the data have names for theirs."""
     if settings.channel or settings.channels or not (known := channel_names(data)):
         return {}
@@ -172,7 +178,7 @@ def _channels_of(model: Model, settings: DataConfig, data: Path) -> dict[str, An
     return {"channel": model.channel} if model.channel in known else {}
 
 
-def _regions_of(model: Model, settings: DataConfig) -> dict[str, Any]:
+def _regions_of(model: Model, settings: DataConfig) -> Chosen:
     """The model's regions, where none are chosen and they have names of their own."""
     if settings.label or settings.regions or model.info.regions == [REGION]:
         return {}

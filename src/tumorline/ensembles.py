@@ -5,7 +5,6 @@ import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 from tumorline import environment
 from tumorline.config import RUN_NAME, Postprocessing
@@ -147,8 +146,8 @@ def _check_members(paths: Sequence[Path], infos: Sequence[ModelInfo]) -> None:
     for path, info in zip(paths, infos, strict=True):
         if info.members:
             raise UserError(f"{path}: is an ensemble itself; name its members instead")
-        for what, value in _shared(info).items():
-            expected = _shared(infos[0])[what]
+        for what, value in _agreed(info).items():
+            expected = _agreed(infos[0])[what]
             if value != expected:
                 raise UserError(
                     f"{path}: its {what} is {value or 'not stated'}, that of {paths[0]} is {expected or 'not stated'}; "
@@ -156,7 +155,8 @@ def _check_members(paths: Sequence[Path], infos: Sequence[ModelInfo]) -> None:
                 )
 
 
-def _shared(info: ModelInfo) -> dict[str, Any]:
+def _agreed(info: ModelInfo) -> dict[str, object]:
+    """In what the members of an ensemble must agree, by what it is called."""
     return {
         "number of channels": info.architecture.channels,
         "list of regions": ", ".join(info.regions),

@@ -45,7 +45,7 @@ class ArmHours:
     hours: float | None
     reason: str = ""
 
-    def row(self) -> dict[str, Any]:
+    def row(self) -> dict[str, object]:
         """For a printed table."""
         return {
             "arm": self.name,
