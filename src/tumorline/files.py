@@ -45,6 +45,9 @@ SYSTEM_ERROR = re.compile(r"\(os error (\d+)\)")
 LONGEST_FILE_NAME = 220
 """In bytes, so that a temporary name still fits into the 255 of most file systems."""
 
+JsonObject = dict[str, Any]
+"""An object of JSON, about to be written or just read: numbers, texts, lists and objects below it by key."""
+
 
 def _admit_all(_temporary: Path, _path: Path) -> None:
     """The default: any file may be replaced."""

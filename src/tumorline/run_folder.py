@@ -4,12 +4,12 @@ import time
 from collections.abc import Iterable, Mapping
 from math import isfinite
 from pathlib import Path
-from typing import Any
 
 from tumorline.begun import note_begun
 from tumorline.config import Config, load_config
 from tumorline.errors import UserError
 from tumorline.file_names import CONFIG_NAME, ENVIRONMENT_NAME, HISTORY_NAME, SPLIT_NAME
+from tumorline.files import JsonObject
 from tumorline.own_files import (
     TRAIN_AGAIN,
     Cell,
@@ -68,10 +68,10 @@ def read_split(run: Path) -> list[dict[str, str]]:
     return read_own_csv(path, SPLIT_COLUMNS, TRAIN_AGAIN) if path.exists() else []
 
 
-def read_environment(run: Path) -> dict[str, Any]:
+def read_environment(run: Path) -> JsonObject:
     """What the run was trained with."""
-    found: dict[str, Any] = read_own_json(run / ENVIRONMENT_NAME, Environment, TRAIN_AGAIN)
-    return found
+    environment: JsonObject = read_own_json(run / ENVIRONMENT_NAME, Environment, TRAIN_AGAIN)
+    return environment
 
 
 def region_column(region: str) -> str:

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from math import isfinite
 from pathlib import Path
-from typing import Any
 
 from tumorline.config import Config
 from tumorline.errors import UserError
 from tumorline.file_names import CONFIG_NAME, HISTORY_NAME, LOG_NAME, REPORT_NAME, STATE_NAME, SUMMARY_NAME
-from tumorline.files import is_at_work
+from tumorline.files import JsonObject, is_at_work
 from tumorline.output.journal import read_journal
 from tumorline.results import Summary, mean_dice_over_regions, read_summary
 from tumorline.run_folder import read_config, read_history, validation_dice
@@ -40,7 +39,7 @@ class Listed:
     """When anything was last written."""
     network: str
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         return dict(vars(self))
 
 

@@ -4,9 +4,9 @@ import json
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from tumorline.errors import UserError, UserNotice
+from tumorline.files import JsonObject
 from tumorline.model_file import METADATA_KEY, STAMP_KEY, Content, read_content
 from tumorline.model_info import ModelInfo
 from tumorline.onnx_file import NETWORK_KEY, hash_network
@@ -51,7 +51,7 @@ def _same_origin(text: str, other: str) -> bool:
     return isinstance(second, dict) and _lasting(first) == _lasting(second)
 
 
-def _lasting(values: Mapping[str, Any]) -> dict[str, Any]:
+def _lasting(values: JsonObject) -> JsonObject:
     return {key: value for key, value in values.items() if key not in SETTLED_LATER}
 
 

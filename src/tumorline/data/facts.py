@@ -1,11 +1,11 @@
 """One decoding pass over all cases: what it shows of each, kept for as long as nothing changes."""
 
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from tumorline.arrays import ImageArray, MaskArray
 from tumorline.config import DataConfig
@@ -18,6 +18,7 @@ from tumorline.data.memory import remember, stamps
 from tumorline.data.truth import NotBinaryError, truth_hash
 from tumorline.data.volumes import read_label_values
 from tumorline.errors import UserError
+from tumorline.files import JsonObject
 from tumorline.formats.boundary import max_pixels
 from tumorline.formats.decode import is_lossy
 from tumorline.progress import Progress
@@ -114,11 +115,11 @@ def remembered_scan(
     )
 
 
-def _to_json(fact: Facts) -> dict[str, Any]:
+def _to_json(fact: Facts) -> JsonObject:
     return asdict(fact) | {name: b64encode(getattr(fact, name)).decode() for name in PACKED}
 
 
-def _from_json(values: Mapping[str, Any]) -> Facts:
+def _from_json(values: JsonObject) -> Facts:
     errors = tuple((code, message) for code, message in values["errors"])
     own = {"shape": tuple(values["shape"]), "errors": errors} | {name: b64decode(values[name]) for name in PACKED}
     own |= {name: tuple(values[name]) for name in ("told_labels", "channel_hashes", "foregrounds", "given_foregrounds")}

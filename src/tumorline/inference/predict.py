@@ -1,13 +1,12 @@
 """From pictures and scans to masks in their own geometry, without torch."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from tumorline.errors import UserError, WriteError
 from tumorline.file_names import PREDICTED_NAME, PREDICTED_TABLE_NAME
-from tumorline.files import fit_file_name, write_csv, write_json
+from tumorline.files import JsonObject, fit_file_name, write_csv, write_json
 from tumorline.inference.jobs import PredictionJob
 from tumorline.inference.one import identify
 from tumorline.inference.predictor import CaseRow, Predictor, segmentation_beside
@@ -64,7 +63,7 @@ def rows_by(workers: int) -> Rows:
     return rows
 
 
-def _write_tables(rows: Sequence[Mapping[str, Any]], predictor: Predictor, folder: OutputFolder) -> None:
+def _write_tables(rows: Sequence[CaseRow], predictor: Predictor, folder: OutputFolder) -> None:
     """Earlier results that were to be overwritten stay where there is nothing to take their place."""
     if folder.replaces and all(row["error"] for row in rows):
         return
@@ -73,7 +72,7 @@ def _write_tables(rows: Sequence[Mapping[str, Any]], predictor: Predictor, folde
     write_csv(folder.path / PREDICTED_TABLE_NAME, predictor.columns, rows)
 
 
-def describe_predictor(predictor: Predictor) -> dict[str, Any]:
+def describe_predictor(predictor: Predictor) -> JsonObject:
     """What holds for all cases: the model, its thresholds and test-time augmentation, and what the labels mean."""
     model = predictor.model
     by_region = dict(zip(model.info.regions, model.info.thresholds, strict=True))
@@ -122,7 +121,7 @@ def failed_row(job: PredictionJob, predictor: Predictor, why: str) -> CaseRow:
     return _row(job, predictor, {"error": why})
 
 
-def _row(job: PredictionJob, predictor: Predictor, figures: Mapping[str, Any]) -> CaseRow:
+def _row(job: PredictionJob, predictor: Predictor, figures: CaseRow) -> CaseRow:
     return {column: figures.get(column) for column in predictor.columns} | {"input": str(job.path)}
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tumorline.arrays import Float64Array, MaskArray
+from tumorline.files import JsonObject
 from tumorline.geometry.distances import bounding_box
 from tumorline.metrics.figure import figure_of
 from tumorline.metrics.overlap import count_overlap, dice
@@ -145,7 +146,7 @@ def judge(patient: str, probability: Floats, truth: MaskArray, predicted: MaskAr
     )
 
 
-def to_record(case: Certainty) -> dict[str, Any]:
+def to_record(case: Certainty) -> JsonObject:
     """A case as JSON, to the last digit."""
     return {**vars(case), "reliability": {name: counts.tolist() for name, counts in vars(case.reliability).items()}}
 

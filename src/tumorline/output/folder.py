@@ -20,6 +20,7 @@ from tumorline.environment import versions
 from tumorline.errors import Interrupted, UserError
 from tumorline.files import (
     LOCK_NAME,
+    JsonObject,
     admit_file,
     alone_in,
     refuse_links_outside,
@@ -65,7 +66,7 @@ class Purpose:
         named = " and ".join(what for what in ours if what in changed)
         return f"'{self.command}' with other {named}" if changed else ""
 
-    def header(self) -> dict[str, Any]:
+    def header(self) -> JsonObject:
         identity = {**self.identity, "versions": hash_settings(**versions())}
         return {"schema_version": SCHEMA_VERSION, "command": self.command, "identity": identity}
 
@@ -116,7 +117,7 @@ class OutputFolder:
         if self.begun and not self.lacks_cases:
             self._note({"complete": True})
 
-    def _note(self, line: Mapping[str, Any]) -> None:
+    def _note(self, line: JsonObject) -> None:
         path = self.path / JOURNAL_NAME
         with self.turn:
             self._begin()
@@ -145,7 +146,7 @@ class OutputFolder:
                     path.parent.rmdir()
 
 
-def _as_earlier(journal: Journal | None) -> Iterator[dict[str, Any]]:
+def _as_earlier(journal: Journal | None) -> Iterator[JsonObject]:
     for name, hashes in (journal.hashes if journal else {}).items():
         yield from ({"file": name, "sha256": value, "earlier": True} for value in sorted(hashes))
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tumorline.files import JsonObject
+
 JOURNAL_NAME = ".tumorline.jsonl"
 HASHED_BYTES = 2**28
 """Of a longer file the beginning, the size and the time of change are hashed."""
@@ -29,7 +31,7 @@ class Journal:
     """Files of results that are being replaced."""
     complete: bool = False
 
-    def add(self, line: Mapping[str, Any]) -> None:
+    def add(self, line: JsonObject) -> None:
         if isinstance(line.get("identity"), dict):
             self.command, self.identity = str(line.get("command")), line["identity"]
         if "file" in line:

@@ -13,12 +13,12 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
-from typing import Any
 
 from markupsafe import Markup
 
 from tumorline.data.corrections import CORRECTED, TRUTH
 from tumorline.escaping import one_line
+from tumorline.files import JsonObject
 from tumorline.metrics.case import CaseScores
 from tumorline.metrics.summary import Row, are_volumes
 from tumorline.report.content import BrowserContent
@@ -48,7 +48,7 @@ class View:
     values: Sequence[Sequence[float | None]]
     flags: Sequence[str]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         columns = [{"name": column.name, "digits": column.digits} for column in self.columns]
         values = [[_rounded(value) for value in row] for row in self.values]
         return {"name": one_line(self.name), "columns": columns, "values": values, "flags": list(self.flags)}

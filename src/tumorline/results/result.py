@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
+from tumorline.files import JsonObject
 from tumorline.own_files import Written
 from tumorline.regions import REGION_NAME
 
@@ -15,7 +16,7 @@ class Result(Written):
 
     model_config = ConfigDict(frozen=True, populate_by_name=True, defer_build=True)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """As it is published."""
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
 

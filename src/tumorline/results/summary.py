@@ -1,18 +1,18 @@
 """All that an evaluation found: the content of `summary.json`."""
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from tumorline.files import JsonObject
 from tumorline.own_files import EVALUATE_AGAIN, Count, read_own_model
 from tumorline.results.certainty import Calibration, OperatingPoint
 from tumorline.results.figures import Baseline, Fold, Metrics, Presence, RegionSummary
 from tumorline.results.result import RegionName, Result
 from tumorline.results.robustness import Robustness, SubsetLevel
-from tumorline.results.warned import ResultWarning, Warned, _sentences_and_codes
+from tumorline.results.warned import ResultWarning, Warned, sentences_and_codes
 
 
 class Origin(Result):
@@ -135,8 +135,8 @@ class Summary(Warned):
         return self
 
     @model_serializer(mode="wrap")
-    def publishes(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        published = _sentences_and_codes(handler(self))
+    def publishes(self, handler: SerializerFunctionWrapHandler) -> JsonObject:
+        published = sentences_and_codes(handler(self))
         if not self.subsets:
             published.pop("subsets", None)
         return published if len(self.regions) > 1 else _said_of_one_region(published)
@@ -145,7 +145,7 @@ class Summary(Warned):
         return [fold for fold in self.folds if fold.region in ("", region)]
 
 
-def _said_of_one_region(published: Mapping[str, Any]) -> dict[str, Any]:
+def _said_of_one_region(published: JsonObject) -> JsonObject:
     keys = {by_region: key for key, by_region in OF_ONE_REGION.items()}
     return {
         keys.get(key, key): next(iter(value.values()), None) if key in keys else value

@@ -1,12 +1,12 @@
 """Warnings: codes for the program, sentences for people."""
 
 import re
-from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
 from pydantic import SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from tumorline.files import JsonObject
 from tumorline.results.result import Result
 
 
@@ -91,12 +91,13 @@ class Warned(Result):
         return {**values, "warnings": found}
 
     @model_serializer(mode="wrap")
-    def publishes(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return _sentences_and_codes(handler(self))
+    def publishes(self, handler: SerializerFunctionWrapHandler) -> JsonObject:
+        return sentences_and_codes(handler(self))
 
 
-def _sentences_and_codes(values: Mapping[str, Any]) -> dict[str, Any]:
-    published: dict[str, Any] = {}
+def sentences_and_codes(values: JsonObject) -> JsonObject:
+    """With the warnings as sentences, and their codes beside them."""
+    published: JsonObject = {}
     for key, value in values.items():
         published[key] = value
         if key == "warnings":

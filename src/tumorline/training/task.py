@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel
 
@@ -13,6 +12,7 @@ from tumorline.config import PATHS, REMEDIES, AugmentConfig, Config, DataConfig,
 from tumorline.data.dataset import Dataset
 from tumorline.data.donors import donor_names
 from tumorline.data.parts import Split
+from tumorline.files import JsonObject
 from tumorline.model_file import find_model
 from tumorline.output.journal import hash_file
 from tumorline.training.feed import feed_key
@@ -67,7 +67,7 @@ class Task:
         return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _leave_out(section: dict[str, Any], defaults: BaseModel, keys: Iterable[str]) -> None:
+def _leave_out(section: JsonObject, defaults: BaseModel, keys: Iterable[str]) -> None:
     """Keys that there were not at first, where they are as ever: a training goes on that began before."""
     unaltered = defaults.model_dump(mode="json")
     for key in keys:

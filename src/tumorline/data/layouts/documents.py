@@ -4,15 +4,15 @@ import csv
 import json
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 from tumorline.errors import UserError
+from tumorline.files import JsonObject
 
 MOST_BYTES = 256 << 20
 """Of one file of annotations."""
 
 
-def read_json_document(path: Path) -> dict[str, Any]:
+def read_json_document(path: Path) -> JsonObject:
     """A JSON file that holds an object. Raises UserError for anything else, and for more than 256 MB."""
     try:
         if path.stat().st_size > MOST_BYTES:
