@@ -17,8 +17,9 @@ from tests.strange_models import RUN
 from tumorline import files
 from tumorline.errors import Interrupted, UserError
 from tumorline.export import is_exported
-from tumorline.output.folder import Purpose, open_output
+from tumorline.output.folder import open_output
 from tumorline.output.journal import JOURNAL_NAME, hash_file, read_journal
+from tumorline.output.purpose import Purpose
 from tumorline.write.images import mask_path
 
 

@@ -21,9 +21,10 @@ from tumorline.files import append_line, refuse_links_outside, write_csv
 from tumorline.given_paths import as_paths
 from tumorline.inference.model import Model
 from tumorline.model_file import find_model, model_name
-from tumorline.output.folder import OutputFolder, Purpose, amended, open_output
+from tumorline.output.folder import OutputFolder, amended, open_output
 from tumorline.output.journal import hash_settings
 from tumorline.output.place import refuse_in_data
+from tumorline.output.purpose import Purpose
 from tumorline.progress import Progress
 from tumorline.regions import REGION
 from tumorline.report import write_report

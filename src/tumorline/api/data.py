@@ -14,8 +14,9 @@ from tumorline.data.parts import Split
 from tumorline.data.source import Finding
 from tumorline.data.split import split_dataset
 from tumorline.errors import UserError
-from tumorline.output.folder import Purpose, open_output
+from tumorline.output.folder import open_output
 from tumorline.output.journal import hash_settings
+from tumorline.output.purpose import Purpose
 from tumorline.progress import Progress
 from tumorline.report.data_entries import Described
 from tumorline.report.data_page import write_data_page

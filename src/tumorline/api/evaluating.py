@@ -23,8 +23,9 @@ from tumorline.evaluation.status import Request
 from tumorline.evaluation.subsets import add_subsets, require_lacking
 from tumorline.inference.model import Model, load
 from tumorline.model_file import BUILTIN
-from tumorline.output.folder import Memory, Purpose
+from tumorline.output.folder import Memory
 from tumorline.output.journal import hash_settings
+from tumorline.output.purpose import Purpose
 from tumorline.progress import Progress
 from tumorline.report import write_report
 from tumorline.results import Summary

@@ -18,8 +18,9 @@ from tumorline.assessment import (
 )
 from tumorline.data.dataset import Dataset
 from tumorline.evaluation.status import Request
-from tumorline.output.folder import Memory, Purpose
+from tumorline.output.folder import Memory
 from tumorline.output.journal import hash_settings
+from tumorline.output.purpose import Purpose
 from tumorline.results import Summary
 from tumorline.results.compared import Matrix
 from tumorline.source_spec import read_spec

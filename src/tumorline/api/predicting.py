@@ -19,9 +19,10 @@ from tumorline.inference.on_cluster import rows_on
 from tumorline.inference.one import predict_given
 from tumorline.inference.predictor import COLOURED_NOTE, CaseRow, Predictor
 from tumorline.model_file import BUILTIN
-from tumorline.output.folder import Purpose, open_output
+from tumorline.output.folder import open_output
 from tumorline.output.journal import hash_inputs, hash_settings
 from tumorline.output.place import refuse_inputs_in
+from tumorline.output.purpose import Purpose
 from tumorline.progress import Notify, Progress, silent
 from tumorline.runtime import DEFAULT
 from tumorline.wording import is_or_are, numbered

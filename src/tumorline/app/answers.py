@@ -24,7 +24,8 @@ from tumorline.inference.jobs import PredictionJob
 from tumorline.inference.label_map import region_labels
 from tumorline.inference.predict import describe_predictor, predict
 from tumorline.inference.predictor import Predictor
-from tumorline.output.folder import Purpose, open_output
+from tumorline.output.folder import open_output
+from tumorline.output.purpose import Purpose
 from tumorline.viewer.encoding import EncodedCase
 
 MEDIA_TYPES = {

@@ -8,18 +8,15 @@ journal does not list, or lists with another hash, is the user's.
 import json
 import os
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from fnmatch import fnmatch
+from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
 from typing import Any
 
-from tumorline.environment import versions
 from tumorline.errors import Interrupted, UserError
 from tumorline.files import (
-    LOCK_NAME,
     JsonObject,
     admit_file,
     alone_in,
@@ -29,46 +26,10 @@ from tumorline.files import (
     write_text,
     writing,
 )
-from tumorline.output.first_version import read_first_version
-from tumorline.output.journal import JOURNAL_NAME, Journal, files_below, hash_file, hash_settings, read_journal
+from tumorline.output.journal import JOURNAL_NAME, Journal, files_below, hash_file, read_journal
 from tumorline.output.place import check_place, shorten_name
-
-SCHEMA_VERSION = 1
-
-
-PASSED_OVER = (JOURNAL_NAME, LOCK_NAME, ".*.part", ".DS_Store", "Thumbs.db", "desktop.ini")
-"""Names that say nothing about whose a folder is: our own, and those that systems leave everywhere."""
-
-CHOICE = "choose another --output, or replace them with --overwrite"
-
-
-@dataclass(frozen=True)
-class Purpose:
-    """What a folder is for. It is gone on with where command and identity are the same."""
-
-    command: str
-    identity: Mapping[str, str]
-    """Hashes by what they are of: 'inputs', 'model', 'settings'."""
-    base: str = ""
-    name: str = ""
-    """A fresh folder is `<base>/<time>-<name>`."""
-    contents: Mapping[str, str] = field(default_factory=dict)
-    """By case, the hash of what its result is made from: it may have changed where there is no result yet."""
-
-    def difference(self, journal: "Journal") -> str:
-        """In what an earlier folder had another purpose, in words; empty where it is the same one."""
-        ours = self.header()["identity"]
-        changed = {what for what in ours if ours[what] != journal.identity.get(what)}
-        if any(journal.contents.get(case, content) != content for case, content in self.contents.items()):
-            changed.add("inputs")
-        if journal.command != self.command:
-            return f"'{journal.command}'"
-        named = " and ".join(what for what in ours if what in changed)
-        return f"'{self.command}' with other {named}" if changed else ""
-
-    def header(self) -> JsonObject:
-        identity = {**self.identity, "versions": hash_settings(**versions())}
-        return {"schema_version": SCHEMA_VERSION, "command": self.command, "identity": identity}
+from tumorline.output.purpose import Purpose
+from tumorline.output.taken import is_of_no_owner, refuse_strangers, refuse_taken
 
 
 class OutputFolder:
@@ -179,12 +140,12 @@ def open_output(given: Path | None, purpose: Purpose, overwrite: bool = False) -
     """
     path = given or _unfinished(purpose) or _fresh(purpose)
     check_place(path)
-    _refuse_taken(path, purpose, overwrite)
+    refuse_taken(path, purpose, overwrite)
     new = given is None or not path.exists()
     require_writable(path)
     try:
         with alone_in(path):
-            yield from _recorded(OutputFolder(path, purpose, _refuse_taken(path, purpose, overwrite)))
+            yield from _recorded(OutputFolder(path, purpose, refuse_taken(path, purpose, overwrite)))
     finally:
         if new:
             with suppress(OSError):
@@ -224,33 +185,6 @@ def amended(path: Path) -> Iterator[None]:
         yield
 
 
-def _refuse_taken(path: Path, purpose: Purpose, overwrite: bool) -> Journal | None:
-    """The journal of what is there, where it may be gone on with or overwritten. Raises UserError elsewhere."""
-    journal = read_journal(path) or read_first_version(path)
-    _refuse_strangers(path, journal or Journal())
-    if journal is None or overwrite:
-        return journal
-    if journal.complete:
-        raise UserError(f"{path}: holds the results of '{journal.command}' already; {CHOICE}")
-    if difference := purpose.difference(journal):
-        raise UserError(f"{path}: holds an unfinished {difference}; {CHOICE}")
-    return journal
-
-
-def _refuse_strangers(path: Path, journal: Journal) -> None:
-    if stranger := next(_strangers(path, journal), None):
-        name = stranger.relative_to(path).as_posix()
-        why = "was changed since Tumorline wrote it" if name in journal.hashes else "Tumorline did not write"
-        raise UserError(f"{path}: not an empty folder; it holds {name}, which {why}; choose another --output")
-
-
-def _strangers(folder: Path, journal: Journal) -> Iterator[Path]:
-    """What lies in a folder and is not as Tumorline wrote it."""
-    for path in files_below(folder):
-        if not any(fnmatch(path.name, pattern) for pattern in PASSED_OVER) and not journal.wrote(folder, path):
-            yield path
-
-
 def _unfinished(purpose: Purpose) -> Path | None:
     """The newest folder of the same purpose that was not completed and that no process works in."""
     for path in sorted(Path(purpose.base).glob(f"*/{JOURNAL_NAME}"), reverse=True):
@@ -264,7 +198,7 @@ def _may_go_on(folder: Path, purpose: Purpose) -> bool:
     if journal is None or journal.complete or purpose.difference(journal):
         return False
     with suppress(UserError, OSError):
-        _refuse_strangers(folder, journal)
+        refuse_strangers(folder, journal)
         with alone_in(folder):
             return True
     return False
@@ -295,7 +229,7 @@ def claim_output(folder: Path, command: str, names: Collection[str]) -> None:
     refuse_links_outside(folder)
     journal = read_journal(folder)
     others = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
-    strange = [name for name in others if not any(fnmatch(name, pattern) for pattern in (*PASSED_OVER, *names))]
+    strange = [name for name in others if not is_of_no_owner(name, names)]
     if journal is not None and journal.command != command:
         raise UserError(f"{folder}: holds the results of '{journal.command}'; choose another --output")
     if journal is None and strange:

@@ -8,9 +8,10 @@ from pathlib import Path
 from tumorline.errors import UserError, require_extra
 from tumorline.file_names import COMPARISON_NAME, LEADERBOARD_NAME, MATRIX_NAME, SUMMARY_NAME
 from tumorline.files import fit_file_name, write_bytes, write_csv, write_text
-from tumorline.output.folder import Purpose, open_output
+from tumorline.output.folder import open_output
 from tumorline.output.journal import hash_settings, read_journal
 from tumorline.output.place import refuse_inputs_in
+from tumorline.output.purpose import Purpose
 from tumorline.paper.captions import caption_of
 from tumorline.paper.claim import answer_items
 from tumorline.paper.compared_contents import contents_of_comparison, contents_of_leaderboard, contents_of_matrix
