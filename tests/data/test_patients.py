@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from tumorline.data.earlier_spellings import earlier_spellings
+from tumorline.data.patient_collections import collection_patient_of_file
 from tumorline.data.patients import (
-    collection_patient_of_file,
-    earlier_spellings,
     names_of_one_patient,
     patient_in_name,
     patient_meant,

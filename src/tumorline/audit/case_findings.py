@@ -8,7 +8,8 @@ from tumorline.data.case import Case
 from tumorline.data.dataset import Dataset
 from tumorline.data.facts import Facts
 from tumorline.data.near_duplicates import NearPair
-from tumorline.data.patients import conflicting_collections, names_of_one_patient
+from tumorline.data.patient_collections import conflicting_collections
+from tumorline.data.patients import names_of_one_patient
 from tumorline.data.source import Finding
 from tumorline.wording import numbered, some_of
 

@@ -17,7 +17,7 @@ from tumorline.data.known_patients import hash_patient, keys_to_keep, keys_to_lo
 from tumorline.data.label_convention import require_one_convention
 from tumorline.data.near_duplicates import NearPair
 from tumorline.data.near_pairs import own_pairs, pairs_of_members
-from tumorline.data.patients import collection_patient, collection_patient_of_file
+from tumorline.data.patient_collections import collection_patient, collection_patient_of_file
 from tumorline.data.sample import Sample
 from tumorline.data.source import Source, open_source
 from tumorline.geometry.grid import Grid

@@ -5,7 +5,8 @@ from functools import lru_cache
 from hashlib import sha256
 
 from tumorline.data import cheng
-from tumorline.data.patients import earlier_spellings, patient_perhaps, spelling
+from tumorline.data.earlier_spellings import earlier_spellings
+from tumorline.data.patients import patient_perhaps, spelling
 
 
 def hash_patient(patient: str, namespace: str = "") -> str:

@@ -17,7 +17,8 @@ from tumorline.data.layouts.patient_tables import refuse_unread_tables
 from tumorline.data.layouts.tcga import is_triple
 from tumorline.data.layouts.unread import mask_beside_images, unread_kind
 from tumorline.data.left_out import leave_out
-from tumorline.data.patients import collection_patient_of_file, patient_meant, patients_in_names, spelling
+from tumorline.data.patient_collections import collection_patient_of_file
+from tumorline.data.patients import patient_meant, patients_in_names, spelling
 from tumorline.errors import UserError
 from tumorline.formats.decode import is_dicom
 from tumorline.formats.nifti import is_volume
