@@ -7,6 +7,7 @@ from tumorline.data.augmented_copies import copy_groups
 from tumorline.data.case import Case
 from tumorline.data.dataset import Dataset
 from tumorline.data.facts import Facts
+from tumorline.data.layouts.tree import below_shared_folder
 from tumorline.data.near_duplicates import NearPair
 from tumorline.data.patient_collections import conflicting_collections
 from tumorline.data.patients import names_of_one_patient
@@ -228,7 +229,8 @@ def find_augmented_copies(dataset: Dataset) -> list[Finding]:
 
 def looks_like(a: Case, b: Case, pair: NearPair) -> str:
     how = "" if pair.transform == "identity" else f" after {pair.transform}"
-    return f"{a.images[0]}: looks like {beside(a, b)}{how} (correlation {pair.correlation:.3f})"
+    first, other = a.images[0], b.images[0]
+    return f"{first}: looks like {below_shared_folder(other, first)}{how} (correlation {pair.correlation:.3f})"
 
 
 def count_pairs(found: Sequence[tuple[Case, Case, NearPair]]) -> str:
@@ -245,13 +247,6 @@ def example_of(cases: Sequence[Case]) -> str:
 
 def names_of(group: Sequence[Case]) -> str:
     """The others of a group as they lie beside the first."""
-    first, *others = group
-    shown = ", ".join(beside(first, case) for case in others[:3])
+    first, *others = (case.images[0] for case in group)
+    shown = ", ".join(below_shared_folder(other, first) for other in others[:3])
     return shown + (f" and {len(others) - 3} more" if len(others) > 3 else "")
-
-
-def beside(first: Case, other: Case) -> str:
-    """The path of another case's image from the innermost folder that it shares with the first."""
-    path = other.images[0]
-    shared = next((folder for folder in first.images[0].parents if path.is_relative_to(folder)), None)
-    return path.relative_to(shared).as_posix() if shared else str(path)

@@ -146,6 +146,12 @@ def folders_above(files: tuple[Path, ...], root: Path) -> Iterator[Path]:
                 break
 
 
+def below_shared_folder(path: Path, other: Path) -> str:
+    """A path as it is seen from the innermost folder that both lie in; the whole path where they share none."""
+    shared = next((folder for folder in other.parents if path.is_relative_to(folder)), None)
+    return path.relative_to(shared).as_posix() if shared else str(path)
+
+
 def common_folder(paths: Iterable[Path]) -> Path:
     """The folder below which all files lie."""
     folders = [path.parent for path in paths]
