@@ -33,11 +33,19 @@ from tumorline.file_names import (
 )
 from tumorline.files import refuse_links_outside, write_bytes
 from tumorline.metrics import calibration
-from tumorline.metrics.calibration import Certainty
 from tumorline.metrics.summary import Row, of_region
 from tumorline.output.folder import claim_output
 from tumorline.progress import Notify
-from tumorline.results import Calibration, Fold, ResultWarning, SubsetLevel, Summary, WarningCode, read_summary
+from tumorline.results import (
+    Calibration,
+    Fold,
+    Presence,
+    ResultWarning,
+    SubsetLevel,
+    Summary,
+    WarningCode,
+    read_summary,
+)
 from tumorline.run_folder import read_config, save_config
 
 NAMES = (
@@ -99,20 +107,16 @@ def gather(folder: Path, wanted: Collection[int] = ()) -> Summary:
     for path, members in rows.items():
         _copy_masks(path, members, folder)
     together = [row for members in rows.values() for row in members]
-    certainties = [read_certainties(path, ("test",)) for path in rows]
-    summary = with_baselines(summarise_folds(config, together, finished), _shared_baselines(list(rows)))
+    summary = with_baselines(summarise_folds(config, together, finished), _shared_baselines(finished))
     regions = list(summary.regions)
-    folds = [
-        Fold(fold=path.name, region=region, **region_figures(of_region(members, region)).stated())
-        for path, members in rows.items()
-        for region in regions
-    ]
-    calibrations = _calibrations(certainties, regions, len(together))
-    summary = summary.model_copy(update={"calibration": calibrations, "folds": folds})
-    if presence := [row for path in rows for row in read_presence(path, ("test",))]:
-        summary = summary.model_copy(update={"presence": summarise_presence(presence)})
-        write_presence(folder, presence)
-    summary = summary.model_copy(update={"subsets": _shared_subsets(finished, folder)})
+    measured: dict[str, object] = {
+        "calibration": _calibrations(finished, regions, len(together)),
+        "folds": _folds(rows, regions),
+        "subsets": _shared_subsets(finished, folder),
+    }
+    if presence := _presence(finished, folder):
+        measured["presence"] = presence
+    summary = summary.model_copy(update=measured)
     write_evaluation(folder, together, summary)
     gather_certainties(finished, folder, ("test",))
     run.render_report(folder, config)
@@ -147,10 +151,18 @@ def _is_finished(folder: Path) -> bool:
     return (folder / REPORT_NAME).is_file()
 
 
-def _calibrations(
-    folds: Sequence[Mapping[str, list[Certainty]]], regions: Sequence[str], rows: int
-) -> dict[str, Calibration]:
+def _folds(rows: Mapping[Path, Sequence[Row]], regions: Sequence[str]) -> list[Fold]:
+    """The figures of each fold by itself."""
+    return [
+        Fold(fold=path.name, region=region, **region_figures(of_region(members, region)).stated())
+        for path, members in rows.items()
+        for region in regions
+    ]
+
+
+def _calibrations(finished: Sequence[Path], regions: Sequence[str], rows: int) -> dict[str, Calibration]:
     """By region; none where a fold was evaluated before there were any."""
+    folds = [read_certainties(path, ("test",)) for path in finished]
     together = {region: [case for fold in folds for case in fold.get(region, [])] for region in regions}
     if sum(map(len, together.values())) != rows:
         return {}
@@ -169,6 +181,15 @@ def _shared_baselines(finished: Sequence[Path]) -> list[Record]:
     records = [read_baselines(path) for path in finished]
     shared = set.intersection(*({record["baseline"] for record in fold} for fold in records))
     return [record for fold in records for record in fold if record["baseline"] in shared]
+
+
+def _presence(finished: Sequence[Path], folder: Path) -> dict[str, dict[str, Presence]]:
+    """Of the cases of all folds, image by image; empty where none was looked at so."""
+    rows = [row for path in finished for row in read_presence(path, ("test",))]
+    if not rows:
+        return {}
+    write_presence(folder, rows)
+    return summarise_presence(rows)
 
 
 def _shared_subsets(finished: Sequence[Path], folder: Path) -> dict[str, list[SubsetLevel]]:
