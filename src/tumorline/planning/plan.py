@@ -28,36 +28,39 @@ def plan_training(
     """What to train, how finely and for how long, each with its reason; what is set by hand stays as it is."""
     plan = Plan(fingerprint, hand, by_hand or {})
     axes = axes or _axes(fingerprint, plan.by_hand)
-
-    # What is read: all that the set has names for.
-    if fingerprint.channels:
-        plan.take("data.channels", list(fingerprint.channels), "all sequences of the set")
-    if fingerprint.regions:
-        plan.take("data.regions", list(fingerprint.regions), "all regions of the set")
-
-    # Who is left out.
+    _read_all(plan)
     if 4 <= fingerprint.patients < FEW_PATIENTS:
         _leave_out_few(plan)
 
-    # How it is seen. In three axes: the network, then the finest spacing at which the time lets it see enough heads
-    # whole, then as much of a head at once as the memory takes. In slices: the largest size for which both suffice.
+    # In three axes: the network, then the finest spacing at which the time lets it see enough heads whole, then as much
+    # of a head at once as the memory takes. In slices: the largest size for which both suffice.
     batch = plan.take("train.batch_size", *_first_batch(axes))
     patch = see_heads(plan, batch) if axes == 3 else see_slices(plan, batch)
     batch = _fit_batch(plan, patch, batch)
 
-    # How long: as many images as the time allows, in epochs that are long enough for their validation.
+    # As many images as the time allows, in epochs that are long enough for their validation.
     images = min(MOST_PATCHES, floor(OF_STEPS * 60 * hand.minutes / patch.seconds))
     images = (share_patches if axes == 3 else share_images)(plan, images, batch)
 
-    # How: settings that were found on BraTS and Cheng, whose reasons stand in benchmarks/.
-    steps = max(1, images // batch)
+    _take_over(plan, axes, steps=max(1, images // batch))
+    return plan
+
+
+def _read_all(plan: Plan) -> None:
+    """All that the set has names for."""
+    if plan.fingerprint.channels:
+        plan.take("data.channels", list(plan.fingerprint.channels), "all sequences of the set")
+    if plan.fingerprint.regions:
+        plan.take("data.regions", list(plan.fingerprint.regions), "all regions of the set")
+
+
+def _take_over(plan: Plan, axes: int, steps: int) -> None:
+    """Settings that were found on BraTS and Cheng, whose reasons stand in benchmarks/."""
     decay = round(min(0.999, max(0.98, 1 - 10 / steps)), 4)
     plan.take("train.average_decay", decay, f"an average over about a tenth of the {steps} steps")
     plan.take("train.learning_rate", 2e-3, "AdamW's for batches of this size; 'train --find-lr' tries others")
-    for key, value, why in _augmentation(fingerprint, axes):
+    for key, value, why in _augmentation(plan.fingerprint, axes):
         plan.take(key, value, why)
-
-    return plan
 
 
 def _leave_out_few(plan: Plan) -> None:
