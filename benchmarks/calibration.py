@@ -19,7 +19,8 @@ import numpy.typing as npt
 from table import write_table
 from tumorline.data.dataset import Dataset, load_dataset
 from tumorline.files import read_csv
-from tumorline.inference.model import Model, load, to_probability
+from tumorline.inference.model import Model, load
+from tumorline.inference.probability import to_probability
 from tumorline.metrics import calibration
 from tumorline.network_input.fit import mask_to_network, to_native
 from tumorline.run_folder import read_config

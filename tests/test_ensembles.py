@@ -23,7 +23,7 @@ from tumorline.config import DataConfig, Postprocessing
 from tumorline.data.dataset import load_dataset
 from tumorline.ensembles import _check_members, describe, mean_postprocessing
 from tumorline.errors import UserError
-from tumorline.inference.model import to_probability
+from tumorline.inference.probability import to_probability
 from tumorline.model_file import read_info, save_model
 from tumorline.model_info import Architecture, InputSpec, KnownCases, ModelInfo
 from tumorline.models.ensemble import Ensemble

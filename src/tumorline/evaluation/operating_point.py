@@ -16,7 +16,8 @@ import numpy.typing as npt
 from tumorline.arrays import Float32Array, MaskArray
 from tumorline.data.dataset import Dataset
 from tumorline.geometry.slices import AXES
-from tumorline.inference.model import Model, to_probability
+from tumorline.inference.model import Model
+from tumorline.inference.probability import to_probability
 from tumorline.metrics import calibration
 from tumorline.metrics.calibration import Reliability
 from tumorline.metrics.figure import AS_GOOD, figure_of

@@ -20,6 +20,7 @@ from tumorline.geometry.tiles import answer_tiles, slide
 from tumorline.given_paths import as_path
 from tumorline.inference.given import read_given
 from tumorline.inference.post import postprocess
+from tumorline.inference.probability import for_regions, to_probability
 from tumorline.model_file import find_model, read_info
 from tumorline.model_info import ModelInfo
 from tumorline.network_input import fit
@@ -317,13 +318,3 @@ def count_workers(model: Model, is_volumes: bool, cases: int) -> int:
 def batched(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     """The items, so many at a time."""
     yield from (items[start : start + size] for start in range(0, len(items), size))
-
-
-def to_probability(logits: Float32Array, temperatures: float | Sequence[float]) -> Float32Array:
-    """Sigmoid of logits `(..., R, S, S)` divided by one temperature, or each region's own (Guo et al. 2017, ICML)."""
-    return np.asarray(0.5 * (1 + np.tanh(0.5 * logits / for_regions(temperatures, 3))), np.float32)
-
-
-def for_regions(values: float | Sequence[float], ndim: int) -> Float32Array:
-    """A value, or one of each region, in the shape `(R, 1, ...)` of so many axes, to be held against `(R, *space)`."""
-    return np.array(values, np.float32).reshape(-1, *[1] * (ndim - 1))

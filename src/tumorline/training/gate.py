@@ -19,7 +19,7 @@ from torch import nn
 from tumorline import models
 from tumorline.data.dataset import Dataset
 from tumorline.data.joined import SOURCE
-from tumorline.inference.model import to_probability
+from tumorline.inference.probability import to_probability
 from tumorline.metrics.figure import AS_GOOD
 from tumorline.model_info import ChosenGate, ModelInfo
 from tumorline.models.presence import OPEN

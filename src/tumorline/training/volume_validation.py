@@ -8,7 +8,7 @@ from tumorline.arrays import Float32Array
 from tumorline.data.dataset import Dataset
 from tumorline.data.joined import SOURCE
 from tumorline.geometry.tiles import Tiling, answer_tiles
-from tumorline.inference.model import to_probability
+from tumorline.inference.probability import to_probability
 from tumorline.metrics.overlap import count_overlap, dice_of_tumour
 from tumorline.network_input.volume_cache import CachedVolume, VolumeCache
 from tumorline.training.machine import Machine
