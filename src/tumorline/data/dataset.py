@@ -67,7 +67,7 @@ class Dataset:
         """The part that all of the source of a case is in by choice; empty where its patients are split."""
         return self.settings.sources[self.member_of(case)].whole_part if self.members else ""
 
-    def own(self, case: Case) -> tuple["Dataset", Case]:
+    def member_and_case(self, case: Case) -> tuple["Dataset", Case]:
         """The source that a case comes from, and the case as it is there."""
         if not self.members:
             return self, case
@@ -96,12 +96,12 @@ class Dataset:
 
     def read(self, case: Case) -> Sample:
         """Image and truth as the files have them. Raises UserError for a file that cannot be read."""
-        member, own = self.own(case)
+        member, own = self.member_and_case(case)
         return read_sample(own, member.settings)
 
     def read_truth(self, case: Case) -> MaskArray:
         """The regions of a case as boolean `(R, *space)`."""
-        member, own = self.own(case)
+        member, own = self.member_and_case(case)
         return read_truth(own, member.settings)
 
     def read_other_labels(self, case: Case) -> MaskArray | None:
@@ -109,29 +109,29 @@ class Dataset:
         return read_other_labels(case)
 
     def spacing_mm(self, case: Case) -> tuple[float, ...] | None:
-        member, own = self.own(case)
+        member, own = self.member_and_case(case)
         return _spacing_mm(own, member.settings)
 
     def plane_of(self, case: Case) -> str:
         """Which slices of a volume are looked at: those of `data.axis`, or those that it was acquired in."""
-        _, own = self.own(case)
+        _, own = self.member_and_case(case)
         return plane_of(own.grid.spacing_mm if own.grid else None, self.settings.axis)
 
     def pixel_of(self, case: Case) -> Pixel:
         """Of a picture, or of the slices of a volume that are looked at."""
-        _, own = self.own(case)
+        _, own = self.member_and_case(case)
         return pixel_of(own.grid.spacing_mm if own.grid else self.spacing_mm(case), self.plane_of(case))
 
     def patient_keys(self, case: Case, facts: Facts) -> set[str]:
         """The hashes under which a model keeps this case's patient, recognised by its mask as well."""
-        member, own = self.own(case)
+        member, own = self.member_and_case(case)
         return keys_to_keep(member._names(own, facts)) | _keys_by_mask(facts)
 
     def known_patient_keys(self, case: Case, facts: Facts) -> set[str]:
         """All hashes under which a model, of version 0.1.0 also, may know this case's patient."""
-        member, case = self.own(case)
-        names = member._names(case, facts)
-        return {key for name in names for key in keys_to_look_up(name, case.patient_written)} | _keys_by_mask(facts)
+        member, own = self.member_and_case(case)
+        names = member._names(own, facts)
+        return {key for name in names for key in keys_to_look_up(name, own.patient_written)} | _keys_by_mask(facts)
 
     def _names(self, case: Case, facts: Facts) -> set[str]:
         """The patient and, where the files bear it, its name in a public collection.

@@ -100,7 +100,7 @@ def count_windows(dataset: Dataset, names: Iterable[str]) -> int:
 
 
 def _count_of_case(dataset: Dataset, position: int) -> int:
-    settings = dataset.own(dataset.cases[position])[0].settings
+    settings = dataset.member_and_case(dataset.cases[position])[0].settings
     count = count_slices(dataset.facts[position].shape, dataset.plane_of(dataset.cases[position]))
     return 1 if count == 1 else len(range(0, count, settings.slice_step))
 
