@@ -43,7 +43,7 @@ from tumorline.tuning.trials import (
     write_trials,
 )
 
-__all__ = ["Plan", "best_trial", "read_plan", "read_trials", "trial_rows", "tune"]
+__all__ = ["TuningPlan", "best_trial", "read_plan", "read_trials", "trial_rows", "tune"]
 
 NAMES = (SEARCH_NAME, TRIALS_NAME, TRIALS_TABLE_NAME, BEST_TRIAL_NAME, SEARCH_PAGE_NAME, "trial-*")
 """All that a search's folder holds, with or without a journal."""
