@@ -6,7 +6,7 @@ Each stage leaves whole files in the run folder; resuming a run goes on where it
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -111,10 +111,21 @@ def find_learning_rate(config: Config, output: Path, notify: Notify) -> float | 
     with open_machine(config.train) as machine:
         dataset, split = prepare_data(config, notify if machine.leads else silent)
         require_memory(config, dataset, split, machine)
-        found = find_rate(Task(config, dataset, split, output), machine)
+        test = find_rate(Task(config, dataset, split, output), machine)
         if machine.leads:
-            write_learning_rate(asdict(found) | {"name": config.name, "rule": RULE}, output)
-    return found.suggestion
+            write_learning_rate(
+                {
+                    "name": config.name,
+                    "rule": RULE,
+                    "rates": test.rates,
+                    "losses": test.losses,
+                    "smoothed": test.smoothed,
+                    "suggestion": test.suggestion,
+                    "diverged": test.diverged,
+                },
+                output,
+            )
+    return test.suggestion
 
 
 def measure_pace(config: Config, notify: Notify = silent) -> "Pace":
