@@ -19,8 +19,8 @@ NAME = "tumorline"
 
 def home_folder() -> Path | None:
     """The user's home; None where none is known."""
-    found = Path(os.path.expanduser("~"))
-    return found if found.is_absolute() else None
+    home = Path(os.path.expanduser("~"))
+    return home if home.is_absolute() else None
 
 
 def default_folder() -> Path:
@@ -29,17 +29,17 @@ def default_folder() -> Path:
     Raises UserError where not even that can be had.
     """
     try:
-        found = Path(platformdirs.user_cache_dir(NAME))
+        cache = Path(platformdirs.user_cache_dir(NAME))
     except (RuntimeError, KeyError, OSError):
         return _temporary_folder()
-    return found if found.is_absolute() and _can_be_written(found) else _temporary_folder()
+    return cache if cache.is_absolute() and _can_be_written(cache) else _temporary_folder()
 
 
 def record_folders() -> Iterator[Path]:
     """Where small records of this user are kept: in the home, and in the temporary folder where that takes none."""
     with suppress(RuntimeError, KeyError, OSError):
-        if (found := Path(platformdirs.user_data_dir(NAME))).is_absolute():
-            yield found
+        if (data := Path(platformdirs.user_data_dir(NAME))).is_absolute():
+            yield data
     with suppress(UserError):
         yield _temporary_folder()
 
@@ -71,9 +71,9 @@ def _temporary_folder() -> Path:
 
 def _is_own(folder: Path) -> bool:
     """A folder of this user that no one else can enter, and no link to one: others may put things into /tmp first."""
-    found = folder.lstat()
-    private = os.name == "nt" or (found.st_uid == os.getuid() and not stat.S_IMODE(found.st_mode) & 0o077)
-    return stat.S_ISDIR(found.st_mode) and private
+    status = folder.lstat()
+    private = os.name == "nt" or (status.st_uid == os.getuid() and not stat.S_IMODE(status.st_mode) & 0o077)
+    return stat.S_ISDIR(status.st_mode) and private
 
 
 def _folder_of_this_process() -> Path:

@@ -49,8 +49,8 @@ def find_brisc_overlap(dataset: Dataset, split: Split) -> list[Finding]:
     """BRISC's own test part, recognised by its names, is no test of anything."""
     tests = [case for case in dataset.cases if brisc.shows_tumour(case.id) and case.part == "test"]
     trains = [case for case in dataset.cases if brisc.shows_tumour(case.id) and case.part == "train"]
-    own = trains and tests and all(split.parts[case.id] == "test" for case in tests)
-    if not own:
+    keeps_its_parts = trains and tests and all(split.parts[case.id] == "test" for case in tests)
+    if not keeps_its_parts:
         return []
     message = f"{dataset.source.path}: the parts of BRISC leak, {brisc.LEAK}; {SPLIT_ANEW}"
     return [Finding("brisc_leaks", "warning" if split.leaking else "error", message, files_of_cases(tests))]

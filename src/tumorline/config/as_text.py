@@ -59,7 +59,7 @@ def _comment_lines(text: str) -> list[str]:
 
 
 def _value_of_key(config: Config, key: Key) -> Any:
-    found: Any = config
+    value: Any = config
     for part in key.name.split("."):
-        found = getattr(found, part)
-    return found
+        value = getattr(value, part)
+    return value

@@ -247,23 +247,25 @@ def _of_the_cases(request: Request, headline: Sequence[Row], leaking: bool) -> d
         WarningCode.ONE_PATIENT: one_patient,
         WarningCode.PATIENTS_UNKNOWN: source.patients_unknown,
     }
-    found = {code: SENTENCES[code] for code, true in holds.items() if true}
+    sentences = {code: SENTENCES[code] for code, true in holds.items() if true}
     if source.patients_unknown and request.dataset.members:
-        found[WarningCode.PATIENTS_UNKNOWN] = _unknown_in(request.dataset)
+        sentences[WarningCode.PATIENTS_UNKNOWN] = _unknown_in(request.dataset)
     facts = _facts_of(request.dataset, headline)
     if threshold is not None:
-        found[WarningCode.MASKS_THRESHOLDED] = f"masks were thresholded above {threshold:g}"
+        sentences[WarningCode.MASKS_THRESHOLDED] = f"masks were thresholded above {threshold:g}"
     elif lossy := sum(fact.lossy_truth for fact in facts):
         saved = f"{lossy} of {numbered(len(facts), 'case')} saved with loss (JPEG)"
-        found[WarningCode.MASKS_THRESHOLDED] = f"masks were thresholded above half of their brightest value, {saved}"
+        sentences[WarningCode.MASKS_THRESHOLDED] = (
+            f"masks were thresholded above half of their brightest value, {saved}"
+        )
     if coloured := sum(fact.coloured for fact in facts):
-        found[WarningCode.COLOURED] = (
+        sentences[WarningCode.COLOURED] = (
             f"IN COLOUR: {coloured} of {numbered(len(facts), 'image')} {is_or_are(coloured)} in colour, which is read "
             "as luminance; outlines drawn into them give tumours away, and sequences laid into colours are mixed"
         )
     if said := which_corrected(headline):
-        found[WarningCode.MASKS_CORRECTED] = said
-    return found
+        sentences[WarningCode.MASKS_CORRECTED] = said
+    return sentences
 
 
 def _facts_of(dataset: Dataset, rows: Sequence[Row]) -> list[Facts]:
@@ -292,11 +294,11 @@ def _unknown_in(dataset: Dataset) -> str:
 def _other_meaning(info: ModelInfo, source: Source) -> list[ResultWarning]:
     """Warnings where the model was trained on another sequence, or to outline something else."""
     channel, label = info.data.channel, info.data.label
-    found = {}
+    sentences = {}
     if channel and source.channel and channel != source.channel:
         text = f"OTHER SEQUENCE: the model was trained on {channel}, these pictures are {source.channel}"
-        found[WarningCode.OTHER_SEQUENCE] = text
+        sentences[WarningCode.OTHER_SEQUENCE] = text
     if label and source.label and label != source.label:
         text = f"OTHER MEANING: the model was trained to outline {label}, here {source.label} is outlined"
-        found[WarningCode.OTHER_MEANING] = text
-    return [ResultWarning(code=code, text=in_words(text)) for code, text in found.items()]
+        sentences[WarningCode.OTHER_MEANING] = text
+    return [ResultWarning(code=code, text=in_words(text)) for code, text in sentences.items()]

@@ -93,19 +93,19 @@ def _transfer(web: Web, remote: RemoteFile, part: Part, progress: Progress) -> N
         headers |= {"Range": f"bytes={part.arrived}-", "If-Range": part.note.validator}
     with web.stream(remote.url, headers) as response:
         if response.status_code == 200:
-            part.restart(_describe_failure(response, remote))
+            part.restart(_describe_whole(response, remote))
         else:
             _expect_continuation(response, part)
         require_space(part.path.parent, (part.note.size or 0) - part.path.stat().st_size, "to download")
         _append(response, part, progress)
 
 
-def _describe_failure(response: httpx2.Response, remote: RemoteFile) -> Note:
+def _describe_whole(response: httpx2.Response, remote: RemoteFile) -> Note:
     """What a whole answer says about its file. Raises UserError where that cannot be the file of the list."""
     size = header_number(response.headers.get("content-length", ""))
     if None not in (size, remote.size) and size != remote.size:
-        found = f"the server announces {size} bytes, the list of files {remote.size}"
-        raise UserError(f"{shown_url(remote.url)}: {found}; nothing was kept, run the command again later")
+        sizes = f"the server announces {size} bytes, the list of files {remote.size}"
+        raise UserError(f"{shown_url(remote.url)}: {sizes}; nothing was kept, run the command again later")
     md5 = remote.md5 or _google_md5(response.headers.get("x-goog-hash", ""))
     delimited = "chunked" in response.headers.get("transfer-encoding", "")
     if size is None and remote.size is None and not md5 and not delimited:
@@ -117,9 +117,9 @@ def _describe_failure(response: httpx2.Response, remote: RemoteFile) -> Note:
 def _expect_continuation(response: httpx2.Response, part: Part) -> None:
     """Raise Fault, without the part, where the answer is not the rest of the same file."""
     expected = rf"bytes {part.arrived}-[0-9]+/({part.note.size}|\*)"
-    given = re.fullmatch(expected, response.headers.get("content-range", ""))
+    continues = re.fullmatch(expected, response.headers.get("content-range", ""))
     same = _validator(response) in ("", part.note.validator)
-    if response.status_code != 206 or not part.arrived or not given or not same:
+    if response.status_code != 206 or not part.arrived or not continues or not same:
         part.discard()
         raise Fault(f"{shown_url(response.url)}: what has arrived is not the begin of the server's file (any more)")
 
@@ -151,23 +151,23 @@ def _mismatch(path: Path, note: Note) -> str:
         return f"has {size} bytes, expected {note.size}"
     if note.md5:
         with path.open("rb") as file:
-            found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-        if found != note.md5:
-            return f"has the wrong checksum (MD5 {found}, expected {note.md5})"
+            md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        if md5 != note.md5:
+            return f"has the wrong checksum (MD5 {md5}, expected {note.md5})"
     return ""
 
 
 def _validator(response: httpx2.Response) -> str:
     """What If-Range accepts: a strong ETag, else the date; empty where there is neither."""
     etag: str = response.headers.get("etag", "")
-    found = etag if etag.startswith('"') else response.headers.get("last-modified", "")
-    return found if re.fullmatch(r"[ -~]{1,200}", found) else ""
+    validator = etag if etag.startswith('"') else response.headers.get("last-modified", "")
+    return validator if re.fullmatch(r"[ -~]{1,200}", validator) else ""
 
 
 def _google_md5(header: str) -> str | None:
     """MD5 in hex of a header like 'crc32c=...,md5=BASE64', as Google's storage gives it."""
-    found = re.search(r"md5=([A-Za-z0-9+/]{22}==)", header)
+    md5 = re.search(r"md5=([A-Za-z0-9+/]{22}==)", header)
     try:
-        return base64.b64decode(found[1]).hex() if found else None
+        return base64.b64decode(md5[1]).hex() if md5 else None
     except binascii.Error:
         return None

@@ -103,7 +103,7 @@ def summarise_rows(rows: Sequence[Row]) -> Metrics:
     """
     scores = [row.scores for row in rows]
     tumour_free = [score for score in scores if not score.has_tumour]
-    found = Metrics(
+    metrics = Metrics(
         **figures_of(rows, FIGURES),
         cases=len(rows),
         patients=len({row.group for row in rows}),
@@ -116,7 +116,7 @@ def summarise_rows(rows: Sequence[Row]) -> Metrics:
         false_positive_rate=sum(score.invented for score in tumour_free) / len(tumour_free) if tumour_free else None,
         dice_all=figure(rows, lambda score: score.dice_all).mean,
     )
-    return found.model_copy(update=_figures_of_volumes(rows)) if _have_ml(rows) else found
+    return metrics.model_copy(update=_figures_of_volumes(rows)) if _have_ml(rows) else metrics
 
 
 def _figures_of_volumes(rows: Sequence[Row]) -> dict[str, Any]:
@@ -227,7 +227,7 @@ def figure(rows: Sequence[Row], value: Value) -> Figure:
 
 
 def _short_summary(rows: Sequence[Row]) -> GroupSummary:
-    found = GroupSummary(
+    group = GroupSummary(
         **figures_of(rows, {name: FIGURES[name] for name in SHORT}),
         cases=len(rows),
         tumour_cases=sum(row.scores.has_tumour for row in rows),
@@ -235,7 +235,7 @@ def _short_summary(rows: Sequence[Row]) -> GroupSummary:
         missed=sum(row.scores.missed for row in rows),
     )
     error = figure(rows, VOLUME_FIGURES["volume_error_ml"])
-    return found.model_copy(update={"volume_error_ml": error}) if _have_ml(rows) else found
+    return group.model_copy(update={"volume_error_ml": error}) if _have_ml(rows) else group
 
 
 def _size_group(rows: Sequence[Row], in_ml: bool) -> SizeGroup:

@@ -174,8 +174,8 @@ def _robustness(study: Study) -> list[str]:
 
 
 def _software(study: Study) -> list[str]:
-    found = study.environment
-    known: Mapping[str, str] = found.get("versions") or (study.info.versions if study.info else {})
+    environment = study.environment
+    known: Mapping[str, str] = environment.get("versions") or (study.info.versions if study.info else {})
     network = study.info.architecture.name if study.info else ""
     listed = [
         f"{name} {known[package]}{cite(key)}"
@@ -184,13 +184,13 @@ def _software(study: Study) -> list[str]:
     ]
     own = known.get("tumorline", "")
     made = f"Tumorline {own} [@tumorline] on Python {known['python']}" if own and "python" in known else ""
-    machine = found.get("machine", {})
-    processes = int(found.get("processes", 1))
+    machine = environment.get("machine", {})
+    processes = int(environment.get("processes", 1))
     hardware = (
         f"{machine.get('processor') or UNKNOWN}, {machine.get('cores', UNKNOWN)} cores, "
         f"{machine.get('system', UNKNOWN)}; "
-        f"device {found['device']}{f', {processes} processes' if processes > 1 else ''}"
-        if found
+        f"device {environment['device']}{f', {processes} processes' if processes > 1 else ''}"
+        if environment
         else UNKNOWN
     )
     return [

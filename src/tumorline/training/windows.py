@@ -76,15 +76,15 @@ def training_sources(dataset: Dataset, case_ids: Sequence[str]) -> list[Training
 def _windows_of(source: TrainingSource, cache: Cache, balance: float) -> "SourceWindows":
     rows, patients = list[int](), list[str]()
     for case, group in zip(source.cases, source.groups, strict=True):
-        own = rows_to_train(cache, case, source.settings.slice_step)
-        own = [row for row in own if not cache.others[row]] if source.drops_others else own
-        rows += own
-        patients += [group] * len(own)
-    found = Windows(np.array(rows, np.intp), patient_weights(patients, balance), len(rows))
-    share, pull = source.settings.tumour_free_share, float(found.weights.sum())
+        of_case = rows_to_train(cache, case, source.settings.slice_step)
+        of_case = [row for row in of_case if not cache.others[row]] if source.drops_others else of_case
+        rows += of_case
+        patients += [group] * len(of_case)
+    windows = Windows(np.array(rows, np.intp), patient_weights(patients, balance), len(rows))
+    share, pull = source.settings.tumour_free_share, float(windows.weights.sum())
     if share is not None and rows:
-        found = with_tumour_free(found, cache.marked[rows], share)
-    return SourceWindows(source.name, found, pull)
+        windows = with_tumour_free(windows, cache.marked[rows], share)
+    return SourceWindows(source.name, windows, pull)
 
 
 class SourceWindows(NamedTuple):

@@ -86,8 +86,8 @@ def volume_of_scan(whole: Case) -> Listing:
 
 def resampled_truth_finding(first: Path, path: Path, grids: tuple[Grid, Grid]) -> Finding:
     """The same of a truth, which may be cropped to what it marks as long as that lies in the image."""
-    here, own = grids
-    if share_covered(here, own) >= LEAST_COVERED or share_covered(own, here) < LEAST_COVERED:
+    first_grid, grid = grids
+    if share_covered(first_grid, grid) >= LEAST_COVERED or share_covered(grid, first_grid) < LEAST_COVERED:
         return resampled_finding(first, path, grids)
     where = f"resampled onto the grid of {name_beside(first, path)}, of which it is a part"
     message = f"{path}: {where}; what lies outside is background"
@@ -96,13 +96,13 @@ def resampled_truth_finding(first: Path, path: Path, grids: tuple[Grid, Grid]) -
 
 def resampled_finding(first: Path, path: Path, grids: tuple[Grid, Grid]) -> Finding:
     """A note of what is resampled onto the first of two grids. Raises UserError where they hardly share any room."""
-    here, own = grids
-    if (covered := share_covered(here, own)) < LEAST_COVERED:
+    first_grid, grid = grids
+    if (covered := share_covered(first_grid, grid)) < LEAST_COVERED:
         raise UserError(
             f"{path}: lies elsewhere than {first}, of whose room it covers {covered:.0%}; volumes of one scan have to "
             "overlap, mend the affines"
         )
-    message = f"{path}: resampled onto the grid of {name_beside(first, path)} ({here.difference(own)})"
+    message = f"{path}: resampled onto the grid of {name_beside(first, path)} ({first_grid.difference(grid)})"
     return Finding("resampled", "warning", message, (str(path),))
 
 
