@@ -4,6 +4,7 @@ import csv
 import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -228,10 +229,24 @@ def test_warnings_of_the_writer_which_may_quote_a_name_are_never_shown() -> None
         "import threading, warnings, tumorline.write.dicom_seg\n"
         "quoted = ('JANE-DOE is no name', UserWarning, 'base.py', 1, 'highdicom.base')\n"
         "thread = threading.Thread(target=warnings.warn_explicit, args=quoted)\n"
-        "thread.start(); thread.join(); print('done')"
+        "thread.start(); thread.join()\n"
+        "import logging; logging.getLogger('highdicom.image').warning('JANE-DOE is there twice'); print('done')"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("done\n", "")
+
+
+def test_warnings_of_the_writer_are_not_shown_to_who_has_taken_back_his_filters_since(
+    series: Path, tmp_path: Path
+) -> None:
+    for path in series.iterdir():
+        dataset = pydicom.dcmread(path)
+        dataset.PatientName = "JANE"  # of which highdicom warns
+        dataset.save_as(path)
+    for number in range(2):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            tumorline.predict(series, output=tmp_path / f"{number}")
 
 
 @pytest.fixture
