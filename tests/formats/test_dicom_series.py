@@ -162,6 +162,28 @@ def test_volumes_at_one_place_are_named(tmp_path: Path) -> None:
     assert "a series of 2 volumes at one place (4D), which differ in echo times" in refusal([*first, *second])
 
 
+def test_volumes_at_one_place_that_are_not_each_whole_are_named(tmp_path: Path) -> None:
+    first = write_series(tmp_path / "a", change=lambda _, own: own.update(EchoTime=20))
+    second = write_series(tmp_path / "b", 4, change=lambda _, own: own.update(EchoTime=80))
+    assert "several volumes at one place (4D), which differ in echo times, not each whole; give the files of one" in (
+        refusal([*first, *second])
+    )
+    assert "a slice is there twice, take one of them away" in refusal([*first, second[1]])
+
+
+def test_frames_are_named_by_file_and_number(tmp_path: Path) -> None:
+    path = write_multi_frame(tmp_path / "x.dcm", [0, 1, 2, 40, 41, 42])
+    assert refusal([path]) == (
+        f"{path}: 37 slices are missing between frame 3 of x.dcm and frame 4 of x.dcm (114 mm apart); "
+        "where it holds several stacks, save each as a file of its own"
+    )
+    paths = write_enhanced(tmp_path / "in", [[0, 1, 2], [4, 5, 6]])
+    assert "in: a slice is missing between frame 3 of 0.dcm and frame 1 of 1.dcm (6 mm apart)" in refusal(paths)
+    first, second = write_enhanced(tmp_path / "twice", [[0, 1, 2], [2, 3, 4]])
+    found = f"{second}: its frame 1 lies where frame 3 of {first.name} lies; save them with each slice once"
+    assert refusal([first, second]) == found
+
+
 def frames_with(tmp_path: Path, order: list[int], elements: Callable[[int], dict[str, dict[str, Any]]]) -> Path:
     """A file of many frames with a further functional group at each."""
     path = write_multi_frame(tmp_path / "x.dcm", order)

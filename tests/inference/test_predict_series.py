@@ -200,6 +200,16 @@ def test_what_is_no_image_is_left_out_of_a_series_and_named(objects: Path, tmp_p
     assert "no image in this folder" in alone.err
 
 
+def test_a_slice_whose_header_is_cut_is_no_object_without_pixels(
+    series: Path, tmp_path: Path, program: Program
+) -> None:
+    (last,) = [path for path in series.glob("*.dcm") if pydicom.dcmread(path).InstanceNumber == 5]
+    last.write_bytes(last.read_bytes()[:330])
+    shown = program("predict", series, "--output", tmp_path / "out")
+    assert shown.status == 2
+    assert f"{last}: unreadable or truncated DICOM" in shown.err or f"{last}: DICOM file with no pixels" in shown.err
+
+
 @pytest.mark.parametrize(
     ("elements", "note"),
     [

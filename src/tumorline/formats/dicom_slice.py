@@ -29,6 +29,8 @@ SHARED = ("PatientID", "StudyInstanceUID", "FrameOfReferenceUID")
 KIND = (*SHARED, "ImageOrientationPatient", "Rows", "Columns")
 NO_IMAGES = ("SEG", "PR", "KO", "SR", "DOC", "REG", "RWV", "FID", "PLAN", "RTSTRUCT", "RTPLAN", "RTDOSE", "RTRECORD")
 """Modalities of objects that lie beside images and are none of a scan."""
+IMAGES = "Image Storage"
+"""How the names of the classes of images end."""
 ROUGH = 0.01
 """By so much two directions may be longer or shorter than 1, or off the right angle."""
 
@@ -99,8 +101,9 @@ def _places(header: pydicom.Dataset) -> frozenset[Numbers]:
 
 
 def _is_image(header: pydicom.Dataset) -> bool:
-    """A file of a class of its own that has no rows is an object without pixels; one without a class is damaged."""
-    no_pixels = "Rows" not in header and bool(header.get("SOPClassUID"))
+    """A file without rows is an object without pixels where its class is one, or damaged."""
+    kind = pydicom.uid.UID(header.get("SOPClassUID") or "")
+    no_pixels = "Rows" not in header and bool(kind) and not kind.name.endswith(IMAGES)
     return not no_pixels and header.get("Modality") not in NO_IMAGES
 
 
