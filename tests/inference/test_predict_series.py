@@ -349,6 +349,18 @@ def test_folders_of_one_name_are_cases_of_the_folders_above(tmp_path: Path, prog
     assert masks == [f"{patient}/DICOM_mask.nii.gz" for patient in "123"]
 
 
+def test_series_of_several_patients_in_one_folder_are_named_alike(tmp_path: Path, program: Program) -> None:
+    for patient in "AB":
+        elements = {"SeriesInstanceUID": f"1.2.3{patient == 'A':d}", "StudyInstanceUID": f"1.2.4{patient == 'A':d}"}
+        for path in draw(tmp_path / patient, changing({**elements, "patient": patient})).iterdir():
+            (tmp_path / "all").mkdir(exist_ok=True)
+            shutil.copy(path, tmp_path / "all" / f"{patient}{path.name}")
+    result = program("predict", tmp_path / "all", "--output", tmp_path / "out")
+    assert result.status == 0, result.err
+    masks = [Path(row["mask"]).relative_to(tmp_path / "out").as_posix() for row in rows_of(tmp_path / "out")]
+    assert masks == ["all/A0_mask.nii.gz", "all/B0_mask.nii.gz"]
+
+
 def named_series(folder: Path, uid: str, description: str) -> Path:
     return draw(folder, lambda _, elements: elements.update(SeriesInstanceUID=uid, SeriesDescription=description))
 
