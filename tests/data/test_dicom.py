@@ -59,7 +59,7 @@ def test_monochrome1_is_inverted(tmp_path: Path) -> None:
 def test_unused_bits_above_and_below_a_value_are_no_part_of_it(tmp_path: Path, signed: int) -> None:
     values = PIXELS.astype(np.int32) // 4 - 300 * signed
     overlay = np.where(np.indices(values.shape)[0] % 5, 0, 0x1000)
-    kind = {"BitsStored": 12, "PixelRepresentation": signed}
+    kind: dict[str, Any] = {"BitsStored": 12, "PixelRepresentation": signed}
     right = save_dicom(tmp_path / "right.dcm", (values & 0xFFF) | overlay, HighBit=11, **kind)
     left = save_dicom(tmp_path / "left.dcm", (values & 0xFFF) << 4 | 7, HighBit=15, **kind)
     assert np.array_equal(grey(right), values)

@@ -20,8 +20,8 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import generate_frames
 from pydicom.errors import InvalidDicomError
 from pydicom.multival import MultiValue
-from pydicom.pixels import pixel_array
 from pydicom.pixels.processing import apply_color_lut
+from pydicom.pixels.utils import pixel_array
 
 from tumorline.errors import UserError
 from tumorline.formats.boundary import decode_one, max_bytes, require_regular, require_size
