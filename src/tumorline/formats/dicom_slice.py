@@ -86,12 +86,14 @@ def read_slice_place(path: Path) -> SlicePlace:
             require_regular(path)
             header = read_dataset(path, stop_before_pixels=True, specific_tags=tags)
             kind = tuple(str(header.get(keyword) or "") for keyword in KIND)
-            return SlicePlace(str(header.get("SeriesInstanceUID") or ""), _places(header), _is_image(header), kind)
+            return SlicePlace(
+                str(header.get("SeriesInstanceUID") or ""), _stated_places(header), _is_image(header), kind
+            )
     except UserError:
         return SlicePlace("", frozenset())
 
 
-def _places(header: pydicom.Dataset) -> frozenset[Numbers]:
+def _stated_places(header: pydicom.Dataset) -> frozenset[Numbers]:
     """Where a slice, or each of many frames, says that it lies; a frame that does not say so has a place of its own."""
     if position := numbers_of(header.get("ImagePositionPatient")):
         return frozenset([position])
