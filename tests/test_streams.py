@@ -113,7 +113,7 @@ def test_what_libraries_warn_of_is_one_line(
         warnings.simplefilter("always")
         warnings.warn("bad tag \x1b[31m\n(0010,0010)", stacklevel=1)
         warnings.warn("write it anew", UserNotice, stacklevel=1)
-        logging.getLogger("pydicom").warning("value %s", "\x1b]0;x\x07")
+        logging.getLogger("nibabel").warning("value %s", "\x1b]0;x\x07")
     assert capsys.readouterr().err == "warning: bad tag \\x1b[31m\\n(0010,0010) (UserWarning)\nwarning: write it anew\n"
     assert caplog.messages == ["value \\x1b]0;x\\x07"]
 

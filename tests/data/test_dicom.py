@@ -24,6 +24,7 @@ from tumorline.data.layouts.series import gather_series, series_at
 from tumorline.data.source import open_source
 from tumorline.data.truth import read_mask
 from tumorline.errors import UserError
+from tumorline.formats.dicom import read_dicom_header
 
 IMAGE, MASK = blob(32, 1)
 PIXELS = IMAGE.astype(np.uint16) * 16
@@ -52,6 +53,40 @@ def test_rescale_slope_and_intercept_are_applied(tmp_path: Path) -> None:
 def test_monochrome1_is_inverted(tmp_path: Path) -> None:
     path = save_dicom(tmp_path / "x.dcm", np.array([[10, 20], [30, 50]]), PhotometricInterpretation="MONOCHROME1")
     assert grey(path).tolist() == [[50, 40], [30, 10]]
+
+
+@pytest.mark.parametrize("signed", [0, 1])
+def test_unused_bits_above_and_below_a_value_are_no_part_of_it(tmp_path: Path, signed: int) -> None:
+    values = PIXELS.astype(np.int32) // 4 - 300 * signed
+    overlay = np.where(np.indices(values.shape)[0] % 5, 0, 0x1000)
+    kind: dict[str, Any] = {"BitsStored": 12, "PixelRepresentation": signed}
+    right = save_dicom(tmp_path / "right.dcm", (values & 0xFFF) | overlay, HighBit=11, **kind)
+    left = save_dicom(tmp_path / "left.dcm", (values & 0xFFF) << 4 | 7, HighBit=15, **kind)
+    assert np.array_equal(grey(right), values)
+    assert np.array_equal(grey(left), values)
+
+
+@pytest.mark.parametrize(("signed", "padding"), [(1, 63536), (0, -2000), (1, -2000)])
+def test_padding_is_known_whichever_sign_it_was_written_with(tmp_path: Path, signed: int, padding: int) -> None:
+    stored = PIXELS.astype(np.int32)
+    stored[:6] = -2000
+    path = save_dicom(tmp_path / "x.dcm", stored & 0xFFFF, PixelRepresentation=signed)
+    dataset = pydicom.dcmread(path)
+    dataset.add_new("PixelPaddingValue", "US" if padding > 0 else "SS", padding)
+    dataset.save_as(path)
+    assert grey(path).min() == PIXELS[6:].min()
+    assert np.array_equal(grey(path)[6:], PIXELS[6:])
+
+
+def test_a_spacing_of_one_number_costs_no_patient(tmp_path: Path) -> None:
+    header = read_dicom_header(save_dicom(tmp_path / "x.dcm", PIXELS, PixelSpacing=0.5))
+    assert header.spacing_mm is None
+    assert (header.patient or "").startswith("dicom-")
+
+
+def test_an_index_of_files_is_called_that(tmp_path: Path) -> None:
+    path = save_dicom(tmp_path / "DICOMDIR", PIXELS, PixelData=None, DirectoryRecordSequence=[])
+    assert refusal(path) == f"{path}: an index of DICOM files; give the folder that it lies in"
 
 
 def test_a_mask_may_be_dicom(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """A series as a volume: its order in space, and what is wrong with one in words."""
 
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -124,6 +125,10 @@ def test_a_slice_that_is_there_twice_is_named(tmp_path: Path) -> None:
         ({"ImagePositionPatient": [10, 20, 40]}, "2 to 4 mm apart; expected even steps"),
         ({"ImagePositionPatient": []}, "ImagePositionPatient does not say where"),
         ({"PixelSpacing": [0.0, 1.0]}, "its PixelSpacing is 0 x 1"),
+        ({"PixelSpacing": 1.0}, "PixelSpacing does not say where"),
+        ({"ImageOrientationPatient": [0, 0, 0, 0, 0, 0]}, "is 0 / 0 / 0 / 0 / 0 / 0; expected two unit vectors"),
+        ({"ImageOrientationPatient": [1, 0, 0, 1, 0, 0]}, "expected two unit vectors at right angles"),
+        ({"ImageOrientationPatient": [2, 0, 0, 0, 2, 0]}, "expected two unit vectors at right angles"),
         ({"ImageType": ["ORIGINAL", "PRIMARY", "M", "MOSAIC"]}, "a mosaic"),
         ({"PatientID": "OTHER"}, "its PatientID is not that of the 6 others of its series; it is foreign here"),
         ({"StudyInstanceUID": "1.2.99"}, "its StudyInstanceUID is not that of the 6 others"),
@@ -155,6 +160,28 @@ def test_volumes_at_one_place_are_named(tmp_path: Path) -> None:
     first = write_series(tmp_path / "a", change=lambda _, own: own.update(EchoTime=20))
     second = write_series(tmp_path / "b", change=lambda _, own: own.update(EchoTime=80))
     assert "a series of 2 volumes at one place (4D), which differ in echo times" in refusal([*first, *second])
+
+
+def test_volumes_at_one_place_that_are_not_each_whole_are_named(tmp_path: Path) -> None:
+    first = write_series(tmp_path / "a", change=lambda _, own: own.update(EchoTime=20))
+    second = write_series(tmp_path / "b", 4, change=lambda _, own: own.update(EchoTime=80))
+    assert "several volumes at one place (4D), which differ in echo times, not each whole; give the files of one" in (
+        refusal([*first, *second])
+    )
+    assert "a slice is there twice, take one of them away" in refusal([*first, second[1]])
+
+
+def test_frames_are_named_by_file_and_number(tmp_path: Path) -> None:
+    path = write_multi_frame(tmp_path / "x.dcm", [0, 1, 2, 40, 41, 42])
+    assert refusal([path]) == (
+        f"{path}: 37 slices are missing between frame 3 of x.dcm and frame 4 of x.dcm (114 mm apart); "
+        "where it holds several stacks, save each as a file of its own"
+    )
+    paths = write_enhanced(tmp_path / "in", [[0, 1, 2], [4, 5, 6]])
+    assert "in: a slice is missing between frame 3 of 0.dcm and frame 1 of 1.dcm (6 mm apart)" in refusal(paths)
+    first, second = write_enhanced(tmp_path / "twice", [[0, 1, 2], [2, 3, 4]])
+    found = f"{second}: its frame 1 lies where frame 3 of {first.name} lies; save them with each slice once"
+    assert refusal([first, second]) == found
 
 
 def frames_with(tmp_path: Path, order: list[int], elements: Callable[[int], dict[str, dict[str, Any]]]) -> Path:
@@ -480,9 +507,7 @@ def test_a_real_series_goes_there_and_back(tmp_path: Path, real_data: Path) -> N
     write_dicom_seg(tmp_path / "seg.dcm", masks, ("tumour",), series, AUTHOR)
     read = pydicom.dcmread(tmp_path / "seg.dcm")
     assert np.array_equal(read.pixel_array.astype(bool), series.to_stored(masks[0])[5:8])
-    if validator := shutil.which("dciodvfy"):
-        said = subprocess.run([validator, tmp_path / "seg.dcm"], capture_output=True, text=True, check=False).stderr
-        assert "Error" not in said
+    require_valid(tmp_path / "seg.dcm")
 
 
 def test_an_empty_segmentation_is_written(tmp_path: Path) -> None:
@@ -571,15 +596,100 @@ def test_a_segmentation_of_one_frame_a_file_is_written(tmp_path: Path) -> None:
     assert ": MR Image Storage" not in said
 
 
-def test_a_series_in_two_files_of_many_frames_says_why_it_has_no_segmentation(tmp_path: Path) -> None:
+@pytest.mark.parametrize("frames", [[[0, 1, 2], [3, 4, 5]], [[4, 0, 2], [5, 3, 1]], [[5, 1, 3, 2, 0], [4]]])
+def test_a_segmentation_of_several_files_of_many_frames_refers_to_the_frames_of_each(
+    tmp_path: Path, frames: list[list[int]]
+) -> None:
+    highdicom = pytest.importorskip("highdicom")
+    paths = write_enhanced(tmp_path / "in", frames)
+    series = opened(paths)
+    masks = drawn(series)
+    masks[0, 1:3, 1:3, 4] = True
+    write_dicom_seg(tmp_path / "seg.dcm", masks, ("whole_tumour", "enhancing_tumour"), series, AUTHOR)
+    read = pydicom.dcmread(tmp_path / "seg.dcm")
+    instances = [str(pydicom.dcmread(path).SOPInstanceUID) for path in paths]
+    (referenced,) = read.ReferencedSeriesSequence
+    assert [one.ReferencedSOPInstanceUID for one in referenced.ReferencedInstanceSequence] == instances
+    assert {one.ReferencedSOPClassUID for one in read.SourceImageSequence} == {pydicom.uid.EnhancedMRImageStorage}
+    expected = np.stack([series.to_stored(mask) for mask in masks], axis=-1)
+    by_frame = {(one.instance, one.frame): number for number, one in enumerate(series.slices)}
+    found = np.zeros_like(expected)
+    for pixels, own in zip(read.pixel_array, read.PerFrameFunctionalGroupsSequence, strict=True):
+        source = own.DerivationImageSequence[0].SourceImageSequence[0]
+        number = by_frame[source.ReferencedSOPInstanceUID, int(source.get("ReferencedFrameNumber", 1)) - 1]
+        assert own.PlanePositionSequence[0].ImagePositionPatient == list(series.slices[number].position_mm)
+        segment = own.SegmentIdentificationSequence[0].ReferencedSegmentNumber
+        found[number, ..., segment - 1] = pixels
+    assert np.array_equal(found, expected)
+    many = [instance for instance, order in zip(instances, frames, strict=True) if len(order) > 1]
+    for instance in many:
+        numbers = [by_frame[instance, frame] for frame in range(sum(one == instance for one, _ in by_frame))]
+        frames_of_file = highdicom.seg.segread(tmp_path / "seg.dcm").get_pixels_by_source_frame(
+            instance,
+            list(range(1, len(numbers) + 1)),
+            segment_numbers=[1, 2],
+            ignore_spatial_locations=True,
+            assert_missing_frames_are_empty=True,
+        )
+        assert np.array_equal(frames_of_file.astype(bool), expected[numbers])
+    require_valid(tmp_path / "seg.dcm")
+
+
+def require_valid(path: Path) -> None:
+    """By `dciodvfy`, where it is installed."""
+    if validator := shutil.which("dciodvfy"):
+        said = subprocess.run([validator, path], capture_output=True, text=True, check=False).stderr
+        assert "Error" not in said
+
+
+def test_files_of_one_name_get_no_segmentation_which_could_not_tell_them_apart(tmp_path: Path) -> None:
     pytest.importorskip("highdicom")
-    series = opened(write_enhanced(tmp_path / "in", [[0, 1, 2], [3, 4, 5]]))
-    message = (
-        r"0\.dcm: one of 2 files of many frames that are one series; a DICOM segmentation is written of one such file"
-    )
+    paths = write_series(tmp_path / "in", change=lambda _, own: own.update(SOPInstanceUID="1.2.9"))
+    series = opened(paths)
+    first, second = series.paths[:2]
+    message = re.escape(f"{second}: its SOPInstanceUID is that of {first.name}, so that a DICOM segmentation cannot")
     with pytest.raises(UserError, match=message):
         write_dicom_seg(tmp_path / "seg.dcm", drawn(series)[:1], ("tumour",), series, AUTHOR)
-    assert not (tmp_path / "seg.dcm").exists()
+
+
+def test_slices_that_name_a_series_each_have_a_segmentation_that_refers_to_each(tmp_path: Path) -> None:
+    pytest.importorskip("highdicom")
+    series = opened(write_series(tmp_path / "in", change=lambda n, own: own.update(SeriesInstanceUID=f"1.2.9.{n}")))
+    write_dicom_seg(tmp_path / "seg.dcm", drawn(series)[:1], ("tumour",), series, AUTHOR)
+    referenced = pydicom.dcmread(tmp_path / "seg.dcm").ReferencedSeriesSequence
+    assert sorted(one.SeriesInstanceUID for one in referenced) == [f"1.2.9.{n}" for n in range(5)]
+
+
+@pytest.mark.parametrize(
+    ("elements", "thickness"),
+    [
+        ({"SpacingBetweenSlices": 1, "SliceThickness": 2}, 2),
+        ({"SpacingBetweenSlices": -3}, 3),
+        ({"SliceThickness": 0}, 3),
+        ({"SliceThickness": ""}, 3),
+    ],
+)
+def test_a_segmentation_states_the_steps_by_the_positions(
+    tmp_path: Path, elements: dict[str, Any], thickness: float
+) -> None:
+    pytest.importorskip("highdicom")
+    series = opened(write_series(tmp_path / "in", change=lambda _, own: own.update(elements)))
+    write_dicom_seg(tmp_path / "seg.dcm", drawn(series)[:1], ("tumour",), series, AUTHOR)
+    shared = pydicom.dcmread(tmp_path / "seg.dcm").SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    assert (shared.SpacingBetweenSlices, shared.SliceThickness) == (3, thickness)
+    require_valid(tmp_path / "seg.dcm")
+
+
+def test_orientations_that_differ_by_rounding_allow_a_segmentation(tmp_path: Path) -> None:
+    pytest.importorskip("highdicom")
+
+    def rounded(number: int, own: dict[str, Any]) -> None:
+        own["ImageOrientationPatient"] = [1, 0, number * 1e-5, 0, 1, 0]
+
+    series = opened(write_series(tmp_path / "in", change=rounded))
+    write_dicom_seg(tmp_path / "seg.dcm", drawn(series)[:1], ("tumour",), series, AUTHOR)
+    shared = pydicom.dcmread(tmp_path / "seg.dcm").SharedFunctionalGroupsSequence[0].PlaneOrientationSequence[0]
+    assert np.allclose(shared.ImageOrientationPatient, AXIAL, atol=1e-4)
 
 
 def test_headers_that_do_not_allow_a_segmentation_are_no_damaged_file(

@@ -1,6 +1,8 @@
 """DICOM files. Identifiers leave this module only as a hash, unless whoever asks says that they are to be kept."""
 
 import copy
+import logging
+import re
 import warnings
 import zlib
 from collections.abc import Sequence
@@ -17,14 +19,20 @@ from pydicom import filereader, uid
 from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import generate_frames
 from pydicom.errors import InvalidDicomError
+from pydicom.multival import MultiValue
 from pydicom.pixels.processing import apply_color_lut
+from pydicom.pixels.utils import pixel_array
 
 from tumorline.errors import UserError
 from tumorline.formats.boundary import decode_one, max_bytes, require_regular, require_size
 from tumorline.user_text import says_nothing
 
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE  # its warnings quote identifiers
-warnings.filterwarnings("ignore", module="pydicom|highdicom")  # for all threads, as a filter of the moment is not
+for library in ("pydicom", "highdicom"):
+    logging.getLogger(library).setLevel(logging.CRITICAL)
+MODULES = "pydicom|highdicom"
+HUSHED: tuple[Any, ...] = ("ignore", None, Warning, re.compile(MODULES), 0)
+"""The filter of their warnings."""
 
 HEADER_TAGS = ["PatientID", "PixelSpacing"]
 PIXEL_DATA = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
@@ -43,6 +51,19 @@ JPEG_LS_FRAME = b"\xff\xf7"
 """Marker before the size of a JPEG-LS frame."""
 
 Array = npt.NDArray[Any]
+Numbers = tuple[float, ...]
+
+
+def hush_libraries() -> None:
+    """Show no warning of libraries, which may quote a name.
+
+    For all threads, as a filter of the moment is not; again where whoever called has set his own filters since.
+    """
+    if [*warnings.filters[:1]] != [HUSHED]:
+        warnings.filterwarnings("ignore", module=MODULES)
+
+
+hush_libraries()
 
 
 class DicomHeader(NamedTuple):
@@ -68,13 +89,22 @@ def read_dicom_header(path: Path, keep_identifiers: bool = False) -> DicomHeader
 def _header(dataset: pydicom.Dataset, keep_identifiers: bool) -> DicomHeader:
     patient = str(dataset.get("PatientID") or "").strip()
     is_known = not says_nothing(patient)
-    spacing = [float(value) for value in dataset.get("PixelSpacing") or ()]
+    spacing = numbers_of(dataset.get("PixelSpacing"))
     known = len(spacing) == 2 and min(spacing) > 0 and max(spacing) < np.inf
     return DicomHeader(
         hash_identifier(patient) if is_known else None,
         (spacing[0], spacing[1]) if known else None,
         patient if is_known and keep_identifiers else "",
     )
+
+
+def numbers_of(value: Any) -> Numbers:
+    """The numbers of an element that may hold one, many, none or text; empty where it holds anything else."""
+    values = value if isinstance(value, MultiValue | list | tuple) else [value]
+    try:
+        return tuple(float(number) for number in values)
+    except (TypeError, ValueError):
+        return ()
 
 
 @cache
@@ -161,6 +191,7 @@ def _frame_settings(dataset: pydicom.Dataset, frame: int) -> pydicom.Dataset:
 
 def read_dataset(path: Path, **wanted: Any) -> pydicom.Dataset:
     """The elements of a file, with the preamble that the standard asks for or without."""
+    hush_libraries()
     with path.open("rb") as file:
         filereader.read_preamble(file, force=True)
         meta = filereader._read_file_meta_info(file)
@@ -207,6 +238,8 @@ def _require_grey(path: Path, dataset: pydicom.Dataset) -> int:
 
 def _require_pixels(path: Path, dataset: pydicom.Dataset, colours: Sequence[str]) -> int:
     """The number of frames. Raises UserError for a size or for colours that are not read."""
+    if "DirectoryRecordSequence" in dataset:
+        raise UserError(f"{path}: an index of DICOM files; give the folder that it lies in")
     if not any(keyword in dataset for keyword in PIXEL_DATA):
         raise UserError(f"{path}: DICOM file with no pixels; accepted are {', '.join(colours)}")
     frames = int(dataset.get("NumberOfFrames") or 1)
@@ -229,12 +262,21 @@ def _stored(path: Path, dataset: pydicom.Dataset) -> Array:
     syntax = dataset.file_meta.TransferSyntaxUID
     if syntax in (uid.JPEGLSLossless, uid.JPEGLSNearLossless):
         _require_jpeg_ls_size(path, dataset)
+    below = _bits_below(dataset)
     try:
-        values = np.asarray(dataset.pixel_array)
+        values = pixel_array(dataset, bits_stored=dataset.BitsStored + below) >> below if below else dataset.pixel_array
     except (RuntimeError, NotImplementedError):
         what = f"pixels in '{syntax.name}', which cannot be decoded here"
         raise UserError(f"{path}: {what}; {CURES.get(syntax, UNCOMPRESSED)}") from None
-    return _only_grey(path, values) if _has_three_colours(dataset) else values
+    return _only_grey(path, values) if _has_three_colours(dataset) else np.asarray(values)
+
+
+def _bits_below(dataset: pydicom.Dataset) -> int:
+    """How many unused bits lie below a value: of most files none, where HighBit is one less than BitsStored."""
+    syntax = dataset.file_meta.TransferSyntaxUID
+    high, stored = dataset.get("HighBit"), dataset.get("BitsStored")
+    has_both = isinstance(high, int) and isinstance(stored, int)
+    return max(0, high + 1 - stored) if has_both and not syntax.is_encapsulated else 0
 
 
 def _only_grey(path: Path, colours: Array) -> Array:
@@ -270,10 +312,15 @@ def _without_padding(dataset: pydicom.Dataset, stored: Array, inverted: bool) ->
     if not isinstance(first, int | float):
         return stored
     last = dataset.get("PixelPaddingRangeLimit")
-    limits = sorted((first, last if isinstance(last, int | float) else first))
+    limits = sorted(_as_stored(value, stored) for value in (first, last if isinstance(last, int | float) else first))
     padding = (stored >= limits[0]) & (stored <= limits[1])
     others = stored[~padding]
     return np.where(padding, others.max() if inverted else others.min(), stored) if len(others) else stored
+
+
+def _as_stored(padding: float, stored: Array) -> float:
+    """A padding value as the pixels have it, where its 16 bits were written with a sign and theirs without, or so."""
+    return int(np.int64(padding).astype(stored.dtype)) if stored.dtype in (np.int16, np.uint16) else padding
 
 
 def _rescaled(dataset: pydicom.Dataset, values: Array) -> Array:

@@ -9,7 +9,7 @@ import pydicom
 
 from tumorline.errors import UserError
 from tumorline.formats.boundary import decode_one, require_regular, require_size
-from tumorline.formats.dicom import is_inverted, read_dataset, refuse_mosaic
+from tumorline.formats.dicom import Numbers, is_inverted, numbers_of, read_dataset, refuse_mosaic
 
 APART_BY = {
     "TemporalPositionIdentifier": "points in time",
@@ -29,7 +29,10 @@ SHARED = ("PatientID", "StudyInstanceUID", "FrameOfReferenceUID")
 KIND = (*SHARED, "ImageOrientationPatient", "Rows", "Columns")
 NO_IMAGES = ("SEG", "PR", "KO", "SR", "DOC", "REG", "RWV", "FID", "PLAN", "RTSTRUCT", "RTPLAN", "RTDOSE", "RTRECORD")
 """Modalities of objects that lie beside images and are none of a scan."""
-Numbers = tuple[float, ...]
+IMAGES = "Image Storage"
+"""How the names of the classes of images end."""
+ROUGH = 0.01
+"""By so much two directions may be longer or shorter than 1, or off the right angle."""
 
 
 class SeriesSlice(NamedTuple):
@@ -48,6 +51,8 @@ class SeriesSlice(NamedTuple):
     """Direction in which the column number grows, then that in which the row number grows; left, back and head."""
     position_mm: Numbers
     """Centre of the first pixel."""
+    thickness_mm: float | None
+    """None where it is not stated, or is none."""
     number: int | None
     """InstanceNumber."""
     apart: tuple[str, ...]
@@ -71,7 +76,7 @@ class SlicePlace(NamedTuple):
 
 
 def read_slice_place(path: Path) -> SlicePlace:
-    """Of a file of many frames the places are as many as its frames."""
+    """Of a file of many frames there are as many places as its frames lie at."""
     tags = [
         *("SeriesInstanceUID", "Modality", "SOPClassUID", *KIND),
         *("NumberOfFrames", "ImagePositionPatient", "PerFrameFunctionalGroupsSequence"),
@@ -80,19 +85,27 @@ def read_slice_place(path: Path) -> SlicePlace:
         with decode_one(path, "DICOM", quote=False):
             require_regular(path)
             header = read_dataset(path, stop_before_pixels=True, specific_tags=tags)
-            position = header.get("ImagePositionPatient")
-            stated = int(header.get("NumberOfFrames") or 1)
-            frames = min(stated, len(header.get("PerFrameFunctionalGroupsSequence") or ()))
-            places = [tuple(map(float, position))] if position else [(float(frame),) for frame in range(frames)]
             kind = tuple(str(header.get(keyword) or "") for keyword in KIND)
-            return SlicePlace(str(header.get("SeriesInstanceUID") or ""), frozenset(places), _is_image(header), kind)
+            return SlicePlace(
+                str(header.get("SeriesInstanceUID") or ""), _stated_places(header), _is_image(header), kind
+            )
     except UserError:
         return SlicePlace("", frozenset())
 
 
+def _stated_places(header: pydicom.Dataset) -> frozenset[Numbers]:
+    """Where a slice, or each of many frames, says that it lies; a frame that does not say so has a place of its own."""
+    if position := numbers_of(header.get("ImagePositionPatient")):
+        return frozenset([position])
+    frames = (header.get("PerFrameFunctionalGroupsSequence") or [])[: int(header.get("NumberOfFrames") or 1)]
+    stated = [numbers_of(_first_value(_items(frame), "ImagePositionPatient")) for frame in frames]
+    return frozenset(position or (float(number),) for number, position in enumerate(stated))
+
+
 def _is_image(header: pydicom.Dataset) -> bool:
-    """A file of a class of its own that has no rows is an object without pixels; one without a class is damaged."""
-    no_pixels = "Rows" not in header and bool(header.get("SOPClassUID"))
+    """A file without rows is an object without pixels where its class is one, or damaged."""
+    kind = pydicom.uid.UID(header.get("SOPClassUID") or "")
+    no_pixels = "Rows" not in header and bool(kind) and not kind.name.endswith(IMAGES)
     return not no_pixels and header.get("Modality") not in NO_IMAGES
 
 
@@ -139,6 +152,7 @@ def _slice(path: Path, header: pydicom.Dataset, frame: int, places: Sequence[pyd
         geometry["PixelSpacing"],
         geometry["ImageOrientationPatient"],
         geometry["ImagePositionPatient"],
+        next((mm for mm in numbers_of(_first_value(places, "SliceThickness")) if 0 < mm < np.inf), None),
         None if header.get("InstanceNumber") is None else int(header.InstanceNumber),
         tuple(str(_first_value(places, keyword)) for keyword in APART_BY),
         tuple(str(header.get(keyword) or "").strip() for keyword in SHARED),
@@ -151,9 +165,17 @@ def _first_value(places: Sequence[pydicom.Dataset], keyword: str) -> Any:
 
 
 def _numbers(path: Path, keyword: str, value: Any, count: int) -> Numbers:
-    numbers = tuple(float(number) for number in value) if value is not None else ()
+    numbers = numbers_of(value)
     if len(numbers) != count or not np.isfinite(numbers).all():
         raise UserError(f"{path}: its {keyword} does not say where the slice lies; it cannot be part of a volume")
     if keyword == "PixelSpacing" and min(numbers) <= 0:
         raise UserError(f"{path}: its PixelSpacing is {numbers[0]:g} x {numbers[1]:g}; expected sizes above 0")
+    if keyword == "ImageOrientationPatient" and not _are_directions(numbers):
+        said = " / ".join(f"{number:g}" for number in numbers)
+        raise UserError(f"{path}: its ImageOrientationPatient is {said}; expected two unit vectors at right angles")
     return numbers
+
+
+def _are_directions(numbers: Numbers) -> bool:
+    pair = np.reshape(numbers, (2, 3))
+    return bool(np.allclose(pair @ pair.T, np.eye(2), atol=ROUGH))

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -107,23 +108,38 @@ def heights_of(slices: Sequence[SeriesSlice]) -> Float64Array:
 
 
 def _refuse_doubled(ordered: Sequence[SeriesSlice], starts: npt.NDArray[Any], counts: npt.NDArray[Any]) -> None:
+    place, start = _place(ordered), int(starts[np.argmax(counts > 1)])
+    named = _difference(ordered[start : start + counts.max()])
+    how = f", which differ in {named}" if named else ""
+    cure = "save one of them as a file of its own" if _of_one_file(ordered) else "give the files of one"
     if len(set(counts.tolist())) == 1 and len(starts) >= FEWEST:
-        volumes, members = int(counts[0]), ordered[: counts[0]]
-        named = [
-            words for place, words in enumerate(APART_BY.values()) if len({one.apart[place] for one in members}) > 1
-        ]
-        how = f", which differ in {named[0]}" if named else ""
-        if _of_one_file(ordered):
-            place, cure = ordered[0].path, "save one of them as a file of its own"
-        else:
-            place, cure = ordered[0].path.parent, "give the files of one"
-        raise UserError(f"{place}: a series of {volumes} volumes at one place (4D){how}; {cure}")
-    start = int(starts[np.argmax(counts > 1)])
+        raise UserError(f"{place}: a series of {counts[0]} volumes at one place (4D){how}; {cure}")
+    if named and (counts > 1).sum() >= FEWEST:
+        raise UserError(f"{place}: a series of several volumes at one place (4D){how}, not each whole; {cure}")
     first, second = ordered[start], ordered[start + 1]
     if _of_one_file(ordered):
         frames = f"its frames {first.frame + 1} and {second.frame + 1} lie at one place"
         raise UserError(f"{first.path}: {frames}; save it with each slice once")
-    raise UserError(f"{second.path}: lies where {first.path.name} lies; a slice is there twice, take one of them away")
+    where = f"lies where {_name(first, ordered)} lies"
+    if _name(second, ordered) != second.path.name:
+        raise UserError(f"{second.path}: its frame {second.frame + 1} {where}; save them with each slice once")
+    raise UserError(f"{second.path}: {where}; a slice is there twice, take one of them away")
+
+
+def _difference(slices: Sequence[SeriesSlice]) -> str:
+    """The words of `APART_BY` for the first value in which slices at one place differ; empty where in none."""
+    words = APART_BY.values()
+    return next((word for at, word in enumerate(words) if len({one.apart[at] for one in slices}) > 1), "")
+
+
+def _place(slices: Sequence[SeriesSlice]) -> Path:
+    return slices[0].path if _of_one_file(slices) else slices[0].path.parent
+
+
+def _name(one: SeriesSlice, slices: Sequence[SeriesSlice]) -> str:
+    """Of its file, and its number there where the file holds more of them."""
+    of_many = sum(other.path == one.path for other in slices) > 1
+    return f"frame {one.frame + 1} of {one.path.name}" if of_many else one.path.name
 
 
 def require_upright(ordered: Sequence[SeriesSlice]) -> None:
@@ -136,7 +152,7 @@ def require_upright(ordered: Sequence[SeriesSlice]) -> None:
     lean = np.degrees(np.arctan2(np.linalg.norm(aside[-1]), heights[-1] - heights[0]))
     if lean > TILT_DEGREES:
         raise UserError(
-            f"{ordered[0].path.parent}: the slices of the series lean by {lean:.1f} degrees (gantry tilt); "
+            f"{_place(ordered)}: the slices of the series lean by {lean:.1f} degrees (gantry tilt); "
             "resample it to upright slices first"
         )
     apart = np.linalg.norm(aside, axis=1)
@@ -152,11 +168,14 @@ def require_even(ordered: Sequence[SeriesSlice]) -> None:
     wide = int(np.argmax(steps))
     missing = round(float(steps[wide]) / usual) - 1
     if missing >= 1 and abs(steps[wide] / usual - missing - 1) <= EVEN * (missing + 1):
-        between = f"between {ordered[wide].path.name} and {ordered[wide + 1].path.name}"
+        before, after = (_name(one, ordered) for one in ordered[wide : wide + 2])
         count = "a slice is" if missing == 1 else f"{missing} slices are"
-        raise UserError(f"{ordered[wide].path.parent}: {count} missing {between} ({steps[wide]:.3g} mm apart)")
+        cure = "; where it holds several stacks, save each as a file of its own" if _of_one_file(ordered) else ""
+        raise UserError(
+            f"{_place(ordered)}: {count} missing between {before} and {after} ({steps[wide]:.3g} mm apart){cure}"
+        )
     if (np.abs(steps - usual) > EVEN * usual).any():
         raise UserError(
-            f"{ordered[0].path.parent}: the slices of the series are {steps.min():.3g} to {steps.max():.3g} mm apart; "
+            f"{_place(ordered)}: the slices of the series are {steps.min():.3g} to {steps.max():.3g} mm apart; "
             "expected even steps"
         )

@@ -1,12 +1,14 @@
 """Masks of a DICOM series as a DICOM segmentation object, which refers to the slices that it was drawn on."""
 
+import copy
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pydicom
 
 from tumorline.arrays import MaskArray
@@ -15,8 +17,11 @@ from tumorline.files import write_bytes
 from tumorline.formats.boundary import decode_one, log
 from tumorline.formats.dicom import read_dataset
 from tumorline.formats.dicom_series import DicomSeries
+from tumorline.formats.dicom_slice import SeriesSlice
 from tumorline.wording import in_words
 
+Headers = Mapping[Path, pydicom.Dataset]
+"""What is kept of the headers of each file of a series."""
 MANUFACTURER = "Tumorline"
 SERIES_NUMBER = 900
 NEEDED = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID", "FrameOfReferenceUID")
@@ -27,13 +32,11 @@ MAY_BE_EMPTY = (
 KEPT = (
     *NEEDED,
     *MAY_BE_EMPTY,
-    *("SpecificCharacterSet", "ImageType", "Modality", "PatientIdentityRemoved"),
+    *("SpecificCharacterSet", "Modality", "PatientIdentityRemoved"),
     *("DeidentificationMethod", "DeidentificationMethodCodeSequence"),
+    *("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod"),
 )
-OF_PEOPLE = (0x0008, 0x0010, 0x0012, 0x0032, 0x0038, 0x0040)
-"""Groups of elements that say whose images they are, and who made them where."""
-EQUIPMENT = 0x0018A001
-"""What a source has been through, institutions and their people among it."""
+"""What a segmentation takes over from its source, beside the geometry."""
 CODES = {
     "tumour": "Neoplasm",
     "whole_tumour": "Neoplasm",
@@ -43,11 +46,6 @@ CODES = {
     "necrosis": "Necrosis",
 }
 """Which concept of DICOM's context group 7159 (lesion segmentation types) a region is; others are a lesion."""
-
-
-OF_ALL_FRAMES = ("PlaneOrientationSequence", "PixelMeasuresSequence")
-"""Functional groups that are alike in all frames of a series; highdicom looks for them in the shared ones alone."""
-OF_FRAME = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness")
 
 
 @dataclass(frozen=True)
@@ -70,13 +68,12 @@ def write_dicom_seg(
     Raises UserError without highdicom (the 'dicom' extra) and for a source whose headers do not allow one.
     """
     require_extra("highdicom", "writing DICOM segmentations", "dicom")
+    headers = {file: _read_source(file) for file in series.paths}
+    _require_own_names(headers)
     source = series.slices[0].path
-    with decode_one(source, "DICOM source of a segmentation", quote=False):
-        sources = [_read_source(file, series.step_mm) for file in series.paths]
-    _require_one_file_or_slices(sources, source)
     content = BytesIO()
     try:
-        _segmentation(masks, regions, series, author, sources).save_as(content)
+        _segmentation(masks, regions, series, author, headers).save_as(content)
     except Exception as error:
         log.debug("%s: %s", source, type(error).__name__)  # its text may hold a name
         what = f"its headers do not allow a DICOM segmentation ({type(error).__name__})"
@@ -84,23 +81,41 @@ def write_dicom_seg(
     write_bytes(path, content.getvalue())
 
 
-def _require_one_file_or_slices(sources: list[pydicom.Dataset], first: Path) -> None:
-    if len(sources) > 1 and any((source.get("NumberOfFrames") or 1) > 1 for source in sources):
-        raise UserError(
-            f"{first}: one of {len(sources)} files of many frames that are one series; a DICOM segmentation is written "
-            "of one such file or of one slice a file; take the NIfTI mask"
-        )
+def _read_source(path: Path) -> pydicom.Dataset:
+    """Of the headers of a file what is kept; what may be empty and is not there is made empty."""
+    with decode_one(path, "DICOM source of a segmentation", quote=False):
+        source = read_dataset(path, stop_before_pixels=True)
+        for keyword in NEEDED:
+            if not source.get(keyword):
+                raise UserError(f"{path}: its headers lack {keyword}, which a DICOM segmentation needs")
+        for tag in [*source.keys()]:
+            if pydicom.datadict.keyword_for_tag(tag) not in KEPT:
+                del source[tag]
+        _recode(source)
+        return source
+
+
+def _require_own_names(headers: Headers) -> None:
+    """Raise UserError where two files have one name, so that nothing could refer to either."""
+    seen: dict[str, Path] = {}
+    for path, header in headers.items():
+        if (first := seen.setdefault(header.SOPInstanceUID, path)) is not path:
+            raise UserError(
+                f"{path}: its SOPInstanceUID is that of {first.name}, so that a DICOM segmentation cannot refer to it; "
+                "give each file its own, or take the NIfTI mask"
+            )
 
 
 def _segmentation(
-    masks: MaskArray, regions: tuple[str, ...], series: DicomSeries, author: Author, sources: list[pydicom.Dataset]
+    masks: MaskArray, regions: tuple[str, ...], series: DicomSeries, author: Author, headers: Headers
 ) -> Any:
     import highdicom
 
     stored = np.stack([series.to_stored(mask) for mask in masks], axis=-1)  # (slices, rows, columns, R)
+    origins = {str(highdicom.UID()): one for one in series.slices}
     segmentation = highdicom.seg.Segmentation(
-        [_as_slice(source) for source in sources],
-        _in_source_order(stored, series, sources),
+        [_as_slice(name, one, series, headers[one.path]) for name, one in origins.items()],
+        stored.astype(np.uint8),
         highdicom.seg.SegmentationTypeValues.BINARY,
         [_describe(number, region, author) for number, region in enumerate(regions, start=1)],
         series_instance_uid=highdicom.UID(),
@@ -116,37 +131,25 @@ def _segmentation(
         series_description=f"Tumour segmentation, {author.model}"[:64],
         omit_empty_frames=bool(masks.any()),
     )
-    _refer_to(sources, segmentation)
+    _refer_to_files(segmentation, headers)
+    _refer_to_frames(segmentation, origins, headers)
     return segmentation
 
 
-def _read_source(path: Path, step_mm: float) -> pydicom.Dataset:
-    """The headers of a slice; what may be empty and is not there is made empty, and a slice as thick as the step."""
-    source = read_dataset(path, stop_before_pixels=True)
-    for keyword in NEEDED:
-        if not source.get(keyword):
-            raise UserError(f"{path}: its headers lack {keyword}, which a DICOM segmentation needs")
-    for tag in [element for element in source.keys() if element.group in OF_PEOPLE or element == EQUIPMENT]:  # noqa: SIM118
-        if pydicom.datadict.keyword_for_tag(tag) not in KEPT:
-            del source[tag]
-    _recode(source)
-    _share_groups(source)
-    for measures in _pixel_measures(source):
-        if "SliceThickness" not in measures:
-            measures.SliceThickness = step_mm
-    return source
+def _as_slice(name: str, one: SeriesSlice, series: DicomSeries, header: pydicom.Dataset) -> pydicom.Dataset:
+    """A slice as a file of its own, whatever file it lies in: highdicom takes one file of many frames, or many slices.
 
-
-def _share_groups(source: pydicom.Dataset) -> None:
-    """Say once what each frame says of itself alike."""
-    frames = source.get("PerFrameFunctionalGroupsSequence") or []
-    stated = [keyword for keyword in OF_ALL_FRAMES if frames and keyword in frames[0]]
-    if stated and not source.get("SharedFunctionalGroupsSequence"):
-        source.SharedFunctionalGroupsSequence = [pydicom.Dataset()]
-    for keyword in stated:
-        source.SharedFunctionalGroupsSequence[0][keyword] = frames[0][keyword]
-        for frame in frames:
-            frame.pop(keyword, None)
+    Orientation and spacing are those of the first slice, from which others differ by rounding alone; so is the series,
+    which may have been made up file by file.
+    """
+    first = series.slices[0]
+    flat = copy.deepcopy(header)
+    flat.SOPClassUID, flat.SOPInstanceUID, flat.SeriesInstanceUID = pydicom.uid.MRImageStorage, name, first.series
+    flat.Rows, flat.Columns = one.size
+    flat.PixelSpacing, flat.ImageOrientationPatient = [*first.spacing_mm], [*first.orientation]
+    flat.ImagePositionPatient = [*one.position_mm]
+    flat.SliceThickness, flat.SpacingBetweenSlices = first.thickness_mm or series.step_mm, series.step_mm
+    return flat
 
 
 def _recode(source: pydicom.Dataset) -> None:
@@ -169,45 +172,38 @@ def _is_valid(keyword: str, text: str) -> bool:
         return False
 
 
-def _as_slice(source: pydicom.Dataset) -> pydicom.Dataset:
-    """A file of many frames that holds one, as a slice: highdicom takes one file of many frames, or many slices."""
-    if source.get("NumberOfFrames") != 1:
-        return source
-    flat = pydicom.Dataset()
-    for group in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
-        for nested in [item for groups in source.get(group) or [] for item in groups if item.VR == "SQ"]:
-            flat.update({own.tag: own for own in nested.value[0] if own.keyword in OF_FRAME})
-    flat.update({own.tag: own for own in source if own.keyword not in ("NumberOfFrames", "SOPClassUID")})
-    flat.SOPClassUID = pydicom.uid.MRImageStorage
-    return flat
-
-
-def _refer_to(sources: list[pydicom.Dataset], segmentation: pydicom.Dataset) -> None:
-    """Say of each source that is referred to what it is, where it was flat."""
-    classes = {source.SOPInstanceUID: source.SOPClassUID for source in sources}
-
-    def mend(holder: pydicom.Dataset, element: pydicom.DataElement) -> None:
-        if element.keyword == "ReferencedSOPClassUID":
-            element.value = classes.get(holder.get("ReferencedSOPInstanceUID"), element.value)
-
-    segmentation.walk(mend)
-
-
-def _pixel_measures(source: pydicom.Dataset) -> list[pydicom.Dataset]:
-    """Where the thickness of a slice stands: in the header, of a file of many frames in its functional groups."""
-    groups = [
-        *(source.get("SharedFunctionalGroupsSequence") or []),
-        *(source.get("PerFrameFunctionalGroupsSequence") or []),
+def _refer_to_files(segmentation: pydicom.Dataset, headers: Headers) -> None:
+    """Name the files of the source once each, by series."""
+    by_series: dict[str, list[pydicom.Dataset]] = defaultdict(list)
+    for header in headers.values():
+        by_series[header.SeriesInstanceUID].append(_reference(header))
+    segmentation.SourceImageSequence = [one for references in by_series.values() for one in references]
+    segmentation.ReferencedSeriesSequence = [
+        _item(SeriesInstanceUID=series, ReferencedInstanceSequence=references)
+        for series, references in by_series.items()
     ]
-    return [item for group in groups for item in group.get("PixelMeasuresSequence") or []] or [source]
 
 
-def _in_source_order(stored: MaskArray, series: DicomSeries, sources: list[pydicom.Dataset]) -> npt.NDArray[np.uint8]:
-    """Frames as the sources have them: a file of many frames may keep them in another order than along the normal."""
-    if len(sources) > 1:
-        return stored.astype(np.uint8)
-    order = np.argsort([one.frame for one in series.slices])
-    return np.asarray(stored[order], np.uint8)
+def _refer_to_frames(segmentation: pydicom.Dataset, origins: Mapping[str, SeriesSlice], headers: Headers) -> None:
+    """Name the file of each frame, and of a file of many its number there, in place of the slice made of it."""
+    frames = Counter(one.path for one in origins.values())
+    for group in segmentation.PerFrameFunctionalGroupsSequence:
+        for item in group.DerivationImageSequence[0].SourceImageSequence:
+            if one := origins.get(item.ReferencedSOPInstanceUID):  # segments share their items
+                item.update(_reference(headers[one.path]))
+                if frames[one.path] > 1:
+                    item.ReferencedFrameNumber = one.frame + 1
+
+
+def _reference(header: pydicom.Dataset) -> pydicom.Dataset:
+    return _item(ReferencedSOPClassUID=header.SOPClassUID, ReferencedSOPInstanceUID=header.SOPInstanceUID)
+
+
+def _item(**elements: Any) -> pydicom.Dataset:
+    item = pydicom.Dataset()
+    for keyword, value in elements.items():
+        setattr(item, keyword, value)
+    return item
 
 
 def _describe(number: int, region: str, author: Author) -> Any:

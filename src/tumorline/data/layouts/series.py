@@ -57,7 +57,7 @@ class _Member(NamedTuple):
     series: "DicomSeries"
     root: Path
     name: Path
-    """Of its folder, relative to the root."""
+    """Of its folder, relative to the root, and of its first file where the folder holds several."""
 
     @property
     def folder(self) -> Path:
@@ -114,7 +114,8 @@ def _add_members(studies: dict[str, _Study], root: Path, folder: Path, files: Se
     name = name if name.parts else Path(root.resolve().name or "series")
     whole, broken = _open_each(files)
     for series in whole:
-        studies[series.study].whole.append(_Member(series, root, name))
+        own = name if len(whole) == 1 else name / series.paths[0].stem
+        studies[series.study].whole.append(_Member(series, root, own))
     for lost in broken:
         studies[lost.study].broken.append(_Lost(lost, root, name))
 
@@ -279,14 +280,13 @@ def _add_single_scans(found: SeriesFound, study: _Study, channels: Sequence[str]
         if has_channel and member.series.sequence != channel:
             found.remarks.append(f"{what}; left out, the model takes {channel}")
             continue
-        alone = sum((other.root, other.name) == (member.root, member.name) for other in study.whole) == 1
-        scan = _single_scan(member, channel, alone)
+        scan = _single_scan(member, channel)
         found.scans.append(scan)
         if not scan.problem:
             found.remarks.append(f"{what}; where it is another, give --channel {channel or 'NAME'}=FOLDER")
 
 
-def _single_scan(member: _Member, channel: str, alone: bool) -> SeriesScan:
+def _single_scan(member: _Member, channel: str) -> SeriesScan:
     """A series of another sequence is one line, not an answer."""
     series, problem = member.series, ""
     if channel and series.sequence and series.sequence != channel:
@@ -294,8 +294,7 @@ def _single_scan(member: _Member, channel: str, alone: bool) -> SeriesScan:
             f"{member.folder}: {describe_series(series)}; the model takes {channel}. "
             f"Where that is what it is, give --channel {channel}={member.folder}"
         )
-    name = member.name if alone else member.name / series.paths[0].stem
-    return SeriesScan(member.root, name, (series,), series.paths, problem)
+    return SeriesScan(member.root, member.name, (series,), series.paths, problem)
 
 
 def _add_scan_of_channels(found: SeriesFound, study: _Study, channels: Sequence[str], may_lack: bool) -> None:
