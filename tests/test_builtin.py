@@ -14,6 +14,8 @@ from tumorline.errors import UserError
 from tumorline.listing import headline_figure
 from tumorline.model_file import BUILTIN, LISTED, find_model, read_info
 
+FOLDERS_OF_MACHINES = (b"/home/", b"/root/", b"/tmp/", b"/src/", b"/runs/", b"/shared/", b"/site-packages/")
+
 
 def test_it_is_small_and_says_what_it_is() -> None:
     for suffix in (".safetensors", ".onnx"):
@@ -38,10 +40,9 @@ def test_its_dice_is_said_of_the_patients_that_have_a_tumour() -> None:
 
 
 def test_it_holds_no_path_of_a_machine() -> None:
-    folders = (b"/home/", b"/root/", b"/tmp/", b"/src/", b"/runs/", b"/shared/", b"/site-packages/")
     for suffix in (".safetensors", ".onnx", ".md"):
         content = (LISTED / f"{BUILTIN}{suffix}").read_bytes()
-        assert not [folder for folder in folders if folder in content]
+        assert not [folder for folder in FOLDERS_OF_MACHINES if folder in content]
 
 
 def test_it_is_the_default_of_predict(tmp_path: Path) -> None:

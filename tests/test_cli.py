@@ -60,7 +60,7 @@ def test_check_exits_0_for_warnings_and_2_for_errors(pair_folder: PairFolder, pr
 
 def test_models_and_losses_are_listed(program: Program) -> None:
     trained, networks = program("models").out.split("\n\n")
-    assert [line.split("\t")[0] for line in trained.splitlines()] == ["model", "builtin"]
+    assert [line.split("\t")[0] for line in trained.splitlines()] == ["model", "builtin", "builtin-brats"]
     rows = {line.split("\t")[0]: line.split("\t") for line in networks.splitlines()}
     assert rows["model"] == ["model", "parameters", "multiply-adds", "dims", "pretrained weights", "what"]
     assert {"unet", "attention_unet", "swin_unet", "deeplabv3", "fcn", "lraspp", "encoder_unet"} < rows.keys()
