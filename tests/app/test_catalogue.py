@@ -8,7 +8,7 @@ import pytest
 from tests.strange_models import RUN
 from tumorline.app.catalogue import collect_models, name_models
 from tumorline.errors import UserError
-from tumorline.model_file import find_model
+from tumorline.model_file import find_model, listed_models
 
 BUILTIN = find_model(Path("builtin"))
 
@@ -40,5 +40,7 @@ def test_a_model_called_as_one_of_the_package_is_refused(a: Path) -> None:
 
 def test_a_model_that_is_given_wins_over_a_run_and_a_run_over_nothing(a: Path, b: Path) -> None:
     own = a / "model.safetensors"
-    assert collect_models({"fold-0": own}, {"fold-0": b}) == {"fold-0": own, "builtin": BUILTIN}
-    assert collect_models({}, {"builtin": b, "other": b}) == {"builtin": BUILTIN, "other": b / "model.safetensors"}
+    listed = {name: find_model(Path(name)) for name in listed_models()}
+    assert listed["builtin"] == BUILTIN
+    assert collect_models({"fold-0": own}, {"fold-0": b}) == {"fold-0": own, **listed}
+    assert collect_models({}, {"builtin": b, "other": b}) == {**listed, "other": b / "model.safetensors"}

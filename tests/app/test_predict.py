@@ -235,8 +235,9 @@ def test_what_the_viewer_shows_is_sent_where_it_is_asked_for(client: TestClient)
 
 
 def test_models_say_what_they_are_and_where_they_fail(client: TestClient) -> None:
-    tiny, four, builtin = client.get("/models").json()
-    assert (tiny["name"], four["name"], builtin["name"]) == ("tiny", "four", "builtin")
+    tiny, four, builtin, brats = client.get("/models").json()
+    assert [one["name"] for one in (tiny, four, builtin, brats)] == ["tiny", "four", "builtin", "builtin-brats"]
+    assert set(brats["channels"]) == set(FOUR)
     assert four["channels"] == list(FOUR)
     assert tiny["limits"][0].startswith("Trained on simulated images")
     assert any(re.search(r"\d+ of 188 slices without one", limit) for limit in builtin["limits"])
