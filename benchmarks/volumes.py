@@ -2,10 +2,11 @@
 
     python benchmarks/volumes.py benchmarks/volumes.md runs/volumes/brats_2d runs/volumes/brats_25d --unseen FOLDER ...
 
-Each run is a folder of `tumorline folds`; its table holds the test cases of all finished folds. `--unseen` takes
-evaluation folders of other data (one for each model). Between nine cases there are no intervals and no tests: values
-and range only. Writes the tables between the markers of the Markdown file, so that no figure is typed by hand, and
-keeps the rows beside it in benchmarks/results/<run>/.
+Each run is a folder of `tumorline folds`; its table holds the test cases of all finished folds. `--kept` takes folders
+of rows that this script kept of runs of the same name: they fill the folds that the run lacks, where the machine that
+trained them is gone. `--unseen` takes evaluation folders of other data (one for each model). Between nine cases there
+are no intervals and no tests: values and range only. Writes the tables between the markers of the Markdown file, so
+that no figure is typed by hand, and keeps the rows beside it in benchmarks/results/<run>/.
 """
 
 import argparse
@@ -128,12 +129,25 @@ def keep(run: Path, results: Path) -> None:
         leave_paths_out(folder / "config.toml", "start_from")
 
 
+def bring_back(kept: Path, runs: Sequence[Path]) -> None:
+    """Rows that were kept of a run, for the folds that it lacks."""
+    run = next(run for run in runs if run.name == kept.name)
+    for fold in sorted(kept.glob("fold-*")):
+        if not (run / fold.name).exists():
+            shutil.copytree(fold, run / fold.name)
+            (run / fold.name / "report.html").touch()
+
+
 def minutes(run: Path) -> str:
-    """Training minutes of all folds and the machine they ran on."""
-    found = [json.loads((fold / "environment.json").read_text()) for fold in finished(run)]
+    """Training minutes of the folds that were trained here, and the machine they ran on."""
+    folds = finished(run)
+    found = [json.loads(path.read_text()) for fold in folds if (path := fold / "environment.json").exists()]
+    if not found:
+        return f"rows of {len(folds)} folds that were kept"
     total = sum(environment["seconds_of_training_steps"] for environment in found) / 60
     precision, processor = found[0]["precision"], found[0]["machine"]["processor"]
-    return f"{total:.0f} min of training steps in {len(found)} folds, {precision}, {processor}"
+    of_all = f" of {len(folds)}" if len(found) < len(folds) else ""
+    return f"{total:.0f} min of training steps in {len(found)}{of_all} folds, {precision}, {processor}"
 
 
 def section(runs: Sequence[Path]) -> list[str]:
@@ -168,7 +182,10 @@ def main() -> None:
     parser.add_argument("report", type=Path)
     parser.add_argument("runs", type=Path, nargs="+")
     parser.add_argument("--unseen", type=Path, nargs="*", default=[])
+    parser.add_argument("--kept", type=Path, nargs="*", default=[])
     given = parser.parse_args()
+    for kept in given.kept:
+        bring_back(kept, given.runs)
     for run in given.runs:
         keep(run, given.report.parent / "results")
     made = "\n".join([*section(given.runs), *unseen_section(given.unseen)])
