@@ -24,7 +24,16 @@ from tumorline.evaluation.precision import with_precisions
 from tumorline.evaluation.robustness import ChangeRecord, summarise_robustness
 from tumorline.export import stamp_onnx
 from tumorline.file_names import STRESS_NAME
-from tumorline.model_file import BUILTIN, LISTED, find_model, read_content, read_info, save_model, with_figures
+from tumorline.model_file import (
+    BUILTIN,
+    BUILTIN_OF_SCANS,
+    LISTED,
+    find_model,
+    read_content,
+    read_info,
+    save_model,
+    with_figures,
+)
 from tumorline.model_info import ModelInfo, PrecisionChange
 from tumorline.report.card import render_card
 from tumorline.results import Summary, read_summary
@@ -37,7 +46,6 @@ NEARLY_ALL = 0.99
 """Of the cases of the folds, those that a model of all patients has to know: a few may have been left out."""
 OTHER_SETS = Path(__file__).parent / "results" / "cross_dataset.json"
 FILES = {"model.safetensors": ".safetensors", "model.onnx": ".onnx", "MODEL_CARD.md": ".md"}
-BRATS = "builtin-brats"
 CALLED = "9 cases, a demonstration"
 TERMS = (
     "Weights trained on nine cases of BraTS 2021 as TCIA releases it (RSNA-ASNR-MICCAI-BraTS-2021, "
@@ -54,15 +62,15 @@ ATTRIBUTION = (
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
-    parser.add_argument("--name", default=BUILTIN, choices=(BUILTIN, BRATS))
+    parser.add_argument("--name", default=BUILTIN, choices=(BUILTIN, BUILTIN_OF_SCANS))
     parser.add_argument("--folds", type=Path, help="folds of the same recipe, whose figures the model bears")
     parser.add_argument(
         "--stress", type=Path, nargs="*", default=[], help="evaluations whose stress.csv the card tells"
     )
     given = parser.parse_args()
-    if given.name == BRATS:
+    if given.name == BUILTIN_OF_SCANS:
         if not given.folds:
-            sys.exit(f"{BRATS}: give --folds, the folds of its recipe")
+            sys.exit(f"{BUILTIN_OF_SCANS}: give --folds, the folds of its recipe")
         print(*ship_brats(given.run, given.folds), sep="\n")
     else:
         print(*ship_builtin(given.run, given.folds, given.stress), sep="\n")
@@ -156,7 +164,7 @@ def ship_brats(run: Path, folds: Path) -> list[Path]:
     info, rows, summary = read_info(model), tested(folds), read_summary(folds / "summary.json")
     refuse_strangers(info, rows, folds)
     refuse_weak(folds, rows)
-    target = LISTED / f"{BRATS}.safetensors"
+    target = LISTED / f"{BUILTIN_OF_SCANS}.safetensors"
     LISTED.mkdir(exist_ok=True)
     shutil.copyfile(model.with_suffix(".onnx"), target.with_suffix(".onnx"))
     told = as_told(info, summary)
@@ -222,7 +230,9 @@ def as_told(info: ModelInfo, summary: Summary) -> ModelInfo:
     headline = {**(told.metrics.headline or {}), "headline_status": ["out of fold"]}
     _, begins, origin = info.licence.partition("; started from ")
     licence = f"{TERMS}{begins}{origin}"
-    return told.model_copy(update={"name": BRATS, "licence": licence, "data": data}).with_metrics(headline=headline)
+    return told.model_copy(update={"name": BUILTIN_OF_SCANS, "licence": licence, "data": data}).with_metrics(
+        headline=headline
+    )
 
 
 def card_of(info: ModelInfo, summary: Summary, weights: Path, rows: Sequence[Row], folds: str) -> str:

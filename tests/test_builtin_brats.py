@@ -7,10 +7,9 @@ import pytest
 from tests.conftest import Program
 from tests.test_builtin import FOLDERS_OF_MACHINES
 from tumorline.files import read_csv
+from tumorline.model_file import BUILTIN_OF_SCANS as NAME
 from tumorline.model_file import LISTED, find_model, read_info
 from tumorline.regions import NESTED
-
-NAME = "builtin-brats"
 
 
 @pytest.fixture

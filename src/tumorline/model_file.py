@@ -24,7 +24,7 @@ from tumorline.results import RegionSummary, Summary
 
 METADATA_KEY, STAMP_KEY = "tumorline", "tumorline_stamp"
 LISTED = Path(__file__).with_name("weights")
-BUILTIN = "builtin"
+BUILTIN, BUILTIN_OF_SCANS = "builtin", "builtin-brats"
 
 NUMBERS = "fiub"
 """Kinds of numpy's own types that weights and counters have."""

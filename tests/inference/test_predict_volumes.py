@@ -142,6 +142,7 @@ def test_of_a_folder_the_models_own_sequence_is_predicted(tmp_path: Path, progra
     outcome = program("predict", folder, "--output", tmp_path / "out", "--json")
     assert [Path(row["input"]).name for row in json.loads(outcome.out)] == ["BraTS2021_00000_t1ce.nii.gz"]
     assert "3 volumes of another sequence than the model's" in outcome.err
+    assert "'builtin-brats' takes them together" in outcome.err
     flair = folder / "BraTS2021_00000" / "BraTS2021_00000_flair.nii.gz"
     (row,) = tumorline.predict(flair, output=tmp_path / "out2")
     assert "its name states flair, the model was trained on post_contrast" in row["note"]

@@ -10,7 +10,7 @@ from tumorline.data.layouts.case_list import list_scans
 from tumorline.data.layouts.contents import Contents
 from tumorline.data.layouts.gather import Scan, gather_scans, name_channels, nnunet_scans, sequence_of_volume
 from tumorline.data.layouts.nnunet import is_in_nnunet_folder
-from tumorline.data.layouts.selection import Selection, pixels_around, select_images
+from tumorline.data.layouts.selection import OTHER_SEQUENCE, Selection, pixels_around, select_images
 from tumorline.data.layouts.series import SeriesFound, SeriesScan, gather_series, holds_series, series_at
 from tumorline.data.layouts.series_words import describe_series
 from tumorline.data.layouts.stated_pixels import Spacings
@@ -20,6 +20,7 @@ from tumorline.formats.boundary import require_kind
 from tumorline.formats.decode import PICTURE_SUFFIXES, is_dicom, without_suffix
 from tumorline.formats.nifti import is_volume
 from tumorline.inference.targets import targets_apart
+from tumorline.model_file import BUILTIN_OF_SCANS
 from tumorline.progress import Notify
 
 if TYPE_CHECKING:
@@ -148,7 +149,10 @@ def _jobs_of_folder(
         raise UserError(f"{given}: no {_wanted(channels)} in this folder{_seen(selection)}; accepted are {_accepted()}")
     if notify and selection.remark:
         found = len(selection.images) + len(scans) + len(of_series)
-        notify(f"{given}: images only, {found} of them; left out are {selection.remark}")
+        together = (
+            f"; '{BUILTIN_OF_SCANS}' takes them together" if OTHER_SEQUENCE in selection.left_out.values() else ""
+        )
+        notify(f"{given}: images only, {found} of them; left out are {selection.remark}{together}")
     locked = [PredictionJob((path,), path.relative_to(given), problem=why) for path, why in selection.problems.items()]
     single = [
         PredictionJob((path,), without_suffix(path.relative_to(given)), spacing_mm=selection.spacings_mm.get(path))

@@ -23,6 +23,7 @@ from tumorline.data.layouts.stated_pixels import Spacings, speaks_of_pixels, sta
 from tumorline.data.layouts.volume_names import visits_among
 
 OVERLAY = "_overlay"
+OTHER_SEQUENCE = "volumes of another sequence than the model's"
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def _no_scan(contents: Contents, file: Path, stated: str, channel: str) -> str:
     in_labels = is_in_nnunet_folder(file) and file.parent.name.lower().startswith("labels")
     if stated == "truth" or in_labels or says_mask(name) or is_in_mask_folder(name):
         return "masks"
-    return "volumes of another sequence than the model's" if channel and stated not in ("", channel) else ""
+    return OTHER_SEQUENCE if channel and stated not in ("", channel) else ""
 
 
 def _other_kind(file: Path) -> str:
