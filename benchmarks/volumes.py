@@ -81,7 +81,14 @@ def case_line(row: Row) -> list[str]:
 def background_line(rows: Sequence[Row]) -> list[str]:
     """What drawing nothing reaches: 0 wherever there is something, and 1 where there is nothing."""
     empty = sum(not row["dice"] for row in rows)
-    return ["all background", f"{len(rows) - empty} of {len(rows)}", *["0.000"] * 2, "0.000", shown(empty / len(rows))]
+    return [
+        "all background",
+        f"{len(rows) - empty} of {len(rows)}",
+        *["0.000"] * 2,
+        "0.000",
+        shown(empty / len(rows)),
+        "-",
+    ]
 
 
 def summary_line(name: str, rows: Sequence[Row]) -> list[str]:
@@ -89,7 +96,9 @@ def summary_line(name: str, rows: Sequence[Row]) -> list[str]:
     everything = [dice_all(row) for row in rows]
     spread = f"{min(dice):.3f} to {max(dice):.3f}" if dice else "-"
     figures = (fmean(dice), median(dice)) if dice else (None, None)
-    return [name, f"{len(dice)} of {len(rows)}", *map(shown, figures), spread, shown(fmean(everything))]
+    lesions = [value for row in rows if (value := number(row["brats2023_lesion_dice"])) is not None]
+    lesion_wise = shown(fmean(lesions) if lesions else None)
+    return [name, f"{len(dice)} of {len(rows)}", *map(shown, figures), spread, shown(fmean(everything)), lesion_wise]
 
 
 def without_very_little(name: str, rows: Sequence[Row]) -> list[list[str]]:
@@ -113,6 +122,7 @@ def baseline_lines(run: Path, region: str) -> list[list[str]]:
             shown(fmean(dice)),
             shown(median(dice)),
             f"{min(dice):.3f} to {max(dice):.3f}",
+            "-",
             "-",
         ]
         for name, dice in sorted(by_name.items())
@@ -154,7 +164,7 @@ def section(runs: Sequence[Path]) -> list[str]:
     rows = {run: tested(run) for run in runs}
     regions = list(dict.fromkeys(row["region"] for found in rows.values() for row in found))
     lines = [f"- {run.name}: {minutes(run)}" for run in runs]
-    head = ("", "cases with it", "mean Dice", "median", "range", "mean, both empty = 1")
+    head = ("", "cases with it", "mean Dice", "median", "range", "mean, both empty = 1", "mean lesion-wise, BraTS 2023")
     for region in regions:
         members = {run: [row for row in found if row["region"] == region] for run, found in rows.items()}
         summary = [summary_line(run.name, found) for run, found in members.items()]
