@@ -134,7 +134,7 @@ def untrained(place: Path) -> Path:
     from tumorline import models
     from tumorline.export import export_onnx
     from tumorline.model_file import find_model, read_info, save_model
-    from tumorline.model_info import Architecture, InputSpec
+    from tumorline.model_info import Architecture, InputSpec, ModelMetrics
 
     torch.manual_seed(0)
     options = {"dims": 3, "widths": WIDTHS}
@@ -149,7 +149,7 @@ def untrained(place: Path) -> Path:
         "threshold": 0.5,
         "temperature": 1.0,
         "constant_mask": "",
-        "metrics": {},
+        "metrics": ModelMetrics(),
     }
     path = place / "untrained.safetensors"
     info = read_info(find_model(Path("builtin"))).model_copy(update=stated)
