@@ -82,14 +82,16 @@ class Case:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        masks = () if self.mask is None else (self.mask, *self.more_masks)
-        return (*self.images, *masks, *((self.correction,) if self.correction else ()))
+        return (*self.images, *self._given_masks, *((self.correction,) if self.correction else ()))
 
     @property
     def masks(self) -> tuple[Path, ...]:
         """The files that are read as the truth."""
-        given = () if self.mask is None else (self.mask, *self.more_masks)
-        return given if self.correction is None else (self.correction,)
+        return self._given_masks if self.correction is None else (self.correction,)
+
+    @property
+    def _given_masks(self) -> tuple[Path, ...]:
+        return () if self.mask is None else (self.mask, *self.more_masks)
 
     @property
     def truth_file(self) -> Path | None:

@@ -53,7 +53,6 @@ COLLECTIONS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] 
         lambda found: f"TCGA_{found[1].upper()}_{found[2].upper()}",
     ),
 )
-"""Public collections: how their names are written, and the one spelling of the patient."""
 
 
 def collection_patient(text: str) -> str | None:
