@@ -12,14 +12,19 @@ import tumorline
 from tests.conftest import blob
 from tumorline.errors import UserError
 from tumorline.listing import headline_figure
-from tumorline.model_file import BUILTIN, LISTED, find_model, read_info
-
-FOLDERS_OF_MACHINES = (b"/home/", b"/root/", b"/tmp/", b"/src/", b"/runs/", b"/shared/", b"/site-packages/")
+from tumorline.model_file import BUILTIN, LISTED, find_model, listed_models, read_info
 
 
-def test_it_is_small_and_says_what_it_is() -> None:
-    for suffix in (".safetensors", ".onnx"):
-        assert (LISTED / f"{BUILTIN}{suffix}").stat().st_size <= 15_000_000
+@pytest.mark.parametrize("name", listed_models())
+def test_a_model_of_the_package_is_small_and_holds_no_path_of_a_machine(name: str) -> None:
+    folders = (b"/home/", b"/root/", b"/tmp/", b"/src/", b"/runs/", b"/shared/", b"/site-packages/")
+    for suffix in (".safetensors", ".onnx", ".md"):
+        content = (LISTED / f"{name}{suffix}").read_bytes()
+        assert len(content) <= 15_000_000
+        assert not [folder for folder in folders if folder in content]
+
+
+def test_it_says_what_it_is() -> None:
     card = (LISTED / f"{BUILTIN}.md").read_text(encoding="utf-8")
     for words in ("not a\nmedical device", "Jun Cheng et al.", "CC BY 4.0", "figshare 1512427", "95 % interval"):
         assert words in card
@@ -37,12 +42,6 @@ def test_its_dice_is_said_of_the_patients_that_have_a_tumour() -> None:
     for dice in told.values():
         assert f"on {dice['patients']} patients" in headline_figure(info)
     assert headline_figure(info).endswith(", out of fold")
-
-
-def test_it_holds_no_path_of_a_machine() -> None:
-    for suffix in (".safetensors", ".onnx", ".md"):
-        content = (LISTED / f"{BUILTIN}{suffix}").read_bytes()
-        assert not [folder for folder in FOLDERS_OF_MACHINES if folder in content]
 
 
 def test_it_is_the_default_of_predict(tmp_path: Path) -> None:

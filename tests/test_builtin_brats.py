@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Program
-from tests.test_builtin import FOLDERS_OF_MACHINES
 from tumorline.files import read_csv
 from tumorline.model_file import BUILTIN_OF_SCANS as NAME
 from tumorline.model_file import LISTED, find_model, read_info
@@ -20,12 +19,7 @@ def scan(tmp_path: Path, program: Program) -> Path:
     return folder
 
 
-def test_it_is_small_and_says_what_it_is() -> None:
-    for suffix in (".safetensors", ".onnx"):
-        assert (LISTED / f"{NAME}{suffix}").stat().st_size <= 15_000_000
-    for suffix in (".safetensors", ".onnx", ".md"):
-        content = (LISTED / f"{NAME}{suffix}").read_bytes()
-        assert not [folder for folder in FOLDERS_OF_MACHINES if folder in content]
+def test_it_says_what_it_is() -> None:
     card = (LISTED / f"{NAME}.md").read_text(encoding="utf-8")
     assert card.startswith(f"# Model card: {NAME}: 9 cases, a demonstration")
     for words in (
