@@ -14,7 +14,7 @@ import gzip
 import shutil
 from pathlib import Path
 
-from kept import leave_paths_out
+from kept import LAST, leave_paths_out, mark_as_brought_back
 from marked import write_marked
 
 RESULTS = Path(__file__).parent / "results"
@@ -22,11 +22,6 @@ KEPT = ("leaderboard.json", "pareto.svg")
 KEPT_OF_CELLS = ("config.toml", "history.csv")
 SCORES = ("environment.json", "evaluation.csv", "split.csv", "summary.json")
 """Of a finished cell, compressed: hundreds of rows each."""
-LAST = "report.html"
-"""What a run writes last; of a kept cell it says where the rows are from."""
-BROUGHT_BACK = (
-    "<!doctype html><title>Kept</title><p>The rows of this run were kept; its pictures and weights were not.\n"
-)
 
 
 def main() -> None:
@@ -76,7 +71,7 @@ def restore(kept: Path, cells: Path) -> None:
             shutil.copyfile(scores.parent / name, cell / name)
         for name in SCORES:
             (cell / name).write_bytes(gzip.decompress((scores.parent / f"{name}.gz").read_bytes()))
-        (cell / LAST).write_text(BROUGHT_BACK)
+        mark_as_brought_back(cell)
 
 
 if __name__ == "__main__":

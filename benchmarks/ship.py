@@ -17,7 +17,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from statistics import fmean, median
+from statistics import median
 
 from marked import markdown_table
 from tumorline.evaluation.precision import with_precisions
@@ -37,7 +37,7 @@ from tumorline.model_file import (
 from tumorline.model_info import ModelInfo, PrecisionChange
 from tumorline.report.card import render_card
 from tumorline.results import Summary, read_summary
-from volumes import Row, finished, number, read_table, shown, tested
+from volumes import Row, finished, mean_over_regions, number, read_table, shown, tested
 
 LARGEST_MB = 15
 LEAST_MEDIAN = 0.75
@@ -212,15 +212,6 @@ def refuse_weak(folds: Path, rows: Sequence[Row]) -> None:
     if not whole or median(whole) < LEAST_MEDIAN:
         reached = shown(median(whole) if whole else None)
         sys.exit(f"whole tumour: median Dice {reached}, at least {LEAST_MEDIAN} is needed: not to be shipped")
-
-
-def mean_over_regions(rows: Iterable[Row]) -> float:
-    """Of the mean over the cases that have the region."""
-    by_region = defaultdict(list)
-    for row in rows:
-        if row["dice"]:
-            by_region[row["region"]].append(float(row["dice"]))
-    return fmean(map(fmean, by_region.values()))
 
 
 def as_told(info: ModelInfo, summary: Summary) -> ModelInfo:

@@ -129,7 +129,8 @@ def cell(row: Row | None) -> str:
 
 def keep_rows(given: argparse.Namespace) -> None:
     results = given.page.parent / "results" / "sim_to_real"
-    for run in (given.output / "pre-trained", given.scratch):
+    own = (given.output / "pre-trained", given.output / "from_scratch")
+    for run in own:  # of folds from scratch that are there already volumes.py keeps the rows
         if finished(run):
             keep(run, results)
     folder = results / "on_real"

@@ -14,11 +14,11 @@ import csv
 import json
 import shutil
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import fmean, median
 
-from kept import leave_paths_out
+from kept import LAST, leave_paths_out, mark_as_brought_back
 from marked import markdown_table, write_marked
 
 VERY_LITTLE_ML = 2.0
@@ -33,7 +33,7 @@ def read_table(path: Path) -> list[Row]:
 
 
 def finished(run: Path) -> list[Path]:
-    return sorted(fold for fold in run.glob("fold-*") if (fold / "report.html").exists())
+    return sorted(fold for fold in run.glob("fold-*") if (fold / LAST).exists())
 
 
 def tested(run: Path) -> list[Row]:
@@ -54,6 +54,15 @@ def dice_all(row: Row) -> float:
     """BraTS's: both empty counts 1, a region drawn where there is none 0."""
     dice = number(row["dice"])
     return dice if dice is not None else float(int(row["predicted_px"]) == 0)
+
+
+def mean_over_regions(rows: Iterable[Row]) -> float:
+    """Of the mean Dice over the cases that have the region."""
+    by_region = defaultdict(list)
+    for row in rows:
+        if row["dice"]:
+            by_region[row["region"]].append(float(row["dice"]))
+    return fmean(map(fmean, by_region.values()))
 
 
 def case_table(rows: Sequence[Row], models: Sequence[str] = ()) -> str:
@@ -145,7 +154,7 @@ def bring_back(kept: Path, runs: Sequence[Path]) -> None:
     for fold in sorted(kept.glob("fold-*")):
         if not (run / fold.name).exists():
             shutil.copytree(fold, run / fold.name)
-            (run / fold.name / "report.html").touch()
+            mark_as_brought_back(run / fold.name)
 
 
 def minutes(run: Path) -> str:
@@ -163,7 +172,7 @@ def minutes(run: Path) -> str:
 def section(runs: Sequence[Path]) -> list[str]:
     rows = {run: tested(run) for run in runs}
     regions = list(dict.fromkeys(row["region"] for found in rows.values() for row in found))
-    lines = [f"- {run.name}: {minutes(run)}" for run in runs]
+    lines = [f"- {run.name}: {minutes(run)}; mean over regions {mean_over_regions(rows[run]):.3f}" for run in runs]
     head = ("", "cases with it", "mean Dice", "median", "range", "mean, both empty = 1", "mean lesion-wise, BraTS 2023")
     for region in regions:
         members = {run: [row for row in found if row["region"] == region] for run, found in rows.items()}
