@@ -46,6 +46,9 @@ class AugmentConfig(Section):
     appearance: float = Field(default=0.0, ge=0, le=1)
     """Share of the slices whose curve of grey values, darkness, resolution, noise and JPEG compression are drawn anew,
     so that they look as if all came from one source."""
+    part: float = Field(default=0.0, ge=0, le=1)
+    """Share of the slices of which a part is seen; where there is a tumour, half of these parts show all of it and half
+    nothing of it, so that slices without a tumour look like those with one."""
     paste: float = Field(default=0.0, ge=0, le=1)
     """Share of the slices without a tumour into which one of another training slice is put."""
     paste_into: Literal["tumour_free", "all"] = "tumour_free"
@@ -70,5 +73,5 @@ class AugmentConfig(Section):
         return self
 
 
-REMEDIES = ("skull_strip", "crop", "appearance", "paste", "inpaint")
+REMEDIES = ("skull_strip", "crop", "appearance", "part", "paste", "inpaint")
 """Keys of `[augment]` that are for slices only."""
