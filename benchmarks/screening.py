@@ -15,7 +15,8 @@ LGG after contrast, the BraTS cases that its fold tests, BRISC's `healthy/`. `ta
 one, by patient of Cheng's set, over the folds that all have finished; intervals are bootstrapped over patients. An
 arm that was kept may be given by its folder in benchmarks/results/screening/. `point` gives what a training on all
 patients states: the medians of temperature, threshold and gate over the folds. `gates` moves the gate of a presence
-head and counts, on LGG, in how many free slices something is still drawn and how many tumours are shut out.
+head and counts, on LGG and on what the fold tests, in how many free slices something is still drawn and how many
+tumours are shut out.
 """
 
 import argparse
@@ -35,6 +36,7 @@ import tumorline
 from table import write_table
 from tumorline.config import load_config
 from tumorline.data.dataset import load_dataset
+from tumorline.data.joined import load_data
 from tumorline.data.split import split_dataset
 from tumorline.evaluation.presence import PresenceCounts, PresenceRow, read_presence
 from tumorline.evaluation.tables import read_rows
@@ -44,7 +46,7 @@ from tumorline.metrics.summary import Row
 from tumorline.model_file import read_info
 from tumorline.network_file import load_network
 from tumorline.run_folder import read_config
-from tumorline.training.gate import look_at_windows, open_windows
+from tumorline.training.gate import SeenWindow, look_at_windows, open_windows
 from tumorline.wording import tell_p
 
 HERE = Path(__file__).parent
@@ -421,20 +423,33 @@ def operating_point(arm: Arm) -> str:
 
 
 def move_gate(arm: Arm, data: Path) -> Iterator[str]:
-    """Of each fold what a gate leaves drawn in LGG's free slices, and which of its tumours it shuts out."""
+    """Of each fold what a gate leaves drawn in free slices, and which tumours it shuts out: on LGG and at home."""
     folder, settings = SETS[LGG]
     for name, fold in arm.folds.items():
         network, info = load_network(fold / "model.safetensors")
         wanted = [f"data.{setting}" for setting in (*settings, f"image_size={info.image_size}")]
-        dataset = load_dataset(data / folder, load_config(None, wanted).data)
-        cases = [case.id for case in dataset.cases]
-        seen = [first for first, *_ in look_at_windows(network, open_windows(dataset), dataset, cases, info)]
-        free = [one.presence for one in seen if one.predicted and not one.truth and not one.is_other]
-        tumours = [one.presence for one in seen if one.truth]
-        without = sum(not one.truth and not one.is_other for one in seen)
+        lgg = load_dataset(data / folder, load_config(None, wanted).data)
+        config = read_config(fold)
+        home = load_data(config)
+        sets = {
+            LGG: (lgg, [case.id for case in lgg.cases]),
+            "tested": (home, split_dataset(home, config.split).cases("test")),
+        }
+        for label, (dataset, cases) in sets.items():
+            seen = [first for first, *_ in look_at_windows(network, open_windows(dataset), dataset, cases, info)]
+            yield from (f"{arm.name} {name} {line}" for line in gate_lines(label, seen))
+
+
+def gate_lines(label: str, seen: Sequence[SeenWindow]) -> Iterator[str]:
+    for source in sorted({one.source for one in seen}):
+        own = [one for one in seen if one.source == source]
+        free = [one for one in own if not one.truth and not one.is_other]
+        tumours = [one for one in own if one.truth]
         for gate in GATES:
-            drawn, shut = sum(value >= gate for value in free), sum(value < gate for value in tumours)
-            yield f"{arm.name} {name} gate {gate}: {drawn} of {without} free drawn, {shut} of {len(tumours)} shut out"
+            drawn = sum(bool(one.predicted) and one.is_let_through(gate) for one in free)
+            shut = sum(not one.is_let_through(gate) for one in tumours)
+            said = f"{drawn} of {len(free)} free drawn, {shut} of {len(tumours)} shut out"
+            yield f"{label}{source and f' {source}'} gate {gate}: {said}"
 
 
 def with_limits(mean: float | None, limits: Any, sign: str = "") -> str:

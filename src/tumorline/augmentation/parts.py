@@ -48,11 +48,11 @@ class Parts:
 def draw_parts(settings: AugmentConfig, seed: int, epoch: int, numbers: Sequence[int]) -> Parts:
     """Draw for the samples `numbers` of an epoch."""
     return stack_samples(
-        Parts, [_draw_one(settings, sample_generator(seed ^ DRAWS, epoch, number)) for number in numbers]
+        Parts, [_draw_part(settings, sample_generator(seed ^ DRAWS, epoch, number)) for number in numbers]
     )
 
 
-def _draw_one(settings: AugmentConfig, random: np.random.Generator) -> Parts:
+def _draw_part(settings: AugmentConfig, random: np.random.Generator) -> Parts:
     """As many draws whatever the settings."""
     cut, hide, zoom = random.random(3)
     return Parts(
