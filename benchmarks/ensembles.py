@@ -58,7 +58,7 @@ def measure(model: Model, dataset: Dataset, folder: Path) -> dict[str, Any]:
     kept = folder / "measured.json"
     if not kept.exists():
         summary = evaluate(model, Request(dataset, folder, include=("validation", "test")))
-        found = {"summary": summary, "ms": milliseconds(model, dataset)}
+        found = {"summary": summary.to_json(), "ms": milliseconds(model, dataset)}
         kept.write_text(json.dumps(found))
     return dict(json.loads(kept.read_text()))
 

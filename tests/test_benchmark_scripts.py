@@ -3,6 +3,7 @@
 import ast
 import importlib
 import importlib.util
+import json
 import re
 import runpy
 import sys
@@ -11,6 +12,8 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+import tumorline
 
 pytest.importorskip("torch")
 SCRIPTS = Path(__file__).parents[1] / "benchmarks"
@@ -88,6 +91,16 @@ def test_a_script_says_how_it_is_called(
     said = capsys.readouterr().out
     assert said.startswith(f"usage: {script}.py")
     assert f"python benchmarks/{script}.py" in said
+
+
+def test_what_augmentation_at_test_time_changes_is_kept(
+    tiny_source: Path, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    dataset = tumorline.load_dataset(tiny_source, tumorline.load_config(None).data)
+    found = importlib.import_module("ensembles").measure(tumorline.load(tiny_run), dataset, tmp_path)
+    assert json.loads((tmp_path / "measured.json").read_text()) == found
+    assert found["summary"]["validation"]["tumour"]["dice"]["patients"] > 0
 
 
 @pytest.mark.parametrize("path", sorted((SCRIPTS / "results").rglob("config.toml")), ids=lambda path: path.parent.name)
