@@ -12,13 +12,14 @@ on where it was stopped: without `--arm` the training on three sources with a pr
 a source of tumour-free slices, which are then the ones to look at. About 12 minutes a fold and arm on two cores (AMD
 EPYC, AVX512-BF16), and 3 to measure it. `measure` scores the model of every finished fold on what it has not seen:
 LGG after contrast, the BraTS cases that its fold tests, BRISC's `healthy/`. `table` pairs the arms with the first
-one, by patient of Cheng's set, over the folds that all have finished; intervals are bootstrapped over patients.
-`point` gives what a training on all patients states: the medians of temperature, threshold and gate over the folds.
-`gates` moves the gate of a presence head and counts, on LGG, in how many free slices something is still drawn and how
-many tumours are shut out.
+one, by patient of Cheng's set, over the folds that all have finished; intervals are bootstrapped over patients. An
+arm that was kept may be given by its folder in benchmarks/results/screening/. `point` gives what a training on all
+patients states: the medians of temperature, threshold and gate over the folds. `gates` moves the gate of a presence
+head and counts, on LGG, in how many free slices something is still drawn and how many tumours are shut out.
 """
 
 import argparse
+import json
 import shutil
 import subprocess
 import sys
@@ -32,7 +33,7 @@ import numpy as np
 
 import tumorline
 from table import write_table
-from tumorline.config import Config, load_config
+from tumorline.config import load_config
 from tumorline.data.dataset import load_dataset
 from tumorline.data.split import split_dataset
 from tumorline.evaluation.presence import PresenceCounts, PresenceRow, read_presence
@@ -47,6 +48,8 @@ from tumorline.training.gate import look_at_windows, open_windows
 from tumorline.wording import tell_p
 
 HERE = Path(__file__).parent
+KEPT = HERE / "results" / "screening"
+"""Rows of arms that were shown; they stand for a run that is gone."""
 HELD_OUT = "held_out"
 LGG = "LGG, post-contrast"
 SETS = {
@@ -69,26 +72,35 @@ CHENG, SCANS, HEADS = "cheng", "brats2021,channel=post_contrast,label_as=tumour,
 THREE = (CHENG, SCANS, f"{HEADS},tumour_free=true")
 PRESENCE = ("model.options.presence=true",)
 PASTE_INPAINT = ("augment.paste=0.3", "augment.inpaint=0.2")
-ARMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "today": ((CHENG,), ()),
-    "three": (THREE, ()),
-    "skull_strip": (THREE, ("augment.skull_strip=0.3",)),
-    "crop": (THREE, ("augment.crop=0.3",)),
-    "appearance": (THREE, ("augment.appearance=0.5",)),
-    "paste": (THREE, ("augment.paste=0.3",)),
-    "inpaint": (THREE, ("augment.inpaint=0.2",)),
-    "paste_inpaint": (THREE, PASTE_INPAINT),
-    "presence": (THREE, PRESENCE),
-    "presence_appearance": (THREE, (*PRESENCE, "augment.appearance=0.5")),
-    "presence_inpaint": (THREE, (*PRESENCE, "augment.inpaint=0.15")),
-    "all_remedies": (
+
+
+class Plan(NamedTuple):
+    sources: tuple[str, ...]
+    settings: tuple[str, ...] = ()
+
+
+ARMS = {
+    "today": Plan((CHENG,)),
+    "three": Plan(THREE),
+    "skull_strip": Plan(THREE, ("augment.skull_strip=0.3",)),
+    "crop": Plan(THREE, ("augment.crop=0.3",)),
+    "appearance": Plan(THREE, ("augment.appearance=0.5",)),
+    "paste": Plan(THREE, ("augment.paste=0.3",)),
+    "inpaint": Plan(THREE, ("augment.inpaint=0.2",)),
+    "paste_inpaint": Plan(THREE, PASTE_INPAINT),
+    "presence": Plan(THREE, PRESENCE),
+    "presence_appearance": Plan(THREE, (*PRESENCE, "augment.appearance=0.5")),
+    "presence_inpaint": Plan(THREE, (*PRESENCE, "augment.inpaint=0.15")),
+    "part": Plan(THREE, (*PRESENCE, "augment.part=0.3")),
+    "lite2": Plan(THREE, (*PRESENCE, "model.options.encoder=efficientnet_lite2")),
+    "all_remedies": Plan(
         THREE,
         tuple(
             f"augment.{key}" for key in ("skull_strip=0.3", "crop=0.3", "appearance=0.5", "paste=0.3", "inpaint=0.2")
         ),
     ),
-    "without_heads": ((CHENG, SCANS), PRESENCE),
-    "without_free_scans": ((CHENG, f"{SCANS},tumour_free_share=0", f"{HEADS},tumour_free=true"), PRESENCE),
+    "without_heads": Plan((CHENG, SCANS), PRESENCE),
+    "without_free_scans": Plan((CHENG, f"{SCANS},tumour_free_share=0", f"{HEADS},tumour_free=true"), PRESENCE),
 }
 """Sources and settings of each arm; the last two leave one source of tumour-free slices out."""
 LEAVE_ONE_OUT = ("presence", "without_heads", "without_free_scans")
@@ -112,6 +124,19 @@ class Arm(NamedTuple):
     name: str
     folds: dict[str, Path]
     """The finished folds, by the name of their folder."""
+
+
+class HeldOut(NamedTuple):
+    """What the model of a fold does on a set that it has not seen."""
+
+    free: int
+    """Images without a tumour."""
+    drawn: int
+    """Those of them in which something is drawn."""
+    tumours: int
+    missed: int
+    dice: list[float]
+    """Of scans, each."""
 
 
 def main() -> None:
@@ -178,7 +203,8 @@ def carry_out(given: argparse.Namespace) -> None:
 
 def open_arm(path: Path) -> Arm:
     folders = [path] if (path / "summary.json").is_file() and (path / "model.onnx").is_file() else path.glob("fold-*")
-    return Arm(path.name, {fold.name: fold for fold in sorted(folders) if (fold / "report.html").is_file()})
+    last = "summary.json" if path.resolve().is_relative_to(KEPT) else "report.html"
+    return Arm(path.name, {fold.name: fold for fold in sorted(folders) if (fold / last).is_file()})
 
 
 # ---------------------------------------------------------------- measuring
@@ -234,6 +260,7 @@ def table_row(arm: Arm, first: Arm, folds: Sequence[str]) -> list[str]:
     detected = figure_of((group_of_row(row), row.scores.hd95 if row.scores.detected else None) for row in rows)
     ratio = figure_of((group_of_row(row), row.scores.volume_ratio) for row in rows)
     missed = sum(row.scores.missed for row in rows)
+    unseen = {label: [one for fold in folds if (one := held_out(arm.folds[fold], label))] for label in SETS}
     return [
         arm.name,
         f"{dice.patients}, {len(rows)}",
@@ -244,9 +271,9 @@ def table_row(arm: Arm, first: Arm, folds: Sequence[str]) -> list[str]:
         number(detected.mean, 1),
         f"{missed} ({missed / len(rows):.1%})",
         number(ratio.mean, 2),
-        *(false_positives(arm, folds, label) for label in SETS),
-        missed_tumours(arm, folds, LGG),
-        dice_of_scans(arm, folds),
+        *(false_positives(found, arm, label) for label, found in unseen.items()),
+        missed_tumours(unseen[LGG]),
+        dice_of_scans(unseen[BRATS]),
     ]
 
 
@@ -278,19 +305,42 @@ def by_patient(rows: Sequence[Row]) -> dict[str, float]:
     return {name: fmean(own) for name, own in values.items()}
 
 
-def held_out_rows(arm: Arm, folds: Sequence[str], label: str) -> list[tuple[str, list[PresenceRow]]]:
-    """Of each fold the rows of a set, pictures and scans alike; of BraTS those of its test cases."""
-    found = []
-    for fold in folds:
-        folder = arm.folds[fold] / HELD_OUT / Path(SETS[label][0]).parts[0]
-        if not (folder / "evaluation.csv").is_file():
-            continue
-        rows = read_presence(folder) or pictures_as_rows(folder)
-        if label == BRATS:
-            tested = (folder / "tested.txt").read_text().split("\n")
-            rows = [row for row in rows if row.case in tested]
-        found.append((fold, rows))
-    return found
+def held_out(fold: Path, label: str) -> HeldOut | None:
+    """From the rows of an evaluation, or where only its summary was kept, from that."""
+    name = Path(SETS[label][0]).parts[0]
+    folder, kept = fold / HELD_OUT / name, fold / f"{name}.json"
+    if (folder / "evaluation.csv").is_file():
+        return held_out_of_rows(folder, label)
+    return held_out_of_summary(json.loads(kept.read_text()), label) if kept.is_file() else None
+
+
+def held_out_of_rows(folder: Path, label: str) -> HeldOut:
+    """Of BraTS the cases that the fold tests."""
+    presence, rows = read_presence(folder) or pictures_as_rows(folder), read_rows(folder)
+    if label == BRATS:
+        tested = (folder / "tested.txt").read_text().split("\n")
+        presence, rows = [row for row in presence if row.case in tested], [row for row in rows if row.case in tested]
+    free, drawn, tumours, found = (
+        sum(getattr(row.counts, name) for row in presence) for name in ("free", "false", "tumour", "found")
+    )
+    return HeldOut(
+        free, drawn, tumours, tumours - found, [row.scores.dice for row in rows if row.scores.dice is not None]
+    )
+
+
+def held_out_of_summary(summary: dict[str, Any], label: str) -> HeldOut | None:
+    """None for scans of which more were scored than the fold tests."""
+    region = summary["regions"]["tumour"]
+    if label != BRATS:
+        free, tumours, missed = (region[name] for name in ("tumour_free_cases", "tumour_cases", "missed"))
+        return HeldOut(free, round(free * (region["false_positive_rate"] or 0)), tumours, missed, [])
+    if "test" not in summary["case_status"]:
+        return None
+    counts = summary["presence"]["tumour"]["all"]
+    missed = counts["tumour"] - counts["found"]
+    return HeldOut(
+        counts["free"], counts["false_positives"], counts["tumour"], missed, sorted(set(region["dice"]["range"]))
+    )  # a fold tests one or two
 
 
 def pictures_as_rows(folder: Path) -> list[PresenceRow]:
@@ -303,49 +353,40 @@ def pictures_as_rows(folder: Path) -> list[PresenceRow]:
     return rows
 
 
-def false_positives(arm: Arm, folds: Sequence[str], label: str) -> str:
+def false_positives(found: Sequence[HeldOut], arm: Arm, label: str) -> str:
     """Share of the tumour-free images in which something is drawn, the mean over folds; whether the arm knows such."""
-    shares, totals = [], [0, 0]
-    for _, rows in held_out_rows(arm, folds, label):
-        free, false = (sum(getattr(row.counts, name) for row in rows) for name in ("free", "false"))
-        totals = [totals[0] + false, totals[1] + free]
-        shares += [false / free] if free else []
+    shares = [one.drawn / one.free for one in found if one.free]
     if not shares:
         return "not measured"
-    learnt = ", learnt" if has_learnt(read_config(next(iter(arm.folds.values()))), label) else ""
-    return f"{fmean(shares):.1%} ({totals[0]} of {totals[1]}{learnt})"
+    learnt = ", learnt" if has_learnt(arm, label) else ""
+    return f"{fmean(shares):.1%} ({sum(one.drawn for one in found)} of {sum(one.free for one in found)}{learnt})"
 
 
-def missed_tumours(arm: Arm, folds: Sequence[str], label: str) -> str:
+def missed_tumours(found: Sequence[HeldOut]) -> str:
     """Share of the images with a tumour in which none of it is found: what an arm that stays silent pays."""
-    counts = [row.counts for _, rows in held_out_rows(arm, folds, label) for row in rows]
-    present, found = sum(count.tumour for count in counts), sum(count.found for count in counts)
-    return f"{1 - found / present:.1%} ({present - found} of {present})" if present else "not measured"
+    present, missed = sum(one.tumours for one in found), sum(one.missed for one in found)
+    return f"{missed / present:.1%} ({missed} of {present})" if present else "not measured"
 
 
-def has_learnt(config: Config, label: str) -> bool:
+def has_learnt(arm: Arm, label: str) -> bool:
     """Whether tumour-free images of the same source were among the training images."""
     folder = {"healthy": HEADS, BRATS: "brats2021"}.get(label)
-    return any(Path(one.path).name == folder and one.tumour_free_share != 0 for one in config.data.sources)
+    return any(
+        source.split(",")[0] == folder and "tumour_free_share=0" not in source for source in ARMS[arm.name].sources
+    )
 
 
-def dice_of_scans(arm: Arm, folds: Sequence[str]) -> str:
+def dice_of_scans(found: Sequence[HeldOut]) -> str:
     """Of each BraTS case that a fold tests, tumour core, as a volume."""
-    values = []
-    for fold in folds:
-        folder = arm.folds[fold] / HELD_OUT / "brats2021"
-        if (folder / "tested.txt").is_file():
-            tested = (folder / "tested.txt").read_text().split("\n")
-            values += [
-                row.scores.dice for row in read_rows(folder) if row.case in tested and row.scores.dice is not None
-            ]
-    return " ".join(f"{value:.2f}" for value in sorted(values)) or "not measured"
+    return " ".join(f"{value:.2f}" for value in sorted(value for one in found for value in one.dice)) or "not measured"
 
 
 def keep_rows(arm: Arm, folds: Sequence[str]) -> None:
-    """Rows and summaries go to benchmarks/results/screening/."""
+    """Rows and summaries go to benchmarks/results/screening/, if they are not from there."""
     for fold in folds:
-        source, target = arm.folds[fold], HERE / "results" / "screening" / arm.name / fold
+        source, target = arm.folds[fold], KEPT / arm.name / fold
+        if source.resolve() == target:
+            continue
         target.mkdir(parents=True, exist_ok=True)
         for name in ("summary.json", "evaluation.csv", "presence.csv", "history.csv"):
             if (source / name).is_file():

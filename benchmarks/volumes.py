@@ -23,7 +23,8 @@ from marked import markdown_table, write_marked
 
 VERY_LITTLE_ML = 2.0
 """Cases with less of a region stand apart: their Dice says little."""
-KEPT = ("config.toml", "evaluation.csv", "baselines.csv")
+KEPT = ("config.toml", "evaluation.csv", "baselines.csv", "history.csv")
+"""Of a fold; rows that were brought back may have no history."""
 Row = dict[str, str]
 
 
@@ -144,7 +145,8 @@ def keep(run: Path, results: Path) -> None:
         folder = results / run.name / fold.name
         folder.mkdir(parents=True, exist_ok=True)
         for name in KEPT:
-            shutil.copyfile(fold / name, folder / name)
+            if (fold / name).exists():
+                shutil.copyfile(fold / name, folder / name)
         leave_paths_out(folder / "config.toml", "start_from")
 
 

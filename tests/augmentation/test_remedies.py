@@ -13,7 +13,7 @@ from torch import Tensor
 import tumorline
 from tests.conftest import TINY, PairFolder, Program
 from tests.data.test_joined import free
-from tumorline.augmentation import appearance, greys, transplant
+from tumorline.augmentation import appearance, greys, parts, transplant
 from tumorline.augmentation import heads as outlines
 from tumorline.config import AugmentConfig, Config, load_config
 from tumorline.data.donors import donor_names, refuse_held_out
@@ -85,6 +85,64 @@ def test_a_crop_shows_the_whole_tumour() -> None:
         for mask in target[:3, 0]:
             assert 12 < mask.sum() < 250
             assert mask[1:-1, 1:-1].sum() == mask.sum()
+
+
+def cut(seed: int = 0, numbers: tuple[int, ...] = (0, 1, 2, 3)) -> tuple[Tensor, Tensor, parts.Parts]:
+    image, target = heads()
+    chosen = list(numbers)
+    drawn = parts.draw_parts(AugmentConfig(part=1), seed, 0, numbers)
+    return *parts.show_parts(image[chosen], target[chosen], drawn), drawn
+
+
+def test_a_part_depends_on_seed_epoch_and_sample_alone() -> None:
+    whole, whole_target, _ = cut()
+    part, part_target, _ = cut(numbers=(3, 1))
+    torch.testing.assert_close(part, whole[[3, 1]], rtol=1e-4, atol=1e-4)
+    assert torch.equal(part_target, whole_target[[3, 1]])
+    assert not torch.equal(cut(seed=1)[0], whole)
+    torch.testing.assert_close(whole.mean((2, 3)), torch.zeros(4, 1), atol=1e-4, rtol=0)
+    image, target = heads()
+    same, same_target = parts.show_parts(image, target, parts.draw_parts(AugmentConfig(), 0, 0, range(4)))
+    assert torch.equal(same, image)
+    assert torch.equal(same_target, target)
+
+
+def test_a_part_shows_all_of_the_tumour_or_nothing_of_it() -> None:
+    image, target = heads()
+    hidden = shown = 0
+    for seed in range(8):
+        cropped, masks, drawn = cut(seed)
+        for number in range(3):
+            if torch.equal(cropped[number], image[number]):
+                continue
+            tumour = masks[number, 0] > 0
+            if drawn.hide[number]:
+                hidden += 1
+                assert not tumour.any()
+                continue
+            shown += 1
+            assert tumour.sum() >= 0.8 * target[number].sum()
+            assert tumour[1:-1, 1:-1].sum() == tumour.sum()
+            assert cropped[number, 0][tumour].mean() > cropped[number, 0][~tumour].mean()
+        assert not masks[3].any()
+    assert hidden > 5
+    assert shown > 5
+
+
+def test_a_sample_of_which_no_part_fits_stays_whole() -> None:
+    image, target = heads()
+    target = outlines.find_head(image)
+    drawn = parts.draw_parts(AugmentConfig(part=1), 0, 0, range(4))
+    same, masks = parts.show_parts(image, target, drawn)
+    assert torch.equal(same, image)
+    assert torch.equal(masks, target)
+
+
+def test_pixels_within_boxes_by_hand() -> None:
+    mask = torch.zeros(1, 1, 5, 6)
+    mask[0, 0, 1:3, 2:5] = 1
+    boxes = torch.tensor([[[0, 5, 0, 6], [2, 4, 3, 4], [0, 1, 0, 6]]])
+    assert parts.count_within(mask, boxes).tolist() == [[6, 1, 0]]
 
 
 def test_jpeg_is_that_of_a_codec() -> None:

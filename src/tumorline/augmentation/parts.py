@@ -80,9 +80,9 @@ def _cut(image: Tensor, target: Tensor, drawn: Parts) -> tuple[Tensor, Tensor]:
     head, tumour = find_head(image), dilate(target.amax(1, keepdim=True), AROUND_PX)
     places, hide, zoom = (torch.from_numpy(one).to(image.device) for one in (drawn.places, drawn.hide, drawn.zoom))
     boxes = _boxes(find_box(head), places)  # (B, TRIES, 4)
-    within = _sums(tumour, boxes)
+    within = count_within(tumour, boxes)
     wanted = torch.where(hide, 0, tumour.sum((1, 2, 3)))[:, None]
-    fits = (within == wanted) & (_sums(head, boxes) >= LEAST_HEAD * _areas(boxes))
+    fits = (within == wanted) & (count_within(head, boxes) >= LEAST_HEAD * _areas(boxes))
     box = boxes[torch.arange(len(boxes)), fits.int().argmax(1)]  # (B, 4)
     low = image.amin((2, 3), keepdim=True)
     seen = _inside(box, image.shape[-2:])
@@ -107,12 +107,17 @@ def _areas(boxes: Tensor) -> Tensor:
     return (boxes[..., 1] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 2])
 
 
-def _sums(mask: Tensor, boxes: Tensor) -> Tensor:
+def count_within(mask: Tensor, boxes: Tensor) -> Tensor:
     """Pixels of `(B, 1, H, W)` in {0, 1} within each box `(B, TRIES, 4)`."""
     table = functional.pad(mask[:, 0], [1, 0, 1, 0]).cumsum(1).cumsum(2)  # (B, H + 1, W + 1)
     sample = torch.arange(len(boxes), device=boxes.device)[:, None]
     top, bottom, left, right = boxes.unbind(-1)
-    return table[sample, bottom, right] - table[sample, top, right] - table[sample, bottom, left] + table[sample, top, left]
+    return (
+        table[sample, bottom, right]
+        - table[sample, top, right]
+        - table[sample, bottom, left]
+        + table[sample, top, left]
+    )
 
 
 def _inside(box: Tensor, size: Sequence[int]) -> Tensor:
@@ -120,7 +125,7 @@ def _inside(box: Tensor, size: Sequence[int]) -> Tensor:
     rows, columns = (torch.arange(side, device=box.device) for side in size)
     down = (rows >= box[:, :1]) & (rows < box[:, 1:2])
     right = (columns >= box[:, 2:3]) & (columns < box[:, 3:])
-    return (down[:, None, :, None] & right[:, None, None, :])
+    return down[:, None, :, None] & right[:, None, None, :]
 
 
 def _grid(box: Tensor, zoom: Tensor, both: Tensor) -> Tensor:
