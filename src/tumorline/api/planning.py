@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import inf
-from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
@@ -40,7 +39,7 @@ class PlanOptions:
 
     def __post_init__(self) -> None:
         for name in ("minutes", "memory_gb", "gflops"):
-            if (value := getattr(self, name)) is not None and not (isinstance(value, Real) and 0 < value < inf):
+            if (value := getattr(self, name)) is not None and not (isinstance(value, int | float) and 0 < value < inf):
                 raise UserError(f"{name} is {value!r}; expected a number above 0")
         if self.axes not in (None, 2, 3):
             raise UserError(f"axes is {self.axes!r}; expected 2 or 3")
