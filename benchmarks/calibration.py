@@ -7,8 +7,8 @@ ways; the table has the expected calibration error near tumours and the area und
 Writes benchmarks/calibration.md (between its markers) and benchmarks/results/calibration.json.
 """
 
+import argparse
 import json
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -111,4 +111,6 @@ def main(runs: list[Path]) -> None:
 
 
 if __name__ == "__main__":
-    main([Path(argument) for argument in sys.argv[1:]])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", type=Path, nargs="+")
+    main(parser.parse_args().runs)

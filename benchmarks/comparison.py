@@ -8,9 +8,9 @@ Of scans in a matrix the counts by slice (`presence.csv`) are kept in benchmarks
 The pages with pictures stay where they are: the pictures are the data's.
 """
 
+import argparse
 import json
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -117,4 +117,8 @@ def _without_cases(value: Any) -> Any:
 
 
 if __name__ == "__main__":
-    write_comparison(*map(Path, sys.argv[1:3]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("page", type=Path)
+    given = parser.parse_args()
+    write_comparison(given.folder, given.page)

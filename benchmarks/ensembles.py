@@ -9,8 +9,8 @@ between the markers of benchmarks/ensembles.md, after those of earlier calls for
 benchmarks/results/ensembles.json.
 """
 
+import argparse
 import json
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,7 @@ def measure(model: Model, dataset: Dataset, folder: Path) -> dict[str, Any]:
     kept = folder / "measured.json"
     if not kept.exists():
         summary = evaluate(model, Request(dataset, folder, include=("validation", "test")))
-        found = {"summary": summary, "ms": milliseconds(model, dataset)}
+        found = {"summary": summary.to_json(), "ms": milliseconds(model, dataset)}
         kept.write_text(json.dumps(found))
     return dict(json.loads(kept.read_text()))
 
@@ -113,4 +113,9 @@ def main(source: Path, work: Path, models: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("source", type=Path)
+    parser.add_argument("work", type=Path)
+    parser.add_argument("models", nargs="+")
+    given = parser.parse_args()
+    main(given.source, given.work, given.models)

@@ -6,8 +6,8 @@ Of the first source a row for all patients, for each class, each tercile of tumo
 of the others one row. Below it what is drawn and found image by image, by source.
 """
 
+import argparse
 import shutil
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -94,4 +94,6 @@ def with_limits(figure: Figure) -> str:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folds", type=Path, help="folder of 'tumorline folds'")
+    main(parser.parse_args().folds)

@@ -190,7 +190,7 @@ def rows(seconds: dict[str, list[float]], cases: int) -> list[list[str]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=5)
     asked = parser.parse_args()

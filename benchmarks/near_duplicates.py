@@ -275,7 +275,7 @@ def show(name: str, lines: Iterator[str], page: Path | None, started: float) -> 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("images", type=Path)
     parser.add_argument("--seed", type=int, default=0, help="first of five seeds for two sets; one set has seed 0")
     parser.add_argument("--count", type=int, default=200, help="true pairs of each kind")

@@ -5,7 +5,7 @@
 Each scan is changed as people change scans; a pair counts by the highest correlation over the sixteen ways of lying.
 """
 
-import sys
+import argparse
 import time
 from collections.abc import Callable, Iterator
 from itertools import combinations
@@ -84,7 +84,10 @@ def measure_scale(count: int) -> str:
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("scans", type=Path)
+    given = parser.parse_args()
     for ending in ("_t1ce", "_flair"):
         print(f"\n| {ending} | found | correlation |\n|---|---|---|")
-        print("\n".join(rows(read_scans(Path(sys.argv[1]), ending))))
+        print("\n".join(rows(read_scans(given.scans, ending))))
     print("\n".join(f"- {measure_scale(count)}" for count in (100, 400)))

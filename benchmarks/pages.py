@@ -1,13 +1,15 @@
-"""How long the page of N cases takes to make and to open, and how large it is: python benchmarks/pages.py N FOLDER.
+"""How long the page of N cases takes to make and to open, and how large it is.
+
+    PYTHONPATH=. python benchmarks/pages.py N FOLDER
 
 Images are those of ../shared/data/cheng, predictions are the truth moved by a few pixels, one in 17 empty. Run it from
-the checkout, with PYTHONPATH=.; opening needs playwright and /usr/bin/chromium.
+the checkout; opening needs playwright and /usr/bin/chromium.
 """
 
+import argparse
 import csv
 import json
 import resource
-import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -97,7 +99,11 @@ def open_page(page: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    count, folder = int(sys.argv[1]), Path(sys.argv[2])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("count", type=int, metavar="N")
+    parser.add_argument("folder", type=Path)
+    given = parser.parse_args()
+    count, folder = given.count, given.folder
     numbers = sorted((path.stem for path in (CHENG / "images").iterdir()), key=int)
     names = {f"case-{place}": numbers[place % len(numbers)] for place in range(count)}
     if not (folder / "summary.json").exists():

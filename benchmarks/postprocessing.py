@@ -3,7 +3,7 @@
 python benchmarks/postprocessing.py runs/builtin
 """
 
-import sys
+import argparse
 from collections import defaultdict
 from pathlib import Path
 
@@ -46,4 +46,6 @@ def main(run: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    main(parser.parse_args().run)

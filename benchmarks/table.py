@@ -8,10 +8,10 @@ history.csv, summary.json and environment.json of each run to benchmarks/results
 the markers of the Markdown file (or at its end), so that no figure is typed by hand.
 """
 
+import argparse
 import csv
 import json
 import shutil
-import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -127,5 +127,9 @@ def main(target: Path, runs: list[Path], validation: bool) -> None:
 
 
 if __name__ == "__main__":
-    paths = [Path(argument) for argument in sys.argv[1:] if argument != "--validation"]
-    main(paths[0], paths[1:], "--validation" in sys.argv)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("page", type=Path)
+    parser.add_argument("runs", type=Path, nargs="+")
+    parser.add_argument("--validation", action="store_true", help="leave the test part out")
+    given = parser.parse_args()
+    main(given.page, given.runs, given.validation)

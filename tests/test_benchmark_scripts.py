@@ -3,16 +3,24 @@
 import ast
 import importlib
 import importlib.util
+import json
 import re
+import runpy
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+import tumorline
+
 pytest.importorskip("torch")
 SCRIPTS = Path(__file__).parents[1] / "benchmarks"
 OWN = {path.stem: path for path in SCRIPTS.glob("*.py")}
+HANDS_ON = "nnunet_launch"
+"""Its arguments are another program's."""
+COMMANDS = sorted(name for name, path in OWN.items() if "__main__" in path.read_text() and name != HANDS_ON)
 
 
 def names_of(path: Path) -> set[str]:
@@ -68,6 +76,31 @@ def is_there(module: str, name: str) -> bool:
 def test_what_a_script_takes_is_there(script: str) -> None:
     missing = [f"{module}.{name}" for module, name in set(taken(OWN[script])) if not is_there(module, name)]
     assert not missing
+
+
+@pytest.mark.parametrize("script", COMMANDS)
+def test_a_script_says_how_it_is_called(
+    script: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever leaves the arguments out gets this, too, and no page is rewritten with nothing."""
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    monkeypatch.setattr(sys, "argv", [f"{script}.py", "--help"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(OWN[script]), run_name="__main__")
+    assert not ended.value.code
+    said = capsys.readouterr().out
+    assert said.startswith(f"usage: {script}.py")
+    assert f"python benchmarks/{script}.py" in said
+
+
+def test_what_augmentation_at_test_time_changes_is_kept(
+    tiny_source: Path, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    dataset = tumorline.load_dataset(tiny_source, tumorline.load_config(None).data)
+    found = importlib.import_module("ensembles").measure(tumorline.load(tiny_run), dataset, tmp_path)
+    assert json.loads((tmp_path / "measured.json").read_text()) == found
+    assert found["summary"]["validation"]["tumour"]["dice"]["patients"] > 0
 
 
 @pytest.mark.parametrize("path", sorted((SCRIPTS / "results").rglob("config.toml")), ids=lambda path: path.parent.name)

@@ -18,7 +18,7 @@ from tumorline.evaluation.status import Request
 from tumorline.evaluation.tables import read_rows, write_evaluation
 from tumorline.file_names import CONFIG_NAME, STRESS_NAME, SUMMARY_NAME, TEST_USES_NAME
 from tumorline.files import append_line, refuse_links_outside, write_csv
-from tumorline.given_paths import as_paths
+from tumorline.given_paths import as_path, as_paths
 from tumorline.inference.model import Model
 from tumorline.model_file import find_model, model_name
 from tumorline.output.folder import OutputFolder, amended, open_output
@@ -49,8 +49,8 @@ def open_evaluation(
     """`open_output`, outside of the data."""
     for dataset in datasets if output else ():
         for path in dataset.paths:
-            refuse_in_data(Path(output or ""), path)
-    with open_output(Path(output) if output else None, purpose, overwrite) as folder:
+            refuse_in_data(as_path(output, "output"), path)
+    with open_output(as_path(output, "output") if output else None, purpose, overwrite) as folder:
         yield folder
 
 
@@ -160,11 +160,11 @@ def evaluation_data(model: Model, data: Path | str | None, overrides: Iterable[s
             raise UserError("the model lies in no run folder, so it has no test part at hand; give --data SOURCE")
         config = read_local_config(model.path.parent, overrides)
         return config.data, Path() if config.data.sources else source_path(config)
-    settings = load_config(None, overrides).data
+    source, settings = as_path(data, "data"), load_config(None, overrides).data
     if settings.tumour_free:
-        return settings, Path(data)
-    chosen = {**_channels_of(model, settings, Path(data)), **_regions_of(model, settings)}
-    return settings.model_copy(update=chosen), Path(data)
+        return settings, source
+    chosen = {**_channels_of(model, settings, source), **_regions_of(model, settings)}
+    return settings.model_copy(update=chosen), source
 
 
 def _channels_of(model: Model, settings: DataConfig, data: Path) -> Chosen:

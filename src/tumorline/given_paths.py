@@ -1,4 +1,4 @@
-"""Paths as a script gives them: a text or a path, one or several."""
+"""Paths and texts as a script gives them, one or several; what is neither is refused in one line."""
 
 import os
 from collections.abc import Iterable
@@ -17,6 +17,21 @@ def as_path(given: Any, what: str) -> Path:
 
 def as_paths(given: Any, what: str) -> list[Path]:
     """Several paths, or one by itself. Raises UserError for what is none."""
-    if isinstance(given, str | os.PathLike) or not isinstance(given, Iterable):
-        return [as_path(given, what)]
-    return [as_path(one, what) for one in given]
+    return [as_path(one, what) for one in _several(given)]
+
+
+def as_sources(given: Any, what: str) -> list[str]:
+    """As `as_paths`, each as it is written, since settings may follow a path after commas."""
+    return [one if isinstance(one, str) else str(as_path(one, what)) for one in _several(given)]
+
+
+def as_texts(given: Any, what: str) -> list[str]:
+    """Several texts. Raises UserError for anything else, one by itself too, which would be read letter by letter."""
+    texts = _several(given)
+    if isinstance(given, str) or not all(isinstance(text, str) for text in texts):
+        raise UserError(f"{what}: {given!r:.80}; give a list of texts")
+    return texts
+
+
+def _several(given: Any) -> list[Any]:
+    return [*given] if isinstance(given, Iterable) and not isinstance(given, str | os.PathLike) else [given]

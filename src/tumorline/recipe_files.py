@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tumorline.config import Config, load_config
 from tumorline.errors import UserError
+from tumorline.given_paths import as_path, as_sources
 from tumorline.source_spec import with_data
 
 Data = Path | str | Sequence[Path | str] | None
@@ -27,7 +28,7 @@ def find_recipe(given: Path | str, kind: str = "") -> Path:
 
     Raises UserError for a folder, and for a single word that is neither a file nor a name.
     """
-    path, names = Path(given), recipe_names(kind)
+    path, names = as_path(given, "config"), recipe_names(kind)
     if not path.is_file() and str(given) in names:
         return RECIPES / kind / f"{given}.toml"
     if path.is_dir():
@@ -60,4 +61,4 @@ def read_recipe(given: Path | str | None, data: Data = None, overrides: Iterable
     if given is None and data is None:
         given = DEMO
     config = load_config(None if given is None else find_recipe(given), overrides)
-    return config if data is None else with_data(config, [data] if isinstance(data, (str, Path)) else list(data))
+    return config if data is None else with_data(config, as_sources(data, "data"))

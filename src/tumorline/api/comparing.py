@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from tumorline import comparison
+from tumorline.errors import UserError
 from tumorline.files import fit_file_name
-from tumorline.given_paths import as_paths
+from tumorline.given_paths import as_path, as_paths
 from tumorline.output.folder import claim_output
 from tumorline.results.compared import Comparison
 
@@ -57,11 +58,13 @@ def write_comparison(
 ) -> tuple[Path, Comparison]:
     """As `compare`, with the folder of the results."""
     folders = as_paths(runs, "runs")
+    if not isinstance(groups, Mapping | None):
+        raise UserError(f"groups: a {type(groups).__name__}; give a dictionary of names, each with its run folders")
     recipes = {name: as_paths(given, f"groups, {name}") for name, given in (groups or {}).items()}
     result = comparison.compare(comparison.name_runs(folders), recipes, study, reference)
     names = "-".join(result.names)
     firsts = folders or [given[0] for given in recipes.values()]
-    folder = Path(output) if output else Path("comparisons") / fit_file_name(names.replace("/", "_"), "")
+    folder = as_path(output, "output") if output else Path("comparisons") / fit_file_name(names.replace("/", "_"), "")
     claim_output(folder, "compare", comparison.NAMES)
     comparison.save_comparison(result, firsts, folder)
     return folder, result

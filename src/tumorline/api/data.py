@@ -14,6 +14,7 @@ from tumorline.data.parts import Split
 from tumorline.data.source import Finding
 from tumorline.data.split import split_dataset
 from tumorline.errors import UserError
+from tumorline.given_paths import as_path, as_sources, as_texts
 from tumorline.output.folder import open_output
 from tumorline.output.journal import hash_settings
 from tumorline.output.purpose import Purpose
@@ -49,11 +50,12 @@ def check(
         >>> [finding.code for finding in tumorline.check("scans") if finding.severity == "error"]
         []
     """
-    changes = list(overrides)
+    changes = as_texts(overrides, "overrides")
+    (first,) = as_sources([source], "source")
     if against is None:
-        config = with_data(load_config(None, changes), [source], absolute=False)
+        config = with_data(load_config(None, changes), [first], absolute=False)
         return checks.check(load_data(config, progress))
-    sets = [between.open_side(given, changes, progress) for given in (source, against)]
+    sets = [between.open_side(given, changes, progress) for given in (first, *as_sources([against], "against"))]
     return list(between.compare_sets(*sets).findings)
 
 
@@ -71,17 +73,16 @@ def describe_data(
     is decoded once. `data.html` and `cases.csv` go to `output`, else to `data_reports/<time>-<source>`; what lies there
     is replaced with `overwrite` only.
     """
-    given = [sources] if isinstance(sources, str | Path) else sources
-    config = with_data(load_config(None, overrides), given, absolute=False)
+    config = with_data(load_config(None, overrides), as_sources(sources, "sources"), absolute=False)
     if output:
-        checked_folder(Path(output), config.data)
+        checked_folder(as_path(output, "output"), config.data)
     observer = Observer()
     dataset = load_data(config, progress, observer.look)
     described = Described(dataset, observer, checks.check(dataset), _split_or_why(dataset, config))
     settings = hash_settings(split=config.split.model_dump(mode="json"))
     identity = {"inputs": hash_dataset(dataset), "settings": settings}
     purpose = Purpose("data report", identity, "data_reports", dataset.source.name)
-    with open_output(Path(output) if output else None, purpose, overwrite) as folder:
+    with open_output(as_path(output, "output") if output else None, purpose, overwrite) as folder:
         write_data_page(described, folder.path)
     return folder.path, list(described.findings)
 

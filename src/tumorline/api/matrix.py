@@ -17,7 +17,9 @@ from tumorline.assessment import (
     open_usable,
 )
 from tumorline.data.dataset import Dataset
+from tumorline.errors import UserError
 from tumorline.evaluation.status import Request
+from tumorline.given_paths import as_paths, as_sources, as_texts
 from tumorline.output.folder import Memory
 from tumorline.output.journal import hash_settings
 from tumorline.output.purpose import Purpose
@@ -28,7 +30,7 @@ from tumorline.source_spec import read_spec
 
 @spelled_out(ScoringKeywords, EvaluationOptions)
 def cross_evaluate(
-    models: Sequence[Path | str], data: Sequence[str], **options: Unpack[ScoringKeywords]
+    models: Sequence[Path | str] | Path | str, data: Sequence[str] | str, **options: Unpack[ScoringKeywords]
 ) -> dict[str, Any]:
     """Score models by sets as one matrix, in-domain against external.
 
@@ -62,11 +64,16 @@ def cross_evaluate(
     return write_matrix(models, data, EvaluationOptions(**options))[1].to_json()
 
 
-def write_matrix(models: Sequence[Path | str], data: Sequence[str], how: EvaluationOptions) -> tuple[Path, Matrix]:
+def write_matrix(
+    models: Sequence[Path | str] | Path | str, data: Sequence[str] | str, how: EvaluationOptions
+) -> tuple[Path, Matrix]:
     """As `cross_evaluate`, with the folder of the results."""
-    specs = cross_dataset.checked([read_spec(text) for text in data])
-    overrides = tuple(how.overrides)
-    loaded = load_named(models, how.load)
+    chosen, sources = as_paths(models, "models"), as_sources(data, "data")
+    if not chosen or not sources:
+        raise UserError("a matrix: give a model and a source, or several")
+    specs = cross_dataset.checked([read_spec(text) for text in sources])
+    overrides = as_texts(how.overrides, "overrides")
+    loaded = load_named(chosen, how.load)
     opened = functools.cache(functools.partial(open_usable, progress=how.decoding_progress))
     sets = {
         (name, spec.name): opened(*evaluation_data(model, spec.path, [*overrides, *spec.settings]))

@@ -43,10 +43,10 @@ def ensemble(
     """
     from tumorline.ensembles import write_ensemble
 
-    chosen = as_paths(models, "models")
+    chosen, target = as_paths(models, "models"), as_path(output, "output")
     with trusting(trust_modules):
-        write_ensemble(chosen, Path(output), threshold, overwrite)
-    return Path(output)
+        write_ensemble(chosen, target, threshold, overwrite)
+    return target
 
 
 def export(
@@ -68,7 +68,7 @@ def export(
 
     suffix, write, is_ours = find_format(format)
     path = find_model(as_path(model, "model"))
-    target = Path(output) if output else Path(f"{model_name(path)}{suffix}")
+    target = as_path(output, "output") if output else Path(f"{model_name(path)}{suffix}")
     refuse_taken_file(target, suffix, overwrite, is_ours)
     if suffix == ".xml" and not target.exists() and target.with_suffix(".bin").exists():
         raise UserError(f"{target.with_suffix('.bin')}: exists already; choose another --output")
@@ -98,7 +98,7 @@ def export_rounded(
     from tumorline.quantise import write_rounded
 
     path = find_model(as_path(model, "model"))
-    target = Path(output) if output else Path(f"{model_name(path)}.{QUANTISED}.onnx")
+    target = as_path(output, "output") if output else Path(f"{model_name(path)}.{QUANTISED}.onnx")
     refuse_taken_file(target, ".onnx", overwrite, is_exported)
     return target, write_rounded(path, target, data)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
@@ -9,6 +10,7 @@ from tumorline.api.keywords import spelled_out
 from tumorline.config import Config
 from tumorline.errors import UserError
 from tumorline.files import write_text
+from tumorline.given_paths import as_path, as_texts
 from tumorline.progress import Notify, Progress, silent
 
 if TYPE_CHECKING:
@@ -35,11 +37,18 @@ class PlanOptions:
     axes: int | None = None
     overrides: Iterable[str] = ()
 
+    def __post_init__(self) -> None:
+        for name in ("minutes", "memory_gb", "gflops"):
+            if (value := getattr(self, name)) is not None and not (isinstance(value, int | float) and 0 < value < inf):
+                raise UserError(f"{name} is {value!r}; expected a number above 0")
+        if self.axes not in (None, 2, 3):
+            raise UserError(f"axes is {self.axes!r}; expected 2 or 3")
+
     def plan(self, source: Path, progress: Progress | None = None) -> "Plan":
         from tumorline.planning import find_at_hand, plan_source
 
         hand = find_at_hand(self.minutes, self.memory_gb, self.gflops)
-        return plan_source(source, hand, self.overrides, self.axes, progress)
+        return plan_source(source, hand, as_texts(self.overrides, "overrides"), self.axes, progress)
 
 
 @spelled_out(PlanKeywords, PlanOptions)
@@ -66,13 +75,14 @@ def plan(source: Path | str, *, notify: Notify = silent, **options: Unpack[PlanK
         >>> config.data.window is None, config.train.epochs > 0
         (True, True)
     """
-    found = PlanOptions(**options).plan(Path(source))
+    place = as_path(source, "source")
+    found = PlanOptions(**options).plan(place)
     for line in found.explain():
         notify(line)
     return found.config.model_copy(
         update={
             "name": found.name,
-            "data": found.config.data.model_copy(update={"source": str(Path(source).resolve())}),
+            "data": found.config.data.model_copy(update={"source": str(place.resolve())}),
         }
     )
 
@@ -81,8 +91,8 @@ def write_plan(
     source: Path | str, how: PlanOptions, output: Path | str | None = None, progress: Progress | None = None
 ) -> "tuple[Path, Plan]":
     """As `plan`, with the recipe in a file: `output`, else `plan-<source>.toml`, replacing nothing."""
-    found = how.plan(Path(source), progress)
-    path = Path(output) if output else Path(f"plan-{found.name}.toml")
+    found = how.plan(as_path(source, "source"), progress)
+    path = as_path(output, "output") if output else Path(f"plan-{found.name}.toml")
     if path.exists():
         raise UserError(f"{path}: exists already; choose another --output")
     write_text(path, found.to_toml())

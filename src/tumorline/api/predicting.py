@@ -10,7 +10,7 @@ from tumorline.api.keywords import spelled_out
 from tumorline.cluster import open_cluster
 from tumorline.errors import UserError
 from tumorline.formats.decode import PICTURE_SUFFIXES
-from tumorline.given_paths import as_paths
+from tumorline.given_paths import as_path, as_paths, as_texts
 from tumorline.inference import predict as prediction
 from tumorline.inference.jobs import PredictionJob, job_of_channels, list_jobs
 from tumorline.inference.label_map import region_labels
@@ -79,7 +79,7 @@ class PredictionOptions:
         """What is to be predicted."""
         known, may_lack = model.channels, model.info.input.may_lack_channels
         if self.channels:
-            return [job_of_channels(self.channels, known, self.notify, may_lack)]
+            return [job_of_channels(as_texts(self.channels, "channels"), known, self.notify, may_lack)]
         return list_jobs(inputs, known, self.notify, may_lack)
 
     def settings(self, model: Model) -> dict[str, str | int]:
@@ -183,7 +183,7 @@ def write_predictions(
     labels = region_labels(loaded.info.regions, how.enhancing_label)
     jobs = how.list_jobs(given, loaded)
     predictor = _predictor(loaded, labels, jobs, how)
-    output = Path(how.output) if how.output else None
+    output = as_path(how.output, "output") if how.output else None
     if output:
         refuse_inputs_in(output, [path for job in jobs for path in job.files])
     settings = hash_settings(**how.settings(loaded))

@@ -55,7 +55,7 @@ def train(
 
     if not isinstance(config, Config):
         config = read_recipe(config, data, overrides)
-    folder = checked_folder(Path(output) if output else new_run_folder(config.name), config.data)
+    folder = checked_folder(as_path(output, "output") if output else new_run_folder(config.name), config.data)
     check_callbacks(callbacks)
     with trusting(modules_in([config.model.name, *config.train.callbacks])):
         if test:
@@ -142,6 +142,8 @@ def find_learning_rate(
 
     if not isinstance(config, Config):
         config = read_recipe(config, data, overrides)
-    folder = checked_folder(Path(output) if output else new_run_folder(f"{config.name}-find-lr"), config.data)
+    folder = checked_folder(
+        as_path(output, "output") if output else new_run_folder(f"{config.name}-find-lr"), config.data
+    )
     with trusting(modules_in(config.model.name)):
         return folder, run.find_learning_rate(config, folder, notify)

@@ -137,8 +137,10 @@ def _shipped(name: str) -> Callback:
     return kind()
 
 
-def check_callbacks(callbacks: Iterable[object]) -> None:
-    """Raise UserError for what is given as a callback and is none."""
+def check_callbacks(callbacks: object) -> None:
+    """Raise UserError for what is no list of callbacks."""
+    if not isinstance(callbacks, Iterable):
+        raise UserError(f"callbacks: {callbacks!r:.80}; give a list of objects of a subclass of tumorline.Callback")
     for callback in callbacks:
         if not isinstance(callback, Callback):
             raise UserError(f"callbacks: {callback!r:.80} is no tumorline.Callback; give objects of a subclass")

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from tumorline.config.mistakes import explain
 from tumorline.config.run import Config
 from tumorline.errors import UserError
+from tumorline.given_paths import as_path, as_texts
 from tumorline.user_text import TomlTable, parse_user_toml, read_user_text
 
 NAMES = ("data.channels", "data.regions", "data.leave_out")
@@ -34,10 +35,10 @@ def load_config(path: Path | str | None, overrides: Iterable[str] = ()) -> Confi
         >>> tumorline.load_config(None, ["train.epochs=3"]).train.epochs
         3
     """
-    values = {} if path is None else read_toml(Path(path))
+    values = {} if path is None else read_toml(as_path(path, "config"))
     where = "the command line" if path is None else str(path)
     changed = copy.deepcopy(values)
-    for override in overrides:
+    for override in as_texts(overrides, "overrides"):
         apply_override(changed, override)
     try:
         return parse_config(changed, where)

@@ -20,8 +20,10 @@ from tumorline.data.near_pairs import own_pairs, pairs_of_members
 from tumorline.data.patient_collections import collection_patient, collection_patient_of_file
 from tumorline.data.sample import Sample
 from tumorline.data.source import Source, open_source
+from tumorline.errors import UserError
 from tumorline.geometry.grid import Grid
 from tumorline.geometry.slices import Pixel, pixel_of, plane_of
+from tumorline.given_paths import as_path
 from tumorline.progress import Progress
 from tumorline.regions import REGION
 
@@ -156,7 +158,7 @@ def _entry(facts: Facts) -> cheng.Entry | None:
 
 
 def load_dataset(
-    path: Path,
+    path: Path | str,
     settings: DataConfig,
     progress: Progress | None = None,
     look: Look | None = None,
@@ -181,13 +183,16 @@ def load_dataset(
         UserError: Where the source is in no supported layout, or in two.
 
     Example:
-        >>> dataset = tumorline.load_dataset(Path("scans"), tumorline.load_config(None).data)
+        >>> dataset = tumorline.load_dataset("scans", tumorline.load_config(None).data)
         >>> len(dataset.cases), dataset.read(dataset.cases[0]).image.shape
         (40, (1, 32, 32))
     """
-    source = open_source(path, settings, called)
+    if not isinstance(settings, DataConfig):
+        raise UserError(f"settings: a {type(settings).__name__}; give load_config(None, [...]).data")
+    place = as_path(path, "path")
+    source = open_source(place, settings, called)
     facts = remembered_scan(source.cases, settings, progress, look)
-    require_one_convention(path, source.cases, (fact.told_labels for fact in facts))
+    require_one_convention(place, source.cases, (fact.told_labels for fact in facts))
     return Dataset(_identify(source, facts), facts, settings)
 
 

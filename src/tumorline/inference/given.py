@@ -53,6 +53,8 @@ def read_given(given: Any, model: "Model", grid: Grid | None = None) -> GivenIma
 def _on_grid(given: GivenImage, grid: Grid | None) -> GivenImage:
     if grid is None:
         return given
+    if not isinstance(grid, Grid):
+        raise UserError(f"grid: a {type(grid).__name__}; give a Grid of tumorline.geometry.grid")
     if given.grid is not None and given.grid != grid:
         raise UserError(f"{given.name}: its header or a table states its own grid; leave out grid")
     if grid.shape != given.image.shape[1:]:

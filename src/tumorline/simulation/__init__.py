@@ -18,6 +18,7 @@ from PIL import Image
 from tumorline.arrays import Float32Array, MaskArray
 from tumorline.errors import UserError, WriteError
 from tumorline.files import write_csv, write_json, writing
+from tumorline.given_paths import as_path
 from tumorline.progress import Progress
 from tumorline.simulation.anatomy import TEMPLATE, Head, Template
 from tumorline.simulation.field import FIELD_OF_VIEW_MM, Axes, grid
@@ -48,8 +49,8 @@ class Settings:
             raise UserError(f"simulated cohort: spacing_mm is {self.spacing_mm}; accepted: 1 to 4")
         tallest = int(TALLEST_MM / self.spacing_mm)
         checks = {
-            "patients": (self.patients, 1 <= self.patients <= 9999, "1 to 9999"),
-            "slices": (self.slices, 1 <= self.slices <= tallest, f"1 to {tallest} at this spacing_mm"),
+            "patients": (self.patients, self.patients in range(1, 10_000), "1 to 9999"),
+            "slices": (self.slices, self.slices in range(1, tallest + 1), f"1 to {tallest} at this spacing_mm"),
             "seed": (self.seed, self.seed >= 0, "0 or more"),
         }
         for name, (value, fine, accepted) in checks.items():
@@ -58,7 +59,7 @@ class Settings:
 
 
 def simulate(
-    directory: Path,
+    directory: Path | str,
     *,
     patients: int = 100,
     slices: int = 5,
@@ -91,17 +92,18 @@ def simulate(
         UserError: Where the folder exists and is not empty, and for values out of range.
 
     Example:
-        >>> folder = tumorline.simulate(Path("cohort"), patients=3, slices=1)
+        >>> folder = tumorline.simulate("cohort", patients=3, slices=1)
         >>> len(list((folder / "images").iterdir()))
         3
     """
     settings = VolumeSettings(volumes, spacing_mm, seed) if volumes else Settings(patients, slices, spacing_mm, seed)
-    if directory.exists() and not (directory.is_dir() and not any(directory.iterdir())):
-        raise UserError(f"{directory}: exists and is not an empty folder; give a new folder or empty this one")
+    folder = as_path(directory, "directory")
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise UserError(f"{folder}: exists and is not an empty folder; give a new folder or empty this one")
     Template.load()
-    with writing(directory):
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(prefix=f".{directory.name[:20]}.", suffix=".part", dir=directory.parent))
+    with writing(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name[:20]}.", suffix=".part", dir=folder.parent))
         try:
             told = progress or (lambda done, total: None)
             if isinstance(settings, VolumeSettings):
@@ -109,12 +111,12 @@ def simulate(
             else:
                 _write_cohort(unfinished, settings, told)
             unfinished.chmod(0o755)
-            if directory.exists():
-                directory.rmdir()
-            unfinished.replace(directory)
+            if folder.exists():
+                folder.rmdir()
+            unfinished.replace(folder)
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
-    return directory
+    return folder
 
 
 def default_cohort(folder: Path, progress: Progress | None = None) -> Path:

@@ -46,7 +46,7 @@ class VolumeSettings:
 
     def __post_init__(self) -> None:
         checks = {
-            "volumes": (self.volumes, 1 <= self.volumes <= 9999, "1 to 9999"),
+            "volumes": (self.volumes, self.volumes in range(1, 10_000), "1 to 9999"),
             "spacing_mm": (self.spacing_mm, 1 <= self.spacing_mm <= 8, "1 to 8"),
             "seed": (self.seed, self.seed >= 0, "0 or more"),
         }

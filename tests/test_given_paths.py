@@ -1,0 +1,88 @@
+"""What a script gives where a path, texts or a setting belong: what it may be, and one line for anything else."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+import tumorline
+from tests.conftest import PairFolder, refused_in_one_line
+
+RUN = Path(__file__).parent / "frozen" / "0.1.0" / "run"
+WRONG = cast(Any, tumorline)
+"""The public functions, called as their types forbid it."""
+
+MISUSED: dict[str, tuple[Callable[[], Any], str]] = {
+    "a number as cohort": (lambda: WRONG.simulate(3), "directory: a int; give a path"),
+    "patients as text": (lambda: WRONG.simulate("c", patients="5"), "patients is 5; accepted: 1 to 9999"),
+    "half a patient": (lambda: WRONG.simulate("c", patients=2.5), "patients is 2.5; accepted: 1 to 9999"),
+    "half a scan": (lambda: WRONG.simulate("c", volumes=2.5), "volumes is 2.5; accepted: 1 to 9999"),
+    "a number as set": (lambda: WRONG.load_dataset(3, tumorline.load_config(None).data), "path: a int; give a path"),
+    "a dictionary as settings": (
+        lambda: WRONG.load_dataset("s", {"image_size": 64}),
+        "settings: a dict; give load_config",
+    ),
+    "a number as file": (lambda: WRONG.load_config(3), "config: a int; give a path"),
+    "a number as recipe": (lambda: WRONG.train(3, data="s"), "config: a int; give a path"),
+    "a number as data": (lambda: WRONG.train(data=3), "data: a int; give a path"),
+    "a number as evaluation data": (lambda: WRONG.evaluate(RUN, 3), "data: a int; give a path"),
+    "a number as output": (lambda: WRONG.evaluate(RUN, "s", output=3), "output: a int; give a path"),
+    "a number as predictions": (lambda: WRONG.predict("s/images", RUN, output=3), "output: a int; give a path"),
+    "nothing as plan": (lambda: WRONG.plan(None), "source: a NoneType; give a path"),
+    "a number to check": (lambda: WRONG.check(3), "source: a int; give a path"),
+    "a number to check against": (lambda: WRONG.check("s", against=3), "against: a int; give a path"),
+    "one text to load": (
+        lambda: tumorline.load_config(None, "train.epochs=3"),
+        "overrides: 'train.epochs=3'; give a list",
+    ),
+    "one text to train": (lambda: tumorline.train(data="s", overrides="seed=1"), "overrides: 'seed=1'; give a list"),
+    "one text to check": (lambda: tumorline.check("s", "seed=1"), "overrides: 'seed=1'; give a list"),
+    "one text to evaluate": (
+        lambda: tumorline.evaluate(RUN, "s", overrides="seed=1"),
+        "overrides: 'seed=1'; give a list",
+    ),
+    "one text to plan": (lambda: tumorline.plan("s", overrides="seed=1"), "overrides: 'seed=1'; give a list"),
+    "numbers as overrides": (lambda: WRONG.load_config(None, [3]), "overrides: [3]; give a list of texts"),
+    "one channel": (lambda: tumorline.predict(model=RUN, channels="t1=a.nii"), "channels: 't1=a.nii'; give a list"),
+    "a list of groups": (lambda: WRONG.compare(groups=["a"]), "groups: a list; give a dictionary"),
+    "one callback": (lambda: WRONG.train(data="s", callbacks=tumorline.Callback()), "give a list of objects of"),
+    "no models": (lambda: tumorline.cross_evaluate([], ["s"]), "give a model and a source, or several"),
+    "no sets": (lambda: tumorline.cross_evaluate([RUN], []), "give a model and a source, or several"),
+    "less than no time": (lambda: tumorline.plan("s", minutes=-1), "minutes is -1; expected a number above 0"),
+    "time as text": (lambda: WRONG.plan("s", minutes="5"), "minutes is '5'; expected a number above 0"),
+    "no memory": (lambda: tumorline.plan("s", memory_gb=0), "memory_gb is 0; expected a number above 0"),
+    "no speed": (lambda: tumorline.plan("s", gflops=float("nan")), "gflops is nan; expected a number above 0"),
+    "five axes": (lambda: tumorline.plan("s", axes=5), "axes is 5; expected 2 or 3"),
+    "a tuple as grid": (lambda: WRONG.load(RUN).mask(np.ones((8, 8)), (1, 1)), "grid: a tuple; give a Grid"),
+}
+
+
+@pytest.fixture
+def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A set called `s`."""
+    monkeypatch.chdir(tmp_path)
+    PairFolder(tmp_path / "s")(patients=4, slices=1)
+
+
+@pytest.mark.usefixtures("source")
+@pytest.mark.parametrize("what", MISUSED)
+def test_what_a_script_gets_wrong_is_one_line(what: str) -> None:
+    call, said = MISUSED[what]
+    with refused_in_one_line() as refused:
+        call()
+    assert said in str(refused.value)
+
+
+@pytest.mark.usefixtures("source")
+def test_a_path_may_be_a_text() -> None:
+    settings = tumorline.load_config(None).data
+    assert len(tumorline.load_dataset("s", settings).cases) == 4
+    assert tumorline.simulate("cohort", patients=3, slices=1) == Path("cohort")
+
+
+@pytest.mark.usefixtures("source")
+def test_one_model_and_one_set_need_no_list() -> None:
+    matrix = tumorline.cross_evaluate(RUN, "s", output="matrix")
+    assert [cell["set"] for cell in matrix["cells"]] == ["s"]
