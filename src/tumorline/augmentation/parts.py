@@ -112,7 +112,12 @@ def _sums(mask: Tensor, boxes: Tensor) -> Tensor:
     table = functional.pad(mask[:, 0], [1, 0, 1, 0]).cumsum(1).cumsum(2)  # (B, H + 1, W + 1)
     sample = torch.arange(len(boxes), device=boxes.device)[:, None]
     top, bottom, left, right = boxes.unbind(-1)
-    return table[sample, bottom, right] - table[sample, top, right] - table[sample, bottom, left] + table[sample, top, left]
+    return (
+        table[sample, bottom, right]
+        - table[sample, top, right]
+        - table[sample, bottom, left]
+        + table[sample, top, left]
+    )
 
 
 def _inside(box: Tensor, size: Sequence[int]) -> Tensor:
@@ -120,7 +125,7 @@ def _inside(box: Tensor, size: Sequence[int]) -> Tensor:
     rows, columns = (torch.arange(side, device=box.device) for side in size)
     down = (rows >= box[:, :1]) & (rows < box[:, 1:2])
     right = (columns >= box[:, 2:3]) & (columns < box[:, 3:])
-    return (down[:, None, :, None] & right[:, None, None, :])
+    return down[:, None, :, None] & right[:, None, None, :]
 
 
 def _grid(box: Tensor, zoom: Tensor, both: Tensor) -> Tensor:

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from tumorline.config import DataConfig
@@ -10,34 +9,16 @@ from tumorline.data.case import Case
 from tumorline.data.finding import Finding
 from tumorline.data.label_convention import find_scheme, labels_for
 from tumorline.data.layouts.contents import Contents, Listing
-from tumorline.data.layouts.nnunet import is_in_nnunet_folder
 from tumorline.data.layouts.patient_tables import with_patients_of_tables
-from tumorline.data.layouts.volume_names import NAME, TRUTHS, Stated, read_volume_name, visits_among
+from tumorline.data.layouts.scan_files import ALL_TRUTHS, ScanFiles, scans_by_name
+from tumorline.data.layouts.volume_names import TRUTHS, read_volume_name
 from tumorline.data.layouts.volumes import FILE_WORDS, list_scan, wanted_regions, wanted_sequences
 from tumorline.data.patients import patients_of_scans
 from tumorline.errors import UserError
-from tumorline.formats.nifti import without_volume_suffix
 from tumorline.regions import Labels
 from tumorline.wording import numbered
 
-AUTOMATED = "automated_approx_segm"
-
-
-@dataclass
-class ScanFiles:
-    """The volumes of one scan, which may be a patient's visit, by the word that each name ends in."""
-
-    by_word: dict[str, Path] = field(default_factory=dict)
-    twice: list[Path] = field(default_factory=list)
-    """Further files of a word that another has."""
-
-    @property
-    def paths(self) -> tuple[Path, ...]:
-        return (*self.by_word.values(), *self.twice)
-
-    @property
-    def truth(self) -> Path | None:
-        return next((self.by_word[word] for word in TRUTHS if word in self.by_word), None)
+AUTOMATED = ("automated_approx_segm", "glistrboost")
 
 
 def sequence_in_name(name: str, visits: Collection[str] = ()) -> str:
@@ -69,48 +50,8 @@ def read_brats(contents: Contents, settings: DataConfig) -> Listing:
     return cases, findings + notes
 
 
-def scans_by_name(contents: Contents) -> tuple[dict[str, ScanFiles], list[Finding]]:
-    """The files of each scan, with a note for each truth of another name that was taken for a scan's."""
-    scans: dict[str, ScanFiles] = {}
-    for path, stated in _read_names(contents).items():
-        scan = scans.setdefault(stated.scan, ScanFiles())
-        if scan.by_word.setdefault(stated.word, path) != path:
-            scan.twice.append(path)
-    return _with_lonely_truths(scans)
-
-
-def _read_names(contents: Contents) -> dict[Path, Stated]:
-    """What names state, but for images beside `X_seg` that are called X, which are pairs."""
-    visits = visits_among(path.name for path in contents.volumes)
-    read = {path: read_volume_name(path.name, visits) for path in contents.volumes if not is_in_nnunet_folder(path)}
-    truths = {stated.scan for stated in read.values() if stated.word in TRUTHS}
-    return {
-        path: stated
-        for path, stated in read.items()
-        if stated.scan and (NAME.fullmatch(path.name) or without_volume_suffix(path.name) not in truths)
-    }
-
-
-def _with_lonely_truths(scans: dict[str, ScanFiles]) -> tuple[dict[str, ScanFiles], list[Finding]]:
-    """A truth that bears another name is that of the only scan in its folder, as in BraTS 2020."""
-    lonely = {name: scan.truth for name, scan in scans.items() if scan.truth and len(scan.by_word) == 1}
-    notes = []
-    for name, truth in lonely.items():
-        beside = [n for n, scan in scans.items() if n not in lonely and _lies_in(scan, truth.parent)]
-        if len(beside) == 1 and not scans[beside[0]].truth:
-            scans[beside[0]].by_word["seg"] = truth
-            del scans[name]
-            message = f"{truth}: read as the truth of {beside[0]}, the only scan in its folder, though its name differs"
-            notes.append(Finding("truth_of_other_name", "info", message, (str(truth),)))
-    return scans, notes
-
-
-def _lies_in(scan: ScanFiles, folder: Path) -> bool:
-    return any(path.parent == folder for path in scan.by_word.values())
-
-
 def _automated(scans: Mapping[str, ScanFiles]) -> Iterable[Finding]:
-    found = [scan.truth for scan in scans.values() if scan.truth and scan.truth == scan.by_word.get(AUTOMATED)]
+    found = [scan.truth for scan in scans.values() if scan.truth and scan.truth in map(scan.by_word.get, AUTOMATED)]
     if found:
         message = (
             f"{found[0]}: the truth of {len(found)} scans is what a program found (automated), nobody corrected it"
@@ -124,7 +65,7 @@ def _case_of_names(name: str, patient: str, scan: ScanFiles, labels: Labels, set
             raise UserError(f"{scan.twice[0]}: {name} has another file of this name elsewhere; keep one of them")
         channels = wanted_sequences(settings)
         images = tuple(_file_of(name, scan, key, FILE_WORDS[key]) for key in channels)
-        mask = _file_of(name, scan, "truth", TRUTHS)
+        mask = _file_of(name, scan, "truth", ALL_TRUTHS)
     except UserError as error:
         return [], [Finding("unreadable", "error", str(error), tuple(map(str, scan.paths)), name)]
     whole = Case(name, images, mask, patient, labels=labels, channels=channels, patient_written=name)

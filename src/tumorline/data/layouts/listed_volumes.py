@@ -45,4 +45,4 @@ def _labels(path: Path, cases: Sequence[Case], settings: DataConfig) -> Labels |
 
 def _words_of(case: Case) -> set[str]:
     """The words in which the names of a case's images end."""
-    return {word for path in case.images if (word := read_volume_name(path.name).word)}
+    return {stated.word for path in case.images if (stated := read_volume_name(path.name)).scan}
