@@ -109,3 +109,85 @@ def test_a_mask_of_the_brain_beside_the_truth_is_passed_over(tmp_path: Path) -> 
     scan(tmp_path / "in", "P1", EARLIER, "_seg", (1, 2, 4))
     save_truth(tmp_path / "in" / "P1" / "P1_brain_seg.nii.gz", (1,) * 20)
     assert rows_by_case(tmp_path / "in") == {"P1": 2}
+
+
+# ---------------------------------------------------------------- what the labels mean
+
+
+@pytest.mark.parametrize("labels", [(255,), (1, 2, 3, 4), (1, 2, 5)])
+def test_labels_that_are_none_of_brats_are_refused_with_the_cure(tmp_path: Path, labels: Sequence[int]) -> None:
+    scan(tmp_path / "in", "P1", EARLIER, "_seg", labels)
+    assert refusal(tmp_path / "in").endswith(
+        "files of these names have 0, 1, 2, 4; set data.enhancing_label where 3 or 4 means something else here, or "
+        "data.mask_threshold=0 where all but 0 is the one region that is asked for"
+    )
+
+
+def test_a_threshold_makes_one_region_of_all_labels(tmp_path: Path) -> None:
+    scan(tmp_path / "in", "P1", EARLIER, "_seg", (1, 3, 255))
+    dataset = load(tmp_path / "in", mask_threshold=0)
+    assert (32 * dataset.facts[0].foreground, dataset.source.label) == (3, "")
+    assert rows_by_case(tmp_path / "in", mask_threshold=1, label="whole_tumour") == {"P1": 2}
+    said = "data.mask_threshold makes one region of a mask, but data.regions names 2; leave one of them out"
+    assert said in refusal(tmp_path / "in", mask_threshold=0, regions=["whole_tumour", "tumour_core"])
+
+
+def test_a_scan_that_lacks_a_sequence_does_not_put_the_labels_of_the_others_in_doubt(tmp_path: Path) -> None:
+    for number in range(3):
+        scan(tmp_path / "in", f"BraTS2021_{number:05d}", EARLIER, "_seg")
+    lacking = tmp_path / "in" / "BraTS2021_00001"
+    (lacking / "BraTS2021_00001_t1ce.nii.gz").unlink()
+    assert refusal(tmp_path / "in").startswith(f"{lacking}: no post_contrast volume of BraTS2021_00001")
+
+
+def test_a_set_without_any_enhancing_tumour_is_asked_about(tmp_path: Path) -> None:
+    for number in range(2):
+        scan(tmp_path / "in", f"P{number}", EARLIER, "_seg", (1, 2))
+    (found,) = [finding for finding in check(load(tmp_path / "in")) if finding.code == "labels_perhaps_others"]
+    assert found.severity == "warning"
+    assert found.message == (
+        f"{tmp_path / 'in'}: no mask holds 3 or 4, by which BraTS marks enhancing tumour; 1 is read as its core and 2 "
+        "as its oedema. Where they mean something else, data.label=whole_tumour is what is right for both"
+    )
+    scan(tmp_path / "in", "P3", EARLIER, "_seg", (1, 2, 4))
+    assert "labels_perhaps_others" not in {finding.code for finding in check(load(tmp_path / "in"))}
+
+
+# ---------------------------------------------------------------- what is left out, and what is lacking
+
+
+@pytest.mark.parametrize("folder", ["MICCAI_BraTS2020_ValidationData", "BraTS-GLI-Challenge-ValidationData", "testing"])
+def test_scans_of_a_public_part_without_truths_are_left_out(tmp_path: Path, folder: str) -> None:
+    scan(tmp_path / "in" / "TrainingData", "BraTS2021_00001", EARLIER, "_seg")
+    for number in (2, 3):
+        scan(tmp_path / "in" / folder, f"BraTS2021_{number:05d}", EARLIER, "_seg").unlink()
+    assert list(rows_by_case(tmp_path / "in")) == ["BraTS2021_00001"]
+    (note,) = open_source(tmp_path / "in").findings
+    assert (note.severity, note.code) == ("info", "without_truth")
+    assert note.message == (
+        f"{tmp_path / 'in'}: 2 scans of validation or test left out, without a truth (for example BraTS2021_00002)"
+    )
+    (tmp_path / "in" / folder).rename(tmp_path / "in" / "other")
+    assert "no truth volume of BraTS2021_00002" in refusal(tmp_path / "in")
+
+
+def test_a_truth_in_another_format_is_named(tmp_path: Path) -> None:
+    truth = scan(tmp_path / "in", "P1", EARLIER, "_seg")
+    other = truth.with_name("P1_seg.mgz")
+    truth.rename(other)
+    assert refusal(tmp_path / "in").endswith(
+        f"{other}: volumes of this format are not read; save them as NIfTI (.nii.gz)"
+    )
+
+
+def test_a_sequence_that_a_set_lacks_is_said_with_those_it_has(tmp_path: Path) -> None:
+    scan(tmp_path / "in", "P1", ("_flair", "_t2"), "_seg", (1,))
+    assert refusal(tmp_path / "in").endswith(
+        "no post_contrast volume of P1 (a name that ends in t1ce or t1c or t1gd or t1ce_bias or t1c_bias); it has "
+        "t2 and flair, see data.channel"
+    )
+
+
+def test_volumes_of_unknown_names_are_told_of_the_table(tmp_path: Path) -> None:
+    save_volume(tmp_path / "in" / "P1" / "a.nii.gz", [IMAGE] * 2)
+    assert refusal(tmp_path / "in").endswith("or a CSV that lists them (id, patient, image_flair, image_t1c, mask)")

@@ -12,6 +12,7 @@ from tumorline.data.near_duplicates import NearPair
 from tumorline.data.patient_collections import conflicting_collections
 from tumorline.data.patients import names_of_one_patient
 from tumorline.data.source import Finding
+from tumorline.regions import WHOLE
 from tumorline.wording import numbered, some_of
 
 LEAST_FILLED = 0.01
@@ -101,7 +102,14 @@ def find_suspicious_masks(dataset: Dataset) -> list[Finding]:
         if fact.foreground > 0.5:
             message = f"{case.truth_file}: {fact.foreground:.0%} of the image is foreground; are the values inverted?"
             findings.append(Finding("over_half", "warning", message, (str(case.truth_file),)))
-    return findings + _lossy_masks(dataset) + _empty_masks(dataset) + _absent_regions(dataset) + _coloured(dataset)
+    return (
+        findings
+        + _lossy_masks(dataset)
+        + _empty_masks(dataset)
+        + _absent_regions(dataset)
+        + _labels_perhaps_others(dataset)
+        + _coloured(dataset)
+    )
 
 
 def _lossy_masks(dataset: Dataset) -> list[Finding]:
@@ -138,6 +146,20 @@ def _absent_regions(dataset: Dataset) -> list[Finding]:
             message = f"{dataset.source.path}: {lacking} of {len(values)} cases with a tumour have no {region}"
             findings.append(Finding("no_region", "warning" if lacking == len(values) else "info", message))
     return findings
+
+
+def _labels_perhaps_others(dataset: Dataset) -> list[Finding]:
+    """A warning where names alone say what labels mean, and no label bears them out."""
+    told = [
+        fact for case, fact in pairs_with_facts(dataset) if case.labels and case.labels.by_names and fact.foreground
+    ]
+    if not told or any(fact.told_labels for fact in told) or dataset.settings.label == WHOLE:
+        return []
+    message = (
+        f"{dataset.source.path}: no mask holds 3 or 4, by which BraTS marks enhancing tumour; 1 is read as its core "
+        "and 2 as its oedema. Where they mean something else, data.label=whole_tumour is what is right for both"
+    )
+    return [Finding("labels_perhaps_others", "warning", message)]
 
 
 def _empty_masks(dataset: Dataset) -> list[Finding]:
