@@ -153,6 +153,20 @@ def test_a_set_without_any_enhancing_tumour_is_asked_about(tmp_path: Path) -> No
     assert "labels_perhaps_others" not in {finding.code for finding in check(load(tmp_path / "in"))}
 
 
+def test_labels_that_only_labels_tell_are_said(tmp_path: Path) -> None:
+    scan(tmp_path / "in", "P1", ("_t1", "_t1c", "_t2", "_flair"), "_seg", (1, 2, 3))
+    (found,) = check(load(tmp_path / "in"))
+    assert (found.severity, found.code) == ("warning", "labels_perhaps_others")
+    assert found.message == (
+        f"{tmp_path / 'in'}: no name says what the labels mean; they are read as BraTS's since 2023 (1 the core that "
+        "does not enhance, 2 oedema, 3 enhancing). Where this is right say data.enhancing_label=3; else list the masks "
+        "in a CSV"
+    )
+    assert not check(load(tmp_path / "in", enhancing_label=3))
+    scan(tmp_path / "ucsf", "UCSF-PDGM-0004", ("_T1", "_T1c", "_T2", "_FLAIR"), "_tumor_segmentation", (1, 2, 3))
+    assert not check(load(tmp_path / "ucsf"))
+
+
 # ---------------------------------------------------------------- what is left out, and what is lacking
 
 

@@ -15,6 +15,14 @@ from tumorline.data.source import Finding
 from tumorline.regions import WHOLE
 from tumorline.wording import numbered, some_of
 
+NOTHING_ENHANCES = (
+    "no mask holds 3 or 4, by which BraTS marks enhancing tumour; 1 is read as its core and 2 as its oedema. Where "
+    "they mean something else, data.label=whole_tumour is what is right for both"
+)
+ONLY_BY_LABELS = (
+    "no name says what the labels mean; they are read as BraTS's since 2023 (1 the core that does not enhance, 2 "
+    "oedema, 3 enhancing). Where this is right say data.enhancing_label=3; else list the masks in a CSV"
+)
 LEAST_FILLED = 0.01
 """Share of the voxels of a volume that are not 0: a head in a wide field of view fills more."""
 
@@ -149,16 +157,15 @@ def _absent_regions(dataset: Dataset) -> list[Finding]:
 
 
 def _labels_perhaps_others(dataset: Dataset) -> list[Finding]:
-    """A warning where names alone say what labels mean, and no label bears them out."""
-    told = [
-        fact for case, fact in pairs_with_facts(dataset) if case.labels and case.labels.by_names and fact.foreground
-    ]
-    if not told or any(fact.told_labels for fact in told) or dataset.settings.label == WHOLE:
+    """A warning where labels are read as BraTS's, and names or labels do not bear it out."""
+    read = [(case.labels, fact) for case, fact in pairs_with_facts(dataset) if case.labels and fact.foreground]
+    told = [(labels, fact) for labels, fact in read if labels.by_names]
+    if not told or dataset.settings.label == WHOLE:
         return []
-    message = (
-        f"{dataset.source.path}: no mask holds 3 or 4, by which BraTS marks enhancing tumour; 1 is read as its core "
-        "and 2 as its oedema. Where they mean something else, data.label=whole_tumour is what is right for both"
-    )
+    held = any(fact.told_labels for _, fact in told)
+    if held and not all(labels.by_labels for labels, _ in told):
+        return []
+    message = f"{dataset.source.path}: {ONLY_BY_LABELS if held else NOTHING_ENHANCES}"
     return [Finding("labels_perhaps_others", "warning", message)]
 
 

@@ -56,7 +56,10 @@ def labels_of_set(truths: Truths, regions: Sequence[str], settings: DataConfig) 
         return None
     scheme, by_names = find_scheme(truths, settings)
     values = tuple(scheme.regions[region] for region in regions)
-    return Labels(values, scheme.allowed, cure=OTHERS_CURE, by_names=by_names)
+    by_labels = by_names and not any(
+        _stated(path.name, kinds) or KNOWN_FOR_4.search(path.name) for path, kinds in truths.items()
+    )
+    return Labels(values, scheme.allowed, cure=OTHERS_CURE, by_labels=by_labels, by_names=by_names)
 
 
 def makes_one_region(regions: Sequence[str], settings: DataConfig) -> bool:
