@@ -19,6 +19,10 @@ class Labels:
     allowed: tuple[int, ...]
     stated: str = "files of these names have"
     """How the values that may be there are known, in words."""
+    cure: str = ""
+    """What is said to do about other values."""
+    by_labels: bool = False
+    """Whether labels alone say what 3 means, and no name."""
     by_names: bool = False
     """Whether names alone say what 3 and 4 mean, so that the labels of the whole set have to agree."""
 

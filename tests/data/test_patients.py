@@ -166,6 +166,29 @@ def test_patient_and_visit_are_told_from_site_and_patient_by_the_other_names() -
     assert patients_of_scans(sites) == {name: name for name in sites}
 
 
+def test_a_letter_behind_the_number_of_a_patient_tells_visits_as_a_number_does() -> None:
+    followed = ["100101A", "100101B", "100102A", "100103a"]
+    assert patients_of_scans(followed) == {name: name[:6] for name in followed}
+    for others in (["12A", "12B", "13A"], ["100101A", "100101B", "100101C"], ["TCGA-02-0006A", "100101A"]):
+        assert patients_of_scans(others) == {name: patient_meant(name) for name in others}
+
+
+def test_a_second_scan_beside_the_first_is_of_the_same_patient() -> None:
+    names = ["HF0899", "HF0899_2", "HF0960", "HF0961_2", "C3L-00016", "C3L-00016_3"]
+    found = patients_of_scans(names)
+    assert [found[name] for name in names] == ["HF0899", "HF0899", "HF0960", "HF0961_2", "C3L-00016", "C3L-00016"]
+
+
+def test_numbers_of_folders_are_visits_below_folders_of_patients() -> None:
+    followed = ["P01/1", "P01/2", "P02/1", "P03/1"]
+    assert patients_of_scans(followed) == {name: name[:3] for name in followed}
+    for folder in ("fold", "Task", "site", "part"):
+        scans = [f"{folder}{number}/{scan}" for number in (1, 2, 3) for scan in (1, 2)]
+        assert patients_of_scans(scans) == {name: name for name in scans}
+    words = [f"P{number}/{word}" for number in (1, 2, 3) for word in ("vorher", "nachher")]
+    assert names_of_one_patient(words) == words
+
+
 def test_unknown_words_that_end_the_names_of_many_patients_are_perhaps_visits() -> None:
     names = [f"ABC-{number:03d}-{word}" for number in range(3) for word in ("erste", "zweite")]
     assert names_of_one_patient([*names, "XYZ-001-erste", "Mueller"]) == names

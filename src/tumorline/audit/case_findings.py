@@ -12,8 +12,17 @@ from tumorline.data.near_duplicates import NearPair
 from tumorline.data.patient_collections import conflicting_collections
 from tumorline.data.patients import names_of_one_patient
 from tumorline.data.source import Finding
+from tumorline.regions import WHOLE
 from tumorline.wording import numbered, some_of
 
+NOTHING_ENHANCES = (
+    "no mask holds 3 or 4, by which BraTS marks enhancing tumour; 1 is read as its core and 2 as its oedema. Where "
+    "they mean something else, data.label=whole_tumour is what is right for both"
+)
+ONLY_BY_LABELS = (
+    "no name says what the labels mean; they are read as BraTS's since 2023 (1 the core that does not enhance, 2 "
+    "oedema, 3 enhancing). Where this is right say data.enhancing_label=3; else list the masks in a CSV"
+)
 LEAST_FILLED = 0.01
 """Share of the voxels of a volume that are not 0: a head in a wide field of view fills more."""
 
@@ -101,7 +110,14 @@ def find_suspicious_masks(dataset: Dataset) -> list[Finding]:
         if fact.foreground > 0.5:
             message = f"{case.truth_file}: {fact.foreground:.0%} of the image is foreground; are the values inverted?"
             findings.append(Finding("over_half", "warning", message, (str(case.truth_file),)))
-    return findings + _lossy_masks(dataset) + _empty_masks(dataset) + _absent_regions(dataset) + _coloured(dataset)
+    return (
+        findings
+        + _lossy_masks(dataset)
+        + _empty_masks(dataset)
+        + _absent_regions(dataset)
+        + _labels_perhaps_others(dataset)
+        + _coloured(dataset)
+    )
 
 
 def _lossy_masks(dataset: Dataset) -> list[Finding]:
@@ -138,6 +154,19 @@ def _absent_regions(dataset: Dataset) -> list[Finding]:
             message = f"{dataset.source.path}: {lacking} of {len(values)} cases with a tumour have no {region}"
             findings.append(Finding("no_region", "warning" if lacking == len(values) else "info", message))
     return findings
+
+
+def _labels_perhaps_others(dataset: Dataset) -> list[Finding]:
+    """A warning where labels are read as BraTS's, and names or labels do not bear it out."""
+    read = [(case.labels, fact) for case, fact in pairs_with_facts(dataset) if case.labels and fact.foreground]
+    told = [(labels, fact) for labels, fact in read if labels.by_names]
+    if not told or dataset.settings.label == WHOLE:
+        return []
+    held = any(fact.told_labels for _, fact in told)
+    if held and not all(labels.by_labels for labels, _ in told):
+        return []
+    message = f"{dataset.source.path}: {ONLY_BY_LABELS if held else NOTHING_ENHANCES}"
+    return [Finding("labels_perhaps_others", "warning", message)]
 
 
 def _empty_masks(dataset: Dataset) -> list[Finding]:

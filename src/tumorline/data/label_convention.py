@@ -5,7 +5,7 @@ children's tumours it is 1 since 2024.
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -38,8 +38,38 @@ CURE = (
 )
 CHILDRENS_CURE = "say data.enhancing_label=3 (1 not enhancing, 2 oedema) or 1 (2 not enhancing, 3 cyst, 4 oedema)"
 
+OTHERS_CURE = (
+    "set data.enhancing_label where 3 or 4 means something else here, or data.mask_threshold=0 where all but 0 is the "
+    "one region that is asked for"
+)
+
 Truths = Mapping[Path, Collection[str]]
 """Label maps, with the words by which the files of the same scan are named."""
+
+
+def labels_of_set(truths: Truths, regions: Sequence[str], settings: DataConfig) -> Labels | None:
+    """Which values of a set's label maps make the regions; None where `data.mask_threshold` makes one of all.
+
+    Raises UserError as `find_scheme`, and for a threshold where several regions are asked for.
+    """
+    if makes_one_region(regions, settings):
+        return None
+    scheme, by_names = find_scheme(truths, settings)
+    values = tuple(scheme.regions[region] for region in regions)
+    by_labels = by_names and not any(
+        _stated(path.name, kinds) or KNOWN_FOR_4.search(path.name) for path, kinds in truths.items()
+    )
+    return Labels(values, scheme.allowed, cure=OTHERS_CURE, by_labels=by_labels, by_names=by_names)
+
+
+def makes_one_region(regions: Sequence[str], settings: DataConfig) -> bool:
+    """Whether `data.mask_threshold` makes one region of a label map. Raises UserError where several are asked for."""
+    if settings.mask_threshold is not None and len(regions) > 1:
+        raise UserError(
+            f"data.mask_threshold makes one region of a mask, but data.regions names {len(regions)}; leave one of them "
+            "out"
+        )
+    return settings.mask_threshold is not None
 
 
 def find_scheme(truths: Truths, settings: DataConfig) -> tuple[LabelScheme, bool]:
@@ -54,7 +84,8 @@ def find_scheme(truths: Truths, settings: DataConfig) -> tuple[LabelScheme, bool
     stated = {path: _stated(path.name, kinds) for path, kinds in truths.items()}
     unstated = [path for path, label in stated.items() if not label]
     if unstated:
-        stated |= dict.fromkeys(unstated, _told_by_labels(_labels_of(unstated, settings)))
+        by_names = {label for label in stated.values() if label}
+        stated |= dict.fromkeys(unstated, _told_by_labels(_labels_of(unstated, settings), by_names))
     first = {label: path for path, label in reversed(stated.items()) if label}
     if len(first) > 1:
         raise UserError(f"{_two_files(first[LATER], first[EARLIER])}, by their names and labels; {CURE}")
@@ -68,12 +99,16 @@ def _stated(name: str, kinds: Collection[str]) -> int:
     return LATER if LATER_KINDS & {*kinds} or LATER_NAME.search(name) else 0
 
 
-def _told_by_labels(labels: Mapping[Path, Collection[int]]) -> int:
-    """The convention that labels of files tell whose names state none; 0 where they hold neither 3 nor 4."""
+def _told_by_labels(labels: Mapping[Path, Collection[int]], by_names: Collection[int]) -> int:
+    """The convention that labels of files tell whose names state none; 0 where they hold neither 3 nor 4.
+
+    `by_names` are the conventions that the names of the other files state.
+    """
     only_later, only_earlier, both = _told_apart(labels)
     if only_later and only_earlier and not both:
         raise UserError(f"{_two_files(only_later[0], only_earlier[0])}; {CURE}")
-    if only_earlier and not both and not all(KNOWN_FOR_4.search(path.name) for path in only_earlier):
+    is_known = EARLIER in by_names or all(KNOWN_FOR_4.search(path.name) for path in only_earlier)
+    if only_earlier and not both and not is_known:
         raise UserError(
             f"{only_earlier[0]}: holds the label 4, no file of these 3, and their names tell nothing; {CURE}"
         )
@@ -96,10 +131,6 @@ def require_one_convention(path: Path, cases: Iterable[Case], labels: Iterable[C
             f"{only_earlier[0]}: holds the label 4, but no file of {path} 3, by which files of these names mark "
             f"enhancing tumour; {CURE}"
         )
-
-
-def labels_for(scheme: LabelScheme, regions: Iterable[str], by_names: bool = False) -> Labels:
-    return Labels(tuple(scheme.regions[region] for region in regions), scheme.allowed, by_names=by_names)
 
 
 def _told_apart(labels: Mapping[Path, Collection[int]]) -> tuple[list[Path], list[Path], list[Path]]:

@@ -11,6 +11,7 @@ from tumorline.data.visits import (
     BIDS,
     COUNTED,
     FILE_VISIT,
+    LETTERED,
     NAMED,
     NUMBERED,
     SAYS_PATIENT,
@@ -92,12 +93,17 @@ def _before(visit: re.Match[str]) -> str:
 
 
 def patients_of_scans(names: Collection[str]) -> dict[str, str]:
-    """The patient of each scan of a set; `P01_1` and `P01_2` are one where the set has more such `P` than visits."""
+    """The patient of each scan of a set.
+
+    `P01_1` and `P01_2`, or `1001A` and `1001B`, are one where the set has more such patients than visits; so are `P01`
+    and `P01_2`.
+    """
     meant = {name: patient_meant(name) for name in names}
-    rest = {name: found for name in names if meant[name] == name and (found := _numbered(name))}
-    patients, visits = ({found[group] for found in rest.values()} for group in ("patient", "visit"))
-    if len(visits) <= len(patients) < len(rest):
-        meant |= {name: found["patient"] for name, found in rest.items()}
+    for pattern in (NUMBERED, LETTERED):
+        rest = {name: found for name in names if meant[name] == name and (found := _visit_at_end(pattern, name))}
+        patients, visits = ({found[group].casefold() for found in rest.values()} for group in ("patient", "visit"))
+        followed = len(visits) <= len(patients) < len(rest)
+        meant |= {name: found["patient"] for name, found in rest.items() if followed or found["patient"] in meant}
     return meant
 
 
@@ -116,9 +122,13 @@ def names_of_one_patient(patients: Iterable[str]) -> list[str]:
 
 def patient_perhaps(name: str) -> str | None:
     """The patient of a name that may end in a visit's number, where what is left of it is long enough to be one."""
-    found = _numbered(name)
+    found = _visit_at_end(NUMBERED, name) or _visit_at_end(LETTERED, name)
     return found["patient"] if found and len(found["patient"]) >= LEAST_TELLING else None
 
 
-def _numbered(name: str) -> re.Match[str] | None:
-    return None if collection_patient(name) else NUMBERED.fullmatch(name)
+def _visit_at_end(pattern: re.Pattern[str], name: str) -> re.Match[str] | None:
+    """Patient and visit in a name, if it be so: the number in a folder called `fold1` is of no patient."""
+    found = None if collection_patient(name) else pattern.fullmatch(name)
+    if found and name[found.end("patient")] == "/" and not may_name_somebody(found["patient"].rsplit("/", 1)[-1]):
+        return None
+    return found

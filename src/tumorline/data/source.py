@@ -8,8 +8,8 @@ from tumorline.config import Config, DataConfig
 from tumorline.data.case import Case
 from tumorline.data.corrections import correct_cases, stranger_findings
 from tumorline.data.finding import Finding, Severity
-from tumorline.data.known_layouts import LAYOUTS, check_channels, check_regions, recognise_layout
-from tumorline.data.layouts import figshare, lgg, tumour_free
+from tumorline.data.known_layouts import LAYOUTS, Layout, check_channels, check_regions, recognise_layout
+from tumorline.data.layouts import figshare, lgg, tumour_free, volumes
 from tumorline.data.layouts.classes import refuse_tumours
 from tumorline.data.layouts.contents import Contents
 from tumorline.data.layouts.names import stated_part
@@ -97,8 +97,13 @@ def _read_source(path: Path, settings: DataConfig, called: str) -> Source:
         raise UserError(f"{path}: no pair of image and mask was found in this {name} source{why}")
     source = _as_source(contents, name, cases, [*findings, *notes], settings.keep_identifiers)
     channel = settings.channel or _common_channels(cases)
-    label = settings.label or ", ".join(settings.regions) or layout.label or lgg.label_of(cases)
+    label = settings.label or ", ".join(settings.regions) or _label_of(layout, cases) or lgg.label_of(cases)
     return _corrected(replace(source, channel=channel, label=label), settings, called)
+
+
+def _label_of(layout: Layout, cases: Sequence[Case]) -> str:
+    """What the masks of a layout outline; empty where `data.mask_threshold` makes one region of a label map."""
+    return "" if layout.label == volumes.LABEL and cases and cases[0].labels is None else layout.label
 
 
 def _common_channels(cases: Sequence[Case]) -> str:

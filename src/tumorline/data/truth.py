@@ -39,7 +39,8 @@ def split_labels(values: npt.NDArray[Any], labels: Labels, where: str) -> MaskAr
     marked = values[places]
     if not np.isin(marked, labels.allowed).all():
         found, allowed = _some(np.unique(values)), ", ".join(map(str, labels.allowed))
-        raise NotBinaryError(f"{where} holds the labels {found}; {labels.stated} {allowed}")
+        cure = f"; {labels.cure}" if labels.cure else ""
+        raise NotBinaryError(f"{where} holds the labels {found}; {labels.stated} {allowed}{cure}")
     truth = np.zeros((len(labels.wanted), values.size), bool)
     truth[:, places] = [np.isin(marked, wanted) for wanted in labels.wanted]
     return truth.reshape(len(labels.wanted), *space)

@@ -45,9 +45,11 @@ NOBODY = whole_words(
 """Parts, kinds and sizes of a set, and sequences: their numbers are of no person."""
 TIME = re.compile(r"(?<![-_ ])[-_ ]+t(?P<visit>\d+)$", re.IGNORECASE)
 """A visit at the end of a patient's name; in the name of a file it would be the sequence T1 or T2."""
-NUMBERED = re.compile(r"(?P<patient>.*\d)[-_.](?P<visit>\d{1,3})")
+NUMBERED = re.compile(r"(?P<patient>.*\d)[-_./](?P<visit>\d{1,3})")
 """Patient and visit, or site and patient: the other names of the set tell."""
-NAMED = re.compile(r"(?P<patient>.*\d)[-_. ](?P<visit>[^-_. ]*[^\W\d_][^-_. ]*)")
+LETTERED = re.compile(r"(?P<patient>.*\d{4})(?P<visit>[a-z])", re.IGNORECASE)
+"""The same of `100101B`."""
+NAMED = re.compile(r"(?P<patient>.*\d)[-_. /](?P<visit>[^-_. /]*[^\W\d_][^-_. /]*)")
 """Patient and visit perhaps, where the visit has a name that is not known."""
 SAYS_PATIENT = whole_words(r"(?:patient|subject|subj|pat)[-_ ]?(?:id)?[-_ ]?\d+")
 

@@ -1,43 +1,29 @@
 """Volumes of BraTS, UCSF-PDGM and UPENN-GBM as cases: NIfTI files named by scan and sequence."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from glob import escape
 from pathlib import Path
+from typing import NoReturn
 
 from tumorline.config import DataConfig
 from tumorline.data.case import Case
 from tumorline.data.finding import Finding
-from tumorline.data.label_convention import find_scheme, labels_for
+from tumorline.data.label_convention import labels_of_set
 from tumorline.data.layouts.contents import Contents, Listing
-from tumorline.data.layouts.nnunet import is_in_nnunet_folder
+from tumorline.data.layouts.names import folder_words
 from tumorline.data.layouts.patient_tables import with_patients_of_tables
-from tumorline.data.layouts.volume_names import NAME, TRUTHS, Stated, read_volume_name, visits_among
+from tumorline.data.layouts.scan_files import ScanFiles, scans_by_name
+from tumorline.data.layouts.volume_names import TRUTHS, read_volume_name
 from tumorline.data.layouts.volumes import FILE_WORDS, list_scan, wanted_regions, wanted_sequences
 from tumorline.data.patients import patients_of_scans
 from tumorline.errors import UserError
-from tumorline.formats.nifti import without_volume_suffix
+from tumorline.formats.nifti import unread_volume
 from tumorline.regions import Labels
 from tumorline.wording import numbered
 
-AUTOMATED = "automated_approx_segm"
-
-
-@dataclass
-class ScanFiles:
-    """The volumes of one scan, which may be a patient's visit, by the word that each name ends in."""
-
-    by_word: dict[str, Path] = field(default_factory=dict)
-    twice: list[Path] = field(default_factory=list)
-    """Further files of a word that another has."""
-
-    @property
-    def paths(self) -> tuple[Path, ...]:
-        return (*self.by_word.values(), *self.twice)
-
-    @property
-    def truth(self) -> Path | None:
-        return next((self.by_word[word] for word in TRUTHS if word in self.by_word), None)
+PUBLIC_PARTS = {"validation", "val", "test", "testing"}
+AUTOMATED = ("automated_approx_segm", "glistrboost")
 
 
 def sequence_in_name(name: str, visits: Collection[str] = ()) -> str:
@@ -57,60 +43,39 @@ def read_brats(contents: Contents, settings: DataConfig) -> Listing:
 
     Raises UserError where it cannot be told what the labels mean.
     """
-    scans, adopted = scans_by_name(contents)
+    named, adopted = scans_by_name(contents)
+    scans, left_out = _without_public_parts(contents.path, named)
     truths = {scan.truth: scan.by_word.keys() for scan in scans.values() if scan.truth}
-    scheme, by_names = find_scheme(truths, settings)
-    labels = labels_for(scheme, wanted_regions(settings), by_names)
+    labels = labels_of_set(truths, wanted_regions(settings), settings)
     patients = patients_of_scans(scans)
     with ThreadPoolExecutor() as pool:
         found = list(pool.map(lambda name: _case_of_names(name, patients[name], scans[name], labels, settings), scans))
-    findings = [*adopted, *_automated(scans), *(finding for _, findings in found for finding in findings)]
+    findings = [*adopted, *left_out, *_automated(scans), *(finding for _, findings in found for finding in findings)]
     cases, notes = with_patients_of_tables(contents, [case for cases, _ in found for case in cases], "the scans")
     return cases, findings + notes
 
 
-def scans_by_name(contents: Contents) -> tuple[dict[str, ScanFiles], list[Finding]]:
-    """The files of each scan, with a note for each truth of another name that was taken for a scan's."""
-    scans: dict[str, ScanFiles] = {}
-    for path, stated in _read_names(contents).items():
-        scan = scans.setdefault(stated.scan, ScanFiles())
-        if scan.by_word.setdefault(stated.word, path) != path:
-            scan.twice.append(path)
-    return _with_lonely_truths(scans)
+def _without_public_parts(root: Path, scans: dict[str, ScanFiles]) -> tuple[dict[str, ScanFiles], list[Finding]]:
+    """Without scans of validation and test, as they are published without truths; with a note where there are some."""
+    left_out = [name for name, scan in scans.items() if not scan.truth and _is_of_public_part(root, name, scan)]
+    if not left_out or len(left_out) == len(scans):
+        return scans, []
+    message = (
+        f"{root}: {numbered(len(left_out), 'scan')} of validation or test left out, without a truth (for example "
+        f"{left_out[0]})"
+    )
+    files = tuple(str(path) for name in left_out for path in scans[name].paths)
+    kept = {name: scan for name, scan in scans.items() if name not in left_out}
+    return kept, [Finding("without_truth", "info", message, files)]
 
 
-def _read_names(contents: Contents) -> dict[Path, Stated]:
-    """What names state, but for images beside `X_seg` that are called X, which are pairs."""
-    visits = visits_among(path.name for path in contents.volumes)
-    read = {path: read_volume_name(path.name, visits) for path in contents.volumes if not is_in_nnunet_folder(path)}
-    truths = {stated.scan for stated in read.values() if stated.word in TRUTHS}
-    return {
-        path: stated
-        for path, stated in read.items()
-        if stated.scan and (NAME.fullmatch(path.name) or without_volume_suffix(path.name) not in truths)
-    }
-
-
-def _with_lonely_truths(scans: dict[str, ScanFiles]) -> tuple[dict[str, ScanFiles], list[Finding]]:
-    """A truth that bears another name is that of the only scan in its folder, as in BraTS 2020."""
-    lonely = {name: scan.truth for name, scan in scans.items() if scan.truth and len(scan.by_word) == 1}
-    notes = []
-    for name, truth in lonely.items():
-        beside = [n for n, scan in scans.items() if n not in lonely and _lies_in(scan, truth.parent)]
-        if len(beside) == 1 and not scans[beside[0]].truth:
-            scans[beside[0]].by_word["seg"] = truth
-            del scans[name]
-            message = f"{truth}: read as the truth of {beside[0]}, the only scan in its folder, though its name differs"
-            notes.append(Finding("truth_of_other_name", "info", message, (str(truth),)))
-    return scans, notes
-
-
-def _lies_in(scan: ScanFiles, folder: Path) -> bool:
-    return any(path.parent == folder for path in scan.by_word.values())
+def _is_of_public_part(root: Path, name: str, scan: ScanFiles) -> bool:
+    folders = scan.paths[0].parent.relative_to(root).parts
+    return any(PUBLIC_PARTS & {*folder_words(text)} for text in (name, *folders))
 
 
 def _automated(scans: Mapping[str, ScanFiles]) -> Iterable[Finding]:
-    found = [scan.truth for scan in scans.values() if scan.truth and scan.truth == scan.by_word.get(AUTOMATED)]
+    found = [scan.truth for scan in scans.values() if scan.truth and scan.truth in map(scan.by_word.get, AUTOMATED)]
     if found:
         message = (
             f"{found[0]}: the truth of {len(found)} scans is what a program found (automated), nobody corrected it"
@@ -118,13 +83,13 @@ def _automated(scans: Mapping[str, ScanFiles]) -> Iterable[Finding]:
         yield Finding("automated_truth", "warning", message, tuple(map(str, found)))
 
 
-def _case_of_names(name: str, patient: str, scan: ScanFiles, labels: Labels, settings: DataConfig) -> Listing:
+def _case_of_names(name: str, patient: str, scan: ScanFiles, labels: Labels | None, settings: DataConfig) -> Listing:
     try:
         if scan.twice:
             raise UserError(f"{scan.twice[0]}: {name} has another file of this name elsewhere; keep one of them")
         channels = wanted_sequences(settings)
         images = tuple(_file_of(name, scan, key, FILE_WORDS[key]) for key in channels)
-        mask = _file_of(name, scan, "truth", TRUTHS)
+        mask = scan.truth or _lacking(name, scan, "truth", TRUTHS[:3])
     except UserError as error:
         return [], [Finding("unreadable", "error", str(error), tuple(map(str, scan.paths)), name)]
     whole = Case(name, images, mask, patient, labels=labels, channels=channels, patient_written=name)
@@ -132,8 +97,16 @@ def _case_of_names(name: str, patient: str, scan: ScanFiles, labels: Labels, set
 
 
 def _file_of(name: str, scan: ScanFiles, key: str, words: tuple[str, ...]) -> Path:
-    for word in words:
-        if word in scan.by_word:
-            return scan.by_word[word]
+    return next((scan.by_word[word] for word in words if word in scan.by_word), None) or _lacking(
+        name, scan, key, words
+    )
+
+
+def _lacking(name: str, scan: ScanFiles, key: str, words: Sequence[str]) -> NoReturn:
+    """Raise UserError for a file of a scan that is not there, or there in another format."""
     at = scan.paths[0].parent
-    raise UserError(f"{at}: no {key} volume of {name} (a name that ends in {' or '.join(words)})")
+    if other := next(filter(None, map(unread_volume, sorted(at.glob(f"{escape(name)}[-_]*")))), ""):
+        raise UserError(other)
+    there = [sequence for sequence, own in FILE_WORDS.items() if not {*own}.isdisjoint(scan.by_word)]
+    has = f"; it has {' and '.join(there)}, see data.channel" if there and key != "truth" else ""
+    raise UserError(f"{at}: no {key} volume of {name} (a name that ends in {' or '.join(words)}){has}")

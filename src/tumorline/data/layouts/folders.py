@@ -9,6 +9,7 @@ from tumorline.config import DataConfig
 from tumorline.data.finding import Finding
 from tumorline.data.layouts.contents import Contents, Listing
 from tumorline.data.layouts.names import (
+    OTHER_ORGANS,
     Kind,
     Match,
     folder_words,
@@ -22,9 +23,6 @@ from tumorline.data.layouts.patient_tables import case_from_row, read_patients
 from tumorline.data.layouts.unread import told_of_series
 from tumorline.errors import UserError
 from tumorline.wording import is_or_are, numbered
-
-OTHER_ORGANS = {"brain", "skull", "head", "scalp"}
-"""Words of mask folders whose masks are not those of tumours."""
 
 Files = dict[str, Path]
 Key = tuple[str, ...]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tumorline.config import DataConfig
 from tumorline.data.case import Case
-from tumorline.data.label_convention import find_scheme, labels_for
+from tumorline.data.label_convention import labels_of_set
 from tumorline.data.layouts.contents import Listing
 from tumorline.data.layouts.volume_names import read_volume_name
 from tumorline.data.layouts.volumes import list_scan
@@ -39,10 +39,9 @@ def _labels(path: Path, cases: Sequence[Case], settings: DataConfig) -> Labels |
     if strange := [region for region in wanted if region not in NESTED]:
         raise UserError(f"{path}: data.regions names '{strange[0]}'; a label map holds {', '.join(NESTED)}")
     truths = {case.mask: _words_of(case) for case in cases if case.mask}
-    scheme, by_names = find_scheme(truths, settings)
-    return labels_for(scheme, wanted, by_names)
+    return labels_of_set(truths, wanted, settings)
 
 
 def _words_of(case: Case) -> set[str]:
     """The words in which the names of a case's images end."""
-    return {word for path in case.images if (word := read_volume_name(path.name).word)}
+    return {stated.word for path in case.images if (stated := read_volume_name(path.name)).scan}

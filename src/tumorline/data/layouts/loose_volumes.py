@@ -7,10 +7,10 @@ from pathlib import Path
 
 from tumorline.config import DataConfig
 from tumorline.data.layouts import folders, pairs
-from tumorline.data.layouts.brats import scans_by_name
 from tumorline.data.layouts.contents import Contents, Listing
 from tumorline.data.layouts.listed_volumes import list_scans
 from tumorline.data.layouts.nnunet import is_in_nnunet_folder
+from tumorline.data.layouts.scan_files import scans_by_name
 from tumorline.data.layouts.tree import Tree
 
 

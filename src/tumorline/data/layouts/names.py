@@ -35,6 +35,8 @@ LESS_LIKELY: dict[Kind, set[str]] = {
     "mask": {"segmentationobject", "target", "targets", "roi", "rois", "outline", "outlines", "contours"},
 }
 """Names that count where none of the plainer ones stands beside them."""
+OTHER_ORGANS = {"brain", "brainmask", "skull", "head", "scalp", "tissue", "parenchyma", "aseg", "aparc"}
+"""Words of masks that are not those of tumours."""
 PARTS = {
     **dict.fromkeys(("train", "training", "trainset", "tr"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from tumorline.config import DataConfig
 from tumorline.data.case import Case
 from tumorline.data.finding import Finding
+from tumorline.data.label_convention import makes_one_region
 from tumorline.data.layouts.contents import Contents, Listing
 from tumorline.data.layouts.documents import read_json_document
 from tumorline.data.layouts.nnunet_legend import EXAMPLE, TASK01, TASK01_CHANNELS, Legend, read_channels, read_legend
@@ -53,7 +54,7 @@ class Choice(NamedTuple):
     channels: tuple[int, ...]
     sequences: tuple[str, ...]
     of_several: bool
-    labels: Labels
+    labels: Labels | None
 
 
 def is_in_nnunet_folder(path: Path) -> bool:
@@ -177,7 +178,8 @@ def _choose(legend: Legend, settings: DataConfig) -> Choice:
             raise UserError(f"{legend.file}: names no {sequence}; it has {there}, and data.channel is one of {known}")
     numbers = tuple(by_sequence[sequence] for sequence in sequences)
     values = tuple(legend.scheme.regions[region] for region in wanted)
-    labels = Labels(values, legend.scheme.allowed, stated=f"{legend.file} names")
+    whole = makes_one_region(wanted, settings)
+    labels = None if whole else Labels(values, legend.scheme.allowed, stated=f"{legend.file} names")
     return Choice(numbers, sequences, len(legend.channels) > 1, labels)
 
 

@@ -118,7 +118,10 @@ def _volumes(contents: Contents) -> str:
     if said := next(filter(None, map(unread_volume, contents.files)), ""):
         return said
     if contents.volumes:
-        names = "X_t1ce.nii.gz beside X_seg.nii.gz (BraTS), or imagesTr/ and labelsTr/ with a dataset.json (nnU-Net)"
+        names = (
+            "X_t1ce.nii.gz beside X_seg.nii.gz (BraTS), imagesTr/ and labelsTr/ with a dataset.json (nnU-Net), or a "
+            "CSV that lists them (id, patient, image_flair, image_t1c, mask)"
+        )
         return f"{contents.volumes[0]}: no truth is known for volumes of this name; accepted are {names}"
     return ""
 

@@ -11,9 +11,27 @@ from typing import NamedTuple
 from tumorline.data.layouts.volumes import FILE_WORDS
 from tumorline.formats.nifti import SUFFIXES, without_volume_suffix
 
-TRUTHS = ("seg", "tumor_segmentation", "tumour_segmentation", "segm", "automated_approx_segm")
+TRUTHS = (
+    *(
+        "seg",
+        "tumor_segmentation",
+        "tumour_segmentation",
+        "segm",
+        "tumor_mask",
+        "tumour_mask",
+        "tumormask",
+        "tumourmask",
+    ),
+    *("gtv", "glistrboost_manuallycorrected", "glistrboost", "automated_approx_segm"),
+)
+"""The first that is there is read."""
+PLAIN_TRUTHS = ("mask", "masks", "label", "labels", "segmentation", "segmentations", "dseg")
+"""What masks of anything are called: they count where a set has no truth of the other names."""
 BY_LENGTH = sorted((word for words in (*FILE_WORDS.values(), TRUTHS) for word in words), key=len, reverse=True)
-NAME = re.compile(rf"(.+?)[-_]({'|'.join(BY_LENGTH)})\.nii(?:\.gz)?", re.IGNORECASE)
+_WORDS = "|".join(BY_LENGTH)
+NAME = re.compile(rf"(.+?)[-_]({_WORDS})\.nii(?:\.gz)?", re.IGNORECASE)
+BARE = re.compile(rf"({_WORDS})\.nii(?:\.gz)?", re.IGNORECASE)
+PLAIN_MASK = re.compile(rf"(?:(?P<scan>.+?)[-_])?(?P<word>{'|'.join(PLAIN_TRUTHS)})\.nii(?:\.gz)?", re.IGNORECASE)
 WITH_CONTRAST, WITHOUT_CONTRAST = "t1c", "t1"
 """Words that are of no convention of labels."""
 
@@ -44,9 +62,14 @@ def visits_among(names: Iterable[str]) -> frozenset[str]:
 
 
 def read_volume_name(name: str, visits: Collection[str] = ()) -> Stated:
-    """Scan and word of a name of BraTS or of a T1 with a word on contrast; `A_post_t1` of a visit `A_post` is T1."""
+    """Scan and word of a name of BraTS or of a T1 with a word on contrast; `A_post_t1` of a visit `A_post` is T1.
+
+    A name that is a word alone is of no scan.
+    """
     if found := _read_contrast(name, visits):
         return found
+    if bare := BARE.fullmatch(name):
+        return Stated(word=bare[1].lower())
     named = NAME.fullmatch(name)
     return Stated(named[1], named[2].lower()) if named else Stated()
 
