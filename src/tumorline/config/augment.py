@@ -49,6 +49,9 @@ class AugmentConfig(Section):
     part: float = Field(default=0.0, ge=0, le=1)
     """Share of the slices of which a part is seen; where there is a tumour, half of these parts show all of it and half
     nothing of it, so that slices without a tumour look like those with one."""
+    mirror_half: float = Field(default=0.0, ge=0, le=1)
+    """Share of the slices that are made of one half of the head and its mirror image, where it is nearly symmetric: as
+    often of the half without the tumour as of that with it."""
     paste: float = Field(default=0.0, ge=0, le=1)
     """Share of the slices without a tumour into which one of another training slice is put."""
     paste_into: Literal["tumour_free", "all"] = "tumour_free"
@@ -73,5 +76,5 @@ class AugmentConfig(Section):
         return self
 
 
-REMEDIES = ("skull_strip", "crop", "appearance", "part", "paste", "inpaint")
+REMEDIES = ("skull_strip", "crop", "appearance", "part", "mirror_half", "paste", "inpaint")
 """Keys of `[augment]` that are for slices only."""

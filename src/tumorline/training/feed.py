@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from tumorline.augmentation import appearance, parts, transplant
+from tumorline.augmentation import appearance, halves, parts, transplant
 from tumorline.augmentation.draws import sample_generator
 from tumorline.augmentation.transplant import Transplants
 from tumorline.config import AugmentConfig, Config
@@ -85,6 +85,9 @@ class SliceFeed:
         if transplant.is_asked_for(self.augment):
             drawn = transplant.draw_transplants(self.augment, self.seed, epoch, numbers, len(self.donors))
             image, target = self._transplant(image, target, drawn)
+        if self.augment.mirror_half:
+            drawn = halves.draw_halves(self.augment, self.seed, epoch, numbers)
+            image, target = halves.mirror_halves(image, target, drawn)
         if self.augment.part:
             image, target = parts.show_parts(image, target, parts.draw_parts(self.augment, self.seed, epoch, numbers))
         if appearance.is_asked_for(self.augment):

@@ -1,0 +1,147 @@
+"""Heads made of one half and its mirror image: whole heads without a tumour out of those that have one.
+
+Where a tumour lies in one half, the other half and its mirror image are a head without a tumour of the same scanner,
+sequence and size, and the halves fit by themselves. As many are made of the half with the tumour, which then has two,
+so that being symmetric tells nothing. Heads that are not nearly symmetric (as seen from the side) and those whose
+tumour crosses the middle stay as they are. Pictures of two axes; a sample's draws depend on (seed, epoch, sample)
+alone.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from tumorline.arrays import BoolArray
+from tumorline.augmentation.draws import sample_generator, stack_samples
+from tumorline.augmentation.greys import standardise
+from tumorline.augmentation.heads import find_box, find_head
+from tumorline.config import AugmentConfig
+
+DRAWS = 0xA1_F5_E5
+"""Sets these draws apart from others."""
+OFF_MIDDLE = 0.05
+"""How far from the middle of the head's box the line may lie, as a share of the picture."""
+COARSE = 4
+"""Pixels between the places that are compared."""
+LEAST_ALIKE = 0.5
+"""Correlation of a head's grey values with their mirror image from which it counts as symmetric."""
+BESIDE_PX = 2
+"""A line that lies nearer to a tumour cuts it."""
+
+
+@dataclass(frozen=True)
+class Halves:
+    """One batch's draws; the first axis is the sample."""
+
+    mirror: BoolArray
+    hide: BoolArray
+    """Keep the half without the tumour; of a head without one either half."""
+
+
+@dataclass(frozen=True)
+class Middle:
+    """The line that a picture is mirrored at: pixel p of an axis goes to `total - p`."""
+
+    axis: Tensor
+    """`(B,)`: 0 for rows, 1 for columns."""
+    total: Tensor
+    """`(B,)`, whole numbers."""
+    alike: Tensor
+    """`(B,)`: the correlation of the head with its mirror image; -1 where the line cuts a tumour."""
+
+
+def draw_halves(settings: AugmentConfig, seed: int, epoch: int, numbers: Sequence[int]) -> Halves:
+    """Draw for the samples `numbers` of an epoch."""
+    samples = [sample_generator(seed ^ DRAWS, epoch, number).random(2) for number in numbers]
+    return stack_samples(
+        Halves, [Halves(np.asarray(one[0] < settings.mirror_half), np.asarray(one[1] < 0.5)) for one in samples]
+    )
+
+
+def mirror_halves(image: Tensor, target: Tensor, drawn: Halves) -> tuple[Tensor, Tensor]:
+    """Image `(B, C, H, W)`, standardised, and target `(B, R, H, W)` in {0, 1}, mirrored in the chosen samples."""
+    chosen = np.flatnonzero(drawn.mirror)
+    if len(chosen):
+        image, target = image.clone(), target.clone()
+        hide = torch.from_numpy(drawn.hide[chosen]).to(image.device)
+        image[chosen], target[chosen] = _mirror(image[chosen], target[chosen], hide)
+    return image, target
+
+
+def _mirror(image: Tensor, target: Tensor, hide: Tensor) -> tuple[Tensor, Tensor]:
+    tumour = target.amax(1, keepdim=True)
+    middle = find_middle(image, tumour)
+    place = _twice_from_middle(middle, image.shape[-2:])  # (B, 1, H, W)
+    tumour_comes_first = (tumour * (place <= 0)).any((1, 2, 3))
+    kept = (place <= 0) == (tumour_comes_first != hide)[:, None, None, None]
+    halves = [torch.where(kept, one, _flip(one, middle)) for one in (image, target)]
+    done = (middle.alike >= LEAST_ALIKE)[:, None, None, None]
+    return torch.where(done, standardise(halves[0]), image), torch.where(done, halves[1], target)
+
+
+def find_middle(image: Tensor, tumour: Tensor) -> Middle:
+    """Of the lines near the middles of heads `(B, C, H, W)` that cut no tumour those at which they are most alike."""
+    head = find_head(image)
+    plane, coarse = _coarsened(image[:, :1]), _coarsened(head)
+    found = [
+        Middle(line.axis, line.total, torch.where(_cuts(line, tumour), -1, _correlation(plane, coarse, line)))
+        for line in _lines(find_box(head), image.shape[-2:])
+    ]
+    best = torch.stack([one.alike for one in found]).argmax(0)
+    sample = torch.arange(len(image), device=image.device)
+    return Middle(*(torch.stack([getattr(one, name) for one in found])[best, sample] for name in vars(found[0])))
+
+
+def _coarsened(values: Tensor) -> Tensor:
+    """`(B, 1, H / COARSE, W / COARSE)`: means of overlapping squares around those of `COARSE`."""
+    return functional.avg_pool2d(values, 3 * COARSE, COARSE, COARSE, count_include_pad=False)
+
+
+def _lines(box: Tensor, size: Sequence[int]) -> Iterator[Middle]:
+    """Along rows and columns around the middles of the boxes `(B, 4)`, where coarse pixels are mirrored to such."""
+    for axis, side in enumerate(size):
+        middle = (box[:, 2 * axis : 2 * axis + 2].sum(1) / COARSE).round().long() * COARSE - 1
+        reach = round(2 * OFF_MIDDLE * side / COARSE)
+        for shift in range(-reach, reach + 1):
+            yield Middle(torch.full_like(middle, axis), middle + COARSE * shift, torch.zeros_like(box[:, 0]))
+
+
+def _cuts(line: Middle, tumour: Tensor) -> Tensor:
+    ends = find_box(tumour).unflatten(1, (2, 2))[torch.arange(len(tumour)), line.axis]  # (B, 2)
+    first, last = (2 * end for end in ends.unbind(1))
+    return (first - 2 * BESIDE_PX < line.total) & (line.total < last + 2 * BESIDE_PX) & tumour.any((1, 2, 3))
+
+
+def _correlation(plane: Tensor, head: Tensor, line: Middle) -> Tensor:
+    """Of the coarse heads with their mirror image, `(B,)`."""
+    line = Middle(line.axis, torch.div(line.total - COARSE + 1, COARSE, rounding_mode="floor"), line.alike)
+    within = torch.maximum(head, _flip(head, line))
+    count = within.sum((1, 2, 3), keepdim=True).clamp_min(1)
+    own, other = (
+        (one - (one * within).sum((1, 2, 3), keepdim=True) / count) * within for one in (plane, _flip(plane, line))
+    )
+    return (own * other).sum((1, 2, 3)) / ((own**2).sum((1, 2, 3)) * (other**2).sum((1, 2, 3))).sqrt().clamp_min(1e-6)
+
+
+def _flip(values: Tensor, middle: Middle) -> Tensor:
+    """`(B, C, H, W)` mirrored; what comes from outside of the picture is its edge."""
+    by_axis = []
+    for axis, size in enumerate(values.shape[-2:]):
+        places = (middle.total[:, None] - torch.arange(size, device=values.device)).clamp(0, size - 1)  # (B, size)
+        shape = (len(values), 1, size, 1) if axis == 0 else (len(values), 1, 1, size)
+        by_axis.append(values.gather(axis + 2, places.reshape(shape).expand_as(values)))
+    return torch.where((middle.axis == 0)[:, None, None, None], *by_axis)
+
+
+def _twice_from_middle(middle: Middle, size: Sequence[int]) -> Tensor:
+    """`(B, 1, H, W)`: twice the distance in pixels from the middle, below 0 before it."""
+    rows, columns = (torch.arange(side, device=middle.total.device) for side in size)
+    total = middle.total[:, None, None]
+    along = torch.where(
+        (middle.axis == 0)[:, None, None], 2 * rows[None, :, None] - total, 2 * columns[None, None, :] - total
+    )
+    return along[:, None]
