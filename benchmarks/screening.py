@@ -94,7 +94,9 @@ ARMS = {
     "presence_appearance": Plan(THREE, (*PRESENCE, "augment.appearance=0.5")),
     "presence_inpaint": Plan(THREE, (*PRESENCE, "augment.inpaint=0.15")),
     "part": Plan(THREE, (*PRESENCE, "augment.part=0.3")),
-    "lite2": Plan(THREE, (*PRESENCE, "model.options.encoder=efficientnet_lite2")),
+    "part_lite2": Plan(THREE, (*PRESENCE, "augment.part=0.3", "model.options.encoder=efficientnet_lite2")),
+    "part_long": Plan(THREE, (*PRESENCE, "augment.part=0.3", "train.epochs=24")),
+    "mirror_half": Plan(THREE, (*PRESENCE, "augment.mirror_half=0.6")),
     "all_remedies": Plan(
         THREE,
         tuple(

@@ -13,7 +13,7 @@ from torch import Tensor
 import tumorline
 from tests.conftest import TINY, PairFolder, Program
 from tests.data.test_joined import free
-from tumorline.augmentation import appearance, greys, parts, transplant
+from tumorline.augmentation import appearance, greys, halves, parts, transplant
 from tumorline.augmentation import heads as outlines
 from tumorline.config import AugmentConfig, Config, load_config
 from tumorline.data.donors import donor_names, refuse_held_out
@@ -143,6 +143,66 @@ def test_pixels_within_boxes_by_hand() -> None:
     mask[0, 0, 1:3, 2:5] = 1
     boxes = torch.tensor([[[0, 5, 0, 6], [2, 4, 3, 4], [0, 1, 0, 6]]])
     assert parts.count_within(mask, boxes).tolist() == [[6, 1, 0]]
+
+
+def mirrored(seed: int = 0, numbers: tuple[int, ...] = (0, 1, 2, 3)) -> tuple[Tensor, Tensor, halves.Halves]:
+    """The heads are round about column 30 and row 32; the tumours lie in columns 36 to 41."""
+    image, target = heads()
+    chosen = list(numbers)
+    drawn = halves.draw_halves(AugmentConfig(mirror_half=1), seed, 0, numbers)
+    return *halves.mirror_halves(image[chosen], target[chosen], drawn), drawn
+
+
+def test_halves_depend_on_seed_epoch_and_sample_alone() -> None:
+    whole, whole_target, _ = mirrored()
+    part, part_target, _ = mirrored(numbers=(3, 1))
+    torch.testing.assert_close(part, whole[[3, 1]], rtol=1e-4, atol=1e-4)
+    assert torch.equal(part_target, whole_target[[3, 1]])
+    torch.testing.assert_close(whole.mean((2, 3)), torch.zeros(4, 1), atol=1e-4, rtol=0)
+    image, target = heads()
+    same, _ = halves.mirror_halves(image, target, halves.draw_halves(AugmentConfig(), 0, 0, range(4)))
+    assert torch.equal(same, image)
+
+
+def test_a_head_of_two_equal_halves_has_no_tumour_or_two() -> None:
+    image, target = heads()
+    hidden = doubled = 0
+    for seed in range(8):
+        made, masks, drawn = mirrored(seed)
+        for number in range(3):
+            assert not torch.equal(made[number], image[number])
+            if drawn.hide[number]:
+                hidden += 1
+                assert not masks[number].any()
+            else:
+                doubled += 1
+                assert masks[number].sum() == 2 * target[number].sum()
+                tumour = masks[number] > 0
+                assert made[number][tumour].mean() > made[number][~tumour].mean() + 1
+        assert not masks[3].any()
+    assert hidden > 5
+    assert doubled > 5
+
+
+def test_a_tumour_in_the_middle_and_a_head_seen_from_the_side_stay() -> None:
+    image, target = heads(2)
+    target[0] = 0
+    target[0, 0, 28:36, 20:40] = 1
+    target[0, 0, 20:44, 28:32] = 1
+    image[1, 0, 6:32, 4:30] += 5  # a quarter that has no like
+    target[1] = 0
+    drawn = halves.draw_halves(AugmentConfig(mirror_half=1), 0, 0, range(2))
+    same, masks = halves.mirror_halves(image, target, drawn)
+    assert torch.equal(same, image)
+    assert torch.equal(masks, target)
+
+
+def test_the_middle_of_a_head_is_found() -> None:
+    image, _ = heads(1)
+    moved = torch.roll(image, (4, -4), (2, 3))
+    middle = halves.find_middle(moved, torch.zeros_like(moved))
+    assert middle.alike.item() > 0.7
+    assert abs(middle.total.item() / 2 - (32 + 4 if middle.axis.item() == 0 else 30 - 4)) <= 1
 
 
 def test_jpeg_is_that_of_a_codec() -> None:

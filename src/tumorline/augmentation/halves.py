@@ -78,9 +78,10 @@ def _mirror(image: Tensor, target: Tensor, hide: Tensor) -> tuple[Tensor, Tensor
     place = _twice_from_middle(middle, image.shape[-2:])  # (B, 1, H, W)
     tumour_comes_first = (tumour * (place <= 0)).any((1, 2, 3))
     kept = (place <= 0) == (tumour_comes_first != hide)[:, None, None, None]
-    halves = [torch.where(kept, one, _flip(one, middle)) for one in (image, target)]
+    low = image.amin((2, 3), keepdim=True)
+    made, mask = (torch.where(kept, one, _flip(one, middle)) for one in (image - low, target))
     done = (middle.alike >= LEAST_ALIKE)[:, None, None, None]
-    return torch.where(done, standardise(halves[0]), image), torch.where(done, halves[1], target)
+    return torch.where(done, standardise(made + low), image), torch.where(done, mask, target)
 
 
 def find_middle(image: Tensor, tumour: Tensor) -> Middle:
@@ -124,17 +125,23 @@ def _correlation(plane: Tensor, head: Tensor, line: Middle) -> Tensor:
     own, other = (
         (one - (one * within).sum((1, 2, 3), keepdim=True) / count) * within for one in (plane, _flip(plane, line))
     )
-    return (own * other).sum((1, 2, 3)) / ((own**2).sum((1, 2, 3)) * (other**2).sum((1, 2, 3))).sqrt().clamp_min(1e-6)
+    sums = [(one * another).sum((1, 2, 3)) for one, another in ((own, other), (own, own), (other, other))]
+    alike: Tensor = sums[0] / (sums[1] * sums[2]).sqrt().clamp_min(1e-6)
+    return alike
 
 
 def _flip(values: Tensor, middle: Middle) -> Tensor:
-    """`(B, C, H, W)` mirrored; what comes from outside of the picture is its edge."""
-    by_axis = []
-    for axis, size in enumerate(values.shape[-2:]):
-        places = (middle.total[:, None] - torch.arange(size, device=values.device)).clamp(0, size - 1)  # (B, size)
-        shape = (len(values), 1, size, 1) if axis == 0 else (len(values), 1, 1, size)
-        by_axis.append(values.gather(axis + 2, places.reshape(shape).expand_as(values)))
-    return torch.where((middle.axis == 0)[:, None, None, None], *by_axis)
+    """`(B, C, H, W)` mirrored; what comes from outside of the picture is 0."""
+    rows, columns = (_flip_along(axis, values, middle.total) for axis in (2, 3))
+    return torch.where((middle.axis == 0)[:, None, None, None], rows, columns)
+
+
+def _flip_along(axis: int, values: Tensor, total: Tensor) -> Tensor:
+    size = values.shape[axis]
+    places = total[:, None] - torch.arange(size, device=values.device)  # (B, size)
+    places = places[:, None, :, None] if axis == 2 else places[:, None, None]
+    inside = (places >= 0) & (places < size)
+    return values.gather(axis, places.clamp(0, size - 1).expand_as(values)) * inside
 
 
 def _twice_from_middle(middle: Middle, size: Sequence[int]) -> Tensor:

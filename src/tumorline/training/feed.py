@@ -86,8 +86,8 @@ class SliceFeed:
             drawn = transplant.draw_transplants(self.augment, self.seed, epoch, numbers, len(self.donors))
             image, target = self._transplant(image, target, drawn)
         if self.augment.mirror_half:
-            drawn = halves.draw_halves(self.augment, self.seed, epoch, numbers)
-            image, target = halves.mirror_halves(image, target, drawn)
+            mirrored = halves.draw_halves(self.augment, self.seed, epoch, numbers)
+            image, target = halves.mirror_halves(image, target, mirrored)
         if self.augment.part:
             image, target = parts.show_parts(image, target, parts.draw_parts(self.augment, self.seed, epoch, numbers))
         if appearance.is_asked_for(self.augment):
