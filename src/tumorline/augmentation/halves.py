@@ -112,7 +112,7 @@ def _lines(box: Tensor, size: Sequence[int]) -> Iterator[Middle]:
 
 
 def _cuts(line: Middle, tumour: Tensor) -> Tensor:
-    ends = find_box(tumour).unflatten(1, (2, 2))[torch.arange(len(tumour)), line.axis]  # (B, 2)
+    ends: Tensor = find_box(tumour).unflatten(1, (2, 2))[torch.arange(len(tumour)), line.axis]  # (B, 2)
     first, last = (2 * end for end in ends.unbind(1))
     return (first - 2 * BESIDE_PX < line.total) & (line.total < last + 2 * BESIDE_PX) & tumour.any((1, 2, 3))
 
@@ -126,8 +126,7 @@ def _correlation(plane: Tensor, head: Tensor, line: Middle) -> Tensor:
         (one - (one * within).sum((1, 2, 3), keepdim=True) / count) * within for one in (plane, _flip(plane, line))
     )
     sums = [(one * another).sum((1, 2, 3)) for one, another in ((own, other), (own, own), (other, other))]
-    alike: Tensor = sums[0] / (sums[1] * sums[2]).sqrt().clamp_min(1e-6)
-    return alike
+    return sums[0] / (sums[1] * sums[2]).sqrt().clamp_min(1e-6)
 
 
 def _flip(values: Tensor, middle: Middle) -> Tensor:
