@@ -1,5 +1,6 @@
 """What takes away by what sources are told apart, and tumours that are pasted and taken out."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -28,6 +29,7 @@ from tumorline.training.machine import open_machine
 from tumorline.training.task import Task
 
 SIDE = 64
+Change = Callable[..., tuple[Tensor, Tensor, object]]
 
 
 def heads(count: int = 4) -> tuple[Tensor, Tensor]:
@@ -94,19 +96,6 @@ def cut(seed: int = 0, numbers: tuple[int, ...] = (0, 1, 2, 3)) -> tuple[Tensor,
     return *parts.show_parts(image[chosen], target[chosen], drawn), drawn
 
 
-def test_a_part_depends_on_seed_epoch_and_sample_alone() -> None:
-    whole, whole_target, _ = cut()
-    part, part_target, _ = cut(numbers=(3, 1))
-    torch.testing.assert_close(part, whole[[3, 1]], rtol=1e-4, atol=1e-4)
-    assert torch.equal(part_target, whole_target[[3, 1]])
-    assert not torch.equal(cut(seed=1)[0], whole)
-    torch.testing.assert_close(whole.mean((2, 3)), torch.zeros(4, 1), atol=1e-4, rtol=0)
-    image, target = heads()
-    same, same_target = parts.show_parts(image, target, parts.draw_parts(AugmentConfig(), 0, 0, range(4)))
-    assert torch.equal(same, image)
-    assert torch.equal(same_target, target)
-
-
 def test_a_part_shows_all_of_the_tumour_or_nothing_of_it() -> None:
     image, target = heads()
     hidden = shown = 0
@@ -153,15 +142,24 @@ def mirrored(seed: int = 0, numbers: tuple[int, ...] = (0, 1, 2, 3)) -> tuple[Te
     return *halves.mirror_halves(image[chosen], target[chosen], drawn), drawn
 
 
-def test_halves_depend_on_seed_epoch_and_sample_alone() -> None:
-    whole, whole_target, _ = mirrored()
-    part, part_target, _ = mirrored(numbers=(3, 1))
+@pytest.mark.parametrize("change", [cut, mirrored])
+def test_parts_and_halves_depend_on_seed_epoch_and_sample_alone(change: Change) -> None:
+    whole, whole_target, _ = change()
+    part, part_target, _ = change(numbers=(3, 1))
     torch.testing.assert_close(part, whole[[3, 1]], rtol=1e-4, atol=1e-4)
     assert torch.equal(part_target, whole_target[[3, 1]])
+    assert not torch.equal(change(seed=1)[0], whole)
     torch.testing.assert_close(whole.mean((2, 3)), torch.zeros(4, 1), atol=1e-4, rtol=0)
+
+
+def test_where_nothing_is_asked_for_samples_stay() -> None:
     image, target = heads()
-    same, _ = halves.mirror_halves(image, target, halves.draw_halves(AugmentConfig(), 0, 0, range(4)))
-    assert torch.equal(same, image)
+    settings = AugmentConfig()
+    same = parts.show_parts(image, target, parts.draw_parts(settings, 0, 0, range(4)))
+    also = halves.mirror_halves(image, target, halves.draw_halves(settings, 0, 0, range(4)))
+    for found, masks in (same, also):
+        assert torch.equal(found, image)
+        assert torch.equal(masks, target)
 
 
 def test_a_head_of_two_equal_halves_has_no_tumour_or_two() -> None:
@@ -200,9 +198,9 @@ def test_a_tumour_in_the_middle_and_a_head_seen_from_the_side_stay() -> None:
 def test_the_middle_of_a_head_is_found() -> None:
     image, _ = heads(1)
     moved = torch.roll(image, (4, -4), (2, 3))
-    middle = halves.find_middle(moved, torch.zeros_like(moved))
-    assert middle.alike.item() > 0.7
-    assert abs(middle.total.item() / 2 - (32 + 4 if middle.axis.item() == 0 else 30 - 4)) <= 1
+    line, alike = halves.find_middle(moved, torch.zeros_like(moved))
+    assert alike.item() > 0.7
+    assert abs(line.total.item() / 2 - (32 + 4 if line.axis.item() == 0 else 30 - 4)) <= 1
 
 
 def test_jpeg_is_that_of_a_codec() -> None:

@@ -43,15 +43,13 @@ class Halves:
 
 
 @dataclass(frozen=True)
-class Middle:
-    """The line that a picture is mirrored at: pixel p of an axis goes to `total - p`."""
+class Line:
+    """What a picture is mirrored at: pixel p of an axis goes to `total - p`."""
 
     axis: Tensor
     """`(B,)`: 0 for rows, 1 for columns."""
     total: Tensor
     """`(B,)`, whole numbers."""
-    alike: Tensor
-    """`(B,)`: the correlation of the head with its mirror image; -1 where the line cuts a tumour."""
 
 
 def draw_halves(settings: AugmentConfig, seed: int, epoch: int, numbers: Sequence[int]) -> Halves:
@@ -74,27 +72,31 @@ def mirror_halves(image: Tensor, target: Tensor, drawn: Halves) -> tuple[Tensor,
 
 def _mirror(image: Tensor, target: Tensor, hide: Tensor) -> tuple[Tensor, Tensor]:
     tumour = target.amax(1, keepdim=True)
-    middle = find_middle(image, tumour)
-    place = _twice_from_middle(middle, image.shape[-2:])  # (B, 1, H, W)
+    line, alike = find_middle(image, tumour)
+    place = _twice_from(line, image.shape[-2:])  # (B, 1, H, W)
     tumour_comes_first = (tumour * (place <= 0)).any((1, 2, 3))
     kept = (place <= 0) == (tumour_comes_first != hide)[:, None, None, None]
     low = image.amin((2, 3), keepdim=True)
-    made, mask = (torch.where(kept, one, _flip(one, middle)) for one in (image - low, target))
-    done = (middle.alike >= LEAST_ALIKE)[:, None, None, None]
+    made, mask = (torch.where(kept, one, _flip(one, line)) for one in (image - low, target))
+    done = (alike >= LEAST_ALIKE)[:, None, None, None]
     return torch.where(done, standardise(made + low), image), torch.where(done, mask, target)
 
 
-def find_middle(image: Tensor, tumour: Tensor) -> Middle:
-    """Of the lines near the middles of heads `(B, C, H, W)` that cut no tumour those at which they are most alike."""
+def find_middle(image: Tensor, tumour: Tensor) -> tuple[Line, Tensor]:
+    """Of the lines near the middles of heads `(B, C, H, W)` those at which they are most alike.
+
+    Beside them `(B,)` the correlation of each head with its mirror image, -1 where every line cuts the tumour.
+    """
     head = find_head(image)
     plane, coarse = _coarsened(image[:, :1]), _coarsened(head)
-    found = [
-        Middle(line.axis, line.total, torch.where(_cuts(line, tumour), -1, _correlation(plane, coarse, line)))
-        for line in _lines(find_box(head), image.shape[-2:])
-    ]
-    best = torch.stack([one.alike for one in found]).argmax(0)
+    lines = list(_lines(find_box(head), image.shape[-2:]))
+    alike = [torch.where(_cuts(line, tumour), -1, _correlation(plane, coarse, line)) for line in lines]
+    most, best = torch.stack(alike).max(0)
     sample = torch.arange(len(image), device=image.device)
-    return Middle(*(torch.stack([getattr(one, name) for one in found])[best, sample] for name in vars(found[0])))
+    axis, total = (
+        torch.stack(ends)[best, sample] for ends in zip(*((one.axis, one.total) for one in lines), strict=True)
+    )
+    return Line(axis, total), most
 
 
 def _coarsened(values: Tensor) -> Tensor:
@@ -102,24 +104,24 @@ def _coarsened(values: Tensor) -> Tensor:
     return functional.avg_pool2d(values, 3 * COARSE, COARSE, COARSE, count_include_pad=False)
 
 
-def _lines(box: Tensor, size: Sequence[int]) -> Iterator[Middle]:
+def _lines(box: Tensor, size: Sequence[int]) -> Iterator[Line]:
     """Along rows and columns around the middles of the boxes `(B, 4)`, where coarse pixels are mirrored to such."""
     for axis, side in enumerate(size):
         middle = (box[:, 2 * axis : 2 * axis + 2].sum(1) / COARSE).round().long() * COARSE - 1
         reach = round(2 * OFF_MIDDLE * side / COARSE)
         for shift in range(-reach, reach + 1):
-            yield Middle(torch.full_like(middle, axis), middle + COARSE * shift, torch.zeros_like(box[:, 0]))
+            yield Line(torch.full_like(middle, axis), middle + COARSE * shift)
 
 
-def _cuts(line: Middle, tumour: Tensor) -> Tensor:
+def _cuts(line: Line, tumour: Tensor) -> Tensor:
     ends: Tensor = find_box(tumour).unflatten(1, (2, 2))[torch.arange(len(tumour)), line.axis]  # (B, 2)
     first, last = (2 * end for end in ends.unbind(1))
     return (first - 2 * BESIDE_PX < line.total) & (line.total < last + 2 * BESIDE_PX) & tumour.any((1, 2, 3))
 
 
-def _correlation(plane: Tensor, head: Tensor, line: Middle) -> Tensor:
+def _correlation(plane: Tensor, head: Tensor, line: Line) -> Tensor:
     """Of the coarse heads with their mirror image, `(B,)`."""
-    line = Middle(line.axis, torch.div(line.total - COARSE + 1, COARSE, rounding_mode="floor"), line.alike)
+    line = Line(line.axis, torch.div(line.total - COARSE + 1, COARSE, rounding_mode="floor"))
     within = torch.maximum(head, _flip(head, line))
     count = within.sum((1, 2, 3), keepdim=True).clamp_min(1)
     own, other = (
@@ -129,10 +131,10 @@ def _correlation(plane: Tensor, head: Tensor, line: Middle) -> Tensor:
     return sums[0] / (sums[1] * sums[2]).sqrt().clamp_min(1e-6)
 
 
-def _flip(values: Tensor, middle: Middle) -> Tensor:
+def _flip(values: Tensor, line: Line) -> Tensor:
     """`(B, C, H, W)` mirrored; what comes from outside of the picture is 0."""
-    rows, columns = (_flip_along(axis, values, middle.total) for axis in (2, 3))
-    return torch.where((middle.axis == 0)[:, None, None, None], rows, columns)
+    rows, columns = (_flip_along(axis, values, line.total) for axis in (2, 3))
+    return torch.where((line.axis == 0)[:, None, None, None], rows, columns)
 
 
 def _flip_along(axis: int, values: Tensor, total: Tensor) -> Tensor:
@@ -143,11 +145,11 @@ def _flip_along(axis: int, values: Tensor, total: Tensor) -> Tensor:
     return values.gather(axis, places.clamp(0, size - 1).expand_as(values)) * inside
 
 
-def _twice_from_middle(middle: Middle, size: Sequence[int]) -> Tensor:
-    """`(B, 1, H, W)`: twice the distance in pixels from the middle, below 0 before it."""
-    rows, columns = (torch.arange(side, device=middle.total.device) for side in size)
-    total = middle.total[:, None, None]
+def _twice_from(line: Line, size: Sequence[int]) -> Tensor:
+    """`(B, 1, H, W)`: twice the distance in pixels from the line, below 0 before it."""
+    rows, columns = (torch.arange(side, device=line.total.device) for side in size)
+    total = line.total[:, None, None]
     along = torch.where(
-        (middle.axis == 0)[:, None, None], 2 * rows[None, :, None] - total, 2 * columns[None, None, :] - total
+        (line.axis == 0)[:, None, None], 2 * rows[None, :, None] - total, 2 * columns[None, None, :] - total
     )
     return along[:, None]
