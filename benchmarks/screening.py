@@ -243,6 +243,10 @@ def note_tested(fold: Path, label: str, folder: Path, output: Path) -> None:
 
 def show(arms: Sequence[Arm], into: Path | None) -> None:
     """The table, and beside it what it was made from."""
+    if strange := [arm.name for arm in arms if arm.name not in ARMS]:
+        raise SystemExit(
+            f"{strange[0]}: no arm of this script; the folder of a run is called as one of {', '.join(ARMS)}"
+        )
     shared = sorted(set.intersection(*(set(arm.folds) for arm in arms)))
     if not shared:
         raise SystemExit("no fold is finished in all arms")
@@ -327,9 +331,8 @@ def held_out_of_rows(folder: Path, label: str) -> HeldOut:
     free, drawn, tumours, found = (
         sum(getattr(row.counts, name) for row in presence) for name in ("free", "false", "tumour", "found")
     )
-    return HeldOut(
-        free, drawn, tumours, tumours - found, [row.scores.dice for row in rows if row.scores.dice is not None]
-    )
+    dice = [row.scores.dice for row in rows if row.scores.dice is not None]
+    return HeldOut(free, drawn, tumours, tumours - found, dice)
 
 
 def held_out_of_summary(summary: dict[str, Any], label: str) -> HeldOut | None:
@@ -342,9 +345,8 @@ def held_out_of_summary(summary: dict[str, Any], label: str) -> HeldOut | None:
         return None
     counts = summary["presence"]["tumour"]["all"]
     missed = counts["tumour"] - counts["found"]
-    return HeldOut(
-        counts["free"], counts["false_positives"], counts["tumour"], missed, sorted(set(region["dice"]["range"]))
-    )  # a fold tests one or two
+    dice = sorted(set(region["dice"]["range"]))  # a fold tests one scan or two
+    return HeldOut(counts["free"], counts["false_positives"], counts["tumour"], missed, dice)
 
 
 def pictures_as_rows(folder: Path) -> list[PresenceRow]:
