@@ -17,6 +17,9 @@ TRAINING_KEYS = tuple(name for name in SourceConfig.model_fields if name != "pat
 TEXTS = ("name", "licence", "attribution", "corrections", "leave_out")
 """Of them those that are texts, even where they look like numbers."""
 
+SETTING_FOLLOWS = re.compile(r",(?=[\w.]+=)(?![^{]*\})")
+"""A comma before `key=`, outside of braces."""
+
 
 @dataclass(frozen=True)
 class SetSpec:
@@ -64,7 +67,7 @@ def _read_source(text: str, absolute: bool) -> TomlTable:
 def _parts(text: str, keys: Collection[str]) -> tuple[Path, dict[str, str]]:
     if Path(text).exists():
         return Path(text), {}
-    path, *rest = re.split(r",(?=[\w.]+=)", text) if "=" in text else text.split(",")
+    path, *rest = SETTING_FOLLOWS.split(text) if "=" in text else text.split(",")
     return Path(path), dict(_setting(text, part, keys) for part in rest)
 
 

@@ -118,8 +118,9 @@ def test_a_mask_of_the_brain_beside_the_truth_is_passed_over(tmp_path: Path) -> 
 def test_labels_that_are_none_of_brats_are_refused_with_the_cure(tmp_path: Path, labels: Sequence[int]) -> None:
     scan(tmp_path / "in", "P1", EARLIER, "_seg", labels)
     assert refusal(tmp_path / "in").endswith(
-        "files of these names have 0, 1, 2, 4; set data.enhancing_label where 3 or 4 means something else here, or "
-        "data.mask_threshold=0 where all but 0 is the one region that is asked for"
+        "files of these names have 0, 1, 2, 4; set data.enhancing_label where 3 or 4 means something else here, "
+        "data.label_values where others do, or data.mask_threshold=0 where all but 0 is the one region that is asked "
+        "for"
     )
 
 
@@ -147,7 +148,8 @@ def test_a_set_without_any_enhancing_tumour_is_asked_about(tmp_path: Path) -> No
     assert found.severity == "warning"
     assert found.message == (
         f"{tmp_path / 'in'}: no mask holds 3 or 4, by which BraTS marks enhancing tumour; 1 is read as its core and 2 "
-        "as its oedema. Where they mean something else, data.label=whole_tumour is what is right for both"
+        "as its oedema. Where they mean something else, data.label_values says it, and data.label=whole_tumour is "
+        "right for both"
     )
     scan(tmp_path / "in", "P3", EARLIER, "_seg", (1, 2, 4))
     assert "labels_perhaps_others" not in {finding.code for finding in check(load(tmp_path / "in"))}
@@ -159,8 +161,8 @@ def test_labels_that_only_labels_tell_are_said(tmp_path: Path) -> None:
     assert (found.severity, found.code) == ("warning", "labels_perhaps_others")
     assert found.message == (
         f"{tmp_path / 'in'}: no name says what the labels mean; they are read as BraTS's since 2023 (1 the core that "
-        "does not enhance, 2 oedema, 3 enhancing). Where this is right say data.enhancing_label=3; else list the masks "
-        "in a CSV"
+        "does not enhance, 2 oedema, 3 enhancing). Where this is right say data.enhancing_label=3; else "
+        "data.label_values says what they mean"
     )
     assert not check(load(tmp_path / "in", enhancing_label=3))
     scan(tmp_path / "ucsf", "UCSF-PDGM-0004", ("_T1", "_T1c", "_T2", "_FLAIR"), "_tumor_segmentation", (1, 2, 3))

@@ -17,11 +17,11 @@ from tumorline.wording import numbered, some_of
 
 NOTHING_ENHANCES = (
     "no mask holds 3 or 4, by which BraTS marks enhancing tumour; 1 is read as its core and 2 as its oedema. Where "
-    "they mean something else, data.label=whole_tumour is what is right for both"
+    "they mean something else, data.label_values says it, and data.label=whole_tumour is right for both"
 )
 ONLY_BY_LABELS = (
     "no name says what the labels mean; they are read as BraTS's since 2023 (1 the core that does not enhance, 2 "
-    "oedema, 3 enhancing). Where this is right say data.enhancing_label=3; else list the masks in a CSV"
+    "oedema, 3 enhancing). Where this is right say data.enhancing_label=3; else data.label_values says what they mean"
 )
 LEAST_FILLED = 0.01
 """Share of the voxels of a volume that are not 0: a head in a wide field of view fills more."""

@@ -1,7 +1,7 @@
 """`[data]`: where the cases come from and how they reach the network."""
 
-from collections.abc import Sequence
-from typing import Any, Literal, Self
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
@@ -10,6 +10,7 @@ from tumorline.config.section import MANY, Name, Section, Side, Spacing, split_a
 
 MOST_CHANNELS = 64
 """That an image may have."""
+LabelValue = Annotated[int, Field(ge=1, lt=2**16)]
 ABSENT = 0.0
 """What a network sees everywhere in a channel that is not there: the mean of a head that is normalised."""
 
@@ -40,6 +41,7 @@ class SourceConfig(Section):
     channel: str | None = None
     label: str | None = None
     enhancing_label: int | None = None
+    label_values: dict[str, Any] | None = None
     channels: tuple[str, ...] | str | None = None
     slice_step: int | None = None
     tumour_free_share: float | None = None
@@ -67,12 +69,14 @@ class SourceConfig(Section):
 
 
 OWN_SETTINGS = (
-    *("mask_threshold", "spacing_mm", "channel", "label", "enhancing_label", "channels", "slice_step"),
-    *("tumour_free_share", "other_labels", "tumour_free", "corrections", "leave_out"),
+    *("mask_threshold", "spacing_mm", "channel", "label", "enhancing_label", "label_values", "channels"),
+    *("slice_step", "tumour_free_share", "other_labels", "tumour_free", "corrections", "leave_out"),
 )
 """Keys of `[data]` that each of several sources may have for itself."""
 
 
+SAYS_WHAT_LABELS_MEAN = ("mask_threshold", "label", "enhancing_label", "tumour_free")
+"""Keys of `[data]` in whose place `label_values` stands."""
 OF_SLICES = ("context", "axis", "slice_step", "tumour_free_share", "other_labels")
 """Keys of `[data]` that say nothing to networks of three axes."""
 PATHS = ("source", "cache", "corrections")
@@ -100,6 +104,10 @@ class DataConfig(Section):
     """What of BraTS's labels is the tumour; empty means tumour_core."""
     enhancing_label: Literal[0, 1, 3, 4] = 0
     """Of volumes in BraTS's names, the label of enhancing tumour where names and labels of the set leave it open."""
+    label_values: dict[Name, Annotated[tuple[LabelValue, ...], Field(min_length=1)]] = {}
+    """Of label maps, pictures or volumes, the values that make each region, such as `{ tumour = [1, 2, 4] }` or
+    `{ whole_tumour = [1, 2, 3], tumour_core = [2, 3] }`; `regions` chooses among several. Values of no region that may
+    be there stand in one that is not chosen."""
     channels: tuple[Name, ...] = ()
     """Several sequences by name, in the order in which the network gets them, for example flair, post_contrast."""
     regions: tuple[Name, ...] = ()
@@ -158,6 +166,20 @@ class DataConfig(Section):
         for one, several in (("channel", "channels"), ("label", "regions")):
             if getattr(self, one) and getattr(self, several):
                 raise ValueError(f"data.{one} and data.{several} are both given; keep one of them")
+        return self
+
+    @field_validator("label_values", mode="before")
+    @classmethod
+    def takes_one_value_for_a_list(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        return {name: values if isinstance(values, list | tuple) else [values] for name, values in value.items()}
+
+    @model_validator(mode="after")
+    def says_once_what_labels_mean(self) -> Self:
+        others = [key for key in SAYS_WHAT_LABELS_MEAN if getattr(self, key) != type(self).model_fields[key].default]
+        if self.label_values and others:
+            raise ValueError(f"data.label_values and data.{others[0]} are both given; keep one of them")
         return self
 
     @model_validator(mode="after")

@@ -31,6 +31,9 @@ def split_at_commas(value: Any) -> Any:
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
+    def __hash__(self) -> int:
+        return hash(self.model_dump_json())
+
     @field_validator("*", mode="before")
     @classmethod
     def is_no_truth_value(cls, value: Any, field: ValidationInfo) -> Any:

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tumorline.arrays import MaskArray
 from tumorline.config import DataConfig
@@ -26,12 +28,17 @@ def read_truth(case: Case, settings: DataConfig) -> MaskArray:
 def _read_correction(case: Case, file: Path, settings: DataConfig) -> MaskArray:
     """A corrected mask lies as the case is shown; its values are those of the set, or what the brush writes."""
     regions = settings.regions or (REGION,)
-    if case.grid is None and len(regions) == 1:
+    if case.grid is None and len(regions) == 1 and case.labels is None:
         return read_mask(file)[None]
-    values = read_label_picture(file) if case.grid is None else read_label_values(file, case.grid, case.apart)
+    values = _label_values(case, file)
     if len(regions) == 1 and case.labels is None:
         return mask_of_values(file, values, None)[None]
     return split_labels(values, case.labels or brush_labels(regions), f"{file}:")
+
+
+def _label_values(case: Case, file: Path) -> npt.NDArray[Any]:
+    """The values `(*space)` of a label map, as the case is shown."""
+    return read_label_picture(file) if case.grid is None else read_label_values(file, case.grid, case.apart)
 
 
 def read_given_truth(case: Case, settings: DataConfig) -> MaskArray:
@@ -42,8 +49,7 @@ def read_given_truth(case: Case, settings: DataConfig) -> MaskArray:
         return _read_volume_truth(case, case.mask, case.grid, settings)
     if case.outlines is not None:
         return draw_outlines(case.outlines, case.outlines.size or _image_size(case), str(case.mask))[None]
-    masks = _of_one_size([(path, read_mask(path, settings.mask_threshold)) for path in (case.mask, *case.more_masks)])
-    truth = _regions_of(masks, case.mask_per_region)
+    truth = _read_picture_truth(case, case.mask, settings)
     return truth.swapaxes(1, 2) if case.transposed else truth
 
 
@@ -52,11 +58,18 @@ def read_other_labels(case: Case) -> MaskArray | None:
 
     None for a case without a label map of several meanings.
     """
-    if case.labels is None or case.truth_file is None or case.grid is None:
+    if case.labels is None or case.truth_file is None:
         return None
     wanted = {value for values in case.labels.wanted for value in values}
     others = [value for value in case.labels.allowed if value and value not in wanted]
-    return np.isin(np.rint(read_label_values(case.truth_file, case.grid, case.apart)), others) if others else None
+    return np.isin(np.rint(_label_values(case, case.truth_file)), others) if others else None
+
+
+def _read_picture_truth(case: Case, mask: Path, settings: DataConfig) -> MaskArray:
+    if case.labels is not None:
+        return split_labels(read_label_picture(mask), case.labels, f"{mask}:")
+    masks = _of_one_size([(path, read_mask(path, settings.mask_threshold)) for path in (mask, *case.more_masks)])
+    return _regions_of(masks, case.mask_per_region)
 
 
 def _read_volume_truth(case: Case, mask: Path, grid: Grid, settings: DataConfig) -> MaskArray:

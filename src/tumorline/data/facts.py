@@ -138,7 +138,8 @@ def _examine(case: Case, settings: DataConfig, look: Look | None) -> Facts:
     if image is not None and truth is not None and image.shape[1:] != truth.shape[1:]:
         sizes = f"image {_sides(image)}, mask {_sides(truth)}"
         errors.append(("size", f"{case.truth_file}: {sizes}; a pair must have one size"))
-    lossy = settings.mask_threshold is None and any(map(is_lossy, case.masks))
+    guessed = settings.mask_threshold is None and case.labels is None
+    lossy = guessed and any(map(is_lossy, case.masks))
     facts = Facts(case.id, errors=tuple(errors), told_labels=_told_labels(case), coloured=coloured, lossy_truth=lossy)
     if image is None:
         return facts

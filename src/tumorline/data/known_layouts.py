@@ -153,7 +153,9 @@ def check_channels(contents: Contents, layout: Layout, settings: DataConfig) -> 
 
 
 def check_regions(path: Path, layout: Layout, settings: DataConfig) -> None:
-    """A source whose masks are one region may give it any name."""
+    """A source whose masks are one region may give it any name. What `data.label_values` names is asked elsewhere."""
+    if settings.label_values:
+        return
     if settings.label and layout.label != volumes.LABEL:
         raise UserError(
             f"{path}: data.label is '{settings.label}', but the masks of this source have one label; leave it out"

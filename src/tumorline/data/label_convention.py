@@ -39,8 +39,8 @@ CURE = (
 CHILDRENS_CURE = "say data.enhancing_label=3 (1 not enhancing, 2 oedema) or 1 (2 not enhancing, 3 cyst, 4 oedema)"
 
 OTHERS_CURE = (
-    "set data.enhancing_label where 3 or 4 means something else here, or data.mask_threshold=0 where all but 0 is the "
-    "one region that is asked for"
+    "set data.enhancing_label where 3 or 4 means something else here, data.label_values where others do, or "
+    "data.mask_threshold=0 where all but 0 is the one region that is asked for"
 )
 
 Truths = Mapping[Path, Collection[str]]
@@ -48,11 +48,11 @@ Truths = Mapping[Path, Collection[str]]
 
 
 def labels_of_set(truths: Truths, regions: Sequence[str], settings: DataConfig) -> Labels | None:
-    """Which values of a set's label maps make the regions; None where `data.mask_threshold` makes one of all.
+    """Which values of a set's label maps make the regions; None where `data.label_values` or `data.mask_threshold` say.
 
     Raises UserError as `find_scheme`, and for a threshold where several regions are asked for.
     """
-    if makes_one_region(regions, settings):
+    if settings.label_values or makes_one_region(regions, settings):
         return None
     scheme, by_names = find_scheme(truths, settings)
     values = tuple(scheme.regions[region] for region in regions)

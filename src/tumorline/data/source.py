@@ -9,6 +9,7 @@ from tumorline.data.case import Case
 from tumorline.data.corrections import correct_cases, stranger_findings
 from tumorline.data.finding import Finding, Severity
 from tumorline.data.known_layouts import LAYOUTS, Layout, check_channels, check_regions, recognise_layout
+from tumorline.data.label_values import named_region, with_label_values
 from tumorline.data.layouts import figshare, lgg, tumour_free, volumes
 from tumorline.data.layouts.classes import refuse_tumours
 from tumorline.data.layouts.contents import Contents
@@ -90,14 +91,15 @@ def _read_source(path: Path, settings: DataConfig, called: str) -> Source:
     if not layout.asks_itself:
         check_regions(path, layout, settings)
     cases, findings = layout.read(contents, settings)
-    cases, notes = lgg.with_sequences(path, cases, settings)
+    cases, notes = lgg.with_sequences(path, with_label_values(path, cases, settings), settings)
     if not cases:
         worst = sorted(findings, key=lambda finding: finding.severity != "error")
         why = f"; {worst[0].message}" if worst else ""
         raise UserError(f"{path}: no pair of image and mask was found in this {name} source{why}")
     source = _as_source(contents, name, cases, [*findings, *notes], settings.keep_identifiers)
     channel = settings.channel or _common_channels(cases)
-    label = settings.label or ", ".join(settings.regions) or _label_of(layout, cases) or lgg.label_of(cases)
+    label = settings.label or ", ".join(settings.regions) or named_region(settings)
+    label = label or _label_of(layout, cases) or lgg.label_of(cases)
     return _corrected(replace(source, channel=channel, label=label), settings, called)
 
 

@@ -16,6 +16,8 @@ from tumorline.formats.nifti import is_volume
 from tumorline.regions import Labels
 
 BRATS_LABELS = (0, 1, 2, 3, 4)
+MOST_LABELS = 16
+"""Values of a mask that may be labels, rather than greys of an edge."""
 NEAR_WHOLE = 0.01
 """So far from a whole number a label with a point may lie."""
 LEAST_PEAK = 32
@@ -66,9 +68,12 @@ def read_mask(path: Path, threshold: float | None = None) -> MaskArray:
 
 
 def read_label_picture(path: Path) -> npt.NDArray[Any]:
-    """The grey values `(H, W)` of a picture that holds a label for each region. Raises UserError."""
+    """The values `(H, W)` of a picture that holds labels: its greys, or the places of colours in its palette.
+
+    Raises UserError.
+    """
     with decode_one(path):
-        pixels = read_pixels(path, "mask")
+        pixels = read_pixels(path, "labels")
         return pixels if pixels.ndim == 2 else _colourless(path, pixels)
 
 
@@ -118,9 +123,11 @@ def _loss_cure(path: Path) -> str:
 
 
 def _label_cure(path: Path, values: npt.NDArray[Any]) -> str:
-    """Of a volume that holds no other labels than those of BraTS."""
-    is_map = is_volume(path) and np.isin(values, BRATS_LABELS).all()
-    return "; where these are the labels of BraTS, set data.label=whole_tumour" if is_map else ""
+    """Of values that may be labels: of a volume those of BraTS, else any few."""
+    found = np.unique(values)
+    if is_volume(path) and np.isin(found, BRATS_LABELS).all():
+        return "; where these are the labels of BraTS, set data.label=whole_tumour"
+    return "; where they are labels, data.label_values says what each means" if len(found) <= MOST_LABELS else ""
 
 
 def _require_finite(path: Path, values: npt.NDArray[Any]) -> None:

@@ -19,7 +19,7 @@ from tumorline.data.sample import Sample
 from tumorline.evaluation.status import HEADLINE
 from tumorline.file_names import PRESENCE_NAME
 from tumorline.files import write_csv
-from tumorline.geometry.slices import to_slices
+from tumorline.geometry.slices import slices_with_any, to_slices
 from tumorline.metrics.figure import figure_of
 from tumorline.own_files import EVALUATE_AGAIN, Cell, any_text, case_name, read_own_csv, whole_number
 from tumorline.results import Presence
@@ -73,7 +73,7 @@ def count_presence(
     truth, drawn = _slices(sample.truth, axis), _slices(masks, axis)
     labelled: MaskArray = np.asarray(truth.any((0, 2, 3)))
     if others is not None:
-        labelled |= to_slices(others[None], axis)[0].any((1, 2))
+        labelled |= slices_with_any(others, axis)
     free: MaskArray = np.logical_and(_shows_anything(sample, axis), ~labelled)
     source = case.attributes.get(SOURCE, "")
     return [

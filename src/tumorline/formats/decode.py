@@ -79,7 +79,7 @@ def _decode(path: Path, part: Part) -> Pixels:
 
         return dicom.read_dicom(path, as_seen=part == "image")
     if path.suffix.lower() == MATLAB_SUFFIX or HDF5_SIGNATURE in head:
-        return np.asarray(cjdata.read_plane(path, part))
+        return np.asarray(cjdata.read_plane(path, "image" if part == "image" else "mask"))
     if nifti.is_volume(path):
         raise UserError(f"{path}: a NIfTI volume, where an image of one slice is expected; save its slices as images")
     return read_raster(path, part)

@@ -13,7 +13,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from tumorline.errors import UserError
 from tumorline.formats.boundary import max_pixels, require_size
 from tumorline.formats.deep_colours import first_word, is_deep_png, is_deep_pnm, read_deep
-from tumorline.formats.grey import is_black_and_one
+from tumorline.formats.grey import channels_agree, is_black_and_one
 from tumorline.formats.unread import unread_file
 
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "PPM", "JPEG2000")
@@ -29,7 +29,8 @@ VISIBLE_MODES = ("L", "LA", "P", "PA", "RGB", "RGBA")
 
 PictureOfPillow = Image.Image
 Pixels = npt.NDArray[Any]
-Part = Literal["image", "mask"]
+Part = Literal["image", "mask", "labels"]
+"""What is read of a file: its picture, the mask in it, or the labels."""
 
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # `require_size` says it
 warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -56,7 +57,7 @@ def read_raster(path: Path, part: Part) -> Pixels:
         if is_deep_png(image) or is_deep_pnm(image):
             deep = read_deep(path, image, _upright)
             return deep if deep.shape[-1] == len("RGB") else without_alpha(deep)
-        return _mask_pixels(_upright(image)) if part == "mask" else decoded(image)
+        return READ_PART[part](_upright(image))
 
 
 def decoded(image: Image.Image) -> Pixels:
@@ -181,6 +182,15 @@ def _mask_pixels(image: Image.Image) -> Pixels:
     if image.mode in ("P", "PA") and is_black_and_one(pixels):
         return np.asarray(pixels.any(-1))
     return pixels
+
+
+def _label_pixels(image: Image.Image) -> Pixels:
+    """Of a palette of colours the place of each, which is the label; of a palette of greys these."""
+    pixels = _pixels(image)
+    return pixels if image.mode != "P" or channels_agree(pixels) else np.asarray(image)
+
+
+READ_PART = {"image": _pixels, "mask": _mask_pixels, "labels": _label_pixels}
 
 
 def _one_colour(pixels: Pixels) -> bool:

@@ -52,6 +52,12 @@ def to_slices(array: npt.NDArray[T], axis: str) -> npt.NDArray[T]:
     return np.moveaxis(array[..., ::-1, :, :], AXES[axis], -3)
 
 
+def slices_with_any(mask: npt.NDArray[np.bool_], axis: str) -> npt.NDArray[np.bool_]:
+    """`(N,)`: which slices of `(D, H, W)` hold anything; a picture `(H, W)` is one."""
+    slices = to_slices(mask, axis) if mask.ndim == 3 else mask[None]
+    return np.asarray(slices.any((1, 2)))
+
+
 def from_slices(slices: npt.NDArray[T], axis: str) -> npt.NDArray[T]:
     """The way back from `to_slices`; a view."""
     if axis == "axial":

@@ -19,7 +19,7 @@ from tumorline.data.case import Case, map_cases
 from tumorline.data.dataset import Dataset
 from tumorline.data.sample import Sample
 from tumorline.files import read_json, require_space, write_json
-from tumorline.geometry.slices import SQUARE, to_slices
+from tumorline.geometry.slices import SQUARE, slices_with_any
 from tumorline.model_info import InputSpec
 from tumorline.network_input import fit
 from tumorline.network_input.built_folder import checksums_of, create_array, open_built
@@ -112,7 +112,7 @@ def _arrays(dataset: Dataset) -> list[tuple[tuple[int, ...], npt.DTypeLike]]:
 
 
 def _has_label_maps(dataset: Dataset) -> bool:
-    return any(case.is_volume and case.labels is not None for case in dataset.cases)
+    return any(case.labels is not None for case in dataset.cases)
 
 
 def first_rows(dataset: Dataset) -> npt.NDArray[np.intp]:
@@ -141,7 +141,7 @@ def _fill(dataset: Dataset, folder: Path, progress: Progress | None) -> None:
         rows, plane = cache.rows_of(dataset.index[case.id]), dataset.plane_of(case)
         _store(cache, rows, dataset.read(case), spec.cut(plane))
         if cache.rows.shape[1] == FLAGS and (others := dataset.read_other_labels(case)) is not None:
-            cache.rows[rows.start : rows.stop, FLAGS - 1] = to_slices(others[None], plane)[0].any((1, 2))
+            cache.rows[rows.start : rows.stop, FLAGS - 1] = slices_with_any(others, plane)
 
     for done, _ in enumerate(map_cases(store, dataset.cases), start=1):
         if progress:

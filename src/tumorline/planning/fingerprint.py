@@ -65,7 +65,7 @@ def open_to_plan(source: Path, by_hand: Mapping[str, Any]) -> Dataset:
 def _readable(source: Path, chosen: Mapping[str, Any]) -> DataConfig:
     plain = parse_config({"data": dict(chosen)}, "the command line").data
     offered = {} if {"channel", "channels"} & {*chosen} else {"channels": _all_channels(source)}
-    named = {} if {"label", "regions"} & {*chosen} else {"regions": _all_regions(source)}
+    named = {} if {"label", "regions"} & {*chosen} else {"regions": tuple(plain.label_values) or _all_regions(source)}
     for more in ({**offered, **named}, offered, named):
         with suppress(UserError):
             settings = plain.model_copy(update={key: names for key, names in more.items() if len(names) > 1})

@@ -43,10 +43,10 @@ class Task:
         """Hash of all that determines the result, so that a run is resumed only as what it was."""
         config = self.config.model_dump(mode="json")
         # what masks hold is in the hash itself, and so are the cases
-        for key in (*PATHS, "enhancing_label", "keep_identifiers", "leave_out"):
+        for key in (*PATHS, "enhancing_label", "label_values", "keep_identifiers", "leave_out"):
             del config["data"][key]
         for source in config["data"]["sources"]:
-            for key in ("path", "licence", "attribution", "corrections", "leave_out"):
+            for key in ("path", "licence", "attribution", "label_values", "corrections", "leave_out"):
                 del source[key]
             if not source["unlabelled"]:
                 del source["unlabelled"]

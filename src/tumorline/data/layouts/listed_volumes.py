@@ -34,7 +34,7 @@ def holds_volumes(cases: Sequence[Case]) -> bool:
 
 def _labels(path: Path, cases: Sequence[Case], settings: DataConfig) -> Labels | None:
     wanted = settings.regions if len(settings.regions) > 1 else (settings.label,) if settings.label else ()
-    if not wanted or any(case.mask_per_region for case in cases):
+    if settings.label_values or not wanted or any(case.mask_per_region for case in cases):
         return None
     if strange := [region for region in wanted if region not in NESTED]:
         raise UserError(f"{path}: data.regions names '{strange[0]}'; a label map holds {', '.join(NESTED)}")

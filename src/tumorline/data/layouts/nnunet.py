@@ -167,9 +167,7 @@ def _by_id(scans: Sequence[Scan]) -> dict[str, Scan]:
 
 def _choose(legend: Legend, settings: DataConfig) -> Choice:
     """Raises UserError where the set lacks a sequence or a region that is asked for."""
-    wanted = wanted_regions(settings)
-    for region in wanted:
-        _require_region(legend, region, "data.regions" if settings.regions else "data.label")
+    labels = _labels_of_legend(legend, settings)
     by_sequence = {sequence: number for number, sequence in reversed(list(legend.channels.items()))}
     sequences = wanted_sequences(settings)
     for sequence in sequences:
@@ -177,10 +175,20 @@ def _choose(legend: Legend, settings: DataConfig) -> Choice:
             there, known = ", ".join(legend.channels.values()), ", ".join(SEQUENCES)
             raise UserError(f"{legend.file}: names no {sequence}; it has {there}, and data.channel is one of {known}")
     numbers = tuple(by_sequence[sequence] for sequence in sequences)
-    values = tuple(legend.scheme.regions[region] for region in wanted)
-    whole = makes_one_region(wanted, settings)
-    labels = None if whole else Labels(values, legend.scheme.allowed, stated=f"{legend.file} names")
     return Choice(numbers, sequences, len(legend.channels) > 1, labels)
+
+
+def _labels_of_legend(legend: Legend, settings: DataConfig) -> Labels | None:
+    """None where `data.label_values` or `data.mask_threshold` say it. Raises UserError as `_choose`."""
+    if settings.label_values:
+        return None
+    wanted = wanted_regions(settings)
+    for region in wanted:
+        _require_region(legend, region, "data.regions" if settings.regions else "data.label")
+    if makes_one_region(wanted, settings):
+        return None
+    values = tuple(legend.scheme.regions[region] for region in wanted)
+    return Labels(values, legend.scheme.allowed, stated=f"{legend.file} names")
 
 
 def _require_region(legend: Legend, region: str, key: str) -> None:

@@ -33,7 +33,10 @@ EXAMPLE = (
 
 @dataclass(frozen=True)
 class Legend:
-    """What the dataset.json of a set, or its names, say: the sequence of each channel and what the labels mean."""
+    """What the dataset.json of a set, or its names, say: the sequence of each channel and what the labels mean.
+
+    Of labels that `data.label_values` explains it says nothing.
+    """
 
     file: Path
     channels: Mapping[int, str]
@@ -47,8 +50,9 @@ def read_legend(folder: Path, names: Sequence[str], settings: DataConfig) -> Leg
     content = read_json_document(file) if file.exists() else {}
     channels = content.get("channel_names") or content.get("modality")
     labels = content.get("labels")
-    if channels and labels:
-        return Legend(file, read_channels(file, channels), _read_labels(file, labels, settings))
+    if channels and (labels or settings.label_values):
+        scheme = LabelScheme({}) if settings.label_values else _read_labels(file, labels, settings)
+        return Legend(file, read_channels(file, channels), scheme)
     if channels or labels or not all(TASK01.fullmatch(name.rpartition("/")[2]) for name in names):
         lacking = " and ".join(key for key, value in (("channels", channels), ("labels", labels)) if not value)
         raise UserError(f"{file}: {'names no' if file.exists() else 'is not there to name the'} {lacking}; {EXAMPLE}")

@@ -54,7 +54,7 @@ def read_table(contents: Contents, settings: DataConfig) -> Listing:
         raise UserError(f"{path}: id '{twice[0]}' stands in more than one line; ids must differ")
     if holds_volumes(cases):
         return list_scans(path, cases, settings)
-    if columns.masks == ("mask",):
+    if columns.masks == ("mask",) and not settings.label_values:
         _require_one_region(path, settings)
     return cases, []
 
@@ -115,7 +115,7 @@ def _names_files(path: Path, rows: Rows, column: str) -> bool:
 def _choose_masks(path: Path, rows: Rows, settings: DataConfig) -> tuple[str, ...]:
     """Raises UserError where there is no column of the truth."""
     columns, named = next(iter(rows.values()), {}), _named_masks(rows)
-    wanted = settings.regions or ((settings.label,) if settings.label else ())
+    wanted = () if settings.label_values else settings.regions or ((settings.label,) if settings.label else ())
     lacking = [region for region in wanted if region not in named]
     if wanted and not lacking:
         return tuple(named[region] for region in wanted)
