@@ -11,7 +11,8 @@ from tumorline.data.layouts.contents import Contents
 from tumorline.data.layouts.gather import Scan, gather_scans, name_channels, nnunet_scans, sequence_of_volume
 from tumorline.data.layouts.nnunet import is_in_nnunet_folder
 from tumorline.data.layouts.selection import OTHER_SEQUENCE, Selection, pixels_around, select_images
-from tumorline.data.layouts.series import SeriesFound, SeriesScan, gather_series, holds_series, series_at
+from tumorline.data.layouts.series import SeriesFound, SeriesScan, gather_series, series_at
+from tumorline.data.layouts.series_folders import holds_series
 from tumorline.data.layouts.series_words import describe_series
 from tumorline.data.layouts.stated_pixels import Spacings
 from tumorline.data.user_tables import TABLE_SUFFIXES

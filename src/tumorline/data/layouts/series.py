@@ -1,14 +1,14 @@
-"""Which DICOM files of a folder are slices of series, and which channels of a scan the series are."""
+"""Which channels of a scan the DICOM series of folders are."""
 
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from tumorline.data.layouts.gather import channels_there
+from tumorline.data.layouts.series_folders import folders_of_slices, is_image_of_scan
 from tumorline.data.layouts.series_words import describe_series, tell_left_out, tell_loose
 from tumorline.data.layouts.tree import common_folder
 from tumorline.errors import UserError
@@ -18,7 +18,6 @@ from tumorline.wording import is_or_are, numbered
 
 if TYPE_CHECKING:
     from tumorline.formats.dicom_series import BrokenSeries, DicomSeries
-    from tumorline.formats.dicom_slice import SlicePlace
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ def gather_series(
     found = SeriesFound()
     studies: dict[str, _Study] = defaultdict(_Study)
     for root, pictures in places:
-        slices, objects, loose = _folders_of_slices(pictures)
+        slices, objects, loose = folders_of_slices(pictures)
         _leave_out(found, root, objects)
         found.remarks += filter(None, (tell_loose(files, channels) for files in loose))
         for folder, files in slices:
@@ -172,98 +171,6 @@ def _images_at(place: Path) -> list[Path]:
     here = [path for path in sorted(place.iterdir()) if path.is_file() and is_dicom(path)]
     files = here or [path for path in sorted(place.rglob("*")) if path.is_file() and is_dicom(path)]
     return [path for path in files if is_image_of_scan(path)]
-
-
-def is_image_of_scan(path: Path) -> bool:
-    """Whether a DICOM file is no report, presentation state or segmentation."""
-    return _place_of(path).is_image
-
-
-def holds_series(path: Path) -> bool:
-    """Whether a file is DICOM of so many frames that it is a volume by itself."""
-    if not is_dicom(path):
-        return False
-    from tumorline.formats.dicom_stack import FEWEST
-
-    place = _place_of(path)
-    return place.is_image and len(place.places) >= FEWEST
-
-
-def _place_of(path: Path) -> "SlicePlace":
-    from tumorline.formats.dicom_slice import read_slice_place  # imports pydicom
-
-    return read_slice_place(path)
-
-
-def _folders_of_slices(
-    pictures: Iterable[Path],
-) -> "tuple[list[tuple[Path, list[Path]]], list[Path], list[dict[Path, SlicePlace]]]":
-    """Folders in which a series has slices enough for a volume, with the files of such series and what strayed in.
-
-    Beside them the DICOM files that hold no image, and by folder those that stay pictures.
-    """
-    by_folder: dict[Path, dict[Path, SlicePlace]] = defaultdict(dict)
-    objects = []
-    for path in filter(is_dicom, pictures):
-        place = _place_of(path)
-        if place.is_image:
-            by_folder[path.parent][path] = place
-        else:
-            objects.append(path)
-    chosen = [(folder, _slices_of_volumes(files)) for folder, files in _joined(by_folder)]
-    used = {path for _, files in chosen for path in files}
-    loose = [{path: at for path, at in files.items() if path not in used} for files in by_folder.values()]
-    return [(folder, files) for folder, files in chosen if files], objects, loose
-
-
-def _joined(by_folder: "Mapping[Path, Mapping[Path, SlicePlace]]") -> "list[tuple[Path, dict[Path, SlicePlace]]]":
-    """Folders with what lies in them; those over which one series is spread are one, the folder that holds them."""
-    groups = {folder: [folder] for folder in by_folder}
-    for one, other in _sharing(by_folder):
-        if groups[one] is not groups[other]:
-            groups[one] += groups[other]
-            groups.update(dict.fromkeys(groups[other], groups[one]))
-    return [
-        (
-            common_folder(folder / "x" for folder in folders),
-            {p: at for own in folders for p, at in by_folder[own].items()},
-        )
-        for folders in {id(folders): folders for folders in groups.values()}.values()
-    ]
-
-
-def _sharing(by_folder: "Mapping[Path, Mapping[Path, SlicePlace]]") -> list[tuple[Path, Path]]:
-    """Pairs of folders with slices of one series at other places each, enough in one of them; copies are none."""
-    from tumorline.formats.dicom_stack import FEWEST
-
-    places: dict[tuple[str, ...], dict[Path, set[tuple[float, ...]]]] = defaultdict(lambda: defaultdict(set))
-    for folder, files in by_folder.items():
-        for place in files.values():
-            if place.series:
-                places[(place.series, *place.kind)][folder] |= place.places
-    return [
-        (one, other)
-        for folders in places.values()
-        for (one, here), (other, there) in combinations(folders.items(), 2)
-        if max(len(here), len(there)) >= FEWEST and not here <= there and not there <= here
-    ]
-
-
-def _slices_of_volumes(files: "Mapping[Path, SlicePlace]") -> list[Path]:
-    """Slices at fewer places than a volume needs are strays where they are few beside one, else pictures."""
-    from tumorline.formats.dicom_stack import FEWEST
-
-    by_series: dict[str, list[Path]] = defaultdict(list)
-    places: dict[str, set[tuple[float, ...]]] = defaultdict(set)
-    for path, place in files.items():
-        by_series[place.series].append(path)
-        places[place.series] |= place.places
-    by_series.pop("", None)
-    volumes = [name for name in by_series if len(places[name]) >= FEWEST]
-    largest = max((len(places[name]) for name in volumes), default=0)
-    strays = [path for name in by_series if name not in volumes for path in by_series[name]]
-    slices = [path for name in volumes for path in by_series[name]]
-    return slices if len(strays) >= largest else [*slices, *strays]
 
 
 def _add_single_scans(found: SeriesFound, study: _Study, channels: Sequence[str]) -> None:
