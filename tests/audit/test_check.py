@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import PairFolder, blob
+from tests.conftest import PairFolder, Program, blob
 from tests.sources import save
 from tumorline.audit.check import as_json, check, stop_on_errors
 from tumorline.config import DataConfig, SplitConfig
@@ -234,3 +234,15 @@ def test_parts_of_few_patients_are_warned_of(patients: int, parts: list[str], pa
     said = [finding.message for finding in check(dataset, split) if finding.code == "few_patients"]
     assert len(said) == len(parts)
     assert all(f"the {part} part is one patient; give it more" in text for part, text in zip(parts, said, strict=True))
+
+
+def test_of_many_findings_of_a_kind_some_are_printed_and_all_are_counted(
+    pair_folder: PairFolder, program: Program
+) -> None:
+    source = pair_folder(patients=6)
+    for mask in (source / "masks").iterdir():
+        Image.fromarray(np.full((32, 32), 7, np.uint8)).save(mask)
+    shown = program("data", "check", source).out
+    assert shown.count("error [not_binary] ") == 11
+    assert "error [not_binary] and 2 more, which --json lists" in shown
+    assert "12 errors" in shown

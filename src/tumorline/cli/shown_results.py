@@ -1,6 +1,7 @@
 """What commands print of results: headlines, and rows of tables."""
 
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from tumorline.audit.published import CheckResult
     from tumorline.results import Figure, Metrics, RegionSummary, Robustness, Summary
     from tumorline.results.compared import ArmRow, Comparison, Leaderboard, Matrix, MatrixCell
+
+MOST_OF_A_KIND = 10
+"""Findings of one code that are printed."""
 
 
 def print_rate(folder: Path, rate: float | None) -> None:
@@ -271,8 +275,15 @@ def print_check(result: "CheckResult") -> None:
     known = f", recognised as '{result['known_as']}'" if result["known_as"] else ""
     simulated = ", SIMULATED" if result["simulated"] else ""
     say(f"{result['source']}: {numbered(result['cases'], 'case')}, {patients}{known}{simulated}")
+    count: Counter[str] = Counter()
     for finding in result["findings"]:
-        say(f"{finding['severity']} [{finding['code']}] {finding['message']}")
+        kind = f"{finding['severity']} [{finding['code']}]"
+        count[kind] += 1
+        if count[kind] <= MOST_OF_A_KIND:
+            say(f"{kind} {finding['message']}")
+    for kind, found in count.items():
+        if found > MOST_OF_A_KIND:
+            say(f"{kind} and {found - MOST_OF_A_KIND} more, which --json lists")
     errors = sum(finding["severity"] == "error" for finding in result["findings"])
     others = len(result["findings"]) - errors
     notes = "1 warning or note" if others == 1 else f"{others} warnings and notes"
