@@ -58,9 +58,15 @@ def write_ensemble(
 def mean_postprocessing(members: Sequence[Postprocessing]) -> Postprocessing:
     """The mean of each limit, where a member without one counts 0."""
     regions = sorted({region for limits in members for region in limits.regions})
+
+    def means(name: str) -> dict[str, float]:
+        found = {region: fmean(getattr(limits, name).get(region, 0) for limits in members) for region in regions}
+        return {region: value for region, value in found.items() if value}
+
     return Postprocessing(
-        smallest_ml={r: v for r in regions if (v := fmean(limits.smallest_ml.get(r, 0.0) for limits in members))},
-        smallest_px={r: v for r in regions if (v := round(fmean(limits.smallest_px.get(r, 0) for limits in members)))},
+        smallest_ml=means("smallest_ml"),
+        smallest_px={region: round(value) for region, value in means("smallest_px").items() if round(value)},
+        least_relative_peak=means("least_relative_peak"),
         least_enhancing_ml=fmean(limits.least_enhancing_ml for limits in members),
     )
 

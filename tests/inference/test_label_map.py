@@ -1,5 +1,6 @@
 """Regions as labels and back, and what a model's post-processing takes out of masks."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +10,18 @@ from tumorline.config import Config, Postprocessing, load_config
 from tumorline.data.label_convention import SCHEMES
 from tumorline.errors import UserError
 from tumorline.inference.label_map import from_labels, region_labels, to_labels, written_order
-from tumorline.inference.post import describe_postprocessing, postprocess
+from tumorline.inference.post import Drawn, describe_postprocessing, postprocess
 from tumorline.regions import CORE, NESTED, WHOLE
 
 
 def nested_masks() -> np.ndarray:
     """Whole tumour of 6, core of 4, enhancing tumour of 2 voxels in a row."""
     return np.stack([np.arange(8) < count for count in (6, 4, 2)]).reshape(3, 2, 2, 2)
+
+
+def post(masks: np.ndarray, regions: Sequence[str], settings: Postprocessing, voxel_ml: float | None) -> np.ndarray:
+    """Of masks that are certain."""
+    return postprocess(Drawn(masks, masks.astype(np.float32)), regions, settings, voxel_ml)
 
 
 @pytest.mark.parametrize("enhancing", [4, 3])
@@ -73,14 +79,14 @@ def test_of_nested_regions_and_others_the_nested_ones_are_written_first() -> Non
 
 def test_an_inner_region_counts_only_where_the_outer_one_is() -> None:
     masks = np.array([[1, 1, 1, 0], [0, 1, 1, 1], [1, 0, 1, 1]], bool)
-    found = postprocess(masks, NESTED, Postprocessing(), None)
+    found = post(masks, NESTED, Postprocessing(), None)
     assert found.astype(int).tolist() == [[1, 1, 1, 0], [0, 1, 1, 0], [0, 0, 1, 0]]
     assert masks.sum() == 9
-    turned = postprocess(masks[::-1], NESTED[::-1], Postprocessing(), None)
+    turned = post(masks[::-1], NESTED[::-1], Postprocessing(), None)
     assert np.array_equal(turned[::-1], found)
-    without_core = postprocess(masks[[0, 2]], (WHOLE, NESTED[2]), Postprocessing(), None)
+    without_core = post(masks[[0, 2]], (WHOLE, NESTED[2]), Postprocessing(), None)
     assert without_core.astype(int).tolist() == [[1, 1, 1, 0], [1, 0, 1, 0]]
-    other = postprocess(masks, ("a", "b", "c"), Postprocessing(), None)
+    other = post(masks, ("a", "b", "c"), Postprocessing(), None)
     assert np.array_equal(other, masks)
 
 
@@ -89,26 +95,42 @@ def test_small_components_go_by_region_over_corners_and_in_ml() -> None:
     mask[0, 0, 0, 0] = mask[0, 1, 1, 1] = True
     mask[0, 3, 3, 3] = True
     two_ml = Postprocessing(smallest_ml={"tumour": 0.002})
-    assert np.argwhere(postprocess(mask, ["tumour"], two_ml, 0.001)[0]).tolist() == [[0, 0, 0], [1, 1, 1]]
-    assert postprocess(mask, ["tumour"], two_ml, 0.002).sum() == 3
-    assert postprocess(mask, ["tumour"], two_ml, None).sum() == 3
-    assert postprocess(mask, ["tumour"], Postprocessing(smallest_px={"tumour": 2}), None).sum() == 2
-    assert postprocess(mask, ["tumour"], Postprocessing(smallest_px={"tumour": 3}), 0.001).sum() == 0
-    assert postprocess(mask, ["tumour"], Postprocessing(smallest_px={"other": 3}), 0.001).sum() == 3
+    assert np.argwhere(post(mask, ["tumour"], two_ml, 0.001)[0]).tolist() == [[0, 0, 0], [1, 1, 1]]
+    assert post(mask, ["tumour"], two_ml, 0.002).sum() == 3
+    assert post(mask, ["tumour"], two_ml, None).sum() == 3
+    assert post(mask, ["tumour"], Postprocessing(smallest_px={"tumour": 2}), None).sum() == 2
+    assert post(mask, ["tumour"], Postprocessing(smallest_px={"tumour": 3}), 0.001).sum() == 0
+    assert post(mask, ["tumour"], Postprocessing(smallest_px={"other": 3}), 0.001).sum() == 3
+
+
+def test_components_far_less_certain_than_the_most_certain_one_go() -> None:
+    probability = np.array([[[0.6, 0.9, 0.0, 0.7, 0.0, 0.8, 0.0, 0.99]], [[0.6, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.7]]])
+    drawn = Drawn(probability >= 0.5, probability.astype(np.float32))
+
+    def kept(limit: float, least: int = 0) -> list[list[int]]:
+        limits = Postprocessing(least_relative_peak={"a": limit}, smallest_px={"a": least})
+        return [list(map(int, mask[0])) for mask in postprocess(drawn, ["a", "b"], limits, None)]
+
+    assert kept(0.0) == [[1, 1, 0, 1, 0, 1, 0, 1], [1, 0, 0, 0, 0, 0, 0, 1]]
+    assert kept(0.75) == [[1, 1, 0, 0, 0, 1, 0, 1], [1, 0, 0, 0, 0, 0, 0, 1]]
+    assert kept(0.9) == [[1, 1, 0, 0, 0, 0, 0, 1], [1, 0, 0, 0, 0, 0, 0, 1]]
+    assert kept(1.0) == [[0, 0, 0, 0, 0, 0, 0, 1], [1, 0, 0, 0, 0, 0, 0, 1]]
+    assert kept(1.0, least=2)[0] == [1, 1, 0, 0, 0, 0, 0, 0]  # the most certain one of those that are large enough
+    assert kept(0.9, least=3)[0] == [0] * 8
 
 
 def test_what_goes_from_the_whole_tumour_goes_from_what_lies_in_it() -> None:
     masks = np.array([[1, 1, 0, 1, 1, 1], [1, 0, 0, 1, 1, 0], [0, 0, 0, 1, 0, 0]], bool)
-    found = postprocess(masks, NESTED, Postprocessing(smallest_px={"whole_tumour": 3}), None)
+    found = post(masks, NESTED, Postprocessing(smallest_px={"whole_tumour": 3}), None)
     assert found.astype(int).tolist() == [[0, 0, 0, 1, 1, 1], [0, 0, 0, 1, 1, 0], [0, 0, 0, 1, 0, 0]]
 
 
 def test_too_little_enhancing_tumour_in_all_becomes_core() -> None:
     masks = nested_masks()
     for least, left in ((0.002, 2), (0.0021, 0)):
-        found = postprocess(masks, NESTED, Postprocessing(least_enhancing_ml=least), 0.001)
+        found = post(masks, NESTED, Postprocessing(least_enhancing_ml=least), 0.001)
         assert [int(mask.sum()) for mask in found] == [6, 4, left]
-    assert postprocess(masks, NESTED, Postprocessing(least_enhancing_ml=9), None).sum() == 12
+    assert post(masks, NESTED, Postprocessing(least_enhancing_ml=9), None).sum() == 12
 
 
 def test_limits_stand_in_the_configuration(tmp_path: Path) -> None:
@@ -144,4 +166,7 @@ def test_what_is_done_to_masks_is_said() -> None:
     assert describe_postprocessing(NESTED, limits) == (
         "an inner region counts only within the outer ones; components below these sizes are taken out: "
         "tumour_core 0.1 ml, whole_tumour 3 px; enhancing_tumour of less than 0.5 ml in all is taken out of that region"
+    )
+    assert describe_postprocessing(["tumour"], Postprocessing(least_relative_peak={"tumour": 0.85})) == (
+        "components go whose highest probability is below this share of the highest of all: tumour 0.85"
     )

@@ -19,6 +19,8 @@ class Postprocessing(Section):
     """Of volumes, components of a region below this volume go, by region."""
     smallest_px: dict[str, Annotated[int, Field(ge=0, le=10**9)]] = {}
     """Components of a region of fewer pixels, or voxels, go, by region."""
+    least_relative_peak: dict[str, Annotated[float, Field(ge=0, le=1)]] = {}
+    """Components of a region go whose highest probability is below this share of the highest of all, by region."""
     least_enhancing_ml: Volume = 0.0
     """Of volumes, enhancing tumour that comes to less in all becomes tumour core."""
 
@@ -26,7 +28,7 @@ class Postprocessing(Section):
     def regions(self) -> set[str]:
         """Those that it is about."""
         enhancing = {ENHANCING} if self.least_enhancing_ml else set()
-        return {*self.smallest_ml, *self.smallest_px, *enhancing}
+        return {*self.smallest_ml, *self.smallest_px, *self.least_relative_peak, *enhancing}
 
     def require_regions(self, regions: Collection[str]) -> None:
         """Raise ValueError for a region that is none of these."""
@@ -40,7 +42,7 @@ class PostprocessingConfig(Postprocessing):
     """What is taken out of a mask after the threshold: small components, and enhancing tumour that comes to little."""
 
     choose: bool = False
-    """Choose the limits on the validation patients, in place of limits that stand here."""
+    """Choose the sizes, and the least enhancing tumour, on the validation patients, in place of limits given here."""
 
     @property
     def fixed(self) -> Postprocessing:

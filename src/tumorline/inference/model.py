@@ -19,7 +19,7 @@ from tumorline.geometry.symmetry import INVERSE, transformed
 from tumorline.geometry.tiles import answer_tiles, slide
 from tumorline.given_paths import as_path
 from tumorline.inference.given import read_given
-from tumorline.inference.post import postprocess
+from tumorline.inference.post import Drawn, postprocess
 from tumorline.inference.probability import for_regions, to_probability
 from tumorline.model_file import find_model, read_info
 from tumorline.model_info import ModelInfo
@@ -184,7 +184,7 @@ class Model:
         """Masks `(R, *space)` of probabilities on a grid: by each region's threshold, then post-processed."""
         above = np.asarray(probability >= for_regions(self.info.thresholds, probability.ndim))
         voxel_ml = grid.voxel_ml if grid and grid.ndim == 3 else None
-        return postprocess(above, self.info.regions, self.info.postprocessing, voxel_ml)
+        return postprocess(Drawn(above, probability), self.info.regions, self.info.postprocessing, voxel_ml)
 
     def mask(self, image: Any, grid: Grid | None = None) -> MaskArray:
         """Outline the tumour in an image.

@@ -1,30 +1,38 @@
 """From thresholded probabilities to the masks of a case: nesting, and what the model's post-processing takes out."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from tumorline.arrays import MaskArray
+from tumorline.arrays import Float32Array, MaskArray
 from tumorline.config import Postprocessing
 from tumorline.geometry.distances import bounding_box
 from tumorline.regions import ENHANCING, NESTED
 
 
-def postprocess(
-    masks: MaskArray, regions: Sequence[str], settings: Postprocessing, voxel_ml: float | None
-) -> MaskArray:
+class Drawn(NamedTuple):
+    """What a model draws, before anything is taken out: `(R, *space)` each."""
+
+    masks: MaskArray
+    probability: Float32Array
+
+
+def postprocess(drawn: Drawn, regions: Sequence[str], settings: Postprocessing, voxel_ml: float | None) -> MaskArray:
     """Masks `(R, *space)` as they are written and scored: BraTS's regions lie within one another, small components go.
 
     An inner region counts only where the outer one is: the harder region cannot spoil the easier one, and vessels that
-    enhance outside of a tumour are none. Limits in ml are for volumes, whose voxels have one.
+    enhance outside of a tumour are none. Limits in ml are for volumes, whose voxels have one. Of what is large enough
+    those components go that are far less certain than the most certain one.
     """
-    masks = masks.copy()
+    masks = drawn.masks.copy()
     nested = [name for name in NESTED if name in regions]
     for name in (*nested, *(name for name in regions if name not in NESTED)):
         mask = masks[regions.index(name)]
         if name in nested[1:]:
             mask &= masks[regions.index(nested[nested.index(name) - 1])]
-        _remove_small_components(mask, _least_elements(name, settings, voxel_ml))
+        limits = ComponentLimits(_least_elements(name, settings, voxel_ml), settings.least_relative_peak.get(name, 0.0))
+        _remove_components(mask, drawn.probability[regions.index(name)], limits)
         if name == ENHANCING and voxel_ml and np.count_nonzero(mask) * voxel_ml < settings.least_enhancing_ml:
             mask[...] = False
     return masks
@@ -34,12 +42,16 @@ def describe_postprocessing(regions: Sequence[str], settings: Postprocessing) ->
     """What `postprocess` does to a model's masks, in words; empty where it does nothing."""
     limits = [f"{name} {value:g} ml" for name, value in settings.smallest_ml.items() if value]
     limits += [f"{name} {value} px" for name, value in settings.smallest_px.items() if value]
+    peaks = [f"{name} {value:g}" for name, value in settings.least_relative_peak.items() if value]
     least = settings.least_enhancing_ml
     said = (
         "an inner region counts only within the outer ones"
         if len([name for name in regions if name in NESTED]) > 1
         else "",
         f"components below these sizes are taken out: {', '.join(limits)}" if limits else "",
+        f"components go whose highest probability is below this share of the highest of all: {', '.join(peaks)}"
+        if peaks
+        else "",
         f"{ENHANCING} of less than {least:g} ml in all is taken out of that region" if least else "",
     )
     return "; ".join(filter(None, said))
@@ -51,12 +63,33 @@ def _least_elements(region: str, settings: Postprocessing, voxel_ml: float | Non
     return max(by_volume, settings.smallest_px.get(region, 0))
 
 
-def _remove_small_components(mask: MaskArray, least: float) -> None:
-    if least <= 1 or not mask.any():
+class ComponentLimits(NamedTuple):
+    """Of the components of one region."""
+
+    elements: float
+    """That one has at least."""
+    relative_peak: float
+    """Share of the highest probability of all that one reaches somewhere."""
+
+
+def _remove_components(mask: MaskArray, probability: Float32Array, limits: ComponentLimits) -> None:
+    """Of mask `(*space)`, in place."""
+    if (limits.elements <= 1 and not limits.relative_peak) or not mask.any():
         return
     box = bounding_box(mask)
     components, sizes = label_components(mask[box])
-    mask[box] &= (sizes >= least)[components]
+    kept = sizes >= max(1, limits.elements)
+    if limits.relative_peak and kept.any():
+        peaks = _peaks(probability[box], components, len(sizes))
+        kept &= peaks >= limits.relative_peak * peaks[kept].max()
+    mask[box] &= kept[components]
+
+
+def _peaks(probability: Float32Array, components: np.ndarray, count: int) -> np.ndarray:
+    """The highest probability of each component; of what is outside of all, by the number 0, none."""
+    from scipy import ndimage  # slow to import
+
+    return np.array([0.0, *ndimage.maximum(probability, components, range(1, count))])
 
 
 def label_components(mask: MaskArray) -> tuple[np.ndarray, np.ndarray]:

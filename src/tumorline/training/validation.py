@@ -16,7 +16,7 @@ from tumorline.data.case import Case
 from tumorline.data.dataset import Dataset
 from tumorline.data.joined import SOURCE
 from tumorline.geometry.slices import SQUARE, Pixel, to_slices
-from tumorline.inference.post import postprocess
+from tumorline.inference.post import Drawn, postprocess
 from tumorline.network_input.fit import Placement, to_native
 from tumorline.training.batches import Store
 from tumorline.training.machine import Machine
@@ -96,7 +96,7 @@ class CaseCounts:
 
 def draw_masks(probability: Float32Array, regions: Sequence[str]) -> MaskArray:
     """Masks `(R, *space)` at the threshold of the validation, nested as those that are written and scored."""
-    return postprocess(probability >= THRESHOLD, regions, Postprocessing(), None)
+    return postprocess(Drawn(probability >= THRESHOLD, probability), regions, Postprocessing(), None)
 
 
 @torch.no_grad()
