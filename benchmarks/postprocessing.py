@@ -1,4 +1,4 @@
-"""What post-processing would give on the cases of a run, or of folds: one pass of the network, many limits.
+"""What another threshold and post-processing would give on the cases of a run, or of folds: one pass, many masks.
 
     python benchmarks/postprocessing.py runs/builtin-5folds-three
 
@@ -30,7 +30,7 @@ from volumes import shown
 PAGE = Path(__file__).with_suffix(".md")
 PARTS = ("validation", "test")
 LARGEST = "the largest component"
-PEAKS, SIZES = (0.7, 0.8, 0.85, 0.9, 0.95), (50, 100, 200, 400)
+PEAKS, SIZES, THRESHOLDS = (0.7, 0.8, 0.85, 0.9, 0.95), (50, 100, 200, 400), (0.3, 0.4, 0.6, 0.7)
 COLUMNS = ("what goes", "Dice by patient", "over cases", "HD95 detected", "missed", "false lesions", "size ratio")
 
 
@@ -49,16 +49,18 @@ def largest_component(mask: MaskArray) -> MaskArray:
 
 
 def masks_of(model: Model, probability: Float32Array) -> Iterator[tuple[str, MaskArray]]:
-    """The mask `(*space)` of the first region after each limit, from probabilities `(R, *space)`."""
+    """The mask `(*space)` of the first region by each way to draw it, from probabilities `(R, *space)`."""
     regions = model.info.regions
     above = np.asarray(probability >= model.info.thresholds[0])
     for name, limits in limits_of(regions[0]).items():
         yield name, postprocess(Drawn(above, probability), regions, limits, None)[0]
     yield f"all but {LARGEST}", largest_component(above[0])
+    for threshold in THRESHOLDS:
+        yield f"below {threshold} in place of {model.info.thresholds[0]:g}", probability[0] >= threshold
 
 
 def scores_of(model: Model, case_id: str, read: Float32Array, truth: MaskArray) -> Iterator[tuple[str, CaseScores]]:
-    """Of each limit; masks that are alike are scored once."""
+    """Of each way to draw; masks that are alike are scored once."""
     known: dict[bytes, CaseScores] = {}
     for name, mask in masks_of(model, model.answer(read, case_id).probability):
         key = np.packbits(mask).tobytes()
@@ -67,7 +69,7 @@ def scores_of(model: Model, case_id: str, read: Float32Array, truth: MaskArray) 
 
 
 def rows_of_run(run: Path) -> Iterator[tuple[str, Row]]:
-    """A row for each picture of the validation and test part, and each limit."""
+    """A row for each picture of the validation and test part, and each way to draw."""
     model = load(run)
     dataset = open_wanted(model, None, ())
     for case_id, status in case_status(model.info, dataset).items():
