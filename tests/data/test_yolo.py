@@ -29,7 +29,7 @@ def load(folder: Path) -> Dataset:
 
 def add(folder: Path, name: str, labels: str | None = HOUSE) -> None:
     """An image and its labels; none where they are None."""
-    save(folder / "images" / f"{name}.png", blob(32, abs(hash(name)) % 1000)[0])
+    save(folder / "images" / f"{name}.png", blob(32, sum(name.encode()))[0])
     if labels is not None:
         write(folder / "labels" / f"{name}.txt", labels)
 
@@ -63,6 +63,9 @@ def refusal(folder: Path) -> str:
         ("images/x.png", "labels/x.txt"),
         ("obj_train_data/x.png", "obj_train_data/x.txt"),
         ("x.png", "x.txt"),
+        ("images/x.png", "images/x.txt"),
+        ("mri/x.png", "mri/x.txt"),
+        ("Segmentation/x.png", "Segmentation/x.txt"),
         ("train/x.png", "train/labels/x.txt"),
         ("IMAGES/x.PNG", "Labels/x.TXT"),
     ],
@@ -138,6 +141,13 @@ def test_labels_of_two_images_are_an_error(tmp_path: Path) -> None:
     add(tmp_path, "b")
     save(tmp_path / "images" / "b.bmp", IMAGE)
     assert "b.txt: may be the labels of b.bmp or of b.png; keep one of them" in errors_of(tmp_path)[0]
+
+
+def test_images_of_one_name_are_an_error(tmp_path: Path) -> None:
+    add(tmp_path, "a")
+    for suffix in ("png", "bmp"):
+        save(tmp_path / "images" / f"b.{suffix}", IMAGE)
+    assert "b.png: same name as" in errors_of(tmp_path)[0]
 
 
 # ---------------------------------------------------------------- classes

@@ -173,15 +173,15 @@ def as_polygon(values: Any, name: str) -> Polygon:
 
 def polygon_in_text(text: str, name: str) -> Polygon:
     """Numbers between blanks, commas or semicolons as a polygon. Raises UserError as `as_polygon`."""
-    return as_polygon(_numbers(text, float), name)
+    return as_polygon(_numbers_in(text, float), name)
 
 
 def runs_in_text(text: str, name: str) -> Runs:
     """Whole numbers between commas as runs. Raises UserError as `as_runs`."""
-    return as_runs(_numbers(text, int), name)
+    return as_runs(_numbers_in(text, int), name)
 
 
-def _numbers(text: str, kind: type[int] | type[float]) -> list[float] | None:
+def _numbers_in(text: str, kind: type[int] | type[float]) -> list[float] | None:
     """None where something else stands among the numbers."""
     try:
         return [kind(number) for number in SEPARATORS.split(text.strip())]

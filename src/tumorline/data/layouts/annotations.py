@@ -184,5 +184,8 @@ def _first_with_part(entries: Sequence[Annotated]) -> Annotated:
 
 def _annotated_twice(name: str, entries: Sequence[Annotated]) -> Finding:
     first, second, *_ = entries
-    message = f"{second.image}: annotated twice, in {first.annotations} and {second.annotations}; keep one"
+    if first.image == second.image:
+        message = f"{second.image}: annotated twice, in {first.annotations} and {second.annotations}; keep one"
+    else:
+        message = f"{second.image}: same name as {first.image}, but for suffix and folder of images; keep one of them"
     return Finding("ambiguous", "error", message, (str(first.image), str(second.image)), name)

@@ -79,13 +79,13 @@ def _read_shapes(path: Path, entry: Element, image: Path) -> Annotated:
     size = as_size(_whole(entry, "height", name), _whole(entry, "width", name), name)
     shapes = [shape for shape in entry if shape.tag != OF_WHOLE_IMAGE]
     patches = tuple(_patch(shape, name) for shape in shapes if shape.tag == "mask")
-    polygons = tuple(_polygon(shape, name) for shape in shapes if shape.tag != "mask")
+    polygons = tuple(_polygon_of_shape(shape, name) for shape in shapes if shape.tag != "mask")
     labels = frozenset(shape.get("label", "") for shape in shapes)
     part = part_in_words(entry.get("subset", ""))
     return Annotated(image, path, Outlines(size, polygons, patches=patches), part, labels)
 
 
-def _polygon(shape: Element, name: str) -> Polygon:
+def _polygon_of_shape(shape: Element, name: str) -> Polygon:
     """Raises UserError for boxes, and for whatever else has no outline."""
     if shape.tag == "polygon":
         return polygon_in_text(shape.get("points", ""), name)

@@ -61,7 +61,7 @@ def _read_objects(path: Path, document: Document, image: Path) -> Annotated:
     objects = [one for one in document["objects"] if isinstance(one, dict)]
     size = as_size(document["size"].get("height"), document["size"].get("width"), str(path))
     bitmaps = [one for one in objects if _kind(one) == "bitmap"]
-    polygons = tuple(_polygon(one, str(path)) for one in objects if one not in bitmaps)
+    polygons = tuple(_polygon_of_object(one, str(path)) for one in objects if one not in bitmaps)
     patches = tuple(_patch(one.get("bitmap"), str(path)) for one in bitmaps)
     labels = frozenset(str(one.get("classTitle")) for one in objects)
     return Annotated(image, path, Outlines(size, polygons, patches=patches), labels=labels)
@@ -71,7 +71,7 @@ def _kind(one: Mapping[str, Any]) -> str:
     return str(one.get("geometryType") or ("bitmap" if one.get("bitmap") else "polygon"))
 
 
-def _polygon(one: Mapping[str, Any], name: str) -> Polygon:
+def _polygon_of_object(one: Mapping[str, Any], name: str) -> Polygon:
     """Raises UserError for rectangles, and for whatever else has no outline."""
     if (kind := _kind(one)) != "polygon":
         raise UserError(f"{name}: an object of the kind '{kind[:20]}'; accepted are polygon and bitmap")

@@ -31,12 +31,11 @@ MOST_BYTES = 8 << 20
 NUMBERS_OF_BOX = 4
 CORNERS_OF_BOX = 4
 TELLING = 10
-"""So many outlines are not all boxes by chance."""
+"""So many outlines are not all rectangles by chance."""
 ROUNDED = 0.004
 """Two pixels of 512: so far corners of a box may lie from where they belong."""
 FARTHEST = 1.0
 """So far from the image, in its own widths and heights, a corner may lie; pixels lie farther."""
-
 LONGEST_NUMBER = 9
 """Digits of a class."""
 CURE = "export the set for segmentation, with polygons"
@@ -81,8 +80,8 @@ def read_yolo(contents: Contents, _settings: DataConfig) -> Listing:
 def files_of_labels(contents: Contents) -> Files:
     images: dict[str, list[Path]] = defaultdict(list)
     for image, name in contents.names.items():
-        images[without_image_folders(name)].append(image)
-    names = {file: _name_of_labels(contents, file) for file in _texts(contents)}
+        images[_shared_name(name)].append(image)
+    names = {file: _shared_name(name_below(file.with_suffix(""), contents.path)) for file in _texts(contents)}
     labels = {file: images[name] for file, name in names.items() if name in images}
     known = {names[file] for file in labels}
     folders = {_folder(name) for name in known}
@@ -98,9 +97,9 @@ def _texts(contents: Contents) -> list[Path]:
     return [file for file in contents.files if file.suffix.lower() == ".txt"]
 
 
-def _name_of_labels(contents: Contents, file: Path) -> str:
-    """That of the image, which may lie in another folder."""
-    return without_folders(name_below(file.with_suffix(""), contents.path), "mask")
+def _shared_name(name: str) -> str:
+    """What an image and its labels have in common, which may lie side by side or in folders of their own."""
+    return without_folders(without_image_folders(name), "mask")
 
 
 def _folder(name: str) -> str:
