@@ -131,7 +131,7 @@ def annotated_cases(
         by_name[called(name_below(entry.image, contents.path))].append(entry)
     findings = [_annotated_twice(name, entries) for name, entries in by_name.items() if not _agree(entries)]
     findings += [_untold(name, entries[0]) for name, entries in by_name.items() if entries[0].problem]
-    findings += _without_annotations(contents, {entry.image for entry in found}, what) if what else []
+    findings += _without_annotations(contents, {entry.image for entry in found}, what, called) if what else []
     readable = {name: _first_with_part(entries) for name, entries in by_name.items() if not entries[0].problem}
     images = {name: entry.image for name, entry in readable.items()}
     table, notes = read_patients(contents, images, "the annotations")
@@ -139,15 +139,19 @@ def annotated_cases(
     return cases, findings + notes
 
 
-def _without_annotations(contents: Contents, used: Collection[Path], what: str) -> list[Finding]:
+def _without_annotations(
+    contents: Contents, used: Collection[Path], what: str, called: Callable[[str], str]
+) -> list[Finding]:
     """Errors of files that may have been about images, and of images that no file is about."""
     findings = [
-        Finding("unreadable", "error", str(error), (str(path),), name_below(path.with_suffix(""), contents.path))
+        Finding(
+            "unreadable", "error", str(error), (str(path),), called(name_below(path.with_suffix(""), contents.path))
+        )
         for path, error in contents.unread_documents.items()
     ]
     for image in contents.pictures:
         if image not in used:
-            name, message = name_below(image, contents.path), f"{image}: image without {what}"
+            name, message = called(name_below(image, contents.path)), f"{image}: image without {what}"
             findings.append(Finding("unpaired", "error", message, (str(image),), name))
     return findings
 

@@ -17,15 +17,15 @@ from tumorline.data.layouts.annotations import (
     read_or_tell,
 )
 from tumorline.data.layouts.contents import Contents, Listing
-from tumorline.data.layouts.names import without_image_folders
 from tumorline.data.outlines import Outlines, Patch, Polygon, as_patch, as_polygon, with_holes
 from tumorline.errors import UserError
+from tumorline.formats.decode import without_suffix
 from tumorline.formats.packed_mask import read_packed_mask
 from tumorline.wording import numbered
 
 Document = Mapping[str, Any]
-IMAGES = "img"
-"""The folder of the images, beside that of the annotations."""
+IMAGES, ANNOTATIONS = "img", "ann"
+"""Folders side by side."""
 
 
 def find_supervisely(contents: Contents) -> str:
@@ -39,8 +39,14 @@ def read_supervisely(contents: Contents, _settings: DataConfig) -> Listing:
     files = {path: [document] for path, document in _documents(contents).items()}
     found, findings = read_entries(files, lambda path, document: _read_file(path, document, finder))
     check_labels(contents, found)
-    cases, notes = annotated_cases(contents, found, "annotations of Supervisely", without_image_folders)
+    cases, notes = annotated_cases(contents, found, "annotations of Supervisely", _name_of_case)
     return cases, findings + notes
+
+
+def _name_of_case(name: str) -> str:
+    """That of an image, or of its annotations, without the folder in which one of them lies."""
+    place = without_suffix(Path(name))
+    return (place.parent.parent / place.name if place.parent.name in (IMAGES, ANNOTATIONS) else place).as_posix()
 
 
 def _documents(contents: Contents) -> dict[Path, Document]:
