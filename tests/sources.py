@@ -1,6 +1,9 @@
 """Tiny data sets in every layout that Tumorline reads: noisy slices with one bright disc, two of each patient."""
 
+import base64
+import io
 import json
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -246,6 +249,76 @@ def via(folder: Path, patients: int = 10) -> Path:
     return folder
 
 
+def yolo(folder: Path, patients: int = 10) -> Path:
+    """The classes are those of tumours, and one that is never used."""
+    rows = ["id,patient"]
+    for number, patient, image, mask in slices(patients):
+        save(folder / "images" / f"{number}.png", image)
+        outline = " ".join(f"{value / SIZE:.9f}" for value in border(mask))
+        write(folder / "labels" / f"{number}.txt", f"{patient % 2} {outline}\n")
+        rows.append(f"{number},P{patient}")
+    write(folder / "data.yaml", "train: images\nnc: 3\nnames: ['glioma', 'meningioma', 'no_tumor']\n")
+    write(folder / "README.roboflow.txt", "brain - v1\n")
+    write(folder / "patients.csv", "\n".join(rows) + "\n")
+    return folder
+
+
+def cvat(folder: Path, patients: int = 10) -> Path:
+    """Polygons for one half, masks for the other."""
+    images, rows = [], ["id,patient"]
+    for number, patient, image, mask in slices(patients):
+        save(folder / "images" / f"{number}.png", image)
+        corners = ";".join(f"{x},{y}" for x, y in np.reshape(border(mask), (-1, 2)))
+        polygon = f'<polygon label="tumor" points="{corners}"/>'
+        frame = f'name="{number}.png" width="{SIZE}" height="{SIZE}"'
+        images.append(f'<image id="{number}" {frame}>{polygon if number % 2 else cvat_mask(mask)}</image>')
+        rows.append(f"{number},P{patient}")
+    write(folder / "annotations.xml", f"<?xml version='1.0'?><annotations>{''.join(images)}</annotations>")
+    write(folder / "patients.csv", "\n".join(rows) + "\n")
+    return folder
+
+
+def cvat_mask(mask: Array) -> str:
+    """The runs of CVAT, along the rows of the box around a mask."""
+    rows, columns = np.nonzero(mask)
+    top, left, height, width = rows.min(), columns.min(), np.ptp(rows) + 1, np.ptp(columns) + 1
+    counts = runs(mask[top : top + height, left : left + width].T)
+    place = f'left="{left}" top="{top}" width="{width}" height="{height}"'
+    return f'<mask label="tumor" rle="{", ".join(map(str, counts))}" {place}/>'
+
+
+def supervisely(folder: Path, patients: int = 10) -> Path:
+    """Polygons for one half, bitmaps for the other."""
+    rows = ["id,patient"]
+    for number, patient, image, mask in slices(patients):
+        save(folder / "ds0" / "img" / f"{number}.png", image)
+        exterior = np.reshape(border(mask), (-1, 2)).tolist()
+        polygon = {"geometryType": "polygon", "points": {"exterior": exterior, "interior": []}}
+        bitmap = {"geometryType": "bitmap", "bitmap": {"data": packed_png(mask), "origin": [0, 0]}}
+        shape = {"classTitle": "tumor", **(polygon if number % 2 else bitmap)}
+        document = {"size": {"height": SIZE, "width": SIZE}, "tags": [], "objects": [shape]}
+        write(folder / "ds0" / "ann" / f"{number}.png.json", json.dumps(document))
+        rows.append(f"ds0/{number},P{patient}")
+    write(folder / "meta.json", json.dumps({"classes": [{"title": "tumor", "shape": "any"}], "tags": []}))
+    write(folder / "patients.csv", "\n".join(rows) + "\n")
+    return folder
+
+
+def packed_png(mask: Array) -> str:
+    """A PNG with a palette whose first colour is transparent, zipped, as text."""
+    picture = Image.fromarray(mask.astype(np.uint8), "P")
+    picture.putpalette((0, 0, 0, 255, 255, 255))
+    content = io.BytesIO()
+    picture.save(content, "PNG", transparency=0)
+    return base64.b64encode(zlib.compress(content.getvalue())).decode()
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
 def border(mask: Array) -> list[float]:
     """The border of a disc along the sides of its pixels, as a polygon: down its right side, up its left one."""
     right, left = [], []
@@ -275,6 +348,9 @@ WRITERS: dict[str, Callable[[Path, int], Path]] = {
     "coco": coco,
     "labelme": labelme,
     "via": via,
+    "yolo": yolo,
+    "cvat": cvat,
+    "supervisely": supervisely,
     "figshare": figshare,
     "dicom": dicom,
 }

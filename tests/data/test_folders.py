@@ -586,15 +586,11 @@ def test_masks_in_their_folder_may_have_a_word_of_tumours(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("labels/x.txt", "0 .4 .4 .6 .4 .6 .6\n", "labels of YOLO are not read"),
-        ("x.txt", "1 0.5 0.5 0.25 0.25\n", "labels of YOLO are not read"),
-        (
-            "annotations.xml",
-            "<?xml version='1.0'?>\n<annotations>",
-            "annotations as XML (CVAT, Pascal VOC) are not read",
-        ),
-        ("labelmap.txt", "background:0,0,0::\n", "the colour masks of CVAT and VOC with a labelmap.txt are not read"),
-        ("via.json", '{"x.png12": {"regions": []}}', "JSON of another kind than COCO, LabelMe and VIA is not read"),
+        ("labels/y.txt", "0 .4 .4 .6 .4 .6 .6\n", "labels of YOLO, of which no image has the name"),
+        ("labels/x.txt", "1 0.5 0.5 0.25 0.25\n", "labels of YOLO that are boxes (class, centre, width, height)"),
+        ("x.txt", "1 0.5 0.5 0.25 0.25 0.9\n", "labels of YOLO that are boxes (class, centre, width, height)"),
+        ("x.xml", "<annotation><object>", "XML of Pascal VOC, whose boxes are no outlines, is not read"),
+        ("via.json", '{"x.png12": {"regions": []}}', "JSON of another kind than COCO, LabelMe, VIA and Supervisely"),
         ("bad.json", '{"images": [', "no readable JSON"),
         ("deep.json", "[" * 100_000, "no readable JSON"),
         ("a_t1ce.nii.gz", "", "no truth is known for volumes of this name; accepted are X_t1ce.nii.gz beside"),

@@ -175,7 +175,7 @@ def _empty_masks(dataset: Dataset) -> list[Finding]:
         return []
     kind = "volumes" if empty[0].is_volume else "slices"
     message = f"{example_of(empty)}: {len(empty)} of {len(dataset.cases)} masks are empty (tumour-free {kind})"
-    return [Finding("empty", "warning", message, tuple(str(case.truth_file) for case in empty))]
+    return [Finding("empty", "warning", message, tuple(str(case.truth_file or case.images[0]) for case in empty))]
 
 
 def find_patients(dataset: Dataset) -> list[Finding]:

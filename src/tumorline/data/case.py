@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tumorline.arrays import ImageArray
+from tumorline.data.legend import Legend
 from tumorline.data.outlines import Outlines
 from tumorline.data.volumes import read_channels
 from tumorline.errors import UserError
@@ -64,7 +65,9 @@ class Case:
     channels: tuple[str, ...] = ()
     """The sequence of each path in `images`, "" where one is unknown; empty where none is known."""
     outlines: Outlines | None = None
-    """The truth as polygons or runs that stood in `mask`; None where `mask` holds pixels."""
+    """Polygons or runs that stood in `mask`, none for want of a file; None where the truth is pixels."""
+    legend: Legend | None = None
+    """What the colours of the masks mean; None: black is no tumour, and the other one is."""
     patient_written: str = ""
     """The name from which `patient` was read, as the source writes it: a visit may stand in it."""
     identifier: str = ""

@@ -10,8 +10,15 @@ import numpy.typing as npt
 from tumorline.arrays import MaskArray
 from tumorline.config import DataConfig
 from tumorline.data.case import Case, read_image
+from tumorline.data.legend import Legend
 from tumorline.data.outlines import draw_outlines
-from tumorline.data.truth import mask_of_values, read_label_picture, read_mask, split_labels
+from tumorline.data.truth import (
+    mask_of_values,
+    read_label_picture,
+    read_mask,
+    read_mask_by_legend,
+    split_labels,
+)
 from tumorline.data.volumes import read_label_values
 from tumorline.errors import UserError
 from tumorline.geometry.grid import Grid
@@ -43,14 +50,21 @@ def _label_values(case: Case, file: Path) -> npt.NDArray[Any]:
 
 def read_given_truth(case: Case, settings: DataConfig) -> MaskArray:
     """The regions of a case as its source has them, whether they were corrected or not."""
+    if case.outlines is not None:
+        return draw_outlines(case.outlines, case.outlines.size or _image_size(case), str(case.mask))[None]
     if case.mask is None:
         return _no_tumour(case, settings)
     if case.grid is not None:
         return _read_volume_truth(case, case.mask, case.grid, settings)
-    if case.outlines is not None:
-        return draw_outlines(case.outlines, case.outlines.size or _image_size(case), str(case.mask))[None]
     truth = _read_picture_truth(case, case.mask, settings)
     return truth.swapaxes(1, 2) if case.transposed else truth
+
+
+def _read_mask(path: Path, legend: Legend | None, settings: DataConfig) -> MaskArray:
+    """A mask by what its colours mean, where that is said and no threshold was chosen instead."""
+    if legend is None or settings.mask_threshold is not None:
+        return read_mask(path, settings.mask_threshold)
+    return read_mask_by_legend(path, legend)
 
 
 def read_other_labels(case: Case) -> MaskArray | None:
@@ -68,7 +82,7 @@ def read_other_labels(case: Case) -> MaskArray | None:
 def _read_picture_truth(case: Case, mask: Path, settings: DataConfig) -> MaskArray:
     if case.labels is not None:
         return split_labels(read_label_picture(mask), case.labels, f"{mask}:")
-    masks = _of_one_size([(path, read_mask(path, settings.mask_threshold)) for path in (mask, *case.more_masks)])
+    masks = _of_one_size([(path, _read_mask(path, case.legend, settings)) for path in (mask, *case.more_masks)])
     return _regions_of(masks, case.mask_per_region)
 
 

@@ -9,6 +9,7 @@ from tumorline.config import DataConfig
 from tumorline.data.layouts import (
     brats,
     coco,
+    cvat,
     figshare,
     folders,
     labelme,
@@ -16,13 +17,15 @@ from tumorline.data.layouts import (
     loose_volumes,
     nnunet,
     pairs,
+    supervisely,
     table,
     via,
     volumes,
+    yolo,
 )
 from tumorline.data.layouts.classes import healthy_folders
 from tumorline.data.layouts.contents import Contents, Listing
-from tumorline.data.layouts.unread import colour_masks, sign_of_truth, told_of_series, unread_kind
+from tumorline.data.layouts.unread import sign_of_truth, told_of_series, unread_kind
 from tumorline.errors import UserError
 from tumorline.formats.unread import unread_array
 from tumorline.regions import NESTED
@@ -111,6 +114,13 @@ LAYOUTS: dict[str, Layout] = {
     "coco": Layout("images with COCO annotations", coco.find_coco, coco.read_coco, _names_of_planes),
     "labelme": Layout("x.png beside x.json of LabelMe", labelme.find_labelme, labelme.read_labelme, _names_of_planes),
     "via": Layout("images with annotations of VIA, as JSON or CSV", via.find_via, via.read_via, _names_of_planes),
+    "yolo": Layout(
+        "images/ and labels/ with files of YOLO that hold outlines", yolo.find_yolo, yolo.read_yolo, _names_of_planes
+    ),
+    "cvat": Layout("images with XML of 'CVAT for images'", cvat.find_cvat, cvat.read_cvat, _names_of_planes),
+    "supervisely": Layout(
+        "img/ and ann/ of Supervisely", supervisely.find_supervisely, supervisely.read_supervisely, _names_of_planes
+    ),
     "figshare": Layout("N.mat files of figshare 1512427", figshare.find_figshare, figshare.read_figshare),
 }
 
@@ -120,8 +130,6 @@ def recognise_layout(contents: Contents) -> str:
     path = contents.path
     if not path.exists():
         raise UserError(f"{path}: no such file or folder; give {_accepted()}")
-    if unread := colour_masks(contents):
-        raise UserError(unread)
     found = {name: seen for name, layout in LAYOUTS.items() if (seen := layout.find(contents))}
     if len(found) > 1:
         raise UserError(

@@ -45,7 +45,7 @@ def _labels(path: Path, settings: DataConfig) -> Labels:
 
 def _require_label_map(case: Case) -> None:
     if case.outlines is not None:
-        raise UserError(f"{case.mask}: data.label_values is for label maps, and these are outlines; leave it out")
+        raise UserError(f"{case.images[0]}: data.label_values is for label maps, and this has outlines; leave it out")
     if case.more_masks:
         raise UserError(
             f"{case.mask}: data.label_values is for one label map of each image, and case '{case.id}' has "

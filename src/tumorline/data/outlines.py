@@ -1,7 +1,8 @@
-"""Outlines of annotation tools as masks: polygons, filled on pixel centres, and the runs of COCO."""
+"""Outlines of annotation tools as masks: polygons, filled on pixel centres, and runs of pixels."""
 
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,23 +15,42 @@ from tumorline.errors import UserError
 from tumorline.formats.boundary import require_size
 
 CORNERS_OF_CIRCLE = 720
+MOST_CORNERS = 200_000
+"""Of one polygon; an honest outline has some thousands."""
+LONGEST_RUN = 1 << 40
 MOST_CROSSINGS = 20_000_000
 """Of the edges of one polygon with rows of pixels; an honest outline has some thousands."""
 
 Polygon = tuple[float, ...]
 """x and y of each corner in turn, in pixels from the image's upper left; the first pixel's centre is (0.5, 0.5)."""
 Runs = tuple[int, ...]
-"""Lengths of the runs of background and foreground in turn, down the columns."""
+"""Lengths of the runs of background and foreground in turn, down the columns; of a `Patch` along the rows."""
+SEPARATORS = re.compile(r"[,;\s]+")
+"""Between the numbers of a text."""
+
+
+@dataclass(frozen=True)
+class Patch:
+    """A rectangle of the picture in pixels, which may reach beyond it, with the runs of its own pixels."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+    runs: Runs
 
 
 @dataclass(frozen=True)
 class Outlines:
-    """What was marked on an image: the union of polygons and runs; neither is no tumour."""
+    """What was marked on an image: the union of polygons, runs and patches; none of them is no tumour."""
 
     size: tuple[int, int] | None = None
     """Height and width of the image as the file of the outlines states them; None where it does not."""
     polygons: tuple[Polygon, ...] = ()
     runs: tuple[Runs, ...] = ()
+    patches: tuple[Patch, ...] = ()
+    in_shares: bool = False
+    """Whether x and y of polygons are shares of the image's width and height, and no pixels."""
 
 
 def draw_outlines(outlines: Outlines, size: tuple[int, int], name: str) -> MaskArray:
@@ -38,10 +58,17 @@ def draw_outlines(outlines: Outlines, size: tuple[int, int], name: str) -> MaskA
     require_size(Path(name), *size)
     mask = np.zeros(size, bool)
     for polygon in outlines.polygons:
-        fill_polygon(mask, polygon, name)
+        fill_polygon(mask, _in_pixels(polygon, size) if outlines.in_shares else polygon, name)
     for runs in outlines.runs:
         mask |= fill_runs(runs, size, name)
+    for patch in outlines.patches:
+        fill_patch(mask, patch, name)
     return mask
+
+
+def _in_pixels(polygon: Polygon, size: tuple[int, int]) -> Polygon:
+    height, width = size
+    return tuple(share * (height if place % 2 else width) for place, share in enumerate(polygon))
 
 
 def fill_polygon(mask: MaskArray, polygon: Polygon, name: str) -> None:
@@ -80,10 +107,32 @@ def _crossings(polygon: Polygon, height: int, name: str) -> tuple[npt.NDArray[np
 def fill_runs(runs: Runs, size: tuple[int, int], name: str) -> MaskArray:
     """Runs as a mask `(H, W)`. Raises UserError where they do not add up to the image."""
     height, width = size
+    return _unrolled(runs, height, width, name).reshape(width, height).T
+
+
+def fill_patch(mask: MaskArray, patch: Patch, name: str) -> None:
+    """Add what of a patch lies in the picture to a mask `(H, W)`. Raises UserError where its runs do not fill it."""
+    require_size(Path(name), patch.height, patch.width)
+    values = _unrolled(patch.runs, patch.height, patch.width, name, "a patch").reshape(patch.height, patch.width)
+    inside = values[max(-patch.top, 0) :, max(-patch.left, 0) :]
+    window = mask[max(patch.top, 0) :, max(patch.left, 0) :]
+    rows, columns = (min(sides) for sides in zip(inside.shape, window.shape, strict=True))
+    window[:rows, :columns] |= inside[:rows, :columns]
+
+
+def _unrolled(runs: Runs, height: int, width: int, name: str, what: str = "an image") -> MaskArray:
+    """The values of all pixels in turn. Raises UserError where the runs are not as long as there are pixels."""
     if min(runs, default=0) < 0 or sum(runs) != height * width:
-        raise UserError(f"{name}: runs of {sum(runs)} pixels for an image of {width} x {height}")
-    values = np.arange(len(runs)) % 2 == 1
-    return np.asarray(np.repeat(values, runs).reshape(width, height).T)
+        raise UserError(f"{name}: runs of {sum(runs)} pixels for {what} of {width} x {height}")
+    return np.repeat(np.arange(len(runs)) % 2 == 1, runs)
+
+
+def as_patch(mask: MaskArray, left: int, top: int) -> Patch:
+    """A mask `(H, W)` whose upper left pixel lies at a place of the picture."""
+    flat = np.concatenate([[False], mask.ravel()])
+    begins = np.flatnonzero(flat[1:] != flat[:-1])
+    runs = np.diff(begins, prepend=0, append=mask.size)
+    return Patch(left, top, mask.shape[1], mask.shape[0], tuple(runs.tolist()))
 
 
 def decode_runs(text: str, name: str) -> Runs:
@@ -110,11 +159,40 @@ def decode_runs(text: str, name: str) -> Runs:
 
 
 def as_polygon(values: Any, name: str) -> Polygon:
-    """Numbers of a file as a polygon. Raises UserError for anything but three pairs of finite numbers or more."""
+    """Numbers of a file as a polygon.
+
+    Raises UserError for anything but three pairs of finite numbers or more, and for more corners than are accepted.
+    """
     numbers = _flat(values)
+    if len(numbers) > 2 * MOST_CORNERS:
+        raise UserError(f"{name}: an outline of {len(numbers) // 2} corners; at most {MOST_CORNERS} are read")
     if len(numbers) < 6 or len(numbers) % 2 or not all(_is_number(value) for value in numbers):
         raise UserError(f"{name}: an outline is no list of three corners or more")
     return tuple(float(value) for value in numbers)
+
+
+def polygon_in_text(text: str, name: str) -> Polygon:
+    """Numbers between blanks, commas or semicolons as a polygon. Raises UserError as `as_polygon`."""
+    return as_polygon(_numbers_in(text, float), name)
+
+
+def runs_in_text(text: str, name: str) -> Runs:
+    """Whole numbers between commas as runs. Raises UserError as `as_runs`."""
+    return as_runs(_numbers_in(text, int), name)
+
+
+def _numbers_in(text: str, kind: type[int] | type[float]) -> list[float] | None:
+    """None where something else stands among the numbers."""
+    try:
+        return [kind(number) for number in SEPARATORS.split(text.strip())]
+    except ValueError:
+        return None
+
+
+def with_holes(outer: Polygon, holes: Iterable[Polygon]) -> Polygon:
+    """One polygon for an outline and its holes: each is reached and left by the same edge, which marks nothing."""
+    first = outer[:2]
+    return outer + first + tuple(value for hole in holes for value in (*hole, *hole[:2], *first))
 
 
 def ellipse(centre: Sequence[float], radii: Sequence[float], turned: float = 0.0) -> Polygon:
@@ -139,6 +217,6 @@ def as_runs(counts: Any, name: str) -> Runs:
     """Runs of a file, compressed or not. Raises UserError for anything else."""
     if isinstance(counts, str):
         return decode_runs(counts, name)
-    if not isinstance(counts, list) or not all(isinstance(count, int) and count >= 0 for count in counts):
+    if not isinstance(counts, list) or not all(isinstance(count, int) and 0 <= count < LONGEST_RUN for count in counts):
         raise UserError(f"{name}: runs that are no whole numbers of 0 or more")
     return tuple(counts)

@@ -13,6 +13,7 @@ from tumorline.data.label_values import named_region, with_label_values
 from tumorline.data.layouts import figshare, lgg, tumour_free, volumes
 from tumorline.data.layouts.classes import refuse_tumours
 from tumorline.data.layouts.contents import Contents
+from tumorline.data.layouts.legends import with_legends
 from tumorline.data.layouts.names import stated_part
 from tumorline.data.layouts.patient_tables import refuse_unread_tables
 from tumorline.data.layouts.tcga import is_triple
@@ -91,7 +92,8 @@ def _read_source(path: Path, settings: DataConfig, called: str) -> Source:
     if not layout.asks_itself:
         check_regions(path, layout, settings)
     cases, findings = layout.read(contents, settings)
-    cases, notes = lgg.with_sequences(path, with_label_values(path, cases, settings), settings)
+    cases = with_label_values(path, with_legends(contents, cases), settings)
+    cases, notes = lgg.with_sequences(path, cases, settings)
     if not cases:
         worst = sorted(findings, key=lambda finding: finding.severity != "error")
         why = f"; {worst[0].message}" if worst else ""

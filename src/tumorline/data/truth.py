@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tumorline.arrays import ImageArray, MaskArray
+from tumorline.data.legend import GREY, Legend, in_hex
 from tumorline.errors import UserError
 from tumorline.formats.boundary import decode_one
 from tumorline.formats.decode import is_lossy, read_pixels
@@ -20,6 +21,8 @@ MOST_LABELS = 16
 """Values of a mask that may be labels, rather than greys of an edge."""
 NEAR_WHOLE = 0.01
 """So far from a whole number a label with a point may lie."""
+MOST_CLASSES, BORDER, BORDER_COLOUR = 20, 255, (224, 224, 192)
+"""Of Pascal VOC: the numbers of classes end with the first, around which lies a border of the second."""
 LEAST_PEAK = 32
 """Grey value of the foreground of a mask that was saved with loss: below it, what is there may be the loss."""
 EDGE = 5
@@ -65,6 +68,35 @@ def read_mask(path: Path, threshold: float | None = None) -> MaskArray:
     """
     with decode_one(path):
         return _binary(path, read_pixels(path, "mask"), threshold)
+
+
+def read_mask_by_legend(path: Path, legend: Legend) -> MaskArray:
+    """Read a mask as boolean `(H, W)`: the colours that its legend calls a tumour.
+
+    Raises NotBinaryError for a colour of something else, and for one that the legend does not name.
+    """
+    with decode_one(path):
+        colours = _packed(path, read_pixels(path))
+    found = {int(colour) for colour in np.unique(colours)}
+    if strange := [name for colour, name in legend.others if colour in found]:
+        raise NotBinaryError(
+            f"{path}: holds the label '{strange[0]}' ({legend.source}), which is not known as a tumour; keep those of "
+            "tumours only"
+        )
+    if unnamed := sorted(found - {0, *legend.tumour, *legend.background}):
+        listed = ", ".join(map(in_hex, unnamed[:5])) + (", ..." if len(unnamed) > 5 else "")
+        cure = f"; save it{_loss_cure(path)}" if is_lossy(path) else ""
+        raise NotBinaryError(f"{path}: holds colours that {legend.source} does not name ({listed}){cure}")
+    return np.isin(colours, legend.tumour)
+
+
+def _packed(path: Path, pixels: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """Pixels `(H, W)` or `(H, W, 3)` as colours of one number `(H, W)`; a value of more than a byte is none."""
+    _require_finite(path, pixels)
+    if pixels.ndim == 2:
+        return pixels.astype(np.int64) * GREY
+    red, green, blue = np.moveaxis(pixels.astype(np.int64), -1, 0)
+    return np.asarray((red << 16) + (green << 8) + blue)
 
 
 def read_label_picture(path: Path) -> npt.NDArray[Any]:
@@ -115,11 +147,24 @@ def _two_valued(path: Path, values: npt.NDArray[Any]) -> MaskArray:
     raise NotBinaryError(
         f"{path}: mask holds the values {_some(np.unique(values))}; accepted are two values at most, the lower one 0. "
         f"Save it as 0/1 or 0/255{_loss_cure(path)}, or set data.mask_threshold{_label_cure(path, values)}"
+        f"{_border_cure(BORDER) if _has_border(values) else ''}"
     )
 
 
 def _loss_cure(path: Path) -> str:
     return " as PNG, as JPEG loses values" if is_lossy(path) else ""
+
+
+def _has_border(values: npt.NDArray[Any]) -> bool:
+    """Whether all values are those of Pascal VOC, and the one of its border is among them."""
+    return bool((values == BORDER).any() and np.isin(values, (*range(MOST_CLASSES + 1), BORDER)).all())
+
+
+def _border_cure(border: int | str) -> str:
+    return (
+        f"; where {border} is the border of Pascal VOC, of which nothing says whether it is tumour, fill it with 0 or "
+        "with the tumour's value"
+    )
 
 
 def _label_cure(path: Path, values: npt.NDArray[Any]) -> str:
@@ -168,7 +213,7 @@ def _coloured(path: Path, pixels: npt.NDArray[Any]) -> str:
     return (
         f"{path}: mask is a colour picture with {len(found)} colours ({colours}{', ...' if len(found) > 5 else ''}); "
         "accepted are grey values, or black and one colour. Save it as 0/1 or 0/255, or set data.mask_threshold, which "
-        "goes by luminance"
+        f"goes by luminance{_border_cure('#e0e0c0') if (found == BORDER_COLOUR).all(-1).any() else ''}"
     )
 
 

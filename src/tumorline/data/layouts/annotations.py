@@ -34,12 +34,16 @@ HEAD_WORDS = re.compile(r"(?<![a-z])(?:brain|head|skull|scalp)(?![a-z])", re.IGN
 """They say where a tumour is, or that the whole of it is outlined."""
 
 
-def check_categories(path: Path, names: Collection[str]) -> None:
-    """Raise UserError where outlines may be of other things than tumours: their union is taken as the tumour."""
+def no_tumours(names: Collection[str]) -> list[str]:
+    """The names, of all that are there, that are not known as tumours."""
     others = [name for name in names if OTHER_WORDS.search(name)]
     unsaid = [name for name in names if name not in others and not TUMOUR_WORDS.search(name)]
-    others += [name for name in unsaid if len(names) > 1 or HEAD_WORDS.search(name)]
-    if others:
+    return others + [name for name in unsaid if len(names) > 1 or HEAD_WORDS.search(name)]
+
+
+def check_categories(path: Path, names: Collection[str]) -> None:
+    """Raise UserError where outlines may be of other things than tumours: their union is taken as the tumour."""
+    if others := no_tumours(names):
         listed = ", ".join(sorted(names)[:MOST_NAMES]) + (", ..." if len(names) > MOST_NAMES else "")
         raise UserError(
             f"{path}: outlines of {listed}; '{sorted(others)[0]}' is not known as a tumour, keep those of tumours only"
@@ -76,12 +80,16 @@ class ImageFinder:
 
 
 class Annotated(NamedTuple):
-    """An image with the outlines that a file of annotations gives it, and the part that the file's name states."""
+    """An image with the outlines that a file of annotations gives it, what they are of, and the part that is stated."""
 
     image: Path
-    annotations: Path
+    annotations: Path | None
+    """None where no file speaks of the image, which by that shows no tumour."""
     outlines: Outlines
     part: str = ""
+    labels: frozenset[str] = frozenset()
+    problem: str = ""
+    """Why its outlines cannot be read; empty where they can."""
 
 
 def read_entries(
@@ -98,25 +106,59 @@ def read_entries(
     return found, findings
 
 
-def annotated_cases(contents: Contents, found: Sequence[Annotated], what: str) -> Listing:
-    """Cases with what `patients.csv` says of them; errors for images that have no annotations, or two."""
+def check_labels(contents: Contents, found: Iterable[Annotated]) -> None:
+    """Raise UserError as `check_categories`, of all labels that outlines bear."""
+    check_categories(contents.path, {label for entry in found for label in entry.labels})
+
+
+def read_or_tell(image: Path, annotations: Path, read: Callable[[], Annotated]) -> Annotated:
+    """What is read of an image or, in its place, why that is not possible."""
+    try:
+        return read()
+    except UserError as error:
+        return Annotated(image, annotations, Outlines(), problem=str(error))
+
+
+def annotated_cases(
+    contents: Contents, found: Sequence[Annotated], what: str, called: Callable[[str], str] = str
+) -> Listing:
+    """Cases with what `patients.csv` says of them; errors for images that are annotated twice, or have no `what`.
+
+    Without `what` images may lack annotations. `called` makes the name of a case of that of its image.
+    """
     by_name: dict[str, list[Annotated]] = defaultdict(list)
     for entry in found:
-        by_name[name_below(entry.image, contents.path)].append(entry)
+        by_name[called(name_below(entry.image, contents.path))].append(entry)
     findings = [_annotated_twice(name, entries) for name, entries in by_name.items() if not _agree(entries)]
-    findings += [
-        Finding("unreadable", "error", str(error), (str(path),), name_below(path.with_suffix(""), contents.path))
+    findings += [_untold(name, entries[0]) for name, entries in by_name.items() if entries[0].problem]
+    findings += _without_annotations(contents, {entry.image for entry in found}, what, called) if what else []
+    readable = {name: _first_with_part(entries) for name, entries in by_name.items() if not entries[0].problem}
+    images = {name: entry.image for name, entry in readable.items()}
+    table, notes = read_patients(contents, images, "the annotations")
+    cases = [_case(name, entry, table.get(name, {})) for name, entry in readable.items()]
+    return cases, findings + notes
+
+
+def _without_annotations(
+    contents: Contents, used: Collection[Path], what: str, called: Callable[[str], str]
+) -> list[Finding]:
+    """Errors of files that may have been about images, and of images that no file is about."""
+    findings = [
+        Finding(
+            "unreadable", "error", str(error), (str(path),), called(name_below(path.with_suffix(""), contents.path))
+        )
         for path, error in contents.unread_documents.items()
     ]
-    used = {entry.image for entry in found}
     for image in contents.pictures:
         if image not in used:
-            name, message = name_below(image, contents.path), f"{image}: image without {what}"
+            name, message = called(name_below(image, contents.path)), f"{image}: image without {what}"
             findings.append(Finding("unpaired", "error", message, (str(image),), name))
-    images = {name: entries[0].image for name, entries in by_name.items()}
-    table, notes = read_patients(contents, images, "the annotations")
-    cases = [_case(name, _first_with_part(entries), table.get(name, {})) for name, entries in by_name.items()]
-    return cases, findings + notes
+    return findings
+
+
+def _untold(name: str, entry: Annotated) -> Finding:
+    files = tuple(str(file) for file in (entry.image, entry.annotations) if file)
+    return Finding("unreadable", "error", entry.problem, files, name)
 
 
 def as_size(height: Any, width: Any, name: str) -> tuple[int, int] | None:
@@ -146,5 +188,8 @@ def _first_with_part(entries: Sequence[Annotated]) -> Annotated:
 
 def _annotated_twice(name: str, entries: Sequence[Annotated]) -> Finding:
     first, second, *_ = entries
-    message = f"{second.image}: annotated twice, in {first.annotations} and {second.annotations}; keep one"
+    if first.image == second.image:
+        message = f"{second.image}: annotated twice, in {first.annotations} and {second.annotations}; keep one"
+    else:
+        message = f"{second.image}: same name as {first.image}, but for suffix and folder of images; keep one of them"
     return Finding("ambiguous", "error", message, (str(first.image), str(second.image)), name)

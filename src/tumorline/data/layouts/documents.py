@@ -1,15 +1,18 @@
-"""JSON and CSV files of annotation tools: bounded, and in one line where they cannot be read."""
+"""JSON, XML, CSV and text of annotation tools: bounded, and in one line where they cannot be read."""
 
 import csv
 import json
 from collections.abc import Collection
 from pathlib import Path
+from xml.etree import ElementTree
 
 from tumorline.errors import UserError
 from tumorline.files import JsonObject
+from tumorline.user_text import read_user_text
 
 MOST_BYTES = 256 << 20
 """Of one file of annotations."""
+HEAD_BYTES = 4096
 
 
 def read_json_document(path: Path) -> JsonObject:
@@ -35,3 +38,51 @@ def read_csv_document(path: Path, columns: Collection[str]) -> list[dict[str, st
             return list(csv.DictReader(file, names, restval=""))
     except (OSError, ValueError, csv.Error):
         return []
+
+
+def read_xml_document(path: Path) -> ElementTree.Element:
+    """The root of an XML file. Raises UserError for what is none, for more than 256 MB and for a DOCTYPE.
+
+    Without a DOCTYPE there are no entities that could grow, nor any that name another file.
+    """
+    parser = ElementTree.XMLParser(target=_WithoutDoctype())
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise UserError(f"{path}: larger than {MOST_BYTES >> 20} MB; split the annotations")
+        parser.feed(path.read_bytes())
+        root: ElementTree.Element = parser.close()
+    except _DoctypeFound:
+        raise UserError(f"{path}: XML with a DOCTYPE, which no annotation tool writes; it is not read") from None
+    except (OSError, ValueError, LookupError, RecursionError, ElementTree.ParseError) as error:
+        raise UserError(f"{path}: no readable XML ({type(error).__name__})") from None
+    return root
+
+
+class _DoctypeFound(Exception):
+    pass
+
+
+class _WithoutDoctype(ElementTree.TreeBuilder):
+    def doctype(self, *_: object) -> None:
+        """Called by the parser before it reads what the DOCTYPE declares."""
+        raise _DoctypeFound
+
+
+def read_text_document(path: Path, most_bytes: int) -> str:
+    """A file of text. Raises UserError as `read_user_text`, and for a larger one."""
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise UserError(f"{path}: cannot read it ({error.strerror})") from None
+    if size > most_bytes:
+        raise UserError(f"{path}: larger than {most_bytes >> 20} MB, which no file of its kind is")
+    return read_user_text(path)
+
+
+def read_head(path: Path) -> bytes:
+    """The first bytes of a file; none where it cannot be read."""
+    try:
+        with path.open("rb") as opened:
+            return opened.read(HEAD_BYTES)
+    except OSError:
+        return b""

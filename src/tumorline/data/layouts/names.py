@@ -85,9 +85,14 @@ def name_below(file: Path, folder: Path) -> str:
 
 def without_image_folders(name: str) -> str:
     """The name without what its folders say of image: 'train/images/x' is 'train/x', 'images_a/x' is 'a/x'."""
+    return without_folders(name, "image")
+
+
+def without_folders(name: str, kind: Kind) -> str:
+    """The name without what its folders say of one kind."""
     *above, stem = name.split("/")
     said = [read_folder_name(folder) for folder in above]
-    kept = ["_".join(one.key) if one and one.kind == "image" else own for own, one in zip(above, said, strict=True)]
+    kept = ["_".join(one.key) if one and one.kind == kind else own for own, one in zip(above, said, strict=True)]
     return "/".join((*filter(None, kept), stem))
 
 

@@ -6,18 +6,18 @@ from collections.abc import Collection, Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
 
+from tumorline.data.layouts import yolo
 from tumorline.data.layouts.classes import shows_tumour
 from tumorline.data.layouts.contents import Contents
+from tumorline.data.layouts.documents import read_head
 from tumorline.data.layouts.names import folder_words, is_in_mask_folder, says_mask
 from tumorline.data.layouts.unsaid import masks_by_word, twins
 from tumorline.file_names import PREDICTED_NAME
 from tumorline.formats.decode import is_dicom
 from tumorline.formats.nifti import unread_volume
 
-HEAD_BYTES = 4096
 LOOKED_AT = 20
 """Files of one suffix that are opened to see what they are."""
-YOLO_LINE = re.compile(rb"\s*\d+(?:[ \t]+-?(?:\d+\.?\d*|\.\d+)(?:e-?\d+)?){4,}[ \t]*(?:\r?\n|$)", re.IGNORECASE)
 WITH_WORD = re.compile(r"(?P<base>.+)[-_. ][a-z]+\d*", re.IGNORECASE)
 DOCUMENT_SUFFIXES = {".md", ".rst", ".pdf", ".html", ".htm", ".doc", ".docx", ".bib", ".cff"}
 DOCUMENT_WORDS = {"readme", "license", "licence", "copying", "terms", "notes", "citation", "attribution", "changelog"}
@@ -26,12 +26,6 @@ SERIES_CURE = (
     "to train or evaluate, save images and masks as NIfTI (images with dcm2niix, DICOM segmentations with 3D Slicer)"
 )
 CURE = "export it as COCO (polygons) or as one mask of two values for each image"
-
-
-def colour_masks(contents: Contents) -> str:
-    """The masks of CVAT, whose colours a `labelmap.txt` explains."""
-    found = [file for file in contents.files if file.name.lower() == "labelmap.txt"]
-    return f"{found[0]}: the colour masks of CVAT and VOC with a labelmap.txt are not read; {CURE}" if found else ""
 
 
 def unread_kind(contents: Contents) -> str:
@@ -76,7 +70,8 @@ def mask_beside_images(contents: Contents) -> Path | None:
 
 def _is_document(file: Path) -> bool:
     says_so = file.suffix.lower() in DOCUMENT_SUFFIXES or DOCUMENT_WORDS & set(folder_words(file.stem))
-    return bool(says_so) or file.name.lower() in OWN_FILES
+    is_empty = file.suffix.lower() == ".txt" and not read_head(file)
+    return bool(says_so) or file.name.lower() in OWN_FILES or is_empty
 
 
 def _is_mask(name: str) -> bool:
@@ -96,13 +91,21 @@ def _lengthens(name: str, names: Collection[str]) -> bool:
 
 
 def _yolo(contents: Contents) -> str:
-    found = [file for file in _of_suffix(contents, ".txt") if YOLO_LINE.match(_head(file))]
-    return f"{found[0]}: labels of YOLO are not read; {CURE}" if found else ""
+    found = [file for file in _of_suffix(contents, ".txt") if yolo.LINE.search(read_head(file))]
+    if not found:
+        return ""
+    if any(yolo.OUTLINE.search(read_head(file)) for file in found):
+        return (
+            f"{found[0]}: labels of YOLO, of which no image has the name; give the folder that holds images and labels"
+        )
+    return (
+        f"{found[0]}: labels of YOLO that are boxes (class, centre, width, height), which are no outlines; {yolo.CURE}"
+    )
 
 
 def _xml(contents: Contents) -> str:
-    found = [file for file in _of_suffix(contents, ".xml") if b"<annotation" in _head(file)]
-    return f"{found[0]}: annotations as XML (CVAT, Pascal VOC) are not read; {CURE}" if found else ""
+    found = [file for file in _of_suffix(contents, ".xml") if b"<annotation" in read_head(file)]
+    return f"{found[0]}: XML of Pascal VOC, whose boxes are no outlines, is not read; {CURE}" if found else ""
 
 
 def _other_json(contents: Contents) -> str:
@@ -111,7 +114,9 @@ def _other_json(contents: Contents) -> str:
     if contents.unread_documents:
         return str(next(iter(contents.unread_documents.values())))
     found = [path for path in contents.documents if path.name not in OWN_FILES]
-    return f"{found[0]}: JSON of another kind than COCO, LabelMe and VIA is not read; {CURE}" if found else ""
+    return (
+        f"{found[0]}: JSON of another kind than COCO, LabelMe, VIA and Supervisely is not read; {CURE}" if found else ""
+    )
 
 
 def _volumes(contents: Contents) -> str:
@@ -128,11 +133,3 @@ def _volumes(contents: Contents) -> str:
 
 def _of_suffix(contents: Contents, suffix: str) -> list[Path]:
     return [file for file in contents.files if file.suffix.lower() == suffix][:LOOKED_AT]
-
-
-def _head(file: Path) -> bytes:
-    try:
-        with file.open("rb") as opened:
-            return opened.read(HEAD_BYTES)
-    except OSError:
-        return b""
