@@ -37,6 +37,7 @@ from tumorline.files import alone_in, write_bytes
 from tumorline.metrics import calibration
 from tumorline.metrics.summary import Row, of_region
 from tumorline.output.folder import claim_output
+from tumorline.output.place import require_utf_8
 from tumorline.progress import Notify
 from tumorline.results import (
     Calibration,
@@ -76,6 +77,7 @@ def cross_validate(config: Config, folder: Path, wanted: Collection[int], notify
     configuration in the same folder and for folds that do not exist, and at the end where folds diverged.
     """
     chosen = _chosen(config, wanted)
+    require_utf_8(folder)
     claim_output(folder, "folds", NAMES)
     if not (folder / CONFIG_NAME).exists():
         save_config(config, folder)
