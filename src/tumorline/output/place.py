@@ -25,13 +25,11 @@ def check_place(path: Path) -> None:
 
 
 def require_utf_8(path: Path) -> None:
-    """Raise UserError for a folder of trainings whose name is not UTF-8: weights could be written there and not read."""
+    """Raise UserError for a name that is not UTF-8: weights could be written there and not read."""
     try:
         str(path).encode()
     except UnicodeEncodeError:
-        raise UserError(
-            f"{path}: a name that is not UTF-8, which weights cannot be read from; choose another"
-        ) from None
+        raise UserError(f"{path}: a name that is not UTF-8, where weights cannot be read; choose another") from None
 
 
 def refuse_package(path: Path) -> None:
