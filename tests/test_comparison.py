@@ -18,6 +18,7 @@ from tumorline.cli import app
 from tumorline.comparison.figures import PatientMeans, compare_pairs
 from tumorline.config import load_config
 from tumorline.errors import UserError
+from tumorline.evaluation.summary import region_figures
 from tumorline.evaluation.tables import read_rows, write_evaluation
 from tumorline.metrics.case import score_case
 from tumorline.metrics.summary import Row, summarise_rows
@@ -357,7 +358,8 @@ def test_real_runs_show_their_disagreements(tiny_run: Path, tmp_path: Path) -> N
         replace(row, scores=replace(row.scores, dice=None if row.scores.dice is None else row.scores.dice / 2))
         for row in read_rows(tiny_run)
     ]
-    write_evaluation(worse, halved, read_summary(worse / "summary.json"))
+    figures = {"tumour": region_figures([row for row in halved if row.status == "test"])}
+    write_evaluation(worse, halved, read_summary(worse / "summary.json").model_copy(update={"regions": figures}))
     result = tumorline.compare([tiny_run, worse], output=tmp_path / "out")
     page = (tmp_path / "out" / "compare.html").read_text()
     assert page.count("<figure>") == 2 * len(result["disagreements"]) > 0

@@ -1,6 +1,7 @@
 import csv
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -150,3 +151,43 @@ def test_without_corrected_masks_among_the_rows_nothing_is_said_of_them(tmp_path
     found = summarise_folds(load_config(None, ["split.folds=2"]), rows, [fold_of(tmp_path / "fold-0", corrected)])
     assert [warning.code for warning in found.warnings] == [WarningCode.FOLDS_MISSING]
     assert found.conventions == {"miss": "counts 0"}
+
+
+def without_last_line(text: str) -> str:
+    return "".join(text.splitlines(keepends=True)[:-1])
+
+
+def with_last_line_twice(text: str) -> str:
+    return text + text.splitlines(keepends=True)[-1]
+
+
+@pytest.mark.parametrize("damage", [without_last_line, with_last_line_twice])
+@pytest.mark.parametrize("name", ["evaluation.csv", "baselines.csv", "certainty.csv"])
+def test_no_figure_comes_from_a_fold_that_lost_or_doubled_a_row(
+    two_folds: Path, tmp_path: Path, name: str, damage: Callable[[str], str]
+) -> None:
+    folds = shutil.copytree(two_folds, tmp_path / "folds")
+    table = folds / "fold-1" / name
+    table.write_text(damage(table.read_text()))
+    before = (folds / "summary.json").read_bytes()
+    with pytest.raises(UserError, match=rf"fold-1/{name}: .*; evaluate again, or restore it from a copy"):
+        gather(folds)
+    assert (folds / "summary.json").read_bytes() == before
+
+
+def test_no_figure_comes_from_the_table_of_another_fold(two_folds: Path, tmp_path: Path) -> None:
+    folds = shutil.copytree(two_folds, tmp_path / "folds")
+    shutil.copy(folds / "fold-0" / "evaluation.csv", folds / "fold-1" / "evaluation.csv")
+    with pytest.raises(
+        UserError, match=r"fold-1/evaluation.csv: its rows do not give the \w+ of tumour in its summary"
+    ):
+        gather(folds)
+
+
+def test_a_changed_dice_is_no_figure(two_folds: Path, tmp_path: Path) -> None:
+    folds = shutil.copytree(two_folds, tmp_path / "folds")
+    table = folds / "evaluation.csv"
+    row = table.read_text().splitlines()[1].split(",")
+    table.write_text(table.read_text().replace(f"tumour,{row[5]},", "tumour,0.999,", 1))
+    with pytest.raises(UserError, match=r"evaluation.csv: its rows do not give the dice of tumour in its summary.json"):
+        tumorline.compare([folds, two_folds])

@@ -1,9 +1,11 @@
 import errno
 import os
 import resource
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event, Thread
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from safetensors.numpy import save_file
 from tests.conftest import refused_in_one_line
 from tumorline.errors import UserError, WriteError
 from tumorline.files import (
+    alone_in,
     append_line,
     atomic_path,
     read_csv,
@@ -166,3 +169,24 @@ def test_a_folder_that_takes_nothing_is_known_beforehand(tmp_path: Path) -> None
 def test_a_name_that_is_not_utf_8_is_refused_where_the_file_is_text(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"a name that is not UTF-8 cannot be written here .*m\\udcfc.*rename"):
         write_text(tmp_path / "config.toml", "source = 'm\udcfcller'")
+
+
+def test_one_process_waits_for_another_where_it_may(tmp_path: Path) -> None:
+    done, held = list[str](), Event()
+
+    def hold() -> None:
+        with alone_in(tmp_path):
+            held.set()
+            time.sleep(0.2)
+            done.append("first")
+
+    other = Thread(target=hold)
+    other.start()
+    held.wait()
+    with pytest.raises(UserError, match="another process is at work there"), alone_in(tmp_path):
+        pass
+    with alone_in(tmp_path, wait_s=30):
+        done.append("second")
+    other.join()
+    assert done == ["first", "second"]
+    assert not list(tmp_path.iterdir())

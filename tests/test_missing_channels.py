@@ -197,8 +197,9 @@ def test_of_folds_the_subsets_are_put_together_where_all_have_them(
         summary = scoring.evaluate(model, request)
         if not (lacking and fold == 1):
             add_subsets(model, request, summary)
-        rows = (folder / "evaluation.csv").read_text().replace(",unseen,", ",test,")
-        (folder / "evaluation.csv").write_text(rows)
+        for name, told in (("evaluation.csv", ",{},"), ("summary.json", '"{}"'), ("certainty.csv", ",{},")):
+            text = (folder / name).read_text().replace(told.format("unseen"), told.format("test"))
+            (folder / name).write_text(text)
         (folder / "report.html").touch()
     monkeypatch.setattr("tumorline.run.finishing.render_report", lambda *_: None)
     monkeypatch.setattr("tumorline.cross_validation.read_certainties", lambda *_: {})

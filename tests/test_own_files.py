@@ -13,6 +13,7 @@ import pytest
 from tests.conftest import Program
 from tumorline.errors import UserError
 from tumorline.evaluation.tables import read_baselines, read_certainties, read_rows
+from tumorline.model_file import read_info
 from tumorline.own_files import read_own_json
 from tumorline.results import read_summary
 from tumorline.run_folder import read_environment, read_history, read_split
@@ -56,6 +57,31 @@ def test_garbage_in_place_of_a_file_is_named(run: Path, name: str) -> None:
         (run / name).write_bytes(content)
         with pytest.raises(UserError, match=name):
             READERS[name](run)
+
+
+@pytest.mark.parametrize("name", ["summary.json", "evaluation.csv"])
+def test_a_file_that_may_not_be_read_is_not_called_damaged(
+    run: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with pytest.raises(UserError, match=rf"{name}: cannot be read \(Permission denied\)$"):
+        READERS[name](run)
+
+
+def test_a_model_that_may_not_be_read_is_not_called_missing(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = Path.open
+
+    def refuse(path: Path, *how: Any, **more: Any) -> Any:
+        if path.name == "model.safetensors":
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, *how, **more)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(UserError, match=r"model.safetensors: not a readable model file \(.*Permission denied"):
+        read_info(run / "model.safetensors")
 
 
 def change(path: Path, *keys: str, value: Any) -> None:

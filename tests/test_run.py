@@ -1,6 +1,7 @@
 import asyncio
 import csv
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -250,6 +251,17 @@ def test_a_folder_in_which_another_process_trains_is_refused_and_left_alone(tmp_
         with pytest.raises(UserError, match="another process"):
             fit_only(config, tmp_path / "run", print)
     assert (tmp_path / "run/config.toml").is_file()
+
+
+def test_a_folder_whose_weights_could_not_be_read_is_refused_before_anything_is_trained(
+    tmp_path: Path, tiny_source: Path
+) -> None:
+    run = tmp_path / os.fsdecode(b"r\xff")
+    with pytest.raises(UserError, match="a name that is not UTF-8"):
+        tumorline.train(data=tiny_source, overrides=FAST, output=run)
+    with pytest.raises(UserError, match="a name that is not UTF-8"):
+        tumorline.cross_validate(data=tiny_source, overrides=[*FAST, "split.folds=2"], output=run)
+    assert not run.exists()
 
 
 def test_going_on_without_the_test_deletes_nothing(tmp_path: Path) -> None:

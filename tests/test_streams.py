@@ -106,6 +106,15 @@ def test_an_error_of_the_system_is_one_line(error: OSError, program: Program, mo
     assert end.err in ("error: /x\\ny: Permission denied\n", "error: odd\\x1b\n")
 
 
+def test_a_full_memory_is_one_line(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(api, "losses", fail)
+    end = program("losses")
+    assert (end.status, end.err.partition(";")[0]) == (2, "error: not enough memory")
+
+
 def test_what_libraries_warn_of_is_one_line(
     capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:

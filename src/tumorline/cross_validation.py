@@ -7,12 +7,14 @@ from pathlib import Path
 from tumorline import run
 from tumorline.config import Config
 from tumorline.errors import Diverged, UserError
+from tumorline.evaluation.agreement import require_baselines, require_cases
 from tumorline.evaluation.baselines import Record
 from tumorline.evaluation.predictions import find_prediction
 from tumorline.evaluation.presence import read_presence, summarise_presence, write_presence
 from tumorline.evaluation.subsets import read_subsets, summarise_subsets, write_subsets
 from tumorline.evaluation.summary import region_figures, which_corrected, with_baselines, without_own
 from tumorline.evaluation.tables import (
+    certainty_keys,
     gather_certainties,
     read_baselines,
     read_certainties,
@@ -31,10 +33,11 @@ from tumorline.file_names import (
     SUBSETS_NAME,
     SUMMARY_NAME,
 )
-from tumorline.files import refuse_links_outside, write_bytes
+from tumorline.files import alone_in, write_bytes
 from tumorline.metrics import calibration
 from tumorline.metrics.summary import Row, of_region
 from tumorline.output.folder import claim_output
+from tumorline.output.place import require_utf_8
 from tumorline.progress import Notify
 from tumorline.results import (
     Calibration,
@@ -61,6 +64,8 @@ NAMES = (
     REPORT_IMAGES_NAME,
 )
 """All that a folder of folds holds, with or without a journal."""
+GATHERING_S = 1800.0
+"""How long one process waits for another that puts the folds together."""
 IN_EACH_ITS_OWN = "in each fold its own"
 
 
@@ -72,6 +77,7 @@ def cross_validate(config: Config, folder: Path, wanted: Collection[int], notify
     configuration in the same folder and for folds that do not exist, and at the end where folds diverged.
     """
     chosen = _chosen(config, wanted)
+    require_utf_8(folder)
     claim_output(folder, "folds", NAMES)
     if not (folder / CONFIG_NAME).exists():
         save_config(config, folder)
@@ -95,15 +101,22 @@ def gather(folder: Path, wanted: Collection[int] = ()) -> Summary:
 
     `wanted` are the folds that count; none stands for all.
 
-    Raises UserError where no fold is finished.
+    Of processes that train folds of their own, one gathers at a time. Raises UserError where no fold is finished, and
+    where a table of one was damaged.
     """
-    refuse_links_outside(folder)
+    with alone_in(folder, GATHERING_S):
+        return _gathered(folder, wanted)
+
+
+def _gathered(folder: Path, wanted: Collection[int]) -> Summary:
     config = read_config(folder)
     chosen = wanted or range(config.split.folds)
     finished = [path for fold in chosen if _is_finished(path := folder / f"fold-{fold}")]
     if not finished:
         raise UserError(f"{folder}: no fold is finished yet; train them with 'tumorline folds'")
     rows = {path: [row for row in read_rows(path) if row.status == "test"] for path in finished}
+    for path, members in rows.items():
+        _require_tables(path, members)
     for path, members in rows.items():
         _copy_masks(path, members, folder)
     together = [row for members in rows.values() for row in members]
@@ -130,6 +143,15 @@ def _chosen(config: Config, wanted: Collection[int]) -> list[int]:
     if outside := [fold for fold in wanted if not 0 <= fold < folds]:
         raise UserError(f"--fold {outside[0]}: expected 0 to {folds - 1}, there are {folds} folds")
     return sorted(wanted) or list(range(folds))
+
+
+def _require_tables(folder: Path, rows: Sequence[Row]) -> None:
+    """Raise UserError where what is counted beside a fold's rows is not of the same cases."""
+    require_baselines(folder, read_baselines(folder), read_summary(folder / SUMMARY_NAME).baselines)
+    if keys := certainty_keys(folder, ("test",)):
+        require_cases(folder / CERTAINTY_NAME, keys, rows)
+    if presence := read_presence(folder, ("test",)):
+        require_cases(folder / PRESENCE_NAME, [(row.case, row.region) for row in presence], rows)
 
 
 def _of_fold(config: Config, fold: int) -> Config:

@@ -44,6 +44,10 @@ class WriteError(UserError):
         self.only_this = only_this
 
 
+class ReadError(UserError):
+    """A file that the system did not give, or had no memory for: it may be whole, and read by the next command."""
+
+
 class MissingExtraError(UserError):
     """A command needs an optional dependency; the message says which extra to install."""
 

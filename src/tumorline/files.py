@@ -121,11 +121,14 @@ def refuse_links_outside(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def alone_in(folder: Path) -> Iterator[FileLock]:
-    """Hold a folder's lock, which ends with the process at the latest. Raises UserError where another one holds it."""
+def alone_in(folder: Path, wait_s: float = 0) -> Iterator[FileLock]:
+    """Hold a folder's lock, which ends with the process at the latest.
+
+    Raises UserError where another one holds it for longer than `wait_s`.
+    """
     require_writable(folder)
     refuse_links_outside(folder)
-    lock = FileLock(folder / LOCK_NAME, timeout=0)
+    lock = FileLock(folder / LOCK_NAME, timeout=wait_s)
     try:
         lock.acquire()
     except Timeout:

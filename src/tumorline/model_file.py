@@ -128,6 +128,8 @@ def _read_header(path: Path) -> dict[str, str]:
     try:
         if path.stat().st_size > LARGEST_FILE:
             raise UserError(f"{path}: larger than {LARGEST_FILE >> 30} GiB, more than a model file may have")
+        with path.open("rb"):  # of all that the system refuses, safetensors says that there is no such file
+            pass
         with safe_open(path, "numpy") as file:
             metadata: dict[str, str] = file.metadata() or {}
     except (OSError, SafetensorError) as error:

@@ -60,7 +60,9 @@ def _read_held(path: Path, kind: Any, cure: str) -> tuple[Any, Any]:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         raise UserError(_damaged(path, f"{place}: {first['msg']}" if place else first["msg"], cure)) from None
-    except (ValueError, RecursionError, OSError) as error:
+    except OSError as error:
+        raise UserError(_refused(path, error)) from None
+    except (ValueError, RecursionError) as error:
         raise UserError(_damaged(path, _reason(error), cure)) from None
 
 
@@ -81,7 +83,9 @@ def read_own_csv(
             raise ValueError(f"no column '{missing[0]}'")
         known = {name: cell for name, cell in {**(optional or {}), **columns}.items() if name in header}
         return [_check_cells(header, cells, known, f"line {table.line_num}") for cells in table]
-    except (ValueError, csv.Error, OSError) as error:
+    except OSError as error:
+        raise UserError(_refused(path, error)) from None
+    except (ValueError, csv.Error) as error:
         raise UserError(_damaged(path, _reason(error), cure)) from None
 
 
@@ -126,9 +130,11 @@ def _items(value: Any) -> Sequence[Any]:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
     return "nested too deeply" if isinstance(error, RecursionError) else str(error)
+
+
+def _refused(path: Path, error: OSError) -> str:
+    return f"{path}: cannot be read ({error.strerror or error})"
 
 
 def _damaged(path: Path, reason: str, cure: str) -> str:

@@ -1,5 +1,6 @@
 """What a decoding pass showed is kept, and forgotten as soon as a file or a setting changes."""
 
+import errno
 import json
 import os
 import time
@@ -193,3 +194,16 @@ def test_a_pipe_in_the_cache_is_not_waited_for(tmp_path: Path) -> None:
     kept.unlink()
     os.mkfifo(kept)
     assert remember(tmp_path, "facts", "key", lambda: "made anew", str) == "made anew"
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EMFILE, "Too many open files"), MemoryError()])
+def test_a_file_that_could_not_be_read_this_time_is_read_the_next_time(
+    settled: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tumorline.formats.decode.read_raster", fail)
+        assert {code for fact in load(settled).facts for code, _ in fact.errors} == {"not_read"}
+    assert not any(fact.errors for fact in load(settled).facts)

@@ -30,6 +30,7 @@ from tumorline.fetch.archive import ArchiveError, Limits, extract, read_members
 from tumorline.fetch.download import RemoteFile, download
 from tumorline.fetch.job import FetchResult
 from tumorline.fetch.web import Web
+from tumorline.files import alone_in
 
 QUICK = Patience(timeout_s=5, tries=3, pause_s=0.01)
 NOISE = np.random.default_rng(0).bytes(200_000)
@@ -246,6 +247,14 @@ def test_a_work_folder_of_something_else_is_not_touched(server: Server, tmp_path
     (work(tmp_path / "x") / "thesis.txt").write_text("mine")
     assert "x.part: holds something else; remove it" in failing(server, tmp_path / "x")
     assert names(work(tmp_path / "x")) == {"thesis.txt"}
+
+
+def test_two_at_once_do_not_write_into_one_folder(server: Server, tmp_path: Path) -> None:
+    list_files(server, PARTS)
+    with alone_in(work(tmp_path / "cheng")):
+        assert "cheng.part: another process is at work there" in failing(server, tmp_path / "cheng")
+    assert run(server, tmp_path / "cheng")["status"] == "fetched"
+    assert not work(tmp_path / "cheng").exists()
 
 
 def test_a_begun_set_is_not_mixed_with_another(server: Server, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """One file gives its pixels or one line about it, whatever its bytes are and whatever size it states."""
 
+import errno
 import gzip
 import io
 import logging
@@ -23,7 +24,7 @@ import tumorline
 from tests.conftest import Program, blob, refused_in_one_line
 from tests.sources import nib, save, save_dicom, save_mat, save_volume
 from tumorline.data.source import open_source
-from tumorline.errors import UserError
+from tumorline.errors import ReadError, UserError
 from tumorline.formats import decode, nifti
 from tumorline.formats.boundary import MAX_PIXELS, decode_one, log
 from tumorline.formats.decode import is_dicom, read_pixels
@@ -56,6 +57,24 @@ def test_whatever_is_raised_is_one_line_with_its_type(error: type[Exception]) ->
     ):
         raise error("a\nb")
     assert isinstance(caught.value.__cause__, error)
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.EMFILE, errno.ENOENT, errno.ESTALE])
+def test_a_file_that_the_system_does_not_give_is_not_called_damaged(number: int) -> None:
+    with (
+        pytest.raises(ReadError, match=rf"^a\.png: cannot be read \({os.strerror(number)}\)$"),
+        decode_one(Path("a.png"), quote=False),
+    ):
+        raise OSError(number, os.strerror(number), "a.png")
+
+
+def test_what_a_damaged_file_makes_the_system_say_is_of_the_file() -> None:
+    with (
+        pytest.raises(UserError, match=r"^a\.png: unreadable or truncated \(OSError") as told,
+        decode_one(Path("a.png")),
+    ):
+        raise OSError(errno.EINVAL, "Invalid argument")
+    assert not isinstance(told.value, ReadError)
 
 
 def test_what_the_user_presses_goes_through() -> None:

@@ -57,6 +57,13 @@ def test_two_builders_at_once_leave_one_whole_cache(dataset: Dataset) -> None:
     assert all(np.array_equal(one.images, caches[0].images) for one in caches)
 
 
+def test_what_another_process_finishes_meanwhile_is_no_error(dataset: Dataset) -> None:
+    folder = Path(dataset.settings.cache)
+    folder.mkdir(exist_ok=True)
+    (folder / ".building-theirs").symlink_to("renamed since it was listed")
+    assert len(open_cache(dataset).images) == 3
+
+
 def test_a_build_that_breaks_off_is_not_trusted(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     def break_off(*_: object) -> None:
         raise KeyboardInterrupt

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from tumorline.data.augmented_copies import copy_groups
 from tumorline.data.case import Case
 from tumorline.data.dataset import Dataset
-from tumorline.data.facts import Facts
+from tumorline.data.facts import NOT_READ, Facts
 from tumorline.data.layouts.tree import below_shared_folder
 from tumorline.data.near_duplicates import NearPair
 from tumorline.data.patient_collections import conflicting_collections
@@ -64,7 +64,8 @@ def find_unusable(dataset: Dataset) -> list[Finding]:
             if message in said:  # the slices of one volume
                 continue
             said.add(message)
-            file = case.images[0] if code == "unreadable" and str(case.images[0]) in message else case.truth_file
+            is_of_image = code in ("unreadable", NOT_READ) and str(case.images[0]) in message
+            file = case.images[0] if is_of_image else case.truth_file
             findings.append(Finding(code, "error", message, (str(file),)))
     return findings + find_unlike_channels(dataset)
 

@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -126,7 +125,7 @@ def share_training(job: CellJob, other: Path) -> None:
         return
     for name in (*TRAINED[1:], TRAINED[0]):
         write_bytes(job.folder / name, (other / name).read_bytes())
-    shutil.copyfile(job.recipe, job.folder / CONFIG_NAME)
+    write_bytes(job.folder / CONFIG_NAME, job.recipe.read_bytes())
 
 
 def _recipe(config: Config) -> dict[str, object]:

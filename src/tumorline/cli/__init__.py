@@ -42,6 +42,7 @@ COMMANDS: Commands = (
 CONFIG_COMMANDS: Commands = (configuration.init, configuration.show, configuration.explain)
 DATA_COMMANDS: Commands = (data.check, data.report, data.plan, data.split, data.simulate, data.fetch)
 
+NO_MEMORY = "not enough memory; stop other programs, or raise the limit of this one (ulimit -v)"
 UsageError: Any = typer.BadParameter.__base__
 """Typer's own error of a command line that it cannot parse."""
 
@@ -99,6 +100,9 @@ def _exit_status() -> int:
         return 130
     except OSError as error:
         _say_error(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        return 2
+    except MemoryError:
+        _say_error(NO_MEMORY)
         return 2
 
 

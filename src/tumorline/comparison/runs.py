@@ -14,7 +14,6 @@ from tumorline.evaluation.tables import read_rows
 from tumorline.file_names import CONFIG_NAME, EVALUATION_NAME, SUMMARY_NAME
 from tumorline.metrics.comparison import LEAST_SEEDS
 from tumorline.metrics.summary import Row
-from tumorline.own_files import EVALUATE_AGAIN
 from tumorline.results import Comparable, read_comparable
 from tumorline.run_folder import read_config, read_split
 from tumorline.wording import is_or_are, numbered
@@ -118,9 +117,6 @@ def _open_run(folder: Path, name: str) -> Run:
         raise UserError(f"{folder}: not evaluated (no {SUMMARY_NAME}); give folders of train, folds or evaluate")
     summary = read_comparable(folder / SUMMARY_NAME)
     rows = {(row.case, row.region): row for row in read_rows(folder) if row.status in summary.headline_status}
-    for case in sorted({case for case, _ in rows}):
-        if lacking := [region for region in summary.regions if (case, region) not in rows]:
-            raise UserError(f"{folder / EVALUATION_NAME}: case '{case}' has no row of {lacking[0]}; {EVALUATE_AGAIN}")
     return Run(name, folder, summary, rows)
 
 

@@ -17,7 +17,7 @@ from tumorline.data.label_convention import held_labels
 from tumorline.data.memory import remember, stamps
 from tumorline.data.truth import NotBinaryError, truth_hash
 from tumorline.data.volumes import read_label_values
-from tumorline.errors import UserError
+from tumorline.errors import ReadError, UserError
 from tumorline.files import JsonObject
 from tumorline.formats.boundary import max_pixels
 from tumorline.formats.decode import is_lossy
@@ -29,6 +29,8 @@ VERSION = 4
 """Of what decoding and the search for near duplicates find: raise it where they find something else than before."""
 PACKED = ("thumbnail", "block")
 """Facts that are bytes."""
+NOT_READ = "not_read"
+"""Code of a file that the system did not give this time, which says nothing of the file."""
 Look = Callable[[Case, ImageArray, MaskArray | None], None]
 """Is shown each image that could be read, with its truth where that fits it, as it is decoded; by several threads."""
 
@@ -112,6 +114,7 @@ def remembered_scan(
         key,
         lambda: [_to_json(fact) for fact in scanned or scan(cases, settings, progress)],
         lambda found: tuple(_from_json(values) for _, values in zip(cases, found, strict=True)),
+        lasts=lambda found: not any(code == NOT_READ for values in found for code, _ in values["errors"]),
     )
 
 
@@ -217,6 +220,8 @@ def _attempt(read: Callable[[], T]) -> tuple[T | None, list[tuple[str, str]]]:
         return read(), []
     except NotBinaryError as error:
         return None, [("not_binary", str(error))]
+    except ReadError as error:
+        return None, [(NOT_READ, str(error))]
     except UserError as error:
         return None, [("unreadable", str(error))]
 

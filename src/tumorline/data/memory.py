@@ -51,11 +51,18 @@ def _stamp(file: Path) -> Stamp:
     return Stamp(str(file.resolve()), status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
 
-def remember(folder: Path, kind: str, key: Any, make: Callable[[], Any], understand: Callable[[Any], T]) -> T:
+def remember(
+    folder: Path,
+    kind: str,
+    key: Any,
+    make: Callable[[], Any],
+    understand: Callable[[Any], T],
+    lasts: Callable[[Any], bool] = lambda _value: True,
+) -> T:
     """What `understand` makes of the JSON value of a key.
 
     The value is made where it is not kept yet, is damaged or is not understood; a folder that cannot be written keeps
-    nothing.
+    nothing, and a value that does not last is not kept.
     """
     name = sha256(json.dumps([FORMAT, key], default=str).encode()).hexdigest()[:24]
     path = folder / f"{kind}-{name}.json"
@@ -63,8 +70,9 @@ def remember(folder: Path, kind: str, key: Any, make: Callable[[], Any], underst
         return understand(_unpacked(_content_of(path), name))
     except Exception:
         value = make()
-    with contextlib.suppress(OSError, WriteError):
-        write_bytes(path, _packed(value, name))
+    if lasts(value):
+        with contextlib.suppress(OSError, WriteError):
+            write_bytes(path, _packed(value, name))
     return understand(value)
 
 

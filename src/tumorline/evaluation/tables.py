@@ -11,6 +11,7 @@ import numpy as np
 from tumorline.data.corrections import CORRECTED, TRUTH
 from tumorline.data.patients import patient_meant
 from tumorline.evaluation import baselines
+from tumorline.evaluation.agreement import require_agreement
 from tumorline.evaluation.status import HEADLINE
 from tumorline.file_names import BASELINES_NAME, CERTAINTY_NAME, EVALUATION_NAME, SUMMARY_NAME
 from tumorline.files import write_csv, write_json
@@ -123,6 +124,13 @@ def _certainty_records(folder: Path) -> list[dict[str, str]]:
     return [{"region": REGION, **record} for record in records]
 
 
+def certainty_keys(folder: Path, statuses: Collection[str]) -> list[tuple[str, str]]:
+    """Case and region of each row of a folder's `certainty.csv`; none where it has none."""
+    if not (folder / CERTAINTY_NAME).is_file():
+        return []
+    return [(one["case"], one["region"]) for one in _certainty_records(folder) if one["status"] in statuses]
+
+
 def read_confidences(folder: Path) -> dict[tuple[str, str], float]:
     """By case and region, where they are known."""
     if not (folder / CERTAINTY_NAME).is_file():
@@ -191,8 +199,13 @@ def _score_columns(rows: Sequence[Row]) -> list[str]:
 
 
 def read_rows(folder: Path) -> list[Row]:
-    """The rows of a folder's `evaluation.csv`; figures that it lacks, from before they were computed, are None."""
-    return [_parse_row(record) for record in read_records(folder)]
+    """The rows of a folder's `evaluation.csv`; figures that it lacks, from before they were computed, are None.
+
+    Raises UserError where they are not those that its summary, if it has one, is about.
+    """
+    rows = [_parse_row(record) for record in read_records(folder)]
+    require_agreement(folder, rows)
+    return rows
 
 
 def read_headline_rows(folder: Path) -> list[Row]:

@@ -17,7 +17,15 @@ from tumorline.fetch.archive import ArchiveError, Member, check_tree, extract, r
 from tumorline.fetch.catalogue import DataSet
 from tumorline.fetch.download import RemoteFile, download
 from tumorline.fetch.web import Web
-from tumorline.files import remove_unfinished, require_space, require_writable, write_json, write_text, writing
+from tumorline.files import (
+    alone_in,
+    is_leftover,
+    remove_unfinished,
+    require_space,
+    write_json,
+    write_text,
+    writing,
+)
 from tumorline.progress import Notify, Progress
 from tumorline.wording import numbered
 
@@ -85,13 +93,20 @@ class FetchJob:
         self.files, self.unpacked = self.work / "files", self.work / "unpacked"
 
     def run(self, web: Web) -> FetchRecord:
-        """From nothing, or from what an earlier run left, to the whole folder."""
+        """From nothing, or from what an earlier run left, to the whole folder. Raises UserError beside another one."""
+        with alone_in(self.work):
+            record = self.prepare(web)
+            self.publish()
+        return record
+
+    def prepare(self, web: Web) -> FetchRecord:
+        """Bring and unpack all of it."""
         self.claim()
         try:
             self.announce()
             remotes = self.dataset.files(web)
             self.download(web, remotes)
-            record = self.unpack([self.files / remote.name for remote in remotes])
+            return self.unpack([self.files / remote.name for remote in remotes])
         except ArchiveError as error:
             error.archive.unlink(missing_ok=True)
             shutil.rmtree(self.unpacked, ignore_errors=True)
@@ -101,13 +116,10 @@ class FetchJob:
                 raise UserError(f"{error} (what has arrived is kept in {self.work})") from None
             shutil.rmtree(self.work)
             raise
-        self.publish()
-        return record
 
     def claim(self) -> None:
         """Make the work folder or take over that of an earlier run. Raises UserError where it is another set's."""
-        require_writable(self.work)
-        others = [entry for entry in self.work.iterdir() if not entry.name.startswith(".fetch.json.")]
+        others = [entry for entry in self.work.iterdir() if not is_leftover(entry)]
         if others and self.owner() != self.name:
             what = f"a begun download of '{self.owner()}'" if self.owner() else "something else"
             raise UserError(f"{self.work}: holds {what}; remove it, or give another folder for '{self.name}'")

@@ -1,5 +1,6 @@
 """Decoding one file gives its pixels or one line about it, whatever its bytes lead to and whatever size it states."""
 
+import errno
 import logging
 import os
 import stat
@@ -9,7 +10,7 @@ from math import prod
 from pathlib import Path
 from traceback import extract_tb
 
-from tumorline.errors import UserError
+from tumorline.errors import ReadError, UserError
 
 MAX_PIXELS = "TUMORLINE_MAX_PIXELS"
 """Environment variable with the most pixels or voxels of one file; the processes that a command starts inherit it."""
@@ -24,6 +25,19 @@ KINDS = {
     stat.S_IFBLK: "a device",
 }
 
+OF_THE_SYSTEM = {
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENOENT,
+    errno.EIO,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENOMEM,
+    errno.ESTALE,
+    errno.ETIMEDOUT,
+}
+"""Numbers of errors that say nothing of what a file holds."""
+
 log = logging.getLogger("tumorline")
 """What `--debug` shows."""
 
@@ -32,7 +46,8 @@ log = logging.getLogger("tumorline")
 def decode_one(path: Path, kind: str = "", quote: bool = True) -> Iterator[None]:
     """Whatever is raised while one file is decoded becomes a UserError of one line that names the file and the type.
 
-    `kind` is what the file was taken for. Without `quote` the text of the error is left out, which may hold a name.
+    It is a ReadError where the system has not given the file. `kind` is what the file was taken for. Without `quote`
+    the text of the error is left out, which may hold a name.
     """
     try:
         yield
@@ -40,10 +55,13 @@ def decode_one(path: Path, kind: str = "", quote: bool = True) -> Iterator[None]
         raise
     except Exception as error:
         log.debug("%s%s", path, "" if quote else _where(error), exc_info=error if quote else None)
+        if isinstance(error, OSError) and error.errno in OF_THE_SYSTEM:
+            raise ReadError(f"{path}: cannot be read ({os.strerror(error.errno)})") from None
         text = " ".join(str(error).split())[:200] if quote else ""
         what = f"{type(error).__name__}: {text}" if text else type(error).__name__
         message = f"{path}: unreadable or truncated{kind and ' '}{kind} ({what})"
-        raise UserError(message) from (error if quote else None)
+        refused = ReadError if isinstance(error, MemoryError) else UserError
+        raise refused(message) from (error if quote else None)
 
 
 def _where(error: Exception) -> str:

@@ -7,7 +7,6 @@ damaged is made again.
 
 import contextlib
 import math
-import os
 import shutil
 import tempfile
 import time
@@ -103,5 +102,6 @@ def _build(target: Path, fill: Callable[[Path], None]) -> None:
 
 def _remove_abandoned(folder: Path) -> None:
     for leftover in folder.glob(".building-*"):
-        if time.time() - os.stat(leftover).st_mtime > ABANDONED_S:
-            shutil.rmtree(leftover, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):  # another process has finished it in this moment
+            if time.time() - leftover.stat().st_mtime > ABANDONED_S:
+                shutil.rmtree(leftover, ignore_errors=True)

@@ -24,6 +24,14 @@ def check_place(path: Path) -> None:
     refuse_package(path)
 
 
+def require_utf_8(path: Path) -> None:
+    """Raise UserError for a name that is not UTF-8: weights could be written there and not read."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise UserError(f"{path}: a name that is not UTF-8, where weights cannot be read; choose another") from None
+
+
 def refuse_package(path: Path) -> None:
     """Raise UserError for a path inside the installed package."""
     if path.resolve().is_relative_to(PACKAGE):

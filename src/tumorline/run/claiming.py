@@ -9,6 +9,7 @@ from tumorline.environment import is_first_process
 from tumorline.errors import Diverged, UserError
 from tumorline.file_names import CONFIG_NAME, ENVIRONMENT_NAME, LOG_NAME, SPLIT_NAME, STATE_NAME
 from tumorline.files import alone_in, is_leftover, remove_content, remove_unfinished
+from tumorline.output.place import require_utf_8
 from tumorline.run_folder import read_config, save_config
 
 
@@ -62,6 +63,7 @@ def claimed_folder(run: Path) -> Iterator[None]:
     if not is_first_process():
         yield
         return
+    require_utf_8(run)
     try:
         with alone_in(run), _emptied_at_error(run, keep=_holds_anything(run)):
             yield

@@ -27,6 +27,7 @@ from tumorline.file_names import (
 from tumorline.files import alone_in
 from tumorline.output.folder import claim_output
 from tumorline.output.journal import JOURNAL_NAME
+from tumorline.output.place import require_utf_8
 from tumorline.progress import Notify
 from tumorline.tuning.plan import TuningPlan, check_choices, read_plan
 from tumorline.tuning.results import trial_rows, write_results
@@ -60,6 +61,7 @@ def tune(plan: TuningPlan, folder: Path, notify: Notify) -> None:
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UserError("tuning runs in one process; start it without torchrun")
     check_choices(plan)
+    require_utf_8(folder)
     claim_output(folder, "tune", NAMES)
     with alone_in(folder):
         claim(plan, folder)
