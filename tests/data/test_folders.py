@@ -16,7 +16,7 @@ from tumorline.config import DataConfig, SplitConfig
 from tumorline.data.dataset import load_dataset
 from tumorline.data.layouts.contents import Contents
 from tumorline.data.layouts.names import match_masks, read_folder_name, stated_part
-from tumorline.data.layouts.selection import select_images
+from tumorline.data.layouts.selection import pixels_around, select_images
 from tumorline.data.source import open_source
 from tumorline.data.split import split_dataset
 from tumorline.errors import UserError
@@ -581,6 +581,11 @@ def test_masks_in_their_folder_may_have_a_word_of_tumours(tmp_path: Path) -> Non
 
 
 # ---------------------------------------------------------------- named, not read
+
+
+@pytest.mark.parametrize("path", ["/none.png", "/images/none.png", "/test/train/none.png", "/dev/null"])
+def test_above_the_root_there_is_no_folder_of_the_set(path: str) -> None:
+    assert pixels_around([Path(path)]) == {}
 
 
 @pytest.mark.parametrize(

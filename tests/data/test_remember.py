@@ -9,15 +9,18 @@ from pathlib import Path
 from types import SimpleNamespace
 from zlib import crc32
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from tests.conftest import PairFolder
-from tests.sources import load
+from tests.sources import load, save_volume
 from tumorline.config import DataConfig
 from tumorline.data import facts as decoding
 from tumorline.data.case import Case
+from tumorline.data.label_convention import find_scheme
 from tumorline.data.memory import SETTLED_S, remember, stamps
+from tumorline.errors import ReadError
 
 
 @pytest.fixture
@@ -207,3 +210,23 @@ def test_a_file_that_could_not_be_read_this_time_is_read_the_next_time(
         patch.setattr("tumorline.formats.decode.read_raster", fail)
         assert {code for fact in load(settled).facts for code, _ in fact.errors} == {"not_read"}
     assert not any(fact.errors for fact in load(settled).facts)
+
+
+def test_labels_that_could_not_be_read_this_time_are_read_the_next_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    truth = save_volume(tmp_path / "X_seg.nii.gz", [np.full((4, 4), 3, np.uint8)])
+    age(truth)
+    settings = DataConfig(cache=str(tmp_path / "cache"))
+
+    def enhancing() -> int:
+        scheme, _ = find_scheme({truth: ()}, settings)
+        return scheme.regions["enhancing_tumour"][0]
+
+    def fail(path: Path) -> None:
+        raise ReadError(f"{path}: cannot be read")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tumorline.formats.nifti.read_volume", fail)
+        assert enhancing() == 4
+    assert enhancing() == 3

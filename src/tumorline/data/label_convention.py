@@ -7,13 +7,12 @@ children's tumours it is 1 since 2024.
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 
 from tumorline.config import DataConfig
 from tumorline.data.case import Case
 from tumorline.data.memory import remember, stamps
-from tumorline.errors import UserError
+from tumorline.errors import ReadError, UserError
 from tumorline.formats import nifti
 from tumorline.regions import Labels, LabelScheme, scheme_of_parts
 from tumorline.user_folders import default_folder
@@ -150,20 +149,28 @@ def _two_files(later: Path, earlier: Path) -> str:
 def _labels_of(truths: Collection[Path], settings: DataConfig) -> dict[Path, list[int]]:
     """Which of 3 and 4 each label map holds; a file that cannot be read is named elsewhere."""
 
-    def look() -> list[list[int]]:
+    def look() -> list[list[int] | None]:
         with ThreadPoolExecutor() as pool:
             return list(pool.map(_held_in, truths))
 
     written = stamps(truths)
     folder = Path(settings.cache or default_folder())
-    found = remember(folder, "labels", written, look, list) if written else look()
-    return dict(zip(truths, found, strict=True))
+    found = remember(folder, "labels", written, look, list, _are_all_read) if written else look()
+    return {path: held or [] for path, held in zip(truths, found, strict=True)}
 
 
-def _held_in(path: Path) -> list[int]:
-    with suppress(UserError):
+def _are_all_read(found: Sequence[list[int] | None]) -> bool:
+    return None not in found
+
+
+def _held_in(path: Path) -> list[int] | None:
+    """None for a file that the system did not give this time."""
+    try:
         return held_labels(nifti.read_volume(path))
-    return []
+    except ReadError:
+        return None
+    except UserError:
+        return []
 
 
 def held_labels(values: nifti.Voxels) -> list[int]:

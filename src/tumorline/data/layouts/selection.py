@@ -80,7 +80,7 @@ def pixels_around(inputs: Iterable[Path]) -> Spacings:
 
 def _folders_of_set(folder: Path) -> Iterator[Path]:
     """The folders above one that says image, or part of a split, as far as it is of one set by these names."""
-    while without_image_folders(f"{folder.name}/x") == "x" or stated_part(f"{folder.name}/x"):
+    while folder.name and (without_image_folders(f"{folder.name}/x") == "x" or stated_part(f"{folder.name}/x")):
         folder = folder.parent
         yield folder
 
