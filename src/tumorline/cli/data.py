@@ -169,7 +169,7 @@ def simulate(
         int,
         typer.Option(min=0, help="Instead of slices so many scans as volumes, as BraTS names them."),
     ] = 0,
-    spacing_mm: Annotated[float, typer.Option(min=1.0, max=8.0, help="Pixel size.")] = 2.0,
+    spacing_mm: Annotated[float, typer.Option(min=1.0, max=8.0, help="Of pixels, 4 at most, or voxels.")] = 2.0,
     seed: Annotated[int, typer.Option(help="Equal seeds give equal cohorts.")] = 0,
 ) -> None:
     """Make a simulated cohort with known truth."""
