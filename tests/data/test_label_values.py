@@ -156,3 +156,10 @@ def test_on_the_command_line_it_stands_behind_the_source(tmp_path: Path) -> None
     other = str(pictures(tmp_path / "other", (PLANE > 0).astype(np.uint8)))
     first, second = with_data(parse_config({}, "test"), [one, other]).data.of_each_source
     assert (first.label_values, second.label_values) == ({"tumour": (1, 2, 3)}, {})
+
+
+@pytest.mark.parametrize(("values", "told"), [([0, 1, 2], True), ([255, 255, 255], False), ([*range(17)], False)])
+def test_a_mask_of_few_values_from_0_on_is_told_of_it(tmp_path: Path, values: list[int], told: bool) -> None:
+    plane = np.resize(np.array(values, np.uint8), (8, 4))
+    ((_, message),) = load(pictures(tmp_path / "in", plane)).facts[0].errors
+    assert message.endswith("; where they are labels, data.label_values says what each means") == told

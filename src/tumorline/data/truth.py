@@ -168,11 +168,12 @@ def _border_cure(border: int | str) -> str:
 
 
 def _label_cure(path: Path, values: npt.NDArray[Any]) -> str:
-    """Of values that may be labels: of a volume those of BraTS, else any few."""
+    """Of values that may be labels: of a volume those of BraTS, else any few from 0 on."""
     found = np.unique(values)
     if is_volume(path) and np.isin(found, BRATS_LABELS).all():
         return "; where these are the labels of BraTS, set data.label=whole_tumour"
-    return "; where they are labels, data.label_values says what each means" if len(found) <= MOST_LABELS else ""
+    may_be = found[0] == 0 and 2 < len(found) <= MOST_LABELS
+    return "; where they are labels, data.label_values says what each means" if may_be else ""
 
 
 def _require_finite(path: Path, values: npt.NDArray[Any]) -> None:
