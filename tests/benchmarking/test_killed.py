@@ -71,6 +71,7 @@ def cell_processes(folder: Path) -> list[int]:
     return found
 
 
+@pytest.mark.slow
 @linux_only
 def test_stopped_then_killed_it_loses_no_more_than_since_the_last_checkpoint(tmp_path: Path, tiny_source: Path) -> None:
     plan = write_plan(tmp_path, tiny_source, LONG)

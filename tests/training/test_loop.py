@@ -90,6 +90,7 @@ def test_a_stop_within_an_epoch_is_resumed_to_equal_weights(
         }
     )
     train(config, tmp_path / "whole")
+    signal.signal(number, signal.SIG_DFL)  # under nohup the hang-up is ignored
     steps = 0
     original = loop.Loop.train_step
 
