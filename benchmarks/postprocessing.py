@@ -29,7 +29,6 @@ from volumes import shown
 
 PAGE = Path(__file__).with_suffix(".md")
 PARTS = ("validation", "test")
-LARGEST = "the largest component"
 PEAKS, SIZES, THRESHOLDS = (0.7, 0.8, 0.85, 0.9, 0.95), (50, 100, 200, 400), (0.3, 0.4, 0.6, 0.7)
 COLUMNS = ("what goes", "Dice by patient", "over cases", "HD95 detected", "missed", "false lesions", "size ratio")
 
@@ -37,7 +36,7 @@ COLUMNS = ("what goes", "Dice by patient", "over cases", "HD95 detected", "misse
 def limits_of(region: str) -> dict[str, Postprocessing]:
     """What is tried, in words; no limit comes first."""
     return {
-        "nothing": Postprocessing(),
+        "nothing else": Postprocessing(),
         **{f"fewer than {size} px": Postprocessing(smallest_px={region: size}) for size in SIZES},
         **{f"below {peak} of the peak": Postprocessing(least_relative_peak={region: peak}) for peak in PEAKS},
     }
@@ -54,9 +53,9 @@ def masks_of(model: Model, probability: Float32Array) -> Iterator[tuple[str, Mas
     above = np.asarray(probability >= model.info.thresholds[0])
     for name, limits in limits_of(regions[0]).items():
         yield name, postprocess(Drawn(above, probability), regions, limits, None)[0]
-    yield f"all but {LARGEST}", largest_component(above[0])
+    yield "all but the largest component", largest_component(above[0])
     for threshold in THRESHOLDS:
-        yield f"below {threshold} in place of {model.info.thresholds[0]:g}", probability[0] >= threshold
+        yield f"below a probability of {threshold}", probability[0] >= threshold
 
 
 def scores_of(model: Model, case_id: str, read: Float32Array, truth: MaskArray) -> Iterator[tuple[str, CaseScores]]:
