@@ -17,8 +17,10 @@ from PIL import Image
 from pydicom.uid import ExplicitVRLittleEndian
 
 from tests.conftest import PairFolder, blob
+from tumorline.audit.check import check
 from tumorline.config import DataConfig
 from tumorline.data.dataset import Dataset, load_dataset
+from tumorline.errors import UserError
 from tumorline.formats.nifti import read_volume, upright
 
 Array = npt.NDArray[np.generic]
@@ -36,6 +38,15 @@ def slices(patients: int, first_seed: int = 0) -> Iterator[tuple[int, int, Array
 def load(source: Path, **settings: object) -> Dataset:
     """The data set of a source, with its cache beside it."""
     return load_dataset(source, DataConfig.model_validate({"cache": str(source.parent / "cache"), **settings}))
+
+
+def errors_of(folder: Path) -> list[str]:
+    """What is said of a source that is refused, or of what of it cannot be used."""
+    try:
+        dataset = load_dataset(folder, DataConfig())
+    except UserError as error:
+        return [str(error)]
+    return [finding.message for finding in check(dataset) if finding.severity == "error"]
 
 
 def slices_of(path: Path) -> npt.NDArray[Any]:

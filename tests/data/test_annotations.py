@@ -11,12 +11,10 @@ from hypothesis import strategies as st
 
 from tests import sources
 from tests.conftest import blob
-from tests.sources import save
-from tumorline.audit.check import check
+from tests.sources import errors_of, save
 from tumorline.config import DataConfig
 from tumorline.data.dataset import load_dataset
 from tumorline.data.source import open_source
-from tumorline.errors import UserError
 
 IMAGE, _ = blob(32, 1)
 SQUARE = [4, 4, 8, 4, 8, 8, 4, 8]
@@ -29,14 +27,6 @@ def write_coco(path: Path, names: list[str], **changes: Any) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content))
     return path
-
-
-def errors_of(folder: Path) -> list[str]:
-    try:
-        dataset = load_dataset(folder, DataConfig())
-    except UserError as error:
-        return [str(error)]
-    return [finding.message for finding in check(dataset) if finding.severity == "error"]
 
 
 def test_a_file_for_each_part_states_the_split(tmp_path: Path) -> None:

@@ -8,12 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import blob, refused_in_one_line
-from tests.sources import cvat, save, write
-from tumorline.audit.check import check
+from tests.sources import cvat, errors_of, save, write
 from tumorline.config import DataConfig
 from tumorline.data.dataset import Dataset, load_dataset
 from tumorline.data.source import open_source
-from tumorline.errors import UserError
 
 SQUARE = '<polygon label="tumor" points="4.0,4.0;8.0,4.0;8.0,8.0;4.0,8.0" z_order="0"></polygon>'
 BOMB = "<!DOCTYPE a [<!ENTITY a 'aaaaaaaaaa'><!ENTITY b '&a;&a;&a;'>]>"
@@ -33,14 +31,6 @@ def add(folder: Path, *shapes: str, image: str = FRAME, before: str = "") -> Pat
     content = f"<version>1.1</version><meta><task/></meta>{''.join(images)}"
     head = '<?xml version="1.0" encoding="utf-8"?>'
     return write(folder / "annotations.xml", f"{head}\n{before}<annotations>{content}</annotations>")
-
-
-def errors_of(folder: Path) -> list[str]:
-    try:
-        dataset = load(folder)
-    except UserError as error:
-        return [str(error)]
-    return [finding.message for finding in check(dataset) if finding.severity == "error"]
 
 
 def refusal(folder: Path) -> str:

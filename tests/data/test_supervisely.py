@@ -10,12 +10,10 @@ import numpy as np
 import pytest
 
 from tests.conftest import blob
-from tests.sources import packed_png, save, write
-from tumorline.audit.check import check
+from tests.sources import errors_of, packed_png, save, write
 from tumorline.config import DataConfig
 from tumorline.data.dataset import load_dataset
 from tumorline.data.source import open_source
-from tumorline.errors import UserError
 
 EXTERIOR = [[4, 4], [12, 4], [12, 12], [4, 12]]
 HOLES = [[[5, 5], [7, 5], [7, 7], [5, 7]], [[9, 9], [11, 9], [11, 11], [9, 11]]]
@@ -38,14 +36,6 @@ def add(folder: Path, *objects: Any) -> Path:
         document = {"description": "", "size": {"height": 32, "width": 32}, "objects": [one] if one else []}
         write(folder / "ann" / f"{number}.png.json", json.dumps(document))
     return folder
-
-
-def errors_of(folder: Path) -> list[str]:
-    try:
-        dataset = load_dataset(folder, DataConfig())
-    except UserError as error:
-        return [str(error)]
-    return [finding.message for finding in check(dataset) if finding.severity == "error"]
 
 
 def test_holes_are_left_out_and_bitmaps_lie_at_their_origin(tmp_path: Path) -> None:

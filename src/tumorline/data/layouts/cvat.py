@@ -25,6 +25,7 @@ from tumorline.wording import numbered
 
 ROOT = b"<annotations"
 ELLIPSE = ("cx", "cy", "rx", "ry", "rotation", "rotation")
+"""The last one twice: numbers are checked as those of corners, which come in pairs."""
 WHOLE = re.compile(r"-?[0-9]{1,9}")
 OF_WHOLE_IMAGE = "tag"
 """An element that says something of an image and marks nothing on it."""
