@@ -6,10 +6,12 @@ FOLDS is a folder of `tumorline folds`: each slice is answered by the model of t
 OpenVINO in float32 and by every other runtime and precision that is installed and computes here (int8 where
 `export --precision int8` has written it beside the model). Each slice is a line of the work file as soon as it is done,
 and a second run goes on where the first one ended; --most ends a run after so many slices, evenly spread over those
-that are left. Writes benchmarks/runtimes.md (between its markers) and prints the table: of how many slices of how many.
+that are left. Writes benchmarks/runtimes.md (between its markers), the changes of each slice to
+benchmarks/results/runtimes.csv, and prints the table: of how many slices of how many.
 """
 
 import argparse
+import csv
 import json
 import time
 from pathlib import Path
@@ -20,6 +22,7 @@ import numpy as np
 from hardening_speed import describe_machine
 from table import write_table
 from tumorline.assessment import open_wanted
+from tumorline.environment import machine
 from tumorline.errors import UserError
 from tumorline.evaluation.precision import measure_changes
 from tumorline.evaluation.status import case_status
@@ -28,6 +31,9 @@ from tumorline.runtime import PRECISIONS, QUANTISED, RUNTIMES
 from tumorline.spread import spread_evenly
 
 EXACT = ("openvino", "float32")
+ROWS = Path(__file__).parent / "results" / "runtimes.csv"
+PROCESSOR = "processor"
+"""A column of it, beside the case and a column for each way to compute."""
 
 
 def main() -> None:
@@ -38,7 +44,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("runtimes.jsonl"))
     given = parser.parse_args()
     began, every = time.perf_counter(), 0
-    done: dict[str, dict[str, float]] = {line["case"]: line["changes"] for line in read_lines(given.work)}
+    lines = read_lines(given.work)
     folds = sorted(given.folds.glob("fold-*/model.safetensors")) or [given.folds]
     for path in folds:
         model = load(path)
@@ -46,17 +52,20 @@ def main() -> None:
         status = case_status(model.info, dataset)
         names = [name for name, own in status.items() if own == "test"]
         every += len(names)
-        left = [name for name in names if name not in done]
+        done = {line["case"] for line in lines}
         others = other_ways(path)
-        for name in spread_evenly(left, given.most // len(folds)):
+        for name in spread_evenly([name for name in names if name not in done], given.most // len(folds)):
             changes = {way: one.mean for way, one in measure_changes(model, others, dataset, [name]).items()}
-            done[name] = changes
+            lines.append({"case": name, PROCESSOR: machine()[PROCESSOR], "changes": changes})
             with given.work.open("a") as file:
-                file.write(json.dumps({"case": name, "changes": changes}) + "\n")
+                file.write(json.dumps(lines[-1]) + "\n")
     rows = [["against OpenVINO in float32", "slices", "mean change of Dice", "mean size of it", "largest", "of slice"]]
-    rows += [as_row(way, done) for way in dict.fromkeys(way for changes in done.values() for way in changes)]
+    changes_of = {line["case"]: line["changes"] for line in lines}
+    ways = list(dict.fromkeys(way for changes in changes_of.values() for way in changes))
+    rows += [as_row(way, changes_of) for way in ways]
+    keep(lines, ways)
     minutes = (time.perf_counter() - began) / 60
-    said = f"{len(done)} of {every} slices, {describe_machine()}, {time.strftime('%Y-%m-%d')}, {minutes:.0f} min"
+    said = f"{len(lines)} of {every} slices, {describe_machine()}, {time.strftime('%Y-%m-%d')}, {minutes:.0f} min"
     print(said, *map(" | ".join, rows), sep="\n")
     write_table(Path(__file__).with_name("runtimes.md"), rows)
 
@@ -75,6 +84,15 @@ def other_ways(path: Path) -> dict[str, Model]:
             except UserError:
                 continue
     return found
+
+
+def keep(lines: list[dict[str, Any]], ways: list[str]) -> None:
+    with ROWS.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["case", PROCESSOR, *ways])
+        for line in lines:
+            changes = [f"{line['changes'][way]:.5f}" if way in line["changes"] else "" for way in ways]
+            writer.writerow([line["case"], line[PROCESSOR], *changes])
 
 
 def as_row(way: str, done: dict[str, dict[str, float]]) -> list[str]:

@@ -4,9 +4,10 @@
     python benchmarks/ship.py runs/brats_final --name builtin-brats --folds runs/volumes/brats_3d
 
 Copies model file, ONNX file and card to src/tumorline/weights/. `builtin` gets what the matrix of
-benchmarks/cross_dataset.md says of other sets. `builtin-brats` is a model of all cases, which nothing is left to test:
-its figures are those of the folds of its recipe, and it ships only where these allow it. --stress are evaluations of
-the models of folds with `--stress`, each on its own test part.
+benchmarks/cross_dataset.md says of other sets, and its network rounded to int8 where the run has one (then
+benchmarks/results/runtimes.csv says what that changes). `builtin-brats` is a model of all cases, which nothing is left
+to test: its figures are those of the folds of its recipe, and it ships only where these allow it. --stress are
+evaluations of the models of folds with `--stress`, each on its own test part.
 """
 
 import argparse
@@ -17,9 +18,11 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 
 from marked import markdown_table
+from runtimes import PROCESSOR
+from runtimes import ROWS as RUNTIME_ROWS
 from tumorline.evaluation.precision import with_precisions
 from tumorline.evaluation.robustness import ChangeRecord, summarise_robustness
 from tumorline.export import stamp_onnx
@@ -37,6 +40,7 @@ from tumorline.model_file import (
 from tumorline.model_info import ModelInfo, PrecisionChange
 from tumorline.report.card import render_card
 from tumorline.results import Summary, read_summary
+from tumorline.runtime import QUANTISED
 from volumes import Row, finished, mean_over_regions, number, read_table, shown, tested
 
 LARGEST_MB = 15
@@ -45,6 +49,7 @@ LEAST_MEDIAN = 0.75
 NEARLY_ALL = 0.99
 """Of the cases of the folds, those that a model of all patients has to know: a few may have been left out."""
 OTHER_SETS = Path(__file__).parent / "results" / "cross_dataset.json"
+ROUNDED = f".{QUANTISED}.onnx"
 FILES = {"model.safetensors": ".safetensors", "model.onnx": ".onnx", "MODEL_CARD.md": ".md"}
 CALLED = "9 cases, a demonstration"
 TERMS = (
@@ -80,9 +85,11 @@ def ship_builtin(run: Path, folds: Path | None, stress: Sequence[Path] = ()) -> 
     info = read_info(run / "model.safetensors")
     if "CC BY 4.0" not in info.licence or info.split.leaking or info.data.forbids_passing_on:
         sys.exit(f"{run}: {info.licence}; leaking: {info.split.leaking}: not to be shipped")
-    refuse_large(run / name for name in FILES)
+    files = FILES | ({f"model{ROUNDED}": ROUNDED} if (run / f"model{ROUNDED}").is_file() else {})
+    refuse_large(run / name for name in files)
     LISTED.mkdir(exist_ok=True)
-    copied = [Path(shutil.copyfile(run / name, LISTED / f"{BUILTIN}{suffix}")) for name, suffix in FILES.items()]
+    (LISTED / f"{BUILTIN}{ROUNDED}").unlink(missing_ok=True)
+    copied = [Path(shutil.copyfile(run / name, LISTED / f"{BUILTIN}{suffix}")) for name, suffix in files.items()]
     card = LISTED / f"{BUILTIN}.md"
     if info.split.trains_on_all:
         if folds is None:
@@ -101,9 +108,12 @@ def with_folds(info: ModelInfo, target: Path, folds: Path, stress: Sequence[Path
     refuse_strangers(info, tested(folds), folds)
     told = with_figures(info, summary)
     told = told.with_metrics(headline={**(told.metrics.headline or {}), "headline_status": ["out of fold"]})
-    told = with_precisions(told, precisions_of(sorted(folds.glob("fold-*/model.safetensors"))))
+    is_rounded = target.with_suffix(ROUNDED).is_file()
+    precisions = precisions_of(sorted(folds.glob("fold-*/model.safetensors")))
+    told = with_precisions(told, precisions | (rounding_out_of_fold() if is_rounded else {}))
     save_model(target, read_content(target).weights, told)
-    stamp_onnx(target)
+    for suffix in (".onnx", ROUNDED) if is_rounded else (".onnx",):
+        stamp_onnx(target, suffix)
     return render_card(told, summary, target)
 
 
@@ -138,6 +148,19 @@ def together(changes: Sequence[PrecisionChange]) -> PrecisionChange:
         runtime=" and ".join(sorted({change.runtime for change in changes})),
         processor=" and ".join(sorted({change.processor for change in changes})),
     )
+
+
+def rounding_out_of_fold() -> dict[str, PrecisionChange]:
+    """What int8 changes on the slices that the folds held out, as benchmarks/runtimes.py has measured it."""
+    with RUNTIME_ROWS.open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row[f"openvino, {QUANTISED}"]]
+    change = [float(row[f"openvino, {QUANTISED}"]) for row in rows]
+    processor = " and ".join(sorted({row[PROCESSOR] for row in rows}))
+    largest = max(map(abs, change))
+    found = PrecisionChange(
+        cases=len(rows), mean=fmean(change), largest=largest, runtime="openvino", processor=processor
+    )
+    return {QUANTISED: found}
 
 
 def refuse_large(paths: Iterable[Path]) -> None:
@@ -178,9 +201,9 @@ def refuse_strangers(info: ModelInfo, rows: Sequence[Row], folds: Path) -> None:
     """What ships was trained on the set of the folds, a few cases aside, by the same recipe, and on nothing else."""
     tested_in = read_info(finished(folds)[0] / "model.safetensors")
     members = [member.architecture for member in info.members] or [info.architecture]
-    same = [tested_in.input == info.input, tested_in.regions == info.regions]
+    same = [getattr(tested_in, name) == getattr(info, name) for name in ("input", "regions", "postprocessing")]
     if not all(same) or any(member != tested_in.architecture for member in members):
-        sys.exit(f"{info.name}: another network, input or regions than those of {folds}")
+        sys.exit(f"{info.name}: another network, input, regions or post-processing than those of {folds}")
     known, theirs = set(info.known_cases.contents.get("train", [])), cases_of(finished(folds))
     if not known <= theirs or len(known) < NEARLY_ALL * len(theirs):
         sys.exit(f"{info.name}: not trained on all cases of {folds}, or on others; train one without a test part")

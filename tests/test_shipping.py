@@ -122,7 +122,7 @@ def test_one_of_another_kind_or_of_other_cases_does_not(ship: ModuleType, tmp_pa
             ship.ship_brats(other, folds)
     wider = info.architecture.model_copy(update={"options": {"encoder": "resnet18"}})
     save_model(run / "model.safetensors", content.weights, info.model_copy(update={"architecture": wider}))
-    with pytest.raises(SystemExit, match="another network, input or regions than those of"):
+    with pytest.raises(SystemExit, match="another network, input, regions or post-processing than those of"):
         ship.ship_brats(run, folds)
 
 
