@@ -28,8 +28,8 @@ from PIL import Image
 
 from tumorline.audit.between import compare_sets, load_pictures
 from tumorline.config import DataConfig
-from tumorline.data import near_duplicates
-from tumorline.data.looks import LEAST_ALIKE, looks_of, most_alike
+from tumorline.data.near import duplicates
+from tumorline.data.near.looks import LEAST_ALIKE, looks_of, most_alike
 from tumorline.geometry.symmetry import TRANSFORMS, transformed
 
 Picture = npt.NDArray[np.uint8]
@@ -80,7 +80,7 @@ BETWEEN = (*HIDDEN, "up to 5 % of the side cut in all, JPEG 80 at 256", "up to 5
 
 
 def thumbnails(pictures: list[Picture]) -> npt.NDArray[np.float32]:
-    return near_duplicates.unpack([near_duplicates.thumbnail(picture[None].astype(np.float32)) for picture in pictures])
+    return duplicates.unpack([duplicates.thumbnail(picture[None].astype(np.float32)) for picture in pictures])
 
 
 def changed(pictures: list[Picture], change: str, random: Random) -> tuple[npt.NDArray[np.float32], list[int]]:
@@ -97,7 +97,7 @@ def true_pairs(pictures: list[Picture], known: npt.NDArray[np.float32], random: 
         chosen = random.choice(len(pictures), count, replace=False)
         copies, numbers = changed([pictures[place] for place in chosen], change, random)
         right, false = [], 0
-        for pair in near_duplicates.near_pairs(known, copies):
+        for pair in duplicates.near_pairs(known, copies):
             is_true = chosen[pair.b] == pair.a and TRANSFORMS[numbers[pair.b]] == pair.transform
             false += not is_true
             right += [pair.correlation] if is_true else []
@@ -107,10 +107,10 @@ def true_pairs(pictures: list[Picture], known: npt.NDArray[np.float32], random: 
 
 def false_pairs(known: npt.NDArray[np.float32], names: list[str]) -> Iterator[str]:
     """The original set against itself with the last level's limit lowered."""
-    levels = near_duplicates.LEVELS
-    near_duplicates.LEVELS = (*levels[:2], (*levels[2][:2], 0.80))
-    found = sorted(near_duplicates.near_pairs(known), key=lambda pair: -pair.correlation)
-    near_duplicates.LEVELS = levels
+    levels = duplicates.LEVELS
+    duplicates.LEVELS = (*levels[:2], (*levels[2][:2], 0.80))
+    found = sorted(duplicates.near_pairs(known), key=lambda pair: -pair.correlation)
+    duplicates.LEVELS = levels
     yield f"The {len(known)} original slices among themselves (limit {levels[2][2]}), the most alike:"
     yield ""
     for pair in found[:8]:
@@ -127,7 +127,7 @@ def hidden(pictures: list[Picture], known: npt.NDArray[np.float32], random: Rand
     start = int(random.integers(0, len(pictures) - 1000))
     chosen = start + random.choice(1000, 50, replace=False)
     copies, numbers = changed([pictures[place] for place in chosen], change, random)
-    found = near_duplicates.near_pairs(np.concatenate([known[start : start + 1000], copies]))
+    found = duplicates.near_pairs(np.concatenate([known[start : start + 1000], copies]))
     truth = {(int(place) - start, 1000 + n, TRANSFORMS[numbers[n]]) for n, place in enumerate(chosen)}
     right = sum((pair.a, pair.b, pair.transform) in truth for pair in found)
     return f"| {change} | slices {start} to {start + 999} | {right} of 50 | {len(found) - right} |"
@@ -139,7 +139,7 @@ def between(pictures: list[Picture], known: npt.NDArray[np.float32], change: str
     start = int(random.integers(0, len(pictures) - 1050))
     chosen = start + random.permutation(1050)
     copies, numbers = changed([pictures[place] for place in chosen[:50]], change, random)
-    found = near_duplicates.near_pairs(known[chosen[:50]], np.concatenate([copies, known[chosen[50:]]]))
+    found = duplicates.near_pairs(known[chosen[:50]], np.concatenate([copies, known[chosen[50:]]]))
     right = sum(pair.a == pair.b and pair.transform == TRANSFORMS[numbers[pair.a]] for pair in found)
     return {"change": change, "seed": seed, "found": right, "of": 50, "false_pairs": len(found) - right}
 
@@ -222,14 +222,14 @@ def cost(known: npt.NDArray[np.float32], pictures: list[Picture]) -> Iterator[st
     big = np.resize(pictures[0], (1, 512, 512)).astype(np.float32)
     started = time.process_time()
     for _ in range(100):
-        near_duplicates.thumbnail(big)
+        duplicates.thumbnail(big)
     yield f"- one thumbnail of a 512 x 512 slice: {(time.process_time() - started) * 10:.2f} ms of one core"
     for what, *searched in (
         (f"{len(known)} slices among themselves", known),
         (f"{len(known)} against {len(known)}", known, known[:, ::-1]),
     ):
         wall, core = time.perf_counter(), time.process_time()
-        near_duplicates.near_pairs(*searched)
+        duplicates.near_pairs(*searched)
         yield f"- {what}: {time.process_time() - core:.1f} s of core time, {time.perf_counter() - wall:.1f} s elapsed"
 
 

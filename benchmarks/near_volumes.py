@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from tumorline.data.near_volumes import LEAST, near_volumes, unpack_blocks, volume_block
+from tumorline.data.near.volumes import LEAST, near_volumes, unpack_blocks, volume_block
 from tumorline.formats import nifti
 
 Volume = npt.NDArray[np.float32]

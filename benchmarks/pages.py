@@ -22,8 +22,8 @@ from tests.report.evaluated import summary_of
 from tests.viewer.conftest import CHROMIUM, FLAGS
 
 from tumorline.arrays import MaskArray
+from tumorline.data.masks.read import read_mask
 from tumorline.data.sample import Sample
-from tumorline.data.truth import read_mask
 from tumorline.evaluation.predictions import write_prediction
 from tumorline.evaluation.summary import with_baselines
 from tumorline.evaluation.tables import write_evaluation

@@ -37,7 +37,7 @@ from table import write_table
 from tumorline.config import load_config
 from tumorline.data.dataset import load_dataset
 from tumorline.data.joined import load_data
-from tumorline.data.split import split_dataset
+from tumorline.data.splits.split import split_dataset
 from tumorline.evaluation.presence import PresenceCounts, PresenceRow, read_presence
 from tumorline.evaluation.tables import read_rows
 from tumorline.metrics.comparison import Difference, paired

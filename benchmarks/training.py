@@ -30,7 +30,7 @@ from table import write_table
 from tumorline import environment
 from tumorline.config import Config, load_config
 from tumorline.data.dataset import Dataset, load_dataset
-from tumorline.data.split import split_dataset
+from tumorline.data.splits.split import split_dataset
 from tumorline.models import count_parameters
 from tumorline.models.torchvision_cure import cure_torchvision
 from tumorline.network_input import fit

@@ -8,7 +8,7 @@ import tumorline
 from tests.conftest import TINY, PairFolder, Program
 from tumorline.config import load_config
 from tumorline.data.dataset import load_dataset
-from tumorline.data.split import split_dataset
+from tumorline.data.splits.split import split_dataset
 from tumorline.errors import UserError
 from tumorline.model_file import read_info
 from tumorline.paper.study import read_study

@@ -16,8 +16,8 @@ from tests.conftest import ENCODINGS, TINY, PairFolder, blob
 from tumorline.api import resume
 from tumorline.config import Config, DataConfig, load_config
 from tumorline.data.dataset import load_dataset
-from tumorline.data.parts import PARTS
-from tumorline.data.split import split_dataset
+from tumorline.data.splits.parts import PARTS
+from tumorline.data.splits.split import split_dataset
 from tumorline.errors import UserError
 from tumorline.evaluation.status import case_status
 from tumorline.evaluation.tables import read_rows

@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import TINY, PairFolder, Program
 from tests.data.test_joined import free, scans_with_oedema
-from tumorline.data.patients import patient_meant
+from tumorline.data.patients.names import patient_meant
 from tumorline.evaluation.presence import read_presence
 from tumorline.evaluation.tables import read_rows
 from tumorline.model_file import read_info

@@ -8,7 +8,7 @@ from statistics import fmean
 
 from tumorline import environment
 from tumorline.config import RUN_NAME, Postprocessing
-from tumorline.data.parts import PARTS
+from tumorline.data.splits.parts import PARTS
 from tumorline.errors import UserError, require_extra
 from tumorline.file_names import CONFIG_NAME, REPORT_NAME
 from tumorline.files import require_writable

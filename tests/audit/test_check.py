@@ -9,7 +9,7 @@ from tests.sources import save
 from tumorline.audit.check import as_json, check, stop_on_errors
 from tumorline.config import DataConfig, SplitConfig
 from tumorline.data.dataset import load_dataset
-from tumorline.data.split import split_dataset
+from tumorline.data.splits.split import split_dataset
 from tumorline.errors import UserError
 
 

@@ -17,9 +17,9 @@ from tests.data.test_joined import free
 from tumorline.augmentation import appearance, greys, halves, parts, transplant
 from tumorline.augmentation import heads as outlines
 from tumorline.config import AugmentConfig, Config, load_config
-from tumorline.data.donors import donor_names, refuse_held_out
 from tumorline.data.joined import load_data
-from tumorline.data.split import split_dataset
+from tumorline.data.splits.donors import donor_names, refuse_held_out
+from tumorline.data.splits.split import split_dataset
 from tumorline.errors import UserError
 from tumorline.model_file import read_info
 from tumorline.run.provenance import model_info

@@ -9,10 +9,10 @@ from tests.conftest import blob
 from tests.sources import save
 from tumorline.audit.check import check
 from tumorline.config import DataConfig, SplitConfig
-from tumorline.data.augmented_copies import copy_groups
 from tumorline.data.case import Case
 from tumorline.data.dataset import load_dataset
-from tumorline.data.split import split_dataset
+from tumorline.data.splits.augmented_copies import copy_groups
+from tumorline.data.splits.split import split_dataset
 
 HASH = "1ab12ab12ab12ab12ab12ab12ab12abc"
 

@@ -6,7 +6,7 @@ from PIL import Image
 
 from tests.conftest import ENCODINGS
 from tumorline.data.case import Case, image_hash, read_image
-from tumorline.data.truth import NotBinaryError, mask_hash, read_mask
+from tumorline.data.masks.read import NotBinaryError, mask_hash, read_mask
 from tumorline.errors import UserError
 
 MASK = np.zeros((6, 8), bool)

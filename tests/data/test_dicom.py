@@ -20,9 +20,9 @@ from tumorline.audit.check import check
 from tumorline.config import DataConfig
 from tumorline.data.case import Case, read_image
 from tumorline.data.dataset import load_dataset
-from tumorline.data.layouts.series import gather_series, series_at
+from tumorline.data.layouts.to_predict.series import gather_series, series_at
+from tumorline.data.masks.read import read_mask
 from tumorline.data.source import open_source
-from tumorline.data.truth import read_mask
 from tumorline.errors import UserError
 from tumorline.formats.dicom import read_dicom_header
 

@@ -16,9 +16,9 @@ from tumorline.config import DataConfig, SplitConfig
 from tumorline.data.dataset import load_dataset
 from tumorline.data.layouts.contents import Contents
 from tumorline.data.layouts.names import match_masks, read_folder_name, stated_part
-from tumorline.data.layouts.selection import pixels_around, select_images
+from tumorline.data.layouts.to_predict.selection import pixels_around, select_images
 from tumorline.data.source import open_source
-from tumorline.data.split import split_dataset
+from tumorline.data.splits.split import split_dataset
 from tumorline.errors import UserError
 from tumorline.formats.decode import read_pixels
 
@@ -384,7 +384,7 @@ def test_no_training_begins_on_the_parts_of_brisc(tmp_path: Path, program: Progr
 
 def test_a_turned_mask_of_cheng_betrays_its_patient(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from tumorline.data import cheng
-    from tumorline.data.truth import mask_hash
+    from tumorline.data.masks.read import mask_hash
 
     known = {mask_hash(blob(32, seed)[1]): cheng.Entry("glioma", "17") for seed in (0, 50)}
     monkeypatch.setattr(cheng, "cheng_table", lambda: known)

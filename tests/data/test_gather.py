@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tumorline.data.layouts.contents import Contents
-from tumorline.data.layouts.gather import (
+from tumorline.data.layouts.to_predict.gather import (
     channel_meant,
     common_name,
     gather_scans,

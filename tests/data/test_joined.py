@@ -13,7 +13,7 @@ from tumorline.audit.check import check
 from tumorline.config import Config, load_config
 from tumorline.data.dataset import Dataset
 from tumorline.data.joined import load_data
-from tumorline.data.split import split_dataset
+from tumorline.data.splits.split import split_dataset
 from tumorline.data.terms import terms_of
 from tumorline.errors import UserError
 from tumorline.evaluation.status import case_status

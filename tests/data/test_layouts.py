@@ -21,9 +21,9 @@ from tumorline.data import cheng
 from tumorline.data.case import read_image
 from tumorline.data.dataset import load_dataset
 from tumorline.data.known_layouts import LAYOUTS
+from tumorline.data.masks.read import mask_hash
 from tumorline.data.source import open_picture, open_source
-from tumorline.data.split import split_dataset
-from tumorline.data.truth import mask_hash
+from tumorline.data.splits.split import split_dataset
 from tumorline.errors import UserError
 
 IMAGE, MASK = blob(32, 1)

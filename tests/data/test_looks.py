@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tests.data.test_near import Picture, copy, stack
-from tumorline.data.looks import looks_of, most_alike
-from tumorline.data.near_duplicates import thumbnail
+from tumorline.data.near.duplicates import thumbnail
+from tumorline.data.near.looks import looks_of, most_alike
 from tumorline.geometry.symmetry import TRANSFORMS
 
 

@@ -13,9 +13,9 @@ from scipy.ndimage import gaussian_filter
 from tests.conftest import PairFolder, grey
 from tumorline.audit.check import as_json, check, errors
 from tumorline.config import DataConfig, SplitConfig
-from tumorline.data import near_duplicates
 from tumorline.data.dataset import load_dataset
-from tumorline.data.split import split_dataset
+from tumorline.data.near import duplicates
+from tumorline.data.splits.split import split_dataset
 from tumorline.geometry.symmetry import TRANSFORMS, transformed
 
 Picture = npt.NDArray[np.uint8]
@@ -40,11 +40,11 @@ def copy(picture: Picture, number: int = 0, size: int = 96, quality: int = 80, c
 
 
 def thumbnails(pictures: Sequence[Picture]) -> npt.NDArray[np.float32]:
-    return near_duplicates.unpack([near_duplicates.thumbnail(picture[None].astype(np.float32)) for picture in pictures])
+    return duplicates.unpack([duplicates.thumbnail(picture[None].astype(np.float32)) for picture in pictures])
 
 
 def pairs(pictures: Sequence[Picture]) -> list[tuple[int, int, str]]:
-    return [(pair.a, pair.b, pair.transform) for pair in near_duplicates.near_pairs(thumbnails(pictures))]
+    return [(pair.a, pair.b, pair.transform) for pair in duplicates.near_pairs(thumbnails(pictures))]
 
 
 def test_the_names_of_the_transforms_are_what_they_say() -> None:
@@ -78,7 +78,7 @@ def test_a_lossy_resized_or_cropped_copy_is_found(settings: dict[str, float]) ->
 )
 def test_a_copy_cut_at_one_edge_or_corner_is_found_and_called_cropped(corner: tuple[slice, slice]) -> None:
     original = stack(1)[0]
-    (pair,) = near_duplicates.near_pairs(thumbnails([original, copy(original[corner], 3)]))
+    (pair,) = duplicates.near_pairs(thumbnails([original, copy(original[corner], 3)]))
     assert pair.transform == "rotate270"
     assert pair.cut == pytest.approx(6 / 122, abs=0.012)
     assert pair.cropped
@@ -86,9 +86,7 @@ def test_a_copy_cut_at_one_edge_or_corner_is_found_and_called_cropped(corner: tu
 
 def test_a_copy_that_was_not_cut_is_not_called_cropped() -> None:
     original = stack(1)[0]
-    assert not any(
-        pair.cropped for pair in near_duplicates.near_pairs(thumbnails([original, copy(original, 2, size=77)]))
-    )
+    assert not any(pair.cropped for pair in duplicates.near_pairs(thumbnails([original, copy(original, 2, size=77)])))
 
 
 def test_a_change_of_brightness_contrast_and_gamma_does_not_hide_a_copy() -> None:
@@ -100,7 +98,7 @@ def test_a_change_of_brightness_contrast_and_gamma_does_not_hide_a_copy() -> Non
 
 def test_neighbouring_slices_of_one_volume_are_no_pairs() -> None:
     slices = [plane for seed in range(5) for plane in stack(seed, slices=8)]
-    flat = [near_duplicates.detail(thumbnail[None]).ravel() for thumbnail in thumbnails(slices[:2])]
+    flat = [duplicates.detail(thumbnail[None]).ravel() for thumbnail in thumbnails(slices[:2])]
     assert np.corrcoef(flat[0], flat[1])[0, 1] > 0.7  # alike, and yet not the same picture
     assert pairs(slices) == []
 
@@ -117,8 +115,8 @@ def test_three_versions_of_one_picture_are_three_pairs() -> None:
 
 
 def test_more_pictures_than_one_block_are_compared_with_one_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(near_duplicates, "ROWS_AT_ONCE", 3)
-    monkeypatch.setattr(near_duplicates, "PAIRS_AT_ONCE", 2)
+    monkeypatch.setattr(duplicates, "ROWS_AT_ONCE", 3)
+    monkeypatch.setattr(duplicates, "PAIRS_AT_ONCE", 2)
     slices = [stack(seed)[0] for seed in range(7)]
     assert pairs([*slices, *(copy(plane, 7) for plane in slices)]) == [(n, n + 7, "mirror_rotate270") for n in range(7)]
 
@@ -126,9 +124,9 @@ def test_more_pictures_than_one_block_are_compared_with_one_another(monkeypatch:
 def test_two_sets_are_compared_from_the_first_to_the_second() -> None:
     slices = [stack(seed)[0] for seed in range(4)]
     others = [stack(9)[0], copy(slices[2], 1), slices[0]]
-    found = near_duplicates.near_pairs(thumbnails(slices), thumbnails(others))
+    found = duplicates.near_pairs(thumbnails(slices), thumbnails(others))
     assert [(pair.a, pair.b, pair.transform) for pair in found] == [(0, 2, "identity"), (2, 1, "rotate90")]
-    assert near_duplicates.near_pairs(thumbnails(slices), thumbnails([])) == []
+    assert duplicates.near_pairs(thumbnails(slices), thumbnails([])) == []
 
 
 def test_one_picture_or_none_has_no_pairs() -> None:
@@ -140,7 +138,7 @@ def test_tiny_and_featureless_pictures_do_no_harm() -> None:
     tiny = [np.random.default_rng(seed).integers(0, 255, (16, 16)).astype(np.uint8) for seed in range(5)]
     found = pairs([*tiny, np.rot90(tiny[2]), ramp, np.eye(1, 7, dtype=np.uint8)])
     assert found == [(2, 5, "rotate90")]
-    assert near_duplicates.thumbnail(np.full((1, 40, 40), 7, np.float32)) == b""
+    assert duplicates.thumbnail(np.full((1, 40, 40), 7, np.float32)) == b""
 
 
 # ---------------------------------------------------------------- in a data set

@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from tumorline.arrays import ImageArray
-from tumorline.data.near_volumes import near_volumes, unpack_blocks, volume_block
+from tumorline.data.near.volumes import near_volumes, unpack_blocks, volume_block
 
 SHAPE = (36, 48, 44)
 RANDOM = np.random.default_rng(0)

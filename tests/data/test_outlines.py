@@ -5,7 +5,7 @@ import pytest
 
 from tests.conftest import blob
 from tests.sources import border, runs
-from tumorline.data.outlines import Outlines, as_polygon, as_runs, decode_runs, draw_outlines
+from tumorline.data.masks.outlines import Outlines, as_polygon, as_runs, decode_runs, draw_outlines
 from tumorline.errors import UserError
 
 

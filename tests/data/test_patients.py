@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tumorline.data.earlier_spellings import earlier_spellings
-from tumorline.data.patient_collections import collection_patient_of_file
-from tumorline.data.patients import (
+from tumorline.data.patients.earlier_spellings import earlier_spellings
+from tumorline.data.patients.names import (
     names_of_one_patient,
     patient_in_name,
     patient_meant,
@@ -14,6 +13,7 @@ from tumorline.data.patients import (
     patients_of_scans,
     spelling,
 )
+from tumorline.data.patients.public_collections import collection_patient_of_file
 from tumorline.user_text import says_nothing
 
 SAME_PATIENT = [

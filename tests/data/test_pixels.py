@@ -19,7 +19,7 @@ from tests.sources import Array, nib, save, save_dicom
 from tumorline.config import DataConfig
 from tumorline.data.case import Case, read_image
 from tumorline.data.dataset import load_dataset
-from tumorline.data.truth import NotBinaryError, read_mask, split_labels
+from tumorline.data.masks.read import NotBinaryError, read_mask, split_labels
 from tumorline.errors import UserError
 from tumorline.formats.nifti import read_volume
 from tumorline.network_input import fit

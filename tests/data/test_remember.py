@@ -18,7 +18,7 @@ from tests.sources import load, save_volume
 from tumorline.config import DataConfig
 from tumorline.data import facts as decoding
 from tumorline.data.case import Case
-from tumorline.data.label_convention import find_scheme
+from tumorline.data.labels.convention import find_scheme
 from tumorline.data.memory import SETTLED_S, remember, stamps
 from tumorline.errors import ReadError
 

@@ -10,10 +10,10 @@ from tests.conftest import ENCODINGS, PairFolder
 from tumorline.config import DataConfig, SplitConfig, load_config
 from tumorline.data import cheng
 from tumorline.data.dataset import Dataset, load_dataset
-from tumorline.data.known_patients import hash_patient
-from tumorline.data.parts import Split
-from tumorline.data.patient_draw import assign
-from tumorline.data.split import patient_groups, split_dataset
+from tumorline.data.patients.known import hash_patient
+from tumorline.data.splits.parts import Split
+from tumorline.data.splits.patient_draw import assign
+from tumorline.data.splits.split import patient_groups, split_dataset
 from tumorline.errors import UserError
 
 REFERENCE = Path(__file__).parents[2] / "configs" / "splits" / "cheng.csv"

@@ -13,9 +13,9 @@ from tumorline.audit.between import load_pictures
 from tumorline.audit.check import check
 from tumorline.config import DataConfig, SplitConfig
 from tumorline.data.dataset import load_dataset
-from tumorline.data.parts import Split
 from tumorline.data.source import Source, open_source
-from tumorline.data.split import split_dataset
+from tumorline.data.splits.parts import Split
+from tumorline.data.splits.split import split_dataset
 from tumorline.data.user_tables import match_ids
 from tumorline.errors import UserError
 

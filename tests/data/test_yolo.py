@@ -14,7 +14,7 @@ from tumorline.audit.check import check
 from tumorline.config import DataConfig
 from tumorline.data.dataset import Dataset, load_dataset
 from tumorline.data.layouts.contents import Contents
-from tumorline.data.layouts.selection import select_images
+from tumorline.data.layouts.to_predict.selection import select_images
 from tumorline.data.source import open_source
 from tumorline.errors import UserError
 

@@ -17,7 +17,7 @@ from pydicom import uid
 from tests.fuzz.budget import fuzzed
 from tests.sources import nib, save_dicom, save_mat
 from tumorline.data.case import Case, read_image
-from tumorline.data.truth import read_mask, split_labels
+from tumorline.data.masks.read import read_mask, split_labels
 from tumorline.errors import UserError
 from tumorline.formats import nifti
 from tumorline.formats.cjdata import read_folds, read_patient

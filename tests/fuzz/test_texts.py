@@ -19,7 +19,7 @@ from tumorline import benchmarking, tuning
 from tumorline.config import DataConfig, SplitConfig, load_config
 from tumorline.data.dataset import load_dataset
 from tumorline.data.source import open_source
-from tumorline.data.split import split_dataset
+from tumorline.data.splits.split import split_dataset
 from tumorline.errors import UserError
 from tumorline.model_file import METADATA_KEY, read_content, read_info
 

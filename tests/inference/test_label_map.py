@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tumorline.config import Config, Postprocessing, load_config
-from tumorline.data.label_convention import SCHEMES
+from tumorline.data.labels.convention import SCHEMES
 from tumorline.errors import UserError
 from tumorline.inference.label_map import from_labels, region_labels, to_labels, written_order
 from tumorline.inference.post import Drawn, describe_postprocessing, postprocess

@@ -7,7 +7,7 @@ import pytest
 from tests.conftest import TINY, PairFolder
 from tumorline.config import Config, load_config
 from tumorline.data.dataset import load_dataset
-from tumorline.data.split import split_dataset
+from tumorline.data.splits.split import split_dataset
 from tumorline.training.task import Task
 
 

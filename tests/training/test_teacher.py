@@ -18,7 +18,7 @@ from tests.data.test_joined import free
 from tumorline.config import Config, load_config
 from tumorline.data.dataset import load_dataset
 from tumorline.data.joined import load_data
-from tumorline.data.split import split_dataset
+from tumorline.data.splits.split import split_dataset
 from tumorline.errors import UserError
 from tumorline.inference.model import load
 from tumorline.model_file import read_info

@@ -11,7 +11,7 @@ from PIL import Image
 from tests.report.evaluated import AFFINE, REGIONS, nested_balls
 from tests.viewer.conftest import Opened
 from tumorline.api import check
-from tumorline.data.truth import read_mask
+from tumorline.data.masks.read import read_mask
 from tumorline.formats.nifti import read_volume, upright
 from tumorline.geometry.grid import Grid, grid_of
 from tumorline.viewer.assets import asset, content_policy, inline_module, script_data

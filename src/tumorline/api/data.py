@@ -10,9 +10,9 @@ from tumorline.audit import check as checks
 from tumorline.config import Config, load_config
 from tumorline.data.dataset import Dataset
 from tumorline.data.joined import load_data
-from tumorline.data.parts import Split
 from tumorline.data.source import Finding
-from tumorline.data.split import split_dataset
+from tumorline.data.splits.parts import Split
+from tumorline.data.splits.split import split_dataset
 from tumorline.errors import UserError
 from tumorline.given_paths import as_path, as_sources, as_texts
 from tumorline.output.folder import open_output

@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from tumorline.arrays import Float32Array, ImageArray, MaskArray
 from tumorline.data.case import Case, read_image
+from tumorline.data.masks.read import read_mask
 from tumorline.data.sample import Sample
 from tumorline.data.source import open_picture
-from tumorline.data.truth import read_mask
 from tumorline.errors import UserError
 from tumorline.evaluation.tables import read_rows
 from tumorline.file_names import PREDICTED_NAME, PREDICTIONS_NAME, SUMMARY_NAME

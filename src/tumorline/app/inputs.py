@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tumorline.app.uploads import Upload, known_suffix
-from tumorline.data.layouts.brats import sequence_in_name
-from tumorline.data.layouts.gather import channel_meant, split_name
 from tumorline.data.layouts.names import is_in_mask_folder, says_mask
-from tumorline.data.layouts.series_folders import is_image_of_scan
+from tumorline.data.layouts.to_predict.gather import channel_meant, split_name
+from tumorline.data.layouts.to_predict.series_folders import is_image_of_scan
+from tumorline.data.layouts.volumes.brats import sequence_in_name
 from tumorline.errors import UserError
 from tumorline.formats.decode import is_dicom, without_suffix
 from tumorline.formats.nifti import is_volume

@@ -18,9 +18,9 @@ from tumorline.data.known_layouts import LAYOUTS
 from tumorline.data.layouts.contents import Contents
 from tumorline.data.layouts.patient_tables import with_patients_of_tables
 from tumorline.data.left_out import leave_out
-from tumorline.data.near_duplicates import NearPair, unpack
-from tumorline.data.near_slices import near_slices
-from tumorline.data.patient_collections import collection_patient
+from tumorline.data.near.duplicates import NearPair, unpack
+from tumorline.data.near.slices import near_slices
+from tumorline.data.patients.public_collections import collection_patient
 from tumorline.data.source import Source, open_picture, with_patients
 from tumorline.formats.decode import without_suffix
 from tumorline.geometry.symmetry import inverse_name

@@ -3,15 +3,15 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from tumorline.data.augmented_copies import copy_groups
 from tumorline.data.case import Case
 from tumorline.data.dataset import Dataset
 from tumorline.data.facts import NOT_READ, Facts
 from tumorline.data.layouts.tree import below_shared_folder
-from tumorline.data.near_duplicates import NearPair
-from tumorline.data.patient_collections import conflicting_collections
-from tumorline.data.patients import names_of_one_patient
+from tumorline.data.near.duplicates import NearPair
+from tumorline.data.patients.names import names_of_one_patient
+from tumorline.data.patients.public_collections import conflicting_collections
 from tumorline.data.source import Finding
+from tumorline.data.splits.augmented_copies import copy_groups
 from tumorline.regions import WHOLE
 from tumorline.wording import numbered, some_of
 

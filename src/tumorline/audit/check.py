@@ -28,9 +28,9 @@ from tumorline.audit.split_findings import (
     find_without_tumour,
 )
 from tumorline.data.dataset import Dataset
-from tumorline.data.parts import Split
 from tumorline.data.source import Finding
-from tumorline.data.split import shared_groups, stated_split
+from tumorline.data.splits.parts import Split
+from tumorline.data.splits.split import shared_groups, stated_split
 from tumorline.errors import UserError
 
 MOST_SHARED = 3

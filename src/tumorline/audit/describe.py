@@ -10,9 +10,9 @@ import numpy as np
 from PIL import Image
 
 from tumorline.arrays import Float64Array, ImageArray, MaskArray
-from tumorline.data import near_duplicates
 from tumorline.data.dataset import Dataset
 from tumorline.data.facts import Facts
+from tumorline.data.near import duplicates
 from tumorline.data.sample import Sample
 from tumorline.errors import UserError
 from tumorline.formats.grey import grey_range
@@ -69,8 +69,8 @@ def mean_picture(facts: Sequence[Facts]) -> Float64Array:
     """Mean of the thumbnails, `(64, 64)` from 0 to 1."""
     thumbnails = [fact.thumbnail for fact in facts if fact.thumbnail]
     if not thumbnails:
-        return np.zeros((near_duplicates.SIDE, near_duplicates.SIDE))
-    return np.asarray(near_duplicates.unpack(thumbnails).mean(axis=0), np.float64)
+        return np.zeros((duplicates.SIDE, duplicates.SIDE))
+    return np.asarray(duplicates.unpack(thumbnails).mean(axis=0), np.float64)
 
 
 def orientation(trainings: Iterable[Float64Array], pictures: Float64Array) -> str:

@@ -15,12 +15,12 @@ from tumorline.audit.case_findings import (
     pairs_with_facts,
 )
 from tumorline.data import brisc
-from tumorline.data.augmented_copies import copy_groups
 from tumorline.data.case import Case
 from tumorline.data.dataset import Dataset
-from tumorline.data.parts import PARTS, Split
 from tumorline.data.source import Finding, Severity
-from tumorline.data.split import stated_split
+from tumorline.data.splits.augmented_copies import copy_groups
+from tumorline.data.splits.parts import PARTS, Split
+from tumorline.data.splits.split import stated_split
 from tumorline.wording import is_or_are, numbered
 
 SPLIT_ANEW = "--set split.stated=false splits anew, by patient"

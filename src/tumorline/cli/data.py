@@ -112,19 +112,19 @@ def split(
 
     require_sources(sources)
     config = with_data(load_config(None, with_identifiers(overrides, keep_identifiers)), sources, absolute=False)
-    from tumorline.data import split as splits
     from tumorline.data.joined import load_data
+    from tumorline.data.splits.split import part_counts, split_dataset, split_table
 
     dataset = load_data(config, counter("decoding"))
-    chosen = splits.split_dataset(dataset, config.split)
+    chosen = split_dataset(dataset, config.split)
     if as_json:
-        print_json({"origin": chosen.origin, "cases": splits.split_table(dataset, chosen)})
+        print_json({"origin": chosen.origin, "cases": split_table(dataset, chosen)})
         return
     say(f"# {chosen.origin}")
     if dataset.source.patients_unknown:
         say("# PATIENTS UNKNOWN: slices of one patient may lie on both sides")
-    print_table(splits.counts(dataset, chosen))
-    print_table(splits.split_table(dataset, chosen))
+    print_table(part_counts(dataset, chosen))
+    print_table(split_table(dataset, chosen))
 
 
 def plan(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from tumorline.config import PATHS, Config
-from tumorline.data.patients import patient_meant, spelling
+from tumorline.data.patients.names import patient_meant, spelling
 from tumorline.errors import UserError
 from tumorline.evaluation.tables import read_rows
 from tumorline.file_names import CONFIG_NAME, EVALUATION_NAME, SUMMARY_NAME

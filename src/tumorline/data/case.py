@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tumorline.arrays import ImageArray
-from tumorline.data.legend import Legend
-from tumorline.data.outlines import Outlines
+from tumorline.data.masks.legend import Legend
+from tumorline.data.masks.outlines import Outlines
 from tumorline.data.volumes import read_channels
 from tumorline.errors import UserError
 from tumorline.formats.boundary import decode_one

@@ -10,15 +10,9 @@ import numpy.typing as npt
 from tumorline.arrays import MaskArray
 from tumorline.config import DataConfig
 from tumorline.data.case import Case, read_image
-from tumorline.data.legend import Legend
-from tumorline.data.outlines import draw_outlines
-from tumorline.data.truth import (
-    mask_of_values,
-    read_label_picture,
-    read_mask,
-    read_mask_by_legend,
-    split_labels,
-)
+from tumorline.data.masks.legend import Legend
+from tumorline.data.masks.outlines import draw_outlines
+from tumorline.data.masks.read import mask_of_values, read_label_picture, read_mask, read_mask_by_legend, split_labels
 from tumorline.data.volumes import read_label_values
 from tumorline.errors import UserError
 from tumorline.geometry.grid import Grid

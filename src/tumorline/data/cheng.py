@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tumorline.arrays import MaskArray
-from tumorline.data.truth import mask_hash
+from tumorline.data.masks.read import mask_hash
 
 NAME = "cheng"
 CHANNEL, LABEL = "post_contrast", "tumour_on_post_contrast"

@@ -11,7 +11,7 @@ from tumorline.data.case import Case
 from tumorline.data.finding import Finding
 from tumorline.data.layouts.contents import Contents
 from tumorline.data.layouts.names import name_below, normalised, read_mask_names
-from tumorline.data.layouts.volumes import resampled_truth_finding
+from tumorline.data.layouts.volumes.scan_case import resampled_truth_finding
 from tumorline.errors import UserError
 from tumorline.formats.decode import is_picture
 from tumorline.formats.nifti import is_volume, read_volume_header

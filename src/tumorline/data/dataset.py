@@ -13,11 +13,11 @@ from tumorline.data import cheng
 from tumorline.data.case import Case, read_image
 from tumorline.data.case_truth import read_other_labels, read_truth
 from tumorline.data.facts import Facts, Look, remembered_scan
-from tumorline.data.known_patients import hash_patient, keys_to_keep, keys_to_look_up
-from tumorline.data.label_convention import require_one_convention
-from tumorline.data.near_duplicates import NearPair
+from tumorline.data.labels.convention import require_one_convention
+from tumorline.data.near.duplicates import NearPair
 from tumorline.data.near_pairs import own_pairs, pairs_of_members
-from tumorline.data.patient_collections import collection_patient, collection_patient_of_file
+from tumorline.data.patients.known import hash_patient, keys_to_keep, keys_to_look_up
+from tumorline.data.patients.public_collections import collection_patient, collection_patient_of_file
 from tumorline.data.sample import Sample
 from tumorline.data.source import Source, open_source
 from tumorline.errors import UserError

@@ -9,13 +9,15 @@ from typing import TypeVar
 
 from tumorline.arrays import ImageArray, MaskArray
 from tumorline.config import DataConfig
-from tumorline.data import cheng, near_duplicates, near_volumes
+from tumorline.data import cheng
 from tumorline.data.brisc import is_brisc
 from tumorline.data.case import Case, image_hash, is_constant, joined_hash, map_cases, read_and_look
 from tumorline.data.case_truth import read_given_truth, read_truth
-from tumorline.data.label_convention import held_labels
+from tumorline.data.labels.convention import held_labels
+from tumorline.data.masks.read import NotBinaryError, truth_hash
 from tumorline.data.memory import remember, stamps
-from tumorline.data.truth import NotBinaryError, truth_hash
+from tumorline.data.near.duplicates import NearPair, near_pairs, thumbnail, unpack
+from tumorline.data.near.volumes import near_volumes, unpack_blocks, volume_block
 from tumorline.data.volumes import read_label_values
 from tumorline.errors import ReadError, UserError
 from tumorline.files import JsonObject
@@ -162,8 +164,8 @@ def _with_image(facts: Facts, case: Case, image: ImageArray) -> Facts:
         image_hash=_hash_whole(image, hashes),
         constant=all(flat) and bool(image.max() == image.min()),
         filled=float((image[0] != 0).mean()),
-        thumbnail=near_duplicates.thumbnail(image),
-        block=near_volumes.volume_block(image[0]) if case.is_volume else b"",
+        thumbnail=thumbnail(image),
+        block=volume_block(image[0]) if case.is_volume else b"",
         channel_hashes=tuple("" if constant else found for found, constant in zip(hashes, flat, strict=True)),
     )
 
@@ -235,17 +237,17 @@ def distinct_images(facts: Sequence[Facts]) -> list[int]:
     return list(first_with.values())
 
 
-def search_near_pairs(first: Sequence[Facts], second: Sequence[Facts] | None = None) -> list[near_duplicates.NearPair]:
+def search_near_pairs(first: Sequence[Facts], second: Sequence[Facts] | None = None) -> list[NearPair]:
     """Near duplicates within one list of cases or between two, by position: images among themselves, and volumes."""
     lists = [first] if second is None else [first, second]
     found = []
-    for near, unpack, kind in (
-        (near_duplicates.near_pairs, near_duplicates.unpack, "thumbnail"),
-        (near_volumes.near_volumes, near_volumes.unpack_blocks, "block"),
+    for search, unpacked, kind in (
+        (near_pairs, unpack, "thumbnail"),
+        (near_volumes, unpack_blocks, "block"),
     ):
         chosen = [[position for position, fact in enumerate(facts) if _is_of(fact, kind)] for facts in lists]
         packed = ([getattr(facts[n], kind) for n in own] for facts, own in zip(lists, chosen, strict=True))
-        found += [pair._replace(a=chosen[0][pair.a], b=chosen[-1][pair.b]) for pair in near(*map(unpack, packed))]
+        found += [pair._replace(a=chosen[0][pair.a], b=chosen[-1][pair.b]) for pair in search(*map(unpacked, packed))]
     return found
 
 

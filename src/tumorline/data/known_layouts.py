@@ -6,26 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tumorline.config import DataConfig
-from tumorline.data.layouts import (
-    brats,
-    coco,
-    cvat,
-    figshare,
-    folders,
-    labelme,
-    lgg,
-    loose_volumes,
-    nnunet,
-    pairs,
-    supervisely,
-    table,
-    via,
-    volumes,
-    yolo,
-)
+from tumorline.data.layouts import figshare, folders, lgg, pairs, table
+from tumorline.data.layouts.annotations import coco, cvat, labelme, supervisely, via, yolo
 from tumorline.data.layouts.classes import healthy_folders
 from tumorline.data.layouts.contents import Contents, Listing
 from tumorline.data.layouts.unread import sign_of_truth, told_of_series, unread_kind
+from tumorline.data.layouts.volumes import brats, loose_volumes, nnunet, scan_case
 from tumorline.errors import UserError
 from tumorline.formats.unread import unread_array
 from tumorline.regions import NESTED
@@ -87,17 +73,17 @@ LAYOUTS: dict[str, Layout] = {
         "NIfTI volumes in the names of BraTS, UCSF-PDGM or UPENN-GBM",
         brats.find_brats,
         brats.read_brats,
-        lambda _: volumes.CHANNELS,
+        lambda _: scan_case.CHANNELS,
         NESTED,
-        label=volumes.LABEL,
+        label=scan_case.LABEL,
     ),
     "nnunet": Layout(
         "imagesTr/ and labelsTr/ with NIfTI volumes and a dataset.json",
         nnunet.find_nnunet,
         nnunet.read_nnunet,
-        lambda _: volumes.CHANNELS,
+        lambda _: scan_case.CHANNELS,
         NESTED,
-        label=volumes.LABEL,
+        label=scan_case.LABEL,
     ),
     "images/masks of volumes": Layout(
         "images/ and masks/ with NIfTI volumes of the same names",
@@ -164,7 +150,7 @@ def check_regions(path: Path, layout: Layout, settings: DataConfig) -> None:
     """A source whose masks are one region may give it any name. What `data.label_values` names is asked elsewhere."""
     if settings.label_values:
         return
-    if settings.label and layout.label != volumes.LABEL:
+    if settings.label and layout.label != scan_case.LABEL:
         raise UserError(
             f"{path}: data.label is '{settings.label}', but the masks of this source have one label; leave it out"
         )

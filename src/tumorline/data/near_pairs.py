@@ -8,8 +8,8 @@ from tumorline.config import DataConfig
 from tumorline.data.case import read_image
 from tumorline.data.facts import VERSION, Facts, distinct_images, memory_of, search_near_pairs
 from tumorline.data.memory import remember
-from tumorline.data.near_duplicates import NearPair, unpack
-from tumorline.data.near_slices import near_slices
+from tumorline.data.near.duplicates import NearPair, unpack
+from tumorline.data.near.slices import near_slices
 from tumorline.geometry.symmetry import inverse_name
 
 if TYPE_CHECKING:

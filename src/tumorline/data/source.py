@@ -9,18 +9,19 @@ from tumorline.data.case import Case
 from tumorline.data.corrections import correct_cases, stranger_findings
 from tumorline.data.finding import Finding, Severity
 from tumorline.data.known_layouts import LAYOUTS, Layout, check_channels, check_regions, recognise_layout
-from tumorline.data.label_values import named_region, with_label_values
-from tumorline.data.layouts import figshare, lgg, tumour_free, volumes
+from tumorline.data.labels.values import named_region, with_label_values
+from tumorline.data.layouts import figshare, lgg, tumour_free
+from tumorline.data.layouts.annotations.legends import with_legends
 from tumorline.data.layouts.classes import refuse_tumours
 from tumorline.data.layouts.contents import Contents
-from tumorline.data.layouts.legends import with_legends
 from tumorline.data.layouts.names import stated_part
 from tumorline.data.layouts.patient_tables import refuse_unread_tables
 from tumorline.data.layouts.tcga import is_triple
 from tumorline.data.layouts.unread import mask_beside_images, unread_kind
+from tumorline.data.layouts.volumes import scan_case
 from tumorline.data.left_out import leave_out
-from tumorline.data.patient_collections import collection_patient_of_file
-from tumorline.data.patients import patient_meant, patients_in_names, spelling
+from tumorline.data.patients.names import patient_meant, patients_in_names, spelling
+from tumorline.data.patients.public_collections import collection_patient_of_file
 from tumorline.errors import UserError
 from tumorline.formats.decode import is_dicom
 from tumorline.formats.nifti import is_volume
@@ -107,7 +108,7 @@ def _read_source(path: Path, settings: DataConfig, called: str) -> Source:
 
 def _label_of(layout: Layout, cases: Sequence[Case]) -> str:
     """What the masks of a layout outline; empty where `data.mask_threshold` makes one region of a label map."""
-    return "" if layout.label == volumes.LABEL and cases and cases[0].labels is None else layout.label
+    return "" if layout.label == scan_case.LABEL and cases and cases[0].labels is None else layout.label
 
 
 def _common_channels(cases: Sequence[Case]) -> str:

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
-from tumorline.data.patients import patient_meant, spelling, without_decimals, without_visits
+from tumorline.data.patients.names import patient_meant, spelling, without_decimals, without_visits
 from tumorline.errors import UserError
 from tumorline.formats.decode import without_suffix
 from tumorline.user_text import Rows, read_user_table, says_nothing

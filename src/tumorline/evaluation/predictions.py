@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from tumorline.arrays import MaskArray
-from tumorline.data.truth import read_mask
+from tumorline.data.masks.read import read_mask
 from tumorline.errors import UserError
 from tumorline.files import write_bytes
 from tumorline.formats.nifti import from_upright, load_nibabel, read_volume, upright

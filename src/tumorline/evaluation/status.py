@@ -8,7 +8,7 @@ from typing import Any
 
 from tumorline.cluster import Cluster
 from tumorline.data.dataset import Dataset
-from tumorline.data.looks import looks_of, most_alike
+from tumorline.data.near.looks import looks_of, most_alike
 from tumorline.model_info import ModelInfo
 from tumorline.output.folder import Memory
 
@@ -66,10 +66,11 @@ def status_in(request: Request, info: ModelInfo) -> dict[str, str]:
 def case_status(info: ModelInfo, dataset: Dataset, by_look: bool = True) -> dict[str, str]:
     """Status of each case for this model: train, validation, test or unseen.
 
-    A case is known by the content of its image, or of any of its channels whatever others stand beside it; where that
-    is not known, `by_look` (`data.looks`), as a copy; and by its patient. The worst of these counts: one member of an
-    ensemble may have tested the image itself where another was trained on the patient, and version 0.1.0 took visits of
-    one patient for patients. Only where slices of one patient were split on purpose does the image alone decide.
+    A case is known by the content of its image, or of any of its channels whatever others stand beside it; where
+    that is not known, `by_look` (`data.near.looks`), as a copy; and by its patient. The worst of these counts: one
+    member of an ensemble may have tested the image itself where another was trained on the patient, and version
+    0.1.0 took visits of one patient for patients. Only where slices of one patient were split on purpose does the
+    image alone decide.
     """
     patients = _part_of_each(info.known_cases.patients)
     by_slice = info.split.leaking and not info.members

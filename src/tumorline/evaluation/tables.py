@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tumorline.data.corrections import CORRECTED, TRUTH
-from tumorline.data.patients import patient_meant
+from tumorline.data.patients.names import patient_meant
 from tumorline.evaluation import baselines
 from tumorline.evaluation.agreement import require_agreement
 from tumorline.evaluation.status import HEADLINE

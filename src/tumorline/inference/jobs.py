@@ -6,15 +6,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tumorline.data.layouts.case_list import list_scans
 from tumorline.data.layouts.contents import Contents
-from tumorline.data.layouts.gather import Scan, gather_scans, name_channels, nnunet_scans, sequence_of_volume
-from tumorline.data.layouts.nnunet import is_in_nnunet_folder
-from tumorline.data.layouts.selection import OTHER_SEQUENCE, Selection, pixels_around, select_images
-from tumorline.data.layouts.series import SeriesFound, SeriesScan, gather_series, series_at
-from tumorline.data.layouts.series_folders import holds_series
-from tumorline.data.layouts.series_words import describe_series
-from tumorline.data.layouts.stated_pixels import Spacings
+from tumorline.data.layouts.to_predict.case_list import list_scans
+from tumorline.data.layouts.to_predict.gather import Scan, gather_scans, name_channels, nnunet_scans, sequence_of_volume
+from tumorline.data.layouts.to_predict.selection import OTHER_SEQUENCE, Selection, pixels_around, select_images
+from tumorline.data.layouts.to_predict.series import SeriesFound, SeriesScan, gather_series, series_at
+from tumorline.data.layouts.to_predict.series_folders import holds_series
+from tumorline.data.layouts.to_predict.series_words import describe_series
+from tumorline.data.layouts.to_predict.stated_pixels import Spacings
+from tumorline.data.layouts.volumes.nnunet import is_in_nnunet_folder
 from tumorline.data.user_tables import TABLE_SUFFIXES
 from tumorline.errors import UserError
 from tumorline.formats.boundary import require_kind

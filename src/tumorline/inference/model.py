@@ -11,7 +11,8 @@ import numpy as np
 
 from tumorline.arrays import Float32Array, ImageArray, MaskArray
 from tumorline.config import ABSENT
-from tumorline.data.layouts import lgg, volumes
+from tumorline.data.layouts import lgg
+from tumorline.data.layouts.volumes import scan_case
 from tumorline.errors import UserError, require_one_of
 from tumorline.geometry.grid import Grid
 from tumorline.geometry.slices import plane_of
@@ -37,7 +38,7 @@ TTA: dict[str, tuple[int, ...]] = {"none": (0,), "flips": (0, 2, 4, 6), "all": t
 """Test-time augmentation: which of `geometry.symmetry.TRANSFORMS` of its input a network answers as well."""
 
 
-OF_ALL = {("all", len(names)): names for names in (volumes.SEQUENCES, lgg.SEQUENCES)}
+OF_ALL = {("all", len(names)): names for names in (scan_case.SEQUENCES, lgg.SEQUENCES)}
 """What a model of "all" sequences takes that was made before a model file named its channels."""
 AUTO, FASTEST = "auto", ("float16", "bfloat16")
 """The precision that is chosen for the user, from these in this order."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tumorline.arrays import MaskArray
-from tumorline.data.layouts.series_words import note_on_sequence, note_on_slice
+from tumorline.data.layouts.to_predict.series_words import note_on_sequence, note_on_slice
 from tumorline.environment import versions
 from tumorline.errors import UserError, WriteError
 from tumorline.formats.decode import is_dicom

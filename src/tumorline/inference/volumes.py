@@ -8,8 +8,8 @@ import numpy as np
 
 from tumorline.arrays import ImageArray
 from tumorline.data.case import Case, read_image
-from tumorline.data.layouts.gather import sequence_of_volume
-from tumorline.data.layouts.volumes import name_beside, resampled_finding, volume_of_scan
+from tumorline.data.layouts.to_predict.gather import sequence_of_volume
+from tumorline.data.layouts.volumes.scan_case import name_beside, resampled_finding, volume_of_scan
 from tumorline.formats.nifti import OpenVolume, VolumeHeader, open_volume, upright
 from tumorline.geometry.grid import Grid
 from tumorline.geometry.resample import resample

@@ -9,7 +9,7 @@ from tumorline.data.case import Case
 from tumorline.data.dataset import Dataset
 from tumorline.data.facts import Facts
 from tumorline.data.finding import Finding
-from tumorline.data.parts import Split
+from tumorline.data.splits.parts import Split
 from tumorline.report.observation import Observer, Seen
 
 NO_CLASS = "not stated"

@@ -7,8 +7,8 @@ from statistics import median
 
 from tumorline.audit.case_findings import count_patients
 from tumorline.data.dataset import Dataset
-from tumorline.data.parts import Split
-from tumorline.data.split import counts
+from tumorline.data.splits.parts import Split
+from tumorline.data.splits.split import part_counts
 from tumorline.file_names import DATA_PAGE_NAME, DATA_TABLE_NAME
 from tumorline.files import write_csv, write_text
 from tumorline.report.content import ClassRow, DataContent, ExampleContent, FindingContent
@@ -62,7 +62,7 @@ def _data_content(described: Described, entries: Sequence[Entry]) -> DataContent
         "more_findings": max(0, len(described.findings) - MOST_FINDINGS),
         "split": described.split if isinstance(described.split, str) else "",
         "origin": "" if isinstance(described.split, str) else described.split.origin,
-        "parts": [] if isinstance(described.split, str) else counts(dataset, described.split),
+        "parts": [] if isinstance(described.split, str) else part_counts(dataset, described.split),
     }
 
 

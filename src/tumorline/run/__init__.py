@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from tumorline.callbacks import Callback, EpochRow, Listeners, OnEpoch, make_callbacks
 from tumorline.config import Config
-from tumorline.data import split as splits
+from tumorline.data.splits.split import SPLIT_COLUMNS, split_table
 from tumorline.environment import is_first_process
 from tumorline.errors import UserError, kept_off_files, require_extra
 from tumorline.file_names import BEST_WEIGHTS_NAME, SPLIT_NAME, STATE_NAME, TEST_USES_NAME
@@ -175,7 +175,7 @@ def _carry_out(config: Config, run: Path, course: Course) -> None:
         earlier = tuple(earlier_lengths(run, config)) if machine.leads else ()
         task = Task(config, dataset, split, Path(machine.gather(str(run))[0]), tuple(machine.gather(earlier)[0]))
         if machine.leads:
-            write_csv(task.run / SPLIT_NAME, splits.COLUMNS, splits.split_table(dataset, split))
+            write_csv(task.run / SPLIT_NAME, SPLIT_COLUMNS, split_table(dataset, split))
         state = fit(task, machine, _both(listeners, course.on_epoch), listeners.begin(task.run, config))
         if machine.leads:
             write_environment(task, machine, state.network)

@@ -6,8 +6,8 @@ from tumorline.audit.check import check, errors, stop_on_errors
 from tumorline.config import Config, TrainConfig
 from tumorline.data.dataset import Dataset
 from tumorline.data.joined import load_data
-from tumorline.data.parts import PARTS, Split
-from tumorline.data.split import split_dataset
+from tumorline.data.splits.parts import PARTS, Split
+from tumorline.data.splits.split import split_dataset
 from tumorline.errors import UserError
 from tumorline.evaluation.status import SEEN, case_status
 from tumorline.model_info import ModelInfo

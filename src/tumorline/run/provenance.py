@@ -8,12 +8,12 @@ from tumorline.audit import describe
 from tumorline.config import Config
 from tumorline.data import cheng
 from tumorline.data.dataset import Dataset
-from tumorline.data.donors import donor_names
 from tumorline.data.facts import Facts
 from tumorline.data.joined import source_names
-from tumorline.data.looks import MOST_LOOKS, looks_of
-from tumorline.data.parts import PARTS
-from tumorline.data.split import patient_groups
+from tumorline.data.near.looks import MOST_LOOKS, looks_of
+from tumorline.data.splits.donors import donor_names
+from tumorline.data.splits.parts import PARTS
+from tumorline.data.splits.split import patient_groups
 from tumorline.data.terms import MARKS, Terms, terms_of
 from tumorline.evaluation import baselines
 from tumorline.evaluation.status import SEEN

@@ -13,8 +13,8 @@ from tumorline.augmentation.draws import sample_generator
 from tumorline.augmentation.transplant import Transplants
 from tumorline.config import AugmentConfig, Config
 from tumorline.data.dataset import Dataset
-from tumorline.data.donors import donor_names
-from tumorline.data.parts import Split
+from tumorline.data.splits.donors import donor_names
+from tumorline.data.splits.parts import Split
 from tumorline.errors import UserError
 from tumorline.network_input.cache import Cache, cache_key, open_cache
 from tumorline.network_input.patches import PatchPlan, cut_patch, draw_patch

@@ -10,8 +10,8 @@ from pydantic import BaseModel
 
 from tumorline.config import PATHS, REMEDIES, AugmentConfig, Config, DataConfig, LossConfig, SplitConfig
 from tumorline.data.dataset import Dataset
-from tumorline.data.donors import donor_names
-from tumorline.data.parts import Split
+from tumorline.data.splits.donors import donor_names
+from tumorline.data.splits.parts import Split
 from tumorline.files import JsonObject
 from tumorline.model_file import find_model
 from tumorline.output.journal import hash_file

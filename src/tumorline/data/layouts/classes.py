@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from tumorline.data.layouts.annotations import OTHER_WORDS, TUMOUR_WORDS
+from tumorline.data.layouts.annotations.outlined import OTHER_WORDS, TUMOUR_WORDS
 from tumorline.data.layouts.contents import Contents
 from tumorline.data.layouts.names import folder_words
 from tumorline.errors import UserError

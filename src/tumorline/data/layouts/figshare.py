@@ -10,7 +10,7 @@ from tumorline.data.case import Case
 from tumorline.data.finding import Finding
 from tumorline.data.layouts.contents import Contents, Listing
 from tumorline.data.layouts.patient_tables import with_patients_of_tables
-from tumorline.data.truth import mask_hash
+from tumorline.data.masks.read import mask_hash
 from tumorline.errors import UserError
 from tumorline.formats.cjdata import read_folds, read_patient, read_plane
 from tumorline.formats.decode import MATLAB_SUFFIX

@@ -12,9 +12,9 @@ from tumorline.config import DataConfig
 from tumorline.data.case import Case
 from tumorline.data.layouts.contents import Contents, Listing
 from tumorline.data.layouts.lgg import names_in
-from tumorline.data.layouts.listed_volumes import holds_volumes, list_scans
 from tumorline.data.layouts.patient_tables import Row, case_from_row
-from tumorline.data.layouts.volumes import REGION_WORDS, SEQUENCE_WORDS, plain_word
+from tumorline.data.layouts.volumes.listed_volumes import holds_volumes, list_scans
+from tumorline.data.layouts.volumes.scan_case import REGION_WORDS, SEQUENCE_WORDS, plain_word
 from tumorline.data.user_tables import TABLE_SUFFIXES, read_rows_of_cases
 from tumorline.errors import UserError
 from tumorline.formats.decode import PICTURE_SUFFIXES

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
 
-from tumorline.data.layouts import yolo
+from tumorline.data.layouts.annotations import yolo
 from tumorline.data.layouts.classes import shows_tumour
 from tumorline.data.layouts.contents import Contents
 from tumorline.data.layouts.documents import read_head

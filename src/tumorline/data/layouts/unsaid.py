@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from tumorline.data.layouts.names import read_truth_name
-from tumorline.data.truth import read_mask
+from tumorline.data.masks.read import read_mask
 from tumorline.errors import UserError
 
 LOOKED_AT = 20

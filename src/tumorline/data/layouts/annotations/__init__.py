@@ -1,0 +1,1 @@
+"""The layouts of annotation tools: outlines, runs and coloured masks, with the files that name them."""

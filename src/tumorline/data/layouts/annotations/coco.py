@@ -1,0 +1,100 @@
+"""COCO: one JSON for a folder of images, with polygons or runs as outlines; often one for each part of a split."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tumorline.config import DataConfig
+from tumorline.data.layouts.annotations.outlined import (
+    Annotated,
+    ImageFinder,
+    annotated_cases,
+    as_size,
+    check_categories,
+    read_entries,
+)
+from tumorline.data.layouts.contents import Contents, Listing
+from tumorline.data.layouts.names import part_in_words
+from tumorline.data.masks.outlines import Outlines, Polygon, Runs, as_polygon, as_runs
+from tumorline.errors import UserError
+from tumorline.wording import numbered
+
+Document = Mapping[str, Any]
+Entry = Mapping[str, Any]
+
+
+def find_coco(contents: Contents) -> str:
+    found = _documents(contents)
+    return f"{numbered(len(found), 'file')} of COCO annotations (for example {next(iter(found)).name})" if found else ""
+
+
+def read_coco(contents: Contents, _settings: DataConfig) -> Listing:
+    """One case for each listed image; one that is listed without annotations shows no tumour.
+
+    Raises UserError where outlines may be of other things than tumours.
+    """
+    documents = _documents(contents)
+    _check_all_categories(contents, documents)
+    finder = ImageFinder(contents.pictures)
+    marked = {path: _by_image(document) for path, document in documents.items()}
+    listed = {path: document["images"] for path, document in documents.items()}
+    found, findings = read_entries(listed, lambda path, entry: _read_image(path, entry, marked[path], finder))
+    cases, notes = annotated_cases(contents, found, "annotations in a COCO file")
+    return cases, findings + notes
+
+
+def _documents(contents: Contents) -> dict[Path, Document]:
+    return {path: document for path, document in contents.documents.items() if _is_coco(document)}
+
+
+def _is_coco(document: Document) -> bool:
+    return all(isinstance(document.get(key), list) for key in ("images", "annotations"))
+
+
+def _entries(document: Document, key: str) -> list[Entry]:
+    return [entry for entry in document.get(key) or () if isinstance(entry, dict)]
+
+
+def _check_all_categories(contents: Contents, documents: Mapping[Path, Document]) -> None:
+    names = set()
+    for document in documents.values():
+        named = {str(category.get("id")): str(category.get("name")) for category in _entries(document, "categories")}
+        used = {str(entry.get("category_id")) for entry in _entries(document, "annotations")}
+        names |= {named.get(category, category) for category in used}
+    check_categories(contents.path, names)
+
+
+def _by_image(document: Document) -> dict[str, list[Entry]]:
+    found: dict[str, list[Entry]] = defaultdict(list)
+    for entry in _entries(document, "annotations"):
+        found[str(entry.get("image_id"))].append(entry)
+    return found
+
+
+def _read_image(path: Path, entry: Any, marked: Mapping[str, list[Entry]], finder: ImageFinder) -> Annotated:
+    """Raises UserError for an image that is not there and for outlines that are none."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("file_name"), str):
+        raise UserError(f"{path}: lists an image without a file_name")
+    image = finder.image(entry["file_name"], path)
+    name = f"{path} ({entry['file_name']})"
+    polygons: list[Polygon] = []
+    runs: list[Runs] = []
+    size = as_size(entry.get("height"), entry.get("width"), name)
+    for annotation in marked.get(str(entry.get("id")), ()):
+        _add_outlines(annotation.get("segmentation"), size, polygons, runs, name)
+    return Annotated(image, path, Outlines(size, tuple(polygons), tuple(runs)), part_in_words(path.stem))
+
+
+def _add_outlines(
+    segmentation: Any, size: tuple[int, int] | None, polygons: list[Polygon], runs: list[Runs], name: str
+) -> None:
+    if not segmentation:
+        raise UserError(f"{name}: a box without an outline; only polygons and runs are read")
+    if isinstance(segmentation, list):
+        flat = not any(isinstance(polygon, list) for polygon in segmentation)  # as VIA writes it
+        polygons += [as_polygon(polygon, name) for polygon in ([segmentation] if flat else segmentation)]
+    elif isinstance(segmentation, dict) and list(size or ()) == segmentation.get("size"):
+        runs.append(as_runs(segmentation.get("counts"), name))
+    else:
+        raise UserError(f"{name}: outlines that are neither polygons nor runs of the image's size")

@@ -1,0 +1,134 @@
+"""Which patient a name means: the visit of a follow-up, a year of BraTS and a spreadsheet's '.0' left out of it."""
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from itertools import islice
+
+from tumorline.data.patients.public_collections import collection_patient
+from tumorline.data.patients.visits import (
+    BIDS,
+    COUNTED,
+    FILE_VISIT,
+    LETTERED,
+    NAMED,
+    NUMBERED,
+    SAYS_PATIENT,
+    may_name_somebody,
+    split_visit,
+)
+
+FEWEST_FOLLOWED = 3
+"""Patients who seem to have the same visits, before it is said."""
+LEAST_TELLING = 4
+"""Characters of a name that is hardly given twice by chance."""
+MOST_VISITS = 20
+"""Words for visits that are looked at in one name."""
+
+WHOLE_NUMBER = re.compile(r"(\d+)[.,]0+")
+
+
+def spelling(text: str) -> str:
+    """What is left of a name where capitals, leading zeros, '.0', separators and Unicode forms do not count."""
+    plain = unicodedata.normalize("NFKC", text).strip().casefold()
+    joined = re.sub(r"[-_\s]+", "-", without_decimals(plain))
+    return re.sub(r"\d+", lambda found: found[0].lstrip("0") or "0", joined)
+
+
+def patient_meant(stated: str) -> str:
+    """The patient whom a stated name means: `BraTS-GLI-00005-001` is `BraTS-GLI-00005`, `P7_visit2` is `P7`."""
+    return without_decimals(without_visits(stated))
+
+
+def without_decimals(text: str) -> str:
+    """A whole number as it was before a spreadsheet gave it decimals; any other text as it is."""
+    whole = WHOLE_NUMBER.fullmatch(text)
+    return whole[1] if whole else text
+
+
+def without_visits(stated: str) -> str:
+    """A stated name without what tells one visit from another."""
+    if known := collection_patient(stated):
+        return known
+    patient = split_visit(stated).patient
+    return patient if patient == stated else without_visits(patient)
+
+
+def patients_in_names(names: Collection[str]) -> dict[str, str]:
+    """The patients whom the names of a set's cases bear, without the cases that say nothing of a patient or visit.
+
+    `P7_scan2` bears P7 where the set has more such patients than scans of each.
+    """
+    sure = {name: patient for name in names if (patient := patient_in_name(name))}
+    counted = {name: found for name in names if name not in sure and (found := _counted(name))}
+    patients, visits = ({found[place] for found in counted.values()} for place in (0, 1))
+    few = len(patients) > 1 and len(visits) <= len(patients)
+    return sure | ({name: patient for name, (patient, _) in counted.items()} if few else {})
+
+
+def patient_in_name(name: str) -> str | None:
+    """The patient whom the name of a case or file bears by itself; None where it says nothing of a patient or visit."""
+    if known := collection_patient(name):
+        return known
+    if found := BIDS.search(name) or SAYS_PATIENT.search(name):
+        return found[0]
+    return next((patient for visit in _visits(FILE_VISIT, name) if (patient := _before(visit))), None)
+
+
+def _counted(name: str) -> tuple[str, str] | None:
+    """Patient and visit, if this is what a name that ends in a count of scans says."""
+    found = ((patient, visit["number"]) for visit in _visits(COUNTED, name) if (patient := _before(visit)))
+    return next(((patient, number.lstrip("0")) for patient, number in found), None)
+
+
+def _visits(pattern: re.Pattern[str], name: str) -> Iterator[re.Match[str]]:
+    return islice(pattern.finditer(name), MOST_VISITS)
+
+
+def _before(visit: re.Match[str]) -> str:
+    """What stands before a visit in the last folder there; empty where it is nobody."""
+    patient = visit.string[: visit.start()].rsplit("/", 1)[-1]
+    return patient if may_name_somebody(patient) else ""
+
+
+def patients_of_scans(names: Collection[str]) -> dict[str, str]:
+    """The patient of each scan of a set.
+
+    `P01_1` and `P01_2`, or `1001A` and `1001B`, are one where the set has more such patients than visits; so are `P01`
+    and `P01_2`.
+    """
+    meant = {name: patient_meant(name) for name in names}
+    for pattern in (NUMBERED, LETTERED):
+        rest = {name: found for name in names if meant[name] == name and (found := _visit_at_end(pattern, name))}
+        patients, visits = ({found[group].casefold() for found in rest.values()} for group in ("patient", "visit"))
+        followed = len(visits) <= len(patients) < len(rest)
+        meant |= {name: found["patient"] for name, found in rest.items() if followed or found["patient"] in meant}
+    return meant
+
+
+def names_of_one_patient(patients: Iterable[str]) -> list[str]:
+    """Names of patients that differ in their endings alone, in few and the same of them: visits perhaps, else none."""
+    found = [match for name in patients if not collection_patient(name) and (match := NAMED.fullmatch(name))]
+    visits: dict[str, set[str]] = defaultdict(set)
+    for one in found:
+        visits[one["patient"]].add(one["visit"].casefold())
+    followed = [patient for patient, ends in visits.items() if len(ends) > 1]
+    endings = {end for patient in followed for end in visits[patient]}
+    if len(followed) < max(FEWEST_FOLLOWED, len(endings)):
+        return []
+    return [one[0] for one in found if one["patient"] in followed]
+
+
+def patient_perhaps(name: str) -> str | None:
+    """The patient of a name that may end in a visit's number, where what is left of it is long enough to be one."""
+    found = _visit_at_end(NUMBERED, name) or _visit_at_end(LETTERED, name)
+    return found["patient"] if found and len(found["patient"]) >= LEAST_TELLING else None
+
+
+def _visit_at_end(pattern: re.Pattern[str], name: str) -> re.Match[str] | None:
+    """Patient and visit in a name, if it be so: the number in a folder called `fold1` is of no patient."""
+    found = None if collection_patient(name) else pattern.fullmatch(name)
+    if found and name[found.end("patient")] == "/" and not may_name_somebody(found["patient"].rsplit("/", 1)[-1]):
+        return None
+    return found
