@@ -4,10 +4,10 @@
     python benchmarks/ship.py runs/brats_final --name builtin-brats --folds runs/volumes/brats_3d
 
 Copies model file, ONNX file and card to src/tumorline/weights/. `builtin` gets what the matrix of
-benchmarks/cross_dataset.md says of other sets, and its network rounded to int8 where the run has one (then
-benchmarks/results/runtimes.csv says what that changes). `builtin-brats` is a model of all cases, which nothing is left
-to test: its figures are those of the folds of its recipe, and it ships only where these allow it. --stress are
-evaluations of the models of folds with `--stress`, each on its own test part.
+benchmarks/cross_dataset.md says of other sets, and its network rounded to int8 where the run has one. What other
+precisions change is in benchmarks/results/runtimes/. `builtin-brats` is a model of all cases, which nothing is left to
+test: its figures are those of the folds of its recipe, and it ships only where these allow it. --stress are evaluations
+of the models of folds with `--stress`, each on its own test part.
 """
 
 import argparse
@@ -21,8 +21,7 @@ from pathlib import Path
 from statistics import fmean, median
 
 from marked import markdown_table
-from runtimes import PROCESSOR
-from runtimes import ROWS as RUNTIME_ROWS
+from runtimes import PROCESSOR, kept_changes
 from tumorline.evaluation.precision import with_precisions
 from tumorline.evaluation.robustness import ChangeRecord, summarise_robustness
 from tumorline.export import stamp_onnx
@@ -40,7 +39,7 @@ from tumorline.model_file import (
 from tumorline.model_info import ModelInfo, PrecisionChange
 from tumorline.report.card import render_card
 from tumorline.results import Summary, read_summary
-from tumorline.runtime import QUANTISED
+from tumorline.runtime import PRECISIONS, QUANTISED
 from volumes import Row, finished, mean_over_regions, number, read_table, shown, tested
 
 LARGEST_MB = 15
@@ -108,11 +107,9 @@ def with_folds(info: ModelInfo, target: Path, folds: Path, stress: Sequence[Path
     refuse_strangers(info, tested(folds), folds)
     told = with_figures(info, summary)
     told = told.with_metrics(headline={**(told.metrics.headline or {}), "headline_status": ["out of fold"]})
-    is_rounded = target.with_suffix(ROUNDED).is_file()
-    precisions = precisions_of(sorted(folds.glob("fold-*/model.safetensors")))
-    told = with_precisions(told, precisions | (rounding_out_of_fold() if is_rounded else {}))
+    told = with_precisions(told, precisions_of(BUILTIN))
     save_model(target, read_content(target).weights, told)
-    for suffix in (".onnx", ROUNDED) if is_rounded else (".onnx",):
+    for suffix in (".onnx", ROUNDED) if target.with_suffix(ROUNDED).is_file() else (".onnx",):
         stamp_onnx(target, suffix)
     return render_card(told, summary, target)
 
@@ -133,34 +130,23 @@ def read_stress(evaluation: Path) -> list[ChangeRecord]:
         ]
 
 
-def precisions_of(models: Sequence[Path]) -> dict[str, PrecisionChange]:
-    """What the folds found on their validation cases, all together; only precisions that all of them tried."""
-    found = [read_info(model).metrics.precisions for model in models]
-    return {name: together([one[name] for one in found]) for name in found[0] if all(name in one for one in found)}
+def precisions_of(model: str) -> dict[str, PrecisionChange]:
+    """What other precisions change on the cases that the folds held out, as benchmarks/runtimes.py has measured it."""
+    with kept_changes(model).open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    ways = {name: f"openvino, {name}" for name in (*PRECISIONS, QUANTISED) if f"openvino, {name}" in rows[0]}
+    return {name: change_of([row for row in rows if row[way]], way) for name, way in ways.items()}
 
 
-def together(changes: Sequence[PrecisionChange]) -> PrecisionChange:
-    cases = sum(change.cases for change in changes)
+def change_of(rows: Sequence[Row], way: str) -> PrecisionChange:
+    changes = [float(row[way]) for row in rows]
     return PrecisionChange(
-        cases=cases,
-        mean=sum(change.mean * change.cases for change in changes) / cases,
-        largest=max(change.largest for change in changes),
-        runtime=" and ".join(sorted({change.runtime for change in changes})),
-        processor=" and ".join(sorted({change.processor for change in changes})),
+        cases=len(changes),
+        mean=fmean(changes),
+        largest=max(map(abs, changes)),
+        runtime=way.partition(",")[0],
+        processor=" and ".join(sorted({row[PROCESSOR] for row in rows})),
     )
-
-
-def rounding_out_of_fold() -> dict[str, PrecisionChange]:
-    """What int8 changes on the slices that the folds held out, as benchmarks/runtimes.py has measured it."""
-    with RUNTIME_ROWS.open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row[f"openvino, {QUANTISED}"]]
-    change = [float(row[f"openvino, {QUANTISED}"]) for row in rows]
-    processor = " and ".join(sorted({row[PROCESSOR] for row in rows}))
-    largest = max(map(abs, change))
-    found = PrecisionChange(
-        cases=len(rows), mean=fmean(change), largest=largest, runtime="openvino", processor=processor
-    )
-    return {QUANTISED: found}
 
 
 def refuse_large(paths: Iterable[Path]) -> None:
@@ -239,7 +225,7 @@ def refuse_weak(folds: Path, rows: Sequence[Row]) -> None:
 
 def as_told(info: ModelInfo, summary: Summary) -> ModelInfo:
     """What the model says of itself, with the figures of the folds."""
-    told = with_figures(info, summary)
+    told = with_precisions(with_figures(info, summary), precisions_of(BUILTIN_OF_SCANS))
     data = info.data.model_copy(update={"name": f"BraTS 2021, {CALLED}", "attribution": ATTRIBUTION})
     headline = {**(told.metrics.headline or {}), "headline_status": ["out of fold"]}
     _, begins, origin = info.licence.partition("; started from ")

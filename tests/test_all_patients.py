@@ -13,7 +13,6 @@ from tumorline.config import load_config
 from tumorline.errors import UserError
 from tumorline.model_file import read_info
 from tumorline.run_folder import read_history
-from tumorline.runtime import can_compute
 
 pytest.importorskip("torch")
 ALL = ("split.train=1", "model.threshold=0.4", "model.temperature=1.5")
@@ -90,12 +89,7 @@ def test_a_stated_temperature_is_taken_beside_validation(tiny_source: Path, tmp_
 
 
 @pytest.mark.slow
-def test_a_shipped_one_bears_the_figures_of_its_folds(
-    ship: ModuleType,  # noqa: F811
-    tmp_path: Path,
-    program: Program,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_shipped_one_bears_the_figures_of_its_folds(ship: ModuleType, tmp_path: Path, program: Program) -> None:  # noqa: F811
     source = f"{PairFolder(tmp_path / 'source')(patients=6)},licence=CC BY 4.0"
     settings = [*TINY, "train.epochs=1", f"data.cache='{tmp_path / 'cache'}'"]
     run = tumorline.train(data=[source], overrides=[*settings, *ALL], output=tmp_path / "run")
@@ -107,19 +101,13 @@ def test_a_shipped_one_bears_the_figures_of_its_folds(
     for number, output in enumerate(under_stress):
         assert program("evaluate", tmp_path / "folds" / f"fold-{number}", "--stress", "--output", output).status == 0
     shutil.copyfile(run / "model.onnx", run / "model.int8.onnx")
-    rows = tmp_path / "runtimes.csv"
-    rows.write_text('case,processor,"openvino, int8"\na,P,0.01\nb,P,-0.03\nnot tried,P,\n')
-    monkeypatch.setattr(ship, "RUNTIME_ROWS", rows)
     ship.ship_builtin(run, tmp_path / "folds", under_stress)
     assert tumorline.load("builtin", precision="float32").info.metrics.precisions["int8"].cases == 2
     card = (tmp_path / "listed" / "builtin.md").read_text()
     assert "Out of fold: each case was scored by a model of the same recipe" in card
     assert "| Dice |" in card
     assert "| unchanged |" in card
-    assert (" regions of cases that its folds held out, openvino" in card) == can_compute("bfloat16")
-    assert (
-        "In int8 instead of float32 the Dice changes by -0.0100 in the mean and by 0.030 at most\n  (2 regions" in card
-    )
+    assert "(2 regions of cases that its folds held out, openvino, P and Q)" in card
     assert ", out of fold" in program("models").out
     said = program("evaluate", "builtin", "--data", tmp_path / "source", "--output", tmp_path / "evaluated")
     assert "Its figures out of fold stand in its card ('tumorline models' shows them): Dice by patient" in said.err

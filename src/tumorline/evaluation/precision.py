@@ -36,7 +36,7 @@ def measure_changes(
 ) -> dict[str, PrecisionChange]:
     """By how much the Dice of each of the others differs from that of `model`, over the regions of cases."""
     changes: dict[str, list[float]] = {name: [] for name in others}
-    for change in _changes(model, others, dataset, case_ids):
+    for change in region_changes(model, others, dataset, case_ids):
         for name, value in change.items():
             changes[name].append(value)
     return {name: _summarised(values, others[name].runtime_name) for name, values in changes.items() if values}
@@ -59,9 +59,10 @@ def describe_changes(changes: Mapping[str, PrecisionChange]) -> list[str]:
     ]
 
 
-def _changes(
+def region_changes(
     model: Model, others: Mapping[str, Model], dataset: Dataset, case_ids: Sequence[str]
 ) -> Iterator[dict[str, float]]:
+    """By how much the Dice of each of the others differs from that of `model`, of each region that a case has."""
     for case_id in case_ids:
         case = dataset.case(case_id)
         image, truth, grid = dataset.read(case)
