@@ -141,38 +141,38 @@ def _picture(file: Path, folder: Path) -> Case:
 
 def _shared(first: Dataset, second: Dataset) -> tuple[Shared, ...]:
     exact = list(_equal(first, second, "image"))
-    found = [Shared(first.cases[a], second.cases[b], "exact") for a, b in exact]
-    alike = set(exact)
+    pairs = [Shared(first.cases[a], second.cases[b], "exact") for a, b in exact]
+    positions = set(exact)
     for pair in _near(first, second):
-        if (pair.a, pair.b) not in alike:
+        if (pair.a, pair.b) not in positions:
             cases = first.cases[pair.a], second.cases[pair.b]
-            found.append(Shared(*cases, "near", pair.transform, pair.correlation, pair.cropped))
-            alike.add((pair.a, pair.b))
-    found += [*_slices(first, second), *(pair.turned_round() for pair in _slices(second, first))]
-    masks = [pair for pair in _equal(first, second, "mask") if pair not in alike]
-    return (*found, *(Shared(first.cases[a], second.cases[b], "mask", correlation=None) for a, b in masks))
+            pairs.append(Shared(*cases, "near", pair.transform, pair.correlation, pair.cropped))
+            positions.add((pair.a, pair.b))
+    pairs += [*_slices(first, second), *(pair.turned_round() for pair in _slices(second, first))]
+    masks = [pair for pair in _equal(first, second, "mask") if pair not in positions]
+    return (*pairs, *(Shared(first.cases[a], second.cases[b], "mask", correlation=None) for a, b in masks))
 
 
-def _equal(first: Dataset, second: Dataset, what: str) -> Iterator[tuple[int, int]]:
+def _equal(first: Dataset, second: Dataset, image_or_mask: str) -> Iterator[tuple[int, int]]:
     """Positions of cases whose pictures, or masks, are equal; constant ones say nothing and are left out."""
-    there: dict[str, list[int]] = defaultdict(list)
+    positions: dict[str, list[int]] = defaultdict(list)
     for position, fact in enumerate(second.facts):
-        there[_content(fact, what)].append(position)
+        positions[_content(fact, image_or_mask)].append(position)
     for position, fact in enumerate(first.facts):
-        content = _content(fact, what)
-        yield from product([position], there[content] if content else [])
+        content = _content(fact, image_or_mask)
+        yield from product([position], positions[content] if content else [])
 
 
-def _content(fact: Facts, what: str) -> str:
-    if what == "image":
+def _content(fact: Facts, image_or_mask: str) -> str:
+    if image_or_mask == "image":
         return fact.content
     return fact.mask_hash if fact.foreground else ""
 
 
 def _near(first: Dataset, second: Dataset) -> list[NearPair]:
     of_first, of_second = distinct_images(first.facts), distinct_images(second.facts)
-    found = search_near_pairs([first.facts[n] for n in of_first], [second.facts[n] for n in of_second])
-    return [pair._replace(a=of_first[pair.a], b=of_second[pair.b]) for pair in found]
+    pairs = search_near_pairs([first.facts[n] for n in of_first], [second.facts[n] for n in of_second])
+    return [pair._replace(a=of_first[pair.a], b=of_second[pair.b]) for pair in pairs]
 
 
 def _slices(volumes: Dataset, pictures: Dataset) -> Iterator[Shared]:
@@ -183,15 +183,15 @@ def _slices(volumes: Dataset, pictures: Dataset) -> Iterator[Shared]:
         return
     thumbnails = unpack([pictures.facts[n].thumbnail for n in distinct])
     for scan_case in scans:
-        for near, place in near_slices(read_image(scan_case), thumbnails):
+        for near, slice_place in near_slices(read_image(scan_case), thumbnails):
             picture = pictures.cases[distinct[near.b]]
-            yield Shared(scan_case, picture, "near", near.transform, near.correlation, near.cropped, str(place))
+            yield Shared(scan_case, picture, "near", near.transform, near.correlation, near.cropped, str(slice_place))
 
 
 def _count_common_patients(first: Dataset, second: Dataset) -> int:
     """Patients of the first set whom the second holds under any of their names; one recognised by its mask is one."""
-    there = {key for keys in _patient_keys(second) for key in keys}
-    return len({min(keys) for keys in _patient_keys(first) if keys & there})
+    keys_of_second = {key for keys in _patient_keys(second) for key in keys}
+    return len({min(keys) for keys in _patient_keys(first) if keys & keys_of_second})
 
 
 def _patient_keys(dataset: Dataset) -> list[set[str]]:
@@ -230,10 +230,10 @@ def _overlap(sets: tuple[Dataset, Dataset], same: bool, pairs: tuple[Shared, ...
 def _common_patients(sets: tuple[Dataset, Dataset], count: int) -> Finding:
     """Patients of a recognised set or a public collection are the same people; other names may agree by chance."""
     a, b = (dataset.source for dataset in sets)
-    known = a.known_as if a.known_as == b.known_as else ""
-    severity: Severity = "error" if known or _collection_patients(a) & _collection_patients(b) else "warning"
-    what = f"patients of '{known}'" if known else "patients, by their names or their masks,"
-    return Finding("same_patients", severity, f"{count} {what} are in both {a.path} and {b.path}")
+    known_as = a.known_as if a.known_as == b.known_as else ""
+    severity: Severity = "error" if known_as or _collection_patients(a) & _collection_patients(b) else "warning"
+    described = f"patients of '{known_as}'" if known_as else "patients, by their names or their masks,"
+    return Finding("same_patients", severity, f"{count} {described} are in both {a.path} and {b.path}")
 
 
 def _collection_patients(source: Source) -> set[str]:
@@ -253,9 +253,9 @@ def as_lines(audit: Audit) -> Iterator[str]:
     """Sets, counts by kind, the first pairs, and the findings."""
     for dataset in audit.sets:
         patients = count_patients(dataset)
-        known = f", recognised as '{dataset.source.known_as}'" if dataset.source.known_as else ""
-        who = "unknown patients" if patients is None else numbered(patients, "patient")
-        yield f"{dataset.source.path}: {numbered(len(dataset.cases), 'case')}, {who}{known}"
+        recognised = f", recognised as '{dataset.source.known_as}'" if dataset.source.known_as else ""
+        counted = "unknown patients" if patients is None else numbered(patients, "patient")
+        yield f"{dataset.source.path}: {numbered(len(dataset.cases), 'case')}, {counted}{recognised}"
     if not audit.same_source:
         rows = {**audit.counts, "patients in both": audit.patients}
         yield from (f"{'  ' * (kind in NEAR_KINDS) + kind:<16}{count:>6}" for kind, count in rows.items())
@@ -268,7 +268,7 @@ def as_lines(audit: Audit) -> Iterator[str]:
 
 
 def _line(pair: Shared) -> str:
-    how = [pair.kind, *([] if pair.transform == "identity" else [pair.transform]), *(["cropped"] * pair.cropped)]
+    relation = [pair.kind, *([] if pair.transform == "identity" else [pair.transform]), *(["cropped"] * pair.cropped)]
     closeness = "" if pair.correlation is None else f" (correlation {pair.correlation:.3f})"
-    where = f" ({pair.slice})" * bool(pair.slice)
-    return f"  {pair.a.id} = {pair.b.id}{where}: {', '.join(how)}{closeness}"
+    slice_note = f" ({pair.slice})" * bool(pair.slice)
+    return f"  {pair.a.id} = {pair.b.id}{slice_note}: {', '.join(relation)}{closeness}"

@@ -58,12 +58,12 @@ def files_of_cases(cases: Iterable[Case]) -> tuple[str, ...]:
 
 def find_unusable(dataset: Dataset) -> list[Finding]:
     findings = []
-    said = set()
+    reported = set()
     for case, fact in pairs_with_facts(dataset):
         for code, message in fact.errors:
-            if message in said:  # the slices of one volume
+            if message in reported:  # the slices of one volume
                 continue
-            said.add(message)
+            reported.add(message)
             is_of_image = code in ("unreadable", NOT_READ) and str(case.images[0]) in message
             file = case.images[0] if is_of_image else case.truth_file
             findings.append(Finding(code, "error", message, (str(file),)))
@@ -80,20 +80,22 @@ def find_unlike_channels(dataset: Dataset) -> list[Finding]:
 
 def find_corrections(dataset: Dataset) -> list[Finding]:
     """Corrected masks that change nothing, and those that lack a region which the mask that they stand for has."""
-    findings, equal = [], []
+    findings, unchanged = [], []
     for case, fact in pairs_with_facts(dataset):
         if case.correction is None or not fact.given_hash or fact.errors:
             continue
         if fact.given_hash == fact.mask_hash:
-            equal.append(case)
-        both = zip(dataset.regions, fact.given_foregrounds, fact.foregrounds, strict=True)
-        if lost := [region for region, before, after in both if before and not after]:
-            message = f"{case.correction}: marks no {' and no '.join(lost)}, which the mask that it corrects does"
+            unchanged.append(case)
+        foregrounds = zip(dataset.regions, fact.given_foregrounds, fact.foregrounds, strict=True)
+        if lost_regions := [region for region, before, after in foregrounds if before and not after]:
+            message = (
+                f"{case.correction}: marks no {' and no '.join(lost_regions)}, which the mask that it corrects does"
+            )
             findings.append(Finding("correction_takes_out", "warning", message, (str(case.correction),)))
-    if equal:
-        names = some_of([case.id for case in equal])
-        message = f"{numbered(len(equal), 'corrected mask')} as the source has them, unchanged: {names}"
-        findings.append(Finding("correction_equal", "info", message, tuple(str(case.correction) for case in equal)))
+    if unchanged:
+        names = some_of([case.id for case in unchanged])
+        message = f"{numbered(len(unchanged), 'corrected mask')} as the source has them, unchanged: {names}"
+        findings.append(Finding("correction_equal", "info", message, tuple(str(case.correction) for case in unchanged)))
     return findings
 
 
@@ -122,12 +124,12 @@ def find_suspicious_masks(dataset: Dataset) -> list[Finding]:
 
 
 def _lossy_masks(dataset: Dataset) -> list[Finding]:
-    found = [case for case, fact in pairs_with_facts(dataset) if fact.lossy_truth and not fact.errors]
-    if not found:
+    lossy = [case for case, fact in pairs_with_facts(dataset) if fact.lossy_truth and not fact.errors]
+    if not lossy:
         return []
-    files = tuple(str(case.truth_file) for case in found)
+    files = tuple(str(case.truth_file) for case in lossy)
     message = (
-        f"{files[0]}: {len(found)} of {len(dataset.cases)} masks were saved with loss (JPEG); what is above half "
+        f"{files[0]}: {len(lossy)} of {len(dataset.cases)} masks were saved with loss (JPEG); what is above half "
         "of the brightest value is read as tumour. Save masks as PNG"
     )
     return [Finding("lossy_masks", "warning", message, files)]
@@ -135,38 +137,38 @@ def _lossy_masks(dataset: Dataset) -> list[Finding]:
 
 def _coloured(dataset: Dataset) -> list[Finding]:
     """A warning of colours: burnt-in outlines give the truth away, and colours that are sequences are mixed."""
-    found = [case for case, fact in pairs_with_facts(dataset) if fact.coloured]
-    if not found:
+    coloured = [case for case, fact in pairs_with_facts(dataset) if fact.coloured]
+    if not coloured:
         return []
     message = (
-        f"{example_of(found)}: {len(found)} of {len(dataset.cases)} images are in colour, which is read as luminance; "
-        "outlines drawn into them would give the tumours away, so give the images without, in grey"
+        f"{example_of(coloured)}: {len(coloured)} of {len(dataset.cases)} images are in colour, which is read as "
+        "luminance; outlines drawn into them would give the tumours away, so give the images without, in grey"
     )
-    return [Finding("coloured", "warning", message, files_of_cases(found))]
+    return [Finding("coloured", "warning", message, files_of_cases(coloured))]
 
 
 def _absent_regions(dataset: Dataset) -> list[Finding]:
     """Regions that some cases lack, of several: each such case counts as free of it; that all lack one is a warning."""
     findings = []
     shares = [fact.foregrounds for fact in dataset.facts if len(fact.foregrounds) > 1 and fact.foreground]
-    for region, values in zip(dataset.regions, zip(*shares, strict=True), strict=False):
-        lacking = sum(not value for value in values)
+    for region, foregrounds in zip(dataset.regions, zip(*shares, strict=True), strict=False):
+        lacking = sum(not foreground for foreground in foregrounds)
         if lacking:
-            message = f"{dataset.source.path}: {lacking} of {len(values)} cases with a tumour have no {region}"
-            findings.append(Finding("no_region", "warning" if lacking == len(values) else "info", message))
+            message = f"{dataset.source.path}: {lacking} of {len(foregrounds)} cases with a tumour have no {region}"
+            findings.append(Finding("no_region", "warning" if lacking == len(foregrounds) else "info", message))
     return findings
 
 
 def _labels_perhaps_others(dataset: Dataset) -> list[Finding]:
     """A warning where labels are read as BraTS's, and names or labels do not bear it out."""
-    read = [(case.labels, fact) for case, fact in pairs_with_facts(dataset) if case.labels and fact.foreground]
-    told = [(labels, fact) for labels, fact in read if labels.by_names]
-    if not told or dataset.settings.label == WHOLE:
+    label_maps = [(case.labels, fact) for case, fact in pairs_with_facts(dataset) if case.labels and fact.foreground]
+    by_names = [(labels, fact) for labels, fact in label_maps if labels.by_names]
+    if not by_names or dataset.settings.label == WHOLE:
         return []
-    held = any(fact.told_labels for _, fact in told)
-    if held and not all(labels.by_labels for labels, _ in told):
+    holds_either = any(fact.told_labels for _, fact in by_names)
+    if holds_either and not all(labels.by_labels for labels, _ in by_names):
         return []
-    message = f"{dataset.source.path}: {ONLY_BY_LABELS if held else NOTHING_ENHANCES}"
+    message = f"{dataset.source.path}: {ONLY_BY_LABELS if holds_either else NOTHING_ENHANCES}"
     return [Finding("labels_perhaps_others", "warning", message)]
 
 
@@ -174,8 +176,8 @@ def _empty_masks(dataset: Dataset) -> list[Finding]:
     empty = [case for case, fact in pairs_with_facts(dataset) if not fact.errors and fact.foreground == 0]
     if not empty or dataset.settings.tumour_free:
         return []
-    kind = "volumes" if empty[0].is_volume else "slices"
-    message = f"{example_of(empty)}: {len(empty)} of {len(dataset.cases)} masks are empty (tumour-free {kind})"
+    noun = "volumes" if empty[0].is_volume else "slices"
+    message = f"{example_of(empty)}: {len(empty)} of {len(dataset.cases)} masks are empty (tumour-free {noun})"
     return [Finding("empty", "warning", message, tuple(str(case.truth_file or case.images[0]) for case in empty))]
 
 
@@ -200,9 +202,9 @@ def _unknown_patients(dataset: Dataset) -> list[Finding]:
     unknown = [case for case in dataset.cases if case.patient is None]
     if not unknown:
         return []
-    kind = "scans" if unknown[0].is_volume else "slices"
+    noun = "scans" if unknown[0].is_volume else "slices"
     message = (
-        f"{dataset.source.path}: patients unknown for {len(unknown)} of {len(dataset.cases)} cases; {kind} of one "
+        f"{dataset.source.path}: patients unknown for {len(unknown)} of {len(dataset.cases)} cases; {noun} of one "
         "patient may lie on both sides of the split. Put a patients.csv (id, patient) into this folder"
     )
     return [Finding("patients_unknown", "warning", message)]
@@ -236,11 +238,11 @@ def find_sizes(dataset: Dataset) -> list[Finding]:
 
 
 def find_near_duplicates(dataset: Dataset) -> list[Finding]:
-    found = near_duplicates(dataset)
-    if not found:
+    pairs = near_duplicates(dataset)
+    if not pairs:
         return []
-    message = f"{looks_like(*found[0])}; {count_pairs(found)} of near duplicates, see 'pairs' of --json"
-    return [Finding("near_duplicate", "warning", message, files_of_pairs(found))]
+    message = f"{looks_like(*pairs[0])}; {count_pairs(pairs)} of near duplicates, see 'pairs' of --json"
+    return [Finding("near_duplicate", "warning", message, files_of_pairs(pairs))]
 
 
 def find_augmented_copies(dataset: Dataset) -> list[Finding]:
@@ -258,9 +260,9 @@ def find_augmented_copies(dataset: Dataset) -> list[Finding]:
 
 
 def looks_like(a: Case, b: Case, pair: NearPair) -> str:
-    how = "" if pair.transform == "identity" else f" after {pair.transform}"
-    first, other = a.images[0], b.images[0]
-    return f"{first}: looks like {below_shared_folder(other, first)}{how} (correlation {pair.correlation:.3f})"
+    transform = "" if pair.transform == "identity" else f" after {pair.transform}"
+    first, second = a.images[0], b.images[0]
+    return f"{first}: looks like {below_shared_folder(second, first)}{transform} (correlation {pair.correlation:.3f})"
 
 
 def count_pairs(found: Sequence[tuple[Case, Case, NearPair]]) -> str:

@@ -41,12 +41,20 @@ def check(dataset: Dataset, split: Split | None = None) -> list[Finding]:
     """All findings on a decoded data set, errors first; also what crosses a split: this one, or the source's own."""
     findings = _of_cases(dataset) if not dataset.members else _of_members(dataset)
     findings += [*find_small_parts(dataset, split), *find_without_tumour(dataset, split)] if split else []
-    sides = [(dataset, split)] if split else [(one, own) for one in _alone(dataset) if (own := stated_split(one))]
-    for one in _alone(dataset):
-        findings += find_stated_parts(one)
-    for one, parts in sides:
-        findings += [*find_crossing(one, parts), *find_near_crossing(one, parts), *find_copies_crossing(one, parts)]
-        findings += find_brisc_overlap(one, parts)
+    split_sets = (
+        [(dataset, split)]
+        if split
+        else [(member, stated) for member in _alone(dataset) if (stated := stated_split(member))]
+    )
+    for member in _alone(dataset):
+        findings += find_stated_parts(member)
+    for member, parts in split_sets:
+        findings += [
+            *find_crossing(member, parts),
+            *find_near_crossing(member, parts),
+            *find_copies_crossing(member, parts),
+        ]
+        findings += find_brisc_overlap(member, parts)
     order = {"error": 0, "warning": 1, "info": 2}
     return sorted(findings, key=lambda finding: order[finding.severity])
 
@@ -77,18 +85,20 @@ def _of_members(dataset: Dataset) -> list[Finding]:
 
 def _shared(dataset: Dataset) -> list[Finding]:
     """What several sources show of the same patients; a split keeps it on one side."""
-    found = []
+    findings = []
     for cases in shared_groups(dataset).values():
         first = cases[0]
-        other = next(case for case in cases if dataset.member_of(case) != dataset.member_of(first))
-        named = f"patient {first.patient}" if first.patient and first.patient == other.patient else "equal or nearly so"
-        message = f"{first.id} and {other.id} are of one patient, or one image ({named}); they are kept on one side"
-        found.append(Finding("shared_by_sources", "warning", message, files_of_cases(cases)))
-    if len(found) <= MOST_SHARED:
-        return found
-    rest = tuple(file for finding in found[MOST_SHARED:] for file in finding.files)
-    more = f"{len(found) - MOST_SHARED} more patients or images are in several sources"
-    return [*found[:MOST_SHARED], Finding("shared_by_sources", "warning", more, rest)]
+        second = next(case for case in cases if dataset.member_of(case) != dataset.member_of(first))
+        relation = (
+            f"patient {first.patient}" if first.patient and first.patient == second.patient else "equal or nearly so"
+        )
+        message = f"{first.id} and {second.id} are of one patient, or one image ({relation}); they are kept on one side"
+        findings.append(Finding("shared_by_sources", "warning", message, files_of_cases(cases)))
+    if len(findings) <= MOST_SHARED:
+        return findings
+    files = tuple(file for finding in findings[MOST_SHARED:] for file in finding.files)
+    more = f"{len(findings) - MOST_SHARED} more patients or images are in several sources"
+    return [*findings[:MOST_SHARED], Finding("shared_by_sources", "warning", more, files)]
 
 
 def errors(dataset: Dataset) -> list[Finding]:

@@ -47,12 +47,12 @@ class SetDescription(TypedDict):
 
 def describe(dataset: Dataset, case_ids: Sequence[str]) -> SetDescription:
     """Sizes, pixel spacing, background, area and brightness of the tumours of the cases `case_ids`."""
-    chosen = [dataset.index[case_id] for case_id in case_ids]
-    sizes = Counter(" x ".join(map(str, dataset.facts[index].shape[:0:-1])) for index in chosen)
-    spacing = [spacing for index in chosen if (spacing := dataset.spacing_mm(dataset.cases[index]))]
-    tumours = [dataset.facts[index].foreground for index in chosen if dataset.facts[index].foreground]
-    most = SAMPLE_VOLUMES if dataset.cases[chosen[0]].is_volume else SAMPLE
-    sample = [chosen[i] for i in np.unique(np.linspace(0, len(chosen) - 1, most).astype(int))]
+    indices = [dataset.index[case_id] for case_id in case_ids]
+    sizes = Counter(" x ".join(map(str, dataset.facts[index].shape[:0:-1])) for index in indices)
+    spacing = [spacing for index in indices if (spacing := dataset.spacing_mm(dataset.cases[index]))]
+    tumours = [dataset.facts[index].foreground for index in indices if dataset.facts[index].foreground]
+    sample_size = SAMPLE_VOLUMES if dataset.cases[indices[0]].is_volume else SAMPLE
+    sample = [indices[i] for i in np.unique(np.linspace(0, len(indices) - 1, sample_size).astype(int))]
     background, brightness = zip(*(_resampled_pixels(dataset, index) for index in sample), strict=True)
     bright = [value for value in brightness if value is not None]
     return {
@@ -61,7 +61,7 @@ def describe(dataset: Dataset, case_ids: Sequence[str]) -> SetDescription:
         "background_share": float(np.median(background)),
         "tumour_share": float(np.median(tumours)) if tumours else None,
         "tumour_brightness": float(np.median(bright)) if bright else None,
-        "tumour_free_share": 1 - len(tumours) / len(chosen),
+        "tumour_free_share": 1 - len(tumours) / len(indices),
     }
 
 

@@ -32,9 +32,9 @@ def find_duplicates(dataset: Dataset) -> list[Finding]:
     """A warning for folders that are copies of others, and one for all other equal images."""
     groups = duplicate_groups(dataset)
     copies = sorted(_copied_folders(dataset, groups), key=lambda copy: -len(copy.pairs))
-    said = {case.id for copy in copies for pair in copy.pairs for case in pair}
-    rest = [group for group in groups if not said.issuperset(case.id for case in group)]
-    return _folders_twice(copies) + _equal_images(rest)
+    copied = {case.id for copy in copies for pair in copy.pairs for case in pair}
+    other_groups = [group for group in groups if not copied.issuperset(case.id for case in group)]
+    return _folders_twice(copies) + _equal_images(other_groups)
 
 
 def _equal_images(groups: Sequence[Sequence[Case]]) -> list[Finding]:
@@ -58,30 +58,30 @@ def _differ_in_patient(cases: Sequence[Case]) -> bool:
 
 
 def _copied_folders(dataset: Dataset, groups: Sequence[Sequence[Case]]) -> Iterator[Copy]:
-    found: dict[tuple[Path, Path], list[tuple[Case, Case]]] = defaultdict(list)
-    for one, two in (pair for group in groups for pair in _of_one_name(group)):
-        if heads := _heads(one.images[0], two.images[0]):
-            found[heads].append((one, two))
-    for (first, second), pairs in found.items():
-        ways = (Copy(second, first, [(two, one) for one, two in pairs]), Copy(first, second, pairs))
-        yield from [way for way in ways if len(pairs) > 1 and _is_whole(dataset, way)][:1]
+    pairs_by_folders: dict[tuple[Path, Path], list[tuple[Case, Case]]] = defaultdict(list)
+    for case, duplicate in (pair for group in groups for pair in _of_one_name(group)):
+        if heads := _heads(case.images[0], duplicate.images[0]):
+            pairs_by_folders[heads].append((case, duplicate))
+    for (first, second), pairs in pairs_by_folders.items():
+        copies = (Copy(second, first, [(duplicate, case) for case, duplicate in pairs]), Copy(first, second, pairs))
+        yield from [copy for copy in copies if len(pairs) > 1 and _is_whole(dataset, copy)][:1]
 
 
 def _of_one_name(group: Sequence[Case]) -> Iterator[tuple[Case, Case]]:
     """The first of each name in a group with each of the others."""
-    first: dict[str, Case] = {}
+    first_of_name: dict[str, Case] = {}
     for case in group:
-        one = first.setdefault(without_suffix(case.images[0]).name, case)
-        if one is not case:
-            yield one, case
+        first = first_of_name.setdefault(without_suffix(case.images[0]).name, case)
+        if first is not case:
+            yield first, case
 
 
-def _heads(one: Path, two: Path) -> tuple[Path, Path] | None:
+def _heads(first: Path, second: Path) -> tuple[Path, Path] | None:
     """The two folders below which two files have the same name; None where it is one file."""
-    one, two = one.parent, two.parent
-    while one.name == two.name and not (one.is_relative_to(two) or two.is_relative_to(one)):
-        one, two = one.parent, two.parent
-    return (one, two) if one != two else None
+    first, second = first.parent, second.parent
+    while first.name == second.name and not (first.is_relative_to(second) or second.is_relative_to(first)):
+        first, second = first.parent, second.parent
+    return (first, second) if first != second else None
 
 
 def _is_whole(dataset: Dataset, copy: Copy) -> bool:

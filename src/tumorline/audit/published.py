@@ -86,5 +86,6 @@ def publish_set(dataset: Dataset) -> PublishedSet:
 
 def publish_findings(findings: Sequence[Finding]) -> list[PublishedFinding]:
     return [
-        {"code": one.code, "severity": one.severity, "files": [*one.files], "message": one.message} for one in findings
+        {"code": finding.code, "severity": finding.severity, "files": [*finding.files], "message": finding.message}
+        for finding in findings
     ]

@@ -80,10 +80,10 @@ def find_copies_crossing(dataset: Dataset, split: Split) -> list[Finding]:
     if not crossing:
         return []
     first, *others = [case for case in crossing[0] if split.parts[case.id] != "excluded"]
-    other = next(case for case in others if split.parts[case.id] != split.parts[first.id])
+    second = next(case for case in others if split.parts[case.id] != split.parts[first.id])
     message = (
-        f"{split.origin}: by their names {first.id} and {other.id} are augmented copies of one picture, but are in "
-        f"{_join({split.parts[first.id], split.parts[other.id]})}; the copies of {numbered(len(crossing), 'picture')} "
+        f"{split.origin}: by their names {first.id} and {second.id} are augmented copies of one picture, but are in "
+        f"{_join({split.parts[first.id], split.parts[second.id]})}; the copies of {numbered(len(crossing), 'picture')} "
         "lie on two sides of the split"
     )
     if split.parts_are_stated:
@@ -95,8 +95,8 @@ def find_copies_crossing(dataset: Dataset, split: Split) -> list[Finding]:
 def find_crossing(dataset: Dataset, split: Split) -> list[Finding]:
     """Patients and equal images on both sides of a split: an error, unless slices were split on purpose."""
     severity: Severity = "warning" if split.leaking else "error"
-    found = _parts_by(split.parts, ((case.shown_patient, case.id) for case in dataset.cases))
-    torn = {patient: parts for patient, parts in found.items() if patient is not None and len(parts) > 1}
+    parts_by_patient = _parts_by(split.parts, ((case.shown_patient, case.id) for case in dataset.cases))
+    torn = {patient: parts for patient, parts in parts_by_patient.items() if patient is not None and len(parts) > 1}
     findings = []
     if torn:
         first, parts = next(iter(torn.items()))
@@ -111,11 +111,11 @@ def find_crossing(dataset: Dataset, split: Split) -> list[Finding]:
 
 def _equal_crossing(dataset: Dataset, split: Split, severity: Severity) -> list[Finding]:
     parts = [(group, _parts_of(group, split)) for group in duplicate_groups(dataset)]
-    crossing = [(group, own) for group, own in parts if len(own) > 1]
+    crossing = [(group, group_parts) for group, group_parts in parts if len(group_parts) > 1]
     if not crossing:
         return []
-    group, own = crossing[0]
-    message = f"{example_of(group)}: equal to {names_of(group)}, but they are in {_join(own)}"
+    group, group_parts = crossing[0]
+    message = f"{example_of(group)}: equal to {names_of(group)}, but they are in {_join(group_parts)}"
     if len(crossing) > 1:
         message += f"; {len(crossing)} groups of equal images lie on two sides of the split"
     files = files_of_cases(case for group, _ in crossing for case in group)
@@ -124,15 +124,15 @@ def _equal_crossing(dataset: Dataset, split: Split, severity: Severity) -> list[
 
 def find_small_parts(dataset: Dataset, split: Split) -> list[Finding]:
     """Parts of few patients: what validation chooses, and what a test says, then holds for these."""
-    found = []
+    findings = []
     for part, fewest in FEWEST_PATIENTS.items():
         names = set(split.cases(part))
         patients = len({case.group for case in dataset.cases if case.id in names})
         if 0 < patients < fewest:
-            who = "one patient" if patients == 1 else numbered(patients, "patient")
-            message = f"{split.origin}: the {part} part is {who}; give it more (split.train, split.validation)"
-            found.append(Finding("few_patients", "warning", message))
-    return found
+            counted = "one patient" if patients == 1 else numbered(patients, "patient")
+            message = f"{split.origin}: the {part} part is {counted}; give it more (split.train, split.validation)"
+            findings.append(Finding("few_patients", "warning", message))
+    return findings
 
 
 def find_without_tumour(dataset: Dataset, split: Split) -> list[Finding]:
@@ -155,11 +155,11 @@ def find_without_tumour(dataset: Dataset, split: Split) -> list[Finding]:
 
 
 def _parts_by(parts: Mapping[str, str], pairs: Iterable[tuple[str | None, str]]) -> dict[str | None, set[str]]:
-    found: dict[str | None, set[str]] = defaultdict(set)
+    parts_by_patient: dict[str | None, set[str]] = defaultdict(set)
     for patient, case_id in pairs:
         if parts[case_id] != "excluded":
-            found[patient].add(parts[case_id])
-    return found
+            parts_by_patient[patient].add(parts[case_id])
+    return parts_by_patient
 
 
 def _parts_of(cases: Iterable[Case], split: Split) -> set[str]:

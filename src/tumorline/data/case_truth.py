@@ -69,8 +69,8 @@ def read_other_labels(case: Case) -> MaskArray | None:
     if case.labels is None or case.truth_file is None:
         return None
     wanted = {value for values in case.labels.wanted for value in values}
-    others = [value for value in case.labels.allowed if value and value not in wanted]
-    return np.isin(np.rint(_label_values(case, case.truth_file)), others) if others else None
+    other_labels = [value for value in case.labels.allowed if value and value not in wanted]
+    return np.isin(np.rint(_label_values(case, case.truth_file)), other_labels) if other_labels else None
 
 
 def _read_picture_truth(case: Case, mask: Path, settings: DataConfig) -> MaskArray:
@@ -84,15 +84,15 @@ def _read_volume_truth(case: Case, mask: Path, grid: Grid, settings: DataConfig)
     values = [(path, read_label_values(path, grid, case.apart)) for path in (mask, *case.more_masks)]
     if case.labels is not None:
         return split_labels(values[0][1], case.labels, f"{mask}:")
-    masks = [mask_of_values(path, found, settings.mask_threshold) for path, found in values]
+    masks = [mask_of_values(path, voxels, settings.mask_threshold) for path, voxels in values]
     return _regions_of(masks, case.mask_per_region)
 
 
-def _regions_of(masks: Sequence[MaskArray], each: bool) -> MaskArray:
+def _regions_of(masks: Sequence[MaskArray], mask_per_region: bool) -> MaskArray:
     """The masks as a region each, or together as one."""
     if len(masks) == 1:
         return masks[0][None]
-    return np.stack(masks) if each else np.logical_or.reduce(masks)[None]
+    return np.stack(masks) if mask_per_region else np.logical_or.reduce(masks)[None]
 
 
 def _image_size(case: Case) -> tuple[int, int]:

@@ -56,4 +56,4 @@ def patient_classes() -> dict[str, str]:
 def known_mask_hash(mask: MaskArray) -> str:
     """The hash under which the set holds a mask that was turned or mirrored since; empty where it does not."""
     turns = (np.rot90(turned, quarter) for turned in (mask, mask[:, ::-1]) for quarter in range(4))
-    return next((found for turned in turns if (found := mask_hash(turned)) in cheng_table()), "")
+    return next((turned_hash for turned in turns if (turned_hash := mask_hash(turned)) in cheng_table()), "")

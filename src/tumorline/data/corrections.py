@@ -43,18 +43,20 @@ def correct_cases(source: Path, cases: Sequence[Case], settings: DataConfig, cal
     """
     files, findings = _masks_in(_folder_beside(source, settings), settings.corrections)
     by_name = _cases_by_name(cases, called)
-    claimed: dict[str, list[Path]] = defaultdict(list)
+    files_by_case: dict[str, list[Path]] = defaultdict(list)
     strangers = []
     for name, file in files.items():
-        found = next((ids for one in _bases(name) if (ids := by_name.get(one))), ())
-        if len(found) > 1:
-            message = f"{file}: may be the correction of {' or of '.join(sorted(found))}; put its folder's name first"
+        case_ids = next((ids for base in _bases(name) if (ids := by_name.get(base))), ())
+        if len(case_ids) > 1:
+            message = (
+                f"{file}: may be the correction of {' or of '.join(sorted(case_ids))}; put its folder's name first"
+            )
             findings.append(_error(message, file))
-        elif found:
-            claimed[next(iter(found))].append(file)
+        elif case_ids:
+            files_by_case[next(iter(case_ids))].append(file)
         else:
             strangers.append(file)
-    corrected, more = _with_corrections(cases, claimed)
+    corrected, more = _with_corrections(cases, files_by_case)
     return Corrected(tuple(corrected), (*findings, *more, *_noted(corrected, settings)), tuple(strangers))
 
 
@@ -81,27 +83,29 @@ def _masks_in(folder: Path, written: str) -> tuple[dict[str, Path], list[Finding
     """The masks by their names below the folder, and what is said of other files."""
     contents = Contents(folder)
     masks = [file for file in contents.files if is_volume(file) or is_picture(file)]
-    others = [file for file in contents.files if file not in set(masks)]
+    other_files = [file for file in contents.files if file not in set(masks)]
     if not masks:
         raise UserError(f"{written}: holds no corrected mask (data.corrections); they are called {NAMES}")
     findings = [*contents.tree.findings]
-    if others:
-        count = numbered(len(others), "file")
-        message = f"{others[0]}: no picture and no volume; {count} of {written} {is_or_are(len(others))} left out"
-        findings.append(Finding("correction_left_out", "warning", message, tuple(map(str, others))))
+    if other_files:
+        count = numbered(len(other_files), "file")
+        message = (
+            f"{other_files[0]}: no picture and no volume; {count} of {written} {is_or_are(len(other_files))} left out"
+        )
+        findings.append(Finding("correction_left_out", "warning", message, tuple(map(str, other_files))))
     return {file.relative_to(folder).as_posix(): file for file in masks}, findings
 
 
-def _cases_by_name(cases: Iterable[Case], called: Iterable[str]) -> Mapping[str, set[str]]:
+def _cases_by_name(cases: Iterable[Case], source_names: Iterable[str]) -> Mapping[str, set[str]]:
     """Ids of cases by what the viewer calls their files, also behind a name of the source, or without their folders."""
-    before = ("", *(f"{name}/" for name in called))
-    whole: dict[str, set[str]] = defaultdict(set)
-    last: dict[str, set[str]] = defaultdict(set)
+    prefixes = ("", *(f"{name}/" for name in source_names))
+    by_whole_name: dict[str, set[str]] = defaultdict(set)
+    by_last_name: dict[str, set[str]] = defaultdict(set)
     for case in cases:
-        for prefix in before:
-            whole[_saved_name(prefix + case.id)].add(case.id)
-        last[_saved_name(case.id.rpartition("/")[2])].add(case.id)
-    return {**last, **whole}
+        for prefix in prefixes:
+            by_whole_name[_saved_name(prefix + case.id)].add(case.id)
+        by_last_name[_saved_name(case.id.rpartition("/")[2])].add(case.id)
+    return {**by_last_name, **by_whole_name}
 
 
 def _saved_name(name: str) -> str:
@@ -112,22 +116,24 @@ def _saved_name(name: str) -> str:
 def _bases(name: str) -> Iterator[str]:
     """The names of cases that that of a file may mean, the plainest first, those without its folder last."""
     below = name_below(Path(COPY.sub("", name)), Path())
-    found = [below, *(way.base for way in read_mask_names(below))]
-    yield from map(_saved_name, found)
-    yield from (_saved_name(base.rpartition("/")[2]) for base in found)
+    bases = [below, *(mask_name.base for mask_name in read_mask_names(below))]
+    yield from map(_saved_name, bases)
+    yield from (_saved_name(base.rpartition("/")[2]) for base in bases)
 
 
 # ---------------------------------------------------------------- cases
 
 
-def _with_corrections(cases: Iterable[Case], claimed: Mapping[str, Sequence[Path]]) -> tuple[list[Case], list[Finding]]:
+def _with_corrections(
+    cases: Iterable[Case], files_by_case: Mapping[str, Sequence[Path]]
+) -> tuple[list[Case], list[Finding]]:
     corrected, findings = [], []
     for case in cases:
-        files = claimed.get(case.id, ())
+        files = files_by_case.get(case.id, ())
         corrected.append(replace(case, attributes={**case.attributes, TRUTH: AS_GIVEN}))
         if len(files) > 1:
-            both = f"{files[0].name} and {files[1].name}"
-            message = f"{files[1]}: {both} correct the same case, {case.id}; keep one of them"
+            names = f"{files[0].name} and {files[1].name}"
+            message = f"{files[1]}: {names} correct the same case, {case.id}; keep one of them"
             findings.append(_error(message, *files, stands_for=case.id))
         elif files:
             try:

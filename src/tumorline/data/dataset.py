@@ -53,7 +53,7 @@ class Dataset:
     def paths(self) -> tuple[Path, ...]:
         """Where the sources lie, and what corrects them."""
         members = self.members or (self,)
-        corrections = (Path(one.settings.corrections) for one in members if one.settings.corrections)
+        corrections = (Path(dataset.settings.corrections) for dataset in members if dataset.settings.corrections)
         return (*(member.source.path for member in members), *corrections)
 
     @cached_property
@@ -88,8 +88,8 @@ class Dataset:
     @property
     def channel_names(self) -> tuple[str, ...]:
         """The sequence of each channel; "" where it is unknown."""
-        known = self.cases[0].channels or ((self.source.channel,) if self.channels == 1 else ())
-        return known or ("",) * self.channels
+        names = self.cases[0].channels or ((self.source.channel,) if self.channels == 1 else ())
+        return names or ("",) * self.channels
 
     @property
     def regions(self) -> tuple[str, ...]:
@@ -98,42 +98,42 @@ class Dataset:
 
     def read(self, case: Case) -> Sample:
         """Image and truth as the files have them. Raises UserError for a file that cannot be read."""
-        member, own = self.member_and_case(case)
-        return read_sample(own, member.settings)
+        member, own_case = self.member_and_case(case)
+        return read_sample(own_case, member.settings)
 
     def read_truth(self, case: Case) -> MaskArray:
         """The regions of a case as boolean `(R, *space)`."""
-        member, own = self.member_and_case(case)
-        return read_truth(own, member.settings)
+        member, own_case = self.member_and_case(case)
+        return read_truth(own_case, member.settings)
 
     def read_other_labels(self, case: Case) -> MaskArray | None:
         """Where a case's label map `(*space)` holds labels that are of no region; None where it has no such map."""
         return read_other_labels(case)
 
     def spacing_mm(self, case: Case) -> tuple[float, ...] | None:
-        member, own = self.member_and_case(case)
-        return _spacing_mm(own, member.settings)
+        member, own_case = self.member_and_case(case)
+        return _spacing_mm(own_case, member.settings)
 
     def plane_of(self, case: Case) -> str:
         """Which slices of a volume are looked at: those of `data.axis`, or those that it was acquired in."""
-        _, own = self.member_and_case(case)
-        return plane_of(own.grid.spacing_mm if own.grid else None, self.settings.axis)
+        _, own_case = self.member_and_case(case)
+        return plane_of(own_case.grid.spacing_mm if own_case.grid else None, self.settings.axis)
 
     def pixel_of(self, case: Case) -> Pixel:
         """Of a picture, or of the slices of a volume that are looked at."""
-        _, own = self.member_and_case(case)
-        return pixel_of(own.grid.spacing_mm if own.grid else self.spacing_mm(case), self.plane_of(case))
+        _, own_case = self.member_and_case(case)
+        return pixel_of(own_case.grid.spacing_mm if own_case.grid else self.spacing_mm(case), self.plane_of(case))
 
     def patient_keys(self, case: Case, facts: Facts) -> set[str]:
         """The hashes under which a model keeps this case's patient, recognised by its mask as well."""
-        member, own = self.member_and_case(case)
-        return keys_to_keep(member._names(own, facts)) | _keys_by_mask(facts)
+        member, own_case = self.member_and_case(case)
+        return keys_to_keep(member._names(own_case, facts)) | _keys_by_mask(facts)
 
     def known_patient_keys(self, case: Case, facts: Facts) -> set[str]:
         """All hashes under which a model, of version 0.1.0 also, may know this case's patient."""
-        member, own = self.member_and_case(case)
-        names = member._names(own, facts)
-        return {key for name in names for key in keys_to_look_up(name, own.patient_written)} | _keys_by_mask(facts)
+        member, own_case = self.member_and_case(case)
+        names = member._names(own_case, facts)
+        return {key for name in names for key in keys_to_look_up(name, own_case.patient_written)} | _keys_by_mask(facts)
 
     def _names(self, case: Case, facts: Facts) -> set[str]:
         """The patient and, where the files bear it, its name in a public collection.
@@ -189,10 +189,10 @@ def load_dataset(
     """
     if not isinstance(settings, DataConfig):
         raise UserError(f"settings: a {type(settings).__name__}; give load_config(None, [...]).data")
-    place = as_path(path, "path")
-    source = open_source(place, settings, called)
+    source_path = as_path(path, "path")
+    source = open_source(source_path, settings, called)
     facts = remembered_scan(source.cases, settings, progress, look)
-    require_one_convention(place, source.cases, (fact.told_labels for fact in facts))
+    require_one_convention(source_path, source.cases, (fact.told_labels for fact in facts))
     return Dataset(_identify(source, facts), facts, settings)
 
 
@@ -211,10 +211,10 @@ def _spacing_mm(case: Case, settings: DataConfig) -> tuple[float, ...] | None:
 def _identify(source: Source, facts: Sequence[Facts]) -> Source:
     hashes = [fact.known_mask_hash or fact.mask_hash for fact in facts if fact.mask_hash]
     entries = [_entry(fact) for fact in facts]
-    both = list(zip(source.cases, entries, strict=True))
+    pairs = list(zip(source.cases, entries, strict=True))
     if not cheng.is_cheng(hashes):
-        return replace(source, cases=tuple(_with_known_patient(case, entry) for case, entry in both))
-    cases = [replace(case, patient=e.patient, class_name=e.class_name) if e else case for case, e in both]
+        return replace(source, cases=tuple(_with_known_patient(case, entry) for case, entry in pairs))
+    cases = [replace(case, patient=e.patient, class_name=e.class_name) if e else case for case, e in pairs]
     return replace(
         source,
         cases=tuple(cases),

@@ -104,19 +104,26 @@ def remembered_scan(
     cases: Sequence[Case], settings: DataConfig, progress: Progress | None, look: Look | None = None
 ) -> tuple[Facts, ...]:
     """`scan`, or what an earlier one found where nothing has changed since and nobody wants to `look`."""
-    written = stamps(dict.fromkeys(file for case in cases for file in case.files))
-    scanned = scan(cases, settings, progress, look) if look or written is None else None
-    if scanned is not None and written is None:
+    file_stamps = stamps(dict.fromkeys(file for case in cases for file in case.files))
+    scanned = scan(cases, settings, progress, look) if look or file_stamps is None else None
+    if scanned is not None and file_stamps is None:
         return scanned
-    own = settings.model_dump(exclude={"source", "cache", "image_size"})
-    key = [VERSION, max_pixels(), [field.name for field in fields(Facts)], own, list(map(repr, cases)), written]
+    relevant_settings = settings.model_dump(exclude={"source", "cache", "image_size"})
+    key = [
+        VERSION,
+        max_pixels(),
+        [field.name for field in fields(Facts)],
+        relevant_settings,
+        list(map(repr, cases)),
+        file_stamps,
+    ]
     return remember(
         memory_of(settings),
         "facts",
         key,
         lambda: [_to_json(fact) for fact in scanned or scan(cases, settings, progress)],
-        lambda found: tuple(_from_json(values) for _, values in zip(cases, found, strict=True)),
-        lasts=lambda found: not any(code == NOT_READ for values in found for code, _ in values["errors"]),
+        lambda records: tuple(_from_json(values) for _, values in zip(cases, records, strict=True)),
+        lasts=lambda records: not any(code == NOT_READ for values in records for code, _ in values["errors"]),
     )
 
 
@@ -126,9 +133,11 @@ def _to_json(fact: Facts) -> JsonObject:
 
 def _from_json(values: JsonObject) -> Facts:
     errors = tuple((code, message) for code, message in values["errors"])
-    own = {"shape": tuple(values["shape"]), "errors": errors} | {name: b64decode(values[name]) for name in PACKED}
-    own |= {name: tuple(values[name]) for name in ("told_labels", "channel_hashes", "foregrounds", "given_foregrounds")}
-    return Facts(**{**values, **own})
+    converted = {"shape": tuple(values["shape"]), "errors": errors} | {name: b64decode(values[name]) for name in PACKED}
+    converted |= {
+        name: tuple(values[name]) for name in ("told_labels", "channel_hashes", "foregrounds", "given_foregrounds")
+    }
+    return Facts(**{**values, **converted})
 
 
 def memory_of(settings: DataConfig) -> Path:
@@ -166,7 +175,9 @@ def _with_image(facts: Facts, case: Case, image: ImageArray) -> Facts:
         filled=float((image[0] != 0).mean()),
         thumbnail=thumbnail(image),
         block=volume_block(image[0]) if case.is_volume else b"",
-        channel_hashes=tuple("" if constant else found for found, constant in zip(hashes, flat, strict=True)),
+        channel_hashes=tuple(
+            "" if constant else channel_hash for channel_hash, constant in zip(hashes, flat, strict=True)
+        ),
     )
 
 
@@ -183,13 +194,13 @@ def _with_truth(facts: Facts, case: Case, truth: MaskArray) -> Facts:
 
 def _with_given_truth(facts: Facts, case: Case, settings: DataConfig) -> Facts:
     """What a corrected mask stands for: by it a public set, and so its patients, are recognised as before."""
-    given, _ = _attempt(lambda: read_given_truth(case, settings))
-    if given is None:
+    given_truth, _ = _attempt(lambda: read_given_truth(case, settings))
+    if given_truth is None:
         return facts
-    hashed = truth_hash(given)
-    known = cheng.known_mask_hash(given[0]) if _may_be_copied(case) else ""
-    shares = tuple(float(region.mean()) for region in given)
-    return replace(facts, given_hash=hashed, given_foregrounds=shares, known_mask_hash=known or hashed)
+    hashed = truth_hash(given_truth)
+    known_hash = cheng.known_mask_hash(given_truth[0]) if _may_be_copied(case) else ""
+    shares = tuple(float(region.mean()) for region in given_truth)
+    return replace(facts, given_hash=hashed, given_foregrounds=shares, known_mask_hash=known_hash or hashed)
 
 
 def _hash_whole(image: ImageArray, hashes: Sequence[str]) -> str:
@@ -240,16 +251,21 @@ def distinct_images(facts: Sequence[Facts]) -> list[int]:
 def search_near_pairs(first: Sequence[Facts], second: Sequence[Facts] | None = None) -> list[NearPair]:
     """Near duplicates within one list of cases or between two, by position: images among themselves, and volumes."""
     lists = [first] if second is None else [first, second]
-    found = []
-    for search, unpacked, kind in (
+    pairs = []
+    for search, unpacked, field in (
         (near_pairs, unpack, "thumbnail"),
         (near_volumes, unpack_blocks, "block"),
     ):
-        chosen = [[position for position, fact in enumerate(facts) if _is_of(fact, kind)] for facts in lists]
-        packed = ([getattr(facts[n], kind) for n in own] for facts, own in zip(lists, chosen, strict=True))
-        found += [pair._replace(a=chosen[0][pair.a], b=chosen[-1][pair.b]) for pair in search(*map(unpacked, packed))]
-    return found
+        positions = [[position for position, fact in enumerate(facts) if _is_of(fact, field)] for facts in lists]
+        packed = (
+            [getattr(facts[n], field) for n in own_positions]
+            for facts, own_positions in zip(lists, positions, strict=True)
+        )
+        pairs += [
+            pair._replace(a=positions[0][pair.a], b=positions[-1][pair.b]) for pair in search(*map(unpacked, packed))
+        ]
+    return pairs
 
 
-def _is_of(fact: Facts, kind: str) -> bool:
-    return bool(fact.block) == (kind == "block") and bool(getattr(fact, kind))
+def _is_of(fact: Facts, field: str) -> bool:
+    return bool(fact.block) == (field == "block") and bool(getattr(fact, field))

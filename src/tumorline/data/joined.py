@@ -38,20 +38,29 @@ def load_sources(settings: DataConfig, progress: Progress | None = None, look: L
         if not written_path(source.path).exists():
             raise UserError(f"{source.path}: no such file or folder (data.sources)")
     members = [
-        load_dataset(written_path(own.source), own, progress, _look_below(name, look) if look else None, name)
-        for name, own in zip(names, settings.of_each_source, strict=True)
+        load_dataset(
+            written_path(source_settings.source),
+            source_settings,
+            progress,
+            _look_below(name, look) if look else None,
+            name,
+        )
+        for name, source_settings in zip(names, settings.of_each_source, strict=True)
     ]
     return join_datasets(dict(zip(names, _with_strangers(members), strict=True)), settings)
 
 
 def _with_strangers(members: Sequence[Dataset]) -> list[Dataset]:
     """The data sets, the first of which names the corrected masks that are of no case of any."""
-    strangers = Counter(file for one in members for file in one.source.strangers)
-    readers = Counter(one.settings.corrections for one in members)
-    lost = [
-        file for one in members for file in one.source.strangers if strangers[file] == readers[one.settings.corrections]
+    strangers = Counter(file for member in members for file in member.source.strangers)
+    readers = Counter(member.settings.corrections for member in members)
+    unclaimed = [
+        file
+        for member in members
+        for file in member.source.strangers
+        if strangers[file] == readers[member.settings.corrections]
     ]
-    findings = stranger_findings(dict.fromkeys(lost), "any of the sources")
+    findings = stranger_findings(dict.fromkeys(unclaimed), "any of the sources")
     first, *others = members
     return [replace(first, source=replace(first.source, findings=(*first.source.findings, *findings))), *others]
 
@@ -75,14 +84,16 @@ def join_datasets(members: dict[str, Dataset], settings: DataConfig) -> Dataset:
     _require_same_images(members)
     channel = _common_meaning(members, settings.sources, "channel")
     label = _common_meaning(members, settings.sources, "label")
-    cases = in_one_spelling(_renamed(name, one, case) for name, one in members.items() for case in one.cases)
+    cases = in_one_spelling(
+        _renamed(name, dataset, case) for name, dataset in members.items() for case in dataset.cases
+    )
     facts = [replace(fact, case_id=case.id) for case, fact in zip(cases, _facts_of(datasets), strict=True)]
     source = Source(
         Path(" + ".join(members)),
-        " + ".join(dict.fromkeys(one.source.layout for one in datasets)),
+        " + ".join(dict.fromkeys(dataset.source.layout for dataset in datasets)),
         tuple(cases),
-        tuple(finding for one in datasets for finding in one.source.findings),
-        simulated=any(one.source.simulated for one in datasets),
+        tuple(finding for dataset in datasets for finding in dataset.source.findings),
+        simulated=any(dataset.source.simulated for dataset in datasets),
         channel=channel,
         label=label,
     )
@@ -90,7 +101,7 @@ def join_datasets(members: dict[str, Dataset], settings: DataConfig) -> Dataset:
 
 
 def _facts_of(datasets: Sequence[Dataset]) -> list[Facts]:
-    return [fact for one in datasets for fact in one.facts]
+    return [fact for dataset in datasets for fact in dataset.facts]
 
 
 def _renamed(name: str, dataset: Dataset, case: Case) -> Case:
@@ -99,8 +110,8 @@ def _renamed(name: str, dataset: Dataset, case: Case) -> Case:
     The patients of a recognised set are numbers, which mean nothing elsewhere. Other names mean one patient wherever
     they stand: that two sets call two people alike keeps them on one side, which costs nothing.
     """
-    known = dataset.source.known_as
-    patient = f"{known}-{case.patient}" if known and case.patient else case.patient
+    known_as = dataset.source.known_as
+    patient = f"{known_as}-{case.patient}" if known_as and case.patient else case.patient
     return replace(case, id=f"{name}/{case.id}", patient=patient, attributes={**case.attributes, SOURCE: name})
 
 
@@ -114,22 +125,22 @@ def _require_same_images(members: dict[str, Dataset]) -> None:
             )
 
 
-def _common_meaning(members: dict[str, Dataset], sources: Sequence[SourceConfig], kind: str) -> str:
+def _common_meaning(members: dict[str, Dataset], sources: Sequence[SourceConfig], field: str) -> str:
     """The one sequence, or what is outlined, of all sources; empty where none knows.
 
     Raises UserError where two differ and nothing says that one counts as the other.
     """
-    mapped = [getattr(source, f"{kind}_as") for source in sources]
-    own = [getattr(dataset.source, kind) for dataset in members.values()]
-    meant = {name: to or known for name, to, known in zip(members, mapped, own, strict=True)}
-    known = {name: meaning for name, meaning in meant.items() if meaning and (kind, meaning) != ("label", REGION)}
+    mapped = [getattr(source, f"{field}_as") for source in sources]
+    own_meanings = [getattr(dataset.source, field) for dataset in members.values()]
+    meanings = {name: counts_as or known for name, counts_as, known in zip(members, mapped, own_meanings, strict=True)}
+    known = {name: meaning for name, meaning in meanings.items() if meaning and (field, meaning) != ("label", REGION)}
     for name, meaning in known.items():
         first = next(iter(known))
         if meaning != known[first]:
-            verb = "holds" if kind == "channel" else "outlines"
+            verb = "holds" if field == "channel" else "outlines"
             raise UserError(
                 f"{first} {verb} {known[first].replace('_', ' ')}, {name} {meaning.replace('_', ' ')}; choose alike "
-                f"({kind}=), or say that the one counts as the other: --data {members[name].source.path},{kind}_as="
+                f"({field}=), or say that the one counts as the other: --data {members[name].source.path},{field}_as="
                 f"{known[first]}"
             )
     return next(iter(known.values()), "")
@@ -163,7 +174,7 @@ def _readable_cases(config: Config) -> dict[str, tuple[Case, DataConfig]]:
         return {case.id: (case, settings) for case in open_source(source_path(config), settings).cases}
     opened = zip(source_names(settings), settings.of_each_source, strict=True)
     return {
-        f"{name}/{case.id}": (case, own)
-        for name, own in opened
-        for case in open_source(written_path(own.source), own, name).cases
+        f"{name}/{case.id}": (case, source_settings)
+        for name, source_settings in opened
+        for case in open_source(written_path(source_settings.source), source_settings, name).cases
     }

@@ -116,15 +116,15 @@ def recognise_layout(contents: Contents) -> str:
     path = contents.path
     if not path.exists():
         raise UserError(f"{path}: no such file or folder; give {_accepted()}")
-    found = {name: seen for name, layout in LAYOUTS.items() if (seen := layout.find(contents))}
-    if len(found) > 1:
+    words_by_layout = {name: words for name, layout in LAYOUTS.items() if (words := layout.find(contents))}
+    if len(words_by_layout) > 1:
         raise UserError(
-            f"{path}: more than one layout, {' and '.join(found.values())}; keep one, or list them in a CSV"
+            f"{path}: more than one layout, {' and '.join(words_by_layout.values())}; keep one, or list them in a CSV"
         )
-    if not found:
+    if not words_by_layout:
         _refuse_unread(contents)
         raise UserError(f"{path}: layout not recognised ({_seen(contents)}); accepted are {_accepted()}")
-    return next(iter(found))
+    return next(iter(words_by_layout))
 
 
 def _accepted() -> str:
@@ -135,12 +135,12 @@ def check_channels(contents: Contents, layout: Layout, settings: DataConfig) -> 
     wanted = settings.channels or ((settings.channel,) if settings.channel else ())
     if not wanted:
         return
-    path, known = contents.path, layout.channels(contents)
+    path, channels = contents.path, layout.channels(contents)
     key = "data.channels" if settings.channels else "data.channel"
-    if not known:
-        given = ", ".join(wanted)
-        raise UserError(f"{path}: {key} is '{given}', but pictures of this source are one sequence; leave it out")
-    single = [name for name in known if name != "all"] if settings.channels else known
+    if not channels:
+        names = ", ".join(wanted)
+        raise UserError(f"{path}: {key} is '{names}', but pictures of this source are one sequence; leave it out")
+    single = [name for name in channels if name != "all"] if settings.channels else channels
     if lacking := [name for name in wanted if name not in single]:
         says = "names" if settings.channels else "is"
         raise UserError(f"{path}: {key} {says} '{lacking[0]}'; this source has {', '.join(single)}")

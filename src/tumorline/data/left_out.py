@@ -22,9 +22,9 @@ def leave_out(
     left = tuple(case for case in cases if case.id not in names)
     if not left:
         raise UserError(f"{path}: leave_out names every case; nothing is left")
-    said = ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
+    shown_names = ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
     note = Finding(
-        "left_out", "info", f"{path}: {numbered(len(names), 'case')} {is_or_are(len(names))} left out ({said})"
+        "left_out", "info", f"{path}: {numbered(len(names), 'case')} {is_or_are(len(names))} left out ({shown_names})"
     )
     files = {str(file) for case in cases if case.id in names for file in case.files}
     return left, (*(finding for finding in findings if not _is_about(finding, names, files)), note)
@@ -34,8 +34,8 @@ def _require_known(path: Path, names: Sequence[str], known: Sequence[str]) -> No
     """Raise UserError where names are those of no case, with the nearest of what is there."""
     unknown = [name for name in names if name not in known]
     if unknown:
-        said = "; ".join(f"no case '{name}' here{_nearest(name, known)}" for name in unknown[:SHOWN])
-        raise UserError(f"{path}: leave_out: {said}; tables list the cases by their ids")
+        sentences = "; ".join(f"no case '{name}' here{_nearest(name, known)}" for name in unknown[:SHOWN])
+        raise UserError(f"{path}: leave_out: {sentences}; tables list the cases by their ids")
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:

@@ -39,11 +39,13 @@ def stamps(files: Iterable[Path]) -> list[Stamp] | None:
     has only just been written.
     """
     try:
-        found = [_stamp(file) for file in files]
+        file_stamps = [_stamp(file) for file in files]
     except OSError:
         return None
     settled = (time.time() - SETTLED_S) * 1e9
-    return found if all(max(stamp.content_changed, stamp.file_changed) < settled for stamp in found) else None
+    return (
+        file_stamps if all(max(stamp.content_changed, stamp.file_changed) < settled for stamp in file_stamps) else None
+    )
 
 
 def _stamp(file: Path) -> Stamp:

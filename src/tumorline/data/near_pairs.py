@@ -23,8 +23,8 @@ def own_pairs(facts: Sequence[Facts], settings: DataConfig) -> tuple[NearPair, .
     def search() -> list[NearPair]:
         return search_near_pairs([facts[position] for position in positions])
 
-    def understand(found: list[Any]) -> tuple[NearPair, ...]:
-        return _placed_pairs(found, positions, positions)
+    def understand(remembered: list[Any]) -> tuple[NearPair, ...]:
+        return _placed_pairs(remembered, positions, positions)
 
     key = [VERSION, [facts[position].image_hash for position in positions]]
     return remember(memory_of(settings), "pairs", key, search, understand)
@@ -33,51 +33,55 @@ def own_pairs(facts: Sequence[Facts], settings: DataConfig) -> tuple[NearPair, .
 def pairs_of_members(members: "Sequence[Dataset]", begins: Sequence[int]) -> tuple[NearPair, ...]:
     """Those within each of several sources, whose cases begin at these positions, then those between any two."""
     placed = list(zip(begins, members, strict=False))
-    within = [pair._replace(a=pair.a + begin, b=pair.b + begin) for begin, one in placed for pair in one.near_pairs]
+    within = [
+        pair._replace(a=pair.a + begin, b=pair.b + begin) for begin, member in placed for pair in member.near_pairs
+    ]
     between = [
         pair._replace(a=pair.a + begin, b=pair.b + other_begin)
-        for (begin, one), (other_begin, other) in combinations(placed, 2)
-        for pair in pairs_between(one, other)
+        for (begin, member), (other_begin, other_member) in combinations(placed, 2)
+        for pair in pairs_between(member, other_member)
     ]
     return (*within, *between)
 
 
 def pairs_between(first: "Dataset", second: "Dataset") -> tuple[NearPair, ...]:
     """Near duplicates of the cases of one set among those of another, by position."""
-    places = [distinct_images(dataset.facts) for dataset in (first, second)]
-    facts = [[one.facts[place] for place in own] for one, own in zip((first, second), places, strict=True)]
+    positions = [distinct_images(dataset.facts) for dataset in (first, second)]
+    facts = [
+        [side.facts[position] for position in of_side] for side, of_side in zip((first, second), positions, strict=True)
+    ]
 
-    def understand(found: list[Any]) -> tuple[NearPair, ...]:
-        return _placed_pairs(found, *places)
+    def understand(remembered: list[Any]) -> tuple[NearPair, ...]:
+        return _placed_pairs(remembered, *positions)
 
     def search() -> list[NearPair]:
-        forth = _slices_among(first, places[0], facts[1])
-        back = _slices_among(second, places[1], facts[0])
+        forth = _slices_among(first, positions[0], facts[1])
+        back = _slices_among(second, positions[1], facts[0])
         turned = [pair._replace(a=pair.b, b=pair.a, transform=inverse_name(pair.transform)) for pair in back]
         return [*search_near_pairs(*facts), *forth, *turned]
 
-    key = [VERSION, "between", *([fact.image_hash for fact in own] for own in facts)]
+    key = [VERSION, "between", *([fact.image_hash for fact in of_side] for of_side in facts)]
     return remember(memory_of(first.settings), "pairs", key, search, understand)
 
 
-def _placed_pairs(found: Sequence[Any], first: Sequence[int], second: Sequence[int]) -> tuple[NearPair, ...]:
+def _placed_pairs(remembered: Sequence[Any], first: Sequence[int], second: Sequence[int]) -> tuple[NearPair, ...]:
     """What was remembered of pairs within two lists, by the positions of what stands in the lists."""
-    pairs = [NearPair(*values) for values in found]
+    pairs = [NearPair(*values) for values in remembered]
     return tuple(pair._replace(a=first[pair.a], b=second[pair.b]) for pair in pairs)
 
 
-def _slices_among(dataset: "Dataset", places: Sequence[int], others: Sequence[Facts]) -> list[NearPair]:
+def _slices_among(dataset: "Dataset", positions: Sequence[int], other_facts: Sequence[Facts]) -> list[NearPair]:
     """Pictures of another set that are slices of this one's volumes, by place in the two lists.
 
     The volumes are decoded once more for it.
     """
-    pictures = [number for number, fact in enumerate(others) if not fact.block]
-    scans = [number for number, place in enumerate(places) if dataset.facts[place].block]
+    pictures = [number for number, fact in enumerate(other_facts) if not fact.block]
+    scans = [number for number, position in enumerate(positions) if dataset.facts[position].block]
     if not scans or not pictures:
         return []
-    thumbnails = unpack([others[number].thumbnail for number in pictures])
+    thumbnails = unpack([other_facts[number].thumbnail for number in pictures])
     return [
         pair._replace(a=number, b=pictures[pair.b])
         for number in scans
-        for pair, _ in near_slices(read_image(dataset.cases[places[number]]), thumbnails)
+        for pair, _ in near_slices(read_image(dataset.cases[positions[number]]), thumbnails)
     ]

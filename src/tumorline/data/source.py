@@ -77,8 +77,10 @@ def open_source(path: Path, settings: DataConfig = DEFAULTS, called: str = "") -
     `data.leave_out` is not there.
     """
     source = _read_source(path, settings, called)
-    here = {case.id for case in source.cases}
-    names = [name if name in here else name.removeprefix(f"{called or source.name}/") for name in settings.leave_out]
+    case_ids = {case.id for case in source.cases}
+    names = [
+        name if name in case_ids else name.removeprefix(f"{called or source.name}/") for name in settings.leave_out
+    ]
     cases, findings = leave_out(path, source.cases, source.findings, names)
     return replace(source, cases=cases, findings=findings)
 
@@ -120,10 +122,10 @@ def _corrected(source: Source, settings: DataConfig, called: str) -> Source:
     """The source with the corrections of its masks, where there are any."""
     if not settings.corrections:
         return source
-    found = correct_cases(source.path, source.cases, settings, filter(None, {called, source.name}))
-    strange = [] if called else stranger_findings(found.strangers, str(source.path))
-    findings = (*source.findings, *found.findings, *strange)
-    return replace(source, cases=found.cases, findings=findings, strangers=found.strangers)
+    corrected = correct_cases(source.path, source.cases, settings, filter(None, {called, source.name}))
+    strange = [] if called else stranger_findings(corrected.strangers, str(source.path))
+    findings = (*source.findings, *corrected.findings, *strange)
+    return replace(source, cases=corrected.cases, findings=findings, strangers=corrected.strangers)
 
 
 def _as_source(
@@ -153,8 +155,8 @@ def _joined(findings: Sequence[Finding]) -> list[Finding]:
         return list(findings)
     message = f"{resampled[0].message}; {len(resampled) - 1} more files are resampled"
     files = tuple(file for finding in resampled for file in finding.files)
-    others = [finding for finding in findings if finding.code != "resampled"]
-    return [*others, Finding("resampled", "warning", message, files)]
+    other_findings = [finding for finding in findings if finding.code != "resampled"]
+    return [*other_findings, Finding("resampled", "warning", message, files)]
 
 
 def _with_stated_parts(contents: Contents, cases: Sequence[Case]) -> Sequence[Case]:
@@ -173,8 +175,8 @@ def _tumour_free(contents: Contents, settings: DataConfig) -> Source:
         raise UserError(f"{path}: data.tumour_free is set; give a folder of pictures without masks")
     mask = mask_beside_images(contents)
     seen = (*(layout.find(contents) for layout in LAYOUTS.values()), unread_kind(contents), mask and str(mask))
-    if found := [what for what in seen if what]:
-        raise UserError(f"{path}: data.tumour_free is set, but there are masks: {found[0]}")
+    if signs := [sign for sign in seen if sign]:
+        raise UserError(f"{path}: data.tumour_free is set, but there are masks: {signs[0]}")
     refuse_tumours(contents)
     cases, findings = tumour_free.read_tumour_free(contents)
     cases, notes = lgg.with_sequences(path, cases, settings)

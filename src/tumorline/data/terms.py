@@ -81,9 +81,9 @@ def terms_of(name: str, dataset: Dataset, stated: SourceConfig | None = None) ->
 
 def _fetched(folder: Path) -> tuple[str, str] | None:
     """What the record of a fetched folder says; None where there is none that can be read."""
-    for place in (folder, *folder.parents[:1]):
+    for candidate in (folder, *folder.parents[:1]):
         try:
-            record = json.loads((place / FETCHED).read_text(encoding="utf-8"))
+            record = json.loads((candidate / FETCHED).read_text(encoding="utf-8"))
             return str(record["licence"]), str(record["attribution"])
         except (OSError, ValueError, KeyError, TypeError):
             continue

@@ -34,8 +34,8 @@ def read_rows_of_cases(path: Path, required: Collection[str]) -> Rows:
     columns = list(next(iter(rows.values()), ()))
     names = _proper_names(path, columns)
     if missing := set(required) - set(names.values()):
-        found = ", ".join(columns) or "no rows"
-        raise UserError(f"{path}: column {', '.join(sorted(missing))} is missing; found {found}")
+        listed = ", ".join(columns) or "no rows"
+        raise UserError(f"{path}: column {', '.join(sorted(missing))} is missing; found {listed}")
     named = {line: {names[name]: cell for name, cell in row.items()} for line, row in rows.items()}
     refuse_two_spellings(path, (stated_patient(row) for row in named.values()))
     return named
@@ -68,10 +68,10 @@ def refuse_two_spellings(path: Path, stated: Iterable[str]) -> None:
     """Raise UserError where two names of patients differ only in how they are written, as '1' and '1.0' do."""
     written: dict[str, str] = {}
     for name in map(without_visits, filter(None, stated)):
-        other = written.setdefault(spelling(patient_meant(name)), name)
-        if other != name:
+        earlier = written.setdefault(spelling(patient_meant(name)), name)
+        if earlier != name:
             raise UserError(
-                f"{path}: patients '{other}' and '{name}' differ only in how they are written; write each patient in "
+                f"{path}: patients '{earlier}' and '{name}' differ only in how they are written; write each patient in "
                 "one way"
             )
 
@@ -82,23 +82,25 @@ def match_ids(ids: Iterable[str], names: Collection[str]) -> dict[str, str]:
     '1.0' of a spreadsheet is '1', and '1' is '0001' where no other row and no other file could be meant.
     """
     exact = {written: [name for name in _exact(written) if name in names] for written in ids}
-    found = {written: candidates[0] for written, candidates in exact.items() if candidates}
-    free = set(names) - set(found.values())
-    meant = {written: alike for written, alike in _alike(ids, names).items() if written not in found}
+    matched = {written: candidates[0] for written, candidates in exact.items() if candidates}
+    free = set(names) - set(matched.values())
+    meant = {written: alike for written, alike in _alike(ids, names).items() if written not in matched}
     loose = {written: min(alike) for written, alike in meant.items() if len(alike) == 1 and alike <= free}
-    return found | loose
+    return matched | loose
 
 
 def _alike(ids: Iterable[str], names: Iterable[str]) -> dict[str, set[str]]:
     """The names that are spelled as an id is, of which either may lack its folders."""
-    whole: dict[str, set[str]] = defaultdict(set)
-    last: dict[str, set[str]] = defaultdict(set)
+    by_whole_name: dict[str, set[str]] = defaultdict(set)
+    by_last_name: dict[str, set[str]] = defaultdict(set)
     for name in names:
-        whole[spelling(name)].add(name)
-        last[spelling(Path(name).name)].add(name)
+        by_whole_name[spelling(name)].add(name)
+        by_last_name[spelling(Path(name).name)].add(name)
     plain = {written: _exact(written)[-1] for written in ids}
     return {
-        written: whole.get(spelling(name)) or last.get(spelling(name)) or whole.get(spelling(Path(name).name), set())
+        written: by_whole_name.get(spelling(name))
+        or by_last_name.get(spelling(name))
+        or by_whole_name.get(spelling(Path(name).name), set())
         for written, name in plain.items()
     }
 
@@ -137,9 +139,9 @@ def _proper_names(path: Path, columns: Collection[str]) -> dict[str, str]:
     plain = {name: name.casefold().replace(" ", "_").replace("-", "_") for name in columns}
     names = {name: plain[name] if plain[name] in PROPER else name for name in columns}
     for proper, aliases in ALIASES.items():
-        known = [name for alias in aliases for name in columns if plain[name] == alias]
-        if known and proper not in names.values() and not (proper == "patient" and "patient_group" in names.values()):
-            names[known[0]] = proper
+        aliased = [name for alias in aliases for name in columns if plain[name] == alias]
+        if aliased and proper not in names.values() and not (proper == "patient" and "patient_group" in names.values()):
+            names[aliased[0]] = proper
     twice = [name for name, count in Counter(names.values()).items() if count > 1]
     if twice:
         both = " and ".join(f"'{name}'" for name in columns if names[name] == twice[0])

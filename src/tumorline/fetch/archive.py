@@ -105,14 +105,14 @@ def check_tree(archive: Path, names: Iterable[str]) -> None:
     seen: dict[str, tuple[str, bool]] = {}
     for name in names:
         path = PurePosixPath(name)
-        known = len(seen)
-        for place in (*reversed(path.parents[:-1]), path):
-            here = (str(place), place != path or name.endswith("/"))
-            before = seen.setdefault(normalize("NFC", str(place)).casefold(), here)
-            if before != here:
-                clash = f"entries {_shown(before[0])} and {_shown(here[0])}"
+        count_before = len(seen)
+        for node in (*reversed(path.parents[:-1]), path):
+            entry = (str(node), node != path or name.endswith("/"))
+            earlier = seen.setdefault(normalize("NFC", str(node)).casefold(), entry)
+            if earlier != entry:
+                clash = f"entries {_shown(earlier[0])} and {_shown(entry[0])}"
                 raise ArchiveError(archive, f"{clash} clash (names differ by case only, or file and folder in one)")
-        if known == len(seen) and not name.endswith("/"):
+        if count_before == len(seen) and not name.endswith("/"):
             raise ArchiveError(archive, f"entry {_shown(name)} is there twice; nothing was unpacked")
 
 
@@ -148,12 +148,12 @@ def _copy(source: IO[bytes], file: IO[bytes], member: Member) -> None:
 
 def _fault(entry: ZipInfo) -> str:
     """Why an entry must not be unpacked; empty where it may."""
-    kind = stat.S_IFMT(entry.external_attr >> 16)
+    file_type = stat.S_IFMT(entry.external_attr >> 16)
     if fault := name_fault(entry.orig_filename):
         return fault
     if entry.orig_filename != entry.filename:
         return "has two names"
-    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+    if file_type not in (0, stat.S_IFREG, stat.S_IFDIR):
         return "is a link or device, not a file"
     if entry.flag_bits & ENCRYPTED:
         return "is encrypted"
@@ -184,8 +184,8 @@ def _check_total(archive: Path, entries: Sequence[ZipInfo], limits: Limits) -> N
 def _check_places(archive: Path, entries: Sequence[ZipInfo], directory: int) -> None:
     """Entries that share bytes are the mark of a bomb; a place before the file's begin is damage."""
     spans = [(entry.header_offset, LOCAL_HEADER_BYTES + entry.compress_size) for entry in entries]
-    for (place, size), (following, _) in pairwise([*sorted(spans), (directory, 0)]):
-        if place < 0 or place + size > following:
+    for (offset, size), (following, _) in pairwise([*sorted(spans), (directory, 0)]):
+        if offset < 0 or offset + size > following:
             raise ArchiveError(archive, "entries overlap or lie outside of the file")
 
 

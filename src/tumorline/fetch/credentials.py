@@ -41,8 +41,8 @@ def _folders() -> list[Path]:
 
 
 def _tokens() -> Iterator[tuple[str, str]]:
-    given = os.environ.get("KAGGLE_API_TOKEN", "").strip()
-    yield "KAGGLE_API_TOKEN", _content(Path(given)) or given if given else ""
+    token_or_path = os.environ.get("KAGGLE_API_TOKEN", "").strip()
+    yield "KAGGLE_API_TOKEN", _content(Path(token_or_path)) or token_or_path if token_or_path else ""
     for folder in _folders():
         for name in ("access_token", "access_token.txt"):
             yield str(folder / name), _content(folder / name)

@@ -72,8 +72,8 @@ class Part:
     @property
     def arrived(self) -> int:
         """Bytes to go on from: 0 where nothing says which version of the file they belong to, or how long that is."""
-        known = self.note.validator and self.note.size
-        return self.path.stat().st_size if known and self.path.is_file() else 0
+        is_identified = self.note.validator and self.note.size
+        return self.path.stat().st_size if is_identified and self.path.is_file() else 0
 
     def restart(self, note: Note) -> None:
         """Empty the part before the note changes, so that bytes and note never belong to different files."""

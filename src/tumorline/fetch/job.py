@@ -66,12 +66,12 @@ def recorded(name: str, folder: Path) -> FetchRecord | None:
         return None
     try:
         content = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
-        found, sizes = content["name"], content.pop("sizes")
+        recorded_name, sizes = content["name"], content.pop("sizes")
         lost = [path for path, size in sizes.items() if not _has_size(folder / path, size)]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise UserError(f"{folder}: holds something else already; give a folder that does not exist yet") from None
-    if found != name:
-        raise UserError(f"{folder}: holds the set '{found}' already; give another folder for '{name}'")
+    if recorded_name != name:
+        raise UserError(f"{folder}: holds the set '{recorded_name}' already; give another folder for '{name}'")
     if lost:
         lack = f"{len(lost)} of {len(sizes)} files are missing or changed, such as {lost[0]}"
         raise UserError(f"{folder}: {lack}; remove the folder and fetch it again")
@@ -119,10 +119,10 @@ class FetchJob:
 
     def claim(self) -> None:
         """Make the work folder or take over that of an earlier run. Raises UserError where it is another set's."""
-        others = [entry for entry in self.work.iterdir() if not is_leftover(entry)]
-        if others and self.owner() != self.name:
-            what = f"a begun download of '{self.owner()}'" if self.owner() else "something else"
-            raise UserError(f"{self.work}: holds {what}; remove it, or give another folder for '{self.name}'")
+        entries = [entry for entry in self.work.iterdir() if not is_leftover(entry)]
+        if entries and self.owner() != self.name:
+            content = f"a begun download of '{self.owner()}'" if self.owner() else "something else"
+            raise UserError(f"{self.work}: holds {content}; remove it, or give another folder for '{self.name}'")
         write_json(self.work / "fetch.json", {"name": self.name})
         shutil.rmtree(self.unpacked, ignore_errors=True)
         remove_unfinished(self.work)
@@ -188,11 +188,11 @@ class FetchJob:
             members = {member.name: member for member in group}
             arranged = self.dataset.arrange({name: member.fingerprint for name, member in members.items()})
             if not arranged.places:
-                found = ", ".join(sorted({ascii(name.split("/")[0]) for name in members})[:5])
-                raise ArchiveError(archive, f"holds nothing where the set's files are expected; found {found}")
-            places += [(place, members[name]) for name, place in arranged.places.items()]
+                roots = ", ".join(sorted({ascii(name.split("/")[0]) for name in members})[:5])
+                raise ArchiveError(archive, f"holds nothing where the set's files are expected; found {roots}")
+            places += [(path, members[name]) for name, path in arranged.places.items()]
             remarks += [f"{archive.name}: {remark}" for remark in arranged.remarks]
-            check_tree(archive, [LICENCE_FILE, RECORD_FILE, *loose, *(place for place, _ in places)])
+            check_tree(archive, [LICENCE_FILE, RECORD_FILE, *loose, *(path for path, _ in places)])
         return dict(places), remarks
 
     def record(self, sizes: Mapping[str, int], remarks: Sequence[str]) -> FetchRecord:

@@ -43,21 +43,21 @@ def folders(*wanted: str) -> Arrange:
             return Arrangement({}, [])
         first, *others = roots
         copies = {name for name in files for root in others for folder in wanted if name.startswith(f"{root}{folder}/")}
-        own = {name for name in files if name.startswith(first) and not _is_litter(name)} - copies
-        places = {name: name.removeprefix(first) for name in sorted(own)}
+        kept = {name for name in files if name.startswith(first) and not _is_litter(name)} - copies
+        places = {name: name.removeprefix(first) for name in sorted(kept)}
         remarks = [_compare(files, wanted, first, other) for other in others]
-        return Arrangement(places, remarks + _left_out(files, own | copies))
+        return Arrangement(places, remarks + _left_out(files, kept | copies))
 
     return arrange
 
 
 def _roots(files: Mapping[str, Fingerprint], wanted: Sequence[str]) -> list[str]:
     """Prefixes ('' or ending in '/') below which there is a file in each of the wanted folders, shortest first."""
-    found = Counter[str]()
+    counts = Counter[str]()
     for folder in wanted:
-        found.update({prefix for name in files if not _is_litter(name) for prefix in _before(name, folder)})
+        counts.update({prefix for name in files if not _is_litter(name) for prefix in _before(name, folder)})
     return sorted(
-        (prefix for prefix, times in found.items() if times == len(wanted)), key=lambda root: (len(root), root)
+        (prefix for prefix, times in counts.items() if times == len(wanted)), key=lambda root: (len(root), root)
     )
 
 
@@ -67,15 +67,15 @@ def _before(name: str, folder: str) -> list[str]:
 
 
 def _compare(files: Mapping[str, Fingerprint], wanted: Sequence[str], first: str, other: str) -> str:
-    places = [f"{root}{folder}/" for root in (first, other) for folder in wanted]
-    mine, theirs = (
+    paths = [f"{root}{folder}/" for root in (first, other) for folder in wanted]
+    first_files, other_files = (
         {name.removeprefix(root): files[name] for name in files for folder in wanted if name.startswith(root + folder)}
         for root in (first, other)
     )
-    own, second = ", ".join(places[: len(wanted)]), ", ".join(places[len(wanted) :])
-    differing = len([name for name in theirs if mine.get(name) != theirs[name]])
-    kind = f"a second copy of {own}" if not differing else f"{differing} of them differ from {own}"
-    return f"left out {second} ({numbered(len(theirs), 'file')}: {kind})"
+    first_paths, other_paths = ", ".join(paths[: len(wanted)]), ", ".join(paths[len(wanted) :])
+    differing = len([name for name in other_files if first_files.get(name) != other_files[name]])
+    verdict = f"a second copy of {first_paths}" if not differing else f"{differing} of them differ from {first_paths}"
+    return f"left out {other_paths} ({numbered(len(other_files), 'file')}: {verdict})"
 
 
 def _left_out(files: Mapping[str, Fingerprint], used: Mapping[str, str] | set[str]) -> list[str]:

@@ -58,8 +58,8 @@ def decode_one(path: Path, kind: str = "", quote: bool = True) -> Iterator[None]
         if isinstance(error, OSError) and error.errno in OF_THE_SYSTEM:
             raise ReadError(f"{path}: cannot be read ({os.strerror(error.errno)})") from None
         text = " ".join(str(error).split())[:200] if quote else ""
-        what = f"{type(error).__name__}: {text}" if text else type(error).__name__
-        message = f"{path}: unreadable or truncated{kind and ' '}{kind} ({what})"
+        cause = f"{type(error).__name__}: {text}" if text else type(error).__name__
+        message = f"{path}: unreadable or truncated{kind and ' '}{kind} ({cause})"
         refused = ReadError if isinstance(error, MemoryError) else UserError
         raise refused(message) from (error if quote else None)
 
@@ -72,9 +72,9 @@ def _where(error: Exception) -> str:
 
 def require_kind(path: Path) -> None:
     """Raise UserError for what is there and is no regular file."""
-    kind = stat.S_IFMT(path.stat().st_mode)
-    if kind != stat.S_IFREG:
-        raise UserError(f"{path}: {KINDS.get(kind, 'something else')}; expected a regular file")
+    file_type = stat.S_IFMT(path.stat().st_mode)
+    if file_type != stat.S_IFREG:
+        raise UserError(f"{path}: {KINDS.get(file_type, 'something else')}; expected a regular file")
 
 
 def require_regular(path: Path) -> None:

@@ -67,30 +67,30 @@ def _dataset(path: Path, file: "h5py.File", *names: str) -> "h5py.Dataset":
     """Numbers that lie in this file itself, of a size that is accepted."""
     import h5py  # slow to import, seldom needed
 
-    found: Any = file
+    node: Any = file
     for name in names:
-        link = found.get(name, getlink=True)
+        link = node.get(name, getlink=True)
         if not isinstance(link, h5py.HardLink | None):
             raise UserError(f"{path}: {'/'.join(names)} is a link to elsewhere; links are not followed")
-        found = found[name]
-    if found.external or found.is_virtual:
+        node = node[name]
+    if node.external or node.is_virtual:
         raise UserError(f"{path}: {'/'.join(names)} lies in other files; such are not read")
-    if found.dtype.kind not in "biuf":
-        raise UserError(f"{path}: {'/'.join(names)} holds no numbers ({found.dtype})")
-    require_size(path, 1, *found.shape)
-    _require_storage(path, found)
-    return found
+    if node.dtype.kind not in "biuf":
+        raise UserError(f"{path}: {'/'.join(names)} holds no numbers ({node.dtype})")
+    require_size(path, 1, *node.shape)
+    _require_storage(path, node)
+    return node
 
 
 def _require_storage(path: Path, dataset: "h5py.Dataset") -> None:
     """Chunks and filters that MATLAB would write, and no more bytes stored than there are to be read."""
     require_size(path, *(dataset.chunks or (1,)))
     properties = dataset.id.get_create_plist()
-    used = {properties.get_filter(number)[0] for number in range(properties.get_nfilters())}
-    if used - FILTERS:
-        raise UserError(f"{path}: {dataset.name} is packed by filters that are not read ({sorted(used - FILTERS)})")
-    whole = max(prod(dataset.chunks or (1,)), dataset.size) * dataset.dtype.itemsize
-    if dataset.id.get_storage_size() > 2 * whole + LONGEST:
+    filters = {properties.get_filter(number)[0] for number in range(properties.get_nfilters())}
+    if filters - FILTERS:
+        raise UserError(f"{path}: {dataset.name} is packed by filters that are not read ({sorted(filters - FILTERS)})")
+    expected_bytes = max(prod(dataset.chunks or (1,)), dataset.size) * dataset.dtype.itemsize
+    if dataset.id.get_storage_size() > 2 * expected_bytes + LONGEST:
         raise UserError(f"{path}: {dataset.name} stores more bytes than its {dataset.size:,} numbers have")
 
 

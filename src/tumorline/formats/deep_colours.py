@@ -45,8 +45,8 @@ def read_deep(path: Path, image: Image.Image, upright: Turned) -> npt.NDArray[np
 def _bytes_of(path: Path, order: str, upright: Turned) -> npt.NDArray[np.uint8]:
     with Image.open(path, formats=("PNG", "PPM")) as image:
         form = f"{image.mode};16{order}"
-        own = {"args": form} if image.format == "PNG" else {"codec_name": "raw", "args": (form, 0, 1)}
-        setattr(image, "tile", [_tile(image)._replace(**own)])  # noqa: B010  # which Image.Image does not declare
+        decoder = {"args": form} if image.format == "PNG" else {"codec_name": "raw", "args": (form, 0, 1)}
+        setattr(image, "tile", [_tile(image)._replace(**decoder)])  # noqa: B010  # which Image.Image does not declare
         return np.asarray(upright(image))
 
 

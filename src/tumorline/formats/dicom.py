@@ -90,10 +90,10 @@ def _header(dataset: pydicom.Dataset, keep_identifiers: bool) -> DicomHeader:
     patient = str(dataset.get("PatientID") or "").strip()
     is_known = not says_nothing(patient)
     spacing = numbers_of(dataset.get("PixelSpacing"))
-    known = len(spacing) == 2 and min(spacing) > 0 and max(spacing) < np.inf
+    has_spacing = len(spacing) == 2 and min(spacing) > 0 and max(spacing) < np.inf
     return DicomHeader(
         hash_identifier(patient) if is_known else None,
-        (spacing[0], spacing[1]) if known else None,
+        (spacing[0], spacing[1]) if has_spacing else None,
         patient if is_known and keep_identifiers else "",
     )
 
@@ -128,10 +128,10 @@ def read_identifiers(path: Path, as_written: bool = False) -> Identifiers:
             require_regular(path)
             tags = ["PatientID", "SeriesInstanceUID"]
             header = read_dataset(path, stop_before_pixels=True, specific_tags=tags)
-            found = [str(header.get(tag) or "").strip() for tag in tags]
+            identifiers = [str(header.get(tag) or "").strip() for tag in tags]
     except UserError:
         return Identifiers()
-    return Identifiers(*(text if as_written or says_nothing(text) else hash_identifier(text) for text in found))
+    return Identifiers(*(text if as_written or says_nothing(text) else hash_identifier(text) for text in identifiers))
 
 
 def read_dicom(path: Path, as_seen: bool = True) -> Array:
@@ -151,12 +151,12 @@ def read_dataset_pixels(dataset: pydicom.Dataset) -> tuple[Array, tuple[float, f
     """Of a dataset in memory what `read_dicom` gives of a file, and the spacing in mm; the dataset stays as it is."""
     path = Path("DICOM dataset")
     with decode_one(path, "DICOM", quote=False):
-        own = copy.copy(dataset)
-        if "TransferSyntaxUID" not in (meta := getattr(own, "file_meta", None) or FileMetaDataset()):
-            own.file_meta = copy.copy(meta)
-            own.file_meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
-        _require_one_frame(path, own)
-        return _displayed(own, _stored(path, own), as_seen=True), _header(own, keep_identifiers=False).spacing_mm
+        clone = copy.copy(dataset)
+        if "TransferSyntaxUID" not in (meta := getattr(clone, "file_meta", None) or FileMetaDataset()):
+            clone.file_meta = copy.copy(meta)
+            clone.file_meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
+        _require_one_frame(path, clone)
+        return _displayed(clone, _stored(path, clone), as_seen=True), _header(clone, keep_identifiers=False).spacing_mm
 
 
 def read_dicom_frames(path: Path) -> Array:
@@ -171,7 +171,10 @@ def read_dicom_frames(path: Path) -> Array:
         settings = [_frame_settings(dataset, frame) for frame in range(frames)]
         pairs = zip(stored, settings, strict=True)
         return np.stack(
-            [_rescaled(own, _without_padding(dataset, values, is_inverted(dataset))) for values, own in pairs]
+            [
+                _rescaled(frame_settings, _without_padding(dataset, values, is_inverted(dataset)))
+                for values, frame_settings in pairs
+            ]
         )
 
 
@@ -182,8 +185,8 @@ def is_inverted(dataset: pydicom.Dataset) -> bool:
 
 def _frame_settings(dataset: pydicom.Dataset, frame: int) -> pydicom.Dataset:
     """Where the rescaling of a frame stands."""
-    own = (dataset.get("PerFrameFunctionalGroupsSequence") or [])[frame : frame + 1]
-    for group in (*own, *(dataset.get("SharedFunctionalGroupsSequence") or [])):
+    frame_groups = (dataset.get("PerFrameFunctionalGroupsSequence") or [])[frame : frame + 1]
+    for group in (*frame_groups, *(dataset.get("SharedFunctionalGroupsSequence") or [])):
         if transformation := group.get("PixelValueTransformationSequence"):
             return pydicom.Dataset(transformation[0])
     return dataset
@@ -244,12 +247,12 @@ def _require_pixels(path: Path, dataset: pydicom.Dataset, colours: Sequence[str]
         raise UserError(f"{path}: DICOM file with no pixels; accepted are {', '.join(colours)}")
     frames = int(dataset.get("NumberOfFrames") or 1)
     require_size(path, int(dataset.Rows), int(dataset.Columns), frames, int(dataset.get("SamplesPerPixel") or 1))
-    found = str(dataset.get("PhotometricInterpretation") or "").strip()
-    if not found:
-        what = "does not say whether its pixels are bright on dark (PhotometricInterpretation is empty)"
-        raise UserError(f"{path}: DICOM file that {what}; accepted are {', '.join(colours)}")
-    if found not in colours and not _has_three_colours(dataset):
-        raise UserError(f"{path}: DICOM file with {found} pixels; accepted are {', '.join(colours)}")
+    photometric = str(dataset.get("PhotometricInterpretation") or "").strip()
+    if not photometric:
+        fault = "does not say whether its pixels are bright on dark (PhotometricInterpretation is empty)"
+        raise UserError(f"{path}: DICOM file that {fault}; accepted are {', '.join(colours)}")
+    if photometric not in colours and not _has_three_colours(dataset):
+        raise UserError(f"{path}: DICOM file with {photometric} pixels; accepted are {', '.join(colours)}")
     return frames
 
 
@@ -266,8 +269,8 @@ def _stored(path: Path, dataset: pydicom.Dataset) -> Array:
     try:
         values = pixel_array(dataset, bits_stored=dataset.BitsStored + below) >> below if below else dataset.pixel_array
     except (RuntimeError, NotImplementedError):
-        what = f"pixels in '{syntax.name}', which cannot be decoded here"
-        raise UserError(f"{path}: {what}; {CURES.get(syntax, UNCOMPRESSED)}") from None
+        fault = f"pixels in '{syntax.name}', which cannot be decoded here"
+        raise UserError(f"{path}: {fault}; {CURES.get(syntax, UNCOMPRESSED)}") from None
     return _only_grey(path, values) if _has_three_colours(dataset) else np.asarray(values)
 
 
@@ -308,14 +311,17 @@ def _displayed(dataset: pydicom.Dataset, stored: Array, as_seen: bool) -> Array:
 
 def _without_padding(dataset: pydicom.Dataset, stored: Array, inverted: bool) -> Array:
     """Stored values whose padding is as dark as the darkest of the others, so that it does not set the window."""
-    first = dataset.get("PixelPaddingValue")
-    if not isinstance(first, int | float):
+    padding_value = dataset.get("PixelPaddingValue")
+    if not isinstance(padding_value, int | float):
         return stored
-    last = dataset.get("PixelPaddingRangeLimit")
-    limits = sorted(_as_stored(value, stored) for value in (first, last if isinstance(last, int | float) else first))
+    range_limit = dataset.get("PixelPaddingRangeLimit")
+    limits = sorted(
+        _as_stored(value, stored)
+        for value in (padding_value, range_limit if isinstance(range_limit, int | float) else padding_value)
+    )
     padding = (stored >= limits[0]) & (stored <= limits[1])
-    others = stored[~padding]
-    return np.where(padding, others.max() if inverted else others.min(), stored) if len(others) else stored
+    shown = stored[~padding]
+    return np.where(padding, shown.max() if inverted else shown.min(), stored) if len(shown) else stored
 
 
 def _as_stored(padding: float, stored: Array) -> float:

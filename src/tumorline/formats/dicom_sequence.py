@@ -62,47 +62,51 @@ def recognise_sequence(header: pydicom.Dataset) -> tuple[str, str]:
     """
     if (modality := header.get("Modality")) in OTHER_MODALITIES:
         return str(modality), "its modality"
-    said = _read_said(header)
-    by_words = (_by_words(said, said.texts[:asked]) for asked in range(1, len(WORDS) + 1))
-    return next(filter(None, by_words), None) or _by_times(said) or ("", "its headers do not tell")
+    acquisition = _read_said(header)
+    by_words = (_by_words(acquisition, acquisition.texts[:asked]) for asked in range(1, len(WORDS) + 1))
+    return next(filter(None, by_words), None) or _by_times(acquisition) or ("", "its headers do not tell")
 
 
-def _by_words(said: _Said, texts: Sequence[str]) -> tuple[str, str] | None:
+def _by_words(acquisition: _Said, texts: Sequence[str]) -> tuple[str, str] | None:
     """By the last of the texts; whether there was contrast any of them may say."""
     if other := OTHER.search(texts[-1]):
         return "", f"its words hold '{other[0]}'"
-    t1, t2, flair = (kind.search(texts[-1]) for kind in (T1, T2, FLAIR))
+    t1, t2, flair = (pattern.search(texts[-1]) for pattern in (T1, T2, FLAIR))
     if flair and (t2 or not T1_WORD.search(texts[-1])):
         return "flair", f"its words hold '{flair[0]}'"
     if t1:
-        return _with_contrast(f"its words hold '{t1[0]}'", said, texts)
+        return _with_contrast(f"its words hold '{t1[0]}'", acquisition, texts)
     if t2:
-        return _flair_by_times(said) or ("t2", f"its words hold '{t2[0]}'")
+        return _flair_by_times(acquisition) or ("t2", f"its words hold '{t2[0]}'")
     return None
 
 
-def _by_times(said: _Said) -> tuple[str, str] | None:
-    times = f"TR {said.repetition_ms or 0:g} ms, TE {said.echo_ms or 0:g} ms"
-    if _has_t1_times(said):
-        return _with_contrast(times, said, said.texts)
-    if (said.repetition_ms or 0) >= LONG_TR_MS and (said.echo_ms or 0) >= LONG_TE_MS and not said.inversion_ms:
+def _by_times(acquisition: _Said) -> tuple[str, str] | None:
+    times = f"TR {acquisition.repetition_ms or 0:g} ms, TE {acquisition.echo_ms or 0:g} ms"
+    if _has_t1_times(acquisition):
+        return _with_contrast(times, acquisition, acquisition.texts)
+    if (
+        (acquisition.repetition_ms or 0) >= LONG_TR_MS
+        and (acquisition.echo_ms or 0) >= LONG_TE_MS
+        and not acquisition.inversion_ms
+    ):
         return "t2", times
-    return _flair_by_times(said)
+    return _flair_by_times(acquisition)
 
 
-def _flair_by_times(said: _Said) -> tuple[str, str] | None:
-    if _within(said.inversion_ms, FLAIR_TI_MS) and (said.echo_ms or 0) >= LONG_TE_MS:
-        return "flair", f"TI {said.inversion_ms:g} ms, TE {said.echo_ms:g} ms"
+def _flair_by_times(acquisition: _Said) -> tuple[str, str] | None:
+    if _within(acquisition.inversion_ms, FLAIR_TI_MS) and (acquisition.echo_ms or 0) >= LONG_TE_MS:
+        return "flair", f"TI {acquisition.inversion_ms:g} ms, TE {acquisition.echo_ms:g} ms"
     return None
 
 
-def _with_contrast(reason: str, said: _Said, texts: Sequence[str]) -> tuple[str, str]:
+def _with_contrast(reason: str, acquisition: _Said, texts: Sequence[str]) -> tuple[str, str]:
     """The first text that tells decides; where it tells with and without, or none tells, the agent does."""
     native, enhanced = next(filter(any, map(_words_of_contrast, texts)), ("", ""))
     reasons = [reason, *(f"'{word}'" for word in (native, enhanced) if word)]
     if bool(native) == bool(enhanced):
-        reasons.append("a contrast agent is named" if said.agent else "no contrast agent is named")
-    is_enhanced = bool(enhanced) if bool(native) != bool(enhanced) else said.agent
+        reasons.append("a contrast agent is named" if acquisition.agent else "no contrast agent is named")
+    is_enhanced = bool(enhanced) if bool(native) != bool(enhanced) else acquisition.agent
     return "post_contrast" if is_enhanced else "pre_contrast", ", ".join(reasons)
 
 
@@ -114,10 +118,10 @@ def _words_of_contrast(text: str) -> tuple[str, str]:
     return native[0] if native else "", enhanced[0].strip() if enhanced else ""
 
 
-def _has_t1_times(said: _Said) -> bool:
-    if said.echo_ms is None or said.repetition_ms is None or said.echo_ms > SHORT_TE_MS:
+def _has_t1_times(acquisition: _Said) -> bool:
+    if acquisition.echo_ms is None or acquisition.repetition_ms is None or acquisition.echo_ms > SHORT_TE_MS:
         return False
-    return said.repetition_ms <= SHORT_TR_MS or _within(said.inversion_ms, T1_TI_MS)
+    return acquisition.repetition_ms <= SHORT_TR_MS or _within(acquisition.inversion_ms, T1_TI_MS)
 
 
 def _within(value: float | None, limits: tuple[float, float]) -> bool:

@@ -55,10 +55,12 @@ class DicomSeries:
     @property
     def note(self) -> str:
         """What is said of a series whose first slices seem to be missing; empty where nothing is."""
-        first = min((one.number for one in self.slices if one.number is not None), default=0)
-        whole = len({one.number for one in self.slices}) == len(self.slices)
+        first_number = min((one.number for one in self.slices if one.number is not None), default=0)
+        all_differ = len({one.number for one in self.slices}) == len(self.slices)
         return (
-            f"its instance numbers begin with {first}: slices at one end may be missing" if whole and first > 1 else ""
+            f"its instance numbers begin with {first_number}: slices at one end may be missing"
+            if all_differ and first_number > 1
+            else ""
         )
 
     @property
@@ -139,14 +141,14 @@ def read_series(series: DicomSeries) -> Voxels:
 
 def open_each(paths: Iterable[Path]) -> tuple[list[DicomSeries], list[BrokenSeries]]:
     """The series that files hold, by their first file, and those of them that are no whole volume."""
-    read = [_read_files(files) for files in _by_series(paths)]
-    largest = max((one.slices for one in read), key=len, default=())
+    series_read = [_read_files(files) for files in _by_series(paths)]
+    largest = max((series.slices for series in series_read), key=len, default=())
     whole, broken = [], []
-    for one in read:
+    for series in series_read:
         try:
-            whole.append(_whole(one, largest))
+            whole.append(_whole(series, largest))
         except UserError as error:
-            broken.append(_broken(one, str(error)))
+            broken.append(_broken(series, str(error)))
     return whole, broken
 
 
@@ -169,20 +171,23 @@ class _Read(NamedTuple):
 
 def _by_series(paths: Iterable[Path]) -> list[dict[Path, pydicom.Dataset]]:
     """A file that cannot be read stands alone, without a header."""
-    found: dict[str, dict[Path, pydicom.Dataset]] = defaultdict(dict)
+    headers_by_series: dict[str, dict[Path, pydicom.Dataset]] = defaultdict(dict)
     for path in sorted(paths):
         try:
             header = read_slice_header(path)
-            found[str(header.get("SeriesInstanceUID", ""))][path] = header
+            headers_by_series[str(header.get("SeriesInstanceUID", ""))][path] = header
         except UserError:
-            found[str(path)][path] = pydicom.Dataset()
-    return _joined_again(list(found.values()))
+            headers_by_series[str(path)][path] = pydicom.Dataset()
+    return _joined_again(list(headers_by_series.values()))
 
 
 def _joined_again(series: list[dict[Path, pydicom.Dataset]]) -> list[dict[Path, pydicom.Dataset]]:
     """One series of slices that name one each: whoever took the names out made it up file by file."""
-    headers = {path: header for one in series for path, header in one.items()}
-    are_slices = all(own.get("SeriesInstanceUID") and (own.get("NumberOfFrames") or 1) == 1 for own in headers.values())
+    headers = {path: header for files in series for path, header in files.items()}
+    are_slices = all(
+        slice_header.get("SeriesInstanceUID") and (slice_header.get("NumberOfFrames") or 1) == 1
+        for slice_header in headers.values()
+    )
     return [headers] if are_slices and len(series) == len(headers) >= FEWEST else series
 
 
@@ -194,23 +199,23 @@ def _read_files(headers: dict[Path, pydicom.Dataset]) -> _Read:
     return _Read(headers, slices, "")
 
 
-def _whole(read: _Read, largest: Sequence[SeriesSlice]) -> DicomSeries:
+def _whole(series: _Read, largest: Sequence[SeriesSlice]) -> DicomSeries:
     """Raises UserError where the slices are no whole volume; `largest` is the longest of the series beside it."""
-    if read.problem:
-        raise UserError(read.problem)
-    refuse_stray(read.slices, largest)
-    require_alike(read.slices)
-    ordered = in_order(read.slices)
+    if series.problem:
+        raise UserError(series.problem)
+    refuse_stray(series.slices, largest)
+    require_alike(series.slices)
+    ordered = in_order(series.slices)
     require_upright(ordered)
     require_even(ordered)
-    sequence, reason = recognise_sequence(read.first)
-    return DicomSeries(tuple(ordered), sequence, reason, read.study)
+    sequence, reason = recognise_sequence(series.first)
+    return DicomSeries(tuple(ordered), sequence, reason, series.study)
 
 
-def _broken(read: _Read, problem: str) -> BrokenSeries:
-    sequence, reason = recognise_sequence(read.first)
-    patient = one_stated(str(header.get("PatientID") or "").strip() for header in read.headers.values())
-    return BrokenSeries(tuple(read.headers), sequence, reason, read.study, patient, problem)
+def _broken(series: _Read, problem: str) -> BrokenSeries:
+    sequence, reason = recognise_sequence(series.first)
+    patient = one_stated(str(header.get("PatientID") or "").strip() for header in series.headers.values())
+    return BrokenSeries(tuple(series.headers), sequence, reason, series.study, patient, problem)
 
 
 def one_stated(values: Iterable[str]) -> str:

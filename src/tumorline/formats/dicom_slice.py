@@ -104,8 +104,8 @@ def _stated_places(header: pydicom.Dataset) -> frozenset[Numbers]:
 
 def _is_image(header: pydicom.Dataset) -> bool:
     """A file without rows is an object without pixels where its class is one, or damaged."""
-    kind = pydicom.uid.UID(header.get("SOPClassUID") or "")
-    no_pixels = "Rows" not in header and bool(kind) and not kind.name.endswith(IMAGES)
+    sop_class = pydicom.uid.UID(header.get("SOPClassUID") or "")
+    no_pixels = "Rows" not in header and bool(sop_class) and not sop_class.name.endswith(IMAGES)
     return not no_pixels and header.get("Modality") not in NO_IMAGES
 
 
@@ -126,11 +126,13 @@ def frames_of(path: Path, header: pydicom.Dataset) -> list[SeriesSlice]:
 
 def _functional_groups(path: Path, header: pydicom.Dataset, frame: int, frames: int) -> list[pydicom.Dataset]:
     """Where to look for what is said of a frame, the nearest first."""
-    own = header.get("PerFrameFunctionalGroupsSequence")
+    per_frame = header.get("PerFrameFunctionalGroupsSequence")
     shared = header.get("SharedFunctionalGroupsSequence") or []
-    if own is None and frames > 1:
+    if per_frame is None and frames > 1:
         raise UserError(f"{path}: holds {frames} frames and does not say where they lie")
-    nested = [item for group in [*(own[frame : frame + 1] if own else []), *shared] for item in _items(group)]
+    nested = [
+        item for group in [*(per_frame[frame : frame + 1] if per_frame else []), *shared] for item in _items(group)
+    ]
     return [*nested, header]
 
 
@@ -138,9 +140,9 @@ def _items(group: pydicom.Dataset) -> list[pydicom.Dataset]:
     return [element.value[0] for element in group if element.VR == "SQ" and len(element.value)]
 
 
-def _slice(path: Path, header: pydicom.Dataset, frame: int, places: Sequence[pydicom.Dataset]) -> SeriesSlice:
+def _slice(path: Path, header: pydicom.Dataset, frame: int, groups: Sequence[pydicom.Dataset]) -> SeriesSlice:
     geometry = {
-        keyword: _numbers(path, keyword, _first_value(places, keyword), count)
+        keyword: _numbers(path, keyword, _first_value(groups, keyword), count)
         for keyword, count in (("PixelSpacing", 2), ("ImageOrientationPatient", 6), ("ImagePositionPatient", 3))
     }
     return SeriesSlice(
@@ -152,16 +154,16 @@ def _slice(path: Path, header: pydicom.Dataset, frame: int, places: Sequence[pyd
         geometry["PixelSpacing"],
         geometry["ImageOrientationPatient"],
         geometry["ImagePositionPatient"],
-        next((mm for mm in numbers_of(_first_value(places, "SliceThickness")) if 0 < mm < np.inf), None),
+        next((mm for mm in numbers_of(_first_value(groups, "SliceThickness")) if 0 < mm < np.inf), None),
         None if header.get("InstanceNumber") is None else int(header.InstanceNumber),
-        tuple(str(_first_value(places, keyword)) for keyword in APART_BY),
+        tuple(str(_first_value(groups, keyword)) for keyword in APART_BY),
         tuple(str(header.get(keyword) or "").strip() for keyword in SHARED),
         is_inverted(header),
     )
 
 
-def _first_value(places: Sequence[pydicom.Dataset], keyword: str) -> Any:
-    return next((place[keyword].value for place in places if keyword in place), None)
+def _first_value(groups: Sequence[pydicom.Dataset], keyword: str) -> Any:
+    return next((group[keyword].value for group in groups if keyword in group), None)
 
 
 def _numbers(path: Path, keyword: str, value: Any, count: int) -> Numbers:
@@ -171,8 +173,10 @@ def _numbers(path: Path, keyword: str, value: Any, count: int) -> Numbers:
     if keyword == "PixelSpacing" and min(numbers) <= 0:
         raise UserError(f"{path}: its PixelSpacing is {numbers[0]:g} x {numbers[1]:g}; expected sizes above 0")
     if keyword == "ImageOrientationPatient" and not _are_directions(numbers):
-        said = " / ".join(f"{number:g}" for number in numbers)
-        raise UserError(f"{path}: its ImageOrientationPatient is {said}; expected two unit vectors at right angles")
+        direction_cosines = " / ".join(f"{number:g}" for number in numbers)
+        raise UserError(
+            f"{path}: its ImageOrientationPatient is {direction_cosines}; expected two unit vectors at right angles"
+        )
     return numbers
 
 

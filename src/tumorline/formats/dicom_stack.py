@@ -44,8 +44,8 @@ def require_alike(slices: Sequence[SeriesSlice]) -> None:
             f"{slices[0].path}: a series of {len(slices)} slices; a volume has {FEWEST} and more. "
             "Give a file by itself to have it read as a picture"
         )
-    for place, keyword in enumerate(SHARED):
-        _require_shared(slices, keyword, [one.shared[place] for one in slices])
+    for number, keyword in enumerate(SHARED):
+        _require_shared(slices, keyword, [one.shared[number] for one in slices])
     _require_same(slices, "size", [(one.size[1], one.size[0]) for one in slices], " x ")
     for name in ("spacing_mm", "orientation"):
         values = [tuple(round(value / PARALLEL) * PARALLEL for value in getattr(one, name)) for one in slices]
@@ -58,27 +58,27 @@ def _require_shared(slices: Sequence[SeriesSlice], keyword: str, values: Sequenc
     Where each has a value of its own, whoever took the names out made it up file by file.
     """
     ((usual, count),) = Counter(filter(None, values)).most_common(1) or [("", 0)]
-    for one, value in zip(slices, values, strict=True):
+    for series_slice, value in zip(slices, values, strict=True):
         if value not in ("", usual) and count > 1:
             raise UserError(
-                f"{one.path}: its {keyword} is not that of the {count} others of its series; it is foreign here, "
-                "take it away"
+                f"{series_slice.path}: its {keyword} is not that of the {count} others of its series; it is foreign "
+                "here, take it away"
             )
 
 
 def _require_same(slices: Sequence[SeriesSlice], name: str, values: Sequence[tuple[float, ...]], joint: str) -> None:
     usual, count = Counter(values).most_common(1)[0]
-    for one, value in zip(slices, values, strict=True):
+    for series_slice, value in zip(slices, values, strict=True):
         if value != usual:
             here, there = (joint.join(f"{number:g}" for number in numbers) for numbers in (value, usual))
             if _of_one_file(slices):
                 raise UserError(
-                    f"{one.path}: the {name} of {count} of its frames is {there}, that of others {here}; "
+                    f"{series_slice.path}: the {name} of {count} of its frames is {there}, that of others {here}; "
                     "save each volume as a file of its own"
                 )
             raise UserError(
-                f"{one.path}: its {name} is {here}, that of {count} others of its series {there}; it is foreign here, "
-                "take it away"
+                f"{series_slice.path}: its {name} is {here}, that of {count} others of its series {there}; it is "
+                "foreign here, take it away"
             )
 
 
@@ -109,12 +109,12 @@ def heights_of(slices: Sequence[SeriesSlice]) -> Float64Array:
 
 def _refuse_doubled(ordered: Sequence[SeriesSlice], starts: npt.NDArray[Any], counts: npt.NDArray[Any]) -> None:
     place, start = _place(ordered), int(starts[np.argmax(counts > 1)])
-    named = _difference(ordered[start : start + counts.max()])
-    how = f", which differ in {named}" if named else ""
+    difference = _difference(ordered[start : start + counts.max()])
+    how = f", which differ in {difference}" if difference else ""
     cure = "save one of them as a file of its own" if _of_one_file(ordered) else "give the files of one"
     if len(set(counts.tolist())) == 1 and len(starts) >= FEWEST:
         raise UserError(f"{place}: a series of {counts[0]} volumes at one place (4D){how}; {cure}")
-    if named and (counts > 1).sum() >= FEWEST:
+    if difference and (counts > 1).sum() >= FEWEST:
         raise UserError(f"{place}: a series of several volumes at one place (4D){how}, not each whole; {cure}")
     first, second = ordered[start], ordered[start + 1]
     if _of_one_file(ordered):
@@ -129,17 +129,17 @@ def _refuse_doubled(ordered: Sequence[SeriesSlice], starts: npt.NDArray[Any], co
 def _difference(slices: Sequence[SeriesSlice]) -> str:
     """The words of `APART_BY` for the first value in which slices at one place differ; empty where in none."""
     words = APART_BY.values()
-    return next((word for at, word in enumerate(words) if len({one.apart[at] for one in slices}) > 1), "")
+    return next((word for number, word in enumerate(words) if len({one.apart[number] for one in slices}) > 1), "")
 
 
 def _place(slices: Sequence[SeriesSlice]) -> Path:
     return slices[0].path if _of_one_file(slices) else slices[0].path.parent
 
 
-def _name(one: SeriesSlice, slices: Sequence[SeriesSlice]) -> str:
+def _name(series_slice: SeriesSlice, slices: Sequence[SeriesSlice]) -> str:
     """Of its file, and its number there where the file holds more of them."""
-    of_many = sum(other.path == one.path for other in slices) > 1
-    return f"frame {one.frame + 1} of {one.path.name}" if of_many else one.path.name
+    of_many = sum(other.path == series_slice.path for other in slices) > 1
+    return f"frame {series_slice.frame + 1} of {series_slice.path.name}" if of_many else series_slice.path.name
 
 
 def require_upright(ordered: Sequence[SeriesSlice]) -> None:

@@ -88,9 +88,9 @@ def _counted_percentiles(plane: Float32Array) -> tuple[np.floating, np.floating]
     return low, high
 
 
-def _value_at(place: float, reached: npt.NDArray[np.intp], lowest: np.float32) -> np.floating:
+def _value_at(rank: float, reached: npt.NDArray[np.intp], lowest: np.float32) -> np.floating:
     """The value at a place among the sorted ones, between two of them in proportion."""
-    before = floor(place)
+    before = floor(rank)
     first, second = lowest + np.searchsorted(reached, [before, before + 1], side="right").astype(np.float32)
-    share, apart = np.float64(place - before), second - first
+    share, apart = np.float64(rank - before), second - first
     return np.float64(first + apart * share if share < 0.5 else second - apart * (1 - share))

@@ -206,9 +206,11 @@ def open_volume(path: Path) -> OpenVolume:
     with gzip.open(path) if _is_packed(path) else path.open("rb") as file:
         start = file.read(LONGEST_HEADER)
     nib = load_nibabel()
-    kind = nib.Nifti2Image if start[:4] in NIFTI2_SIZES else nib.Nifti1Image
-    shape, frames = _plausible_shape(path, kind.header_class(start[: kind.header_class.sizeof_hdr], check=False))
-    image = kind.from_filename(path)
+    image_class = nib.Nifti2Image if start[:4] in NIFTI2_SIZES else nib.Nifti1Image
+    shape, frames = _plausible_shape(
+        path, image_class.header_class(start[: image_class.header_class.sizeof_hdr], check=False)
+    )
+    image = image_class.from_filename(path)
     _require_directions(path, image.affine)
     return OpenVolume(image, nib.io_orientation(image.affine), shape, frames)
 

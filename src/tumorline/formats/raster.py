@@ -78,8 +78,8 @@ def _read_other(path: Path) -> Pixels:
     with path.open("rb") as file:
         is_tiff = file.read(4) in TIFF_SIGNATURES
     if not is_tiff:
-        if said := unread_file(path):
-            raise UserError(said)
+        if message := unread_file(path):
+            raise UserError(message)
         raise UserError(f"{path}: not a picture in a format that is read ({ACCEPTED})")
     return _read_tiff(path)
 

@@ -68,8 +68,10 @@ def _require_readable(path: Path, page: Any) -> None:
     numbers = page.dtype is not None and page.dtype.kind in "biuf" and page.axes in AXES
     packed = page.compression in COMPRESSIONS and page.predictor in (NO_PREDICTOR, DIFFERENCE)
     if not (numbers and packed):
-        what = f"{page.dtype} numbers, compressed by {getattr(page.compression, 'name', page.compression)}"
-        raise UserError(f"{path}: TIFF with {what}, which is not read; save it uncompressed, in grey of 8 or 16 bit")
+        encoding = f"{page.dtype} numbers, compressed by {getattr(page.compression, 'name', page.compression)}"
+        raise UserError(
+            f"{path}: TIFF with {encoding}, which is not read; save it uncompressed, in grey of 8 or 16 bit"
+        )
     if not all(page.databytecounts):
         raise UserError(f"{path}: a strip or tile holds nothing; get the file again")
     if page.compression in DEFLATED:

@@ -14,8 +14,8 @@ def bounding_box(mask: MaskArray) -> tuple[slice, ...]:
     """The smallest box that holds a mask of any dimension, as slices; of no size where the mask is empty."""
     window: list[slice] = []
     for axis in range(mask.ndim):
-        others = tuple(other for other in range(mask.ndim) if other != axis)
-        hit = np.flatnonzero(mask[tuple(window)].any(others))
+        other_axes = tuple(other_axis for other_axis in range(mask.ndim) if other_axis != axis)
+        hit = np.flatnonzero(mask[tuple(window)].any(other_axes))
         window.append(slice(int(hit[0]), int(hit[-1]) + 1) if len(hit) else slice(0, 0))
     return tuple(window)
 

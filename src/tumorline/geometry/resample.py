@@ -24,9 +24,9 @@ def resample(values: npt.NDArray[Any], source: Grid, target: Grid, nearest: bool
     if nearest:
         return _moved(values, leads, target.shape, order=0)
     smooth = _smoothed(values, leads)
-    found = _moved(smooth, leads, target.shape, order=1)
-    found[_moved(np.ones(source.shape, np.uint8), leads, target.shape, order=0) == 0] = smooth.min()
-    return found
+    resampled = _moved(smooth, leads, target.shape, order=1)
+    resampled[_moved(np.ones(source.shape, np.uint8), leads, target.shape, order=0) == 0] = smooth.min()
+    return resampled
 
 
 def _smoothed(values: npt.NDArray[Any], leads: Float64Array) -> npt.NDArray[Any]:
@@ -40,10 +40,10 @@ def _moved(values: npt.NDArray[Any], leads: Float64Array, shape: tuple[int, ...]
     """The nearest values, 0 outside; or linear between them, outside that at the border."""
     from scipy.ndimage import affine_transform  # slow to import
 
-    found = np.empty(shape, values.dtype if order == 0 else np.float32)
+    output = np.empty(shape, values.dtype if order == 0 else np.float32)
     mode = "nearest" if order else "grid-constant"
-    affine_transform(values, leads[:3, :3], leads[:3, 3], shape, found, order, mode, prefilter=False)
-    return found
+    affine_transform(values, leads[:3, :3], leads[:3, 3], shape, output, order, mode, prefilter=False)
+    return output
 
 
 def share_covered(target: Grid, source: Grid) -> float:

@@ -60,8 +60,8 @@ class Tiling:
         """How much each voxel of a window counts."""
         weights = np.ones((), np.float32)
         for side in self.window:
-            places = np.arange(side, dtype=np.float32) - (side - 1) / 2
-            weights = weights[..., None] * np.exp(-(places**2) / (2 * (SIGMA * side) ** 2), dtype=np.float32)
+            offsets = np.arange(side, dtype=np.float32) - (side - 1) / 2
+            weights = weights[..., None] * np.exp(-(offsets**2) / (2 * (SIGMA * side) ** 2), dtype=np.float32)
         return np.asarray(np.maximum(weights, max(float(weights.min()), LEAST_WEIGHT)), np.float32)
 
     @property
@@ -78,8 +78,8 @@ def _starts(side: int, window: int, overlap: float) -> list[int]:
 
 def answer_tiles(network: Network, image: ImageArray, tiling: Tiling) -> Float32Array:
     """Logits `(R, *space)` of an image `(C, *space)`."""
-    *_, last = _slabs(network, _padded(image, tiling), tiling, whole=True)
-    return last.held[(slice(None), *tiling.inner)]
+    *_, finished = _slabs(network, _padded(image, tiling), tiling, whole=True)
+    return finished.held[(slice(None), *tiling.inner)]
 
 
 def slide(network: Network, image: ImageArray, tiling: Tiling) -> Iterator[Slab]:
@@ -124,10 +124,10 @@ def _slabs(network: Network, image: ImageArray, tiling: Tiling, whole: bool = Fa
             for windows, places in crew.batches(image, first):
                 answer = network(windows)
                 if not sums.size:
-                    held = (answer.shape[1], tiling.padded[0] if whole else depth, *tiling.padded[1:])
-                    sums = np.zeros(held, np.float32)
-                for logits, place in zip(answer, places, strict=True):
-                    crew.add_weighted(sums[(slice(None), slice(begin, begin + depth), *place)], logits)
+                    shape = (answer.shape[1], tiling.padded[0] if whole else depth, *tiling.padded[1:])
+                    sums = np.zeros(shape, np.float32)
+                for logits, slices in zip(answer, places, strict=True):
+                    crew.add_weighted(sums[(slice(None), slice(begin, begin + depth), *slices)], logits)
                 del answer
             done = following - first
             sums[:, begin : begin + done] /= _total(added, firsts, first, done)
@@ -151,10 +151,10 @@ class _Crew(ExitStack):
         if not self.windows.size:
             self.windows = np.empty((min(tiling.batch, len(places)), len(image), *tiling.window), np.float32)
         for begin in range(0, len(places), tiling.batch):
-            some = places[begin : begin + tiling.batch]
-            for number, place in enumerate(some):
-                self._copy(image[(slice(None), slice(first, first + tiling.window[0]), *place)], self.windows[number])
-            yield self.windows[: len(some)], some
+            batch = places[begin : begin + tiling.batch]
+            for number, slices in enumerate(batch):
+                self._copy(image[(slice(None), slice(first, first + tiling.window[0]), *slices)], self.windows[number])
+            yield self.windows[: len(batch)], batch
 
     def add_weighted(self, sums: Float32Array, logits: Float32Array) -> None:
         """Row by row, so that a product does not leave the processor's cache before it is added."""
@@ -177,11 +177,11 @@ class _Crew(ExitStack):
     def _share(self, work: Callable[[slice], None]) -> None:
         """Do it for all rows of a window, the first of them in this thread."""
         ends = [self.tiling.window[0] * core // self.cores for core in range(self.cores + 1)]
-        own, *others = (slice(*pair) for pair in pairwise(ends))
-        waiting = [self.pool.submit(work, rows) for rows in others] if self.pool else []
-        work(own)
-        for one in waiting:
-            one.result()
+        own_rows, *other_rows = (slice(*pair) for pair in pairwise(ends))
+        futures = [self.pool.submit(work, rows) for rows in other_rows] if self.pool else []
+        work(own_rows)
+        for future in futures:
+            future.result()
 
 
 def _total(added: Float32Array, firsts: Sequence[int], first: int, rows: int) -> Float32Array:
@@ -197,8 +197,8 @@ def _total(added: Float32Array, firsts: Sequence[int], first: int, rows: int) ->
 def _weights_of_a_row(tiling: Tiling) -> Float32Array:
     """Sums of the weights of all windows that begin at one place of the first axis, `(depth, *rest of space)`."""
     total = np.zeros((tiling.window[0], *tiling.padded[1:]), np.float32)
-    for place in _places(tiling):
-        total[(slice(None), *place)] += tiling.weights
+    for slices in _places(tiling):
+        total[(slice(None), *slices)] += tiling.weights
     return total
 
 

@@ -105,11 +105,11 @@ def simulate(
         folder.parent.mkdir(parents=True, exist_ok=True)
         unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name[:20]}.", suffix=".part", dir=folder.parent))
         try:
-            told = progress or (lambda done, total: None)
+            report_progress = progress or (lambda done, total: None)
             if isinstance(settings, VolumeSettings):
-                write_volumes(unfinished, settings, told)
+                write_volumes(unfinished, settings, report_progress)
             else:
-                _write_cohort(unfinished, settings, told)
+                _write_cohort(unfinished, settings, report_progress)
             unfinished.chmod(0o755)
             if folder.exists():
                 folder.rmdir()
@@ -193,8 +193,8 @@ def grow(rng: np.random.Generator, settings: Settings, kind: Kind) -> tuple[Pati
         area = patient.mask(axes).sum(axis=(0, 1)) * settings.spacing_mm**2
         heights = axes[2][(area >= LEAST_AREA_MM2) & (axes[2] > LOWEST_MM) & (axes[2] < HIGHEST_MM)]
         if len(heights) >= settings.slices:
-            chosen = ((np.arange(settings.slices) + 0.5) * len(heights) / settings.slices).astype(int)
-            return patient, heights[chosen]
+            indices = ((np.arange(settings.slices) + 0.5) * len(heights) / settings.slices).astype(int)
+            return patient, heights[indices]
 
 
 def _box(patient: Patient, spacing_mm: float) -> Axes:

@@ -49,17 +49,17 @@ class Template:
     @functools.cache
     def load(cls) -> "Template":
         """Read the template that nilearn carries; UserError where nilearn is missing or has no such file."""
-        t1, grey, white = (_read(kind) for kind in ("t1", "gm", "wm"))
+        t1, grey, white = (_read(tissue_map) for tissue_map in ("t1", "gm", "wm"))
         brain = (t1 > 0).astype(np.uint8) * 255
         return cls(grey, white, brain, *_surroundings(brain))
 
 
-def _read(kind: str) -> Bytes:
+def _read(tissue_map: str) -> Bytes:
     nilearn = importlib.util.find_spec("nilearn")
     if nilearn is None or nilearn.origin is None:
         raise MissingExtraError("the simulated cohort (its anatomy comes with nilearn)", "train")
     folder = Path(nilearn.origin).parent / "datasets" / "data"
-    path = folder / f"mni_icbm152_{kind}_tal_nlin_sym_09a_converted.nii.gz"
+    path = folder / f"mni_icbm152_{tissue_map}_tal_nlin_sym_09a_converted.nii.gz"
     if not path.is_file():
         raise UserError(f"{path}: not there; the simulated cohort needs nilearn 0.10 or later, upgrade nilearn")
     return _centred(np.asarray(nibabel.load(path).dataobj))  # type: ignore[attr-defined]
@@ -74,10 +74,10 @@ def _surroundings(brain: Bytes) -> tuple[Float32Array, Float32Array]:
     """Depth under the closed surface of the brain and distance to the brain, in mm, on a coarse grid."""
     step = int(HULL_SPACING_MM)
     coarse: MaskArray = np.pad(brain[step // 2 :: step, step // 2 :: step, step // 2 :: step] > 0, 16)
-    away = ndimage.distance_transform_edt(~coarse) * step
-    hull = ndimage.distance_transform_edt(away <= HULL_CLOSING_MM) * step > HULL_CLOSING_MM
+    distance = ndimage.distance_transform_edt(~coarse) * step
+    hull = ndimage.distance_transform_edt(distance <= HULL_CLOSING_MM) * step > HULL_CLOSING_MM
     signed = ndimage.distance_transform_edt(hull) - ndimage.distance_transform_edt(~hull)
-    return ndimage.gaussian_filter(signed * step, 1.2).astype(np.float32), away.astype(np.float32)
+    return ndimage.gaussian_filter(signed * step, 1.2).astype(np.float32), distance.astype(np.float32)
 
 
 def _sample(volume: Float32Array | Bytes, points_mm: Float32Array, spacing_mm: float) -> Float32Array:

@@ -118,15 +118,15 @@ class Tumour:
     def draw(cls, rng: np.random.Generator, kind: Kind, head: Head, least_radius_mm: float) -> "Tumour":
         """A tumour at a place that its kind prefers; the first lesion has at least the given radius."""
         low, high = kind.radius_mm
-        first = max(rng.uniform(low, high), least_radius_mm)
-        radii = [first, *rng.uniform(0.6, 1.0, rng.integers(kind.most_lesions)) * first]
+        largest_mm = max(rng.uniform(low, high), least_radius_mm)
+        radii = [largest_mm, *rng.uniform(0.6, 1.0, rng.integers(kind.most_lesions)) * largest_mm]
         centres = _places(rng, kind, head, len(radii))
         necrotic = rng.random() < kind.necrosis
         return cls(
             kind,
-            tuple(Lesion.draw(rng, kind, *place) for place in zip(centres, radii, strict=True)),
+            tuple(Lesion.draw(rng, kind, *centre_and_radius) for centre_and_radius in zip(centres, radii, strict=True)),
             enhancement=rng.uniform(*kind.enhancement),
-            rim_mm=max(3.0, first * rng.uniform(0.2, 0.45)) if necrotic else None,
+            rim_mm=max(3.0, largest_mm * rng.uniform(0.2, 0.45)) if necrotic else None,
             oedema_mm=rng.uniform(*kind.oedema_mm),
             mass=rng.uniform(*kind.mass),
             texture=Noise.draw(rng, 5.0),
@@ -163,14 +163,14 @@ class Tumour:
 
 def _places(rng: np.random.Generator, kind: Kind, head: Head, count: int) -> list[Float32Array]:
     """Centres in mm in tissue and at a depth that the kind prefers."""
-    found: list[Float32Array] = []
-    while len(found) < count:
+    centres: list[Float32Array] = []
+    while len(centres) < count:
         point = rng.uniform((-70, -88, -30), (70, 85, 50)).astype(np.float32)
         axes = (point[:1], point[1:2], point[2:])
-        inside = head.to_template(axes)
-        tissue = head.tissue(inside)
+        in_template = head.to_template(axes)
+        tissue = head.tissue(in_template)
         matter = tissue["white"] + (tissue["grey"] if kind.extra_axial else 0)
         low, high = kind.depth_mm
-        if low <= head.depth(inside).item() <= high and matter.item() > 0.5:
-            found.append(point)
-    return found
+        if low <= head.depth(in_template).item() <= high and matter.item() > 0.5:
+            centres.append(point)
+    return centres

@@ -130,9 +130,11 @@ def _show_slab(
     points = patient.head.to_template(axes)
     inside = (patient.head.depth(points) > 1) & (patient.head.away_from_brain(points) < 4)
     labels = np.where(inside, _label(patient, scene, axes), 0).astype(np.uint8)
-    seen = {ending: scanner.acquire(scene, axes).astype(np.int16) for ending, scanner in scanners.items()}
+    acquired = {ending: scanner.acquire(scene, axes).astype(np.int16) for ending, scanner in scanners.items()}
     # 0 is what lies outside of the brain and nothing else, as in BraTS
-    return labels, {ending: np.where(inside, np.maximum(grey, 1), 0).astype(np.int16) for ending, grey in seen.items()}
+    return labels, {
+        ending: np.where(inside, np.maximum(grey, 1), 0).astype(np.int16) for ending, grey in acquired.items()
+    }
 
 
 def _label(patient: Patient, scene: Scene, axes: Axes) -> Labels:

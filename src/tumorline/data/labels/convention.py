@@ -116,13 +116,13 @@ def _told_by_labels(labels: Mapping[Path, Collection[int]], by_names: Collection
 
 def require_one_convention(path: Path, cases: Iterable[Case], labels: Iterable[Collection[int]]) -> None:
     """Raise UserError where the labels that were found contradict what the names of a set's files say."""
-    found: dict[Path, set[int]] = {}
+    labels_by_file: dict[Path, set[int]] = {}
     later = False
     for case, values in zip(cases, labels, strict=True):
         if case.truth_file and case.labels and case.labels.by_names:
-            found.setdefault(case.truth_file, set()).update(values)
+            labels_by_file.setdefault(case.truth_file, set()).update(values)
             later = LATER in case.labels.allowed
-    only_later, only_earlier, both = _told_apart(found)
+    only_later, only_earlier, both = _told_apart(labels_by_file)
     if only_later and only_earlier and not both:
         raise UserError(f"{_two_files(only_later[0], only_earlier[0])}; {CURE}")
     if later and only_earlier and not both:
@@ -153,14 +153,14 @@ def _labels_of(truths: Collection[Path], settings: DataConfig) -> dict[Path, lis
         with ThreadPoolExecutor() as pool:
             return list(pool.map(_held_in, truths))
 
-    written = stamps(truths)
+    file_stamps = stamps(truths)
     folder = Path(settings.cache or default_folder())
-    found = remember(folder, "labels", written, look, list, _are_all_read) if written else look()
-    return {path: held or [] for path, held in zip(truths, found, strict=True)}
+    labels = remember(folder, "labels", file_stamps, look, list, _are_all_read) if file_stamps else look()
+    return {path: held or [] for path, held in zip(truths, labels, strict=True)}
 
 
-def _are_all_read(found: Sequence[list[int] | None]) -> bool:
-    return None not in found
+def _are_all_read(labels: Sequence[list[int] | None]) -> bool:
+    return None not in labels
 
 
 def _held_in(path: Path) -> list[int] | None:

@@ -32,15 +32,15 @@ def named_region(settings: DataConfig) -> str:
 
 
 def _labels(path: Path, settings: DataConfig) -> Labels:
-    known = settings.label_values
-    wanted = settings.regions or tuple(known)
-    if lacking := [region for region in wanted if region not in known]:
-        raise UserError(f"{path}: data.regions names '{lacking[0]}', but data.label_values {', '.join(known)}")
-    if not settings.regions and len(known) > 1:
-        names = ",".join(known)
+    label_values = settings.label_values
+    wanted = settings.regions or tuple(label_values)
+    if lacking := [region for region in wanted if region not in label_values]:
+        raise UserError(f"{path}: data.regions names '{lacking[0]}', but data.label_values {', '.join(label_values)}")
+    if not settings.regions and len(label_values) > 1:
+        names = ",".join(label_values)
         raise UserError(f"{path}: data.label_values has several regions; say which are outlined: data.regions={names}")
-    allowed = sorted({0, *(value for values in known.values() for value in values)})
-    return Labels(tuple(known[region] for region in wanted), tuple(allowed), "data.label_values names", CURE)
+    allowed = sorted({0, *(value for values in label_values.values() for value in values)})
+    return Labels(tuple(label_values[region] for region in wanted), tuple(allowed), "data.label_values names", CURE)
 
 
 def _require_label_map(case: Case) -> None:

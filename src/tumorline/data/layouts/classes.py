@@ -16,7 +16,7 @@ MOST_FOLDERS = 3
 
 def shows_tumour(names: Sequence[str]) -> bool | None:
     """What the innermost of the names that says anything says of a picture; None where none does."""
-    return next((said for name in reversed(names) if (said := _says_tumour(name)) is not None), None)
+    return next((verdict for name in reversed(names) if (verdict := _says_tumour(name)) is not None), None)
 
 
 def _says_tumour(name: str) -> bool | None:
@@ -27,23 +27,23 @@ def _says_tumour(name: str) -> bool | None:
 
 def class_folders(contents: Contents, tumour: bool) -> list[Path]:
     """The folders, relative to the source, whose names say that their pictures show a tumour, or that none does."""
-    found = set()
+    folders = set()
     for folder in {file.parent.relative_to(contents.path) for file in contents.pictures}:
         levels = [level for level in (folder, *folder.parents) if _says_tumour(level.name) is not None]
         if levels and _says_tumour(levels[0].name) is tumour:
-            found.add(levels[0])
-    return sorted(found)
+            folders.add(levels[0])
+    return sorted(folders)
 
 
 def refuse_tumours(contents: Contents) -> None:
     """Raise UserError where a folder that is said to show no tumour, or one in it, names one."""
-    named = [f"{folder.as_posix()}/" for folder in class_folders(contents, tumour=True)]
-    own = contents.path.resolve().name
-    if _says_tumour(own) and NOTHING_ELSE.fullmatch(own) and not class_folders(contents, tumour=False):
-        named.append(f"{own}/")
-    if named:
+    tumour_folders = [f"{folder.as_posix()}/" for folder in class_folders(contents, tumour=True)]
+    source_name = contents.path.resolve().name
+    if _says_tumour(source_name) and NOTHING_ELSE.fullmatch(source_name) and not class_folders(contents, tumour=False):
+        tumour_folders.append(f"{source_name}/")
+    if tumour_folders:
         cure = healthy_folders(contents) or "a folder of pictures without tumours"
-        raise UserError(f"{contents.path}: data.tumour_free is set, but {named[0]} names tumours; give {cure}")
+        raise UserError(f"{contents.path}: data.tumour_free is set, but {tumour_folders[0]} names tumours; give {cure}")
 
 
 def healthy_folders(contents: Contents) -> str:

@@ -72,12 +72,14 @@ class Contents:
     @cached_property
     def documents(self) -> dict[Path, Mapping[str, Any]]:
         """The JSON files that can be read, without the images that some hold."""
-        return {path: found for path, found in self._read_documents.items() if not isinstance(found, UserError)}
+        return {
+            path: document for path, document in self._read_documents.items() if not isinstance(document, UserError)
+        }
 
     @cached_property
     def unread_documents(self) -> dict[Path, UserError]:
         """The JSON files that cannot be read, with the reason."""
-        return {path: found for path, found in self._read_documents.items() if isinstance(found, UserError)}
+        return {path: error for path, error in self._read_documents.items() if isinstance(error, UserError)}
 
     @cached_property
     def _read_documents(self) -> dict[Path, Mapping[str, Any] | UserError]:
@@ -151,11 +153,11 @@ class Contents:
 def _regrouped(groups: dict[str, Group], masks: Mapping[Path, str], names: Mapping[Path, str]) -> dict[str, Group]:
     """Groups of images, some of which are masks after all, of the images of these names."""
     for mask, image in masks.items():
-        own = image_id(names[mask])
-        groups[own].images.remove(mask)
+        mask_id = image_id(names[mask])
+        groups[mask_id].images.remove(mask)
         groups[image_id(image)].masks.append(mask)
-        if groups[own] == Group():
-            del groups[own]
+        if groups[mask_id] == Group():
+            del groups[mask_id]
     return groups
 
 

@@ -44,8 +44,8 @@ def read_figshare(contents: Contents, _settings: DataConfig) -> Listing:
         cases.setdefault(case.id, case)
     transposed = is_transposed([case.images[0] for case in cases.values()])
     turned = [replace(case, transposed=transposed) for case in cases.values()]
-    found, notes = with_patients_of_tables(contents, turned, "the .mat files")
-    return found, findings + notes
+    cases_with_patients, notes = with_patients_of_tables(contents, turned, "the .mat files")
+    return cases_with_patients, findings + notes
 
 
 def is_figshare_picture(path: Path) -> bool:

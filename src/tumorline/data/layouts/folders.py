@@ -64,10 +64,12 @@ def read_folders(contents: Contents, _settings: DataConfig) -> Listing:
     """
     paired = [_match_files(contents, folders) for folders in folder_pairs(contents)]
     images = {pair.folders.prefix + name: image for pair in paired for name, image in pair.images.items()}
-    where = f"{paired[0].folders.images.name}/" if len(paired) == 1 else "the folders of images"
-    rows, notes = read_patients(contents, images, where)
-    masks = {pair.folders.prefix + name: found for pair in paired for name, found in pair.masks.items()}
-    cases = [join_masks(case_from_row(n, images[n], None, rows.get(n, {})), found) for n, found in masks.items()]
+    location = f"{paired[0].folders.images.name}/" if len(paired) == 1 else "the folders of images"
+    rows, notes = read_patients(contents, images, location)
+    masks = {pair.folders.prefix + name: own_masks for pair in paired for name, own_masks in pair.masks.items()}
+    cases = [
+        join_masks(case_from_row(n, images[n], None, rows.get(n, {})), own_masks) for n, own_masks in masks.items()
+    ]
     findings = [finding for pair in paired for finding in pair.findings]
     return cases, findings + notes + joined_note(contents.path, cases) + _without_masks(contents)
 
@@ -78,10 +80,10 @@ def read_folders(contents: Contents, _settings: DataConfig) -> Listing:
 def folder_pairs(contents: Contents) -> list[FolderPair]:
     """All pairs of folders below a path. Raises UserError where it is not clear which belongs to which."""
     candidates = list(_candidates(contents))
-    for found in (folders for pair in candidates for folders in pair):
-        if len(found) > 1:
-            at, names = found[0].parent, _listed(contents, found)
-            raise UserError(f"{at}: holds {names}; which of them belongs to the pairs is not clear, keep one")
+    for rivals in (folders for pair in candidates for folders in pair):
+        if len(rivals) > 1:
+            parent, names = rivals[0].parent, _listed(contents, rivals)
+            raise UserError(f"{parent}: holds {names}; which of them belongs to the pairs is not clear, keep one")
     parents = [images[0].parent for images, _ in candidates]
     return [
         FolderPair(images[0], masks[0], _prefix(contents.path, images[0], parents.count(images[0].parent) > 1))
@@ -92,8 +94,8 @@ def folder_pairs(contents: Contents) -> list[FolderPair]:
 def _prefix(path: Path, images: Path, has_siblings: bool) -> str:
     above = images.parent.relative_to(path).parts
     name = read_folder_name(images.name)
-    own = ("_".join(name.key if name else (images.name,)),) if has_siblings else ()
-    return "".join(f"{part}/" for part in (*above, *own) if part)
+    own_part = ("_".join(name.key if name else (images.name,)),) if has_siblings else ()
+    return "".join(f"{part}/" for part in (*above, *own_part) if part)
 
 
 def _candidates(contents: Contents) -> Iterator[tuple[list[Path], list[Path]]]:
@@ -121,12 +123,12 @@ def _pairs_among(children: Sequence[Path]) -> list[tuple[list[Path], list[Path]]
     for child in children:
         if read_folder_name(child.name) is None:
             plain[folder_words(child.name)].append(child)
-    found = [(list(images.get(key) or plain[key]), list(masks[key])) for key in masks if key in images or key in plain]
-    if found or len(images) != 1 or not masks:
-        return found
-    (only,) = images.values()
-    others = [folder for key, folders in masks.items() if not OTHER_ORGANS & set(key) for folder in folders]
-    return [(list(only), others)] if others else []
+    pairs = [(list(images.get(key) or plain[key]), list(masks[key])) for key in masks if key in images or key in plain]
+    if pairs or len(images) != 1 or not masks:
+        return pairs
+    (image_folders,) = images.values()
+    mask_folders = [folder for key, folders in masks.items() if not OTHER_ORGANS & set(key) for folder in folders]
+    return [(list(image_folders), mask_folders)] if mask_folders else []
 
 
 def _by_key(children: Sequence[Path], kind: Kind) -> ByKey:
@@ -145,11 +147,14 @@ def _listed(contents: Contents, folders: Sequence[Path]) -> str:
 
 def _without_masks(contents: Contents) -> list[Finding]:
     """A warning for each folder of images that stands beside the pairs and has no masks, as public test parts do."""
-    used = [folder for pair in folder_pairs(contents) for folder in (pair.images, pair.masks)]
+    paired_folders = [folder for pair in folder_pairs(contents) for folder in (pair.images, pair.masks)]
     findings = []
     for children in _children(contents).values():
         for folder in (folder for folders in _by_key(children, "image").values() for folder in folders):
-            if any(folder.is_relative_to(other) or other.is_relative_to(folder) for other in used):
+            if any(
+                folder.is_relative_to(paired_folder) or paired_folder.is_relative_to(folder)
+                for paired_folder in paired_folders
+            ):
                 continue
             count = sum(file.is_relative_to(folder) for file in contents.pictures)
             images = numbered(count, "image")
@@ -190,10 +195,10 @@ def _by_name(contents: Contents, folders: FolderPair, kind: Kind) -> tuple[Files
 def _inner_name(name: str, kind: Kind) -> str:
     """The name without a folder that repeats what the outer one says: 'images/x' in `images/` is 'x'."""
     *above, stem = name.split("/")
-    said = [read_folder_name(folder) for folder in above]
+    folder_names = [read_folder_name(folder) for folder in above]
     kept = [
         folder
-        for folder, read_folders in zip(above, said, strict=True)
+        for folder, read_folders in zip(above, folder_names, strict=True)
         if read_folders is None or read_folders.kind != kind or read_folders.key
     ]
     return "/".join((*kept, stem))
@@ -204,17 +209,21 @@ def _unpaired(folders: FolderPair, images: Files, masks: Files, match: Match) ->
     without = sorted({*images} - {*match.masks})
     if not match.masks and (series := told_of_series(images[name] for name in without)):
         return [Finding("unpaired", "error", series, tuple(str(images[name]) for name in without))]
-    found = [(name, images[name], f"image without a mask; {hint}") for name in without]
-    found += [(image_of_mask(n), masks[n], f"mask without an image; {hint}") for n in sorted(match.lonely)]
-    found += [
+    problems = [(name, images[name], f"image without a mask; {hint}") for name in without]
+    problems += [(image_of_mask(n), masks[n], f"mask without an image; {hint}") for n in sorted(match.lonely)]
+    problems += [
         (image, masks[name], f"a second mask of {images[image].name}; keep one, or number them")
         for name, image in sorted(match.surplus.items())
     ]
-    found += [
-        (name, masks[name], f"may be the mask of {' or of '.join(images[one].name for one in of)}; rename it")
-        for name, of in sorted(match.unclear.items())
+    problems += [
+        (
+            name,
+            masks[name],
+            f"may be the mask of {' or of '.join(images[candidate].name for candidate in candidates)}; rename it",
+        )
+        for name, candidates in sorted(match.unclear.items())
     ]
     return [
-        Finding("unpaired", "error", f"{path}: {what}", (str(path),), folders.prefix + name)
-        for name, path, what in found
+        Finding("unpaired", "error", f"{path}: {problem}", (str(path),), folders.prefix + name)
+        for name, path, problem in problems
     ]

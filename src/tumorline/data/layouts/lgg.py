@@ -29,8 +29,12 @@ LABEL = "flair_abnormality"
 
 
 def find_lgg(contents: Contents) -> str:
-    found = [group.images[0] for group in contents.pairs.values() if group.images[0] in contents.triples]
-    return f"{numbered(len(found), 'pair')} of TCGA patients (for example in {found[0].parent.name}/)" if found else ""
+    pictures = [group.images[0] for group in contents.pairs.values() if group.images[0] in contents.triples]
+    return (
+        f"{numbered(len(pictures), 'pair')} of TCGA patients (for example in {pictures[0].parent.name}/)"
+        if pictures
+        else ""
+    )
 
 
 def names_in(pictures: Iterable[Path]) -> tuple[str, ...]:
@@ -43,10 +47,12 @@ def with_sequences(path: Path, cases: Sequence[Case], settings: DataConfig) -> L
 
     A note says where a chosen sequence is missing.
     """
-    found = triples(case.images[0] for case in cases if _is_one_picture(case))
-    planes = _planes(path, settings.channel, settings.channels) if found else ()
-    seen = [_as_lgg(case, planes) if _is_one_picture(case) and case.images[0] in found else case for case in cases]
-    return seen, _repeated(path, list(filter(is_lgg_case, seen)))
+    pictures = triples(case.images[0] for case in cases if _is_one_picture(case))
+    planes = _planes(path, settings.channel, settings.channels) if pictures else ()
+    cases_with_planes = [
+        _as_lgg(case, planes) if _is_one_picture(case) and case.images[0] in pictures else case for case in cases
+    ]
+    return cases_with_planes, _repeated(path, list(filter(is_lgg_case, cases_with_planes)))
 
 
 def is_lgg_case(case: Case) -> bool:
@@ -83,11 +89,11 @@ def _as_lgg(case: Case, planes: tuple[int, ...]) -> Case:
 
 def _repeated(path: Path, cases: Sequence[Case]) -> list[Finding]:
     """A note where a chosen sequence is missing; it needs the pixels, so only where another than FLAIR is chosen."""
-    chosen = [plane for plane in cases[0].planes if plane != FLAIR] if cases else []
-    if not chosen:
+    planes = [plane for plane in cases[0].planes if plane != FLAIR] if cases else []
+    if not planes:
         return []
     with ThreadPoolExecutor() as pool:
-        repeats = list(pool.map(lambda case: _repeats_flair(case, chosen), cases))
+        repeats = list(pool.map(lambda case: _repeats_flair(case, planes), cases))
     files = tuple(str(case.images[0]) for case, repeated in zip(cases, repeats, strict=True) if repeated)
     if not files:
         return []
@@ -96,11 +102,11 @@ def _repeated(path: Path, cases: Sequence[Case]) -> list[Finding]:
     return [Finding("channel_repeats_flair", "info", message, files)]
 
 
-def _repeats_flair(case: Case, chosen: list[int]) -> bool:
+def _repeats_flair(case: Case, planes: list[int]) -> bool:
     try:
         pixels = read_pixels(case.images[0])
     except UserError:  # reported where every file is decoded
         return False
     if pixels.ndim != 3 or np.ptp(pixels) == 0:
         return False
-    return any(np.array_equal(pixels[..., plane], pixels[..., FLAIR]) for plane in chosen)
+    return any(np.array_equal(pixels[..., plane], pixels[..., FLAIR]) for plane in planes)

@@ -91,23 +91,26 @@ def without_image_folders(name: str) -> str:
 def without_folders(name: str, kind: Kind) -> str:
     """The name without what its folders say of one kind."""
     *above, stem = name.split("/")
-    said = [read_folder_name(folder) for folder in above]
-    kept = ["_".join(one.key) if one and one.kind == kind else own for own, one in zip(above, said, strict=True)]
+    folder_names = [read_folder_name(folder) for folder in above]
+    kept = [
+        "_".join(folder_name.key) if folder_name and folder_name.kind == kind else as_written
+        for as_written, folder_name in zip(above, folder_names, strict=True)
+    ]
     return "/".join((*filter(None, kept), stem))
 
 
 def read_folder_name(name: str) -> FolderName | None:
     """'images', 'train_masks' or 'GroundTruth'; None where a name says neither image nor mask, or both."""
     words = folder_words(name)
-    whole = "".join(words)
-    found = [(kind, word, likely) for word in (whole, *words) for kind, likely in _meanings(word)]
-    masks = [entry for entry in found if entry[0] == "mask"]
-    chosen = masks or found
+    joined_words = "".join(words)
+    meanings = [(kind, word, likely) for word in (joined_words, *words) for kind, likely in _meanings(word)]
+    masks = [meaning for meaning in meanings if meaning[0] == "mask"]
+    chosen = masks or meanings
     if not chosen or {"and", "with"} & set(words):
         return None
     kind, word, likely = chosen[0]
-    said = {entry[1] for entry in found}
-    key = () if word == whole else tuple(other for other in words if other not in said)
+    telling_words = {meaning[1] for meaning in meanings}
+    key = () if word == joined_words else tuple(key_word for key_word in words if key_word not in telling_words)
     return FolderName(kind, key, likely)
 
 
@@ -169,8 +172,8 @@ def read_mask_names(name: str) -> list[MaskName]:
     folder, stem = _apart(name)
     if not SAYS_MASK.search(stem):
         return []
-    found = [form.fullmatch(stem) for form in MASK_FORMS]
-    ways = [MaskName(folder + m["base"], m["word"].lower(), m.groupdict().get("number") or "") for m in found if m]
+    matches = [form.fullmatch(stem) for form in MASK_FORMS]
+    ways = [MaskName(folder + m["base"], m["word"].lower(), m.groupdict().get("number") or "") for m in matches if m]
     within = MASK_WITHIN.fullmatch(stem)
     if within:
         ways.append(MaskName(f"{folder}{within['first']}{within['gap']}{within['last']}", within["word"].lower()))
@@ -179,8 +182,8 @@ def read_mask_names(name: str) -> list[MaskName]:
 
 def read_truth_name(name: str) -> MaskName | None:
     """'folder/x_tumor' as the name of a mask, if it be one."""
-    found = TRUTH_FORM.fullmatch(name)
-    return MaskName(found["base"], found["word"].lower(), found["number"] or "") if found else None
+    match = TRUTH_FORM.fullmatch(name)
+    return MaskName(match["base"], match["word"].lower(), match["number"] or "") if match else None
 
 
 def image_of_mask(name: str) -> str:
@@ -206,8 +209,8 @@ def _image_bases(name: str) -> Iterator[str]:
     """What of an image's name the name of its mask may repeat, beside the whole."""
     folder, stem = _apart(name)
     for form in (IMAGE_SUFFIX, *IMAGE_FORMS):
-        if found := form.fullmatch(stem):
-            yield folder + found["base"]
+        if match := form.fullmatch(stem):
+            yield folder + match["base"]
     if within := IMAGE_WITHIN.fullmatch(stem):
         yield f"{folder}{within['first']}{within['gap']}{within['last']}"
 
@@ -221,8 +224,8 @@ def _apart(name: str) -> tuple[str, str]:
 def part_in_words(name: str) -> str:
     """The part that a file such as `instances_val2017` names; empty where it names none, or several."""
     words = folder_words(re.sub(r"(?<=[a-z])\d{4}$", "", name))
-    found = {PARTS[word] for word in words if word in PARTS}
-    return found.pop() if len(found) == 1 else ""
+    parts = {PARTS[word] for word in words if word in PARTS}
+    return parts.pop() if len(parts) == 1 else ""
 
 
 class ImageIndex:
@@ -233,17 +236,17 @@ class ImageIndex:
 
     @cached_property
     def _by_base(self) -> dict[str, set[str]]:
-        found: dict[str, set[str]] = {}
+        names_by_base: dict[str, set[str]] = {}
         for name in self.names:
             for base in _image_bases(name):
-                found.setdefault(base, set()).add(name)
-        return found
+                names_by_base.setdefault(base, set()).add(name)
+        return names_by_base
 
     @cached_property
     def has_numbered_copies(self) -> bool:
         """Whether 'x_1' is the name of an image beside 'x', so that it cannot mean a mask of 'x'."""
-        found = (NUMBERED.fullmatch(name) for name in self.names)
-        return any(name[1] in self.names for name in found if name)
+        matches = (NUMBERED.fullmatch(name) for name in self.names)
+        return any(name[1] in self.names for name in matches if name)
 
     def images_of(self, base: str) -> set[str]:
         return {base} if base in self.names else self._by_base.get(base, set())
@@ -266,18 +269,18 @@ def match_masks(images: Iterable[str], masks: Iterable[str]) -> Match:
     Several masks of one image are numbered ('x_mask', 'x_mask_1', 'x_1') or lie in a folder of its name ('x/1').
     """
     index = ImageIndex(images)
-    ways = {mask: _ways_to_images(mask, index) for mask in masks}
+    images_by_mask = {mask: _ways_to_images(mask, index) for mask in masks}
     claims: dict[str, dict[str, MaskName]] = {}
-    for mask, found in ways.items():
-        if len(found) == 1:
-            ((image, way),) = found.items()
+    for mask, candidates in images_by_mask.items():
+        if len(candidates) == 1:
+            ((image, way),) = candidates.items()
             claims.setdefault(image, {})[mask] = way
     matched = {image: _joined(claimed) for image, claimed in claims.items()}
     return Match(
         matched,
-        [mask for mask, found in ways.items() if not found],
+        [mask for mask, candidates in images_by_mask.items() if not candidates],
         {mask: image for image, claimed in claims.items() for mask in claimed if mask not in matched[image]},
-        {mask: sorted(found) for mask, found in ways.items() if len(found) > 1},
+        {mask: sorted(candidates) for mask, candidates in images_by_mask.items() if len(candidates) > 1},
     )
 
 
@@ -287,8 +290,8 @@ OWN, INSIDE = "own name", "folder"
 def _ways_to_images(mask: str, index: ImageIndex) -> dict[str, MaskName]:
     """The images that a mask's name may mean, with how; the plainest way that leads anywhere decides."""
     for ways in _ways(mask, index):
-        if found := {image: way for way in reversed(ways) for image in index.images_of(way.base)}:
-            return found
+        if images := {image: way for way in reversed(ways) for image in index.images_of(way.base)}:
+            return images
     return {}
 
 

@@ -57,17 +57,17 @@ def _doubt(contents: Contents, group: Group) -> str:
     return f"{group.masks[0]}: may be the mask of {' or of '.join(images)}; rename it" if images else ""
 
 
-def _one_too_many(files: Sequence[Path], what: str) -> str:
+def _one_too_many(files: Sequence[Path], noun: str) -> str:
     listed = " and ".join(file.name for file in files)
-    return f"{files[0]}: one of {len(files)} {what} of one pair ({listed}); keep one of them"
+    return f"{files[0]}: one of {len(files)} {noun} of one pair ({listed}); keep one of them"
 
 
 def _unpaired(contents: Contents) -> list[Finding]:
     findings = []
     for name, group in contents.groups.items():
         for file in [] if group.is_pair or name in contents.matched.unclear else group.images + group.masks:
-            what = "mask without a picture" if group.masks else "picture without a mask"
-            message = f"{file}: {what}; the mask of x.png is x_mask.png in the same folder"
+            problem = "mask without a picture" if group.masks else "picture without a mask"
+            message = f"{file}: {problem}; the mask of x.png is x_mask.png in the same folder"
             findings.append(
                 Finding("unpaired", "error", message, (str(file),), image_of_mask(name) if group.masks else name)
             )

@@ -42,8 +42,8 @@ def read_patients(
     notes = []
     for folder, table in patient_tables(contents, images.values()).items():
         names = {_below(contents, folder, name): name for name in images if images[name].is_relative_to(folder)}
-        found, more = _read_rows(table, names.keys(), where)
-        rows |= {names[written]: row for written, row in found.items()}
+        table_rows, more = _read_rows(table, names.keys(), where)
+        rows |= {names[written]: row for written, row in table_rows.items()}
         notes += more
     return rows, notes
 
@@ -60,15 +60,19 @@ def patient_tables(contents: Contents, images: Collection[Path]) -> dict[Path, P
     It is their own or, where no image is below that, the nearest above. Raises UserError where two are of one folder.
     """
     above = {folder for image in images for folder in image.parents}
-    found: dict[Path, list[Path]] = defaultdict(list)
+    tables_by_folder: dict[Path, list[Path]] = defaultdict(list)
     for file in contents.files:
-        if file.name.casefold() in NAMES and (folder := next((one for one in file.parents if one in above), None)):
-            found[folder].append(file)
-    for folder, tables in found.items():
+        if file.name.casefold() in NAMES and (
+            folder := next((parent for parent in file.parents if parent in above), None)
+        ):
+            tables_by_folder[folder].append(file)
+    for folder, tables in tables_by_folder.items():
         if len(tables) > 1:
             listed = " and ".join(table.relative_to(folder).as_posix() for table in tables)
             raise UserError(f"{folder}: holds {listed}; keep one of them")
-    return {folder: found[folder][0] for folder in sorted(found, key=lambda folder: len(folder.parts))}
+    return {
+        folder: tables_by_folder[folder][0] for folder in sorted(tables_by_folder, key=lambda folder: len(folder.parts))
+    }
 
 
 def refuse_unread_tables(contents: Contents, cases: Sequence[Case]) -> None:
@@ -87,20 +91,20 @@ def refuse_unread_tables(contents: Contents, cases: Sequence[Case]) -> None:
 
 def _below(contents: Contents, folder: Path, name: str) -> str:
     """The name of a case as it is called in a folder above it; layouts leave folders such as 'images' out of names."""
-    whole = "" if folder == contents.path else f"{normalised(folder.relative_to(contents.path).as_posix())}/"
-    plain = without_image_folders(f"{whole}x").removesuffix("x")
-    return name.removeprefix(whole if name.startswith(whole) else plain)
+    prefix = "" if folder == contents.path else f"{normalised(folder.relative_to(contents.path).as_posix())}/"
+    plain_prefix = without_image_folders(f"{prefix}x").removesuffix("x")
+    return name.removeprefix(prefix if name.startswith(prefix) else plain_prefix)
 
 
 def _read_rows(table: Path, names: Collection[str], where: str) -> tuple[dict[str, dict[str, str]], list[Finding]]:
     rows = read_rows_of_cases(table, required={"id"})
-    found = rows_by_name(table, rows, names, where)
+    rows_of_names = rows_by_name(table, rows, names, where)
     ids = {row["id"] for row in rows.values()}
-    without_file = len(ids) - len(found)
+    without_file = len(ids) - len(rows_of_names)
     if without_file <= 0:
-        return found, []
+        return rows_of_names, []
     message = f"{table}: {without_file} of {len(ids)} rows name no file in {where} and are ignored"
-    return found, [Finding("rows_without_file", "info", message, (str(table),))]
+    return rows_of_names, [Finding("rows_without_file", "info", message, (str(table),))]
 
 
 def case_from_row(name: str, image: Path, mask: Path | None, row: Row) -> Case:
@@ -121,8 +125,8 @@ def case_from_row(name: str, image: Path, mask: Path | None, row: Row) -> Case:
 
 def _with_row(case: Case, row: Row) -> Case:
     """The case with what a row says, and what it says itself where the row is silent; voxels have their own size."""
-    told = {key: value for key, value in row.items() if not (case.is_volume and key == "spacing_mm")}
-    stated = case_from_row(case.id, case.images[0], case.mask, told)
+    cells = {key: value for key, value in row.items() if not (case.is_volume and key == "spacing_mm")}
+    stated = case_from_row(case.id, case.images[0], case.mask, cells)
     return replace(
         case,
         patient=stated.patient or case.patient,

@@ -103,8 +103,11 @@ def _choose_columns(path: Path, rows: Rows, settings: DataConfig) -> Columns:
     named = _named_images(path, rows)
     chosen = settings.channels or ((settings.channel,) if settings.channel not in ("", "all") else ())
     wanted = chosen if any(named) and chosen else tuple(named)
-    others = (*named.values(), *(column for column in _named_masks(rows).values() if _names_files(path, rows, column)))
-    return Columns(tuple(named[name] for name in wanted), wanted, _choose_masks(path, rows, settings), others)
+    other_columns = (
+        *named.values(),
+        *(column for column in _named_masks(rows).values() if _names_files(path, rows, column)),
+    )
+    return Columns(tuple(named[name] for name in wanted), wanted, _choose_masks(path, rows, settings), other_columns)
 
 
 def _names_files(path: Path, rows: Rows, column: str) -> bool:
@@ -142,8 +145,8 @@ def _named_masks(rows: Rows) -> dict[str, str]:
 
 def _name_in(column: str, words: Mapping[str, str]) -> str:
     """The name in `image_t1ce` or `mask_whole_tumour`, in our words where it is one of `words`."""
-    own = re.sub(r"^(image|mask)[-_ ]?", "", column, flags=re.IGNORECASE).lower()
-    return words.get(plain_word(own), re.sub(r"[^a-z0-9]+", "_", own))
+    name = re.sub(r"^(image|mask)[-_ ]?", "", column, flags=re.IGNORECASE).lower()
+    return words.get(plain_word(name), re.sub(r"[^a-z0-9]+", "_", name))
 
 
 def _names_a_picture(value: str, image: str) -> bool:

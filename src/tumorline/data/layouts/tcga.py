@@ -13,8 +13,8 @@ COLOURS = 3
 
 def tcga_patient(picture: Path) -> str | None:
     """The patient's barcode where the folder or, in a flat copy, the file bears one."""
-    found = BARCODE.match(picture.parent.name) or BARCODE.match(picture.name)
-    return found[0].upper().replace("-", "_") if found else None
+    match = BARCODE.match(picture.parent.name) or BARCODE.match(picture.name)
+    return match[0].upper().replace("-", "_") if match else None
 
 
 def is_triple(picture: Path) -> bool:

@@ -66,12 +66,12 @@ def list_tree(root: Path) -> Tree:
             if note := _refuse(folder, identity, ways):
                 findings.append(note)
                 continue
-            found, below = ([], []) if _holds_results(folder) else _listed(folder.path)
+            child_files, child_folders = ([], []) if _holds_results(folder) else _listed(folder.path)
         except OSError as error:
             findings.append(_locked(folder.path, error))
             continue
-        files += found
-        waiting += [_Folder(path, folder.above | {identity}) for path in below]
+        files += child_files
+        waiting += [_Folder(path, folder.above | {identity}) for path in child_folders]
     return Tree(tuple(sorted(files)), tuple(sorted(findings, key=lambda finding: finding.message)))
 
 

@@ -40,9 +40,9 @@ def told_of_series(pictures: Iterable[Path]) -> str:
 
     places: dict[str, set[tuple[float, ...]]] = defaultdict(set)
     for file in islice(filter(is_dicom, pictures), LOOKED_AT):
-        place = read_slice_place(file)
-        places[place.series] |= place.places
-        if place.series and len(places[place.series]) >= FEWEST:
+        slice_place = read_slice_place(file)
+        places[slice_place.series] |= slice_place.places
+        if slice_place.series and len(places[slice_place.series]) >= FEWEST:
             return f"{file}: of a DICOM series, which only predict reads as a volume; {SERIES_CURE}"
     return ""
 
@@ -50,8 +50,8 @@ def told_of_series(pictures: Iterable[Path]) -> str:
 def sign_of_truth(contents: Contents) -> Path | None:
     """A file that may hold a truth: a mask by its name or folder, or anything but images and plain documents."""
     images = set(contents.pictures)
-    others = (file for file in contents.files if file not in images and not _is_document(file))
-    return next(chain(others, _pictures_with_truth(contents)), None)
+    other_files = (file for file in contents.files if file not in images and not _is_document(file))
+    return next(chain(other_files, _pictures_with_truth(contents)), None)
 
 
 def _pictures_with_truth(contents: Contents) -> Iterator[Path]:
@@ -80,32 +80,32 @@ def _is_mask(name: str) -> bool:
 
 def _names_tumour(name: str) -> bool:
     *folders, stem = name.split("/")
-    said = shows_tumour(folders)
-    return bool(shows_tumour([stem]) if said is None else said)
+    verdict = shows_tumour(folders)
+    return bool(shows_tumour([stem]) if verdict is None else verdict)
 
 
 def _lengthens(name: str, names: Collection[str]) -> bool:
     """Whether a picture has the name of another and a word behind it."""
-    found = WITH_WORD.fullmatch(name)
-    return found is not None and found["base"] in names
+    match = WITH_WORD.fullmatch(name)
+    return match is not None and match["base"] in names
 
 
 def _yolo(contents: Contents) -> str:
-    found = [file for file in _of_suffix(contents, ".txt") if yolo.LINE.search(read_head(file))]
-    if not found:
+    files = [file for file in _of_suffix(contents, ".txt") if yolo.LINE.search(read_head(file))]
+    if not files:
         return ""
-    if any(yolo.OUTLINE.search(read_head(file)) for file in found):
+    if any(yolo.OUTLINE.search(read_head(file)) for file in files):
         return (
-            f"{found[0]}: labels of YOLO, of which no image has the name; give the folder that holds images and labels"
+            f"{files[0]}: labels of YOLO, of which no image has the name; give the folder that holds images and labels"
         )
     return (
-        f"{found[0]}: labels of YOLO that are boxes (class, centre, width, height), which are no outlines; {yolo.CURE}"
+        f"{files[0]}: labels of YOLO that are boxes (class, centre, width, height), which are no outlines; {yolo.CURE}"
     )
 
 
 def _xml(contents: Contents) -> str:
-    found = [file for file in _of_suffix(contents, ".xml") if b"<annotation" in read_head(file)]
-    return f"{found[0]}: XML of Pascal VOC, whose boxes are no outlines, is not read; {CURE}" if found else ""
+    files = [file for file in _of_suffix(contents, ".xml") if b"<annotation" in read_head(file)]
+    return f"{files[0]}: XML of Pascal VOC, whose boxes are no outlines, is not read; {CURE}" if files else ""
 
 
 def _other_json(contents: Contents) -> str:
@@ -113,15 +113,15 @@ def _other_json(contents: Contents) -> str:
         return ""
     if contents.unread_documents:
         return str(next(iter(contents.unread_documents.values())))
-    found = [path for path in contents.documents if path.name not in OWN_FILES]
+    paths = [path for path in contents.documents if path.name not in OWN_FILES]
     return (
-        f"{found[0]}: JSON of another kind than COCO, LabelMe, VIA and Supervisely is not read; {CURE}" if found else ""
+        f"{paths[0]}: JSON of another kind than COCO, LabelMe, VIA and Supervisely is not read; {CURE}" if paths else ""
     )
 
 
 def _volumes(contents: Contents) -> str:
-    if said := next(filter(None, map(unread_volume, contents.files)), ""):
-        return said
+    if message := next(filter(None, map(unread_volume, contents.files)), ""):
+        return message
     if contents.volumes:
         names = (
             "X_t1ce.nii.gz beside X_seg.nii.gz (BraTS), imagesTr/ and labelsTr/ with a dataset.json (nnU-Net), or a "

@@ -17,36 +17,36 @@ Masks = dict[Path, str]
 
 def unsaid_masks(names: Mapping[Path, str]) -> Masks:
     """The masks among pictures of these names; none where their pixels do not bear it out."""
-    found = masks_by_word(names)
-    if not found:
+    masks = masks_by_word(names)
+    if not masks:
         return _masks_by_suffix(names)
-    of_masks = set(found.values())
-    return found if _are_masks(found, [file for file, name in names.items() if name in of_masks]) else {}
+    of_masks = set(masks.values())
+    return masks if _are_masks(masks, [file for file, name in names.items() if name in of_masks]) else {}
 
 
 def masks_by_word(names: Mapping[Path, str]) -> Masks:
     """The pictures that have the name of another and a word such as `_tumor` behind it."""
-    known = set(names.values())
-    ways = {file: way for file, name in names.items() if (way := read_truth_name(name)) and way.base in known}
-    images = known - {names[file] for file in ways}
+    all_names = set(names.values())
+    ways = {file: way for file, name in names.items() if (way := read_truth_name(name)) and way.base in all_names}
+    images = all_names - {names[file] for file in ways}
     return {file: way.base for file, way in ways.items() if way.base in images}
 
 
 def twins(names: Mapping[Path, str]) -> list[list[Path]]:
     """The pictures of one name but for the suffix, where there are two and more."""
-    found: dict[str, list[Path]] = defaultdict(list)
+    files_by_name: dict[str, list[Path]] = defaultdict(list)
     for file, name in names.items():
-        found[name].append(file)
-    return [files for files in found.values() if len(files) > 1]
+        files_by_name[name].append(file)
+    return [files for files in files_by_name.values() if len(files) > 1]
 
 
 def _masks_by_suffix(names: Mapping[Path, str]) -> Masks:
     both = twins(names)
     by_suffix = [{file.suffix.lower(): file for file in files} for files in both]
-    if not both or any(len(own) != 2 or len(files) != 2 for own, files in zip(by_suffix, both, strict=True)):
+    if not both or any(len(suffixes) != 2 or len(files) != 2 for suffixes, files in zip(by_suffix, both, strict=True)):
         return {}
-    for suffix in set.intersection(*(set(own) for own in by_suffix)):
-        masks = [own[suffix] for own in by_suffix]
+    for suffix in set.intersection(*(set(suffixes) for suffixes in by_suffix)):
+        masks = [suffixes[suffix] for suffixes in by_suffix]
         images = [file for files in both for file in files if file.suffix.lower() != suffix]
         if _are_masks(masks, images):
             return {mask: names[mask] for mask in masks}

@@ -68,7 +68,7 @@ def draw_outlines(outlines: Outlines, size: tuple[int, int], name: str) -> MaskA
 
 def _in_pixels(polygon: Polygon, size: tuple[int, int]) -> Polygon:
     height, width = size
-    return tuple(share * (height if place % 2 else width) for place, share in enumerate(polygon))
+    return tuple(share * (height if index % 2 else width) for index, share in enumerate(polygon))
 
 
 def fill_polygon(mask: MaskArray, polygon: Polygon, name: str) -> None:
@@ -120,10 +120,10 @@ def fill_patch(mask: MaskArray, patch: Patch, name: str) -> None:
     window[:rows, :columns] |= inside[:rows, :columns]
 
 
-def _unrolled(runs: Runs, height: int, width: int, name: str, what: str = "an image") -> MaskArray:
+def _unrolled(runs: Runs, height: int, width: int, name: str, noun: str = "an image") -> MaskArray:
     """The values of all pixels in turn. Raises UserError where the runs are not as long as there are pixels."""
     if min(runs, default=0) < 0 or sum(runs) != height * width:
-        raise UserError(f"{name}: runs of {sum(runs)} pixels for {what} of {width} x {height}")
+        raise UserError(f"{name}: runs of {sum(runs)} pixels for {noun} of {width} x {height}")
     return np.repeat(np.arange(len(runs)) % 2 == 1, runs)
 
 
@@ -181,10 +181,10 @@ def runs_in_text(text: str, name: str) -> Runs:
     return as_runs(_numbers_in(text, int), name)
 
 
-def _numbers_in(text: str, kind: type[int] | type[float]) -> list[float] | None:
+def _numbers_in(text: str, convert: type[int] | type[float]) -> list[float] | None:
     """None where something else stands among the numbers."""
     try:
-        return [kind(number) for number in SEPARATORS.split(text.strip())]
+        return [convert(number) for number in SEPARATORS.split(text.strip())]
     except ValueError:
         return None
 

@@ -40,14 +40,14 @@ def split_labels(values: npt.NDArray[Any], labels: Labels, where: str) -> MaskAr
     """
     space = values.shape
     values = _rounded(np.ascontiguousarray(values)).ravel()
-    places = np.flatnonzero(values)  # few: most of a label map is background
-    marked = values[places]
+    positions = np.flatnonzero(values)  # few: most of a label map is background
+    marked = values[positions]
     if not np.isin(marked, labels.allowed).all():
-        found, allowed = _some(np.unique(values)), ", ".join(map(str, labels.allowed))
+        held, allowed = _some(np.unique(values)), ", ".join(map(str, labels.allowed))
         cure = f"; {labels.cure}" if labels.cure else ""
-        raise NotBinaryError(f"{where} holds the labels {found}; {labels.stated} {allowed}{cure}")
+        raise NotBinaryError(f"{where} holds the labels {held}; {labels.stated} {allowed}{cure}")
     truth = np.zeros((len(labels.wanted), values.size), bool)
-    truth[:, places] = [np.isin(marked, wanted) for wanted in labels.wanted]
+    truth[:, positions] = [np.isin(marked, wanted) for wanted in labels.wanted]
     return truth.reshape(len(labels.wanted), *space)
 
 
@@ -77,13 +77,13 @@ def read_mask_by_legend(path: Path, legend: Legend) -> MaskArray:
     """
     with decode_one(path):
         colours = _packed(path, read_pixels(path))
-    found = {int(colour) for colour in np.unique(colours)}
-    if strange := [name for colour, name in legend.others if colour in found]:
+    palette = {int(colour) for colour in np.unique(colours)}
+    if strange := [name for colour, name in legend.others if colour in palette]:
         raise NotBinaryError(
             f"{path}: holds the label '{strange[0]}' ({legend.source}), which is not known as a tumour; keep those of "
             "tumours only"
         )
-    if unnamed := sorted(found - {0, *legend.tumour, *legend.background}):
+    if unnamed := sorted(palette - {0, *legend.tumour, *legend.background}):
         listed = ", ".join(map(in_hex, unnamed[:5])) + (", ..." if len(unnamed) > 5 else "")
         cure = f"; save it{_loss_cure(path)}" if is_lossy(path) else ""
         raise NotBinaryError(f"{path}: holds colours that {legend.source} does not name ({listed}){cure}")
@@ -169,10 +169,10 @@ def _border_cure(border: int | str) -> str:
 
 def _label_cure(path: Path, values: npt.NDArray[Any]) -> str:
     """Of values that may be labels: of a volume those of BraTS, else any few from 0 on."""
-    found = np.unique(values)
-    if is_volume(path) and np.isin(found, BRATS_LABELS).all():
+    distinct_values = np.unique(values)
+    if is_volume(path) and np.isin(distinct_values, BRATS_LABELS).all():
         return "; where these are the labels of BraTS, set data.label=whole_tumour"
-    may_be = found[0] == 0 and 2 < len(found) <= MOST_LABELS
+    may_be = distinct_values[0] == 0 and 2 < len(distinct_values) <= MOST_LABELS
     return "; where they are labels, data.label_values says what each means" if may_be else ""
 
 
@@ -203,18 +203,18 @@ def _rounded(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Labels with a point as whole ones where all are near one, else as they are."""
     if values.dtype.kind != "f":
         return values
-    whole = np.rint(values)
-    return whole if (np.abs(values - whole) <= NEAR_WHOLE).all() else values
+    rounded = np.rint(values)
+    return rounded if (np.abs(values - rounded) <= NEAR_WHOLE).all() else values
 
 
 def _coloured(path: Path, pixels: npt.NDArray[Any]) -> str:
     """What is said of a mask in several colours."""
-    found = np.unique(pixels.reshape(-1, pixels.shape[-1]), axis=0)
-    colours = ", ".join("#" + "".join(f"{value:02x}" for value in colour.astype(int)) for colour in found[:5])
+    palette = np.unique(pixels.reshape(-1, pixels.shape[-1]), axis=0)
+    colours = ", ".join("#" + "".join(f"{value:02x}" for value in colour.astype(int)) for colour in palette[:5])
     return (
-        f"{path}: mask is a colour picture with {len(found)} colours ({colours}{', ...' if len(found) > 5 else ''}); "
-        "accepted are grey values, or black and one colour. Save it as 0/1 or 0/255, or set data.mask_threshold, which "
-        f"goes by luminance{_border_cure('#e0e0c0') if (found == BORDER_COLOUR).all(-1).any() else ''}"
+        f"{path}: mask is a colour picture with {len(palette)} colours ({colours}{', ...' if len(palette) > 5 else ''}"
+        "); accepted are grey values, or black and one colour. Save it as 0/1 or 0/255, or set data.mask_threshold, "
+        f"which goes by luminance{_border_cure('#e0e0c0') if (palette == BORDER_COLOUR).all(-1).any() else ''}"
     )
 
 

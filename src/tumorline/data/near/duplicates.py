@@ -100,9 +100,9 @@ def near_pairs(first: Float32Array, second: Float32Array | None = None) -> list[
     details += details if second is None else [_details(second)]
     chunks = [rows[start : start + PAIRS_AT_ONCE] for start in range(0, max(1, len(rows)), PAIRS_AT_ONCE)]
     with ThreadPoolExecutor() as pool:
-        found = np.concatenate(list(pool.map(lambda chunk: _verify(chunk, *details), chunks)))
+        verified = np.concatenate(list(pool.map(lambda chunk: _verify(chunk, *details), chunks)))
     best: dict[tuple[int, int], NearPair] = {}
-    for a, b, number, correlation, cut in found[np.argsort(found[:, 3])].tolist():
+    for a, b, number, correlation, cut in verified[np.argsort(verified[:, 3])].tolist():
         name = TRANSFORMS[int(number)]
         best[int(a), int(b)] = NearPair(int(a), int(b), name, round(min(correlation, 1.0), 4), round(cut, 3))
     return [best[key] for key in sorted(best)]
@@ -122,8 +122,8 @@ def _candidates(first: Float32Array, second: Float32Array | None) -> IntArray:
 
 def _best_matches(first: Float32Array, second: Float32Array, within: bool) -> IntArray:
     side = LEVELS[0][0]
-    whole = detail(shrink(first, side))
-    turned = [_unit(transformed(whole, number)) for number in range(len(TRANSFORMS))]
+    first_detail = detail(shrink(first, side))
+    turned = [_unit(transformed(first_detail, number)) for number in range(len(TRANSFORMS))]
     views = [_unit(detail(shrink(second, side, window))) for window in WINDOWS]
     blocks = []
     for start in range(0, len(first), ROWS_AT_ONCE):

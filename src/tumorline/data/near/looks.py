@@ -46,12 +46,12 @@ def most_alike(looks: Sequence[str], known: Sequence[str]) -> list[int | None]:
     if not looks or not known:
         return [None] * len(looks)
     theirs = _unit(_unpack(known))
-    found: list[int | None] = []
+    positions: list[int | None] = []
     for start in range(0, len(looks), ROWS_AT_ONCE):
         points = _unpack(looks[start : start + ROWS_AT_ONCE])
         best = np.max([_unit(transformed(points, n)) @ theirs.T for n in range(len(TRANSFORMS))], axis=0)
-        found += [int(row.argmax()) if row.max() >= LEAST_ALIKE else None for row in best]
-    return found
+        positions += [int(row.argmax()) if row.max() >= LEAST_ALIKE else None for row in best]
+    return positions
 
 
 def _pack(points: IntArray) -> str:
@@ -69,7 +69,7 @@ def _unpack(looks: Sequence[str]) -> Float32Array:
 
 
 def _bytes_of(look: str) -> bytes:
-    return base64.b64decode(look) if look else bytes([sum(3**place for place in range(PACKED))]) * BYTES
+    return base64.b64decode(look) if look else bytes([sum(3**power for power in range(PACKED))]) * BYTES
 
 
 def _unit(points: Float32Array) -> Float32Array:

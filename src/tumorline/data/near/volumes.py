@@ -82,14 +82,14 @@ def near_volumes(first: Float32Array, second: Float32Array | None = None, least:
     if not len(first) or (second is not None and not len(second)):
         return []
     details = _details(first)
-    others = details if second is None else _details(second)
-    found: dict[tuple[int, int], NearPair] = {}
+    second_details = details if second is None else _details(second)
+    best: dict[tuple[int, int], NearPair] = {}
     for name, lain in _lain(details):
-        for a, b in _candidates(lain, others, within=second is None):
-            correlation = _closest(lain[a], others[b])
-            if correlation >= least and ((a, b) not in found or correlation > found[a, b].correlation):
-                found[a, b] = NearPair(a, b, name, round(correlation, 4), 0.0)
-    return [found[key] for key in sorted(found)]
+        for a, b in _candidates(lain, second_details, within=second is None):
+            correlation = _closest(lain[a], second_details[b])
+            if correlation >= least and ((a, b) not in best or correlation > best[a, b].correlation):
+                best[a, b] = NearPair(a, b, name, round(correlation, 4), 0.0)
+    return [best[key] for key in sorted(best)]
 
 
 def _details(blocks: Float32Array) -> Float32Array:

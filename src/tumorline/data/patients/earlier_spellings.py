@@ -33,8 +33,8 @@ def _collection_spellings(patient: str) -> Iterable[str]:
     collection, _, number = patient.rpartition("-")
     if collection == "BraTS-GLI":
         same = [int(number), *(other for other, first in SAME_PEOPLE.items() if first == int(number))]
-        yield from (f"BraTS2021_{one:05d}" for one in same)
-        yield from (f"{collection}-{one:05d}-{visit:03d}" for one in same for visit in VISITS)
+        yield from (f"BraTS2021_{same_number:05d}" for same_number in same)
+        yield from (f"{collection}-{same_number:05d}-{visit:03d}" for same_number in same for visit in VISITS)
     elif collection in ("BraTS-CBICA", "BraTS-2013", "BraTS-TMC", "BraTS-TCIA", "BraTS-WASHU"):
         yield from _institution_spellings(collection.removeprefix("BraTS-"), number)
     elif collection.startswith("BraTS-") and number.isdecimal():
@@ -50,5 +50,5 @@ def _institution_spellings(institution: str, number: str) -> Iterable[str]:
     """The years gave the same people the same names but for the number of their collection."""
     copies = [institution, *(f"TCIA{copy:02d}" for copy in range(1, 14) if institution == "TCIA")]
     numbers = {number, number.zfill(3), number.zfill(5)}
-    for challenge, copy, one in product(("Brats17", "Brats18", "BraTS18", "BraTS19"), copies, sorted(numbers)):
-        yield from (f"{challenge}_{copy}_{one}_{visit}" for visit in (1, 2, 3))
+    for challenge, copy, padded in product(("Brats17", "Brats18", "BraTS18", "BraTS19"), copies, sorted(numbers)):
+        yield from (f"{challenge}_{copy}_{padded}_{visit}" for visit in (1, 2, 3))

@@ -33,7 +33,7 @@ def spelling(text: str) -> str:
     """What is left of a name where capitals, leading zeros, '.0', separators and Unicode forms do not count."""
     plain = unicodedata.normalize("NFKC", text).strip().casefold()
     joined = re.sub(r"[-_\s]+", "-", without_decimals(plain))
-    return re.sub(r"\d+", lambda found: found[0].lstrip("0") or "0", joined)
+    return re.sub(r"\d+", lambda match: match[0].lstrip("0") or "0", joined)
 
 
 def patient_meant(stated: str) -> str:
@@ -43,8 +43,8 @@ def patient_meant(stated: str) -> str:
 
 def without_decimals(text: str) -> str:
     """A whole number as it was before a spreadsheet gave it decimals; any other text as it is."""
-    whole = WHOLE_NUMBER.fullmatch(text)
-    return whole[1] if whole else text
+    match = WHOLE_NUMBER.fullmatch(text)
+    return match[1] if match else text
 
 
 def without_visits(stated: str) -> str:
@@ -61,8 +61,8 @@ def patients_in_names(names: Collection[str]) -> dict[str, str]:
     `P7_scan2` bears P7 where the set has more such patients than scans of each.
     """
     sure = {name: patient for name in names if (patient := patient_in_name(name))}
-    counted = {name: found for name in names if name not in sure and (found := _counted(name))}
-    patients, visits = ({found[place] for found in counted.values()} for place in (0, 1))
+    counted = {name: patient_and_visit for name in names if name not in sure and (patient_and_visit := _counted(name))}
+    patients, visits = ({patient_and_visit[index] for patient_and_visit in counted.values()} for index in (0, 1))
     few = len(patients) > 1 and len(visits) <= len(patients)
     return sure | ({name: patient for name, (patient, _) in counted.items()} if few else {})
 
@@ -71,15 +71,15 @@ def patient_in_name(name: str) -> str | None:
     """The patient whom the name of a case or file bears by itself; None where it says nothing of a patient or visit."""
     if known := collection_patient(name):
         return known
-    if found := BIDS.search(name) or SAYS_PATIENT.search(name):
-        return found[0]
+    if match := BIDS.search(name) or SAYS_PATIENT.search(name):
+        return match[0]
     return next((patient for visit in _visits(FILE_VISIT, name) if (patient := _before(visit))), None)
 
 
 def _counted(name: str) -> tuple[str, str] | None:
     """Patient and visit, if this is what a name that ends in a count of scans says."""
-    found = ((patient, visit["number"]) for visit in _visits(COUNTED, name) if (patient := _before(visit)))
-    return next(((patient, number.lstrip("0")) for patient, number in found), None)
+    pairs = ((patient, visit["number"]) for visit in _visits(COUNTED, name) if (patient := _before(visit)))
+    return next(((patient, number.lstrip("0")) for patient, number in pairs), None)
 
 
 def _visits(pattern: re.Pattern[str], name: str) -> Iterator[re.Match[str]]:
@@ -98,37 +98,41 @@ def patients_of_scans(names: Collection[str]) -> dict[str, str]:
     `P01_1` and `P01_2`, or `1001A` and `1001B`, are one where the set has more such patients than visits; so are `P01`
     and `P01_2`.
     """
-    meant = {name: patient_meant(name) for name in names}
+    patient_of = {name: patient_meant(name) for name in names}
     for pattern in (NUMBERED, LETTERED):
-        rest = {name: found for name in names if meant[name] == name and (found := _visit_at_end(pattern, name))}
-        patients, visits = ({found[group].casefold() for found in rest.values()} for group in ("patient", "visit"))
-        followed = len(visits) <= len(patients) < len(rest)
-        meant |= {name: found["patient"] for name, found in rest.items() if followed or found["patient"] in meant}
-    return meant
+        matches = {
+            name: match for name in names if patient_of[name] == name and (match := _visit_at_end(pattern, name))
+        }
+        patients, visits = ({match[group].casefold() for match in matches.values()} for group in ("patient", "visit"))
+        followed = len(visits) <= len(patients) < len(matches)
+        patient_of |= {
+            name: match["patient"] for name, match in matches.items() if followed or match["patient"] in patient_of
+        }
+    return patient_of
 
 
 def names_of_one_patient(patients: Iterable[str]) -> list[str]:
     """Names of patients that differ in their endings alone, in few and the same of them: visits perhaps, else none."""
-    found = [match for name in patients if not collection_patient(name) and (match := NAMED.fullmatch(name))]
+    matches = [match for name in patients if not collection_patient(name) and (match := NAMED.fullmatch(name))]
     visits: dict[str, set[str]] = defaultdict(set)
-    for one in found:
-        visits[one["patient"]].add(one["visit"].casefold())
+    for name_match in matches:
+        visits[name_match["patient"]].add(name_match["visit"].casefold())
     followed = [patient for patient, ends in visits.items() if len(ends) > 1]
     endings = {end for patient in followed for end in visits[patient]}
     if len(followed) < max(FEWEST_FOLLOWED, len(endings)):
         return []
-    return [one[0] for one in found if one["patient"] in followed]
+    return [name_match[0] for name_match in matches if name_match["patient"] in followed]
 
 
 def patient_perhaps(name: str) -> str | None:
     """The patient of a name that may end in a visit's number, where what is left of it is long enough to be one."""
-    found = _visit_at_end(NUMBERED, name) or _visit_at_end(LETTERED, name)
-    return found["patient"] if found and len(found["patient"]) >= LEAST_TELLING else None
+    match = _visit_at_end(NUMBERED, name) or _visit_at_end(LETTERED, name)
+    return match["patient"] if match and len(match["patient"]) >= LEAST_TELLING else None
 
 
 def _visit_at_end(pattern: re.Pattern[str], name: str) -> re.Match[str] | None:
     """Patient and visit in a name, if it be so: the number in a folder called `fold1` is of no patient."""
-    found = None if collection_patient(name) else pattern.fullmatch(name)
-    if found and name[found.end("patient")] == "/" and not may_name_somebody(found["patient"].rsplit("/", 1)[-1]):
+    match = None if collection_patient(name) else pattern.fullmatch(name)
+    if match and name[match.end("patient")] == "/" and not may_name_somebody(match["patient"].rsplit("/", 1)[-1]):
         return None
-    return found
+    return match

@@ -58,8 +58,8 @@ COLLECTIONS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] 
 def collection_patient(text: str) -> str | None:
     """The patient of a public collection whose name a text bears."""
     for pattern, name in COLLECTIONS:
-        if found := pattern.search(text):
-            return name(found)
+        if match := pattern.search(text):
+            return name(match)
     return None
 
 

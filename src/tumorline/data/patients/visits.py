@@ -64,13 +64,13 @@ class Visit(NamedTuple):
 def split_visit(stated: str) -> Visit:
     """A stated name as patient and visit; the whole name where it tells of no visit."""
     if subject := BIDS.match(stated):
-        found = VISIT.search(stated, subject.end())
-        return Visit(subject[0], _number(found) if found else None)
+        match = VISIT.search(stated, subject.end())
+        return Visit(subject[0], _number(match) if match else None)
     candidates = (pattern.search(stated) for pattern in (CLEAR_VISIT, VISIT, TIME))
-    for found in candidates:
-        patient = stated[: found.start()] if found else ""
-        if found and patient and (found.re is CLEAR_VISIT or _may_be_somebody(patient, found)):
-            return Visit(patient, _number(found))
+    for match in candidates:
+        patient = stated[: match.start()] if match else ""
+        if match and patient and (match.re is CLEAR_VISIT or _may_be_somebody(patient, match)):
+            return Visit(patient, _number(match))
     return Visit(stated, None)
 
 

@@ -52,8 +52,8 @@ def copy_groups(cases: Sequence[Case]) -> list[list[Case]]:
     groups: dict[str, list[int]] = defaultdict(list)
     for number, (name, base) in enumerate(zip(names, bases, strict=True)):
         groups[f"{name.place if len(base) >= LEAST_TELLING else name.folder}/{base}"].append(number)
-    found = [one for group in groups.values() for one in _of_one_picture(group, names, bases)]
-    listed = ([cases[number] for number in group] for group in found)
+    number_groups = [numbers for group in groups.values() for numbers in _of_one_picture(group, names, bases)]
+    listed = ([cases[number] for number in group] for group in number_groups)
     return [group for group in listed if len({case.patient for case in group} - {None}) < 2]
 
 
@@ -70,13 +70,15 @@ def _of_one_picture(group: Sequence[int], names: Sequence[_Name], bases: Sequenc
 
 def _name(case: Case) -> _Name:
     """The name of a case or, where a table gives it another, of its file."""
-    *folders, own = PurePath(without_image_folders(case.id)).parts
-    if own not in case.images[0].as_posix():
-        own = without_suffix(case.images[0]).name
+    *folders, base_name = PurePath(without_image_folders(case.id)).parts
+    if base_name not in case.images[0].as_posix():
+        base_name = without_suffix(case.images[0]).name
     kept = [folder for folder in folders if not FOLDER.fullmatch(folder)]
-    place = [folder for folder in kept if not stated_part(f"{folder}/x")]
-    exported = ROBOFLOW.fullmatch(own)
-    return _Name("/".join(kept), "/".join(place), exported["base"] if exported else own, exported is not None)
+    place_folders = [folder for folder in kept if not stated_part(f"{folder}/x")]
+    exported = ROBOFLOW.fullmatch(base_name)
+    return _Name(
+        "/".join(kept), "/".join(place_folders), exported["base"] if exported else base_name, exported is not None
+    )
 
 
 def _bases(names: Sequence[_Name]) -> list[str]:
@@ -86,12 +88,14 @@ def _bases(names: Sequence[_Name]) -> list[str]:
     """
     there = {(name.place, name.own) for name in names}
     candidates = [[(name.place, base) for base in _readings(name.own)] for name in names]
-    counted = Counter(base for some in candidates for base in set(some))
+    counted = Counter(base for readings in candidates for base in set(readings))
     shared = {base for base, count in counted.items() if count > 1}
     few = {base for base in shared if counted[base] <= len(shared)}
-    found = [[base for known in (there, few) for base in some if base in known] for some in candidates]
-    return [known[0][1] if known else name.own for name, known in zip(names, found, strict=True)]
+    known_candidates = [
+        [base for known in (there, few) for base in readings if base in known] for readings in candidates
+    ]
+    return [known[0][1] if known else name.own for name, known in zip(names, known_candidates, strict=True)]
 
 
-def _readings(own: str) -> list[str]:
-    return [found["base"] for reading in READINGS if (found := reading.fullmatch(own))]
+def _readings(base_name: str) -> list[str]:
+    return [match["base"] for reading in READINGS if (match := reading.fullmatch(base_name))]

@@ -75,18 +75,22 @@ def _split_by_file(dataset: Dataset, path: Path) -> Split:
     """The split of a table; cases that it lacks are left out, or in the part that their source is in as a whole."""
     split = read_split_file(dataset, path)
     lacking = [case for case in dataset.cases if case.id not in split.parts]
-    whole = _beside(dataset, split.parts, {case.id: part for case in lacking if (part := dataset.whole_part(case))})
-    parts = {**{case.id: "excluded" for case in dataset.cases}, **split.parts, **whole}
-    added = len(whole) - [*whole.values()].count("excluded")
-    said = f", {numbered(added, 'case')} that it lacks {is_or_are(added)} in the part of their source" if added else ""
-    return replace(split, parts=parts, origin=f"{split.origin}{said}")
+    whole_parts = _beside(
+        dataset, split.parts, {case.id: part for case in lacking if (part := dataset.whole_part(case))}
+    )
+    parts = {**{case.id: "excluded" for case in dataset.cases}, **split.parts, **whole_parts}
+    added = len(whole_parts) - [*whole_parts.values()].count("excluded")
+    note = f", {numbered(added, 'case')} that it lacks {is_or_are(added)} in the part of their source" if added else ""
+    return replace(split, parts=parts, origin=f"{split.origin}{note}")
 
 
-def _beside(dataset: Dataset, stated: Mapping[str, str], whole: Mapping[str, str]) -> dict[str, str]:
+def _beside(dataset: Dataset, stated: Mapping[str, str], whole_parts: Mapping[str, str]) -> dict[str, str]:
     """The parts of whole sources, out of which those are left whose patients are stated to be in another part."""
-    groups = patient_groups(dataset) if whole else {}
-    sides = {groups[name]: part for name, part in stated.items() if part != "excluded"} if whole else {}
-    return {name: part if sides.setdefault(groups[name], part) == part else "excluded" for name, part in whole.items()}
+    groups = patient_groups(dataset) if whole_parts else {}
+    sides = {groups[name]: part for name, part in stated.items() if part != "excluded"} if whole_parts else {}
+    return {
+        name: part if sides.setdefault(groups[name], part) == part else "excluded" for name, part in whole_parts.items()
+    }
 
 
 def _split_members(dataset: Dataset, settings: SplitConfig) -> Split:
@@ -101,9 +105,9 @@ def _split_members(dataset: Dataset, settings: SplitConfig) -> Split:
         if source.whole_part:
             parts += [source.whole_part] * len(member.cases)
             continue
-        own = _split_member(member, settings)
-        parts += [own.parts[case.id] for case in member.cases]
-        origins.append(own.origin)
+        member_split = _split_member(member, settings)
+        parts += [member_split.parts[case.id] for case in member.cases]
+        origins.append(member_split.origin)
     named = dict(zip((case.id for case in dataset.cases), parts, strict=True))
     leaking = settings.by == "slice"
     many = f"within each of {len(dataset.members)} sources: "
@@ -120,16 +124,16 @@ def _split_member(member: Dataset, settings: SplitConfig) -> Split:
 
 
 def _with_shared_on_one_side(dataset: Dataset, parts: Mapping[str, str]) -> dict[str, str]:
-    groups, found = shared_groups(dataset), dict(parts)
+    groups, adjusted = shared_groups(dataset), dict(parts)
     decided = {
         name: next((parts[case.id] for case in cases if parts[case.id] != "excluded"), "")
         for name, cases in groups.items()
     }
     for name, cases in groups.items():
         for case in cases:
-            if found[case.id] != decided[name] and found[case.id] != "excluded":
-                found[case.id] = "excluded" if dataset.whole_part(case) else decided[name]
-    return found
+            if adjusted[case.id] != decided[name] and adjusted[case.id] != "excluded":
+                adjusted[case.id] = "excluded" if dataset.whole_part(case) else decided[name]
+    return adjusted
 
 
 def shared_groups(dataset: Dataset) -> dict[str, list[Case]]:
@@ -197,8 +201,8 @@ def _by_source_fold(dataset: Dataset, settings: SplitConfig) -> Split:
     """
     stated = sorted({case.fold for case in dataset.cases})
     if len(stated) != settings.folds or "" in stated:
-        found = ", ".join(fold or "none" for fold in stated)
-        raise UserError(f"{dataset.source.path}: split.folds is {settings.folds}, the source states the folds: {found}")
+        folds = ", ".join(fold or "none" for fold in stated)
+        raise UserError(f"{dataset.source.path}: split.folds is {settings.folds}, the source states the folds: {folds}")
     groups = patient_groups(dataset)
     tested = {case.id for case in dataset.cases if case.fold == stated[settings.fold]}
     test_groups = {groups[case_id] for case_id in tested}
@@ -235,15 +239,15 @@ def patient_groups(dataset: Dataset) -> dict[str, str]:
 
     They are where they are equal, nearly equal, or augmented versions by their names.
     """
-    own = {case.id: case.group for case in dataset.cases}
-    names = [own[case.id] for case in dataset.cases]
+    group_of = {case.id: case.group for case in dataset.cases}
+    names = [group_of[case.id] for case in dataset.cases]
     first_with: dict[str, str] = {}
     named = zip(names, dataset.facts, strict=True)
     equal = [(name, first_with.setdefault(fact.content, name)) for name, fact in named if fact.content]
     alike = [(names[pair.a], names[pair.b]) for pair in dataset.near_pairs]
-    copies = [(own[group[0].id], own[case.id]) for group in copy_groups(dataset.cases) for case in group[1:]]
+    copies = [(group_of[group[0].id], group_of[case.id]) for group in copy_groups(dataset.cases) for case in group[1:]]
     root = _join(names, equal + alike + copies)
-    return {case_id: root[name] for case_id, name in own.items()}
+    return {case_id: root[name] for case_id, name in group_of.items()}
 
 
 def _join(names: Iterable[str], pairs: Iterable[tuple[str, str]]) -> dict[str, str]:

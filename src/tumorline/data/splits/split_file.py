@@ -19,19 +19,19 @@ def read_split_file(dataset: Dataset, path: Path) -> Split:
     rows = read_rows_of_cases(path, ())
     columns = list(next(iter(rows.values()), ()))
     key = next((name for name in ("id", "patient_group", "patient") if name in columns), None)
-    value = next((name for name in ("split", "part") if name in columns), None)
-    if key is None or value is None:
+    part_column = next((name for name in ("split", "part") if name in columns), None)
+    if key is None or part_column is None:
         raise UserError(
             f"{path}: columns are {columns}; expected id, case, patient or patient_group, and split or part"
         )
-    wanted = _wanted_parts(path, key, [(row[key], checked_part(row[value], row[key])) for row in rows.values()])
+    wanted = _wanted_parts(path, key, [(row[key], checked_part(row[part_column], row[key])) for row in rows.values()])
     names = {case.id: case.id if key == "id" else case.shown_patient for case in dataset.cases}
     parts = _parts_by_name(path, key, wanted, {name for name in names.values() if name}, dataset)
     stated = {case_id: parts[name] for case_id, name in names.items() if name in parts}
     named = [case for case in dataset.cases if names[case.id] and not dataset.whole_part(case)]
     lacking = sum(case.id not in stated for case in named)
-    said = f", {lacking} of {len(names)} cases left out that it lacks" if lacking else ""
-    return Split(stated, f"{path.name}{said}{tell_unknown_patients(dataset, key)}")
+    note = f", {lacking} of {len(names)} cases left out that it lacks" if lacking else ""
+    return Split(stated, f"{path.name}{note}{tell_unknown_patients(dataset, key)}")
 
 
 def _wanted_parts(path: Path, key: str, stated: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -66,8 +66,8 @@ def tell_unknown_patients(dataset: Dataset, key: str) -> str:
     count = len(unknown) if key == "id" else sum(not dataset.whole_part(case) for case in unknown)
     if not count:
         return ""
-    what = "may be of patients in two parts" if key == "id" else "are in no part"
-    return f" (unknown patients: {count} of {len(dataset.cases)} cases {what})"
+    consequence = "may be of patients in two parts" if key == "id" else "are in no part"
+    return f" (unknown patients: {count} of {len(dataset.cases)} cases {consequence})"
 
 
 def checked_part(part: str, name: str) -> str:

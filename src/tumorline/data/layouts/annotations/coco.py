@@ -25,8 +25,8 @@ Entry = Mapping[str, Any]
 
 
 def find_coco(contents: Contents) -> str:
-    found = _documents(contents)
-    return f"{numbered(len(found), 'file')} of COCO annotations (for example {next(iter(found)).name})" if found else ""
+    files = _documents(contents)
+    return f"{numbered(len(files), 'file')} of COCO annotations (for example {next(iter(files)).name})" if files else ""
 
 
 def read_coco(contents: Contents, _settings: DataConfig) -> Listing:
@@ -37,10 +37,10 @@ def read_coco(contents: Contents, _settings: DataConfig) -> Listing:
     documents = _documents(contents)
     _check_all_categories(contents, documents)
     finder = ImageFinder(contents.pictures)
-    marked = {path: _by_image(document) for path, document in documents.items()}
-    listed = {path: document["images"] for path, document in documents.items()}
-    found, findings = read_entries(listed, lambda path, entry: _read_image(path, entry, marked[path], finder))
-    cases, notes = annotated_cases(contents, found, "annotations in a COCO file")
+    annotations = {path: _by_image(document) for path, document in documents.items()}
+    images = {path: document["images"] for path, document in documents.items()}
+    annotated, findings = read_entries(images, lambda path, entry: _read_image(path, entry, annotations[path], finder))
+    cases, notes = annotated_cases(contents, annotated, "annotations in a COCO file")
     return cases, findings + notes
 
 
@@ -66,13 +66,13 @@ def _check_all_categories(contents: Contents, documents: Mapping[Path, Document]
 
 
 def _by_image(document: Document) -> dict[str, list[Entry]]:
-    found: dict[str, list[Entry]] = defaultdict(list)
-    for entry in _entries(document, "annotations"):
-        found[str(entry.get("image_id"))].append(entry)
-    return found
+    annotations: dict[str, list[Entry]] = defaultdict(list)
+    for annotation in _entries(document, "annotations"):
+        annotations[str(annotation.get("image_id"))].append(annotation)
+    return annotations
 
 
-def _read_image(path: Path, entry: Any, marked: Mapping[str, list[Entry]], finder: ImageFinder) -> Annotated:
+def _read_image(path: Path, entry: Any, annotations: Mapping[str, list[Entry]], finder: ImageFinder) -> Annotated:
     """Raises UserError for an image that is not there and for outlines that are none."""
     if not isinstance(entry, dict) or not isinstance(entry.get("file_name"), str):
         raise UserError(f"{path}: lists an image without a file_name")
@@ -81,7 +81,7 @@ def _read_image(path: Path, entry: Any, marked: Mapping[str, list[Entry]], finde
     polygons: list[Polygon] = []
     runs: list[Runs] = []
     size = as_size(entry.get("height"), entry.get("width"), name)
-    for annotation in marked.get(str(entry.get("id")), ()):
+    for annotation in annotations.get(str(entry.get("id")), ()):
         _add_outlines(annotation.get("segmentation"), size, polygons, runs, name)
     return Annotated(image, path, Outlines(size, tuple(polygons), tuple(runs)), part_in_words(path.stem))
 

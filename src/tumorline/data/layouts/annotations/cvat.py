@@ -32,8 +32,8 @@ OF_WHOLE_IMAGE = "tag"
 
 
 def find_cvat(contents: Contents) -> str:
-    found = _files(contents)
-    return f"{numbered(len(found), 'file')} of CVAT (for example {found[0].name})" if found else ""
+    files = _files(contents)
+    return f"{numbered(len(files), 'file')} of CVAT (for example {files[0].name})" if files else ""
 
 
 def read_cvat(contents: Contents, _settings: DataConfig) -> Listing:
@@ -41,16 +41,16 @@ def read_cvat(contents: Contents, _settings: DataConfig) -> Listing:
 
     Raises UserError where outlines may be of other things than tumours.
     """
-    listed, findings = {}, []
+    images, findings = {}, []
     for path in _files(contents):
         try:
-            listed[path] = _images_in(path)
+            images[path] = _images_in(path)
         except UserError as error:
             findings.append(Finding("unreadable", "error", str(error), (str(path),)))
     finder = ImageFinder(contents.pictures)
-    found, notes = read_entries(listed, lambda path, entry: _read_image(path, entry, finder))
-    check_labels(contents, found)
-    cases, more = annotated_cases(contents, found, "annotations in a file of CVAT", without_image_folders)
+    annotated, notes = read_entries(images, lambda path, entry: _read_image(path, entry, finder))
+    check_labels(contents, annotated)
+    cases, more = annotated_cases(contents, annotated, "annotations in a file of CVAT", without_image_folders)
     return cases, [*findings, *notes, *more]
 
 
@@ -68,10 +68,10 @@ def _images_in(path: Path) -> list[Element]:
 
 def _read_image(path: Path, entry: Element, finder: ImageFinder) -> Annotated:
     """Raises UserError for an image that is not there."""
-    called = entry.get("name")
-    if not called:
+    image_name = entry.get("name")
+    if not image_name:
         raise UserError(f"{path}: lists an image without a name")
-    image = finder.image(called, path)
+    image = finder.image(image_name, path)
     return read_or_tell(image, path, lambda: _read_shapes(path, entry, image))
 
 
@@ -91,10 +91,10 @@ def _polygon_of_shape(shape: Element, name: str) -> Polygon:
     if shape.tag == "polygon":
         return polygon_in_text(shape.get("points", ""), name)
     if shape.tag == "ellipse":
-        x, y, width, height, turned, *_ = as_polygon([_number(shape, key) for key in ELLIPSE], name)
-        return ellipse((x, y), (width, height), math.radians(turned))
-    what = "a box without an outline" if shape.tag == "box" else f"a shape of the kind '{shape.tag[:20]}'"
-    raise UserError(f"{name}: {what}; accepted are polygon, ellipse and mask")
+        x, y, width, height, degrees, *_ = as_polygon([_number(shape, key) for key in ELLIPSE], name)
+        return ellipse((x, y), (width, height), math.radians(degrees))
+    description = "a box without an outline" if shape.tag == "box" else f"a shape of the kind '{shape.tag[:20]}'"
+    raise UserError(f"{name}: {description}; accepted are polygon, ellipse and mask")
 
 
 def _patch(shape: Element, name: str) -> Patch:

@@ -24,8 +24,8 @@ Document = Mapping[str, Any]
 
 
 def find_labelme(contents: Contents) -> str:
-    found = _documents(contents)
-    return f"{numbered(len(found), 'file')} of LabelMe (for example {next(iter(found)).name})" if found else ""
+    files = _documents(contents)
+    return f"{numbered(len(files), 'file')} of LabelMe (for example {next(iter(files)).name})" if files else ""
 
 
 def read_labelme(contents: Contents, _settings: DataConfig) -> Listing:
@@ -34,17 +34,17 @@ def read_labelme(contents: Contents, _settings: DataConfig) -> Listing:
     labels = {str(shape.get("label")) for document in documents.values() for shape in _shapes(document)}
     check_categories(contents.path, labels)
     finder = ImageFinder(contents.pictures)
-    found, findings = [], []
+    annotated, findings = [], []
     for path, document in documents.items():
         try:
-            found.append(_read_file(path, document, finder))
+            annotated.append(_read_file(path, document, finder))
         except UserError as error:
             findings.append(
                 Finding(
                     "unreadable", "error", str(error), (str(path),), name_below(path.with_suffix(""), contents.path)
                 )
             )
-    cases, notes = annotated_cases(contents, found, "a LabelMe file of its name")
+    cases, notes = annotated_cases(contents, annotated, "a LabelMe file of its name")
     return cases, findings + notes
 
 
@@ -57,22 +57,22 @@ def _shapes(document: Document) -> list[Mapping[str, Any]]:
 
 
 def _read_file(path: Path, document: Document, finder: ImageFinder) -> Annotated:
-    named = document.get("imagePath")
-    image = finder.beside(path) or finder.image(named if isinstance(named, str) else path.stem, path)
+    image_path = document.get("imagePath")
+    image = finder.beside(path) or finder.image(image_path if isinstance(image_path, str) else path.stem, path)
     size = as_size(document.get("imageHeight"), document.get("imageWidth"), str(path))
     return Annotated(image, path, Outlines(size, tuple(_polygon(shape, str(path)) for shape in _shapes(document))))
 
 
 def _polygon(shape: Mapping[str, Any], name: str) -> Polygon:
     """The outline of a shape. Raises UserError for lines, points and whatever else has no inside."""
-    kind = shape.get("shape_type") or "polygon"
-    if kind == "polygon":
+    shape_type = shape.get("shape_type") or "polygon"
+    if shape_type == "polygon":
         return as_polygon(shape.get("points"), name)
-    if kind not in ("rectangle", "circle"):
-        raise UserError(f"{name}: a shape of the type '{kind}'; accepted are polygon, rectangle and circle")
-    twice = shape.get("points")
-    x, y, other_x, other_y, *_ = as_polygon(twice + twice if isinstance(twice, list) else twice, name)
-    if kind == "rectangle":
+    if shape_type not in ("rectangle", "circle"):
+        raise UserError(f"{name}: a shape of the type '{shape_type}'; accepted are polygon, rectangle and circle")
+    points = shape.get("points")
+    x, y, other_x, other_y, *_ = as_polygon(points + points if isinstance(points, list) else points, name)
+    if shape_type == "rectangle":
         return (x, y, other_x, y, other_x, other_y, x, other_y)
     radius = math.hypot(other_x - x, other_y - y)
     return ellipse((x, y), (radius, radius))

@@ -21,8 +21,8 @@ VALUE, CLASS = "pixel value", "class"
 
 def with_legends(contents: Contents, cases: Sequence[Case]) -> list[Case]:
     """The cases, and of those whose masks are pictures the legend that lies nearest above. Raises UserError."""
-    named = {file.parent: (file, names) for file in contents.files if (names := _names_in(file))}
-    legends = {folder: _legend(*found) for folder, found in named.items()}
+    names_by_folder = {file.parent: (file, names) for file in contents.files if (names := _names_in(file))}
+    legends = {folder: _legend(*file_and_names) for folder, file_and_names in names_by_folder.items()}
     return [replace(case, legend=_nearest(case, legends)) for case in cases] if legends else list(cases)
 
 
@@ -43,11 +43,11 @@ def _of_labelmap(file: Path) -> dict[Colour, str]:
     names: dict[Colour, str] = {}
     for line in lines:
         if line and not line.startswith("#"):
-            found = LABEL.fullmatch(line)
-            parts = [int(found[part]) for part in ("red", "green", "blue")] if found else [256]
-            if found is None or max(parts) > 255:
+            match = LABEL.fullmatch(line)
+            parts = [int(match[part]) for part in ("red", "green", "blue")] if match else [256]
+            if match is None or max(parts) > 255:
                 raise UserError(f"{file}: '{line[:60]}' is no label with its colour; expected NAME:RED,GREEN,BLUE::")
-            _add(names, (parts[0] << 16) + (parts[1] << 8) + parts[2], found["name"], file)
+            _add(names, (parts[0] << 16) + (parts[1] << 8) + parts[2], match["name"], file)
     return names
 
 

@@ -63,20 +63,20 @@ class ImageFinder:
     def image(self, name: str, annotations: Path) -> Path:
         """The image beside the annotations or, where there is only one of its name, elsewhere. Raises UserError."""
         wanted = PurePosixPath(normalised(name.replace("\\", "/")))
-        found = self._by_name.get(wanted.name, [])
-        beside = [image for image in found if image == annotations.parent / wanted]
-        alike = [image for image in found if normalised(image.as_posix()).endswith(f"/{wanted.as_posix()}")]
-        near = [image for image in alike or found if image.is_relative_to(annotations.parent)]
-        for choice in (beside, near, alike, found):
+        namesakes = self._by_name.get(wanted.name, [])
+        beside = [image for image in namesakes if image == annotations.parent / wanted]
+        alike = [image for image in namesakes if normalised(image.as_posix()).endswith(f"/{wanted.as_posix()}")]
+        near = [image for image in alike or namesakes if image.is_relative_to(annotations.parent)]
+        for choice in (beside, near, alike, namesakes):
             if len(choice) == 1:
                 return choice[0]
-        why = f"{numbered(len(found), 'image')} of this name" if found else "no such image"
+        why = f"{numbered(len(namesakes), 'image')} of this name" if namesakes else "no such image"
         raise UserError(f"{annotations}: names the image '{name}'; there is {why} in this folder")
 
     def beside(self, annotations: Path) -> Path | None:
         """The one image that has the name of the annotations but for the suffix."""
-        found = self._beside.get((annotations.parent, normalised(annotations.stem)), [])
-        return found[0] if len(found) == 1 else None
+        images = self._beside.get((annotations.parent, normalised(annotations.stem)), [])
+        return images[0] if len(images) == 1 else None
 
 
 class Annotated(NamedTuple):
@@ -96,14 +96,14 @@ def read_entries(
     files: Mapping[Path, Sequence[Listed]], read: Callable[[Path, Listed], Annotated]
 ) -> tuple[list[Annotated], list[Finding]]:
     """What files say of images that they list; an error for each entry that cannot be read."""
-    found, findings = [], []
+    annotated, findings = [], []
     for path, entries in files.items():
         for entry in entries:
             try:
-                found.append(read(path, entry))
+                annotated.append(read(path, entry))
             except UserError as error:
                 findings.append(Finding("unreadable", "error", str(error), (str(path),)))
-    return found, findings
+    return annotated, findings
 
 
 def check_labels(contents: Contents, found: Iterable[Annotated]) -> None:
@@ -140,7 +140,7 @@ def annotated_cases(
 
 
 def _without_annotations(
-    contents: Contents, used: Collection[Path], what: str, called: Callable[[str], str]
+    contents: Contents, used: Collection[Path], missing: str, called: Callable[[str], str]
 ) -> list[Finding]:
     """Errors of files that may have been about images, and of images that no file is about."""
     findings = [
@@ -151,7 +151,7 @@ def _without_annotations(
     ]
     for image in contents.pictures:
         if image not in used:
-            name, message = called(name_below(image, contents.path)), f"{image}: image without {what}"
+            name, message = called(name_below(image, contents.path)), f"{image}: image without {missing}"
             findings.append(Finding("unpaired", "error", message, (str(image),), name))
     return findings
 

@@ -29,24 +29,24 @@ IMAGES, ANNOTATIONS = "img", "ann"
 
 
 def find_supervisely(contents: Contents) -> str:
-    found = _documents(contents)
-    return f"{numbered(len(found), 'file')} of Supervisely (for example {next(iter(found)).name})" if found else ""
+    files = _documents(contents)
+    return f"{numbered(len(files), 'file')} of Supervisely (for example {next(iter(files)).name})" if files else ""
 
 
 def read_supervisely(contents: Contents, _settings: DataConfig) -> Listing:
     """One case for each file; no objects is no tumour. Raises UserError for objects of other things than tumours."""
     finder = ImageFinder(contents.pictures)
     files = {path: [document] for path, document in _documents(contents).items()}
-    found, findings = read_entries(files, lambda path, document: _read_file(path, document, finder))
-    check_labels(contents, found)
-    cases, notes = annotated_cases(contents, found, "annotations of Supervisely", _name_of_case)
+    annotated, findings = read_entries(files, lambda path, document: _read_file(path, document, finder))
+    check_labels(contents, annotated)
+    cases, notes = annotated_cases(contents, annotated, "annotations of Supervisely", _name_of_case)
     return cases, findings + notes
 
 
 def _name_of_case(name: str) -> str:
     """That of an image, or of its annotations, without the folder in which one of them lies."""
-    place = without_suffix(Path(name))
-    return (place.parent.parent / place.name if place.parent.name in (IMAGES, ANNOTATIONS) else place).as_posix()
+    path = without_suffix(Path(name))
+    return (path.parent.parent / path.name if path.parent.name in (IMAGES, ANNOTATIONS) else path).as_posix()
 
 
 def _documents(contents: Contents) -> dict[Path, Document]:
@@ -64,27 +64,27 @@ def _read_file(path: Path, document: Document, finder: ImageFinder) -> Annotated
 
 
 def _read_objects(path: Path, document: Document, image: Path) -> Annotated:
-    objects = [one for one in document["objects"] if isinstance(one, dict)]
+    objects = [shape for shape in document["objects"] if isinstance(shape, dict)]
     size = as_size(document["size"].get("height"), document["size"].get("width"), str(path))
-    bitmaps = [one for one in objects if _kind(one) == "bitmap"]
-    polygons = tuple(_polygon_of_object(one, str(path)) for one in objects if one not in bitmaps)
-    patches = tuple(_patch(one.get("bitmap"), str(path)) for one in bitmaps)
-    labels = frozenset(str(one.get("classTitle")) for one in objects)
+    bitmaps = [shape for shape in objects if _kind(shape) == "bitmap"]
+    polygons = tuple(_polygon_of_object(shape, str(path)) for shape in objects if shape not in bitmaps)
+    patches = tuple(_patch(shape.get("bitmap"), str(path)) for shape in bitmaps)
+    labels = frozenset(str(shape.get("classTitle")) for shape in objects)
     return Annotated(image, path, Outlines(size, polygons, patches=patches), labels=labels)
 
 
-def _kind(one: Mapping[str, Any]) -> str:
-    return str(one.get("geometryType") or ("bitmap" if one.get("bitmap") else "polygon"))
+def _kind(shape: Mapping[str, Any]) -> str:
+    return str(shape.get("geometryType") or ("bitmap" if shape.get("bitmap") else "polygon"))
 
 
-def _polygon_of_object(one: Mapping[str, Any], name: str) -> Polygon:
+def _polygon_of_object(shape: Mapping[str, Any], name: str) -> Polygon:
     """Raises UserError for rectangles, and for whatever else has no outline."""
-    if (kind := _kind(one)) != "polygon":
-        raise UserError(f"{name}: an object of the kind '{kind[:20]}'; accepted are polygon and bitmap")
-    points = one.get("points")
+    if (geometry := _kind(shape)) != "polygon":
+        raise UserError(f"{name}: an object of the kind '{geometry[:20]}'; accepted are polygon and bitmap")
+    points = shape.get("points")
     outer, holes = (points.get("exterior"), points.get("interior")) if isinstance(points, dict) else (None, None)
-    found = holes if isinstance(holes, list) else []
-    return with_holes(as_polygon(outer, name), [as_polygon(hole, name) for hole in found])
+    listed_holes = holes if isinstance(holes, list) else []
+    return with_holes(as_polygon(outer, name), [as_polygon(hole, name) for hole in listed_holes])
 
 
 def _patch(bitmap: Any, name: str) -> Patch:

@@ -41,8 +41,8 @@ class ViaImage(NamedTuple):
 
 
 def find_via(contents: Contents) -> str:
-    found = _files(contents)
-    return f"{numbered(len(found), 'file')} of VIA (for example {next(iter(found)).name})" if found else ""
+    files = _files(contents)
+    return f"{numbered(len(files), 'file')} of VIA (for example {next(iter(files)).name})" if files else ""
 
 
 def read_via(contents: Contents, _settings: DataConfig) -> Listing:
@@ -54,8 +54,8 @@ def read_via(contents: Contents, _settings: DataConfig) -> Listing:
     regions = [region for entries in files.values() for entry in entries for region in entry.regions]
     check_categories(contents.path, {name for region in regions for name in _names(region)})
     finder = ImageFinder(contents.pictures)
-    found, findings = read_entries(files, lambda path, entry: _read_image(path, entry, finder))
-    cases, notes = annotated_cases(contents, found, "annotations in a file of VIA")
+    annotated, findings = read_entries(files, lambda path, entry: _read_image(path, entry, finder))
+    cases, notes = annotated_cases(contents, annotated, "annotations in a file of VIA")
     return cases, findings + notes
 
 
@@ -90,7 +90,7 @@ def _of_csv(rows: Iterable[Mapping[str, str]]) -> list[ViaImage]:
     entries: dict[str, ViaImage] = {}
     for row in rows:
         entry = entries.setdefault(row["filename"], ViaImage(row["filename"], []))
-        shape, attributes = (_object(row[f"region_{kind}"]) for kind in ("shape_attributes", "attributes"))
+        shape, attributes = (_object(row[f"region_{column}"]) for column in ("shape_attributes", "attributes"))
         if shape:
             entry.regions.append({"shape_attributes": shape, "region_attributes": attributes})
     return list(entries.values())
@@ -125,19 +125,21 @@ def _read_image(path: Path, entry: ViaImage, finder: ImageFinder) -> Annotated:
 
 def _polygon(region: Any, name: str) -> Polygon:
     shape = region.get("shape_attributes") if isinstance(region, dict) else None
-    kind = shape.get("name") if isinstance(shape, dict) else None
-    if not isinstance(shape, dict) or kind not in ("polygon", "polyline", *NEEDED):
-        raise UserError(f"{name}: a region of the shape '{kind}'; accepted are polygon, polyline, {', '.join(NEEDED)}")
-    if kind not in NEEDED:
+    shape_name = shape.get("name") if isinstance(shape, dict) else None
+    if not isinstance(shape, dict) or shape_name not in ("polygon", "polyline", *NEEDED):
+        raise UserError(
+            f"{name}: a region of the shape '{shape_name}'; accepted are polygon, polyline, {', '.join(NEEDED)}"
+        )
+    if shape_name not in NEEDED:
         return as_polygon(_corners(shape.get("all_points_x"), shape.get("all_points_y")), name)
-    values = as_polygon([shape.get(key) for key in NEEDED[kind]] * 2, name)
-    if kind == "rect":
+    values = as_polygon([shape.get(key) for key in NEEDED[shape_name]] * 2, name)
+    if shape_name == "rect":
         x, y, width, height = values[:4]
         return (x, y, x + width, y, x + width, y + height, x, y + height)
-    if kind == "circle":
+    if shape_name == "circle":
         return ellipse(values[:2], (values[2], values[2]))
-    turned = as_polygon([shape.get("theta") or 0] * 6, name)[0]
-    return ellipse(values[:2], values[2:4], turned)
+    theta = as_polygon([shape.get("theta") or 0] * 6, name)[0]
+    return ellipse(values[:2], values[2:4], theta)
 
 
 def _corners(columns: Any, rows: Any) -> Any:

@@ -53,10 +53,10 @@ class Files(NamedTuple):
 
 def find_yolo(contents: Contents) -> str:
     """Boxes are no outlines, and files without any line say nothing of a layout."""
-    found = files_of_labels(contents).labels
-    if not any(OUTLINE.search(read_head(file)) for file in found):
+    labels = files_of_labels(contents).labels
+    if not any(OUTLINE.search(read_head(file)) for file in labels):
         return ""
-    return f"{numbered(len(found), 'file')} of YOLO labels (for example {next(iter(found)).name})"
+    return f"{numbered(len(labels), 'file')} of YOLO labels (for example {next(iter(labels)).name})"
 
 
 def read_yolo(contents: Contents, _settings: DataConfig) -> Listing:
@@ -66,11 +66,11 @@ def read_yolo(contents: Contents, _settings: DataConfig) -> Listing:
     """
     files, names = files_of_labels(contents), ClassNames(contents)
     entries = {label: [images] for label, images in files.labels.items()}
-    found, findings = read_entries(entries, lambda label, images: _read_labels(label, images, names))
-    _check_classes(contents, found)
-    findings += _perhaps_boxes(contents, [polygon for entry in found for polygon in entry.outlines.polygons])
-    found += [Annotated(image, None, Outlines()) for image in files.without]
-    cases, notes = annotated_cases(contents, found, "", without_image_folders)
+    annotated, findings = read_entries(entries, lambda label, images: _read_labels(label, images, names))
+    _check_classes(contents, annotated)
+    findings += _perhaps_boxes(contents, [polygon for entry in annotated for polygon in entry.outlines.polygons])
+    annotated += [Annotated(image, None, Outlines()) for image in files.without]
+    cases, notes = annotated_cases(contents, annotated, "", without_image_folders)
     return cases, [*findings, *_without_labels(contents, files), *_without_images(contents, files), *notes]
 
 
@@ -83,9 +83,9 @@ def files_of_labels(contents: Contents) -> Files:
         images[_shared_name(name)].append(image)
     names = {file: _shared_name(name_below(file.with_suffix(""), contents.path)) for file in _texts(contents)}
     labels = {file: images[name] for file, name in names.items() if name in images}
-    known = {names[file] for file in labels}
-    folders = {_folder(name) for name in known}
-    lacking = [(name, image) for name, found in images.items() if name not in known for image in found]
+    labelled = {names[file] for file in labels}
+    folders = {_folder(name) for name in labelled}
+    lacking = [(name, image) for name, same_name in images.items() if name not in labelled for image in same_name]
     return Files(
         labels,
         [image for name, image in lacking if _folder(name) in folders],
@@ -145,8 +145,8 @@ def _read_labels(path: Path, images: Sequence[Path], names: ClassNames) -> Annot
 def _read_file(path: Path, image: Path, names: ClassNames) -> Annotated:
     lines = enumerate(read_text_document(path, MOST_BYTES).split("\n"), start=1)
     outlines = [_read_line(line, f"{path} (line {number})") for number, line in lines if line.strip()]
-    known = names.near(path)
-    labels = frozenset(known.get(number, str(number)) for number, _ in outlines)
+    class_names = names.near(path)
+    labels = frozenset(class_names.get(number, str(number)) for number, _ in outlines)
     polygons = tuple(polygon for _, polygon in outlines)
     return Annotated(image, path, Outlines(polygons=polygons, in_shares=True), labels=labels)
 
@@ -168,29 +168,31 @@ def _read_line(line: str, name: str) -> tuple[int, Polygon]:
 # ---------------------------------------------------------------- what the outlines are of
 
 
-def _check_classes(contents: Contents, found: Collection[Annotated]) -> None:
+def _check_classes(contents: Contents, annotated: Collection[Annotated]) -> None:
     """Raise UserError where classes are no tumours, or several without names."""
-    labels = {label for entry in found for label in entry.labels}
+    labels = {label for entry in annotated for label in entry.labels}
     if len(labels) > 1 and (unnamed := sorted(label for label in labels if label.isdecimal())):
         raise UserError(
             f"{contents.path}: labels of YOLO of {len(labels)} classes, of which {some_of(unnamed, 6)} have no name; "
             "give a data.yaml with names, which say what is a tumour"
         )
-    check_labels(contents, found)
+    check_labels(contents, annotated)
 
 
 def _perhaps_boxes(contents: Contents, polygons: Sequence[Polygon]) -> list[Finding]:
     """A warning where each outline has four corners. Raises UserError where that many are boxes without a doubt."""
     if not polygons or any(len(polygon) != 2 * CORNERS_OF_BOX for polygon in polygons):
         return []
-    told = f"{contents.path}: all outlines of YOLO ({len(polygons)}) have four corners"
+    observation = f"{contents.path}: all outlines of YOLO ({len(polygons)}) have four corners"
     if len(polygons) >= TELLING and all(map(_is_box, polygons)):
-        raise UserError(f"{told} and are rectangles: boxes, straight or turned (OBB), and no outlines; {CURE}")
-    message = f"{told}, as turned boxes (OBB) have; where they are boxes, they are no outlines: {CURE}"
+        raise UserError(f"{observation} and are rectangles: boxes, straight or turned (OBB), and no outlines; {CURE}")
+    message = f"{observation}, as turned boxes (OBB) have; where they are boxes, they are no outlines: {CURE}"
     return [Finding("perhaps_boxes", "warning", message)]
 
 
 def _is_box(polygon: Polygon) -> bool:
     """Whether four corners are those of a rectangle, which in shares of width and height is a parallelogram."""
     x, y = polygon[::2], polygon[1::2]
-    return all(abs(at[0] + at[2] - at[1] - at[3]) <= ROUNDED for at in (x, y))
+    return all(
+        abs(coordinates[0] + coordinates[2] - coordinates[1] - coordinates[3]) <= ROUNDED for coordinates in (x, y)
+    )

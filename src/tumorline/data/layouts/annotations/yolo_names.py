@@ -57,9 +57,9 @@ def _of_yaml(text: str) -> Names:
 
 def _numbered(items: list[str]) -> Names:
     """Items with the numbers before them or, where they have none, their places."""
-    found = [ITEM.fullmatch(item.strip()) for item in items if item.strip()]
+    matches = [ITEM.fullmatch(item.strip()) for item in items if item.strip()]
     names: dict[int, str] = {}
-    for place, item in enumerate(one for one in found if one):
-        key = int(item["key"]) if item["key"] and len(item["key"]) < 10 else place
+    for position, item in enumerate(match for match in matches if match):
+        key = int(item["key"]) if item["key"] and len(item["key"]) < 10 else position
         names[key] = (item["value"] or item["listed"] or item["plain"]).strip().strip("'\"")
     return names

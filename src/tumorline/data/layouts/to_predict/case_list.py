@@ -36,20 +36,22 @@ def list_scans(path: Path, channels: Sequence[str], may_lack: bool = False) -> l
 
 def _columns_of_channels(path: Path, columns: Sequence[str], channels: Sequence[str], may_lack: bool) -> dict[str, str]:
     """The column of each channel that has one, in the order of the channels."""
-    found: dict[str, str] = {}
+    columns_by_channel: dict[str, str] = {}
     for column in columns:
         channel = _channel_of(column, channels)
-        if channel in found:
-            raise UserError(f"{path}: columns '{found[channel]}' and '{column}' both mean {channel}; keep one of them")
+        if channel in columns_by_channel:
+            raise UserError(
+                f"{path}: columns '{columns_by_channel[channel]}' and '{column}' both mean {channel}; keep one of them"
+            )
         if channel:
-            found[channel] = column
+            columns_by_channel[channel] = column
     if len(channels) == 1 and PREFIX in columns:
-        found.setdefault(channels[0], PREFIX)
-    there = channels_there(channels, found, may_lack)
-    if lacking := [channel for channel in there if channel not in found]:
+        columns_by_channel.setdefault(channels[0], PREFIX)
+    there = channels_there(channels, columns_by_channel, may_lack)
+    if lacking := [channel for channel in there if channel not in columns_by_channel]:
         seen = ", ".join(columns) or "no rows"
         raise UserError(f"{path}: no column of {lacking[0] or PREFIX} files; found {seen}")
-    return {channel: found[channel] for channel in there}
+    return {channel: columns_by_channel[channel] for channel in there}
 
 
 def _channel_of(column: str, channels: Sequence[str]) -> str:

@@ -57,15 +57,17 @@ def gather_scans(contents: Contents, channels: Sequence[str], may_lack: bool = F
 
     Where they `may_lack` channels, one is enough.
     """
-    found: dict[str, _Found] = {}
+    scans_by_name: dict[str, _Found] = {}
     visits = visits_among(path.name for path in contents.volumes)
     for path in contents.volumes:
         if not is_in_nnunet_folder(path) and not _is_mask(contents, path):
             name, word = split_name(path, visits)
             if channel := channel_meant(word, channels):
-                scan = found.setdefault(name or path.parent.as_posix(), _Found(name))
+                scan = scans_by_name.setdefault(name or path.parent.as_posix(), _Found(name))
                 scan.files[channel][word].append(path)
-    scans = [_as_scan(scan, contents.path, channels_there(channels, scan.files, may_lack)) for scan in found.values()]
+    scans = [
+        _as_scan(scan, contents.path, channels_there(channels, scan.files, may_lack)) for scan in scans_by_name.values()
+    ]
     return [*(stating_channels(scan, channels) for scan in scans), *nnunet_scans(contents, channels, may_lack)]
 
 
@@ -84,8 +86,8 @@ def split_name(path: Path, visits: Collection[str] = ()) -> Stated:
     stated = read_volume_name(path.name, visits)
     if stated.word and not ("flair" in stated.word and re.search(WEIGHTED_FLAIR, path.name, re.IGNORECASE)):
         return stated
-    last = LAST_WORD.fullmatch(without_volume_suffix(path.name))
-    return Stated(last[1] or "", last[2].lower()) if last else Stated()
+    match = LAST_WORD.fullmatch(without_volume_suffix(path.name))
+    return Stated(match[1] or "", match[2].lower()) if match else Stated()
 
 
 def sequence_of_volume(path: Path, visits: Collection[str] = ()) -> str:
@@ -110,14 +112,14 @@ def name_channels(given: Sequence[str], channels: Sequence[str], may_lack: bool 
     for text in given:
         word, equals, file = text.partition("=")
         channel = channel_meant(word.strip(), channels)
-        where = f"--channel {text}"
+        option = f"--channel {text}"
         if not equals or not file.strip():
-            raise UserError(f"{where}: expected NAME=FILE, for example flair=a.nii.gz")
+            raise UserError(f"{option}: expected NAME=FILE, for example flair=a.nii.gz")
         if channel not in channels:
-            what = f"the model takes no {channel}" if channel else f"'{word}' is no channel"
-            raise UserError(f"{where}: {what}; {did_you_mean(word, channels)}")
+            reason = f"the model takes no {channel}" if channel else f"'{word}' is no channel"
+            raise UserError(f"{option}: {reason}; {did_you_mean(word, channels)}")
         if channel in files:
-            raise UserError(f"{where}: {channel} was given before, as {files[channel]}; keep one of them")
+            raise UserError(f"{option}: {channel} was given before, as {files[channel]}; keep one of them")
         files[channel] = Path(file.strip())
     there = channels_there(channels, files, may_lack)
     if lacking := [channel for channel in there if channel not in files]:
@@ -141,27 +143,27 @@ def _is_mask(contents: Contents, path: Path) -> bool:
     return says_mask(name) or is_in_mask_folder(name)
 
 
-def _as_scan(found: _Found, root: Path, channels: Sequence[str]) -> Scan:
-    place = found.paths[0].parent
-    below = place.relative_to(root)
-    target = below / found.name if found.name or below.parts else Path(place.resolve().name or "scan")
+def _as_scan(scan: _Found, root: Path, channels: Sequence[str]) -> Scan:
+    folder = scan.paths[0].parent
+    below = folder.relative_to(root)
+    target = below / scan.name if scan.name or below.parts else Path(folder.resolve().name or "scan")
     try:
-        return Scan(target, tuple(_file_of(channel, found, place) for channel in channels), channels=tuple(channels))
+        return Scan(target, tuple(_file_of(channel, scan, folder) for channel in channels), channels=tuple(channels))
     except UserError as error:
-        return Scan(target, found.paths, problem=str(error))
+        return Scan(target, scan.paths, problem=str(error))
 
 
-def _file_of(channel: str, found: _Found, place: Path) -> Path:
+def _file_of(channel: str, scan: _Found, folder: Path) -> Path:
     """Raises UserError where a scan has no file of a channel, or two."""
-    words = found.files.get(channel, {})
+    words = scan.files.get(channel, {})
     plain = {word: paths for word, paths in words.items() if not word.endswith(BIAS)} or words
     files = [path for paths in plain.values() for path in paths]
     if not files:
         accepted = " or ".join(FILE_WORDS.get(channel, (channel,)))
-        raise UserError(f"{place}: no {channel} volume of {found.name or place.name} (a name that ends in {accepted})")
+        raise UserError(f"{folder}: no {channel} volume of {scan.name or folder.name} (a name that ends in {accepted})")
     if len(files) > 1:
         raise UserError(
-            f"{files[0]} and {files[1]}: both are {channel} of {found.name or place.name}; keep one of them"
+            f"{files[0]} and {files[1]}: both are {channel} of {scan.name or folder.name}; keep one of them"
         )
     return files[0]
 

@@ -68,14 +68,16 @@ def pixels_around(inputs: Iterable[Path]) -> Spacings:
 
     They are those of the whole set, of which the inputs are a part. Raises UserError as `stated_pixels`.
     """
-    absolute = {Path(os.path.abspath(given)) for given in inputs}
-    beside = {at.parent for at in absolute if not at.is_dir()}
-    above = {folder for at in beside | {at for at in absolute if at.is_dir()} for folder in _folders_of_set(at)}
-    found: dict[Path, tuple[float, float]] = {}
+    absolute = {Path(os.path.abspath(input_path)) for input_path in inputs}
+    beside = {path.parent for path in absolute if not path.is_dir()}
+    above = {
+        folder for path in beside | {path for path in absolute if path.is_dir()} for folder in _folders_of_set(path)
+    }
+    spacings: dict[Path, tuple[float, float]] = {}
     for folder in sorted(beside | above, key=lambda folder: len(folder.parts)):
         if _has_table_of_pixels(folder):
-            found |= select_images(Contents(folder)).spacings_mm
-    return found
+            spacings |= select_images(Contents(folder)).spacings_mm
+    return spacings
 
 
 def _folders_of_set(folder: Path) -> Iterator[Path]:

@@ -91,21 +91,21 @@ def gather_series(
     For a model of several channels the series of one study are one scan, also where each lies in a folder of its own;
     where scans `may_lack` channels, one is enough. A series that is no volume and not of a channel costs nothing.
     """
-    found = SeriesFound()
+    series_found = SeriesFound()
     studies: dict[str, _Study] = defaultdict(_Study)
     for root, pictures in places:
         slices, objects, loose = folders_of_slices(pictures)
-        _leave_out(found, root, objects)
-        found.remarks += filter(None, (tell_loose(files, channels) for files in loose))
+        _leave_out(series_found, root, objects)
+        series_found.remarks += filter(None, (tell_loose(files, channels) for files in loose))
         for folder, files in slices:
-            found.used.update(files)
+            series_found.used.update(files)
             _add_members(studies, root, folder, files)
-    for study in [one for both in studies.values() for one in _by_patient(both)]:
+    for study in [patient_study for both in studies.values() for patient_study in _by_patient(both)]:
         if len(channels) == 1:
-            _add_single_scans(found, study, channels)
+            _add_single_scans(series_found, study, channels)
         else:
-            _add_scan_of_channels(found, study, channels, may_lack)
-    return found
+            _add_scan_of_channels(series_found, study, channels, may_lack)
+    return series_found
 
 
 def _add_members(studies: dict[str, _Study], root: Path, folder: Path, files: Sequence[Path]) -> None:
@@ -113,31 +113,33 @@ def _add_members(studies: dict[str, _Study], root: Path, folder: Path, files: Se
     name = name if name.parts else Path(root.resolve().name or "series")
     whole, broken = _open_each(files)
     for series in whole:
-        own = name if len(whole) == 1 else name / series.paths[0].stem
-        studies[series.study].whole.append(_Member(series, root, own))
-    for lost in broken:
-        studies[lost.study].broken.append(_Lost(lost, root, name))
+        series_name = name if len(whole) == 1 else name / series.paths[0].stem
+        studies[series.study].whole.append(_Member(series, root, series_name))
+    for broken_series in broken:
+        studies[broken_series.study].broken.append(_Lost(broken_series, root, name))
 
 
 def _by_patient(study: _Study) -> list[_Study]:
     """Whoever took the names out may have given one study to several patients; mostly it is one."""
-    patients = {one.series.patient for one in study.every}
+    patients = {member.series.patient for member in study.every}
     if len(patients - {""}) < 2:
         return [study]
     return [
         _Study(
-            [one for one in study.whole if one.series.patient == patient],
-            [one for one in study.broken if one.series.patient == patient],
+            [member for member in study.whole if member.series.patient == patient],
+            [member for member in study.broken if member.series.patient == patient],
         )
         for patient in sorted(patients)
     ]
 
 
-def _leave_out(found: SeriesFound, root: Path, objects: Sequence[Path]) -> None:
+def _leave_out(series_found: SeriesFound, root: Path, objects: Sequence[Path]) -> None:
     if objects:
-        found.objects.update(objects)
+        series_found.objects.update(objects)
         count = f"{is_or_are(len(objects))} {numbered(len(objects), 'DICOM file')}"
-        found.remarks.append(f"{root}: left out {count} without an image of a scan (for example {objects[0].name})")
+        series_found.remarks.append(
+            f"{root}: left out {count} without an image of a scan (for example {objects[0].name})"
+        )
 
 
 def _open_each(files: Sequence[Path]) -> "tuple[list[DicomSeries], list[BrokenSeries]]":
@@ -153,44 +155,46 @@ def series_at(place: Path, channel: str, notify: Notify | None = None) -> "Dicom
     Raises UserError where there is none, or another.
     """
     whole, broken = _open_each(_images_at(place))
-    if of_channel := [lost for lost in broken if not whole or lost.sequence == channel]:
-        raise UserError(max(of_channel, key=lambda lost: len(lost.paths)).problem)
+    if of_channel := [broken_series for broken_series in broken if not whole or broken_series.sequence == channel]:
+        raise UserError(max(of_channel, key=lambda broken_series: len(broken_series.paths)).problem)
     if len(whole) != 1:
         raise UserError(
             f"{place}: holds {len(whole) or 'no'} DICOM series; expected one, give each a folder of its own"
         )
     if notify:
-        for lost in broken:
-            notify(tell_left_out(lost))
+        for broken_series in broken:
+            notify(tell_left_out(broken_series))
     return whole[0]
 
 
-def _images_at(place: Path) -> list[Path]:
-    if not place.is_dir():
-        return [place]
-    here = [path for path in sorted(place.iterdir()) if path.is_file() and is_dicom(path)]
-    files = here or [path for path in sorted(place.rglob("*")) if path.is_file() and is_dicom(path)]
+def _images_at(root: Path) -> list[Path]:
+    if not root.is_dir():
+        return [root]
+    here = [path for path in sorted(root.iterdir()) if path.is_file() and is_dicom(path)]
+    files = here or [path for path in sorted(root.rglob("*")) if path.is_file() and is_dicom(path)]
     return [path for path in files if is_image_of_scan(path)]
 
 
-def _add_single_scans(found: SeriesFound, study: _Study, channels: Sequence[str]) -> None:
+def _add_single_scans(series_found: SeriesFound, study: _Study, channels: Sequence[str]) -> None:
     """Of a model of one channel. Where a study has a series of it, its others are left out."""
     (channel,) = channels
     has_channel = bool(channel) and any(member.series.sequence == channel for member in study.whole)
     for lost in study.broken:
         if study.whole and channel and lost.series.sequence != channel:
-            found.remarks.append(tell_left_out(lost.series))
+            series_found.remarks.append(tell_left_out(lost.series))
         else:
-            found.scans.append(SeriesScan(lost.root, lost.name, (), lost.series.paths, lost.series.problem))
+            series_found.scans.append(SeriesScan(lost.root, lost.name, (), lost.series.paths, lost.series.problem))
     for member in study.whole:
-        what = f"{member.folder}: {describe_series(member.series)}"
+        description = f"{member.folder}: {describe_series(member.series)}"
         if has_channel and member.series.sequence != channel:
-            found.remarks.append(f"{what}; left out, the model takes {channel}")
+            series_found.remarks.append(f"{description}; left out, the model takes {channel}")
             continue
         scan = _single_scan(member, channel)
-        found.scans.append(scan)
+        series_found.scans.append(scan)
         if not scan.problem:
-            found.remarks.append(f"{what}; where it is another, give --channel {channel or 'NAME'}=FOLDER")
+            series_found.remarks.append(
+                f"{description}; where it is another, give --channel {channel or 'NAME'}=FOLDER"
+            )
 
 
 def _single_scan(member: _Member, channel: str) -> SeriesScan:
@@ -204,24 +208,24 @@ def _single_scan(member: _Member, channel: str) -> SeriesScan:
     return SeriesScan(member.root, member.name, (series,), series.paths, problem)
 
 
-def _add_scan_of_channels(found: SeriesFound, study: _Study, channels: Sequence[str], may_lack: bool) -> None:
+def _add_scan_of_channels(series_found: SeriesFound, study: _Study, channels: Sequence[str], may_lack: bool) -> None:
     files = tuple(path for one in study.every for path in one.series.paths)
     by_sequence: dict[str, list[DicomSeries]] = defaultdict(list)
     for member in study.whole:
         by_sequence[member.series.sequence].append(member.series)
-    root, place = study.every[0].root, common_folder(files)
-    below = place.relative_to(root) if place.is_relative_to(root) else Path()
-    name = below if below.parts else Path(place.resolve().name or "scan")
+    root, folder = study.every[0].root, common_folder(files)
+    below = folder.relative_to(root) if folder.is_relative_to(root) else Path()
+    name = below if below.parts else Path(folder.resolve().name or "scan")
     there = channels_there(channels, by_sequence, may_lack)
     try:
         _require_whole(study, channels)
-        chosen = tuple(_series_of(channel, by_sequence, place) for channel in there)
+        chosen = tuple(_series_of(channel, by_sequence, folder) for channel in there)
         scan = SeriesScan(root, name, chosen, files, channels=tuple(there) if len(there) < len(channels) else ())
     except UserError as error:
         scan = SeriesScan(root, name, (), files, str(error))
-    found.scans.append(scan)
-    found.remarks += [tell_left_out(lost.series) for lost in study.broken if lost.series.problem != scan.problem]
-    found.remarks += _remarks_on(place, study.whole, dict(zip(there, scan.series, strict=False)))
+    series_found.scans.append(scan)
+    series_found.remarks += [tell_left_out(lost.series) for lost in study.broken if lost.series.problem != scan.problem]
+    series_found.remarks += _remarks_on(folder, study.whole, dict(zip(there, scan.series, strict=False)))
 
 
 def _require_whole(study: _Study, channels: Sequence[str]) -> None:
@@ -231,33 +235,33 @@ def _require_whole(study: _Study, channels: Sequence[str]) -> None:
             raise UserError(lost.series.problem)
 
 
-def _remarks_on(place: Path, members: Sequence[_Member], chosen: "Mapping[str, DicomSeries]") -> list[str]:
+def _remarks_on(folder: Path, members: Sequence[_Member], chosen: "Mapping[str, DicomSeries]") -> list[str]:
     """Which series was taken as which channel, what was left, and how to say it otherwise."""
     taken = {id(series): channel for channel, series in chosen.items()}
-    said = [
+    remarks = [
         f"{member.folder}: {describe_series(member.series)}"
         + (f"; taken as {taken[id(member.series)]}" if id(member.series) in taken else "; not used" if taken else "")
         for member in members
     ]
     options = " ".join(f"--channel {channel}=FOLDER" for channel in chosen)
-    return [*said, f"{place}: where one of these is wrong, give {options}"] if chosen else said
+    return [*remarks, f"{folder}: where one of these is wrong, give {options}"] if chosen else remarks
 
 
-def _series_of(channel: str, by_sequence: "Mapping[str, Sequence[DicomSeries]]", place: Path) -> "DicomSeries":
+def _series_of(channel: str, by_sequence: "Mapping[str, Sequence[DicomSeries]]", folder: Path) -> "DicomSeries":
     """Raises UserError where no series, or more than one, is of a channel."""
     of_channel = by_sequence.get(channel, ())
     if len(of_channel) == 1:
         return of_channel[0]
-    folders = ", ".join(_name_below(place, series) for series in of_channel)
-    what = (
+    folders = ", ".join(_name_below(folder, series) for series in of_channel)
+    problem = (
         f"{len(of_channel)} series are {channel} ({folders})"
         if of_channel
         else f"no series was recognised as {channel}"
     )
-    raise UserError(f"{place}: {what}; give --channel NAME=FOLDER for each channel")
+    raise UserError(f"{folder}: {problem}; give --channel NAME=FOLDER for each channel")
 
 
-def _name_below(place: Path, series: "DicomSeries") -> str:
+def _name_below(root: Path, series: "DicomSeries") -> str:
     """The folder of a series as seen from one above it, or its first file where they lie in that one."""
-    folder = os.path.relpath(series.paths[0].parent, place)
+    folder = os.path.relpath(series.paths[0].parent, root)
     return series.paths[0].name if folder == os.curdir else folder

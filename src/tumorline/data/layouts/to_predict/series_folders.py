@@ -24,8 +24,8 @@ def holds_series(path: Path) -> bool:
         return False
     from tumorline.formats.dicom_stack import FEWEST
 
-    place = _place_of(path)
-    return place.is_image and len(place.places) >= FEWEST
+    slice_place = _place_of(path)
+    return slice_place.is_image and len(slice_place.places) >= FEWEST
 
 
 def _place_of(path: Path) -> "SlicePlace":
@@ -44,9 +44,9 @@ def folders_of_slices(
     by_folder: dict[Path, dict[Path, SlicePlace]] = defaultdict(dict)
     objects = []
     for path in filter(is_dicom, pictures):
-        place = _place_of(path)
-        if place.is_image:
-            by_folder[path.parent][path] = place
+        slice_place = _place_of(path)
+        if slice_place.is_image:
+            by_folder[path.parent][path] = slice_place
         else:
             objects.append(path)
     chosen = [(folder, _slices_of_volumes(files)) for folder, files in _joined(by_folder)]
@@ -58,14 +58,14 @@ def folders_of_slices(
 def _joined(by_folder: "Mapping[Path, Mapping[Path, SlicePlace]]") -> "list[tuple[Path, dict[Path, SlicePlace]]]":
     """Folders with what lies in them; those over which one series is spread are one, the folder that holds them."""
     groups = {folder: [folder] for folder in by_folder}
-    for one, other in _sharing(by_folder):
-        if groups[one] is not groups[other]:
-            groups[one] += groups[other]
-            groups.update(dict.fromkeys(groups[other], groups[one]))
+    for first, second in _sharing(by_folder):
+        if groups[first] is not groups[second]:
+            groups[first] += groups[second]
+            groups.update(dict.fromkeys(groups[second], groups[first]))
     return [
         (
             common_folder(folder / "x" for folder in folders),
-            {p: at for own in folders for p, at in by_folder[own].items()},
+            {p: at for child in folders for p, at in by_folder[child].items()},
         )
         for folders in {id(folders): folders for folders in groups.values()}.values()
     ]
@@ -77,14 +77,14 @@ def _sharing(by_folder: "Mapping[Path, Mapping[Path, SlicePlace]]") -> list[tupl
 
     places: dict[tuple[str, ...], dict[Path, set[tuple[float, ...]]]] = defaultdict(lambda: defaultdict(set))
     for folder, files in by_folder.items():
-        for place in files.values():
-            if place.series:
-                places[(place.series, *place.kind)][folder] |= place.places
+        for slice_place in files.values():
+            if slice_place.series:
+                places[(slice_place.series, *slice_place.kind)][folder] |= slice_place.places
     return [
-        (one, other)
+        (first, second)
         for folders in places.values()
-        for (one, here), (other, there) in combinations(folders.items(), 2)
-        if max(len(here), len(there)) >= FEWEST and not here <= there and not there <= here
+        for (first, of_first), (second, of_second) in combinations(folders.items(), 2)
+        if max(len(of_first), len(of_second)) >= FEWEST and not of_first <= of_second and not of_second <= of_first
     ]
 
 
@@ -94,9 +94,9 @@ def _slices_of_volumes(files: "Mapping[Path, SlicePlace]") -> list[Path]:
 
     by_series: dict[str, list[Path]] = defaultdict(list)
     places: dict[str, set[tuple[float, ...]]] = defaultdict(set)
-    for path, place in files.items():
-        by_series[place.series].append(path)
-        places[place.series] |= place.places
+    for path, slice_place in files.items():
+        by_series[slice_place.series].append(path)
+        places[slice_place.series] |= slice_place.places
     by_series.pop("", None)
     volumes = [name for name in by_series if len(places[name]) >= FEWEST]
     largest = max((len(places[name]) for name in volumes), default=0)

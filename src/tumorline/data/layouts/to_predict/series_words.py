@@ -14,15 +14,17 @@ if TYPE_CHECKING:
 
 def describe_series(series: "DicomSeries") -> str:
     """What a person may confirm."""
-    what = f"read as {series.sequence}" if series.sequence else "of an unknown sequence"
-    said = f"{len(series.slices)} slices {what} ({series.reason})"
-    return f"{said}; {series.note}" if series.note else said
+    sequence = f"read as {series.sequence}" if series.sequence else "of an unknown sequence"
+    sentence = f"{len(series.slices)} slices {sequence} ({series.reason})"
+    return f"{sentence}; {series.note}" if series.note else sentence
 
 
 def tell_left_out(lost: "BrokenSeries") -> str:
     """What is said of a series that is no volume and need not be one."""
-    what = f"read as {lost.sequence}" if lost.sequence else "of an unknown sequence"
-    return f"{common_folder(lost.paths)}: left out a series {what} ({lost.reason}), which is no volume: {lost.problem}"
+    sequence = f"read as {lost.sequence}" if lost.sequence else "of an unknown sequence"
+    return (
+        f"{common_folder(lost.paths)}: left out a series {sequence} ({lost.reason}), which is no volume: {lost.problem}"
+    )
 
 
 def tell_loose(files: "Mapping[Path, SlicePlace]", channels: Sequence[str]) -> str:
@@ -31,12 +33,14 @@ def tell_loose(files: "Mapping[Path, SlicePlace]", channels: Sequence[str]) -> s
 
     if len(files) < FEWEST:
         return ""
-    said = f"{common_folder(files)}: {len(files)} DICOM slices are read as pictures, as they"
+    opening = f"{common_folder(files)}: {len(files)} DICOM slices are read as pictures, as they"
     if _may_be_stacked(files.values()):
         option = f"--channel {channels[0] or 'NAME' if len(channels) == 1 else 'NAME'}=FOLDER"
-        return f"{said} name no common series (SeriesInstanceUID); where they are one volume, give {option}"
+        return f"{opening} name no common series (SeriesInstanceUID); where they are one volume, give {option}"
     if not any(at.places for at in files.values()) and len({at.series for at in files.values()} | {""}) == 2:
-        return f"{said} do not say where they lie (ImagePositionPatient); where they are one volume, save it as NIfTI"
+        return (
+            f"{opening} do not say where they lie (ImagePositionPatient); where they are one volume, save it as NIfTI"
+        )
     return ""
 
 
@@ -50,9 +54,9 @@ def note_on_sequence(series: "DicomSeries", channel: str) -> str:
     """What is to be known of a series that is taken as a channel which its headers do not tell; else empty."""
     if not channel or series.sequence == channel:
         return ""
-    told = f"its headers tell {series.sequence}" if series.sequence else "its headers do not tell the sequence"
+    evidence = f"its headers tell {series.sequence}" if series.sequence else "its headers do not tell the sequence"
     reason = "" if not series.sequence and "do not tell" in series.reason else f" ({series.reason})"
-    return f"{series.paths[0].parent}: taken as {channel}, {told}{reason}"
+    return f"{series.paths[0].parent}: taken as {channel}, {evidence}{reason}"
 
 
 def note_on_slice(path: Path, channel: str) -> str:

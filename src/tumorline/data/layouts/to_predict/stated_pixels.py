@@ -29,11 +29,11 @@ def stated_pixels(contents: Contents, pictures: Collection[Path]) -> Spacings:
 
     Raises UserError for a table of spacings that names little of what is there, or that contradicts itself.
     """
-    found: dict[Path, tuple[float, float]] = {}
+    spacings: dict[Path, tuple[float, float]] = {}
     for folder, table in patient_tables(contents, pictures).items():
         if speaks_of_pixels(table):
-            found |= _stated_in(table, folder, [picture for picture in pictures if picture.is_relative_to(folder)])
-    return found
+            spacings |= _stated_in(table, folder, [picture for picture in pictures if picture.is_relative_to(folder)])
+    return spacings
 
 
 def speaks_of_pixels(table: Path) -> bool:
@@ -45,10 +45,10 @@ def speaks_of_pixels(table: Path) -> bool:
 
 def _stated_in(table: Path, folder: Path, pictures: Collection[Path]) -> dict[Path, tuple[float, float]]:
     rows = read_rows_of_cases(table, required={"id"})
-    called = _as_written({row["id"] for row in rows.values()}, folder, pictures)
-    found = rows_by_name(table, rows, {*called.values()}, f"{folder.name}/")
-    stated = {picture: stated_spacing(found.get(name, {}), name) for picture, name in called.items()}
-    return {picture: spacing for picture, spacing in stated.items() if spacing}
+    names = _as_written({row["id"] for row in rows.values()}, folder, pictures)
+    rows_of_names = rows_by_name(table, rows, {*names.values()}, f"{folder.name}/")
+    spacings = {picture: stated_spacing(rows_of_names.get(name, {}), name) for picture, name in names.items()}
+    return {picture: spacing for picture, spacing in spacings.items() if spacing}
 
 
 def _as_written(ids: Collection[str], folder: Path, pictures: Collection[Path]) -> dict[Path, str]:

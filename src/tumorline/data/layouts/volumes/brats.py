@@ -43,15 +43,17 @@ def read_brats(contents: Contents, settings: DataConfig) -> Listing:
 
     Raises UserError where it cannot be told what the labels mean.
     """
-    named, adopted = scans_by_name(contents)
-    scans, left_out = _without_public_parts(contents.path, named)
+    all_scans, adopted = scans_by_name(contents)
+    scans, left_out = _without_public_parts(contents.path, all_scans)
     truths = {scan.truth: scan.by_word.keys() for scan in scans.values() if scan.truth}
     labels = labels_of_set(truths, wanted_regions(settings), settings)
     patients = patients_of_scans(scans)
     with ThreadPoolExecutor() as pool:
-        found = list(pool.map(lambda name: _case_of_names(name, patients[name], scans[name], labels, settings), scans))
-    findings = [*adopted, *left_out, *_automated(scans), *(finding for _, findings in found for finding in findings)]
-    cases, notes = with_patients_of_tables(contents, [case for cases, _ in found for case in cases], "the scans")
+        listings = list(
+            pool.map(lambda name: _case_of_names(name, patients[name], scans[name], labels, settings), scans)
+        )
+    findings = [*adopted, *left_out, *_automated(scans), *(finding for _, findings in listings for finding in findings)]
+    cases, notes = with_patients_of_tables(contents, [case for cases, _ in listings for case in cases], "the scans")
     return cases, findings + notes
 
 
@@ -75,12 +77,12 @@ def _is_of_public_part(root: Path, name: str, scan: ScanFiles) -> bool:
 
 
 def _automated(scans: Mapping[str, ScanFiles]) -> Iterable[Finding]:
-    found = [scan.truth for scan in scans.values() if scan.truth and scan.truth in map(scan.by_word.get, AUTOMATED)]
-    if found:
+    truths = [scan.truth for scan in scans.values() if scan.truth and scan.truth in map(scan.by_word.get, AUTOMATED)]
+    if truths:
         message = (
-            f"{found[0]}: the truth of {len(found)} scans is what a program found (automated), nobody corrected it"
+            f"{truths[0]}: the truth of {len(truths)} scans is what a program found (automated), nobody corrected it"
         )
-        yield Finding("automated_truth", "warning", message, tuple(map(str, found)))
+        yield Finding("automated_truth", "warning", message, tuple(map(str, truths)))
 
 
 def _case_of_names(name: str, patient: str, scan: ScanFiles, labels: Labels | None, settings: DataConfig) -> Listing:
@@ -92,8 +94,8 @@ def _case_of_names(name: str, patient: str, scan: ScanFiles, labels: Labels | No
         mask = scan.truth or _lacking(name, scan, "truth", TRUTHS[:3])
     except UserError as error:
         return [], [Finding("unreadable", "error", str(error), tuple(map(str, scan.paths)), name)]
-    whole = Case(name, images, mask, patient, labels=labels, channels=channels, patient_written=name)
-    return list_scan(whole)
+    case = Case(name, images, mask, patient, labels=labels, channels=channels, patient_written=name)
+    return list_scan(case)
 
 
 def _file_of(name: str, scan: ScanFiles, key: str, words: tuple[str, ...]) -> Path:
@@ -104,9 +106,11 @@ def _file_of(name: str, scan: ScanFiles, key: str, words: tuple[str, ...]) -> Pa
 
 def _lacking(name: str, scan: ScanFiles, key: str, words: Sequence[str]) -> NoReturn:
     """Raise UserError for a file of a scan that is not there, or there in another format."""
-    at = scan.paths[0].parent
-    if other := next(filter(None, map(unread_volume, sorted(at.glob(f"{escape(name)}[-_]*")))), ""):
-        raise UserError(other)
-    there = [sequence for sequence, own in FILE_WORDS.items() if not {*own}.isdisjoint(scan.by_word)]
+    folder = scan.paths[0].parent
+    if message := next(filter(None, map(unread_volume, sorted(folder.glob(f"{escape(name)}[-_]*")))), ""):
+        raise UserError(message)
+    there = [
+        sequence for sequence, sequence_words in FILE_WORDS.items() if not {*sequence_words}.isdisjoint(scan.by_word)
+    ]
     has = f"; it has {' and '.join(there)}, see data.channel" if there and key != "truth" else ""
-    raise UserError(f"{at}: no {key} volume of {name} (a name that ends in {' or '.join(words)}){has}")
+    raise UserError(f"{folder}: no {key} volume of {name} (a name that ends in {' or '.join(words)}){has}")

@@ -24,8 +24,8 @@ def list_scans(path: Path, cases: Sequence[Case], settings: DataConfig) -> Listi
     """
     labels = _labels(path, cases, settings)
     with ThreadPoolExecutor() as pool:
-        listed = list(pool.map(lambda case: list_scan(replace(case, labels=labels)), cases))
-    return [case for found, _ in listed for case in found], [note for _, notes in listed for note in notes]
+        listings = list(pool.map(lambda case: list_scan(replace(case, labels=labels)), cases))
+    return [case for scans, _ in listings for case in scans], [note for _, notes in listings for note in notes]
 
 
 def holds_volumes(cases: Sequence[Case]) -> bool:

@@ -88,13 +88,13 @@ def files_of_channels(name: str, scan: Scan, channels: Sequence[str]) -> tuple[t
     file = scan.folder / "dataset.json"
     content = read_json_document(file) if file.exists() else {}
     stated = content.get("channel_names") or content.get("modality")
-    known = read_channels(file, stated) if stated else TASK01_CHANNELS if TASK01.fullmatch(Path(name).name) else {}
-    by_name = {sequence: number for number, sequence in reversed(list(known.items()))}
+    sequences = read_channels(file, stated) if stated else TASK01_CHANNELS if TASK01.fullmatch(Path(name).name) else {}
+    by_name = {sequence: number for number, sequence in reversed(list(sequences.items()))}
     if lacking := [channel for channel in channels if channel not in by_name]:
-        there = f"it has {', '.join(known.values())}" if known else EXAMPLE
+        there = f"it has {', '.join(sequences.values())}" if sequences else EXAMPLE
         raise UserError(f"{file}: names no {lacking[0]}; {there}")
     numbers = tuple(by_name[channel] for channel in channels)
-    frames = numbers if len(known) > 1 and not scan.channels else ()
+    frames = numbers if len(sequences) > 1 and not scan.channels else ()
     return tuple(_file_of_channel(name, scan, number) for number in numbers), frames
 
 
@@ -115,10 +115,10 @@ def read_nnunet(contents: Contents, settings: DataConfig) -> Listing:
         return _case_of_scan(name, patients[name], scans[name], choices[scans[name].folder])
 
     with ThreadPoolExecutor() as pool:
-        listed = list(pool.map(listed_scan, scans))
+        listings = list(pool.map(listed_scan, scans))
     notes = [note for legend in legends.values() for note in legend.notes] + _without_truth(found)
-    cases, more = with_patients_of_tables(contents, [case for cases, _ in listed for case in cases], "the scans")
-    return cases, [*notes, *(note for _, found in listed for note in found), *more]
+    cases, more = with_patients_of_tables(contents, [case for cases, _ in listings for case in cases], "the scans")
+    return cases, [*notes, *(note for _, found in listings for note in found), *more]
 
 
 def _without_truth(scans: Sequence[Scan]) -> list[Finding]:
@@ -144,16 +144,16 @@ def _scans(contents: Contents) -> list[Scan]:
     has_test = any(path.parent.name.lower() == "labelsts" for path in files)
     scans: dict[tuple[Path, str, str], Scan] = {}
     for path in files:
-        kind, ending = FOLDER.fullmatch(path.parent.name).groups()  # type: ignore[union-attr]
-        kind, ending = kind.lower(), ending.capitalize()
+        role, ending = FOLDER.fullmatch(path.parent.name).groups()  # type: ignore[union-attr]
+        role, ending = role.lower(), ending.capitalize()
         stem, folder = without_volume_suffix(path.name), path.parent.parent
-        channel = CHANNEL_FILE.fullmatch(stem) if kind == "images" else None
+        channel = CHANNEL_FILE.fullmatch(stem) if role == "images" else None
         name = channel["scan"] if channel else stem
         names = _names(contents.path, folder if several else Path(), ending, name)
         scan = scans.setdefault((folder, ending, name), Scan(names, folder, ending, PARTS[ending] if has_test else ""))
         if channel:
             scan.channels[int(channel["channel"])] = path
-        elif kind == "images":
+        elif role == "images":
             scan.whole = path
         else:
             scan.truth = path
@@ -162,9 +162,9 @@ def _scans(contents: Contents) -> list[Scan]:
 
 def _names(root: Path, folder: Path, ending: str, name: str) -> tuple[str, ...]:
     """Of a scan of the set in this folder below the source, which is named where there are several."""
-    before = f"{folder.name}/" if folder.name else ""
-    whole = (folder / ending / name).as_posix().removeprefix(f"{root.as_posix()}/")
-    return f"{before}{name}", f"{before}{ending}/{name}", whole
+    prefix = f"{folder.name}/" if folder.name else ""
+    full_name = (folder / ending / name).as_posix().removeprefix(f"{root.as_posix()}/")
+    return f"{prefix}{name}", f"{prefix}{ending}/{name}", full_name
 
 
 def _by_id(scans: Sequence[Scan]) -> dict[str, Scan]:
@@ -179,8 +179,10 @@ def _choose(legend: Legend, settings: DataConfig) -> Choice:
     sequences = wanted_sequences(settings)
     for sequence in sequences:
         if sequence not in by_sequence:
-            there, known = ", ".join(legend.channels.values()), ", ".join(SEQUENCES)
-            raise UserError(f"{legend.file}: names no {sequence}; it has {there}, and data.channel is one of {known}")
+            there, accepted = ", ".join(legend.channels.values()), ", ".join(SEQUENCES)
+            raise UserError(
+                f"{legend.file}: names no {sequence}; it has {there}, and data.channel is one of {accepted}"
+            )
     numbers = tuple(by_sequence[sequence] for sequence in sequences)
     return Choice(numbers, sequences, len(legend.channels) > 1, labels)
 

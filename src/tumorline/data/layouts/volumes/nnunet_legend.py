@@ -56,18 +56,18 @@ def read_legend(folder: Path, names: Sequence[str], settings: DataConfig) -> Leg
     if channels or labels or not all(TASK01.fullmatch(name.rpartition("/")[2]) for name in names):
         lacking = " and ".join(key for key, value in (("channels", channels), ("labels", labels)) if not value)
         raise UserError(f"{file}: {'names no' if file.exists() else 'is not there to name the'} {lacking}; {EXAMPLE}")
-    said = "FLAIR, T1w, T1gd, T2w; 1 oedema, 2 not enhancing, 3 enhancing"
-    message = f"{folder}: read as Task01 of the Medical Segmentation Decathlon by its names ({names[0]}): {said}"
+    meanings = "FLAIR, T1w, T1gd, T2w; 1 oedema, 2 not enhancing, 3 enhancing"
+    message = f"{folder}: read as Task01 of the Medical Segmentation Decathlon by its names ({names[0]}): {meanings}"
     return Legend(file, TASK01_CHANNELS, TASK01_SCHEME, (Finding("recognised_by_names", "info", message),))
 
 
 def read_channels(file: Path, channels: Any) -> dict[int, str]:
-    found = {}
+    sequences = {}
     for number, name in _entries(file, "channels", channels):
         if not number.isdecimal():
             raise UserError(f"{file}: channel '{number}' is no number; {EXAMPLE}")
-        found[int(number)] = SEQUENCE_WORDS.get(plain_word(name), plain_word(name))
-    return found
+        sequences[int(number)] = SEQUENCE_WORDS.get(plain_word(name), plain_word(name))
+    return sequences
 
 
 def _entries(file: Path, key: str, value: Any) -> list[tuple[str, Any]]:
@@ -78,14 +78,14 @@ def _entries(file: Path, key: str, value: Any) -> list[tuple[str, Any]]:
 
 def _read_labels(file: Path, labels: Any, settings: DataConfig) -> LabelScheme:
     """The regions of labels by name (nnU-Net) or names by label (the Decathlon)."""
-    found: dict[str, tuple[int, ...]] = {}
+    labels_by_name: dict[str, tuple[int, ...]] = {}
     for key, value in _entries(file, "labels", labels):
         name, values = (str(value), key) if key.isdecimal() else (key, value)
         numbers = values if isinstance(values, list) else [values]
         if not all(str(number).isdecimal() for number in numbers):
             raise UserError(f"{file}: the label '{name}' is {values}; expected whole numbers")
-        found[plain_word(name)] = tuple(int(number) for number in numbers)
-    foreground = {name: values for name, values in found.items() if any(values)}
+        labels_by_name[plain_word(name)] = tuple(int(number) for number in numbers)
+    foreground = {name: values for name, values in labels_by_name.items() if any(values)}
     if len(foreground) == 1:
         return _one_region(file, *next(iter(foreground.items())), settings)
     if any(len(values) > 1 for values in foreground.values()):
@@ -101,16 +101,18 @@ def _one_region(file: Path, name: str, values: tuple[int, ...], settings: DataCo
 
 
 def _nested_regions(labels: Mapping[str, tuple[int, ...]]) -> LabelScheme:
-    known = {REGION_WORDS[name]: values for name, values in labels.items() if name in REGION_WORDS}
-    others = {value for name, values in labels.items() if name not in REGION_WORDS for value in values}
-    return LabelScheme(known, (0, *sorted(others)))
+    regions = {REGION_WORDS[name]: values for name, values in labels.items() if name in REGION_WORDS}
+    other_values = {value for name, values in labels.items() if name not in REGION_WORDS for value in values}
+    return LabelScheme(regions, (0, *sorted(other_values)))
 
 
 def _exclusive_parts(file: Path, labels: Mapping[str, tuple[int, ...]]) -> LabelScheme:
     parts: dict[str, tuple[int, ...]] = {"oedema": (), "core": (), "enhancing": (), "others": (0,)}
     for name, values in labels.items():
         if name not in PART_WORDS:
-            known = "edema, non-enhancing tumor, necrosis, enhancing tumor, resection cavity"
-            raise UserError(f"{file}: the label '{name}' is not known; expected {known}, or regions as lists of labels")
+            accepted = "edema, non-enhancing tumor, necrosis, enhancing tumor, resection cavity"
+            raise UserError(
+                f"{file}: the label '{name}' is not known; expected {accepted}, or regions as lists of labels"
+            )
         parts[PART_WORDS[name]] += values
     return scheme_of_parts(**parts)

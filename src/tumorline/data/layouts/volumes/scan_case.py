@@ -110,13 +110,13 @@ def name_beside(file: Path, other: Path) -> str:
     """A file's or folder's name, with the folders that tell it from another of this name."""
     if file.name != other.name or file == other:
         return file.name
-    places = [os.path.abspath(path) for path in (file, other)]
-    return Path(os.path.relpath(places[0], os.path.commonpath(places))).as_posix()
+    paths = [os.path.abspath(path) for path in (file, other)]
+    return Path(os.path.relpath(paths[0], os.path.commonpath(paths))).as_posix()
 
 
-def _require_frames(whole: Case, headers: dict[Path, VolumeHeader]) -> None:
+def _require_frames(case: Case, headers: dict[Path, VolumeHeader]) -> None:
     for path, header in headers.items():
-        frames = [frame for image, frame in zip(whole.images, whole.planes, strict=False) if image == path]
+        frames = [frame for image, frame in zip(case.images, case.planes, strict=False) if image == path]
         if header.frames > 1 and not frames:
             raise UserError(f"{path}: holds {header.frames} frames; expected one volume")
         if frames and max(frames) >= header.frames:

@@ -87,14 +87,14 @@ def _plain_masks(volumes: Collection[Path], read: Mapping[Path, Stated]) -> Read
     """Files called by a scan and a plain word for a mask, as `A_mask`; or by this word alone beside bare sequences."""
     scans = {stated.scan for stated in read.values() if stated.scan}
     bare = {path.parent for path, stated in read.items() if not stated.scan}
-    found = {
+    masks = {
         path: Stated(name["scan"] or "", name["word"].lower())
         for path in volumes
         if (name := PLAIN_MASK.fullmatch(path.name))
     }
     return {
         path: stated
-        for path, stated in found.items()
+        for path, stated in masks.items()
         if stated.scan in scans or (not stated.scan and path.parent in bare)
     }
 

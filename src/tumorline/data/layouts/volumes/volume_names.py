@@ -58,7 +58,7 @@ class Stated(NamedTuple):
 
 def visits_among(names: Iterable[str]) -> frozenset[str]:
     """Beginnings such as `A_post` that name a visit, as volumes of other sequences than T1 have them too."""
-    return frozenset(found[1].casefold() for name in names if (found := VISIT.fullmatch(name)))
+    return frozenset(match[1].casefold() for name in names if (match := VISIT.fullmatch(name)))
 
 
 def read_volume_name(name: str, visits: Collection[str] = ()) -> Stated:
@@ -66,12 +66,12 @@ def read_volume_name(name: str, visits: Collection[str] = ()) -> Stated:
 
     A name that is a word alone is of no scan.
     """
-    if found := _read_contrast(name, visits):
-        return found
+    if stated := _read_contrast(name, visits):
+        return stated
     if bare := BARE.fullmatch(name):
         return Stated(word=bare[1].lower())
-    named = NAME.fullmatch(name)
-    return Stated(named[1], named[2].lower()) if named else Stated()
+    match = NAME.fullmatch(name)
+    return Stated(match[1], match[2].lower()) if match else Stated()
 
 
 def _read_contrast(name: str, visits: Collection[str]) -> Stated | None:
@@ -80,8 +80,8 @@ def _read_contrast(name: str, visits: Collection[str]) -> Stated | None:
     stem = without_volume_suffix(name)
     if bids := BIDS.fullmatch(stem):
         return Stated(bids[1] + bids[2], WITH_CONTRAST)
-    found = BEFORE_T1.fullmatch(stem) or AFTER_T1.fullmatch(stem)
-    if not found or stem[: found.end("contrast")].casefold() in visits:
+    match = BEFORE_T1.fullmatch(stem) or AFTER_T1.fullmatch(stem)
+    if not match or stem[: match.end("contrast")].casefold() in visits:
         return None
-    word = WITHOUT_CONTRAST if WITHOUT.fullmatch(found["contrast"]) else WITH_CONTRAST
-    return Stated(found["scan"] or "", word)
+    word = WITHOUT_CONTRAST if WITHOUT.fullmatch(match["contrast"]) else WITH_CONTRAST
+    return Stated(match["scan"] or "", word)
