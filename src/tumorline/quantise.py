@@ -39,8 +39,8 @@ def write_rounded(path: Path, target: Path, data: Path | str | None) -> list[str
         raise UserError(f"{path}: a network of three axes; only those of slices are rounded to int8")
     dataset = open_wanted(model, data, ())
     status = case_status(model.info, dataset)
-    with tempfile.TemporaryDirectory() as place:
-        draft = Path(place) / f"network.{QUANTISED}.onnx"
+    with tempfile.TemporaryDirectory() as folder:
+        draft = Path(folder) / f"network.{QUANTISED}.onnx"
         network, info = load_network(path)
         unrounded = prepare_onnx(network, torch.zeros(2, info.architecture.channels, *info.network_size), draft)
         save_stamped(
