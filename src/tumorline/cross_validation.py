@@ -119,18 +119,18 @@ def _gathered(folder: Path, wanted: Collection[int]) -> Summary:
         _require_tables(path, members)
     for path, members in rows.items():
         _copy_masks(path, members, folder)
-    together = [row for members in rows.values() for row in members]
-    summary = with_baselines(summarise_folds(config, together, finished), _shared_baselines(finished))
+    all_rows = [row for members in rows.values() for row in members]
+    summary = with_baselines(summarise_folds(config, all_rows, finished), _shared_baselines(finished))
     regions = list(summary.regions)
     measured: dict[str, object] = {
-        "calibration": _calibrations(finished, regions, len(together)),
+        "calibration": _calibrations(finished, regions, len(all_rows)),
         "folds": _folds(rows, regions),
         "subsets": _shared_subsets(finished, folder),
     }
     if presence := _presence(finished, folder):
         measured["presence"] = presence
     summary = summary.model_copy(update=measured)
-    write_evaluation(folder, together, summary)
+    write_evaluation(folder, all_rows, summary)
     gather_certainties(finished, folder, ("test",))
     run.render_report(folder, config)
     return summary
@@ -256,8 +256,8 @@ def summarise_folds(config: Config, rows: Sequence[Row], finished: Sequence[Path
 
 def _shared_conventions(summaries: Sequence[Summary]) -> dict[str, str]:
     names = dict.fromkeys(name for summary in summaries for name in summary.conventions)
-    found = {name: {summary.conventions.get(name, "") for summary in summaries} for name in names}
-    return {name: IN_EACH_ITS_OWN if len(texts) > 1 else texts.pop() for name, texts in found.items()}
+    texts_by_name = {name: {summary.conventions.get(name, "") for summary in summaries} for name in names}
+    return {name: IN_EACH_ITS_OWN if len(texts) > 1 else texts.pop() for name, texts in texts_by_name.items()}
 
 
 def _warnings_of_any(summaries: Sequence[Summary]) -> list[ResultWarning]:

@@ -60,8 +60,8 @@ def mean_postprocessing(members: Sequence[Postprocessing]) -> Postprocessing:
     regions = sorted({region for limits in members for region in limits.regions})
 
     def means(name: str) -> dict[str, float]:
-        found = {region: fmean(getattr(limits, name).get(region, 0) for limits in members) for region in regions}
-        return {region: value for region, value in found.items() if value}
+        by_region = {region: fmean(getattr(limits, name).get(region, 0) for limits in members) for region in regions}
+        return {region: value for region, value in by_region.items() if value}
 
     return Postprocessing(
         smallest_ml=means("smallest_ml"),
@@ -76,7 +76,7 @@ def describe(name: str, infos: Sequence[ModelInfo], threshold: float | None = No
     if threshold is not None and not 0 < threshold < 1:
         raise UserError(f"--threshold {threshold:g}: expected a probability between 0 and 1")
     first = infos[0]
-    known = _known_cases(infos)
+    known_cases = _known_cases(infos)
     may_lack = all(info.input.may_lack_channels for info in infos)
     halves = all(info.storage == "float16" for info in infos)
     means = [round(fmean(values), 6) for values in zip(*(info.thresholds for info in infos), strict=True)]
@@ -93,9 +93,9 @@ def describe(name: str, infos: Sequence[ModelInfo], threshold: float | None = No
         postprocessing=mean_postprocessing([info.postprocessing for info in infos]),
         constant_mask=first.constant_mask,
         mean_image=first.mean_image,
-        data=_data(infos, known),
-        split=_split(infos, known),
-        known_cases=known,
+        data=_data(infos, known_cases),
+        split=_split(infos, known_cases),
+        known_cases=known_cases,
         config={"model": {"name": "ensemble", "storage": "float16" if halves else "float32"}},
         metrics=ModelMetrics(**describe_points({region: _point(infos, region, chosen) for region in first.regions})),
         versions=environment.versions(),
@@ -105,9 +105,9 @@ def describe(name: str, infos: Sequence[ModelInfo], threshold: float | None = No
 
 def _point(infos: Sequence[ModelInfo], region: str, chosen: float | str) -> PointFigures:
     """How a region's threshold was come by, and that of each member."""
-    place = infos[0].regions.index(region)
+    index = infos[0].regions.index(region)
     members = [
-        MemberPoint(name=info.name, threshold=info.thresholds[place], temperature=info.temperatures[place])
+        MemberPoint(name=info.name, threshold=info.thresholds[index], temperature=info.temperatures[index])
         for info in infos
     ]
     return PointFigures(chosen=chosen, members=members)
@@ -152,11 +152,11 @@ def _check_members(paths: Sequence[Path], infos: Sequence[ModelInfo]) -> None:
     for path, info in zip(paths, infos, strict=True):
         if info.members:
             raise UserError(f"{path}: is an ensemble itself; name its members instead")
-        for what, value in _agreed(info).items():
-            expected = _agreed(infos[0])[what]
+        for name, value in _agreed(info).items():
+            expected = _agreed(infos[0])[name]
             if value != expected:
                 raise UserError(
-                    f"{path}: its {what} is {value or 'not stated'}, that of {paths[0]} is {expected or 'not stated'}; "
+                    f"{path}: its {name} is {value or 'not stated'}, that of {paths[0]} is {expected or 'not stated'}; "
                     "the members of an ensemble must agree in it"
                 )
 
@@ -190,12 +190,12 @@ def _together(paths: Sequence[Path]) -> Weights:
 
 
 def _known_cases(infos: Sequence[ModelInfo]) -> KnownCases:
-    known = KnownCases(
+    known_cases = KnownCases(
         patients=_union([info.known_cases.patients for info in infos]),
         contents=_union([info.known_cases.contents for info in infos]),
     )
     looks = _union([info.known_cases.looks for info in infos])
-    return known.model_copy(update={"looks": looks}) if any(looks.values()) else known
+    return known_cases.model_copy(update={"looks": looks}) if any(looks.values()) else known_cases
 
 
 def _union(members: Sequence[Mapping[str, Sequence[str]]]) -> dict[str, list[str]]:
@@ -209,19 +209,19 @@ def _union(members: Sequence[Mapping[str, Sequence[str]]]) -> dict[str, list[str
     return union
 
 
-def _data(infos: Sequence[ModelInfo], known: KnownCases) -> TrainingData:
+def _data(infos: Sequence[ModelInfo], known_cases: KnownCases) -> TrainingData:
     data = [info.data for info in infos]
     return data[0].model_copy(
         update={
             "name": _distinct(each.name for each in data),
             "simulated": all(each.simulated for each in data),
-            "cases": sum(_count_cases(infos, known).values()),
+            "cases": sum(_count_cases(infos, known_cases).values()),
             "attribution": _distinct(each.attribution for each in data),
         }
     )
 
 
-def _split(infos: Sequence[ModelInfo], known: KnownCases) -> TrainingSplit:
+def _split(infos: Sequence[ModelInfo], known_cases: KnownCases) -> TrainingSplit:
     splits = [info.split for info in infos]
     return TrainingSplit(
         by=_distinct(split.by for split in splits),
@@ -229,15 +229,15 @@ def _split(infos: Sequence[ModelInfo], known: KnownCases) -> TrainingSplit:
         origin=f"members: {_distinct(split.origin for split in splits)}",
         leaking=any(split.leaking for split in splits),
         patients_unknown=any(split.patients_unknown for split in splits),
-        parts=_count_cases(infos, known),
+        parts=_count_cases(infos, known_cases),
     )
 
 
-def _count_cases(infos: Sequence[ModelInfo], known: KnownCases) -> dict[str, int]:
+def _count_cases(infos: Sequence[ModelInfo], known_cases: KnownCases) -> dict[str, int]:
     """Cases of each part; of each the hash of the image is known and, of several channels, those of the channels."""
     hashes = sum(len(names) for info in infos for names in info.known_cases.contents.values())
     each = max(1, round(hashes / max(1, sum(info.data.cases for info in infos))))
-    return {part: round(len(names) / each) for part, names in known.contents.items()}
+    return {part: round(len(names) / each) for part, names in known_cases.contents.items()}
 
 
 def _distinct(texts: Iterable[str]) -> str:

@@ -80,8 +80,10 @@ def with_figures(info: ModelInfo, summary: Summary) -> ModelInfo:
 
 def _headline(figures: RegionSummary, sources: Sequence[str]) -> dict[str, Any]:
     published, by_source = figures.to_json(), dice_of_sources(figures, sources)
-    kept = {name: published[name] for name in ("dice", "hd95_detected", "volume_ratio", "missed", "tumour_cases")}
-    return kept | ({"dice_of_sources": {name: dice.to_json() for name, dice in by_source.items()}} if by_source else {})
+    headline = {name: published[name] for name in ("dice", "hd95_detected", "volume_ratio", "missed", "tumour_cases")}
+    return headline | (
+        {"dice_of_sources": {name: dice.to_json() for name, dice in by_source.items()}} if by_source else {}
+    )
 
 
 def read_info(path: Path) -> ModelInfo:
@@ -92,8 +94,8 @@ def read_info(path: Path) -> ModelInfo:
 def known_images(run: Path) -> set[str]:
     """Hashes of the images that the model of a run, or those of its folds, were made and tested with."""
     paths = [path for path in (run, *run.glob("fold-*")) if (path / WEIGHTS_NAME).is_file()]
-    known = [read_info(path / WEIGHTS_NAME).known_cases.contents for path in paths]
-    return {content for parts in known for contents in parts.values() for content in contents}
+    known_contents = [read_info(path / WEIGHTS_NAME).known_cases.contents for path in paths]
+    return {content for parts in known_contents for contents in parts.values() for content in contents}
 
 
 def read_content(path: Path) -> Content:
@@ -193,9 +195,10 @@ def find_model(model: Path) -> Path:
     if path.suffix == ".onnx":
         path = path.with_suffix(".safetensors")
     if not path.is_file():
-        what = "run folder without a finished model" if model.is_dir() else "no such model"
+        reason = "run folder without a finished model" if model.is_dir() else "no such model"
         listed = ", ".join(listed_models())
         raise UserError(
-            f"{model}: {what}; MODEL is a run folder, a .safetensors file with its .onnx beside it, or one of: {listed}"
+            f"{model}: {reason}; MODEL is a run folder, a .safetensors file with its .onnx beside it, or one of: "
+            f"{listed}"
         )
     return path

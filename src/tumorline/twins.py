@@ -22,8 +22,8 @@ def open_twin(path: Path, info: ModelInfo, options: RuntimeOptions | None = None
     opened = opened_file(path, (options or RuntimeOptions()).precision, runtime)
     if opened != path:
         _check_stamps(path, opened, read_content(path), twin.metadata)
-    taken = "takes pictures" if info.input.dims == 2 else "takes volumes"
-    _check_shape(opened, taken, twin.input_shape, (0, info.architecture.channels, *info.network_size))
+    input_statement = "takes pictures" if info.input.dims == 2 else "takes volumes"
+    _check_shape(opened, input_statement, twin.input_shape, (0, info.architecture.channels, *info.network_size))
     _check_shape(opened, "answers", twin.output_shape, (0, len(info.regions), *info.network_size))
     return twin
 
@@ -36,8 +36,8 @@ def _check_stamps(path: Path, onnx: Path, content: Content, metadata: Mapping[st
             raise UserError(f"{onnx}: its network was changed after it was written, or belongs to another; {cure}")
         return
     if stamp is None and not content.stamped and _same_origin(content.text, metadata.get(METADATA_KEY, "")):
-        said = f"{onnx}: of version 0.1.0, without the stamp that holds it to {path.name}; {cure}"
-        warnings.warn(said, UserNotice, stacklevel=4)
+        message = f"{onnx}: of version 0.1.0, without the stamp that holds it to {path.name}; {cure}"
+        warnings.warn(message, UserNotice, stacklevel=4)
         return
     raise UserError(f"{onnx}: belongs to another model than {path.name} beside it; {cure}")
 
@@ -55,12 +55,14 @@ def _lasting(values: JsonObject) -> JsonObject:
     return {key: value for key, value in values.items() if key not in SETTLED_LATER}
 
 
-def _check_shape(onnx: Path, what: str, found: tuple[int, ...], expected: tuple[int, ...]) -> None:
+def _check_shape(onnx: Path, statement: str, shape: tuple[int, ...], expected: tuple[int, ...]) -> None:
     """Lengths that are 0 are open."""
-    pairs = list(zip(found, expected, strict=False))
-    if len(found) != len(expected) or any(length and wanted and length != wanted for length, wanted in pairs):
+    pairs = list(zip(shape, expected, strict=False))
+    if len(shape) != len(expected) or any(
+        length and expected_length and length != expected_length for length, expected_length in pairs
+    ):
         raise UserError(
-            f"{onnx}: {what} of {_words(found)}; the model file beside it states {_words(expected)}"
+            f"{onnx}: {statement} of {_words(shape)}; the model file beside it states {_words(expected)}"
             " (batch, channels or regions, space)"
         )
 

@@ -119,20 +119,20 @@ def _verdict(pair: ComparedPair, study: Study | None, regions: int) -> str:
 
 
 def _unshared_regions(runs: Sequence[Run], regions: Sequence[str]) -> list[str]:
-    others = sorted({region for run in runs for region in run.summary.regions} - {*regions})
-    return [f"only {', '.join(regions)} is compared: not all outline {', '.join(others)}"] if others else []
+    unshared = sorted({region for run in runs for region in run.summary.regions} - {*regions})
+    return [f"only {', '.join(regions)} is compared: not all outline {', '.join(unshared)}"] if unshared else []
 
 
 def _warnings(runs: Sequence[Run], means: Sequence[PatientMeans], study: Study | None, recipes: bool) -> list[str]:
-    found = []
+    sentences = []
     if study == "leak":
-        found.append("LEAK STUDY: this measures how much a leaking split flatters; it ranks nothing")
-        found.append("only the cases that all runs were tested on are compared")
+        sentences.append("LEAK STUDY: this measures how much a leaking split flatters; it ranks nothing")
+        sentences.append("only the cases that all runs were tested on are compared")
     elif not recipes:
-        found.append("one run each: this is about these models, not about their recipes; for those use --group")
-    found += [text for region in means if (text := _few_patients(region, len(means)))]
+        sentences.append("one run each: this is about these models, not about their recipes; for those use --group")
+    sentences += [text for region in means if (text := _few_patients(region, len(means)))]
     shared = [warning for warning in runs[0].summary.warnings if all(warning in run.summary.warnings for run in runs)]
-    return found + [warning.text for warning in shared if warning.code is not WarningCode.LEAKING]
+    return sentences + [warning.text for warning in shared if warning.code is not WarningCode.LEAKING]
 
 
 def _few_patients(means: PatientMeans, regions: int) -> str:

@@ -94,12 +94,14 @@ def average_patients(runs: Sequence[Run], cases: Sequence[str], region: str, met
 
 def _patient_means(run: Run, groups: Mapping[Key, str], metric: str) -> Float64Array:
     """In the order of the patients, which are given by case; NaN where none of a patient's cases has a value."""
-    found: dict[str, list[float]] = defaultdict(list)
+    by_patient: dict[str, list[float]] = defaultdict(list)
     for key, patient in groups.items():
         value = VALUES[metric](run.rows[key].scores)
         if value is not None:
-            found[patient].append(value)
-    return np.array([np.mean(found[name]) if found[name] else np.nan for name in sorted(set(groups.values()))])
+            by_patient[patient].append(value)
+    return np.array(
+        [np.mean(by_patient[name]) if by_patient[name] else np.nan for name in sorted(set(groups.values()))]
+    )
 
 
 def over_regions(means: Sequence[PatientMeans]) -> PatientMeans:
@@ -107,14 +109,14 @@ def over_regions(means: Sequence[PatientMeans]) -> PatientMeans:
 
     Regions weigh alike, however many patients have them.
     """
-    known = [region for region in means if region.patients]
-    patients = sorted({patient for region in known for patient in region.patients})
-    dice = {run: np.zeros(len(patients)) for region in known for run in region.values[HEADLINE]}
-    for region in known:
-        places = np.searchsorted(patients, region.patients)
-        weight = len(patients) / len(region.patients) / len(known)
+    scored = [region for region in means if region.patients]
+    patients = sorted({patient for region in scored for patient in region.patients})
+    dice = {run: np.zeros(len(patients)) for region in scored for run in region.values[HEADLINE]}
+    for region in scored:
+        columns = np.searchsorted(patients, region.patients)
+        weight = len(patients) / len(region.patients) / len(scored)
         for run, values in region.values[HEADLINE].items():
-            dice[run][places] += weight * values
+            dice[run][columns] += weight * values
     return PatientMeans(OVER_REGIONS, patients, {HEADLINE: dice})
 
 
@@ -122,34 +124,40 @@ def match_contenders(contenders: Sequence[Contender], reference: str) -> list[tu
     """Who is compared with whom: each with the reference, without one each with each other."""
     if not reference:
         return list(combinations(contenders, 2))
-    against = [one for one in contenders if one.name == reference]
+    against = [contender for contender in contenders if contender.name == reference]
     if not against:
-        raise UserError(f"reference '{reference}': {did_you_mean(reference, [one.name for one in contenders])}")
-    return list(product([one for one in contenders if one.name != reference], against))
+        raise UserError(
+            f"reference '{reference}': {did_you_mean(reference, [contender.name for contender in contenders])}"
+        )
+    return list(product([contender for contender in contenders if contender.name != reference], against))
 
 
 def compare_pairs(
     metric: str, matched: Sequence[tuple[Contender, Contender]], means: Sequence[PatientMeans], recipes: bool
 ) -> list[ComparedPair]:
     """A metric's differences, with p corrected over them all; none where fewer than two patients have a value."""
-    every = (_difference(metric, pair, region, recipes) for region in means for pair in matched)
-    found = [one for one in every if one is not None]
-    corrected = tests.holm([one.difference.p for one in found])
-    return [_pair(metric, one, p) for one, p in zip(found, corrected, strict=True)]
+    candidates = (_difference(metric, pair, region, recipes) for region in means for pair in matched)
+    defined = [compared for compared in candidates if compared is not None]
+    corrected = tests.holm([compared.difference.p for compared in defined])
+    return [_pair(metric, compared, p) for compared, p in zip(defined, corrected, strict=True)]
 
 
 def _difference(
     metric: str, pair: tuple[Contender, Contender], means: PatientMeans, recipes: bool
 ) -> _Difference | None:
-    one, two = (means.of_runs(contender, metric) for contender in pair)
-    defined = np.isfinite(one).all(axis=0) & np.isfinite(two).all(axis=0)
+    first_values, second_values = (means.of_runs(contender, metric) for contender in pair)
+    defined = np.isfinite(first_values).all(axis=0) & np.isfinite(second_values).all(axis=0)
     if defined.sum() < 2:
         return None
-    one, two = one[:, defined], two[:, defined]
+    first_values, second_values = first_values[:, defined], second_values[:, defined]
     first, second = (contender.name for contender in pair)
-    difference = tests.between_recipes(one, two) if recipes else tests.paired(one[0], two[0])
-    better = _better(metric, {first: float(one.mean()), second: float(two.mean())})
-    by_patient = one.mean(axis=0) - two.mean(axis=0)
+    difference = (
+        tests.between_recipes(first_values, second_values)
+        if recipes
+        else tests.paired(first_values[0], second_values[0])
+    )
+    better = _better(metric, {first: float(first_values.mean()), second: float(second_values.mean())})
+    by_patient = first_values.mean(axis=0) - second_values.mean(axis=0)
     too_few = recipes and difference.ci95 is None
     return _Difference(means.region, first, second, better, difference, by_patient, too_few)
 
@@ -162,24 +170,24 @@ def _better(metric: str, means: Mapping[str, float]) -> str | None:
     return max(means, key=lambda name: MERIT[metric](means[name]))
 
 
-def _pair(metric: str, one: _Difference, p: float) -> ComparedPair:
-    noise = one.too_few or p >= LEVEL
+def _pair(metric: str, compared: _Difference, p: float) -> ComparedPair:
+    noise = compared.too_few or p >= LEVEL
     return ComparedPair(
         metric=metric,
-        region=one.region,
-        first=one.first,
-        second=one.second,
+        region=compared.region,
+        first=compared.first,
+        second=compared.second,
         difference=PairDifference(
-            mean=one.difference.mean,
-            ci95=list(one.difference.ci95) if one.difference.ci95 else None,
-            p=one.difference.p,
-            range=[float(one.by_patient.min()), float(one.by_patient.max())],
+            mean=compared.difference.mean,
+            ci95=list(compared.difference.ci95) if compared.difference.ci95 else None,
+            p=compared.difference.p,
+            range=[float(compared.by_patient.min()), float(compared.by_patient.max())],
         ),
         p_corrected=p,
         noise=noise,
-        better=None if noise else one.better,
-        by_patient=one.by_patient.tolist(),
-        **({"too_few": True} if one.too_few else {}),
+        better=None if noise else compared.better,
+        by_patient=compared.by_patient.tolist(),
+        **({"too_few": True} if compared.too_few else {}),
     )
 
 
@@ -217,8 +225,8 @@ def compared_figures(rows: Sequence[Row]) -> ComparedFigures:
 def rank_contenders(contenders: Sequence[Contender], means: Sequence[PatientMeans]) -> list[Ranked]:
     """Best first by the mean over regions, with the share of redrawn patient samples in which each takes each rank."""
     patients = sorted({patient for region in means for patient in region.patients})
-    known = [region for region in means if region.patients]
-    by_region = np.stack([_of_contenders(contenders, region, patients) for region in known], axis=1)
+    scored = [region for region in means if region.patients]
+    by_region = np.stack([_of_contenders(contenders, region, patients) for region in scored], axis=1)
     dice = [float(np.mean(np.nanmean(values, axis=1))) for values in by_region]
     shares = tests.rank_shares(by_region)
     order = sorted(range(len(contenders)), key=lambda index: (-dice[index], index))
@@ -227,11 +235,11 @@ def rank_contenders(contenders: Sequence[Contender], means: Sequence[PatientMean
 
 def _of_contenders(contenders: Sequence[Contender], means: PatientMeans, patients: Sequence[str]) -> Float64Array:
     """Dice `(M, P)` over the seeds of each; NaN for a patient without the region."""
-    found = np.full((len(contenders), len(patients)), np.nan)
-    place = {patient: number for number, patient in enumerate(patients)}
-    columns = [place[patient] for patient in means.patients]
-    found[:, columns] = [means.of_runs(contender, HEADLINE).mean(axis=0) for contender in contenders]
-    return found
+    dice = np.full((len(contenders), len(patients)), np.nan)
+    column_of = {patient: number for number, patient in enumerate(patients)}
+    columns = [column_of[patient] for patient in means.patients]
+    dice[:, columns] = [means.of_runs(contender, HEADLINE).mean(axis=0) for contender in contenders]
+    return dice
 
 
 def find_disagreements(
@@ -242,11 +250,11 @@ def find_disagreements(
     spread = []
     for key in product(cases, regions):
         dice = [run.rows[key].scores.dice for run in firsts if run.rows[key].scores.has_tumour]
-        known = [value for value in dice if value is not None]
-        if known and max(known) > min(known):
-            spread.append((max(known) - min(known), key))
+        defined = [value for value in dice if value is not None]
+        if defined and max(defined) > min(defined):
+            spread.append((max(defined) - min(defined), key))
     chosen: dict[str, Key] = {}
-    for _, key in sorted(spread, key=lambda one: (-one[0], one[1])):
+    for _, key in sorted(spread, key=lambda candidate: (-candidate[0], candidate[1])):
         chosen.setdefault(firsts[0].rows[key].group, key)
     return [_disagreement(contenders, key) for key in list(chosen.values())[:count]]
 

@@ -95,8 +95,8 @@ def _group(name: str, folders: Sequence[Path]) -> Contender:
         )
     runs = [_open_run(folder, folder.resolve().name) for folder in folders]
     recipes = [_recipe(run) for run in runs]
-    for run, other in pairwise(recipes):
-        if different := sorted(key for key in run | other if run.get(key) != other.get(key)):
+    for run, following in pairwise(recipes):
+        if different := sorted(key for key in run | following if run.get(key) != following.get(key)):
             raise UserError(f"--group {name}: its runs are not one recipe; they differ in {', '.join(different)}")
     seeds = [run.config.seed for run in runs if run.config]
     if len(set(seeds)) < len(seeds):
@@ -134,25 +134,25 @@ def refuse_unfit(runs: Sequence[Run], study: Study | None) -> None:
         raise UserError(f"--study leak: {leaking} of {len(runs)} runs are leaking; it needs both kinds")
     sizes = {run.name: run.trained for run in runs}
     if study == "leak" and len(set(sizes.values())) > 1:
-        found = ", ".join(f"{name} {' + '.join(map(str, size)) or 'unknown'}" for name, size in sizes.items())
-        raise UserError(f"--study leak: the runs were trained on different numbers of cases ({found})")
+        numbers = ", ".join(f"{name} {' + '.join(map(str, size)) or 'unknown'}" for name, size in sizes.items())
+        raise UserError(f"--study leak: the runs were trained on different numbers of cases ({numbers})")
 
 
 def refuse_seen(runs: Sequence[Run], study: Study | None) -> None:
     """Raise UserError where a run was trained or tuned on what another was tested on."""
     for tested in runs:
         patients = {spelling(row.patient) for row in tested.rows.values() if row.patient}
-        for other in runs:
-            if other.leaking and study:
+        for trained in runs:
+            if trained.leaking and study:
                 continue
-            seen = patients & other.known["patients"]
-            cases = tested.cases & other.known["cases"]
+            seen = patients & trained.known["patients"]
+            cases = tested.cases & trained.known["cases"]
             if seen or cases:
                 shared = numbered(len(cases), "test case")
-                what = f"{len(seen)} of the {len(patients)} test patients" if seen else shared
+                overlap = f"{len(seen)} of the {len(patients)} test patients" if seen else shared
                 raise UserError(
-                    f"{other.folder}: was trained or tuned on {what} of {tested.folder}; train both with one split, "
-                    "or evaluate both on data that neither has seen"
+                    f"{trained.folder}: was trained or tuned on {overlap} of {tested.folder}; train both with one "
+                    "split, or evaluate both on data that neither has seen"
                 )
 
 
@@ -161,9 +161,9 @@ def common_regions(runs: Sequence[Run]) -> list[str]:
     first = list(runs[0].summary.regions)
     common = [region for region in first if all(region in run.summary.regions for run in runs)]
     if not common:
-        other = next(run for run in runs if not any(region in run.summary.regions for region in first))
+        disjoint = next(run for run in runs if not any(region in run.summary.regions for region in first))
         raise UserError(
-            f"{other.folder}: outlines {', '.join(other.summary.regions)}, {runs[0].folder} {', '.join(first)}; "
+            f"{disjoint.folder}: outlines {', '.join(disjoint.summary.regions)}, {runs[0].folder} {', '.join(first)}; "
             "only the same regions can be compared"
         )
     return common

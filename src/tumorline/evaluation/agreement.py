@@ -26,8 +26,8 @@ def require_agreement(folder: Path, rows: Sequence[Row]) -> None:
         return
     summary = read_comparable(folder / SUMMARY_NAME)
     headline = [row for row in rows if row.status in summary.headline_status]
-    if said := _lacking(headline, summary.regions) or _disagreement(headline, summary.regions):
-        raise UserError(f"{path}: {said}; {EVALUATE_AGAIN}")
+    if problem := _lacking(headline, summary.regions) or _disagreement(headline, summary.regions):
+        raise UserError(f"{path}: {problem}; {EVALUATE_AGAIN}")
 
 
 def keys_of(rows: Iterable[Row]) -> list[Key]:
@@ -52,18 +52,18 @@ def require_cases(path: Path, keys: Sequence[Key], rows: Sequence[Row]) -> None:
 def require_baselines(folder: Path, records: Sequence[Record], stated: Mapping[str, Mapping[str, Baseline]]) -> None:
     """Raise UserError where a folder's records of trivial answers do not give what its summary says of them."""
     for region in dict.fromkeys(record["region"] for record in records):
-        found = summarise_baselines(record for record in records if record["region"] == region)
-        for name, baseline in found.items():
-            known = stated.get(name, {}).get(region)
-            if known and not _are_alike(baseline, known):
-                said = f"its rows do not give the {name} of {region} in its {SUMMARY_NAME}"
-                raise UserError(f"{folder / BASELINES_NAME}: {said}; {EVALUATE_AGAIN}")
+        summarised = summarise_baselines(record for record in records if record["region"] == region)
+        for name, baseline in summarised.items():
+            in_summary = stated.get(name, {}).get(region)
+            if in_summary and not _are_alike(baseline, in_summary):
+                problem = f"its rows do not give the {name} of {region} in its {SUMMARY_NAME}"
+                raise UserError(f"{folder / BASELINES_NAME}: {problem}; {EVALUATE_AGAIN}")
 
 
-def _are_alike(one: Baseline, other: Baseline) -> bool:
-    if one.dice is None or other.dice is None:
-        return one.dice == other.dice
-    return one.missed == other.missed and _are_like(one.dice, other.dice)
+def _are_alike(computed: Baseline, stated: Baseline) -> bool:
+    if computed.dice is None or stated.dice is None:
+        return computed.dice == stated.dice
+    return computed.missed == stated.missed and _are_like(computed.dice, stated.dice)
 
 
 def _case_and_region(key: Key) -> str:
@@ -72,29 +72,29 @@ def _case_and_region(key: Key) -> str:
 
 def _lacking(rows: Sequence[Row], regions: Iterable[str]) -> str:
     """The first case that has no row of a region; empty where all have."""
-    found = {*keys_of(rows)}
+    keys = {*keys_of(rows)}
     odd = ((case, region) for case in sorted({row.case for row in rows}) for region in regions)
-    return next((f"case '{case}' has no row of {region}" for case, region in odd if (case, region) not in found), "")
+    return next((f"case '{case}' has no row of {region}" for case, region in odd if (case, region) not in keys), "")
 
 
 def _disagreement(rows: Sequence[Row], regions: Mapping[str, Metrics]) -> str:
     """What of the rows is not as the figures of the regions say; empty where all is."""
     for region, figures in regions.items():
-        own = of_region(rows, region)
-        if len(own) != figures.cases:
-            return f"{numbered(len(own), 'case')}, there are {figures.cases} of {region} in its {SUMMARY_NAME}"
+        region_rows = of_region(rows, region)
+        if len(region_rows) != figures.cases:
+            return f"{numbered(len(region_rows), 'case')}, there are {figures.cases} of {region} in its {SUMMARY_NAME}"
         for name, value in FIGURES.items():
             stated: Figure | None = getattr(figures, name)
-            if stated and stated.mean_over_cases is not None and not _gives(own, value, stated.mean_over_cases):
+            if stated and stated.mean_over_cases is not None and not _gives(region_rows, value, stated.mean_over_cases):
                 return f"its rows do not give the {name} of {region} in its {SUMMARY_NAME}"
     return ""
 
 
 def _gives(rows: Sequence[Row], value: Value, mean: float) -> bool:
     """Whether the mean over the rows is the one that was stated, but for rounding."""
-    known = [number for row in rows if (number := value(row.scores)) is not None]
-    return bool(known) and _are_like(fmean(known), mean)
+    numbers = [number for row in rows if (number := value(row.scores)) is not None]
+    return bool(numbers) and _are_like(fmean(numbers), mean)
 
 
-def _are_like(one: float, other: float) -> bool:
-    return isclose(one, other, rel_tol=1e-6, abs_tol=1e-9)
+def _are_like(computed: float, stated: float) -> bool:
+    return isclose(computed, stated, rel_tol=1e-6, abs_tol=1e-9)

@@ -46,10 +46,10 @@ class _Counts(NamedTuple):
 
     def dice(self, limit: int, least_ml: float) -> float:
         """After the limit of this number, where less than `least_ml` in all counts as nothing; both empty counts 1."""
-        predicted, both = int(self.predicted[limit]), int(self.both[limit])
+        predicted, overlap = int(self.predicted[limit]), int(self.both[limit])
         if predicted * self.element_ml < least_ml:
-            predicted = both = 0
-        return 2 * both / (self.truth + predicted) if self.truth + predicted else 1.0
+            predicted = overlap = 0
+        return 2 * overlap / (self.truth + predicted) if self.truth + predicted else 1.0
 
 
 Choice = tuple[int, float]
@@ -63,12 +63,13 @@ def choose_postprocessing(model: Model, dataset: Dataset, case_ids: Sequence[str
     limits = _limits_tried(in_ml)
     counted = [_count_case(plain, dataset, case_id, in_ml) for case_id in case_ids]
     counts = dict(zip(model.info.regions, zip(*counted, strict=True), strict=True)) if counted else {}
-    chosen = {region: _choose(region, found, len(limits), in_ml) for region, found in counts.items()}
+    chosen = {region: _choose(region, case_counts, len(limits), in_ml) for region, case_counts in counts.items()}
     smallest = {region: limits[limit] for region, (limit, _) in chosen.items() if limit}
     least = max((least for _, least in chosen.values()), default=0.0)
     settings = {("smallest_ml" if in_ml else "smallest_px"): smallest, "least_enhancing_ml": least}
     dice = {
-        region: (_mean_dice(found, (0, 0.0)), _mean_dice(found, chosen[region])) for region, found in counts.items()
+        region: (_mean_dice(case_counts, (0, 0.0)), _mean_dice(case_counts, chosen[region]))
+        for region, case_counts in counts.items()
     }
     return Limits(Postprocessing.model_validate(settings), dice)
 
@@ -77,23 +78,23 @@ def _limits_tried(in_ml: bool) -> Sequence[float]:
     return SMALLEST_ML if in_ml else SMALLEST_PX
 
 
-def _choose(region: str, found: Sequence[_Counts], limits: int, in_ml: bool) -> Choice:
-    limit, _ = _first_of_best(found, [(limit, 0.0) for limit in range(limits)])
+def _choose(region: str, case_counts: Sequence[_Counts], limits: int, in_ml: bool) -> Choice:
+    limit, _ = _first_of_best(case_counts, [(limit, 0.0) for limit in range(limits)])
     if region != ENHANCING or not in_ml:
         return limit, 0.0
-    return _first_of_best(found, [(limit, least) for least in LEAST_ENHANCING_ML])
+    return _first_of_best(case_counts, [(limit, least) for least in LEAST_ENHANCING_ML])
 
 
-def _first_of_best(found: Sequence[_Counts], choices: Sequence[Choice]) -> Choice:
+def _first_of_best(case_counts: Sequence[_Counts], choices: Sequence[Choice]) -> Choice:
     """Of limits whose Dice is as good as the best the lowest."""
-    means = [_mean_dice(found, choice) for choice in choices]
+    means = [_mean_dice(case_counts, choice) for choice in choices]
     return next(choice for choice, mean in zip(choices, means, strict=True) if mean >= max(means) - AS_GOOD)
 
 
-def _mean_dice(found: Sequence[_Counts], choice: Choice) -> float:
+def _mean_dice(case_counts: Sequence[_Counts], choice: Choice) -> float:
     """Over a patient's cases, then over patients."""
     by_patient: dict[str, list[float]] = defaultdict(list)
-    for counts in found:
+    for counts in case_counts:
         by_patient[counts.patient].append(counts.dice(*choice))
     return fmean(map(fmean, by_patient.values()))
 

@@ -52,8 +52,8 @@ class Judging:
 
     @classmethod
     def of(cls, model: Model, request: Request, status: Mapping[str, str]) -> "Judging":
-        known = model.info.constant_masks
-        constants = {region: [*map(baselines.from_text, texts)] for region, texts in known.items()}
+        masks_as_text = model.info.constant_masks
+        constants = {region: [*map(baselines.from_text, texts)] for region, texts in masks_as_text.items()}
         return cls(request.dataset, status, request.headline, constants, is_worth_counting(request.dataset))
 
     def without_facts(self) -> "Judging":
@@ -72,14 +72,14 @@ class Judging:
 
     def _ask(self, model: Model, case: Case, sample: Sample) -> Answered:
         image, truth, grid = sample
-        whole = model.complete(image, self.dataset.channel_names)
-        probability = model.answer(whole, case.images[0], grid).probability
+        completed = model.complete(image, self.dataset.channel_names)
+        probability = model.answer(completed, case.images[0], grid).probability
         masks = model.masks(probability, grid)
-        found = [
+        certainties = [
             calibration.judge(case.shown_patient or case.id, *arrays)
             for arrays in zip(probability, truth, masks, strict=True)
         ]
-        return Answered(found, masks)
+        return Answered(certainties, masks)
 
 
 def recall_answer(request: Request, case: Case, regions: Sequence[str]) -> Answered | None:
@@ -105,4 +105,4 @@ def note_answer(request: Request, case: Case, certainties: Sequence[Certainty]) 
 
 
 def _pairs(truth: MaskArray, masks: MaskArray, grid: Grid) -> list[Pair]:
-    return [Pair(*both, grid.spacing_mm, voxel_ml=grid.voxel_ml) for both in zip(truth, masks, strict=True)]
+    return [Pair(*arrays, grid.spacing_mm, voxel_ml=grid.voxel_ml) for arrays in zip(truth, masks, strict=True)]

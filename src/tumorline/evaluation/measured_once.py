@@ -40,10 +40,10 @@ def measure_once(
     for done, case in enumerate(cases, start=1):
         key = f"{case.id} {work.name}"
         earlier: Any = memory.recall(key) if memory else None
-        found: list[Record] = earlier if work.is_whole(earlier) else work.measure(case)
-        if memory and found is not earlier:
-            memory.keep(key, found)
-        records += found
+        case_records: list[Record] = earlier if work.is_whole(earlier) else work.measure(case)
+        if memory and case_records is not earlier:
+            memory.keep(key, case_records)
+        records += case_records
         if progress:
             progress(done, len(cases))
     return records

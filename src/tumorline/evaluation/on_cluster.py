@@ -53,15 +53,15 @@ def judge_chunk(shared: Evaluation, chunk: Sequence[Todo]) -> list[Judged]:
 
     def work(todo: Todo) -> Judged:
         case, earlier = todo
-        found = shared.judging.case(model, case, earlier)
+        judged = shared.judging.case(model, case, earlier)
         files = {}
         if earlier is None:
-            with TemporaryDirectory(prefix="tumorline-") as place:
-                write_prediction(Path(place), case.id, model.info.regions, found.answered.masks, found.grid)
-                paths = [path for path in Path(place).rglob("*") if path.is_file()]
-                files = {path.relative_to(place).as_posix(): path.read_bytes() for path in paths}
-        scores = score_cases(found.pairs)
-        return Judged(scores, found.answered.certainties, found.records, found.presence, files)
+            with TemporaryDirectory(prefix="tumorline-") as folder:
+                write_prediction(Path(folder), case.id, model.info.regions, judged.answered.masks, judged.grid)
+                paths = [path for path in Path(folder).rglob("*") if path.is_file()]
+                files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+        scores = score_cases(judged.pairs)
+        return Judged(scores, judged.answered.certainties, judged.records, judged.presence, files)
 
     workers = count_workers(model, any(case.is_volume for case, _ in chunk), len(chunk))
     return [*map_ahead(work, chunk, workers)]
@@ -74,13 +74,13 @@ def judge_on(
     shared = Evaluation(spec_of(model, cluster), judging.without_facts())
     size = 1 if any(case.is_volume for case in cases) else PICTURES
     regions = model.info.regions
-    chunks = ([(case, recall_answer(request, case, regions)) for case in some] for some in batched(cases, size))
-    for case, found in zip(cases, map_chunks(cluster, judge_chunk, shared, chunks, _lost), strict=True):
-        for relative, content in found.files.items():
+    chunks = ([(case, recall_answer(request, case, regions)) for case in chunk] for chunk in batched(cases, size))
+    for case, judged in zip(cases, map_chunks(cluster, judge_chunk, shared, chunks, _lost), strict=True):
+        for relative, content in judged.files.items():
             write_bytes(request.output / PREDICTIONS_NAME / relative, content)
-        if found.files:
-            note_answer(request, case, found.certainties)
-        yield found
+        if judged.files:
+            note_answer(request, case, judged.certainties)
+        yield judged
 
 
 def _lost(todo: Todo, why: str) -> Judged:

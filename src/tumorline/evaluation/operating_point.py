@@ -119,15 +119,15 @@ def choose_operating_points(
     Where no case of `case_ids` has the region, its temperature stays 1 and its threshold 0.5.
     """
     answers = _Answers(model, dataset, case_ids)
-    given = temperature != "validation"
-    temperatures = [float(temperature)] * len(dataset.regions) if given else _fit_temperatures(answers)
+    temperature_given = temperature != "validation"
+    temperatures = [float(temperature)] * len(dataset.regions) if temperature_given else _fit_temperatures(answers)
     counts = [_Counts() for _ in temperatures]
     patients = set()
     for answer in answers:
         patients.add(answer.patient)
         for region, (counted, divisor) in enumerate(zip(counts, temperatures, strict=True)):
             counted.add(answer, region, divisor)
-    points = (_point(*both, threshold, len(patients)) for both in zip(counts, temperatures, strict=True))
+    points = (_point(*pair, threshold, len(patients)) for pair in zip(counts, temperatures, strict=True))
     return dict(zip(dataset.regions, points, strict=True))
 
 

@@ -26,8 +26,8 @@ def measure_precisions(model: Model, dataset: Dataset, case_ids: Sequence[str]) 
     others = {}
     for name in PRECISIONS[1:]:
         if can_compute(name, model.runtime_name):
-            other = load(model.path, precision=name, runtime=model.runtime_name, requests=model.requests)
-            others[name] = replace(other, info=model.info)
+            loaded = load(model.path, precision=name, runtime=model.runtime_name, requests=model.requests)
+            others[name] = replace(loaded, info=model.info)
     return measure_changes(model, others, dataset, chosen_cases(dataset, case_ids)) if others else {}
 
 
@@ -66,12 +66,14 @@ def region_changes(
     for case_id in case_ids:
         case = dataset.case(case_id)
         image, truth, grid = dataset.read(case)
-        masks = {other: one.masks(one.answer(image, case_id, grid).probability, grid) for other, one in others.items()}
+        masks = {
+            name: other.masks(other.answer(image, case_id, grid).probability, grid) for name, other in others.items()
+        }
         exact = model.masks(model.answer(image, case_id, grid).probability, grid)
         for region, true in enumerate(truth):
             if true.any():
                 before = _dice(true, exact[region])
-                yield {other: _dice(true, found[region]) - before for other, found in masks.items()}
+                yield {name: _dice(true, predicted[region]) - before for name, predicted in masks.items()}
 
 
 def _dice(truth: MaskArray, predicted: MaskArray) -> float:
@@ -81,7 +83,8 @@ def _dice(truth: MaskArray, predicted: MaskArray) -> float:
 def chosen_cases(dataset: Dataset, case_ids: Sequence[str]) -> list[str]:
     """Of many cases those that are looked at, evenly spread over pictures and over volumes."""
     pictures, volumes = (
-        [case_id for case_id in case_ids if dataset.case(case_id).is_volume is wanted] for wanted in (False, True)
+        [case_id for case_id in case_ids if dataset.case(case_id).is_volume is volumetric]
+        for volumetric in (False, True)
     )
     return [*spread_evenly(pictures, MOST), *spread_evenly(volumes, MOST_VOLUMES)]
 

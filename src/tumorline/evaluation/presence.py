@@ -69,11 +69,11 @@ def count_presence(
     dataset: Dataset, case: Case, sample: Sample, masks: MaskArray, regions: Sequence[str], status: str
 ) -> list[PresenceRow]:
     """A row for each region, from its predicted masks `(R, *space)`."""
-    axis, others = dataset.plane_of(case), dataset.read_other_labels(case)
+    axis, other_labels = dataset.plane_of(case), dataset.read_other_labels(case)
     truth, drawn = _slices(sample.truth, axis), _slices(masks, axis)
     labelled: MaskArray = np.asarray(truth.any((0, 2, 3)))
-    if others is not None:
-        labelled |= slices_with_any(others, axis)
+    if other_labels is not None:
+        labelled |= slices_with_any(other_labels, axis)
     free: MaskArray = np.logical_and(_shows_anything(sample, axis), ~labelled)
     source = case.attributes.get(SOURCE, "")
     return [
@@ -105,13 +105,13 @@ def _count(true: MaskArray, predicted: MaskArray, free: MaskArray, labelled: Mas
 
 def summarise_presence(rows: Sequence[PresenceRow]) -> dict[str, dict[str, Presence]]:
     """By region, of each source and of all together."""
-    found: dict[str, dict[str, Presence]] = defaultdict(dict)
+    summaries: dict[str, dict[str, Presence]] = defaultdict(dict)
     for region in dict.fromkeys(row.region for row in rows):
-        own = [row for row in rows if row.region == region]
-        found[region][ALL] = _summarise(own)
-        for source in sorted({row.source for row in own} - {""}):
-            found[region][source] = _summarise([row for row in own if row.source == source])
-    return dict(found)
+        region_rows = [row for row in rows if row.region == region]
+        summaries[region][ALL] = _summarise(region_rows)
+        for source in sorted({row.source for row in region_rows} - {""}):
+            summaries[region][source] = _summarise([row for row in region_rows if row.source == source])
+    return dict(summaries)
 
 
 def _summarise(rows: Sequence[PresenceRow]) -> Presence:
@@ -129,8 +129,8 @@ def _summarise(rows: Sequence[PresenceRow]) -> Presence:
 
 
 def write_presence(output: Path, rows: Sequence[PresenceRow]) -> None:
-    named = COLUMNS[: -len(COUNTS)]
-    table = [{name: getattr(row, name) for name in named} | asdict(row.counts) for row in rows]
+    row_columns = COLUMNS[: -len(COUNTS)]
+    table = [{name: getattr(row, name) for name in row_columns} | asdict(row.counts) for row in rows]
     write_csv(output / PRESENCE_NAME, COLUMNS, table)
 
 

@@ -146,9 +146,9 @@ def _through_jpeg(channel: Float32Array, quality: int) -> Float32Array:
 def _cropping(image: ImageArray, truth: MaskArray, strength: float, chance: Chance) -> Pair:
     """Cut `strength` per cent of the height and of the width, from one side each."""
     sides = image.shape[-2:]
-    kept = [size - round(size * strength / 100) for size in sides]
-    top, left = (int(chance.random.choice([0, size - keep])) for size, keep in zip(sides, kept, strict=True))
-    window = (..., slice(top, top + kept[0]), slice(left, left + kept[1]))
+    kept_sizes = [size - round(size * strength / 100) for size in sides]
+    top, left = (int(chance.random.choice([0, size - keep])) for size, keep in zip(sides, kept_sizes, strict=True))
+    window = (..., slice(top, top + kept_sizes[0]), slice(left, left + kept_sizes[1]))
     return np.ascontiguousarray(image[window]), np.ascontiguousarray(truth[window])
 
 
@@ -196,7 +196,7 @@ def measure_robustness(
     work = CaseWork(
         "under stress",
         lambda case: _measure_case(model, dataset, case),
-        lambda found: _is_measured(found, model.info.regions),
+        lambda records: _is_measured(records, model.info.regions),
     )
     return measure_once(work, [dataset.case(case_id) for case_id in case_ids], memory, progress)
 

@@ -42,21 +42,21 @@ def evaluate(model: Model, request: Request, progress: Progress | None = None) -
     if not any(status[case_id] in request.headline for case_id in case_ids):
         raise UserError(explain_nothing_left(model.info, request.dataset, status))
     require_input(model.info, request.dataset)
-    found = _Found(status)
-    scores = _scores(model, request, case_ids, found, progress)
+    notes = _Found(status)
+    scores = _scores(model, request, case_ids, notes, progress)
     cases = [request.dataset.case(case_id) for case_id in case_ids]
     rows = [
         Row(case.id, case.shown_patient, _attributes(case), status[case.id], region, score)
         for (case, region), score in zip(product(cases, model.info.regions), scores, strict=True)
     ]
-    summary = with_baselines(summarise_evaluation(model, request, rows, status), found.records)
-    summary = summary.model_copy(update={"calibration": _calibrations(request, rows, found.certainties)})
-    if found.presence:
-        counted = [row for row in found.presence if row.status in request.headline]
+    summary = with_baselines(summarise_evaluation(model, request, rows, status), notes.records)
+    summary = summary.model_copy(update={"calibration": _calibrations(request, rows, notes.certainties)})
+    if notes.presence:
+        counted = [row for row in notes.presence if row.status in request.headline]
         summary = summary.model_copy(update={"presence": summarise_presence(counted)})
-        write_presence(request.output, found.presence)
-    write_csv(request.output / BASELINES_NAME, baselines.COLUMNS, found.records)
-    write_certainties(request.output, rows, found.certainties)
+        write_presence(request.output, notes.presence)
+    write_csv(request.output / BASELINES_NAME, baselines.COLUMNS, notes.records)
+    write_certainties(request.output, rows, notes.certainties)
     write_evaluation(request.output, rows, summary)
     return summary
 
@@ -113,16 +113,16 @@ def _calibrations(request: Request, rows: Sequence[Row], certainties: Sequence[C
 
 
 def _scores(
-    model: Model, request: Request, case_ids: Sequence[str], found: _Found, progress: Progress | None
+    model: Model, request: Request, case_ids: Sequence[str], notes: _Found, progress: Progress | None
 ) -> list[CaseScores]:
     """Of each case and region; masks are written and the rest is noted on the way."""
     cases = [request.dataset.case(case_id) for case_id in case_ids]
-    judging = Judging.of(model, request, found.status)
+    judging = Judging.of(model, request, notes.status)
     if request.cluster is None:
-        return score_cases(_judged_here(model, request, judging, cases, found, progress), request.processes)
+        return score_cases(_judged_here(model, request, judging, cases, notes, progress), request.processes)
     scores: list[CaseScores] = []
     for done, judged in enumerate(judge_on(request.cluster, model, request, judging, cases), start=1):
-        found.note(judged.certainties, judged.records, judged.presence)
+        notes.note(judged.certainties, judged.records, judged.presence)
         scores += judged.scores
         if progress:
             progress(done, len(cases))
@@ -134,7 +134,7 @@ def _judged_here(
     request: Request,
     judging: Judging,
     cases: Sequence[Case],
-    found: _Found,
+    notes: _Found,
     progress: Progress | None,
 ) -> Iterator[Pair]:
     """Truth and prediction of each case and region, as they are asked for."""
@@ -149,7 +149,7 @@ def _judged_here(
 
     ahead = map_ahead(work, cases, count_workers(model, any(case.is_volume for case in cases), len(cases)))
     for done, judged in enumerate(ahead, start=1):
-        found.note(judged.answered.certainties, judged.records, judged.presence)
+        notes.note(judged.answered.certainties, judged.records, judged.presence)
         yield from judged.pairs
         if progress:
             progress(done, len(cases))

@@ -55,11 +55,12 @@ class Request:
 
 def status_in(request: Request, info: ModelInfo) -> dict[str, str]:
     """Status of each case that may be scored: the worst of what the model knows of it and its part of the split."""
-    known = case_status(info, request.dataset)
+    status = case_status(info, request.dataset)
     for case_id in request.left_out:
-        del known[case_id]
+        del status[case_id]
     return {
-        case_id: min(own, request.parts.get(case_id, own), key=SEVERITY.__getitem__) for case_id, own in known.items()
+        case_id: min(known_as, request.parts.get(case_id, known_as), key=SEVERITY.__getitem__)
+        for case_id, known_as in status.items()
     }
 
 
@@ -79,8 +80,8 @@ def case_status(info: ModelInfo, dataset: Dataset, by_look: bool = True) -> dict
         dataset.cases, dataset.facts, _parts_of_images(info, dataset, by_look), strict=True
     ):
         by_patient = [patients.get(key, "unseen") for key in dataset.known_patient_keys(case, facts)]
-        found = by_image or by_patient if by_slice else by_image + by_patient
-        status[case.id] = min(found, key=SEVERITY.__getitem__, default="unseen")
+        parts = by_image or by_patient if by_slice else by_image + by_patient
+        status[case.id] = min(parts, key=SEVERITY.__getitem__, default="unseen")
     return status
 
 
@@ -89,23 +90,23 @@ def copies_among(info: ModelInfo, dataset: Dataset, status: Mapping[str, str]) -
     if not any(info.known_cases.looks.values()):
         return []
     exact = case_status(info, dataset, by_look=False)
-    return [case_id for case_id, own in status.items() if own in SEEN and exact[case_id] not in SEEN]
+    return [case_id for case_id, known_as in status.items() if known_as in SEEN and exact[case_id] not in SEEN]
 
 
-def _part_of_each(known: Mapping[str, Collection[str]]) -> dict[str, str]:
+def _part_of_each(keys_by_part: Mapping[str, Collection[str]]) -> dict[str, str]:
     """The worst part of each key."""
-    return {key: part for part in reversed(SEVERITY) for key in known.get(part, ())}
+    return {key: part for part in reversed(SEVERITY) for key in keys_by_part.get(part, ())}
 
 
 def _parts_of_images(info: ModelInfo, dataset: Dataset, by_look: bool) -> list[list[str]]:
     """The parts that hold each case's image, or one of its channels; else that of the picture it is a copy of."""
     contents, looks = _part_of_each(info.known_cases.contents), _part_of_each(info.known_cases.looks)
     parts = [[contents[name] for name in facts.contents if name in contents] for facts in dataset.facts]
-    strange = [number for number, own in enumerate(parts) if not own] if by_look and looks else []
+    strange = [number for number, case_parts in enumerate(parts) if not case_parts] if by_look and looks else []
     own_looks = looks_of([dataset.facts[number].thumbnail for number in strange])
     parts_of_looks = list(looks.values())
-    for number, place in zip(strange, most_alike(own_looks, list(looks)), strict=True):
-        parts[number] = [] if place is None else [parts_of_looks[place]]
+    for number, index in zip(strange, most_alike(own_looks, list(looks)), strict=True):
+        parts[number] = [] if index is None else [parts_of_looks[index]]
     return parts
 
 
@@ -115,14 +116,14 @@ def explain_nothing_left(info: ModelInfo, dataset: Dataset, status: Mapping[str,
     if copies := copies_among(info, dataset, status):
         seen += f"; {len(copies)} of them as copies, by what they look like"
     training = f"the training of one or another of its {len(info.members)} members" if info.members else "its training"
-    known = f"{dataset.source.path}: every case is known to this model from {training} ({seen})"
+    message = f"{dataset.source.path}: every case is known to this model from {training} ({seen})"
     if info.split.trains_on_all:
         return (
-            f"{known}: it was trained on all patients. {_out_of_fold(info)}; give other cases, or "
+            f"{message}: it was trained on all patients. {_out_of_fold(info)}; give other cases, or "
             "--allow-training-cases, which marks every output"
         )
     return (
-        f"{known}; figures on them "
+        f"{message}; figures on them "
         "say nothing about new patients. Give other cases, or --allow-training-cases, which marks every output"
     )
 
@@ -132,8 +133,8 @@ def _out_of_fold(info: ModelInfo) -> str:
     headline = info.metrics.headline
     if not headline:
         return "Figures of its own patients are those of the folds of its recipe ('tumorline folds')"
-    said = ", ".join(text for figures in headline["regions"].values() for text in _means(figures))
-    return f"Its figures out of fold stand in its card ('tumorline models' shows them): Dice by patient {said}"
+    means = ", ".join(text for figures in headline["regions"].values() for text in _means(figures))
+    return f"Its figures out of fold stand in its card ('tumorline models' shows them): Dice by patient {means}"
 
 
 def _means(figures: Mapping[str, Any]) -> list[str]:

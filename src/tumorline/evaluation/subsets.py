@@ -75,9 +75,9 @@ def require_lacking(info: ModelInfo) -> None:
 def channel_subsets(channels: Sequence[str]) -> list[tuple[str, ...]]:
     """Those that are measured, from all channels down to each alone."""
     sizes = range(len(channels), 0, -1)
-    found = [subset for size in sizes for subset in combinations(channels, size)]
+    subsets = [subset for size in sizes for subset in combinations(channels, size)]
     few = (len(channels), len(channels) - 1, 1)
-    return found if len(channels) <= MOST_WITH_ALL else [subset for subset in found if len(subset) in few]
+    return subsets if len(channels) <= MOST_WITH_ALL else [subset for subset in subsets if len(subset) in few]
 
 
 def add_subsets(
@@ -104,7 +104,7 @@ def measure_subsets(
     work = CaseWork(
         "by subset",
         lambda case: _measure_case(model, dataset, case),
-        lambda found: _is_measured(found, model, dataset),
+        lambda records: _is_measured(records, model, dataset),
     )
     return measure_once(work, [dataset.case(case_id) for case_id in case_ids], memory, progress)
 

@@ -184,16 +184,16 @@ def region_figures(rows: Sequence[Row]) -> RegionSummary:
 
 def with_baselines(summary: Summary, records: Sequence[baselines.Record]) -> Summary:
     """The summary with what the trivial baselines reach, and a warning for each that the headline does not beat."""
-    found: dict[str, dict[str, Baseline]] = defaultdict(dict)
+    reached: dict[str, dict[str, Baseline]] = defaultdict(dict)
     warnings = list(summary.warnings)
     for region, figures in summary.regions.items():
         measured = baselines.summarise_baselines(record for record in records if record["region"] == region)
         of = f" ({in_words(region)})" if len(summary.regions) > 1 else ""
         for name, baseline in {"all_background": _all_background(figures), **measured}.items():
-            found[name][region] = baseline
+            reached[name][region] = baseline
             if text := _not_beaten(figures.dice.mean, name, baseline, of):
                 warnings.append(ResultWarning(code=WarningCode.BASELINE_NOT_BEATEN, text=text))
-    return summary.model_copy(update={"baselines": dict(found), "warnings": warnings})
+    return summary.model_copy(update={"baselines": dict(reached), "warnings": warnings})
 
 
 def _not_beaten(dice: float | None, name: str, baseline: Baseline, of: str) -> str:
@@ -223,18 +223,18 @@ def _warnings(
     info: ModelInfo, request: Request, headline: Sequence[Row], leaking: bool, copies: Sequence[str]
 ) -> list[ResultWarning]:
     source = request.dataset.source
-    own = [ResultWarning(code=code, text=text) for code, text in _of_the_cases(request, headline, leaking).items()]
+    warnings = [ResultWarning(code=code, text=text) for code, text in _of_the_cases(request, headline, leaking).items()]
     if copies:
         text = (
             f"COPIES: {numbered(len(copies), 'case')} ({some_of(copies)}) of what the model was trained or tuned on, "
             "resized, turned or saved anew by their looks; they count as known to it"
         )
-        own.append(ResultWarning(code=WarningCode.COPIES, text=text))
-    own += [*operating_weaknesses(info), *_other_meaning(info, source)]
+        warnings.append(ResultWarning(code=WarningCode.COPIES, text=text))
+    warnings += [*operating_weaknesses(info), *_other_meaning(info, source)]
     if info.data.simulated and not source.simulated:
         text = "the model was trained on simulated images only"
-        own.append(ResultWarning(code=WarningCode.TRAINED_ON_SIMULATED, text=text))
-    return own
+        warnings.append(ResultWarning(code=WarningCode.TRAINED_ON_SIMULATED, text=text))
+    return warnings
 
 
 def _of_the_cases(request: Request, headline: Sequence[Row], leaking: bool) -> dict[WarningCode, str]:
@@ -263,8 +263,8 @@ def _of_the_cases(request: Request, headline: Sequence[Row], leaking: bool) -> d
             f"IN COLOUR: {coloured} of {numbered(len(facts), 'image')} {is_or_are(coloured)} in colour, which is read "
             "as luminance; outlines drawn into them give tumours away, and sequences laid into colours are mixed"
         )
-    if said := which_corrected(headline):
-        sentences[WarningCode.MASKS_CORRECTED] = said
+    if sentence := which_corrected(headline):
+        sentences[WarningCode.MASKS_CORRECTED] = sentence
     return sentences
 
 
@@ -286,8 +286,8 @@ def which_corrected(rows: Sequence[Row]) -> str:
 
 def _unknown_in(dataset: Dataset) -> str:
     """Which of several sources do not know their patients."""
-    named = zip(source_names(dataset.settings), dataset.members, strict=True)
-    unknown = [name for name, member in named if member.source.patients_unknown]
+    named_members = zip(source_names(dataset.settings), dataset.members, strict=True)
+    unknown = [name for name, member in named_members if member.source.patients_unknown]
     return f"PATIENTS UNKNOWN in {', '.join(unknown)}: each case there counts as a patient of its own"
 
 

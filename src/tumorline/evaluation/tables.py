@@ -103,12 +103,12 @@ REGION_CELL: dict[str, Cell] = {"region": any_text}
 
 def read_certainties(folder: Path, statuses: Collection[str] = HEADLINE) -> dict[str, list[Certainty]]:
     """By region the cases of a folder's `certainty.csv`; none where it was evaluated before there was one."""
-    found: dict[str, list[Certainty]] = defaultdict(list)
+    certainties: dict[str, list[Certainty]] = defaultdict(list)
     if (folder / CERTAINTY_NAME).is_file():
         for record in read_own_csv(folder / CERTAINTY_NAME, CERTAINTY_CELLS, EVALUATE_AGAIN, REGION_CELL):
             if record["status"] in statuses:
-                found[record.get("region", REGION)].append(_certainty(record))
-    return dict(found)
+                certainties[record.get("region", REGION)].append(_certainty(record))
+    return dict(certainties)
 
 
 def gather_certainties(folders: Sequence[Path], output: Path, statuses: Collection[str]) -> None:
@@ -128,7 +128,7 @@ def certainty_keys(folder: Path, statuses: Collection[str]) -> list[tuple[str, s
     """Case and region of each row of a folder's `certainty.csv`; none where it has none."""
     if not (folder / CERTAINTY_NAME).is_file():
         return []
-    return [(one["case"], one["region"]) for one in _certainty_records(folder) if one["status"] in statuses]
+    return [(record["case"], record["region"]) for record in _certainty_records(folder) if record["status"] in statuses]
 
 
 def read_confidences(folder: Path) -> dict[tuple[str, str], float]:
@@ -136,7 +136,9 @@ def read_confidences(folder: Path) -> dict[tuple[str, str], float]:
     if not (folder / CERTAINTY_NAME).is_file():
         return {}
     records = _certainty_records(folder)
-    return {(one["case"], one["region"]): float(one["confidence"]) for one in records if one["confidence"]}
+    return {
+        (record["case"], record["region"]): float(record["confidence"]) for record in records if record["confidence"]
+    }
 
 
 def _certainty(record: Mapping[str, str]) -> Certainty:

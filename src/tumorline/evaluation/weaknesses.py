@@ -21,13 +21,13 @@ NEAR_LIMIT = 0.01
 def operating_weaknesses(info: ModelInfo) -> list[ResultWarning]:
     """Warnings where a model's operating point rests on little; a model of 0.1.0 knows its patients by hashes only."""
     figures = {region: point_figures(info, region) for region in info.regions}
-    found = [(WarningCode.FEW_VALIDATION_PATIENTS, _few_patients(info, next(iter(figures.values()))))]
+    sentences = [(WarningCode.FEW_VALIDATION_PATIENTS, _few_patients(info, next(iter(figures.values()))))]
     for region, threshold, temperature in zip(figures, info.thresholds, info.temperatures, strict=True):
         of = f" ({in_words(region)})" if len(figures) > 1 else ""
         fitted, chosen = not info.states_temperature, figures[region].chosen == "validation"
-        found.append((WarningCode.TEMPERATURE_AT_LIMIT, _temperature_at_limit(temperature, of) if fitted else ""))
-        found.append((WarningCode.THRESHOLD_AT_LIMIT, _threshold_at_limit(threshold, of) if chosen else ""))
-    return [ResultWarning(code=code, text=text) for code, text in found if text]
+        sentences.append((WarningCode.TEMPERATURE_AT_LIMIT, _temperature_at_limit(temperature, of) if fitted else ""))
+        sentences.append((WarningCode.THRESHOLD_AT_LIMIT, _threshold_at_limit(threshold, of) if chosen else ""))
+    return [ResultWarning(code=code, text=text) for code, text in sentences if text]
 
 
 def _few_patients(info: ModelInfo, figures: PointFigures) -> str:

@@ -88,15 +88,15 @@ def spaced_grid(shape: Sequence[int], spacing_mm: Sequence[float]) -> Grid:
     """Raises UserError where there is not one length above 0 for each axis."""
     spacing = _as_lengths(spacing_mm)
     if len(spacing) != len(shape) or not all(0 < side < np.inf for side in spacing):
-        said = spacing or repr(spacing_mm)
-        raise UserError(f"spacing_mm is {said}; expected a length in mm for each of {len(shape)} axes")
+        shown = spacing or repr(spacing_mm)
+        raise UserError(f"spacing_mm is {shown}; expected a length in mm for each of {len(shape)} axes")
     return Grid(tuple(shape), spacing) if len(shape) == 2 else grid_of(tuple(shape), np.diag([*spacing, 1.0]))
 
 
-def _as_lengths(given: Any) -> tuple[float, ...]:
+def _as_lengths(spacing_mm: Any) -> tuple[float, ...]:
     """Empty for what are no numbers."""
     try:
-        return () if isinstance(given, str) else tuple(float(side) for side in given)
+        return () if isinstance(spacing_mm, str) else tuple(float(side) for side in spacing_mm)
     except (TypeError, ValueError):
         return ()
 
@@ -146,20 +146,20 @@ def _from_dataset(dataset: Any) -> GivenImage:
     return GivenImage(image, Grid(image.shape[1:], spacing_mm) if spacing_mm else None, "DICOM dataset")
 
 
-def _as_numbers(given: Any) -> npt.NDArray[Any]:
+def _as_numbers(image: Any) -> npt.NDArray[Any]:
     try:
-        pixels = decoded(given) if isinstance(given, PictureOfPillow) else np.asarray(given)
+        pixels = decoded(image) if isinstance(image, PictureOfPillow) else np.asarray(image)
     except Exception as error:
-        raise UserError(f"image: a {type(given).__name__} that is no array ({error}); {ACCEPTED}") from None
+        raise UserError(f"image: a {type(image).__name__} that is no array ({error}); {ACCEPTED}") from None
     if pixels.dtype.kind not in "buif":
-        what = f"a {type(given).__name__}" if pixels.dtype.kind == "O" else f"an array of {pixels.dtype}"
-        raise UserError(f"image: {what}; {ACCEPTED}")
+        description = f"a {type(image).__name__}" if pixels.dtype.kind == "O" else f"an array of {pixels.dtype}"
+        raise UserError(f"image: {description}; {ACCEPTED}")
     return pixels
 
 
 def _wanted_shapes(pixels: npt.NDArray[Any], channels: int) -> str:
-    one = "(H, W) or " if channels == 1 else ""
-    wanted = f"this model takes {one}({channels}, H, W), or volumes ({channels}, D, H, W)"
+    without_axis = "(H, W) or " if channels == 1 else ""
+    shapes = f"this model takes {without_axis}({channels}, H, W), or volumes ({channels}, D, H, W)"
     if channels == 1 and pixels.ndim == 3:
-        return f"{wanted}; a volume (D, H, W) is given as image[None]"
-    return wanted
+        return f"{shapes}; a volume (D, H, W) is given as image[None]"
+    return shapes

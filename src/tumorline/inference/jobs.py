@@ -78,7 +78,7 @@ def list_jobs(
 
     Raises UserError where an input does not exist or holds no image, and where two would have the same results.
     """
-    once = {os.path.abspath(given): given for given in inputs}
+    once = {os.path.abspath(path): path for path in inputs}
     jobs = [*_all_jobs([*once.values()], channels, notify, may_lack)]
     targets = targets_apart([job.path for job in jobs], [job.target for job in jobs])
     return [replace(job, target=target) for job, target in zip(jobs, targets, strict=True)]
@@ -94,13 +94,17 @@ def job_of_channels(
     if not any(of_series):
         return _job_of_scan(scan)
     if not all(of_series):
-        other = scan.images[of_series.index(False)]
-        raise UserError(f"--channel: {other} is a file, other channels are DICOM series; give one kind")
-    taken = scan.channels or channels
-    series = tuple(series_at(place, channel, notify) for place, channel in zip(scan.images, taken, strict=True))
+        plain_file = scan.images[of_series.index(False)]
+        raise UserError(f"--channel: {plain_file} is a file, other channels are DICOM series; give one kind")
+    scan_channels = scan.channels or channels
+    series = tuple(
+        series_at(folder, channel, notify) for folder, channel in zip(scan.images, scan_channels, strict=True)
+    )
     if notify:
-        for channel, one in zip(taken, series, strict=True):
-            notify(f"{one.paths[0].parent}: {describe_series(one)}; taken as {channel}, as you say")
+        for channel, channel_series in zip(scan_channels, series, strict=True):
+            notify(
+                f"{channel_series.paths[0].parent}: {describe_series(channel_series)}; taken as {channel}, as you say"
+            )
     return _job_of_series(SeriesScan(Path(), scan.name, series, (), channels=scan.channels))
 
 
@@ -108,17 +112,17 @@ def _all_jobs(
     inputs: Sequence[Path], channels: Channels, notify: Notify | None, may_lack: bool
 ) -> Iterator[PredictionJob]:
     """The cases of all inputs, in their order; series are looked for in all folders together."""
-    listed = {given: _images_and_scans(Contents(given), channels, may_lack) for given in inputs if given.is_dir()}
-    listed |= {given: (Selection((given,), {}, {}), []) for given in inputs if given.is_file() and holds_series(given)}
-    pictures = ((given, selection.images) for given, (selection, _) in listed.items())
+    listed = {path: _images_and_scans(Contents(path), channels, may_lack) for path in inputs if path.is_dir()}
+    listed |= {path: (Selection((path,), {}, {}), []) for path in inputs if path.is_file() and holds_series(path)}
+    pictures = ((path, selection.images) for path, (selection, _) in listed.items())
     slices = gather_series(pictures, channels, may_lack)
-    around = pixels_around(given for given in inputs if given in listed or not _is_table(given))
-    for given in inputs:
-        if given in listed:
-            jobs = _jobs_of_folder(given, *listed[given], slices, channels, notify)
+    around = pixels_around(path for path in inputs if path in listed or not _is_table(path))
+    for path in inputs:
+        if path in listed:
+            jobs = _jobs_of_folder(path, *listed[path], slices, channels, notify)
         else:
-            jobs = _jobs_of_file(given, channels, may_lack)
-        yield from jobs if _is_table(given) else (_with_pixels(job, around) for job in jobs)
+            jobs = _jobs_of_file(path, channels, may_lack)
+        yield from jobs if _is_table(path) else (_with_pixels(job, around) for job in jobs)
     if notify:
         for remark in slices.remarks:
             notify(remark)
@@ -134,7 +138,7 @@ def _is_table(path: Path) -> bool:
 
 
 def _jobs_of_folder(
-    given: Path,
+    folder: Path,
     selection: Selection,
     scans: Sequence[Scan],
     slices: SeriesFound,
@@ -142,21 +146,23 @@ def _jobs_of_folder(
     notify: Notify | None,
 ) -> list[PredictionJob]:
     """The cases of a folder, and its folders that cannot be listed, each with the name of its results."""
-    of_series = [scan for scan in slices.scans if scan.root == given]
+    of_series = [scan for scan in slices.scans if scan.root == folder]
     had_slices = any(path in slices.used for path in selection.images)
-    others = tuple(path for path in selection.images if path not in slices.used | slices.objects)
-    selection = replace(selection, images=others)
+    pictures = tuple(path for path in selection.images if path not in slices.used | slices.objects)
+    selection = replace(selection, images=pictures)
     if not selection.images and not selection.problems and not scans and not had_slices:
-        raise UserError(f"{given}: no {_wanted(channels)} in this folder{_seen(selection)}; accepted are {_accepted()}")
+        raise UserError(
+            f"{folder}: no {_wanted(channels)} in this folder{_seen(selection)}; accepted are {_accepted()}"
+        )
     if notify and selection.remark:
-        found = len(selection.images) + len(scans) + len(of_series)
+        count = len(selection.images) + len(scans) + len(of_series)
         together = (
             f"; '{BUILTIN_OF_SCANS}' takes them together" if OTHER_SEQUENCE in selection.left_out.values() else ""
         )
-        notify(f"{given}: images only, {found} of them; left out are {selection.remark}{together}")
-    locked = [PredictionJob((path,), path.relative_to(given), problem=why) for path, why in selection.problems.items()]
+        notify(f"{folder}: images only, {count} of them; left out are {selection.remark}{together}")
+    locked = [PredictionJob((path,), path.relative_to(folder), problem=why) for path, why in selection.problems.items()]
     single = [
-        PredictionJob((path,), without_suffix(path.relative_to(given)), spacing_mm=selection.spacings_mm.get(path))
+        PredictionJob((path,), without_suffix(path.relative_to(folder)), spacing_mm=selection.spacings_mm.get(path))
         for path in selection.images
     ]
     return [*single, *map(_job_of_scan, scans), *map(_job_of_series, of_series), *locked]

@@ -25,9 +25,9 @@ def region_labels(regions: Sequence[str], enhancing_label: int | None = None) ->
         raise UserError(f"the label of enhancing tumour is {enhancing_label}; expected {LATER} or {EARLIER}")
     if enhancing_label and {*regions} != {*NESTED}:
         raise UserError(f"--enhancing-label is for models of {', '.join(NESTED)}; this one has {', '.join(regions)}")
-    own = _own_labels(regions, enhancing_label or EARLIER)
+    labels = _own_labels(regions, enhancing_label or EARLIER)
     inner = {name: NESTED[NESTED.index(name) + 1 :] if name in NESTED else () for name in regions}
-    return {name: (own[name], *(own[other] for other in inner[name] if other in own)) for name in regions}
+    return {name: (labels[name], *(labels[region] for region in inner[name] if region in labels)) for name in regions}
 
 
 def _own_labels(regions: Sequence[str], enhancing_label: int) -> dict[str, int]:
@@ -38,11 +38,11 @@ def _own_labels(regions: Sequence[str], enhancing_label: int) -> dict[str, int]:
 
 def to_labels(masks: MaskArray, labels: Mapping[str, Sequence[int]]) -> LabelArray:
     """One map `(*space)` of the masks `(R, *space)`; where regions overlap, the last in `written_order` is kept."""
-    found = np.zeros(masks.shape[1:], np.uint8)
+    label_map = np.zeros(masks.shape[1:], np.uint8)
     names = list(labels)
     for name in written_order(names):
-        found[masks[names.index(name)]] = labels[name][0]
-    return found
+        label_map[masks[names.index(name)]] = labels[name][0]
+    return label_map
 
 
 def written_order(regions: Iterable[str]) -> list[str]:

@@ -124,15 +124,15 @@ class Model:
         The image is left as it is where the model was not trained to do without channels. Raises UserError for channels
         that it does not take.
         """
-        own = self.channels
+        model_channels = self.channels
         if not channels or not self.info.input.may_lack_channels:
             return image
-        if strange := [name for name in channels if name not in own]:
-            raise UserError(f"channel {strange[0]}: the model takes {', '.join(own)}")
-        whole = np.full((len(own), *image.shape[1:]), ABSENT, np.float32)
+        if strange := [name for name in channels if name not in model_channels]:
+            raise UserError(f"channel {strange[0]}: the model takes {', '.join(model_channels)}")
+        completed = np.full((len(model_channels), *image.shape[1:]), ABSENT, np.float32)
         for name, channel in zip(channels, image, strict=True):
-            whole[own.index(name)] = channel
-        return whole
+            completed[model_channels.index(name)] = channel
+        return completed
 
     def logits(self, image: ImageArray, grid: Grid | None = None) -> tuple[Float32Array, fit.Placement]:
         """The network's answer `(R, S, S)` to a picture `(C, H, W)` in file values, and where in it the image lies."""
@@ -175,10 +175,10 @@ class Model:
         side = self.info.image_size
         probability = np.zeros((seen.count, len(self.info.regions), side, side), np.float32)
         batches = [*batched(seen.shown, WINDOWS_AT_ONCE)]
-        for numbers, found in zip(
+        for numbers, batch_probability in zip(
             batches, self._over_batches(seen, self._mean_over_copies, batches, name), strict=True
         ):
-            probability[[*numbers]] = found
+            probability[[*numbers]] = batch_probability
         return Answer(seen.to_native(probability), seen.blank)
 
     def masks(self, probability: Float32Array, grid: Grid | None = None) -> MaskArray:
@@ -302,7 +302,7 @@ def _require_number(name: str, value: object, least: int) -> None:
 def fastest_verified(info: ModelInfo, runtime: str = DEFAULT) -> str:
     """The fastest precision in which this machine computes and that was verified for a model; else float32."""
     changes = info.metrics.precisions
-    verified = [name for name, found in changes.items() if found.verified and found.runtime == runtime]
+    verified = [name for name, change in changes.items() if change.verified and change.runtime == runtime]
     return next((name for name in FASTEST if name in verified and can_compute(name, runtime)), "float32")
 
 

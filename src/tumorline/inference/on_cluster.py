@@ -80,15 +80,15 @@ class Prediction:
         """On a machine of the cluster."""
         predictor = Predictor(self.model.open(), **self.settings)
         workers = count_workers(predictor.model, any(job.is_volume for job in jobs), len(jobs))
-        with TemporaryDirectory(prefix="tumorline-") as place:
-            rows = map_ahead(lambda job: predict_case(job, predictor, Path(place)), jobs, workers)
-            return [self._gathered(row, Path(place)) for row in rows]
+        with TemporaryDirectory(prefix="tumorline-") as folder:
+            rows = map_ahead(lambda job: predict_case(job, predictor, Path(folder)), jobs, workers)
+            return [self._gathered(row, Path(folder)) for row in rows]
 
-    def _gathered(self, row: CaseRow, place: Path) -> Predicted:
+    def _gathered(self, row: CaseRow, folder: Path) -> Predicted:
         paths = [Path(row[name]) for name in FILES if row.get(name)]
-        files = {path.relative_to(place).as_posix(): path.read_bytes() for path in paths}
+        files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
         moved = {
-            name: value.replace(str(place), self.output) if isinstance(value, str) else value
+            name: value.replace(str(folder), self.output) if isinstance(value, str) else value
             for name, value in row.items()
         }
         return Predicted(moved, files)
@@ -111,9 +111,9 @@ def rows_on(cluster: Cluster) -> Rows:
         def lost(job: PredictionJob, why: str) -> Predicted:
             return Predicted(failed_row(job, predictor, f"{job.path}: {why}"), {})
 
-        found = map_chunks(cluster, predict_chunk, shared, batched(todo, size), lost)
+        predicted = map_chunks(cluster, predict_chunk, shared, batched(todo, size), lost)
         for job in jobs:
-            yield earlier[job.target] if job.target in earlier else _taken(next(found), job, predictor, folder)
+            yield earlier[job.target] if job.target in earlier else _taken(next(predicted), job, predictor, folder)
 
     return rows
 
@@ -121,13 +121,13 @@ def rows_on(cluster: Cluster) -> Rows:
 SWITCHES = ("of_dicom", "of_series", "keep_identifiers", "overlays")
 
 
-def _taken(found: Predicted, job: PredictionJob, predictor: Predictor, folder: OutputFolder) -> CaseRow:
+def _taken(predicted: Predicted, job: PredictionJob, predictor: Predictor, folder: OutputFolder) -> CaseRow:
     """Write what another machine found, and note it as done. Raises WriteError where nothing more can be written."""
     try:
-        for relative, content in found.files.items():
+        for relative, content in predicted.files.items():
             write_bytes(folder.path / relative, content)
     except WriteError as error:
         if not error.only_this:
             raise
         return failed_row(job, predictor, str(error))
-    return keep_row(job, found.row, folder)
+    return keep_row(job, predicted.row, folder)

@@ -44,7 +44,7 @@ def describe_postprocessing(regions: Sequence[str], settings: Postprocessing) ->
     limits += [f"{name} {value} px" for name, value in settings.smallest_px.items() if value]
     peaks = [f"{name} {value:g}" for name, value in settings.least_relative_peak.items() if value]
     least = settings.least_enhancing_ml
-    said = (
+    sentences = (
         "an inner region counts only within the outer ones"
         if len([name for name in regions if name in NESTED]) > 1
         else "",
@@ -54,7 +54,7 @@ def describe_postprocessing(regions: Sequence[str], settings: Postprocessing) ->
         else "",
         f"{ENHANCING} of less than {least:g} ml in all is taken out of that region" if least else "",
     )
-    return "; ".join(filter(None, said))
+    return "; ".join(filter(None, sentences))
 
 
 def _least_elements(region: str, settings: Postprocessing, voxel_ml: float | None) -> float:

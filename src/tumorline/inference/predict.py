@@ -99,7 +99,7 @@ def _mask_and_overlay(job: PredictionJob, output: Path, overlays: bool) -> tuple
 
 
 def _as_text(*paths: Path | None) -> dict[str, str]:
-    return {kind: str(path) for kind, path in zip(FILES, paths, strict=False) if path}
+    return {name: str(path) for name, path in zip(FILES, paths, strict=False) if path}
 
 
 def predict_case(job: PredictionJob, predictor: Predictor, output: Path) -> CaseRow:

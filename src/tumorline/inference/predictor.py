@@ -75,9 +75,16 @@ class Predictor:
     def columns(self) -> tuple[str, ...]:
         """Of the table: of several regions each has its own figures, of several channels the files are listed."""
         files = ("channels",) if len(self.model.channels) > 1 else ()
-        place = COLUMNS.index("confidence")
-        whose = IDENTIFIERS if self.of_dicom else ()
-        columns = (COLUMNS[0], *whose, *files, *COLUMNS[1:place], *self._region_columns(), *COLUMNS[place:])
+        confidence_column = COLUMNS.index("confidence")
+        identifiers = IDENTIFIERS if self.of_dicom else ()
+        columns = (
+            COLUMNS[0],
+            *identifiers,
+            *files,
+            *COLUMNS[1:confidence_column],
+            *self._region_columns(),
+            *COLUMNS[confidence_column:],
+        )
         left_out = {*(() if self.of_series else ("segmentation",)), *(() if self.overlays else ("overlay",))}
         return tuple(column for column in dict.fromkeys(columns) if column not in left_out)
 
@@ -140,8 +147,8 @@ class Predictor:
         channels = job.channels or self.model.channels
         stated = sequence_note(job.path, channels[0]) if single else ""
         written = self._write_segmentation(mask_path, masks, job) if job.series else {}
-        taken = [note_on_sequence(*pair) for pair in zip(job.series, channels, strict=False)]
-        notes = (stated, *taken, *resampled, self._cut(grid), written.pop("note", ""))
+        sequence_notes = [note_on_sequence(*pair) for pair in zip(job.series, channels, strict=False)]
+        notes = (stated, *sequence_notes, *resampled, self._cut(grid), written.pop("note", ""))
         note = self._note(answer, masks, labels, self._lacking(job), *notes)
         return {**self._figures_of(answer, masks, grid), "note": note, **written}
 

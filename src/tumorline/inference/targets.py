@@ -16,17 +16,19 @@ def targets_apart(files: Sequence[Path], targets: Sequence[Path]) -> list[Path]:
     UserError where two would have the same results.
     """
     by_folders = _by_folders(files, targets)
-    taken: dict[Path, Path] = {}
+    file_by_target: dict[Path, Path] = {}
     spelled: set[str] = set()
     for number, (file, target) in enumerate(zip(files, targets, strict=True)):
-        own = by_folders.get(number, target)
-        if _spelling(own) in spelled:
-            own = _by_file(file, own)
-        if own in taken:
-            raise UserError(f"{file}: its results would overwrite those of {taken[own]}; predict them apart")
-        taken[own] = file
-        spelled.add(_spelling(own))
-    return list(taken)
+        target_apart = by_folders.get(number, target)
+        if _spelling(target_apart) in spelled:
+            target_apart = _by_file(file, target_apart)
+        if target_apart in file_by_target:
+            raise UserError(
+                f"{file}: its results would overwrite those of {file_by_target[target_apart]}; predict them apart"
+            )
+        file_by_target[target_apart] = file
+        spelled.add(_spelling(target_apart))
+    return list(file_by_target)
 
 
 def _spelling(target: Path) -> str:
@@ -43,13 +45,13 @@ def _by_folders(files: Sequence[Path], targets: Sequence[Path]) -> dict[int, Pat
     groups: dict[str, list[int]] = defaultdict(list)
     for number, target in enumerate(targets):
         groups[_spelling(target)].append(number)
-    found: dict[int, Path] = {}
+    by_folders: dict[int, Path] = {}
     for spelled, numbers in groups.items():
-        others = (_spelling(_by_file(files[number], targets[number])) for number in numbers[1:])
-        if len({spelled, *others}) < len(numbers):
+        by_file = (_spelling(_by_file(files[number], targets[number])) for number in numbers[1:])
+        if len({spelled, *by_file}) < len(numbers):
             heads = _folders_apart([files[number] for number in numbers])
-            found |= {number: head / targets[number] for number, head in zip(numbers, heads, strict=True)}
-    return found
+            by_folders |= {number: head / targets[number] for number, head in zip(numbers, heads, strict=True)}
+    return by_folders
 
 
 def _folders_apart(files: Sequence[Path]) -> list[Path]:

@@ -47,8 +47,8 @@ def _read_series(series: "Sequence[DicomSeries]") -> ScanImage:
     for other in others:
         notes += _apart(first, other)
         if first.grid.difference(other.grid):
-            places = first.paths[0].parent, other.paths[0].parent
-            notes.append(resampled_finding(*places, (first.grid, other.grid)).message)
+            folders = first.paths[0].parent, other.paths[0].parent
+            notes.append(resampled_finding(*folders, (first.grid, other.grid)).message)
             channels.append(resample(_grey(other), _upright_grid(other), grid, nearest=False))
         else:
             channels.append(_grey(other))
@@ -62,11 +62,11 @@ def _apart(first: "DicomSeries", other: "DicomSeries") -> list[str]:
         "FrameOfReferenceUID": "has another frame of reference: the head may have moved between the two",
     }
     stated = {keyword: (first.stated(keyword), other.stated(keyword)) for keyword in words}
-    place, against = other.paths[0].parent, first.paths[0].parent
+    folder, against = other.paths[0].parent, first.paths[0].parent
     return [
-        f"{place}: {words[keyword]} (against {name_beside(against, place)})"
-        for keyword, (here, there) in stated.items()
-        if here and there and here != there
+        f"{folder}: {words[keyword]} (against {name_beside(against, folder)})"
+        for keyword, (in_first, in_other) in stated.items()
+        if in_first and in_other and in_first != in_other
     ]
 
 

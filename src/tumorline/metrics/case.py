@@ -183,8 +183,8 @@ def _score_in_pool(windows: Iterator[_Window], processes: int) -> list[CaseScore
 
 def _chunks(windows: Iterator[_Window]) -> Iterator[list[_Window]]:
     for window in windows:
-        others = 0 if len(window.shape) == VOLUME_AXES else CHUNK - 1
-        yield [window, *islice(windows, others)]
+        following = 0 if len(window.shape) == VOLUME_AXES else CHUNK - 1
+        yield [window, *islice(windows, following)]
 
 
 def _score_all(windows: Sequence[_Window]) -> list[CaseScores]:

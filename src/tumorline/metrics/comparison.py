@@ -93,10 +93,12 @@ def rank_shares(values: Float64Array, higher_is_better: bool = True, draws: int 
     drawn = np.random.default_rng(0).integers(patients, size=(draws, patients))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a region that none of those drawn has
-        by_region = [np.stack([np.nanmean(one[drawn], axis=1) for one in np.atleast_2d(own)]) for own in values]
+        by_region = [
+            np.stack([np.nanmean(one[drawn], axis=1) for one in np.atleast_2d(contender)]) for contender in values
+        ]
     means = np.stack([np.nanmean(one, axis=0) for one in by_region])  # (M, draws)
     merit = -means if higher_is_better else means
     best, worst = (stats.rankdata(merit, method, axis=0)[..., None] for method in ("min", "max"))  # of ties
-    places = np.arange(1, len(values) + 1)
-    shares = ((best <= places) & (places <= worst)) / (worst - best + 1)  # (M, draws, M)
+    ranks = np.arange(1, len(values) + 1)
+    shares = ((best <= ranks) & (ranks <= worst)) / (worst - best + 1)  # (M, draws, M)
     return np.asarray(shares.mean(axis=1))

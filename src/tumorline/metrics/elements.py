@@ -107,16 +107,16 @@ def _ring(part: MaskArray) -> list[tuple[int, Float64Array]]:
     Neighbours in this order lie in one face of the cube.
     """
     inside = part.ravel()
-    rest = [
-        (int(corner), (CORNERS[corner] + CORNERS[other]) / 2)
+    edges = [
+        (int(corner), (CORNERS[corner] + CORNERS[outer]) / 2)
         for corner in np.flatnonzero(inside)
-        for other in np.flatnonzero(~inside)
-        if np.abs(CORNERS[corner] - CORNERS[other]).sum() == 1
+        for outer in np.flatnonzero(~inside)
+        if np.abs(CORNERS[corner] - CORNERS[outer]).sum() == 1
     ]
-    ring = [rest.pop()]
-    while rest:
+    ring = [edges.pop()]
+    while edges:
         here = ring[-1][1]
-        ring.append(rest.pop(next(i for i, (_, there) in enumerate(rest) if _in_one_face(here, there))))
+        ring.append(edges.pop(next(i for i, (_, there) in enumerate(edges) if _in_one_face(here, there))))
     return ring
 
 

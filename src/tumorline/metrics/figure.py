@@ -40,9 +40,9 @@ def figure_of(values: Iterable[tuple[str, float | None]]) -> Figure:
     for patient, number in values:
         if number is not None:
             by_patient[patient].append(number)
-    every = [number for _, numbers in sorted(by_patient.items()) for number in sorted(numbers)]
+    all_numbers = [number for _, numbers in sorted(by_patient.items()) for number in sorted(numbers)]
     means = np.sort([float(np.mean(sorted(numbers))) for numbers in by_patient.values()])
-    if not every:
+    if not all_numbers:
         return UNDEFINED
     return Figure(
         mean=float(means.mean()),
@@ -50,7 +50,7 @@ def figure_of(values: Iterable[tuple[str, float | None]]) -> Figure:
         quartiles=[float(quartile) for quartile in np.percentile(means, (25, 75))],
         range=[float(means[0]), float(means[-1])],
         ci95=interval(means) if np.ptp(means) else None,
-        mean_over_cases=float(np.mean(every)),
+        mean_over_cases=float(np.mean(all_numbers)),
         patients=len(means),
         warning=_warning(len(means), bool(np.ptp(means))),
     )

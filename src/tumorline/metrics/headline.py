@@ -46,8 +46,8 @@ def name_figure(key: str) -> str:
 def count_cases(summary: "Summary") -> str:
     """How many cases the figures are of, and what was left out of those that were given, and why."""
     left_out = _left_out(summary)
-    given = summary.cases + sum(left_out.values())
-    counted = f"{summary.cases} of {given} cases given" if left_out else numbered(summary.cases, "case")
+    cases_given = summary.cases + sum(left_out.values())
+    counted = f"{summary.cases} of {cases_given} cases given" if left_out else numbered(summary.cases, "case")
     statuses = ", ".join(summary.headline_status)
     patients = numbered(summary.patients, "patient")
     why = "; ".join(f"{number}: {reason}" for reason, number in left_out.items())
@@ -56,12 +56,12 @@ def count_cases(summary: "Summary") -> str:
 
 def _left_out(summary: "Summary") -> dict[str, int]:
     statuses = summary.case_status
-    seen = {
+    by_reason = {
         reason: statuses[status]
         for status, reason in LEFT_OUT_AS.items()
         if statuses.get(status) and status not in summary.headline_status
     }
-    return {**seen, **summary.left_out}
+    return {**by_reason, **summary.left_out}
 
 
 def count_false_lesions(figures: "Metrics") -> str:
@@ -69,11 +69,11 @@ def count_false_lesions(figures: "Metrics") -> str:
     if not figures.lesions:
         return NOT_COUNTED
     cases, beside = figures.lesions.cases_with_invented, figures.lesions.invented_beside_tumours
-    said = str(figures.lesions.invented) + (f" in {cases} of {figures.cases} cases" if cases else "")
+    counted = str(figures.lesions.invented) + (f" in {cases} of {figures.cases} cases" if cases else "")
     if beside is None or not figures.lesions.invented or not figures.tumour_cases:
-        return said
+        return counted
     having = figures.lesions.tumour_cases_with_invented
-    return f"{said}, {beside} of them in {having} of {figures.tumour_cases} cases with a tumour"
+    return f"{counted}, {beside} of them in {having} of {figures.tumour_cases} cases with a tumour"
 
 
 def split_false_lesions(figures: "Metrics") -> tuple[str, str]:
@@ -95,23 +95,23 @@ def count_false_positives(figures: "Metrics") -> str:
 def tell_presence(summary: "Summary", region: str) -> list[str]:
     """What is drawn in images without a tumour, slices of volumes among them, and what is found: of all, by source."""
     by_source = summary.presence.get(region, {})
-    told = by_source if len(by_source) > 2 else dict(list(by_source.items())[:1])
+    shown = by_source if len(by_source) > 2 else dict(list(by_source.items())[:1])
     return [
         f"{'pictures and slices' if source == 'all' else source}: {_tell_counts(counted)}"
-        for source, counted in told.items()
+        for source, counted in shown.items()
     ]
 
 
 def _tell_counts(counted: "Presence") -> str:
-    said = []
+    phrases = []
     if counted.free:
         rate = counted.false_positives / counted.free
-        said.append(f"a tumour drawn in {counted.false_positives} of {counted.free} without one ({rate:.1%})")
+        phrases.append(f"a tumour drawn in {counted.false_positives} of {counted.free} without one ({rate:.1%})")
     if counted.other:
-        said.append(f"in {counted.other_drawn} of {counted.other} with other labels only")
+        phrases.append(f"in {counted.other_drawn} of {counted.other} with other labels only")
     if counted.tumour:
-        said.append(f"found in {counted.found} of {counted.tumour} with one")
-    return ", ".join(said)
+        phrases.append(f"found in {counted.found} of {counted.tumour} with one")
+    return ", ".join(phrases)
 
 
 def dice_of_sources(figures: "RegionSummary", order: "Iterable[str]") -> "dict[str, Figure]":

@@ -79,8 +79,8 @@ class Match:
     @property
     def dice(self) -> float:
         """0 for a missed lesion."""
-        both = np.count_nonzero(self.lesion & self.found)
-        return 2 * both / (self.size + np.count_nonzero(self.found))
+        overlap = np.count_nonzero(self.lesion & self.found)
+        return 2 * overlap / (self.size + np.count_nonzero(self.found))
 
     def hd95(self, spacing: Sequence[float]) -> float:
         """In units of `spacing`; infinite for a missed lesion."""
@@ -108,8 +108,8 @@ def score_lesions(
     """
     farthest = farthest if rule.miss_hd95 is None else rule.miss_hd95
     least = -1.0 if rule.dropped_mm3 is None else rule.dropped_mm3
-    both = zip(lesions.matches, distances, strict=True)
-    kept = [(match, distance) for match, distance in both if match.size * voxel_mm3 > least]
+    matched = zip(lesions.matches, distances, strict=True)
+    kept = [(match, distance) for match, distance in matched if match.size * voxel_mm3 > least]
     has_figure = bool(kept) or not rule.needs_lesions
     dices, reached = [match.dice for match, _ in kept], [min(distance, farthest) for _, distance in kept]
     return LesionScores(

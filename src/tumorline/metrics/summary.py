@@ -147,10 +147,10 @@ def _lesions(scores: Sequence[CaseScores], prefix: str = "") -> Lesions | None:
 
 def _beside_tumours(scores: Sequence[CaseScores], invented: Sequence[int]) -> dict[str, int]:
     """Where all cases have a tumour they are the counts themselves, and not stated twice."""
-    own = [count for score, count in zip(scores, invented, strict=True) if score.has_tumour]
-    if len(own) == len(scores):
+    with_tumour = [count for score, count in zip(scores, invented, strict=True) if score.has_tumour]
+    if len(with_tumour) == len(scores):
         return {}
-    return {"invented_beside_tumours": sum(own), "tumour_cases_with_invented": sum(map(bool, own))}
+    return {"invented_beside_tumours": sum(with_tumour), "tumour_cases_with_invented": sum(map(bool, with_tumour))}
 
 
 def grouping_attributes(rows: Sequence[Row]) -> list[str]:
@@ -159,7 +159,9 @@ def grouping_attributes(rows: Sequence[Row]) -> list[str]:
     for row in rows:
         for name, value in row.attributes.items():
             values[name].add(value)
-    return sorted(name for name, found in values.items() if name != "class_name" and 2 <= len(found) <= MOST_GROUPS)
+    return sorted(
+        name for name, distinct in values.items() if name != "class_name" and 2 <= len(distinct) <= MOST_GROUPS
+    )
 
 
 def by_group(rows: Sequence[Row], attribute: str) -> dict[str, GroupSummary]:
@@ -173,9 +175,9 @@ def by_group(rows: Sequence[Row], attribute: str) -> dict[str, GroupSummary]:
 def by_size(rows: Sequence[Row]) -> dict[str, SizeGroup]:
     """A short summary for each of `size_groups`, with its limits in pixels; of volumes in ml too."""
     return {
-        name: _size_group(members, _in_ml(own))
-        for kind, own in _kinds(rows).items()
-        for name, members in _thirds(own, kind).items()
+        name: _size_group(members, _in_ml(kind_rows))
+        for kind, kind_rows in _kinds(rows).items()
+        for name, members in _thirds(kind_rows, kind).items()
     }
 
 
@@ -184,7 +186,9 @@ def size_groups(rows: Sequence[Row]) -> dict[str, list[Row]]:
 
     Pictures and volumes, which have no size in common, are cut by themselves where there are both.
     """
-    return {name: members for kind, own in _kinds(rows).items() for name, members in _thirds(own, kind).items()}
+    return {
+        name: members for kind, kind_rows in _kinds(rows).items() for name, members in _thirds(kind_rows, kind).items()
+    }
 
 
 def _kinds(rows: Sequence[Row]) -> dict[str, list[Row]]:
@@ -242,5 +246,5 @@ def _size_group(rows: Sequence[Row], in_ml: bool) -> SizeGroup:
     """Of rows in the order of their size."""
     pixels = [row.scores.truth_px for row in rows]
     group = SizeGroup(**_short_summary(rows).stated(), limits_px=[min(pixels), max(pixels)])
-    ml = [rows[place].scores.truth_ml for place in (0, -1)]
+    ml = [rows[index].scores.truth_ml for index in (0, -1)]
     return group.model_copy(update={"limits_ml": ml}) if in_ml else group

@@ -95,8 +95,12 @@ class ModelInfo(BaseModel):
     def constant_masks(self) -> dict[str, list[str]]:
         """By region, of pictures beside volumes one of each; without those that are unknown."""
         texts = self.constant_mask if isinstance(self.constant_mask, list) else [self.constant_mask]
-        own = {region: texts[place :: len(self.regions)] for place, region in enumerate(self.regions)}
-        return {region: known for region, found in own.items() if (known := [*filter(None, found)])}
+        by_region = {region: texts[index :: len(self.regions)] for index, region in enumerate(self.regions)}
+        return {
+            region: known_texts
+            for region, region_texts in by_region.items()
+            if (known_texts := [*filter(None, region_texts)])
+        }
 
     @property
     def image_channels(self) -> int:
@@ -141,8 +145,8 @@ class ModelInfo(BaseModel):
 
     @model_validator(mode="after")
     def has_an_input_of_its_channels(self) -> Self:
-        named = len(self.input.channels) * self.input.depth
-        if self.architecture.channels % self.input.depth or named not in (0, self.architecture.channels):
+        channels_named = len(self.input.channels) * self.input.depth
+        if self.architecture.channels % self.input.depth or channels_named not in (0, self.architecture.channels):
             raise ValueError(f"{self.architecture.channels} channels do not fit the input that is stated")
         return self
 

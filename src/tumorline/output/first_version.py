@@ -30,12 +30,12 @@ def read_first_version(folder: Path) -> Journal | None:
 
 def _written_then(folder: Path, table: str, names: Iterable[str]) -> list[Path]:
     cells = {cell for row in read_csv(folder / table) for cell in row.values() if isinstance(cell, str)}
-    named = {*names, *(f"predictions/{cell}.png" for cell in cells)}
+    listed = {*names, *(f"predictions/{cell}.png" for cell in cells)}
     files = {PurePosixPath(cell.replace("\\", "/")).name for cell in cells if cell.endswith(".png")}
     latest = (folder / table).stat().st_mtime + AFTERWARDS_S
     return [
         path
         for path in files_below(folder)
         if path.is_file() and not path.is_symlink() and path.stat().st_mtime <= latest
-        if path.relative_to(folder).as_posix() in named or path.name in files
+        if path.relative_to(folder).as_posix() in listed or path.name in files
     ]

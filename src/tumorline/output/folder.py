@@ -64,15 +64,15 @@ class OutputFolder:
         """Before a file gets its name: list it. Raises UserError outside the folder and in place of a user's file."""
         if path.name == JOURNAL_NAME:
             return
-        place = path.parent.resolve() / path.name
-        if not place.is_relative_to(self.root):
+        resolved = path.parent.resolve() / path.name
+        if not resolved.is_relative_to(self.root):
             raise UserError(f"{path}: lies outside the output folder {self.path}")
         content = hash_file(temporary)
         with self.turn:
             self._begin()
-            if os.path.lexists(place) and not self.journal.wrote(self.root, place):
+            if os.path.lexists(resolved) and not self.journal.wrote(self.root, resolved):
                 raise UserError(f"{path}: was not written by Tumorline and is not replaced; choose another --output")
-            self._note({"file": place.relative_to(self.root).as_posix(), "sha256": content})
+            self._note({"file": resolved.relative_to(self.root).as_posix(), "sha256": content})
 
     def complete(self) -> None:
         if self.begun and not self.lacks_cases:
@@ -228,8 +228,8 @@ def claim_output(folder: Path, command: str, names: Collection[str]) -> None:
     check_place(folder)
     refuse_links_outside(folder)
     journal = read_journal(folder)
-    others = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
-    strange = [name for name in others if not is_of_no_owner(name, names)]
+    existing = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+    strange = [name for name in existing if not is_of_no_owner(name, names)]
     if journal is not None and journal.command != command:
         raise UserError(f"{folder}: holds the results of '{journal.command}'; choose another --output")
     if journal is None and strange:

@@ -66,9 +66,9 @@ def read_journal(folder: Path) -> Journal | None:
 
 def files_below(folder: Path) -> Iterator[Path]:
     """All that is no folder; links are not followed."""
-    for place, folders, files in os.walk(folder):
-        links = (name for name in folders if (Path(place) / name).is_symlink())
-        yield from (Path(place) / name for name in sorted([*files, *links]))
+    for parent, folders, files in os.walk(folder):
+        links = (name for name in folders if (Path(parent) / name).is_symlink())
+        yield from (Path(parent) / name for name in sorted([*files, *links]))
 
 
 def hash_file(path: Path) -> str:

@@ -16,11 +16,11 @@ LONGEST_NAME = 60
 
 def check_place(path: Path) -> None:
     """Raise UserError where no folder of results can be: a file, a link that leads nowhere, the installed package."""
-    for place in (path, *path.parents):
-        if place.is_symlink() and not place.exists():
-            raise UserError(f"{place}: a symbolic link that leads nowhere; choose another --output")
-        if place.exists() and not place.is_dir():
-            raise UserError(f"{place}: is a file, not a folder; choose another --output")
+    for ancestor in (path, *path.parents):
+        if ancestor.is_symlink() and not ancestor.exists():
+            raise UserError(f"{ancestor}: a symbolic link that leads nowhere; choose another --output")
+        if ancestor.exists() and not ancestor.is_dir():
+            raise UserError(f"{ancestor}: is a file, not a folder; choose another --output")
     refuse_package(path)
 
 

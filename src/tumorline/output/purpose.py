@@ -26,13 +26,13 @@ class Purpose:
     def difference(self, journal: Journal) -> str:
         """In what an earlier folder had another purpose, in words; empty where it is the same one."""
         ours = self.header()["identity"]
-        changed = {what for what in ours if ours[what] != journal.identity.get(what)}
+        changed = {key for key in ours if ours[key] != journal.identity.get(key)}
         if any(journal.contents.get(case, content) != content for case, content in self.contents.items()):
             changed.add("inputs")
         if journal.command != self.command:
             return f"'{journal.command}'"
-        named = " and ".join(what for what in ours if what in changed)
-        return f"'{self.command}' with other {named}" if changed else ""
+        differing = " and ".join(key for key in ours if key in changed)
+        return f"'{self.command}' with other {differing}" if changed else ""
 
     def header(self) -> JsonObject:
         identity = {**self.identity, "versions": hash_settings(**versions())}

@@ -63,9 +63,9 @@ def _read(folder: Path) -> Contents:
         if (folder / name).is_file():
             return read(folder / name)
     if not (folder / SUMMARY_NAME).is_file():
-        known = ", ".join((SUMMARY_NAME, *COMPARED))
+        file_names = ", ".join((SUMMARY_NAME, *COMPARED))
         raise UserError(
-            f"{folder}: no results here (none of {known}); give a folder of train, folds, evaluate or compare"
+            f"{folder}: no results here (none of {file_names}); give a folder of train, folds, evaluate or compare"
         )
     return contents_of_study(folder, read_study(folder))
 
@@ -74,7 +74,7 @@ def _write(contents: Contents, output: Path) -> None:
     names = list(_write_figures(contents, output / "figures"))
     for table in contents.tables:
         _write_table(table, output / "tables")
-    methods = "".join(f"**{part.heading}.** {part.text}\n\n" for part in contents.methods)
+    methods = "".join(f"**{paragraph.heading}.** {paragraph.text}\n\n" for paragraph in contents.methods)
     write_text(output / "methods.md", methods)
     write_text(output / "methods.tex", "".join(map(_paragraph, contents.methods)))
     write_csv(output / "claim.csv", ITEM_COLUMNS, answer_items(contents.methods))
@@ -84,11 +84,11 @@ def _write(contents: Contents, output: Path) -> None:
 
 def _write_figures(contents: Contents, folder: Path) -> Iterator[str]:
     """Write each chart as SVG and PDF; their names, numbered where two are called alike."""
-    taken: Counter[str] = Counter()
-    for found, chart in charts_in(contents.charts):
-        stem = fit_file_name(label_of(found), "")
-        taken[stem] += 1
-        name = stem if taken[stem] == 1 else f"{stem}-{taken[stem]}"
+    counts: Counter[str] = Counter()
+    for chart_name, chart in charts_in(contents.charts):
+        stem = fit_file_name(label_of(chart_name), "")
+        counts[stem] += 1
+        name = stem if counts[stem] == 1 else f"{stem}-{counts[stem]}"
         drawing = portable(chart)
         write_text(folder / f"{name}.svg", to_text(drawing))
         write_bytes(folder / f"{name}.pdf", to_pdf(drawing))
@@ -101,8 +101,8 @@ def _write_table(table: Table, folder: Path) -> None:
     write_text(folder / f"{stem}.tex", table.to_latex())
 
 
-def _paragraph(part: Paragraph) -> str:
-    return f"\\paragraph{{{for_latex(part.heading)}.}} {with_citations(part.text)}\n\n"
+def _paragraph(paragraph: Paragraph) -> str:
+    return f"\\paragraph{{{for_latex(paragraph.heading)}.}} {with_citations(paragraph.text)}\n\n"
 
 
 def _in_pages(figures: Sequence[str]) -> str:

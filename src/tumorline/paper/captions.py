@@ -27,8 +27,12 @@ CAPTIONS = {
 
 def caption_of(name: str) -> str:
     region, _, part = name.partition("-")
-    what = next((text for key, text in CAPTIONS.items() if key in name), part or name)
-    return what if not part or any(what is CAPTIONS[key] for key in OF_ALL) else f"{region.replace('_', ' ')}: {what}"
+    caption = next((text for key, text in CAPTIONS.items() if key in name), part or name)
+    return (
+        caption
+        if not part or any(caption is CAPTIONS[key] for key in OF_ALL)
+        else f"{region.replace('_', ' ')}: {caption}"
+    )
 
 
 OF_ALL = ("loss", "training-dice", "rate", "differences", "pareto")

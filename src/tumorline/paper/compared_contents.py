@@ -83,15 +83,15 @@ def contents_of_leaderboard(path: Path) -> Contents:
 def _contender_table(result: Comparison, several: bool) -> Table:
     rows: Rows = [
         {
-            "region": in_words(one.region),
-            "group": one.name,
-            **figures_of_group(one.figures),
-            "missed": one.missed,
-            "cases": one.tumour_cases,
-            "patients": one.figures.dice.patients,
-            "seed_deviation": one.seed_deviation,
+            "region": in_words(contender.region),
+            "group": contender.name,
+            **figures_of_group(contender.figures),
+            "missed": contender.missed,
+            "cases": contender.tumour_cases,
+            "patients": contender.figures.dice.patients,
+            "seed_deviation": contender.seed_deviation,
         }
-        for one in result.contenders
+        for contender in result.contenders
     ]
     of_seeds = [*over_seeds(GROUP), Column("seed_deviation", "deviation of seeds", 3)]
     columns = GROUP if result.about == "models" else of_seeds
@@ -128,11 +128,15 @@ def _pair_table(result: Comparison, several: bool) -> Table:
 def _ranking_tables(result: Comparison) -> list[Table]:
     if not is_ranked(result):
         return []
-    places = range(max((len(one.rank_shares) for one in result.ranking), default=0))
+    ranks = range(max((len(contender.rank_shares) for contender in result.ranking), default=0))
     rows: Rows = [
-        {"name": one.name, "dice": one.dice, **{f"rank_{place + 1}": one.rank_shares[place] for place in places}}
-        for one in result.ranking
+        {
+            "name": contender.name,
+            "dice": contender.dice,
+            **{f"rank_{rank + 1}": contender.rank_shares[rank] for rank in ranks},
+        }
+        for contender in result.ranking
     ]
-    ranks = [Column(f"rank_{place + 1}", f"rank {place + 1}", 2) for place in places]
+    rank_columns = [Column(f"rank_{rank + 1}", f"rank {rank + 1}", 2) for rank in ranks]
     caption = f"Share of redrawn sets of patients in which each takes each rank, by {result.ranked_by}"
-    return [Table("ranking", caption, [Column("name", "contender"), Column("dice", "Dice", 3), *ranks], rows)]
+    return [Table("ranking", caption, [Column("name", "contender"), Column("dice", "Dice", 3), *rank_columns], rows)]

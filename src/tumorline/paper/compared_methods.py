@@ -30,13 +30,13 @@ TESTS = {
 def describe_comparison(result: Comparison) -> list[Paragraph]:
     simulated = (result.source.model_extra or {}).get("simulated")
     name = "simulated" if simulated else result.source.known_as or ""
-    known = SETS.get(name, f"a source whose name is {UNKNOWN}")
+    source = SETS.get(name, f"a source whose name is {UNKNOWN}")
     return [
         _design(f"{numbered(len(result.names), 'contender')} ({', '.join(result.names)}) were compared"),
         Paragraph(
             "Data",
             f"All were given the same {numbered(result.cases, 'case')} of {numbered(result.patients, 'patient')} from "
-            f"{known}; {_who_was_trained_on_whom(result)}. Data, partitions, networks and training of each: {UNKNOWN} "
+            f"{source}; {_who_was_trained_on_whom(result)}. Data, partitions, networks and training of each: {UNKNOWN} "
             "here; see the methods of each run.",
         ),
         Paragraph("Statistics", f"{TESTS[result.about]} {CORRECTED} {INTERVALS}{_order(result)}"),
@@ -78,10 +78,10 @@ def describe_leaderboard(result: Leaderboard) -> list[Paragraph]:
     ]
 
 
-def _design(what: str) -> Paragraph:
+def _design(design: str) -> Paragraph:
     return Paragraph(
         "Design",
-        f"{what}; this is reported after CLAIM 2024 [@claim2024]. Prospective or retrospective collection, "
+        f"{design}; this is reported after CLAIM 2024 [@claim2024]. Prospective or retrospective collection, "
         f"registration "
         f"and ethics approval: {UNKNOWN}.",
     )

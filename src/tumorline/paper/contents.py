@@ -24,8 +24,8 @@ def contents_of_study(folder: Path, study: Study) -> Contents:
     """Of a run, of folds, or of an evaluation."""
     page = page_content(folder, None)
     shown = {"regions": page["regions"], "training": page["curves"]}
-    found = (*_figure_tables(study.summary), *_study_tables(study))
-    return Contents(page["title"], shown, [table for table in found if table.rows], describe_methods(study))
+    tables = (*_figure_tables(study.summary), *_study_tables(study))
+    return Contents(page["title"], shown, [table for table in tables if table.rows], describe_methods(study))
 
 
 def _figure_tables(summary: Summary) -> Iterator[Table]:
@@ -76,13 +76,13 @@ def _figure_rows(summary: Summary, region: str, metrics: Metrics) -> Iterator[di
         figure: Figure | None = getattr(metrics, name)
         if figure is None or figure.mean is None:
             continue
-        other: Figure | None = getattr(validation, name) if validation else None
+        validation_figure: Figure | None = getattr(validation, name) if validation else None
         unit = f", {figure.unit}" if figure.unit else ""
         yield {
             "region": in_words(region),
             "figure": name_figure(name) + unit,
             **chosen(figure, "mean", "ci95", "median", "mean_over_cases", "patients"),
-            "validation": other.mean if other else None,
+            "validation": validation_figure.mean if validation_figure else None,
             "digits": 1 if figure.unit else 3,
         }
 
@@ -90,17 +90,17 @@ def _figure_rows(summary: Summary, region: str, metrics: Metrics) -> Iterator[di
 def _groupings(summary: Summary) -> Iterator[tuple[str, str, Rows]]:
     """Name, caption and rows of each way in which the cases are grouped."""
     attributes = dict.fromkeys(name for metrics in summary.regions.values() for name in metrics.by_attribute)
-    wanted = [("by-class", "Figures by class"), ("by-size", "Figures by thirds of the true size")]
-    wanted += [(f"by-{name}", f"Figures by {name}") for name in attributes]
-    for name, caption in wanted:
+    groupings = [("by-class", "Figures by class"), ("by-size", "Figures by thirds of the true size")]
+    groupings += [(f"by-{name}", f"Figures by {name}") for name in attributes]
+    for name, caption in groupings:
         rows = []
         for region, metrics in summary.regions.items():
-            known: dict[str, Mapping[str, GroupSummary]] = {
+            groups_by_name: dict[str, Mapping[str, GroupSummary]] = {
                 "by-class": metrics.by_class,
                 "by-size": {**metrics.by_size},
             }
-            groups = known.get(name) or metrics.by_attribute.get(name[3:], {})
-            rows += [{"region": in_words(region), "group": key, **group_row(found)} for key, found in groups.items()]
+            groups = groups_by_name.get(name) or metrics.by_attribute.get(name[3:], {})
+            rows += [{"region": in_words(region), "group": key, **group_row(group)} for key, group in groups.items()]
         yield name, caption, rows
 
 
@@ -110,9 +110,9 @@ def _baseline_table(summary: Summary, several: bool) -> Table:
         {
             "region": in_words(region),
             "answer": name_figure(name),
-            **chosen(found[region], *keys),
+            **chosen(by_region[region], *keys),
         }
-        for name, found in summary.baselines.items()
+        for name, by_region in summary.baselines.items()
         for region in summary.regions
     ]
     columns = [
@@ -136,8 +136,8 @@ def _stress_table(summary: Summary, several: bool) -> Table:
             "ci95": level.dice.ci95,
             "missed": level.missed,
         }
-        for region, found in summary.robustness.items()
-        for name, change in found.changes.items()
+        for region, robustness in summary.robustness.items()
+        for name, change in robustness.changes.items()
         for level in change.levels
     ]
     columns = [

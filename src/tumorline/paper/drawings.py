@@ -24,10 +24,10 @@ Style = dict[str, str]
 
 def portable(chart: str) -> Element:
     """A chart of `report.charts`, with its legend, as an SVG element whose shapes bear their own style."""
-    found = ElementTree.fromstring(f"<chart>{chart}</chart>")
-    shown = found[0]
+    tree = ElementTree.fromstring(f"<chart>{chart}</chart>")
+    shown = tree[0]
     left, top, width, height = (float(number) for number in shown.attrib["viewBox"].split())
-    names = ["".join(entry.itertext()) for entry in found.iter("span")]
+    names = ["".join(entry.itertext()) for entry in tree.iter("span")]
     legend, below = _legend(names, shown, width, top + height)
     drawn = Element("svg", {"xmlns": NAMESPACE, "font-family": FONTS})
     SubElement(drawn, "title").text = shown.attrib.get("aria-label", "")
@@ -58,14 +58,14 @@ def charts_in(content: object, name: str = "") -> Iterator[tuple[str, str]]:
             yield from charts_in(value, "-".join(filter(None, (name, part))))
     elif isinstance(content, list | tuple):
         for value in content:
-            own = value.get("region") or value.get("title") if isinstance(value, Mapping) else None
-            yield from charts_in(value, "-".join(filter(None, (name, str(own or "")))))
+            title = value.get("region") or value.get("title") if isinstance(value, Mapping) else None
+            yield from charts_in(value, "-".join(filter(None, (name, str(title or "")))))
 
 
 def _legend(names: list[str], chart: Element, width: float, bottom: float) -> tuple[list[Element], float]:
     """Samples of the series with their names below the chart, and the height that they take."""
     shapes, x, y = list[Element](), 0.0, bottom + LEGEND_ROW - 6
-    lines = {kind for shape in chart.iter() if "line" in (kinds := _classes(shape)) for kind in kinds}
+    lines = {class_name for shape in chart.iter() if "line" in (classes := _classes(shape)) for class_name in classes}
     for number, name in enumerate(names):
         needed = LETTER * len(name) + LEGEND_GAP
         if x and x + needed > width:
@@ -90,10 +90,10 @@ def _name_beside(text: str, x: float, y: float) -> Element:
 
 def _styled(shape: Element) -> Element:
     """A copy with the style of its classes as attributes; what stands in the shape itself stays."""
-    own = {name: value for name, value in shape.attrib.items() if name not in ("class", "style")}
-    copy = Element(shape.tag, {**style_of(shape.tag, _classes(shape)), **own})
+    attributes = {name: value for name, value in shape.attrib.items() if name not in ("class", "style")}
+    copy = Element(shape.tag, {**style_of(shape.tag, _classes(shape)), **attributes})
     copy.text, copy.tail = shape.text, shape.tail
-    copy.extend(_styled(part) for part in shape)
+    copy.extend(_styled(child) for child in shape)
     return copy
 
 
@@ -103,11 +103,11 @@ def _classes(shape: Element) -> frozenset[str]:
 
 def style_of(tag: str, classes: frozenset[str]) -> Style:
     """The declarations of all rules that fit, the later ones first."""
-    found: Style = {}
-    for wanted_tag, wanted, declared in _rules():
-        if wanted_tag in ("", tag) and wanted <= classes:
-            found |= declared
-    return found
+    style: Style = {}
+    for rule_tag, rule_classes, declared in _rules():
+        if rule_tag in ("", tag) and rule_classes <= classes:
+            style |= declared
+    return style
 
 
 @cache
@@ -120,9 +120,9 @@ def _rules() -> list[tuple[str, frozenset[str], Style]]:
         r"([^{}]+)\{([^{}]*)\}", re.sub(r"@media[^{]*\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}", "", sheet)
     ):
         for selector in selectors.split(","):
-            if found := re.fullmatch(r"\s*svg ([a-z]*)((?:\.[\w-]+)*)\s*", selector):
-                classes = frozenset(filter(None, found[2].split(".")))
-                rules.append((found[1], classes, _attributes(body, colours)))
+            if match := re.fullmatch(r"\s*svg ([a-z]*)((?:\.[\w-]+)*)\s*", selector):
+                classes = frozenset(filter(None, match[2].split(".")))
+                rules.append((match[1], classes, _attributes(body, colours)))
     return rules
 
 
@@ -144,7 +144,7 @@ def _attributes(body: str, colours: Mapping[str, str]) -> Style:
     pairs = (line.partition(":") for line in body.split(";"))
     declared = {name.strip(): value.strip() for name, _, value in pairs if name.strip() in KNOWN}
     resolved = {
-        name: re.sub(r"var\((--[\w-]+)\)", lambda found: colours.get(found[1], "#000000"), value).removesuffix("px")
+        name: re.sub(r"var\((--[\w-]+)\)", lambda match: colours.get(match[1], "#000000"), value).removesuffix("px")
         for name, value in declared.items()
     }
     return {key: value for name, text in resolved.items() for key, value in _without_alpha(name, text.strip()).items()}

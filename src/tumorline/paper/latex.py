@@ -32,7 +32,7 @@ def with_citations(text: str) -> str:
 
 def cited_keys(text: str) -> list[str]:
     """The keys of all citations in their order, each once."""
-    return list(dict.fromkeys(key for found in CITED.findall(text) for key in re.findall(r"@([\w:-]+)", found)))
+    return list(dict.fromkeys(key for citation in CITED.findall(text) for key in re.findall(r"@([\w:-]+)", citation)))
 
 
 def _cite(keys: str) -> str:

@@ -51,11 +51,11 @@ def describe_methods(study: Study) -> list[Paragraph]:
 
 
 def _design(study: Study) -> list[str]:
-    kind = "in cross-validation" if study.in_folds else "on held-out cases" if study.config else "on given cases"
+    tested_on = "in cross-validation" if study.in_folds else "on held-out cases" if study.config else "on given cases"
     return [
         f"A deep-learning model for the segmentation of brain tumours in MRI was "
         f"{'trained and ' if study.config else ''}"
-        f"tested {kind}; this is reported after CLAIM 2024 [@claim2024].",
+        f"tested {tested_on}; this is reported after CLAIM 2024 [@claim2024].",
         f"Prospective or retrospective collection, registration and ethics approval: {UNKNOWN}.",
     ]
 
@@ -100,8 +100,8 @@ def _partitions(study: Study) -> list[str]:
     if settings and settings.folds:
         sentences.append(f"There were {settings.folds} folds, each the test part of one model.")
     elif settings and split.drawn:
-        rest = 1 - settings.train - settings.validation
-        shares = f"{settings.train:.0%} training, {settings.validation:.0%} validation, {rest:.0%} test"
+        test_share = 1 - settings.train - settings.validation
+        shares = f"{settings.train:.0%} training, {settings.validation:.0%} validation, {test_share:.0%} test"
         of = f"{unit}s" if split.drawn == "all" else f"{unit}s that were drawn"
         sentences.append(f"Wanted shares of the {of}: {shares}, within each class.")
     if counted:
@@ -154,14 +154,14 @@ def _statistics() -> list[str]:
 
 def _robustness(study: Study) -> list[str]:
     summary = study.summary
-    changes = sorted({in_words(name) for found in summary.robustness.values() for name in found.changes})
+    changes = sorted({in_words(name) for figures in summary.robustness.values() for name in figures.changes})
     tested = (
         f"The same cases were scored again under {', '.join(changes)}." if changes else "Robustness was not measured."
     )
     errors = [
-        f"{in_words(region)} {found.expected_calibration_error:.3f}"
-        for region, found in summary.calibration.items()
-        if found.expected_calibration_error is not None
+        f"{in_words(region)} {figures.expected_calibration_error:.3f}"
+        for region, figures in summary.calibration.items()
+        if figures.expected_calibration_error is not None
     ]
     calibrated = f"Expected calibration error near tumours: {', '.join(errors)}." if errors else ""
     baselines = ", ".join(in_words(name) for name in summary.baselines)
@@ -175,15 +175,19 @@ def _robustness(study: Study) -> list[str]:
 
 def _software(study: Study) -> list[str]:
     environment = study.environment
-    known: Mapping[str, str] = environment.get("versions") or (study.info.versions if study.info else {})
+    version_of: Mapping[str, str] = environment.get("versions") or (study.info.versions if study.info else {})
     network = study.info.architecture.name if study.info else ""
     listed = [
-        f"{name} {known[package]}{cite(key)}"
+        f"{name} {version_of[package]}{cite(key)}"
         for package, (name, key) in SOFTWARE.items()
-        if package in known and network in NETWORKS_OF.get(package, (network,))
+        if package in version_of and network in NETWORKS_OF.get(package, (network,))
     ]
-    own = known.get("tumorline", "")
-    made = f"Tumorline {own} [@tumorline] on Python {known['python']}" if own and "python" in known else ""
+    own_version = version_of.get("tumorline", "")
+    made = (
+        f"Tumorline {own_version} [@tumorline] on Python {version_of['python']}"
+        if own_version and "python" in version_of
+        else ""
+    )
     machine = environment.get("machine", {})
     processes = int(environment.get("processes", 1))
     hardware = (

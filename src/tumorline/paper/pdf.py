@@ -52,8 +52,8 @@ class _Page:
         if shape.tag == "title":
             return
         if shape.tag == "g":
-            for part in shape:
-                self.draw(part)
+            for child in shape:
+                self.draw(child)
             return
         draw = getattr(self, f"_{shape.tag}", None)
         if draw is None:

@@ -34,12 +34,12 @@ class Study:
 
 def read_study(folder: Path) -> Study:
     """Raises UserError for a file of the folder that is not as Tumorline wrote it."""
-    own = folder if (folder / WEIGHTS_NAME).is_file() else _first_fold(folder)
+    model_folder = folder if (folder / WEIGHTS_NAME).is_file() else _first_fold(folder)
     return Study(
         summary=read_summary(folder / SUMMARY_NAME),
         config=read_config(folder) if (folder / CONFIG_NAME).is_file() else None,
-        info=read_info(own / WEIGHTS_NAME) if (own / WEIGHTS_NAME).is_file() else None,
-        environment=read_environment(own) if (own / ENVIRONMENT_NAME).is_file() else {},
+        info=read_info(model_folder / WEIGHTS_NAME) if (model_folder / WEIGHTS_NAME).is_file() else None,
+        environment=read_environment(model_folder) if (model_folder / ENVIRONMENT_NAME).is_file() else {},
         split=read_split(folder),
         history=read_history(folder),
     )

@@ -84,10 +84,10 @@ class Table:
         )
 
     def _cell(self, row: Row, column: Column) -> str:
-        value, own = row.get(column.key), row.get("digits")
+        value, row_digits = row.get(column.key), row.get("digits")
         if column.in_words and isinstance(value, int | float):
             return for_latex(column.in_words(value))
-        digits = own if column.digits and isinstance(own, int) else column.digits
+        digits = row_digits if column.digits and isinstance(row_digits, int) else column.digits
         if isinstance(value, list | tuple):
             return " to ".join(_to_digits(limit, digits) for limit in value)
         return _to_digits(value, digits)

@@ -53,38 +53,39 @@ def describe_augmentation(settings: AugmentConfig | None) -> list[str]:
         f"blur of up to {settings.blur:g} pixels" if settings.blur else "",
         f"a resolution down to {settings.low_resolution:g}" if 0 < settings.low_resolution < 1 else "",
     ]
-    whole = [
+    changes = [
         f"mirroring along {along}" if settings.flips else "",
         f"quarter turns of {settings.quarter_turns:.0%} of the samples" if settings.quarter_turns else "",
         _with_probability(geometry, settings.geometry_probability),
         _with_probability(grey, settings.intensity_probability, each=True),
     ]
-    said = "; ".join(filter(None, whole))
-    return [f"Training images were changed at random: {said}." if said else "Training images were not augmented."]
+    text = "; ".join(filter(None, changes))
+    return [f"Training images were changed at random: {text}." if text else "Training images were not augmented."]
 
 
 def _with_probability(changes: Iterable[str], probability: float, each: bool = False) -> str:
-    known = list(filter(None, changes))
+    stated = list(filter(None, changes))
     how = "each with" if each else "together with"
-    return f"{', '.join(known)} ({how} probability {probability:g})" if known and probability else ""
+    return f"{', '.join(stated)} ({how} probability {probability:g})" if stated and probability else ""
 
 
 def describe_network(study: Study) -> list[str]:
     if study.info is None:
         return [f"Network, its parameters and their initial values: {UNKNOWN} (model '{study.summary.model}')."]
-    info, found = study.info, study.environment
+    info, environment = study.info, study.environment
     if info.members:
         return [f"An ensemble of {len(info.members)} networks, whose probabilities are averaged."]
     name, options = info.architecture.name, info.architecture.options
     chosen = ", ".join(f"{key} {value}" for key, value in options.items())
     cited = cite(NETWORKS.get(name, ""), "tan2019" if "efficientnet" in str(options.get("encoder", "")) else "")
     size = (
-        f"{found['parameters'] / 1e6:.2f} million parameters and {found['multiply_adds'] / 1e9:.2f} thousand million "
-        f"multiply-adds for one {'patch' if info.input.window else 'slice of 256 x 256 pixels'}"
-        if found
+        f"{environment['parameters'] / 1e6:.2f} million parameters and "
+        f"{environment['multiply_adds'] / 1e9:.2f} thousand million multiply-adds for one "
+        f"{'patch' if info.input.window else 'slice of 256 x 256 pixels'}"
+        if environment
         else f"a number of parameters that is {UNKNOWN}"
     )
-    initial = str(found.get("initialisation", UNKNOWN))
+    initial = str(environment.get("initialisation", UNKNOWN))
     how = {"scratch": "at random"}.get(initial, f"from {initial}{INITIAL.get(initial, '')}")
     count, regions = info.architecture.channels, len(info.regions)
     return [
@@ -97,9 +98,9 @@ def describe_network(study: Study) -> list[str]:
 def describe_training(study: Study) -> list[str]:
     if study.config is None:
         return [f"Loss, optimiser, schedule and the other settings of the training: {UNKNOWN}."]
-    settings, found = study.config.train, study.environment
+    settings, environment = study.config.train, study.environment
     images = f"{settings.epoch_images} images" if settings.epoch_images else "all training images"
-    minutes = f"{float(found['seconds_of_training_steps']) / 60:.0f} minutes" if found else UNKNOWN
+    minutes = f"{float(environment['seconds_of_training_steps']) / 60:.0f} minutes" if environment else UNKNOWN
     return [
         f"The loss is {describe_loss(study.config.loss)}.",
         _optimiser(settings),
@@ -114,10 +115,10 @@ def describe_training(study: Study) -> list[str]:
 
 def _epochs(study: Study, settings: TrainConfig) -> str:
     """Those that were trained; where the folder does not say, those that the configuration allows."""
-    wanted = numbered(settings.epochs, "epoch")
+    epochs = numbered(settings.epochs, "epoch")
     if not study.history:
-        return f"at most {wanted}" if settings.patience else wanted
-    return f"{len(study.history)} of at most {wanted}" if _stopped_early(study, settings) else wanted
+        return f"at most {epochs}" if settings.patience else epochs
+    return f"{len(study.history)} of at most {epochs}" if _stopped_early(study, settings) else epochs
 
 
 def _stopped_early(study: Study, settings: TrainConfig) -> bool:
@@ -175,7 +176,7 @@ def _balance(settings: TrainConfig) -> str:
 
 
 def _details(study: Study, settings: TrainConfig) -> str:
-    said = [
+    phrases = [
         f"gradients were clipped at a norm of {settings.clip_norm:g}" if settings.clip_norm else "",
         f"the weights kept are a moving average (decay {settings.average_decay:g} a step)"
         if settings.average_decay
@@ -185,7 +186,7 @@ def _details(study: Study, settings: TrainConfig) -> str:
         _patience(study, settings),
         f"computed in {study.environment.get('precision', UNKNOWN)}",
     ]
-    text = "; ".join(filter(None, said))
+    text = "; ".join(filter(None, phrases))
     return f"{text[0].upper()}{text[1:]}."
 
 
@@ -217,19 +218,19 @@ def _chosen(study: Study, info: ModelInfo) -> list[str]:
 
 def _points_chosen(study: Study, info: ModelInfo) -> list[str]:
     """Where there are validation patients, who need not have chosen both."""
-    own = "in each fold its own" if study.in_folds else ""
+    in_each_fold = "in each fold its own" if study.in_folds else ""
     if not (info.states_temperature or info.states_threshold):
-        said = "Temperature [@guo2017] and threshold were then fitted on the validation patients"
-        return [f"{said}: {own or _points(info)}."]
+        sentence = "Temperature [@guo2017] and threshold were then fitted on the validation patients"
+        return [f"{sentence}: {in_each_fold or _points(info)}."]
     temperatures = _of_regions(info, [f"{value:.2f}" for value in info.temperatures])
     thresholds = _of_regions(info, [f"{value:g}" for value in info.thresholds])
     return [
         f"The temperature was fixed beforehand: {temperatures}."
         if info.states_temperature
-        else f"The temperature [@guo2017] was then fitted on the validation patients: {own or temperatures}.",
+        else f"The temperature [@guo2017] was then fitted on the validation patients: {in_each_fold or temperatures}.",
         f"The threshold was fixed beforehand: {thresholds}."
         if info.states_threshold
-        else f"The threshold was then chosen on the validation patients: {own or thresholds}.",
+        else f"The threshold was then chosen on the validation patients: {in_each_fold or thresholds}.",
     ]
 
 

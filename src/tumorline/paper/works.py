@@ -79,5 +79,5 @@ SETS = {
 
 
 def cite(*keys: str) -> str:
-    known = "; ".join(f"@{key}" for key in keys if key)
-    return f" [{known}]" if known else ""
+    citations = "; ".join(f"@{key}" for key in keys if key)
+    return f" [{citations}]" if citations else ""

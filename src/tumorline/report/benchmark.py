@@ -69,13 +69,13 @@ def arms(result: Leaderboard) -> list[ArmRow]:
 
 def findings(result: Leaderboard) -> list[str]:
     """A sentence for each difference of Dice, and for each arm that was trained at more epochs."""
-    said, several = [], _has_several_regions(result)
+    sentences, several = [], _has_several_regions(result)
     for group, heading in zip(result.groups, headings(result), strict=True):
         seeds = heading.partition(",")[2]
         for pair in (pair for pair in group.pairs if pair.metric == "dice"):
             where = (f", {pair.region}" if several else "") + (f" ({seeds.strip()})" if seeds else "")
-            said.append(f"{pair.first} minus {pair.second}{where}: Dice {_difference(pair)}: {pair.verdict()}")
-    return said + [_rises(row.name, row.longer) for row in arms(result) if row.longer]
+            sentences.append(f"{pair.first} minus {pair.second}{where}: Dice {_difference(pair)}: {pair.verdict()}")
+    return sentences + [_rises(row.name, row.longer) for row in arms(result) if row.longer]
 
 
 def _rises(name: str, longer: LongerTraining) -> str:
@@ -99,10 +99,10 @@ def differences(result: Leaderboard) -> dict[str, dict[str, str]]:
         for pair in group.pairs
         if pair.second == result.reference
     }
-    known = {key: _difference(pair) for key, pair in pairs.items()}
-    metrics = {metric: NAMES[metric] for _, metric in known}
-    lines = dict.fromkeys(line for line, _ in known)
-    return {line: {name: known.get((line, metric), "–") for metric, name in metrics.items()} for line in lines}
+    texts = {key: _difference(pair) for key, pair in pairs.items()}
+    metrics = {metric: NAMES[metric] for _, metric in texts}
+    lines = dict.fromkeys(line for line, _ in texts)
+    return {line: {name: texts.get((line, metric), "–") for metric, name in metrics.items()} for line in lines}
 
 
 def _line_name(pair: ComparedPair, several_regions: bool) -> str:

@@ -103,13 +103,13 @@ def table_of_rows(rows: Sequence[Row], regions: Sequence[str], confidences: Conf
     by_case: dict[str, dict[str, Row]] = defaultdict(dict)
     for row in rows:
         by_case[row.case][row.region] = row
-    cases = [next(iter(found.values())) for found in by_case.values()]
+    cases = [next(iter(case_rows.values())) for case_rows in by_case.values()]
     views = [_region_view(region, list(by_case.values()), confidences) for region in regions]
     corrected = any(TRUTH in case.attributes for case in cases)
     texts = [(*case_texts(case), *([case.attributes.get(TRUTH, "")] if corrected else [])) for case in cases]
-    every = [mean_view(views, _first_flags(views)), *views] if len(regions) > 1 else views
+    all_views = [mean_view(views, _first_flags(views)), *views] if len(regions) > 1 else views
     names = ("case", "patient", "class", "status", *([TRUTH] if corrected else []))
-    return CaseTable(names, texts, every, "Dice", are_volumes(rows))
+    return CaseTable(names, texts, all_views, "Dice", are_volumes(rows))
 
 
 def case_texts(row: Row) -> tuple[str, str, str, str]:
@@ -130,8 +130,8 @@ def size_units(scores: Sequence[CaseScores]) -> list[str]:
 
 
 def _region_view(region: str, cases: Sequence[Mapping[str, Row]], confidences: Confidences) -> View:
-    found = [case.get(region) for case in cases]
-    scores = [row.scores for row in found if row]
+    case_rows = [case.get(region) for case in cases]
+    scores = [row.scores for row in case_rows if row]
     sizes = size_units(scores)
     units = {score.unit for score in scores}
     hd95 = f"HD95, {units.pop()}" if len(units) == 1 else "HD95"
@@ -141,12 +141,12 @@ def _region_view(region: str, cases: Sequence[Mapping[str, Row]], confidences: C
         *(Column(f"{name}, {size}", SIZE_DIGITS[size]) for size in sizes for name in SIZES),
     ]
     empty: list[float | None] = [None] * len(columns)
-    values = [_case_numbers(row.scores, sizes) if row else [*empty] for row in found]
+    values = [_case_numbers(row.scores, sizes) if row else [*empty] for row in case_rows]
     if confidences:
         columns.append(Column("confidence", 3))
-        for row, case in zip(values, found, strict=True):
+        for row, case in zip(values, case_rows, strict=True):
             row.append(confidences.get((case.case, region)) if case else None)
-    return View(in_words(region), columns, values, [flag_of(row.scores) if row else "" for row in found])
+    return View(in_words(region), columns, values, [flag_of(row.scores) if row else "" for row in case_rows])
 
 
 SIZES = ("true", "predicted")
@@ -157,8 +157,8 @@ def _case_numbers(scores: CaseScores, sizes: Sequence[str]) -> list[float | None
     """A picture beside volumes has its size in pixels only, a volume in ml only."""
     of_picture = scores.truth_ml is None or sizes == ["px"]
     pixels = (scores.truth_px, scores.predicted_px) if of_picture else (None, None)
-    found = {"px": pixels, "ml": (scores.truth_ml, scores.predicted_ml)}
-    return [scores.dice, scores.hd95, *(value for size in sizes for value in found[size])]
+    sizes_by_unit = {"px": pixels, "ml": (scores.truth_ml, scores.predicted_ml)}
+    return [scores.dice, scores.hd95, *(value for size in sizes for value in sizes_by_unit[size])]
 
 
 def flag_of(scores: CaseScores) -> str:
@@ -174,15 +174,18 @@ def mean_view(views: Sequence[View], flags: Sequence[str]) -> View:
     """Means over the regions that a case has; sizes are those of the largest region."""
     columns = views[0].columns
     rows = zip(*(view.values for view in views), strict=True)
-    values = [[_together(column, [one[place] for one in row]) for place, column in enumerate(columns)] for row in rows]
+    values = [
+        [_together(column, [region_values[index] for region_values in row]) for index, column in enumerate(columns)]
+        for row in rows
+    ]
     return View("all regions (means)", columns, values, flags)
 
 
 def _together(column: Column, values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    if not known:
+    defined = [value for value in values if value is not None]
+    if not defined:
         return None
-    return max(known) if column.name.startswith(SIZES) else fmean(known)
+    return max(defined) if column.name.startswith(SIZES) else fmean(defined)
 
 
 def _first_flags(views: Sequence[View]) -> list[str]:
@@ -201,9 +204,9 @@ def notes_of(rows: Sequence[Row]) -> list[str]:
     return [one_line(text) for text in (about, *(_figures_note(row, len(rows) > 1) for row in rows)) if text]
 
 
-def _figures_note(row: Row, named: bool) -> str:
+def _figures_note(row: Row, with_region: bool) -> str:
     scores = row.scores
-    region = f"{row.region.replace('_', ' ')}: " if named else ""
+    region = f"{row.region.replace('_', ' ')}: " if with_region else ""
     dice = "no tumour" if scores.dice is None else f"Dice {scores.dice:.3f}"
     if scores.truth_ml is not None and scores.predicted_ml is not None:
         return f"{region}{dice}, true {scores.truth_ml:.2f} ml, predicted {scores.predicted_ml:.2f} ml"

@@ -40,8 +40,8 @@ class Scored:
     @property
     def dice(self) -> float | None:
         """The mean over the regions that it has; None where it has none."""
-        known = [scores.dice for scores in self.scores.values() if scores.dice is not None]
-        return mean(known) if known else None
+        dices = [scores.dice for scores in self.scores.values() if scores.dice is not None]
+        return mean(dices) if dices else None
 
     @property
     def truth_px(self) -> int:
@@ -108,11 +108,11 @@ def scored_cases(rows: Sequence[Row]) -> list[Scored]:
 def choose(cases: Sequence[Scored], count: int = SHOWN) -> dict[str, list[Scored]]:
     """The best, middle and worst of the found tumours by Dice, and the largest missed; a case is shown once."""
     scored = [(case, case.dice) for case in cases if case.dice is not None]
-    found = [case for case, dice in sorted(scored, key=lambda one: (-one[1], one[0].case)) if dice]
+    detected = [case for case, dice in sorted(scored, key=lambda one: (-one[1], one[0].case)) if dice]
     missed = [case for case, dice in scored if not dice]
-    share = min(count, max(1, len(found) // 3))
-    best, rest = found[:share], found[share:]
-    between, worst = rest[:-share], rest[-share:]
+    share = min(count, max(1, len(detected) // 3))
+    best, remaining = detected[:share], detected[share:]
+    between, worst = remaining[:-share], remaining[-share:]
     start = (len(between) - share) // 2
     chosen = {
         "Best": best,
@@ -161,22 +161,22 @@ Masks = Mapping[str, tuple[MaskArray, MaskArray]]
 
 def _three_planes(image: Float32Array, masks: Masks, spacing: Sequence[float]) -> Iterator[Plane]:
     """Through the largest true lesion, or the largest predicted one of a case without a tumour; the head is up."""
-    every = [np.logical_or.reduce([pair[which] for pair in masks.values()]) for which in (0, 1)]
-    place = find_largest_lesion(every[0] if every[0].any() else every[1])
+    unions = [np.logical_or.reduce([pair[which] for pair in masks.values()]) for which in (0, 1)]
+    centre = find_largest_lesion(unions[0] if unions[0].any() else unions[1])
     for axis, name in enumerate(PLANES):
         up = slice(None) if axis == 0 else slice(None, None, -1)
         cut = {
-            region: (np.take(truth, place[axis], axis)[up], np.take(predicted, place[axis], axis)[up])
+            region: (np.take(truth, centre[axis], axis)[up], np.take(predicted, centre[axis], axis)[up])
             for region, (truth, predicted) in masks.items()
         }
         tall, wide = (side for number, side in enumerate(spacing) if number != axis)
-        yield _plane(name, np.take(image, place[axis], axis)[up], cut, wide / tall)
+        yield _plane(name, np.take(image, centre[axis], axis)[up], cut, wide / tall)
 
 
 def _plane(name: str, image: Float32Array, masks: Masks, stretch: float) -> Plane:
     """`stretch`: how much wider than tall a pixel is."""
     height, width = image.shape
-    every = np.logical_or.reduce([mask for pair in masks.values() for mask in pair])
+    union = np.logical_or.reduce([mask for pair in masks.values() for mask in pair])
     return Plane(
         name=name,
         height=height,
@@ -184,7 +184,7 @@ def _plane(name: str, image: Float32Array, masks: Masks, stretch: float) -> Plan
         aspect=width * stretch / height,
         image=_data_uri(np.ascontiguousarray(image)),
         contours=[Contour(region, outline(truth), outline(predicted)) for region, (truth, predicted) in masks.items()],
-        zoom=close_up(every),
+        zoom=close_up(union),
     )
 
 
@@ -203,7 +203,7 @@ def close_up(mask: MaskArray) -> str:
     """The CSS transform that fills an image's frame with the surroundings of a mask `(H, W)`; none of an empty one."""
     if not mask.any():
         return "none"
-    extents = [(int(where.min()), int(where.max()) + 1) for where in np.nonzero(mask)]
+    extents = [(int(indices.min()), int(indices.max()) + 1) for indices in np.nonzero(mask)]
     scale = min(size / (2 * (end - start)) for size, (start, end) in zip(mask.shape, extents, strict=True))
     scale = min(max(scale, 1.0), LARGEST_ZOOM)
     top, left = (

@@ -21,11 +21,11 @@ Scored = Mapping[str, Mapping[str, Row]]
 
 def entries_of(models: Mapping[tuple[str, str], Sequence[Row]]) -> dict[Entry, Scored]:
     """The rows of each case, of (model, set) to rows; cases in the order in which they come."""
-    found: dict[Entry, dict[str, dict[str, Row]]] = defaultdict(lambda: defaultdict(dict))
+    by_entry: dict[Entry, dict[str, dict[str, Row]]] = defaultdict(lambda: defaultdict(dict))
     for (model, source), rows in models.items():
         for row in rows:
-            found[source, row.case][model][row.region] = row
-    return {entry: dict(scored) for entry, scored in found.items()}
+            by_entry[source, row.case][model][row.region] = row
+    return {entry: dict(scored) for entry, scored in by_entry.items()}
 
 
 def table_of_models(entries: Mapping[Entry, Scored], models: Sequence[str], regions: Sequence[str]) -> CaseTable:
@@ -70,8 +70,8 @@ def model_notes(scored: Scored) -> list[str]:
 
 
 def _dice_note(model: str, rows: Mapping[str, Row]) -> str:
-    known = [row.scores.dice for row in rows.values() if row.scores.dice is not None]
-    return f"{model}: " + (f"Dice {fmean(known):.3f}" if known else "no tumour")
+    dices = [row.scores.dice for row in rows.values() if row.scores.dice is not None]
+    return f"{model}: " + (f"Dice {fmean(dices):.3f}" if dices else "no tumour")
 
 
 def _any_row(scored: Scored) -> Row:
@@ -80,22 +80,22 @@ def _any_row(scored: Scored) -> Row:
 
 def _models_view(region: str, entries: Mapping[Entry, Scored], models: Sequence[str]) -> View:
     rows = [[scored.get(model, {}).get(region) for model in models] for scored in entries.values()]
-    in_ml = size_in_ml([row.scores for found in rows for row in found if row])
+    in_ml = size_in_ml([row.scores for case_rows in rows for row in case_rows if row])
     size = Column("true, ml", 2) if in_ml else Column("true, px", 0)
     apart = [Column(APART, 3)] if len(models) > 1 else []
     columns = [*(Column(f"Dice, {one_line(model)}", 3) for model in models), *apart, size]
-    values = [_line(found, in_ml) for found in rows]
+    values = [_line(case_rows, in_ml) for case_rows in rows]
     flags = [
-        describe_results({model: flag_of(row.scores) for model, row in zip(models, found, strict=True) if row})
-        for found in rows
+        describe_results({model: flag_of(row.scores) for model, row in zip(models, case_rows, strict=True) if row})
+        for case_rows in rows
     ]
     return View(in_words(region), columns, values, flags)
 
 
 def _line(rows: Sequence[Row | None], in_ml: bool) -> list[float | None]:
     dice = [row.scores.dice if row else None for row in rows]
-    known = [value for value in dice if value is not None]
-    apart = [max(known) - min(known) if len(known) > 1 else None] if len(rows) > 1 else []
+    defined = [value for value in dice if value is not None]
+    apart = [max(defined) - min(defined) if len(defined) > 1 else None] if len(rows) > 1 else []
     sizes = [float(row.scores.truth_ml or 0.0) if in_ml else float(row.scores.truth_px) for row in rows if row]
     return [*dice, *apart, sizes[0] if sizes else None]
 
@@ -104,13 +104,13 @@ def describe_results(flags: Mapping[str, str]) -> str:
     """What came of a case, in words: who missed it, who drew a tumour where there is none, else that of all."""
     parts = []
     for flag, words in WORDS.items():
-        who = [one_line(model) for model, own in flags.items() if own == flag]
-        if who:
-            parts.append(f"{words} {'all' if len(who) == len(flags) > 1 else ', '.join(who)}")
+        models = [one_line(model) for model, model_flag in flags.items() if model_flag == flag]
+        if models:
+            parts.append(f"{words} {'all' if len(models) == len(flags) > 1 else ', '.join(models)}")
     return "; ".join(parts) or first_flag(list(flags.values()))
 
 
 def _describe_all_regions(scored: Scored) -> str:
     return describe_results(
-        {model: first_flag([flag_of(row.scores) for row in found.values()]) for model, found in scored.items()}
+        {model: first_flag([flag_of(row.scores) for row in rows.values()]) for model, rows in scored.items()}
     )

@@ -138,7 +138,7 @@ def _pictures(result: Comparison, folders: Sequence[Path], source: Drawing) -> l
     """For each case one picture a contender; a case without all of them is left out."""
     contenders = [_Drawn(name, folder, source) for name, folder in zip(result.names, folders, strict=True)]
     drawn = [
-        [(one.name, picture) for one in contenders if (picture := one.draw(disagreement))]
+        [(contender.name, picture) for contender in contenders if (picture := contender.draw(disagreement))]
         for disagreement in result.disagreements
     ]
     return [pictures for pictures in drawn if len(pictures) == len(folders)]
@@ -153,7 +153,7 @@ class _Drawn:
         self._drawing = replace(source, predictions=folder / PREDICTIONS_NAME, predicted_regions=regions)
         self._rows = {(row.case, row.region): row for row in read_rows(folder)}
 
-    def draw(self, wanted: Disagreement) -> Picture | None:
-        row = self._rows[wanted.case, wanted.region]
+    def draw(self, disagreement: Disagreement) -> Picture | None:
+        row = self._rows[disagreement.case, disagreement.region]
         (scored,) = scored_cases([row])
         return draw(scored, self._drawing)

@@ -41,8 +41,8 @@ def size_charts(dataset: Dataset, usable: Sequence[Entry], unit: str) -> Iterato
 def _size_bars(sizes: Sequence[float], label: str) -> str:
     low, high = min(sizes) * 0.999, max(sizes) * 1.001
     edges = [float(edge) for edge in np.geomspace(low, high, BINS + 1)]
-    found, _ = np.histogram(sizes, edges)
-    return charts.bars([int(number) for number in found], charts.logarithmic_axis(low, high, label), edges)
+    counts, _ = np.histogram(sizes, edges)
+    return charts.bars([int(number) for number in counts], charts.logarithmic_axis(low, high, label), edges)
 
 
 def _strips_by(values: Sequence[tuple[Entry, float]], attribute: str = "") -> dict[str, charts.Strip]:
@@ -63,13 +63,13 @@ def _strips_by(values: Sequence[tuple[Entry, float]], attribute: str = "") -> di
 
 def slices_by_patient(usable: Sequence[Entry]) -> Markup:
     """How many cases the patients have; empty where patients are unknown or have one each."""
-    found = Counter(entry.case.patient for entry in usable if entry.case.patient)
-    most = max(found.values(), default=1)
+    cases_of_patient = Counter(entry.case.patient for entry in usable if entry.case.patient)
+    most = max(cases_of_patient.values(), default=1)
     if most == 1:
         return Markup("")
     edges = [float(edge) for edge in np.arange(0.5, most + 1.5, max(1, round(most / BINS)))]
     edges = edges if edges[-1] > most else [*edges, edges[-1] + max(1, round(most / BINS))]
-    numbers, _ = np.histogram(list(found.values()), edges)
+    numbers, _ = np.histogram(list(cases_of_patient.values()), edges)
     axis = charts.whole_axis(0, int(edges[-1] + 0.5), "cases of a patient")
     return Markup(charts.bars([int(number) for number in numbers], axis, edges, "patients"))
 
@@ -86,16 +86,16 @@ def tumour_maps(dataset: Dataset, usable: Sequence[Entry]) -> list[HeatMaps]:
         ]
         sides: Sequence[str] = ("from above", "from the front", "from the side")
         groups = [
-            (in_words(region), [(side, [maps[k] for maps in found]) for k, side in enumerate(sides)])
-            for region, found in rows
+            (in_words(region), [(side, [maps[k] for maps in members]) for k, side in enumerate(sides)])
+            for region, members in rows
         ]
     else:
         groups = [
-            ("", [(name, [places[0] for places in found]) for name, found in _places_by_class(with_tumour).items()])
+            ("", [(name, [places[0] for places in members]) for name, members in _places_by_class(with_tumour).items()])
         ]
     return [
-        {"name": name, "maps": [_heat_map(label, mean_map(found), len(found)) for label, found in kinds]}
-        for name, kinds in groups
+        {"name": name, "maps": [_heat_map(label, mean_map(members), len(members)) for label, members in labelled]}
+        for name, labelled in groups
     ]
 
 
@@ -106,8 +106,8 @@ def _places_by_class(entries: Sequence[Entry]) -> dict[str, list[Any]]:
         if entry.seen is not None:
             groups[entry.class_name].append(entry.seen.places.max(0))
     largest = sorted(groups, key=lambda name: -len(groups[name]))[:MOST_GROUPS]
-    every = [places for found in groups.values() for places in found]
-    return ({"all": every} if len(groups) > 1 else {}) | {name: groups[name] for name in sorted(largest)}
+    all_places = [places for class_places in groups.values() for places in class_places]
+    return ({"all": all_places} if len(groups) > 1 else {}) | {name: groups[name] for name in sorted(largest)}
 
 
 def _heat_map(label: str, shares: Any, cases: int) -> HeatMap:
@@ -122,15 +122,15 @@ def grey_charts(dataset: Dataset, usable: Sequence[Entry]) -> Iterator[LabelledC
     """Brightness of each channel by class, of the first by what else is stated, and how far the tumour stands out."""
     for number, name in enumerate(dataset.channel_names):
         values = [
-            (entry, float(found))
+            (entry, float(measured))
             for entry in usable
-            if entry.seen and number < len(entry.seen.medians) and (found := entry.seen.medians[number]) is not None
+            if entry.seen and number < len(entry.seen.medians) and (measured := entry.seen.medians[number]) is not None
         ]
         label = f"median grey value of the head{f', {name}'.replace('_', ' ') if name else ''}"
         yield from _grey_chart(label, values)
         for attribute in attribute_tables(usable) if number == 0 else ():
             yield from _grey_chart(f"{label}, by {attribute.replace('_', ' ')}", values, attribute)
-    contrasts = [(entry, found) for entry in usable if entry.seen and (found := entry.seen.contrast) is not None]
+    contrasts = [(entry, measured) for entry in usable if entry.seen and (measured := entry.seen.contrast) is not None]
     yield from _grey_chart("tumour minus rest of the head, in deviations of the rest", contrasts)
 
 

@@ -61,10 +61,10 @@ def list_entries(described: Described) -> list[Entry]:
 
 def size_unit(entries: Sequence[Entry]) -> str:
     """In what tumours are measured: ml or mm2 where every usable case has a pixel size, else px."""
-    known = [entry for entry in entries if entry.facts.shape]
-    if not known or any(entry.pixel is None for entry in known):
+    decoded = [entry for entry in entries if entry.facts.shape]
+    if not decoded or any(entry.pixel is None for entry in decoded):
         return "px"
-    return "ml" if known[0].case.is_volume else "mm²"
+    return "ml" if decoded[0].case.is_volume else "mm²"
 
 
 def round_number(value: float) -> str:
@@ -78,7 +78,7 @@ def attribute_tables(entries: Sequence[Entry]) -> dict[str, list[tuple[str, int]
     for entry in entries:
         for name, value in entry.case.attributes.items():
             values[name][value or NO_CLASS] += 1
-    return {name: found.most_common() for name, found in sorted(values.items()) if 1 < len(found) <= 12}
+    return {name: counts.most_common() for name, counts in sorted(values.items()) if 1 < len(counts) <= 12}
 
 
 def spacing_in_words(entry: Entry) -> str:

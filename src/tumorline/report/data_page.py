@@ -108,9 +108,9 @@ def _class_table(entries: Sequence[Entry], unit: str) -> list[ClassRow]:
 
 
 def _common(texts: Iterator[str] | Sequence[str], most: int = 8) -> list[tuple[str, int]]:
-    found = Counter(texts)
-    rest = sum(found.values()) - sum(number for _, number in found.most_common(most))
-    return [*found.most_common(most), *([(f"{len(found) - most} others", rest)] if rest else [])]
+    counts = Counter(texts)
+    remaining = sum(counts.values()) - sum(number for _, number in counts.most_common(most))
+    return [*counts.most_common(most), *([(f"{len(counts) - most} others", remaining)] if remaining else [])]
 
 
 def _examples(described: Described, entries: Sequence[Entry]) -> list[ExampleContent]:
@@ -140,7 +140,9 @@ def _findings(described: Described) -> list[FindingContent]:
         return message
 
     chosen = described.findings[:MOST_FINDINGS]
-    return [{"severity": one.severity, "code": one.code, "message": shown(one.message)} for one in chosen]
+    return [
+        {"severity": finding.severity, "code": finding.code, "message": shown(finding.message)} for finding in chosen
+    ]
 
 
 def _case_table(described: Described, entries: Sequence[Entry]) -> tuple[list[str], list[dict[str, Value]]]:
@@ -154,12 +156,12 @@ def _case_table(described: Described, entries: Sequence[Entry]) -> tuple[list[st
 def _case_row(entry: Entry, dataset: Dataset, unit: str) -> dict[str, Value]:
     case, facts, seen = entry.case, entry.facts, entry.seen
     px, sizes = entry.sizes(in_px=True), entry.sizes(in_px=unit == "px")
-    named = {"ml": "ml", "mm²": "mm2", "px": ""}[unit]
+    suffix = {"ml": "ml", "mm²": "mm2", "px": ""}[unit]
     regions: dict[str, Value] = {}
     for number, region in enumerate(dataset.regions if facts.foregrounds else ()):
         regions[f"{region}_px"] = round(px[number] or 0)
-        if named:
-            regions[f"{region}_{named}"] = round(sizes[number] or 0.0, 3)
+        if suffix:
+            regions[f"{region}_{suffix}"] = round(sizes[number] or 0.0, 3)
     medians = seen.medians if seen else ()
     grey = {
         f"median_{name or number}": value

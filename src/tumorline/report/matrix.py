@@ -67,11 +67,13 @@ def _viewed_source(
             regions.setdefault(cell.model, []).append(cell.region)
     if not regions:
         return None
-    first, own = next(iter(regions.items()))
-    shared = [region for region in own if all(region in other for other in regions.values())]
+    first, first_regions = next(iter(regions.items()))
+    shared = [region for region in first_regions if all(region in model_regions for model_regions in regions.values())]
     folders = {cell.model: output / cell.folder / PREDICTIONS_NAME for cell in result.cells if cell.set == name}
-    predicted = [Predicted(one_line(model), folders[model], found) for model, found in regions.items()]
-    return ViewedSource(readers[first, name], own, shared or own, predicted)
+    predicted = [
+        Predicted(one_line(model), folders[model], predicted_regions) for model, predicted_regions in regions.items()
+    ]
+    return ViewedSource(readers[first, name], first_regions, shared or first_regions, predicted)
 
 
 def strip_charts(result: Matrix) -> dict[str, Markup]:

@@ -89,25 +89,25 @@ class Observer:
 def observe_case(image: ImageArray, truth: MaskArray | None) -> Seen:
     step = max(1, image[0].size // ENOUGH)
     values = [channel.ravel()[::step] for channel in image]
-    ranges = [(float(low), float(high)) for low, high in (np.percentile(own, (1, 99)) for own in values)]
-    heads = [own > low + DARK * (high - low) for own, (low, high) in zip(values, ranges, strict=True)]
+    ranges = [(float(low), float(high)) for low, high in (np.percentile(grey, (1, 99)) for grey in values)]
+    heads = [grey > low + DARK * (high - low) for grey, (low, high) in zip(values, ranges, strict=True)]
     tumour = None if truth is None else np.asarray(truth.any(0))
     return Seen(
         medians=tuple(
-            float(np.median(own[head])) if head.any() else None for own, head in zip(values, heads, strict=True)
+            float(np.median(grey[head])) if head.any() else None for grey, head in zip(values, heads, strict=True)
         ),
         contrast=None if tumour is None else _contrast(values[0][heads[0] & ~tumour.ravel()[::step]], image[0][tumour]),
         places=np.zeros((0, 1, MAP_SIDE, MAP_SIDE), np.uint8)
         if truth is None
-        else np.stack([_places(one) for one in truth]),
+        else np.stack([_places(mask) for mask in truth]),
     )
 
 
-def _contrast(rest: ImageArray, inside: ImageArray) -> float | None:
+def _contrast(outside: ImageArray, inside: ImageArray) -> float | None:
     """From the values of the head outside of the tumour, and of the tumour."""
-    if not inside.size or rest.size < 2 or not (deviation := float(rest.std())):
+    if not inside.size or outside.size < 2 or not (deviation := float(outside.std())):
         return None
-    return float((inside.mean() - rest.mean()) / deviation)
+    return float((inside.mean() - outside.mean()) / deviation)
 
 
 def _places(mask: MaskArray) -> Map:
@@ -150,6 +150,6 @@ def to_data_uri(picture: Image.Image, largest: int = LARGEST_SIDE) -> str:
 def mean_map(maps: Sequence[Map]) -> Float64Array:
     """The mean of maps `(S, S)`, from 0 to 1: how often, and how much of, a cell is tumour."""
     total = np.zeros((MAP_SIDE, MAP_SIDE))
-    for one in maps:
-        total += one
+    for case_map in maps:
+        total += case_map
     return total / (255 * max(1, len(maps)))

@@ -21,7 +21,7 @@ COSTLY = 0.05
 def region_content(summary: Summary, region: str, rows: Sequence[Row]) -> RegionContent:
     """Of the rows of the headline those of the region are shown."""
     figures = summary.regions[region]
-    own = of_region(rows, region)
+    region_rows = of_region(rows, region)
     point, calibration = summary.operating_points.get(region), summary.calibration.get(region)
     return {
         "region": region,
@@ -31,7 +31,7 @@ def region_content(summary: Summary, region: str, rows: Sequence[Row]) -> Region
         "false_positives": count_false_positives(figures),
         "below_background": below_background(figures),
         "headline_bar": _headline_bar(figures.dice),
-        **_figure_charts(own, figures),
+        **_figure_charts(region_rows, figures),
         "folds": summary.folds_of(region),
         "presence": summary.presence.get(region, {}),
         "sources": figures.by_attribute.get(SOURCE, {}),
@@ -48,9 +48,9 @@ def region_content(summary: Summary, region: str, rows: Sequence[Row]) -> Region
 
 def _distances_by_source(figures: RegionSummary) -> dict[str, Figure]:
     """HD95 of detected tumours in each source, where their units have no mean in common."""
-    found = {name: group.hd95_detected for name, group in figures.by_attribute.get(SOURCE, {}).items()}
+    by_source = {name: group.hd95_detected for name, group in figures.by_attribute.get(SOURCE, {}).items()}
     together = figures.hd95_detected.mean is not None
-    return {} if together else {name: hd95 for name, hd95 in found.items() if hd95.mean is not None}
+    return {} if together else {name: hd95 for name, hd95 in by_source.items() if hd95.mean is not None}
 
 
 def below_background(figures: RegionSummary) -> bool:
@@ -97,8 +97,8 @@ def _size_scatter(classes: Mapping[str, Sequence[Row]]) -> Markup:
     """Predicted against true size, means by patient: volumes in ml where they are known."""
     in_ml = all(row.scores.truth_ml is not None for members in classes.values() for row in members)
     sizes = {name: _mean_sizes(members, in_ml) for name, members in sorted(classes.items())}
-    what = "volume in ml" if in_ml else "area in px"
-    return Markup(charts.scatter(sizes, f"true {what}", f"predicted {what}"))
+    measure = "volume in ml" if in_ml else "area in px"
+    return Markup(charts.scatter(sizes, f"true {measure}", f"predicted {measure}"))
 
 
 def _mean_sizes(rows: Sequence[Row], in_ml: bool) -> list[tuple[float, float]]:
@@ -107,7 +107,7 @@ def _mean_sizes(rows: Sequence[Row], in_ml: bool) -> list[tuple[float, float]]:
     for row in rows:
         if row.scores.has_tumour:
             pairs[row.group].append(_size_pair(row, in_ml))
-    return [(fmean(true for true, _ in sizes), fmean(found for _, found in sizes)) for sizes in pairs.values()]
+    return [(fmean(true for true, _ in sizes), fmean(predicted for _, predicted in sizes)) for sizes in pairs.values()]
 
 
 def _size_pair(row: Row, in_ml: bool) -> tuple[float, float]:
@@ -124,11 +124,11 @@ def _dice(rows: Sequence[Row]) -> list[float]:
 
 def dice_of_patients(rows: Sequence[Row]) -> dict[str, float]:
     """By patient, or by case where the patient is unknown."""
-    found: dict[str, list[float]] = defaultdict(list)
+    by_patient: dict[str, list[float]] = defaultdict(list)
     for row in rows:
         if row.scores.dice is not None:
-            found[row.group].append(row.scores.dice)
-    return {group: fmean(values) for group, values in found.items()}
+            by_patient[row.group].append(row.scores.dice)
+    return {group: fmean(values) for group, values in by_patient.items()}
 
 
 def _attribute_strips(scored: Sequence[Row], name: str, groups: Mapping[str, GroupSummary]) -> dict[str, charts.Strip]:
@@ -140,8 +140,10 @@ def _attribute_strips(scored: Sequence[Row], name: str, groups: Mapping[str, Gro
 
 def _size_strips(scored: Sequence[Row], groups: Mapping[str, SizeGroup]) -> dict[str, charts.Strip]:
     """The cases of each third by true size."""
-    found = {name: _dice(members) for name, members in size_groups(scored).items()}
-    return {f"{name}, {size_limits(group)}": (found.get(name, []), group.dice) for name, group in groups.items()}
+    dice_by_third = {name: _dice(members) for name, members in size_groups(scored).items()}
+    return {
+        f"{name}, {size_limits(group)}": (dice_by_third.get(name, []), group.dice) for name, group in groups.items()
+    }
 
 
 def size_limits(group: SizeGroup, to: str = "–") -> str:

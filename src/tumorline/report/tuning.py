@@ -89,8 +89,8 @@ def _course(dots: Sequence[Dot]) -> Markup:
     """The figure of each trial, and the best so far as a line."""
     if not dots:
         return Markup("")
-    last = max(2, max(dot.number for dot in dots))
-    axes = charts.whole_axis(1, last, "trial"), _dice_axis(dots)
+    last_trial = max(2, max(dot.number for dot in dots))
+    axes = charts.whole_axis(1, last_trial, "trial"), _dice_axis(dots)
     complete = [(dot.number, dot.value) for dot in dots if dot.state == "complete"]
     best = accumulate((value for _, value in complete), max)
     line = [(number, value) for (number, _), value in zip(complete, best, strict=True)]

@@ -74,8 +74,8 @@ def read_viewed(wanted: Wanted) -> ViewedCase:
     """Raises UserError where no mask of the case is there, or one is of another size than its image."""
     case, source = wanted.case, wanted.source
     sample = source.read_case(case)
-    known = source.read_case.cases.get(case) if isinstance(source.read_case, SampleReader) else None
-    labels = known.labels if known else None
+    known_case = source.read_case.cases.get(case) if isinstance(source.read_case, SampleReader) else None
+    labels = known_case.labels if known_case else None
     order = [source.true_regions.index(region) for region in source.regions]
     predictions = dict(_predictions(case, source))
     if not predictions:
@@ -85,24 +85,24 @@ def read_viewed(wanted: Wanted) -> ViewedCase:
         image=sample.image,
         grid=sample.grid,
         regions=source.regions,
-        channels=known.channels if known else (),
+        channels=known_case.channels if known_case else (),
         truth=sample.truth[order],
         predictions=predictions,
         notes=wanted.notes,
         labels=labels_of(source.regions, source.true_regions, labels) if labels else (),
-        outlined=label_sets(labels.wanted[place] for place in order) if labels else "",
+        outlined=label_sets(labels.wanted[index] for index in order) if labels else "",
     )
 
 
 def _predictions(case: str, source: ViewedSource) -> Iterator[tuple[str, MaskArray]]:
-    for one in source.predicted:
-        if not {*source.regions} <= {*one.regions}:
+    for predicted in source.predicted:
+        if not {*source.regions} <= {*predicted.regions}:
             continue
         try:
-            masks = read_prediction(one.folder, case, one.regions)
+            masks = read_prediction(predicted.folder, case, predicted.regions)
         except (UserError, OSError):
             continue
-        yield one.name, masks[[list(one.regions).index(region) for region in source.regions]]
+        yield predicted.name, masks[[list(predicted.regions).index(region) for region in source.regions]]
 
 
 def _in_order(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:

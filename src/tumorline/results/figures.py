@@ -140,8 +140,8 @@ class RegionSummary(Metrics):
 
 def mean_dice_over_regions(regions: Mapping[str, Metrics]) -> float | None:
     """The one number where one is needed: the mean over regions of the patient means; None where none has one."""
-    known = [figures.dice.mean for figures in regions.values() if figures.dice.mean is not None]
-    return sum(known) / len(known) if known else None
+    means = [figures.dice.mean for figures in regions.values() if figures.dice.mean is not None]
+    return sum(means) / len(means) if means else None
 
 
 class FoldName(Result):

@@ -68,8 +68,8 @@ class SplitDescription(Result):
     @property
     def drawn(self) -> Literal["all", "some", ""]:
         """Whose parts were drawn: those of all cases, of the cases of some sources, or of none."""
-        found = DRAWN.search(self.origin)
-        return "" if found is None else "some" if found.start() else "all"
+        match = DRAWN.search(self.origin)
+        return "" if match is None else "some" if match.start() else "all"
 
     @property
     def own_parts(self) -> "OwnParts | SplitDescription":
@@ -124,8 +124,8 @@ class Summary(Warned):
         if not isinstance(regions, dict) or len(regions) != 1:
             return values
         (region,) = regions
-        said = {by_region: values[key] for key, by_region in OF_ONE_REGION.items() if key in values}
-        return {**values, **{key: {} if value is None else {region: value} for key, value in said.items()}}
+        stated = {by_region: values[key] for key, by_region in OF_ONE_REGION.items() if key in values}
+        return {**values, **{key: {} if value is None else {region: value} for key, value in stated.items()}}
 
     @model_validator(mode="after")
     def has_baselines_of_all_regions(self) -> Self:

@@ -87,8 +87,10 @@ class Warned(Result):
         codes = values.get("warning_codes") or [guess_code(text) for text in texts]
         if not isinstance(codes, list) or len(codes) != len(texts):
             raise ValueError("warning_codes: expected one for each of the warnings")
-        found = [ResultWarning(code=_known_code(str(code)), text=text) for code, text in zip(codes, texts, strict=True)]
-        return {**values, "warnings": found}
+        warnings = [
+            ResultWarning(code=_known_code(str(code)), text=text) for code, text in zip(codes, texts, strict=True)
+        ]
+        return {**values, "warnings": warnings}
 
     @model_serializer(mode="wrap")
     def publishes(self, handler: SerializerFunctionWrapHandler) -> JsonObject:
@@ -101,6 +103,6 @@ def sentences_and_codes(values: JsonObject) -> JsonObject:
     for key, value in values.items():
         published[key] = value
         if key == "warnings":
-            published |= {"warnings": [one["text"] for one in value]}
-            published |= {"warning_codes": [one["code"] for one in value]}
+            published |= {"warnings": [warning["text"] for warning in value]}
+            published |= {"warning_codes": [warning["code"] for warning in value]}
     return published

@@ -83,8 +83,8 @@ def opened_file(path: Path, precision: str = "float32", name: str = DEFAULT) -> 
 
 def beside(path: Path, suffix: str) -> Path:
     """A file beside a model file, or of a link to one, where it is not there, beside the file that it leads to."""
-    own, linked = path.with_suffix(suffix), path.resolve().with_suffix(suffix)
-    return linked if linked.is_file() and not own.is_file() else own
+    sibling, linked = path.with_suffix(suffix), path.resolve().with_suffix(suffix)
+    return linked if linked.is_file() and not sibling.is_file() else sibling
 
 
 def require_precision(precision: str, name: str = DEFAULT) -> None:

@@ -55,18 +55,18 @@ class KeptNetwork:
             checksum, _, network = content.partition(b"\n")
             if checksum.decode() != _checksum(first, network):
                 return None
-            said = json.loads(first)
+            header = json.loads(first)
             with suppress(OSError):
                 os.utime(self.path)  # used last
-            return CompiledNetwork(network, tuple(said["input_shape"]), tuple(said["output_shape"]))
+            return CompiledNetwork(network, tuple(header["input_shape"]), tuple(header["output_shape"]))
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
     def write(self, compiled: CompiledNetwork) -> None:
         if self.path is None:
             return
-        said = {name: getattr(compiled, name) for name in ("input_shape", "output_shape")}
-        first = json.dumps(said).encode()
+        header = {name: getattr(compiled, name) for name in ("input_shape", "output_shape")}
+        first = json.dumps(header).encode()
         content = b"\n".join([first, _checksum(first, compiled.network).encode(), compiled.network])
         with suppress(OSError, UserError):
             Context().run(write_bytes, self.path, content)  # it belongs to no folder of results
@@ -76,8 +76,8 @@ class KeptNetwork:
 def find_compiled(onnx: Path, settings: Settings) -> KeptNetwork:
     """Where the network of an ONNX file is kept, compiled with these settings on this machine."""
     try:
-        own = [FORMAT, hash_network(onnx), metadata.version("openvino"), machine(), sorted(settings.items())]
-        name = hashlib.sha256(json.dumps(own).encode()).hexdigest()[:32]
+        identity = [FORMAT, hash_network(onnx), metadata.version("openvino"), machine(), sorted(settings.items())]
+        name = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:32]
         return KeptNetwork(default_folder() / FOLDER / f"{name}{SUFFIX}")
     except UserError:
         return KeptNetwork(None)

@@ -24,12 +24,12 @@ def open_network(path: Path, options: RuntimeOptions) -> Twin:
     if not path.is_file():
         raise UserError(f"{path}: the model's ONNX file is missing; write it with 'tumorline export'")
     read_network(path)
-    own = onnxruntime.SessionOptions()
-    own.log_severity_level = 4
-    own.intra_op_num_threads = max(1, (options.threads or count_cores()) // options.requests)
+    session_options = onnxruntime.SessionOptions()
+    session_options.log_severity_level = 4
+    session_options.intra_op_num_threads = max(1, (options.threads or count_cores()) // options.requests)
     chosen = [name for name in PROVIDERS if name in onnxruntime.get_available_providers()]
     try:
-        session = onnxruntime.InferenceSession(path, own, providers=chosen)
+        session = onnxruntime.InferenceSession(path, session_options, providers=chosen)
     except Exception as error:
         raise UserError(f"{path}: ONNX Runtime cannot use this ONNX file ({reason_in(error)})") from None
     (source,), (target,) = session.get_inputs(), session.get_outputs()

@@ -60,15 +60,15 @@ def computes_in(precision: str) -> bool:
 
 def _imported(path: Path, kept: KeptNetwork, settings: Settings, options: RuntimeOptions) -> Twin | None:
     """What was compiled before; None where there is none, or none that can be used."""
-    found = kept.read()
-    if found is None:
+    compiled = kept.read()
+    if compiled is None:
         return None
     try:
-        network = get_core().import_model(BytesIO(found.network), "CPU", settings)
+        network = get_core().import_model(BytesIO(compiled.network), "CPU", settings)
     except RuntimeError:
         return None
     run = _Requests(path, network, options.requests)
-    return Twin(run, found.input_shape, found.output_shape, read_texts(path))
+    return Twin(run, compiled.input_shape, compiled.output_shape, read_texts(path))
 
 
 def _compiled(path: Path, kept: KeptNetwork, settings: Settings, options: RuntimeOptions) -> Twin:
@@ -164,12 +164,14 @@ def _refuse_unbounded(path: Path, model: openvino.Model) -> None:
         raise UserError(f"{path}: {len(model.inputs)} inputs and {len(model.outputs)} outputs; expected one of each")
     largest = max(LARGEST_ARRAY, 256 * prod(_shape(model.input(0))[2:]))
     for layer in model.get_ops():
-        kind = layer.get_type_name()
-        if kind in WITHOUT_BOUND:
-            raise UserError(f"{path}: holds a layer '{kind}', whose work has no bound; no network of Tumorline has one")
+        layer_type = layer.get_type_name()
+        if layer_type in WITHOUT_BOUND:
+            raise UserError(
+                f"{path}: holds a layer '{layer_type}', whose work has no bound; no network of Tumorline has one"
+            )
         for output in layer.outputs():
             if prod(length or 1 for length in _shape(output)) > largest:
-                raise UserError(f"{path}: a layer '{kind}' would give {_shape(output)} numbers; that is refused")
+                raise UserError(f"{path}: a layer '{layer_type}' would give {_shape(output)} numbers; that is refused")
 
 
 def _shape(port: Any) -> tuple[int, ...]:

@@ -163,8 +163,8 @@ def _require_fitting(case: ViewedCase) -> None:
     if len(case.regions) > MOST_REGIONS:
         raise UserError(f"{case.name}: {len(case.regions)} regions; at most {MOST_REGIONS} can be shown")
     shape = (len(case.regions), *case.grid.shape)
-    given = {"truth": case.truth, **(case.predictions or {})}
-    for name, masks in given.items():
+    masks_by_name = {"truth": case.truth, **(case.predictions or {})}
+    for name, masks in masks_by_name.items():
         if masks is not None and masks.shape != shape:
             raise UserError(f"{case.name}: {name} is {masks.shape}; expected (regions, *space) = {shape}")
     if case.image.shape[1:] != case.grid.shape:
@@ -192,13 +192,13 @@ def default_labels(regions: Sequence[str], is_volume: bool) -> list[Label]:
 
 def labels_of(regions: Sequence[str], true_regions: Sequence[str], labels: Labels) -> list[Label]:
     """The values of a case's own label map, of which `labels` say what makes each of the true regions."""
-    wanted = dict(zip(true_regions, labels.wanted, strict=True))
-    found: dict[int, Label] = {}
-    for value in sorted({value for name in regions for value in wanted[name]}):
-        holding = [name for name in regions if value in wanted[name]]
+    values_by_region = dict(zip(true_regions, labels.wanted, strict=True))
+    labels_by_bits: dict[int, Label] = {}
+    for value in sorted({value for name in regions for value in values_by_region[name]}):
+        holding = [name for name in regions if value in values_by_region[name]]
         bits = sum(1 << number for number, name in enumerate(regions) if name in holding)
-        found.setdefault(bits, Label(value, bits, min(holding, key=lambda name: len(wanted[name]))))
-    return sorted(found.values(), key=lambda label: label.bits.bit_count())
+        labels_by_bits.setdefault(bits, Label(value, bits, min(holding, key=lambda name: len(values_by_region[name]))))
+    return sorted(labels_by_bits.values(), key=lambda label: label.bits.bit_count())
 
 
 def coarser_by(shape: Sequence[int]) -> tuple[float, ...]:
@@ -256,12 +256,12 @@ def _compressed(mosaic: Grey, encoding: str) -> bytes:
 
 def encode_masks(masks: MaskArray) -> EncodedMasks:
     """Masks `(R, *space)` as bits of regions, exactly."""
-    kind = next(kind for kind in (np.uint8, np.uint16, np.uint32) if len(masks) <= 8 * kind().itemsize)
-    bits = np.zeros(masks.shape[1:], kind)
+    dtype = next(dtype for dtype in (np.uint8, np.uint16, np.uint32) if len(masks) <= 8 * dtype().itemsize)
+    bits = np.zeros(masks.shape[1:], dtype)
     for number, mask in enumerate(masks):
-        bits |= mask.astype(kind) << kind(number)
+        bits |= mask.astype(dtype) << dtype(number)
     data = zlib.compress(bits.astype(bits.dtype.newbyteorder("<")).tobytes(), 6)
-    return {"encoding": "deflate", "dtype": np.dtype(kind).name, "data": _to_base64(data)}
+    return {"encoding": "deflate", "dtype": np.dtype(dtype).name, "data": _to_base64(data)}
 
 
 def _to_base64(content: bytes) -> str:

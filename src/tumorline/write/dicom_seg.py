@@ -76,8 +76,8 @@ def write_dicom_seg(
         _segmentation(masks, regions, series, author, headers).save_as(content)
     except Exception as error:
         log.debug("%s: %s", source, type(error).__name__)  # its text may hold a name
-        what = f"its headers do not allow a DICOM segmentation ({type(error).__name__})"
-        raise UserError(f"{source}: {what}; mend them, or take the NIfTI mask") from None
+        reason = f"its headers do not allow a DICOM segmentation ({type(error).__name__})"
+        raise UserError(f"{source}: {reason}; mend them, or take the NIfTI mask") from None
     write_bytes(path, content.getvalue())
 
 
@@ -97,9 +97,9 @@ def _read_source(path: Path) -> pydicom.Dataset:
 
 def _require_own_names(headers: Headers) -> None:
     """Raise UserError where two files have one name, so that nothing could refer to either."""
-    seen: dict[str, Path] = {}
+    path_of_uid: dict[str, Path] = {}
     for path, header in headers.items():
-        if (first := seen.setdefault(header.SOPInstanceUID, path)) is not path:
+        if (first := path_of_uid.setdefault(header.SOPInstanceUID, path)) is not path:
             raise UserError(
                 f"{path}: its SOPInstanceUID is that of {first.name}, so that a DICOM segmentation cannot refer to it; "
                 "give each file its own, or take the NIfTI mask"
@@ -112,9 +112,9 @@ def _segmentation(
     import highdicom
 
     stored = np.stack([series.to_stored(mask) for mask in masks], axis=-1)  # (slices, rows, columns, R)
-    origins = {str(highdicom.UID()): one for one in series.slices}
+    origins = {str(highdicom.UID()): origin for origin in series.slices}
     segmentation = highdicom.seg.Segmentation(
-        [_as_slice(name, one, series, headers[one.path]) for name, one in origins.items()],
+        [_as_slice(name, origin, series, headers[origin.path]) for name, origin in origins.items()],
         stored.astype(np.uint8),
         highdicom.seg.SegmentationTypeValues.BINARY,
         [_describe(number, region, author) for number, region in enumerate(regions, start=1)],
@@ -136,7 +136,7 @@ def _segmentation(
     return segmentation
 
 
-def _as_slice(name: str, one: SeriesSlice, series: DicomSeries, header: pydicom.Dataset) -> pydicom.Dataset:
+def _as_slice(name: str, origin: SeriesSlice, series: DicomSeries, header: pydicom.Dataset) -> pydicom.Dataset:
     """A slice as a file of its own, whatever file it lies in: highdicom takes one file of many frames, or many slices.
 
     Orientation and spacing are those of the first slice, from which others differ by rounding alone; so is the series,
@@ -145,9 +145,9 @@ def _as_slice(name: str, one: SeriesSlice, series: DicomSeries, header: pydicom.
     first = series.slices[0]
     flat = copy.deepcopy(header)
     flat.SOPClassUID, flat.SOPInstanceUID, flat.SeriesInstanceUID = pydicom.uid.MRImageStorage, name, first.series
-    flat.Rows, flat.Columns = one.size
+    flat.Rows, flat.Columns = origin.size
     flat.PixelSpacing, flat.ImageOrientationPatient = [*first.spacing_mm], [*first.orientation]
-    flat.ImagePositionPatient = [*one.position_mm]
+    flat.ImagePositionPatient = [*origin.position_mm]
     flat.SliceThickness, flat.SpacingBetweenSlices = first.thickness_mm or series.step_mm, series.step_mm
     return flat
 
@@ -165,9 +165,9 @@ def _recode(source: pydicom.Dataset) -> None:
 def _is_valid(keyword: str, text: str) -> bool:
     if keyword == "PatientSex":
         return text in ("M", "F", "O")
-    kind = {"DA": pydicom.valuerep.DA, "TM": pydicom.valuerep.TM}.get(pydicom.datadict.dictionary_VR(keyword))
+    representation = {"DA": pydicom.valuerep.DA, "TM": pydicom.valuerep.TM}.get(pydicom.datadict.dictionary_VR(keyword))
     try:
-        return kind is None or kind(text) is not None
+        return representation is None or representation(text) is not None
     except ValueError:
         return False
 
@@ -177,7 +177,7 @@ def _refer_to_files(segmentation: pydicom.Dataset, headers: Headers) -> None:
     by_series: dict[str, list[pydicom.Dataset]] = defaultdict(list)
     for header in headers.values():
         by_series[header.SeriesInstanceUID].append(_reference(header))
-    segmentation.SourceImageSequence = [one for references in by_series.values() for one in references]
+    segmentation.SourceImageSequence = [reference for references in by_series.values() for reference in references]
     segmentation.ReferencedSeriesSequence = [
         _item(SeriesInstanceUID=series, ReferencedInstanceSequence=references)
         for series, references in by_series.items()
@@ -186,13 +186,13 @@ def _refer_to_files(segmentation: pydicom.Dataset, headers: Headers) -> None:
 
 def _refer_to_frames(segmentation: pydicom.Dataset, origins: Mapping[str, SeriesSlice], headers: Headers) -> None:
     """Name the file of each frame, and of a file of many its number there, in place of the slice made of it."""
-    frames = Counter(one.path for one in origins.values())
+    frames = Counter(origin.path for origin in origins.values())
     for group in segmentation.PerFrameFunctionalGroupsSequence:
         for item in group.DerivationImageSequence[0].SourceImageSequence:
-            if one := origins.get(item.ReferencedSOPInstanceUID):  # segments share their items
-                item.update(_reference(headers[one.path]))
-                if frames[one.path] > 1:
-                    item.ReferencedFrameNumber = one.frame + 1
+            if origin := origins.get(item.ReferencedSOPInstanceUID):  # segments share their items
+                item.update(_reference(headers[origin.path]))
+                if frames[origin.path] > 1:
+                    item.ReferencedFrameNumber = origin.frame + 1
 
 
 def _reference(header: pydicom.Dataset) -> pydicom.Dataset:

@@ -77,7 +77,7 @@ def draw_three_planes(
     `PANEL_SIDE` pixels.
     """
     spacing_mm = spacing_mm or (1.0,) * image.ndim
-    place = find_largest_lesion(np.asarray(masks.any(0)))
+    centre = find_largest_lesion(np.asarray(masks.any(0)))
     longest = max(side * mm for side, mm in zip(image.shape, spacing_mm, strict=True))
     pixel_mm = max(min(spacing_mm), longest / PANEL_SIDE)
     sides = [max(1, round(side * mm / pixel_mm)) for side, mm in zip(image.shape, spacing_mm, strict=True)]
@@ -85,8 +85,8 @@ def draw_three_planes(
     for axis in range(3):
         shape = (sides[1 if axis == 0 else 0], sides[1 if axis == 2 else 2])
         up = slice(None) if axis == 0 else slice(None, None, -1)
-        plane = _stretched(to_grey(np.take(image, place[axis], axis)[up]), shape)
-        inside = [np.take(mask, place[axis], axis)[up].astype(np.float32) for mask in masks]
+        plane = _stretched(to_grey(np.take(image, centre[axis], axis)[up]), shape)
+        inside = [np.take(mask, centre[axis], axis)[up].astype(np.float32) for mask in masks]
         panels.append(draw_overlay(plane, np.stack([_stretched(mask, shape) >= 0.5 for mask in inside])))
     height = max(len(panel) for panel in panels)
     return np.concatenate([_padded(panel, height) for panel in panels], axis=1)
@@ -101,8 +101,8 @@ def find_largest_lesion(mask: MaskArray) -> tuple[int, ...]:
     box = bounding_box(mask)
     lesions, _ = ndimage.label(mask[box], np.ones((3, 3, 3)))
     largest = lesions == 1 + np.bincount(lesions.ravel())[1:].argmax()
-    others = ((1, 2), (0, 2), (0, 1))
-    return tuple(part.start + int(largest.sum(axis=axes).argmax()) for part, axes in zip(box, others, strict=True))
+    other_axes = ((1, 2), (0, 2), (0, 1))
+    return tuple(part.start + int(largest.sum(axis=axes).argmax()) for part, axes in zip(box, other_axes, strict=True))
 
 
 def _stretched(plane: Float32Array, shape: tuple[int, int]) -> Float32Array:

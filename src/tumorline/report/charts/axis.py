@@ -70,11 +70,11 @@ def named_axis(names: Sequence[str], label: str) -> Axis:
 def apart_ticks(ticks: Sequence[tuple[float, str]]) -> list[int]:
     """Those of the ticks (place and text) from the left whose texts, set in their middle, do not touch."""
     kept, end = list[int](), -math.inf
-    for number, (place, text) in enumerate(ticks):
+    for number, (position, text) in enumerate(ticks):
         half = LETTER * len(text) / 2
-        if place - half >= end + LETTER / 2:
+        if position - half >= end + LETTER / 2:
             kept.append(number)
-            end = place + half
+            end = position + half
     return kept
 
 

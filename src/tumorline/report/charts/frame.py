@@ -14,23 +14,23 @@ KEY_HEIGHT = 20.0
 
 def keys_of_groups(names: Iterable[str]) -> list[str]:
     """A dot and its name for each group, in a line above the picture, as far as there is room."""
-    parts, place = list[str](), LEFT
+    parts, left = list[str](), LEFT
     for number, name in enumerate(names):
         wide = 26 + LETTER * len(name)
-        if place + wide > WIDTH and parts:
+        if left + wide > WIDTH and parts:
             break
-        parts.append(f'<circle class="point series{number % 4}" cx="{place + 5:.0f}" cy="-8" r="5"/>')
-        parts.append(f'<text class="tick" x="{place + 15:.0f}" y="-4">{for_page(name)}</text>')
-        place += wide
+        parts.append(f'<circle class="point series{number % 4}" cx="{left + 5:.0f}" cy="-8" r="5"/>')
+        parts.append(f'<text class="tick" x="{left + 15:.0f}" y="-4">{for_page(name)}</text>')
+        left += wide
     return parts
 
 
 def standalone(svg: str, style: str) -> str:
     """A chart as a file of its own, with the page's style and ground."""
     begin = svg.index(">")
-    own = f"{style} svg {{ background: var(--card); font-family: system-ui, sans-serif; }}"
+    rules = f"{style} svg {{ background: var(--card); font-family: system-ui, sans-serif; }}"
     body = svg[begin + 1 : svg.index("</svg>")]
-    return f'{svg[:begin]} xmlns="http://www.w3.org/2000/svg"><style>{own}</style>{body}</svg>\n'
+    return f'{svg[:begin]} xmlns="http://www.w3.org/2000/svg"><style>{rules}</style>{body}</svg>\n'
 
 
 def legend(names: Iterable[str]) -> str:
@@ -54,9 +54,9 @@ def frame(x_axis: Axis, y_axis: Axis, height: float = HEIGHT) -> tuple[Scale, Sc
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>')
         parts.append(f'<text class="tick" x="{LEFT - 6}" y="{y(tick) + 4:.1f}" text-anchor="end">{tick:g}</text>')
     for number in apart_ticks([(x(tick), x_axis.words(number)) for number, tick in enumerate(x_axis.ticks)]):
-        place = x(x_axis.ticks[number])
+        tick_x = x(x_axis.ticks[number])
         parts.append(
-            f'<text class="tick middle" x="{place:.1f}" y="{height - BOTTOM + 16}">{x_axis.name(number)}</text>'
+            f'<text class="tick middle" x="{tick_x:.1f}" y="{height - BOTTOM + 16}">{x_axis.name(number)}</text>'
         )
     base = height - BOTTOM
     parts.append(f'<line class="axis" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{base}" y2="{base}"/>')
@@ -86,16 +86,16 @@ def apart_rows(places: Sequence[float]) -> list[int]:
 
 def label_points(points: Sequence[tuple[str, float, float]]) -> list[str]:
     """Names beside their points, from the top down, each on the side with more room and below those already there."""
-    parts, taken = [], list[tuple[float, float]]()
+    parts, labels = [], list[tuple[float, float]]()
     for name, x, y in points:
-        place = y + 4
-        while any(abs(place - other) < 12 and abs(x - beside) < 150 for beside, other in taken):
-            place += 4
-        taken.append((x, place))
+        text_y = y + 4
+        while any(abs(text_y - label_y) < 12 and abs(x - beside) < 150 for beside, label_y in labels):
+            text_y += 4
+        labels.append((x, text_y))
         left = x > (LEFT + WIDTH - RIGHT) / 2
         beside, anchor = (x - 9, "end") if left else (x + 9, "start")
         parts.append(
-            f'<text class="tick" x="{beside:.1f}" y="{place:.1f}" text-anchor="{anchor}">{for_page(name)}</text>'
+            f'<text class="tick" x="{beside:.1f}" y="{text_y:.1f}" text-anchor="{anchor}">{for_page(name)}</text>'
         )
     return parts
 

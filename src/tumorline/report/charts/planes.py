@@ -59,9 +59,9 @@ def lines(
     """Lines through points; `mark` is a place on the horizontal axis and what it is."""
     x, y, parts = frame(*axes)
     if mark is not None:
-        place, name = x(mark[0]), mark[1]
-        parts.append(f'<line class="mark" x1="{place:.1f}" x2="{place:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
-        parts.append(f'<text class="tick" x="{place + 5:.1f}" y="{HEIGHT - BOTTOM - 8}">{for_page(name)}</text>')
+        mark_x, name = x(mark[0]), mark[1]
+        parts.append(f'<line class="mark" x1="{mark_x:.1f}" x2="{mark_x:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
+        parts.append(f'<text class="tick" x="{mark_x + 5:.1f}" y="{HEIGHT - BOTTOM - 8}">{for_page(name)}</text>')
     for number, points in enumerate(series.values()):
         text = " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in points)
         parts.append(f'<polyline class="line series{number}" points="{text}"/>')
@@ -70,19 +70,21 @@ def lines(
 
 def pareto(groups: Mapping[str, Mapping[str, tuple[float, float]]], x_label: str, y_label: str) -> str:
     """Named points by group, the horizontal axis logarithmic; a line joins those that no other beats in both."""
-    every = [point for points in groups.values() for point in points.values()]
-    low, high = min(a for a, _ in every) / 1.6, max(a for a, _ in every) * 1.6
+    all_points = [point for points in groups.values() for point in points.values()]
+    low, high = min(a for a, _ in all_points) / 1.6, max(a for a, _ in all_points) * 1.6
     x_axis = Axis(low, high, logarithmic_ticks(low, high), x_label, logarithmic=True)
-    y_axis = linear_axis(min(b for _, b in every), max(b for _, b in every), y_label)
+    y_axis = linear_axis(min(b for _, b in all_points), max(b for _, b in all_points), y_label)
     x, y, parts = frame(x_axis, y_axis, TALL)
-    front = sorted(one for one in every if not any(a >= one[0] and b >= one[1] and (a, b) != one for a, b in every))
+    front = sorted(
+        one for one in all_points if not any(a >= one[0] and b >= one[1] and (a, b) != one for a, b in all_points)
+    )
     text = " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in front)
     parts.append(f'<polyline class="mark front" points="{text}"/>')
     for number, points in enumerate(groups.values()):
-        kind = f'circle class="point series{number % 4}"'
-        parts += [f'<{kind} cx="{x(a):.1f}" cy="{y(b):.1f}" r="5"/>' for a, b in points.values()]
-    named = [(name, x(a), y(b)) for points in groups.values() for name, (a, b) in points.items()]
-    parts += label_points(sorted(named, key=lambda one: one[2]))
+        shape = f'circle class="point series{number % 4}"'
+        parts += [f'<{shape} cx="{x(a):.1f}" cy="{y(b):.1f}" r="5"/>' for a, b in points.values()]
+    labels = [(name, x(a), y(b)) for points in groups.values() for name, (a, b) in points.items()]
+    parts += label_points(sorted(labels, key=lambda one: one[2]))
     return svg_of([*keys_of_groups(groups), *parts], f"{y_label} against {x_label}", TALL, above=KEY_HEIGHT)
 
 

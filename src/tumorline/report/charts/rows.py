@@ -87,8 +87,8 @@ def thinned(values: Sequence[float], most: int) -> list[float]:
     """No more than so many of the values, from the lowest to the highest, in an order that parts neighbours."""
     ordered = sorted(values)
     count = min(len(ordered), most)
-    places = {round(number * (len(ordered) - 1) / max(1, count - 1)) for number in range(count)}
-    return [ordered[place] for place in sorted(places, key=lambda place: place * 0.6180339887 % 1)]
+    indices = {round(number * (len(ordered) - 1) / max(1, count - 1)) for number in range(count)}
+    return [ordered[index] for index in sorted(indices, key=lambda index: index * 0.6180339887 % 1)]
 
 
 def _shortened(name: str, room: float) -> str:
@@ -107,9 +107,9 @@ def levels(figures: Mapping[str, Shown], label: str) -> str:
     means = [figure.mean for figure in figures.values()]
     line = " ".join(f"{x(i):.1f},{y(mean):.1f}" for i, mean in zip(ticks, means, strict=True) if mean is not None)
     parts.append(f'<polyline class="line series0" points="{line}"/>')
-    named = apart_ticks([(x(number), name) for number, name in enumerate(figures)])
+    labelled = apart_ticks([(x(number), name) for number, name in enumerate(figures)])
     for number, (name, figure) in enumerate(figures.items()):
-        if number in named:
+        if number in labelled:
             parts.append(f'<text class="tick middle" x="{x(number):.1f}" y="{base}">{for_page(name)}</text>')
         if figure.ci95:
             top, bottom = y(figure.ci95[1]), y(figure.ci95[0])
@@ -131,8 +131,8 @@ def _band(figure: Shown, x: Scale, middle: float) -> list[str]:
 def _mean(figure: Shown, x: Scale, middle: float) -> list[str]:
     if figure.mean is None:
         return []
-    place = f"{x(figure.mean):.1f}"
-    return [f'<line class="mean" x1="{place}" x2="{place}" y1="{middle - 17}" y2="{middle + 17}"/>']
+    mean_x = f"{x(figure.mean):.1f}"
+    return [f'<line class="mean" x1="{mean_x}" x2="{mean_x}" y1="{middle - 17}" y2="{middle + 17}"/>']
 
 
 def _jitter(index: int) -> float:
