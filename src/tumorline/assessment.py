@@ -81,11 +81,11 @@ def evaluate_and_report(
 def load_named(models: Sequence[Path | str], load_model: Callable[[Path], Model]) -> dict[str, Model]:
     """The models by the name of their run folder, file or listing. Raises UserError where two are called the same."""
     named: dict[str, Model] = {}
-    for given in as_paths(models, "models"):
-        path = find_model(given).resolve()
+    for model in as_paths(models, "models"):
+        path = find_model(model).resolve()
         name = model_name(path)
         if name in named:
-            raise UserError(f"{given}: a second model called '{name}'; rename its folder or file")
+            raise UserError(f"{model}: a second model called '{name}'; rename its folder or file")
         named[name] = load_model(path)
     return named
 
@@ -134,9 +134,9 @@ def show_evaluation(folder: Path, data: str) -> Path:
 def _as_evaluated(summary: Summary, settings: DataConfig, source: Path) -> Chosen:
     """What was read of the source, where nothing else is chosen."""
     names = tuple((summary.source.channel or "").split(", "))
-    known = channel_names(source)
+    channels = channel_names(source)
     chosen: Chosen = {}
-    if not settings.channel and not settings.channels and {*names} <= {*known}:
+    if not settings.channel and not settings.channels and {*names} <= {*channels}:
         chosen = {"channels": names} if len(names) > 1 else {"channel": names[0]}
     if not settings.label and not settings.regions and [*summary.regions] != [REGION]:
         chosen["regions"] = tuple(summary.regions)
@@ -169,14 +169,14 @@ def evaluation_data(model: Model, data: Path | str | None, overrides: Iterable[s
 
 def _channels_of(model: Model, settings: DataConfig, data: Path) -> Chosen:
     """The model's channels, where none are chosen and the data have names for theirs."""
-    if settings.channel or settings.channels or not (known := channel_names(data)):
+    if settings.channel or settings.channels or not (channels := channel_names(data)):
         return {}
     names = tuple(model.info.input.channels)
     if model.info.input.may_lack_channels:
-        return {"channels": tuple(name for name in names if name in known) or names}
+        return {"channels": tuple(name for name in names if name in channels) or names}
     if len(names) > 1:
         return {"channels": names}
-    return {"channel": model.channel} if model.channel in known else {}
+    return {"channel": model.channel} if model.channel in channels else {}
 
 
 def _regions_of(model: Model, settings: DataConfig) -> Chosen:

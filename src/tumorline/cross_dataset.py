@@ -104,10 +104,10 @@ def measure_matrix(
 
 def _first_of_each(sets: Mapping[tuple[str, str], Dataset]) -> dict[str, Dataset]:
     """Each set as the first model reads it."""
-    found: dict[str, Dataset] = {}
+    datasets: dict[str, Dataset] = {}
     for (_, name), dataset in sets.items():
-        found.setdefault(name, dataset)
-    return found
+        datasets.setdefault(name, dataset)
+    return datasets
 
 
 def _cells(
@@ -172,21 +172,21 @@ def _sentence(cell: MatrixCell, cells: Sequence[MatrixCell]) -> str | None:
     """How much of the model's in-domain Dice is left on an external set, and what else tells them apart."""
     if cell.figures is None or cell.domain == "in-domain":
         return None
-    figures, found = cell.figures, []
+    figures, phrases = cell.figures, []
     if (dice := figures.dice.mean) is not None:
-        found.append(f"Dice {dice:.3f}{_against_home(dice, cell, cells)}")
+        phrases.append(f"Dice {dice:.3f}{_against_home(dice, cell, cells)}")
     if figures.tumour_cases:
-        found.append(f"{figures.missed} of {figures.tumour_cases} tumours missed")
-    found.append(f"false lesions {count_false_lesions(figures)}")
+        phrases.append(f"{figures.missed} of {figures.tumour_cases} tumours missed")
+    phrases.append(f"false lesions {count_false_lesions(figures)}")
     if (presence := cell.presence) and presence.free:
-        found.append(f"a tumour drawn in {presence.false_positives} of {presence.free} slices without one")
+        phrases.append(f"a tumour drawn in {presence.false_positives} of {presence.free} slices without one")
     elif figures.tumour_free_cases:
-        found.append(f"a tumour drawn in {figures.invented} of {figures.tumour_free_cases} slices without one")
+        phrases.append(f"a tumour drawn in {figures.invented} of {figures.tumour_free_cases} slices without one")
     if cell.orientation not in (None, "identity"):
         turn = str(cell.orientation).replace("_", " and ")
-        found.append(f"its pictures lie another way round than in training ({turn} would turn them)")
-    where = f", {cell.region}" if any(one.region not in ("", cell.region) for one in cells) else ""
-    return f"{cell.model} on {cell.set}{where}: {'; '.join(found)}."
+        phrases.append(f"its pictures lie another way round than in training ({turn} would turn them)")
+    where = f", {cell.region}" if any(matrix_cell.region not in ("", cell.region) for matrix_cell in cells) else ""
+    return f"{cell.model} on {cell.set}{where}: {'; '.join(phrases)}."
 
 
 def _against_home(dice: float, external: MatrixCell, cells: Sequence[MatrixCell]) -> str:
@@ -233,5 +233,5 @@ def _matrix_figures(figures: Metrics) -> dict[str, object]:
         "false_positive_rate": figures.false_positive_rate,
         "false_positive_low": false_low,
         "false_positive_high": false_high,
-        **{name: found.mean if (found := getattr(figures, name)) else None for name in VOLUME_COLUMNS},
+        **{name: figure.mean if (figure := getattr(figures, name)) else None for name in VOLUME_COLUMNS},
     }

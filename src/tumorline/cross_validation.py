@@ -256,8 +256,8 @@ def summarise_folds(config: Config, rows: Sequence[Row], finished: Sequence[Path
 
 def _shared_conventions(summaries: Sequence[Summary]) -> dict[str, str]:
     names = dict.fromkeys(name for summary in summaries for name in summary.conventions)
-    found = {name: {summary.conventions.get(name, "") for summary in summaries} for name in names}
-    return {name: IN_EACH_ITS_OWN if len(texts) > 1 else texts.pop() for name, texts in found.items()}
+    conventions = {name: {summary.conventions.get(name, "") for summary in summaries} for name in names}
+    return {name: IN_EACH_ITS_OWN if len(texts) > 1 else texts.pop() for name, texts in conventions.items()}
 
 
 def _warnings_of_any(summaries: Sequence[Summary]) -> list[ResultWarning]:

@@ -60,8 +60,8 @@ def mean_postprocessing(members: Sequence[Postprocessing]) -> Postprocessing:
     regions = sorted({region for limits in members for region in limits.regions})
 
     def means(name: str) -> dict[str, float]:
-        found = {region: fmean(getattr(limits, name).get(region, 0) for limits in members) for region in regions}
-        return {region: value for region, value in found.items() if value}
+        by_region = {region: fmean(getattr(limits, name).get(region, 0) for limits in members) for region in regions}
+        return {region: value for region, value in by_region.items() if value}
 
     return Postprocessing(
         smallest_ml=means("smallest_ml"),
@@ -105,9 +105,9 @@ def describe(name: str, infos: Sequence[ModelInfo], threshold: float | None = No
 
 def _point(infos: Sequence[ModelInfo], region: str, chosen: float | str) -> PointFigures:
     """How a region's threshold was come by, and that of each member."""
-    place = infos[0].regions.index(region)
+    position = infos[0].regions.index(region)
     members = [
-        MemberPoint(name=info.name, threshold=info.thresholds[place], temperature=info.temperatures[place])
+        MemberPoint(name=info.name, threshold=info.thresholds[position], temperature=info.temperatures[position])
         for info in infos
     ]
     return PointFigures(chosen=chosen, members=members)
@@ -152,12 +152,12 @@ def _check_members(paths: Sequence[Path], infos: Sequence[ModelInfo]) -> None:
     for path, info in zip(paths, infos, strict=True):
         if info.members:
             raise UserError(f"{path}: is an ensemble itself; name its members instead")
-        for what, value in _agreed(info).items():
-            expected = _agreed(infos[0])[what]
+        for aspect, value in _agreed(info).items():
+            expected = _agreed(infos[0])[aspect]
             if value != expected:
                 raise UserError(
-                    f"{path}: its {what} is {value or 'not stated'}, that of {paths[0]} is {expected or 'not stated'}; "
-                    "the members of an ensemble must agree in it"
+                    f"{path}: its {aspect} is {value or 'not stated'}, that of {paths[0]} is "
+                    f"{expected or 'not stated'}; the members of an ensemble must agree in it"
                 )
 
 

@@ -50,8 +50,8 @@ def export_onnx(path: Path, target: Path) -> Path:
     network, info = load_network(path)
     _refuse_other_dims(path, info)
     image = torch.zeros(2, info.architecture.channels, *info.network_size)
-    with tempfile.TemporaryDirectory() as place:
-        draft = Path(place) / f"network{SUFFIX}"
+    with tempfile.TemporaryDirectory() as folder:
+        draft = Path(folder) / f"network{SUFFIX}"
         model = prepare_onnx(network, image, draft)
         if info.storage == "float16":
             _store_in_half(model)
@@ -75,8 +75,8 @@ def require_parity(run: Runtime, network: nn.Module, info: ModelInfo, target: Pa
     image = np.random.default_rng(0).normal(size=shape).astype(np.float32)
     with torch.no_grad():
         expected = network(torch.from_numpy(image)).numpy()
-    found = run(image)
-    apart = float(np.abs(found - expected).max()) if found.shape == expected.shape else float("inf")
+    answer = run(image)
+    apart = float(np.abs(answer - expected).max()) if answer.shape == expected.shape else float("inf")
     limit = HALF_PARITY if info.storage == "float16" else PARITY
     if not apart <= limit * max(1.0, float(np.abs(expected).max())):
         raise UserError(

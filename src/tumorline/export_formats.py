@@ -31,11 +31,11 @@ def export_openvino(path: Path, target: Path) -> Path:
     """Write OpenVINO's own format: `target` and beside it the weights, as `.bin`; model's metadata and stamp within."""
     network, info = load_network(path)
     content = read_content(path)
-    with tempfile.TemporaryDirectory() as place:
-        model = read_network(export_onnx(path, Path(place) / f"network{SUFFIX}"))
+    with tempfile.TemporaryDirectory() as folder:
+        model = read_network(export_onnx(path, Path(folder) / f"network{SUFFIX}"))
         for key, text in ((METADATA_KEY, content.text), (STAMP_KEY, content.stamp)):
             model.set_rt_info(text, [key])
-        draft = Path(place) / target.name
+        draft = Path(folder) / target.name
         save_network(model, draft)
         compiled = get_core().compile_model(draft, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
         require_parity(lambda image: np.asarray(compiled(image)[0], np.float32), network, info, target)
@@ -57,9 +57,9 @@ def export_torchscript(path: Path, target: Path) -> Path:
     content = read_content(path)
     image = torch.zeros(1, info.architecture.channels, *info.network_size)
     extra = {f"{METADATA_KEY}.json": content.text, STAMP_KEY: content.stamp}
-    with tempfile.TemporaryDirectory() as place, warnings.catch_warnings(), torch.no_grad():
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
-        draft = str(Path(place) / "network.pt")
+        draft = str(Path(folder) / "network.pt")
         torch.jit.save(torch.jit.trace(network, image), draft, _extra_files=extra)
         loaded = torch.jit.load(draft)
 

@@ -109,11 +109,11 @@ def read_content(path: Path) -> Content:
             raise UserError(f"{path}: its weight '{name:.100}' is of type {value.dtype}; float32 and float16 are read")
         if value.dtype.kind == "f" and not np.isfinite(value).all():
             raise UserError(f"{path}: its weight '{name:.100}' is not finite; the model cannot be used")
-    text, held = metadata[METADATA_KEY], metadata.get(STAMP_KEY)
+    text, kept_stamp = metadata[METADATA_KEY], metadata.get(STAMP_KEY)
     stamp = compute_stamp(weights, text)
-    if held not in (None, stamp):
+    if kept_stamp not in (None, stamp):
         raise UserError(f"{path}: its weights or metadata were changed after it was written; get the file again")
-    return Content(weights, text, stamp, held is not None)
+    return Content(weights, text, stamp, kept_stamp is not None)
 
 
 def _read_metadata(path: Path) -> dict[str, str]:
@@ -193,9 +193,10 @@ def find_model(model: Path) -> Path:
     if path.suffix == ".onnx":
         path = path.with_suffix(".safetensors")
     if not path.is_file():
-        what = "run folder without a finished model" if model.is_dir() else "no such model"
+        problem = "run folder without a finished model" if model.is_dir() else "no such model"
         listed = ", ".join(listed_models())
         raise UserError(
-            f"{model}: {what}; MODEL is a run folder, a .safetensors file with its .onnx beside it, or one of: {listed}"
+            f"{model}: {problem}; MODEL is a run folder, a .safetensors file with its .onnx beside it, or one of: "
+            f"{listed}"
         )
     return path

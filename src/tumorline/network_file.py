@@ -37,8 +37,8 @@ def _refuse_other_shapes(info: ModelInfo, weights: Mapping[str, torch.Tensor]) -
     expected: dict[str, tuple[torch.Size, bool]] = {}
     with contextlib.suppress(Exception), torch.device("meta"):
         expected = {name: _shape_and_kind(weight) for name, weight in _rebuilt(info).named_parameters()}
-    found = {name: _shape_and_kind(tensor) for name, tensor in weights.items()}
-    if different := [name for name in expected if expected[name] != found.get(name)]:
+    shapes = {name: _shape_and_kind(tensor) for name, tensor in weights.items()}
+    if different := [name for name in expected if expected[name] != shapes.get(name)]:
         raise RuntimeError(f"{len(different)} of {len(expected)} differ, the first is '{different[0]}'")
 
 

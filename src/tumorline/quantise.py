@@ -39,32 +39,34 @@ def write_rounded(path: Path, target: Path, data: Path | str | None) -> list[str
         raise UserError(f"{path}: a network of three axes; only those of slices are rounded to int8")
     dataset = open_wanted(model, data, ())
     status = case_status(model.info, dataset)
-    with tempfile.TemporaryDirectory() as place:
-        draft = Path(place) / f"network.{QUANTISED}.onnx"
+    with tempfile.TemporaryDirectory() as folder:
+        draft = Path(folder) / f"network.{QUANTISED}.onnx"
         network, info = load_network(path)
-        whole = prepare_onnx(network, torch.zeros(2, info.architecture.channels, *info.network_size), draft)
-        save_stamped(_round_network(whole, _windows(model, dataset, _some_of(status, "train", IMAGES))), path, draft)
-        said = _held_against(model, draft, dataset, _some_of(status, "validation", CHECKED))
+        unrounded = prepare_onnx(network, torch.zeros(2, info.architecture.channels, *info.network_size), draft)
+        save_stamped(
+            _round_network(unrounded, _windows(model, dataset, _some_of(status, "train", IMAGES))), path, draft
+        )
+        sentences = _held_against(model, draft, dataset, _some_of(status, "validation", CHECKED))
         write_bytes(target, draft.read_bytes())
-    return said
+    return sentences
 
 
 def _some_of(status: dict[str, str], part: str, most: int) -> list[str]:
-    return spread_evenly([case_id for case_id, own in status.items() if own == part], most)
+    return spread_evenly([case_id for case_id, case_part in status.items() if case_part == part], most)
 
 
 def _windows(model: Model, dataset: Dataset, case_ids: Sequence[str]) -> list[Float32Array]:
     """What the network sees of them: of a volume its middle slice."""
     if not case_ids:
         raise UserError(f"{dataset.source.path}: no training image of this model; give those with --data SOURCE")
-    found = []
+    windows = []
     for case_id in case_ids:
         image, _, grid = dataset.read(dataset.case(case_id))
         seen = model.see(model.complete(image, dataset.channel_names), case_id, grid)
         assert isinstance(seen, NetworkInput)
         if seen.shown:
-            found.append(seen.batch([seen.shown[len(seen.shown) // 2]]))
-    return found
+            windows.append(seen.batch([seen.shown[len(seen.shown) // 2]]))
+    return windows
 
 
 def _round_network(network: Any, windows: Sequence[Float32Array]) -> Any:
@@ -83,7 +85,7 @@ def _held_against(model: Model, draft: Path, dataset: Dataset, case_ids: Sequenc
     changes = measure_changes(model, {QUANTISED: replace(model, runtime=run, precision=QUANTISED)}, dataset, case_ids)
     if not changes:
         return ["int8: no validation case with a tumour is at hand, so that what it changes is unknown"]
-    said = describe_changes(changes)
+    sentences = describe_changes(changes)
     if not changes[QUANTISED].verified:
-        raise UserError(f"{said[0]}; nothing is written")
-    return said
+        raise UserError(f"{sentences[0]}; nothing is written")
+    return sentences

@@ -36,16 +36,16 @@ def _check_stamps(path: Path, onnx: Path, content: Content, metadata: Mapping[st
             raise UserError(f"{onnx}: its network was changed after it was written, or belongs to another; {cure}")
         return
     if stamp is None and not content.stamped and _same_origin(content.text, metadata.get(METADATA_KEY, "")):
-        said = f"{onnx}: of version 0.1.0, without the stamp that holds it to {path.name}; {cure}"
-        warnings.warn(said, UserNotice, stacklevel=4)
+        message = f"{onnx}: of version 0.1.0, without the stamp that holds it to {path.name}; {cure}"
+        warnings.warn(message, UserNotice, stacklevel=4)
         return
     raise UserError(f"{onnx}: belongs to another model than {path.name} beside it; {cure}")
 
 
-def _same_origin(text: str, other: str) -> bool:
+def _same_origin(text: str, twin_text: str) -> bool:
     """Whether the metadata is the same, but for what was settled after the ONNX file was written."""
     try:
-        first, second = json.loads(text), json.loads(other)
+        first, second = json.loads(text), json.loads(twin_text)
     except (ValueError, RecursionError):
         return False
     return isinstance(second, dict) and _lasting(first) == _lasting(second)
@@ -55,12 +55,12 @@ def _lasting(values: JsonObject) -> JsonObject:
     return {key: value for key, value in values.items() if key not in SETTLED_LATER}
 
 
-def _check_shape(onnx: Path, what: str, found: tuple[int, ...], expected: tuple[int, ...]) -> None:
+def _check_shape(onnx: Path, verb: str, shape: tuple[int, ...], expected: tuple[int, ...]) -> None:
     """Lengths that are 0 are open."""
-    pairs = list(zip(found, expected, strict=False))
-    if len(found) != len(expected) or any(length and wanted and length != wanted for length, wanted in pairs):
+    pairs = list(zip(shape, expected, strict=False))
+    if len(shape) != len(expected) or any(length and wanted and length != wanted for length, wanted in pairs):
         raise UserError(
-            f"{onnx}: {what} of {_words(found)}; the model file beside it states {_words(expected)}"
+            f"{onnx}: {verb} of {_words(shape)}; the model file beside it states {_words(expected)}"
             " (batch, channels or regions, space)"
         )
 
