@@ -60,10 +60,10 @@ def write_comparison(
     folders = as_paths(runs, "runs")
     if not isinstance(groups, Mapping | None):
         raise UserError(f"groups: a {type(groups).__name__}; give a dictionary of names, each with its run folders")
-    recipes = {name: as_paths(given, f"groups, {name}") for name, given in (groups or {}).items()}
+    recipes = {name: as_paths(recipe_runs, f"groups, {name}") for name, recipe_runs in (groups or {}).items()}
     result = comparison.compare(comparison.name_runs(folders), recipes, study, reference)
     names = "-".join(result.names)
-    firsts = folders or [given[0] for given in recipes.values()]
+    firsts = folders or [recipe_runs[0] for recipe_runs in recipes.values()]
     folder = as_path(output, "output") if output else Path("comparisons") / fit_file_name(names.replace("/", "_"), "")
     claim_output(folder, "compare", comparison.NAMES)
     comparison.save_comparison(result, firsts, folder)

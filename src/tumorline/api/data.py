@@ -55,7 +55,7 @@ def check(
     if against is None:
         config = with_data(load_config(None, changes), [first], absolute=False)
         return checks.check(load_data(config, progress))
-    sets = [between.open_side(given, changes, progress) for given in (first, *as_sources([against], "against"))]
+    sets = [between.open_side(side, changes, progress) for side in (first, *as_sources([against], "against"))]
     return list(between.compare_sets(*sets).findings)
 
 

@@ -23,8 +23,12 @@ def spelled_out(keywords: type, options: type) -> Callable[[Public], Public]:
 
     def spell_out(function: Public) -> Public:
         signature = inspect.signature(function)
-        own = [one for one in signature.parameters.values() if one.kind is not inspect.Parameter.VAR_KEYWORD]
-        function.__signature__ = signature.replace(parameters=[*own, *shown])  # type: ignore[attr-defined]
+        parameters = [
+            parameter
+            for parameter in signature.parameters.values()
+            if parameter.kind is not inspect.Parameter.VAR_KEYWORD
+        ]
+        function.__signature__ = signature.replace(parameters=[*parameters, *shown])  # type: ignore[attr-defined]
         return function
 
     return spell_out

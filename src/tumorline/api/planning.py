@@ -75,14 +75,14 @@ def plan(source: Path | str, *, notify: Notify = silent, **options: Unpack[PlanK
         >>> config.data.window is None, config.train.epochs > 0
         (True, True)
     """
-    place = as_path(source, "source")
-    found = PlanOptions(**options).plan(place)
-    for line in found.explain():
+    path = as_path(source, "source")
+    planned = PlanOptions(**options).plan(path)
+    for line in planned.explain():
         notify(line)
-    return found.config.model_copy(
+    return planned.config.model_copy(
         update={
-            "name": found.name,
-            "data": found.config.data.model_copy(update={"source": str(place.resolve())}),
+            "name": planned.name,
+            "data": planned.config.data.model_copy(update={"source": str(path.resolve())}),
         }
     )
 
@@ -91,9 +91,9 @@ def write_plan(
     source: Path | str, how: PlanOptions, output: Path | str | None = None, progress: Progress | None = None
 ) -> "tuple[Path, Plan]":
     """As `plan`, with the recipe in a file: `output`, else `plan-<source>.toml`, replacing nothing."""
-    found = how.plan(as_path(source, "source"), progress)
-    path = as_path(output, "output") if output else Path(f"plan-{found.name}.toml")
+    planned = how.plan(as_path(source, "source"), progress)
+    path = as_path(output, "output") if output else Path(f"plan-{planned.name}.toml")
     if path.exists():
         raise UserError(f"{path}: exists already; choose another --output")
-    write_text(path, found.to_toml())
-    return path, found
+    write_text(path, planned.to_toml())
+    return path, planned

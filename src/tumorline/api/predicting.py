@@ -77,10 +77,10 @@ class PredictionOptions:
 
     def list_jobs(self, inputs: Sequence[Path], model: Model) -> list[PredictionJob]:
         """What is to be predicted."""
-        known, may_lack = model.channels, model.info.input.may_lack_channels
+        channels, may_lack = model.channels, model.info.input.may_lack_channels
         if self.channels:
-            return [job_of_channels(as_texts(self.channels, "channels"), known, self.notify, may_lack)]
-        return list_jobs(inputs, known, self.notify, may_lack)
+            return [job_of_channels(as_texts(self.channels, "channels"), channels, self.notify, may_lack)]
+        return list_jobs(inputs, channels, self.notify, may_lack)
 
     def settings(self, model: Model) -> dict[str, str | int]:
         """What of them results depend on; what came after `tta` only where it is chosen, so that folders stay."""
@@ -176,12 +176,12 @@ def write_predictions(
     inputs: Sequence[Path | str] | Path | str, model: Path | str, how: PredictionOptions
 ) -> tuple[Path, list[CaseRow]]:
     """As `predict`, with the folder of the results."""
-    given = as_paths(inputs, "inputs")
-    if bool(given) == bool(how.channels):
+    paths = as_paths(inputs, "inputs")
+    if bool(paths) == bool(how.channels):
         raise UserError("predict: give INPUT, or --channel NAME=FILE for each channel of one case")
-    loaded = how.load(model, requests=1 if _is_one_picture(given) else count_cores())
+    loaded = how.load(model, requests=1 if _is_one_picture(paths) else count_cores())
     labels = region_labels(loaded.info.regions, how.enhancing_label)
-    jobs = how.list_jobs(given, loaded)
+    jobs = how.list_jobs(paths, loaded)
     predictor = _predictor(loaded, labels, jobs, how)
     output = as_path(how.output, "output") if how.output else None
     if output:
@@ -203,8 +203,10 @@ def write_predictions(
 
 def _hash_jobs(jobs: Sequence[PredictionJob]) -> str:
     """One hash of the names of what is read, as what, and of where its results go."""
-    told = [[[*map(str, job.files)], job.target.as_posix(), job.planes, job.channels, job.spacing_mm] for job in jobs]
-    return hash_settings(jobs=told)
+    descriptions = [
+        [[*map(str, job.files)], job.target.as_posix(), job.planes, job.channels, job.spacing_mm] for job in jobs
+    ]
+    return hash_settings(jobs=descriptions)
 
 
 @contextmanager

@@ -100,12 +100,12 @@ def resume(
     """
     from tumorline import run
 
-    place = as_path(folder, "run")
+    run_folder = as_path(folder, "run")
     with trusting(trust_modules), trusting_paths(trust_paths), local_only():
-        config = read_local_config(place)
+        config = read_local_config(run_folder)
         check_callbacks(callbacks)
-        run.resume(place, config, notify, callbacks, epochs, test)
-    return place
+        run.resume(run_folder, config, notify, callbacks, epochs, test)
+    return run_folder
 
 
 def find_learning_rate(

@@ -84,8 +84,8 @@ def view(
     if isinstance(what, Sample):
         names = regions or _region_names(len(what.truth))
         masks = None if prediction is None else _masks(prediction, what.grid, len(names))
-        found = ViewedCase(case or "case", what.image, what.grid, names, (), what.truth, _named(masks))
-        return View(_bounded([found]), height)
+        viewed = ViewedCase(case or "case", what.image, what.grid, names, (), what.truth, _named(masks))
+        return View(_bounded([viewed]), height)
     if isinstance(what, list):
         return View(_bounded(_viewed_rows(what, case)), height)
     if not isinstance(what, np.ndarray) and as_path(what, "view").is_dir():
@@ -95,27 +95,27 @@ def view(
 
 def _bounded(cases: Iterable[ViewedCase]) -> list[EncodedCase]:
     """As many of the cases as a frame can hold, at least one."""
-    found: list[EncodedCase] = []
+    encoded_cases: list[EncodedCase] = []
     size = 0
     for case in cases:
         encoded = encode_case(case)
         size += len(json.dumps(encoded))
-        if found and size > MOST_CHARACTERS:
+        if encoded_cases and size > MOST_CHARACTERS:
             break
-        found.append(encoded)
-    return found
+        encoded_cases.append(encoded)
+    return encoded_cases
 
 
 def _viewed_image(
-    what: Source,
+    source: Source,
     truth: Source | None,
     prediction: Source | None,
     regions: Sequence[str],
     spacing_mm: Sequence[float] | None,
 ) -> ViewedCase:
-    name, image, grid = _image(what, spacing_mm)
-    given = {"truth": truth, "": prediction}
-    masks = {key: _masks(mask, grid, len(regions)) for key, mask in given.items() if mask is not None}
+    name, image, grid = _image(source, spacing_mm)
+    outlines = {"truth": truth, "": prediction}
+    masks = {key: _masks(mask, grid, len(regions)) for key, mask in outlines.items() if mask is not None}
     counts = {len(mask) for mask in masks.values()} or {len(regions) or 1}
     if len(counts) > 1:
         raise UserError(f"{name}: truth and prediction have different numbers of regions: {sorted(counts)}")
@@ -124,23 +124,23 @@ def _viewed_image(
     return ViewedCase(name, image, grid, names, (), masks.get("truth"), predicted)
 
 
-def _image(what: Source, spacing_mm: Sequence[float] | None) -> tuple[str, Float32Array, Grid]:
-    if isinstance(what, np.ndarray):
-        image = what.astype(np.float32)
+def _image(source: Source, spacing_mm: Sequence[float] | None) -> tuple[str, Float32Array, Grid]:
+    if isinstance(source, np.ndarray):
+        image = source.astype(np.float32)
         image = image[None] if image.ndim == 2 else image
         if image.ndim not in (3, 4):
-            raise UserError(f"an array of {what.ndim} axes; expected (H, W), (C, H, W) or (C, D, H, W)")
+            raise UserError(f"an array of {source.ndim} axes; expected (H, W), (C, H, W) or (C, D, H, W)")
         return "image", image, Grid(image.shape[1:], tuple(spacing_mm) if spacing_mm else None)
-    path = Path(what)
+    path = Path(source)
     if not path.is_file():
         raise UserError(f"{path}: no such file or folder")
     if is_volume(path):
         grid = read_volume_header(path).upright_grid
-        known = Case(path.name, (path,), is_volume=True, grid=grid)
-        return path.name, read_image(known), grid
-    known = open_picture(path)
-    image = read_image(known)
-    return path.name, image, Grid(image.shape[1:], tuple(spacing_mm) if spacing_mm else known.spacing_mm)
+        case = Case(path.name, (path,), is_volume=True, grid=grid)
+        return path.name, read_image(case), grid
+    case = open_picture(path)
+    image = read_image(case)
+    return path.name, image, Grid(image.shape[1:], tuple(spacing_mm) if spacing_mm else case.spacing_mm)
 
 
 def _masks(mask: Source, grid: Grid, regions: int) -> MaskArray:
@@ -218,8 +218,8 @@ def _viewed_rows(rows: Sequence[Mapping[str, Any]], case: str, masks: Path | Non
     chosen = [row for row in rows if case in ("", str(row.get("input")), Path(str(row.get("input"))).name)]
     usable = [row for row in chosen if row.get("mask") and not row.get("error")]
     if not usable:
-        why = f" ({chosen[0].get('error')})" if chosen and chosen[0].get("error") else ""
-        raise UserError(f"{case or 'these predictions'}: nothing was predicted that could be shown{why}")
+        reason = f" ({chosen[0].get('error')})" if chosen and chosen[0].get("error") else ""
+        raise UserError(f"{case or 'these predictions'}: nothing was predicted that could be shown{reason}")
     return (_viewed_row(row, masks) for row in usable)
 
 

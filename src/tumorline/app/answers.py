@@ -79,31 +79,31 @@ class AnswerWriter:
     def write(self) -> Record:
         """The outcome: a status, and the file that is the answer or the error. Raises UserError, as `predict` does."""
         began = perf_counter()
-        found = self.gatherer.gather()
-        predictor = Predictor(self.model, self.labels, of_series=any(job.series for job in found.jobs))
-        rows = self._predict(found, predictor)
+        gathered = self.gatherer.gather()
+        predictor = Predictor(self.model, self.labels, of_series=any(job.series for job in gathered.jobs))
+        rows = self._predict(gathered, predictor)
         if all(row["error"] for row in rows):
             return refusal(422, self._why_nothing([str(row["error"]) for row in rows]))
         about = {
             **describe_predictor(predictor),
             "model": self.task.name,
             "seconds": round(perf_counter() - began, 2),
-            "left_out": [f"{name}: {why}" for name, why in found.left_out.items()],
-            "remarks": [*map(self.gatherer.shown, found.remarks), *_remarks_on_files(rows)],
+            "left_out": [f"{name}: {reason}" for name, reason in gathered.left_out.items()],
+            "remarks": [*map(self.gatherer.shown, gathered.remarks), *_remarks_on_files(rows)],
         }
-        cases = [self._case(*parts) for parts in zip(found.names, found.jobs, rows, self.views.made, strict=True)]
+        cases = [self._case(*parts) for parts in zip(gathered.names, gathered.jobs, rows, self.views.made, strict=True)]
         writers = {"json": self._write_json, "zip": self._write_archive, "mask": self._give_mask}
         return writers[self.task.answer](about, cases)
 
-    def _predict(self, found: Gathered, predictor: Predictor) -> list[Record]:
+    def _predict(self, gathered: Gathered, predictor: Predictor) -> list[Record]:
         def after_case(done: int, of: int) -> None:
-            job, name = found.jobs[done - 1], found.names[done - 1]
+            job, name = gathered.jobs[done - 1], gathered.names[done - 1]
             self.views.add(name, not job.is_volume, self.task.view)
             self.notify({"done": done, "of": of})
 
-        self.notify({"done": 0, "of": len(found.jobs)})
+        self.notify({"done": 0, "of": len(gathered.jobs)})
         with open_output(self.folder / "out", Purpose("predict", {})) as output:
-            return predict(found.jobs, predictor, output, after_case)
+            return predict(gathered.jobs, predictor, output, after_case)
 
     def _why_nothing(self, errors: Sequence[str]) -> str:
         first = self._told(errors[0])
@@ -164,9 +164,9 @@ class AnswerWriter:
         with zipfile.ZipFile(path, "w") as archive:
             for file in (file for case in cases for file in case["files"]):
                 archive.write(file.pop("path"), file["name"])
-            told = [{key: value for key, value in case.items() if key != "view"} for case in cases]
-            write_json(self.folder / PREDICTED_NAME, {**about, "cases": told})
-            rows = list(map(_as_row, told))
+            records = [{key: value for key, value in case.items() if key != "view"} for case in cases]
+            write_json(self.folder / PREDICTED_NAME, {**about, "cases": records})
+            rows = list(map(_as_row, records))
             write_csv(self.folder / PREDICTED_TABLE_NAME, rows[0], rows)
             for name in (PREDICTED_NAME, PREDICTED_TABLE_NAME):
                 archive.write(self.folder / name, name)
@@ -199,10 +199,12 @@ class _Areas:
 
 def _as_row(case: Record) -> Record:
     """A case in one line of a table."""
-    told = {key: value for key, value in case.items() if key not in ("files", "regions", "inputs", "left_out")}
-    by_region = {f"{one['region']}_{unit}": one[unit] for one in case["regions"] for unit in ("px", "mm2", "ml")}
+    row = {key: value for key, value in case.items() if key not in ("files", "regions", "inputs", "left_out")}
+    by_region = {
+        f"{figures['region']}_{unit}": figures[unit] for figures in case["regions"] for unit in ("px", "mm2", "ml")
+    }
     names = dict.fromkeys(KINDS, "") | {file["kind"]: file["name"] for file in case["files"]}
-    return {**told, **by_region, **names, "inputs": "; ".join(case["inputs"])}
+    return {**row, **by_region, **names, "inputs": "; ".join(case["inputs"])}
 
 
 def media_type(name: str) -> str:

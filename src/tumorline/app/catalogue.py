@@ -24,8 +24,8 @@ def collect_models(given: Mapping[str, Path], runs: Mapping[str, Path]) -> dict[
     """
     listed = _listed()
     of_runs = {name: folder / WEIGHTS_NAME for name, folder in runs.items() if is_usable(folder / WEIGHTS_NAME)}
-    found = {**of_runs, **listed, **given}
-    return {name: found[name] for name in (*given, *listed, *of_runs)}
+    models = {**of_runs, **listed, **given}
+    return {name: models[name] for name in (*given, *listed, *of_runs)}
 
 
 def _listed() -> dict[str, Path]:
@@ -105,9 +105,9 @@ def _figure(info: ModelInfo) -> str:
 
 
 def _limits(info: ModelInfo, card: str) -> list[str]:
-    said = [_plain(bullet) for _, section in LIMITS.findall(card) for bullet in BULLET.findall(section)]
+    sentences = [_plain(bullet) for _, section in LIMITS.findall(card) for bullet in BULLET.findall(section)]
     simulated = ["Trained on simulated images: it says nothing about patients."] if info.data.simulated else []
-    return [*simulated, *said]
+    return [*simulated, *sentences]
 
 
 def _plain(markdown: str) -> str:

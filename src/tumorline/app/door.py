@@ -24,8 +24,8 @@ class Door:
             name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
         except ValueError:
             return False
-        known = {host.lower().rstrip(".") for host in self.hosts}
-        return bool(name) and (name == "localhost" or is_address(name) or name in known or "*" in known)
+        names = {host.lower().rstrip(".") for host in self.hosts}
+        return bool(name) and (name == "localhost" or is_address(name) or name in names or "*" in names)
 
     def accepts(self, given: str) -> bool:
         return hmac.compare_digest(given.encode(errors="replace"), self.token.encode())

@@ -59,8 +59,8 @@ class Guard:
         return None
 
     def _has_token(self, scope: Scope, headers: Headers) -> bool:
-        kind, _, given = headers.get("authorization", "").partition(" ")
-        if kind.lower() == "bearer" and self.door.accepts(given.strip()):
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and self.door.accepts(token.strip()):
             return True
         if self.door.accepts(cookie_parser(headers.get("cookie", "")).get(COOKIE, "")):
             return True
@@ -131,7 +131,7 @@ def _add_headers(headers: MutableHeaders, door: Door) -> None:
 async def send_refusal(send: Send, status: int, message: str, page: bytes = b"") -> None:
     """One line of JSON, or a page."""
     body = page or json.dumps({"error": message}).encode()
-    kind = b"text/html; charset=utf-8" if page else b"application/json"
-    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
+    media_type = b"text/html; charset=utf-8" if page else b"application/json"
+    headers = [(b"content-type", media_type), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -60,8 +60,8 @@ class CaseGatherer:
 
     def _gather_jobs(self) -> None:
         if any(upload.channel for upload in self.uploads):
-            for given in self._given_channels():
-                self._add(job_of_channels(given, self.channels, self.found.remarks.append, self.may_lack))
+            for channel_files in self._given_channels():
+                self._add(job_of_channels(channel_files, self.channels, self.found.remarks.append, self.may_lack))
             return
         wanted = [upload for upload in self.uploads if not self._is_left_out(upload)]
         slices = [upload for upload in wanted if is_dicom(upload.path)]
@@ -74,8 +74,8 @@ class CaseGatherer:
         self._add_files([upload for upload in wanted if upload not in volumes and upload not in slices])
         self._add_series(slices)
         if not self.found.jobs:
-            name, why = next(iter(self.found.left_out.items()))
-            raise UserError(f"no image to predict; {name}: {why}")
+            name, reason = next(iter(self.found.left_out.items()))
+            raise UserError(f"no image to predict; {name}: {reason}")
 
     def client_names(self, job: PredictionJob) -> list[str]:
         """Of the files of a case, with the client's folders."""
@@ -106,9 +106,9 @@ class CaseGatherer:
 
     def _is_left_out(self, upload: Upload) -> bool:
         """Of a folder, what `predict` leaves out too; a file that was given by itself is always wanted."""
-        if why := self._why_left_out(upload):
-            self.found.left_out[upload.shown] = why
-        return bool(why)
+        if reason := self._why_left_out(upload):
+            self.found.left_out[upload.shown] = reason
+        return bool(reason)
 
     def _why_left_out(self, upload: Upload) -> str:
         if upload.name.lower() in OF_SYSTEMS:
@@ -127,12 +127,12 @@ class CaseGatherer:
 
     def _of_own_sequence(self, volumes: Sequence[Upload]) -> list[Upload]:
         """Of a folder of sequences a model of one channel gets its own, as in `predict`."""
-        own = self.channels[0] if len(self.channels) == 1 else ""
+        sequence = self.channels[0] if len(self.channels) == 1 else ""
         kept = []
         for upload in volumes:
             stated = sequence_of(upload)
-            if own and len(volumes) > 1 and stated not in ("", own):
-                self.found.left_out[upload.shown] = f"{stated.replace('_', ' ')}, and the model takes {own}"
+            if sequence and len(volumes) > 1 and stated not in ("", sequence):
+                self.found.left_out[upload.shown] = f"{stated.replace('_', ' ')}, and the model takes {sequence}"
             else:
                 kept.append(upload)
         return kept
@@ -155,8 +155,8 @@ class CaseGatherer:
         for (folder, scan), members in scans.items():
             name = scan or folder.rpartition("/")[2] or "scan"
             try:
-                given = [f"{sequence_of(upload)}={upload.path}" for upload in members]
-                job = job_of_channels(given, self.channels, may_lack=self.may_lack)
+                channel_files = [f"{sequence_of(upload)}={upload.path}" for upload in members]
+                job = job_of_channels(channel_files, self.channels, may_lack=self.may_lack)
             except UserError as error:
                 job = PredictionJob(tuple(upload.path for upload in members), Path(), problem=str(error))
             self._add(job, name, f"{folder}/{scan}" if scan else folder)
@@ -175,12 +175,12 @@ class CaseGatherer:
             self._add(job, *(of_series if job.series or job.problem else ()))
 
     def _move(self, folder: str, members: Iterable[Upload]) -> Path:
-        place = self.root / DICOM / f"series-{len(self.folders):04d}"
+        series_folder = self.root / DICOM / f"series-{len(self.folders):04d}"
         self.folders.append(folder)
-        place.mkdir(parents=True)
+        series_folder.mkdir(parents=True)
         for upload in members:
-            upload.path.rename(place / upload.path.name)
-        return place
+            upload.path.rename(series_folder / upload.path.name)
+        return series_folder
 
     def _given_channels(self) -> list[list[str]]:
         """`NAME=PATH` of each channel that is named, by case: each file of one channel, or the channels of one scan."""

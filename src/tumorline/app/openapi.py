@@ -48,5 +48,5 @@ BODY = {
 
 def refusals(*statuses: int) -> dict[int | str, Record]:
     """Answers that every route may give, and those given, for the OpenAPI document."""
-    every = sorted({401, 403, 421, 422, *statuses})
-    return {status: {"model": ErrorAnswer, "description": MEANINGS[status]} for status in every}
+    status_codes = sorted({401, 403, 421, 422, *statuses})
+    return {status: {"model": ErrorAnswer, "description": MEANINGS[status]} for status in status_codes}

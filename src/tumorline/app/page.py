@@ -16,8 +16,8 @@ STATIC = {
 
 
 def read_static(name: str) -> tuple[bytes, str]:
-    package, kind = STATIC[name]
-    return _bytes_of(package, name), kind
+    package, media_type = STATIC[name]
+    return _bytes_of(package, name), media_type
 
 
 def read_page(name: str = "app.html") -> bytes:

@@ -13,8 +13,8 @@ def refuse_unknown_parameters(request: Request) -> None:
     route = request.scope.get("route")
     if not isinstance(route, APIRoute) or not route.include_in_schema:
         return
-    known = [parameter.alias for parameter in route.dependant.query_params]
+    names = [parameter.alias for parameter in route.dependant.query_params]
     for name in request.query_params:
-        if name not in known:
-            cure = did_you_mean(name, known) if known else f"{route.path} takes none"
+        if name not in names:
+            cure = did_you_mean(name, names) if names else f"{route.path} takes none"
             raise Refusal(422, f"unknown parameter '{one_line(name)[:100]}'; {cure}")

@@ -78,8 +78,8 @@ class RunShelf:
 
     def find_file(self, secret: str, key: str, name: str) -> Path | None:
         """A file of a run whose page was opened, by the name under which it lies there."""
-        known = hmac.compare_digest(secret.encode(), self.secret.encode())
-        return self.opened.get(key, {}).get(name) if known else None
+        has_secret = hmac.compare_digest(secret.encode(), self.secret.encode())
+        return self.opened.get(key, {}).get(name) if has_secret else None
 
     def _found(self, folder: Path, depth: int) -> Iterator[Run]:
         assert self.root
@@ -104,10 +104,10 @@ def _folders_in(folder: Path) -> list[Path]:
 
 def _files_beside(folder: Path) -> Iterator[Path]:
     passed = 0
-    for place, folders, files in os.walk(folder):
+    for parent, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in files:
-            path = Path(place, name)
+            path = Path(parent, name)
             passed += 1
             if passed > MOST_FILES:
                 return

@@ -58,8 +58,8 @@ PREDICTED: Record = {
     "model": PredictionAnswer,
     "description": "The figures, with the files within.",
     "content": {
-        kind: {"schema": {"type": "string", "format": "binary"}}
-        for kind in {*MEDIA_TYPES.values()} - {"application/json"}
+        media_type: {"schema": {"type": "string", "format": "binary"}}
+        for media_type in {*MEDIA_TYPES.values()} - {"application/json"}
     },
 }
 
@@ -137,8 +137,8 @@ def _add_page(app: FastAPI, state: AppState) -> None:
     async def static(name: str) -> Response:
         if name not in STATIC:
             raise Refusal(404, "no such file")
-        content, kind = read_static(name)
-        return Response(content, media_type=kind)
+        content, media_type = read_static(name)
+        return Response(content, media_type=media_type)
 
 
 def _add_questions(app: FastAPI, state: AppState) -> None:
@@ -164,8 +164,8 @@ def _add_questions(app: FastAPI, state: AppState) -> None:
         place = state.room.find_place(ticket)
         if place is None:
             raise Refusal(404, "no request with this ticket is here")
-        told = {key: value for key, value in asdict(place).items() if key != "ticket"}
-        return {**told, "ahead": state.room.ahead_of(place)}
+        record = {key: value for key, value in asdict(place).items() if key != "ticket"}
+        return {**record, "ahead": state.room.ahead_of(place)}
 
 
 def _add_predict(app: FastAPI, state: AppState) -> None:
@@ -189,15 +189,15 @@ def _add_predict(app: FastAPI, state: AppState) -> None:
         label = int(enhancing_label) if enhancing_label else None
         path = state.find_model(model)
         asked = Task("", [], str(path), model, tta=tta, enhancing_label=label, answer=answer, view=view)
-        async with AsyncExitStack() as held:
-            place = held.enter_context(state.room.place(ticket))
-            folder = await held.enter_async_context(open_request_folder(state.root))
+        async with AsyncExitStack() as resources:
+            place = resources.enter_context(state.room.place(ticket))
+            folder = await resources.enter_async_context(open_request_folder(state.root))
             task = await _receive(request, asked, folder, state.limits)
             outcome = await while_connected(request, state.carry_out(task, place))
             if outcome["status"] != 200:
                 raise Refusal(outcome["status"], outcome["error"])
             place.state = "answering"
-            sent = AnswerFile(outcome, held.pop_all(), state.limits.seconds)
+            sent = AnswerFile(outcome, resources.pop_all(), state.limits.seconds)
         return sent
 
 
@@ -206,7 +206,9 @@ async def _receive(request: Request, asked: Task, folder: Path, limits: Limits) 
     received = folder / "in"
     received.mkdir()
     uploads = await receive_files(request, received, limits)
-    return replace(asked, folder=str(folder), uploads=[(one.shown, str(one.path), one.channel) for one in uploads])
+    return replace(
+        asked, folder=str(folder), uploads=[(upload.shown, str(upload.path), upload.channel) for upload in uploads]
+    )
 
 
 def _add_runs(app: FastAPI, state: AppState) -> None:
@@ -227,10 +229,10 @@ def _add_runs(app: FastAPI, state: AppState) -> None:
         path = state.shelf.find_file(secret, key, name)
         if path is None:
             raise Refusal(404, "no such page; open it from the app again")
-        own = f"{request.url.scheme}://{request.url.netloc}"
+        origin = f"{request.url.scheme}://{request.url.netloc}"
         policy = (
-            f"{SANDBOX}; default-src 'none'; script-src 'unsafe-inline' {own}; style-src 'unsafe-inline' {own}; "
-            f"img-src data: blob: {own}; connect-src 'none'; base-uri 'none'; form-action 'none'"
+            f"{SANDBOX}; default-src 'none'; script-src 'unsafe-inline' {origin}; style-src 'unsafe-inline' {origin}; "
+            f"img-src data: blob: {origin}; connect-src 'none'; base-uri 'none'; form-action 'none'"
         )
         headers = {"Content-Security-Policy": policy, "Cross-Origin-Resource-Policy": "cross-origin"}
         return FileResponse(path, headers=headers)

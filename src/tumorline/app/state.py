@@ -38,8 +38,8 @@ def make_private_folder() -> tempfile.TemporaryDirectory[str]:
     try:
         return tempfile.TemporaryDirectory(prefix="tumorline-app-", ignore_cleanup_errors=True)
     except OSError as error:
-        why = error.strerror or "there is none"
-        raise UserError(f"no folder for temporary files can be written ({why}); name one with TMPDIR") from None
+        reason = error.strerror or "there is none"
+        raise UserError(f"no folder for temporary files can be written ({reason}); name one with TMPDIR") from None
 
 
 class AppState:
@@ -67,8 +67,8 @@ class AppState:
     async def carry_out(self, task: Task, place: Place) -> Record:
         """Wait for the turn, then predict."""
 
-        def note_progress(told: Record) -> None:
-            for name, value in told.items():
+        def note_progress(changes: Record) -> None:
+            for name, value in changes.items():
                 setattr(place, name, value)
 
         place.state = "waiting"

@@ -74,8 +74,8 @@ def _too_large(limits: Limits) -> Refusal:
 
 
 def _boundary(request: Request) -> bytes:
-    kind, options = parse_options_header(request.headers.get("content-type", ""))
-    if kind.decode("latin-1").lower() != FORM:
+    media_type, options = parse_options_header(request.headers.get("content-type", ""))
+    if media_type.decode("latin-1").lower() != FORM:
         raise Refusal(415, f"the files are sent as {FORM}, each as a field '{FILE_FIELD}'")
     if not options.get(b"boundary"):
         raise Refusal(400, "the form has no boundary")
@@ -197,8 +197,8 @@ class _Receiver:
 
 def extended_name(disposition: bytes) -> bytes | None:
     """The name of a file in the spelling of RFC 5987, which some clients send alone; None where there is none."""
-    if found := EXTENDED_NAME.search(disposition):
-        return unquote_to_bytes(found[2]).decode(found[1].decode(), "replace").encode()
+    if match := EXTENDED_NAME.search(disposition):
+        return unquote_to_bytes(match[2]).decode(match[1].decode(), "replace").encode()
     return None
 
 

@@ -48,10 +48,10 @@ class ViewWriter:
         """Values of the written mask, and which regions each of them is."""
         if len(self.labels) == 1:
             return [Label(255 if is_picture else 1, 1, next(iter(self.labels)))]
-        return [Label(own[0], self._bits(own[0]), region) for region, own in self.labels.items()]
+        return [Label(values[0], self._bits(values[0]), region) for region, values in self.labels.items()]
 
     def _bits(self, value: int) -> int:
-        return sum(1 << place for place, values in enumerate(self.labels.values()) if value in values)
+        return sum(1 << bit for bit, values in enumerate(self.labels.values()) if value in values)
 
 
 def _size_of(view: EncodedCase | None) -> int:

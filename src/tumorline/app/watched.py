@@ -67,8 +67,8 @@ class WatchedModel(Model):
 
 
 def watch_model(model: Model, watch: Progress) -> WatchedModel:
-    own = {part.name: getattr(model, part.name) for part in fields(Model)}
-    return WatchedModel(**own, witness=Witness(watch))
+    model_fields = {part.name: getattr(model, part.name) for part in fields(Model)}
+    return WatchedModel(**model_fields, witness=Witness(watch))
 
 
 def count_windows(seen: NetworkInput | SpacedInput) -> int:

@@ -123,8 +123,10 @@ def _strip_skulls(image: Tensor, target: Tensor, drawn: Appearance, chosen: Chos
     size = head.sum((1, 2, 3)).sqrt()
     depth = rough_depth(head, math.ceil(STRIPPED[1] * image.shape[-1]) + 1)
     beside = torch.where(tumour > 0, depth, torch.full_like(depth, math.inf)).amin((1, 2, 3)) - BEYOND_TUMOUR_PX
-    share, place = torch.from_numpy(drawn.stripped[chosen]).to(image).T
-    imagined = torch.stack([depth_of_share(one, inside, q) for one, inside, q in zip(depth, head, place, strict=True)])
+    share, quantile = torch.from_numpy(drawn.stripped[chosen]).to(image).T
+    imagined = torch.stack(
+        [depth_of_share(sample, inside, q) for sample, inside, q in zip(depth, head, quantile, strict=True)]
+    )
     beside = torch.where(beside.isinf(), imagined - IMAGINED * size, beside)
     wanted = size * between(STRIPPED, share)
     margin = torch.minimum(wanted, beside)

@@ -32,11 +32,11 @@ def standardise(image: Tensor) -> Tensor:
 
 def follow_curve(grey: Tensor, curve: Tensor) -> Tensor:
     """Grey values from 0 to 1 along straight lines between knots `(B, KNOTS)`."""
-    place = grey * (KNOTS - 1)
-    below = place.floor().clamp(0, KNOTS - 2).long()
+    position = grey * (KNOTS - 1)
+    below = position.floor().clamp(0, KNOTS - 2).long()
     flat = below.flatten(1)
     first, second = curve.gather(1, flat), curve.gather(1, flat + 1)
-    return (first + (second - first) * (place - below).flatten(1)).reshape(grey.shape)
+    return (first + (second - first) * (position - below).flatten(1)).reshape(grey.shape)
 
 
 def coarsen(grey: Tensor, coarse: Sequence[float]) -> Tensor:
@@ -66,13 +66,13 @@ def compress(grey: Tensor, quality: Tensor) -> Tensor:
     if not len(chosen):
         return grey
     height, width = grey.shape[2:]
-    whole = functional.pad(grey[chosen], (0, -width % 8, 0, -height % 8), mode="replicate")
-    rows, columns = whole.shape[2] // 8, whole.shape[3] // 8
-    blocks = whole.reshape(*whole.shape[:2], rows, 8, columns, 8).transpose(3, 4) * 255 - 128
+    padded = functional.pad(grey[chosen], (0, -width % 8, 0, -height % 8), mode="replicate")
+    rows, columns = padded.shape[2] // 8, padded.shape[3] // 8
+    blocks = padded.reshape(*padded.shape[:2], rows, 8, columns, 8).transpose(3, 4) * 255 - 128
     cosines, steps = _cosines().to(grey), _steps(quality[chosen])
     frequencies = cosines @ blocks @ cosines.T
     blocks = cosines.T @ ((frequencies / steps).round() * steps) @ cosines
-    back = ((blocks + 128) / 255).clamp(0, 1).transpose(3, 4).reshape(whole.shape)
+    back = ((blocks + 128) / 255).clamp(0, 1).transpose(3, 4).reshape(padded.shape)
     grey = grey.clone()
     grey[chosen] = back[:, :, :height, :width]
     return grey
@@ -80,8 +80,8 @@ def compress(grey: Tensor, quality: Tensor) -> Tensor:
 
 def _cosines() -> Tensor:
     """The cosine transform of 8 values, orthonormal `(8, 8)`."""
-    place = torch.arange(8, dtype=torch.float64)
-    waves = torch.cos(math.pi / 8 * (place[None] + 0.5) * place[:, None]) / 2
+    positions = torch.arange(8, dtype=torch.float64)
+    waves = torch.cos(math.pi / 8 * (positions[None] + 0.5) * positions[:, None]) / 2
     waves[0] /= math.sqrt(2)
     return waves.float()
 

@@ -56,7 +56,8 @@ def draw_halves(settings: AugmentConfig, seed: int, epoch: int, numbers: Sequenc
     """Draw for the samples `numbers` of an epoch."""
     samples = [sample_generator(seed ^ DRAWS, epoch, number).random(2) for number in numbers]
     return stack_samples(
-        Halves, [Halves(np.asarray(one[0] < settings.mirror_half), np.asarray(one[1] < 0.5)) for one in samples]
+        Halves,
+        [Halves(np.asarray(sample[0] < settings.mirror_half), np.asarray(sample[1] < 0.5)) for sample in samples],
     )
 
 
@@ -73,13 +74,13 @@ def mirror_halves(image: Tensor, target: Tensor, drawn: Halves) -> tuple[Tensor,
 def _mirror(image: Tensor, target: Tensor, hide: Tensor) -> tuple[Tensor, Tensor]:
     tumour = target.amax(1, keepdim=True)
     line, alike = find_middle(image, tumour)
-    place = _twice_from(line, image.shape[-2:])  # (B, 1, H, W)
-    tumour_comes_first = (tumour * (place <= 0)).any((1, 2, 3))
-    kept = (place <= 0) == (tumour_comes_first != hide)[:, None, None, None]
+    distance = _twice_from(line, image.shape[-2:])  # (B, 1, H, W)
+    tumour_comes_first = (tumour * (distance <= 0)).any((1, 2, 3))
+    kept = (distance <= 0) == (tumour_comes_first != hide)[:, None, None, None]
     low = image.amin((2, 3), keepdim=True)
-    made, mask = (torch.where(kept, one, _flip(one, line)) for one in (image - low, target))
+    mirrored, mask = (torch.where(kept, values, _flip(values, line)) for values in (image - low, target))
     done = (alike >= LEAST_ALIKE)[:, None, None, None]
-    return torch.where(done, standardise(made + low), image), torch.where(done, mask, target)
+    return torch.where(done, standardise(mirrored + low), image), torch.where(done, mask, target)
 
 
 def find_middle(image: Tensor, tumour: Tensor) -> tuple[Line, Tensor]:
@@ -94,7 +95,8 @@ def find_middle(image: Tensor, tumour: Tensor) -> tuple[Line, Tensor]:
     most, best = torch.stack(alike).max(0)
     sample = torch.arange(len(image), device=image.device)
     axis, total = (
-        torch.stack(ends)[best, sample] for ends in zip(*((one.axis, one.total) for one in lines), strict=True)
+        torch.stack(ends)[best, sample]
+        for ends in zip(*((candidate.axis, candidate.total) for candidate in lines), strict=True)
     )
     return Line(axis, total), most
 
@@ -124,10 +126,13 @@ def _correlation(plane: Tensor, head: Tensor, line: Line) -> Tensor:
     line = Line(line.axis, torch.div(line.total - COARSE + 1, COARSE, rounding_mode="floor"))
     within = torch.maximum(head, _flip(head, line))
     count = within.sum((1, 2, 3), keepdim=True).clamp_min(1)
-    own, other = (
+    centred, mirrored = (
         (one - (one * within).sum((1, 2, 3), keepdim=True) / count) * within for one in (plane, _flip(plane, line))
     )
-    sums = [(one * another).sum((1, 2, 3)) for one, another in ((own, other), (own, own), (other, other))]
+    sums = [
+        (one * another).sum((1, 2, 3))
+        for one, another in ((centred, mirrored), (centred, centred), (mirrored, mirrored))
+    ]
     return sums[0] / (sums[1] * sums[2]).sqrt().clamp_min(1e-6)
 
 

@@ -23,8 +23,8 @@ def find_head(image: Tensor) -> Tensor:
 def _since_first(mask: Tensor, axis: int, reverse: bool) -> Tensor:
     """1 from the first pixel of the mask on along an axis."""
     turned = mask.flip(axis) if reverse else mask
-    found = turned.cummax(axis).values
-    return found.flip(axis) if reverse else found
+    filled = turned.cummax(axis).values
+    return filled.flip(axis) if reverse else filled
 
 
 def dilate(mask: Tensor, pixels: int) -> Tensor:

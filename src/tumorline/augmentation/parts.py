@@ -71,14 +71,14 @@ def show_parts(image: Tensor, target: Tensor, drawn: Parts) -> tuple[Tensor, Ten
     chosen = np.flatnonzero(drawn.cut)
     if len(chosen):
         image, target = image.clone(), target.clone()
-        own = Parts(drawn.cut[chosen], drawn.hide[chosen], drawn.places[chosen], drawn.zoom[chosen])
-        image[chosen], target[chosen] = _cut(image[chosen], target[chosen], own)
+        parts = Parts(drawn.cut[chosen], drawn.hide[chosen], drawn.places[chosen], drawn.zoom[chosen])
+        image[chosen], target[chosen] = _cut(image[chosen], target[chosen], parts)
     return image, target
 
 
 def _cut(image: Tensor, target: Tensor, drawn: Parts) -> tuple[Tensor, Tensor]:
     head, tumour = find_head(image), dilate(target.amax(1, keepdim=True), AROUND_PX)
-    places, hide, zoom = (torch.from_numpy(one).to(image.device) for one in (drawn.places, drawn.hide, drawn.zoom))
+    places, hide, zoom = (torch.from_numpy(draws).to(image.device) for draws in (drawn.places, drawn.hide, drawn.zoom))
     boxes = _boxes(find_box(head), places)  # (B, TRIES, 4)
     within = count_within(tumour, boxes)
     wanted = torch.where(hide, 0, tumour.sum((1, 2, 3)))[:, None]

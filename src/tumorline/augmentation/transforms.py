@@ -155,13 +155,13 @@ def _rotation(angle: float, aspect: float) -> Float64Array:
 def _tilted(rotation: Float64Array, angles: Float64Array, extent: tuple[float, ...]) -> Float64Array:
     """A rotation `(3, 3)` of (x, y, z): that of the slices, then nodding and leaning by two angles."""
     depth, height, width = extent
-    whole = np.eye(3)
-    whole[:2, :2] = rotation
+    tilted = np.eye(3)
+    tilted[:2, :2] = rotation
     for angle, axis, side in zip(angles, (0, 1), (width, height), strict=True):
         tilt = np.eye(3)
         tilt[np.ix_((axis, 2), (axis, 2))] = _rotation(float(angle), depth / side)
-        whole = whole @ tilt
-    return whole
+        tilted = tilted @ tilt
+    return tilted
 
 
 # ---------------------------------------------------------------- applying
@@ -216,7 +216,7 @@ def _blur(image: Tensor, deviations: Float32Array) -> Tensor:
     stack = image[chosen].reshape(1, samples * channels, *space)
     stack = functional.pad(stack, [radius] * (2 * len(space)), mode="replicate")
     for axis in range(len(space)):
-        along = kernel.reshape(len(kernel), 1, *[-1 if other == axis else 1 for other in range(len(space))])
+        along = kernel.reshape(len(kernel), 1, *[-1 if dimension == axis else 1 for dimension in range(len(space))])
         stack = CONVOLUTION[len(space)](stack, along, groups=samples * channels)
     image = image.clone()
     image[chosen] = stack.reshape(samples, channels, *space)

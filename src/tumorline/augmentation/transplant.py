@@ -129,7 +129,7 @@ def _pull_push(values: Tensor, known: Tensor) -> Tensor:
     if min(values.shape[2:]) < 2:
         return values / known.clamp_min(1e-6)
     size = values.shape[2:]
-    less = [functional.avg_pool2d(one, 2, ceil_mode=True) for one in (values, known)]
+    less = [functional.avg_pool2d(pixels, 2, ceil_mode=True) for pixels in (values, known)]
     coarse = functional.interpolate(_pull_push(*less), size, mode="bilinear")
     return values / known.clamp_min(1e-6) * (known > 0) + coarse * (known <= 0)
 
@@ -169,10 +169,10 @@ def paste_tumours(
     low = donor_image.amin((2, 3), keepdim=True)
     both = functional.grid_sample(torch.cat([donor_image - low, donor_target], 1), grid, align_corners=False)
     landed, landed_target = both.split([into.shape[1], mask.shape[1]], 1)
-    whole = (landed_target >= 0.5).to(mask)
-    kept = whole * head
+    landed_mask = (landed_target >= 0.5).to(mask)
+    kept = landed_mask * head
     tumour = kept.amax(1, keepdim=True)
-    within, size = tumour.sum((1, 2, 3)), whole.amax(1).sum((1, 2))
+    within, size = tumour.sum((1, 2, 3)), landed_mask.amax(1).sum((1, 2))
     done = ((within >= LEAST_PX) & (within >= LEAST_WITHIN * size))[:, None, None, None]
     matched = _match(landed + low, into, tumour, head)
     pasted = into + _soft(tumour) * head * (matched - into)
@@ -209,10 +209,10 @@ def _match(landed: Tensor, into: Tensor, tumour: Tensor, head: Tensor) -> Tensor
     """The donor's grey values with mean and deviation of what is around the tumour in the new picture."""
     ring = (dilate(tumour, RING_PX) - dilate(tumour, EDGE_PX)) * head
     weight = ring.sum((2, 3), keepdim=True).clamp_min(1)
-    means = [(one * ring).sum((2, 3), keepdim=True) / weight for one in (landed, into)]
+    means = [(picture * ring).sum((2, 3), keepdim=True) / weight for picture in (landed, into)]
     spreads = [
-        (((one - mean) ** 2 * ring).sum((2, 3), keepdim=True) / weight).sqrt().clamp_min(1e-3)
-        for one, mean in zip((landed, into), means, strict=True)
+        (((picture - mean) ** 2 * ring).sum((2, 3), keepdim=True) / weight).sqrt().clamp_min(1e-3)
+        for picture, mean in zip((landed, into), means, strict=True)
     ]
     matched = (landed - means[0]) * (spreads[1] / spreads[0]).clamp(*CONTRASTS) + means[1]
     low, high = into.amin((2, 3), keepdim=True), into.amax((2, 3), keepdim=True)

@@ -73,8 +73,8 @@ class Benchmark:
             if self.plan.choose:
                 self.carry_out([cell for arm in chosen for cell in candidates(self.plan, arm)], execute, test=False)
             able = [arm for arm in chosen if self.choice(arm) is not None]
-            for wanted in (self.cells, self.cells, self.longer_cells):  # which arms are the best shows after the first
-                self.carry_out([cell for arm in able for cell in wanted(arm)], execute, test=True)
+            for stage in (self.cells, self.cells, self.longer_cells):  # which arms are the best shows after the first
+                self.carry_out([cell for arm in able for cell in stage(arm)], execute, test=True)
         finally:
             result = self.gather()
         return result
@@ -99,8 +99,8 @@ class Benchmark:
     def cells(self, arm: Arm) -> list[Cell]:
         """An arm's cells with what validation has chosen for it, as far as that is known; none without a choice."""
         choice = self.choice(arm)
-        every = [] if choice is None else cells(self.plan, arm, choice)
-        return every if self.has_all_seeds(arm) else [cell for cell in every if cell.seed == self.plan.seeds[0]]
+        all_cells = [] if choice is None else cells(self.plan, arm, choice)
+        return all_cells if self.has_all_seeds(arm) else [cell for cell in all_cells if cell.seed == self.plan.seeds[0]]
 
     def has_all_seeds(self, arm: Arm) -> bool:
         return not self.plan.best or arm.name in self.leaders(self.plan.best)
@@ -116,21 +116,21 @@ class Benchmark:
         groups: dict[str, list[Arm]] = {}
         for arm in arms(self.plan):
             groups.setdefault(initialisation(arm), []).append(arm)
-        found: set[str] = set()
+        names: set[str] = set()
         for members in groups.values():
             dice = {arm.name: value for arm in members if (value := self.validation_dice(arm)) is not None}
             if all(arm.name in dice or self.has_failed(arm) for arm in members):
-                found |= set(sorted(dice, key=lambda name: -dice[name])[:number])
-        return found
+                names |= set(sorted(dice, key=lambda name: -dice[name])[:number])
+        return names
 
     def validation_dice(self, arm: Arm) -> float | None:
         """Of the first seed, the mean over folds; None where a fold is not trained."""
         choice = self.choice(arm)
-        every = [] if choice is None else cells(self.plan, arm, choice)
-        folders = [self.folder(cell) for cell in every if cell.seed == self.plan.seeds[0]]
+        all_cells = [] if choice is None else cells(self.plan, arm, choice)
+        folders = [self.folder(cell) for cell in all_cells if cell.seed == self.plan.seeds[0]]
         trained = folders if all(map(is_trained, folders)) else []
-        found = [dice for folder in trained if (dice := best_validation_dice(folder)) is not None]
-        return mean(found) if found else None
+        by_fold = [dice for folder in trained if (dice := best_validation_dice(folder)) is not None]
+        return mean(by_fold) if by_fold else None
 
     def has_failed(self, arm: Arm) -> bool:
         """Whether it ended with an error, which is not to say that it was stopped."""
@@ -153,25 +153,25 @@ class Benchmark:
 
     def gather(self) -> Leaderboard:
         """Rank the arms of which every cell is finished, and say of the others why they are not."""
-        every = arms(self.plan)
-        entries = [entry for arm in every if (entry := self.entry(arm))]
+        all_arms = arms(self.plan)
+        entries = [entry for arm in all_arms if (entry := self.entry(arm))]
         measured = {entry.name for entry in entries}
-        each = cells(self.plan, every[0])
-        first = sum(cell.seed == self.plan.seeds[0] for cell in each)
-        known = {arm.name: [*self.cells(arm), *self.longer_cells(arm)] for arm in every}
-        planned = [len(known[arm.name]) or (first if self.plan.best else len(each)) for arm in every]
+        first_cells = cells(self.plan, all_arms[0])
+        first = sum(cell.seed == self.plan.seeds[0] for cell in first_cells)
+        cells_by_arm = {arm.name: [*self.cells(arm), *self.longer_cells(arm)] for arm in all_arms}
+        planned = [len(cells_by_arm[arm.name]) or (first if self.plan.best else len(first_cells)) for arm in all_arms]
         result = Leaderboard(
             schema_version=leaderboard.SCHEMA_VERSION,
             name=self.plan.name,
             cells=sum(planned),
-            finished=sum(is_finished(self.folder(cell)) for found in known.values() for cell in found),
+            finished=sum(is_finished(self.folder(cell)) for arm_cells in cells_by_arm.values() for cell in arm_cells),
             budget=budget_in_words(self.plan),
             processes=self.processes,
             reference=self.plan.reference,
             ranked_by=leaderboard.ranked_by(entries),
             warnings=leaderboard.shared_warnings(entries),
             groups=leaderboard.rank(entries, self.plan.reference),
-            unmeasured=[self.unmeasured(arm) for arm in every if arm.name not in measured],
+            unmeasured=[self.unmeasured(arm) for arm in all_arms if arm.name not in measured],
         )
         write_json(self.output / LEADERBOARD_NAME, result.to_json())
         write_leaderboard(result, self.output)
@@ -182,15 +182,19 @@ class Benchmark:
 
         One of the best is there with its first seed until all of its seeds are.
         """
-        own = self.cells(arm)
-        first = [cell for cell in own if cell.seed == self.plan.seeds[0]]
-        own = next((some for some in (own, first if self.plan.best else []) if some and self.are_finished(some)), [])
-        if not own:
+        arm_cells = self.cells(arm)
+        first = [cell for cell in arm_cells if cell.seed == self.plan.seeds[0]]
+        arm_cells = next(
+            (some for some in (arm_cells, first if self.plan.best else []) if some and self.are_finished(some)), []
+        )
+        if not arm_cells:
             return None
         longer = self.longer_cells(arm)
         twice = self.put_together(longer) if longer and self.are_finished(longer) else {}
-        folders = [self.folder(cell) for cell in own]
-        return Entry(arm.name, own[0].choice, self.put_together(own), folders, next(iter(twice.values()), None))
+        folders = [self.folder(cell) for cell in arm_cells]
+        return Entry(
+            arm.name, arm_cells[0].choice, self.put_together(arm_cells), folders, next(iter(twice.values()), None)
+        )
 
     def are_finished(self, some: Sequence[Cell]) -> bool:
         return all(is_finished(self.folder(cell)) for cell in some)

@@ -69,9 +69,9 @@ def count_hours(plan: BenchmarkPlan, chosen: Sequence[Arm], output: Path, notify
     slowest_first = sorted(chosen, key=lambda arm: -_seconds(paces[arm.name], cells(plan, arm)[:1]))
     more: dict[str, list[Cell]] = {arm.name: [] for arm in chosen}
     for members in _by_initialisation(slowest_first):
-        for place, arm in enumerate(members):
-            repeated = cells(plan, arm) if place < plan.best or not plan.best else cells(plan, arm)[: _first(plan, arm)]
-            more[arm.name] += [*repeated, *(longer_cells(plan, arm) if place < plan.longer else [])]
+        for rank, arm in enumerate(members):
+            repeated = cells(plan, arm) if rank < plan.best or not plan.best else cells(plan, arm)[: _first(plan, arm)]
+            more[arm.name] += [*repeated, *(longer_cells(plan, arm) if rank < plan.longer else [])]
     return [_arm_hours(plan, arm, more[arm.name], paces[arm.name]) for arm in chosen]
 
 
@@ -86,24 +86,24 @@ def _by_initialisation(some: Iterable[Arm]) -> list[list[Arm]]:
     return list(groups.values())
 
 
-def _arm_hours(plan: BenchmarkPlan, arm: Arm, own: Sequence[Cell], pace: Pace | str) -> ArmHours:
+def _arm_hours(plan: BenchmarkPlan, arm: Arm, arm_cells: Sequence[Cell], pace: Pace | str) -> ArmHours:
     tried = candidates(plan, arm) if plan.choose else []
     if plan.choose_at == 1:
         tried = tried[1:]  # the one that is chosen is a cell already
-    trainings = len(tried) + len(own)
+    trainings = len(tried) + len(arm_cells)
     if isinstance(pace, str):
         return ArmHours(arm.name, trainings, None, None, None, pace)
-    seconds = _seconds(pace, own) + sum(_training_seconds(pace, cell) for cell in tried)
+    seconds = _seconds(pace, arm_cells) + sum(_training_seconds(pace, cell) for cell in tried)
     minutes = _seconds(pace, cells(plan, arm)[:1]) / 60
     return ArmHours(arm.name, trainings, pace.images_per_second, minutes, seconds / 3600)
 
 
-def _seconds(pace: Pace | str, own: Iterable[Cell]) -> float:
+def _seconds(pace: Pace | str, arm_cells: Iterable[Cell]) -> float:
     """Of whole cells, with their test; 0 without a pace."""
     if isinstance(pace, str):
         return 0.0
     after = AFTER_S + (pace.validated + pace.tested) * (EACH_CASE_S + pace.case_s)
-    return sum(_training_seconds(pace, cell) + after for cell in own)
+    return sum(_training_seconds(pace, cell) + after for cell in arm_cells)
 
 
 def _training_seconds(pace: Pace, cell: Cell) -> float:
@@ -112,16 +112,16 @@ def _training_seconds(pace: Pace, cell: Cell) -> float:
 
 def _pace_of(cell: Cell, kept: Path) -> Pace | str:
     """Kept or measured; of an arm that cannot be trained here the reason."""
-    known = read_own_json(kept, dict[str, dict[str, float]], CURE) if kept.is_file() else {}
+    paces = read_own_json(kept, dict[str, dict[str, float]], CURE) if kept.is_file() else {}
     key = pace_key(cell.config)
-    if key not in known:
+    if key not in paces:
         try:
-            known[key] = asdict(measure_pace(cell.config))
+            paces[key] = asdict(measure_pace(cell.config))
         except UserError as error:
             return str(error)
         kept.parent.mkdir(parents=True, exist_ok=True)
-        write_json(kept, known)
-    return Pace(**known[key])
+        write_json(kept, paces)
+    return Pace(**paces[key])
 
 
 def pace_key(config: Config) -> str:

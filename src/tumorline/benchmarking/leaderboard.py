@@ -78,33 +78,38 @@ class Entry:
 def shared_warnings(entries: Sequence[Entry]) -> list[str]:
     """What holds for all: the warnings of every run, and that single runs say nothing of recipes."""
     runs = [read_comparable(folder / SUMMARY_NAME).warnings for entry in entries for folder in entry.seeds.values()]
-    found = [warning.text for warning in (runs[0] if runs else []) if all(warning in others for others in runs)]
+    sentences = [
+        warning.text for warning in (runs[0] if runs else []) if all(warning in run_warnings for run_warnings in runs)
+    ]
     if entries and not about_recipes(entries):
         seeds = {len(entry.seeds) for entry in entries}
         each = "ONE SEED EACH" if max(seeds) == 1 else f"{max(seeds)} SEEDS EACH, of which the tests take the first"
         if len(seeds) > 1:
             each = "ONE SEED of all arms; only the best on validation have more, and stand in a table of their own"
-        found.append(f"{each}: a ranking of these models; a claim about recipes needs {LEAST_SEEDS} seeds")
-    return [*found, *_of_mixed_machines(entries)]
+        sentences.append(f"{each}: a ranking of these models; a claim about recipes needs {LEAST_SEEDS} seeds")
+    return [*sentences, *_of_mixed_machines(entries)]
 
 
 def _of_mixed_machines(entries: Sequence[Entry]) -> list[str]:
     """Dice may come from several kinds of processors where all compute alike; speeds may not."""
-    environments = [one for entry in entries for one in entry.environments]
-    kinds, precisions = sorted(set(map(kind_of, environments))), sorted({one["precision"] for one in environments})
-    found = []
+    environments = [environment for entry in entries for environment in entry.environments]
+    kinds, precisions = (
+        sorted(set(map(kind_of, environments))),
+        sorted({environment["precision"] for environment in environments}),
+    )
+    sentences = []
     if len(kinds) > 1:
         usual = usual_kind(entries)
-        found.append(
+        sentences.append(
             f"trained on {len(kinds)} kinds of processors ({'; '.join(kinds)}), named with each arm: training speed "
             f"and minutes are those of {usual} alone"
         )
     if len(precisions) > 1:
-        found.append(
+        sentences.append(
             f"trained in {' and '.join(precisions)}: Dice of different precisions stand side by side; "
             "say recipe.train.precision"
         )
-    return found
+    return sentences
 
 
 def kind_of(described: Mapping[str, Any]) -> str:
@@ -114,7 +119,7 @@ def kind_of(described: Mapping[str, Any]) -> str:
 
 def usual_kind(entries: Sequence[Entry]) -> str:
     """The kind of processor on which most runs were trained; the first by name of equal ones."""
-    counted = Counter(kind_of(one) for entry in entries for one in entry.environments)
+    counted = Counter(kind_of(environment) for entry in entries for environment in entry.environments)
     return min(counted, key=lambda kind: (-counted[kind], kind))
 
 
@@ -179,8 +184,10 @@ def _rank_of(rows: Sequence[ArmRow]) -> tuple[bool, float, str]:
 
 def _arm_rows(entry: Entry, shown: Shown) -> list[ArmRow]:
     """A row for each region; what is not of a region stands in each."""
-    own = [number for number, one in enumerate(entry.environments) if kind_of(one) == shown.kind]
-    histories = [read_history(entry.runs[number], ["images_per_second"]) for number in own]
+    numbers = [
+        number for number, run_environment in enumerate(entry.environments) if kind_of(run_environment) == shown.kind
+    ]
+    histories = [read_history(entry.runs[number], ["images_per_second"]) for number in numbers]
     first = entry.environments[0]
     means = {region: figure(_together(entry, region), FIGURES["dice"]).mean for region in entry.regions}
     known = [dice for dice in means.values() if dice is not None]
@@ -193,12 +200,12 @@ def _arm_rows(entry: Entry, shown: Shown) -> list[ArmRow]:
         "training_images_per_second": median(
             float(row["images_per_second"]) for history in histories for row in history
         )
-        if own
+        if numbers
         else None,
         "inference_images_per_second": shown.speeds.get(entry.name),
         "peak_memory_mb": max(environment["peak_memory_mb"] for environment in entry.environments),
-        "training_minutes": mean(entry.environments[number]["seconds_of_training_steps"] for number in own) / 60
-        if own
+        "training_minutes": mean(entry.environments[number]["seconds_of_training_steps"] for number in numbers) / 60
+        if numbers
         else None,
         "machine": "; ".join(sorted(set(map(kind_of, entry.environments)))),
         "output_stride": first.get("output_stride"),

@@ -141,13 +141,13 @@ def candidates(plan: BenchmarkPlan, arm: Arm) -> list[Cell]:
 
 def every_cell(plan: BenchmarkPlan) -> list[Cell]:
     """Those of all arms, with all that validation may choose, at all lengths."""
-    found: list[Cell] = []
+    all_cells: list[Cell] = []
     for arm in arms(plan):
-        found += candidates(plan, arm) if plan.choose_at < 1 else []
+        all_cells += candidates(plan, arm) if plan.choose_at < 1 else []
         for choice in _choices(plan):
-            found += cells(plan, arm, choice)
-            found += longer_cells(plan, arm, choice) if plan.longer else []
-    return found
+            all_cells += cells(plan, arm, choice)
+            all_cells += longer_cells(plan, arm, choice) if plan.longer else []
+    return all_cells
 
 
 def folds(plan: BenchmarkPlan) -> Sequence[int | None]:
@@ -157,12 +157,12 @@ def folds(plan: BenchmarkPlan) -> Sequence[int | None]:
 
 def selected(plan: BenchmarkPlan, only: Sequence[str]) -> list[Arm]:
     """The arms that are named, or all."""
-    every = arms(plan)
-    names = [arm.name for arm in every]
+    all_arms = arms(plan)
+    names = [arm.name for arm in all_arms]
     for name in only:
         if name not in names:
             raise UserError(f"--only '{name}': no such arm; {did_you_mean(name, names)}")
-    return [arm for arm in every if not only or arm.name in only]
+    return [arm for arm in all_arms if not only or arm.name in only]
 
 
 def initialisation(arm: Arm) -> str:
@@ -177,14 +177,14 @@ def budget_in_words(plan: BenchmarkPlan) -> str:
     config = parse_config(plan.recipe, "recipe")
     settings = config.train
     images = numbered(settings.epoch_images, "image") if settings.epoch_images else "all training images"
-    said = [
+    phrases = [
         f"{numbered(settings.epochs, 'epoch')} of {images} in batches of {settings.batch_size}",
         f"{config.data.image_size} x {config.data.image_size}",
         f"seed{'s' if len(plan.seeds) > 1 else ''} " + ", ".join(map(str, plan.seeds)),
     ]
     if plan.best and len(plan.seeds) > 1:
-        said[-1] += f" of the best {plan.best} on validation, the first of the others"
-    return ", ".join(said) + (f"; the arms differ in {' and '.join(plan.vary)}" if plan.vary else "")
+        phrases[-1] += f" of the best {plan.best} on validation, the first of the others"
+    return ", ".join(phrases) + (f"; the arms differ in {' and '.join(plan.vary)}" if plan.vary else "")
 
 
 def _choices(plan: BenchmarkPlan) -> list[Choice]:

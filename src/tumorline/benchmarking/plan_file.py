@@ -68,18 +68,18 @@ def _check_lengths(plan: BenchmarkPlan, where: str) -> None:
 
 def _check_names(plan: BenchmarkPlan, where: str) -> None:
     """Arms that the file speaks of are there, and every cell has a folder of its own."""
-    every = arms(plan)
-    names = [arm.name for arm in every]
+    all_arms = arms(plan)
+    names = [arm.name for arm in all_arms]
     if plan.reference and plan.reference not in names:
         raise UserError(
             f"{where}: reference is '{plan.reference}', which is no arm; {did_you_mean(plan.reference, names)}"
         )
-    for arm in every:
+    for arm in all_arms:
         if not arm.slug:
             raise UserError(
                 f"{where}: the arm '{arm.name}' has no letter or digit of ASCII, which its folder's name needs"
             )
-    if len({arm.slug.casefold() for arm in every}) < len(every):
+    if len({arm.slug.casefold() for arm in all_arms}) < len(all_arms):
         raise UserError(
             f"{where}: the arms {', '.join(names)} differ in punctuation or case only; give them other names"
         )
@@ -92,8 +92,8 @@ def _check_budget(plan: BenchmarkPlan, where: str) -> None:
     """Every cell's configuration, that all have one budget, and that their figures may be ranked."""
     if plan.folds and not plan.recipe.get("split", {}).get("folds"):
         raise UserError(f"{where}: folds is {plan.folds}, but recipe.split.folds does not say how many there are")
-    every = every_cell(plan)
-    first = every[0]
+    all_cells = every_cell(plan)
+    first = all_cells[0]
     if first.config.split.by == "slice" or first.config.split.leak:
         raise UserError(f"{where}: the split leaks patients, and leaking figures are not ranked; see compare --study")
     needs = next((key for key in ("choose", "best", "longer") if getattr(plan, key)), "")
@@ -101,7 +101,7 @@ def _check_budget(plan: BenchmarkPlan, where: str) -> None:
         why = first.config.split.why_nobody_validates
         raise UserError(f"{where}: {why}, so that nothing can choose between values; validate, or leave out {needs}")
     budgets: dict[float, dict[str, object]] = {}
-    for cell in every:
+    for cell in all_cells:
         budget = budgets.setdefault(cell.length, _budget(cell.config, plan.vary))
         if different := [key for key, value in _budget(cell.config, plan.vary).items() if value != budget[key]]:
             cure = f', or vary = ["{different[0]}"] where that is compared' if different[0] in VARIABLE else ""

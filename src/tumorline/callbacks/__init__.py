@@ -123,18 +123,18 @@ def _make(name: str) -> Callback:
             f"it, say --trust-module {module}"
         )
     try:
-        made = getattr(import_module(module), attribute)()
+        callback = getattr(import_module(module), attribute)()
     except Exception as error:
         raise UserError(f"train.callbacks names '{name}', which cannot be made ({error})") from None
-    if not isinstance(made, Callback):
+    if not isinstance(callback, Callback):
         raise UserError(f"train.callbacks names '{name}', which is no tumorline.Callback")
-    return made
+    return callback
 
 
 def _shipped(name: str) -> Callback:
     """Raises MissingExtraError where its extra is not installed."""
-    kind: type[Callback] = getattr(import_module(f"tumorline.callbacks.{name}"), LOGGERS[name])
-    return kind()
+    logger: type[Callback] = getattr(import_module(f"tumorline.callbacks.{name}"), LOGGERS[name])
+    return logger()
 
 
 def check_callbacks(callbacks: object) -> None:

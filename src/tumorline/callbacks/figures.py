@@ -17,15 +17,15 @@ def figures_of_epoch(row: EpochRow) -> dict[str, float]:
 
 def figures_of_test(summary: Mapping[str, Any]) -> dict[str, float]:
     """The headline of each region on the held-out cases."""
-    found: dict[str, float | None] = {}
+    headline: dict[str, float | None] = {}
     for region, figures in summary["regions"].items():
         end = f"_{region}" if len(summary["regions"]) > 1 else ""
-        found |= {
+        headline |= {
             f"test_dice{end}": figures["dice"]["mean"],
             f"test_hd95_detected{end}": figures["hd95_detected"]["mean"],
             f"test_missed{end}": figures["missed"],
         }
-    return _numbers(found)
+    return _numbers(headline)
 
 
 def settings_of(config: Config) -> dict[str, str]:
@@ -43,4 +43,8 @@ def _flat_settings(values: Mapping[str, Any], prefix: str = "") -> list[tuple[st
 
 def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
     """Those that are finite numbers."""
-    return {key: float(one) for key, one in values.items() if isinstance(one, (int, float)) and math.isfinite(one)}
+    return {
+        key: float(number)
+        for key, number in values.items()
+        if isinstance(number, (int, float)) and math.isfinite(number)
+    }

@@ -38,7 +38,7 @@ class MLflow(Callback):
             self.id = path.read_text(encoding="utf-8").strip()
             self.client.update_run(self.id, "RUNNING")
             logged = max(
-                (int(one.step) for one in self.client.get_metric_history(self.id, "validation_dice")), default=0
+                (int(metric.step) for metric in self.client.get_metric_history(self.id, "validation_dice")), default=0
             )
         else:
             self.id, logged = _create(self.client, begun), 0
@@ -79,8 +79,8 @@ def _connect(folder: Path) -> "MlflowClient":
 def _create(client: "MlflowClient", begun: Begun) -> str:
     from mlflow.entities import Param
 
-    known = client.get_experiment_by_name(EXPERIMENT)
-    experiment = known.experiment_id if known else client.create_experiment(EXPERIMENT)
+    existing = client.get_experiment_by_name(EXPERIMENT)
+    experiment = existing.experiment_id if existing else client.create_experiment(EXPERIMENT)
     run: str = client.create_run(experiment, run_name=begun.folder.name).info.run_id
     params = [Param(key, value[:LONGEST_VALUE]) for key, value in settings_of(begun.config).items()]
     for start in range(0, len(params), AT_ONCE):

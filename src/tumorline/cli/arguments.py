@@ -42,16 +42,16 @@ def require_computing(precision: str, runtime: str) -> None:
     from tumorline.runtime import PRECISIONS, QUANTISED, RUNTIMES
 
     precisions = (*PRECISIONS, QUANTISED, "auto")
-    for name, given, known in (("precision", precision, precisions), ("runtime", runtime, RUNTIMES)):
-        if given not in known:
-            raise UserError(f"--{name} is '{given}'; {did_you_mean(given, known)}")
+    for name, chosen, choices in (("precision", precision, precisions), ("runtime", runtime, RUNTIMES)):
+        if chosen not in choices:
+            raise UserError(f"--{name} is '{chosen}'; {did_you_mean(chosen, choices)}")
 
 
 def require_run(run: Path) -> None:
     """Raise UserError where there is no run folder."""
     if not (run / CONFIG_NAME).is_file():
-        what = "not a run folder (no config.toml)" if run.is_dir() else "no such folder"
-        raise UserError(f"{run}: {what}; runs are made by 'tumorline train', and 'tumorline runs' lists them")
+        problem = "not a run folder (no config.toml)" if run.is_dir() else "no such folder"
+        raise UserError(f"{run}: {problem}; runs are made by 'tumorline train', and 'tumorline runs' lists them")
 
 
 def as_key(error: Any) -> str:
@@ -72,15 +72,15 @@ def as_key(error: Any) -> str:
 
     keys = [key.name for key in keys_meant(option.lstrip("-").replace("-", "_"), every_key())]
     value = _value_of(option, sys.argv)
-    said = ", or ".join(f"--set {key}={value}" for key in keys)
-    return f"{command.name} has no option {option}; a key of the configuration is set with {said}" if keys else ""
+    settings = ", or ".join(f"--set {key}={value}" for key in keys)
+    return f"{command.name} has no option {option}; a key of the configuration is set with {settings}" if keys else ""
 
 
 def _value_of(option: str, arguments: Sequence[str]) -> str:
     """What was given with an option; VALUE where that cannot be told."""
-    for place, argument in enumerate(arguments):
+    for position, argument in enumerate(arguments):
         if argument.startswith(f"{option}="):
             return argument.partition("=")[2]
-        if argument == option and place + 1 < len(arguments) and not arguments[place + 1].startswith("--"):
-            return arguments[place + 1]
+        if argument == option and position + 1 < len(arguments) and not arguments[position + 1].startswith("--"):
+            return arguments[position + 1]
     return "VALUE"

@@ -78,23 +78,33 @@ def explain(
     """Say what a key of the configuration means, what it takes and what it is without it; without KEY list all."""
     from tumorline.config.reference import every_key, find_keys
 
-    found = find_keys(key, every_key(of_lists=True)) if key else every_key()
+    keys = find_keys(key, every_key(of_lists=True)) if key else every_key()
     if as_json:
         print_json(
             [
-                {"key": one.name, "accepts": one.accepts, "default": one.shown_default, "meaning": one.meaning}
-                for one in found
+                {
+                    "key": config_key.name,
+                    "accepts": config_key.accepts,
+                    "default": config_key.shown_default,
+                    "meaning": config_key.meaning,
+                }
+                for config_key in keys
             ]
         )
     elif key is None:
-        print_table([{"key": one.name, "default": one.shown_default, "accepts": one.accepts} for one in found])
+        print_table(
+            [
+                {"key": config_key.name, "default": config_key.shown_default, "accepts": config_key.accepts}
+                for config_key in keys
+            ]
+        )
     else:
-        for place, one in enumerate(found):
-            if place:
+        for number, config_key in enumerate(keys):
+            if number:
                 say()
-            say(f"{one.name} = {one.shown_default}")
-            say(f"  accepts  {one.accepts}")
-            say(f"  means    {one.meaning}")
+            say(f"{config_key.name} = {config_key.shown_default}")
+            say(f"  accepts  {config_key.accepts}")
+            say(f"  means    {config_key.meaning}")
 
 
 def _list_recipes(as_json: bool) -> None:

@@ -63,14 +63,14 @@ def check(
 def audit(source: str, against: str, changes: Sequence[str], as_json: bool) -> "NoReturn":
     from tumorline.audit import between
 
-    sets = [between.open_side(given, changes, counter(f"decoding {Path(given).name}")) for given in (source, against)]
-    found = between.compare_sets(*sets)
+    sets = [between.open_side(side, changes, counter(f"decoding {Path(side).name}")) for side in (source, against)]
+    overlap = between.compare_sets(*sets)
     if as_json:
-        print_json(between.as_json(found))
+        print_json(between.as_json(overlap))
     else:
-        for line in between.as_lines(found):
+        for line in between.as_lines(overlap):
             say(line)
-    sys.exit(2 if any(finding.severity == "error" for finding in found.findings) else 0)
+    sys.exit(2 if any(finding.severity == "error" for finding in overlap.findings) else 0)
 
 
 def report(
@@ -150,14 +150,14 @@ def plan(
     from tumorline import api
 
     how = api.PlanOptions(minutes, memory_gb, gflops, axes, overrides or ())
-    path, found = api.write_plan(source, how, output, counter("looking for heads"))
+    path, planned = api.write_plan(source, how, output, counter("looking for heads"))
     if as_json:
-        choices = [{"key": choice.key, "value": choice.value, "why": choice.why} for choice in found.choices]
+        choices = [{"key": choice.key, "value": choice.value, "why": choice.why} for choice in planned.choices]
         print_json({"recipe": str(path), "choices": choices})
         return
-    for line in found.explain():
+    for line in planned.explain():
         say(line)
-    command = "folds" if found.config.split.folds else "train"
+    command = "folds" if planned.config.split.folds else "train"
     say(f"recipe: {path}; train it with: tumorline {command} {path} --data {source}")
 
 
@@ -175,7 +175,7 @@ def simulate(
     """Make a simulated cohort with known truth."""
     from tumorline import simulation
 
-    made = simulation.simulate(
+    folder = simulation.simulate(
         directory,
         patients=patients,
         slices=slices,
@@ -184,7 +184,7 @@ def simulate(
         seed=seed,
         progress=counter("simulating"),
     )
-    say(made)
+    say(folder)
 
 
 def fetch(

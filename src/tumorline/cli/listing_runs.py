@@ -24,14 +24,14 @@ def runs(
     require_paths(folder)
     from tumorline.run_list import list_runs
 
-    place = folder or Path("runs")
-    found = list_runs(place)
+    root = folder or Path("runs")
+    listed = list_runs(root)
     if as_json:
-        print_json([one.to_json() for one in found])
-    elif found:
-        print_table([run_row(one) for one in found])
+        print_json([run.to_json() for run in listed])
+    elif listed:
+        print_table([run_row(run) for run in listed])
     else:
-        note(f"no run folders in {place}; 'tumorline train' makes one")
+        note(f"no run folders in {root}; 'tumorline train' makes one")
 
 
 def run_row(one: "Listed") -> dict[str, object]:

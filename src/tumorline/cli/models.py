@@ -26,10 +26,10 @@ def ensemble(
     from tumorline.model_file import read_info
 
     info = read_info(api.ensemble(models, output, threshold, overwrite, trust_module or ()))
-    known = info.split.parts
+    parts = info.split.parts
     say(f"{output}: {len(info.members)} members, threshold {', '.join(f'{value:g}' for value in info.thresholds)}")
-    say("known cases: " + ", ".join(f"{number} {part}" for part, number in known.items()))
-    if not known["test"]:
+    say("known cases: " + ", ".join(f"{number} {part}" for part, number in parts.items()))
+    if not parts["test"]:
         note(
             "warning: every case was training or validation of one member, so none is left to test the ensemble on; "
             "evaluate it on another set (the out-of-fold figures of folds are those of their members)"
@@ -62,8 +62,8 @@ def export(
     if precision == "float32":
         say(api.export(model, output, overwrite, trust_module or (), file_format))
         return
-    written, said = api.export_rounded(model, output, overwrite, file_format, precision, data)
-    for line in said:
+    written, sentences = api.export_rounded(model, output, overwrite, file_format, precision, data)
+    for line in sentences:
         say(line)
     say(written)
 

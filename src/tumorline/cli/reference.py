@@ -109,7 +109,7 @@ def _of_command(command: Any, name: str) -> Iterator[str]:
 
 
 def _usage_line(command: Any, name: str) -> str:
-    arguments = [_argument_name(one) for one in command.params if one.param_type_name == "argument"]
+    arguments = [_argument_name(parameter) for parameter in command.params if parameter.param_type_name == "argument"]
     inner = ["COMMAND"] if hasattr(command, "commands") else []
     return " ".join([name, "[OPTIONS]", *inner, *arguments])
 
@@ -120,15 +120,15 @@ def _argument_name(parameter: Any) -> str:
 
 
 def _parameters(command: Any) -> Iterator[str]:
-    shown = [one for one in command.params if not getattr(one, "hidden", False)]
+    shown = [parameter for parameter in command.params if not getattr(parameter, "hidden", False)]
     if not shown:
         return
     kinds = get_type_hints(command.callback) if command.callback else {}
     yield from ("| | |", "|---|---|")
-    for one in shown:
-        name = _declaration(one, kinds.get(one.name))
-        what = _one_line_paragraphs(getattr(one, "help", None)) + _stated_default(one)
-        yield f"| `{_cell_text(name)}` | {_cell_text(what).strip()} |"
+    for parameter in shown:
+        name = _declaration(parameter, kinds.get(parameter.name))
+        meaning = _one_line_paragraphs(getattr(parameter, "help", None)) + _stated_default(parameter)
+        yield f"| `{_cell_text(name)}` | {_cell_text(meaning).strip()} |"
     yield ""
 
 
@@ -141,7 +141,7 @@ def _declaration(parameter: Any, kind: Any) -> str:
 
 def _kind_name(kind: Any) -> str:
     """N of `int | None`, PATH of `Path`; other releases of typer have other words."""
-    return next((name for one, name in KIND_NAMES.items() if one in (kind, *get_args(kind))), "TEXT")
+    return next((name for candidate, name in KIND_NAMES.items() if candidate in (kind, *get_args(kind))), "TEXT")
 
 
 KIND_NAMES: dict[Any, str] = {int: "N", float: "X", Path: "PATH", list[int]: "N"}
@@ -149,8 +149,8 @@ KIND_NAMES: dict[Any, str] = {int: "N", float: "X", Path: "PATH", list[int]: "N"
 
 def _stated_default(parameter: Any) -> str:
     default = parameter.default
-    given = parameter.param_type_name == "option" and not parameter.is_flag and default not in (None, "", [])
-    return f" Default: `{default}`." if given and not callable(default) else ""
+    is_stated = parameter.param_type_name == "option" and not parameter.is_flag and default not in (None, "", [])
+    return f" Default: `{default}`." if is_stated and not callable(default) else ""
 
 
 def _one_line_paragraphs(text: str | None) -> str:

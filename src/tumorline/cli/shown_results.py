@@ -165,10 +165,10 @@ def print_leaderboard(result: "Leaderboard") -> None:
         print_table([leaderboard_row(row, _has_several_regions(group.rows)) for row in group.rows])
         for row in group.arms:
             if row.longer:
-                said = "still rising" if row.longer.still_rises else "no more than a point"
-                say(f"{row.name} at {row.longer.epochs} epochs: Dice {row.longer.gain:+.3f}, {said}")
-    for one in result.unmeasured:
-        note(f"not measured here: {one.name}: {one.reason}")
+                trend = "still rising" if row.longer.still_rises else "no more than a point"
+                say(f"{row.name} at {row.longer.epochs} epochs: Dice {row.longer.gain:+.3f}, {trend}")
+    for arm in result.unmeasured:
+        note(f"not measured here: {arm.name}: {arm.reason}")
 
 
 def _has_several_regions(rows: "Sequence[ArmRow]") -> bool:
@@ -198,16 +198,16 @@ def contender_rows(result: "Comparison") -> "list[dict[str, object]]":
     several = len(result.regions) > 1
     return [
         {
-            "name": one.name,
-            **({"region": one.region} if several else {}),
-            "dice": format_number(one.figures.dice.mean),
-            "over cases": format_number(one.figures.dice.mean_over_cases),
-            "nsd": format_number(one.figures.nsd.mean),
-            "hd95": format_number(one.figures.hd95.mean, 1),
-            "missed": f"{one.missed:g}",
-            "seeds": " ".join(format_number(run.dice) for run in one.runs) if len(one.runs) > 1 else "-",
+            "name": contender.name,
+            **({"region": contender.region} if several else {}),
+            "dice": format_number(contender.figures.dice.mean),
+            "over cases": format_number(contender.figures.dice.mean_over_cases),
+            "nsd": format_number(contender.figures.nsd.mean),
+            "hd95": format_number(contender.figures.hd95.mean, 1),
+            "missed": f"{contender.missed:g}",
+            "seeds": " ".join(format_number(run.dice) for run in contender.runs) if len(contender.runs) > 1 else "-",
         }
-        for one in result.contenders
+        for contender in result.contenders
     ]
 
 
@@ -265,25 +265,25 @@ def _interval(figure: "Figure") -> str:
     if figure.ci95:
         return f"(95 % interval {format_number(figure.ci95[0])} to {format_number(figure.ci95[1])})"
     if figure.range:
-        why, (low, high) = figure.warning or "no interval", map(format_number, figure.range)
-        return f"({why}: {low} to {high})" if low != high else f"({why})"
+        reason, (low, high) = figure.warning or "no interval", map(format_number, figure.range)
+        return f"({reason}: {low} to {high})" if low != high else f"({reason})"
     return ""
 
 
 def print_check(result: "CheckResult") -> None:
     patients = "unknown patients" if result["patients"] is None else numbered(result["patients"], "patient")
-    known = f", recognised as '{result['known_as']}'" if result["known_as"] else ""
+    recognised = f", recognised as '{result['known_as']}'" if result["known_as"] else ""
     simulated = ", SIMULATED" if result["simulated"] else ""
-    say(f"{result['source']}: {numbered(result['cases'], 'case')}, {patients}{known}{simulated}")
+    say(f"{result['source']}: {numbered(result['cases'], 'case')}, {patients}{recognised}{simulated}")
     count: Counter[str] = Counter()
     for finding in result["findings"]:
         kind = f"{finding['severity']} [{finding['code']}]"
         count[kind] += 1
         if count[kind] <= MOST_OF_A_KIND:
             say(f"{kind} {finding['message']}")
-    for kind, found in count.items():
-        if found > MOST_OF_A_KIND:
-            say(f"{kind} and {found - MOST_OF_A_KIND} more, which --json lists")
+    for kind, number in count.items():
+        if number > MOST_OF_A_KIND:
+            say(f"{kind} and {number - MOST_OF_A_KIND} more, which --json lists")
     errors = sum(finding["severity"] == "error" for finding in result["findings"])
     others = len(result["findings"]) - errors
     notes = "1 warning or note" if others == 1 else f"{others} warnings and notes"

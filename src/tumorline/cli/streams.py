@@ -46,7 +46,7 @@ class LossyStream(io.TextIOWrapper):
 def prepared_streams() -> Iterator[None]:
     """Within, every text can be printed, no stream fails, and what libraries warn of is one line each."""
     _open_closed_ones()
-    streams, made = (sys.stdout, sys.stderr), logging.getLogRecordFactory()
+    streams, factory = (sys.stdout, sys.stderr), logging.getLogRecordFactory()
     sys.stdout, sys.stderr = map(_lossy, streams)
     logging.setLogRecordFactory(_one_line_record)
     try:
@@ -55,7 +55,7 @@ def prepared_streams() -> Iterator[None]:
             warnings.showwarning = _show_warning
             yield
     finally:
-        logging.setLogRecordFactory(made)
+        logging.setLogRecordFactory(factory)
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, LossyStream):
                 stream.detach()

@@ -131,8 +131,8 @@ def further_callbacks(run: Path, names: "Sequence[str]") -> "list[Callback]":
     from tumorline.run_folder import read_config
     from tumorline.trust import modules_in, trusting
 
-    own = read_config(run).train.callbacks
-    more = [name for name in with_loggers(Config(), names).train.callbacks if name not in own]
+    configured = read_config(run).train.callbacks
+    more = [name for name in with_loggers(Config(), names).train.callbacks if name not in configured]
     with trusting(modules_in(more)):
         return make_callbacks(more)
 
@@ -200,7 +200,7 @@ def benchmark(
     else:
         print_leaderboard(result)
         say(f"report: {api.benchmark_folder(result.name, output) / LEADERBOARD_PAGE_NAME}")
-    if any(not only or one.name in only for one in result.unmeasured):
+    if any(not only or arm.name in only for arm in result.unmeasured):
         sys.exit(2)
 
 

@@ -53,8 +53,8 @@ class SourceConfig(Section):
     @property
     def own_settings(self) -> dict[str, Any]:
         """What it says of `[data]`."""
-        own = {key: value for key in OWN_SETTINGS if (value := getattr(self, key)) is not None}
-        return {"tumour_free": True, **own} if self.unlabelled else own
+        settings = {key: value for key in OWN_SETTINGS if (value := getattr(self, key)) is not None}
+        return {"tumour_free": True, **settings} if self.unlabelled else settings
 
     @property
     def whole_part(self) -> str:
@@ -177,9 +177,9 @@ class DataConfig(Section):
 
     @model_validator(mode="after")
     def says_once_what_labels_mean(self) -> Self:
-        others = [key for key in SAYS_WHAT_LABELS_MEAN if getattr(self, key) != type(self).model_fields[key].default]
-        if self.label_values and others:
-            raise ValueError(f"data.label_values and data.{others[0]} are both given; keep one of them")
+        keys = [key for key in SAYS_WHAT_LABELS_MEAN if getattr(self, key) != type(self).model_fields[key].default]
+        if self.label_values and keys:
+            raise ValueError(f"data.label_values and data.{keys[0]} are both given; keep one of them")
         return self
 
     @model_validator(mode="after")
@@ -192,9 +192,9 @@ class DataConfig(Section):
 
     @model_validator(mode="after")
     def has_one_source_or_several(self) -> Self:
-        given = [key for key in ("source", "tumour_free", "leave_out") if getattr(self, key)]
-        if self.sources and given:
-            raise ValueError(f"data.sources and data.{given[0]} exclude one another; give it to one of the sources")
+        keys = [key for key in ("source", "tumour_free", "leave_out") if getattr(self, key)]
+        if self.sources and keys:
+            raise ValueError(f"data.sources and data.{keys[0]} exclude one another; give it to one of the sources")
         names = [name for source in self.sources if (name := source.name)]
         if twice := [name for name in names if names.count(name) > 1]:
             raise ValueError(f"data.sources: two are called '{twice[0]}'; give one another name")
@@ -209,26 +209,26 @@ class DataConfig(Section):
         return tuple(self._settings_of(*pair) for pair in enumerate(self.sources))
 
     def _settings_of(self, number: int, source: SourceConfig) -> "DataConfig":
-        own = source.own_settings
+        settings = source.own_settings
         replaced = {"channel": "channels", "channels": "channel"}
-        shared = self.model_dump(exclude={"sources", "source", *(replaced[key] for key in own if key in replaced)})
+        shared = self.model_dump(exclude={"sources", "source", *(replaced[key] for key in settings if key in replaced)})
         try:
-            return DataConfig.model_validate({**shared, **own, "source": source.path})
+            return DataConfig.model_validate({**shared, **settings, "source": source.path})
         except ValidationError as error:
             raise ValueError(f"data.sources.{number}.{explain(error, DataConfig)}") from None
 
     @model_validator(mode="after")
     def sees_patches_or_slices(self) -> Self:
         defaults = {key: type(self).model_fields[key].default for key in OF_SLICES}
-        if self.window and (given := [key for key in OF_SLICES if getattr(self, key) != defaults[key]]):
-            raise ValueError(f"data.{given[0]} is for slices; leave it out where data.window is given")
+        if self.window and (keys := [key for key in OF_SLICES if getattr(self, key) != defaults[key]]):
+            raise ValueError(f"data.{keys[0]} is for slices; leave it out where data.window is given")
         return self
 
 
 def _check_shares(shares: Sequence[float | None]) -> None:
     """Raise ValueError where the shares of sources leave nothing for one, or do not make a whole."""
-    given = [share for share in shares if share is not None]
-    total, rest = sum(given), len(shares) - len(given)
-    if given and (total > 1 - 1e-6 if rest else abs(total - 1) > 1e-6):
+    stated = [share for share in shares if share is not None]
+    total, rest = sum(stated), len(shares) - len(stated)
+    if stated and (total > 1 - 1e-6 if rest else abs(total - 1) > 1e-6):
         need = "leave something for the sources without one" if rest else "make 1 (or one source goes without)"
         raise ValueError(f"data.sources: the shares add up to {total:g}; they have to {need}")

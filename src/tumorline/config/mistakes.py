@@ -34,7 +34,7 @@ def _shortened(value: Any) -> str:
 
 def _keys_of(model: type[BaseModel], path: list[str]) -> list[str]:
     """Of the section at a path; a number in it is a place in a list of sections."""
-    kind: Any = model
+    annotation: Any = model
     for part in path:
-        kind = get_args(kind)[0] if part.isdigit() else kind.model_fields[part].annotation
-    return list(kind.model_fields)
+        annotation = get_args(annotation)[0] if part.isdigit() else annotation.model_fields[part].annotation
+    return list(annotation.model_fields)

@@ -64,24 +64,26 @@ def sections(kind: Kind = Config, name: str = "") -> dict[str, str]:
     """Name and description of a section and of those within it."""
     members = {key: field.annotation for key, field in kind.model_fields.items()}
     members |= {
-        f"{key}[]": get_args(found)[0] for key, found in members.items() if any(_keys_of_tables(found, key, {}))
+        f"{key}[]": get_args(annotation)[0]
+        for key, annotation in members.items()
+        if any(_keys_of_tables(annotation, key, {}))
     }
     within = {
         inner: text
-        for key, found in members.items()
-        if _is_section(found)
-        for inner, text in sections(found, f"{name}.{key}".lstrip(".")).items()  # type: ignore[arg-type]
+        for key, annotation in members.items()
+        if _is_section(annotation)
+        for inner, text in sections(annotation, f"{name}.{key}".lstrip(".")).items()  # type: ignore[arg-type]
     }
-    said, *_ = (kind.__doc__ or "").partition("\n\n")
-    return {name: " ".join(said.split()), **within}
+    description, *_ = (kind.__doc__ or "").partition("\n\n")
+    return {name: " ".join(description.split()), **within}
 
 
 def find_keys(wanted: str, keys: Sequence[Key]) -> list[Key]:
     """The key of this name, those of a section, or those that are meant. Raises UserError where there is none."""
     exact = [key for key in keys if key.name == wanted]
     below = [key for key in keys if key.name.startswith(f"{wanted}.")]
-    if found := exact or below or keys_meant(wanted, keys):
-        return found
+    if matches := exact or below or keys_meant(wanted, keys):
+        return matches
     words = {word for key in keys for word in (key.name, key.section, key.last) if word}
     near = difflib.get_close_matches(wanted, words, n=1, cutoff=NEAR)
     raise UserError(f"no key '{wanted}'; " + (f"did you mean '{near[0]}'?" if near else "'config explain' lists them"))
@@ -106,7 +108,7 @@ def toml(value: Any) -> str:
     if isinstance(value, BaseModel):
         value = value.model_dump(exclude_none=True)
     if isinstance(value, Mapping):
-        inner = ", ".join(f"{_toml_key(key)} = {toml(one)}" for key, one in value.items() if one is not None)
+        inner = ", ".join(f"{_toml_key(key)} = {toml(member)}" for key, member in value.items() if member is not None)
         return f"{{ {inner} }}" if inner else "{}"
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(toml, value))}]"
@@ -146,11 +148,11 @@ def _is_section(annotation: Any) -> bool:
 @cache
 def _meanings(kind: Kind) -> dict[str, str]:
     """The text that stands below each field in the source; that of a class goes before that of its bases."""
-    found: dict[str, str] = {}
-    for one in reversed(kind.__mro__):
-        if issubclass(one, BaseModel) and one is not BaseModel:
-            found |= _texts_of(one.__module__).get(one.__name__, {})
-    return found
+    meanings: dict[str, str] = {}
+    for base in reversed(kind.__mro__):
+        if issubclass(base, BaseModel) and base is not BaseModel:
+            meanings |= _texts_of(base.__module__).get(base.__name__, {})
+    return meanings
 
 
 @cache
@@ -172,13 +174,13 @@ def _accepts(field: FieldInfo) -> str:
     return _type_in_words(field.annotation, field.metadata)
 
 
-def _type_in_words(kind: Any, limits: Sequence[Any] = ()) -> str:
+def _type_in_words(annotation: Any, limits: Sequence[Any] = ()) -> str:
     """What a type takes, in words."""
-    origin, inner = get_origin(kind), get_args(kind)
+    origin, inner = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return _type_in_words(inner[0], [*_limits(inner[1:]), *limits])
     if origin in (Union, UnionType):
-        return " or ".join(dict.fromkeys(_type_in_words(one, limits) for one in inner if one is not NoneType))
+        return " or ".join(dict.fromkeys(_type_in_words(member, limits) for member in inner if member is not NoneType))
     if origin is Literal:
         return " or ".join(map(toml, inner))
     if origin is tuple and inner[1:] != (...,):
@@ -187,10 +189,10 @@ def _type_in_words(kind: Any, limits: Sequence[Any] = ()) -> str:
         return f"list: {_type_in_words(inner[0])}"
     if origin is dict:
         return "table" if inner[1] is Any else f"table of names, each with {_type_in_words(inner[1])}"
-    if _is_section(kind):
-        shown = list(kind.model_fields)
+    if _is_section(annotation):
+        shown = list(annotation.model_fields)
         return f"table {{ {', '.join(shown if len(shown) <= MOST_NAMED else [*shown[:MOST_NAMED], '...'])} }}"
-    return f"{NAMES.get(kind, 'any value')}{_within(limits)}"
+    return f"{NAMES.get(annotation, 'any value')}{_within(limits)}"
 
 
 MOST_NAMED = 4
@@ -203,20 +205,26 @@ NAMES = {bool: "true or false", int: "whole number", float: "number", str: "text
 
 
 def _limits(metadata: Sequence[Any]) -> list[Any]:
-    return [limit for one in metadata for limit in (one.metadata if isinstance(one, FieldInfo) else [one])]
+    return [
+        limit
+        for constraint in metadata
+        for limit in (constraint.metadata if isinstance(constraint, FieldInfo) else [constraint])
+    ]
 
 
 def _within(limits: Sequence[Any]) -> str:
     """The bounds of a number, but for those that nobody comes near."""
-    found = {name: getattr(one, name) for one in limits for name in ("ge", "gt", "le", "lt") if hasattr(one, name)}
-    least = found.get("ge", found.get("gt", -ABSURD))
-    most = found.get("le", found.get("lt", ABSURD))
-    lowest = "" if abs(least) >= ABSURD else "above 0" if 0 < least <= TINY or "gt" in found else f"{least:g}"
+    bounds = {
+        name: getattr(limit, name) for limit in limits for name in ("ge", "gt", "le", "lt") if hasattr(limit, name)
+    }
+    least = bounds.get("ge", bounds.get("gt", -ABSURD))
+    most = bounds.get("le", bounds.get("lt", ABSURD))
+    lowest = "" if abs(least) >= ABSURD else "above 0" if 0 < least <= TINY or "gt" in bounds else f"{least:g}"
     highest = (
         ""
         if most >= ABSURD
         else f"below {most:g}"
-        if "lt" in found
+        if "lt" in bounds
         else "below 1"
         if 1 - TINY <= most < 1
         else f"{most:g}"

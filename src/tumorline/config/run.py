@@ -88,7 +88,7 @@ class Config(Section):
 
     @model_validator(mode="after")
     def has_a_teacher_for_unlabelled_images(self) -> Self:
-        if not self.loss.teacher and (without := [one.path for one in self.data.sources if one.unlabelled]):
+        if not self.loss.teacher and (without := [source.path for source in self.data.sources if source.unlabelled]):
             raise ValueError(f"{without[0]} is unlabelled; say with loss.teacher whose answers are learnt there")
         return self
 

@@ -37,7 +37,7 @@ class Section(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def is_no_truth_value(cls, value: Any, field: ValidationInfo) -> Any:
-        kinds = get_args(kind := cls.model_fields[str(field.field_name)].annotation) or (kind,)
+        kinds = get_args(annotation := cls.model_fields[str(field.field_name)].annotation) or (annotation,)
         if type(value) is bool and bool not in kinds and {int, float} & {*kinds}:
             raise ValueError("expected a number")
         return value

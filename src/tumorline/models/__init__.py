@@ -149,12 +149,12 @@ def builder(name: str) -> Callable[..., nn.Module]:
             f"whoever made it, say --trust-module {module}"
         )
     try:
-        found: Callable[..., nn.Module] = getattr(import_module(module), attribute)
+        constructor: Callable[..., nn.Module] = getattr(import_module(module), attribute)
     except Exception as error:
         raise UserError(f"model.name is '{name}', which cannot be imported ({error})") from None
-    if not callable(found) or not {"channels", "regions"} <= inspect.signature(found).parameters.keys():
+    if not callable(constructor) or not {"channels", "regions"} <= inspect.signature(constructor).parameters.keys():
         raise UserError(f"model.name is '{name}', which takes no 'channels' and 'regions'; see CONTRIBUTING.md")
-    return found
+    return constructor
 
 
 def check_options(name: str, options: Mapping[str, Any]) -> None:
@@ -168,8 +168,12 @@ def check_options(name: str, options: Mapping[str, Any]) -> None:
 def check_takes_volumes(name: str) -> None:
     """Raise UserError for a network of slices, without building anything."""
     if "dims" not in inspect.signature(builder(name)).parameters:
-        known = [other for other, build in MODELS.items() if "dims" in inspect.signature(build).parameters]
-        raise UserError(f"model.name is '{name}', a network of slices; data.window needs one of {', '.join(known)}")
+        volume_networks = [
+            candidate for candidate, build in MODELS.items() if "dims" in inspect.signature(build).parameters
+        ]
+        raise UserError(
+            f"model.name is '{name}', a network of slices; data.window needs one of {', '.join(volume_networks)}"
+        )
 
 
 def check_weights(name: str, options: Mapping[str, Any]) -> None:
@@ -245,8 +249,8 @@ def layers_by_name(network: nn.Module) -> dict[str, list[str]]:
     layers: dict[str, list[str]] = {}
     for name, _ in network.named_parameters():
         if backbone and name.startswith(f"{backbone}."):
-            found = LAYER.match(name.removeprefix(f"{backbone}."))
-            layers.setdefault(found[1] if found else name, []).append(name)
+            match = LAYER.match(name.removeprefix(f"{backbone}."))
+            layers.setdefault(match[1] if match else name, []).append(name)
     if "patch_embed2" in layers:  # a Mix Transformer lists all its embeddings before the blocks between them
         return dict(sorted(layers.items(), key=lambda layer: re.sub(r"\D*(\d).*", r"\1", layer[0])))
     return layers

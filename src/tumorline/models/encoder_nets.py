@@ -99,8 +99,8 @@ def _smp(architecture: str, sizes: tuple[int, int], encoder: str, weights: str) 
         return _with_hub_weights(build, name, sizes)
     network = build(name, encoder_weights=None, in_channels=channels, classes=regions)
     if weights != "none":
-        own = network.get_submodule("encoder")
-        fit_weights(own, _encoder_weights(own.state_dict(), encoder, weights))
+        backbone = network.get_submodule("encoder")
+        fit_weights(backbone, _encoder_weights(backbone.state_dict(), encoder, weights))
     return network
 
 
@@ -142,11 +142,11 @@ def _refuse_unknown(encoder: str) -> None:
     from segmentation_models_pytorch.encoders import get_encoder_names
 
     if encoder.startswith("tu-"):
-        known = [f"tu-{name}" for name in timm.list_models()]
+        encoders = [f"tu-{name}" for name in timm.list_models()]
     else:
-        known = [*STAGES, *get_encoder_names()]
-    if encoder not in known:
-        raise UserError(f"model.options.encoder is '{encoder}'; {did_you_mean(encoder, known)}")
+        encoders = [*STAGES, *get_encoder_names()]
+    if encoder not in encoders:
+        raise UserError(f"model.options.encoder is '{encoder}'; {did_you_mean(encoder, encoders)}")
 
 
 def check_encoder_weights(encoder: str, weights: str) -> None:
@@ -183,25 +183,25 @@ def _is_cached(repository: str) -> bool:
     return any(file.suffix in (".safetensors", ".bin") for file in folder.glob("*/*"))
 
 
-def _encoder_weights(own: Iterable[str], encoder: str, weights: str) -> Mapping[str, Tensor]:
-    """Weights under the names of the encoder, whose names are `own`."""
+def _encoder_weights(names: Iterable[str], encoder: str, weights: str) -> Mapping[str, Tensor]:
+    """Weights under the names of the encoder, whose names are `names`."""
     if weights == "imagenet":
         return {f"model.{name}": tensor for name, tensor in load_lite_weights(encoder).items()}
     check_file(weights, EXPECTED)
-    found = read_weights(Path(weights))
-    return _as_features(own, found) if encoder.startswith("tu-") else found
+    tensors = read_weights(Path(weights))
+    return _as_features(names, tensors) if encoder.startswith("tu-") else tensors
 
 
-def _as_features(own: Iterable[str], found: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _as_features(names: Iterable[str], tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Names of timm's whole network to those of its features: `stages.0.norm` is `model.stages_0.norm` there."""
-    by_words = {name.replace(".", "_"): name for name in own}
-    words = {name: f"model.{name.removeprefix('model.')}".replace(".", "_") for name in found}
-    return {by_words.get(words[name], name): tensor for name, tensor in found.items()}
+    by_words = {name.replace(".", "_"): name for name in names}
+    words = {name: f"model.{name.removeprefix('model.')}".replace(".", "_") for name in tensors}
+    return {by_words.get(words[name], name): tensor for name, tensor in tensors.items()}
 
 
 def _offline(encoder: str, reason: str) -> str:
-    what = _hub_name(encoder)
-    where = f"download {HUB}/{what}/resolve/main/model.safetensors" if what else "download them"
+    repository = _hub_name(encoder)
+    where = f"download {HUB}/{repository}/resolve/main/model.safetensors" if repository else "download them"
     return (
         f"ImageNet weights of encoder '{encoder}' are not on this machine and could not be had ({reason[:100]}); "
         f'{where} and give the file as model.options.weights, or weights = "none"'

@@ -25,8 +25,8 @@ class _InTraining(nn.Module):
         return self._unpacked(outputs)
 
     def _unpacked(self, outputs: Any) -> Tensor | tuple[Tensor, ...]:
-        found = self.unpack(outputs)
-        return found if self.training else found[0]
+        logits = self.unpack(outputs)
+        return logits if self.training else logits[0]
 
 
 def monai_unet(

@@ -138,16 +138,16 @@ def fit_weights(network: nn.Module, weights: Weights, without: Iterable[str] = (
     What lies below the names in `without` stays as it was made: heads for other classes. The first convolution is
     adapted (`adapt_channels`); what the network lacks is left out. Raises UserError where anything else does not fit.
     """
-    own = network.state_dict()
-    kept = {name for name in own if name.startswith(tuple(without))} if without else set()
-    first = next(name for name, tensor in own.items() if tensor.ndim >= 4)
+    state = network.state_dict()
+    kept = {name for name in state if name.startswith(tuple(without))} if without else set()
+    first = next(name for name, tensor in state.items() if tensor.ndim >= 4)
     if first in weights:
-        weights = {**weights, first: adapt_channels(weights[first], own[first].shape[1])}
-    wanted = {name: tensor for name, tensor in own.items() if name not in kept}
+        weights = {**weights, first: adapt_channels(weights[first], state[first].shape[1])}
+    wanted = {name: tensor for name, tensor in state.items() if name not in kept}
     misfit = [name for name in wanted if name not in weights or weights[name].shape != wanted[name].shape]
     if misfit:
         raise UserError(f"the weights do not fit: {len(misfit)} of {len(wanted)}, the first is '{misfit[0]}'")
-    network.load_state_dict({name: own[name] if name in kept else weights[name] for name in own})
+    network.load_state_dict({name: state[name] if name in kept else weights[name] for name in state})
 
 
 def adapt_channels(first: Tensor, channels: int) -> Tensor:
@@ -166,12 +166,12 @@ def start_from(network: nn.Module, weights: Weights) -> tuple[int, int]:
 
     Raises UserError where less than half of them fit: the file then belongs to another network.
     """
-    own = network.state_dict()
-    first = next((name for name, tensor in own.items() if tensor.ndim >= 4), "")
-    if first in weights and weights[first].ndim == own[first].ndim:
-        weights = {**weights, first: adapt_channels(weights[first].float(), own[first].shape[1])}
-    fitting = {name: weights[name] for name in own if name in weights and weights[name].shape == own[name].shape}
-    if 2 * len(fitting) < len(own):
-        raise UserError(f"only {len(fitting)} of {len(own)} weights fit this network; it starts from another one's")
-    network.load_state_dict({**own, **fitting})
-    return len(fitting), len(own)
+    state = network.state_dict()
+    first = next((name for name, tensor in state.items() if tensor.ndim >= 4), "")
+    if first in weights and weights[first].ndim == state[first].ndim:
+        weights = {**weights, first: adapt_channels(weights[first].float(), state[first].shape[1])}
+    fitting = {name: weights[name] for name in state if name in weights and weights[name].shape == state[name].shape}
+    if 2 * len(fitting) < len(state):
+        raise UserError(f"only {len(fitting)} of {len(state)} weights fit this network; it starts from another one's")
+    network.load_state_dict({**state, **fitting})
+    return len(fitting), len(state)

@@ -71,13 +71,13 @@ class Encoder(nn.Module):
         self.norm = nn.LayerNorm(widths[-1])
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        found, feature = [], image
+        features, feature = [], image
         for number, layer in enumerate(self.features):
             feature = layer(feature)
             if number % 2:
-                found.append(feature)
-        found[-1] = self.norm(found[-1])
-        return found
+                features.append(feature)
+        features[-1] = self.norm(features[-1])
+        return features
 
 
 class PatchExpand(nn.Module):

@@ -81,10 +81,10 @@ def _take_channels(network: nn.Module, channels: int) -> None:
     name, first = next((name, module) for name, module in network.named_modules() if isinstance(module, nn.Conv2d))
     if first.in_channels == channels:
         return
-    parent, _, own = name.rpartition(".")
+    parent, _, child = name.rpartition(".")
     size, stride, padding = first.kernel_size[0], first.stride[0], int(first.padding[0])
-    new = nn.Conv2d(channels, first.out_channels, size, stride, padding, bias=first.bias is not None)
-    network.get_submodule(parent).register_module(own, new)
+    convolution = nn.Conv2d(channels, first.out_channels, size, stride, padding, bias=first.bias is not None)
+    network.get_submodule(parent).register_module(child, convolution)
 
 
 def _follow_faster(network: nn.Module) -> None:
@@ -100,11 +100,11 @@ def _follow_faster(network: nn.Module) -> None:
 
 def _load(network: nn.Module, name: str, backbone: str, weights: str) -> None:
     """'coco', 'imagenet' (the backbone only) or a local file of either kind."""
-    found = _find(name, backbone, weights)
-    if any(key.startswith("backbone.") for key in found):
-        fit_weights(network, found, without=HEADS[name])
+    tensors = _find(name, backbone, weights)
+    if any(key.startswith("backbone.") for key in tensors):
+        fit_weights(network, tensors, without=HEADS[name])
         return
-    renamed = {key.removeprefix("features."): tensor for key, tensor in found.items()}
+    renamed = {key.removeprefix("features."): tensor for key, tensor in tensors.items()}
     fit_weights(network.get_submodule("backbone"), renamed)
 
 
@@ -132,6 +132,6 @@ def _address(name: str, backbone: str, weights: str) -> str:
     return str(get_model_weights(full).DEFAULT.url)
 
 
-def _refuse_other(backbone: str, known: tuple[str, ...]) -> None:
-    if backbone not in known:
-        raise UserError(f"model.options.backbone is '{backbone}'; {did_you_mean(backbone, known)}")
+def _refuse_other(backbone: str, backbones: tuple[str, ...]) -> None:
+    if backbone not in backbones:
+        raise UserError(f"model.options.backbone is '{backbone}'; {did_you_mean(backbone, backbones)}")

@@ -30,9 +30,9 @@ class Style:
     def normalise(self, width: int) -> nn.Module:
         if self.norm == "group":
             return nn.GroupNorm(min(8, width), width)
-        kind = INSTANCE[self.dims](width, affine=True) if self.norm == "instance" else BATCH[self.dims](width)
-        assert isinstance(kind, nn.Module)
-        return kind
+        layer = INSTANCE[self.dims](width, affine=True) if self.norm == "instance" else BATCH[self.dims](width)
+        assert isinstance(layer, nn.Module)
+        return layer
 
 
 class Block(nn.Module):

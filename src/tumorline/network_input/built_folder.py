@@ -38,9 +38,9 @@ def open_built(target: Path, read: Callable[[Path], T | None], fill: Callable[[P
     """
     folder = target.parent
     for _ in range(ATTEMPTS):
-        found = _read_whole(target, read)
-        if found is not None:
-            return found
+        contents = _read_whole(target, read)
+        if contents is not None:
+            return contents
         try:
             folder.mkdir(parents=True, exist_ok=True)
             _remove_abandoned(folder)
@@ -71,12 +71,12 @@ def _read_whole(target: Path, read: Callable[[Path], T | None]) -> T | None:
     if not target.exists():
         return None
     try:
-        found = read(target)
+        contents = read(target)
     except Exception:  # whatever it is that cannot be read is made again
-        found = None
-    if found is None:
+        contents = None
+    if contents is None:
         _put_away(target)
-    return found
+    return contents
 
 
 def _put_away(target: Path) -> None:

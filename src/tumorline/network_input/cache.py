@@ -99,8 +99,8 @@ def _read(dataset: Dataset, folder: Path) -> Cache | None:
 
 
 def _fits(cache: Cache, dataset: Dataset) -> bool:
-    found = [(array.shape, array.dtype) for array in (cache.images, cache.masks, cache.rows)]
-    return found == [(shape, np.dtype(dtype)) for shape, dtype in _arrays(dataset)]
+    layout = [(array.shape, array.dtype) for array in (cache.images, cache.masks, cache.rows)]
+    return layout == [(shape, np.dtype(dtype)) for shape, dtype in _arrays(dataset)]
 
 
 def _arrays(dataset: Dataset) -> list[tuple[tuple[int, ...], npt.DTypeLike]]:
@@ -140,8 +140,8 @@ def _fill(dataset: Dataset, folder: Path, progress: Progress | None) -> None:
     def store(case: Case) -> None:
         rows, plane = cache.rows_of(dataset.index[case.id]), dataset.plane_of(case)
         _store(cache, rows, dataset.read(case), spec.cut(plane))
-        if cache.rows.shape[1] == FLAGS and (others := dataset.read_other_labels(case)) is not None:
-            cache.rows[rows.start : rows.stop, FLAGS - 1] = slices_with_any(others, plane)
+        if cache.rows.shape[1] == FLAGS and (other_labels := dataset.read_other_labels(case)) is not None:
+            cache.rows[rows.start : rows.stop, FLAGS - 1] = slices_with_any(other_labels, plane)
 
     for done, _ in enumerate(map_cases(store, dataset.cases), start=1):
         if progress:
@@ -154,8 +154,8 @@ def _fill(dataset: Dataset, folder: Path, progress: Progress | None) -> None:
 def _store(cache: Cache, rows: range, sample: Sample, spec: InputSpec) -> None:
     seen = prepare_input(sample.image, cache.images.shape[-1], spec, sample.grid.spacing_mm)
     masks = seen.truth(sample.truth)
-    place = slice(rows.start, rows.stop)
-    cache.images[place] = seen.planes.swapaxes(0, 1)
-    cache.masks[place] = masks
-    cache.shown[place] = True if sample.image.ndim == 3 else ~seen.blanks
-    cache.marked[place] = masks.any((1, 2, 3))
+    span = slice(rows.start, rows.stop)
+    cache.images[span] = seen.planes.swapaxes(0, 1)
+    cache.masks[span] = masks
+    cache.shown[span] = True if sample.image.ndim == 3 else ~seen.blanks
+    cache.marked[span] = masks.any((1, 2, 3))

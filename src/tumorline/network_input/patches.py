@@ -29,11 +29,11 @@ class PatchPlan:
 
 def region_places(truth: MaskArray) -> list[Places]:
     """Voxels of each region of `(R, *space)`, at most `MOST_PLACES`, spread evenly over it."""
-    found = []
+    by_region = []
     for mask in truth:
         places = np.argwhere(mask).astype(np.int32)
-        found.append(places[:: 1 + len(places) // MOST_PLACES] if len(places) else places)
-    return found
+        by_region.append(places[:: 1 + len(places) // MOST_PLACES] if len(places) else places)
+    return by_region
 
 
 def draw_patch(
@@ -74,8 +74,8 @@ def cut_patch(image: npt.NDArray[T], start: Sequence[int], window: Sequence[int]
     """The part `(C, *window)` of `(C, *space)` from `start` on; beyond the case is each channel's lowest value."""
     patch = np.empty((len(image), *window), image.dtype)
     inside, target = [], []
-    for first, side, whole in zip(start, window, image.shape[1:], strict=True):
-        low, high = max(0, first), min(whole, first + side)
+    for first, side, extent in zip(start, window, image.shape[1:], strict=True):
+        low, high = max(0, first), min(extent, first + side)
         inside.append(slice(low, high))
         target.append(slice(low - first, high - first))
     for channel, out in zip(image, patch, strict=True):

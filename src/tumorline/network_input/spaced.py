@@ -30,10 +30,10 @@ class SpacedPlacement:
 
     def to_native(self, probability: Float32Array) -> Float32Array:
         """Probabilities `(R, *spaced)` on the case's own grid `(R, *native)`; none outside the box."""
-        whole = np.zeros((len(probability), *self.native), np.float32)
-        for region, out in zip(probability, whole, strict=True):
+        native = np.zeros((len(probability), *self.native), np.float32)
+        for region, out in zip(probability, native, strict=True):
             out[self.box] = resize_volume(region, _sides(self.box))
-        return whole
+        return native
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,8 @@ def place_head(image: ImageArray, spacing_mm: Sequence[float], wanted_mm: Sequen
     """The placement of a volume `(C, *space)` whose voxels have the one spacing on a grid of the other."""
     box = head_box(image)
     spaced = [
-        max(1, round(side * own / wanted)) for side, own, wanted in zip(_sides(box), spacing_mm, wanted_mm, strict=True)
+        max(1, round(side * spacing / wanted))
+        for side, spacing, wanted in zip(_sides(box), spacing_mm, wanted_mm, strict=True)
     ]
     return SpacedPlacement(image.shape[1:], box, tuple(spaced))
 
@@ -129,7 +130,7 @@ def resize_volume(values: Float32Array, shape: Sequence[int]) -> Float32Array:
 
     if values.shape == tuple(shape):
         return values
-    steps = [side / new for side, new in zip(values.shape, shape, strict=True)]
+    steps = [side / resized for side, resized in zip(values.shape, shape, strict=True)]
     if max(steps) > 1:
         values = ndimage.gaussian_filter(values, [max(0.0, (step - 1) / 2) for step in steps], mode="nearest")
     factors = [1 / step for step in steps]

@@ -62,7 +62,7 @@ def volume_cache_key(dataset: Dataset) -> str:
     """Hash over the content of all cases in order, their spacing and the network's, and the preprocessing's version."""
     settings: dict[str, object] = {"voxel_mm": dataset.settings.voxel_mm, "regions": dataset.regions}
     settings |= {"version": [VERSION, fit.VERSION]}
-    spacings = {case.id: own for case in dataset.cases if (own := dataset.spacing_mm(case)) != USUAL_MM}
+    spacings = {case.id: spacing for case in dataset.cases if (spacing := dataset.spacing_mm(case)) != USUAL_MM}
     settings |= {"spacings": spacings} if spacings else {}
     content = [[fact.case_id, fact.image_hash, fact.mask_hash] for fact in dataset.facts]
     return sha256(json.dumps([settings, content]).encode()).hexdigest()[:24]
@@ -129,8 +129,8 @@ def _most_bytes(dataset: Dataset) -> int:
     """As if no volume were cropped; their own spacing is known when they are read."""
     voxels = (
         prod(
-            ceil(side * own / wanted)
-            for side, own, wanted in zip(facts.shape[1:], spacing, dataset.settings.voxel_mm, strict=True)
+            ceil(side * length / wanted)
+            for side, length, wanted in zip(facts.shape[1:], spacing, dataset.settings.voxel_mm, strict=True)
         )
         for facts, spacing in zip(
             dataset.facts, (require_spacing(dataset, case) for case in dataset.cases), strict=True

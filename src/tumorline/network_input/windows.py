@@ -130,7 +130,9 @@ def prepare_input(
         normalised = np.stack([normalise_volume(channel) for channel in volume])
         squares = _placed(to_slices(normalised, axis), placement)
     else:
-        squares = (fit.to_network(np.ascontiguousarray(one), size, placement.pixel)[0] for one in slices.swapaxes(0, 1))
+        squares = (
+            fit.to_network(np.ascontiguousarray(plane), size, placement.pixel)[0] for plane in slices.swapaxes(0, 1)
+        )
     planes = np.empty((len(image), slices.shape[1], size, size), np.float32)
     blanks = np.zeros(slices.shape[1], bool)
     for number, square in enumerate(squares):

@@ -64,8 +64,8 @@ class Plan:
             yield f"{choice.key} = {json.dumps(choice.value)}: {choice.why}"
 
     def to_toml(self) -> str:
-        said = "".join(f"# {line}\n" for line in self.explain())
-        return f"{said}{tomli_w.dumps({'name': self.name, **self.recipe})}"
+        comments = "".join(f"# {line}\n" for line in self.explain())
+        return f"{comments}{tomli_w.dumps({'name': self.name, **self.recipe})}"
 
     @property
     def name(self) -> str:

@@ -41,14 +41,14 @@ def cost_of(recipe: Mapping[str, Any], shape: NetworkShape, hand: AtHand) -> Cos
     """In proportion to the pixels or voxels. Raises UserError for a network that cannot be measured without values."""
     config = parse_config(recipe, "the plan")
     network = json.dumps([config.model.name, config.model.options])
-    found = _measure_probe(network, config.dims, shape)
-    if found is None:
+    probe = _measure_probe(network, config.dims, shape)
+    if probe is None:
         raise UserError(
             f"model.name is '{config.model.name}', whose cost cannot be told; plan with another, and set it later"
         )
     times = prod(config.network_size) / PROBE**config.dims
     speed = hand.gflops * (1 if config.dims == 3 else SLICES)
-    return Cost(2 * PASSES * found.multiply_adds * times / (speed * GIGA), found.weights, int(found.kept * times))
+    return Cost(2 * PASSES * probe.multiply_adds * times / (speed * GIGA), probe.weights, int(probe.kept * times))
 
 
 def cost_of_plan(plan: Plan) -> Cost:
@@ -71,5 +71,5 @@ def _measure_probe(network: str, dims: int, shape: NetworkShape) -> _Probe | Non
     name, options = json.loads(network)
     data = {"image_size": PROBE} if dims == 2 else {"window": [PROBE] * 3}
     config = Config.model_validate({"model": {"name": name, "options": options}, "data": data})
-    found, computed = measure(config, shape), measure_computing(config, shape)
-    return None if found is None or computed is None else _Probe(computed, *found)
+    memory, computed = measure(config, shape), measure_computing(config, shape)
+    return None if memory is None or computed is None else _Probe(computed, *memory)

@@ -120,10 +120,10 @@ def target_spacing(spacings: Sequence[Sequence[float]]) -> Lengths:
 def _heads_mm(dataset: Dataset, progress: Progress | None) -> list[Lengths]:
     count = len(dataset.cases)
     chosen = [dataset.cases[number * count // min(count, LOOKED_AT)] for number in range(min(count, LOOKED_AT))]
-    found = []
+    heads = []
     for done, case in enumerate(chosen, start=1):
         box, spacing = head_box(read_image(case)), dataset.spacing_mm(case) or ()
-        found.append(tuple((along.stop - along.start) * length for along, length in zip(box, spacing, strict=True)))
+        heads.append(tuple((along.stop - along.start) * length for along, length in zip(box, spacing, strict=True)))
         if progress:
             progress(done, len(chosen))
-    return found
+    return heads

@@ -51,11 +51,11 @@ def see_heads(plan: Plan, batch: int) -> Cost:
 
 def _try_spacing(plan: Plan, spacing: Lengths, batch: int) -> _Sight:
     draft = Plan(plan.fingerprint, plan.hand, plan.by_hand, list(plan.choices))
-    whole = _window_of(_head_mm(plan.fingerprint), spacing)
-    _take_network(draft, whole)
-    window, cost = _fit_window(draft, whole, spacing, batch)
+    head = _window_of(_head_mm(plan.fingerprint), spacing)
+    _take_network(draft, head)
+    window, cost = _fit_window(draft, head, spacing, batch)
     seconds = OF_STEPS * 60 * plan.hand.minutes
-    return _Sight(spacing, whole, window, cost, seconds / cost.seconds * min(1.0, prod(window) / prod(whole)))
+    return _Sight(spacing, head, window, cost, seconds / cost.seconds * min(1.0, prod(window) / prod(head)))
 
 
 def _why_so_fine(plan: Plan, tried: list[_Sight]) -> str:
@@ -91,7 +91,7 @@ def _spacings(fingerprint: Fingerprint, by_hand: Mapping[str, Any]) -> list[Leng
         return [tuple(stated)]
     assert fingerprint.spacing_mm
     finest = min(fingerprint.spacing_mm)
-    return [tuple(round(max(own, finest * times), 2) for own in fingerprint.spacing_mm) for times in COARSER]
+    return [tuple(round(max(spacing, finest * times), 2) for spacing in fingerprint.spacing_mm) for times in COARSER]
 
 
 def _window_of(head_mm: Lengths, spacing: Lengths) -> Sides:
@@ -106,12 +106,12 @@ def _levels(sides: list[float] | Sides) -> int:
     return min(6, max(2, 1 + floor(log2(max(1, min(sides) / SMALLEST_BOTTOM)))))
 
 
-def _take_network(plan: Plan, whole: Sides) -> None:
+def _take_network(plan: Plan, head: Sides) -> None:
     if value_at(plan.by_hand, "model.name") not in (None, "unet"):
         return
-    levels, first = _levels(whole), 32 if plan.hand.is_large else 16
+    levels, first = _levels(head), 32 if plan.hand.is_large else 16
     widths = [min(320, first * 2**level) for level in range(levels)]
-    bottom = f"{levels} levels leave {min(whole) // 2 ** (levels - 1)} voxels along the shortest side"
+    bottom = f"{levels} levels leave {min(head) // 2 ** (levels - 1)} voxels along the shortest side"
     width = "32 channels at first as nnU-Net" if first == 32 else "16 channels at first, what a processor can train"
     why = f"{bottom}; {width}; a loss at each level"
     stated = value_at(plan.by_hand, "model.options")
@@ -120,11 +120,11 @@ def _take_network(plan: Plan, whole: Sides) -> None:
         plan.take("train.channels_last", False, "instance norms of three axes are faster without, on a processor")
 
 
-def _fit_window(plan: Plan, whole: Sides, spacing: Lengths, batch: int) -> tuple[Sides, Cost]:
+def _fit_window(plan: Plan, head: Sides, spacing: Lengths, batch: int) -> tuple[Sides, Cost]:
     """The window and its cost: the whole head, or as much of it as the memory takes, its longest side cut first."""
-    stated, multiple = value_at(plan.by_hand, "data.window"), 2 ** (_levels(whole) - 1)
+    stated, multiple = value_at(plan.by_hand, "data.window"), 2 ** (_levels(head) - 1)
     longest = LONGEST_SIDE // multiple * multiple
-    window = tuple(stated or (min(side, longest) for side in whole))
+    window = tuple(stated or (min(side, longest) for side in head))
     plan.take("data.voxel_mm", list(spacing), "")
     while True:
         plan.take("data.window", list(window), "")
@@ -150,10 +150,10 @@ def share_patches(plan: Plan, images: int, batch: int) -> int:
     """
     train = max(1, round(plan.training_share * plan.fingerprint.cases))
     epochs = plan.take("train.epochs", EPOCHS, "each is validated on whole volumes, which should cost little beside it")
-    each = max(1, images // (epochs * train))
+    patches = max(1, images // (epochs * train))
     why = f"{images} patches in {plan.hand.minutes:g} minutes over {epochs} epochs and about {train} training cases"
-    each = plan.take("data.patches", each, why)
+    patches = plan.take("data.patches", patches, why)
     if images < epochs * train:
         why = "the time does not reach all cases in each epoch"
         return int(epochs * plan.take("train.epoch_images", max(batch, images // epochs), why))
-    return int(epochs * train * each)
+    return int(epochs * train * patches)

@@ -35,8 +35,8 @@ class AtHand:
         return self.gflops >= 5000
 
     def describe(self) -> str:
-        known = "as stated" if self.stated else "assumed, --gflops states another"
-        speed = f"{self.gflops:.3g} GFLOP/s in training ({known})"
+        basis = "as stated" if self.stated else "assumed, --gflops states another"
+        speed = f"{self.gflops:.3g} GFLOP/s in training ({basis})"
         return f"{self.device}, {self.memory / GIGA:.3g} GB of memory, {speed}, {self.minutes:g} minutes"
 
 

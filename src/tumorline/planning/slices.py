@@ -29,8 +29,8 @@ def see_slices(plan: Plan, batch: int) -> Cost:
             break
     short = "" if seen >= needed else f", which is short of {needed}: give it more minutes"
     sides = joined_sides(fingerprint.size[-2:])
-    what = f"images are {sides} px; in {hand.minutes:g} minutes it sees about {seen:.0f} of them{short}"
-    plan.take("data.image_size", size, f"the largest at which it sees {needed}: {what}")
+    estimate = f"images are {sides} px; in {hand.minutes:g} minutes it sees about {seen:.0f} of them{short}"
+    plan.take("data.image_size", size, f"the largest at which it sees {needed}: {estimate}")
     return cost
 
 
@@ -64,10 +64,14 @@ def _images(plan: Plan) -> int:
 
 def share_images(plan: Plan, images: int, batch: int) -> int:
     """Epochs, and images of one where the time does not reach all; returns how many are seen in all."""
-    each = _images(plan)
+    epoch_images = _images(plan)
     most = max(1, images // LEAST_EPOCHS)
-    if each > most:
-        each = plan.take("train.epoch_images", max(batch, most), "the time does not reach all images in each epoch")
-    epochs = max(1, min(MOST_EPOCHS, images // each))
-    taken = plan.take("train.epochs", epochs, f"of about {each} images each; more than {MOST_EPOCHS} bring little")
-    return int(taken * each)
+    if epoch_images > most:
+        epoch_images = plan.take(
+            "train.epoch_images", max(batch, most), "the time does not reach all images in each epoch"
+        )
+    epochs = max(1, min(MOST_EPOCHS, images // epoch_images))
+    taken = plan.take(
+        "train.epochs", epochs, f"of about {epoch_images} images each; more than {MOST_EPOCHS} bring little"
+    )
+    return int(taken * epoch_images)

@@ -216,6 +216,6 @@ def _lengthened(config: Config, run: Path, epochs: int | None, notify: Notify) -
         before, after = config.train, longer.train
         warmup = "" if after.warmup == before.warmup else f", train.warmup {before.warmup} to {after.warmup}"
         again = "; its test part will be looked at once more" if (run / TEST_USES_NAME).exists() else ""
-        said = f"lengthened: train.epochs {before.epochs} to {after.epochs}{warmup}{again}"
-        logging_too(run, notify)(said)
+        message = f"lengthened: train.epochs {before.epochs} to {after.epochs}{warmup}{again}"
+        logging_too(run, notify)(message)
     return longer

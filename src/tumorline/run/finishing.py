@@ -100,14 +100,16 @@ def _evaluate(task: "Task", info: ModelInfo, notify: Notify) -> Summary:
 def _operating_points(info: ModelInfo) -> str:
     """Of each region, and from whom."""
     stated = info.states_temperature, info.states_threshold
-    temperature_from, threshold_from = ("from the recipe" if one else "from the validation patients" for one in stated)
+    temperature_from, threshold_from = (
+        "from the recipe" if is_stated else "from the validation patients" for is_stated in stated
+    )
     between = f" {temperature_from}" if temperature_from != threshold_from else ""
     points = zip(info.regions, info.temperatures, info.thresholds, strict=True)
     named = [
         (region, f"temperature {divisor:.2f}{between} and threshold {least:.2f}") for region, divisor, least in points
     ]
-    said = named[0][1] if len(named) == 1 else ", ".join(f"{region}: {point}" for region, point in named)
-    return f"{said} {threshold_from}"
+    text = named[0][1] if len(named) == 1 else ", ".join(f"{region}: {point}" for region, point in named)
+    return f"{text} {threshold_from}"
 
 
 def _with_operating_point(info: ModelInfo, task: "Task") -> ModelInfo:
@@ -162,8 +164,8 @@ def _with_postprocessing(info: ModelInfo, task: "Task", notify: Notify) -> Model
         return info.model_copy(update={"postprocessing": settings.fixed})
     model = replace(load(task.run), info=info)
     limits = choose_postprocessing(model, task.dataset, task.split.cases("validation"))
-    said = describe_postprocessing(info.regions, limits.postprocessing) or "none"
-    notify(f"post-processing from the validation patients: {said}")
+    description = describe_postprocessing(info.regions, limits.postprocessing) or "none"
+    notify(f"post-processing from the validation patients: {description}")
     chosen = ChosenLimits(chosen="validation", dice=limits.dice)
     return info.model_copy(update={"postprocessing": limits.postprocessing}).with_metrics(postprocessing=chosen)
 
@@ -172,8 +174,8 @@ def _with_precisions(info: ModelInfo, task: "Task", notify: Notify) -> ModelInfo
     """What the validation patients say of the precisions in which this machine computes."""
     model = replace(load(task.run), info=info)
     changes = measure_precisions(model, task.dataset, task.split.cases("validation"))
-    for said in describe_changes(changes):
-        notify(said)
+    for sentence in describe_changes(changes):
+        notify(sentence)
     return with_precisions(info, changes)
 
 

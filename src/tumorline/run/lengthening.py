@@ -52,8 +52,8 @@ def same_rise(warmup: float, before: int, after: int) -> float:
     share = warmup * before / after
     nearby = (share, math.nextafter(share, 0), math.nextafter(share, 1))
     steps = range(1, MOST_STEPS)
-    rises = [math.ceil(warmup * (before * one)) for one in steps]
-    same = (value for value in nearby if [math.ceil(value * (after * one)) for one in steps] == rises)
+    rises = [math.ceil(warmup * (before * step)) for step in steps]
+    same = (value for value in nearby if [math.ceil(value * (after * step)) for step in steps] == rises)
     return next(same, share)
 
 
@@ -63,8 +63,8 @@ def earlier_lengths(run: Path, config: Config) -> list[Config]:
     if not path.is_file():
         return []
     try:
-        found = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
-        return [_with(config, {key: one[key] for key in ("epochs", "warmup")}) for one in found]
+        lengths = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+        return [_with(config, {key: length[key] for key in ("epochs", "warmup")}) for length in lengths]
     except (ValueError, TypeError, KeyError, OSError, RecursionError):
         raise UserError(f"{path}: damaged; {CURE}") from None
 

@@ -51,9 +51,9 @@ def _refuse_unheeded(config: Config) -> None:
     name, gate = config.model.name, config.model.gate
     if ":" in name:
         return
-    given = [key for key in OF_BACKBONES if getattr(config.train, key) != TrainConfig.model_fields[key].default]
-    if given and name not in models.SOURCES:
-        raise UserError(f"train.{given[0]} is for networks with a backbone, and '{name}' has none; leave it out")
+    keys = [key for key in OF_BACKBONES if getattr(config.train, key) != TrainConfig.model_fields[key].default]
+    if keys and name not in models.SOURCES:
+        raise UserError(f"train.{keys[0]} is for networks with a backbone, and '{name}' has none; leave it out")
     if gate != "validation" and not config.model.options.get("presence"):
         cure = "leave it out, or take encoder_unet with model.options.presence = true"
         raise UserError(f"model.gate is {gate:g}, but the network has no presence head; {cure}")

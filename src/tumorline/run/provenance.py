@@ -87,10 +87,10 @@ def spec_of(task: "Task") -> InputSpec:
 
 def _licence(config: Config, dataset: Dataset) -> str:
     """The terms of the weights, with a mark in front where those of a source forbid something."""
-    own = _licence_of_data(dataset)
-    for how, other in (("started from", origin_of(config)), ("taught by", teacher_of(config))):
-        own += f"; {how} '{other.name}': {other.licence}" if other else ""
-    return own
+    licence = _licence_of_data(dataset)
+    for how, model in (("started from", origin_of(config)), ("taught by", teacher_of(config))):
+        licence += f"; {how} '{model.name}': {model.licence}" if model else ""
+    return licence
 
 
 def _licence_of_data(dataset: Dataset) -> str:
@@ -101,7 +101,7 @@ def _licence_of_data(dataset: Dataset) -> str:
         return mark + LICENCES[known_as]
     if len(terms) == 1 and not terms[0].licence:
         return "Subject to the terms of the data it was trained on"
-    named = "; ".join(f"{one.name} ({one.licence or 'terms not stated'})" for one in terms)
+    named = "; ".join(f"{source_terms.name} ({source_terms.licence or 'terms not stated'})" for source_terms in terms)
     return f"{mark}Weights trained on {named}. Name the sources where you pass them on"
 
 
@@ -109,12 +109,12 @@ def terms_of_sources(dataset: Dataset) -> list[Terms]:
     if not dataset.members:
         return [terms_of(dataset.source.name, dataset)]
     named = zip(source_names(dataset.settings), dataset.members, dataset.settings.sources, strict=True)
-    return [terms_of(*one) for one in named]
+    return [terms_of(*source) for source in named]
 
 
 def _forbidding(terms: Sequence[Terms], key: str) -> list[str]:
     """The sources whose terms forbid it."""
-    return [one.name for one in terms if getattr(one, key)]
+    return [source_terms.name for source_terms in terms if getattr(source_terms, key)]
 
 
 def _constant_masks(task: "Task") -> list[str]:
@@ -131,7 +131,7 @@ def _mean_images(task: "Task") -> list[str]:
     for name in task.split.cases("train"):
         position = dataset.index[name]
         facts[dataset.member_of(dataset.cases[position])].append(dataset.facts[position])
-    return [describe.to_text(describe.mean_picture(own)) if own else "" for own in facts]
+    return [describe.to_text(describe.mean_picture(source_facts)) if source_facts else "" for source_facts in facts]
 
 
 def _training_data(dataset: Dataset) -> TrainingData:
@@ -149,7 +149,9 @@ def _training_data(dataset: Dataset) -> TrainingData:
     if corrected := sum(case.correction is not None for case in dataset.cases):
         more["corrected"] = corrected
     if dataset.members:
-        more["attribution"] = " ".join(f"{one.name}: {one.attribution}" for one in terms if one.attribution)
+        more["attribution"] = " ".join(
+            f"{source_terms.name}: {source_terms.attribution}" for source_terms in terms if source_terms.attribution
+        )
         more["sources"] = [_training_source(*pair) for pair in zip(terms, dataset.members, strict=True)]
     return described.model_copy(update=more)
 
@@ -202,10 +204,10 @@ def _known_cases(task: "Task") -> KnownCases:
         contents[part] |= facts.contents
         patients[part] |= dataset.patient_keys(case, facts)
     looks = _looks([(part, facts) for part, _, facts in seen])
-    for other in filter(None, (origin_of(task.config), teacher_of(task.config))):
-        _take_over(patients, other.known_cases.patients)
-        _take_over(contents, other.known_cases.contents)
-        _take_over(looks, other.known_cases.looks)
+    for model in filter(None, (origin_of(task.config), teacher_of(task.config))):
+        _take_over(patients, model.known_cases.patients)
+        _take_over(contents, model.known_cases.contents)
+        _take_over(looks, model.known_cases.looks)
     return KnownCases(patients=_in_order(patients), contents=_in_order(contents), looks=_in_order(looks))
 
 

@@ -56,8 +56,8 @@ class Batches:
     def numbers(self, epoch: int, step: int) -> list[int]:
         """Rows of the cache in this process's share of one batch."""
         batch = self.order(epoch)[step * self.batch_size : (step + 1) * self.batch_size]
-        mine: list[int] = self.windows.rows[batch[self.machine.rank :: self.machine.world]].tolist()
-        return mine
+        rows: list[int] = self.windows.rows[batch[self.machine.rank :: self.machine.world]].tolist()
+        return rows
 
 
 class Store:

@@ -19,7 +19,7 @@ def all_finite(tensors: Iterable[Tensor]) -> bool:
     by_device: dict[torch.device, list[Tensor]] = defaultdict(list)
     for tensor in tensors:
         by_device[tensor.device].append(tensor.isfinite().all())
-    return all(bool(torch.stack(found).all()) for found in by_device.values())
+    return all(bool(torch.stack(flags).all()) for flags in by_device.values())
 
 
 def divergence(what: str, run: Path, epochs_kept: int, settings: TrainConfig, bfloat16: bool) -> Diverged:

@@ -143,7 +143,10 @@ class PatchFeed:
         self.extent: Sequence[float] = [
             side * spacing for side, spacing in zip(settings.window, settings.voxel_mm, strict=True)
         ]
-        parts = [self._patches_of(one, config) for one in training_sources(dataset, split.cases("train"))]
+        parts = [
+            self._patches_of(training_source, config)
+            for training_source in training_sources(dataset, split.cases("train"))
+        ]
         self.windows = with_shares(parts, [source.share for source in settings.sources])
 
     def _patches_of(self, source: TrainingSource, config: Config) -> SourceWindows:

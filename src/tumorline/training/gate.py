@@ -98,8 +98,8 @@ def dice_behind(windows: Sequence[SeenWindow], gate: float) -> float:
     counts: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0])
     for window in windows:
         passed = window.is_let_through(gate)
-        for place, count in enumerate((window.truth, window.predicted * passed, window.both * passed)):
-            counts[window.patient, window.case][place] += count
+        for number, count in enumerate((window.truth, window.predicted * passed, window.both * passed)):
+            counts[window.patient, window.case][number] += count
     by_patient: dict[str, list[float]] = defaultdict(list)
     for (patient, _), (truth, predicted, both) in counts.items():
         if truth:
@@ -130,16 +130,18 @@ def look_at_windows(
             presence = models.presence_of(outputs).sigmoid().tolist()
             probability = to_probability(outputs[0].float().cpu().numpy(), info.temperatures)
             drawn = probability >= np.array(info.thresholds, np.float32)[:, None, None]
-            for window, predicted, truth, there in zip(batch, drawn, target.cpu().numpy() > 0, presence, strict=True):
-                yield [_seen(dataset, store, window, *masks) for masks in zip(truth, predicted, there, strict=True)]
+            for window, predicted, truth, presences in zip(
+                batch, drawn, target.cpu().numpy() > 0, presence, strict=True
+            ):
+                yield [_seen(dataset, store, window, *masks) for masks in zip(truth, predicted, presences, strict=True)]
 
 
 def _seen(
     dataset: Dataset, store: Store, window: tuple[int, int], truth: Any, predicted: Any, presence: float
 ) -> SeenWindow:
-    case, other = dataset.cases[window[0]], bool(store.cache.others[window[1]])
+    case, is_other = dataset.cases[window[0]], bool(store.cache.others[window[1]])
     counts = (int(truth.sum()), int(predicted.sum()), int((truth & predicted).sum()))
-    return SeenWindow(case.id, case.group, case.attributes.get(SOURCE, ""), other, *counts, presence)
+    return SeenWindow(case.id, case.group, case.attributes.get(SOURCE, ""), is_other, *counts, presence)
 
 
 def describe_gates(info: ModelInfo, gates: Sequence[Gate]) -> dict[str, ChosenGate]:

@@ -44,9 +44,9 @@ class HistoryParts:
         return dict(zip(map(region_column, self.regions), values, strict=True))
 
     def of_sources(self, result: Validation | None) -> dict[str, float | None]:
-        found = result.by_source if result else {}
+        figures = result.by_source if result else {}
         return {
             column: value
             for name in self.sources
-            for column, value in zip(source_columns(name), found.get(name, (None, None)), strict=True)
+            for column, value in zip(source_columns(name), figures.get(name, (None, None)), strict=True)
         }

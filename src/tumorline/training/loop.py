@@ -148,8 +148,8 @@ class Loop:
         weights = all_finite(tensor for _, tensor in self.state.tensors())
         loss, weights_lost = self.any_process(not math.isfinite(self.loss_sum.item()), not weights)
         if loss or weights_lost:
-            what = "the loss is" if loss else "weights are"
-            raise self.diverged(f"{what} not finite in epoch {self.epoch}")
+            subject = "the loss is" if loss else "weights are"
+            raise self.diverged(f"{subject} not finite in epoch {self.epoch}")
 
     def diverged(self, what: str) -> Diverged:
         kept = len(self.state.position.history)

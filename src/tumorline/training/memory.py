@@ -40,10 +40,10 @@ def require_memory(config: Config, shape: NetworkShape, batch: int, device: torc
 
     A network that cannot be measured is not refused.
     """
-    found, total = measure(config, shape), total_memory(device)
-    if found is None or total is None:
+    memory, total = measure(config, shape), total_memory(device)
+    if memory is None or total is None:
         return
-    weights, image = found
+    weights, image = memory
     needed = weights + batch * image
     there_are = f"and there are {_in_words(total)}; lower"
     if weights > total:
@@ -90,8 +90,8 @@ class _RatesHaveValues(TorchFunctionMode):
     """Transformers read the rate of their stochastic depth, layer by layer, from `torch.linspace`."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        here = {"device": "cpu"} if func is torch.linspace else {}
-        return func(*args, **{**here, **(kwargs or {})})
+        defaults = {"device": "cpu"} if func is torch.linspace else {}
+        return func(*args, **{**defaults, **(kwargs or {})})
 
 
 def _kept_bytes(network: nn.Module, batch: Tensor) -> int:

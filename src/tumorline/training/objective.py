@@ -63,8 +63,8 @@ class Objective:
         if not labelled.any():  # every parameter takes part, which several processes wait for
             return imitated + 0 * outputs[-1][1].float().sum()
         kept = [(weight, logits[labelled]) for weight, logits in outputs]
-        own = (1 - self.config.teacher_share) * self.truth_loss(kept, samples.target[labelled])
-        return imitated + own * labelled.float().mean()
+        truth_loss = (1 - self.config.teacher_share) * self.truth_loss(kept, samples.target[labelled])
+        return imitated + truth_loss * labelled.float().mean()
 
 
 def presence_loss(logits: Tensor, target: Tensor) -> Tensor:

@@ -25,9 +25,9 @@ def build_optimiser(network: nn.Module, settings: TrainConfig) -> torch.optim.Op
     for name, parameter in network.named_parameters():
         decay = settings.weight_decay if parameter.ndim > 1 else 0.0
         groups[scales.get(name, 1.0), decay].append(parameter)
-    kind = torch.optim.AdamW if settings.optimiser == "adamw" else torch.optim.Adam
+    algorithm = torch.optim.AdamW if settings.optimiser == "adamw" else torch.optim.Adam
     listed = [{"params": members, "weight_decay": decay, "scale": scale} for (scale, decay), members in groups.items()]
-    return kind(listed, lr=settings.learning_rate)
+    return algorithm(listed, lr=settings.learning_rate)
 
 
 def rate_scales(network: nn.Module, settings: TrainConfig) -> dict[str, float]:

@@ -67,23 +67,23 @@ class TrainingProgress:
 def _by_region(row: EpochRow) -> str:
     """The regions' own figures in brackets; empty where there is one region."""
     prefix = region_column("")
-    found = {key.removeprefix(prefix): value for key, value in row.items() if key.startswith(prefix)}
-    said = ", ".join(f"{name} {'none' if value is None else format(value, '.3f')}" for name, value in found.items())
-    return f"({said})  " if said else ""
+    figures = {key.removeprefix(prefix): value for key, value in row.items() if key.startswith(prefix)}
+    text = ", ".join(f"{name} {'none' if value is None else format(value, '.3f')}" for name, value in figures.items())
+    return f"({text})  " if text else ""
 
 
 def _by_source(row: EpochRow) -> str:
     """What each of several sources has reached, in brackets; empty where there is one."""
     dice, _ = source_columns("")
     names = [key.removeprefix(dice) for key in row if key.startswith(dice)]
-    said = [f"{name} {_figures(*(row[column] for column in source_columns(name)))}" for name in names]
-    return f"({'; '.join(said)})  " if said else ""
+    texts = [f"{name} {_figures(*(row[column] for column in source_columns(name)))}" for name in names]
+    return f"({'; '.join(texts)})  " if texts else ""
 
 
 def _figures(dice: float | None, false_positives: float | None) -> str:
-    told = [] if dice is None else [f"{dice:.3f}"]
-    told += [] if false_positives is None else [f"{false_positives:.0%} false positives"]
-    return ", ".join(told) or "none"
+    figures = [] if dice is None else [f"{dice:.3f}"]
+    figures += [] if false_positives is None else [f"{false_positives:.0%} false positives"]
+    return ", ".join(figures) or "none"
 
 
 def _validation(row: EpochRow) -> str:

@@ -101,16 +101,16 @@ def diverged(losses: Sequence[float]) -> bool:
 def summarise_range_test(rates: Sequence[float], losses: Sequence[float], steps: int) -> RangeTest:
     """Smooth the losses and find where they fall fastest; the rates rise by equal factors."""
     stopped = diverged(losses)
-    known = [(rate, loss) for rate, loss in zip(rates, losses, strict=True) if math.isfinite(loss)]
-    values = np.array([loss for _, loss in known])
+    pairs = [(rate, loss) for rate, loss in zip(rates, losses, strict=True) if math.isfinite(loss)]
+    values = np.array([loss for _, loss in pairs])
     width = max(1.0, SMOOTHING * steps)
     smoothed = gaussian_filter1d(values, width, mode="nearest")
     slope = gaussian_filter1d(values, width, order=1, mode="nearest")[: int(smoothed.argmin()) + 1]
     steepest = int(slope.argmin())
     return RangeTest(
-        rates=[rate for rate, _ in known],
+        rates=[rate for rate, _ in pairs],
         losses=values.tolist(),
         smoothed=smoothed.tolist(),
-        suggestion=known[steepest][0] if slope[steepest] < 0 else None,
+        suggestion=pairs[steepest][0] if slope[steepest] < 0 else None,
         diverged=stopped,
     )

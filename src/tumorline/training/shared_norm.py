@@ -24,10 +24,10 @@ def _forward(self: _BatchNorm, image: Tensor) -> Tensor:
     if not self.training:
         result: Tensor = type(self).forward(self, image)
         return result
-    others = [axis for axis in range(image.ndim) if axis != 1]
+    axes = [axis for axis in range(image.ndim) if axis != 1]
     shape = [1, -1] + [1] * (image.ndim - 2)
     exact = image.float()
-    mean, square = all_reduce(torch.stack([exact.mean(others), exact.square().mean(others)])) / dist.get_world_size()
+    mean, square = all_reduce(torch.stack([exact.mean(axes), exact.square().mean(axes)])) / dist.get_world_size()
     variance = (square - mean.square()).clamp_min(0)
     _update_running(self, mean.detach(), variance.detach(), image.numel() // image.shape[1] * dist.get_world_size())
     scale = self.weight * torch.rsqrt(variance + self.eps)

@@ -46,7 +46,7 @@ def open_teacher(name: str, dataset: Dataset, machine: Machine) -> Teacher:
 
 def refuse_another_view(info: ModelInfo, dataset: Dataset) -> None:
     """Raise UserError where the two networks do not see the same, or not the same regions."""
-    own = input_of(dataset).model_copy(update={"may_lack_channels": info.input.may_lack_channels})
+    spec = input_of(dataset).model_copy(update={"may_lack_channels": info.input.may_lack_channels})
     settings = dataset.settings
     size = settings.window or (settings.image_size, settings.image_size)
     pairs = {
@@ -54,22 +54,25 @@ def refuse_another_view(info: ModelInfo, dataset: Dataset) -> None:
         **_known_meanings(info, dataset),
         "sees at once": (info.network_size, tuple(size)),
         "takes channels": (info.image_channels, dataset.channels),
-        "reads images as": (info.input.model_dump(), own.model_dump()),
+        "reads images as": (info.input.model_dump(), spec.model_dump()),
         "prepares images by version": (info.preprocessing, fit.VERSION),
     }
-    for what, (its, wanted) in pairs.items():
+    for verb, (its, wanted) in pairs.items():
         if its != wanted:
             raise UserError(
-                f"loss.teacher: '{info.name}' {what} {_words(its)}, this training {_words(wanted)}; a teacher has to "
+                f"loss.teacher: '{info.name}' {verb} {_words(its)}, this training {_words(wanted)}; a teacher has to "
                 "see what its student sees"
             )
 
 
 def _known_meanings(info: ModelInfo, dataset: Dataset) -> dict[str, tuple[str, str]]:
     """The sequence and what is outlined, where both know it; `tumour` is whatever the others outline."""
-    own = dataset.source
-    pairs = {"sees the sequence": (info.data.channel, own.channel), "takes as tumour": (info.data.label, own.label)}
-    return {what: pair for what, pair in pairs.items() if not {*pair} & {"", REGION}}
+    source = dataset.source
+    pairs = {
+        "sees the sequence": (info.data.channel, source.channel),
+        "takes as tumour": (info.data.label, source.label),
+    }
+    return {verb: pair for verb, pair in pairs.items() if not {*pair} & {"", REGION}}
 
 
 def _words(value: object) -> str:
@@ -78,5 +81,5 @@ def _words(value: object) -> str:
 
 def imitation(logits: Tensor, probability: Tensor) -> Tensor:
     """Cross entropy with the teacher's probability, of each sample `(B,)`."""
-    each = functional.binary_cross_entropy_with_logits(logits.float(), probability, reduction="none")
-    return each.flatten(1).mean(1)
+    entropy = functional.binary_cross_entropy_with_logits(logits.float(), probability, reduction="none")
+    return entropy.flatten(1).mean(1)

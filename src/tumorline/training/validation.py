@@ -110,8 +110,8 @@ def validate(
 ) -> Validation:
     """Score the cases, shared among all processes."""
     network.eval()
-    mine = [dataset.index[case_id] for case_id in cases[machine.rank :: machine.world]]
-    results = list(_score_cases(network, criterion, dataset, store, mine, machine))
+    positions = [dataset.index[case_id] for case_id in cases[machine.rank :: machine.world]]
+    results = list(_score_cases(network, criterion, dataset, store, positions, machine))
     return gather_results([result for part in machine.gather(results) for result in part])
 
 
@@ -121,7 +121,7 @@ def _score_cases(
     """Each case as soon as its last slice is counted; a batch may hold slices of several cases."""
     counts: dict[int, CaseCounts] = {}
     rows = [(case, row) for case in cases for row in rows_to_score(store, case)]
-    left = Counter(case for case, _ in rows)
+    rows_left = Counter(case for case, _ in rows)
     for batch in (rows[start : start + BATCH] for start in range(0, len(rows), BATCH)):
         losses, probabilities = _answer(network, criterion, store, [row for _, row in batch], machine)
         for (case, row), loss, probability in zip(batch, losses, probabilities, strict=True):
@@ -129,8 +129,8 @@ def _score_cases(
                 pixel = dataset.pixel_of(dataset.cases[case])
                 counts[case] = CaseCounts(_read_slices(dataset, case), dataset.regions, pixel)
             counts[case].add(row - store.cache.rows_of(case).start, loss, probability, bool(store.cache.others[row]))
-            left[case] -= 1
-            if not left[case]:
+            rows_left[case] -= 1
+            if not rows_left[case]:
                 yield counts.pop(case).result(dataset.cases[case])
 
 
@@ -141,7 +141,7 @@ def _answer(
     image, target = store.batch(rows)
     with machine.autocast():
         logits: Tensor = network(image)
-    losses = [float(criterion(one[None].float(), truth[None])) for one, truth in zip(logits, target, strict=True)]
+    losses = [float(criterion(output[None].float(), truth[None])) for output, truth in zip(logits, target, strict=True)]
     return losses, logits.float().sigmoid().cpu().numpy()
 
 
@@ -161,7 +161,7 @@ def gather_results(results: list[CaseResult]) -> Validation:
     by_region = tuple(_mean_over_patients(results, region) for region in range(len(results[0].dice)))
     loss = float(np.mean([result.loss for result in results]))
     names = sorted({result.source for result in results})
-    by_source = {name: _of_source([one for one in results if one.source == name]) for name in names if name}
+    by_source = {name: _of_source([case for case in results if case.source == name]) for name in names if name}
     return Validation(loss, _mean_of_known(by_region) or 0.0, by_region, by_source)
 
 

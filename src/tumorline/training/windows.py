@@ -31,13 +31,13 @@ def training_windows(dataset: Dataset, cache: Cache, case_ids: Sequence[str], ba
 
     Raises UserError where no window is left.
     """
-    found = with_shares(
+    windows = with_shares(
         [_windows_of(source, cache, balance) for source in training_sources(dataset, case_ids)],
         [source.share for source in dataset.settings.sources],
     )
-    if not len(found.rows):
+    if not len(windows.rows):
         raise UserError(f"{dataset.source.path}: every slice of the training cases is blank")
-    return found
+    return windows
 
 
 class TrainingSource(NamedTuple):
@@ -106,11 +106,11 @@ def with_shares(parts: Sequence[SourceWindows], shares: Sequence[float | None]) 
             raise UserError(f"data.sources: '{part.name}' has a share of {share:g}, but no image that trains")
     stated = sum(share or 0.0 for share in shares)
     loose = sum(part.pull for part, share in zip(parts, shares, strict=True) if share is None)
-    whole = loose / (1 - stated) if loose else 1.0
-    wanted = [part.pull if share is None else share * whole for part, share in zip(parts, shares, strict=True)]
+    total_pull = loose / (1 - stated) if loose else 1.0
+    pulls = [part.pull if share is None else share * total_pull for part, share in zip(parts, shares, strict=True)]
     weights = [
         part.windows.weights * (total / max(part.windows.weights.sum(), 1e-300))
-        for part, total in zip(parts, wanted, strict=True)
+        for part, total in zip(parts, pulls, strict=True)
     ]
     rows = np.concatenate([part.windows.rows for part in parts])
     return Windows(rows, np.concatenate(weights), sum(part.windows.images for part in parts))

@@ -109,23 +109,25 @@ def _carried_out(plan: TuningPlan, trials: Sequence[Trial], folder: Path, notify
     import torch
 
     trial = trials[-1]
-    place = trial_folder(folder, trial.number)
+    run_folder = trial_folder(folder, trial.number)
     notify(f"trial {trial.number}/{plan.tune.trials}: {json.dumps(trial.params)}")
     try:
-        state = _train(plan, trials, place, notify)
+        state = _train(plan, trials, run_folder, notify)
     except Interrupted:
         raise Interrupted("stopped and saved; the same command goes on") from None
     except (UserError, torch.OutOfMemoryError) as error:
         if not isinstance(error, Diverged) and not any(other.state == "complete" for other in trials):
             raise UserError(f"trial {trial.number}: {error}") from None
         notify(f"trial {trial.number} failed: {error}")
-        return trial.model_copy(update={"state": "failed", "dice": scores(place), "error": str(error)})
-    done = trial.model_copy(update={"state": state, "dice": scores(place)})
+        return trial.model_copy(update={"state": "failed", "dice": scores(run_folder), "error": str(error)})
+    done = trial.model_copy(update={"state": state, "dice": scores(run_folder)})
     notify(f"trial {trial.number} {state}: validation Dice by patient {done.value:.4f}")
     return done
 
 
-def _train(plan: TuningPlan, trials: Sequence[Trial], place: Path, notify: Notify) -> Literal["complete", "pruned"]:
+def _train(
+    plan: TuningPlan, trials: Sequence[Trial], run_folder: Path, notify: Notify
+) -> Literal["complete", "pruned"]:
     """Fit, and ask after each epoch whether the trial is worth going on; epochs before a stop are asked again."""
     import optuna
 
@@ -139,8 +141,8 @@ def _train(plan: TuningPlan, trials: Sequence[Trial], place: Path, notify: Notif
             raise optuna.TrialPruned
 
     with suppress(optuna.TrialPruned):
-        for epoch, dice in enumerate(scores(place), 1):
+        for epoch, dice in enumerate(scores(run_folder), 1):
             judge(epoch, dice)
-        run.fit_only(config, place, notify, lambda row: judge(row["epoch"], row["validation_dice"]))
+        run.fit_only(config, run_folder, notify, lambda row: judge(row["epoch"], row["validation_dice"]))
         return "complete"
     return "pruned"

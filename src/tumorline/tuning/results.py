@@ -90,7 +90,7 @@ def _value_at(config: Config, key: str) -> Any:
     return value
 
 
-def _validation_patients(place: Path) -> int | None:
-    if not (place / SPLIT_NAME).exists():
+def _validation_patients(folder: Path) -> int | None:
+    if not (folder / SPLIT_NAME).exists():
         return None
-    return len({row["patient"] or row["case"] for row in read_split(place) if row["part"] == "validation"})
+    return len({row["patient"] or row["case"] for row in read_split(folder) if row["part"] == "validation"})

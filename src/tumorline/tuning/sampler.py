@@ -63,15 +63,15 @@ def _distributions(plan: TuningPlan) -> "dict[str, optuna.distributions.BaseDist
         IntDistribution,
     )
 
-    found: dict[str, BaseDistribution] = {}
+    distributions: dict[str, BaseDistribution] = {}
     for key, domain in plan.tune.space.items():
         if isinstance(domain, list):
-            found[key] = CategoricalDistribution([json.dumps(value) for value in domain])
+            distributions[key] = CategoricalDistribution([json.dumps(value) for value in domain])
         elif _is_whole(domain):
-            found[key] = IntDistribution(int(domain.low), int(domain.high), domain.log, int(domain.step or 1))
+            distributions[key] = IntDistribution(int(domain.low), int(domain.high), domain.log, int(domain.step or 1))
         else:
-            found[key] = FloatDistribution(domain.low, domain.high, domain.log, domain.step)
-    return found
+            distributions[key] = FloatDistribution(domain.low, domain.high, domain.log, domain.step)
+    return distributions
 
 
 def _is_whole(domain: Range) -> bool:

@@ -104,11 +104,11 @@ def drop_weights(trials: Sequence[Trial], folder: Path) -> None:
 
 def _leaves(values: Mapping[str, object], prefix: str = "") -> dict[str, str]:
     """Every value as JSON by its dotted key."""
-    found: dict[str, str] = {}
+    leaves: dict[str, str] = {}
     for key, value in values.items():
-        found |= (
+        leaves |= (
             _leaves(value, f"{prefix}{key}.")
             if isinstance(value, dict)
             else {prefix + key: json.dumps(value, default=str)}
         )
-    return found
+    return leaves
