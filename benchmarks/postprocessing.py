@@ -38,7 +38,7 @@ def limits_of(region: str) -> dict[str, Postprocessing]:
     return {
         "nothing else": Postprocessing(),
         **{f"fewer than {size} px": Postprocessing(smallest_px={region: size}) for size in SIZES},
-        **{f"below {peak} of the peak": Postprocessing(least_relative_peak={region: peak}) for peak in PEAKS},
+        **{f"below {peak} of the peak": Postprocessing(least_relative_peak=peak) for peak in PEAKS},
     }
 
 

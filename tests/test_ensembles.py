@@ -314,8 +314,8 @@ def test_metadata_of_models_from_before_there_were_ensembles_is_read(tiny_run: P
 
 
 def test_limits_of_post_processing_are_the_mean_of_the_members() -> None:
-    first = Postprocessing(smallest_ml={"tumour": 0.4}, smallest_px={"tumour": 3}, least_relative_peak={"tumour": 0.8})
+    first = Postprocessing(smallest_ml={"tumour": 0.4}, smallest_px={"tumour": 3}, least_relative_peak=0.8)
     assert mean_postprocessing([first, Postprocessing()]) == Postprocessing(
-        smallest_ml={"tumour": 0.2}, smallest_px={"tumour": 2}, least_relative_peak={"tumour": 0.4}
+        smallest_ml={"tumour": 0.2}, smallest_px={"tumour": 2}, least_relative_peak=0.4
     )
     assert mean_postprocessing([Postprocessing()] * 2) == Postprocessing()

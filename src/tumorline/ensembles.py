@@ -66,7 +66,7 @@ def mean_postprocessing(members: Sequence[Postprocessing]) -> Postprocessing:
     return Postprocessing(
         smallest_ml=means("smallest_ml"),
         smallest_px={region: round(value) for region, value in means("smallest_px").items() if round(value)},
-        least_relative_peak=means("least_relative_peak"),
+        least_relative_peak=fmean(limits.least_relative_peak for limits in members),
         least_enhancing_ml=fmean(limits.least_enhancing_ml for limits in members),
     )
 

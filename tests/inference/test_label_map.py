@@ -108,13 +108,13 @@ def test_components_far_less_certain_than_the_most_certain_one_go() -> None:
     drawn = Drawn(probability >= 0.5, probability.astype(np.float32))
 
     def kept(limit: float, least: int = 0) -> list[list[int]]:
-        limits = Postprocessing(least_relative_peak={"a": limit}, smallest_px={"a": least})
+        limits = Postprocessing(least_relative_peak=limit, smallest_px={"a": least})
         return [list(map(int, mask[0])) for mask in postprocess(drawn, ["a", "b"], limits, None)]
 
     assert kept(0.0) == [[1, 1, 0, 1, 0, 1, 0, 1], [1, 0, 0, 0, 0, 0, 0, 1]]
     assert kept(0.75) == [[1, 1, 0, 0, 0, 1, 0, 1], [1, 0, 0, 0, 0, 0, 0, 1]]
-    assert kept(0.9) == [[1, 1, 0, 0, 0, 0, 0, 1], [1, 0, 0, 0, 0, 0, 0, 1]]
-    assert kept(1.0) == [[0, 0, 0, 0, 0, 0, 0, 1], [1, 0, 0, 0, 0, 0, 0, 1]]
+    assert kept(0.9) == [[1, 1, 0, 0, 0, 0, 0, 1], [0, 0, 0, 0, 0, 0, 0, 1]]
+    assert kept(1.0) == [[0, 0, 0, 0, 0, 0, 0, 1], [0, 0, 0, 0, 0, 0, 0, 1]]
     assert kept(1.0, least=2)[0] == [1, 1, 0, 0, 0, 0, 0, 0]  # the most certain one of those that are large enough
     assert kept(0.9, least=3)[0] == [0] * 8
 
@@ -167,6 +167,6 @@ def test_what_is_done_to_masks_is_said() -> None:
         "an inner region counts only within the outer ones; components below these sizes are taken out: "
         "tumour_core 0.1 ml, whole_tumour 3 px; enhancing_tumour of less than 0.5 ml in all is taken out of that region"
     )
-    assert describe_postprocessing(["tumour"], Postprocessing(least_relative_peak={"tumour": 0.85})) == (
-        "components go whose highest probability is below this share of the highest of all: tumour 0.85"
+    assert describe_postprocessing(["tumour"], Postprocessing(least_relative_peak=0.85)) == (
+        "components go whose highest probability is below 0.85 times the highest of the region"
     )

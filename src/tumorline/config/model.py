@@ -19,8 +19,8 @@ class Postprocessing(Section):
     """Of volumes, components of a region below this volume go, by region."""
     smallest_px: dict[str, Annotated[int, Field(ge=0, le=10**9)]] = {}
     """Components of a region of fewer pixels, or voxels, go, by region."""
-    least_relative_peak: dict[str, Annotated[float, Field(ge=0, le=1)]] = {}
-    """Components of a region go whose highest probability is below this share of the highest of all, by region."""
+    least_relative_peak: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Components go whose highest probability is below this share of the highest of all those of the region."""
     least_enhancing_ml: Volume = 0.0
     """Of volumes, enhancing tumour that comes to less in all becomes tumour core."""
 
@@ -28,7 +28,7 @@ class Postprocessing(Section):
     def regions(self) -> set[str]:
         """Those that it is about."""
         enhancing = {ENHANCING} if self.least_enhancing_ml else set()
-        return {*self.smallest_ml, *self.smallest_px, *self.least_relative_peak, *enhancing}
+        return {*self.smallest_ml, *self.smallest_px, *enhancing}
 
     def require_regions(self, regions: Collection[str]) -> None:
         """Raise ValueError for a region that is none of these."""
@@ -51,7 +51,7 @@ class PostprocessingConfig(Postprocessing):
 
     @model_validator(mode="after")
     def is_fixed_or_chosen(self) -> Self:
-        if self.choose and self.regions:
+        if self.choose and self.fixed != Postprocessing():
             raise ValueError("model.postprocessing.choose is true, so that no limit may stand beside it; keep one")
         return self
 

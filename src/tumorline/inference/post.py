@@ -31,7 +31,7 @@ def postprocess(drawn: Drawn, regions: Sequence[str], settings: Postprocessing, 
         mask = masks[regions.index(name)]
         if name in nested[1:]:
             mask &= masks[regions.index(nested[nested.index(name) - 1])]
-        limits = ComponentLimits(_least_elements(name, settings, voxel_ml), settings.least_relative_peak.get(name, 0.0))
+        limits = ComponentLimits(_least_elements(name, settings, voxel_ml), settings.least_relative_peak)
         _remove_components(mask, drawn.probability[regions.index(name)], limits)
         if name == ENHANCING and voxel_ml and np.count_nonzero(mask) * voxel_ml < settings.least_enhancing_ml:
             mask[...] = False
@@ -42,16 +42,13 @@ def describe_postprocessing(regions: Sequence[str], settings: Postprocessing) ->
     """What `postprocess` does to a model's masks, in words; empty where it does nothing."""
     limits = [f"{name} {value:g} ml" for name, value in settings.smallest_ml.items() if value]
     limits += [f"{name} {value} px" for name, value in settings.smallest_px.items() if value]
-    peaks = [f"{name} {value:g}" for name, value in settings.least_relative_peak.items() if value]
-    least = settings.least_enhancing_ml
+    peak, least = settings.least_relative_peak, settings.least_enhancing_ml
     sentences = (
         "an inner region counts only within the outer ones"
         if len([name for name in regions if name in NESTED]) > 1
         else "",
         f"components below these sizes are taken out: {', '.join(limits)}" if limits else "",
-        f"components go whose highest probability is below this share of the highest of all: {', '.join(peaks)}"
-        if peaks
-        else "",
+        f"components go whose highest probability is below {peak:g} times the highest of the region" if peak else "",
         f"{ENHANCING} of less than {least:g} ml in all is taken out of that region" if least else "",
     )
     return "; ".join(filter(None, sentences))
