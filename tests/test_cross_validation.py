@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import tumorline
@@ -14,6 +15,8 @@ from tumorline.cross_validation import gather, summarise_folds
 from tumorline.errors import UserError
 from tumorline.evaluation.summary import without_own
 from tumorline.evaluation.tables import read_rows
+from tumorline.inference.model import load as load_model
+from tumorline.model_file import read_content
 from tumorline.results import ResultWarning, WarningCode, read_summary
 
 pytest.importorskip("torch")
@@ -89,6 +92,24 @@ def test_a_fold_that_was_stopped_goes_on_and_ends_as_if_it_had_not_been(two_fold
         (two_folds / "fold-1" / name).unlink()
     cross_validate(tiny_source, two_folds)
     assert (two_folds / "fold-1" / "model.safetensors").read_bytes() == weights
+
+
+def test_what_follows_the_training_is_done_anew_without_one(two_folds: Path, tiny_source: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(two_folds, tmp_path / "folds"))
+    before = load_model(folder / "fold-0").info
+    cross_validate(tiny_source, folder, "model.threshold=0.99999", "model.postprocessing.least_relative_peak=0.5")
+    weights = [read_content(path / "fold-1" / "model.safetensors").weights for path in (two_folds, folder)]
+    assert all(np.array_equal(weights[0][name], weights[1][name]) for name in weights[0])
+    for fold in ("fold-0", "fold-1"):
+        info = load_model(folder / fold).info
+        assert (info.threshold, info.postprocessing.least_relative_peak) == (0.99999, 0.5)
+        assert (folder / fold / "history.csv").read_bytes() == (two_folds / fold / "history.csv").read_bytes()
+        assert len((folder / fold / "test_uses.jsonl").read_text().splitlines()) == 2
+    assert before.postprocessing.least_relative_peak == 0
+    assert column(folder / "evaluation.csv", "predicted_px") != column(two_folds / "evaluation.csv", "predicted_px")
+    again = (folder / "fold-0" / "model.safetensors").stat().st_mtime_ns
+    cross_validate(tiny_source, folder, "model.threshold=0.99999", "model.postprocessing.least_relative_peak=0.5")
+    assert (folder / "fold-0" / "model.safetensors").stat().st_mtime_ns == again
 
 
 def test_missing_folds_are_said_in_the_summary_and_the_report(two_folds: Path, tmp_path: Path) -> None:

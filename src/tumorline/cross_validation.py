@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from tumorline import run
-from tumorline.config import Config
+from tumorline.config import Config, same_training
 from tumorline.errors import Diverged, UserError
 from tumorline.evaluation.agreement import require_baselines, require_cases
 from tumorline.evaluation.baselines import Record
@@ -73,16 +73,19 @@ def cross_validate(config: Config, folder: Path, wanted: Collection[int], notify
     """Train the folds that are not finished yet, then gather what is there.
 
     `folder` gets a run folder `fold-K` for each fold, and evaluation, summary and report over all finished folds.
-    Called again with the same configuration it goes on where it was stopped. Raises UserError for another
-    configuration in the same folder and for folds that do not exist, and at the end where folds diverged.
+    Called again with the same configuration it goes on where it was stopped; with another threshold, temperature, gate,
+    storage or post-processing it finishes what is trained anew. Raises UserError for a folder of another training and
+    for folds that do not exist, and at the end where folds diverged.
     """
     chosen = _chosen(config, wanted)
     require_utf_8(folder)
     claim_output(folder, "folds", NAMES)
     if not (folder / CONFIG_NAME).exists():
         save_config(config, folder)
-    elif read_config(folder) != config:
+    elif not same_training(before := read_config(folder), config):
         raise UserError(f"{folder}: holds the folds of another configuration; choose another --output")
+    elif before != config:
+        save_config(config, folder)
     diverged: list[str] = []
     for fold in chosen:
         try:
@@ -159,14 +162,20 @@ def _of_fold(config: Config, fold: int) -> Config:
 
 
 def _train_fold(config: Config, folder: Path, notify: Notify) -> None:
-    if _is_finished(folder):
-        notify(f"{folder}: finished already")
-    elif (folder / CONFIG_NAME).exists():
-        if read_config(folder) != config:
-            raise UserError(f"{folder}: holds a training of another configuration; choose another --output")
-        run.resume(folder, config, notify)
-    else:
+    if not (folder / CONFIG_NAME).exists():
         run.train(config, folder, notify)
+        return
+    if not same_training(before := read_config(folder), config):
+        raise UserError(f"{folder}: holds a training of another configuration; choose another --output")
+    if before == config and _is_finished(folder):
+        notify(f"{folder}: finished already")
+        return
+    if before != config:
+        if _is_finished(folder):
+            notify(f"{folder}: trained already, finished anew; its test part is looked at once more")
+            (folder / REPORT_NAME).unlink()
+        save_config(config, folder)
+    run.resume(folder, config, notify)
 
 
 def _is_finished(folder: Path) -> bool:

@@ -6,7 +6,7 @@ from tumorline.config.loss import LossConfig, LossTerm
 from tumorline.config.mistakes import explain
 from tumorline.config.model import ModelConfig, Postprocessing
 from tumorline.config.reading import apply_override, load_config, parse_config, parse_value, read_toml, set_key
-from tumorline.config.run import Config, is_after_training, with_bare_names
+from tumorline.config.run import Config, is_after_training, same_training, with_bare_names
 from tumorline.config.section import LONGEST_SIDE, MANY, RUN_NAME, Section, Side, Spacing
 from tumorline.config.split import SplitConfig
 from tumorline.config.train import LOGGERS, TrainConfig
@@ -41,6 +41,7 @@ __all__ = [
     "parse_config",
     "parse_value",
     "read_toml",
+    "same_training",
     "set_key",
     "with_bare_names",
 ]

@@ -144,6 +144,13 @@ class Config(Section):
         return with_bare_names(self.model_dump(mode="json", exclude={"data": kept_back}, exclude_none=exclude_none))
 
 
+def same_training(first: Config, second: Config) -> bool:
+    """Whether two configurations differ at most in what changes nothing in a training."""
+    decided_later = {key.removeprefix("model.") for key in AFTER_TRAINING}
+    first_values, second_values = (config.model_dump(exclude={"model": decided_later}) for config in (first, second))
+    return first_values == second_values
+
+
 def with_bare_names(values: Mapping[str, object]) -> TomlTable:
     """A configuration in which what is read beside the data bears its name alone, without its place."""
     bare: TomlTable = copy.deepcopy({**values})
