@@ -108,6 +108,11 @@ def test_what_follows_the_training_is_done_anew_without_one(two_folds: Path, tin
         assert looks[1] == looks[0] + 1
     assert before.postprocessing.least_relative_peak == 0
     assert column(folder / "evaluation.csv", "predicted_px") != column(two_folds / "evaluation.csv", "predicted_px")
+    cross_validate(tiny_source, folder, "model.threshold=0.5", only=(0,))
+    assert "1 OF 2 FOLDS: the others are not finished" in [
+        warning.text for warning in read_summary(folder / "summary.json").warnings
+    ]
+    cross_validate(tiny_source, folder, "model.threshold=0.99999", "model.postprocessing.least_relative_peak=0.5")
     again = (folder / "fold-0" / "model.safetensors").stat().st_mtime_ns
     cross_validate(tiny_source, folder, "model.threshold=0.99999", "model.postprocessing.least_relative_peak=0.5")
     assert (folder / "fold-0" / "model.safetensors").stat().st_mtime_ns == again

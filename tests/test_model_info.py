@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tumorline.config import Postprocessing
 from tumorline.model_file import find_model, read_info
 from tumorline.model_info import InputSpec, ModelInfo, parse_info, write_info
 
@@ -75,3 +76,9 @@ def test_constant_masks_of_pictures_and_of_volumes_are_found_by_region() -> None
     }
     assert _changed(constant_mask="one").constant_masks == {"tumour": ["one"]}
     assert _changed(constant_mask="").constant_masks == {}
+
+
+def test_the_empty_table_of_relative_peaks_of_the_first_model_files_is_read() -> None:
+    assert Postprocessing.model_validate({"least_relative_peak": {}}) == Postprocessing()
+    with pytest.raises(ValueError, match="valid number"):
+        Postprocessing.model_validate({"least_relative_peak": {"tumour": 0.9}})

@@ -85,6 +85,9 @@ def cross_validate(config: Config, folder: Path, wanted: Collection[int], notify
     elif not same_training(before := read_config(folder), config):
         raise UserError(f"{folder}: holds the folds of another configuration; choose another --output")
     elif before != config:
+        notify(f"{folder}: folds that are trained are finished anew; their test parts are looked at once more")
+        for fold in range(config.split.folds):
+            (folder / f"fold-{fold}" / REPORT_NAME).unlink(missing_ok=True)
         save_config(config, folder)
     diverged: list[str] = []
     for fold in chosen:
@@ -171,9 +174,6 @@ def _train_fold(config: Config, folder: Path, notify: Notify) -> None:
         notify(f"{folder}: finished already")
         return
     if before != config:
-        if _is_finished(folder):
-            notify(f"{folder}: trained already, finished anew; its test part is looked at once more")
-            (folder / REPORT_NAME).unlink()
         save_config(config, folder)
     run.resume(folder, config, notify)
 

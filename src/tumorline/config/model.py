@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from tumorline.config.section import MANY, Options, Section
 from tumorline.regions import ENHANCING
@@ -23,6 +23,12 @@ class Postprocessing(Section):
     """Components go whose highest probability is below this share of the highest of all those of the region."""
     least_enhancing_ml: Volume = 0.0
     """Of volumes, enhancing tumour that comes to less in all becomes tumour core."""
+
+    @field_validator("least_relative_peak", mode="before")
+    @classmethod
+    def of_no_region(cls, share: object) -> object:
+        """Model files of November 2026 have an empty table here."""
+        return 0.0 if share == {} else share
 
     @property
     def regions(self) -> set[str]:
