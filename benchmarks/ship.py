@@ -4,10 +4,10 @@
     python benchmarks/ship.py runs/brats_final --name builtin-brats --folds runs/volumes/brats_3d
 
 Copies model file, ONNX file and card to src/tumorline/weights/. `builtin` gets what the matrix of
-benchmarks/cross_dataset.md says of other sets, and its network rounded to int8 where the run has one. What other
-precisions change is in benchmarks/results/runtimes/. `builtin-brats` is a model of all cases, which nothing is left to
-test: its figures are those of the folds of its recipe, and it ships only where these allow it. --stress are evaluations
-of the models of folds with `--stress`, each on its own test part.
+benchmarks/cross_dataset.md says of other sets. What other precisions change is in benchmarks/results/runtimes/.
+`builtin-brats` is a model of all cases, which nothing is left to test: its figures are those of the folds of its
+recipe, and it ships only where these allow it. --stress are evaluations of the models of folds with `--stress`, each on
+its own test part.
 """
 
 import argparse
@@ -39,7 +39,7 @@ from tumorline.model_file import (
 from tumorline.model_info import ModelInfo, PrecisionChange
 from tumorline.report.card import render_card
 from tumorline.results import Summary, read_summary
-from tumorline.runtime import PRECISIONS, QUANTISED
+from tumorline.runtime import PRECISIONS
 from volumes import Row, finished, mean_over_regions, number, read_table, shown, tested
 
 LARGEST_MB = 15
@@ -48,7 +48,6 @@ LEAST_MEDIAN = 0.75
 NEARLY_ALL = 0.99
 """Of the cases of the folds, those that a model of all patients has to know: a few may have been left out."""
 OTHER_SETS = Path(__file__).parent / "results" / "cross_dataset.json"
-ROUNDED = f".{QUANTISED}.onnx"
 FILES = {"model.safetensors": ".safetensors", "model.onnx": ".onnx", "MODEL_CARD.md": ".md"}
 CALLED = "9 cases, a demonstration"
 TERMS = (
@@ -84,11 +83,9 @@ def ship_builtin(run: Path, folds: Path | None, stress: Sequence[Path] = ()) -> 
     info = read_info(run / "model.safetensors")
     if "CC BY 4.0" not in info.licence or info.split.leaking or info.data.forbids_passing_on:
         sys.exit(f"{run}: {info.licence}; leaking: {info.split.leaking}: not to be shipped")
-    files = FILES | ({f"model{ROUNDED}": ROUNDED} if (run / f"model{ROUNDED}").is_file() else {})
-    refuse_large(run / name for name in files)
+    refuse_large(run / name for name in FILES)
     LISTED.mkdir(exist_ok=True)
-    (LISTED / f"{BUILTIN}{ROUNDED}").unlink(missing_ok=True)
-    copied = [Path(shutil.copyfile(run / name, LISTED / f"{BUILTIN}{suffix}")) for name, suffix in files.items()]
+    copied = [Path(shutil.copyfile(run / name, LISTED / f"{BUILTIN}{suffix}")) for name, suffix in FILES.items()]
     card = LISTED / f"{BUILTIN}.md"
     if info.split.trains_on_all:
         if folds is None:
@@ -109,8 +106,7 @@ def with_folds(info: ModelInfo, target: Path, folds: Path, stress: Sequence[Path
     told = told.with_metrics(headline={**(told.metrics.headline or {}), "headline_status": ["out of fold"]})
     told = with_precisions(told, precisions_of(BUILTIN))
     save_model(target, read_content(target).weights, told)
-    for suffix in (".onnx", ROUNDED) if target.with_suffix(ROUNDED).is_file() else (".onnx",):
-        stamp_onnx(target, suffix)
+    stamp_onnx(target)
     return render_card(told, summary, target)
 
 
@@ -134,7 +130,7 @@ def precisions_of(model: str) -> dict[str, PrecisionChange]:
     """What other precisions change on the cases that the folds held out, as benchmarks/runtimes.py has measured it."""
     with kept_changes(model).open(newline="") as file:
         rows = list(csv.DictReader(file))
-    ways = {name: f"openvino, {name}" for name in (*PRECISIONS, QUANTISED) if f"openvino, {name}" in rows[0]}
+    ways = {name: f"openvino, {name}" for name in PRECISIONS if f"openvino, {name}" in rows[0]}
     return {name: change_of([row for row in rows if row[way]], way) for name, way in ways.items()}
 
 

@@ -84,9 +84,9 @@ def require_parity(run: Runtime, network: nn.Module, info: ModelInfo, target: Pa
         )
 
 
-def stamp_onnx(path: Path, suffix: str = ".onnx") -> None:
+def stamp_onnx(path: Path) -> None:
     """Give the ONNX file beside a model file, whose network is the same, the metadata and the stamp of now."""
-    target = path.with_suffix(suffix)
+    target = path.with_suffix(".onnx")
     model = _import_onnx().load(target, load_external_data=False)
     with atomic_path(target) as temporary:
         save_stamped(model, path, temporary)

@@ -77,7 +77,8 @@ def opened_file(path: Path, precision: str = "float32", name: str = DEFAULT) -> 
         return beside(path, suffix)
     rounded = beside(path, f".{QUANTISED}{suffix}")
     if not rounded.is_file():
-        raise UserError(f"{rounded}: not there; write it with 'tumorline export {path} --precision int8'")
+        how = f"tumorline export {path} --precision int8 --output {rounded}"
+        raise UserError(f"{rounded}: not there; write it with '{how}'")
     return rounded
 
 
