@@ -31,7 +31,7 @@ WIDTHS = [16, 32, 64, 128]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("case", type=Path)
+    parser.add_argument("case", type=lambda text: Path(text).resolve())
     parser.add_argument("models", type=Path, nargs="*")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=Path, help="what a turn's process is told: where its steps are written")
