@@ -27,6 +27,7 @@ import time
 from pathlib import Path
 
 from table import write_table
+from tumorline.environment import machine, processor_kind
 
 COMMANDS = ("check, cold", "check, warm", "predict")
 Seconds = dict[str, dict[str, list[float]]]
@@ -88,12 +89,7 @@ def as_rows(seconds: Seconds) -> list[list[str]]:
 
 
 def describe_machine() -> str:
-    information = Path("/proc/cpuinfo")
-    text = information.read_text() if information.is_file() else ""
-    names = [line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name")]
-    widest = "with AVX512-BF16" if "avx512_bf16" in text else "without AVX512-BF16"
-    processor = names[0] if names else platform.machine()
-    return f"{processor} {widest}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    return f"{processor_kind(machine())}, {os.cpu_count()} cores, Python {platform.python_version()}"
 
 
 if __name__ == "__main__":

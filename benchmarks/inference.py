@@ -13,7 +13,7 @@ does other things beside. Measured are
   the loop of the tutorials of segmentation_models_pytorch (DataLoader of PIL images, eager network, sigmoid, PNG), both
   from the first file on, with the same weights in float32; with --long so many files as well, masks only in bfloat16
 
-Writes benchmarks/inference.md (between its markers) and prints the table.
+Writes benchmarks/inference.md (between the markers of the instructions that the processor has) and prints the table.
 """
 
 import argparse
@@ -31,6 +31,7 @@ import numpy as np
 from hardening_speed import describe_machine
 from table import write_table
 from tumorline.arrays import Float32Array
+from tumorline.environment import machine
 from tumorline.errors import UserError
 from tumorline.inference.model import load
 from tumorline.runtime import Runtime
@@ -80,7 +81,7 @@ def main() -> None:
         rows.append([f"files to files, {count}", name, spread(rates, "images/s"), times, mib])
     minutes = (time.perf_counter() - began) / 60
     print(f"{describe_machine()}, {time.strftime('%Y-%m-%d')}, {minutes:.0f} min", *map(" | ".join, rows), sep="\n")
-    write_table(Path(__file__).with_name("inference.md"), rows)
+    write_table(Path(__file__).with_name("inference.md"), rows, machine()["instructions"])
 
 
 def spread(rates: list[float], unit: str) -> str:

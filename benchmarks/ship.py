@@ -18,7 +18,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from statistics import fmean, median
+from statistics import median
 
 from marked import markdown_table
 from runtimes import PROCESSOR, kept_changes
@@ -135,14 +135,8 @@ def precisions_of(model: str) -> dict[str, PrecisionChange]:
 
 
 def change_of(rows: Sequence[Row], way: str) -> PrecisionChange:
-    changes = [float(row[way]) for row in rows]
-    return PrecisionChange(
-        cases=len(changes),
-        mean=fmean(changes),
-        largest=max(map(abs, changes)),
-        runtime=way.partition(",")[0],
-        processor=" and ".join(sorted({row[PROCESSOR] for row in rows})),
-    )
+    processors = " and ".join(sorted({row[PROCESSOR] for row in rows}))
+    return PrecisionChange.of([float(row[way]) for row in rows], way.partition(",")[0], processors)
 
 
 def refuse_large(paths: Iterable[Path]) -> None:

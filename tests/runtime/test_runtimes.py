@@ -91,6 +91,27 @@ def verified(model: Model, **mean: float) -> Model:
     return Model(model.path, model.info.with_metrics(precisions=changes), model.runtime)
 
 
+@pytest.mark.parametrize(
+    ("changes", "is_verified"),
+    [
+        ([0.0] * 9 + [0.0999], False),  # a mean of 0.00999
+        ([0.0] * 99 + [0.0999], True),
+        ([0.0] * 99 + [-0.1001], False),  # one of a hundred
+        ([0.0] * 999 + [-0.1001], True),  # one of a thousand
+        ([0.0] * 1998 + [-0.2, 0.2, 0.2], False),
+    ],
+)
+def test_a_precision_is_verified_by_the_share_of_cases_that_change_much(
+    changes: list[float], is_verified: bool
+) -> None:
+    assert PrecisionChange.of(changes, "openvino", "").verified == is_verified
+
+
+def test_of_a_file_that_does_not_count_large_changes_one_is_too_many() -> None:
+    assert PrecisionChange(cases=2000, mean=0, largest=0.1).verified
+    assert not PrecisionChange(cases=2000, mean=0, largest=0.1001).verified
+
+
 def test_auto_takes_what_was_verified_and_the_machine_has(monkeypatch: pytest.MonkeyPatch) -> None:
     model = load(GOLDEN, precision=AUTO)
     assert model.precision == "float32"  # nothing was verified

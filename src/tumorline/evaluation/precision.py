@@ -3,11 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from tumorline.arrays import MaskArray
 from tumorline.data.dataset import Dataset
-from tumorline.environment import machine
+from tumorline.environment import machine, processor_kind
 from tumorline.inference.model import Model, load
 from tumorline.metrics.overlap import count_overlap, dice
 from tumorline.model_info import ModelInfo, PrecisionChange
@@ -39,7 +37,12 @@ def measure_changes(
     for change in region_changes(model, others, dataset, case_ids):
         for name, value in change.items():
             changes[name].append(value)
-    return {name: _summarised(values, others[name].runtime_name) for name, values in changes.items() if values}
+    processor = processor_kind(machine())
+    return {
+        name: PrecisionChange.of(values, others[name].runtime_name, processor)
+        for name, values in changes.items()
+        if values
+    }
 
 
 def with_precisions(info: ModelInfo, changes: Mapping[str, PrecisionChange]) -> ModelInfo:
@@ -52,8 +55,9 @@ def with_precisions(info: ModelInfo, changes: Mapping[str, PrecisionChange]) -> 
 def describe_changes(changes: Mapping[str, PrecisionChange]) -> list[str]:
     """A sentence for each precision."""
     return [
-        f"{name}: the Dice changes by {change.mean:+.4f} in the mean and by {change.largest:.3f} at most "
-        f"({change.cases} regions of cases, {change.runtime}, {change.processor}); "
+        f"{name}: the Dice changes by {change.mean:+.4f} in the mean and by {change.largest:.3f} at most"
+        f"{f', of {change.large} by more than 0.1' if change.large else ''} ("
+        f"{change.cases} regions of cases, {change.runtime}, {change.processor}); "
         f"{'verified' if change.verified else 'not verified, so that auto leaves it out'}"
         for name, change in changes.items()
     ]
@@ -87,13 +91,3 @@ def chosen_cases(dataset: Dataset, case_ids: Sequence[str]) -> list[str]:
         for volumetric in (False, True)
     )
     return [*spread_evenly(pictures, MOST), *spread_evenly(volumes, MOST_VOLUMES)]
-
-
-def _summarised(values: Sequence[float], runtime: str) -> PrecisionChange:
-    return PrecisionChange(
-        cases=len(values),
-        mean=float(np.mean(values)),
-        largest=float(np.abs(values).max()),
-        runtime=runtime,
-        processor=machine()["processor"],
-    )

@@ -2,8 +2,6 @@
 
 from tumorline.model_info.bounds import SCHEMA_VERSION
 from tumorline.model_info.described import (
-    LARGEST_CHANGE,
-    MEAN_CHANGE,
     VALIDATION_DICE,
     ChosenGate,
     ChosenLimits,
@@ -26,9 +24,7 @@ from tumorline.model_info.network import Architecture, InputSpec
 from tumorline.model_info.text import LARGEST_METADATA, parse_info, write_info
 
 __all__ = [
-    "LARGEST_CHANGE",
     "LARGEST_METADATA",
-    "MEAN_CHANGE",
     "SCHEMA_VERSION",
     "VALIDATION_DICE",
     "Architecture",

@@ -1,6 +1,8 @@
 """What a model file describes for people and later programs: data, split, and how choices came out."""
 
-from typing import Any
+from collections.abc import Sequence
+from statistics import fmean
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_serializer
 
@@ -91,8 +93,9 @@ class TrainingSplit(Described):
         return self.parts.get("validation", 0) > 0
 
 
-MEAN_CHANGE, LARGEST_CHANGE = 0.005, 0.1
-"""Of the Dice of cases: up to here a precision may take the place of float32."""
+MEAN_CHANGE, LARGE_CHANGE, LARGE_SHARE = 0.005, 0.1, 0.001
+"""Up to here a precision may take the place of float32: the mean change of Dice, and of the cases that change by more
+than `LARGE_CHANGE` the share, so that a verdict does not turn with how many are looked at."""
 
 
 class PrecisionChange(Written):
@@ -104,12 +107,28 @@ class PrecisionChange(Written):
     """Of the signed changes."""
     largest: float = Field(ge=0, le=1)
     """Of their absolute values."""
+    large: int | None = Field(default=None, ge=0)
+    """Those that change by more than `LARGE_CHANGE`; None of files that were written before this was counted."""
     runtime: Text = ""
     processor: Text = ""
 
+    @classmethod
+    def of(cls, changes: Sequence[float], runtime: str, processor: str) -> Self:
+        """Of the signed changes of Dice of cases, at least one."""
+        sizes = [abs(change) for change in changes]
+        return cls(
+            cases=len(changes),
+            mean=fmean(changes),
+            largest=max(sizes),
+            large=sum(size > LARGE_CHANGE for size in sizes),
+            runtime=runtime,
+            processor=processor,
+        )
+
     @property
     def verified(self) -> bool:
-        return abs(self.mean) <= MEAN_CHANGE and self.largest <= LARGEST_CHANGE
+        is_rare = self.largest <= LARGE_CHANGE if self.large is None else self.large <= LARGE_SHARE * self.cases
+        return abs(self.mean) <= MEAN_CHANGE and is_rare
 
 
 class ChosenLimits(Described):
