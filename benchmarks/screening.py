@@ -92,6 +92,7 @@ ARMS = {
     "paste_inpaint": Plan(THREE, PASTE_INPAINT),
     "presence": Plan(THREE, PRESENCE),
     "presence_appearance": Plan(THREE, (*PRESENCE, "augment.appearance=0.5")),
+    "paste_all": Plan(THREE, (*PRESENCE, "augment.paste=0.4", "augment.paste_into=all")),
     "presence_inpaint": Plan(THREE, (*PRESENCE, "augment.inpaint=0.15")),
     "part": Plan(THREE, (*PRESENCE, "augment.part=0.3")),
     "part_lite2": Plan(THREE, (*PRESENCE, "augment.part=0.3", "model.options.encoder=efficientnet_lite2")),

@@ -1,13 +1,13 @@
 """Make a finished model one that comes with the package.
 
-    python benchmarks/ship.py runs/builtin [--folds runs/builtin-5folds [--stress evaluations/fold-0 ...]]
+    python benchmarks/ship.py runs/builtin [--folds runs/builtin-5folds]
     python benchmarks/ship.py runs/brats_final --name builtin-brats --folds runs/volumes/brats_3d
+    python benchmarks/ship.py                     # the card of `builtin` anew, with what was measured since
 
 Copies model file, ONNX file and card to src/tumorline/weights/. `builtin` gets what the matrix of
-benchmarks/cross_dataset.md says of other sets. What other precisions change is in benchmarks/results/runtimes/.
-`builtin-brats` is a model of all cases, which nothing is left to test: its figures are those of the folds of its
-recipe, and it ships only where these allow it. --stress are evaluations of the models of folds with `--stress`, each on
-its own test part.
+benchmarks/cross_dataset.md says of other sets, and benchmarks/stress.md of changed pictures. What other precisions
+change is in benchmarks/results/runtimes/. `builtin-brats` is a model of all cases, which nothing is left to test: its
+figures are those of the folds of its recipe, and it ships only where these allow it.
 """
 
 import argparse
@@ -20,12 +20,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import median
 
+import stress
 from marked import markdown_table
 from runtimes import PROCESSOR, kept_changes
 from tumorline.evaluation.precision import with_precisions
-from tumorline.evaluation.robustness import ChangeRecord, summarise_robustness
 from tumorline.export import stamp_onnx
-from tumorline.file_names import STRESS_NAME
 from tumorline.model_file import (
     BUILTIN,
     BUILTIN_OF_SCANS,
@@ -49,6 +48,8 @@ NEARLY_ALL = 0.99
 """Of the cases of the folds, those that a model of all patients has to know: a few may have been left out."""
 OTHER_SETS = Path(__file__).parent / "results" / "cross_dataset.json"
 FILES = {"model.safetensors": ".safetensors", "model.onnx": ".onnx", "MODEL_CARD.md": ".md"}
+OTHERS = "\n## On other sets\n\n"
+"""Where the card of a run ends."""
 CALLED = "9 cases, a demonstration"
 TERMS = (
     "Weights trained on nine cases of BraTS 2021 as TCIA releases it (RSNA-ASNR-MICCAI-BraTS-2021, "
@@ -64,22 +65,21 @@ ATTRIBUTION = (
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path)
+    parser.add_argument("run", type=Path, nargs="?")
     parser.add_argument("--name", default=BUILTIN, choices=(BUILTIN, BUILTIN_OF_SCANS))
     parser.add_argument("--folds", type=Path, help="folds of the same recipe, whose figures the model bears")
-    parser.add_argument(
-        "--stress", type=Path, nargs="*", default=[], help="evaluations whose stress.csv the card tells"
-    )
     given = parser.parse_args()
-    if given.name == BUILTIN_OF_SCANS:
+    if not given.run:
+        print(renew_card())
+    elif given.name == BUILTIN_OF_SCANS:
         if not given.folds:
             sys.exit(f"{BUILTIN_OF_SCANS}: give --folds, the folds of its recipe")
         print(*ship_brats(given.run, given.folds), sep="\n")
     else:
-        print(*ship_builtin(given.run, given.folds, given.stress), sep="\n")
+        print(*ship_builtin(given.run, given.folds), sep="\n")
 
 
-def ship_builtin(run: Path, folds: Path | None, stress: Sequence[Path] = ()) -> list[Path]:
+def ship_builtin(run: Path, folds: Path | None) -> list[Path]:
     info = read_info(run / "model.safetensors")
     if "CC BY 4.0" not in info.licence or info.split.leaking or info.data.forbids_passing_on:
         sys.exit(f"{run}: {info.licence}; leaking: {info.split.leaking}: not to be shipped")
@@ -90,17 +90,22 @@ def ship_builtin(run: Path, folds: Path | None, stress: Sequence[Path] = ()) -> 
     if info.split.trains_on_all:
         if folds is None:
             sys.exit(f"{run}: trained on all patients; give --folds, the folds of its recipe")
-        card.write_text(with_folds(info, LISTED / f"{BUILTIN}.safetensors", folds, stress))
-    card.write_text(card.read_text() + on_other_sets())
+        card.write_text(with_folds(info, LISTED / f"{BUILTIN}.safetensors", folds))
+    renew_card()
     return copied
 
 
-def with_folds(info: ModelInfo, target: Path, folds: Path, stress: Sequence[Path]) -> str:
+def renew_card() -> Path:
+    """What stands in results/ beside the run itself, at the end of the card."""
+    card = LISTED / f"{BUILTIN}.md"
+    of_the_run, _, _ = card.read_text().partition(OTHERS)
+    card.write_text(f"{of_the_run}{OTHERS}{on_other_sets()}{stress.told_in_card()}")
+    return card
+
+
+def with_folds(info: ModelInfo, target: Path, folds: Path) -> str:
     """Give a model of all patients, copied to `target`, the figures of its folds; returns its card."""
-    records = [record for evaluation in stress for record in read_stress(evaluation)]
     summary = read_summary(folds / "summary.json")
-    if records:
-        summary = summary.model_copy(update={"robustness": summarise_robustness(records)})
     refuse_strangers(info, tested(folds), folds)
     told = with_figures(info, summary)
     told = told.with_metrics(headline={**(told.metrics.headline or {}), "headline_status": ["out of fold"]})
@@ -108,22 +113,6 @@ def with_folds(info: ModelInfo, target: Path, folds: Path, stress: Sequence[Path
     save_model(target, read_content(target).weights, told)
     stamp_onnx(target)
     return render_card(told, summary, target)
-
-
-def read_stress(evaluation: Path) -> list[ChangeRecord]:
-    with (evaluation / STRESS_NAME).open(newline="") as file:
-        return [
-            {
-                "case": row["case"],
-                "patient": row["patient"] or None,
-                "region": row["region"],
-                "change": row["change"],
-                "strength": float(row["strength"]),
-                "dice": float(row["dice"]) if row["dice"] else None,
-                "missed": row["missed"] in ("True", "true", "1"),
-            }
-            for row in csv.DictReader(file)
-        ]
 
 
 def precisions_of(model: str) -> dict[str, PrecisionChange]:
@@ -150,7 +139,7 @@ def on_other_sets() -> str:
     own = [cell for cell in matrix["cells"] if cell["model"] == BUILTIN and cell["domain"] == "external"]
     said = [text for text in matrix["sentences"] if text.startswith(f"{BUILTIN} on ")]
     warnings = [f"{cell['set']}: {warning}" for cell in own for warning in cell["warnings"]]
-    return "\n## On other sets\n\n" + "".join(f"- {text}\n" for text in [*said, *warnings])
+    return "".join(f"- {text}\n" for text in [*said, *warnings])
 
 
 # ---------------------------------------------------------------- builtin-brats
