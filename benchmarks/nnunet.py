@@ -11,7 +11,8 @@ as they are. The minutes count from the start of the command: preprocessing and 
 a malloc that keeps its memory (`nnunet_commands.MALLOC`), without which nnU-Net takes three times as long in 2D.
 
 All sides train on all cases of imagesTr and keep their last weights, as nnU-Net does; nothing is chosen on any case.
-Writes the tables between the markers of benchmarks/nnunet.md and keeps the rows in benchmarks/results/nnunet/.
+Writes the tables between the markers of benchmarks/nnunet.md and keeps what was noted of finished folds in
+benchmarks/results/nnunet/, from where they count as finished on another machine too.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from pathlib import Path
 from nnunet_commands import make_environment
 from nnunet_data import prepare
 from nnunet_folds import SIDES, Fold
-from nnunet_page import write_page
+from nnunet_page import restore, write_page
 from nnunet_predict import predict
 from nnunet_train import train
 
@@ -31,7 +32,7 @@ STEPS = ("environment", "prepare", "train", "predict", "table", "all", "hours")
 def count_hours(given: argparse.Namespace) -> None:
     """Before anything is started: the minutes of training, and what was measured beside them."""
     folds = [Fold(given, name, fold) for name in given.side for fold in given.fold]
-    waiting = [fold for fold in folds if not fold.note("training").get("ended")]
+    waiting = [fold for fold in folds if not fold.note("training")]
     hours = len(waiting) * given.minutes / 60
     print(f"{len(waiting)} of {len(folds)} trainings of {given.minutes:g} minutes are to come: {hours:.1f} hours,")
     print(f"and up to {AFTER_H * len(waiting):.1f} hours of trials, predictions and scores")
@@ -55,6 +56,7 @@ def main() -> None:
 
 
 def carry_out(given: argparse.Namespace) -> None:
+    restore(given)
     if given.step in ("environment", "hours", "table"):
         {"environment": make_environment, "hours": count_hours, "table": write_page}[given.step](given)
         return

@@ -74,13 +74,21 @@ class Fold:
         trained = f"TimedTrainer__nnUNetPlans__{self.side.configuration}"
         return Path(self.given.output, "results", self.dataset.name, trained, "fold_all")
 
+    @property
+    def is_finished(self) -> bool:
+        """Trained and predicted, here or on another machine from which its notes were kept."""
+        return all(map(self.note, ("training", *self.side.masks)))
+
     def note(self, name: str) -> dict[str, Any]:
-        file = self.folder.with_name(f"{self.folder.name}.{name}.json")
+        file = self.file_of(name)
         return json.loads(file.read_text()) if file.is_file() else {}
 
     def keep(self, name: str, content: dict[str, Any]) -> None:
         self.folder.parent.mkdir(parents=True, exist_ok=True)
-        self.folder.with_name(f"{self.folder.name}.{name}.json").write_text(json.dumps(content, indent=1))
+        self.file_of(name).write_text(json.dumps(content, indent=1))
+
+    def file_of(self, name: str) -> Path:
+        return self.folder.with_name(f"{self.folder.name}.{name}.json")
 
 
 def dataset_folder(output: Path, axes: int, fold: int) -> Path:

@@ -1,8 +1,7 @@
 """The tables of nnunet.md, and the rows that they are made from."""
 
 import argparse
-import csv
-import json
+import shutil
 from collections.abc import Iterable, Sequence
 from statistics import fmean, median
 from typing import Any
@@ -12,12 +11,13 @@ from nnunet_commands import HERE
 from nnunet_folds import FOLDS, REGIONS, SIDES, Fold
 from volumes import shown
 
+KEPT = HERE / "results" / "nnunet"
+
 
 def write_page(given: argparse.Namespace) -> None:
-    found = [Fold(given, name, fold) for name in SIDES for fold in range(FOLDS)]
-    done = [fold for fold in found if fold.note("training").get("ended")]
-    rows = [row for fold in done for way in fold.side.masks for row in fold.note(way).get("rows", [])]
-    keep_rows(rows, done)
+    done = [fold for fold in every_fold(given) if fold.is_finished]
+    rows = [row for fold in done for way in fold.side.masks for row in fold.note(way)["rows"]]
+    keep(done)
     content = [
         table_of_times(done),
         *(tables_of_axes(rows, axes) for axes in (3, 2)),
@@ -27,22 +27,27 @@ def write_page(given: argparse.Namespace) -> None:
     write_marked(HERE / "nnunet.md", f"\n{tables}\n")
 
 
-def keep_rows(rows: Sequence[dict[str, Any]], done: Sequence[Fold]) -> None:
-    target = HERE / "results" / "nnunet"
-    target.mkdir(parents=True, exist_ok=True)
-    if rows:
-        with (target / "rows.csv").open("w", newline="") as file:
-            writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
-    times = {
-        f"{fold.name} fold {fold.number}": {
-            name: {key: value for key, value in fold.note(name).items() if key != "rows"}
-            for name in ("preprocessing", "training", *fold.side.masks)
-        }
-        for fold in done
-    }
-    (target / "times.json").write_text(json.dumps(times, indent=1))
+def every_fold(given: argparse.Namespace) -> list[Fold]:
+    return [Fold(given, name, number) for name in SIDES for number in range(FOLDS)]
+
+
+def keep(done: Iterable[Fold]) -> None:
+    """The notes of finished folds, rows and times."""
+    for fold in done:
+        target = KEPT / fold.name
+        target.mkdir(parents=True, exist_ok=True)
+        for name in ("preprocessing", "training", *fold.side.masks):
+            if fold.note(name):
+                shutil.copyfile(fold.file_of(name), target / fold.file_of(name).name)
+
+
+def restore(given: argparse.Namespace) -> None:
+    """The notes of folds that were finished on another machine."""
+    for file in sorted(KEPT.glob("*/*.json")):
+        target = given.output / file.relative_to(KEPT)
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, target)
 
 
 def table_of_times(done: Sequence[Fold]) -> str:

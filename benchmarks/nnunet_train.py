@@ -24,7 +24,7 @@ ALLOWANCE = 0.97
 
 
 def train(fold: Fold) -> None:
-    if fold.weights.is_file() and fold.note("training").get("ended"):
+    if fold.is_finished or (fold.weights.is_file() and fold.note("training")):
         return
     how = {"nnunet": train_nnunet, "tumorline": train_tumorline, "monai": train_monai}
     print(f"== {fold.name}, fold {fold.number}: training", flush=True)
@@ -70,7 +70,6 @@ def keep_training(fold: Fold, times: dict[str, Any], peak_mb: float) -> None:
     fold.keep(
         "training",
         {
-            "ended": True,
             "minutes": round(times["spent"] / 60, 2),
             "iterations": times["iterations"],
             "iteration_s": round(median(steps), 3),
@@ -98,7 +97,6 @@ def train_tumorline(fold: Fold) -> None:
     fold.keep(
         "training",
         {
-            "ended": True,
             "minutes": round(minutes_of(fold, len(history)), 2),
             "iterations": round(images / batch),
             "iteration_s": round(facts["seconds_of_training_steps"] / (images / batch), 3),

@@ -126,6 +126,24 @@ def test_sides_are_paired_by_case_and_region(scripts: Scripts) -> None:
 
 def test_hours_are_those_of_what_is_left(scripts: Scripts, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     given = Namespace(output=tmp_path, side=["nnunet_3d", "monai_3d"], fold=[0, 1], minutes=90.0)
-    scripts("nnunet_folds").Fold(given, "monai_3d", 1).keep("training", {"ended": True})
+    scripts("nnunet_folds").Fold(given, "monai_3d", 1).keep("training", {"minutes": 90.0})
     scripts("nnunet").count_hours(given)
     assert "3 of 4 trainings of 90 minutes are to come: 4.5 hours" in capsys.readouterr().out
+
+
+def test_a_fold_that_was_kept_is_finished_on_another_machine(
+    scripts: Scripts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scripts("nnunet_page"), "KEPT", tmp_path / "kept")
+    here, there = (
+        scripts("nnunet_folds").Fold(Namespace(output=tmp_path / name), "nnunet_2d", 0) for name in ("here", "there")
+    )
+    for name in ("preprocessing", "training", "plain"):
+        here.keep(name, {"seconds": 60.0})
+    assert not here.is_finished, "not predicted with mirroring"
+    here.keep("mirrored", {"rows": []})
+    scripts("nnunet_page").keep([here])
+    scripts("nnunet_page").restore(there.given)
+    assert there.is_finished
+    assert there.note("preprocessing") == {"seconds": 60.0}
+    scripts("nnunet_train").train(there)  # does nothing: there is nothing to train on
