@@ -63,6 +63,7 @@ VARIANTS: list[tuple[str, Options]] = [
     ("deeplabv3", {"weights": "none", "backbone": "mobilenet_v3_large", "auxiliary": False}),
     ("encoder_unet", {"weights": "none", "output_stride": 2}),
     ("encoder_unet", {"weights": "none", "output_stride": 2, "presence": True}),
+    ("smp", {"architecture": "deeplabv3plus", "weights": "none", "presence": True}),
 ]
 EXPORTED_BY_DEFAULT = ("unet", "segresnet", "lraspp", "encoder_unet")
 """One of each kind: ours, MONAI's, torchvision's, smp's. An export takes up to twenty seconds, of Swin-UNet 45."""

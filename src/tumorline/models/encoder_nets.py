@@ -16,6 +16,8 @@ from tumorline.models.torchvision_cure import cure_torchvision
 EXPECTED = "imagenet, none"
 HUB = "https://huggingface.co"
 DEFAULT_ENCODER = "efficientnet_lite0"
+ENCODER = "network.encoder"
+"""Where the encoder lies in what is built here."""
 
 
 class PassOn(nn.Module):
@@ -44,10 +46,7 @@ def encoder_unet(
     network = _smp("Unet", (channels, regions), encoder, weights)
     if output_stride == 2:
         _end_at_half_size(network, regions)
-    if presence:
-        _add_presence_head(network, regions)
-        return PresenceGated(network, 32, regions, backbone="network.encoder")
-    return AnySize(network, 32, backbone="network.encoder")
+    return _of_any_size(network, regions, presence)
 
 
 def smp_network(
@@ -56,15 +55,19 @@ def smp_network(
     architecture: str = "unetplusplus",
     encoder: str = DEFAULT_ENCODER,
     weights: str = "imagenet",
+    presence: bool = False,
 ) -> nn.Module:
-    """Any architecture of segmentation-models-pytorch by its name, with any of its encoders or, after tu-, timm's."""
+    """Any architecture of segmentation-models-pytorch by its name, with any of its encoders or, after tu-, timm's.
+
+    `presence` as of `encoder_unet`.
+    """
     cure_torchvision()
     from segmentation_models_pytorch import MODEL_ARCHITECTURES_MAPPING as known
 
     if architecture not in known:
         raise UserError(f"model.options.architecture is '{architecture}'; {did_you_mean(architecture, known)}")
     network = _smp(known[architecture].__name__, (channels, regions), encoder, weights)
-    return AnySize(network, 32, backbone="network.encoder", least=64)
+    return _of_any_size(network, regions, presence, least=64)
 
 
 def deeplabv3_plus(channels: int, regions: int, encoder: str = DEFAULT_ENCODER, weights: str = "imagenet") -> nn.Module:
@@ -118,6 +121,13 @@ def _with_hub_weights(build: Callable[..., nn.Module], encoder: str, sizes: tupl
         raise UserError(_offline(encoder, reason)) from None
     finally:
         constants.HF_HUB_OFFLINE = before
+
+
+def _of_any_size(network: nn.Module, regions: int, presence: bool, least: int = 1) -> nn.Module:
+    if not presence:
+        return AnySize(network, 32, backbone=ENCODER, least=least)
+    _add_presence_head(network, regions)
+    return PresenceGated(network, 32, regions, backbone=ENCODER, least=least)
 
 
 def _add_presence_head(network: nn.Module, regions: int) -> None:

@@ -24,8 +24,8 @@ class PresenceGated(AnySize):
     gate: Tensor
     shows_presence = False
 
-    def __init__(self, network: nn.Module, multiple: int, regions: int, backbone: str = "") -> None:
-        super().__init__(network, multiple, output_weights=(1.0, 1.0), backbone=backbone)
+    def __init__(self, network: nn.Module, multiple: int, regions: int, backbone: str = "", least: int = 1) -> None:
+        super().__init__(network, multiple, output_weights=(1.0, 1.0), backbone=backbone, least=least)
         self.register_buffer("gate", torch.full((regions,), OPEN))
 
     def forward(self, image: Tensor) -> Outputs:

@@ -55,7 +55,7 @@ def _refuse_unheeded(config: Config) -> None:
     if keys and name not in models.SOURCES:
         raise UserError(f"train.{keys[0]} is for networks with a backbone, and '{name}' has none; leave it out")
     if gate != "validation" and not config.model.options.get("presence"):
-        cure = "leave it out, or take encoder_unet with model.options.presence = true"
+        cure = "leave it out, or take encoder_unet or smp with model.options.presence = true"
         raise UserError(f"model.gate is {gate:g}, but the network has no presence head; {cure}")
 
 
