@@ -133,11 +133,15 @@ def test_a_slice_that_is_there_twice_is_named(tmp_path: Path) -> None:
         ({"PatientID": "OTHER"}, "its PatientID is not that of the 6 others of its series; it is foreign here"),
         ({"StudyInstanceUID": "1.2.99"}, "its StudyInstanceUID is not that of the 6 others"),
         ({"FrameOfReferenceUID": "1.2.99"}, "its FrameOfReferenceUID is not that of the 6 others"),
+        ({"PhotometricInterpretation": "MONOCHROME1"}, "its PhotometricInterpretation is not that of the 6 others"),
+        ({"EchoTime": 90.0}, "its EchoTime is 90, that of 6 others of its series 10; it is foreign here"),
     ],
 )
 def test_a_foreign_slice_is_named(tmp_path: Path, elements: dict[str, Any], expected: str) -> None:
-    paths = write_series(tmp_path, 7, change=lambda number, own: own.update(elements if number == 3 else {}))
-    found = refusal(paths)
+    def change(number: int, own: dict[str, Any]) -> None:
+        own.update({"EchoTime": 10.0, **(elements if number == 3 else {})})
+
+    found = refusal(paths := write_series(tmp_path, 7, change=change))
     assert expected in found
     assert paths[3].name in found or "even steps" in found
 
@@ -146,6 +150,29 @@ def test_a_foreign_slice_is_named(tmp_path: Path, elements: dict[str, Any], expe
 def test_a_slice_that_does_not_say_whose_it_is_is_not_foreign(tmp_path: Path, identifier: Callable[[int], str]) -> None:
     """Not stated, or made up for each file by whoever took the names out."""
     paths = write_series(tmp_path, change=lambda number, own: own.update({"PatientID": identifier(number)}))
+    assert len(opened(paths).slices) == 5
+
+
+@pytest.mark.parametrize("keyword", ["ImageOrientationPatient", "PixelSpacing"])
+def test_numbers_that_differ_by_rounding_are_alike_on_whichever_side_they_are_rounded(
+    tmp_path: Path, keyword: str
+) -> None:
+    values = {"PixelSpacing": [0.5, 2.0004995], "ImageOrientationPatient": [1, 0.0004995, 0, 0, 1, 0]}[keyword]
+
+    def change(number: int, elements: dict[str, Any]) -> None:
+        elements[keyword] = [values[0], values[1] + 1e-6 * (number % 2), *values[2:]]
+
+    assert len(opened(write_series(tmp_path, change=change)).slices) == 5
+
+
+@pytest.mark.parametrize("number", ["A", "1.5", "1\\2", ""])
+def test_an_instance_number_that_is_none_costs_no_volume(tmp_path: Path, number: str) -> None:
+    for path in (paths := write_series(tmp_path)):
+        content = path.read_bytes()
+        start = content.index(b"\x20\0\x13\0IS")
+        length = int.from_bytes(content[start + 6 : start + 8], "little")
+        element = content[start : start + 6] + (4).to_bytes(2, "little") + number.ljust(4).encode()
+        path.write_bytes(content[:start] + element + content[start + 8 + length :])
     assert len(opened(paths).slices) == 5
 
 
@@ -160,6 +187,18 @@ def test_volumes_at_one_place_are_named(tmp_path: Path) -> None:
     first = write_series(tmp_path / "a", change=lambda _, own: own.update(EchoTime=20))
     second = write_series(tmp_path / "b", change=lambda _, own: own.update(EchoTime=80))
     assert "a series of 2 volumes at one place (4D), which differ in echo times" in refusal([*first, *second])
+
+
+@pytest.mark.parametrize(
+    ("keyword", "words"), [("TriggerTime", "times"), ("AcquisitionTime", "times"), ("FrameType", "kinds of image")]
+)
+def test_volumes_at_one_place_are_told_by_what_they_differ(tmp_path: Path, keyword: str, words: str) -> None:
+    values = {"TriggerTime": ("0", "70"), "AcquisitionTime": ("101010", "101120"), "FrameType": ("M_FFE", "PHASE")}
+    both = [
+        write_series(tmp_path / value, change=lambda _, own, value=value: own.update({keyword: value}))
+        for value in values[keyword]
+    ]
+    assert f"a series of 2 volumes at one place (4D), which differ in {words}" in refusal([*both[0], *both[1]])
 
 
 def test_volumes_at_one_place_that_are_not_each_whole_are_named(tmp_path: Path) -> None:

@@ -20,11 +20,16 @@ APART_BY = {
     "DiffusionBValue": "b-values",
     "InversionTime": "inversion times",
     "ImageType": "kinds of image",
+    "FrameType": "kinds of image",
     "AcquisitionNumber": "acquisitions",
+    "TriggerTime": "times",
+    "AcquisitionTime": "times",
     "ContentTime": "times",
 }
 """What may tell several slices at one place apart, and its words."""
-SHARED = ("PatientID", "StudyInstanceUID", "FrameOfReferenceUID")
+OF_ONE_VOLUME = ("EchoTime", "EffectiveEchoTime", "DiffusionBValue", "InversionTime")
+"""Those of them that are one of all slices of a volume that state them."""
+SHARED = ("PatientID", "StudyInstanceUID", "FrameOfReferenceUID", "PhotometricInterpretation")
 """What is one of all slices of a series that state it."""
 KIND = (*SHARED, "ImageOrientationPatient", "Rows", "Columns")
 NO_IMAGES = ("SEG", "PR", "KO", "SR", "DOC", "REG", "RWV", "FID", "PLAN", "RTSTRUCT", "RTPLAN", "RTDOSE", "RTRECORD")
@@ -54,7 +59,7 @@ class SeriesSlice(NamedTuple):
     thickness_mm: float | None
     """None where it is not stated, or is none."""
     number: int | None
-    """InstanceNumber."""
+    """InstanceNumber, the first where it is several; None where it is no number."""
     apart: tuple[str, ...]
     """Values of `APART_BY`."""
     shared: tuple[str, ...]
@@ -155,7 +160,7 @@ def _slice(path: Path, header: pydicom.Dataset, frame: int, groups: Sequence[pyd
         geometry["ImageOrientationPatient"],
         geometry["ImagePositionPatient"],
         next((mm for mm in numbers_of(_first_value(groups, "SliceThickness")) if 0 < mm < np.inf), None),
-        None if header.get("InstanceNumber") is None else int(header.InstanceNumber),
+        next((int(number) for number in numbers_of(header.get("InstanceNumber")) if np.isfinite(number)), None),
         tuple(str(_first_value(groups, keyword)) for keyword in APART_BY),
         tuple(str(header.get(keyword) or "").strip() for keyword in SHARED),
         is_inverted(header),
