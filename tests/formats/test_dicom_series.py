@@ -496,7 +496,12 @@ def test_the_agent_of_enhanced_mr_is_read(agents: list[dict[str, str]], sequence
     assert recognised(SeriesDescription="3D T1 TFE", **{e.keyword: e.value for e in coded})[0] == sequence
 
 
-@pytest.mark.parametrize("agent", ["NONE", "no", "No contrast", "ohne", "kein KM", "w/o", "0", "N", "n/a", " "])
+ABROAD = ("nativ", "nessuno", "ninguno", "aucun", "Geen", "ingen", "yok", "нет", "なし", "not used")
+
+
+@pytest.mark.parametrize(
+    "agent", ["NONE", "no", "No contrast", "ohne", "kein KM", "w/o", "0", "N", "n/a", " ", *ABROAD]
+)
 def test_an_agent_that_is_none_is_no_agent(agent: str) -> None:
     assert recognised(SeriesDescription="T1", ContrastBolusAgent=agent)[0] == "pre_contrast"
 

@@ -52,7 +52,10 @@ AND = r"[ _]*(?:[/&+,]|(?:and|und|et|e|y|or|ou?)(?![a-z]))[ _]*"
 WITH = re.compile(
     rf"(?<![a-z0-9])(?:w|with|mit|avec|con)(?=/?(?:{AND}|[ _]*)\|)|(?<=\|)(?:{AND})(?:w|with|mit|avec|con)(?![a-z])"
 )
-NO_AGENT = re.compile(r"(?:non?|none|nein|without|w/?o|ohne|kein[a-z]*|sans|0)(?![a-z]).*|n", re.IGNORECASE)
+NO_AGENT = re.compile(
+    r"(?:non?|none|nein|without|w/?o|ohne|kein[a-z]*|sans|sin|senza|sem|ne(?:ssun|nhum)[ao]?|ningun[ao]?|aucun|geen|ingen|brak"
+    r"|yok|нет|nati[vf]e?|unenhanced|not|false|0)(?![a-z]).*|n|無し?|なし"
+)
 OTHER_MODALITIES = ("CT", "PT", "NM", "US", "CR", "DX", "XA", "RF", "MG")
 SHORT_TE_MS, SHORT_TR_MS, LONG_TE_MS, LONG_TR_MS = 30, 1200, 60, 2000
 FLAIR_TI_MS, T1_TI_MS = (1500, 3500), (300, 1300)
@@ -162,7 +165,7 @@ def _agents(header: pydicom.Dataset) -> list[str]:
 
 
 def _is_agent(name: str) -> bool:
-    return not says_nothing(name) and not NO_AGENT.fullmatch(name.strip())
+    return not says_nothing(name) and not NO_AGENT.fullmatch(_plain(name).strip())
 
 
 def _time_ms(value: Any) -> float | None:
