@@ -36,6 +36,8 @@ NO_IMAGES = ("SEG", "PR", "KO", "SR", "DOC", "REG", "RWV", "FID", "PLAN", "RTSTR
 """Modalities of objects that lie beside images and are none of a scan."""
 IMAGES = "Image Storage"
 """How the names of the classes of images end."""
+CAPTURE = "Secondary Capture"
+"""In the names of the classes of pictures of a screen, of scanned paper, and of what was no DICOM."""
 ROUGH = 0.01
 """By so much two directions may be longer or shorter than 1, or off the right angle."""
 
@@ -78,6 +80,8 @@ class SlicePlace(NamedTuple):
     """Not a report, a presentation state or a segmentation. A file that cannot be read may be one: decoding says so."""
     kind: tuple[str, ...] = ()
     """What is one of all slices of a series. Never to be quoted: it identifies."""
+    is_screenshot: bool = False
+    """A secondary capture that does not say where it lies: an image, and no slice."""
 
 
 def read_slice_place(path: Path) -> SlicePlace:
@@ -91,9 +95,8 @@ def read_slice_place(path: Path) -> SlicePlace:
             require_regular(path)
             header = read_dataset(path, stop_before_pixels=True, specific_tags=tags)
             kind = tuple(str(header.get(keyword) or "") for keyword in KIND)
-            return SlicePlace(
-                str(header.get("SeriesInstanceUID") or ""), _stated_places(header), _is_image(header), kind
-            )
+            series, places = str(header.get("SeriesInstanceUID") or ""), _stated_places(header)
+            return SlicePlace(series, places, _is_image(header), kind, not places and CAPTURE in _class_of(header))
     except UserError:
         return SlicePlace("", frozenset())
 
@@ -109,9 +112,14 @@ def _stated_places(header: pydicom.Dataset) -> frozenset[Numbers]:
 
 def _is_image(header: pydicom.Dataset) -> bool:
     """A file without rows is an object without pixels where its class is one, or damaged."""
-    sop_class = pydicom.uid.UID(header.get("SOPClassUID") or "")
-    no_pixels = "Rows" not in header and bool(sop_class) and not sop_class.name.endswith(IMAGES)
+    sop_class = _class_of(header)
+    no_pixels = "Rows" not in header and bool(sop_class) and not sop_class.endswith(IMAGES)
     return not no_pixels and header.get("Modality") not in NO_IMAGES
+
+
+def _class_of(header: pydicom.Dataset) -> str:
+    """The name of what kind of object a file is; empty where it is not stated."""
+    return pydicom.uid.UID(header.get("SOPClassUID") or "").name
 
 
 def read_slice_header(path: Path) -> pydicom.Dataset:
