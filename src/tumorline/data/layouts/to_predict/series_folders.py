@@ -1,7 +1,7 @@
 """Which DICOM files hold an image of a scan, and in which folders a series has slices enough for a volume."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -81,7 +81,7 @@ def _joined(by_folder: "Mapping[Path, Mapping[Path, SlicePlace]]") -> "list[tupl
     ]
 
 
-def _sharing(by_folder: "Mapping[Path, Mapping[Path, SlicePlace]]") -> list[tuple[Path, Path]]:
+def _sharing(by_folder: "Mapping[Path, Mapping[Path, SlicePlace]]") -> Iterator[tuple[Path, Path]]:
     """Pairs of folders with slices of one series at other places each, enough in all of them; copies are none."""
     from tumorline.formats.dicom_stack import FEWEST
 
@@ -90,13 +90,13 @@ def _sharing(by_folder: "Mapping[Path, Mapping[Path, SlicePlace]]") -> list[tupl
         for slice_place in files.values():
             if slice_place.series:
                 places[(slice_place.series, *slice_place.kind)][folder] |= slice_place.places
-    return [
+    return (
         (first, second)
         for folders in map(_without_parts, places.values())
         if len(set().union(*folders.values())) >= FEWEST
         for (first, of_first), (second, of_second) in combinations(folders.items(), 2)
         if of_first and of_second and of_first != of_second
-    ]
+    )
 
 
 def _without_parts(folders: "Mapping[Path, set[tuple[float, ...]]]") -> "dict[Path, set[tuple[float, ...]]]":
