@@ -154,6 +154,16 @@ def test_a_compression_that_cannot_be_decoded_is_named(tmp_path: Path) -> None:
     assert "pixels in 'JPEG Lossless, Non-Hierarchical (Process 14)', which cannot be decoded here" in refusal(path)
 
 
+def test_a_damaged_file_of_a_compression_that_is_decoded_is_called_damaged(tmp_path: Path) -> None:
+    path = save_dicom(tmp_path / "x.dcm", PIXELS)
+    dataset = pydicom.dcmread(path)
+    dataset.PixelData = encapsulate([b"\xff\x4f\xff\x51" + bytes(50)])
+    dataset.file_meta.TransferSyntaxUID = pydicom.uid.JPEG2000Lossless
+    dataset.save_as(path)
+    fault = "pixels in 'JPEG 2000 Image Compression (Lossless Only)', which are damaged or of a kind that cannot be"
+    assert fault in refusal(path)
+
+
 def test_spacing_and_patient_come_from_the_header_and_no_identifier_is_shown(tmp_path: Path) -> None:
     folder = sources.dicom(tmp_path / "source", 4)
     source = open_source(folder)

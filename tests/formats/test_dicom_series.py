@@ -133,11 +133,15 @@ def test_a_slice_that_is_there_twice_is_named(tmp_path: Path) -> None:
         ({"PatientID": "OTHER"}, "its PatientID is not that of the 6 others of its series; it is foreign here"),
         ({"StudyInstanceUID": "1.2.99"}, "its StudyInstanceUID is not that of the 6 others"),
         ({"FrameOfReferenceUID": "1.2.99"}, "its FrameOfReferenceUID is not that of the 6 others"),
+        ({"PhotometricInterpretation": "MONOCHROME1"}, "its PhotometricInterpretation is not that of the 6 others"),
+        ({"EchoTime": 90.0}, "its EchoTime is 90, that of 6 others of its series 10; it is foreign here"),
     ],
 )
 def test_a_foreign_slice_is_named(tmp_path: Path, elements: dict[str, Any], expected: str) -> None:
-    paths = write_series(tmp_path, 7, change=lambda number, own: own.update(elements if number == 3 else {}))
-    found = refusal(paths)
+    def change(number: int, own: dict[str, Any]) -> None:
+        own.update({"EchoTime": 10.0, **(elements if number == 3 else {})})
+
+    found = refusal(paths := write_series(tmp_path, 7, change=change))
     assert expected in found
     assert paths[3].name in found or "even steps" in found
 
@@ -146,6 +150,29 @@ def test_a_foreign_slice_is_named(tmp_path: Path, elements: dict[str, Any], expe
 def test_a_slice_that_does_not_say_whose_it_is_is_not_foreign(tmp_path: Path, identifier: Callable[[int], str]) -> None:
     """Not stated, or made up for each file by whoever took the names out."""
     paths = write_series(tmp_path, change=lambda number, own: own.update({"PatientID": identifier(number)}))
+    assert len(opened(paths).slices) == 5
+
+
+@pytest.mark.parametrize("keyword", ["ImageOrientationPatient", "PixelSpacing"])
+def test_numbers_that_differ_by_rounding_are_alike_on_whichever_side_they_are_rounded(
+    tmp_path: Path, keyword: str
+) -> None:
+    values = {"PixelSpacing": [0.5, 2.0004995], "ImageOrientationPatient": [1, 0.0004995, 0, 0, 1, 0]}[keyword]
+
+    def change(number: int, elements: dict[str, Any]) -> None:
+        elements[keyword] = [values[0], values[1] + 1e-6 * (number % 2), *values[2:]]
+
+    assert len(opened(write_series(tmp_path, change=change)).slices) == 5
+
+
+@pytest.mark.parametrize("number", ["A", "1.5", "1\\2", ""])
+def test_an_instance_number_that_is_none_costs_no_volume(tmp_path: Path, number: str) -> None:
+    for path in (paths := write_series(tmp_path)):
+        content = path.read_bytes()
+        start = content.index(b"\x20\0\x13\0IS")
+        length = int.from_bytes(content[start + 6 : start + 8], "little")
+        element = content[start : start + 6] + (4).to_bytes(2, "little") + number.ljust(4).encode()
+        path.write_bytes(content[:start] + element + content[start + 8 + length :])
     assert len(opened(paths).slices) == 5
 
 
@@ -160,6 +187,18 @@ def test_volumes_at_one_place_are_named(tmp_path: Path) -> None:
     first = write_series(tmp_path / "a", change=lambda _, own: own.update(EchoTime=20))
     second = write_series(tmp_path / "b", change=lambda _, own: own.update(EchoTime=80))
     assert "a series of 2 volumes at one place (4D), which differ in echo times" in refusal([*first, *second])
+
+
+@pytest.mark.parametrize(
+    ("keyword", "words"), [("TriggerTime", "times"), ("AcquisitionTime", "times"), ("FrameType", "kinds of image")]
+)
+def test_volumes_at_one_place_are_told_by_what_they_differ(tmp_path: Path, keyword: str, words: str) -> None:
+    values = {"TriggerTime": ("0", "70"), "AcquisitionTime": ("101010", "101120"), "FrameType": ("M_FFE", "PHASE")}
+    both = [
+        write_series(tmp_path / value, change=lambda _, own, value=value: own.update({keyword: value}))
+        for value in values[keyword]
+    ]
+    assert f"a series of 2 volumes at one place (4D), which differ in {words}" in refusal([*both[0], *both[1]])
 
 
 def test_volumes_at_one_place_that_are_not_each_whole_are_named(tmp_path: Path) -> None:
@@ -325,6 +364,26 @@ MAKERS = {
         ),
         *("Sag T1 FLAIR +C", "T1_TIRM_dark-fluid KM", "MPR T1 POST thick cor", "BRAVO +C", "Ax 3D SPGR post", "T1ce"),
         *("T1 pre-op with contrast", "T1 POSTCONTRAST posterior fossa", "AX VIBE C+"),
+        *("T1 na contrast", "T1 efter kontrast", "T1 med kontrast", "T1 com contraste", "T1 PÓS CONTRASTE", "T1 c/c"),
+        *(
+            "T1 kontrastlı",
+            "T1 KONTRASTLI",
+            "T1 con CIV",
+            "T1 dopo mdc",
+            "SE T1 INJECTEE",
+            "T1 Dotarem",
+            "T1 MULTIHANCE",
+        ),
+        *(
+            "T1 с контрастом",
+            "T1 постконтраст",
+            "T1造影",
+            "造影後 T1",
+            "T1增强",
+            "AX T1 W/C",
+            "T1 +K",
+            "T1 apre\u0300s gado",
+        ),
     ),
     "pre_contrast": (
         *("Ax T1", "Sag T1 FLAIR", "T1W FLAIR", "FLAIR T1 sag", "t1_tirm_tra_dark-fluid", "sT1W_SE", "3DT1", "AXT1 SE"),
@@ -340,6 +399,26 @@ MAKERS = {
         ),
         *("T1 pre gado", "T1 NC", "T1 non-contrast", "T1 NONCON", "T1 no contrast", "T1 unenhanced", "T1 C-"),
         *("Ax T1 posterior fossa", "T1 post-op", "T1 POSTOP", "T1 senza mdc", "T1 sin contraste", "T1 avant injection"),
+        *("T1 zonder contrast", "T1 voor contrast", "T1 utan kontrast", "T1 uten kontrast", "T1 uden kontrast"),
+        *(
+            "T1 före kontrast",
+            "T1 fo\u0308re kontrast",
+            "T1 før kontrast",
+            "T1 s/ contraste",
+            "T1 S/C",
+            "T1 sem contraste",
+        ),
+        *("T1 pré contraste", "T1 KONTRASTSIZ", "T1 kontrastsız", "T1 kontrast\u0131 yok", "T1 bez kontrastu"),
+        *("T1 przed kontrastem", "T1 o. KM", "T1 o KM", "T1 before contrast", "T1 BEFORE GD", "T1 prima di mdc"),
+        *(
+            "T1 antes del contraste",
+            "T1 sin CIV",
+            "T1 без контраста",
+            "T1 до контраста",
+            "T1 非造影",
+            "T1造影前",
+            "T1平扫",
+        ),
     ),
     "": (
         *("ep2d_diff_3scan_trace_p2_ADC", "Ax DWI", "eADC", "DTI_64", "ep2d_bold_rest", "fMRI", "ep2d_T2_perf", "DSC"),
@@ -417,7 +496,12 @@ def test_the_agent_of_enhanced_mr_is_read(agents: list[dict[str, str]], sequence
     assert recognised(SeriesDescription="3D T1 TFE", **{e.keyword: e.value for e in coded})[0] == sequence
 
 
-@pytest.mark.parametrize("agent", ["NONE", "no", "No contrast", "ohne", "kein KM", "w/o", "0", "N", "n/a", " "])
+ABROAD = ("nativ", "nessuno", "ninguno", "aucun", "Geen", "ingen", "yok", "нет", "なし", "not used")
+
+
+@pytest.mark.parametrize(
+    "agent", ["NONE", "no", "No contrast", "ohne", "kein KM", "w/o", "0", "N", "n/a", " ", *ABROAD]
+)
 def test_an_agent_that_is_none_is_no_agent(agent: str) -> None:
     assert recognised(SeriesDescription="T1", ContrastBolusAgent=agent)[0] == "pre_contrast"
 

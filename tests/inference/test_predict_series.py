@@ -200,6 +200,35 @@ def test_what_is_no_image_is_left_out_of_a_series_and_named(objects: Path, tmp_p
     assert "no image in this folder" in alone.err
 
 
+def screenshots(folder: Path, count: int) -> None:
+    """Secondary captures that bear the words of the series that they show, and no place."""
+    names = {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7", "SeriesInstanceUID": "1.2.70", "SeriesDescription": "T1 post"}
+    nowhere = dict.fromkeys(("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"))
+    for number, path in enumerate(write_series(folder / "drawn", count, change=changing({**names, **nowhere}))):
+        path.rename(folder / f"shot{number}.dcm")
+    (folder / "drawn").rmdir()
+
+
+@pytest.mark.parametrize(("where", "count"), [("t1", 1), ("t1", 7), ("shots", 7)])
+def test_screenshots_beside_a_series_are_left_out_and_said(
+    tmp_path: Path, program: Program, where: str, count: int
+) -> None:
+    t1 = named_series(tmp_path / "study" / "t1", "1.2.31", "AX T1 post")
+    screenshots(tmp_path / "study" / where, count)
+    for given in ([tmp_path / "study"], ["--channel", f"t1c={t1}"]):
+        result = program("predict", *given, "--output", tmp_path / f"out{len(given)}")
+        assert result.status == 0, result.err
+        assert len(rows_of(tmp_path / f"out{len(given)}")) == 1
+    shown = program("predict", tmp_path / "study", "--output", tmp_path / "out1").err
+    assert "without an image of a scan (for example shot0.dcm)" in shown
+
+
+def test_screenshots_alone_are_pictures(tmp_path: Path, program: Program) -> None:
+    screenshots(tmp_path / "shots", 4)
+    assert program("predict", tmp_path / "shots", "--output", tmp_path / "out").status == 0
+    assert len(rows_of(tmp_path / "out")) == 4
+
+
 def test_a_slice_whose_header_is_cut_is_no_object_without_pixels(
     series: Path, tmp_path: Path, program: Program
 ) -> None:
@@ -519,6 +548,16 @@ def test_a_series_that_is_spread_over_folders_is_one(tmp_path: Path, program: Pr
     result = program("predict", tmp_path / "split", "--output", tmp_path / "gap")
     assert (result.status, "a slice is missing between" in result.err) == (2, True)
     assert len(rows_of(tmp_path / "gap")) == 1
+
+
+def test_a_series_with_a_folder_for_each_slice_is_one(tmp_path: Path, program: Program) -> None:
+    for number, path in enumerate(named_series(tmp_path / "whole", "1.2.31", "AX T1 post").iterdir()):
+        (tmp_path / "store" / f"{number:02x}" / "a7").mkdir(parents=True)
+        path.rename(tmp_path / "store" / f"{number:02x}" / "a7" / "instance")
+    result = program("predict", tmp_path / "store", "--output", tmp_path / "out")
+    assert result.status == 0, result.err
+    (row,) = rows_of(tmp_path / "out")
+    assert load_nibabel().load(row["mask"]).shape[2] == 5
 
 
 def test_copies_of_a_series_in_another_folder_stay_apart(tmp_path: Path, program: Program) -> None:

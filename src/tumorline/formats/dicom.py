@@ -20,6 +20,7 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import generate_frames
 from pydicom.errors import InvalidDicomError
 from pydicom.multival import MultiValue
+from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut
 from pydicom.pixels.utils import pixel_array
 
@@ -269,9 +270,18 @@ def _stored(path: Path, dataset: pydicom.Dataset) -> Array:
     try:
         values = pixel_array(dataset, bits_stored=dataset.BitsStored + below) >> below if below else dataset.pixel_array
     except (RuntimeError, NotImplementedError):
-        fault = f"pixels in '{syntax.name}', which cannot be decoded here"
-        raise UserError(f"{path}: {fault}; {CURES.get(syntax, UNCOMPRESSED)}") from None
+        raise UserError(f"{path}: {_why_undecoded(syntax)}; {CURES.get(syntax, UNCOMPRESSED)}") from None
     return _only_grey(path, values) if _has_three_colours(dataset) else np.asarray(values)
+
+
+def _why_undecoded(syntax: uid.UID) -> str:
+    """Of a compression of which other files are decoded, the file may be the cause."""
+    try:
+        is_known = get_decoder(syntax).is_available
+    except NotImplementedError:
+        is_known = False
+    fault = "which are damaged or of a kind that" if is_known else "which"
+    return f"pixels in '{syntax.name}', {fault} cannot be decoded here"
 
 
 def _bits_below(dataset: pydicom.Dataset) -> int:

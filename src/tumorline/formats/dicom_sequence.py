@@ -1,6 +1,7 @@
 """Which MR sequence a series is, from what its headers say of it: words, contrast agent, times in ms."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -22,22 +23,39 @@ OTHER = re.compile(
     r"|(?<![a-z])(?:[de]?adc|dti|swi|[pc]*asl|tof|mip|stir)"
     r"|(?<![a-z])(?:cb[fv]|tracew?|b1000|epi|rel?cb[fv]|mtt|ttp|tmax|ha?emo|loc|3.?pl|mr[av]|svs|csi|dir|sub)(?![a-z])"
 )
-AGENT = r"[ _./-]*(?:iv[ _./-]*)?(?:[ck]ontrast[eo]?|gado(?:linium)?|gad|gd|km|mdc|inj(?:ection)?|con|enh(?:anced)?)"
+AGENT = (
+    r"[ _./-]*(?:(?:iv|d[aeio]l?)[ _./-]*)?"
+    r"(?:[ck]ontrast[a-z]{0,3}|gado(?:lini(?:um|o)|vist)?|gad|gd|km|mdc|civ|inj(?:ect[a-z]{1,3})?|con|enh(?:anced)?)"
+)
 ABSENT = r"vor|ohne|sans|senza|sin|avant|with.?out|wo|w[/\\]o|native?|nc|pre(?!.?op)"
+ABSENT_BEFORE_AGENT = (
+    r"non?|un|nicht|sem|s[/\\]|bez|przed|zonder|voor|ut[ae]n|uden|fore|før|before|prima|antes|o(?=[ _.]*km)"
+)
+EAST_ASIAN = r"造影|[增増][强強]|조영"
+ABSENT_ELSEWHERE = (
+    rf"[非비](?:{EAST_ASIAN})|(?:{EAST_ASIAN}) ?(?:[前전無]|なし)|平[扫掃]|単純"
+    r"|(?<![а-я])(?:без|до)[ _]*контраст[а-я]*|[ck]ontrast(?:s[iı]z|[iı] yok)"
+)
+"""In languages that say it in other letters, or behind the word."""
 NATIVE = re.compile(
-    rf"(?:(?<![a-z])|(?<=(?<![a-z])w))(?:(?:{ABSENT}|non?|un){AGENT}|{ABSENT})(?![a-z])|(?<![a-z])c-(?![a-z0-9])"
+    rf"(?:(?<![a-z])|(?<=(?<![a-z])w))(?:(?:{ABSENT}|{ABSENT_BEFORE_AGENT}){AGENT}|{ABSENT})(?![a-z])"
+    rf"|(?<![a-z])(?:c-|s/c)(?![a-z0-9])|{ABSENT_ELSEWHERE}"
 )
 CONTRAST = re.compile(
-    r"post(?!eri|ero|.?op|.?surg)|(?<![a-z])(?:gad|gd|enhanced)|\+ ?c(?![a-z])|c\+|[ck]ontrast"
-    r"|(?<![a-z])(?:ce|km|mdc|inj|nach|apr[eè]s)(?![a-z])|t1[-_]?c(?![a-z-])|\+$"
+    r"post(?!eri|ero|.?op|.?surg)|(?<![a-z])(?:gad|gd|enhanced|dotarem|(?:multi|pro)hance|magnevist|clariscan)"
+    r"|\+ ?[ck](?![a-z])|c\+|[ck]ontrast|(?<![a-z])(?:ce|km|mdc|civ|inj(?:ectee?)?|nach|apres|[cw]/c)(?![a-z])"
+    rf"|t1[-_]?c(?![a-z-])|\+$|{EAST_ASIAN}|контраст"
 )
 WITHOUT = "|"
 """Stands for what `NATIVE` has found."""
-AND = r"[ _]*(?:[/&+,]|(?:and|und|et|e|y|or)(?![a-z]))[ _]*"
+AND = r"[ _]*(?:[/&+,]|(?:and|und|et|e|y|or|ou?)(?![a-z]))[ _]*"
 WITH = re.compile(
     rf"(?<![a-z0-9])(?:w|with|mit|avec|con)(?=/?(?:{AND}|[ _]*)\|)|(?<=\|)(?:{AND})(?:w|with|mit|avec|con)(?![a-z])"
 )
-NO_AGENT = re.compile(r"(?:non?|none|nein|without|w/?o|ohne|kein[a-z]*|sans|0)(?![a-z]).*|n", re.IGNORECASE)
+NO_AGENT = re.compile(
+    r"(?:non?|none|nein|without|w/?o|ohne|kein[a-z]*|sans|sin|senza|sem|ne(?:ssun|nhum)[ao]?|ningun[ao]?|aucun|geen|ingen|brak"
+    r"|yok|нет|nati[vf]e?|unenhanced|not|false|0)(?![a-z]).*|n|無し?|なし"
+)
 OTHER_MODALITIES = ("CT", "PT", "NM", "US", "CR", "DX", "XA", "RF", "MG")
 SHORT_TE_MS, SHORT_TR_MS, LONG_TE_MS, LONG_TR_MS = 30, 1200, 60, 2000
 FLAIR_TI_MS, T1_TI_MS = (1500, 3500), (300, 1300)
@@ -129,9 +147,15 @@ def _within(value: float | None, limits: tuple[float, float]) -> bool:
 
 
 def _read_said(header: pydicom.Dataset) -> _Said:
-    texts = tuple(str(header.get(keyword) or "").lower().replace(WITHOUT, " ").strip() for keyword in WORDS)
+    texts = tuple(_plain(str(header.get(keyword) or "")).replace(WITHOUT, " ").strip() for keyword in WORDS)
     times = (_time_ms(header.get(keyword)) for keyword in ("RepetitionTime", "EchoTime", "InversionTime"))
     return _Said(texts, any(map(_is_agent, _agents(header))), *times)
+
+
+def _plain(text: str) -> str:
+    """In small letters without accents, however these are stored."""
+    letters = (letter for letter in unicodedata.normalize("NFKD", text.lower()) if not unicodedata.combining(letter))
+    return unicodedata.normalize("NFC", "".join(letters))
 
 
 def _agents(header: pydicom.Dataset) -> list[str]:
@@ -141,7 +165,7 @@ def _agents(header: pydicom.Dataset) -> list[str]:
 
 
 def _is_agent(name: str) -> bool:
-    return not says_nothing(name) and not NO_AGENT.fullmatch(name.strip())
+    return not says_nothing(name) and not NO_AGENT.fullmatch(_plain(name).strip())
 
 
 def _time_ms(value: Any) -> float | None:

@@ -20,7 +20,15 @@ from tumorline.errors import UserError
 from tumorline.formats.dicom import read_dicom_frames
 from tumorline.formats.dicom_sequence import recognise_sequence
 from tumorline.formats.dicom_slice import SHARED, SeriesSlice, frames_of, read_slice_header
-from tumorline.formats.dicom_stack import FEWEST, in_order, refuse_stray, require_alike, require_even, require_upright
+from tumorline.formats.dicom_stack import (
+    FEWEST,
+    in_order,
+    refuse_stray,
+    require_alike,
+    require_even,
+    require_one_contrast,
+    require_upright,
+)
 from tumorline.formats.nifti import OpenVolume, Voxels, load_nibabel
 from tumorline.geometry.grid import Grid, grid_of
 
@@ -206,6 +214,7 @@ def _whole(series: _Read, largest: Sequence[SeriesSlice]) -> DicomSeries:
     refuse_stray(series.slices, largest)
     require_alike(series.slices)
     ordered = in_order(series.slices)
+    require_one_contrast(ordered)
     require_upright(ordered)
     require_even(ordered)
     sequence, reason = recognise_sequence(series.first)

@@ -20,17 +20,24 @@ APART_BY = {
     "DiffusionBValue": "b-values",
     "InversionTime": "inversion times",
     "ImageType": "kinds of image",
+    "FrameType": "kinds of image",
     "AcquisitionNumber": "acquisitions",
+    "TriggerTime": "times",
+    "AcquisitionTime": "times",
     "ContentTime": "times",
 }
 """What may tell several slices at one place apart, and its words."""
-SHARED = ("PatientID", "StudyInstanceUID", "FrameOfReferenceUID")
+OF_ONE_VOLUME = ("EchoTime", "EffectiveEchoTime", "DiffusionBValue", "InversionTime")
+"""Those of them that are one of all slices of a volume that state them."""
+SHARED = ("PatientID", "StudyInstanceUID", "FrameOfReferenceUID", "PhotometricInterpretation")
 """What is one of all slices of a series that state it."""
 KIND = (*SHARED, "ImageOrientationPatient", "Rows", "Columns")
 NO_IMAGES = ("SEG", "PR", "KO", "SR", "DOC", "REG", "RWV", "FID", "PLAN", "RTSTRUCT", "RTPLAN", "RTDOSE", "RTRECORD")
 """Modalities of objects that lie beside images and are none of a scan."""
 IMAGES = "Image Storage"
 """How the names of the classes of images end."""
+CAPTURE = "Secondary Capture"
+"""In the names of the classes of pictures of a screen, of scanned paper, and of what was no DICOM."""
 ROUGH = 0.01
 """By so much two directions may be longer or shorter than 1, or off the right angle."""
 
@@ -54,7 +61,7 @@ class SeriesSlice(NamedTuple):
     thickness_mm: float | None
     """None where it is not stated, or is none."""
     number: int | None
-    """InstanceNumber."""
+    """InstanceNumber, the first where it is several; None where it is no number."""
     apart: tuple[str, ...]
     """Values of `APART_BY`."""
     shared: tuple[str, ...]
@@ -73,6 +80,8 @@ class SlicePlace(NamedTuple):
     """Not a report, a presentation state or a segmentation. A file that cannot be read may be one: decoding says so."""
     kind: tuple[str, ...] = ()
     """What is one of all slices of a series. Never to be quoted: it identifies."""
+    is_screenshot: bool = False
+    """A secondary capture that does not say where it lies: an image, and no slice."""
 
 
 def read_slice_place(path: Path) -> SlicePlace:
@@ -86,9 +95,8 @@ def read_slice_place(path: Path) -> SlicePlace:
             require_regular(path)
             header = read_dataset(path, stop_before_pixels=True, specific_tags=tags)
             kind = tuple(str(header.get(keyword) or "") for keyword in KIND)
-            return SlicePlace(
-                str(header.get("SeriesInstanceUID") or ""), _stated_places(header), _is_image(header), kind
-            )
+            series, places = str(header.get("SeriesInstanceUID") or ""), _stated_places(header)
+            return SlicePlace(series, places, _is_image(header), kind, not places and CAPTURE in _class_of(header))
     except UserError:
         return SlicePlace("", frozenset())
 
@@ -104,9 +112,14 @@ def _stated_places(header: pydicom.Dataset) -> frozenset[Numbers]:
 
 def _is_image(header: pydicom.Dataset) -> bool:
     """A file without rows is an object without pixels where its class is one, or damaged."""
-    sop_class = pydicom.uid.UID(header.get("SOPClassUID") or "")
-    no_pixels = "Rows" not in header and bool(sop_class) and not sop_class.name.endswith(IMAGES)
+    sop_class = _class_of(header)
+    no_pixels = "Rows" not in header and bool(sop_class) and not sop_class.endswith(IMAGES)
     return not no_pixels and header.get("Modality") not in NO_IMAGES
+
+
+def _class_of(header: pydicom.Dataset) -> str:
+    """The name of what kind of object a file is; empty where it is not stated."""
+    return pydicom.uid.UID(header.get("SOPClassUID") or "").name
 
 
 def read_slice_header(path: Path) -> pydicom.Dataset:
@@ -155,7 +168,7 @@ def _slice(path: Path, header: pydicom.Dataset, frame: int, groups: Sequence[pyd
         geometry["ImageOrientationPatient"],
         geometry["ImagePositionPatient"],
         next((mm for mm in numbers_of(_first_value(groups, "SliceThickness")) if 0 < mm < np.inf), None),
-        None if header.get("InstanceNumber") is None else int(header.InstanceNumber),
+        next((int(number) for number in numbers_of(header.get("InstanceNumber")) if np.isfinite(number)), None),
         tuple(str(_first_value(groups, keyword)) for keyword in APART_BY),
         tuple(str(header.get(keyword) or "").strip() for keyword in SHARED),
         is_inverted(header),

@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from tumorline.arrays import Float64Array
 from tumorline.errors import UserError
-from tumorline.formats.dicom_slice import APART_BY, SHARED, SeriesSlice
+from tumorline.formats.dicom import Numbers, numbers_of
+from tumorline.formats.dicom_slice import APART_BY, OF_ONE_VOLUME, SHARED, SeriesSlice
 
 FEWEST = 3
 """Slices that are a volume."""
@@ -22,7 +23,10 @@ EVEN = 0.1
 """Steps from slice to slice may differ by this share."""
 
 PARALLEL = 1e-3
-"""By so much the numbers of two orientations may differ."""
+"""By so much the numbers of two orientations or pixel spacings may differ."""
+
+ALIKE = 1.0
+"""By so much the times in ms and b-values of two slices of a volume may differ."""
 
 TILT_DEGREES = 0.5
 """By more than this the stack leans to its normal."""
@@ -47,9 +51,8 @@ def require_alike(slices: Sequence[SeriesSlice]) -> None:
     for number, keyword in enumerate(SHARED):
         _require_shared(slices, keyword, [one.shared[number] for one in slices])
     _require_same(slices, "size", [(one.size[1], one.size[0]) for one in slices], " x ")
-    for name in ("spacing_mm", "orientation"):
-        values = [tuple(round(value / PARALLEL) * PARALLEL for value in getattr(one, name)) for one in slices]
-        _require_same(slices, {"spacing_mm": "pixel spacing"}.get(name, name), values, " / ")
+    _require_same(slices, "pixel spacing", [one.spacing_mm for one in slices], " / ")
+    _require_same(slices, "orientation", [one.orientation for one in slices], " / ")
 
 
 def _require_shared(slices: Sequence[SeriesSlice], keyword: str, values: Sequence[str]) -> None:
@@ -66,20 +69,38 @@ def _require_shared(slices: Sequence[SeriesSlice], keyword: str, values: Sequenc
             )
 
 
-def _require_same(slices: Sequence[SeriesSlice], name: str, values: Sequence[tuple[float, ...]], joint: str) -> None:
-    usual, count = Counter(values).most_common(1)[0]
-    for series_slice, value in zip(slices, values, strict=True):
-        if value != usual:
-            here, there = (joint.join(f"{number:g}" for number in numbers) for numbers in (value, usual))
-            if _of_one_file(slices):
-                raise UserError(
-                    f"{series_slice.path}: the {name} of {count} of its frames is {there}, that of others {here}; "
-                    "save each volume as a file of its own"
-                )
+def _require_same(
+    slices: Sequence[SeriesSlice], name: str, values: Sequence[Numbers], joint: str = "", within: float = PARALLEL
+) -> None:
+    usual = _usual(values, within)
+    is_usual = [bool(np.allclose(value, usual, rtol=0, atol=within)) for value in values]
+    if not all(is_usual):
+        odd = is_usual.index(False)
+        here, there = (joint.join(f"{round(number, 3) + 0:g}" for number in one) for one in (values[odd], usual))
+        count = sum(is_usual)
+        if _of_one_file(slices):
             raise UserError(
-                f"{series_slice.path}: its {name} is {here}, that of {count} others of its series {there}; it is "
-                "foreign here, take it away"
+                f"{slices[odd].path}: the {name} of {count} of its frames is {there}, that of others {here}; "
+                "save each volume as a file of its own"
             )
+        raise UserError(
+            f"{slices[odd].path}: its {name} is {here}, that of {count} others of its series {there}; it is "
+            "foreign here, take it away"
+        )
+
+
+def _usual(values: Sequence[Numbers], within: float) -> Numbers:
+    """One of the values that most are when rounded."""
+    rounded = [tuple(round(number / within) for number in value) for value in values]
+    return values[rounded.index(Counter(rounded).most_common(1)[0][0])]
+
+
+def require_one_contrast(slices: Sequence[SeriesSlice]) -> None:
+    """Raise UserError for a slice of another echo, inversion time or b-value than most of those that state one."""
+    for number, keyword in enumerate(APART_BY):
+        values = {one: value for one in slices if np.isfinite(value := numbers_of(one.apart[number])).all() and value}
+        if values and keyword in OF_ONE_VOLUME:
+            _require_same([*values], keyword, [*values.values()], within=ALIKE)
 
 
 def _of_one_file(slices: Sequence[SeriesSlice]) -> bool:

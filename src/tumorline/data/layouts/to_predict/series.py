@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from tumorline.data.layouts.to_predict.gather import channels_there
-from tumorline.data.layouts.to_predict.series_folders import folders_of_slices, is_image_of_scan
+from tumorline.data.layouts.to_predict.series_folders import folders_of_slices, may_be_slice
 from tumorline.data.layouts.to_predict.series_words import describe_series, tell_left_out, tell_loose
 from tumorline.data.layouts.tree import common_folder
 from tumorline.errors import UserError
@@ -172,7 +172,7 @@ def _images_at(root: Path) -> list[Path]:
         return [root]
     here = [path for path in sorted(root.iterdir()) if path.is_file() and is_dicom(path)]
     files = here or [path for path in sorted(root.rglob("*")) if path.is_file() and is_dicom(path)]
-    return [path for path in files if is_image_of_scan(path)]
+    return [path for path in files if may_be_slice(path)]
 
 
 def _add_single_scans(series_found: SeriesFound, study: _Study, channels: Sequence[str]) -> None:

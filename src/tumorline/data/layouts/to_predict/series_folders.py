@@ -1,7 +1,7 @@
 """Which DICOM files hold an image of a scan, and in which folders a series has slices enough for a volume."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,25 +34,35 @@ def _place_of(path: Path) -> "SlicePlace":
     return read_slice_place(path)
 
 
+def may_be_slice(path: Path) -> bool:
+    """Whether a DICOM file is an image of a scan, and no picture of a screen."""
+    slice_place = _place_of(path)
+    return slice_place.is_image and not slice_place.is_screenshot
+
+
 def folders_of_slices(
     pictures: Iterable[Path],
 ) -> "tuple[list[tuple[Path, list[Path]]], list[Path], list[dict[Path, SlicePlace]]]":
     """Folders in which a series has slices enough for a volume, with the files of such series and what strayed in.
 
-    Beside them the DICOM files that hold no image, and by folder those that stay pictures.
+    Beside them the DICOM files that hold no image of a scan, and by folder those that stay pictures. A screenshot is no
+    image of a scan where there is one.
     """
-    by_folder: dict[Path, dict[Path, SlicePlace]] = defaultdict(dict)
-    objects = []
-    for path in filter(is_dicom, pictures):
-        slice_place = _place_of(path)
-        if slice_place.is_image:
-            by_folder[path.parent][path] = slice_place
-        else:
-            objects.append(path)
-    chosen = [(folder, _slices_of_volumes(files)) for folder, files in _joined(by_folder)]
+    places = {path: _place_of(path) for path in filter(is_dicom, pictures)}
+    images = {path: at for path, at in places.items() if at.is_image}
+    slices = {path: at for path, at in images.items() if not at.is_screenshot}
+    chosen = [(folder, files) for folder, group in _joined(_by_folder(slices)) if (files := _slices_of_volumes(group))]
     used = {path for _, files in chosen for path in files}
-    loose = [{path: at for path, at in files.items() if path not in used} for files in by_folder.values()]
-    return [(folder, files) for folder, files in chosen if files], objects, loose
+    loose = {path: at for path, at in (slices if chosen else images).items() if path not in used}
+    objects = [path for path in places if path not in used and path not in loose]
+    return chosen, objects, [*_by_folder(loose).values()]
+
+
+def _by_folder(places: "Mapping[Path, SlicePlace]") -> "dict[Path, dict[Path, SlicePlace]]":
+    by_folder: dict[Path, dict[Path, SlicePlace]] = defaultdict(dict)
+    for path, slice_place in places.items():
+        by_folder[path.parent][path] = slice_place
+    return by_folder
 
 
 def _joined(by_folder: "Mapping[Path, Mapping[Path, SlicePlace]]") -> "list[tuple[Path, dict[Path, SlicePlace]]]":
@@ -71,8 +81,8 @@ def _joined(by_folder: "Mapping[Path, Mapping[Path, SlicePlace]]") -> "list[tupl
     ]
 
 
-def _sharing(by_folder: "Mapping[Path, Mapping[Path, SlicePlace]]") -> list[tuple[Path, Path]]:
-    """Pairs of folders with slices of one series at other places each, enough in one of them; copies are none."""
+def _sharing(by_folder: "Mapping[Path, Mapping[Path, SlicePlace]]") -> Iterator[tuple[Path, Path]]:
+    """Pairs of folders with slices of one series at other places each, enough in all of them; copies are none."""
     from tumorline.formats.dicom_stack import FEWEST
 
     places: dict[tuple[str, ...], dict[Path, set[tuple[float, ...]]]] = defaultdict(lambda: defaultdict(set))
@@ -80,12 +90,20 @@ def _sharing(by_folder: "Mapping[Path, Mapping[Path, SlicePlace]]") -> list[tupl
         for slice_place in files.values():
             if slice_place.series:
                 places[(slice_place.series, *slice_place.kind)][folder] |= slice_place.places
-    return [
+    return (
         (first, second)
-        for folders in places.values()
+        for folders in map(_without_parts, places.values())
+        if len(set().union(*folders.values())) >= FEWEST
         for (first, of_first), (second, of_second) in combinations(folders.items(), 2)
-        if max(len(of_first), len(of_second)) >= FEWEST and not of_first <= of_second and not of_second <= of_first
-    ]
+        if of_first and of_second and of_first != of_second
+    )
+
+
+def _without_parts(folders: "Mapping[Path, set[tuple[float, ...]]]") -> "dict[Path, set[tuple[float, ...]]]":
+    """Folders whose slices do not all lie in another one, as some that were copied for a closer look do."""
+    return {
+        folder: places for folder, places in folders.items() if not any(places < other for other in folders.values())
+    }
 
 
 def _slices_of_volumes(files: "Mapping[Path, SlicePlace]") -> list[Path]:
