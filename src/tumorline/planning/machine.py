@@ -34,10 +34,14 @@ class AtHand:
         """Whether networks of the papers' widths are trained on it in hours."""
         return self.gflops >= 5000
 
+    @property
+    def time(self) -> str:
+        return f"{self.minutes:g} {'minute' if self.minutes == 1 else 'minutes'}"
+
     def describe(self) -> str:
         basis = "as stated" if self.stated else "assumed, --gflops states another"
         speed = f"{self.gflops:.3g} GFLOP/s in training ({basis})"
-        return f"{self.device}, {self.memory / GIGA:.3g} GB of memory, {speed}, {self.minutes:g} minutes"
+        return f"{self.device}, {self.memory / GIGA:.3g} GB of memory, {speed}, {self.time}"
 
 
 def find_at_hand(minutes: float, memory_gb: float | None = None, gflops: float | None = None) -> AtHand:

@@ -1,12 +1,14 @@
 """The plan itself: `plan_training` is read from top to bottom, as the choices depend on one another."""
 
+import json
 from collections.abc import Iterator, Mapping
 from math import floor
 from typing import Any
 
+from tumorline.errors import UserError
 from tumorline.evaluation.weaknesses import FEWEST_PATIENTS
 from tumorline.planning.choices import Plan, value_at
-from tumorline.planning.cost import Cost
+from tumorline.planning.cost import USABLE, Cost, fitting_batch
 from tumorline.planning.fingerprint import COARSE, Fingerprint
 from tumorline.planning.heads import see_heads, share_patches
 from tumorline.planning.machine import GIGA, OF_STEPS, AtHand
@@ -109,16 +111,25 @@ def _first_batch(axes: int) -> tuple[int, str]:
 
 
 def _fit_batch(plan: Plan, cost: Cost, batch: int) -> int:
-    """The batch, halved until the memory takes it; set by hand it stays."""
-    if value_at(plan.by_hand, "train.batch_size") is not None:
-        return batch
-    fitting = batch
-    while fitting > 1 and not cost.fits(fitting, plan.hand):
-        fitting //= 2
+    """The batch, as large as the memory takes it. Raises UserError where not even one image fits."""
+    fitting = fitting_batch(plan, cost, batch)
+    _require_memory(plan, cost, fitting)
     if fitting < batch:
         plan.choices = [choice for choice in plan.choices if choice.key != "train.batch_size"]
-        plan.take("train.batch_size", fitting, f"{batch} do not fit {plan.hand.memory / GIGA:.3g} GB")
+        left = "" if cost.fits(fitting, plan.hand) else f", and 1 fills more than {USABLE:.0%} of it"
+        plan.take("train.batch_size", fitting, f"{batch} do not fit {plan.hand.memory / GIGA:.3g} GB{left}")
     return fitting
+
+
+def _require_memory(plan: Plan, cost: Cost, batch: int) -> None:
+    """Raise UserError for what a training would refuse."""
+    if (needed := cost.of_batch(batch)) > plan.hand.memory:
+        key = "data.window" if plan.config.data.window else "data.image_size"
+        raise UserError(
+            f"{key} is {json.dumps(value_at(plan.recipe, key))} and train.batch_size {batch}: a batch takes about "
+            f"{needed / GIGA:.2g} GB in training and there are {plan.hand.memory / GIGA:.3g} GB; plan with more memory "
+            "or a network of smaller model.options"
+        )
 
 
 def _augmentation(fingerprint: Fingerprint, axes: int) -> Iterator[tuple[str, Any, str]]:
