@@ -131,6 +131,19 @@ def test_a_minute_is_enough_for_few_epochs_alone() -> None:
     assert " in 1 minute over " in reason(slow, "data.patches")
 
 
+@pytest.mark.parametrize(("patients", "split"), [(1, (0, 1.0, 0.0)), (2, (2, 0.7, 0.0)), (3, (3, 0.7, 0.0))])
+def test_a_handful_of_patients_gets_a_split_that_a_training_takes(
+    patients: int, split: tuple[int, float, float]
+) -> None:
+    chosen_split = plan_training(replace(BRATS, cases=patients, patients=patients), TWO_CORES).config.split
+    assert (chosen_split.folds, chosen_split.train, chosen_split.validation) == split
+
+
+def test_that_no_plan_has_more_patches_is_said() -> None:
+    plan = plan_training(BRATS, replace(GPU, minutes=10**6))
+    assert reason(plan, "data.patches").startswith("500000 patches, the most of any plan, in 1e+06 minutes over 16 ")
+
+
 def test_a_gpu_gets_wider_networks_at_full_resolution() -> None:
     plan = chosen(plan_training(BRATS, GPU))
     assert plan["data.voxel_mm"] == [1.0, 1.0, 1.0]

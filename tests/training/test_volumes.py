@@ -132,6 +132,14 @@ def test_a_network_of_slices_is_refused_with_those_of_volumes(volumes: Path) -> 
         check_model(configured(volumes, "model.options.dims=2"))
 
 
+@pytest.mark.parametrize("key", ["voxel_mm=[2.0,1.0,1.0]", "overlap=0.25", "region_share=1", "patches=3"])
+def test_settings_of_patches_are_refused_where_slices_would_be_seen(tiny_source: Path, key: str) -> None:
+    config = load_config(None, [*TINY, f"data.source='{tiny_source}'", f"data.{key}"])
+    name = key.partition("=")[0]
+    with pytest.raises(tumorline.UserError, match=rf"^data\.{name} is for patches of volumes; .* data\.window as well"):
+        check_model(config)
+
+
 def test_channels_may_be_absent_where_there_are_several_with_names(volumes: Path, tmp_path: Path) -> None:
     dropout = "augment.channel_dropout=0.3"
     single = configured(volumes, dropout, "data.channels=['flair']")

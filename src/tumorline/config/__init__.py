@@ -1,7 +1,7 @@
 """One TOML file is one run: typed sections, unknown keys refused with the nearest name."""
 
 from tumorline.config.augment import REMEDIES, AugmentConfig
-from tumorline.config.data import ABSENT, MOST_CHANNELS, OWN_SETTINGS, PATHS, DataConfig, SourceConfig
+from tumorline.config.data import ABSENT, MOST_CHANNELS, OF_PATCHES, OWN_SETTINGS, PATHS, DataConfig, SourceConfig
 from tumorline.config.loss import LossConfig, LossTerm
 from tumorline.config.mistakes import explain
 from tumorline.config.model import ModelConfig, Postprocessing
@@ -29,6 +29,7 @@ __all__ = [
     "LONGEST_SIDE",
     "MANY",
     "MOST_CHANNELS",
+    "OF_PATCHES",
     "OWN_SETTINGS",
     "PATHS",
     "REMEDIES",

@@ -8,7 +8,7 @@ from tumorline.config import COARSEST_MM, FINEST_MM, LONGEST_SIDE, SHORTEST_SIDE
 from tumorline.planning.choices import Plan, joined_sides, value_at
 from tumorline.planning.cost import Cost, cost_of_plan, fitting_batch
 from tumorline.planning.fingerprint import Fingerprint
-from tumorline.planning.machine import GIGA, OF_STEPS
+from tumorline.planning.machine import GIGA, MOST_PATCHES, OF_STEPS
 from tumorline.wording import numbered
 
 COARSER = (1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0)
@@ -164,7 +164,8 @@ def share_patches(plan: Plan, images: int, batch: int) -> int:
     epochs = plan.take("train.epochs", epochs, "each is validated on whole volumes, which should cost little beside it")
     patches = max(1, images // (epochs * train))
     over = f"{numbered(epochs, 'epoch')} and about {numbered(train, 'training case')}"
-    why = f"{images} patches in {plan.hand.time} over {over}"
+    counted = f"{images} patches{', the most of any plan,' if images == MOST_PATCHES else ''}"
+    why = f"{counted} in {plan.hand.time} over {over}"
     patches = plan.take("data.patches", patches, why)
     if images < epochs * train:
         why = "the time does not reach all cases in each epoch"

@@ -12,6 +12,8 @@ GPU = 20_000.0
 """GFLOP/s of a GPU in bfloat16; not measured, of the order of what such networks reach on one."""
 OF_STEPS = 0.85
 """Share of the time that is left for steps beside validation, augmentation and saving."""
+MOST_PATCHES = 500_000
+"""That are planned: nnU-Net's 1000 epochs of 250 steps of 2."""
 SLICES = 0.55
 """Of that speed in networks of slices whose encoders are light, as measured with the Lite networks."""
 

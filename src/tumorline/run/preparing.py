@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from tumorline.audit.check import check, errors, stop_on_errors
-from tumorline.config import Config, TrainConfig
+from tumorline.config import OF_PATCHES, Config, DataConfig, TrainConfig
 from tumorline.data.dataset import Dataset
 from tumorline.data.joined import load_data
 from tumorline.data.splits.parts import PARTS, Split
@@ -36,12 +36,22 @@ def check_model(config: Config, begun: bool = False) -> None:
     if config.dims == 3:
         models.check_takes_volumes(config.model.name)
     if not begun:
+        _refuse_settings_of_patches(config.data)
         _refuse_unheeded(config)
         models.check_weights(config.model.name, config.network_options)
     if not config.split.validates and config.model.options.get("presence") and config.model.gate == "validation":
         why = config.split.why_nobody_validates
         raise UserError(f"{why}, so that nothing is left to choose model.gate on; give a number")
     losses.build(config.loss)
+
+
+def _refuse_settings_of_patches(settings: DataConfig) -> None:
+    """Raise UserError for a key of patches where the network would see slices."""
+    keys = [key for key in OF_PATCHES if getattr(settings, key) != DataConfig.model_fields[key].default]
+    if keys and not settings.window:
+        raise UserError(
+            f"data.{keys[0]} is for patches of volumes; give data.window as well, or leave it out"
+        )
 
 
 def _refuse_unheeded(config: Config) -> None:
