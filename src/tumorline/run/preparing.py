@@ -49,9 +49,7 @@ def _refuse_settings_of_patches(settings: DataConfig) -> None:
     """Raise UserError for a key of patches where the network would see slices."""
     keys = [key for key in OF_PATCHES if getattr(settings, key) != DataConfig.model_fields[key].default]
     if keys and not settings.window:
-        raise UserError(
-            f"data.{keys[0]} is for patches of volumes; give data.window as well, or leave it out"
-        )
+        raise UserError(f"data.{keys[0]} is for patches of volumes; give data.window as well, or leave it out")
 
 
 def _refuse_unheeded(config: Config) -> None:
