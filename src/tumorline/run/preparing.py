@@ -1,5 +1,6 @@
 """What is read and refused before a training: the network that is asked for, the data, the memory that it takes."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tumorline.audit.check import check, errors, stop_on_errors
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 OF_BACKBONES = ("freeze_epochs", "backbone_rate", "layer_decay")
 """Keys of `[train]` that say nothing where no layer may be pretrained."""
 OTHERWISE = {"model.start_from": "start from another model", "loss.teacher": "choose another teacher"}
+BY_PLACE = "its weights are taken over by their place, not by name"
 
 
 def check_model(config: Config, begun: bool = False) -> None:
@@ -133,3 +135,26 @@ def refuse_seen_before(key: str, origin: ModelInfo | None, dataset: Dataset, spl
             f"{key}: '{origin.name}' was trained or tuned on {len(seen)} of the {len(held_out)} validation "
             f"and test cases of this split; train it with the same split, or {OTHERWISE[key]}"
         )
+
+
+def note_other_start(origin: ModelInfo | None, dataset: Dataset, notify: Notify) -> None:
+    """Say where the weights that a training starts from were learnt on other channels, regions or voxels."""
+    if origin is None:
+        return
+    spec, before = input_of(dataset), origin.input
+    pairs = [
+        ("channels", before.channels, spec.channels, BY_PLACE),
+        ("regions", origin.regions, dataset.regions, BY_PLACE),
+    ]
+    if before.dims == spec.dims == 3:
+        pairs.append(("voxels (mm)", before.voxel_mm, spec.voxel_mm, "its weights were learnt at that size"))
+    for what, theirs, own, consequence in pairs:
+        if theirs and own and [*theirs] != [*own]:
+            here = f"here they are {_listed(own)}"
+            notify(
+                f"warning: model.start_from: '{origin.name}' has the {what} {_listed(theirs)}, {here}; {consequence}"
+            )
+
+
+def _listed(values: Sequence[object]) -> str:
+    return ", ".join(map(str, values))
