@@ -142,7 +142,7 @@ def note_other_start(origin: ModelInfo | None, dataset: Dataset, notify: Notify)
     if origin is None:
         return
     spec, before = input_of(dataset), origin.input
-    pairs = [
+    pairs: list[tuple[str, Sequence[object], Sequence[object], str]] = [
         ("channels", before.channels, spec.channels, BY_PLACE),
         ("regions", origin.regions, dataset.regions, BY_PLACE),
     ]
@@ -150,11 +150,11 @@ def note_other_start(origin: ModelInfo | None, dataset: Dataset, notify: Notify)
         pairs.append(("voxels (mm)", before.voxel_mm, spec.voxel_mm, "its weights were learnt at that size"))
     for what, theirs, own, consequence in pairs:
         if theirs and own and [*theirs] != [*own]:
-            here = f"here they are {_listed(own)}"
+            here = f"here they are {_in_a_row(own)}"
             notify(
-                f"warning: model.start_from: '{origin.name}' has the {what} {_listed(theirs)}, {here}; {consequence}"
+                f"warning: model.start_from: '{origin.name}' has the {what} {_in_a_row(theirs)}, {here}; {consequence}"
             )
 
 
-def _listed(values: Sequence[object]) -> str:
+def _in_a_row(values: Sequence[object]) -> str:
     return ", ".join(map(str, values))
