@@ -39,6 +39,8 @@ def test_a_file_and_overrides_make_a_configuration(tmp_path: Path) -> None:
         ("data={window = [8, 8, 8], other_labels = 'left_out'}", r"data\.other_labels is for slices"),
         ("data={window = [8, 8, 8], sources = [{path = 'a', slice_step = 2}]}", r"sources\.0\.data\.slice_step is for"),
         ("data={window = [8, 8, 8], context = 1}", r"data\.context is for slices; leave it out where data\.window"),
+        ("data.window=16", r"data\.window: expected a list such as \[1, 2\] \(found 16\)"),
+        ("data.window=[8, 16]", r"--set: data\.window: expected more than 2 values \(found \[8, 16\]\)"),
         ("train.epochs", r"--set train\.epochs: expected section\.key=value"),
         ('loss.sum=[{name="dice", weigth=1}]', r"unknown key 'loss\.sum\.0\.weigth'; did you mean 'weight'\?"),
         ("loss.sum=[{weight=1}]", r"loss\.sum\.0\.name: Field required$"),

@@ -13,8 +13,10 @@ from tests.sources import load, nib, save_volume
 from tumorline.audit.between import compare_sets
 from tumorline.audit.check import check
 from tumorline.audit.describe import describe
+from tumorline.config import SplitConfig
 from tumorline.data.case import read_image
 from tumorline.data.dataset import Dataset
+from tumorline.data.splits.split import split_dataset
 from tumorline.errors import UserError
 from tumorline.formats import nifti
 from tumorline.geometry.grid import grid_of
@@ -222,6 +224,43 @@ def test_a_region_that_cases_lack_is_counted(tmp_path: Path) -> None:
     assert [message.partition(": ")[2] for message in messages] == [
         "1 of 2 cases with a tumour have no enhancing_tumour"
     ]
+
+
+def test_a_sequence_that_shows_nothing_in_some_scans_is_a_warning(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    for seed in range(3):
+        scan(folder, seed=seed)
+    empty = folder / "BraTS2021_00001" / "BraTS2021_00001_flair.nii.gz"
+    save_volume(empty, [np.full((5, 6), 7)] * 4, (2, 1, 3))
+    (found,) = [f for f in check(load(folder, channels=["post_contrast", "flair"])) if f.code == "constant_channel"]
+    assert found.severity == "warning"
+    assert found.message == f"{empty}: every voxel has the same value (flair of 1 of 3 scans); is the sequence missing?"
+
+
+def test_a_region_that_a_part_lacks_is_a_warning(tmp_path: Path) -> None:
+    folder, table = sources.brats(tmp_path / "in", 4), tmp_path / "split.csv"
+    for scanned in (0, 1, 2):
+        save_volume(folder / f"BraTS2021_0000{scanned}" / f"BraTS2021_0000{scanned}_seg.nii.gz", [np.eye(32)] * 2)
+    rows = zip(range(4), ("train", "train", "validation", "test"), strict=True)
+    table.write_text("id,split\n" + "".join(f"BraTS2021_0000{number},{part}\n" for number, part in rows))
+    dataset = load(folder, regions=REGIONS)
+    found = check(dataset, split_dataset(dataset, SplitConfig(file=str(table))))
+    said = [finding.message.partition(": ")[2] for finding in found if finding.code == "no_region_in_part"]
+    assert said == [
+        "none of the 2 training cases shows enhancing_tumour: the network learns to draw none; leave it out of "
+        "data.regions, or choose another split.seed",
+        "none of the 1 validation cases shows enhancing_tumour: its threshold stays 0.5; choose another split.seed or "
+        "more of them",
+    ]
+
+
+def test_sizes_that_differ_are_said_as_they_are_seen(tmp_path: Path) -> None:
+    for number, count in enumerate((4, 6)):
+        save_volume(tmp_path / "in" / f"P{number}_t1ce.nii.gz", [np.eye(16) * 9] * count)
+        save_volume(tmp_path / "in" / f"P{number}_seg.nii.gz", [np.eye(16)] * count)
+    for settings, seen in (({}, "scaled with its aspect kept"), ({"window": [8, 8, 8]}, "resampled to one spacing")):
+        (said,) = [f.message for f in check(load(tmp_path / "in", **settings)) if f.code == "mixed_sizes"]
+        assert said.endswith(f"each is {seen}")
 
 
 # ---------------------------------------------------------------- pairs and tables of volumes

@@ -168,6 +168,20 @@ def test_channels_are_given_by_name_on_the_command_line(four: Model, tmp_path: P
     assert program("predict").status == 2
 
 
+def test_files_given_for_channels_that_their_names_do_not_state_are_noted(four: Model, tmp_path: Path) -> None:
+    save_scan(tmp_path / "in", "P1")
+    swapped = dict(zip(CHANNELS, ["t1ce", "flair", "t2", "t1"], strict=True))
+    given = {channel: str(tmp_path / "in" / f"P1_{word}.nii.gz") for channel, word in swapped.items()}
+    table = tmp_path / "cases.csv"
+    table.write_text(f"id,{','.join(given)}\nP1,{','.join(given.values())}\n")
+    tumorline.predict([table], output=tmp_path / "out")
+    (row,) = read_csv(tmp_path / "out" / "predictions.csv")
+    assert row["note"] == (
+        "P1_t1ce.nii.gz: its name states post_contrast, it is taken for flair; "
+        "P1_flair.nii.gz: its name states flair, it is taken for post_contrast"
+    )
+
+
 def test_a_list_of_cases_names_a_file_for_each_channel(four: Model, tmp_path: Path) -> None:
     save_scan(tmp_path / "x", "A")
     save_scan(tmp_path / "x", "B")

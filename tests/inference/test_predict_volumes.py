@@ -145,7 +145,7 @@ def test_of_a_folder_the_models_own_sequence_is_predicted(tmp_path: Path, progra
     assert "'builtin-brats' takes them together" in outcome.err
     flair = folder / "BraTS2021_00000" / "BraTS2021_00000_flair.nii.gz"
     (row,) = tumorline.predict(flair, output=tmp_path / "out2")
-    assert "its name states flair, the model was trained on post_contrast" in row["note"]
+    assert "its name states flair, it is taken for post_contrast" in row["note"]
 
 
 def test_three_planes_go_through_the_largest_lesion(tmp_path: Path) -> None:

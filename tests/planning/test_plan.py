@@ -84,6 +84,66 @@ def test_less_memory_cuts_the_longest_side_of_the_window_and_then_the_batch() ->
     assert chosen(plan_training(PICTURES, replace(TWO_CORES, memory=10**9)))["train.batch_size"] < 16
 
 
+def reason(plan: Plan, key: str) -> str:
+    (why,) = [choice.why for choice in plan.choices if choice.key == key]
+    return why
+
+
+@pytest.mark.parametrize("side", [31, 33, 62, 64, 127, 250, 511])
+def test_the_window_of_any_head_comes_in_steps_that_the_depth_takes(side: int) -> None:
+    odd = replace(BRATS, head_mm=(float(side), side + 2.0, side + 5.0))
+    for plan in (plan_training(odd, replace(GPU, minutes=10**6)), plan_training(odd, TWO_CORES)):
+        steps = 2 ** (len(chosen(plan)["model.options"]["widths"]) - 1)
+        assert [side % steps for side in chosen(plan)["data.window"]] == [0, 0, 0]
+
+
+def test_the_reasons_speak_of_the_batch_that_is_taken() -> None:
+    tight = plan_training(BRATS, replace(GPU, memory=500_000_000))
+    assert chosen(tight)["train.batch_size"] == 1
+    assert reason(tight, "data.window").endswith("of 0.5 GB with a batch of 1")
+    assert reason(tight, "train.batch_size") == "2 do not fit 0.5 GB, and 1 fills more than 60% of it"
+
+
+@pytest.mark.parametrize("fingerprint", [BRATS, PICTURES])
+def test_no_plan_is_made_that_the_training_would_refuse(fingerprint: Fingerprint) -> None:
+    with pytest.raises(UserError, match=r"train\.batch_size 1: a batch takes about .* plan with more memory"):
+        plan_training(fingerprint, replace(GPU, memory=50_000_000))
+
+
+def test_of_a_slab_in_little_memory_no_side_of_the_window_is_too_short() -> None:
+    slab = replace(BRATS, size=(5, 240, 240), head_mm=(5.0, 160.0, 140.0))
+    assert chosen(plan_training(slab, replace(TWO_CORES, memory=10**7)))["data.window"] == [8, 16, 16]
+
+
+@pytest.mark.parametrize(("spacing", "finest"), [((0.08, 0.08, 0.08), [0.1] * 3), ((25.0, 1.0, 1.0), [20.0, 1.0, 1.0])])
+def test_voxels_of_unusual_size_are_planned_within_what_volumes_are_resampled_to(
+    spacing: tuple[float, float, float], finest: list[float]
+) -> None:
+    small = replace(BRATS, spacing_mm=spacing, head_mm=tuple(100 * side for side in spacing))
+    plan = plan_training(small, replace(GPU, minutes=10**6), axes=3)
+    assert plan.config.data.voxel_mm == tuple(finest)
+    assert ("; 0.1 mm is the finest" in reason(plan, "data.voxel_mm")) == (finest[0] == 0.1)
+
+
+def test_a_minute_is_enough_for_few_epochs_alone() -> None:
+    slow = plan_training(BRATS, replace(TWO_CORES, gflops=1.0, minutes=1.0))
+    assert chosen(slow)["train.epochs"] < 16
+    assert " in 1 minute over " in reason(slow, "data.patches")
+
+
+@pytest.mark.parametrize(("patients", "split"), [(1, (0, 1.0, 0.0)), (2, (2, 0.7, 0.0)), (3, (3, 0.7, 0.0))])
+def test_a_handful_of_patients_gets_a_split_that_a_training_takes(
+    patients: int, split: tuple[int, float, float]
+) -> None:
+    chosen_split = plan_training(replace(BRATS, cases=patients, patients=patients), TWO_CORES).config.split
+    assert (chosen_split.folds, chosen_split.train, chosen_split.validation) == split
+
+
+def test_that_no_plan_has_more_patches_is_said() -> None:
+    plan = plan_training(BRATS, replace(GPU, minutes=10**6))
+    assert reason(plan, "data.patches").startswith("500000 patches, the most of any plan, in 1e+06 minutes over 16 ")
+
+
 def test_a_gpu_gets_wider_networks_at_full_resolution() -> None:
     plan = chosen(plan_training(BRATS, GPU))
     assert plan["data.voxel_mm"] == [1.0, 1.0, 1.0]

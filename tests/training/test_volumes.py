@@ -14,13 +14,17 @@ import torch
 
 import tumorline
 from tests.conftest import TINY
+from tests.inference.test_predict_scans import GOLDEN
 from tests.training.conftest import make_task
 from tests.training.test_loop import command, history, same, train
 from tumorline.config import Config, load_config
 from tumorline.data.dataset import load_dataset
 from tumorline.formats.nifti import load_nibabel
 from tumorline.inference.model import load
-from tumorline.run.preparing import check_model
+from tumorline.model_file import read_info
+from tumorline.model_info import InputSpec
+from tumorline.network_input.windows import input_of
+from tumorline.run.preparing import check_model, note_other_start
 from tumorline.run.provenance import spec_of
 from tumorline.training.feed import PatchFeed, open_feed
 from tumorline.training.machine import Machine
@@ -132,6 +136,14 @@ def test_a_network_of_slices_is_refused_with_those_of_volumes(volumes: Path) -> 
         check_model(configured(volumes, "model.options.dims=2"))
 
 
+@pytest.mark.parametrize("key", ["voxel_mm=[2.0,1.0,1.0]", "overlap=0.25", "region_share=1", "patches=3"])
+def test_settings_of_patches_are_refused_where_slices_would_be_seen(tiny_source: Path, key: str) -> None:
+    config = load_config(None, [*TINY, f"data.source='{tiny_source}'", f"data.{key}"])
+    name = key.partition("=")[0]
+    with pytest.raises(tumorline.UserError, match=rf"^data\.{name} is for patches of volumes; .* data\.window as well"):
+        check_model(config)
+
+
 def test_channels_may_be_absent_where_there_are_several_with_names(volumes: Path, tmp_path: Path) -> None:
     dropout = "augment.channel_dropout=0.3"
     single = configured(volumes, dropout, "data.channels=['flair']")
@@ -139,6 +151,25 @@ def test_channels_may_be_absent_where_there_are_several_with_names(volumes: Path
         tumorline.train(single, output=tmp_path / "single")
     assert spec_of(make_task(configured(volumes, dropout), tmp_path)).may_lack_channels
     assert not spec_of(make_task(configured(volumes), tmp_path)).may_lack_channels
+
+
+def test_a_start_from_other_channels_regions_or_voxels_is_said(volumes: Path, tmp_path: Path) -> None:
+    dataset = make_task(configured(volumes), tmp_path).dataset
+    golden = read_info(GOLDEN)
+    seen = InputSpec(dims=3, channels=["t2", "flair"], window=(8, 8, 8), voxel_mm=(1.0, 1.0, 1.0))
+    said: list[str] = []
+    note_other_start(golden.model_copy(update={"input": seen, "regions": ["tumour"]}), dataset, said.append)
+    assert [line.partition(" has the ")[2].partition(",")[0] for line in said] == [
+        "channels t2",
+        "regions tumour",
+        "voxels (mm) 1.0",
+    ]
+    assert said[0].endswith(
+        "here they are flair, post_contrast, t2, pre_contrast; its weights are taken over by their place, not by name"
+    )
+    same = golden.model_copy(update={"input": input_of(dataset), "regions": [*REGIONS]})
+    note_other_start(same, dataset, said.append)
+    assert len(said) == 3
 
 
 def test_whole_volumes_are_validated(volumes: Path, tmp_path: Path) -> None:

@@ -115,12 +115,31 @@ def find_suspicious_masks(dataset: Dataset) -> list[Finding]:
             findings.append(Finding("over_half", "warning", message, (str(case.truth_file),)))
     return (
         findings
+        + _constant_channels(dataset)
         + _lossy_masks(dataset)
         + _empty_masks(dataset)
         + _absent_regions(dataset)
         + _labels_perhaps_others(dataset)
         + _coloured(dataset)
     )
+
+
+def _constant_channels(dataset: Dataset) -> list[Finding]:
+    """A warning for each sequence that shows nothing in some scans, which show something in others."""
+    findings = []
+    for number, name in enumerate(dataset.channel_names if dataset.cases else ()):
+        constant = [case for case, fact in pairs_with_facts(dataset) if _lacks_channel(case, fact, number)]
+        if constant:
+            counted = f"{name or f'channel {number + 1}'} of {len(constant)} of {numbered(len(dataset.cases), 'scan')}"
+            files = tuple(str(case.images[number]) for case in constant)
+            message = f"{files[0]}: every voxel has the same value ({counted}); is the sequence missing?"
+            findings.append(Finding("constant_channel", "warning", message, files))
+    return findings
+
+
+def _lacks_channel(case: Case, fact: Facts, number: int) -> bool:
+    hashes = fact.channel_hashes
+    return case.is_volume and any(hashes) and number < len(hashes) and not hashes[number]
 
 
 def _lossy_masks(dataset: Dataset) -> list[Finding]:
@@ -233,7 +252,8 @@ def find_sizes(dataset: Dataset) -> list[Finding]:
         return []
     common = sorted(sizes.items(), key=lambda item: -item[1])
     listed = ", ".join(f"{count} of {' x '.join(map(str, sides[::-1]))}" for sides, count in common[:4])
-    message = f"{dataset.source.path}: images of {len(sizes)} sizes ({listed}); each is scaled with its aspect kept"
+    how = "resampled to one spacing" if dataset.settings.window else "scaled with its aspect kept"
+    message = f"{dataset.source.path}: images of {len(sizes)} sizes ({listed}); each is {how}"
     return [Finding("mixed_sizes", "info", message)]
 
 

@@ -151,7 +151,27 @@ def find_without_tumour(dataset: Dataset, split: Split) -> list[Finding]:
             "chosen by the validation loss alone and the threshold stays 0.5; choose another split.seed or more of them"
         )
         return [Finding("no_tumour_to_find", "warning", message)]
-    return []
+    return _without_region(dataset, split)
+
+
+OF_NO_REGION = {
+    "train": "the network learns to draw none; leave it out of data.regions, or choose another split.seed",
+    "validation": "its threshold stays 0.5; choose another split.seed or more of them",
+}
+"""What follows where no case of a part shows a region that others show."""
+
+
+def _without_region(dataset: Dataset, split: Split) -> list[Finding]:
+    findings = []
+    for number, region in enumerate(dataset.regions if len(dataset.regions) > 1 else ()):
+        showing = {case.id for case, fact in pairs_with_facts(dataset) if any(fact.foregrounds[number : number + 1])}
+        for part, consequence in OF_NO_REGION.items():
+            cases = split.cases(part)
+            if showing and cases and not showing & {*cases}:
+                none = f"none of the {len(cases)} {'training' if part == 'train' else part} cases shows {region}"
+                message = f"{dataset.source.path}: {none}: {consequence}"
+                findings.append(Finding("no_region_in_part", "warning", message))
+    return findings
 
 
 def _parts_by(parts: Mapping[str, str], pairs: Iterable[tuple[str | None, str]]) -> dict[str | None, set[str]]:

@@ -1,26 +1,40 @@
 """One TOML file is one run: typed sections, unknown keys refused with the nearest name."""
 
 from tumorline.config.augment import REMEDIES, AugmentConfig
-from tumorline.config.data import ABSENT, MOST_CHANNELS, OWN_SETTINGS, PATHS, DataConfig, SourceConfig
+from tumorline.config.data import ABSENT, MOST_CHANNELS, OF_PATCHES, OWN_SETTINGS, PATHS, DataConfig, SourceConfig
 from tumorline.config.loss import LossConfig, LossTerm
 from tumorline.config.mistakes import explain
 from tumorline.config.model import ModelConfig, Postprocessing
 from tumorline.config.reading import apply_override, load_config, parse_config, parse_value, read_toml, set_key
 from tumorline.config.run import Config, is_after_training, same_training, with_bare_names
-from tumorline.config.section import LONGEST_SIDE, MANY, RUN_NAME, Section, Side, Spacing
+from tumorline.config.section import (
+    COARSEST_MM,
+    FINEST_MM,
+    LONGEST_SIDE,
+    MANY,
+    RUN_NAME,
+    SHORTEST_SIDE,
+    Section,
+    Side,
+    Spacing,
+)
 from tumorline.config.split import SplitConfig
 from tumorline.config.train import LOGGERS, TrainConfig
 
 __all__ = [
     "ABSENT",
+    "COARSEST_MM",
+    "FINEST_MM",
     "LOGGERS",
     "LONGEST_SIDE",
     "MANY",
     "MOST_CHANNELS",
+    "OF_PATCHES",
     "OWN_SETTINGS",
     "PATHS",
     "REMEDIES",
     "RUN_NAME",
+    "SHORTEST_SIDE",
     "AugmentConfig",
     "Config",
     "DataConfig",

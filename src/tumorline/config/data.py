@@ -79,6 +79,8 @@ SAYS_WHAT_LABELS_MEAN = ("mask_threshold", "label", "enhancing_label", "tumour_f
 """Keys of `[data]` in whose place `label_values` stands."""
 OF_SLICES = ("context", "axis", "slice_step", "tumour_free_share", "other_labels")
 """Keys of `[data]` that say nothing to networks of three axes."""
+OF_PATCHES = ("voxel_mm", "overlap", "region_share", "patches")
+"""Those that say nothing to networks of slices."""
 PATHS = ("source", "cache", "corrections")
 """Keys of `[data]` that are places on this machine."""
 

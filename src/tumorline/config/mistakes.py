@@ -9,17 +9,21 @@ from tumorline.errors import did_you_mean
 
 SHOWN = 80
 """Characters of a value in a message."""
+NEEDED = {"tuple_type": "expected a list such as [1, 2]"}
+"""Of kinds of mistakes what is accepted, where pydantic says it in words of Python."""
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> str:
     """The first of the errors as one line: key, value found, what is accepted."""
     first = error.errors()[0]
     path = [str(part) for part in first["loc"]]
+    if first["type"] == "missing" and path[-1].isdigit():
+        return f"{'.'.join(path[:-1])}: expected more than {path[-1]} values (found {_shortened(first['input'])})"
     key = ".".join(path)
     if first["type"] == "extra_forbidden":
         options = _keys_of(model, path[:-1])
         return f"unknown key '{key}'; {did_you_mean(path[-1], options)}"
-    message = first["msg"].removeprefix("Value error, ")
+    message = NEEDED.get(first["type"], first["msg"].removeprefix("Value error, "))
     if isinstance(first["input"], Mapping):
         names_it = first["type"] == "value_error" and path[-1:] != ["options"]
         return message if names_it else f"{key}: {message}"

@@ -15,10 +15,12 @@ MANY = 10**6
 Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9_]{1,64}$")]
 """Of a channel or a region."""
-LONGEST_SIDE = 512
+SHORTEST_SIDE, LONGEST_SIDE = 8, 512
 """Of a patch of a volume."""
-Side = Annotated[int, Field(ge=8, le=LONGEST_SIDE)]
-Spacing = Annotated[float, Field(ge=0.1, le=20)]
+Side = Annotated[int, Field(ge=SHORTEST_SIDE, le=LONGEST_SIDE)]
+FINEST_MM, COARSEST_MM = 0.1, 20.0
+"""To which volumes are resampled."""
+Spacing = Annotated[float, Field(ge=FINEST_MM, le=COARSEST_MM)]
 Options = Annotated[dict[str, Any], AfterValidator(checked_options)]
 """Of a network or a loss: numbers, texts, lists and tables of a size that somebody may mean."""
 

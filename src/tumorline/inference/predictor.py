@@ -21,7 +21,7 @@ from tumorline.inference.given import GivenImage, read_picture
 from tumorline.inference.jobs import PredictionJob
 from tumorline.inference.label_map import LabelArray, from_labels, to_labels, written_order
 from tumorline.inference.model import Answer, Model
-from tumorline.inference.volumes import read_scan, sequence_note
+from tumorline.inference.volumes import read_scan, sequence_notes
 from tumorline.metrics.calibration import confidence
 from tumorline.regions import NESTED
 from tumorline.write.images import write_label_picture, write_mask, write_overlay, write_three_planes
@@ -143,12 +143,11 @@ class Predictor:
         write_label_map(mask_path, labels, volume)
         if overlay_path:
             write_three_planes(overlay_path, image[0], masks, grid.spacing_mm)
-        single = len(job.images) == 1 and not job.series
         channels = job.channels or self.model.channels
-        stated = sequence_note(job.path, channels[0]) if single else ""
+        stated = sequence_notes(job, channels)
         written = self._write_segmentation(mask_path, masks, job) if job.series else {}
-        sequence_notes = [note_on_sequence(*pair) for pair in zip(job.series, channels, strict=False)]
-        notes = (stated, *sequence_notes, *resampled, self._cut(grid), written.pop("note", ""))
+        of_series = [note_on_sequence(*pair) for pair in zip(job.series, channels, strict=False)]
+        notes = (*stated, *of_series, *resampled, self._cut(grid), written.pop("note", ""))
         note = self._note(answer, masks, labels, self._lacking(job), *notes)
         return {**self._figures_of(answer, masks, grid), "note": note, **written}
 

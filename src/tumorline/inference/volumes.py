@@ -1,15 +1,15 @@
 """The channels of a scan, which are volumes, as one image on the grid of the first."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from tumorline.arrays import ImageArray
 from tumorline.data.case import Case, read_image
-from tumorline.data.layouts.to_predict.gather import sequence_of_volume
-from tumorline.data.layouts.volumes.scan_case import name_beside, resampled_finding, volume_of_scan
+from tumorline.data.layouts.to_predict.gather import channel_meant, split_name
+from tumorline.data.layouts.volumes.scan_case import SEQUENCES, name_beside, resampled_finding, volume_of_scan
+from tumorline.data.layouts.volumes.volume_names import visits_among
 from tumorline.formats.nifti import OpenVolume, VolumeHeader, open_volume, upright
 from tumorline.geometry.grid import Grid
 from tumorline.geometry.resample import resample
@@ -81,8 +81,14 @@ def _grey(series: "DicomSeries") -> ImageArray:
     return np.asarray(upright(read_series(series)), np.float32)
 
 
-def sequence_note(path: Path, channel: str) -> str:
-    """What is said of a volume whose name states another sequence than the model knows; empty where it does not."""
-    stated = sequence_of_volume(path)
-    is_other = stated and channel and stated != channel
-    return f"its name states {stated}, the model was trained on {channel}" if is_other else ""
+def sequence_notes(job: PredictionJob, channels: Sequence[str]) -> list[str]:
+    """What is said of volumes whose names state other sequences than those that they are taken for."""
+    if job.series or job.planes:
+        return []
+    visits = visits_among(path.name for path in job.images)
+    stated = [channel_meant(split_name(path, visits).word, channels) for path in job.images]
+    return [
+        f"{path.name}: its name states {name}, it is taken for {channel}"
+        for path, name, channel in zip(job.images, stated, channels, strict=False)
+        if name and channel in SEQUENCES and name != channel
+    ]

@@ -172,6 +172,9 @@ def start_from(network: nn.Module, weights: Weights) -> tuple[int, int]:
         weights = {**weights, first: adapt_channels(weights[first].float(), state[first].shape[1])}
     fitting = {name: weights[name] for name in state if name in weights and weights[name].shape == state[name].shape}
     if 2 * len(fitting) < len(state):
-        raise UserError(f"only {len(fitting)} of {len(state)} weights fit this network; it starts from another one's")
+        raise UserError(
+            f"only {len(fitting)} of {len(state)} weights fit this network: model.start_from is of another; give its "
+            "model.name and model.options, and data.window where it has one"
+        )
     network.load_state_dict({**state, **fitting})
     return len(fitting), len(state)

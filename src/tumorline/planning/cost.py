@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from tumorline.config import Config, parse_config
 from tumorline.errors import UserError
-from tumorline.planning.choices import Plan
+from tumorline.planning.choices import Plan, value_at
 from tumorline.planning.machine import GIGA, SLICES, AtHand
 from tumorline.training.memory import NetworkShape, measure, measure_computing
 
@@ -31,6 +31,10 @@ class Cost(NamedTuple):
 
     def fits(self, batch: int, hand: AtHand) -> bool:
         return self.share(batch, hand) >= 1
+
+    def of_batch(self, batch: int) -> int:
+        """Bytes."""
+        return self.weights + batch * self.kept
 
     def share(self, batch: int, hand: AtHand) -> float:
         """Of the images of a batch, what part the memory takes; 1 and more where all of them fit."""
@@ -56,6 +60,15 @@ def cost_of_plan(plan: Plan) -> Cost:
     depth = 1 + 2 * plan.recipe.get("data", {}).get("context", 0)
     shape = NetworkShape(plan.fingerprint.channel_count * depth, plan.fingerprint.region_count)
     return cost_of(plan.recipe, shape, plan.hand)
+
+
+def fitting_batch(plan: Plan, cost: Cost, batch: int) -> int:
+    """The batch, halved until the memory takes it or one is left; set by hand it stays."""
+    if value_at(plan.by_hand, "train.batch_size") is not None:
+        return batch
+    while batch > 1 and not cost.fits(batch, plan.hand):
+        batch //= 2
+    return batch
 
 
 class _Probe(NamedTuple):

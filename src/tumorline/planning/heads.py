@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from math import ceil, floor, log2, prod
 from typing import Any, NamedTuple
 
-from tumorline.config import LONGEST_SIDE
+from tumorline.config import COARSEST_MM, FINEST_MM, LONGEST_SIDE, SHORTEST_SIDE
 from tumorline.planning.choices import Plan, joined_sides, value_at
-from tumorline.planning.cost import Cost, cost_of_plan
+from tumorline.planning.cost import Cost, cost_of_plan, fitting_batch
 from tumorline.planning.fingerprint import Fingerprint
-from tumorline.planning.machine import GIGA, OF_STEPS
+from tumorline.planning.machine import GIGA, MOST_PATCHES, OF_STEPS
+from tumorline.wording import numbered
 
 COARSER = (1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0)
 """Times the finest spacing, from which that of a plan is taken."""
@@ -61,19 +62,20 @@ def _try_spacing(plan: Plan, spacing: Lengths, batch: int) -> _Sight:
 def _why_so_fine(plan: Plan, tried: list[_Sight]) -> str:
     heads = tried[-1].heads
     short = "" if heads >= LEAST_PATCHES else f", which is short of {LEAST_PATCHES}: give it more minutes"
-    finer = "the set has no finer one"
+    finer = "the set has no finer one" if min(tried[0].spacing) > FINEST_MM else f"{FINEST_MM:g} mm is the finest"
     if len(tried) > 1:
         finer = f"at {joined_sides(tried[-2].spacing)} mm it is {tried[-2].heads:.0f}"
-    seen = f"in {plan.hand.minutes:g} minutes it sees about {heads:.0f} heads{short}; {finer}"
+    seen = f"in {plan.hand.time} it sees about {heads:.0f} heads{short}; {finer}"
     return f"the finest at which it sees {LEAST_PATCHES} heads: {seen}"
 
 
 def _why_so_large(plan: Plan, sight: _Sight, batch: int) -> str:
     share = prod(sight.window) / prod(sight.whole)
-    part = "the whole head" if sight.window == sight.whole else f"{share:.0%} of the head's box"
+    of_box = f"{share:.0%}" if share >= 0.01 else "less than 1%"
+    part = "the whole head" if sight.window == sight.whole else f"{of_box} of the head's box"
     head = joined_sides(tuple(round(side) for side in _head_mm(plan.fingerprint)))
-    bytes_taken = sight.cost.weights + batch * sight.cost.kept
-    memory = f"{bytes_taken / GIGA:.2g} of {plan.hand.memory / GIGA:.3g} GB with a batch of {batch}"
+    fitting = fitting_batch(plan, sight.cost, batch)
+    memory = f"{sight.cost.of_batch(fitting) / GIGA:.2g} of {plan.hand.memory / GIGA:.3g} GB with a batch of {fitting}"
     return f"{part} of the median case ({head} mm), in steps that the depth takes; {memory}"
 
 
@@ -91,17 +93,26 @@ def _spacings(fingerprint: Fingerprint, by_hand: Mapping[str, Any]) -> list[Leng
         return [tuple(stated)]
     assert fingerprint.spacing_mm
     finest = min(fingerprint.spacing_mm)
-    return [tuple(round(max(spacing, finest * times), 2) for spacing in fingerprint.spacing_mm) for times in COARSER]
+    return [tuple(_usual(max(spacing, finest * times)) for spacing in fingerprint.spacing_mm) for times in COARSER]
+
+
+def _usual(spacing: float) -> float:
+    return min(COARSEST_MM, max(FINEST_MM, round(spacing, 2)))
 
 
 def _window_of(head_mm: Lengths, spacing: Lengths) -> Sides:
     """The head in voxels, rounded up to what the depth for it takes."""
-    sides = [max(1, side / length) for side, length in zip(head_mm, spacing, strict=True)]
-    multiple = 2 ** (_levels(sides) - 1)
-    return tuple(max(8, multiple * ceil(round(side) / multiple)) for side in sides)
+    sides = tuple(max(SHORTEST_SIDE, round(side / length)) for side, length in zip(head_mm, spacing, strict=True))
+    while (rounded := _rounded_up(sides, 2 ** (_levels(sides) - 1))) != sides:
+        sides = rounded  # which may be deep enough for one level more
+    return sides
 
 
-def _levels(sides: list[float] | Sides) -> int:
+def _rounded_up(sides: Sides, multiple: int) -> Sides:
+    return tuple(multiple * ceil(side / multiple) for side in sides)
+
+
+def _levels(sides: Sides) -> int:
     """Levels of which the deepest has `SMALLEST_BOTTOM` voxels along the shortest side; 2 to 6."""
     return min(6, max(2, 1 + floor(log2(max(1, min(sides) / SMALLEST_BOTTOM)))))
 
@@ -111,7 +122,7 @@ def _take_network(plan: Plan, head: Sides) -> None:
         return
     levels, first = _levels(head), 32 if plan.hand.is_large else 16
     widths = [min(320, first * 2**level) for level in range(levels)]
-    bottom = f"{levels} levels leave {min(head) // 2 ** (levels - 1)} voxels along the shortest side"
+    bottom = f"{levels} levels leave {min(head) // 2 ** (levels - 1)} voxels along the shortest side of the head"
     width = "32 channels at first as nnU-Net" if first == 32 else "16 channels at first, what a processor can train"
     why = f"{bottom}; {width}; a loss at each level"
     stated = value_at(plan.by_hand, "model.options")
@@ -136,9 +147,9 @@ def _fit_window(plan: Plan, head: Sides, spacing: Lengths, batch: int) -> tuple[
 
 
 def _cut_window(window: Sides, multiple: int, voxels: float) -> Sides:
-    """The longest sides shorter by multiples, until it has so many voxels or two multiples are left."""
+    """The longest sides shorter by multiples, until it has so many voxels or two multiples are left, 8 at least."""
     sides = list(window)
-    while prod(sides) > voxels and max(sides) > 2 * multiple:
+    while prod(sides) > voxels and max(sides) > max(SHORTEST_SIDE, 2 * multiple):
         sides[sides.index(max(sides))] -= multiple
     return tuple(sides)
 
@@ -149,9 +160,12 @@ def share_patches(plan: Plan, images: int, batch: int) -> int:
     Returns how many patches are seen in all.
     """
     train = max(1, round(plan.training_share * plan.fingerprint.cases))
-    epochs = plan.take("train.epochs", EPOCHS, "each is validated on whole volumes, which should cost little beside it")
+    epochs = min(EPOCHS, max(1, images // batch))
+    epochs = plan.take("train.epochs", epochs, "each is validated on whole volumes, which should cost little beside it")
     patches = max(1, images // (epochs * train))
-    why = f"{images} patches in {plan.hand.minutes:g} minutes over {epochs} epochs and about {train} training cases"
+    over = f"{numbered(epochs, 'epoch')} and about {numbered(train, 'training case')}"
+    counted = f"{images} patches{', the most of any plan,' if images == MOST_PATCHES else ''}"
+    why = f"{counted} in {plan.hand.time} over {over}"
     patches = plan.take("data.patches", patches, why)
     if images < epochs * train:
         why = "the time does not reach all cases in each epoch"

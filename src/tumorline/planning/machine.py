@@ -12,6 +12,8 @@ GPU = 20_000.0
 """GFLOP/s of a GPU in bfloat16; not measured, of the order of what such networks reach on one."""
 OF_STEPS = 0.85
 """Share of the time that is left for steps beside validation, augmentation and saving."""
+MOST_PATCHES = 500_000
+"""That are planned: nnU-Net's 1000 epochs of 250 steps of 2."""
 SLICES = 0.55
 """Of that speed in networks of slices whose encoders are light, as measured with the Lite networks."""
 
@@ -34,10 +36,14 @@ class AtHand:
         """Whether networks of the papers' widths are trained on it in hours."""
         return self.gflops >= 5000
 
+    @property
+    def time(self) -> str:
+        return f"{self.minutes:g} {'minute' if self.minutes == 1 else 'minutes'}"
+
     def describe(self) -> str:
         basis = "as stated" if self.stated else "assumed, --gflops states another"
         speed = f"{self.gflops:.3g} GFLOP/s in training ({basis})"
-        return f"{self.device}, {self.memory / GIGA:.3g} GB of memory, {speed}, {self.minutes:g} minutes"
+        return f"{self.device}, {self.memory / GIGA:.3g} GB of memory, {speed}, {self.time}"
 
 
 def find_at_hand(minutes: float, memory_gb: float | None = None, gflops: float | None = None) -> AtHand:

@@ -1,20 +1,20 @@
 """The plan itself: `plan_training` is read from top to bottom, as the choices depend on one another."""
 
+import json
 from collections.abc import Iterator, Mapping
 from math import floor
 from typing import Any
 
+from tumorline.errors import UserError
 from tumorline.evaluation.weaknesses import FEWEST_PATIENTS
 from tumorline.planning.choices import Plan, value_at
-from tumorline.planning.cost import Cost
+from tumorline.planning.cost import USABLE, Cost, fitting_batch
 from tumorline.planning.fingerprint import COARSE, Fingerprint
 from tumorline.planning.heads import see_heads, share_patches
-from tumorline.planning.machine import GIGA, OF_STEPS, AtHand
+from tumorline.planning.machine import GIGA, MOST_PATCHES, OF_STEPS, AtHand
 from tumorline.planning.slices import see_slices, share_images
 from tumorline.wording import numbered
 
-MOST_PATCHES = 500_000
-"""nnU-Net's 1000 epochs of 250 steps of 2."""
 FEW_PATIENTS = 30
 VALIDATION = 0.2
 """Share of few patients, where it makes enough of them to choose on."""
@@ -29,7 +29,7 @@ def plan_training(
     plan = Plan(fingerprint, hand, by_hand or {})
     axes = axes or _axes(fingerprint, plan.by_hand)
     _read_all(plan)
-    if 4 <= fingerprint.patients < FEW_PATIENTS:
+    if fingerprint.patients < FEW_PATIENTS:
         _leave_out_few(plan)
 
     # In three axes: the network, then the finest spacing at which the time lets it see enough heads whole, then as much
@@ -71,6 +71,10 @@ def _leave_out_few(plan: Plan) -> None:
     if any(value_at(plan.by_hand, key) is not None for key in OWN_SPLIT):
         return
     patients = plan.fingerprint.patients
+    if patients == 1:
+        plan.take("split.train", 1.0, "nobody is left to test on: what the model is worth stays unknown")
+        _choose_nothing(plan, "nobody is left to choose on; the last weights are kept")
+        return
     plan.take("split.folds", min(5, patients), f"{patients} are few: 'tumorline folds' tests on each of them")
     if VALIDATION * patients >= FEWEST_PATIENTS:
         plan.take("split.validation", VALIDATION, "of what a fold leaves to train on")
@@ -79,7 +83,11 @@ def _leave_out_few(plan: Plan) -> None:
         plan.take("split.validation", VALIDATION, f"{needed[0]} is set by hand, and needs somebody who validates")
         return
     few = numbered(max(1, round(VALIDATION * patients)), "patient")
-    if not plan.take("split.validation", 0, f"{few} would choose badly; the last weights are kept"):
+    _choose_nothing(plan, f"{few} would choose badly; the last weights are kept")
+
+
+def _choose_nothing(plan: Plan, why: str) -> None:
+    if not plan.take("split.validation", 0, why):
         plan.take("model.threshold", 0.5, "fixed beforehand: nobody validates")
         plan.take("model.temperature", 1.0, "fixed beforehand: nobody validates")
 
@@ -109,16 +117,25 @@ def _first_batch(axes: int) -> tuple[int, str]:
 
 
 def _fit_batch(plan: Plan, cost: Cost, batch: int) -> int:
-    """The batch, halved until the memory takes it; set by hand it stays."""
-    if value_at(plan.by_hand, "train.batch_size") is not None:
-        return batch
-    fitting = batch
-    while fitting > 1 and not cost.fits(fitting, plan.hand):
-        fitting //= 2
+    """The batch, as large as the memory takes it. Raises UserError where not even one image fits."""
+    fitting = fitting_batch(plan, cost, batch)
+    _require_memory(plan, cost, fitting)
     if fitting < batch:
         plan.choices = [choice for choice in plan.choices if choice.key != "train.batch_size"]
-        plan.take("train.batch_size", fitting, f"{batch} do not fit {plan.hand.memory / GIGA:.3g} GB")
+        left = "" if cost.fits(fitting, plan.hand) else f", and 1 fills more than {USABLE:.0%} of it"
+        plan.take("train.batch_size", fitting, f"{batch} do not fit {plan.hand.memory / GIGA:.3g} GB{left}")
     return fitting
+
+
+def _require_memory(plan: Plan, cost: Cost, batch: int) -> None:
+    """Raise UserError for what a training would refuse."""
+    if (needed := cost.of_batch(batch)) > plan.hand.memory:
+        key = "data.window" if plan.config.data.window else "data.image_size"
+        raise UserError(
+            f"{key} is {json.dumps(value_at(plan.recipe, key))} and train.batch_size {batch}: a batch takes about "
+            f"{needed / GIGA:.2g} GB in training and there are {plan.hand.memory / GIGA:.3g} GB; plan with more memory "
+            "or a network of smaller model.options"
+        )
 
 
 def _augmentation(fingerprint: Fingerprint, axes: int) -> Iterator[tuple[str, Any, str]]:

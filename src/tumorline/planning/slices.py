@@ -29,7 +29,7 @@ def see_slices(plan: Plan, batch: int) -> Cost:
             break
     short = "" if seen >= needed else f", which is short of {needed}: give it more minutes"
     sides = joined_sides(fingerprint.size[-2:])
-    estimate = f"images are {sides} px; in {hand.minutes:g} minutes it sees about {seen:.0f} of them{short}"
+    estimate = f"images are {sides} px; in {hand.time} it sees about {seen:.0f} of them{short}"
     plan.take("data.image_size", size, f"the largest at which it sees {needed}: {estimate}")
     return cost
 

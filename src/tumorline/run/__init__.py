@@ -29,7 +29,7 @@ from tumorline.run.claiming import (
 )
 from tumorline.run.finishing import finish_run, write_environment
 from tumorline.run.lengthening import earlier_lengths, lengthen
-from tumorline.run.preparing import check_model, prepare_data, refuse_seen_before, require_memory
+from tumorline.run.preparing import check_model, note_other_start, prepare_data, refuse_seen_before, require_memory
 from tumorline.run.provenance import origin_of, teacher_of
 from tumorline.run.rendering import render_report
 from tumorline.run_log import append_log, begin_log, logged_end, logged_warnings, logging_too
@@ -170,6 +170,8 @@ def _carry_out(config: Config, run: Path, course: Course) -> None:
         with kept_off_files():
             dataset, split = prepare_data(config, notify)
         refuse_seen_before("model.start_from", origin_of(config), dataset, split)
+        if not (run / STATE_NAME).exists():
+            note_other_start(origin_of(config), dataset, notify)
         refuse_seen_before("loss.teacher", teacher_of(config), dataset, split)
         require_memory(config, dataset, split, machine)
         earlier = tuple(earlier_lengths(run, config)) if machine.leads else ()

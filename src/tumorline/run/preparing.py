@@ -1,9 +1,10 @@
 """What is read and refused before a training: the network that is asked for, the data, the memory that it takes."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tumorline.audit.check import check, errors, stop_on_errors
-from tumorline.config import Config, TrainConfig
+from tumorline.config import OF_PATCHES, Config, DataConfig, TrainConfig
 from tumorline.data.dataset import Dataset
 from tumorline.data.joined import load_data
 from tumorline.data.splits.parts import PARTS, Split
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 OF_BACKBONES = ("freeze_epochs", "backbone_rate", "layer_decay")
 """Keys of `[train]` that say nothing where no layer may be pretrained."""
 OTHERWISE = {"model.start_from": "start from another model", "loss.teacher": "choose another teacher"}
+BY_PLACE = "its weights are taken over by their place, not by name"
 
 
 def check_model(config: Config, begun: bool = False) -> None:
@@ -36,12 +38,20 @@ def check_model(config: Config, begun: bool = False) -> None:
     if config.dims == 3:
         models.check_takes_volumes(config.model.name)
     if not begun:
+        _refuse_settings_of_patches(config.data)
         _refuse_unheeded(config)
         models.check_weights(config.model.name, config.network_options)
     if not config.split.validates and config.model.options.get("presence") and config.model.gate == "validation":
         why = config.split.why_nobody_validates
         raise UserError(f"{why}, so that nothing is left to choose model.gate on; give a number")
     losses.build(config.loss)
+
+
+def _refuse_settings_of_patches(settings: DataConfig) -> None:
+    """Raise UserError for a key of patches where the network would see slices."""
+    keys = [key for key in OF_PATCHES if getattr(settings, key) != DataConfig.model_fields[key].default]
+    if keys and not settings.window:
+        raise UserError(f"data.{keys[0]} is for patches of volumes; give data.window as well, or leave it out")
 
 
 def _refuse_unheeded(config: Config) -> None:
@@ -125,3 +135,26 @@ def refuse_seen_before(key: str, origin: ModelInfo | None, dataset: Dataset, spl
             f"{key}: '{origin.name}' was trained or tuned on {len(seen)} of the {len(held_out)} validation "
             f"and test cases of this split; train it with the same split, or {OTHERWISE[key]}"
         )
+
+
+def note_other_start(origin: ModelInfo | None, dataset: Dataset, notify: Notify) -> None:
+    """Say where the weights that a training starts from were learnt on other channels, regions or voxels."""
+    if origin is None:
+        return
+    spec, before = input_of(dataset), origin.input
+    pairs: list[tuple[str, Sequence[object], Sequence[object], str]] = [
+        ("channels", before.channels, spec.channels, BY_PLACE),
+        ("regions", origin.regions, dataset.regions, BY_PLACE),
+    ]
+    if before.dims == spec.dims == 3:
+        pairs.append(("voxels (mm)", before.voxel_mm, spec.voxel_mm, "its weights were learnt at that size"))
+    for what, theirs, own, consequence in pairs:
+        if theirs and own and [*theirs] != [*own]:
+            here = f"here they are {_in_a_row(own)}"
+            notify(
+                f"warning: model.start_from: '{origin.name}' has the {what} {_in_a_row(theirs)}, {here}; {consequence}"
+            )
+
+
+def _in_a_row(values: Sequence[object]) -> str:
+    return ", ".join(map(str, values))
