@@ -20,9 +20,10 @@ from tumorline.evaluation import robustness
 from tumorline.evaluation.robustness import STRESSES, levels, measure_robustness, stressed
 from tumorline.files import read_csv
 from tumorline.geometry.grid import Grid
+from tumorline.metrics.figure import figure_of
 from tumorline.model_file import read_info
 from tumorline.report.card import render_card
-from tumorline.results import read_summary
+from tumorline.results import ChangedLevel, RobustnessChange, read_summary
 
 TRUTH = np.zeros((40, 60), bool)
 TRUTH[10:20, 30:50] = True
@@ -162,3 +163,19 @@ def test_a_model_is_measured_under_every_change(tiny_run: Path, tmp_path: Path) 
     assert f"| unchanged | {unchanged['dice']['mean']:.3f} | 0.000 | {unchanged['missed']} |" in card
     assert card.count("| noise, ") == len(STRESSES["noise"].strengths)
     assert "Under stress" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("unit", "strength", "words"),
+    [
+        ("degrees", 15, "15 degrees"),
+        ("gamma", 0.5, "gamma 0.5"),
+        ("1 left-right, 2 top-bottom", 2, "top-bottom"),
+        ("1 left-right, 2 top-bottom", 3, "3 1 left-right, 2 top-bottom"),
+        ("px,", 1, "1 px,"),
+    ],
+)
+def test_a_strength_is_said_with_its_unit(unit: str, strength: float, words: str) -> None:
+    figure = figure_of([("P1", 0.5)])
+    change = RobustnessChange(unit=unit, levels=[ChangedLevel(strength=strength, dice=figure, missed=0)])
+    assert change.in_words(strength) == words

@@ -21,9 +21,21 @@ class ChangedLevel(Result):
     missed: Count
 
 
+NAMES_OF_NUMBERS = ("gamma", "quality", "log of the largest factor")
+"""Units that stand before the number."""
+
+
 class RobustnessChange(Result):
     unit: str
     levels: Annotated[list[ChangedLevel], Field(min_length=1)]
+
+    def in_words(self, strength: float) -> str:
+        """Number and unit; of a unit such as "1 left-right, 2 top-bottom", what the number stands for."""
+        kinds = dict(kind.partition(" ")[::2] for kind in self.unit.split(", ")) if ", " in self.unit else {}
+        number = f"{strength:g}"
+        return kinds.get(number) or " ".join(
+            [self.unit, number] if self.unit in NAMES_OF_NUMBERS else [number, self.unit]
+        )
 
 
 class Robustness(Result):
@@ -34,7 +46,7 @@ class Robustness(Result):
         """Name of the change, strength with its unit, and what is reached; the images as they are first."""
         yield "unchanged", "", self.unchanged
         for name, change in self.changes.items():
-            yield from ((name, f"{level.strength:g} {change.unit}", level) for level in change.levels)
+            yield from ((name, change.in_words(level.strength), level) for level in change.levels)
 
 
 class SubsetLevel(Result):
