@@ -11,6 +11,7 @@ from tumorline.comparison.figures import (
     HEADLINE,
     PatientMeans,
     average_patients,
+    classes_of,
     compare_pairs,
     compared_figures,
     compared_metrics,
@@ -69,6 +70,7 @@ def compare(
     cases = common_cases(runs, regions, study)
     metrics = compared_metrics([row for run in runs for row in run.rows.values()])
     means = [average_patients(runs, cases, region, metrics) for region in regions]
+    class_of = classes_of(runs, cases)
     matched = match_contenders(contenders, reference)
     pairs = [pair for metric in metrics for pair in compare_pairs(metric, matched, means, bool(groups))]
     if len(regions) > 1:
@@ -81,7 +83,7 @@ def compare(
         cases=len(cases),
         patients=len({patient for region in means for patient in region.patients}),
         source=runs[0].summary.source,
-        contenders=[describe_contender(contender, cases, region) for contender in contenders for region in means],
+        contenders=[describe_contender(contender, class_of, region) for contender in contenders for region in means],
         pairs=pairs,
         ranking=rank_contenders(contenders, means),
         verdicts=[_verdict(pair, study, len(regions)) for pair in pairs if pair.metric == HEADLINE],
