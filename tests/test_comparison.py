@@ -432,3 +432,11 @@ def test_classes_that_one_evaluation_alone_states_are_those_of_all(runs: Runs, t
         result = tumorline.compare(pair, output=tmp_path / str(number))
         assert [list(contender["by_class"]) for contender in result["contenders"]] == [["a", "b"], ["a", "b"]]
         assert "(12 patients)" in (tmp_path / str(number) / "compare.html").read_text()
+
+
+def test_it_is_said_where_no_difference_could_be_told_from_noise(runs: Runs, tmp_path: Path) -> None:
+    for patients, told in ((5, True), (6, False)):
+        pair = [runs(f"{name}{patients}", steady, cases=range(patients)) for name, steady in STEADY.items()]
+        result = tumorline.compare(pair, output=tmp_path / str(patients))
+        said = "5 patients in 1 comparison: p cannot fall below 0.062" in " ".join(result["warnings"])
+        assert (said, result["pairs"][0]["noise"]) == (told, told)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tumorline.comparison.figures import (
     HEADLINE,
+    OVER_REGIONS,
     PatientMeans,
     average_patients,
     classes_of,
@@ -39,6 +40,7 @@ from tumorline.file_names import (
     SUMMARY_NAME,
 )
 from tumorline.files import write_json
+from tumorline.metrics.comparison import LEVEL, least_p
 from tumorline.metrics.figure import LEAST_FOR_INTERVAL
 from tumorline.report.cases import CaseReader, Drawing
 from tumorline.report.comparison import write_comparison
@@ -87,7 +89,11 @@ def compare(
         pairs=pairs,
         ranking=rank_contenders(contenders, means),
         verdicts=[_verdict(pair, study, len(regions)) for pair in pairs if pair.metric == HEADLINE],
-        warnings=[*_unshared_regions(runs, regions), *_warnings(runs, means, study, bool(groups))],
+        warnings=[
+            *_unshared_regions(runs, regions),
+            *_warnings(runs, means, study, bool(groups)),
+            *([] if groups else _nothing_to_tell(pairs)),
+        ],
         disagreements=find_disagreements(contenders, cases, regions),
     )
 
@@ -135,6 +141,20 @@ def _warnings(runs: Sequence[Run], means: Sequence[PatientMeans], study: Study |
     sentences += [text for region in means if (text := _few_patients(region, len(means)))]
     shared = [warning for warning in runs[0].summary.warnings if all(warning in run.summary.warnings for run in runs)]
     return sentences + [warning.text for warning in shared if warning.code is not WarningCode.LEAKING]
+
+
+def _nothing_to_tell(pairs: Sequence[ComparedPair]) -> list[str]:
+    """A sentence where no difference, however large, could be more than noise: that none is found says nothing."""
+    tested = [pair for pair in pairs if pair.metric == HEADLINE and pair.region != OVER_REGIONS]
+    patients = max((len(pair.by_patient or ()) for pair in tested), default=0)
+    least = least_p(patients, len(tested))
+    if not tested or least < LEVEL:
+        return []
+    counted = f"{numbered(patients, 'patient')} in {numbered(len(tested), 'comparison')}"
+    return [
+        f"{counted}: p cannot fall below {least:.2g}, so that no difference, however large, can be told from noise; "
+        "this does not say that there is none"
+    ]
 
 
 def _few_patients(means: PatientMeans, regions: int) -> str:

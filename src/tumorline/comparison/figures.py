@@ -14,7 +14,7 @@ from tumorline.errors import UserError, did_you_mean
 from tumorline.metrics import comparison as tests
 from tumorline.metrics.case import CaseScores
 from tumorline.metrics.comparison import LEVEL, Difference
-from tumorline.metrics.summary import DISTANCES, FIGURES, VOLUME_FIGURES, Row, figure, figures_of
+from tumorline.metrics.summary import DISTANCES, FIGURES, TOLERANT, VOLUME_FIGURES, Row, figure, figures_of
 from tumorline.results.compared import (
     ComparedFigures,
     ComparedPair,
@@ -76,7 +76,7 @@ class _Difference(NamedTuple):
 def compared_metrics(rows: Sequence[Row]) -> list[str]:
     """Those that all rows have, and in one unit."""
     mixed = len({row.scores.unit for row in rows}) > 1
-    return [metric for metric in _metrics_of(rows) if not (mixed and metric in DISTANCES)]
+    return [metric for metric in _metrics_of(rows) if not (mixed and metric in (*DISTANCES, *TOLERANT))]
 
 
 def _metrics_of(rows: Sequence[Row]) -> list[str]:
