@@ -14,12 +14,14 @@ import pytest
 from typer.testing import CliRunner
 
 import tumorline
+from tests.conftest import refused_in_one_line
 from tumorline.cli import app
 from tumorline.comparison.figures import PatientMeans, compare_pairs
 from tumorline.config import load_config
 from tumorline.errors import UserError
 from tumorline.evaluation.summary import region_figures
 from tumorline.evaluation.tables import read_rows, write_evaluation
+from tumorline.files import read_csv, write_csv
 from tumorline.metrics.case import score_case
 from tumorline.metrics.summary import Row, summarise_rows
 from tumorline.results import Comparable, read_summary
@@ -388,3 +390,53 @@ def test_on_two_sides_of_a_target_neither_is_better(
     (found,) = compare_pairs(metric, [tuple(pair)], [means], False)
     assert (found.noise, found.better) == (False, better)
     assert found.verdict() == (f"{better} is better" if better else "they differ")
+
+
+def rewritten(run: Path, **changes: Callable[[dict[str, str]], str]) -> Path:
+    """The same evaluation with some cells of each row changed."""
+    records = read_csv(run / "evaluation.csv")
+    for record in records:
+        record |= {name: change(record) for name, change in changes.items()}
+    write_csv(run / "evaluation.csv", list(records[0]), records)
+    return run
+
+
+@pytest.mark.parametrize("patient", ["", "Q0"])
+def test_evaluations_of_other_patients_are_not_compared_whichever_comes_first(
+    runs: Runs, tmp_path: Path, patient: str
+) -> None:
+    """How many patients there are decides over interval and p."""
+    one, other = runs("one", lambda _: 1), rewritten(runs("other", lambda _: 2), patient=lambda _: patient)
+    if not patient:
+        one = rewritten(one, patient=lambda record: "P" + record["case"][:2])
+    for pair in ([one, other], [other, one]):
+        with refused_in_one_line("its patients are not those of"):
+            tumorline.compare(pair, output=tmp_path / "out")
+
+
+def test_a_patient_may_go_by_another_name_in_another_evaluation(runs: Runs, tmp_path: Path) -> None:
+    one, other = runs("one", lambda _: 1), runs("other", lambda _: 2)
+    rewritten(other, patient=lambda record: record["patient"] + "-hashed")
+    assert tumorline.compare([one, other], output=tmp_path / "out")["patients"] == 24
+
+
+def test_evaluations_in_millimetres_and_in_pixels_are_not_compared(runs: Runs, tmp_path: Path) -> None:
+    one, other = runs("one", lambda _: 1), rewritten(runs("other", lambda _: 2), unit=lambda _: "mm")
+    with refused_in_one_line("distances of case 'c00' are in mm, in .* in px"):
+        tumorline.compare([one, other], output=tmp_path / "out")
+
+
+def test_classes_that_one_evaluation_alone_states_are_those_of_all(runs: Runs, tmp_path: Path) -> None:
+    one, other = runs("one", lambda _: 1), rewritten(runs("other", lambda _: 2), class_name=lambda _: "")
+    for number, pair in enumerate(([one, other], [other, one])):
+        result = tumorline.compare(pair, output=tmp_path / str(number))
+        assert [list(contender["by_class"]) for contender in result["contenders"]] == [["a", "b"], ["a", "b"]]
+        assert "(12 patients)" in (tmp_path / str(number) / "compare.html").read_text()
+
+
+def test_it_is_said_where_no_difference_could_be_told_from_noise(runs: Runs, tmp_path: Path) -> None:
+    for patients, told in ((5, True), (6, False)):
+        pair = [runs(f"{name}{patients}", steady, cases=range(patients)) for name, steady in STEADY.items()]
+        result = tumorline.compare(pair, output=tmp_path / str(patients))
+        said = "5 patients in 1 comparison: p cannot fall below 0.062" in " ".join(result["warnings"])
+        assert (said, result["pairs"][0]["noise"]) == (told, told)

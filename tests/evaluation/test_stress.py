@@ -17,10 +17,18 @@ from tumorline.arrays import ImageArray, MaskArray
 from tumorline.config import DataConfig
 from tumorline.data.dataset import load_dataset
 from tumorline.evaluation import robustness
-from tumorline.evaluation.robustness import STRESSES, levels, measure_robustness, stressed
+from tumorline.evaluation.robustness import (
+    STRESSES,
+    ChangeRecord,
+    levels,
+    measure_robustness,
+    stressed,
+    summarise_robustness,
+)
 from tumorline.files import read_csv
 from tumorline.geometry.grid import Grid
 from tumorline.metrics.figure import figure_of
+from tumorline.metrics.headline import tell_lost
 from tumorline.model_file import read_info
 from tumorline.report.card import render_card
 from tumorline.results import ChangedLevel, RobustnessChange, read_summary
@@ -179,3 +187,22 @@ def test_a_strength_is_said_with_its_unit(unit: str, strength: float, words: str
     figure = figure_of([("P1", 0.5)])
     change = RobustnessChange(unit=unit, levels=[ChangedLevel(strength=strength, dice=figure, missed=0)])
     assert change.in_words(strength) == words
+
+
+def record(case: str, change: str, strength: float, dice: float | None) -> ChangeRecord:
+    return ChangeRecord(
+        case=case, patient="", region="tumour", change=change, strength=strength, dice=dice, missed=dice == 0
+    )
+
+
+def test_all_levels_are_of_the_same_cases() -> None:
+    """A tumour of one pixel that is missed, and that a turn rubs out, would make turned pictures the easier ones."""
+    records = [
+        record(case, change, strength, None if case == "tiny" and change == "rotation" else dice)
+        for case, dice in (("large", 0.8), ("tiny", 0.0))
+        for change, strength in [("unchanged", 0.0), *levels()]
+    ] + [record("free", change, strength, None) for change, strength in [("unchanged", 0.0), *levels()]]
+    found = summarise_robustness(records)["tumour"]
+    assert {(level.dice.mean, level.dice.patients, level.missed) for _, _, level in found.levels()} == {(0.8, 1, 0)}
+    assert tell_lost(found) == "without 1 case whose tumour a change turns or cuts away"
+    assert "cases_lost" not in summarise_robustness(records[: 1 + len(levels())])["tumour"].to_json()

@@ -1,12 +1,18 @@
 """The words beside a headline figure."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from tumorline.metrics.headline import count_cases, count_false_lesions, count_false_positives
 from tumorline.results import Lesions, Metrics, Summary
 
 SUMMARY = Summary.model_construct(
-    cases=34, patients=12, headline_status=["test"], case_status={"train": 60, "test": 34, "validation": 24}
+    cases=34,
+    patients=12,
+    headline_status=["test"],
+    case_status={"train": 60, "test": 34, "validation": 24},
+    split=SimpleNamespace(patients_unknown=False),
 )
 
 
@@ -15,6 +21,12 @@ def test_it_is_said_what_was_left_out_and_why() -> None:
         "34 of 128 cases given, 12 patients (test); "
         "left out 60: the model was trained on them; 24: the model was tuned on them; 10: blank slices"
     )
+
+
+def test_cases_of_unknown_patients_are_not_counted_as_patients() -> None:
+    unknown = SUMMARY.model_copy(update={"split": SimpleNamespace(patients_unknown=True), "case_status": {}})
+    assert count_cases(unknown.model_copy(update={"patients": 34})) == "34 cases, patients unknown (test)"
+    assert "12 patients, each case of an unknown one as one" in count_cases(unknown)
 
 
 def test_a_summary_of_0_1_0_says_it_too_and_one_of_all_cases_needs_no_more() -> None:

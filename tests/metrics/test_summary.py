@@ -65,6 +65,8 @@ def test_distances_in_mm_and_in_pixels_have_no_mean_but_by_source() -> None:
         assert figure.warning == "undefined: distances in mm and in pixels have no mean"
         assert getattr(summarise_rows([picture]), name).unit == "px"
     assert both.dice.mean == 1
+    assert (both.nsd.mean, both.nsd.unit) == (None, "")
+    assert both.nsd.warning == "undefined: shares within 2 mm and within 2 pixels have no mean"
     groups = by_group([picture, volume], "source")
     assert {name: (group.hd95_detected.mean, group.hd95_detected.unit) for name, group in groups.items()} == {
         "a": (0, "px"),

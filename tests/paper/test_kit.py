@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
 import tumorline
@@ -16,14 +17,18 @@ from tests.report.evaluated import evaluated
 from tumorline.comparison import compare
 from tumorline.config import Config
 from tumorline.errors import UserError
+from tumorline.evaluation.summary import region_figures
+from tumorline.metrics.case import score_case
+from tumorline.metrics.summary import Row
 from tumorline.paper import write_paper
-from tumorline.paper.compared_contents import contents_of_comparison
+from tumorline.paper.compared_contents import contents_of_comparison, contents_of_matrix
 from tumorline.paper.contents import contents_of_study
 from tumorline.paper.methods import describe_methods
 from tumorline.paper.references import all_references
 from tumorline.paper.study import Study, read_study
 from tumorline.paper.training_methods import describe_training
-from tumorline.results import read_summary
+from tumorline.results import ResultWarning, WarningCode, read_summary
+from tumorline.results.compared import Matrix, MatrixCell
 
 pytest.importorskip("reportlab")
 FROZEN = Path(__file__).parents[1] / "frozen" / "0.1.0"
@@ -311,3 +316,21 @@ def compared(folder: Path) -> Path:
     folders = [evaluated(folder / name, (24, 24), regions=1, cases=8).folder for name in names]
     tumorline.compare(folders, output=folder / "comparison")
     return folder / "comparison"
+
+
+def test_the_table_of_a_matrix_hides_no_false_positive_and_no_unknown_patient(tmp_path: Path) -> None:
+    tumour, free = np.zeros((9, 9), bool), np.zeros((9, 9), bool)
+    tumour[2:5, 2:5] = True
+    masks = {"a": (tumour, tumour), "b": (tumour, free), "c": (free, tumour), "d": (free, free)}
+    rows = [Row(case, None, {}, "unseen", "tumour", score_case(*pair, None)) for case, pair in masks.items()]
+    warning = ResultWarning(code=WarningCode.PATIENTS_UNKNOWN, text="PATIENTS UNKNOWN")
+    cell = MatrixCell(model="m", set="s", folder="m--s", domain="external", error=None, region="tumour", cases=4)
+    cell = cell.model_copy(update={"patients": 4, "figures": region_figures(rows), "warnings": [warning]})
+    matrix = Matrix(schema_version=1, models={}, sets={}, cells=[cell], sentences=[])
+    (tmp_path / "matrix.json").write_text(json.dumps(matrix.to_json()))
+    contents = contents_of_matrix(tmp_path / "matrix.json")
+    (row,) = contents.tables[0].rows
+    assert (row["patients"], row["missed"], row["tumour_cases"], row["volume_ratio"]) == ("unknown", 1, 2, 1)
+    assert (row["false_positives"], row["free"], row["false_lesions"]) == (1, 2, 1)
+    assert matrix.warned == ["m on s: PATIENTS UNKNOWN"]
+    assert any("m on s: PATIENTS UNKNOWN." in paragraph.text for paragraph in contents.methods)

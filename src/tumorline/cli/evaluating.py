@@ -23,7 +23,14 @@ from tumorline.cli.options import (
     with_identifiers,
 )
 from tumorline.cli.printing import counter, note, print_json, print_table, say
-from tumorline.cli.shown_results import contender_rows, print_headline, print_matrix, stress_rows, subset_rows
+from tumorline.cli.shown_results import (
+    contender_rows,
+    lost_lines,
+    print_headline,
+    print_matrix,
+    stress_rows,
+    subset_rows,
+)
 from tumorline.errors import UserError
 from tumorline.file_names import COMPARISON_PAGE_NAME, REPORT_NAME
 from tumorline.trust import trusting_paths
@@ -101,6 +108,8 @@ def evaluate(
     else:
         print_headline(summary)
         print_table(stress_rows(summary))
+        for line in lost_lines(summary):
+            say(line)
         print_table(subset_rows(summary))
         say(f"report: {folder / REPORT_NAME}")
 

@@ -14,6 +14,7 @@ from tumorline.metrics.headline import (
     count_false_lesions,
     count_false_positives,
     count_volumes,
+    tell_lost,
     tell_presence,
 )
 from tumorline.wording import numbered
@@ -71,8 +72,8 @@ def _of_sources(figures: "RegionSummary") -> "Iterator[str]":
 
 
 def _detected(hd95: "Figure") -> str:
-    """Undefined where none is detected, and of sources that measure in pixels and in mm together."""
-    return f"HD95 over detected {format_number(hd95.mean, 1)}" + (f" {hd95.unit}" if hd95.mean is not None else "")
+    """Undefined, and why, where none is detected, and of cases that measure in pixels and in mm together."""
+    return f"HD95 over detected {hd95.warning if hd95.mean is None else f'{format_number(hd95.mean, 1)} {hd95.unit}'}"
 
 
 def _headline_lines(figures: "Metrics") -> "Iterator[str]":
@@ -122,7 +123,7 @@ def print_matrix(result: "Matrix", folder: Path, as_json: bool) -> None:
     else:
         several = result.several_regions
         print_table([matrix_row(cell, cell.figures, several) for cell in result.cells if cell.figures])
-        for sentence in result.sentences:
+        for sentence in [*(f"! {warning}" for warning in result.warned), *result.sentences]:
             say(sentence)
         say(f"report: {folder / MATRIX_PAGE_NAME}")
     failed = [cell for cell in result.cells if cell.error]
@@ -138,7 +139,7 @@ def matrix_row(cell: "MatrixCell", figures: "Metrics", with_region: bool) -> "di
         "set": cell.set,
         "domain": cell.domain,
         **({"region": cell.region} if with_region else {}),
-        "patients": cell.patients,
+        "patients": "unknown" if cell.patients_unknown else cell.patients,
         "cases": cell.cases,
         "dice": format_number(figures.dice.mean),
         "interval": _interval(figures.dice),
@@ -219,6 +220,12 @@ def stress_rows(summary: "Summary") -> "list[dict[str, object]]":
         for region, robustness in summary.robustness.items()
         for row in _stress_levels(robustness)
     ]
+
+
+def lost_lines(summary: "Summary") -> "list[str]":
+    """Of which cases the figures under stress are not, of each region; nothing where they are of all."""
+    lost = {region: tell_lost(robustness) for region, robustness in summary.robustness.items()}
+    return [f"{region}, under stress: {text}" for region, text in lost.items() if text]
 
 
 def _stress_levels(robustness: "Robustness") -> "list[dict[str, object]]":

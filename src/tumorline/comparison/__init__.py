@@ -9,8 +9,10 @@ from pathlib import Path
 
 from tumorline.comparison.figures import (
     HEADLINE,
+    OVER_REGIONS,
     PatientMeans,
     average_patients,
+    classes_of,
     compare_pairs,
     compared_figures,
     compared_metrics,
@@ -38,6 +40,7 @@ from tumorline.file_names import (
     SUMMARY_NAME,
 )
 from tumorline.files import write_json
+from tumorline.metrics.comparison import LEVEL, least_p
 from tumorline.metrics.figure import LEAST_FOR_INTERVAL
 from tumorline.report.cases import CaseReader, Drawing
 from tumorline.report.comparison import write_comparison
@@ -69,6 +72,7 @@ def compare(
     cases = common_cases(runs, regions, study)
     metrics = compared_metrics([row for run in runs for row in run.rows.values()])
     means = [average_patients(runs, cases, region, metrics) for region in regions]
+    class_of = classes_of(runs, cases)
     matched = match_contenders(contenders, reference)
     pairs = [pair for metric in metrics for pair in compare_pairs(metric, matched, means, bool(groups))]
     if len(regions) > 1:
@@ -81,11 +85,15 @@ def compare(
         cases=len(cases),
         patients=len({patient for region in means for patient in region.patients}),
         source=runs[0].summary.source,
-        contenders=[describe_contender(contender, cases, region) for contender in contenders for region in means],
+        contenders=[describe_contender(contender, class_of, region) for contender in contenders for region in means],
         pairs=pairs,
         ranking=rank_contenders(contenders, means),
         verdicts=[_verdict(pair, study, len(regions)) for pair in pairs if pair.metric == HEADLINE],
-        warnings=[*_unshared_regions(runs, regions), *_warnings(runs, means, study, bool(groups))],
+        warnings=[
+            *_unshared_regions(runs, regions),
+            *_warnings(runs, means, study, bool(groups)),
+            *([] if groups else _nothing_to_tell(pairs)),
+        ],
         disagreements=find_disagreements(contenders, cases, regions),
     )
 
@@ -133,6 +141,20 @@ def _warnings(runs: Sequence[Run], means: Sequence[PatientMeans], study: Study |
     sentences += [text for region in means if (text := _few_patients(region, len(means)))]
     shared = [warning for warning in runs[0].summary.warnings if all(warning in run.summary.warnings for run in runs)]
     return sentences + [warning.text for warning in shared if warning.code is not WarningCode.LEAKING]
+
+
+def _nothing_to_tell(pairs: Sequence[ComparedPair]) -> list[str]:
+    """A sentence where no difference, however large, could be more than noise: that none is found says nothing."""
+    tested = [pair for pair in pairs if pair.metric == HEADLINE and pair.region != OVER_REGIONS]
+    patients = max((len(pair.by_patient or ()) for pair in tested), default=0)
+    least = least_p(patients, len(tested))
+    if not tested or least < LEVEL:
+        return []
+    counted = f"{numbered(patients, 'patient')} in {numbered(len(tested), 'comparison')}"
+    return [
+        f"{counted}: p cannot fall below {least:.2g}, so that no difference, however large, can be told from noise; "
+        "this does not say that there is none"
+    ]
 
 
 def _few_patients(means: PatientMeans, regions: int) -> str:

@@ -14,7 +14,7 @@ from tumorline.errors import UserError, did_you_mean
 from tumorline.metrics import comparison as tests
 from tumorline.metrics.case import CaseScores
 from tumorline.metrics.comparison import LEVEL, Difference
-from tumorline.metrics.summary import DISTANCES, FIGURES, VOLUME_FIGURES, Row, figure, figures_of
+from tumorline.metrics.summary import DISTANCES, FIGURES, TOLERANT, VOLUME_FIGURES, Row, figure, figures_of
 from tumorline.results.compared import (
     ComparedFigures,
     ComparedPair,
@@ -76,7 +76,7 @@ class _Difference(NamedTuple):
 def compared_metrics(rows: Sequence[Row]) -> list[str]:
     """Those that all rows have, and in one unit."""
     mixed = len({row.scores.unit for row in rows}) > 1
-    return [metric for metric in _metrics_of(rows) if not (mixed and metric in DISTANCES)]
+    return [metric for metric in _metrics_of(rows) if not (mixed and metric in (*DISTANCES, *TOLERANT))]
 
 
 def _metrics_of(rows: Sequence[Row]) -> list[str]:
@@ -191,19 +191,27 @@ def _pair(metric: str, compared: _Difference, p: float) -> ComparedPair:
     )
 
 
-def describe_contender(contender: Contender, cases: Sequence[str], means: PatientMeans) -> Contestant:
-    """The figures of a contender in one region, over its seeds together, and of each run."""
-    by_run = [[run.rows[case, means.region] for case in cases] for run in contender.runs]
+def classes_of(runs: Sequence[Run], cases: Sequence[str]) -> dict[str, str]:
+    """The class of each case by the first run that states one, the same for all; empty where none does."""
+    stated: dict[str, str] = {}
+    for run in runs:
+        for row in run.rows.values():
+            stated[row.case] = stated.get(row.case) or row.attributes.get("class_name", "")
+    return {case: stated[case] for case in cases}
+
+
+def describe_contender(contender: Contender, class_of: Mapping[str, str], means: PatientMeans) -> Contestant:
+    """The figures of a contender in one region, over its seeds together, and of each run; the keys are the cases."""
+    by_run = [[run.rows[case, means.region] for case in class_of] for run in contender.runs]
     together = [row for rows in by_run for row in rows]
     dice = [float(values.mean()) for values in means.of_runs(contender, HEADLINE)] if means.patients else []
-    classes = sorted({row.attributes.get("class_name", "") for row in together} - {""})
+    classes = sorted({*class_of.values()} - {""})
     return Contestant(
         name=contender.name,
         region=means.region,
         figures=compared_figures(together),
         by_class={
-            name: figure([row for row in together if row.attributes.get("class_name") == name], FIGURES[HEADLINE])
-            for name in classes
+            name: figure([row for row in together if class_of[row.case] == name], FIGURES[HEADLINE]) for name in classes
         },
         missed=sum(row.scores.missed for row in together) / len(contender.runs),
         tumour_cases=sum(row.scores.has_tumour for row in by_run[0]),

@@ -172,7 +172,7 @@ def common_regions(runs: Sequence[Run]) -> list[str]:
 def common_cases(runs: Sequence[Run], regions: Sequence[str], study: Study | None) -> list[str]:
     """The cases of all runs, in order.
 
-    Raises UserError where they are not the same, but for the leak study, or their truth is not.
+    Raises UserError where they are not the same, but for the leak study, or their truth or their patients are not.
     """
     first, common = runs[0], set.intersection(*(run.cases for run in runs))
     for run in runs[1:]:
@@ -187,6 +187,7 @@ def common_cases(runs: Sequence[Run], regions: Sequence[str], study: Study | Non
         for case in sorted(common):
             for region in regions:
                 _refuse_another_truth(first, run, (case, region))
+        _refuse_other_patients(first, run, sorted(common))
     if not any(first.rows[case, region].scores.has_tumour for case in common for region in regions):
         raise UserError("no case with a tumour is in all runs; there is nothing to compare")
     return sorted(common)
@@ -199,3 +200,33 @@ def _refuse_another_truth(first: Run, run: Run, key: Key) -> None:
             f"{run.folder}: the truth of case '{key[0]}' has {sizes[1]} px, in {first.folder} {sizes[0]} px; "
             "these are not the same cases"
         )
+    units = [one.rows[key].scores.unit for one in (first, run)]
+    if units[0] != units[1]:
+        raise UserError(
+            f"{run.folder}: distances of case '{key[0]}' are in {units[1]}, in {first.folder} in {units[0]}; evaluate "
+            "both with the same size of pixels"
+        )
+
+
+def _refuse_other_patients(first: Run, run: Run, cases: Sequence[str]) -> None:
+    """Raise UserError where one takes two cases for one patient's and the other does not, whatever he is called."""
+    earlier, later = (_first_of_patient(one, cases) for one in (first, run))
+    odd = next((case for case in cases if earlier[case] != later[case]), None)
+    if odd is not None:
+        told = " and ".join(_whose(one, odd) for one in (first, run))
+        raise UserError(
+            f"{run.folder}: its patients are not those of {first.folder}: case '{odd}' is of {told}; evaluate both "
+            "with the same patients"
+        )
+
+
+def _first_of_patient(run: Run, cases: Sequence[str]) -> dict[str, str]:
+    """The first case of the same patient, by case."""
+    groups = {case: row.group for (case, _), row in run.rows.items()}
+    firsts: dict[str, str] = {}
+    return {case: firsts.setdefault(groups[case], case) for case in cases}
+
+
+def _whose(run: Run, case: str) -> str:
+    patient = next(row.patient for (name, _), row in run.rows.items() if name == case)
+    return f"'{patient}' in {run.folder}" if patient else f"an unknown patient in {run.folder}"

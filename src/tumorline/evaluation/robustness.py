@@ -252,8 +252,10 @@ def summarise_robustness(records: Sequence[ChangeRecord]) -> dict[str, Robustnes
 
 def _summarise_region(records: Sequence[ChangeRecord]) -> Robustness:
     groups: dict[tuple[str, float], list[ChangeRecord]] = defaultdict(list)
+    lost = _cases_lost(records)
     for record in records:
-        groups[record["change"], record["strength"]].append(record)
+        if record["case"] not in lost:
+            groups[record["change"], record["strength"]].append(record)
     changes = {
         name: RobustnessChange(
             unit=stress.unit,
@@ -261,7 +263,18 @@ def _summarise_region(records: Sequence[ChangeRecord]) -> Robustness:
         )
         for name, stress in STRESSES.items()
     }
-    return Robustness(unchanged=_level(groups["unchanged", 0.0]), changes=changes)
+    found = Robustness(unchanged=_level(groups["unchanged", 0.0]), changes=changes)
+    return found.model_copy(update={"cases_lost": len(lost)}) if lost else found
+
+
+def _cases_lost(records: Sequence[ChangeRecord]) -> set[str]:
+    """Cases that have a tumour as they are, and none under a change: without them each level is of the same cases."""
+    with_tumour = {record["case"] for record in records if record["change"] == "unchanged" and _has_tumour(record)}
+    return {record["case"] for record in records if record["case"] in with_tumour and not _has_tumour(record)}
+
+
+def _has_tumour(record: ChangeRecord) -> bool:
+    return record["dice"] is not None
 
 
 def _level(records: Sequence[ChangeRecord]) -> RobustnessLevel:

@@ -48,6 +48,11 @@ def sign_flip_test(differences: Float64Array, draws: int = DRAWS) -> float:
     return float((1 + (np.abs(signs @ differences) >= observed).sum()) / (1 + draws))
 
 
+def least_p(patients: int, comparisons: int) -> float:
+    """The smallest corrected p that `sign_flip_test` can give, however large the differences are."""
+    return min(1.0, comparisons * 2.0 ** (1 - patients)) if patients <= EXACT_UP_TO else comparisons / (1 + DRAWS)
+
+
 def between_recipes(first: Float64Array, second: Float64Array) -> Difference:
     """Two recipes, each trained with several seeds, on the same patients: `(S, P)` and `(S', P)`.
 

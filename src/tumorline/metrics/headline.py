@@ -7,7 +7,7 @@ from tumorline.wording import in_words, numbered
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tumorline.results import Figure, Metrics, Presence, RegionSummary, Summary
+    from tumorline.results import Figure, Metrics, Presence, RegionSummary, Robustness, Summary
 
 NOT_COUNTED = "not counted when this was evaluated"
 NOT_MEASURED = "cannot be measured here: no case without a tumour"
@@ -49,9 +49,18 @@ def count_cases(summary: "Summary") -> str:
     cases_given = summary.cases + sum(left_out.values())
     counted = f"{summary.cases} of {cases_given} cases given" if left_out else numbered(summary.cases, "case")
     statuses = ", ".join(summary.headline_status)
-    patients = numbered(summary.patients, "patient")
+    patients = _count_patients(summary)
     why = "; ".join(f"{number}: {reason}" for reason, number in left_out.items())
     return f"{counted}, {patients} ({statuses})" + (f"; left out {why}" if why else "")
+
+
+def _count_patients(summary: "Summary") -> str:
+    """An unknown patient is none that was counted."""
+    patients = numbered(summary.patients, "patient")
+    if summary.split.patients_unknown:
+        each = summary.patients == summary.cases
+        return "patients unknown" if each else f"{patients}, each case of an unknown one as one"
+    return patients
 
 
 def _left_out(summary: "Summary") -> dict[str, int]:
@@ -112,6 +121,12 @@ def _tell_counts(counted: "Presence") -> str:
     if counted.tumour:
         phrases.append(f"found in {counted.found} of {counted.tumour} with one")
     return ", ".join(phrases)
+
+
+def tell_lost(stress: "Robustness") -> str:
+    """Which cases no figure under stress is of; empty where it is of all."""
+    lost = stress.cases_lost
+    return f"without {numbered(lost, 'case')} whose tumour a change turns or cuts away" if lost else ""
 
 
 def dice_of_sources(figures: "RegionSummary", order: "Iterable[str]") -> "dict[str, Figure]":

@@ -23,8 +23,13 @@ DISTANCES = (
     "lesion_hd95",
     "brats2023_lesion_hd95",
 )
+TOLERANT = ("nsd",)
+"""Shares within 2 mm, or within 2 pixels where the spacing is unknown, which is another figure."""
 SIZES = ("small", "medium", "large")
 UNPOOLED = UNDEFINED.model_copy(update={"warning": "undefined: distances in mm and in pixels have no mean"})
+OF_TWO_TOLERANCES = UNDEFINED.model_copy(
+    update={"warning": "undefined: shares within 2 mm and within 2 pixels have no mean"}
+)
 
 Value = Callable[[CaseScores], float | None]
 
@@ -214,15 +219,24 @@ def _thirds(rows: Sequence[Row], kind: str) -> dict[str, list[Row]]:
 
 def figures_of(rows: Sequence[Row], values: Mapping[str, Value]) -> dict[str, Any]:
     """A figure of each value, by name; distances with their unit."""
-    return {name: (distance if name in DISTANCES else figure)(rows, value) for name, value in values.items()}
+    by_unit = dict.fromkeys(DISTANCES, distance) | dict.fromkeys(TOLERANT, share_within)
+    return {name: by_unit.get(name, figure)(rows, value) for name, value in values.items()}
 
 
 def distance(rows: Sequence[Row], value: Value) -> Figure:
     """One figure of the rows with its unit; undefined where it is in mm for some and in pixels for others."""
-    units = {row.scores.unit for row in rows if value(row.scores) is not None} or {row.scores.unit for row in rows}
-    if len(units) > 1:
-        return UNPOOLED
-    return figure(rows, value).model_copy(update={"unit": "".join(units)})
+    units = _units(rows, value)
+    return UNPOOLED if len(units) > 1 else figure(rows, value).model_copy(update={"unit": "".join(units)})
+
+
+def share_within(rows: Sequence[Row], value: Value) -> Figure:
+    """A share within a distance; undefined where that is in mm for some and in pixels for others."""
+    return OF_TWO_TOLERANCES if len(_units(rows, value)) > 1 else figure(rows, value)
+
+
+def _units(rows: Sequence[Row], value: Value) -> set[str]:
+    """Of the rows that have a value, else of all."""
+    return {row.scores.unit for row in rows if value(row.scores) is not None} or {row.scores.unit for row in rows}
 
 
 def figure(rows: Sequence[Row], value: Value) -> Figure:

@@ -15,12 +15,22 @@ from tumorline.paper.parts import (
     over_seeds,
     with_region,
 )
-from tumorline.paper.tables import Column, Table
+from tumorline.paper.tables import Cell, Column, Table
 from tumorline.report.benchmark import pareto_chart
 from tumorline.report.comparison import differences_chart, is_ranked, names_of
 from tumorline.report.matrix import strip_charts
-from tumorline.results.compared import Comparison, Leaderboard, Matrix
+from tumorline.results import RegionSummary
+from tumorline.results.compared import Comparison, Leaderboard, Matrix, MatrixCell
 from tumorline.wording import in_words, short_p
+
+OF_CELLS = (
+    *(column for column in GROUP[1:] if column.key != "volume_ratio"),
+    Column("tumour_cases", "of tumours", 0),
+    Column("volume_ratio", "size ratio, median", 2),
+    Column("false_lesions", "false lesions", 0),
+    Column("false_positives", "false positives", 0),
+    Column("free", "of images without a tumour", 0),
+)
 
 
 def contents_of_comparison(path: Path) -> Contents:
@@ -39,15 +49,28 @@ def contents_of_matrix(path: Path) -> Contents:
     rows: Rows = [
         {
             **chosen(cell, "model", "set", "region", "domain"),
-            **(figures_of_group(cell.figures) if cell.figures else {}),
+            **(_figures_of_cell(cell, cell.figures) if cell.figures else {}),
             "cases": cell.cases,
-            "patients": cell.patients,
+            "patients": "unknown" if cell.patients_unknown else cell.patients,
         }
         for cell in result.cells
     ]
-    columns = [Column("model", "model"), Column("set", "set"), Column("domain", "domain"), *GROUP[1:]]
+    columns = [Column("model", "model"), Column("set", "set"), Column("domain", "domain"), *OF_CELLS]
     table = Table("matrix", "Models by sets", with_region(columns, result.several_regions), rows)
     return Contents("Models by sets", {"dice": strip_charts(result)}, [table], describe_matrix(result))
+
+
+def _figures_of_cell(cell: MatrixCell, figures: RegionSummary) -> dict[str, Cell]:
+    """As the page of the matrix has them: the median of the size ratio, and false positives image by image."""
+    counted = cell.presence if cell.presence and cell.presence.free else None
+    return {
+        **figures_of_group(figures),
+        "volume_ratio": figures.volume_ratio.median,
+        "tumour_cases": figures.tumour_cases,
+        "false_lesions": figures.lesions.invented if figures.lesions else None,
+        "free": counted.free if counted else figures.tumour_free_cases,
+        "false_positives": counted.false_positives if counted else figures.invented,
+    }
 
 
 def contents_of_leaderboard(path: Path) -> Contents:

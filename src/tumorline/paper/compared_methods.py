@@ -62,7 +62,7 @@ def describe_matrix(result: Matrix) -> list[Paragraph]:
         _design(f"{numbered(len(result.models), 'model')} were tested on {numbered(len(result.sets), 'set')}"),
         Paragraph("Data", f"The sets are {', '.join(result.sets)}; origin, criteria and acquisition: {UNKNOWN}."),
         Paragraph("Statistics", INTERVALS),
-        _findings(result.sentences),
+        _findings([*result.warned, *result.sentences]),
         _software(),
     ]
 

@@ -120,7 +120,7 @@ def _partitions(study: Study) -> list[str]:
 
 def _evaluation(study: Study) -> list[str]:
     summary = study.summary
-    unit = next(iter(summary.regions.values())).hd95.unit or "px, of volumes mm,"
+    unit = next(iter(summary.regions.values())).hd95.unit or "px, of cases whose pixel size is known mm,"
     inside = {"test": "internal (the test part of the same source)", "unseen": "of cases that the model has not seen"}
     kinds = " and ".join(inside.get(status, status) for status in summary.headline_status)
     conventions = [f"{in_words(name)}: {text}" for name, text in summary.conventions.items() if name in TOLD]

@@ -24,6 +24,7 @@ from tumorline.metrics.headline import (
     count_volumes,
     dice_of_sources,
     name_figure,
+    tell_lost,
 )
 from tumorline.model_file import read_info
 from tumorline.model_info import ModelInfo
@@ -139,6 +140,7 @@ def _region_content(summary: Summary, region: str, sources: Sequence[str]) -> Ca
         "presence": summary.presence.get(region, {}),
         "subsets": subset_rows(summary, region),
         "stress": _stress_rows(summary.robustness.get(region)),
+        "stress_lost": tell_lost(summary.robustness[region]) if region in summary.robustness else "",
     }
 
 

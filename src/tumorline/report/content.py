@@ -92,6 +92,8 @@ class StressContent(TypedDict):
     fragile: Sequence[str]
     """Changes whose mildest strength costs more than `costly`."""
     costly: float
+    lost: str
+    """Of which cases the figures are not."""
 
 
 class RegionContent(FigureCharts):
@@ -208,6 +210,7 @@ class CardRegion(TypedDict):
     presence: Mapping[str, Presence]
     subsets: Sequence[SubsetRow]
     stress: Sequence[StressRow]
+    stress_lost: str
 
 
 class CardFigures(TypedDict):

@@ -31,7 +31,7 @@ def write_page(result: Matrix, output: Path, readers: Mapping[tuple[str, str], S
         "volumes": any(cell.figures and cell.figures.truth_ml for cell in result.cells),
         "cell": {(cell.model, cell.set): cell for cell in result.cells},
         "strips": strip_charts(result),
-        "warnings": _warnings(result),
+        "warnings": result.warned,
         "browsed": _browsed(result, output, readers or {}),
     }
     write_text(output / MATRIX_PAGE_NAME, template("matrix.html", browses=True).render(**content))
@@ -89,12 +89,3 @@ def _strips(result: Matrix, model: str) -> Markup:
         if cell.model == model and cell.figures and (dice := cell.dice_of_patients or cell.dice_of_cases)
     }
     return Markup(charts.strips(shown, "Dice") if shown else "")
-
-
-def _warnings(result: Matrix) -> list[str]:
-    """Each once, with the cells that it holds for."""
-    cells: dict[str, list[str]] = {}
-    for cell in {cell.group: cell for cell in result.cells}.values():
-        for warning in cell.warnings:
-            cells.setdefault(warning.text, []).append(f"{cell.model} on {cell.set}")
-    return [f"{', '.join(where)}: {warning}" for warning, where in cells.items()]

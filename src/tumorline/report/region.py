@@ -7,7 +7,7 @@ from statistics import fmean
 from markupsafe import Markup
 
 from tumorline.data.joined import SOURCE
-from tumorline.metrics.headline import count_false_positives, dice_of_sources, split_false_lesions
+from tumorline.metrics.headline import count_false_positives, dice_of_sources, split_false_lesions, tell_lost
 from tumorline.metrics.summary import Row, are_volumes, of_region, size_groups
 from tumorline.report import certainty, charts
 from tumorline.report.content import FigureCharts, RegionContent, StressContent, StressPanel, SubsetRow
@@ -183,4 +183,4 @@ def _stress(stress: Robustness | None) -> StressContent | None:
         panels.append({"title": title, "unit": change.unit, "chart": chart})
         if stress.unchanged.dice.mean - max(figure.mean or 0.0 for figure in levels.values()) > COSTLY:
             fragile.append(title)
-    return {"panels": panels, "fragile": fragile, "costly": COSTLY}
+    return {"panels": panels, "fragile": fragile, "costly": COSTLY, "lost": tell_lost(stress)}

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from tumorline.own_files import Count, Limits, Number
-from tumorline.results import Figure, Origin, Presence, RegionSummary, Result, ResultWarning, Warned
+from tumorline.results import Figure, Origin, Presence, RegionSummary, Result, ResultWarning, Warned, WarningCode
 
 Measured = Annotated[int | float, Field(ge=-1e15, le=1e15)]
 """A number that stays whole where it was."""
@@ -36,6 +36,10 @@ class MatrixCell(Warned):
     def group(self) -> tuple[str, str]:
         return self.model, self.set
 
+    @property
+    def patients_unknown(self) -> bool:
+        return any(warning.code is WarningCode.PATIENTS_UNKNOWN for warning in self.warnings)
+
 
 class MatrixModel(Result):
     data: dict[str, Any]
@@ -55,6 +59,15 @@ class Matrix(Result):
     @property
     def several_regions(self) -> bool:
         return len({cell.region for cell in self.cells if cell.region}) > 1
+
+    @property
+    def warned(self) -> list[str]:
+        """Each warning once, with the cells that it holds for."""
+        cells: dict[str, list[str]] = {}
+        for cell in {cell.group: cell for cell in self.cells}.values():
+            for warning in cell.warnings:
+                cells.setdefault(warning.text, []).append(f"{cell.model} on {cell.set}")
+        return [f"{', '.join(where)}: {warning}" for warning, where in cells.items()]
 
 
 # ---------------------------------------------------------------- comparison

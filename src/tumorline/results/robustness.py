@@ -41,6 +41,8 @@ class RobustnessChange(Result):
 class Robustness(Result):
     unchanged: RobustnessLevel
     changes: dict[str, RobustnessChange]
+    cases_lost: Count = 0
+    """Cases in no level, since a change turns or cuts all of their tumour away: each level is of the same cases."""
 
     def levels(self) -> Iterator[tuple[str, str, RobustnessLevel | ChangedLevel]]:
         """Name of the change, strength with its unit, and what is reached; the images as they are first."""
