@@ -308,7 +308,8 @@ def test_series_of_one_study_that_lie_in_several_folders_are_one_case(
     assert row["channels"] == f"flair={folders[1] / '0.dcm'}; post_contrast={folders[0] / '0.dcm'}"
     assert f"{folders[1]}: 5 slices read as flair (its words hold 'flair'); taken as flair" in result.err
     assert f"{folders[2]}: 5 slices of an unknown sequence (its words hold 'locali'); not used" in result.err
-    assert "where one of these is wrong, give --channel flair=FOLDER --channel post_contrast=FOLDER" in result.err
+    offered = f"--channel flair={folders[1]} --channel post_contrast={folders[0]}"
+    assert f"where one of these is wrong, give {offered} with the right one" in result.err
     chosen = ["--channel", f"flair={folders[2]}", "--channel", f"t1c={folders[0]}"]
     result = program("predict", *chosen, "--output", tmp_path / "chosen")
     assert result.status == 0
