@@ -102,8 +102,22 @@ def test_several_frames_colour_and_no_pixels_are_refused(tmp_path: Path) -> None
     assert f"{mosaic}: a mosaic, many slices laid into one picture; save it as one slice a file" in refusal(mosaic)
     colour = save_dicom(tmp_path / "b.dcm", PIXELS, PhotometricInterpretation="RGB")
     assert "RGB pixels; accepted are MONOCHROME1, MONOCHROME2, PALETTE COLOR" in refusal(colour)
-    nothing = save_dicom(tmp_path / "c.dcm", PIXELS, PhotometricInterpretation=None, PixelData=None)
-    assert "no pixels; accepted are" in refusal(nothing)
+    report = {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.88.22", "Rows": None, "Columns": None, "PixelData": None}
+    assert "DICOM file with no pixels; accepted are" in refusal(save_dicom(tmp_path / "c.dcm", PIXELS, **report))
+
+
+@pytest.mark.parametrize("syntax", [pydicom.uid.ExplicitVRLittleEndian, pydicom.uid.RLELossless])
+def test_an_image_that_ends_before_or_within_its_pixels_is_called_damaged(tmp_path: Path, syntax: str) -> None:
+    dataset = pydicom.dcmread(save_dicom(tmp_path / "a.dcm", PIXELS))
+    if syntax == pydicom.uid.RLELossless:
+        dataset.compress(syntax, generate_instance_uid=False)
+        dataset.save_as(tmp_path / "a.dcm")
+    content = (tmp_path / "a.dcm").read_bytes()
+    for end in (content.index(b"\x28\x00\x10\x00"), content.index(b"\xe0\x7f\x10\x00"), len(content) - 100):
+        (tmp_path / "a.dcm").write_bytes(content[:end])
+        cure = "holds the header of an image and no pixels: it is cut off or damaged; give the whole file"
+        message = refusal(tmp_path / "a.dcm")
+        assert f"{tmp_path / 'a.dcm'}: {cure}" == message or "unreadable or truncated DICOM" in message
 
 
 def colours(path: Path, pixels: np.ndarray, interpretation: str, planar: int = 0) -> Path:
