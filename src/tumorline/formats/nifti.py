@@ -226,12 +226,12 @@ def _require_named_as_packed(path: Path) -> None:
 
 
 def _require_directions(path: Path, affine: Float64Array) -> None:
+    if not np.isfinite(affine).all():
+        raise UserError(f"{path}: its affine holds what is no number; expected directions and a place in mm")
     axes = affine[:3, :3]
-    if np.isfinite(affine).all():
-        room = float(np.linalg.norm(axes, axis=0).prod())
-        if room and abs(float(np.linalg.det(axes))) > FLAT * room:
-            return
-    raise UserError(f"{path}: its affine gives an axis no direction; expected one that can be inverted")
+    room = float(np.linalg.norm(axes, axis=0).prod())
+    if not room or abs(float(np.linalg.det(axes))) <= FLAT * room:
+        raise UserError(f"{path}: its affine gives an axis no direction; expected one that can be inverted")
 
 
 def _unit_mm(header: Any) -> float:
