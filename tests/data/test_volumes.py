@@ -22,6 +22,8 @@ from tumorline.formats import nifti
 from tumorline.geometry.grid import grid_of
 from tumorline.geometry.resample import resample, share_covered
 from tumorline.inference.given import to_channels
+from tumorline.inference.jobs import PredictionJob
+from tumorline.inference.volumes import read_scan
 
 REGIONS = ["whole_tumour", "tumour_core", "enhancing_tumour"]
 
@@ -400,3 +402,24 @@ def test_values_that_float32_cannot_hold_are_damage_and_no_background(tmp_path: 
     voxels.flat[0] = np.inf  # as a gap
     nib.save(nib.Nifti1Image(voxels, image.affine, dtype=np.float64), path)
     assert read_image(load(tmp_path / "in").cases[0]).max() < 100
+
+
+def test_a_qform_that_leads_elsewhere_than_the_sform_is_said_once_with_the_number_of_scans(tmp_path: Path) -> None:
+    for seed in (0, 1, 2):
+        scan(tmp_path / "in", seed=seed)
+    assert not [finding for finding in check(load(tmp_path / "in")) if finding.code == "two_places"]
+    for path in (tmp_path / "in").rglob("*0000[01]_t1ce.nii.gz"):
+        image = nib.load(path)
+        moved = image.affine.copy()
+        moved[0, 3] += 20
+        image.set_qform(moved, 1)
+        image.set_sform(image.affine, 2)
+        nib.save(nib.Nifti1Image(np.array(image.dataobj), None, image.header), path)
+    dataset = load(tmp_path / "in")
+    (finding,) = (finding for finding in check(dataset) if finding.code == "two_places")
+    path = tmp_path / "in" / "BraTS2021_00000" / "BraTS2021_00000_t1ce.nii.gz"
+    assert (finding.severity, len(finding.files)) == ("warning", 2)
+    said = "its qform leads elsewhere than its sform, which is used: the same voxel lies up to 20 mm apart"
+    assert finding.message == f"{path}: {said}; 2 scans have such files"
+    (note,) = read_scan(PredictionJob((path,), Path("x"))).notes
+    assert note == f"{path}: {said}"
