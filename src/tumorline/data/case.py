@@ -128,8 +128,7 @@ def read_and_look(case: Case) -> tuple[ImageArray, bool]:
 
 def _stack(case: Case, planes: Sequence[npt.NDArray[Any]]) -> ImageArray:
     channels = [
-        to_grey(plane.T if case.transposed else plane, path)
-        for path, plane in zip_longest(case.images, planes, fillvalue=case.images[-1])
+        to_grey(plane.T if case.transposed else plane, path) for path, plane in zip(case.images, planes, strict=True)
     ]
     shapes = {channel.shape for channel in channels}
     if len(shapes) > 1:

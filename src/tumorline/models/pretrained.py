@@ -191,14 +191,15 @@ def _weights_on_input(network: nn.Module, first: Tensor) -> set[str]:
 
 def _in_places(first: Tensor, places: Sequence[int]) -> Tensor:
     """Filters `(O, C * slices, ...)` in another order of the channels, each with its neighbouring slices."""
-    by_channel = first.unflatten(1, (len(places), -1))
+    by_channel = first.reshape(len(first), len(places), -1, *first.shape[2:])
     return by_channel[:, [*places]].flatten(1, 2)
 
 
 def start_from(network: nn.Module, weights: Weights, places: Sequence[int] = ()) -> tuple[int, int]:
     """Take over what fits by name and shape, the first convolution adapted; returns how many weights of how many.
 
-    `places` says where each of the channels lay in the network of the weights, where they lie otherwise now. Raises UserError where less than half of them fit: the file then belongs to another network.
+    `places` says where each of the channels lay in the network of the weights, where they lie otherwise now. Raises
+    UserError where less than half of them fit: the file then belongs to another network.
     """
     state = network.state_dict()
     first = next((name for name, tensor in state.items() if tensor.ndim >= 4), "")
