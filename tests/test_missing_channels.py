@@ -61,7 +61,7 @@ def test_subsets_go_from_all_to_each_alone_and_of_many_only_the_outer_ones_are_m
 def test_a_scan_may_lack_channels_where_the_model_says_so(volumes: Path, tmp_path: Path) -> None:
     job = job_of_channels([f"t1c={volume(volumes, 'post_contrast')}"], CHANNELS, may_lack=True)
     assert (job.channels, job.images) == (("post_contrast",), (volume(volumes, "post_contrast"),))
-    with pytest.raises(tumorline.UserError, match="flair, t2, pre_contrast is not given; this model takes"):
+    with pytest.raises(tumorline.UserError, match="flair, t2, pre_contrast are not given; this model takes"):
         job_of_channels([f"t1c={volume(volumes, 'post_contrast')}"], CHANNELS)
     assert not job_of_channels(
         [f"{name}={volume(volumes, name)}" for name in CHANNELS], CHANNELS, may_lack=True

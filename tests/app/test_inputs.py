@@ -97,7 +97,7 @@ def test_one_volume_whose_name_says_nothing_is_refused_with_the_cure(sender: Sen
 def test_one_channel_that_is_named_is_a_case_where_others_may_be_lacking(sender: Sender, tmp_path: Path) -> None:
     sender.volume("a.nii.gz", "t2")
     assert sender.gather(FOUR, may_lack=True).jobs[0].channels == ("t2",)
-    with pytest.raises(UserError, match="flair, pre_contrast, post_contrast is not given"):
+    with pytest.raises(UserError, match="flair, pre_contrast, post_contrast are not given"):
         sender.gather(FOUR)
 
 
@@ -164,6 +164,10 @@ def test_a_message_has_the_names_of_the_client(sender: Sender, tmp_path: Path) -
     assert gatherer.shown("between upload-0001.dcm and upload-0003.dcm").startswith(f"between {sender.uploads[1].name}")
     refused = f"{place}: read as flair. Where that is what it is, give --channel t1={place}"
     assert gatherer.shown(refused) == "jane/t1: read as flair. Where that is what it is, say so: it is t1"
+    wrong = f"{place}: where one of these is wrong, give --channel t1={place}#4 --channel t2={place}#7 with the right"
+    assert gatherer.shown(wrong) == "jane/t1: where one is wrong, say of each which channel it is"
+    lacking = f"{place}: no series was recognised as t1; give --channel NAME=FOLDER#NUMBER for each channel"
+    assert gatherer.shown(lacking).endswith("recognised as t1; say of each file which channel it is")
 
 
 def test_nothing_to_predict_is_one_line(sender: Sender) -> None:

@@ -1,6 +1,8 @@
 import json
+import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from tumorline.data.masks.read import read_mask
 from tumorline.data.source import open_source
 from tumorline.errors import UserError
 from tumorline.formats.dicom import read_dicom_header
+from tumorline.inference.jobs import job_of_channels
 
 IMAGE, MASK = blob(32, 1)
 PIXELS = IMAGE.astype(np.uint16) * 16
@@ -99,8 +102,22 @@ def test_several_frames_colour_and_no_pixels_are_refused(tmp_path: Path) -> None
     assert f"{mosaic}: a mosaic, many slices laid into one picture; save it as one slice a file" in refusal(mosaic)
     colour = save_dicom(tmp_path / "b.dcm", PIXELS, PhotometricInterpretation="RGB")
     assert "RGB pixels; accepted are MONOCHROME1, MONOCHROME2, PALETTE COLOR" in refusal(colour)
-    nothing = save_dicom(tmp_path / "c.dcm", PIXELS, PhotometricInterpretation=None, PixelData=None)
-    assert "no pixels; accepted are" in refusal(nothing)
+    report = {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.88.22", "Rows": None, "Columns": None, "PixelData": None}
+    assert "DICOM file with no pixels; accepted are" in refusal(save_dicom(tmp_path / "c.dcm", PIXELS, **report))
+
+
+@pytest.mark.parametrize("syntax", [pydicom.uid.ExplicitVRLittleEndian, pydicom.uid.RLELossless])
+def test_an_image_that_ends_before_or_within_its_pixels_is_called_damaged(tmp_path: Path, syntax: str) -> None:
+    dataset = pydicom.dcmread(save_dicom(tmp_path / "a.dcm", PIXELS))
+    if syntax == pydicom.uid.RLELossless:
+        dataset.compress(syntax, generate_instance_uid=False)
+        dataset.save_as(tmp_path / "a.dcm")
+    content = (tmp_path / "a.dcm").read_bytes()
+    for end in (content.index(b"\x28\x00\x10\x00"), content.index(b"\xe0\x7f\x10\x00"), len(content) - 100):
+        (tmp_path / "a.dcm").write_bytes(content[:end])
+        cure = "holds the header of an image and no pixels: it is cut off or damaged; give the whole file"
+        message = refusal(tmp_path / "a.dcm")
+        assert f"{tmp_path / 'a.dcm'}: {cure}" == message or "unreadable or truncated DICOM" in message
 
 
 def colours(path: Path, pixels: np.ndarray, interpretation: str, planar: int = 0) -> Path:
@@ -305,3 +322,96 @@ def test_series_are_no_cases_of_a_data_set_and_the_cure_is_said(tmp_path: Path) 
     for folder in ("a", "b"):
         with pytest.raises(UserError, match=cure):
             open_source(tmp_path / folder)
+
+
+# ---------------------------------------------------------------- several series in one folder
+
+
+CHANNELS = ["flair", "post_contrast"]
+
+
+def of_one_folder(folder: Path, **descriptions: str | tuple[str, int]) -> None:
+    """Series whose files begin with their key; with a number where there is one."""
+    for key, said in descriptions.items():
+        description, number = said if isinstance(said, tuple) else (said, None)
+        elements = {"SeriesInstanceUID": f"1.2.{key}", "SeriesDescription": description, "SeriesNumber": number}
+        for path in write_series(folder / key, change=lambda _, own, said=elements: own.update(said)):  # type: ignore[misc]
+            path.rename(folder / f"{key}{path.name}")
+        (folder / key).rmdir()
+
+
+def offered(folder: Path, channels: Sequence[str] = CHANNELS) -> list[str]:
+    """The options that the remarks on a folder offer."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    found = gather_series([(folder, files)], channels, may_lack=True)
+    return re.findall(r"--channel (\S+=\S+)", " ".join([*found.remarks, *(scan.problem for scan in found.scans)]))
+
+
+def test_series_of_one_folder_are_named_by_their_numbers_and_such_names_are_taken(tmp_path: Path) -> None:
+    folder = tmp_path / "scans"
+    of_one_folder(folder, a=("T1 post", 4), b=("AX FLAIR", 7), c=("localizer", 1))
+    assert offered(folder) == [f"flair={folder}#7", f"post_contrast={folder}#4"]
+    job = job_of_channels(offered(folder), CHANNELS)
+    assert [series.sequence for series in job.series] == ["flair", "post_contrast"]
+    assert job.target == Path("scans")
+    with pytest.raises(UserError) as error:
+        series_at(folder, "flair")
+    numbered = f"{folder}#4 (post_contrast), {folder}#7 (flair), {folder}#1"
+    assert str(error.value) == f"{folder}: holds 3 DICOM series; give one of them: {numbered}"
+    with pytest.raises(UserError) as error:
+        series_at(Path(f"{folder}#3"), "flair")
+    assert str(error.value) == f"{folder}#3: no DICOM series of this number or file; give one of {numbered}"
+
+
+def test_series_without_numbers_of_their_own_are_named_by_a_file(tmp_path: Path) -> None:
+    of_one_folder(tmp_path / "in", a=("T1 post", 4), b=("AX FLAIR", 4))
+    of_one_folder(tmp_path / "in" / "deep", c="AX T2")
+    names = [f"flair={tmp_path / 'in'}#b0.dcm", f"post_contrast={tmp_path / 'in'}#a0.dcm"]
+    assert offered(tmp_path / "in") == names
+    assert [series.sequence for series in job_of_channels(names, CHANNELS).series] == CHANNELS
+    assert series_at(Path(f"{tmp_path / 'in'}#deep/c3.dcm"), "t2").sequence == "t2"
+
+
+def test_series_spread_over_folders_that_they_share_are_named_and_taken(tmp_path: Path) -> None:
+    of_one_folder(tmp_path / "in", a=("T1 post", 4), b=("AX FLAIR", 7))
+    for number, path in enumerate(sorted((tmp_path / "in").iterdir())):
+        place = tmp_path / "in" / f"IM{number // 4}"
+        place.mkdir(exist_ok=True)
+        path.rename(place / path.name)
+    assert offered(tmp_path / "in") == [f"flair={tmp_path / 'in'}#7", f"post_contrast={tmp_path / 'in'}#4"]
+    assert {len(series.slices) for series in job_of_channels(offered(tmp_path / "in"), CHANNELS).series} == {5}
+
+
+def test_of_a_model_of_one_channel_too_series_of_one_folder_are_named(tmp_path: Path) -> None:
+    of_one_folder(tmp_path / "in", a=("ADC", 4), b=("AX FLAIR", 7))
+    found = gather_series([(tmp_path / "in", sorted((tmp_path / "in").iterdir()))], ["post_contrast"])
+    assert f"{tmp_path / 'in'}#4: 5 slices of an unknown sequence" in found.remarks[0]
+    assert found.remarks[0].endswith("; where it is another, give --channel post_contrast=FOLDER#NUMBER")
+    (insist,) = (scan.problem for scan in found.scans if scan.problem)
+    assert insist.endswith(f"give --channel post_contrast={tmp_path / 'in'}#7")
+    assert job_of_channels([f"post_contrast={tmp_path / 'in'}#7"], ["post_contrast"]).series[0].sequence == "flair"
+
+
+def test_a_series_that_is_named_and_no_volume_is_one_line(tmp_path: Path) -> None:
+    of_one_folder(tmp_path / "in", a=("T1 post", 4), b=("AX FLAIR", 7))
+    (first_slice, *_) = (path for path in (tmp_path / "in").glob("b*") if pydicom.dcmread(path).InstanceNumber == 3)
+    first_slice.unlink()
+    with pytest.raises(UserError, match="a slice is missing between"):
+        series_at(Path(f"{tmp_path / 'in'}#7"), "flair")
+    assert series_at(Path(f"{tmp_path / 'in'}#04"), "flair").sequence == "post_contrast"
+
+
+def test_a_folder_whose_name_holds_the_mark_is_a_folder(tmp_path: Path) -> None:
+    of_one_folder(tmp_path / "scan#4", a=("T1 post", 4))
+    assert series_at(tmp_path / "scan#4", "post_contrast").number == 4
+    with pytest.raises(UserError, match=r"scan#5: no such file or folder"):
+        job_of_channels([f"t1c={tmp_path / 'scan#5'}"], ["post_contrast"])
+
+
+def test_an_index_beside_folders_of_slices_hides_none_of_them(tmp_path: Path) -> None:
+    of_one_folder(tmp_path / "disk" / "IM0", a="T1 post")
+    index = pydicom.dcmread(next((tmp_path / "disk" / "IM0").iterdir()), stop_before_pixels=True)
+    index.SOPClassUID = "1.2.840.10008.1.3.10"
+    del index.Rows
+    index.save_as(tmp_path / "disk" / "DICOMDIR")
+    assert len(series_at(tmp_path / "disk", "post_contrast").slices) == 5

@@ -21,6 +21,9 @@ from tumorline.errors import UserError
 from tumorline.formats import nifti
 from tumorline.geometry.grid import grid_of
 from tumorline.geometry.resample import resample, share_covered
+from tumorline.inference.given import to_channels
+from tumorline.inference.jobs import PredictionJob
+from tumorline.inference.volumes import read_scan
 
 REGIONS = ["whole_tumour", "tumour_core", "enhancing_tumour"]
 
@@ -172,8 +175,20 @@ def test_a_cropped_truth_that_lies_elsewhere_is_refused(tmp_path: Path) -> None:
         cropped(tmp_path / "in", 90)
 
 
-@pytest.mark.parametrize("affine", [np.zeros((4, 4)), np.diag([1.0, 0, 1, 1]), np.full((4, 4), np.nan)])
-def test_a_broken_affine_is_one_line(tmp_path: Path, affine: np.ndarray) -> None:
+NO_PLACE = np.eye(4)
+NO_PLACE[0, 3] = np.nan
+
+
+@pytest.mark.parametrize(
+    ("affine", "problem"),
+    [
+        (np.zeros((4, 4)), "gives an axis no direction"),
+        (np.diag([1.0, 0, 1, 1]), "gives an axis no direction"),
+        (np.full((4, 4), np.nan), "holds what is no number"),
+        (NO_PLACE, "holds what is no number; expected directions and a place in mm"),
+    ],
+)
+def test_a_broken_affine_is_one_line(tmp_path: Path, affine: np.ndarray, problem: str) -> None:
     scan(tmp_path / "in")
     path = next((tmp_path / "in").rglob("*_t1ce.nii.gz"))
     image = nib.load(path)
@@ -182,7 +197,7 @@ def test_a_broken_affine_is_one_line(tmp_path: Path, affine: np.ndarray) -> None
     header["srow_x"], header["srow_y"], header["srow_z"] = affine[:3]
     header["sform_code"], header["qform_code"] = 1, 0
     save_raw(path, np.asarray(image.dataobj), header)
-    with refused_in_one_line(r"t1ce.nii.gz: its affine gives an axis no direction"):
+    with refused_in_one_line(f"t1ce.nii.gz: its affine {problem}"):
         load(tmp_path / "in")
 
 
@@ -371,3 +386,40 @@ def test_no_slice_is_lost_to_rounding_on_an_oblique_lattice(kind: type) -> None:
         affine[:3, 3] = random.normal(size=3) * 50
         found = resample(values, grid_of((6, 6, 6), affine), grid_of((5, 6, 6), affine), nearest=kind is np.uint8)
         assert np.allclose(found, values[:5], atol=1e-5)
+
+
+def test_values_that_float32_cannot_hold_are_damage_and_no_background(tmp_path: Path) -> None:
+    scan(tmp_path / "in")
+    path = next((tmp_path / "in").rglob("*_t1ce.nii.gz"))
+    image = nib.load(path)
+    voxels = np.asarray(image.dataobj).astype(np.float64)
+    voxels.flat[0] = 1e39
+    nib.save(nib.Nifti1Image(voxels, image.affine, dtype=np.float64), path)
+    with refused_in_one_line(r"t1ce.nii.gz: holds values beyond 3.4e\+38, which no image has"):
+        read_image(load(tmp_path / "in").cases[0])
+    with pytest.raises(UserError, match="image: holds values beyond"):
+        to_channels(voxels[..., 0], 1)
+    voxels.flat[0] = np.inf  # as a gap
+    nib.save(nib.Nifti1Image(voxels, image.affine, dtype=np.float64), path)
+    assert read_image(load(tmp_path / "in").cases[0]).max() < 100
+
+
+def test_a_qform_that_leads_elsewhere_than_the_sform_is_said_once_with_the_number_of_scans(tmp_path: Path) -> None:
+    for seed in (0, 1, 2):
+        scan(tmp_path / "in", seed=seed)
+    assert not [finding for finding in check(load(tmp_path / "in")) if finding.code == "two_places"]
+    for path in (tmp_path / "in").rglob("*0000[01]_t1ce.nii.gz"):
+        image = nib.load(path)
+        moved = image.affine.copy()
+        moved[0, 3] += 20
+        image.set_qform(moved, 1)
+        image.set_sform(image.affine, 2)
+        nib.save(nib.Nifti1Image(np.array(image.dataobj), None, image.header), path)
+    dataset = load(tmp_path / "in")
+    (finding,) = (finding for finding in check(dataset) if finding.code == "two_places")
+    path = tmp_path / "in" / "BraTS2021_00000" / "BraTS2021_00000_t1ce.nii.gz"
+    assert (finding.severity, len(finding.files)) == ("warning", 2)
+    said = "its qform leads elsewhere than its sform, which is used: the same voxel lies up to 20 mm apart"
+    assert finding.message == f"{path}: {said}; 2 scans have such files"
+    (note,) = read_scan(PredictionJob((path,), Path("x"))).notes
+    assert note == f"{path}: {said}"

@@ -200,7 +200,8 @@ def test_a_sequence_that_a_set_lacks_is_said_with_those_it_has(tmp_path: Path) -
     scan(tmp_path / "in", "P1", ("_flair", "_t2"), "_seg", (1,))
     assert refusal(tmp_path / "in").endswith(
         "no post_contrast volume of P1 (a name that ends in t1ce or t1c or t1gd or t1ce_bias or t1c_bias); it has "
-        "t2 and flair, see data.channel"
+        "t2 and flair: choose what all scans have as data.channels (one as data.channel), or leave it out: "
+        "data.leave_out=P1"
     )
 
 

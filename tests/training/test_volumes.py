@@ -17,13 +17,14 @@ from tests.conftest import TINY
 from tests.inference.test_predict_scans import GOLDEN
 from tests.training.conftest import make_task
 from tests.training.test_loop import command, history, same, train
+from tumorline import models
 from tumorline.config import Config, load_config
 from tumorline.data.dataset import load_dataset
 from tumorline.formats.nifti import load_nibabel
 from tumorline.inference.model import load
 from tumorline.model_file import read_info
 from tumorline.model_info import InputSpec
-from tumorline.network_input.windows import input_of
+from tumorline.network_input.windows import input_of, places_of_channels
 from tumorline.run.preparing import check_model, note_other_start
 from tumorline.run.provenance import spec_of
 from tumorline.training.feed import PatchFeed, open_feed
@@ -170,6 +171,26 @@ def test_a_start_from_other_channels_regions_or_voxels_is_said(volumes: Path, tm
     same = golden.model_copy(update={"input": input_of(dataset), "regions": [*REGIONS]})
     note_other_start(same, dataset, said.append)
     assert len(said) == 3
+    turned = input_of(dataset).model_copy(update={"channels": input_of(dataset).channels[::-1]})
+    note_other_start(same.model_copy(update={"input": turned}), dataset, said.append)
+    assert said[3].endswith("pre_contrast; the weights of its first convolution are put in this order, by name")
+
+
+@pytest.mark.parametrize(("slices", "residual"), [(1, False), (3, True)])
+def test_a_start_from_the_same_channels_in_another_order_sees_each_where_it_lies_now(
+    slices: int, residual: bool
+) -> None:
+    before, own = ["a", "b", "c"], ["c", "a", "b"]
+    old, new = (
+        models.build("unet", channels=3 * slices, regions=1, options={"widths": [4, 8], "residual": residual})
+        for _ in range(2)
+    )
+    places = places_of_channels(before, own)
+    models.start_from(new, old.state_dict(), places)
+    image = torch.randn(1, 3, slices, 16, 16)
+    moved = image[:, places]
+    with torch.no_grad():
+        assert torch.allclose(old.eval()(image.flatten(1, 2)), new.eval()(moved.flatten(1, 2)), atol=1e-6)
 
 
 def test_whole_volumes_are_validated(volumes: Path, tmp_path: Path) -> None:

@@ -23,10 +23,17 @@ SERIES = re.compile(r"dicom/series-(\d{4,})")
 BEFORE_A_FILE = re.compile(r"dicom/series-\d{4,}/(?=upload-)")
 CURES = (
     (re.compile(r"; where it is another, give --channel \S+"), ""),
-    (re.compile(r"give --channel \w+=FOLDER .*"), "say of each which channel it is"),
+    (
+        re.compile(r"where one of these is wrong, give --channel .*"),
+        "where one is wrong, say of each which channel it is",
+    ),
+    (
+        re.compile(r"--channel NAME=(?:FILE|FOLDER(?:#NUMBER)?) for each( channel)?"),
+        "say of each file which channel it is",
+    ),
+    (re.compile(r"give (say of each)"), r"\1"),
     (re.compile(r"^--channel: |--channel \S+=\S+: "), ""),
-    (re.compile(r"give --channel (\w+)=\S+"), r"say so: it is \1"),
-    (re.compile(r"--channel NAME=(?:FILE|FOLDER) for each( channel)?"), "say of each file which channel it is"),
+    (re.compile(r"give --channel (\w+)=.+"), r"say so: it is \1"),
 )
 
 

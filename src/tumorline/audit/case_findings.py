@@ -7,6 +7,7 @@ from tumorline.data.case import Case
 from tumorline.data.dataset import Dataset
 from tumorline.data.facts import NOT_READ, Facts
 from tumorline.data.layouts.tree import below_shared_folder
+from tumorline.data.layouts.volumes.scan_case import TWO_PLACES
 from tumorline.data.near.duplicates import NearPair
 from tumorline.data.patients.names import names_of_one_patient
 from tumorline.data.patients.public_collections import conflicting_collections
@@ -68,6 +69,17 @@ def find_unusable(dataset: Dataset) -> list[Finding]:
             file = case.images[0] if is_of_image else case.truth_file
             findings.append(Finding(code, "error", message, (str(file),)))
     return findings + find_unlike_channels(dataset)
+
+
+def find_listed(dataset: Dataset) -> list[Finding]:
+    """What listing the source has found; files whose two affines disagree are one finding, with their number."""
+    findings = dataset.source.findings
+    scans = [finding for finding in findings if finding.code == TWO_PLACES]
+    if len(scans) < 2:
+        return [*findings]
+    message = f"{scans[0].message}; {len(scans)} scans have such files"
+    joined = Finding(TWO_PLACES, "warning", message, tuple(file for finding in scans for file in finding.files))
+    return [*(finding for finding in findings if finding.code != TWO_PLACES), joined]
 
 
 def find_unlike_channels(dataset: Dataset) -> list[Finding]:

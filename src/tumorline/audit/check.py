@@ -8,6 +8,7 @@ from tumorline.audit.case_findings import (
     files_of_cases,
     find_augmented_copies,
     find_corrections,
+    find_listed,
     find_near_duplicates,
     find_patients,
     find_sizes,
@@ -67,7 +68,7 @@ def _alone(dataset: Dataset) -> tuple[Dataset, ...]:
 def _of_cases(dataset: Dataset) -> list[Finding]:
     """What the cases of one source show, whatever the split."""
     findings = [
-        *dataset.source.findings,
+        *find_listed(dataset),
         *find_unusable(dataset),
         *find_corrections(dataset),
         *find_suspicious_masks(dataset),

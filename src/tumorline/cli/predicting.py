@@ -32,7 +32,8 @@ def predict(
     channel: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME=FILE", help="One channel of one case, a volume or a DICOM series' folder; once for each."
+            metavar="NAME=FILE",
+            help="One channel of one case, a volume or a DICOM series (FOLDER or FOLDER#NUMBER); once for each.",
         ),
     ] = None,
     enhancing_label: Annotated[

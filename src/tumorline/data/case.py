@@ -127,7 +127,9 @@ def read_and_look(case: Case) -> tuple[ImageArray, bool]:
 
 
 def _stack(case: Case, planes: Sequence[npt.NDArray[Any]]) -> ImageArray:
-    channels = [to_grey(plane.T if case.transposed else plane) for plane in planes]
+    channels = [
+        to_grey(plane.T if case.transposed else plane, path) for path, plane in zip(case.images, planes, strict=True)
+    ]
     shapes = {channel.shape for channel in channels}
     if len(shapes) > 1:
         raise UserError(f"{case.id}: the channels differ in size: {_sizes(shapes)}")

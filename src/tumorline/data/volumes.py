@@ -9,7 +9,7 @@ import numpy as np
 from tumorline.arrays import ImageArray
 from tumorline.formats import nifti
 from tumorline.formats.boundary import decode_one
-from tumorline.formats.grey import without_gaps
+from tumorline.formats.grey import as_float32, without_gaps
 from tumorline.formats.nifti import Voxels
 from tumorline.geometry.grid import Grid
 from tumorline.geometry.resample import resample
@@ -40,6 +40,5 @@ def read_label_values(path: Path, grid: Grid, apart: Grids) -> Voxels:
 
 
 def _grey_on_grid(voxels: Voxels, path: Path, grid: Grid, apart: Grids) -> ImageArray:
-    with np.errstate(over="ignore"):
-        grey = without_gaps(voxels.astype(np.float32))
+    grey = without_gaps(as_float32(voxels, path))
     return np.asarray(resample(grey, apart[path], grid, nearest=False) if path in apart else grey)

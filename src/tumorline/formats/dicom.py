@@ -37,6 +37,8 @@ HUSHED: tuple[Any, ...] = ("ignore", None, Warning, re.compile(MODULES), 0)
 
 HEADER_TAGS = ["PatientID", "PixelSpacing"]
 PIXEL_DATA = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+IMAGES = "Image Storage"
+"""How the names of the classes of images end."""
 COLOURS = ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR")
 THREE_COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_420", "YBR_ICT", "YBR_RCT")
 """Read where they show grey: pydicom gives red, green and blue of each."""
@@ -245,7 +247,7 @@ def _require_pixels(path: Path, dataset: pydicom.Dataset, colours: Sequence[str]
     if "DirectoryRecordSequence" in dataset:
         raise UserError(f"{path}: an index of DICOM files; give the folder that it lies in")
     if not any(keyword in dataset for keyword in PIXEL_DATA):
-        raise UserError(f"{path}: DICOM file with no pixels; accepted are {', '.join(colours)}")
+        raise UserError(f"{path}: {_why_no_pixels(dataset, colours)}")
     frames = int(dataset.get("NumberOfFrames") or 1)
     require_size(path, int(dataset.Rows), int(dataset.Columns), frames, int(dataset.get("SamplesPerPixel") or 1))
     photometric = str(dataset.get("PhotometricInterpretation") or "").strip()
@@ -255,6 +257,23 @@ def _require_pixels(path: Path, dataset: pydicom.Dataset, colours: Sequence[str]
     if photometric not in colours and not _has_three_colours(dataset):
         raise UserError(f"{path}: DICOM file with {photometric} pixels; accepted are {', '.join(colours)}")
     return frames
+
+
+def _why_no_pixels(dataset: pydicom.Dataset, colours: Sequence[str]) -> str:
+    if is_without_pixels(dataset):
+        return f"DICOM file with no pixels; accepted are {', '.join(colours)}"
+    return "holds the header of an image and no pixels: it is cut off or damaged; give the whole file"
+
+
+def is_without_pixels(header: pydicom.Dataset) -> bool:
+    """Whether a file is of a class that has none; one without rows of a class of images is damaged."""
+    sop_class = class_of(header)
+    return "Rows" not in header and bool(sop_class) and not sop_class.endswith(IMAGES)
+
+
+def class_of(header: pydicom.Dataset) -> str:
+    """The name of what kind of object a file is; empty where it is not stated."""
+    return uid.UID(header.get("SOPClassUID") or "").name
 
 
 def _has_three_colours(dataset: pydicom.Dataset) -> bool:

@@ -6,6 +6,7 @@ named with its file: slices that are missing, there twice or of something else, 
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -50,6 +51,8 @@ class DicomSeries:
     """By what the sequence was recognised."""
     study: str
     """StudyInstanceUID, or a stand-in for it where it is not stated."""
+    number: int | None
+    """SeriesNumber; None where it is no number."""
 
     @property
     def patient(self) -> str:
@@ -133,6 +136,7 @@ class BrokenSeries:
     patient: str
     problem: str
     """In one line."""
+    number: int | None
 
 
 def read_series(series: DicomSeries) -> Voxels:
@@ -176,6 +180,12 @@ class _Read(NamedTuple):
     def study(self) -> str:
         return str(self.first.get("StudyInstanceUID") or next(iter(self.headers)).parent)
 
+    @property
+    def number(self) -> int | None:
+        with suppress(ValueError, TypeError, OverflowError):
+            return int(self.first.get("SeriesNumber"))
+        return None
+
 
 def _by_series(paths: Iterable[Path]) -> list[dict[Path, pydicom.Dataset]]:
     """A file that cannot be read stands alone, without a header."""
@@ -218,13 +228,13 @@ def _whole(series: _Read, largest: Sequence[SeriesSlice]) -> DicomSeries:
     require_upright(ordered)
     require_even(ordered)
     sequence, reason = recognise_sequence(series.first)
-    return DicomSeries(tuple(ordered), sequence, reason, series.study)
+    return DicomSeries(tuple(ordered), sequence, reason, series.study, series.number)
 
 
 def _broken(series: _Read, problem: str) -> BrokenSeries:
     sequence, reason = recognise_sequence(series.first)
     patient = one_stated(str(header.get("PatientID") or "").strip() for header in series.headers.values())
-    return BrokenSeries(tuple(series.headers), sequence, reason, series.study, patient, problem)
+    return BrokenSeries(tuple(series.headers), sequence, reason, series.study, patient, problem, series.number)
 
 
 def one_stated(values: Iterable[str]) -> str:

@@ -9,7 +9,15 @@ import pydicom
 
 from tumorline.errors import UserError
 from tumorline.formats.boundary import decode_one, require_regular, require_size
-from tumorline.formats.dicom import Numbers, is_inverted, numbers_of, read_dataset, refuse_mosaic
+from tumorline.formats.dicom import (
+    Numbers,
+    class_of,
+    is_inverted,
+    is_without_pixels,
+    numbers_of,
+    read_dataset,
+    refuse_mosaic,
+)
 
 APART_BY = {
     "TemporalPositionIdentifier": "points in time",
@@ -34,8 +42,6 @@ SHARED = ("PatientID", "StudyInstanceUID", "FrameOfReferenceUID", "PhotometricIn
 KIND = (*SHARED, "ImageOrientationPatient", "Rows", "Columns")
 NO_IMAGES = ("SEG", "PR", "KO", "SR", "DOC", "REG", "RWV", "FID", "PLAN", "RTSTRUCT", "RTPLAN", "RTDOSE", "RTRECORD")
 """Modalities of objects that lie beside images and are none of a scan."""
-IMAGES = "Image Storage"
-"""How the names of the classes of images end."""
 CAPTURE = "Secondary Capture"
 """In the names of the classes of pictures of a screen, of scanned paper, and of what was no DICOM."""
 ROUGH = 0.01
@@ -96,7 +102,7 @@ def read_slice_place(path: Path) -> SlicePlace:
             header = read_dataset(path, stop_before_pixels=True, specific_tags=tags)
             kind = tuple(str(header.get(keyword) or "") for keyword in KIND)
             series, places = str(header.get("SeriesInstanceUID") or ""), _stated_places(header)
-            return SlicePlace(series, places, _is_image(header), kind, not places and CAPTURE in _class_of(header))
+            return SlicePlace(series, places, _is_image(header), kind, not places and CAPTURE in class_of(header))
     except UserError:
         return SlicePlace("", frozenset())
 
@@ -111,15 +117,7 @@ def _stated_places(header: pydicom.Dataset) -> frozenset[Numbers]:
 
 
 def _is_image(header: pydicom.Dataset) -> bool:
-    """A file without rows is an object without pixels where its class is one, or damaged."""
-    sop_class = _class_of(header)
-    no_pixels = "Rows" not in header and bool(sop_class) and not sop_class.endswith(IMAGES)
-    return not no_pixels and header.get("Modality") not in NO_IMAGES
-
-
-def _class_of(header: pydicom.Dataset) -> str:
-    """The name of what kind of object a file is; empty where it is not stated."""
-    return pydicom.uid.UID(header.get("SOPClassUID") or "").name
+    return not is_without_pixels(header) and header.get("Modality") not in NO_IMAGES
 
 
 def read_slice_header(path: Path) -> pydicom.Dataset:

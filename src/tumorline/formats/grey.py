@@ -1,6 +1,7 @@
 """From the colours of a picture to grey values."""
 
 from math import ceil, floor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,9 @@ import numpy.typing as npt
 from PIL import Image
 
 from tumorline.arrays import Float32Array, ImageArray
+from tumorline.errors import UserError
 
+MOST = float(np.finfo(np.float32).max)
 LUMINANCE = (0.299, 0.587, 0.114)
 """Of red, green and blue, as Pillow weighs them."""
 
@@ -39,7 +42,19 @@ def is_coloured(pixels: npt.NDArray[Any]) -> bool:
     return bool(np.ptp(values, axis=-1).max() > COLOURED * np.ptp(values))
 
 
-def to_grey(pixels: npt.NDArray[Any]) -> ImageArray:
+def as_float32(values: npt.NDArray[Any], name: Path | str) -> ImageArray:
+    """Raises UserError for numbers that float32 cannot hold: as infinite ones they would be background."""
+    with np.errstate(over="ignore"):
+        narrow = np.asarray(values, np.float32)
+    if values.dtype.itemsize > narrow.dtype.itemsize and (np.isinf(narrow) & np.isfinite(values)).any():
+        raise UserError(
+            f"{name}: holds values beyond {MOST:.2g}, which no image has; it is damaged, or rescale it first"
+        )
+    return narrow
+
+
+def to_grey(pixels: npt.NDArray[Any], name: Path | str = "image") -> ImageArray:
+    """Raises UserError as `as_float32`."""
     if pixels.ndim == 2:
         grey = pixels
     elif channels_agree(pixels):
@@ -48,8 +63,7 @@ def to_grey(pixels: npt.NDArray[Any]) -> ImageArray:
         grey = np.asarray(Image.fromarray(pixels).convert("L"))
     else:
         grey = pixels @ np.array(LUMINANCE)
-    with np.errstate(over="ignore"):
-        return without_gaps(grey.astype(np.float32))
+    return without_gaps(as_float32(grey, name))
 
 
 def channels_agree(pixels: npt.NDArray[Any]) -> bool:

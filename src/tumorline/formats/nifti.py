@@ -7,6 +7,7 @@ import gzip
 import logging
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable
+from contextlib import suppress
 from math import prod
 from pathlib import Path
 from threading import Lock
@@ -57,6 +58,8 @@ class VolumeHeader(NamedTuple):
     frames: int
     description: str = ""
     """What the file says of itself, in at most 80 characters."""
+    contradiction: str = ""
+    """How far the qform leads elsewhere than the sform, which is used, in words; empty where it does not."""
 
     @property
     def slices(self) -> int:
@@ -104,9 +107,17 @@ def read_volume_header(path: Path) -> VolumeHeader:
         turned = volume.image.affine @ load_nibabel().orientations.inv_ornt_aff(volume.turn, volume.shape)
         turned[:3] *= _unit_mm(volume.image.header)
         sides = sorted(zip(volume.turn[:, 0], volume.shape, strict=True))
-        return VolumeHeader(
-            grid_of(tuple(side for _, side in sides), turned), volume.frames, _description(volume.image.header)
-        )
+        grid, header = grid_of(tuple(side for _, side in sides), turned), volume.image.header
+        return VolumeHeader(grid, volume.frames, _description(header), _contradiction(header, volume.shape))
+
+
+def _contradiction(header: Any, shape: tuple[int, int, int]) -> str:
+    """Of the two affines that a header may state, both in use."""
+    if header["sform_code"] <= 0 or header["qform_code"] <= 0:
+        return ""
+    with suppress(ValueError, load_nibabel().spatialimages.HeaderDataError):
+        return grid_of(shape, header.get_sform()).difference(grid_of(shape, header.get_qform()))
+    return ""
 
 
 def _description(header: Any) -> str:
@@ -226,12 +237,12 @@ def _require_named_as_packed(path: Path) -> None:
 
 
 def _require_directions(path: Path, affine: Float64Array) -> None:
+    if not np.isfinite(affine).all():
+        raise UserError(f"{path}: its affine holds what is no number; expected directions and a place in mm")
     axes = affine[:3, :3]
-    if np.isfinite(affine).all():
-        room = float(np.linalg.norm(axes, axis=0).prod())
-        if room and abs(float(np.linalg.det(axes))) > FLAT * room:
-            return
-    raise UserError(f"{path}: its affine gives an axis no direction; expected one that can be inverted")
+    room = float(np.linalg.norm(axes, axis=0).prod())
+    if not room or abs(float(np.linalg.det(axes))) <= FLAT * room:
+        raise UserError(f"{path}: its affine gives an axis no direction; expected one that can be inverted")
 
 
 def _unit_mm(header: Any) -> float:

@@ -13,7 +13,7 @@ from tumorline.data.case import Case, read_and_look
 from tumorline.data.source import open_picture
 from tumorline.errors import UserError
 from tumorline.formats.decode import is_dicom
-from tumorline.formats.grey import to_grey
+from tumorline.formats.grey import as_float32, to_grey
 from tumorline.formats.raster import PictureOfPillow, decoded
 from tumorline.geometry.grid import Grid, grid_of
 from tumorline.inference.jobs import PredictionJob, list_jobs
@@ -80,8 +80,7 @@ def to_channels(given: Any, channels: int) -> ImageArray:
         pixels = pixels[None]
     if 0 in pixels.shape or pixels.ndim not in (3, 4) or len(pixels) != channels:
         raise UserError(f"image: an array of the shape {pixels.shape}; {_wanted_shapes(pixels, channels)}")
-    with np.errstate(over="ignore"):
-        return np.asarray(pixels, np.float32)
+    return as_float32(pixels, "image")
 
 
 def spaced_grid(shape: Sequence[int], spacing_mm: Sequence[float]) -> Grid:

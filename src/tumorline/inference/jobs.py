@@ -12,6 +12,7 @@ from tumorline.data.layouts.to_predict.gather import Scan, gather_scans, name_ch
 from tumorline.data.layouts.to_predict.selection import OTHER_SEQUENCE, Selection, pixels_around, select_images
 from tumorline.data.layouts.to_predict.series import SeriesFound, SeriesScan, gather_series, series_at
 from tumorline.data.layouts.to_predict.series_folders import holds_series
+from tumorline.data.layouts.to_predict.series_names import split_place
 from tumorline.data.layouts.to_predict.series_words import describe_series
 from tumorline.data.layouts.to_predict.stated_pixels import Spacings
 from tumorline.data.layouts.volumes.nnunet import is_in_nnunet_folder
@@ -90,21 +91,17 @@ def job_of_channels(
     """The case whose files are given as `NAME=FILE`. Raises UserError as `name_channels` does."""
     _require_names(channels, "--channel")
     scan = name_channels(given, channels, may_lack)
-    of_series = [path.is_dir() or holds_series(path) for path in scan.images]
+    of_series = [split_place(path)[0].is_dir() or holds_series(path) for path in scan.images]
     if not any(of_series):
         return _job_of_scan(scan)
     if not all(of_series):
         plain_file = scan.images[of_series.index(False)]
         raise UserError(f"--channel: {plain_file} is a file, other channels are DICOM series; give one kind")
     scan_channels = scan.channels or channels
-    series = tuple(
-        series_at(folder, channel, notify) for folder, channel in zip(scan.images, scan_channels, strict=True)
-    )
+    series = tuple(series_at(place, channel, notify) for place, channel in zip(scan.images, scan_channels, strict=True))
     if notify:
-        for channel, channel_series in zip(scan_channels, series, strict=True):
-            notify(
-                f"{channel_series.paths[0].parent}: {describe_series(channel_series)}; taken as {channel}, as you say"
-            )
+        for place, channel, channel_series in zip(scan.images, scan_channels, series, strict=True):
+            notify(f"{place}: {describe_series(channel_series)}; taken as {channel}, as you say")
     return _job_of_series(SeriesScan(Path(), scan.name, series, (), channels=scan.channels))
 
 

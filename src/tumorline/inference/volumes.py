@@ -10,6 +10,7 @@ from tumorline.data.case import Case, read_image
 from tumorline.data.layouts.to_predict.gather import channel_meant, split_name
 from tumorline.data.layouts.volumes.scan_case import SEQUENCES, name_beside, resampled_finding, volume_of_scan
 from tumorline.data.layouts.volumes.volume_names import visits_among
+from tumorline.formats.grey import as_float32
 from tumorline.formats.nifti import OpenVolume, VolumeHeader, open_volume, upright
 from tumorline.geometry.grid import Grid
 from tumorline.geometry.resample import resample
@@ -78,7 +79,7 @@ def _grey(series: "DicomSeries") -> ImageArray:
     """A series as `(D, H, W)`."""
     from tumorline.formats.dicom_series import read_series  # imports pydicom
 
-    return np.asarray(upright(read_series(series)), np.float32)
+    return as_float32(upright(read_series(series)), series.paths[0].parent)
 
 
 def sequence_notes(job: PredictionJob, channels: Sequence[str]) -> list[str]:

@@ -1,7 +1,8 @@
 """Pretrained weights: a local file, the cache of torch hub, or a download; and how they are fitted to a network."""
 
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from math import prod
 from pathlib import Path
 from pickle import UnpicklingError
 from threading import Thread
@@ -31,6 +32,9 @@ SOURCES = {
     "segformer": "ImageNet (Mix Transformer), smp, NVIDIA's non-commercial licence",
 }
 """Where each network's pretrained weights come from, and their licence; the others start from scratch."""
+CONVOLUTIONS = (nn.Conv2d, nn.Conv3d)
+SIDE = 64
+"""Of an image that a network is shown to find out what sees it; one that needs no padding."""
 SUFFIXES = (".safetensors", ".pth", ".pt")
 
 
@@ -161,13 +165,47 @@ def adapt_channels(first: Tensor, channels: int) -> Tensor:
     return shared.expand(-1, channels, *first.shape[2:]).clone()
 
 
-def start_from(network: nn.Module, weights: Weights) -> tuple[int, int]:
+def _weights_on_input(network: nn.Module, first: Tensor) -> set[str]:
+    """Names of the weights of the convolutions that see the image itself, as those of shortcuts do too."""
+    shape = 1, first.shape[1], *[SIDE] * (first.ndim - 2)
+    image = torch.linspace(0, 1, prod(shape), device=first.device).reshape(shape)
+    names: set[str] = set()
+
+    def look(name: str, seen: tuple[Tensor, ...]) -> None:
+        if seen[0].shape == image.shape and torch.equal(seen[0], image):
+            names.add(f"{name}.weight")
+
+    convolutions = {name: module for name, module in network.named_modules() if isinstance(module, CONVOLUTIONS)}
+    hooks = [
+        module.register_forward_pre_hook(lambda _, seen, name=name: look(name, seen))
+        for name, module in convolutions.items()
+    ]
+    was_training = network.training
+    with torch.no_grad():
+        network.eval()(image)
+    network.train(was_training)
+    for hook in hooks:
+        hook.remove()
+    return names
+
+
+def _in_places(first: Tensor, places: Sequence[int]) -> Tensor:
+    """Filters `(O, C * slices, ...)` in another order of the channels, each with its neighbouring slices."""
+    by_channel = first.reshape(len(first), len(places), -1, *first.shape[2:])
+    return by_channel[:, [*places]].flatten(1, 2)
+
+
+def start_from(network: nn.Module, weights: Weights, places: Sequence[int] = ()) -> tuple[int, int]:
     """Take over what fits by name and shape, the first convolution adapted; returns how many weights of how many.
 
-    Raises UserError where less than half of them fit: the file then belongs to another network.
+    `places` says where each of the channels lay in the network of the weights, where they lie otherwise now. Raises
+    UserError where less than half of them fit: the file then belongs to another network.
     """
     state = network.state_dict()
     first = next((name for name, tensor in state.items() if tensor.ndim >= 4), "")
+    if places and first in weights:
+        seeing = _weights_on_input(network, state[first]) or {first}
+        weights = {**weights, **{name: _in_places(weights[name], places) for name in seeing if name in weights}}
     if first in weights and weights[first].ndim == state[first].ndim:
         weights = {**weights, first: adapt_channels(weights[first].float(), state[first].shape[1])}
     fitting = {name: weights[name] for name in state if name in weights and weights[name].shape == state[name].shape}

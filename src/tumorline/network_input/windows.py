@@ -89,6 +89,12 @@ def input_of(dataset: Dataset) -> InputSpec:
     )
 
 
+def places_of_channels(before: Sequence[str], own: Sequence[str]) -> list[int]:
+    """Where each of a network's own channels lay among those before; empty where names differ or nothing moved."""
+    same = sorted(before) == sorted(own) and [*before] != [*own]
+    return [[*before].index(name) for name in own] if same else []
+
+
 def count_slices(shape: Sequence[int], axis: str) -> int:
     """Slices of a case `(C, *space)`; a picture is one."""
     return shape[AXES[axis]] if len(shape) == 4 else 1

@@ -12,7 +12,7 @@ from tumorline.data.splits.split import split_dataset
 from tumorline.errors import UserError
 from tumorline.evaluation.status import SEEN, case_status
 from tumorline.model_info import ModelInfo
-from tumorline.network_input.windows import count_windows, input_of
+from tumorline.network_input.windows import count_windows, input_of, places_of_channels
 from tumorline.progress import Notify, minutely
 from tumorline.wording import is_or_are, numbered
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 OF_BACKBONES = ("freeze_epochs", "backbone_rate", "layer_decay")
 """Keys of `[train]` that say nothing where no layer may be pretrained."""
 OTHERWISE = {"model.start_from": "start from another model", "loss.teacher": "choose another teacher"}
+BY_NAME = "the weights of its first convolution are put in this order, by name"
 BY_PLACE = "its weights are taken over by their place, not by name"
 
 
@@ -142,8 +143,9 @@ def note_other_start(origin: ModelInfo | None, dataset: Dataset, notify: Notify)
     if origin is None:
         return
     spec, before = input_of(dataset), origin.input
+    same_names = places_of_channels(before.channels, spec.channels)
     pairs: list[tuple[str, Sequence[object], Sequence[object], str]] = [
-        ("channels", before.channels, spec.channels, BY_PLACE),
+        ("channels", before.channels, spec.channels, BY_NAME if same_names else BY_PLACE),
         ("regions", origin.regions, dataset.regions, BY_PLACE),
     ]
     if before.dims == spec.dims == 3:

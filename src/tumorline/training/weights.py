@@ -1,6 +1,7 @@
 """The weights that a training begins with, and those that validation has chosen."""
 
 import copy
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +11,8 @@ from tumorline import models
 from tumorline.config import TrainConfig
 from tumorline.errors import Diverged, UserError
 from tumorline.file_names import BEST_WEIGHTS_NAME, STATE_NAME
-from tumorline.model_file import weights_file
+from tumorline.model_file import read_origin, weights_file
+from tumorline.network_input.windows import input_of, places_of_channels
 from tumorline.training.depthwise import compute_depthwise_in_float32
 from tumorline.training.divergence import all_finite
 from tumorline.training.machine import Machine
@@ -51,7 +53,8 @@ def start(task: Task, machine: Machine) -> State:
         options=models.without_weights(architecture.name, options) if begun else options,
     ).to(machine.device)
     if architecture.start_from and not begun:
-        models.start_from(network, models.read_weights(weights_file(written_path(architecture.start_from))))
+        source = written_path(architecture.start_from)
+        models.start_from(network, models.read_weights(weights_file(source)), _places_of_channels(source, task))
         models.open_gate(network)
     if not all_finite(network.state_dict().values()):
         raise UserError("the weights that the training starts from are not finite; give others as model.start_from")
@@ -62,6 +65,12 @@ def start(task: Task, machine: Machine) -> State:
     if begun:
         state.load(path, task.fingerprints())
     return state
+
+
+def _places_of_channels(source: Path, task: Task) -> list[int]:
+    """Where the channels lay in the model that the training starts from; empty where they lie there now."""
+    origin = read_origin(source)
+    return places_of_channels(origin.input.channels, input_of(task.dataset).channels) if origin else []
 
 
 def wrap_network(network: nn.Module, settings: TrainConfig, machine: Machine) -> nn.Module:

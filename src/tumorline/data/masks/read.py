@@ -112,9 +112,9 @@ def read_label_picture(path: Path) -> npt.NDArray[Any]:
 def _binary(path: Path, pixels: npt.NDArray[Any], threshold: float | None) -> MaskArray:
     _require_finite(path, pixels)
     if threshold is not None:
-        return np.asarray(to_grey(pixels) > threshold)
+        return np.asarray(to_grey(pixels, path) > threshold)
     if is_lossy(path) and not is_coloured(pixels):
-        pixels = _without_loss(to_grey(pixels))
+        pixels = _without_loss(to_grey(pixels, path))
     if pixels.ndim == 2 or channels_agree(pixels):
         return _two_valued(path, pixels if pixels.ndim == 2 else pixels[..., 0])
     if is_black_and_one(pixels):

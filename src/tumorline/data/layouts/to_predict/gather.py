@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tumorline.data.layouts.contents import Contents
 from tumorline.data.layouts.names import is_in_mask_folder, name_below, says_mask
+from tumorline.data.layouts.to_predict.series_names import split_place
 from tumorline.data.layouts.volumes.nnunet import Scan as NnunetScan
 from tumorline.data.layouts.volumes.nnunet import files_of_channels, is_in_nnunet_folder, scans_in_nnunet
 from tumorline.data.layouts.volumes.scan_case import FILE_WORDS, SEQUENCE_WORDS, SEQUENCES, plain_word
@@ -15,6 +16,7 @@ from tumorline.data.layouts.volumes.volume_names import Stated, read_volume_name
 from tumorline.errors import UserError, did_you_mean
 from tumorline.formats.decode import without_suffix
 from tumorline.formats.nifti import is_volume, without_volume_suffix
+from tumorline.wording import is_or_are
 
 WEIGHTED_FLAIR = r"t[12]w?[-_ ]?flair"
 LAST_WORD = re.compile(rf"(?:(.+?)[-_. ])?({WEIGHTED_FLAIR}|[^-_. ]+)", re.IGNORECASE)
@@ -123,8 +125,9 @@ def name_channels(given: Sequence[str], channels: Sequence[str], may_lack: bool 
         files[channel] = Path(file.strip())
     there = channels_there(channels, files, may_lack)
     if lacking := [channel for channel in there if channel not in files]:
-        raise UserError(f"--channel: {', '.join(lacking)} is not given; this model takes {', '.join(channels)}")
-    if lost := [path for path in files.values() if not path.exists()]:
+        are = is_or_are(len(lacking))
+        raise UserError(f"--channel: {', '.join(lacking)} {are} not given; this model takes {', '.join(channels)}")
+    if lost := [path for path in files.values() if not split_place(path)[0].exists()]:
         raise UserError(f"{lost[0]}: no such file or folder")
     images = tuple(files[channel] for channel in there)
     return stating_channels(Scan(Path(common_name(images)), images, channels=tuple(there)), channels)
@@ -135,7 +138,7 @@ def common_name(images: Sequence[Path]) -> str:
     visits = visits_among(path.name for path in images)
     stated = {split_name(path, visits).scan if is_volume(path) else "" for path in images}
     common = stated.pop() if len(stated) == 1 and len(images) > 1 else ""
-    return common or without_suffix(Path(images[0].name)).name
+    return common or without_suffix(Path(split_place(images[0])[0].name)).name
 
 
 def _is_mask(contents: Contents, path: Path) -> bool:

@@ -1,6 +1,5 @@
 """Which channels of a scan the DICOM series of folders are."""
 
-import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,12 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tumorline.data.layouts.to_predict.gather import channels_there
 from tumorline.data.layouts.to_predict.series_folders import folders_of_slices, may_be_slice
+from tumorline.data.layouts.to_predict.series_names import SeriesNames, is_meant, split_place
 from tumorline.data.layouts.to_predict.series_words import describe_series, tell_left_out, tell_loose
 from tumorline.data.layouts.tree import common_folder
 from tumorline.errors import UserError
 from tumorline.formats.decode import is_dicom, without_suffix
 from tumorline.progress import Notify
-from tumorline.wording import is_or_are, numbered
+from tumorline.wording import is_or_are, numbered, some_of
 
 if TYPE_CHECKING:
     from tumorline.formats.dicom_series import BrokenSeries, DicomSeries
@@ -48,6 +48,8 @@ class SeriesFound:
     """Files that hold no image of a scan."""
     remarks: list[str] = field(default_factory=list)
     """How each series was understood, to be confirmed by whoever knows."""
+    names: SeriesNames = field(default_factory=lambda: SeriesNames(()))
+    """What the series are called."""
 
 
 class _Member(NamedTuple):
@@ -100,6 +102,7 @@ def gather_series(
         for folder, files in slices:
             series_found.used.update(files)
             _add_members(studies, root, folder, files)
+    series_found.names = SeriesNames(member.series for study in studies.values() for member in study.every)
     for study in [patient_study for both in studies.values() for patient_study in _by_patient(both)]:
         if len(channels) == 1:
             _add_single_scans(series_found, study, channels)
@@ -149,30 +152,57 @@ def _open_each(files: Sequence[Path]) -> "tuple[list[DicomSeries], list[BrokenSe
 
 
 def series_at(place: Path, channel: str, notify: Notify | None = None) -> "DicomSeries":
-    """The one series of a folder, also where it lies in folders below, or of a file of many frames.
+    """The one series of a folder, also where it lies in folders below, or of a file of many frames; or FOLDER#NUMBER.
 
     `notify` hears which series of the folder is left out, as it is no volume and not of the channel.
     Raises UserError where there is none, or another.
     """
+    folder, word = split_place(place)
+    if word:
+        return _series_meant(place, folder, word)
     whole, broken = _open_each(_images_at(place))
     if of_channel := [broken_series for broken_series in broken if not whole or broken_series.sequence == channel]:
         raise UserError(max(of_channel, key=lambda broken_series: len(broken_series.paths)).problem)
     if len(whole) != 1:
-        raise UserError(
-            f"{place}: holds {len(whole) or 'no'} DICOM series; expected one, give each a folder of its own"
-        )
+        cure = f"give one of them: {_list_names([*whole, *broken])}" if whole else "expected one"
+        raise UserError(f"{place}: holds {len(whole) or 'no'} DICOM series; {cure}")
     if notify:
         for broken_series in broken:
             notify(tell_left_out(broken_series))
     return whole[0]
 
 
+def _series_meant(place: Path, folder: Path, word: str) -> "DicomSeries":
+    """One of several of a folder. Raises UserError where none or several have this number or file, or it is broken."""
+    pictures = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    opened = [_open_each(files) for _, files in folders_of_slices(pictures)[0]]
+    whole = [series for series_whole, _ in opened for series in series_whole]
+    broken = [series for _, series_broken in opened for series in series_broken]
+    if problems := [series.problem for series in broken if is_meant(series, folder, word)]:
+        raise UserError(problems[0])
+    meant = [series for series in whole if is_meant(series, folder, word)]
+    if len(meant) != 1:
+        count = f"{len(meant)} DICOM series of this number" if meant else "no DICOM series of this number or file"
+        raise UserError(f"{place}: {count}; give one of {_list_names([*whole, *broken])}")
+    return meant[0]
+
+
+def _list_names(series: "Sequence[DicomSeries | BrokenSeries]") -> str:
+    """What each is called, with the sequence that its headers tell."""
+    names = SeriesNames(series)
+    return some_of([f"{names.name(one)}{one.sequence and f' ({one.sequence})'}" for one in series])
+
+
 def _images_at(root: Path) -> list[Path]:
+    """Of a folder those that lie in it, or else below it."""
     if not root.is_dir():
         return [root]
-    here = [path for path in sorted(root.iterdir()) if path.is_file() and is_dicom(path)]
-    files = here or [path for path in sorted(root.rglob("*")) if path.is_file() and is_dicom(path)]
-    return [path for path in files if may_be_slice(path)]
+    here = [path for path in sorted(root.iterdir()) if _may_be_image(path)]
+    return here or [path for path in sorted(root.rglob("*")) if _may_be_image(path)]
+
+
+def _may_be_image(path: Path) -> bool:
+    return path.is_file() and is_dicom(path) and may_be_slice(path)
 
 
 def _add_single_scans(series_found: SeriesFound, study: _Study, channels: Sequence[str]) -> None:
@@ -184,26 +214,28 @@ def _add_single_scans(series_found: SeriesFound, study: _Study, channels: Sequen
             series_found.remarks.append(tell_left_out(lost.series))
         else:
             series_found.scans.append(SeriesScan(lost.root, lost.name, (), lost.series.paths, lost.series.problem))
+    names = series_found.names
+    form = names.form([member.series for member in study.every])
     for member in study.whole:
-        description = f"{member.folder}: {describe_series(member.series)}"
+        description = f"{names.name(member.series)}: {describe_series(member.series)}"
         if has_channel and member.series.sequence != channel:
             series_found.remarks.append(f"{description}; left out, the model takes {channel}")
             continue
-        scan = _single_scan(member, channel)
+        scan = _single_scan(member, channel, names.name(member.series))
         series_found.scans.append(scan)
         if not scan.problem:
             series_found.remarks.append(
-                f"{description}; where it is another, give --channel {channel or 'NAME'}=FOLDER"
+                f"{description}; where it is another, give --channel {channel or 'NAME'}={form}"
             )
 
 
-def _single_scan(member: _Member, channel: str) -> SeriesScan:
+def _single_scan(member: _Member, channel: str, name: str) -> SeriesScan:
     """A series of another sequence is one line, not an answer."""
     series, problem = member.series, ""
     if channel and series.sequence and series.sequence != channel:
         problem = (
-            f"{member.folder}: {describe_series(series)}; the model takes {channel}. "
-            f"Where that is what it is, give --channel {channel}={member.folder}"
+            f"{name}: {describe_series(series)}; the model takes {channel}. "
+            f"Where that is what it is, give --channel {channel}={name}"
         )
     return SeriesScan(member.root, member.name, (series,), series.paths, problem)
 
@@ -219,13 +251,15 @@ def _add_scan_of_channels(series_found: SeriesFound, study: _Study, channels: Se
     there = channels_there(channels, by_sequence, may_lack)
     try:
         _require_whole(study, channels)
-        chosen = tuple(_series_of(channel, by_sequence, folder) for channel in there)
+        chosen = tuple(_series_of(channel, by_sequence, folder, series_found.names) for channel in there)
         scan = SeriesScan(root, name, chosen, files, channels=tuple(there) if len(there) < len(channels) else ())
     except UserError as error:
         scan = SeriesScan(root, name, (), files, str(error))
     series_found.scans.append(scan)
     series_found.remarks += [tell_left_out(lost.series) for lost in study.broken if lost.series.problem != scan.problem]
-    series_found.remarks += _remarks_on(folder, study.whole, dict(zip(there, scan.series, strict=False)))
+    series_found.remarks += _remarks_on(
+        folder, study.whole, dict(zip(there, scan.series, strict=False)), series_found.names
+    )
 
 
 def _require_whole(study: _Study, channels: Sequence[str]) -> None:
@@ -235,33 +269,37 @@ def _require_whole(study: _Study, channels: Sequence[str]) -> None:
             raise UserError(lost.series.problem)
 
 
-def _remarks_on(folder: Path, members: Sequence[_Member], chosen: "Mapping[str, DicomSeries]") -> list[str]:
+def _remarks_on(
+    folder: Path, members: Sequence[_Member], chosen: "Mapping[str, DicomSeries]", names: SeriesNames
+) -> list[str]:
     """Which series was taken as which channel, what was left, and how to say it otherwise."""
     taken = {id(series): channel for channel, series in chosen.items()}
     remarks = [
-        f"{member.folder}: {describe_series(member.series)}"
+        f"{names.name(member.series)}: {describe_series(member.series)}"
         + (f"; taken as {taken[id(member.series)]}" if id(member.series) in taken else "; not used" if taken else "")
         for member in members
     ]
-    options = " ".join(f"--channel {channel}=FOLDER" for channel in chosen)
-    return [*remarks, f"{folder}: where one of these is wrong, give {options}"] if chosen else remarks
+    options = " ".join(f"--channel {channel}={names.name(series)}" for channel, series in chosen.items())
+    return (
+        [*remarks, f"{folder}: where one of these is wrong, give {options} with the right one"] if chosen else remarks
+    )
 
 
-def _series_of(channel: str, by_sequence: "Mapping[str, Sequence[DicomSeries]]", folder: Path) -> "DicomSeries":
+def _series_of(
+    channel: str, by_sequence: "Mapping[str, Sequence[DicomSeries]]", folder: Path, names: SeriesNames
+) -> "DicomSeries":
     """Raises UserError where no series, or more than one, is of a channel."""
     of_channel = by_sequence.get(channel, ())
     if len(of_channel) == 1:
         return of_channel[0]
-    folders = ", ".join(_name_below(folder, series) for series in of_channel)
+    listed = ", ".join(_name_below(folder, names.name(series)) for series in of_channel)
     problem = (
-        f"{len(of_channel)} series are {channel} ({folders})"
-        if of_channel
-        else f"no series was recognised as {channel}"
+        f"{len(of_channel)} series are {channel} ({listed})" if of_channel else f"no series was recognised as {channel}"
     )
-    raise UserError(f"{folder}: {problem}; give --channel NAME=FOLDER for each channel")
+    form = names.form([series for several in by_sequence.values() for series in several])
+    raise UserError(f"{folder}: {problem}; give --channel NAME={form} for each channel")
 
 
-def _name_below(root: Path, series: "DicomSeries") -> str:
-    """The folder of a series as seen from one above it, or its first file where they lie in that one."""
-    folder = os.path.relpath(series.paths[0].parent, root)
-    return series.paths[0].name if folder == os.curdir else folder
+def _name_below(root: Path, name: str) -> str:
+    """What a series is called, as seen from a folder above its own."""
+    return Path(name).relative_to(root).as_posix() if root in Path(name).parents else name

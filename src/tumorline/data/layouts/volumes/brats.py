@@ -112,5 +112,6 @@ def _lacking(name: str, scan: ScanFiles, key: str, words: Sequence[str]) -> NoRe
     there = [
         sequence for sequence, sequence_words in FILE_WORDS.items() if not {*sequence_words}.isdisjoint(scan.by_word)
     ]
-    has = f"; it has {' and '.join(there)}, see data.channel" if there and key != "truth" else ""
+    cure = f"choose what all scans have as data.channels (one as data.channel), or leave it out: data.leave_out={name}"
+    has = f"; it has {' and '.join(there)}: {cure}" if there and key != "truth" else ""
     raise UserError(f"{folder}: no {key} volume of {name} (a name that ends in {' or '.join(words)}){has}")

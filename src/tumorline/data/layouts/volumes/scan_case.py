@@ -19,6 +19,8 @@ CHANNELS = (*SEQUENCES, "all")
 """What `data.channel` may be, the default first."""
 LEAST_COVERED = 0.5
 """Share of a scan's room that another of its files has to cover."""
+TWO_PLACES = "two_places"
+"""Code of files whose two affines disagree."""
 LABEL = "tumour_core"
 """Nearest to what is outlined on a picture after contrast, as in Cheng's set."""
 FILE_WORDS = {
@@ -74,7 +76,7 @@ def volume_of_scan(whole: Case) -> Listing:
     headers = {path: read_volume_header(path) for path in dict.fromkeys(whole.files)}
     _require_frames(whole, headers)
     (first_path, first), *others = headers.items()
-    apart, findings = {}, []
+    apart, findings = {}, _contradictions(headers)
     for path, header in others:
         if first.grid.difference(header.grid):
             apart[path] = header.upright_grid
@@ -82,6 +84,17 @@ def volume_of_scan(whole: Case) -> Listing:
             findings.append(find(first_path, path, (first.grid, header.grid)))
     grid = first.upright_grid
     return [replace(whole, is_volume=True, grid=grid, spacing_mm=grid.spacing_mm, apart=apart)], findings
+
+
+def _contradictions(headers: dict[Path, VolumeHeader]) -> list[Finding]:
+    """One warning of the files of a scan whose two affines disagree."""
+    files = {path: header.contradiction for path, header in headers.items() if header.contradiction}
+    if not files:
+        return []
+    path, contradiction = next(iter(files.items()))
+    count = f" (so do {len(files) - 1} more files of this scan)" if len(files) > 1 else ""
+    message = f"{path}: its qform leads elsewhere than its sform, which is used: {contradiction}{count}"
+    return [Finding(TWO_PLACES, "warning", message, tuple(map(str, files)))]
 
 
 def resampled_truth_finding(first: Path, path: Path, grids: tuple[Grid, Grid]) -> Finding:
