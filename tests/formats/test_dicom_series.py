@@ -194,11 +194,10 @@ def test_volumes_at_one_place_are_named(tmp_path: Path) -> None:
 )
 def test_volumes_at_one_place_are_told_by_what_they_differ(tmp_path: Path, keyword: str, words: str) -> None:
     values = {"TriggerTime": ("0", "70"), "AcquisitionTime": ("101010", "101120"), "FrameType": ("M_FFE", "PHASE")}
-    both = [
-        write_series(tmp_path / value, change=lambda _, own, value=value: own.update({keyword: value}))
-        for value in values[keyword]
-    ]
-    assert f"a series of 2 volumes at one place (4D), which differ in {words}" in refusal([*both[0], *both[1]])
+    first, second = values[keyword]
+    files = write_series(tmp_path / "a", change=lambda _, own: own.update({keyword: first}))
+    files += write_series(tmp_path / "b", change=lambda _, own: own.update({keyword: second}))
+    assert f"a series of 2 volumes at one place (4D), which differ in {words}" in refusal(files)
 
 
 def test_volumes_at_one_place_that_are_not_each_whole_are_named(tmp_path: Path) -> None:
