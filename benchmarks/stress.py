@@ -17,8 +17,8 @@ from pathlib import Path
 from marked import markdown_table, write_marked
 from tumorline.evaluation.robustness import ChangeRecord, summarise_robustness
 from tumorline.file_names import STRESS_NAME
+from tumorline.report.card import stress_rows
 from tumorline.results import Robustness
-from tumorline.wording import in_words
 
 KEPT = Path(__file__).parent / "results" / "stress.json"
 PAGE = Path(__file__).with_suffix(".md")
@@ -57,11 +57,10 @@ def read_stress(evaluation: Path) -> Iterator[ChangeRecord]:
 def stress_table() -> str:
     """Of the pictures as they are, and of each change at each strength."""
     robustness = Robustness.model_validate(json.loads(KEPT.read_text())["robustness"])
-    before = robustness.unchanged.dice.mean or 0
-    rows = []
-    for name, strength, level in robustness.levels():
-        dice, change = level.dice.mean or 0, f"{in_words(name)}, {strength}".rstrip(", ")
-        rows.append([change, f"{dice:.3f}", f"{before - dice:+.3f}", str(level.missed)])
+    rows = [
+        [row["change"], f"{row['dice']:.3f}", f"{row['lost']:.3f}", str(row["missed"])]
+        for row in stress_rows(robustness)
+    ]
     return markdown_table(HEAD, rows)
 
 

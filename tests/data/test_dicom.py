@@ -163,23 +163,26 @@ def test_damaged_files_are_named(tmp_path: Path) -> None:
     assert "text.dcm: unreadable or truncated DICOM" in refusal(tmp_path / "text.dcm")
 
 
-def test_a_compression_that_cannot_be_decoded_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("syntax", "begin", "fault"),
+    [
+        (pydicom.uid.JPEGLossless, b"\xff\xd8", "which cannot be decoded here"),
+        (
+            pydicom.uid.JPEG2000Lossless,
+            b"\xff\x4f\xff\x51",
+            "which are damaged or of a kind that cannot be decoded here",
+        ),
+    ],
+)
+def test_compressed_pixels_that_cannot_be_decoded_are_named(
+    tmp_path: Path, syntax: pydicom.uid.UID, begin: bytes, fault: str
+) -> None:
     path = save_dicom(tmp_path / "x.dcm", PIXELS)
     dataset = pydicom.dcmread(path)
-    dataset.PixelData = encapsulate([b"\xff\xd8" + bytes(50)])
-    dataset.file_meta.TransferSyntaxUID = pydicom.uid.JPEGLossless
+    dataset.PixelData = encapsulate([begin + bytes(50)])
+    dataset.file_meta.TransferSyntaxUID = syntax
     dataset.save_as(path)
-    assert "pixels in 'JPEG Lossless, Non-Hierarchical (Process 14)', which cannot be decoded here" in refusal(path)
-
-
-def test_a_damaged_file_of_a_compression_that_is_decoded_is_called_damaged(tmp_path: Path) -> None:
-    path = save_dicom(tmp_path / "x.dcm", PIXELS)
-    dataset = pydicom.dcmread(path)
-    dataset.PixelData = encapsulate([b"\xff\x4f\xff\x51" + bytes(50)])
-    dataset.file_meta.TransferSyntaxUID = pydicom.uid.JPEG2000Lossless
-    dataset.save_as(path)
-    fault = "pixels in 'JPEG 2000 Image Compression (Lossless Only)', which are damaged or of a kind that cannot be"
-    assert fault in refusal(path)
+    assert f"pixels in '{syntax.name}', {fault}" in refusal(path)
 
 
 def test_spacing_and_patient_come_from_the_header_and_no_identifier_is_shown(tmp_path: Path) -> None:

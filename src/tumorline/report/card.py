@@ -139,12 +139,12 @@ def _region_content(summary: Summary, region: str, sources: Sequence[str]) -> Ca
         "groups": [*figures.by_class.items(), *sizes, *figures.by_attribute.get(SOURCE, {}).items()],
         "presence": summary.presence.get(region, {}),
         "subsets": subset_rows(summary, region),
-        "stress": _stress_rows(summary.robustness.get(region)),
+        "stress": stress_rows(summary.robustness.get(region)),
         "stress_lost": tell_lost(summary.robustness[region]) if region in summary.robustness else "",
     }
 
 
-def _stress_rows(stress: Robustness | None) -> list[StressRow]:
+def stress_rows(stress: Robustness | None) -> list[StressRow]:
     """A row of the images as they are, and of each change at each strength; nothing where it was not asked for."""
     if stress is None:
         return []
