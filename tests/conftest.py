@@ -1,12 +1,13 @@
 """Tiny data sets that every test may make for itself."""
 
 import atexit
+import functools
 import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -146,6 +147,16 @@ TINY = (
     "train.learning_rate=0.02",
     "train.precision=float32",
 )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_operator_table() -> None:
+    """Let torch make the table of its ONNX operators once: it makes it anew for each export, a third of a tiny one."""
+    with suppress(ImportError, AttributeError):
+        from torch.onnx._internal.exporter import _registration
+
+        make_table = functools.cache(_registration.ONNXRegistry.from_torchlib)
+        _registration.ONNXRegistry.from_torchlib = staticmethod(make_table)
 
 
 @pytest.fixture(scope="session")

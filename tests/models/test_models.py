@@ -65,8 +65,8 @@ VARIANTS: list[tuple[str, Options]] = [
     ("encoder_unet", {"weights": "none", "output_stride": 2, "presence": True}),
     ("smp", {"architecture": "deeplabv3plus", "weights": "none", "presence": True}),
 ]
-EXPORTED_BY_DEFAULT = ("unet", "segresnet", "lraspp", "encoder_unet")
-"""One of each kind: ours, MONAI's, torchvision's, smp's. An export takes up to twenty seconds, of Swin-UNet 45."""
+EXPORTED_BY_DEFAULT = ("unet", "segresnet", "encoder_unet")
+"""Ours, one of MONAI's and one of smp's. An export takes up to twenty seconds, of Swin-UNet 45."""
 SLICES = InputSpec()
 IN_3D = [name for name, options in SMALL.items() if "weights" not in options]
 EVERY_MODEL = pytest.mark.parametrize(("name", "options"), VARIANTS)
@@ -82,7 +82,7 @@ def test_every_model_is_under_the_contract() -> None:
 
 
 @EVERY_MODEL
-@pytest.mark.parametrize(("channels", "regions"), [(1, 1), (1, 3), (4, 1), (4, 3)])
+@pytest.mark.parametrize(("channels", "regions"), [(1, 1), (4, 3)])
 def test_logits_have_the_size_of_the_image(name: str, options: Options, channels: int, regions: int) -> None:
     network = build(name, channels=channels, regions=regions, options=options)
     outputs = weigh_outputs(network, network(torch.randn(2, channels, 37, 51)))
@@ -135,7 +135,7 @@ def test_a_network_of_patches_gives_the_same_logits_as_onnx(name: str, tmp_path:
 
 
 @EVERY_MODEL
-@pytest.mark.parametrize("size", [(1, 1), (4, 3), (2, 40)])
+@pytest.mark.parametrize("size", [(1, 1), (2, 40)])
 def test_images_below_the_deepest_level_can_be_trained_on(name: str, options: Options, size: tuple[int, int]) -> None:
     network = build(name, channels=1, regions=1, options=options).train()
     for _, logits in weigh_outputs(network, network(torch.randn(2, 1, *size))):
