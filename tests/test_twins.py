@@ -81,7 +81,7 @@ def test_the_onnx_file_of_other_metadata_is_refused(tmp_path: Path, change: Chan
     one, other = write_pair(tmp_path / "one"), write_pair(tmp_path / "other", change)
     tumorline.load(one)
     shutil.copyfile(other.with_suffix(".onnx"), one.with_suffix(".onnx"))
-    refused(one, r"belongs to another model than model\.safetensors beside it; write it anew with 'tumorline export")
+    refused(one, r"belongs to another model than model\.safetensors beside it; write it anew with: tumorline export")
 
 
 def test_the_onnx_file_of_other_weights_is_refused(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from tumorline.cli.printing import note, print_json, print_table, say
 from tumorline.cli.shown_results import fold_rows, headline_lines, print_headline, print_leaderboard, print_rate
 from tumorline.environment import is_first_process
 from tumorline.errors import UserError, require_extra
+from tumorline.escaping import for_shell
 from tumorline.file_names import (
     BEST_TRIAL_NAME,
     CARD_NAME,
@@ -232,5 +233,6 @@ def tune(
 
     folder = api.tune(search, data=data, overrides=overrides or (), output=output, trials=trials, notify=note)
     print_table(trial_rows(read_trials(folder)))
-    say(f"chosen on validation; the test part was not looked at. Train it: tumorline train {folder / BEST_TRIAL_NAME}")
+    how = f"tumorline train {for_shell(folder / BEST_TRIAL_NAME)}"
+    say(f"chosen on validation; the test part was not looked at. Train it: {how}")
     say(f"report: {folder / SEARCH_PAGE_NAME}")

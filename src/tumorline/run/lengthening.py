@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from tumorline.begun import is_begun
 from tumorline.config import Config, TrainConfig
 from tumorline.errors import UserError
+from tumorline.escaping import for_shell
 from tumorline.file_names import CONFIG_NAME, HISTORY_NAME, LENGTHENED_NAME
 from tumorline.files import append_line
 from tumorline.run_folder import read_config, read_history, save_config, validation_dice
@@ -89,7 +90,7 @@ def _refuse(run: Path, config: Config, epochs: int) -> None:
     settings = config.train
     if epochs < settings.epochs:
         raise UserError(f"{run}: train.epochs is {settings.epochs}; a run can be lengthened, not shortened to {epochs}")
-    anew = f"begin another from its weights: tumorline train RECIPE --set model.start_from={run}"
+    anew = f"begin another from its weights: tumorline train RECIPE --set {for_shell(f'model.start_from={run}')}"
     if settings.schedule not in LENGTHENABLE:
         raise UserError(
             f"{run}: train.schedule is '{settings.schedule}', whose rates are laid out over {settings.epochs} epochs, "
