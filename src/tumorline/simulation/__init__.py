@@ -4,8 +4,6 @@ Nothing here is a patient. The anatomy is the ICBM 152 2009a template that nilea
 `anatomy` for its copyright notice and licence, which `simulated.json` of every cohort repeats.
 """
 
-import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +15,7 @@ from PIL import Image
 
 from tumorline.arrays import Float32Array, MaskArray
 from tumorline.errors import UserError, WriteError
-from tumorline.files import write_csv, write_json, writing
+from tumorline.files import write_csv, write_json, work_beside, writing
 from tumorline.given_paths import as_path
 from tumorline.progress import Progress
 from tumorline.simulation.anatomy import TEMPLATE, Head, Template
@@ -101,21 +99,15 @@ def simulate(
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise UserError(f"{folder}: exists and is not an empty folder; give a new folder or empty this one")
     Template.load()
-    with writing(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name[:20]}.", suffix=".part", dir=folder.parent))
-        try:
-            report_progress = progress or (lambda done, total: None)
-            if isinstance(settings, VolumeSettings):
-                write_volumes(unfinished, settings, report_progress)
-            else:
-                _write_cohort(unfinished, settings, report_progress)
-            unfinished.chmod(0o755)
-            if folder.exists():
-                folder.rmdir()
-            unfinished.replace(folder)
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
+    with writing(folder), work_beside(folder) as unfinished:
+        report_progress = progress or (lambda done, total: None)
+        if isinstance(settings, VolumeSettings):
+            write_volumes(unfinished, settings, report_progress)
+        else:
+            _write_cohort(unfinished, settings, report_progress)
+        if folder.exists():
+            folder.rmdir()
+        unfinished.replace(folder)
     return folder
 
 
