@@ -38,7 +38,7 @@ def lengthen(run: Path, config: Config, epochs: int, leads: bool) -> Config:
     if leads:
         written = read_config(run)
         append_line(run / LENGTHENED_NAME, {"epochs": config.train.epochs, "warmup": config.train.warmup})
-        _save(run, with_length(written, epochs), is_begun(written.to_toml()))
+        save_as_begun(run, with_length(written, epochs), is_begun(written.to_toml()))
     return with_length(config, epochs)
 
 
@@ -78,7 +78,7 @@ def _with(config: Config, changes: Mapping[str, Any]) -> Config:
     return config.model_copy(update={"train": train})
 
 
-def _save(run: Path, config: Config, begun_here: bool) -> None:
+def save_as_begun(run: Path, config: Config, begun_here: bool) -> None:
     """A run of somebody else's does not become one of this user's."""
     if begun_here:
         save_config(config, run)

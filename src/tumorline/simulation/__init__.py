@@ -15,7 +15,7 @@ from PIL import Image
 
 from tumorline.arrays import Float32Array, MaskArray
 from tumorline.errors import UserError, WriteError
-from tumorline.files import write_csv, write_json, work_beside, writing
+from tumorline.files import work_beside, write_csv, write_json, writing
 from tumorline.given_paths import as_path
 from tumorline.progress import Progress
 from tumorline.simulation.anatomy import TEMPLATE, Head, Template
