@@ -52,7 +52,8 @@ def train(
     resume: Annotated[
         Path | None,
         typer.Option(
-            help="Go on with this run folder; with --set train.epochs=N further than it was begun for, with --set model.threshold=X and the like finished anew."
+            help="Go on with this run folder; with --set train.epochs=N further than it was begun for, with --set "
+            "model.threshold=X and other keys of what follows the training finished anew."
         ),
     ] = None,
     log: Logged = None,
