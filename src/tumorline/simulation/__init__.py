@@ -6,6 +6,7 @@ Nothing here is a patient. The anatomy is the ICBM 152 2009a template that nilea
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -43,13 +44,13 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not 1 <= self.spacing_mm <= 4:
+        if not (isinstance(self.spacing_mm, Real) and 1 <= self.spacing_mm <= 4):
             raise UserError(f"simulated cohort: spacing_mm is {self.spacing_mm}; accepted: 1 to 4")
         tallest = int(TALLEST_MM / self.spacing_mm)
         checks = {
             "patients": (self.patients, self.patients in range(1, 10_000), "1 to 9999"),
             "slices": (self.slices, self.slices in range(1, tallest + 1), f"1 to {tallest} at this spacing_mm"),
-            "seed": (self.seed, self.seed >= 0, "0 or more"),
+            "seed": (self.seed, isinstance(self.seed, Integral) and self.seed >= 0, "0 or more"),
         }
         for name, (value, fine, accepted) in checks.items():
             if not fine:
