@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from refusals import said_in_one_line
 from table import write_table
 from tumorline.data.dataset import Dataset, load_dataset
 from tumorline.files import read_csv
@@ -111,6 +112,7 @@ def main(runs: list[Path]) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("runs", type=Path, nargs="+")
-    main(parser.parse_args().runs)
+    with said_in_one_line():
+        parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        parser.add_argument("runs", type=Path, nargs="+")
+        main(parser.parse_args().runs)

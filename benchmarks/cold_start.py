@@ -17,6 +17,7 @@ from pathlib import Path
 from statistics import median
 
 from hardening_speed import describe_machine
+from refusals import said_in_one_line
 from table import write_table
 
 
@@ -63,4 +64,5 @@ def seconds(arguments: list[str], cache: str) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    with said_in_one_line():
+        main()

@@ -14,6 +14,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from refusals import said_in_one_line
 from table import write_table
 from tumorline.file_names import PRESENCE_NAME
 from tumorline.wording import tell_p
@@ -69,7 +70,7 @@ def contenders(result: dict[str, Any]) -> list[list[str]]:
 def cells(result: dict[str, Any]) -> list[list[str]]:
     """A row for each model and set."""
     head = ["model", "set", "patients", "slices", "Dice by patient", "over slices", "NSD", "HD95 detected", "missed"]
-    rows = [[*head, "area ratio, median", "false positives", "their rate by patient"]]
+    rows = [[*head, "median area ratio", "false positives", "their rate by patient"]]
     for cell in (cell for cell in result["cells"] if not cell["error"]):  # of which nothing is left to score
         figures = cell["figures"]
         dice = figures["dice"]
@@ -117,8 +118,9 @@ def _without_cases(value: Any) -> Any:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("page", type=Path)
-    given = parser.parse_args()
-    write_comparison(given.folder, given.page)
+    with said_in_one_line():
+        parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        parser.add_argument("folder", type=Path)
+        parser.add_argument("page", type=Path)
+        given = parser.parse_args()
+        write_comparison(given.folder, given.page)

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 import tumorline
+from refusals import said_in_one_line
 from table import write_table
 from tumorline.data.dataset import Dataset, load_dataset
 from tumorline.evaluation.scoring import evaluate
@@ -37,7 +38,7 @@ COLUMNS = (
     "over slices",
     "missed",
     "HD95 detected",
-    "area ratio",
+    "mean area ratio",
     "ms per picture",
 )
 
@@ -113,9 +114,10 @@ def main(source: Path, work: Path, models: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("source", type=Path)
-    parser.add_argument("work", type=Path)
-    parser.add_argument("models", nargs="+")
-    given = parser.parse_args()
-    main(given.source, given.work, given.models)
+    with said_in_one_line():
+        parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        parser.add_argument("source", type=Path)
+        parser.add_argument("work", type=Path)
+        parser.add_argument("models", nargs="+")
+        given = parser.parse_args()
+        main(given.source, given.work, given.models)

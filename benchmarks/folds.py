@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from refusals import said_in_one_line
 from table import keep, write_table
 from tumorline.data.joined import SOURCE
 from tumorline.evaluation.presence import PresenceRow, read_presence, summarise_presence
@@ -22,7 +23,16 @@ from volumes import shown
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
-COLUMNS = ("test cases", "patients", "cases", "Dice by patient", "over cases", "HD95 detected", "missed", "size ratio")
+COLUMNS = (
+    "test cases",
+    "patients",
+    "cases",
+    "Dice by patient",
+    "over cases",
+    "HD95 detected",
+    "missed",
+    "mean size ratio",
+)
 PRESENCE = ("images of", "without a label", "a tumour drawn there", "other labels only", "drawn", "tumour", "found")
 
 
@@ -94,6 +104,7 @@ def with_limits(figure: Figure) -> str:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folds", type=Path, help="folder of 'tumorline folds'")
-    main(parser.parse_args().folds)
+    with said_in_one_line():
+        parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        parser.add_argument("folds", type=Path, help="folder of 'tumorline folds'")
+        main(parser.parse_args().folds)

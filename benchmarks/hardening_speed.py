@@ -26,6 +26,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from refusals import said_in_one_line
 from table import write_table
 from tumorline.environment import machine, processor_kind
 
@@ -93,4 +94,5 @@ def describe_machine() -> str:
 
 
 if __name__ == "__main__":
-    main()
+    with said_in_one_line():
+        main()

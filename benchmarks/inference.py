@@ -29,6 +29,7 @@ from statistics import median
 import numpy as np
 
 from hardening_speed import describe_machine
+from refusals import said_in_one_line
 from table import write_table
 from tumorline.arrays import Float32Array
 from tumorline.environment import machine
@@ -279,4 +280,5 @@ def smp_loop(model: str, paths: list[Path], output: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with said_in_one_line():
+        main()

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from refusals import said_in_one_line
 from table import write_table
 from tumorline.arrays import Float64Array
 from tumorline.metrics import comparison
@@ -160,4 +161,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with said_in_one_line():
+        main()

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from comparison import write_comparison
 from own_commands import tumorline
+from refusals import said_in_one_line
 
 HERE = Path(__file__).parent
 ARMS = {"leaking": [], "honest": ["split.leak=0"]}
@@ -46,4 +47,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with said_in_one_line():
+        main()

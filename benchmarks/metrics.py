@@ -32,6 +32,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from refusals import said_in_one_line
 from table import write_table
 from tumorline import environment
 from tumorline.metrics.case import NSD_TOLERANCE, Pair, score_cases
@@ -217,4 +218,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with said_in_one_line():
+        main()

@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from refusals import said_in_one_line
 from tumorline.audit.between import compare_sets, load_pictures
 from tumorline.config import DataConfig
 from tumorline.data.near import duplicates
@@ -300,4 +301,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with said_in_one_line():
+        main()

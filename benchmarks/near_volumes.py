@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from refusals import said_in_one_line
 from tumorline.data.near.volumes import LEAST, near_volumes, unpack_blocks, volume_block
 from tumorline.formats import nifti
 
@@ -84,10 +85,11 @@ def measure_scale(count: int) -> str:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("scans", type=Path)
-    given = parser.parse_args()
-    for ending in ("_t1ce", "_flair"):
-        print(f"\n| {ending} | found | correlation |\n|---|---|---|")
-        print("\n".join(rows(read_scans(given.scans, ending))))
-    print("\n".join(f"- {measure_scale(count)}" for count in (100, 400)))
+    with said_in_one_line():
+        parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        parser.add_argument("scans", type=Path)
+        given = parser.parse_args()
+        for ending in ("_t1ce", "_flair"):
+            print(f"\n| {ending} | found | correlation |\n|---|---|---|")
+            print("\n".join(rows(read_scans(given.scans, ending))))
+        print("\n".join(f"- {measure_scale(count)}" for count in (100, 400)))

@@ -24,6 +24,7 @@ from nnunet_folds import SIDES, Fold
 from nnunet_page import restore, write_page
 from nnunet_predict import predict
 from nnunet_train import train
+from refusals import said_in_one_line
 
 AFTER_H = 0.15
 STEPS = ("environment", "prepare", "train", "predict", "table", "all", "hours")
@@ -72,4 +73,5 @@ def carry_out(given: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with said_in_one_line():
+        main()

@@ -23,6 +23,7 @@ from statistics import median
 from typing import Any
 
 from hardening_speed import describe_machine
+from refusals import said_in_one_line
 from table import write_table
 
 STEPS = ("start", "loading", "preparing", "network", "back to the voxels", "masks", "writing")
@@ -159,4 +160,5 @@ def untrained(place: Path) -> Path:
 
 
 if __name__ == "__main__":
-    main()
+    with said_in_one_line():
+        main()

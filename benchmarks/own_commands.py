@@ -5,5 +5,7 @@ import sys
 
 
 def tumorline(*arguments: str) -> None:
+    """One that fails has said why, and ends the script."""
     print("tumorline", *arguments, flush=True)
-    subprocess.run([sys.executable, "-m", "tumorline", *arguments], check=True)
+    if code := subprocess.run([sys.executable, "-m", "tumorline", *arguments]).returncode:
+        sys.exit(code)

@@ -12,6 +12,7 @@ import argparse
 from pathlib import Path
 
 import tumorline
+from refusals import said_in_one_line
 
 
 def main(source: Path | None, output: Path, overrides: list[str]) -> None:
@@ -30,9 +31,10 @@ def main(source: Path | None, output: Path, overrides: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("source", type=Path, nargs="?")
-    parser.add_argument("--output", type=Path, default=Path("runs/own_patients"))
-    parser.add_argument("--set", dest="overrides", action="append", default=[])
-    given = parser.parse_args()
-    main(given.source, given.output, given.overrides)
+    with said_in_one_line():
+        parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        parser.add_argument("source", type=Path, nargs="?")
+        parser.add_argument("--output", type=Path, default=Path("runs/own_patients"))
+        parser.add_argument("--set", dest="overrides", action="append", default=[])
+        given = parser.parse_args()
+        main(given.source, given.output, given.overrides)

@@ -21,6 +21,7 @@ from tests.conftest import REAL
 from tests.report.evaluated import summary_of
 from tests.viewer.conftest import CHROMIUM, FLAGS
 
+from refusals import said_in_one_line
 from tumorline.arrays import MaskArray
 from tumorline.data.masks.read import read_mask
 from tumorline.data.sample import Sample
@@ -112,4 +113,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with said_in_one_line():
+        main()

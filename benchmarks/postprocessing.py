@@ -16,6 +16,7 @@ import numpy as np
 from folds import with_limits
 from hardening_speed import describe_machine
 from marked import markdown_table, write_marked
+from refusals import said_in_one_line
 from tumorline.arrays import Float32Array, MaskArray
 from tumorline.assessment import open_wanted
 from tumorline.config import Postprocessing
@@ -30,7 +31,7 @@ from volumes import shown
 PAGE = Path(__file__).with_suffix(".md")
 PARTS = ("validation", "test")
 PEAKS, SIZES, THRESHOLDS = (0.7, 0.8, 0.85, 0.9, 0.95), (50, 100, 200, 400), (0.3, 0.4, 0.6, 0.7)
-COLUMNS = ("what goes", "Dice by patient", "over cases", "HD95 detected", "missed", "false lesions", "size ratio")
+COLUMNS = ("what goes", "Dice by patient", "over cases", "HD95 detected", "missed", "false lesions", "mean size ratio")
 
 
 def limits_of(region: str) -> dict[str, Postprocessing]:
@@ -117,6 +118,7 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path)
-    main(parser.parse_args().run)
+    with said_in_one_line():
+        parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        parser.add_argument("run", type=Path)
+        main(parser.parse_args().run)

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from hardening_speed import describe_machine
+from refusals import said_in_one_line
 from table import write_table
 from tumorline.assessment import open_wanted
 from tumorline.environment import machine
@@ -117,4 +118,5 @@ def as_row(way: str, lines: list[dict[str, Any]]) -> list[str]:
 
 
 if __name__ == "__main__":
-    main()
+    with said_in_one_line():
+        main()

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hardening_speed import describe_machine
+from refusals import said_in_one_line
 from table import write_table
 from tumorline.simulation import simulate
 
@@ -145,4 +146,5 @@ def as_rows(costs: dict[int, dict[str, Cost]]) -> list[list[str]]:
 
 
 if __name__ == "__main__":
-    main()
+    with said_in_one_line():
+        main()

@@ -33,6 +33,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import tumorline
+from refusals import said_in_one_line
 from table import write_table
 from tumorline.config import load_config
 from tumorline.data.dataset import load_dataset
@@ -118,7 +119,7 @@ COLUMNS = (
     "glioma",
     "HD95 detected, px",
     "missed",
-    "area ratio",
+    "mean area ratio",
     *(f"false positives, {name}" for name in SETS),
     "LGG tumours missed",
     "BraTS Dice, cases",
@@ -469,4 +470,5 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    with said_in_one_line():
+        main()

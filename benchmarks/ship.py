@@ -22,6 +22,7 @@ from statistics import median
 
 import stress
 from marked import markdown_table
+from refusals import said_in_one_line
 from runtimes import PROCESSOR, kept_changes
 from tumorline.evaluation.precision import with_precisions
 from tumorline.export import stamp_onnx
@@ -251,4 +252,5 @@ def values_table(rows: Sequence[Row], regions: Sequence[str]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    with said_in_one_line():
+        main()

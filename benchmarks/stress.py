@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from marked import markdown_table, write_marked
+from refusals import said_in_one_line
 from tumorline.evaluation.robustness import ChangeRecord, summarise_robustness
 from tumorline.file_names import STRESS_NAME
 from tumorline.report.card import stress_rows
@@ -75,4 +76,5 @@ def told_in_card() -> str:
 
 
 if __name__ == "__main__":
-    main()
+    with said_in_one_line():
+        main()

@@ -32,7 +32,7 @@ COLUMNS = (
     "test Dice by class",
     "HD95 detected",
     "missed",
-    "area ratio",
+    "mean area ratio",
     "pixel accuracy",
 )
 VALIDATION_COLUMNS = (
@@ -43,7 +43,7 @@ VALIDATION_COLUMNS = (
     "validation Dice by patient",
     "over slices",
     "missed",
-    "area ratio",
+    "mean area ratio",
 )
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from hardening_speed import describe_machine
+from refusals import said_in_one_line
 from table import write_table
 
 SIDES = ("tumorline", "monai")
@@ -117,4 +118,5 @@ def peak_mib() -> float:
 
 
 if __name__ == "__main__":
-    main()
+    with said_in_one_line():
+        main()

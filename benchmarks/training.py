@@ -26,6 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from refusals import said_in_one_line
 from table import write_table
 from tumorline import environment
 from tumorline.config import Config, load_config
@@ -265,4 +266,5 @@ def write(results: dict[str, Any], asked: argparse.Namespace, seconds: float) ->
 
 
 if __name__ == "__main__":
-    main()
+    with said_in_one_line():
+        main()

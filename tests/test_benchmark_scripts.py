@@ -106,3 +106,23 @@ def test_what_augmentation_at_test_time_changes_is_kept(
 @pytest.mark.parametrize("path", sorted((SCRIPTS / "results").rglob("config.toml")), ids=lambda path: path.parent.name)
 def test_a_kept_configuration_names_no_folder_of_a_machine(path: Path) -> None:
     assert not re.search(r"""["'](/|~|[A-Z]:)""", path.read_text())
+
+
+@pytest.mark.parametrize(
+    "script", [name for name in COMMANDS if re.search(r"^from tumorline", OWN[name].read_text(), re.MULTILINE)]
+)
+def test_every_command_says_in_one_line_what_it_cannot_use(script: str) -> None:
+    main = OWN[script].read_text().partition('if __name__ == "__main__":\n')[2]
+    assert main.startswith("    with said_in_one_line():\n")
+
+
+def test_a_folder_that_is_none_is_one_line_and_no_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    monkeypatch.setattr(sys, "argv", ["postprocessing.py", str(tmp_path / "no\x1brun")])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(OWN["postprocessing"]), run_name="__main__")
+    said = capsys.readouterr().err
+    assert (ended.value.code, said.count("\n"), said.startswith("error: ")) == (2, 1, True)
+    assert "\x1b" not in said

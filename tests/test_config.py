@@ -1,7 +1,7 @@
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from pydantic import BaseModel
@@ -221,3 +221,22 @@ def test_what_is_published_names_files_and_not_their_places() -> None:
     assert (rows["loss.teacher"], "split.file" in rows) == ("teacher.safetensors", False)
     assert "me/" not in str(rows)
     assert "'name': 'mine'" in rows["data.sources"]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"naem": "a"}, "unknown key 'naem'; did you mean 'name'?"),
+        ({"train": {"epoch": 3}}, "unknown key 'train.epoch'; did you mean 'epochs'?"),
+        ({"seed": "x"}, "seed: "),
+        ({"train": 3}, "train: "),
+    ],
+)
+def test_a_configuration_of_a_script_is_refused_in_one_line(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError) as refused:
+        Config(**given)
+    assert str(refused.value).startswith(message)
+    assert "\n" not in str(refused.value)
+    with pytest.raises(UserError) as of_file:
+        parse_config(given, "a.toml")
+    assert str(of_file.value) == f"a.toml: {refused.value}"

@@ -1,14 +1,18 @@
 """Text of files on its way to terminals, tables and pages."""
 
 import csv
+import re
+import shlex
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tumorline.escaping import for_markdown, from_cell, one_line, to_cell
+from tumorline.errors import UserError
+from tumorline.escaping import for_markdown, for_shell, from_cell, one_line, to_cell
 from tumorline.files import read_csv, write_csv
+from tumorline.run.claiming import refuse_existing
 
 TEXTS = (
     st.text(st.characters(codec=None))
@@ -34,6 +38,37 @@ TEXTS = (
 )
 def test_nothing_of_a_name_acts_on_a_terminal(given: str, shown: str) -> None:
     assert one_line(given) == shown
+
+
+@pytest.mark.parametrize("plain", ["runs/a", "a.toml,name=b", "flair=in/3#7", "größe_1", "/a:b@c%d+e-f"])
+def test_a_word_that_a_shell_takes_as_it_is_stays_as_it_is(plain: str) -> None:
+    assert for_shell("--output", plain) == f"--output {plain}"
+
+
+@pytest.mark.parametrize(
+    "strange", ["", "my runs/a", "a;reboot", "$(id)", "`id`", "it's", "~", "#a", "a&b", "a*", "é è"]
+)
+def test_a_command_that_is_offered_gives_back_its_words(strange: str) -> None:
+    assert shlex.split(for_shell("--output", Path(strange), strange), comments=True) == [
+        "--output",
+        str(Path(strange)),
+        strange,
+    ]
+
+
+def test_a_folder_with_a_space_is_offered_in_quotes(tmp_path: Path) -> None:
+    run = tmp_path / "my runs; of 2026"
+    run.mkdir()
+    (run / "notes.txt").write_text("mine")
+    with pytest.raises(UserError) as refused:
+        refuse_existing(run)
+    assert shlex.split(str(refused.value).partition("go on with ")[2]) == ["--resume", str(run)]
+
+
+def test_no_command_is_offered_with_a_path_as_it_is() -> None:
+    unquoted = re.compile(r"(--(resume|output|trust-module|only)|tumorline (train|folds|export))[ ]\{(?!for_shell\()")
+    source = Path(__file__).parents[1] / "src" / "tumorline"
+    assert [path.name for path in source.rglob("*.py") if unquoted.search(path.read_text("utf-8"))] == []
 
 
 @pytest.mark.parametrize("formula", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "＝1+1", "  =1", "\u00a0=1"])

@@ -1,6 +1,8 @@
 import errno
 import os
 import resource
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +22,7 @@ from tumorline.files import (
     read_csv,
     remove_unfinished,
     require_writable,
+    work_beside,
     write_csv,
     write_json,
     write_text,
@@ -190,3 +193,36 @@ def test_one_process_waits_for_another_where_it_may(tmp_path: Path) -> None:
     other.join()
     assert done == ["first", "second"]
     assert not list(tmp_path.iterdir())
+
+
+KILLED_AT_WORK = """
+import os, signal, sys
+from pathlib import Path
+from tumorline.files import work_beside
+with work_beside(Path(sys.argv[1])) as work:
+    (work / "half").write_text("x")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_process_left_beside_its_target_is_removed_by_the_next(tmp_path: Path) -> None:
+    for name in ("cohort", "another"):
+        subprocess.run([sys.executable, "-c", KILLED_AT_WORK, tmp_path / name], check=False)
+    left = {path.name.split(".")[1] for path in tmp_path.iterdir()}
+    assert left == {"cohort", "another"}
+    with work_beside(tmp_path / "cohort") as at_work, work_beside(tmp_path / "cohort") as second:
+        assert at_work.is_dir()
+        assert second.is_dir()
+        assert len(list(tmp_path.glob(".cohort.*"))) == 2
+    assert [path.name.split(".")[1] for path in tmp_path.iterdir()] == ["another"]
+    remove_unfinished(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_of_the_user_is_not_taken_for_ones_own(tmp_path: Path) -> None:
+    with work_beside(tmp_path / "cohort") as work:
+        held = work.parent.name
+    (tmp_path / held).mkdir()
+    with work_beside(tmp_path / "cohort"):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == [held]

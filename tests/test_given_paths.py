@@ -18,6 +18,10 @@ MISUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "a number as cohort": (lambda: WRONG.simulate(3), "directory: a int; give a path"),
     "patients as text": (lambda: WRONG.simulate("c", patients="5"), "patients is 5; accepted: 1 to 9999"),
     "half a patient": (lambda: WRONG.simulate("c", patients=2.5), "patients is 2.5; accepted: 1 to 9999"),
+    "a word as seed": (lambda: WRONG.simulate("c", seed="x"), "seed is x; accepted: 0 or more"),
+    "a word as spacing": (lambda: WRONG.simulate("c", spacing_mm="x"), "spacing_mm is x; accepted: 1 to 4"),
+    "a word as spacing of scans": (lambda: WRONG.simulate("c", volumes=1, spacing_mm="x"), "spacing_mm is x;"),
+    "a word as height": (lambda: WRONG.view(np.zeros((8, 8)), height="x"), "height is 'x'; expected a whole number"),
     "half a scan": (lambda: WRONG.simulate("c", volumes=2.5), "volumes is 2.5; accepted: 1 to 9999"),
     "a number as set": (lambda: WRONG.load_dataset(3, tumorline.load_config(None).data), "path: a int; give a path"),
     "a dictionary as settings": (
@@ -73,6 +77,16 @@ def test_what_a_script_gets_wrong_is_one_line(what: str) -> None:
     with refused_in_one_line() as refused:
         call()
     assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("function", "keyword", "meant"),
+    [("evaluate", "outpt", "output"), ("predict", "overwrit", "overwrite"), ("plan", "minuts", "minutes")],
+)
+def test_a_keyword_that_is_none_names_the_nearest(function: str, keyword: str, meant: str) -> None:
+    said = rf"{function}\(\) got an unexpected keyword argument '{keyword}'; did you mean '{meant}'\?"
+    with pytest.raises(TypeError, match=said):
+        getattr(tumorline, function)("s", **{keyword: 1})
 
 
 @pytest.mark.usefixtures("source")

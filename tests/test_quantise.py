@@ -33,7 +33,7 @@ def test_a_rounded_network_is_used_beside_its_own_model_only(
     monkeypatch.setattr("tumorline.quantise.CHECKED", 4)
     beside = own_run / "model.int8.onnx"
     missing = program("predict", tiny_source, "--model", own_run, "--precision", "int8")
-    assert (missing.status, "model.int8.onnx: not there; write it with 'tumorline export" in missing.err) == (2, True)
+    assert (missing.status, "model.int8.onnx: not there; write it with: tumorline export" in missing.err) == (2, True)
 
     monkeypatch.setattr(changes, "_summarised", lambda values, _: pytest.fail("asked") if not values else ACCEPTED)
     written, said = api.export_rounded(own_run, beside, data=tiny_source)

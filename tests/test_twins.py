@@ -81,7 +81,7 @@ def test_the_onnx_file_of_other_metadata_is_refused(tmp_path: Path, change: Chan
     one, other = write_pair(tmp_path / "one"), write_pair(tmp_path / "other", change)
     tumorline.load(one)
     shutil.copyfile(other.with_suffix(".onnx"), one.with_suffix(".onnx"))
-    refused(one, r"belongs to another model than model\.safetensors beside it; write it anew with 'tumorline export")
+    refused(one, r"belongs to another model than model\.safetensors beside it; write it anew with: tumorline export")
 
 
 def test_the_onnx_file_of_other_weights_is_refused(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_a_network_that_was_changed_under_its_metadata_is_refused(tmp_path: Path
     network = onnx.load(pair.with_suffix(".onnx"))
     change(network)
     onnx.save(network, pair.with_suffix(".onnx"))
-    refused(pair, "its network was changed after it was written, or belongs to another; write it anew with 'tumorline")
+    refused(pair, "its network was changed after it was written, or belongs to another; write it anew with: tumorline")
 
 
 def test_the_network_of_another_training_under_the_texts_of_this_one_is_refused(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """Several finished models, or the folds of a cross-validation, as one model file with its ONNX twin."""
 
 import re
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
@@ -11,7 +10,7 @@ from tumorline.config import RUN_NAME, Postprocessing
 from tumorline.data.splits.parts import PARTS
 from tumorline.errors import UserError, require_extra
 from tumorline.file_names import CONFIG_NAME, REPORT_NAME
-from tumorline.files import require_writable
+from tumorline.files import work_beside
 from tumorline.model_file import Weights, find_model, read_content, read_info, save_model
 from tumorline.model_info import (
     Architecture,
@@ -46,9 +45,8 @@ def write_ensemble(
 
     from tumorline.export import export_onnx
 
-    require_writable(output.parent)
-    with tempfile.TemporaryDirectory(prefix=f".{output.stem[:20]}-", dir=output.parent) as folder:
-        draft = Path(folder) / output.name
+    with work_beside(output) as folder:
+        draft = folder / output.name
         save_model(draft, _together(paths), info)
         export_onnx(draft, draft.with_suffix(".onnx")).replace(output.with_suffix(".onnx"))
         draft.replace(output)

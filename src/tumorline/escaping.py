@@ -1,6 +1,7 @@
-"""Text that came out of files and their names, made harmless for a terminal, a spreadsheet and Markdown."""
+"""Text that came out of files and their names, made harmless for a terminal, a shell, a spreadsheet and Markdown."""
 
 import re
+import shlex
 import unicodedata
 from html import escape
 
@@ -12,6 +13,8 @@ ESCAPE = re.compile(r"\\u([0-9a-f]{4})|\\U([0-9a-f]{8})")
 FORMULA = re.compile(r"'*\s*[=+\-@＝＋－＠](?=.)")
 """What a spreadsheet would compute; the apostrophes before it are those of cells that were escaped already."""
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-](?:inf|nan)")
+SHELL_WORD = re.compile(r"[\w@%+=:,./-][\w@%+=:,./#-]*")
+"""What a shell takes as it is."""
 MARKDOWN = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "\\|", "`": "\\`"}
 
 
@@ -37,6 +40,12 @@ def from_cell(cell: str) -> str:
 def for_markdown(text: str) -> str:
     """The text in one line without tags, links, code and cells of a table."""
     return "".join(MARKDOWN.get(character, character) for character in one_line(text)).replace("](", "]\\(")
+
+
+def for_shell(*words: object) -> str:
+    """The words of a command that people copy, each in quotes where a shell would read it as something else."""
+    texts = map(str, words)
+    return " ".join(text if SHELL_WORD.fullmatch(text) else shlex.quote(text) for text in texts)
 
 
 def for_page(text: str) -> str:

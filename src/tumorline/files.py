@@ -12,6 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
+from glob import escape
 from pathlib import Path
 from secrets import token_hex
 from typing import Any, BinaryIO
@@ -156,10 +157,35 @@ def is_at_work(folder: Path) -> bool:
     return False
 
 
+@contextlib.contextmanager
+def work_beside(target: Path) -> Iterator[Path]:
+    """An empty folder on the disk of `target`, gone after the block; removes what killed processes left of theirs."""
+    require_writable(target.parent)
+    prefix = f".{target.name[:20]}.{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:8]}."
+    for leftover in target.parent.glob(f"{escape(prefix)}*.part"):
+        _remove_abandoned(leftover)
+    held = Path(tempfile.mkdtemp(prefix=prefix, suffix=".part", dir=target.parent))
+    try:
+        with alone_in(held):
+            (work := held / "work").mkdir()
+            yield work
+    finally:
+        shutil.rmtree(held, ignore_errors=True)
+
+
+def _remove_abandoned(held: Path) -> None:
+    """Remove a folder of `work_beside` unless its process is at work; before it has its lock it is left alone."""
+    if not held.is_symlink() and (held / LOCK_NAME).exists() and not is_at_work(held):
+        shutil.rmtree(held, ignore_errors=True)
+
+
 def remove_unfinished(folder: Path) -> None:
     """Remove what a killed process left of files that it had not finished."""
-    for leftover in folder.rglob(".*.part"):
-        leftover.unlink(missing_ok=True)
+    for leftover in [*folder.rglob(".*.part")]:
+        if leftover.is_dir():
+            _remove_abandoned(leftover)
+        else:
+            leftover.unlink(missing_ok=True)
 
 
 def is_leftover(path: Path) -> bool:

@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from tumorline.errors import UserError
+from tumorline.escaping import for_shell
 from tumorline.file_names import CONFIG_NAME, WEIGHTS_NAME
 from tumorline.files import atomic_path, sort_metadata
 from tumorline.metrics.headline import dice_of_sources
@@ -162,8 +163,8 @@ def read_origin(source: Path) -> ModelInfo | None:
         return read_info(path)
     if (path.parent / CONFIG_NAME).is_file():
         raise UserError(
-            f"{path}: weights within a run, which do not say what cases they have seen; finish it with "
-            f"'tumorline train --resume {path.parent}' and start from its {WEIGHTS_NAME}"
+            f"{path}: weights within a run, which do not say what cases they have seen; start from its "
+            f"{WEIGHTS_NAME} after: tumorline train --resume {for_shell(path.parent)}"
         )
     return None
 

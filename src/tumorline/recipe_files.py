@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tumorline.config import Config, load_config
 from tumorline.errors import UserError
+from tumorline.escaping import for_shell
 from tumorline.given_paths import as_path, as_sources
 from tumorline.source_spec import with_data
 
@@ -32,7 +33,7 @@ def find_recipe(given: Path | str, kind: str = "") -> Path:
     if not path.is_file() and str(given) in names:
         return RECIPES / kind / f"{given}.toml"
     if path.is_dir():
-        raise UserError(f"{given}: a folder; expected a file of TOML. Data are given with --data {given}")
+        raise UserError(f"{given}: a folder; expected a file of TOML. Data are given with --data {for_shell(given)}")
     if not path.exists() and path.name == str(given):
         near = difflib.get_close_matches(path.stem, names, n=1)
         said = f"did you mean '{near[0]}'?" if near else f"recipes: {', '.join(names)}"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tumorline.errors import UserError, UserNotice
+from tumorline.escaping import for_shell
 from tumorline.files import JsonObject
 from tumorline.model_file import METADATA_KEY, STAMP_KEY, Content, read_content
 from tumorline.model_info import ModelInfo
@@ -30,7 +31,7 @@ def open_twin(path: Path, info: ModelInfo, options: RuntimeOptions | None = None
 
 def _check_stamps(path: Path, onnx: Path, content: Content, metadata: Mapping[str, str]) -> None:
     stamp = metadata.get(STAMP_KEY)
-    cure = f"write it anew with 'tumorline export {path} --output {onnx} --overwrite'"
+    cure = f"write it anew with: {for_shell('tumorline', 'export', path, '--output', onnx, '--overwrite')}"
     if stamp == content.stamp:
         if metadata.get(NETWORK_KEY) != hash_network(onnx):
             raise UserError(f"{onnx}: its network was changed after it was written, or belongs to another; {cure}")

@@ -2,9 +2,17 @@
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
+from tumorline.cli.shown_results import _headline_lines
+from tumorline.cross_dataset import COLUMNS, _matrix_figures
+from tumorline.evaluation.summary import region_figures
+from tumorline.metrics.case import score_case
 from tumorline.metrics.headline import count_cases, count_false_lesions, count_false_positives
+from tumorline.metrics.summary import Row
+from tumorline.paper.parts import GROUP
+from tumorline.report.comparison import NAMES
 from tumorline.results import Lesions, Metrics, Summary
 
 SUMMARY = Summary.model_construct(
@@ -55,3 +63,16 @@ def test_false_positives_need_cases_without_a_tumour() -> None:
     assert count_false_positives(figures) == "1 of 4 cases without a tumour (25.0%)"
     none = count_false_positives(Metrics.model_construct(invented=0, tumour_free_cases=0))
     assert none == "cannot be measured here: no case without a tumour"
+
+
+def test_a_ratio_of_sizes_says_whether_it_is_the_mean_or_the_median() -> None:
+    truth, pictures = np.arange(100).reshape(10, 10) < 10, [np.arange(100).reshape(10, 10) < n for n in (10, 10, 40)]
+    rows = [Row(f"c{n}", f"p{n}", {}, "test", "tumour", score_case(truth, p, None)) for n, p in enumerate(pictures)]
+    figures = region_figures(rows)
+    (line,) = (line for line in _headline_lines(figures) if line.startswith("predicted / true"))
+    assert line == "predicted / true area, mean by patient 2.00, median 1.00"
+    cells = _matrix_figures(figures)
+    assert (cells["volume_ratio"], cells["volume_ratio_median"]) == (2, 1)
+    assert {"volume_ratio", "volume_ratio_median"} <= {*COLUMNS}
+    assert NAMES["volume_ratio"] == "mean area ratio"
+    assert "mean size ratio" in [column.heading for column in GROUP]

@@ -330,7 +330,7 @@ def test_the_table_of_a_matrix_hides_no_false_positive_and_no_unknown_patient(tm
     (tmp_path / "matrix.json").write_text(json.dumps(matrix.to_json()))
     contents = contents_of_matrix(tmp_path / "matrix.json")
     (row,) = contents.tables[0].rows
-    assert (row["patients"], row["missed"], row["tumour_cases"], row["volume_ratio"]) == ("unknown", 1, 2, 1)
+    assert (row["patients"], row["missed"], row["tumour_cases"], row["volume_ratio_median"]) == ("unknown", 1, 2, 1)
     assert (row["false_positives"], row["free"], row["false_lesions"]) == (1, 2, 1)
     assert matrix.warned == ["m on s: PATIENTS UNKNOWN"]
     assert any("m on s: PATIENTS UNKNOWN." in paragraph.text for paragraph in contents.methods)

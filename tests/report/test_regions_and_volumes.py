@@ -14,7 +14,9 @@ from tumorline.comparison import compare
 from tumorline.metrics.case import score_case
 from tumorline.metrics.summary import Row
 from tumorline.report import write_report
+from tumorline.report.browsing import table_of_rows
 from tumorline.report.cases import Drawing
+from tumorline.report.compared_cases import entries_of, table_of_models
 from tumorline.report.comparison import write_comparison
 from tumorline.report.region import are_mixed
 from tumorline.results import read_summary
@@ -125,6 +127,21 @@ def test_undrawn_cases_leave_the_figures(tmp_path: Path) -> None:
     page = write_report(made.folder).read_text()
     assert "The pictures could not be made" in page
     assert '<a href="#tumour_core">' in page
+
+
+def scored(name: str, shape: tuple[int, ...], spacing_mm: tuple[float, ...] | None) -> Row:
+    truth = np.ones(shape, bool)
+    return Row(name, None, {}, "test", "tumour", score_case(truth, truth, spacing_mm))
+
+
+def test_a_size_that_is_unknown_in_ml_is_told_in_pixels_beside_volumes() -> None:
+    rows = [scored("volume", (2, 10, 10), (1.0,) * 3), scored("picture", (4, 4), None), scored("far", (2, 4, 4), None)]
+    compared = table_of_models(entries_of({(name, "set"): rows for name in ("a", "b")}), ["a", "b"], ["tumour"])
+    alone = table_of_rows(rows, ["tumour"], {})
+    for table in (compared, alone):
+        view = table.views[0]
+        px, ml = ([column.name for column in view.columns].index(f"true, {unit}") for unit in ("px", "ml"))
+        assert [(line[px], line[ml]) for line in view.values] == [(None, 0.2), (16, None), (32, None)]
 
 
 def test_pictures_beside_volumes_are_called_cases() -> None:

@@ -1,9 +1,12 @@
 """Keywords of a public function that go into one object of options, and still are shown one by one."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import fields
-from typing import Any, TypeVar
+from functools import wraps
+from typing import Any, TypeVar, cast
+
+from tumorline.errors import did_you_mean
 
 Public = TypeVar("Public", bound=Callable[..., Any])
 
@@ -28,7 +31,22 @@ def spelled_out(keywords: type, options: type) -> Callable[[Public], Public]:
             for parameter in signature.parameters.values()
             if parameter.kind is not inspect.Parameter.VAR_KEYWORD
         ]
-        function.__signature__ = signature.replace(parameters=[*parameters, *shown])  # type: ignore[attr-defined]
-        return function
+        spelled = signature.replace(parameters=[*parameters, *shown])
+
+        @wraps(function)
+        def known_keywords_only(*arguments: Any, **given: Any) -> Any:
+            _require_known(given, function.__name__, spelled)
+            return function(*arguments, **given)
+
+        known_keywords_only.__signature__ = spelled  # type: ignore[attr-defined]
+        return cast(Public, known_keywords_only)
 
     return spell_out
+
+
+def _require_known(given: Iterable[str], name: str, signature: inspect.Signature) -> None:
+    """Raises TypeError, as Python does, with the nearest keyword."""
+    for keyword in given:
+        if keyword not in signature.parameters:
+            meant = did_you_mean(keyword, list(signature.parameters))
+            raise TypeError(f"{name}() got an unexpected keyword argument '{keyword}'; {meant}")

@@ -6,7 +6,7 @@ from pathlib import Path
 from tumorline.api.places import checked_folder
 from tumorline.callbacks import Callback, check_callbacks
 from tumorline.config import Config
-from tumorline.given_paths import as_path
+from tumorline.given_paths import as_path, as_texts
 from tumorline.progress import Notify, silent
 from tumorline.recipe_files import Data, read_recipe
 from tumorline.run_folder import new_run_folder
@@ -73,6 +73,7 @@ def resume(
     trust_paths: bool = False,
     callbacks: Sequence[Callback] = (),
     epochs: int | None = None,
+    overrides: Iterable[str] = (),
 ) -> Path:
     """Go on with a run that was stopped, or that was trained without `test`, to the same weights.
 
@@ -85,6 +86,8 @@ def resume(
         callbacks: As in `train`.
         epochs: More of them than it had lengthen a run of the schedules 'constant' and 'plateau', which then is what it
             would have been with so many; None leaves it as it is.
+        overrides: 'key=value' of what follows the training, such as 'model.threshold=0.4': model, figures and report
+            are then made anew.
 
     Returns:
         The run folder.
@@ -104,7 +107,7 @@ def resume(
     with trusting(trust_modules), trusting_paths(trust_paths), local_only():
         config = read_local_config(run_folder)
         check_callbacks(callbacks)
-        run.resume(run_folder, config, notify, callbacks, epochs, test)
+        run.resume(run_folder, config, notify, callbacks, epochs, test, as_texts(overrides, "overrides"))
     return run_folder
 
 

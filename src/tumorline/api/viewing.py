@@ -79,6 +79,8 @@ def view(
         >>> [one["space"] for one in shown.cases]
         [[32, 32]]
     """
+    if not isinstance(height, int) or height <= 0:
+        raise UserError(f"height is {height!r:.40}; expected a whole number of pixels above 0")
     if isinstance(what, Mapping):
         return View(_bounded(_viewed_rows([what], case)), height)
     if isinstance(what, Sample):

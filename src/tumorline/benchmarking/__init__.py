@@ -34,6 +34,7 @@ from tumorline.benchmarking.plan import (
     selected,
 )
 from tumorline.benchmarking.plan_file import read_plan
+from tumorline.escaping import for_shell
 from tumorline.file_names import HOURS_NAME, LEADERBOARD_NAME
 from tumorline.files import write_json
 from tumorline.progress import Notify
@@ -213,7 +214,7 @@ class Benchmark:
         begun = [*candidates(self.plan, arm), *self.cells(arm)]
         errors = [error for cell in begun if (error := last_error(self.folder(cell)))]
         reason = _without_home((errors or ["not finished"])[0])
-        return Unmeasured(name=arm.name, reason=reason, command=f'{self.command} --only "{arm.name}"')
+        return Unmeasured(name=arm.name, reason=reason, command=f"{self.command} --only {for_shell(arm.name)}")
 
     def folder(self, cell: Cell) -> Path:
         return self.output / "cells" / cell.name

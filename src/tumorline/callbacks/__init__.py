@@ -13,6 +13,7 @@ from typing import Any
 
 from tumorline.config import LOGGERS, Config
 from tumorline.errors import Interrupted, UserError
+from tumorline.escaping import for_shell
 from tumorline.progress import Notify
 from tumorline.trust import is_trusted
 
@@ -120,7 +121,7 @@ def _make(name: str) -> Callback:
     if not is_trusted(module):
         raise UserError(
             f"the callback '{name}' is code from outside Tumorline, named by a run folder; if you trust whoever made "
-            f"it, say --trust-module {module}"
+            f"it, say --trust-module {for_shell(module)}"
         )
     try:
         callback = getattr(import_module(module), attribute)()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tumorline.errors import UserError, did_you_mean
+from tumorline.escaping import for_shell
 from tumorline.file_names import CONFIG_NAME
 
 NEAR = 0.75
@@ -72,7 +73,7 @@ def as_key(error: Any) -> str:
 
     keys = [key.name for key in keys_meant(option.lstrip("-").replace("-", "_"), every_key())]
     value = _value_of(option, sys.argv)
-    settings = ", or ".join(f"--set {key}={value}" for key in keys)
+    settings = ", or ".join(f"--set {for_shell(f'{key}={value}')}" for key in keys)
     return f"{command.name} has no option {option}; a key of the configuration is set with {settings}" if keys else ""
 
 

@@ -8,6 +8,7 @@ import typer
 from tumorline.cli.completion import complete_key_names, complete_recipes
 from tumorline.cli.options import AsJson, Overrides
 from tumorline.cli.printing import note, print_json, print_table, say
+from tumorline.escaping import for_shell
 from tumorline.file_names import CONFIG_NAME
 
 INIT_NAME = "tumorline.toml"
@@ -39,7 +40,7 @@ def init(
         raise UserError(f"{output}: exists already; choose another --output")
     write_text(output, as_template(load_config(find_recipe(recipe) if recipe else None, overrides or ())))
     say(output)
-    note(f"edit it, then: tumorline train {output} --data SOURCE")
+    note(f"edit it, then: tumorline train {for_shell(output)} --data SOURCE")
 
 
 def show(recipe: Shown = None, overrides: Overrides = None, as_json: AsJson = False) -> None:

@@ -12,6 +12,7 @@ from tumorline.cli.options import AsJson, KeepIdentifiers, Output, Overrides, Ov
 from tumorline.cli.printing import counter, megabytes, note, print_json, print_table, say
 from tumorline.cli.shown_results import print_check
 from tumorline.errors import UserError
+from tumorline.escaping import for_shell
 from tumorline.file_names import DATA_PAGE_NAME
 from tumorline.wording import numbered
 
@@ -158,7 +159,7 @@ def plan(
     for line in planned.explain():
         say(line)
     command = "folds" if planned.config.split.folds else "train"
-    say(f"recipe: {path}; train it with: tumorline {command} {path} --data {source}")
+    say(f"recipe: {path}; train it with: {for_shell('tumorline', command, path, '--data', source)}")
 
 
 def simulate(

@@ -86,7 +86,8 @@ def _headline_lines(figures: "Metrics") -> "Iterator[str]":
     if figures.truth_ml:
         yield count_volumes(figures)
     size = "volume" if figures.truth_ml else "area"
-    yield f"predicted / true {size} {format_number(figures.volume_ratio.mean, 2)}"
+    mean, median = (format_number(value, 2) for value in (figures.volume_ratio.mean, figures.volume_ratio.median))
+    yield f"predicted / true {size}, mean by patient {mean}, median {median}"
     accuracy, background = figures.accuracy.mean, figures.accuracy_background.mean
     right = f"{'voxel' if figures.truth_ml else 'pixel'} accuracy {format_number(accuracy, 4)}"
     yield f"{right}; all background reaches {format_number(background, 4)} with Dice 0"
@@ -185,7 +186,7 @@ def leaderboard_row(row: "ArmRow", with_region: bool = False) -> "dict[str, obje
         "interval": _interval(row.dice),
         "nsd": format_number(row.nsd.mean),
         "hd95": format_number(row.hd95.mean, 1),
-        "area": format_number(row.volume_ratio.mean, 2),
+        "mean size ratio": format_number(row.volume_ratio.mean, 2),
         "missed": f"{row.missed:g}/{row.tumour_cases}",
         "false lesions": _count(row.false_lesions),
         "false positives": _share(row.false_positives, row.tumour_free_cases),

@@ -24,6 +24,7 @@ from tumorline.cli.printing import note, print_json, print_table, say
 from tumorline.cli.shown_results import fold_rows, headline_lines, print_headline, print_leaderboard, print_rate
 from tumorline.environment import is_first_process
 from tumorline.errors import UserError, require_extra
+from tumorline.escaping import for_shell
 from tumorline.file_names import (
     BEST_TRIAL_NAME,
     CARD_NAME,
@@ -50,7 +51,10 @@ def train(
     output: Output = None,
     resume: Annotated[
         Path | None,
-        typer.Option(help="Go on with this run folder; with --set train.epochs=N further than it was begun for."),
+        typer.Option(
+            help="Go on with this run folder; with --set train.epochs=N further than it was begun for, with --set "
+            "model.threshold=X and other keys of what follows the training finished anew."
+        ),
     ] = None,
     log: Logged = None,
     no_test: Annotated[
@@ -66,13 +70,13 @@ def train(
     from tumorline.recipe_files import read_recipe
 
     if resume and (recipe or data or output or find_lr):
-        raise UserError("--resume goes on with the run's own configuration; give --set train.epochs=N alone beside it")
+        raise UserError("--resume goes on with the run's own configuration; beside it stands --set alone")
     if find_lr and no_test:
         raise UserError("--find-lr keeps no model, so that there is nothing to test; leave out --no-test")
     require_sources(data or ())
     if resume:
         require_run(resume)
-    epochs = epochs_to_reach(overrides) if resume and overrides else None
+    epochs, settings = resumed_with(overrides or ()) if resume else (None, [])
     config = None if resume else with_loggers(read_recipe(recipe, data or None, overrides or ()), log or ())
     require_extra("torch", "training", "train")
     from tumorline import api
@@ -82,7 +86,7 @@ def train(
         return
     if resume:
         callbacks = further_callbacks(resume, log or ())
-        run = api.resume(resume, note, not no_test, trust_module or (), trust_paths, callbacks, epochs)
+        run = api.resume(resume, note, not no_test, trust_module or (), trust_paths, callbacks, epochs, settings)
     else:
         run = api.train(config, output=output, test=not no_test, notify=note)
     if not is_first_process():
@@ -100,17 +104,16 @@ def train(
             say(line)
 
 
-def epochs_to_reach(overrides: "Sequence[str]") -> int:
-    """What `--resume RUN --set train.epochs=N` asks for. Raises UserError for any other key."""
+def resumed_with(overrides: "Sequence[str]") -> "tuple[int | None, list[str]]":
+    """The epochs that `--resume RUN --set train.epochs=N` asks for, None where it does not, and its other settings."""
     from tumorline.config import TrainConfig, apply_override, parse_config
 
     values: TomlTable = {}
-    for override in overrides:
+    lengths = [text for text in overrides if text.partition("=")[0].strip() == "train.epochs"]
+    for override in lengths:
         apply_override(values, override)
-    if values.keys() != {"train"} or values["train"].keys() != {"epochs"}:
-        raise UserError("--resume goes on with the run's own configuration; --set train.epochs=N alone can lengthen it")
-    settings: TrainConfig = parse_config(values, "--set").train
-    return settings.epochs
+    train: TrainConfig = parse_config(values, "--set").train
+    return train.epochs if lengths else None, [text for text in overrides if text not in lengths]
 
 
 def with_loggers(config: "Config", names: "Sequence[str]") -> "Config":
@@ -232,5 +235,6 @@ def tune(
 
     folder = api.tune(search, data=data, overrides=overrides or (), output=output, trials=trials, notify=note)
     print_table(trial_rows(read_trials(folder)))
-    say(f"chosen on validation; the test part was not looked at. Train it: tumorline train {folder / BEST_TRIAL_NAME}")
+    how = f"tumorline train {for_shell(folder / BEST_TRIAL_NAME)}"
+    say(f"chosen on validation; the test part was not looked at. Train it: {how}")
     say(f"report: {folder / SEARCH_PAGE_NAME}")

@@ -4,18 +4,20 @@ import copy
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import tomli_w
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from tumorline.config.augment import AugmentConfig
 from tumorline.config.data import PATHS, DataConfig
 from tumorline.config.loss import LossConfig
+from tumorline.config.mistakes import explain
 from tumorline.config.model import ModelConfig
 from tumorline.config.section import RUN_NAME, Section, Seed
 from tumorline.config.split import SplitConfig
 from tumorline.config.train import TrainConfig
+from tumorline.errors import UserError
 from tumorline.files import write_text
 from tumorline.regions import REGION
 from tumorline.user_text import TomlTable
@@ -45,14 +47,21 @@ class Config(Section):
         train: Epochs, optimiser, schedule, precision (`TrainConfig`).
 
     Raises:
-        ValueError: For an unknown key or a value out of range (pydantic's `ValidationError`); `load_config` says it in
-            one line as UserError.
+        UserError: For an unknown key (with the nearest name) or a value out of range.
 
     Example:
         >>> config = tumorline.Config(name="mine", train={"epochs": 3})
         >>> config.train.epochs, config.loss.name
         (3, 'dice_ce')
     """
+
+    if not TYPE_CHECKING:  # for whom the keywords are those below
+
+        def __init__(self, /, **values: Any) -> None:
+            try:
+                super().__init__(**values)
+            except ValidationError as error:
+                raise UserError(explain(error, type(self))) from None
 
     name: str = Field(default="unet", pattern=RUN_NAME)
     """Of the run: its folder is runs/<time>-<name>."""

@@ -13,6 +13,7 @@ from tumorline.data.facts import Facts, Look
 from tumorline.data.sample import Sample, SampleReader
 from tumorline.data.source import Source, in_one_spelling, open_source, source_path
 from tumorline.errors import UserError
+from tumorline.escaping import for_shell
 from tumorline.progress import Progress
 from tumorline.regions import REGION
 from tumorline.user_text import written_path
@@ -140,8 +141,8 @@ def _common_meaning(members: dict[str, Dataset], sources: Sequence[SourceConfig]
             verb = "holds" if field == "channel" else "outlines"
             raise UserError(
                 f"{first} {verb} {known[first].replace('_', ' ')}, {name} {meaning.replace('_', ' ')}; choose alike "
-                f"({field}=), or say that the one counts as the other: --data {members[name].source.path},{field}_as="
-                f"{known[first]}"
+                f"({field}=), or say that the one counts as the other: --data "
+                f"{for_shell(f'{members[name].source.path},{field}_as={known[first]}')}"
             )
     return next(iter(known.values()), "")
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from tumorline.errors import UserError, did_you_mean
+from tumorline.escaping import for_shell
 from tumorline.models.any_size import AnySize, Outputs
 from tumorline.models.encoder_nets import check_encoder_weights as check_encoder
 from tumorline.models.encoder_nets import deeplabv3_plus, encoder_unet, fpn, segformer, smp_network
@@ -146,7 +147,7 @@ def builder(name: str) -> Callable[..., nn.Module]:
     if not is_trusted(module):
         raise UserError(
             f"the network '{name}' is code from outside Tumorline, named by a model file or run folder; if you trust "
-            f"whoever made it, say --trust-module {module}"
+            f"whoever made it, say --trust-module {for_shell(module)}"
         )
     try:
         constructor: Callable[..., nn.Module] = getattr(import_module(module), attribute)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from tumorline.errors import UserError
+from tumorline.escaping import for_shell
 from tumorline.output.journal import read_journal
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -59,7 +60,7 @@ def refuse_taken_file(path: Path, suffix: str, overwrite: bool, is_ours: Callabl
     if path.is_dir():
         raise UserError(f"{path}: is a folder; give the name of a {suffix} file")
     if path.suffix != suffix:
-        raise UserError(f"{path}: is written as {suffix}; choose --output {path.with_suffix(suffix).name}")
+        raise UserError(f"{path}: is written as {suffix}; choose --output {for_shell(path.with_suffix(suffix).name)}")
     check_place(path.absolute().parent)
     if not os.path.lexists(path):
         return

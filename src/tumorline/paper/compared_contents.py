@@ -26,7 +26,7 @@ from tumorline.wording import in_words, short_p
 OF_CELLS = (
     *(column for column in GROUP[1:] if column.key != "volume_ratio"),
     Column("tumour_cases", "of tumours", 0),
-    Column("volume_ratio", "size ratio, median", 2),
+    Column("volume_ratio_median", "median size ratio", 2),
     Column("false_lesions", "false lesions", 0),
     Column("false_positives", "false positives", 0),
     Column("free", "of images without a tumour", 0),
@@ -65,7 +65,7 @@ def _figures_of_cell(cell: MatrixCell, figures: RegionSummary) -> dict[str, Cell
     counted = cell.presence if cell.presence and cell.presence.free else None
     return {
         **figures_of_group(figures),
-        "volume_ratio": figures.volume_ratio.median,
+        "volume_ratio_median": figures.volume_ratio.median,
         "tumour_cases": figures.tumour_cases,
         "false_lesions": figures.lesions.invented if figures.lesions else None,
         "free": counted.free if counted else figures.tumour_free_cases,

@@ -120,7 +120,7 @@ def _baseline_table(summary: Summary, several: bool) -> Table:
         Column("dice", "Dice", 3),
         Column("ci95", "95 % interval", 3),
         Column("missed", "missed", 0),
-        Column("volume_ratio", "size ratio", 2),
+        Column("volume_ratio", "mean size ratio", 2),
         Column("accuracy", "accuracy", 4),
     ]
     return Table("baselines", "What trivial answers reach on the same cases", with_region(columns, several), rows)

@@ -20,7 +20,7 @@ GROUP = (
     Column("nsd", "NSD", 3),
     Column("hd95_detected", "HD95, detected", 1),
     Column("hd95_unit", "unit"),
-    Column("volume_ratio", "size ratio", 2),
+    Column("volume_ratio", "mean size ratio", 2),
     Column("missed", "missed", 0),
 )
 

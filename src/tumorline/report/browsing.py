@@ -117,16 +117,10 @@ def case_texts(row: Row) -> tuple[str, str, str, str]:
     return row.case, row.patient or "", row.attributes.get("class_name") or "", row.status
 
 
-def size_in_ml(scores: Sequence[CaseScores]) -> bool:
-    """Whether sizes are volumes."""
-    return any(score.truth_ml is not None for score in scores)
-
-
 def size_units(scores: Sequence[CaseScores]) -> list[str]:
-    """In what sizes are told: pixels, ml, or both where pictures stand beside volumes."""
-    if not size_in_ml(scores):
-        return ["px"]
-    return ["px", "ml"] if any(score.depth is None for score in scores) else ["ml"]
+    """In what sizes are told: pixels, ml, or both where cases without a volume stand beside volumes."""
+    in_ml = [score.truth_ml is not None for score in scores]
+    return [*([] if in_ml and all(in_ml) else ["px"]), *(["ml"] if any(in_ml) else [])]
 
 
 def _region_view(region: str, cases: Sequence[Mapping[str, Row]], confidences: Confidences) -> View:
@@ -138,7 +132,7 @@ def _region_view(region: str, cases: Sequence[Mapping[str, Row]], confidences: C
     columns = [
         Column("Dice", 3),
         Column(hd95, 1),
-        *(Column(f"{name}, {size}", SIZE_DIGITS[size]) for size in sizes for name in SIZES),
+        *(size_column(name, size) for size in sizes for name in SIZES),
     ]
     empty: list[float | None] = [None] * len(columns)
     values = [_case_numbers(row.scores, sizes) if row else [*empty] for row in case_rows]
@@ -153,12 +147,19 @@ SIZES = ("true", "predicted")
 SIZE_DIGITS = {"px": 0, "ml": 2}
 
 
+def size_column(name: str, unit: str) -> Column:
+    return Column(f"{name}, {unit}", SIZE_DIGITS[unit])
+
+
+def sizes_in(unit: str, scores: CaseScores) -> tuple[float | None, float | None]:
+    """True and predicted size: of a case in ml where its volume is known, else in pixels; in the other unit none."""
+    if unit == "ml":
+        return scores.truth_ml, scores.predicted_ml
+    return (scores.truth_px, scores.predicted_px) if scores.truth_ml is None else (None, None)
+
+
 def _case_numbers(scores: CaseScores, sizes: Sequence[str]) -> list[float | None]:
-    """A picture beside volumes has its size in pixels only, a volume in ml only."""
-    of_picture = scores.truth_ml is None or sizes == ["px"]
-    pixels = (scores.truth_px, scores.predicted_px) if of_picture else (None, None)
-    sizes_by_unit = {"px": pixels, "ml": (scores.truth_ml, scores.predicted_ml)}
-    return [scores.dice, scores.hd95, *(value for size in sizes for value in sizes_by_unit[size])]
+    return [scores.dice, scores.hd95, *(value for size in sizes for value in sizes_in(size, scores))]
 
 
 def flag_of(scores: CaseScores) -> str:

@@ -35,7 +35,7 @@ def _threshold(point: OperatingPoint | None, size: str) -> ThresholdContent:
     mark = (point.threshold, f"used: {point.threshold:g}")
     return {
         "curve": Markup(charts.lines({"Dice by patient": dice}, (UNIT["threshold"], UNIT["Dice"]), mark)),
-        "ratios": Markup(charts.lines({f"{size} ratio": ratio}, (UNIT["threshold"], highest), mark)),
+        "ratios": Markup(charts.lines({f"mean {size} ratio": ratio}, (UNIT["threshold"], highest), mark)),
         "threshold": point.threshold,
         "by_hand": point.chosen != "validation",
     }

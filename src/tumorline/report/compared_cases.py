@@ -6,7 +6,17 @@ from statistics import fmean
 
 from tumorline.escaping import one_line
 from tumorline.metrics.summary import Row, are_volumes
-from tumorline.report.browsing import CaseTable, Column, View, first_flag, flag_of, mean_view, size_in_ml
+from tumorline.report.browsing import (
+    CaseTable,
+    Column,
+    View,
+    first_flag,
+    flag_of,
+    mean_view,
+    size_column,
+    size_units,
+    sizes_in,
+)
 from tumorline.wording import in_words
 
 APART = "apart"
@@ -80,11 +90,11 @@ def _any_row(scored: Scored) -> Row:
 
 def _models_view(region: str, entries: Mapping[Entry, Scored], models: Sequence[str]) -> View:
     rows = [[scored.get(model, {}).get(region) for model in models] for scored in entries.values()]
-    in_ml = size_in_ml([row.scores for case_rows in rows for row in case_rows if row])
-    size = Column("true, ml", 2) if in_ml else Column("true, px", 0)
+    units = size_units([row.scores for case_rows in rows for row in case_rows if row])
     apart = [Column(APART, 3)] if len(models) > 1 else []
-    columns = [*(Column(f"Dice, {one_line(model)}", 3) for model in models), *apart, size]
-    values = [_line(case_rows, in_ml) for case_rows in rows]
+    sizes = [size_column("true", unit) for unit in units]
+    columns = [*(Column(f"Dice, {one_line(model)}", 3) for model in models), *apart, *sizes]
+    values = [_line(case_rows, units) for case_rows in rows]
     flags = [
         describe_results({model: flag_of(row.scores) for model, row in zip(models, case_rows, strict=True) if row})
         for case_rows in rows
@@ -92,12 +102,13 @@ def _models_view(region: str, entries: Mapping[Entry, Scored], models: Sequence[
     return View(in_words(region), columns, values, flags)
 
 
-def _line(rows: Sequence[Row | None], in_ml: bool) -> list[float | None]:
+def _line(rows: Sequence[Row | None], units: Sequence[str]) -> list[float | None]:
     dice = [row.scores.dice if row else None for row in rows]
     defined = [value for value in dice if value is not None]
     apart = [max(defined) - min(defined) if len(defined) > 1 else None] if len(rows) > 1 else []
-    sizes = [float(row.scores.truth_ml or 0.0) if in_ml else float(row.scores.truth_px) for row in rows if row]
-    return [*dice, *apart, sizes[0] if sizes else None]
+    scored = next((row.scores for row in rows if row), None)
+    sizes = [sizes_in(unit, scored)[0] if scored else None for unit in units]
+    return [*dice, *apart, *sizes]
 
 
 def describe_results(flags: Mapping[str, str]) -> str:

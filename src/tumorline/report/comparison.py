@@ -30,7 +30,7 @@ NAMES = {
     "hd95": "HD95",
     "hd95_detected": "HD95 detected",
     "signed_offset": "boundary offset",
-    "volume_ratio": "area ratio",
+    "volume_ratio": "mean area ratio",
     "volume_error_absolute_ml": "absolute error, ml",
 }
 MOST_PAIRS = 10
@@ -72,7 +72,7 @@ def write_comparison(result: Comparison, folders: Sequence[Path], output: Path, 
 
 def names_of(result: Comparison) -> dict[str, str]:
     """How the metrics are called."""
-    return NAMES | ({"volume_ratio": "volume ratio"} if _are_volumes(result) else {})
+    return NAMES | ({"volume_ratio": "mean volume ratio"} if _are_volumes(result) else {})
 
 
 def _are_volumes(result: Comparison) -> bool:

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from tumorline.config import PATHS, parse_config, read_toml, with_bare_names
 from tumorline.errors import UserError
-from tumorline.escaping import for_page
+from tumorline.escaping import for_page, for_shell
 from tumorline.evaluation.tables import read_confidences, read_rows
 from tumorline.file_names import (
     CARD_PAGE_NAME,
@@ -64,7 +64,8 @@ def write_report(run: Path, read_case: CaseReader | None = None) -> Path:
     where the folder holds no evaluation. A model card beside it becomes a page as well.
     """
     if not (run / SUMMARY_NAME).is_file():
-        raise UserError(f"{run}: not evaluated yet (no summary.json); finish it with: tumorline train --resume {run}")
+        how = f"tumorline train --resume {for_shell(run)}"
+        raise UserError(f"{run}: not evaluated yet (no summary.json); finish it with: {how}")
     write_card_page(run)
     content = page_content(run, read_case) | {"browsed": _browsed(run, read_case)}
     write_text(run / REPORT_NAME, template("template.html", browses=True).render(**content))

@@ -95,9 +95,10 @@ def _who(rows: Sequence[Row]) -> str:
 
 def _size_scatter(classes: Mapping[str, Sequence[Row]]) -> Markup:
     """Predicted against true size, means by patient: volumes in ml where they are known."""
-    in_ml = all(row.scores.truth_ml is not None for members in classes.values() for row in members)
+    rows = [row for members in classes.values() for row in members]
+    in_ml = all(row.scores.truth_ml is not None for row in rows)
     sizes = {name: _mean_sizes(members, in_ml) for name, members in sorted(classes.items())}
-    measure = "volume in ml" if in_ml else "area in px"
+    measure = "volume in ml" if in_ml else "size in px" if are_volumes(rows) else "area in px"
     return Markup(charts.scatter(sizes, f"true {measure}", f"predicted {measure}"))
 
 

@@ -32,6 +32,7 @@ from tumorline.run.lengthening import earlier_lengths, lengthen
 from tumorline.run.preparing import check_model, note_other_start, prepare_data, refuse_seen_before, require_memory
 from tumorline.run.provenance import origin_of, teacher_of
 from tumorline.run.rendering import render_report
+from tumorline.run.settling import require_settings, settle
 from tumorline.run_log import append_log, begin_log, logged_end, logged_warnings, logging_too
 
 if TYPE_CHECKING:
@@ -82,16 +83,20 @@ def resume(
     callbacks: Sequence[Callback] = (),
     epochs: int | None = None,
     test: bool = True,
+    settings: Sequence[str] = (),
 ) -> None:
     """Go on with a run that was stopped, at whatever stage; the configuration is its own.
 
-    More `epochs` lengthen it, where that is what it would have been with so many. Raises UserError where it is not.
+    More `epochs` lengthen it, where that is what it would have been with so many; `settings` ('key=value') change what
+    follows the training, which is then done anew. Raises UserError for what would be another training.
     """
+    require_settings(settings, test)
     require_extra("torch", "training", "train")
     refuse_strange(run)
     with claimed_folder(run):
         longer = _lengthened(config, run, epochs, notify)
-        _carry_out(longer, run, Course(notify, callbacks=callbacks, finish=test))
+        settled = settle(longer, run, settings, notify) if settings else longer
+        _carry_out(settled, run, Course(notify, callbacks=callbacks, finish=test))
 
 
 def find_learning_rate(config: Config, output: Path, notify: Notify) -> float | None:

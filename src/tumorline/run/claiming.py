@@ -7,6 +7,7 @@ from pathlib import Path
 from tumorline.config import Config
 from tumorline.environment import is_first_process
 from tumorline.errors import Diverged, UserError
+from tumorline.escaping import for_shell
 from tumorline.file_names import CONFIG_NAME, ENVIRONMENT_NAME, LOG_NAME, SPLIT_NAME, STATE_NAME
 from tumorline.files import alone_in, is_leftover, remove_content, remove_unfinished
 from tumorline.output.place import require_utf_8
@@ -16,7 +17,7 @@ from tumorline.run_folder import read_config, save_config
 def refuse_existing(run: Path) -> None:
     """Raise UserError for a folder that holds anything, or where a file has its name."""
     if is_first_process() and (run.is_file() or _holds_anything(run)):
-        raise UserError(f"{run}: exists already; choose another --output, or go on with --resume {run}")
+        raise UserError(f"{run}: exists already; choose another --output, or go on with --resume {for_shell(run)}")
 
 
 def refuse_another(config: Config, run: Path) -> None:

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from tumorline.begun import is_begun
 from tumorline.config import Config, TrainConfig
 from tumorline.errors import UserError
+from tumorline.escaping import for_shell
 from tumorline.file_names import CONFIG_NAME, HISTORY_NAME, LENGTHENED_NAME
 from tumorline.files import append_line
 from tumorline.run_folder import read_config, read_history, save_config, validation_dice
@@ -37,7 +38,7 @@ def lengthen(run: Path, config: Config, epochs: int, leads: bool) -> Config:
     if leads:
         written = read_config(run)
         append_line(run / LENGTHENED_NAME, {"epochs": config.train.epochs, "warmup": config.train.warmup})
-        _save(run, with_length(written, epochs), is_begun(written.to_toml()))
+        save_as_begun(run, with_length(written, epochs), is_begun(written.to_toml()))
     return with_length(config, epochs)
 
 
@@ -77,7 +78,7 @@ def _with(config: Config, changes: Mapping[str, Any]) -> Config:
     return config.model_copy(update={"train": train})
 
 
-def _save(run: Path, config: Config, begun_here: bool) -> None:
+def save_as_begun(run: Path, config: Config, begun_here: bool) -> None:
     """A run of somebody else's does not become one of this user's."""
     if begun_here:
         save_config(config, run)
@@ -89,7 +90,7 @@ def _refuse(run: Path, config: Config, epochs: int) -> None:
     settings = config.train
     if epochs < settings.epochs:
         raise UserError(f"{run}: train.epochs is {settings.epochs}; a run can be lengthened, not shortened to {epochs}")
-    anew = f"begin another from its weights: tumorline train RECIPE --set model.start_from={run}"
+    anew = f"begin another from its weights: tumorline train RECIPE --set {for_shell(f'model.start_from={run}')}"
     if settings.schedule not in LENGTHENABLE:
         raise UserError(
             f"{run}: train.schedule is '{settings.schedule}', whose rates are laid out over {settings.epochs} epochs, "

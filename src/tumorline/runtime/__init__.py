@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from tumorline.arrays import Float32Array
 from tumorline.errors import UserError, require_extra, require_one_of
+from tumorline.escaping import for_shell
 
 Runtime = Callable[[Float32Array], Float32Array]
 """Images `(B, C, *space)` to logits `(B, R, *space)`; may be called by several threads at a time."""
@@ -77,8 +78,8 @@ def opened_file(path: Path, precision: str = "float32", name: str = DEFAULT) -> 
         return beside(path, suffix)
     rounded = beside(path, f".{QUANTISED}{suffix}")
     if not rounded.is_file():
-        how = f"tumorline export {path} --precision int8 --output {rounded}"
-        raise UserError(f"{rounded}: not there; write it with '{how}'")
+        how = for_shell("tumorline", "export", path, "--precision", "int8", "--output", rounded)
+        raise UserError(f"{rounded}: not there; write it with: {how}")
     return rounded
 
 

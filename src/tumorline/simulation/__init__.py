@@ -4,10 +4,9 @@ Nothing here is a patient. The anatomy is the ICBM 152 2009a template that nilea
 `anatomy` for its copyright notice and licence, which `simulated.json` of every cohort repeats.
 """
 
-import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -17,7 +16,7 @@ from PIL import Image
 
 from tumorline.arrays import Float32Array, MaskArray
 from tumorline.errors import UserError, WriteError
-from tumorline.files import write_csv, write_json, writing
+from tumorline.files import work_beside, write_csv, write_json, writing
 from tumorline.given_paths import as_path
 from tumorline.progress import Progress
 from tumorline.simulation.anatomy import TEMPLATE, Head, Template
@@ -45,13 +44,13 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not 1 <= self.spacing_mm <= 4:
+        if not (isinstance(self.spacing_mm, Real) and 1 <= self.spacing_mm <= 4):
             raise UserError(f"simulated cohort: spacing_mm is {self.spacing_mm}; accepted: 1 to 4")
         tallest = int(TALLEST_MM / self.spacing_mm)
         checks = {
             "patients": (self.patients, self.patients in range(1, 10_000), "1 to 9999"),
             "slices": (self.slices, self.slices in range(1, tallest + 1), f"1 to {tallest} at this spacing_mm"),
-            "seed": (self.seed, self.seed >= 0, "0 or more"),
+            "seed": (self.seed, isinstance(self.seed, Integral) and self.seed >= 0, "0 or more"),
         }
         for name, (value, fine, accepted) in checks.items():
             if not fine:
@@ -101,21 +100,15 @@ def simulate(
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise UserError(f"{folder}: exists and is not an empty folder; give a new folder or empty this one")
     Template.load()
-    with writing(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name[:20]}.", suffix=".part", dir=folder.parent))
-        try:
-            report_progress = progress or (lambda done, total: None)
-            if isinstance(settings, VolumeSettings):
-                write_volumes(unfinished, settings, report_progress)
-            else:
-                _write_cohort(unfinished, settings, report_progress)
-            unfinished.chmod(0o755)
-            if folder.exists():
-                folder.rmdir()
-            unfinished.replace(folder)
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
+    with writing(folder), work_beside(folder) as unfinished:
+        report_progress = progress or (lambda done, total: None)
+        if isinstance(settings, VolumeSettings):
+            write_volumes(unfinished, settings, report_progress)
+        else:
+            _write_cohort(unfinished, settings, report_progress)
+        if folder.exists():
+            folder.rmdir()
+        unfinished.replace(folder)
     return folder
 
 

@@ -3,6 +3,7 @@
 import gzip
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -47,8 +48,8 @@ class VolumeSettings:
     def __post_init__(self) -> None:
         checks = {
             "volumes": (self.volumes, self.volumes in range(1, 10_000), "1 to 9999"),
-            "spacing_mm": (self.spacing_mm, 1 <= self.spacing_mm <= 8, "1 to 8"),
-            "seed": (self.seed, self.seed >= 0, "0 or more"),
+            "spacing_mm": (self.spacing_mm, isinstance(self.spacing_mm, Real) and 1 <= self.spacing_mm <= 8, "1 to 8"),
+            "seed": (self.seed, isinstance(self.seed, Integral) and self.seed >= 0, "0 or more"),
         }
         for name, (value, fine, accepted) in checks.items():
             if not fine:

@@ -14,6 +14,7 @@ from tumorline.augmentation.transforms import apply, draw
 from tumorline.callbacks import EpochRow, OnBegin, OnEpoch
 from tumorline.data.joined import source_names
 from tumorline.errors import Diverged, Interrupted
+from tumorline.escaping import for_shell
 from tumorline.file_names import BEST_WEIGHTS_NAME, HISTORY_NAME, STATE_NAME
 from tumorline.files import write_csv
 from tumorline.network_input.windows import input_of
@@ -136,7 +137,7 @@ class Loop:
             self.require_finite()
             self.save()
         if stop:
-            raise Interrupted(f"stopped and saved; go on with: tumorline train --resume {self.task.run}")
+            raise Interrupted(f"stopped and saved; go on with: tumorline train --resume {for_shell(self.task.run)}")
 
     def lost_its_loss(self) -> bool:
         """Whether the loss of a step so far was not finite; on a GPU it is not looked at in each step."""

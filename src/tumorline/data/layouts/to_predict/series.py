@@ -12,6 +12,7 @@ from tumorline.data.layouts.to_predict.series_names import SeriesNames, is_meant
 from tumorline.data.layouts.to_predict.series_words import describe_series, tell_left_out, tell_loose
 from tumorline.data.layouts.tree import common_folder
 from tumorline.errors import UserError
+from tumorline.escaping import for_shell
 from tumorline.formats.decode import is_dicom, without_suffix
 from tumorline.progress import Notify
 from tumorline.wording import is_or_are, numbered, some_of
@@ -224,9 +225,8 @@ def _add_single_scans(series_found: SeriesFound, study: _Study, channels: Sequen
         scan = _single_scan(member, channel, names.name(member.series))
         series_found.scans.append(scan)
         if not scan.problem:
-            series_found.remarks.append(
-                f"{description}; where it is another, give --channel {channel or 'NAME'}={form}"
-            )
+            option = for_shell("--channel", f"{channel or 'NAME'}={form}")
+            series_found.remarks.append(f"{description}; where it is another, give {option}")
 
 
 def _single_scan(member: _Member, channel: str, name: str) -> SeriesScan:
@@ -235,7 +235,7 @@ def _single_scan(member: _Member, channel: str, name: str) -> SeriesScan:
     if channel and series.sequence and series.sequence != channel:
         problem = (
             f"{name}: {describe_series(series)}; the model takes {channel}. "
-            f"Where that is what it is, give --channel {channel}={name}"
+            f"Where that is what it is, give --channel {for_shell(f'{channel}={name}')}"
         )
     return SeriesScan(member.root, member.name, (series,), series.paths, problem)
 
@@ -279,7 +279,7 @@ def _remarks_on(
         + (f"; taken as {taken[id(member.series)]}" if id(member.series) in taken else "; not used" if taken else "")
         for member in members
     ]
-    options = " ".join(f"--channel {channel}={names.name(series)}" for channel, series in chosen.items())
+    options = " ".join(for_shell("--channel", f"{channel}={names.name(series)}") for channel, series in chosen.items())
     return (
         [*remarks, f"{folder}: where one of these is wrong, give {options} with the right one"] if chosen else remarks
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tumorline.data.layouts.tree import common_folder
+from tumorline.escaping import for_shell
 from tumorline.formats.decode import is_dicom
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ def tell_loose(files: "Mapping[Path, SlicePlace]", channels: Sequence[str]) -> s
         return ""
     opening = f"{common_folder(files)}: {len(files)} DICOM slices are read as pictures, as they"
     if _may_be_stacked(files.values()):
-        option = f"--channel {channels[0] or 'NAME' if len(channels) == 1 else 'NAME'}=FOLDER"
+        channel = (channels[0] if len(channels) == 1 else "") or "NAME"
+        option = for_shell("--channel", f"{channel}=FOLDER")
         return f"{opening} name no common series (SeriesInstanceUID); where they are one volume, give {option}"
     if not any(at.places for at in files.values()) and len({at.series for at in files.values()} | {""}) == 2:
         return (
