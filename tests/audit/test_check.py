@@ -68,7 +68,7 @@ def test_images_and_masks_that_were_swapped_are_told_so(pair_folder: PairFolder)
     (folder / "images").rename(folder / "other")
     (folder / "masks").rename(folder / "images")
     (folder / "other").rename(folder / "masks")
-    with pytest.raises(UserError, match="images/s000.png holds two values alone: are images and masks swapped?"):
+    with pytest.raises(UserError, match=r"images/s000\.png holds two values alone: are images and masks swapped\?"):
         stop_on_errors(check(load_dataset(folder, DataConfig())))
 
 

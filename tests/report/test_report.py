@@ -208,7 +208,7 @@ def test_a_run_without_evaluation_is_refused(tmp_path: Path) -> None:
     ):
         write_report(tmp_path)
     (tmp_path / "config.toml").touch()
-    with pytest.raises(UserError, match="not evaluated yet .* tumorline train --resume"):
+    with pytest.raises(UserError, match=r"not evaluated yet .* tumorline train --resume"):
         write_report(tmp_path)
 
 
