@@ -7,13 +7,11 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
-
 from tumorline.arrays import ImageArray, MaskArray
 from tumorline.config import DataConfig
 from tumorline.data import cheng
 from tumorline.data.brisc import is_brisc
-from tumorline.data.case import Case, image_hash, is_constant, joined_hash, map_cases, read_and_look
+from tumorline.data.case import Case, holds_two_values, image_hash, is_constant, joined_hash, map_cases, read_and_look
 from tumorline.data.case_truth import read_given_truth, read_truth
 from tumorline.data.labels.convention import held_labels
 from tumorline.data.masks.read import NotBinaryError, truth_hash
@@ -216,7 +214,7 @@ def _hash_whole(image: ImageArray, hashes: Sequence[str]) -> str:
 
 def _perhaps_swapped(errors: Sequence[tuple[str, str]], case: Case, image: ImageArray) -> list[tuple[str, str]]:
     """The errors of a mask; where it is none and the picture looks like one, they say so."""
-    if len(np.unique(image)) != 2:
+    if not holds_two_values(image):
         return [*errors]
     asked = f"; {case.images[0]} holds two values alone: are images and masks swapped?"
     return [(code, message + asked if code == NOT_BINARY else message) for code, message in errors]
