@@ -115,6 +115,10 @@ def test_a_file_of_the_users_goes_before_a_name(tmp_path: Path, monkeypatch: pyt
     [
         ("litte0", r"litte0: no such file, and no recipe of this name; did you mean 'lite0'\?"),
         ("lite0.toml", r"lite0\.toml: no such file.*did you mean 'lite0'\?"),
+        (
+            "configs/lite0.toml",
+            r"configs/lite0\.toml: no such file; the recipe that comes .* is 'lite0', without a path",
+        ),
         ("xyzzy", r"xyzzy: no such file.*recipes: brats_25d, "),
         ("folder", r"folder: a folder; .* Data are given with --data folder"),
     ],

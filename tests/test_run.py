@@ -26,7 +26,9 @@ from tumorline.model_file import read_info
 from tumorline.recipe_files import read_recipe
 from tumorline.results import read_summary
 from tumorline.run import fit_only
+from tumorline.run.preparing import prepare_data
 from tumorline.run_folder import read_config, read_split, save_config
+from tumorline.simulation import GENERATOR
 
 TIMINGS = {"seconds", "images_per_second"}
 FAST = [*TINY, "train.epochs=2"]
@@ -114,6 +116,13 @@ def test_any_folder_name_can_be_a_source(tmp_path: Path) -> None:
     config = read_recipe(None, source)
     config.save(tmp_path / "config.toml")
     assert load_config(tmp_path / "config.toml").data.source == str(source.resolve())
+
+
+def test_a_training_without_data_says_that_they_are_simulated(tmp_path: Path) -> None:
+    PairFolder(tmp_path / f"simulated-{GENERATOR}")()
+    said: list[str] = []
+    prepare_data(load_config(None, [f"data.cache='{tmp_path}'"]), said.append)
+    assert "no data are given (--data SOURCE): this is a training on the SIMULATED cohort" in said
 
 
 def test_resume_of_something_else_is_refused(tmp_path: Path) -> None:

@@ -34,6 +34,10 @@ def find_recipe(given: Path | str, kind: str = "") -> Path:
         return RECIPES / kind / f"{given}.toml"
     if path.is_dir():
         raise UserError(f"{given}: a folder; expected a file of TOML. Data are given with --data {for_shell(given)}")
+    if not path.exists() and path.stem in names and path.name != str(given):
+        raise UserError(
+            f"{given}: no such file; the recipe that comes with the package is '{path.stem}', without a path"
+        )
     if not path.exists() and path.name == str(given):
         near = difflib.get_close_matches(path.stem, names, n=1)
         said = f"did you mean '{near[0]}'?" if near else f"recipes: {', '.join(names)}"

@@ -63,6 +63,15 @@ def test_a_mask_with_three_values_stops_with_the_values(pair_folder: PairFolder)
         stop_on_errors(check(load_dataset(folder, DataConfig())))
 
 
+def test_images_and_masks_that_were_swapped_are_told_so(pair_folder: PairFolder) -> None:
+    folder = pair_folder()
+    (folder / "images").rename(folder / "other")
+    (folder / "masks").rename(folder / "images")
+    (folder / "other").rename(folder / "masks")
+    with pytest.raises(UserError, match=r"images/s000\.png holds two values alone: are images and masks swapped\?"):
+        stop_on_errors(check(load_dataset(folder, DataConfig())))
+
+
 def test_suspicious_masks_and_images_are_warnings(pair_folder: PairFolder) -> None:
     folder = pair_folder()
     flat = Image.fromarray(np.full((32, 32), 90, np.uint8))

@@ -243,6 +243,13 @@ def test_one_volume_for_a_model_of_four_is_one_line(four: Model, tmp_path: Path)
     assert "one volume; this model takes flair, post_contrast, t2, pre_contrast; give the folder" in row["error"]
 
 
+def test_one_picture_for_a_model_of_four_is_one_line(four: Model, tmp_path: Path) -> None:
+    Image.fromarray(np.eye(32, dtype=np.uint8)).save(tmp_path / "x.png")
+    (row,) = tumorline.predict(tmp_path / "x.png", output=tmp_path / "out")
+    taken = "this model takes 4 (flair, post_contrast, t2, pre_contrast), together as one image or scan"
+    assert row["error"] == f"{tmp_path / 'x.png'} has 1 channel; {taken}"
+
+
 def test_a_folder_without_a_scan_is_one_line(four: Model, tmp_path: Path) -> None:
     save_volume(tmp_path / "x.nii.gz", [picture("t1")])
     with pytest.raises(UserError, match=r"no image and no scan with flair, post_contrast, t2, pre_contrast in this fo"):

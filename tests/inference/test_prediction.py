@@ -74,6 +74,13 @@ def test_of_a_data_set_only_images_are_predicted_and_the_rest_is_named(
     assert "images only, 2 of them; left out are 3 masks (for example s000.png)" in outcome.err
 
 
+def test_a_mask_that_is_given_as_a_picture_is_told(tiny_run: Path, tmp_path: Path) -> None:
+    image, mask = blob(32, 1)
+    files = [save(tmp_path / "in" / f"{name}.png", np.uint8(array)) for name, array in (("a", image), ("b", mask))]
+    rows = tumorline.predict(files, tiny_run, output=tmp_path / "out")
+    assert [row["note"] for row in rows] == [None, "holds two values alone: is it a mask?"]
+
+
 def test_pictures_in_colour_are_told(tiny_run: Path, tmp_path: Path, program: Program) -> None:
     grey = np.stack([blob(32, 1)[0]] * 3, axis=-1)
     drawn = grey.copy()

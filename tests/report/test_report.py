@@ -104,6 +104,14 @@ def test_a_clean_split_is_claimed_only_where_it_is_one(run: Path, fact: str, sen
     assert claim not in text
 
 
+def test_the_page_of_other_data_names_the_model(run: Path) -> None:
+    named = " · model new_name"
+    change_summary(run, lambda summary: summary.update(model="new_name"))
+    assert named not in page(run)
+    (run / "split.csv").unlink()
+    assert named in page(run)
+
+
 def test_of_other_data_the_page_says_how_the_models_own_were_split(run: Path) -> None:
     (run / "split.csv").unlink()
     change_summary(run, lambda summary: summary["split"].update(own={"leaking": True, "patients_unknown": True}))
@@ -113,6 +121,8 @@ def test_of_other_data_the_page_says_how_the_models_own_were_split(run: Path) ->
     own = {"own": {"leaking": False, "patients_unknown": False}, "patients_unknown": True}
     change_summary(run, lambda summary: summary["split"].update(own))
     assert "seed 0. No patient is in two parts." in page(run)
+    change_summary(run, lambda summary: summary["split"].update(parts={"train": 9, "validation": 0, "test": 0}))
+    assert "The model was trained on all patients of its own data. </p>" in page(run)
     change_summary(run, lambda summary: summary["split"].update(origin=""))
     text = page(run)
     assert "Other data than the model's own.  " in text.replace("</p>", " ")
@@ -193,7 +203,12 @@ def test_undefined_figures_are_dashes(run: Path) -> None:
 
 
 def test_a_run_without_evaluation_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="not evaluated yet"):
+    with pytest.raises(
+        UserError, match=r"not evaluated \(no summary.json\); give a folder of train, folds or evaluate"
+    ):
+        write_report(tmp_path)
+    (tmp_path / "config.toml").touch()
+    with pytest.raises(UserError, match=r"not evaluated yet .* tumorline train --resume"):
         write_report(tmp_path)
 
 

@@ -154,6 +154,12 @@ def is_constant(channel: npt.NDArray[Any]) -> bool:
     return not np.ptp(channel)
 
 
+def holds_two_values(image: npt.NDArray[Any]) -> bool:
+    """Whether it may be a mask."""
+    low, high = image.min(), image.max()
+    return bool(low < high and ((image == low) | (image == high)).all())
+
+
 def joined_hash(hashes: Sequence[str]) -> str:
     """Content hash of a volume of several channels from theirs: a hundred megabytes need not be hashed twice."""
     return hashlib.sha256(":".join(hashes).encode()).hexdigest()[:16]

@@ -11,7 +11,7 @@ from tumorline.arrays import ImageArray, MaskArray
 from tumorline.config import DataConfig
 from tumorline.data import cheng
 from tumorline.data.brisc import is_brisc
-from tumorline.data.case import Case, image_hash, is_constant, joined_hash, map_cases, read_and_look
+from tumorline.data.case import Case, holds_two_values, image_hash, is_constant, joined_hash, map_cases, read_and_look
 from tumorline.data.case_truth import read_given_truth, read_truth
 from tumorline.data.labels.convention import held_labels
 from tumorline.data.masks.read import NotBinaryError, truth_hash
@@ -27,12 +27,14 @@ from tumorline.progress import Progress
 from tumorline.user_folders import default_folder
 
 T = TypeVar("T")
-VERSION = 4
+VERSION = 5
 """Of what decoding and the search for near duplicates find: raise it where they find something else than before."""
 PACKED = ("thumbnail", "block")
 """Facts that are bytes."""
 NOT_READ = "not_read"
 """Code of a file that the system did not give this time, which says nothing of the file."""
+NOT_BINARY = "not_binary"
+"""Code of a mask that holds more than two values."""
 Look = Callable[[Case, ImageArray, MaskArray | None], None]
 """Is shown each image that could be read, with its truth where that fits it, as it is decoded; by several threads."""
 
@@ -148,7 +150,7 @@ def _examine(case: Case, settings: DataConfig, look: Look | None) -> Facts:
     seen, image_error = _attempt(lambda: read_and_look(case))
     image, coloured = seen or (None, False)
     truth, truth_error = _attempt(lambda: read_truth(case, settings))
-    errors = [*image_error, *truth_error]
+    errors = [*image_error, *(truth_error if image is None else _perhaps_swapped(truth_error, case, image))]
     if image is not None and truth is not None and image.shape[1:] != truth.shape[1:]:
         sizes = f"image {_sides(image)}, mask {_sides(truth)}"
         errors.append(("size", f"{case.truth_file}: {sizes}; a pair must have one size"))
@@ -210,6 +212,14 @@ def _hash_whole(image: ImageArray, hashes: Sequence[str]) -> str:
     return joined_hash(hashes) if image.ndim == 4 else image_hash(image)
 
 
+def _perhaps_swapped(errors: Sequence[tuple[str, str]], case: Case, image: ImageArray) -> list[tuple[str, str]]:
+    """The errors of a mask; where it is none and the picture looks like one, they say so."""
+    if not holds_two_values(image):
+        return [*errors]
+    asked = f"; {case.images[0]} holds two values alone: are images and masks swapped?"
+    return [(code, message + asked if code == NOT_BINARY else message) for code, message in errors]
+
+
 def _sides(array: ImageArray | MaskArray) -> str:
     """Width first."""
     return " x ".join(map(str, array.shape[:0:-1]))
@@ -232,7 +242,7 @@ def _attempt(read: Callable[[], T]) -> tuple[T | None, list[tuple[str, str]]]:
     try:
         return read(), []
     except NotBinaryError as error:
-        return None, [("not_binary", str(error))]
+        return None, [(NOT_BINARY, str(error))]
     except ReadError as error:
         return None, [(NOT_READ, str(error))]
     except UserError as error:

@@ -30,6 +30,7 @@ from tumorline.network_input.windows import NetworkInput, prepare_input
 from tumorline.output.journal import hash_file, hash_settings
 from tumorline.runtime import DEFAULT, QUANTISED, Runtime, RuntimeOptions, beside, can_compute, opened_file
 from tumorline.twins import open_twin
+from tumorline.wording import numbered
 from tumorline.work_ahead import map_ahead
 
 T = TypeVar("T")
@@ -105,7 +106,11 @@ class Model:
         A network of volumes needs the spacing of the grid. Raises UserError for another shape, or without spacing.
         """
         expected = self.info.image_channels
-        if image.ndim not in (3, 4) or len(image) != expected or 0 in image.shape:
+        if image.ndim in (3, 4) and len(image) not in (0, expected):
+            names = f" ({', '.join(self.channels)})" if all(self.channels) else ""
+            counted = numbered(len(image), "channel")
+            raise UserError(f"{name} has {counted}; this model takes {expected}{names}, together as one image or scan")
+        if image.ndim not in (3, 4) or 0 in image.shape:
             size = "height, width" if image.ndim != 4 else "depth, height, width"
             raise UserError(f"{name} has shape {image.shape}; this model takes ({expected}, {size})")
         if image.ndim == 3 and (self.info.input.depth > 1 or self.info.input.dims == 3):

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tumorline.arrays import MaskArray
+from tumorline.data.case import holds_two_values
 from tumorline.data.layouts.to_predict.series_words import note_on_sequence, note_on_slice
 from tumorline.environment import versions
 from tumorline.errors import UserError, WriteError
@@ -45,6 +46,7 @@ CaseRow = dict[str, Any]
 """What a table of predictions holds of a case, by column."""
 LARGE = 1 << 24
 BLANK_NOTE = "blank: the image shows nothing, so that the mask is empty"
+MASK_NOTE = "holds two values alone: is it a mask?"
 COLOURED_NOTE = "in colour, which is read as luminance"
 
 
@@ -132,7 +134,8 @@ class Predictor:
             write_overlay(overlay_path, picture.image[shown], masks)
         stated = note_on_slice(job.path, self.model.channel if len(job.images) == 1 else "")
         coloured = COLOURED_NOTE if picture.coloured else ""
-        note = self._note(answer, masks, labels, coloured, self._lacking(job), stated)
+        mask_like = MASK_NOTE if holds_two_values(picture.image) else ""
+        note = self._note(answer, masks, labels, mask_like, coloured, self._lacking(job), stated)
         return {**self._figures_of(answer, masks, None), "note": note}
 
     def _predict_scan(self, job: PredictionJob, mask_path: Path, overlay_path: Path | None) -> CaseRow:

@@ -64,12 +64,17 @@ def write_report(run: Path, read_case: CaseReader | None = None) -> Path:
     where the folder holds no evaluation. A model card beside it becomes a page as well.
     """
     if not (run / SUMMARY_NAME).is_file():
-        how = f"tumorline train --resume {for_shell(run)}"
-        raise UserError(f"{run}: not evaluated yet (no summary.json); finish it with: {how}")
+        raise UserError(f"{run}: {_why_not_evaluated(run)}")
     write_card_page(run)
     content = page_content(run, read_case) | {"browsed": _browsed(run, read_case)}
     write_text(run / REPORT_NAME, template("template.html", browses=True).render(**content))
     return run / REPORT_NAME
+
+
+def _why_not_evaluated(run: Path) -> str:
+    if (run / CONFIG_NAME).is_file():
+        return f"not evaluated yet (no {SUMMARY_NAME}); finish it with: tumorline train --resume {for_shell(run)}"
+    return f"not evaluated (no {SUMMARY_NAME}); give a folder of train, folds or evaluate"
 
 
 def _browsed(run: Path, read_case: CaseReader | None) -> BrowserContent:

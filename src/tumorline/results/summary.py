@@ -72,6 +72,11 @@ class SplitDescription(Result):
         return "" if match is None else "some" if match.start() else "all"
 
     @property
+    def is_one_part(self) -> bool:
+        """Whether all of the model's own data are in one part, as of a model that has trained on all patients."""
+        return sum(count > 0 for count in self.parts.values()) == 1
+
+    @property
     def own_parts(self) -> "OwnParts | SplitDescription":
         return self.own or self
 

@@ -72,6 +72,8 @@ def _refuse_unheeded(config: Config) -> None:
 
 def prepare_data(config: Config, notify: Notify) -> tuple[Dataset, Split]:
     """Load, split and check the data; stop on errors, say the warnings."""
+    if not config.data.source and not config.data.sources:
+        notify("no data are given (--data SOURCE): this is a training on the SIMULATED cohort")
     dataset = load_data(config, minutely("decoding", notify))
     stop_on_errors(errors(dataset))
     _refuse_context_of_pictures(dataset)
