@@ -156,7 +156,7 @@ def one_operator_table() -> None:
         from torch.onnx._internal.exporter import _registration
 
         make_table = functools.cache(_registration.ONNXRegistry.from_torchlib)
-        _registration.ONNXRegistry.from_torchlib = staticmethod(make_table)
+        pytest.MonkeyPatch().setattr(_registration.ONNXRegistry, "from_torchlib", staticmethod(make_table))
 
 
 @pytest.fixture(scope="session")

@@ -76,7 +76,7 @@ def test_of_a_data_set_only_images_are_predicted_and_the_rest_is_named(
 
 def test_a_mask_that_is_given_as_a_picture_is_told(tiny_run: Path, tmp_path: Path) -> None:
     image, mask = blob(32, 1)
-    files = [save(tmp_path / "in" / f"{name}.png", np.uint8(array)) for name, array in (("a", image), ("b", mask))]
+    files = [save(tmp_path / "in" / "a.png", image), save(tmp_path / "in" / "b.png", mask.astype(np.uint8))]
     rows = tumorline.predict(files, tiny_run, output=tmp_path / "out")
     assert [row["note"] for row in rows] == [None, "holds two values alone: is it a mask?"]
 
