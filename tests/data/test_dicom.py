@@ -22,11 +22,13 @@ from tumorline.audit.check import check
 from tumorline.config import DataConfig
 from tumorline.data.case import Case, read_image
 from tumorline.data.dataset import load_dataset
-from tumorline.data.layouts.to_predict.series import gather_series, series_at
+from tumorline.data.layouts.to_predict.series import gather_series, series_of_channels
 from tumorline.data.masks.read import read_mask
 from tumorline.data.source import open_source
 from tumorline.errors import UserError
+from tumorline.formats import dicom_slice
 from tumorline.formats.dicom import read_dicom_header
+from tumorline.formats.dicom_series import DicomSeries
 from tumorline.inference.jobs import job_of_channels
 
 IMAGE, MASK = blob(32, 1)
@@ -351,6 +353,11 @@ def offered(folder: Path, channels: Sequence[str] = CHANNELS) -> list[str]:
     return re.findall(r"--channel (\S+=\S+)", " ".join([*found.remarks, *(scan.problem for scan in found.scans)]))
 
 
+def series_at(place: Path, channel: str) -> DicomSeries:
+    (series,) = series_of_channels([place], [channel])
+    return series
+
+
 def test_series_of_one_folder_are_named_by_their_numbers_and_such_names_are_taken(tmp_path: Path) -> None:
     folder = tmp_path / "scans"
     of_one_folder(folder, a=("T1 post", 4), b=("AX FLAIR", 7), c=("localizer", 1))
@@ -394,6 +401,23 @@ def test_of_a_model_of_one_channel_too_series_of_one_folder_are_named(tmp_path: 
     (insist,) = (scan.problem for scan in found.scans if scan.problem)
     assert insist.endswith(f"give --channel post_contrast={tmp_path / 'in'}#7")
     assert job_of_channels([f"post_contrast={tmp_path / 'in'}#7"], ["post_contrast"]).series[0].sequence == "flair"
+
+
+def test_of_a_folder_of_which_several_series_are_named_each_header_is_read_as_often_as_of_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "in"
+    of_one_folder(folder, a=("T1 post", 4), b=("AX FLAIR", 7))
+    opened: list[Path] = []
+    read = dicom_slice.read_dataset
+    monkeypatch.setattr(
+        dicom_slice, "read_dataset", lambda path, **wanted: (opened.append(path), read(path, **wanted))[1]
+    )
+    series_at(Path(f"{folder}#7"), "flair")
+    once = sorted(opened)
+    opened.clear()
+    job_of_channels([f"flair={folder}#7", f"post_contrast={folder}#4"], CHANNELS)
+    assert sorted(opened) == once
 
 
 def test_a_series_that_is_named_and_no_volume_is_one_line(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from tumorline.data.layouts.contents import Contents
 from tumorline.data.layouts.to_predict.case_list import list_scans
 from tumorline.data.layouts.to_predict.gather import Scan, gather_scans, name_channels, nnunet_scans, sequence_of_volume
 from tumorline.data.layouts.to_predict.selection import OTHER_SEQUENCE, Selection, pixels_around, select_images
-from tumorline.data.layouts.to_predict.series import SeriesFound, SeriesScan, gather_series, series_at
+from tumorline.data.layouts.to_predict.series import SeriesFound, SeriesScan, gather_series, series_of_channels
 from tumorline.data.layouts.to_predict.series_folders import holds_series
 from tumorline.data.layouts.to_predict.series_names import split_place
 from tumorline.data.layouts.to_predict.series_words import describe_series
@@ -98,7 +98,7 @@ def job_of_channels(
         plain_file = scan.images[of_series.index(False)]
         raise UserError(f"--channel: {plain_file} is a file, other channels are DICOM series; give one kind")
     scan_channels = scan.channels or channels
-    series = tuple(series_at(place, channel, notify) for place, channel in zip(scan.images, scan_channels, strict=True))
+    series = series_of_channels(scan.images, scan_channels, notify)
     if notify:
         for place, channel, channel_series in zip(scan.images, scan_channels, series, strict=True):
             notify(f"{place}: {describe_series(channel_series)}; taken as {channel}, as you say")
