@@ -83,6 +83,24 @@ def test_a_stopped_predict_looks_for_its_segmentations_where_the_folder_lies_now
     assert row["segmentation"] == str(tmp_path / "moved" / written.name)
 
 
+def test_a_series_that_lacks_slices_at_an_end_is_noted_and_numbers_that_run_over_a_study_are_not(
+    series: Path, tmp_path: Path, program: Program
+) -> None:
+    for path in series.glob("*.dcm"):
+        dataset = pydicom.dcmread(path)
+        dataset.InstanceNumber += 4
+        dataset.save_as(path)
+    result = program("predict", series, "--output", tmp_path / "a")
+    note = "its instance numbers begin with 5: slices at one end may be missing"
+    assert note in result.err
+    (row,) = rows_of(tmp_path / "a")
+    assert row["note"].startswith(f"{series}: {note}")
+    scout = {"SeriesInstanceUID": "1.2.9", "SeriesDescription": "localizer"}
+    write_series(series.parent / "scout", 4, change=lambda _, own: own.update(scout))
+    result = program("predict", series.parent, "--output", tmp_path / "b")
+    assert (result.status, "may be missing" in result.err) == (0, False)
+
+
 def test_a_slice_that_is_missing_or_foreign_is_one_line_and_status_2(
     series: Path, tmp_path: Path, program: Program
 ) -> None:

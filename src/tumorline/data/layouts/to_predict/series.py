@@ -105,6 +105,8 @@ def gather_series(
         for folder, files in slices:
             series_found.used.update(files)
             _add_members(studies, root, folder, files)
+    for study in studies.values():
+        study.whole = _beside_each_other(study)
     series_found.names = SeriesNames(member.series for study in studies.values() for member in study.every)
     for study in [patient_study for both in studies.values() for patient_study in _by_patient(both)]:
         if len(channels) == 1:
@@ -123,6 +125,13 @@ def _add_members(studies: dict[str, _Study], root: Path, folder: Path, files: Se
         studies[series.study].whole.append(_Member(series, root, series_name))
     for broken_series in broken:
         studies[broken_series.study].broken.append(_Lost(broken_series, root, name))
+
+
+def _beside_each_other(study: _Study) -> list[_Member]:
+    from tumorline.formats.dicom_series import beside  # imports pydicom
+
+    series = beside([member.series for member in study.whole], [lost.series for lost in study.broken])
+    return [member._replace(series=one) for member, one in zip(study.whole, series, strict=True)]
 
 
 def _by_patient(study: _Study) -> list[_Study]:
@@ -162,9 +171,13 @@ def series_of_channels(
     `notify` hears which series of a folder is left out, as it is no volume and not of the channel.
     Raises UserError where there is none, or another.
     """
+    from tumorline.formats.dicom_series import beside  # imports pydicom
+
     chosen_of = {folder for folder, word in map(split_place, places) if word}
     opened = {folder: _open_below(folder) for folder in chosen_of}
-    return tuple(_series_at(place, channel, opened, notify) for place, channel in zip(places, channels, strict=True))
+    pairs = zip(places, channels, strict=True)
+    others = [series for both in opened.values() for some in both for series in some]
+    return tuple(beside([_series_at(place, channel, opened, notify) for place, channel in pairs], others))
 
 
 def _series_at(place: Path, channel: str, opened: "Mapping[Path, _Opened]", notify: Notify | None) -> "DicomSeries":
