@@ -22,6 +22,7 @@ ACCEPTED = "PNG, JPEG, TIFF, BMP, GIF, WebP, PPM, JPEG 2000, TGA, DICOM, MATLAB 
 TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 TILE_SIDES, PHOTOMETRIC, MIN_IS_WHITE = (322, 323), 262, 0
 BITS, SAMPLE_FORMAT, SIGNED = 258, 339, 2
+SUBFILE, REDUCED = 254, 1
 """Numbers of TIFF's tags, and values."""
 MANY_FRAMES, COUNTED_BYTES = 1000, 1 << 20
 """Frames are counted up to here, and those of a GIF up to this size of file."""
@@ -106,7 +107,12 @@ def _require_one(path: Path, image: Image.Image) -> None:
 
 
 def _further_frames(image: Image.Image) -> str:
-    """How many frames there are where there is more than one, counted as far as that is quick."""
+    """How many frames there are where there is more than one, counted as far as that is quick.
+
+    What a camera keeps behind its JPEG (MPO: a smaller copy, a depth, another view) is none.
+    """
+    if image.format == "MPO":
+        return ""
     if image.format == "TIFF":
         return _count_pages(image)
     if image.format == "GIF" and _is_long_animation(image):
@@ -119,14 +125,19 @@ def _is_long_animation(image: Any) -> bool:
     return bool(image.is_animated and Path(image.filename).stat().st_size > COUNTED_BYTES)
 
 
-def _count_pages(image: Image.Image) -> str:
-    """Each page is looked for among those before it, so that counting all of millions would not end."""
+def _count_pages(image: Any) -> str:
+    """Each page is looked for among those before it, so that counting all of millions would not end.
+
+    A smaller copy of the first (a thumbnail) is none.
+    """
+    pages = 1
     for page in range(1, MANY_FRAMES):
         try:
             image.seek(page)
         except EOFError:
             image.seek(0)
-            return str(page) if page > 1 else ""
+            return str(pages) if pages > 1 else ""
+        pages += not image.tag_v2.get(SUBFILE, 0) & REDUCED
     return f"{MANY_FRAMES} or more"
 
 
