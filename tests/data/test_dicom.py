@@ -330,6 +330,30 @@ def test_series_are_no_cases_of_a_data_set_and_the_cure_is_said(tmp_path: Path) 
             open_source(tmp_path / folder)
 
 
+def test_a_segmentation_or_a_folder_of_slices_named_as_a_file_says_the_cure(tmp_path: Path) -> None:
+    write_series(tmp_path / "series")
+    sources.save_volume(tmp_path / "images" / "p1.nii.gz", [IMAGE, IMAGE, IMAGE])
+    frames = save_dicom(tmp_path / "masks" / "p1.dcm", np.zeros((4, 6), np.uint16), Modality="SEG", NumberOfFrames=2)
+    rows = {"series,images/p1.nii.gz": "of a DICOM series", "images/p1.nii.gz,masks/p1.dcm": "DICOM, where the other"}
+    for number, (row, words) in enumerate(rows.items()):
+        (tmp_path / f"{number}.csv").write_text(f"id,image,mask\na,{row}\n")
+        with pytest.raises(UserError, match=f"{words}.*; to train or evaluate, save images and masks as NIfTI"):
+            open_source(tmp_path / f"{number}.csv")
+    with pytest.raises(UserError, match=r"p1\.dcm: DICOM, where the other files of the scan are NIfTI; to train"):
+        open_source(tmp_path)
+    assert "a DICOM segmentation of 2 frames, one is expected; save it and its images as NIfTI" in refusal(frames)
+
+
+def test_a_volume_beside_a_picture_or_another_format_in_one_row_is_one_line(tmp_path: Path) -> None:
+    sources.save_volume(tmp_path / "a.nii.gz", [IMAGE, IMAGE, IMAGE])
+    save(tmp_path / "m.png", MASK)
+    (tmp_path / "m.nrrd").write_text("NRRD0004")
+    for mask, words in (("m.png", "no NIfTI, as the other files"), ("m.nrrd", "volumes of this format are not read")):
+        (tmp_path / "cases.csv").write_text(f"id,image,mask\na,a.nii.gz,{mask}\n")
+        with pytest.raises(UserError, match=f"{mask}: {words}"):
+            open_source(tmp_path / "cases.csv")
+
+
 # ---------------------------------------------------------------- several series in one folder
 
 
