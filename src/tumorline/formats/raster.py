@@ -26,6 +26,8 @@ SUBFILE, REDUCED = 254, 1
 """Numbers of TIFF's tags, and values."""
 MANY_FRAMES, COUNTED_BYTES = 1000, 1 << 20
 """Frames are counted up to here, and those of a GIF up to this size of file."""
+UPRIGHT = 1
+"""EXIF's first orientation, as which a picture is shown as it is stored; there are eight."""
 VISIBLE_MODES = ("L", "LA", "P", "PA", "RGB", "RGBA")
 
 PictureOfPillow = Image.Image
@@ -142,14 +144,30 @@ def _count_pages(image: Any) -> str:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """The image, decoded and turned as its EXIF block says; a block that cannot be read says nothing."""
+    """The image, decoded and turned as its EXIF block says."""
     if image.format == "TIFF":
         setattr(image, "filename", "")  # noqa: B010  # Pillow maps a file of this name by the size that it has once turned
     image.load()
-    orientation = 1
+    return image if _orientation(image) == UPRIGHT else ImageOps.exif_transpose(image)
+
+
+def _orientation(image: Image.Image) -> int:
+    """By its EXIF block; upright where that says nothing or cannot be read."""
     with suppress(Exception):
-        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-    return ImageOps.exif_transpose(image) if orientation in range(2, 9) else image
+        orientation = image.getexif().get(ExifTags.Base.Orientation)
+        return orientation if orientation in range(UPRIGHT + 1, 9) else UPRIGHT
+    return UPRIGHT
+
+
+def stated_orientation(path: Path) -> int:
+    """How a picture is to be turned, by its header; upright where that is not understood."""
+    if not path.is_file():
+        return UPRIGHT
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            return _orientation(image)
+    except Exception:  # whatever is wrong is said where the file is decoded
+        return UPRIGHT
 
 
 def _pixels(image: Image.Image) -> Pixels:
