@@ -169,7 +169,8 @@ def open_each(paths: Iterable[Path]) -> tuple[list[DicomSeries], list[BrokenSeri
 
 def beside(whole: Sequence[DicomSeries], others: Iterable[DicomSeries | BrokenSeries]) -> list[DicomSeries]:
     """The series, with what the numbers of all that were found with them may say of theirs."""
-    ends = {one.last_number for one in (*whole, *others)} - {None}
+    numbers = (one.last_number for one in (*whole, *others))
+    ends = frozenset(number for number in numbers if number is not None)
     return [replace(series, ends_of_others=series.ends_of_others | ends) for series in whole]
 
 

@@ -154,8 +154,8 @@ def _upright(image: Image.Image) -> Image.Image:
 def _orientation(image: Image.Image) -> int:
     """By its EXIF block; upright where that says nothing or cannot be read."""
     with suppress(Exception):
-        orientation = image.getexif().get(ExifTags.Base.Orientation)
-        return orientation if orientation in range(UPRIGHT + 1, 9) else UPRIGHT
+        orientation = int(image.getexif().get(ExifTags.Base.Orientation, UPRIGHT))
+        return orientation if orientation in range(UPRIGHT, 9) else UPRIGHT
     return UPRIGHT
 
 
