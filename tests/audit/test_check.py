@@ -111,6 +111,19 @@ def test_masks_saved_with_loss_are_read_and_told(pair_folder: PairFolder) -> Non
     assert "lossy_masks" not in codes(folder, mask_threshold=127)
 
 
+def test_pictures_that_are_turned_without_their_masks_are_told(pair_folder: PairFolder) -> None:
+    folder = pair_folder()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for kind, names in (("images", ("s003", "s004")), ("masks", ("s004",))):
+        for path in (folder / kind / f"{name}.png" for name in names):
+            stored = np.ascontiguousarray(np.rot90(np.asarray(Image.open(path).convert("L"))))
+            Image.fromarray(stored).save(path, exif=exif)
+    (finding,) = check(load_dataset(folder, DataConfig()))
+    assert (finding.code, finding.severity) == ("turned_alone", "warning")
+    assert finding.message.startswith(f"{folder}/images/s003.png: 1 of 20 images are turned as their EXIF orientation")
+
+
 def test_unknown_patients_and_duplicates_are_warnings(pair_folder: PairFolder) -> None:
     folder = pair_folder(with_patients=False)
     Image.open(folder / "images" / "s000.png").save(folder / "images" / "s001.png")

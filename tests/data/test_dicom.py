@@ -22,11 +22,13 @@ from tumorline.audit.check import check
 from tumorline.config import DataConfig
 from tumorline.data.case import Case, read_image
 from tumorline.data.dataset import load_dataset
-from tumorline.data.layouts.to_predict.series import gather_series, series_at
+from tumorline.data.layouts.to_predict.series import gather_series, series_of_channels
 from tumorline.data.masks.read import read_mask
 from tumorline.data.source import open_source
 from tumorline.errors import UserError
+from tumorline.formats import dicom_slice
 from tumorline.formats.dicom import read_dicom_header
+from tumorline.formats.dicom_series import DicomSeries
 from tumorline.inference.jobs import job_of_channels
 
 IMAGE, MASK = blob(32, 1)
@@ -328,6 +330,30 @@ def test_series_are_no_cases_of_a_data_set_and_the_cure_is_said(tmp_path: Path) 
             open_source(tmp_path / folder)
 
 
+def test_a_segmentation_or_a_folder_of_slices_named_as_a_file_says_the_cure(tmp_path: Path) -> None:
+    write_series(tmp_path / "series")
+    sources.save_volume(tmp_path / "images" / "p1.nii.gz", [IMAGE, IMAGE, IMAGE])
+    frames = save_dicom(tmp_path / "masks" / "p1.dcm", np.zeros((4, 6), np.uint16), Modality="SEG", NumberOfFrames=2)
+    rows = {"series,images/p1.nii.gz": "of a DICOM series", "images/p1.nii.gz,masks/p1.dcm": "DICOM, where the other"}
+    for number, (row, words) in enumerate(rows.items()):
+        (tmp_path / f"{number}.csv").write_text(f"id,image,mask\na,{row}\n")
+        with pytest.raises(UserError, match=f"{words}.*; to train or evaluate, save images and masks as NIfTI"):
+            open_source(tmp_path / f"{number}.csv")
+    with pytest.raises(UserError, match=r"p1\.dcm: DICOM, where the other files of the scan are NIfTI; to train"):
+        open_source(tmp_path)
+    assert "a DICOM segmentation of 2 frames, one is expected; save it and its images as NIfTI" in refusal(frames)
+
+
+def test_a_volume_beside_a_picture_or_another_format_in_one_row_is_one_line(tmp_path: Path) -> None:
+    sources.save_volume(tmp_path / "a.nii.gz", [IMAGE, IMAGE, IMAGE])
+    save(tmp_path / "m.png", MASK)
+    (tmp_path / "m.nrrd").write_text("NRRD0004")
+    for mask, words in (("m.png", "no NIfTI, as the other files"), ("m.nrrd", "volumes of this format are not read")):
+        (tmp_path / "cases.csv").write_text(f"id,image,mask\na,a.nii.gz,{mask}\n")
+        with pytest.raises(UserError, match=f"{mask}: {words}"):
+            open_source(tmp_path / "cases.csv")
+
+
 # ---------------------------------------------------------------- several series in one folder
 
 
@@ -349,6 +375,11 @@ def offered(folder: Path, channels: Sequence[str] = CHANNELS) -> list[str]:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     found = gather_series([(folder, files)], channels, may_lack=True)
     return re.findall(r"--channel (\S+=\S+)", " ".join([*found.remarks, *(scan.problem for scan in found.scans)]))
+
+
+def series_at(place: Path, channel: str) -> DicomSeries:
+    (series,) = series_of_channels([place], [channel])
+    return series
 
 
 def test_series_of_one_folder_are_named_by_their_numbers_and_such_names_are_taken(tmp_path: Path) -> None:
@@ -394,6 +425,23 @@ def test_of_a_model_of_one_channel_too_series_of_one_folder_are_named(tmp_path: 
     (insist,) = (scan.problem for scan in found.scans if scan.problem)
     assert insist.endswith(f"give --channel post_contrast={tmp_path / 'in'}#7")
     assert job_of_channels([f"post_contrast={tmp_path / 'in'}#7"], ["post_contrast"]).series[0].sequence == "flair"
+
+
+def test_of_a_folder_of_which_several_series_are_named_each_header_is_read_as_often_as_of_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "in"
+    of_one_folder(folder, a=("T1 post", 4), b=("AX FLAIR", 7))
+    opened: list[Path] = []
+    read = dicom_slice.read_dataset
+    monkeypatch.setattr(
+        dicom_slice, "read_dataset", lambda path, **wanted: (opened.append(path), read(path, **wanted))[1]
+    )
+    series_at(Path(f"{folder}#7"), "flair")
+    once = sorted(opened)
+    opened.clear()
+    job_of_channels([f"flair={folder}#7", f"post_contrast={folder}#4"], CHANNELS)
+    assert sorted(opened) == once
 
 
 def test_a_series_that_is_named_and_no_volume_is_one_line(tmp_path: Path) -> None:

@@ -136,6 +136,50 @@ def test_an_image_is_turned_as_its_orientation_says(tmp_path: Path, name: str, o
     assert np.allclose(grey(tmp_path / name), WIDE, atol=12 if name == "a.jpg" else 0.01)
 
 
+def save_pages(path: Path, thumbnail: int, dtype: str) -> None:
+    """A TIFF whose second page is of a quarter of the size; `thumbnail` is its NewSubfileType."""
+    with tifffile.TiffWriter(path) as file:
+        file.write(WIDE.astype(dtype))
+        file.write(WIDE[::2, ::2].astype(dtype), subfiletype=thumbnail)
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.mpo.jpg"])
+def test_of_a_jpeg_with_further_images_behind_it_the_first_is_read(tmp_path: Path, name: str) -> None:
+    further = [Image.fromarray(WIDE[::-1]), Image.fromarray(WIDE[::2, ::2])] if "mpo" in name else []
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(np.ascontiguousarray(np.rot90(WIDE))).save(
+        tmp_path / name, "MPO", save_all=True, append_images=further, exif=exif, quality=100
+    )
+    assert np.allclose(grey(tmp_path / name), WIDE, atol=12)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "float64"])
+def test_a_thumbnail_behind_a_tiff_is_no_second_page(tmp_path: Path, dtype: str) -> None:
+    save_pages(tmp_path / "a.tif", 1, dtype)
+    assert np.array_equal(grey(tmp_path / "a.tif"), WIDE)
+    save_pages(tmp_path / "b.tif", 0, dtype)
+    with pytest.raises(UserError, match="frames, one is expected"):
+        grey(tmp_path / "b.tif")
+
+
+@pytest.mark.parametrize("name", ["a.gif", "a.png", "a.webp"])
+def test_of_an_animation_one_frame_is_read_and_several_are_refused(tmp_path: Path, name: str) -> None:
+    picture, lossless = Image.fromarray(WIDE), {"lossless": True} if name == "a.webp" else {}
+    picture.save(tmp_path / name, save_all=True, **lossless)
+    assert np.array_equal(grey(tmp_path / name), WIDE)
+    picture.save(tmp_path / name, save_all=True, append_images=[Image.fromarray(WIDE[::-1])], **lossless)
+    with pytest.raises(UserError, match="holds 2 frames, one is expected"):
+        grey(tmp_path / name)
+
+
+@pytest.mark.parametrize("options", [{"progressive": True}, {"mode": "CMYK"}, {"mode": "RGB"}])
+def test_a_jpeg_of_any_kind_shows_what_viewers_show(tmp_path: Path, options: dict[str, Any]) -> None:
+    kind = options.pop("mode", "L")
+    Image.fromarray(WIDE).convert("RGB").convert(kind).save(tmp_path / "a.jpg", quality=100, subsampling=0, **options)
+    assert np.allclose(grey(tmp_path / "a.jpg"), WIDE, atol=12)
+
+
 def test_a_mask_is_turned_as_its_own_orientation_says(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6

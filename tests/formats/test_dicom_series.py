@@ -3,7 +3,7 @@
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -102,10 +102,53 @@ def test_a_missing_slice_is_named(tmp_path: Path) -> None:
     assert "2 slices are missing" in refusal([*paths[:2], *paths[4:]])
 
 
-def test_a_first_slice_that_is_missing_is_a_note(tmp_path: Path) -> None:
-    paths = write_series(tmp_path, 7)
-    assert opened(paths).note == ""
-    assert "instance numbers begin with 2" in opened(paths[1:]).note
+@pytest.mark.parametrize(
+    ("numbers", "images", "note"),
+    [
+        (range(1, 8), None, ""),
+        (range(2, 9), None, "its instance numbers begin with 2: slices at one end may be missing"),
+        (range(8, 1, -1), 7, "its instance numbers begin with 2"),
+        ((4, 8, 5, 9, 6, 10, 7), None, "its instance numbers begin with 4"),  # interleaved
+        (range(0, 7), None, ""),
+        (range(100, 107), None, ""),
+        (range(401, 408), None, ""),
+        (range(37, 44), None, ""),  # of a study: more before it than it has
+        (range(8, 15), None, ""),  # the second of two volumes
+        (range(2, 16, 2), 14, ""),  # the second echo
+        (range(3, 38, 5), None, ""),
+        (range(4, 18, 2), None, "its instance numbers begin with 4"),
+        (range(1, 8), 8, "its headers state 8 slices, 7 are there: slices at one end may be missing"),
+        (range(1, 8), 7, ""),
+        (range(1, 8), 3, ""),
+        (range(1, 8), 21, ""),  # of three points in time
+        ([None] * 7, 9, "its headers state 9 slices, 7 are there"),
+        ([2] * 7, None, ""),
+    ],
+)
+def test_slices_that_an_end_lacks_are_a_note_where_headers_tell(
+    tmp_path: Path, numbers: Sequence[int | None], images: int | None, note: str
+) -> None:
+    def number(place: int, elements: dict[str, Any]) -> None:
+        elements |= {"InstanceNumber": numbers[place], "ImagesInAcquisition": images}
+
+    said = opened(write_series(tmp_path, 7, change=number)).note
+    assert said.startswith(note) if note else not said
+
+
+@pytest.mark.parametrize(
+    ("elements", "note"),
+    [
+        ({"ImagesInAcquisition": 24, "NumberOfTemporalPositions": 3}, "its headers state 8 slices, 7 are there"),
+        ({"ImagesInAcquisition": 10, "ImageType": ["DERIVED", "SECONDARY", "REFORMATTED"]}, ""),
+        ({"InConcatenationTotalNumber": 9}, "its headers state 9 files, 7 of them here"),
+        ({"ImagesInAcquisition": 0, "NumberOfTemporalPositions": 0}, ""),
+    ],
+)
+def test_what_headers_state_of_all_slices_is_held_against_those_that_are_there(
+    tmp_path: Path, elements: dict[str, Any], note: str
+) -> None:
+    said = opened(write_series(tmp_path, 7, change=lambda _, own: own.update(elements))).note
+    assert said.startswith(note) if note else not said
 
 
 def test_a_slice_that_is_there_twice_is_named(tmp_path: Path) -> None:

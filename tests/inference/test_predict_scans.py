@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -291,17 +292,21 @@ def test_of_a_set_of_nnunet_a_model_of_one_channel_gets_its_own(
     assert [Path(row["input"]).name for row in rows] == ["P_0000.nii.gz", "P_0001.nii.gz"]
 
 
-@pytest.mark.parametrize("axes", ["RAS", "LPS", "PSR", "IAR"])
-def test_labels_lie_where_the_voxels_are_bright_however_they_are_stored(four: Model, tmp_path: Path, axes: str) -> None:
+@pytest.mark.parametrize("axes", [("RAS",), ("LPS",), ("PSR",), ("IAR",), ("SPR", "LAS", "RSA", "PIL")])
+def test_labels_lie_where_the_voxels_are_bright_however_they_are_stored(
+    four: Model, tmp_path: Path, axes: tuple[str, ...]
+) -> None:
     save_scan(tmp_path / "as-seen", "A")
     (tmp_path / "in").mkdir()
-    for path in (tmp_path / "as-seen").iterdir():
+    for path, code in zip(sorted((tmp_path / "as-seen").iterdir()), cycle(axes), strict=False):
         image = nib.load(path)
-        turn = nib.orientations.ornt_transform(nib.io_orientation(image.affine), nib.orientations.axcodes2ornt(axes))
+        turn = nib.orientations.ornt_transform(nib.io_orientation(image.affine), nib.orientations.axcodes2ornt(code))
         nib.save(image.as_reoriented(turn), tmp_path / "in" / path.name)
     (row,) = tumorline.predict(tmp_path / "in", output=tmp_path / "out")
+    assert "resampled" not in (row["note"] or "")
     files = [row["mask"], *(tmp_path / "in" / f"A_{word}.nii.gz" for word in BRIGHT)]
-    labels, *bright = (np.asarray(nib.load(file).dataobj) for file in files)
+    assert np.array_equal(nib.load(row["mask"]).affine, nib.load(row["input"]).affine)
+    labels, *bright = (np.asarray(nib.as_closest_canonical(nib.load(file)).dataobj) for file in files)
     whole, core, enhancing = (voxels > 100 for voxels in bright)
     assert np.array_equal(labels, np.select([enhancing, core, whole], [4, 1, 2]))
 

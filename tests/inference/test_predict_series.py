@@ -83,6 +83,38 @@ def test_a_stopped_predict_looks_for_its_segmentations_where_the_folder_lies_now
     assert row["segmentation"] == str(tmp_path / "moved" / written.name)
 
 
+def test_a_table_of_cases_may_name_folders_of_series(series: Path, tmp_path: Path, program: Program) -> None:
+    places = {"a": "jane/t1", "b": "jane/t1#7", "c": "jane/t2", "d": f"jane/t1/{next(series.glob('*.dcm')).name}"}
+    table = tmp_path / "cases.csv"
+    table.write_text("id,image\n" + "".join(f"{name},{place}\n" for name, place in places.items()))
+    result = program("predict", table, "--output", tmp_path / "out")
+    first, numbered, lost, slice_alone = rows_of(tmp_path / "out")
+    assert Path(first["mask"]).name == "a_mask.nii.gz"
+    assert Path(first["segmentation"]).is_file()
+    assert numbered["error"].startswith(f"{series}#7: no DICOM series of this number or file; give one of {series}")
+    assert lost["error"] == f"{tmp_path / 'jane/t2'}: no such file or folder (line 4 of {table})"
+    assert Path(slice_alone["mask"]).suffix == ".png"
+    assert "5 slices read as post_contrast" in result.err
+
+
+def test_a_series_that_lacks_slices_at_an_end_is_noted_and_numbers_that_run_over_a_study_are_not(
+    series: Path, tmp_path: Path, program: Program
+) -> None:
+    for path in series.glob("*.dcm"):
+        dataset = pydicom.dcmread(path)
+        dataset.InstanceNumber += 4
+        dataset.save_as(path)
+    result = program("predict", series, "--output", tmp_path / "a")
+    note = "its instance numbers begin with 5: slices at one end may be missing"
+    assert note in result.err
+    (row,) = rows_of(tmp_path / "a")
+    assert row["note"].startswith(f"{series}: {note}")
+    scout = {"SeriesInstanceUID": "1.2.9", "SeriesDescription": "localizer"}
+    write_series(series.parent / "scout", 4, change=lambda _, own: own.update(scout))
+    result = program("predict", series.parent, "--output", tmp_path / "b")
+    assert (result.status, "may be missing" in result.err) == (0, False)
+
+
 def test_a_slice_that_is_missing_or_foreign_is_one_line_and_status_2(
     series: Path, tmp_path: Path, program: Program
 ) -> None:

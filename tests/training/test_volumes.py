@@ -87,6 +87,41 @@ def feed_of(config: Config, run: Path) -> PatchFeed:
     return feed
 
 
+AXES = {"t1": "RAS", "t1ce": "LPS", "t2": "PIL", "flair": "SAR", "seg": "LAS"}
+"""How the files of a scan are stored, by the words of their names; some left-handed."""
+
+
+def stored_otherwise(source: Path, folder: Path, tilt: np.ndarray) -> Path:
+    """The same scans, each file with axes of its own, the heads turned by a rotation."""
+    nib = load_nibabel()
+    for path in source.rglob("*.nii.gz"):
+        image = nib.load(path)
+        code = AXES[path.name.removesuffix(".nii.gz").rpartition("_")[2]]
+        turned = image.as_reoriented(nib.orientations.axcodes2ornt(code))
+        (folder / path.parent.name).mkdir(parents=True, exist_ok=True)
+        nib.Nifti1Image(turned.dataobj, tilt @ turned.affine).to_filename(folder / path.parent.name / path.name)
+    return folder
+
+
+@pytest.mark.parametrize("degrees", [0, 20])
+def test_a_scan_is_seen_alike_however_each_of_its_files_is_stored(
+    volumes: Path, tmp_path: Path, degrees: float
+) -> None:
+    cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    tilt = np.array([[1, 0, 0, 5], [0, cosine, -sine, 0], [0, sine, cosine, 0], [0, 0, 0, 1.0]])
+    other = configured(stored_otherwise(volumes, tmp_path / "other", tilt))
+    tasks = [make_task(config, tmp_path) for config in (configured(volumes), other)]
+    datasets = [task.dataset for task in tasks]
+    assert not datasets[1].source.findings
+    first, second = (dataset.read(dataset.cases[0]) for dataset in datasets)
+    assert np.array_equal(first.image, second.image)
+    assert np.array_equal(first.truth, second.truth)
+    assert np.allclose(first.grid.spacing_mm, second.grid.spacing_mm)
+    feeds = [feed_of(config, tmp_path) for config in (configured(volumes), other)]
+    seen, also = (feed.batch(feed.windows.rows[:3].tolist(), epoch=1) for feed in feeds)
+    assert all(torch.allclose(one, two, atol=1e-4) for one, two in zip(seen, also, strict=True))
+
+
 def test_a_patch_depends_on_seed_epoch_and_number_alone(volumes: Path, tmp_path: Path) -> None:
     feed = feed_of(configured(volumes), tmp_path)
     numbers = feed.windows.rows[:3].tolist()
@@ -173,24 +208,32 @@ def test_a_start_from_other_channels_regions_or_voxels_is_said(volumes: Path, tm
     assert len(said) == 3
     turned = input_of(dataset).model_copy(update={"channels": input_of(dataset).channels[::-1]})
     note_other_start(same.model_copy(update={"input": turned}), dataset, said.append)
-    assert said[3].endswith("pre_contrast; the weights of its first convolution are put in this order, by name")
+    assert said[3].endswith("pre_contrast; the weights of its layers that see the image are put in this order, by name")
 
 
-@pytest.mark.parametrize(("slices", "residual"), [(1, False), (3, True)])
+@pytest.mark.parametrize(("slices", "residual", "dims"), [(1, False, 2), (3, True, 2), (1, False, 3), (1, True, 3)])
 def test_a_start_from_the_same_channels_in_another_order_sees_each_where_it_lies_now(
-    slices: int, residual: bool
+    slices: int, residual: bool, dims: int
 ) -> None:
     before, own = ["a", "b", "c"], ["c", "a", "b"]
-    old, new = (
-        models.build("unet", channels=3 * slices, regions=1, options={"widths": [4, 8], "residual": residual})
-        for _ in range(2)
-    )
+    options = {"widths": [4, 8], "residual": residual, "dims": dims}
+    old, new = (models.build("unet", channels=3 * slices, regions=1, options=options) for _ in range(2))
     places = places_of_channels(before, own)
     models.start_from(new, old.state_dict(), places)
-    image = torch.randn(1, 3, slices, 16, 16)
+    image = torch.randn(1, 3, slices, *[16] * dims)
     moved = image[:, places]
     with torch.no_grad():
         assert torch.allclose(old.eval()(image.flatten(1, 2)), new.eval()(moved.flatten(1, 2)), atol=1e-6)
+
+
+@pytest.mark.parametrize(("residual", "dims"), [(False, 2), (True, 2), (True, 3)])
+def test_a_start_from_one_channel_answers_a_copy_of_it_in_several_alike(residual: bool, dims: int) -> None:
+    options = {"widths": [4, 8], "residual": residual, "dims": dims}
+    old, new = (models.build("unet", channels=channels, regions=1, options=options) for channels in (1, 3))
+    assert len({*models.start_from(new, old.state_dict())}) == 1  # all of them fit
+    image = torch.randn(1, 1, *[16] * dims)
+    with torch.no_grad():
+        assert torch.allclose(old.eval()(image), new.eval()(image.repeat(1, 3, *[1] * dims)), atol=1e-5)
 
 
 def test_whole_volumes_are_validated(volumes: Path, tmp_path: Path) -> None:

@@ -133,6 +133,7 @@ def find_suspicious_masks(dataset: Dataset) -> list[Finding]:
         + _absent_regions(dataset)
         + _labels_perhaps_others(dataset)
         + _coloured(dataset)
+        + _turned_alone(dataset)
     )
 
 
@@ -176,6 +177,19 @@ def _coloured(dataset: Dataset) -> list[Finding]:
         "luminance; outlines drawn into them would give the tumours away, so give the images without, in grey"
     )
     return [Finding("coloured", "warning", message, files_of_cases(coloured))]
+
+
+def _turned_alone(dataset: Dataset) -> list[Finding]:
+    """A warning of pictures that viewers turn, and masks which may have been drawn on what is stored."""
+    turned = [case for case, fact in pairs_with_facts(dataset) if fact.turned_alone and not fact.errors]
+    if not turned:
+        return []
+    message = (
+        f"{example_of(turned)}: {len(turned)} of {len(dataset.cases)} images are turned as their EXIF orientation "
+        "says, and their masks are taken as drawn on them as viewers show them; where they were drawn on what is "
+        "stored, save the images without EXIF"
+    )
+    return [Finding("turned_alone", "warning", message, files_of_cases(turned))]
 
 
 def _absent_regions(dataset: Dataset) -> list[Finding]:

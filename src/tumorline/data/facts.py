@@ -23,6 +23,7 @@ from tumorline.errors import ReadError, UserError
 from tumorline.files import JsonObject
 from tumorline.formats.boundary import max_pixels
 from tumorline.formats.decode import is_lossy
+from tumorline.formats.raster import UPRIGHT, stated_orientation
 from tumorline.progress import Progress
 from tumorline.user_folders import default_folder
 
@@ -75,6 +76,8 @@ class Facts:
     """Whether colours were mixed to grey."""
     lossy_truth: bool = False
     """Whether a mask was saved with loss, so that its two values were guessed."""
+    turned_alone: bool = False
+    """Whether a picture is turned as its EXIF block says, and a mask of it is not."""
 
     @property
     def content(self) -> str:
@@ -156,7 +159,14 @@ def _examine(case: Case, settings: DataConfig, look: Look | None) -> Facts:
         errors.append(("size", f"{case.truth_file}: {sizes}; a pair must have one size"))
     guessed = settings.mask_threshold is None and case.labels is None
     lossy = guessed and any(map(is_lossy, case.masks))
-    facts = Facts(case.id, errors=tuple(errors), told_labels=_told_labels(case), coloured=coloured, lossy_truth=lossy)
+    facts = Facts(
+        case.id,
+        errors=tuple(errors),
+        told_labels=_told_labels(case),
+        coloured=coloured,
+        lossy_truth=lossy,
+        turned_alone=_is_turned_alone(case),
+    )
     if image is None:
         return facts
     if look:
@@ -164,6 +174,13 @@ def _examine(case: Case, settings: DataConfig, look: Look | None) -> Facts:
     facts = _with_image(facts, case, image)
     facts = facts if truth is None else _with_truth(facts, case, truth)
     return facts if case.correction is None else _with_given_truth(facts, case, settings)
+
+
+def _is_turned_alone(case: Case) -> bool:
+    if case.is_volume or case.outlines is not None or not case.masks:
+        return False
+    turns = {stated_orientation(path) for path in case.images}
+    return turns != {UPRIGHT} and {stated_orientation(path) for path in case.masks} != turns
 
 
 def _with_image(facts: Facts, case: Case, image: ImageArray) -> Facts:

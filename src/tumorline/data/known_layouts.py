@@ -10,7 +10,8 @@ from tumorline.data.layouts import figshare, folders, lgg, pairs, table
 from tumorline.data.layouts.annotations import coco, cvat, labelme, supervisely, via, yolo
 from tumorline.data.layouts.classes import healthy_folders
 from tumorline.data.layouts.contents import Contents, Listing
-from tumorline.data.layouts.unread import sign_of_truth, told_of_series, unread_kind
+from tumorline.data.layouts.unread import sign_of_truth, unread_kind
+from tumorline.data.layouts.unread_dicom import told_of_series
 from tumorline.data.layouts.volumes import brats, loose_volumes, nnunet, scan_case
 from tumorline.errors import UserError
 from tumorline.formats.unread import unread_array

@@ -49,6 +49,7 @@ CURES = {
     uid.JPEGLosslessSV1: "install the 'dicom' extra: pip install 'tumorline[dicom]'",
     uid.JPEGExtended12Bit: "JPEG of 12 bit is not read; save it uncompressed (Explicit VR Little Endian)",
 }
+SEGMENTATION_CURE = "save it and its images as NIfTI (with 3D Slicer), or each frame as a picture of its own"
 UNCOMPRESSED = "save it uncompressed (Explicit VR Little Endian)"
 JPEG_LS_FRAME = b"\xff\xf7"
 """Marker before the size of a JPEG-LS frame."""
@@ -228,6 +229,8 @@ def _read_deflated(path: Path, file: BinaryIO, meta: Any) -> pydicom.Dataset:
 def _require_one_frame(path: Path, dataset: pydicom.Dataset) -> None:
     frames = _require_pixels(path, dataset, COLOURS)
     refuse_mosaic(path, dataset)
+    if frames > 1 and dataset.get("Modality") == "SEG":
+        raise UserError(f"{path}: a DICOM segmentation of {frames} frames, one is expected; {SEGMENTATION_CURE}")
     if frames > 1:
         raise UserError(f"{path}: holds {frames} frames, one is expected; save each as a file of its own")
 

@@ -7,7 +7,7 @@ named with its file: slices that are missing, there twice or of something else, 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +19,7 @@ import pydicom
 from tumorline.arrays import Float64Array
 from tumorline.errors import UserError
 from tumorline.formats.dicom import read_dicom_frames
+from tumorline.formats.dicom_ends import last_number, tell_ends
 from tumorline.formats.dicom_sequence import recognise_sequence
 from tumorline.formats.dicom_slice import SHARED, SeriesSlice, frames_of, read_slice_header
 from tumorline.formats.dicom_stack import (
@@ -53,6 +54,8 @@ class DicomSeries:
     """StudyInstanceUID, or a stand-in for it where it is not stated."""
     number: int | None
     """SeriesNumber; None where it is no number."""
+    ends_of_others: frozenset[int] = frozenset()
+    """The highest InstanceNumber of each series that was found beside it."""
 
     @property
     def patient(self) -> str:
@@ -64,15 +67,14 @@ class DicomSeries:
         return one_stated(one.shared[SHARED.index(keyword)] for one in self.slices)
 
     @property
+    def last_number(self) -> int | None:
+        """The highest InstanceNumber."""
+        return last_number(self.slices)
+
+    @property
     def note(self) -> str:
-        """What is said of a series whose first slices seem to be missing; empty where nothing is."""
-        first_number = min((one.number for one in self.slices if one.number is not None), default=0)
-        all_differ = len({one.number for one in self.slices}) == len(self.slices)
-        return (
-            f"its instance numbers begin with {first_number}: slices at one end may be missing"
-            if all_differ and first_number > 1
-            else ""
-        )
+        """What is said of a series that seems to lack slices at an end; empty where nothing is."""
+        return tell_ends(self.slices, self.ends_of_others)
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -137,6 +139,7 @@ class BrokenSeries:
     problem: str
     """In one line."""
     number: int | None
+    last_number: int | None
 
 
 def read_series(series: DicomSeries) -> Voxels:
@@ -161,7 +164,14 @@ def open_each(paths: Iterable[Path]) -> tuple[list[DicomSeries], list[BrokenSeri
             whole.append(_whole(series, largest))
         except UserError as error:
             broken.append(_broken(series, str(error)))
-    return whole, broken
+    return beside(whole, broken), broken
+
+
+def beside(whole: Sequence[DicomSeries], others: Iterable[DicomSeries | BrokenSeries]) -> list[DicomSeries]:
+    """The series, with what the numbers of all that were found with them may say of theirs."""
+    numbers = (one.last_number for one in (*whole, *others))
+    ends = frozenset(number for number in numbers if number is not None)
+    return [replace(series, ends_of_others=series.ends_of_others | ends) for series in whole]
 
 
 class _Read(NamedTuple):
@@ -234,7 +244,10 @@ def _whole(series: _Read, largest: Sequence[SeriesSlice]) -> DicomSeries:
 def _broken(series: _Read, problem: str) -> BrokenSeries:
     sequence, reason = recognise_sequence(series.first)
     patient = one_stated(str(header.get("PatientID") or "").strip() for header in series.headers.values())
-    return BrokenSeries(tuple(series.headers), sequence, reason, series.study, patient, problem, series.number)
+    return BrokenSeries(
+        *(tuple(series.headers), sequence, reason, series.study, patient, problem, series.number),
+        last_number(series.slices),
+    )
 
 
 def one_stated(values: Iterable[str]) -> str:

@@ -74,6 +74,10 @@ class SeriesSlice(NamedTuple):
     """Values of `SHARED`, empty where not stated. Never to be quoted: they identify."""
     inverted: bool
     """Whether low values are bright."""
+    of_acquisition: int | None
+    """How many slices of a volume there are, as the header states it; None where it does not."""
+    of_parts: int | None
+    """Over how many files its frames are divided, where it states that."""
 
 
 class SlicePlace(NamedTuple):
@@ -166,11 +170,25 @@ def _slice(path: Path, header: pydicom.Dataset, frame: int, groups: Sequence[pyd
         geometry["ImageOrientationPatient"],
         geometry["ImagePositionPatient"],
         next((mm for mm in numbers_of(_first_value(groups, "SliceThickness")) if 0 < mm < np.inf), None),
-        next((int(number) for number in numbers_of(header.get("InstanceNumber")) if np.isfinite(number)), None),
+        _whole_number(header, "InstanceNumber"),
         tuple(str(_first_value(groups, keyword)) for keyword in APART_BY),
         tuple(str(header.get(keyword) or "").strip() for keyword in SHARED),
         is_inverted(header),
+        _stated_slices(header),
+        _whole_number(header, "InConcatenationTotalNumber"),
     )
+
+
+def _whole_number(header: pydicom.Dataset, keyword: str) -> int | None:
+    """The first of an element; None where it is no number."""
+    return next((int(number) for number in numbers_of(header.get(keyword)) if np.isfinite(number)), None)
+
+
+def _stated_slices(header: pydicom.Dataset) -> int | None:
+    """Of one point in time, where the images are those of several."""
+    images = _whole_number(header, "ImagesInAcquisition")
+    times = _whole_number(header, "NumberOfTemporalPositions") or 1
+    return images // times if images and times > 0 and images % times == 0 else images
 
 
 def _first_value(groups: Sequence[pydicom.Dataset], keyword: str) -> Any:

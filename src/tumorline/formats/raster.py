@@ -22,9 +22,12 @@ ACCEPTED = "PNG, JPEG, TIFF, BMP, GIF, WebP, PPM, JPEG 2000, TGA, DICOM, MATLAB 
 TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 TILE_SIDES, PHOTOMETRIC, MIN_IS_WHITE = (322, 323), 262, 0
 BITS, SAMPLE_FORMAT, SIGNED = 258, 339, 2
+SUBFILE, REDUCED = 254, 1
 """Numbers of TIFF's tags, and values."""
 MANY_FRAMES, COUNTED_BYTES = 1000, 1 << 20
 """Frames are counted up to here, and those of a GIF up to this size of file."""
+UPRIGHT = 1
+"""EXIF's first orientation, as which a picture is shown as it is stored; there are eight."""
 VISIBLE_MODES = ("L", "LA", "P", "PA", "RGB", "RGBA")
 
 PictureOfPillow = Image.Image
@@ -106,7 +109,12 @@ def _require_one(path: Path, image: Image.Image) -> None:
 
 
 def _further_frames(image: Image.Image) -> str:
-    """How many frames there are where there is more than one, counted as far as that is quick."""
+    """How many frames there are where there is more than one, counted as far as that is quick.
+
+    What a camera keeps behind its JPEG (MPO: a smaller copy, a depth, another view) is none.
+    """
+    if image.format == "MPO":
+        return ""
     if image.format == "TIFF":
         return _count_pages(image)
     if image.format == "GIF" and _is_long_animation(image):
@@ -119,26 +127,47 @@ def _is_long_animation(image: Any) -> bool:
     return bool(image.is_animated and Path(image.filename).stat().st_size > COUNTED_BYTES)
 
 
-def _count_pages(image: Image.Image) -> str:
-    """Each page is looked for among those before it, so that counting all of millions would not end."""
+def _count_pages(image: Any) -> str:
+    """Each page is looked for among those before it, so that counting all of millions would not end.
+
+    A smaller copy of the first (a thumbnail) is none.
+    """
+    pages = 1
     for page in range(1, MANY_FRAMES):
         try:
             image.seek(page)
         except EOFError:
             image.seek(0)
-            return str(page) if page > 1 else ""
+            return str(pages) if pages > 1 else ""
+        pages += not image.tag_v2.get(SUBFILE, 0) & REDUCED
     return f"{MANY_FRAMES} or more"
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """The image, decoded and turned as its EXIF block says; a block that cannot be read says nothing."""
+    """The image, decoded and turned as its EXIF block says."""
     if image.format == "TIFF":
         setattr(image, "filename", "")  # noqa: B010  # Pillow maps a file of this name by the size that it has once turned
     image.load()
-    orientation = 1
+    return image if _orientation(image) == UPRIGHT else ImageOps.exif_transpose(image)
+
+
+def _orientation(image: Image.Image) -> int:
+    """By its EXIF block; upright where that says nothing or cannot be read."""
     with suppress(Exception):
-        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-    return ImageOps.exif_transpose(image) if orientation in range(2, 9) else image
+        orientation = int(image.getexif().get(ExifTags.Base.Orientation, UPRIGHT))
+        return orientation if orientation in range(UPRIGHT, 9) else UPRIGHT
+    return UPRIGHT
+
+
+def stated_orientation(path: Path) -> int:
+    """How a picture is to be turned, by its header; upright where that is not understood."""
+    if not path.is_file():
+        return UPRIGHT
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            return _orientation(image)
+    except Exception:  # whatever is wrong is said where the file is decoded
+        return UPRIGHT
 
 
 def _pixels(image: Image.Image) -> Pixels:

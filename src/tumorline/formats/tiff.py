@@ -5,6 +5,7 @@ import struct
 import zlib
 from collections.abc import Callable
 from io import BytesIO
+from itertools import islice
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from PIL import Image
 
 from tumorline.errors import UserError
 from tumorline.formats.boundary import require_size
-from tumorline.formats.raster import MIN_IS_WHITE, invert, without_alpha
+from tumorline.formats.raster import MANY_FRAMES, MIN_IS_WHITE, invert, without_alpha
 
 PLAIN, DEFLATED, UNPACKED_BY_PILLOW = 1, (8, 32946), (5, 32773)
 """Compressions that need no further library; the last are LZW and PackBits."""
@@ -55,11 +56,9 @@ def read_tiff(path: Path) -> Array:
 
 
 def _require_one_page(path: Path, file: Any) -> None:
-    try:
-        file.pages[1]
-    except IndexError:
-        return
-    raise UserError(f"{path}: holds several frames, one is expected; save each as a file of its own")
+    """But for smaller copies of the first."""
+    if not all(page.is_reduced for page in islice(file.pages, 1, MANY_FRAMES)):
+        raise UserError(f"{path}: holds several frames, one is expected; save each as a file of its own")
 
 
 def _require_readable(path: Path, page: Any) -> None:

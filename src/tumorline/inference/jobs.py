@@ -10,7 +10,7 @@ from tumorline.data.layouts.contents import Contents
 from tumorline.data.layouts.to_predict.case_list import list_scans
 from tumorline.data.layouts.to_predict.gather import Scan, gather_scans, name_channels, nnunet_scans, sequence_of_volume
 from tumorline.data.layouts.to_predict.selection import OTHER_SEQUENCE, Selection, pixels_around, select_images
-from tumorline.data.layouts.to_predict.series import SeriesFound, SeriesScan, gather_series, series_at
+from tumorline.data.layouts.to_predict.series import SeriesFound, SeriesScan, gather_series, series_of_channels
 from tumorline.data.layouts.to_predict.series_folders import holds_series
 from tumorline.data.layouts.to_predict.series_names import split_place
 from tumorline.data.layouts.to_predict.series_words import describe_series
@@ -90,19 +90,32 @@ def job_of_channels(
 ) -> PredictionJob:
     """The case whose files are given as `NAME=FILE`. Raises UserError as `name_channels` does."""
     _require_names(channels, "--channel")
-    scan = name_channels(given, channels, may_lack)
+    return _job_of_named(name_channels(given, channels, may_lack), channels, notify)
+
+
+def _job_of_named(scan: Scan, channels: Channels, notify: Notify | None) -> PredictionJob:
+    """A scan whose files someone has named, among which may be folders of DICOM series. Raises UserError."""
     of_series = [split_place(path)[0].is_dir() or holds_series(path) for path in scan.images]
-    if not any(of_series):
+    if scan.problem or not any(of_series):
         return _job_of_scan(scan)
     if not all(of_series):
         plain_file = scan.images[of_series.index(False)]
-        raise UserError(f"--channel: {plain_file} is a file, other channels are DICOM series; give one kind")
+        raise UserError(f"{plain_file}: a file, and other channels are DICOM series; give one kind")
     scan_channels = scan.channels or channels
-    series = tuple(series_at(place, channel, notify) for place, channel in zip(scan.images, scan_channels, strict=True))
+    series = series_of_channels(scan.images, scan_channels, notify)
     if notify:
         for place, channel, channel_series in zip(scan.images, scan_channels, series, strict=True):
-            notify(f"{place}: {describe_series(channel_series)}; taken as {channel}, as you say")
+            said = f"; taken as {channel}, as you say" if channel else ""
+            notify(f"{place}: {describe_series(channel_series)}{said}")
     return _job_of_series(SeriesScan(Path(), scan.name, series, (), channels=scan.channels))
+
+
+def _job_of_row(scan: Scan, channels: Channels, notify: Notify | None) -> PredictionJob:
+    """What is wrong with one row costs no other."""
+    try:
+        return _job_of_named(scan, channels, notify)
+    except UserError as error:
+        return _job_of_scan(replace(scan, problem=str(error)))
 
 
 def _all_jobs(
@@ -118,7 +131,7 @@ def _all_jobs(
         if path in listed:
             jobs = _jobs_of_folder(path, *listed[path], slices, channels, notify)
         else:
-            jobs = _jobs_of_file(path, channels, may_lack)
+            jobs = _jobs_of_file(path, channels, notify, may_lack)
         yield from jobs if _is_table(path) else (_with_pixels(job, around) for job in jobs)
     if notify:
         for remark in slices.remarks:
@@ -177,14 +190,14 @@ def _images_and_scans(contents: Contents, channels: Channels, may_lack: bool) ->
     return _without_volumes(selection, scans, is_in_nnunet_folder), scans
 
 
-def _jobs_of_file(path: Path, channels: Channels, may_lack: bool) -> list[PredictionJob]:
+def _jobs_of_file(path: Path, channels: Channels, notify: Notify | None, may_lack: bool) -> list[PredictionJob]:
     if not path.exists():
         raise UserError(f"{path}: no such file or folder")
     require_kind(path)
     if _is_table(path):
         if len(channels) > 1:
             _require_names(channels, str(path))
-        return [_job_of_scan(scan) for scan in list_scans(path, channels, may_lack)]
+        return [_job_of_row(scan, channels, notify) for scan in list_scans(path, channels, may_lack)]
     job = PredictionJob((path,), without_suffix(Path(path.name)))
     if len(channels) > 1 and job.is_volume:
         if of_frames := _scans_of_frames(path, channels, may_lack):

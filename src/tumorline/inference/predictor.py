@@ -11,7 +11,7 @@ import numpy as np
 
 from tumorline.arrays import MaskArray
 from tumorline.data.case import holds_two_values
-from tumorline.data.layouts.to_predict.series_words import note_on_sequence, note_on_slice
+from tumorline.data.layouts.to_predict.series_words import note_on_ends, note_on_sequence, note_on_slice
 from tumorline.environment import versions
 from tumorline.errors import UserError, WriteError
 from tumorline.formats.decode import is_dicom
@@ -150,7 +150,14 @@ class Predictor:
         stated = sequence_notes(job, channels)
         written = self._write_segmentation(mask_path, masks, job) if job.series else {}
         of_series = [note_on_sequence(*pair) for pair in zip(job.series, channels, strict=False)]
-        notes = (*stated, *of_series, *resampled, self._cut(grid), written.pop("note", ""))
+        notes = (
+            *stated,
+            *of_series,
+            *map(note_on_ends, job.series),
+            *resampled,
+            self._cut(grid),
+            written.pop("note", ""),
+        )
         note = self._note(answer, masks, labels, self._lacking(job), *notes)
         return {**self._figures_of(answer, masks, grid), "note": note, **written}
 

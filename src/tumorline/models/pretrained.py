@@ -195,19 +195,28 @@ def _in_places(first: Tensor, places: Sequence[int]) -> Tensor:
     return by_channel[:, [*places]].flatten(1, 2)
 
 
-def start_from(network: nn.Module, weights: Weights, places: Sequence[int] = ()) -> tuple[int, int]:
-    """Take over what fits by name and shape, the first convolution adapted; returns how many weights of how many.
-
-    `places` says where each of the channels lay in the network of the weights, where they lie otherwise now. Raises
-    UserError where less than half of them fit: the file then belongs to another network.
-    """
+def _fitted_to_input(network: nn.Module, weights: Weights, places: Sequence[int]) -> Weights:
+    """The weights with those of the layers that see the image brought to the channels that they see here."""
     state = network.state_dict()
     first = next((name for name, tensor in state.items() if tensor.ndim >= 4), "")
-    if places and first in weights:
-        seeing = _weights_on_input(network, state[first]) or {first}
-        weights = {**weights, **{name: _in_places(weights[name], places) for name in seeing if name in weights}}
-    if first in weights and weights[first].ndim == state[first].ndim:
-        weights = {**weights, first: adapt_channels(weights[first].float(), state[first].shape[1])}
+    if first not in weights or weights[first].ndim != state[first].ndim:
+        return weights
+    if not places and weights[first].shape[1] == state[first].shape[1]:
+        return weights
+    seeing = {name: weights[name] for name in _weights_on_input(network, state[first]) or {first} if name in weights}
+    moved = {name: _in_places(tensor, places) if places else tensor for name, tensor in seeing.items()}
+    return {**weights, **{name: adapt_channels(moved[name].float(), state[name].shape[1]) for name in moved}}
+
+
+def start_from(network: nn.Module, weights: Weights, places: Sequence[int] = ()) -> tuple[int, int]:
+    """Take over what fits by name and shape; returns how many weights of how many.
+
+    The layers that see the image are adapted to another number of channels. `places` says where each of the channels
+    lay in the network of the weights, where they lie otherwise now. Raises UserError where less than half of the
+    weights fit: the file then belongs to another network.
+    """
+    state = network.state_dict()
+    weights = _fitted_to_input(network, weights, places)
     fitting = {name: weights[name] for name in state if name in weights and weights[name].shape == state[name].shape}
     if 2 * len(fitting) < len(state):
         raise UserError(

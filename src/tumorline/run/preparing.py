@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 OF_BACKBONES = ("freeze_epochs", "backbone_rate", "layer_decay")
 """Keys of `[train]` that say nothing where no layer may be pretrained."""
 OTHERWISE = {"model.start_from": "start from another model", "loss.teacher": "choose another teacher"}
-BY_NAME = "the weights of its first convolution are put in this order, by name"
+BY_NAME = "the weights of its layers that see the image are put in this order, by name"
 BY_PLACE = "its weights are taken over by their place, not by name"
 
 

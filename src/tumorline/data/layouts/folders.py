@@ -20,7 +20,7 @@ from tumorline.data.layouts.names import (
 )
 from tumorline.data.layouts.pairs import join_masks, joined_note
 from tumorline.data.layouts.patient_tables import case_from_row, read_patients
-from tumorline.data.layouts.unread import told_of_series
+from tumorline.data.layouts.unread_dicom import told_of_series
 from tumorline.errors import UserError
 from tumorline.wording import is_or_are, numbered
 

@@ -13,6 +13,7 @@ from tumorline.data.case import Case
 from tumorline.data.layouts.contents import Contents, Listing
 from tumorline.data.layouts.lgg import names_in
 from tumorline.data.layouts.patient_tables import Row, case_from_row
+from tumorline.data.layouts.unread_dicom import told_of_folder
 from tumorline.data.layouts.volumes.listed_volumes import holds_volumes, list_scans
 from tumorline.data.layouts.volumes.scan_case import REGION_WORDS, SEQUENCE_WORDS, plain_word
 from tumorline.data.user_tables import TABLE_SUFFIXES, read_rows_of_cases
@@ -52,6 +53,8 @@ def read_table(contents: Contents, settings: DataConfig) -> Listing:
     twice = [name for name, count in Counter(case.id for case in cases).items() if count > 1]
     if twice:
         raise UserError(f"{path}: id '{twice[0]}' stands in more than one line; ids must differ")
+    if folder := next(filter(None, (told_of_folder(file) for case in cases for file in case.files)), ""):
+        raise UserError(folder)
     if holds_volumes(cases):
         return list_scans(path, cases, settings)
     if columns.masks == ("mask",) and not settings.label_values:

@@ -1,9 +1,8 @@
 """What is recognised and not read: named in one line, so that nobody takes its images for images without truth."""
 
 import re
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
-from itertools import chain, islice
+from collections.abc import Collection, Iterator
+from itertools import chain
 from pathlib import Path
 
 from tumorline.data.layouts.annotations import yolo
@@ -11,40 +10,21 @@ from tumorline.data.layouts.classes import shows_tumour
 from tumorline.data.layouts.contents import Contents
 from tumorline.data.layouts.documents import read_head
 from tumorline.data.layouts.names import folder_words, is_in_mask_folder, says_mask
+from tumorline.data.layouts.unread_dicom import LOOKED_AT, told_of_segmentation
 from tumorline.data.layouts.unsaid import masks_by_word, twins
 from tumorline.file_names import PREDICTED_NAME
-from tumorline.formats.decode import is_dicom
 from tumorline.formats.nifti import unread_volume
 
-LOOKED_AT = 20
-"""Files of one suffix that are opened to see what they are."""
 WITH_WORD = re.compile(r"(?P<base>.+)[-_. ][a-z]+\d*", re.IGNORECASE)
 DOCUMENT_SUFFIXES = {".md", ".rst", ".pdf", ".html", ".htm", ".doc", ".docx", ".bib", ".cff"}
 DOCUMENT_WORDS = {"readme", "license", "licence", "copying", "terms", "notes", "citation", "attribution", "changelog"}
 OWN_FILES = {"patients.csv", "fetched.json", "simulated.json", PREDICTED_NAME}
-SERIES_CURE = (
-    "to train or evaluate, save images and masks as NIfTI (images with dcm2niix, DICOM segmentations with 3D Slicer)"
-)
 CURE = "export it as COCO (polygons) or as one mask of two values for each image"
 
 
 def unread_kind(contents: Contents) -> str:
     """One line for annotations or volumes of a kind that is not read; empty where there is none."""
     return next((line for look in (_yolo, _xml, _other_json, _volumes) if (line := look(contents))), "")
-
-
-def told_of_series(pictures: Iterable[Path]) -> str:
-    """One line for DICOM slices that are a series, of which no layout makes a volume; empty where there are none."""
-    from tumorline.formats.dicom_slice import read_slice_place  # imports pydicom
-    from tumorline.formats.dicom_stack import FEWEST
-
-    places: dict[str, set[tuple[float, ...]]] = defaultdict(set)
-    for file in islice(filter(is_dicom, pictures), LOOKED_AT):
-        slice_place = read_slice_place(file)
-        places[slice_place.series] |= slice_place.places
-        if slice_place.series and len(places[slice_place.series]) >= FEWEST:
-            return f"{file}: of a DICOM series, which only predict reads as a volume; {SERIES_CURE}"
-    return ""
 
 
 def sign_of_truth(contents: Contents) -> Path | None:
@@ -123,6 +103,8 @@ def _volumes(contents: Contents) -> str:
     if message := next(filter(None, map(unread_volume, contents.files)), ""):
         return message
     if contents.volumes:
+        if message := told_of_segmentation(contents.pictures):
+            return message
         names = (
             "X_t1ce.nii.gz beside X_seg.nii.gz (BraTS), imagesTr/ and labelsTr/ with a dataset.json (nnU-Net), or a "
             "CSV that lists them (id, patient, image_flair, image_t1c, mask)"

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tumorline.data.layouts.to_predict.gather import Scan, channel_meant, channels_there, common_name, stating_channels
+from tumorline.data.layouts.to_predict.series_names import split_place
 from tumorline.data.user_tables import read_rows_of_cases, stated_spacing
 from tumorline.errors import UserError
 from tumorline.formats.nifti import is_volume
@@ -76,7 +77,7 @@ def _scan_of_row(path: Path, line: int, row: Mapping[str, str], columns: Sequenc
 
 
 def _pixel_of(images: Sequence[Path], row: Mapping[str, str], name: str) -> tuple[float, float] | None:
-    """As a row states it, of pictures. Raises UserError where a file is not there, and for no size."""
-    if lost := [image for image in images if not image.is_file()]:
-        raise UserError(f"{lost[0]}: no such file")
-    return None if is_volume(images[0]) else stated_spacing(row, name)
+    """As a row states it, of pictures. Raises UserError where a file or folder is not there, and for no size."""
+    if lost := [image for image in images if not split_place(image)[0].exists()]:
+        raise UserError(f"{lost[0]}: no such file or folder")
+    return None if is_volume(images[0]) or not images[0].is_file() else stated_spacing(row, name)

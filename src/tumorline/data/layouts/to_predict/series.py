@@ -20,6 +20,9 @@ from tumorline.wording import is_or_are, numbered, some_of
 if TYPE_CHECKING:
     from tumorline.formats.dicom_series import BrokenSeries, DicomSeries
 
+    _Opened = tuple[list[DicomSeries], list[BrokenSeries]]
+    """Series that are whole, and those that are not."""
+
 
 @dataclass(frozen=True)
 class SeriesScan:
@@ -103,6 +106,8 @@ def gather_series(
         for folder, files in slices:
             series_found.used.update(files)
             _add_members(studies, root, folder, files)
+    for study in studies.values():
+        study.whole = _beside_each_other(study)
     series_found.names = SeriesNames(member.series for study in studies.values() for member in study.every)
     for study in [patient_study for both in studies.values() for patient_study in _by_patient(both)]:
         if len(channels) == 1:
@@ -121,6 +126,13 @@ def _add_members(studies: dict[str, _Study], root: Path, folder: Path, files: Se
         studies[series.study].whole.append(_Member(series, root, series_name))
     for broken_series in broken:
         studies[broken_series.study].broken.append(_Lost(broken_series, root, name))
+
+
+def _beside_each_other(study: _Study) -> list[_Member]:
+    from tumorline.formats.dicom_series import beside  # imports pydicom
+
+    series = beside([member.series for member in study.whole], [lost.series for lost in study.broken])
+    return [member._replace(series=one) for member, one in zip(study.whole, series, strict=True)]
 
 
 def _by_patient(study: _Study) -> list[_Study]:
@@ -146,21 +158,34 @@ def _leave_out(series_found: SeriesFound, root: Path, objects: Sequence[Path]) -
         )
 
 
-def _open_each(files: Sequence[Path]) -> "tuple[list[DicomSeries], list[BrokenSeries]]":
+def _open_each(files: Sequence[Path]) -> "_Opened":
     from tumorline.formats.dicom_series import open_each  # imports pydicom
 
     return open_each(files)
 
 
-def series_at(place: Path, channel: str, notify: Notify | None = None) -> "DicomSeries":
-    """The one series of a folder, also where it lies in folders below, or of a file of many frames; or FOLDER#NUMBER.
+def series_of_channels(
+    places: Sequence[Path], channels: Sequence[str], notify: Notify | None = None
+) -> "tuple[DicomSeries, ...]":
+    """The series at the place that was given for each channel; a folder of which several are chosen is opened once.
 
-    `notify` hears which series of the folder is left out, as it is no volume and not of the channel.
+    `notify` hears which series of a folder is left out, as it is no volume and not of the channel.
     Raises UserError where there is none, or another.
     """
+    from tumorline.formats.dicom_series import beside  # imports pydicom
+
+    chosen_of = {folder for folder, word in map(split_place, places) if word}
+    opened = {folder: _open_below(folder) for folder in chosen_of}
+    pairs = zip(places, channels, strict=True)
+    others = [series for both in opened.values() for some in both for series in some]
+    return tuple(beside([_series_at(place, channel, opened, notify) for place, channel in pairs], others))
+
+
+def _series_at(place: Path, channel: str, opened: "Mapping[Path, _Opened]", notify: Notify | None) -> "DicomSeries":
+    """The one series of a folder, also where it lies in folders below; of a file of many frames; or FOLDER#NUMBER."""
     folder, word = split_place(place)
     if word:
-        return _series_meant(place, folder, word)
+        return _series_meant(place, folder, word, opened[folder])
     whole, broken = _open_each(_images_at(place))
     if of_channel := [broken_series for broken_series in broken if not whole or broken_series.sequence == channel]:
         raise UserError(max(of_channel, key=lambda broken_series: len(broken_series.paths)).problem)
@@ -173,12 +198,16 @@ def series_at(place: Path, channel: str, notify: Notify | None = None) -> "Dicom
     return whole[0]
 
 
-def _series_meant(place: Path, folder: Path, word: str) -> "DicomSeries":
-    """One of several of a folder. Raises UserError where none or several have this number or file, or it is broken."""
+def _open_below(folder: Path) -> "_Opened":
+    """Those of a folder and of folders below it."""
     pictures = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     opened = [_open_each(files) for _, files in folders_of_slices(pictures)[0]]
-    whole = [series for series_whole, _ in opened for series in series_whole]
-    broken = [series for _, series_broken in opened for series in series_broken]
+    return [one for whole, _ in opened for one in whole], [one for _, broken in opened for one in broken]
+
+
+def _series_meant(place: Path, folder: Path, word: str, opened: "_Opened") -> "DicomSeries":
+    """One of several of a folder. Raises UserError where none or several have this number or file, or it is broken."""
+    whole, broken = opened
     if problems := [series.problem for series in broken if is_meant(series, folder, word)]:
         raise UserError(problems[0])
     meant = [series for series in whole if is_meant(series, folder, word)]

@@ -61,6 +61,11 @@ def note_on_sequence(series: "DicomSeries", channel: str) -> str:
     return f"{series.paths[0].parent}: taken as {channel}, {evidence}{reason}"
 
 
+def note_on_ends(series: "DicomSeries") -> str:
+    """What is to be known of a series that seems to lack slices at an end; else empty."""
+    return f"{common_folder(series.paths)}: {series.note}" if series.note else ""
+
+
 def note_on_slice(path: Path, channel: str) -> str:
     """What is to be known of a DICOM slice whose header tells another sequence than it is taken as; else empty."""
     if not channel or not is_dicom(path):

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,8 +10,10 @@ from tumorline.config import DataConfig
 from tumorline.data.case import Case
 from tumorline.data.finding import Finding
 from tumorline.data.layouts.contents import Listing
+from tumorline.data.layouts.unread_dicom import told_beside_volumes, told_of_folder
 from tumorline.errors import UserError
-from tumorline.formats.nifti import VolumeHeader, read_volume_header
+from tumorline.formats.nifti import VolumeHeader, is_volume, read_volume_header
+from tumorline.formats.unread import unread_file
 from tumorline.geometry.grid import Grid
 from tumorline.geometry.resample import share_covered
 
@@ -73,6 +76,7 @@ def list_scan(whole: Case) -> Listing:
 
 def volume_of_scan(whole: Case) -> Listing:
     """A scan on the grid of its first channel, with a warning where other files lie on other grids."""
+    _require_volumes(whole.files)
     headers = {path: read_volume_header(path) for path in dict.fromkeys(whole.files)}
     _require_frames(whole, headers)
     (first_path, first), *others = headers.items()
@@ -84,6 +88,16 @@ def volume_of_scan(whole: Case) -> Listing:
             findings.append(find(first_path, path, (first.grid, header.grid)))
     grid = first.upright_grid
     return [replace(whole, is_volume=True, grid=grid, spacing_mm=grid.spacing_mm, apart=apart)], findings
+
+
+def _require_volumes(files: Sequence[Path]) -> None:
+    """Raise UserError for a file that is there and no NIfTI."""
+    for path in files:
+        if path.is_file() and not is_volume(path):
+            other = f"{path}: no NIfTI, as the other files of its scan are; save it as .nii.gz"
+            raise UserError(unread_file(path) or told_beside_volumes(path) or other)
+        if folder := told_of_folder(path):
+            raise UserError(folder)
 
 
 def _contradictions(headers: dict[Path, VolumeHeader]) -> list[Finding]:
