@@ -217,7 +217,7 @@ def test_distances_of_pairs_have_their_unit(tmp_path: Path) -> None:
         units = {row["metric"]: row["unit"] for row in pairs.rows}
         assert (units["Dice"], units["HD95"], units["boundary offset"]) == ("", unit, unit)
         assert f"HD95 & {unit} & " in pairs.to_latex()
-        assert ("volume ratio" in units) == (kind == "volumes")
+        assert ("mean volume ratio" in units) == (kind == "volumes")
 
 
 def test_what_is_missed_on_average_has_a_digit_after_the_point(tmp_path: Path) -> None:
