@@ -7,9 +7,10 @@ does other things beside. Measured are
 
 - what the processor can do: products of two matrices of 2048 x 2048 by torch, in float32 and bfloat16
 - the network alone at its own input size: eager torch in float32 (batch 8, contiguous and channels last), torch in
-  bfloat16 channels last, OpenVINO in float32 and bfloat16 with one and with several requests under way, ONNX Runtime
-- files to files: `tumorline predict` with and without overlays in float32 and bfloat16, each a process of its own from
-  its start to its end, with the largest memory it had; MONAI's transforms, DataLoader and SlidingWindowInferer, and
+  bfloat16 channels last, OpenVINO in float32, bfloat16 and, where `export --precision int8` has written its file beside
+  the model's, int8, with one and with several requests under way, ONNX Runtime
+- files to files: `tumorline predict` with and without overlays in these, each a process of its own from its start to its
+  end, with the largest memory it had; MONAI's transforms, DataLoader and SlidingWindowInferer, and
   the loop of the tutorials of segmentation_models_pytorch (DataLoader of PIL images, eager network, sigmoid, PNG), both
   from the first file on, with the same weights in float32; with --long so many files as well, masks only in bfloat16
 
@@ -168,6 +169,8 @@ def networks(model: str) -> dict[str, Rate]:
         ("openvino", "float32", count_cores()),
         ("openvino", "bfloat16", 1),
         ("openvino", "bfloat16", count_cores()),
+        ("openvino", "int8", 1),
+        ("openvino", "int8", count_cores()),
         ("onnxruntime", "float32", 1),
     ]:
         try:
@@ -188,7 +191,7 @@ MASKS_ONLY = ["--no-overlay", "--precision", "bfloat16"]
 
 
 def files_to_files(model: str, paths: list[Path], few: list[Path], turns: int) -> Found:
-    settings = [MASKS_ONLY, ["--no-overlay", "--precision", "float32"]]
+    settings = [MASKS_ONLY, ["--no-overlay", "--precision", "float32"], ["--no-overlay", "--precision", "int8"]]
     settings += [["--precision", "bfloat16"], ["--precision", "float32"]]
     able = [more for more in settings if predict_files(model, few[:2], more)]  # what is compiled is kept from here on
     measured: dict[str, list[tuple[float, int]]] = {" ".join(more): [] for more in able}
