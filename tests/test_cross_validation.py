@@ -122,6 +122,15 @@ def test_missing_folds_are_said_in_the_summary_and_the_report(two_folds: Path, t
     assert "1 OF 2 FOLDS" in (part / "report.html").read_text()
 
 
+def test_folds_of_which_none_was_begun_stand_in_the_way_of_no_others(
+    tiny_run: Path, tiny_source: Path, tmp_path: Path
+) -> None:
+    for seed in (1, 2):
+        with pytest.raises(UserError, match="was trained or tuned on"):
+            cross_validate(tiny_source, tmp_path / "folds", f"model.start_from='{tiny_run}'", f"seed={seed}")
+    assert "seed = 2" in (tmp_path / "folds" / "config.toml").read_text()
+
+
 def test_another_configuration_is_refused_in_the_same_folder(two_folds: Path, tiny_source: Path) -> None:
     with pytest.raises(UserError, match="holds the folds of another configuration; choose another --output"):
         cross_validate(tiny_source, two_folds, "seed=1")

@@ -80,7 +80,7 @@ def cross_validate(config: Config, folder: Path, wanted: Collection[int], notify
     chosen = _chosen(config, wanted)
     require_utf_8(folder)
     claim_output(folder, "folds", NAMES)
-    if not (folder / CONFIG_NAME).exists():
+    if not any(folder.glob("fold-*")):
         save_config(config, folder)
     elif not same_training(before := read_config(folder), config):
         raise UserError(f"{folder}: holds the folds of another configuration; choose another --output")
