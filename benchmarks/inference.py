@@ -1,23 +1,26 @@
 """How fast slices become masks: files to files, the network alone in several libraries, and the loops people write.
 
     python benchmarks/inference.py DATA/images [--model builtin] [--count 600] [--rounds 3] [--seconds 4] [--long 6000]
+        [--int8 DATA]
 
 One run, in turns, which go the other way round every second time, so that the ratios mean something on a machine that
 does other things beside. Measured are
 
 - what the processor can do: products of two matrices of 2048 x 2048 by torch, in float32 and bfloat16
 - the network alone at its own input size: eager torch in float32 (batch 8, contiguous and channels last), torch in
-  bfloat16 channels last, OpenVINO in float32, bfloat16 and, where `export --precision int8` has written its file beside
-  the model's, int8, with one and with several requests under way, ONNX Runtime
-- files to files: `tumorline predict` with and without overlays in these, each a process of its own from its start to its
-  end, with the largest memory it had; MONAI's transforms, DataLoader and SlidingWindowInferer, and
-  the loop of the tutorials of segmentation_models_pytorch (DataLoader of PIL images, eager network, sigmoid, PNG), both
+  bfloat16 channels last, OpenVINO in float32, bfloat16 and int8 with one and with several requests under way, ONNX
+  Runtime; int8 where `export` has written its file beside the model's, or with --int8, which rounds by the training
+  images of a set for the sake of the speed alone, also what `export` would refuse
+- files to files: `tumorline predict` with and without overlays in these, each a process of its own from its start to
+  its end, with the largest memory it had; MONAI's transforms, DataLoader and SlidingWindowInferer, and the loop of the
+  tutorials of segmentation_models_pytorch (DataLoader of PIL images, eager network, sigmoid, PNG), both
   from the first file on, with the same weights in float32; with --long so many files as well, masks only in bfloat16
 
 Writes benchmarks/inference.md (between the markers of the instructions that the processor has) and prints the table.
 """
 
 import argparse
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -33,9 +36,11 @@ from hardening_speed import describe_machine
 from refusals import said_in_one_line
 from table import write_table
 from tumorline.arrays import Float32Array
+from tumorline.assessment import open_wanted
 from tumorline.environment import machine
 from tumorline.errors import UserError
 from tumorline.inference.model import load
+from tumorline.model_file import find_model
 from tumorline.runtime import Runtime
 from tumorline.work_ahead import count_cores, map_ahead
 
@@ -64,20 +69,39 @@ def main() -> None:
     )
     parser.add_argument("--seconds", type=float, default=4.0, help="of a turn of the network alone")
     parser.add_argument("--loops", type=int, default=100, help="slices of MONAI's and smp's loops")
+    parser.add_argument("--int8", metavar="DATA", help="measure int8, rounded by training images of this set")
     given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as place:
+        model = rounded_copy(given.model, given.int8, Path(place)) if given.int8 else given.model
+        measure_all(given, model)
+
+
+def rounded_copy(model: str, data: str, folder: Path) -> str:
+    """The model file with its ONNX file and a rounded network beside it, of which nobody says that it is any good."""
+    from tumorline.quantise import write_unproven
+
+    path = find_model(Path(model))
+    for suffix in (".safetensors", ".onnx"):
+        shutil.copy(path.with_suffix(suffix), folder / f"model{suffix}")
+    copied = load(folder / "model.safetensors")
+    write_unproven(copied, open_wanted(copied, data, ()), folder / "model.int8.onnx")
+    return str(copied.path)
+
+
+def measure_all(given: argparse.Namespace, model: str) -> None:
     paths = sorted(given.images.iterdir())[: given.count]
     began = time.perf_counter()
     rows = [["what", "by", "rate, median (range)", "times eager float32", "peak MiB"]]
     rows += [[name, *cells, "-", "-"] for name, cells in measure(peaks(), given.rounds, given.seconds, "GFLOP/s")]
-    alone = measure_raw(networks(given.model), given.rounds, given.seconds)
+    alone = measure_raw(networks(model), given.rounds, given.seconds)
     eager = median(alone["torch float32, batch 8"])
     rows += [
         ["network alone", name, spread(rates, "images/s"), f"{median(rates) / eager:.2f}", "-"]
         for name, rates in alone.items()
     ]
     every = sorted(given.images.iterdir())
-    found = files_to_files(given.model, paths, paths[: given.loops], given.turns)
-    found += predict_many(given.model, [every[number % len(every)] for number in range(given.long)])
+    found = files_to_files(model, paths, paths[: given.loops], given.turns)
+    found += predict_many(model, [every[number % len(every)] for number in range(given.long)])
     for name, rates, count, mib in found:
         times = f"{median(rates) / eager:.2f}"
         rows.append([f"files to files, {count}", name, spread(rates, "images/s"), times, mib])
@@ -139,7 +163,6 @@ def peaks() -> dict[str, Rate]:
 def networks(model: str) -> dict[str, Rate]:
     import torch
 
-    from tumorline.model_file import find_model
     from tumorline.network_file import load_network
 
     info = load_network(find_model(Path(model)))[1]
@@ -239,7 +262,6 @@ def monai_loop(model: str, paths: list[Path], output: Path) -> None:
     from monai.inferers import SlidingWindowInferer
     from monai.transforms import Compose, EnsureChannelFirst, LoadImage, NormalizeIntensity, Resize, SaveImage
 
-    from tumorline.model_file import find_model
     from tumorline.network_file import load_network
 
     network, info = load_network(find_model(Path(model)))
@@ -260,7 +282,6 @@ def smp_loop(model: str, paths: list[Path], output: Path) -> None:
     from PIL import Image
     from torch.utils.data import DataLoader, Dataset
 
-    from tumorline.model_file import find_model
     from tumorline.network_file import load_network
 
     network, info = load_network(find_model(Path(model)))
