@@ -18,6 +18,7 @@ from tumorline.config import Config, LossConfig, LossTerm
 from tumorline.errors import Interrupted, UserError
 from tumorline.file_names import BEST_WEIGHTS_NAME, HISTORY_NAME, STATE_NAME
 from tumorline.losses import WeightedSum
+from tumorline.run_folder import read_history
 from tumorline.training import loop
 from tumorline.training.loop import fit
 from tumorline.training.machine import open_machine
@@ -25,6 +26,7 @@ from tumorline.training.validation import Validation
 
 MOVING_SUM = LossConfig(sum=(LossTerm(name="dice_ce", weight=(1.0, 0.5)), LossTerm(name="boundary", weight=(0.0, 0.5))))
 TIMINGS = {"seconds", "images_per_second"}
+ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
 def train(config: Config, run: Path) -> None:
@@ -166,28 +168,37 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "tumorline", "train", *arguments]
 
 
-@pytest.mark.slow
-def test_ten_kills_at_random_moments_do_not_change_the_weights(tiny_config: Config, tmp_path: Path) -> None:
-    config = with_train(tiny_config, epochs=40, checkpoint_minutes=0.005)
-    config.save(tmp_path / "config.toml")
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    began = time.monotonic()
-    subprocess.run(command(str(tmp_path / "config.toml"), "--output", str(whole)), check=True, env=environment)
-    duration = time.monotonic() - began
+def require_equal_after_ten_kills(config: Path, folder: Path) -> None:
+    """A training that is killed ten times, each before its last epoch, gives the files of one that nobody kills."""
+    whole, killed = folder / "whole", folder / "killed"
+    subprocess.run(command(str(config), "--output", str(whole)), check=True, env=ONE_THREAD)
+    between = len(history(whole)) // 12
     chance = random.Random(0)
-    arguments = [str(tmp_path / "config.toml"), "--output", str(killed)]
-    for _ in range(10):
-        process = subprocess.Popen(command(*arguments), env=environment)
-        time.sleep(chance.uniform(0.3, 0.5) * duration)
-        process.kill()
-        process.wait()
-        if (killed / "config.toml").exists():
-            arguments = ["--resume", str(killed)]
-    subprocess.run(command(*arguments), check=True, env=environment)
+    for number in range(10):
+        kill_within_an_epoch(config, killed, (number + 1) * between, chance.random())
+        assert len(history(killed)) < len(history(whole)), "a kill after the last epoch says nothing of the training"
+    subprocess.run(command("--resume", str(killed)), check=True, env=ONE_THREAD)
     assert same(whole, killed)
     assert history(whole) == history(killed)
     assert (whole / "model.safetensors").read_bytes() == (killed / "model.safetensors").read_bytes()
+
+
+def kill_within_an_epoch(config: Path, run: Path, epochs: int, share: float) -> None:
+    """Begin a run or go on, and kill it at this share of the epoch that comes after so many."""
+    arguments = ["--resume"] if (run / "config.toml").exists() else [str(config), "--output"]
+    process = subprocess.Popen(command(*arguments, str(run)), env=ONE_THREAD)
+    while len(rows := read_history(run)) < epochs:
+        assert process.poll() is None, f"the training has ended before epoch {epochs}"
+        time.sleep(0.005)
+    time.sleep(share * float(rows[-1]["seconds"]))
+    process.kill()
+    process.wait()
+
+
+@pytest.mark.slow
+def test_ten_kills_at_random_moments_do_not_change_the_weights(tiny_config: Config, tmp_path: Path) -> None:
+    with_train(tiny_config, epochs=40, checkpoint_minutes=0.005).save(tmp_path / "config.toml")
+    require_equal_after_ten_kills(tmp_path / "config.toml", tmp_path)
 
 
 @pytest.mark.slow
@@ -196,11 +207,10 @@ def test_two_processes_give_the_loss_of_one(tiny_config: Config, tmp_path: Path,
     options = {**tiny_config.model.options, "norm": norm}
     config = tiny_config.model_copy(update={"model": tiny_config.model.model_copy(update={"options": options})})
     config.save(tmp_path / "config.toml")
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     arguments = ["-m", "tumorline", "train", str(tmp_path / "config.toml"), "--log", "tensorboard", "--output"]
-    subprocess.run([*torchrun, *arguments, str(tmp_path / "two")], check=True, env=environment)
-    subprocess.run([sys.executable, *arguments, str(tmp_path / "one")], check=True, env=environment)
+    subprocess.run([*torchrun, *arguments, str(tmp_path / "two")], check=True, env=ONE_THREAD)
+    subprocess.run([sys.executable, *arguments, str(tmp_path / "one")], check=True, env=ONE_THREAD)
     for one, two in zip(history(tmp_path / "one"), history(tmp_path / "two"), strict=True):
         for column in ("train_loss", "validation_loss", "validation_dice"):
             assert float(one[column]) == pytest.approx(float(two[column]), abs=2e-4)

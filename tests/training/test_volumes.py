@@ -1,11 +1,8 @@
 """Training of networks of three axes: patches of volumes, to the end and back."""
 
 import json
-import os
-import random
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +13,7 @@ import tumorline
 from tests.conftest import TINY
 from tests.inference.test_predict_scans import GOLDEN
 from tests.training.conftest import make_task
-from tests.training.test_loop import command, history, same, train
+from tests.training.test_loop import ONE_THREAD, history, require_equal_after_ten_kills, train
 from tumorline import models
 from tumorline.config import Config, load_config
 from tumorline.data.dataset import load_dataset
@@ -271,24 +268,7 @@ def exact(volumes: Path, folder: Path, *more: str) -> Path:
 def test_ten_kills_at_random_moments_of_a_training_on_volumes_do_not_change_the_weights(
     volumes: Path, tmp_path: Path
 ) -> None:
-    config = exact(volumes, tmp_path, "train.epochs=12", "data.patches=8")
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    began = time.monotonic()
-    subprocess.run(command(str(config), "--output", str(whole)), check=True, env=environment)
-    duration = time.monotonic() - began
-    chance, arguments = random.Random(0), [str(config), "--output", str(killed)]
-    for _ in range(10):
-        process = subprocess.Popen(command(*arguments), env=environment)
-        time.sleep(chance.uniform(0.3, 0.5) * duration)
-        process.kill()
-        process.wait()
-        if (killed / "config.toml").exists():
-            arguments = ["--resume", str(killed)]
-    subprocess.run(command(*arguments), check=True, env=environment)
-    assert same(whole, killed)
-    assert history(whole) == history(killed)
-    assert (whole / "model.safetensors").read_bytes() == (killed / "model.safetensors").read_bytes()
+    require_equal_after_ten_kills(exact(volumes, tmp_path, "train.epochs=14", "data.patches=8"), tmp_path)
 
 
 @pytest.mark.slow
@@ -297,11 +277,10 @@ def test_two_processes_on_volumes_give_the_loss_of_one(volumes: Path, tmp_path: 
     """At a rate at which the last digits of a step do not grow to the first ones of the next epoch."""
     options = f"model.options={{widths=[4,4,8],norm='{norm}',deep_supervision=true}}"
     config = exact(volumes, tmp_path, options, "train.learning_rate=0.002")
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     arguments = ["-m", "tumorline", "train", str(config), "--output"]
-    subprocess.run([*torchrun, *arguments, str(tmp_path / "two")], check=True, env=environment)
-    subprocess.run([sys.executable, *arguments, str(tmp_path / "one")], check=True, env=environment)
+    subprocess.run([*torchrun, *arguments, str(tmp_path / "two")], check=True, env=ONE_THREAD)
+    subprocess.run([sys.executable, *arguments, str(tmp_path / "one")], check=True, env=ONE_THREAD)
     for one, two in zip(history(tmp_path / "one"), history(tmp_path / "two"), strict=True):
         for column in ("train_loss", "validation_loss"):
             assert float(one[column]) == pytest.approx(float(two[column]), abs=2e-4)
