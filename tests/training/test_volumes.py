@@ -113,7 +113,7 @@ def test_a_scan_is_seen_alike_however_each_of_its_files_is_stored(
     first, second = (dataset.read(dataset.cases[0]) for dataset in datasets)
     assert np.array_equal(first.image, second.image)
     assert np.array_equal(first.truth, second.truth)
-    assert np.allclose(first.grid.spacing_mm, second.grid.spacing_mm)
+    assert first.grid.spacing_mm == pytest.approx(second.grid.spacing_mm)
     feeds = [feed_of(config, tmp_path) for config in (configured(volumes), other)]
     seen, also = (feed.batch(feed.windows.rows[:3].tolist(), epoch=1) for feed in feeds)
     assert all(torch.allclose(one, two, atol=1e-4) for one, two in zip(seen, also, strict=True))
