@@ -27,7 +27,7 @@ from tumorline.data.masks.read import read_mask
 from tumorline.data.source import open_source
 from tumorline.errors import UserError
 from tumorline.formats import dicom_slice
-from tumorline.formats.dicom import read_dicom_header
+from tumorline.formats.dicom import read_dataset, read_dicom_header
 from tumorline.formats.dicom_series import DicomSeries
 from tumorline.inference.jobs import job_of_channels
 
@@ -433,10 +433,12 @@ def test_of_a_folder_of_which_several_series_are_named_each_header_is_read_as_of
     folder = tmp_path / "in"
     of_one_folder(folder, a=("T1 post", 4), b=("AX FLAIR", 7))
     opened: list[Path] = []
-    read = dicom_slice.read_dataset
-    monkeypatch.setattr(
-        dicom_slice, "read_dataset", lambda path, **wanted: (opened.append(path), read(path, **wanted))[1]
-    )
+
+    def noted(path: Path, **wanted: Any) -> pydicom.Dataset:
+        opened.append(path)
+        return read_dataset(path, **wanted)
+
+    monkeypatch.setattr(dicom_slice, "read_dataset", noted)
     series_at(Path(f"{folder}#7"), "flair")
     once = sorted(opened)
     opened.clear()

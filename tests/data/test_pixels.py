@@ -165,10 +165,10 @@ def test_a_thumbnail_behind_a_tiff_is_no_second_page(tmp_path: Path, dtype: str)
 
 @pytest.mark.parametrize("name", ["a.gif", "a.png", "a.webp"])
 def test_of_an_animation_one_frame_is_read_and_several_are_refused(tmp_path: Path, name: str) -> None:
-    picture, lossless = Image.fromarray(WIDE), {"lossless": True} if name == "a.webp" else {}
-    picture.save(tmp_path / name, save_all=True, **lossless)
+    picture = Image.fromarray(WIDE)
+    picture.save(tmp_path / name, save_all=True, lossless=True)
     assert np.array_equal(grey(tmp_path / name), WIDE)
-    picture.save(tmp_path / name, save_all=True, append_images=[Image.fromarray(WIDE[::-1])], **lossless)
+    picture.save(tmp_path / name, save_all=True, append_images=[Image.fromarray(WIDE[::-1])], lossless=True)
     with pytest.raises(UserError, match="holds 2 frames, one is expected"):
         grey(tmp_path / name)
 
