@@ -66,7 +66,7 @@ def test_what_needs_weights_that_are_not_at_hand_is_named_with_its_command(finis
     (missing,) = result_of(finished)["unmeasured"]
     assert missing["name"] == "foreign"
     assert missing["reason"].startswith("the weights fcn_resnet50_coco-1167a1af.pth are not on this machine")
-    assert missing["command"] == 'tumorline benchmark plan.toml --only "foreign"'
+    assert missing["command"] == "tumorline benchmark plan.toml --only foreign"
     assert str(Path.home()) not in missing["reason"]
 
 

@@ -197,7 +197,7 @@ def test_a_list_of_cases_names_a_file_for_each_channel(four: Model, tmp_path: Pa
     assert np.array_equal(slices_of(tmp_path / "out" / "p" / "1_mask.nii.gz")[0], EXPECTED)
     assert [row["error"] is None for row in rows] == [True, False, False]
     assert rows[1]["error"].endswith("cases.csv: line 3 names no file in column t2")
-    assert re.search(r"none\.nii\.gz: no such file \(line 4 of .*cases\.csv\)", rows[2]["error"])
+    assert re.search(r"none\.nii\.gz: no such file or folder \(line 4 of .*cases\.csv\)", rows[2]["error"])
 
 
 @pytest.mark.parametrize(

@@ -230,8 +230,8 @@ def _hash_whole(image: ImageArray, hashes: Sequence[str]) -> str:
 
 
 def _perhaps_swapped(errors: Sequence[tuple[str, str]], case: Case, image: ImageArray) -> list[tuple[str, str]]:
-    """The errors of a mask; where it is none and the picture looks like one, they say so."""
-    if not holds_two_values(image):
+    """The errors of a mask; where it is none and the picture looks like one, they say so. Names tell volumes apart."""
+    if case.is_volume or not holds_two_values(image):
         return [*errors]
     asked = f"; {case.images[0]} holds two values alone: are images and masks swapped?"
     return [(code, message + asked if code == NOT_BINARY else message) for code, message in errors]
