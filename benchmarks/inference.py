@@ -16,7 +16,8 @@ does other things beside. Measured are
   tutorials of segmentation_models_pytorch (DataLoader of PIL images, eager network, sigmoid, PNG), both
   from the first file on, with the same weights in float32; with --long so many files as well, masks only in bfloat16
 
-Writes benchmarks/inference.md (between the markers of the instructions that the processor has) and prints the table.
+Writes benchmarks/inference.md (between the markers of the instructions that the processor has, with int8 others) and
+prints the table.
 """
 
 import argparse
@@ -107,7 +108,8 @@ def measure_all(given: argparse.Namespace, model: str) -> None:
         rows.append([f"files to files, {count}", name, spread(rates, "images/s"), times, mib])
     minutes = (time.perf_counter() - began) / 60
     print(f"{describe_machine()}, {time.strftime('%Y-%m-%d')}, {minutes:.0f} min", *map(" | ".join, rows), sep="\n")
-    write_table(Path(__file__).with_name("inference.md"), rows, machine()["instructions"])
+    marker = machine()["instructions"] + (" with int8" if given.int8 else "")
+    write_table(Path(__file__).with_name("inference.md"), rows, marker)
 
 
 def spread(rates: list[float], unit: str) -> str:
