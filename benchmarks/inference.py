@@ -40,6 +40,7 @@ from tumorline.arrays import Float32Array
 from tumorline.assessment import open_wanted
 from tumorline.environment import machine
 from tumorline.errors import UserError
+from tumorline.evaluation.status import case_status
 from tumorline.inference.model import load
 from tumorline.model_file import find_model
 from tumorline.runtime import Runtime
@@ -85,7 +86,8 @@ def rounded_copy(model: str, data: str, folder: Path) -> str:
     for suffix in (".safetensors", ".onnx"):
         shutil.copy(path.with_suffix(suffix), folder / f"model{suffix}")
     copied = load(folder / "model.safetensors")
-    write_unproven(copied, open_wanted(copied, data, ()), folder / "model.int8.onnx")
+    dataset = open_wanted(copied, data, ())
+    write_unproven(copied, dataset, case_status(copied.info, dataset), folder / "model.int8.onnx")
     return str(copied.path)
 
 

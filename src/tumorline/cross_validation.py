@@ -74,8 +74,8 @@ def cross_validate(config: Config, folder: Path, wanted: Collection[int], notify
 
     `folder` gets a run folder `fold-K` for each fold, and evaluation, summary and report over all finished folds.
     Called again with the same configuration it goes on where it was stopped; with another threshold, temperature, gate,
-    storage or post-processing it finishes what is trained anew. Raises UserError for a folder of another training and
-    for folds that do not exist, and at the end where folds diverged.
+    storage or post-processing it finishes what is trained anew. Raises UserError for a folder in which folds of another
+    training were begun and for folds that do not exist, and at the end where folds diverged.
     """
     chosen = _chosen(config, wanted)
     require_utf_8(folder)

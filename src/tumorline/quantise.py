@@ -38,21 +38,21 @@ def write_rounded(path: Path, target: Path, data: Path | str | None) -> list[str
     if model.info.input.dims == 3:
         raise UserError(f"{path}: a network of three axes; only those of slices are rounded to int8")
     dataset = open_wanted(model, data, ())
+    status = case_status(model.info, dataset)
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder) / f"network.{QUANTISED}.onnx"
-        write_unproven(model, dataset, draft)
-        status = case_status(model.info, dataset)
+        write_unproven(model, dataset, status, draft)
         sentences = _held_against(model, draft, dataset, _some_of(status, "validation", CHECKED))
         write_bytes(target, draft.read_bytes())
     return sentences
 
 
-def write_unproven(model: Model, dataset: Dataset, target: Path) -> None:
+def write_unproven(model: Model, dataset: Dataset, status: dict[str, str], target: Path) -> None:
     """Round a model's network by its training images, whatever that changes. Raises UserError where there is none."""
     network, info = load_network(model.path)
     unrounded = prepare_onnx(network, torch.zeros(2, info.architecture.channels, *info.network_size), target)
-    training_cases = _some_of(case_status(model.info, dataset), "train", IMAGES)
-    save_stamped(_round_network(unrounded, _windows(model, dataset, training_cases)), model.path, target)
+    windows = _windows(model, dataset, _some_of(status, "train", IMAGES))
+    save_stamped(_round_network(unrounded, windows), model.path, target)
 
 
 def _some_of(status: dict[str, str], part: str, most: int) -> list[str]:
