@@ -13,7 +13,6 @@ pytest.importorskip("onnxruntime")
 from tests.conftest import Program
 from tumorline import api
 from tumorline.errors import UserError
-from tumorline.evaluation import precision as changes
 from tumorline.inference.model import load
 from tumorline.model_info import PrecisionChange
 
@@ -35,7 +34,7 @@ def test_a_rounded_network_is_used_beside_its_own_model_only(
     missing = program("predict", tiny_source, "--model", own_run, "--precision", "int8")
     assert (missing.status, "model.int8.onnx: not there; write it with: tumorline export" in missing.err) == (2, True)
 
-    monkeypatch.setattr(changes, "_summarised", lambda values, _: pytest.fail("asked") if not values else ACCEPTED)
+    monkeypatch.setattr(PrecisionChange, "of", lambda values, *_: ACCEPTED if values else pytest.fail("asked"))
     written, said = api.export_rounded(own_run, beside, data=tiny_source)
     assert written == beside
     assert said[0].startswith("int8: the Dice changes by +0.0010 in the mean and by 0.010 at most")
@@ -65,7 +64,7 @@ def test_a_network_that_rounding_changes_too_much_is_not_written(
 ) -> None:
     monkeypatch.setattr("tumorline.quantise.IMAGES", 2)
     monkeypatch.setattr("tumorline.quantise.CHECKED", 2)
-    monkeypatch.setattr(changes, "_summarised", lambda *_: REFUSED)
+    monkeypatch.setattr(PrecisionChange, "of", lambda *_: REFUSED)
     with pytest.raises(UserError, match="nothing is written"):
         api.export_rounded(own_run, tmp_path / "x.onnx", data=tiny_source)
     assert not (tmp_path / "x.onnx").exists()
