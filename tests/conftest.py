@@ -175,6 +175,16 @@ def tiny_run(tiny_source: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny_folds(tiny_source: Path) -> Path:
+    """Two finished folds of two epochs on the same patients; treat them as read-only."""
+    pytest.importorskip("torch")
+    import tumorline
+
+    overrides = [*TINY, f"data.cache='{tiny_source.parent / 'cache'}'", "split.folds=2", "train.epochs=2"]
+    return tumorline.cross_validate(data=tiny_source, overrides=overrides, output=tiny_source.parent / "folds")
+
+
+@pytest.fixture(scope="session")
 def real_data() -> Path:
     if not REAL.is_dir():
         pytest.skip("the real data are not beside this checkout")

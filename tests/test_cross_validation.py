@@ -28,11 +28,6 @@ FEW = (
 )
 
 
-@pytest.fixture(scope="module")
-def two_folds(tiny_source: Path) -> Path:
-    return cross_validate(tiny_source, tiny_source.parent / "folds")
-
-
 def cross_validate(source: Path, output: Path, *more: str, only: tuple[int, ...] = ()) -> Path:
     cache = f"data.cache='{source.parent / 'cache'}'"
     overrides = [*TINY, cache, "split.folds=2", "train.epochs=2", *more]
@@ -44,78 +39,83 @@ def column(path: Path, name: str) -> list[str]:
         return [row[name] for row in csv.DictReader(file)]
 
 
-def test_every_case_is_scored_once_and_by_the_fold_that_did_not_train_on_it(two_folds: Path) -> None:
-    assert sorted(column(two_folds / "evaluation.csv", "case")) == sorted(
-        column(two_folds / "fold-0/split.csv", "case")
+def test_every_case_is_scored_once_and_by_the_fold_that_did_not_train_on_it(tiny_folds: Path) -> None:
+    assert sorted(column(tiny_folds / "evaluation.csv", "case")) == sorted(
+        column(tiny_folds / "fold-0/split.csv", "case")
     )
-    assert set(column(two_folds / "evaluation.csv", "status")) == {"test"}
-    assert len(list((two_folds / "predictions").glob("*.png"))) == 40
-    summary = json.loads((two_folds / "summary.json").read_text())
+    assert set(column(tiny_folds / "evaluation.csv", "status")) == {"test"}
+    assert len(list((tiny_folds / "predictions").glob("*.png"))) == 40
+    summary = json.loads((tiny_folds / "summary.json").read_text())
     assert summary["warning_codes"][-2:] == ["one_fold", "one_fold"]
     assert (summary["cases"], summary["patients"]) == (40, 20)
     assert [
-        warning.text.partition(":")[0] for warning in without_own(read_summary(two_folds / "summary.json").warnings)
+        warning.text.partition(":")[0] for warning in without_own(read_summary(tiny_folds / "summary.json").warnings)
     ] == ["fold-0", "fold-1"]
     assert f"fold-1: {FEW}" in summary["warnings"]
     assert summary["split"]["origin"] == "out of fold: 2 of 2 folds, by patient, seed 0"
     assert [fold["patients"] for fold in summary["folds"]] == [10, 10]
 
 
-def test_baselines_are_over_the_cases_of_all_folds(two_folds: Path) -> None:
-    summary = json.loads((two_folds / "summary.json").read_text())
+def test_baselines_are_over_the_cases_of_all_folds(tiny_folds: Path) -> None:
+    summary = json.loads((tiny_folds / "summary.json").read_text())
     assert set(summary["baselines"]) == {"all_background", "constant_mask", "otsu_in_head"}
-    folds = [json.loads((two_folds / f"fold-{fold}" / "summary.json").read_text()) for fold in (0, 1)]
+    folds = [json.loads((tiny_folds / f"fold-{fold}" / "summary.json").read_text()) for fold in (0, 1)]
     otsu = [fold["baselines"]["otsu_in_head"]["tumour"]["dice"] for fold in folds]
     assert summary["baselines"]["otsu_in_head"]["tumour"]["dice"] == pytest.approx(sum(otsu) / 2)
     names = [warning.split(" has ")[0] for warning in summary["warnings"]]
     assert len(names) == len(set(names))
 
 
-def test_the_mean_over_cases_is_that_of_all_folds_together(two_folds: Path) -> None:
-    summary = json.loads((two_folds / "summary.json").read_text())
-    dice = [float(value) for value in column(two_folds / "evaluation.csv", "dice")]
+def test_the_mean_over_cases_is_that_of_all_folds_together(tiny_folds: Path) -> None:
+    summary = json.loads((tiny_folds / "summary.json").read_text())
+    dice = [float(value) for value in column(tiny_folds / "evaluation.csv", "dice")]
     assert summary["regions"]["tumour"]["dice"]["mean_over_cases"] == pytest.approx(sum(dice) / 40)
     assert summary["regions"]["tumour"]["dice"]["ci95"] is not None
 
 
-def test_finished_folds_are_not_trained_again(two_folds: Path, tiny_source: Path) -> None:
-    before = (two_folds / "fold-1" / "model.safetensors").stat().st_mtime_ns
-    summary = (two_folds / "summary.json").read_bytes()
-    cross_validate(tiny_source, two_folds)
-    assert (two_folds / "fold-1" / "model.safetensors").stat().st_mtime_ns == before
-    assert (two_folds / "summary.json").read_bytes() == summary
+def test_finished_folds_are_not_trained_again(tiny_folds: Path, tiny_source: Path) -> None:
+    before = (tiny_folds / "fold-1" / "model.safetensors").stat().st_mtime_ns
+    summary = (tiny_folds / "summary.json").read_bytes()
+    cross_validate(tiny_source, tiny_folds)
+    assert (tiny_folds / "fold-1" / "model.safetensors").stat().st_mtime_ns == before
+    assert (tiny_folds / "summary.json").read_bytes() == summary
 
 
-def test_a_fold_that_was_stopped_goes_on_and_ends_as_if_it_had_not_been(two_folds: Path, tiny_source: Path) -> None:
-    weights = (two_folds / "fold-1" / "model.safetensors").read_bytes()
+def test_a_fold_that_was_stopped_goes_on_and_ends_as_if_it_had_not_been(
+    tiny_folds: Path, tiny_source: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(tiny_folds, tmp_path / "folds"))
     for name in ("report.html", "model.safetensors", "model.onnx"):
-        (two_folds / "fold-1" / name).unlink()
-    cross_validate(tiny_source, two_folds)
-    assert (two_folds / "fold-1" / "model.safetensors").read_bytes() == weights
+        (folder / "fold-1" / name).unlink()
+    cross_validate(tiny_source, folder)
+    models = [path / "fold-1" / "model.safetensors" for path in (tiny_folds, folder)]
+    assert models[0].read_bytes() == models[1].read_bytes()
 
 
-def test_what_follows_the_training_is_done_anew_without_one(two_folds: Path, tiny_source: Path, tmp_path: Path) -> None:
-    folder = Path(shutil.copytree(two_folds, tmp_path / "folds"))
+def test_what_follows_the_training_is_done_anew_without_one(
+    tiny_folds: Path, tiny_source: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(tiny_folds, tmp_path / "folds"))
     before = load_model(folder / "fold-0").info
     settings = "model.threshold=0.99999", "model.postprocessing.least_relative_peak=0.5"
     cross_validate(tiny_source, folder, *settings, only=(0,))
     warnings = read_summary(folder / "summary.json").warnings
     assert "1 OF 2 FOLDS: the others are not finished" in [warning.text for warning in warnings]
     cross_validate(tiny_source, folder, *settings)
-    weights = [read_content(path / "fold-1" / "model.safetensors").weights for path in (two_folds, folder)]
+    weights = [read_content(path / "fold-1" / "model.safetensors").weights for path in (tiny_folds, folder)]
     assert all(np.array_equal(weights[0][name], weights[1][name]) for name in weights[0])
     for fold in ("fold-0", "fold-1"):
         info = load_model(folder / fold).info
         assert (info.threshold, info.postprocessing.least_relative_peak) == (0.99999, 0.5)
-        assert (folder / fold / "history.csv").read_bytes() == (two_folds / fold / "history.csv").read_bytes()
-        looks = [len((path / fold / "test_uses.jsonl").read_text().splitlines()) for path in (two_folds, folder)]
+        assert (folder / fold / "history.csv").read_bytes() == (tiny_folds / fold / "history.csv").read_bytes()
+        looks = [len((path / fold / "test_uses.jsonl").read_text().splitlines()) for path in (tiny_folds, folder)]
         assert looks[1] == looks[0] + 1
     assert before.postprocessing.least_relative_peak == 0
-    assert column(folder / "evaluation.csv", "predicted_px") != column(two_folds / "evaluation.csv", "predicted_px")
+    assert column(folder / "evaluation.csv", "predicted_px") != column(tiny_folds / "evaluation.csv", "predicted_px")
 
 
-def test_missing_folds_are_said_in_the_summary_and_the_report(two_folds: Path, tmp_path: Path) -> None:
-    part = shutil.copytree(two_folds, tmp_path / "part")
+def test_missing_folds_are_said_in_the_summary_and_the_report(tiny_folds: Path, tmp_path: Path) -> None:
+    part = shutil.copytree(tiny_folds, tmp_path / "part")
     shutil.rmtree(part / "fold-1")
     said = [f"fold-0: {FEW}", "1 OF 2 FOLDS: the others are not finished"]
     assert [warning.text for warning in without_own(gather(part).warnings)] == said
@@ -131,9 +131,9 @@ def test_folds_of_which_none_was_begun_stand_in_the_way_of_no_others(
     assert "seed = 2" in (tmp_path / "folds" / "config.toml").read_text()
 
 
-def test_another_configuration_is_refused_in_the_same_folder(two_folds: Path, tiny_source: Path) -> None:
+def test_another_configuration_is_refused_in_the_same_folder(tiny_folds: Path, tiny_source: Path) -> None:
     with pytest.raises(UserError, match="holds the folds of another configuration; choose another --output"):
-        cross_validate(tiny_source, two_folds, "seed=1")
+        cross_validate(tiny_source, tiny_folds, "seed=1")
 
 
 def test_folds_that_do_not_exist_are_refused_before_anything_is_written(tiny_source: Path, tmp_path: Path) -> None:
@@ -196,9 +196,9 @@ def with_last_line_twice(text: str) -> str:
 @pytest.mark.parametrize("damage", [without_last_line, with_last_line_twice])
 @pytest.mark.parametrize("name", ["evaluation.csv", "baselines.csv", "certainty.csv"])
 def test_no_figure_comes_from_a_fold_that_lost_or_doubled_a_row(
-    two_folds: Path, tmp_path: Path, name: str, damage: Callable[[str], str]
+    tiny_folds: Path, tmp_path: Path, name: str, damage: Callable[[str], str]
 ) -> None:
-    folds = shutil.copytree(two_folds, tmp_path / "folds")
+    folds = shutil.copytree(tiny_folds, tmp_path / "folds")
     table = folds / "fold-1" / name
     table.write_text(damage(table.read_text()))
     before = (folds / "summary.json").read_bytes()
@@ -207,8 +207,8 @@ def test_no_figure_comes_from_a_fold_that_lost_or_doubled_a_row(
     assert (folds / "summary.json").read_bytes() == before
 
 
-def test_no_figure_comes_from_the_table_of_another_fold(two_folds: Path, tmp_path: Path) -> None:
-    folds = shutil.copytree(two_folds, tmp_path / "folds")
+def test_no_figure_comes_from_the_table_of_another_fold(tiny_folds: Path, tmp_path: Path) -> None:
+    folds = shutil.copytree(tiny_folds, tmp_path / "folds")
     shutil.copy(folds / "fold-0" / "evaluation.csv", folds / "fold-1" / "evaluation.csv")
     with pytest.raises(
         UserError, match=r"fold-1/evaluation.csv: its rows do not give the \w+ of tumour in its summary"
@@ -216,10 +216,10 @@ def test_no_figure_comes_from_the_table_of_another_fold(two_folds: Path, tmp_pat
         gather(folds)
 
 
-def test_a_changed_dice_is_no_figure(two_folds: Path, tmp_path: Path) -> None:
-    folds = shutil.copytree(two_folds, tmp_path / "folds")
+def test_a_changed_dice_is_no_figure(tiny_folds: Path, tmp_path: Path) -> None:
+    folds = shutil.copytree(tiny_folds, tmp_path / "folds")
     table = folds / "evaluation.csv"
     row = table.read_text().splitlines()[1].split(",")
     table.write_text(table.read_text().replace(f"tumour,{row[5]},", "tumour,0.999,", 1))
     with pytest.raises(UserError, match=r"evaluation.csv: its rows do not give the dice of tumour in its summary.json"):
-        tumorline.compare([folds, two_folds])
+        tumorline.compare([folds, tiny_folds])

@@ -32,26 +32,16 @@ from tumorline.network_file import load_network
 OF_VOLUMES = InputSpec(dims=3, channels=["flair", "t2"], normalisation="volume", window=(16, 16, 16))
 
 
-def recipe(source: Path, *more: str) -> list[str]:
-    return [*TINY, f"data.cache='{source.parent / 'cache'}'", *more]
-
-
 @pytest.fixture(scope="module")
 def other_run(tiny_source: Path) -> Path:
     """The same split, another seed, half as long."""
-    overrides = recipe(tiny_source, "seed=1", "train.epochs=3")
+    overrides = [*TINY, f"data.cache='{tiny_source.parent / 'cache'}'", "seed=1", "train.epochs=3"]
     return tumorline.train(data=tiny_source, overrides=overrides, output=tiny_source.parent / "other")
 
 
 @pytest.fixture(scope="module")
 def pair(tiny_run: Path, other_run: Path) -> Path:
     return tumorline.ensemble([tiny_run, other_run], tiny_run.parent / "ensembles" / "pair.safetensors")
-
-
-@pytest.fixture(scope="module")
-def folds(tiny_source: Path) -> Path:
-    overrides = recipe(tiny_source, "split.folds=2", "train.epochs=1")
-    return tumorline.cross_validate(data=tiny_source, overrides=overrides, output=tiny_source.parent / "member-folds")
 
 
 def picture(seed: int = 0) -> npt.NDArray[np.float32]:
@@ -190,15 +180,6 @@ def test_an_ensemble_of_one_split_is_evaluated_on_its_test_part(pair: Path, tiny
     assert (tmp_path / "out" / "report.html").is_file()
 
 
-def test_folds_become_one_model_that_no_case_is_left_to_test(folds: Path, tiny_source: Path, tmp_path: Path) -> None:
-    model = tumorline.ensemble(folds, tmp_path / "folds.safetensors")
-    info = read_info(model)
-    assert [member.config["split"]["fold"] for member in info.members] == [0, 1]
-    assert info.split.parts["test"] == 0
-    with pytest.raises(UserError, match="known to this model from the training of one or another of its 2 members"):
-        tumorline.evaluate(model, tiny_source, output=tmp_path / "out")
-
-
 def test_a_threshold_by_hand_is_kept(tiny_run: Path) -> None:
     infos = [read_info(tiny_run / "model.safetensors").model_copy(update={"threshold": x}) for x in (0.3, 0.6)]
     assert describe("mean", infos).threshold == pytest.approx(0.45)
@@ -269,28 +250,33 @@ def test_an_ensemble_may_lack_channels_where_all_members_may(tiny_run: Path) -> 
 
 
 def test_ensembles_of_ensembles_and_of_unfinished_folds_are_refused(
-    pair: Path, tiny_run: Path, folds: Path, tmp_path: Path
+    pair: Path, tiny_run: Path, tiny_folds: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(UserError, match=r"pair\.safetensors: is an ensemble itself; name its members instead"):
         tumorline.ensemble([tiny_run, pair], tmp_path / "both.safetensors")
     (tmp_path / "half" / "fold-0").mkdir(parents=True)
-    (tmp_path / "half" / "config.toml").write_bytes((folds / "config.toml").read_bytes())
+    (tmp_path / "half" / "config.toml").write_bytes((tiny_folds / "config.toml").read_bytes())
     with pytest.raises(UserError, match=r"half: fold-0, fold-1 of 2 folds not finished; finish with 'tumorline folds'"):
         tumorline.ensemble(tmp_path / "half", tmp_path / "both.safetensors")
 
 
-def test_the_command_says_what_it_wrote_and_that_folds_leave_no_test_case(
-    folds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_folds_become_one_model_that_no_case_is_left_to_test(
+    tiny_folds: Path, tiny_source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     target = tmp_path / "made" / "folds.safetensors"
-    cli.models.ensemble([folds], target)
+    cli.models.ensemble([tiny_folds], target)
     shown = capsys.readouterr()
     assert shown.out.splitlines()[0].startswith(f"{target}: 2 members, threshold 0.")
     assert ", 0 test" in shown.out
     assert "none is left to test the ensemble on" in shown.err
     assert sorted(path.name for path in target.parent.iterdir()) == ["folds.onnx", "folds.safetensors"]
+    info = read_info(target)
+    assert [member.config["split"]["fold"] for member in info.members] == [0, 1]
+    assert info.split.parts["test"] == 0
+    with pytest.raises(UserError, match="known to this model from the training of one or another of its 2 members"):
+        tumorline.evaluate(target, tiny_source, output=tmp_path / "out")
     with pytest.raises(UserError, match=r"folds\.safetensors: exists already; choose another --output"):
-        cli.models.ensemble([folds], target)
+        cli.models.ensemble([tiny_folds], target)
 
 
 @pytest.mark.parametrize(

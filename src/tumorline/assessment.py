@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from tumorline.audit import check as checks
-from tumorline.config import PATHS, DataConfig, load_config
+from tumorline.config import DataConfig, load_config
 from tumorline.data.dataset import Dataset, load_dataset, read_sample
 from tumorline.data.joined import load_sources
 from tumorline.data.sample import Sample, SampleReader
@@ -22,7 +22,6 @@ from tumorline.given_paths import as_path, as_paths
 from tumorline.inference.model import Model
 from tumorline.model_file import find_model, model_name
 from tumorline.output.folder import OutputFolder, amended, open_output
-from tumorline.output.journal import hash_settings
 from tumorline.output.place import refuse_in_data
 from tumorline.output.purpose import Purpose
 from tumorline.progress import Progress
@@ -52,14 +51,6 @@ def open_evaluation(
             refuse_in_data(as_path(output, "output"), path)
     with open_output(as_path(output, "output") if output else None, purpose, overwrite) as folder:
         yield folder
-
-
-def hash_dataset(dataset: Dataset) -> str:
-    """Hash of all that an evaluation takes from a data set: contents by case, what is stated of them, settings."""
-    contents = [(facts.image_hash, facts.mask_hash) for facts in dataset.facts]
-    stated = [(case.id, case.patient, case.class_name, case.spacing_mm, case.attributes) for case in dataset.cases]
-    settings = dataset.settings.model_dump(exclude={"sources", *PATHS})
-    return hash_settings(name=dataset.source.name, contents=contents, stated=stated, settings=settings)
 
 
 def evaluate_and_report(

@@ -13,7 +13,6 @@ from PIL import Image
 from tests.conftest import TINY, PairFolder, Program
 from tests.data.test_joined import configured, pairs
 from tests.sources import SIZE, Array, brats, save, save_volume, slices
-from tumorline.assessment import hash_dataset
 from tumorline.audit.check import check, errors
 from tumorline.config import load_config
 from tumorline.data.corrections import CORRECTED, TRUTH
@@ -21,6 +20,7 @@ from tumorline.data.dataset import Dataset, load_dataset
 from tumorline.data.finding import Finding
 from tumorline.data.joined import load_data
 from tumorline.errors import UserError
+from tumorline.evaluation.provenance import hash_dataset
 
 nib: Any = nibabel
 SQUARE = np.zeros((SIZE, SIZE), np.uint8)

@@ -108,6 +108,18 @@ def test_allowed_training_cases_mark_the_output(tiny_run: Path, tiny_source: Pat
     assert json.loads((tmp_path / "out" / "summary.json").read_text()) == summary
 
 
+def test_an_evaluation_says_of_which_model_and_which_data_it_is(tiny_run: Path, tmp_path: Path) -> None:
+    source = PairFolder(tmp_path / "other")(patients=2, slices=1, first_seed=700)
+    found = [tumorline.evaluate(tiny_run, source, output=tmp_path / "first")["made_with"]]
+    mask = source / "masks" / "s700.png"
+    Image.open(mask).rotate(180).save(mask)
+    found.append(tumorline.evaluate(tiny_run, source, output=tmp_path / "second")["made_with"])
+    assert {made["fingerprint"] for made in found} == {tumorline.load(tiny_run).fingerprint}
+    assert found[0]["data"] != found[1]["data"]
+    page = (tmp_path / "second" / "report.html").read_text()
+    assert all(text in page for text in found[1].values())
+
+
 def test_a_runs_own_test_part_gives_the_same_summary_again(tiny_run: Path, tmp_path: Path) -> None:
     again = tumorline.evaluate(tiny_run, output=tmp_path / "out")
     first = json.loads((tiny_run / "summary.json").read_text())

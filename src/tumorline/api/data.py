@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tumorline.api.places import checked_folder
-from tumorline.assessment import hash_dataset
 from tumorline.audit import between
 from tumorline.audit import check as checks
 from tumorline.config import Config, load_config
@@ -14,6 +13,7 @@ from tumorline.data.source import Finding
 from tumorline.data.splits.parts import Split
 from tumorline.data.splits.split import split_dataset
 from tumorline.errors import UserError
+from tumorline.evaluation.provenance import hash_dataset
 from tumorline.given_paths import as_path, as_sources, as_texts
 from tumorline.output.folder import open_output
 from tumorline.output.journal import hash_settings

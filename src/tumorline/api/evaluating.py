@@ -10,7 +10,6 @@ from tumorline.api.keywords import spelled_out
 from tumorline.assessment import (
     add_stress,
     evaluate_and_report,
-    hash_dataset,
     images_to_show,
     known_reader,
     open_evaluation,
@@ -19,6 +18,7 @@ from tumorline.assessment import (
 from tumorline.cluster import Cluster, open_cluster
 from tumorline.data.dataset import Dataset
 from tumorline.errors import UserError
+from tumorline.evaluation.provenance import hash_dataset
 from tumorline.evaluation.status import Request
 from tumorline.evaluation.subsets import add_subsets, require_lacking
 from tumorline.inference.model import Model, load

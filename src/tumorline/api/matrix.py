@@ -11,13 +11,13 @@ from tumorline.api.keywords import spelled_out
 from tumorline.assessment import (
     evaluate_and_report,
     evaluation_data,
-    hash_dataset,
     load_named,
     open_evaluation,
     open_usable,
 )
 from tumorline.data.dataset import Dataset
 from tumorline.errors import UserError
+from tumorline.evaluation.provenance import hash_dataset
 from tumorline.evaluation.status import Request
 from tumorline.given_paths import as_paths, as_sources, as_texts
 from tumorline.output.folder import Memory

@@ -15,6 +15,7 @@ from tumorline.evaluation.presence import (
     summarise_presence,
     write_presence,
 )
+from tumorline.evaluation.provenance import describe_provenance
 from tumorline.evaluation.status import Request, explain_nothing_left, status_in
 from tumorline.evaluation.summary import summarise_evaluation, with_baselines
 from tumorline.evaluation.tables import write_certainties, write_evaluation
@@ -55,6 +56,8 @@ def evaluate(model: Model, request: Request, progress: Progress | None = None) -
         counted = [row for row in notes.presence if row.status in request.headline]
         summary = summary.model_copy(update={"presence": summarise_presence(counted)})
         write_presence(request.output, notes.presence)
+    if not request.parts:
+        summary = summary.model_copy(update={"made_with": describe_provenance(model, request.dataset)})
     write_csv(request.output / BASELINES_NAME, baselines.COLUMNS, notes.records)
     write_certainties(request.output, rows, notes.certainties)
     write_evaluation(request.output, rows, summary)

@@ -171,7 +171,7 @@ class PageContent(TypedDict):
     scored: Sequence[ScoredRow]
     card: bool
     configuration: Markup
-    environment: Mapping[str, str]
+    made_with: Mapping[str, str]
 
 
 class BrowserContent(TypedDict):

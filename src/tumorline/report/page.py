@@ -113,7 +113,7 @@ def page_content(run: Path, read_case: CaseReader | None) -> PageContent:
         "scored": _scored_table(read_rows(run)),
         "card": (run / CARD_PAGE_NAME).is_file(),
         "configuration": Markup("\n".join(map(for_page, _text(run / CONFIG_NAME).split("\n")))),
-        "environment": _environment(run),
+        "made_with": _made_with(run, summary),
     }
 
 
@@ -224,7 +224,11 @@ def _text(path: Path) -> str:
     return tomli_w.dumps(with_bare_names(config))
 
 
-def _environment(run: Path) -> dict[str, str]:
+def _made_with(run: Path, summary: Summary) -> dict[str, str]:
+    """Versions and machine of a training; of an evaluation by itself its model and its data, as hashes."""
+    if summary.made_with:
+        made = summary.made_with
+        return {"Tumorline": made.version, "hash of the model": made.fingerprint, "hash of the data": made.data}
     if not (run / ENVIRONMENT_NAME).exists():
         return {}
     flat: dict[str, str] = {}

@@ -81,6 +81,17 @@ class SplitDescription(Result):
         return self.own or self
 
 
+class Provenance(Result):
+    """What an evaluation was made with. A run's own has none: its model lies beside it."""
+
+    version: str
+    """Of Tumorline."""
+    fingerprint: str
+    """Of the model: the hash of its files that `predict_one` and the service give."""
+    data: str
+    """Hash of the contents of images and masks, of what is stated of the cases and of how they were read."""
+
+
 class Comparable(Warned):
     """What a comparison and a leaderboard need of a summary."""
 
@@ -121,6 +132,7 @@ class Summary(Warned):
     presence: dict[str, dict[str, Presence]] = Field(default={})
     """By region and source, "all" for all together; of volumes, and of several sources."""
     folds: list[Fold] = Field(default=[])
+    made_with: Provenance | None = None
 
     @model_validator(mode="before")
     @classmethod
