@@ -62,8 +62,8 @@ def held(text: str) -> set[str]:
     return {word for word in WORDS if word in text.lower()}
 
 
-def written(folder: Path) -> Iterator[tuple[Path, str]]:
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+def written(*folders: Path) -> Iterator[tuple[Path, str]]:
+    for path in sorted(path for folder in folders for path in folder.rglob("*") if path.is_file()):
         content = path.read_bytes()
         content = gzip.decompress(content) if path.suffix == ".gz" else content
         yield path, f"{path} {content.decode('latin-1')}"
@@ -73,9 +73,15 @@ def said(outcome: Outcome) -> str:
     return outcome.out + outcome.err
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of all these tests: the network is compiled once."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "out" / "cache"))
+def own_cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
     log = logging.getLogger("tumorline")
     level, handlers = log.level, [*log.handlers]
     yield
@@ -97,7 +103,7 @@ def series(tmp_path: Path) -> Path:
 
 
 def test_nothing_that_predict_writes_or_prints_of_a_series_holds_an_identifier(
-    series: Path, tmp_path: Path, program: Program
+    series: Path, tmp_path: Path, cache: Path, program: Program
 ) -> None:
     pytest.importorskip("highdicom")
     for more in ([], ["--json"]):
@@ -106,7 +112,7 @@ def test_nothing_that_predict_writes_or_prints_of_a_series_holds_an_identifier(
         assert held(said(outcome)) == set()
     assert "keep the headers of patient and study that the standard requires" in outcome.err
     segmentations = 0
-    for path, text in written(tmp_path / "out"):
+    for path, text in written(tmp_path / "out", cache):
         segmentations += path.suffix == ".dcm"
         assert held(text) == (REQUIRED if path.suffix == ".dcm" else set()), path
     assert segmentations == 2
@@ -152,7 +158,7 @@ def pairs(tmp_path: Path) -> Path:
 
 
 def test_checks_splits_evaluations_and_predictions_of_pictures_hold_no_identifier(
-    pairs: Path, tmp_path: Path, program: Program
+    pairs: Path, tmp_path: Path, cache: Path, program: Program
 ) -> None:
     out = tmp_path / "out"
     outcomes = [
@@ -164,7 +170,7 @@ def test_checks_splits_evaluations_and_predictions_of_pictures_hold_no_identifie
     ]
     assert [held(said(outcome)) for outcome in outcomes] == [set()] * 5
     assert [outcome.status for outcome in outcomes[2:]] == [0, 0, 0]
-    for path, text in written(out):
+    for path, text in written(out, cache):
         assert held(text) == set(), path
     patients = {row.split(",")[1] for row in (out / "p" / "predictions.csv").read_text().splitlines()[1:]}
     assert len(patients) == 3

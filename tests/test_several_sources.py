@@ -52,6 +52,8 @@ def test_the_figures_are_by_source(mixed: Mixed) -> None:
     assert set(figures.by_attribute["source"]) == {"slices", "scans", "heads"}
     assert {name.partition(" ")[2] for name in figures.by_size} == {"pictures", "volumes"}
     assert all(bool(group.limits_ml) == ("volumes" in name) for name, group in figures.by_size.items())
+    assert summary.conventions["resolution"].startswith("pictures: masks are compared at their native size")
+    assert "; volumes: masks are compared as whole volumes" in summary.conventions["resolution"]
     assert figures.volume_error_absolute_ml is not None
     assert figures.volume_error_absolute_ml.patients == 1
     page = (mixed.run / "report.html").read_text()

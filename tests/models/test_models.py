@@ -67,6 +67,8 @@ VARIANTS: list[tuple[str, Options]] = [
 ]
 EXPORTED_BY_DEFAULT = ("unet", "encoder_unet")
 """One of ours and the one that ships. An export takes up to twenty seconds, of Swin-UNet 45."""
+HEAVY = ("swin_unet", "fcn", "deeplabv3_plus", "smp", "swin_unetr")
+"""Of these a seed is tried with the slow tests: three networks are built for it, and four steps made."""
 SLICES = InputSpec()
 IN_3D = [name for name, options in SMALL.items() if "weights" not in options]
 EVERY_MODEL = pytest.mark.parametrize(("name", "options"), VARIANTS)
@@ -158,7 +160,10 @@ def test_gradients_reach_every_parameter_but_those_of_a_frozen_backbone(name: st
     assert without_gradient(network) == backbone
 
 
-@pytest.mark.parametrize(("name", "options"), SMALL.items())
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [pytest.param(*item, marks=[pytest.mark.slow] if item[0] in HEAVY else []) for item in SMALL.items()],
+)
 def test_a_seed_gives_the_same_network_before_and_after_two_steps(name: str, options: Options) -> None:
     (begun, trained), (again, trained_again) = (two_steps(name, options, seed=3) for _ in range(2))
     torch.manual_seed(4)

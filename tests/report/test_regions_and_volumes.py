@@ -12,13 +12,12 @@ from tests.report.evaluated import REGIONS, evaluated
 from tests.report.test_card import two_sources
 from tumorline.comparison import compare
 from tumorline.metrics.case import score_case
-from tumorline.metrics.summary import Row
+from tumorline.metrics.summary import Row, are_mixed
 from tumorline.report import write_report
 from tumorline.report.browsing import table_of_rows
 from tumorline.report.cases import Drawing
 from tumorline.report.compared_cases import entries_of, table_of_models
 from tumorline.report.comparison import write_comparison
-from tumorline.report.region import are_mixed
 from tumorline.results import read_summary
 
 PICTURE, VOLUME = (40, 48), (12, 40, 48)

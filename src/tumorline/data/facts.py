@@ -153,24 +153,19 @@ def _examine(case: Case, settings: DataConfig, look: Look | None) -> Facts:
     seen, image_error = _attempt(lambda: read_and_look(case))
     image, coloured = seen or (None, False)
     truth, truth_error = _attempt(lambda: read_truth(case, settings))
-    errors = [*image_error, *(truth_error if image is None else _perhaps_swapped(truth_error, case, image))]
-    if image is not None and truth is not None and image.shape[1:] != truth.shape[1:]:
-        sizes = f"image {_sides(image)}, mask {_sides(truth)}"
-        errors.append(("size", f"{case.truth_file}: {sizes}; a pair must have one size"))
-    guessed = settings.mask_threshold is None and case.labels is None
-    lossy = guessed and any(map(is_lossy, case.masks))
+    fits = image is not None and truth is not None and image.shape[1:] == truth.shape[1:]
     facts = Facts(
         case.id,
-        errors=tuple(errors),
+        errors=(*image_error, *(truth_error if image is None or fits else _at_odds(case, image, truth, truth_error))),
         told_labels=_told_labels(case),
         coloured=coloured,
-        lossy_truth=lossy,
+        lossy_truth=settings.mask_threshold is None and case.labels is None and any(map(is_lossy, case.masks)),
         turned_alone=_is_turned_alone(case),
     )
     if image is None:
         return facts
     if look:
-        look(case, image, truth if truth is not None and image.shape[1:] == truth.shape[1:] else None)
+        look(case, image, truth if fits else None)
     facts = _with_image(facts, case, image)
     facts = facts if truth is None else _with_truth(facts, case, truth)
     return facts if case.correction is None else _with_given_truth(facts, case, settings)
@@ -229,10 +224,15 @@ def _hash_whole(image: ImageArray, hashes: Sequence[str]) -> str:
     return joined_hash(hashes) if image.ndim == 4 else image_hash(image)
 
 
-def _perhaps_swapped(errors: Sequence[tuple[str, str]], case: Case, image: ImageArray) -> list[tuple[str, str]]:
-    """The errors of a mask; where it is none and the picture looks like one, they say so. Names tell volumes apart."""
-    if case.is_volume or not holds_two_values(image):
-        return [*errors]
+def _at_odds(
+    case: Case, image: ImageArray, truth: MaskArray | None, errors: Sequence[tuple[str, str]]
+) -> Sequence[tuple[str, str]]:
+    """What is wrong with a truth that does not fit its image, or that is none; `errors` are those of reading it."""
+    if truth is not None:
+        sizes = f"image {_sides(image)}, mask {_sides(truth)}"
+        return [("size", f"{case.truth_file}: {sizes}; a pair must have one size")]
+    if case.is_volume or not holds_two_values(image):  # names tell volumes apart
+        return errors
     asked = f"; {case.images[0]} holds two values alone: are images and masks swapped?"
     return [(code, message + asked if code == NOT_BINARY else message) for code, message in errors]
 

@@ -15,6 +15,7 @@ from tumorline.inference.model import TTA, Model
 from tumorline.inference.post import describe_postprocessing
 from tumorline.metrics.summary import (
     Row,
+    are_mixed,
     are_volumes,
     by_group,
     by_size,
@@ -119,11 +120,22 @@ def summarise_evaluation(model: Model, request: Request, rows: Sequence[Row], st
 
 
 def _conventions(rows: Sequence[Row], model: Model) -> dict[str, str]:
-    of_volumes = CONVENTIONS_OF_VOLUMES if are_volumes(rows) else {}
     changed = describe_postprocessing(model.info.regions, model.info.postprocessing)
     more = {"postprocessing": changed} if changed else {}
     computed = {"precision": f"the network computed in {model.precision}, by {model.runtime_name}"}
-    return {**CONVENTIONS, **of_volumes, **more, **_test_time_augmentation(model.tta), **computed}
+    return {**CONVENTIONS, **_conventions_of_volumes(rows), **more, **_test_time_augmentation(model.tta), **computed}
+
+
+def _conventions_of_volumes(rows: Sequence[Row]) -> dict[str, str]:
+    """Those in which volumes differ; where pictures stand beside them, with those of pictures."""
+    if not are_volumes(rows):
+        return {}
+    if not are_mixed(rows):
+        return CONVENTIONS_OF_VOLUMES
+    return {
+        name: f"pictures: {CONVENTIONS[name]}; volumes: {text}" if name in CONVENTIONS else f"volumes: {text}"
+        for name, text in CONVENTIONS_OF_VOLUMES.items()
+    }
 
 
 def _describe_source(source: Source) -> SourceDescription:

@@ -59,6 +59,11 @@ def are_volumes(rows: Sequence[Row]) -> bool:
     return any(row.scores.depth is not None for row in rows)
 
 
+def are_mixed(rows: Sequence[Row]) -> bool:
+    """Whether pictures stand beside volumes."""
+    return are_volumes(rows) and any(row.scores.depth is None for row in rows)
+
+
 def _of_tumours(name: str) -> Value:
     return lambda scores: getattr(scores, name) if scores.has_tumour else None
 

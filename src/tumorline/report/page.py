@@ -22,14 +22,14 @@ from tumorline.file_names import (
 )
 from tumorline.files import write_text
 from tumorline.metrics.headline import count_cases
-from tumorline.metrics.summary import Row, are_volumes
+from tumorline.metrics.summary import Row, are_mixed, are_volumes
 from tumorline.report import charts
 from tumorline.report.browsing import notes_of, picture_content, table_of_rows
 from tumorline.report.card_page import write_card_page
 from tumorline.report.cases import CaseReader, Drawing, Picture, choose, draw, scored_cases
 from tumorline.report.content import BrowserContent, Curves, PageContent, ScoredRow, SplitRow
 from tumorline.report.picture_files import PictureFiles
-from tumorline.report.region import are_mixed, below_background, region_content
+from tumorline.report.region import below_background, region_content
 from tumorline.report.templates import template
 from tumorline.report.viewed import Predicted, ViewedSource, Wanted, add_pictures
 from tumorline.results import Summary, WarningCode, mean_dice_over_regions, read_summary

@@ -57,11 +57,6 @@ def below_background(figures: RegionSummary) -> bool:
     return (figures.accuracy.mean or 0) < (figures.accuracy_background.mean or 0)
 
 
-def are_mixed(rows: Sequence[Row]) -> bool:
-    """Whether pictures stand beside volumes."""
-    return are_volumes(rows) and any(row.scores.depth is None for row in rows)
-
-
 def _headline_bar(dice: Figure) -> Markup:
     return Markup(charts.interval_bar(dice.mean, dice.ci95) if dice.mean is not None else "")
 
