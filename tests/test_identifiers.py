@@ -59,7 +59,8 @@ REQUIRED = {
 
 
 def held(text: str) -> set[str]:
-    return {word for word in WORDS if word in text.lower()}
+    lower = text.lower()
+    return {word for word in WORDS if word in lower}
 
 
 def written(*folders: Path) -> Iterator[tuple[Path, str]]:
