@@ -1,6 +1,7 @@
 """MODEL_CARD.md of a run, after model cards (Mitchell et al. 2019, arXiv:1810.03993)."""
 
 from collections.abc import Sequence
+from functools import cache
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -164,6 +165,7 @@ def _is_told(figure: Figure | None) -> bool:
     return figure is not None and figure.mean is not None
 
 
+@cache
 def _template() -> Any:
     loader = PackageLoader("tumorline.report", ".")
     environment = Environment(

@@ -18,8 +18,12 @@ BROWSING = ("viewer.js", "browser.js", "toolbar.js")
 BROWSING_STYLES = ("viewer.css", "browser.css")
 
 
+@cache
 def template(name: str, browses: bool = False) -> Any:
-    """A page of this package, with its filters; one that `browses` has the viewer and the table of its cases."""
+    """A page of this package, with its filters; one that `browses` has the viewer and the table of its cases.
+
+    It is compiled once a process, which takes longer than to fill it.
+    """
     environment = Environment(
         loader=PackageLoader("tumorline.report", "."),
         autoescape=True,
