@@ -28,7 +28,9 @@ def test_a_file_and_overrides_make_a_configuration(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("train.epoch=3", r"unknown key 'train\.epoch'; did you mean 'epochs'\?"),
+        ("train.epoch=3", r"unknown key 'train\.epoch'; did you mean 'train\.epochs'\?"),
+        ("epochs=3", r"unknown key 'epochs'; did you mean 'train\.epochs'\?"),
+        ("train.image_size=64", r"unknown key 'train\.image_size'; did you mean 'data\.image_size'\?"),
         ("trian.epochs=3", r"unknown key 'trian'; did you mean 'train'\?"),
         ("train.zzz=3", r"unknown key 'train\.zzz'; known: average_decay, backbone_rate, balance_patients"),
         ("train.epochs=0", r"train\.epochs: Input should be greater than or equal to 1 \(found 0\)"),
@@ -42,7 +44,10 @@ def test_a_file_and_overrides_make_a_configuration(tmp_path: Path) -> None:
         ("data.window=16", r"data\.window: expected a list such as \[1, 2\] \(found 16\)"),
         ("data.window=[8, 16]", r"--set: data\.window: expected more than 2 values \(found \[8, 16\]\)"),
         ("train.epochs", r"--set train\.epochs: expected section\.key=value"),
-        ('loss.sum=[{name="dice", weigth=1}]', r"unknown key 'loss\.sum\.0\.weigth'; did you mean 'weight'\?"),
+        (
+            'loss.sum=[{name="dice", weigth=1}]',
+            r"unknown key 'loss\.sum\.0\.weigth'; did you mean 'loss\.sum\.0\.weight'\?",
+        ),
         ("loss.sum=[{weight=1}]", r"loss\.sum\.0\.name: Field required$"),
         ('loss.sum=[{name="dice", weight=-1}]', r"loss\.sum\.0\.weight: expected a number of 0 or more.*found -1"),
         (
@@ -227,7 +232,7 @@ def test_what_is_published_names_files_and_not_their_places() -> None:
     ("given", "message"),
     [
         ({"naem": "a"}, "unknown key 'naem'; did you mean 'name'?"),
-        ({"train": {"epoch": 3}}, "unknown key 'train.epoch'; did you mean 'epochs'?"),
+        ({"train": {"epoch": 3}}, "unknown key 'train.epoch'; did you mean 'train.epochs'?"),
         ({"seed": "x"}, "seed: "),
         ({"train": 3}, "train: "),
     ],

@@ -208,7 +208,7 @@ def test_the_kept_file_is_a_tune_file_that_needs_no_other(search: Path, capsys: 
     [
         ("", r"no \[tune\] section"),
         ("[tune]\ntrials = 3", "tune.space"),
-        ("[tune]\ntrails = 3\n[tune.space]\nx = [1, 2]", "unknown key 'tune.trails'; did you mean 'trials'"),
+        ("[tune]\ntrails = 3\n[tune.space]\nx = [1, 2]", "unknown key 'tune.trails'; did you mean 'tune.trials'"),
         ("[tune.space]\n'train.learning_rat' = [1, 2]", "unknown key 'train.learning_rat'; did you mean"),
         ("[tune.space]\n'train.epochs' = {low = 3, high = 2}", "tune.space.train.epochs: low must be below high"),
         ("[tune.space]\n'train.learning_rate' = {low = -1.0, high = 2.0}", "greater than or equal to 0.0"),

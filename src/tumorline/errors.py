@@ -19,7 +19,7 @@ class UserError(ValueError):
         ...     tumorline.load_config(None, ["train.epoch=3"])
         ... except tumorline.UserError as error:
         ...     print(error)
-        --set: unknown key 'train.epoch'; did you mean 'epochs'?
+        --set: unknown key 'train.epoch'; did you mean 'train.epochs'?
     """
 
     kept_off_files = False
@@ -83,8 +83,8 @@ def require_one_of(options: Iterable[str], name: str, value: object) -> None:
         raise UserError(f"{name} is '{value}'; {did_you_mean(str(value), known)}")
 
 
-def did_you_mean(word: str, options: Iterable[str]) -> str:
-    """' Did you mean X?' for the nearest option, or the list of options where none is near."""
+def did_you_mean(word: str, options: Iterable[str], before: str = "") -> str:
+    """'did you mean X?' for the nearest option, with what stands `before` it; the options where none is near."""
     known = sorted(options)
     near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}"
+    return f"did you mean '{before}{near[0]}'?" if near else f"known: {', '.join(known)}"

@@ -1,6 +1,6 @@
 """A mistake in a configuration as one line: the key, what was found, what is accepted."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -21,8 +21,7 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
         return f"{'.'.join(path[:-1])}: expected more than {path[-1]} values (found {_shortened(first['input'])})"
     key = ".".join(path)
     if first["type"] == "extra_forbidden":
-        options = _keys_of(model, path[:-1])
-        return f"unknown key '{key}'; {did_you_mean(path[-1], options)}"
+        return f"unknown key '{key}'; {_key_meant(path, model)}"
     message = NEEDED.get(first["type"], first["msg"].removeprefix("Value error, "))
     if isinstance(first["input"], Mapping):
         names_it = first["type"] == "value_error" and path[-1:] != ["options"]
@@ -34,6 +33,23 @@ def _shortened(value: Any) -> str:
     """A value as a message shows it."""
     text = repr(value) if not isinstance(value, int) or abs(value) < 10**SHOWN else "a number of many digits"
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+
+
+def _key_meant(path: list[str], model: type[BaseModel]) -> str:
+    """One of the same name in another section, or the nearest of this one."""
+    if elsewhere := [key for key in _every_key(model) if key.rpartition(".")[2] == path[-1]]:
+        return f"did you mean '{elsewhere[0]}'?"
+    return did_you_mean(path[-1], _keys_of(model, path[:-1]), "".join(f"{part}." for part in path[:-1]))
+
+
+def _every_key(model: type[BaseModel], section: str = "") -> Iterator[str]:
+    """With their sections: `train.epochs`."""
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from _every_key(kind, f"{section}{name}.")
+        else:
+            yield f"{section}{name}"
 
 
 def _keys_of(model: type[BaseModel], path: list[str]) -> list[str]:

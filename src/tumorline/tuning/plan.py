@@ -146,7 +146,7 @@ def _explained(error: ValidationError) -> str:
     key = ".".join(["tune", *path])
     if first["type"] == "extra_forbidden":
         section = TuneConfig if len(path) == 1 else Range
-        return f"unknown key '{key}'; {did_you_mean(path[-1], section.model_fields)}"
+        return f"unknown key '{key}'; {did_you_mean(path[-1], section.model_fields, key.removesuffix(path[-1]))}"
     message = first["msg"].removeprefix("Value error, ")
     hint = "; expected a range such as { low = 0.001, high = 0.1, log = true } or a list of values"
     return f"{key}: {message} (found {first['input']!r}){hint if path[0] == 'space' else ''}"
