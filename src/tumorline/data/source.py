@@ -110,7 +110,10 @@ def _read_source(path: Path, settings: DataConfig, called: str) -> Source:
 
 def _label_of(layout: Layout, cases: Sequence[Case]) -> str:
     """What the masks of a layout outline; empty where `data.mask_threshold` makes one region of a label map."""
-    return "" if layout.label == scan_case.LABEL and cases and cases[0].labels is None else layout.label
+    labels = cases[0].labels if cases else None
+    if labels and labels.outlines:
+        return labels.outlines
+    return "" if layout.label == scan_case.LABEL and cases and labels is None else layout.label
 
 
 def _common_channels(cases: Sequence[Case]) -> str:

@@ -182,6 +182,14 @@ def read_dicom_frames(path: Path) -> Array:
         )
 
 
+def read_stored_frames(path: Path) -> Array:
+    """The numbers `(frames, H, W)` of a file as they are stored. Raises UserError as `read_dicom`."""
+    with decode_one(path, "DICOM", quote=False):
+        dataset = read_dataset(path)
+        frames = _require_pixels(path, dataset, COLOURS)
+        return _stored(path, dataset).reshape(frames, int(dataset.Rows), int(dataset.Columns))
+
+
 def is_inverted(dataset: pydicom.Dataset) -> bool:
     """Whether low values are bright."""
     return str(dataset.get("PhotometricInterpretation", "")).strip() == "MONOCHROME1"

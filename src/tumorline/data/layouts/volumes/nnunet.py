@@ -27,7 +27,7 @@ from tumorline.data.layouts.volumes.scan_case import SEQUENCES, list_scan, wante
 from tumorline.data.patients.names import patients_of_scans
 from tumorline.errors import UserError
 from tumorline.formats.nifti import without_volume_suffix
-from tumorline.regions import Labels
+from tumorline.regions import NESTED, REGION, Labels
 from tumorline.wording import numbered
 
 PARTS = {"Tr": "train", "Ts": "test"}
@@ -191,19 +191,29 @@ def _labels_of_legend(legend: Legend, settings: DataConfig) -> Labels | None:
     """None where `data.label_values` or `data.mask_threshold` say it. Raises UserError as `_choose`."""
     if settings.label_values:
         return None
-    wanted = wanted_regions(settings)
+    outlines = "" if settings.regions or settings.label else _own_region(legend)
+    wanted = (outlines,) if outlines else wanted_regions(settings)
     for region in wanted:
         _require_region(legend, region, "data.regions" if settings.regions else "data.label")
     if makes_one_region(wanted, settings):
         return None
     values = tuple(legend.scheme.regions[region] for region in wanted)
-    return Labels(values, legend.scheme.allowed, stated=f"{legend.file} names")
+    return Labels(values, legend.scheme.allowed, stated=f"{legend.file} names", outlines=outlines)
+
+
+def _own_region(legend: Legend) -> str:
+    """What is outlined in a set that names its tumour, or one region alone, and none of BraTS's; else empty."""
+    named = [region for region, values in legend.scheme.regions.items() if values]
+    if {*named} & {*NESTED}:
+        return ""
+    return REGION if REGION in named else named[0] if len(named) == 1 else ""
 
 
 def _require_region(legend: Legend, region: str, key: str) -> None:
     regions = legend.scheme.regions
     if not regions.get(region):
         there = ", ".join(name for name, values in regions.items() if values)
+        key = key if {*regions} <= {*NESTED} else "data.regions"
         raise UserError(f"{legend.file}: names no labels of {region}; there are {there}, say {key}=NAME")
 
 
