@@ -63,10 +63,10 @@ def plan_set(places: Sequence[Path], wanted: Wanted, notify: Notify) -> Plan:
     scans = [scan for scan in gathered.scans if not scan.problem]
     outlines = choose_outlines(wanted.regions, [scan.segmentation for scan in scans if scan.segmentation])
     problems = [*gathered.problems, *(scan.problem for scan in gathered.scans if scan.problem)]
-    return Plan(_named(scans, wanted.keep_identifiers), gathered.channels, outlines, problems)
+    return Plan(_name_scans(scans, wanted.keep_identifiers), gathered.channels, outlines, problems)
 
 
-def _named(scans: Sequence[Scan], keep_identifiers: bool) -> list[NamedScan]:
+def _name_scans(scans: Sequence[Scan], keep_identifiers: bool) -> list[NamedScan]:
     """By the series whose grid they have, as tables of predictions name it; none bears the name of another."""
     named: dict[str, NamedScan] = {}
     for scan in scans:

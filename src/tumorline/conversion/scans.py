@@ -76,13 +76,19 @@ class Gathered:
 
 def gather(places: Sequence[Path], channels: Sequence[str], notify: Notify) -> Gathered:
     """Raises UserError where no series is there, and where it cannot be told what the channels are."""
-    pictures = _pictures(places)
-    drawn = [path for files in pictures.values() for path in files if is_dicom(path) and is_segmentation(path)]
-    found, studies = gather_studies((root, {*files} - {*drawn}) for root, files in pictures.items())
+    contents = {place: Contents(place) for place in places}
+    pictures = _pictures(contents)
+    drawn = {path: None for files in pictures.values() for path in files if is_dicom(path) and is_segmentation(path)}
+    found, studies = gather_studies(
+        (root, [path for path in files if path not in drawn]) for root, files in pictures.items()
+    )
     for remark in found.remarks:
         notify(remark)
     scans = [Scan(study, found.names) for study in studies]
-    problems = [str(error) for path in drawn if (error := _assign(path, scans))]
+    problems = [
+        *(note.message for one in contents.values() for note in one.tree.findings if note.severity == "error"),
+        *(str(error) for path in drawn if (error := _assign(path, scans))),
+    ]
     if not scans:
         raise UserError(f"{places[0]}: no DICOM series here; give the folders of series and their segmentations")
     statements = [_read_statement(text, scans) for text in channels]
@@ -92,12 +98,12 @@ def gather(places: Sequence[Path], channels: Sequence[str], notify: Notify) -> G
     return Gathered(scans, wanted, problems)
 
 
-def _pictures(places: Sequence[Path]) -> dict[Path, list[Path]]:
+def _pictures(contents: Mapping[Path, Contents]) -> dict[Path, list[Path]]:
     """The pictures below each place that are below none before it."""
     seen: set[str] = set()
     pictures: dict[Path, list[Path]] = defaultdict(list)
-    for place in places:
-        for path in Contents(place).pictures if place.is_dir() else (place,):
+    for place, below in contents.items():
+        for path in below.pictures if place.is_dir() else (place,):
             if (absolute := os.path.abspath(path)) not in seen:
                 seen.add(absolute)
                 pictures[place].append(path)
@@ -208,7 +214,7 @@ def _by_sequence(scan: Scan, statements: Iterable[Statement]) -> Mapping[str, Se
     others = [series for series in scan.series if not any(series in some for some in stated.values())]
     told: dict[str, list[DicomSeries]] = defaultdict(list)
     for series in others:
-        told[series.sequence].append(series)
+        told[series.sequence.lower()].append(series)
     every = {**told, **{channel: some for channel, some in stated.items() if some}}
     return {name: [scan.reference] if scan.reference in some else some for name, some in every.items()}
 

@@ -25,6 +25,7 @@ from tumorline.data.patients.public_collections import collection_patient_of_fil
 from tumorline.errors import UserError
 from tumorline.formats.decode import is_dicom
 from tumorline.formats.nifti import is_volume
+from tumorline.regions import REGION
 from tumorline.user_folders import default_folder
 from tumorline.user_text import written_path
 
@@ -112,7 +113,7 @@ def _label_of(layout: Layout, cases: Sequence[Case]) -> str:
     """What the masks of a layout outline; empty where `data.mask_threshold` makes one region of a label map."""
     labels = cases[0].labels if cases else None
     if labels and labels.outlines:
-        return labels.outlines
+        return "" if labels.outlines == REGION else labels.outlines
     return "" if layout.label == scan_case.LABEL and cases and labels is None else layout.label
 
 

@@ -49,7 +49,7 @@ CURES = {
     uid.JPEGLosslessSV1: "install the 'dicom' extra: pip install 'tumorline[dicom]'",
     uid.JPEGExtended12Bit: "JPEG of 12 bit is not read; save it uncompressed (Explicit VR Little Endian)",
 }
-SEGMENTATION_CURE = "save it and its images as NIfTI (with 3D Slicer), or each frame as a picture of its own"
+SEGMENTATION_CURE = "give it and its series to 'tumorline data convert', or save each frame as a picture of its own"
 UNCOMPRESSED = "save it uncompressed (Explicit VR Little Endian)"
 JPEG_LS_FRAME = b"\xff\xf7"
 """Marker before the size of a JPEG-LS frame."""
