@@ -23,6 +23,7 @@ from tumorline.config import DataConfig
 from tumorline.conversion.outlines import label_values, region_of
 from tumorline.data.finding import Finding
 from tumorline.data.layouts.tree import list_tree
+from tumorline.data.source import channel_names
 from tumorline.errors import Interrupted, UserError
 from tumorline.formats.dicom_series import DicomSeries, read_series
 from tumorline.formats.nifti import upright
@@ -303,6 +304,7 @@ def test_a_series_that_no_header_tells_is_what_is_stated(tmp_path: Path, program
     stated = ["--channel", f"adc={tmp_path / 'in'}"]
     assert program("data", "convert", tmp_path / "in", "--output", tmp_path / "set", *stated).status == 0
     assert json.loads((tmp_path / "set" / "dataset.json").read_text())["channel_names"] == {"0": "adc"}
+    assert channel_names(tmp_path / "set") == ("adc",)
     for wrong, words in (("adc=", "expected NAME"), (f"adc={tmp_path / 'no'}", "no DICOM series is there; there are")):
         outcome = program("data", "convert", tmp_path / "in", "--output", tmp_path / "x", "--channel", wrong)
         assert (outcome.status, words in outcome.err) == (2, True)
@@ -381,6 +383,14 @@ def move_away(dataset: pydicom.Dataset) -> None:
         frame.PlanePositionSequence[0].ImagePositionPatient = [position[0] + 500, *position[1:]]
 
 
+def test_a_slice_that_cannot_be_decoded_leaves_no_file_of_its_scan(two_scans: Path, tmp_path: Path) -> None:
+    path = min((two_scans / "a").glob("*.dcm"))
+    path.write_bytes(path.read_bytes()[:-8])
+    row, lost = tumorline.convert(two_scans, tmp_path / "set")
+    assert (bool(row["truth"]), lost["error"].startswith(f"{path}: ")) == (True, True)
+    assert not (tmp_path / "set" / "imagesTs").exists()
+
+
 def test_a_segmentation_that_may_be_of_two_series_is_one_line(tmp_path: Path, program: Program) -> None:
     series = draw(tmp_path / "in" / "a")
     draw(tmp_path / "in" / "b", number=2, SeriesDescription="FLAIR")
@@ -436,7 +446,7 @@ def test_label_values_follow_what_is_there_when_a_mended_scan_joins(two_scans: P
 
 
 def test_nothing_that_is_written_or_said_holds_an_identifier(tmp_path: Path, program: Program) -> None:
-    own = {key: value for key, value in INVENTED.items() if key != "SeriesInstanceUID"}
+    own: dict[str, Any] = {key: value for key, value in INVENTED.items() if key != "SeriesInstanceUID"}
     series = draw(tmp_path / "in", SeriesInstanceUID=INVENTED["SeriesInstanceUID"], **own)
     save(tmp_path / "in" / "seg.dcm", outline(series, 1), ["tumour"], series)
     outcome = program("--debug", "data", "convert", tmp_path / "in", "--output", tmp_path / "out" / "set")

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tumorline.data.layouts.volumes.scan_case import REGION_WORDS, plain_word
+from tumorline.data.layouts.volumes.scan_case import region_meant
 from tumorline.errors import UserError, did_you_mean
 from tumorline.formats.dicom_segmentation import MOST_SEGMENTS, Codes, Segmentation
-from tumorline.regions import REGION
 
 LONGEST = 50
 """Letters of a region's name."""
@@ -19,9 +18,8 @@ LONGEST = 50
 
 def region_of(label: str) -> str:
     """The region that a segment's label means: `Enhancing Lesion` is enhancing_lesion, `Tumor Core` tumour_core."""
-    known = {REGION: REGION, **REGION_WORDS}.get(plain_word(label))
     letters = unicodedata.normalize("NFKD", label).encode("ascii", "ignore").decode().lower()
-    return known or re.sub(r"[^a-z0-9]+", "_", letters)[:LONGEST].strip("_")
+    return region_meant(label) or re.sub(r"[^a-z0-9]+", "_", letters)[:LONGEST].strip("_")
 
 
 def regions_by_segment(segmentation: Segmentation) -> dict[int, str]:

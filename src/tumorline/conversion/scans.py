@@ -65,6 +65,10 @@ class Scan:
         return list(dict.fromkeys([*(path for one in series for path in one.paths), *segmentation]))
 
 
+Index = dict[str, dict[int, tuple[Scan, DicomSeries]]]
+"""Series with their scans, each once, by an identifier."""
+
+
 @dataclass
 class Gathered:
     """The scans of all folders, their channels, and in one line each what is of no scan."""
@@ -77,25 +81,27 @@ class Gathered:
 def gather(places: Sequence[Path], channels: Sequence[str], notify: Notify) -> Gathered:
     """Raises UserError where no series is there, and where it cannot be told what the channels are."""
     contents = {place: Contents(place) for place in places}
-    pictures = _pictures(contents)
-    drawn = {path: None for files in pictures.values() for path in files if is_dicom(path) and is_segmentation(path)}
-    found, studies = gather_studies(
-        (root, [path for path in files if path not in drawn]) for root, files in pictures.items()
-    )
-    for remark in found.remarks:
-        notify(remark)
-    scans = [Scan(study, found.names) for study in studies]
-    problems = [
-        *(note.message for one in contents.values() for note in one.tree.findings if note.severity == "error"),
-        *(str(error) for path in drawn if (error := _assign(path, scans))),
-    ]
+    scans, drawn = _scans_in(_pictures(contents), notify)
     if not scans:
         raise UserError(f"{places[0]}: no DICOM series here; give the folders of series and their segmentations")
+    locked = [note.message for one in contents.values() for note in one.tree.findings if note.severity == "error"]
+    index = _by_identifier(scans)
+    problems = [str(error) for path in drawn if (error := _assign(path, index))]
     statements = [_read_statement(text, scans) for text in channels]
     wanted = list(dict.fromkeys(one.channel for one in statements)) or _common_sequences(scans, notify)
     for scan in scans:
         _choose(scan, wanted, statements, notify)
-    return Gathered(scans, wanted, problems)
+    return Gathered(scans, wanted, [*locked, *problems])
+
+
+def _scans_in(pictures: Mapping[Path, Sequence[Path]], notify: Notify) -> tuple[list[Scan], list[Path]]:
+    """The scans among the pictures of each place, and the segmentations."""
+    drawn = {path: None for files in pictures.values() for path in files if is_dicom(path) and is_segmentation(path)}
+    others = ((root, [path for path in files if path not in drawn]) for root, files in pictures.items())
+    found, studies = gather_studies(others)
+    for remark in found.remarks:
+        notify(remark)
+    return [Scan(study, found.names) for study in studies], [*drawn]
 
 
 def _pictures(contents: Mapping[Path, Contents]) -> dict[Path, list[Path]]:
@@ -110,11 +116,22 @@ def _pictures(contents: Mapping[Path, Contents]) -> dict[Path, list[Path]]:
     return pictures
 
 
-def _assign(path: Path, scans: Sequence[Scan]) -> UserError | None:
+def _by_identifier(scans: Sequence[Scan]) -> Index:
+    """Series by what identifies them, their slices and the space that they lie in."""
+    index: Index = defaultdict(dict)
+    for scan in scans:
+        for series in scan.series:
+            own = {uid for one in series.slices for uid in (one.series, one.instance)}
+            for uid in {*own, series.stated("FrameOfReferenceUID")} - {""}:
+                index[uid][id(series)] = (scan, series)
+    return index
+
+
+def _assign(path: Path, index: Index) -> UserError | None:
     """Let a segmentation be the truth of its scan; what is wrong with it where it is of none."""
     try:
         segmentation = read_segmentation(path)
-        scan, series = _drawn_on(segmentation, scans)
+        scan, series = _drawn_on(segmentation, index)
     except UserError as error:
         return error
     frame = series.stated("FrameOfReferenceUID")
@@ -127,19 +144,16 @@ def _assign(path: Path, scans: Sequence[Scan]) -> UserError | None:
     return None
 
 
-def _drawn_on(segmentation: Segmentation, scans: Sequence[Scan]) -> tuple[Scan, DicomSeries]:
+def _drawn_on(segmentation: Segmentation, index: Index) -> tuple[Scan, DicomSeries]:
     """By the series that it refers to, by their slices, or by the frame of reference. Raises UserError."""
-    pairs = [(scan, series) for scan in scans for series in scan.series]
-    by_series = [pair for pair in pairs if segmentation.series & {one.series for one in pair[1].slices}]
-    by_slices = [pair for pair in pairs if segmentation.instances & {one.instance for one in pair[1].slices}]
-    frame = segmentation.frame_of_reference
-    by_frame = [pair for pair in pairs if frame and pair[1].stated("FrameOfReferenceUID") == frame]
-    fitting = by_series or by_slices or by_frame
-    if len(fitting) == 1:
-        return fitting[0]
-    if fitting:
-        names = some_of([scan.names.name(series) for scan, series in fitting])
-        raise UserError(f"{segmentation.path}: may be of {len(fitting)} series ({names}); give the one that is meant")
+    told = (segmentation.series, segmentation.instances, {segmentation.frame_of_reference})
+    fitting = [{key: pair for uid in uids for key, pair in index.get(uid, {}).items()} for uids in told]
+    pairs = list(min(filter(None, fitting), key=len, default={}).values())
+    if len(pairs) == 1:
+        return pairs[0]
+    if pairs:
+        names = some_of([scan.names.name(series) for scan, series in pairs])
+        raise UserError(f"{segmentation.path}: may be of {len(pairs)} series ({names}); give the one that is meant")
     raise UserError(
         f"{segmentation.path}: its series is not among these volumes; give the folder of the series as well"
     )
