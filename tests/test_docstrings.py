@@ -11,6 +11,7 @@ import pytest
 
 import tumorline
 from tests.conftest import PairFolder
+from tests.inference.test_predict_series import draw
 from tumorline.inference.model import Model
 
 SLOW = {
@@ -60,10 +61,11 @@ NAMES = [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for 
 
 @pytest.fixture
 def workplace(tiny_source: Path, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with `scans`, `other` and `runs/first`, in which the examples are."""
+    """A folder with `scans`, `other`, `study` and `runs/first`, in which the examples are."""
     (tmp_path / "scans").symlink_to(tiny_source, target_is_directory=True)
     PairFolder(tmp_path / "other")(patients=4, slices=2, first_seed=500)
     shutil.copytree(tiny_run, tmp_path / "runs" / "first")
+    draw(tmp_path / "study", lambda _, own: own.update(SeriesDescription="T1 post"))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -25,6 +25,8 @@ class Labels:
     """Whether labels alone say what 3 means, and no name."""
     by_names: bool = False
     """Whether names alone say what 3 and 4 mean, so that the labels of the whole set have to agree."""
+    outlines: str = ""
+    """What the set calls the one region that is read, where nothing is asked for and it is none of BraTS's."""
 
 
 SAVED_BY_VIEWER = "tumorline "

@@ -324,9 +324,9 @@ def test_series_are_no_cases_of_a_data_set_and_the_cure_is_said(tmp_path: Path) 
         write_series(place, change=lambda _, own: own.update(SeriesDescription="T1 post"))
     (tmp_path / "b" / "masks").mkdir()
     save_dicom(tmp_path / "b" / "masks" / "p1.dcm", np.zeros((4, 6), np.uint16), Modality="SEG")
-    cure = "of a DICOM series, which only predict reads as a volume; to train or evaluate, save images and masks as N"
+    cure = "of a DICOM series, which only predict reads as a volume; to train or evaluate: tumorline data convert"
     for folder in ("a", "b"):
-        with pytest.raises(UserError, match=cure):
+        with pytest.raises(UserError, match=f"{cure} {tmp_path / folder} --output SET"):
             open_source(tmp_path / folder)
 
 
@@ -337,11 +337,11 @@ def test_a_segmentation_or_a_folder_of_slices_named_as_a_file_says_the_cure(tmp_
     rows = {"series,images/p1.nii.gz": "of a DICOM series", "images/p1.nii.gz,masks/p1.dcm": "DICOM, where the other"}
     for number, (row, words) in enumerate(rows.items()):
         (tmp_path / f"{number}.csv").write_text(f"id,image,mask\na,{row}\n")
-        with pytest.raises(UserError, match=f"{words}.*; to train or evaluate, save images and masks as NIfTI"):
+        with pytest.raises(UserError, match=f"{words}.*; to train or evaluate.*tumorline data convert"):
             open_source(tmp_path / f"{number}.csv")
     with pytest.raises(UserError, match=r"p1\.dcm: DICOM, where the other files of the scan are NIfTI; to train"):
         open_source(tmp_path)
-    assert "a DICOM segmentation of 2 frames, one is expected; save it and its images as NIfTI" in refusal(frames)
+    assert "a DICOM segmentation of 2 frames, one is expected; give it and its series to" in refusal(frames)
 
 
 def test_a_volume_beside_a_picture_or_another_format_in_one_row_is_one_line(tmp_path: Path) -> None:

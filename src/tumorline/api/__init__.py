@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tumorline.api.benchmarks import BenchmarkOptions, benchmark, benchmark_folder, benchmark_hours, run_benchmark
     from tumorline.api.comparing import compare, write_comparison
+    from tumorline.api.converting import convert, write_converted
     from tumorline.api.data import check, describe_data
     from tumorline.api.evaluating import EvaluationOptions, evaluate, write_evaluation
     from tumorline.api.folds import cross_validate
@@ -28,6 +29,8 @@ _HOME = {
     "run_benchmark": "tumorline.api.benchmarks",
     "compare": "tumorline.api.comparing",
     "write_comparison": "tumorline.api.comparing",
+    "convert": "tumorline.api.converting",
+    "write_converted": "tumorline.api.converting",
     "check": "tumorline.api.data",
     "describe_data": "tumorline.api.data",
     "EvaluationOptions": "tumorline.api.evaluating",
@@ -64,6 +67,7 @@ __all__ = [
     "benchmark_hours",
     "check",
     "compare",
+    "convert",
     "cross_evaluate",
     "cross_validate",
     "describe_data",
@@ -82,6 +86,7 @@ __all__ = [
     "tune",
     "view",
     "write_comparison",
+    "write_converted",
     "write_evaluation",
     "write_matrix",
     "write_plan",

@@ -40,7 +40,7 @@ COMMANDS: Commands = (
     models.losses,
 )
 CONFIG_COMMANDS: Commands = (configuration.init, configuration.show, configuration.explain)
-DATA_COMMANDS: Commands = (data.check, data.report, data.plan, data.split, data.simulate, data.fetch)
+DATA_COMMANDS: Commands = (data.check, data.report, data.plan, data.split, data.convert, data.simulate, data.fetch)
 
 NO_MEMORY = "not enough memory; stop other programs, or raise the limit of this one (ulimit -v)"
 UsageError: Any = typer.BadParameter.__base__

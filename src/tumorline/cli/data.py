@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tumorline.cli.arguments import require_sources
+from tumorline.cli.arguments import require_paths, require_sources
 from tumorline.cli.options import AsJson, KeepIdentifiers, Output, Overrides, Overwrite, with_identifiers
 from tumorline.cli.printing import counter, megabytes, note, print_json, print_table, say
 from tumorline.cli.shown_results import print_check
@@ -160,6 +160,44 @@ def plan(
         say(line)
     command = "folds" if planned.config.split.folds else "train"
     say(f"recipe: {path}; train it with: {for_shell('tumorline', command, path, '--data', source)}")
+
+
+def convert(
+    scans: Annotated[list[Path], typer.Argument(help="Folders with DICOM series and their segmentations (SEG).")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the set.")],
+    channel: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[=FOLDER]",
+            help="A sequence that is written, with =FOLDER or =FOLDER#NUMBER if no header tells; may be repeated.",
+        ),
+    ] = None,
+    region: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=LABEL[,LABEL...]", help="A region, the union of these segments; may be repeated."),
+    ] = None,
+    overwrite: Overwrite = False,
+    keep_identifiers: KeepIdentifiers = False,
+) -> None:
+    """Write DICOM series and their segmentations as NIfTI that train, evaluate and nnU-Net read.
+
+    The series of a study are the channels of one scan, on the grid of the one that its segmentation refers to. Without
+    --channel they are the sequences that every scan has, without --region the segments by their labels. Scans without a
+    segmentation go to imagesTs/. Exit status 2 where something was left out.
+    """
+    require_paths(*scans)
+    from tumorline import api
+    from tumorline.conversion.plan import Wanted
+
+    wanted = Wanted(channel or (), region or (), keep_identifiers)
+    made = api.write_converted(scans, output, wanted, overwrite, counter("converting"), note)
+    for problem in made.problems:
+        note(f"error: {problem}")
+    without = len(made.written) - made.with_truth
+    counts = f"{numbered(made.with_truth, 'scan')} with truth, {without} without, {len(made.problems)} left out"
+    say(f"{counts}: {made.folder}")
+    say(f"next: {made.next_command}")
+    sys.exit(2 if made.problems else 0)
 
 
 def simulate(

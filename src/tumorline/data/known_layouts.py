@@ -41,7 +41,7 @@ class Layout:
     channels: Names = _no_names
     """Names for `data.channel` and `data.channels`, the default first; none where a picture is one sequence."""
     regions: tuple[str, ...] = ()
-    """Names for `data.regions`; none where a mask is one region, or where that is asked while it is read."""
+    """Names for `data.regions`; none where a mask is one region. Where reading asks for them there may be others."""
     asks_itself: bool = False
     """Whether reading checks `data.label` and `data.regions`."""
     label: str = ""
@@ -82,8 +82,9 @@ LAYOUTS: dict[str, Layout] = {
         "imagesTr/ and labelsTr/ with NIfTI volumes and a dataset.json",
         nnunet.find_nnunet,
         nnunet.read_nnunet,
-        lambda _: scan_case.CHANNELS,
+        nnunet.channels_of_nnunet,
         NESTED,
+        asks_itself=True,
         label=scan_case.LABEL,
     ),
     "images/masks of volumes": Layout(
@@ -194,7 +195,7 @@ def _refuse_unread(contents: Contents) -> None:
     """Raise UserError for what is known and not read, and for a folder that could not be listed."""
     if locked := [finding for finding in contents.tree.findings if finding.severity == "error"]:
         raise UserError(locked[0].message)
-    if unread := unread_kind(contents) or told_of_series(contents.pictures):
+    if unread := unread_kind(contents) or told_of_series(contents.path, contents.pictures):
         raise UserError(unread)
     if not contents.pictures and (unread := next(filter(None, map(unread_array, contents.files)), "")):
         raise UserError(unread)

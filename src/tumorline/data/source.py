@@ -25,6 +25,7 @@ from tumorline.data.patients.public_collections import collection_patient_of_fil
 from tumorline.errors import UserError
 from tumorline.formats.decode import is_dicom
 from tumorline.formats.nifti import is_volume
+from tumorline.regions import REGION
 from tumorline.user_folders import default_folder
 from tumorline.user_text import written_path
 
@@ -110,7 +111,10 @@ def _read_source(path: Path, settings: DataConfig, called: str) -> Source:
 
 def _label_of(layout: Layout, cases: Sequence[Case]) -> str:
     """What the masks of a layout outline; empty where `data.mask_threshold` makes one region of a label map."""
-    return "" if layout.label == scan_case.LABEL and cases and cases[0].labels is None else layout.label
+    labels = cases[0].labels if cases else None
+    if labels and labels.outlines:
+        return "" if labels.outlines == REGION else labels.outlines
+    return "" if layout.label == scan_case.LABEL and cases and labels is None else layout.label
 
 
 def _common_channels(cases: Sequence[Case]) -> str:

@@ -49,7 +49,7 @@ CURES = {
     uid.JPEGLosslessSV1: "install the 'dicom' extra: pip install 'tumorline[dicom]'",
     uid.JPEGExtended12Bit: "JPEG of 12 bit is not read; save it uncompressed (Explicit VR Little Endian)",
 }
-SEGMENTATION_CURE = "save it and its images as NIfTI (with 3D Slicer), or each frame as a picture of its own"
+SEGMENTATION_CURE = "give it and its series to 'tumorline data convert', or save each frame as a picture of its own"
 UNCOMPRESSED = "save it uncompressed (Explicit VR Little Endian)"
 JPEG_LS_FRAME = b"\xff\xf7"
 """Marker before the size of a JPEG-LS frame."""
@@ -180,6 +180,14 @@ def read_dicom_frames(path: Path) -> Array:
                 for values, frame_settings in pairs
             ]
         )
+
+
+def read_stored_frames(path: Path) -> Array:
+    """The numbers `(frames, H, W)` of a file as they are stored. Raises UserError as `read_dicom`."""
+    with decode_one(path, "DICOM", quote=False):
+        dataset = read_dataset(path)
+        frames = _require_pixels(path, dataset, COLOURS)
+        return _stored(path, dataset).reshape(frames, int(dataset.Rows), int(dataset.Columns))
 
 
 def is_inverted(dataset: pydicom.Dataset) -> bool:

@@ -151,6 +151,12 @@ def _functional_groups(path: Path, header: pydicom.Dataset, frame: int, frames: 
     return [*nested, header]
 
 
+def value_of_frame(path: Path, header: pydicom.Dataset, frame: int, keyword: str) -> Any:
+    """What is said of a frame of a file; None where nothing is."""
+    frames = int(header.get("NumberOfFrames") or 1)
+    return _first_value(_functional_groups(path, header, frame, frames), keyword)
+
+
 def _items(group: pydicom.Dataset) -> list[pydicom.Dataset]:
     return [element.value[0] for element in group if element.VR == "SQ" and len(element.value)]
 

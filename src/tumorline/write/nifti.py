@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tumorline.arrays import Float64Array
 from tumorline.files import write_bytes
 from tumorline.formats.nifti import OpenVolume, from_upright, load_nibabel
 
@@ -29,3 +30,20 @@ def write_label_map(path: Path, labels: npt.NDArray[Any], volume: OpenVolume) ->
     shape = volume.image.shape if volume.frames == 1 else volume.shape
     image = type(volume.image)(turned.reshape(shape), None, header)
     write_bytes(path, gzip.compress(image.to_bytes(), mtime=0))
+
+
+def write_volume(path: Path, voxels: npt.NDArray[Any], affine: Float64Array) -> None:
+    """Write voxels `(X, Y, Z)` as `.nii.gz` in their order, as whole numbers where they are some, else as float32."""
+    image = load_nibabel().Nifti1Image(_narrowed(voxels), affine)
+    image.set_sform(affine, code=1)
+    image.set_qform(affine, code=1)
+    image.header.set_xyzt_units("mm")
+    write_bytes(path, gzip.compress(image.to_bytes(), mtime=0))
+
+
+def _narrowed(voxels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    limits = np.iinfo(np.int16)
+    is_whole = voxels.dtype.kind in "bui" or bool((voxels == np.rint(voxels)).all())
+    if is_whole and limits.min <= voxels.min() and voxels.max() <= limits.max:
+        return voxels.astype(np.uint8 if voxels.dtype == np.uint8 else np.int16)
+    return voxels.astype(np.float32)

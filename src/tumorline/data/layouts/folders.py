@@ -20,6 +20,7 @@ from tumorline.data.layouts.names import (
 )
 from tumorline.data.layouts.pairs import join_masks, joined_note
 from tumorline.data.layouts.patient_tables import case_from_row, read_patients
+from tumorline.data.layouts.tree import common_folder
 from tumorline.data.layouts.unread_dicom import told_of_series
 from tumorline.errors import UserError
 from tumorline.wording import is_or_are, numbered
@@ -207,7 +208,8 @@ def _inner_name(name: str, kind: Kind) -> str:
 def _unpaired(folders: FolderPair, images: Files, masks: Files, match: Match) -> list[Finding]:
     hint = f"a pair has the same name in {folders.images.name}/ and {folders.masks.name}/"
     without = sorted({*images} - {*match.masks})
-    if not match.masks and (series := told_of_series(images[name] for name in without)):
+    root = common_folder([folders.images, folders.masks])
+    if not match.masks and (series := told_of_series(root, (images[name] for name in without))):
         return [Finding("unpaired", "error", series, tuple(str(images[name]) for name in without))]
     problems = [(name, images[name], f"image without a mask; {hint}") for name in without]
     problems += [(image_of_mask(n), masks[n], f"mask without an image; {hint}") for n in sorted(match.lonely)]

@@ -5,14 +5,19 @@ from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 
+from tumorline.escaping import for_shell
 from tumorline.formats.decode import is_dicom
 
 LOOKED_AT = 20
 """Files of one folder that are opened to see what they are."""
-CURE = "to train or evaluate, save images and masks as NIfTI (images with dcm2niix, DICOM segmentations with 3D Slicer)"
+CURE = (
+    "to train or evaluate, give the series and its segmentation to 'tumorline data convert', or save this as NIfTI "
+    "with 3D Slicer"
+)
+"""Of a segmentation whose images are NIfTI."""
 
 
-def told_of_series(pictures: Iterable[Path]) -> str:
+def told_of_series(root: Path, pictures: Iterable[Path]) -> str:
     """One line for DICOM slices that are a series, of which no layout makes a volume; empty where there are none."""
     from tumorline.formats.dicom_slice import read_slice_place  # imports pydicom
     from tumorline.formats.dicom_stack import FEWEST
@@ -22,7 +27,8 @@ def told_of_series(pictures: Iterable[Path]) -> str:
         slice_place = read_slice_place(file)
         places[slice_place.series] |= slice_place.places
         if slice_place.series and len(places[slice_place.series]) >= FEWEST:
-            return f"{file}: of a DICOM series, which only predict reads as a volume; {CURE}"
+            command = for_shell("tumorline", "data", "convert", root, "--output", "SET")
+            return f"{file}: of a DICOM series, which only predict reads as a volume; to train or evaluate: {command}"
     return ""
 
 
@@ -43,4 +49,5 @@ def told_beside_volumes(file: Path) -> str:
 
 def told_of_folder(folder: Path) -> str:
     """One line for a folder that is named where a file is expected, if DICOM slices lie in it; else empty."""
-    return told_of_series(path for path in sorted(folder.rglob("*")) if path.is_file()) if folder.is_dir() else ""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return told_of_series(folder, files) if folder.is_dir() else ""

@@ -78,7 +78,7 @@ class _Lost(NamedTuple):
 
 
 @dataclass
-class _Study:
+class Study:
     """Series of one study, and of one patient where they say whose they are."""
 
     whole: list[_Member] = field(default_factory=list)
@@ -97,8 +97,21 @@ def gather_series(
     For a model of several channels the series of one study are one scan, also where each lies in a folder of its own;
     where scans `may_lack` channels, one is enough. A series that is no volume and not of a channel costs nothing.
     """
+    series_found, studies = gather_studies(places, channels)
+    for study in studies:
+        if len(channels) == 1:
+            _add_single_scans(series_found, study, channels)
+        else:
+            _add_scan_of_channels(series_found, study, channels, may_lack)
+    return series_found
+
+
+def gather_studies(
+    places: Iterable[tuple[Path, Iterable[Path]]], channels: Sequence[str] = ("",)
+) -> tuple[SeriesFound, list[Study]]:
+    """The series among the pictures below given folders, by study and patient, with what was found and left beside."""
     series_found = SeriesFound()
-    studies: dict[str, _Study] = defaultdict(_Study)
+    studies: dict[str, Study] = defaultdict(Study)
     for root, pictures in places:
         slices, objects, loose = folders_of_slices(pictures)
         _leave_out(series_found, root, objects)
@@ -109,15 +122,10 @@ def gather_series(
     for study in studies.values():
         study.whole = _beside_each_other(study)
     series_found.names = SeriesNames(member.series for study in studies.values() for member in study.every)
-    for study in [patient_study for both in studies.values() for patient_study in _by_patient(both)]:
-        if len(channels) == 1:
-            _add_single_scans(series_found, study, channels)
-        else:
-            _add_scan_of_channels(series_found, study, channels, may_lack)
-    return series_found
+    return series_found, [patient_study for both in studies.values() for patient_study in _by_patient(both)]
 
 
-def _add_members(studies: dict[str, _Study], root: Path, folder: Path, files: Sequence[Path]) -> None:
+def _add_members(studies: dict[str, Study], root: Path, folder: Path, files: Sequence[Path]) -> None:
     name = folder.relative_to(root) if folder.is_relative_to(root) else without_suffix(Path(root.name))
     name = name if name.parts else Path(root.resolve().name or "series")
     whole, broken = _open_each(files)
@@ -128,20 +136,20 @@ def _add_members(studies: dict[str, _Study], root: Path, folder: Path, files: Se
         studies[broken_series.study].broken.append(_Lost(broken_series, root, name))
 
 
-def _beside_each_other(study: _Study) -> list[_Member]:
+def _beside_each_other(study: Study) -> list[_Member]:
     from tumorline.formats.dicom_series import beside  # imports pydicom
 
     series = beside([member.series for member in study.whole], [lost.series for lost in study.broken])
     return [member._replace(series=one) for member, one in zip(study.whole, series, strict=True)]
 
 
-def _by_patient(study: _Study) -> list[_Study]:
+def _by_patient(study: Study) -> list[Study]:
     """Whoever took the names out may have given one study to several patients; mostly it is one."""
     patients = {member.series.patient for member in study.every}
     if len(patients - {""}) < 2:
         return [study]
     return [
-        _Study(
+        Study(
             [member for member in study.whole if member.series.patient == patient],
             [member for member in study.broken if member.series.patient == patient],
         )
@@ -235,7 +243,7 @@ def _may_be_image(path: Path) -> bool:
     return path.is_file() and is_dicom(path) and may_be_slice(path)
 
 
-def _add_single_scans(series_found: SeriesFound, study: _Study, channels: Sequence[str]) -> None:
+def _add_single_scans(series_found: SeriesFound, study: Study, channels: Sequence[str]) -> None:
     """Of a model of one channel. Where a study has a series of it, its others are left out."""
     (channel,) = channels
     has_channel = bool(channel) and any(member.series.sequence == channel for member in study.whole)
@@ -269,7 +277,7 @@ def _single_scan(member: _Member, channel: str, name: str) -> SeriesScan:
     return SeriesScan(member.root, member.name, (series,), series.paths, problem)
 
 
-def _add_scan_of_channels(series_found: SeriesFound, study: _Study, channels: Sequence[str], may_lack: bool) -> None:
+def _add_scan_of_channels(series_found: SeriesFound, study: Study, channels: Sequence[str], may_lack: bool) -> None:
     files = tuple(path for one in study.every for path in one.series.paths)
     by_sequence: dict[str, list[DicomSeries]] = defaultdict(list)
     for member in study.whole:
@@ -280,7 +288,7 @@ def _add_scan_of_channels(series_found: SeriesFound, study: _Study, channels: Se
     there = channels_there(channels, by_sequence, may_lack)
     try:
         _require_whole(study, channels)
-        chosen = tuple(_series_of(channel, by_sequence, folder, series_found.names) for channel in there)
+        chosen = tuple(series_of_channel(channel, by_sequence, folder, series_found.names) for channel in there)
         scan = SeriesScan(root, name, chosen, files, channels=tuple(there) if len(there) < len(channels) else ())
     except UserError as error:
         scan = SeriesScan(root, name, (), files, str(error))
@@ -291,7 +299,7 @@ def _add_scan_of_channels(series_found: SeriesFound, study: _Study, channels: Se
     )
 
 
-def _require_whole(study: _Study, channels: Sequence[str]) -> None:
+def _require_whole(study: Study, channels: Sequence[str]) -> None:
     """Raise UserError for a series of a channel that is no volume, and for any where none is."""
     for lost in study.broken:
         if lost.series.sequence in channels or not study.whole:
@@ -314,7 +322,7 @@ def _remarks_on(
     )
 
 
-def _series_of(
+def series_of_channel(
     channel: str, by_sequence: "Mapping[str, Sequence[DicomSeries]]", folder: Path, names: SeriesNames
 ) -> "DicomSeries":
     """Raises UserError where no series, or more than one, is of a channel."""

@@ -2,11 +2,11 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tumorline.config import DataConfig
 from tumorline.data.case import Case
@@ -23,11 +23,11 @@ from tumorline.data.layouts.volumes.nnunet_legend import (
     read_channels,
     read_legend,
 )
-from tumorline.data.layouts.volumes.scan_case import SEQUENCES, list_scan, wanted_regions, wanted_sequences
+from tumorline.data.layouts.volumes.scan_case import CHANNELS, SEQUENCES, list_scan, wanted_regions, wanted_sequences
 from tumorline.data.patients.names import patients_of_scans
 from tumorline.errors import UserError
 from tumorline.formats.nifti import without_volume_suffix
-from tumorline.regions import Labels
+from tumorline.regions import NESTED, REGION, Labels
 from tumorline.wording import numbered
 
 PARTS = {"Tr": "train", "Ts": "test"}
@@ -87,7 +87,7 @@ def files_of_channels(name: str, scan: Scan, channels: Sequence[str]) -> tuple[t
     """
     file = scan.folder / "dataset.json"
     content = read_json_document(file) if file.exists() else {}
-    stated = content.get("channel_names") or content.get("modality")
+    stated = _stated_channels(content)
     sequences = read_channels(file, stated) if stated else TASK01_CHANNELS if TASK01.fullmatch(Path(name).name) else {}
     by_name = {sequence: number for number, sequence in reversed(list(sequences.items()))}
     if lacking := [channel for channel in channels if channel not in by_name]:
@@ -96,6 +96,21 @@ def files_of_channels(name: str, scan: Scan, channels: Sequence[str]) -> tuple[t
     numbers = tuple(by_name[channel] for channel in channels)
     frames = numbers if len(sequences) > 1 and not scan.channels else ()
     return tuple(_file_of_channel(name, scan, number) for number in numbers), frames
+
+
+def channels_of_nnunet(contents: Contents) -> tuple[str, ...]:
+    """Names for `data.channel`: those that a dataset.json states, or else those of the Decathlon's first task."""
+    files = {path.parent.parent / "dataset.json" for path in contents.volumes if is_in_nnunet_folder(path)}
+    documents = {file: read_json_document(file) for file in sorted(files) if file.exists()}
+    tables = [(file, stated) for file, content in documents.items() if (stated := _stated_channels(content))]
+    named = {name for file, stated in tables for name in read_channels(file, stated).values()}
+    if not named or named >= {*SEQUENCES}:
+        return (*CHANNELS, *sorted(named - {*CHANNELS}))
+    return (*(name for name in SEQUENCES if name in named), *sorted(named - {*SEQUENCES}))
+
+
+def _stated_channels(content: Mapping[str, Any]) -> Any:
+    return content.get("channel_names") or content.get("modality")
 
 
 def read_nnunet(contents: Contents, settings: DataConfig) -> Listing:
@@ -179,10 +194,8 @@ def _choose(legend: Legend, settings: DataConfig) -> Choice:
     sequences = wanted_sequences(settings)
     for sequence in sequences:
         if sequence not in by_sequence:
-            there, accepted = ", ".join(legend.channels.values()), ", ".join(SEQUENCES)
-            raise UserError(
-                f"{legend.file}: names no {sequence}; it has {there}, and data.channel is one of {accepted}"
-            )
+            there = ", ".join(legend.channels.values())
+            raise UserError(f"{legend.file}: names no {sequence}; it has {there}, say data.channels=NAME")
     numbers = tuple(by_sequence[sequence] for sequence in sequences)
     return Choice(numbers, sequences, len(legend.channels) > 1, labels)
 
@@ -191,19 +204,29 @@ def _labels_of_legend(legend: Legend, settings: DataConfig) -> Labels | None:
     """None where `data.label_values` or `data.mask_threshold` say it. Raises UserError as `_choose`."""
     if settings.label_values:
         return None
-    wanted = wanted_regions(settings)
+    outlines = "" if settings.regions or settings.label else _own_region(legend)
+    wanted = (outlines,) if outlines else wanted_regions(settings)
     for region in wanted:
         _require_region(legend, region, "data.regions" if settings.regions else "data.label")
     if makes_one_region(wanted, settings):
         return None
     values = tuple(legend.scheme.regions[region] for region in wanted)
-    return Labels(values, legend.scheme.allowed, stated=f"{legend.file} names")
+    return Labels(values, legend.scheme.allowed, stated=f"{legend.file} names", outlines=outlines)
+
+
+def _own_region(legend: Legend) -> str:
+    """What is outlined in a set that names its tumour, or one region alone, and none of BraTS's; else empty."""
+    named = [region for region, values in legend.scheme.regions.items() if values]
+    if {*named} & {*NESTED}:
+        return ""
+    return REGION if REGION in named else named[0] if len(named) == 1 else ""
 
 
 def _require_region(legend: Legend, region: str, key: str) -> None:
     regions = legend.scheme.regions
     if not regions.get(region):
         there = ", ".join(name for name, values in regions.items() if values)
+        key = key if {*regions} <= {*NESTED} else "data.regions"
         raise UserError(f"{legend.file}: names no labels of {region}; there are {there}, say {key}=NAME")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from tumorline.config import DataConfig
 from tumorline.data.finding import Finding
 from tumorline.data.layouts.documents import read_json_document
-from tumorline.data.layouts.volumes.scan_case import REGION_WORDS, SEQUENCE_WORDS, plain_word
+from tumorline.data.layouts.volumes.scan_case import REGION_WORDS, SEQUENCE_WORDS, plain_word, region_meant
 from tumorline.errors import UserError
 from tumorline.regions import LabelScheme, scheme_of_parts
 
@@ -77,33 +77,34 @@ def _entries(file: Path, key: str, value: Any) -> list[tuple[str, Any]]:
 
 
 def _read_labels(file: Path, labels: Any, settings: DataConfig) -> LabelScheme:
-    """The regions of labels by name (nnU-Net) or names by label (the Decathlon)."""
+    """The regions of labels by name (nnU-Net) or names by label (the Decathlon).
+
+    A list of labels is a region by its name; single labels are the parts of BraTS, which exclude one another.
+    """
     labels_by_name: dict[str, tuple[int, ...]] = {}
+    lists = set()
     for key, value in _entries(file, "labels", labels):
         name, values = (str(value), key) if key.isdecimal() else (key, value)
         numbers = values if isinstance(values, list) else [values]
         if not all(str(number).isdecimal() for number in numbers):
             raise UserError(f"{file}: the label '{name}' is {values}; expected whole numbers")
-        labels_by_name[plain_word(name)] = tuple(int(number) for number in numbers)
+        labels_by_name[name] = tuple(int(number) for number in numbers)
+        lists |= {name} if isinstance(values, list) else set()
     foreground = {name: values for name, values in labels_by_name.items() if any(values)}
     if len(foreground) == 1:
-        return _one_region(file, *next(iter(foreground.items())), settings)
-    if any(len(values) > 1 for values in foreground.values()):
-        return _nested_regions(foreground)
-    return _exclusive_parts(file, foreground)
+        ((name, values),) = foreground.items()
+        return _one_region(file, name, values, settings, is_list=name in lists)
+    if lists & foreground.keys():
+        return LabelScheme({region_meant(name) or name: values for name, values in foreground.items()})
+    return _exclusive_parts(file, {plain_word(name): values for name, values in foreground.items()})
 
 
-def _one_region(file: Path, name: str, values: tuple[int, ...], settings: DataConfig) -> LabelScheme:
-    region = REGION_WORDS.get(name, "".join(settings.regions[:1]) or settings.label)
+def _one_region(file: Path, name: str, values: tuple[int, ...], settings: DataConfig, is_list: bool) -> LabelScheme:
+    chosen = "".join(settings.regions[:1]) or settings.label
+    region = REGION_WORDS.get(plain_word(name), chosen or (region_meant(name) or name if is_list else ""))
     if not region:
         raise UserError(f"{file}: names one label, '{name}'; say what it outlines, for example data.label=whole_tumour")
     return LabelScheme({region: values})
-
-
-def _nested_regions(labels: Mapping[str, tuple[int, ...]]) -> LabelScheme:
-    regions = {REGION_WORDS[name]: values for name, values in labels.items() if name in REGION_WORDS}
-    other_values = {value for name, values in labels.items() if name not in REGION_WORDS for value in values}
-    return LabelScheme(regions, (0, *sorted(other_values)))
 
 
 def _exclusive_parts(file: Path, labels: Mapping[str, tuple[int, ...]]) -> LabelScheme:

@@ -16,6 +16,7 @@ from tumorline.formats.nifti import VolumeHeader, is_volume, read_volume_header
 from tumorline.formats.unread import unread_file
 from tumorline.geometry.grid import Grid
 from tumorline.geometry.resample import share_covered
+from tumorline.regions import REGION
 
 SEQUENCES = ("post_contrast", "pre_contrast", "t2", "flair")
 CHANNELS = (*SEQUENCES, "all")
@@ -64,6 +65,12 @@ def plain_word(name: object) -> str:
     """A name in one spelling, without what is no letter or digit."""
     word = re.sub(r"[^a-z0-9]", "", str(name).lower())
     return re.sub("tumou?rs?", "tumour", re.sub("o?edema", "oedema", word))
+
+
+def region_meant(name: str) -> str:
+    """BraTS's region or the tumour, where a name means it; else empty."""
+    word = plain_word(name)
+    return word if word == REGION else REGION_WORDS.get(word, "")
 
 
 def list_scan(whole: Case) -> Listing:

@@ -1,0 +1,157 @@
+"""DICOM segmentation objects: of which series they are, what their segments are called, and where these lie.
+
+Each frame says where it lies. Frames may come in any order, and those without a segment may be lacking, so that their
+places are taken from what they say and never from their numbers.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pydicom
+
+from tumorline.arrays import Float64Array
+from tumorline.errors import UserError
+from tumorline.formats.boundary import decode_one, require_regular, require_size
+from tumorline.formats.dicom import numbers_of, read_dataset, read_stored_frames
+from tumorline.formats.dicom_series import TO_RAS
+from tumorline.formats.dicom_slice import SeriesSlice, frames_of, read_slice_header, value_of_frame
+from tumorline.formats.dicom_stack import EVEN, PARALLEL, heights_of, require_upright
+from tumorline.geometry.grid import Grid, grid_of
+from tumorline.geometry.resample import resample
+
+MOST_SEGMENTS = 32
+"""Bits of a code."""
+Codes = npt.NDArray[np.uint32]
+"""Of each voxel the bits of what is outlined there."""
+
+
+class Segmentation(NamedTuple):
+    """What the header of a segmentation says."""
+
+    path: Path
+    labels: Mapping[int, str]
+    """Of its segments by number."""
+    series: frozenset[str]
+    """SeriesInstanceUID of what it refers to."""
+    instances: frozenset[str]
+    """SOPInstanceUID of what it refers to."""
+    frame_of_reference: str
+    by_program: bool
+    """Whether all segments are stated to be found by a program, which nobody corrected."""
+
+
+def is_segmentation(path: Path) -> bool:
+    try:
+        with decode_one(path, "DICOM", quote=False):
+            require_regular(path)
+            return bool(
+                read_dataset(path, stop_before_pixels=True, specific_tags=["Modality"]).get("Modality") == "SEG"
+            )
+    except UserError:
+        return False
+
+
+def read_segmentation(path: Path) -> Segmentation:
+    """Raises UserError for a file that is damaged, and for one without segments in pixels."""
+    header = read_slice_header(path)
+    with decode_one(path, "DICOM segmentation", quote=False):
+        segments = [item for item in header.get("SegmentSequence") or [] if int(item.SegmentNumber)]
+        if not segments or "Rows" not in header:
+            raise UserError(f"{path}: a DICOM segmentation without segments in pixels; save it as one (SEG) again")
+        return Segmentation(
+            path,
+            {int(item.SegmentNumber): str(item.get("SegmentLabel") or "") for item in segments},
+            _stated(header, "SeriesInstanceUID"),
+            _stated(header, "ReferencedSOPInstanceUID"),
+            str(header.get("FrameOfReferenceUID") or ""),
+            {str(item.get("SegmentAlgorithmType")) for item in segments} == {"AUTOMATIC"},
+        )
+
+
+def _stated(header: pydicom.Dataset, keyword: str) -> frozenset[str]:
+    return frozenset(str(element.value) for element in header.iterall() if element.keyword == keyword)
+
+
+def codes_on(path: Path, bits: Mapping[int, int], grid: Grid) -> Codes:
+    """The segments of a file on a grid `(columns, rows, slices)`: of each voxel the bits of those that cover it.
+
+    Raises UserError where the frames make no volume, and where all that is outlined lies outside of the grid.
+    """
+    header = read_slice_header(path)
+    with decode_one(path, "DICOM segmentation", quote=False):
+        frames = frames_of(path, header)
+        step = _step_mm(path, header, frames, grid)
+        heights = heights_of(frames)
+        numbers = np.rint((heights - heights.min()) / step).astype(int)
+        sides = (int(numbers.max()) + 1, *frames[0].size)
+        require_size(path, *sides)
+        outlined = np.zeros(sides, np.uint32)
+        for number, codes in zip(numbers, _frame_codes(path, header, bits), strict=True):
+            outlined[number] |= codes
+        own_grid = grid_of(sides[::-1], _affine(frames, numbers, step))
+        placed: Codes = resample(outlined.transpose(2, 1, 0), own_grid, grid, nearest=True)
+    if outlined.any() and not placed.any():
+        raise UserError(f"{path}: all that it outlines lies outside of its series; it is of another one")
+    return placed
+
+
+def _frame_codes(path: Path, header: pydicom.Dataset, bits: Mapping[int, int]) -> Iterable[Codes]:
+    """Of each frame: by its values where they are numbers of segments, else of the segment that the frame is of."""
+    stored = read_stored_frames(path)
+    if header.SegmentationType == "LABELMAP":
+        table = np.zeros(int(stored.max()) + 1, np.uint32)
+        for number, bit in bits.items():
+            table[number : number + 1] = bit
+        return (table[values] for values in stored)
+    least = float(header.MaximumFractionalValue) / 2 if header.SegmentationType == "FRACTIONAL" else 1
+    segments = [int(value_of_frame(path, header, frame, "ReferencedSegmentNumber")) for frame in range(len(stored))]
+    return (
+        (values >= least) * np.uint32(bits.get(segment, 0)) for segment, values in zip(segments, stored, strict=True)
+    )
+
+
+def _step_mm(path: Path, header: pydicom.Dataset, frames: Sequence[SeriesSlice], grid: Grid) -> float:
+    """From slice to slice: as stated, as on the grid, or the smallest there is. Raises UserError where none fits."""
+    if not np.allclose([frame.orientation for frame in frames], frames[0].orientation, rtol=0, atol=PARALLEL):
+        raise UserError(f"{path}: its frames lie in planes that are not parallel; save it as one volume")
+    ordered = [frames[number] for number in np.argsort(heights_of(frames), kind="stable")]
+    require_upright(ordered)
+    above = heights_of(ordered) - heights_of(ordered)[0]
+    apart = np.diff(above)[np.diff(above) > PARALLEL]
+    stated = numbers_of(value_of_frame(path, header, 0, "SpacingBetweenSlices"))
+    steps = (*stated, *_steps_across(grid, _normal(frames[0])), apart.min(initial=np.inf), frames[0].thickness_mm or 1)
+    if fitting := [step for step in steps if 0 < step < np.inf and _are_even(above / step)]:
+        return float(fitting[0])
+    raise UserError(f"{path}: its frames lie at uneven steps; save it as one volume")
+
+
+def _are_even(places: Float64Array) -> bool:
+    return bool((np.abs(places - np.rint(places)) <= EVEN).all())
+
+
+def _steps_across(grid: Grid, normal: Float64Array) -> list[float]:
+    """The spacing of a grid along a direction, if one of its axes leads there."""
+    axes = np.asarray(grid.affine)[:3, :3]
+    lengths = np.linalg.norm(axes, axis=0)
+    return [*lengths[np.abs(normal @ axes / lengths) > 1 - PARALLEL]]
+
+
+def _normal(frame: SeriesSlice) -> Float64Array:
+    """Right, front and head."""
+    across, down = np.array(frame.orientation).reshape(2, 3)
+    return np.asarray(TO_RAS[:3, :3] @ np.cross(across, down))
+
+
+def _affine(frames: Sequence[SeriesSlice], numbers: npt.NDArray[np.int_], step: float) -> Float64Array:
+    """From (column, row, slice) to mm (right, front, head)."""
+    first, last = frames[int(numbers.argmin())], frames[int(numbers.argmax())]
+    across, down = np.array(first.orientation).reshape(2, 3)
+    way: Any = np.array(last.position_mm) - first.position_mm
+    affine = np.eye(4)
+    affine[:3, 0], affine[:3, 1] = across * first.spacing_mm[1], down * first.spacing_mm[0]
+    affine[:3, 2] = way / numbers.max() if numbers.max() else step * np.cross(across, down)
+    affine[:3, 3] = first.position_mm
+    return np.asarray(TO_RAS @ affine)
