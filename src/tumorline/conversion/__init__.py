@@ -1,0 +1,1 @@
+"""DICOM series and their segmentations become a set of NIfTI files."""
