@@ -12,7 +12,7 @@ from tumorline.evaluation.baselines import Record
 from tumorline.evaluation.predictions import find_prediction
 from tumorline.evaluation.presence import read_presence, summarise_presence, write_presence
 from tumorline.evaluation.subsets import read_subsets, summarise_subsets, write_subsets
-from tumorline.evaluation.summary import region_figures, which_corrected, with_baselines, without_own
+from tumorline.evaluation.summary import region_figures, tell_truths, with_baselines, without_own
 from tumorline.evaluation.tables import (
     certainty_keys,
     gather_certainties,
@@ -255,7 +255,7 @@ def summarise_folds(config: Config, rows: Sequence[Row], finished: Sequence[Path
             "conventions": _shared_conventions(summaries),
             "warnings": [
                 *_warnings_of_any(summaries),
-                *_corrected(rows),
+                *(ResultWarning(code=code, text=text) for code, text in tell_truths(rows).items()),
                 *_weaknesses(finished, summaries),
                 *_missing(len(finished), settings.folds),
             ],
@@ -272,11 +272,6 @@ def _shared_conventions(summaries: Sequence[Summary]) -> dict[str, str]:
 def _warnings_of_any(summaries: Sequence[Summary]) -> list[ResultWarning]:
     """Those that hold for other cases as well, each once."""
     return [*{warning.text: warning for summary in summaries for warning in without_own(summary.warnings)}.values()]
-
-
-def _corrected(rows: Sequence[Row]) -> list[ResultWarning]:
-    text = which_corrected(rows)
-    return [ResultWarning(code=WarningCode.MASKS_CORRECTED, text=text)] if text else []
 
 
 def _weaknesses(finished: Sequence[Path], summaries: Sequence[Summary]) -> list[ResultWarning]:

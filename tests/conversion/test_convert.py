@@ -32,6 +32,7 @@ from tumorline.write.dicom_seg import write_dicom_seg
 SAGITTAL, REVERSED, CORONAL = (0, 1, 0, 0, 0, -1), (1, 0, 0, 0, -1, 0), (1, 0, 0, 0, 0, -1)
 nib: Any = nibabel
 Numbers = tuple[float, ...]
+ALGORITHM = "SegmentAlgorithmType"
 
 
 def changing(**elements: object) -> Change:
@@ -138,6 +139,21 @@ def test_a_set_is_checked_and_evaluated_without_a_word_more(tmp_path: Path, prog
     assert (checked.status, "0 errors, 0 warnings" in checked.out) == (0, True), checked.out
     scored = program("evaluate", "--data", tmp_path / "set", "--output", tmp_path / "scored")
     assert (scored.status, "OTHER MEANING" in scored.out) == (0, False), scored.err
+    assert "MASKS BY A PROGRAM: 2 of 2 cases are scored against a mask that a program has drawn" in scored.out
+    assert "by a program" in (tmp_path / "scored" / "evaluation.csv").read_text()
+
+
+def test_of_a_truth_that_somebody_drew_nothing_is_said(tmp_path: Path) -> None:
+    for number in (1, 2):
+        series = draw(tmp_path / "in" / str(number), number=number, StudyInstanceUID=f"1.2.5.{number}")
+        save(tmp_path / "in" / f"{number}.dcm", outline(series, 1), ["tumour"], series)
+    changed(tmp_path / "in" / "1.dcm", lambda dataset: setattr(dataset.SegmentSequence[0], ALGORITHM, "MANUAL"))
+    tumorline.convert(tmp_path / "in", tmp_path / "set")
+    with (tmp_path / "set" / "patients.csv").open() as table:
+        assert sorted(row["truth"] for row in csv.DictReader(table)) == ["", "by a program"]
+    (tmp_path / "in" / "2.dcm").unlink()
+    tumorline.convert(tmp_path / "in", tmp_path / "drawn")
+    assert "truth" not in (tmp_path / "drawn" / "patients.csv").read_text()
 
 
 def test_the_command_that_follows_reads_all_channels_and_regions(tmp_path: Path, program: Program) -> None:
@@ -459,7 +475,7 @@ def test_nothing_that_is_written_or_said_holds_an_identifier(tmp_path: Path, pro
     assert program("data", "convert", *kept).status == 0
     with (tmp_path / "kept" / "patients.csv").open() as table:
         (row,) = csv.DictReader(table)
-    assert row == {"id": INVENTED["SeriesInstanceUID"], "patient": INVENTED["PatientID"]}
+    assert (row["id"], row["patient"]) == (INVENTED["SeriesInstanceUID"], INVENTED["PatientID"])
     assert program("data", "check", tmp_path / "kept").status == 0
 
 

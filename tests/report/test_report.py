@@ -53,13 +53,13 @@ def test_the_headline_is_that_of_the_summary(run: Path) -> None:
     assert f'<div class="big">{mean:.3f}<small>' in page(run)
 
 
-def tested(run: Path) -> list[Scored]:
+def scored_of_test(run: Path) -> list[Scored]:
     return scored_cases([row for row in read_rows(run) if row.status == "test"])
 
 
 def test_pictures_have_both_contours(run: Path) -> None:
     text = render_report(run).read_text()
-    shown = sum(map(len, choose(tested(run)).values()))
+    shown = sum(map(len, choose(scored_of_test(run)).values()))
     assert shown > 3
     assert text.count('class="contour truth" d="M') == shown
     assert text.count('class="contour predicted"') == shown
@@ -176,7 +176,7 @@ def test_text_from_files_is_escaped(run: Path) -> None:
 
 def test_a_case_may_have_any_name(run: Path) -> None:
     name = '"><img src=x onerror=alert(1)>'
-    first = next(iter(choose(tested(run)).values()))[0].case
+    first = next(iter(choose(scored_of_test(run)).values()))[0].case
     table = (run / "evaluation.csv").read_text().replace(f"\n{first},", '\n"' + name.replace('"', '""') + '",')
     (run / "evaluation.csv").write_text(table)
     (run / "predictions" / f"{first}.png").rename(run / "predictions" / f"{name}.png")

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from tumorline.conversion.outlines import LabelValues, Outlines, label_values
 from tumorline.conversion.plan import NamedScan, Plan
 from tumorline.conversion.scans import Scan
+from tumorline.data.corrections import BY_PROGRAM, TRUTH
 from tumorline.data.layouts.volumes.scan_case import resampled_finding
 from tumorline.errors import UserError, WriteError
 from tumorline.files import write_csv, write_json
@@ -137,6 +138,15 @@ class NiftiSet:
             "numTraining": sum(named.ending == "Tr" for named in written),
             "file_ending": ".nii.gz",
         }
-        rows = [{"id": named.id, "patient": named.patient} for named in written]
-        write_csv(self.folder.path / "patients.csv", ["id", "patient"], rows)
+        write_csv(self.folder.path / "patients.csv", *_patients(written))
         write_json(self.folder.path / "dataset.json", content)
+
+
+def _patients(written: Sequence[NamedScan]) -> tuple[list[str], list[dict[str, str]]]:
+    """Columns and rows; where a truth is a program's alone its row says so, and every figure on it will."""
+    by_program = {named.id for named in written if named.scan.segmentation and named.scan.segmentation.by_program}
+    rows = [{"id": named.id, "patient": named.patient} for named in written]
+    if not by_program:
+        return ["id", "patient"], rows
+    told = [{**row, TRUTH: BY_PROGRAM if row["id"] in by_program else ""} for row in rows]
+    return ["id", "patient", TRUTH], told

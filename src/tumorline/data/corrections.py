@@ -19,7 +19,7 @@ from tumorline.regions import SAVED_BY_VIEWER, Labels, label_sets
 from tumorline.user_text import written_path
 from tumorline.wording import is_or_are, numbered, some_of
 
-TRUTH, CORRECTED, AS_GIVEN = "truth", "corrected", "as given"
+TRUTH, CORRECTED, AS_GIVEN, BY_PROGRAM = "truth", "corrected", "as given", "by a program"
 """The attribute of a case that says whose its mask is, and its two values; of sets with corrections."""
 NAMES = "CASE_mask.png, of a volume CASE_seg.nii.gz"
 COPY = re.compile(r" ?\(\d+\)")
@@ -130,7 +130,7 @@ def _with_corrections(
     corrected, findings = [], []
     for case in cases:
         files = files_by_case.get(case.id, ())
-        corrected.append(replace(case, attributes={**case.attributes, TRUTH: AS_GIVEN}))
+        corrected.append(replace(case, attributes={TRUTH: AS_GIVEN, **case.attributes}))
         if len(files) > 1:
             names = f"{files[0].name} and {files[1].name}"
             message = f"{files[1]}: {names} correct the same case, {case.id}; keep one of them"

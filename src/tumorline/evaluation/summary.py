@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
-from tumorline.data.corrections import CORRECTED, TRUTH
+from tumorline.data.corrections import BY_PROGRAM, CORRECTED, TRUTH
 from tumorline.data.dataset import Dataset
 from tumorline.data.facts import Facts
 from tumorline.data.joined import source_names
@@ -43,6 +43,7 @@ OF_THESE_CASES = {
     WarningCode.COPIES,
     WarningCode.ONE_PATIENT,
     WarningCode.MASKS_CORRECTED,
+    WarningCode.MASKS_BY_PROGRAM,
     WarningCode.COLOURED,
     *WEAKNESSES,
 }
@@ -81,6 +82,19 @@ CONVENTIONS_OF_VOLUMES = {
     "calibration": "voxels within 10 of the true or predicted tumour; patients count alike",
     "dice_lost_to_area": "Dice of the most probable voxels, as many as the truth has, minus the Dice of the mask",
 }
+FAVOURING = {
+    CORRECTED: (
+        WarningCode.MASKS_CORRECTED,
+        "MASKS CORRECTED: {count} scored against a corrected mask ({some}); masks that were corrected from a model's "
+        "own prediction favour that model",
+    ),
+    BY_PROGRAM: (
+        WarningCode.MASKS_BY_PROGRAM,
+        "MASKS BY A PROGRAM: {count} scored against a mask that a program has drawn and nobody corrected ({some}), as "
+        "its file says; that favours the program",
+    ),
+}
+"""By what is stated of a truth the warning about it."""
 SENTENCES = {
     WarningCode.SIMULATED: "SIMULATED DATA: these figures say how the software works, not how it does on patients",
     WarningCode.LEAKING: "LEAKING: slices of one patient are in training and test",
@@ -275,25 +289,21 @@ def _of_the_cases(request: Request, headline: Sequence[Row], leaking: bool) -> d
             f"IN COLOUR: {coloured} of {numbered(len(facts), 'image')} {is_or_are(coloured)} in colour, which is read "
             "as luminance; outlines drawn into them give tumours away, and sequences laid into colours are mixed"
         )
-    if sentence := which_corrected(headline):
-        sentences[WarningCode.MASKS_CORRECTED] = sentence
-    return sentences
+    return {**sentences, **tell_truths(headline)}
 
 
 def _facts_of(dataset: Dataset, rows: Sequence[Row]) -> list[Facts]:
     return [dataset.facts[dataset.index[name]] for name in dict.fromkeys(row.case for row in rows)]
 
 
-def which_corrected(rows: Sequence[Row]) -> str:
-    """Which cases are scored against a corrected mask, and whom that may favour; empty where none is."""
-    cases = {row.case: row.attributes.get(TRUTH) == CORRECTED for row in rows}
-    corrected = [case for case, is_corrected in cases.items() if is_corrected]
-    if not corrected:
-        return ""
-    return (
-        f"MASKS CORRECTED: {len(corrected)} of {len(cases)} cases are scored against a corrected mask "
-        f"({some_of(corrected)}); masks that were corrected from a model's own prediction favour that model"
-    )
+def tell_truths(rows: Sequence[Row]) -> dict[WarningCode, str]:
+    """Which cases are scored against a mask that a program has drawn or begun, and whom that favours."""
+    kind_of = {row.case: row.attributes.get(TRUTH) for row in rows}
+    told = {}
+    for kind, (code, sentence) in FAVOURING.items():
+        if cases := [case for case, own in kind_of.items() if own == kind]:
+            told[code] = sentence.format(count=f"{len(cases)} of {len(kind_of)} cases are", some=some_of(cases))
+    return told
 
 
 def _unknown_in(dataset: Dataset) -> str:

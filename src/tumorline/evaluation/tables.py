@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tumorline.data.corrections import CORRECTED, TRUTH
+from tumorline.data.corrections import AS_GIVEN, TRUTH
 from tumorline.data.patients.names import patient_meant
 from tumorline.evaluation import baselines
 from tumorline.evaluation.agreement import require_agreement
@@ -173,8 +173,8 @@ def _parse_baseline(record: Mapping[str, str]) -> baselines.Record:
 def write_evaluation(output: Path, rows: Sequence[Row], summary: Result) -> None:
     """Write `evaluation.csv` and `summary.json`."""
     scores = _score_columns(rows)
-    corrected = any(row.attributes.get(TRUTH) == CORRECTED for row in rows)
-    attributes = dict.fromkeys([*grouping_attributes(rows), *([TRUTH] if corrected else [])])
+    differ = any(row.attributes.get(TRUTH, AS_GIVEN) != AS_GIVEN for row in rows)
+    attributes = dict.fromkeys([*grouping_attributes(rows), *([TRUTH] if differ else [])])
     table = [
         {
             "case": row.case,

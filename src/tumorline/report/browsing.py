@@ -16,7 +16,7 @@ from statistics import fmean
 
 from markupsafe import Markup
 
-from tumorline.data.corrections import CORRECTED, TRUTH
+from tumorline.data.corrections import AS_GIVEN, TRUTH
 from tumorline.escaping import one_line
 from tumorline.files import JsonObject
 from tumorline.metrics.case import CaseScores
@@ -105,10 +105,10 @@ def table_of_rows(rows: Sequence[Row], regions: Sequence[str], confidences: Conf
         by_case[row.case][row.region] = row
     cases = [next(iter(case_rows.values())) for case_rows in by_case.values()]
     views = [_region_view(region, list(by_case.values()), confidences) for region in regions]
-    corrected = any(TRUTH in case.attributes for case in cases)
-    texts = [(*case_texts(case), *([case.attributes.get(TRUTH, "")] if corrected else [])) for case in cases]
+    told = any(TRUTH in case.attributes for case in cases)
+    texts = [(*case_texts(case), *([case.attributes.get(TRUTH, "")] if told else [])) for case in cases]
     all_views = [mean_view(views, _first_flags(views)), *views] if len(regions) > 1 else views
-    names = ("case", "patient", "class", "status", *([TRUTH] if corrected else []))
+    names = ("case", "patient", "class", "status", *([TRUTH] if told else []))
     return CaseTable(names, texts, all_views, "Dice", are_volumes(rows))
 
 
@@ -200,8 +200,9 @@ def first_flag(flags: Sequence[str]) -> str:
 def notes_of(rows: Sequence[Row]) -> list[str]:
     """What is said below the picture of a case: whose it is, and its figures by region."""
     first = rows[0]
-    corrected = "mask corrected" if first.attributes.get(TRUTH) == CORRECTED else ""
-    about = " · ".join(filter(None, (first.patient, first.attributes.get("class_name"), first.status, corrected)))
+    truth = first.attributes.get(TRUTH, AS_GIVEN)
+    mask = "" if truth == AS_GIVEN else f"mask {truth}"
+    about = " · ".join(filter(None, (first.patient, first.attributes.get("class_name"), first.status, mask)))
     return [one_line(text) for text in (about, *(_figures_note(row, len(rows) > 1) for row in rows)) if text]
 
 

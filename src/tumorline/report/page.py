@@ -49,6 +49,7 @@ MARKS = {
     WarningCode.COPIES: "copies of training pictures",
     WarningCode.ONE_PATIENT: "one patient",
     WarningCode.MASKS_CORRECTED: "corrected masks",
+    WarningCode.MASKS_BY_PROGRAM: "masks by a program",
     WarningCode.COLOURED: "pictures in colour",
     WarningCode.FEW_VALIDATION_PATIENTS: "few validation patients",
     WarningCode.TEMPERATURE_AT_LIMIT: "temperature at its limit",

@@ -21,6 +21,7 @@ class WarningCode(StrEnum):
     PATIENTS_UNKNOWN = "patients_unknown"
     MASKS_THRESHOLDED = "masks_thresholded"
     MASKS_CORRECTED = "masks_corrected"
+    MASKS_BY_PROGRAM = "masks_by_program"
     COLOURED = "coloured"
     FEW_VALIDATION_PATIENTS = "few_validation_patients"
     TEMPERATURE_AT_LIMIT = "temperature_at_limit"
@@ -45,6 +46,7 @@ WORDS = {
     "PATIENTS UNKNOWN": WarningCode.PATIENTS_UNKNOWN,
     "masks were thresholded": WarningCode.MASKS_THRESHOLDED,
     "MASKS CORRECTED": WarningCode.MASKS_CORRECTED,
+    "MASKS BY A PROGRAM": WarningCode.MASKS_BY_PROGRAM,
     "IN COLOUR": WarningCode.COLOURED,
     "FEW VALIDATION PATIENTS": WarningCode.FEW_VALIDATION_PATIENTS,
     "TEMPERATURE AT ITS LIMIT": WarningCode.TEMPERATURE_AT_LIMIT,
