@@ -20,9 +20,10 @@ from tests.formats.test_dicom_series import AUTHOR, AXIAL, OBLIQUE, Change, open
 from tests.test_identifiers import INVENTED, held, said, written
 from tumorline.arrays import MaskArray
 from tumorline.config import DataConfig
-from tumorline.conversion.outlines import label_values, region_of
+from tumorline.conversion.outlines import label_values
 from tumorline.data.finding import Finding
 from tumorline.data.layouts.tree import list_tree
+from tumorline.data.layouts.volumes.scan_case import region_of
 from tumorline.data.source import channel_names
 from tumorline.errors import Interrupted, UserError
 from tumorline.formats.dicom_series import DicomSeries, read_series

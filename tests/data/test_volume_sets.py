@@ -255,6 +255,8 @@ def test_names_of_the_first_task_stand_in_for_its_dataset_json(tmp_path: Path) -
         ({"background": 0, "lesion": [3]}, ""),
         ({"background": 0, "cyst": [1], "tumor": [3]}, ""),
         ({"background": 0, "edema": [1], "cyst": [3]}, "of tumour_core; there are edema, cyst, say data.regions=NAME"),
+        ({"background": 0, "Cyst Fluid": [1], "腫瘍": [3]}, "there are cyst_fluid, label_3, say data.regions=NAME"),
+        ({"background": 0, "Cyst": [1], "cyst": [3]}, "labels 'Cyst' and 'cyst' are both cyst; rename one of them"),
         ({"background": 0, "whole tumour": 3}, "names no labels of tumour_core; there are whole_tumour"),
         ({"background": 0, "edema": 1, "ET": 4}, "holds the labels {0, 3}; "),
         ([1], "its labels are no table"),

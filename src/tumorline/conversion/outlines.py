@@ -1,25 +1,14 @@
 """What the segments of a set's segmentations are called, and the label values that hold them, nested or overlapping."""
 
-import re
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from tumorline.data.layouts.volumes.scan_case import region_meant
+from tumorline.data.layouts.volumes.scan_case import region_of
 from tumorline.errors import UserError, did_you_mean
 from tumorline.formats.dicom_segmentation import MOST_SEGMENTS, Codes, Segmentation
-
-LONGEST = 50
-"""Letters of a region's name."""
-
-
-def region_of(label: str) -> str:
-    """The region that a segment's label means: `Enhancing Lesion` is enhancing_lesion, `Tumor Core` tumour_core."""
-    letters = unicodedata.normalize("NFKD", label).encode("ascii", "ignore").decode().lower()
-    return region_meant(label) or re.sub(r"[^a-z0-9]+", "_", letters)[:LONGEST].strip("_")
 
 
 def regions_by_segment(segmentation: Segmentation) -> dict[int, str]:

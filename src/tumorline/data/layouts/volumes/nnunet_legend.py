@@ -9,7 +9,7 @@ from typing import Any
 from tumorline.config import DataConfig
 from tumorline.data.finding import Finding
 from tumorline.data.layouts.documents import read_json_document
-from tumorline.data.layouts.volumes.scan_case import REGION_WORDS, SEQUENCE_WORDS, plain_word, region_meant
+from tumorline.data.layouts.volumes.scan_case import REGION_WORDS, SEQUENCE_WORDS, plain_word, region_of
 from tumorline.errors import UserError
 from tumorline.regions import LabelScheme, scheme_of_parts
 
@@ -95,16 +95,30 @@ def _read_labels(file: Path, labels: Any, settings: DataConfig) -> LabelScheme:
         ((name, values),) = foreground.items()
         return _one_region(file, name, values, settings, is_list=name in lists)
     if lists & foreground.keys():
-        return LabelScheme({region_meant(name) or name: values for name, values in foreground.items()})
+        return LabelScheme(_regions_by_name(file, foreground))
     return _exclusive_parts(file, {plain_word(name): values for name, values in foreground.items()})
 
 
 def _one_region(file: Path, name: str, values: tuple[int, ...], settings: DataConfig, is_list: bool) -> LabelScheme:
     chosen = "".join(settings.regions[:1]) or settings.label
-    region = REGION_WORDS.get(plain_word(name), chosen or (region_meant(name) or name if is_list else ""))
+    region = REGION_WORDS.get(plain_word(name), chosen or (_region_named(name, values) if is_list else ""))
     if not region:
         raise UserError(f"{file}: names one label, '{name}'; say what it outlines, for example data.label=whole_tumour")
     return LabelScheme({region: values})
+
+
+def _regions_by_name(file: Path, labels: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+    """Raises UserError where two labels mean one region."""
+    name_of: dict[str, str] = {}
+    for name, values in labels.items():
+        region = _region_named(name, values)
+        if (first := name_of.setdefault(region, name)) != name:
+            raise UserError(f"{file}: the labels '{first}' and '{name}' are both {region}; rename one of them")
+    return {region: labels[name] for region, name in name_of.items()}
+
+
+def _region_named(name: str, values: tuple[int, ...]) -> str:
+    return region_of(name) or "_".join(["label", *map(str, values)])
 
 
 def _exclusive_parts(file: Path, labels: Mapping[str, tuple[int, ...]]) -> LabelScheme:

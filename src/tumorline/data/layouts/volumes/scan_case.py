@@ -2,6 +2,7 @@
 
 import os
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,8 @@ from tumorline.regions import REGION
 SEQUENCES = ("post_contrast", "pre_contrast", "t2", "flair")
 CHANNELS = (*SEQUENCES, "all")
 """What `data.channel` may be, the default first."""
+LONGEST_NAME = 50
+"""Letters of a region's name."""
 LEAST_COVERED = 0.5
 """Share of a scan's room that another of its files has to cover."""
 TWO_PLACES = "two_places"
@@ -71,6 +74,12 @@ def region_meant(name: str) -> str:
     """BraTS's region or the tumour, where a name means it; else empty."""
     word = plain_word(name)
     return word if word == REGION else REGION_WORDS.get(word, "")
+
+
+def region_of(name: str) -> str:
+    """The region that a label means: `Cyst Fluid` is cyst_fluid, `Tumor Core` tumour_core; empty for other letters."""
+    letters = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    return region_meant(name) or re.sub(r"[^a-z0-9]+", "_", letters)[:LONGEST_NAME].strip("_")
 
 
 def list_scan(whole: Case) -> Listing:
