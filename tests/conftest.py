@@ -2,6 +2,7 @@
 
 import atexit
 import functools
+import logging
 import os
 import shutil
 import sys
@@ -127,8 +128,10 @@ Program = Callable[..., Outcome]
 
 
 @pytest.fixture
-def program(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Program:
+def program(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Program]:
     """The command in this process, from its arguments to its exit status: `program("train", "--data", folder)`."""
+    log = logging.getLogger("tumorline")
+    level, handlers = log.level, [*log.handlers]
 
     def run(*arguments: Path | str | int) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["tumorline", *map(str, arguments)])
@@ -136,7 +139,9 @@ def program(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
             main()
         return Outcome(int(end.value.code or 0), *capsys.readouterr())
 
-    return run
+    yield run
+    log.setLevel(level)  # as it was before --debug
+    log.handlers[:] = handlers
 
 
 TINY = (

@@ -81,6 +81,7 @@ def test_finished_folds_are_not_trained_again(tiny_folds: Path, tiny_source: Pat
     assert (tiny_folds / "summary.json").read_bytes() == summary
 
 
+@pytest.mark.slow
 def test_a_fold_that_was_stopped_goes_on_and_ends_as_if_it_had_not_been(
     tiny_folds: Path, tiny_source: Path, tmp_path: Path
 ) -> None:

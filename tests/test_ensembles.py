@@ -87,6 +87,7 @@ def test_the_rebuilt_network_and_the_onnx_file_agree(pair: Path) -> None:
     assert {name.split(".")[1] for name in load_file(pair)} == {"0", "1"}
 
 
+@pytest.mark.slow
 def test_export_writes_the_twin_of_an_ensemble_again(pair: Path, tmp_path: Path) -> None:
     again = tumorline.api.export(pair, tmp_path / "again.onnx")
     assert again.stat().st_size == pair.with_suffix(".onnx").stat().st_size

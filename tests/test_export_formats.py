@@ -17,6 +17,11 @@ from tumorline.export_formats import FORMATS
 from tumorline.network_file import load_network
 from tumorline.onnx_file import read_texts
 
+BY_DEFAULT = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name == "onnx" else ()) for name in FORMATS]
+)
+"""Every finished run has an ONNX file."""
+
 
 def answers(name: str, path: Path, image: np.ndarray) -> np.ndarray:
     if name == "torchscript":
@@ -27,7 +32,7 @@ def answers(name: str, path: Path, image: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", FORMATS)
+@BY_DEFAULT
 def test_each_format_answers_as_torch_and_replaces_only_its_own(
     name: str, tiny_run: Path, tmp_path: Path, program: Program
 ) -> None:
@@ -47,7 +52,7 @@ def test_each_format_answers_as_torch_and_replaces_only_its_own(
     assert target.read_bytes() == b"of somebody"
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@BY_DEFAULT
 def test_what_would_answer_otherwise_is_not_written(
     name: str, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

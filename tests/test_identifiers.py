@@ -1,7 +1,6 @@
 """What DICOM headers say of people and places stays in them, unless it is asked for."""
 
 import gzip
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,13 +80,8 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def own_cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def own_cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
-    log = logging.getLogger("tumorline")
-    level, handlers = log.level, [*log.handlers]
-    yield
-    log.setLevel(level)
-    log.handlers[:] = handlers
 
 
 @pytest.fixture

@@ -68,7 +68,7 @@ VARIANTS: list[tuple[str, Options]] = [
 EXPORTED_BY_DEFAULT = ("unet", "encoder_unet")
 """One of ours and the one that ships. An export takes up to twenty seconds, of Swin-UNet 45."""
 HEAVY = ("swin_unet", "fcn", "deeplabv3_plus", "smp", "swin_unetr")
-"""Of these a seed is tried with the slow tests: three networks are built for it, and four steps made."""
+"""Of these some tests, for which several are built, are among the slow ones."""
 SLICES = InputSpec()
 IN_3D = [name for name, options in SMALL.items() if "weights" not in options]
 EVERY_MODEL = pytest.mark.parametrize(("name", "options"), VARIANTS)
@@ -105,7 +105,9 @@ def test_the_same_in_three_dimensions(name: str) -> None:
     assert without_gradient(network) == set()
 
 
-@pytest.mark.parametrize("name", IN_3D)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in HEAVY else ()) for name in IN_3D]
+)
 def test_a_saved_network_of_three_dimensions_is_loaded_but_onnx_needs_its_window(name: str, tmp_path: Path) -> None:
     options = {**SMALL[name], "dims": 3}
     network = build(name, channels=4, regions=3, options=options).eval()

@@ -212,6 +212,7 @@ def test_a_start_from_other_channels_regions_or_voxels_is_said(volumes: Path, tm
 def test_a_start_from_the_same_channels_in_another_order_sees_each_where_it_lies_now(
     slices: int, residual: bool, dims: int
 ) -> None:
+    torch.manual_seed(0)
     before, own = ["a", "b", "c"], ["c", "a", "b"]
     options = {"widths": [4, 8], "residual": residual, "dims": dims}
     old, new = (models.build("unet", channels=3 * slices, regions=1, options=options) for _ in range(2))
@@ -220,7 +221,7 @@ def test_a_start_from_the_same_channels_in_another_order_sees_each_where_it_lies
     image = torch.randn(1, 3, slices, *[16] * dims)
     moved = image[:, places]
     with torch.no_grad():
-        assert torch.allclose(old.eval()(image.flatten(1, 2)), new.eval()(moved.flatten(1, 2)), atol=1e-6)
+        assert torch.allclose(old.eval()(image.flatten(1, 2)), new.eval()(moved.flatten(1, 2)), atol=1e-5)
 
 
 @pytest.mark.parametrize(("residual", "dims"), [(False, 2), (True, 2), (True, 3)])
