@@ -21,7 +21,7 @@ from tumorline.formats.dicom_series import DicomSeries
 from tumorline.progress import Notify
 from tumorline.wording import some_of
 
-BY_PROGRAM = "; a program has found all of it, as it says (AUTOMATIC): figures on it favour that program"
+FAVOURS_PROGRAM = "; a program has found all of it, as it says (AUTOMATIC): figures on it favour that program"
 
 
 class Statement(NamedTuple):
@@ -248,5 +248,6 @@ def remarks_on(scan: Scan) -> list[str]:
     name, truth = scan.names.name, scan.segmentation
     remarks = [f"{name(one)}: {describe_series(one)}; {taken.get(id(one), 'not used')}" for one in scan.series]
     if truth and scan.reference:
-        remarks.append(f"{truth.path}: the truth of {name(scan.reference)}{BY_PROGRAM if truth.by_program else ''}")
+        favours = FAVOURS_PROGRAM if truth.by_program else ""
+        remarks.append(f"{truth.path}: the truth of {name(scan.reference)}{favours}")
     return remarks

@@ -20,7 +20,7 @@ from tumorline.user_text import written_path
 from tumorline.wording import is_or_are, numbered, some_of
 
 TRUTH, CORRECTED, AS_GIVEN, BY_PROGRAM = "truth", "corrected", "as given", "by a program"
-"""The attribute of a case that says whose its mask is, and its two values; of sets with corrections."""
+"""The attribute of a case that says whose its mask is, and its values; of sets with corrections or programs' masks."""
 NAMES = "CASE_mask.png, of a volume CASE_seg.nii.gz"
 COPY = re.compile(r" ?\(\d+\)")
 """What a browser adds to the name of a file where one of that name is there already."""
