@@ -59,7 +59,9 @@ def main() -> None:
         done = {line["case"] for line in lines}
         others = other_ways(path)
         for name in spread_evenly([name for name in tested if name not in done], given.most // len(folds)):
-            changes = region_changes(model, others, dataset, [name])
+            changes = [*region_changes(model, others, dataset, [name])]
+            if broken := [way for one in changes for way, value in one.items() if value is None]:
+                raise SystemExit(f"{name}: no finite answer by {broken[0]}")
             lines += (new := [{"case": name, PROCESSOR: machine()[PROCESSOR], "changes": one} for one in changes])
             with given.work.open("a") as file:
                 file.writelines(json.dumps(line) + "\n" for line in new)

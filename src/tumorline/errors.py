@@ -69,6 +69,10 @@ class Diverged(UserError):
     """A training came to a loss or a weight that is not finite; what was good before is kept."""
 
 
+class NotFinite(UserError):
+    """A network whose answer to a case is not finite, which is no answer."""
+
+
 class Interrupted(BaseException):
     """A command was asked to stop; of a training the state is saved and the message says how to go on.
 

@@ -257,8 +257,10 @@ def test_the_pixels_that_a_folder_states_are_seen(
     wide_picture(255 - grey, (tmp_path / "in" / image).with_name("other.png"))
     (tmp_path / "in" / table).write_text(f"id,patient,spacing_mm\n{written},P1,0.5 x 1.0\n")
     rows = {Path(row["input"]).stem: row for row in tumorline.predict(tmp_path / "in", tiny_run, tmp_path / "out")}
-    mask = rows[Path(image).stem]["mask"]
-    assert np.array_equal(np.asarray(Image.open(mask)) > 0, expected[0])
+    row = rows[Path(image).stem]
+    assert np.array_equal(np.asarray(Image.open(row["mask"])) > 0, expected[0])
+    assert row["tumour_mm2"] == pytest.approx(0.5 * row["tumour_px"])
+    assert (row["tumour_ml"], rows["other"]["tumour_mm2"]) == (None, None)
     assert [job.spacing_mm for job in list_jobs([tmp_path / "in"]) if job.path.stem == "other"] == [None]
 
 

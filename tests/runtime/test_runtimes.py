@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,8 +17,10 @@ from PIL import Image
 
 import tumorline
 from tests.conftest import Program, blob
+from tumorline.config import DataConfig
+from tumorline.data.dataset import load_dataset
 from tumorline.errors import UserError
-from tumorline.evaluation.precision import chosen_cases
+from tumorline.evaluation.precision import chosen_cases, describe_changes, measure_changes
 from tumorline.inference.model import AUTO, Model, fastest_verified, load
 from tumorline.model_info import PrecisionChange
 from tumorline.runtime import PRECISIONS, RUNTIMES, RuntimeOptions, can_compute, compiled, open_runtime
@@ -99,12 +102,30 @@ def verified(model: Model, **mean: float) -> Model:
         ([0.0] * 99 + [-0.1001], False),  # one of a hundred
         ([0.0] * 999 + [-0.1001], True),  # one of a thousand
         ([0.0] * 1998 + [-0.2, 0.2, 0.2], False),
+        ([0.0] * 9999 + [None], False),
+        ([None], False),
     ],
 )
 def test_a_precision_is_verified_by_the_share_of_cases_that_change_much(
-    changes: list[float], is_verified: bool
+    changes: list[float | None], is_verified: bool
 ) -> None:
     assert PrecisionChange.of(changes, "openvino", "").verified == is_verified
+
+
+def test_a_precision_that_does_not_hold_the_numbers_of_a_network_is_not_verified(
+    tiny_run: Path, tiny_source: Path
+) -> None:
+    model = load(tiny_run)
+    overflowing = replace(model, runtime=lambda squares: np.full_like(model.runtime(squares), np.inf))
+    dataset = load_dataset(tiny_source, DataConfig(image_size=32))
+    changes = measure_changes(
+        model, {"float16": overflowing, "bfloat16": model}, dataset, [case.id for case in dataset.cases[:3]]
+    )
+    assert (changes["float16"].unanswered, changes["float16"].verified) == (changes["float16"].cases, False)
+    assert (changes["bfloat16"].unanswered, changes["bfloat16"].verified) == (0, True)
+    [of_float16, _] = describe_changes(changes)
+    assert "; 3 have no finite answer (" in of_float16
+    assert of_float16.endswith("not verified, so that auto leaves it out")
 
 
 def test_of_a_file_that_does_not_count_large_changes_one_is_too_many() -> None:

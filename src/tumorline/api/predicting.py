@@ -122,8 +122,9 @@ def predict(
             at the same paths; the results are written by this one and are those of one machine.
 
     Returns:
-        One row a case: `input`, `mask` and `overlay` (paths), `tumour_px`, `tumour_share`, `tumour_ml` (of volumes),
-        `confidence` (0 to 1, None of an empty mask), `note`, and `error`, which says why a case failed.
+        One row a case: `input`, `mask` and `overlay` (paths), `tumour_px`, `tumour_share`, `tumour_mm2` (of pictures),
+        `tumour_ml` (of volumes), `confidence` (0 to 1, None of an empty mask), `note`, and `error`, which says why a
+        case failed.
 
     Raises:
         UserError: Where an input does not exist or holds no image, and for a folder with other results.

@@ -7,7 +7,6 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
-from math import prod
 from pathlib import Path
 from time import perf_counter
 
@@ -19,7 +18,7 @@ from tumorline.app.watched import WatchedModel
 from tumorline.escaping import one_line
 from tumorline.file_names import PREDICTED_NAME, PREDICTED_TABLE_NAME
 from tumorline.files import write_csv, write_json
-from tumorline.inference.given import spacing_of_picture
+from tumorline.geometry.grid import UNITS
 from tumorline.inference.jobs import PredictionJob
 from tumorline.inference.label_map import region_labels
 from tumorline.inference.predict import describe_predictor, predict
@@ -114,16 +113,15 @@ class AnswerWriter:
 
     def _case(self, name: str, job: PredictionJob, row: Record, view: EncodedCase | None) -> Record:
         error = self._told(row["error"]) if row["error"] else None
-        areas = _Areas(row, job)
         regions = self.labels if len(self.labels) > 1 else ()
         return {
             "name": name,
             "inputs": self.gatherer.client_names(job),
             "tumour_found": None if error else row["tumour_px"] > 0,
-            **areas.of("tumour"),
+            **_sizes(row, "tumour", "tumour_"),
             "tumour_share": row["tumour_share"],
             "confidence": row["confidence"],
-            "regions": [{"region": region, **areas.of(region, "")} for region in regions],
+            "regions": [{"region": region, **_sizes(row, region)} for region in regions],
             "note": self.gatherer.shown(row["note"]) if row["note"] else None,
             "error": error,
             "files": [] if error else list(self._files(name, row)),
@@ -183,26 +181,14 @@ def _remarks_on_files(rows: Sequence[Record]) -> list[str]:
     return [IDENTIFIED] if any(row.get("segmentation") for row in rows) else []
 
 
-class _Areas:
-    """Sizes of what was drawn in a case."""
-
-    def __init__(self, row: Record, job: PredictionJob) -> None:
-        self.row = row
-        spacing_mm = None if job.is_volume else spacing_of_picture(job.path)
-        self.pixel_mm2 = prod(spacing_mm) if spacing_mm else None
-
-    def of(self, region: str, prefix: str = "tumour_") -> Record:
-        pixels, volume = self.row[f"{region}_px"], self.row[f"{region}_ml"]
-        area = None if None in (pixels, self.pixel_mm2) else round(pixels * self.pixel_mm2, 3)
-        return {f"{prefix}px": pixels, f"{prefix}mm2": area, f"{prefix}ml": volume}
+def _sizes(row: Record, region: str, prefix: str = "") -> Record:
+    return {f"{prefix}{unit}": row[f"{region}_{unit}"] for unit in UNITS}
 
 
 def _as_row(case: Record) -> Record:
     """A case in one line of a table."""
     row = {key: value for key, value in case.items() if key not in ("files", "regions", "inputs", "left_out")}
-    by_region = {
-        f"{figures['region']}_{unit}": figures[unit] for figures in case["regions"] for unit in ("px", "mm2", "ml")
-    }
+    by_region = {f"{figures['region']}_{unit}": figures[unit] for figures in case["regions"] for unit in UNITS}
     names = dict.fromkeys(KINDS, "") | {file["kind"]: file["name"] for file in case["files"]}
     return {**row, **by_region, **names, "inputs": "; ".join(case["inputs"])}
 

@@ -1,11 +1,14 @@
 """By how much the Dice changes where a network computes in another precision than float32, on this machine."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
-from tumorline.arrays import MaskArray
+from tumorline.arrays import ImageArray, MaskArray
 from tumorline.data.dataset import Dataset
 from tumorline.environment import machine, processor_kind
+from tumorline.errors import NotFinite
+from tumorline.geometry.grid import Grid
 from tumorline.inference.model import Model, load
 from tumorline.metrics.overlap import count_overlap, dice
 from tumorline.model_info import ModelInfo, PrecisionChange
@@ -33,7 +36,7 @@ def measure_changes(
     model: Model, others: Mapping[str, Model], dataset: Dataset, case_ids: Sequence[str]
 ) -> dict[str, PrecisionChange]:
     """By how much the Dice of each of the others differs from that of `model`, over the regions of cases."""
-    changes: dict[str, list[float]] = {name: [] for name in others}
+    changes: dict[str, list[float | None]] = {name: [] for name in others}
     for change in region_changes(model, others, dataset, case_ids):
         for name, value in change.items():
             changes[name].append(value)
@@ -56,7 +59,8 @@ def describe_changes(changes: Mapping[str, PrecisionChange]) -> list[str]:
     """A sentence for each precision."""
     return [
         f"{name}: the Dice changes by {change.mean:+.4f} in the mean and by {change.largest:.3f} at most"
-        f"{f', of {change.large} by more than 0.1' if change.large else ''} ("
+        f"{f', of {change.large} by more than 0.1' if change.large else ''}"
+        f"{f'; {change.unanswered} have no finite answer' if change.unanswered else ''} ("
         f"{change.cases} regions of cases, {change.runtime}, {change.processor}); "
         f"{'verified' if change.verified else 'not verified, so that auto leaves it out'}"
         for name, change in changes.items()
@@ -65,19 +69,30 @@ def describe_changes(changes: Mapping[str, PrecisionChange]) -> list[str]:
 
 def region_changes(
     model: Model, others: Mapping[str, Model], dataset: Dataset, case_ids: Sequence[str]
-) -> Iterator[dict[str, float]]:
-    """By how much the Dice of each of the others differs from that of `model`, of each region that a case has."""
+) -> Iterator[dict[str, float | None]]:
+    """By how much the Dice of each of the others differs from that of `model`, of each region that a case has.
+
+    None of one whose answer is not finite.
+    """
     for case_id in case_ids:
         case = dataset.case(case_id)
         image, truth, grid = dataset.read(case)
-        masks = {
-            name: other.masks(other.answer(image, case_id, grid).probability, grid) for name, other in others.items()
-        }
+        masks = {name: _masks(other, image, case_id, grid) for name, other in others.items()}
         exact = model.masks(model.answer(image, case_id, grid).probability, grid)
         for region, true in enumerate(truth):
             if true.any():
                 before = _dice(true, exact[region])
-                yield {name: _dice(true, predicted[region]) - before for name, predicted in masks.items()}
+                yield {
+                    name: None if drawn is None else _dice(true, drawn[region]) - before
+                    for name, drawn in masks.items()
+                }
+
+
+def _masks(model: Model, image: ImageArray, case_id: str, grid: Grid) -> MaskArray | None:
+    """None where the answer is not finite, as of a network whose numbers a narrow precision does not hold."""
+    with suppress(NotFinite):
+        return model.masks(model.answer(image, case_id, grid).probability, grid)
+    return None
 
 
 def _dice(truth: MaskArray, predicted: MaskArray) -> float:

@@ -36,12 +36,30 @@ class Grid:
             return None
         return float(abs(np.linalg.det(np.asarray(self.affine)[:3, :3]))) / 1000
 
+    @property
+    def pixel_mm2(self) -> float | None:
+        """Area of a picture's pixel; None where it is unknown, and of a volume."""
+        if self.spacing_mm is None or self.ndim != 2:
+            return None
+        return self.spacing_mm[0] * self.spacing_mm[1]
+
     def difference(self, other: "Grid") -> str:
         """In what another grid of three axes differs, in words; empty where both are one."""
         if self.shape != other.shape:
             return f"{_sizes(self.shape)} against {_sizes(other.shape)}"
         apart, smallest = np.abs(_corners(self) - _corners(other)).max(), min(self.spacing_mm or (1.0,))
         return "" if apart <= SAME_WITHIN * smallest else f"the same voxel lies up to {apart:.3g} mm apart"
+
+
+UNITS = ("px", "mm2", "ml")
+"""In which the size of what is outlined is told."""
+
+
+def sizes_of(elements: int, grid: Grid | None) -> dict[str, float | None]:
+    """Of so many pixels or voxels by `UNITS`: pictures have an area, volumes a volume; None where it is unknown."""
+    pixel_mm2, voxel_ml = (grid.pixel_mm2, grid.voxel_ml) if grid else (None, None)
+    sizes = (None if one is None else round(elements * one, 6) for one in (1, pixel_mm2, voxel_ml))
+    return dict(zip(UNITS, sizes, strict=True))
 
 
 def grid_of(shape: tuple[int, ...], affine: Float64Array) -> Grid:

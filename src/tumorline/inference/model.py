@@ -13,7 +13,7 @@ from tumorline.arrays import Float32Array, ImageArray, MaskArray
 from tumorline.config import ABSENT
 from tumorline.data.layouts import lgg
 from tumorline.data.layouts.volumes import scan_case
-from tumorline.errors import UserError, require_one_of
+from tumorline.errors import NotFinite, UserError, require_one_of
 from tumorline.geometry.grid import Grid
 from tumorline.geometry.slices import plane_of
 from tumorline.geometry.symmetry import INVERSE, transformed
@@ -244,7 +244,7 @@ class Model:
         """Logits of a batch; what is not finite must not pass for "no tumour"."""
         logits = self.runtime(squares)
         if not np.isfinite(logits).all():
-            raise UserError(f"{name}: the model's answer is not finite (NaN or infinite), which is no answer")
+            raise NotFinite(f"{name}: the model's answer is not finite (NaN or infinite), which is no answer")
         return logits
 
 

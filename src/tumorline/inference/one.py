@@ -7,7 +7,7 @@ import numpy as np
 
 from tumorline.environment import versions
 from tumorline.errors import UserError
-from tumorline.geometry.grid import Grid
+from tumorline.geometry.grid import Grid, sizes_of
 from tumorline.inference.given import is_dataset, read_given, spaced_grid, to_channels
 from tumorline.inference.model import Model
 from tumorline.metrics.calibration import confidence
@@ -24,17 +24,14 @@ def predict_given(image: Any, model: Model, spacing_mm: Sequence[float] | None) 
     answer = model.answer(given.image, given.name, given.grid)
     masks = model.masks(answer.probability, given.grid)
     tumour = np.asarray(masks.any(0))
-    elements, volume = int(tumour.sum()), given.image.ndim == 4
     return {
         "mask": masks,
         "probability": answer.probability,
         "regions": list(model.info.regions),
         "threshold": list(model.info.thresholds),
         **identify(model),
-        "tumour_px": elements,
         "tumour_share": float(tumour.mean()),
-        "tumour_mm2": None if volume else _size(elements, _pixel_mm2(given.grid)),
-        "tumour_ml": _size(elements, given.grid.voxel_ml if given.grid else None) if volume else None,
+        **{f"tumour_{unit}": size for unit, size in sizes_of(int(tumour.sum()), given.grid).items()},
         "confidence": confidence(answer.probability.max(0), tumour),
         "blank": answer.blank,
     }
@@ -44,11 +41,3 @@ def _grid_of_array(image: Any, model: Model, spacing_mm: Sequence[float]) -> Gri
     if isinstance(image, str) or hasattr(image, "__fspath__") or is_dataset(image):
         raise UserError("spacing_mm is for arrays; a file states its own")
     return spaced_grid(to_channels(image, model.info.image_channels).shape[1:], spacing_mm)
-
-
-def _pixel_mm2(grid: Grid | None) -> float | None:
-    return grid.spacing_mm[0] * grid.spacing_mm[1] if grid and grid.spacing_mm else None
-
-
-def _size(elements: int, of_one: float | None) -> float | None:
-    return None if of_one is None else round(elements * of_one, 6)

@@ -16,7 +16,7 @@ from tumorline.environment import versions
 from tumorline.errors import UserError, WriteError
 from tumorline.formats.decode import is_dicom
 from tumorline.formats.nifti import from_upright
-from tumorline.geometry.grid import Grid
+from tumorline.geometry.grid import UNITS, Grid, sizes_of
 from tumorline.geometry.slices import plane_of
 from tumorline.inference.given import GivenImage, read_picture
 from tumorline.inference.jobs import PredictionJob
@@ -37,6 +37,7 @@ COLUMNS = (
     "segmentation",
     "tumour_px",
     "tumour_share",
+    "tumour_mm2",
     "tumour_ml",
     "confidence",
     "note",
@@ -92,7 +93,7 @@ class Predictor:
 
     def _region_columns(self) -> list[str]:
         several = self.labels if len(self.labels) > 1 else ()
-        return [f"{region}_{unit}" for region in several for unit in ("px", "ml")]
+        return [f"{region}_{unit}" for region in several for unit in UNITS]
 
     def predict_case(self, job: PredictionJob, mask_path: Path, overlay_path: Path | None) -> CaseRow:
         """Write the mask of a case, and the overlay where it has a path; returns its figures.
@@ -136,7 +137,7 @@ class Predictor:
         coloured = COLOURED_NOTE if picture.coloured else ""
         mask_like = MASK_NOTE if holds_two_values(picture.image) else ""
         note = self._note(answer, masks, labels, mask_like, coloured, self._lacking(job), stated)
-        return {**self._figures_of(answer, masks, None), "note": note}
+        return {**self._figures_of(answer, masks, picture.grid), "note": note}
 
     def _predict_scan(self, job: PredictionJob, mask_path: Path, overlay_path: Path | None) -> CaseRow:
         image, grid, volume, resampled = read_scan(job)
@@ -206,13 +207,11 @@ class Predictor:
             if len(masks) == 1
             else (np.asarray(masks.any(0)), answer.probability.max(0))
         )
-        voxel_ml = grid.voxel_ml if grid else None
         figures = {
             "tumour_share": int(np.count_nonzero(tumour)) / tumour.size,
             "confidence": confidence(probability, tumour),
         }
         for name, mask in (("tumour", tumour), *zip(self.labels, masks, strict=True)):
-            elements = int(np.count_nonzero(mask))
-            volume = None if voxel_ml is None else round(elements * voxel_ml, 6)
-            figures |= {f"{name}_px": elements, f"{name}_ml": volume}
+            sizes = sizes_of(int(np.count_nonzero(mask)), grid)
+            figures |= {f"{name}_{unit}": size for unit, size in sizes.items()}
         return figures

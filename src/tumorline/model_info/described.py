@@ -109,18 +109,21 @@ class PrecisionChange(Written):
     """Of their absolute values."""
     large: int | None = Field(default=None, ge=0)
     """Those that change by more than `LARGE_CHANGE`; None of files that were written before this was counted."""
+    unanswered: int = Field(default=0, ge=0)
+    """Those to which the network has no finite answer, which have no change."""
     runtime: Text = ""
     processor: Text = ""
 
     @classmethod
-    def of(cls, changes: Sequence[float], runtime: str, processor: str) -> Self:
-        """Of the signed changes of Dice of cases, at least one."""
-        sizes = [abs(change) for change in changes]
+    def of(cls, changes: Sequence[float | None], runtime: str, processor: str) -> Self:
+        """Of the signed changes of Dice of cases, at least one; None where there was no answer."""
+        answered = [change for change in changes if change is not None]
         return cls(
             cases=len(changes),
-            mean=fmean(changes),
-            largest=max(sizes),
-            large=sum(size > LARGE_CHANGE for size in sizes),
+            mean=fmean(answered or [0.0]),
+            largest=max(map(abs, answered), default=0.0),
+            large=sum(abs(change) > LARGE_CHANGE for change in answered),
+            unanswered=len(changes) - len(answered),
             runtime=runtime,
             processor=processor,
         )
@@ -128,7 +131,7 @@ class PrecisionChange(Written):
     @property
     def verified(self) -> bool:
         is_rare = self.largest <= LARGE_CHANGE if self.large is None else self.large <= LARGE_SHARE * self.cases
-        return abs(self.mean) <= MEAN_CHANGE and is_rare
+        return abs(self.mean) <= MEAN_CHANGE and is_rare and not self.unanswered
 
 
 class ChosenLimits(Described):
