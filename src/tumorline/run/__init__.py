@@ -224,4 +224,3 @@ def _both(listeners: Listeners, on_epoch: OnEpoch | None) -> OnEpoch:
             on_epoch(row)
 
     return tell
-
