@@ -42,8 +42,8 @@ def test_a_lengthened_run_is_the_one_that_was_begun_with_that_length(
     assert [line.split()[1] for line in log if line.startswith("epoch ")] == ["1/2", "2/2", "3/4", "4/4"]
     assert [line for line in log if line.startswith(("$ ", "lengthened"))] == [
         "$ called from Python",
-        "lengthened: train.epochs 2 to 4, train.warmup 0.2 to 0.1",
         f"$ tumorline train --resume {grown} --set train.epochs=4 --no-test",
+        "lengthened: train.epochs 2 to 4, train.warmup 0.2 to 0.1",
     ]
     assert log[1].startswith("python 3")
     assert log[-1].startswith("done after 0.")
@@ -83,9 +83,9 @@ def test_where_it_would_be_another_training_one_line_says_so(
     config.save(tmp_path / "config.toml")
     (tmp_path / "history.csv").write_text("epoch,validation_dice\n1,0.5\n2,0.4\n")
     with refused_in_one_line(said):
-        lengthen(tmp_path, config, epochs, leads=True)
+        lengthen(tmp_path, config, epochs)
     assert read_config(tmp_path) == config
-    assert lengthen(tmp_path, config, 6, leads=True) == config
+    assert lengthen(tmp_path, config, 6) == config
 
 
 @pytest.mark.parametrize(
@@ -140,6 +140,23 @@ def test_a_finished_run_keeps_what_it_has_where_a_setting_is_refused(
     told = program("train", "--resume", run, "--trust-paths", *settings)
     assert (told.status, message in told.err) == (2, True), told.err
     assert {path: path.read_bytes() for path in before} == before
+
+
+@pytest.mark.parametrize("setting", ["model.threshold=0.4", "train.epochs=40"])
+@pytest.mark.parametrize("refused", ["data that are gone", "a network that is not trusted"])
+def test_a_finished_run_keeps_what_it_has_where_it_cannot_go_on(
+    refused: str, setting: str, tiny_run: Path, tmp_path: Path, program: Program
+) -> None:
+    run = Path(shutil.copytree(tiny_run, tmp_path / "run"))
+    changed = ["train.schedule=constant", f"data.source={tmp_path / 'gone'}"]
+    if "network" in refused:
+        changed = ["train.schedule=constant", "model.name=strange_nets:Net", "model.options={}"]
+    read_config(run, changed).save(run / "config.toml")
+    before = {path: path.read_bytes() for path in run.glob("*.[!lt]*")}
+    told = program("train", "--resume", run, "--trust-paths", "--set", setting)
+    assert (told.status, "gone: no such" in told.err or "--trust-module" in told.err) == (2, True), told.err
+    assert {path: path.read_bytes() for path in before if path.exists()} == before
+    assert not (run / "lengthened.jsonl").exists()
 
 
 def test_a_fold_has_the_settings_of_all(tiny_run: Path, tmp_path: Path) -> None:

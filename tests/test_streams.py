@@ -163,3 +163,15 @@ def test_a_dumb_terminal_gets_no_bar(term: str, disabled: bool, monkeypatch: pyt
     monkeypatch.setenv("TERM", term)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     assert TrainingProgress(0, 1, visible=True).bar.disable == disabled
+
+
+def test_the_line_of_an_epoch_is_harmless_and_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("torch")
+    from tumorline.training.progress import TrainingProgress
+
+    figures = {"train_loss": 1.0, "validation_loss": 1.0, "validation_dice": 0.5, "seconds": 1.0}
+    sources = {"dice_in_[red]ours": 0.5, "dice_in_\x1b[31mtheirs": 0.5}
+    row = {"epoch": 1, "best": False, "images_per_second": 1.0, **figures, **sources}
+    row |= {key.replace("dice_in", "false_positives_in"): None for key in sources}
+    TrainingProgress(0, 1, visible=True).epoch(row, 1)
+    assert r"([red]ours 0.500; \x1b[31mtheirs 0.500)" in capsys.readouterr().err

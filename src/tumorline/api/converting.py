@@ -66,9 +66,9 @@ def convert(
         scans: A folder or several, with series and segmentations at any depth.
         output: Folder for `imagesTr/`, `labelsTr/`, `imagesTs/` (scans without a segmentation), `dataset.json` and
             `patients.csv`.
-        channels: Sequences by name, such as 'flair'; or 'flair=FOLDER' for series whose headers do not tell. None of
-            them are those that every scan has.
-        regions: 'NAME=LABEL,LABEL' for each region: the segments that it is the union of. None of them is a region for
+        channels: Sequences by name, such as 'flair'; or 'flair=FOLDER' for series whose headers do not tell. Without
+            any those that every scan has.
+        regions: 'NAME=LABEL,LABEL' for each region: the segments that it is the union of. Without any a region for
             each label of a segment.
         keep_identifiers: Name scans and patients by the ids of DICOM headers instead of their hashes.
         overwrite: Whether to replace other results of Tumorline in that folder; never other files.

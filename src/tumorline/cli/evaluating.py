@@ -158,7 +158,9 @@ def read_group(text: str) -> "tuple[str, list[Path]]":
 def report(
     run: Annotated[
         Path,
-        typer.Argument(help="Finished run folder, or an evaluation; with --figures a comparison or a matrix as well."),
+        typer.Argument(
+            help="Finished run folder, or an evaluation; with --figures a comparison, matrix or benchmark as well."
+        ),
     ],
     data: Annotated[
         str | None,

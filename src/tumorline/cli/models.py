@@ -7,7 +7,7 @@ import typer
 
 from tumorline.cli.arguments import require_models
 from tumorline.cli.completion import complete_models
-from tumorline.cli.options import Source, Trusted
+from tumorline.cli.options import MODEL_HELP, Source, Trusted
 from tumorline.cli.printing import note, print_table, say
 
 
@@ -37,7 +37,7 @@ def ensemble(
 
 
 def export(
-    model: Annotated[Path, typer.Argument(help="Run folder or .safetensors file.", autocompletion=complete_models)],
+    model: Annotated[Path, typer.Argument(help=MODEL_HELP, autocompletion=complete_models)],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File to write; else MODEL.onnx in the current folder.")
     ] = None,

@@ -62,7 +62,7 @@ class TrainConfig(Section):
     compile: bool = False
     """Compile the network with torch.compile; slow to begin, faster afterwards on a GPU."""
     device: str = "auto"
-    """'auto' takes a GPU where there is one; else cpu, cuda, cuda:1."""
+    """'auto' takes a GPU of CUDA where there is one; else cpu, cuda, cuda:1."""
     deterministic: bool = False
     """Refuse operations that have no deterministic version (GPU; on CPU every run is repeatable)."""
     checkpoint_minutes: float = Field(default=5.0, ge=1e-3, le=MANY)

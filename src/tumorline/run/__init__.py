@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 from tumorline.callbacks import Callback, EpochRow, Listeners, OnEpoch, make_callbacks
 from tumorline.config import Config
 from tumorline.data.splits.split import SPLIT_COLUMNS, split_table
-from tumorline.environment import is_first_process
 from tumorline.errors import UserError, kept_off_files, require_extra
-from tumorline.file_names import BEST_WEIGHTS_NAME, SPLIT_NAME, STATE_NAME, TEST_USES_NAME
+from tumorline.file_names import BEST_WEIGHTS_NAME, SPLIT_NAME, STATE_NAME
 from tumorline.files import write_csv
 from tumorline.progress import Notify, silent
 from tumorline.report.learning_rate import write_learning_rate
@@ -28,11 +27,11 @@ from tumorline.run.claiming import (
     refuse_strange,
 )
 from tumorline.run.finishing import finish_run, write_environment
-from tumorline.run.lengthening import earlier_lengths, lengthen
+from tumorline.run.lengthening import earlier_lengths, keep_length, lengthen
 from tumorline.run.preparing import check_model, note_other_start, prepare_data, refuse_seen_before, require_memory
 from tumorline.run.provenance import origin_of, teacher_of
 from tumorline.run.rendering import render_report
-from tumorline.run.settling import require_settings, settle
+from tumorline.run.settling import keep_settings, require_settings, settle
 from tumorline.run_log import append_log, begin_log, logged_end, logged_warnings, logging_too
 
 if TYPE_CHECKING:
@@ -94,9 +93,9 @@ def resume(
     require_extra("torch", "training", "train")
     refuse_strange(run)
     with claimed_folder(run):
-        longer = _lengthened(config, run, epochs, notify)
-        settled = settle(longer, run, settings, notify) if settings else longer
-        _carry_out(settled, run, Course(notify, callbacks=callbacks, finish=test))
+        longer = config if epochs is None else lengthen(run, config, epochs)
+        settled = settle(longer, run, settings) if settings else longer
+        _carry_out(settled, run, Course(notify, None, callbacks, test, epochs, settings))
 
 
 def find_learning_rate(config: Config, output: Path, notify: Notify) -> float | None:
@@ -159,6 +158,15 @@ class Course:
     callbacks: Sequence[Callback] = ()
     finish: bool = True
     """Whether the test part is looked at."""
+    epochs: int | None = None
+    settings: Sequence[str] = ()
+    """What goes into the folder of a run that goes on, once nothing has been refused."""
+
+    def keep_changes(self, run: Path, notify: Notify) -> None:
+        if self.epochs is not None:
+            keep_length(run, self.epochs, notify)
+        if self.settings:
+            keep_settings(run, self.settings, notify)
 
 
 def _carry_out(config: Config, run: Path, course: Course) -> None:
@@ -179,6 +187,8 @@ def _carry_out(config: Config, run: Path, course: Course) -> None:
             note_other_start(origin_of(config), dataset, notify)
         refuse_seen_before("loss.teacher", teacher_of(config), dataset, split)
         require_memory(config, dataset, split, machine)
+        if machine.leads:
+            course.keep_changes(run, notify)
         earlier = tuple(earlier_lengths(run, config)) if machine.leads else ()
         task = Task(config, dataset, split, Path(machine.gather(str(run))[0]), tuple(machine.gather(earlier)[0]))
         if machine.leads:
@@ -214,15 +224,3 @@ def _both(listeners: Listeners, on_epoch: OnEpoch | None) -> OnEpoch:
             on_epoch(row)
 
     return tell
-
-
-def _lengthened(config: Config, run: Path, epochs: int | None, notify: Notify) -> Config:
-    """With so many epochs, which is then said."""
-    longer = config if epochs is None else lengthen(run, config, epochs, is_first_process())
-    if longer != config and is_first_process():
-        before, after = config.train, longer.train
-        warmup = "" if after.warmup == before.warmup else f", train.warmup {before.warmup} to {after.warmup}"
-        again = "; its test part will be looked at once more" if (run / TEST_USES_NAME).exists() else ""
-        message = f"lengthened: train.epochs {before.epochs} to {after.epochs}{warmup}{again}"
-        logging_too(run, notify)(message)
-    return longer

@@ -16,8 +16,9 @@ from tumorline.begun import is_begun
 from tumorline.config import Config, TrainConfig
 from tumorline.errors import UserError
 from tumorline.escaping import for_shell
-from tumorline.file_names import CONFIG_NAME, HISTORY_NAME, LENGTHENED_NAME
+from tumorline.file_names import CONFIG_NAME, HISTORY_NAME, LENGTHENED_NAME, TEST_USES_NAME
 from tumorline.files import append_line
+from tumorline.progress import Notify
 from tumorline.run_folder import read_config, read_history, save_config, validation_dice
 from tumorline.wording import numbered
 
@@ -27,19 +28,28 @@ MOST_STEPS = 2000
 CURE = "restore the file from a copy, or start a new run"
 
 
-def lengthen(run: Path, config: Config, epochs: int, leads: bool) -> Config:
-    """The configuration with more epochs; the process that leads writes it to the run folder, beside the old length.
+def lengthen(run: Path, config: Config, epochs: int) -> Config:
+    """The configuration with so many epochs; the run folder stays as it is until `keep_length`.
 
     Raises UserError where a longer training would be another one.
     """
     if epochs == config.train.epochs:
         return config
     _refuse(run, config, epochs)
-    if leads:
-        written = read_config(run)
-        append_line(run / LENGTHENED_NAME, {"epochs": config.train.epochs, "warmup": config.train.warmup})
-        save_as_begun(run, with_length(written, epochs), is_begun(written.to_toml()))
     return with_length(config, epochs)
+
+
+def keep_length(run: Path, epochs: int, notify: Notify) -> None:
+    """Write the length to the run folder, beside the old one, and say so."""
+    written = read_config(run)
+    if epochs == written.train.epochs:
+        return
+    before, longer = written.train, with_length(written, epochs)
+    append_line(run / LENGTHENED_NAME, {"epochs": before.epochs, "warmup": before.warmup})
+    save_as_begun(run, longer, is_begun(written.to_toml()))
+    warmup = "" if longer.train.warmup == before.warmup else f", train.warmup {before.warmup} to {longer.train.warmup}"
+    again = "; its test part will be looked at once more" if (run / TEST_USES_NAME).exists() else ""
+    notify(f"lengthened: train.epochs {before.epochs} to {epochs}{warmup}{again}")
 
 
 def with_length(config: Config, epochs: int) -> Config:

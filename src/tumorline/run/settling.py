@@ -5,14 +5,12 @@ from pathlib import Path
 
 from tumorline.begun import is_begun
 from tumorline.config import AFTER_TRAINING, Config, is_after_training
-from tumorline.environment import is_first_process
 from tumorline.errors import UserError
 from tumorline.escaping import for_shell
 from tumorline.file_names import CONFIG_NAME, REPORT_NAME, SUMMARY_NAME
 from tumorline.progress import Notify
 from tumorline.run.lengthening import save_as_begun
 from tumorline.run_folder import read_config
-from tumorline.run_log import logging_too
 
 
 def require_settings(settings: Sequence[str], test: bool) -> None:
@@ -34,14 +32,18 @@ def require_own_settings(run: Path) -> None:
         raise UserError(f"{run}: is a fold of several, which have their settings in common; give them to: {how}")
 
 
-def settle(config: Config, run: Path, settings: Sequence[str], notify: Notify) -> Config:
-    """With the settings, which go into the run folder; model and figures of earlier ones are finished no more."""
+def settle(config: Config, run: Path, settings: Sequence[str]) -> Config:
+    """With the settings; the run folder stays as it is until `keep_settings`."""
     require_own_settings(run)
-    written = read_config(run, settings)
-    if written.model != config.model and is_first_process():
-        begun_here = is_begun(read_config(run).to_toml())
-        for name in (REPORT_NAME, SUMMARY_NAME):
-            (run / name).unlink(missing_ok=True)
-        save_as_begun(run, written, begun_here)
-        logging_too(run, notify)(f"finished anew with {', '.join(settings)}; its test part is looked at once more")
-    return config.model_copy(update={"model": written.model})
+    return config.model_copy(update={"model": read_config(run, settings).model})
+
+
+def keep_settings(run: Path, settings: Sequence[str], notify: Notify) -> None:
+    """Write the settings to the run folder, whose model and figures of earlier ones are finished no more."""
+    before, settled = read_config(run), read_config(run, settings)
+    if settled.model == before.model:
+        return
+    for name in (REPORT_NAME, SUMMARY_NAME):
+        (run / name).unlink(missing_ok=True)
+    save_as_begun(run, settled, is_begun(before.to_toml()))
+    notify(f"finished anew with {', '.join(settings)}; its test part is looked at once more")

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tumorline.callbacks import EpochRow
+from tumorline.escaping import one_line
 from tumorline.progress import LINE_SECONDS
 from tumorline.run_folder import region_column, source_columns
 
@@ -60,7 +61,7 @@ class TrainingProgress:
             f"{_validation(row) if validated else ''}"
             f"{row['seconds']:.0f} s  {row['images_per_second']:.1f} images/s{best}"
         )
-        self.console.print(line, highlight=False, soft_wrap=True)
+        self.console.print(one_line(line), highlight=False, markup=False, soft_wrap=True)
         return line
 
 
