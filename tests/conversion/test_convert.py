@@ -189,6 +189,24 @@ def test_frames_that_are_lacking_are_empty_wherever_they_are(
     assert np.array_equal(regions_of(tmp_path / "set")["tumour"][0], stored(series, masks[0]))
 
 
+def test_frames_in_any_order_of_an_odd_number_of_bits_are_read(tmp_path: Path) -> None:
+    """Cut to five of six columns, so that frames begin within a byte."""
+    series = draw(tmp_path / "in", OBLIQUE)
+    masks = outline(series, 2)
+    order = np.random.default_rng(0).permutation(10)
+
+    def change(dataset: pydicom.Dataset) -> None:
+        frames = dataset.pixel_array[order][..., :5]
+        dataset.PerFrameFunctionalGroupsSequence = [dataset.PerFrameFunctionalGroupsSequence[old] for old in order]
+        dataset.Columns, dataset.PixelData = 5, pydicom.pixels.pack_bits(frames.ravel())
+
+    changed(save(tmp_path / "in" / "seg.dcm", masks, ["a", "b"], series), change)
+    tumorline.convert(tmp_path / "in", tmp_path / "set")
+    for mask, (found,) in zip(masks, regions_of(tmp_path / "set").values(), strict=True):
+        assert np.array_equal(found[:5], stored(series, mask)[:5])
+        assert not found[5:].any()
+
+
 def save_as(path: Path, kind: str, values: npt.NDArray[Any], series: DicomSeries) -> None:
     """A segmentation of `(slices, rows, columns[, segments])` as highdicom writes it from a file of each slice."""
     describe = [
@@ -387,7 +405,7 @@ def test_a_scan_whose_truth_cannot_be_told_is_left_out_and_no_other(
     changed(path, lambda dataset: setattr(dataset, "FrameOfReferenceUID", "1.7"))
     assert told("frame").startswith(f"{path}: has another frame of reference than {path.parent}, to which it refers")
     changed(path, unrefer)
-    assert told("orphan") == f"{path}: its series is not among these volumes; give the folder of the series as well"
+    assert told("orphan").startswith(f"{path}: its series is not among these volumes; give the folder of the series as")
     path.write_bytes(whole[:-1] if len(whole) % 2 else whole[:-2])
     assert told("cut").startswith(f"{path}: ")
     path.write_bytes(whole)

@@ -198,9 +198,8 @@ def _drawn_on(segmentation: Segmentation, index: Index) -> tuple[Scan, list[Dico
     if pairs:
         names = some_of([scan.names.name(series) for scan, series in pairs])
         raise UserError(f"{segmentation.path}: may be of {len(pairs)} series ({names}); give the one that is meant")
-    raise UserError(
-        f"{segmentation.path}: its series is not among these volumes; give the folder of the series as well"
-    )
+    cure = "give the folder of the series as well, or mend it where it was left out"
+    raise UserError(f"{segmentation.path}: its series is not among these volumes; {cure}")
 
 
 def _are_one_grid(pairs: Sequence[tuple[Scan, DicomSeries]]) -> bool:
