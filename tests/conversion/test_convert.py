@@ -189,6 +189,24 @@ def test_frames_that_are_lacking_are_empty_wherever_they_are(
     assert np.array_equal(regions_of(tmp_path / "set")["tumour"][0], stored(series, masks[0]))
 
 
+def test_frames_in_any_order_of_an_odd_number_of_bits_are_read(tmp_path: Path) -> None:
+    """Cut to five of six columns, so that frames begin within a byte."""
+    series = draw(tmp_path / "in", OBLIQUE)
+    masks = outline(series, 2)
+    order = np.random.default_rng(0).permutation(10)
+
+    def change(dataset: pydicom.Dataset) -> None:
+        frames = dataset.pixel_array[order][..., :5]
+        dataset.PerFrameFunctionalGroupsSequence = [dataset.PerFrameFunctionalGroupsSequence[old] for old in order]
+        dataset.Columns, dataset.PixelData = 5, pydicom.pixels.pack_bits(frames.ravel())
+
+    changed(save(tmp_path / "in" / "seg.dcm", masks, ["a", "b"], series), change)
+    tumorline.convert(tmp_path / "in", tmp_path / "set")
+    for mask, (found,) in zip(masks, regions_of(tmp_path / "set").values(), strict=True):
+        assert np.array_equal(found[:5], stored(series, mask)[:5])
+        assert not found[5:].any()
+
+
 def save_as(path: Path, kind: str, values: npt.NDArray[Any], series: DicomSeries) -> None:
     """A segmentation of `(slices, rows, columns[, segments])` as highdicom writes it from a file of each slice."""
     describe = [
@@ -346,8 +364,8 @@ def test_regions_are_united_and_renamed_and_what_a_scan_lacks_is_said(
 ) -> None:
     add_segmentation(two_scans, ["oedema"])
     outcome = program("data", "convert", two_scans, "--output", tmp_path / "set")
-    assert "oedema: a segment of 2 of 2 segmentations" in outcome.err
-    assert "cyst: a segment of 1 of 2 segmentations; empty in the others, which have no such segment" in outcome.err
+    assert "oedema: a segment of 2 of 2 scans" in outcome.err
+    assert "cyst: a segment of 1 of 2 scans; empty in the others, which have no such segment" in outcome.err
     regions = ["--region", "whole tumor=Oedema,cyst", "--region", "cyst=cyst"]
     assert program("data", "convert", two_scans, "--output", tmp_path / "named", *regions).status == 0
     content = json.loads((tmp_path / "named" / "dataset.json").read_text())
@@ -380,13 +398,14 @@ def test_a_scan_whose_truth_cannot_be_told_is_left_out_and_no_other(
     path.with_name("second.dcm").write_bytes(whole)
     assert (
         told("two")
-        == f"{path.with_name('second.dcm')} and {path}: two segmentations of one scan; move one of them away"
+        == f"{path.with_name('second.dcm')} and {path}: two outlines of cyst in one scan; move one of them away, or "
+        "rename its segment"
     )
     path.with_name("second.dcm").unlink()
     changed(path, lambda dataset: setattr(dataset, "FrameOfReferenceUID", "1.7"))
     assert told("frame").startswith(f"{path}: has another frame of reference than {path.parent}, to which it refers")
     changed(path, unrefer)
-    assert told("orphan") == f"{path}: its series is not among these volumes; give the folder of the series as well"
+    assert told("orphan").startswith(f"{path}: its series is not among these volumes; give the folder of the series as")
     path.write_bytes(whole[:-1] if len(whole) % 2 else whole[:-2])
     assert told("cut").startswith(f"{path}: ")
     path.write_bytes(whole)
@@ -408,11 +427,159 @@ def test_a_slice_that_cannot_be_decoded_leaves_no_file_of_its_scan(two_scans: Pa
     assert not (tmp_path / "set" / "imagesTs").exists()
 
 
+def lines_of(places: Sequence[Path], output: Path, **options: Any) -> list[str]:
+    """What is said while a set is made, and the errors."""
+    said: list[str] = []
+    rows = tumorline.convert(list(places), output, notify=said.append, **options)
+    return [*said, *(row["error"] for row in rows if row["error"])]
+
+
+def test_a_region_a_file_becomes_one_truth(tmp_path: Path) -> None:
+    """Also where they are drawn on different series of the study: on the grid of the smaller voxels."""
+    coarse = draw(tmp_path / "in" / "flair", number=2, SeriesDescription="FLAIR", PixelSpacing=[1.0, 2.0])
+    series = draw(tmp_path / "in" / "t1c")
+    masks = outline(series, 1)
+    save(tmp_path / "in" / "oedema.dcm", np.ones((1, *coarse.grid.shape), bool), ["oedema"], coarse)
+    save(tmp_path / "in" / "core.dcm", masks, ["tumour_core"], series)
+    changed(tmp_path / "in" / "core.dcm", lambda dataset: setattr(dataset.SegmentSequence[0], ALGORITHM, "MANUAL"))
+    said = lines_of([tmp_path / "in"], tmp_path / "set")
+    found = regions_of(tmp_path / "set")
+    assert np.array_equal(found["tumour_core"][0], stored(series, masks[0]))
+    assert found["oedema"][0].all()
+    assert "by a program" in (tmp_path / "set" / "patients.csv").read_text()
+    grid = f"{tmp_path / 'in' / 'oedema.dcm'}: drawn on another grid than that of its scan; its outlines are resampled"
+    assert [line for line in said if "grid" in line and "oedema" in line] == [grid]
+    assert "oedema: a segment of 1 of 1 scan" in said
+
+
+def test_segmentations_on_series_that_may_have_moved_leave_the_scan_out(tmp_path: Path) -> None:
+    for number, name in ((1, "T1 post"), (2, "FLAIR")):
+        series = draw(
+            tmp_path / "in" / name, number=number, SeriesDescription=name, FrameOfReferenceUID=f"1.2.4.{number}"
+        )
+        save(tmp_path / "in" / f"{number}.dcm", outline(series, 1), [f"region {number}"], series)
+    with pytest.raises(UserError, match=r"\(segmented\) and .*: have not the same frame of reference"):
+        tumorline.convert(tmp_path / "in", tmp_path / "set", channels=["post_contrast"])
+
+
+def test_a_segmentation_of_several_series_on_one_grid_is_of_all(tmp_path: Path) -> None:
+    """As that of registered sequences: it does not matter on which of them it lies."""
+    series = draw(tmp_path / "in" / "t1c")
+    draw(tmp_path / "in" / "flair", number=2, SeriesDescription="FLAIR")
+    draw(tmp_path / "in" / "t2", number=3, SeriesDescription="T2", PixelSpacing=[1.0, 1.0])
+    masks = outline(series, 1)
+    changed(save(tmp_path / "seg.dcm", masks, ["tumour"], series), unrefer)
+    said = lines_of([tmp_path / "in", tmp_path / "seg.dcm"], tmp_path / "set")
+    both = f"{tmp_path / 'in' / 'flair'}, {tmp_path / 'in' / 't1c'}"
+    assert any(line.startswith(f"{tmp_path / 'seg.dcm'}: the truth of {both};") for line in said)
+    assert np.array_equal(regions_of(tmp_path / "set")["tumour"][0], stored(series, masks[0]))
+
+
+def relabelled(*labels: str) -> Callable[[pydicom.Dataset], None]:
+    def change(dataset: pydicom.Dataset) -> None:
+        dataset.SpecificCharacterSet = "ISO_IR 192"
+        for segment, label in zip(dataset.SegmentSequence, labels, strict=True):
+            segment.SegmentLabel = label
+
+    return change
+
+
+def test_regions_of_labels_in_other_letters_are_named_and_not_taken_by_number(tmp_path: Path, program: Program) -> None:
+    """Numbered alike in two files they were taken for one."""
+    for number, labels in ((1, ("肿瘤", "水肿 T2")), (2, ("水肿 T2", "肿瘤"))):
+        series = draw(tmp_path / "in" / str(number), number=number, StudyInstanceUID=f"1.2.5.{number}")
+        masks = np.zeros((2, *series.grid.shape), bool)
+        masks[labels.index("肿瘤"), :2], masks[labels.index("水肿 T2"), 3:] = True, True
+        changed(save(tmp_path / "in" / f"{number}.dcm", masks, ["a", "b"], series), relabelled(*labels))
+    outcome = program("data", "convert", tmp_path / "in", "--output", tmp_path / "set")
+    cure = "call each region by a name: --region NAME=肿瘤 --region NAME=水肿_t2"
+    assert (outcome.status, outcome.err.splitlines()[-1].endswith(cure)) == (2, True), outcome.err
+    regions = ["--region", "tumour=肿瘤", "--region", "oedema=水肿 T2"]
+    assert program("data", "convert", tmp_path / "in", "--output", tmp_path / "set", *regions).status == 0
+    sizes = {name: [int(mask.sum()) for mask in masks] for name, masks in regions_of(tmp_path / "set").items()}
+    assert sizes == {"tumour": [40, 40], "oedema": [60, 60]}
+
+
+def test_labels_that_mean_something_else_in_the_table_get_another_name(tmp_path: Path, program: Program) -> None:
+    """nnU-Net's own words, and numbers, which are read as values."""
+    series = draw(tmp_path / "in")
+    path = save(tmp_path / "in" / "seg.dcm", outline(series, 4), ["a", "b", "c", "d"], series)
+    changed(path, relabelled("Background", "ignore", "2", "Edema"))
+    outcome = program("data", "convert", tmp_path / "in", "--output", tmp_path / "set")
+    labels = json.loads((tmp_path / "set" / "dataset.json").read_text())["labels"]
+    assert labels.pop("background") == 0
+    assert {*labels} == {"segment_background", "segment_ignore", "segment_2", "oedema"}
+    *_, command = outcome.out.splitlines()
+    assert "0 errors" in program(*command.split()[2:]).out
+
+
+def test_segments_that_become_one_region_are_said(tmp_path: Path) -> None:
+    series = draw(tmp_path / "in")
+    masks = outline(series, 2)
+    path = changed(save(tmp_path / "in" / "seg.dcm", masks, ["a", "b"], series), relabelled("Cyst (+)", "cyst (-)"))
+    assert f"{path}: its segments 1, 2 are all cyst, one region" in lines_of([tmp_path / "in"], tmp_path / "set")
+    assert np.array_equal(regions_of(tmp_path / "set")["cyst"][0], stored(series, masks.any(axis=0)))
+
+
+def test_what_outlines_nothing_or_lies_outside_is_said(tmp_path: Path) -> None:
+    series = draw(tmp_path / "in")
+    path = save(tmp_path / "in" / "seg.dcm", np.zeros((1, *series.grid.shape), bool), ["tumour"], series)
+    assert any(
+        line.startswith(f"{path}: nothing is outlined in it") for line in lines_of([tmp_path / "in"], tmp_path / "a")
+    )
+
+    def push(dataset: pydicom.Dataset) -> None:
+        for frame in dataset.PerFrameFunctionalGroupsSequence:
+            x, y, z = frame.PlanePositionSequence[0].ImagePositionPatient
+            frame.PlanePositionSequence[0].ImagePositionPatient = [x, y, z + 3.0]
+
+    changed(save(path, np.ones((1, *series.grid.shape), bool), ["tumour"], series), push)
+    lost = f"{path}: 20.0% of what it outlines lies outside of its scan and is lost"
+    assert [line for line in lines_of([tmp_path / "in"], tmp_path / "b") if "of what it outlines" in line] == [lost]
+
+
+@pytest.mark.parametrize("kind", ["LABELMAP", "BINARY"])
+def test_a_segment_that_is_not_described_is_one_line(tmp_path: Path, kind: str) -> None:
+    series = draw(tmp_path / "in")
+    labels = np.random.default_rng(0).integers(0, 3, (5, 4, 6)).astype(np.uint8)
+    save_as(tmp_path / "in" / "seg.dcm", kind, labels, series)
+    path = changed(tmp_path / "in" / "seg.dcm", lambda dataset: dataset.SegmentSequence.pop())
+    with pytest.raises(UserError, match=r"outlines a segment 2 that it does not describe \(only 1\)") as caught:
+        tumorline.convert(tmp_path / "in", tmp_path / "set")
+    assert str(caught.value).startswith(f"{path}: ")
+
+
+def test_outlines_of_radiotherapy_are_named(tmp_path: Path) -> None:
+    series = draw(tmp_path / "in")
+    for name in ("a.dcm", "b.dcm"):
+        contours = pydicom.dcmread(series.paths[0])
+        del contours.PixelData, contours.Rows, contours.Columns
+        contours.SOPClassUID, contours.Modality = pydicom.uid.RTStructureSetStorage, "RTSTRUCT"
+        contours.SeriesInstanceUID = "1.9"
+        (tmp_path / "rt").mkdir(exist_ok=True)
+        contours.save_as(tmp_path / "rt" / name)
+    (line,) = [line for line in lines_of([tmp_path / "in", tmp_path / "rt"], tmp_path / "set") if "RTSTRUCT" in line]
+    assert line.startswith(f"{tmp_path / 'rt' / 'a.dcm'} and 1 more: outlines of radiotherapy (RTSTRUCT) are not read;")
+
+
+@pytest.mark.parametrize("step_mm", [1.0, 6.0])
+def test_a_step_that_is_stated_wrongly_moves_nothing(tmp_path: Path, step_mm: float) -> None:
+    series = draw(tmp_path / "in", OBLIQUE)
+    masks = outline(series, 1)
+
+    def change(dataset: pydicom.Dataset) -> None:
+        dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].SpacingBetweenSlices = step_mm
+
+    changed(save(tmp_path / "in" / "seg.dcm", masks, ["tumour"], series), change)
+    assert not [line for line in lines_of([tmp_path / "in"], tmp_path / "set") if "another grid" in line]
+    assert np.array_equal(regions_of(tmp_path / "set")["tumour"][0], stored(series, masks[0]))
+
+
 def test_a_segmentation_that_may_be_of_two_series_is_one_line(tmp_path: Path, program: Program) -> None:
     series = draw(tmp_path / "in" / "a")
-    draw(tmp_path / "in" / "b", number=2, SeriesDescription="FLAIR")
+    draw(tmp_path / "in" / "b", number=2, SeriesDescription="FLAIR", StudyInstanceUID="1.2.6")
     path = changed(save(tmp_path / "in" / "seg.dcm", outline(series, 1), ["tumour"], series), unrefer)
-    outcome = program("data", "convert", tmp_path / "in", "--output", tmp_path / "set")
+    outcome = program("data", "convert", tmp_path / "in", "--output", tmp_path / "set", "--channel", "t1c")
     assert outcome.status == 2
     assert f"error: {path}: may be of 2 series ({tmp_path / 'in' / 'a'}, {tmp_path / 'in' / 'b'}); give" in outcome.err
 

@@ -33,7 +33,7 @@ class Converted:
 
     @property
     def with_truth(self) -> int:
-        return sum(named.scan.segmentation is not None for named in self.written)
+        return sum(bool(named.scan.truths) for named in self.written)
 
     @property
     def next_command(self) -> str:
@@ -94,7 +94,7 @@ def convert(
 
 
 def _row(folder: Path, named: NamedScan) -> dict[str, Any]:
-    truth = str(truth_path(folder, named)) if named.scan.segmentation else None
+    truth = str(truth_path(folder, named)) if named.scan.truths else None
     whose = {"id": named.id, "patient": named.patient, "folder": str(named.scan.folder)}
     return {**whose, "truth": truth, "error": None}
 
@@ -124,10 +124,10 @@ def write_converted(
 
 def _told(written: Sequence[NamedScan], outlines: Outlines) -> Iterator[str]:
     """In how many scans each region was drawn, and of how many scans the patients are unknown."""
-    drawn = [named.scan.segmentation for named in written if named.scan.segmentation]
-    counts = Counter(region for segmentation in drawn for region in outlines.found_in(segmentation))
+    drawn = [named.scan.segmentations for named in written if named.scan.truths]
+    counts = Counter(region for some in drawn for region in {name for one in some for name in outlines.found_in(one)})
     for region in outlines.regions if drawn else ():
         lacking = "" if counts[region] == len(drawn) else "; empty in the others, which have no such segment"
-        yield f"{region}: a segment of {counts[region]} of {numbered(len(drawn), 'segmentation')}{lacking}"
+        yield f"{region}: a segment of {counts[region]} of {numbered(len(drawn), 'scan')}{lacking}"
     if unknown := sum(says_nothing(named.patient) for named in written):
         yield f"no PatientID in {numbered(unknown, 'scan')}: each counts as a patient; name them in patients.csv"

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from tumorline.formats.dicom_series import DicomSeries, read_series
 from tumorline.geometry.grid import Grid, grid_of
 from tumorline.geometry.resample import resample
 from tumorline.output.folder import OutputFolder
-from tumorline.progress import Notify, Progress
+from tumorline.progress import Notify, Progress, silent
 from tumorline.write.nifti import write_volume
 
 
@@ -33,7 +34,9 @@ def write_set(
     """
     combinations: set[int] = set()
     problems = [*plan.problems]
-    readable = _each(plan.scans, lambda named: combinations.update(_combinations(named, plan.outlines)), problems)
+    readable = _each(
+        plan.scans, lambda named: combinations.update(_combinations(named.scan, plan.outlines, notify)), problems
+    )
     values = label_values(plan.outlines.regions, combinations)
     made = NiftiSet(folder, plan.channels, plan.outlines, values, notify)
     written = _each(readable, made.write_scan, problems, progress)
@@ -67,17 +70,17 @@ def _each(
     return done
 
 
-def _combinations(named: NamedScan, outlines: Outlines) -> list[int]:
+def _combinations(scan: Scan, outlines: Outlines, notify: Notify) -> list[int]:
     """Which regions lie in one place, as codes. Raises UserError for a segmentation that cannot be read."""
-    codes = _codes(named.scan, outlines)
+    codes = _codes(scan, outlines, notify)
     return [] if codes is None else [int(code) for code in np.unique(codes)]
 
 
-def _codes(scan: Scan, outlines: Outlines) -> Codes | None:
-    """None of a scan without a segmentation."""
-    if not scan.segmentation:
-        return None
-    return codes_on(scan.segmentation.path, outlines.bits(scan.segmentation), _grid(scan.grid_series))
+def _codes(scan: Scan, outlines: Outlines, notify: Notify = silent) -> Codes | None:
+    """Of all segmentations of a scan; None of one without."""
+    grid = _grid(scan.grid_series)
+    each = [codes_on(one.path, outlines.bits(one), grid, notify) for one in scan.segmentations]
+    return reduce(np.bitwise_or, each) if each else None
 
 
 def _grid(series: DicomSeries) -> Grid:
@@ -116,7 +119,7 @@ class NiftiSet:
         """Of each channel, and of the truth where there is one."""
         images = self.folder.path / f"images{named.ending}"
         channels = [images / f"{named.id}_{number:04d}.nii.gz" for number in range(len(self.channels))]
-        return [*channels, *([truth_path(self.folder.path, named)] if named.scan.segmentation else [])]
+        return [*channels, *([truth_path(self.folder.path, named)] if named.scan.truths else [])]
 
     def _voxels(self, scan: Scan, series: DicomSeries) -> npt.NDArray[Any]:
         """Of a series on the grid of its scan."""
@@ -143,8 +146,8 @@ class NiftiSet:
 
 
 def _patients(written: Sequence[NamedScan]) -> tuple[list[str], list[dict[str, str]]]:
-    """Columns and rows; where a truth is a program's alone its row says so, and every figure on it will."""
-    by_program = {named.id for named in written if named.scan.segmentation and named.scan.segmentation.by_program}
+    """Columns and rows; where a segmentation is a program's alone its row says so, and every figure on it will."""
+    by_program = {named.id for named in written if any(one.by_program for one in named.scan.segmentations)}
     rows = [{"id": named.id, "patient": named.patient} for named in written]
     if not by_program:
         return ["id", "patient"], rows

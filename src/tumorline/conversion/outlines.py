@@ -1,18 +1,35 @@
 """What the segments of a set's segmentations are called, and the label values that hold them, nested or overlapping."""
 
+import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from tumorline.data.layouts.volumes.scan_case import region_of
+from tumorline.data.layouts.volumes.scan_case import in_one_spelling, region_of
 from tumorline.errors import UserError, did_you_mean
 from tumorline.formats.dicom_segmentation import MOST_SEGMENTS, Codes, Segmentation
 
+RESERVED = ("background", "ignore")
+"""Names of labels that have a meaning of their own in nnU-Net's dataset.json; so has a number, which is a value."""
+
 
 def regions_by_segment(segmentation: Segmentation) -> dict[int, str]:
-    return {number: region_of(label) or f"segment_{number}" for number, label in segmentation.labels.items()}
+    return {number: _name_of_label(label) or f"segment_{number}" for number, label in segmentation.labels.items()}
+
+
+def _name_of_label(label: str) -> str:
+    """The region that a label means, by a name that dataset.json can hold; empty for none.
+
+    Other letters than Latin ones stay: what is left without them may be the name of another.
+    """
+    letters = unicodedata.normalize("NFKC", label).lower()
+    if any(letter.isalpha() and not unicodedata.name(letter, "").startswith("LATIN") for letter in letters):
+        return re.sub(r"[\W_]+", "_", letters).strip("_")
+    name = in_one_spelling(region_of(label))
+    return f"segment_{name}" if name in RESERVED or name.isdecimal() else name
 
 
 @dataclass(frozen=True)
@@ -44,7 +61,9 @@ def choose_outlines(given: Sequence[str], segmentations: Sequence[Segmentation])
     """
     there = dict.fromkeys(name for one in segmentations for name in regions_by_segment(one).values())
     segments = {name: frozenset([name]) for name in there}
-    if given:
+    if not given:
+        _require_latin(segments)
+    else:
         segments = dict(_read_region(text, list(there)) for text in given)
     if len(segments) < len(given):
         raise UserError("--region: a region is given twice; name all of its labels at once, with commas")
@@ -54,10 +73,17 @@ def choose_outlines(given: Sequence[str], segmentations: Sequence[Segmentation])
     return Outlines(segments)
 
 
+def _require_latin(names: Iterable[str]) -> None:
+    """Raise UserError for labels of which a region cannot be called."""
+    if others := [name for name in names if not name.isascii()]:
+        cure = " ".join(f"--region NAME={name}" for name in others)
+        raise UserError(f"labels of segments in other letters than Latin ones; call each region by a name: {cure}")
+
+
 def _read_region(text: str, there: Sequence[str]) -> tuple[str, frozenset[str]]:
     name, equals, labels = text.partition("=")
-    region, names = region_of(name), [region_of(label) for label in labels.split(",")]
-    if not equals or not region or not all(names):
+    region, names = _name_of_label(name), [_name_of_label(label) for label in labels.split(",")]
+    if not equals or not region or not region.isascii() or not all(names):
         raise UserError(f"--region {text}: expected NAME=LABEL[,LABEL...], for example tumour_core=necrosis,enhancing")
     if strange := [label for label in names if label not in there]:
         why = did_you_mean(strange[0], there) if there else "there are no segmentations"

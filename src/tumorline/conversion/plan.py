@@ -33,7 +33,7 @@ class NamedScan:
     @property
     def ending(self) -> str:
         """Of nnU-Net's folders of its files."""
-        return "Tr" if self.scan.segmentation else "Ts"
+        return "Tr" if self.scan.truths else "Ts"
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def plan_set(places: Sequence[Path], wanted: Wanted, notify: Notify) -> Plan:
     for remark in (remark for scan in gathered.scans for remark in remarks_on(scan)):
         notify(remark)
     scans = [scan for scan in gathered.scans if not scan.problem]
-    outlines = choose_outlines(wanted.regions, [scan.segmentation for scan in scans if scan.segmentation])
+    outlines = choose_outlines(wanted.regions, [one for scan in scans for one in scan.segmentations])
     problems = [*gathered.problems, *(scan.problem for scan in gathered.scans if scan.problem)]
     return Plan(_name_scans(scans, wanted.keep_identifiers), gathered.channels, outlines, problems)
 

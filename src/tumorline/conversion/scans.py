@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from tumorline.conversion.outlines import regions_by_segment
 from tumorline.data.layouts.contents import Contents
 from tumorline.data.layouts.to_predict.gather import channel_meant
 from tumorline.data.layouts.to_predict.series import Study, gather_studies, series_of_channel
@@ -16,7 +17,7 @@ from tumorline.data.layouts.tree import common_folder
 from tumorline.data.layouts.volumes.scan_case import SEQUENCES, plain_word
 from tumorline.errors import UserError
 from tumorline.formats.decode import is_dicom
-from tumorline.formats.dicom_segmentation import Segmentation, is_segmentation, read_segmentation
+from tumorline.formats.dicom_segmentation import Segmentation, modality_of, read_segmentation
 from tumorline.formats.dicom_series import DicomSeries
 from tumorline.progress import Notify
 from tumorline.wording import some_of
@@ -31,15 +32,20 @@ class Statement(NamedTuple):
     place: Path | None
 
 
+class Truth(NamedTuple):
+    """A segmentation, and the series that it is drawn on: several where they lie on one grid."""
+
+    segmentation: Segmentation
+    series: Sequence[DicomSeries]
+
+
 @dataclass
 class Scan:
-    """The series of one study, which of them are channels, and its truth."""
+    """The series of one study, which of them are channels, and its truths: segmentations of different regions."""
 
     study: Study
     names: SeriesNames
-    segmentation: Segmentation | None = None
-    reference: DicomSeries | None = None
-    """The series whose grid is that of the scan: that of the segmentation."""
+    truths: list[Truth] = field(default_factory=list)
     channels: dict[str, DicomSeries] = field(default_factory=dict)
     problem: str = ""
     """Why it is left out; empty where it is not."""
@@ -49,20 +55,29 @@ class Scan:
         return [member.series for member in self.study.whole]
 
     @property
+    def segmentations(self) -> list[Segmentation]:
+        return [truth.segmentation for truth in self.truths]
+
+    @property
+    def references(self) -> list[DicomSeries]:
+        """The series that the segmentations are drawn on."""
+        return [series for truth in self.truths for series in truth.series]
+
+    @property
     def folder(self) -> Path:
         return common_folder(path for one in self.study.every for path in one.series.paths)
 
     @property
     def grid_series(self) -> DicomSeries:
-        """That of the segmentation, else the channel of the smallest voxels."""
-        return self.reference or min(self.channels.values(), key=lambda series: series.grid.voxel_ml or 0)
+        """Of those that segmentations are drawn on, else of the channels, the one of the smallest voxels."""
+        return min(self.references or self.channels.values(), key=lambda series: series.grid.voxel_ml or 0)
 
     @property
     def files(self) -> list[Path]:
         """All that is read of it."""
         series = [self.grid_series, *self.channels.values()]
-        segmentation = [self.segmentation.path] if self.segmentation else []
-        return list(dict.fromkeys([*(path for one in series for path in one.paths), *segmentation]))
+        segmentations = [one.path for one in self.segmentations]
+        return list(dict.fromkeys([*(path for one in series for path in one.paths), *segmentations]))
 
 
 Index = dict[str, dict[int, tuple[Scan, DicomSeries]]]
@@ -96,12 +111,21 @@ def gather(places: Sequence[Path], channels: Sequence[str], notify: Notify) -> G
 
 def _scans_in(pictures: Mapping[Path, Sequence[Path]], notify: Notify) -> tuple[list[Scan], list[Path]]:
     """The scans among the pictures of each place, and the segmentations."""
-    drawn = {path: None for files in pictures.values() for path in files if is_dicom(path) and is_segmentation(path)}
+    files_there = (path for files in pictures.values() for path in files)
+    drawn = {path: None for path in files_there if is_dicom(path) and modality_of(path) == "SEG"}
     others = ((root, [path for path in files if path not in drawn]) for root, files in pictures.items())
     found, studies = gather_studies(others)
-    for remark in found.remarks:
+    for remark in (*found.remarks, *_told_of_contours(found.objects)):
         notify(remark)
     return [Scan(study, found.names) for study in studies], [*drawn]
+
+
+def _told_of_contours(objects: Iterable[Path]) -> list[str]:
+    """One line for contours among objects that are no images; none where there are none."""
+    contours = [path for path in sorted(objects) if modality_of(path) == "RTSTRUCT"]
+    more = f" and {len(contours) - 1} more" if contours[1:] else ""
+    cure = "outlines of radiotherapy (RTSTRUCT) are not read; save them as segmentations (SEG) with 3D Slicer"
+    return [f"{path}{more}: {cure}" for path in contours[:1]]
 
 
 def _pictures(contents: Mapping[Path, Contents]) -> dict[Path, list[Path]]:
@@ -128,35 +152,60 @@ def _by_identifier(scans: Sequence[Scan]) -> Index:
 
 
 def _assign(path: Path, index: Index) -> UserError | None:
-    """Let a segmentation be the truth of its scan; what is wrong with it where it is of none."""
+    """Let a segmentation be a truth of its scan; what is wrong with it where it is of none."""
     try:
         segmentation = read_segmentation(path)
         scan, series = _drawn_on(segmentation, index)
     except UserError as error:
         return error
-    frame = series.stated("FrameOfReferenceUID")
-    if scan.segmentation:
-        both = f"{scan.segmentation.path} and {path}"
-        scan.problem = f"{both}: two segmentations of one scan; move one of them away"
-    elif frame and segmentation.frame_of_reference not in ("", frame):
-        scan.problem = f"{path}: has another frame of reference than {scan.names.name(series)}, to which it refers"
-    scan.segmentation, scan.reference = segmentation, series
+    twice, moved = _told_twice(segmentation, scan.segmentations), _told_moved(segmentation, scan, series)
+    scan.problem = scan.problem or twice or moved
+    scan.truths.append(Truth(segmentation, series))
     return None
 
 
-def _drawn_on(segmentation: Segmentation, index: Index) -> tuple[Scan, DicomSeries]:
-    """By the series that it refers to, by their slices, or by the frame of reference. Raises UserError."""
+def _told_twice(segmentation: Segmentation, others: Iterable[Segmentation]) -> str:
+    """What is wrong where another segmentation of its scan outlines the same; empty where none does."""
+    names = {*regions_by_segment(segmentation).values()}
+    for other in others:
+        if both := sorted(names & {*regions_by_segment(other).values()}):
+            twice = f"two outlines of {both[0]} in one scan; move one of them away, or rename its segment"
+            return f"{other.path} and {segmentation.path}: {twice}"
+    return ""
+
+
+def _told_moved(segmentation: Segmentation, scan: Scan, series: Iterable[DicomSeries]) -> str:
+    """What is wrong where it lies in another space than the series that it refers to; empty where it does not."""
+    for one in series:
+        frame = one.stated("FrameOfReferenceUID")
+        if frame and segmentation.frame_of_reference not in ("", frame):
+            other = f"another frame of reference than {scan.names.name(one)}"
+            return f"{segmentation.path}: has {other}, to which it refers"
+    return ""
+
+
+def _drawn_on(segmentation: Segmentation, index: Index) -> tuple[Scan, list[DicomSeries]]:
+    """By the series that it refers to, by their slices, or by the frame of reference. Raises UserError.
+
+    Of several those of its own raster; more than one where they lie on one grid, so that either gives the same.
+    """
     told = (segmentation.series, segmentation.instances, {segmentation.frame_of_reference})
     fitting = [{key: pair for uid in uids for key, pair in index.get(uid, {}).items()} for uids in told]
     pairs = list(min(filter(None, fitting), key=len, default={}).values())
-    if len(pairs) == 1:
-        return pairs[0]
+    pairs = [(scan, series) for scan, series in pairs if segmentation.is_in_raster(series.slices[0])] or pairs
+    if pairs and _are_one_grid(pairs):
+        return pairs[0][0], [series for _, series in pairs]
     if pairs:
         names = some_of([scan.names.name(series) for scan, series in pairs])
         raise UserError(f"{segmentation.path}: may be of {len(pairs)} series ({names}); give the one that is meant")
-    raise UserError(
-        f"{segmentation.path}: its series is not among these volumes; give the folder of the series as well"
-    )
+    cure = "give the folder of the series as well, or mend it where it was left out"
+    raise UserError(f"{segmentation.path}: its series is not among these volumes; {cure}")
+
+
+def _are_one_grid(pairs: Sequence[tuple[Scan, DicomSeries]]) -> bool:
+    """Whether series are of one scan and on one grid."""
+    (first_scan, first), *others = pairs
+    return all(scan is first_scan and not first.grid.difference(series.grid) for scan, series in others)
 
 
 def _read_statement(text: str, scans: Sequence[Scan]) -> Statement:
@@ -205,8 +254,8 @@ def _choose(scan: Scan, wanted: Sequence[str], statements: Iterable[Statement], 
         if not scan.series:
             raise UserError(scan.study.broken[0].series.problem)
         scan.channels = {name: _series_of(name, by_sequence, scan) for name in wanted}
-        for channel, series in scan.channels.items():
-            _require_one_frame(scan, channel, series)
+        for name, series in (*(("segmented", one) for one in scan.references), *scan.channels.items()):
+            _require_one_frame(scan, name, series)
     except UserError as error:
         scan.problem = scan.problem or str(error)
 
@@ -220,7 +269,7 @@ def _series_of(channel: str, by_sequence: Mapping[str, Sequence[DicomSeries]], s
 
 
 def _by_sequence(scan: Scan, statements: Iterable[Statement]) -> Mapping[str, Sequence[DicomSeries]]:
-    """By what is stated, else by what headers tell; of several that of the segmentation."""
+    """By what is stated, else by what headers tell; of several those that segmentations are drawn on."""
     stated: dict[str, list[DicomSeries]] = defaultdict(list)
     for channel, place in statements:
         if place:
@@ -230,14 +279,14 @@ def _by_sequence(scan: Scan, statements: Iterable[Statement]) -> Mapping[str, Se
     for series in others:
         told[series.sequence.lower()].append(series)
     every = {**told, **{channel: some for channel, some in stated.items() if some}}
-    return {name: [scan.reference] if scan.reference in some else some for name, some in every.items()}
+    return {name: [one for one in some if one in scan.references] or some for name, some in every.items()}
 
 
-def _require_one_frame(scan: Scan, channel: str, series: DicomSeries) -> None:
+def _require_one_frame(scan: Scan, name: str, series: DicomSeries) -> None:
     """Raise UserError where nothing says that two series are of one head in one place."""
     first = scan.grid_series
     if series.stated("FrameOfReferenceUID") != first.stated("FrameOfReferenceUID"):
-        names = f"{scan.names.name(series)} ({channel}) and {scan.names.name(first)}"
+        names = f"{scan.names.name(series)} ({name}) and {scan.names.name(first)}"
         cure = "register them and save them as NIfTI, or choose others with --channel"
         raise UserError(f"{names}: have not the same frame of reference, the head may have moved; {cure}")
 
@@ -245,9 +294,19 @@ def _require_one_frame(scan: Scan, channel: str, series: DicomSeries) -> None:
 def remarks_on(scan: Scan) -> list[str]:
     """As what each series of a scan is written, and what is its truth."""
     taken = {id(series): f"taken as {channel}" for channel, series in scan.channels.items()}
-    name, truth = scan.names.name, scan.segmentation
+    name = scan.names.name
     remarks = [f"{name(one)}: {describe_series(one)}; {taken.get(id(one), 'not used')}" for one in scan.series]
-    if truth and scan.reference:
-        favours = FAVOURS_PROGRAM if truth.by_program else ""
-        remarks.append(f"{truth.path}: the truth of {name(scan.reference)}{favours}")
-    return remarks
+    return [*remarks, *(remark for truth in scan.truths for remark in _remarks_on_truth(truth, scan.names))]
+
+
+def _remarks_on_truth(truth: Truth, names: SeriesNames) -> list[str]:
+    """Of what it is the truth, and which of its segments are one region by their labels."""
+    drawn, on = truth.segmentation, some_of([names.name(series) for series in truth.series])
+    numbers: dict[str, list[str]] = defaultdict(list)
+    for number, region in regions_by_segment(drawn).items():
+        numbers[region].append(str(number))
+    joined = [(region, some) for region, some in numbers.items() if len(some) > 1]
+    return [
+        f"{drawn.path}: the truth of {on}{FAVOURS_PROGRAM if drawn.by_program else ''}",
+        *(f"{drawn.path}: its segments {some_of(some)} are all {region}, one region" for region, some in joined),
+    ]

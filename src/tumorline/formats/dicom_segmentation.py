@@ -15,12 +15,13 @@ import pydicom
 from tumorline.arrays import Float64Array
 from tumorline.errors import UserError
 from tumorline.formats.boundary import decode_one, require_regular, require_size
-from tumorline.formats.dicom import numbers_of, read_dataset, read_stored_frames
+from tumorline.formats.dicom import Numbers, numbers_of, read_dataset, read_stored_frames
 from tumorline.formats.dicom_series import TO_RAS
 from tumorline.formats.dicom_slice import SeriesSlice, frames_of, read_slice_header, value_of_frame
 from tumorline.formats.dicom_stack import EVEN, PARALLEL, heights_of, require_upright
 from tumorline.geometry.grid import Grid, grid_of
-from tumorline.geometry.resample import resample
+from tumorline.geometry.resample import is_on_lattice, resample, share_outside
+from tumorline.progress import Notify, silent
 
 MOST_SEGMENTS = 32
 """Bits of a code."""
@@ -41,17 +42,24 @@ class Segmentation(NamedTuple):
     frame_of_reference: str
     by_program: bool
     """Whether all segments are stated to be found by a program, which nobody corrected."""
+    raster: Numbers
+    """Rows, columns, their spacing and directions."""
+
+    def is_in_raster(self, slice_of_series: SeriesSlice) -> bool:
+        """Whether its frames have the rows and columns of a slice, wherever they lie."""
+        raster = (*slice_of_series.size, *slice_of_series.spacing_mm, *slice_of_series.orientation)
+        return len(raster) == len(self.raster) and np.allclose(raster, self.raster, rtol=0, atol=PARALLEL)
 
 
-def is_segmentation(path: Path) -> bool:
+def modality_of(path: Path) -> str:
+    """Empty for a file that cannot be read."""
     try:
         with decode_one(path, "DICOM", quote=False):
             require_regular(path)
-            return bool(
-                read_dataset(path, stop_before_pixels=True, specific_tags=["Modality"]).get("Modality") == "SEG"
-            )
+            header = read_dataset(path, stop_before_pixels=True, specific_tags=["Modality"])
+            return str(header.get("Modality") or "")
     except UserError:
-        return False
+        return ""
 
 
 def read_segmentation(path: Path) -> Segmentation:
@@ -68,16 +76,23 @@ def read_segmentation(path: Path) -> Segmentation:
             _stated(header, "ReferencedSOPInstanceUID"),
             str(header.get("FrameOfReferenceUID") or ""),
             {str(item.get("SegmentAlgorithmType")) for item in segments} == {"AUTOMATIC"},
+            _raster(path, header),
         )
+
+
+def _raster(path: Path, header: pydicom.Dataset) -> Numbers:
+    stated = [value_of_frame(path, header, 0, keyword) for keyword in ("PixelSpacing", "ImageOrientationPatient")]
+    return (float(header.Rows), float(header.Columns), *(number for value in stated for number in numbers_of(value)))
 
 
 def _stated(header: pydicom.Dataset, keyword: str) -> frozenset[str]:
     return frozenset(str(element.value) for element in header.iterall() if element.keyword == keyword)
 
 
-def codes_on(path: Path, bits: Mapping[int, int], grid: Grid) -> Codes:
+def codes_on(path: Path, bits: Mapping[int, int], grid: Grid, notify: Notify = silent) -> Codes:
     """The segments of a file on a grid `(columns, rows, slices)`: of each voxel the bits of those that cover it.
 
+    `notify` hears where nothing is outlined, and what the grid cannot show as it is.
     Raises UserError where the frames make no volume, and where all that is outlined lies outside of the grid.
     """
     header = read_slice_header(path)
@@ -95,26 +110,52 @@ def codes_on(path: Path, bits: Mapping[int, int], grid: Grid) -> Codes:
         placed: Codes = resample(outlined.transpose(2, 1, 0), own_grid, grid, nearest=True)
     if outlined.any() and not placed.any():
         raise UserError(f"{path}: all that it outlines lies outside of its series; it is of another one")
+    for remark in _told_of_place(outlined.transpose(2, 1, 0), own_grid, grid):
+        notify(f"{path}: {remark}")
     return placed
+
+
+def _told_of_place(outlined: Codes, own_grid: Grid, grid: Grid) -> list[str]:
+    """What is to be known of outlines on their way from a grid to another."""
+    if not outlined.any():
+        return ["nothing is outlined in it; of fractions, what reaches half of their highest value is"]
+    remarks = []
+    if not is_on_lattice(own_grid, grid):
+        remarks.append("drawn on another grid than that of its scan; its outlines are resampled")
+    if (lost := share_outside(outlined, own_grid, grid)) > 0:
+        remarks.append(f"{lost:.1%} of what it outlines lies outside of its scan and is lost")
+    return remarks
 
 
 def _frame_codes(path: Path, header: pydicom.Dataset, bits: Mapping[int, int]) -> Iterable[Codes]:
     """Of each frame: by its values where they are numbers of segments, else of the segment that the frame is of."""
     stored = read_stored_frames(path)
     if header.SegmentationType == "LABELMAP":
+        there = {int(number) for values in stored for number in np.unique(values)}
+        _require_described(path, there - {0, header.get("PixelPaddingValue")}, bits)
         table = np.zeros(int(stored.max()) + 1, np.uint32)
         for number, bit in bits.items():
             table[number : number + 1] = bit
         return (table[values] for values in stored)
     least = float(header.MaximumFractionalValue) / 2 if header.SegmentationType == "FRACTIONAL" else 1
     segments = [int(value_of_frame(path, header, frame, "ReferencedSegmentNumber")) for frame in range(len(stored))]
-    return (
-        (values >= least) * np.uint32(bits.get(segment, 0)) for segment, values in zip(segments, stored, strict=True)
-    )
+    _require_described(path, {*segments}, bits)
+    return ((values >= least) * np.uint32(bits[segment]) for segment, values in zip(segments, stored, strict=True))
+
+
+def _require_described(path: Path, numbers: Iterable[int], bits: Mapping[int, int]) -> None:
+    """Raise UserError for a segment whose meaning the file does not tell."""
+    if unknown := sorted({*numbers} - bits.keys()):
+        there = ", ".join(map(str, sorted(bits)))
+        fault = f"outlines a segment {unknown[0]} that it does not describe (only {there})"
+        raise UserError(f"{path}: {fault}; save it again")
 
 
 def _step_mm(path: Path, header: pydicom.Dataset, frames: Sequence[SeriesSlice], grid: Grid) -> float:
-    """From slice to slice: as stated, as on the grid, or the smallest there is. Raises UserError where none fits."""
+    """From slice to slice: of what is stated and what the grid has the larger, or the smallest there is.
+
+    Raises UserError where none fits.
+    """
     if not np.allclose([frame.orientation for frame in frames], frames[0].orientation, rtol=0, atol=PARALLEL):
         raise UserError(f"{path}: its frames lie in planes that are not parallel; save it as one volume")
     ordered = [frames[number] for number in np.argsort(heights_of(frames), kind="stable")]
@@ -122,7 +163,8 @@ def _step_mm(path: Path, header: pydicom.Dataset, frames: Sequence[SeriesSlice],
     above = heights_of(ordered) - heights_of(ordered)[0]
     apart = np.diff(above)[np.diff(above) > PARALLEL]
     stated = numbers_of(value_of_frame(path, header, 0, "SpacingBetweenSlices"))
-    steps = (*stated, *_steps_across(grid, _normal(frames[0])), apart.min(initial=np.inf), frames[0].thickness_mm or 1)
+    told = sorted([*stated, *_steps_across(grid, _normal(frames[0]))], reverse=True)
+    steps = (*told, apart.min(initial=np.inf), frames[0].thickness_mm or 1)
     if fitting := [step for step in steps if 0 < step < np.inf and _are_even(above / step)]:
         return float(fitting[0])
     raise UserError(f"{path}: its frames lie at uneven steps; save it as one volume")

@@ -47,7 +47,7 @@ class Grid:
         """In what another grid of three axes differs, in words; empty where both are one."""
         if self.shape != other.shape:
             return f"{_sizes(self.shape)} against {_sizes(other.shape)}"
-        apart, smallest = np.abs(_corners(self) - _corners(other)).max(), min(self.spacing_mm or (1.0,))
+        apart, smallest = np.abs(corners_of(self) - corners_of(other)).max(), min(self.spacing_mm or (1.0,))
         return "" if apart <= SAME_WITHIN * smallest else f"the same voxel lies up to {apart:.3g} mm apart"
 
 
@@ -72,7 +72,7 @@ def _sizes(shape: tuple[int, ...]) -> str:
     return " x ".join(map(str, shape))
 
 
-def _corners(grid: Grid) -> Float64Array:
+def corners_of(grid: Grid) -> Float64Array:
     """Positions of the corner voxels, `(3, 8)` in mm."""
     ends = np.array(np.meshgrid(*[(0, side - 1) for side in grid.shape], indexing="ij")).reshape(3, -1)
     affine = np.asarray(grid.affine)

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tumorline.arrays import Float64Array
-from tumorline.geometry.grid import Grid
+from tumorline.geometry.grid import SAME_WITHIN, Grid, corners_of
 
 SMOOTHING = 0.5
 """Deviation of the Gaussian along an axis for each voxel by which a step on the other grid is longer than one."""
@@ -54,6 +54,34 @@ def share_covered(target: Grid, source: Grid) -> float:
     there = leads[:3, :3] @ indices + leads[:3, 3:]
     ends = np.array(source.shape)[:, None]
     return float(((there >= -0.5) & (there <= ends - 0.5)).all(axis=0).mean())
+
+
+def is_on_lattice(source: Grid, target: Grid) -> bool:
+    """Whether each voxel of a grid is one of the other, were that to go on without an end."""
+    places = _places_on(corners_of(source), target)
+    steps = np.abs(_leads(source, target)[:3, :3]).max(axis=0)[np.array(source.shape) > 1]
+    off, longer = np.abs(places - np.rint(places)).max(), np.abs(steps - 1).max(initial=0)
+    return bool(max(off, longer) <= SAME_WITHIN)
+
+
+def share_outside(values: npt.NDArray[Any], source: Grid, target: Grid) -> float:
+    """Of what is not 0 on a grid, the share that lies outside of another one."""
+    if _are_inside(corners_of(source), target).all():
+        return 0.0
+    affine = np.asarray(source.affine)
+    there = affine[:3, :3] @ np.stack(np.nonzero(values)) + affine[:3, 3:]
+    return 1 - float(_are_inside(there, target).mean())
+
+
+def _are_inside(positions: Float64Array, grid: Grid) -> npt.NDArray[np.bool_]:
+    places = _places_on(positions, grid)
+    return np.asarray(((places >= -0.5) & (places <= np.array(grid.shape)[:, None] - 0.5)).all(axis=0))
+
+
+def _places_on(positions: Float64Array, grid: Grid) -> Float64Array:
+    """Indices on a grid of positions `(3, N)` in mm."""
+    affine = np.asarray(grid.affine)
+    return np.asarray(np.linalg.solve(affine[:3, :3], positions - affine[:3, 3:]))
 
 
 def _leads(start: Grid, end: Grid) -> Float64Array:

@@ -66,7 +66,11 @@ def wanted_regions(settings: DataConfig) -> tuple[str, ...]:
 
 def plain_word(name: object) -> str:
     """A name in one spelling, without what is no letter or digit."""
-    word = re.sub(r"[^a-z0-9]", "", str(name).lower())
+    return in_one_spelling(re.sub(r"[^a-z0-9]", "", str(name).lower()))
+
+
+def in_one_spelling(word: str) -> str:
+    """British, of small letters."""
     return re.sub("tumou?rs?", "tumour", re.sub("o?edema", "oedema", word))
 
 
