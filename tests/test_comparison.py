@@ -440,3 +440,19 @@ def test_it_is_said_where_no_difference_could_be_told_from_noise(runs: Runs, tmp
         result = tumorline.compare(pair, output=tmp_path / str(patients))
         said = "5 patients in 1 comparison: p cannot fall below 0.062" in " ".join(result["warnings"])
         assert (said, result["pairs"][0]["noise"]) == (told, told)
+
+
+def test_that_regions_cannot_tell_a_difference_is_not_said_of_their_mean_which_can(runs: Runs, tmp_path: Path) -> None:
+    pair = [runs(name, steady, cases=range(6), core=steady) for name, steady in STEADY.items()]
+    result = tumorline.compare(pair, output=tmp_path / "out")
+    assert result["verdicts"][0].endswith("good is better.")
+    assert all(verdict.endswith("no claim can be made.") for verdict in result["verdicts"][1:])
+    (said,) = [text for text in result["warnings"] if "cannot fall" in text]
+    assert said.startswith("regions by themselves: 6 patients in 2 comparisons: p cannot fall below 0.062")
+
+
+def test_the_page_says_over_what_p_is_corrected_and_that_intervals_are_not(runs: Runs, tmp_path: Path) -> None:
+    pair = [runs(name, steady) for name, steady in STEADY.items()]
+    tumorline.compare(pair, output=tmp_path / "out")
+    page = (tmp_path / "out" / "compare.html").read_text()
+    assert "corrected after Holm over the pairs and regions of one metric; intervals are not corrected" in page

@@ -13,7 +13,7 @@ from tumorline.comparison.runs import Contender, Key, Run
 from tumorline.errors import UserError, did_you_mean
 from tumorline.metrics import comparison as tests
 from tumorline.metrics.case import CaseScores
-from tumorline.metrics.comparison import LEVEL, Difference
+from tumorline.metrics.comparison import Difference
 from tumorline.metrics.summary import DISTANCES, FIGURES, TOLERANT, VOLUME_FIGURES, Row, figure, figures_of
 from tumorline.results.compared import (
     ComparedFigures,
@@ -25,6 +25,7 @@ from tumorline.results.compared import (
     SeedDice,
     ShownScores,
 )
+from tumorline.wording import LEVEL
 
 
 def _near(target: float) -> Callable[[float], float]:
