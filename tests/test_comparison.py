@@ -316,6 +316,14 @@ def test_each_region_is_compared_by_itself_and_their_mean_ranks(runs: Runs, tmp_
     assert "mean over regions of the Dice by patient" in page
 
 
+def test_a_mean_over_regions_has_no_interval_where_too_few_have_one_of_them(runs: Runs, tmp_path: Path) -> None:
+    first, second = (runs(name, steady, core=steady) for name, steady in STEADY.items())
+    result = tumorline.compare([first, second], output=tmp_path / "out")
+    dice = {pair["region"]: pair["difference"]["ci95"] for pair in result["pairs"] if pair["metric"] == "dice"}
+    assert (dice["core"], dice["mean over regions"]) == (None, None), "10 of the 24 patients have a core"
+    assert dice["tumour"] is not None
+
+
 def alternating(add: int, number: int) -> int:
     return (number + add) % 2
 

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, product
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from tumorline.errors import UserError, did_you_mean
 from tumorline.metrics import comparison as tests
 from tumorline.metrics.case import CaseScores
 from tumorline.metrics.comparison import Difference
+from tumorline.metrics.figure import LEAST_FOR_INTERVAL
 from tumorline.metrics.summary import DISTANCES, FIGURES, TOLERANT, VOLUME_FIGURES, Row, figure, figures_of
 from tumorline.results.compared import (
     ComparedFigures,
@@ -58,6 +59,8 @@ class PatientMeans:
     region: str
     patients: Sequence[str]
     values: Mapping[str, Mapping[str, Float64Array]]
+    rests_on: int | None = None
+    """Of several regions together the patients of that which fewest have: an interval is no better than it."""
 
     def of_runs(self, contender: Contender, metric: str) -> Float64Array:
         """`(S, P)`: of each seed and patient."""
@@ -118,7 +121,8 @@ def over_regions(means: Sequence[PatientMeans]) -> PatientMeans:
         weight = len(patients) / len(region.patients) / len(scored)
         for run, values in region.values[HEADLINE].items():
             dice[run][columns] += weight * values
-    return PatientMeans(OVER_REGIONS, patients, {HEADLINE: dice})
+    fewest = min((len(region.patients) for region in scored), default=0)
+    return PatientMeans(OVER_REGIONS, patients, {HEADLINE: dice}, fewest)
 
 
 def match_contenders(contenders: Sequence[Contender], reference: str) -> list[tuple[Contender, Contender]]:
@@ -157,6 +161,8 @@ def _difference(
         if recipes
         else tests.paired(first_values[0], second_values[0])
     )
+    if means.rests_on is not None and means.rests_on < LEAST_FOR_INTERVAL:
+        difference = replace(difference, ci95=None)
     better = _better(metric, {first: float(first_values.mean()), second: float(second_values.mean())})
     by_patient = first_values.mean(axis=0) - second_values.mean(axis=0)
     too_few = recipes and difference.ci95 is None
