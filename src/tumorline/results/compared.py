@@ -87,7 +87,7 @@ class ComparedFigures(Result):
 
 
 class PairDifference(Result):
-    """Of first minus second, over the patients for whom both have a value."""
+    """Of first minus second, over the cases for which both have a value, averaged by patient."""
 
     mean: Number
     ci95: Limits | None
