@@ -22,6 +22,7 @@ from table import write_table
 from tumorline.arrays import Float64Array
 from tumorline.metrics import comparison
 from tumorline.metrics.figure import interval
+from tumorline.wording import LEVEL
 
 HERE = Path(__file__).parent
 KEPT = HERE / "results" / "intervals.json"
@@ -119,7 +120,7 @@ def level(patients: int) -> dict[str, float]:
 def level_of_recipes(patients: int, spread: Spread) -> float:
     draws = (np.random.default_rng((patients, draw)) for draw in range(DRAWS))
     p_values = [comparison.between_recipes(*equal_recipes(random, patients, spread)).p for random in draws]
-    return float(np.mean(np.array(p_values) < comparison.LEVEL))
+    return float(np.mean(np.array(p_values) < LEVEL))
 
 
 def measure_reaction(reaction: float) -> None:

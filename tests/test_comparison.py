@@ -210,11 +210,11 @@ def test_a_run_trained_on_the_others_test_patients_is_refused(runs: Runs) -> Non
         tumorline.compare([first, second])
 
 
-def renamed(run: Path, name: Callable[[int], str]) -> Path:
+def renamed(run: Path, name: Callable[[int], str], before: Callable[[int], str] = "P{:02d}".format) -> Path:
     """The same run with other names of its patients."""
     text = (run / "evaluation.csv").read_text()
     for number in range(24):
-        text = text.replace(f",P{number:02d},", f",{name(number)},")
+        text = text.replace(f",{before(number)},", f",{name(number)},")
     (run / "evaluation.csv").write_text(text)
     return run
 
@@ -313,7 +313,31 @@ def test_each_region_is_compared_by_itself_and_their_mean_ranks(runs: Runs, tmp_
     assert result["verdicts"][2].startswith("first minus second, core: Dice -0.625")
     assert result["disagreements"][0]["region"] == "core"
     page = (tmp_path / "out" / "compare.html").read_text()
-    assert "mean over regions of the Dice by patient" in page
+    assert "How stable is the ranking?" not in page, "10 patients have a core"
+
+
+def test_a_mean_over_regions_has_no_interval_where_too_few_have_one_of_them(runs: Runs, tmp_path: Path) -> None:
+    first, second = (runs(name, steady, core=steady) for name, steady in STEADY.items())
+    result = tumorline.compare([first, second], output=tmp_path / "out")
+    dice = {pair["region"]: pair["difference"]["ci95"] for pair in result["pairs"] if pair["metric"] == "dice"}
+    assert (dice["core"], dice["mean over regions"]) == (None, None), "10 of the 24 patients have a core"
+    assert dice["tumour"] is not None
+
+
+def test_what_is_undefined_for_a_miss_is_compared_on_the_cases_that_both_found(runs: Runs, tmp_path: Path) -> None:
+    """Two slices of each patient: one that both find alike, and one that the first finds badly and the second not."""
+    both = [runs(name, partial(bad_every_second, shift)) for name, shift in (("finds", 6), ("misses", 8))]
+    pairs = tumorline.compare([renamed(run, "T{:02d}".format) for run in both], output=tmp_path / "one")["pairs"]
+    patients = {pair["metric"]: len(pair["by_patient"]) for pair in pairs}
+    assert (patients["dice"], patients["hd95"], patients["hd95_detected"]) == (24, 24, 12)
+    twos = [renamed(run, lambda number: f"R{number // 2:02d}", "T{:02d}".format) for run in both]
+    pairs = tumorline.compare(twos, output=tmp_path / "two")["pairs"]
+    (hd95,) = [pair for pair in pairs if pair["metric"] == "hd95_detected"]
+    assert (len(hd95["by_patient"]), hd95["difference"]["range"], hd95["better"]) == (12, [0, 0], None)
+
+
+def bad_every_second(shift: int, number: int) -> int:
+    return shift if number % 2 else 1
 
 
 def alternating(add: int, number: int) -> int:
@@ -440,3 +464,19 @@ def test_it_is_said_where_no_difference_could_be_told_from_noise(runs: Runs, tmp
         result = tumorline.compare(pair, output=tmp_path / str(patients))
         said = "5 patients in 1 comparison: p cannot fall below 0.062" in " ".join(result["warnings"])
         assert (said, result["pairs"][0]["noise"]) == (told, told)
+
+
+def test_that_regions_cannot_tell_a_difference_is_not_said_of_their_mean_which_can(runs: Runs, tmp_path: Path) -> None:
+    pair = [runs(name, steady, cases=range(6), core=steady) for name, steady in STEADY.items()]
+    result = tumorline.compare(pair, output=tmp_path / "out")
+    assert result["verdicts"][0].endswith("good is better.")
+    assert all(verdict.endswith("no claim can be made.") for verdict in result["verdicts"][1:])
+    (said,) = [text for text in result["warnings"] if "cannot fall" in text]
+    assert said.startswith("regions by themselves: 6 patients in 2 comparisons: p cannot fall below 0.062")
+
+
+def test_the_page_says_over_what_p_is_corrected_and_that_intervals_are_not(runs: Runs, tmp_path: Path) -> None:
+    pair = [runs(name, steady) for name, steady in STEADY.items()]
+    tumorline.compare(pair, output=tmp_path / "out")
+    page = (tmp_path / "out" / "compare.html").read_text()
+    assert "corrected after Holm over the pairs and regions of one metric; intervals are not corrected" in page

@@ -52,6 +52,8 @@ def test_a_matrix_tells_in_domain_from_external(
     assert "of 4 slices without one" in result["sentences"][1]
     rows = read_csv(tmp_path / "out" / "matrix.csv")
     assert [row["false_positive_rate"] != "" for row in rows] == [False, False, True]
+    by_patient = cells["free"]["figures"]["false_positive"]["mean"]
+    assert [row["false_positive_by_patient"] for row in rows] == ["", "", str(by_patient)]
     assert 'href="run--others/report.html"' in (tmp_path / "out" / "matrix.html").read_text()
     assert (tmp_path / "out" / "run--others" / "report.html").is_file()
 

@@ -20,6 +20,10 @@ def test_a_p_is_told_to_two_digits_and_never_as_nothing() -> None:
     assert [short_p(p) for p in (0.28, 0.0)] == ["0.28", "< 0.001"]
 
 
+def test_rounding_puts_no_p_on_the_other_side_of_the_level() -> None:
+    assert [short_p(p) for p in (0.0496, 0.04996, 0.05, 0.0504)] == ["0.0496", "0.04996", "0.05", "0.05"]
+
+
 def test_what_several_folds_say_is_said_once() -> None:
     lines = ["fold-0: FEW", "fold-0: LIMIT: 0.05", "SIMULATED: x", "fold-1: FEW"]
     assert said_once(lines) == ["fold-0, fold-1: FEW", "fold-0: LIMIT: 0.05", "SIMULATED: x"]

@@ -13,6 +13,7 @@ from tumorline.evaluation.status import case_status
 from tumorline.evaluation.tables import read_rows
 from tumorline.file_names import MATRIX_NAME, MATRIX_TABLE_NAME
 from tumorline.files import write_csv, write_json
+from tumorline.metrics.figure import UNDEFINED
 from tumorline.metrics.headline import count_false_lesions
 from tumorline.metrics.summary import Row, of_region
 from tumorline.model_info import ModelInfo
@@ -55,6 +56,7 @@ COLUMNS = (
     "volume_ratio_median",
     "tumour_free_cases",
     "false_positive_rate",
+    "false_positive_by_patient",
     "false_positive_low",
     "false_positive_high",
     *VOLUME_COLUMNS,
@@ -216,8 +218,8 @@ def _matrix_row(cell: MatrixCell) -> dict[str, object]:
 
 def _matrix_figures(figures: Metrics) -> dict[str, object]:
     low, high = figures.dice.ci95 or (None, None)
-    false_positive = figures.false_positive.ci95 if figures.false_positive else None
-    false_low, false_high = false_positive or (None, None)
+    by_patient = figures.false_positive or UNDEFINED
+    false_low, false_high = by_patient.ci95 or (None, None)
     return {
         "dice": figures.dice.mean,
         "dice_low": low,
@@ -233,6 +235,7 @@ def _matrix_figures(figures: Metrics) -> dict[str, object]:
         "volume_ratio_median": figures.volume_ratio.median,
         "tumour_free_cases": figures.tumour_free_cases,
         "false_positive_rate": figures.false_positive_rate,
+        "false_positive_by_patient": by_patient.mean,
         "false_positive_low": false_low,
         "false_positive_high": false_high,
         **{name: figure.mean if (figure := getattr(figures, name)) else None for name in VOLUME_COLUMNS},

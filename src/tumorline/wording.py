@@ -3,8 +3,12 @@
 import re
 from collections.abc import Sequence
 
+LEVEL = 0.05
+"""Of a test; a difference counts where p is below it."""
 LEAST_P = 0.001
 """Of a test, that is told by its number."""
+MOST_DIGITS = 17
+"""That a number of double precision has."""
 
 
 def numbered(number: int, noun: str) -> str:
@@ -18,8 +22,11 @@ def in_words(name: str) -> str:
 
 
 def short_p(p: float) -> str:
-    """The p of a test to two digits; no test is so sure that it says 0."""
-    return f"< {LEAST_P:g}" if p < LEAST_P else f"{p:.2g}"
+    """The p of a test to two digits, more where they would put it on the other side of `LEVEL`; it never says 0."""
+    if p < LEAST_P:
+        return f"< {LEAST_P:g}"
+    told = (f"{p:.{digits}g}" for digits in range(2, MOST_DIGITS + 1))
+    return next(text for text in told if (float(text) < LEVEL) == (p < LEVEL))
 
 
 def tell_p(p: float) -> str:

@@ -77,6 +77,15 @@ def test_the_right_area_is_drawn_where_the_model_is_surest() -> None:
     assert calibration.dice_at_true_area(probability, np.zeros((1, 4), bool)) is None
 
 
+def test_of_equally_sure_pixels_none_is_preferred_for_where_it_lies() -> None:
+    truth = np.zeros((1, 10), bool)
+    truth[0, -2:] = True
+    sure_of_half = np.array([[1.0] * 5 + [0.0] * 5])
+    for probability, expected in ((np.zeros((1, 10)), 0.2), (sure_of_half, 0.0), (sure_of_half[:, ::-1], 0.4)):
+        assert calibration.dice_at_true_area(probability, truth) == pytest.approx(expected)
+        assert calibration.dice_at_true_area(probability[:, ::-1], truth[:, ::-1]) == pytest.approx(expected)
+
+
 def test_a_mask_twice_too_large_loses_a_third_of_its_dice_to_the_area() -> None:
     probability = np.array([[0.9, 0.9, 0.6, 0.6]])
     truth = np.array([[True, True, False, False]])

@@ -171,8 +171,8 @@ def test_a_comparison_has_its_differences_and_its_test(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("patients", "ranked"), [(19, False), (20, True)])
 def test_a_ranking_of_too_few_patients_to_redraw_is_left_out(tmp_path: Path, patients: int, ranked: bool) -> None:
-    folders = [evaluated(tmp_path / name, (24, 24), regions=1, cases=8).folder for name in ("first", "second")]
-    result = compare({folder.name: folder for folder in folders}, {}).model_copy(update={"patients": patients})
+    folders = [evaluated(tmp_path / name, (24, 24), regions=1, cases=patients).folder for name in ("first", "second")]
+    result = compare({folder.name: folder for folder in folders}, {})
     (tmp_path / "compare.json").write_text(json.dumps(result.to_json()))
     found = contents_of_comparison(tmp_path / "compare.json")
     assert ("ranking" in [one.name for one in found.tables]) == ranked

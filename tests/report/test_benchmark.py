@@ -1,7 +1,9 @@
 """What the page of a benchmark says of differences."""
 
-from tumorline.report.benchmark import differences, findings
-from tumorline.results.compared import ComparedPair, Leaderboard, LeaderboardGroup, PairDifference
+import pytest
+
+from tumorline.report.benchmark import differences, findings, whose_differences
+from tumorline.results.compared import ComparedPair, Leaderboard, LeaderboardGroup, LongerTraining, PairDifference
 
 
 def pair(first: str, second: str, metric: str, mean: float) -> ComparedPair:
@@ -51,3 +53,40 @@ def test_the_table_of_differences_is_of_the_reference_alone_and_each_value_has_i
 
 def test_without_a_reference_there_is_no_table() -> None:
     assert differences(RESULT.model_copy(update={"reference": ""})) == {}
+
+
+def test_a_range_is_not_shown_as_an_interval() -> None:
+    few = pair("A", "ref", "dice", 0.1)
+    few = few.model_copy(update={"difference": few.difference.model_copy(update={"ci95": None})})
+    result = RESULT.model_copy(update={"groups": [group("scratch", few)]})
+    assert differences(result) == {"A": {"Dice": "+0.100 (range +0.000 to +1.000), p = 1"}}
+
+
+def test_what_differences_are_about_is_said_of_those_that_are_there() -> None:
+    models = group("scratch", pair("A", "ref", "dice", 0.1))
+    recipes = group("imagenet", pair("A", "ref", "dice", 0.1)).model_copy(update={"about": "recipes"})
+    alone = recipes.model_copy(update={"pairs": []})
+    told = {
+        "one run each: about these models, not about their recipes": [[models], [alone, models]],
+        "over patients and seeds": [[recipes]],
+        "of arms of 3 seeds or more over patients and seeds, of others one run each: about these models, not about "
+        "their recipes": [[models, recipes], [recipes, models]],
+    }
+    for sentence, boards in told.items():
+        for groups in boards:
+            assert whose_differences(RESULT.model_copy(update={"groups": groups})) == sentence
+
+
+@pytest.mark.parametrize(
+    ("gain", "interval", "verdict"),
+    [
+        (0.02, None, "it still rises"),
+        (0.02, [0.001, 0.04], "it still rises"),
+        (0.02, [-0.03, 0.06], "within noise"),
+        (0.005, [0.001, 0.01], "no more than a point"),
+        (0.005, [-0.02, 0.03], "within noise"),
+    ],
+)
+def test_what_noise_can_give_is_no_rise(gain: float, interval: list[float] | None, verdict: str) -> None:
+    longer = LongerTraining(epochs=24, gain=gain, interval=interval, still_rises=gain > 0.01)
+    assert longer.verdict == verdict

@@ -145,6 +145,23 @@ def test_false_positives_are_told_where_there_are_cases_without_a_tumour(run: Pa
     assert "false positives 2 of 7 cases without a tumour (28.6%)" in page(run)
 
 
+def test_a_share_and_its_limits_are_told_in_one_unit(run: Path) -> None:
+    share = {"mean": 0.2, "median": 0.1, "range": [0, 1], "ci95": [0.125, 0.25], "mean_over_cases": 0.2}
+    counts = {"tumour": 9, "found": 8, "free": 10, "false_positives": 2, "other": 0, "other_drawn": 0}
+    counted = counts | {"false_positive": share | {"patients": 20, "warning": None}}
+    change_summary(run, lambda summary: summary.update(presence={"tumour": {"all": counted}}))
+    assert "20.0 %<br>12.5 % to 25.0 %" in page(run)
+
+
+def test_where_the_right_area_would_be_worse_it_is_called_so(run: Path) -> None:
+    def lose(summary: dict[str, Any]) -> None:
+        lost = summary["calibration"]["tumour"]["dice_lost_to_area"]
+        lost.update(mean=-0.01)
+
+    change_summary(run, lose)
+    assert "the Dice would be 0.010 lower." in page(run)
+
+
 def test_false_lesions_beside_a_tumour_are_told(run: Path) -> None:
     lesions = {"truth": 9, "detected": 8, "invented": 55, "missed": 1, "cases_with_invented": 3}
     change_summary(run, lambda summary: summary["regions"]["tumour"].update(lesions=lesions))

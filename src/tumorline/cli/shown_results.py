@@ -167,8 +167,7 @@ def print_leaderboard(result: "Leaderboard") -> None:
         print_table([leaderboard_row(row, _has_several_regions(group.rows)) for row in group.rows])
         for row in group.arms:
             if row.longer:
-                trend = "still rising" if row.longer.still_rises else "no more than a point"
-                say(f"{row.name} at {row.longer.epochs} epochs: Dice {row.longer.gain:+.3f}, {trend}")
+                say(f"{row.name} at {row.longer.epochs} epochs: Dice {row.longer.gain:+.3f}, {row.longer.verdict}")
     for arm in result.unmeasured:
         note(f"not measured here: {arm.name}: {arm.reason}")
 

@@ -40,14 +40,14 @@ from tumorline.file_names import (
     SUMMARY_NAME,
 )
 from tumorline.files import write_json
-from tumorline.metrics.comparison import LEVEL, least_p
+from tumorline.metrics.comparison import least_p
 from tumorline.metrics.figure import LEAST_FOR_INTERVAL
 from tumorline.report.cases import CaseReader, Drawing
 from tumorline.report.comparison import write_comparison
 from tumorline.report.run_images import run_images
 from tumorline.results import WarningCode, read_comparable
 from tumorline.results.compared import ComparedPair, Comparison
-from tumorline.wording import is_or_are, numbered, tell_p
+from tumorline.wording import LEVEL, is_or_are, numbered, tell_p
 
 __all__ = ["NAMES", "Study", "compare", "compared_figures", "name_runs", "ranked_by", "save_comparison"]
 
@@ -144,17 +144,28 @@ def _warnings(runs: Sequence[Run], means: Sequence[PatientMeans], study: Study |
 
 
 def _nothing_to_tell(pairs: Sequence[ComparedPair]) -> list[str]:
-    """A sentence where no difference, however large, could be more than noise: that none is found says nothing."""
-    tested = [pair for pair in pairs if pair.metric == HEADLINE and pair.region != OVER_REGIONS]
+    """A sentence where no difference, however large, could be more than noise: that none is found says nothing.
+
+    The mean over regions is tested by itself, so that it may be told where the regions cannot.
+    """
+    tested = [pair for pair in pairs if pair.metric == HEADLINE]
+    means = [pair for pair in tested if pair.region == OVER_REGIONS]
+    regions = [pair for pair in tested if pair.region != OVER_REGIONS]
+    families = {f"{OVER_REGIONS}: ": means, "regions by themselves: ": regions} if means else {"": regions}
+    return [sentence for where, family in families.items() if (sentence := _too_few_to_tell(where, family))]
+
+
+def _too_few_to_tell(where: str, tested: Sequence[ComparedPair]) -> str:
+    """Of comparisons that are corrected together; empty where one can be told from noise, and of none."""
     patients = max((len(pair.by_patient or ()) for pair in tested), default=0)
     least = least_p(patients, len(tested))
     if not tested or least < LEVEL:
-        return []
+        return ""
     counted = f"{numbered(patients, 'patient')} in {numbered(len(tested), 'comparison')}"
-    return [
-        f"{counted}: p cannot fall below {least:.2g}, so that no difference, however large, can be told from noise; "
-        "this does not say that there is none"
-    ]
+    return (
+        f"{where}{counted}: p cannot fall below {least:.2g}, so that no difference, however large, can be told from "
+        "noise; this does not say that there is none"
+    )
 
 
 def _few_patients(means: PatientMeans, regions: int) -> str:

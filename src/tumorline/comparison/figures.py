@@ -1,19 +1,20 @@
 """What contenders reach on the same cases: by patient, in pairs, in order, each region by itself."""
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, product
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from tumorline.arrays import Float64Array
 from tumorline.comparison.runs import Contender, Key, Run
 from tumorline.errors import UserError, did_you_mean
 from tumorline.metrics import comparison as tests
 from tumorline.metrics.case import CaseScores
-from tumorline.metrics.comparison import LEVEL, Difference
+from tumorline.metrics.comparison import Difference
+from tumorline.metrics.figure import LEAST_FOR_INTERVAL
 from tumorline.metrics.summary import DISTANCES, FIGURES, TOLERANT, VOLUME_FIGURES, Row, figure, figures_of
 from tumorline.results.compared import (
     ComparedFigures,
@@ -25,6 +26,7 @@ from tumorline.results.compared import (
     SeedDice,
     ShownScores,
 )
+from tumorline.wording import LEVEL
 
 
 def _near(target: float) -> Callable[[float], float]:
@@ -42,8 +44,8 @@ MERIT: dict[str, Callable[[float], float]] = {
     "volume_error_absolute_ml": lambda mean: -mean,
 }
 """The metrics compared, and how good a mean is; misses count as the conventions of `summary.json` say. HD95 of
-detected tumours, offset and ratio are undefined for a missed one: a difference is then over the patients for whom both
-have a value. The error in ml is of volumes only."""
+detected tumours, offset and ratio are undefined for a missed one: a difference is then over the cases for which both
+have a value, since a contender that misses the hard ones would seem the better. The error in ml is of volumes only."""
 VALUES = FIGURES | VOLUME_FIGURES
 HEADLINE = "dice"
 OVER_REGIONS = "mean over regions"
@@ -52,15 +54,42 @@ OVER_REGIONS = "mean over regions"
 
 @dataclass(frozen=True)
 class PatientMeans:
-    """Of one region: the patients who have it, and for each metric and run folder their means in that order."""
+    """Of one region: the patients who have it, and for each metric and run folder the values of their cases."""
 
     region: str
     patients: Sequence[str]
     values: Mapping[str, Mapping[str, Float64Array]]
+    """`(N,)`, patient by patient; NaN where a case has none."""
+    starts: npt.NDArray[np.int64] | None = None
+    """Where the cases of each patient begin; None: each has one value."""
+    rests_on: int | None = None
+    """Of several regions together the patients of that which fewest have: an interval is no better than it."""
 
     def of_runs(self, contender: Contender, metric: str) -> Float64Array:
-        """`(S, P)`: of each seed and patient."""
+        """`(S, P)`: means of each seed and patient."""
+        return self._by_patient(self._by_case(contender, metric))
+
+    def of_pair(self, pair: Sequence[Contender], metric: str) -> list[Float64Array]:
+        """`(S, P)` of each contender, over the cases for which all of their runs have a value; NaN without any."""
+        by_case = [self._by_case(contender, metric) for contender in pair]
+        shared = np.isfinite(np.concatenate(by_case)).all(axis=0)
+        return [self._by_patient(np.where(shared, values, np.nan)) for values in by_case]
+
+    def of_folders(self, metric: str) -> dict[str, Float64Array]:
+        """`(P,)` of each run folder."""
+        return {run: self._by_patient(values[None])[0] for run, values in self.values[metric].items()}
+
+    def _by_case(self, contender: Contender, metric: str) -> Float64Array:
         return np.stack([self.values[metric][run.key] for run in contender.runs])
+
+    def _by_patient(self, values: Float64Array) -> Float64Array:
+        """Means of `(S, N)` over the cases of each patient that have a value."""
+        if self.starts is None or not len(self.starts):
+            return values
+        defined = np.isfinite(values)
+        sums = np.add.reduceat(np.where(defined, values, 0), self.starts, axis=1)
+        counts = np.add.reduceat(defined, self.starts, axis=1, dtype=np.int64)
+        return np.asarray(np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0))
 
 
 class _Difference(NamedTuple):
@@ -87,21 +116,17 @@ def _metrics_of(rows: Sequence[Row]) -> list[str]:
 def average_patients(runs: Sequence[Run], cases: Sequence[str], region: str, metrics: Iterable[str]) -> PatientMeans:
     """Over the cases in which the truth has the region."""
     scored = {case: runs[0].rows[case, region] for case in cases}
-    groups = {(case, region): row.group for case, row in scored.items() if row.scores.has_tumour}
-    values = {metric: {run.key: _patient_means(run, groups, metric) for run in runs} for metric in metrics}
-    return PatientMeans(region, sorted(set(groups.values())), values)
+    groups = {case: row.group for case, row in scored.items() if row.scores.has_tumour}
+    ordered = sorted(groups, key=groups.__getitem__)
+    patients, starts = np.unique([groups[case] for case in ordered], return_index=True)
+    keys = [(case, region) for case in ordered]
+    values = {metric: {run.key: _values(run, keys, metric) for run in runs} for metric in metrics}
+    return PatientMeans(region, patients.tolist(), values, starts)
 
 
-def _patient_means(run: Run, groups: Mapping[Key, str], metric: str) -> Float64Array:
-    """In the order of the patients, which are given by case; NaN where none of a patient's cases has a value."""
-    by_patient: dict[str, list[float]] = defaultdict(list)
-    for key, patient in groups.items():
-        value = VALUES[metric](run.rows[key].scores)
-        if value is not None:
-            by_patient[patient].append(value)
-    return np.array(
-        [np.mean(by_patient[name]) if by_patient[name] else np.nan for name in sorted(set(groups.values()))]
-    )
+def _values(run: Run, keys: Sequence[Key], metric: str) -> Float64Array:
+    """NaN where a case has none."""
+    return np.array([VALUES[metric](run.rows[key].scores) for key in keys], np.float64)
 
 
 def over_regions(means: Sequence[PatientMeans]) -> PatientMeans:
@@ -115,9 +140,10 @@ def over_regions(means: Sequence[PatientMeans]) -> PatientMeans:
     for region in scored:
         columns = np.searchsorted(patients, region.patients)
         weight = len(patients) / len(region.patients) / len(scored)
-        for run, values in region.values[HEADLINE].items():
+        for run, values in region.of_folders(HEADLINE).items():
             dice[run][columns] += weight * values
-    return PatientMeans(OVER_REGIONS, patients, {HEADLINE: dice})
+    fewest = min((len(region.patients) for region in scored), default=0)
+    return PatientMeans(OVER_REGIONS, patients, {HEADLINE: dice}, rests_on=fewest)
 
 
 def match_contenders(contenders: Sequence[Contender], reference: str) -> list[tuple[Contender, Contender]]:
@@ -145,7 +171,7 @@ def compare_pairs(
 def _difference(
     metric: str, pair: tuple[Contender, Contender], means: PatientMeans, recipes: bool
 ) -> _Difference | None:
-    first_values, second_values = (means.of_runs(contender, metric) for contender in pair)
+    first_values, second_values = means.of_pair(pair, metric)
     defined = np.isfinite(first_values).all(axis=0) & np.isfinite(second_values).all(axis=0)
     if defined.sum() < 2:
         return None
@@ -156,6 +182,8 @@ def _difference(
         if recipes
         else tests.paired(first_values[0], second_values[0])
     )
+    if means.rests_on is not None and means.rests_on < LEAST_FOR_INTERVAL:
+        difference = replace(difference, ci95=None)
     better = _better(metric, {first: float(first_values.mean()), second: float(second_values.mean())})
     by_patient = first_values.mean(axis=0) - second_values.mean(axis=0)
     too_few = recipes and difference.ci95 is None

@@ -110,12 +110,17 @@ def confidence(probability: Floats, predicted: MaskArray) -> float | None:
 
 
 def dice_at_true_area(probability: Floats, truth: MaskArray) -> float | None:
-    """Dice of the mask of the most probable pixels, as many as the truth has: what a right area would have given."""
+    """Dice of the mask of the most probable pixels, as many as the truth has: what a right area would have given.
+
+    Of equally probable pixels of which not all have room none is preferred: what a choice by lot gives in the mean.
+    """
     area = int(truth.sum())
     if not area:
         return None
-    most = np.argpartition(probability.ravel(), -area)[-area:]
-    return float(truth.ravel()[most].sum() / area)
+    least = np.partition(probability, -area, axis=None)[-area]
+    surer, equal = probability > least, probability == least
+    share = (area - np.count_nonzero(surer)) / np.count_nonzero(equal)
+    return float((np.count_nonzero(truth & surer) + share * np.count_nonzero(truth & equal)) / area)
 
 
 @dataclass(frozen=True)

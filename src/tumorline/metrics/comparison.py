@@ -8,8 +8,8 @@ import numpy as np
 
 from tumorline.arrays import Float64Array
 from tumorline.metrics.figure import LEAST_FOR_INTERVAL, interval
+from tumorline.wording import LEVEL
 
-LEVEL = 0.05
 DRAWS = 10_000
 EXACT_UP_TO = 13
 """Up to so many patients all assignments of signs are tried."""

@@ -7,6 +7,7 @@ from markupsafe import Markup
 
 from tumorline.file_names import LEADERBOARD_PAGE_NAME, LEADERBOARD_TEXT_NAME, PARETO_NAME
 from tumorline.files import write_text
+from tumorline.metrics.comparison import LEAST_SEEDS
 from tumorline.report import charts
 from tumorline.report.comparison import NAMES
 from tumorline.report.templates import template
@@ -29,6 +30,7 @@ def write_leaderboard(result: Leaderboard, output: Path) -> Path:
         "pareto": Markup(picture),
         "findings": findings(result),
         "differences": differences(result),
+        "whose": whose_differences(result),
     }
     write_text(output / LEADERBOARD_PAGE_NAME, template("benchmark.html").render(**content))
     write_text(output / LEADERBOARD_TEXT_NAME, re.sub(r"\n{3,}", "\n\n", template("benchmark.md").render(**content)))
@@ -45,16 +47,29 @@ def _are_volumes(result: Leaderboard) -> bool:
     return any(row.volume_error_absolute_ml for group in result.groups for row in group.rows)
 
 
+ABOUT = {
+    "models": "one run each: about these models, not about their recipes",
+    "recipes": "over patients and seeds",
+}
+"""What differences are about."""
+
+
+def whose_differences(result: Leaderboard) -> str:
+    """What the differences of all groups are about, of those that have any."""
+    about = [group.about for group in result.groups if group.pairs]
+    if len({*about}) > 1:
+        return f"of arms of {LEAST_SEEDS} seeds or more {ABOUT['recipes']}, of others {ABOUT['models']}"
+    return ABOUT[about[0]] if about else ""
+
+
 def headings(result: Leaderboard) -> list[str]:
-    """Of each group its initialisation, and its seeds where another group has the same."""
+    """Of each group its initialisation, and its seeds where groups differ in them."""
     starts = [
         "From scratch" if group.initialisation == "scratch" else f"From {group.initialisation}"
         for group in result.groups
     ]
-    return [
-        start + (_seeds(group) if starts.count(start) > 1 else "")
-        for start, group in zip(starts, result.groups, strict=True)
-    ]
+    differ = len({len(row.seeds) for group in result.groups for row in group.rows}) > 1
+    return [start + (_seeds(group) if differ else "") for start, group in zip(starts, result.groups, strict=True)]
 
 
 def _seeds(group: LeaderboardGroup) -> str:
@@ -81,8 +96,7 @@ def findings(result: Leaderboard) -> list[str]:
 def _rises(name: str, longer: LongerTraining) -> str:
     low, high = longer.interval or (None, None)
     limits = "" if low is None else f" ({low:+.3f} to {high:+.3f})"
-    verdict = "it still rises" if longer.still_rises else "no more than a point"
-    return f"{name} at {longer.epochs} epochs: Dice {longer.gain:+.3f}{limits}: {verdict}"
+    return f"{name} at {longer.epochs} epochs: Dice {longer.gain:+.3f}{limits}: {longer.verdict}"
 
 
 def differences(result: Leaderboard) -> dict[str, dict[str, str]]:
@@ -112,7 +126,7 @@ def _line_name(pair: ComparedPair, several_regions: bool) -> str:
 def _difference(pair: ComparedPair) -> str:
     digits, values = DIGITS.get(pair.metric, 3), pair.difference
     low, high = values.ci95 or values.range
-    limits = f"{low:+.{digits}f} to {high:+.{digits}f}"
+    limits = f"{'' if values.ci95 else 'range '}{low:+.{digits}f} to {high:+.{digits}f}"
     return f"{values.mean:+.{digits}f} ({limits}), {tell_p(pair.p_corrected)}"
 
 

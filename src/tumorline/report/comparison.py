@@ -80,8 +80,13 @@ def _are_volumes(result: Comparison) -> bool:
 
 
 def is_ranked(result: Comparison) -> bool:
-    """Whether redrawn patients tell how stable the ranking is: not of a leak, of one alone, or of too few to redraw."""
-    return result.about != "leak" and len(result.names) > 1 and result.patients >= LEAST_FOR_INTERVAL
+    """Whether redrawn patients tell how stable the ranking is: not of a leak, of one alone, or of too few to redraw.
+
+    Of several regions the one that fewest patients have says whether they are too few.
+    """
+    patients = [one.figures.dice.patients for one in result.contenders if one.figures.dice.patients]
+    enough = min(patients, default=0) >= LEAST_FOR_INTERVAL
+    return result.about != "leak" and len(result.names) > 1 and enough
 
 
 def _browsed(result: Comparison, folders: Sequence[Path], output: Path, source: Drawing | None) -> BrowserContent:

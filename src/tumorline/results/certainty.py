@@ -67,6 +67,7 @@ class PointFigures(Result):
     """The threshold that was given, or by what it was chosen."""
     calibration_error_before: Number | None = None
     calibration_error: Number | None = None
+    """Before and after the temperature, over pixels near a tumour; cases count alike, whosesoever they are."""
     validation_patients: Count | None = None
     members: list[MemberPoint] = Field(default=[])
 

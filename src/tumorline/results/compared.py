@@ -87,7 +87,7 @@ class ComparedFigures(Result):
 
 
 class PairDifference(Result):
-    """Of first minus second, over the patients for whom both have a value."""
+    """Of first minus second, over the cases for which both have a value, averaged by patient."""
 
     mean: Number
     ci95: Limits | None
@@ -213,8 +213,16 @@ class LongerTraining(Result):
     gain: Number
     """Of Dice by patient, over that of the plan's length."""
     interval: Limits | None
-    """95 %, over patients; None where there are too few, and of several regions."""
+    """95 %, over patients; None where there are too few."""
     still_rises: bool
+    """By the mean alone."""
+
+    @property
+    def verdict(self) -> str:
+        """What is to be said of the gain; without an interval by its mean alone."""
+        if self.interval and self.interval[0] <= 0 <= self.interval[1]:
+            return "within noise"
+        return "it still rises" if self.still_rises else "no more than a point"
 
 
 class ArmRow(ComparedFigures, ArmName):

@@ -55,7 +55,7 @@ class Presence(Result):
     """With other labels only."""
     other_drawn: Count
     false_positive: Figure
-    """By patient, the share of his free images in which something is drawn."""
+    """By patient, the mean over his cases of the share of free images in which something is drawn."""
 
 
 class GroupSummary(Result):
