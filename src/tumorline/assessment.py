@@ -18,7 +18,7 @@ from tumorline.evaluation.status import Request
 from tumorline.evaluation.tables import read_rows, write_evaluation
 from tumorline.file_names import CONFIG_NAME, STRESS_NAME, SUMMARY_NAME, TEST_USES_NAME
 from tumorline.files import append_line, refuse_links_outside, write_csv
-from tumorline.given_paths import as_path, as_paths
+from tumorline.given_paths import as_path, as_path_or_none, as_paths
 from tumorline.inference.model import Model
 from tumorline.model_file import find_model, model_name
 from tumorline.output.folder import OutputFolder, amended, open_output
@@ -49,7 +49,7 @@ def open_evaluation(
     for dataset in datasets if output else ():
         for path in dataset.paths:
             refuse_in_data(as_path(output, "output"), path)
-    with open_output(as_path(output, "output") if output else None, purpose, overwrite) as folder:
+    with open_output(as_path_or_none(output, "output"), purpose, overwrite) as folder:
         yield folder
 
 

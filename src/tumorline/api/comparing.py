@@ -7,7 +7,7 @@ from typing import Any
 from tumorline import comparison
 from tumorline.errors import UserError
 from tumorline.files import fit_file_name
-from tumorline.given_paths import as_path, as_paths
+from tumorline.given_paths import as_path_or_none, as_paths
 from tumorline.output.folder import claim_output
 from tumorline.results.compared import Comparison
 
@@ -64,7 +64,7 @@ def write_comparison(
     result = comparison.compare(comparison.name_runs(folders), recipes, study, reference)
     names = "-".join(result.names)
     firsts = folders or [recipe_runs[0] for recipe_runs in recipes.values()]
-    folder = as_path(output, "output") if output else Path("comparisons") / fit_file_name(names.replace("/", "_"), "")
+    folder = as_path_or_none(output, "output") or Path("comparisons") / fit_file_name(names.replace("/", "_"), "")
     claim_output(folder, "compare", comparison.NAMES)
     comparison.save_comparison(result, firsts, folder)
     return folder, result

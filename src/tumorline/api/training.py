@@ -6,7 +6,7 @@ from pathlib import Path
 from tumorline.api.places import checked_folder
 from tumorline.callbacks import Callback, check_callbacks
 from tumorline.config import Config
-from tumorline.given_paths import as_path, as_texts
+from tumorline.given_paths import as_path, as_path_or_none, as_texts
 from tumorline.progress import Notify, silent
 from tumorline.recipe_files import Data, read_recipe
 from tumorline.run_folder import new_run_folder
@@ -55,7 +55,7 @@ def train(
 
     if not isinstance(config, Config):
         config = read_recipe(config, data, overrides)
-    folder = checked_folder(as_path(output, "output") if output else new_run_folder(config.name), config.data)
+    folder = checked_folder(as_path_or_none(output, "output") or new_run_folder(config.name), config.data)
     check_callbacks(callbacks)
     with trusting(modules_in([config.model.name, *config.train.callbacks])):
         if test:
@@ -145,8 +145,6 @@ def find_learning_rate(
 
     if not isinstance(config, Config):
         config = read_recipe(config, data, overrides)
-    folder = checked_folder(
-        as_path(output, "output") if output else new_run_folder(f"{config.name}-find-lr"), config.data
-    )
+    folder = checked_folder(as_path_or_none(output, "output") or new_run_folder(f"{config.name}-find-lr"), config.data)
     with trusting(modules_in(config.model.name)):
         return folder, run.find_learning_rate(config, folder, notify)

@@ -181,13 +181,20 @@ def _viewed_row(row: Mapping[str, Any], masks: Path | None = None) -> ViewedCase
     if masks is not None:
         with local_only():
             refuse_remote(str(row["input"]), str(masks / PREDICTED_NAME))
-        mask = masks / mask.name
+        mask = _mask_below(masks, mask)
     image, grid = _image_of_row(row, is_volume(mask))
     regions = [key.removesuffix("_px") for key in row if key.endswith("_px") and key != "tumour_px"] or [REGION]
     notes = [f"confidence {row['confidence']:.3f}"] if isinstance(row.get("confidence"), float) else []
     notes += [str(row["note"])] if row.get("note") else []
     predicted = {"": _mask_file(mask, regions)}
     return ViewedCase(Path(str(row["input"])).name, image, grid, regions, (), None, predicted, notes)
+
+
+def _mask_below(folder: Path, written: Path) -> Path:
+    """Where a mask lies in a folder of predictions, which may have been moved since its path was written."""
+    parts = [part for part in written.parts if part not in (written.anchor, "..")]
+    places = [folder.joinpath(*parts[start:]) for start in range(len(parts))]
+    return next((place for place in places if place.is_file()), folder / written.name)
 
 
 def _image_of_row(row: Mapping[str, Any], is_scan: bool) -> tuple[ImageArray, Grid]:
