@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tumorline
-from tests.conftest import PairFolder, refused_in_one_line
+from tests.conftest import PairFolder, Program, refused_in_one_line
 
 RUN = Path(__file__).parent / "frozen" / "0.1.0" / "run"
 WRONG = cast(Any, tumorline)
@@ -59,6 +59,30 @@ MISUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "no memory": (lambda: tumorline.plan("s", memory_gb=0), "memory_gb is 0; expected a number above 0"),
     "no speed": (lambda: tumorline.plan("s", gflops=float("nan")), "gflops is nan; expected a number above 0"),
     "five axes": (lambda: tumorline.plan("s", axes=5), "axes is 5; expected 2 or 3"),
+    "a text as flag": (
+        lambda: WRONG.evaluate(RUN, "s", allow_training_cases="no"),
+        "allow_training_cases is 'no'; exp",
+    ),
+    "nothing as flag": (lambda: WRONG.predict("s", RUN, overlay=None), "overlay is None; expected True or False"),
+    "a text as flag of a training": (lambda: WRONG.train(data="s", test="no"), "test is 'no'; expected True or False"),
+    "a flag in its place": (lambda: WRONG.resume(RUN, print, "no"), "test is 'no'; expected True or False"),
+    "a number as listener": (lambda: WRONG.predict("s", RUN, progress=3), "progress is 3; expected a function"),
+    "nothing as listener": (lambda: WRONG.train(data="s", notify=None), "notify is None; expected a function"),
+    "no processes": (lambda: tumorline.evaluate(RUN, "s", processes=0), "processes is 0; expected a whole number, 1"),
+    "processes as text": (lambda: WRONG.evaluate(RUN, "s", processes="2"), "processes is '2'; expected a whole number"),
+    "a number as cluster": (lambda: WRONG.evaluate(RUN, "s", ray=3), "ray is 3; expected 'HOST:PORT'"),
+    "a flag as threads": (lambda: WRONG.load(RUN, threads=True), "threads is True; expected a whole number"),
+    "a precision that is none": (lambda: tumorline.load(RUN, precision="Auto"), "did you mean 'auto'?"),
+    "no input": (lambda: tumorline.predict("", RUN), "inputs: an empty text"),
+    "no input among others": (lambda: tumorline.predict(["s", ""], RUN), "inputs: an empty text"),
+    "no set": (lambda: tumorline.check(""), "source: an empty text"),
+    "no data": (lambda: tumorline.train(data=""), "data: an empty text"),
+    "an output without a name": (lambda: tumorline.predict("s", RUN, output=""), "output: an empty text"),
+    "an evaluation without a name": (lambda: tumorline.evaluate(RUN, "s", output=""), "output: an empty text"),
+    "a setting of the model": (
+        lambda: tumorline.evaluate(RUN, "s", overrides=["model.threshold=0.1"]),
+        "--set model.threshold=0.1: changes nothing here",
+    ),
     "a tuple as grid": (lambda: WRONG.load(RUN).mask(np.ones((8, 8)), (1, 1)), "grid: a tuple; give a Grid"),
 }
 
@@ -100,3 +124,13 @@ def test_a_path_may_be_a_text() -> None:
 def test_one_model_and_one_set_need_no_list() -> None:
     matrix = tumorline.cross_evaluate(RUN, "s", output="matrix")
     assert [cell["set"] for cell in matrix["cells"]] == ["s"]
+
+
+@pytest.mark.parametrize("words", [["predict", ""], ["predict", "s", "--output", ""], ["evaluate", "--data", ""]])
+def test_an_empty_word_is_not_the_current_folder(program: Program, words: list[str]) -> None:
+    assert program(*words) == (
+        2,
+        "",
+        f"error: {'INPUT' if len(words) == 2 else words[-2]}: an empty text, as a variable "
+        "that is not set gives; give a path\n",
+    )

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from tumorline.api.keywords import checked
 from tumorline.api.places import checked_folder
 from tumorline.audit import between
 from tumorline.audit import check as checks
@@ -25,6 +26,7 @@ from tumorline.report.observation import Observer
 from tumorline.source_spec import with_data
 
 
+@checked
 def check(
     source: Path | str,
     overrides: Iterable[str] = (),

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
+from tumorline.api.keywords import checked
 from tumorline.api.places import checked_folder
 from tumorline.config import Config
 from tumorline.given_paths import as_path_or_none
@@ -11,6 +12,7 @@ from tumorline.recipe_files import Data, read_recipe
 from tumorline.trust import modules_in, trusting
 
 
+@checked
 def cross_validate(
     config: Config | Path | str | None = None,
     *,

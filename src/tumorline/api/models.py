@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from tumorline.api.keywords import checked
 from tumorline.errors import UserError, require_extra
 from tumorline.given_paths import as_path, as_path_or_none, as_paths
 from tumorline.model_file import find_model, model_name
@@ -12,6 +13,7 @@ from tumorline.runtime import QUANTISED
 from tumorline.trust import trusting
 
 
+@checked
 def ensemble(
     models: Sequence[Path | str] | Path | str,
     output: Path | str,
@@ -49,6 +51,7 @@ def ensemble(
     return target
 
 
+@checked
 def export(
     model: Path | str,
     output: Path | str | None = None,

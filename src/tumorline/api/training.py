@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from tumorline.api.keywords import checked
 from tumorline.api.places import checked_folder
 from tumorline.callbacks import Callback, check_callbacks
 from tumorline.config import Config
@@ -14,6 +15,7 @@ from tumorline.trust import local_only, modules_in, trusting, trusting_paths
 from tumorline.trusted_paths import read_local_config
 
 
+@checked
 def train(
     config: Config | Path | str | None = None,
     *,
@@ -65,6 +67,7 @@ def train(
     return folder
 
 
+@checked
 def resume(
     folder: Path | str,
     notify: Notify = silent,
@@ -111,6 +114,7 @@ def resume(
     return run_folder
 
 
+@checked
 def find_learning_rate(
     config: Config | Path | str | None = None,
     *,

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from tumorline.api.keywords import checked
 from tumorline.api.places import checked_folder
 from tumorline.given_paths import as_path, as_path_or_none
 from tumorline.progress import Notify, silent
@@ -10,6 +11,7 @@ from tumorline.recipe_files import find_recipe
 from tumorline.trust import modules_in, trusting
 
 
+@checked
 def tune(
     config: Path | str,
     *,
