@@ -1,5 +1,6 @@
 """What a script gives where a path, texts or a setting belong: what it may be, and one line for anything else."""
 
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -83,6 +84,14 @@ MISUSED: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: tumorline.evaluate(RUN, "s", overrides=["model.threshold=0.1"]),
         "--set model.threshold=0.1: changes nothing here",
     ),
+    "a study that is none": (lambda: WRONG.compare(["a", "b"], study="x"), "study is 'x'; known: leak"),
+    "a list to view": (lambda: WRONG.view([[1, 2]]), "view: a list of list; give an array"),
+    "nothing to view": (lambda: tumorline.view(np.zeros((0, 0))), "an array of the shape (1, 0, 0)"),
+    "objects to view": (lambda: tumorline.view(np.zeros((8, 8), object)), "image: a ndarray; give an array"),
+    "a list as outline": (lambda: WRONG.view(np.zeros((8, 8)), truth=[[0]]), "mask: a list; give a path"),
+    "one side to view": (lambda: WRONG.view(np.zeros((8, 8)), spacing_mm=1), "spacing_mm is 1; expected a length"),
+    "no side to view": (lambda: tumorline.view(np.zeros((8, 8)), spacing_mm=(np.nan, 1)), "spacing_mm is (nan, 1.0);"),
+    "a fraction of patients": (lambda: WRONG.simulate("c", patients=np.float64(3)), "patients is 3.0; accepted"),
     "a tuple as grid": (lambda: WRONG.load(RUN).mask(np.ones((8, 8)), (1, 1)), "grid: a tuple; give a Grid"),
 }
 
@@ -134,3 +143,27 @@ def test_an_empty_word_is_not_the_current_folder(program: Program, words: list[s
         f"error: {'INPUT' if len(words) == 2 else words[-2]}: an empty text, as a variable "
         "that is not set gives; give a path\n",
     )
+
+
+def test_numbers_of_numpy_are_numbers(tmp_path: Path) -> None:
+    cohort = tumorline.simulate(tmp_path / "c", patients=np.int64(3), slices=np.int8(1), seed=np.uint8(2))
+    assert (cohort / "simulated.json").is_file()
+
+
+def test_a_model_outlives_the_folder_that_its_path_began_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(RUN.parent)
+    model = tumorline.load("run")
+    expected = tumorline.load("run").fingerprint
+    monkeypatch.chdir(tmp_path)
+    assert model.fingerprint == expected
+    assert pickle.loads(pickle.dumps(model)).fingerprint == expected
+
+
+@pytest.mark.usefixtures("source")
+def test_a_stop_is_what_python_raises_and_leaves_what_was_done() -> None:
+    def press(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt, match="the same command goes on in out"):
+        tumorline.predict("s", RUN, output="out", progress=press)
+    assert len(tumorline.predict("s", RUN, output="out")) == 4

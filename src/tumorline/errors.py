@@ -70,10 +70,10 @@ class Diverged(UserError):
     """A training came to a loss or a weight that is not finite; what was good before is kept."""
 
 
-class Interrupted(BaseException):
+class Interrupted(KeyboardInterrupt):
     """A command was asked to stop; of a training the state is saved and the message says how to go on.
 
-    As KeyboardInterrupt it is no Exception: what goes on after any failure of one file does not go on after this.
+    It is no Exception: what goes on after any failure of one file does not go on after this.
     """
 
 

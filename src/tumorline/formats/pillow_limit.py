@@ -1,7 +1,9 @@
 """Pillow's limit of pixels, which is one for the whole process: ours while we read, the program's own afterwards."""
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from threading import Lock
 
 from PIL import Image
@@ -28,8 +30,16 @@ def _enter(limit: int) -> None:
     with _lock:
         if not _readers:
             _theirs = Image.MAX_IMAGE_PIXELS
+            _hush(limit)
         _readers += 1
         Image.MAX_IMAGE_PIXELS = limit
+
+
+@lru_cache
+def _hush(limit: int) -> None:
+    """Of pictures beyond our own limit `require_size` tells; what Pillow says of another one is heard."""
+    said = rf"Image size \(\d+ pixels\) exceeds limit of {limit} pixels"
+    warnings.filterwarnings("ignore", said, Image.DecompressionBombWarning)
 
 
 def _leave() -> None:

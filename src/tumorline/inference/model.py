@@ -62,6 +62,7 @@ class Model:
     """A model ready to predict."""
 
     path: Path
+    """Absolute: the program may go to another folder."""
     info: ModelInfo
     runtime: Runtime
     tta: str = "none"
@@ -298,7 +299,7 @@ def load(
     chosen = fastest_verified(info, runtime) if precision == AUTO else precision
     options = RuntimeOptions(chosen, 1 if info.input.dims == 3 else min(requests, MOST_REQUESTS), threads)
     run = open_twin(path, info, options, runtime).run
-    return Model(path, info, run, tta, chosen, options.requests, runtime, threads)
+    return Model(path.absolute(), info, run, tta, chosen, options.requests, runtime, threads)
 
 
 def _load_again(info: ModelInfo, *how: Any) -> Model:
