@@ -95,7 +95,7 @@ def view(
             raise UserError(f"view: a list of {type(strange[0]).__name__}; give an array, or rows of tumorline.predict")
         return View(_bounded(_viewed_rows(what, case)), height)
     if not is_array(what) and as_path(what, "view").is_dir():
-        return View(_bounded(_viewed_folder(Path(what), case)), height)
+        return View(_bounded(_viewed_folder(as_path(what, "view"), case)), height)
     return View(_bounded([_viewed_image(what, truth, prediction, regions, spacing_mm)]), height)
 
 
@@ -161,7 +161,7 @@ def _spacing(image: ImageArray, spacing_mm: Sequence[float] | None) -> tuple[flo
 def _masks(mask: Source, grid: Grid, regions: int) -> MaskArray:
     """Masks `(R, *space)`; a map of several labels is that of the labels that `tumorline predict` writes."""
     if is_array(mask):
-        marked = as_numbers(mask, "mask") != 0
+        marked = np.asarray(as_numbers(mask, "mask") != 0)
         return marked if marked.ndim > grid.ndim else marked[None]
     return _mask_file(as_path(mask, "mask"), _region_names(regions))
 

@@ -120,7 +120,7 @@ def as_whole(number: int) -> int:
 
 
 def is_whole(number: object, least: int, most: int) -> bool:
-    return isinstance(number, Integral) and least <= number <= most
+    return isinstance(number, Integral) and int(number) in range(least, most + 1)
 
 
 def default_cohort(folder: Path, progress: Progress | None = None) -> Path:
