@@ -1,5 +1,6 @@
 """What a script gives where a path, texts or a setting belong: what it may be, and one line for anything else."""
 
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 import tumorline
-from tests.conftest import PairFolder, refused_in_one_line
+from tests.conftest import PairFolder, Program, refused_in_one_line
 
 RUN = Path(__file__).parent / "frozen" / "0.1.0" / "run"
 WRONG = cast(Any, tumorline)
@@ -59,6 +60,38 @@ MISUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "no memory": (lambda: tumorline.plan("s", memory_gb=0), "memory_gb is 0; expected a number above 0"),
     "no speed": (lambda: tumorline.plan("s", gflops=float("nan")), "gflops is nan; expected a number above 0"),
     "five axes": (lambda: tumorline.plan("s", axes=5), "axes is 5; expected 2 or 3"),
+    "a text as flag": (
+        lambda: WRONG.evaluate(RUN, "s", allow_training_cases="no"),
+        "allow_training_cases is 'no'; exp",
+    ),
+    "nothing as flag": (lambda: WRONG.predict("s", RUN, overlay=None), "overlay is None; expected True or False"),
+    "a text as flag of a training": (lambda: WRONG.train(data="s", test="no"), "test is 'no'; expected True or False"),
+    "a flag in its place": (lambda: WRONG.resume(RUN, print, "no"), "test is 'no'; expected True or False"),
+    "a number as listener": (lambda: WRONG.predict("s", RUN, progress=3), "progress is 3; expected a function"),
+    "nothing as listener": (lambda: WRONG.train(data="s", notify=None), "notify is None; expected a function"),
+    "no processes": (lambda: tumorline.evaluate(RUN, "s", processes=0), "processes is 0; expected a whole number, 1"),
+    "processes as text": (lambda: WRONG.evaluate(RUN, "s", processes="2"), "processes is '2'; expected a whole number"),
+    "a number as cluster": (lambda: WRONG.evaluate(RUN, "s", ray=3), "ray is 3; expected 'HOST:PORT'"),
+    "a flag as threads": (lambda: WRONG.load(RUN, threads=True), "threads is True; expected a whole number"),
+    "a precision that is none": (lambda: tumorline.load(RUN, precision="Auto"), "did you mean 'auto'?"),
+    "no input": (lambda: tumorline.predict("", RUN), "inputs: an empty text"),
+    "no input among others": (lambda: tumorline.predict(["s", ""], RUN), "inputs: an empty text"),
+    "no set": (lambda: tumorline.check(""), "source: an empty text"),
+    "no data": (lambda: tumorline.train(data=""), "data: an empty text"),
+    "an output without a name": (lambda: tumorline.predict("s", RUN, output=""), "output: an empty text"),
+    "an evaluation without a name": (lambda: tumorline.evaluate(RUN, "s", output=""), "output: an empty text"),
+    "a setting of the model": (
+        lambda: tumorline.evaluate(RUN, "s", overrides=["model.threshold=0.1"]),
+        "--set model.threshold=0.1: changes nothing here",
+    ),
+    "a study that is none": (lambda: WRONG.compare(["a", "b"], study="x"), "study is 'x'; known: leak"),
+    "a list to view": (lambda: WRONG.view([[1, 2]]), "view: a list of list; give an array"),
+    "nothing to view": (lambda: tumorline.view(np.zeros((0, 0))), "an array of the shape (1, 0, 0)"),
+    "objects to view": (lambda: tumorline.view(np.zeros((8, 8), object)), "image: a ndarray; give an array"),
+    "a list as outline": (lambda: WRONG.view(np.zeros((8, 8)), truth=[[0]]), "mask: a list; give a path"),
+    "one side to view": (lambda: WRONG.view(np.zeros((8, 8)), spacing_mm=1), "spacing_mm is 1; expected a length"),
+    "no side to view": (lambda: tumorline.view(np.zeros((8, 8)), spacing_mm=(np.nan, 1)), "spacing_mm is (nan, 1.0);"),
+    "a fraction of patients": (lambda: WRONG.simulate("c", patients=np.float64(3)), "patients is 3.0; accepted"),
     "a tuple as grid": (lambda: WRONG.load(RUN).mask(np.ones((8, 8)), (1, 1)), "grid: a tuple; give a Grid"),
 }
 
@@ -100,3 +133,37 @@ def test_a_path_may_be_a_text() -> None:
 def test_one_model_and_one_set_need_no_list() -> None:
     matrix = tumorline.cross_evaluate(RUN, "s", output="matrix")
     assert [cell["set"] for cell in matrix["cells"]] == ["s"]
+
+
+@pytest.mark.parametrize("words", [["predict", ""], ["predict", "s", "--output", ""], ["evaluate", "--data", ""]])
+def test_an_empty_word_is_not_the_current_folder(program: Program, words: list[str]) -> None:
+    assert program(*words) == (
+        2,
+        "",
+        f"error: {'INPUT' if len(words) == 2 else words[-2]}: an empty text, as a variable "
+        "that is not set gives; give a path\n",
+    )
+
+
+def test_numbers_of_numpy_are_numbers(tmp_path: Path) -> None:
+    cohort = tumorline.simulate(tmp_path / "c", patients=np.int64(3), slices=np.int8(1), seed=np.uint8(2))
+    assert (cohort / "simulated.json").is_file()
+
+
+def test_a_model_outlives_the_folder_that_its_path_began_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(RUN.parent)
+    model = tumorline.load("run")
+    expected = tumorline.load("run").fingerprint
+    monkeypatch.chdir(tmp_path)
+    assert model.fingerprint == expected
+    assert pickle.loads(pickle.dumps(model)).fingerprint == expected
+
+
+@pytest.mark.usefixtures("source")
+def test_a_stop_is_what_python_raises_and_leaves_what_was_done() -> None:
+    def press(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt, match="the same command goes on in out"):
+        tumorline.predict("s", RUN, output="out", progress=press)
+    assert len(tumorline.predict("s", RUN, output="out")) == 4

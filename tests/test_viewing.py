@@ -62,6 +62,17 @@ def test_predictions_are_shown_from_their_rows_and_from_their_folder(tmp_path: P
         tumorline.view(rows, case="c.png")
 
 
+def test_predictions_of_a_tree_are_shown_wherever_it_lies_now(tmp_path: Path) -> None:
+    for name, side in {"a/x.png": 20, "b/x.png": 24, "x.png": 28}.items():
+        (tmp_path / "s" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.eye(side, dtype=np.uint8)).save(tmp_path / "s" / name)
+    rows = tumorline.predict(tmp_path / "s", output=tmp_path / "out")
+    expected = sorted(spaces(tumorline.view(rows)))
+    assert expected == [[20, 20], [24, 24], [28, 28]]
+    (tmp_path / "out").rename(tmp_path / "moved")
+    assert sorted(spaces(tumorline.view(tmp_path / "moved"))) == expected
+
+
 def test_an_evaluation_is_shown_the_lowest_dice_first(tiny_run: Path) -> None:
     view = tumorline.view(tiny_run)
     dice = [float(note.split()[1].rstrip(",")) for case in view.cases for note in case["notes"] if "Dice" in note]

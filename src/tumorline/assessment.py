@@ -18,7 +18,7 @@ from tumorline.evaluation.status import Request
 from tumorline.evaluation.tables import read_rows, write_evaluation
 from tumorline.file_names import CONFIG_NAME, STRESS_NAME, SUMMARY_NAME, TEST_USES_NAME
 from tumorline.files import append_line, refuse_links_outside, write_csv
-from tumorline.given_paths import as_path, as_paths
+from tumorline.given_paths import as_path, as_path_or_none, as_paths, as_texts
 from tumorline.inference.model import Model
 from tumorline.model_file import find_model, model_name
 from tumorline.output.folder import OutputFolder, amended, open_output
@@ -49,7 +49,7 @@ def open_evaluation(
     for dataset in datasets if output else ():
         for path in dataset.paths:
             refuse_in_data(as_path(output, "output"), path)
-    with open_output(as_path(output, "output") if output else None, purpose, overwrite) as folder:
+    with open_output(as_path_or_none(output, "output"), purpose, overwrite) as folder:
         yield folder
 
 
@@ -144,8 +144,10 @@ def evaluation_data(model: Model, data: Path | str | None, overrides: Iterable[s
     """Settings and source: of the run's own data, or of other data, whose masks are read by their own rules.
 
     Of a run of several sources the settings name them.
+    Raises UserError for overrides of other sections, which would change nothing.
     Where the other data have several sequences or regions, those that the model was trained on are the default.
     """
+    overrides = _of_data(overrides)
     if data is None:
         if not (model.path.parent / CONFIG_NAME).is_file():
             raise UserError("the model lies in no run folder, so it has no test part at hand; give --data SOURCE")
@@ -156,6 +158,17 @@ def evaluation_data(model: Model, data: Path | str | None, overrides: Iterable[s
         return settings, source
     chosen = {**_channels_of(model, settings, source), **_regions_of(model, settings)}
     return settings.model_copy(update=chosen), source
+
+
+def _of_data(overrides: Iterable[str]) -> list[str]:
+    texts = as_texts(overrides, "overrides")
+    load_config(None, texts)  # which names the key that was meant
+    if others := [text for text in texts if not text.startswith("data.")]:
+        raise UserError(
+            f"--set {others[0]}: changes nothing here; an evaluation takes keys of [data] alone, and all else from the "
+            "model (another threshold: tumorline train --resume RUN --set model.threshold=VALUE)"
+        )
+    return texts
 
 
 def _channels_of(model: Model, settings: DataConfig, data: Path) -> Chosen:

@@ -41,6 +41,8 @@ def connect_ray(address: str) -> list[int]:
 
     Raises UserError where it cannot be reached, or Ray is not installed.
     """
+    if not isinstance(address, str):
+        raise UserError(f"ray is {address!r:.40}; expected 'HOST:PORT' or 'local'")
     require_extra("ray", "--ray", "ray")
     import ray
 

@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
+from numbers import Integral
 
 
 class UserError(ValueError):
@@ -73,10 +74,10 @@ class NotFinite(UserError):
     """A network whose answer to a case is not finite, which is no answer."""
 
 
-class Interrupted(BaseException):
+class Interrupted(KeyboardInterrupt):
     """A command was asked to stop; of a training the state is saved and the message says how to go on.
 
-    As KeyboardInterrupt it is no Exception: what goes on after any failure of one file does not go on after this.
+    It is no Exception: what goes on after any failure of one file does not go on after this.
     """
 
 
@@ -85,6 +86,12 @@ def require_one_of(options: Iterable[str], name: str, value: object) -> None:
     known = [*options]
     if not isinstance(value, str) or value not in known:
         raise UserError(f"{name} is '{value}'; {did_you_mean(str(value), known)}")
+
+
+def require_number(name: str, value: object, least: int) -> None:
+    """Raise UserError for a parameter that is no whole number, or a smaller one."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise UserError(f"{name} is {value!r:.40}; expected a whole number, {least} or more")
 
 
 def did_you_mean(word: str, options: Iterable[str], before: str = "") -> str:

@@ -9,10 +9,17 @@ from tumorline.errors import UserError
 
 
 def as_path(given: Any, what: str) -> Path:
-    """Raises UserError for what is no path."""
+    """Raises UserError for what is no path, and for an empty text, which would be the current folder."""
     if not isinstance(given, str | os.PathLike):
         raise UserError(f"{what}: a {type(given).__name__}; give a path")
+    if given == "":
+        raise UserError(f"{what}: an empty text, as a variable that is not set gives; give a path, '.' for this folder")
     return Path(given)
+
+
+def as_path_or_none(given: Any, what: str) -> Path | None:
+    """As `as_path`, None where nothing is given."""
+    return None if given is None else as_path(given, what)
 
 
 def as_paths(given: Any, what: str) -> list[Path]:
@@ -22,7 +29,7 @@ def as_paths(given: Any, what: str) -> list[Path]:
 
 def as_sources(given: Any, what: str) -> list[str]:
     """As `as_paths`, each as it is written, since settings may follow a path after commas."""
-    return [one if isinstance(one, str) else str(as_path(one, what)) for one in _several(given)]
+    return [one if one and isinstance(one, str) else str(as_path(one, what)) for one in _several(given)]
 
 
 def as_texts(given: Any, what: str) -> list[str]:

@@ -55,6 +55,42 @@ def test_one_image_has_one_mask_whatever_it_comes_as(model: Model, grey: Any, tm
     assert np.array_equal(tumorline.predict_array(grey, model)["mask"], expected)
 
 
+def test_a_probability_is_asked_of_whatever_a_mask_is(model: Model, grey: Any, tmp_path: Path) -> None:
+    Image.fromarray(grey).save(tmp_path / "one.png")
+    expected = model.probability(grey[None].astype(np.float32))
+    for given in (grey, grey.tolist(), Image.fromarray(grey), tmp_path / "one.png", str(tmp_path / "one.png")):
+        assert np.array_equal(model.probability(given), expected)
+    for wrong in (None, "missing.png", b"bytes", {"a": 1}):
+        with refused_in_one_line():
+            model.probability(wrong)
+
+
+@pytest.mark.parametrize("kind", ["i2", ">i2", "f2", ">f8", "u1", "?"])
+def test_numbers_of_any_kind_give_one_answer(model: Model, kind: str) -> None:
+    ramp = (np.linspace(-1, 1, 48 * 48).reshape(1, 48, 48) * 30_000).astype(np.float32)
+    image = (ramp > 0 if kind in "u1?" else ramp).astype(kind)
+    expected = model.answer(image.astype(np.float32)).probability
+    assert np.array_equal(model.answer(image).probability, expected)
+
+
+@pytest.mark.parametrize("wrong", [np.ones((1, 8, 8), complex), np.ones((1, 8, 8), object), [["a"]], None])
+def test_an_answer_to_what_is_no_array_of_numbers_is_one_line(model: Model, wrong: Any) -> None:
+    with refused_in_one_line() as refused:
+        model.answer(wrong, "scan 7")
+    assert "scan 7: " in str(refused.value)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int16, np.float32])
+def test_what_is_masked_is_not_looked_at(model: Model, grey: Any, kind: Any) -> None:
+    burnt = grey.astype(kind)
+    burnt[:6, :30] = 127 if kind == np.uint8 else 20_000
+    hidden = np.ma.array(burnt, mask=False)
+    hidden[:6, :30] = np.ma.masked
+    expected = np.where(hidden.mask, np.nan, burnt.astype(np.float32))
+    assert np.array_equal(model.probability(hidden), model.probability(expected))
+    assert not np.array_equal(model.probability(hidden), model.probability(burnt))
+
+
 def test_a_dicom_dataset_is_what_its_file_is_and_stays_as_it_was(model: Model, grey: Any, tmp_path: Path) -> None:
     path = sources.save_dicom(tmp_path / "one.dcm", grey.astype(np.uint16) * 9)
     dataset = pydicom.dcmread(path)

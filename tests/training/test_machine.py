@@ -34,3 +34,13 @@ def test_a_batch_must_divide_among_the_processes(monkeypatch: pytest.MonkeyPatch
         open_machine(TrainConfig(device="cpu")),
     ):
         pass
+
+
+@pytest.mark.parametrize("chosen", [False, True])
+def test_torch_is_left_as_it_was(chosen: bool) -> None:
+    before = torch.get_rng_state()
+    with open_machine(TrainConfig(device="cpu", deterministic=chosen)):
+        assert torch.are_deterministic_algorithms_enabled() == chosen
+        torch.manual_seed(7)
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert torch.equal(torch.get_rng_state(), before)

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import tumorline
 from tests import sources
 from tests.conftest import TINY, PairFolder
 from tests.training.conftest import make_task
@@ -129,3 +130,14 @@ def test_neighbours_of_pictures_are_refused(tiny_config: Config, tmp_path: Path)
     data = tiny_config.data.model_copy(update={"context": 1})
     with pytest.raises(UserError, match=r"data.context is 1, but the cases of .* are pictures"):
         fit_only(tiny_config.model_copy(update={"data": data}), tmp_path / "run", print)
+
+
+def test_a_network_that_answers_at_another_size_is_one_line(
+    pair_folder: PairFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = "from torch import nn\ndef Net(channels, regions):\n    return nn.Conv2d(channels, regions, 3)\n"
+    (tmp_path / "shrinking_nets.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    settings = ["data.image_size=32", "train.epochs=1", "train.batch_size=4", "model.name=shrinking_nets:Net"]
+    with pytest.raises(UserError, match=r"the network makes \(1, 30, 30\) of images \(1, 32, 32\); expected logits"):
+        tumorline.train(data=pair_folder(patients=6, slices=1), overrides=settings, output=tmp_path / "run")

@@ -11,7 +11,7 @@ from tumorline.api.keywords import spelled_out
 from tumorline.api.places import checked_folder
 from tumorline.config import parse_config
 from tumorline.errors import UserError, require_extra
-from tumorline.given_paths import as_path
+from tumorline.given_paths import as_path_or_none
 from tumorline.output.folder import claim_output
 from tumorline.progress import Notify, silent
 from tumorline.recipe_files import find_recipe
@@ -111,7 +111,7 @@ def _open_plan(plan: Path | str, how: BenchmarkOptions) -> "tuple[BenchmarkPlan,
     from tumorline.benchmarking import NAMES, read_plan
 
     file = find_recipe(plan, "benchmark")
-    read = read_plan(file, as_path(how.data, "data") if how.data else None)
+    read = read_plan(file, as_path_or_none(how.data, "data"))
     data = parse_config(read.recipe, str(file)).data
     folder = checked_folder(benchmark_folder(read.name, how.output), data).resolve()
     claim_output(folder, "benchmark", NAMES)
@@ -120,4 +120,4 @@ def _open_plan(plan: Path | str, how: BenchmarkOptions) -> "tuple[BenchmarkPlan,
 
 def benchmark_folder(name: str, output: Path | str | None = None) -> Path:
     """Where a benchmark of this name is kept."""
-    return as_path(output, "output") if output else Path("runs") / name
+    return as_path_or_none(output, "output") or Path("runs") / name

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from tumorline import comparison
-from tumorline.errors import UserError
+from tumorline.errors import UserError, require_one_of
 from tumorline.files import fit_file_name
-from tumorline.given_paths import as_path, as_paths
+from tumorline.given_paths import as_path_or_none, as_paths
 from tumorline.output.folder import claim_output
 from tumorline.results.compared import Comparison
 
@@ -60,11 +60,13 @@ def write_comparison(
     folders = as_paths(runs, "runs")
     if not isinstance(groups, Mapping | None):
         raise UserError(f"groups: a {type(groups).__name__}; give a dictionary of names, each with its run folders")
+    if study is not None:
+        require_one_of(get_args(comparison.Study), "study", study)
     recipes = {name: as_paths(recipe_runs, f"groups, {name}") for name, recipe_runs in (groups or {}).items()}
     result = comparison.compare(comparison.name_runs(folders), recipes, study, reference)
     names = "-".join(result.names)
     firsts = folders or [recipe_runs[0] for recipe_runs in recipes.values()]
-    folder = as_path(output, "output") if output else Path("comparisons") / fit_file_name(names.replace("/", "_"), "")
+    folder = as_path_or_none(output, "output") or Path("comparisons") / fit_file_name(names.replace("/", "_"), "")
     claim_output(folder, "compare", comparison.NAMES)
     comparison.save_comparison(result, firsts, folder)
     return folder, result

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tumorline.api.keywords import checked
 from tumorline.conversion.nifti_set import truth_path, write_set
 from tumorline.conversion.outlines import Outlines
 from tumorline.conversion.plan import NamedScan, Wanted, plan_set
@@ -47,6 +48,7 @@ class Converted:
         return for_shell("tumorline", "data", "check", self.folder, *settings)
 
 
+@checked
 def convert(
     scans: Sequence[Path | str] | Path | str,
     output: Path | str,

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from tumorline.api.keywords import checked
 from tumorline.api.places import checked_folder
 from tumorline.audit import between
 from tumorline.audit import check as checks
@@ -14,7 +15,7 @@ from tumorline.data.splits.parts import Split
 from tumorline.data.splits.split import split_dataset
 from tumorline.errors import UserError
 from tumorline.evaluation.provenance import hash_dataset
-from tumorline.given_paths import as_path, as_sources, as_texts
+from tumorline.given_paths import as_path, as_path_or_none, as_sources, as_texts
 from tumorline.output.folder import open_output
 from tumorline.output.journal import hash_settings
 from tumorline.output.purpose import Purpose
@@ -25,6 +26,7 @@ from tumorline.report.observation import Observer
 from tumorline.source_spec import with_data
 
 
+@checked
 def check(
     source: Path | str,
     overrides: Iterable[str] = (),
@@ -82,7 +84,7 @@ def describe_data(
     settings = hash_settings(split=config.split.model_dump(mode="json"))
     identity = {"inputs": hash_dataset(dataset), "settings": settings}
     purpose = Purpose("data report", identity, "data_reports", dataset.source.name)
-    with open_output(as_path(output, "output") if output else None, purpose, overwrite) as folder:
+    with open_output(as_path_or_none(output, "output"), purpose, overwrite) as folder:
         write_data_page(described, folder.path)
     return folder.path, list(described.findings)
 

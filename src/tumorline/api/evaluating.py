@@ -17,7 +17,7 @@ from tumorline.assessment import (
 )
 from tumorline.cluster import Cluster, open_cluster
 from tumorline.data.dataset import Dataset
-from tumorline.errors import UserError
+from tumorline.errors import UserError, require_number
 from tumorline.evaluation.provenance import hash_dataset
 from tumorline.evaluation.status import Request
 from tumorline.evaluation.subsets import add_subsets, require_lacking
@@ -80,6 +80,7 @@ class EvaluationOptions:
     """Counts the cases that are decoded, of a source that was not read before."""
 
     def __post_init__(self) -> None:
+        require_number("processes", self.processes, 1)
         if self.ray and (self.stress or self.subsets):
             raise UserError("--ray: stress and subsets are scored on one machine; give it without them")
 

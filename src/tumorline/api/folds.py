@@ -3,14 +3,16 @@
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
+from tumorline.api.keywords import checked
 from tumorline.api.places import checked_folder
 from tumorline.config import Config
-from tumorline.given_paths import as_path
+from tumorline.given_paths import as_path_or_none
 from tumorline.progress import Notify, silent
 from tumorline.recipe_files import Data, read_recipe
 from tumorline.trust import modules_in, trusting
 
 
+@checked
 def cross_validate(
     config: Config | Path | str | None = None,
     *,
@@ -50,7 +52,7 @@ def cross_validate(
 
     if not isinstance(config, Config):
         config = read_recipe(config, data, overrides)
-    folder = as_path(output, "output") if output else Path("runs") / f"{config.name}-{config.split.folds}folds"
+    folder = as_path_or_none(output, "output") or Path("runs") / f"{config.name}-{config.split.folds}folds"
     checked_folder(folder, config.data)
     with trusting(modules_in([config.model.name, *config.train.callbacks])):
         cross_validation.cross_validate(config, folder, only, notify)

@@ -4,11 +4,40 @@ import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import fields
 from functools import wraps
+from numbers import Integral
 from typing import Any, TypeVar, cast
 
-from tumorline.errors import did_you_mean
+from tumorline.errors import UserError, did_you_mean
+from tumorline.progress import Notify, Progress
 
 Public = TypeVar("Public", bound=Callable[..., Any])
+
+
+def checked(function: Public) -> Public:
+    """Refuse, in one line, a flag that is a text (which would count as true) and a listener that is no function."""
+    parameters = inspect.signature(function).parameters
+
+    @wraps(function)
+    def with_sound_values(*arguments: Any, **given: Any) -> Any:
+        for name, value in {**dict(zip(parameters, arguments, strict=False)), **given}.items():
+            if name in parameters:
+                _require_kind(name, value, parameters[name].annotation)
+        return function(*arguments, **given)
+
+    return cast(Public, with_sound_values)
+
+
+def _require_kind(name: str, value: object, annotation: object) -> None:
+    if annotation is bool and not _is_flag(value):
+        raise UserError(f"{name} is {value!r:.40}; expected True or False")
+    hears = annotation == Notify or (annotation == Progress | None and value is not None)
+    if hears and not callable(value):
+        raise UserError(f"{name} is {value!r:.40}; expected a function to call")
+
+
+def _is_flag(value: object) -> bool:
+    """Also NumPy's, and 0 and 1."""
+    return type(value).__name__ in ("bool", "bool_") or (isinstance(value, Integral) and value in (0, 1))
 
 
 def spelled_out(keywords: type, options: type) -> Callable[[Public], Public]:
@@ -39,7 +68,7 @@ def spelled_out(keywords: type, options: type) -> Callable[[Public], Public]:
             return function(*arguments, **given)
 
         known_keywords_only.__signature__ = spelled  # type: ignore[attr-defined]
-        return cast(Public, known_keywords_only)
+        return checked(cast(Public, known_keywords_only))
 
     return spell_out
 

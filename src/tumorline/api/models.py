@@ -4,14 +4,16 @@ import inspect
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from tumorline.api.keywords import checked
 from tumorline.errors import UserError, require_extra
-from tumorline.given_paths import as_path, as_paths
+from tumorline.given_paths import as_path, as_path_or_none, as_paths
 from tumorline.model_file import find_model, model_name
 from tumorline.output.place import refuse_taken_file
 from tumorline.runtime import QUANTISED
 from tumorline.trust import trusting
 
 
+@checked
 def ensemble(
     models: Sequence[Path | str] | Path | str,
     output: Path | str,
@@ -49,6 +51,7 @@ def ensemble(
     return target
 
 
+@checked
 def export(
     model: Path | str,
     output: Path | str | None = None,
@@ -68,7 +71,7 @@ def export(
 
     suffix, write, is_ours = find_format(format)
     path = find_model(as_path(model, "model"))
-    target = as_path(output, "output") if output else Path(f"{model_name(path)}{suffix}")
+    target = as_path_or_none(output, "output") or Path(f"{model_name(path)}{suffix}")
     refuse_taken_file(target, suffix, overwrite, is_ours)
     if suffix == ".xml" and not target.exists() and target.with_suffix(".bin").exists():
         raise UserError(f"{target.with_suffix('.bin')}: exists already; choose another --output")
@@ -98,7 +101,7 @@ def export_rounded(
     from tumorline.quantise import write_rounded
 
     path = find_model(as_path(model, "model"))
-    target = as_path(output, "output") if output else Path(f"{model_name(path)}.{QUANTISED}.onnx")
+    target = as_path_or_none(output, "output") or Path(f"{model_name(path)}.{QUANTISED}.onnx")
     refuse_taken_file(target, ".onnx", overwrite, is_exported)
     return target, write_rounded(path, target, data)
 

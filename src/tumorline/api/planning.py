@@ -10,7 +10,7 @@ from tumorline.api.keywords import spelled_out
 from tumorline.config import Config
 from tumorline.errors import UserError
 from tumorline.files import write_text
-from tumorline.given_paths import as_path, as_texts
+from tumorline.given_paths import as_path, as_path_or_none, as_texts
 from tumorline.progress import Notify, Progress, silent
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def write_plan(
 ) -> "tuple[Path, Plan]":
     """As `plan`, with the recipe in a file: `output`, else `plan-<source>.toml`, replacing nothing."""
     planned = how.plan(as_path(source, "source"), progress)
-    path = as_path(output, "output") if output else Path(f"plan-{planned.name}.toml")
+    path = as_path_or_none(output, "output") or Path(f"plan-{planned.name}.toml")
     if path.exists():
         raise UserError(f"{path}: exists already; choose another --output")
     write_text(path, planned.to_toml())

@@ -10,7 +10,7 @@ from tumorline.api.keywords import spelled_out
 from tumorline.cluster import open_cluster
 from tumorline.errors import UserError
 from tumorline.formats.decode import PICTURE_SUFFIXES
-from tumorline.given_paths import as_path, as_paths, as_texts
+from tumorline.given_paths import as_path_or_none, as_paths, as_texts
 from tumorline.inference import predict as prediction
 from tumorline.inference.jobs import PredictionJob, job_of_channels, list_jobs
 from tumorline.inference.label_map import region_labels
@@ -184,7 +184,7 @@ def write_predictions(
     labels = region_labels(loaded.info.regions, how.enhancing_label)
     jobs = how.list_jobs(paths, loaded)
     predictor = _predictor(loaded, labels, jobs, how)
-    output = as_path(how.output, "output") if how.output else None
+    output = as_path_or_none(how.output, "output")
     if output:
         refuse_inputs_in(output, [path for job in jobs for path in job.files])
     settings = hash_settings(**how.settings(loaded))

@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from tumorline.api.keywords import checked
 from tumorline.api.places import checked_folder
 from tumorline.callbacks import Callback, check_callbacks
 from tumorline.config import Config
-from tumorline.given_paths import as_path, as_texts
+from tumorline.given_paths import as_path, as_path_or_none, as_texts
 from tumorline.progress import Notify, silent
 from tumorline.recipe_files import Data, read_recipe
 from tumorline.run_folder import new_run_folder
@@ -14,6 +15,7 @@ from tumorline.trust import local_only, modules_in, trusting, trusting_paths
 from tumorline.trusted_paths import read_local_config
 
 
+@checked
 def train(
     config: Config | Path | str | None = None,
     *,
@@ -55,7 +57,7 @@ def train(
 
     if not isinstance(config, Config):
         config = read_recipe(config, data, overrides)
-    folder = checked_folder(as_path(output, "output") if output else new_run_folder(config.name), config.data)
+    folder = checked_folder(as_path_or_none(output, "output") or new_run_folder(config.name), config.data)
     check_callbacks(callbacks)
     with trusting(modules_in([config.model.name, *config.train.callbacks])):
         if test:
@@ -65,6 +67,7 @@ def train(
     return folder
 
 
+@checked
 def resume(
     folder: Path | str,
     notify: Notify = silent,
@@ -111,6 +114,7 @@ def resume(
     return run_folder
 
 
+@checked
 def find_learning_rate(
     config: Config | Path | str | None = None,
     *,
@@ -145,8 +149,6 @@ def find_learning_rate(
 
     if not isinstance(config, Config):
         config = read_recipe(config, data, overrides)
-    folder = checked_folder(
-        as_path(output, "output") if output else new_run_folder(f"{config.name}-find-lr"), config.data
-    )
+    folder = checked_folder(as_path_or_none(output, "output") or new_run_folder(f"{config.name}-find-lr"), config.data)
     with trusting(modules_in(config.model.name)):
         return folder, run.find_learning_rate(config, folder, notify)

@@ -3,13 +3,15 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from tumorline.api.keywords import checked
 from tumorline.api.places import checked_folder
-from tumorline.given_paths import as_path
+from tumorline.given_paths import as_path, as_path_or_none
 from tumorline.progress import Notify, silent
 from tumorline.recipe_files import find_recipe
 from tumorline.trust import modules_in, trusting
 
 
+@checked
 def tune(
     config: Path | str,
     *,
@@ -47,7 +49,7 @@ def tune(
 
     source = None if data is None else str(as_path(data, "data").resolve())
     plan = tuning.read_plan(find_recipe(config, "tune"), source, overrides, trials)
-    folder = as_path(output, "output") if output else Path("runs") / f"{plan.config({}).name}-tune"
+    folder = as_path_or_none(output, "output") or Path("runs") / f"{plan.config({}).name}-tune"
     checked_folder(folder, plan.config({}).data)
     with trusting(modules_in([plan.recipe, [space for space in plan.tune.space.values() if isinstance(space, list)]])):
         tuning.tune(plan, folder, notify)

@@ -19,9 +19,11 @@ from tumorline.file_names import PREDICTED_NAME, PREDICTIONS_NAME, SUMMARY_NAME
 from tumorline.files import read_json
 from tumorline.formats.boundary import decode_one
 from tumorline.formats.decode import is_dicom, read_pixels
+from tumorline.formats.grey import as_float32
 from tumorline.formats.nifti import is_volume, read_volume, read_volume_header, upright
 from tumorline.geometry.grid import Grid
 from tumorline.given_paths import as_path
+from tumorline.inference.given import as_numbers, spaced_grid
 from tumorline.inference.jobs import PredictionJob, job_of_channels, list_jobs
 from tumorline.inference.label_map import from_labels, region_labels
 from tumorline.inference.volumes import read_scan
@@ -89,9 +91,11 @@ def view(
         viewed = ViewedCase(case or "case", what.image, what.grid, names, (), what.truth, _named(masks))
         return View(_bounded([viewed]), height)
     if isinstance(what, list):
+        if strange := [row for row in what if not isinstance(row, Mapping)]:
+            raise UserError(f"view: a list of {type(strange[0]).__name__}; give an array, or rows of tumorline.predict")
         return View(_bounded(_viewed_rows(what, case)), height)
-    if not isinstance(what, np.ndarray) and as_path(what, "view").is_dir():
-        return View(_bounded(_viewed_folder(Path(what), case)), height)
+    if not is_array(what) and as_path(what, "view").is_dir():
+        return View(_bounded(_viewed_folder(as_path(what, "view"), case)), height)
     return View(_bounded([_viewed_image(what, truth, prediction, regions, spacing_mm)]), height)
 
 
@@ -127,13 +131,13 @@ def _viewed_image(
 
 
 def _image(source: Source, spacing_mm: Sequence[float] | None) -> tuple[str, Float32Array, Grid]:
-    if isinstance(source, np.ndarray):
-        image = source.astype(np.float32)
+    if is_array(source):
+        image = as_float32(as_numbers(source), "image")
         image = image[None] if image.ndim == 2 else image
-        if image.ndim not in (3, 4):
-            raise UserError(f"an array of {source.ndim} axes; expected (H, W), (C, H, W) or (C, D, H, W)")
-        return "image", image, Grid(image.shape[1:], tuple(spacing_mm) if spacing_mm else None)
-    path = Path(source)
+        if image.ndim not in (3, 4) or 0 in image.shape:
+            raise UserError(f"an array of the shape {image.shape}; expected (H, W), (C, H, W) or (C, D, H, W)")
+        return "image", image, Grid(image.shape[1:], _spacing(image, spacing_mm))
+    path = as_path(source, "view")
     if not path.is_file():
         raise UserError(f"{path}: no such file or folder")
     if is_volume(path):
@@ -142,15 +146,24 @@ def _image(source: Source, spacing_mm: Sequence[float] | None) -> tuple[str, Flo
         return path.name, read_image(case), grid
     case = open_picture(path)
     image = read_image(case)
-    return path.name, image, Grid(image.shape[1:], tuple(spacing_mm) if spacing_mm else case.spacing_mm)
+    return path.name, image, Grid(image.shape[1:], _spacing(image, spacing_mm) or case.spacing_mm)
+
+
+def is_array(given: Any) -> bool:
+    """Of NumPy or of another library that gives one."""
+    return hasattr(given, "__array__") or hasattr(given, "__array_interface__")
+
+
+def _spacing(image: ImageArray, spacing_mm: Sequence[float] | None) -> tuple[float, ...] | None:
+    return None if spacing_mm is None else spaced_grid(image.shape[1:], spacing_mm).spacing_mm
 
 
 def _masks(mask: Source, grid: Grid, regions: int) -> MaskArray:
     """Masks `(R, *space)`; a map of several labels is that of the labels that `tumorline predict` writes."""
-    if isinstance(mask, np.ndarray):
-        values = mask if mask.ndim > grid.ndim else mask[None]
-        return np.asarray(values != 0)
-    return _mask_file(Path(mask), _region_names(regions))
+    if is_array(mask):
+        marked = np.asarray(as_numbers(mask, "mask") != 0)
+        return marked if marked.ndim > grid.ndim else marked[None]
+    return _mask_file(as_path(mask, "mask"), _region_names(regions))
 
 
 def _mask_file(path: Path, regions: Sequence[str]) -> MaskArray:
@@ -181,13 +194,20 @@ def _viewed_row(row: Mapping[str, Any], masks: Path | None = None) -> ViewedCase
     if masks is not None:
         with local_only():
             refuse_remote(str(row["input"]), str(masks / PREDICTED_NAME))
-        mask = masks / mask.name
+        mask = _mask_below(masks, mask)
     image, grid = _image_of_row(row, is_volume(mask))
     regions = [key.removesuffix("_px") for key in row if key.endswith("_px") and key != "tumour_px"] or [REGION]
     notes = [f"confidence {row['confidence']:.3f}"] if isinstance(row.get("confidence"), float) else []
     notes += [str(row["note"])] if row.get("note") else []
     predicted = {"": _mask_file(mask, regions)}
     return ViewedCase(Path(str(row["input"])).name, image, grid, regions, (), None, predicted, notes)
+
+
+def _mask_below(folder: Path, written: Path) -> Path:
+    """Where a mask lies in a folder of predictions, which may have been moved since its path was written."""
+    parts = [part for part in written.parts if part not in (written.anchor, "..")]
+    places = [folder.joinpath(*parts[start:]) for start in range(len(parts))]
+    return next((place for place in places if place.is_file()), folder / written.name)
 
 
 def _image_of_row(row: Mapping[str, Any], is_scan: bool) -> tuple[ImageArray, Grid]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tumorline.config import LOGGERS, Config
-from tumorline.errors import Interrupted, UserError
+from tumorline.errors import UserError
 from tumorline.escaping import for_shell
 from tumorline.progress import Notify
 from tumorline.trust import is_trusted
@@ -98,7 +98,7 @@ class Listeners:
         """What happens within ends with `outcome`, or in that it was stopped or failed."""
         try:
             yield
-        except (Interrupted, KeyboardInterrupt):
+        except KeyboardInterrupt:
             outcome = "stopped"
             raise
         except BaseException:

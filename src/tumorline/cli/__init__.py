@@ -13,7 +13,7 @@ import typer
 
 from tumorline import __version__
 from tumorline.cli import configuration, data, evaluating, listing_runs, models, predicting, serving, training
-from tumorline.cli.arguments import as_key
+from tumorline.cli.arguments import as_key, refuse_empty
 from tumorline.cli.printing import note, say
 from tumorline.cli.streams import NOT_PRINTED, is_all_printed, prepared_streams
 from tumorline.environment import is_first_process
@@ -80,6 +80,7 @@ def main() -> None:
 def _exit_status() -> int:
     """Carry out the command; what goes wrong is said in one line."""
     try:
+        refuse_empty(sys.argv[1:])
         with stopped_by_signals("stopped"):
             return app(prog_name="tumorline", standalone_mode=False) or 0
     except SystemExit as end:

@@ -4,6 +4,7 @@ import difflib
 import re
 import sys
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from tumorline.escaping import for_shell
 from tumorline.file_names import CONFIG_NAME
 
 NEAR = 0.75
+MAY_BE_EMPTY = ("--ray", "--reference", "--token")
+"""Options of which an empty text says "none"."""
 WEIGHTS = Path(__file__).parents[1] / "weights"
 
 
@@ -20,6 +23,14 @@ def require_paths(*paths: Path | None) -> None:
     for path in paths:
         if path is not None and not path.exists():
             raise UserError(f"{path}: no such file or folder")
+
+
+def refuse_empty(words: Sequence[str]) -> None:
+    """Raise UserError for an empty word where a path belongs: as one it would be the current folder."""
+    for before, word in pairwise(["", *words]):
+        if not word and before not in MAY_BE_EMPTY:
+            place = before if before.startswith("-") else "INPUT"
+            raise UserError(f"{place}: an empty text, as a variable that is not set gives; give a path")
 
 
 def require_sources(sources: Iterable[str]) -> None:

@@ -11,9 +11,10 @@ import numpy.typing as npt
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from tumorline.errors import UserError
-from tumorline.formats.boundary import max_pixels, require_size
+from tumorline.formats.boundary import require_size
 from tumorline.formats.deep_colours import first_word, is_deep_png, is_deep_pnm, read_deep
 from tumorline.formats.grey import channels_agree, is_black_and_one
+from tumorline.formats.pillow_limit import own_limit
 from tumorline.formats.unread import unread_file
 
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "PPM", "JPEG2000")
@@ -35,17 +36,16 @@ Pixels = npt.NDArray[Any]
 Part = Literal["image", "mask", "labels"]
 """What is read of a file: its picture, the mask in it, or the labels."""
 
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # `require_size` says it
-warnings.filterwarnings("ignore", module=r"PIL\.")
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # of broken headers; not of bombs
 
 
+@own_limit()
 def read_raster(path: Path, part: Part) -> Pixels:
     """Pixels `(H, W)` or `(H, W, 3)`: upright, and light where a viewer shows them light.
 
     Of a mask that lies in alpha, alpha; of a palette of black and one colour, that colour as foreground.
     Raises UserError for another format, for more than one frame and for more pixels than are accepted.
     """
-    Image.MAX_IMAGE_PIXELS = max_pixels()
     try:
         image = Image.open(path, formats=(*FORMATS, "TGA") if path.suffix.lower() == ".tga" else FORMATS)
     except UnidentifiedImageError:
@@ -68,6 +68,7 @@ def decoded(image: Image.Image) -> Pixels:
     return _pixels(_upright(image))
 
 
+@own_limit()
 def count_bands(path: Path) -> int:
     """How many values a picture has for each pixel, by its header; 0 where that is not understood."""
     try:
@@ -159,6 +160,7 @@ def _orientation(image: Image.Image) -> int:
     return UPRIGHT
 
 
+@own_limit()
 def stated_orientation(path: Path) -> int:
     """How a picture is to be turned, by its header; upright where that is not understood."""
     if not path.is_file():

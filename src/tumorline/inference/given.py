@@ -73,7 +73,7 @@ def to_channels(given: Any, channels: int) -> ImageArray:
 
     Colours along the last axis become grey where the model takes one channel. Raises UserError for anything else.
     """
-    pixels = _as_numbers(given)
+    pixels = as_numbers(given)
     if channels == 1 and pixels.ndim == 3 and len(pixels) != 1 and pixels.shape[-1] in COLOURS:
         pixels = to_grey(pixels[..., :3])
     if pixels.ndim == 2 and channels == 1:
@@ -145,15 +145,16 @@ def _from_dataset(dataset: Any) -> GivenImage:
     return GivenImage(image, Grid(image.shape[1:], spacing_mm) if spacing_mm else None, "DICOM dataset")
 
 
-def _as_numbers(image: Any) -> npt.NDArray[Any]:
+def as_numbers(image: Any, name: Path | str = "image") -> npt.NDArray[Any]:
+    """An array of numbers, NaN where it is masked. Raises UserError for what is none."""
     try:
         pixels = decoded(image) if isinstance(image, PictureOfPillow) else np.asarray(image)
     except Exception as error:
-        raise UserError(f"image: a {type(image).__name__} that is no array ({error}); {ACCEPTED}") from None
+        raise UserError(f"{name}: a {type(image).__name__} that is no array ({error}); {ACCEPTED}") from None
     if pixels.dtype.kind not in "buif":
         description = f"a {type(image).__name__}" if pixels.dtype.kind == "O" else f"an array of {pixels.dtype}"
-        raise UserError(f"image: {description}; {ACCEPTED}")
-    return pixels
+        raise UserError(f"{name}: {description}; {ACCEPTED}")
+    return np.where(np.ma.getmaskarray(image), np.nan, pixels) if np.ma.is_masked(image) else pixels
 
 
 def _wanted_shapes(pixels: npt.NDArray[Any], channels: int) -> str:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from numbers import Integral
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -13,13 +12,14 @@ from tumorline.arrays import Float32Array, ImageArray, MaskArray
 from tumorline.config import ABSENT
 from tumorline.data.layouts import lgg
 from tumorline.data.layouts.volumes import scan_case
-from tumorline.errors import NotFinite, UserError, require_one_of
+from tumorline.errors import NotFinite, UserError, require_number, require_one_of
+from tumorline.formats.grey import as_float32
 from tumorline.geometry.grid import Grid
 from tumorline.geometry.slices import plane_of
 from tumorline.geometry.symmetry import INVERSE, transformed
 from tumorline.geometry.tiles import answer_tiles, slide
 from tumorline.given_paths import as_path
-from tumorline.inference.given import read_given
+from tumorline.inference.given import as_numbers, read_given
 from tumorline.inference.post import Drawn, postprocess
 from tumorline.inference.probability import for_regions, to_probability
 from tumorline.model_file import find_model, read_info
@@ -28,7 +28,7 @@ from tumorline.network_input import fit
 from tumorline.network_input.spaced import SpacedInput, see_volume
 from tumorline.network_input.windows import NetworkInput, prepare_input
 from tumorline.output.journal import hash_file, hash_settings
-from tumorline.runtime import DEFAULT, QUANTISED, Runtime, RuntimeOptions, beside, can_compute, opened_file
+from tumorline.runtime import DEFAULT, PRECISIONS, QUANTISED, Runtime, RuntimeOptions, beside, can_compute, opened_file
 from tumorline.twins import open_twin
 from tumorline.wording import numbered
 from tumorline.work_ahead import map_ahead
@@ -62,6 +62,7 @@ class Model:
     """A model ready to predict."""
 
     path: Path
+    """Absolute: the program may go to another folder."""
     info: ModelInfo
     runtime: Runtime
     tta: str = "none"
@@ -103,8 +104,10 @@ class Model:
     ) -> NetworkInput | SpacedInput:
         """An image `(C, *space)` in file values as the network sees it.
 
-        A network of volumes needs the spacing of the grid. Raises UserError for another shape, or without spacing.
+        A network of volumes needs the spacing of the grid. Raises UserError for what is no array of numbers, for
+        another shape, or without spacing.
         """
+        image = as_float32(as_numbers(image, name), name)
         expected = self.info.image_channels
         if image.ndim in (3, 4) and len(image) not in (0, expected):
             names = f" ({', '.join(self.channels)})" if all(self.channels) else ""
@@ -168,12 +171,16 @@ class Model:
         workers = self.requests if self.requests > 1 and len(batches) > 1 else 0
         return map_ahead(lambda numbers: answer(seen.batch(numbers), name), batches, workers)
 
-    def probability(self, image: ImageArray, grid: Grid | None = None) -> Float32Array:
-        """Probability of each region, `(C, *space)` in file values to `(R, *space)`, on the image's own grid."""
-        return self.answer(image, grid=grid).probability
+    def probability(self, image: Any, grid: Grid | None = None) -> Float32Array:
+        """Probability of each region `(R, *space)`, on the image's own grid; takes and refuses what `mask` does."""
+        given = read_given(image, self, grid)
+        return self.answer(given.image, given.name, given.grid).probability
 
     def answer(self, image: ImageArray, name: Path | str = "image", grid: Grid | None = None) -> Answer:
-        """As `probability`, and whether the image is blank. Raises UserError, which bears the name, for no answer."""
+        """Of an image `(C, *space)`; as `probability`, and whether it is blank.
+
+        Raises UserError, which bears the name, for no answer.
+        """
         seen = self.see(image, name, grid)
         if isinstance(seen, SpacedInput):
             return Answer(seen.placement.to_native(self._mean_over_turned(seen, name)), seen.blank)
@@ -282,26 +289,22 @@ def load(
         ((1, 32, 32), 'bool', ['tumour'])
     """
     require_one_of(TTA, "tta", tta)
-    _require_number("requests", requests, 1)
-    _require_number("threads", threads, 0)
+    require_number("requests", requests, 1)
+    require_number("threads", threads, 0)
     path = find_model(as_path(model, "model"))
     info = read_info(path)
     if info.preprocessing != fit.VERSION:
         raise UserError(f"{path}: made with preprocessing {info.preprocessing}, this version has {fit.VERSION}")
+    require_one_of((AUTO, QUANTISED, *PRECISIONS), "precision", precision)
     chosen = fastest_verified(info, runtime) if precision == AUTO else precision
     options = RuntimeOptions(chosen, 1 if info.input.dims == 3 else min(requests, MOST_REQUESTS), threads)
     run = open_twin(path, info, options, runtime).run
-    return Model(path, info, run, tta, chosen, options.requests, runtime, threads)
+    return Model(path.absolute(), info, run, tta, chosen, options.requests, runtime, threads)
 
 
 def _load_again(info: ModelInfo, *how: Any) -> Model:
     """A model in another process: what a library has compiled stays behind."""
     return replace(load(*how), info=info)
-
-
-def _require_number(name: str, value: object, least: int) -> None:
-    if not isinstance(value, Integral) or value < least:
-        raise UserError(f"{name} is {value!r}; expected a whole number, {least} or more")
 
 
 def fastest_verified(info: ModelInfo, runtime: str = DEFAULT) -> str:

@@ -158,7 +158,7 @@ def _recorded(folder: OutputFolder) -> Iterator[OutputFolder]:
         with recording(folder.admit):
             yield folder
             folder.complete()
-    except (KeyboardInterrupt, Interrupted):
+    except KeyboardInterrupt:
         raise Interrupted(f"stopped; the same command goes on in {folder.path}") from None
 
 

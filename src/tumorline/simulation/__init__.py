@@ -48,8 +48,8 @@ class Settings:
             raise UserError(f"simulated cohort: spacing_mm is {self.spacing_mm}; accepted: 1 to 4")
         tallest = int(TALLEST_MM / self.spacing_mm)
         checks = {
-            "patients": (self.patients, self.patients in range(1, 10_000), "1 to 9999"),
-            "slices": (self.slices, self.slices in range(1, tallest + 1), f"1 to {tallest} at this spacing_mm"),
+            "patients": (self.patients, is_whole(self.patients, 1, 9999), "1 to 9999"),
+            "slices": (self.slices, is_whole(self.slices, 1, tallest), f"1 to {tallest} at this spacing_mm"),
             "seed": (self.seed, isinstance(self.seed, Integral) and self.seed >= 0, "0 or more"),
         }
         for name, (value, fine, accepted) in checks.items():
@@ -95,6 +95,8 @@ def simulate(
         >>> len(list((folder / "images").iterdir()))
         3
     """
+    spacing_mm = float(spacing_mm) if isinstance(spacing_mm, Real) else spacing_mm
+    patients, slices, volumes, seed = map(as_whole, (patients, slices, volumes, seed))
     settings = VolumeSettings(volumes, spacing_mm, seed) if volumes else Settings(patients, slices, spacing_mm, seed)
     folder = as_path(directory, "directory")
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
@@ -110,6 +112,15 @@ def simulate(
             folder.rmdir()
         unfinished.replace(folder)
     return folder
+
+
+def as_whole(number: int) -> int:
+    """A whole number of NumPy as Python's, which JSON takes; anything else as it is."""
+    return int(number) if isinstance(number, Integral) else number
+
+
+def is_whole(number: object, least: int, most: int) -> bool:
+    return isinstance(number, Integral) and int(number) in range(least, most + 1)
 
 
 def default_cohort(folder: Path, progress: Progress | None = None) -> Path:

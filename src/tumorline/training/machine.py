@@ -62,19 +62,34 @@ def open_machine(settings: TrainConfig) -> Iterator[Machine]:
     keep_freed_memory()
     world, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
     device = _device(settings.device)
-    torch.use_deterministic_algorithms(settings.deterministic)
     if device.type == "cuda":
         torch.cuda.set_device(device)
-        torch.backends.cudnn.benchmark = not settings.deterministic
     if settings.batch_size % world:
         raise UserError(f"train.batch_size is {settings.batch_size}; it must be a multiple of the {world} processes")
     if world > 1:
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
-        yield Machine(device, _use_bfloat16(settings.precision, device), rank, world)
+        with _torch_for(settings, device):
+            yield Machine(device, _use_bfloat16(settings.precision, device), rank, world)
     finally:
         if world > 1:
             dist.destroy_process_group()
+
+
+@contextmanager
+def _torch_for(settings: TrainConfig, device: torch.device) -> Iterator[None]:
+    """PyTorch as a training needs it; what the program that trains had chosen, and its random state, come back."""
+    benchmark, warns = torch.backends.cudnn.benchmark, torch.is_deterministic_algorithms_warn_only_enabled()
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(settings.deterministic)
+    if device.type == "cuda":
+        torch.backends.cudnn.benchmark = not settings.deterministic
+    try:
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            yield
+    finally:
+        torch.use_deterministic_algorithms(deterministic, warn_only=warns)
+        torch.backends.cudnn.benchmark = benchmark
 
 
 def keep_freed_memory() -> bool:

@@ -9,6 +9,7 @@ from torch.nn import functional
 from tumorline import losses, models
 from tumorline.config import LossConfig
 from tumorline.data.dataset import Dataset
+from tumorline.errors import UserError
 from tumorline.training.machine import Machine
 from tumorline.training.teacher import Teacher, imitation, open_teacher
 
@@ -39,6 +40,7 @@ class Objective:
     def loss(self, outputs: models.Outputs, samples: Samples) -> Tensor:
         """The mean loss of a batch by what the network makes of its images."""
         weighed = models.weigh_outputs(self.network, outputs)
+        refuse_other_shape(weighed[0][1], samples)
         if self.teacher is None:
             return self.truth_loss(weighed, samples.target)
         return self.taught_loss(self.teacher, weighed, samples)
@@ -65,6 +67,15 @@ class Objective:
         kept = [(weight, logits[labelled]) for weight, logits in outputs]
         truth_loss = (1 - self.config.teacher_share) * self.truth_loss(kept, samples.target[labelled])
         return imitated + truth_loss * labelled.float().mean()
+
+
+def refuse_other_shape(logits: Tensor, samples: Samples) -> None:
+    """Raise UserError where a network does not answer for each pixel of each region."""
+    if logits.shape != samples.target.shape:
+        raise UserError(
+            f"the network makes {tuple(logits.shape[1:])} of images {tuple(samples.image.shape[1:])}; expected "
+            f"logits {tuple(samples.target.shape[1:])}: one for each region and pixel (see AnySize)"
+        )
 
 
 def presence_loss(logits: Tensor, target: Tensor) -> Tensor:
