@@ -390,9 +390,12 @@ def test_ctrl_c_says_where_it_goes_on_and_the_same_command_does(
 def test_an_unfinished_folder_of_other_inputs_is_not_gone_on_with(
     tiny_run: Path, scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str
 ) -> None:
-    with killed_at(monkeypatch, 6):
+    with killed_at(monkeypatch, 10):
         tumorline.predict(scans, tiny_run, tmp_path / "out")
-    Image.fromarray(blob(32, 77)[0]).save(scans / ("x0.png" if changed == "input" else "x9.png"))
+    journal = read_journal(tmp_path / "out")
+    assert journal is not None
+    name = next(iter(journal.results)) if changed == "input" else "x9"
+    Image.fromarray(blob(32, 77)[0]).save(scans / f"{name}.png")
     with pytest.raises(UserError, match="holds an unfinished 'predict' with other inputs"):
         tumorline.predict(scans, tiny_run, tmp_path / "out")
 
