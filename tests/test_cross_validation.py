@@ -115,6 +115,19 @@ def test_what_follows_the_training_is_done_anew_without_one(
     assert column(folder / "evaluation.csv", "predicted_px") != column(tiny_folds / "evaluation.csv", "predicted_px")
 
 
+def test_folds_keep_what_they_have_where_other_settings_cannot_be_carried_out(
+    tiny_folds: Path, tiny_source: Path, tmp_path: Path
+) -> None:
+    folder, source = (Path(shutil.copytree(path, tmp_path / path.name)) for path in (tiny_folds, tiny_source))
+    for config in folder.glob("**/config.toml"):
+        config.write_text(config.read_text().replace(str(tiny_source.parent), str(tmp_path)))
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != "log.txt"}
+    source.rename(tmp_path / "gone")
+    with pytest.raises(UserError, match="no such file or folder"):
+        cross_validate(source, folder, "model.threshold=0.99999")
+    assert {path: path.read_bytes() for path in before if path.is_file()} == before
+
+
 def test_missing_folds_are_said_in_the_summary_and_the_report(tiny_folds: Path, tmp_path: Path) -> None:
     part = shutil.copytree(tiny_folds, tmp_path / "part")
     shutil.rmtree(part / "fold-1")

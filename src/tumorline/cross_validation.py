@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from tumorline import run
@@ -82,17 +83,12 @@ def cross_validate(config: Config, folder: Path, wanted: Collection[int], notify
     claim_output(folder, "folds", NAMES)
     if not any(folder.glob("fold-*")):
         save_config(config, folder)
-    elif not same_training(before := read_config(folder), config):
+    elif not same_training(read_config(folder), config):
         raise UserError(f"{folder}: holds the folds of another configuration; choose another --output")
-    elif before != config:
-        notify(f"{folder}: folds that are trained are finished anew; their test parts are looked at once more")
-        for fold in range(config.split.folds):
-            (folder / f"fold-{fold}" / REPORT_NAME).unlink(missing_ok=True)
-        save_config(config, folder)
     diverged: list[str] = []
     for fold in chosen:
         try:
-            _train_fold(_of_fold(config, fold), folder / f"fold-{fold}", notify)
+            _train_fold(config, fold, folder, notify)
         except Diverged as error:
             diverged.append(str(error))
             notify(f"fold {fold} failed: {error}")
@@ -164,18 +160,34 @@ def _of_fold(config: Config, fold: int) -> Config:
     return config.model_copy(update={"split": config.split.model_copy(update={"fold": fold})})
 
 
-def _train_fold(config: Config, folder: Path, notify: Notify) -> None:
-    if not (folder / CONFIG_NAME).exists():
-        run.train(config, folder, notify)
+def _train_fold(config: Config, fold: int, folder: Path, notify: Notify) -> None:
+    own, path = _of_fold(config, fold), folder / f"fold-{fold}"
+    keep = partial(_keep_settings, config, folder)
+    if not (path / CONFIG_NAME).exists():
+        run.train(own, path, notify, on_ready=keep)
         return
-    if not same_training(before := read_config(folder), config):
-        raise UserError(f"{folder}: holds a training of another configuration; choose another --output")
-    if before == config and _is_finished(folder):
-        notify(f"{folder}: finished already")
+    if not same_training(before := read_config(path), own):
+        raise UserError(f"{path}: holds a training of another configuration; choose another --output")
+    if before == own and _is_finished(path):
+        notify(f"{path}: finished already")
         return
-    if before != config:
+    run.resume(path, own, notify, on_ready=partial(_keep_own_settings, own, path, keep))
+
+
+def _keep_settings(config: Config, folder: Path, notify: Notify) -> None:
+    """Settings other than those of before go into the folder; of them no fold is finished."""
+    if read_config(folder) == config:
+        return
+    notify(f"{folder}: folds that are trained are finished anew; their test parts are looked at once more")
+    for fold in range(config.split.folds):
+        (folder / f"fold-{fold}" / REPORT_NAME).unlink(missing_ok=True)
+    save_config(config, folder)
+
+
+def _keep_own_settings(config: Config, folder: Path, keep: run.OnReady, notify: Notify) -> None:
+    keep(notify)
+    if read_config(folder) != config:
         save_config(config, folder)
-    run.resume(folder, config, notify)
 
 
 def _is_finished(folder: Path) -> bool:

@@ -4,9 +4,10 @@ Each stage leaves whole files in the run folder; resuming a run goes on where it
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -40,7 +41,17 @@ if TYPE_CHECKING:
 __all__ = ["find_learning_rate", "fit_only", "measure_pace", "render_report", "resume", "train"]
 
 
-def train(config: Config, run: Path, notify: Notify, callbacks: Sequence[Callback] = ()) -> None:
+OnReady = Callable[[Notify], None]
+"""Called once nothing of a training has been refused, before it begins or goes on."""
+
+
+def train(
+    config: Config,
+    run: Path,
+    notify: Notify,
+    callbacks: Sequence[Callback] = (),
+    on_ready: OnReady | None = None,
+) -> None:
     """Train, evaluate and report in a new run folder; an existing one is never overwritten.
 
     Raises UserError for data or configuration that cannot be used; nothing is then left behind.
@@ -50,7 +61,7 @@ def train(config: Config, run: Path, notify: Notify, callbacks: Sequence[Callbac
     with claimed_folder(run):
         refuse_existing(run)
         begin_run(config, run)
-        _carry_out(config, run, Course(notify, callbacks=callbacks))
+        _carry_out(config, run, Course(notify, callbacks=callbacks, on_ready=on_ready))
 
 
 def fit_only(
@@ -83,6 +94,7 @@ def resume(
     epochs: int | None = None,
     test: bool = True,
     settings: Sequence[str] = (),
+    on_ready: OnReady | None = None,
 ) -> None:
     """Go on with a run that was stopped, at whatever stage; the configuration is its own.
 
@@ -95,7 +107,15 @@ def resume(
     with claimed_folder(run):
         longer = config if epochs is None else lengthen(run, config, epochs)
         settled = settle(longer, run, settings) if settings else longer
-        _carry_out(settled, run, Course(notify, None, callbacks, test, epochs, settings))
+        changes = partial(_keep_changes, run, epochs, settings)
+        _carry_out(settled, run, Course(notify, None, callbacks, test, on_ready or changes))
+
+
+def _keep_changes(run: Path, epochs: int | None, settings: Sequence[str], notify: Notify) -> None:
+    if epochs is not None:
+        keep_length(run, epochs, notify)
+    if settings:
+        keep_settings(run, settings, notify)
 
 
 def find_learning_rate(config: Config, output: Path, notify: Notify) -> float | None:
@@ -158,15 +178,7 @@ class Course:
     callbacks: Sequence[Callback] = ()
     finish: bool = True
     """Whether the test part is looked at."""
-    epochs: int | None = None
-    settings: Sequence[str] = ()
-    """What goes into the folder of a run that goes on, once nothing has been refused."""
-
-    def keep_changes(self, run: Path, notify: Notify) -> None:
-        if self.epochs is not None:
-            keep_length(run, self.epochs, notify)
-        if self.settings:
-            keep_settings(run, self.settings, notify)
+    on_ready: OnReady | None = None
 
 
 def _carry_out(config: Config, run: Path, course: Course) -> None:
@@ -187,8 +199,8 @@ def _carry_out(config: Config, run: Path, course: Course) -> None:
             note_other_start(origin_of(config), dataset, notify)
         refuse_seen_before("loss.teacher", teacher_of(config), dataset, split)
         require_memory(config, dataset, split, machine)
-        if machine.leads:
-            course.keep_changes(run, notify)
+        if machine.leads and course.on_ready is not None:
+            course.on_ready(notify)
         earlier = tuple(earlier_lengths(run, config)) if machine.leads else ()
         task = Task(config, dataset, split, Path(machine.gather(str(run))[0]), tuple(machine.gather(earlier)[0]))
         if machine.leads:
