@@ -80,13 +80,13 @@ def test_what_differences_are_about_is_said_of_those_that_are_there() -> None:
 @pytest.mark.parametrize(
     ("gain", "interval", "verdict"),
     [
-        (0.02, None, "it still rises"),
-        (0.02, [0.001, 0.04], "it still rises"),
-        (0.02, [-0.03, 0.06], "within noise"),
+        (0.02, None, "still rising"),
+        (0.02, [0.001, 0.04], "still rising"),
+        (0.02, [-0.03, 0.06], "still rising, within noise"),
         (0.005, [0.001, 0.01], "no more than a point"),
-        (0.005, [-0.02, 0.03], "within noise"),
+        (0.005, [-0.02, 0.03], "no more than a point, within noise"),
     ],
 )
-def test_what_noise_can_give_is_no_rise(gain: float, interval: list[float] | None, verdict: str) -> None:
+def test_what_noise_can_give_is_called_so(gain: float, interval: list[float] | None, verdict: str) -> None:
     longer = LongerTraining(epochs=24, gain=gain, interval=interval, still_rises=gain > 0.01)
     assert longer.verdict == verdict

@@ -215,14 +215,12 @@ class LongerTraining(Result):
     interval: Limits | None
     """95 %, over patients; None where there are too few."""
     still_rises: bool
-    """By the mean alone."""
+    """Whether the gain is more than a point, whatever its interval."""
 
     @property
     def verdict(self) -> str:
-        """What is to be said of the gain; without an interval by its mean alone."""
-        if self.interval and self.interval[0] <= 0 <= self.interval[1]:
-            return "within noise"
-        return "it still rises" if self.still_rises else "no more than a point"
+        in_noise = self.interval and self.interval[0] <= 0 <= self.interval[1]
+        return ("still rising" if self.still_rises else "no more than a point") + (", within noise" if in_noise else "")
 
 
 class ArmRow(ComparedFigures, ArmName):
