@@ -1,5 +1,8 @@
+import os
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +11,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import PairFolder, Program
+from tumorline.errors import Interrupted
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -94,3 +98,23 @@ def test_bad_masks_stop_before_training_and_leave_nothing(
     assert "s004.png" in said
     assert said.count("\n") == 1
     assert not (tmp_path / "run").exists()
+
+
+def _saved(_table: object) -> None:
+    raise Interrupted("stopped and saved; the same command goes on")
+
+
+@pytest.mark.parametrize(
+    ("stopped", "said"),
+    [
+        (lambda _: os.kill(os.getpid(), signal.SIGINT), "stopped"),
+        (lambda _: os.kill(os.getpid(), signal.SIGTERM), "stopped"),
+        (_saved, "stopped and saved; the same command goes on"),
+    ],
+    ids=["Ctrl-C", "SIGTERM", "a training"],
+)
+def test_a_command_that_is_stopped_says_how_it_goes_on(
+    stopped: Callable[[object], None], said: str, program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tumorline.cli.models.print_table", stopped)
+    assert program("losses") == (130, "", f"{said}\n")

@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from functools import wraps
 from typing import Annotated, Any
 
 import typer
@@ -42,6 +43,8 @@ COMMANDS: Commands = (
 CONFIG_COMMANDS: Commands = (configuration.init, configuration.show, configuration.explain)
 DATA_COMMANDS: Commands = (data.check, data.report, data.plan, data.split, data.convert, data.simulate, data.fetch)
 
+STOPPED = 130
+"""Exit status of a command that was asked to stop."""
 NO_MEMORY = "not enough memory; stop other programs, or raise the limit of this one (ulimit -v)"
 UsageError: Any = typer.BadParameter.__base__
 """Typer's own error of a command line that it cannot parse."""
@@ -58,12 +61,25 @@ data_app = typer.Typer(help="Fetch, check, split and make data sets.", no_args_i
 config_app = typer.Typer(help="Write, show and explain configurations.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(data_app, name="data")
 app.add_typer(config_app, name="config")
-for command in COMMANDS:
-    app.command()(command)
-for command in DATA_COMMANDS:
-    data_app.command()(command)
-for command in CONFIG_COMMANDS:
-    config_app.command()(command)
+
+
+def _says_where_it_stopped(command: Callable[..., object]) -> Callable[..., object]:
+    """Typer takes each KeyboardInterrupt for itself and is silent of it."""
+
+    @wraps(command)
+    def carried_out(*arguments: Any, **given: Any) -> object:
+        try:
+            return command(*arguments, **given)
+        except Interrupted as stop:
+            note(str(stop))
+            raise typer.Exit(STOPPED) from None
+
+    return carried_out
+
+
+for group, commands in ((app, COMMANDS), (data_app, DATA_COMMANDS), (config_app, CONFIG_COMMANDS)):
+    for command in commands:
+        group.command()(_says_where_it_stopped(command))
 
 
 def main() -> None:
@@ -98,7 +114,7 @@ def _exit_status() -> int:
         return 2
     except Interrupted as stop:
         note(str(stop))
-        return 130
+        return STOPPED
     except OSError as error:
         _say_error(f"{error.filename}: {error.strerror}" if error.filename else str(error))
         return 2
