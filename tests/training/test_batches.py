@@ -68,8 +68,18 @@ def test_balanced_patients_come_up_alike_whatever_their_number_of_slices() -> No
     patients = ["many"] * 9 + ["one"] + ["two"] * 2
     batches = Batches(windows_of(list(range(12)), patient_weights(patients, 1.0)), of(12), seed=0, machine=one_of(0, 1))
     for epoch in range(3):
-        shown = Counter(patients[index] for index in batches.numbers(epoch, 0))
+        shown = Counter(patients[row] for row in batches.windows.rows_of(batches.numbers(epoch, 0)))
         assert shown == {"many": 4, "one": 4, "two": 4}
+
+
+def test_a_window_that_comes_up_again_in_an_epoch_is_another_sample() -> None:
+    windows = windows_of([3, 5, 7], np.array([10.0, 1, 1]))
+    batches = Batches(windows, of(3), seed=0, machine=one_of(0, 1))
+    for epoch in range(5):
+        numbers = batches.numbers(epoch, 0)
+        assert windows.rows_of(numbers).count(3) >= 2
+        assert len(set(numbers)) == 3, "equal numbers would be changed alike"
+        assert min(numbers) in (3, 5, 7), "the first time is as if it were the only one"
 
 
 def test_without_balance_every_slice_counts_alike() -> None:
@@ -110,7 +120,7 @@ def test_windows_without_a_region_come_up_as_often_as_is_asked() -> None:
     windows = with_tumour_free(windows_of(list(range(40)), np.ones(40)), marked, 0.25)
     assert windows.images == 16
     batches = Batches(windows, of(16), seed=0, machine=one_of(0, 1))
-    drawn = np.array([batches.numbers(epoch, 0) for epoch in range(200)])
+    drawn = np.array([windows.rows_of(batches.numbers(epoch, 0)) for epoch in range(200)])
     assert (drawn >= 12).mean() == pytest.approx(0.25, abs=0.02)
     assert np.bincount(drawn[drawn < 12]).std() < 20
 

@@ -164,7 +164,9 @@ def test_a_network_that_normalises_over_images_needs_two_in_a_batch(tiny_config:
     network = tiny_config.model.model_copy(update={"name": "lraspp", "options": {"weights": "none"}})
     small = tiny_config.data.model_copy(update={"image_size": 16})
     config = tiny_config.model_copy(update={"model": network, "data": small})
-    with pytest.raises(UserError, match="'lraspp', whose norms cannot learn from batches of one image; .*batch_size=2"):
+    with pytest.raises(
+        UserError, match=r"'lraspp', whose norms cannot learn from batches of one image; .*batch_size=2"
+    ):
         train(with_train(config, batch_size=1), tmp_path / "run")
 
 

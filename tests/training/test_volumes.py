@@ -129,6 +129,8 @@ def test_a_patch_depends_on_seed_epoch_and_number_alone(volumes: Path, tmp_path:
     again, _ = feed_of(configured(volumes), tmp_path).batch(numbers[::-1], epoch=1)
     assert torch.equal(again.flip(0), image)
     assert not torch.equal(feed.batch(numbers, epoch=2)[0], image)
+    once_more, _ = feed.batch([number + feed.windows.span for number in numbers], epoch=1)
+    assert not torch.equal(once_more, image), "one that comes up again in an epoch is another patch"
     other = feed_of(configured(volumes, "seed=1", "split.seed=0"), tmp_path)
     assert not torch.equal(other.batch(numbers, epoch=1)[0], image)
 

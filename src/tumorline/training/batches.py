@@ -1,5 +1,6 @@
 """The order of the windows and their way to the device: a function of seed and epoch, of nothing else."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -30,6 +31,16 @@ def epoch_order(seed: int, epoch: int, weights: Float64Array) -> npt.NDArray[np.
     return np.minimum(np.searchsorted(reach, points, side="right"), cases - 1)
 
 
+def times_before(order: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    """How often each element of an order has come up before."""
+    seen: Counter[int] = Counter()
+    times = np.empty_like(order)
+    for place, window in enumerate(order.tolist()):
+        times[place] = seen[window]
+        seen[window] += 1
+    return times
+
+
 class Batches:
     """Cuts an epoch's order into batches and takes this process's share of each.
 
@@ -47,17 +58,21 @@ class Batches:
             raise UserError(f"{numbered(images, 'training image')} cannot be shared among {machine.world} processes")
         self.steps = images // self.batch_size
 
-    def order(self, epoch: int) -> npt.NDArray[np.intp]:
-        """`epoch_order`, kept for the steps of the epoch."""
+    def samples(self, epoch: int) -> npt.NDArray[np.intp]:
+        """The numbers of an epoch in their order, kept for its steps."""
         if epoch != self.latest[0]:
-            self.latest = epoch, epoch_order(self.seed, epoch, self.windows.weights)
+            order = epoch_order(self.seed, epoch, self.windows.weights)
+            self.latest = epoch, self.windows.rows[order] + self.windows.span * times_before(order)
         return self.latest[1]
 
     def numbers(self, epoch: int, step: int) -> list[int]:
-        """Rows of the cache in this process's share of one batch."""
-        batch = self.order(epoch)[step * self.batch_size : (step + 1) * self.batch_size]
-        rows: list[int] = self.windows.rows[batch[self.machine.rank :: self.machine.world]].tolist()
-        return rows
+        """Those of the samples in this process's share of one batch: no two of an epoch are equal.
+
+        What they show is `Windows.rows_of`.
+        """
+        batch = self.samples(epoch)[step * self.batch_size : (step + 1) * self.batch_size]
+        numbers: list[int] = batch[self.machine.rank :: self.machine.world].tolist()
+        return numbers
 
 
 class Store:

@@ -25,9 +25,9 @@ from tumorline.training.divergence import LOOK_EVERY, all_finite, divergence
 from tumorline.training.feed import Feed, open_feed
 from tumorline.training.history import HistoryParts
 from tumorline.training.machine import Machine
+from tumorline.training.norms import enough_for_norms
 from tumorline.training.objective import Objective, Samples
 from tumorline.training.optimiser import freeze_backbone, learning_rate, set_learning_rate, update_average
-from tumorline.training.norms import enough_for_norms
 from tumorline.training.progress import TrainingProgress
 from tumorline.training.state import State
 from tumorline.training.task import Task

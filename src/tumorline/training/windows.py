@@ -25,6 +25,15 @@ class Windows:
     images: int
     """Of one epoch."""
 
+    @property
+    def span(self) -> int:
+        """A window that comes up once more in an epoch has a number larger by this, so that it is changed otherwise."""
+        return int(self.rows.max(initial=-1)) + 1
+
+    def rows_of(self, numbers: Sequence[int]) -> list[int]:
+        """What samples of these numbers show."""
+        return [number % self.span for number in numbers]
+
 
 def training_windows(dataset: Dataset, cache: Cache, case_ids: Sequence[str], balance: float) -> Windows:
     """Every window of the cases `case_ids`; of volumes every `data.slice_step`-th slice that is not blank.
