@@ -125,6 +125,25 @@ def test_windows_without_a_region_come_up_as_often_as_is_asked() -> None:
     assert np.bincount(drawn[drawn < 12]).std() < 20
 
 
+def test_an_epoch_shows_each_window_with_a_region_once_beside_the_share_of_others() -> None:
+    marked = np.arange(400) % 10 < 4
+    windows = with_tumour_free(windows_of(list(range(400)), np.ones(400)), marked, 0.2)
+    batches = Batches(windows, of(200), seed=0, machine=one_of(0, 1))
+    for epoch in range(3):
+        shown = Counter(windows.rows_of(batches.numbers(epoch, 0)))
+        assert {row: count for row, count in shown.items() if marked[row]} == dict.fromkeys(np.flatnonzero(marked), 1)
+        assert sum(count for row, count in shown.items() if not marked[row]) == 40
+
+
+def test_shares_are_kept_in_epochs_that_are_shorter_than_the_set() -> None:
+    weights = np.where(np.arange(100) < 10, 3.0, 1.0)
+    batches = Batches(windows_of(list(range(100)), weights), of(20, epoch_images=20), seed=0, machine=one_of(0, 1))
+    drawn = np.array([batches.numbers(epoch, 0) for epoch in range(300)])
+    assert {5} == set((drawn < 10).sum(1)), "10 of weight 3 beside 90 of weight 1 are a quarter"
+    often = np.bincount(drawn.ravel(), minlength=100) / len(drawn)
+    assert often == pytest.approx(0.2 * weights / 1.2, abs=0.12)
+
+
 def test_without_windows_that_lack_a_region_nothing_changes() -> None:
     windows = windows_of([1, 2], np.ones(2))
     assert with_tumour_free(windows, np.array([True, True]), 0.5) is windows
