@@ -4,12 +4,18 @@ import numpy as np
 import pytest
 import torch
 
-from tumorline.config import TrainConfig
+from tumorline.config import DataConfig, TrainConfig
 from tumorline.errors import UserError
 from tumorline.network_input.cache import Cache
 from tumorline.training.batches import Batches, Store
 from tumorline.training.machine import Machine
-from tumorline.training.windows import Windows, patient_weights, with_tumour_free
+from tumorline.training.windows import (
+    TrainingSource,
+    Windows,
+    patient_weights,
+    windows_of_source,
+    with_tumour_free,
+)
 
 CPU = torch.device("cpu")
 
@@ -123,6 +129,19 @@ def test_windows_without_a_region_come_up_as_often_as_is_asked() -> None:
     drawn = np.array([windows.rows_of(batches.numbers(epoch, 0)) for epoch in range(200)])
     assert (drawn >= 12).mean() == pytest.approx(0.25, abs=0.02)
     assert np.bincount(drawn[drawn < 12]).std() < 20
+
+
+@pytest.mark.parametrize(("balance", "pull"), [(0.0, 10.0), (1.0, 4.0)])
+def test_a_source_pulls_by_what_an_epoch_shows_of_it_or_by_its_patients(balance: float, pull: float) -> None:
+    """Else a source of scans without their tumour-free slices would push those beside it out of the epoch."""
+    masks = np.zeros((40, 1, 4, 4), np.uint8)
+    masks[:10] = 1
+    cache = cache_of(np.ones((40, 1, 4, 4), np.float16), masks, [1] * 40)
+    patients = [f"p{number % 4}" for number in range(40)]
+    source = TrainingSource("scans", DataConfig(tumour_free_share=0), False, range(40), patients)
+    windows = windows_of_source(source, cache, balance)
+    assert windows.windows.images == 10
+    assert windows.pull == pytest.approx(pull)
 
 
 def test_an_epoch_shows_each_window_with_a_region_once_beside_the_share_of_others() -> None:

@@ -41,7 +41,7 @@ def training_windows(dataset: Dataset, cache: Cache, case_ids: Sequence[str], ba
     Raises UserError where no window is left.
     """
     windows = with_shares(
-        [_windows_of(source, cache, balance) for source in training_sources(dataset, case_ids)],
+        [windows_of_source(source, cache, balance) for source in training_sources(dataset, case_ids)],
         [source.share for source in dataset.settings.sources],
     )
     if not len(windows.rows):
@@ -82,7 +82,8 @@ def training_sources(dataset: Dataset, case_ids: Sequence[str]) -> list[Training
     ]
 
 
-def _windows_of(source: TrainingSource, cache: Cache, balance: float) -> "SourceWindows":
+def windows_of_source(source: TrainingSource, cache: Cache, balance: float) -> "SourceWindows":
+    """Where tumour-free windows are left out in part, the pull is that of the windows that an epoch shows."""
     rows, patients = list[int](), list[str]()
     for case, group in zip(source.cases, source.groups, strict=True):
         of_case = rows_to_train(cache, case, source.settings.slice_step)
@@ -93,6 +94,7 @@ def _windows_of(source: TrainingSource, cache: Cache, balance: float) -> "Source
     share, pull = source.settings.tumour_free_share, float(windows.weights.sum())
     if share is not None and rows:
         windows = with_tumour_free(windows, cache.marked[rows], share)
+        pull *= (windows.images / len(rows)) ** (1 - balance)
     return SourceWindows(source.name, windows, pull)
 
 
