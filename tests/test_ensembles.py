@@ -127,6 +127,12 @@ def test_each_region_has_the_temperature_of_its_own(space: tuple[int, ...]) -> N
         assert torch.allclose(answer[:, region], torch.tensor(expected), atol=1e-5)
 
 
+def test_temperatures_of_regions_follow_the_images_to_their_device() -> None:
+    """As on a GPU; of the device "meta" nothing has values, but each tensor has to lie there."""
+    network = Ensemble([Constant(6.0), Constant(6.0)], [[1, 2, 3], [1, 2, 3]])
+    assert network(torch.zeros(2, 3, 4, 4, device="meta")).device.type == "meta"
+
+
 def test_very_certain_members_stay_finite_in_onnx(tiny_run: Path, tmp_path: Path) -> None:
     certain = changed(tiny_run, tmp_path / "certain.safetensors", temperature=1e-4)
     model = tumorline.load(tumorline.ensemble([certain, certain], tmp_path / "pair.safetensors"))

@@ -68,6 +68,16 @@ def test_each_depends_on_seed_epoch_and_sample_alone(name: str) -> None:
     assert torch.equal(untouched, image)
 
 
+@pytest.mark.parametrize("name", ["skull_strip", "crop", "appearance"])
+def test_a_channel_that_shows_nothing_stays_so(name: str) -> None:
+    image, target = heads()
+    image = torch.cat([image, torch.zeros_like(image)], 1)
+    for epoch in range(4):
+        drawn = appearance.draw_appearance(AugmentConfig.model_validate({name: 1.0}), 0, epoch, range(4))
+        changed, _ = appearance.change_appearance(image, target, drawn)
+        assert not changed[:, 1].any()
+
+
 def test_stripping_takes_the_skull_and_leaves_the_tumour() -> None:
     image, target = heads()
     head = outlines.find_head(image)

@@ -202,6 +202,15 @@ def with_channels(count: int, channels: int) -> tuple[Tensor, Tensor]:
     return torch.rand(count, channels, 4, 4, generator=generator) + 1, torch.zeros(count, 1, 4, 4)
 
 
+def test_a_channel_that_shows_nothing_stays_as_it_is() -> None:
+    settings = AugmentConfig(geometry_probability=1, intensity_probability=1, blur=3.0, noise=1.0)
+    image, target = with_channels(20, 3)
+    image[:, 1] = 0
+    changed, _ = apply(image, target, drawn(settings, list(range(20))))
+    assert not changed[:, 1].any()
+    assert (changed[:, ::2].std((2, 3)) > 0).all()
+
+
 def test_channels_are_left_out_as_often_as_asked_and_never_all() -> None:
     image, target = with_channels(400, 3)
     changed, same = apply(image, target, drawn(one(channel_dropout=0.5), list(range(400))))

@@ -3,6 +3,7 @@ import os
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -12,7 +13,7 @@ from tumorline.data import cheng
 from tumorline.data.dataset import Dataset, load_dataset
 from tumorline.data.patients.known import hash_patient
 from tumorline.data.splits.parts import Split
-from tumorline.data.splits.patient_draw import assign
+from tumorline.data.splits.patient_draw import assign, first_of_each
 from tumorline.data.splits.split import patient_groups, split_dataset
 from tumorline.errors import UserError
 
@@ -239,6 +240,18 @@ def test_a_share_of_the_training_patients_trains_and_nobody_else_moves(pair_fold
     assert len(kept[0.5]) == pytest.approx(len(kept[1.0]) / 2, abs=2)
     assert "trained on 4 of 14 training patients" in split_of(folder, trained_share=0.25)[1].origin
     assert len(split_of(folder, trained_share=0.001)[1].cases("train")) >= 1
+
+
+@pytest.mark.parametrize("sizes", [(1, 1, 1), (2, 3, 5), (1, 7, 4), (8, 8, 8)])
+def test_a_larger_share_keeps_those_of_a_smaller_one_in_small_classes_too(sizes: tuple[int, ...]) -> None:
+    strata = [[f"{number}-{place}" for place in range(size)] for number, size in enumerate(sizes)]
+    smaller: set[str] = set()
+    for share in np.linspace(0.02, 1, 50):
+        kept = {*first_of_each(strata, float(share))}
+        assert smaller <= kept
+        assert len(kept) == max(1, round(share * sum(sizes) + 1e-9))
+        assert all(abs(len(kept & {*members}) - share * len(members)) <= 1.5 for members in strata)
+        smaller = kept
 
 
 def test_blank_slices_do_not_make_one_patient_of_many(pair_folder: PairFolder) -> None:

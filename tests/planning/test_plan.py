@@ -13,6 +13,7 @@ from tests.training.test_volumes import volumes
 from tumorline.config import SplitConfig, load_config
 from tumorline.errors import UserError
 from tumorline.planning import AtHand, Fingerprint, Plan, plan_training
+from tumorline.planning.cost import cost_of_plan
 from tumorline.planning.fingerprint import target_spacing
 
 pytest.importorskip("torch")
@@ -193,6 +194,40 @@ def test_what_is_set_by_hand_stays_and_the_rest_follows_it() -> None:
 
 
 @pytest.mark.slow
+def minutes_of(plan: Plan) -> float:
+    """What its steps take by its own reckoning."""
+    settings = plan.config
+    shown = settings.data.patches if settings.data.window else 1
+    whole = round(plan.training_share * plan.fingerprint.cases) * shown
+    images = settings.train.epochs * min(settings.train.epoch_images or whole, whole)
+    return images * cost_of_plan(plan).seconds / 60
+
+
+@pytest.mark.parametrize(
+    ("fingerprint", "by_hand"),
+    [
+        (PICTURES, {}),
+        (PICTURES, {"train": {"epochs": 200}}),
+        (PICTURES, {"train": {"epoch_images": 0}}),
+        (PICTURES, {"train": {"epoch_images": 64}}),
+        (BRATS, {}),
+        (BRATS, {"train": {"epochs": 100}}),
+        (BRATS, {"data": {"patches": 500}}),
+    ],
+)
+def test_a_training_takes_the_time_that_it_is_planned_for_whatever_is_set_by_hand(
+    fingerprint: Fingerprint, by_hand: dict[str, Any]
+) -> None:
+    plan = plan_training(fingerprint, TWO_CORES, by_hand)
+    assert minutes_of(plan) < TWO_CORES.minutes
+
+
+def test_epochs_follow_their_length_where_that_is_set_by_hand() -> None:
+    plan = plan_training(replace(PICTURES, cases=300), TWO_CORES, {"train": {"epoch_images": 64}})
+    assert chosen(plan)["train.epochs"] == 40
+    assert "train.epochs = 40: of about 64 images each" in "\n".join(plan.explain())
+
+
 @pytest.mark.parametrize("name", ["segresnet", "dyn_unet", "swin_unetr"])
 def test_another_network_is_planned_by_its_own_cost(name: str) -> None:
     plan = plan_training(BRATS, TWO_CORES, {"model": {"name": name}})

@@ -4,12 +4,18 @@ import numpy as np
 import pytest
 import torch
 
-from tumorline.config import TrainConfig
+from tumorline.config import DataConfig, TrainConfig
 from tumorline.errors import UserError
 from tumorline.network_input.cache import Cache
 from tumorline.training.batches import Batches, Store
 from tumorline.training.machine import Machine
-from tumorline.training.windows import Windows, patient_weights, with_tumour_free
+from tumorline.training.windows import (
+    TrainingSource,
+    Windows,
+    patient_weights,
+    windows_of_source,
+    with_tumour_free,
+)
 
 CPU = torch.device("cpu")
 
@@ -68,8 +74,18 @@ def test_balanced_patients_come_up_alike_whatever_their_number_of_slices() -> No
     patients = ["many"] * 9 + ["one"] + ["two"] * 2
     batches = Batches(windows_of(list(range(12)), patient_weights(patients, 1.0)), of(12), seed=0, machine=one_of(0, 1))
     for epoch in range(3):
-        shown = Counter(patients[index] for index in batches.numbers(epoch, 0))
+        shown = Counter(patients[row] for row in batches.windows.rows_of(batches.numbers(epoch, 0)))
         assert shown == {"many": 4, "one": 4, "two": 4}
+
+
+def test_a_window_that_comes_up_again_in_an_epoch_is_another_sample() -> None:
+    windows = windows_of([3, 5, 7], np.array([10.0, 1, 1]))
+    batches = Batches(windows, of(3), seed=0, machine=one_of(0, 1))
+    for epoch in range(5):
+        numbers = batches.numbers(epoch, 0)
+        assert windows.rows_of(numbers).count(3) >= 2
+        assert len(set(numbers)) == 3, "equal numbers would be changed alike"
+        assert min(numbers) in (3, 5, 7), "the first time is as if it were the only one"
 
 
 def test_without_balance_every_slice_counts_alike() -> None:
@@ -110,9 +126,41 @@ def test_windows_without_a_region_come_up_as_often_as_is_asked() -> None:
     windows = with_tumour_free(windows_of(list(range(40)), np.ones(40)), marked, 0.25)
     assert windows.images == 16
     batches = Batches(windows, of(16), seed=0, machine=one_of(0, 1))
-    drawn = np.array([batches.numbers(epoch, 0) for epoch in range(200)])
+    drawn = np.array([windows.rows_of(batches.numbers(epoch, 0)) for epoch in range(200)])
     assert (drawn >= 12).mean() == pytest.approx(0.25, abs=0.02)
     assert np.bincount(drawn[drawn < 12]).std() < 20
+
+
+@pytest.mark.parametrize(("balance", "pull"), [(0.0, 10.0), (1.0, 4.0)])
+def test_a_source_pulls_by_what_an_epoch_shows_of_it_or_by_its_patients(balance: float, pull: float) -> None:
+    """Else a source of scans without their tumour-free slices would push those beside it out of the epoch."""
+    masks = np.zeros((40, 1, 4, 4), np.uint8)
+    masks[:10] = 1
+    cache = cache_of(np.ones((40, 1, 4, 4), np.float16), masks, [1] * 40)
+    patients = [f"p{number % 4}" for number in range(40)]
+    source = TrainingSource("scans", DataConfig(tumour_free_share=0), False, range(40), patients)
+    windows = windows_of_source(source, cache, balance)
+    assert windows.windows.images == 10
+    assert windows.pull == pytest.approx(pull)
+
+
+def test_an_epoch_shows_each_window_with_a_region_once_beside_the_share_of_others() -> None:
+    marked = np.arange(400) % 10 < 4
+    windows = with_tumour_free(windows_of(list(range(400)), np.ones(400)), marked, 0.2)
+    batches = Batches(windows, of(200), seed=0, machine=one_of(0, 1))
+    for epoch in range(3):
+        shown = Counter(windows.rows_of(batches.numbers(epoch, 0)))
+        assert {row: count for row, count in shown.items() if marked[row]} == dict.fromkeys(np.flatnonzero(marked), 1)
+        assert sum(count for row, count in shown.items() if not marked[row]) == 40
+
+
+def test_shares_are_kept_in_epochs_that_are_shorter_than_the_set() -> None:
+    weights = np.where(np.arange(100) < 10, 3.0, 1.0)
+    batches = Batches(windows_of(list(range(100)), weights), of(20, epoch_images=20), seed=0, machine=one_of(0, 1))
+    drawn = np.array([batches.numbers(epoch, 0) for epoch in range(300)])
+    assert {5} == set((drawn < 10).sum(1)), "10 of weight 3 beside 90 of weight 1 are a quarter"
+    often = np.bincount(drawn.ravel(), minlength=100) / len(drawn)
+    assert often == pytest.approx(0.2 * weights / 1.2, abs=0.12)
 
 
 def test_without_windows_that_lack_a_region_nothing_changes() -> None:

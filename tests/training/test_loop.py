@@ -22,6 +22,7 @@ from tumorline.run_folder import read_history
 from tumorline.training import loop
 from tumorline.training.loop import fit
 from tumorline.training.machine import open_machine
+from tumorline.training.pace import measure_pace
 from tumorline.training.validation import Validation
 
 MOVING_SUM = LossConfig(sum=(LossTerm(name="dice_ce", weight=(1.0, 0.5)), LossTerm(name="boundary", weight=(0.0, 0.5))))
@@ -157,6 +158,25 @@ def test_the_loss_knows_how_far_the_training_is(
     steps = [progress for training, progress in seen if training]
     assert steps == [step / len(steps) for step in range(len(steps))]
     assert sorted({progress for training, progress in seen if not training}) == [0.5, 1.0]
+
+
+def test_a_network_that_normalises_over_images_needs_two_in_a_batch(tiny_config: Config, tmp_path: Path) -> None:
+    network = tiny_config.model.model_copy(update={"name": "lraspp", "options": {"weights": "none"}})
+    small = tiny_config.data.model_copy(update={"image_size": 16})
+    config = tiny_config.model_copy(update={"model": network, "data": small})
+    with pytest.raises(
+        UserError, match=r"'lraspp', whose norms cannot learn from batches of one image; .*batch_size=2"
+    ):
+        train(with_train(config, batch_size=1), tmp_path / "run")
+
+
+@pytest.mark.parametrize("schedule", ["poly", "cosine"])
+def test_the_pace_of_a_training_of_fewer_steps_than_are_timed(
+    tiny_config: Config, tmp_path: Path, schedule: str
+) -> None:
+    config = with_train(tiny_config, epochs=1, batch_size=16, schedule=schedule)
+    with open_machine(config.train) as machine:
+        assert measure_pace(make_task(config, tmp_path / "run"), machine).steps == 1
 
 
 def test_patience_stops_early(tiny_config: Config, tmp_path: Path) -> None:

@@ -129,6 +129,8 @@ def test_a_patch_depends_on_seed_epoch_and_number_alone(volumes: Path, tmp_path:
     again, _ = feed_of(configured(volumes), tmp_path).batch(numbers[::-1], epoch=1)
     assert torch.equal(again.flip(0), image)
     assert not torch.equal(feed.batch(numbers, epoch=2)[0], image)
+    once_more, _ = feed.batch([number + feed.windows.span for number in numbers], epoch=1)
+    assert not torch.equal(once_more, image), "one that comes up again in an epoch is another patch"
     other = feed_of(configured(volumes, "seed=1", "split.seed=0"), tmp_path)
     assert not torch.equal(other.batch(numbers, epoch=1)[0], image)
 
@@ -218,8 +220,8 @@ def test_a_start_from_the_same_channels_in_another_order_sees_each_where_it_lies
     old, new = (models.build("unet", channels=3 * slices, regions=1, options=options) for _ in range(2))
     places = places_of_channels(before, own)
     models.start_from(new, old.state_dict(), places)
-    image = torch.randn(1, 3, slices, *[16] * dims)
-    moved = image[:, places]
+    image = torch.randn(1, slices, 3, *[16] * dims)  # slice by slice, as `NetworkInput.batch` and `Store.batch` lay them
+    moved = image[:, :, places]
     with torch.no_grad():
         assert torch.allclose(old.eval()(image.flatten(1, 2)), new.eval()(moved.flatten(1, 2)), atol=1e-5)
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from tumorline.arrays import BoolArray, Float32Array
-from tumorline.augmentation.draws import between, sample_generator, stack_samples
+from tumorline.augmentation.draws import between, sample_generator, shows_anything, stack_samples
 from tumorline.augmentation.greys import KNOTS, add_background_noise, coarsen, compress, follow_curve, standardise
 from tumorline.augmentation.heads import depth_of_share, find_box, find_head, rough_depth
 from tumorline.config import AugmentConfig
@@ -182,7 +182,7 @@ def _view_matrix(size: Sequence[int], boxes: tuple[Tensor, Tensor], view: Tensor
 
 
 def _change_greys(image: Tensor, target: Tensor, drawn: Appearance, chosen: Chosen) -> tuple[Tensor, Tensor]:
-    """Another curve of grey values, darkness, resolution, noise and compression."""
+    """Another curve of grey values, darkness, resolution, noise and compression, of channels that show anything."""
     saturation, dark, noise, coarse = (torch.from_numpy(column).to(image) for column in drawn.grey[chosen].T)
     low, high = image.amin((2, 3), keepdim=True), image.amax((2, 3), keepdim=True)
     top = between(SATURATED, saturation[:, None, None, None])
@@ -192,4 +192,5 @@ def _change_greys(image: Tensor, target: Tensor, drawn: Appearance, chosen: Chos
     grey = (grey - floor).clamp_min(0) / (1 - floor)
     grey = coarsen(grey, coarse.tolist())
     grey = add_background_noise(grey, noise.tolist(), drawn.noise_seed[chosen].tolist())
-    return standardise(compress(grey, torch.from_numpy(drawn.quality[chosen]).to(image))), target
+    changed = standardise(compress(grey, torch.from_numpy(drawn.quality[chosen]).to(image)))
+    return torch.where(shows_anything(image), changed, image), target

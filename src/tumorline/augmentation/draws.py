@@ -1,4 +1,4 @@
-"""What is drawn for a sample, and for the samples of a batch."""
+"""What is drawn for a sample, and for the samples of a batch; and which of their channels are left alone."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -25,3 +25,9 @@ def stack_samples(kind: Callable[..., Drawn], samples: Sequence[Drawn]) -> Drawn
 def between(limits: tuple[float, float], share: Share) -> Share:
     """Share 0 is the first limit, 1 the second."""
     return limits[0] + (limits[1] - limits[0]) * share
+
+
+def shows_anything(image: Tensor) -> Tensor:
+    """Which channels of `(B, C, *space)` are not the same everywhere, `(B, C, 1, ...)`."""
+    space = tuple(range(2, image.ndim))
+    return image.amax(space, keepdim=True) > image.amin(space, keepdim=True)

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from tumorline.arrays import Float32Array, Float64Array
-from tumorline.augmentation.draws import sample_generator, stack_samples
+from tumorline.augmentation.draws import sample_generator, shows_anything, stack_samples
 from tumorline.config import ABSENT, MOST_CHANNELS, AugmentConfig
 
 ELASTIC_POINTS = 6
@@ -249,13 +249,17 @@ def _gamma(image: Tensor, exponent: Tensor) -> Tensor:
 
 
 def _add_noise(image: Tensor, parameters: Parameters) -> Tensor:
-    """Gaussian noise in units of the image's deviation, each sample from a seed of its own."""
+    """Gaussian noise in units of the image's deviation, each sample from a seed of its own.
+
+    A channel that shows nothing stays as it is: absent ones are never noisy when a model is used.
+    """
     chosen = np.flatnonzero(parameters.noise > 0)
     image = image.clone() if len(chosen) else image
     for sample in chosen:
         generator = torch.Generator(image.device).manual_seed(int(parameters.noise_seed[sample]))
         noise = torch.randn(image.shape[1:], generator=generator, device=image.device)
-        image[sample] += noise * image[sample].std() * float(parameters.noise[sample])
+        shows = shows_anything(image[sample : sample + 1])[0]
+        image[sample] += noise * shows * image[sample].std() * float(parameters.noise[sample])
     return image
 
 

@@ -29,7 +29,7 @@ def _divided(logits: Tensor, temperatures: Sequence[float]) -> Tensor:
     """`(B, R, *space)` by one number, or by that of each region."""
     if len(temperatures) == 1:
         return logits / temperatures[0]
-    return logits / torch.tensor(temperatures).reshape(-1, *[1] * (logits.ndim - 2))
+    return logits / torch.tensor(temperatures, device=logits.device).reshape(-1, *[1] * (logits.ndim - 2))
 
 
 def _log_sigmoid(logits: Tensor) -> Tensor:

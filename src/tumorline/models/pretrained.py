@@ -190,9 +190,9 @@ def _weights_on_input(network: nn.Module, first: Tensor) -> set[str]:
 
 
 def _in_places(first: Tensor, places: Sequence[int]) -> Tensor:
-    """Filters `(O, C * slices, ...)` in another order of the channels, each with its neighbouring slices."""
-    by_channel = first.reshape(len(first), len(places), -1, *first.shape[2:])
-    return by_channel[:, [*places]].flatten(1, 2)
+    """Filters `(O, slices * C, ...)`, whose channels lie slice by slice, in another order of those of each."""
+    by_slice = first.reshape(len(first), -1, len(places), *first.shape[2:])
+    return by_slice[:, :, [*places]].flatten(1, 2)
 
 
 def _fitted_to_input(network: nn.Module, weights: Weights, places: Sequence[int]) -> Weights:

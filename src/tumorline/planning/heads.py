@@ -167,7 +167,8 @@ def share_patches(plan: Plan, images: int, batch: int) -> int:
     counted = f"{images} patches{', the most of any plan,' if images == MOST_PATCHES else ''}"
     why = f"{counted} in {plan.hand.time} over {over}"
     patches = plan.take("data.patches", patches, why)
-    if images < epochs * train:
+    whole, epoch_images = train * patches, value_at(plan.by_hand, "train.epoch_images")
+    if images < epochs * whole:
         why = "the time does not reach all cases in each epoch"
-        return int(epochs * plan.take("train.epoch_images", max(batch, images // epochs), why))
-    return int(epochs * train * patches)
+        epoch_images = plan.take("train.epoch_images", max(batch, images // epochs), why)
+    return int(epochs * min(epoch_images or whole, whole))

@@ -64,12 +64,13 @@ def _images(plan: Plan) -> int:
 
 def share_images(plan: Plan, images: int, batch: int) -> int:
     """Epochs, and images of one where the time does not reach all; returns how many are seen in all."""
-    epoch_images = _images(plan)
-    most = max(1, images // LEAST_EPOCHS)
+    whole = _images(plan)
+    stated = value_at(plan.by_hand, "train.epochs"), value_at(plan.by_hand, "train.epoch_images")
+    epoch_images = min(stated[1] or whole, whole)
+    most = max(1, images // (stated[0] or LEAST_EPOCHS))
     if epoch_images > most:
-        epoch_images = plan.take(
-            "train.epoch_images", max(batch, most), "the time does not reach all images in each epoch"
-        )
+        why = "the time does not reach all images in each epoch"
+        epoch_images = plan.take("train.epoch_images", max(batch, most), why) or whole
     epochs = max(1, min(MOST_EPOCHS, images // epoch_images))
     taken = plan.take(
         "train.epochs", epochs, f"of about {epoch_images} images each; more than {MOST_EPOCHS} bring little"

@@ -1,5 +1,6 @@
 """The order of the windows and their way to the device: a function of seed and epoch, of nothing else."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,17 +18,27 @@ from tumorline.training.windows import Windows
 from tumorline.wording import numbered
 
 
-def epoch_order(seed: int, epoch: int, weights: Float64Array) -> npt.NDArray[np.intp]:
-    """Training windows of one epoch in their order, as many as there are, each as often as its weight lets it.
+def epoch_order(seed: int, epoch: int, weights: Float64Array, images: int | None = None) -> npt.NDArray[np.intp]:
+    """Training windows of one epoch in their order, each as often as its weight lets it: `images`, or as many as all.
 
-    Equal weights give a permutation; unequal ones are drawn by systematic resampling, so that one comes up its
-    expected number of times, rounded down or up.
+    Equal weights give a permutation, or its beginning; unequal ones are drawn by systematic resampling, so that one
+    comes up its expected number of times, rounded down or up.
     """
     random = np.random.Generator(np.random.Philox(key=[seed, epoch]))
-    cases = len(weights)
-    points = random.permutation(cases) + random.random()
-    reach = np.cumsum(weights) * (cases / weights.sum())
-    return np.minimum(np.searchsorted(reach, points, side="right"), cases - 1)
+    images = len(weights) if images is None else images
+    points = random.permutation(len(weights) if np.ptp(weights) == 0 else images) + random.random()
+    reach = np.cumsum(weights) * (len(points) / weights.sum())
+    return np.minimum(np.searchsorted(reach, points, side="right"), len(weights) - 1)[:images]
+
+
+def times_before(order: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    """How often each element of an order has come up before."""
+    seen: Counter[int] = Counter()
+    times = np.empty_like(order)
+    for place, window in enumerate(order.tolist()):
+        times[place] = seen[window]
+        seen[window] += 1
+    return times
 
 
 class Batches:
@@ -42,22 +53,27 @@ class Batches:
         self.machine = machine
         self.latest: tuple[int, npt.NDArray[np.intp]] = -1, np.zeros(0, np.intp)
         images = min(settings.epoch_images or windows.images, windows.images)
+        self.images = images
         self.batch_size = min(settings.batch_size, images // machine.world * machine.world)
         if not self.batch_size:
             raise UserError(f"{numbered(images, 'training image')} cannot be shared among {machine.world} processes")
         self.steps = images // self.batch_size
 
-    def order(self, epoch: int) -> npt.NDArray[np.intp]:
-        """`epoch_order`, kept for the steps of the epoch."""
+    def samples(self, epoch: int) -> npt.NDArray[np.intp]:
+        """The numbers of an epoch in their order, kept for its steps."""
         if epoch != self.latest[0]:
-            self.latest = epoch, epoch_order(self.seed, epoch, self.windows.weights)
+            order = epoch_order(self.seed, epoch, self.windows.weights, self.images)
+            self.latest = epoch, self.windows.rows[order] + self.windows.span * times_before(order)
         return self.latest[1]
 
     def numbers(self, epoch: int, step: int) -> list[int]:
-        """Rows of the cache in this process's share of one batch."""
-        batch = self.order(epoch)[step * self.batch_size : (step + 1) * self.batch_size]
-        rows: list[int] = self.windows.rows[batch[self.machine.rank :: self.machine.world]].tolist()
-        return rows
+        """Those of the samples in this process's share of one batch: no two of an epoch are equal.
+
+        What they show is `Windows.rows_of`.
+        """
+        batch = self.samples(epoch)[step * self.batch_size : (step + 1) * self.batch_size]
+        numbers: list[int] = batch[self.machine.rank :: self.machine.world].tolist()
+        return numbers
 
 
 class Store:

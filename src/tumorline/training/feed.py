@@ -38,7 +38,7 @@ PATCH_DRAWS = 0x9A7C
 
 
 class Feed(Protocol):
-    """Windows are numbered; what a window shows is a function of its number, the epoch and the seed."""
+    """Samples are numbered (`Batches`); what one shows is a function of its number, the epoch and the seed."""
 
     windows: Windows
 
@@ -50,7 +50,7 @@ class Feed(Protocol):
         """Images `(B, C, *space)` float32 and targets `(B, R, *space)` float32 in {0, 1} on the device."""
 
     def labelled(self, numbers: Sequence[int]) -> Tensor:
-        """Which of the windows have masks `(B,)`, on the device; the others are of unlabelled sources."""
+        """Which of the samples have masks `(B,)`, on the device; the others are of unlabelled sources."""
 
     def validate(self, network: nn.Module, criterion: nn.Module, cases: list[str]) -> Validation:
         """Score the cases, shared among all processes."""
@@ -81,7 +81,7 @@ class SliceFeed:
 
     def batch(self, numbers: Sequence[int], epoch: int) -> tuple[Tensor, Tensor]:
         """As they are, or as other sources would have them (`augment.skull_strip` and what follows it)."""
-        image, target = self.store.batch(numbers)
+        image, target = self.store.batch(self.windows.rows_of(numbers))
         if transplant.is_asked_for(self.augment):
             drawn = transplant.draw_transplants(self.augment, self.seed, epoch, numbers, len(self.donors))
             image, target = self._transplant(image, target, drawn)
@@ -96,7 +96,7 @@ class SliceFeed:
         return image, target
 
     def labelled(self, numbers: Sequence[int]) -> Tensor:
-        cases = np.searchsorted(self.store.cache.begins, numbers, side="right") - 1
+        cases = np.searchsorted(self.store.cache.begins, self.windows.rows_of(numbers), side="right") - 1
         return _labelled(self.dataset, cases.tolist(), self.machine)
 
     def _transplant(self, image: Tensor, target: Tensor, drawn: Transplants) -> tuple[Tensor, Tensor]:
@@ -163,10 +163,13 @@ class PatchFeed:
         return image.float(), target.float()
 
     def labelled(self, numbers: Sequence[int]) -> Tensor:
-        return _labelled(self.dataset, [number // self.patches for number in numbers], self.machine)
+        return _labelled(self.dataset, [self._case_of(number) for number in numbers], self.machine)
+
+    def _case_of(self, number: int) -> int:
+        return number % self.windows.span // self.patches
 
     def _patch(self, number: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:
-        case = self.cache.cases[number // self.patches]
+        case = self.cache.cases[self._case_of(number)]
         random = sample_generator(self.seed ^ PATCH_DRAWS, epoch, number)
         start = draw_patch(random, self.plan, case.image.shape[1:], case.places)
         return cut_patch(case.image, start, self.plan.window), cut_patch(case.mask, start, self.plan.window)

@@ -25,6 +25,7 @@ from tumorline.training.divergence import LOOK_EVERY, all_finite, divergence
 from tumorline.training.feed import Feed, open_feed
 from tumorline.training.history import HistoryParts
 from tumorline.training.machine import Machine
+from tumorline.training.norms import enough_for_norms
 from tumorline.training.objective import Objective, Samples
 from tumorline.training.optimiser import freeze_backbone, learning_rate, set_learning_rate, update_average
 from tumorline.training.progress import TrainingProgress
@@ -105,7 +106,7 @@ class Loop:
         image, target = apply(image, target, parameters, input_of(self.task.dataset).depth)
         if self.settings.channels_last:
             image = image.contiguous(memory_format=CHANNELS_LAST[image.ndim])
-        with self.machine.autocast():
+        with self.machine.autocast(), enough_for_norms(config.model.name):
             outputs = self.trainee(image)
         self.objective.criterion.progress = step / (self.settings.epochs * self.batches.steps)
         loss = self.objective.loss(outputs, Samples(image, target, self.feed.labelled(numbers)))

@@ -110,7 +110,10 @@ def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
 
 @torch.no_grad()
 def update_average(average: nn.Module, network: nn.Module, decay: float, step: int) -> None:
-    """Move the averaged weights towards the network's; buffers are copied. Early steps forget faster."""
+    """Move the averaged weights, and statistics of norms, towards the network's; counts are copied.
+
+    Early steps forget faster.
+    """
     decay = min(decay, (1 + step) / (10 + step))
     floats, targets = [], []
     for mean, value in zip(average.state_dict().values(), network.state_dict().values(), strict=True):

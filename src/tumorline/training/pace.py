@@ -41,11 +41,12 @@ class TimedLoop(Loop):
     """Steps as they are in training; nothing is saved."""
 
     def step_seconds(self) -> list[float]:
-        """Of `STEPS` steps, after those of the warm-up."""
+        """Of `STEPS` steps, after those of the warm-up; a training of fewer begins again."""
         position, seconds = self.state.position, list[float]()
+        whole = self.settings.epochs * self.batches.steps
         self.trainee.train()
         for number in range(WARM_UP + STEPS):
-            position.epoch, position.step = divmod(number, self.batches.steps)
+            position.epoch, position.step = divmod(number % whole, self.batches.steps)
             began = time.perf_counter()
             self.train_step().item()
             seconds.append(time.perf_counter() - began)

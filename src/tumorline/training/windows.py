@@ -25,6 +25,15 @@ class Windows:
     images: int
     """Of one epoch."""
 
+    @property
+    def span(self) -> int:
+        """A window that comes up once more in an epoch has a number larger by this, so that it is changed otherwise."""
+        return int(self.rows.max(initial=-1)) + 1
+
+    def rows_of(self, numbers: Sequence[int]) -> list[int]:
+        """What samples of these numbers show."""
+        return [number % self.span for number in numbers]
+
 
 def training_windows(dataset: Dataset, cache: Cache, case_ids: Sequence[str], balance: float) -> Windows:
     """Every window of the cases `case_ids`; of volumes every `data.slice_step`-th slice that is not blank.
@@ -32,7 +41,7 @@ def training_windows(dataset: Dataset, cache: Cache, case_ids: Sequence[str], ba
     Raises UserError where no window is left.
     """
     windows = with_shares(
-        [_windows_of(source, cache, balance) for source in training_sources(dataset, case_ids)],
+        [windows_of_source(source, cache, balance) for source in training_sources(dataset, case_ids)],
         [source.share for source in dataset.settings.sources],
     )
     if not len(windows.rows):
@@ -73,7 +82,8 @@ def training_sources(dataset: Dataset, case_ids: Sequence[str]) -> list[Training
     ]
 
 
-def _windows_of(source: TrainingSource, cache: Cache, balance: float) -> "SourceWindows":
+def windows_of_source(source: TrainingSource, cache: Cache, balance: float) -> "SourceWindows":
+    """Where tumour-free windows are left out in part, the pull is that of the windows that an epoch shows."""
     rows, patients = list[int](), list[str]()
     for case, group in zip(source.cases, source.groups, strict=True):
         of_case = rows_to_train(cache, case, source.settings.slice_step)
@@ -84,6 +94,7 @@ def _windows_of(source: TrainingSource, cache: Cache, balance: float) -> "Source
     share, pull = source.settings.tumour_free_share, float(windows.weights.sum())
     if share is not None and rows:
         windows = with_tumour_free(windows, cache.marked[rows], share)
+        pull *= (windows.images / len(rows)) ** (1 - balance)
     return SourceWindows(source.name, windows, pull)
 
 

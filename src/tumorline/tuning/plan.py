@@ -54,7 +54,7 @@ class TuneConfig(Section):
     startup: int = Field(default=5, ge=1, le=MANY)
     """Trials at random before any is proposed or given up."""
     grace_epochs: int = Field(default=2, ge=0, le=MANY)
-    """Epochs that every trial gets."""
+    """Epochs after which no trial is given up; from the next one on it may be."""
     space: dict[str, Domain] = Field(min_length=1)
     """What to vary, by `section.key`: a range of numbers or a list of values."""
 

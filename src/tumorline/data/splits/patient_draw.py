@@ -67,6 +67,16 @@ def cut_strata(strata: Iterable[Sequence[str]], shares: Mapping[str, float]) -> 
     return parts
 
 
+def first_of_each(strata: Sequence[Sequence[str]], share: float) -> list[str]:
+    """A share of all groups, of each class alike, one at least; a larger share begins with those of a smaller one."""
+    ranked = sorted(
+        ((place + 0.5) / len(members), number, name)
+        for number, members in enumerate(strata)
+        for place, name in enumerate(members)
+    )
+    return [name for _, _, name in ranked[: max(1, round(share * len(ranked) + 1e-9))]]
+
+
 def strata_of(groups: Mapping[str, str], seed: int) -> list[list[str]]:
     by_class: dict[str, list[str]] = defaultdict(list)
     for name in shuffled(groups, seed):

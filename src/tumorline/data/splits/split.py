@@ -10,7 +10,15 @@ from tumorline.data.case import Case
 from tumorline.data.dataset import Dataset
 from tumorline.data.splits.augmented_copies import copy_groups
 from tumorline.data.splits.parts import PARTS, Split
-from tumorline.data.splits.patient_draw import assign, cut_strata, leave_none_empty, shuffled, strata_of, wanted_parts
+from tumorline.data.splits.patient_draw import (
+    assign,
+    cut_strata,
+    first_of_each,
+    leave_none_empty,
+    shuffled,
+    strata_of,
+    wanted_parts,
+)
 from tumorline.data.splits.split_file import checked_part, read_split_file, tell_unknown_patients
 from tumorline.errors import UserError
 from tumorline.user_text import written_path
@@ -45,8 +53,7 @@ def _train_on_share(dataset: Dataset, split: Split, settings: SplitConfig) -> Sp
         return split
     groups, trained = patient_groups(dataset), set(split.cases("train"))
     classes = _majority_class([case for case in dataset.cases if case.id in trained], groups)
-    chosen = cut_strata(strata_of(classes, settings.seed), {"kept": settings.trained_share})
-    kept = {name for name, part in leave_none_empty(chosen, ["kept"]).items() if part == "kept"}
+    kept = {*first_of_each(strata_of(classes, settings.seed), settings.trained_share)}
     left_out = {name: "excluded" for name in trained if groups[name] not in kept}
     origin = f"{split.origin}, trained on {len(kept)} of {numbered(len(classes), 'training patient')}"
     return replace(split, parts={**split.parts, **left_out}, origin=origin)
