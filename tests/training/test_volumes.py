@@ -220,7 +220,7 @@ def test_a_start_from_the_same_channels_in_another_order_sees_each_where_it_lies
     old, new = (models.build("unet", channels=3 * slices, regions=1, options=options) for _ in range(2))
     places = places_of_channels(before, own)
     models.start_from(new, old.state_dict(), places)
-    image = torch.randn(1, slices, 3, *[16] * dims)  # slice by slice, as `NetworkInput.batch` and `Store.batch` lay them
+    image = torch.randn(1, slices, 3, *[16] * dims)  # slice by slice, as `NetworkInput.batch` lays them
     moved = image[:, :, places]
     with torch.no_grad():
         assert torch.allclose(old.eval()(image.flatten(1, 2)), new.eval()(moved.flatten(1, 2)), atol=1e-5)

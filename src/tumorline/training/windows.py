@@ -32,7 +32,8 @@ class Windows:
 
     def rows_of(self, numbers: Sequence[int]) -> list[int]:
         """What samples of these numbers show."""
-        return [number % self.span for number in numbers]
+        span = self.span
+        return [number % span for number in numbers]
 
 
 def training_windows(dataset: Dataset, cache: Cache, case_ids: Sequence[str], balance: float) -> Windows:
