@@ -60,6 +60,8 @@ class VolumeHeader(NamedTuple):
     """What the file says of itself, in at most 80 characters."""
     contradiction: str = ""
     """How far the qform leads elsewhere than the sform, which is used, in words; empty where it does not."""
+    is_placed: bool = True
+    """Whether the file says how it lies, by one of the two."""
 
     @property
     def slices(self) -> int:
@@ -108,7 +110,9 @@ def read_volume_header(path: Path) -> VolumeHeader:
         turned[:3] *= _unit_mm(volume.image.header)
         sides = sorted(zip(volume.turn[:, 0], volume.shape, strict=True))
         grid, header = grid_of(tuple(side for _, side in sides), turned), volume.image.header
-        return VolumeHeader(grid, volume.frames, _description(header), _contradiction(header, volume.shape))
+        is_placed = max(header["sform_code"], header["qform_code"]) > 0
+        contradiction = _contradiction(header, volume.shape)
+        return VolumeHeader(grid, volume.frames, _description(header), contradiction, bool(is_placed))
 
 
 def _contradiction(header: Any, shape: tuple[int, int, int]) -> str:
