@@ -78,11 +78,11 @@ def find_listed(dataset: Dataset) -> list[Finding]:
     for code in (TWO_PLACES, NO_PLACE):
         scans = [finding for finding in findings if finding.code == code]
         if len(scans) > 1:
-            findings = [*(finding for finding in findings if finding.code != code), _joined(scans)]
+            findings = [*(finding for finding in findings if finding.code != code), _as_one(scans)]
     return findings
 
 
-def _joined(scans: Sequence[Finding]) -> Finding:
+def _as_one(scans: Sequence[Finding]) -> Finding:
     message = f"{scans[0].message}; {len(scans)} scans have such files"
     return replace(scans[0], message=message, files=tuple(file for finding in scans for file in finding.files))
 

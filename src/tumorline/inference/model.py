@@ -122,9 +122,9 @@ class Model:
             if grid is None or grid.spacing_mm is None:
                 raise UserError(f"{name}: its voxels have no size; this model needs one")
             return see_volume(image, grid.spacing_mm, self.info.input)
-        grid = grid or Grid(image.shape[1:])
-        plane = plane_of(grid, self.info.input.axis)
-        return prepare_input(image, self.info.image_size, self.info.input.cut(plane), grid.spacing_mm)
+        spacing_mm = grid.spacing_mm if grid else None
+        plane = plane_of(Grid(image.shape[1:], spacing_mm), self.info.input.axis)
+        return prepare_input(image, self.info.image_size, self.info.input.cut(plane), spacing_mm)
 
     def complete(self, image: ImageArray, channels: Sequence[str]) -> ImageArray:
         """An image of some of the channels, by name, as the model takes it: all of them, the others absent.
