@@ -63,6 +63,8 @@ def test_predictions_are_shown_from_their_rows_and_from_their_folder(tmp_path: P
         assert spaces(tumorline.view(what)) == [[32, 32], [32, 32]]
         assert [case["id"] for case in tumorline.view(what, case="b.png").cases] == ["b.png"]
     assert spaces(tumorline.view(rows[0])) == [[32, 32]]
+    write_mask(Path(rows[1]["mask"]), np.ones((32, 32), bool))
+    assert spaces(tumorline.view(rows[1])) == [[32, 32]], "a mask may fill the picture"
     with pytest.raises(UserError, match="nothing was predicted"):
         tumorline.view(rows, case="c.png")
 

@@ -63,7 +63,7 @@ def read_prediction(folder: Path, case: str, regions: Sequence[str]) -> MaskArra
     paths = find_prediction(folder, case, regions)
     if not paths:
         raise UserError(f"{folder}: no predicted mask of case '{case}'; evaluate again")
-    return np.stack([_read_volume(path) if path.name.endswith(VOLUME) else read_mask(path) for path in paths])
+    return np.stack([_read_volume(path) if path.name.endswith(VOLUME) else read_mask(path, 0) for path in paths])
 
 
 def _write_volume(path: Path, mask: MaskArray, grid: Grid) -> None:
