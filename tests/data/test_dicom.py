@@ -60,7 +60,7 @@ def test_of_an_enhanced_slice_rescaling_and_spacing_stand_in_its_groups(tmp_path
     measures.PixelSpacing = [0.5, 1.0]
     values.RescaleSlope, values.RescaleIntercept = 2, 100
     shared.PixelMeasuresSequence, frame.PixelValueTransformationSequence = [measures], [values]
-    groups = {"SharedFunctionalGroupsSequence": [shared], "PerFrameFunctionalGroupsSequence": [frame]}
+    groups: dict[str, Any] = {"SharedFunctionalGroupsSequence": [shared], "PerFrameFunctionalGroupsSequence": [frame]}
     path = save_dicom(tmp_path / "x.dcm", PIXELS, PixelSpacing=None, NumberOfFrames=1, **groups)
     assert read_dicom_header(path).spacing_mm == read_dataset_pixels(pydicom.dcmread(path))[1] == (0.5, 1.0)
     assert np.array_equal(grey(path), 2.0 * PIXELS + 100)
