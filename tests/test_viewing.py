@@ -1,20 +1,25 @@
 """What `tumorline.view` shows."""
 
+import base64
 import doctest
+import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from PIL import Image
 
 import tumorline
 from tests.report.evaluated import AFFINE, nested_balls
+from tests.sources import nib, save_dicom
 from tests.strange_models import write_pair
 from tumorline.api import viewing
 from tumorline.data.sample import Sample
 from tumorline.errors import UserError
 from tumorline.geometry.grid import grid_of
+from tumorline.viewer.encoding import EncodedCase
 from tumorline.viewer.frames import View
 from tumorline.write.images import write_mask
 
@@ -58,6 +63,8 @@ def test_predictions_are_shown_from_their_rows_and_from_their_folder(tmp_path: P
         assert spaces(tumorline.view(what)) == [[32, 32], [32, 32]]
         assert [case["id"] for case in tumorline.view(what, case="b.png").cases] == ["b.png"]
     assert spaces(tumorline.view(rows[0])) == [[32, 32]]
+    write_mask(Path(rows[1]["mask"]), np.ones((32, 32), bool))
+    assert spaces(tumorline.view(rows[1])) == [[32, 32]], "a mask may fill the picture"
     with pytest.raises(UserError, match="nothing was predicted"):
         tumorline.view(rows, case="c.png")
 
@@ -71,6 +78,49 @@ def test_predictions_of_a_tree_are_shown_wherever_it_lies_now(tmp_path: Path) ->
     assert expected == [[20, 20], [24, 24], [28, 28]]
     (tmp_path / "out").rename(tmp_path / "moved")
     assert sorted(spaces(tumorline.view(tmp_path / "moved"))) == expected
+
+
+def test_pixels_are_shown_in_the_sizes_that_were_seen(tmp_path: Path) -> None:
+    model = write_pair(tmp_path / "model")
+    grey = np.random.default_rng(0).integers(0, 255, (32, 24)).astype(np.uint8)
+    slice_path = save_dicom(tmp_path / "in" / "a.dcm", grey, PixelSpacing=[0.5, 1])
+    Image.fromarray(grey).save(tmp_path / "in" / "b.png")
+    (tmp_path / "in" / "patients.csv").write_text("id,patient,spacing_mm\nb,P1,0.5x2\n")
+    rows = tumorline.predict(tmp_path / "in", model, output=tmp_path / "out")
+    assert [case["spacing"] for case in tumorline.view(rows).cases] == [[0.5, 1], [0.5, 2]]
+    assert tumorline.view(slice_path).cases[0]["spacing"] == [0.5, 1]
+    assert tumorline.view(slice_path, spacing_mm=(3, 4)).cases[0]["spacing"] == [3, 4]
+
+
+def test_a_mask_on_another_grid_is_shown_where_it_lies(tmp_path: Path) -> None:
+    voxels, marked = np.arange(210, dtype=np.int16).reshape(6, 7, 5), np.zeros((6, 7, 5), np.uint8)
+    marked[2, 3, 1] = 1
+    moved, cropped, far = np.eye(4), np.eye(4), np.eye(4)
+    moved[:3, 3], cropped[:3, 3], far[:3, 3] = (1, 1, 1), (2, 2, 0), (90, 0, 0)
+    nib.save(nib.Nifti1Image(voxels, np.eye(4)), tmp_path / "image.nii.gz")
+    for name, mask, affine in (
+        ("same", marked, np.eye(4)),
+        ("moved", marked, moved),
+        ("cropped", marked[2:, 2:, :2], cropped),
+        ("far", marked, far),
+    ):
+        nib.save(nib.Nifti1Image(mask, affine), tmp_path / f"{name}.nii.gz")
+    same, by_crop, by_place = (
+        tumorline.view(tmp_path / "image.nii.gz", truth=tmp_path / f"{name}.nii.gz").cases[0]
+        for name in ("same", "cropped", "moved")
+    )
+    assert same["truth"] == by_crop["truth"] != by_place["truth"]
+    assert [place.tolist() for place in np.nonzero(shown_truth(by_place))] == [[2], [7 - 1 - 4], [6 - 1 - 3]]
+    assert same["notes"] == []
+    assert "resampled onto the grid of image.nii.gz" in by_place["notes"][0]
+    assert "of which it is a part" in by_crop["notes"][0]
+    with pytest.raises(UserError, match=r"far\.nii\.gz: lies elsewhere than image\.nii\.gz"):
+        tumorline.view(tmp_path / "image.nii.gz", truth=tmp_path / "far.nii.gz")
+
+
+def shown_truth(case: EncodedCase) -> npt.NDArray[np.uint8]:
+    assert case["truth"]
+    return np.frombuffer(zlib.decompress(base64.b64decode(case["truth"]["data"])), np.uint8).reshape(case["space"])
 
 
 def test_an_evaluation_is_shown_the_lowest_dice_first(tiny_run: Path) -> None:

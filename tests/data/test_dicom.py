@@ -27,7 +27,7 @@ from tumorline.data.masks.read import read_mask
 from tumorline.data.source import open_source
 from tumorline.errors import UserError
 from tumorline.formats import dicom_slice
-from tumorline.formats.dicom import read_dataset, read_dicom_header
+from tumorline.formats.dicom import read_dataset, read_dataset_pixels, read_dicom_header
 from tumorline.formats.dicom_series import DicomSeries
 from tumorline.inference.jobs import job_of_channels
 
@@ -53,6 +53,17 @@ def test_a_slice_is_decoded_by_its_content(tmp_path: Path, name: str) -> None:
 def test_rescale_slope_and_intercept_are_applied(tmp_path: Path) -> None:
     path = save_dicom(tmp_path / "x.dcm", PIXELS, RescaleSlope=2, RescaleIntercept=-100)
     assert np.array_equal(grey(path), 2.0 * PIXELS - 100)
+
+
+def test_of_an_enhanced_slice_rescaling_and_spacing_stand_in_its_groups(tmp_path: Path) -> None:
+    shared, frame, measures, values = (pydicom.Dataset() for _ in range(4))
+    measures.PixelSpacing = [0.5, 1.0]
+    values.RescaleSlope, values.RescaleIntercept = 2, 100
+    shared.PixelMeasuresSequence, frame.PixelValueTransformationSequence = [measures], [values]
+    groups: dict[str, Any] = {"SharedFunctionalGroupsSequence": [shared], "PerFrameFunctionalGroupsSequence": [frame]}
+    path = save_dicom(tmp_path / "x.dcm", PIXELS, PixelSpacing=None, NumberOfFrames=1, **groups)
+    assert read_dicom_header(path).spacing_mm == read_dataset_pixels(pydicom.dcmread(path))[1] == (0.5, 1.0)
+    assert np.array_equal(grey(path), 2.0 * PIXELS + 100)
 
 
 def test_monochrome1_is_inverted(tmp_path: Path) -> None:

@@ -423,3 +423,24 @@ def test_a_qform_that_leads_elsewhere_than_the_sform_is_said_once_with_the_numbe
     assert finding.message == f"{path}: {said}; 2 scans have such files"
     (note,) = read_scan(PredictionJob((path,), Path("x"))).notes
     assert note == f"{path}: {said}"
+
+
+def test_a_volume_that_does_not_say_how_it_lies_is_told(tmp_path: Path) -> None:
+    """As scripts write them that know of arrays alone: right and left, and head and feet, are anybody's guess."""
+    for seed in (0, 1, 2):
+        scan(tmp_path / "in", seed=seed)
+    for path in (tmp_path / "in").rglob("*0000[01]_*.nii.gz"):
+        image = nib.load(path)
+        image.set_sform(None, 0)
+        image.set_qform(None, 0)
+        nib.save(nib.Nifti1Image(np.array(image.dataobj), None, image.header), path)
+    (finding,) = (finding for finding in check(load(tmp_path / "in")) if finding.code == "no_place")
+    path = tmp_path / "in" / "BraTS2021_00000" / "BraTS2021_00000_t1ce.nii.gz"
+    said = (
+        "its header does not say how it lies (no sform, no qform): taken as from right to left, back to front, feet to "
+        "head"
+    )
+    assert finding.severity == "warning"
+    assert finding.message == f"{path}: {said} (1 more file of this scan too); 2 scans have such files"
+    (note,) = read_scan(PredictionJob((path,), Path("x"))).notes
+    assert note == f"{path}: {said}"

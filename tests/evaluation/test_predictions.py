@@ -29,6 +29,12 @@ def test_masks_are_read_as_they_were_written(regions: tuple[str, ...], grid: Gri
     assert len(find_prediction(tmp_path, "a/b", regions)) == len(regions)
 
 
+@pytest.mark.parametrize("grid", [Grid((6, 5)), Grid((4, 6, 5))], ids=["2d", "3d"])
+def test_a_mask_that_fills_the_case_is_one(grid: Grid, tmp_path: Path) -> None:
+    write_prediction(tmp_path, "case", ("tumour",), np.ones((1, *grid.shape), bool), grid)
+    assert read_prediction(tmp_path, "case", ("tumour",)).all()
+
+
 def test_a_picture_of_one_region_lies_where_it_always_lay(tmp_path: Path) -> None:
     write_prediction(tmp_path, "case", ("tumour",), masks(1, 3, 3), Grid((3, 3)))
     assert (tmp_path / "case.png").is_file()

@@ -13,9 +13,13 @@ import pytest
 
 from tests.sources import save_dicom
 from tumorline.errors import UserError
+from tumorline.evaluation.predictions import write_prediction
 from tumorline.formats.dicom_sequence import recognise_sequence
 from tumorline.formats.dicom_series import DicomSeries, open_each, read_series
+from tumorline.formats.nifti import VolumeHeader, read_volume_header
+from tumorline.geometry.grid import corners_of
 from tumorline.write.dicom_seg import Author, write_dicom_seg
+from tumorline.write.nifti import write_label_map, write_volume
 
 SIZE = (4, 6)
 """Rows and columns."""
@@ -85,6 +89,26 @@ def test_a_voxel_lies_where_its_header_says(tmp_path: Path, orientation: tuple[f
     place = np.linalg.inv(np.array(series.grid.affine)) @ [-left, -back, head, 1]
     turned[tuple(place[:3].round().astype(int))] = 1
     assert np.array_equal(series.to_stored(turned), marked.transpose(2, 1, 0))
+
+
+def test_what_lies_on_slices_that_lean_a_little_is_read_by_programs_that_take_no_sheared_axes(tmp_path: Path) -> None:
+    """Positions rounded by a scanner are enough for that."""
+    itk = pytest.importorskip("SimpleITK")
+
+    def lean(number: int, elements: dict[str, Any]) -> None:
+        elements["ImagePositionPatient"][1] += 0.01 * number
+
+    series = opened(write_series(tmp_path, change=lean))
+    write_label_map(tmp_path / "series.nii.gz", np.ones((5, 4, 6)), series.as_volume)
+    write_volume(tmp_path / "set.nii.gz", np.ones((6, 4, 5)), series.affine)
+    upright = VolumeHeader(series.grid, 1).upright_grid
+    write_prediction(tmp_path / "masks", "a", ["tumour"], np.ones((1, 5, 4, 6), bool), upright)
+    for path in (tmp_path / "series.nii.gz", tmp_path / "set.nii.gz", tmp_path / "masks" / "a.nii.gz"):
+        image = itk.ReadImage(str(path))
+        ends = [image.TransformIndexToPhysicalPoint(index) for index in ((0, 0, 0), (5, 3, 4))]
+        middle = np.mean(ends, axis=0) * [-1, -1, 1]
+        assert np.allclose(middle, corners_of(series.grid).mean(1), atol=0.05), path
+        assert read_volume_header(path).grid.difference(series.grid) == ""
 
 
 def test_values_are_rescaled_slice_by_slice_and_inverted_as_one(tmp_path: Path) -> None:

@@ -269,6 +269,8 @@ def test_four_frames_of_one_file_are_told_apart_by_the_sets_own_table(four: Mode
     assert np.array_equal(slices_of(Path(row["mask"]))[0], EXPECTED)
     (again,) = tumorline.predict(tmp_path / "set" / "imagesTs" / "P.nii.gz", output=tmp_path / "out2")
     assert again["tumour_px"] == row["tumour_px"]
+    (shown,) = tumorline.view(row).cases
+    assert (shown["space"], [image["name"] for image in shown["images"]]) == ([DEPTH, SIDE, SIDE], CHANNELS)
 
 
 def test_of_a_set_of_nnunet_a_model_of_one_channel_gets_its_own(

@@ -71,6 +71,18 @@ def test_a_coronal_series_is_seen_in_its_own_slices(tiny_run: Path, tmp_path: Pa
     assert row["note"] == "seen in coronal slices, as it was acquired"
 
 
+def test_one_sagittal_slice_is_seen_as_it_is_however_thin(tiny_run: Path, tmp_path: Path) -> None:
+    """A millimetre thick, with pixels of a millimetre: axial slices of it would be lines."""
+    plane = blob(32, 1)[0]
+    voxels = plane[::-1, ::-1].T[None].astype(np.int16)  # (right, front, head)
+    nib.save(nib.Nifti1Image(voxels, np.eye(4)), tmp_path / "case_t1ce.nii.gz")
+    (row,) = tumorline.predict(tmp_path / "case_t1ce.nii.gz", tiny_run, tmp_path / "out")
+    expected = tumorline.load(tiny_run).mask(plane)[0]
+    assert expected.any()
+    assert np.array_equal(np.asarray(nib.load(row["mask"]).dataobj)[0].T[::-1, ::-1], expected)
+    assert row["note"] == "seen in sagittal slices, as it was acquired"
+
+
 def test_a_scan_acquired_in_other_slices_is_seen_in_its_proportions(tiny_run: Path, tmp_path: Path) -> None:
     """Sagittal slices of 2 mm, seen as axial ones: half the columns, for the same width in mm."""
     model, whole = tumorline.load(tiny_run), np.repeat(np.repeat(blob(32, 1)[0], 2, 0), 2, 1)

@@ -5,6 +5,7 @@ from typing import Literal
 import numpy as np
 import pytest
 
+from tumorline.geometry.grid import Grid
 from tumorline.geometry.slices import from_slices, plane_of, to_slices
 from tumorline.model_info import InputSpec
 from tumorline.network_input import fit
@@ -151,4 +152,21 @@ def test_a_volume_that_is_normalised_as_one_keeps_the_differences_between_its_sl
 def test_a_volume_is_cut_as_it_was_acquired_where_pixels_would_be_long(
     spacing_mm: tuple[float, ...] | None, wanted: str, expected: str
 ) -> None:
-    assert plane_of(spacing_mm, wanted) == expected
+    assert plane_of(Grid((9, 9, 9), spacing_mm), wanted) == expected
+
+
+@pytest.mark.parametrize(
+    ("space", "wanted", "expected"),
+    [
+        ((1, 9, 9), "coronal", "axial"),
+        ((9, 1, 9), "axial", "coronal"),
+        ((9, 9, 1), "axial", "sagittal"),
+        ((9, 1, 1), "coronal", "coronal"),
+        ((9, 9), "coronal", "coronal"),
+    ],
+)
+def test_a_volume_of_one_slice_is_seen_as_that_slice_however_thin(
+    space: tuple[int, ...], wanted: str, expected: str
+) -> None:
+    assert plane_of(Grid(space), wanted) == expected
+    assert plane_of(Grid(space, (1.0,) * len(space)), wanted) == expected

@@ -134,6 +134,18 @@ def test_the_planes_of_a_volume_are_shown_as_wide_and_tall_as_they_are(tmp_path:
     assert [round(plane.aspect, 3) for plane in picture.planes] == [0.833, round(10 / 24, 3), 0.5]
 
 
+@pytest.mark.parametrize(("spacing_mm", "aspect"), [(None, 1.25), ((0.5, 2.0), 5.0)])
+def test_a_picture_is_shown_as_wide_and_tall_as_its_pixels_are(
+    tmp_path: Path, spacing_mm: tuple[float, ...] | None, aspect: float
+) -> None:
+    truth, grid = np.eye(8, 10, dtype=bool)[None], Grid((8, 10), spacing_mm)
+    write_prediction(tmp_path, "a", ["tumour"], truth, grid)
+    sample = Sample(np.zeros((1, 8, 10), np.float32), truth, grid)
+    picture = draw(Scored("a", "", "", {"tumour": ANY}), drawing(tmp_path, sample, "tumour"))
+    assert picture
+    assert [plane.aspect for plane in picture.planes] == [aspect]
+
+
 def extent(path: str) -> tuple[float, float, float, float]:
     """Left, right, top and bottom of an outline."""
     points = [tuple(map(float, pair.split(","))) for pair in path[1:-1].split()]

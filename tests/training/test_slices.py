@@ -114,7 +114,7 @@ def test_a_scan_whose_slices_lie_far_apart_is_cut_as_it_was_acquired(volumes_con
     cache = open_cache(dataset)
     assert [len(cache.rows_of(number)) for number in range(6)] == [SLICES, SIZE, *[SLICES] * 4]
     image, _, grid = dataset.read(dataset.cases[1])
-    plane = plane_of(grid.spacing_mm, dataset.settings.axis)
+    plane = plane_of(grid, dataset.settings.axis)
     seen = prepare_input(image, 32, input_of(dataset).cut(plane))
     assert np.array_equal(cache.images[SLICES : SLICES + SIZE], seen.planes.swapaxes(0, 1).astype(np.float16))
     train(volumes_config, tmp_path / "run")

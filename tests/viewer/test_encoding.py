@@ -1,5 +1,6 @@
 import base64
 import io
+import json
 import zlib
 from typing import Any
 
@@ -96,3 +97,13 @@ def test_modules_are_put_together_as_one_script() -> None:
     assert "class Viewer" in script
     assert "export " not in script
     assert "innerHTML" not in script
+
+
+@pytest.mark.parametrize("gap", [np.nan, np.inf, -np.inf])
+def test_values_that_are_no_numbers_are_dark_and_cost_no_others(gap: float) -> None:
+    image = np.linspace(100, 200, 900, dtype=np.float32).reshape(1, 30, 30)
+    image[0, :3, :3] = gap
+    case = encode_case(ViewedCase("a", image, Grid((30, 30)), ["tumour"]), lossless=True)
+    assert "NaN" not in json.dumps(case, allow_nan=False)
+    mosaic = mosaic_of(case["images"][0])
+    assert (mosaic[:3, :3].max(), mosaic.max()) == (0, 255)

@@ -10,9 +10,11 @@ import numpy.typing as npt
 
 from tumorline.arrays import Float32Array, ImageArray, MaskArray
 from tumorline.data.case import Case, read_image
+from tumorline.data.layouts.volumes.scan_case import resampled_truth_finding
 from tumorline.data.masks.read import read_mask
 from tumorline.data.sample import Sample
 from tumorline.data.source import open_picture
+from tumorline.data.volumes import read_label_values
 from tumorline.errors import UserError
 from tumorline.evaluation.tables import read_rows
 from tumorline.file_names import PREDICTED_NAME, PREDICTIONS_NAME, SUMMARY_NAME
@@ -20,10 +22,10 @@ from tumorline.files import read_json
 from tumorline.formats.boundary import decode_one
 from tumorline.formats.decode import is_dicom, read_pixels
 from tumorline.formats.grey import as_float32
-from tumorline.formats.nifti import is_volume, read_volume, read_volume_header, upright
+from tumorline.formats.nifti import is_volume, read_volume_header
 from tumorline.geometry.grid import Grid
 from tumorline.given_paths import as_path
-from tumorline.inference.given import as_numbers, spaced_grid
+from tumorline.inference.given import as_numbers, pixels_of, spaced_grid
 from tumorline.inference.jobs import PredictionJob, job_of_channels, list_jobs
 from tumorline.inference.label_map import from_labels, region_labels
 from tumorline.inference.volumes import read_scan
@@ -120,14 +122,15 @@ def _viewed_image(
     spacing_mm: Sequence[float] | None,
 ) -> ViewedCase:
     name, image, grid = _image(source, spacing_mm)
-    outlines = {"truth": truth, "": prediction}
-    masks = {key: _masks(mask, grid, len(regions)) for key, mask in outlines.items() if mask is not None}
+    outlines = {key: mask for key, mask in (("truth", truth), ("", prediction)) if mask is not None}
+    notes = [*filter(None, (_note_on_place(mask, name, grid) for mask in outlines.values()))]
+    masks = {key: _masks(mask, grid, len(regions)) for key, mask in outlines.items()}
     counts = {len(mask) for mask in masks.values()} or {len(regions) or 1}
     if len(counts) > 1:
         raise UserError(f"{name}: truth and prediction have different numbers of regions: {sorted(counts)}")
     names = regions or _region_names(counts.pop())
     predicted = {key: mask for key, mask in masks.items() if key != "truth"}
-    return ViewedCase(name, image, grid, names, (), masks.get("truth"), predicted)
+    return ViewedCase(name, image, grid, names, (), masks.get("truth"), predicted, notes)
 
 
 def _image(source: Source, spacing_mm: Sequence[float] | None) -> tuple[str, Float32Array, Grid]:
@@ -144,9 +147,13 @@ def _image(source: Source, spacing_mm: Sequence[float] | None) -> tuple[str, Flo
         grid = read_volume_header(path).upright_grid
         case = Case(path.name, (path,), is_volume=True, grid=grid)
         return path.name, read_image(case), grid
-    case = open_picture(path)
-    image = read_image(case)
-    return path.name, image, Grid(image.shape[1:], _spacing(image, spacing_mm) or case.spacing_mm)
+    image = read_image(open_picture(path))
+    return path.name, image, Grid(image.shape[1:], _spacing(image, spacing_mm) or _stated_pixels(path))
+
+
+def _stated_pixels(path: Path) -> tuple[float, float] | None:
+    (job,) = list_jobs([path])
+    return pixels_of(job)
 
 
 def is_array(given: Any) -> bool:
@@ -163,13 +170,13 @@ def _masks(mask: Source, grid: Grid, regions: int) -> MaskArray:
     if is_array(mask):
         marked = np.asarray(as_numbers(mask, "mask") != 0)
         return marked if marked.ndim > grid.ndim else marked[None]
-    return _mask_file(as_path(mask, "mask"), _region_names(regions))
+    return _mask_file(as_path(mask, "mask"), grid, _region_names(regions))
 
 
-def _mask_file(path: Path, regions: Sequence[str]) -> MaskArray:
+def _mask_file(path: Path, grid: Grid, regions: Sequence[str]) -> MaskArray:
     if is_volume(path):
-        with decode_one(path):
-            values = upright(read_volume(path))
+        own_grid = _grid_apart(path, grid)
+        values = read_label_values(path, grid, {path: own_grid} if own_grid else {})
     elif len(regions) < 2:
         return read_mask(path)[None]
     else:
@@ -178,6 +185,19 @@ def _mask_file(path: Path, regions: Sequence[str]) -> MaskArray:
     if len(regions) < 2:
         return np.asarray(values != 0)[None]
     return from_labels(values.astype(np.uint8), region_labels(regions))
+
+
+def _grid_apart(path: Path, grid: Grid) -> Grid | None:
+    """That of a volume which lies otherwise than a grid; None where both are one, or nobody knows where that lies."""
+    own_grid = read_volume_header(path).upright_grid if grid.affine and is_volume(path) else None
+    return own_grid if own_grid and own_grid.difference(grid) else None
+
+
+def _note_on_place(mask: Source, name: str, grid: Grid) -> str:
+    """What is said of a mask that is resampled. Raises UserError where it lies elsewhere than the image."""
+    path = None if is_array(mask) else as_path(mask, "mask")
+    own_grid = _grid_apart(path, grid) if path else None
+    return resampled_truth_finding(Path(name), path, (grid, own_grid)).message if path and own_grid else ""
 
 
 def _region_names(count: int) -> tuple[str, ...]:
@@ -195,12 +215,13 @@ def _viewed_row(row: Mapping[str, Any], masks: Path | None = None) -> ViewedCase
         with local_only():
             refuse_remote(str(row["input"]), str(masks / PREDICTED_NAME))
         mask = _mask_below(masks, mask)
-    image, grid = _image_of_row(row, is_volume(mask))
+    names, image, grid = _image_of_row(row, is_volume(mask))
     regions = [key.removesuffix("_px") for key in row if key.endswith("_px") and key != "tumour_px"] or [REGION]
     notes = [f"confidence {row['confidence']:.3f}"] if isinstance(row.get("confidence"), float) else []
     notes += [str(row["note"])] if row.get("note") else []
-    predicted = {"": _mask_file(mask, regions)}
-    return ViewedCase(Path(str(row["input"])).name, image, grid, regions, (), None, predicted, notes)
+    is_one = len(regions) < 2 and not is_volume(mask)
+    predicted = {"": read_mask(mask, 0)[None] if is_one else _mask_file(mask, grid, regions)}
+    return ViewedCase(Path(str(row["input"])).name, image, grid, regions, names, None, predicted, notes)
 
 
 def _mask_below(folder: Path, written: Path) -> Path:
@@ -210,21 +231,33 @@ def _mask_below(folder: Path, written: Path) -> Path:
     return next((place for place in places if place.is_file()), folder / written.name)
 
 
-def _image_of_row(row: Mapping[str, Any], is_scan: bool) -> tuple[ImageArray, Grid]:
-    """The image that a row is about: its file, the files of its channels, or the series that its file belongs to."""
+def _image_of_row(row: Mapping[str, Any], is_scan: bool) -> tuple[Sequence[str], ImageArray, Grid]:
+    """Channels and image that a row is about: its file, those of its channels, or the series of its file."""
     path = Path(str(row["input"]))
     files = [text for text in str(row.get("channels") or "").split("; ") if "=" in text]
+    names = [text.split("=")[0] for text in files]
     if len(files) > 1:
-        job = job_of_channels(files, [text.split("=")[0] for text in files])
+        job = _job_of_files(files, names)
     elif is_scan and is_dicom(path):
         job = _job_of(path)
     else:
-        return _image(path, None)[1:]
+        return (names, *_image(path, None)[1:])
     if job.is_volume:
         image, grid, *_ = read_scan(job)
-        return image, grid
+        return names, image, grid
     image = read_image(Case(path.stem, job.images))
-    return image, Grid(image.shape[1:])
+    return names, image, Grid(image.shape[1:], _stated_pixels(path))
+
+
+def _job_of_files(files: Sequence[str], names: Sequence[str]) -> PredictionJob:
+    """The scan of files `NAME=FILE`, or of the frames of one. Raises UserError where nothing says which they are."""
+    paths = {text.partition("=")[2] for text in files}
+    if len(paths) > 1:
+        return job_of_channels(files, names)
+    (job,) = list_jobs([Path(path) for path in paths], names)
+    if job.problem:
+        raise UserError(job.problem)
+    return job
 
 
 def _job_of(path: Path) -> PredictionJob:

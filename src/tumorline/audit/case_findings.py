@@ -2,12 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from tumorline.data.case import Case
 from tumorline.data.dataset import Dataset
 from tumorline.data.facts import NOT_READ, Facts
 from tumorline.data.layouts.tree import below_shared_folder
-from tumorline.data.layouts.volumes.scan_case import TWO_PLACES
+from tumorline.data.layouts.volumes.scan_case import NO_PLACE, TWO_PLACES
 from tumorline.data.near.duplicates import NearPair
 from tumorline.data.patients.names import names_of_one_patient
 from tumorline.data.patients.public_collections import conflicting_collections
@@ -72,14 +73,18 @@ def find_unusable(dataset: Dataset) -> list[Finding]:
 
 
 def find_listed(dataset: Dataset) -> list[Finding]:
-    """What listing the source has found; files whose two affines disagree are one finding, with their number."""
-    findings = dataset.source.findings
-    scans = [finding for finding in findings if finding.code == TWO_PLACES]
-    if len(scans) < 2:
-        return [*findings]
+    """What listing the source has found; files whose place is in doubt are one finding of a kind, with their number."""
+    findings = [*dataset.source.findings]
+    for code in (TWO_PLACES, NO_PLACE):
+        scans = [finding for finding in findings if finding.code == code]
+        if len(scans) > 1:
+            findings = [*(finding for finding in findings if finding.code != code), _as_one(scans)]
+    return findings
+
+
+def _as_one(scans: Sequence[Finding]) -> Finding:
     message = f"{scans[0].message}; {len(scans)} scans have such files"
-    joined = Finding(TWO_PLACES, "warning", message, tuple(file for finding in scans for file in finding.files))
-    return [*(finding for finding in findings if finding.code != TWO_PLACES), joined]
+    return replace(scans[0], message=message, files=tuple(file for finding in scans for file in finding.files))
 
 
 def find_unlike_channels(dataset: Dataset) -> list[Finding]:

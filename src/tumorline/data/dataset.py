@@ -117,7 +117,7 @@ class Dataset:
     def plane_of(self, case: Case) -> str:
         """Which slices of a volume are looked at: those of `data.axis`, or those that it was acquired in."""
         _, own_case = self.member_and_case(case)
-        return plane_of(own_case.grid.spacing_mm if own_case.grid else None, self.settings.axis)
+        return plane_of(own_case.grid, self.settings.axis) if own_case.grid else self.settings.axis
 
     def pixel_of(self, case: Case) -> Pixel:
         """Of a picture, or of the slices of a volume that are looked at."""

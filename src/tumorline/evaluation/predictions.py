@@ -14,7 +14,7 @@ from tumorline.arrays import MaskArray
 from tumorline.data.masks.read import read_mask
 from tumorline.errors import UserError
 from tumorline.files import write_bytes
-from tumorline.formats.nifti import from_upright, load_nibabel, read_volume, upright
+from tumorline.formats.nifti import from_upright, placed_image, read_volume, upright
 from tumorline.geometry.grid import Grid
 from tumorline.regions import REGION_NAME
 from tumorline.write.images import FAST, mask_path, write_mask
@@ -63,16 +63,15 @@ def read_prediction(folder: Path, case: str, regions: Sequence[str]) -> MaskArra
     paths = find_prediction(folder, case, regions)
     if not paths:
         raise UserError(f"{folder}: no predicted mask of case '{case}'; evaluate again")
-    return np.stack([_read_volume(path) if path.name.endswith(VOLUME) else read_mask(path) for path in paths])
+    return np.stack([_read_volume(path) if path.name.endswith(VOLUME) else read_mask(path, 0) for path in paths])
 
 
 def _write_volume(path: Path, mask: MaskArray, grid: Grid) -> None:
     """A mask `(D, H, W)` with right, anterior and superior along its axes."""
-    nibabel = load_nibabel()
     height, width = mask.shape[1:]
     to_mm = np.asarray(grid.affine or AS_SEEN)
     from_file = np.array([[0, 0, 1, 0], [0, -1, 0, height - 1], [-1, 0, 0, width - 1], [0, 0, 0, 1.0]])
-    image = nibabel.Nifti1Image(from_upright(mask.astype(np.uint8)), to_mm @ from_file)
+    image = placed_image(from_upright(mask.astype(np.uint8)), to_mm @ from_file)
     image.header.set_xyzt_units("mm" if grid.spacing_mm else "unknown")
     write_bytes(path, gzip.compress(image.to_bytes(), FAST, mtime=0))
 

@@ -35,7 +35,10 @@ MODULES = "pydicom|highdicom"
 HUSHED: tuple[Any, ...] = ("ignore", None, Warning, re.compile(MODULES), 0)
 """The filter of their warnings."""
 
-HEADER_TAGS = ["PatientID", "PixelSpacing"]
+FRAME_GROUPS, SHARED_GROUPS = "PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"
+"""Where an enhanced image says of each of its frames, and of all of them, what others say of the slice."""
+SPACING, RESCALING = "PixelMeasuresSequence", "PixelValueTransformationSequence"
+HEADER_TAGS = ["PatientID", "PixelSpacing", FRAME_GROUPS, SHARED_GROUPS]
 PIXEL_DATA = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 IMAGES = "Image Storage"
 """How the names of the classes of images end."""
@@ -93,7 +96,7 @@ def read_dicom_header(path: Path, keep_identifiers: bool = False) -> DicomHeader
 def _header(dataset: pydicom.Dataset, keep_identifiers: bool) -> DicomHeader:
     patient = str(dataset.get("PatientID") or "").strip()
     is_known = not says_nothing(patient)
-    spacing = numbers_of(dataset.get("PixelSpacing"))
+    spacing = numbers_of(_frame_settings(dataset, 0, SPACING).get("PixelSpacing"))
     has_spacing = len(spacing) == 2 and min(spacing) > 0 and max(spacing) < np.inf
     return DicomHeader(
         hash_identifier(patient) if is_known else None,
@@ -172,7 +175,7 @@ def read_dicom_frames(path: Path) -> Array:
         dataset = read_dataset(path)
         frames = _require_grey(path, dataset)
         stored = _stored(path, dataset).reshape(frames, int(dataset.Rows), int(dataset.Columns))
-        settings = [_frame_settings(dataset, frame) for frame in range(frames)]
+        settings = [_frame_settings(dataset, frame, RESCALING) for frame in range(frames)]
         pairs = zip(stored, settings, strict=True)
         return np.stack(
             [
@@ -195,12 +198,11 @@ def is_inverted(dataset: pydicom.Dataset) -> bool:
     return str(dataset.get("PhotometricInterpretation", "")).strip() == "MONOCHROME1"
 
 
-def _frame_settings(dataset: pydicom.Dataset, frame: int) -> pydicom.Dataset:
-    """Where the rescaling of a frame stands."""
-    frame_groups = (dataset.get("PerFrameFunctionalGroupsSequence") or [])[frame : frame + 1]
-    for group in (*frame_groups, *(dataset.get("SharedFunctionalGroupsSequence") or [])):
-        if transformation := group.get("PixelValueTransformationSequence"):
-            return pydicom.Dataset(transformation[0])
+def _frame_settings(dataset: pydicom.Dataset, frame: int, kind: str) -> pydicom.Dataset:
+    """Where what is said of a frame stands: in a sequence of this kind, or where a plain slice has it."""
+    for group in (*(dataset.get(FRAME_GROUPS) or [])[frame : frame + 1], *(dataset.get(SHARED_GROUPS) or [])):
+        if settings := group.get(kind):
+            return pydicom.Dataset(settings[0])
     return dataset
 
 
@@ -342,7 +344,7 @@ def _displayed(dataset: pydicom.Dataset, stored: Array, as_seen: bool) -> Array:
         return np.asarray(apply_color_lut(stored, dataset))
     inverted = is_inverted(dataset)
     values = _without_padding(dataset, stored, inverted) if as_seen else stored
-    values = _rescaled(dataset, values)
+    values = _rescaled(_frame_settings(dataset, 0, RESCALING), values)
     if not inverted:
         return values
     wide = values.astype(np.float64)

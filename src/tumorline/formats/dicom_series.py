@@ -31,7 +31,7 @@ from tumorline.formats.dicom_stack import (
     require_one_contrast,
     require_upright,
 )
-from tumorline.formats.nifti import OpenVolume, Voxels, load_nibabel
+from tumorline.formats.nifti import OpenVolume, Voxels, load_nibabel, placed_image
 from tumorline.geometry.grid import Grid, grid_of
 
 TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -117,7 +117,7 @@ class DicomSeries:
     @property
     def as_volume(self) -> OpenVolume:
         """What a NIfTI file of the series would be, without its values."""
-        image = load_nibabel().Nifti1Image(np.zeros(self.stored_shape, np.uint8), self.affine)
+        image = placed_image(np.zeros(self.stored_shape, np.uint8), self.affine)
         return OpenVolume(image, self.turn, self.stored_shape, 1)
 
     def to_stored(self, voxels: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -10,6 +10,8 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from tumorline.geometry.grid import Grid
+
 T = TypeVar("T", bound=np.generic)
 Pixel = tuple[float, float]
 """Height and width of a pixel, of which the smaller is 1."""
@@ -23,14 +25,18 @@ DIGITS = 3
 """Of the proportions of a pixel: what is further off comes from rounding in headers."""
 
 
-def plane_of(spacing_mm: Sequence[float] | None, wanted: str) -> str:
-    """How a volume of this spacing `(D, H, W)` is cut: as wanted, or as it was acquired.
+def plane_of(grid: Grid, wanted: str) -> str:
+    """How a volume on a grid `(D, H, W)` is cut: as wanted, or as it was acquired. A picture is not cut.
 
-    The second where the wanted slices would cross slices that lie far apart, and so have long pixels.
+    The second where it is one slice, or where the wanted slices would cross slices that lie far apart, and so have
+    long pixels.
     """
-    if spacing_mm is None:
+    single = [name for name, count in zip(AXES, grid.shape, strict=False) if count == 1]
+    if grid.ndim < len(AXES) or wanted in single:
         return wanted
-    sides = dict(zip(AXES, spacing_mm, strict=True))
+    if single or grid.spacing_mm is None:
+        return next(iter(single), wanted)
+    sides = dict(zip(AXES, grid.spacing_mm, strict=True))
     within = [side for name, side in sides.items() if name != wanted]
     return wanted if max(within) <= LONG * min(within) else max(sides, key=sides.__getitem__)
 

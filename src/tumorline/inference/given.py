@@ -104,7 +104,7 @@ def read_picture(job: PredictionJob, model: "Model") -> GivenImage:
     """A file that holds all channels is read as its layout says; otherwise each is a file of its own."""
     pixels, coloured = read_and_look(_picture_case(job, model))
     image = model.complete(pixels, job.channels)
-    spacing_mm = job.spacing_mm or spacing_of_picture(job.path)
+    spacing_mm = pixels_of(job)
     return GivenImage(image, Grid(image.shape[1:], spacing_mm) if spacing_mm else None, job.path, coloured)
 
 
@@ -115,13 +115,13 @@ def _picture_case(job: PredictionJob, model: "Model") -> Case:
     return open_picture(job.path, "" if names else model.channel, names)
 
 
-def spacing_of_picture(path: Path) -> tuple[float, float] | None:
-    """From top to bottom and from left to right, of a picture that states it."""
-    if not path.is_file() or not is_dicom(path):
-        return None
+def pixels_of(job: PredictionJob) -> tuple[float, float] | None:
+    """From top to bottom and from left to right, of a picture of which a table or its header states it."""
+    if job.spacing_mm or not job.path.is_file() or not is_dicom(job.path):
+        return job.spacing_mm
     from tumorline.formats.dicom import read_dicom_header  # imports pydicom
 
-    return read_dicom_header(path).spacing_mm
+    return read_dicom_header(job.path).spacing_mm
 
 
 def _from_path(path: Path, model: "Model") -> GivenImage:

@@ -123,7 +123,7 @@ class Model:
                 raise UserError(f"{name}: its voxels have no size; this model needs one")
             return see_volume(image, grid.spacing_mm, self.info.input)
         spacing_mm = grid.spacing_mm if grid else None
-        plane = plane_of(spacing_mm if image.ndim == 4 else None, self.info.input.axis)
+        plane = plane_of(Grid(image.shape[1:], spacing_mm), self.info.input.axis)
         return prepare_input(image, self.info.image_size, self.info.input.cut(plane), spacing_mm)
 
     def complete(self, image: ImageArray, channels: Sequence[str]) -> ImageArray:

@@ -197,7 +197,7 @@ class Predictor:
     def _cut(self, grid: Grid) -> str:
         """In which slices a volume was seen, where these are not those of the model's training."""
         seen = self.model.info.input
-        plane = plane_of(grid.spacing_mm, seen.axis)
+        plane = plane_of(grid, seen.axis)
         return f"seen in {plane} slices, as it was acquired" if seen.dims == 2 and plane != seen.axis else ""
 
     def _figures_of(self, answer: Answer, masks: MaskArray, grid: Grid | None) -> CaseRow:

@@ -151,7 +151,8 @@ def draw(scored: Scored, drawing: Drawing) -> Picture | None:
         return None
     grey, grid = sample.image[0], sample.grid
     spacing = grid.spacing_mm or (1.0,) * grid.ndim
-    planes = [_plane("", grey, masks, 1.0)] if grid.ndim < 3 else list(_three_planes(grey, masks, spacing))
+    is_volume = grid.ndim > 2
+    planes = [*_three_planes(grey, masks, spacing)] if is_volume else [_plane("", grey, masks, spacing[1] / spacing[0])]
     return Picture(scored.case, scored.class_name, scored.patient, scored.dice, scored.scores, planes)
 
 

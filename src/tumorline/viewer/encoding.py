@@ -30,7 +30,7 @@ from PIL import Image
 from tumorline.arrays import Float32Array, ImageArray, MaskArray
 from tumorline.errors import UserError
 from tumorline.escaping import one_line
-from tumorline.formats.grey import ENOUGH_PIXELS, grey_range
+from tumorline.formats.grey import ENOUGH_PIXELS, grey_range, without_gaps
 from tumorline.geometry.grid import Grid
 from tumorline.regions import Labels, brush_labels
 
@@ -212,7 +212,11 @@ def coarser_by(shape: Sequence[int]) -> tuple[float, ...]:
 
 
 def encode_image(image: Float32Array, step: Sequence[float], lossless: bool) -> EncodedImage:
-    """A channel `(*space)` in 8 bits, its slices beside one another; it is shown at first as `grey_range` has it."""
+    """A channel `(*space)` in 8 bits, its slices beside one another; it is shown at first as `grey_range` has it.
+
+    NaN and infinite values are as `without_gaps` says.
+    """
+    image = without_gaps(image)
     rows = image.reshape(-1, image.shape[-1])
     step_of_rows = max(1, ceil(sqrt(rows.size / ENOUGH_PIXELS)))
     low, high = (float(limit) for limit in np.percentile(rows[::step_of_rows, ::step_of_rows], KEPT_PERCENTILES))

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from tumorline.arrays import Float64Array
 from tumorline.files import write_bytes
-from tumorline.formats.nifti import OpenVolume, from_upright, load_nibabel
+from tumorline.formats.nifti import OpenVolume, from_upright, load_nibabel, placed_image
 
 AS_THE_PATIENT = np.array([[0, 1], [1, 1], [2, 1]])
 
@@ -34,11 +34,7 @@ def write_label_map(path: Path, labels: npt.NDArray[Any], volume: OpenVolume) ->
 
 def write_volume(path: Path, voxels: npt.NDArray[Any], affine: Float64Array) -> None:
     """Write voxels `(X, Y, Z)` as `.nii.gz` in their order, as whole numbers where they are some, else as float32."""
-    image = load_nibabel().Nifti1Image(_narrowed(voxels), affine)
-    image.set_sform(affine, code=1)
-    image.set_qform(affine, code=1)
-    image.header.set_xyzt_units("mm")
-    write_bytes(path, gzip.compress(image.to_bytes(), mtime=0))
+    write_bytes(path, gzip.compress(placed_image(_narrowed(voxels), affine).to_bytes(), mtime=0))
 
 
 def _narrowed(voxels: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -18,6 +18,7 @@ from tumorline.formats.unread import unread_file
 from tumorline.geometry.grid import Grid
 from tumorline.geometry.resample import share_covered
 from tumorline.regions import REGION
+from tumorline.wording import numbered
 
 SEQUENCES = ("post_contrast", "pre_contrast", "t2", "flair")
 CHANNELS = (*SEQUENCES, "all")
@@ -26,8 +27,11 @@ LONGEST_NAME = 50
 """Letters of a region's name."""
 LEAST_COVERED = 0.5
 """Share of a scan's room that another of its files has to cover."""
-TWO_PLACES = "two_places"
-"""Code of files whose two affines disagree."""
+TWO_PLACES, NO_PLACE = "two_places", "no_place"
+"""Codes of files whose two affines disagree, and of those that have none."""
+WITHOUT_PLACE = (
+    "its header does not say how it lies (no sform, no qform): taken as from right to left, back to front, feet to head"
+)
 LABEL = "tumour_core"
 """Nearest to what is outlined on a picture after contrast, as in Cheng's set."""
 FILE_WORDS = {
@@ -100,7 +104,7 @@ def volume_of_scan(whole: Case) -> Listing:
     headers = {path: read_volume_header(path) for path in dict.fromkeys(whole.files)}
     _require_frames(whole, headers)
     (first_path, first), *others = headers.items()
-    apart, findings = {}, _contradictions(headers)
+    apart, findings = {}, _doubtful_places(headers)
     for path, header in others:
         if first.grid.difference(header.grid):
             apart[path] = header.upright_grid
@@ -120,15 +124,21 @@ def _require_volumes(files: Sequence[Path]) -> None:
             raise UserError(folder)
 
 
-def _contradictions(headers: dict[Path, VolumeHeader]) -> list[Finding]:
-    """One warning of the files of a scan whose two affines disagree."""
-    files = {path: header.contradiction for path, header in headers.items() if header.contradiction}
-    if not files:
-        return []
-    path, contradiction = next(iter(files.items()))
-    count = f" (so do {len(files) - 1} more files of this scan)" if len(files) > 1 else ""
-    message = f"{path}: its qform leads elsewhere than its sform, which is used: {contradiction}{count}"
-    return [Finding(TWO_PLACES, "warning", message, tuple(map(str, files)))]
+def _doubtful_places(headers: dict[Path, VolumeHeader]) -> list[Finding]:
+    """A warning of the files of a scan whose two affines disagree, and one of those that have none."""
+    disagreeing = {
+        path: f"its qform leads elsewhere than its sform, which is used: {header.contradiction}"
+        for path, header in headers.items()
+        if header.contradiction
+    }
+    without = {path: WITHOUT_PLACE for path, header in headers.items() if not header.is_placed}
+    return [_doubtful(code, doubts) for code, doubts in ((TWO_PLACES, disagreeing), (NO_PLACE, without)) if doubts]
+
+
+def _doubtful(code: str, doubts: dict[Path, str]) -> Finding:
+    path, doubt = next(iter(doubts.items()))
+    others = f" ({numbered(len(doubts) - 1, 'more file')} of this scan too)" if len(doubts) > 1 else ""
+    return Finding(code, "warning", f"{path}: {doubt}{others}", tuple(map(str, doubts)))
 
 
 def resampled_truth_finding(first: Path, path: Path, grids: tuple[Grid, Grid]) -> Finding:
