@@ -146,7 +146,8 @@ def test_an_empty_word_is_not_the_current_folder(program: Program, words: list[s
 
 
 def test_numbers_of_numpy_are_numbers(tmp_path: Path) -> None:
-    cohort = tumorline.simulate(tmp_path / "c", patients=np.int64(3), slices=np.int8(1), seed=np.uint8(2))
+    numbers: dict[str, Any] = {"patients": np.int64(3), "slices": np.int8(1), "seed": np.uint8(2)}
+    cohort = tumorline.simulate(tmp_path / "c", **numbers)
     assert (cohort / "simulated.json").is_file()
 
 

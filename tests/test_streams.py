@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -171,7 +172,7 @@ def test_the_line_of_an_epoch_is_harmless_and_whole(capsys: pytest.CaptureFixtur
 
     figures = {"train_loss": 1.0, "validation_loss": 1.0, "validation_dice": 0.5, "seconds": 1.0}
     sources = {"dice_in_[red]ours": 0.5, "dice_in_\x1b[31mtheirs": 0.5}
-    row = {"epoch": 1, "best": False, "images_per_second": 1.0, **figures, **sources}
+    row: dict[str, Any] = {"epoch": 1, "best": False, "images_per_second": 1.0, **figures, **sources}
     row |= {key.replace("dice_in", "false_positives_in"): None for key in sources}
     TrainingProgress(0, 1, visible=True).epoch(row, 1)
     assert r"([red]ours 0.500; \x1b[31mtheirs 0.500)" in capsys.readouterr().err

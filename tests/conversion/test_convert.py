@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pydicom
 import pytest
+from pydicom.pixels.utils import pack_bits
 from pydicom.sr.codedict import codes
 
 import tumorline
@@ -198,7 +199,7 @@ def test_frames_in_any_order_of_an_odd_number_of_bits_are_read(tmp_path: Path) -
     def change(dataset: pydicom.Dataset) -> None:
         frames = dataset.pixel_array[order][..., :5]
         dataset.PerFrameFunctionalGroupsSequence = [dataset.PerFrameFunctionalGroupsSequence[old] for old in order]
-        dataset.Columns, dataset.PixelData = 5, pydicom.pixels.pack_bits(frames.ravel())
+        dataset.Columns, dataset.PixelData = 5, pack_bits(frames.ravel())
 
     changed(save(tmp_path / "in" / "seg.dcm", masks, ["a", "b"], series), change)
     tumorline.convert(tmp_path / "in", tmp_path / "set")
@@ -518,7 +519,7 @@ def test_segments_that_become_one_region_are_said(tmp_path: Path) -> None:
     masks = outline(series, 2)
     path = changed(save(tmp_path / "in" / "seg.dcm", masks, ["a", "b"], series), relabelled("Cyst (+)", "cyst (-)"))
     assert f"{path}: its segments 1, 2 are all cyst, one region" in lines_of([tmp_path / "in"], tmp_path / "set")
-    assert np.array_equal(regions_of(tmp_path / "set")["cyst"][0], stored(series, masks.any(axis=0)))
+    assert np.array_equal(regions_of(tmp_path / "set")["cyst"][0], stored(series, np.asarray(masks.any(axis=0))))
 
 
 def test_what_outlines_nothing_or_lies_outside_is_said(tmp_path: Path) -> None:
