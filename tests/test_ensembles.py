@@ -133,6 +133,7 @@ def test_temperatures_of_regions_follow_the_images_to_their_device() -> None:
     assert network(torch.zeros(2, 3, 4, 4, device="meta")).device.type == "meta"
 
 
+@pytest.mark.slow
 def test_very_certain_members_stay_finite_in_onnx(tiny_run: Path, tmp_path: Path) -> None:
     certain = changed(tiny_run, tmp_path / "certain.safetensors", temperature=1e-4)
     model = tumorline.load(tumorline.ensemble([certain, certain], tmp_path / "pair.safetensors"))

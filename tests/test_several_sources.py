@@ -119,6 +119,7 @@ def test_it_is_resumed_and_refuses_another_share(program: Program, mixed: Mixed)
     assert again.status == 0, again.err
 
 
+@pytest.mark.slow
 def test_folds_are_gathered_by_source(program: Program, tmp_path: Path) -> None:
     slices, heads = PairFolder(tmp_path / "slices")(patients=4), free(tmp_path / "heads", images=4)
     settings = [*TINY, "train.epochs=1", "split.folds=3", f"data.cache='{tmp_path / 'cache'}'"]

@@ -96,7 +96,9 @@ def test_every_network_that_has_three_dimensions_is_tested_in_them() -> None:
     assert [name for name in SMALL if "dims" in inspect.signature(MODELS[name]).parameters] == IN_3D
 
 
-@pytest.mark.parametrize("name", IN_3D)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name == "swin_unetr" else []) for name in IN_3D]
+)
 def test_the_same_in_three_dimensions(name: str) -> None:
     network = build(name, channels=4, regions=3, options={**SMALL[name], "dims": 3})
     outputs = network(torch.randn(1, 4, 17, 20, 9))

@@ -176,6 +176,7 @@ main()
 """
 
 
+@pytest.mark.slow
 def test_the_command_ends_at_once_with_status_2(tiny_source: Path, tmp_path: Path) -> None:
     """A thread that waits for a name server must not hold up the end of the program."""
     arguments = ["train", "--data", str(tiny_source), "--set", "model.name=lraspp", "--output", str(tmp_path / "run")]

@@ -167,19 +167,19 @@ def diverges(config: Config, where: Path) -> None:
 def test_folds_go_on_after_one_that_diverged(
     tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gone: list[str] = []
+    gone: list[int] = []
 
-    def train_fold(config: Config, where: Path, _notify: object) -> None:
-        gone.append(where.name)
-        if config.split.fold == 1:
-            diverges(config, where)
+    def train_fold(config: Config, fold: int, folder: Path, _notify: object) -> None:
+        gone.append(fold)
+        if fold == 1:
+            diverges(config, folder / "fold-1")
 
     monkeypatch.setattr(cross_validation, "_train_fold", train_fold)
     monkeypatch.setattr(cross_validation, "gather", lambda _: None)
     config = tiny_config.model_copy(update={"split": tiny_config.split.model_copy(update={"folds": 3})})
     with pytest.raises(UserError, match=r"1 of 3 folds diverged, the others are finished; .*fold-1: the training"):
         cross_validation.cross_validate(config, tmp_path / "folds", (), print)
-    assert gone == ["fold-0", "fold-1", "fold-2"]
+    assert gone == [0, 1, 2]
 
 
 def test_a_trial_that_diverges_is_a_failed_trial_be_it_the_first(
