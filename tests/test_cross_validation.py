@@ -93,6 +93,7 @@ def test_a_fold_that_was_stopped_goes_on_and_ends_as_if_it_had_not_been(
     assert models[0].read_bytes() == models[1].read_bytes()
 
 
+@pytest.mark.slow
 def test_what_follows_the_training_is_done_anew_without_one(
     tiny_folds: Path, tiny_source: Path, tmp_path: Path
 ) -> None:

@@ -55,6 +55,7 @@ def changed(run: Path, target: Path, **fields: Any) -> Path:
     return target
 
 
+@pytest.mark.slow
 def test_a_model_with_itself_is_that_model(tiny_run: Path, tmp_path: Path) -> None:
     twice = tumorline.load(tumorline.ensemble([tiny_run, tiny_run], tmp_path / "twice.safetensors"))
     once = tumorline.load(tiny_run)

@@ -595,6 +595,7 @@ def test_nothing_to_convert_is_one_line(tmp_path: Path, program: Program) -> Non
     assert (outcome.status, "lies in the data folder" in outcome.err) == (2, True)
 
 
+@pytest.mark.slow
 def test_a_stopped_command_goes_on_and_a_finished_set_is_not_replaced(two_scans: Path, tmp_path: Path) -> None:
     def stop(_done: int, _total: int) -> None:
         raise KeyboardInterrupt
@@ -615,6 +616,7 @@ def test_a_stopped_command_goes_on_and_a_finished_set_is_not_replaced(two_scans:
     assert not (tmp_path / "set" / "imagesTs").exists()
 
 
+@pytest.mark.slow
 def test_label_values_follow_what_is_there_when_a_mended_scan_joins(two_scans: Path, tmp_path: Path) -> None:
     """The scan that was done before is written anew, as the values of its regions are others now."""
     path = add_segmentation(two_scans, ["whole_tumour", "cyst"])
