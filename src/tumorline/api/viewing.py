@@ -96,7 +96,7 @@ def view(
         if strange := [row for row in what if not isinstance(row, Mapping)]:
             raise UserError(f"view: a list of {type(strange[0]).__name__}; give an array, or rows of tumorline.predict")
         return View(_bounded(_viewed_rows(what, case)), height)
-    if not is_array(what) and as_path(what, "view").is_dir():
+    if not _is_array(what) and as_path(what, "view").is_dir():
         return View(_bounded(_viewed_folder(as_path(what, "view"), case)), height)
     return View(_bounded([_viewed_image(what, truth, prediction, regions, spacing_mm)]), height)
 
@@ -134,7 +134,7 @@ def _viewed_image(
 
 
 def _image(source: Source, spacing_mm: Sequence[float] | None) -> tuple[str, Float32Array, Grid]:
-    if is_array(source):
+    if _is_array(source):
         image = as_float32(as_numbers(source), "image")
         image = image[None] if image.ndim == 2 else image
         if image.ndim not in (3, 4) or 0 in image.shape:
@@ -156,7 +156,7 @@ def _stated_pixels(path: Path) -> tuple[float, float] | None:
     return pixels_of(job)
 
 
-def is_array(given: Any) -> bool:
+def _is_array(given: Any) -> bool:
     """Of NumPy or of another library that gives one."""
     return hasattr(given, "__array__") or hasattr(given, "__array_interface__")
 
@@ -167,7 +167,7 @@ def _spacing(image: ImageArray, spacing_mm: Sequence[float] | None) -> tuple[flo
 
 def _masks(mask: Source, grid: Grid, regions: int) -> MaskArray:
     """Masks `(R, *space)`; a map of several labels is that of the labels that `tumorline predict` writes."""
-    if is_array(mask):
+    if _is_array(mask):
         marked = np.asarray(as_numbers(mask, "mask") != 0)
         return marked if marked.ndim > grid.ndim else marked[None]
     return _mask_file(as_path(mask, "mask"), grid, _region_names(regions))
@@ -195,7 +195,7 @@ def _grid_apart(path: Path, grid: Grid) -> Grid | None:
 
 def _note_on_place(mask: Source, name: str, grid: Grid) -> str:
     """What is said of a mask that is resampled. Raises UserError where it lies elsewhere than the image."""
-    path = None if is_array(mask) else as_path(mask, "mask")
+    path = None if _is_array(mask) else as_path(mask, "mask")
     own_grid = _grid_apart(path, grid) if path else None
     return resampled_truth_finding(Path(name), path, (grid, own_grid)).message if path and own_grid else ""
 
