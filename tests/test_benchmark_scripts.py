@@ -93,6 +93,7 @@ def test_a_script_says_how_it_is_called(
     assert f"python benchmarks/{script}.py" in said
 
 
+@pytest.mark.slow
 def test_what_augmentation_at_test_time_changes_is_kept(
     tiny_source: Path, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

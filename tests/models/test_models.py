@@ -47,7 +47,7 @@ SMALL: dict[str, Options] = {
     "deeplabv3": {"weights": "none", "backbone": "mobilenet_v3_large"},
     "fcn": {"weights": "none"},
     "lraspp": {"weights": "none"},
-    "encoder_unet": {"weights": "none", "encoder": "resnet18"},
+    "encoder_unet": {"weights": "none", "encoder": "mobilenet_v2"},
     "deeplabv3_plus": {"weights": "none"},
     "fpn": {"weights": "none"},
     "segformer": {"weights": "none"},

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 
 from tumorline.conversion.outlines import Outlines, choose_outlines
@@ -72,6 +73,7 @@ def _name_scans(scans: Sequence[Scan], keep_identifiers: bool) -> list[NamedScan
     for scan in scans:
         whose = read_identifiers(scan.grid_series.paths[0], keep_identifiers)
         stem = shorten_name(whose.series) or "scan"
-        name = next(name for name in (stem, *(f"{stem}-{number}" for number in range(2, 10**6))) if name not in named)
+        numbered = (f"{stem}-{number}" for number in count(2))
+        name = next(name for name in chain([stem], numbered) if name not in named)
         named[name] = NamedScan(name, whose.patient, scan)
     return [*named.values()]
