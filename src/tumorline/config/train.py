@@ -38,7 +38,7 @@ class TrainConfig(Section):
     freeze_epochs: int = Field(default=0, ge=0, le=MANY)
     """For so many epochs the backbone is left as it was loaded, norms included; then it learns as well."""
     weight_decay: float = Field(default=1e-2, ge=0, le=1e6)
-    """Of weights only, not of biases and norms."""
+    """Of weights of two dimensions or more, not of biases and norms."""
     schedule: Literal["cosine", "constant", "one_cycle", "poly", "plateau"] = "cosine"
     """What follows the warm-up: to zero along half a cosine or as a power of what is left ('poly'), no change, or lower
     each time the validation Dice stops improving ('plateau'). 'one_cycle' rises from a 25th and falls to a 10 000th."""

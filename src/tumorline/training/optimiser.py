@@ -16,7 +16,7 @@ POWER = 0.9
 
 
 def build_optimiser(network: nn.Module, settings: TrainConfig) -> torch.optim.Optimizer:
-    """AdamW or Adam; weight decay on weights only, not on biases and norms.
+    """AdamW or Adam; weight decay on weights of two dimensions or more, not on biases and norms.
 
     Each group has a `scale`, the factor on its learning rate: see `rate_scales`.
     """
