@@ -14,6 +14,7 @@ from tumorline.data.layouts.volumes.brats import sequence_in_name
 from tumorline.errors import UserError
 from tumorline.formats.decode import is_dicom, without_suffix
 from tumorline.formats.nifti import is_volume
+from tumorline.groups import grouped
 from tumorline.inference.jobs import PredictionJob, job_of_channels, list_jobs
 
 OF_SYSTEMS = {"dicomdir", "thumbs.db", "desktop.ini", ".ds_store"}
@@ -172,9 +173,7 @@ class CaseGatherer:
         """Slices of one folder of the client's are looked at together."""
         if not slices:
             return
-        by_folder: dict[str, list[Upload]] = defaultdict(list)
-        for upload in slices:
-            by_folder[upload.folder].append(upload)
+        by_folder = grouped(slices, lambda upload: upload.folder)
         places = {self._move(folder, members): folder for folder, members in by_folder.items()}
         for job in list_jobs(places, self.channels, self.found.remarks.append, self.may_lack):
             folder = places[job.path.parent] or "series"
@@ -191,10 +190,8 @@ class CaseGatherer:
 
     def _given_channels(self) -> list[list[str]]:
         """`NAME=PATH` of each channel that is named, by case: each file of one channel, or the channels of one scan."""
-        by_channel: dict[str, list[Upload]] = defaultdict(list)
-        for upload in self.uploads:
-            if upload.name.lower() not in OF_SYSTEMS:
-                by_channel[upload.channel].append(upload)
+        wanted = (upload for upload in self.uploads if upload.name.lower() not in OF_SYSTEMS)
+        by_channel = grouped(wanted, lambda upload: upload.channel)
         if len(by_channel) == 1:
             ((channel, members),) = by_channel.items()
             if not any(is_dicom(upload.path) for upload in members):

@@ -37,6 +37,7 @@ from tumorline.benchmarking.plan_file import read_plan
 from tumorline.escaping import for_shell
 from tumorline.file_names import HOURS_NAME, LEADERBOARD_NAME
 from tumorline.files import write_json
+from tumorline.groups import grouped
 from tumorline.progress import Notify
 from tumorline.report.benchmark import write_leaderboard
 from tumorline.results.compared import Leaderboard, Unmeasured
@@ -114,11 +115,8 @@ class Benchmark:
 
     def leaders(self, number: int) -> set[str]:
         """Names of so many arms of each initialisation, the best on validation; of none that still waits for an arm."""
-        groups: dict[str, list[Arm]] = {}
-        for arm in arms(self.plan):
-            groups.setdefault(initialisation(arm), []).append(arm)
         names: set[str] = set()
-        for members in groups.values():
+        for members in grouped(arms(self.plan), initialisation).values():
             dice = {arm.name: value for arm in members if (value := self.validation_dice(arm)) is not None}
             if all(arm.name in dice or self.has_failed(arm) for arm in members):
                 names |= set(sorted(dice, key=lambda name: -dice[name])[:number])

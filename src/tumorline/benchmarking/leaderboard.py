@@ -14,6 +14,7 @@ from tumorline.benchmarking.speed import images_per_second
 from tumorline.environment import processor_kind
 from tumorline.evaluation.tables import read_headline_rows
 from tumorline.file_names import SUMMARY_NAME
+from tumorline.groups import grouped
 from tumorline.metrics.case import CaseScores
 from tumorline.metrics.comparison import LEAST_SEEDS
 from tumorline.metrics.summary import FIGURES, Row, figure, of_region
@@ -132,9 +133,7 @@ def rank(entries: Sequence[Entry], reference: str) -> list[LeaderboardGroup]:
         return []
     speeds = images_per_second({entry.name: entry.runs[0] for entry in entries})
     shown = Shown(reference, speeds, usual_kind(entries))
-    groups: dict[str, list[Entry]] = {}
-    for entry in entries:
-        groups.setdefault(entry.initialisation, []).append(entry)
+    groups = grouped(entries, lambda entry: entry.initialisation)
     return [_group(name, some, shown) for name in sorted(groups) for some in _alike(groups[name])]
 
 

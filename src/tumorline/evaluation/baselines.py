@@ -17,7 +17,7 @@ from tumorline.audit import describe
 from tumorline.data.case import Case
 from tumorline.data.sample import Sample
 from tumorline.evaluation.measured_once import CaseRecord
-from tumorline.groups import group_of
+from tumorline.groups import group_of, grouped
 from tumorline.metrics.figure import figure_of
 from tumorline.metrics.overlap import accuracy, count_overlap, dice_of_tumour, volume_ratio
 from tumorline.results import Baseline, Figure
@@ -168,10 +168,8 @@ def measure_baselines(
 
 def summarise_baselines(records: Iterable[Record]) -> dict[str, Baseline]:
     """Of one region mean figures by patient of each baseline, with the interval of its Dice."""
-    groups: dict[str, list[Record]] = defaultdict(list)
-    for record in records:
-        groups[record["baseline"]].append(record)
-    return {baseline: _summary(members) for baseline, members in groups.items()}
+    by_baseline = grouped(records, lambda record: record["baseline"])
+    return {baseline: _summary(members) for baseline, members in by_baseline.items()}
 
 
 def _summary(records: Sequence[Record]) -> Baseline:

@@ -4,7 +4,6 @@ Images without any label, images that hold other labels only (BraTS's oedema, wh
 images with a tumour are counted apart.
 """
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -20,6 +19,7 @@ from tumorline.evaluation.status import HEADLINE
 from tumorline.file_names import PRESENCE_NAME
 from tumorline.files import write_csv
 from tumorline.geometry.slices import slices_with_any, to_slices
+from tumorline.groups import grouped
 from tumorline.metrics.figure import figure_of
 from tumorline.own_files import EVALUATE_AGAIN, Cell, any_text, case_name, read_own_csv, whole_number
 from tumorline.results import Presence
@@ -105,13 +105,12 @@ def _count(true: MaskArray, predicted: MaskArray, free: MaskArray, labelled: Mas
 
 def summarise_presence(rows: Sequence[PresenceRow]) -> dict[str, dict[str, Presence]]:
     """By region, of each source and of all together."""
-    summaries: dict[str, dict[str, Presence]] = defaultdict(dict)
-    for region in dict.fromkeys(row.region for row in rows):
-        region_rows = [row for row in rows if row.region == region]
-        summaries[region][ALL] = _summarise(region_rows)
-        for source in sorted({row.source for row in region_rows} - {""}):
-            summaries[region][source] = _summarise([row for row in region_rows if row.source == source])
-    return dict(summaries)
+    summaries = {}
+    for region, region_rows in grouped(rows, lambda row: row.region).items():
+        by_source = grouped(region_rows, lambda row: row.source)
+        of_sources = {source: _summarise(members) for source, members in sorted(by_source.items()) if source}
+        summaries[region] = {ALL: _summarise(region_rows), **of_sources}
+    return summaries
 
 
 def _summarise(rows: Sequence[PresenceRow]) -> Presence:

@@ -6,7 +6,6 @@ another export or another orientation would. Geometry moves the truth as well.
 
 import io
 import zlib
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeGuard
@@ -22,7 +21,7 @@ from tumorline.data.dataset import Dataset
 from tumorline.evaluation.measured_once import CaseRecord, CaseWork, measure_once
 from tumorline.geometry.grid import Grid
 from tumorline.geometry.slices import SQUARE, Pixel, pixel_of
-from tumorline.groups import group_of
+from tumorline.groups import group_of, grouped
 from tumorline.inference.model import Model
 from tumorline.metrics.figure import figure_of
 from tumorline.metrics.overlap import count_overlap, dice_of_tumour
@@ -244,18 +243,14 @@ def _is_measured(records: Any, regions: Sequence[str]) -> TypeGuard[list[ChangeR
 
 def summarise_robustness(records: Sequence[ChangeRecord]) -> dict[str, Robustness]:
     """By region, Dice by patient and missed tumours for each change and strength."""
-    by_region: dict[str, list[ChangeRecord]] = defaultdict(list)
-    for record in records:
-        by_region[record["region"]].append(record)
+    by_region = grouped(records, lambda record: record["region"])
     return {region: _summarise_region(members) for region, members in by_region.items()}
 
 
 def _summarise_region(records: Sequence[ChangeRecord]) -> Robustness:
-    groups: dict[tuple[str, float], list[ChangeRecord]] = defaultdict(list)
     lost = _cases_lost(records)
-    for record in records:
-        if record["case"] not in lost:
-            groups[record["change"], record["strength"]].append(record)
+    kept = [record for record in records if record["case"] not in lost]
+    groups = grouped(kept, lambda record: (record["change"], record["strength"]))
     changes = {
         name: RobustnessChange(
             unit=stress.unit,

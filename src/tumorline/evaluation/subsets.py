@@ -1,6 +1,5 @@
 """How a model that may do without some of its channels does with each subset of them."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
@@ -14,7 +13,7 @@ from tumorline.evaluation.status import Request
 from tumorline.evaluation.tables import read_rows, write_evaluation
 from tumorline.file_names import SUBSETS_NAME
 from tumorline.files import write_csv
-from tumorline.groups import group_of
+from tumorline.groups import group_of, grouped
 from tumorline.inference.model import Model
 from tumorline.metrics.figure import figure_of
 from tumorline.metrics.overlap import count_overlap, dice_of_tumour
@@ -166,12 +165,9 @@ def read_subsets(folder: Path) -> list[SubsetRecord]:
 
 def summarise_subsets(records: Sequence[SubsetRecord]) -> dict[str, list[SubsetLevel]]:
     """By region, Dice by patient and missed tumours with each subset, in the order in which they were measured."""
-    by_region: dict[str, dict[str, list[SubsetRecord]]] = defaultdict(lambda: defaultdict(list))
-    for record in records:
-        by_region[record["region"]][record["channels"]].append(record)
     return {
-        region: [_summarise_subset(channels, members) for channels, members in subsets.items()]
-        for region, subsets in by_region.items()
+        region: [_summarise_subset(*subset) for subset in grouped(members, lambda record: record["channels"]).items()]
+        for region, members in grouped(records, lambda record: record["region"]).items()
     }
 
 

@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from tumorline.groups import group_of
+from tumorline.groups import group_of, grouped
 from tumorline.metrics.case import CaseScores
 from tumorline.metrics.figure import UNDEFINED, figure_of
 from tumorline.results import Figure, GroupSummary, Lesions, Metrics, SizeGroup
 
 MOST_GROUPS = 12
+NOT_STATED = "not stated"
+"""What stands for an attribute that a case lacks."""
 SHORT = ("dice", "nsd", "hd95_detected", "volume_ratio", "signed_offset")
 DISTANCES = (
     "hd95",
@@ -174,12 +176,14 @@ def grouping_attributes(rows: Sequence[Row]) -> list[str]:
     )
 
 
+def rows_by(rows: Sequence[Row], attribute: str) -> dict[str, list[Row]]:
+    """The rows of each value of an attribute, such as the class."""
+    return grouped(rows, lambda row: row.attributes.get(attribute) or NOT_STATED)
+
+
 def by_group(rows: Sequence[Row], attribute: str) -> dict[str, GroupSummary]:
-    """A short summary for each value of an attribute, such as the class."""
-    groups: dict[str, list[Row]] = defaultdict(list)
-    for row in rows:
-        groups[row.attributes.get(attribute) or "not stated"].append(row)
-    return {name: _short_summary(members) for name, members in sorted(groups.items())}
+    """A short summary for each value of an attribute."""
+    return {name: _short_summary(members) for name, members in sorted(rows_by(rows, attribute).items())}
 
 
 def by_size(rows: Sequence[Row]) -> dict[str, SizeGroup]:

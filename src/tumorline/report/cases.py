@@ -2,7 +2,6 @@
 
 import base64
 import io
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from tumorline.arrays import Float32Array, MaskArray
 from tumorline.data.sample import Sample
 from tumorline.errors import UserError
 from tumorline.evaluation.predictions import read_prediction
+from tumorline.groups import grouped
 from tumorline.metrics.case import CaseScores
 from tumorline.metrics.summary import Row
 from tumorline.write.images import find_largest_lesion, window
@@ -91,9 +91,6 @@ class Picture:
 
 def scored_cases(rows: Sequence[Row]) -> list[Scored]:
     """The rows of each case together."""
-    by_case: dict[str, list[Row]] = defaultdict(list)
-    for row in rows:
-        by_case[row.case].append(row)
     return [
         Scored(
             case=name,
@@ -101,7 +98,7 @@ def scored_cases(rows: Sequence[Row]) -> list[Scored]:
             class_name=members[0].attributes.get("class_name", ""),
             scores={row.region: row.scores for row in members},
         )
-        for name, members in by_case.items()
+        for name, members in grouped(rows, lambda row: row.case).items()
     ]
 
 

@@ -9,6 +9,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from tumorline.data.dataset import Dataset
+from tumorline.groups import grouped
 from tumorline.metrics.figure import figure_of
 from tumorline.report import charts
 from tumorline.report.content import HeatMap, HeatMaps, LabelledChart
@@ -47,10 +48,11 @@ def _size_bars(sizes: Sequence[float], label: str) -> str:
 
 def _strips_by(values: Sequence[tuple[Entry, float]], attribute: str = "") -> dict[str, charts.Strip]:
     """The values of each class, or of each value of an attribute, with their mean over patients; the largest groups."""
-    groups: dict[str, list[tuple[Entry, float]]] = defaultdict(list)
-    for entry, value in values:
-        name = entry.case.attributes.get(attribute) or NO_CLASS if attribute else entry.class_name
-        groups[name].append((entry, value))
+
+    def name_of(entry: Entry) -> str:
+        return entry.case.attributes.get(attribute) or NO_CLASS if attribute else entry.class_name
+
+    groups = grouped(values, lambda pair: name_of(pair[0]))
     largest = sorted(groups, key=lambda name: -len(groups[name]))[:MOST_GROUPS]
     return {
         name: (

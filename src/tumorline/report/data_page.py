@@ -1,6 +1,6 @@
 """The page of a data set: what it holds, before anything is trained on it."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
@@ -11,6 +11,7 @@ from tumorline.data.splits.parts import Split
 from tumorline.data.splits.split import part_counts
 from tumorline.file_names import DATA_PAGE_NAME, DATA_TABLE_NAME
 from tumorline.files import write_csv, write_text
+from tumorline.groups import grouped
 from tumorline.report.content import ClassRow, DataContent, ExampleContent, FindingContent
 from tumorline.report.data_charts import grey_charts, size_charts, slices_by_patient, tumour_maps
 from tumorline.report.data_entries import (
@@ -22,7 +23,6 @@ from tumorline.report.data_entries import (
     size_unit,
     spacing_in_words,
 )
-from tumorline.report.observation import Example
 from tumorline.report.templates import template
 
 Value = str | int | float | None
@@ -88,11 +88,8 @@ def _tiles(described: Described, usable: Sequence[Entry], unit: str) -> list[tup
 
 
 def _class_table(entries: Sequence[Entry], unit: str) -> list[ClassRow]:
-    groups: dict[str, list[Entry]] = defaultdict(list)
-    for entry in entries:
-        groups[entry.class_name].append(entry)
     table = list[ClassRow]()
-    for name, members in sorted(groups.items()):
+    for name, members in sorted(grouped(entries, lambda entry: entry.class_name).items()):
         sizes = [size for entry in members for size in entry.sizes(unit == "px")[:1] if size]
         table.append(
             {
@@ -116,9 +113,7 @@ def _common(texts: Iterator[str] | Sequence[str], most: int = 8) -> list[tuple[s
 def _examples(described: Described, entries: Sequence[Entry]) -> list[ExampleContent]:
     """A few of each class, with and without a tumour."""
     by_id = {entry.case.id: entry for entry in entries}
-    kinds: dict[tuple[str, bool], list[Example]] = defaultdict(list)
-    for example in described.observer.examples:
-        kinds[by_id[example.case].class_name, example.has_tumour].append(example)
+    kinds = grouped(described.observer.examples, lambda example: (by_id[example.case].class_name, example.has_tumour))
     most = max(1, MOST_EXAMPLES // max(1, len(kinds)))
     chosen = [
         (kind, example)

@@ -1,6 +1,5 @@
 """Gathers what a run folder holds and renders the page. Missing optional parts leave their section out."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,8 +20,9 @@ from tumorline.file_names import (
     SUMMARY_NAME,
 )
 from tumorline.files import write_text
+from tumorline.groups import grouped
 from tumorline.metrics.headline import count_cases
-from tumorline.metrics.summary import Row, are_mixed, are_volumes
+from tumorline.metrics.summary import NOT_STATED, Row, are_mixed, are_volumes
 from tumorline.report import charts
 from tumorline.report.browsing import notes_of, picture_content, table_of_rows
 from tumorline.report.card_page import write_card_page
@@ -82,9 +82,7 @@ def _browsed(run: Path, read_case: CaseReader | None) -> BrowserContent:
     """The table of all cases with their pictures."""
     rows = read_rows(run)
     regions = list(read_summary(run / SUMMARY_NAME).regions)
-    by_case: dict[str, list[Row]] = defaultdict(list)
-    for row in rows:
-        by_case[row.case].append(row)
+    by_case = grouped(rows, lambda row: row.case)
     files = PictureFiles(run / REPORT_NAME)
     wanted: list[Wanted | None] = [None] * len(by_case)
     if read_case:
@@ -179,14 +177,12 @@ def _pictures(
 
 def _split_table(rows: Sequence[Record]) -> list[SplitRow]:
     """Patients and cases of each part and class."""
-    groups: dict[tuple[str, str], list[Record]] = defaultdict(list)
-    for row in rows:
-        groups[row["part"], row["class_name"]].append(row)
+    groups = grouped(rows, lambda row: (row["part"], row["class_name"]))
     order = {"train": 0, "validation": 1, "test": 2, "excluded": 3}
     return [
         {
             "part": part,
-            "class_name": class_name or "not stated",
+            "class_name": class_name or NOT_STATED,
             "patients": len({row["patient"] or row["case"] for row in members}),
             "cases": len(members),
         }
@@ -196,9 +192,7 @@ def _split_table(rows: Sequence[Record]) -> list[SplitRow]:
 
 def _scored_table(rows: Sequence[Row]) -> list[ScoredRow]:
     """Patients and cases that were scored, by what the model knows of them and by class."""
-    groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
-    for row in rows:
-        groups[row.status, row.attributes.get("class_name") or "not stated"].append(row)
+    groups = grouped(rows, lambda row: (row.status, row.attributes.get("class_name") or NOT_STATED))
     return [
         {
             "status": status,
