@@ -16,10 +16,10 @@ from tumorline.arrays import Float32Array, Float64Array, ImageArray, MaskArray
 from tumorline.audit import describe
 from tumorline.data.case import Case
 from tumorline.data.sample import Sample
-from tumorline.evaluation.measured_once import CaseRecord
+from tumorline.evaluation.measured_once import CaseRecord, region_record
 from tumorline.groups import group_of, grouped
 from tumorline.metrics.figure import figure_of
-from tumorline.metrics.overlap import accuracy, count_overlap, dice_of_tumour, volume_ratio
+from tumorline.metrics.overlap import accuracy, count_overlap, volume_ratio
 from tumorline.results import Baseline, Figure
 
 Packed = npt.NDArray[np.uint8]
@@ -155,12 +155,8 @@ def measure_baselines(
         for baseline, answer in answers.items():
             counts = count_overlap(truth, answer)
             yield {
-                "case": case.id,
-                "patient": case.shown_patient,
-                "region": region,
+                **region_record(case, region, counts),
                 "baseline": baseline,
-                "dice": dice_of_tumour(counts),
-                "missed": counts.missed,
                 "volume_ratio": volume_ratio(counts),
                 "accuracy": accuracy(counts),
             }
