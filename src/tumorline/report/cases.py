@@ -1,7 +1,5 @@
 """The cases that a page shows: images with true and predicted contours, of a volume in three planes."""
 
-import base64
-import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +16,9 @@ from tumorline.evaluation.predictions import read_prediction
 from tumorline.groups import grouped
 from tumorline.metrics.case import CaseScores
 from tumorline.metrics.summary import Row
-from tumorline.write.images import find_largest_lesion, window
+from tumorline.write.images import find_largest_lesion, to_data_uri, window
 
 SHOWN = 4
-LARGEST_SIDE = 384
 LARGEST_ZOOM = 4.0
 PLANES = ("axial", "coronal", "sagittal")
 
@@ -180,7 +177,7 @@ def _plane(name: str, image: Float32Array, masks: Masks, stretch: float) -> Plan
         height=height,
         width=width,
         aspect=width * stretch / height,
-        image=_data_uri(np.ascontiguousarray(image)),
+        image=to_data_uri(Image.fromarray(window(np.ascontiguousarray(image)))),
         contours=[Contour(region, outline(truth), outline(predicted)) for region, (truth, predicted) in masks.items()],
         zoom=close_up(union),
     )
@@ -209,11 +206,3 @@ def close_up(mask: MaskArray) -> str:
         for size, (start, end) in zip(mask.shape, extents, strict=True)
     )
     return f"scale({scale:.2f}) translate({-left:.1f}px, {-top:.1f}px)"
-
-
-def _data_uri(image: Float32Array) -> str:
-    picture = Image.fromarray(window(image))
-    picture.thumbnail((LARGEST_SIDE, LARGEST_SIDE), Image.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    picture.save(buffer, format="PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()

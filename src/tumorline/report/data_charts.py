@@ -14,8 +14,9 @@ from tumorline.metrics.figure import figure_of
 from tumorline.report import charts
 from tumorline.report.content import HeatMap, HeatMaps, LabelledChart
 from tumorline.report.data_entries import NO_CLASS, Entry, attribute_tables
-from tumorline.report.observation import mean_map, to_data_uri
+from tumorline.report.observation import mean_map
 from tumorline.wording import in_words
+from tumorline.write.images import to_data_uri
 
 MOST_GROUPS, MOST_DOTS = 8, 240
 BINS = 24
