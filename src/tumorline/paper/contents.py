@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from tumorline.evaluation.tables import read_rows
 from tumorline.metrics.headline import name_figure
 from tumorline.paper.methods import describe_methods, settings_of
 from tumorline.paper.parts import GROUP, Contents, Rows, chosen, group_row, with_region
@@ -22,7 +23,7 @@ FIGURES = (
 
 def contents_of_study(folder: Path, study: Study) -> Contents:
     """Of a run, of folds, or of an evaluation."""
-    page = page_content(folder, None)
+    page = page_content(folder, study.summary, read_rows(folder), None)
     shown = {"regions": page["regions"], "training": page["curves"]}
     tables = (*_figure_tables(study.summary), *_study_tables(study))
     return Contents(page["title"], shown, [table for table in tables if table.rows], describe_methods(study))

@@ -67,7 +67,8 @@ def write_report(run: Path, read_case: CaseReader | None = None) -> Path:
     if not (run / SUMMARY_NAME).is_file():
         raise UserError(f"{run}: {_why_not_evaluated(run)}")
     write_card_page(run)
-    content = page_content(run, read_case) | {"browsed": _browsed(run, read_case)}
+    summary, rows = read_summary(run / SUMMARY_NAME), read_rows(run)
+    content = page_content(run, summary, rows, read_case) | {"browsed": _browsed(run, summary, rows, read_case)}
     write_text(run / REPORT_NAME, template("template.html", browses=True).render(**content))
     return run / REPORT_NAME
 
@@ -78,10 +79,9 @@ def _why_not_evaluated(run: Path) -> str:
     return f"not evaluated (no {SUMMARY_NAME}); give a folder of train, folds or evaluate"
 
 
-def _browsed(run: Path, read_case: CaseReader | None) -> BrowserContent:
+def _browsed(run: Path, summary: Summary, rows: Sequence[Row], read_case: CaseReader | None) -> BrowserContent:
     """The table of all cases with their pictures."""
-    rows = read_rows(run)
-    regions = list(read_summary(run / SUMMARY_NAME).regions)
+    regions = list(summary.regions)
     by_case = grouped(rows, lambda row: row.case)
     files = PictureFiles(run / REPORT_NAME)
     wanted: list[Wanted | None] = [None] * len(by_case)
@@ -93,9 +93,8 @@ def _browsed(run: Path, read_case: CaseReader | None) -> BrowserContent:
     return picture_content(table_of_rows(rows, regions, read_confidences(run)), places, files)
 
 
-def page_content(run: Path, read_case: CaseReader | None) -> PageContent:
-    summary = read_summary(run / SUMMARY_NAME)
-    headline = [row for row in read_rows(run) if row.status in summary.headline_status]
+def page_content(run: Path, summary: Summary, rows: Sequence[Row], read_case: CaseReader | None) -> PageContent:
+    headline = [row for row in rows if row.status in summary.headline_status]
     regions = list(summary.regions)
     return {
         "title": run.resolve().name,
@@ -109,7 +108,7 @@ def page_content(run: Path, read_case: CaseReader | None) -> PageContent:
         "curves": _curves(read_history(run), regions),
         "pictures": _pictures(run, headline, regions, read_case),
         "split": _split_table(read_split(run)),
-        "scored": _scored_table(read_rows(run)),
+        "scored": _scored_table(rows),
         "card": (run / CARD_PAGE_NAME).is_file(),
         "configuration": Markup("\n".join(map(for_page, _text(run / CONFIG_NAME).split("\n")))),
         "made_with": _made_with(run, summary),
