@@ -198,8 +198,6 @@ def find_model(model: Path) -> Path:
     if not path.is_file():
         reason = "run folder without a finished model" if model.is_dir() else "no such model"
         listed = ", ".join(listed_models())
-        raise UserError(
-            f"{model}: {reason}; MODEL is a run folder, a .safetensors file with its .onnx beside it, or one of: "
-            f"{listed}"
-        )
+        what = "MODEL is a run folder, a .safetensors file with its .onnx beside it, or one of"
+        raise UserError(f"{model}: {reason}; {what}: {listed}")
     return path

@@ -11,8 +11,7 @@ CAPTIONS = {
     "over_segmentation-curve": "Dice on the validation patients against the threshold.",
     "over_segmentation-ratios": "Predicted over true size on the validation patients against the threshold.",
     "calibration": "Reliability near tumours: share of tumour against predicted probability; the area of a dot "
-    "is its share "
-    "of the pixels.",
+    "is its share of the pixels.",
     "confidence": "Risk against coverage: mean 1 - Dice of the most confident cases.",
     "stress": "Dice under a change of the images; the left dot is the images as they are.",
     "loss": "Loss on training and validation part over the epochs.",

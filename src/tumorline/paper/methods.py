@@ -54,8 +54,7 @@ def _design(study: Study) -> list[str]:
     tested_on = "in cross-validation" if study.in_folds else "on held-out cases" if study.config else "on given cases"
     return [
         f"A deep-learning model for the segmentation of brain tumours in MRI was "
-        f"{'trained and ' if study.config else ''}"
-        f"tested {tested_on}; this is reported after CLAIM 2024 [@claim2024].",
+        f"{'trained and ' if study.config else ''}tested {tested_on}; this is reported after CLAIM 2024 [@claim2024].",
         f"Prospective or retrospective collection, registration and ethics approval: {UNKNOWN}.",
     ]
 
@@ -127,8 +126,7 @@ def _evaluation(study: Study) -> list[str]:
     return [
         f"Figures are the Dice coefficient [@dice1945], the normalised surface Dice at {NSD_TOLERANCE:g} {unit} "
         f"[@nikolov2021], the 95th percentile of the Hausdorff distance (HD95), missed and false lesions, and "
-        f"predicted "
-        f"over true size, chosen after [@maierhein2024].",
+        f"predicted over true size, chosen after [@maierhein2024].",
         f"Conventions: {'; '.join(conventions)}.",
         f"The test is {kinds}. {_external(study)}",
     ]
@@ -145,9 +143,8 @@ def _external(study: Study) -> str:
 def _statistics() -> list[str]:
     return [
         f"Values are averaged over a patient's cases, then over patients; 95 % intervals are bootstrapped over "
-        f"patients "
-        f"(BCa, {RESAMPLES} resamples [@efron1987]), and from {LEAST_FOR_INTERVAL} patients on; below, the "
-        f"range is given.",
+        f"patients (BCa, {RESAMPLES} resamples [@efron1987]), and from {LEAST_FOR_INTERVAL} patients on; below, the "
+        "range is given.",
         "The interval covers the choice of patients, not of training seed, split or annotator.",
     ]
 
@@ -192,8 +189,7 @@ def _software(study: Study) -> list[str]:
     processes = int(environment.get("processes", 1))
     hardware = (
         f"{machine.get('processor') or UNKNOWN}, {machine.get('cores', UNKNOWN)} cores, "
-        f"{machine.get('system', UNKNOWN)}; "
-        f"device {environment['device']}{f', {processes} processes' if processes > 1 else ''}"
+        f"{machine.get('system', UNKNOWN)}; device {environment['device']}{f', {processes} processes' if processes > 1 else ''}"
         if environment
         else UNKNOWN
     )
