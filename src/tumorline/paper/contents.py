@@ -6,7 +6,20 @@ from pathlib import Path
 from tumorline.evaluation.tables import read_rows
 from tumorline.metrics.headline import name_figure
 from tumorline.paper.methods import describe_methods, settings_of
-from tumorline.paper.parts import GROUP, Contents, Rows, chosen, group_row, with_region
+from tumorline.paper.parts import (
+    CASES,
+    DICE,
+    GROUP,
+    INTERVAL,
+    MISSED,
+    PATIENTS,
+    SIZE_RATIO,
+    Contents,
+    Rows,
+    chosen,
+    group_row,
+    with_region,
+)
 from tumorline.paper.study import Study, count_parts
 from tumorline.paper.tables import Cell, Column, Table
 from tumorline.report.page import page_content
@@ -34,10 +47,10 @@ def _figure_tables(summary: Summary) -> Iterator[Table]:
     columns = [
         Column("figure", "figure"),
         Column("mean", "mean", 3),
-        Column("ci95", "95 % interval", 3),
+        INTERVAL,
         Column("median", "median", 3),
         Column("mean_over_cases", "over cases", 3),
-        Column("patients", "patients", 0),
+        PATIENTS,
         *([Column("validation", "validation", 3)] if summary.validation else []),
     ]
     rows = [row for region, metrics in summary.regions.items() for row in _figure_rows(summary, region, metrics)]
@@ -108,22 +121,11 @@ def _groupings(summary: Summary) -> Iterator[tuple[str, str, Rows]]:
 def _baseline_table(summary: Summary, several: bool) -> Table:
     keys = ("dice", "ci95", "missed", "volume_ratio", "accuracy")
     rows = [
-        {
-            "region": in_words(region),
-            "answer": name_figure(name),
-            **chosen(by_region[region], *keys),
-        }
+        {"region": in_words(region), "answer": name_figure(name), **chosen(by_region[region], *keys)}
         for name, by_region in summary.baselines.items()
         for region in summary.regions
     ]
-    columns = [
-        Column("answer", "answer"),
-        Column("dice", "Dice", 3),
-        Column("ci95", "95 % interval", 3),
-        Column("missed", "missed", 0),
-        Column("volume_ratio", "mean size ratio", 2),
-        Column("accuracy", "accuracy", 4),
-    ]
+    columns = [Column("answer", "answer"), DICE, INTERVAL, MISSED, SIZE_RATIO, Column("accuracy", "accuracy", 4)]
     return Table("baselines", "What trivial answers reach on the same cases", with_region(columns, several), rows)
 
 
@@ -141,13 +143,7 @@ def _stress_table(summary: Summary, several: bool) -> Table:
         for name, change in robustness.changes.items()
         for level in change.levels
     ]
-    columns = [
-        Column("change", "change"),
-        Column("strength", "strength"),
-        Column("dice", "Dice", 3),
-        Column("ci95", "95 % interval", 3),
-        Column("missed", "missed", 0),
-    ]
+    columns = [Column("change", "change"), Column("strength", "strength"), DICE, INTERVAL, MISSED]
     return Table("stress", "Under changes of the images", with_region(columns, several), rows)
 
 
@@ -163,8 +159,7 @@ def _study_tables(study: Study) -> Iterator[Table]:
         {"part": part, "patients": patients, "cases": cases}
         for part, (patients, cases) in count_parts(study.split).items()
     ]
-    counted = [Column("part", "part"), Column("patients", "patients", 0), Column("cases", "cases", 0)]
-    yield Table("split", "Parts of the split", counted, parts)
+    yield Table("split", "Parts of the split", [Column("part", "part"), PATIENTS, CASES], parts)
     if study.config:
         columns = [Column("setting", "setting"), Column("value", "value")]
         yield Table("settings", "All settings of the run", columns, settings_of(study.config))

@@ -20,7 +20,7 @@ from tumorline.paper.training_methods import (
     describe_training,
 )
 from tumorline.paper.works import NETWORKS_OF, SETS, SOFTWARE, UNKNOWN, cite
-from tumorline.wording import in_words, numbered
+from tumorline.wording import in_words, is_or_are, numbered
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def _data(study: Study) -> list[str]:
     return [
         f"The images come from {origin}.{used}",
         f"The figures are of {numbered(summary.cases, 'case')} of {numbered(summary.patients, 'patient')}"
-        f"{'' if not summary.split.patients_unknown else ' (patients unknown: each case counts as one)'}.",
+        f"{' (patients unknown: each case counts as one)' if summary.split.patients_unknown else ''}.",
         f"MRI sequence: {in_words(channels or UNKNOWN)}.",
         f"Scanner, field strength and acquisition protocol, inclusion and exclusion criteria, demographics and "
         f"de-identification: {UNKNOWN}.",
@@ -82,8 +82,8 @@ def _reference_standard(study: Study) -> list[str]:
     regions = ", ".join(map(in_words, study.summary.regions))
     meaning = f", whose meaning is '{in_words(label)}'" if label else ""
     return [
-        f"Reference standard are the masks that come with the images{meaning}; outlined {_are(study.summary.regions)} "
-        f"{regions}.",
+        f"Reference standard are the masks that come with the images{meaning}; outlined "
+        f"{is_or_are(len(study.summary.regions))} {regions}.",
         f"Annotators, their qualification, their tools and the variability within and between them: {UNKNOWN}.",
     ]
 
@@ -187,9 +187,10 @@ def _software(study: Study) -> list[str]:
     )
     machine = environment.get("machine", {})
     processes = int(environment.get("processes", 1))
+    several = f", {processes} processes" if processes > 1 else ""
     hardware = (
         f"{machine.get('processor') or UNKNOWN}, {machine.get('cores', UNKNOWN)} cores, "
-        f"{machine.get('system', UNKNOWN)}; device {environment['device']}{f', {processes} processes' if processes > 1 else ''}"
+        f"{machine.get('system', UNKNOWN)}; device {environment['device']}{several}"
         if environment
         else UNKNOWN
     )
@@ -203,12 +204,11 @@ def _software(study: Study) -> list[str]:
 
 
 def _availability(study: Study) -> list[str]:
-    licence = f"Terms of the weights: {study.info.licence}." if study.info else f"Terms of the weights: {UNKNOWN}."
-    return [licence, f"Availability of code, model and data, protocol and funding: {UNKNOWN}."]
-
-
-def _are(things: Iterable[object]) -> str:
-    return "are" if len(list(things)) > 1 else "is"
+    licence = study.info.licence if study.info else UNKNOWN
+    return [
+        f"Terms of the weights: {licence}.",
+        f"Availability of code, model and data, protocol and funding: {UNKNOWN}.",
+    ]
 
 
 def settings_of(config: Config) -> list[dict[str, str]]:
