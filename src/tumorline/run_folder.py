@@ -89,6 +89,12 @@ def validation_dice(history: Iterable[Mapping[str, str]]) -> list[float]:
     return [float(row["validation_dice"] or "nan") for row in history]
 
 
+def is_out_of_patience(patience: int, history: Iterable[Mapping[str, str]]) -> bool:
+    """Whether so many epochs have brought no better validation Dice; 0 waits for ever."""
+    dice = validation_dice(history)
+    return bool(patience and dice) and len(dice) - 1 - dice.index(max(dice)) >= patience
+
+
 def best_validation_dice(run: Path) -> float | None:
     """By patient, over all epochs; None where nobody validates. Raises UserError where no epoch is finished."""
     if not (history := read_history(run)):

@@ -77,9 +77,13 @@ def interval(values: Float64Array, resamples: int = RESAMPLES) -> list[float] | 
     return [low, high]
 
 
+def too_few(patients: int) -> str:
+    return f"{numbered(patients, 'patient')} {is_or_are(patients)} too few for an interval; values and range only"
+
+
 def _warning(patients: int, differ: bool) -> str | None:
     if patients < LEAST_FOR_INTERVAL:
-        return f"{numbered(patients, 'patient')} {is_or_are(patients)} too few for an interval; values and range only"
+        return too_few(patients)
     if not differ:
         return f"{numbered(patients, 'patient')} with one value: resampling tells no interval"
     if patients < LEAST_WITHOUT_WARNING:
