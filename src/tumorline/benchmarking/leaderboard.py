@@ -94,10 +94,8 @@ def shared_warnings(entries: Sequence[Entry]) -> list[str]:
 def _of_mixed_machines(entries: Sequence[Entry]) -> list[str]:
     """Dice may come from several kinds of processors where all compute alike; speeds may not."""
     environments = [environment for entry in entries for environment in entry.environments]
-    kinds, precisions = (
-        sorted(set(map(kind_of, environments))),
-        sorted({environment["precision"] for environment in environments}),
-    )
+    kinds = sorted(set(map(kind_of, environments)))
+    precisions = sorted({environment["precision"] for environment in environments})
     sentences = []
     if len(kinds) > 1:
         usual = usual_kind(entries)
@@ -183,10 +181,9 @@ def _rank_of(rows: Sequence[ArmRow]) -> tuple[bool, float, str]:
 
 def _arm_rows(entry: Entry, shown: Shown) -> list[ArmRow]:
     """A row for each region; what is not of a region stands in each."""
-    numbers = [
-        number for number, run_environment in enumerate(entry.environments) if kind_of(run_environment) == shown.kind
-    ]
-    histories = [read_history(entry.runs[number], ["images_per_second"]) for number in numbers]
+    timed = [(run, own) for run, own in zip(entry.runs, entry.environments, strict=True) if kind_of(own) == shown.kind]
+    speeds = [float(row["images_per_second"]) for run, _ in timed for row in read_history(run, ["images_per_second"])]
+    seconds = [own["seconds_of_training_steps"] for _, own in timed]
     first = entry.environments[0]
     means = {region: figure(_together(entry, region), FIGURES["dice"]).mean for region in entry.regions}
     known = [dice for dice in means.values() if dice is not None]
@@ -196,16 +193,10 @@ def _arm_rows(entry: Entry, shown: Shown) -> list[ArmRow]:
         "chosen": dict(entry.choice),
         "validation_dice": mean(validated) if validated else None,
         **{name: first[name] for name in ("initialisation", "parameters", "multiply_adds", "device", "precision")},
-        "training_images_per_second": median(
-            float(row["images_per_second"]) for history in histories for row in history
-        )
-        if numbers
-        else None,
+        "training_images_per_second": median(speeds) if timed else None,
         "inference_images_per_second": shown.speeds.get(entry.name),
         "peak_memory_mb": max(environment["peak_memory_mb"] for environment in entry.environments),
-        "training_minutes": mean(entry.environments[number]["seconds_of_training_steps"] for number in numbers) / 60
-        if numbers
-        else None,
+        "training_minutes": mean(seconds) / 60 if timed else None,
         "machine": "; ".join(sorted(set(map(kind_of, entry.environments)))),
         "output_stride": first.get("output_stride"),
         "longer": _longer(entry),
