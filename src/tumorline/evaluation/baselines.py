@@ -5,7 +5,6 @@ import io
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import prod
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -70,7 +69,7 @@ def _constant_mask(masks: Sequence[Packed], shape: tuple[int, ...], patients: Se
     sizes = np.searchsorted(-frequency[order], -tried, side="right")
     tumours = np.array([mask.any() for mask in masks])
     dice = np.concatenate([_dice_by_size(_unpacked(mask, prod(shape)), order, sizes) for mask in masks if mask.any()])
-    best = tried[_mean_by_patient(dice, np.asarray(patients)[tumours]).argmax()]
+    best = tried[np.average(dice, axis=0, weights=_weights(np.asarray(patients)[tumours])).argmax()]
     return np.asarray(frequency >= best).reshape(shape)
 
 
@@ -89,8 +88,8 @@ def _unpacked(mask: Packed, places: int) -> MaskArray:
 
 def _dice_by_size(mask: MaskArray, order: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64]) -> Float64Array:
     """Of one mask with the first `sizes` places of an order, `(1, len(sizes))`."""
-    overlap = _running_overlap(mask[order][None], sizes)
-    return np.asarray(2 * overlap / (sizes + mask.sum()))
+    overlap = np.cumsum(mask[order])[sizes - 1]
+    return np.asarray(2 * overlap / (sizes + mask.sum()))[None]
 
 
 def fitted(constant: MaskArray, shape: Sequence[int]) -> MaskArray:
@@ -212,18 +211,6 @@ def _resized(mask: MaskArray, shape: Sequence[int]) -> MaskArray:
 
 def _stretched_plane(plane: Float32Array, height: int, width: int) -> Float32Array:
     return np.asarray(Image.fromarray(plane).resize((width, height), Image.Resampling.BILINEAR))
-
-
-def _running_overlap(pixels: MaskArray, sizes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Tumour pixels of each row of `(N, P)` among its first `sizes` pixels, `(N, len(sizes))`; sizes rise."""
-    first = np.append(0, sizes[:-1])
-    parts = np.add.reduceat(pixels[:, : sizes[-1]], first, axis=1, dtype=np.int64)
-    return np.asarray(parts.cumsum(axis=1))
-
-
-def _mean_by_patient(values: npt.NDArray[Any], patients: npt.ArrayLike) -> Float64Array:
-    """Mean over each patient's rows of `(N, ...)`, then over patients."""
-    return np.asarray(np.average(values, axis=0, weights=_weights(patients)), np.float64)
 
 
 def _weights(patients: npt.ArrayLike) -> Float64Array:
