@@ -36,7 +36,9 @@ from tumorline.run.settling import keep_settings, require_settings, settle
 from tumorline.run_log import append_log, begin_log, logged_end, logged_warnings, logging_too
 
 if TYPE_CHECKING:
+    from tumorline.training.machine import Machine
     from tumorline.training.pace import Pace
+    from tumorline.training.task import Task
 
 __all__ = ["find_learning_rate", "fit_only", "measure_pace", "render_report", "resume", "train"]
 
@@ -125,17 +127,12 @@ def find_learning_rate(config: Config, output: Path, notify: Notify) -> float | 
     `output` exists.
     """
     require_extra("torch", "training", "train")
-    from tumorline.training.machine import open_machine
     from tumorline.training.rate_finder import RULE, find_rate
-    from tumorline.training.task import Task
 
     if output.exists():
         raise UserError(f"{output}: exists already; choose another --output")
-    check_model(config)
-    with open_machine(config.train) as machine:
-        dataset, split = prepare_data(config, notify if machine.leads else silent)
-        require_memory(config, dataset, split, machine)
-        test = find_rate(Task(config, dataset, split, output), machine)
+    with _tried_out(config, output, notify) as (task, machine):
+        test = find_rate(task, machine)
         if machine.leads:
             write_learning_rate(
                 {
@@ -152,21 +149,29 @@ def find_learning_rate(config: Config, output: Path, notify: Notify) -> float | 
     return test.suggestion
 
 
-def measure_pace(config: Config, notify: Notify = silent) -> "Pace":
+def measure_pace(config: Config) -> "Pace":
     """Train a few steps to see how long it will take; nothing is kept but the decoded images.
 
     Raises UserError for data or configuration that cannot be used.
     """
     require_extra("torch", "training", "train")
-    from tumorline.training.machine import open_machine
     from tumorline.training.pace import measure_pace
+
+    with TemporaryDirectory() as nowhere, _tried_out(config, Path(nowhere), silent) as (task, machine):
+        return measure_pace(task, machine)
+
+
+@contextmanager
+def _tried_out(config: Config, output: Path, notify: Notify) -> "Iterator[tuple[Task, Machine]]":
+    """A training that is ready to begin, and the machine for it."""
+    from tumorline.training.machine import open_machine
     from tumorline.training.task import Task
 
     check_model(config)
-    with open_machine(config.train) as machine, TemporaryDirectory() as nowhere:
-        dataset, split = prepare_data(config, notify)
+    with open_machine(config.train) as machine:
+        dataset, split = prepare_data(config, notify if machine.leads else silent)
         require_memory(config, dataset, split, machine)
-        return measure_pace(Task(config, dataset, split, Path(nowhere)), machine)
+        yield Task(config, dataset, split, output), machine
 
 
 @dataclass(frozen=True)
