@@ -43,17 +43,17 @@ class Reliability:
         return Reliability(self.pixels / total, self.probabilities / total, self.tumours / total)
 
 
-def region_of_interest(truth: MaskArray, predicted: MaskArray, margin_px: int = MARGIN_PX) -> MaskArray:
-    """Pixels within `margin_px` of either mask `(H, W)`; empty where both are."""
+def region_of_interest(truth: MaskArray, predicted: MaskArray) -> MaskArray:
+    """Pixels within `MARGIN_PX` of either mask `(H, W)`; empty where both are."""
     from scipy import ndimage  # slow to import
 
     either = truth | predicted
     if not either.any():
         return either
     box = bounding_box(either)
-    near = tuple(slice(max(0, side.start - margin_px), side.stop + margin_px) for side in box)
+    near = tuple(slice(max(0, side.start - MARGIN_PX), side.stop + MARGIN_PX) for side in box)
     region = np.zeros_like(either)
-    region[near] = ndimage.distance_transform_edt(~either[near]) <= margin_px
+    region[near] = ndimage.distance_transform_edt(~either[near]) <= MARGIN_PX
     return region
 
 

@@ -64,7 +64,7 @@ def _strips_by(values: Sequence[tuple[Entry, float]], attribute: str = "") -> di
     }
 
 
-def slices_by_patient(usable: Sequence[Entry]) -> Markup:
+def cases_by_patient(usable: Sequence[Entry]) -> Markup:
     """How many cases the patients have; empty where patients are unknown or have one each."""
     cases_of_patient = Counter(entry.case.patient for entry in usable if entry.case.patient)
     most = max(cases_of_patient.values(), default=1)

@@ -13,7 +13,7 @@ from tumorline.file_names import DATA_PAGE_NAME, DATA_TABLE_NAME
 from tumorline.files import write_csv, write_text
 from tumorline.groups import grouped
 from tumorline.report.content import ClassRow, DataContent, ExampleContent, FindingContent
-from tumorline.report.data_charts import grey_charts, size_charts, slices_by_patient, tumour_maps
+from tumorline.report.data_charts import cases_by_patient, grey_charts, size_charts, tumour_maps
 from tumorline.report.data_entries import (
     Described,
     Entry,
@@ -27,7 +27,7 @@ from tumorline.report.templates import template
 
 Value = str | int | float | None
 """Of a cell of the table of cases."""
-MOST_FINDINGS, MOST_EXAMPLES = 60, 16
+MOST_FINDINGS, MOST_EXAMPLES, MOST_COMMON = 60, 16, 8
 
 
 def write_data_page(described: Described, output: Path) -> Path:
@@ -54,7 +54,7 @@ def _data_content(described: Described, entries: Sequence[Entry]) -> DataContent
         "shapes": _common(" x ".join(map(str, entry.facts.shape[:0:-1])) for entry in usable),
         "spacings": _common(spacing_in_words(entry) for entry in usable),
         "size_charts": dict(size_charts(dataset, usable, unit)),
-        "patients": slices_by_patient(usable),
+        "patients": cases_by_patient(usable),
         "maps": tumour_maps(dataset, usable),
         "grey": list(grey_charts(dataset, usable)),
         "examples": _examples(described, entries),
@@ -104,10 +104,11 @@ def _class_table(entries: Sequence[Entry], unit: str) -> list[ClassRow]:
     return table
 
 
-def _common(texts: Iterator[str] | Sequence[str], most: int = 8) -> list[tuple[str, int]]:
+def _common(texts: Iterator[str]) -> list[tuple[str, int]]:
     counts = Counter(texts)
-    remaining = sum(counts.values()) - sum(number for _, number in counts.most_common(most))
-    return [*counts.most_common(most), *([(f"{len(counts) - most} others", remaining)] if remaining else [])]
+    shown = counts.most_common(MOST_COMMON)
+    others = counts.total() - sum(number for _, number in shown)
+    return [*shown, *([(f"{len(counts) - MOST_COMMON} others", others)] if others else [])]
 
 
 def _examples(described: Described, entries: Sequence[Entry]) -> list[ExampleContent]:
