@@ -1,6 +1,7 @@
 """The leaderboard of a benchmark: a page, the same as Markdown, and accuracy against speed as a picture."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from markupsafe import Markup
@@ -84,12 +85,11 @@ def arms(result: Leaderboard) -> list[ArmRow]:
 
 def findings(result: Leaderboard) -> list[str]:
     """A sentence for each difference of Dice, and for each arm that was trained at more epochs."""
-    sentences, several = [], _has_several_regions(result)
-    for group, heading in zip(result.groups, headings(result), strict=True):
-        seeds = heading.partition(",")[2]
-        for pair in (pair for pair in group.pairs if pair.metric == "dice"):
-            where = (f", {pair.region}" if several else "") + (f" ({seeds.strip()})" if seeds else "")
-            sentences.append(f"{pair.first} minus {pair.second}{where}: Dice {_difference(pair)}: {pair.verdict()}")
+    sentences = [
+        f"{pair.first} minus {pair.second}{where}: Dice {_difference(pair)}: {pair.verdict()}"
+        for pair, where in _placed_pairs(result)
+        if pair.metric == "dice"
+    ]
     return sentences + [_rises(row.name, row.longer) for row in arms(result) if row.longer]
 
 
@@ -105,12 +105,9 @@ def differences(result: Leaderboard) -> dict[str, dict[str, str]]:
     Of several regions each arm has a line for each. All lines have the same metrics: a dash stands where a difference
     is undefined.
     """
-    several = _has_several_regions(result)
-    seeds = [heading.partition(",")[2] for heading in headings(result)]
     pairs = {
-        (_line_name(pair, several) + (f" ({of.strip()})" if of else ""), pair.metric): pair
-        for group, of in zip(result.groups, seeds, strict=True)
-        for pair in group.pairs
+        (pair.first + where, pair.metric): pair
+        for pair, where in _placed_pairs(result)
         if pair.second == result.reference
     }
     texts = {key: _difference(pair) for key, pair in pairs.items()}
@@ -119,8 +116,13 @@ def differences(result: Leaderboard) -> dict[str, dict[str, str]]:
     return {line: {name: texts.get((line, metric), "–") for metric, name in metrics.items()} for line in lines}
 
 
-def _line_name(pair: ComparedPair, several_regions: bool) -> str:
-    return pair.first + (f", {pair.region}" if several_regions else "")
+def _placed_pairs(result: Leaderboard) -> Iterator[tuple[ComparedPair, str]]:
+    """All pairs, each with its region and its seeds, where there are several of them."""
+    several = _has_several_regions(result)
+    for group, heading in zip(result.groups, headings(result), strict=True):
+        seeds = heading.partition(",")[2].strip()
+        for pair in group.pairs:
+            yield pair, (f", {pair.region}" if several else "") + (f" ({seeds})" if seeds else "")
 
 
 def _difference(pair: ComparedPair) -> str:
