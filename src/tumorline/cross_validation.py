@@ -156,12 +156,9 @@ def _require_tables(folder: Path, rows: Sequence[Row]) -> None:
         require_cases(folder / PRESENCE_NAME, [(row.case, row.region) for row in presence], rows)
 
 
-def _of_fold(config: Config, fold: int) -> Config:
-    return config.model_copy(update={"split": config.split.model_copy(update={"fold": fold})})
-
-
 def _train_fold(config: Config, fold: int, folder: Path, notify: Notify) -> None:
-    own, path = _of_fold(config, fold), folder / f"fold-{fold}"
+    own = config.model_copy(update={"split": config.split.model_copy(update={"fold": fold})})
+    path = folder / f"fold-{fold}"
     keep = partial(_keep_settings, config, folder)
     if not (path / CONFIG_NAME).exists():
         run.train(own, path, notify, on_ready=keep)

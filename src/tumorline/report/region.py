@@ -22,7 +22,7 @@ COSTLY = 0.05
 def region_content(summary: Summary, region: str, rows: Sequence[Row]) -> RegionContent:
     """Of the rows of the headline those of the region are shown."""
     figures = summary.regions[region]
-    region_rows = of_region(rows, region)
+    dice = figures.dice
     point, calibration = summary.operating_points.get(region), summary.calibration.get(region)
     return {
         "region": region,
@@ -31,8 +31,8 @@ def region_content(summary: Summary, region: str, rows: Sequence[Row]) -> Region
         "false_lesions": split_false_lesions(figures),
         "false_positives": count_false_positives(figures),
         "below_background": below_background(figures),
-        "headline_bar": _headline_bar(figures.dice),
-        **_figure_charts(region_rows, figures),
+        "headline_bar": Markup(charts.interval_bar(dice.mean, dice.ci95) if dice.mean is not None else ""),
+        **_figure_charts(of_region(rows, region), figures),
         "folds": summary.folds_of(region),
         "presence": summary.presence.get(region, {}),
         "sources": figures.by_attribute.get(SOURCE, {}),
@@ -56,10 +56,6 @@ def _distances_by_source(figures: RegionSummary) -> dict[str, Figure]:
 
 def below_background(figures: RegionSummary) -> bool:
     return (figures.accuracy.mean or 0) < (figures.accuracy_background.mean or 0)
-
-
-def _headline_bar(dice: Figure) -> Markup:
-    return Markup(charts.interval_bar(dice.mean, dice.ci95) if dice.mean is not None else "")
 
 
 def _figure_charts(rows: Sequence[Row], figures: RegionSummary) -> FigureCharts:
