@@ -1,4 +1,4 @@
-"""Commands about data sets: data check, split, simulate, fetch."""
+"""Commands about data sets: data check, report, split, plan, convert, simulate, fetch."""
 
 import sys
 from collections.abc import Sequence
