@@ -13,6 +13,7 @@ from tumorline.paper.parts import (
     INTERVAL,
     MISSED,
     PATIENTS,
+    REGION,
     SIZE_RATIO,
     Contents,
     Rows,
@@ -59,7 +60,7 @@ def _figure_tables(summary: Summary) -> Iterator[Table]:
     yield Table(
         "counts",
         "Cases, misses and false lesions",
-        [Column(key, in_words(key), 0 if number else None) for key, number in COUNTS],
+        [REGION, *(Column(key, in_words(key), 0) for key in COUNTED)],
         counts,
     )
     for name, caption, groups in _groupings(summary):
@@ -68,17 +69,14 @@ def _figure_tables(summary: Summary) -> Iterator[Table]:
     yield _stress_table(summary, several)
 
 
-COUNTS = (
-    *(("region", False), ("patients", True), ("cases", True), ("tumour_cases", True), ("missed", True)),
-    *(("tumour_free_cases", True), ("false_positive_cases", True), ("false_lesions", True)),
-)
+OF_METRICS = ("patients", "cases", "tumour_cases", "missed", "tumour_free_cases")
+COUNTED = (*OF_METRICS, "false_positive_cases", "false_lesions")
 
 
 def _counts(region: str, metrics: Metrics) -> dict[str, Cell]:
-    same = ("patients", "cases", "tumour_cases", "missed", "tumour_free_cases")
     return {
         "region": in_words(region),
-        **chosen(metrics, *same),
+        **chosen(metrics, *OF_METRICS),
         "false_positive_cases": metrics.invented,
         "false_lesions": metrics.lesions.invented if metrics.lesions else None,
     }

@@ -23,6 +23,8 @@ LARGEST_ZOOM = 4.0
 PLANES = ("axial", "coronal", "sagittal")
 
 CaseReader = Callable[[str], Sample]
+Masks = Mapping[str, tuple[MaskArray, MaskArray]]
+"""Region -> truth and prediction."""
 
 
 @dataclass(frozen=True)
@@ -71,14 +73,9 @@ class Plane:
 
 
 @dataclass(frozen=True)
-class Picture:
+class Picture(Scored):
     """A case as it is shown."""
 
-    case: str
-    class_name: str
-    patient: str
-    dice: float | None
-    scores: Mapping[str, CaseScores]
     planes: list[Plane]
 
     @property
@@ -126,7 +123,7 @@ class Drawing:
     predictions: Path
     predicted_regions: Sequence[str]
 
-    def masks(self, case: str, sample: Sample, wanted: Iterable[str]) -> "Masks":
+    def masks(self, case: str, sample: Sample, wanted: Iterable[str]) -> Masks:
         predicted = read_prediction(self.predictions, case, self.predicted_regions)
         if predicted.shape[1:] != sample.truth.shape[1:]:
             raise UserError(f"{case}: mask and prediction differ in size")
@@ -147,11 +144,7 @@ def draw(scored: Scored, drawing: Drawing) -> Picture | None:
     spacing = grid.spacing_mm or (1.0,) * grid.ndim
     is_volume = grid.ndim > 2
     planes = [*_three_planes(grey, masks, spacing)] if is_volume else [_plane("", grey, masks, spacing[1] / spacing[0])]
-    return Picture(scored.case, scored.class_name, scored.patient, scored.dice, scored.scores, planes)
-
-
-Masks = Mapping[str, tuple[MaskArray, MaskArray]]
-"""Region -> truth and prediction."""
+    return Picture(scored.case, scored.patient, scored.class_name, scored.scores, planes)
 
 
 def _three_planes(image: Float32Array, masks: Masks, spacing: Sequence[float]) -> Iterator[Plane]:

@@ -1,6 +1,6 @@
 """Charts of a data set: sizes, where tumours lie, grey values."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -20,6 +20,7 @@ from tumorline.write.images import to_data_uri
 
 MOST_GROUPS, MOST_DOTS = 8, 240
 BINS = 24
+SIDES = ("from above", "from the front", "from the side")
 HEAT = (217, 115, 13)
 """Colour of the maps of places, which are the less transparent the more often a tumour is there."""
 
@@ -83,14 +84,10 @@ def tumour_maps(dataset: Dataset, usable: Sequence[Entry]) -> list[HeatMaps]:
     if not with_tumour:
         return []
     if any(entry.case.is_volume for entry in with_tumour):
-        rows = [
-            (region, [entry.seen.places[n] for entry in with_tumour if entry.seen])
-            for n, region in enumerate(dataset.regions)
-        ]
-        sides: Sequence[str] = ("from above", "from the front", "from the side")
+        places = [entry.seen.places for entry in with_tumour if entry.seen]
         groups = [
-            (in_words(region), [(side, [maps[k] for maps in members]) for k, side in enumerate(sides)])
-            for region, members in rows
+            (in_words(region), [(side, [maps[n][k] for maps in places]) for k, side in enumerate(SIDES)])
+            for n, region in enumerate(dataset.regions)
         ]
     else:
         groups = [
@@ -104,10 +101,10 @@ def tumour_maps(dataset: Dataset, usable: Sequence[Entry]) -> list[HeatMaps]:
 
 def _places_by_class(entries: Sequence[Entry]) -> dict[str, list[Any]]:
     """The map of each case by class, all together first where there are several."""
-    groups: dict[str, list[Any]] = defaultdict(list)
-    for entry in entries:
-        if entry.seen is not None:
-            groups[entry.class_name].append(entry.seen.places.max(0))
+    groups = {
+        name: [entry.seen.places.max(0) for entry in members if entry.seen]
+        for name, members in grouped(entries, lambda entry: entry.class_name).items()
+    }
     largest = sorted(groups, key=lambda name: -len(groups[name]))[:MOST_GROUPS]
     all_places = [places for class_places in groups.values() for places in class_places]
     return ({"all": all_places} if len(groups) > 1 else {}) | {name: groups[name] for name in sorted(largest)}

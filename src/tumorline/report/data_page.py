@@ -70,7 +70,7 @@ def _tiles(described: Described, usable: Sequence[Entry], unit: str) -> list[tup
     dataset = described.dataset
     patients = count_patients(dataset)
     free = sum(not entry.facts.foreground for entry in usable)
-    sizes = [size for entry in usable if (size := entry.sizes(unit == "px")[:1][0])] if usable else []
+    sizes = [size for entry in usable if (size := entry.sizes(unit == "px")[0])]
     shares = [entry.facts.foreground for entry in usable if entry.facts.foreground]
     severities = Counter(finding.severity for finding in described.findings)
     spread = f"{round_number(min(sizes))} to {round_number(max(sizes))}" if sizes else ""
