@@ -44,7 +44,7 @@ def constant_masks(truths: Iterable[MaskArray], patients: Sequence[str]) -> list
     packed: dict[tuple[int, ...], list[list[Packed]]] = defaultdict(list)
     groups: dict[tuple[int, ...], list[str]] = defaultdict(list)
     for truth, patient in zip(truths, patients, strict=True):
-        shape = _grid_shape(truth[0])
+        shape = VOLUME_GRID if truth.ndim > 3 else (SIDE, SIDE)
         packed[shape].append([np.packbits(_resized(mask, shape)) for mask in truth])
         groups[shape].append(patient)
     return [
@@ -52,10 +52,6 @@ def constant_masks(truths: Iterable[MaskArray], patients: Sequence[str]) -> list
         for shape in sorted(packed, key=len)
         for masks in zip(*packed[shape], strict=True)
     ]
-
-
-def _grid_shape(mask: MaskArray) -> tuple[int, ...]:
-    return VOLUME_GRID if mask.ndim > 2 else (SIDE, SIDE)
 
 
 def _constant_mask(masks: Sequence[Packed], shape: tuple[int, ...], patients: Sequence[str]) -> MaskArray:

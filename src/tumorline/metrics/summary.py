@@ -74,10 +74,6 @@ def _of_detected(name: str) -> Value:
     return lambda scores: getattr(scores, name) if scores.detected else None
 
 
-def _absolute(value: float | None) -> float | None:
-    return None if value is None else abs(value)
-
-
 FIGURES: dict[str, Value] = {
     "dice": _of_tumours("dice"),
     "iou": _of_tumours("iou"),
@@ -100,7 +96,9 @@ VOLUME_FIGURES: dict[str, Value] = {
     "truth_ml": _of_tumours("truth_ml"),
     "predicted_ml": _of_tumours("predicted_ml"),
     "volume_error_ml": _of_tumours("volume_error_ml"),
-    "volume_error_absolute_ml": lambda scores: _absolute(scores.volume_error_ml) if scores.has_tumour else None,
+    "volume_error_absolute_ml": lambda scores: (
+        abs(scores.volume_error_ml) if scores.has_tumour and scores.volume_error_ml is not None else None
+    ),
     "predicted_ml_tumour_free": lambda scores: None if scores.has_tumour else scores.predicted_ml,
     "brats2023_lesion_dice": lambda scores: scores.brats2023_lesion_dice,
     "brats2023_lesion_hd95": lambda scores: scores.brats2023_lesion_hd95,

@@ -122,22 +122,19 @@ def _evaluation(study: Study) -> list[str]:
     unit = next(iter(summary.regions.values())).hd95.unit or "px, of cases whose pixel size is known mm,"
     inside = {"test": "internal (the test part of the same source)", "unseen": "of cases that the model has not seen"}
     kinds = " and ".join(inside.get(status, status) for status in summary.headline_status)
+    external = "" if "unseen" in summary.headline_status else f"A test on external data: {UNKNOWN}."
     conventions = [f"{in_words(name)}: {text}" for name, text in summary.conventions.items() if name in TOLD]
     return [
         f"Figures are the Dice coefficient [@dice1945], the normalised surface Dice at {NSD_TOLERANCE:g} {unit} "
         f"[@nikolov2021], the 95th percentile of the Hausdorff distance (HD95), missed and false lesions, and "
         f"predicted over true size, chosen after [@maierhein2024].",
         f"Conventions: {'; '.join(conventions)}.",
-        f"The test is {kinds}. {_external(study)}",
+        f"The test is {kinds}. {external}",
     ]
 
 
 TOLD = ("resolution", "aggregation", "headline", "miss", "surface", "lesions", "volume_ratio", "test_time_augmentation")
 """Conventions that a methods section has to state."""
-
-
-def _external(study: Study) -> str:
-    return "" if "unseen" in study.summary.headline_status else f"A test on external data: {UNKNOWN}."
 
 
 def _statistics() -> list[str]:

@@ -85,10 +85,10 @@ def describe_network(study: Study) -> list[str]:
     )
     initial = str(environment.get("initialisation", UNKNOWN))
     how = {"scratch": "at random"}.get(initial, f"from {initial}{INITIAL.get(initial, '')}")
-    count, regions = info.architecture.channels, len(info.regions)
+    each = "the tumour" if len(info.regions) == 1 else f"each of {len(info.regions)} regions"
     return [
         f"The network is '{name}'{f' ({chosen})' if chosen else ''}{cited}, with {size}; it takes "
-        f"{numbered(count, 'channel')} and gives the probability of {each_region(regions)} in each pixel.",
+        f"{numbered(info.architecture.channels, 'channel')} and gives the probability of {each} in each pixel.",
         f"Its weights began {how if initial != UNKNOWN else UNKNOWN}.",
     ]
 
@@ -240,7 +240,3 @@ def _fixed(info: ModelInfo) -> list[str]:
         "The weights after the last step were kept; nothing was chosen on any patient.",
         f"Threshold and temperature were fixed beforehand: {_points(info)}.",
     ]
-
-
-def each_region(regions: int) -> str:
-    return "the tumour" if regions == 1 else f"each of {regions} regions"

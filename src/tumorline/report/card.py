@@ -134,7 +134,9 @@ def _region_content(summary: Summary, region: str, sources: Sequence[str]) -> Ca
         "false_lesions": count_false_lesions(figures),
         "false_positives": count_false_positives(figures),
         "volumes": count_volumes(figures) if figures.truth_ml else "",
-        "rows": [(name, digits) for name, digits in FIGURES if _is_told(getattr(figures, name))],
+        "rows": [
+            (name, digits) for name, digits in FIGURES if (figure := getattr(figures, name)) and figure.mean is not None
+        ],
         "calibration": summary.calibration.get(region),
         "dice_of_sources": dice_of_sources(figures, sources),
         "groups": [*figures.by_class.items(), *sizes, *figures.by_attribute.get(SOURCE, {}).items()],
@@ -159,10 +161,6 @@ def stress_rows(stress: Robustness | None) -> list[StressRow]:
         }
         for name, strength, level in stress.levels()
     ]
-
-
-def _is_told(figure: Figure | None) -> bool:
-    return figure is not None and figure.mean is not None
 
 
 @cache

@@ -69,18 +69,14 @@ def _figure_charts(rows: Sequence[Row], figures: RegionSummary) -> FigureCharts:
         if (strips := _attribute_strips(scored, name, groups))
     }
     by_size = _size_strips(scored, figures.by_size)
+    counted = "patients" if all(row.patient for row in scored) else "cases"
     return {
         "by_class": Markup(charts.strips(by_class, "Dice") if by_class else ""),
         "by_attribute": by_attribute,
         "by_size": Markup(charts.strips(by_size, "Dice") if by_size else ""),
         "areas": _size_scatter(classes) if rows else Markup(""),
-        "distribution": Markup(charts.histogram(_dice(scored), "Dice", _who(scored)) if scored else ""),
+        "distribution": Markup(charts.histogram(_dice(scored), "Dice", counted) if scored else ""),
     }
-
-
-def _who(rows: Sequence[Row]) -> str:
-    """What is counted where each patient is, or each case whose patient is unknown."""
-    return "patients" if all(row.patient for row in rows) else "cases"
 
 
 def _size_scatter(classes: Mapping[str, Sequence[Row]]) -> Markup:
