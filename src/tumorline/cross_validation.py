@@ -168,7 +168,7 @@ def _train_fold(config: Config, fold: int, folder: Path, notify: Notify) -> None
     if before == own and _is_finished(path):
         notify(f"{path}: finished already")
         return
-    run.resume(path, own, notify, on_ready=partial(_keep_own_settings, own, path, keep))
+    run.resume(path, own, run.Course(notify, on_ready=partial(_keep_own_settings, own, path, keep)))
 
 
 def _keep_settings(config: Config, folder: Path, notify: Notify) -> None:

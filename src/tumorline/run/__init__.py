@@ -6,7 +6,7 @@ Each stage leaves whole files in the run folder; resuming a run goes on where it
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -40,11 +40,23 @@ if TYPE_CHECKING:
     from tumorline.training.pace import Pace
     from tumorline.training.task import Task
 
-__all__ = ["find_learning_rate", "fit_only", "measure_pace", "render_report", "resume", "train"]
+__all__ = ["Course", "find_learning_rate", "fit_only", "measure_pace", "render_report", "resume", "train"]
 
 
 OnReady = Callable[[Notify], None]
 """Called once nothing of a training has been refused, before it begins or goes on."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """How far a training goes, and who hears of it."""
+
+    notify: Notify
+    on_epoch: OnEpoch | None = None
+    callbacks: Sequence[Callback] = ()
+    finish: bool = True
+    """Whether the test part is looked at."""
+    on_ready: OnReady | None = None
 
 
 def train(
@@ -88,29 +100,20 @@ def fit_only(
     return run / BEST_WEIGHTS_NAME
 
 
-def resume(
-    run: Path,
-    config: Config,
-    notify: Notify,
-    callbacks: Sequence[Callback] = (),
-    epochs: int | None = None,
-    test: bool = True,
-    settings: Sequence[str] = (),
-    on_ready: OnReady | None = None,
-) -> None:
+def resume(run: Path, config: Config, course: Course, epochs: int | None = None, settings: Sequence[str] = ()) -> None:
     """Go on with a run that was stopped, at whatever stage; the configuration is its own.
 
     More `epochs` lengthen it, where that is what it would have been with so many; `settings` ('key=value') change what
     follows the training, which is then done anew. Raises UserError for what would be another training.
     """
-    require_settings(settings, test)
+    require_settings(settings, course.finish)
     require_extra("torch", "training", "train")
     refuse_strange(run)
     with claimed_folder(run):
         longer = config if epochs is None else lengthen(run, config, epochs)
         settled = settle(longer, run, settings) if settings else longer
         changes = partial(_keep_changes, run, epochs, settings)
-        _carry_out(settled, run, Course(notify, None, callbacks, test, on_ready or changes))
+        _carry_out(settled, run, replace(course, on_ready=course.on_ready or changes))
 
 
 def _keep_changes(run: Path, epochs: int | None, settings: Sequence[str], notify: Notify) -> None:
@@ -172,18 +175,6 @@ def _tried_out(config: Config, output: Path, notify: Notify) -> "Iterator[tuple[
         dataset, split = prepare_data(config, notify if machine.leads else silent)
         require_memory(config, dataset, split, machine)
         yield Task(config, dataset, split, output), machine
-
-
-@dataclass(frozen=True)
-class Course:
-    """How far a training goes, and who hears of it."""
-
-    notify: Notify
-    on_epoch: OnEpoch | None = None
-    callbacks: Sequence[Callback] = ()
-    finish: bool = True
-    """Whether the test part is looked at."""
-    on_ready: OnReady | None = None
 
 
 def _carry_out(config: Config, run: Path, course: Course) -> None:
