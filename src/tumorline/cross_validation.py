@@ -50,7 +50,7 @@ from tumorline.results import (
     WarningCode,
     read_summary,
 )
-from tumorline.run_folder import read_config, save_config
+from tumorline.run_folder import is_finished, read_config, save_config
 
 NAMES = (
     CONFIG_NAME,
@@ -113,7 +113,7 @@ def gather(folder: Path, wanted: Collection[int] = ()) -> Summary:
 def _gathered(folder: Path, wanted: Collection[int]) -> Summary:
     config = read_config(folder)
     chosen = wanted or range(config.split.folds)
-    finished = [path for fold in chosen if _is_finished(path := folder / f"fold-{fold}")]
+    finished = [path for fold in chosen if is_finished(path := folder / f"fold-{fold}")]
     if not finished:
         raise UserError(f"{folder}: no fold is finished yet; train them with 'tumorline folds'")
     rows = {path: [row for row in read_rows(path) if row.status == "test"] for path in finished}
@@ -165,7 +165,7 @@ def _train_fold(config: Config, fold: int, folder: Path, notify: Notify) -> None
         return
     if not same_training(before := read_config(path), own):
         raise UserError(f"{path}: holds a training of another configuration; choose another --output")
-    if before == own and _is_finished(path):
+    if before == own and is_finished(path):
         notify(f"{path}: finished already")
         return
     run.resume(path, own, run.Course(notify, on_ready=partial(_keep_own_settings, own, path, keep)))
@@ -185,10 +185,6 @@ def _keep_own_settings(config: Config, folder: Path, keep: run.OnReady, notify: 
     keep(notify)
     if read_config(folder) != config:
         save_config(config, folder)
-
-
-def _is_finished(folder: Path) -> bool:
-    return (folder / REPORT_NAME).is_file()
 
 
 def _folds(rows: Mapping[Path, Sequence[Row]], regions: Sequence[str]) -> list[Fold]:

@@ -13,7 +13,7 @@ from tumorline.file_names import CONFIG_NAME, HISTORY_NAME, LOG_NAME, REPORT_NAM
 from tumorline.files import JsonObject, is_at_work
 from tumorline.output.journal import read_journal
 from tumorline.results import Summary, mean_dice_over_regions, read_summary
-from tumorline.run_folder import is_out_of_patience, read_config, read_history, validation_dice
+from tumorline.run_folder import is_finished, is_out_of_patience, read_config, read_history, validation_dice
 
 PASSED_OVER = ("predictions", "tensorboard", "mlruns", "examples")
 """Folders that hold no runs, and many files."""
@@ -72,7 +72,7 @@ def _is_of_folds(run: Path) -> bool:
 
 def _of_folds(run: Path, config: Config) -> Listed:
     members = [run / f"fold-{fold}" for fold in range(config.split.folds)]
-    done = sum((fold / REPORT_NAME).is_file() for fold in members)
+    done = sum(map(is_finished, members))
     summary = read_summary(run / SUMMARY_NAME) if (run / SUMMARY_NAME).is_file() else None
     histories = [read_history(fold) for fold in members if fold.is_dir()]
     state = "finished" if done == len(members) else f"{done} of {len(members)} folds"

@@ -9,7 +9,6 @@ from tumorline import cross_validation
 from tumorline.benchmarking import leaderboard
 from tumorline.benchmarking.cell import (
     CellJob,
-    is_finished,
     is_trained,
     last_error,
     prepare,
@@ -42,7 +41,7 @@ from tumorline.groups import grouped
 from tumorline.progress import Notify
 from tumorline.report.benchmark import write_leaderboard
 from tumorline.results.compared import Leaderboard, Unmeasured
-from tumorline.run_folder import best_validation_dice, save_config
+from tumorline.run_folder import best_validation_dice, is_finished, save_config
 from tumorline.user_folders import home_folder
 
 __all__ = ["NAMES", "Benchmark", "local", "on_ray", "read_plan"]
