@@ -57,7 +57,8 @@ class PresenceRow:
 
 
 COUNTS = tuple(field.name for field in fields(PresenceCounts))
-COLUMNS = ("case", "patient", "status", "region", "source", *COUNTS)
+ID_COLUMNS = ("case", "patient", "status", "region", "source")
+COLUMNS = (*ID_COLUMNS, *COUNTS)
 
 
 def is_worth_counting(dataset: Dataset) -> bool:
@@ -128,14 +129,13 @@ def _summarise(rows: Sequence[PresenceRow]) -> Presence:
 
 
 def write_presence(output: Path, rows: Sequence[PresenceRow]) -> None:
-    row_columns = COLUMNS[: -len(COUNTS)]
-    table = [{name: getattr(row, name) for name in row_columns} | asdict(row.counts) for row in rows]
+    table = [{name: getattr(row, name) for name in ID_COLUMNS} | asdict(row.counts) for row in rows]
     write_csv(output / PRESENCE_NAME, COLUMNS, table)
 
 
 CELLS: dict[str, Cell] = {
+    **dict.fromkeys(ID_COLUMNS, any_text),
     "case": case_name,
-    **dict.fromkeys(("patient", "status", "region", "source"), any_text),
     **dict.fromkeys(COUNTS, whole_number),
 }
 
@@ -153,5 +153,5 @@ def read_presence(folder: Path, statuses: Sequence[str] = HEADLINE) -> list[Pres
 
 def _parse_row(record: Mapping[str, str]) -> PresenceRow:
     counts = PresenceCounts(**{name: int(record[name]) for name in COUNTS})
-    case, patient, status, region, source = (record[name] for name in COLUMNS[:5])
+    case, patient, status, region, source = (record[name] for name in ID_COLUMNS)
     return PresenceRow(case, patient, status, region, source, counts)

@@ -44,15 +44,16 @@ def figure_of(values: Iterable[tuple[str, float | None]]) -> Figure:
     means = np.sort([float(np.mean(sorted(numbers))) for numbers in by_patient.values()])
     if not all_numbers:
         return UNDEFINED
+    differ = bool(np.ptp(means))
     return Figure(
         mean=float(means.mean()),
         median=float(np.median(means)),
         quartiles=[float(quartile) for quartile in np.percentile(means, (25, 75))],
         range=[float(means[0]), float(means[-1])],
-        ci95=interval(means) if np.ptp(means) else None,
+        ci95=interval(means) if differ else None,
         mean_over_cases=float(np.mean(all_numbers)),
         patients=len(means),
-        warning=_warning(len(means), bool(np.ptp(means))),
+        warning=_warning(len(means), differ),
     )
 
 
