@@ -89,7 +89,7 @@ def contents_of_leaderboard(path: Path) -> Contents:
         for group in result.groups
         for row in group.rows
     ]
-    has_seeds = any(len(row.seeds) > 1 for group in result.groups for row in group.rows)
+    has_seeds = any(len(row.seeds) > 1 for row in result.rows)
     figures = over_seeds(GROUP[3:]) if has_seeds else GROUP[3:]
     columns = [
         Column("initialisation", "weights before"),
@@ -100,8 +100,7 @@ def contents_of_leaderboard(path: Path) -> Contents:
         Column("speed", "images/s", 1),
         Column("training_minutes", "minutes", 1),
     ]
-    several = len({row["region"] for row in rows}) > 1
-    table = Table("leaderboard", f"Leaderboard; {result.budget}", with_region(columns, several), rows)
+    table = Table("leaderboard", f"Leaderboard; {result.budget}", with_region(columns, result.several_regions), rows)
     return Contents(result.name, {"pareto": pareto_chart(result)}, [table], describe_leaderboard(result))
 
 

@@ -23,11 +23,11 @@ def write_leaderboard(result: Leaderboard, output: Path) -> Path:
     picture = pareto_chart(result)
     content = {
         **dict(result),
-        "several": _has_several_regions(result),
-        "size": "volume" if _are_volumes(result) else "area",
+        "several": result.several_regions,
+        "size": "volume" if any(row.volume_error_absolute_ml for row in result.rows) else "area",
         "headings": headings(result),
         "arms": arms(result),
-        "has_longer": any(row.longer for group in result.groups for row in group.rows),
+        "has_longer": any(row.longer for row in result.rows),
         "pareto": Markup(picture),
         "findings": findings(result),
         "differences": differences(result),
@@ -38,14 +38,6 @@ def write_leaderboard(result: Leaderboard, output: Path) -> Path:
     if picture:
         write_text(output / PARETO_NAME, charts.standalone(picture, _style()))
     return output / LEADERBOARD_PAGE_NAME
-
-
-def _has_several_regions(result: Leaderboard) -> bool:
-    return len({row.region for group in result.groups for row in group.rows}) > 1
-
-
-def _are_volumes(result: Leaderboard) -> bool:
-    return any(row.volume_error_absolute_ml for group in result.groups for row in group.rows)
 
 
 ABOUT = {
@@ -69,7 +61,7 @@ def headings(result: Leaderboard) -> list[str]:
         "From scratch" if group.initialisation == "scratch" else f"From {group.initialisation}"
         for group in result.groups
     ]
-    differ = len({len(row.seeds) for group in result.groups for row in group.rows}) > 1
+    differ = len({len(row.seeds) for row in result.rows}) > 1
     return [start + (_seeds(group) if differ else "") for start, group in zip(starts, result.groups, strict=True)]
 
 
@@ -118,11 +110,10 @@ def differences(result: Leaderboard) -> dict[str, dict[str, str]]:
 
 def _placed_pairs(result: Leaderboard) -> Iterator[tuple[ComparedPair, str]]:
     """All pairs, each with its region and its seeds, where there are several of them."""
-    several = _has_several_regions(result)
     for group, heading in zip(result.groups, headings(result), strict=True):
         seeds = heading.partition(",")[2].strip()
         for pair in group.pairs:
-            yield pair, (f", {pair.region}" if several else "") + (f" ({seeds})" if seeds else "")
+            yield pair, (f", {pair.region}" if result.several_regions else "") + (f" ({seeds})" if seeds else "")
 
 
 def _difference(pair: ComparedPair) -> str:
@@ -140,7 +131,7 @@ def pareto_chart(result: Leaderboard) -> str:
     points: dict[str, dict[str, tuple[float, float]]] = {}
     for row, speed in timed:
         points.setdefault(row.initialisation, {})[row.name] = (speed, row.mean_dice or 0.0)
-    label = "Dice by patient" + (", mean over regions" if _has_several_regions(result) else "")
+    label = "Dice by patient" + (", mean over regions" if result.several_regions else "")
     return charts.pareto(points, "images a second, inference", label)
 
 
