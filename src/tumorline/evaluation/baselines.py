@@ -64,7 +64,7 @@ def _constant_mask(masks: Sequence[Packed], shape: tuple[int, ...], patients: Se
     order = np.argsort(-frequency, kind="stable")
     sizes = np.searchsorted(-frequency[order], -tried, side="right")
     tumours = np.array([mask.any() for mask in masks])
-    dice = np.concatenate([_dice_by_size(_unpacked(mask, prod(shape)), order, sizes) for mask in masks if mask.any()])
+    dice = np.stack([_dice_by_size(_unpacked(mask, prod(shape)), order, sizes) for mask in masks if mask.any()])
     best = tried[np.average(dice, axis=0, weights=_weights(np.asarray(patients)[tumours])).argmax()]
     return np.asarray(frequency >= best).reshape(shape)
 
@@ -83,9 +83,9 @@ def _unpacked(mask: Packed, places: int) -> MaskArray:
 
 
 def _dice_by_size(mask: MaskArray, order: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64]) -> Float64Array:
-    """Of one mask with the first `sizes` places of an order, `(1, len(sizes))`."""
+    """Of one mask with the first `sizes` places of an order, `(len(sizes),)`."""
     overlap = np.cumsum(mask[order])[sizes - 1]
-    return np.asarray(2 * overlap / (sizes + mask.sum()))[None]
+    return np.asarray(2 * overlap / (sizes + mask.sum()))
 
 
 def fitted(constant: MaskArray, shape: Sequence[int]) -> MaskArray:
