@@ -62,7 +62,11 @@ class Entry:
 
     @property
     def regions(self) -> list[str]:
-        return list(read_comparable(first_folder(self) / SUMMARY_NAME).regions)
+        return list(read_comparable(self.first_folder / SUMMARY_NAME).regions)
+
+    @property
+    def first_folder(self) -> Path:
+        return next(iter(self.seeds.values()))
 
     @property
     def first_seed(self) -> "Entry":
@@ -147,7 +151,7 @@ def compared(members: Sequence[Entry], reference: str) -> Comparison:
     against = reference if reference in [entry.name for entry in members] else ""
     if about_recipes(members):
         return comparison.compare({}, {entry.name: list(entry.seeds.values()) for entry in members}, None, against)
-    return comparison.compare({entry.name: first_folder(entry) for entry in members}, {}, None, against)
+    return comparison.compare({entry.name: entry.first_folder for entry in members}, {}, None, against)
 
 
 def ranked_by(entries: Sequence[Entry]) -> str:
@@ -156,10 +160,6 @@ def ranked_by(entries: Sequence[Entry]) -> str:
 
 def about_recipes(members: Sequence[Entry]) -> bool:
     return all(len(entry.seeds) >= LEAST_SEEDS for entry in members)
-
-
-def first_folder(entry: Entry) -> Path:
-    return next(iter(entry.seeds.values()))
 
 
 def _group(initialisation: str, members: Sequence[Entry], shown: Shown) -> LeaderboardGroup:
@@ -209,7 +209,7 @@ def _longer(entry: Entry) -> LongerTraining | None:
     rows = next(iter(entry.tested.values()))
     if entry.longer is None or len({row.group for row in rows if row.scores.has_tumour}) < 2:
         return None
-    names = {"longer": entry.longer, "as long": first_folder(entry)}
+    names = {"longer": entry.longer, "as long": entry.first_folder}
     pairs = [pair for pair in comparison.compare(names, {}, None, "as long").pairs if pair.metric == "dice"]
     difference = pairs[0].difference  # of several regions their mean
     return LongerTraining(
