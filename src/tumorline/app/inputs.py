@@ -16,6 +16,7 @@ from tumorline.formats.decode import is_dicom, without_suffix
 from tumorline.formats.nifti import is_volume
 from tumorline.groups import grouped
 from tumorline.inference.jobs import PredictionJob, job_of_channels, list_jobs
+from tumorline.wording import in_words
 
 OF_SYSTEMS = {"dicomdir", "thumbs.db", "desktop.ini", ".ds_store"}
 DICOM = "dicom"
@@ -140,7 +141,7 @@ class CaseGatherer:
         for upload in volumes:
             stated = sequence_of(upload)
             if sequence and len(volumes) > 1 and stated not in ("", sequence):
-                self.found.left_out[upload.shown] = f"{stated.replace('_', ' ')}, and the model takes {sequence}"
+                self.found.left_out[upload.shown] = f"{in_words(stated)}, and the model takes {sequence}"
             else:
                 kept.append(upload)
         return kept

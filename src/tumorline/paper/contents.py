@@ -131,7 +131,7 @@ def _stress_table(summary: Summary, several: bool) -> Table:
     rows = [
         {
             "region": in_words(region),
-            "change": f"{name.replace('_', ' ')}, {change.unit}",
+            "change": f"{in_words(name)}, {change.unit}",
             "strength": str(level.strength),
             "dice": level.dice.mean,
             "ci95": level.dice.ci95,

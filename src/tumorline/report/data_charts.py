@@ -11,9 +11,10 @@ from PIL import Image
 from tumorline.data.dataset import Dataset
 from tumorline.groups import grouped
 from tumorline.metrics.figure import figure_of
+from tumorline.metrics.summary import NOT_STATED
 from tumorline.report import charts
 from tumorline.report.content import HeatMap, HeatMaps, LabelledChart
-from tumorline.report.data_entries import NO_CLASS, Entry, attribute_tables
+from tumorline.report.data_entries import Entry, attribute_tables
 from tumorline.report.observation import mean_map
 from tumorline.wording import in_words
 from tumorline.write.images import to_data_uri
@@ -52,7 +53,7 @@ def _strips_by(values: Sequence[tuple[Entry, float]], attribute: str = "") -> di
     """The values of each class, or of each value of an attribute, with their mean over patients; the largest groups."""
 
     def name_of(entry: Entry) -> str:
-        return entry.case.attributes.get(attribute) or NO_CLASS if attribute else entry.class_name
+        return entry.case.attributes.get(attribute) or NOT_STATED if attribute else entry.class_name
 
     groups = grouped(values, lambda pair: name_of(pair[0]))
     largest = sorted(groups, key=lambda name: -len(groups[name]))[:MOST_GROUPS]
@@ -126,10 +127,10 @@ def grey_charts(dataset: Dataset, usable: Sequence[Entry]) -> Iterator[LabelledC
             for entry in usable
             if entry.seen and number < len(entry.seen.medians) and (measured := entry.seen.medians[number]) is not None
         ]
-        label = f"median grey value of the head{f', {name}'.replace('_', ' ') if name else ''}"
+        label = f"median grey value of the head{f', {in_words(name)}' if name else ''}"
         yield from _grey_chart(label, values)
         for attribute in attribute_tables(usable) if number == 0 else ():
-            yield from _grey_chart(f"{label}, by {attribute.replace('_', ' ')}", values, attribute)
+            yield from _grey_chart(f"{label}, by {in_words(attribute)}", values, attribute)
     contrasts = [(entry, measured) for entry in usable if entry.seen and (measured := entry.seen.contrast) is not None]
     yield from _grey_chart("tumour minus rest of the head, in deviations of the rest", contrasts)
 

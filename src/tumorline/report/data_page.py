@@ -24,6 +24,7 @@ from tumorline.report.data_entries import (
     spacing_in_words,
 )
 from tumorline.report.templates import template
+from tumorline.wording import in_words
 
 Value = str | int | float | None
 """Of a cell of the table of cases."""
@@ -80,7 +81,7 @@ def _tiles(described: Described, usable: Sequence[Entry], unit: str) -> list[tup
         (f"{free} of {len(usable)}", "usable cases without a tumour"),
         (
             f"{round_number(median(sizes))} {unit}" if sizes else "–",
-            f"median size of {dataset.regions[0].replace('_', ' ')}; {spread}",
+            f"median size of {in_words(dataset.regions[0])}; {spread}",
         ),
         (f"{100 * median(shares):.2f} %" if shares else "–", "of the image is tumour, median of those with one"),
         (f"{severities['error']} · {severities['warning']}", "errors · warnings of the check"),
