@@ -45,22 +45,7 @@ if TYPE_CHECKING:
 
 refuse_reports()
 
-_HOME = {
-    "train": "tumorline.api",
-    "tune": "tumorline.api",
-    "benchmark": "tumorline.api",
-    "find_learning_rate": "tumorline.api",
-    "cross_evaluate": "tumorline.api",
-    "cross_validate": "tumorline.api",
-    "ensemble": "tumorline.api",
-    "evaluate": "tumorline.api",
-    "plan": "tumorline.api",
-    "predict": "tumorline.api",
-    "predict_array": "tumorline.api",
-    "check": "tumorline.api",
-    "convert": "tumorline.api",
-    "compare": "tumorline.api",
-    "resume": "tumorline.api",
+_ELSEWHERE = {
     "load": "tumorline.inference.model",
     "load_dataset": "tumorline.data.dataset",
     "simulate": "tumorline.simulation",
@@ -68,8 +53,8 @@ _HOME = {
     "Config": "tumorline.config",
     "load_config": "tumorline.config",
     "UserError": "tumorline.errors",
-    "view": "tumorline.api",
 }
+"""Where the names are that are not in `tumorline.api`."""
 
 __all__ = [
     "Callback",
@@ -99,9 +84,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    if name not in __all__:
         raise AttributeError(f"module 'tumorline' has no attribute '{name}'; it has {', '.join(__all__)}")
-    return getattr(import_module(_HOME[name]), name)
+    return getattr(import_module(_ELSEWHERE.get(name, "tumorline.api")), name)
 
 
 def __dir__() -> list[str]:

@@ -1,7 +1,7 @@
 """From a model and a source to an evaluation with its report; the use of the test part is noted."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TypedDict
 
@@ -18,7 +18,7 @@ from tumorline.evaluation.status import Request
 from tumorline.evaluation.tables import read_rows, write_evaluation
 from tumorline.file_names import CONFIG_NAME, STRESS_NAME, SUMMARY_NAME, TEST_USES_NAME
 from tumorline.files import append_line, refuse_links_outside, write_csv
-from tumorline.given_paths import as_path, as_path_or_none, as_paths, as_texts
+from tumorline.given_paths import as_path, as_path_or_none, as_texts
 from tumorline.inference.model import Model
 from tumorline.model_file import find_model, model_name
 from tumorline.output.folder import OutputFolder, amended, open_output
@@ -41,16 +41,14 @@ class Chosen(TypedDict, total=False):
     regions: tuple[str, ...]
 
 
-@contextmanager
 def open_evaluation(
     output: Path | str | None, purpose: Purpose, overwrite: bool, datasets: Iterable[Dataset]
-) -> Iterator[OutputFolder]:
+) -> AbstractContextManager[OutputFolder]:
     """`open_output`, outside of the data."""
     for dataset in datasets if output else ():
         for path in dataset.paths:
             refuse_in_data(as_path(output, "output"), path)
-    with open_output(as_path_or_none(output, "output"), purpose, overwrite) as folder:
-        yield folder
+    return open_output(as_path_or_none(output, "output"), purpose, overwrite)
 
 
 def evaluate_and_report(
@@ -69,10 +67,10 @@ def evaluate_and_report(
     return summary
 
 
-def load_named(models: Sequence[Path | str], load_model: Callable[[Path], Model]) -> dict[str, Model]:
+def load_named(models: Sequence[Path], load_model: Callable[[Path], Model]) -> dict[str, Model]:
     """The models by the name of their run folder, file or listing. Raises UserError where two are called the same."""
     by_name: dict[str, Model] = {}
-    for model in as_paths(models, "models"):
+    for model in models:
         path = find_model(model).resolve()
         name = model_name(path)
         if name in by_name:
@@ -199,11 +197,7 @@ def open_wanted(
 
 
 def open_usable(settings: DataConfig, source: Path, progress: Progress | None = None) -> Dataset:
-    opened = load_sources(settings, progress) if settings.sources else load_dataset(source, settings, progress)
-    return usable(opened)
-
-
-def usable(dataset: Dataset) -> Dataset:
     """The data set, or UserError with its first error."""
+    dataset = load_sources(settings, progress) if settings.sources else load_dataset(source, settings, progress)
     checks.stop_on_errors(checks.errors(dataset))
     return dataset

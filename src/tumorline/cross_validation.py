@@ -50,7 +50,7 @@ from tumorline.results import (
     WarningCode,
     read_summary,
 )
-from tumorline.run_folder import read_config, save_config
+from tumorline.run_folder import is_finished, read_config, save_config
 
 NAMES = (
     CONFIG_NAME,
@@ -113,7 +113,7 @@ def gather(folder: Path, wanted: Collection[int] = ()) -> Summary:
 def _gathered(folder: Path, wanted: Collection[int]) -> Summary:
     config = read_config(folder)
     chosen = wanted or range(config.split.folds)
-    finished = [path for fold in chosen if _is_finished(path := folder / f"fold-{fold}")]
+    finished = [path for fold in chosen if is_finished(path := folder / f"fold-{fold}")]
     if not finished:
         raise UserError(f"{folder}: no fold is finished yet; train them with 'tumorline folds'")
     rows = {path: [row for row in read_rows(path) if row.status == "test"] for path in finished}
@@ -156,22 +156,19 @@ def _require_tables(folder: Path, rows: Sequence[Row]) -> None:
         require_cases(folder / PRESENCE_NAME, [(row.case, row.region) for row in presence], rows)
 
 
-def _of_fold(config: Config, fold: int) -> Config:
-    return config.model_copy(update={"split": config.split.model_copy(update={"fold": fold})})
-
-
 def _train_fold(config: Config, fold: int, folder: Path, notify: Notify) -> None:
-    own, path = _of_fold(config, fold), folder / f"fold-{fold}"
+    own = config.model_copy(update={"split": config.split.model_copy(update={"fold": fold})})
+    path = folder / f"fold-{fold}"
     keep = partial(_keep_settings, config, folder)
     if not (path / CONFIG_NAME).exists():
         run.train(own, path, notify, on_ready=keep)
         return
     if not same_training(before := read_config(path), own):
         raise UserError(f"{path}: holds a training of another configuration; choose another --output")
-    if before == own and _is_finished(path):
+    if before == own and is_finished(path):
         notify(f"{path}: finished already")
         return
-    run.resume(path, own, notify, on_ready=partial(_keep_own_settings, own, path, keep))
+    run.resume(path, own, run.Course(notify, on_ready=partial(_keep_own_settings, own, path, keep)))
 
 
 def _keep_settings(config: Config, folder: Path, notify: Notify) -> None:
@@ -188,10 +185,6 @@ def _keep_own_settings(config: Config, folder: Path, keep: run.OnReady, notify: 
     keep(notify)
     if read_config(folder) != config:
         save_config(config, folder)
-
-
-def _is_finished(folder: Path) -> bool:
-    return (folder / REPORT_NAME).is_file()
 
 
 def _folds(rows: Mapping[Path, Sequence[Row]], regions: Sequence[str]) -> list[Fold]:

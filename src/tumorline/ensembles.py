@@ -9,7 +9,7 @@ from tumorline import environment
 from tumorline.config import RUN_NAME, Postprocessing
 from tumorline.data.splits.parts import PARTS
 from tumorline.errors import UserError, require_extra
-from tumorline.file_names import CONFIG_NAME, REPORT_NAME
+from tumorline.file_names import CONFIG_NAME
 from tumorline.files import work_beside
 from tumorline.model_file import Weights, find_model, read_content, read_info, save_model
 from tumorline.model_info import (
@@ -25,7 +25,7 @@ from tumorline.model_info import (
 )
 from tumorline.output.place import refuse_taken_file
 from tumorline.results import MemberPoint, PointFigures
-from tumorline.run_folder import read_config
+from tumorline.run_folder import is_finished, read_config
 
 
 def write_ensemble(
@@ -116,7 +116,7 @@ def _members(model: Path) -> list[Path]:
     if not (model / CONFIG_NAME).is_file() or not any(model.glob("fold-*/")):
         return [model]
     folds = [model / f"fold-{fold}" for fold in range(read_config(model).split.folds)]
-    if missing := [fold.name for fold in folds if not (fold / REPORT_NAME).is_file()]:
+    if missing := [fold.name for fold in folds if not is_finished(fold)]:
         raise UserError(
             f"{model}: {', '.join(missing)} of {len(folds)} folds not finished; finish with 'tumorline folds', or name "
             "the run folders of those that are"

@@ -46,7 +46,7 @@ def machine() -> dict[str, str]:
     """Processor, cores and system; no host name, no user name."""
     return {
         "system": f"{platform.system()} {platform.machine()}",
-        "processor": _processor(),
+        "processor": _of_processor("model name") or platform.processor(),
         "instructions": _instructions(),
         "cores": str(os.cpu_count()),
         "interpreter": sys.implementation.name,
@@ -64,10 +64,6 @@ def processor_kind(described: Mapping[str, str]) -> str:
     Of an environment that was written before there were instructions in it, the processor alone.
     """
     return ", ".join(filter(None, (described["processor"], described.get("instructions", ""))))
-
-
-def _processor() -> str:
-    return _of_processor("model name") or platform.processor()
 
 
 def _instructions() -> str:

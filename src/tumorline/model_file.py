@@ -89,7 +89,11 @@ def _headline(figures: RegionSummary, sources: Sequence[str]) -> dict[str, Any]:
 
 def read_info(path: Path) -> ModelInfo:
     """Metadata of a model file. Raises UserError where it is none of ours, cut off, or beyond what a model states."""
-    return _understood(path, _read_metadata(path)[METADATA_KEY])
+    text = _read_metadata(path)[METADATA_KEY]
+    try:
+        return parse_info(text)
+    except ValueError as error:
+        raise UserError(f"{path}: its metadata is not understood by this version ({_first_words(error)})") from None
 
 
 def known_images(run: Path) -> set[str]:
@@ -138,13 +142,6 @@ def _read_header(path: Path) -> dict[str, str]:
     except (OSError, SafetensorError) as error:
         raise UserError(f"{path}: not a readable model file ({_first_words(error)})") from None
     return metadata
-
-
-def _understood(path: Path, text: str) -> ModelInfo:
-    try:
-        return parse_info(text)
-    except ValueError as error:
-        raise UserError(f"{path}: its metadata is not understood by this version ({_first_words(error)})") from None
 
 
 def _first_words(error: Exception) -> str:
@@ -198,8 +195,6 @@ def find_model(model: Path) -> Path:
     if not path.is_file():
         reason = "run folder without a finished model" if model.is_dir() else "no such model"
         listed = ", ".join(listed_models())
-        raise UserError(
-            f"{model}: {reason}; MODEL is a run folder, a .safetensors file with its .onnx beside it, or one of: "
-            f"{listed}"
-        )
+        what = "MODEL is a run folder, a .safetensors file with its .onnx beside it, or one of"
+        raise UserError(f"{model}: {reason}; {what}: {listed}")
     return path

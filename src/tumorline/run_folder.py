@@ -8,7 +8,7 @@ from pathlib import Path
 from tumorline.begun import note_begun
 from tumorline.config import Config, load_config
 from tumorline.errors import UserError
-from tumorline.file_names import CONFIG_NAME, ENVIRONMENT_NAME, HISTORY_NAME, SPLIT_NAME
+from tumorline.file_names import CONFIG_NAME, ENVIRONMENT_NAME, HISTORY_NAME, REPORT_NAME, SPLIT_NAME
 from tumorline.files import JsonObject
 from tumorline.own_files import (
     TRAIN_AGAIN,
@@ -44,6 +44,11 @@ class Environment(Written):
     parameters: Count
     multiply_adds: Count
     initialisation: str
+
+
+def is_finished(run: Path) -> bool:
+    """Whether all is done: the page of a run, or of folds, is written last."""
+    return (run / REPORT_NAME).is_file()
 
 
 def read_config(run: Path, overrides: Iterable[str] = ()) -> Config:
@@ -87,6 +92,12 @@ def source_columns(source: str) -> tuple[str, str]:
 def validation_dice(history: Iterable[Mapping[str, str]]) -> list[float]:
     """By patient, of each epoch; not a number where nobody validates."""
     return [float(row["validation_dice"] or "nan") for row in history]
+
+
+def is_out_of_patience(patience: int, history: Iterable[Mapping[str, str]]) -> bool:
+    """Whether so many epochs have brought no better validation Dice; 0 waits for ever."""
+    dice = validation_dice(history)
+    return bool(patience and dice) and len(dice) - 1 - dice.index(max(dice)) >= patience
 
 
 def best_validation_dice(run: Path) -> float | None:

@@ -13,7 +13,7 @@ from tumorline.file_names import CONFIG_NAME, HISTORY_NAME, LOG_NAME, REPORT_NAM
 from tumorline.files import JsonObject, is_at_work
 from tumorline.output.journal import read_journal
 from tumorline.results import Summary, mean_dice_over_regions, read_summary
-from tumorline.run_folder import read_config, read_history, validation_dice
+from tumorline.run_folder import is_finished, is_out_of_patience, read_config, read_history, validation_dice
 
 PASSED_OVER = ("predictions", "tensorboard", "mlruns", "examples")
 """Folders that hold no runs, and many files."""
@@ -72,7 +72,7 @@ def _is_of_folds(run: Path) -> bool:
 
 def _of_folds(run: Path, config: Config) -> Listed:
     members = [run / f"fold-{fold}" for fold in range(config.split.folds)]
-    done = sum((fold / REPORT_NAME).is_file() for fold in members)
+    done = sum(map(is_finished, members))
     summary = read_summary(run / SUMMARY_NAME) if (run / SUMMARY_NAME).is_file() else None
     histories = [read_history(fold) for fold in members if fold.is_dir()]
     state = "finished" if done == len(members) else f"{done} of {len(members)} folds"
@@ -96,21 +96,13 @@ def _state(run: Path, config: Config, history: Sequence[Mapping[str, str]]) -> s
     where = f"epoch {done} of {config.train.epochs}"
     if is_at_work(run):
         return f"running, {where} done" if done else "running, first epoch"
-    if _is_trained(config, history):
+    if done >= config.train.epochs or is_out_of_patience(config.train.patience, history):
         return "finished" if (run / SUMMARY_NAME).is_file() else "trained, not tested"
     if _last_line(run / LOG_NAME)[20:].startswith("error: "):
         return f"failed after {where}" if done else "failed in the first epoch"
     if done:
         return f"stopped at {where}"
     return "stopped in the first epoch" if (run / STATE_NAME).is_file() else "begun, nothing saved"
-
-
-def _is_trained(config: Config, history: Sequence[Mapping[str, str]]) -> bool:
-    """To the last epoch, or to where patience ended."""
-    dice = validation_dice(history)
-    patience = config.train.patience
-    out_of_patience = bool(dice and patience) and len(dice) - 1 - dice.index(max(dice)) >= patience
-    return len(dice) >= config.train.epochs or out_of_patience
 
 
 def _figure(summary: Summary | None) -> tuple[float | None, tuple[float, float] | None]:

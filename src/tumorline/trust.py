@@ -6,12 +6,13 @@ configuration, may not, unless the user trusts it by name. Nor is anybody contac
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypeVar
 
 from tumorline.errors import UserError
 
+T = TypeVar("T")
 REMOTE = re.compile(r"\s*(?:[\\/]{2}|[A-Za-z][\w+.-]+:[\\/]{2})")
 """How a share of another machine (`\\\\host\\share`, `//host/share`), a device or an address begins."""
 
@@ -22,13 +23,17 @@ _trusted: ContextVar[frozenset[str]] = ContextVar("_trusted", default=frozenset(
 
 
 @contextmanager
-def trusting(modules: Iterable[str]) -> Iterator[None]:
-    """Networks may come from these modules as well."""
-    token = _trusted.set(_trusted.get() | frozenset(modules))
+def _within(setting: ContextVar[T], value: T) -> Iterator[None]:
+    token = setting.set(value)
     try:
         yield
     finally:
-        _trusted.reset(token)
+        setting.reset(token)
+
+
+def trusting(modules: Iterable[str]) -> AbstractContextManager[None]:
+    """Networks may come from these modules as well."""
+    return _within(_trusted, _trusted.get() | frozenset(modules))
 
 
 def is_trusted(module: str) -> bool:
@@ -40,24 +45,14 @@ def modules_in(values: Any) -> set[str]:
     return {text.partition(":")[0] for text in texts_in(values) if ":" in text}
 
 
-@contextmanager
-def local_only() -> Iterator[None]:
+def local_only() -> AbstractContextManager[None]:
     """What is named meanwhile comes from a run folder: nothing is downloaded, and no place in a network is opened."""
-    token = _local_only.set(True)
-    try:
-        yield
-    finally:
-        _local_only.reset(token)
+    return _within(_local_only, True)
 
 
-@contextmanager
-def trusting_paths(trusted: bool = True) -> Iterator[None]:
+def trusting_paths(trusted: bool = True) -> AbstractContextManager[None]:
     """The user has looked at the paths that a run folder names: they are opened whoever began the run."""
-    token = _paths_trusted.set(trusted)
-    try:
-        yield
-    finally:
-        _paths_trusted.reset(token)
+    return _within(_paths_trusted, trusted)
 
 
 def are_paths_trusted() -> bool:

@@ -21,41 +21,23 @@ if TYPE_CHECKING:
     from tumorline.api.tuning import tune
     from tumorline.api.viewing import view
 
-_HOME = {
-    "BenchmarkOptions": "tumorline.api.benchmarks",
-    "benchmark": "tumorline.api.benchmarks",
-    "benchmark_folder": "tumorline.api.benchmarks",
-    "benchmark_hours": "tumorline.api.benchmarks",
-    "run_benchmark": "tumorline.api.benchmarks",
-    "compare": "tumorline.api.comparing",
-    "write_comparison": "tumorline.api.comparing",
-    "convert": "tumorline.api.converting",
-    "write_converted": "tumorline.api.converting",
-    "check": "tumorline.api.data",
-    "describe_data": "tumorline.api.data",
-    "EvaluationOptions": "tumorline.api.evaluating",
-    "evaluate": "tumorline.api.evaluating",
-    "write_evaluation": "tumorline.api.evaluating",
-    "cross_validate": "tumorline.api.folds",
-    "cross_evaluate": "tumorline.api.matrix",
-    "write_matrix": "tumorline.api.matrix",
-    "ensemble": "tumorline.api.models",
-    "export": "tumorline.api.models",
-    "export_rounded": "tumorline.api.models",
-    "losses": "tumorline.api.models",
-    "PlanOptions": "tumorline.api.planning",
-    "plan": "tumorline.api.planning",
-    "write_plan": "tumorline.api.planning",
-    "PredictionOptions": "tumorline.api.predicting",
-    "predict": "tumorline.api.predicting",
-    "predict_array": "tumorline.api.predicting",
-    "write_predictions": "tumorline.api.predicting",
-    "find_learning_rate": "tumorline.api.training",
-    "resume": "tumorline.api.training",
-    "train": "tumorline.api.training",
-    "tune": "tumorline.api.tuning",
-    "view": "tumorline.api.viewing",
+_NAMES = {
+    "benchmarks": ("BenchmarkOptions", "benchmark", "benchmark_folder", "benchmark_hours", "run_benchmark"),
+    "comparing": ("compare", "write_comparison"),
+    "converting": ("convert", "write_converted"),
+    "data": ("check", "describe_data"),
+    "evaluating": ("EvaluationOptions", "evaluate", "write_evaluation"),
+    "folds": ("cross_validate",),
+    "matrix": ("cross_evaluate", "write_matrix"),
+    "models": ("ensemble", "export", "export_rounded", "losses"),
+    "planning": ("PlanOptions", "plan", "write_plan"),
+    "predicting": ("PredictionOptions", "predict", "predict_array", "write_predictions"),
+    "training": ("find_learning_rate", "resume", "train"),
+    "tuning": ("tune",),
+    "viewing": ("view",),
 }
+"""Of each module."""
+_HOME = {name: f"tumorline.api.{module}" for module, names in _NAMES.items() for name in names}
 
 __all__ = [
     "BenchmarkOptions",

@@ -1,7 +1,7 @@
 """`evaluate`: a model's figures on cases that it was not trained on."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
@@ -87,14 +87,9 @@ class EvaluationOptions:
     def load(self, model: Path | str) -> Model:
         return load(model, self.tta, self.precision, self.runtime, requests=count_cores())
 
-    @contextmanager
-    def cluster(self) -> Iterator[Cluster | None]:
+    def cluster(self) -> AbstractContextManager[Cluster | None]:
         """The one at `ray`, connected to; None where none is wanted."""
-        if not self.ray:
-            yield None
-            return
-        with open_cluster(self.ray) as cluster:
-            yield cluster
+        return open_cluster(self.ray) if self.ray else nullcontext()
 
     @property
     def settings(self) -> dict[str, str | bool]:

@@ -111,8 +111,4 @@ def losses() -> list[dict[str, str]]:
     require_extra("torch", "the list of losses", "train")
     from tumorline.losses import LOSSES
 
-    return [{"loss": name, "what": _first_line(loss)} for name, loss in LOSSES.items()]
-
-
-def _first_line(described: object) -> str:
-    return (inspect.getdoc(described) or "").splitlines()[0]
+    return [{"loss": name, "what": (inspect.getdoc(loss) or "").splitlines()[0]} for name, loss in LOSSES.items()]

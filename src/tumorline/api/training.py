@@ -110,7 +110,8 @@ def resume(
     with trusting(trust_modules), trusting_paths(trust_paths), local_only():
         config = read_local_config(run_folder)
         check_callbacks(callbacks)
-        run.resume(run_folder, config, notify, callbacks, epochs, test, as_texts(overrides, "overrides"))
+        course = run.Course(notify, callbacks=callbacks, finish=test)
+        run.resume(run_folder, config, course, epochs, as_texts(overrides, "overrides"))
     return run_folder
 
 

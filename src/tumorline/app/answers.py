@@ -88,7 +88,10 @@ class AnswerWriter:
             "model": self.task.name,
             "seconds": round(perf_counter() - began, 2),
             "left_out": [f"{name}: {reason}" for name, reason in gathered.left_out.items()],
-            "remarks": [*map(self.gatherer.shown, gathered.remarks), *_remarks_on_files(rows)],
+            "remarks": [
+                *map(self.gatherer.shown, gathered.remarks),
+                *([IDENTIFIED] if any(row.get("segmentation") for row in rows) else []),
+            ],
         }
         cases = [self._case(*parts) for parts in zip(gathered.names, gathered.jobs, rows, self.views.made, strict=True)]
         writers = {"json": self._write_json, "zip": self._write_archive, "mask": self._give_mask}
@@ -133,12 +136,7 @@ class AnswerWriter:
         for kind in KINDS:
             if path := row.get(kind):
                 ending = re.sub(r"^case-\d+", "", Path(path).name)
-                yield {
-                    "kind": kind,
-                    "name": stem + ending,
-                    "media_type": media_type(ending),
-                    "path": path,
-                }
+                yield {"kind": kind, "name": stem + ending, "media_type": media_type(ending), "path": path}
 
     def _free_stem(self, name: str) -> str:
         """With what a browser or an archive may begin the names of a case's files."""
@@ -175,10 +173,6 @@ class AnswerWriter:
             return refusal(422, f"{len(cases)} cases have {len(cases)} masks; ask for answer=zip or answer=json")
         file = cases[0]["files"][0]
         return answer_file(Path(file["path"]), file["name"])
-
-
-def _remarks_on_files(rows: Sequence[Record]) -> list[str]:
-    return [IDENTIFIED] if any(row.get("segmentation") for row in rows) else []
 
 
 def _sizes(row: Record, region: str, prefix: str = "") -> Record:

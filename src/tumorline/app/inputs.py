@@ -14,7 +14,9 @@ from tumorline.data.layouts.volumes.brats import sequence_in_name
 from tumorline.errors import UserError
 from tumorline.formats.decode import is_dicom, without_suffix
 from tumorline.formats.nifti import is_volume
+from tumorline.groups import grouped
 from tumorline.inference.jobs import PredictionJob, job_of_channels, list_jobs
+from tumorline.wording import in_words
 
 OF_SYSTEMS = {"dicomdir", "thumbs.db", "desktop.ini", ".ds_store"}
 DICOM = "dicom"
@@ -139,7 +141,7 @@ class CaseGatherer:
         for upload in volumes:
             stated = sequence_of(upload)
             if sequence and len(volumes) > 1 and stated not in ("", sequence):
-                self.found.left_out[upload.shown] = f"{stated.replace('_', ' ')}, and the model takes {sequence}"
+                self.found.left_out[upload.shown] = f"{in_words(stated)}, and the model takes {sequence}"
             else:
                 kept.append(upload)
         return kept
@@ -172,9 +174,7 @@ class CaseGatherer:
         """Slices of one folder of the client's are looked at together."""
         if not slices:
             return
-        by_folder: dict[str, list[Upload]] = defaultdict(list)
-        for upload in slices:
-            by_folder[upload.folder].append(upload)
+        by_folder = grouped(slices, lambda upload: upload.folder)
         places = {self._move(folder, members): folder for folder, members in by_folder.items()}
         for job in list_jobs(places, self.channels, self.found.remarks.append, self.may_lack):
             folder = places[job.path.parent] or "series"
@@ -191,10 +191,8 @@ class CaseGatherer:
 
     def _given_channels(self) -> list[list[str]]:
         """`NAME=PATH` of each channel that is named, by case: each file of one channel, or the channels of one scan."""
-        by_channel: dict[str, list[Upload]] = defaultdict(list)
-        for upload in self.uploads:
-            if upload.name.lower() not in OF_SYSTEMS:
-                by_channel[upload.channel].append(upload)
+        wanted = (upload for upload in self.uploads if upload.name.lower() not in OF_SYSTEMS)
+        by_channel = grouped(wanted, lambda upload: upload.channel)
         if len(by_channel) == 1:
             ((channel, members),) = by_channel.items()
             if not any(is_dicom(upload.path) for upload in members):

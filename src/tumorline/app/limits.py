@@ -1,6 +1,6 @@
 """What a request may cost, and how it is refused."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from tumorline.formats.boundary import max_pixels
 
@@ -24,14 +24,7 @@ class Limits:
         return self.megabytes << 20
 
     def to_json(self) -> dict[str, int]:
-        return {
-            "megabytes": self.megabytes,
-            "files": self.files,
-            "pixels": max_pixels(),
-            "seconds": self.seconds,
-            "waiting": self.waiting,
-            "memory_mb": self.memory_mb,
-        }
+        return {**asdict(self), "pixels": max_pixels()}
 
 
 class Refusal(Exception):

@@ -67,14 +67,10 @@ class AppState:
     async def carry_out(self, task: Task, place: Place) -> Record:
         """Wait for the turn, then predict."""
 
-        def note_progress(changes: Record) -> None:
-            for name, value in changes.items():
-                setattr(place, name, value)
-
         place.state = "waiting"
         async with self.room.turn:
             place.state = "predicting"
-            return await self.worker.carry_out(asdict(task), note_progress)
+            return await self.worker.carry_out(asdict(task), vars(place).update)
 
     def models(self) -> dict[str, Path]:
         return collect_models(self.settings.models, self.shelf.folders())

@@ -172,13 +172,10 @@ class _Receiver:
     def _end(self) -> None:
         if self.field is not None:
             self.channels.append(one_line(self.field.decode("utf-8", "replace")))
-            self._refuse_many_channels()
+            if len(self.channels) > self.limits.files:
+                raise Refusal(413, f"more than {self.limits.files} channels")
         self.close()
         self.file = self.field = None
-
-    def _refuse_many_channels(self) -> None:
-        if len(self.channels) > self.limits.files:
-            raise Refusal(413, f"more than {self.limits.files} channels")
 
     def _finish(self) -> None:
         self.is_whole = True

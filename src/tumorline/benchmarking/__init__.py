@@ -9,7 +9,6 @@ from tumorline import cross_validation
 from tumorline.benchmarking import leaderboard
 from tumorline.benchmarking.cell import (
     CellJob,
-    is_finished,
     is_trained,
     last_error,
     prepare,
@@ -31,16 +30,18 @@ from tumorline.benchmarking.plan import (
     every_cell,
     initialisation,
     longer_cells,
+    of_first_seed,
     selected,
 )
 from tumorline.benchmarking.plan_file import read_plan
 from tumorline.escaping import for_shell
 from tumorline.file_names import HOURS_NAME, LEADERBOARD_NAME
 from tumorline.files import write_json
+from tumorline.groups import grouped
 from tumorline.progress import Notify
 from tumorline.report.benchmark import write_leaderboard
 from tumorline.results.compared import Leaderboard, Unmeasured
-from tumorline.run_folder import best_validation_dice, save_config
+from tumorline.run_folder import best_validation_dice, is_finished, save_config
 from tumorline.user_folders import home_folder
 
 __all__ = ["NAMES", "Benchmark", "local", "on_ray", "read_plan"]
@@ -99,12 +100,13 @@ class Benchmark:
 
     def cells(self, arm: Arm) -> list[Cell]:
         """An arm's cells with what validation has chosen for it, as far as that is known; none without a choice."""
-        choice = self.choice(arm)
-        all_cells = [] if choice is None else cells(self.plan, arm, choice)
-        return all_cells if self.has_all_seeds(arm) else [cell for cell in all_cells if cell.seed == self.plan.seeds[0]]
+        has_all_seeds = not self.plan.best or arm.name in self.leaders(self.plan.best)
+        return self.chosen_cells(arm) if has_all_seeds else of_first_seed(self.plan, self.chosen_cells(arm))
 
-    def has_all_seeds(self, arm: Arm) -> bool:
-        return not self.plan.best or arm.name in self.leaders(self.plan.best)
+    def chosen_cells(self, arm: Arm) -> list[Cell]:
+        """As `cells`, of all seeds."""
+        choice = self.choice(arm)
+        return [] if choice is None else cells(self.plan, arm, choice)
 
     def longer_cells(self, arm: Arm) -> list[Cell]:
         """Those of a leader at more epochs."""
@@ -114,11 +116,8 @@ class Benchmark:
 
     def leaders(self, number: int) -> set[str]:
         """Names of so many arms of each initialisation, the best on validation; of none that still waits for an arm."""
-        groups: dict[str, list[Arm]] = {}
-        for arm in arms(self.plan):
-            groups.setdefault(initialisation(arm), []).append(arm)
         names: set[str] = set()
-        for members in groups.values():
+        for members in grouped(arms(self.plan), initialisation).values():
             dice = {arm.name: value for arm in members if (value := self.validation_dice(arm)) is not None}
             if all(arm.name in dice or self.has_failed(arm) for arm in members):
                 names |= set(sorted(dice, key=lambda name: -dice[name])[:number])
@@ -126,9 +125,7 @@ class Benchmark:
 
     def validation_dice(self, arm: Arm) -> float | None:
         """Of the first seed, the mean over folds; None where a fold is not trained."""
-        choice = self.choice(arm)
-        all_cells = [] if choice is None else cells(self.plan, arm, choice)
-        folders = [self.folder(cell) for cell in all_cells if cell.seed == self.plan.seeds[0]]
+        folders = [self.folder(cell) for cell in of_first_seed(self.plan, self.chosen_cells(arm))]
         trained = folders if all(map(is_trained, folders)) else []
         by_fold = [dice for folder in trained if (dice := best_validation_dice(folder)) is not None]
         return mean(by_fold) if by_fold else None
@@ -142,15 +139,11 @@ class Benchmark:
     def choice(self, arm: Arm) -> Choice | None:
         """What validation has chosen: the highest Dice by patient, the first of equals; None while one is missing."""
         trained = candidates(self.plan, arm)
-        folders = [self.folder(cell) for cell in trained]
-        if self.plan.choose and not all(map(is_trained, folders)):
+        if self.plan.choose and not all(is_trained(self.folder(cell)) for cell in trained):
             return None
-        best = (
-            max(range(len(trained)), key=lambda number: best_validation_dice(folders[number]) or 0.0)
-            if self.plan.choose
-            else 0
-        )
-        return trained[best].choice
+        if not self.plan.choose:
+            return trained[0].choice
+        return max(trained, key=lambda cell: best_validation_dice(self.folder(cell)) or 0.0).choice
 
     def gather(self) -> Leaderboard:
         """Rank the arms of which every cell is finished, and say of the others why they are not."""
@@ -158,7 +151,7 @@ class Benchmark:
         entries = [entry for arm in all_arms if (entry := self.entry(arm))]
         measured = {entry.name for entry in entries}
         first_cells = cells(self.plan, all_arms[0])
-        first = sum(cell.seed == self.plan.seeds[0] for cell in first_cells)
+        first = len(of_first_seed(self.plan, first_cells))
         cells_by_arm = {arm.name: [*self.cells(arm), *self.longer_cells(arm)] for arm in all_arms}
         planned = [len(cells_by_arm[arm.name]) or (first if self.plan.best else len(first_cells)) for arm in all_arms]
         result = Leaderboard(
@@ -184,7 +177,7 @@ class Benchmark:
         One of the best is there with its first seed until all of its seeds are.
         """
         arm_cells = self.cells(arm)
-        first = [cell for cell in arm_cells if cell.seed == self.plan.seeds[0]]
+        first = of_first_seed(self.plan, arm_cells)
         arm_cells = next(
             (some for some in (arm_cells, first if self.plan.best else []) if some and self.are_finished(some)), []
         )

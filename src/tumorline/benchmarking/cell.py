@@ -18,16 +18,13 @@ from tumorline.file_names import (
     CONFIG_NAME,
     ENVIRONMENT_NAME,
     HISTORY_NAME,
-    REPORT_NAME,
     SPLIT_NAME,
     STATE_NAME,
 )
 from tumorline.files import write_bytes
-from tumorline.run_folder import read_config
+from tumorline.run_folder import is_finished, read_config
 from tumorline.trust import modules_in
 
-FINISHED_NAME = REPORT_NAME
-"""What a run writes last."""
 TRAINED = (ENVIRONMENT_NAME, HISTORY_NAME, SPLIT_NAME, STATE_NAME, BEST_WEIGHTS_NAME)
 """What a training leaves, the environment last, before anything is tested."""
 STOPPED = 130
@@ -108,10 +105,6 @@ def run(job: CellJob, launch: Launch = subprocess.Popen) -> str:
 
 def is_trained(folder: Path) -> bool:
     return (folder / ENVIRONMENT_NAME).is_file()
-
-
-def is_finished(folder: Path) -> bool:
-    return (folder / FINISHED_NAME).is_file()
 
 
 def training_key(config: Config) -> str:

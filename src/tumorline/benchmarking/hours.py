@@ -8,11 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from tumorline import environment
-from tumorline.benchmarking.plan import Arm, BenchmarkPlan, Cell, candidates, cells, initialisation, longer_cells
+from tumorline.benchmarking.plan import (
+    Arm,
+    BenchmarkPlan,
+    Cell,
+    candidates,
+    cells,
+    initialisation,
+    longer_cells,
+    of_first_seed,
+)
 from tumorline.config import Config
 from tumorline.errors import UserError
 from tumorline.file_names import HOURS_NAME
 from tumorline.files import write_json
+from tumorline.groups import grouped
 from tumorline.own_files import read_own_json
 from tumorline.progress import Notify
 from tumorline.run import measure_pace
@@ -68,22 +78,12 @@ def count_hours(plan: BenchmarkPlan, chosen: Sequence[Arm], output: Path, notify
         paces[arm.name] = _pace_of(candidates(plan, arm)[0], output / HOURS_NAME)
     slowest_first = sorted(chosen, key=lambda arm: -_seconds(paces[arm.name], cells(plan, arm)[:1]))
     more: dict[str, list[Cell]] = {arm.name: [] for arm in chosen}
-    for members in _by_initialisation(slowest_first):
+    for members in grouped(slowest_first, initialisation).values():
         for rank, arm in enumerate(members):
-            repeated = cells(plan, arm) if rank < plan.best or not plan.best else cells(plan, arm)[: _first(plan, arm)]
+            planned = cells(plan, arm)
+            repeated = planned if rank < plan.best or not plan.best else of_first_seed(plan, planned)
             more[arm.name] += [*repeated, *(longer_cells(plan, arm) if rank < plan.longer else [])]
     return [_arm_hours(plan, arm, more[arm.name], paces[arm.name]) for arm in chosen]
-
-
-def _first(plan: BenchmarkPlan, arm: Arm) -> int:
-    return sum(cell.seed == plan.seeds[0] for cell in cells(plan, arm))
-
-
-def _by_initialisation(some: Iterable[Arm]) -> list[list[Arm]]:
-    groups: dict[str, list[Arm]] = {}
-    for arm in some:
-        groups.setdefault(initialisation(arm), []).append(arm)
-    return list(groups.values())
 
 
 def _arm_hours(plan: BenchmarkPlan, arm: Arm, arm_cells: Sequence[Cell], pace: Pace | str) -> ArmHours:

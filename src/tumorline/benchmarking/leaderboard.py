@@ -14,6 +14,7 @@ from tumorline.benchmarking.speed import images_per_second
 from tumorline.environment import processor_kind
 from tumorline.evaluation.tables import read_headline_rows
 from tumorline.file_names import SUMMARY_NAME
+from tumorline.groups import grouped
 from tumorline.metrics.case import CaseScores
 from tumorline.metrics.comparison import LEAST_SEEDS
 from tumorline.metrics.summary import FIGURES, Row, figure, of_region
@@ -61,7 +62,11 @@ class Entry:
 
     @property
     def regions(self) -> list[str]:
-        return list(read_comparable(first_folder(self) / SUMMARY_NAME).regions)
+        return list(read_comparable(self.first_folder / SUMMARY_NAME).regions)
+
+    @property
+    def first_folder(self) -> Path:
+        return next(iter(self.seeds.values()))
 
     @property
     def first_seed(self) -> "Entry":
@@ -93,10 +98,8 @@ def shared_warnings(entries: Sequence[Entry]) -> list[str]:
 def _of_mixed_machines(entries: Sequence[Entry]) -> list[str]:
     """Dice may come from several kinds of processors where all compute alike; speeds may not."""
     environments = [environment for entry in entries for environment in entry.environments]
-    kinds, precisions = (
-        sorted(set(map(kind_of, environments))),
-        sorted({environment["precision"] for environment in environments}),
-    )
+    kinds = sorted(set(map(kind_of, environments)))
+    precisions = sorted({environment["precision"] for environment in environments})
     sentences = []
     if len(kinds) > 1:
         usual = usual_kind(entries)
@@ -132,9 +135,7 @@ def rank(entries: Sequence[Entry], reference: str) -> list[LeaderboardGroup]:
         return []
     speeds = images_per_second({entry.name: entry.runs[0] for entry in entries})
     shown = Shown(reference, speeds, usual_kind(entries))
-    groups: dict[str, list[Entry]] = {}
-    for entry in entries:
-        groups.setdefault(entry.initialisation, []).append(entry)
+    groups = grouped(entries, lambda entry: entry.initialisation)
     return [_group(name, some, shown) for name in sorted(groups) for some in _alike(groups[name])]
 
 
@@ -150,7 +151,7 @@ def compared(members: Sequence[Entry], reference: str) -> Comparison:
     against = reference if reference in [entry.name for entry in members] else ""
     if about_recipes(members):
         return comparison.compare({}, {entry.name: list(entry.seeds.values()) for entry in members}, None, against)
-    return comparison.compare({entry.name: first_folder(entry) for entry in members}, {}, None, against)
+    return comparison.compare({entry.name: entry.first_folder for entry in members}, {}, None, against)
 
 
 def ranked_by(entries: Sequence[Entry]) -> str:
@@ -159,10 +160,6 @@ def ranked_by(entries: Sequence[Entry]) -> str:
 
 def about_recipes(members: Sequence[Entry]) -> bool:
     return all(len(entry.seeds) >= LEAST_SEEDS for entry in members)
-
-
-def first_folder(entry: Entry) -> Path:
-    return next(iter(entry.seeds.values()))
 
 
 def _group(initialisation: str, members: Sequence[Entry], shown: Shown) -> LeaderboardGroup:
@@ -184,10 +181,9 @@ def _rank_of(rows: Sequence[ArmRow]) -> tuple[bool, float, str]:
 
 def _arm_rows(entry: Entry, shown: Shown) -> list[ArmRow]:
     """A row for each region; what is not of a region stands in each."""
-    numbers = [
-        number for number, run_environment in enumerate(entry.environments) if kind_of(run_environment) == shown.kind
-    ]
-    histories = [read_history(entry.runs[number], ["images_per_second"]) for number in numbers]
+    timed = [(run, own) for run, own in zip(entry.runs, entry.environments, strict=True) if kind_of(own) == shown.kind]
+    speeds = [float(row["images_per_second"]) for run, _ in timed for row in read_history(run, ["images_per_second"])]
+    seconds = [own["seconds_of_training_steps"] for _, own in timed]
     first = entry.environments[0]
     means = {region: figure(_together(entry, region), FIGURES["dice"]).mean for region in entry.regions}
     known = [dice for dice in means.values() if dice is not None]
@@ -197,16 +193,10 @@ def _arm_rows(entry: Entry, shown: Shown) -> list[ArmRow]:
         "chosen": dict(entry.choice),
         "validation_dice": mean(validated) if validated else None,
         **{name: first[name] for name in ("initialisation", "parameters", "multiply_adds", "device", "precision")},
-        "training_images_per_second": median(
-            float(row["images_per_second"]) for history in histories for row in history
-        )
-        if numbers
-        else None,
+        "training_images_per_second": median(speeds) if timed else None,
         "inference_images_per_second": shown.speeds.get(entry.name),
         "peak_memory_mb": max(environment["peak_memory_mb"] for environment in entry.environments),
-        "training_minutes": mean(entry.environments[number]["seconds_of_training_steps"] for number in numbers) / 60
-        if numbers
-        else None,
+        "training_minutes": mean(seconds) / 60 if timed else None,
         "machine": "; ".join(sorted(set(map(kind_of, entry.environments)))),
         "output_stride": first.get("output_stride"),
         "longer": _longer(entry),
@@ -219,7 +209,7 @@ def _longer(entry: Entry) -> LongerTraining | None:
     rows = next(iter(entry.tested.values()))
     if entry.longer is None or len({row.group for row in rows if row.scores.has_tumour}) < 2:
         return None
-    names = {"longer": entry.longer, "as long": first_folder(entry)}
+    names = {"longer": entry.longer, "as long": entry.first_folder}
     pairs = [pair for pair in comparison.compare(names, {}, None, "as long").pairs if pair.metric == "dice"]
     difference = pairs[0].difference  # of several regions their mean
     return LongerTraining(

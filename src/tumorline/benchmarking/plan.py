@@ -2,7 +2,7 @@
 
 import copy
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Annotated, Any
@@ -127,6 +127,10 @@ def arms(plan: BenchmarkPlan) -> list[Arm]:
 def cells(plan: BenchmarkPlan, arm: Arm, choice: Choice = ()) -> list[Cell]:
     """All trainings of an arm: its seeds, and of each the folds."""
     return [Cell(arm, seed, fold, choice) for seed in plan.seeds for fold in folds(plan)]
+
+
+def of_first_seed(plan: BenchmarkPlan, some: Iterable[Cell]) -> list[Cell]:
+    return [cell for cell in some if cell.seed == plan.seeds[0]]
 
 
 def longer_cells(plan: BenchmarkPlan, arm: Arm, choice: Choice = ()) -> list[Cell]:

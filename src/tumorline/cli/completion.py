@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from tumorline.cli.arguments import WEIGHTS
+
 
 def complete_recipes(incomplete: str) -> list[str]:
     return [*_named(incomplete, ""), *_toml_files(incomplete)]
@@ -35,8 +37,7 @@ def complete_loggers(incomplete: str) -> list[str]:
 
 def complete_models(incomplete: str) -> list[str]:
     """Those that come with the package, and run folders that hold a model."""
-    weights = Path(__file__).parents[1] / "weights"
-    listed = [path.stem for path in weights.glob("*.safetensors") if path.stem.startswith(incomplete)]
+    listed = [path.stem for path in WEIGHTS.glob("*.safetensors") if path.stem.startswith(incomplete)]
     return [*listed, *(f"{path}/" for path in _paths(incomplete) if path.is_dir())]
 
 

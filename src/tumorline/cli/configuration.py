@@ -83,29 +83,19 @@ def explain(
     if as_json:
         print_json(
             [
-                {
-                    "key": config_key.name,
-                    "accepts": config_key.accepts,
-                    "default": config_key.shown_default,
-                    "meaning": config_key.meaning,
-                }
-                for config_key in keys
+                {"key": one.name, "accepts": one.accepts, "default": one.shown_default, "meaning": one.meaning}
+                for one in keys
             ]
         )
     elif key is None:
-        print_table(
-            [
-                {"key": config_key.name, "default": config_key.shown_default, "accepts": config_key.accepts}
-                for config_key in keys
-            ]
-        )
+        print_table([{"key": one.name, "default": one.shown_default, "accepts": one.accepts} for one in keys])
     else:
-        for number, config_key in enumerate(keys):
+        for number, one in enumerate(keys):
             if number:
                 say()
-            say(f"{config_key.name} = {config_key.shown_default}")
-            say(f"  accepts  {config_key.accepts}")
-            say(f"  means    {config_key.meaning}")
+            say(f"{one.name} = {one.shown_default}")
+            say(f"  accepts  {one.accepts}")
+            say(f"  means    {one.meaning}")
 
 
 def _list_recipes(as_json: bool) -> None:

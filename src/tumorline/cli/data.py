@@ -1,9 +1,9 @@
-"""Commands about data sets: data check, split, simulate, fetch."""
+"""Commands about data sets: data check, report, split, plan, convert, simulate, fetch."""
 
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -15,10 +15,6 @@ from tumorline.errors import UserError
 from tumorline.escaping import for_shell
 from tumorline.file_names import DATA_PAGE_NAME
 from tumorline.wording import numbered
-
-if TYPE_CHECKING:
-    from typing import NoReturn
-
 
 SOURCES_HELP = "Source with settings of its own after commas; several are looked at as they would train together."
 Checked = Annotated[list[str], typer.Argument(metavar="SOURCE[,KEY=VALUE...]", help=SOURCES_HELP)]
@@ -61,7 +57,7 @@ def check(
     sys.exit(2 if any(finding.severity == "error" for finding in findings) else 0)
 
 
-def audit(source: str, against: str, changes: Sequence[str], as_json: bool) -> "NoReturn":
+def audit(source: str, against: str, changes: Sequence[str], as_json: bool) -> NoReturn:
     from tumorline.audit import between
 
     sets = [between.open_side(side, changes, counter(f"decoding {Path(side).name}")) for side in (source, against)]

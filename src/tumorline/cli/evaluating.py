@@ -147,7 +147,7 @@ def compare(
     say(f"report: {folder / COMPARISON_PAGE_NAME}")
 
 
-def read_group(text: str) -> "tuple[str, list[Path]]":
+def read_group(text: str) -> tuple[str, list[Path]]:
     """NAME=RUN,RUN,RUN."""
     name, equals, runs = text.partition("=")
     if not equals or not name or not runs:

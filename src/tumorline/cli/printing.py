@@ -3,13 +3,11 @@
 import json
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from tumorline.escaping import one_line, to_cell
 from tumorline.progress import Progress, minutely
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
 
 
 def say(line: object = "") -> None:
@@ -52,7 +50,7 @@ def megabytes(show: Progress) -> Progress:
     return show_changes
 
 
-def print_table(rows: "Sequence[Mapping[str, Any]]") -> None:
+def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
     """Rows with a header: in even columns on a terminal, tab-separated elsewhere.
 
     A cell is empty where a row has none of its column.
@@ -66,7 +64,7 @@ def print_table(rows: "Sequence[Mapping[str, Any]]") -> None:
         print(even if on_terminal else "\t".join(cells))
 
 
-def _table_lines(rows: "Sequence[Mapping[str, Any]]", columns: "Sequence[str]") -> "Iterator[Sequence[Any]]":
+def _table_lines(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Iterator[Sequence[Any]]:
     yield columns
     for row in rows:
         yield [row.get(name, "") for name in columns]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from tumorline.audit.published import CheckResult
-    from tumorline.results import Figure, Metrics, RegionSummary, Robustness, Summary
+    from tumorline.results import Figure, Metrics, RegionSummary, Summary
     from tumorline.results.compared import ArmRow, Comparison, Leaderboard, Matrix, MatrixCell
 
 MOST_OF_A_KIND = 10
@@ -216,9 +216,15 @@ def stress_rows(summary: "Summary") -> "list[dict[str, object]]":
     """A line for each change and strength; nothing where no stress was asked for. Of each region."""
     several = len(summary.robustness) > 1
     return [
-        {**({"region": region} if several else {}), **row}
+        {
+            **({"region": region} if several else {}),
+            "change": name,
+            "strength": strength,
+            "dice": format_number(level.dice.mean),
+            "missed": level.missed,
+        }
         for region, robustness in summary.robustness.items()
-        for row in _stress_levels(robustness)
+        for name, strength, level in robustness.levels()
     ]
 
 
@@ -226,13 +232,6 @@ def lost_lines(summary: "Summary") -> "list[str]":
     """Of which cases the figures under stress are not, of each region; nothing where they are of all."""
     lost = {region: tell_lost(robustness) for region, robustness in summary.robustness.items()}
     return [f"{region}, under stress: {text}" for region, text in lost.items() if text]
-
-
-def _stress_levels(robustness: "Robustness") -> "list[dict[str, object]]":
-    return [
-        {"change": name, "strength": strength, "dice": format_number(level.dice.mean), "missed": level.missed}
-        for name, strength, level in robustness.levels()
-    ]
 
 
 def subset_rows(summary: "Summary") -> "list[dict[str, object]]":

@@ -41,13 +41,13 @@ from tumorline.file_names import (
 )
 from tumorline.files import write_json
 from tumorline.metrics.comparison import least_p
-from tumorline.metrics.figure import LEAST_FOR_INTERVAL
+from tumorline.metrics.figure import LEAST_FOR_INTERVAL, too_few
 from tumorline.report.cases import CaseReader, Drawing
 from tumorline.report.comparison import write_comparison
 from tumorline.report.run_images import run_images
 from tumorline.results import WarningCode, read_comparable
 from tumorline.results.compared import ComparedPair, Comparison
-from tumorline.wording import LEVEL, is_or_are, numbered, tell_p
+from tumorline.wording import LEVEL, numbered, tell_p
 
 __all__ = ["NAMES", "Study", "compare", "compared_figures", "name_runs", "ranked_by", "save_comparison"]
 
@@ -172,10 +172,7 @@ def _few_patients(means: PatientMeans, regions: int) -> str:
     patients = len(means.patients)
     if patients >= LEAST_FOR_INTERVAL:
         return ""
-    where = f"{means.region}: " if regions > 1 else ""
-    return (
-        f"{where}{numbered(patients, 'patient')} {is_or_are(patients)} too few for an interval; values and range only"
-    )
+    return (f"{means.region}: " if regions > 1 else "") + too_few(patients)
 
 
 def save_comparison(result: Comparison, folders: Sequence[Path], output: Path) -> None:

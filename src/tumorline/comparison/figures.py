@@ -48,6 +48,8 @@ detected tumours, offset and ratio are undefined for a missed one: a difference 
 have a value, since a contender that misses the hard ones would seem the better. The error in ml is of volumes only."""
 VALUES = FIGURES | VOLUME_FIGURES
 HEADLINE = "dice"
+MOST_SHOWN = 6
+"""Disagreements that are shown."""
 OVER_REGIONS = "mean over regions"
 """What stands for all regions together in a pair."""
 
@@ -279,7 +281,7 @@ def _of_contenders(contenders: Sequence[Contender], means: PatientMeans, patient
 
 
 def find_disagreements(
-    contenders: Sequence[Contender], cases: Sequence[str], regions: Sequence[str], count: int = 6
+    contenders: Sequence[Contender], cases: Sequence[str], regions: Sequence[str]
 ) -> list[Disagreement]:
     """The cases whose Dice differs most between contenders, by the first run of each; a patient is shown once."""
     firsts = [contender.runs[0] for contender in contenders]
@@ -292,7 +294,7 @@ def find_disagreements(
     chosen: dict[str, Key] = {}
     for _, key in sorted(spread, key=lambda candidate: (-candidate[0], candidate[1])):
         chosen.setdefault(firsts[0].rows[key].group, key)
-    return [_disagreement(contenders, key) for key in list(chosen.values())[:count]]
+    return [_disagreement(contenders, key) for key in list(chosen.values())[:MOST_SHOWN]]
 
 
 def _disagreement(contenders: Sequence[Contender], key: Key) -> Disagreement:

@@ -181,8 +181,7 @@ def common_cases(runs: Sequence[Run], regions: Sequence[str], study: Study | Non
             examples = ", ".join(odd[:EXAMPLES]) + (", ..." if len(odd) > EXAMPLES else "")
             raise UserError(
                 f"{run.folder}: {numbered(len(run.cases), 'case')}, {first.folder} has {len(first.cases)}; {len(odd)} "
-                f"{is_or_are(len(odd))} in one "
-                f"only ({examples}). Only the same cases can be compared"
+                f"{is_or_are(len(odd))} in one only ({examples}). Only the same cases can be compared"
             )
         for case in sorted(common):
             for region in regions:

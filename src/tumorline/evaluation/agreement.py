@@ -55,15 +55,15 @@ def require_baselines(folder: Path, records: Sequence[Record], stated: Mapping[s
         summarised = summarise_baselines(record for record in records if record["region"] == region)
         for name, baseline in summarised.items():
             in_summary = stated.get(name, {}).get(region)
-            if in_summary and not _are_alike(baseline, in_summary):
+            if in_summary and not _agree(baseline, in_summary):
                 problem = f"its rows do not give the {name} of {region} in its {SUMMARY_NAME}"
                 raise UserError(f"{folder / BASELINES_NAME}: {problem}; {EVALUATE_AGAIN}")
 
 
-def _are_alike(computed: Baseline, stated: Baseline) -> bool:
+def _agree(computed: Baseline, stated: Baseline) -> bool:
     if computed.dice is None or stated.dice is None:
         return computed.dice == stated.dice
-    return computed.missed == stated.missed and _are_like(computed.dice, stated.dice)
+    return computed.missed == stated.missed and _is_close(computed.dice, stated.dice)
 
 
 def _case_and_region(key: Key) -> str:
@@ -93,8 +93,8 @@ def _disagreement(rows: Sequence[Row], regions: Mapping[str, Metrics]) -> str:
 def _gives(rows: Sequence[Row], value: Value, mean: float) -> bool:
     """Whether the mean over the rows is the one that was stated, but for rounding."""
     numbers = [number for row in rows if (number := value(row.scores)) is not None]
-    return bool(numbers) and _are_like(fmean(numbers), mean)
+    return bool(numbers) and _is_close(fmean(numbers), mean)
 
 
-def _are_like(computed: float, stated: float) -> bool:
+def _is_close(computed: float, stated: float) -> bool:
     return isclose(computed, stated, rel_tol=1e-6, abs_tol=1e-9)

@@ -5,7 +5,6 @@ import io
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import prod
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +15,10 @@ from tumorline.arrays import Float32Array, Float64Array, ImageArray, MaskArray
 from tumorline.audit import describe
 from tumorline.data.case import Case
 from tumorline.data.sample import Sample
-from tumorline.evaluation.measured_once import CaseRecord
-from tumorline.groups import group_of
+from tumorline.evaluation.measured_once import CaseRecord, region_record
+from tumorline.groups import group_of, grouped
 from tumorline.metrics.figure import figure_of
-from tumorline.metrics.overlap import accuracy, count_overlap, dice_of_tumour, volume_ratio
+from tumorline.metrics.overlap import accuracy, count_overlap, volume_ratio
 from tumorline.results import Baseline, Figure
 
 Packed = npt.NDArray[np.uint8]
@@ -45,7 +44,7 @@ def constant_masks(truths: Iterable[MaskArray], patients: Sequence[str]) -> list
     packed: dict[tuple[int, ...], list[list[Packed]]] = defaultdict(list)
     groups: dict[tuple[int, ...], list[str]] = defaultdict(list)
     for truth, patient in zip(truths, patients, strict=True):
-        shape = _grid_shape(truth[0])
+        shape = VOLUME_GRID if truth.ndim > 3 else (SIDE, SIDE)
         packed[shape].append([np.packbits(_resized(mask, shape)) for mask in truth])
         groups[shape].append(patient)
     return [
@@ -53,10 +52,6 @@ def constant_masks(truths: Iterable[MaskArray], patients: Sequence[str]) -> list
         for shape in sorted(packed, key=len)
         for masks in zip(*packed[shape], strict=True)
     ]
-
-
-def _grid_shape(mask: MaskArray) -> tuple[int, ...]:
-    return VOLUME_GRID if mask.ndim > 2 else (SIDE, SIDE)
 
 
 def _constant_mask(masks: Sequence[Packed], shape: tuple[int, ...], patients: Sequence[str]) -> MaskArray:
@@ -69,8 +64,8 @@ def _constant_mask(masks: Sequence[Packed], shape: tuple[int, ...], patients: Se
     order = np.argsort(-frequency, kind="stable")
     sizes = np.searchsorted(-frequency[order], -tried, side="right")
     tumours = np.array([mask.any() for mask in masks])
-    dice = np.concatenate([_dice_by_size(_unpacked(mask, prod(shape)), order, sizes) for mask in masks if mask.any()])
-    best = tried[_mean_by_patient(dice, np.asarray(patients)[tumours]).argmax()]
+    dice = np.stack([_dice_by_size(_unpacked(mask, prod(shape)), order, sizes) for mask in masks if mask.any()])
+    best = tried[np.average(dice, axis=0, weights=_weights(np.asarray(patients)[tumours])).argmax()]
     return np.asarray(frequency >= best).reshape(shape)
 
 
@@ -88,8 +83,8 @@ def _unpacked(mask: Packed, places: int) -> MaskArray:
 
 
 def _dice_by_size(mask: MaskArray, order: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64]) -> Float64Array:
-    """Of one mask with the first `sizes` places of an order, `(1, len(sizes))`."""
-    overlap = _running_overlap(mask[order][None], sizes)
+    """Of one mask with the first `sizes` places of an order, `(len(sizes),)`."""
+    overlap = np.cumsum(mask[order])[sizes - 1]
     return np.asarray(2 * overlap / (sizes + mask.sum()))
 
 
@@ -155,12 +150,8 @@ def measure_baselines(
         for baseline, answer in answers.items():
             counts = count_overlap(truth, answer)
             yield {
-                "case": case.id,
-                "patient": case.shown_patient,
-                "region": region,
+                **region_record(case, region, counts),
                 "baseline": baseline,
-                "dice": dice_of_tumour(counts),
-                "missed": counts.missed,
                 "volume_ratio": volume_ratio(counts),
                 "accuracy": accuracy(counts),
             }
@@ -168,10 +159,8 @@ def measure_baselines(
 
 def summarise_baselines(records: Iterable[Record]) -> dict[str, Baseline]:
     """Of one region mean figures by patient of each baseline, with the interval of its Dice."""
-    groups: dict[str, list[Record]] = defaultdict(list)
-    for record in records:
-        groups[record["baseline"]].append(record)
-    return {baseline: _summary(members) for baseline, members in groups.items()}
+    by_baseline = grouped(records, lambda record: record["baseline"])
+    return {baseline: _summary(members) for baseline, members in by_baseline.items()}
 
 
 def _summary(records: Sequence[Record]) -> Baseline:
@@ -218,18 +207,6 @@ def _resized(mask: MaskArray, shape: Sequence[int]) -> MaskArray:
 
 def _stretched_plane(plane: Float32Array, height: int, width: int) -> Float32Array:
     return np.asarray(Image.fromarray(plane).resize((width, height), Image.Resampling.BILINEAR))
-
-
-def _running_overlap(pixels: MaskArray, sizes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Tumour pixels of each row of `(N, P)` among its first `sizes` pixels, `(N, len(sizes))`; sizes rise."""
-    first = np.append(0, sizes[:-1])
-    parts = np.add.reduceat(pixels[:, : sizes[-1]], first, axis=1, dtype=np.int64)
-    return np.asarray(parts.cumsum(axis=1))
-
-
-def _mean_by_patient(values: npt.NDArray[Any], patients: npt.ArrayLike) -> Float64Array:
-    """Mean over each patient's rows of `(N, ...)`, then over patients."""
-    return np.asarray(np.average(values, axis=0, weights=_weights(patients)), np.float64)
 
 
 def _weights(patients: npt.ArrayLike) -> Float64Array:

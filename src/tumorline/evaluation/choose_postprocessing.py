@@ -4,7 +4,6 @@ A case is looked at once and leaves counts only, however large it is. Regions ar
 the whole tumour goes from the core as well is left out of the choice, not of the masks.
 """
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
@@ -16,6 +15,7 @@ import numpy.typing as npt
 from tumorline.arrays import Float64Array, MaskArray
 from tumorline.config import Postprocessing
 from tumorline.data.dataset import Dataset
+from tumorline.groups import grouped
 from tumorline.inference.model import Model
 from tumorline.inference.post import label_components
 from tumorline.metrics.figure import AS_GOOD
@@ -93,10 +93,8 @@ def _first_of_best(case_counts: Sequence[_Counts], choices: Sequence[Choice]) ->
 
 def _mean_dice(case_counts: Sequence[_Counts], choice: Choice) -> float:
     """Over a patient's cases, then over patients."""
-    by_patient: dict[str, list[float]] = defaultdict(list)
-    for counts in case_counts:
-        by_patient[counts.patient].append(counts.dice(*choice))
-    return fmean(map(fmean, by_patient.values()))
+    by_patient = grouped(case_counts, lambda counts: counts.patient)
+    return fmean(fmean(counts.dice(*choice) for counts in own) for own in by_patient.values())
 
 
 def _count_case(model: Model, dataset: Dataset, case_id: str, in_ml: bool) -> list[_Counts]:

@@ -68,7 +68,9 @@ class Judging:
         is_headline = status in self.headline
         records = [*baselines.measure_baselines(case, sample, regions, self.constants)] if is_headline else []
         presence = count_presence(self.dataset, case, sample, answered.masks, regions, status) if self.counts else []
-        return CaseFound(answered, _pairs(sample.truth, answered.masks, sample.grid), records, presence, sample.grid)
+        grid, both = sample.grid, zip(sample.truth, answered.masks, strict=True)
+        pairs = [Pair(*masks, grid.spacing_mm, voxel_ml=grid.voxel_ml) for masks in both]
+        return CaseFound(answered, pairs, records, presence, grid)
 
     def _ask(self, model: Model, case: Case, sample: Sample) -> Answered:
         image, truth, grid = sample
@@ -102,7 +104,3 @@ def write_answer(request: Request, case: Case, regions: Sequence[str], found: Ca
 def note_answer(request: Request, case: Case, certainties: Sequence[Certainty]) -> None:
     if request.memory:
         request.memory.keep(case.id, one_or_list([calibration.to_record(certainty) for certainty in certainties]))
-
-
-def _pairs(truth: MaskArray, masks: MaskArray, grid: Grid) -> list[Pair]:
-    return [Pair(*arrays, grid.spacing_mm, voxel_ml=grid.voxel_ml) for arrays in zip(truth, masks, strict=True)]

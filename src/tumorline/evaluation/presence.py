@@ -4,7 +4,6 @@ Images without any label, images that hold other labels only (BraTS's oedema, wh
 images with a tumour are counted apart.
 """
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -20,6 +19,7 @@ from tumorline.evaluation.status import HEADLINE
 from tumorline.file_names import PRESENCE_NAME
 from tumorline.files import write_csv
 from tumorline.geometry.slices import slices_with_any, to_slices
+from tumorline.groups import grouped
 from tumorline.metrics.figure import figure_of
 from tumorline.own_files import EVALUATE_AGAIN, Cell, any_text, case_name, read_own_csv, whole_number
 from tumorline.results import Presence
@@ -57,7 +57,8 @@ class PresenceRow:
 
 
 COUNTS = tuple(field.name for field in fields(PresenceCounts))
-COLUMNS = ("case", "patient", "status", "region", "source", *COUNTS)
+ID_COLUMNS = ("case", "patient", "status", "region", "source")
+COLUMNS = (*ID_COLUMNS, *COUNTS)
 
 
 def is_worth_counting(dataset: Dataset) -> bool:
@@ -105,13 +106,12 @@ def _count(true: MaskArray, predicted: MaskArray, free: MaskArray, labelled: Mas
 
 def summarise_presence(rows: Sequence[PresenceRow]) -> dict[str, dict[str, Presence]]:
     """By region, of each source and of all together."""
-    summaries: dict[str, dict[str, Presence]] = defaultdict(dict)
-    for region in dict.fromkeys(row.region for row in rows):
-        region_rows = [row for row in rows if row.region == region]
-        summaries[region][ALL] = _summarise(region_rows)
-        for source in sorted({row.source for row in region_rows} - {""}):
-            summaries[region][source] = _summarise([row for row in region_rows if row.source == source])
-    return dict(summaries)
+    summaries = {}
+    for region, region_rows in grouped(rows, lambda row: row.region).items():
+        by_source = grouped(region_rows, lambda row: row.source)
+        of_sources = {source: _summarise(members) for source, members in sorted(by_source.items()) if source}
+        summaries[region] = {ALL: _summarise(region_rows), **of_sources}
+    return summaries
 
 
 def _summarise(rows: Sequence[PresenceRow]) -> Presence:
@@ -129,14 +129,13 @@ def _summarise(rows: Sequence[PresenceRow]) -> Presence:
 
 
 def write_presence(output: Path, rows: Sequence[PresenceRow]) -> None:
-    row_columns = COLUMNS[: -len(COUNTS)]
-    table = [{name: getattr(row, name) for name in row_columns} | asdict(row.counts) for row in rows]
+    table = [{name: getattr(row, name) for name in ID_COLUMNS} | asdict(row.counts) for row in rows]
     write_csv(output / PRESENCE_NAME, COLUMNS, table)
 
 
 CELLS: dict[str, Cell] = {
+    **dict.fromkeys(ID_COLUMNS, any_text),
     "case": case_name,
-    **dict.fromkeys(("patient", "status", "region", "source"), any_text),
     **dict.fromkeys(COUNTS, whole_number),
 }
 
@@ -154,5 +153,5 @@ def read_presence(folder: Path, statuses: Sequence[str] = HEADLINE) -> list[Pres
 
 def _parse_row(record: Mapping[str, str]) -> PresenceRow:
     counts = PresenceCounts(**{name: int(record[name]) for name in COUNTS})
-    case, patient, status, region, source = (record[name] for name in COLUMNS[:5])
+    case, patient, status, region, source = (record[name] for name in ID_COLUMNS)
     return PresenceRow(case, patient, status, region, source, counts)

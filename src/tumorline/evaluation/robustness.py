@@ -6,10 +6,10 @@ another export or another orientation would. Geometry moves the truth as well.
 
 import io
 import zlib
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, TypeGuard
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,13 +19,12 @@ from scipy import ndimage, special
 from tumorline.arrays import Float32Array, Float64Array, ImageArray, MaskArray
 from tumorline.data.case import Case
 from tumorline.data.dataset import Dataset
-from tumorline.evaluation.measured_once import CaseRecord, CaseWork, measure_once
+from tumorline.evaluation.measured_once import CaseRecord, CaseWork, dice_by_patient, measure_once, region_record
 from tumorline.geometry.grid import Grid
 from tumorline.geometry.slices import SQUARE, Pixel, pixel_of
-from tumorline.groups import group_of
+from tumorline.groups import grouped
 from tumorline.inference.model import Model
-from tumorline.metrics.figure import figure_of
-from tumorline.metrics.overlap import count_overlap, dice_of_tumour
+from tumorline.metrics.overlap import count_overlap
 from tumorline.output.folder import Memory
 from tumorline.progress import Progress
 from tumorline.results import ChangedLevel, Robustness, RobustnessChange, RobustnessLevel
@@ -177,6 +176,10 @@ class ChangeRecord(CaseRecord):
     strength: float
 
 
+AS_THEY_ARE = ("unchanged", 0.0)
+"""What stands for change and strength of images to which nothing is done."""
+
+
 def levels() -> list[tuple[str, float]]:
     """All changes with all their strengths."""
     return [(name, strength) for name, stress in STRESSES.items() for strength in stress.strengths]
@@ -193,11 +196,9 @@ def measure_robustness(
 
     The cases that `memory` holds from an earlier try are not measured again.
     """
-    work = CaseWork(
-        "under stress",
-        lambda case: _measure_case(model, dataset, case),
-        lambda records: _is_measured(records, model.info.regions),
-    )
+    expected = [(*level, region) for level in [AS_THEY_ARE, *levels()] for region in model.info.regions]
+    measure = partial(_measure_case, model, dataset)
+    work = CaseWork("under stress", measure, ("change", "strength", "region"), expected)
     return measure_once(work, [dataset.case(case_id) for case_id in case_ids], memory, progress)
 
 
@@ -205,24 +206,14 @@ def _measure_case(model: Model, dataset: Dataset, case: Case) -> list[ChangeReco
     image, truth, grid = dataset.read(case)
     seed, pixel = zlib.crc32(case.id.encode(errors="surrogateescape")), pixel_of(grid.spacing_mm, "axial")
     records = list[ChangeRecord]()
-    for change, strength in [("unchanged", 0.0), *levels()]:
-        worse, moved = (
-            (image, truth) if change == "unchanged" else stressed(change, strength, image, truth, seed, pixel)
-        )
+    for change, strength in [AS_THEY_ARE, *levels()]:
+        worse, moved = image, truth
+        if change in STRESSES:
+            worse, moved = stressed(change, strength, image, truth, seed, pixel)
         masks = model.mask(model.complete(worse, dataset.channel_names), _moved(grid, worse, change, strength))
         for region, true, predicted in zip(model.info.regions, moved, masks, strict=True):
-            counts = count_overlap(true, predicted)
-            records.append(
-                {
-                    "case": case.id,
-                    "patient": case.shown_patient,
-                    "region": region,
-                    "change": change,
-                    "strength": strength,
-                    "dice": dice_of_tumour(counts),
-                    "missed": counts.missed,
-                }
-            )
+            record = region_record(case, region, count_overlap(true, predicted))
+            records.append({**record, "change": change, "strength": strength})
     return records
 
 
@@ -234,28 +225,16 @@ def _moved(grid: Grid, image: ImageArray, change: str, strength: float) -> Grid:
     return replace(grid, shape=image.shape[1:], spacing_mm=spacing)
 
 
-def _is_measured(records: Any, regions: Sequence[str]) -> TypeGuard[list[ChangeRecord]]:
-    """Whether what was kept of a case is a record for each change and strength and region."""
-    keys = ("change", "strength", "region")
-    return isinstance(records, list) and [
-        tuple(record.get(key) for key in keys) if isinstance(record, dict) else None for record in records
-    ] == [(*level, region) for level in [("unchanged", 0.0), *levels()] for region in regions]
-
-
 def summarise_robustness(records: Sequence[ChangeRecord]) -> dict[str, Robustness]:
     """By region, Dice by patient and missed tumours for each change and strength."""
-    by_region: dict[str, list[ChangeRecord]] = defaultdict(list)
-    for record in records:
-        by_region[record["region"]].append(record)
+    by_region = grouped(records, lambda record: record["region"])
     return {region: _summarise_region(members) for region, members in by_region.items()}
 
 
 def _summarise_region(records: Sequence[ChangeRecord]) -> Robustness:
-    groups: dict[tuple[str, float], list[ChangeRecord]] = defaultdict(list)
     lost = _cases_lost(records)
-    for record in records:
-        if record["case"] not in lost:
-            groups[record["change"], record["strength"]].append(record)
+    kept = [record for record in records if record["case"] not in lost]
+    groups = grouped(kept, lambda record: (record["change"], record["strength"]))
     changes = {
         name: RobustnessChange(
             unit=stress.unit,
@@ -263,7 +242,7 @@ def _summarise_region(records: Sequence[ChangeRecord]) -> Robustness:
         )
         for name, stress in STRESSES.items()
     }
-    found = Robustness(unchanged=_level(groups["unchanged", 0.0]), changes=changes)
+    found = Robustness(unchanged=_level(groups[AS_THEY_ARE]), changes=changes)
     return found.model_copy(update={"cases_lost": len(lost)}) if lost else found
 
 
@@ -278,5 +257,4 @@ def _has_tumour(record: ChangeRecord) -> bool:
 
 
 def _level(records: Sequence[ChangeRecord]) -> RobustnessLevel:
-    values = ((group_of(record["patient"], record["case"]), record["dice"]) for record in records)
-    return RobustnessLevel(dice=figure_of(values), missed=sum(record["missed"] for record in records))
+    return RobustnessLevel(dice=dice_by_patient(records), missed=sum(record["missed"] for record in records))

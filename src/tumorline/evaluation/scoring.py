@@ -44,8 +44,8 @@ def evaluate(model: Model, request: Request, progress: Progress | None = None) -
         raise UserError(explain_nothing_left(model.info, request.dataset, status))
     require_input(model.info, request.dataset)
     notes = _Found(status)
-    scores = _scores(model, request, case_ids, notes, progress)
     cases = [request.dataset.case(case_id) for case_id in case_ids]
+    scores = _scores(model, request, cases, notes, progress)
     rows = [
         Row(case.id, case.shown_patient, _attributes(case), status[case.id], region, score)
         for (case, region), score in zip(product(cases, model.info.regions), scores, strict=True)
@@ -116,10 +116,9 @@ def _calibrations(request: Request, rows: Sequence[Row], certainties: Sequence[C
 
 
 def _scores(
-    model: Model, request: Request, case_ids: Sequence[str], notes: _Found, progress: Progress | None
+    model: Model, request: Request, cases: Sequence[Case], notes: _Found, progress: Progress | None
 ) -> list[CaseScores]:
     """Of each case and region; masks are written and the rest is noted on the way."""
-    cases = [request.dataset.case(case_id) for case_id in case_ids]
     judging = Judging.of(model, request, notes.status)
     if request.cluster is None:
         return score_cases(_judged_here(model, request, judging, cases, notes, progress), request.processes)

@@ -123,8 +123,8 @@ def explain_nothing_left(info: ModelInfo, dataset: Dataset, status: Mapping[str,
             "--allow-training-cases, which marks every output"
         )
     return (
-        f"{message}; figures on them "
-        "say nothing about new patients. Give other cases, or --allow-training-cases, which marks every output"
+        f"{message}; figures on them say nothing about new patients. Give other cases, or --allow-training-cases, "
+        "which marks every output"
     )
 
 

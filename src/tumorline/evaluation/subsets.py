@@ -1,23 +1,21 @@
 """How a model that may do without some of its channels does with each subset of them."""
 
-from collections import defaultdict
 from collections.abc import Sequence
+from functools import partial
 from itertools import combinations
 from pathlib import Path
-from typing import Any, TypeGuard
 
 from tumorline.data.case import Case
 from tumorline.data.dataset import Dataset
 from tumorline.errors import UserError
-from tumorline.evaluation.measured_once import CaseRecord, CaseWork, measure_once
+from tumorline.evaluation.measured_once import CaseRecord, CaseWork, dice_by_patient, measure_once, region_record
 from tumorline.evaluation.status import Request
 from tumorline.evaluation.tables import read_rows, write_evaluation
 from tumorline.file_names import SUBSETS_NAME
 from tumorline.files import write_csv
-from tumorline.groups import group_of
+from tumorline.groups import grouped
 from tumorline.inference.model import Model
-from tumorline.metrics.figure import figure_of
-from tumorline.metrics.overlap import count_overlap, dice_of_tumour
+from tumorline.metrics.overlap import count_overlap
 from tumorline.model_info import ModelInfo
 from tumorline.output.folder import Memory
 from tumorline.own_files import (
@@ -101,11 +99,9 @@ def measure_subsets(
     progress: Progress | None = None,
 ) -> list[SubsetRecord]:
     """Dice of the cases `case_ids` with each subset; the cases that `memory` holds are not measured again."""
-    work = CaseWork(
-        "by subset",
-        lambda case: _measure_case(model, dataset, case),
-        lambda records: _is_measured(records, model, dataset),
-    )
+    subsets = channel_subsets(dataset.channel_names)
+    expected = [(AND.join(subset), region) for subset in subsets for region in model.info.regions]
+    work = CaseWork("by subset", partial(_measure_case, model, dataset), ("channels", "region"), expected)
     return measure_once(work, [dataset.case(case_id) for case_id in case_ids], memory, progress)
 
 
@@ -118,28 +114,9 @@ def _measure_case(model: Model, dataset: Dataset, case: Case) -> list[SubsetReco
         masks = model.mask(model.complete(some, subset), grid)
         for region, true, predicted in zip(model.info.regions, truth, masks, strict=True):
             counts = count_overlap(true, predicted)
-            records.append(
-                {
-                    "case": case.id,
-                    "patient": case.shown_patient,
-                    "region": region,
-                    "channels": AND.join(subset),
-                    "dice": dice_of_tumour(counts),
-                    "missed": counts.missed,
-                    "predicted_px": counts.predicted,
-                }
-            )
+            record = region_record(case, region, counts)
+            records.append({**record, "channels": AND.join(subset), "predicted_px": counts.predicted})
     return records
-
-
-def _is_measured(records: Any, model: Model, dataset: Dataset) -> TypeGuard[list[SubsetRecord]]:
-    """Whether what was kept of a case is a record for each subset and region."""
-    keys = [
-        (AND.join(subset), region) for subset in channel_subsets(dataset.channel_names) for region in model.info.regions
-    ]
-    return isinstance(records, list) and keys == [
-        (record.get("channels"), record.get("region")) if isinstance(record, dict) else None for record in records
-    ]
 
 
 def write_subsets(folder: Path, records: Sequence[SubsetRecord]) -> None:
@@ -166,20 +143,16 @@ def read_subsets(folder: Path) -> list[SubsetRecord]:
 
 def summarise_subsets(records: Sequence[SubsetRecord]) -> dict[str, list[SubsetLevel]]:
     """By region, Dice by patient and missed tumours with each subset, in the order in which they were measured."""
-    by_region: dict[str, dict[str, list[SubsetRecord]]] = defaultdict(lambda: defaultdict(list))
-    for record in records:
-        by_region[record["region"]][record["channels"]].append(record)
     return {
-        region: [_summarise_subset(channels, members) for channels, members in subsets.items()]
-        for region, subsets in by_region.items()
+        region: [_summarise_subset(*subset) for subset in grouped(members, lambda record: record["channels"]).items()]
+        for region, members in grouped(records, lambda record: record["region"]).items()
     }
 
 
 def _summarise_subset(channels: str, records: Sequence[SubsetRecord]) -> SubsetLevel:
-    values = ((group_of(record["patient"], record["case"]), record["dice"]) for record in records)
     return SubsetLevel(
         channels=channels.split(AND),
         cases=len(records),
-        dice=figure_of(values),
+        dice=dice_by_patient(records),
         missed=sum(record["missed"] for record in records),
     )

@@ -226,7 +226,7 @@ def _not_beaten(dice: float | None, name: str, baseline: Baseline, of: str) -> s
     """Nothing where the model is better, or there is nothing to compare."""
     if dice is None or baseline.dice is None or dice > baseline.dice:
         return ""
-    return f"BASELINE NOT BEATEN{of}: {name.replace('_', ' ')} has Dice {baseline.dice:.3f}, the model {dice:.3f}"
+    return f"BASELINE NOT BEATEN{of}: {in_words(name)} has Dice {baseline.dice:.3f}, the model {dice:.3f}"
 
 
 def without_own(warnings: Sequence[ResultWarning]) -> list[ResultWarning]:

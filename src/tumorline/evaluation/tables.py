@@ -1,6 +1,5 @@
 """The files of an evaluation: rows, baselines, certainties, summary."""
 
-from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import MISSING, fields
 from pathlib import Path
@@ -15,6 +14,7 @@ from tumorline.evaluation.agreement import require_agreement
 from tumorline.evaluation.status import HEADLINE
 from tumorline.file_names import BASELINES_NAME, CERTAINTY_NAME, EVALUATION_NAME, SUMMARY_NAME
 from tumorline.files import write_csv, write_json
+from tumorline.groups import grouped
 from tumorline.metrics import calibration
 from tumorline.metrics.calibration import Certainty, Reliability
 from tumorline.metrics.case import CaseScores
@@ -85,8 +85,7 @@ def bin_counts(text: str) -> None:
 
 
 CERTAINTY_CELLS: dict[str, Cell] = {
-    "patient": any_text,
-    "status": any_text,
+    **dict.fromkeys(("case", "patient", "status"), any_text),
     **dict.fromkeys(("dice", "dice_at_true_area", "confidence"), or_empty(share)),
     **dict.fromkeys(BIN_COLUMNS, bin_counts),
 }
@@ -103,41 +102,36 @@ REGION_CELL: dict[str, Cell] = {"region": any_text}
 
 def read_certainties(folder: Path, statuses: Collection[str] = HEADLINE) -> dict[str, list[Certainty]]:
     """By region the cases of a folder's `certainty.csv`; none where it was evaluated before there was one."""
-    certainties: dict[str, list[Certainty]] = defaultdict(list)
-    if (folder / CERTAINTY_NAME).is_file():
-        for record in read_own_csv(folder / CERTAINTY_NAME, CERTAINTY_CELLS, EVALUATE_AGAIN, REGION_CELL):
-            if record["status"] in statuses:
-                certainties[record.get("region", REGION)].append(_certainty(record))
-    return dict(certainties)
+    by_region = grouped(_certainty_records(folder, statuses), lambda record: record["region"])
+    return {region: [_certainty(record) for record in records] for region, records in by_region.items()}
 
 
 def gather_certainties(folders: Sequence[Path], output: Path, statuses: Collection[str]) -> None:
     """Write the certainties of several folders as one table, where all have one."""
     if all((folder / CERTAINTY_NAME).is_file() for folder in folders):
-        records = [record for folder in folders for record in _certainty_records(folder)]
-        write_csv(output / CERTAINTY_NAME, CERTAINTY_COLUMNS, [one for one in records if one["status"] in statuses])
+        records = [record for folder in folders for record in _certainty_records(folder, statuses)]
+        write_csv(output / CERTAINTY_NAME, CERTAINTY_COLUMNS, records)
 
 
-def _certainty_records(folder: Path) -> list[dict[str, str]]:
-    columns = {"case": any_text, **CERTAINTY_CELLS}
-    records = read_own_csv(folder / CERTAINTY_NAME, columns, EVALUATE_AGAIN, REGION_CELL)
-    return [{"region": REGION, **record} for record in records]
+def _certainty_records(folder: Path, statuses: Collection[str] | None = None) -> list[dict[str, str]]:
+    """The rows of a folder's `certainty.csv`, None for all; none where it has none."""
+    if not (folder / CERTAINTY_NAME).is_file():
+        return []
+    records = read_own_csv(folder / CERTAINTY_NAME, CERTAINTY_CELLS, EVALUATE_AGAIN, REGION_CELL)
+    return [{"region": REGION, **record} for record in records if statuses is None or record["status"] in statuses]
 
 
 def certainty_keys(folder: Path, statuses: Collection[str]) -> list[tuple[str, str]]:
     """Case and region of each row of a folder's `certainty.csv`; none where it has none."""
-    if not (folder / CERTAINTY_NAME).is_file():
-        return []
-    return [(record["case"], record["region"]) for record in _certainty_records(folder) if record["status"] in statuses]
+    return [(record["case"], record["region"]) for record in _certainty_records(folder, statuses)]
 
 
 def read_confidences(folder: Path) -> dict[tuple[str, str], float]:
     """By case and region, where they are known."""
-    if not (folder / CERTAINTY_NAME).is_file():
-        return {}
-    records = _certainty_records(folder)
     return {
-        (record["case"], record["region"]): float(record["confidence"]) for record in records if record["confidence"]
+        (record["case"], record["region"]): float(record["confidence"])
+        for record in _certainty_records(folder)
+        if record["confidence"]
     }
 
 
@@ -154,20 +148,19 @@ def read_baselines(folder: Path) -> list[baselines.Record]:
     if not (folder / BASELINES_NAME).is_file():
         return []
     records = read_own_csv(folder / BASELINES_NAME, BASELINE_CELLS, EVALUATE_AGAIN, REGION_CELL)
-    return [_parse_baseline(record) for record in records]
-
-
-def _parse_baseline(record: Mapping[str, str]) -> baselines.Record:
-    return {
-        "case": record["case"],
-        "patient": record["patient"],
-        "region": record.get("region", REGION),
-        "baseline": record["baseline"],
-        "dice": number_or_none(record["dice"]),
-        "missed": is_true(record["missed"]),
-        "volume_ratio": number_or_none(record["volume_ratio"]),
-        "accuracy": number_or_none(record["accuracy"]),
-    }
+    return [
+        {
+            "case": record["case"],
+            "patient": record["patient"],
+            "region": record.get("region", REGION),
+            "baseline": record["baseline"],
+            "dice": number_or_none(record["dice"]),
+            "missed": is_true(record["missed"]),
+            "volume_ratio": number_or_none(record["volume_ratio"]),
+            "accuracy": number_or_none(record["accuracy"]),
+        }
+        for record in records
+    ]
 
 
 def write_evaluation(output: Path, rows: Sequence[Row], summary: Result) -> None:

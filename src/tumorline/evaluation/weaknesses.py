@@ -24,9 +24,12 @@ def operating_weaknesses(info: ModelInfo) -> list[ResultWarning]:
     sentences = [(WarningCode.FEW_VALIDATION_PATIENTS, _few_patients(info, next(iter(figures.values()))))]
     for region, threshold, temperature in zip(figures, info.thresholds, info.temperatures, strict=True):
         of = f" ({in_words(region)})" if len(figures) > 1 else ""
-        fitted, chosen = not info.states_temperature, figures[region].chosen == "validation"
-        sentences.append((WarningCode.TEMPERATURE_AT_LIMIT, _temperature_at_limit(temperature, of) if fitted else ""))
-        sentences.append((WarningCode.THRESHOLD_AT_LIMIT, _threshold_at_limit(threshold, of) if chosen else ""))
+        if not info.states_temperature and _is_at_limit(temperature, TEMPERATURES):
+            text = f"TEMPERATURE AT ITS LIMIT{of}: {temperature:.2f}{AS_FAR_AS_IT_GOES}"
+            sentences.append((WarningCode.TEMPERATURE_AT_LIMIT, text))
+        if figures[region].chosen == "validation" and _is_at_limit(threshold, (THRESHOLDS[0], THRESHOLDS[-1])):
+            text = f"THRESHOLD AT ITS LIMIT{of}: {threshold:.2f}{AS_FAR_AS_IT_GOES}"
+            sentences.append((WarningCode.THRESHOLD_AT_LIMIT, text))
     return [ResultWarning(code=code, text=text) for code, text in sentences if text]
 
 
@@ -43,16 +46,6 @@ def _few_patients(info: ModelInfo, figures: PointFigures) -> str:
     chosen = f"{', '.join(first)} and {last}" if first else last
     who = "one patient" if patients == 1 else numbered(patients, "patient")
     return f"FEW VALIDATION PATIENTS: {who} chose {chosen}; give validation more patients (split.validation)"
-
-
-def _temperature_at_limit(temperature: float, of: str) -> str:
-    at_limit = _is_at_limit(temperature, TEMPERATURES)
-    return f"TEMPERATURE AT ITS LIMIT{of}: {temperature:.2f}{AS_FAR_AS_IT_GOES}" if at_limit else ""
-
-
-def _threshold_at_limit(threshold: float, of: str) -> str:
-    at_limit = _is_at_limit(threshold, (THRESHOLDS[0], THRESHOLDS[-1]))
-    return f"THRESHOLD AT ITS LIMIT{of}: {threshold:.2f}{AS_FAR_AS_IT_GOES}" if at_limit else ""
 
 
 def _is_at_limit(value: float, limits: tuple[float, float]) -> bool:

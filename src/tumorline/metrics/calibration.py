@@ -3,7 +3,6 @@
 Only pixels near a tumour count, true or predicted: over a whole slice the easy background would hide any error.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ import numpy.typing as npt
 from tumorline.arrays import Float64Array, MaskArray
 from tumorline.files import JsonObject
 from tumorline.geometry.distances import bounding_box
+from tumorline.groups import grouped
 from tumorline.metrics.figure import figure_of
 from tumorline.metrics.overlap import count_overlap, dice
 from tumorline.results import Bin, Calibration, RiskCoverage
@@ -43,17 +43,17 @@ class Reliability:
         return Reliability(self.pixels / total, self.probabilities / total, self.tumours / total)
 
 
-def region_of_interest(truth: MaskArray, predicted: MaskArray, margin_px: int = MARGIN_PX) -> MaskArray:
-    """Pixels within `margin_px` of either mask `(H, W)`; empty where both are."""
+def region_of_interest(truth: MaskArray, predicted: MaskArray) -> MaskArray:
+    """Pixels within `MARGIN_PX` of either mask `(H, W)`; empty where both are."""
     from scipy import ndimage  # slow to import
 
     either = truth | predicted
     if not either.any():
         return either
     box = bounding_box(either)
-    near = tuple(slice(max(0, side.start - margin_px), side.stop + margin_px) for side in box)
+    near = tuple(slice(max(0, side.start - MARGIN_PX), side.stop + MARGIN_PX) for side in box)
     region = np.zeros_like(either)
-    region[near] = ndimage.distance_transform_edt(~either[near]) <= margin_px
+    region[near] = ndimage.distance_transform_edt(~either[near]) <= MARGIN_PX
     return region
 
 
@@ -168,10 +168,8 @@ def from_record(record: Any) -> Certainty | None:
 
 def summarise_calibration(cases: Sequence[Certainty]) -> Calibration:
     """Calibration error, reliability per bin, risk against coverage, and the Dice that a wrong area costs."""
-    by_patient: dict[str, list[Reliability]] = defaultdict(list)
-    for case in cases:
-        by_patient[case.patient].append(case.reliability)
-    counts = total(total(part.scaled() for part in parts).scaled() for parts in by_patient.values())
+    by_patient = grouped(cases, lambda case: case.patient)
+    counts = total(total(case.reliability.scaled() for case in own).scaled() for own in by_patient.values())
     tumours = [case for case in cases if case.dice is not None]
     return Calibration(
         expected_calibration_error=expected_calibration_error(counts),

@@ -14,6 +14,8 @@ DRAWS = 10_000
 EXACT_UP_TO = 13
 """Up to so many patients all assignments of signs are tried."""
 LEAST_SEEDS = 3
+REDRAWN = 2000
+"""Times that patients are drawn again for the ranks."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def rank_shares(values: Float64Array, higher_is_better: bool = True, draws: int = 2000) -> Float64Array:
+def rank_shares(values: Float64Array, higher_is_better: bool = True) -> Float64Array:
     """How often each takes each rank when patients are drawn again: `(M, M)`, rank 1 first; ties share.
 
     Values are `(M, P)`, or `(M, R, P)` of several regions.
@@ -95,7 +97,7 @@ def rank_shares(values: Float64Array, higher_is_better: bool = True, draws: int 
     from scipy import stats  # slow to import
 
     patients = values.shape[-1]
-    drawn = np.random.default_rng(0).integers(patients, size=(draws, patients))
+    drawn = np.random.default_rng(0).integers(patients, size=(REDRAWN, patients))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a region that none of those drawn has
         by_region = [

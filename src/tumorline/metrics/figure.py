@@ -44,15 +44,16 @@ def figure_of(values: Iterable[tuple[str, float | None]]) -> Figure:
     means = np.sort([float(np.mean(sorted(numbers))) for numbers in by_patient.values()])
     if not all_numbers:
         return UNDEFINED
+    differ = bool(np.ptp(means))
     return Figure(
         mean=float(means.mean()),
         median=float(np.median(means)),
         quartiles=[float(quartile) for quartile in np.percentile(means, (25, 75))],
         range=[float(means[0]), float(means[-1])],
-        ci95=interval(means) if np.ptp(means) else None,
+        ci95=interval(means) if differ else None,
         mean_over_cases=float(np.mean(all_numbers)),
         patients=len(means),
-        warning=_warning(len(means), bool(np.ptp(means))),
+        warning=_warning(len(means), differ),
     )
 
 
@@ -77,9 +78,13 @@ def interval(values: Float64Array, resamples: int = RESAMPLES) -> list[float] | 
     return [low, high]
 
 
+def too_few(patients: int) -> str:
+    return f"{numbered(patients, 'patient')} {is_or_are(patients)} too few for an interval; values and range only"
+
+
 def _warning(patients: int, differ: bool) -> str | None:
     if patients < LEAST_FOR_INTERVAL:
-        return f"{numbered(patients, 'patient')} {is_or_are(patients)} too few for an interval; values and range only"
+        return too_few(patients)
     if not differ:
         return f"{numbered(patients, 'patient')} with one value: resampling tells no interval"
     if patients < LEAST_WITHOUT_WARNING:

@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from tumorline.groups import group_of
+from tumorline.groups import group_of, grouped
 from tumorline.metrics.case import CaseScores
 from tumorline.metrics.figure import UNDEFINED, figure_of
 from tumorline.results import Figure, GroupSummary, Lesions, Metrics, SizeGroup
 
 MOST_GROUPS = 12
+NOT_STATED = "not stated"
+"""What stands for an attribute that a case lacks."""
 SHORT = ("dice", "nsd", "hd95_detected", "volume_ratio", "signed_offset")
 DISTANCES = (
     "hd95",
@@ -72,10 +74,6 @@ def _of_detected(name: str) -> Value:
     return lambda scores: getattr(scores, name) if scores.detected else None
 
 
-def _absolute(value: float | None) -> float | None:
-    return None if value is None else abs(value)
-
-
 FIGURES: dict[str, Value] = {
     "dice": _of_tumours("dice"),
     "iou": _of_tumours("iou"),
@@ -98,7 +96,9 @@ VOLUME_FIGURES: dict[str, Value] = {
     "truth_ml": _of_tumours("truth_ml"),
     "predicted_ml": _of_tumours("predicted_ml"),
     "volume_error_ml": _of_tumours("volume_error_ml"),
-    "volume_error_absolute_ml": lambda scores: _absolute(scores.volume_error_ml) if scores.has_tumour else None,
+    "volume_error_absolute_ml": lambda scores: (
+        abs(scores.volume_error_ml) if scores.has_tumour and scores.volume_error_ml is not None else None
+    ),
     "predicted_ml_tumour_free": lambda scores: None if scores.has_tumour else scores.predicted_ml,
     "brats2023_lesion_dice": lambda scores: scores.brats2023_lesion_dice,
     "brats2023_lesion_hd95": lambda scores: scores.brats2023_lesion_hd95,
@@ -174,12 +174,14 @@ def grouping_attributes(rows: Sequence[Row]) -> list[str]:
     )
 
 
+def rows_by(rows: Sequence[Row], attribute: str) -> dict[str, list[Row]]:
+    """The rows of each value of an attribute, such as the class."""
+    return grouped(rows, lambda row: row.attributes.get(attribute) or NOT_STATED)
+
+
 def by_group(rows: Sequence[Row], attribute: str) -> dict[str, GroupSummary]:
-    """A short summary for each value of an attribute, such as the class."""
-    groups: dict[str, list[Row]] = defaultdict(list)
-    for row in rows:
-        groups[row.attributes.get(attribute) or "not stated"].append(row)
-    return {name: _short_summary(members) for name, members in sorted(groups.items())}
+    """A short summary for each value of an attribute."""
+    return {name: _short_summary(members) for name, members in sorted(rows_by(rows, attribute).items())}
 
 
 def by_size(rows: Sequence[Row]) -> dict[str, SizeGroup]:

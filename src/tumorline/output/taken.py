@@ -1,6 +1,6 @@
 """Whose is what lies in a folder already: ours, to be gone on with or replaced, or the user's."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -36,14 +36,8 @@ def refuse_taken(path: Path, purpose: Purpose, overwrite: bool) -> Journal | Non
 
 def refuse_strangers(path: Path, journal: Journal) -> None:
     """Raise UserError where anything lies in a folder that is not as its journal says."""
-    if stranger := next(_strangers(path, journal), None):
-        name = stranger.relative_to(path).as_posix()
-        why = "was changed since Tumorline wrote it" if name in journal.hashes else "Tumorline did not write"
-        raise UserError(f"{path}: not an empty folder; it holds {name}, which {why}; choose another --output")
-
-
-def _strangers(folder: Path, journal: Journal) -> Iterator[Path]:
-    """What lies in a folder and is not as Tumorline wrote it."""
-    for path in files_below(folder):
-        if not is_of_no_owner(path.name) and not journal.wrote(folder, path):
-            yield path
+    for found in files_below(path):
+        if not is_of_no_owner(found.name) and not journal.wrote(path, found):
+            name = found.relative_to(path).as_posix()
+            why = "was changed since Tumorline wrote it" if name in journal.hashes else "Tumorline did not write"
+            raise UserError(f"{path}: not an empty folder; it holds {name}, which {why}; choose another --output")

@@ -1,5 +1,7 @@
 """What is said below a figure."""
 
+from tumorline.wording import in_words
+
 DOT = "one dot a patient, the mean of its cases (a case where patients are unknown)"
 CAPTIONS = {
     "headline_bar": "Dice by patient with its 95 % interval.",
@@ -11,8 +13,7 @@ CAPTIONS = {
     "over_segmentation-curve": "Dice on the validation patients against the threshold.",
     "over_segmentation-ratios": "Predicted over true size on the validation patients against the threshold.",
     "calibration": "Reliability near tumours: share of tumour against predicted probability; the area of a dot "
-    "is its share "
-    "of the pixels.",
+    "is its share of the pixels.",
     "confidence": "Risk against coverage: mean 1 - Dice of the most confident cases.",
     "stress": "Dice under a change of the images; the left dot is the images as they are.",
     "loss": "Loss on training and validation part over the epochs.",
@@ -23,16 +24,10 @@ CAPTIONS = {
     "dice": f"Dice by set: {DOT}.",
 }
 """By a part of the figure's name; the first that fits counts."""
+OF_ALL = ("loss", "training-dice", "rate", "differences", "pareto")
 
 
 def caption_of(name: str) -> str:
     region, _, part = name.partition("-")
     caption = next((text for key, text in CAPTIONS.items() if key in name), part or name)
-    return (
-        caption
-        if not part or any(caption is CAPTIONS[key] for key in OF_ALL)
-        else f"{region.replace('_', ' ')}: {caption}"
-    )
-
-
-OF_ALL = ("loss", "training-dice", "rate", "differences", "pareto")
+    return caption if not part or any(caption is CAPTIONS[key] for key in OF_ALL) else f"{in_words(region)}: {caption}"

@@ -7,7 +7,9 @@ from tumorline.own_files import EVALUATE_AGAIN, read_own_model
 from tumorline.paper.compared_methods import describe_comparison, describe_leaderboard, describe_matrix
 from tumorline.paper.parts import (
     COMPARE_AGAIN,
+    DICE,
     GROUP,
+    INTERVAL,
     Contents,
     Rows,
     chosen,
@@ -87,7 +89,7 @@ def contents_of_leaderboard(path: Path) -> Contents:
         for group in result.groups
         for row in group.rows
     ]
-    has_seeds = any(len(row.seeds) > 1 for group in result.groups for row in group.rows)
+    has_seeds = any(len(row.seeds) > 1 for row in result.rows)
     figures = over_seeds(GROUP[3:]) if has_seeds else GROUP[3:]
     columns = [
         Column("initialisation", "weights before"),
@@ -98,8 +100,7 @@ def contents_of_leaderboard(path: Path) -> Contents:
         Column("speed", "images/s", 1),
         Column("training_minutes", "minutes", 1),
     ]
-    several = len({row["region"] for row in rows}) > 1
-    table = Table("leaderboard", f"Leaderboard; {result.budget}", with_region(columns, several), rows)
+    table = Table("leaderboard", f"Leaderboard; {result.budget}", with_region(columns, result.several_regions), rows)
     return Contents(result.name, {"pareto": pareto_chart(result)}, [table], describe_leaderboard(result))
 
 
@@ -140,7 +141,7 @@ def _pair_table(result: Comparison, several: bool) -> Table:
         Column("metric", "metric"),
         Column("unit", "unit"),
         Column("mean", "difference", 3),
-        Column("ci95", "95 % interval", 3),
+        INTERVAL,
         Column("p", "p", 3, short_p),
         Column("p_corrected", "p corrected", 3, short_p),
         Column("verdict", "verdict"),
@@ -162,4 +163,4 @@ def _ranking_tables(result: Comparison) -> list[Table]:
     ]
     rank_columns = [Column(f"rank_{rank + 1}", f"rank {rank + 1}", 2) for rank in ranks]
     caption = f"Share of redrawn sets of patients in which each takes each rank, by {result.ranked_by}"
-    return [Table("ranking", caption, [Column("name", "contender"), Column("dice", "Dice", 3), *rank_columns], rows)]
+    return [Table("ranking", caption, [Column("name", "contender"), DICE, *rank_columns], rows)]

@@ -19,8 +19,7 @@ CORRECTED = (
 )
 TESTS = {
     "models": "Two models are compared by the paired differences of their patients, with a sign-flip test; this "
-    "is about "
-    "these models and not about their recipes.",
+    "is about these models and not about their recipes.",
     "recipes": "Two recipes are compared over patients and seeds together, with Satterthwaite's degrees of freedom "
     f"[@satterthwaite1946], and nothing is claimed of them below {LEAST_FOR_INTERVAL} patients.",
     "leak": "A leaking split is compared with an honest one, to measure what the leak adds; nothing is ranked.",
@@ -82,8 +81,7 @@ def _design(design: str) -> Paragraph:
     return Paragraph(
         "Design",
         f"{design}; this is reported after CLAIM 2024 [@claim2024]. Prospective or retrospective collection, "
-        f"registration "
-        f"and ethics approval: {UNKNOWN}.",
+        f"registration and ethics approval: {UNKNOWN}.",
     )
 
 

@@ -3,9 +3,24 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from tumorline.evaluation.tables import read_rows
 from tumorline.metrics.headline import name_figure
 from tumorline.paper.methods import describe_methods, settings_of
-from tumorline.paper.parts import GROUP, Contents, Rows, chosen, group_row, with_region
+from tumorline.paper.parts import (
+    CASES,
+    DICE,
+    GROUP,
+    INTERVAL,
+    MISSED,
+    PATIENTS,
+    REGION,
+    SIZE_RATIO,
+    Contents,
+    Rows,
+    chosen,
+    group_row,
+    with_region,
+)
 from tumorline.paper.study import Study, count_parts
 from tumorline.paper.tables import Cell, Column, Table
 from tumorline.report.page import page_content
@@ -22,7 +37,7 @@ FIGURES = (
 
 def contents_of_study(folder: Path, study: Study) -> Contents:
     """Of a run, of folds, or of an evaluation."""
-    page = page_content(folder, None)
+    page = page_content(folder, study.summary, read_rows(folder), None)
     shown = {"regions": page["regions"], "training": page["curves"]}
     tables = (*_figure_tables(study.summary), *_study_tables(study))
     return Contents(page["title"], shown, [table for table in tables if table.rows], describe_methods(study))
@@ -33,10 +48,10 @@ def _figure_tables(summary: Summary) -> Iterator[Table]:
     columns = [
         Column("figure", "figure"),
         Column("mean", "mean", 3),
-        Column("ci95", "95 % interval", 3),
+        INTERVAL,
         Column("median", "median", 3),
         Column("mean_over_cases", "over cases", 3),
-        Column("patients", "patients", 0),
+        PATIENTS,
         *([Column("validation", "validation", 3)] if summary.validation else []),
     ]
     rows = [row for region, metrics in summary.regions.items() for row in _figure_rows(summary, region, metrics)]
@@ -45,7 +60,7 @@ def _figure_tables(summary: Summary) -> Iterator[Table]:
     yield Table(
         "counts",
         "Cases, misses and false lesions",
-        [Column(key, in_words(key), 0 if number else None) for key, number in COUNTS],
+        [REGION, *(Column(key, in_words(key), 0) for key in COUNTED)],
         counts,
     )
     for name, caption, groups in _groupings(summary):
@@ -54,17 +69,14 @@ def _figure_tables(summary: Summary) -> Iterator[Table]:
     yield _stress_table(summary, several)
 
 
-COUNTS = (
-    *(("region", False), ("patients", True), ("cases", True), ("tumour_cases", True), ("missed", True)),
-    *(("tumour_free_cases", True), ("false_positive_cases", True), ("false_lesions", True)),
-)
+OF_METRICS = ("patients", "cases", "tumour_cases", "missed", "tumour_free_cases")
+COUNTED = (*OF_METRICS, "false_positive_cases", "false_lesions")
 
 
 def _counts(region: str, metrics: Metrics) -> dict[str, Cell]:
-    same = ("patients", "cases", "tumour_cases", "missed", "tumour_free_cases")
     return {
         "region": in_words(region),
-        **chosen(metrics, *same),
+        **chosen(metrics, *OF_METRICS),
         "false_positive_cases": metrics.invented,
         "false_lesions": metrics.lesions.invented if metrics.lesions else None,
     }
@@ -107,22 +119,11 @@ def _groupings(summary: Summary) -> Iterator[tuple[str, str, Rows]]:
 def _baseline_table(summary: Summary, several: bool) -> Table:
     keys = ("dice", "ci95", "missed", "volume_ratio", "accuracy")
     rows = [
-        {
-            "region": in_words(region),
-            "answer": name_figure(name),
-            **chosen(by_region[region], *keys),
-        }
+        {"region": in_words(region), "answer": name_figure(name), **chosen(by_region[region], *keys)}
         for name, by_region in summary.baselines.items()
         for region in summary.regions
     ]
-    columns = [
-        Column("answer", "answer"),
-        Column("dice", "Dice", 3),
-        Column("ci95", "95 % interval", 3),
-        Column("missed", "missed", 0),
-        Column("volume_ratio", "mean size ratio", 2),
-        Column("accuracy", "accuracy", 4),
-    ]
+    columns = [Column("answer", "answer"), DICE, INTERVAL, MISSED, SIZE_RATIO, Column("accuracy", "accuracy", 4)]
     return Table("baselines", "What trivial answers reach on the same cases", with_region(columns, several), rows)
 
 
@@ -130,7 +131,7 @@ def _stress_table(summary: Summary, several: bool) -> Table:
     rows = [
         {
             "region": in_words(region),
-            "change": f"{name.replace('_', ' ')}, {change.unit}",
+            "change": f"{in_words(name)}, {change.unit}",
             "strength": str(level.strength),
             "dice": level.dice.mean,
             "ci95": level.dice.ci95,
@@ -140,13 +141,7 @@ def _stress_table(summary: Summary, several: bool) -> Table:
         for name, change in robustness.changes.items()
         for level in change.levels
     ]
-    columns = [
-        Column("change", "change"),
-        Column("strength", "strength"),
-        Column("dice", "Dice", 3),
-        Column("ci95", "95 % interval", 3),
-        Column("missed", "missed", 0),
-    ]
+    columns = [Column("change", "change"), Column("strength", "strength"), DICE, INTERVAL, MISSED]
     return Table("stress", "Under changes of the images", with_region(columns, several), rows)
 
 
@@ -162,8 +157,7 @@ def _study_tables(study: Study) -> Iterator[Table]:
         {"part": part, "patients": patients, "cases": cases}
         for part, (patients, cases) in count_parts(study.split).items()
     ]
-    counted = [Column("part", "part"), Column("patients", "patients", 0), Column("cases", "cases", 0)]
-    yield Table("split", "Parts of the split", counted, parts)
+    yield Table("split", "Parts of the split", [Column("part", "part"), PATIENTS, CASES], parts)
     if study.config:
         columns = [Column("setting", "setting"), Column("value", "value")]
         yield Table("settings", "All settings of the run", columns, settings_of(study.config))

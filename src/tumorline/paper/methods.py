@@ -20,7 +20,7 @@ from tumorline.paper.training_methods import (
     describe_training,
 )
 from tumorline.paper.works import NETWORKS_OF, SETS, SOFTWARE, UNKNOWN, cite
-from tumorline.wording import in_words, numbered
+from tumorline.wording import in_words, is_or_are, numbered
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,7 @@ def _design(study: Study) -> list[str]:
     tested_on = "in cross-validation" if study.in_folds else "on held-out cases" if study.config else "on given cases"
     return [
         f"A deep-learning model for the segmentation of brain tumours in MRI was "
-        f"{'trained and ' if study.config else ''}"
-        f"tested {tested_on}; this is reported after CLAIM 2024 [@claim2024].",
+        f"{'trained and ' if study.config else ''}tested {tested_on}; this is reported after CLAIM 2024 [@claim2024].",
         f"Prospective or retrospective collection, registration and ethics approval: {UNKNOWN}.",
     ]
 
@@ -71,7 +70,7 @@ def _data(study: Study) -> list[str]:
     return [
         f"The images come from {origin}.{used}",
         f"The figures are of {numbered(summary.cases, 'case')} of {numbered(summary.patients, 'patient')}"
-        f"{'' if not summary.split.patients_unknown else ' (patients unknown: each case counts as one)'}.",
+        f"{' (patients unknown: each case counts as one)' if summary.split.patients_unknown else ''}.",
         f"MRI sequence: {in_words(channels or UNKNOWN)}.",
         f"Scanner, field strength and acquisition protocol, inclusion and exclusion criteria, demographics and "
         f"de-identification: {UNKNOWN}.",
@@ -83,8 +82,8 @@ def _reference_standard(study: Study) -> list[str]:
     regions = ", ".join(map(in_words, study.summary.regions))
     meaning = f", whose meaning is '{in_words(label)}'" if label else ""
     return [
-        f"Reference standard are the masks that come with the images{meaning}; outlined {_are(study.summary.regions)} "
-        f"{regions}.",
+        f"Reference standard are the masks that come with the images{meaning}; outlined "
+        f"{is_or_are(len(study.summary.regions))} {regions}.",
         f"Annotators, their qualification, their tools and the variability within and between them: {UNKNOWN}.",
     ]
 
@@ -123,14 +122,14 @@ def _evaluation(study: Study) -> list[str]:
     unit = next(iter(summary.regions.values())).hd95.unit or "px, of cases whose pixel size is known mm,"
     inside = {"test": "internal (the test part of the same source)", "unseen": "of cases that the model has not seen"}
     kinds = " and ".join(inside.get(status, status) for status in summary.headline_status)
+    external = "" if "unseen" in summary.headline_status else f"A test on external data: {UNKNOWN}."
     conventions = [f"{in_words(name)}: {text}" for name, text in summary.conventions.items() if name in TOLD]
     return [
         f"Figures are the Dice coefficient [@dice1945], the normalised surface Dice at {NSD_TOLERANCE:g} {unit} "
         f"[@nikolov2021], the 95th percentile of the Hausdorff distance (HD95), missed and false lesions, and "
-        f"predicted "
-        f"over true size, chosen after [@maierhein2024].",
+        f"predicted over true size, chosen after [@maierhein2024].",
         f"Conventions: {'; '.join(conventions)}.",
-        f"The test is {kinds}. {_external(study)}",
+        f"The test is {kinds}. {external}",
     ]
 
 
@@ -138,16 +137,11 @@ TOLD = ("resolution", "aggregation", "headline", "miss", "surface", "lesions", "
 """Conventions that a methods section has to state."""
 
 
-def _external(study: Study) -> str:
-    return "" if "unseen" in study.summary.headline_status else f"A test on external data: {UNKNOWN}."
-
-
 def _statistics() -> list[str]:
     return [
         f"Values are averaged over a patient's cases, then over patients; 95 % intervals are bootstrapped over "
-        f"patients "
-        f"(BCa, {RESAMPLES} resamples [@efron1987]), and from {LEAST_FOR_INTERVAL} patients on; below, the "
-        f"range is given.",
+        f"patients (BCa, {RESAMPLES} resamples [@efron1987]), and from {LEAST_FOR_INTERVAL} patients on; below, the "
+        "range is given.",
         "The interval covers the choice of patients, not of training seed, split or annotator.",
     ]
 
@@ -190,10 +184,10 @@ def _software(study: Study) -> list[str]:
     )
     machine = environment.get("machine", {})
     processes = int(environment.get("processes", 1))
+    several = f", {processes} processes" if processes > 1 else ""
     hardware = (
         f"{machine.get('processor') or UNKNOWN}, {machine.get('cores', UNKNOWN)} cores, "
-        f"{machine.get('system', UNKNOWN)}; "
-        f"device {environment['device']}{f', {processes} processes' if processes > 1 else ''}"
+        f"{machine.get('system', UNKNOWN)}; device {environment['device']}{several}"
         if environment
         else UNKNOWN
     )
@@ -207,12 +201,11 @@ def _software(study: Study) -> list[str]:
 
 
 def _availability(study: Study) -> list[str]:
-    licence = f"Terms of the weights: {study.info.licence}." if study.info else f"Terms of the weights: {UNKNOWN}."
-    return [licence, f"Availability of code, model and data, protocol and funding: {UNKNOWN}."]
-
-
-def _are(things: Iterable[object]) -> str:
-    return "are" if len(list(things)) > 1 else "is"
+    licence = study.info.licence if study.info else UNKNOWN
+    return [
+        f"Terms of the weights: {licence}.",
+        f"Availability of code, model and data, protocol and funding: {UNKNOWN}.",
+    ]
 
 
 def settings_of(config: Config) -> list[dict[str, str]]:

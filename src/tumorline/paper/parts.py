@@ -10,18 +10,12 @@ from tumorline.results.compared import ComparedFigures
 
 COMPARE_AGAIN = "run the command that made it again"
 REGION = Column("region", "region")
-
+PATIENTS, CASES = Column("patients", "patients", 0), Column("cases", "cases", 0)
+DICE, INTERVAL = Column("dice", "Dice", 3), Column("ci95", "95 % interval", 3)
+SIZE_RATIO, MISSED = Column("volume_ratio", "mean size ratio", 2), Column("missed", "missed", 0)
 GROUP = (
-    Column("group", "group"),
-    Column("patients", "patients", 0),
-    Column("cases", "cases", 0),
-    Column("dice", "Dice", 3),
-    Column("ci95", "95 % interval", 3),
-    Column("nsd", "NSD", 3),
-    Column("hd95_detected", "HD95, detected", 1),
-    Column("hd95_unit", "unit"),
-    Column("volume_ratio", "mean size ratio", 2),
-    Column("missed", "missed", 0),
+    *(Column("group", "group"), PATIENTS, CASES, DICE, INTERVAL, Column("nsd", "NSD", 3)),
+    *(Column("hd95_detected", "HD95, detected", 1), Column("hd95_unit", "unit"), SIZE_RATIO, MISSED),
 )
 
 Rows = list[dict[str, Cell]]

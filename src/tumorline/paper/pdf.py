@@ -15,7 +15,7 @@ BOLD = 550
 
 
 def to_pdf(drawing: Element) -> bytes:
-    """A PDF page of the drawing's size, of `figures.portable`, the same for the same drawing."""
+    """A PDF page of the drawing's size, as `drawings.portable` gives it, the same for the same drawing."""
     require_extra("reportlab", "--figures", "paper")
     from reportlab.pdfgen.canvas import Canvas
 

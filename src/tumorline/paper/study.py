@@ -1,6 +1,5 @@
 """What a folder of results knows of the study that it comes from."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 from tumorline.config import Config
 from tumorline.file_names import CONFIG_NAME, ENVIRONMENT_NAME, SUMMARY_NAME, WEIGHTS_NAME
+from tumorline.groups import grouped
 from tumorline.model_file import read_info
 from tumorline.model_info import ModelInfo
 from tumorline.results import Summary, read_summary
@@ -52,7 +52,5 @@ def _first_fold(folder: Path) -> Path:
 
 def count_parts(split: Sequence[SplitRow]) -> dict[str, tuple[int, int]]:
     """Patients and cases of each part; a case of an unknown patient counts as one."""
-    parts: dict[str, list[SplitRow]] = defaultdict(list)
-    for row in split:
-        parts[row["part"]].append(row)
+    parts = grouped(split, lambda row: row["part"])
     return {part: (len({row["patient"] or row["case"] for row in rows}), len(rows)) for part, rows in parts.items()}

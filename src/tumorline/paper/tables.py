@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from tumorline.paper.latex import for_latex
@@ -39,14 +39,14 @@ class Table:
 
     def for_csv(self) -> tuple[list[str], list[dict[str, Cell]]]:
         """Names of columns and rows; limits become two columns."""
-        return list(dict.fromkeys(name for row in self.rows for name in self._flat(row))), list(
-            map(self._flat, self.rows)
-        )
+        limited = self._limits
+        rows = [self._flat(row, limited) for row in self.rows]
+        return list(dict.fromkeys(name for row in rows for name in row)), rows
 
-    def _flat(self, row: Row) -> dict[str, Cell]:
+    def _flat(self, row: Row, limited: Collection[str]) -> dict[str, Cell]:
         flat: dict[str, Cell] = {}
         for column in self.columns:
-            if column.key in self._limits:
+            if column.key in limited:
                 limits = row.get(column.key)
                 low, high = limits if isinstance(limits, list | tuple) else (None, None)
                 flat |= {f"{column.key}_low": low, f"{column.key}_high": high}

@@ -18,8 +18,7 @@ def describe_preprocessing(study: Study) -> list[str]:
         window, voxel = (" x ".join(f"{side:g}" for side in sides) for sides in (seen.window, seen.voxel_mm))
         return [
             f"Volumes were resampled to voxels of {voxel} mm, cropped to the head, clipped at the 0.5 and 99.5 "
-            f"percentile "
-            "of each channel, and given mean 0 and standard deviation 1 over the head.",
+            "percentile of each channel, and given mean 0 and standard deviation 1 over the head.",
             f"The network sees patches of {window} voxels; answers of overlapping patches (by {seen.overlap:.0%}) are "
             "blended with Gaussian weights.",
         ]
@@ -30,8 +29,7 @@ def describe_preprocessing(study: Study) -> list[str]:
     return [
         f"{cut}{beside}." if cut else "",
         f"Each channel was clipped at its 0.5 and 99.5 percentile, scaled to {info.image_size} x "
-        f"{info.image_size} pixels "
-        f"with the aspect kept, and given mean 0 and standard deviation 1 over {over}.",
+        f"{info.image_size} pixels with the aspect kept, and given mean 0 and standard deviation 1 over {over}.",
         "Missing and infinite grey values take the darkest of the others; blank images get an empty mask.",
     ]
 
@@ -87,10 +85,10 @@ def describe_network(study: Study) -> list[str]:
     )
     initial = str(environment.get("initialisation", UNKNOWN))
     how = {"scratch": "at random"}.get(initial, f"from {initial}{INITIAL.get(initial, '')}")
-    count, regions = info.architecture.channels, len(info.regions)
+    each = "the tumour" if len(info.regions) == 1 else f"each of {len(info.regions)} regions"
     return [
         f"The network is '{name}'{f' ({chosen})' if chosen else ''}{cited}, with {size}; it takes "
-        f"{numbered(count, 'channel')} and gives the probability of {each_region(regions)} in each pixel.",
+        f"{numbered(info.architecture.channels, 'channel')} and gives the probability of {each} in each pixel.",
         f"Its weights began {how if initial != UNKNOWN else UNKNOWN}.",
     ]
 
@@ -107,8 +105,7 @@ def describe_training(study: Study) -> list[str]:
         f"The rate {_schedule(settings)}.",
         f"Training took {_epochs(study, settings)} of {images} in batches of {settings.batch_size}, "
         f"{'every case drawn alike' if not settings.balance_patients else _balance(settings)}; seed "
-        f"{study.config.seed}; "
-        f"time of the training steps: {minutes}.",
+        f"{study.config.seed}; time of the training steps: {minutes}.",
         _details(study, settings),
     ]
 
@@ -156,8 +153,7 @@ def _optimiser(settings: TrainConfig) -> str:
     backbone = f" ({settings.backbone_rate:g} of it for the backbone)" if settings.backbone_rate != 1 else ""
     return (
         f"It was minimised by {name}{cite(key)} with a learning rate of {settings.learning_rate:g}{backbone} "
-        f"and a weight "
-        f"decay of {settings.weight_decay:g}."
+        f"and a weight decay of {settings.weight_decay:g}."
     )
 
 
@@ -244,7 +240,3 @@ def _fixed(info: ModelInfo) -> list[str]:
         "The weights after the last step were kept; nothing was chosen on any patient.",
         f"Threshold and temperature were fixed beforehand: {_points(info)}.",
     ]
-
-
-def each_region(regions: int) -> str:
-    return "the tumour" if regions == 1 else f"each of {regions} regions"

@@ -1,4 +1,4 @@
-"""One self-contained HTML page and a model card per run, from the files of its run folder."""
+"""Self-contained HTML pages of runs, comparisons, benchmarks, searches and data sets; and the card of a model."""
 
 from tumorline.report.card import write_bare_card, write_card
 from tumorline.report.page import write_report

@@ -1,6 +1,7 @@
 """The leaderboard of a benchmark: a page, the same as Markdown, and accuracy against speed as a picture."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from markupsafe import Markup
@@ -22,11 +23,11 @@ def write_leaderboard(result: Leaderboard, output: Path) -> Path:
     picture = pareto_chart(result)
     content = {
         **dict(result),
-        "several": _has_several_regions(result),
-        "size": "volume" if _are_volumes(result) else "area",
+        "several": result.several_regions,
+        "size": "volume" if any(row.volume_error_absolute_ml for row in result.rows) else "area",
         "headings": headings(result),
         "arms": arms(result),
-        "has_longer": any(row.longer for group in result.groups for row in group.rows),
+        "has_longer": any(row.longer for row in result.rows),
         "pareto": Markup(picture),
         "findings": findings(result),
         "differences": differences(result),
@@ -37,14 +38,6 @@ def write_leaderboard(result: Leaderboard, output: Path) -> Path:
     if picture:
         write_text(output / PARETO_NAME, charts.standalone(picture, _style()))
     return output / LEADERBOARD_PAGE_NAME
-
-
-def _has_several_regions(result: Leaderboard) -> bool:
-    return len({row.region for group in result.groups for row in group.rows}) > 1
-
-
-def _are_volumes(result: Leaderboard) -> bool:
-    return any(row.volume_error_absolute_ml for group in result.groups for row in group.rows)
 
 
 ABOUT = {
@@ -68,7 +61,7 @@ def headings(result: Leaderboard) -> list[str]:
         "From scratch" if group.initialisation == "scratch" else f"From {group.initialisation}"
         for group in result.groups
     ]
-    differ = len({len(row.seeds) for group in result.groups for row in group.rows}) > 1
+    differ = len({len(row.seeds) for row in result.rows}) > 1
     return [start + (_seeds(group) if differ else "") for start, group in zip(starts, result.groups, strict=True)]
 
 
@@ -84,12 +77,11 @@ def arms(result: Leaderboard) -> list[ArmRow]:
 
 def findings(result: Leaderboard) -> list[str]:
     """A sentence for each difference of Dice, and for each arm that was trained at more epochs."""
-    sentences, several = [], _has_several_regions(result)
-    for group, heading in zip(result.groups, headings(result), strict=True):
-        seeds = heading.partition(",")[2]
-        for pair in (pair for pair in group.pairs if pair.metric == "dice"):
-            where = (f", {pair.region}" if several else "") + (f" ({seeds.strip()})" if seeds else "")
-            sentences.append(f"{pair.first} minus {pair.second}{where}: Dice {_difference(pair)}: {pair.verdict()}")
+    sentences = [
+        f"{pair.first} minus {pair.second}{where}: Dice {_difference(pair)}: {pair.verdict()}"
+        for pair, where in _placed_pairs(result)
+        if pair.metric == "dice"
+    ]
     return sentences + [_rises(row.name, row.longer) for row in arms(result) if row.longer]
 
 
@@ -105,12 +97,9 @@ def differences(result: Leaderboard) -> dict[str, dict[str, str]]:
     Of several regions each arm has a line for each. All lines have the same metrics: a dash stands where a difference
     is undefined.
     """
-    several = _has_several_regions(result)
-    seeds = [heading.partition(",")[2] for heading in headings(result)]
     pairs = {
-        (_line_name(pair, several) + (f" ({of.strip()})" if of else ""), pair.metric): pair
-        for group, of in zip(result.groups, seeds, strict=True)
-        for pair in group.pairs
+        (pair.first + where, pair.metric): pair
+        for pair, where in _placed_pairs(result)
         if pair.second == result.reference
     }
     texts = {key: _difference(pair) for key, pair in pairs.items()}
@@ -119,8 +108,12 @@ def differences(result: Leaderboard) -> dict[str, dict[str, str]]:
     return {line: {name: texts.get((line, metric), "–") for metric, name in metrics.items()} for line in lines}
 
 
-def _line_name(pair: ComparedPair, several_regions: bool) -> str:
-    return pair.first + (f", {pair.region}" if several_regions else "")
+def _placed_pairs(result: Leaderboard) -> Iterator[tuple[ComparedPair, str]]:
+    """All pairs, each with its region and its seeds, where there are several of them."""
+    for group, heading in zip(result.groups, headings(result), strict=True):
+        seeds = heading.partition(",")[2].strip()
+        for pair in group.pairs:
+            yield pair, (f", {pair.region}" if result.several_regions else "") + (f" ({seeds})" if seeds else "")
 
 
 def _difference(pair: ComparedPair) -> str:
@@ -138,7 +131,7 @@ def pareto_chart(result: Leaderboard) -> str:
     points: dict[str, dict[str, tuple[float, float]]] = {}
     for row, speed in timed:
         points.setdefault(row.initialisation, {})[row.name] = (speed, row.mean_dice or 0.0)
-    label = "Dice by patient" + (", mean over regions" if _has_several_regions(result) else "")
+    label = "Dice by patient" + (", mean over regions" if result.several_regions else "")
     return charts.pareto(points, "images a second, inference", label)
 
 

@@ -208,7 +208,7 @@ def notes_of(rows: Sequence[Row]) -> list[str]:
 
 def _figures_note(row: Row, with_region: bool) -> str:
     scores = row.scores
-    region = f"{row.region.replace('_', ' ')}: " if with_region else ""
+    region = f"{in_words(row.region)}: " if with_region else ""
     dice = "no tumour" if scores.dice is None else f"Dice {scores.dice:.3f}"
     if scores.truth_ml is not None and scores.predicted_ml is not None:
         return f"{region}{dice}, true {scores.truth_ml:.2f} ml, predicted {scores.predicted_ml:.2f} ml"

@@ -31,7 +31,7 @@ from tumorline.model_file import read_info
 from tumorline.model_info import ModelInfo
 from tumorline.report.content import CardFigures, CardRegion, StressRow
 from tumorline.report.region import size_limits, subset_rows
-from tumorline.report.templates import harmless, shown_count
+from tumorline.report.templates import harmless, shown_count, shown_number
 from tumorline.results import Figure, Robustness, Summary, mean_dice_over_regions, read_summary
 from tumorline.wording import in_words
 
@@ -134,7 +134,9 @@ def _region_content(summary: Summary, region: str, sources: Sequence[str]) -> Ca
         "false_lesions": count_false_lesions(figures),
         "false_positives": count_false_positives(figures),
         "volumes": count_volumes(figures) if figures.truth_ml else "",
-        "rows": [(name, digits) for name, digits in FIGURES if _is_told(getattr(figures, name))],
+        "rows": [
+            (name, digits) for name, digits in FIGURES if (figure := getattr(figures, name)) and figure.mean is not None
+        ],
         "calibration": summary.calibration.get(region),
         "dice_of_sources": dice_of_sources(figures, sources),
         "groups": [*figures.by_class.items(), *sizes, *figures.by_attribute.get(SOURCE, {}).items()],
@@ -161,10 +163,6 @@ def stress_rows(stress: Robustness | None) -> list[StressRow]:
     ]
 
 
-def _is_told(figure: Figure | None) -> bool:
-    return figure is not None and figure.mean is not None
-
-
 @cache
 def _template() -> Any:
     loader = PackageLoader("tumorline.report", ".")
@@ -176,7 +174,12 @@ def _template() -> Any:
         keep_trailing_newline=True,
         finalize=harmless(for_markdown),
     )
-    environment.filters |= {"number": _number, "interval": _interval, "shares": _shares, "figure_name": name_figure}
+    environment.filters |= {
+        "number": shown_number,
+        "interval": _interval,
+        "shares": _shares,
+        "figure_name": name_figure,
+    }
     return environment.get_template("card.md")
 
 
@@ -194,10 +197,6 @@ def _without_empty(config: Any) -> Any:
     if not isinstance(config, dict):
         return config
     return {key: _without_empty(value) for key, value in config.items() if value is not None}
-
-
-def _number(value: float | None, digits: int) -> str:
-    return "–" if value is None else f"{value:.{digits}f}"
 
 
 def _shares(figure: Figure) -> str:

@@ -1,8 +1,5 @@
 """The cases that a page shows: images with true and predicted contours, of a volume in three planes."""
 
-import base64
-import io
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,16 +13,18 @@ from tumorline.arrays import Float32Array, MaskArray
 from tumorline.data.sample import Sample
 from tumorline.errors import UserError
 from tumorline.evaluation.predictions import read_prediction
+from tumorline.groups import grouped
 from tumorline.metrics.case import CaseScores
 from tumorline.metrics.summary import Row
-from tumorline.write.images import find_largest_lesion, window
+from tumorline.write.images import find_largest_lesion, to_data_uri, window
 
 SHOWN = 4
-LARGEST_SIDE = 384
 LARGEST_ZOOM = 4.0
 PLANES = ("axial", "coronal", "sagittal")
 
 CaseReader = Callable[[str], Sample]
+Masks = Mapping[str, tuple[MaskArray, MaskArray]]
+"""Region -> truth and prediction."""
 
 
 @dataclass(frozen=True)
@@ -74,14 +73,9 @@ class Plane:
 
 
 @dataclass(frozen=True)
-class Picture:
+class Picture(Scored):
     """A case as it is shown."""
 
-    case: str
-    class_name: str
-    patient: str
-    dice: float | None
-    scores: Mapping[str, CaseScores]
     planes: list[Plane]
 
     @property
@@ -91,9 +85,6 @@ class Picture:
 
 def scored_cases(rows: Sequence[Row]) -> list[Scored]:
     """The rows of each case together."""
-    by_case: dict[str, list[Row]] = defaultdict(list)
-    for row in rows:
-        by_case[row.case].append(row)
     return [
         Scored(
             case=name,
@@ -101,7 +92,7 @@ def scored_cases(rows: Sequence[Row]) -> list[Scored]:
             class_name=members[0].attributes.get("class_name", ""),
             scores={row.region: row.scores for row in members},
         )
-        for name, members in by_case.items()
+        for name, members in grouped(rows, lambda row: row.case).items()
     ]
 
 
@@ -132,7 +123,7 @@ class Drawing:
     predictions: Path
     predicted_regions: Sequence[str]
 
-    def masks(self, case: str, sample: Sample, wanted: Iterable[str]) -> "Masks":
+    def masks(self, case: str, sample: Sample, wanted: Iterable[str]) -> Masks:
         predicted = read_prediction(self.predictions, case, self.predicted_regions)
         if predicted.shape[1:] != sample.truth.shape[1:]:
             raise UserError(f"{case}: mask and prediction differ in size")
@@ -153,11 +144,7 @@ def draw(scored: Scored, drawing: Drawing) -> Picture | None:
     spacing = grid.spacing_mm or (1.0,) * grid.ndim
     is_volume = grid.ndim > 2
     planes = [*_three_planes(grey, masks, spacing)] if is_volume else [_plane("", grey, masks, spacing[1] / spacing[0])]
-    return Picture(scored.case, scored.class_name, scored.patient, scored.dice, scored.scores, planes)
-
-
-Masks = Mapping[str, tuple[MaskArray, MaskArray]]
-"""Region -> truth and prediction."""
+    return Picture(scored.case, scored.patient, scored.class_name, scored.scores, planes)
 
 
 def _three_planes(image: Float32Array, masks: Masks, spacing: Sequence[float]) -> Iterator[Plane]:
@@ -183,7 +170,7 @@ def _plane(name: str, image: Float32Array, masks: Masks, stretch: float) -> Plan
         height=height,
         width=width,
         aspect=width * stretch / height,
-        image=_data_uri(np.ascontiguousarray(image)),
+        image=to_data_uri(Image.fromarray(window(np.ascontiguousarray(image)))),
         contours=[Contour(region, outline(truth), outline(predicted)) for region, (truth, predicted) in masks.items()],
         zoom=close_up(union),
     )
@@ -212,11 +199,3 @@ def close_up(mask: MaskArray) -> str:
         for size, (start, end) in zip(mask.shape, extents, strict=True)
     )
     return f"scale({scale:.2f}) translate({-left:.1f}px, {-top:.1f}px)"
-
-
-def _data_uri(image: Float32Array) -> str:
-    picture = Image.fromarray(window(image))
-    picture.thumbnail((LARGEST_SIDE, LARGEST_SIDE), Image.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    picture.save(buffer, format="PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()

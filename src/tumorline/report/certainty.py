@@ -3,7 +3,7 @@
 from markupsafe import Markup
 
 from tumorline.report import charts
-from tumorline.report.charts import UNIT, linear_axis
+from tumorline.report.charts import linear_axis, unit_axis
 from tumorline.report.content import CalibrationContent, ConfidenceContent, SizeContent, ThresholdContent
 from tumorline.results import Calibration, OperatingPoint, RegionSummary
 
@@ -34,8 +34,8 @@ def _threshold(point: OperatingPoint | None, size: str) -> ThresholdContent:
     highest = linear_axis(0, max([value for _, value in ratio], default=1), f"predicted / true {size}")
     mark = (point.threshold, f"used: {point.threshold:g}")
     return {
-        "curve": Markup(charts.lines({"Dice by patient": dice}, (UNIT["threshold"], UNIT["Dice"]), mark)),
-        "ratios": Markup(charts.lines({f"mean {size} ratio": ratio}, (UNIT["threshold"], highest), mark)),
+        "curve": Markup(charts.lines({"Dice by patient": dice}, (unit_axis("threshold"), unit_axis("Dice")), mark)),
+        "ratios": Markup(charts.lines({f"mean {size} ratio": ratio}, (unit_axis("threshold"), highest), mark)),
         "threshold": point.threshold,
         "by_hand": point.chosen != "validation",
     }
@@ -67,7 +67,7 @@ def confidence(figures: Calibration | None) -> ConfidenceContent | None:
     top = linear_axis(0, max(risk.risk), "mean 1 − Dice of those kept")
     series = {"most confident first": points, "in any order": chance}
     return {
-        "chart": Markup(charts.lines(series, (UNIT["share of cases kept"], top))),
+        "chart": Markup(charts.lines(series, (unit_axis("share of cases kept"), top))),
         "area": risk.area,
         "area_random": risk.area_random,
         "area_best": risk.area_best,

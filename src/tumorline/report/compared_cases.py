@@ -10,6 +10,7 @@ from tumorline.report.browsing import (
     CaseTable,
     Column,
     View,
+    case_texts,
     first_flag,
     flag_of,
     mean_view,
@@ -43,13 +44,7 @@ def table_of_models(entries: Mapping[Entry, Scored], models: Sequence[str], regi
     several_sets = len({source for source, _ in entries}) > 1
     firsts = [_any_row(scored) for scored in entries.values()]
     texts = [
-        [
-            case,
-            *([source] if several_sets else []),
-            row.patient or "",
-            row.attributes.get("class_name") or "",
-            row.status,
-        ]
+        [case, *([source] if several_sets else []), *case_texts(row)[1:]]
         for (source, case), row in zip(entries, firsts, strict=True)
     ]
     names = ["case", *(["set"] if several_sets else []), "patient", "class", "status"]

@@ -141,24 +141,17 @@ def _strip(pair: ComparedPair) -> charts.Strip:
 
 def _pictures(result: Comparison, folders: Sequence[Path], source: Drawing) -> list[list[tuple[str, Picture]]]:
     """For each case one picture a contender; a case without all of them is left out."""
-    contenders = [_Drawn(name, folder, source) for name, folder in zip(result.names, folders, strict=True)]
+    by_contender = [_drawn(result.disagreements, folder, source) for folder in folders]
     drawn = [
-        [(contender.name, picture) for contender in contenders if (picture := contender.draw(disagreement))]
-        for disagreement in result.disagreements
+        [(name, picture) for name, picture in zip(result.names, pictures, strict=True) if picture]
+        for pictures in zip(*by_contender, strict=True)
     ]
     return [pictures for pictures in drawn if len(pictures) == len(folders)]
 
 
-class _Drawn:
-    """A contender whose predictions are drawn."""
-
-    def __init__(self, name: str, folder: Path, source: Drawing) -> None:
-        self.name = name
-        regions = list(read_comparable(folder / SUMMARY_NAME).regions)
-        self._drawing = replace(source, predictions=folder / PREDICTIONS_NAME, predicted_regions=regions)
-        self._rows = {(row.case, row.region): row for row in read_rows(folder)}
-
-    def draw(self, disagreement: Disagreement) -> Picture | None:
-        row = self._rows[disagreement.case, disagreement.region]
-        (scored,) = scored_cases([row])
-        return draw(scored, self._drawing)
+def _drawn(disagreements: Sequence[Disagreement], folder: Path, source: Drawing) -> list[Picture | None]:
+    """Each as one contender predicts it."""
+    regions = list(read_comparable(folder / SUMMARY_NAME).regions)
+    drawing = replace(source, predictions=folder / PREDICTIONS_NAME, predicted_regions=regions)
+    rows = {(row.case, row.region): row for row in read_rows(folder)}
+    return [draw(scored_cases([rows[one.case, one.region]])[0], drawing) for one in disagreements]

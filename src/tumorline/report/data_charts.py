@@ -1,6 +1,6 @@
 """Charts of a data set: sizes, where tumours lie, grey values."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -9,15 +9,19 @@ from markupsafe import Markup
 from PIL import Image
 
 from tumorline.data.dataset import Dataset
+from tumorline.groups import grouped
 from tumorline.metrics.figure import figure_of
+from tumorline.metrics.summary import NOT_STATED
 from tumorline.report import charts
 from tumorline.report.content import HeatMap, HeatMaps, LabelledChart
-from tumorline.report.data_entries import NO_CLASS, Entry, attribute_tables
-from tumorline.report.observation import mean_map, to_data_uri
+from tumorline.report.data_entries import Entry, attribute_tables
+from tumorline.report.observation import mean_map
 from tumorline.wording import in_words
+from tumorline.write.images import to_data_uri
 
 MOST_GROUPS, MOST_DOTS = 8, 240
 BINS = 24
+SIDES = ("from above", "from the front", "from the side")
 HEAT = (217, 115, 13)
 """Colour of the maps of places, which are the less transparent the more often a tumour is there."""
 
@@ -47,10 +51,11 @@ def _size_bars(sizes: Sequence[float], label: str) -> str:
 
 def _strips_by(values: Sequence[tuple[Entry, float]], attribute: str = "") -> dict[str, charts.Strip]:
     """The values of each class, or of each value of an attribute, with their mean over patients; the largest groups."""
-    groups: dict[str, list[tuple[Entry, float]]] = defaultdict(list)
-    for entry, value in values:
-        name = entry.case.attributes.get(attribute) or NO_CLASS if attribute else entry.class_name
-        groups[name].append((entry, value))
+
+    def name_of(entry: Entry) -> str:
+        return entry.case.attributes.get(attribute) or NOT_STATED if attribute else entry.class_name
+
+    groups = grouped(values, lambda pair: name_of(pair[0]))
     largest = sorted(groups, key=lambda name: -len(groups[name]))[:MOST_GROUPS]
     return {
         name: (
@@ -61,7 +66,7 @@ def _strips_by(values: Sequence[tuple[Entry, float]], attribute: str = "") -> di
     }
 
 
-def slices_by_patient(usable: Sequence[Entry]) -> Markup:
+def cases_by_patient(usable: Sequence[Entry]) -> Markup:
     """How many cases the patients have; empty where patients are unknown or have one each."""
     cases_of_patient = Counter(entry.case.patient for entry in usable if entry.case.patient)
     most = max(cases_of_patient.values(), default=1)
@@ -80,14 +85,10 @@ def tumour_maps(dataset: Dataset, usable: Sequence[Entry]) -> list[HeatMaps]:
     if not with_tumour:
         return []
     if any(entry.case.is_volume for entry in with_tumour):
-        rows = [
-            (region, [entry.seen.places[n] for entry in with_tumour if entry.seen])
-            for n, region in enumerate(dataset.regions)
-        ]
-        sides: Sequence[str] = ("from above", "from the front", "from the side")
+        places = [entry.seen.places for entry in with_tumour if entry.seen]
         groups = [
-            (in_words(region), [(side, [maps[k] for maps in members]) for k, side in enumerate(sides)])
-            for region, members in rows
+            (in_words(region), [(side, [maps[n][k] for maps in places]) for k, side in enumerate(SIDES)])
+            for n, region in enumerate(dataset.regions)
         ]
     else:
         groups = [
@@ -101,10 +102,10 @@ def tumour_maps(dataset: Dataset, usable: Sequence[Entry]) -> list[HeatMaps]:
 
 def _places_by_class(entries: Sequence[Entry]) -> dict[str, list[Any]]:
     """The map of each case by class, all together first where there are several."""
-    groups: dict[str, list[Any]] = defaultdict(list)
-    for entry in entries:
-        if entry.seen is not None:
-            groups[entry.class_name].append(entry.seen.places.max(0))
+    groups = {
+        name: [entry.seen.places.max(0) for entry in members if entry.seen]
+        for name, members in grouped(entries, lambda entry: entry.class_name).items()
+    }
     largest = sorted(groups, key=lambda name: -len(groups[name]))[:MOST_GROUPS]
     all_places = [places for class_places in groups.values() for places in class_places]
     return ({"all": all_places} if len(groups) > 1 else {}) | {name: groups[name] for name in sorted(largest)}
@@ -126,10 +127,10 @@ def grey_charts(dataset: Dataset, usable: Sequence[Entry]) -> Iterator[LabelledC
             for entry in usable
             if entry.seen and number < len(entry.seen.medians) and (measured := entry.seen.medians[number]) is not None
         ]
-        label = f"median grey value of the head{f', {name}'.replace('_', ' ') if name else ''}"
+        label = f"median grey value of the head{f', {in_words(name)}' if name else ''}"
         yield from _grey_chart(label, values)
         for attribute in attribute_tables(usable) if number == 0 else ():
-            yield from _grey_chart(f"{label}, by {attribute.replace('_', ' ')}", values, attribute)
+            yield from _grey_chart(f"{label}, by {in_words(attribute)}", values, attribute)
     contrasts = [(entry, measured) for entry in usable if entry.seen and (measured := entry.seen.contrast) is not None]
     yield from _grey_chart("tumour minus rest of the head, in deviations of the rest", contrasts)
 

@@ -10,9 +10,8 @@ from tumorline.data.dataset import Dataset
 from tumorline.data.facts import Facts
 from tumorline.data.finding import Finding
 from tumorline.data.splits.parts import Split
+from tumorline.metrics.summary import NOT_STATED
 from tumorline.report.observation import Observer, Seen
-
-NO_CLASS = "not stated"
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,7 @@ class Entry:
 
     @property
     def class_name(self) -> str:
-        return self.case.class_name or NO_CLASS
+        return self.case.class_name or NOT_STATED
 
     @property
     def pixel(self) -> float | None:
@@ -77,7 +76,7 @@ def attribute_tables(entries: Sequence[Entry]) -> dict[str, list[tuple[str, int]
     values: dict[str, Counter[str]] = defaultdict(Counter)
     for entry in entries:
         for name, value in entry.case.attributes.items():
-            values[name][value or NO_CLASS] += 1
+            values[name][value or NOT_STATED] += 1
     return {name: counts.most_common() for name, counts in sorted(values.items()) if 1 < len(counts) <= 12}
 
 

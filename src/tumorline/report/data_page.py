@@ -1,6 +1,6 @@
 """The page of a data set: what it holds, before anything is trained on it."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
@@ -11,8 +11,9 @@ from tumorline.data.splits.parts import Split
 from tumorline.data.splits.split import part_counts
 from tumorline.file_names import DATA_PAGE_NAME, DATA_TABLE_NAME
 from tumorline.files import write_csv, write_text
+from tumorline.groups import grouped
 from tumorline.report.content import ClassRow, DataContent, ExampleContent, FindingContent
-from tumorline.report.data_charts import grey_charts, size_charts, slices_by_patient, tumour_maps
+from tumorline.report.data_charts import cases_by_patient, grey_charts, size_charts, tumour_maps
 from tumorline.report.data_entries import (
     Described,
     Entry,
@@ -22,12 +23,12 @@ from tumorline.report.data_entries import (
     size_unit,
     spacing_in_words,
 )
-from tumorline.report.observation import Example
 from tumorline.report.templates import template
+from tumorline.wording import in_words
 
 Value = str | int | float | None
 """Of a cell of the table of cases."""
-MOST_FINDINGS, MOST_EXAMPLES = 60, 16
+MOST_FINDINGS, MOST_EXAMPLES, MOST_COMMON = 60, 16, 8
 
 
 def write_data_page(described: Described, output: Path) -> Path:
@@ -54,7 +55,7 @@ def _data_content(described: Described, entries: Sequence[Entry]) -> DataContent
         "shapes": _common(" x ".join(map(str, entry.facts.shape[:0:-1])) for entry in usable),
         "spacings": _common(spacing_in_words(entry) for entry in usable),
         "size_charts": dict(size_charts(dataset, usable, unit)),
-        "patients": slices_by_patient(usable),
+        "patients": cases_by_patient(usable),
         "maps": tumour_maps(dataset, usable),
         "grey": list(grey_charts(dataset, usable)),
         "examples": _examples(described, entries),
@@ -70,7 +71,7 @@ def _tiles(described: Described, usable: Sequence[Entry], unit: str) -> list[tup
     dataset = described.dataset
     patients = count_patients(dataset)
     free = sum(not entry.facts.foreground for entry in usable)
-    sizes = [size for entry in usable if (size := entry.sizes(unit == "px")[:1][0])] if usable else []
+    sizes = [size for entry in usable if (size := entry.sizes(unit == "px")[0])]
     shares = [entry.facts.foreground for entry in usable if entry.facts.foreground]
     severities = Counter(finding.severity for finding in described.findings)
     spread = f"{round_number(min(sizes))} to {round_number(max(sizes))}" if sizes else ""
@@ -80,7 +81,7 @@ def _tiles(described: Described, usable: Sequence[Entry], unit: str) -> list[tup
         (f"{free} of {len(usable)}", "usable cases without a tumour"),
         (
             f"{round_number(median(sizes))} {unit}" if sizes else "–",
-            f"median size of {dataset.regions[0].replace('_', ' ')}; {spread}",
+            f"median size of {in_words(dataset.regions[0])}; {spread}",
         ),
         (f"{100 * median(shares):.2f} %" if shares else "–", "of the image is tumour, median of those with one"),
         (f"{severities['error']} · {severities['warning']}", "errors · warnings of the check"),
@@ -88,11 +89,8 @@ def _tiles(described: Described, usable: Sequence[Entry], unit: str) -> list[tup
 
 
 def _class_table(entries: Sequence[Entry], unit: str) -> list[ClassRow]:
-    groups: dict[str, list[Entry]] = defaultdict(list)
-    for entry in entries:
-        groups[entry.class_name].append(entry)
     table = list[ClassRow]()
-    for name, members in sorted(groups.items()):
+    for name, members in sorted(grouped(entries, lambda entry: entry.class_name).items()):
         sizes = [size for entry in members for size in entry.sizes(unit == "px")[:1] if size]
         table.append(
             {
@@ -107,18 +105,17 @@ def _class_table(entries: Sequence[Entry], unit: str) -> list[ClassRow]:
     return table
 
 
-def _common(texts: Iterator[str] | Sequence[str], most: int = 8) -> list[tuple[str, int]]:
+def _common(texts: Iterator[str]) -> list[tuple[str, int]]:
     counts = Counter(texts)
-    remaining = sum(counts.values()) - sum(number for _, number in counts.most_common(most))
-    return [*counts.most_common(most), *([(f"{len(counts) - most} others", remaining)] if remaining else [])]
+    shown = counts.most_common(MOST_COMMON)
+    others = counts.total() - sum(number for _, number in shown)
+    return [*shown, *([(f"{len(counts) - MOST_COMMON} others", others)] if others else [])]
 
 
 def _examples(described: Described, entries: Sequence[Entry]) -> list[ExampleContent]:
     """A few of each class, with and without a tumour."""
     by_id = {entry.case.id: entry for entry in entries}
-    kinds: dict[tuple[str, bool], list[Example]] = defaultdict(list)
-    for example in described.observer.examples:
-        kinds[by_id[example.case].class_name, example.has_tumour].append(example)
+    kinds = grouped(described.observer.examples, lambda example: (by_id[example.case].class_name, example.has_tumour))
     most = max(1, MOST_EXAMPLES // max(1, len(kinds)))
     chosen = [
         (kind, example)

@@ -1,9 +1,7 @@
 """What the data page wants to know of images, looked at while they are decoded: a little of each, whatever its size."""
 
-import base64
 import hashlib
 import heapq
-import io
 import threading
 from collections import defaultdict
 from collections.abc import Sequence
@@ -15,7 +13,7 @@ from PIL import Image
 
 from tumorline.arrays import Float64Array, ImageArray, MaskArray
 from tumorline.data.case import Case
-from tumorline.write.images import draw_overlay, draw_three_planes
+from tumorline.write.images import LARGEST_SIDE, draw_overlay, draw_three_planes, to_data_uri
 
 MAP_SIDE = 32
 """Cells of a map of places along each side."""
@@ -24,7 +22,6 @@ ENOUGH = 1 << 16
 KEPT, KEPT_VOLUMES = 6, 2
 """Examples of each kind."""
 MOST_KINDS = 12
-LARGEST_SIDE = 384
 DARK = 0.05
 """Below this share of its brightest values an image is background."""
 
@@ -137,14 +134,6 @@ def _drawn(case: Case, image: ImageArray, truth: MaskArray) -> str:
         only = truth[0] if len(truth) == 1 else None
         pixels = draw_overlay(image[0], truth[:0] if only is not None else truth, only)
     return to_data_uri(Image.fromarray(pixels), (3 if truth.ndim == 4 else 1) * LARGEST_SIDE)
-
-
-def to_data_uri(picture: Image.Image, largest: int = LARGEST_SIDE) -> str:
-    if max(picture.size) > largest:
-        picture.thumbnail((largest, largest), Image.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    picture.save(buffer, format="PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def mean_map(maps: Sequence[Map]) -> Float64Array:

@@ -1,6 +1,5 @@
 """Gathers what a run folder holds and renders the page. Missing optional parts leave their section out."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,8 +20,9 @@ from tumorline.file_names import (
     SUMMARY_NAME,
 )
 from tumorline.files import write_text
+from tumorline.groups import grouped
 from tumorline.metrics.headline import count_cases
-from tumorline.metrics.summary import Row, are_mixed, are_volumes
+from tumorline.metrics.summary import NOT_STATED, Row, are_mixed, are_volumes
 from tumorline.report import charts
 from tumorline.report.browsing import notes_of, picture_content, table_of_rows
 from tumorline.report.card_page import write_card_page
@@ -67,7 +67,8 @@ def write_report(run: Path, read_case: CaseReader | None = None) -> Path:
     if not (run / SUMMARY_NAME).is_file():
         raise UserError(f"{run}: {_why_not_evaluated(run)}")
     write_card_page(run)
-    content = page_content(run, read_case) | {"browsed": _browsed(run, read_case)}
+    summary, rows = read_summary(run / SUMMARY_NAME), read_rows(run)
+    content = page_content(run, summary, rows, read_case) | {"browsed": _browsed(run, summary, rows, read_case)}
     write_text(run / REPORT_NAME, template("template.html", browses=True).render(**content))
     return run / REPORT_NAME
 
@@ -78,13 +79,10 @@ def _why_not_evaluated(run: Path) -> str:
     return f"not evaluated (no {SUMMARY_NAME}); give a folder of train, folds or evaluate"
 
 
-def _browsed(run: Path, read_case: CaseReader | None) -> BrowserContent:
+def _browsed(run: Path, summary: Summary, rows: Sequence[Row], read_case: CaseReader | None) -> BrowserContent:
     """The table of all cases with their pictures."""
-    rows = read_rows(run)
-    regions = list(read_summary(run / SUMMARY_NAME).regions)
-    by_case: dict[str, list[Row]] = defaultdict(list)
-    for row in rows:
-        by_case[row.case].append(row)
+    regions = list(summary.regions)
+    by_case = grouped(rows, lambda row: row.case)
     files = PictureFiles(run / REPORT_NAME)
     wanted: list[Wanted | None] = [None] * len(by_case)
     if read_case:
@@ -95,9 +93,8 @@ def _browsed(run: Path, read_case: CaseReader | None) -> BrowserContent:
     return picture_content(table_of_rows(rows, regions, read_confidences(run)), places, files)
 
 
-def page_content(run: Path, read_case: CaseReader | None) -> PageContent:
-    summary = read_summary(run / SUMMARY_NAME)
-    headline = [row for row in read_rows(run) if row.status in summary.headline_status]
+def page_content(run: Path, summary: Summary, rows: Sequence[Row], read_case: CaseReader | None) -> PageContent:
+    headline = [row for row in rows if row.status in summary.headline_status]
     regions = list(summary.regions)
     return {
         "title": run.resolve().name,
@@ -111,7 +108,7 @@ def page_content(run: Path, read_case: CaseReader | None) -> PageContent:
         "curves": _curves(read_history(run), regions),
         "pictures": _pictures(run, headline, regions, read_case),
         "split": _split_table(read_split(run)),
-        "scored": _scored_table(read_rows(run)),
+        "scored": _scored_table(rows),
         "card": (run / CARD_PAGE_NAME).is_file(),
         "configuration": Markup("\n".join(map(for_page, _text(run / CONFIG_NAME).split("\n")))),
         "made_with": _made_with(run, summary),
@@ -179,14 +176,12 @@ def _pictures(
 
 def _split_table(rows: Sequence[Record]) -> list[SplitRow]:
     """Patients and cases of each part and class."""
-    groups: dict[tuple[str, str], list[Record]] = defaultdict(list)
-    for row in rows:
-        groups[row["part"], row["class_name"]].append(row)
+    groups = grouped(rows, lambda row: (row["part"], row["class_name"]))
     order = {"train": 0, "validation": 1, "test": 2, "excluded": 3}
     return [
         {
             "part": part,
-            "class_name": class_name or "not stated",
+            "class_name": class_name or NOT_STATED,
             "patients": len({row["patient"] or row["case"] for row in members}),
             "cases": len(members),
         }
@@ -196,9 +191,7 @@ def _split_table(rows: Sequence[Record]) -> list[SplitRow]:
 
 def _scored_table(rows: Sequence[Row]) -> list[ScoredRow]:
     """Patients and cases that were scored, by what the model knows of them and by class."""
-    groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
-    for row in rows:
-        groups[row.status, row.attributes.get("class_name") or "not stated"].append(row)
+    groups = grouped(rows, lambda row: (row.status, row.attributes.get("class_name") or NOT_STATED))
     return [
         {
             "status": status,

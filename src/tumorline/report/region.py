@@ -7,8 +7,9 @@ from statistics import fmean
 from markupsafe import Markup
 
 from tumorline.data.joined import SOURCE
+from tumorline.groups import grouped
 from tumorline.metrics.headline import count_false_positives, dice_of_sources, split_false_lesions, tell_lost
-from tumorline.metrics.summary import Row, are_volumes, of_region, size_groups
+from tumorline.metrics.summary import Row, are_volumes, of_region, rows_by, size_groups
 from tumorline.report import certainty, charts
 from tumorline.report.content import FigureCharts, RegionContent, StressContent, StressPanel, SubsetRow
 from tumorline.results import Figure, GroupSummary, RegionSummary, Robustness, SizeGroup, Summary
@@ -21,7 +22,7 @@ COSTLY = 0.05
 def region_content(summary: Summary, region: str, rows: Sequence[Row]) -> RegionContent:
     """Of the rows of the headline those of the region are shown."""
     figures = summary.regions[region]
-    region_rows = of_region(rows, region)
+    dice = figures.dice
     point, calibration = summary.operating_points.get(region), summary.calibration.get(region)
     return {
         "region": region,
@@ -30,8 +31,8 @@ def region_content(summary: Summary, region: str, rows: Sequence[Row]) -> Region
         "false_lesions": split_false_lesions(figures),
         "false_positives": count_false_positives(figures),
         "below_background": below_background(figures),
-        "headline_bar": _headline_bar(figures.dice),
-        **_figure_charts(region_rows, figures),
+        "headline_bar": Markup(charts.interval_bar(dice.mean, dice.ci95) if dice.mean is not None else ""),
+        **_figure_charts(of_region(rows, region), figures),
         "folds": summary.folds_of(region),
         "presence": summary.presence.get(region, {}),
         "sources": figures.by_attribute.get(SOURCE, {}),
@@ -57,16 +58,10 @@ def below_background(figures: RegionSummary) -> bool:
     return (figures.accuracy.mean or 0) < (figures.accuracy_background.mean or 0)
 
 
-def _headline_bar(dice: Figure) -> Markup:
-    return Markup(charts.interval_bar(dice.mean, dice.ci95) if dice.mean is not None else "")
-
-
 def _figure_charts(rows: Sequence[Row], figures: RegionSummary) -> FigureCharts:
     """Dice by class, by attribute and by size, sizes, and the distribution of Dice."""
     scored = [row for row in rows if row.scores.dice is not None]
-    classes: dict[str, list[Row]] = defaultdict(list)
-    for row in rows:
-        classes[row.attributes.get("class_name") or "not stated"].append(row)
+    classes = rows_by(rows, "class_name")
     by_class = {name: (_dice(classes[name]), group.dice) for name, group in figures.by_class.items()}
     by_attribute = {
         in_words(name): Markup(charts.strips(strips, "Dice"))
@@ -74,18 +69,14 @@ def _figure_charts(rows: Sequence[Row], figures: RegionSummary) -> FigureCharts:
         if (strips := _attribute_strips(scored, name, groups))
     }
     by_size = _size_strips(scored, figures.by_size)
+    counted = "patients" if all(row.patient for row in scored) else "cases"
     return {
         "by_class": Markup(charts.strips(by_class, "Dice") if by_class else ""),
         "by_attribute": by_attribute,
         "by_size": Markup(charts.strips(by_size, "Dice") if by_size else ""),
         "areas": _size_scatter(classes) if rows else Markup(""),
-        "distribution": Markup(charts.histogram(_dice(scored), "Dice", _who(scored)) if scored else ""),
+        "distribution": Markup(charts.histogram(_dice(scored), "Dice", counted) if scored else ""),
     }
-
-
-def _who(rows: Sequence[Row]) -> str:
-    """What is counted where each patient is, or each case whose patient is unknown."""
-    return "patients" if all(row.patient for row in rows) else "cases"
 
 
 def _size_scatter(classes: Mapping[str, Sequence[Row]]) -> Markup:
@@ -99,11 +90,9 @@ def _size_scatter(classes: Mapping[str, Sequence[Row]]) -> Markup:
 
 def _mean_sizes(rows: Sequence[Row], in_ml: bool) -> list[tuple[float, float]]:
     """True and predicted size of each patient, over the cases with a tumour."""
-    pairs: dict[str, list[tuple[float, float]]] = defaultdict(list)
-    for row in rows:
-        if row.scores.has_tumour:
-            pairs[row.group].append(_size_pair(row, in_ml))
-    return [(fmean(true for true, _ in sizes), fmean(predicted for _, predicted in sizes)) for sizes in pairs.values()]
+    by_patient = grouped((row for row in rows if row.scores.has_tumour), lambda row: row.group)
+    sizes = ([_size_pair(row, in_ml) for row in own] for own in by_patient.values())
+    return [(fmean(true for true, _ in pairs), fmean(predicted for _, predicted in pairs)) for pairs in sizes]
 
 
 def _size_pair(row: Row, in_ml: bool) -> tuple[float, float]:
@@ -128,10 +117,8 @@ def dice_of_patients(rows: Sequence[Row]) -> dict[str, float]:
 
 
 def _attribute_strips(scored: Sequence[Row], name: str, groups: Mapping[str, GroupSummary]) -> dict[str, charts.Strip]:
-    values: dict[str, list[Row]] = defaultdict(list)
-    for row in scored:
-        values[row.attributes.get(name) or "not stated"].append(row)
-    return {value: (_dice(values[value]), group.dice) for value, group in groups.items() if values[value]}
+    values = rows_by(scored, name)
+    return {value: (_dice(values[value]), group.dice) for value, group in groups.items() if value in values}
 
 
 def _size_strips(scored: Sequence[Row], groups: Mapping[str, SizeGroup]) -> dict[str, charts.Strip]:

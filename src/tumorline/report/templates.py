@@ -33,7 +33,7 @@ def template(name: str, browses: bool = False) -> Any:
         finalize=harmless(for_markdown if name.endswith(".md") else one_line),
     )
     environment.filters |= {
-        "number": _shown_number,
+        "number": shown_number,
         "signed": _signed,
         "percent": _percent,
         "words": in_words,
@@ -59,7 +59,7 @@ def harmless(escape: Callable[[str], str]) -> Callable[[Any], Any]:
     return lambda value: escape(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-def _shown_number(value: float | None, digits: int = 3) -> str:
+def shown_number(value: float | None, digits: int = 3) -> str:
     return "–" if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
 
 

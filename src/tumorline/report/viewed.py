@@ -1,12 +1,8 @@
 """The cases of a page as the viewer takes them: read one by one, with the masks of one model or of several."""
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextvars import copy_context
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from tumorline.arrays import MaskArray
 from tumorline.data.sample import SampleReader
@@ -17,12 +13,10 @@ from tumorline.report.cases import CaseReader
 from tumorline.report.picture_files import PictureFiles, Place
 from tumorline.viewer.assets import script_data
 from tumorline.viewer.encoding import ViewedCase, encode_case, labels_of
+from tumorline.work_ahead import map_ahead
 
-THREADS, AHEAD = 2, 4
-"""Cases that are read at once, and those that may wait to be written: little is in memory, however many there are."""
-
-T = TypeVar("T")
-R = TypeVar("R")
+THREADS = 2
+"""Cases that are read at once: little is in memory, however many there are."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +51,8 @@ class Wanted:
 
 def add_pictures(files: PictureFiles, wanted: Sequence[Wanted | None]) -> list[Place | None]:
     """Where the picture of each case lies; None where there is none, or its source or all its masks are gone."""
-    return [None if text is None else files.add(text) for text in _in_order(picture_text, wanted)]
+    texts = map_ahead(picture_text, wanted, THREADS)
+    return [None if text is None else files.add(text) for text in texts]
 
 
 def picture_text(wanted: Wanted | None) -> str | None:
@@ -103,15 +98,3 @@ def _predictions(case: str, source: ViewedSource) -> Iterator[tuple[str, MaskArr
         except (UserError, OSError):
             continue
         yield predicted.name, masks[[list(predicted.regions).index(region) for region in source.regions]]
-
-
-def _in_order(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """What `work` gives for each, by a few threads that do not run far ahead; trust and the like hold in them too."""
-    waiting: deque[Future[R]] = deque()
-    with ThreadPoolExecutor(THREADS) as pool:
-        for item in items:
-            waiting.append(pool.submit(copy_context().run, work, item))
-            if len(waiting) > AHEAD:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()

@@ -294,3 +294,11 @@ class Leaderboard(Result):
     warnings: list[str]
     groups: list[LeaderboardGroup]
     unmeasured: list[Unmeasured]
+
+    @property
+    def rows(self) -> list[ArmRow]:
+        return [row for group in self.groups for row in group.rows]
+
+    @property
+    def several_regions(self) -> bool:
+        return len({row.region for row in self.rows}) > 1

@@ -6,7 +6,7 @@ Each stage leaves whole files in the run folder; resuming a run goes on where it
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -36,13 +36,27 @@ from tumorline.run.settling import keep_settings, require_settings, settle
 from tumorline.run_log import append_log, begin_log, logged_end, logged_warnings, logging_too
 
 if TYPE_CHECKING:
+    from tumorline.training.machine import Machine
     from tumorline.training.pace import Pace
+    from tumorline.training.task import Task
 
-__all__ = ["find_learning_rate", "fit_only", "measure_pace", "render_report", "resume", "train"]
+__all__ = ["Course", "find_learning_rate", "fit_only", "measure_pace", "render_report", "resume", "train"]
 
 
 OnReady = Callable[[Notify], None]
 """Called once nothing of a training has been refused, before it begins or goes on."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """How far a training goes, and who hears of it."""
+
+    notify: Notify
+    on_epoch: OnEpoch | None = None
+    callbacks: Sequence[Callback] = ()
+    finish: bool = True
+    """Whether the test part is looked at."""
+    on_ready: OnReady | None = None
 
 
 def train(
@@ -86,29 +100,20 @@ def fit_only(
     return run / BEST_WEIGHTS_NAME
 
 
-def resume(
-    run: Path,
-    config: Config,
-    notify: Notify,
-    callbacks: Sequence[Callback] = (),
-    epochs: int | None = None,
-    test: bool = True,
-    settings: Sequence[str] = (),
-    on_ready: OnReady | None = None,
-) -> None:
+def resume(run: Path, config: Config, course: Course, epochs: int | None = None, settings: Sequence[str] = ()) -> None:
     """Go on with a run that was stopped, at whatever stage; the configuration is its own.
 
     More `epochs` lengthen it, where that is what it would have been with so many; `settings` ('key=value') change what
     follows the training, which is then done anew. Raises UserError for what would be another training.
     """
-    require_settings(settings, test)
+    require_settings(settings, course.finish)
     require_extra("torch", "training", "train")
     refuse_strange(run)
     with claimed_folder(run):
         longer = config if epochs is None else lengthen(run, config, epochs)
         settled = settle(longer, run, settings) if settings else longer
         changes = partial(_keep_changes, run, epochs, settings)
-        _carry_out(settled, run, Course(notify, None, callbacks, test, on_ready or changes))
+        _carry_out(settled, run, replace(course, on_ready=course.on_ready or changes))
 
 
 def _keep_changes(run: Path, epochs: int | None, settings: Sequence[str], notify: Notify) -> None:
@@ -125,17 +130,12 @@ def find_learning_rate(config: Config, output: Path, notify: Notify) -> float | 
     `output` exists.
     """
     require_extra("torch", "training", "train")
-    from tumorline.training.machine import open_machine
     from tumorline.training.rate_finder import RULE, find_rate
-    from tumorline.training.task import Task
 
     if output.exists():
         raise UserError(f"{output}: exists already; choose another --output")
-    check_model(config)
-    with open_machine(config.train) as machine:
-        dataset, split = prepare_data(config, notify if machine.leads else silent)
-        require_memory(config, dataset, split, machine)
-        test = find_rate(Task(config, dataset, split, output), machine)
+    with _tried_out(config, output, notify) as (task, machine):
+        test = find_rate(task, machine)
         if machine.leads:
             write_learning_rate(
                 {
@@ -152,33 +152,29 @@ def find_learning_rate(config: Config, output: Path, notify: Notify) -> float | 
     return test.suggestion
 
 
-def measure_pace(config: Config, notify: Notify = silent) -> "Pace":
+def measure_pace(config: Config) -> "Pace":
     """Train a few steps to see how long it will take; nothing is kept but the decoded images.
 
     Raises UserError for data or configuration that cannot be used.
     """
     require_extra("torch", "training", "train")
-    from tumorline.training.machine import open_machine
     from tumorline.training.pace import measure_pace
+
+    with TemporaryDirectory() as nowhere, _tried_out(config, Path(nowhere), silent) as (task, machine):
+        return measure_pace(task, machine)
+
+
+@contextmanager
+def _tried_out(config: Config, output: Path, notify: Notify) -> "Iterator[tuple[Task, Machine]]":
+    """A training that is ready to begin, and the machine for it."""
+    from tumorline.training.machine import open_machine
     from tumorline.training.task import Task
 
     check_model(config)
-    with open_machine(config.train) as machine, TemporaryDirectory() as nowhere:
-        dataset, split = prepare_data(config, notify)
+    with open_machine(config.train) as machine:
+        dataset, split = prepare_data(config, notify if machine.leads else silent)
         require_memory(config, dataset, split, machine)
-        return measure_pace(Task(config, dataset, split, Path(nowhere)), machine)
-
-
-@dataclass(frozen=True)
-class Course:
-    """How far a training goes, and who hears of it."""
-
-    notify: Notify
-    on_epoch: OnEpoch | None = None
-    callbacks: Sequence[Callback] = ()
-    finish: bool = True
-    """Whether the test part is looked at."""
-    on_ready: OnReady | None = None
+        yield Task(config, dataset, split, output), machine
 
 
 def _carry_out(config: Config, run: Path, course: Course) -> None:

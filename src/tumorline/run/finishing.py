@@ -90,10 +90,11 @@ def _evaluate(task: "Task", info: ModelInfo, notify: Notify) -> Summary:
     request = Request(task.dataset, task.run, include=("validation", "test"), parts=task.split.parts)
     of_no_part = f"; {numbered(len(request.left_out), 'case')} in no part of the split" if request.left_out else ""
     notify(f"evaluating {who} at native resolution{of_no_part}")
-    summary = evaluate(load(task.run), request, minutely("evaluating", notify))
+    model = load(task.run)
+    summary = evaluate(model, request, minutely("evaluating", notify))
     if info.input.may_lack_channels:
         notify("evaluating them with each subset of their channels")
-        summary = add_subsets(load(task.run), request, summary, AFTER_TRAINING)
+        summary = add_subsets(model, request, summary, AFTER_TRAINING)
     return summary
 
 

@@ -6,7 +6,7 @@ That is so where the learning rate of an epoch does not depend on how many follo
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from tumorline.escaping import for_shell
 from tumorline.file_names import CONFIG_NAME, HISTORY_NAME, LENGTHENED_NAME, TEST_USES_NAME
 from tumorline.files import append_line
 from tumorline.progress import Notify
-from tumorline.run_folder import read_config, read_history, save_config, validation_dice
+from tumorline.run_folder import is_out_of_patience, read_config, read_history, save_config
 from tumorline.wording import numbered
 
 LENGTHENABLE = ("constant", "plateau")
@@ -111,13 +111,8 @@ def _refuse(run: Path, config: Config, epochs: int) -> None:
             f"{run}: weights of loss.sum move over the {settings.epochs} epochs, so that a longer training is another "
             f"one; {anew}"
         )
-    if _is_out_of_patience(settings.patience, read_history(run)):
+    if is_out_of_patience(settings.patience, read_history(run)):
         raise UserError(
             f"{run}: stopped early, after {numbered(settings.patience, 'epoch')} without a better validation Dice "
             f"(train.patience; {HISTORY_NAME} has them); more epochs change nothing"
         )
-
-
-def _is_out_of_patience(patience: int, history: Sequence[Mapping[str, str]]) -> bool:
-    dice = validation_dice(history)
-    return bool(patience and dice) and len(dice) - 1 - dice.index(max(dice)) >= patience

@@ -1,7 +1,7 @@
 """Masks of a DICOM series as a DICOM segmentation object, which refers to the slices that it was drawn on."""
 
 import copy
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
@@ -18,6 +18,7 @@ from tumorline.formats.boundary import decode_one, log
 from tumorline.formats.dicom import read_dataset
 from tumorline.formats.dicom_series import DicomSeries
 from tumorline.formats.dicom_slice import SeriesSlice
+from tumorline.groups import grouped
 from tumorline.wording import in_words
 
 Headers = Mapping[Path, pydicom.Dataset]
@@ -174,13 +175,11 @@ def _is_valid(keyword: str, text: str) -> bool:
 
 def _refer_to_files(segmentation: pydicom.Dataset, headers: Headers) -> None:
     """Name the files of the source once each, by series."""
-    by_series: dict[str, list[pydicom.Dataset]] = defaultdict(list)
-    for header in headers.values():
-        by_series[header.SeriesInstanceUID].append(_reference(header))
-    segmentation.SourceImageSequence = [reference for references in by_series.values() for reference in references]
+    by_series = grouped(headers.values(), lambda header: header.SeriesInstanceUID)
+    references = {series: [*map(_reference, members)] for series, members in by_series.items()}
+    segmentation.SourceImageSequence = [reference for own in references.values() for reference in own]
     segmentation.ReferencedSeriesSequence = [
-        _item(SeriesInstanceUID=series, ReferencedInstanceSequence=references)
-        for series, references in by_series.items()
+        _item(SeriesInstanceUID=series, ReferencedInstanceSequence=own) for series, own in references.items()
     ]
 
 

@@ -1,5 +1,7 @@
-"""Masks and overlays as PNG."""
+"""Masks and overlays as PNG, as files and within pages."""
 
+import base64
+import io
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,8 @@ ROWS_AT_ONCE = 512
 """Of an image in single precision, so that a large one needs no copies of that kind."""
 PANEL_SIDE = 1024
 """Pixels of a plane's longest side."""
+LARGEST_SIDE = 384
+"""Pixels of a picture within a page."""
 FAST, RUNS = 1, 3
 """For overlays the least effort of compression, for masks that of runs alone: half the time, and files no larger."""
 
@@ -138,6 +142,14 @@ def _outline(mask: MaskArray) -> MaskArray:
     outline, box = np.zeros_like(mask), bounding_box(mask)
     outline[box] = mask[box] & ~ndimage.binary_erosion(mask[box], iterations=thickness)
     return outline
+
+
+def to_data_uri(picture: Image.Image, largest: int = LARGEST_SIDE) -> str:
+    """A picture as a PNG within a page, made smaller where it is larger than that."""
+    picture.thumbnail((largest, largest), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def _save(path: Path, pixels: npt.NDArray[np.uint8]) -> None:

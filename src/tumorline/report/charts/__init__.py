@@ -1,6 +1,14 @@
 """Charts as SVG text that takes its colours from the page, so that light, dark and print need no second drawing."""
 
-from tumorline.report.charts.axis import UNIT, Axis, apart_ticks, linear_axis, logarithmic_axis, named_axis, whole_axis
+from tumorline.report.charts.axis import (
+    Axis,
+    apart_ticks,
+    linear_axis,
+    logarithmic_axis,
+    named_axis,
+    unit_axis,
+    whole_axis,
+)
 from tumorline.report.charts.frame import BOTTOM, HEIGHT, LEFT, RIGHT, TALL, TOP, WIDTH, apart_rows, legend, standalone
 from tumorline.report.charts.planes import bars, curves, histogram, lines, pareto, points, reliability, scatter
 from tumorline.report.charts.rows import Strip, interval_bar, levels, strips, thinned
@@ -12,7 +20,6 @@ __all__ = [
     "RIGHT",
     "TALL",
     "TOP",
-    "UNIT",
     "WIDTH",
     "Axis",
     "Strip",
@@ -35,5 +42,6 @@ __all__ = [
     "standalone",
     "strips",
     "thinned",
+    "unit_axis",
     "whole_axis",
 ]

@@ -38,8 +38,10 @@ class Axis:
 LETTER = 6.4
 """About how wide a letter of a tick is."""
 
-FIFTHS = (0, 0.2, 0.4, 0.6, 0.8, 1)
-UNIT = {label: Axis(0, 1, FIFTHS, label) for label in ("Dice", "threshold", "share of cases kept")}
+
+def unit_axis(label: str) -> Axis:
+    """From 0 to 1."""
+    return Axis(0, 1, (0, 0.2, 0.4, 0.6, 0.8, 1), label)
 
 
 def linear_axis(low: float, high: float, label: str, whole: bool = False) -> Axis:

@@ -84,6 +84,17 @@ def apart_rows(places: Sequence[float]) -> list[int]:
     return kept
 
 
+def polyline(points: Iterable[tuple[float, float]], style: str) -> str:
+    text = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    return f'<polyline class="{style}" points="{text}"/>'
+
+
+def dots(points: Iterable[tuple[float, float]], group: int, radius: float) -> list[str]:
+    """The points of a group, in its colour."""
+    shape = f'circle class="point series{group % 4}"'
+    return [f'<{shape} cx="{x:.1f}" cy="{y:.1f}" r="{radius:g}"/>' for x, y in points]
+
+
 def label_points(points: Sequence[tuple[str, float, float]]) -> list[str]:
     """Names beside their points, from the top down, each on the side with more room and below those already there."""
     parts, labels = [], list[tuple[float, float]]()

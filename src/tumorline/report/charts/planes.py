@@ -2,19 +2,22 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 from tumorline.escaping import for_page
-from tumorline.report.charts.axis import FIFTHS, Axis, linear_axis, logarithmic_ticks, round_ticks
+from tumorline.report.charts.axis import Axis, Scale, linear_axis, logarithmic_ticks, round_ticks, unit_axis
 from tumorline.report.charts.frame import (
     BOTTOM,
     HEIGHT,
     KEY_HEIGHT,
     TALL,
     TOP,
+    dots,
     frame,
     keys_of_groups,
     label_points,
     legend,
+    polyline,
     svg_of,
 )
 
@@ -30,8 +33,8 @@ def curves(series: Mapping[str, Sequence[float]], label: str, best: int | None =
         parts.append(f'<line class="mark" x1="{x(best):.1f}" x2="{x(best):.1f}" y1="{TOP}" y2="{height - BOTTOM}"/>')
         parts.append(f'<text class="tick" x="{x(best) - 4:.1f}" y="{TOP + 10}" text-anchor="end">best {best}</text>')
     for number, values in enumerate(series.values()):
-        points = " ".join(f"{x(i):.1f},{y(v):.1f}" for i, v in enumerate(values, 1) if math.isfinite(v))
-        parts.append(f'<polyline class="line series{number}" points="{points}"/>')
+        known = ((x(epoch), y(value)) for epoch, value in enumerate(values, 1) if math.isfinite(value))
+        parts.append(polyline(known, f"line series{number}"))
     return svg_of(parts, f"{label} over epochs", height) + legend(series)
 
 
@@ -45,11 +48,7 @@ def scatter(groups: Mapping[str, Sequence[tuple[float, float]]], x_label: str, y
     x, y, parts = frame(axis, vertical, TALL)
     parts.append(f'<line class="mark" x1="{x(low):.1f}" y1="{y(low):.1f}" x2="{x(high):.1f}" y2="{y(high):.1f}"/>')
     for number, points in enumerate(groups.values()):
-        parts += [
-            f'<circle class="point series{number % 4}" cx="{x(a):.1f}" cy="{y(b):.1f}" r="3"/>'
-            for a, b in points
-            if a > 0 and b > 0
-        ]
+        parts += dots(((x(a), y(b)) for a, b in points if a > 0 and b > 0), number, 3)
     return svg_of(parts, f"{y_label} against {x_label}", TALL) + (legend(groups) if len(groups) > 1 else "")
 
 
@@ -63,8 +62,7 @@ def lines(
         parts.append(f'<line class="mark" x1="{mark_x:.1f}" x2="{mark_x:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
         parts.append(f'<text class="tick" x="{mark_x + 5:.1f}" y="{HEIGHT - BOTTOM - 8}">{for_page(name)}</text>')
     for number, points in enumerate(series.values()):
-        text = " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in points)
-        parts.append(f'<polyline class="line series{number}" points="{text}"/>')
+        parts.append(polyline(((x(a), y(b)) for a, b in points), f"line series{number}"))
     return svg_of(parts, f"{axes[1].label} against {axes[0].label}") + legend(series)
 
 
@@ -78,11 +76,9 @@ def pareto(groups: Mapping[str, Mapping[str, tuple[float, float]]], x_label: str
     front = sorted(
         one for one in all_points if not any(a >= one[0] and b >= one[1] and (a, b) != one for a, b in all_points)
     )
-    text = " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in front)
-    parts.append(f'<polyline class="mark front" points="{text}"/>')
+    parts.append(polyline(((x(a), y(b)) for a, b in front), "mark front"))
     for number, points in enumerate(groups.values()):
-        shape = f'circle class="point series{number % 4}"'
-        parts += [f'<{shape} cx="{x(a):.1f}" cy="{y(b):.1f}" r="5"/>' for a, b in points.values()]
+        parts += dots(((x(a), y(b)) for a, b in points.values()), number, 5)
     labels = [(name, x(a), y(b)) for points in groups.values() for name, (a, b) in points.items()]
     parts += label_points(sorted(labels, key=lambda one: one[2]))
     return svg_of([*keys_of_groups(groups), *parts], f"{y_label} against {x_label}", TALL, above=KEY_HEIGHT)
@@ -96,21 +92,17 @@ def points(
     """Dots in groups, and a line behind them."""
     x, y, parts = frame(*axes)
     if line:
-        text = " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in line)
-        parts.append(f'<polyline class="line series0" points="{text}"/>')
+        parts.append(polyline(((x(a), y(b)) for a, b in line), "line series0"))
     for number, members in enumerate(groups.values()):
-        parts += [
-            f'<circle class="point series{number % 4}" cx="{x(a):.1f}" cy="{y(b):.1f}" r="4"/>' for a, b in members
-        ]
+        parts += dots(((x(a), y(b)) for a, b in members), number, 4)
     return svg_of(parts, f"{axes[1].label} against {axes[0].label}") + legend(groups)
 
 
 def reliability(bins: Sequence[tuple[float, float]], shares: Sequence[float]) -> str:
     """Share of tumour against mean probability of each bin; a dot's area is the bin's share of the pixels."""
-    x, y, parts = frame(Axis(0, 1, FIFTHS, "predicted probability"), Axis(0, 1, FIFTHS, "share that is tumour"), TALL)
+    x, y, parts = frame(unit_axis("predicted probability"), unit_axis("share that is tumour"), TALL)
     parts.append(f'<line class="mark" x1="{x(0):.1f}" y1="{y(0):.1f}" x2="{x(1):.1f}" y2="{y(1):.1f}"/>')
-    text = " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in bins)
-    parts.append(f'<polyline class="line series0" points="{text}"/>')
+    parts.append(polyline(((x(a), y(b)) for a, b in bins), "line series0"))
     parts += [
         f'<circle class="point series0" cx="{x(a):.1f}" cy="{y(b):.1f}" r="{3 + 16 * math.sqrt(share):.1f}"/>'
         for (a, b), share in zip(bins, shares, strict=True)
@@ -124,23 +116,20 @@ def histogram(values: Sequence[float], label: str, what: str, bins: int = 20) ->
     for value in values:
         counts[min(int(value * bins), bins - 1)] += 1
     most = max(counts, default=1) or 1
-    x_axis = Axis(0, 1, FIFTHS, label)
-    x, y, parts = frame(x_axis, linear_axis(0, most, what, whole=True), TALL)
-    for number, count in enumerate(counts):
-        left, right = x(number / bins), x((number + 1) / bins)
-        parts.append(
-            f'<rect class="bar" x="{left + 1:.1f}" y="{y(count):.1f}" width="{right - left - 2:.1f}" '
-            f'height="{y(0) - y(count):.1f}"/>'
-        )
+    x, y, parts = frame(unit_axis(label), linear_axis(0, most, what, whole=True), TALL)
+    parts += _bars(counts, [x(number / bins) for number in range(bins + 1)], y)
     return svg_of(parts, f"distribution of {label}", TALL)
 
 
 def bars(counts: Sequence[int], x_axis: Axis, edges: Sequence[float], what: str = "cases") -> str:
     """Counts between edges, of which there is one more."""
     x, y, parts = frame(x_axis, linear_axis(0, max(counts, default=1) or 1, what, whole=True))
-    for count, left, right in zip(counts, map(x, edges), map(x, edges[1:]), strict=False):
-        parts.append(
-            f'<rect class="bar" x="{left + 1:.1f}" y="{y(count):.1f}" width="{max(right - left - 2, 1):.1f}" '
-            f'height="{y(0) - y(count):.1f}"/>'
-        )
-    return svg_of(parts, f"distribution of {x_axis.label}")
+    return svg_of([*parts, *_bars(counts, [*map(x, edges)], y)], f"distribution of {x_axis.label}")
+
+
+def _bars(counts: Sequence[int], edges: Sequence[float], y: Scale) -> list[str]:
+    return [
+        f'<rect class="bar" x="{left + 1:.1f}" y="{y(count):.1f}" width="{max(right - left - 2, 1):.1f}" '
+        f'height="{y(0) - y(count):.1f}"/>'
+        for count, (left, right) in zip(counts, pairwise(edges), strict=False)
+    ]

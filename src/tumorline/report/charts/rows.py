@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from tumorline.escaping import for_page
-from tumorline.report.charts.axis import FIFTHS, Axis, Scale, apart_ticks
-from tumorline.report.charts.frame import BOTTOM, HEIGHT, RIGHT, WIDTH, frame, svg_of
+from tumorline.report.charts.axis import Axis, Scale, apart_ticks, unit_axis
+from tumorline.report.charts.frame import BOTTOM, HEIGHT, RIGHT, WIDTH, dots, frame, polyline, svg_of
 from tumorline.wording import numbered
 
 
@@ -54,7 +54,7 @@ def strips(groups: Mapping[str, Strip], label: str, axis: Axis | None = None, mo
     longest = max((len(name) for name in groups), default=0)
     row, left = 46.0, min(max(168.0, 14 + NAME_LETTER * longest), WIDEST_NAME)
     height = row * len(groups) + 50
-    axis = axis or Axis(0, 1, FIFTHS, label)
+    axis = axis or unit_axis(label)
 
     def x(value: float) -> float:
         return axis.position(value, left, WIDTH - RIGHT)
@@ -75,10 +75,8 @@ def strips(groups: Mapping[str, Strip], label: str, axis: Axis | None = None, mo
         note = f"{numbered(figure.patients, 'patient')}{cases}"
         parts.append(f'<text class="tick" x="{left - 10}" y="{middle + 13}" text-anchor="end">{note}</text>')
         parts += _band(figure, x, middle)
-        parts += [
-            f'<circle class="point series{number % 4}" cx="{x(v):.1f}" cy="{middle + _jitter(i) * 13:.1f}" r="2.6"/>'
-            for i, v in enumerate(thinned(values, most_dots) if most_dots else values)
-        ]
+        shown = enumerate(thinned(values, most_dots) if most_dots else values)
+        parts += dots(((x(value), middle + _jitter(index) * 13) for index, value in shown), number, 2.6)
         parts += _mean(figure, x, middle)
     return svg_of(parts, f"{label} by group", height)
 
@@ -101,12 +99,10 @@ def _shortened(name: str, room: float) -> str:
 
 def levels(figures: Mapping[str, Shown], label: str) -> str:
     """The mean of a figure between 0 and 1 at named levels from left to right, with its 95 % interval as a bar."""
-    ticks = range(len(figures))
-    x, y, parts = frame(Axis(-0.5, len(figures) - 0.5, ()), Axis(0, 1, FIFTHS, label), HEIGHT)
+    x, y, parts = frame(Axis(-0.5, len(figures) - 0.5, ()), unit_axis(label), HEIGHT)
     base = HEIGHT - BOTTOM + 16
     means = [figure.mean for figure in figures.values()]
-    line = " ".join(f"{x(i):.1f},{y(mean):.1f}" for i, mean in zip(ticks, means, strict=True) if mean is not None)
-    parts.append(f'<polyline class="line series0" points="{line}"/>')
+    parts.append(polyline(((x(i), y(mean)) for i, mean in enumerate(means) if mean is not None), "line series0"))
     labelled = apart_ticks([(x(number), name) for number, name in enumerate(figures)])
     for number, (name, figure) in enumerate(figures.items()):
         if number in labelled:
