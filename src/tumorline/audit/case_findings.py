@@ -7,12 +7,12 @@ from dataclasses import replace
 from tumorline.data.case import Case
 from tumorline.data.dataset import Dataset
 from tumorline.data.facts import NOT_READ, Facts
+from tumorline.data.finding import Finding
 from tumorline.data.layouts.tree import below_shared_folder
 from tumorline.data.layouts.volumes.scan_case import NO_PLACE, TWO_PLACES
 from tumorline.data.near.duplicates import NearPair
 from tumorline.data.patients.names import names_of_one_patient
 from tumorline.data.patients.public_collections import conflicting_collections
-from tumorline.data.source import Finding
 from tumorline.data.splits.augmented_copies import copy_groups
 from tumorline.regions import WHOLE
 from tumorline.wording import numbered, some_of

@@ -29,7 +29,7 @@ from tumorline.audit.split_findings import (
     find_without_tumour,
 )
 from tumorline.data.dataset import Dataset
-from tumorline.data.source import Finding
+from tumorline.data.finding import Finding
 from tumorline.data.splits.parts import Split
 from tumorline.data.splits.split import shared_groups, stated_split
 from tumorline.errors import UserError

@@ -17,7 +17,7 @@ from tumorline.audit.case_findings import (
 from tumorline.data import brisc
 from tumorline.data.case import Case
 from tumorline.data.dataset import Dataset
-from tumorline.data.source import Finding, Severity
+from tumorline.data.finding import Finding, Severity
 from tumorline.data.splits.augmented_copies import copy_groups
 from tumorline.data.splits.parts import PARTS, Split
 from tumorline.data.splits.split import stated_split

@@ -7,7 +7,7 @@ from pathlib import Path
 from tumorline.config import Config, DataConfig
 from tumorline.data.case import Case
 from tumorline.data.corrections import correct_cases, stranger_findings
-from tumorline.data.finding import Finding, Severity
+from tumorline.data.finding import Finding
 from tumorline.data.known_layouts import LAYOUTS, Layout, check_channels, check_regions, recognise_layout
 from tumorline.data.labels.values import named_region, with_label_values
 from tumorline.data.layouts import figshare, lgg, tumour_free
@@ -28,15 +28,6 @@ from tumorline.formats.nifti import is_volume
 from tumorline.regions import REGION
 from tumorline.user_folders import default_folder
 from tumorline.user_text import written_path
-
-__all__ = [
-    "Finding",
-    "Severity",
-    "Source",
-    "channel_names",
-    "open_picture",
-    "open_source",
-]
 
 DEFAULTS = DataConfig()
 
