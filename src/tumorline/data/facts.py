@@ -4,7 +4,6 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
-from pathlib import Path
 from typing import TypeVar
 
 from tumorline.arrays import ImageArray, MaskArray
@@ -15,7 +14,7 @@ from tumorline.data.case import Case, holds_two_values, image_hash, is_constant,
 from tumorline.data.case_truth import read_given_truth, read_truth
 from tumorline.data.labels.convention import held_labels
 from tumorline.data.masks.read import NotBinaryError, truth_hash
-from tumorline.data.memory import remember, stamps
+from tumorline.data.memory import cache_folder, remember, stamps
 from tumorline.data.near.duplicates import NearPair, near_pairs, thumbnail, unpack
 from tumorline.data.near.volumes import near_volumes, unpack_blocks, volume_block
 from tumorline.data.volumes import read_label_values
@@ -25,7 +24,6 @@ from tumorline.formats.boundary import max_pixels
 from tumorline.formats.decode import is_lossy
 from tumorline.formats.raster import UPRIGHT, stated_orientation
 from tumorline.progress import Progress
-from tumorline.user_folders import default_folder
 
 T = TypeVar("T")
 VERSION = 5
@@ -123,7 +121,7 @@ def remembered_scan(
         file_stamps,
     ]
     return remember(
-        memory_of(settings),
+        cache_folder(settings),
         "facts",
         key,
         lambda: [_to_json(fact) for fact in scanned or scan(cases, settings, progress)],
@@ -143,10 +141,6 @@ def _from_json(values: JsonObject) -> Facts:
         name: tuple(values[name]) for name in ("told_labels", "channel_hashes", "foregrounds", "given_foregrounds")
     }
     return Facts(**{**values, **converted})
-
-
-def memory_of(settings: DataConfig) -> Path:
-    return Path(settings.cache or default_folder())
 
 
 def _examine(case: Case, settings: DataConfig, look: Look | None) -> Facts:

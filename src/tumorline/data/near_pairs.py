@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from tumorline.config import DataConfig
 from tumorline.data.case import Case, read_image
-from tumorline.data.facts import VERSION, Facts, distinct_images, memory_of, search_near_pairs
-from tumorline.data.memory import remember
+from tumorline.data.facts import VERSION, Facts, distinct_images, search_near_pairs
+from tumorline.data.memory import cache_folder, remember
 from tumorline.data.near.duplicates import NearPair, unpack
 from tumorline.data.near.slices import SlicePlace, near_slices
 from tumorline.geometry.symmetry import inverse_name
@@ -27,7 +27,7 @@ def own_pairs(facts: Sequence[Facts], settings: DataConfig) -> tuple[NearPair, .
         return _placed_pairs(remembered, positions, positions)
 
     key = [VERSION, [facts[position].image_hash for position in positions]]
-    return remember(memory_of(settings), "pairs", key, search, understand)
+    return remember(cache_folder(settings), "pairs", key, search, understand)
 
 
 def pairs_of_members(members: "Sequence[Dataset]", begins: Sequence[int]) -> tuple[NearPair, ...]:
@@ -61,7 +61,7 @@ def pairs_between(first: "Dataset", second: "Dataset") -> tuple[NearPair, ...]:
         return [*search_near_pairs(*facts), *forth, *turned]
 
     key = [VERSION, "between", *([fact.image_hash for fact in of_side] for of_side in facts)]
-    return remember(memory_of(first.settings), "pairs", key, search, understand)
+    return remember(cache_folder(first.settings), "pairs", key, search, understand)
 
 
 def _placed_pairs(remembered: Sequence[Any], first: Sequence[int], second: Sequence[int]) -> tuple[NearPair, ...]:

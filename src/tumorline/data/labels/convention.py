@@ -11,11 +11,10 @@ from pathlib import Path
 
 from tumorline.config import DataConfig
 from tumorline.data.case import Case
-from tumorline.data.memory import remember, stamps
+from tumorline.data.memory import cache_folder, remember, stamps
 from tumorline.errors import ReadError, UserError
 from tumorline.formats import nifti
 from tumorline.regions import Labels, LabelScheme, scheme_of_parts
-from tumorline.user_folders import default_folder
 
 EARLIER, LATER, CHILDREN = 4, 3, 1
 """Conventions, by their label of enhancing tumour."""
@@ -154,7 +153,7 @@ def _labels_of(truths: Collection[Path], settings: DataConfig) -> dict[Path, lis
             return list(pool.map(_held_in, truths))
 
     file_stamps = stamps(truths)
-    folder = Path(settings.cache or default_folder())
+    folder = cache_folder(settings)
     labels = remember(folder, "labels", file_stamps, look, list, _are_all_read) if file_stamps else look()
     return {path: held or [] for path, held in zip(truths, labels, strict=True)}
 
