@@ -12,13 +12,13 @@ from tumorline.data.layouts.annotations.outlined import (
     annotated_cases,
     check_categories,
     read_entries,
+    tell_files,
 )
 from tumorline.data.layouts.contents import Contents, Listing
 from tumorline.data.layouts.documents import read_csv_document
 from tumorline.data.layouts.names import part_in_words
 from tumorline.data.masks.outlines import Outlines, Polygon, as_polygon, ellipse
 from tumorline.errors import UserError
-from tumorline.wording import numbered
 
 PROJECT = "_via_img_metadata"
 """Key of the images in a project file; an export has them at its top."""
@@ -41,8 +41,7 @@ class ViaImage(NamedTuple):
 
 
 def find_via(contents: Contents) -> str:
-    files = _files(contents)
-    return f"{numbered(len(files), 'file')} of VIA (for example {next(iter(files)).name})" if files else ""
+    return tell_files(_files(contents), "VIA")
 
 
 def read_via(contents: Contents, _settings: DataConfig) -> Listing:

@@ -14,6 +14,7 @@ from tumorline.data.layouts.annotations.outlined import (
     check_labels,
     read_entries,
     read_or_tell,
+    tell_files,
 )
 from tumorline.data.layouts.annotations.yolo_names import ClassNames
 from tumorline.data.layouts.contents import Contents, Listing
@@ -54,9 +55,7 @@ class Files(NamedTuple):
 def find_yolo(contents: Contents) -> str:
     """Boxes are no outlines, and files without any line say nothing of a layout."""
     labels = files_of_labels(contents).labels
-    if not any(OUTLINE.search(read_head(file)) for file in labels):
-        return ""
-    return f"{numbered(len(labels), 'file')} of YOLO labels (for example {next(iter(labels)).name})"
+    return tell_files(labels, "YOLO labels") if any(OUTLINE.search(read_head(file)) for file in labels) else ""
 
 
 def read_yolo(contents: Contents, _settings: DataConfig) -> Listing:

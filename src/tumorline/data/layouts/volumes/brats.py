@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from tumorline.config import DataConfig
 from tumorline.data.case import Case
-from tumorline.data.finding import Finding
+from tumorline.data.finding import Finding, unreadable
 from tumorline.data.labels.convention import labels_of_set
 from tumorline.data.layouts.contents import Contents, Listing
 from tumorline.data.layouts.names import folder_words
@@ -93,7 +93,7 @@ def _case_of_names(name: str, patient: str, scan: ScanFiles, labels: Labels | No
         images = tuple(_file_of(name, scan, key, FILE_WORDS[key]) for key in channels)
         mask = scan.truth or _lacking(name, scan, "truth", TRUTHS[:3])
     except UserError as error:
-        return [], [Finding("unreadable", "error", str(error), tuple(map(str, scan.paths)), name)]
+        return [], [unreadable(error, *scan.paths, stands_for=name)]
     case = Case(name, images, mask, patient, labels=labels, channels=channels, patient_written=name)
     return list_scan(case)
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from tumorline.config import DataConfig
 from tumorline.data.case import Case
-from tumorline.data.finding import Finding
+from tumorline.data.finding import Finding, unreadable
 from tumorline.data.labels.convention import makes_one_region
 from tumorline.data.layouts.contents import Contents, Listing
 from tumorline.data.layouts.documents import read_json_document
@@ -236,7 +236,7 @@ def _case_of_scan(name: str, patient: str, scan: Scan, choice: Choice) -> Listin
             raise UserError(f"{scan.files[0]}: no truth of this name in labelsTr/")
         images = tuple(_file_of_channel(name, scan, number) for number in choice.channels)
     except UserError as error:
-        return [], [Finding("unreadable", "error", str(error), tuple(map(str, scan.files)), name)]
+        return [], [unreadable(error, *scan.files, stands_for=name)]
     frames = choice.channels if choice.of_several and not scan.channels else ()
     case = Case(
         name,

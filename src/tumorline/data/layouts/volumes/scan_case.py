@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tumorline.config import DataConfig
 from tumorline.data.case import Case
-from tumorline.data.finding import Finding
+from tumorline.data.finding import Finding, unreadable
 from tumorline.data.layouts.contents import Listing
 from tumorline.data.layouts.unread_dicom import told_beside_volumes, told_of_folder
 from tumorline.errors import UserError
@@ -95,7 +95,7 @@ def list_scan(whole: Case) -> Listing:
     try:
         return volume_of_scan(whole)
     except UserError as error:
-        return [], [Finding("unreadable", "error", str(error), tuple(map(str, whole.files)), whole.id)]
+        return [], [unreadable(error, *whole.files, stands_for=whole.id)]
 
 
 def volume_of_scan(whole: Case) -> Listing:
