@@ -3,7 +3,6 @@
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,7 +22,14 @@ from tumorline.data.layouts.volumes.nnunet_legend import (
     read_channels,
     read_legend,
 )
-from tumorline.data.layouts.volumes.scan_case import CHANNELS, SEQUENCES, list_scan, wanted_regions, wanted_sequences
+from tumorline.data.layouts.volumes.scan_case import (
+    CHANNELS,
+    SEQUENCES,
+    list_each,
+    list_scan,
+    wanted_regions,
+    wanted_sequences,
+)
 from tumorline.data.patients.names import patients_of_scans
 from tumorline.errors import UserError
 from tumorline.formats.nifti import without_volume_suffix
@@ -125,15 +131,12 @@ def read_nnunet(contents: Contents, settings: DataConfig) -> Listing:
     legends = {folder: read_legend(folder, names[folder], settings) for folder in names}
     choices = {folder: _choose(legends[folder], settings) for folder in names}
     patients = patients_of_scans(scans)
-
-    def listed_scan(name: str) -> Listing:
-        return _case_of_scan(name, patients[name], scans[name], choices[scans[name].folder])
-
-    with ThreadPoolExecutor() as pool:
-        listings = list(pool.map(listed_scan, scans))
+    listed, findings = list_each(
+        scans, lambda name: _case_of_scan(name, patients[name], scans[name], choices[scans[name].folder])
+    )
     notes = [note for legend in legends.values() for note in legend.notes] + _without_truth(found)
-    cases, more = with_patients_of_tables(contents, [case for cases, _ in listings for case in cases], "the scans")
-    return cases, [*notes, *(note for _, found in listings for note in found), *more]
+    cases, more = with_patients_of_tables(contents, listed, "the scans")
+    return cases, [*notes, *findings, *more]
 
 
 def _without_truth(scans: Sequence[Scan]) -> list[Finding]:
@@ -237,14 +240,13 @@ def _case_of_scan(name: str, patient: str, scan: Scan, choice: Choice) -> Listin
         images = tuple(_file_of_channel(name, scan, number) for number in choice.channels)
     except UserError as error:
         return [], [unreadable(error, *scan.files, stands_for=name)]
-    frames = choice.channels if choice.of_several and not scan.channels else ()
     case = Case(
         name,
         images,
         scan.truth,
         patient,
         part=scan.part,
-        planes=frames,
+        planes=choice.channels if choice.of_several and not scan.channels else (),
         labels=choice.labels,
         channels=choice.sequences,
         patient_written=name,

@@ -3,9 +3,11 @@
 import os
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from tumorline.config import DataConfig
 from tumorline.data.case import Case
@@ -20,6 +22,7 @@ from tumorline.geometry.resample import share_covered
 from tumorline.regions import REGION
 from tumorline.wording import numbered
 
+T = TypeVar("T")
 SEQUENCES = ("post_contrast", "pre_contrast", "t2", "flair")
 CHANNELS = (*SEQUENCES, "all")
 """What `data.channel` may be, the default first."""
@@ -88,6 +91,13 @@ def region_of(name: str) -> str:
     """The region that a label means: `Cyst Fluid` is cyst_fluid, `Tumor Core` tumour_core; empty for other letters."""
     letters = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     return region_meant(name) or re.sub(r"[^a-z0-9]+", "_", letters)[:LONGEST_NAME].strip("_")
+
+
+def list_each(scans: Iterable[T], listed: Callable[[T], Listing]) -> Listing:
+    """All scans as cases, each listed by one of a few threads."""
+    with ThreadPoolExecutor() as pool:
+        listings = list(pool.map(listed, scans))
+    return [case for cases, _ in listings for case in cases], [finding for _, some in listings for finding in some]
 
 
 def list_scan(whole: Case) -> Listing:
