@@ -2,17 +2,16 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tumorline.config import DataConfig
 from tumorline.data.case import Case
 from tumorline.data.finding import Finding, unreadable
 from tumorline.data.labels.convention import makes_one_region
 from tumorline.data.layouts.contents import Contents, Listing
-from tumorline.data.layouts.documents import read_json_document
 from tumorline.data.layouts.patient_tables import with_patients_of_tables
 from tumorline.data.layouts.volumes.nnunet_legend import (
     EXAMPLE,
@@ -20,6 +19,7 @@ from tumorline.data.layouts.volumes.nnunet_legend import (
     TASK01_CHANNELS,
     Legend,
     read_channels,
+    read_description,
     read_legend,
 )
 from tumorline.data.layouts.volumes.scan_case import (
@@ -91,9 +91,7 @@ def files_of_channels(name: str, scan: Scan, channels: Sequence[str]) -> tuple[t
 
     Raises UserError where the set does not name its channels, or where one is not there.
     """
-    file = scan.folder / "dataset.json"
-    content = read_json_document(file) if file.exists() else {}
-    stated = _stated_channels(content)
+    file, stated, _ = read_description(scan.folder)
     sequences = read_channels(file, stated) if stated else TASK01_CHANNELS if TASK01.fullmatch(Path(name).name) else {}
     by_name = {sequence: number for number, sequence in reversed(list(sequences.items()))}
     if lacking := [channel for channel in channels if channel not in by_name]:
@@ -106,17 +104,12 @@ def files_of_channels(name: str, scan: Scan, channels: Sequence[str]) -> tuple[t
 
 def channels_of_nnunet(contents: Contents) -> tuple[str, ...]:
     """Names for `data.channel`: those that a dataset.json states, or else those of the Decathlon's first task."""
-    files = {path.parent.parent / "dataset.json" for path in contents.volumes if is_in_nnunet_folder(path)}
-    documents = {file: read_json_document(file) for file in sorted(files) if file.exists()}
-    tables = [(file, stated) for file, content in documents.items() if (stated := _stated_channels(content))]
-    named = {name for file, stated in tables for name in read_channels(file, stated).values()}
+    folders = {path.parent.parent for path in contents.volumes if is_in_nnunet_folder(path)}
+    described = map(read_description, sorted(folders))
+    named = {name for file, stated, _ in described if stated for name in read_channels(file, stated).values()}
     if not named or named >= {*SEQUENCES}:
         return (*CHANNELS, *sorted(named - {*CHANNELS}))
     return (*(name for name in SEQUENCES if name in named), *sorted(named - {*SEQUENCES}))
-
-
-def _stated_channels(content: Mapping[str, Any]) -> Any:
-    return content.get("channel_names") or content.get("modality")
 
 
 def read_nnunet(contents: Contents, settings: DataConfig) -> Listing:
