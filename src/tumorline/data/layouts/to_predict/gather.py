@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tumorline.data.layouts.contents import Contents
-from tumorline.data.layouts.names import is_in_mask_folder, name_below, says_mask
+from tumorline.data.layouts.names import is_mask_name, name_below
 from tumorline.data.layouts.to_predict.series_names import split_place
 from tumorline.data.layouts.volumes.nnunet import Scan as NnunetScan
 from tumorline.data.layouts.volumes.nnunet import files_of_channels, is_in_nnunet_folder, scans_in_nnunet
@@ -62,7 +62,7 @@ def gather_scans(contents: Contents, channels: Sequence[str], may_lack: bool = F
     scans_by_name: dict[str, _Found] = {}
     visits = visits_among(path.name for path in contents.volumes)
     for path in contents.volumes:
-        if not is_in_nnunet_folder(path) and not _is_mask(contents, path):
+        if not is_in_nnunet_folder(path) and not is_mask_name(name_below(path, contents.path)):
             name, word = split_name(path, visits)
             if channel := channel_meant(word, channels):
                 scan = scans_by_name.setdefault(name or path.parent.as_posix(), _Found(name))
@@ -139,11 +139,6 @@ def common_name(images: Sequence[Path]) -> str:
     stated = {split_name(path, visits).scan if is_volume(path) else "" for path in images}
     common = stated.pop() if len(stated) == 1 and len(images) > 1 else ""
     return common or without_suffix(Path(split_place(images[0])[0].name)).name
-
-
-def _is_mask(contents: Contents, path: Path) -> bool:
-    name = name_below(path, contents.path)
-    return says_mask(name) or is_in_mask_folder(name)
 
 
 def _as_scan(scan: _Found, root: Path, channels: Sequence[str]) -> Scan:
