@@ -14,8 +14,8 @@ import pydicom
 
 from tumorline.arrays import Float64Array
 from tumorline.errors import UserError
-from tumorline.formats.boundary import decode_one, require_regular, require_size
-from tumorline.formats.dicom import Numbers, numbers_of, read_dataset, read_stored_frames
+from tumorline.formats.boundary import decode_one, require_size
+from tumorline.formats.dicom import Numbers, numbers_of, read_stored_frames, read_tags
 from tumorline.formats.dicom_series import TO_RAS
 from tumorline.formats.dicom_slice import SeriesSlice, frames_of, read_slice_header, value_of_frame
 from tumorline.formats.dicom_stack import EVEN, PARALLEL, heights_of, require_upright
@@ -53,13 +53,7 @@ class Segmentation(NamedTuple):
 
 def modality_of(path: Path) -> str:
     """Empty for a file that cannot be read."""
-    try:
-        with decode_one(path, "DICOM", quote=False):
-            require_regular(path)
-            header = read_dataset(path, stop_before_pixels=True, specific_tags=["Modality"])
-            return str(header.get("Modality") or "")
-    except UserError:
-        return ""
+    return read_tags(path, ["Modality"], lambda header: str(header.get("Modality") or ""), "")
 
 
 def read_segmentation(path: Path) -> Segmentation:
