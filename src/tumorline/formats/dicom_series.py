@@ -34,9 +34,6 @@ from tumorline.formats.dicom_stack import (
 from tumorline.formats.nifti import OpenVolume, Voxels, load_nibabel, placed_image
 from tumorline.geometry.grid import Grid, grid_of
 
-TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
-"""From DICOM's axes (left, back, head) to those of NIfTI (right, front, head)."""
-
 
 @dataclass(frozen=True)
 class DicomSeries:
@@ -89,12 +86,7 @@ class DicomSeries:
     def affine(self) -> Float64Array:
         """From (column, row, slice) to mm (right, front, head)."""
         first, last = self.slices[0], self.slices[-1]
-        affine = np.eye(4)
-        affine[:3, 0] = np.array(first.orientation[:3]) * first.spacing_mm[1]
-        affine[:3, 1] = np.array(first.orientation[3:]) * first.spacing_mm[0]
-        affine[:3, 2] = (np.array(last.position_mm) - first.position_mm) / (len(self.slices) - 1)
-        affine[:3, 3] = first.position_mm
-        return np.asarray(TO_RAS @ affine)
+        return first.affine(np.subtract(last.position_mm, first.position_mm) / (len(self.slices) - 1))
 
     @property
     def stored_shape(self) -> tuple[int, int, int]:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pydicom
 
+from tumorline.arrays import Float64Array
 from tumorline.errors import UserError
 from tumorline.formats.boundary import decode_one, require_regular, require_size
 from tumorline.formats.dicom import (
@@ -51,6 +52,8 @@ NO_IMAGES = ("SEG", "PR", "KO", "SR", "DOC", "REG", "RWV", "FID", "PLAN", "RTSTR
 """Modalities of objects that lie beside images and are none of a scan."""
 CAPTURE = "Secondary Capture"
 """In the names of the classes of pictures of a screen, of scanned paper, and of what was no DICOM."""
+TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+"""From DICOM's axes (left, back, head) to those of NIfTI (right, front, head)."""
 ROUGH = 0.01
 """By so much two directions may be longer or shorter than 1, or off the right angle."""
 
@@ -85,6 +88,19 @@ class SeriesSlice(NamedTuple):
     """How many slices of a volume there are, as the header states it; None where it does not."""
     of_parts: int | None
     """Over how many files its frames are divided, where it states that."""
+
+    @property
+    def normal(self) -> Float64Array:
+        """Left, back and head; of length 1 as the directions are."""
+        return np.cross(*np.reshape(self.orientation, (2, 3)))
+
+    def affine(self, step_mm: Float64Array) -> Float64Array:
+        """From (column, row, slice) to mm (right, front, head), the next slice being a step (left, back, head) away."""
+        across, down = np.reshape(self.orientation, (2, 3))
+        affine = np.eye(4)
+        affine[:3, :3] = np.transpose([across * self.spacing_mm[1], down * self.spacing_mm[0], step_mm])
+        affine[:3, 3] = self.position_mm
+        return np.asarray(TO_RAS @ affine)
 
 
 class SlicePlace(NamedTuple):

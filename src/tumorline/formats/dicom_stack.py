@@ -124,8 +124,7 @@ def in_order(slices: Sequence[SeriesSlice]) -> list[SeriesSlice]:
 
 def heights_of(slices: Sequence[SeriesSlice]) -> Float64Array:
     """Places along the normal in mm."""
-    across, down = np.array(slices[0].orientation).reshape(2, 3)
-    return np.array([one.position_mm for one in slices]) @ np.cross(across, down)
+    return np.array([one.position_mm for one in slices]) @ slices[0].normal
 
 
 def _refuse_doubled(ordered: Sequence[SeriesSlice], starts: npt.NDArray[Any], counts: npt.NDArray[Any]) -> None:
@@ -167,9 +166,7 @@ def require_upright(ordered: Sequence[SeriesSlice]) -> None:
     """Raise UserError where the slices are pushed aside from one to the next, or one of them is."""
     positions = np.array([one.position_mm for one in ordered])
     heights = heights_of(ordered)
-    across, down = np.array(ordered[0].orientation).reshape(2, 3)
-    normal = np.cross(across, down)
-    aside = positions - positions[0] - np.outer(heights - heights[0], normal)  # (slices, 3)
+    aside = positions - positions[0] - np.outer(heights - heights[0], ordered[0].normal)  # (slices, 3)
     lean = np.degrees(np.arctan2(np.linalg.norm(aside[-1]), heights[-1] - heights[0]))
     if lean > TILT_DEGREES:
         raise UserError(
