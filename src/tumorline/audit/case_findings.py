@@ -292,7 +292,7 @@ def find_near_duplicates(dataset: Dataset) -> list[Finding]:
     pairs = near_duplicates(dataset)
     if not pairs:
         return []
-    message = f"{looks_like(*pairs[0])}; {count_pairs(pairs)} of near duplicates, see 'pairs' of --json"
+    message = f"{looks_like(*pairs[0])}; {numbered(len(pairs), 'pair')} of near duplicates, see 'pairs' of --json"
     return [Finding("near_duplicate", "warning", message, files_of_pairs(pairs))]
 
 
@@ -314,10 +314,6 @@ def looks_like(a: Case, b: Case, pair: NearPair) -> str:
     transform = "" if pair.transform == "identity" else f" after {pair.transform}"
     first, second = a.images[0], b.images[0]
     return f"{first}: looks like {below_shared_folder(second, first)}{transform} (correlation {pair.correlation:.3f})"
-
-
-def count_pairs(found: Sequence[tuple[Case, Case, NearPair]]) -> str:
-    return numbered(len(found), "pair")
 
 
 def files_of_pairs(found: Iterable[tuple[Case, Case, NearPair]]) -> tuple[str, ...]:
