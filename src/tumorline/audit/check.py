@@ -41,14 +41,12 @@ MOST_SHARED = 3
 def check(dataset: Dataset, split: Split | None = None) -> list[Finding]:
     """All findings on a decoded data set, errors first; also what crosses a split: this one, or the source's own."""
     findings = _of_members(dataset) if dataset.members else _of_cases(dataset)
-    alone = dataset.members or (dataset,)
-    split_sets = [(member, stated) for member in alone if (stated := stated_split(member))]
     if split:
         findings += find_small_parts(dataset, split) + find_without_tumour(dataset, split)
-        split_sets = [(dataset, split)]
-    for member in alone:
-        findings += find_stated_parts(member)
-    for member, parts in split_sets:
+    stated = [(member, parts) for member in dataset.members or (dataset,) if (parts := stated_split(member))]
+    for member, parts in stated:
+        findings += find_stated_parts(member, parts)
+    for member, parts in [(dataset, split)] if split else stated:
         findings += find_crossing(member, parts) + find_near_crossing(member, parts)
         findings += find_copies_crossing(member, parts) + find_brisc_overlap(member, parts)
     order = {"error": 0, "warning": 1, "info": 2}

@@ -19,7 +19,6 @@ from tumorline.data.dataset import Dataset
 from tumorline.data.finding import Finding, Severity
 from tumorline.data.splits.augmented_copies import copy_groups
 from tumorline.data.splits.parts import PARTS, Split
-from tumorline.data.splits.split import stated_split
 from tumorline.wording import is_or_are, numbered
 
 SPLIT_ANEW = "--set split.stated=false splits anew, by patient"
@@ -27,11 +26,8 @@ FEWEST_PATIENTS = {"validation": 5, "test": 2}
 """Of a part that has any; fewer are warned of."""
 
 
-def find_stated_parts(dataset: Dataset) -> list[Finding]:
+def find_stated_parts(dataset: Dataset, split: Split) -> list[Finding]:
     """What the source says of train and test; whether to trust it, the other findings say."""
-    split = stated_split(dataset)
-    if split is None:
-        return []
     counted = ", ".join(f"{len(split.cases(part))} {part}" for part in PARTS)
     path, left_out = dataset.source.path, len(split.cases("excluded"))
     findings = [Finding("stated_parts", "info", f"{path}: the source states the parts {counted}; {SPLIT_ANEW}")]
