@@ -53,7 +53,8 @@ def is_dicom(path: Path) -> bool:
 
 def _is_dicom(path: Path, head: bytes) -> bool:
     named = path.suffix.lower() in DICOM_SUFFIXES and not BEGINNING_OF_PICTURE.match(head)
-    return named or _begins_as_dicom(head)
+    signed = head[128:132] == b"DICM" or WITHOUT_PREAMBLE.match(head) is not None
+    return named or signed or _begins_without_kinds(head)
 
 
 def is_lossy(path: Path) -> bool:
@@ -83,10 +84,6 @@ def _decode(path: Path, part: Part) -> Pixels:
     if nifti.is_volume(path):
         raise UserError(f"{path}: a NIfTI volume, where an image of one slice is expected; save its slices as images")
     return read_raster(path, part)
-
-
-def _begins_as_dicom(head: bytes) -> bool:
-    return head[128:132] == b"DICM" or WITHOUT_PREAMBLE.match(head) is not None or _begins_without_kinds(head)
 
 
 def _begins_without_kinds(head: bytes) -> bool:
