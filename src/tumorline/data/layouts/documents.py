@@ -15,7 +15,7 @@ MOST_BYTES = 256 << 20
 HEAD_BYTES = 4096
 
 
-def _content(path: Path) -> bytes:
+def _bounded_bytes(path: Path) -> bytes:
     if path.stat().st_size > MOST_BYTES:
         raise UserError(f"{path}: larger than {MOST_BYTES >> 20} MB; split the annotations")
     return path.read_bytes()
@@ -24,7 +24,7 @@ def _content(path: Path) -> bytes:
 def read_json_document(path: Path) -> JsonObject:
     """A JSON file that holds an object. Raises UserError for anything else, and for more than 256 MB."""
     try:
-        document = json.loads(_content(path))
+        document = json.loads(_bounded_bytes(path))
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: no readable JSON ({type(error).__name__})") from None
     if not isinstance(document, dict):
@@ -51,7 +51,7 @@ def read_xml_document(path: Path) -> ElementTree.Element:
     """
     parser = ElementTree.XMLParser(target=_WithoutDoctype())
     try:
-        parser.feed(_content(path))
+        parser.feed(_bounded_bytes(path))
         root: ElementTree.Element = parser.close()
     except _DoctypeFound:
         raise UserError(f"{path}: XML with a DOCTYPE, which no annotation tool writes; it is not read") from None
