@@ -171,15 +171,13 @@ def nnunet_scans(contents: Contents, channels: Sequence[str], may_lack: bool = F
 
 
 def _nnunet_scan(name: str, scan: NnunetScan, channels: Sequence[str], may_lack: bool) -> Scan:
-    there = [channel for channel in channels if _is_in_nnunet(name, scan, channel)] if may_lack else []
-    if 0 < len(there) < len(channels):
-        images, planes = files_of_channels(name, scan, there)
-        return Scan(Path(name), images, planes, channels=tuple(there))
+    named = [channel for channel in channels if _is_in_nnunet(name, scan, channel)] if may_lack else channels
+    there = channels_there(channels, named, may_lack)
     try:
-        images, planes = files_of_channels(name, scan, channels)
+        images, planes = files_of_channels(name, scan, there)
     except UserError as error:
         return Scan(Path(name), scan.files, problem=str(error))
-    return Scan(Path(name), images, planes)
+    return stating_channels(Scan(Path(name), images, planes, channels=tuple(there)), channels)
 
 
 def _is_in_nnunet(name: str, scan: NnunetScan, channel: str) -> bool:
