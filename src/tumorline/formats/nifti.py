@@ -22,8 +22,6 @@ from tumorline.formats.boundary import decode_one, max_pixels, require_regular, 
 from tumorline.geometry.grid import Grid, grid_of
 
 SUFFIXES = (".nii", ".nii.gz")
-OTHER_SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd", ".mgz", ".mgh", ".hdr", ".img")
-"""Of volumes in other formats."""
 GZIP = b"\x1f\x8b"
 """How packed files begin."""
 KEPT, KEPT_BYTES = 8, 1 << 29
@@ -102,12 +100,6 @@ class OpenVolume(NamedTuple):
 
 def is_volume(path: Path) -> bool:
     return path.name.lower().endswith(SUFFIXES)
-
-
-def unread_volume(path: Path) -> str:
-    """What is said of a volume in another format; empty where its name is of none."""
-    is_other = path.name.lower().endswith(OTHER_SUFFIXES)
-    return f"{path}: volumes of this format are not read; save them as NIfTI (.nii.gz)" if is_other else ""
 
 
 def without_volume_suffix(name: str) -> str:

@@ -13,7 +13,7 @@ from tumorline.data.layouts.names import folder_words, is_mask_name
 from tumorline.data.layouts.unread_dicom import LOOKED_AT, told_of_segmentation
 from tumorline.data.layouts.unsaid import masks_by_word, twins
 from tumorline.file_names import PREDICTED_NAME
-from tumorline.formats.nifti import unread_volume
+from tumorline.formats.unread import unread_volume
 
 WITH_WORD = re.compile(r"(?P<base>.+)[-_. ][a-z]+\d*", re.IGNORECASE)
 DOCUMENT_SUFFIXES = {".md", ".rst", ".pdf", ".html", ".htm", ".doc", ".docx", ".bib", ".cff"}

@@ -17,7 +17,7 @@ from tumorline.data.layouts.volumes.scan_files import ScanFiles, scans_by_name
 from tumorline.data.layouts.volumes.volume_names import TRUTHS, read_volume_name
 from tumorline.data.patients.names import patients_of_scans
 from tumorline.errors import UserError
-from tumorline.formats.nifti import unread_volume
+from tumorline.formats.unread import unread_volume
 from tumorline.regions import Labels
 from tumorline.wording import numbered
 
