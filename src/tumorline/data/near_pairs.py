@@ -19,15 +19,14 @@ if TYPE_CHECKING:
 def own_pairs(facts: Sequence[Facts], settings: DataConfig) -> tuple[NearPair, ...]:
     """Those among the cases of one source, by position; of cases that are equal pixel for pixel the first stands."""
     positions = distinct_images(facts)
-
-    def search() -> list[NearPair]:
-        return search_near_pairs([facts[position] for position in positions])
-
-    def understand(remembered: list[Any]) -> tuple[NearPair, ...]:
-        return _placed_pairs(remembered, positions, positions)
-
-    key = [VERSION, [facts[position].image_hash for position in positions]]
-    return remember(cache_folder(settings), "pairs", key, search, understand)
+    distinct = [facts[position] for position in positions]
+    return remember(
+        cache_folder(settings),
+        "pairs",
+        [VERSION, [fact.image_hash for fact in distinct]],
+        lambda: search_near_pairs(distinct),
+        lambda kept: _placed_pairs(kept, positions, positions),
+    )
 
 
 def pairs_of_members(members: "Sequence[Dataset]", begins: Sequence[int]) -> tuple[NearPair, ...]:
@@ -51,9 +50,6 @@ def pairs_between(first: "Dataset", second: "Dataset") -> tuple[NearPair, ...]:
     facts = [[side.facts[position] for position in of_side] for side, of_side in sides]
     cases = [[side.cases[position] for position in of_side] for side, of_side in sides]
 
-    def understand(remembered: list[Any]) -> tuple[NearPair, ...]:
-        return _placed_pairs(remembered, *positions)
-
     def search() -> list[NearPair]:
         forth = (pair for pair, _ in slices_among(cases[0], facts[0], facts[1]))
         back = (pair for pair, _ in slices_among(cases[1], facts[1], facts[0]))
@@ -61,7 +57,7 @@ def pairs_between(first: "Dataset", second: "Dataset") -> tuple[NearPair, ...]:
         return [*search_near_pairs(*facts), *forth, *turned]
 
     key = [VERSION, "between", *([fact.image_hash for fact in of_side] for of_side in facts)]
-    return remember(cache_folder(first.settings), "pairs", key, search, understand)
+    return remember(cache_folder(first.settings), "pairs", key, search, lambda kept: _placed_pairs(kept, *positions))
 
 
 def _placed_pairs(remembered: Sequence[Any], first: Sequence[int], second: Sequence[int]) -> tuple[NearPair, ...]:

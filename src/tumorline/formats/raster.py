@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -68,14 +69,18 @@ def decoded(image: Image.Image) -> Pixels:
     return _pixels(_upright(image))
 
 
-@own_limit()
 def count_bands(path: Path) -> int:
     """How many values a picture has for each pixel, by its header; 0 where that is not understood."""
+    return _told_by_header(path, lambda image: len(image.getbands()), 0)
+
+
+@own_limit()
+def _told_by_header(path: Path, ask: Callable[[Image.Image], int], otherwise: int) -> int:
     try:
         with Image.open(path, formats=FORMATS) as image:
-            return len(image.getbands())
+            return ask(image)
     except Exception:  # whatever is wrong is said where the file is decoded
-        return 0
+        return otherwise
 
 
 def _read_other(path: Path) -> Pixels:
@@ -160,16 +165,9 @@ def _orientation(image: Image.Image) -> int:
     return UPRIGHT
 
 
-@own_limit()
 def stated_orientation(path: Path) -> int:
     """How a picture is to be turned, by its header; upright where that is not understood."""
-    if not path.is_file():
-        return UPRIGHT
-    try:
-        with Image.open(path, formats=FORMATS) as image:
-            return _orientation(image)
-    except Exception:  # whatever is wrong is said where the file is decoded
-        return UPRIGHT
+    return _told_by_header(path, _orientation, UPRIGHT) if path.is_file() else UPRIGHT
 
 
 def _pixels(image: Image.Image) -> Pixels:

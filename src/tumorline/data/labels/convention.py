@@ -147,13 +147,12 @@ def _labels_of(truths: Collection[Path], settings: DataConfig) -> dict[Path, lis
             return list(pool.map(_held_in, truths))
 
     file_stamps = stamps(truths)
-    folder = cache_folder(settings)
-    labels = remember(folder, "labels", file_stamps, look, list, _are_all_read) if file_stamps else look()
+    labels = (
+        look()
+        if not file_stamps
+        else remember(cache_folder(settings), "labels", file_stamps, look, list, lasts=lambda held: None not in held)
+    )
     return {path: held or [] for path, held in zip(truths, labels, strict=True)}
-
-
-def _are_all_read(labels: Sequence[list[int] | None]) -> bool:
-    return None not in labels
 
 
 def _held_in(path: Path) -> list[int] | None:
