@@ -117,6 +117,13 @@ def find_corrections(dataset: Dataset) -> list[Finding]:
 
 
 def find_suspicious_masks(dataset: Dataset) -> list[Finding]:
+    of_files = (_suspicious_values, _constant_channels, _lossy_masks, _empty_masks)
+    of_the_set = (_absent_regions, _labels_perhaps_others, _coloured, _turned_alone)
+    return [finding for find in (*of_files, *of_the_set) for finding in find(dataset)]
+
+
+def _suspicious_values(dataset: Dataset) -> list[Finding]:
+    """A warning for each image that shows nothing or hardly anything, and for each mask that marks most of it."""
     findings = []
     for case, fact in pairs_with_facts(dataset):
         if fact.errors:
@@ -130,16 +137,7 @@ def find_suspicious_masks(dataset: Dataset) -> list[Finding]:
         if fact.foreground > 0.5:
             message = f"{case.truth_file}: {fact.foreground:.0%} of the image is foreground; are the values inverted?"
             findings.append(Finding("over_half", "warning", message, (str(case.truth_file),)))
-    return (
-        findings
-        + _constant_channels(dataset)
-        + _lossy_masks(dataset)
-        + _empty_masks(dataset)
-        + _absent_regions(dataset)
-        + _labels_perhaps_others(dataset)
-        + _coloured(dataset)
-        + _turned_alone(dataset)
-    )
+    return findings
 
 
 def _constant_channels(dataset: Dataset) -> list[Finding]:

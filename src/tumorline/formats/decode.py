@@ -13,6 +13,8 @@ from tumorline.formats.boundary import decode_one, require_regular
 from tumorline.formats.raster import Part, read_raster
 
 DICOM_SUFFIXES = {".dcm", ".dicom", ".ima"}
+FEWEST_SLICES = 3
+"""Slices of DICOM that are a volume."""
 RASTER_SUFFIXES = {
     *{".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".j2k", ".tif", ".tiff", ".bmp", ".gif", ".webp"},
     *{".pgm", ".ppm", ".pbm", ".pnm", ".tga"},

@@ -18,12 +18,12 @@ import pydicom
 
 from tumorline.arrays import Float64Array
 from tumorline.errors import UserError
+from tumorline.formats.decode import FEWEST_SLICES
 from tumorline.formats.dicom import read_dicom_frames
 from tumorline.formats.dicom_ends import last_number, tell_ends
 from tumorline.formats.dicom_sequence import recognise_sequence
 from tumorline.formats.dicom_slice import SHARED, SeriesSlice, frames_of, read_slice_header
 from tumorline.formats.dicom_stack import (
-    FEWEST,
     in_order,
     refuse_stray,
     require_alike,
@@ -208,7 +208,7 @@ def _joined_again(series: list[dict[Path, pydicom.Dataset]]) -> list[dict[Path, 
         slice_header.get("SeriesInstanceUID") and (slice_header.get("NumberOfFrames") or 1) == 1
         for slice_header in headers.values()
     )
-    return [headers] if are_slices and len(series) == len(headers) >= FEWEST else series
+    return [headers] if are_slices and len(series) == len(headers) >= FEWEST_SLICES else series
 
 
 def _read_files(headers: dict[Path, pydicom.Dataset]) -> _Read:
