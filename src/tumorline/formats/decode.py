@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from tumorline.errors import UserError
 from tumorline.formats import cjdata, nifti
-from tumorline.formats.boundary import decode_one, require_regular
+from tumorline.formats.boundary import decode_one, read_head, require_regular
 from tumorline.formats.raster import Part, read_raster
 
 DICOM_SUFFIXES = {".dcm", ".dicom", ".ima"}
@@ -33,6 +33,9 @@ BEGINNING_OF_PICTURE = re.compile(
 )
 """Signatures of the formats that Pillow reads, which no DICOM file without a preamble begins with."""
 
+SIGNED_WITHIN = 520
+"""Bytes from the beginning, in which formats sign their names."""
+
 Pixels = npt.NDArray[Any]
 
 
@@ -50,7 +53,7 @@ def without_suffix(path: Path) -> Path:
 
 def is_dicom(path: Path) -> bool:
     """By its content, or by its suffix where the content is not that of a picture."""
-    return _is_dicom(path, _head(path))
+    return _is_dicom(path, read_head(path, SIGNED_WITHIN))
 
 
 def _is_dicom(path: Path, head: bytes) -> bool:
@@ -61,7 +64,7 @@ def _is_dicom(path: Path, head: bytes) -> bool:
 
 def is_lossy(path: Path) -> bool:
     """Whether a picture was saved so that its values are near those that were meant, and not these."""
-    return SAVED_WITH_LOSS.match(_head(path)) is not None
+    return SAVED_WITH_LOSS.match(read_head(path, SIGNED_WITHIN)) is not None
 
 
 def read_pixels(path: Path, part: Part = "image") -> Pixels:
@@ -76,7 +79,7 @@ def read_pixels(path: Path, part: Part = "image") -> Pixels:
 
 
 def _decode(path: Path, part: Part) -> Pixels:
-    head = _head(path)
+    head = read_head(path, SIGNED_WITHIN)
     if _is_dicom(path, head):
         from tumorline.formats import dicom
 
@@ -93,14 +96,3 @@ def _begins_without_kinds(head: bytes) -> bool:
     length = int.from_bytes(head[4:8], "little")
     is_first = head[:2] == b"\x08\0" and head[3:4] == b"\0" and head[2] <= 0x20
     return is_first and length <= LONGEST_FIRST and head[8 + length : 10 + length] == b"\x08\0"
-
-
-def _head(path: Path) -> bytes:
-    """The first bytes of a file, where formats sign their names; none where it is no file or cannot be read."""
-    try:
-        if not path.is_file():
-            return b""
-        with path.open("rb") as file:
-            return file.read(520)
-    except OSError:
-        return b""

@@ -12,7 +12,6 @@ from tumorline.user_text import read_user_text
 
 MOST_BYTES = 256 << 20
 """Of one file of annotations."""
-HEAD_BYTES = 4096
 
 
 def _bounded_bytes(path: Path) -> bytes:
@@ -79,12 +78,3 @@ def read_text_document(path: Path, most_bytes: int) -> str:
     if size > most_bytes:
         raise UserError(f"{path}: larger than {most_bytes >> 20} MB, which no file of its kind is")
     return read_user_text(path)
-
-
-def read_head(path: Path) -> bytes:
-    """The first bytes of a file; none where it cannot be read."""
-    try:
-        with path.open("rb") as opened:
-            return opened.read(HEAD_BYTES)
-    except OSError:
-        return b""

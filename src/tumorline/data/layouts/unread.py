@@ -8,11 +8,11 @@ from pathlib import Path
 from tumorline.data.layouts.annotations import yolo
 from tumorline.data.layouts.classes import shows_tumour
 from tumorline.data.layouts.contents import Contents
-from tumorline.data.layouts.documents import read_head
 from tumorline.data.layouts.names import folder_words, is_mask_name
 from tumorline.data.layouts.unread_dicom import LOOKED_AT, told_of_segmentation
 from tumorline.data.layouts.unsaid import masks_by_word, twins
 from tumorline.file_names import PREDICTED_NAME
+from tumorline.formats.boundary import read_head
 from tumorline.formats.unread import unread_volume
 
 WITH_WORD = re.compile(r"(?P<base>.+)[-_. ][a-z]+\d*", re.IGNORECASE)
@@ -67,7 +67,7 @@ def _lengthens(name: str, names: Collection[str]) -> bool:
 
 
 def _yolo(contents: Contents) -> str:
-    files = [file for file in _of_suffix(contents, ".txt") if yolo.LINE.search(read_head(file))]
+    files = [file for file in contents.of_suffix(".txt")[:LOOKED_AT] if yolo.LINE.search(read_head(file))]
     if not files:
         return ""
     if any(yolo.OUTLINE.search(read_head(file)) for file in files):
@@ -80,7 +80,7 @@ def _yolo(contents: Contents) -> str:
 
 
 def _xml(contents: Contents) -> str:
-    files = [file for file in _of_suffix(contents, ".xml") if b"<annotation" in read_head(file)]
+    files = [file for file in contents.of_suffix(".xml")[:LOOKED_AT] if b"<annotation" in read_head(file)]
     return f"{files[0]}: XML of Pascal VOC, whose boxes are no outlines, is not read; {CURE}" if files else ""
 
 
@@ -107,7 +107,3 @@ def _volumes(contents: Contents) -> str:
         )
         return f"{contents.volumes[0]}: no truth is known for volumes of this name; accepted are {names}"
     return ""
-
-
-def _of_suffix(contents: Contents, suffix: str) -> list[Path]:
-    return [file for file in contents.files if file.suffix.lower() == suffix][:LOOKED_AT]

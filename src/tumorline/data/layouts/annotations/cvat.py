@@ -18,10 +18,11 @@ from tumorline.data.layouts.annotations.outlined import (
     tell_files,
 )
 from tumorline.data.layouts.contents import Contents, Listing
-from tumorline.data.layouts.documents import read_head, read_xml_document
+from tumorline.data.layouts.documents import read_xml_document
 from tumorline.data.layouts.names import part_in_words, without_image_folders
 from tumorline.data.masks.outlines import Outlines, Patch, Polygon, as_polygon, ellipse, polygon_in_text, runs_in_text
 from tumorline.errors import UserError
+from tumorline.formats.boundary import read_head
 
 ROOT = b"<annotations"
 ELLIPSE = ("cx", "cy", "rx", "ry", "rotation", "rotation")
@@ -54,7 +55,7 @@ def read_cvat(contents: Contents, _settings: DataConfig) -> Listing:
 
 
 def _files(contents: Contents) -> list[Path]:
-    return [file for file in contents.files if file.suffix.lower() == ".xml" and ROOT in read_head(file)]
+    return [file for file in contents.of_suffix(".xml") if ROOT in read_head(file)]
 
 
 def _images_in(path: Path) -> list[Element]:

@@ -64,8 +64,7 @@ def read_via(contents: Contents, _settings: DataConfig) -> Listing:
 def _files(contents: Contents) -> dict[Path, list[ViaImage]]:
     """The images that each file of VIA lists."""
     listed = {path: list(_of_json(document)) for path, document in contents.documents.items()}
-    tables = (path for path in contents.files if path.suffix.lower() == ".csv")
-    listed |= {path: _of_csv(read_csv_document(path, COLUMNS)) for path in tables}
+    listed |= {path: _of_csv(read_csv_document(path, COLUMNS)) for path in contents.of_suffix(".csv")}
     return {path: entries for path, entries in listed.items() if entries}
 
 
