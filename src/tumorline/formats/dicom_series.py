@@ -41,7 +41,7 @@ class DicomSeries:
 
     slices: tuple[SeriesSlice, ...]
     sequence: str
-    """Which sequence its headers tell, one of `layouts.volumes.SEQUENCES`; empty where they do not.
+    """Which sequence its headers tell, one of `scan_case.SEQUENCES`; empty where they do not.
 
     Of other images than MR the modality.
     """

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from tumorline.arrays import Float64Array
 from tumorline.errors import UserError
-from tumorline.formats.boundary import decode_one, max_pixels, require_regular, require_size
+from tumorline.formats.boundary import decode_one, max_pixels, read_head, require_regular, require_size
 from tumorline.geometry.grid import Grid, grid_of
 
 SUFFIXES = (".nii", ".nii.gz")
@@ -235,9 +235,7 @@ def open_volume(path: Path) -> OpenVolume:
 
 
 def _require_named_as_packed(path: Path) -> None:
-    with path.open("rb") as file:
-        start = file.read(4)
-    name = without_volume_suffix(path.name)
+    start, name = read_head(path, 4), without_volume_suffix(path.name)
     if start.startswith(GZIP) and not _is_packed(path):
         raise UserError(f"{path}: is packed with gzip; call it {name}.nii.gz")
     if start in HEADER_SIZES and _is_packed(path):

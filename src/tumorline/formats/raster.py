@@ -12,7 +12,7 @@ import numpy.typing as npt
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from tumorline.errors import UserError
-from tumorline.formats.boundary import require_size
+from tumorline.formats.boundary import read_head, require_size
 from tumorline.formats.deep_colours import first_word, is_deep_png, is_deep_pnm, read_deep
 from tumorline.formats.grey import channels_agree, is_black_and_one
 from tumorline.formats.pillow_limit import own_limit
@@ -84,13 +84,9 @@ def _told_by_header(path: Path, ask: Callable[[Image.Image], int], otherwise: in
 
 
 def _read_other(path: Path) -> Pixels:
-    with path.open("rb") as file:
-        is_tiff = file.read(4) in TIFF_SIGNATURES
-    if not is_tiff:
-        if message := unread_file(path):
-            raise UserError(message)
-        raise UserError(f"{path}: not a picture in a format that is read ({ACCEPTED})")
-    return _read_tiff(path)
+    if read_head(path, 4) in TIFF_SIGNATURES:
+        return _read_tiff(path)
+    raise UserError(unread_file(path) or f"{path}: not a picture in a format that is read ({ACCEPTED})")
 
 
 def _read_tiff(path: Path) -> Pixels:

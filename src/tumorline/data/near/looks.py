@@ -30,7 +30,7 @@ IntArray = npt.NDArray[np.int64]
 
 
 def looks_of(thumbnails: Sequence[bytes]) -> list[str]:
-    """The look of each thumbnail (`near_duplicates.thumbnail`); empty where the picture is constant."""
+    """The look of each thumbnail (`duplicates.thumbnail`); empty where the picture is constant."""
     shown = [number for number, thumbnail in enumerate(thumbnails) if thumbnail]
     looks = [""] * len(thumbnails)
     for start in range(0, len(shown), ROWS_AT_ONCE):
