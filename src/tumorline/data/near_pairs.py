@@ -9,7 +9,7 @@ from tumorline.data.case import Case, read_image
 from tumorline.data.facts import VERSION, Facts, distinct_images, search_near_pairs
 from tumorline.data.memory import cache_folder, remember
 from tumorline.data.near.duplicates import NearPair, unpack
-from tumorline.data.near.slices import SlicePlace, near_slices
+from tumorline.data.near.slices import SliceOfVolume, near_slices
 from tumorline.geometry.symmetry import inverse_name
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def _placed_pairs(remembered: Sequence[Any], first: Sequence[int], second: Seque
 
 def slices_among(
     cases: Sequence[Case], facts: Sequence[Facts], other_facts: Sequence[Facts]
-) -> Iterator[tuple[NearPair, SlicePlace]]:
+) -> Iterator[tuple[NearPair, SliceOfVolume]]:
     """Pictures among others that are slices of the volumes among cases, by place in the two lists.
 
     The volumes are decoded once more for it.

@@ -17,7 +17,7 @@ from tumorline.data.layouts.volumes.nnunet_legend import (
     EXAMPLE,
     TASK01,
     TASK01_CHANNELS,
-    Legend,
+    SetLegend,
     read_channels,
     read_description,
     read_legend,
@@ -183,7 +183,7 @@ def _by_id(scans: Sequence[Scan]) -> dict[str, Scan]:
     return {next((name for name in scan.names if count[name] == 1), scan.names[-1]): scan for scan in scans}
 
 
-def _choose(legend: Legend, settings: DataConfig) -> Choice:
+def _choose(legend: SetLegend, settings: DataConfig) -> Choice:
     """Raises UserError where the set lacks a sequence or a region that is asked for."""
     labels = _labels_of_legend(legend, settings)
     by_sequence = {sequence: number for number, sequence in reversed(list(legend.channels.items()))}
@@ -196,7 +196,7 @@ def _choose(legend: Legend, settings: DataConfig) -> Choice:
     return Choice(numbers, sequences, len(legend.channels) > 1, labels)
 
 
-def _labels_of_legend(legend: Legend, settings: DataConfig) -> Labels | None:
+def _labels_of_legend(legend: SetLegend, settings: DataConfig) -> Labels | None:
     """None where `data.label_values` or `data.mask_threshold` say it. Raises UserError as `_choose`."""
     if settings.label_values:
         return None
@@ -210,7 +210,7 @@ def _labels_of_legend(legend: Legend, settings: DataConfig) -> Labels | None:
     return Labels(values, legend.scheme.allowed, stated=f"{legend.file} names", outlines=outlines)
 
 
-def _own_region(legend: Legend) -> str:
+def _own_region(legend: SetLegend) -> str:
     """What is outlined in a set that names its tumour, or one region alone, and none of BraTS's; else empty."""
     named = [region for region, values in legend.scheme.regions.items() if values]
     if {*named} & {*NESTED}:
@@ -218,7 +218,7 @@ def _own_region(legend: Legend) -> str:
     return REGION if REGION in named else named[0] if len(named) == 1 else ""
 
 
-def _require_region(legend: Legend, region: str, key: str) -> None:
+def _require_region(legend: SetLegend, region: str, key: str) -> None:
     regions = legend.scheme.regions
     if not regions.get(region):
         there = ", ".join(name for name, values in regions.items() if values)
