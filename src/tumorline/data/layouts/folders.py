@@ -18,7 +18,7 @@ from tumorline.data.layouts.names import (
     normalised,
     read_folder_name,
 )
-from tumorline.data.layouts.pairs import join_masks, joined_note
+from tumorline.data.layouts.pairs import joined_note
 from tumorline.data.layouts.patient_tables import case_from_row, read_patients
 from tumorline.data.layouts.tree import common_folder
 from tumorline.data.layouts.unread_dicom import told_of_series
@@ -69,9 +69,7 @@ def read_folders(contents: Contents, _settings: DataConfig) -> Listing:
     location = f"{paired[0].folders.images.name}/" if len(paired) == 1 else "the folders of images"
     rows, notes = read_patients(contents, images, location)
     masks = {pair.folders.prefix + name: own_masks for pair in paired for name, own_masks in pair.masks.items()}
-    cases = [
-        join_masks(case_from_row(n, images[n], None, rows.get(n, {})), own_masks) for n, own_masks in masks.items()
-    ]
+    cases = [case_from_row(name, images[name], own, rows.get(name, {})) for name, own in masks.items()]
     findings = [finding for pair in paired for finding in pair.findings]
     return cases, findings + notes + joined_note(contents.path, cases) + _without_masks(contents, pairs)
 

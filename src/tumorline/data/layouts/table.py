@@ -173,9 +173,8 @@ def _case_of_row(path: Path, line: int, row: Row, columns: Columns) -> Case:
     files = {*columns.images, *columns.masks, *columns.others}
     attributes = {key: value for key, value in row.items() if key not in files}
     return replace(
-        case_from_row(name, images[0], masks[0], attributes),
+        case_from_row(name, images[0], masks, attributes),
         images=tuple(images),
         channels=columns.channels if any(columns.channels) else (),
-        more_masks=tuple(masks[1:]),
         mask_per_region=len(masks) > 1,
     )

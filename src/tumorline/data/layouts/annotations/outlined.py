@@ -173,7 +173,7 @@ def as_size(height: Any, width: Any, name: str) -> tuple[int, int] | None:
 
 
 def _case(name: str, entry: Annotated, row: Mapping[str, str]) -> Case:
-    case = case_from_row(name, entry.image, entry.annotations, row)
+    case = case_from_row(name, entry.image, [entry.annotations] if entry.annotations else (), row)
     return replace(case, outlines=entry.outlines, part=case.part or stated_part(name) or entry.part)
 
 
