@@ -219,7 +219,7 @@ def _viewed_row(row: Mapping[str, Any], masks: Path | None = None) -> ViewedCase
     notes = [f"confidence {row['confidence']:.3f}"] if isinstance(row.get("confidence"), float) else []
     notes += [str(row["note"])] if row.get("note") else []
     is_one = len(regions) < 2 and not is_volume(mask)
-    predicted = {"": read_mask(mask, 0)[None] if is_one else _mask_file(mask, grid, regions)}
+    predicted = {"": read_mask(mask, 0)[None] if is_one else _mask_file(mask, grid, regions, _grid_apart(mask, grid))}
     return ViewedCase(Path(str(row["input"])).name, image, grid, regions, names, None, predicted, notes)
 
 
