@@ -26,7 +26,7 @@ from tumorline.data.layouts.to_predict.series import gather_series, series_of_ch
 from tumorline.data.masks.read import read_mask
 from tumorline.data.source import open_source
 from tumorline.errors import UserError
-from tumorline.formats import dicom_slice
+from tumorline.formats import dicom, dicom_slice
 from tumorline.formats.dicom import read_dataset, read_dataset_pixels, read_dicom_header
 from tumorline.formats.dicom_series import DicomSeries
 from tumorline.inference.jobs import job_of_channels
@@ -449,7 +449,8 @@ def test_of_a_folder_of_which_several_series_are_named_each_header_is_read_as_of
         opened.append(path)
         return read_dataset(path, **wanted)
 
-    monkeypatch.setattr(dicom_slice, "read_dataset", noted)
+    for module in (dicom, dicom_slice):
+        monkeypatch.setattr(module, "read_dataset", noted)
     series_at(Path(f"{folder}#7"), "flair")
     once = sorted(opened)
     opened.clear()

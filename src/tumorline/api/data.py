@@ -9,8 +9,8 @@ from tumorline.audit import between
 from tumorline.audit import check as checks
 from tumorline.config import Config, load_config
 from tumorline.data.dataset import Dataset
+from tumorline.data.finding import Finding
 from tumorline.data.joined import load_data
-from tumorline.data.source import Finding
 from tumorline.data.splits.parts import Split
 from tumorline.data.splits.split import split_dataset
 from tumorline.errors import UserError

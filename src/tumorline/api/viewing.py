@@ -89,7 +89,11 @@ def view(
         return View(_bounded(_viewed_rows([what], case)), height)
     if isinstance(what, Sample):
         names = regions or _region_names(len(what.truth))
-        masks = None if prediction is None else _masks(prediction, what.grid, len(names))
+        masks = (
+            None
+            if prediction is None
+            else _masks(prediction, what.grid, len(names), _grid_apart(prediction, what.grid))
+        )
         viewed = ViewedCase(case or "case", what.image, what.grid, names, (), what.truth, _named(masks))
         return View(_bounded([viewed]), height)
     if isinstance(what, list):
@@ -123,8 +127,10 @@ def _viewed_image(
 ) -> ViewedCase:
     name, image, grid = _image(source, spacing_mm)
     outlines = {key: mask for key, mask in (("truth", truth), ("", prediction)) if mask is not None}
-    notes = [*filter(None, (_note_on_place(mask, name, grid) for mask in outlines.values()))]
-    masks = {key: _masks(mask, grid, len(regions)) for key, mask in outlines.items()}
+    apart = {key: _grid_apart(mask, grid) for key, mask in outlines.items()}
+    moved = ((as_path(outlines[key], "mask"), own_grid) for key, own_grid in apart.items() if own_grid)
+    notes = [resampled_truth_finding(Path(name), path, (grid, own_grid)).message for path, own_grid in moved]
+    masks = {key: _masks(mask, grid, len(regions), apart[key]) for key, mask in outlines.items()}
     counts = {len(mask) for mask in masks.values()} or {len(regions) or 1}
     if len(counts) > 1:
         raise UserError(f"{name}: truth and prediction have different numbers of regions: {sorted(counts)}")
@@ -165,18 +171,17 @@ def _spacing(image: ImageArray, spacing_mm: Sequence[float] | None) -> tuple[flo
     return None if spacing_mm is None else spaced_grid(image.shape[1:], spacing_mm).spacing_mm
 
 
-def _masks(mask: Source, grid: Grid, regions: int) -> MaskArray:
+def _masks(mask: Source, grid: Grid, regions: int, apart: Grid | None) -> MaskArray:
     """Masks `(R, *space)`; a map of several labels is that of the labels that `tumorline predict` writes."""
     if _is_array(mask):
         marked = np.asarray(as_numbers(mask, "mask") != 0)
         return marked if marked.ndim > grid.ndim else marked[None]
-    return _mask_file(as_path(mask, "mask"), grid, _region_names(regions))
+    return _mask_file(as_path(mask, "mask"), grid, _region_names(regions), apart)
 
 
-def _mask_file(path: Path, grid: Grid, regions: Sequence[str]) -> MaskArray:
+def _mask_file(path: Path, grid: Grid, regions: Sequence[str], apart: Grid | None) -> MaskArray:
     if is_volume(path):
-        own_grid = _grid_apart(path, grid)
-        values = read_label_values(path, grid, {path: own_grid} if own_grid else {})
+        values = read_label_values(path, grid, {path: apart} if apart else {})
     elif len(regions) < 2:
         return read_mask(path)[None]
     else:
@@ -187,17 +192,11 @@ def _mask_file(path: Path, grid: Grid, regions: Sequence[str]) -> MaskArray:
     return from_labels(values.astype(np.uint8), region_labels(regions))
 
 
-def _grid_apart(path: Path, grid: Grid) -> Grid | None:
+def _grid_apart(mask: Source, grid: Grid) -> Grid | None:
     """That of a volume which lies otherwise than a grid; None where both are one, or nobody knows where that lies."""
-    own_grid = read_volume_header(path).upright_grid if grid.affine and is_volume(path) else None
-    return own_grid if own_grid and own_grid.difference(grid) else None
-
-
-def _note_on_place(mask: Source, name: str, grid: Grid) -> str:
-    """What is said of a mask that is resampled. Raises UserError where it lies elsewhere than the image."""
     path = None if _is_array(mask) else as_path(mask, "mask")
-    own_grid = _grid_apart(path, grid) if path else None
-    return resampled_truth_finding(Path(name), path, (grid, own_grid)).message if path and own_grid else ""
+    own_grid = read_volume_header(path).upright_grid if path and grid.affine and is_volume(path) else None
+    return own_grid if own_grid and own_grid.difference(grid) else None
 
 
 def _region_names(count: int) -> tuple[str, ...]:
@@ -220,7 +219,7 @@ def _viewed_row(row: Mapping[str, Any], masks: Path | None = None) -> ViewedCase
     notes = [f"confidence {row['confidence']:.3f}"] if isinstance(row.get("confidence"), float) else []
     notes += [str(row["note"])] if row.get("note") else []
     is_one = len(regions) < 2 and not is_volume(mask)
-    predicted = {"": read_mask(mask, 0)[None] if is_one else _mask_file(mask, grid, regions)}
+    predicted = {"": read_mask(mask, 0)[None] if is_one else _mask_file(mask, grid, regions, _grid_apart(mask, grid))}
     return ViewedCase(Path(str(row["input"])).name, image, grid, regions, names, None, predicted, notes)
 
 

@@ -7,10 +7,10 @@ from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
-from tumorline.audit.case_findings import count_patients
+from tumorline.audit.case_findings import count_patients, pairs_with_facts
 from tumorline.audit.published import SCHEMA_VERSION, AuditResult, PublishedShared, publish_findings, publish_set
 from tumorline.config import DataConfig, load_config
-from tumorline.data.case import Case, read_image
+from tumorline.data.case import Case
 from tumorline.data.dataset import Dataset, load_dataset
 from tumorline.data.facts import Facts, distinct_images, scan, search_near_pairs
 from tumorline.data.finding import Finding, Severity
@@ -18,8 +18,8 @@ from tumorline.data.known_layouts import LAYOUTS
 from tumorline.data.layouts.contents import Contents
 from tumorline.data.layouts.patient_tables import with_patients_of_tables
 from tumorline.data.left_out import leave_out
-from tumorline.data.near.duplicates import NearPair, unpack
-from tumorline.data.near.slices import near_slices
+from tumorline.data.near.duplicates import NearPair
+from tumorline.data.near_pairs import slices_among
 from tumorline.data.patients.public_collections import collection_patient
 from tumorline.data.source import Source, open_picture, with_patients
 from tumorline.formats.decode import without_suffix
@@ -176,16 +176,11 @@ def _near(first: Dataset, second: Dataset) -> list[NearPair]:
 
 
 def _slices(volumes: Dataset, pictures: Dataset) -> Iterator[Shared]:
-    """Pictures of one set that are slices of the other's volumes; these are decoded once more for it."""
-    scans = [case for case, fact in zip(volumes.cases, volumes.facts, strict=True) if fact.block]
-    distinct = [n for n in distinct_images(pictures.facts) if not pictures.facts[n].block]
-    if not scans or not distinct:
-        return
-    thumbnails = unpack([pictures.facts[n].thumbnail for n in distinct])
-    for scan_case in scans:
-        for near, slice_place in near_slices(read_image(scan_case), thumbnails):
-            picture = pictures.cases[distinct[near.b]]
-            yield Shared(scan_case, picture, "near", near.transform, near.correlation, near.cropped, str(slice_place))
+    """Pictures of one set that are slices of the other's volumes."""
+    distinct = distinct_images(pictures.facts)
+    for near, place in slices_among(volumes.cases, volumes.facts, [pictures.facts[n] for n in distinct]):
+        cases = volumes.cases[near.a], pictures.cases[distinct[near.b]]
+        yield Shared(*cases, "near", near.transform, near.correlation, near.cropped, str(place))
 
 
 def _count_common_patients(first: Dataset, second: Dataset) -> int:
@@ -195,7 +190,7 @@ def _count_common_patients(first: Dataset, second: Dataset) -> int:
 
 
 def _patient_keys(dataset: Dataset) -> list[set[str]]:
-    return [dataset.patient_keys(case, fact) for case, fact in zip(dataset.cases, dataset.facts, strict=True)]
+    return [dataset.patient_keys(case, fact) for case, fact in pairs_with_facts(dataset)]
 
 
 # ---------------------------------------------------------------- what it says
@@ -204,7 +199,7 @@ def _patient_keys(dataset: Dataset) -> list[set[str]]:
 def _uncompared(dataset: Dataset) -> list[Finding]:
     """Files that could not be compared: those of the source's own errors, and pictures that cannot be read."""
     findings = [finding for finding in dataset.source.findings if finding.severity == "error"]
-    for case, fact in zip(dataset.cases, dataset.facts, strict=True):
+    for case, fact in pairs_with_facts(dataset):
         if not fact.image_hash:
             findings += [Finding(code, "error", text, (str(case.images[0]),)) for code, text in fact.errors[:1]]
     return findings
@@ -241,8 +236,7 @@ def _collection_patients(source: Source) -> set[str]:
 
 
 def _count(cases: Iterable[Case]) -> str:
-    count = len({case.id for case in cases})
-    return numbered(count, "case")
+    return numbered(len({case.id for case in cases}), "case")
 
 
 def _files(pairs: list[Shared]) -> tuple[str, ...]:

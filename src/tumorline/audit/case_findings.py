@@ -7,12 +7,12 @@ from dataclasses import replace
 from tumorline.data.case import Case
 from tumorline.data.dataset import Dataset
 from tumorline.data.facts import NOT_READ, Facts
+from tumorline.data.finding import Finding
 from tumorline.data.layouts.tree import below_shared_folder
 from tumorline.data.layouts.volumes.scan_case import NO_PLACE, TWO_PLACES
 from tumorline.data.near.duplicates import NearPair
 from tumorline.data.patients.names import names_of_one_patient
 from tumorline.data.patients.public_collections import conflicting_collections
-from tumorline.data.source import Finding
 from tumorline.data.splits.augmented_copies import copy_groups
 from tumorline.regions import WHOLE
 from tumorline.wording import numbered, some_of
@@ -117,6 +117,13 @@ def find_corrections(dataset: Dataset) -> list[Finding]:
 
 
 def find_suspicious_masks(dataset: Dataset) -> list[Finding]:
+    of_files = (_suspicious_values, _constant_channels, _lossy_masks, _empty_masks)
+    of_the_set = (_absent_regions, _labels_perhaps_others, _coloured, _turned_alone)
+    return [finding for find in (*of_files, *of_the_set) for finding in find(dataset)]
+
+
+def _suspicious_values(dataset: Dataset) -> list[Finding]:
+    """A warning for each image that shows nothing or hardly anything, and for each mask that marks most of it."""
     findings = []
     for case, fact in pairs_with_facts(dataset):
         if fact.errors:
@@ -130,16 +137,7 @@ def find_suspicious_masks(dataset: Dataset) -> list[Finding]:
         if fact.foreground > 0.5:
             message = f"{case.truth_file}: {fact.foreground:.0%} of the image is foreground; are the values inverted?"
             findings.append(Finding("over_half", "warning", message, (str(case.truth_file),)))
-    return (
-        findings
-        + _constant_channels(dataset)
-        + _lossy_masks(dataset)
-        + _empty_masks(dataset)
-        + _absent_regions(dataset)
-        + _labels_perhaps_others(dataset)
-        + _coloured(dataset)
-        + _turned_alone(dataset)
-    )
+    return findings
 
 
 def _constant_channels(dataset: Dataset) -> list[Finding]:
@@ -292,7 +290,7 @@ def find_near_duplicates(dataset: Dataset) -> list[Finding]:
     pairs = near_duplicates(dataset)
     if not pairs:
         return []
-    message = f"{looks_like(*pairs[0])}; {count_pairs(pairs)} of near duplicates, see 'pairs' of --json"
+    message = f"{looks_like(*pairs[0])}; {numbered(len(pairs), 'pair')} of near duplicates, see 'pairs' of --json"
     return [Finding("near_duplicate", "warning", message, files_of_pairs(pairs))]
 
 
@@ -314,10 +312,6 @@ def looks_like(a: Case, b: Case, pair: NearPair) -> str:
     transform = "" if pair.transform == "identity" else f" after {pair.transform}"
     first, second = a.images[0], b.images[0]
     return f"{first}: looks like {below_shared_folder(second, first)}{transform} (correlation {pair.correlation:.3f})"
-
-
-def count_pairs(found: Sequence[tuple[Case, Case, NearPair]]) -> str:
-    return numbered(len(found), "pair")
 
 
 def files_of_pairs(found: Iterable[tuple[Case, Case, NearPair]]) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ from tumorline.audit.split_findings import (
     find_without_tumour,
 )
 from tumorline.data.dataset import Dataset
-from tumorline.data.source import Finding
+from tumorline.data.finding import Finding
 from tumorline.data.splits.parts import Split
 from tumorline.data.splits.split import shared_groups, stated_split
 from tumorline.errors import UserError
@@ -40,42 +40,24 @@ MOST_SHARED = 3
 
 def check(dataset: Dataset, split: Split | None = None) -> list[Finding]:
     """All findings on a decoded data set, errors first; also what crosses a split: this one, or the source's own."""
-    findings = _of_cases(dataset) if not dataset.members else _of_members(dataset)
-    findings += [*find_small_parts(dataset, split), *find_without_tumour(dataset, split)] if split else []
-    split_sets = (
-        [(dataset, split)]
-        if split
-        else [(member, stated) for member in _alone(dataset) if (stated := stated_split(member))]
-    )
-    for member in _alone(dataset):
-        findings += find_stated_parts(member)
-    for member, parts in split_sets:
-        findings += [
-            *find_crossing(member, parts),
-            *find_near_crossing(member, parts),
-            *find_copies_crossing(member, parts),
-        ]
-        findings += find_brisc_overlap(member, parts)
+    findings = _of_members(dataset) if dataset.members else _of_cases(dataset)
+    if split:
+        findings += find_small_parts(dataset, split) + find_without_tumour(dataset, split)
+    stated = [(member, parts) for member in dataset.members or (dataset,) if (parts := stated_split(member))]
+    for member, parts in stated:
+        findings += find_stated_parts(member, parts)
+    for member, parts in [(dataset, split)] if split else stated:
+        findings += find_crossing(member, parts) + find_near_crossing(member, parts)
+        findings += find_copies_crossing(member, parts) + find_brisc_overlap(member, parts)
     order = {"error": 0, "warning": 1, "info": 2}
     return sorted(findings, key=lambda finding: order[finding.severity])
 
 
-def _alone(dataset: Dataset) -> tuple[Dataset, ...]:
-    """Each source by itself."""
-    return dataset.members or (dataset,)
-
-
 def _of_cases(dataset: Dataset) -> list[Finding]:
     """What the cases of one source show, whatever the split."""
-    findings = [
-        *find_listed(dataset),
-        *find_unusable(dataset),
-        *find_corrections(dataset),
-        *find_suspicious_masks(dataset),
-    ]
-    findings += find_patients(dataset)
-    findings += find_sizes(dataset) + find_duplicates(dataset) + find_near_duplicates(dataset)
-    return findings + find_augmented_copies(dataset)
+    searches = (find_listed, find_unusable, find_corrections, find_suspicious_masks, find_patients, find_sizes)
+    of_copies = (find_duplicates, find_near_duplicates, find_augmented_copies)
+    return [finding for find in (*searches, *of_copies) for finding in find(dataset)]
 
 
 def _of_members(dataset: Dataset) -> list[Finding]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from tumorline.audit.case_findings import duplicate_groups, example_of, files_of_cases, names_of, pairs_with_facts
 from tumorline.data.case import Case
 from tumorline.data.dataset import Dataset
-from tumorline.data.source import Finding
+from tumorline.data.finding import Finding
 from tumorline.formats.decode import without_suffix
 from tumorline.wording import is_or_are, numbered
 

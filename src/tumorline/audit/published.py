@@ -5,7 +5,7 @@ from typing import TypedDict
 
 from tumorline.audit.case_findings import count_patients
 from tumorline.data.dataset import Dataset
-from tumorline.data.source import Finding
+from tumorline.data.finding import Finding
 
 SCHEMA_VERSION = 1
 

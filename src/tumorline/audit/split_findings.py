@@ -1,10 +1,9 @@
 """What crosses a split, or leaves a part of it with too little."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from tumorline.audit.case_findings import (
-    count_pairs,
     duplicate_groups,
     example_of,
     files_of_cases,
@@ -17,10 +16,9 @@ from tumorline.audit.case_findings import (
 from tumorline.data import brisc
 from tumorline.data.case import Case
 from tumorline.data.dataset import Dataset
-from tumorline.data.source import Finding, Severity
+from tumorline.data.finding import Finding, Severity
 from tumorline.data.splits.augmented_copies import copy_groups
 from tumorline.data.splits.parts import PARTS, Split
-from tumorline.data.splits.split import stated_split
 from tumorline.wording import is_or_are, numbered
 
 SPLIT_ANEW = "--set split.stated=false splits anew, by patient"
@@ -28,11 +26,8 @@ FEWEST_PATIENTS = {"validation": 5, "test": 2}
 """Of a part that has any; fewer are warned of."""
 
 
-def find_stated_parts(dataset: Dataset) -> list[Finding]:
+def find_stated_parts(dataset: Dataset, split: Split) -> list[Finding]:
     """What the source says of train and test; whether to trust it, the other findings say."""
-    split = stated_split(dataset)
-    if split is None:
-        return []
     counted = ", ".join(f"{len(split.cases(part))} {part}" for part in PARTS)
     path, left_out = dataset.source.path, len(split.cases("excluded"))
     findings = [Finding("stated_parts", "info", f"{path}: the source states the parts {counted}; {SPLIT_ANEW}")]
@@ -53,25 +48,20 @@ def find_brisc_overlap(dataset: Dataset, split: Split) -> list[Finding]:
     if not keeps_its_parts:
         return []
     message = f"{dataset.source.path}: the parts of BRISC leak, {brisc.LEAK}; {SPLIT_ANEW}"
-    return [Finding("brisc_leaks", "warning" if split.leaking else "error", message, files_of_cases(tests))]
+    return [Finding("brisc_leaks", _severity(split), message, files_of_cases(tests))]
 
 
 def find_near_crossing(dataset: Dataset, split: Split) -> list[Finding]:
     """Near duplicates on both sides of a split: an error, unless slices were split on purpose."""
-    crossing = []
-    for a, b, pair in near_duplicates(dataset):
-        if len(_parts_of((a, b), split)) > 1:
-            crossing.append((a, b, pair))
+    crossing = [(a, b, pair) for a, b, pair in near_duplicates(dataset) if len(_parts_of((a, b), split)) > 1]
     if not crossing:
         return []
-    a, b, _ = crossing[0]
     message = (
-        f"{looks_like(*crossing[0])}, but they are in {_join({split.parts[a.id], split.parts[b.id]})}; "
-        f"{count_pairs(crossing)} of near duplicates lie{'s' if len(crossing) == 1 else ''} on two sides of the split"
+        f"{looks_like(*crossing[0])}, but they are in {_join(_parts_of(crossing[0][:2], split))}; "
+        f"{numbered(len(crossing), 'pair')} of near duplicates lie{'s' if len(crossing) == 1 else ''} on two sides of "
+        "the split"
     )
-    return [
-        Finding("near_duplicate_crosses", "warning" if split.leaking else "error", message, files_of_pairs(crossing))
-    ]
+    return [Finding("near_duplicate_crosses", _severity(split), message, files_of_pairs(crossing))]
 
 
 def find_copies_crossing(dataset: Dataset, split: Split) -> list[Finding]:
@@ -89,27 +79,24 @@ def find_copies_crossing(dataset: Dataset, split: Split) -> list[Finding]:
     if split.parts_are_stated:
         message += f"; {SPLIT_ANEW}"
     files = files_of_cases([case for group in crossing for case in group])
-    return [Finding("augmented_copies_cross", "warning" if split.leaking else "error", message, files)]
+    return [Finding("augmented_copies_cross", _severity(split), message, files)]
 
 
 def find_crossing(dataset: Dataset, split: Split) -> list[Finding]:
     """Patients and equal images on both sides of a split: an error, unless slices were split on purpose."""
-    severity: Severity = "warning" if split.leaking else "error"
-    parts_by_patient = _parts_by(split.parts, ((case.shown_patient, case.id) for case in dataset.cases))
-    torn = {patient: parts for patient, parts in parts_by_patient.items() if patient is not None and len(parts) > 1}
     findings = []
-    if torn:
+    if torn := _torn_patients(dataset, split):
         first, parts = next(iter(torn.items()))
         others = len(torn) - 1
         more = f", and {numbered(others, 'more patient')} {is_or_are(others)} in several parts" if others else ""
         message = f"{split.origin}: patient {first} is in {_join(parts)}{more}; a patient belongs to one part"
         if split.parts_are_stated:
             message += f"; {SPLIT_ANEW}"
-        findings.append(Finding("patient_crosses", severity, message))
-    return findings + _equal_crossing(dataset, split, severity)
+        findings.append(Finding("patient_crosses", _severity(split), message))
+    return findings + _equal_crossing(dataset, split)
 
 
-def _equal_crossing(dataset: Dataset, split: Split, severity: Severity) -> list[Finding]:
+def _equal_crossing(dataset: Dataset, split: Split) -> list[Finding]:
     parts = [(group, _parts_of(group, split)) for group in duplicate_groups(dataset)]
     crossing = [(group, group_parts) for group, group_parts in parts if len(group_parts) > 1]
     if not crossing:
@@ -119,7 +106,7 @@ def _equal_crossing(dataset: Dataset, split: Split, severity: Severity) -> list[
     if len(crossing) > 1:
         message += f"; {len(crossing)} groups of equal images lie on two sides of the split"
     files = files_of_cases(case for group, _ in crossing for case in group)
-    return [Finding("duplicate_crosses", severity, message, files)]
+    return [Finding("duplicate_crosses", _severity(split), message, files)]
 
 
 def find_small_parts(dataset: Dataset, split: Split) -> list[Finding]:
@@ -174,12 +161,18 @@ def _without_region(dataset: Dataset, split: Split) -> list[Finding]:
     return findings
 
 
-def _parts_by(parts: Mapping[str, str], pairs: Iterable[tuple[str | None, str]]) -> dict[str | None, set[str]]:
-    parts_by_patient: dict[str | None, set[str]] = defaultdict(set)
-    for patient, case_id in pairs:
-        if parts[case_id] != "excluded":
-            parts_by_patient[patient].add(parts[case_id])
-    return parts_by_patient
+def _severity(split: Split) -> Severity:
+    """Of what crosses a split: an error, unless slices were split on purpose."""
+    return "warning" if split.leaking else "error"
+
+
+def _torn_patients(dataset: Dataset, split: Split) -> dict[str, set[str]]:
+    """The parts of each patient who is in several."""
+    parts: dict[str, set[str]] = defaultdict(set)
+    for case in dataset.cases:
+        if case.shown_patient is not None and split.parts[case.id] != "excluded":
+            parts[case.shown_patient].add(split.parts[case.id])
+    return {patient: own_parts for patient, own_parts in parts.items() if len(own_parts) > 1}
 
 
 def _parts_of(cases: Iterable[Case], split: Split) -> set[str]:

@@ -33,12 +33,15 @@ def write_set(
     The label values have to be those of all scans, so that the segmentations are read before anything is written.
     """
     combinations: set[int] = set()
+
+    def collect(named: NamedScan) -> None:
+        if (codes := _codes(named.scan, plan.outlines, notify)) is not None:
+            combinations.update(np.unique(codes).tolist())
+
     problems = [*plan.problems]
-    readable = _each(
-        plan.scans, lambda named: combinations.update(_combinations(named.scan, plan.outlines, notify)), problems
-    )
+    readable = _each(plan.scans, collect, problems)
     values = label_values(plan.outlines.regions, combinations)
-    made = NiftiSet(folder, plan.channels, plan.outlines, values, notify)
+    made = NiftiSet(folder, plan, values, notify)
     written = _each(readable, made.write_scan, problems, progress)
     if not written:
         for problem in problems[1:]:
@@ -70,14 +73,8 @@ def _each(
     return done
 
 
-def _combinations(scan: Scan, outlines: Outlines, notify: Notify) -> list[int]:
-    """Which regions lie in one place, as codes. Raises UserError for a segmentation that cannot be read."""
-    codes = _codes(scan, outlines, notify)
-    return [] if codes is None else [int(code) for code in np.unique(codes)]
-
-
 def _codes(scan: Scan, outlines: Outlines, notify: Notify = silent) -> Codes | None:
-    """Of all segmentations of a scan; None of one without."""
+    """Of all segmentations of a scan; None of one without. Raises UserError for one that cannot be read."""
     grid = _grid(scan.grid_series)
     each = [codes_on(one.path, outlines.bits(one), grid, notify) for one in scan.segmentations]
     return reduce(np.bitwise_or, each) if each else None
@@ -94,11 +91,10 @@ def truth_path(folder: Path, named: NamedScan) -> Path:
 
 @dataclass(frozen=True)
 class NiftiSet:
-    """Where a set is written, its channels, its regions and the values that make them."""
+    """Where a set is written, what it will hold, and the values that make its regions."""
 
     folder: OutputFolder
-    channels: Sequence[str]
-    outlines: Outlines
+    plan: Plan
     values: LabelValues
     notify: Notify
 
@@ -109,7 +105,7 @@ class NiftiSet:
         if self.folder.recall(named.id) == made_of and all(path.is_file() for path in paths):
             return
         volumes = [self._voxels(named.scan, series) for series in named.scan.channels.values()]
-        if (codes := _codes(named.scan, self.outlines)) is not None:
+        if (codes := _codes(named.scan, self.plan.outlines)) is not None:
             volumes.append(self.values.label_map(codes))
         for path, voxels in zip(paths, volumes, strict=True):
             write_volume(path, voxels, named.scan.grid_series.affine)
@@ -118,7 +114,7 @@ class NiftiSet:
     def _paths(self, named: NamedScan) -> list[Path]:
         """Of each channel, and of the truth where there is one."""
         images = self.folder.path / f"images{named.ending}"
-        channels = [images / f"{named.id}_{number:04d}.nii.gz" for number in range(len(self.channels))]
+        channels = [images / f"{named.id}_{number:04d}.nii.gz" for number in range(len(self.plan.channels))]
         return [*channels, *([truth_path(self.folder.path, named)] if named.scan.truths else [])]
 
     def _voxels(self, scan: Scan, series: DicomSeries) -> npt.NDArray[Any]:
@@ -135,7 +131,7 @@ class NiftiSet:
         regions = self.values.of_regions()
         overlap = any(len(values) > 1 for values in regions.values())
         content = {
-            "channel_names": {str(number): name for number, name in enumerate(self.channels)},
+            "channel_names": {str(number): name for number, name in enumerate(self.plan.channels)},
             "labels": {"background": 0, **regions},
             **({"regions_class_order": [min(values) for values in regions.values()]} if overlap else {}),
             "numTraining": sum(named.ending == "Tr" for named in written),

@@ -234,15 +234,12 @@ def _common_sequences(scans: Sequence[Scan], notify: Notify) -> list[str]:
     common = [sequence for sequence in SEQUENCES if counts[sequence] == len(whole)]
     others = [f"{name} ({counts[name]} of {len(whole)} scans)" for name in SEQUENCES if 0 < counts[name] < len(whole)]
     if not common:
-        there = f"there are {', '.join(others)}; choose with" if others else "say what they are:"
-        raise UserError(f"{scans[0].folder}: no sequence was recognised in every scan; {there} {_cure(scans, others)}")
+        named = f"--channel NAME={scans[0].names.form(scans[0].series)}"
+        cure = f"there are {', '.join(others)}; choose with --channel NAME" if others else f"say what they are: {named}"
+        raise UserError(f"{scans[0].folder}: no sequence was recognised in every scan; {cure}")
     if others:
         notify(f"left out are sequences that some scans lack: {', '.join(others)}; --channel NAME chooses")
     return common
-
-
-def _cure(scans: Sequence[Scan], others: Sequence[str]) -> str:
-    return "--channel NAME" if others else f"--channel NAME={scans[0].names.form(scans[0].series)}"
 
 
 def _choose(scan: Scan, wanted: Sequence[str], statements: Iterable[Statement], notify: Notify) -> None:

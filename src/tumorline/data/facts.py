@@ -4,7 +4,6 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
-from pathlib import Path
 from typing import TypeVar
 
 from tumorline.arrays import ImageArray, MaskArray
@@ -15,7 +14,7 @@ from tumorline.data.case import Case, holds_two_values, image_hash, is_constant,
 from tumorline.data.case_truth import read_given_truth, read_truth
 from tumorline.data.labels.convention import held_labels
 from tumorline.data.masks.read import NotBinaryError, truth_hash
-from tumorline.data.memory import remember, stamps
+from tumorline.data.memory import cache_folder, remember, stamps
 from tumorline.data.near.duplicates import NearPair, near_pairs, thumbnail, unpack
 from tumorline.data.near.volumes import near_volumes, unpack_blocks, volume_block
 from tumorline.data.volumes import read_label_values
@@ -25,13 +24,13 @@ from tumorline.formats.boundary import max_pixels
 from tumorline.formats.decode import is_lossy
 from tumorline.formats.raster import UPRIGHT, stated_orientation
 from tumorline.progress import Progress
-from tumorline.user_folders import default_folder
 
 T = TypeVar("T")
 VERSION = 5
 """Of what decoding and the search for near duplicates find: raise it where they find something else than before."""
 PACKED = ("thumbnail", "block")
-"""Facts that are bytes."""
+TUPLES = ("shape", "told_labels", "channel_hashes", "foregrounds", "given_foregrounds")
+"""Facts that are bytes, and those that are several values."""
 NOT_READ = "not_read"
 """Code of a file that the system did not give this time, which says nothing of the file."""
 NOT_BINARY = "not_binary"
@@ -110,20 +109,14 @@ def remembered_scan(
 ) -> tuple[Facts, ...]:
     """`scan`, or what an earlier one found where nothing has changed since and nobody wants to `look`."""
     file_stamps = stamps(dict.fromkeys(file for case in cases for file in case.files))
-    scanned = scan(cases, settings, progress, look) if look or file_stamps is None else None
-    if scanned is not None and file_stamps is None:
-        return scanned
+    if file_stamps is None:
+        return scan(cases, settings, progress, look)
+    scanned = scan(cases, settings, progress, look) if look else None
     relevant_settings = settings.model_dump(exclude={"source", "cache", "image_size"})
-    key = [
-        VERSION,
-        max_pixels(),
-        [field.name for field in fields(Facts)],
-        relevant_settings,
-        list(map(repr, cases)),
-        file_stamps,
-    ]
+    names = [field.name for field in fields(Facts)]
+    key = [VERSION, max_pixels(), names, relevant_settings, list(map(repr, cases)), file_stamps]
     return remember(
-        memory_of(settings),
+        cache_folder(settings),
         "facts",
         key,
         lambda: [_to_json(fact) for fact in scanned or scan(cases, settings, progress)],
@@ -138,35 +131,28 @@ def _to_json(fact: Facts) -> JsonObject:
 
 def _from_json(values: JsonObject) -> Facts:
     errors = tuple((code, message) for code, message in values["errors"])
-    converted = {"shape": tuple(values["shape"]), "errors": errors} | {name: b64decode(values[name]) for name in PACKED}
-    converted |= {
-        name: tuple(values[name]) for name in ("told_labels", "channel_hashes", "foregrounds", "given_foregrounds")
-    }
-    return Facts(**{**values, **converted})
-
-
-def memory_of(settings: DataConfig) -> Path:
-    return Path(settings.cache or default_folder())
+    unpacked = {name: b64decode(values[name]) for name in PACKED}
+    return Facts(**{**values, "errors": errors, **unpacked, **{name: tuple(values[name]) for name in TUPLES}})
 
 
 def _examine(case: Case, settings: DataConfig, look: Look | None) -> Facts:
     seen, image_error = _attempt(lambda: read_and_look(case))
-    image, coloured = seen or (None, False)
     truth, truth_error = _attempt(lambda: read_truth(case, settings))
-    fits = image is not None and truth is not None and image.shape[1:] == truth.shape[1:]
     facts = Facts(
         case.id,
-        errors=(*image_error, *(truth_error if image is None or fits else _at_odds(case, image, truth, truth_error))),
+        errors=(*image_error, *truth_error),
         told_labels=_told_labels(case),
-        coloured=coloured,
         lossy_truth=settings.mask_threshold is None and case.labels is None and any(map(is_lossy, case.masks)),
         turned_alone=_is_turned_alone(case),
     )
-    if image is None:
+    if seen is None:
         return facts
+    image, coloured = seen
+    fits = truth is not None and image.shape[1:] == truth.shape[1:]
     if look:
         look(case, image, truth if fits else None)
-    facts = _with_image(facts, case, image)
+    errors = () if fits else tuple(_at_odds(case, image, truth, truth_error))
+    facts = _with_image(replace(facts, errors=errors, coloured=coloured), case, image)
     facts = facts if truth is None else _with_truth(facts, case, truth)
     return facts if case.correction is None else _with_given_truth(facts, case, settings)
 
@@ -211,10 +197,9 @@ def _with_given_truth(facts: Facts, case: Case, settings: DataConfig) -> Facts:
     given_truth, _ = _attempt(lambda: read_given_truth(case, settings))
     if given_truth is None:
         return facts
-    hashed = truth_hash(given_truth)
-    known_hash = cheng.known_mask_hash(given_truth[0]) if _may_be_copied(case) else ""
-    shares = tuple(float(region.mean()) for region in given_truth)
-    return replace(facts, given_hash=hashed, given_foregrounds=shares, known_mask_hash=known_hash or hashed)
+    given = _with_truth(facts, case, given_truth)
+    known_hash = given.known_mask_hash or given.mask_hash
+    return replace(facts, given_hash=given.mask_hash, given_foregrounds=given.foregrounds, known_mask_hash=known_hash)
 
 
 def _hash_whole(image: ImageArray, hashes: Sequence[str]) -> str:
@@ -279,10 +264,7 @@ def search_near_pairs(first: Sequence[Facts], second: Sequence[Facts] | None = N
     """Near duplicates within one list of cases or between two, by position: images among themselves, and volumes."""
     lists = [first] if second is None else [first, second]
     pairs = []
-    for search, unpacked, field in (
-        (near_pairs, unpack, "thumbnail"),
-        (near_volumes, unpack_blocks, "block"),
-    ):
+    for search, unpacked, field in ((near_pairs, unpack, "thumbnail"), (near_volumes, unpack_blocks, "block")):
         positions = [[position for position, fact in enumerate(facts) if _is_of(fact, field)] for facts in lists]
         packed = (
             [getattr(facts[n], field) for n in own_positions]

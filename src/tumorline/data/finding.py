@@ -1,7 +1,10 @@
 """What a data check says, one thing at a time."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
+
+from tumorline.errors import UserError
 
 Severity = Literal["error", "warning", "info"]
 
@@ -16,3 +19,8 @@ class Finding:
     files: tuple[str, ...] = ()
     stands_for: str = ""
     """The id of the case in whose place an error stands; empty where there is none."""
+
+
+def unreadable(error: UserError | str, *files: Path, stands_for: str = "") -> Finding:
+    """An error of files that cannot be read."""
+    return Finding("unreadable", "error", str(error), tuple(map(str, files)), stands_for)

@@ -9,7 +9,7 @@ from tumorline.config import Config, DataConfig, SourceConfig
 from tumorline.data.case import Case, image_hash, is_constant
 from tumorline.data.corrections import stranger_findings
 from tumorline.data.dataset import Dataset, load_dataset, read_sample
-from tumorline.data.facts import Facts, Look
+from tumorline.data.facts import Look
 from tumorline.data.sample import Sample, SampleReader
 from tumorline.data.source import Source, in_one_spelling, open_source, source_path
 from tumorline.errors import UserError
@@ -39,14 +39,8 @@ def load_sources(settings: DataConfig, progress: Progress | None = None, look: L
         if not written_path(source.path).exists():
             raise UserError(f"{source.path}: no such file or folder (data.sources)")
     members = [
-        load_dataset(
-            written_path(source_settings.source),
-            source_settings,
-            progress,
-            _look_below(name, look) if look else None,
-            name,
-        )
-        for name, source_settings in zip(names, settings.of_each_source, strict=True)
+        load_dataset(written_path(own.source), own, progress, _look_below(name, look) if look else None, name)
+        for name, own in zip(names, settings.of_each_source, strict=True)
     ]
     return join_datasets(dict(zip(names, _with_strangers(members), strict=True)), settings)
 
@@ -88,7 +82,8 @@ def join_datasets(members: dict[str, Dataset], settings: DataConfig) -> Dataset:
     cases = in_one_spelling(
         _renamed(name, dataset, case) for name, dataset in members.items() for case in dataset.cases
     )
-    facts = [replace(fact, case_id=case.id) for case, fact in zip(cases, _facts_of(datasets), strict=True)]
+    own_facts = [fact for dataset in datasets for fact in dataset.facts]
+    facts = [replace(fact, case_id=case.id) for case, fact in zip(cases, own_facts, strict=True)]
     source = Source(
         Path(" + ".join(members)),
         " + ".join(dict.fromkeys(dataset.source.layout for dataset in datasets)),
@@ -99,10 +94,6 @@ def join_datasets(members: dict[str, Dataset], settings: DataConfig) -> Dataset:
         label=label,
     )
     return Dataset(source, tuple(facts), settings, tuple(datasets))
-
-
-def _facts_of(datasets: Sequence[Dataset]) -> list[Facts]:
-    return [fact for dataset in datasets for fact in dataset.facts]
 
 
 def _renamed(name: str, dataset: Dataset, case: Case) -> Case:

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 from zlib import crc32
 
+from tumorline.config import DataConfig
 from tumorline.errors import WriteError
 from tumorline.files import write_bytes
+from tumorline.user_folders import default_folder
 
 SETTLED_S = 2.0
 """A file that was written less than this ago may be written again without a later time stamp: nothing of it is kept."""
@@ -20,6 +22,10 @@ FORMAT = 3
 """Of the files that are kept; those of another are not looked at."""
 
 T = TypeVar("T")
+
+
+def cache_folder(settings: DataConfig) -> Path:
+    return Path(settings.cache or default_folder())
 
 
 class Stamp(NamedTuple):

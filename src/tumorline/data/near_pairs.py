@@ -1,15 +1,15 @@
 """Near duplicates of a data set, within its sources and between them, kept as long as no picture changes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from tumorline.config import DataConfig
-from tumorline.data.case import read_image
-from tumorline.data.facts import VERSION, Facts, distinct_images, memory_of, search_near_pairs
-from tumorline.data.memory import remember
+from tumorline.data.case import Case, read_image
+from tumorline.data.facts import VERSION, Facts, distinct_images, search_near_pairs
+from tumorline.data.memory import cache_folder, remember
 from tumorline.data.near.duplicates import NearPair, unpack
-from tumorline.data.near.slices import near_slices
+from tumorline.data.near.slices import SliceOfVolume, near_slices
 from tumorline.geometry.symmetry import inverse_name
 
 if TYPE_CHECKING:
@@ -19,15 +19,14 @@ if TYPE_CHECKING:
 def own_pairs(facts: Sequence[Facts], settings: DataConfig) -> tuple[NearPair, ...]:
     """Those among the cases of one source, by position; of cases that are equal pixel for pixel the first stands."""
     positions = distinct_images(facts)
-
-    def search() -> list[NearPair]:
-        return search_near_pairs([facts[position] for position in positions])
-
-    def understand(remembered: list[Any]) -> tuple[NearPair, ...]:
-        return _placed_pairs(remembered, positions, positions)
-
-    key = [VERSION, [facts[position].image_hash for position in positions]]
-    return remember(memory_of(settings), "pairs", key, search, understand)
+    distinct = [facts[position] for position in positions]
+    return remember(
+        cache_folder(settings),
+        "pairs",
+        [VERSION, [fact.image_hash for fact in distinct]],
+        lambda: search_near_pairs(distinct),
+        lambda kept: _placed_pairs(kept, positions, positions),
+    )
 
 
 def pairs_of_members(members: "Sequence[Dataset]", begins: Sequence[int]) -> tuple[NearPair, ...]:
@@ -47,21 +46,18 @@ def pairs_of_members(members: "Sequence[Dataset]", begins: Sequence[int]) -> tup
 def pairs_between(first: "Dataset", second: "Dataset") -> tuple[NearPair, ...]:
     """Near duplicates of the cases of one set among those of another, by position."""
     positions = [distinct_images(dataset.facts) for dataset in (first, second)]
-    facts = [
-        [side.facts[position] for position in of_side] for side, of_side in zip((first, second), positions, strict=True)
-    ]
-
-    def understand(remembered: list[Any]) -> tuple[NearPair, ...]:
-        return _placed_pairs(remembered, *positions)
+    sides = list(zip((first, second), positions, strict=True))
+    facts = [[side.facts[position] for position in of_side] for side, of_side in sides]
+    cases = [[side.cases[position] for position in of_side] for side, of_side in sides]
 
     def search() -> list[NearPair]:
-        forth = _slices_among(first, positions[0], facts[1])
-        back = _slices_among(second, positions[1], facts[0])
+        forth = (pair for pair, _ in slices_among(cases[0], facts[0], facts[1]))
+        back = (pair for pair, _ in slices_among(cases[1], facts[1], facts[0]))
         turned = [pair._replace(a=pair.b, b=pair.a, transform=inverse_name(pair.transform)) for pair in back]
         return [*search_near_pairs(*facts), *forth, *turned]
 
     key = [VERSION, "between", *([fact.image_hash for fact in of_side] for of_side in facts)]
-    return remember(memory_of(first.settings), "pairs", key, search, understand)
+    return remember(cache_folder(first.settings), "pairs", key, search, lambda kept: _placed_pairs(kept, *positions))
 
 
 def _placed_pairs(remembered: Sequence[Any], first: Sequence[int], second: Sequence[int]) -> tuple[NearPair, ...]:
@@ -70,18 +66,18 @@ def _placed_pairs(remembered: Sequence[Any], first: Sequence[int], second: Seque
     return tuple(pair._replace(a=first[pair.a], b=second[pair.b]) for pair in pairs)
 
 
-def _slices_among(dataset: "Dataset", positions: Sequence[int], other_facts: Sequence[Facts]) -> list[NearPair]:
-    """Pictures of another set that are slices of this one's volumes, by place in the two lists.
+def slices_among(
+    cases: Sequence[Case], facts: Sequence[Facts], other_facts: Sequence[Facts]
+) -> Iterator[tuple[NearPair, SliceOfVolume]]:
+    """Pictures among others that are slices of the volumes among cases, by place in the two lists.
 
     The volumes are decoded once more for it.
     """
     pictures = [number for number, fact in enumerate(other_facts) if not fact.block]
-    scans = [number for number, position in enumerate(positions) if dataset.facts[position].block]
+    scans = [number for number, fact in enumerate(facts) if fact.block]
     if not scans or not pictures:
-        return []
+        return
     thumbnails = unpack([other_facts[number].thumbnail for number in pictures])
-    return [
-        pair._replace(a=number, b=pictures[pair.b])
-        for number in scans
-        for pair, _ in near_slices(read_image(dataset.cases[positions[number]]), thumbnails)
-    ]
+    for number in scans:
+        for pair, place in near_slices(read_image(cases[number]), thumbnails):
+            yield pair._replace(a=number, b=pictures[pair.b]), place

@@ -7,7 +7,7 @@ from pathlib import Path
 from tumorline.config import Config, DataConfig
 from tumorline.data.case import Case
 from tumorline.data.corrections import correct_cases, stranger_findings
-from tumorline.data.finding import Finding, Severity
+from tumorline.data.finding import Finding
 from tumorline.data.known_layouts import LAYOUTS, Layout, check_channels, check_regions, recognise_layout
 from tumorline.data.labels.values import named_region, with_label_values
 from tumorline.data.layouts import figshare, lgg, tumour_free
@@ -20,23 +20,14 @@ from tumorline.data.layouts.tcga import is_triple
 from tumorline.data.layouts.unread import mask_beside_images, unread_kind
 from tumorline.data.layouts.volumes import scan_case
 from tumorline.data.left_out import leave_out
+from tumorline.data.memory import cache_folder
 from tumorline.data.patients.names import patient_meant, patients_in_names, spelling
 from tumorline.data.patients.public_collections import collection_patient_of_file
 from tumorline.errors import UserError
 from tumorline.formats.decode import is_dicom
 from tumorline.formats.nifti import is_volume
 from tumorline.regions import REGION
-from tumorline.user_folders import default_folder
 from tumorline.user_text import written_path
-
-__all__ = [
-    "Finding",
-    "Severity",
-    "Source",
-    "channel_names",
-    "open_picture",
-    "open_source",
-]
 
 DEFAULTS = DataConfig()
 
@@ -252,4 +243,4 @@ def source_path(config: Config) -> Path:
         return written_path(config.data.source)
     from tumorline.simulation import default_cohort  # slow to import
 
-    return default_cohort(Path(config.data.cache or default_folder()))
+    return default_cohort(cache_folder(config.data))

@@ -110,8 +110,7 @@ def rows_by_name(path: Path, rows: Rows, names: Collection[str], where: str) -> 
 
     Raises UserError where few ids of the table mean a name, and where two rows of one name say different things.
     """
-    meant = match_ids([row["id"] for row in rows.values()], names)
-    refuse_mismatch(path, "id", [row["id"] for row in rows.values()], meant, names, where)
+    meant = match_most(path, "id", [row["id"] for row in rows.values()], names, where)
     lines: dict[str, int] = {}
     for line, row in rows.items():
         if name := meant.get(row["id"]):
@@ -120,15 +119,14 @@ def rows_by_name(path: Path, rows: Rows, names: Collection[str], where: str) -> 
     return {name: rows[line] for name, line in lines.items()}
 
 
-def refuse_mismatch(
-    path: Path, column: str, ids: Collection[str], meant: Mapping[str, str], names: Collection[str], where: str
-) -> None:
-    """Raise UserError where a table and a set have little or nothing in common; shows how both write their names."""
+def match_most(path: Path, column: str, ids: Collection[str], names: Collection[str], where: str) -> dict[str, str]:
+    """`match_ids`. Raises UserError where a table and a set have little in common; shows how both write their names."""
+    meant = match_ids(ids, names)
     stranger = next((written for written in ids if written not in meant), "")
     lonely = next((name for name in sorted(names) if name not in meant.values()), "")
     matched = len(set(meant.values()))
     if matched >= LEAST_MATCHED * min(len(set(ids)), len(names)) and matched:
-        return
+        return meant
     raise UserError(
         f"{path}: {matched} of its {numbered(len(set(ids)), 'row')} mean one of the {len(names)} names in {where}; "
         f"the table's column {column} holds for example '{stranger}', {where} for example '{lonely}'; write them alike"

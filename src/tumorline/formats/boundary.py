@@ -17,6 +17,7 @@ MAX_PIXELS = "TUMORLINE_MAX_PIXELS"
 DEFAULT_MAX_PIXELS = 100_000_000
 WIDEST_BYTES = 8
 """Of one number in a file."""
+HEAD_BYTES = 4096
 KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a pipe",
@@ -88,6 +89,17 @@ def require_regular(path: Path) -> None:
         raise UserError(f"{path}: an empty file")
     if status.st_size > max_bytes():
         raise UserError(f"{path}: a file of {status.st_size:,} bytes; {_limit(-(-status.st_size // WIDEST_BYTES))}")
+
+
+def read_head(path: Path, count: int = HEAD_BYTES) -> bytes:
+    """The first bytes of a file; none where it is no file or cannot be read."""
+    try:
+        if not path.is_file():
+            return b""
+        with path.open("rb") as file:
+            return file.read(count)
+    except OSError:
+        return b""
 
 
 def require_size(path: Path, *sides: int) -> None:

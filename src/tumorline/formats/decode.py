@@ -9,10 +9,12 @@ import numpy.typing as npt
 
 from tumorline.errors import UserError
 from tumorline.formats import cjdata, nifti
-from tumorline.formats.boundary import decode_one, require_regular
+from tumorline.formats.boundary import decode_one, read_head, require_regular
 from tumorline.formats.raster import Part, read_raster
 
 DICOM_SUFFIXES = {".dcm", ".dicom", ".ima"}
+FEWEST_SLICES = 3
+"""Slices of DICOM that are a volume."""
 RASTER_SUFFIXES = {
     *{".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".j2k", ".tif", ".tiff", ".bmp", ".gif", ".webp"},
     *{".pgm", ".ppm", ".pbm", ".pnm", ".tga"},
@@ -31,6 +33,9 @@ BEGINNING_OF_PICTURE = re.compile(
 )
 """Signatures of the formats that Pillow reads, which no DICOM file without a preamble begins with."""
 
+SIGNED_WITHIN = 520
+"""Bytes from the beginning, in which formats sign their names."""
+
 Pixels = npt.NDArray[Any]
 
 
@@ -48,17 +53,18 @@ def without_suffix(path: Path) -> Path:
 
 def is_dicom(path: Path) -> bool:
     """By its content, or by its suffix where the content is not that of a picture."""
-    return _is_dicom(path, _head(path))
+    return _is_dicom(path, read_head(path, SIGNED_WITHIN))
 
 
 def _is_dicom(path: Path, head: bytes) -> bool:
     named = path.suffix.lower() in DICOM_SUFFIXES and not BEGINNING_OF_PICTURE.match(head)
-    return named or _begins_as_dicom(head)
+    signed = head[128:132] == b"DICM" or WITHOUT_PREAMBLE.match(head) is not None
+    return named or signed or _begins_without_kinds(head)
 
 
 def is_lossy(path: Path) -> bool:
     """Whether a picture was saved so that its values are near those that were meant, and not these."""
-    return SAVED_WITH_LOSS.match(_head(path)) is not None
+    return SAVED_WITH_LOSS.match(read_head(path, SIGNED_WITHIN)) is not None
 
 
 def read_pixels(path: Path, part: Part = "image") -> Pixels:
@@ -73,7 +79,7 @@ def read_pixels(path: Path, part: Part = "image") -> Pixels:
 
 
 def _decode(path: Path, part: Part) -> Pixels:
-    head = _head(path)
+    head = read_head(path, SIGNED_WITHIN)
     if _is_dicom(path, head):
         from tumorline.formats import dicom
 
@@ -85,23 +91,8 @@ def _decode(path: Path, part: Part) -> Pixels:
     return read_raster(path, part)
 
 
-def _begins_as_dicom(head: bytes) -> bool:
-    return head[128:132] == b"DICM" or WITHOUT_PREAMBLE.match(head) is not None or _begins_without_kinds(head)
-
-
 def _begins_without_kinds(head: bytes) -> bool:
     """Whether two elements of the group that identifies follow one another: tag, length in four bytes and value."""
     length = int.from_bytes(head[4:8], "little")
     is_first = head[:2] == b"\x08\0" and head[3:4] == b"\0" and head[2] <= 0x20
     return is_first and length <= LONGEST_FIRST and head[8 + length : 10 + length] == b"\x08\0"
-
-
-def _head(path: Path) -> bytes:
-    """The first bytes of a file, where formats sign their names; none where it is no file or cannot be read."""
-    try:
-        if not path.is_file():
-            return b""
-        with path.open("rb") as file:
-            return file.read(520)
-    except OSError:
-        return b""

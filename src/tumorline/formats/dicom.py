@@ -5,12 +5,12 @@ import logging
 import re
 import warnings
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from hashlib import scrypt
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +39,7 @@ FRAME_GROUPS, SHARED_GROUPS = "PerFrameFunctionalGroupsSequence", "SharedFunctio
 """Where an enhanced image says of each of its frames, and of all of them, what others say of the slice."""
 SPACING, RESCALING = "PixelMeasuresSequence", "PixelValueTransformationSequence"
 HEADER_TAGS = ["PatientID", "PixelSpacing", FRAME_GROUPS, SHARED_GROUPS]
+IDENTIFYING_TAGS = ("PatientID", "SeriesInstanceUID")
 PIXEL_DATA = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 IMAGES = "Image Storage"
 """How the names of the classes of images end."""
@@ -59,6 +60,7 @@ JPEG_LS_FRAME = b"\xff\xf7"
 
 Array = npt.NDArray[Any]
 Numbers = tuple[float, ...]
+T = TypeVar("T")
 
 
 def hush_libraries() -> None:
@@ -84,13 +86,17 @@ class DicomHeader(NamedTuple):
 
 def read_dicom_header(path: Path, keep_identifiers: bool = False) -> DicomHeader:
     """The header of a slice; empty for a file that cannot be read, which decoding reports."""
+    return read_tags(path, HEADER_TAGS, lambda header: _header(header, keep_identifiers), DicomHeader())
+
+
+def read_tags(path: Path, tags: Sequence[str], understand: Callable[[pydicom.Dataset], T], otherwise: T) -> T:
+    """What is understood of some elements of a header; `otherwise` for a file that cannot be read."""
     try:
         with decode_one(path, "DICOM", quote=False):
             require_regular(path)
-            header = read_dataset(path, stop_before_pixels=True, specific_tags=HEADER_TAGS)
-            return _header(header, keep_identifiers)
+            return understand(read_dataset(path, stop_before_pixels=True, specific_tags=[*tags]))
     except UserError:
-        return DicomHeader()
+        return otherwise
 
 
 def _header(dataset: pydicom.Dataset, keep_identifiers: bool) -> DicomHeader:
@@ -130,15 +136,12 @@ class Identifiers(NamedTuple):
 
 def read_identifiers(path: Path, as_written: bool = False) -> Identifiers:
     """Hashes of PatientID and SeriesInstanceUID, or the two as the file has them; empty for a file that is none."""
-    try:
-        with decode_one(path, "DICOM", quote=False):
-            require_regular(path)
-            tags = ["PatientID", "SeriesInstanceUID"]
-            header = read_dataset(path, stop_before_pixels=True, specific_tags=tags)
-            identifiers = [str(header.get(tag) or "").strip() for tag in tags]
-    except UserError:
-        return Identifiers()
-    return Identifiers(*(text if as_written or says_nothing(text) else hash_identifier(text) for text in identifiers))
+
+    def understand(header: pydicom.Dataset) -> Identifiers:
+        texts = (str(header.get(tag) or "").strip() for tag in IDENTIFYING_TAGS)
+        return Identifiers(*(text if as_written or says_nothing(text) else hash_identifier(text) for text in texts))
+
+    return read_tags(path, IDENTIFYING_TAGS, understand, Identifiers())
 
 
 def read_dicom(path: Path, as_seen: bool = True) -> Array:
@@ -173,16 +176,11 @@ def read_dicom_frames(path: Path) -> Array:
     """
     with decode_one(path, "DICOM", quote=False):
         dataset = read_dataset(path)
-        frames = _require_grey(path, dataset)
+        frames = _require_pixels(path, dataset, COLOURS[:2])
         stored = _stored(path, dataset).reshape(frames, int(dataset.Rows), int(dataset.Columns))
-        settings = [_frame_settings(dataset, frame, RESCALING) for frame in range(frames)]
-        pairs = zip(stored, settings, strict=True)
-        return np.stack(
-            [
-                _rescaled(frame_settings, _without_padding(dataset, values, is_inverted(dataset)))
-                for values, frame_settings in pairs
-            ]
-        )
+        shown = (_without_padding(dataset, values, is_inverted(dataset)) for values in stored)
+        settings = (_frame_settings(dataset, frame, RESCALING) for frame in range(frames))
+        return np.stack([_rescaled(*pair) for pair in zip(settings, shown, strict=True)])
 
 
 def read_stored_frames(path: Path) -> Array:
@@ -191,6 +189,10 @@ def read_stored_frames(path: Path) -> Array:
         dataset = read_dataset(path)
         frames = _require_pixels(path, dataset, COLOURS)
         return _stored(path, dataset).reshape(frames, int(dataset.Rows), int(dataset.Columns))
+
+
+def frame_count(header: pydicom.Dataset) -> int:
+    return int(header.get("NumberOfFrames") or 1)
 
 
 def is_inverted(dataset: pydicom.Dataset) -> bool:
@@ -250,18 +252,13 @@ def refuse_mosaic(path: Path, header: pydicom.Dataset) -> None:
         raise UserError(f"{path}: a mosaic, many slices laid into one picture; save it as one slice a file")
 
 
-def _require_grey(path: Path, dataset: pydicom.Dataset) -> int:
-    """The number of frames. Raises UserError for other pixels than grey ones."""
-    return _require_pixels(path, dataset, COLOURS[:2])
-
-
 def _require_pixels(path: Path, dataset: pydicom.Dataset, colours: Sequence[str]) -> int:
     """The number of frames. Raises UserError for a size or for colours that are not read."""
     if "DirectoryRecordSequence" in dataset:
         raise UserError(f"{path}: an index of DICOM files; give the folder that it lies in")
     if not any(keyword in dataset for keyword in PIXEL_DATA):
         raise UserError(f"{path}: {_why_no_pixels(dataset, colours)}")
-    frames = int(dataset.get("NumberOfFrames") or 1)
+    frames = frame_count(dataset)
     require_size(path, int(dataset.Rows), int(dataset.Columns), frames, int(dataset.get("SamplesPerPixel") or 1))
     photometric = str(dataset.get("PhotometricInterpretation") or "").strip()
     if not photometric:
@@ -333,7 +330,7 @@ def _only_grey(path: Path, colours: Array) -> Array:
 
 def _require_jpeg_ls_size(path: Path, dataset: pydicom.Dataset) -> None:
     """The decoder allocates what the frame says, which need not be what the header says."""
-    for frame in generate_frames(dataset.PixelData, number_of_frames=int(dataset.get("NumberOfFrames") or 1)):
+    for frame in generate_frames(dataset.PixelData, number_of_frames=frame_count(dataset)):
         at = frame.find(JPEG_LS_FRAME)
         sides = [int.from_bytes(frame[at + start : at + start + 2]) for start in (5, 7)]
         require_size(path, *sides, frame[at + 9])

@@ -6,7 +6,7 @@ places are taken from what they say and never from their numbers.
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,10 +14,9 @@ import pydicom
 
 from tumorline.arrays import Float64Array
 from tumorline.errors import UserError
-from tumorline.formats.boundary import decode_one, require_regular, require_size
-from tumorline.formats.dicom import Numbers, numbers_of, read_dataset, read_stored_frames
-from tumorline.formats.dicom_series import TO_RAS
-from tumorline.formats.dicom_slice import SeriesSlice, frames_of, read_slice_header, value_of_frame
+from tumorline.formats.boundary import decode_one, require_size
+from tumorline.formats.dicom import Numbers, numbers_of, read_stored_frames, read_tags
+from tumorline.formats.dicom_slice import TO_RAS, SeriesSlice, frames_of, read_slice_header, value_of_frame
 from tumorline.formats.dicom_stack import EVEN, PARALLEL, heights_of, require_upright
 from tumorline.geometry.grid import Grid, grid_of
 from tumorline.geometry.resample import is_on_lattice, resample, share_outside
@@ -53,13 +52,7 @@ class Segmentation(NamedTuple):
 
 def modality_of(path: Path) -> str:
     """Empty for a file that cannot be read."""
-    try:
-        with decode_one(path, "DICOM", quote=False):
-            require_regular(path)
-            header = read_dataset(path, stop_before_pixels=True, specific_tags=["Modality"])
-            return str(header.get("Modality") or "")
-    except UserError:
-        return ""
+    return read_tags(path, ["Modality"], lambda header: str(header.get("Modality") or ""), "")
 
 
 def read_segmentation(path: Path) -> Segmentation:
@@ -163,7 +156,7 @@ def _step_mm(path: Path, header: pydicom.Dataset, frames: Sequence[SeriesSlice],
     above = heights_of(ordered) - heights_of(ordered)[0]
     apart = np.diff(above)[np.diff(above) > PARALLEL]
     stated = numbers_of(value_of_frame(path, header, 0, "SpacingBetweenSlices"))
-    told = sorted([*stated, *_steps_across(grid, _normal(frames[0]))], reverse=True)
+    told = sorted([*stated, *_steps_across(grid, TO_RAS[:3, :3] @ frames[0].normal)], reverse=True)
     steps = (*told, apart.min(initial=np.inf), frames[0].thickness_mm or 1)
     if fitting := [step for step in steps if 0 < step < np.inf and _are_even(above / step)]:
         return float(fitting[0])
@@ -181,19 +174,8 @@ def _steps_across(grid: Grid, normal: Float64Array) -> list[float]:
     return [*lengths[np.abs(normal @ axes / lengths) > 1 - PARALLEL]]
 
 
-def _normal(frame: SeriesSlice) -> Float64Array:
-    """Right, front and head."""
-    across, down = np.array(frame.orientation).reshape(2, 3)
-    return np.asarray(TO_RAS[:3, :3] @ np.cross(across, down))
-
-
 def _affine(frames: Sequence[SeriesSlice], numbers: npt.NDArray[np.int_], step: float) -> Float64Array:
     """From (column, row, slice) to mm (right, front, head)."""
     first, last = frames[int(numbers.argmin())], frames[int(numbers.argmax())]
-    across, down = np.array(first.orientation).reshape(2, 3)
-    way: Any = np.array(last.position_mm) - first.position_mm
-    affine = np.eye(4)
-    affine[:3, 0], affine[:3, 1] = across * first.spacing_mm[1], down * first.spacing_mm[0]
-    affine[:3, 2] = way / numbers.max() if numbers.max() else step * np.cross(across, down)
-    affine[:3, 3] = first.position_mm
-    return np.asarray(TO_RAS @ affine)
+    way = np.subtract(last.position_mm, first.position_mm)
+    return first.affine(way / numbers.max() if numbers.max() else step * first.normal)

@@ -18,12 +18,12 @@ import pydicom
 
 from tumorline.arrays import Float64Array
 from tumorline.errors import UserError
+from tumorline.formats.decode import FEWEST_SLICES
 from tumorline.formats.dicom import read_dicom_frames
 from tumorline.formats.dicom_ends import last_number, tell_ends
 from tumorline.formats.dicom_sequence import recognise_sequence
 from tumorline.formats.dicom_slice import SHARED, SeriesSlice, frames_of, read_slice_header
 from tumorline.formats.dicom_stack import (
-    FEWEST,
     in_order,
     refuse_stray,
     require_alike,
@@ -34,9 +34,6 @@ from tumorline.formats.dicom_stack import (
 from tumorline.formats.nifti import OpenVolume, Voxels, load_nibabel, placed_image
 from tumorline.geometry.grid import Grid, grid_of
 
-TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
-"""From DICOM's axes (left, back, head) to those of NIfTI (right, front, head)."""
-
 
 @dataclass(frozen=True)
 class DicomSeries:
@@ -44,7 +41,7 @@ class DicomSeries:
 
     slices: tuple[SeriesSlice, ...]
     sequence: str
-    """Which sequence its headers tell, one of `layouts.volumes.SEQUENCES`; empty where they do not.
+    """Which sequence its headers tell, one of `scan_case.SEQUENCES`; empty where they do not.
 
     Of other images than MR the modality.
     """
@@ -89,12 +86,7 @@ class DicomSeries:
     def affine(self) -> Float64Array:
         """From (column, row, slice) to mm (right, front, head)."""
         first, last = self.slices[0], self.slices[-1]
-        affine = np.eye(4)
-        affine[:3, 0] = np.array(first.orientation[:3]) * first.spacing_mm[1]
-        affine[:3, 1] = np.array(first.orientation[3:]) * first.spacing_mm[0]
-        affine[:3, 2] = (np.array(last.position_mm) - first.position_mm) / (len(self.slices) - 1)
-        affine[:3, 3] = first.position_mm
-        return np.asarray(TO_RAS @ affine)
+        return first.affine(np.subtract(last.position_mm, first.position_mm) / (len(self.slices) - 1))
 
     @property
     def stored_shape(self) -> tuple[int, int, int]:
@@ -216,7 +208,7 @@ def _joined_again(series: list[dict[Path, pydicom.Dataset]]) -> list[dict[Path, 
         slice_header.get("SeriesInstanceUID") and (slice_header.get("NumberOfFrames") or 1) == 1
         for slice_header in headers.values()
     )
-    return [headers] if are_slices and len(series) == len(headers) >= FEWEST else series
+    return [headers] if are_slices and len(series) == len(headers) >= FEWEST_SLICES else series
 
 
 def _read_files(headers: dict[Path, pydicom.Dataset]) -> _Read:

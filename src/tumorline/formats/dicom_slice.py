@@ -7,15 +7,20 @@ from typing import Any, NamedTuple
 import numpy as np
 import pydicom
 
+from tumorline.arrays import Float64Array
 from tumorline.errors import UserError
 from tumorline.formats.boundary import decode_one, require_regular, require_size
 from tumorline.formats.dicom import (
+    FRAME_GROUPS,
+    SHARED_GROUPS,
     Numbers,
     class_of,
+    frame_count,
     is_inverted,
     is_without_pixels,
     numbers_of,
     read_dataset,
+    read_tags,
     refuse_mosaic,
 )
 
@@ -40,10 +45,15 @@ OF_ONE_VOLUME = ("EchoTime", "EffectiveEchoTime", "DiffusionBValue", "InversionT
 SHARED = ("PatientID", "StudyInstanceUID", "FrameOfReferenceUID", "PhotometricInterpretation")
 """What is one of all slices of a series that state it."""
 KIND = (*SHARED, "ImageOrientationPatient", "Rows", "Columns")
+PLACE_TAGS = (
+    *("SeriesInstanceUID", "Modality", "SOPClassUID", *KIND, "NumberOfFrames", "ImagePositionPatient", FRAME_GROUPS),
+)
 NO_IMAGES = ("SEG", "PR", "KO", "SR", "DOC", "REG", "RWV", "FID", "PLAN", "RTSTRUCT", "RTPLAN", "RTDOSE", "RTRECORD")
 """Modalities of objects that lie beside images and are none of a scan."""
 CAPTURE = "Secondary Capture"
 """In the names of the classes of pictures of a screen, of scanned paper, and of what was no DICOM."""
+TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+"""From DICOM's axes (left, back, head) to those of NIfTI (right, front, head)."""
 ROUGH = 0.01
 """By so much two directions may be longer or shorter than 1, or off the right angle."""
 
@@ -79,6 +89,19 @@ class SeriesSlice(NamedTuple):
     of_parts: int | None
     """Over how many files its frames are divided, where it states that."""
 
+    @property
+    def normal(self) -> Float64Array:
+        """Left, back and head; of length 1 as the directions are."""
+        return np.cross(*np.reshape(self.orientation, (2, 3)))
+
+    def affine(self, step_mm: Float64Array) -> Float64Array:
+        """From (column, row, slice) to mm (right, front, head), the next slice being a step (left, back, head) away."""
+        across, down = np.reshape(self.orientation, (2, 3))
+        affine = np.eye(4)
+        affine[:3, :3] = np.transpose([across * self.spacing_mm[1], down * self.spacing_mm[0], step_mm])
+        affine[:3, 3] = self.position_mm
+        return np.asarray(TO_RAS @ affine)
+
 
 class SlicePlace(NamedTuple):
     """To which series a file belongs, and at how many places it has slices."""
@@ -96,32 +119,23 @@ class SlicePlace(NamedTuple):
 
 def read_slice_place(path: Path) -> SlicePlace:
     """Of a file of many frames there are as many places as its frames lie at."""
-    tags = [
-        *("SeriesInstanceUID", "Modality", "SOPClassUID", *KIND),
-        *("NumberOfFrames", "ImagePositionPatient", "PerFrameFunctionalGroupsSequence"),
-    ]
-    try:
-        with decode_one(path, "DICOM", quote=False):
-            require_regular(path)
-            header = read_dataset(path, stop_before_pixels=True, specific_tags=tags)
-            kind = tuple(str(header.get(keyword) or "") for keyword in KIND)
-            series, places = str(header.get("SeriesInstanceUID") or ""), _stated_places(header)
-            return SlicePlace(series, places, _is_image(header), kind, not places and CAPTURE in class_of(header))
-    except UserError:
-        return SlicePlace("", frozenset())
+    return read_tags(path, PLACE_TAGS, _slice_place, SlicePlace("", frozenset()))
+
+
+def _slice_place(header: pydicom.Dataset) -> SlicePlace:
+    kind = tuple(str(header.get(keyword) or "") for keyword in KIND)
+    series, places = str(header.get("SeriesInstanceUID") or ""), _stated_places(header)
+    is_image = not is_without_pixels(header) and header.get("Modality") not in NO_IMAGES
+    return SlicePlace(series, places, is_image, kind, not places and CAPTURE in class_of(header))
 
 
 def _stated_places(header: pydicom.Dataset) -> frozenset[Numbers]:
     """Where a slice, or each of many frames, says that it lies; a frame that does not say so has a place of its own."""
     if position := numbers_of(header.get("ImagePositionPatient")):
         return frozenset([position])
-    frames = (header.get("PerFrameFunctionalGroupsSequence") or [])[: int(header.get("NumberOfFrames") or 1)]
+    frames = (header.get(FRAME_GROUPS) or [])[: frame_count(header)]
     stated = [numbers_of(_first_value(_items(frame), "ImagePositionPatient")) for frame in frames]
     return frozenset(position or (float(number),) for number, position in enumerate(stated))
-
-
-def _is_image(header: pydicom.Dataset) -> bool:
-    return not is_without_pixels(header) and header.get("Modality") not in NO_IMAGES
 
 
 def read_slice_header(path: Path) -> pydicom.Dataset:
@@ -133,17 +147,15 @@ def read_slice_header(path: Path) -> pydicom.Dataset:
 def frames_of(path: Path, header: pydicom.Dataset) -> list[SeriesSlice]:
     """The frames of a file. Raises UserError where it does not say where they lie."""
     with decode_one(path, "DICOM", quote=False):
-        frames = int(header.get("NumberOfFrames") or 1)
-        require_size(path, int(header.Rows), int(header.Columns), frames)
+        require_size(path, int(header.Rows), int(header.Columns), frame_count(header))
         refuse_mosaic(path, header)
-        return [_slice(path, header, frame, _functional_groups(path, header, frame, frames)) for frame in range(frames)]
+        return [_slice(path, header, frame) for frame in range(frame_count(header))]
 
 
-def _functional_groups(path: Path, header: pydicom.Dataset, frame: int, frames: int) -> list[pydicom.Dataset]:
+def _functional_groups(path: Path, header: pydicom.Dataset, frame: int) -> list[pydicom.Dataset]:
     """Where to look for what is said of a frame, the nearest first."""
-    per_frame = header.get("PerFrameFunctionalGroupsSequence")
-    shared = header.get("SharedFunctionalGroupsSequence") or []
-    if per_frame is None and frames > 1:
+    per_frame, shared = header.get(FRAME_GROUPS), header.get(SHARED_GROUPS) or []
+    if per_frame is None and (frames := frame_count(header)) > 1:
         raise UserError(f"{path}: holds {frames} frames and does not say where they lie")
     nested = [
         item for group in [*(per_frame[frame : frame + 1] if per_frame else []), *shared] for item in _items(group)
@@ -153,15 +165,15 @@ def _functional_groups(path: Path, header: pydicom.Dataset, frame: int, frames: 
 
 def value_of_frame(path: Path, header: pydicom.Dataset, frame: int, keyword: str) -> Any:
     """What is said of a frame of a file; None where nothing is."""
-    frames = int(header.get("NumberOfFrames") or 1)
-    return _first_value(_functional_groups(path, header, frame, frames), keyword)
+    return _first_value(_functional_groups(path, header, frame), keyword)
 
 
 def _items(group: pydicom.Dataset) -> list[pydicom.Dataset]:
     return [element.value[0] for element in group if element.VR == "SQ" and len(element.value)]
 
 
-def _slice(path: Path, header: pydicom.Dataset, frame: int, groups: Sequence[pydicom.Dataset]) -> SeriesSlice:
+def _slice(path: Path, header: pydicom.Dataset, frame: int) -> SeriesSlice:
+    groups = _functional_groups(path, header, frame)
     geometry = {
         keyword: _numbers(path, keyword, _first_value(groups, keyword), count)
         for keyword, count in (("PixelSpacing", 2), ("ImageOrientationPatient", 6), ("ImagePositionPatient", 3))

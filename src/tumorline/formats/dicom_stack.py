@@ -10,11 +10,9 @@ import numpy.typing as npt
 
 from tumorline.arrays import Float64Array
 from tumorline.errors import UserError
+from tumorline.formats.decode import FEWEST_SLICES
 from tumorline.formats.dicom import Numbers, numbers_of
 from tumorline.formats.dicom_slice import APART_BY, OF_ONE_VOLUME, SHARED, SeriesSlice
-
-FEWEST = 3
-"""Slices that are a volume."""
 
 SAME_PLACE = 0.01
 """Two slices lie at one place where they are apart by less than this share of the usual step."""
@@ -34,7 +32,7 @@ TILT_DEGREES = 0.5
 
 def refuse_stray(slices: Sequence[SeriesSlice], largest: Sequence[SeriesSlice]) -> None:
     """Raise UserError for a slice or two of another series than the largest beside it, which is a whole one."""
-    if slices is not largest and len(slices) < FEWEST <= len(largest):
+    if slices is not largest and len(slices) < FEWEST_SLICES <= len(largest):
         raise UserError(
             f"{slices[0].path}: of another series than the {len(largest)} slices beside it "
             f"(for example {largest[0].path.name}); take it away, or give each series as a folder of its own"
@@ -43,9 +41,9 @@ def refuse_stray(slices: Sequence[SeriesSlice], largest: Sequence[SeriesSlice]) 
 
 def require_alike(slices: Sequence[SeriesSlice]) -> None:
     """Raise UserError for a slice whose owner, size, spacing or orientation is not that of most of the others."""
-    if len(slices) < FEWEST:
+    if len(slices) < FEWEST_SLICES:
         raise UserError(
-            f"{slices[0].path}: a series of {len(slices)} slices; a volume has {FEWEST} and more. "
+            f"{slices[0].path}: a series of {len(slices)} slices; a volume has {FEWEST_SLICES} and more. "
             "Give a file by itself to have it read as a picture"
         )
     for number, keyword in enumerate(SHARED):
@@ -124,8 +122,7 @@ def in_order(slices: Sequence[SeriesSlice]) -> list[SeriesSlice]:
 
 def heights_of(slices: Sequence[SeriesSlice]) -> Float64Array:
     """Places along the normal in mm."""
-    across, down = np.array(slices[0].orientation).reshape(2, 3)
-    return np.array([one.position_mm for one in slices]) @ np.cross(across, down)
+    return np.array([one.position_mm for one in slices]) @ slices[0].normal
 
 
 def _refuse_doubled(ordered: Sequence[SeriesSlice], starts: npt.NDArray[Any], counts: npt.NDArray[Any]) -> None:
@@ -133,9 +130,9 @@ def _refuse_doubled(ordered: Sequence[SeriesSlice], starts: npt.NDArray[Any], co
     difference = _difference(ordered[start : start + counts.max()])
     how = f", which differ in {difference}" if difference else ""
     cure = "save one of them as a file of its own" if _of_one_file(ordered) else "give the files of one"
-    if len(set(counts.tolist())) == 1 and len(starts) >= FEWEST:
+    if len(set(counts.tolist())) == 1 and len(starts) >= FEWEST_SLICES:
         raise UserError(f"{place}: a series of {counts[0]} volumes at one place (4D){how}; {cure}")
-    if difference and (counts > 1).sum() >= FEWEST:
+    if difference and (counts > 1).sum() >= FEWEST_SLICES:
         raise UserError(f"{place}: a series of several volumes at one place (4D){how}, not each whole; {cure}")
     first, second = ordered[start], ordered[start + 1]
     if _of_one_file(ordered):
@@ -167,9 +164,7 @@ def require_upright(ordered: Sequence[SeriesSlice]) -> None:
     """Raise UserError where the slices are pushed aside from one to the next, or one of them is."""
     positions = np.array([one.position_mm for one in ordered])
     heights = heights_of(ordered)
-    across, down = np.array(ordered[0].orientation).reshape(2, 3)
-    normal = np.cross(across, down)
-    aside = positions - positions[0] - np.outer(heights - heights[0], normal)  # (slices, 3)
+    aside = positions - positions[0] - np.outer(heights - heights[0], ordered[0].normal)  # (slices, 3)
     lean = np.degrees(np.arctan2(np.linalg.norm(aside[-1]), heights[-1] - heights[0]))
     if lean > TILT_DEGREES:
         raise UserError(

@@ -18,12 +18,10 @@ import numpy.typing as npt
 
 from tumorline.arrays import Float64Array
 from tumorline.errors import UserError
-from tumorline.formats.boundary import decode_one, max_pixels, require_regular, require_size
+from tumorline.formats.boundary import decode_one, max_pixels, read_head, require_regular, require_size
 from tumorline.geometry.grid import Grid, grid_of
 
 SUFFIXES = (".nii", ".nii.gz")
-OTHER_SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd", ".mgz", ".mgh", ".hdr", ".img")
-"""Of volumes in other formats."""
 GZIP = b"\x1f\x8b"
 """How packed files begin."""
 KEPT, KEPT_BYTES = 8, 1 << 29
@@ -102,12 +100,6 @@ class OpenVolume(NamedTuple):
 
 def is_volume(path: Path) -> bool:
     return path.name.lower().endswith(SUFFIXES)
-
-
-def unread_volume(path: Path) -> str:
-    """What is said of a volume in another format; empty where its name is of none."""
-    is_other = path.name.lower().endswith(OTHER_SUFFIXES)
-    return f"{path}: volumes of this format are not read; save them as NIfTI (.nii.gz)" if is_other else ""
 
 
 def without_volume_suffix(name: str) -> str:
@@ -243,9 +235,7 @@ def open_volume(path: Path) -> OpenVolume:
 
 
 def _require_named_as_packed(path: Path) -> None:
-    with path.open("rb") as file:
-        start = file.read(4)
-    name = without_volume_suffix(path.name)
+    start, name = read_head(path, 4), without_volume_suffix(path.name)
     if start.startswith(GZIP) and not _is_packed(path):
         raise UserError(f"{path}: is packed with gzip; call it {name}.nii.gz")
     if start in HEADER_SIZES and _is_packed(path):

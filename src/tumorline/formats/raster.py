@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +12,7 @@ import numpy.typing as npt
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from tumorline.errors import UserError
-from tumorline.formats.boundary import require_size
+from tumorline.formats.boundary import read_head, require_size
 from tumorline.formats.deep_colours import first_word, is_deep_png, is_deep_pnm, read_deep
 from tumorline.formats.grey import channels_agree, is_black_and_one
 from tumorline.formats.pillow_limit import own_limit
@@ -68,24 +69,24 @@ def decoded(image: Image.Image) -> Pixels:
     return _pixels(_upright(image))
 
 
-@own_limit()
 def count_bands(path: Path) -> int:
     """How many values a picture has for each pixel, by its header; 0 where that is not understood."""
+    return _told_by_header(path, lambda image: len(image.getbands()), 0)
+
+
+@own_limit()
+def _told_by_header(path: Path, ask: Callable[[Image.Image], int], otherwise: int) -> int:
     try:
         with Image.open(path, formats=FORMATS) as image:
-            return len(image.getbands())
+            return ask(image)
     except Exception:  # whatever is wrong is said where the file is decoded
-        return 0
+        return otherwise
 
 
 def _read_other(path: Path) -> Pixels:
-    with path.open("rb") as file:
-        is_tiff = file.read(4) in TIFF_SIGNATURES
-    if not is_tiff:
-        if message := unread_file(path):
-            raise UserError(message)
-        raise UserError(f"{path}: not a picture in a format that is read ({ACCEPTED})")
-    return _read_tiff(path)
+    if read_head(path, 4) in TIFF_SIGNATURES:
+        return _read_tiff(path)
+    raise UserError(unread_file(path) or f"{path}: not a picture in a format that is read ({ACCEPTED})")
 
 
 def _read_tiff(path: Path) -> Pixels:
@@ -160,16 +161,9 @@ def _orientation(image: Image.Image) -> int:
     return UPRIGHT
 
 
-@own_limit()
 def stated_orientation(path: Path) -> int:
     """How a picture is to be turned, by its header; upright where that is not understood."""
-    if not path.is_file():
-        return UPRIGHT
-    try:
-        with Image.open(path, formats=FORMATS) as image:
-            return _orientation(image)
-    except Exception:  # whatever is wrong is said where the file is decoded
-        return UPRIGHT
+    return _told_by_header(path, _orientation, UPRIGHT) if path.is_file() else UPRIGHT
 
 
 def _pixels(image: Image.Image) -> Pixels:

@@ -2,9 +2,15 @@
 
 from pathlib import Path
 
-from tumorline.formats.nifti import unread_volume
-
+VOLUME_SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd", ".mgz", ".mgh", ".hdr", ".img")
+"""Of other formats than NIfTI."""
 ARRAY_SUFFIXES = {".npy", ".npz", ".h5", ".hdf5", ".pkl", ".pickle"}
+
+
+def unread_volume(path: Path) -> str:
+    """What is said of a volume in another format; empty where its name is of none."""
+    is_other = path.name.lower().endswith(VOLUME_SUFFIXES)
+    return f"{path}: volumes of this format are not read; save them as NIfTI (.nii.gz)" if is_other else ""
 
 
 def unread_array(path: Path) -> str:

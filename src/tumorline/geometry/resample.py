@@ -51,9 +51,7 @@ def share_covered(target: Grid, source: Grid) -> float:
     sides = [np.linspace(0, side - 1, LATTICE) for side in target.shape]
     indices = np.stack(np.meshgrid(*sides, indexing="ij")).reshape(3, -1)
     leads = _leads(target, source)
-    there = leads[:3, :3] @ indices + leads[:3, 3:]
-    ends = np.array(source.shape)[:, None]
-    return float(((there >= -0.5) & (there <= ends - 0.5)).all(axis=0).mean())
+    return float(_are_inside(leads[:3, :3] @ indices + leads[:3, 3:], source).mean())
 
 
 def is_on_lattice(source: Grid, target: Grid) -> bool:
@@ -66,15 +64,15 @@ def is_on_lattice(source: Grid, target: Grid) -> bool:
 
 def share_outside(values: npt.NDArray[Any], source: Grid, target: Grid) -> float:
     """Of what is not 0 on a grid, the share that lies outside of another one."""
-    if _are_inside(corners_of(source), target).all():
+    if _are_inside(_places_on(corners_of(source), target), target).all():
         return 0.0
     affine = np.asarray(source.affine)
     there = affine[:3, :3] @ np.stack(np.nonzero(values)) + affine[:3, 3:]
-    return 1 - float(_are_inside(there, target).mean())
+    return 1 - float(_are_inside(_places_on(there, target), target).mean())
 
 
-def _are_inside(positions: Float64Array, grid: Grid) -> npt.NDArray[np.bool_]:
-    places = _places_on(positions, grid)
+def _are_inside(places: Float64Array, grid: Grid) -> npt.NDArray[np.bool_]:
+    """Which of some indices `(3, N)` lie no more than half a voxel beyond the centres at a grid's border."""
     return np.asarray(((places >= -0.5) & (places <= np.array(grid.shape)[:, None] - 0.5)).all(axis=0))
 
 

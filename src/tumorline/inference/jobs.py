@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tumorline.data.layouts.contents import Contents
-from tumorline.data.layouts.to_predict.case_list import list_scans
+from tumorline.data.layouts.to_predict.case_list import read_case_list
 from tumorline.data.layouts.to_predict.gather import Scan, gather_scans, name_channels, nnunet_scans, sequence_of_volume
 from tumorline.data.layouts.to_predict.selection import OTHER_SEQUENCE, Selection, pixels_around, select_images
 from tumorline.data.layouts.to_predict.series import SeriesFound, SeriesScan, gather_series, series_of_channels
@@ -197,7 +197,7 @@ def _jobs_of_file(path: Path, channels: Channels, notify: Notify | None, may_lac
     if _is_table(path):
         if len(channels) > 1:
             _require_names(channels, str(path))
-        return [_job_of_row(scan, channels, notify) for scan in list_scans(path, channels, may_lack)]
+        return [_job_of_row(scan, channels, notify) for scan in read_case_list(path, channels, may_lack)]
     job = PredictionJob((path,), without_suffix(Path(path.name)))
     if len(channels) > 1 and job.is_volume:
         if of_frames := _scans_of_frames(path, channels, may_lack):

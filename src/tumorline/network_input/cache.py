@@ -17,6 +17,7 @@ from tumorline.arrays import BoolArray
 from tumorline.config import DataConfig
 from tumorline.data.case import Case, map_cases
 from tumorline.data.dataset import Dataset
+from tumorline.data.memory import cache_folder
 from tumorline.data.sample import Sample
 from tumorline.files import read_json, require_space, write_json
 from tumorline.geometry.slices import SQUARE, slices_with_any
@@ -25,7 +26,6 @@ from tumorline.network_input import fit
 from tumorline.network_input.built_folder import checksums_of, create_array, open_built
 from tumorline.network_input.windows import count_slices, input_of, prepare_input
 from tumorline.progress import Progress
-from tumorline.user_folders import default_folder
 
 IMAGES, MASKS, ROWS, CHECKSUMS = "images.npy", "masks.npy", "rows.npy", "checksums.json"
 NAMES = (IMAGES, MASKS, ROWS)
@@ -87,7 +87,7 @@ def open_cache(dataset: Dataset, progress: Progress | None = None) -> Cache:
 
     Raises UserError without space.
     """
-    target = Path(dataset.settings.cache or default_folder()) / cache_key(dataset)
+    target = cache_folder(dataset.settings) / cache_key(dataset)
     return open_built(target, lambda folder: _read(dataset, folder), lambda folder: _fill(dataset, folder, progress))
 
 

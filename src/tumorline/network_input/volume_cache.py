@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from tumorline.data.case import Case, map_cases
 from tumorline.data.dataset import Dataset
+from tumorline.data.memory import cache_folder
 from tumorline.errors import UserError
 from tumorline.files import read_json, require_space, write_json
 from tumorline.network_input import fit
@@ -21,7 +22,6 @@ from tumorline.network_input.built_folder import create_array, open_built
 from tumorline.network_input.patches import Places, region_places
 from tumorline.network_input.spaced import SpacedPlacement, place_head, to_spaced, truth_to_spaced
 from tumorline.progress import Progress
-from tumorline.user_folders import default_folder
 
 VERSION = 1
 """Of what stands in the cache of equal volumes and settings."""
@@ -76,7 +76,7 @@ def open_volume_cache(dataset: Dataset, progress: Progress | None = None) -> Vol
     for case, facts in zip(dataset.cases, dataset.facts, strict=True):
         if len(facts.shape) != 4:
             raise UserError(f"{case.images[0]}: a picture; data.window is for volumes, leave it out for slices")
-    target = Path(dataset.settings.cache or default_folder()) / volume_cache_key(dataset)
+    target = cache_folder(dataset.settings) / volume_cache_key(dataset)
     return open_built(
         target, lambda folder: _read_volumes(dataset, folder), lambda folder: _fill(dataset, folder, progress)
     )

@@ -11,11 +11,10 @@ from pathlib import Path
 
 from tumorline.config import DataConfig
 from tumorline.data.case import Case
-from tumorline.data.memory import remember, stamps
+from tumorline.data.memory import cache_folder, remember, stamps
 from tumorline.errors import ReadError, UserError
 from tumorline.formats import nifti
 from tumorline.regions import Labels, LabelScheme, scheme_of_parts
-from tumorline.user_folders import default_folder
 
 EARLIER, LATER, CHILDREN = 4, 3, 1
 """Conventions, by their label of enhancing tumour."""
@@ -103,15 +102,10 @@ def _told_by_labels(labels: Mapping[Path, Collection[int]], by_names: Collection
 
     `by_names` are the conventions that the names of the other files state.
     """
-    only_later, only_earlier, both = _told_apart(labels)
-    if only_later and only_earlier and not both:
-        raise UserError(f"{_two_files(only_later[0], only_earlier[0])}; {CURE}")
-    is_known = EARLIER in by_names or all(KNOWN_FOR_4.search(path.name) for path in only_earlier)
-    if only_earlier and not both and not is_known:
-        raise UserError(
-            f"{only_earlier[0]}: holds the label 4, no file of these 3, and their names tell nothing; {CURE}"
-        )
-    return LATER if only_later or both else EARLIER if only_earlier else 0
+    later, earlier = _told_apart(labels)
+    if EARLIER not in by_names and not all(KNOWN_FOR_4.search(path.name) for path in earlier):
+        raise UserError(f"{earlier[0]}: holds the label 4, no file of these 3, and their names tell nothing; {CURE}")
+    return LATER if later else EARLIER if earlier else 0
 
 
 def require_one_convention(path: Path, cases: Iterable[Case], labels: Iterable[Collection[int]]) -> None:
@@ -122,24 +116,23 @@ def require_one_convention(path: Path, cases: Iterable[Case], labels: Iterable[C
         if case.truth_file and case.labels and case.labels.by_names:
             labels_by_file.setdefault(case.truth_file, set()).update(values)
             later = LATER in case.labels.allowed
-    only_later, only_earlier, both = _told_apart(labels_by_file)
-    if only_later and only_earlier and not both:
-        raise UserError(f"{_two_files(only_later[0], only_earlier[0])}; {CURE}")
-    if later and only_earlier and not both:
+    _, earlier = _told_apart(labels_by_file)
+    if later and earlier:
         raise UserError(
-            f"{only_earlier[0]}: holds the label 4, but no file of {path} 3, by which files of these names mark "
+            f"{earlier[0]}: holds the label 4, but no file of {path} 3, by which files of these names mark "
             f"enhancing tumour; {CURE}"
         )
 
 
-def _told_apart(labels: Mapping[Path, Collection[int]]) -> tuple[list[Path], list[Path], list[Path]]:
-    """The files that hold 3 and no 4, 4 and no 3, and both."""
-    held = {path: (LATER in values, EARLIER in values) for path, values in labels.items()}
-    only_later, only_earlier, both = ([p for p, h in held.items() if h == wanted] for wanted in _HELD)
-    return only_later, only_earlier, both
+def _told_apart(labels: Mapping[Path, Collection[int]]) -> tuple[list[Path], list[Path]]:
+    """The files that hold 3, and those that hold 4 where none holds 3.
 
-
-_HELD = ((True, False), (False, True), (True, True))
+    Raises UserError where some hold the one, others the other, and none both.
+    """
+    later, earlier = ([path for path, values in labels.items() if label in values] for label in TOLD_APART)
+    if later and earlier and not {*later} & {*earlier}:
+        raise UserError(f"{_two_files(later[0], earlier[0])}; {CURE}")
+    return later, [] if later else earlier
 
 
 def _two_files(later: Path, earlier: Path) -> str:
@@ -154,13 +147,12 @@ def _labels_of(truths: Collection[Path], settings: DataConfig) -> dict[Path, lis
             return list(pool.map(_held_in, truths))
 
     file_stamps = stamps(truths)
-    folder = Path(settings.cache or default_folder())
-    labels = remember(folder, "labels", file_stamps, look, list, _are_all_read) if file_stamps else look()
+    labels = (
+        look()
+        if not file_stamps
+        else remember(cache_folder(settings), "labels", file_stamps, look, list, lasts=lambda held: None not in held)
+    )
     return {path: held or [] for path, held in zip(truths, labels, strict=True)}
-
-
-def _are_all_read(labels: Sequence[list[int] | None]) -> bool:
-    return None not in labels
 
 
 def _held_in(path: Path) -> list[int] | None:

@@ -56,6 +56,9 @@ class Contents:
     def files(self) -> tuple[Path, ...]:
         return self.tree.files
 
+    def of_suffix(self, suffix: str) -> list[Path]:
+        return [file for file in self.files if file.suffix.lower() == suffix]
+
     @cached_property
     def pictures(self) -> tuple[Path, ...]:
         return tuple(file for file in self.files if is_picture(file))
@@ -67,7 +70,7 @@ class Contents:
     @cached_property
     def matlab_files(self) -> tuple[Path, ...]:
         """All `.mat` but the table of folds."""
-        return tuple(f for f in self.files if f.suffix.lower() == MATLAB_SUFFIX and f.stem.lower() != "cvind")
+        return tuple(file for file in self.of_suffix(MATLAB_SUFFIX) if file.stem.lower() != "cvind")
 
     @cached_property
     def documents(self) -> dict[Path, Mapping[str, Any]]:
@@ -83,7 +86,7 @@ class Contents:
 
     @cached_property
     def _read_documents(self) -> dict[Path, Mapping[str, Any] | UserError]:
-        return {file: _read_document(file) for file in self.files if file.suffix.lower() == ".json"}
+        return {file: _read_document(file) for file in self.of_suffix(".json")}
 
     @cached_property
     def groups(self) -> dict[str, Group]:

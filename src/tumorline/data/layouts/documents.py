@@ -12,15 +12,18 @@ from tumorline.user_text import read_user_text
 
 MOST_BYTES = 256 << 20
 """Of one file of annotations."""
-HEAD_BYTES = 4096
+
+
+def _bounded_bytes(path: Path) -> bytes:
+    if path.stat().st_size > MOST_BYTES:
+        raise UserError(f"{path}: larger than {MOST_BYTES >> 20} MB; split the annotations")
+    return path.read_bytes()
 
 
 def read_json_document(path: Path) -> JsonObject:
     """A JSON file that holds an object. Raises UserError for anything else, and for more than 256 MB."""
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise UserError(f"{path}: larger than {MOST_BYTES >> 20} MB; split the annotations")
-        document = json.loads(path.read_bytes())
+        document = json.loads(_bounded_bytes(path))
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: no readable JSON ({type(error).__name__})") from None
     if not isinstance(document, dict):
@@ -47,9 +50,7 @@ def read_xml_document(path: Path) -> ElementTree.Element:
     """
     parser = ElementTree.XMLParser(target=_WithoutDoctype())
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise UserError(f"{path}: larger than {MOST_BYTES >> 20} MB; split the annotations")
-        parser.feed(path.read_bytes())
+        parser.feed(_bounded_bytes(path))
         root: ElementTree.Element = parser.close()
     except _DoctypeFound:
         raise UserError(f"{path}: XML with a DOCTYPE, which no annotation tool writes; it is not read") from None
@@ -77,12 +78,3 @@ def read_text_document(path: Path, most_bytes: int) -> str:
     if size > most_bytes:
         raise UserError(f"{path}: larger than {most_bytes >> 20} MB, which no file of its kind is")
     return read_user_text(path)
-
-
-def read_head(path: Path) -> bytes:
-    """The first bytes of a file; none where it cannot be read."""
-    try:
-        with path.open("rb") as opened:
-            return opened.read(HEAD_BYTES)
-    except OSError:
-        return b""

@@ -7,7 +7,7 @@ from pathlib import Path
 from tumorline.config import DataConfig
 from tumorline.data import cheng
 from tumorline.data.case import Case
-from tumorline.data.finding import Finding
+from tumorline.data.finding import Finding, unreadable
 from tumorline.data.layouts.contents import Contents, Listing
 from tumorline.data.layouts.patient_tables import with_patients_of_tables
 from tumorline.data.masks.read import mask_hash
@@ -36,7 +36,7 @@ def read_figshare(contents: Contents, _settings: DataConfig) -> Listing:
         try:
             case = _case(file, folds)
         except UserError as error:
-            findings.append(Finding("unreadable", "error", str(error), (str(file),), file.stem))
+            findings.append(unreadable(error, file, stands_for=file.stem))
             continue
         if case.id in cases:
             message = f"{file}: same name as {cases[case.id].images[0]}; keep one of them"

@@ -18,7 +18,7 @@ from tumorline.data.layouts.names import (
     normalised,
     read_folder_name,
 )
-from tumorline.data.layouts.pairs import join_masks, joined_note
+from tumorline.data.layouts.pairs import joined_note
 from tumorline.data.layouts.patient_tables import case_from_row, read_patients
 from tumorline.data.layouts.tree import common_folder
 from tumorline.data.layouts.unread_dicom import told_of_series
@@ -63,16 +63,15 @@ def read_folders(contents: Contents, _settings: DataConfig) -> Listing:
 
     Raises UserError where it is not clear which folder belongs to which.
     """
-    paired = [_match_files(contents, folders) for folders in folder_pairs(contents)]
+    pairs = folder_pairs(contents)
+    paired = [_match_files(contents, folders) for folders in pairs]
     images = {pair.folders.prefix + name: image for pair in paired for name, image in pair.images.items()}
     location = f"{paired[0].folders.images.name}/" if len(paired) == 1 else "the folders of images"
     rows, notes = read_patients(contents, images, location)
     masks = {pair.folders.prefix + name: own_masks for pair in paired for name, own_masks in pair.masks.items()}
-    cases = [
-        join_masks(case_from_row(n, images[n], None, rows.get(n, {})), own_masks) for n, own_masks in masks.items()
-    ]
+    cases = [case_from_row(name, images[name], own, rows.get(name, {})) for name, own in masks.items()]
     findings = [finding for pair in paired for finding in pair.findings]
-    return cases, findings + notes + joined_note(contents.path, cases) + _without_masks(contents)
+    return cases, findings + notes + joined_note(contents.path, cases) + _without_masks(contents, pairs)
 
 
 # ---------------------------------------------------------------- folders
@@ -146,17 +145,13 @@ def _listed(contents: Contents, folders: Sequence[Path]) -> str:
     return " and ".join(f"{folder.relative_to(contents.path).as_posix()}/" for folder in folders)
 
 
-def _without_masks(contents: Contents) -> list[Finding]:
+def _without_masks(contents: Contents, pairs: Sequence[FolderPair]) -> list[Finding]:
     """A warning for each folder of images that stands beside the pairs and has no masks, as public test parts do."""
-    paired_folders = [folder for pair in folder_pairs(contents) for folder in (pair.images, pair.masks)]
+    paired = [folder for pair in pairs for folder in (pair.images, pair.masks)]
+    keys = [_by_key(children, "image") for children in _children(contents).values()]
     findings = []
-    for children in _children(contents).values():
-        for folder in (folder for folders in _by_key(children, "image").values() for folder in folders):
-            if any(
-                folder.is_relative_to(paired_folder) or paired_folder.is_relative_to(folder)
-                for paired_folder in paired_folders
-            ):
-                continue
+    for folder in (folder for by_key in keys for folders in by_key.values() for folder in folders):
+        if not any(folder.is_relative_to(other) or other.is_relative_to(folder) for other in paired):
             count = sum(file.is_relative_to(folder) for file in contents.pictures)
             images = numbered(count, "image")
             message = f"{folder}: {images} without a folder of masks beside it {is_or_are(count)} left out"

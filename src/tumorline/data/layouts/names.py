@@ -196,6 +196,11 @@ def says_mask(name: str) -> bool:
     return any(way.word not in WEAK_WORDS for way in read_mask_names(name))
 
 
+def is_mask_name(name: str) -> bool:
+    """Whether a name says mask by itself, or a folder in it that masks lie there."""
+    return says_mask(name) or is_in_mask_folder(name)
+
+
 def image_id(name: str) -> str:
     """The name of a case: its image's without `_image`, and its folder's where the file is called 'image' alone."""
     folder, stem = _apart(name)

@@ -1,7 +1,6 @@
 """Picture and mask in one folder, flat or nested: `x.png` and `x_mask.png`."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from tumorline.config import DataConfig
@@ -24,16 +23,11 @@ def read_pairs(contents: Contents, _settings: DataConfig) -> Listing:
     clear = {name: pair for name, pair in contents.pairs.items() if name not in doubtful}
     images = {name: pair.images[0] for name, pair in contents.pairs.items()}
     table, notes = read_patients(contents, images, "this folder")
-    cases = [join_masks(case_from_row(n, p.images[0], None, table.get(n, {})), p.masks) for n, p in clear.items()]
+    cases = [case_from_row(name, pair.images[0], pair.masks, table.get(name, {})) for name, pair in clear.items()]
     findings = [
         Finding("ambiguous", "error", message, (message.split(": ")[0],), name) for name, message in doubtful.items()
     ]
     return cases, findings + _unpaired(contents) + joined_note(contents.path, cases) + notes
-
-
-def join_masks(case: Case, masks: Sequence[Path]) -> Case:
-    """The case with its mask, or with several whose union is the tumour."""
-    return replace(case, mask=masks[0], more_masks=tuple(masks[1:]))
 
 
 def joined_note(path: Path, cases: Sequence[Case]) -> list[Finding]:

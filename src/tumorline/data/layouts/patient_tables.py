@@ -107,13 +107,14 @@ def _read_rows(table: Path, names: Collection[str], where: str) -> tuple[dict[st
     return rows_of_names, [Finding("rows_without_file", "info", message, (str(table),))]
 
 
-def case_from_row(name: str, image: Path, mask: Path | None, row: Row) -> Case:
-    """A pair with what a table says of it; an empty row says nothing."""
+def case_from_row(name: str, image: Path, masks: Sequence[Path], row: Row) -> Case:
+    """An image with its masks and what a table says of it; an empty row says nothing."""
     attributes = {key: value for key, value in row.items() if key not in {*KNOWN_COLUMNS, "image"}}
     return Case(
         id=name,
         images=(image,),
-        mask=mask,
+        mask=masks[0] if masks else None,
+        more_masks=tuple(masks[1:]),
         patient=stated_patient(row) or None,
         class_name=row.get("class_name", ""),
         part=row.get("split", ""),
@@ -126,7 +127,7 @@ def case_from_row(name: str, image: Path, mask: Path | None, row: Row) -> Case:
 def _with_row(case: Case, row: Row) -> Case:
     """The case with what a row says, and what it says itself where the row is silent; voxels have their own size."""
     cells = {key: value for key, value in row.items() if not (case.is_volume and key == "spacing_mm")}
-    stated = case_from_row(case.id, case.images[0], case.mask, cells)
+    stated = case_from_row(case.id, case.images[0], case.masks, cells)
     return replace(
         case,
         patient=stated.patient or case.patient,

@@ -14,11 +14,12 @@ from tumorline.data.layouts.contents import Contents, Listing
 from tumorline.data.layouts.lgg import names_in
 from tumorline.data.layouts.patient_tables import Row, case_from_row
 from tumorline.data.layouts.unread_dicom import told_of_folder
-from tumorline.data.layouts.volumes.listed_volumes import holds_volumes, list_scans
+from tumorline.data.layouts.volumes.listed_volumes import list_scans
 from tumorline.data.layouts.volumes.scan_case import REGION_WORDS, SEQUENCE_WORDS, plain_word
 from tumorline.data.user_tables import TABLE_SUFFIXES, read_rows_of_cases
 from tumorline.errors import UserError
 from tumorline.formats.decode import PICTURE_SUFFIXES
+from tumorline.formats.nifti import is_volume
 from tumorline.user_text import Rows, written_path
 
 ONE_LABEL = "but the masks of this source have one label"
@@ -55,7 +56,7 @@ def read_table(contents: Contents, settings: DataConfig) -> Listing:
         raise UserError(f"{path}: id '{twice[0]}' stands in more than one line; ids must differ")
     if folder := next(filter(None, (told_of_folder(file) for case in cases for file in case.files)), ""):
         raise UserError(folder)
-    if holds_volumes(cases):
+    if any(is_volume(file) for case in cases for file in case.files):
         return list_scans(path, cases, settings)
     if columns.masks == ("mask",) and not settings.label_values:
         _require_one_region(path, settings)
@@ -172,9 +173,8 @@ def _case_of_row(path: Path, line: int, row: Row, columns: Columns) -> Case:
     files = {*columns.images, *columns.masks, *columns.others}
     attributes = {key: value for key, value in row.items() if key not in files}
     return replace(
-        case_from_row(name, images[0], masks[0], attributes),
+        case_from_row(name, images[0], masks, attributes),
         images=tuple(images),
         channels=columns.channels if any(columns.channels) else (),
-        more_masks=tuple(masks[1:]),
         mask_per_region=len(masks) > 1,
     )

@@ -20,7 +20,7 @@ def read_tumour_free(contents: Contents) -> Listing:
         if name in cases:
             message = f"{file}: same name as {cases[name].images[0].name} but for the suffix; keep one of them"
             findings.append(Finding("ambiguous", "error", message, (str(cases[name].images[0]), str(file)), name))
-        cases.setdefault(name, case_from_row(name, file, None, table.get(name, {})))
+        cases.setdefault(name, case_from_row(name, file, (), table.get(name, {})))
     if not cases:
         raise UserError(f"{contents.path}: no picture in this folder")
     return list(cases.values()), findings

@@ -8,12 +8,12 @@ from pathlib import Path
 from tumorline.data.layouts.annotations import yolo
 from tumorline.data.layouts.classes import shows_tumour
 from tumorline.data.layouts.contents import Contents
-from tumorline.data.layouts.documents import read_head
-from tumorline.data.layouts.names import folder_words, is_in_mask_folder, says_mask
+from tumorline.data.layouts.names import folder_words, is_mask_name
 from tumorline.data.layouts.unread_dicom import LOOKED_AT, told_of_segmentation
 from tumorline.data.layouts.unsaid import masks_by_word, twins
 from tumorline.file_names import PREDICTED_NAME
-from tumorline.formats.nifti import unread_volume
+from tumorline.formats.boundary import read_head
+from tumorline.formats.unread import unread_volume
 
 WITH_WORD = re.compile(r"(?P<base>.+)[-_. ][a-z]+\d*", re.IGNORECASE)
 DOCUMENT_SUFFIXES = {".md", ".rst", ".pdf", ".html", ".htm", ".doc", ".docx", ".bib", ".cff"}
@@ -36,7 +36,7 @@ def sign_of_truth(contents: Contents) -> Path | None:
 
 def _pictures_with_truth(contents: Contents) -> Iterator[Path]:
     """Pictures that may be a mask or show a tumour, by their names and folders, and those beside others of the name."""
-    yield from (file for file, name in contents.names.items() if _is_mask(name) or _names_tumour(name))
+    yield from (file for file, name in contents.names.items() if is_mask_name(name) or _names_tumour(name))
     yield from masks_by_word(contents.names)
     yield from (files[-1] for files in twins(contents.names))
     yield from (file for file, name in contents.names.items() if _lengthens(name, contents.picture_names))
@@ -44,7 +44,7 @@ def _pictures_with_truth(contents: Contents) -> Iterator[Path]:
 
 def mask_beside_images(contents: Contents) -> Path | None:
     """An image that is a mask by its name, by that of a folder above it or by a picture beside it."""
-    by_name = (file for file, name in contents.names.items() if _is_mask(name))
+    by_name = (file for file, name in contents.names.items() if is_mask_name(name))
     return next(chain(by_name, masks_by_word(contents.names)), None)
 
 
@@ -52,10 +52,6 @@ def _is_document(file: Path) -> bool:
     says_so = file.suffix.lower() in DOCUMENT_SUFFIXES or DOCUMENT_WORDS & set(folder_words(file.stem))
     is_empty = file.suffix.lower() == ".txt" and not read_head(file)
     return bool(says_so) or file.name.lower() in OWN_FILES or is_empty
-
-
-def _is_mask(name: str) -> bool:
-    return says_mask(name) or is_in_mask_folder(name)
 
 
 def _names_tumour(name: str) -> bool:
@@ -71,7 +67,7 @@ def _lengthens(name: str, names: Collection[str]) -> bool:
 
 
 def _yolo(contents: Contents) -> str:
-    files = [file for file in _of_suffix(contents, ".txt") if yolo.LINE.search(read_head(file))]
+    files = [file for file in contents.of_suffix(".txt")[:LOOKED_AT] if yolo.LINE.search(read_head(file))]
     if not files:
         return ""
     if any(yolo.OUTLINE.search(read_head(file)) for file in files):
@@ -84,7 +80,7 @@ def _yolo(contents: Contents) -> str:
 
 
 def _xml(contents: Contents) -> str:
-    files = [file for file in _of_suffix(contents, ".xml") if b"<annotation" in read_head(file)]
+    files = [file for file in contents.of_suffix(".xml")[:LOOKED_AT] if b"<annotation" in read_head(file)]
     return f"{files[0]}: XML of Pascal VOC, whose boxes are no outlines, is not read; {CURE}" if files else ""
 
 
@@ -111,7 +107,3 @@ def _volumes(contents: Contents) -> str:
         )
         return f"{contents.volumes[0]}: no truth is known for volumes of this name; accepted are {names}"
     return ""
-
-
-def _of_suffix(contents: Contents, suffix: str) -> list[Path]:
-    return [file for file in contents.files if file.suffix.lower() == suffix][:LOOKED_AT]

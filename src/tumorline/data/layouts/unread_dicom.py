@@ -6,7 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 from tumorline.escaping import for_shell
-from tumorline.formats.decode import is_dicom
+from tumorline.formats.decode import FEWEST_SLICES, is_dicom
 
 LOOKED_AT = 20
 """Files of one folder that are opened to see what they are."""
@@ -20,13 +20,12 @@ CURE = (
 def told_of_series(root: Path, pictures: Iterable[Path]) -> str:
     """One line for DICOM slices that are a series, of which no layout makes a volume; empty where there are none."""
     from tumorline.formats.dicom_slice import read_slice_place  # imports pydicom
-    from tumorline.formats.dicom_stack import FEWEST
 
     places: dict[str, set[tuple[float, ...]]] = defaultdict(set)
     for file in islice(filter(is_dicom, pictures), LOOKED_AT):
         slice_place = read_slice_place(file)
         places[slice_place.series] |= slice_place.places
-        if slice_place.series and len(places[slice_place.series]) >= FEWEST:
+        if slice_place.series and len(places[slice_place.series]) >= FEWEST_SLICES:
             command = for_shell("tumorline", "data", "convert", root, "--output", "SET")
             return f"{file}: of a DICOM series, which only predict reads as a volume; to train or evaluate: {command}"
     return ""

@@ -123,8 +123,8 @@ def _candidates(first: Float32Array, second: Float32Array | None) -> IntArray:
 def _best_matches(first: Float32Array, second: Float32Array, within: bool) -> IntArray:
     side = LEVELS[0][0]
     first_detail = detail(shrink(first, side))
-    turned = [_unit(transformed(first_detail, number)) for number in range(len(TRANSFORMS))]
-    views = [_unit(detail(shrink(second, side, window))) for window in WINDOWS]
+    turned = [unit_rows(transformed(first_detail, number)) for number in range(len(TRANSFORMS))]
+    views = [unit_rows(detail(shrink(second, side, window))) for window in WINDOWS]
     blocks = []
     for start in range(0, len(first), ROWS_AT_ONCE):
         best, number = _best_transform([rows[start : start + ROWS_AT_ONCE] for rows in turned], views)
@@ -155,7 +155,8 @@ def _highest(best: Float32Array) -> tuple[IntArray, IntArray]:
     return rows[kept], columns[kept]
 
 
-def _unit(features: Float32Array) -> Float32Array:
+def unit_rows(features: Float32Array) -> Float32Array:
+    """Rows of mean 0 and length 1, of zeros where nothing differs."""
     flat = features.reshape(len(features), -1)
     flat = flat - flat.mean(axis=1, keepdims=True)
     return np.asarray(flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-9), np.float32)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tumorline.arrays import Float32Array
-from tumorline.data.near.duplicates import detail, shrink, unpack
+from tumorline.data.near.duplicates import detail, shrink, unit_rows, unpack
 from tumorline.geometry.symmetry import TRANSFORMS, transformed
 
 SIDE = 24
@@ -30,7 +30,7 @@ IntArray = npt.NDArray[np.int64]
 
 
 def looks_of(thumbnails: Sequence[bytes]) -> list[str]:
-    """The look of each thumbnail (`near_duplicates.thumbnail`); empty where the picture is constant."""
+    """The look of each thumbnail (`duplicates.thumbnail`); empty where the picture is constant."""
     shown = [number for number, thumbnail in enumerate(thumbnails) if thumbnail]
     looks = [""] * len(thumbnails)
     for start in range(0, len(shown), ROWS_AT_ONCE):
@@ -45,11 +45,11 @@ def most_alike(looks: Sequence[str], known: Sequence[str]) -> list[int | None]:
     """For each look the position of that known one which is alike in one of eight flips and turns; None without any."""
     if not looks or not known:
         return [None] * len(looks)
-    theirs = _unit(_unpack(known))
+    theirs = unit_rows(_unpack(known))
     positions: list[int | None] = []
     for start in range(0, len(looks), ROWS_AT_ONCE):
         points = _unpack(looks[start : start + ROWS_AT_ONCE])
-        best = np.max([_unit(transformed(points, n)) @ theirs.T for n in range(len(TRANSFORMS))], axis=0)
+        best = np.max([unit_rows(transformed(points, n)) @ theirs.T for n in range(len(TRANSFORMS))], axis=0)
         positions += [int(row.argmax()) if row.max() >= LEAST_ALIKE else None for row in best]
     return positions
 
@@ -70,10 +70,3 @@ def _unpack(looks: Sequence[str]) -> Float32Array:
 
 def _bytes_of(look: str) -> bytes:
     return base64.b64decode(look) if look else bytes([sum(3**power for power in range(PACKED))]) * BYTES
-
-
-def _unit(points: Float32Array) -> Float32Array:
-    """Rows of mean 0 and length 1, of zeros for a look without any detail."""
-    flat = points.reshape(len(points), -1)
-    flat = flat - flat.mean(axis=1, keepdims=True)
-    return np.asarray(flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-9), np.float32)

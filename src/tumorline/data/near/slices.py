@@ -15,7 +15,7 @@ LEAST_SHOWN = 0.25
 """Share of the fullest slice's head from which a slice is compared: the vertex of one head looks like another's."""
 
 
-class SlicePlace(NamedTuple):
+class SliceOfVolume(NamedTuple):
     """Where a slice lies in a volume."""
 
     channel: int
@@ -26,20 +26,20 @@ class SlicePlace(NamedTuple):
         return f"{self.axis} slice {self.number}"
 
 
-def near_slices(volume: ImageArray, pictures: Float32Array) -> list[tuple[NearPair, SlicePlace]]:
+def near_slices(volume: ImageArray, pictures: Float32Array) -> list[tuple[NearPair, SliceOfVolume]]:
     """The slice of `(C, D, H, W)` that is most like each of the pictures `(N, 64, 64)`, where one is the same picture.
 
     Of a pair `a` is 0 and `b` the picture; the transform leads from the slice to it.
     """
     slices = list(_thumbnails(volume))
-    best: dict[int, tuple[NearPair, SlicePlace]] = {}
+    best: dict[int, tuple[NearPair, SliceOfVolume]] = {}
     for pair in near_pairs(unpack([small for _, small in slices]), pictures):
         if pair.b not in best or pair.correlation > best[pair.b][0].correlation:
             best[pair.b] = pair._replace(a=0), slices[pair.a][0]
     return [best[picture] for picture in sorted(best)]
 
 
-def _thumbnails(volume: ImageArray) -> Iterator[tuple[SlicePlace, bytes]]:
+def _thumbnails(volume: ImageArray) -> Iterator[tuple[SliceOfVolume, bytes]]:
     """Of the slices that show enough of the head."""
     for number, channel in enumerate(volume):
         for axis in AXES:
@@ -47,4 +47,4 @@ def _thumbnails(volume: ImageArray) -> Iterator[tuple[SlicePlace, bytes]]:
             shown = (slices > channel.min()).mean(axis=(1, 2))
             for n in np.flatnonzero(shown >= LEAST_SHOWN * shown.max()).tolist():
                 if small := thumbnail(slices[n][None]):
-                    yield SlicePlace(number, axis, n), small
+                    yield SliceOfVolume(number, axis, n), small

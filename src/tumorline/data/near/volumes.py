@@ -12,7 +12,7 @@ from itertools import product
 import numpy as np
 
 from tumorline.arrays import Float32Array, ImageArray, MaskArray
-from tumorline.data.near.duplicates import NearPair
+from tumorline.data.near.duplicates import EVENING, LOCAL_PX, NOISE_PX, NearPair
 from tumorline.geometry.symmetry import TRANSFORMS, transformed
 
 SIDE, COARSE = 32, 12
@@ -28,8 +28,6 @@ BACKGROUND, BRIGHTEST = 5, 99.5
 """Percentiles."""
 DARK = 0.1
 """Above this share of its brightness a voxel belongs to the head."""
-NOISE_PX, LOCAL_PX, EVENING = 0.5, 2.0, 0.1
-"""Deviations of the Gaussians that remove noise and the local mean; share of the mean contrast that counts as none."""
 LEAST_SHARE = 0.1
 """Share of the brightest plane's mean from which a plane belongs to the head."""
 UPSIDE_DOWN = " and upside down"

@@ -6,7 +6,7 @@ from tumorline.config import AugmentConfig
 from tumorline.data.dataset import Dataset
 from tumorline.data.splits.parts import Split
 from tumorline.data.splits.split import patient_groups
-from tumorline.data.user_tables import match_ids, read_rows_of_cases, refuse_mismatch
+from tumorline.data.user_tables import match_most, read_rows_of_cases
 from tumorline.errors import UserError
 from tumorline.user_text import written_path
 
@@ -26,9 +26,7 @@ def donor_names(settings: AugmentConfig, dataset: Dataset, split: Split) -> list
 def _named(settings: AugmentConfig, dataset: Dataset) -> list[str]:
     path = written_path(settings.donors)
     wanted = [row["id"] for row in read_rows_of_cases(path, ("id",)).values()]
-    meant = match_ids(wanted, dataset.index)
-    refuse_mismatch(path, "id", wanted, meant, dataset.index, f"{dataset.source.path} (cases)")
-    return list(meant.values())
+    return list(match_most(path, "id", wanted, dataset.index, f"{dataset.source.path} (cases)").values())
 
 
 def refuse_held_out(dataset: Dataset, split: Split, names: Sequence[str]) -> None:

@@ -34,7 +34,7 @@ def assign(groups: Mapping[str, str], settings: SplitConfig) -> dict[str, str]:
     if settings.folds:
         return _fold(strata, settings)
     test = 1 - settings.train - settings.validation
-    return leave_none_empty(cut_strata(strata, {"validation": settings.validation, "test": test}), wanted)
+    return draw_parts(strata, {"validation": settings.validation, "test": test}, wanted)
 
 
 def _fold(strata: Sequence[Sequence[str]], settings: SplitConfig) -> dict[str, str]:
@@ -42,12 +42,12 @@ def _fold(strata: Sequence[Sequence[str]], settings: SplitConfig) -> dict[str, s
     tested = everyone[settings.fold :: settings.folds]
     rest = [[name for name in members if name not in set(tested)] for members in strata]
     share = settings.validation * len(everyone) / (len(everyone) - len(tested))
-    parts = leave_none_empty(cut_strata(rest, {"validation": share}), wanted_parts(settings)[:-1])
+    parts = draw_parts(rest, {"validation": share}, wanted_parts(settings)[:-1])
     return parts | dict.fromkeys(tested, "test")
 
 
-def cut_strata(strata: Iterable[Sequence[str]], shares: Mapping[str, float]) -> dict[str, str]:
-    """The first groups of each class to the parts in `shares`, the rest to train.
+def draw_parts(strata: Iterable[Sequence[str]], shares: Mapping[str, float], wanted: Iterable[str]) -> dict[str, str]:
+    """The first groups of each class to the parts in `shares`, the rest to train; no wanted part stays empty.
 
     The cut is rounded over the classes together, so that the parts' sizes are right as a whole and within one
     group of right in each class.
@@ -59,12 +59,12 @@ def cut_strata(strata: Iterable[Sequence[str]], shares: Mapping[str, float]) -> 
         seen += len(members)
         rest = iter(members)
         for part, share in shares.items():
-            wanted = round(share * seen + 1e-9) - taken[part]
-            chosen = [name for _, name in zip(range(wanted), rest, strict=False)]
+            count = round(share * seen + 1e-9) - taken[part]
+            chosen = [name for _, name in zip(range(count), rest, strict=False)]
             taken[part] += len(chosen)
             parts.update(dict.fromkeys(chosen, part))
         parts.update(dict.fromkeys(rest, "train"))
-    return parts
+    return _leave_none_empty(parts, wanted)
 
 
 def first_of_each(strata: Sequence[Sequence[str]], share: float) -> list[str]:
@@ -84,7 +84,7 @@ def strata_of(groups: Mapping[str, str], seed: int) -> list[list[str]]:
     return [by_class[class_name] for class_name in sorted(by_class)]
 
 
-def leave_none_empty(parts: dict[str, str], wanted: Iterable[str]) -> dict[str, str]:
+def _leave_none_empty(parts: dict[str, str], wanted: Iterable[str]) -> dict[str, str]:
     for part in wanted:
         if part not in parts.values():
             most = Counter(parts.values()).most_common(1)[0][0]

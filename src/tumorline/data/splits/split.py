@@ -12,9 +12,8 @@ from tumorline.data.splits.augmented_copies import copy_groups
 from tumorline.data.splits.parts import PARTS, Split
 from tumorline.data.splits.patient_draw import (
     assign,
-    cut_strata,
+    draw_parts,
     first_of_each,
-    leave_none_empty,
     shuffled,
     strata_of,
     wanted_parts,
@@ -175,8 +174,8 @@ def _with_missing_parts(dataset: Dataset, split: Split, settings: SplitConfig) -
         return split
     classes = _majority_class([case for case in dataset.cases if case.id in trained], groups)
     shares = {"validation": settings.validation, "test": 1 - settings.train - settings.validation}
-    taken = cut_strata(strata_of(classes, settings.seed), {part: shares[part] for part in missing})
-    by_group = leave_none_empty(taken, ("train", *missing))
+    taken_shares = {part: shares[part] for part in missing}
+    by_group = draw_parts(strata_of(classes, settings.seed), taken_shares, ("train", *missing))
     parts = {
         case_id: by_group[groups[case_id]] if case_id in trained else part for case_id, part in split.parts.items()
     }
@@ -215,9 +214,7 @@ def _by_source_fold(dataset: Dataset, settings: SplitConfig) -> Split:
     test_groups = {groups[case_id] for case_id in tested}
     rest = {name: label for name, label in _majority_class(dataset.cases, groups).items() if name not in test_groups}
     share = settings.validation * (len(rest) + len(test_groups)) / max(1, len(rest))
-    by_group = leave_none_empty(
-        cut_strata(strata_of(rest, settings.seed), {"validation": share}), wanted_parts(settings)[:-1]
-    )
+    by_group = draw_parts(strata_of(rest, settings.seed), {"validation": share}, wanted_parts(settings)[:-1])
     parts = {
         case_id: "test" if case_id in tested else by_group.get(name, "excluded") for case_id, name in groups.items()
     }

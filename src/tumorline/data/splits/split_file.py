@@ -6,7 +6,7 @@ from pathlib import Path
 from tumorline.data.dataset import Dataset
 from tumorline.data.patients.names import patient_meant
 from tumorline.data.splits.parts import PARTS, SHORT_NAMES, Split
-from tumorline.data.user_tables import match_ids, read_rows_of_cases, refuse_mismatch
+from tumorline.data.user_tables import match_most, read_rows_of_cases
 from tumorline.errors import UserError
 from tumorline.user_text import says_nothing
 
@@ -50,11 +50,9 @@ def _parts_by_name(
     path: Path, key: str, wanted: Mapping[str, str], names: Collection[str], dataset: Dataset
 ) -> dict[str, str]:
     """Part of each name of the set that the table means."""
-    meant = match_ids(wanted, names)
     where = f"{dataset.source.path} ({'cases' if key == 'id' else 'patients'})"
-    refuse_mismatch(path, key, wanted, meant, names, where)
     parts: dict[str, str] = {}
-    for written, name in meant.items():
+    for written, name in match_most(path, key, wanted, names, where).items():
         if parts.setdefault(name, wanted[written]) != wanted[written]:
             raise UserError(f"{path}: '{name}' is in {parts[name]} and, as '{written}', in {wanted[written]}; keep one")
     return parts

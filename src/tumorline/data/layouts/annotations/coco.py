@@ -13,20 +13,19 @@ from tumorline.data.layouts.annotations.outlined import (
     as_size,
     check_categories,
     read_entries,
+    tell_files,
 )
 from tumorline.data.layouts.contents import Contents, Listing
 from tumorline.data.layouts.names import part_in_words
 from tumorline.data.masks.outlines import Outlines, Polygon, Runs, as_polygon, as_runs
 from tumorline.errors import UserError
-from tumorline.wording import numbered
 
 Document = Mapping[str, Any]
 Entry = Mapping[str, Any]
 
 
 def find_coco(contents: Contents) -> str:
-    files = _documents(contents)
-    return f"{numbered(len(files), 'file')} of COCO annotations (for example {next(iter(files)).name})" if files else ""
+    return tell_files(_documents(contents), "COCO annotations")
 
 
 def read_coco(contents: Contents, _settings: DataConfig) -> Listing:

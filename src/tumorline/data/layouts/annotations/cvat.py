@@ -6,7 +6,7 @@ from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from tumorline.config import DataConfig
-from tumorline.data.finding import Finding
+from tumorline.data.finding import unreadable
 from tumorline.data.layouts.annotations.outlined import (
     Annotated,
     ImageFinder,
@@ -15,13 +15,14 @@ from tumorline.data.layouts.annotations.outlined import (
     check_labels,
     read_entries,
     read_or_tell,
+    tell_files,
 )
 from tumorline.data.layouts.contents import Contents, Listing
-from tumorline.data.layouts.documents import read_head, read_xml_document
+from tumorline.data.layouts.documents import read_xml_document
 from tumorline.data.layouts.names import part_in_words, without_image_folders
 from tumorline.data.masks.outlines import Outlines, Patch, Polygon, as_polygon, ellipse, polygon_in_text, runs_in_text
 from tumorline.errors import UserError
-from tumorline.wording import numbered
+from tumorline.formats.boundary import read_head
 
 ROOT = b"<annotations"
 ELLIPSE = ("cx", "cy", "rx", "ry", "rotation", "rotation")
@@ -32,8 +33,7 @@ OF_WHOLE_IMAGE = "tag"
 
 
 def find_cvat(contents: Contents) -> str:
-    files = _files(contents)
-    return f"{numbered(len(files), 'file')} of CVAT (for example {files[0].name})" if files else ""
+    return tell_files(_files(contents), "CVAT")
 
 
 def read_cvat(contents: Contents, _settings: DataConfig) -> Listing:
@@ -46,7 +46,7 @@ def read_cvat(contents: Contents, _settings: DataConfig) -> Listing:
         try:
             images[path] = _images_in(path)
         except UserError as error:
-            findings.append(Finding("unreadable", "error", str(error), (str(path),)))
+            findings.append(unreadable(error, path))
     finder = ImageFinder(contents.pictures)
     annotated, notes = read_entries(images, lambda path, entry: _read_image(path, entry, finder))
     check_labels(contents, annotated)
@@ -55,7 +55,7 @@ def read_cvat(contents: Contents, _settings: DataConfig) -> Listing:
 
 
 def _files(contents: Contents) -> list[Path]:
-    return [file for file in contents.files if file.suffix.lower() == ".xml" and ROOT in read_head(file)]
+    return [file for file in contents.of_suffix(".xml") if ROOT in read_head(file)]
 
 
 def _images_in(path: Path) -> list[Element]:

@@ -6,26 +6,25 @@ from pathlib import Path
 from typing import Any
 
 from tumorline.config import DataConfig
-from tumorline.data.finding import Finding
+from tumorline.data.finding import unreadable
 from tumorline.data.layouts.annotations.outlined import (
     Annotated,
     ImageFinder,
     annotated_cases,
     as_size,
     check_categories,
+    tell_files,
 )
 from tumorline.data.layouts.contents import Contents, Listing
 from tumorline.data.layouts.names import name_below
 from tumorline.data.masks.outlines import Outlines, Polygon, as_polygon, ellipse
 from tumorline.errors import UserError
-from tumorline.wording import numbered
 
 Document = Mapping[str, Any]
 
 
 def find_labelme(contents: Contents) -> str:
-    files = _documents(contents)
-    return f"{numbered(len(files), 'file')} of LabelMe (for example {next(iter(files)).name})" if files else ""
+    return tell_files(_documents(contents), "LabelMe")
 
 
 def read_labelme(contents: Contents, _settings: DataConfig) -> Listing:
@@ -39,11 +38,7 @@ def read_labelme(contents: Contents, _settings: DataConfig) -> Listing:
         try:
             annotated.append(_read_file(path, document, finder))
         except UserError as error:
-            findings.append(
-                Finding(
-                    "unreadable", "error", str(error), (str(path),), name_below(path.with_suffix(""), contents.path)
-                )
-            )
+            findings.append(unreadable(error, path, stands_for=name_below(path.with_suffix(""), contents.path)))
     cases, notes = annotated_cases(contents, annotated, "a LabelMe file of its name")
     return cases, findings + notes
 

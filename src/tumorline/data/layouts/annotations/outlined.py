@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple, TypeVar
 
 from tumorline.data.case import Case
-from tumorline.data.finding import Finding
+from tumorline.data.finding import Finding, unreadable
 from tumorline.data.layouts.contents import Contents, Listing
 from tumorline.data.layouts.names import name_below, normalised, stated_part
 from tumorline.data.layouts.patient_tables import case_from_row, read_patients
@@ -32,6 +32,11 @@ OTHER_WORDS = re.compile(
 )
 HEAD_WORDS = re.compile(r"(?<![a-z])(?:brain|head|skull|scalp)(?![a-z])", re.IGNORECASE)
 """They say where a tumour is, or that the whole of it is outlined."""
+
+
+def tell_files(files: Collection[Path], kind: str) -> str:
+    """How many files of a kind are there, in words; empty where there are none."""
+    return f"{numbered(len(files), 'file')} of {kind} (for example {next(iter(files)).name})" if files else ""
 
 
 def no_tumours(names: Collection[str]) -> list[str]:
@@ -102,7 +107,7 @@ def read_entries(
             try:
                 annotated.append(read(path, entry))
             except UserError as error:
-                findings.append(Finding("unreadable", "error", str(error), (str(path),)))
+                findings.append(unreadable(error, path))
     return annotated, findings
 
 
@@ -144,9 +149,7 @@ def _without_annotations(
 ) -> list[Finding]:
     """Errors of files that may have been about images, and of images that no file is about."""
     findings = [
-        Finding(
-            "unreadable", "error", str(error), (str(path),), called(name_below(path.with_suffix(""), contents.path))
-        )
+        unreadable(error, path, stands_for=called(name_below(path.with_suffix(""), contents.path)))
         for path, error in contents.unread_documents.items()
     ]
     for image in contents.pictures:
@@ -157,8 +160,7 @@ def _without_annotations(
 
 
 def _untold(name: str, entry: Annotated) -> Finding:
-    files = tuple(str(file) for file in (entry.image, entry.annotations) if file)
-    return Finding("unreadable", "error", entry.problem, files, name)
+    return unreadable(entry.problem, *filter(None, (entry.image, entry.annotations)), stands_for=name)
 
 
 def as_size(height: Any, width: Any, name: str) -> tuple[int, int] | None:
@@ -171,7 +173,7 @@ def as_size(height: Any, width: Any, name: str) -> tuple[int, int] | None:
 
 
 def _case(name: str, entry: Annotated, row: Mapping[str, str]) -> Case:
-    case = case_from_row(name, entry.image, entry.annotations, row)
+    case = case_from_row(name, entry.image, [entry.annotations] if entry.annotations else (), row)
     return replace(case, outlines=entry.outlines, part=case.part or stated_part(name) or entry.part)
 
 

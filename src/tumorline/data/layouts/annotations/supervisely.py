@@ -15,13 +15,13 @@ from tumorline.data.layouts.annotations.outlined import (
     check_labels,
     read_entries,
     read_or_tell,
+    tell_files,
 )
 from tumorline.data.layouts.contents import Contents, Listing
 from tumorline.data.masks.outlines import Outlines, Patch, Polygon, as_patch, as_polygon, with_holes
 from tumorline.errors import UserError
 from tumorline.formats.decode import without_suffix
 from tumorline.formats.packed_mask import read_packed_mask
-from tumorline.wording import numbered
 
 Document = Mapping[str, Any]
 IMAGES, ANNOTATIONS = "img", "ann"
@@ -29,8 +29,7 @@ IMAGES, ANNOTATIONS = "img", "ann"
 
 
 def find_supervisely(contents: Contents) -> str:
-    files = _documents(contents)
-    return f"{numbered(len(files), 'file')} of Supervisely (for example {next(iter(files)).name})" if files else ""
+    return tell_files(_documents(contents), "Supervisely")
 
 
 def read_supervisely(contents: Contents, _settings: DataConfig) -> Listing:

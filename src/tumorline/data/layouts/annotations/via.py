@@ -12,13 +12,13 @@ from tumorline.data.layouts.annotations.outlined import (
     annotated_cases,
     check_categories,
     read_entries,
+    tell_files,
 )
 from tumorline.data.layouts.contents import Contents, Listing
 from tumorline.data.layouts.documents import read_csv_document
 from tumorline.data.layouts.names import part_in_words
 from tumorline.data.masks.outlines import Outlines, Polygon, as_polygon, ellipse
 from tumorline.errors import UserError
-from tumorline.wording import numbered
 
 PROJECT = "_via_img_metadata"
 """Key of the images in a project file; an export has them at its top."""
@@ -41,8 +41,7 @@ class ViaImage(NamedTuple):
 
 
 def find_via(contents: Contents) -> str:
-    files = _files(contents)
-    return f"{numbered(len(files), 'file')} of VIA (for example {next(iter(files)).name})" if files else ""
+    return tell_files(_files(contents), "VIA")
 
 
 def read_via(contents: Contents, _settings: DataConfig) -> Listing:
@@ -65,8 +64,7 @@ def read_via(contents: Contents, _settings: DataConfig) -> Listing:
 def _files(contents: Contents) -> dict[Path, list[ViaImage]]:
     """The images that each file of VIA lists."""
     listed = {path: list(_of_json(document)) for path, document in contents.documents.items()}
-    tables = (path for path in contents.files if path.suffix.lower() == ".csv")
-    listed |= {path: _of_csv(read_csv_document(path, COLUMNS)) for path in tables}
+    listed |= {path: _of_csv(read_csv_document(path, COLUMNS)) for path in contents.of_suffix(".csv")}
     return {path: entries for path, entries in listed.items() if entries}
 
 

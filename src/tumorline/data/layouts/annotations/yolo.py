@@ -14,13 +14,15 @@ from tumorline.data.layouts.annotations.outlined import (
     check_labels,
     read_entries,
     read_or_tell,
+    tell_files,
 )
 from tumorline.data.layouts.annotations.yolo_names import ClassNames
 from tumorline.data.layouts.contents import Contents, Listing
-from tumorline.data.layouts.documents import read_head, read_text_document
+from tumorline.data.layouts.documents import read_text_document
 from tumorline.data.layouts.names import name_below, without_folders, without_image_folders
 from tumorline.data.masks.outlines import Outlines, Polygon, polygon_in_text
 from tumorline.errors import UserError
+from tumorline.formats.boundary import read_head
 from tumorline.wording import is_or_are, numbered, some_of
 
 LINE = re.compile(rb"^[ \t]*\d+(?:[ \t]+[-+.\de]+){4,}[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
@@ -54,9 +56,7 @@ class Files(NamedTuple):
 def find_yolo(contents: Contents) -> str:
     """Boxes are no outlines, and files without any line say nothing of a layout."""
     labels = files_of_labels(contents).labels
-    if not any(OUTLINE.search(read_head(file)) for file in labels):
-        return ""
-    return f"{numbered(len(labels), 'file')} of YOLO labels (for example {next(iter(labels)).name})"
+    return tell_files(labels, "YOLO labels") if any(OUTLINE.search(read_head(file)) for file in labels) else ""
 
 
 def read_yolo(contents: Contents, _settings: DataConfig) -> Listing:
@@ -81,7 +81,7 @@ def files_of_labels(contents: Contents) -> Files:
     images: dict[str, list[Path]] = defaultdict(list)
     for image, name in contents.names.items():
         images[_shared_name(name)].append(image)
-    names = {file: _shared_name(name_below(file.with_suffix(""), contents.path)) for file in _texts(contents)}
+    names = {file: _shared_name(name_below(file.with_suffix(""), contents.path)) for file in contents.of_suffix(".txt")}
     labels = {file: images[name] for file, name in names.items() if name in images}
     labelled = {names[file] for file in labels}
     folders = {_folder(name) for name in labelled}
@@ -91,10 +91,6 @@ def files_of_labels(contents: Contents) -> Files:
         [image for name, image in lacking if _folder(name) in folders],
         [image for name, image in lacking if _folder(name) not in folders],
     )
-
-
-def _texts(contents: Contents) -> list[Path]:
-    return [file for file in contents.files if file.suffix.lower() == ".txt"]
 
 
 def _shared_name(name: str) -> str:
@@ -125,7 +121,7 @@ def _without_labels(contents: Contents, files: Files) -> list[Finding]:
 
 
 def _without_images(contents: Contents, files: Files) -> list[Finding]:
-    lonely = [file for file in _texts(contents) if file not in files.labels and LINE.search(read_head(file))]
+    lonely = [file for file in contents.of_suffix(".txt") if file not in files.labels and LINE.search(read_head(file))]
     return [
         Finding("unpaired", "error", f"{file}: labels of YOLO without an image of their name", (str(file),))
         for file in lonely

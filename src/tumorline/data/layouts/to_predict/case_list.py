@@ -15,7 +15,7 @@ from tumorline.user_text import written_path
 PREFIX = "image"
 
 
-def list_scans(path: Path, channels: Sequence[str], may_lack: bool = False) -> list[Scan]:
+def read_case_list(path: Path, channels: Sequence[str], may_lack: bool = False) -> list[Scan]:
     """The scan of each row, in the order of the channels; what a row lacks is its problem and not that of the others.
 
     Raises UserError for a table without rows, without a column for each channel, or with two for one. Where scans

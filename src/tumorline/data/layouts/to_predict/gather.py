@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tumorline.data.layouts.contents import Contents
-from tumorline.data.layouts.names import is_in_mask_folder, name_below, says_mask
+from tumorline.data.layouts.names import is_mask_name, name_below
 from tumorline.data.layouts.to_predict.series_names import split_place
 from tumorline.data.layouts.volumes.nnunet import Scan as NnunetScan
 from tumorline.data.layouts.volumes.nnunet import files_of_channels, is_in_nnunet_folder, scans_in_nnunet
@@ -62,7 +62,7 @@ def gather_scans(contents: Contents, channels: Sequence[str], may_lack: bool = F
     scans_by_name: dict[str, _Found] = {}
     visits = visits_among(path.name for path in contents.volumes)
     for path in contents.volumes:
-        if not is_in_nnunet_folder(path) and not _is_mask(contents, path):
+        if not is_in_nnunet_folder(path) and not is_mask_name(name_below(path, contents.path)):
             name, word = split_name(path, visits)
             if channel := channel_meant(word, channels):
                 scan = scans_by_name.setdefault(name or path.parent.as_posix(), _Found(name))
@@ -141,11 +141,6 @@ def common_name(images: Sequence[Path]) -> str:
     return common or without_suffix(Path(split_place(images[0])[0].name)).name
 
 
-def _is_mask(contents: Contents, path: Path) -> bool:
-    name = name_below(path, contents.path)
-    return says_mask(name) or is_in_mask_folder(name)
-
-
 def _as_scan(scan: _Found, root: Path, channels: Sequence[str]) -> Scan:
     folder = scan.paths[0].parent
     below = folder.relative_to(root)
@@ -176,15 +171,13 @@ def nnunet_scans(contents: Contents, channels: Sequence[str], may_lack: bool = F
 
 
 def _nnunet_scan(name: str, scan: NnunetScan, channels: Sequence[str], may_lack: bool) -> Scan:
-    there = [channel for channel in channels if _is_in_nnunet(name, scan, channel)] if may_lack else []
-    if 0 < len(there) < len(channels):
-        images, planes = files_of_channels(name, scan, there)
-        return Scan(Path(name), images, planes, channels=tuple(there))
+    named = [channel for channel in channels if _is_in_nnunet(name, scan, channel)] if may_lack else channels
+    there = channels_there(channels, named, may_lack)
     try:
-        images, planes = files_of_channels(name, scan, channels)
+        images, planes = files_of_channels(name, scan, there)
     except UserError as error:
         return Scan(Path(name), scan.files, problem=str(error))
-    return Scan(Path(name), images, planes)
+    return stating_channels(Scan(Path(name), images, planes, channels=tuple(there)), channels)
 
 
 def _is_in_nnunet(name: str, scan: NnunetScan, channel: str) -> bool:

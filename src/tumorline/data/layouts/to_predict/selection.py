@@ -10,8 +10,8 @@ from pathlib import Path
 from tumorline.data.layouts.contents import Contents
 from tumorline.data.layouts.names import (
     is_in_mask_folder,
+    is_mask_name,
     name_below,
-    says_mask,
     stated_part,
     without_image_folders,
 )
@@ -103,9 +103,8 @@ def _no_scans(contents: Contents, channel: str) -> Iterator[tuple[Path, str]]:
 
 
 def _no_scan(contents: Contents, file: Path, stated: str, channel: str) -> str:
-    name = name_below(file, contents.path)
     in_labels = is_in_nnunet_folder(file) and file.parent.name.lower().startswith("labels")
-    if stated == "truth" or in_labels or says_mask(name) or is_in_mask_folder(name):
+    if stated == "truth" or in_labels or is_mask_name(name_below(file, contents.path)):
         return "masks"
     return OTHER_SEQUENCE if channel and stated not in ("", channel) else ""
 

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from tumorline.data.layouts.to_predict.gather import channels_there
 from tumorline.data.layouts.to_predict.series_folders import folders_of_slices, may_be_slice
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     _Opened = tuple[list[DicomSeries], list[BrokenSeries]]
     """Series that are whole, and those that are not."""
+
+
+S = TypeVar("S", "DicomSeries", "BrokenSeries")
 
 
 @dataclass(frozen=True)
@@ -56,36 +59,24 @@ class SeriesFound:
     """What the series are called."""
 
 
-class _Member(NamedTuple):
+class _Placed(NamedTuple, Generic[S]):
     """A series, and where it was found."""
 
-    series: "DicomSeries"
+    series: S
     root: Path
     name: Path
-    """Of its folder, relative to the root, and of its first file where the folder holds several."""
-
-    @property
-    def folder(self) -> Path:
-        return common_folder(self.series.paths)
-
-
-class _Lost(NamedTuple):
-    """A series that is no volume, and where it was found."""
-
-    series: "BrokenSeries"
-    root: Path
-    name: Path
+    """Of its folder, relative to the root, and of its first file where the folder holds several volumes."""
 
 
 @dataclass
 class Study:
     """Series of one study, and of one patient where they say whose they are."""
 
-    whole: list[_Member] = field(default_factory=list)
-    broken: list[_Lost] = field(default_factory=list)
+    whole: "list[_Placed[DicomSeries]]" = field(default_factory=list)
+    broken: "list[_Placed[BrokenSeries]]" = field(default_factory=list)
 
     @property
-    def every(self) -> list[_Member | _Lost]:
+    def every(self) -> "list[_Placed[DicomSeries] | _Placed[BrokenSeries]]":
         return [*self.whole, *self.broken]
 
 
@@ -131,12 +122,12 @@ def _add_members(studies: dict[str, Study], root: Path, folder: Path, files: Seq
     whole, broken = _open_each(files)
     for series in whole:
         series_name = name if len(whole) == 1 else name / series.paths[0].stem
-        studies[series.study].whole.append(_Member(series, root, series_name))
+        studies[series.study].whole.append(_Placed(series, root, series_name))
     for broken_series in broken:
-        studies[broken_series.study].broken.append(_Lost(broken_series, root, name))
+        studies[broken_series.study].broken.append(_Placed(broken_series, root, name))
 
 
-def _beside_each_other(study: Study) -> list[_Member]:
+def _beside_each_other(study: Study) -> "list[_Placed[DicomSeries]]":
     from tumorline.formats.dicom_series import beside  # imports pydicom
 
     series = beside([member.series for member in study.whole], [lost.series for lost in study.broken])
@@ -266,7 +257,7 @@ def _add_single_scans(series_found: SeriesFound, study: Study, channels: Sequenc
             series_found.remarks.append(f"{description}; where it is another, give {option}")
 
 
-def _single_scan(member: _Member, channel: str, name: str) -> SeriesScan:
+def _single_scan(member: "_Placed[DicomSeries]", channel: str, name: str) -> SeriesScan:
     """A series of another sequence is one line, not an answer."""
     series, problem = member.series, ""
     if channel and series.sequence and series.sequence != channel:
@@ -307,7 +298,7 @@ def _require_whole(study: Study, channels: Sequence[str]) -> None:
 
 
 def _remarks_on(
-    folder: Path, members: Sequence[_Member], chosen: "Mapping[str, DicomSeries]", names: SeriesNames
+    folder: Path, members: "Sequence[_Placed[DicomSeries]]", chosen: "Mapping[str, DicomSeries]", names: SeriesNames
 ) -> list[str]:
     """Which series was taken as which channel, what was left, and how to say it otherwise."""
     taken = {id(series): channel for channel, series in chosen.items()}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tumorline.data.layouts.tree import common_folder
-from tumorline.formats.decode import is_dicom
+from tumorline.formats.decode import FEWEST_SLICES, is_dicom
 
 if TYPE_CHECKING:
     from tumorline.formats.dicom_slice import SlicePlace
@@ -22,10 +22,8 @@ def holds_series(path: Path) -> bool:
     """Whether a file is DICOM of so many frames that it is a volume by itself."""
     if not is_dicom(path):
         return False
-    from tumorline.formats.dicom_stack import FEWEST
-
     slice_place = _place_of(path)
-    return slice_place.is_image and len(slice_place.places) >= FEWEST
+    return slice_place.is_image and len(slice_place.places) >= FEWEST_SLICES
 
 
 def _place_of(path: Path) -> "SlicePlace":
@@ -83,8 +81,6 @@ def _joined(by_folder: "Mapping[Path, Mapping[Path, SlicePlace]]") -> "list[tupl
 
 def _sharing(by_folder: "Mapping[Path, Mapping[Path, SlicePlace]]") -> Iterator[tuple[Path, Path]]:
     """Pairs of folders with slices of one series at other places each, enough in all of them; copies are none."""
-    from tumorline.formats.dicom_stack import FEWEST
-
     places: dict[tuple[str, ...], dict[Path, set[tuple[float, ...]]]] = defaultdict(lambda: defaultdict(set))
     for folder, files in by_folder.items():
         for slice_place in files.values():
@@ -93,7 +89,7 @@ def _sharing(by_folder: "Mapping[Path, Mapping[Path, SlicePlace]]") -> Iterator[
     return (
         (first, second)
         for folders in map(_without_parts, places.values())
-        if len(set().union(*folders.values())) >= FEWEST
+        if len(set().union(*folders.values())) >= FEWEST_SLICES
         for (first, of_first), (second, of_second) in combinations(folders.items(), 2)
         if of_first and of_second and of_first != of_second
     )
@@ -108,15 +104,13 @@ def _without_parts(folders: "Mapping[Path, set[tuple[float, ...]]]") -> "dict[Pa
 
 def _slices_of_volumes(files: "Mapping[Path, SlicePlace]") -> list[Path]:
     """Slices at fewer places than a volume needs are strays where they are few beside one, else pictures."""
-    from tumorline.formats.dicom_stack import FEWEST
-
     by_series: dict[str, list[Path]] = defaultdict(list)
     places: dict[str, set[tuple[float, ...]]] = defaultdict(set)
     for path, slice_place in files.items():
         by_series[slice_place.series].append(path)
         places[slice_place.series] |= slice_place.places
     by_series.pop("", None)
-    volumes = [name for name in by_series if len(places[name]) >= FEWEST]
+    volumes = [name for name in by_series if len(places[name]) >= FEWEST_SLICES]
     largest = max((len(places[name]) for name in volumes), default=0)
     strays = [path for name in by_series if name not in volumes for path in by_series[name]]
     slices = [path for name in volumes for path in by_series[name]]

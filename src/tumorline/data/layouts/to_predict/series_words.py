@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tumorline.data.layouts.tree import common_folder
 from tumorline.escaping import for_shell
-from tumorline.formats.decode import is_dicom
+from tumorline.formats.decode import FEWEST_SLICES, is_dicom
 
 if TYPE_CHECKING:
     from tumorline.formats.dicom_series import BrokenSeries, DicomSeries
@@ -30,9 +30,7 @@ def tell_left_out(lost: "BrokenSeries") -> str:
 
 def tell_loose(files: "Mapping[Path, SlicePlace]", channels: Sequence[str]) -> str:
     """What is said of a folder's slices that may be a volume and are read as pictures; empty where they may not be."""
-    from tumorline.formats.dicom_stack import FEWEST  # imports pydicom
-
-    if len(files) < FEWEST:
+    if len(files) < FEWEST_SLICES:
         return ""
     opening = f"{common_folder(files)}: {len(files)} DICOM slices are read as pictures, as they"
     if _may_be_stacked(files.values()):

@@ -1,24 +1,23 @@
 """Volumes of BraTS, UCSF-PDGM and UPENN-GBM as cases: NIfTI files named by scan and sequence."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from glob import escape
 from pathlib import Path
 from typing import NoReturn
 
 from tumorline.config import DataConfig
 from tumorline.data.case import Case
-from tumorline.data.finding import Finding
+from tumorline.data.finding import Finding, unreadable
 from tumorline.data.labels.convention import labels_of_set
 from tumorline.data.layouts.contents import Contents, Listing
 from tumorline.data.layouts.names import folder_words
 from tumorline.data.layouts.patient_tables import with_patients_of_tables
-from tumorline.data.layouts.volumes.scan_case import FILE_WORDS, list_scan, wanted_regions, wanted_sequences
+from tumorline.data.layouts.volumes.scan_case import FILE_WORDS, list_each, list_scan, wanted_regions, wanted_sequences
 from tumorline.data.layouts.volumes.scan_files import ScanFiles, scans_by_name
 from tumorline.data.layouts.volumes.volume_names import TRUTHS, read_volume_name
 from tumorline.data.patients.names import patients_of_scans
 from tumorline.errors import UserError
-from tumorline.formats.nifti import unread_volume
+from tumorline.formats.unread import unread_volume
 from tumorline.regions import Labels
 from tumorline.wording import numbered
 
@@ -48,13 +47,11 @@ def read_brats(contents: Contents, settings: DataConfig) -> Listing:
     truths = {scan.truth: scan.by_word.keys() for scan in scans.values() if scan.truth}
     labels = labels_of_set(truths, wanted_regions(settings), settings)
     patients = patients_of_scans(scans)
-    with ThreadPoolExecutor() as pool:
-        listings = list(
-            pool.map(lambda name: _case_of_names(name, patients[name], scans[name], labels, settings), scans)
-        )
-    findings = [*adopted, *left_out, *_automated(scans), *(finding for _, findings in listings for finding in findings)]
-    cases, notes = with_patients_of_tables(contents, [case for cases, _ in listings for case in cases], "the scans")
-    return cases, findings + notes
+    listed, findings = list_each(
+        scans, lambda name: _case_of_names(name, patients[name], scans[name], labels, settings)
+    )
+    cases, notes = with_patients_of_tables(contents, listed, "the scans")
+    return cases, [*adopted, *left_out, *_automated(scans), *findings, *notes]
 
 
 def _without_public_parts(root: Path, scans: dict[str, ScanFiles]) -> tuple[dict[str, ScanFiles], list[Finding]]:
@@ -93,9 +90,8 @@ def _case_of_names(name: str, patient: str, scan: ScanFiles, labels: Labels | No
         images = tuple(_file_of(name, scan, key, FILE_WORDS[key]) for key in channels)
         mask = scan.truth or _lacking(name, scan, "truth", TRUTHS[:3])
     except UserError as error:
-        return [], [Finding("unreadable", "error", str(error), tuple(map(str, scan.paths)), name)]
-    case = Case(name, images, mask, patient, labels=labels, channels=channels, patient_written=name)
-    return list_scan(case)
+        return [], [unreadable(error, *scan.paths, stands_for=name)]
+    return list_scan(Case(name, images, mask, patient, labels=labels, channels=channels, patient_written=name))
 
 
 def _file_of(name: str, scan: ScanFiles, key: str, words: tuple[str, ...]) -> Path:

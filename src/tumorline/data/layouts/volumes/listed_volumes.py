@@ -1,7 +1,6 @@
 """Scans of which an image and its mask are known, by pairs or by a table, but not what their labels mean."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,10 +8,9 @@ from tumorline.config import DataConfig
 from tumorline.data.case import Case
 from tumorline.data.labels.convention import labels_of_set
 from tumorline.data.layouts.contents import Listing
-from tumorline.data.layouts.volumes.scan_case import list_scan
+from tumorline.data.layouts.volumes.scan_case import list_each, list_scan
 from tumorline.data.layouts.volumes.volume_names import read_volume_name
 from tumorline.errors import UserError
-from tumorline.formats.nifti import is_volume
 from tumorline.regions import NESTED, Labels
 
 
@@ -23,13 +21,7 @@ def list_scans(path: Path, cases: Sequence[Case], settings: DataConfig) -> Listi
     UserError where a region is none of a label map's, and where it cannot be told what the labels mean.
     """
     labels = _labels(path, cases, settings)
-    with ThreadPoolExecutor() as pool:
-        listings = list(pool.map(lambda case: list_scan(replace(case, labels=labels)), cases))
-    return [case for scans, _ in listings for case in scans], [note for _, notes in listings for note in notes]
-
-
-def holds_volumes(cases: Sequence[Case]) -> bool:
-    return any(is_volume(file) for case in cases for file in case.files)
+    return list_each(cases, lambda case: list_scan(replace(case, labels=labels)))
 
 
 def _labels(path: Path, cases: Sequence[Case], settings: DataConfig) -> Labels | None:

@@ -2,28 +2,34 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tumorline.config import DataConfig
 from tumorline.data.case import Case
-from tumorline.data.finding import Finding
+from tumorline.data.finding import Finding, unreadable
 from tumorline.data.labels.convention import makes_one_region
 from tumorline.data.layouts.contents import Contents, Listing
-from tumorline.data.layouts.documents import read_json_document
 from tumorline.data.layouts.patient_tables import with_patients_of_tables
 from tumorline.data.layouts.volumes.nnunet_legend import (
     EXAMPLE,
     TASK01,
     TASK01_CHANNELS,
-    Legend,
+    SetLegend,
     read_channels,
+    read_description,
     read_legend,
 )
-from tumorline.data.layouts.volumes.scan_case import CHANNELS, SEQUENCES, list_scan, wanted_regions, wanted_sequences
+from tumorline.data.layouts.volumes.scan_case import (
+    CHANNELS,
+    SEQUENCES,
+    list_each,
+    list_scan,
+    wanted_regions,
+    wanted_sequences,
+)
 from tumorline.data.patients.names import patients_of_scans
 from tumorline.errors import UserError
 from tumorline.formats.nifti import without_volume_suffix
@@ -85,9 +91,7 @@ def files_of_channels(name: str, scan: Scan, channels: Sequence[str]) -> tuple[t
 
     Raises UserError where the set does not name its channels, or where one is not there.
     """
-    file = scan.folder / "dataset.json"
-    content = read_json_document(file) if file.exists() else {}
-    stated = _stated_channels(content)
+    file, stated, _ = read_description(scan.folder)
     sequences = read_channels(file, stated) if stated else TASK01_CHANNELS if TASK01.fullmatch(Path(name).name) else {}
     by_name = {sequence: number for number, sequence in reversed(list(sequences.items()))}
     if lacking := [channel for channel in channels if channel not in by_name]:
@@ -100,17 +104,12 @@ def files_of_channels(name: str, scan: Scan, channels: Sequence[str]) -> tuple[t
 
 def channels_of_nnunet(contents: Contents) -> tuple[str, ...]:
     """Names for `data.channel`: those that a dataset.json states, or else those of the Decathlon's first task."""
-    files = {path.parent.parent / "dataset.json" for path in contents.volumes if is_in_nnunet_folder(path)}
-    documents = {file: read_json_document(file) for file in sorted(files) if file.exists()}
-    tables = [(file, stated) for file, content in documents.items() if (stated := _stated_channels(content))]
-    named = {name for file, stated in tables for name in read_channels(file, stated).values()}
+    folders = {path.parent.parent for path in contents.volumes if is_in_nnunet_folder(path)}
+    described = map(read_description, sorted(folders))
+    named = {name for file, stated, _ in described if stated for name in read_channels(file, stated).values()}
     if not named or named >= {*SEQUENCES}:
         return (*CHANNELS, *sorted(named - {*CHANNELS}))
     return (*(name for name in SEQUENCES if name in named), *sorted(named - {*SEQUENCES}))
-
-
-def _stated_channels(content: Mapping[str, Any]) -> Any:
-    return content.get("channel_names") or content.get("modality")
 
 
 def read_nnunet(contents: Contents, settings: DataConfig) -> Listing:
@@ -125,15 +124,12 @@ def read_nnunet(contents: Contents, settings: DataConfig) -> Listing:
     legends = {folder: read_legend(folder, names[folder], settings) for folder in names}
     choices = {folder: _choose(legends[folder], settings) for folder in names}
     patients = patients_of_scans(scans)
-
-    def listed_scan(name: str) -> Listing:
-        return _case_of_scan(name, patients[name], scans[name], choices[scans[name].folder])
-
-    with ThreadPoolExecutor() as pool:
-        listings = list(pool.map(listed_scan, scans))
+    listed, findings = list_each(
+        scans, lambda name: _case_of_scan(name, patients[name], scans[name], choices[scans[name].folder])
+    )
     notes = [note for legend in legends.values() for note in legend.notes] + _without_truth(found)
-    cases, more = with_patients_of_tables(contents, [case for cases, _ in listings for case in cases], "the scans")
-    return cases, [*notes, *(note for _, found in listings for note in found), *more]
+    cases, more = with_patients_of_tables(contents, listed, "the scans")
+    return cases, [*notes, *findings, *more]
 
 
 def _without_truth(scans: Sequence[Scan]) -> list[Finding]:
@@ -187,7 +183,7 @@ def _by_id(scans: Sequence[Scan]) -> dict[str, Scan]:
     return {next((name for name in scan.names if count[name] == 1), scan.names[-1]): scan for scan in scans}
 
 
-def _choose(legend: Legend, settings: DataConfig) -> Choice:
+def _choose(legend: SetLegend, settings: DataConfig) -> Choice:
     """Raises UserError where the set lacks a sequence or a region that is asked for."""
     labels = _labels_of_legend(legend, settings)
     by_sequence = {sequence: number for number, sequence in reversed(list(legend.channels.items()))}
@@ -200,7 +196,7 @@ def _choose(legend: Legend, settings: DataConfig) -> Choice:
     return Choice(numbers, sequences, len(legend.channels) > 1, labels)
 
 
-def _labels_of_legend(legend: Legend, settings: DataConfig) -> Labels | None:
+def _labels_of_legend(legend: SetLegend, settings: DataConfig) -> Labels | None:
     """None where `data.label_values` or `data.mask_threshold` say it. Raises UserError as `_choose`."""
     if settings.label_values:
         return None
@@ -214,7 +210,7 @@ def _labels_of_legend(legend: Legend, settings: DataConfig) -> Labels | None:
     return Labels(values, legend.scheme.allowed, stated=f"{legend.file} names", outlines=outlines)
 
 
-def _own_region(legend: Legend) -> str:
+def _own_region(legend: SetLegend) -> str:
     """What is outlined in a set that names its tumour, or one region alone, and none of BraTS's; else empty."""
     named = [region for region, values in legend.scheme.regions.items() if values]
     if {*named} & {*NESTED}:
@@ -222,7 +218,7 @@ def _own_region(legend: Legend) -> str:
     return REGION if REGION in named else named[0] if len(named) == 1 else ""
 
 
-def _require_region(legend: Legend, region: str, key: str) -> None:
+def _require_region(legend: SetLegend, region: str, key: str) -> None:
     regions = legend.scheme.regions
     if not regions.get(region):
         there = ", ".join(name for name, values in regions.items() if values)
@@ -236,15 +232,14 @@ def _case_of_scan(name: str, patient: str, scan: Scan, choice: Choice) -> Listin
             raise UserError(f"{scan.files[0]}: no truth of this name in labelsTr/")
         images = tuple(_file_of_channel(name, scan, number) for number in choice.channels)
     except UserError as error:
-        return [], [Finding("unreadable", "error", str(error), tuple(map(str, scan.files)), name)]
-    frames = choice.channels if choice.of_several and not scan.channels else ()
+        return [], [unreadable(error, *scan.files, stands_for=name)]
     case = Case(
         name,
         images,
         scan.truth,
         patient,
         part=scan.part,
-        planes=frames,
+        planes=choice.channels if choice.of_several and not scan.channels else (),
         labels=choice.labels,
         channels=choice.sequences,
         patient_written=name,

@@ -32,7 +32,7 @@ EXAMPLE = (
 
 
 @dataclass(frozen=True)
-class Legend:
+class SetLegend:
     """What the dataset.json of a set, or its names, say: the sequence of each channel and what the labels mean.
 
     Of labels that `data.label_values` explains it says nothing.
@@ -44,21 +44,25 @@ class Legend:
     notes: tuple[Finding, ...] = ()
 
 
-def read_legend(folder: Path, names: Sequence[str], settings: DataConfig) -> Legend:
+def read_legend(folder: Path, names: Sequence[str], settings: DataConfig) -> SetLegend:
     """What channels and labels of one set are, with a note where its names tell."""
-    file = folder / "dataset.json"
-    content = read_json_document(file) if file.exists() else {}
-    channels = content.get("channel_names") or content.get("modality")
-    labels = content.get("labels")
+    file, channels, labels = read_description(folder)
     if channels and (labels or settings.label_values):
         scheme = LabelScheme({}) if settings.label_values else _read_labels(file, labels, settings)
-        return Legend(file, read_channels(file, channels), scheme)
+        return SetLegend(file, read_channels(file, channels), scheme)
     if channels or labels or not all(TASK01.fullmatch(name.rpartition("/")[2]) for name in names):
         lacking = " and ".join(key for key, value in (("channels", channels), ("labels", labels)) if not value)
         raise UserError(f"{file}: {'names no' if file.exists() else 'is not there to name the'} {lacking}; {EXAMPLE}")
     meanings = "FLAIR, T1w, T1gd, T2w; 1 oedema, 2 not enhancing, 3 enhancing"
     message = f"{folder}: read as Task01 of the Medical Segmentation Decathlon by its names ({names[0]}): {meanings}"
-    return Legend(file, TASK01_CHANNELS, TASK01_SCHEME, (Finding("recognised_by_names", "info", message),))
+    return SetLegend(file, TASK01_CHANNELS, TASK01_SCHEME, (Finding("recognised_by_names", "info", message),))
+
+
+def read_description(folder: Path) -> tuple[Path, Any, Any]:
+    """The dataset.json of a set, and what it states of channels and of labels; None of each where it is not there."""
+    file = folder / "dataset.json"
+    content = read_json_document(file) if file.exists() else {}
+    return file, content.get("channel_names") or content.get("modality"), content.get("labels")
 
 
 def read_channels(file: Path, channels: Any) -> dict[int, str]:

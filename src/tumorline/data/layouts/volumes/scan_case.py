@@ -3,13 +3,15 @@
 import os
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from tumorline.config import DataConfig
 from tumorline.data.case import Case
-from tumorline.data.finding import Finding
+from tumorline.data.finding import Finding, unreadable
 from tumorline.data.layouts.contents import Listing
 from tumorline.data.layouts.unread_dicom import told_beside_volumes, told_of_folder
 from tumorline.errors import UserError
@@ -20,6 +22,7 @@ from tumorline.geometry.resample import share_covered
 from tumorline.regions import REGION
 from tumorline.wording import numbered
 
+T = TypeVar("T")
 SEQUENCES = ("post_contrast", "pre_contrast", "t2", "flair")
 CHANNELS = (*SEQUENCES, "all")
 """What `data.channel` may be, the default first."""
@@ -90,12 +93,19 @@ def region_of(name: str) -> str:
     return region_meant(name) or re.sub(r"[^a-z0-9]+", "_", letters)[:LONGEST_NAME].strip("_")
 
 
+def list_each(scans: Iterable[T], listed: Callable[[T], Listing]) -> Listing:
+    """All scans as cases, each listed by one of a few threads."""
+    with ThreadPoolExecutor() as pool:
+        listings = list(pool.map(listed, scans))
+    return [case for cases, _ in listings for case in cases], [finding for _, some in listings for finding in some]
+
+
 def list_scan(whole: Case) -> Listing:
     """A scan as a case; an error where its volumes are unreadable or do not overlap."""
     try:
         return volume_of_scan(whole)
     except UserError as error:
-        return [], [Finding("unreadable", "error", str(error), tuple(map(str, whole.files)), whole.id)]
+        return [], [unreadable(error, *whole.files, stands_for=whole.id)]
 
 
 def volume_of_scan(whole: Case) -> Listing:
