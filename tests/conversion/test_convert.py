@@ -522,6 +522,15 @@ def test_segments_that_become_one_region_are_said(tmp_path: Path) -> None:
     assert np.array_equal(regions_of(tmp_path / "set")["cyst"][0], stored(series, np.asarray(masks.any(axis=0))))
 
 
+def test_a_truth_of_another_patient_by_its_header_is_said(tmp_path: Path) -> None:
+    series = draw(tmp_path / "in", PatientID="A")
+    path = save(tmp_path / "in" / "seg.dcm", outline(series, 1), ["tumour"], series)
+    assert not [line for line in lines_of([tmp_path / "in"], tmp_path / "own") if "patient" in line]
+    changed(path, lambda dataset: setattr(dataset, "PatientID", "B"))
+    (said,) = [line for line in lines_of([tmp_path / "in"], tmp_path / "set") if "patient" in line]
+    assert said == f"{path}: is of another patient than {tmp_path / 'in'}, by its PatientID"
+
+
 def test_what_outlines_nothing_or_lies_outside_is_said(tmp_path: Path) -> None:
     series = draw(tmp_path / "in")
     path = save(tmp_path / "in" / "seg.dcm", np.zeros((1, *series.grid.shape), bool), ["tumour"], series)

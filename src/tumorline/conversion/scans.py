@@ -297,13 +297,15 @@ def remarks_on(scan: Scan) -> list[str]:
 
 
 def _remarks_on_truth(truth: Truth, names: SeriesNames) -> list[str]:
-    """Of what it is the truth, and which of its segments are one region by their labels."""
+    """Of what it is the truth, whose it is by its header, and which of its segments are one region by their labels."""
     drawn, on = truth.segmentation, some_of([names.name(series) for series in truth.series])
     numbers: dict[str, list[str]] = defaultdict(list)
     for number, region in regions_by_segment(drawn).items():
         numbers[region].append(str(number))
     joined = [(region, some) for region, some in numbers.items() if len(some) > 1]
+    is_of_another = any(drawn.patient and one.stated("PatientID") not in ("", drawn.patient) for one in truth.series)
     return [
         f"{drawn.path}: the truth of {on}{FAVOURS_PROGRAM if drawn.by_program else ''}",
+        *([f"{drawn.path}: is of another patient than {on}, by its PatientID"] if is_of_another else []),
         *(f"{drawn.path}: its segments {some_of(some)} are all {region}, one region" for region, some in joined),
     ]

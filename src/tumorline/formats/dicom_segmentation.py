@@ -39,6 +39,8 @@ class Segmentation(NamedTuple):
     instances: frozenset[str]
     """SOPInstanceUID of what it refers to."""
     frame_of_reference: str
+    patient: str
+    """PatientID."""
     by_program: bool
     """Whether all segments are stated to be found by a program, which nobody corrected."""
     raster: Numbers
@@ -68,6 +70,7 @@ def read_segmentation(path: Path) -> Segmentation:
             _stated(header, "SeriesInstanceUID"),
             _stated(header, "ReferencedSOPInstanceUID"),
             str(header.get("FrameOfReferenceUID") or ""),
+            str(header.get("PatientID") or "").strip(),
             {str(item.get("SegmentAlgorithmType")) for item in segments} == {"AUTOMATIC"},
             _raster(path, header),
         )
