@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 import tumorline
 from tests.conftest import refused_in_one_line
 from tumorline.cli import app
+from tumorline.comparison import name_runs
 from tumorline.comparison.figures import PatientMeans, compare_pairs
 from tumorline.config import load_config
 from tumorline.errors import UserError
@@ -89,6 +90,13 @@ def test_a_run_with_itself_has_no_difference(runs: Runs, tmp_path: Path) -> None
         "one (1) minus one (2): Dice +0.000, 95 % interval +0.000 to +0.000, p = 1: no difference."
     ]
     assert "They agree in every case" in (tmp_path / "out" / "compare.html").read_text()
+
+
+def test_runs_of_one_name_are_told_apart_by_the_folders_above_them(tmp_path: Path) -> None:
+    folders = [tmp_path / study / "cells" / "FPN_seed-0" for study in ("lite0", "lite2")]
+    assert list(name_runs(folders)) == ["lite0/FPN_seed-0", "lite2/FPN_seed-0"]
+    assert list(name_runs([folders[0], tmp_path / "FPN"])) == ["FPN_seed-0", "FPN"]
+    assert list(name_runs([folders[0], folders[0]])) == ["FPN_seed-0 (1)", "FPN_seed-0 (2)"]
 
 
 def test_a_run_that_is_better_in_every_patient_is_called_better(runs: Runs, tmp_path: Path) -> None:

@@ -104,11 +104,18 @@ def ranked_by(regions: Sequence[str]) -> str:
 
 
 def name_runs(folders: Sequence[Path]) -> dict[str, Path]:
-    """Runs by the names of their folders, numbered where two are called alike."""
+    """Runs by the names of their folders, told apart where two are called alike."""
     names = [folder.resolve().name for folder in folders]
-    if len(set(names)) < len(names):
-        names = [f"{name} ({number})" for number, name in enumerate(names, 1)]
-    return dict(zip(names, folders, strict=True))
+    return dict(zip(names if len(set(names)) == len(names) else _told_apart(folders), folders, strict=True))
+
+
+def _told_apart(folders: Sequence[Path]) -> list[str]:
+    """Names behind those of the nearest folders above them that all differ; numbered where none do."""
+    paths = [folder.resolve() for folder in folders]
+    for level in zip(*(path.parents for path in paths), strict=False):
+        if len({parent.name for parent in level}) == len(paths):
+            return [f"{parent.name}/{path.name}" for parent, path in zip(level, paths, strict=True)]
+    return [f"{path.name} ({number})" for number, path in enumerate(paths, 1)]
 
 
 def _verdict(pair: ComparedPair, study: Study | None, regions: int) -> str:
