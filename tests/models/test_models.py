@@ -66,7 +66,7 @@ VARIANTS: list[tuple[str, Options]] = [
     ("smp", {"architecture": "deeplabv3plus", "weights": "none", "presence": True}),
 ]
 EXPORTED_BY_DEFAULT = ("unet",)
-"""Ours, and the kind that ships with a smaller encoder. An export takes up to twenty seconds, of Swin-UNet 45."""
+"""Ours alone: an export takes up to twenty seconds, of Swin-UNet 45."""
 HEAVY = ("swin_unet", "fcn", "deeplabv3_plus", "smp", "swin_unetr")
 """Of these some tests, for which several are built, are among the slow ones."""
 SLICES = InputSpec()

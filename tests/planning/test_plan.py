@@ -193,7 +193,6 @@ def test_what_is_set_by_hand_stays_and_the_rest_follows_it() -> None:
     assert (slices.config.data.image_size, slices.config.data.window) == (96, None)
 
 
-@pytest.mark.slow
 def minutes_of(plan: Plan) -> float:
     """What its steps take by its own reckoning."""
     settings = plan.config
@@ -228,6 +227,7 @@ def test_epochs_follow_their_length_where_that_is_set_by_hand() -> None:
     assert "train.epochs = 40: of about 64 images each" in "\n".join(plan.explain())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["segresnet", "dyn_unet", "swin_unetr"])
 def test_another_network_is_planned_by_its_own_cost(name: str) -> None:
     plan = plan_training(BRATS, TWO_CORES, {"model": {"name": name}})

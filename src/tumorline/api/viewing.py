@@ -88,13 +88,9 @@ def view(
     if isinstance(what, Mapping):
         return View(_bounded(_viewed_rows([what], case)), height)
     if isinstance(what, Sample):
-        names = regions or _region_names(len(what.truth))
-        masks = (
-            None
-            if prediction is None
-            else _masks(prediction, what.grid, len(names), _grid_apart(prediction, what.grid))
-        )
-        viewed = ViewedCase(case or "case", what.image, what.grid, names, (), what.truth, _named(masks))
+        names, grid = regions or _region_names(len(what.truth)), what.grid
+        masks = None if prediction is None else _masks(prediction, grid, len(names), _grid_apart(prediction, grid))
+        viewed = ViewedCase(case or "case", what.image, grid, names, (), what.truth, _named(masks))
         return View(_bounded([viewed]), height)
     if isinstance(what, list):
         if strange := [row for row in what if not isinstance(row, Mapping)]:
