@@ -2,7 +2,9 @@
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +22,10 @@ from tumorline.errors import Diverged, UserError
 from tumorline.file_names import BEST_WEIGHTS_NAME, STATE_NAME
 from tumorline.training import loop
 from tumorline.training.divergence import all_finite
+from tumorline.training.machine import open_machine
 from tumorline.training.tensor_file import read_tensors
 from tumorline.training.validation import Validation
-from tumorline.training.weights import BEST_KEY, read_best
+from tumorline.training.weights import BEST_KEY, read_best, start
 
 Spoil = Callable[[loop.Loop], None]
 
@@ -158,6 +161,24 @@ def test_weights_to_start_from_are_looked_at(tiny_config: Config, tmp_path: Path
     origin = tiny_config.model.model_copy(update={"start_from": str(tmp_path / "run" / BEST_WEIGHTS_NAME)})
     with pytest.raises(UserError, match="the weights that the training starts from are not finite"):
         train(tiny_config.model_copy(update={"model": origin}), tmp_path / "second")
+
+
+def test_weights_that_another_model_does_not_have_are_named(tiny_config: Config, tmp_path: Path) -> None:
+    """And nothing is said where all of them are taken over."""
+    train(with_train(tiny_config, epochs=1), tmp_path / "run")
+    said: list[str] = []
+    for options in ({}, {"residual": True}):
+        update: dict[str, Any] = {
+            "start_from": str(tmp_path / "run" / BEST_WEIGHTS_NAME),
+            "options": {**tiny_config.model.options, **options},
+        }
+        config = tiny_config.model_copy(update={"model": tiny_config.model.model_copy(update=update)})
+        with open_machine(config.train) as machine:
+            start(replace(make_task(config, tmp_path / "second"), notify=said.append), machine)
+    assert len(said) == 1
+    assert re.search(
+        r"3 of the 25 weights of this network are not in 'best.safetensors', or not of this shape, and begin", said[0]
+    )
 
 
 def diverges(config: Config, where: Path) -> None:

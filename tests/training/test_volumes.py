@@ -208,6 +208,12 @@ def test_a_start_from_other_channels_regions_or_voxels_is_said(volumes: Path, tm
     turned = input_of(dataset).model_copy(update={"channels": input_of(dataset).channels[::-1]})
     note_other_start(same.model_copy(update={"input": turned}), dataset, said.append)
     assert said[3].endswith("pre_contrast; the weights of its layers that see the image are put in this order, by name")
+    seven = input_of(dataset).model_copy(update={"context": 3})
+    note_other_start(same.model_copy(update={"input": seven}), dataset, said.append)
+    assert said[4:] == [
+        "warning: model.start_from: 'unet' has the slices seen at once 7, here they are 1; the weights of its layers "
+        "that see the image are averaged and shared out over them"
+    ]
 
 
 @pytest.mark.parametrize(("slices", "residual", "dims"), [(1, False, 2), (3, True, 2), (1, False, 3), (1, True, 3)])
@@ -230,7 +236,7 @@ def test_a_start_from_the_same_channels_in_another_order_sees_each_where_it_lies
 def test_a_start_from_one_channel_answers_a_copy_of_it_in_several_alike(residual: bool, dims: int) -> None:
     options = {"widths": [4, 8], "residual": residual, "dims": dims}
     old, new = (models.build("unet", channels=channels, regions=1, options=options) for channels in (1, 3))
-    assert len({*models.start_from(new, old.state_dict())}) == 1  # all of them fit
+    assert models.start_from(new, old.state_dict()) == []
     image = torch.randn(1, 1, *[16] * dims)
     with torch.no_grad():
         assert torch.allclose(old.eval()(image), new.eval()(image.repeat(1, 3, *[1] * dims)), atol=1e-5)

@@ -208,8 +208,8 @@ def _fitted_to_input(network: nn.Module, weights: Weights, places: Sequence[int]
     return {**weights, **{name: adapt_channels(moved[name].float(), state[name].shape[1]) for name in moved}}
 
 
-def start_from(network: nn.Module, weights: Weights, places: Sequence[int] = ()) -> tuple[int, int]:
-    """Take over what fits by name and shape; returns how many weights of how many.
+def start_from(network: nn.Module, weights: Weights, places: Sequence[int] = ()) -> list[str]:
+    """Take over what fits by name and shape; returns the names of the network's weights that stay as they were made.
 
     The layers that see the image are adapted to another number of channels. `places` says where each of the channels
     lay in the network of the weights, where they lie otherwise now. Raises UserError where less than half of the
@@ -224,4 +224,4 @@ def start_from(network: nn.Module, weights: Weights, places: Sequence[int] = ())
             "model.name and model.options, and data.window where it has one"
         )
     network.load_state_dict({**state, **fitting})
-    return len(fitting), len(state)
+    return [name for name in state if name not in fitting]

@@ -198,7 +198,8 @@ def _carry_out(config: Config, run: Path, course: Course) -> None:
         if machine.leads and course.on_ready is not None:
             course.on_ready(notify)
         earlier = tuple(earlier_lengths(run, config)) if machine.leads else ()
-        task = Task(config, dataset, split, Path(machine.gather(str(run))[0]), tuple(machine.gather(earlier)[0]))
+        folder, earlier = Path(machine.gather(str(run))[0]), tuple(machine.gather(earlier)[0])
+        task = Task(config, dataset, split, folder, earlier, notify)
         if machine.leads:
             write_csv(task.run / SPLIT_NAME, SPLIT_COLUMNS, split_table(dataset, split))
         state = fit(task, machine, _both(listeners, course.on_epoch), listeners.begin(task.run, config))

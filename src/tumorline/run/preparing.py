@@ -24,6 +24,7 @@ OF_BACKBONES = ("freeze_epochs", "backbone_rate", "layer_decay")
 OTHERWISE = {"model.start_from": "start from another model", "loss.teacher": "choose another teacher"}
 BY_NAME = "the weights of its layers that see the image are put in this order, by name"
 BY_PLACE = "its weights are taken over by their place, not by name"
+SHARED_OUT = "the weights of its layers that see the image are averaged and shared out over them"
 
 
 def check_model(config: Config, begun: bool = False) -> None:
@@ -149,6 +150,7 @@ def note_other_start(origin: ModelInfo | None, dataset: Dataset, notify: Notify)
     pairs: list[tuple[str, Sequence[object], Sequence[object], str]] = [
         ("channels", before.channels, spec.channels, BY_NAME if same_names else BY_PLACE),
         ("regions", origin.regions, dataset.regions, BY_PLACE),
+        ("slices seen at once", [before.depth], [spec.depth], SHARED_OUT),
     ]
     if before.dims == spec.dims == 3:
         pairs.append(("voxels (mm)", before.voxel_mm, spec.voxel_mm, "its weights were learnt at that size"))

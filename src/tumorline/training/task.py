@@ -15,6 +15,7 @@ from tumorline.data.splits.parts import Split
 from tumorline.files import JsonObject
 from tumorline.model_file import find_model
 from tumorline.output.journal import hash_file
+from tumorline.progress import Notify, silent
 from tumorline.training.feed import feed_key
 from tumorline.user_text import written_path
 
@@ -34,6 +35,7 @@ class Task:
     run: Path
     earlier: tuple[Config, ...] = ()
     """What the configuration was before the run was lengthened."""
+    notify: Notify = silent
 
     def fingerprints(self) -> set[str]:
         """Of all lengths that the training has had."""

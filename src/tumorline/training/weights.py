@@ -23,6 +23,7 @@ from tumorline.training.state import Position, State
 from tumorline.training.task import Task
 from tumorline.training.tensor_file import CURE, read_tensors
 from tumorline.user_text import written_path
+from tumorline.wording import some_of
 
 BEST_KEY = "fingerprint"
 CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
@@ -53,9 +54,7 @@ def start(task: Task, machine: Machine) -> State:
         options=models.without_weights(architecture.name, options) if begun else options,
     ).to(machine.device)
     if architecture.start_from and not begun:
-        source = written_path(architecture.start_from)
-        models.start_from(network, models.read_weights(weights_file(source)), _places_of_channels(source, task))
-        models.open_gate(network)
+        _start_from(written_path(architecture.start_from), network, task)
     if not all_finite(network.state_dict().values()):
         raise UserError("the weights that the training starts from are not finite; give others as model.start_from")
     if config.train.channels_last:
@@ -65,6 +64,18 @@ def start(task: Task, machine: Machine) -> State:
     if begun:
         state.load(path, task.fingerprints())
     return state
+
+
+def _start_from(source: Path, network: nn.Module, task: Task) -> None:
+    """Take over the weights of another model, and say which the network does not find there."""
+    weights = models.read_weights(weights_file(source))
+    anew = models.start_from(network, weights, _places_of_channels(source, task))
+    models.open_gate(network)
+    if anew:
+        task.notify(
+            f"warning: model.start_from: {len(anew)} of the {len(network.state_dict())} weights of this network are "
+            f"not in '{source.name}', or not of this shape, and begin anew: {some_of(anew, 3)}"
+        )
 
 
 def _places_of_channels(source: Path, task: Task) -> list[int]:
