@@ -168,6 +168,66 @@ def test_a_corrected_picture_is_saved_as_a_mask_that_can_be_read(shown: Any, tmp
     assert name != HOSTILE or page.locator(".tv-title").inner_text() == HOSTILE
 
 
+def stroke(page: "Page", plane: str = "picture") -> None:
+    box = page.locator(f"[data-plane={plane}]").bounding_box()
+    for share, act in ((0.45, page.mouse.down), (0.55, page.mouse.up)):
+        page.mouse.move(box["x"] + share * box["width"], box["y"] + box["height"] / 8, steps=3)
+        act()
+
+
+@pytest.mark.slow
+def test_a_correction_is_of_its_own_image_and_the_brush_goes_on(shown: Any) -> None:
+    """Another image of the same name is another one."""
+    page = shown(picture())
+    page.evaluate("window.open = (one) => viewer.show(one).then(() => null), null")
+    page.evaluate("window.two = [1, 2].map(() => JSON.parse(document.querySelector('#data').text))")
+    page.evaluate("open(two[0])")
+    page.keyboard.press("b")
+    stroke(page)
+    assert state(page, "corrected")
+    page.evaluate("open(two[1])")
+    assert not state(page, "corrected")
+    assert page.locator("[data-action=save]").is_disabled()
+    assert state(page, "tool") == "brush"
+    stroke(page)
+    assert state(page, "corrected")
+    page.keyboard.press("Control+z")
+    page.evaluate("open(two[0])")
+    assert state(page, "corrected")
+    page.evaluate("viewer.clear('nothing')")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("case", "plane"), [(picture, "picture"), (volume, "axial")])
+def test_labels_above_255_are_saved_as_they_are(shown: Any, tmp_path: Path, case: Any, plane: str) -> None:
+    page = shown(case())
+    page.evaluate(
+        "const one = JSON.parse(document.querySelector('#data').text);"
+        "one.labels.forEach((label) => { label.value = 299 + label.bits; }); viewer.show(one).then(() => null)"
+    )
+    page.keyboard.press("b")
+    stroke(page, plane)
+    with page.expect_download() as saved:
+        page.locator("[data-action=save]").click()
+    path = tmp_path / saved.value.suggested_filename
+    saved.value.save_as(path)
+    found = np.asarray(Image.open(path)) if plane == "picture" else upright(read_volume(path))
+    labels = {300} if plane == "picture" else {300, 302, 306}
+    assert {*np.unique(found).astype(int).tolist()} == {0, *labels}
+
+
+@pytest.mark.slow
+def test_the_arrows_that_scroll_the_page_are_the_viewers_only_within_it(shown: Any) -> None:
+    page = shown(volume())
+    page.evaluate("viewer.options.keys || document.addEventListener('keydown', (event) => viewer.pressed(event))")
+    page.evaluate("document.activeElement.blur()")
+    for key in ("ArrowUp", "b"):
+        page.keyboard.press(key)
+    assert (state(page, "slice")[0], state(page, "tool")) == (6, "window")
+    page.keyboard.press("t")
+    assert not state(page, "truth")
+
+
 @pytest.mark.slow
 def test_a_corrected_volume_is_saved_as_labels_on_its_own_grid(shown: Any, tmp_path: Path) -> None:
     case = volume()

@@ -80,7 +80,7 @@ export class CaseBrowser {
 
   buildTools() {
     const { views } = this.index, text = element("input", { type: "search", placeholder: "find", "aria-label": "find in the names", "data-filter": "text",
-      oninput: () => (this.texts.set("", text.value), this.refresh()) });
+      oninput: () => (this.texts.delete("patient"), this.texts.set("", text.value), this.refresh()) });
     const select = (filter, title, options, run) => {
       const list = element("select", { "data-filter": filter, "aria-label": title, title, onchange: () => (run(list.value), this.refresh()) },
         ...options.map(([value, name]) => element("option", { value, text: name })));
@@ -219,7 +219,7 @@ export class CaseBrowser {
     const open = () => {
       this.byPatient = false;
       this.patientButton.setAttribute("aria-pressed", "false");
-      this.texts.set("", "");
+      this.texts.set("patient", members[0].values[this.textAt("patient")]);
       this.tools.querySelector("[data-filter=text]").value = name;
       this.texts.set("", name);
       this.refresh();
@@ -258,7 +258,7 @@ export class CaseBrowser {
     if (!place) return this.viewer.clear(`${this.keyOf(one)}: no picture; the source or the predicted mask is not where it was`);
     try {
       const cases = await loadPack(this.index.packs[place[0]]);
-      if (this.open === one) await this.viewer.show(cases[place[1]]);
+      if (this.open === one) await this.viewer.show(cases[place[1]], one);
     } catch (error) {
       if (this.open === one) this.viewer.clear(String(error.message || error));
     }

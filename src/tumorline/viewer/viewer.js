@@ -140,29 +140,32 @@ function chunk(name, content) {
   return bytes;
 }
 
-/** A grey PNG of 8 bits. */
+/** A grey PNG of as many bits as the values have, 8 or 16. */
 export async function toPng(values, height, width) {
-  const raw = new Uint8Array(height * (width + 1)), header = new Uint8Array(13), view = new DataView(header.buffer);
-  for (let row = 0; row < height; row++) {
-    raw.set(values.subarray(row * width, (row + 1) * width), row * (width + 1) + 1);
+  const each = values.BYTES_PER_ELEMENT, line = each * width + 1; // a filter before each row
+  const raw = new DataView(new ArrayBuffer(height * line)), header = new Uint8Array(13), view = new DataView(header.buffer);
+  for (let i = 0; i < values.length; i++) {
+    const at = Math.floor(i / width) * line + 1 + each * (i % width);
+    if (each === 2) raw.setUint16(at, values[i]);
+    else raw.setUint8(at, values[i]);
   }
   view.setUint32(0, width);
   view.setUint32(4, height);
-  header[8] = 8;
+  header[8] = 8 * each;
   const pixels = await through(new CompressionStream("deflate"), raw);
   const mark = Uint8Array.of(137, 80, 78, 71, 13, 10, 26, 10);
   const parts = [mark, chunk("IHDR", header), chunk("IDAT", pixels), chunk("IEND", new Uint8Array(0))];
   return new Blob(parts, { type: "image/png" });
 }
 
-/** A gzipped NIfTI of unsigned bytes (D, H, W); the affine leads from (d, h, w) to millimetres. */
+/** A gzipped NIfTI of whole numbers (D, H, W), as wide as the values; the affine leads from (d, h, w) to millimetres. */
 export async function toNifti(values, [depth, height, width], affine, inMm, outlined = "") {
-  const bytes = new Uint8Array(352 + values.length), view = new DataView(bytes.buffer);
+  const bytes = new Uint8Array(352 + values.byteLength), view = new DataView(bytes.buffer);
   const columns = [2, 1, 0]; // the file's first axis is the last of ours
   view.setInt32(0, 348, true);
   [3, width, height, depth, 1, 1, 1, 1].forEach((side, i) => view.setInt16(40 + 2 * i, side, true));
-  view.setInt16(70, 2, true);
-  view.setInt16(72, 8, true);
+  view.setInt16(70, values.BYTES_PER_ELEMENT === 2 ? 512 : 2, true);
+  view.setInt16(72, 8 * values.BYTES_PER_ELEMENT, true);
   view.setFloat32(76, 1, true);
   columns.forEach((from, i) => {
     view.setFloat32(80 + 4 * i, Math.hypot(affine[0][from], affine[1][from], affine[2][from]), true);
@@ -176,7 +179,7 @@ export async function toNifti(values, [depth, height, width], affine, inMm, outl
     [...columns, 3].forEach((from, i) => view.setFloat32(280 + 16 * row + 4 * i, affine[row][from], true));
   }
   bytes.set([110, 43, 49, 0], 344);
-  bytes.set(values, 352);
+  bytes.set(new Uint8Array(values.buffer), 352);
   return new Blob([await through(new CompressionStream("gzip"), bytes)], { type: "application/gzip" });
 }
 
@@ -277,7 +280,7 @@ class Plane {
       const dx = event.clientX - drag.x, dy = event.clientY - drag.y;
       Object.assign(drag, { x: event.clientX, y: event.clientY, moved: drag.moved + Math.abs(dx) + Math.abs(dy) });
       if (drag.kind === "pan") this.panBy(dx, dy);
-      else if (viewer.paints) viewer.paint(this, here, drag.last);
+      else if (viewer.stroke && viewer.paints) viewer.paint(this, here, drag.last);
       else viewer.windowBy(dx / canvas.clientWidth, dy / canvas.clientHeight);
       drag.last = here;
     });
@@ -458,7 +461,7 @@ export class Viewer {
     this.options = { editable: true, save: "Save the mask", ...options };
     Object.assign(this, {
       case: null, planes: [], showsTruth: true, showsPrediction: true, showsErrors: false, fills: false, opacity: 0.75,
-      tool: "window", brushSize: 9, region: -1, corrections: new Map(), turn: 0, message: "",
+      tool: "window", brushSize: 9, region: -1, corrections: new WeakMap(), turn: 0, message: "",
     });
     this.root = make("div", { class: "tv", tabindex: 0, role: "group", "aria-label": "case viewer" });
     element.replaceChildren(this.root);
@@ -470,6 +473,7 @@ export class Viewer {
 
   clear(text) {
     this.turn++;
+    this.endStroke();
     this.case = null;
     this.planes = [];
     delete this.root.dataset.ready;
@@ -477,13 +481,14 @@ export class Viewer {
     this.root.replaceChildren(make("p", { class: "tv-empty", text }));
   }
 
-  async show(data) {
+  /** What is corrected is kept for `owner`, an object that lives as long as it may be shown again. */
+  async show(data, owner = data) {
     const turn = ++this.turn;
     delete this.root.dataset.ready;
     const shown = await decodeCase(data);
     if (turn !== this.turn) return; // another case was asked for meanwhile
     this.endStroke();
-    this.case = shown;
+    Object.assign(this, { case: shown, owner });
     this.channel = Math.min(this.channel || 0, shown.images.length - 1);
     this.chosen = Math.min(this.chosen || 0, Math.max(shown.predictions.length - 1, 0));
     if (this.region >= shown.regions.length) this.region = -1;
@@ -499,7 +504,7 @@ export class Viewer {
 
   get image() { return this.case.images[this.channel]; }
   get prediction() { return this.case.predictions[this.chosen] || null; }
-  get correction() { return this.case && this.corrections.get(this.case.id); }
+  get correction() { return this.case && this.corrections.get(this.owner); }
   get paints() { return this.tool === "brush" || this.tool === "erase"; }
   get shownRegions() { return this.region < 0 ? this.case.regions.map((_, number) => number) : [this.region]; }
   get regionBits() { return this.region < 0 ? 0xffffffff : 1 << this.region; }
@@ -609,17 +614,17 @@ export class Viewer {
   }
 
   toolBar() {
-    const pick = (tool) => () => { this.tool = tool; }, paint = (tool) => () => { this.startCorrection(); this.tool = tool; };
+    const pick = (tool) => () => { this.tool = tool; };
     const size = make("input", { type: "range", min: 1, max: 60, value: this.brushSize, "data-control": "brush-size", "aria-label": "width of the brush in pixels",
       oninput: () => { this.brushSize = Number(size.value); } });
     const labels = this.case.labels, edit = this.options.editable ? [
       make("span", { class: "tv-gap" }),
-      this.button("brush", "Brush", "correct the mask: paint (B)", paint("brush")),
-      this.button("erase", "Erase", "correct the mask: erase (X)", paint("erase")),
+      this.button("brush", "Brush", "correct the mask: paint (B)", pick("brush")),
+      this.button("erase", "Erase", "correct the mask: erase (X)", pick("erase")),
       labels.length > 1 && this.choice("label", "what the brush paints", labels.map((label) => words(label.name)), labels.indexOf(this.label), (number) => { this.label = labels[number]; }),
       make("label", { class: "tv-label", text: "width " }, size),
       this.button("undo", "Undo", "take back the last stroke (Ctrl+Z)", () => this.undo()),
-      this.button("discard", "Discard", "give up the correction", () => { this.corrections.delete(this.case.id); this.tool = "window"; this.planes.forEach((plane) => plane.forget()); }),
+      this.button("discard", "Discard", "give up the correction", () => { this.corrections.delete(this.owner); this.tool = "window"; this.planes.forEach((plane) => plane.forget()); }),
       this.button("save", this.options.save, "the corrected mask as a new file; nothing is replaced", () => this.save()),
     ] : [];
     return make("div", { class: "tv-bar" },
@@ -733,6 +738,7 @@ export class Viewer {
       if (key !== "z" || !this.correction) return;
       this.undo();
     } else if (isSlider && key.startsWith("arrow")) return;
+    else if (["arrowup", "arrowdown", "b", "x"].includes(key) && !this.root.contains(event.target)) return; // the page scrolls
     else if (!this.keyed(key)) return;
     event.preventDefault();
     this.tellControls();
@@ -752,7 +758,7 @@ export class Viewer {
       escape: () => { this.tool = "window"; },
       ...(onStep && { arrowright: () => onStep(1), arrowleft: () => onStep(-1) }),
       ...(this.case.isVolume && { arrowup: () => this.scroll(0, 1), arrowdown: () => this.scroll(0, -1) }),
-      ...(editable && { b: () => { this.startCorrection(); this.tool = "brush"; }, x: () => { this.startCorrection(); this.tool = "erase"; } }),
+      ...(editable && { b: () => { this.tool = "brush"; }, x: () => { this.tool = "erase"; } }),
     };
     if (/^[1-9]$/.test(key) && this.case.predictions.length > 1 && this.case.predictions[key - 1]) {
       this.chosen = key - 1;
@@ -778,10 +784,13 @@ export class Viewer {
     if (this.correction) return;
     const from = this.prediction || this.case.truth, [depth, height, width] = this.case.space;
     const Type = from ? from.bits.constructor : this.case.regions.length > 16 ? Uint32Array : this.case.regions.length > 8 ? Uint16Array : Uint8Array;
-    this.corrections.set(this.case.id, { bits: from ? from.bits.slice() : new Type(depth * height * width), strokes: [] });
+    this.corrections.set(this.owner, { bits: from ? from.bits.slice() : new Type(depth * height * width), strokes: [] });
   }
 
-  beginStroke() { this.stroke = new Map(); }
+  beginStroke() {
+    this.startCorrection();
+    this.stroke = new Map();
+  }
 
   endStroke() {
     if (!this.stroke) return;
@@ -837,24 +846,20 @@ export class Viewer {
       if (!known.has(bits)) known.set(bits, bits ? (fitting(bits) || labels[0]).value : 0);
       return known.get(bits);
     };
-    return Uint8Array.from(this.correction.bits, valueOf);
+    const Type = labels.some((label) => label.value > 255) ? Uint16Array : Uint8Array;
+    return Type.from(this.correction.bits, valueOf);
   }
 
   async save() {
     const { id, space, isVolume, affine, hasSpacing, outlined } = this.case, values = this.labelValues();
     const blob = isVolume ? await toNifti(values, space, affine, hasSpacing, outlined) : await toPng(values, space[1], space[2]);
     const name = String(id).replace(/[^\p{L}\p{N}._-]+/gu, "_").replace(/^\.+/, "_").slice(0, 120);
-    const correction = { id, file: name + (isVolume ? "_seg.nii.gz" : "_mask.png"), blob, values, space };
-    try {
-      this.message = (await (this.options.onSave || download)(correction)) || `saved as ${correction.file}`;
-    } catch (error) {
-      this.message = `not saved: ${error.message || error}`;
-    }
+    this.message = download(name + (isVolume ? "_seg.nii.gz" : "_mask.png"), blob);
     this.tellControls();
   }
 }
 
-function download({ file, blob }) {
+function download(file, blob) {
   const address = URL.createObjectURL(blob), link = make("a", { href: address, download: file });
   document.body.append(link);
   link.click();
