@@ -168,6 +168,22 @@ def test_several_sources_are_told_apart(pair_folder: PairFolder, program: Progra
     assert all(row["contrast"] for row in table_of(tmp_path / "page"))
 
 
+def test_pictures_and_volumes_are_measured_and_mapped_by_themselves(pair_folder: PairFolder, tmp_path: Path) -> None:
+    pictures, volumes = pair_folder(patients=6, slices=1), sources.brats(tmp_path / "volumes", patients=5)
+    folder, _ = api.describe_data(
+        [f"{pictures},spacing_mm=0.5,name=pictures", f"{volumes},channel=post_contrast,label_as=tumour,name=scans"],
+        output=tmp_path / "page",
+    )
+    page, rows = page_of(folder), table_of(folder)
+    for kind, unit in (("pictures", "mm²"), ("volumes", "ml")):
+        assert re.search(rf"<b>[\d.]+ {unit}</b><span>median size of {kind}: tumour;", page)
+        assert f"size of tumour in {unit}" in page
+        assert f"<h3>{kind}</h3>" in page or f"<h3>{kind}: tumour</h3>" in page
+    for row in rows:
+        assert (bool(row["tumour_mm2"]), bool(row["tumour_ml"])) == ("pictures" in row["id"], "scans" in row["id"])
+    assert "Columns, rows, and of volumes slices" in page
+
+
 @pytest.mark.parametrize("shape", [(1, 10, 48, 40), (1, 48, 40)])
 def test_size_and_spacing_are_told_in_one_order(shape: tuple[int, ...]) -> None:
     case = Case("a", (Path("a"),))

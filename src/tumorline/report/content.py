@@ -229,7 +229,7 @@ class ClassRow(TypedDict):
     cases: int
     tumours: int
     median: str
-    """Of the sizes of its tumours."""
+    """Of the sizes of its tumours, with the unit."""
     range: str
 
 
@@ -275,7 +275,8 @@ class DataContent(TypedDict):
     volumes: bool
     thing: str
     """What a case is called: volume or slice."""
-    unit: str
+    mixed: bool
+    """Whether some are volumes and some pictures."""
     tiles: Sequence[tuple[str, str]]
     classes: Sequence[ClassRow]
     attributes: Mapping[str, Sequence[tuple[str, int]]]

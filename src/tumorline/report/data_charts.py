@@ -14,7 +14,7 @@ from tumorline.metrics.figure import figure_of
 from tumorline.metrics.summary import NOT_STATED
 from tumorline.report import charts
 from tumorline.report.content import HeatMap, HeatMaps, LabelledChart
-from tumorline.report.data_entries import Entry, attribute_tables
+from tumorline.report.data_entries import Entry, attribute_tables, size_unit
 from tumorline.report.observation import mean_map
 from tumorline.wording import in_words
 from tumorline.write.images import to_data_uri
@@ -26,10 +26,11 @@ HEAT = (217, 115, 13)
 """Colour of the maps of places, which are the less transparent the more often a tumour is there."""
 
 
-def size_charts(dataset: Dataset, usable: Sequence[Entry], unit: str) -> Iterator[tuple[str, Markup]]:
-    """By region the sizes in bins, and by class."""
+def size_charts(dataset: Dataset, usable: Sequence[Entry]) -> Iterator[tuple[str, Markup]]:
+    """By region the sizes in bins, and by class; of cases of one kind."""
+    unit = size_unit(usable)
     for number, region in enumerate(dataset.regions):
-        sizes = {entry.case.id: size for entry in usable if (size := entry.sizes(unit == "px")[number])}
+        sizes = {entry.case.id: size for entry in usable if (size := entry.sizes(unit)[number])}
         if not sizes:
             continue
         name = in_words(region)
@@ -80,11 +81,11 @@ def cases_by_patient(usable: Sequence[Entry]) -> Markup:
 
 
 def tumour_maps(dataset: Dataset, usable: Sequence[Entry]) -> list[HeatMaps]:
-    """Where tumours lie: of pictures by class, of volumes by region and from three sides."""
+    """Where tumours lie, in cases of one kind: of pictures by class, of volumes by region and from three sides."""
     with_tumour = [entry for entry in usable if entry.facts.foreground and entry.seen is not None]
     if not with_tumour:
         return []
-    if any(entry.case.is_volume for entry in with_tumour):
+    if with_tumour[0].case.is_volume:
         places = [entry.seen.places for entry in with_tumour if entry.seen]
         groups = [
             (in_words(region), [(side, [maps[n][k] for maps in places]) for k, side in enumerate(SIDES)])

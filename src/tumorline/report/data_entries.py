@@ -10,8 +10,11 @@ from tumorline.data.dataset import Dataset
 from tumorline.data.facts import Facts
 from tumorline.data.finding import Finding
 from tumorline.data.splits.parts import Split
+from tumorline.groups import grouped
 from tumorline.metrics.summary import NOT_STATED
 from tumorline.report.observation import Observer, Seen
+
+PX = "px"
 
 
 @dataclass(frozen=True)
@@ -34,10 +37,10 @@ class Entry:
             return self.case.grid.voxel_ml
         return prod(self.spacing_mm) if self.spacing_mm else None
 
-    def sizes(self, in_px: bool) -> list[float | None]:
+    def sizes(self, unit: str) -> list[float | None]:
         """Of each region; None where it is not there."""
         elements = prod(self.facts.shape[1:])
-        scale = 1.0 if in_px else self.pixel or 1.0
+        scale = 1.0 if unit == PX else self.pixel or 1.0
         return [share * elements * scale or None for share in self.facts.foregrounds]
 
 
@@ -58,11 +61,17 @@ def list_entries(described: Described) -> list[Entry]:
     return [Entry(case, facts, seen.get(case.id), dataset.spacing_mm(case)) for case, facts in pairs]
 
 
+def by_kind(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
+    """Pictures and volumes, whose sizes and places are not of one kind; a set of one kind is all under no name."""
+    kinds = grouped(entries, lambda entry: "volumes" if entry.case.is_volume else "pictures")
+    return kinds if len(kinds) > 1 else {"": [*entries]}
+
+
 def size_unit(entries: Sequence[Entry]) -> str:
-    """In what tumours are measured: ml or mm2 where every usable case has a pixel size, else px."""
+    """In what tumours of one kind are measured: ml or mm2 where every usable case has a pixel size, else px."""
     decoded = [entry for entry in entries if entry.facts.shape]
     if not decoded or any(entry.pixel is None for entry in decoded):
-        return "px"
+        return PX
     return "ml" if decoded[0].case.is_volume else "mm²"
 
 

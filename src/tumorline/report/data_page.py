@@ -15,9 +15,11 @@ from tumorline.groups import grouped
 from tumorline.report.content import ClassRow, DataContent, ExampleContent, FindingContent
 from tumorline.report.data_charts import cases_by_patient, grey_charts, size_charts, tumour_maps
 from tumorline.report.data_entries import (
+    PX,
     Described,
     Entry,
     attribute_tables,
+    by_kind,
     list_entries,
     round_number,
     size_unit,
@@ -40,23 +42,30 @@ def write_data_page(described: Described, output: Path) -> Path:
 
 
 def _data_content(described: Described, entries: Sequence[Entry]) -> DataContent:
-    dataset, unit = described.dataset, size_unit(entries)
+    dataset = described.dataset
     usable = [entry for entry in entries if entry.facts.shape and not entry.facts.errors]
-    volumes = any(entry.case.is_volume for entry in entries)
+    kinds, volumes = by_kind(usable), any(entry.case.is_volume for entry in entries)
+    mixed = len(kinds) > 1
     return {
         "title": dataset.source.name,
         "source": dataset.source,
         "volumes": volumes,
-        "thing": "volume" if volumes else "slice",
-        "unit": unit,
-        "tiles": _tiles(described, usable, unit),
-        "classes": _class_table(entries, unit),
+        "thing": "case" if mixed else "volume" if volumes else "slice",
+        "mixed": mixed,
+        "tiles": _tiles(described, usable),
+        "classes": [row for kind, members in by_kind(entries).items() for row in _class_table(members, kind)],
         "attributes": attribute_tables(entries),
         "shapes": _common(" x ".join(map(str, entry.facts.shape[:0:-1])) for entry in usable),
         "spacings": _common(spacing_in_words(entry) for entry in usable),
-        "size_charts": dict(size_charts(dataset, usable, unit)),
+        "size_charts": {
+            _of_kind(kind, name): chart for kind, few in kinds.items() for name, chart in size_charts(dataset, few)
+        },
         "patients": cases_by_patient(usable),
-        "maps": tumour_maps(dataset, usable),
+        "maps": [
+            {**maps, "name": _of_kind(kind, maps["name"])}
+            for kind, few in kinds.items()
+            for maps in tumour_maps(dataset, few)
+        ],
         "grey": list(grey_charts(dataset, usable)),
         "examples": _examples(described, entries),
         "findings": _findings(described),
@@ -67,39 +76,51 @@ def _data_content(described: Described, entries: Sequence[Entry]) -> DataContent
     }
 
 
-def _tiles(described: Described, usable: Sequence[Entry], unit: str) -> list[tuple[str, str]]:
+def _of_kind(kind: str, name: str) -> str:
+    return ": ".join(filter(None, (kind, name)))
+
+
+def _tiles(described: Described, usable: Sequence[Entry]) -> list[tuple[str, str]]:
     dataset = described.dataset
     patients = count_patients(dataset)
     free = sum(not entry.facts.foreground for entry in usable)
-    sizes = [size for entry in usable if (size := entry.sizes(unit == "px")[0])]
     shares = [entry.facts.foreground for entry in usable if entry.facts.foreground]
     severities = Counter(finding.severity for finding in described.findings)
-    spread = f"{round_number(min(sizes))} to {round_number(max(sizes))}" if sizes else ""
     return [
         (str(len(dataset.cases)), f"cases in the layout '{dataset.source.layout}'"),
         ("unknown" if patients is None else str(patients), "patients"),
         (f"{free} of {len(usable)}", "usable cases without a tumour"),
-        (
-            f"{round_number(median(sizes))} {unit}" if sizes else "–",
-            f"median size of {in_words(dataset.regions[0])}; {spread}",
-        ),
+        *(_size_tile(_of_kind(kind, in_words(dataset.regions[0])), few) for kind, few in by_kind(usable).items()),
         (f"{100 * median(shares):.2f} %" if shares else "–", "of the image is tumour, median of those with one"),
         (f"{severities['error']} · {severities['warning']}", "errors · warnings of the check"),
     ]
 
 
-def _class_table(entries: Sequence[Entry], unit: str) -> list[ClassRow]:
-    table = list[ClassRow]()
+def _size_tile(what: str, entries: Sequence[Entry]) -> tuple[str, str]:
+    middle, spread = _sizes_in_words(entries, size_unit(entries))
+    return middle, f"median size of {what}; {spread}"
+
+
+def _sizes_in_words(entries: Sequence[Entry], unit: str) -> tuple[str, str]:
+    """Median and range of the first region."""
+    sizes = [size for entry in entries for size in entry.sizes(unit)[:1] if size]
+    if not sizes:
+        return "–", "–"
+    return f"{round_number(median(sizes))} {unit}", f"{round_number(min(sizes))} to {round_number(max(sizes))}"
+
+
+def _class_table(entries: Sequence[Entry], kind: str) -> list[ClassRow]:
+    table, unit = list[ClassRow](), size_unit(entries)
     for name, members in sorted(grouped(entries, lambda entry: entry.class_name).items()):
-        sizes = [size for entry in members for size in entry.sizes(unit == "px")[:1] if size]
+        middle, spread = _sizes_in_words(members, unit)
         table.append(
             {
-                "name": name,
+                "name": _of_kind(kind, name),
                 "patients": len({entry.case.group for entry in members}),
                 "cases": len(members),
                 "tumours": sum(bool(entry.facts.foreground) for entry in members),
-                "median": round_number(median(sizes)) if sizes else "–",
-                "range": f"{round_number(min(sizes))} to {round_number(max(sizes))}" if sizes else "–",
+                "median": middle,
+                "range": spread,
             }
         )
     return table
@@ -144,16 +165,20 @@ def _findings(described: Described) -> list[FindingContent]:
 
 def _case_table(described: Described, entries: Sequence[Entry]) -> tuple[list[str], list[dict[str, Value]]]:
     """One row a case, for those who want to look further."""
-    unit, dataset = size_unit(entries), described.dataset
+    kinds = grouped(entries, lambda entry: entry.case.is_volume)
+    units = {volumes: size_unit(few) for volumes, few in kinds.items()}
     parts: Mapping[str, str] = described.split.parts if isinstance(described.split, Split) else {}
-    rows = [_case_row(entry, dataset, unit) | {"part": parts.get(entry.case.id, "")} for entry in entries]
+    rows = [
+        _case_row(entry, described.dataset, units[entry.case.is_volume]) | {"part": parts.get(entry.case.id, "")}
+        for entry in entries
+    ]
     return list(dict.fromkeys(name for row in rows for name in row)), rows
 
 
 def _case_row(entry: Entry, dataset: Dataset, unit: str) -> dict[str, Value]:
     case, facts, seen = entry.case, entry.facts, entry.seen
-    px, sizes = entry.sizes(in_px=True), entry.sizes(in_px=unit == "px")
-    suffix = {"ml": "ml", "mm²": "mm2", "px": ""}[unit]
+    px, sizes = entry.sizes(PX), entry.sizes(unit)
+    suffix = {"ml": "ml", "mm²": "mm2", PX: ""}[unit]
     regions: dict[str, Value] = {}
     for number, region in enumerate(dataset.regions if facts.foregrounds else ()):
         regions[f"{region}_px"] = round(px[number] or 0)
